@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Everything a server or a client needs. */
+#ifndef CMDSTREAM_CMDSTREAM_H
+#define CMDSTREAM_CMDSTREAM_H
+
+#include <cmdstream/base.h>
+#include <cmdstream/client.h>
+#include <cmdstream/codec.h>
+#include <cmdstream/dispatch.h>
+#include <cmdstream/runtime.h>
+#include <cmdstream/schema.h>
+#include <cmdstream/server.h>
+
+#endif

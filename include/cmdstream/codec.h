@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a value becomes bytes and bytes a value. For codecs of your own, and for programs that encode without a connection.
+ *
+ * A codec is a constant table of functions. All of them are called from any shard at once, so a codec keeps no state that
+ * changes; it never blocks, and it allocates only from the arena it is given.
+ */
+#ifndef CMDSTREAM_CODEC_H
+#define CMDSTREAM_CODEC_H
+
+#include <cmdstream/schema.h>
+
+CMDS_BEGIN_
+
+/** Memory that lives as long as the decoded value, and is bounded. */
+struct cmds_arena;
+/**
+ * Room for `size` bytes, aligned to `align` (a power of two, at most 16). Not zeroed.
+ *
+ * Thread:  inside decode.
+ * Returns: NULL at the bound; decode then returns CMDS_E_LIMIT.
+ */
+CMDS_API void *cmds_arena_alloc(struct cmds_arena *arena, size_t size, size_t align);
+
+enum {
+    CMDS_CODEC_VERSION = 1,
+    CMDS_CODEC_SELF_DELIMITING = 1, // The end of a value is found by decoding it (MUS): no length on the wire, and an unknown type closes.
+};
+
+struct cmds_codec {
+    uint32_t struct_size, version; // sizeof(struct cmds_codec), CMDS_CODEC_VERSION.
+    uint32_t flags, unused;        // CMDS_CODEC_...
+    const char *name;              // As in `--codec`.
+
+    /**
+     * Checks at start that every field of the type can be carried. May be NULL: all can.
+     * Returns: 0; CMDS_E_SCHEMA, and `error` (may be NULL) names the field.
+     */
+    int (*check)(const struct cmds_codec *self, const struct cmds_type *type, struct cmds_error *error);
+
+    /**
+     * How many bytes encode will write for this value: the frame's length goes before the body, in as few bytes as it takes.
+     * Returns: the size; CMDS_E_LIMIT if a field is larger than its row allows.
+     */
+    int64_t (*size)(const struct cmds_codec *self, const struct cmds_type *type, const void *value);
+
+    /** Writes the `size` bytes that size() has just promised for the same value, and returns their end. Cannot fail. */
+    uint8_t *(*encode)(const struct cmds_codec *self, const struct cmds_type *type, const void *value, uint8_t *out, size_t size);
+
+    /**
+     * `value` is zeroed by the caller and has the type's value_size; strings and bytes may point into `in`.
+     * Returns: bytes used (all of `in`, unless self-delimiting); 0: not whole yet (only self-delimiting);
+     *          CMDS_E_PROTO: not a value of this type; CMDS_E_LIMIT: larger than a limit.
+     */
+    int64_t (*decode)(const struct cmds_codec *self, const struct cmds_type *type, struct cmds_bytes in,
+            struct cmds_arena *arena, void *value);
+};
+
+/** The default: structs as arrays of their fields in schema order; reads maps too. */
+extern CMDS_API const struct cmds_codec cmds_codec_msgpack;
+/** Structs as maps keyed by field name; reads arrays too. */
+extern CMDS_API const struct cmds_codec cmds_codec_msgpack_map;
+/** The payload untouched: for types whose one field is a cmds_bytes or a cmds_string. */
+extern CMDS_API const struct cmds_codec cmds_codec_raw;
+
+/**
+ * Encodes one value, without a connection: the codec's body alone, no type and no length.
+ *
+ * Thread:  any.
+ * Returns: the size of the body; CMDS_E_LIMIT; -ENOBUFS if `out_size` is smaller, and nothing useful is in `out`.
+ */
+CMDS_NODISCARD CMDS_API int64_t cmds_codec_encode(
+        const struct cmds_codec *codec, struct cmds_message message, void *out, size_t out_size);
+/**
+ * Decodes one body into a value of its own.
+ *
+ * Owner:   gives *value: one block, free(); its strings may point into `in`.
+ * Thread:  any.
+ * Returns: 0; CMDS_E_PROTO, CMDS_E_LIMIT, -ENOMEM.
+ */
+CMDS_NODISCARD CMDS_API int cmds_codec_decode(
+        const struct cmds_codec *codec, const struct cmds_type *type, struct cmds_bytes in, void **value);
+
+/** The row by its stride: tables of a program that was built against an older header stay readable. */
+static inline const struct cmds_field *cmds_schema_field(const struct cmds_schema *schema, uint32_t index)
+{
+    const void *row = (const char *)schema->fields + (size_t)index * schema->field_stride;
+    return (const struct cmds_field *)row;
+}
+
+CMDS_END_
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which connection of a group takes a command. A strategy is a constant table; the group owns its state.
+ */
+#ifndef CMDSTREAM_DISPATCH_H
+#define CMDSTREAM_DISPATCH_H
+
+#include <cmdstream/base.h>
+
+CMDS_BEGIN_
+
+/** What a strategy sees of one connection. */
+struct cmds_candidate {
+    uint32_t client;    // Its number in the group.
+    uint32_t in_flight; // Commands sent and not answered yet.
+};
+
+enum { CMDS_DISPATCH_VERSION = 1 };
+
+/**
+ * The group asks for a connection that is up; is that one's window full, it tries those after it in turn. On a shard of the
+ * group the candidates are the shard's own connections, from any other thread all of them.
+ */
+struct cmds_dispatch {
+    uint32_t struct_size, version; // sizeof(struct cmds_dispatch), CMDS_DISPATCH_VERSION.
+    const char *name;
+    /**
+     * Picks one of `count` (at least 1) connections. `candidate(source, index, &out)` tells about one of them. `turn` counts
+     * the picks of this shard (or of all other threads together); `key` is the sticky_key of the send, or 0.
+     *
+     * Thread:  any shard, at once; the function keeps no state.
+     * Returns: an index below `count`.
+     */
+    uint32_t (*pick)(const struct cmds_dispatch *self, uint64_t turn, uint64_t key, uint32_t count,
+            void (*candidate)(const void *source, uint32_t index, struct cmds_candidate *out), const void *source);
+};
+
+/** One after the other. The default. */
+extern CMDS_API const struct cmds_dispatch cmds_dispatch_round_robin;
+
+CMDS_END_
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The threads and rings that servers and groups run on.
+ *
+ * A runtime owns one shard per allowed core: a pinned thread with one io_uring. Start it first, stop it last. It installs no
+ * signal handler, prints nothing (on_log tells what there is to tell), and blocks all signals in its own threads.
+ */
+#ifndef CMDSTREAM_RUNTIME_H
+#define CMDSTREAM_RUNTIME_H
+
+#include <cmdstream/base.h>
+
+CMDS_BEGIN_
+
+struct cmds_runtime;
+
+enum {
+    CMDS_SHARDS_PER_CORE = 0,
+    CMDS_SHARDS_MAX = 1024,
+    CMDS_SHARDS_INLINE = UINT16_MAX, // No threads: whoever calls cmds_runtime_turn() is the shard.
+};
+enum { CMDS_TURN_NOWAIT = 0 };
+#define CMDS_SPIN_OFF UINT32_MAX // For spin_us: a shard with nothing to do sleeps at once.
+enum cmds_log_level { CMDS_LOG_DEBUG, CMDS_LOG_INFO, CMDS_LOG_WARN, CMDS_LOG_ERROR };
+
+/** Start from CMDS_RUNTIME_OPTIONS_INIT. A field left at zero takes the default beside it. */
+struct cmds_runtime_options {
+    uint32_t struct_size;       // Set by CMDS_RUNTIME_OPTIONS_INIT.
+    uint32_t shard_count;       // Default CMDS_SHARDS_PER_CORE: the allowed CPUs, at most what a cgroup's cpu.max gives.
+    const char *cpus;           // "0,2-5": where the shards are pinned, in turn. Default: the CPUs this process may use.
+    bool no_pinning;            // The scheduler places the shards.
+    bool no_spinning_limit;     // Spin also under a cgroup quota and up to spin_us, however large.
+    uint16_t unused;
+    uint32_t spin_us;           // The most that a shard looks for work before it sleeps. Default 100; adaptive. CMDS_SPIN_OFF.
+    uint32_t pool_thread_count; // For exec functions marked CMDS_EXEC_IN_POOL. Default 4, started when first needed.
+    uint32_t buffer_size;       // Of one receive buffer. Default 32768, 4096..1 MiB.
+    uint32_t buffer_count_max;  // Receive buffers a shard may grow to from 32. Default 512, at most 32768.
+    uint32_t unused2;
+    uint64_t memory_size_max;   // Of all connection buffers of one shard. Default 1 GiB.
+    void (*on_log)(void *context, enum cmds_log_level level, const char *text); // Any thread. NULL: silence.
+    void *log_context;
+};
+#ifdef __cplusplus
+#define CMDS_RUNTIME_OPTIONS_INIT                                                                  \
+    {sizeof(struct cmds_runtime_options), 0, nullptr, false, false, 0, 0, 0, 0, 0, 0, 0, nullptr, nullptr}
+#else
+#define CMDS_RUNTIME_OPTIONS_INIT {.struct_size = sizeof(struct cmds_runtime_options)}
+#endif
+
+/**
+ * Starts the shards. Fails with one sentence that names the cause and the remedy when io_uring is refused: sysctl, seccomp,
+ * kernel or memlock; there is no fall-back to epoll.
+ *
+ * Owner:   gives *runtime: cmds_runtime_stop(). `options` and what it points to are borrowed until the return.
+ * Thread:  setup.
+ * Returns: 0, or why in `error` (may be NULL, as everywhere).
+ */
+CMDS_NODISCARD CMDS_API int cmds_runtime_start(
+        struct cmds_runtime **runtime, const struct cmds_runtime_options *options, struct cmds_error *error);
+/**
+ * Closes the servers and groups that still run on it (each of them is then freed), joins the threads, frees. Pending
+ * commands end with CMDS_E_CLOSED. NULL is fine.
+ *
+ * Thread: setup; never on a shard.
+ */
+CMDS_API void cmds_runtime_stop(struct cmds_runtime *runtime);
+
+/**
+ * Inline only: submits what was queued, runs what has completed, waits up to `wait_us` for something to run. With an epoll
+ * loop: turn with CMDS_TURN_NOWAIT until it returns 0, then wait for cmds_runtime_fd() to be readable; timers, results and
+ * posts from other threads all make it so.
+ *
+ * Thread:  the one that turned first; any other gets -EXDEV; inside a callback -EDEADLK.
+ * Returns: how many completions, posts and timers were handled; negative on failure; -EINVAL if the runtime has threads.
+ */
+CMDS_API int cmds_runtime_turn(struct cmds_runtime *runtime, uint32_t wait_us);
+/** Inline only: readable when a turn has something to do. Owned by the runtime. Returns: -EINVAL if the runtime has threads. */
+CMDS_API int cmds_runtime_fd(const struct cmds_runtime *runtime);
+/** Thread: any. */
+CMDS_API uint32_t cmds_runtime_shard_count(const struct cmds_runtime *runtime);
+/** The number of the shard that runs the caller. Thread: any. Returns: -ENOENT off this runtime's shards. */
+CMDS_API int cmds_runtime_current_shard(const struct cmds_runtime *runtime);
+
+/**
+ * Runs `fn` once on a shard, never inside this call.
+ *
+ * Thread:  any.
+ * Returns: 0; -ENOBUFS: 65536 posts wait already; -EINVAL: no such shard; -ENOMEM.
+ */
+CMDS_NODISCARD CMDS_API int cmds_runtime_post(
+        struct cmds_runtime *runtime, uint32_t shard, void (*fn)(void *context), void *context);
+
+/** One line: kernel, shards, the io_uring features in use and those that are not there. Thread: any. Returns: its length, as snprintf. */
+CMDS_API int cmds_runtime_describe(const struct cmds_runtime *runtime, char *text, size_t size);
+
+/* --- Counters ---------------------------------------------------------------------------------------------------- */
+
+/** Name and meaning of each counter. All only grow, but for the two gauges at the end. */
+#define CMDS_COUNTERS(X)                                                                           \
+    X(turns, "turns of a shard's loop")                                                            \
+    X(enters, "io_uring_enter calls")                                                              \
+    X(sleeps, "enters that could sleep")                                                           \
+    X(completions, "completions harvested")                                                        \
+    X(spins, "spins begun")                                                                        \
+    X(spin_hits, "spins that found work")                                                          \
+    X(spin_stops, "times that somebody else needed the core, and spinning was given up for a while") \
+    X(wakes, "wake-ups sent to a sleeping shard")                                                  \
+    X(posts, "messages taken from a shard's mailbox")                                              \
+    X(stale_completions, "completions for a connection that was gone")                             \
+    X(buffers_empty, "receives that ended because the shard's buffers were used up")               \
+    X(recv_bytes, "bytes received")                                                                \
+    X(send_bytes, "bytes sent")                                                                    \
+    X(sends, "send operations")                                                                    \
+    X(short_sends, "sends that took less than was given")                                          \
+    X(connections_accepted, "connections accepted")                                                \
+    X(connections_refused, "connections refused: the limit, or on_connect")                        \
+    X(connections_closed, "connections ended, both sides")                                         \
+    X(accept_errors, "accepts that failed: no descriptor or no memory")                            \
+    X(commands_received, "commands executed by servers")                                           \
+    X(results_sent, "results sent by servers")                                                     \
+    X(commands_sent, "commands sent by clients")                                                   \
+    X(results_received, "results received by clients")                                             \
+    X(unexpected_results, "results that nobody waited for")                                        \
+    X(exec_errors, "exec functions that failed")                                                   \
+    X(unfinished_calls, "calls released without a last result")                                    \
+    X(exec_rounds, "exec functions run again")                                                     \
+    X(pings, "pings answered and sent")                                                            \
+    X(deadlines, "commands that ended by their deadline")                                          \
+    X(proto_errors, "connections closed because the peer broke the wire protocol")                 \
+    X(codec_errors, "connections closed because a body could not be decoded")                      \
+    X(idle_closes, "connections closed: idle")                                                     \
+    X(frame_timeouts, "connections closed: a frame did not get whole in time")                     \
+    X(slow_consumers, "connections closed: the peer took nothing for too long")                    \
+    X(read_pauses, "times that a connection stopped reading at a bound")                           \
+    X(out_of_memory, "connections closed: no memory, or the shard's limit")                        \
+    X(connections, "open now, both sides")                                                         \
+    X(memory_bytes, "leased for connection buffers now")
+struct cmds_stats {
+    uint32_t struct_size; // Set by CMDS_STATS_INIT.
+    uint32_t unused;
+#define CMDS_X_(name, meaning) uint64_t name;
+    CMDS_COUNTERS(CMDS_X_)
+#undef CMDS_X_
+};
+#ifdef __cplusplus
+#define CMDS_STATS_INIT {sizeof(struct cmds_stats), 0}
+#else
+#define CMDS_STATS_INIT {.struct_size = sizeof(struct cmds_stats)}
+#endif
+/** Sums over the shards; each number is exact, the set is not one instant's. Thread: any. */
+CMDS_API void cmds_runtime_stats(const struct cmds_runtime *runtime, struct cmds_stats *stats);
+
+CMDS_END_
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A server, its connections, and a call: one command in execution.
+ *
+ * A server listens on a runtime. Each accepted connection lives on one shard; every callback about it, and every exec
+ * function of its commands (but those marked CMDS_EXEC_IN_POOL), runs on that shard's thread. Any function of this header
+ * may be called from any callback, except those that say they block.
+ */
+#ifndef CMDSTREAM_SERVER_H
+#define CMDSTREAM_SERVER_H
+
+#include <cmdstream/schema.h>
+
+CMDS_BEGIN_
+
+struct cmds_call;
+struct cmds_codec;
+struct cmds_connection;
+struct cmds_invocation;
+struct cmds_runtime;
+struct cmds_server;
+
+/** What an exec function may return beside 0 and an error: run me again when the connection has room. */
+enum { CMDS_EXEC_AGAIN = 1 };
+
+/** A row of the exec table, made by CMDS_EXEC. The stride goes with the options, so the row may grow. */
+struct cmds_exec {
+    const struct cmds_type *type;
+    cmds_any_fn exec;
+    cmds_invoke_fn invoke;
+    uint32_t flags, unused;
+};
+enum { CMDS_EXEC_POOL_ = 1 };
+
+CMDS_END_
+
+/**
+ * int add(struct cmds_call *call, const struct calc_add *command): CMDS_EXEC(calc_add, add). The compiler checks the struct.
+ *
+ * `command` is borrowed until the function returns. It returns
+ *     0                the last result was sent, or the call was kept and it will be;
+ *     CMDS_EXEC_AGAIN  call me again, with the same command, when the connection has room: a stream of any length in
+ *                      bounded memory, other connections served in between; cmds_call_round() counts. A send that was
+ *                      -ENOBUFS in this round is to be repeated in the next;
+ *     -ENOBUFS, CMDS_E_GONE, CMDS_E_FINISHED, CMDS_E_NOT_CONNECTED, CMDS_E_NOT_SENT
+ *                      this call failed: it ends without a (further) result, is counted, and on_exec_error may answer;
+ *                      the connection stays: errors do not amplify;
+ *     other negative   it failed: as in Go the connection is closed and on_disconnect told, unless on_exec_error answers.
+ * Returning 0 with neither is CMDS_E_UNFINISHED: counted, logged, told to on_exec_error; the connection stays.
+ *
+ * Thread: the connection's shard; CMDS_EXEC_IN_POOL: a thread of the pool, where it may block.
+ */
+#ifdef __cplusplus
+#define CMDS_EXEC_(tag, fn, flags) {&tag##_type, nullptr, &cmds_detail::invoke<struct tag, fn>, (flags) * tag##_is_command, 0}
+#define CMDS_EXEC(tag, fn)         CMDS_EXEC_(tag, fn, 0)
+#define CMDS_EXEC_IN_POOL(tag, fn) CMDS_EXEC_(tag, fn, CMDS_EXEC_POOL_)
+#else
+#define CMDS_EXEC_(tag, fn, flags)                                                                 \
+    {&tag##_type, (cmds_any_fn) _Generic(&(fn), int (*)(struct cmds_call *, const struct tag *): (fn)), tag##_invoke, \
+            (flags), 0}
+#define CMDS_EXEC(tag, fn)         CMDS_EXEC_(tag, fn, 0)
+#define CMDS_EXEC_IN_POOL(tag, fn) CMDS_EXEC_(tag, fn, CMDS_EXEC_POOL_)
+#endif
+
+CMDS_BEGIN_
+
+/**
+ * Middleware around every exec: logging, tracing, access control. `return cmds_invocation_next(next, call)` goes on; a
+ * negative return without it refuses the command. Runs once per round, where the exec function runs.
+ */
+typedef int (*cmds_invoker_fn)(void *receiver, struct cmds_call *call, struct cmds_invocation *next);
+/** Thread: inside an invoker, at most once. Returns: what the exec function returned. */
+CMDS_API int cmds_invocation_next(struct cmds_invocation *next, struct cmds_call *call);
+
+/** What happens to a connection beyond connection_count_max. */
+enum cmds_overflow {
+    CMDS_OVERFLOW_REFUSE, // It is accepted and closed at once, and counted: the peer knows where it stands.
+    CMDS_OVERFLOW_QUEUE,  // It waits in the kernel's backlog until another one ends.
+};
+
+/** Start from CMDS_SERVER_OPTIONS_INIT. A field left at zero takes the default beside it. Times in ms, CMDS_NEVER: no limit. */
+struct cmds_server_options {
+    uint32_t struct_size, exec_stride, exec_count; // These and the next two: CMDS_SERVER_OPTIONS_INIT.
+    uint32_t connection_count_max;                 // Default 10000; what happens to one more: overflow.
+    const struct cmds_protocol *protocol;
+    const struct cmds_exec *execs;
+    const char *listen;              // "127.0.0.1:9000", "[::]:0", "unix:/run/x", "unix:@abstract"; several with commas.
+    const struct cmds_codec *codec;  // NULL: msgpack.
+    void *receiver;                  // The application's state. Every shard has it at once: see on_shard_start.
+    const cmds_invoker_fn *invokers; // The first one is the outermost.
+    uint32_t invoker_count;
+    uint32_t in_flight_max;      // Calls per connection. Default 1024; at the bound it stops reading.
+    uint32_t frame_size_max;     // Body of one command or result. Default 16 MiB.
+    uint32_t output_size_max;    // Per connection. Default 1 MiB; then sends are -ENOBUFS and CMDS_EXEC_AGAIN waits for half of it.
+    uint32_t idle_timeout_ms;    // Nothing received and no call in flight. Default 120000.
+    uint32_t frame_timeout_ms;   // From a frame's first byte to its last. Default 10000.
+    uint32_t handshake_timeout_ms; // For the ServerInfo to leave. Default 5000.
+    uint32_t write_timeout_ms;   // The peer takes nothing of what waits for it. Default 10000.
+    uint32_t exec_timeout_ms;    // The call's deadline: the wire carries none. Default CMDS_NEVER.
+    uint32_t linger_timeout_ms;  // How long an orderly close reads on, so that no last result is lost. Default 2000.
+    uint32_t backlog;            // Of listen(2). Default 4096; the kernel's somaxconn caps it.
+    uint8_t overflow;            // enum cmds_overflow.
+    bool reuse_port;             // A listener per shard: the kernel spreads connections by hash, unevenly when they are few.
+    uint16_t unused;
+    struct cmds_bytes server_info; // 1..1024 bytes. Default "default".
+    /** On each shard, before its first connection. Negative stops the start. */
+    int (*on_shard_start)(void *receiver, uint32_t shard, void **shard_state);
+    /** On each shard, after its last connection. */
+    void (*on_shard_stop)(void *receiver, uint32_t shard, void *shard_state);
+    /** Negative refuses it. */
+    int (*on_connect)(void *receiver, struct cmds_connection *connection);
+    /** Once per connection that on_connect saw; `cause` is CMDS_E_EOF when the peer simply left. */
+    void (*on_disconnect)(void *receiver, struct cmds_connection *connection, const struct cmds_error *cause);
+    /** An exec function failed. Returns: 0: it sent a last result instead, and the connection stays; negative: as without it. */
+    int (*on_exec_error)(void *receiver, struct cmds_call *call, const struct cmds_error *error);
+};
+#ifdef __cplusplus
+CMDS_END_
+static inline struct cmds_server_options cmds_server_options_init_(
+        const struct cmds_protocol *protocol, const struct cmds_exec *execs, uint32_t exec_count)
+{
+    cmds_server_options options{};
+    options.struct_size = sizeof(options);
+    options.exec_stride = sizeof(*execs);
+    options.exec_count = exec_count;
+    options.protocol = protocol;
+    options.execs = execs;
+    return options;
+}
+CMDS_BEGIN_
+#define CMDS_SERVER_OPTIONS_INIT(protocol_, execs_) cmds_server_options_init_((protocol_), (execs_), CMDS_COUNT_(execs_))
+#else
+#define CMDS_SERVER_OPTIONS_INIT(protocol_, execs_)                                                \
+    {.struct_size = sizeof(struct cmds_server_options), .exec_stride = sizeof(struct cmds_exec),   \
+     .exec_count = CMDS_COUNT_(execs_), .protocol = (protocol_), .execs = (execs_)}
+#endif
+
+/**
+ * For a program whose job is to serve: starts a runtime of its own, prints "listening on ADDRESS" for each address, waits for
+ * SIGTERM or SIGINT, drains for up to 10 s (a second signal ends it at once). Errors go to stderr in words.
+ *
+ * Thread:  main, before other threads.
+ * Returns: what main returns: 0; 1: could not start; 2: some calls did not end in time.
+ */
+CMDS_API int cmds_server_main(const struct cmds_server_options *options);
+
+/**
+ * Binds, listens, and accepts on the runtime's shards.
+ *
+ * Owner:   copies the options; keeps protocol, execs, invokers, codec and receiver until cmds_server_close() returns. Gives
+ *          *server: cmds_server_close().
+ * Thread:  setup; an inline runtime: the thread that turns it.
+ * Returns: 0; CMDS_E_SCHEMA: the tables contradict each other, or a command has no exec function, by name; -EINVAL: an
+ *          option, by name; -EADDRINUSE, -EACCES, ... of the address; CMDS_E_CLOSED: the runtime is stopping.
+ */
+CMDS_NODISCARD CMDS_API int cmds_server_start(struct cmds_server **server, struct cmds_runtime *runtime,
+        const struct cmds_server_options *options, struct cmds_error *error);
+/** The bound address as text ("127.0.0.1:40123"), with the port that 0 became. Thread: any. Returns: 0; -ENOENT beyond the last; -ENOBUFS. */
+CMDS_NODISCARD CMDS_API int cmds_server_address(const struct cmds_server *server, uint32_t index, char *text, size_t size);
+/**
+ * Drains: accepts no more, executes every command that was received, sends the results, and closes each connection in order.
+ *
+ * Thread:  any but a shard (-EDEADLK); an inline runtime: the thread that turns it, and the call turns it.
+ * Returns: 0: nothing was lost; CMDS_E_TIMEOUT: some calls had not ended; their connections live until cmds_server_close().
+ */
+CMDS_NODISCARD CMDS_API int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms);
+/** At once, and frees. Calls that are kept stay valid and are cancelled. NULL is fine. Blocks. Thread: as shutdown. */
+CMDS_API void cmds_server_close(struct cmds_server *server);
+/** Open connections now. Thread: any. */
+CMDS_API uint32_t cmds_server_connection_count(const struct cmds_server *server);
+
+/* --- Call ------------------------------------------------------------------------------------------------------ */
+
+/**
+ * Queues a result; the message is encoded before this returns.
+ *
+ * Owner:   borrows.
+ * Thread:  any; while the exec function runs or a reference is held. On the call's shard without a lock or a wake.
+ * Returns: 0; CMDS_E_GONE: nobody waits; CMDS_E_FINISHED; -ENOBUFS: the output bound (nothing was sent);
+ *          CMDS_E_WRONG_TYPE: not a result of this protocol; CMDS_E_LIMIT: a field or the frame is too large; -ENOMEM.
+ */
+CMDS_NODISCARD CMDS_API int cmds_call_send(struct cmds_call *call, struct cmds_message result);
+/** As if the exec function had returned `code` (0 and above: -EINVAL); for calls that were kept. Copies `text` (may be NULL). Thread: any. */
+CMDS_API void cmds_call_fail(struct cmds_call *call, int code, const char *text);
+
+/** Counted; the call outlives the exec function, its connection and its server. Never fails. Thread: any that holds one or runs the exec. */
+CMDS_API struct cmds_call *cmds_call_ref(struct cmds_call *call);
+/** NULL is fine. The last one without a last result is CMDS_E_UNFINISHED. Thread: any. */
+CMDS_API void cmds_call_unref(struct cmds_call *call);
+/**
+ * Copies the command, so that <tag>_of(call) works until the last unref; without it, it is NULL once the exec function
+ * returned.
+ *
+ * Thread:  inside the exec function.
+ * Returns: 0, -ENOMEM.
+ */
+CMDS_NODISCARD CMDS_API int cmds_call_keep_command(struct cmds_call *call);
+
+typedef void (*cmds_call_fn)(struct cmds_call *call);
+/** Runs `fn` on the shard after so many ms; holds a reference until `fn` has returned. One at a time. Thread: shard. Returns: 0; -EBUSY; -EXDEV off the shard. */
+CMDS_NODISCARD CMDS_API int cmds_call_after(struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn);
+/** At most once, on the shard: the connection is gone or the deadline has passed. The call must be referenced. Thread: shard, inside the exec function. */
+CMDS_API void cmds_call_on_cancel(struct cmds_call *call, cmds_call_fn fn);
+/** Thread: any. */
+CMDS_API bool cmds_call_is_cancelled(const struct cmds_call *call);
+
+/** The server's receiver. Thread: any. */
+CMDS_API void *cmds_call_receiver(const struct cmds_call *call);
+/** What on_shard_start made for this call's shard. Thread: any; what it points to is the shard's. */
+CMDS_API void *cmds_call_shard_state(const struct cmds_call *call);
+/** Yours, one per call; NULL at first. Thread: one at a time. */
+CMDS_API void *cmds_call_context(const struct cmds_call *call);
+CMDS_API void cmds_call_set_context(struct cmds_call *call, void *context);
+/** 0, then one more for each CMDS_EXEC_AGAIN. Thread: any. */
+CMDS_API uint64_t cmds_call_round(const struct cmds_call *call);
+/** The command's number on its connection (Go's Seq). Thread: any. */
+CMDS_API uint64_t cmds_call_sequence(const struct cmds_call *call);
+/** When the turn began that received the command, CLOCK_MONOTONIC. Thread: any. */
+CMDS_API uint64_t cmds_call_received_ns(const struct cmds_call *call);
+/** When the command is given up, CLOCK_MONOTONIC; UINT64_MAX without exec_timeout_ms. Thread: any. */
+CMDS_API uint64_t cmds_call_deadline_ns(const struct cmds_call *call);
+/** Lives as long as the call. Thread: any. */
+CMDS_API struct cmds_connection *cmds_call_connection(const struct cmds_call *call);
+
+/* --- Connection ------------------------------------------------------------------------------------------------ */
+
+/** Never used twice in a process. Thread: any. */
+CMDS_API uint64_t cmds_connection_id(const struct cmds_connection *connection);
+/** "10.0.0.7:41234", "unix:"; borrowed, lives as long as the connection or a call of it. Thread: any. */
+CMDS_API const char *cmds_connection_peer(const struct cmds_connection *connection);
+/** Yours, one per connection; NULL at first. Thread: shard. */
+CMDS_API void *cmds_connection_context(const struct cmds_connection *connection);
+CMDS_API void cmds_connection_set_context(struct cmds_connection *connection, void *context);
+/** Closes it soon after this returns; on_disconnect tells. Thread: shard. */
+CMDS_API void cmds_connection_close(struct cmds_connection *connection);
+
+CMDS_END_
+
+#endif

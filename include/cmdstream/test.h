@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Test support: exec functions run on this thread, with no socket, no thread, no ring; time stands until it is moved.
+ *
+ * One thread uses one cmds_test. Command and results go through the codec, as on the wire.
+ */
+#ifndef CMDSTREAM_TEST_H
+#define CMDSTREAM_TEST_H
+
+#include <cmdstream/client.h>
+#include <cmdstream/server.h>
+
+CMDS_BEGIN_
+
+struct cmds_test;
+
+/** The same checks as cmds_server_start; `listen` is not looked at. Owner: as there. Gives *test: cmds_test_close(). Returns: 0; as cmds_server_start. */
+CMDS_NODISCARD CMDS_API int cmds_test_open(
+        struct cmds_test **test, const struct cmds_server_options *options, struct cmds_error *error);
+/** Runs the invokers and the exec function, again while it asks (at most 1000 rounds); one in the pool runs here too. Returns: what the exec function returned. */
+CMDS_API int cmds_test_send(struct cmds_test *test, struct cmds_message command);
+/** Results so far, over all commands; NULL beyond the last. Borrowed until close. */
+CMDS_API const struct cmds_result *cmds_test_result(const struct cmds_test *test, uint32_t index);
+CMDS_API uint32_t cmds_test_result_count(const struct cmds_test *test);
+/** Moves the clock: timers, cmds_call_after, deadlines. */
+CMDS_API void cmds_test_advance_ms(struct cmds_test *test, uint32_t ms);
+/** Calls are cancelled; sends are CMDS_E_GONE. */
+CMDS_API void cmds_test_disconnect(struct cmds_test *test);
+/** Sends are -ENOBUFS while it is full. */
+CMDS_API void cmds_test_output_full(struct cmds_test *test, bool full);
+/** NULL is fine. */
+CMDS_API void cmds_test_close(struct cmds_test *test);
+
+CMDS_END_
+
+#endif
