@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* The last words of a process whose own invariant is broken. */
+#include "base/assert.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void cmdi_assert_failed(const char *fact, const char *file, int line)
+{
+    (void)fprintf(stderr, "cmdstream: internal error: %s is false (%s:%d)\n", fact, file, line);
+    abort();
+}

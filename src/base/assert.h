@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Assertions. CMDI_ASSERT states a fact about our own code and stays in release builds: a broken invariant ends the process
+ * with a line that names it, since everything after it would be a guess. CMDI_ASSERT_SLOW is for facts that cost a loop to
+ * check; it is there in debug and sanitizer builds.
+ */
+#ifndef CMDI_BASE_ASSERT_H
+#define CMDI_BASE_ASSERT_H
+
+#include <stdnoreturn.h>
+
+noreturn void cmdi_assert_failed(const char *fact, const char *file, int line);
+
+#define CMDI_LIKELY(x)   __builtin_expect(!!(x), 1)
+#define CMDI_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+#define CMDI_ASSERT(fact)                                                                          \
+    (CMDI_LIKELY(fact) ? (void)0 : cmdi_assert_failed(#fact, __FILE__, __LINE__))
+
+#ifdef NDEBUG
+#define CMDI_ASSERT_SLOW(fact) ((void)0)
+#else
+#define CMDI_ASSERT_SLOW(fact) CMDI_ASSERT(fact)
+#endif
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Intrusive doubly linked lists. A node is in at most one list; a node that is in none points to itself, so that removing it
+ * again does nothing. The head is a node like any other.
+ */
+#ifndef CMDI_BASE_LIST_H
+#define CMDI_BASE_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct cmdi_list {
+    struct cmdi_list *next, *prev;
+};
+
+#define CMDI_CONTAINER(pointer, type, member)                                                      \
+    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+
+static inline void cmdi_list_init(struct cmdi_list *node)
+{
+    node->next = node;
+    node->prev = node;
+}
+
+static inline bool cmdi_list_empty(const struct cmdi_list *head)
+{
+    return head->next == head;
+}
+
+static inline void cmdi_list_push(struct cmdi_list *head, struct cmdi_list *node)
+{
+    node->prev = head->prev;
+    node->next = head;
+    head->prev->next = node;
+    head->prev = node;
+}
+
+static inline void cmdi_list_remove(struct cmdi_list *node)
+{
+    node->prev->next = node->next;
+    node->next->prev = node->prev;
+    cmdi_list_init(node);
+}
+
+/** Returns: the first node, now in no list; NULL if there is none. */
+static inline struct cmdi_list *cmdi_list_pop(struct cmdi_list *head)
+{
+    struct cmdi_list *node = head->next;
+    if (node == head) {
+        return NULL;
+    }
+    cmdi_list_remove(node);
+    return node;
+}
+
+/** All nodes of `from` go to the empty list `to`. */
+static inline void cmdi_list_take(struct cmdi_list *to, struct cmdi_list *from)
+{
+    cmdi_list_init(to);
+    if (cmdi_list_empty(from)) {
+        return;
+    }
+    to->next = from->next;
+    to->prev = from->prev;
+    to->next->prev = to;
+    to->prev->next = to;
+    cmdi_list_init(from);
+}
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The slow half of the arena: chunks come and go here. See arena.h for what it is and who may use it.
+ *
+ * Each chunk is at least twice the one before, so a value of n bytes costs log n of them, once: the reset keeps the newest,
+ * which is the largest, and the next value of that size fits into it whole.
+ */
+#include "codec/arena.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+
+enum { CMDI_ARENA_ALIGN_MAX = 16 };
+
+struct cmdi_arena_chunk {
+    struct cmdi_arena_chunk *older;
+    size_t size; // Of the bytes that follow.
+};
+_Static_assert(sizeof(struct cmdi_arena_chunk) % CMDI_ARENA_ALIGN_MAX == 0, "what follows a chunk's head is aligned");
+
+/* Where an arena without a chunk points: full, aligned, and not NULL, so that the fast path needs no case of its own. */
+static _Alignas(CMDI_ARENA_ALIGN_MAX) uint8_t arena_nothing[CMDI_ARENA_ALIGN_MAX];
+
+void cmdi_arena_init(struct cmds_arena *arena, size_t size_max)
+{
+    *arena = (struct cmds_arena){
+            .at = arena_nothing, .end = arena_nothing, .base = arena_nothing, .size_max = size_max};
+}
+
+static void chunks_free(struct cmdi_arena_chunk *chunk)
+{
+    while (chunk != NULL) {
+        struct cmdi_arena_chunk *older = chunk->older;
+        free(chunk);
+        chunk = older;
+    }
+}
+
+void cmdi_arena_fini(struct cmds_arena *arena)
+{
+    chunks_free(arena->chunk);
+    cmdi_arena_init(arena, arena->size_max);
+}
+
+/* Twice the last chunk, or as much as is asked for, as long as the bound allows it. */
+static size_t chunk_size_next(const struct cmds_arena *arena, size_t need)
+{
+    size_t size = arena->chunk != NULL ? 2 * arena->chunk->size : CMDI_ARENA_CHUNK_MIN;
+    size_t room = arena->size_max > arena->size ? arena->size_max - arena->size : 0;
+    if (size < need) {
+        size = need;
+    }
+    if (size > room) {
+        size = room;
+    }
+    size &= ~(size_t)(CMDI_ARENA_ALIGN_MAX - 1); // `at` can then never pass `end` by aligning.
+    return size >= need ? size : 0;
+}
+
+void *cmdi_arena_alloc_slow(struct cmds_arena *arena, size_t size, size_t align)
+{
+    CMDI_ASSERT(align > 0 && align <= CMDI_ARENA_ALIGN_MAX && (align & (align - 1)) == 0);
+    if (size == 0) {
+        return cmdi_arena_alloc(arena, 1, align); // A byte, so that the pointer is no NULL: that means failure.
+    }
+    if (size > SIZE_MAX / 4) {
+        return NULL;
+    }
+    size_t need = (size + CMDI_ARENA_ALIGN_MAX - 1) & ~(size_t)(CMDI_ARENA_ALIGN_MAX - 1);
+    size_t chunk_size = chunk_size_next(arena, need);
+    if (chunk_size == 0) {
+        return NULL;
+    }
+    struct cmdi_arena_chunk *chunk = malloc(sizeof(*chunk) + chunk_size);
+    if (chunk == NULL) {
+        arena->no_memory = true;
+        arena->grown = true; // So that the reset comes by and forgets it.
+        return NULL;
+    }
+    chunk->older = arena->chunk;
+    chunk->size = chunk_size;
+    arena->grown = arena->grown || chunk->older != NULL || chunk_size > CMDI_ARENA_KEEP_MAX;
+    arena->chunk = chunk;
+    arena->size += chunk_size;
+    arena->base = (uint8_t *)(chunk + 1);
+    arena->end = arena->base + chunk_size;
+    arena->at = arena->base + size;
+    return arena->base;
+}
+
+void cmdi_arena_reset_slow(struct cmds_arena *arena)
+{
+    struct cmdi_arena_chunk *chunk = arena->chunk;
+    arena->no_memory = false;
+    if (chunk != NULL) {
+        bool calm = chunk->older == NULL && (size_t)(arena->at - arena->base) <= CMDI_ARENA_KEEP_MAX;
+        arena->calm_count = calm ? arena->calm_count + 1 : 0;
+        chunks_free(chunk->older);
+        chunk->older = NULL;
+        arena->size = chunk->size;
+    }
+    arena->grown = arena->size > CMDI_ARENA_KEEP_MAX;
+    if (arena->grown && arena->calm_count >= CMDI_ARENA_CALM_COUNT) {
+        cmdi_arena_fini(arena);
+    }
+    arena->at = arena->base;
+}
+
+void *cmds_arena_alloc(struct cmds_arena *arena, size_t size, size_t align)
+{
+    return cmdi_arena_alloc(arena, size, align);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory for what a decoded value points to, given back all at once.
+ *
+ * Bump allocation in chunks: a decode takes what it needs, the reset takes all of it back in constant time and keeps the
+ * chunk, so after a short warm-up decoding calls no malloc. The first chunk comes with the first allocation: an arena that
+ * is never used costs nothing. Capacity, not use, counts against the bound, so that the bound holds for the process.
+ * A chunk that grew beyond 64 KiB is kept only while values need it. One thread at a time: a shard's own, or one decode's.
+ *
+ *     base            at                end
+ *     |  handed out   |      free       |         base, at, end: of the newest chunk, which is also the largest
+ */
+#ifndef CMDI_CODEC_ARENA_H
+#define CMDI_CODEC_ARENA_H
+
+#include <cmdstream/codec.h>
+
+enum {
+    CMDI_ARENA_CHUNK_MIN = 4096,
+    CMDI_ARENA_KEEP_MAX = 65536, // A larger chunk goes back to the system after so many resets without a use for it:
+    CMDI_ARENA_CALM_COUNT = 64,
+};
+
+struct cmdi_arena_chunk;
+
+struct cmds_arena {
+    uint8_t *at, *end, *base;
+    struct cmdi_arena_chunk *chunk; // The newest; older ones, of this decode only, hang behind it.
+    size_t size, size_max;          // Capacity of all chunks, and its bound.
+    uint32_t calm_count;            // Resets in a row that found the large chunk hardly used.
+    bool grown;                     // The next reset has work to do: several chunks, or a large one.
+    bool no_memory;                 // Since the last reset, malloc failed: tells -ENOMEM from CMDS_E_LIMIT.
+};
+
+/** No memory is taken yet. Thread: any. */
+void cmdi_arena_init(struct cmds_arena *arena, size_t size_max);
+/** A zeroed one is fine. Everything that was handed out is gone. */
+void cmdi_arena_fini(struct cmds_arena *arena);
+/** What the inline parts below leave over. */
+void *cmdi_arena_alloc_slow(struct cmds_arena *arena, size_t size, size_t align);
+void cmdi_arena_reset_slow(struct cmds_arena *arena);
+
+/** cmds_arena_alloc() for our own decoders. */
+static inline void *cmdi_arena_alloc(struct cmds_arena *arena, size_t size, size_t align)
+{
+    uint8_t *at = arena->at + (-(uintptr_t)arena->at & (align - 1));
+    // A size of 0 wraps and takes the slow way. Chunks end at a multiple of 16, so `at` is never beyond the end.
+    if (__builtin_expect(size - 1 < (size_t)(arena->end - at), 1)) {
+        arena->at = at + size;
+        return at;
+    }
+    return cmdi_arena_alloc_slow(arena, size, align);
+}
+
+/** Everything that was handed out is gone; the memory stays for the next value. */
+static inline void cmdi_arena_reset(struct cmds_arena *arena)
+{
+    if (__builtin_expect(arena->grown, 0)) {
+        cmdi_arena_reset_slow(arena);
+        return;
+    }
+    arena->at = arena->base;
+}
+
+#endif

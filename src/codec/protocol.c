@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The checks that every start and open runs over the tables of a protocol, and the tables made from it.
+ *
+ * The macros of schema.h make most contradictions impossible; what is left can be seen only here, where all rows are
+ * together, or comes from tables written by hand. A refusal names the type and the field. The checks recurse over nested
+ * schemas, never over input; a schema that contains itself is refused by its depth before anything else walks it.
+ */
+#include "codec/protocol.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/error.h"
+#include "codec/value.h"
+
+enum { CMDI_STRUCT_SIZE_MAX = 4096 }; // Of a table's row: a newer header may make it longer, not that much.
+
+/* --- One field ----------------------------------------------------------------------------------------------------- */
+
+/* Where a row stands, for the sentence that refuses it. */
+struct place {
+    const struct cmds_schema *schema;
+    const struct cmds_field *field;
+    struct cmds_error *error;
+};
+
+#define REFUSE(place, format, ...)                                                                 \
+    cmdi_fail((place)->error, CMDS_E_SCHEMA, "struct %s, field %s: " format, (place)->schema->name, \
+            (place)->field->name, __VA_ARGS__)
+
+/* Bytes of one item in memory; 0 where the row decides. */
+static uint32_t kind_size(uint8_t kind)
+{
+    static const uint8_t sizes[] = {
+            [CMDS_KIND_BOOL] = sizeof(bool),
+            [CMDS_KIND_I8] = 1,
+            [CMDS_KIND_I16] = 2,
+            [CMDS_KIND_I32] = 4,
+            [CMDS_KIND_I64] = 8,
+            [CMDS_KIND_U8] = 1,
+            [CMDS_KIND_U16] = 2,
+            [CMDS_KIND_U32] = 4,
+            [CMDS_KIND_U64] = 8,
+            [CMDS_KIND_F32] = sizeof(float),
+            [CMDS_KIND_F64] = sizeof(double),
+            [CMDS_KIND_STRING] = sizeof(struct cmds_string),
+            [CMDS_KIND_BYTES] = sizeof(struct cmds_bytes),
+            [CMDS_KIND_MAP] = sizeof(struct cmds_map),
+            [CMDS_KIND_STRUCT] = 0,
+    };
+    return sizes[kind];
+}
+
+static uint32_t field_align(const struct cmds_field *field)
+{
+    if (field->shape == CMDS_SHAPE_ARRAY) {
+        return _Alignof(void *);
+    }
+    switch (field->kind) {
+    case CMDS_KIND_STRING:
+    case CMDS_KIND_BYTES:
+    case CMDS_KIND_MAP:
+        return _Alignof(void *);
+    case CMDS_KIND_TEXT:
+    case CMDS_KIND_BLOB:
+    case CMDS_KIND_RESERVED:
+        return 1;
+    case CMDS_KIND_STRUCT:
+        return cmdi_schema_align(field->nested);
+    default:
+        return kind_size(field->kind);
+    }
+}
+
+uint32_t cmdi_schema_align(const struct cmds_schema *schema)
+{
+    uint32_t align_max = 1;
+    for (uint32_t i = 0; i < schema->field_count; i++) {
+        uint32_t align = field_align(cmds_schema_field(schema, i));
+        align_max = align > align_max ? align : align_max;
+    }
+    return align_max;
+}
+
+static int item_check(const struct place *place)
+{
+    const struct cmds_field *field = place->field;
+    uint32_t size = kind_size(field->kind);
+    if (field->kind == CMDS_KIND_STRUCT) {
+        if (field->nested == NULL) {
+            return REFUSE(place, "%s", "no schema is given for the struct it holds");
+        }
+        size = field->nested->value_size;
+    }
+    if (field->item_size == 0 || (size != 0 && size != field->item_size)) {
+        return REFUSE(place, "item_size is %u; it should be %u", field->item_size, size);
+    }
+    bool has_length = field->shape == CMDS_SHAPE_ARRAY || field->kind == CMDS_KIND_STRING ||
+                      field->kind == CMDS_KIND_BYTES || field->kind == CMDS_KIND_MAP ||
+                      field->kind == CMDS_KIND_TEXT;
+    if (field->size_max != 0 && !has_length) {
+        return REFUSE(place, "%s", "has a CMDS_MAX but no length that could be limited");
+    }
+    return 0;
+}
+
+static int shape_check(const struct place *place)
+{
+    const struct cmds_field *field = place->field;
+    uint32_t size = field->size;
+    switch (field->shape) {
+    case CMDS_SHAPE_ONE:
+        size = field->item_size;
+        break;
+    case CMDS_SHAPE_ARRAY:
+        size = sizeof(struct cmdi_array);
+        if (field->kind == CMDS_KIND_TEXT || field->kind == CMDS_KIND_BLOB) {
+            return REFUSE(place, "%s", "arrays of text or of blobs are not carried; use cmds_string or cmds_bytes");
+        }
+        break;
+    case CMDS_SHAPE_OPTIONAL:
+        if (field->item_offset < sizeof(bool) || field->item_offset > size ||
+                field->item_size > size - field->item_offset) {
+            return REFUSE(place, "%s", "the optional's value lies outside of it");
+        }
+        break;
+    default:
+        return REFUSE(place, "shape %u is unknown to this library", field->shape);
+    }
+    if (field->size != size) {
+        return REFUSE(place, "size is %u; it should be %u", field->size, size);
+    }
+    if (field->size > place->schema->value_size || field->offset > place->schema->value_size - field->size) {
+        return REFUSE(place, "lies outside of the struct's %u bytes", place->schema->value_size);
+    }
+    return 0;
+}
+
+static int name_check(const struct place *place, uint32_t index)
+{
+    const char *name = place->field->name;
+    if (name == NULL || name[0] == '\0') {
+        return cmdi_fail(place->error, CMDS_E_SCHEMA, "struct %s: field %u has no name", place->schema->name, index);
+    }
+    for (uint32_t i = 0; i < index; i++) {
+        const struct cmds_field *other = cmds_schema_field(place->schema, i);
+        if (other->kind != CMDS_KIND_RESERVED && strcmp(other->name, name) == 0) {
+            return cmdi_fail(place->error, CMDS_E_SCHEMA, "struct %s: two fields are named %s on the wire",
+                    place->schema->name, name);
+        }
+    }
+    return 0;
+}
+
+static int schema_check(const struct cmds_schema *schema, uint32_t depth, struct cmds_error *error);
+
+static int field_check(const struct place *place, uint32_t index, uint32_t depth)
+{
+    const struct cmds_field *field = place->field;
+    if (field->kind > CMDS_KIND_STRUCT) {
+        return cmdi_fail(place->error, CMDS_E_SCHEMA, "struct %s: kind %u of field %u is unknown to this library",
+                place->schema->name, field->kind, index);
+    }
+    if (field->kind == CMDS_KIND_RESERVED) {
+        return 0;
+    }
+    int code = name_check(place, index);
+    code = code < 0 ? code : item_check(place);
+    code = code < 0 ? code : shape_check(place);
+    if (code < 0) {
+        return code;
+    }
+    if ((field->flags & CMDS_FIELD_IS_LAST_) && (field->kind != CMDS_KIND_BOOL || field->shape != CMDS_SHAPE_ONE)) {
+        return REFUSE(place, "%s", "marks the last result: it must be a bool");
+    }
+    uint32_t levels = (field->shape == CMDS_SHAPE_ARRAY ? 1u : 0u) + (field->kind == CMDS_KIND_MAP ? 1u : 0u);
+    if (depth + levels > CMDI_DEPTH_MAX) {
+        return REFUSE(place, "nests more than %d levels deep, or contains itself", CMDI_DEPTH_MAX);
+    }
+    return field->kind == CMDS_KIND_STRUCT ? schema_check(field->nested, depth + levels + 1, place->error) : 0;
+}
+
+/* --- A struct ------------------------------------------------------------------------------------------------------ */
+
+static const struct cmds_field *field_after(const struct cmds_schema *schema, const struct cmds_field *last)
+{
+    const struct cmds_field *next = NULL;
+    for (uint32_t i = 0; i < schema->field_count; i++) {
+        const struct cmds_field *field = cmds_schema_field(schema, i);
+        bool after = last == NULL || field->offset > last->offset || (field->offset == last->offset && field > last);
+        if (field->kind != CMDS_KIND_RESERVED && after && (next == NULL || field->offset < next->offset)) {
+            next = field;
+        }
+    }
+    return next;
+}
+
+/* Every byte belongs to one field or is padding: a gap as wide as the alignment of what follows holds a forgotten member. */
+static int cover_check(const struct cmds_schema *schema, struct cmds_error *error)
+{
+    uint32_t covered = 0;
+    const struct cmds_field *last = NULL;
+    const struct cmds_field *next = field_after(schema, NULL);
+    if (next == NULL) {
+        return 0; // Empty, or everything was removed: C has no struct without a member.
+    }
+    while (covered < schema->value_size) {
+        uint32_t until = next != NULL ? next->offset : schema->value_size;
+        uint32_t align = next != NULL ? field_align(next) : cmdi_schema_align(schema);
+        if (until < covered) {
+            return cmdi_fail(error, CMDS_E_SCHEMA, "struct %s: fields %s and %s lie over each other", schema->name,
+                    last->name, next->name);
+        }
+        if (until - covered >= align) {
+            return cmdi_fail(error, CMDS_E_SCHEMA,
+                    "struct %s: bytes %u to %u belong to no field; was a member forgotten?", schema->name, covered,
+                    until - 1);
+        }
+        if (next == NULL) {
+            return 0;
+        }
+        covered = next->offset + next->size;
+        last = next;
+        next = field_after(schema, last);
+    }
+    if (next != NULL) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, "struct %s: fields %s and %s lie over each other", schema->name,
+                last->name, next->name);
+    }
+    return 0;
+}
+
+static bool stride_is_sane(uint32_t size, size_t min)
+{
+    return size >= min && size <= CMDI_STRUCT_SIZE_MAX && size % _Alignof(void *) == 0;
+}
+
+static int schema_check(const struct cmds_schema *schema, uint32_t depth, struct cmds_error *error)
+{
+    if (!stride_is_sane(schema->struct_size, sizeof(*schema)) || schema->name == NULL || schema->name[0] == '\0') {
+        return cmdi_fail(error, CMDS_E_SCHEMA, "a schema without size or name: make it with CMDS_SCHEMA");
+    }
+    if (!stride_is_sane(schema->field_stride, sizeof(struct cmds_field)) ||
+            schema->field_count > CMDI_FIELD_COUNT_MAX || (schema->field_count > 0 && schema->fields == NULL)) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, "struct %s: %u fields with a stride of %u: make it with CMDS_SCHEMA",
+                schema->name, schema->field_count, schema->field_stride);
+    }
+    if (schema->value_size == 0 || schema->value_size > CMDI_VALUE_SIZE_MAX) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, "struct %s has %u bytes; 1 to %d are carried", schema->name,
+                schema->value_size, CMDI_VALUE_SIZE_MAX);
+    }
+    if (depth > CMDI_DEPTH_MAX) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, "struct %s nests more than %d levels deep, or contains itself",
+                schema->name, CMDI_DEPTH_MAX);
+    }
+    for (uint32_t i = 0; i < schema->field_count; i++) {
+        struct place place = {schema, cmds_schema_field(schema, i), error};
+        int code = field_check(&place, i, depth);
+        if (code < 0) {
+            return code;
+        }
+    }
+    return cover_check(schema, error);
+}
+
+/* --- Types --------------------------------------------------------------------------------------------------------- */
+
+static int last_check(const struct cmds_type *type, struct cmds_error *error)
+{
+    const char *name = type->schema->name;
+    uint32_t marked = 0;
+    for (uint32_t i = 0; i < type->schema->field_count; i++) {
+        marked += (cmds_schema_field(type->schema, i)->flags & CMDS_FIELD_IS_LAST_) != 0;
+    }
+    if (type->role == CMDS_ROLE_COMMAND && (marked > 0 || type->last != CMDS_LAST_BY_FIELD_ || type->is_last != NULL)) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, "command %s says which one is the last; only results do", name);
+    }
+    if (marked > 1) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, "result %s has %u CMDS_LAST members; one decides", name, marked);
+    }
+    if (type->last > CMDS_LAST_BY_VALUE_ || (type->last == CMDS_LAST_BY_VALUE_) != (type->is_last != NULL)) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, "result %s: its last rule and its is_last function contradict each other", name);
+    }
+    if (marked > 0 && type->last != CMDS_LAST_BY_FIELD_) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, "result %s has a CMDS_LAST member that its last rule overrides", name);
+    }
+    return 0;
+}
+
+static int type_check(const struct cmds_type *type, uint8_t role, struct cmds_error *error)
+{
+    const char *list = role == CMDS_ROLE_COMMAND ? "commands" : "results";
+    if (type == NULL || !stride_is_sane(type->struct_size, sizeof(*type)) || type->schema == NULL) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, "the list of %s has an entry that is no type: make it with a macro", list);
+    }
+    int code = schema_check(type->schema, 1, error);
+    if (code < 0) {
+        return code;
+    }
+    if (type->role != role) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, "%s is in the list of %s and is none", type->schema->name, list);
+    }
+    if (type->one_way && role == CMDS_ROLE_RESULT) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, "result %s is one-way; only commands are", type->schema->name);
+    }
+    return last_check(type, error);
+}
+
+static int types_check(
+        const struct cmds_type *const *types, uint32_t count, uint8_t role, struct cmds_error *error)
+{
+    if (count > 0 && types == NULL) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, "%u types and no list of them", count);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        int code = type_check(types[i], role, error);
+        if (code < 0) {
+            return code;
+        }
+        for (uint32_t k = 0; k < i; k++) {
+            const char *a = types[k]->schema->name;
+            const char *b = types[i]->schema->name;
+            if (types[k]->number == types[i]->number) {
+                return cmdi_fail(error, CMDS_E_SCHEMA, "%s and %s both have the number %u", a, b, types[i]->number);
+            }
+            if (strcmp(a, b) == 0) {
+                return cmdi_fail(error, CMDS_E_SCHEMA, "two %s are named %s",
+                        role == CMDS_ROLE_COMMAND ? "commands" : "results", a);
+            }
+        }
+    }
+    return 0;
+}
+
+int cmds_protocol_check(const struct cmds_protocol *protocol, struct cmds_error *error)
+{
+    if (protocol == NULL || !stride_is_sane(protocol->struct_size, sizeof(*protocol))) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, "no protocol is given: make it with CMDS_PROTOCOL");
+    }
+    int code = types_check(protocol->commands, protocol->command_count, CMDS_ROLE_COMMAND, error);
+    return code < 0 ? code : types_check(protocol->results, protocol->result_count, CMDS_ROLE_RESULT, error);
+}
+
+static const struct cmds_type *type_by_name(const struct cmds_type *const *types, uint32_t count, const char *name)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcmp(types[i]->schema->name, name) == 0) {
+            return types[i];
+        }
+    }
+    return NULL;
+}
+
+const struct cmds_type *cmds_protocol_command(const struct cmds_protocol *protocol, const char *name)
+{
+    return type_by_name(protocol->commands, protocol->command_count, name);
+}
+
+const struct cmds_type *cmds_protocol_result(const struct cmds_protocol *protocol, const char *name)
+{
+    return type_by_name(protocol->results, protocol->result_count, name);
+}
+
+/* --- The table ----------------------------------------------------------------------------------------------------- */
+
+static uint32_t last_offset_of(const struct cmds_type *type)
+{
+    if (type->last == CMDS_LAST_NEVER_) {
+        return CMDI_LAST_NEVER;
+    }
+    if (type->last == CMDS_LAST_BY_VALUE_) {
+        return CMDI_LAST_ASK;
+    }
+    for (uint32_t i = 0; i < type->schema->field_count; i++) {
+        const struct cmds_field *field = cmds_schema_field(type->schema, i);
+        if (field->flags & CMDS_FIELD_IS_LAST_) {
+            return field->offset;
+        }
+    }
+    return CMDI_LAST_ALWAYS;
+}
+
+static int entry_compare(const void *a, const void *b)
+{
+    uint32_t left = ((const struct cmdi_type_entry *)a)->type->number;
+    uint32_t right = ((const struct cmdi_type_entry *)b)->type->number;
+    return (left > right) - (left < right);
+}
+
+int cmdi_type_table_init(struct cmdi_type_table *table, const struct cmds_type *const *types, uint32_t count)
+{
+    uint32_t dense = 0, sparse = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (types[i]->number >= CMDI_TYPE_DENSE_MAX) {
+            sparse++;
+        } else if (types[i]->number >= dense) {
+            dense = types[i]->number + 1;
+        }
+    }
+    struct cmdi_type_entry *entries = calloc((size_t)dense + sparse + 1, sizeof(*entries));
+    if (entries == NULL) {
+        return -ENOMEM;
+    }
+    uint32_t next = dense;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t index = types[i]->number < CMDI_TYPE_DENSE_MAX ? types[i]->number : next++;
+        CMDI_ASSERT(entries[index].type == NULL); // Numbers occur once: the protocol was checked.
+        entries[index].type = types[i];
+        entries[index].last_offset = last_offset_of(types[i]);
+    }
+    qsort(entries + dense, sparse, sizeof(*entries), entry_compare);
+    *table = (struct cmdi_type_table){entries, dense, sparse};
+    return 0;
+}
+
+void cmdi_type_table_fini(struct cmdi_type_table *table)
+{
+    free(table->entries);
+    *table = (struct cmdi_type_table){0};
+}
+
+const struct cmdi_type_entry *cmdi_type_table_search(const struct cmdi_type_table *table, uint64_t number)
+{
+    uint32_t low = table->dense_count;
+    uint32_t high = low + table->sparse_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const struct cmdi_type_entry *entry = &table->entries[middle];
+        if (entry->type->number == number) {
+            return entry;
+        }
+        if (entry->type->number < number) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return NULL;
+}
+
+bool cmdi_type_same(const struct cmds_type *a, const struct cmds_type *b)
+{
+    return a->number == b->number && a->role == b->role && a->schema->value_size == b->schema->value_size &&
+           strcmp(a->schema->name, b->schema->name) == 0;
+}
+
+bool cmdi_type_is_last_slow(const struct cmdi_type_entry *entry, const void *value)
+{
+    switch (entry->last_offset) {
+    case CMDI_LAST_ALWAYS:
+        return true;
+    case CMDI_LAST_NEVER:
+        return false;
+    case CMDI_LAST_ASK:
+        return entry->type->is_last(value);
+    default:
+        return ((const unsigned char *)value)[entry->last_offset] != 0;
+    }
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A list of types as the wire asks for it: by number.
+ *
+ * Built once at start from a protocol that cmds_protocol_check() has passed, constant afterwards, so any thread reads it
+ * without a lock. Numbers up to 255 are an index; the few that are larger are searched. An entry carries what else is asked
+ * of a type for every message, worked out beforehand: which byte of a value says that it is the last result.
+ */
+#ifndef CMDI_CODEC_PROTOCOL_H
+#define CMDI_CODEC_PROTOCOL_H
+
+#include <cmdstream/schema.h>
+
+enum {
+    CMDI_TYPE_DENSE_MAX = 256,   // Numbers below it are an index.
+    CMDI_DEPTH_MAX = 32,         // Structs, arrays and maps inside each other; the decoders refuse more.
+    CMDI_FIELD_COUNT_MAX = 4096, // The macros make at most 64; a program that learns types at run time may have more.
+    CMDI_VALUE_SIZE_MAX = 65536,
+};
+
+struct cmdi_type_entry {
+    const struct cmds_type *type; // NULL: no type has this number.
+    uint32_t last_offset;         // Of the CMDS_LAST member, or one of the next.
+    uint32_t unused;
+};
+enum { CMDI_LAST_ALWAYS = 0x10000, CMDI_LAST_NEVER, CMDI_LAST_ASK }; // No value is that large.
+
+struct cmdi_type_table {
+    struct cmdi_type_entry *entries; // dense_count by number, then sparse_count sorted by number.
+    uint32_t dense_count, sparse_count;
+};
+
+/**
+ * Owner:   keeps the types, not the list; the table is given back with fini.
+ * Thread:  setup.
+ * Returns: 0, -ENOMEM.
+ */
+CMDS_NODISCARD int cmdi_type_table_init(
+        struct cmdi_type_table *table, const struct cmds_type *const *types, uint32_t count);
+/** A zeroed one is fine. Thread: setup. */
+void cmdi_type_table_fini(struct cmdi_type_table *table);
+const struct cmdi_type_entry *cmdi_type_table_search(const struct cmdi_type_table *table, uint64_t number);
+/** Another object with the same meaning: the protocol's header makes one in each source file that includes it. */
+bool cmdi_type_same(const struct cmds_type *a, const struct cmds_type *b);
+bool cmdi_type_is_last_slow(const struct cmdi_type_entry *entry, const void *value);
+
+static inline const struct cmdi_type_entry *cmdi_type_table_entry(
+        const struct cmdi_type_table *table, uint64_t number)
+{
+    if (__builtin_expect(number < table->dense_count, 1)) {
+        const struct cmdi_type_entry *entry = &table->entries[number];
+        return entry->type != NULL ? entry : NULL;
+    }
+    return table->sparse_count > 0 ? cmdi_type_table_search(table, number) : NULL;
+}
+
+/** Thread: any. Returns: NULL if no type of the list has this number on the wire. */
+static inline const struct cmds_type *cmdi_type_table_find(const struct cmdi_type_table *table, uint64_t number)
+{
+    const struct cmdi_type_entry *entry = cmdi_type_table_entry(table, number);
+    return entry != NULL ? entry->type : NULL;
+}
+
+/** Is it a type of this list, be it by another source file's name? Thread: any. */
+static inline bool cmdi_type_table_has(const struct cmdi_type_table *table, const struct cmds_type *type)
+{
+    const struct cmds_type *mine = type != NULL ? cmdi_type_table_find(table, type->number) : NULL;
+    return mine != NULL && (mine == type || cmdi_type_same(mine, type));
+}
+
+/** Does this value end its command? `type` is one of the table's. Thread: any. */
+static inline bool cmdi_type_table_is_last(
+        const struct cmdi_type_table *table, const struct cmds_type *type, const void *value)
+{
+    const struct cmdi_type_entry *entry = cmdi_type_table_entry(table, type->number);
+    if (__builtin_expect(entry->last_offset == CMDI_LAST_ALWAYS, 1)) {
+        return true;
+    }
+    return cmdi_type_is_last_slow(entry, value);
+}
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection: frames over a transport, on one shard, for a server and a client alike.
+ *
+ * Input. The kernel fills buffers of the shard's group; each becomes a slice queued on its connection. Frames are parsed where
+ * they lie. Only what cannot be parsed in place goes to the stash: the frame that a slice cuts, and the slices of a
+ * connection that is paused, so that nobody's standstill holds the shard's buffers.
+ *
+ * Output. Frames are appended to `fill`; at the end of the turn `fill` becomes `flight` and one SEND takes it. Other threads
+ * append to `foreign` under a lock, which the shard empties once a turn. All these are leased and given back when empty.
+ *
+ * Life. One owner embeds the connection and gets each event by its ops, last of all on_closed, exactly once. Nothing below is
+ * called by another thread than the shard's, but for the foreign functions.
+ *
+ *     CONNECTING -> HELLO -> OPEN -> FINISHING -> LINGERING -> CLOSING -> CLOSED     (each may go straight to CLOSING)
+ */
+#ifndef CMDI_CONN_CONN_H
+#define CMDI_CONN_CONN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cmdstream/base.h>
+
+#include "net/transport.h"
+#include "shard/shard.h"
+#include "wire/frame.h"
+
+struct cmdi_conn;
+
+enum cmdi_conn_state {
+    CMDI_CONN_CONNECTING, // fd valid; the connect is in flight. Output is collected.
+    CMDI_CONN_HELLO,      // A recv is armed; a client waits for the ServerInfo. Output is collected.
+    CMDI_CONN_OPEN,       // Frames are run, output is sent.
+    CMDI_CONN_FINISHING,  // No frame is run any more; what is to be sent leaves, then the write side is shut.
+    CMDI_CONN_LINGERING,  // Our FIN is out; input is thrown away until the peer's comes, or the deadline.
+    CMDI_CONN_CLOSING,    // Operations are being cancelled.
+    CMDI_CONN_CLOSED,     // fd is -1, nothing is in flight, on_closed has been or is being called.
+};
+
+/** What the owner learns. All on the shard, none inside a call of the owner into the connection. */
+struct cmdi_conn_ops {
+    /**
+     * A whole frame (sequence > 0); self-delimiting: the body and what follows it. Borrowed until the return.
+     * Returns: bytes of the body used; 0: not whole (only self-delimiting); a negative error closes the connection.
+     */
+    int64_t (*on_frame)(struct cmdi_conn *conn, const struct cmdi_frame *frame);
+    /** The byte 00. Returns: as on_frame. */
+    int (*on_ping)(struct cmdi_conn *conn);
+    /** The connect is over; only CONNECTING. `error` 0: the state is HELLO now. Negative: closing follows. May be NULL. */
+    void (*on_connected)(struct cmdi_conn *conn, int error);
+    /** In state HELLO. Returns: 0: the state becomes OPEN; negative closes. NULL: there is no hello to wait for. */
+    int (*on_server_info)(struct cmdi_conn *conn, struct cmds_bytes info);
+    /** Once in every run of the connection: the owner's own work, of at most `budget` units. Returns: there is more. May be NULL. */
+    bool (*run)(struct cmdi_conn *conn, uint32_t budget);
+    /** Output fell to the low mark after it had been above it. May be NULL. */
+    void (*on_output_low)(struct cmdi_conn *conn);
+    /** What other threads appended since; `data` is borrowed. May be NULL. */
+    void (*on_foreign)(struct cmdi_conn *conn, const uint8_t *data, size_t size);
+    /** The peer's FIN has come and every whole frame before it has run. Nothing is closed yet: the owner decides. */
+    void (*on_eof)(struct cmdi_conn *conn);
+    /** Is there a reason to stay although nothing is received: calls in flight, say. NULL: none. */
+    bool (*is_busy)(const struct cmdi_conn *conn);
+    /** The state is CLOSING: conn->error says why. Nothing is sent any more; fail what is pending. */
+    void (*on_closing)(struct cmdi_conn *conn);
+    /** The state is CLOSED. The owner may free the memory, once cmdi_conn_foreign_idle(). */
+    void (*on_closed)(struct cmdi_conn *conn);
+};
+
+/** Shared by all connections of an owner; kept. Times in ms; CMDS_NEVER: no limit. */
+struct cmdi_conn_limits {
+    uint32_t frame_size_max;
+    uint32_t output_size_max;
+    uint32_t hello_timeout_ms; // Until the ServerInfo has left, or has come.
+    uint32_t frame_timeout_ms;
+    uint32_t write_timeout_ms;
+    uint32_t idle_timeout_ms;
+    uint32_t linger_timeout_ms;
+    bool self_delimiting; // The codec finds the end of a body.
+    bool expect_quiet;    // Nothing is there yet when a recv is first armed: a server's accepted connection.
+};
+
+/** Bytes at begin..end of a leased buffer; data NULL: none leased. */
+struct cmdi_conn_buffer {
+    uint8_t *data;
+    size_t capacity, begin, end;
+};
+
+struct cmdi_conn {
+    struct cmdi_shard *shard;
+    const struct cmdi_conn_ops *ops;
+    const struct cmdi_transport *transport;
+    const struct cmdi_conn_limits *limits;
+
+    /* Output; per frame. */
+    struct cmdi_conn_buffer fill;   // Appended to.
+    struct cmdi_conn_buffer flight; // Being sent.
+    size_t fill_hint;               // What the last flight needed: the next fill is leased at once.
+    uint8_t state;                  // enum cmdi_conn_state
+    bool paused;      // The owner wants no frames: set by pause, cleared by resume.
+    bool sending;     // A SEND is in flight.
+    bool receiving;   // A multishot recv is armed.
+    bool cancelling;  // ... and being cancelled.
+    bool eof;         // The peer's FIN was seen; slices and stash may still hold frames.
+    bool eof_told;
+    bool above_low;   // Output was above the low mark: on_output_low is owed.
+    bool starved;     // The recv ended because the shard had no buffer left.
+    bool hello_sent;  // The first SEND is over.
+    bool running;     // Inside run: teardown waits.
+    bool hold_output; // Not even OPEN sends (test harness).
+
+    /* Input; per slice. */
+    uint32_t slice_head, slice_tail, slice_count; // By buffer number; count 0: the others are not valid.
+    struct cmdi_conn_buffer stash;
+    size_t stash_missing; // Bytes at least until the frame at stash.begin is whole.
+
+    struct cmdi_work ready, flush;
+
+    int fd;
+    uint32_t slot;          // Of the shard: who gets completions.
+    uint32_t ops_in_flight; // Completions still to come for this connection.
+    uint64_t sent_size, received_size;
+
+    /* Times, in ms of the shard's clock; 0: not running. */
+    uint64_t hello_until, frame_since, write_since, received_at, sent_at, linger_until;
+    struct cmdi_timer timer;
+
+    struct cmds_error error; // The first failure; EOF when the peer left in order.
+
+    /* Other threads. */
+    pthread_mutex_t foreign_lock;
+    struct cmdi_conn_buffer foreign; // malloc'ed, not leased. Under the lock.
+    struct cmdi_mail foreign_mail;
+    bool foreign_posted; // The mail is under way. Under the lock.
+    bool foreign_closed; // No more is accepted. Under the lock.
+    _Atomic size_t foreign_size; // How much waits: read without the lock.
+};
+
+/* --- Life ------------------------------------------------------------------------------------------------------------ */
+
+/**
+ * The state is CONNECTING or HELLO (`connecting`), for on_server_info NULL OPEN. Nothing is armed yet.
+ *
+ * Owner:   takes `fd` (-1: the transport opens none) on success; keeps ops, transport and limits until on_closed.
+ * Returns: 0; -ENOMEM.
+ */
+int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard, const struct cmdi_conn_ops *ops,
+        const struct cmdi_transport *transport, const struct cmdi_conn_limits *limits, int fd);
+/** Connects (the state becomes CONNECTING); the address is borrowed until on_connected. */
+void cmdi_conn_connect(struct cmdi_conn *conn, const struct cmdi_address *address);
+/** Begins to receive. */
+void cmdi_conn_start(struct cmdi_conn *conn);
+/** After on_closed: the lock and the foreign buffer. */
+void cmdi_conn_fini(struct cmdi_conn *conn);
+
+/** Closes at once, because of `code`; the first cause stays. Safe in any op and any state. */
+void cmdi_conn_fail(struct cmdi_conn *conn, int code, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+/** Closes in order: sends what is there, shuts the write side, reads on until the peer's FIN or linger_timeout_ms. */
+void cmdi_conn_finish(struct cmdi_conn *conn);
+
+static inline bool cmdi_conn_alive(const struct cmdi_conn *conn)
+{
+    return conn->state < CMDI_CONN_FINISHING;
+}
+
+/* --- Output ---------------------------------------------------------------------------------------------------------- */
+
+static inline size_t cmdi_conn_output_size(const struct cmdi_conn *conn)
+{
+    return conn->fill.end + (conn->flight.end - conn->flight.begin);
+}
+/** Half of the bound: commands run below it, and a result of any legal size is taken below it. */
+static inline bool cmdi_conn_output_high(const struct cmdi_conn *conn)
+{
+    return cmdi_conn_output_size(conn) > conn->limits->output_size_max / 2;
+}
+
+/** Slow path of reserve. */
+uint8_t *cmdi_conn_reserve_slow(struct cmdi_conn *conn, size_t size, int *error);
+/** Room for `size` bytes at the end of the output. Returns: NULL, and -ENOBUFS (the bound) or -ENOMEM in *error. */
+static inline uint8_t *cmdi_conn_reserve(struct cmdi_conn *conn, size_t size, int *error)
+{
+    size_t end = conn->fill.end + size;
+    if (__builtin_expect(end <= conn->fill.capacity && end <= conn->limits->output_size_max / 2 &&
+                    conn->flight.data == NULL, 1)) {
+        return conn->fill.data + conn->fill.end;
+    }
+    return cmdi_conn_reserve_slow(conn, size, error);
+}
+/** Slow path of commit: a lot has come together. */
+void cmdi_conn_flush_now(struct cmdi_conn *conn);
+enum { CMDI_CONN_FLUSH_SIZE = 96 * 1024 };
+/** `size` bytes of what was reserved last are written; they leave at the end of the turn. */
+static inline void cmdi_conn_commit(struct cmdi_conn *conn, size_t size)
+{
+    conn->fill.end += size;
+    cmdi_shard_flush(conn->shard, &conn->flush);
+    if (__builtin_expect(conn->fill.end >= CMDI_CONN_FLUSH_SIZE, 0)) {
+        cmdi_conn_flush_now(conn);
+    }
+}
+
+/* --- Input ----------------------------------------------------------------------------------------------------------- */
+
+/** No more frames for now: the rest stays, the recv is cancelled. Legal inside on_frame. */
+void cmdi_conn_pause(struct cmdi_conn *conn);
+void cmdi_conn_resume(struct cmdi_conn *conn);
+/** Bytes that did not come through the shard's buffers (a harness, later TLS); copied. */
+void cmdi_conn_feed(struct cmdi_conn *conn, const void *data, size_t size);
+/** The owner has work for ops->run. */
+static inline void cmdi_conn_ready(struct cmdi_conn *conn)
+{
+    cmdi_shard_ready(conn->shard, &conn->ready);
+}
+
+/* --- Other threads ------------------------------------------------------------------------------------------------- */
+
+/**
+ * Locks `foreign` and makes room for `size` bytes at its end. Thread: any, while the connection's memory is known to live.
+ *
+ * Returns: where to write, and the lock is held until cmdi_conn_foreign_commit(); NULL, not locked, and CMDS_E_CLOSED, -ENOBUFS
+ *          (the output bound) or -ENOMEM in *error.
+ */
+uint8_t *cmdi_conn_foreign_reserve(struct cmdi_conn *conn, size_t size, int *error);
+/** `size` bytes are written (0: nothing was), the lock is released, the shard is told. Thread: as reserve. */
+void cmdi_conn_foreign_commit(struct cmdi_conn *conn, size_t size);
+/** Takes what waits there now, by on_foreign. Thread: shard. */
+void cmdi_conn_foreign_take(struct cmdi_conn *conn);
+/** No message about this connection is under way: after on_closed its memory may go. If not, `on_closed` runs again later. */
+bool cmdi_conn_foreign_idle(struct cmdi_conn *conn);
+
+/* --- From the transport -------------------------------------------------------------------------------------------- */
+
+void cmdi_conn_on_connect(struct cmdi_conn *conn, int32_t result);
+void cmdi_conn_on_recv(struct cmdi_conn *conn, const struct cmdi_completion *completion);
+void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result);
+void cmdi_conn_on_cancel(struct cmdi_conn *conn, int32_t result);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the rest of the library asks of the kernel beside io_uring: clock, random numbers, futex, sockets, CPUs. Together with
+ * ring.h this is the seam to the kernel: a simulation links another implementation of these two headers and nothing else.
+ */
+#ifndef CMDI_RING_SYS_H
+#define CMDI_RING_SYS_H
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/** An address of any family that we speak: TCP over IPv4 and IPv6, UNIX stream sockets. */
+struct cmdi_address {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_un local;
+    } as;
+    socklen_t size;
+};
+
+/** CLOCK_MONOTONIC. Only the shard's turn reads it for the shard's code. */
+uint64_t cmdi_now_ns(void);
+/** For ids and jitter; not for secrets. Thread: any. */
+uint64_t cmdi_random(void);
+
+/** Sleeps while *word is `expected`, at most so long (UINT64_MAX: no limit). May wake for no reason. */
+void cmdi_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+void cmdi_futex_wake(_Atomic uint32_t *word, int count);
+
+/** A stream socket of the address's family: CLOEXEC, TCP_NODELAY. Returns: fd; -errno. */
+int cmdi_socket_open(const struct cmdi_address *address, uint32_t user_timeout_ms);
+/**
+ * A bound, listening socket; accepted sockets inherit TCP_NODELAY and TCP_USER_TIMEOUT. A UNIX path that nobody listens on
+ * any more is replaced. Returns: fd; -errno.
+ */
+int cmdi_socket_listen(const struct cmdi_address *address, int backlog, bool reuse_port, uint32_t user_timeout_ms);
+/** The address a socket is bound to (port 0 resolved), or of its peer. Returns: 0; -errno. */
+int cmdi_socket_local(int fd, struct cmdi_address *address);
+int cmdi_socket_peer(int fd, struct cmdi_address *address);
+/** shutdown(2), never through the ring: OP_SHUTDOWN goes to a worker thread of the kernel. */
+void cmdi_socket_shutdown(int fd, int how);
+/** send(2) without waiting. Returns: bytes; -errno. */
+int64_t cmdi_socket_send_now(int fd, const void *data, size_t size);
+/** close(2). Only when no operation names the fd any more. */
+void cmdi_fd_close(int fd);
+
+/** The CPUs this thread may use, in order. Returns: how many, at most `max`. */
+uint32_t cmdi_cpus_allowed(uint16_t *cpus, uint32_t max);
+/** CPUs that cgroup's cpu.max gives, in hundredths; 0: no quota. */
+uint32_t cmdi_cpu_quota_percent(void);
+/** Pins the calling thread. Returns: 0; -errno. */
+int cmdi_cpu_pin(uint16_t cpu);
+/** Involuntary context switches of the calling thread so far. */
+uint64_t cmdi_preemptions(void);
+
+static inline void cmdi_cpu_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield" ::: "memory");
+#endif
+}
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * For what works on behalf of a call (a forwarded command): to learn, on the call's shard, that nobody waits any more.
+ */
+#ifndef CMDI_SERVER_CALL_HOOK_H
+#define CMDI_SERVER_CALL_HOOK_H
+
+#include "base/list.h"
+
+struct cmds_call;
+
+/** In no list: not hooked. Take it out with cmdi_list_remove(&hook->link). */
+struct cmdi_call_hook {
+    struct cmdi_list link;
+    void (*fn)(struct cmdi_call_hook *hook);
+};
+
+/** `hook->fn` runs at most once, taken out before. The caller holds a reference on the call. Thread: the call's shard. */
+void cmdi_call_hook_add(struct cmds_call *call, struct cmdi_call_hook *hook);
+/** The shard the call lives on, as struct cmdi_shard *. Thread: any. */
+struct cmdi_shard *cmdi_call_shard(const struct cmds_call *call);
+
+#endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A shard: one thread, one ring, and everything that lives on it: slots, timers, buffers, a mailbox.
+ *
+ * The turn, over and over: take the mailbox, harvest completions, fire timers, run what is ready (each with its budget), flush
+ * what became dirty, enter the kernel once. Only this thread touches a shard, but for the functions marked "Thread: any".
+ *
+ * Without a ring (`manual`) a shard is a set of values with a clock that somebody moves: the test harness runs on it.
+ */
+#ifndef CMDI_SHARD_SHARD_H
+#define CMDI_SHARD_SHARD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cmdstream/base.h>
+#include <cmdstream/runtime.h>
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "ring/ring.h"
+#include "shard/buffers.h"
+#include "shard/spin.h"
+#include "shard/timer.h"
+
+struct cmdi_shard;
+
+/* --- Mailbox: messages from other threads ------------------------------------------------------------------------- */
+
+struct cmdi_mail;
+typedef void (*cmdi_mail_fn)(struct cmdi_shard *shard, struct cmdi_mail *mail);
+/** Embedded in what it is about. Whoever posts it does not touch it until `fn` has begun. */
+struct cmdi_mail {
+    struct cmdi_mail *next;
+    cmdi_mail_fn fn;
+};
+
+/* --- Work: something to run once, at a certain point of the turn --------------------------------------------------- */
+
+struct cmdi_work;
+typedef void (*cmdi_work_fn)(struct cmdi_shard *shard, struct cmdi_work *work);
+/** In no list: not queued. Taken out of its list before `fn` runs, so that `fn` may queue it again. */
+struct cmdi_work {
+    struct cmdi_list link;
+    cmdi_work_fn fn;
+};
+static inline void cmdi_work_init(struct cmdi_work *work, cmdi_work_fn fn)
+{
+    cmdi_list_init(&work->link);
+    work->fn = fn;
+}
+static inline bool cmdi_work_queued(const struct cmdi_work *work)
+{
+    return !cmdi_list_empty(&work->link);
+}
+
+/* --- Slots: who gets a completion ---------------------------------------------------------------------------------- */
+
+/** `operation` is the number given to cmdi_shard_user_data. */
+typedef void (*cmdi_completion_fn)(
+        void *owner, uint32_t operation, const struct cmdi_completion *completion);
+
+struct cmdi_slot {
+    void *owner;           // NULL: free.
+    cmdi_completion_fn fn; // Valid while owned.
+    uint32_t generation;   // 24 bits, never 0; grows with each release.
+    uint32_t next_free;
+};
+
+/* A completion's user data: operation 8 bits | generation 24 | slot 32. Of a stale generation: ignored, its buffer returned. */
+
+struct cmdi_shard_options {
+    uint32_t index;
+    int cpu;                   // -1: not pinned.
+    uint32_t spin_us;          // 0: never spin.
+    bool has_thread;           // false: inline or manual.
+    bool manual;               // No ring.
+    bool spin_unlimited;       // As no_spinning_limit.
+    struct cmdi_ring_options ring;
+    uint64_t memory_size_max;
+    const struct cmdi_log *log; // Kept.
+};
+
+/** A filled receive buffer, or what is left of it; its number in the group is its number here. */
+struct cmdi_slice {
+    uint32_t begin, end; // In the buffer.
+    uint32_t next;       // The connection's next slice.
+};
+
+/** Where log lines go; shared by the shards of a runtime. */
+struct cmdi_log {
+    void (*fn)(void *context, enum cmds_log_level level, const char *text);
+    void *context;
+};
+
+enum {
+    CMDI_SHARD_FRAMES_PER_RUN = 128,         // The budget of a connection in one turn...
+    CMDI_SHARD_BYTES_PER_RUN = 64 * 1024,    // ...whichever ends first.
+    CMDI_SHARD_COMPLETIONS_PER_TURN = 512,
+};
+
+struct cmdi_shard {
+    struct cmdi_ring *ring; // NULL: manual.
+    uint64_t now_ns, now_ms; // When this turn began.
+    struct cmdi_list ready;  // struct cmdi_work: once in the next pass over it.
+    struct cmdi_list flush;  // struct cmdi_work: at the end of this turn.
+    struct cmdi_list ended;  // struct cmdi_work: after the enter of this turn.
+    struct cmdi_list starved; // struct cmdi_work: ready again once enough receive buffers are free.
+    struct cmdi_slice *slices; // By buffer number.
+    struct cmdi_slot *slots;
+    uint32_t slot_count, slot_free;
+    struct cmds_stats stats;  // Written here, read by anybody: CMDI_COUNT.
+    struct cmdi_buffers buffers;
+    struct cmdi_timer_wheel timers;
+    struct cmdi_spin spin;
+    uint32_t connection_count; // On this shard: without any it never spins.
+    uint32_t index;
+    bool in_turn;
+    bool enabled;
+    struct cmdi_shard_options options;
+    pthread_t thread;
+    uint64_t log_second[16]; // Of each reason: when it was last logged, and how often it was not.
+    uint32_t log_count[16];
+
+    /* Written by any thread. */
+    _Alignas(64) _Atomic(struct cmdi_mail *) mailbox;
+    _Atomic uint32_t sleeping;  // Set by the shard before it waits; whoever clears it wakes.
+    _Atomic uint32_t stopping;  // The thread ends after the turn that sees it.
+    _Atomic uint32_t load;      // Connections given to this shard, also those on their way.
+};
+
+/** Counts on the shard's own thread; readers may look at any time. */
+#define CMDI_COUNT(shard, name, number)                                                            \
+    __atomic_store_n(&(shard)->stats.name, (shard)->stats.name + (uint64_t)(number), __ATOMIC_RELAXED)
+
+/* --- Life. Thread: setup ------------------------------------------------------------------------------------------- */
+
+/** Gives: cmdi_shard_destroy(). The thread is not started. Returns: 0, or why in `error`. */
+int cmdi_shard_create(struct cmdi_shard **shard, const struct cmdi_shard_options *options, struct cmds_error *error);
+/** Starts the thread. Returns: 0, -errno. */
+int cmdi_shard_start(struct cmdi_shard *shard);
+/** Asks the thread to end and joins it. What still lies in the mailbox is run by the caller, with no shard current. */
+void cmdi_shard_join(struct cmdi_shard *shard);
+/** NULL is fine. */
+void cmdi_shard_destroy(struct cmdi_shard *shard);
+
+/* --- On the shard's thread ------------------------------------------------------------------------------------------ */
+
+/** The shard whose thread this is; NULL on any other. Thread: any. */
+struct cmdi_shard *cmdi_shard_current(void);
+
+/** One turn, then an enter that waits up to `wait_ns` if there is nothing to do. Returns: how much was handled; -errno. */
+int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns);
+/** Manual and inline: this thread is the shard from now on (NULL: no more). Returns: the one before. */
+struct cmdi_shard *cmdi_shard_set_current(struct cmdi_shard *shard);
+/** Manual: moves the clock, fires timers, runs what is ready. */
+void cmdi_shard_advance(struct cmdi_shard *shard, uint64_t now_ns);
+
+/** Gives: cmdi_shard_slot_release(), once nothing is in flight for it. Returns: its number; UINT32_MAX without memory. */
+uint32_t cmdi_shard_slot_acquire(struct cmdi_shard *shard, cmdi_completion_fn fn, void *owner);
+void cmdi_shard_slot_release(struct cmdi_shard *shard, uint32_t slot);
+static inline uint64_t cmdi_shard_user_data(const struct cmdi_shard *shard, uint32_t slot, uint32_t operation)
+{
+    return (uint64_t)operation << 56 | (uint64_t)shard->slots[slot].generation << 32 | slot;
+}
+
+/** Runs in the next pass over the ready list: this turn if that has not begun, else the next, which then does not wait. */
+static inline void cmdi_shard_ready(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    if (!cmdi_work_queued(work)) {
+        cmdi_list_push(&shard->ready, &work->link);
+    }
+}
+/** Runs when everything of this turn has run, before the enter. */
+static inline void cmdi_shard_flush(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    if (!cmdi_work_queued(work)) {
+        cmdi_list_push(&shard->flush, &work->link);
+    }
+}
+/** Runs after the enter that ends this turn: for system calls that would hold up the sends, such as futex wakes. */
+static inline void cmdi_shard_after(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    if (!cmdi_work_queued(work)) {
+        cmdi_list_push(&shard->ended, &work->link);
+    }
+}
+
+/** Runs when at least a quarter of the receive buffers is free, first come first served. */
+static inline void cmdi_shard_starve(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    if (!cmdi_work_queued(work)) {
+        cmdi_list_push(&shard->starved, &work->link);
+    }
+}
+
+static inline void cmdi_shard_timer(struct cmdi_shard *shard, struct cmdi_timer *timer, uint64_t at_ms)
+{
+    cmdi_timer_arm(&shard->timers, timer, at_ms);
+}
+static inline void cmdi_shard_timer_off(struct cmdi_shard *shard, struct cmdi_timer *timer)
+{
+    cmdi_timer_disarm(&shard->timers, timer);
+}
+
+enum cmdi_log_reason {
+    CMDI_LOG_PROTO,
+    CMDI_LOG_ACCEPT,
+    CMDI_LOG_REFUSED,
+    CMDI_LOG_TIMEOUT,
+    CMDI_LOG_SLOW,
+    CMDI_LOG_EXEC,
+    CMDI_LOG_UNFINISHED,
+    CMDI_LOG_MEMORY,
+    CMDI_LOG_CLIENT,
+    CMDI_LOG_OTHER,
+};
+/** At most one line a second for each reason; the next one says how many were left out. Control characters become '?'. */
+void cmdi_shard_log(struct cmdi_shard *shard, enum cmdi_log_reason reason, enum cmds_log_level level,
+        const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* --- From any thread ------------------------------------------------------------------------------------------------ */
+
+/**
+ * `mail->fn` runs on the shard, in the order of posting by one thread. Wakes the shard if it sleeps. Before the shard's end
+ * everything posted has run; that nothing is posted afterwards is the caller's to see to (a counted reference on the shard).
+ */
+void cmdi_shard_post(struct cmdi_shard *shard, struct cmdi_mail *mail);
+
+/**
+ * Runs `fn(context)` on the shard and returns when it has: a message and a futex. On the shard itself it simply calls; on an
+ * inline runtime whose thread is elsewhere it would wait for ever, so the callers see to that.
+ */
+void cmdi_shard_call(struct cmdi_shard *shard, void (*fn)(struct cmdi_shard *shard, void *context), void *context);
+
+#endif

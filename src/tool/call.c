@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `cmdstream call`: one command from the shell, its results as JSON lines.
+ *
+ * A single-threaded sender: the calling thread turns the ring itself, so the program starts no thread.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common.h"
+#include "json.h"
+#include "options.h"
+#include "test_protocol.h"
+
+enum { CALL_VALUE_SIZE_MAX = 256 }; // Of any command's struct.
+
+struct call_options {
+    const char *codec, *server_info;
+    uint32_t repeat, deadline_ms, max_frame;
+};
+
+static const struct tool_option call_rows[] = {
+        TOOL_TEXT(call_options, "codec", "NAME", codec, TOOL_CODEC_NAMES " (default msgpack)"),
+        TOOL_TEXT(call_options, "server-info", "TEXT", server_info, "what the server must say (default \"default\")"),
+        TOOL_U32(call_options, "repeat", "N", repeat, 1, UINT32_MAX, "send it so often, one after the other (default 1)"),
+        TOOL_U32(call_options, "deadline-ms", "N", deadline_ms, 1, UINT32_MAX, "for all results of one command, and to connect (default 5000; 4294967295: none)"),
+        TOOL_U32(call_options, "max-frame", "BYTES", max_frame, 64, UINT32_MAX, "of one command or result (default 16 MiB)"),
+};
+static const struct tool_command call_command = {
+        .usage = "call [OPTIONS] ADDRESS COMMAND [JSON]",
+        .about = "Sends one command of the test protocol and prints each result as a line of JSON. Members that are left\n"
+                 "out are zero.\n\n"
+                 "  echo    {\"bool\":false,\"int64\":0,\"string\":\"\",\"float64\":0}   the same back\n"
+                 "  stream  {\"count\":3,\"size\":8}                             so many results of so many bytes\n"
+                 "  sleep   {\"ms\":100, and the four of echo}                 the same back, later\n"
+                 "  fail    {}                                               closes the connection\n"
+                 "  work    {\"us\":1000}                                      burns CPU in the server's pool\n",
+        .notes = "ADDRESS is HOST:PORT, [::1]:PORT, unix:PATH or unix:@NAME.\n\n"
+                 "  $ cmdstream call 127.0.0.1:9000 echo '{\"string\":\"hi\",\"int64\":-5}'\n"
+                 "  {\"type\":\"echo\",\"bool\":false,\"int64\":-5,\"string\":\"hi\",\"float64\":0}\n\n"
+                 "Exit status: 0; 1 the command failed, and stderr says why; 2 a bad argument.\n",
+        .options = call_rows,
+        .option_count = sizeof(call_rows) / sizeof(call_rows[0]),
+        .positional_min = 2,
+        .positional_max = 3,
+};
+
+static const struct cmds_type *call_type(const char *name)
+{
+    for (uint32_t i = 0; i < test_protocol.command_count; i++) {
+        if (strcmp(test_type_name(test_protocol.commands[i]), name) == 0) {
+            return test_protocol.commands[i];
+        }
+    }
+    fprintf(stderr, "cmdstream call: no command \"%s\"; there are ", name);
+    for (uint32_t i = 0; i < test_protocol.command_count; i++) {
+        fprintf(stderr, "%s%s", i > 0 ? ", " : "", test_type_name(test_protocol.commands[i]));
+    }
+    fputc('\n', stderr);
+    return NULL;
+}
+
+static int call_print(void *context, const struct cmds_result *result)
+{
+    (void)context;
+    json_t *json = tool_json_from_value(
+            result->type->schema, test_type_name(result->type), result->value);
+    int written = json != NULL ? json_dumpf(json, stdout, JSON_COMPACT) : -1;
+    json_decref(json);
+    return written == 0 && fputc('\n', stdout) != EOF && fflush(stdout) == 0 ? 0 : -1;
+}
+
+static int call_report(int code, const struct cmds_error *error)
+{
+    if (code == -1 && error->code == 0) {
+        fprintf(stderr, "cmdstream call: a result could not be printed\n");
+    } else {
+        fprintf(stderr, "cmdstream call: %s: %s\n", cmds_error_name(code),
+                error->code < 0 ? error->text : cmds_error_text(code));
+    }
+    return TOOL_EXIT_FAILED;
+}
+
+struct call_target {
+    const char *address;
+    const struct cmds_codec *codec;
+    struct cmds_bytes server_info;
+};
+
+static int call_run(
+        const struct call_options *from, const struct call_target *target, struct cmds_message message)
+{
+    struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&test_protocol);
+    group.server_info = target->server_info;
+    group.frame_size_max = from->max_frame;
+    group.deadline_ms = from->deadline_ms;
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&test_protocol);
+    options.connect = target->address;
+    options.codec = target->codec;
+    options.group = &group;
+    options.connect_timeout_ms = from->deadline_ms;
+    options.single_thread = true;
+
+    struct cmds_sender *sender = NULL;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    int code = cmds_sender_open(&sender, &options, &error);
+    for (uint32_t i = 0; code == 0 && i < from->repeat; i++) {
+        code = cmds_sender_send_multi(sender, message, from->deadline_ms, &error, call_print, NULL);
+    }
+    int status = code == 0 ? TOOL_EXIT_OK : call_report(code, &error);
+    cmds_sender_close(sender, 0);
+    return status;
+}
+
+static json_t *call_parse(const char *text)
+{
+    json_error_t error;
+    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    if (json == NULL) {
+        fprintf(stderr, "cmdstream call: not JSON at column %d: %s\n", error.column, error.text);
+    }
+    return json;
+}
+
+int tool_call(int argc, char **argv)
+{
+    struct call_options options = {.repeat = 1, .deadline_ms = 5000};
+    int first = 0;
+    int status = tool_options_parse(&call_command, argc, argv, &options, &first);
+    if (status != TOOL_PARSED) {
+        return status;
+    }
+    struct call_target target = {.address = argv[first]};
+    target.codec = tool_codec_find("call", options.codec);
+    const struct cmds_type *type = call_type(argv[first + 1]);
+    if (target.codec == NULL || type == NULL ||
+            !tool_server_info("call", options.server_info, &target.server_info)) {
+        return TOOL_EXIT_USAGE;
+    }
+    json_t *json = call_parse(first + 2 < argc ? argv[first + 2] : "{}");
+    if (json == NULL) {
+        return TOOL_EXIT_USAGE;
+    }
+    _Alignas(16) unsigned char value[CALL_VALUE_SIZE_MAX] = {0};
+    char text[TOOL_JSON_TEXT_SIZE];
+    if (type->schema->value_size > sizeof(value) ||
+            tool_json_to_value(type->schema, test_type_name(type), json, value, text) < 0) {
+        fprintf(stderr, "cmdstream call: %s\n", text);
+        status = TOOL_EXIT_USAGE;
+    } else {
+        status = call_run(&options, &target, (struct cmds_message){type, value});
+    }
+    json_decref(json);
+    return status;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the sub-commands share: the codecs by name, the log on stderr, and a few facts about this process.
+ */
+#ifndef CMDSTREAM_TOOL_COMMON_H
+#define CMDSTREAM_TOOL_COMMON_H
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cmdstream/cmdstream.h>
+
+enum { TOOL_CODEC_DEFAULT = 0, TOOL_CPUS_MAX = 1024, TOOL_SERVER_INFO_MAX = 1024 };
+
+/** For the help of --codec; a new codec is a new row in common.c and a word here. */
+#define TOOL_CODEC_NAMES "msgpack, msgpack-map"
+
+/** NULL, and a line on stderr that lists the names, if there is none of that name. */
+const struct cmds_codec *tool_codec_find(const char *command, const char *name);
+/** `text` as ServerInfo; a line on stderr and false if it is empty or too long. NULL: none, the default. */
+bool tool_server_info(const char *command, const char *text, struct cmds_bytes *info);
+/** What an option --spin-us means to the runtime, where 0 is its default. */
+uint32_t tool_spin(uint32_t spin_us);
+
+/** For cmds_runtime_options: one line on stderr. `context` points to the least level (enum cmds_log_level) that is shown. */
+void tool_log(void *context, enum cmds_log_level level, const char *text);
+/** The limit of open files up to what this process may have: a connection is one. Failure shows later, by name. */
+void tool_raise_nofile(void);
+/** The CPUs of this process, in order. Returns: how many. */
+uint32_t tool_cpus(uint16_t *cpus, uint32_t max);
+/** Binds the calling thread, and those that it starts, to `count` CPUs. Returns: 0, -errno. */
+int tool_cpus_bind(const uint16_t *cpus, uint32_t count);
+
+/* The sub-commands. `argv[0]` is the sub-command's name. They return the exit status. */
+int tool_serve(int argc, char **argv);
+int tool_bench(int argc, char **argv);
+int tool_call(int argc, char **argv);
+int tool_doctor(int argc, char **argv);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The options of a sub-command, from a table: one row is the parser, the range check and the line of --help, so that the
+ * three cannot disagree. getopt_long does the splitting, hence "--name value", "--name=value" and unique prefixes.
+ */
+#ifndef CMDSTREAM_TOOL_OPTIONS_H
+#define CMDSTREAM_TOOL_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum tool_option_kind {
+    TOOL_OPTION_FLAG,   // bool
+    TOOL_OPTION_U32,    // uint32_t between min and max
+    TOOL_OPTION_DOUBLE, // double between min and max
+    TOOL_OPTION_TEXT,   // const char *, points into argv
+};
+
+struct tool_option {
+    const char *name;     // Without the dashes.
+    const char *argument; // "N", "ADDRESS"; NULL for a flag.
+    const char *help;     // One line, with the default.
+    enum tool_option_kind kind;
+    size_t offset; // Of the value in the sub-command's struct, which holds the defaults before parsing.
+    uint32_t min, max;
+};
+
+/* Rows by kind: `type` is the tag of the sub-command's struct. */
+#define TOOL_FLAG(type, name, field, help)                                                         \
+    {name, NULL, help, TOOL_OPTION_FLAG, offsetof(struct type, field), 0, 0}
+#define TOOL_TEXT(type, name, argument, field, help)                                               \
+    {name, argument, help, TOOL_OPTION_TEXT, offsetof(struct type, field), 0, 0}
+#define TOOL_U32(type, name, argument, field, min, max, help)                                      \
+    {name, argument, help, TOOL_OPTION_U32, offsetof(struct type, field), min, max}
+#define TOOL_DOUBLE(type, name, argument, field, min, max, help)                                   \
+    {name, argument, help, TOOL_OPTION_DOUBLE, offsetof(struct type, field), min, max}
+
+struct tool_command {
+    const char *usage; // What follows the program's name.
+    const char *about; // Lines between usage and options.
+    const char *notes; // Lines after the options: examples, exit status.
+    const struct tool_option *options;
+    uint32_t option_count;
+    int positional_min, positional_max;
+};
+
+enum {
+    TOOL_EXIT_OK = 0,
+    TOOL_EXIT_FAILED = 1,
+    TOOL_EXIT_USAGE = 2,
+    TOOL_OPTIONS_MAX = 60,
+    TOOL_PARSED = -1, // Of tool_options_parse: go on.
+};
+
+/**
+ * Fills `values` from argv, whose first element is the sub-command's name. `*positional` is the index of the first argument
+ * that is no option. A mistake is told on stderr in one line that names the option; --help goes to stdout.
+ *
+ * Returns: TOOL_PARSED; else the exit status of the program.
+ */
+int tool_options_parse(
+        const struct tool_command *command, int argc, char **argv, void *values, int *positional);
+/** What --help prints. */
+void tool_options_help(const struct tool_command *command, FILE *out);
+
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `cmdstream serve`: the test protocol on a socket.
+ *
+ * Signals are blocked before the runtime starts its threads, so that the main thread alone takes them, by sigwait: the
+ * first one drains, and while the main thread waits for that, a thread of its own waits for the second.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common.h"
+#include "options.h"
+#include "test_service.h"
+
+struct serve_options {
+    const char *listen, *codec, *cpus, *server_info;
+    uint32_t shards, spin_us, workers;
+    uint32_t max_frame, max_connections, max_in_flight, max_output;
+    uint32_t handshake_timeout_ms, frame_timeout_ms, idle_timeout_ms, write_timeout_ms, exec_timeout_ms;
+    uint32_t drain_ms, burn_us;
+    bool no_pin, reuse_port, quiet, verbose;
+};
+
+static const struct tool_option serve_rows[] = {
+        TOOL_TEXT(serve_options, "listen", "ADDRESS", listen, "127.0.0.1:9000 by default; port 0: any; [::1]:PORT, unix:PATH; several with commas"),
+        TOOL_TEXT(serve_options, "codec", "NAME", codec, TOOL_CODEC_NAMES " (default msgpack)"),
+        TOOL_TEXT(serve_options, "server-info", "TEXT", server_info, "what clients must expect (default \"default\")"),
+        TOOL_U32(serve_options, "shards", "N", shards, 0, CMDS_SHARDS_MAX, "threads with a ring each (default: one per allowed core)"),
+        TOOL_TEXT(serve_options, "cpus", "LIST", cpus, "where they are pinned, as in 0,2-5 (default: the allowed CPUs)"),
+        TOOL_FLAG(serve_options, "no-pin", no_pin, "the scheduler places the shards"),
+        TOOL_FLAG(serve_options, "reuse-port", reuse_port, "a listener per shard (SO_REUSEPORT)"),
+        TOOL_U32(serve_options, "spin-us", "N", spin_us, 0, 10000000, "the most a shard looks for work before it sleeps; 0: none (default 100)"),
+        TOOL_U32(serve_options, "workers", "N", workers, 1, 1024, "threads of the pool that runs `work` (default 4)"),
+        TOOL_U32(serve_options, "max-connections", "N", max_connections, 1, 1000000, "one more is accepted and closed at once (default 10000)"),
+        TOOL_U32(serve_options, "max-in-flight", "N", max_in_flight, 1, 1048576, "calls per connection; at the bound it stops reading (default 1024)"),
+        TOOL_U32(serve_options, "max-frame", "BYTES", max_frame, 64, UINT32_MAX, "of one command or result (default 16 MiB)"),
+        TOOL_U32(serve_options, "max-output", "BYTES", max_output, 4096, UINT32_MAX, "waiting on one connection (default 1 MiB)"),
+        TOOL_U32(serve_options, "handshake-timeout-ms", "N", handshake_timeout_ms, 1, UINT32_MAX, "for the ServerInfo to leave (default 5000; 4294967295: never)"),
+        TOOL_U32(serve_options, "frame-timeout-ms", "N", frame_timeout_ms, 1, UINT32_MAX, "from a frame's first byte to its last (default 10000)"),
+        TOOL_U32(serve_options, "idle-timeout-ms", "N", idle_timeout_ms, 1, UINT32_MAX, "nothing received and no call in flight (default 120000)"),
+        TOOL_U32(serve_options, "write-timeout-ms", "N", write_timeout_ms, 1, UINT32_MAX, "the client takes nothing of what waits for it (default 10000)"),
+        TOOL_U32(serve_options, "exec-timeout-ms", "N", exec_timeout_ms, 1, UINT32_MAX, "a call's deadline (default: none)"),
+        TOOL_U32(serve_options, "drain-ms", "N", drain_ms, 0, UINT32_MAX, "after SIGTERM: for calls in flight to end (default 10000)"),
+        TOOL_U32(serve_options, "burn-us", "N", burn_us, 0, 1000000, "CPU time that each echo burns on its shard, for measurements (default 0)"),
+        TOOL_FLAG(serve_options, "quiet", quiet, "errors only"),
+        TOOL_FLAG(serve_options, "verbose", verbose, "log everything, and say which features of io_uring are in use"),
+};
+static const struct tool_command serve_command = {
+        .usage = "serve [OPTIONS]",
+        .about = "Serves the test protocol: echo, stream, sleep, fail, work. Prints `listening on ADDRESS (...)` on\n"
+                 "stdout when it is ready. SIGTERM or SIGINT drains: no new connections, the calls in flight end;\n"
+                 "a second signal ends it at once.\n",
+        .notes = "Exit status: 0 drained; 1 could not start; 2 some calls did not end in time, or a bad option.\n",
+        .options = serve_rows,
+        .option_count = sizeof(serve_rows) / sizeof(serve_rows[0]),
+};
+
+struct serve {
+    struct serve_options options;
+    const struct cmds_codec *codec;
+    struct cmds_bytes server_info;
+    enum cmds_log_level log_level;
+    struct tool_service service;
+    struct cmds_runtime *runtime;
+    struct cmds_server *server;
+};
+
+static int serve_start_runtime(struct serve *serve, struct cmds_error *error)
+{
+    struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
+    options.shard_count = serve->options.shards;
+    options.cpus = serve->options.cpus;
+    options.no_pinning = serve->options.no_pin;
+    options.spin_us = tool_spin(serve->options.spin_us);
+    options.pool_thread_count = serve->options.workers;
+    options.on_log = tool_log;
+    options.log_context = &serve->log_level;
+    return cmds_runtime_start(&serve->runtime, &options, error);
+}
+
+static int serve_start_server(struct serve *serve, struct cmds_error *error)
+{
+    const struct serve_options *from = &serve->options;
+    struct cmds_server_options options = tool_service_options(&serve->service);
+    options.listen = from->listen;
+    options.codec = serve->codec;
+    options.server_info = serve->server_info;
+    options.connection_count_max = from->max_connections;
+    options.in_flight_max = from->max_in_flight;
+    options.frame_size_max = from->max_frame;
+    options.output_size_max = from->max_output;
+    options.handshake_timeout_ms = from->handshake_timeout_ms;
+    options.frame_timeout_ms = from->frame_timeout_ms;
+    options.idle_timeout_ms = from->idle_timeout_ms;
+    options.write_timeout_ms = from->write_timeout_ms;
+    options.exec_timeout_ms = from->exec_timeout_ms;
+    options.reuse_port = from->reuse_port;
+    return cmds_server_start(&serve->server, serve->runtime, &options, error);
+}
+
+/* One line per address, in one write and flushed: a script may read it and connect. */
+static void serve_announce(const struct serve *serve)
+{
+    char address[256];
+    uint32_t shards = cmds_runtime_shard_count(serve->runtime);
+    for (uint32_t i = 0; cmds_server_address(serve->server, i, address, sizeof(address)) == 0; i++) {
+        printf("listening on %s (%u shard%s, io_uring, %s)\n", address, shards,
+                shards == 1 ? "" : "s", serve->codec->name);
+    }
+    fflush(stdout);
+    if (serve->options.verbose) {
+        char text[1024];
+        (void)cmds_runtime_describe(serve->runtime, text, sizeof(text));
+        fprintf(stderr, "cmdstream: %s\n", text);
+    }
+}
+
+static sigset_t serve_signals(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    return signals;
+}
+
+static void *serve_second_signal(void *context)
+{
+    (void)context;
+    sigset_t signals = serve_signals();
+    int signal_number = 0;
+    (void)sigwait(&signals, &signal_number);
+    static const char text[] = "cmdstream serve: second signal, ended without waiting\n";
+    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+    _exit(TOOL_EXIT_USAGE); // 2: some calls did not end.
+}
+
+static int serve_drain(struct serve *serve)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, serve_second_signal, NULL) == 0) {
+        (void)pthread_detach(thread);
+    }
+    struct cmds_stats before = CMDS_STATS_INIT;
+    struct cmds_stats after = CMDS_STATS_INIT;
+    uint32_t connections = cmds_server_connection_count(serve->server);
+    cmds_runtime_stats(serve->runtime, &before);
+    int code = cmds_server_shutdown(serve->server, serve->options.drain_ms);
+    uint32_t left = cmds_server_connection_count(serve->server);
+    cmds_runtime_stats(serve->runtime, &after);
+
+    if (code < 0 || !serve->options.quiet) {
+        fprintf(stderr,
+                "cmdstream serve: drained %u of %u connections; %llu commands executed and %llu results sent meanwhile%s%s\n",
+                left < connections ? connections - left : 0, connections,
+                (unsigned long long)(after.commands_received - before.commands_received),
+                (unsigned long long)(after.results_sent - before.results_sent),
+                code < 0 ? "; " : "", code < 0 ? cmds_error_text(code) : "");
+    }
+    return code < 0 ? TOOL_EXIT_USAGE : TOOL_EXIT_OK;
+}
+
+static int serve_run(struct serve *serve)
+{
+    struct cmds_error error = CMDS_ERROR_INIT;
+    int code = serve_start_runtime(serve, &error);
+    code = code < 0 ? code : serve_start_server(serve, &error);
+    int status = TOOL_EXIT_FAILED;
+    if (code < 0) {
+        fprintf(stderr, "cmdstream serve: %s\n", error.code < 0 ? error.text : cmds_error_text(code));
+    } else {
+        serve_announce(serve);
+        sigset_t signals = serve_signals();
+        int signal_number = 0;
+        (void)sigwait(&signals, &signal_number);
+        status = serve_drain(serve);
+    }
+    cmds_server_close(serve->server);
+    cmds_runtime_stop(serve->runtime);
+    return status;
+}
+
+int tool_serve(int argc, char **argv)
+{
+    struct serve serve = {
+            .options = {.listen = "127.0.0.1:9000", .spin_us = 100, .drain_ms = 10000},
+    };
+    int positional = 0;
+    int status = tool_options_parse(&serve_command, argc, argv, &serve.options, &positional);
+    if (status != TOOL_PARSED) {
+        return status;
+    }
+    serve.codec = tool_codec_find("serve", serve.options.codec);
+    if (serve.codec == NULL || !tool_server_info("serve", serve.options.server_info, &serve.server_info)) {
+        return TOOL_EXIT_USAGE;
+    }
+    serve.log_level = serve.options.quiet     ? CMDS_LOG_ERROR
+                      : serve.options.verbose ? CMDS_LOG_DEBUG
+                                              : CMDS_LOG_WARN;
+    serve.service.clock = tool_clock_calibrate();
+    serve.service.burn_ticks = tool_clock_from_ns(&serve.service.clock, serve.options.burn_us * 1000.0);
+    serve.service.data_size_max = serve.options.max_frame > 0 ? serve.options.max_frame : 16U << 20;
+
+    sigset_t signals = serve_signals();
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    tool_raise_nofile();
+    return serve_run(&serve);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Frames: what stands between the bytes of a connection and its commands and results.
+ *
+ *     seq varint | type varint | length varint | length bytes      a command or a result
+ *     00                                                           a ping (from the client) or a pong (from the server)
+ *
+ * With a self-delimiting codec (MUS) there is no length: the body begins behind the type and the codec finds its end.
+ *
+ * Bytes in, values out: no I/O, no clock, no memory. Nothing is believed: a length above the limit is refused when its
+ * header is read, before a byte of the body is waited for.
+ */
+#ifndef CMDI_WIRE_FRAME_H
+#define CMDI_WIRE_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmdstream/base.h>
+
+#include "wire/varint.h"
+
+enum {
+    CMDI_FRAME_HEADER_MAX = 3 * CMDI_VARINT_SIZE_MAX,
+    CMDI_SERVER_INFO_MAX = 1024,
+};
+/** Go's Seq is an int64: a sequence above it would be negative there. */
+#define CMDI_SEQUENCE_MAX ((uint64_t)INT64_MAX)
+
+struct cmdi_frame {
+    uint64_t sequence; // 0: a ping or a pong, and nothing below is valid.
+    uint64_t type;
+    const uint8_t *body;
+    size_t body_size;   // Self-delimiting: all that is there behind the type.
+    size_t header_size; // From the frame's first byte to the body.
+};
+
+/**
+ * Looks at the frame that begins at `data`.
+ *
+ * Returns: above 0: the size of the whole frame (self-delimiting: of its header; the body's end is the codec's to find);
+ *          0: not whole, and *missing is how many bytes at least are still to come; CMDS_E_PROTO: a varint that overflows, a
+ *          sequence above CMDI_SEQUENCE_MAX; CMDS_E_LIMIT: a body above `body_size_max`.
+ */
+int64_t cmdi_frame_decode(struct cmdi_frame *frame, const uint8_t *data, size_t size, size_t body_size_max,
+        bool self_delimiting, size_t *missing);
+
+/** Bytes of the header for these. */
+static inline size_t cmdi_frame_header_size(uint64_t sequence, uint64_t type, uint64_t body_size, bool self_delimiting)
+{
+    return cmdi_varint_size(sequence) + cmdi_varint_size(type) +
+           (self_delimiting ? 0 : cmdi_varint_size(body_size));
+}
+
+/** Writes the header. Room for CMDI_FRAME_HEADER_MAX bytes. Returns: its end, where the body goes. */
+static inline uint8_t *cmdi_frame_header_encode(
+        uint8_t *out, uint64_t sequence, uint64_t type, uint64_t body_size, bool self_delimiting)
+{
+    out = cmdi_varint_encode(out, sequence);
+    out = cmdi_varint_encode(out, type);
+    return self_delimiting ? out : cmdi_varint_encode(out, body_size);
+}
+
+/**
+ * The server's first words: varint length (1..1024) and that many bytes.
+ *
+ * Returns: bytes used, and *info points into `data`; 0: not whole; CMDS_E_TOO_LARGE_SERVER_INFO; CMDS_E_PROTO: empty, or a
+ *          varint that overflows.
+ */
+int cmdi_server_info_decode(const uint8_t *data, size_t size, struct cmds_bytes *info);
+/** Room for 2 + info.size bytes; `info` has 1..1024. Returns: the end. */
+uint8_t *cmdi_server_info_encode(uint8_t *out, struct cmds_bytes info);
+
+#endif
