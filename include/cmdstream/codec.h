@@ -24,7 +24,8 @@ CMDS_API void *cmds_arena_alloc(struct cmds_arena *arena, size_t size, size_t al
 
 enum {
     CMDS_CODEC_VERSION = 1,
-    CMDS_CODEC_SELF_DELIMITING = 1, // The end of a value is found by decoding it (MUS): no length on the wire, and an unknown type closes.
+    CMDS_CODEC_SELF_DELIMITING =
+            1, // The end of a value is found by decoding it (MUS): no length on the wire, and an unknown type closes.
 };
 
 struct cmds_codec {
@@ -36,27 +37,37 @@ struct cmds_codec {
      * Checks at start that every field of the type can be carried. May be NULL: all can.
      * Returns: 0; CMDS_E_SCHEMA, and `error` (may be NULL) names the field.
      */
-    int (*check)(const struct cmds_codec *self, const struct cmds_type *type, struct cmds_error *error);
+    int (*check)(
+            const struct cmds_codec *self, const struct cmds_type *type, struct cmds_error *error);
 
     /**
      * How many bytes encode will write for this value: the frame's length goes before the body, in as few bytes as it takes.
-     * Returns: the size; CMDS_E_LIMIT if a field is larger than its row allows.
+     * Returns: the size; CMDS_E_LIMIT if a field is larger than its row allows; -EINVAL: a NULL pointer with a size or count.
      */
     int64_t (*size)(const struct cmds_codec *self, const struct cmds_type *type, const void *value);
 
     /** Writes the `size` bytes that size() has just promised for the same value, and returns their end. Cannot fail. */
-    uint8_t *(*encode)(const struct cmds_codec *self, const struct cmds_type *type, const void *value, uint8_t *out, size_t size);
+    uint8_t *(*encode)(const struct cmds_codec *self, const struct cmds_type *type,
+            const void *value, uint8_t *out, size_t size);
 
     /**
      * `value` is zeroed by the caller and has the type's value_size; strings and bytes may point into `in`.
      * Returns: bytes used (all of `in`, unless self-delimiting); 0: not whole yet (only self-delimiting);
      *          CMDS_E_PROTO: not a value of this type; CMDS_E_LIMIT: larger than a limit.
      */
-    int64_t (*decode)(const struct cmds_codec *self, const struct cmds_type *type, struct cmds_bytes in,
-            struct cmds_arena *arena, void *value);
+    int64_t (*decode)(const struct cmds_codec *self, const struct cmds_type *type,
+            struct cmds_bytes in, struct cmds_arena *arena, void *value);
 };
 
-/** The default: structs as arrays of their fields in schema order; reads maps too. */
+/**
+ * The default: structs as arrays of their fields in schema order; reads maps too.
+ *
+ * Both msgpack codecs read what other implementations write: integers in every width, float for double and back, a whole
+ * number for a float, str and bin for either kind of string, nil and what is missing as zero. They skip unknown keys and
+ * extra elements, take the last of a key that comes twice, and leave text as it is, be it UTF-8 or not. CMDS_E_PROTO: an
+ * integer that the field cannot hold, another kind than the field's, NUL in a char[N], another size than a uint8_t[N]'s,
+ * bytes behind the value. CMDS_E_LIMIT: CMDS_MAX, char[N], 32 containers inside each other, the arena.
+ */
 extern CMDS_API const struct cmds_codec cmds_codec_msgpack;
 /** Structs as maps keyed by field name; reads arrays too. */
 extern CMDS_API const struct cmds_codec cmds_codec_msgpack_map;
@@ -67,7 +78,8 @@ extern CMDS_API const struct cmds_codec cmds_codec_raw;
  * Encodes one value, without a connection: the codec's body alone, no type and no length.
  *
  * Thread:  any.
- * Returns: the size of the body; CMDS_E_LIMIT; -ENOBUFS if `out_size` is smaller, and nothing useful is in `out`.
+ * Returns: the size of the body; CMDS_E_LIMIT, -EINVAL: as the codec's size(); -ENOBUFS if `out_size` is smaller. Nothing is
+ *          in `out` then.
  */
 CMDS_NODISCARD CMDS_API int64_t cmds_codec_encode(
         const struct cmds_codec *codec, struct cmds_message message, void *out, size_t out_size);
@@ -78,11 +90,12 @@ CMDS_NODISCARD CMDS_API int64_t cmds_codec_encode(
  * Thread:  any.
  * Returns: 0; CMDS_E_PROTO, CMDS_E_LIMIT, -ENOMEM.
  */
-CMDS_NODISCARD CMDS_API int cmds_codec_decode(
-        const struct cmds_codec *codec, const struct cmds_type *type, struct cmds_bytes in, void **value);
+CMDS_NODISCARD CMDS_API int cmds_codec_decode(const struct cmds_codec *codec,
+        const struct cmds_type *type, struct cmds_bytes in, void **value);
 
 /** The row by its stride: tables of a program that was built against an older header stay readable. */
-static inline const struct cmds_field *cmds_schema_field(const struct cmds_schema *schema, uint32_t index)
+static inline const struct cmds_field *cmds_schema_field(
+        const struct cmds_schema *schema, uint32_t index)
 {
     const void *row = (const char *)schema->fields + (size_t)index * schema->field_stride;
     return (const struct cmds_field *)row;

@@ -157,25 +157,30 @@ int cmdi_fail(struct cmds_error *error, int code, const char *format, ...)
     if (size < 0) {
         error->text[0] = '\0';
     } else if ((size_t)size >= sizeof(error->text)) {
-        memcpy(error->text + sizeof(error->text) - 4, "...", 4); // The reader must see that it was cut.
+        memcpy(error->text + sizeof(error->text) - 4, "...",
+                4); // The reader must see that it was cut.
     }
     text_defuse(error->text);
     error->code = code;
     return code;
 }
 
-int cmdi_options_take(void *mine, size_t mine_size, const void *theirs, const char *name, struct cmds_error *error)
+int cmdi_options_take(void *mine, size_t mine_size, const void *theirs, const char *name,
+        struct cmds_error *error)
 {
     uint32_t size;
     memcpy(&size, theirs, sizeof(size));
     if (size < CMDI_OPTIONS_SIZE_MIN || size > CMDI_OPTIONS_SIZE_MAX) {
-        return cmdi_fail(error, -EINVAL, "%s: struct_size is %u: start from its INIT macro", name, size);
+        return cmdi_fail(
+                error, -EINVAL, "%s: struct_size is %u: start from its INIT macro", name, size);
     }
     const unsigned char *bytes = theirs;
     for (size_t i = mine_size; i < size; i++) {
         if (bytes[i] != 0) {
             return cmdi_fail(error, -E2BIG,
-                    "%s: sets an option that this library (%s, older than the header) does not have", name, CMDS_VERSION);
+                    "%s: sets an option that this library (%s, older than the header) does not "
+                    "have",
+                    name, CMDS_VERSION);
         }
     }
     memset(mine, 0, mine_size);

@@ -29,6 +29,7 @@ int cmdi_fail(struct cmds_error *error, int code, const char *format, ...)
  * Thread:  any.
  * Returns: 0; -EINVAL: `theirs` was not started from its INIT macro; -E2BIG: it sets an option this library lacks.
  */
-int cmdi_options_take(void *mine, size_t mine_size, const void *theirs, const char *name, struct cmds_error *error);
+int cmdi_options_take(void *mine, size_t mine_size, const void *theirs, const char *name,
+        struct cmds_error *error);
 
 #endif

@@ -11,13 +11,16 @@
 
 #include "base/assert.h"
 
-enum { CMDI_ARENA_ALIGN_MAX = 16 };
+enum {
+    CMDI_ARENA_ALIGN_MAX = 16
+};
 
 struct cmdi_arena_chunk {
     struct cmdi_arena_chunk *older;
     size_t size; // Of the bytes that follow.
 };
-_Static_assert(sizeof(struct cmdi_arena_chunk) % CMDI_ARENA_ALIGN_MAX == 0, "what follows a chunk's head is aligned");
+_Static_assert(sizeof(struct cmdi_arena_chunk) % CMDI_ARENA_ALIGN_MAX == 0,
+        "what follows a chunk's head is aligned");
 
 /* Where an arena without a chunk points: full, aligned, and not NULL, so that the fast path needs no case of its own. */
 static _Alignas(CMDI_ARENA_ALIGN_MAX) uint8_t arena_nothing[CMDI_ARENA_ALIGN_MAX];
@@ -62,7 +65,8 @@ void *cmdi_arena_alloc_slow(struct cmds_arena *arena, size_t size, size_t align)
 {
     CMDI_ASSERT(align > 0 && align <= CMDI_ARENA_ALIGN_MAX && (align & (align - 1)) == 0);
     if (size == 0) {
-        return cmdi_arena_alloc(arena, 1, align); // A byte, so that the pointer is no NULL: that means failure.
+        return cmdi_arena_alloc(
+                arena, 1, align); // A byte, so that the pointer is no NULL: that means failure.
     }
     if (size > SIZE_MAX / 4) {
         return NULL;
@@ -94,7 +98,8 @@ void cmdi_arena_reset_slow(struct cmds_arena *arena)
     struct cmdi_arena_chunk *chunk = arena->chunk;
     arena->no_memory = false;
     if (chunk != NULL) {
-        bool calm = chunk->older == NULL && (size_t)(arena->at - arena->base) <= CMDI_ARENA_KEEP_MAX;
+        bool calm =
+                chunk->older == NULL && (size_t)(arena->at - arena->base) <= CMDI_ARENA_KEEP_MAX;
         arena->calm_count = calm ? arena->calm_count + 1 : 0;
         chunks_free(chunk->older);
         chunk->older = NULL;

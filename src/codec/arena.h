@@ -17,7 +17,8 @@
 
 enum {
     CMDI_ARENA_CHUNK_MIN = 4096,
-    CMDI_ARENA_KEEP_MAX = 65536, // A larger chunk goes back to the system after so many resets without a use for it:
+    CMDI_ARENA_KEEP_MAX =
+            65536, // A larger chunk goes back to the system after so many resets without a use for it:
     CMDI_ARENA_CALM_COUNT = 64,
 };
 
@@ -28,8 +29,8 @@ struct cmds_arena {
     struct cmdi_arena_chunk *chunk; // The newest; older ones, of this decode only, hang behind it.
     size_t size, size_max;          // Capacity of all chunks, and its bound.
     uint32_t calm_count;            // Resets in a row that found the large chunk hardly used.
-    bool grown;                     // The next reset has work to do: several chunks, or a large one.
-    bool no_memory;                 // Since the last reset, malloc failed: tells -ENOMEM from CMDS_E_LIMIT.
+    bool grown;     // The next reset has work to do: several chunks, or a large one.
+    bool no_memory; // Since the last reset, malloc failed: tells -ENOMEM from CMDS_E_LIMIT.
 };
 
 /** No memory is taken yet. Thread: any. */

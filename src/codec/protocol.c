@@ -15,7 +15,9 @@
 #include "base/error.h"
 #include "codec/value.h"
 
-enum { CMDI_STRUCT_SIZE_MAX = 4096 }; // Of a table's row: a newer header may make it longer, not that much.
+enum {
+    CMDI_STRUCT_SIZE_MAX = 4096
+}; // Of a table's row: a newer header may make it longer, not that much.
 
 /* --- One field ----------------------------------------------------------------------------------------------------- */
 
@@ -27,8 +29,8 @@ struct place {
 };
 
 #define REFUSE(place, format, ...)                                                                 \
-    cmdi_fail((place)->error, CMDS_E_SCHEMA, "struct %s, field %s: " format, (place)->schema->name, \
-            (place)->field->name, __VA_ARGS__)
+    cmdi_fail((place)->error, CMDS_E_SCHEMA, "struct %s, field %s: " format,                       \
+            (place)->schema->name, (place)->field->name, __VA_ARGS__)
 
 /* Bytes of one item in memory; 0 where the row decides. */
 static uint32_t kind_size(uint8_t kind)
@@ -117,7 +119,8 @@ static int shape_check(const struct place *place)
     case CMDS_SHAPE_ARRAY:
         size = sizeof(struct cmdi_array);
         if (field->kind == CMDS_KIND_TEXT || field->kind == CMDS_KIND_BLOB) {
-            return REFUSE(place, "%s", "arrays of text or of blobs are not carried; use cmds_string or cmds_bytes");
+            return REFUSE(place, "%s",
+                    "arrays of text or of blobs are not carried; use cmds_string or cmds_bytes");
         }
         break;
     case CMDS_SHAPE_OPTIONAL:
@@ -132,7 +135,8 @@ static int shape_check(const struct place *place)
     if (field->size != size) {
         return REFUSE(place, "size is %u; it should be %u", field->size, size);
     }
-    if (field->size > place->schema->value_size || field->offset > place->schema->value_size - field->size) {
+    if (field->size > place->schema->value_size ||
+            field->offset > place->schema->value_size - field->size) {
         return REFUSE(place, "lies outside of the struct's %u bytes", place->schema->value_size);
     }
     return 0;
@@ -142,13 +146,14 @@ static int name_check(const struct place *place, uint32_t index)
 {
     const char *name = place->field->name;
     if (name == NULL || name[0] == '\0') {
-        return cmdi_fail(place->error, CMDS_E_SCHEMA, "struct %s: field %u has no name", place->schema->name, index);
+        return cmdi_fail(place->error, CMDS_E_SCHEMA, "struct %s: field %u has no name",
+                place->schema->name, index);
     }
     for (uint32_t i = 0; i < index; i++) {
         const struct cmds_field *other = cmds_schema_field(place->schema, i);
         if (other->kind != CMDS_KIND_RESERVED && strcmp(other->name, name) == 0) {
-            return cmdi_fail(place->error, CMDS_E_SCHEMA, "struct %s: two fields are named %s on the wire",
-                    place->schema->name, name);
+            return cmdi_fail(place->error, CMDS_E_SCHEMA,
+                    "struct %s: two fields are named %s on the wire", place->schema->name, name);
         }
     }
     return 0;
@@ -160,8 +165,9 @@ static int field_check(const struct place *place, uint32_t index, uint32_t depth
 {
     const struct cmds_field *field = place->field;
     if (field->kind > CMDS_KIND_STRUCT) {
-        return cmdi_fail(place->error, CMDS_E_SCHEMA, "struct %s: kind %u of field %u is unknown to this library",
-                place->schema->name, field->kind, index);
+        return cmdi_fail(place->error, CMDS_E_SCHEMA,
+                "struct %s: kind %u of field %u is unknown to this library", place->schema->name,
+                field->kind, index);
     }
     if (field->kind == CMDS_KIND_RESERVED) {
         return 0;
@@ -172,25 +178,32 @@ static int field_check(const struct place *place, uint32_t index, uint32_t depth
     if (code < 0) {
         return code;
     }
-    if ((field->flags & CMDS_FIELD_IS_LAST_) && (field->kind != CMDS_KIND_BOOL || field->shape != CMDS_SHAPE_ONE)) {
+    if ((field->flags & CMDS_FIELD_IS_LAST_) &&
+            (field->kind != CMDS_KIND_BOOL || field->shape != CMDS_SHAPE_ONE)) {
         return REFUSE(place, "%s", "marks the last result: it must be a bool");
     }
-    uint32_t levels = (field->shape == CMDS_SHAPE_ARRAY ? 1u : 0u) + (field->kind == CMDS_KIND_MAP ? 1u : 0u);
+    uint32_t levels =
+            (field->shape == CMDS_SHAPE_ARRAY ? 1u : 0u) + (field->kind == CMDS_KIND_MAP ? 1u : 0u);
     if (depth + levels > CMDI_DEPTH_MAX) {
         return REFUSE(place, "nests more than %d levels deep, or contains itself", CMDI_DEPTH_MAX);
     }
-    return field->kind == CMDS_KIND_STRUCT ? schema_check(field->nested, depth + levels + 1, place->error) : 0;
+    return field->kind == CMDS_KIND_STRUCT
+                   ? schema_check(field->nested, depth + levels + 1, place->error)
+                   : 0;
 }
 
 /* --- A struct ------------------------------------------------------------------------------------------------------ */
 
-static const struct cmds_field *field_after(const struct cmds_schema *schema, const struct cmds_field *last)
+static const struct cmds_field *field_after(
+        const struct cmds_schema *schema, const struct cmds_field *last)
 {
     const struct cmds_field *next = NULL;
     for (uint32_t i = 0; i < schema->field_count; i++) {
         const struct cmds_field *field = cmds_schema_field(schema, i);
-        bool after = last == NULL || field->offset > last->offset || (field->offset == last->offset && field > last);
-        if (field->kind != CMDS_KIND_RESERVED && after && (next == NULL || field->offset < next->offset)) {
+        bool after = last == NULL || field->offset > last->offset ||
+                     (field->offset == last->offset && field > last);
+        if (field->kind != CMDS_KIND_RESERVED && after &&
+                (next == NULL || field->offset < next->offset)) {
             next = field;
         }
     }
@@ -210,13 +223,14 @@ static int cover_check(const struct cmds_schema *schema, struct cmds_error *erro
         uint32_t until = next != NULL ? next->offset : schema->value_size;
         uint32_t align = next != NULL ? field_align(next) : cmdi_schema_align(schema);
         if (until < covered) {
-            return cmdi_fail(error, CMDS_E_SCHEMA, "struct %s: fields %s and %s lie over each other", schema->name,
-                    last->name, next->name);
+            return cmdi_fail(error, CMDS_E_SCHEMA,
+                    "struct %s: fields %s and %s lie over each other", schema->name, last->name,
+                    next->name);
         }
         if (until - covered >= align) {
             return cmdi_fail(error, CMDS_E_SCHEMA,
-                    "struct %s: bytes %u to %u belong to no field; was a member forgotten?", schema->name, covered,
-                    until - 1);
+                    "struct %s: bytes %u to %u belong to no field; was a member forgotten?",
+                    schema->name, covered, until - 1);
         }
         if (next == NULL) {
             return 0;
@@ -226,8 +240,8 @@ static int cover_check(const struct cmds_schema *schema, struct cmds_error *erro
         next = field_after(schema, last);
     }
     if (next != NULL) {
-        return cmdi_fail(error, CMDS_E_SCHEMA, "struct %s: fields %s and %s lie over each other", schema->name,
-                last->name, next->name);
+        return cmdi_fail(error, CMDS_E_SCHEMA, "struct %s: fields %s and %s lie over each other",
+                schema->name, last->name, next->name);
     }
     return 0;
 }
@@ -239,21 +253,26 @@ static bool stride_is_sane(uint32_t size, size_t min)
 
 static int schema_check(const struct cmds_schema *schema, uint32_t depth, struct cmds_error *error)
 {
-    if (!stride_is_sane(schema->struct_size, sizeof(*schema)) || schema->name == NULL || schema->name[0] == '\0') {
-        return cmdi_fail(error, CMDS_E_SCHEMA, "a schema without size or name: make it with CMDS_SCHEMA");
+    if (!stride_is_sane(schema->struct_size, sizeof(*schema)) || schema->name == NULL ||
+            schema->name[0] == '\0') {
+        return cmdi_fail(
+                error, CMDS_E_SCHEMA, "a schema without size or name: make it with CMDS_SCHEMA");
     }
     if (!stride_is_sane(schema->field_stride, sizeof(struct cmds_field)) ||
-            schema->field_count > CMDI_FIELD_COUNT_MAX || (schema->field_count > 0 && schema->fields == NULL)) {
-        return cmdi_fail(error, CMDS_E_SCHEMA, "struct %s: %u fields with a stride of %u: make it with CMDS_SCHEMA",
-                schema->name, schema->field_count, schema->field_stride);
+            schema->field_count > CMDI_FIELD_COUNT_MAX ||
+            (schema->field_count > 0 && schema->fields == NULL)) {
+        return cmdi_fail(error, CMDS_E_SCHEMA,
+                "struct %s: %u fields with a stride of %u: make it with CMDS_SCHEMA", schema->name,
+                schema->field_count, schema->field_stride);
     }
     if (schema->value_size == 0 || schema->value_size > CMDI_VALUE_SIZE_MAX) {
-        return cmdi_fail(error, CMDS_E_SCHEMA, "struct %s has %u bytes; 1 to %d are carried", schema->name,
-                schema->value_size, CMDI_VALUE_SIZE_MAX);
+        return cmdi_fail(error, CMDS_E_SCHEMA, "struct %s has %u bytes; 1 to %d are carried",
+                schema->name, schema->value_size, CMDI_VALUE_SIZE_MAX);
     }
     if (depth > CMDI_DEPTH_MAX) {
-        return cmdi_fail(error, CMDS_E_SCHEMA, "struct %s nests more than %d levels deep, or contains itself",
-                schema->name, CMDI_DEPTH_MAX);
+        return cmdi_fail(error, CMDS_E_SCHEMA,
+                "struct %s nests more than %d levels deep, or contains itself", schema->name,
+                CMDI_DEPTH_MAX);
     }
     for (uint32_t i = 0; i < schema->field_count; i++) {
         struct place place = {schema, cmds_schema_field(schema, i), error};
@@ -274,17 +293,23 @@ static int last_check(const struct cmds_type *type, struct cmds_error *error)
     for (uint32_t i = 0; i < type->schema->field_count; i++) {
         marked += (cmds_schema_field(type->schema, i)->flags & CMDS_FIELD_IS_LAST_) != 0;
     }
-    if (type->role == CMDS_ROLE_COMMAND && (marked > 0 || type->last != CMDS_LAST_BY_FIELD_ || type->is_last != NULL)) {
-        return cmdi_fail(error, CMDS_E_SCHEMA, "command %s says which one is the last; only results do", name);
+    if (type->role == CMDS_ROLE_COMMAND &&
+            (marked > 0 || type->last != CMDS_LAST_BY_FIELD_ || type->is_last != NULL)) {
+        return cmdi_fail(error, CMDS_E_SCHEMA,
+                "command %s says which one is the last; only results do", name);
     }
     if (marked > 1) {
-        return cmdi_fail(error, CMDS_E_SCHEMA, "result %s has %u CMDS_LAST members; one decides", name, marked);
+        return cmdi_fail(error, CMDS_E_SCHEMA, "result %s has %u CMDS_LAST members; one decides",
+                name, marked);
     }
-    if (type->last > CMDS_LAST_BY_VALUE_ || (type->last == CMDS_LAST_BY_VALUE_) != (type->is_last != NULL)) {
-        return cmdi_fail(error, CMDS_E_SCHEMA, "result %s: its last rule and its is_last function contradict each other", name);
+    if (type->last > CMDS_LAST_BY_VALUE_ ||
+            (type->last == CMDS_LAST_BY_VALUE_) != (type->is_last != NULL)) {
+        return cmdi_fail(error, CMDS_E_SCHEMA,
+                "result %s: its last rule and its is_last function contradict each other", name);
     }
     if (marked > 0 && type->last != CMDS_LAST_BY_FIELD_) {
-        return cmdi_fail(error, CMDS_E_SCHEMA, "result %s has a CMDS_LAST member that its last rule overrides", name);
+        return cmdi_fail(error, CMDS_E_SCHEMA,
+                "result %s has a CMDS_LAST member that its last rule overrides", name);
     }
     return 0;
 }
@@ -293,23 +318,26 @@ static int type_check(const struct cmds_type *type, uint8_t role, struct cmds_er
 {
     const char *list = role == CMDS_ROLE_COMMAND ? "commands" : "results";
     if (type == NULL || !stride_is_sane(type->struct_size, sizeof(*type)) || type->schema == NULL) {
-        return cmdi_fail(error, CMDS_E_SCHEMA, "the list of %s has an entry that is no type: make it with a macro", list);
+        return cmdi_fail(error, CMDS_E_SCHEMA,
+                "the list of %s has an entry that is no type: make it with a macro", list);
     }
     int code = schema_check(type->schema, 1, error);
     if (code < 0) {
         return code;
     }
     if (type->role != role) {
-        return cmdi_fail(error, CMDS_E_SCHEMA, "%s is in the list of %s and is none", type->schema->name, list);
+        return cmdi_fail(error, CMDS_E_SCHEMA, "%s is in the list of %s and is none",
+                type->schema->name, list);
     }
     if (type->one_way && role == CMDS_ROLE_RESULT) {
-        return cmdi_fail(error, CMDS_E_SCHEMA, "result %s is one-way; only commands are", type->schema->name);
+        return cmdi_fail(error, CMDS_E_SCHEMA, "result %s is one-way; only commands are",
+                type->schema->name);
     }
     return last_check(type, error);
 }
 
-static int types_check(
-        const struct cmds_type *const *types, uint32_t count, uint8_t role, struct cmds_error *error)
+static int types_check(const struct cmds_type *const *types, uint32_t count, uint8_t role,
+        struct cmds_error *error)
 {
     if (count > 0 && types == NULL) {
         return cmdi_fail(error, CMDS_E_SCHEMA, "%u types and no list of them", count);
@@ -323,7 +351,8 @@ static int types_check(
             const char *a = types[k]->schema->name;
             const char *b = types[i]->schema->name;
             if (types[k]->number == types[i]->number) {
-                return cmdi_fail(error, CMDS_E_SCHEMA, "%s and %s both have the number %u", a, b, types[i]->number);
+                return cmdi_fail(error, CMDS_E_SCHEMA, "%s and %s both have the number %u", a, b,
+                        types[i]->number);
             }
             if (strcmp(a, b) == 0) {
                 return cmdi_fail(error, CMDS_E_SCHEMA, "two %s are named %s",
@@ -340,10 +369,13 @@ int cmds_protocol_check(const struct cmds_protocol *protocol, struct cmds_error 
         return cmdi_fail(error, CMDS_E_SCHEMA, "no protocol is given: make it with CMDS_PROTOCOL");
     }
     int code = types_check(protocol->commands, protocol->command_count, CMDS_ROLE_COMMAND, error);
-    return code < 0 ? code : types_check(protocol->results, protocol->result_count, CMDS_ROLE_RESULT, error);
+    return code < 0 ? code
+                    : types_check(
+                              protocol->results, protocol->result_count, CMDS_ROLE_RESULT, error);
 }
 
-static const struct cmds_type *type_by_name(const struct cmds_type *const *types, uint32_t count, const char *name)
+static const struct cmds_type *type_by_name(
+        const struct cmds_type *const *types, uint32_t count, const char *name)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (strcmp(types[i]->schema->name, name) == 0) {
@@ -353,7 +385,8 @@ static const struct cmds_type *type_by_name(const struct cmds_type *const *types
     return NULL;
 }
 
-const struct cmds_type *cmds_protocol_command(const struct cmds_protocol *protocol, const char *name)
+const struct cmds_type *cmds_protocol_command(
+        const struct cmds_protocol *protocol, const char *name)
 {
     return type_by_name(protocol->commands, protocol->command_count, name);
 }
@@ -389,7 +422,8 @@ static int entry_compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-int cmdi_type_table_init(struct cmdi_type_table *table, const struct cmds_type *const *types, uint32_t count)
+int cmdi_type_table_init(
+        struct cmdi_type_table *table, const struct cmds_type *const *types, uint32_t count)
 {
     uint32_t dense = 0, sparse = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -421,7 +455,8 @@ void cmdi_type_table_fini(struct cmdi_type_table *table)
     *table = (struct cmdi_type_table){0};
 }
 
-const struct cmdi_type_entry *cmdi_type_table_search(const struct cmdi_type_table *table, uint64_t number)
+const struct cmdi_type_entry *cmdi_type_table_search(
+        const struct cmdi_type_table *table, uint64_t number)
 {
     uint32_t low = table->dense_count;
     uint32_t high = low + table->sparse_count;
@@ -442,7 +477,8 @@ const struct cmdi_type_entry *cmdi_type_table_search(const struct cmdi_type_tabl
 
 bool cmdi_type_same(const struct cmds_type *a, const struct cmds_type *b)
 {
-    return a->number == b->number && a->role == b->role && a->schema->value_size == b->schema->value_size &&
+    return a->number == b->number && a->role == b->role &&
+           a->schema->value_size == b->schema->value_size &&
            strcmp(a->schema->name, b->schema->name) == 0;
 }
 

@@ -12,9 +12,10 @@
 #include <cmdstream/schema.h>
 
 enum {
-    CMDI_TYPE_DENSE_MAX = 256,   // Numbers below it are an index.
-    CMDI_DEPTH_MAX = 32,         // Structs, arrays and maps inside each other; the decoders refuse more.
-    CMDI_FIELD_COUNT_MAX = 4096, // The macros make at most 64; a program that learns types at run time may have more.
+    CMDI_TYPE_DENSE_MAX = 256, // Numbers below it are an index.
+    CMDI_DEPTH_MAX = 32, // Structs, arrays and maps inside each other; the decoders refuse more.
+    CMDI_FIELD_COUNT_MAX =
+            4096, // The macros make at most 64; a program that learns types at run time may have more.
     CMDI_VALUE_SIZE_MAX = 65536,
 };
 
@@ -23,7 +24,11 @@ struct cmdi_type_entry {
     uint32_t last_offset;         // Of the CMDS_LAST member, or one of the next.
     uint32_t unused;
 };
-enum { CMDI_LAST_ALWAYS = 0x10000, CMDI_LAST_NEVER, CMDI_LAST_ASK }; // No value is that large.
+enum {
+    CMDI_LAST_ALWAYS = 0x10000,
+    CMDI_LAST_NEVER,
+    CMDI_LAST_ASK
+}; // No value is that large.
 
 struct cmdi_type_table {
     struct cmdi_type_entry *entries; // dense_count by number, then sparse_count sorted by number.
@@ -39,7 +44,8 @@ CMDS_NODISCARD int cmdi_type_table_init(
         struct cmdi_type_table *table, const struct cmds_type *const *types, uint32_t count);
 /** A zeroed one is fine. Thread: setup. */
 void cmdi_type_table_fini(struct cmdi_type_table *table);
-const struct cmdi_type_entry *cmdi_type_table_search(const struct cmdi_type_table *table, uint64_t number);
+const struct cmdi_type_entry *cmdi_type_table_search(
+        const struct cmdi_type_table *table, uint64_t number);
 /** Another object with the same meaning: the protocol's header makes one in each source file that includes it. */
 bool cmdi_type_same(const struct cmds_type *a, const struct cmds_type *b);
 bool cmdi_type_is_last_slow(const struct cmdi_type_entry *entry, const void *value);
@@ -55,14 +61,16 @@ static inline const struct cmdi_type_entry *cmdi_type_table_entry(
 }
 
 /** Thread: any. Returns: NULL if no type of the list has this number on the wire. */
-static inline const struct cmds_type *cmdi_type_table_find(const struct cmdi_type_table *table, uint64_t number)
+static inline const struct cmds_type *cmdi_type_table_find(
+        const struct cmdi_type_table *table, uint64_t number)
 {
     const struct cmdi_type_entry *entry = cmdi_type_table_entry(table, number);
     return entry != NULL ? entry->type : NULL;
 }
 
 /** Is it a type of this list, be it by another source file's name? Thread: any. */
-static inline bool cmdi_type_table_has(const struct cmdi_type_table *table, const struct cmds_type *type)
+static inline bool cmdi_type_table_has(
+        const struct cmdi_type_table *table, const struct cmds_type *type)
 {
     const struct cmds_type *mine = type != NULL ? cmdi_type_table_find(table, type->number) : NULL;
     return mine != NULL && (mine == type || cmdi_type_same(mine, type));

@@ -76,10 +76,12 @@ static void copy_map(struct copier *copier, const void *from, void *to)
     }
 }
 
-static void copy_inside(struct copier *copier, const struct cmds_schema *schema, const uint8_t *from, uint8_t *to);
+static void copy_inside(
+        struct copier *copier, const struct cmds_schema *schema, const uint8_t *from, uint8_t *to);
 
 /* `to` holds the same bytes as `from` already; only what they point to is still the original's. */
-static void copy_item(struct copier *copier, const struct cmds_field *field, const uint8_t *from, uint8_t *to)
+static void copy_item(
+        struct copier *copier, const struct cmds_field *field, const uint8_t *from, uint8_t *to)
 {
     switch (field->kind) {
     case CMDS_KIND_STRING:
@@ -97,7 +99,8 @@ static void copy_item(struct copier *copier, const struct cmds_field *field, con
     }
 }
 
-static void copy_array(struct copier *copier, const struct cmds_field *field, const uint8_t *from, uint8_t *to)
+static void copy_array(
+        struct copier *copier, const struct cmds_field *field, const uint8_t *from, uint8_t *to)
 {
     struct cmdi_array array;
     memcpy(&array, from, sizeof(array));
@@ -119,7 +122,8 @@ static void copy_array(struct copier *copier, const struct cmds_field *field, co
 }
 _Static_assert(CMDS_KIND_F64 < CMDS_KIND_STRING, "kinds below strings point to nothing");
 
-static void copy_inside(struct copier *copier, const struct cmds_schema *schema, const uint8_t *from, uint8_t *to)
+static void copy_inside(
+        struct copier *copier, const struct cmds_schema *schema, const uint8_t *from, uint8_t *to)
 {
     for (uint32_t i = 0; i < schema->field_count; i++) {
         const struct cmds_field *field = cmds_schema_field(schema, i);
@@ -144,7 +148,8 @@ size_t cmdi_value_copy_size(const struct cmds_schema *schema, const void *value)
     return copier.used;
 }
 
-void *cmdi_value_copy_into(const struct cmds_schema *schema, const void *value, void *block, size_t size)
+void *cmdi_value_copy_into(
+        const struct cmds_schema *schema, const void *value, void *block, size_t size)
 {
     struct copier copier = {.block = block, .size_max = size};
     uint8_t *copy = copier_take(&copier, 1, schema->value_size, value);

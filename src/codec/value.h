@@ -16,7 +16,8 @@ struct cmdi_array {
     void *items;
     size_t count;
 };
-_Static_assert(sizeof(struct cmdi_array) == sizeof(void *) + sizeof(size_t), "as CMDS_ARRAY_OF, without padding");
+_Static_assert(sizeof(struct cmdi_array) == sizeof(void *) + sizeof(size_t),
+        "as CMDS_ARRAY_OF, without padding");
 
 /** The alignment of the struct itself. Thread: any. */
 uint32_t cmdi_schema_align(const struct cmds_schema *schema);
@@ -29,6 +30,7 @@ size_t cmdi_value_copy_size(const struct cmds_schema *schema, const void *value)
  * Thread:  any.
  * Returns: the copy, at the start of `block`; NULL if `size` is smaller than cmdi_value_copy_size() says.
  */
-void *cmdi_value_copy_into(const struct cmds_schema *schema, const void *value, void *block, size_t size);
+void *cmdi_value_copy_into(
+        const struct cmds_schema *schema, const void *value, void *block, size_t size);
 
 #endif

@@ -104,6 +104,7 @@ struct cmdi_conn {
     bool receiving;   // A multishot recv is armed.
     bool cancelling;  // ... and being cancelled.
     bool eof;         // The peer's FIN was seen; slices and stash may still hold frames.
+    bool input_stopped; // By cmdi_conn_stop_input.
     bool eof_told;
     bool above_low;   // Output was above the low mark: on_output_low is owed.
     bool starved;     // The recv ended because the shard had no buffer left.
@@ -116,11 +117,12 @@ struct cmdi_conn {
     struct cmdi_conn_buffer stash;
     size_t stash_missing; // Bytes at least until the frame at stash.begin is whole.
 
-    struct cmdi_work ready, flush;
+    struct cmdi_work ready, flush, starve;
 
     int fd;
     uint32_t slot;          // Of the shard: who gets completions.
     uint32_t ops_in_flight; // Completions still to come for this connection.
+    int32_t recv_error;     // Why the input ended, beside the peer's FIN. Valid with eof.
     uint64_t sent_size, received_size;
 
     /* Times, in ms of the shard's clock; 0: not running. */
@@ -136,6 +138,7 @@ struct cmdi_conn {
     bool foreign_posted; // The mail is under way. Under the lock.
     bool foreign_closed; // No more is accepted. Under the lock.
     _Atomic size_t foreign_size; // How much waits: read without the lock.
+    _Atomic size_t output_seen;  // Of the output, as other threads know it.
 };
 
 /* --- Life ------------------------------------------------------------------------------------------------------------ */
@@ -160,6 +163,9 @@ void cmdi_conn_fail(struct cmdi_conn *conn, int code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 /** Closes in order: sends what is there, shuts the write side, reads on until the peer's FIN or linger_timeout_ms. */
 void cmdi_conn_finish(struct cmdi_conn *conn);
+
+/** Receives no more; what has been received still runs, then on_eof is called as if the peer had finished. */
+void cmdi_conn_stop_input(struct cmdi_conn *conn);
 
 static inline bool cmdi_conn_alive(const struct cmdi_conn *conn)
 {
@@ -190,6 +196,8 @@ static inline uint8_t *cmdi_conn_reserve(struct cmdi_conn *conn, size_t size, in
     }
     return cmdi_conn_reserve_slow(conn, size, error);
 }
+/** The same beyond the bound: for what was taken from another thread, where the bound was looked at. Returns: NULL without memory. */
+uint8_t *cmdi_conn_reserve_beyond(struct cmdi_conn *conn, size_t size);
 /** Slow path of commit: a lot has come together. */
 void cmdi_conn_flush_now(struct cmdi_conn *conn);
 enum { CMDI_CONN_FLUSH_SIZE = 96 * 1024 };

@@ -13,9 +13,12 @@
 #include <stdint.h>
 
 struct cmdi_address;
+struct cmdi_completion;
 struct cmdi_conn;
 
 struct cmdi_transport {
+    /** Gets the completions of the connection's slot; NULL: the transport uses no ring. */
+    void (*on_completion)(void *conn, uint32_t operation, const struct cmdi_completion *completion);
     /** Ends in cmdi_conn_on_connect. */
     void (*connect)(struct cmdi_conn *conn, const struct cmdi_address *address);
     /** Each buffer, and the end of it all, comes to cmdi_conn_on_recv. */
@@ -28,7 +31,7 @@ struct cmdi_transport {
     void (*recv_cancel)(struct cmdi_conn *conn);
     /** Our FIN, behind everything that was sent. */
     void (*shut_write)(struct cmdi_conn *conn);
-    /** Ends everything in flight: both directions are shut, all operations are cancelled (completions as above). */
+    /** Ends everything in flight: both directions are shut, all operations are cancelled (completions as above, counted). */
     void (*abort)(struct cmdi_conn *conn);
     /** Nothing is in flight any more. */
     void (*close)(struct cmdi_conn *conn);

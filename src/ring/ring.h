@@ -72,13 +72,15 @@ int cmdi_ring_enable(struct cmdi_ring *ring);
 uint32_t cmdi_ring_features(const struct cmdi_ring *ring);
 /** Readable when there is something to harvest; only with external_wait. */
 int cmdi_ring_fd(const struct cmdi_ring *ring);
+/** Clears cmdi_ring_fd(), if anything was harvested since: before the owner's loop waits on it, and before its last look. */
+void cmdi_ring_fd_quiet(struct cmdi_ring *ring);
 /** Ends a wait of the owner, now or the next one. Thread: any. */
 void cmdi_ring_wake(struct cmdi_ring *ring);
 
 /* --- Operations. Owner thread; they never fail: what cannot be done comes back as a completion. --------------------- */
 
-/** Multishot: a completion for each connection, its fd CLOEXEC. */
-void cmdi_ring_accept(struct cmdi_ring *ring, int fd, uint64_t user_data);
+/** Multishot, or `once`: a completion for each connection, its fd CLOEXEC. */
+void cmdi_ring_accept(struct cmdi_ring *ring, int fd, bool once, uint64_t user_data);
 void cmdi_ring_connect(struct cmdi_ring *ring, int fd, const struct cmdi_address *address, uint64_t user_data);
 /** Multishot into the group's buffers. `poll_first`: nothing is expected to be there yet. */
 void cmdi_ring_recv(struct cmdi_ring *ring, int fd, bool poll_first, uint64_t user_data);

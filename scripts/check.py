@@ -1,0 +1,275 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The rules of the house that a program can hold: a rule is not a rule until it stands here.
+
+  includes   which folder of src/ may include which (the table ARROWS), and who may include a
+             third party's header
+  symbols    the shared library exports every function that a public header declares, and only names
+             that begin with cmds_; other global names of the static library begin with cmdi_
+  length     a file has at most 1,000 lines, a function 70. Older offenders stand in
+             scripts/check_ratchet.json with their length, which may only shrink
+  format     clang-format, in the version that .clang-format was written for
+  words      no work left without the number of its issue
+  licence    the SPDX line opens every source file
+
+scripts/check.py [--library libcmdstream.so] [--ratchet] [--root FOLDER]
+
+--ratchet writes lengths that have shrunk back to the file. The exit status is 1 when a rule is broken.
+"""
+import argparse
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+# Folder of src/ -> folders that it may include, besides itself, include/cmdstream/ and libc.
+ARROWS = {
+    "base": "",
+    "wire": "base",
+    "ring": "base",
+    "shard": "base ring",
+    "net": "base ring shard",
+    "conn": "base wire shard net",
+    "server": "base wire shard net conn codec",
+    "client": "base wire shard net conn codec",
+    "group": "base shard client",
+    "codec": "base",
+    "telemetry": "base shard",
+    "runtime": "base ring shard net",
+    "test": "base wire ring shard net conn server client group codec telemetry runtime",
+    "tool": "",  # Public headers only: what it needs, every user has.
+}
+CODEC_ARROWS = "base codec"  # codecs/<name>/.
+
+# Third party's header -> places that may include it.
+THIRD_PARTY = {
+    "liburing": ("src/ring/", "perf/limit.c"),
+    "msgpack": ("codecs/msgpack/", "tests/", "perf/"),
+    "jansson": ("src/tool/", "tests/"),
+    "CUnit": ("tests/",),
+}
+STANDARD_HEADERS = set(  # type_traits: under __cplusplus.
+    "assert.h errno.h float.h inttypes.h limits.h math.h stdbool.h stddef.h stdint.h stdio.h "
+    "stdlib.h string.h time.h type_traits".split()
+)
+
+FILE_LINES_MAX = 1000
+FUNCTION_LINES_MAX = 70
+CLANG_FORMAT_MAJOR = 14
+
+C_FOLDERS = ("include", "src", "codecs", "tests", "perf")
+C_SUFFIXES = (".c", ".h", ".cpp", ".hpp")
+TEXT_FOLDERS = C_FOLDERS + ("scripts", ".ci", ".github")
+TEXT_SUFFIXES = C_SUFFIXES + (".py", ".sh", ".cmake", ".in", ".md", ".map", ".txt", "")
+
+
+class Checker:
+    def __init__(self, root):
+        self.root = root
+        self.problems = []
+        self.notes = []
+
+    def report(self, path, line, text):
+        self.problems.append(f"{path}:{line}: {text}")
+
+    def files(self, folders, suffixes):
+        for folder in folders:
+            for path in sorted((self.root / folder).rglob("*")):
+                if path.is_file() and path.suffix in suffixes and "corpus" not in path.parts:
+                    yield path.relative_to(self.root).as_posix(), path
+
+    def c_files(self):
+        for name, path in self.files(C_FOLDERS, C_SUFFIXES):
+            yield name, path.read_text(encoding="utf-8").splitlines()
+
+    # ---- includes ------------------------------------------------------------------------------
+    def check_includes(self):
+        for name, lines in self.c_files():
+            for number, line in enumerate(lines, 1):
+                match = re.match(r'\s*#\s*include\s+(["<])([^">]+)[">]', line)
+                if match:
+                    self.check_include(name, number, match[1] == '"', match[2])
+
+    def check_include(self, name, number, quoted, header):
+        if not quoted:
+            self.check_angle_include(name, number, header)
+            return
+        parts = name.split("/")
+        if parts[0] == "include":
+            self.report(name, number, f'"{header}": a public header includes by <cmdstream/...>')
+        elif parts[0] == "src":
+            self.check_arrow(name, number, header, parts[1], ARROWS.get(parts[1]))
+        elif parts[0] == "codecs":
+            self.check_arrow(name, number, header, parts[1], CODEC_ARROWS)
+        elif name.startswith("tests/examples/") and "/" in header:
+            self.report(name, number, f'"{header}": an example is what a user can write')
+
+    def check_arrow(self, name, number, header, folder, allowed):
+        if allowed is None:
+            self.report(name, number, f"src/{folder} is not in the table of scripts/check.py")
+        elif folder == "tool":
+            if not (self.root / "src/tool" / header).is_file():
+                self.report(name, number, f'"{header}": src/tool includes public headers only')
+        else:
+            target = header.split("/")[0]
+            if "/" not in header:
+                self.report(name, number, f'"{header}": with its folder, "{folder}/{header}"')
+            elif target != folder and target not in allowed.split():
+                self.report(name, number, f'"{header}": {folder} may include: {allowed or "nothing"}')
+
+    def check_angle_include(self, name, number, header):
+        for party, places in THIRD_PARTY.items():
+            if re.match(rf"{party}(\.h|/)", header) and not name.startswith(places):
+                self.report(name, number, f"<{header}> belongs into {' '.join(places)}")
+        if name.startswith("include/") and not header.startswith("cmdstream/"):
+            if header not in STANDARD_HEADERS:
+                self.report(name, number, f"<{header}>: public headers take the C library only")
+        if name.startswith(("src/", "codecs/")) and (self.root / "src" / header).is_file():
+            self.report(name, number, f'<{header}>: internal headers in quotes, "{header}"')
+
+    # ---- symbols -------------------------------------------------------------------------------
+    def check_symbols(self, library):
+        exported = set()
+        for name, kind in self.nm("-D", library):
+            if kind != "A":  # The version node itself.
+                exported.add(name.split("@")[0])
+        for name in sorted(exported):
+            if not name.startswith("cmds_"):
+                self.report(library.name, 0, f"exports {name}, which does not begin with cmds_")
+        for header, number, name in self.public_functions():
+            if name not in exported:
+                self.report(header, number, f"{name} is declared, but the library does not have it")
+        static = library.with_name("libcmdstream.a")
+        if static.exists():
+            for name in sorted({name for name, _ in self.nm("--extern-only", static)}):
+                if not re.match(r"cmd[si]_", name):
+                    self.report(static.name, 0, f"{name}: a global name begins with cmds_ or cmdi_")
+
+    def nm(self, option, library):
+        text = subprocess.run(
+            ["nm", option, "--defined-only", "--portability", str(library)],
+            check=True, capture_output=True, text=True,
+        ).stdout
+        for line in text.splitlines():
+            fields = line.split()
+            if len(fields) >= 2 and not line.endswith(":"):
+                yield fields[0], fields[1]
+
+    def public_functions(self):
+        for name, lines in self.c_files():
+            if not name.startswith("include/"):
+                continue
+            text = "\n".join(lines)
+            for match in re.finditer(r"\bCMDS_API\b[^;{}#]*?\b(cmds_\w+)\s*(\(|;|\[)", text):
+                yield name, text.count("\n", 0, match.start()) + 1, match[1]
+
+    # ---- length --------------------------------------------------------------------------------
+    def lengths(self):
+        """The offenders: {"src/x.c": lines, "src/x.c:function": lines}, and where each stands."""
+        found, places = {}, {}
+        for name, lines in self.c_files():
+            if len(lines) > FILE_LINES_MAX:
+                found[name], places[name] = len(lines), 1
+            for function, start, count in functions(lines):
+                if count > FUNCTION_LINES_MAX:
+                    found[f"{name}:{function}"], places[f"{name}:{function}"] = count, start
+        return found, places
+
+    def check_length(self, write):
+        path = self.root / "scripts/check_ratchet.json"
+        old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        found, places = self.lengths()
+        for key, count in found.items():
+            limit = FUNCTION_LINES_MAX if ":" in key else FILE_LINES_MAX
+            if count > old.get(key, limit):
+                self.report(key.split(":")[0], places[key],
+                            f"{key.split(':')[-1]} has {count} lines, at most {old.get(key, limit)}")
+        shrunk = {key: min(count, found[key]) for key, count in old.items() if key in found}
+        if shrunk != old and write:
+            path.write_text(json.dumps(shrunk, indent=4, sort_keys=True) + "\n", encoding="utf-8")
+        elif shrunk != old:
+            self.report("scripts/check_ratchet.json", 1,
+                        "something has shrunk: scripts/check.py --ratchet, so that it stays so")
+
+    # ---- format, words, licence ----------------------------------------------------------------
+    def check_format(self):
+        program = shutil.which(f"clang-format-{CLANG_FORMAT_MAJOR}") or shutil.which("clang-format")
+        version = ""
+        if program:
+            version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
+        if not re.search(rf"version {CLANG_FORMAT_MAJOR}\.", version):
+            self.notes.append(f"format: not checked, no clang-format {CLANG_FORMAT_MAJOR}")
+            return
+        names = [name for name, _ in self.files(C_FOLDERS, C_SUFFIXES)]
+        if not names or not (self.root / ".clang-format").exists():
+            return
+        output = subprocess.run(
+            [program, "--dry-run", "--style=file", *names],
+            cwd=self.root, capture_output=True, text=True,
+        ).stderr
+        seen = set()
+        for match in re.finditer(r"^([^\s:]+):(\d+):\d+: (?:warning|error): (.*)$", output, re.M):
+            if match[1] not in seen:  # The first of each file says enough.
+                seen.add(match[1])
+                self.report(match[1], match[2], f"clang-format -i {match[1]}")
+
+    def check_words(self):
+        for name, path in self.files(TEXT_FOLDERS, TEXT_SUFFIXES):
+            if name == "scripts/check.py":
+                continue
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                if re.search(r"\b(FIXME|XXX)\b", line):
+                    self.report(name, number, "say it as TODO(#issue)")
+                elif re.search(r"\bTODO\b(?!\(#\d+\))", line):
+                    self.report(name, number, "a TODO carries the number of its issue: TODO(#12)")
+
+    def check_licence(self):
+        for name, lines in self.c_files():
+            if not lines or lines[0] != "/* SPDX-License-Identifier: MIT */":
+                self.report(name, 1, "/* SPDX-License-Identifier: MIT */ opens every file")
+
+
+def functions(lines):
+    """(name, first line, count of lines) of each function: in our layout its braces alone stand at
+    the margin. The lines of its head count."""
+    start = None
+    for index, line in enumerate(lines):
+        if line == "{":
+            start = index
+            while start > 0 and re.match(r"[\w\s*]", lines[start - 1]) and lines[start - 1].strip():
+                start -= 1
+        elif line.startswith("}") and start is not None:
+            head = " ".join(lines[start : start + 6])
+            match = re.search(r"(\w+)\s*\(", head)
+            yield (match[1] if match else "?"), start + 1, index - start + 1
+            start = None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--root", type=pathlib.Path,
+                        default=pathlib.Path(__file__).resolve().parent.parent)
+    parser.add_argument("--library", type=pathlib.Path, help="the shared library, to see its names")
+    parser.add_argument("--ratchet", action="store_true", help="write lengths that have shrunk")
+    arguments = parser.parse_args()
+
+    checker = Checker(arguments.root.resolve())
+    checker.check_includes()
+    checker.check_length(arguments.ratchet)
+    checker.check_words()
+    checker.check_licence()
+    checker.check_format()
+    if arguments.library:
+        checker.check_symbols(arguments.library.resolve())
+    else:
+        checker.notes.append("symbols: not checked, no --library")
+    for line in checker.notes + checker.problems:
+        print(line)
+    print(f"check: {len(checker.problems)} problems")
+    return 1 if checker.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+#
+# Headers, both libraries, the program, the CMake package, the pkg-config file, the licence, and the
+# examples, which are the documentation that is known to run. The installed tree can be moved.
+include(CMakePackageConfigHelpers)
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/cmdstream)
+
+install(DIRECTORY include/cmdstream DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+        FILES_MATCHING PATTERN "*.h")
+install(TARGETS cmdstream_static EXPORT cmdstreamStaticTargets)
+install(TARGETS cmdstream_shared EXPORT cmdstreamSharedTargets)
+if(TARGET cmdstream_tool)
+    install(TARGETS cmdstream_tool)
+endif()
+install(EXPORT cmdstreamStaticTargets NAMESPACE cmdstream:: DESTINATION ${package_dir})
+install(EXPORT cmdstreamSharedTargets NAMESPACE cmdstream:: DESTINATION ${package_dir})
+
+configure_package_config_file(
+    scripts/cmake/cmdstreamConfig.cmake.in ${PROJECT_BINARY_DIR}/cmdstreamConfig.cmake
+    INSTALL_DESTINATION ${package_dir})
+# While the major version is 0, a new minor version may change what exists.
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/cmdstreamConfigVersion.cmake
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES
+        ${PROJECT_BINARY_DIR}/cmdstreamConfig.cmake
+        ${PROJECT_BINARY_DIR}/cmdstreamConfigVersion.cmake
+        scripts/cmake/cmdstreamDependencies.cmake
+        DESTINATION ${package_dir})
+
+file(RELATIVE_PATH CMDSTREAM_PC_UP
+     /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+string(REGEX REPLACE "/$" "" CMDSTREAM_PC_UP "${CMDSTREAM_PC_UP}")
+configure_file(scripts/cmake/cmdstream.pc.in ${PROJECT_BINARY_DIR}/cmdstream.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/cmdstream.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY tests/examples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples
+        PATTERN CMakeLists.txt EXCLUDE)

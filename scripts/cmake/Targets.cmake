@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+#
+# What every target of ours has in common, and no target of anybody else's.
+
+if(CMDSTREAM_LTO)
+    include(CheckIPOSupported)
+    check_ipo_supported(LANGUAGES C)
+endif()
+
+# Sanitizers cover everything below this directory, and nothing above it.
+if(CMDSTREAM_SANITIZE)
+    add_compile_options(-fsanitize=${CMDSTREAM_SANITIZE} -fno-omit-frame-pointer
+                        -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=${CMDSTREAM_SANITIZE})
+    if(CMDSTREAM_SANITIZE MATCHES "thread" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+        # gcc says that its thread sanitizer does not see atomic_thread_fence; liburing's header has one.
+        add_compile_options(-Wno-tsan)
+    endif()
+endif()
+if(CMDSTREAM_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
+# Language level, visibility, warnings.
+function(cmdstream_own_target target)
+    set_target_properties(${target} PROPERTIES
+                          C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF
+                          CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF
+                          C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden)
+    target_compile_options(${target} PRIVATE
+                           -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+                           $<$<BOOL:${CMDSTREAM_WERROR}>:-Werror>)
+    target_compile_definitions(${target} PRIVATE $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE>)
+    if(CMDSTREAM_LTO)
+        set_target_properties(${target} PROPERTIES INTERPROCEDURAL_OPTIMIZATION ON)
+    endif()
+endfunction()
+
+# One test of ctest. A program that hangs dies by itself: TIMEOUT. 77 means that it cannot run here.
+set(cmdstream_test_environment
+    "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
+    "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+function(cmdstream_add_test name label timeout)
+    add_test(NAME ${name} COMMAND ${ARGN})
+    set_tests_properties(${name} PROPERTIES
+                         LABELS ${label} TIMEOUT ${timeout} SKIP_RETURN_CODE 77
+                         ENVIRONMENT "${cmdstream_test_environment}")
+    if(NOT label MATCHES "unit|fuzz")
+        # It has a server and a client, each of which wants a core.
+        set_tests_properties(${name} PROPERTIES PROCESSORS 2)
+    endif()
+endfunction()

@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Life and output of a connection; its input is in input.c.
+ *
+ * Teardown is one way: fail or finish moves the state down, the transport ends what is in flight, the last completion closes
+ * the descriptor and calls on_closed. Until then every completion is taken and thrown away; the slot's generation keeps
+ * those of a former connection from ever being seen.
+ */
+#include "conn/conn.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conn/input.h"
+
+enum {
+    CONN_SEND_SIZE_MAX = 256 * 1024,    // Of one send: its completion is the progress that write_timeout_ms asks for.
+    CONN_FOREIGN_KEPT_SIZE = 64 * 1024, // A foreign buffer that grew beyond it is not kept.
+};
+
+static void conn_move(struct cmdi_conn *conn, enum cmdi_conn_state next)
+{
+    CMDI_ASSERT(next > conn->state);
+    conn->state = (uint8_t)next;
+}
+
+static void conn_on_timer(struct cmdi_timer *timer, uint64_t now_ms);
+static void conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work);
+static void conn_on_foreign_mail(struct cmdi_shard *shard, struct cmdi_mail *mail);
+static void conn_close_if_done(struct cmdi_conn *conn);
+
+/* --- Life ------------------------------------------------------------------------------------------------------------ */
+
+int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard, const struct cmdi_conn_ops *ops,
+        const struct cmdi_transport *transport, const struct cmdi_conn_limits *limits, int fd)
+{
+    *conn = (struct cmdi_conn){
+            .shard = shard,
+            .ops = ops,
+            .transport = transport,
+            .limits = limits,
+            .fd = -1,
+            .slot = UINT32_MAX,
+            .state = ops->on_server_info != NULL ? CMDI_CONN_HELLO : CMDI_CONN_OPEN,
+            .foreign_mail = {.fn = conn_on_foreign_mail},
+            .received_at = shard->now_ms,
+            .sent_at = shard->now_ms,
+            .stash_missing = 1,
+    };
+    cmdi_work_init(&conn->ready, cmdi_conn_run);
+    cmdi_work_init(&conn->flush, conn_run_flush);
+    cmdi_work_init(&conn->starve, cmdi_conn_rearm_starved);
+    cmdi_timer_init(&conn->timer, conn_on_timer);
+    if (transport->on_completion != NULL) {
+        conn->slot = cmdi_shard_slot_acquire(shard, transport->on_completion, conn);
+        if (conn->slot == UINT32_MAX) {
+            return -ENOMEM;
+        }
+    }
+    if (pthread_mutex_init(&conn->foreign_lock, NULL) != 0) {
+        if (conn->slot != UINT32_MAX) {
+            cmdi_shard_slot_release(shard, conn->slot);
+        }
+        return -ENOMEM;
+    }
+    conn->fd = fd;
+    shard->connection_count++;
+    CMDI_COUNT(shard, connections, 1);
+    return 0;
+}
+
+/* Sees to it that the timer fires at `at_ms` or earlier; what is due then is looked up then. */
+static void conn_watch(struct cmdi_conn *conn, uint64_t at_ms)
+{
+    if (!cmdi_timer_armed(&conn->timer) || at_ms < conn->timer.at_ms) {
+        cmdi_shard_timer(conn->shard, &conn->timer, at_ms);
+    }
+}
+
+void cmdi_conn_watch_after(struct cmdi_conn *conn, uint64_t since_ms, uint32_t timeout_ms)
+{
+    if (timeout_ms != CMDS_NEVER) {
+        conn_watch(conn, since_ms + timeout_ms + 1);
+    }
+}
+
+void cmdi_conn_connect(struct cmdi_conn *conn, const struct cmdi_address *address)
+{
+    CMDI_ASSERT(conn->ops->on_connected != NULL);
+    conn->state = CMDI_CONN_CONNECTING;
+    conn->ops_in_flight++;
+    conn->transport->connect(conn, address);
+}
+
+void cmdi_conn_start(struct cmdi_conn *conn)
+{
+    if (conn->limits->hello_timeout_ms != CMDS_NEVER) {
+        conn->hello_until = conn->shard->now_ms + conn->limits->hello_timeout_ms + 1;
+        conn_watch(conn, conn->hello_until);
+    }
+    cmdi_conn_watch_after(conn, conn->received_at, conn->limits->idle_timeout_ms);
+    cmdi_conn_arm_recv(conn, conn->limits->expect_quiet);
+}
+
+void cmdi_conn_on_connect(struct cmdi_conn *conn, int32_t result)
+{
+    conn->ops_in_flight--;
+    if (conn->state != CMDI_CONN_CONNECTING) {
+        conn_close_if_done(conn);
+        return;
+    }
+    if (result == 0) {
+        conn_move(conn, CMDI_CONN_HELLO);
+    }
+    conn->ops->on_connected(conn, result);
+}
+
+static void conn_return(struct cmdi_conn *conn, struct cmdi_conn_buffer *buffer)
+{
+    cmdi_buffers_return(&conn->shard->buffers, buffer->data, buffer->capacity);
+    *buffer = (struct cmdi_conn_buffer){0};
+}
+
+static void conn_foreign_shut(struct cmdi_conn *conn)
+{
+    (void)pthread_mutex_lock(&conn->foreign_lock);
+    conn->foreign_closed = true;
+    (void)pthread_mutex_unlock(&conn->foreign_lock);
+}
+
+/* The last step: only the owner's memory is left. */
+static void conn_closed(struct cmdi_conn *conn)
+{
+    conn->transport->close(conn);
+    conn_return(conn, &conn->fill);
+    conn_return(conn, &conn->flight);
+    conn_return(conn, &conn->stash);
+    if (conn->slot != UINT32_MAX) {
+        cmdi_shard_slot_release(conn->shard, conn->slot);
+        conn->slot = UINT32_MAX;
+    }
+    cmdi_list_remove(&conn->ready.link);
+    cmdi_list_remove(&conn->flush.link);
+    cmdi_list_remove(&conn->starve.link);
+    cmdi_shard_timer_off(conn->shard, &conn->timer);
+    conn->shard->connection_count--;
+    __atomic_store_n(&conn->shard->stats.connections, conn->shard->stats.connections - 1, __ATOMIC_RELAXED);
+    CMDI_COUNT(conn->shard, connections_closed, 1);
+    conn_move(conn, CMDI_CONN_CLOSED);
+    conn->ops->on_closed(conn);
+}
+
+static void conn_close_if_done(struct cmdi_conn *conn)
+{
+    /* Inside a run the owner's functions are still on the stack: the run looks again at its end. */
+    if (conn->state == CMDI_CONN_CLOSING && conn->ops_in_flight == 0 && !conn->running) {
+        conn_closed(conn);
+    }
+}
+
+void cmdi_conn_close_if_done(struct cmdi_conn *conn)
+{
+    conn_close_if_done(conn);
+}
+
+/* From any state to CLOSING. */
+static void conn_abort(struct cmdi_conn *conn)
+{
+    conn->transport->abort(conn);
+    conn_move(conn, CMDI_CONN_CLOSING);
+    cmdi_shard_timer_off(conn->shard, &conn->timer);
+    cmdi_conn_drop_slices(conn);
+    conn_foreign_shut(conn);
+    conn->ops->on_closing(conn);
+    /* Never closed inside the call that failed it: the caller may still look at it. */
+    cmdi_shard_ready(conn->shard, &conn->ready);
+}
+
+void cmdi_conn_fail(struct cmdi_conn *conn, int code, const char *format, ...)
+{
+    if (conn->state >= CMDI_CONN_CLOSING) {
+        return; // What follows the first failure is its echo.
+    }
+    if (conn->error.code == 0) {
+        va_list list;
+        va_start(list, format);
+        conn->error.code = code;
+        (void)vsnprintf(conn->error.text, sizeof(conn->error.text), format, list);
+        va_end(list);
+    }
+    conn_abort(conn);
+}
+
+/* FINISHING, and everything has left. */
+static void conn_linger_if_sent(struct cmdi_conn *conn)
+{
+    if (conn->state != CMDI_CONN_FINISHING || conn->sending || conn->fill.end > 0) {
+        return;
+    }
+    conn_move(conn, CMDI_CONN_LINGERING);
+    conn->transport->shut_write(conn);
+    conn->linger_until = conn->shard->now_ms + conn->limits->linger_timeout_ms + 1;
+    conn_watch(conn, conn->linger_until);
+    if (conn->eof) {
+        conn_abort(conn);
+    } else if (!conn->receiving) {
+        cmdi_conn_arm_recv(conn, false); // It was paused: now the input is read to be thrown away.
+    }
+}
+
+void cmdi_conn_finish(struct cmdi_conn *conn)
+{
+    if (conn->state >= CMDI_CONN_FINISHING) {
+        return;
+    }
+    if (conn->state < CMDI_CONN_OPEN) {
+        cmdi_conn_fail(conn, CMDS_E_CLOSED, "closed before it was open");
+        return;
+    }
+    cmdi_conn_foreign_take(conn);
+    if (conn->state >= CMDI_CONN_FINISHING) {
+        return; // Something in there failed it, or finished it too.
+    }
+    conn_foreign_shut(conn);
+    conn_move(conn, CMDI_CONN_FINISHING);
+    cmdi_conn_drop_slices(conn);
+    if (conn->write_since != 0 || conn->fill.end > 0) {
+        cmdi_conn_watch_after(conn, conn->shard->now_ms, conn->limits->write_timeout_ms);
+    }
+    cmdi_shard_flush(conn->shard, &conn->flush);
+}
+
+void cmdi_conn_fini(struct cmdi_conn *conn)
+{
+    free(conn->foreign.data);
+    conn->foreign = (struct cmdi_conn_buffer){0};
+    (void)pthread_mutex_destroy(&conn->foreign_lock);
+}
+
+/* --- Time ------------------------------------------------------------------------------------------------------------ */
+
+/* Is `timeout_ms` over that began at `since_ms`? If not, the timer is set for it. */
+static bool conn_overdue(struct cmdi_conn *conn, uint64_t since_ms, uint32_t timeout_ms, uint64_t now_ms)
+{
+    if (timeout_ms == CMDS_NEVER) {
+        return false;
+    }
+    if (now_ms >= since_ms + timeout_ms) {
+        return true;
+    }
+    cmdi_conn_watch_after(conn, since_ms, timeout_ms);
+    return false;
+}
+
+static void conn_check_idle(struct cmdi_conn *conn, uint64_t now_ms)
+{
+    if (!conn_overdue(conn, conn->received_at, conn->limits->idle_timeout_ms, now_ms)) {
+        return;
+    }
+    if ((conn->ops->is_busy != NULL && conn->ops->is_busy(conn)) || cmdi_conn_output_size(conn) > 0) {
+        cmdi_conn_watch_after(conn, now_ms, conn->limits->idle_timeout_ms);
+        return;
+    }
+    CMDI_COUNT(conn->shard, idle_closes, 1);
+    cmdi_conn_fail(conn, CMDS_E_IDLE, "nothing received for %u ms", conn->limits->idle_timeout_ms);
+}
+
+static void conn_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    struct cmdi_conn *conn = CMDI_CONTAINER(timer, struct cmdi_conn, timer);
+    const struct cmdi_conn_limits *limits = conn->limits;
+    if (conn->state == CMDI_CONN_LINGERING) {
+        if (now_ms >= conn->linger_until) {
+            conn_abort(conn);
+        } else {
+            conn_watch(conn, conn->linger_until);
+        }
+        return;
+    }
+    if (conn->write_since != 0 && conn_overdue(conn, conn->write_since, limits->write_timeout_ms, now_ms)) {
+        CMDI_COUNT(conn->shard, slow_consumers, 1);
+        cmdi_conn_fail(conn, CMDS_E_SLOW_PEER, "the peer took nothing for %u ms, %zu bytes wait",
+                limits->write_timeout_ms, cmdi_conn_output_size(conn));
+        return;
+    }
+    if (conn->state == CMDI_CONN_FINISHING) {
+        return;
+    }
+    if (conn->hello_until != 0) {
+        if (now_ms >= conn->hello_until) {
+            cmdi_conn_fail(conn, CMDS_E_TIMEOUT, "no ServerInfo went through within %u ms",
+                    limits->hello_timeout_ms);
+            return;
+        }
+        conn_watch(conn, conn->hello_until);
+    }
+    if (conn->frame_since != 0 && conn_overdue(conn, conn->frame_since, limits->frame_timeout_ms, now_ms)) {
+        CMDI_COUNT(conn->shard, frame_timeouts, 1);
+        cmdi_conn_fail(conn, CMDS_E_TIMEOUT, "a frame did not get whole within %u ms",
+                limits->frame_timeout_ms);
+        return;
+    }
+    conn_check_idle(conn, now_ms);
+}
+
+/* --- Output ---------------------------------------------------------------------------------------------------------- */
+
+static bool conn_fill_grow(struct cmdi_conn *conn, size_t size)
+{
+    size_t want = conn->fill.end + size;
+    if (conn->fill.data == NULL && want < conn->fill_hint) {
+        want = conn->fill_hint;
+    }
+    struct cmdi_conn_buffer grown = {.end = conn->fill.end};
+    grown.data = cmdi_buffers_lease(&conn->shard->buffers, want, &grown.capacity);
+    if (grown.data == NULL) {
+        return false;
+    }
+    if (conn->fill.end > 0) {
+        memcpy(grown.data, conn->fill.data, conn->fill.end);
+    }
+    conn_return(conn, &conn->fill);
+    conn->fill = grown;
+    return true;
+}
+
+uint8_t *cmdi_conn_reserve_slow(struct cmdi_conn *conn, size_t size, int *error)
+{
+    size_t output = cmdi_conn_output_size(conn);
+    if (output > conn->limits->output_size_max / 2) {
+        conn->above_low = true;
+        if (output + size > conn->limits->output_size_max) {
+            *error = -ENOBUFS;
+            return NULL;
+        }
+    }
+    if (conn->fill.end + size > conn->fill.capacity && !conn_fill_grow(conn, size)) {
+        *error = -ENOMEM;
+        return NULL;
+    }
+    return conn->fill.data + conn->fill.end;
+}
+
+uint8_t *cmdi_conn_reserve_beyond(struct cmdi_conn *conn, size_t size)
+{
+    if (cmdi_conn_output_high(conn)) {
+        conn->above_low = true;
+    }
+    if (conn->fill.end + size > conn->fill.capacity && !conn_fill_grow(conn, size)) {
+        return NULL;
+    }
+    return conn->fill.data + conn->fill.end;
+}
+
+/* `fill` becomes `flight`. */
+static void conn_swap(struct cmdi_conn *conn)
+{
+    CMDI_ASSERT(conn->flight.data == NULL);
+    conn->flight = conn->fill;
+    conn->fill = (struct cmdi_conn_buffer){0};
+    /* Follows the load up at once, and down by half a step each time. */
+    size_t half = conn->fill_hint / 2;
+    conn->fill_hint = conn->flight.end > half ? conn->flight.end : half;
+}
+
+static bool conn_may_send(const struct cmdi_conn *conn)
+{
+    return (conn->state == CMDI_CONN_OPEN || conn->state == CMDI_CONN_FINISHING) && !conn->sending &&
+           !conn->hold_output;
+}
+
+static void conn_send(struct cmdi_conn *conn)
+{
+    conn->sending = true;
+    conn->ops_in_flight++;
+    conn->write_since = conn->shard->now_ms + (conn->shard->now_ms == 0);
+    cmdi_conn_watch_after(conn, conn->write_since, conn->limits->write_timeout_ms);
+    CMDI_COUNT(conn->shard, sends, 1);
+    size_t size = conn->flight.end - conn->flight.begin;
+    conn->transport->send(conn, conn->flight.data + conn->flight.begin,
+            size < CONN_SEND_SIZE_MAX ? size : CONN_SEND_SIZE_MAX);
+}
+
+static void conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)shard;
+    struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, flush);
+    if (!conn_may_send(conn)) {
+        return; // The completion of the send, or the hello, comes back here.
+    }
+    if (conn->fill.end > 0) {
+        conn_swap(conn);
+        conn_send(conn);
+        return;
+    }
+    conn_linger_if_sent(conn);
+}
+
+/* Accounts for bytes that the kernel took. Returns: nothing of the flight is left. */
+static bool conn_took(struct cmdi_conn *conn, size_t size)
+{
+    conn->flight.begin += size;
+    conn->sent_size += size;
+    conn->sent_at = conn->shard->now_ms;
+    conn->hello_sent = true;
+    if (conn->state == CMDI_CONN_OPEN && conn->ops->on_server_info == NULL) {
+        conn->hello_until = 0; // A server's first bytes are its ServerInfo.
+    }
+    CMDI_COUNT(conn->shard, send_bytes, size);
+    if (conn->flight.begin < conn->flight.end) {
+        CMDI_COUNT(conn->shard, short_sends, 1);
+        return false;
+    }
+    conn_return(conn, &conn->flight);
+    return true;
+}
+
+/*
+ * In mid-turn, when a stream has filled a good piece: the kernel takes it while the next piece is being made, and what is in
+ * the cache is sent from the cache. An operation of the ring would leave only at the end of the turn.
+ */
+void cmdi_conn_flush_now(struct cmdi_conn *conn)
+{
+    if (!conn_may_send(conn)) {
+        return;
+    }
+    conn_swap(conn);
+    int64_t sent = conn->transport->send_now(
+            conn, conn->flight.data + conn->flight.begin, conn->flight.end - conn->flight.begin);
+    CMDI_COUNT(conn->shard, sends, 1);
+    /* A failure is found again, and handled, by the send of what is left. */
+    if (!conn_took(conn, sent > 0 ? (size_t)sent : 0)) {
+        conn_send(conn);
+    }
+}
+
+static void conn_tell_low(struct cmdi_conn *conn)
+{
+    atomic_store_explicit(&conn->output_seen, cmdi_conn_output_size(conn), memory_order_relaxed);
+    if (conn->above_low && cmdi_conn_alive(conn) && !cmdi_conn_output_high(conn)) {
+        conn->above_low = false;
+        if (conn->ops->on_output_low != NULL) {
+            conn->ops->on_output_low(conn);
+        }
+    }
+}
+
+void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
+{
+    conn->ops_in_flight--;
+    conn->sending = false;
+    if (conn->state >= CMDI_CONN_CLOSING) {
+        conn_close_if_done(conn);
+        return;
+    }
+    if (result == -EINTR || result == -EAGAIN) {
+        result = 0; // It passes: what is left is sent again.
+    }
+    if (result < 0) {
+        cmdi_conn_fail(conn, result == -EPIPE || result == -ECONNRESET ? CMDS_E_EOF : result, "send: %s",
+                strerror(-result));
+        return;
+    }
+    conn->write_since = 0;
+    if (!conn_took(conn, (size_t)result)) {
+        conn_send(conn);
+        return;
+    }
+    conn_tell_low(conn);
+    if (conn->state < CMDI_CONN_CLOSING) {
+        cmdi_shard_flush(conn->shard, &conn->flush);
+    }
+}
+
+/* --- Other threads ------------------------------------------------------------------------------------------------- */
+
+static uint8_t *conn_foreign_room(struct cmdi_conn *conn, size_t size, int *error)
+{
+    struct cmdi_conn_buffer *foreign = &conn->foreign;
+    if (conn->foreign_closed) {
+        *error = CMDS_E_CLOSED;
+        return NULL;
+    }
+    size_t output = foreign->end + atomic_load_explicit(&conn->output_seen, memory_order_relaxed);
+    if (output > conn->limits->output_size_max / 2 && output + size > conn->limits->output_size_max) {
+        *error = -ENOBUFS;
+        return NULL;
+    }
+    if (foreign->end + size > foreign->capacity) {
+        size_t capacity = foreign->capacity * 2 > 4096 ? foreign->capacity * 2 : 4096;
+        capacity = capacity > foreign->end + size ? capacity : foreign->end + size;
+        uint8_t *data = realloc(foreign->data, capacity);
+        if (data == NULL) {
+            *error = -ENOMEM;
+            return NULL;
+        }
+        foreign->data = data;
+        foreign->capacity = capacity;
+    }
+    return foreign->data + foreign->end;
+}
+
+uint8_t *cmdi_conn_foreign_reserve(struct cmdi_conn *conn, size_t size, int *error)
+{
+    (void)pthread_mutex_lock(&conn->foreign_lock);
+    uint8_t *room = conn_foreign_room(conn, size, error);
+    if (room == NULL) {
+        (void)pthread_mutex_unlock(&conn->foreign_lock);
+    }
+    return room;
+}
+
+void cmdi_conn_foreign_commit(struct cmdi_conn *conn, size_t size)
+{
+    conn->foreign.end += size;
+    atomic_store_explicit(&conn->foreign_size, conn->foreign.end, memory_order_relaxed);
+    bool post = size > 0 && !conn->foreign_posted;
+    conn->foreign_posted = conn->foreign_posted || post;
+    if (post) {
+        cmdi_shard_post(conn->shard, &conn->foreign_mail); // Under the lock: the connection cannot go meanwhile.
+    }
+    (void)pthread_mutex_unlock(&conn->foreign_lock);
+}
+
+void cmdi_conn_foreign_take(struct cmdi_conn *conn)
+{
+    if (atomic_load_explicit(&conn->foreign_size, memory_order_relaxed) == 0) {
+        return;
+    }
+    (void)pthread_mutex_lock(&conn->foreign_lock);
+    struct cmdi_conn_buffer taken = conn->foreign;
+    conn->foreign = (struct cmdi_conn_buffer){0};
+    atomic_store_explicit(&conn->foreign_size, 0, memory_order_relaxed);
+    (void)pthread_mutex_unlock(&conn->foreign_lock);
+    if (taken.end > 0 && conn->ops->on_foreign != NULL) {
+        conn->ops->on_foreign(conn, taken.data, taken.end);
+        atomic_store_explicit(&conn->output_seen, cmdi_conn_output_size(conn), memory_order_relaxed);
+    }
+    taken.end = 0;
+    (void)pthread_mutex_lock(&conn->foreign_lock);
+    if (conn->foreign.data == NULL && taken.capacity <= CONN_FOREIGN_KEPT_SIZE) {
+        conn->foreign = taken;
+        taken.data = NULL;
+    }
+    (void)pthread_mutex_unlock(&conn->foreign_lock);
+    free(taken.data);
+}
+
+static void conn_on_foreign_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    (void)shard;
+    struct cmdi_conn *conn = CMDI_CONTAINER(mail, struct cmdi_conn, foreign_mail);
+    (void)pthread_mutex_lock(&conn->foreign_lock);
+    conn->foreign_posted = false;
+    (void)pthread_mutex_unlock(&conn->foreign_lock);
+    /* Taken in every state: the owner has to let go of what the records name. */
+    cmdi_conn_foreign_take(conn);
+    if (conn->state == CMDI_CONN_CLOSED) {
+        conn->ops->on_closed(conn); // It could not go while this message was under way.
+    }
+}
+
+bool cmdi_conn_foreign_idle(struct cmdi_conn *conn)
+{
+    (void)pthread_mutex_lock(&conn->foreign_lock);
+    bool idle = !conn->foreign_posted;
+    (void)pthread_mutex_unlock(&conn->foreign_lock);
+    return idle;
+}

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Input of a connection: from the shard's receive buffers to frames.
+ *
+ * Receiving and running are two steps. A completion only queues its buffer as a slice; the run takes frames out of slices, at
+ * most a budget of them a turn, so that nobody's flood delays the others. A frame that lies whole in a slice is never copied.
+ *
+ *     stash: [ begin ... end )   then the slices, oldest first      = the bytes of the connection in their order
+ *
+ * A paused connection keeps no slice: its bytes go to the stash and its recv is cancelled, so its standstill costs the others
+ * no buffer. Nothing here is freed while the owner's callback may look at it: teardown waits for the end of the run.
+ */
+#include "conn/input.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* --- Slices ---------------------------------------------------------------------------------------------------------- */
+
+static void conn_push_slice(struct cmdi_conn *conn, uint16_t buffer, uint32_t size)
+{
+    struct cmdi_slice *slices = conn->shard->slices;
+    slices[buffer] = (struct cmdi_slice){.end = size};
+    if (conn->slice_count == 0) {
+        conn->slice_head = buffer;
+    } else {
+        slices[conn->slice_tail].next = buffer;
+    }
+    conn->slice_tail = buffer;
+    conn->slice_count++;
+}
+
+static void conn_pop_slice(struct cmdi_conn *conn)
+{
+    uint32_t buffer = conn->slice_head;
+    conn->slice_head = conn->shard->slices[buffer].next;
+    conn->slice_count--;
+    cmdi_ring_buffer_release(conn->shard->ring, (uint16_t)buffer);
+}
+
+static void conn_drop_stash(struct cmdi_conn *conn)
+{
+    cmdi_buffers_return(&conn->shard->buffers, conn->stash.data, conn->stash.capacity);
+    conn->stash = (struct cmdi_conn_buffer){0};
+}
+
+void cmdi_conn_drop_slices(struct cmdi_conn *conn)
+{
+    if (conn->running) {
+        return; // A callback may be reading them; the run comes back here.
+    }
+    while (conn->slice_count > 0) {
+        conn_pop_slice(conn);
+    }
+    conn_drop_stash(conn);
+}
+
+/* --- Stash ----------------------------------------------------------------------------------------------------------- */
+
+/* Room for `size` more. It grows by what has come, never by what a length claims. */
+static bool conn_stash_room(struct cmdi_conn *conn, size_t size)
+{
+    struct cmdi_conn_buffer *stash = &conn->stash;
+    size_t used = stash->end - stash->begin;
+    if (stash->end + size <= stash->capacity) {
+        return true;
+    }
+    if (used + size <= stash->capacity && stash->begin >= used) {
+        memcpy(stash->data, stash->data + stash->begin, used); // They do not overlap.
+    } else {
+        struct cmdi_conn_buffer grown = {0};
+        grown.data = cmdi_buffers_lease(&conn->shard->buffers, used + size, &grown.capacity);
+        if (grown.data == NULL) {
+            CMDI_COUNT(conn->shard, out_of_memory, 1);
+            cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for %zu bytes of input", used + size);
+            return false;
+        }
+        if (used > 0) {
+            memcpy(grown.data, stash->data + stash->begin, used);
+        }
+        conn_drop_stash(conn);
+        *stash = grown;
+    }
+    stash->begin = 0;
+    stash->end = used;
+    return true;
+}
+
+static bool conn_stash_append(struct cmdi_conn *conn, const void *data, size_t size)
+{
+    if (!conn_stash_room(conn, size)) {
+        return false;
+    }
+    memcpy(conn->stash.data + conn->stash.end, data, size);
+    conn->stash.end += size;
+    return true;
+}
+
+/* Up to `size` bytes from the oldest slice go to the stash. */
+static bool conn_stash_slice(struct cmdi_conn *conn, size_t size)
+{
+    struct cmdi_slice *slice = &conn->shard->slices[conn->slice_head];
+    size_t there = slice->end - slice->begin;
+    size_t take = size < there ? size : there;
+    const uint8_t *data = cmdi_ring_buffer(conn->shard->ring, (uint16_t)conn->slice_head);
+    if (!conn_stash_append(conn, data + slice->begin, take)) {
+        return false;
+    }
+    slice->begin += (uint32_t)take;
+    if (slice->begin == slice->end) {
+        conn_pop_slice(conn);
+    }
+    return true;
+}
+
+static void conn_stash_all(struct cmdi_conn *conn)
+{
+    while (conn->slice_count > 0 && conn_stash_slice(conn, SIZE_MAX)) {
+        // One after the other, in order.
+    }
+}
+
+void cmdi_conn_feed(struct cmdi_conn *conn, const void *data, size_t size)
+{
+    if (conn->state >= CMDI_CONN_FINISHING || size == 0) {
+        return;
+    }
+    CMDI_ASSERT(conn->slice_count == 0); // One source of bytes only, or their order is lost.
+    if (conn_stash_append(conn, data, size)) {
+        conn->received_at = conn->shard->now_ms;
+        cmdi_conn_ready(conn);
+    }
+}
+
+/* --- Frames ---------------------------------------------------------------------------------------------------------- */
+
+struct conn_run {
+    uint32_t frames; // Of the budget, left.
+    size_t bytes;
+    bool partial;    // What is there is not a whole frame.
+    bool progress;   // A frame was run.
+};
+
+static void conn_fail_frame(struct cmdi_conn *conn, int64_t code, const struct cmdi_frame *frame)
+{
+    CMDI_COUNT(conn->shard, proto_errors, 1);
+    if (code == CMDS_E_LIMIT) {
+        cmdi_conn_fail(conn, CMDS_E_LIMIT, "a frame (sequence %llu, type %llu) is larger than %u bytes",
+                (unsigned long long)frame->sequence, (unsigned long long)frame->type,
+                conn->limits->frame_size_max);
+    } else {
+        cmdi_conn_fail(conn, (int)code, "a frame header that is no header");
+    }
+}
+
+/* One frame at `data`. Returns: its size; 0: it is not whole, or the connection failed. */
+static size_t conn_run_frame(struct cmdi_conn *conn, const uint8_t *data, size_t size, struct conn_run *run)
+{
+    struct cmdi_frame frame = {0};
+    int64_t whole = cmdi_frame_decode(&frame, data, size, conn->limits->frame_size_max,
+            conn->limits->self_delimiting, &conn->stash_missing);
+    if (CMDI_UNLIKELY(whole <= 0)) {
+        run->partial = whole == 0;
+        if (whole < 0) {
+            conn_fail_frame(conn, whole, &frame);
+        }
+        return 0;
+    }
+    int64_t used = 0;
+    if (CMDI_UNLIKELY(frame.sequence == 0)) {
+        used = conn->ops->on_ping(conn);
+    } else {
+        used = conn->ops->on_frame(conn, &frame);
+        if (conn->limits->self_delimiting && used == 0) {
+            run->partial = true;
+            conn->stash_missing = 1;
+            return 0;
+        }
+    }
+    run->progress = true;
+    run->frames--;
+    if (CMDI_UNLIKELY(used < 0)) {
+        cmdi_conn_fail(conn, (int)used, "%s", cmds_error_text((int)used)); // Unless the owner said it better.
+        return 0;
+    }
+    return (size_t)whole + (conn->limits->self_delimiting ? (size_t)used : 0);
+}
+
+/* The server's first words. Returns: their size; 0: not whole, or the connection failed. */
+static size_t conn_run_hello(struct cmdi_conn *conn, const uint8_t *data, size_t size, struct conn_run *run)
+{
+    struct cmds_bytes info = {0};
+    int used = cmdi_server_info_decode(data, size, &info);
+    if (used == 0) {
+        run->partial = true;
+        conn->stash_missing = 1;
+        return 0;
+    }
+    int code = used < 0 ? used : conn->ops->on_server_info(conn, info);
+    if (code < 0) {
+        CMDI_COUNT(conn->shard, proto_errors, used < 0);
+        cmdi_conn_fail(conn, code, "ServerInfo: %s", cmds_error_text(code));
+        return 0;
+    }
+    if (conn->state == CMDI_CONN_HELLO) {
+        conn->state = CMDI_CONN_OPEN;
+        conn->hello_until = 0;
+        cmdi_shard_flush(conn->shard, &conn->flush); // What was collected until now.
+    }
+    return (size_t)used;
+}
+
+/* As many frames as there are, and as the budget allows. Returns: bytes used. */
+static size_t conn_run_bytes(struct cmdi_conn *conn, const uint8_t *data, size_t size, struct conn_run *run)
+{
+    size_t at = 0;
+    while (at < size && run->frames > 0 && at < run->bytes && !conn->paused) {
+        size_t used = 0;
+        if (CMDI_LIKELY(conn->state == CMDI_CONN_OPEN)) {
+            used = conn_run_frame(conn, data + at, size - at, run);
+        } else if (conn->state == CMDI_CONN_HELLO) {
+            used = conn_run_hello(conn, data + at, size - at, run);
+        }
+        if (used == 0) {
+            break;
+        }
+        at += used;
+    }
+    run->bytes -= at < run->bytes ? at : run->bytes;
+    return at;
+}
+
+static void conn_run_stash(struct cmdi_conn *conn, struct conn_run *run)
+{
+    struct cmdi_conn_buffer *stash = &conn->stash;
+    stash->begin += conn_run_bytes(conn, stash->data + stash->begin, stash->end - stash->begin, run);
+    if (stash->begin == stash->end) {
+        conn_drop_stash(conn);
+    } else if (run->partial && conn->slice_count > 0 && conn_stash_slice(conn, conn->stash_missing)) {
+        run->partial = false;
+    }
+}
+
+static void conn_run_slice(struct cmdi_conn *conn, struct conn_run *run)
+{
+    struct cmdi_slice *slice = &conn->shard->slices[conn->slice_head];
+    const uint8_t *data = cmdi_ring_buffer(conn->shard->ring, (uint16_t)conn->slice_head);
+    slice->begin += (uint32_t)conn_run_bytes(conn, data + slice->begin, slice->end - slice->begin, run);
+    if (slice->begin == slice->end) {
+        conn_pop_slice(conn);
+    } else if (run->partial && conn_stash_slice(conn, SIZE_MAX)) {
+        run->partial = conn->slice_count == 0; // Else the next slice goes on where this one was cut.
+    }
+}
+
+static bool conn_has_input(const struct cmdi_conn *conn)
+{
+    return conn->slice_count > 0 || conn->stash.begin < conn->stash.end;
+}
+
+static bool conn_may_run(const struct cmdi_conn *conn)
+{
+    return (conn->state == CMDI_CONN_OPEN || conn->state == CMDI_CONN_HELLO) && !conn->paused;
+}
+
+/* Returns: there is more to run now. */
+static bool conn_run_frames(struct cmdi_conn *conn)
+{
+    struct conn_run run = {.frames = CMDI_SHARD_FRAMES_PER_RUN, .bytes = CMDI_SHARD_BYTES_PER_RUN};
+    while (conn_may_run(conn) && conn_has_input(conn) && !run.partial && run.frames > 0 && run.bytes > 0) {
+        if (conn->stash.begin < conn->stash.end) {
+            conn_run_stash(conn, &run);
+        } else {
+            conn_run_slice(conn, &run);
+        }
+    }
+    if (!run.partial) {
+        conn->frame_since = 0;
+    } else if (run.progress || conn->frame_since == 0) {
+        conn->frame_since = conn->shard->now_ms + (conn->shard->now_ms == 0);
+        cmdi_conn_watch_after(conn, conn->frame_since, conn->limits->frame_timeout_ms);
+    }
+    return conn_may_run(conn) && conn_has_input(conn) && !run.partial;
+}
+
+/* The peer has finished, and what it sent has run. */
+static void conn_run_eof(struct cmdi_conn *conn)
+{
+    bool ended = conn->eof || (conn->input_stopped && !conn->receiving);
+    if (!ended || conn->eof_told || conn->slice_count > 0 || conn->paused ||
+            conn->state >= CMDI_CONN_FINISHING) {
+        return;
+    }
+    conn->eof_told = true;
+    if (conn->recv_error < 0) {
+        cmdi_conn_fail(conn, conn->recv_error == -ECONNRESET ? CMDS_E_EOF : conn->recv_error, "recv: %s",
+                strerror(-conn->recv_error));
+    } else if (conn->state < CMDI_CONN_OPEN) {
+        cmdi_conn_fail(conn, CMDS_E_EOF, "the peer closed the connection before its ServerInfo was whole");
+    } else {
+        if (conn->eof && conn->stash.begin < conn->stash.end && conn->error.code == 0) {
+            CMDI_COUNT(conn->shard, proto_errors, 1);
+            conn->error = (struct cmds_error){CMDS_E_PROTO, "the peer closed the connection inside a frame"};
+        }
+        conn->ops->on_eof(conn);
+    }
+}
+
+/* --- Receiving ------------------------------------------------------------------------------------------------------- */
+
+void cmdi_conn_arm_recv(struct cmdi_conn *conn, bool poll_first)
+{
+    bool stopped = conn->eof || (conn->input_stopped && conn->state < CMDI_CONN_FINISHING);
+    if (conn->receiving || stopped || conn->state >= CMDI_CONN_CLOSING ||
+            conn->state == CMDI_CONN_CONNECTING) {
+        return;
+    }
+    conn->receiving = true;
+    conn->cancelling = false;
+    conn->ops_in_flight++;
+    conn->transport->recv(conn, poll_first);
+}
+
+static void conn_cancel_recv(struct cmdi_conn *conn)
+{
+    if (conn->receiving && !conn->cancelling) {
+        conn->cancelling = true;
+        conn->ops_in_flight++;
+        conn->transport->recv_cancel(conn);
+    }
+}
+
+void cmdi_conn_stop_input(struct cmdi_conn *conn)
+{
+    if (!conn->input_stopped && conn->state < CMDI_CONN_FINISHING) {
+        conn->input_stopped = true;
+        conn_cancel_recv(conn);
+        cmdi_conn_ready(conn);
+    }
+}
+
+/* Does it hold more of the shard's buffers than its share? */
+static bool conn_holds_much(const struct cmdi_conn *conn)
+{
+    return conn->slice_count > 1 && conn->slice_count * 8 > cmdi_ring_buffer_count(conn->shard->ring);
+}
+
+/* After a run: what is received from now on follows what could be run. */
+static void conn_steer_recv(struct cmdi_conn *conn)
+{
+    if (conn->paused) {
+        conn_cancel_recv(conn);
+        conn_stash_all(conn);
+    } else if (!conn->receiving && !conn->starved && conn->slice_count <= 1) {
+        cmdi_conn_arm_recv(conn, false);
+    }
+}
+
+void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)shard;
+    struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, ready);
+    bool more = false;
+    if (conn->state < CMDI_CONN_FINISHING) {
+        conn->running = true;
+        more = conn_run_frames(conn);
+        if (conn->state == CMDI_CONN_OPEN && conn->ops->run != NULL) {
+            more = conn->ops->run(conn, CMDI_SHARD_FRAMES_PER_RUN) || more;
+        }
+        if (!more) {
+            conn_run_eof(conn);
+        }
+        conn->running = false;
+    }
+    if (conn->state >= CMDI_CONN_FINISHING) {
+        cmdi_conn_drop_slices(conn);
+        cmdi_conn_close_if_done(conn);
+        return;
+    }
+    conn_steer_recv(conn);
+    if (more) {
+        cmdi_conn_ready(conn);
+    }
+}
+
+void cmdi_conn_pause(struct cmdi_conn *conn)
+{
+    if (!conn->paused) {
+        conn->paused = true;
+        CMDI_COUNT(conn->shard, read_pauses, 1);
+        cmdi_conn_ready(conn);
+    }
+}
+
+void cmdi_conn_resume(struct cmdi_conn *conn)
+{
+    if (conn->paused) {
+        conn->paused = false;
+        conn->received_at = conn->shard->now_ms; // While we did not read, silence was ours.
+        cmdi_conn_ready(conn);
+    }
+}
+
+void cmdi_conn_rearm_starved(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)shard;
+    struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, starve);
+    conn->starved = false;
+    if (!conn->paused && conn->state < CMDI_CONN_CLOSING) {
+        cmdi_conn_arm_recv(conn, false);
+    }
+}
+
+/* The multishot recv is over; the result says why. */
+static void conn_recv_ended(struct cmdi_conn *conn, int32_t result)
+{
+    conn->receiving = false;
+    conn->cancelling = false;
+    conn->ops_in_flight--;
+    if (conn->state >= CMDI_CONN_CLOSING) {
+        return;
+    }
+    if (result == 0) {
+        conn->eof = true;
+    } else if (result == -ENOBUFS) {
+        CMDI_COUNT(conn->shard, buffers_empty, 1);
+        if (cmdi_ring_buffers_grow(conn->shard->ring)) {
+            cmdi_conn_arm_recv(conn, false);
+        } else {
+            conn->starved = true;
+            cmdi_shard_starve(conn->shard, &conn->starve);
+        }
+    } else if (result < 0 && result != -ECANCELED && result != -EINTR && result != -EAGAIN) {
+        conn->eof = true;
+        conn->recv_error = result;
+    }
+    /* All else passes: the end of the next run arms it again. */
+}
+
+void cmdi_conn_on_recv(struct cmdi_conn *conn, const struct cmdi_completion *completion)
+{
+    bool take = conn->state < CMDI_CONN_FINISHING && completion->result > 0;
+    if (completion->result > 0) {
+        CMDI_COUNT(conn->shard, recv_bytes, completion->result);
+        conn->received_size += (uint64_t)completion->result;
+    }
+    if (completion->flags & CMDI_COMPLETION_BUFFER) {
+        if (take) {
+            conn_push_slice(conn, completion->buffer, (uint32_t)completion->result);
+            conn->received_at = conn->shard->now_ms;
+        } else {
+            cmdi_ring_buffer_release(conn->shard->ring, completion->buffer);
+        }
+    }
+    if ((completion->flags & CMDI_COMPLETION_MORE) == 0) {
+        conn_recv_ended(conn, completion->result);
+    }
+    if (conn->state == CMDI_CONN_LINGERING && conn->eof) {
+        cmdi_conn_fail(conn, CMDS_E_CLOSED, "closed in order");
+    } else if (conn->state == CMDI_CONN_LINGERING && !conn->receiving) {
+        cmdi_conn_arm_recv(conn, false);
+    }
+    if (conn->state < CMDI_CONN_FINISHING && conn_holds_much(conn)) {
+        conn_cancel_recv(conn);
+        if (conn->slice_count * 4 > cmdi_ring_buffer_count(conn->shard->ring)) {
+            conn_stash_all(conn);
+        }
+    }
+    cmdi_conn_ready(conn);
+}
+
+void cmdi_conn_on_cancel(struct cmdi_conn *conn, int32_t result)
+{
+    (void)result; // Found or not: the completion of the operation itself tells its end.
+    conn->ops_in_flight--;
+    cmdi_conn_close_if_done(conn);
+}

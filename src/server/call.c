@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A call: its results, its references, its end.
+ *
+ * References. The shard holds one while the exec function runs or is to be run again; each kept pointer is another. The last
+ * one ends the call on its shard. A call whose shard is gone (its server was closed meanwhile) ends where it is let go, under
+ * its home's lock.
+ *
+ * Results from the shard go straight to the connection's output. From elsewhere they go to its foreign buffer as records
+ *     struct foreign_result | the frame
+ * which the shard copies behind what is there; a call's results keep the order in which one thread sent them.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/value.h"
+#include "server/server.h"
+
+struct foreign_result {
+    size_t size; // Of the frame behind it.
+};
+
+/* --- Results ---------------------------------------------------------------------------------------------------------- */
+
+struct call_frame {
+    const struct cmds_type *type; // The server's own.
+    const void *value;
+    size_t body_size, size;
+    bool last;
+};
+
+/* What the result will look like on the wire. */
+static int call_measure(const struct cmds_call *call, struct cmds_message result, struct call_frame *frame)
+{
+    const struct cmdi_server_core *core = cmdi_call_core(call);
+    const struct cmds_codec *codec = core->options.codec;
+    if (CMDI_UNLIKELY(!cmdi_type_table_has(&core->results, result.type) || result.value == NULL)) {
+        return CMDS_E_WRONG_TYPE;
+    }
+    frame->type = result.type;
+    frame->value = result.value;
+    int64_t size = codec->size(codec, result.type, result.value);
+    if (CMDI_UNLIKELY(size < 0 || size > core->options.frame_size_max)) {
+        return size < 0 ? (int)size : CMDS_E_LIMIT;
+    }
+    frame->body_size = (size_t)size;
+    frame->size = frame->body_size + cmdi_frame_header_size(call->sequence, result.type->number, (uint64_t)size,
+                                             core->self_delimiting);
+    frame->last = cmdi_type_table_is_last(&core->results, result.type, result.value);
+    return 0;
+}
+
+static void call_write(const struct cmds_call *call, const struct call_frame *frame, uint8_t *out)
+{
+    const struct cmdi_server_core *core = cmdi_call_core(call);
+    const struct cmds_codec *codec = core->options.codec;
+    uint8_t *body = cmdi_frame_header_encode(
+            out, call->sequence, frame->type->number, frame->body_size, core->self_delimiting);
+    uint8_t *end = codec->encode(codec, frame->type, frame->value, body, frame->body_size);
+    CMDI_ASSERT_SLOW(end == out + frame->size);
+    (void)end;
+}
+
+/* Takes the right to send the last result. Returns: somebody else had it. */
+static bool call_finish(struct cmds_call *call)
+{
+    if (atomic_load_explicit(&call->refs, memory_order_relaxed) == 1) {
+        atomic_store_explicit(&call->finished, 1, memory_order_relaxed); // Nobody else has the call.
+        return false;
+    }
+    return atomic_exchange(&call->finished, 1) != 0;
+}
+
+static int call_send_here(struct cmds_call *call, const struct call_frame *frame)
+{
+    struct cmdi_conn *conn = &call->connection->conn;
+    int error = 0;
+    if (CMDI_UNLIKELY(conn->state != CMDI_CONN_OPEN)) {
+        return CMDS_E_GONE;
+    }
+    cmdi_conn_foreign_take(conn); // What was sent before this, by whomever, goes first.
+    uint8_t *out = cmdi_conn_reserve(conn, frame->size, &error);
+    if (CMDI_UNLIKELY(out == NULL)) {
+        return error;
+    }
+    if (frame->last && CMDI_UNLIKELY(call_finish(call))) {
+        return CMDS_E_FINISHED;
+    }
+    call_write(call, frame, out);
+    cmdi_conn_commit(conn, frame->size);
+    CMDI_COUNT(conn->shard, results_sent, 1);
+    return 0;
+}
+
+static int call_send_from_elsewhere(struct cmds_call *call, const struct call_frame *frame)
+{
+    struct cmdi_conn *conn = &call->connection->conn;
+    struct foreign_result record = {frame->size};
+    int error = 0;
+    uint8_t *out = cmdi_conn_foreign_reserve(conn, sizeof(record) + frame->size, &error);
+    if (out == NULL) {
+        return error == CMDS_E_CLOSED ? CMDS_E_GONE : error;
+    }
+    if (frame->last && call_finish(call)) {
+        cmdi_conn_foreign_commit(conn, 0);
+        return CMDS_E_FINISHED;
+    }
+    memcpy(out, &record, sizeof(record));
+    call_write(call, frame, out + sizeof(record));
+    cmdi_conn_foreign_commit(conn, sizeof(record) + frame->size);
+    return 0;
+}
+
+int cmds_call_send(struct cmds_call *call, struct cmds_message result)
+{
+    struct call_frame frame;
+    if (CMDI_UNLIKELY(atomic_load_explicit(&call->cancelled, memory_order_relaxed) != 0)) {
+        return CMDS_E_GONE;
+    }
+    if (CMDI_UNLIKELY(atomic_load_explicit(&call->finished, memory_order_relaxed) != 0)) {
+        return CMDS_E_FINISHED;
+    }
+    int code = call_measure(call, result, &frame);
+    if (CMDI_UNLIKELY(code < 0)) {
+        return code;
+    }
+    if (CMDI_LIKELY(cmdi_shard_current() == call->connection->conn.shard)) {
+        return call_send_here(call, &frame);
+    }
+    return call_send_from_elsewhere(call, &frame);
+}
+
+void cmdi_connection_on_foreign(struct cmdi_conn *conn, const uint8_t *data, size_t size)
+{
+    while (size > 0 && conn->state == CMDI_CONN_OPEN) {
+        struct foreign_result record;
+        memcpy(&record, data, sizeof(record));
+        uint8_t *out = cmdi_conn_reserve_beyond(conn, record.size);
+        if (out == NULL) {
+            CMDI_COUNT(conn->shard, out_of_memory, 1);
+            cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for %zu bytes of results", record.size);
+            return;
+        }
+        memcpy(out, data + sizeof(record), record.size);
+        cmdi_conn_commit(conn, record.size);
+        CMDI_COUNT(conn->shard, results_sent, 1);
+        data += sizeof(record) + record.size;
+        size -= sizeof(record) + record.size;
+    }
+}
+
+/* --- Keeping a call ---------------------------------------------------------------------------------------------------- */
+
+static void call_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    (void)now_ms;
+    struct cmds_call *call = CMDI_CONTAINER(timer, struct cmds_call, timer);
+    cmds_call_fn fn = call->after;
+    call->after = NULL;
+    fn(call);
+    cmdi_call_drop(call);
+}
+
+static void call_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    (void)now_ms;
+    struct cmds_call *call = CMDI_CONTAINER(timer, struct cmds_call, deadline);
+    CMDI_COUNT(call->connection->home->shard, deadlines, 1);
+    cmdi_call_cancel(call);
+}
+
+void cmdi_call_settle(struct cmds_call *call)
+{
+    struct cmdi_shard *shard = call->connection->home->shard;
+    cmdi_shard_timer_off(shard, &call->deadline);
+    if (cmdi_timer_armed(&call->timer)) {
+        cmdi_shard_timer_off(shard, &call->timer);
+        call_on_timer(&call->timer, shard->now_ms);
+    }
+}
+
+void cmdi_call_warm(struct cmds_call *call)
+{
+    if (call->flags & CMDI_CALL_WARM) {
+        return;
+    }
+    call->flags |= CMDI_CALL_WARM;
+    call->after = NULL;
+    call->on_cancel = NULL;
+    cmdi_list_init(&call->link);
+    cmdi_list_init(&call->hooks);
+    cmdi_timer_init(&call->timer, call_on_timer);
+    cmdi_timer_init(&call->deadline, call_on_deadline);
+    uint64_t deadline_ns = cmds_call_deadline_ns(call);
+    if (deadline_ns != UINT64_MAX) {
+        cmdi_shard_timer(call->connection->home->shard, &call->deadline, deadline_ns / 1000000 + 1);
+    }
+}
+
+static uint32_t call_kept_pool(const struct cmdi_home *home, size_t size)
+{
+    uint32_t pool = 0;
+    while (pool < CMDI_KEPT_POOLS && size > home->kept_pools[pool].item_size) {
+        pool++;
+    }
+    return pool;
+}
+
+int cmds_call_keep_command(struct cmds_call *call)
+{
+    struct cmdi_home *home = call->connection->home;
+    if (call->kept != NULL) {
+        return 0;
+    }
+    if (call->command == NULL) {
+        return -EINVAL; // The exec function has returned: it was borrowed and is gone.
+    }
+    size_t size = cmdi_value_copy_size(call->type->schema, call->command);
+    uint32_t pool = call_kept_pool(home, size);
+    void *block = pool < CMDI_KEPT_POOLS ? cmdi_pool_acquire(&home->kept_pools[pool]) : malloc(size);
+    if (block == NULL) {
+        return -ENOMEM;
+    }
+    call->kept_pool = pool;
+    call->kept = cmdi_value_copy_into(call->type->schema, call->command, block, size);
+    call->command = call->kept;
+    return 0;
+}
+
+struct cmds_call *cmds_call_ref(struct cmds_call *call)
+{
+    atomic_fetch_add_explicit(&call->refs, 1, memory_order_relaxed);
+    return call;
+}
+
+int cmds_call_after(struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn)
+{
+    struct cmdi_shard *shard = call->connection->home->shard;
+    if (cmdi_shard_current() != shard) {
+        return -EXDEV;
+    }
+    cmdi_call_warm(call);
+    if (call->after != NULL) {
+        return -EBUSY;
+    }
+    call->after = fn;
+    (void)cmds_call_ref(call);
+    cmdi_shard_timer(shard, &call->timer, (shard->now_ns + (uint64_t)delay_ms * 1000000 + 999999) / 1000000);
+    return 0;
+}
+
+void cmds_call_on_cancel(struct cmds_call *call, cmds_call_fn fn)
+{
+    cmdi_call_warm(call);
+    call->on_cancel = fn;
+}
+
+void cmdi_call_hook_add(struct cmds_call *call, struct cmdi_call_hook *hook)
+{
+    cmdi_call_warm(call);
+    cmdi_list_push(&call->hooks, &hook->link);
+}
+
+struct cmdi_shard *cmdi_call_shard(const struct cmds_call *call)
+{
+    return call->connection->home->shard;
+}
+
+void cmdi_call_cancel(struct cmds_call *call)
+{
+    if (atomic_exchange(&call->cancelled, 1) != 0 || !(call->flags & CMDI_CALL_WARM)) {
+        return;
+    }
+    (void)cmds_call_ref(call); // What is told may let go of it.
+    struct cmdi_list *node = NULL;
+    while ((node = cmdi_list_pop(&call->hooks)) != NULL) {
+        struct cmdi_call_hook *hook = CMDI_CONTAINER(node, struct cmdi_call_hook, link);
+        hook->fn(hook);
+    }
+    if (call->on_cancel != NULL && !atomic_load(&call->finished)) {
+        cmds_call_fn fn = call->on_cancel;
+        call->on_cancel = NULL;
+        fn(call);
+    }
+    cmdi_call_drop(call);
+}
+
+/* --- The end ------------------------------------------------------------------------------------------------------------ */
+
+static void call_free_kept(struct cmds_call *call)
+{
+    if (call->kept == NULL) {
+        return;
+    }
+    if (call->kept_pool < CMDI_KEPT_POOLS) {
+        cmdi_pool_release(&call->connection->home->kept_pools[call->kept_pool], call->kept);
+    } else {
+        free(call->kept);
+    }
+    call->kept = NULL;
+}
+
+/* Somebody forgot to answer; on_exec_error may still do it. */
+static void call_unfinished(struct cmds_call *call)
+{
+    struct cmdi_shard *shard = call->connection->home->shard;
+    CMDI_COUNT(shard, unfinished_calls, 1);
+    (void)cmds_call_ref(call);
+    cmdi_call_failed(call, CMDS_E_UNFINISHED, NULL);
+    atomic_fetch_sub(&call->refs, 1);
+}
+
+void cmdi_call_end(struct cmds_call *call)
+{
+    struct cmds_connection *connection = call->connection;
+    struct cmdi_home *home = connection->home;
+    if (CMDI_UNLIKELY(!atomic_load_explicit(&call->finished, memory_order_relaxed)) &&
+            !atomic_load(&call->cancelled) && !(call->flags & CMDI_CALL_FAILED)) {
+        call_unfinished(call);
+        if (atomic_load(&call->refs) > 1) {
+            cmdi_call_drop(call); // on_exec_error has kept it.
+            return;
+        }
+    }
+    if (call->flags & CMDI_CALL_WARM) {
+        CMDI_ASSERT(!cmdi_timer_armed(&call->timer)); // It holds a reference.
+        cmdi_list_remove(&call->link);
+        cmdi_shard_timer_off(home->shard, &call->deadline);
+    }
+    if (CMDI_UNLIKELY(call->kept != NULL)) {
+        call_free_kept(call);
+    }
+    cmdi_pool_release(&home->call_pool, call);
+    cmdi_connection_call_ended(connection);
+}
+
+void cmdi_call_drop(struct cmds_call *call)
+{
+    if (atomic_fetch_sub(&call->refs, 1) == 1) {
+        atomic_store_explicit(&call->refs, 1, memory_order_relaxed); // The end's own.
+        cmdi_call_end(call);
+    }
+}
+
+static void call_on_last_unref(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    (void)shard;
+    struct cmds_call *call = CMDI_CONTAINER(mail, struct cmds_call, mail);
+    cmdi_conn_foreign_take(&call->connection->conn); // Its results go out before it ends.
+    cmdi_call_end(call);
+}
+
+/* The last reference, off the shard. */
+static void call_end_elsewhere(struct cmds_call *call)
+{
+    struct cmdi_home *home = call->connection->home;
+    atomic_store_explicit(&call->refs, 1, memory_order_relaxed); // The end's own.
+    (void)pthread_mutex_lock(&home->lock);
+    if (!home->ended) {
+        call->mail.fn = call_on_last_unref;
+        cmdi_shard_post(home->shard, &call->mail); // Under the lock: the shard cannot go meanwhile.
+        (void)pthread_mutex_unlock(&home->lock);
+        return;
+    }
+    struct cmds_connection *connection = call->connection;
+    call_free_kept(call);
+    cmdi_pool_release(&home->call_pool, call);
+    cmdi_home_orphan_ended(home, connection);
+}
+
+void cmds_call_unref(struct cmds_call *call)
+{
+    if (call == NULL || atomic_fetch_sub(&call->refs, 1) != 1) {
+        return;
+    }
+    struct cmdi_home *home = call->connection->home;
+    struct cmdi_shard *here = cmdi_shard_current();
+    if (here != NULL && here == home->shard && !home->ended) {
+        atomic_store_explicit(&call->refs, 1, memory_order_relaxed);
+        cmdi_call_end(call);
+        return;
+    }
+    call_end_elsewhere(call);
+}
+
+struct call_failure {
+    struct cmdi_mail mail;
+    struct cmds_call *call; // A reference.
+    int code;
+    char text[200];
+};
+
+static void call_on_failure(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    (void)shard;
+    struct call_failure *failure = CMDI_CONTAINER(mail, struct call_failure, mail);
+    cmdi_call_failed(failure->call, failure->code, failure->text[0] != '\0' ? failure->text : NULL);
+    cmdi_call_drop(failure->call);
+    free(failure);
+}
+
+void cmds_call_fail(struct cmds_call *call, int code, const char *text)
+{
+    struct cmdi_home *home = call->connection->home;
+    code = code < 0 ? code : -EINVAL;
+    if (cmdi_shard_current() != NULL && cmdi_shard_current() == home->shard && !home->ended) {
+        cmdi_call_failed(call, code, text);
+        return;
+    }
+    struct call_failure *failure = calloc(1, sizeof(*failure));
+    if (failure == NULL) {
+        return; // The caller's unref will count it as unfinished.
+    }
+    failure->mail.fn = call_on_failure;
+    failure->code = code;
+    (void)snprintf(failure->text, sizeof(failure->text), "%s", text != NULL ? text : "");
+    (void)pthread_mutex_lock(&home->lock);
+    if (home->ended) {
+        free(failure);
+    } else {
+        failure->call = cmds_call_ref(call);
+        cmdi_shard_post(home->shard, &failure->mail);
+    }
+    (void)pthread_mutex_unlock(&home->lock);
+}
+
+/* --- What a call knows ------------------------------------------------------------------------------------------------ */
+
+const void *cmds_call_value(const struct cmds_call *call, uint32_t number, size_t size)
+{
+    return call->type->number == number && call->type->schema->value_size == size ? call->command : NULL;
+}
+
+bool cmds_call_is_cancelled(const struct cmds_call *call)
+{
+    return atomic_load(&call->cancelled) != 0;
+}
+
+void *cmds_call_receiver(const struct cmds_call *call)
+{
+    return cmdi_call_core(call)->options.receiver;
+}
+
+void *cmds_call_shard_state(const struct cmds_call *call)
+{
+    return call->connection->home->shard_state;
+}
+
+void *cmds_call_context(const struct cmds_call *call)
+{
+    return call->context;
+}
+
+void cmds_call_set_context(struct cmds_call *call, void *context)
+{
+    call->context = context;
+}
+
+uint64_t cmds_call_round(const struct cmds_call *call)
+{
+    return call->round;
+}
+
+uint64_t cmds_call_sequence(const struct cmds_call *call)
+{
+    return call->sequence;
+}
+
+uint64_t cmds_call_received_ns(const struct cmds_call *call)
+{
+    return call->received_ns;
+}
+
+uint64_t cmds_call_deadline_ns(const struct cmds_call *call)
+{
+    uint32_t timeout_ms = cmdi_call_core(call)->options.exec_timeout_ms;
+    return timeout_ms == CMDS_NEVER ? UINT64_MAX : call->received_ns + (uint64_t)timeout_ms * 1000000;
+}
+
+struct cmds_connection *cmds_call_connection(const struct cmds_call *call)
+{
+    return call->connection;
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server's side of a connection: hello, pings, back-pressure, drain, and the news about its end.
+ *
+ * It closes by itself when the peer has finished and the last call has ended; it is freed when it is closed, no message from
+ * another thread is under way, and no call of it is kept.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/server.h"
+
+static _Atomic uint64_t connection_ids; // Of the whole process, so that an id in a log names one connection.
+
+/* --- Events --------------------------------------------------------------------------------------------------------- */
+
+static int connection_on_ping(struct cmdi_conn *conn)
+{
+    int error = 0;
+    uint8_t *out = cmdi_conn_reserve(conn, 1, &error);
+    if (out == NULL) {
+        return error; // Cannot be: above half of the bound nothing is read.
+    }
+    *out = 0;
+    cmdi_conn_commit(conn, 1);
+    CMDI_COUNT(conn->shard, pings, 1);
+    cmdi_connection_hold_back(cmdi_connection_of(conn));
+    return 0;
+}
+
+static void connection_on_output_low(struct cmdi_conn *conn)
+{
+    struct cmds_connection *connection = cmdi_connection_of(conn);
+    if (!cmdi_list_empty(&connection->again)) {
+        cmdi_conn_ready(conn);
+    }
+    if (connection->in_flight < connection->home->core->options.in_flight_max) {
+        cmdi_conn_resume(conn);
+    }
+}
+
+static void connection_finish_if_idle(struct cmds_connection *connection)
+{
+    if (connection->eof && connection->in_flight == 0) {
+        cmdi_conn_finish(&connection->conn);
+    }
+}
+
+static void connection_on_eof(struct cmdi_conn *conn)
+{
+    struct cmds_connection *connection = cmdi_connection_of(conn);
+    connection->eof = true;
+    if (conn->error.code == 0) {
+        const char *text = conn->eof ? "the peer closed the connection" : "the server is shutting down";
+        conn->error.code = conn->eof ? CMDS_E_EOF : CMDS_E_DRAINING;
+        (void)snprintf(conn->error.text, sizeof(conn->error.text), "%s", text);
+    }
+    connection_finish_if_idle(connection);
+}
+
+static bool connection_is_busy(const struct cmdi_conn *conn)
+{
+    const void *connection = conn; // The connection begins with it.
+    return ((const struct cmds_connection *)connection)->in_flight > 0;
+}
+_Static_assert(offsetof(struct cmds_connection, conn) == 0, "connection_is_busy");
+
+static void connection_log_end(const struct cmds_connection *connection)
+{
+    const struct cmds_error *error = &connection->conn.error;
+    enum cmdi_log_reason reason = CMDI_LOG_OTHER;
+    switch (error->code) {
+    case 0:
+    case CMDS_E_EOF:
+    case CMDS_E_CLOSED:
+    case CMDS_E_IDLE:
+    case CMDS_E_DRAINING:
+        return; // An end like others.
+    case CMDS_E_PROTO:
+    case CMDS_E_LIMIT:
+        reason = CMDI_LOG_PROTO;
+        break;
+    case CMDS_E_TIMEOUT:
+        reason = CMDI_LOG_TIMEOUT;
+        break;
+    case CMDS_E_SLOW_PEER:
+        reason = CMDI_LOG_SLOW;
+        break;
+    case CMDS_E_MEMORY_LIMIT:
+    case -ENOMEM:
+        reason = CMDI_LOG_MEMORY;
+        break;
+    default:
+        break;
+    }
+    cmdi_shard_log(connection->home->shard, reason, CMDS_LOG_WARN, "%s: closed: %s", connection->peer, error->text);
+}
+
+static void connection_on_closing(struct cmdi_conn *conn)
+{
+    struct cmds_connection *connection = cmdi_connection_of(conn);
+    struct cmdi_list *node = NULL;
+    struct cmdi_list calls;
+    connection_log_end(connection);
+    while ((node = cmdi_list_pop(&connection->again)) != NULL) {
+        struct cmds_call *call = CMDI_CONTAINER(node, struct cmds_call, link);
+        cmdi_call_cancel(call);
+        cmdi_call_drop(call);
+    }
+    cmdi_list_take(&calls, &connection->calls);
+    while ((node = cmdi_list_pop(&calls)) != NULL) {
+        cmdi_list_push(&connection->calls, node);
+        cmdi_call_cancel(CMDI_CONTAINER(node, struct cmds_call, link));
+    }
+}
+
+static void connection_free(struct cmds_connection *connection)
+{
+    struct cmdi_home *home = connection->home;
+    cmdi_list_remove(&connection->link);
+    cmdi_conn_fini(&connection->conn);
+    cmdi_pool_release(&home->connection_pool, connection);
+}
+
+static void connection_tell_end(struct cmds_connection *connection)
+{
+    const struct cmds_server_options *options = &connection->home->core->options;
+    if (connection->told && options->on_disconnect != NULL) {
+        options->on_disconnect(options->receiver, connection, &connection->conn.error);
+    }
+    connection->told = false;
+}
+
+static void connection_on_closed(struct cmdi_conn *conn)
+{
+    struct cmds_connection *connection = cmdi_connection_of(conn);
+    struct cmdi_home *home = connection->home;
+    connection_tell_end(connection);
+    if (connection->closed || !cmdi_conn_foreign_idle(conn)) {
+        return; // Called again when the message has come.
+    }
+    connection->closed = true;
+    if (connection->in_flight == 0) {
+        connection_free(connection);
+    } else {
+        cmdi_list_remove(&connection->link);
+        cmdi_list_push(&home->zombies, &connection->link);
+    }
+    cmdi_server_home_changed(home, true);
+}
+
+static const struct cmdi_conn_ops connection_ops = {
+        .on_frame = cmdi_connection_on_frame,
+        .on_ping = connection_on_ping,
+        .run = cmdi_connection_run_again,
+        .on_output_low = connection_on_output_low,
+        .on_foreign = cmdi_connection_on_foreign,
+        .on_eof = connection_on_eof,
+        .is_busy = connection_is_busy,
+        .on_closing = connection_on_closing,
+        .on_closed = connection_on_closed,
+};
+
+/* --- Life ------------------------------------------------------------------------------------------------------------- */
+
+void cmdi_connection_call_ended(struct cmds_connection *connection)
+{
+    struct cmdi_conn *conn = &connection->conn;
+    uint32_t max = connection->home->core->options.in_flight_max;
+    CMDI_ASSERT_SLOW(connection->in_flight > 0);
+    connection->in_flight--;
+    /* A quarter of room before reading on: else it would stop and go for every single call. */
+    if (CMDI_UNLIKELY(conn->paused) && connection->in_flight <= max - max / 4 - (max < 4) &&
+            !cmdi_conn_output_high(conn)) {
+        cmdi_conn_resume(conn);
+    }
+    if (CMDI_UNLIKELY(connection->eof)) {
+        connection_finish_if_idle(connection);
+    }
+    if (CMDI_UNLIKELY(connection->closed) && connection->in_flight == 0) {
+        connection_free(connection);
+    }
+}
+
+void cmdi_connection_drain(struct cmds_connection *connection)
+{
+    cmdi_conn_stop_input(&connection->conn);
+}
+
+static bool connection_say_hello(struct cmds_connection *connection)
+{
+    const struct cmdi_server_core *core = connection->home->core;
+    int error = 0;
+    uint8_t *out = cmdi_conn_reserve(&connection->conn, core->hello_size, &error);
+    if (out == NULL) {
+        cmdi_conn_fail(&connection->conn, CMDS_E_MEMORY_LIMIT, "no memory for the ServerInfo");
+        return false;
+    }
+    memcpy(out, core->hello, core->hello_size);
+    cmdi_conn_commit(&connection->conn, core->hello_size);
+    return true;
+}
+
+struct cmds_connection *cmdi_connection_open(
+        struct cmdi_home *home, const struct cmdi_transport *transport, int fd, const char *peer)
+{
+    const struct cmds_server_options *options = &home->core->options;
+    struct cmds_connection *connection = cmdi_pool_acquire(&home->connection_pool);
+    if (connection == NULL ||
+            cmdi_conn_init(&connection->conn, home->shard, &connection_ops, transport, &home->core->limits, fd) < 0) {
+        if (connection != NULL) {
+            cmdi_pool_release(&home->connection_pool, connection);
+        }
+        CMDI_COUNT(home->shard, out_of_memory, 1);
+        return NULL;
+    }
+    connection->home = home;
+    connection->id = atomic_fetch_add_explicit(&connection_ids, 1, memory_order_relaxed) + 1;
+    connection->context = NULL;
+    connection->in_flight = 0;
+    connection->told = false;
+    connection->eof = false;
+    connection->closed = false;
+    (void)snprintf(connection->peer, sizeof(connection->peer), "%s", peer);
+    cmdi_list_init(&connection->calls);
+    cmdi_list_init(&connection->again);
+    cmdi_list_init(&connection->link);
+    cmdi_list_push(&home->connections, &connection->link);
+    CMDI_COUNT(home->shard, connections_accepted, 1);
+    if (options->on_connect != NULL && options->on_connect(options->receiver, connection) < 0) {
+        CMDI_COUNT(home->shard, connections_refused, 1);
+        cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "refused by on_connect");
+        return connection;
+    }
+    connection->told = true;
+    if (connection->conn.state == CMDI_CONN_OPEN && connection_say_hello(connection)) {
+        cmdi_conn_start(&connection->conn);
+    }
+    if (home->draining) {
+        cmdi_connection_drain(connection);
+    }
+    return connection;
+}
+
+/* --- What a connection knows -------------------------------------------------------------------------------------------- */
+
+uint64_t cmds_connection_id(const struct cmds_connection *connection)
+{
+    return connection->id;
+}
+
+const char *cmds_connection_peer(const struct cmds_connection *connection)
+{
+    return connection->peer;
+}
+
+void *cmds_connection_context(const struct cmds_connection *connection)
+{
+    return connection->context;
+}
+
+void cmds_connection_set_context(struct cmds_connection *connection, void *context)
+{
+    connection->context = context;
+}
+
+void cmds_connection_close(struct cmds_connection *connection)
+{
+    cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "closed by the server");
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a server is made of before it runs: checked options, tables, and the memory of its parts on the shards.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "server/server.h"
+
+enum {
+    CORE_CONNECTIONS = 10000,
+    CORE_IN_FLIGHT = 1024,
+    CORE_FRAME_SIZE = 16 * 1024 * 1024,
+    CORE_FRAME_SIZE_MAX = 1024 * 1024 * 1024,
+    CORE_OUTPUT_SIZE = 1024 * 1024,
+    CORE_IDLE_MS = 120000,
+    CORE_FRAME_MS = 10000,
+    CORE_HELLO_MS = 5000,
+    CORE_WRITE_MS = 10000,
+    CORE_LINGER_MS = 2000,
+    CORE_BACKLOG = 4096,
+    CORE_KEPT_SMALL = 512,
+    CORE_KEPT_LARGE = 2048,
+};
+
+static void core_default(uint32_t *field, uint32_t value)
+{
+    if (*field == 0) {
+        *field = value;
+    }
+}
+
+static int core_take_options(struct cmdi_server_core *core, const struct cmds_server_options *options, struct cmds_error *error)
+{
+    struct cmds_server_options *mine = &core->options;
+    int code = cmdi_options_take(mine, sizeof(*mine), options, "cmds_server_options", error);
+    if (code < 0) {
+        return code;
+    }
+    core_default(&mine->connection_count_max, CORE_CONNECTIONS);
+    core_default(&mine->in_flight_max, CORE_IN_FLIGHT);
+    core_default(&mine->frame_size_max, CORE_FRAME_SIZE);
+    core_default(&mine->output_size_max, CORE_OUTPUT_SIZE);
+    core_default(&mine->idle_timeout_ms, CORE_IDLE_MS);
+    core_default(&mine->frame_timeout_ms, CORE_FRAME_MS);
+    core_default(&mine->handshake_timeout_ms, CORE_HELLO_MS);
+    core_default(&mine->write_timeout_ms, CORE_WRITE_MS);
+    core_default(&mine->exec_timeout_ms, CMDS_NEVER);
+    core_default(&mine->linger_timeout_ms, CORE_LINGER_MS);
+    core_default(&mine->backlog, CORE_BACKLOG);
+    mine->codec = mine->codec != NULL ? mine->codec : &cmds_codec_msgpack;
+    if (mine->server_info.size == 0) {
+        mine->server_info = (struct cmds_bytes){"default", 7};
+    }
+    if (mine->server_info.size > CMDI_SERVER_INFO_MAX) {
+        return cmdi_fail(error, -EINVAL, "server_info: %zu bytes; at most %d", mine->server_info.size,
+                CMDI_SERVER_INFO_MAX);
+    }
+    if (mine->frame_size_max > CORE_FRAME_SIZE_MAX) {
+        return cmdi_fail(error, -EINVAL, "frame_size_max %u: at most %d", mine->frame_size_max, CORE_FRAME_SIZE_MAX);
+    }
+    if (mine->overflow > CMDS_OVERFLOW_QUEUE) {
+        return cmdi_fail(error, -EINVAL, "overflow %u: CMDS_OVERFLOW_REFUSE or CMDS_OVERFLOW_QUEUE", mine->overflow);
+    }
+    if (mine->protocol == NULL || (mine->execs == NULL && mine->exec_count > 0)) {
+        return cmdi_fail(error, -EINVAL, "no protocol, or no execs: start from CMDS_SERVER_OPTIONS_INIT");
+    }
+    if (mine->codec->version != CMDS_CODEC_VERSION) {
+        return cmdi_fail(error, -EINVAL, "codec: version %u, this library knows %d", mine->codec->version,
+                CMDS_CODEC_VERSION);
+    }
+    return cmds_protocol_check(mine->protocol, error);
+}
+
+static const struct cmds_exec *core_exec_at(const struct cmds_server_options *options, uint32_t index)
+{
+    const void *row = (const char *)options->execs + (size_t)index * options->exec_stride;
+    return row;
+}
+
+static int core_add_exec(struct cmdi_server_core *core, const struct cmds_exec *exec, struct cmds_error *error)
+{
+    const struct cmds_server_options *options = &core->options;
+    if (exec->type == NULL || exec->invoke == NULL || !cmdi_type_table_has(&core->commands, exec->type)) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, "%s: an exec function for %s, which is not a command of it",
+                options->protocol->name, exec->type != NULL ? exec->type->schema->name : "nothing");
+    }
+    const struct cmdi_type_entry *entry = cmdi_type_table_entry(&core->commands, exec->type->number);
+    const struct cmds_exec **slot = &core->execs[entry - core->commands.entries];
+    if (*slot != NULL) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, "%s: two exec functions for command %u %s", options->protocol->name,
+                exec->type->number, exec->type->schema->name);
+    }
+    *slot = exec;
+    return 0;
+}
+
+static int core_check_types(const struct cmds_codec *codec, const struct cmds_type *const *types, uint32_t count,
+        struct cmds_error *error)
+{
+    int code = 0;
+    for (uint32_t i = 0; i < count && code == 0 && codec->check != NULL; i++) {
+        code = codec->check(codec, types[i], error);
+    }
+    return code;
+}
+
+static int core_make_tables(struct cmdi_server_core *core, struct cmds_error *error)
+{
+    const struct cmds_protocol *protocol = core->options.protocol;
+    int code = cmdi_type_table_init(&core->commands, protocol->commands, protocol->command_count);
+    if (code == 0) {
+        code = cmdi_type_table_init(&core->results, protocol->results, protocol->result_count);
+    }
+    uint32_t entries = core->commands.dense_count + core->commands.sparse_count;
+    core->execs = code == 0 ? calloc(entries + 1, sizeof(struct cmds_exec *)) : NULL;
+    if (core->execs == NULL) {
+        return cmdi_fail(error, -ENOMEM, "no memory for the tables of %s", protocol->name);
+    }
+    for (uint32_t i = 0; i < core->options.exec_count && code == 0; i++) {
+        code = core_add_exec(core, core_exec_at(&core->options, i), error);
+    }
+    for (uint32_t i = 0; i < entries && code == 0; i++) {
+        const struct cmds_type *type = core->commands.entries[i].type;
+        if (type != NULL && core->execs[i] == NULL) {
+            code = cmdi_fail(error, CMDS_E_SCHEMA, "%s: command %u %s has no exec function", protocol->name,
+                    type->number, type->schema->name);
+        }
+    }
+    if (code == 0) {
+        code = core_check_types(core->options.codec, protocol->commands, protocol->command_count, error);
+    }
+    if (code == 0) {
+        code = core_check_types(core->options.codec, protocol->results, protocol->result_count, error);
+    }
+    return code;
+}
+
+int cmdi_server_core_create(struct cmdi_server_core **out, const struct cmds_server_options *options, struct cmds_error *error)
+{
+    struct cmdi_server_core *core = calloc(1, sizeof(*core));
+    if (core == NULL) {
+        return cmdi_fail(error, -ENOMEM, "no memory for a server");
+    }
+    atomic_store(&core->refs, 1);
+    int code = core_take_options(core, options, error);
+    if (code == 0) {
+        code = core_make_tables(core, error);
+    }
+    if (code < 0) {
+        cmdi_server_core_unref(core);
+        return code;
+    }
+    const struct cmds_server_options *mine = &core->options;
+    core->self_delimiting = (mine->codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0;
+    core->hello_size = (size_t)(cmdi_server_info_encode(core->hello, mine->server_info) - core->hello);
+    core->limits = (struct cmdi_conn_limits){
+            .frame_size_max = mine->frame_size_max,
+            .output_size_max = mine->output_size_max,
+            .hello_timeout_ms = mine->handshake_timeout_ms,
+            .frame_timeout_ms = mine->frame_timeout_ms,
+            .write_timeout_ms = mine->write_timeout_ms,
+            .idle_timeout_ms = mine->idle_timeout_ms,
+            .linger_timeout_ms = mine->linger_timeout_ms,
+            .self_delimiting = core->self_delimiting,
+            .expect_quiet = true,
+    };
+    *out = core;
+    return 0;
+}
+
+void cmdi_server_core_unref(struct cmdi_server_core *core)
+{
+    if (core == NULL || atomic_fetch_sub(&core->refs, 1) != 1) {
+        return;
+    }
+    cmdi_type_table_fini(&core->commands);
+    cmdi_type_table_fini(&core->results);
+    free(core->execs);
+    free(core);
+}
+
+/* --- Home ------------------------------------------------------------------------------------------------------------ */
+
+struct cmdi_home *cmdi_home_create(struct cmdi_server_core *core, struct cmds_server *server, struct cmdi_shard *shard)
+{
+    struct cmdi_home *home = calloc(1, sizeof(*home));
+    if (home == NULL) {
+        return NULL;
+    }
+    home->core = core;
+    home->server = server;
+    home->shard = shard;
+    cmdi_list_init(&home->connections);
+    cmdi_list_init(&home->zombies);
+    cmdi_pool_init(&home->connection_pool, sizeof(struct cmds_connection));
+    cmdi_pool_init(&home->call_pool, sizeof(struct cmds_call));
+    cmdi_pool_init(&home->kept_pools[0], CORE_KEPT_SMALL);
+    cmdi_pool_init(&home->kept_pools[1], CORE_KEPT_LARGE);
+    /* A value takes more room than its bytes; what one frame may need is bounded by a multiple of it. */
+    cmdi_arena_init(&home->arena, (size_t)core->options.frame_size_max * 4 + 1024 * 1024);
+    (void)pthread_mutex_init(&home->lock, NULL); // Cannot fail with default attributes on Linux.
+    atomic_fetch_add(&core->refs, 1);
+    return home;
+}
+
+static void home_free(struct cmdi_home *home)
+{
+    cmdi_arena_fini(&home->arena);
+    cmdi_pool_fini(&home->connection_pool);
+    cmdi_pool_fini(&home->call_pool);
+    cmdi_pool_fini(&home->kept_pools[0]);
+    cmdi_pool_fini(&home->kept_pools[1]);
+    (void)pthread_mutex_destroy(&home->lock);
+    cmdi_server_core_unref(home->core);
+    free(home);
+}
+
+/* Timers of kept calls would fire on a shard that no longer knows them. */
+static void home_settle_calls(struct cmdi_home *home)
+{
+    struct cmdi_list zombies;
+    struct cmdi_list calls;
+    struct cmdi_list *node = NULL;
+    cmdi_list_take(&zombies, &home->zombies);
+    while ((node = cmdi_list_pop(&zombies)) != NULL) {
+        struct cmds_connection *connection = CMDI_CONTAINER(node, struct cmds_connection, link);
+        cmdi_list_push(&home->zombies, node);
+        cmdi_list_take(&calls, &connection->calls);
+        while ((node = cmdi_list_pop(&calls)) != NULL) {
+            cmdi_list_push(&connection->calls, node);
+            cmdi_call_settle(CMDI_CONTAINER(node, struct cmds_call, link));
+        }
+    }
+}
+
+void cmdi_home_end(struct cmdi_home *home)
+{
+    home_settle_calls(home);
+    (void)pthread_mutex_lock(&home->lock);
+    home->ended = true;
+    home->orphans = home->call_pool.live;
+    bool last = home->orphans == 0;
+    (void)pthread_mutex_unlock(&home->lock);
+    if (last) {
+        home_free(home);
+    }
+}
+
+void cmdi_home_orphan_ended(struct cmdi_home *home, struct cmds_connection *connection)
+{
+    if (--connection->in_flight == 0) {
+        cmdi_conn_fini(&connection->conn);
+    }
+    bool last = --home->orphans == 0;
+    (void)pthread_mutex_unlock(&home->lock);
+    if (last) {
+        home_free(home);
+    }
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Execution: from a frame to a call to what its exec function returned.
+ *
+ * The common command is answered inside its exec function: its call comes from the pool, is never listed, and goes back when
+ * the function returns; nothing here is done for it that only a kept call needs.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/server.h"
+
+/* Middleware, in order; behind the last one the exec function. */
+struct cmds_invocation {
+    uint32_t index;
+};
+
+int cmds_invocation_next(struct cmds_invocation *next, struct cmds_call *call)
+{
+    const struct cmds_server_options *options = &cmdi_call_core(call)->options;
+    if (next->index < options->invoker_count) {
+        struct cmds_invocation deeper = {next->index + 1};
+        return options->invokers[next->index](options->receiver, call, &deeper);
+    }
+    return call->exec->invoke(call->exec->exec, call, call->command);
+}
+
+int cmdi_call_execute(struct cmds_call *call)
+{
+    if (CMDI_LIKELY(cmdi_call_core(call)->options.invoker_count == 0)) {
+        return call->exec->invoke(call->exec->exec, call, call->command);
+    }
+    struct cmds_invocation first = {0};
+    return cmds_invocation_next(&first, call);
+}
+
+/* --- What came back from the exec function ---------------------------------------------------------------------------- */
+
+/* Errors that end one call. All others end its connection: as in Go, an exec function that fails closes it. */
+static bool exec_error_spares_connection(int code)
+{
+    return code == -ENOBUFS || code == CMDS_E_GONE || code == CMDS_E_FINISHED || code == CMDS_E_NOT_CONNECTED ||
+           code == CMDS_E_NOT_SENT || code == CMDS_E_UNFINISHED;
+}
+
+void cmdi_call_failed(struct cmds_call *call, int code, const char *text)
+{
+    struct cmds_connection *connection = call->connection;
+    struct cmdi_shard *shard = connection->home->shard;
+    const struct cmds_server_options *options = &cmdi_call_core(call)->options;
+    if ((call->flags & CMDI_CALL_FAILED) || atomic_load(&call->cancelled)) {
+        return; // Dealt with, or nobody cares.
+    }
+    call->flags |= CMDI_CALL_FAILED;
+    CMDI_COUNT(shard, exec_errors, 1);
+    struct cmds_error error = {.code = code};
+    (void)snprintf(error.text, sizeof(error.text), "%s: %s", call->type->schema->name,
+            text != NULL ? text : cmds_error_text(code));
+    if (options->on_exec_error != NULL && options->on_exec_error(options->receiver, call, &error) == 0) {
+        return;
+    }
+    cmdi_shard_log(shard, CMDI_LOG_EXEC, CMDS_LOG_WARN, "%s: command %llu: %s", connection->peer,
+            (unsigned long long)call->sequence, error.text);
+    if (!exec_error_spares_connection(code)) {
+        cmdi_conn_fail(&connection->conn, code, "%s", error.text);
+    }
+}
+
+static void exec_list(struct cmds_call *call, struct cmdi_list *list)
+{
+    cmdi_call_warm(call);
+    cmdi_list_remove(&call->link);
+    cmdi_list_push(list, &call->link);
+    call->flags |= CMDI_CALL_LISTED;
+}
+
+/* It will be run once more, with the same command. */
+static void exec_again(struct cmds_call *call)
+{
+    struct cmds_connection *connection = call->connection;
+    bool closing = connection->conn.state >= CMDI_CONN_CLOSING;
+    if (closing || atomic_load(&call->cancelled) || atomic_load(&call->finished)) {
+        cmdi_call_cancel(call);
+        cmdi_call_drop(call);
+        return;
+    }
+    if (cmds_call_keep_command(call) < 0) {
+        cmdi_call_failed(call, -ENOMEM, NULL);
+        cmdi_call_drop(call);
+        return;
+    }
+    call->round++;
+    exec_list(call, &connection->again);
+    cmdi_conn_ready(&connection->conn);
+}
+
+static void exec_returned(struct cmds_call *call, int code)
+{
+    if (code == CMDS_EXEC_AGAIN) {
+        exec_again(call);
+        return;
+    }
+    if (CMDI_UNLIKELY(code != 0)) {
+        cmdi_call_failed(call, code > 0 ? -EINVAL : code, NULL);
+    }
+    if (CMDI_LIKELY(atomic_load_explicit(&call->refs, memory_order_acquire) == 1)) {
+        cmdi_call_end(call); // Nobody else has it: no atomic operation is needed to see that it is the last.
+        return;
+    }
+    if (call->kept == NULL) {
+        call->command = NULL; // It was borrowed from the receive buffer.
+    }
+    exec_list(call, &call->connection->calls);
+    if (call->connection->conn.state >= CMDI_CONN_CLOSING) {
+        cmdi_call_cancel(call); // The connection went while the function ran: nobody told this call.
+    }
+    cmdi_call_drop(call);
+}
+
+/* --- The worker pool ------------------------------------------------------------------------------------------------------ */
+
+static void exec_on_worker_done(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    (void)shard;
+    struct cmds_call *call = CMDI_CONTAINER(mail, struct cmds_call, mail);
+    struct cmdi_home *home = call->connection->home;
+    home->jobs--;
+    call->flags = (uint8_t)(call->flags & ~CMDI_CALL_POOLED);
+    /* What it sent is in the foreign buffer: it goes out before the call may end. */
+    cmdi_conn_foreign_take(&call->connection->conn);
+    cmdi_list_remove(&call->link);
+    exec_returned(call, call->job_code);
+    cmdi_server_home_changed(home, false);
+}
+
+static void exec_on_worker(struct cmdi_job *job)
+{
+    struct cmds_call *call = CMDI_CONTAINER(job, struct cmds_call, job);
+    call->job_code = cmdi_call_execute(call);
+    call->mail.fn = exec_on_worker_done;
+    cmdi_shard_post(call->connection->home->shard, &call->mail); // The server waits for its jobs: the shard lives.
+}
+
+static void exec_in_pool(struct cmds_call *call)
+{
+    struct cmdi_home *home = call->connection->home;
+    int code = cmds_call_keep_command(call);
+    exec_list(call, &call->connection->calls);
+    if (code == 0 && home->server == NULL) {
+        code = cmdi_call_execute(call); // The test harness: its thread is the pool.
+        cmdi_list_remove(&call->link);
+        exec_returned(call, code);
+        return;
+    }
+    if (code == 0) {
+        call->flags |= CMDI_CALL_POOLED;
+        home->jobs++;
+        call->job.fn = exec_on_worker;
+        code = cmdi_workers_push(&home->server->runtime->workers, &call->job);
+    }
+    if (code < 0) {
+        home->jobs -= (call->flags & CMDI_CALL_POOLED) != 0;
+        call->flags = (uint8_t)(call->flags & ~CMDI_CALL_POOLED);
+        cmdi_call_failed(call, code, "the worker pool took it not");
+        cmdi_call_drop(call);
+    }
+}
+
+/* --- Running -------------------------------------------------------------------------------------------------------------- */
+
+static void exec_run(struct cmds_call *call)
+{
+    if (CMDI_UNLIKELY(call->exec->flags & CMDS_EXEC_POOL_)) {
+        exec_in_pool(call);
+        return;
+    }
+    call->flags |= CMDI_CALL_RUNNING;
+    int code = cmdi_call_execute(call);
+    call->flags = (uint8_t)(call->flags & ~CMDI_CALL_RUNNING);
+    exec_returned(call, code);
+}
+
+bool cmdi_connection_run_again(struct cmdi_conn *conn, uint32_t budget)
+{
+    struct cmds_connection *connection = cmdi_connection_of(conn);
+    while (!cmdi_list_empty(&connection->again) && !cmdi_conn_output_high(conn) &&
+            conn->state == CMDI_CONN_OPEN && budget-- > 0) {
+        struct cmdi_list *node = cmdi_list_pop(&connection->again);
+        struct cmds_call *call = CMDI_CONTAINER(node, struct cmds_call, link);
+        CMDI_COUNT(conn->shard, exec_rounds, 1);
+        exec_run(call);
+    }
+    if (cmdi_list_empty(&connection->again)) {
+        return false;
+    }
+    /* Above the mark the end of a send calls us again. */
+    conn->above_low = conn->above_low || cmdi_conn_output_high(conn);
+    return !cmdi_conn_output_high(conn);
+}
+
+static int exec_proto_error(struct cmds_connection *connection, const struct cmdi_frame *frame, int code, const char *what)
+{
+    struct cmdi_conn *conn = &connection->conn;
+    if (code == CMDS_E_PROTO && what != NULL) {
+        CMDI_COUNT(conn->shard, proto_errors, 1);
+    } else {
+        CMDI_COUNT(conn->shard, codec_errors, 1);
+    }
+    cmdi_conn_fail(conn, code, "command %llu of type %llu: %s", (unsigned long long)frame->sequence,
+            (unsigned long long)frame->type, what != NULL ? what : cmds_error_text(code));
+    return code;
+}
+
+static struct cmds_call *exec_new_call(struct cmds_connection *connection, const struct cmds_exec *exec,
+        const struct cmds_type *type, const struct cmdi_frame *frame)
+{
+    struct cmds_call *call = cmdi_pool_acquire(&connection->home->call_pool);
+    if (call == NULL) {
+        return NULL;
+    }
+    call->connection = connection;
+    call->exec = exec;
+    call->type = type;
+    call->command = NULL;
+    call->sequence = frame->sequence;
+    call->round = 0;
+    call->received_ns = connection->conn.shard->now_ns;
+    call->context = NULL;
+    atomic_store_explicit(&call->refs, 1, memory_order_relaxed);
+    atomic_store_explicit(&call->finished, 0, memory_order_relaxed);
+    atomic_store_explicit(&call->cancelled, 0, memory_order_relaxed);
+    call->flags = 0;
+    call->kept = NULL;
+    connection->in_flight++;
+    return call;
+}
+
+void cmdi_connection_hold_back(struct cmds_connection *connection)
+{
+    struct cmdi_conn *conn = &connection->conn;
+    bool high = cmdi_conn_output_high(conn);
+    if (CMDI_UNLIKELY(high || connection->in_flight >= connection->home->core->options.in_flight_max)) {
+        conn->above_low = conn->above_low || high;
+        cmdi_conn_pause(conn);
+    }
+}
+
+int64_t cmdi_connection_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame)
+{
+    struct cmds_connection *connection = cmdi_connection_of(conn);
+    struct cmdi_home *home = connection->home;
+    struct cmdi_server_core *core = home->core;
+    const struct cmdi_type_entry *entry = cmdi_type_table_entry(&core->commands, frame->type);
+    if (CMDI_UNLIKELY(entry == NULL)) {
+        return exec_proto_error(connection, frame, CMDS_E_PROTO, "no such command");
+    }
+    const struct cmds_type *type = entry->type;
+    cmdi_arena_reset(&home->arena);
+    void *value = cmdi_arena_alloc(&home->arena, type->schema->value_size, 16);
+    if (CMDI_UNLIKELY(value == NULL)) {
+        return exec_proto_error(connection, frame, -ENOMEM, NULL);
+    }
+    memset(value, 0, type->schema->value_size);
+    const struct cmds_codec *codec = core->options.codec;
+    struct cmds_bytes body = {frame->body, frame->body_size};
+    int64_t used = codec->decode(codec, type, body, &home->arena, value);
+    if (CMDI_UNLIKELY(used < 0)) {
+        return exec_proto_error(connection, frame, (int)used, NULL);
+    }
+    if (CMDI_UNLIKELY(used == 0 && core->self_delimiting)) {
+        return 0; // Not whole: decoded again when more has come.
+    }
+    struct cmds_call *call = exec_new_call(connection, core->execs[entry - core->commands.entries], type, frame);
+    if (CMDI_UNLIKELY(call == NULL)) {
+        return exec_proto_error(connection, frame, -ENOMEM, NULL);
+    }
+    call->command = value;
+    CMDI_COUNT(conn->shard, commands_received, 1);
+    exec_run(call);
+    cmdi_connection_hold_back(connection);
+    return used;
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Listening: one socket and one accept per address, on one shard, and each accepted descriptor goes to the shard with the
+ * fewest connections. The count grows when it is handed out, so that a burst spreads evenly too.
+ *
+ * When descriptors or memory run out, accepting rests, longer each time, up to a second: an accept that fails at once would
+ * otherwise be a loop. With reuse_port each shard listens for itself and keeps what it accepts.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "net/address.h"
+#include "server/server.h"
+
+enum {
+    LISTENER_ACCEPT = 1,
+    LISTENER_CANCEL = 2,
+    LISTENER_BACKOFF_MS_MIN = 10,
+    LISTENER_BACKOFF_MS_MAX = 1000,
+};
+
+static struct cmds_server_options *listener_options(const struct cmdi_listener *listener)
+{
+    return &listener->server->core->options;
+}
+
+static void listener_arm(struct cmdi_listener *listener)
+{
+    bool once = listener_options(listener)->overflow == CMDS_OVERFLOW_QUEUE;
+    if (listener->armed || listener->fd < 0 || atomic_load(&listener->server->state) != CMDI_SERVER_RUNNING) {
+        return;
+    }
+    listener->armed = true;
+    cmdi_ring_accept(listener->shard->ring, listener->fd, once,
+            cmdi_shard_user_data(listener->shard, listener->slot, LISTENER_ACCEPT));
+}
+
+static void listener_on_retry(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    (void)now_ms;
+    listener_arm(CMDI_CONTAINER(timer, struct cmdi_listener, retry));
+}
+
+/* --- Handing out -------------------------------------------------------------------------------------------------------- */
+
+struct listener_delivery {
+    struct cmdi_mail mail;
+    struct cmdi_home *home;
+    int fd;
+};
+
+static void listener_adopt(struct cmdi_home *home, int fd)
+{
+    struct cmdi_address address;
+    char peer[CMDI_ADDRESS_TEXT_MAX] = "unknown";
+    if (cmdi_socket_peer(fd, &address) == 0) {
+        cmdi_address_text(&address, peer, sizeof(peer));
+    }
+    if (home->closing || cmdi_connection_open(home, &cmdi_transport_socket, fd, peer) == NULL) {
+        cmdi_fd_close(fd);
+        cmdi_server_home_changed(home, true);
+    }
+}
+
+static void listener_on_delivery(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    (void)shard;
+    struct listener_delivery *delivery = CMDI_CONTAINER(mail, struct listener_delivery, mail);
+    listener_adopt(delivery->home, delivery->fd);
+    free(delivery);
+}
+
+static struct cmdi_home *listener_choose(struct cmdi_listener *listener)
+{
+    struct cmds_server *server = listener->server;
+    struct cmdi_home *best = server->homes[listener->shard->index];
+    if (listener_options(listener)->reuse_port) {
+        return best;
+    }
+    uint32_t least = atomic_load_explicit(&best->shard->load, memory_order_relaxed);
+    for (uint32_t i = 0; i < server->home_count; i++) {
+        uint32_t load = atomic_load_explicit(&server->homes[i]->shard->load, memory_order_relaxed);
+        if (load < least) {
+            least = load;
+            best = server->homes[i];
+        }
+    }
+    return best;
+}
+
+static void listener_deliver(struct cmdi_listener *listener, int fd)
+{
+    struct cmdi_home *home = listener_choose(listener);
+    atomic_fetch_add(&home->shard->load, 1);
+    atomic_fetch_add(&listener->server->connection_count, 1);
+    if (home->shard == listener->shard) {
+        listener_adopt(home, fd);
+        return;
+    }
+    struct listener_delivery *delivery = malloc(sizeof(*delivery));
+    if (delivery == NULL) {
+        CMDI_COUNT(listener->shard, out_of_memory, 1);
+        cmdi_fd_close(fd);
+        atomic_fetch_sub(&home->shard->load, 1);
+        atomic_fetch_sub(&listener->server->connection_count, 1);
+        return;
+    }
+    *delivery = (struct listener_delivery){.mail = {.fn = listener_on_delivery}, .home = home, .fd = fd};
+    cmdi_shard_post(home->shard, &delivery->mail);
+}
+
+/* --- Completions ---------------------------------------------------------------------------------------------------------- */
+
+static bool listener_full(const struct cmdi_listener *listener)
+{
+    return atomic_load_explicit(&listener->server->connection_count, memory_order_relaxed) >=
+           listener_options(listener)->connection_count_max;
+}
+
+static void listener_on_fd(struct cmdi_listener *listener, int fd)
+{
+    listener->backoff_ms = 0;
+    if (atomic_load(&listener->server->state) != CMDI_SERVER_RUNNING) {
+        cmdi_fd_close(fd); // It came while the accept was being cancelled.
+        return;
+    }
+    if (listener_full(listener) && listener_options(listener)->overflow == CMDS_OVERFLOW_REFUSE) {
+        CMDI_COUNT(listener->shard, connections_refused, 1);
+        cmdi_shard_log(listener->shard, CMDI_LOG_REFUSED, CMDS_LOG_WARN,
+                "a connection was refused: %u are open (connection_count_max)",
+                listener_options(listener)->connection_count_max);
+        cmdi_fd_close(fd);
+        return;
+    }
+    listener_deliver(listener, fd);
+}
+
+static void listener_on_error(struct cmdi_listener *listener, int code)
+{
+    bool passes = code == -ECONNABORTED || code == -EINTR || code == -EPROTO || code == -EAGAIN;
+    if (passes || atomic_load(&listener->server->state) != CMDI_SERVER_RUNNING) {
+        return;
+    }
+    uint32_t doubled = listener->backoff_ms * 2;
+    listener->backoff_ms = listener->backoff_ms == 0          ? LISTENER_BACKOFF_MS_MIN
+                           : doubled < LISTENER_BACKOFF_MS_MAX ? doubled
+                                                               : LISTENER_BACKOFF_MS_MAX;
+    CMDI_COUNT(listener->shard, accept_errors, 1);
+    cmdi_shard_log(listener->shard, CMDI_LOG_ACCEPT, CMDS_LOG_WARN,
+            "accept: %s; trying again in %u ms; raise the limit of open files (ulimit -n) if it is that",
+            strerror(-code), listener->backoff_ms);
+    cmdi_shard_timer(listener->shard, &listener->retry, listener->shard->now_ms + listener->backoff_ms);
+}
+
+static void listener_close(struct cmdi_listener *listener)
+{
+    cmdi_shard_timer_off(listener->shard, &listener->retry);
+    cmdi_shard_slot_release(listener->shard, listener->slot);
+    cmdi_fd_close(listener->fd);
+    listener->fd = -1;
+    if (listener->unlink_path) {
+        (void)unlink(listener->address.as.local.sun_path); // Gone already: just as well.
+    }
+    atomic_store(&listener->closed, 1);
+    cmdi_futex_wake(&listener->closed, INT32_MAX);
+}
+
+/* One accept has ended: the next begins, or waits for time or room, or the socket closes. */
+static void listener_go_on(struct cmdi_listener *listener)
+{
+    if (atomic_load(&listener->server->state) != CMDI_SERVER_RUNNING) {
+        listener_close(listener);
+        return;
+    }
+    if (cmdi_timer_armed(&listener->retry)) {
+        return;
+    }
+    if (listener_options(listener)->overflow == CMDS_OVERFLOW_QUEUE && listener_full(listener)) {
+        listener->parked = true;
+        return;
+    }
+    listener_arm(listener);
+}
+
+static void listener_on_completion(void *owner, uint32_t operation, const struct cmdi_completion *completion)
+{
+    struct cmdi_listener *listener = owner;
+    if (operation != LISTENER_ACCEPT) {
+        return; // The cancel's own.
+    }
+    listener->armed = (completion->flags & CMDI_COMPLETION_MORE) != 0;
+    if (completion->result >= 0) {
+        listener_on_fd(listener, completion->result);
+    } else {
+        listener_on_error(listener, completion->result);
+    }
+    if (!listener->armed) {
+        listener_go_on(listener);
+    }
+}
+
+static void listener_on_room(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    (void)shard;
+    struct cmdi_listener *listener = CMDI_CONTAINER(mail, struct cmdi_listener, mail);
+    atomic_store(&listener->mail_posted, 0);
+    if (listener->parked && !listener_full(listener)) {
+        listener->parked = false;
+        listener_arm(listener);
+    }
+}
+
+void cmdi_listener_room(struct cmdi_listener *listener)
+{
+    if (listener_options(listener)->overflow == CMDS_OVERFLOW_QUEUE &&
+            atomic_exchange(&listener->mail_posted, 1) == 0) {
+        cmdi_shard_post(listener->shard, &listener->mail);
+    }
+}
+
+/* --- Life ------------------------------------------------------------------------------------------------------------- */
+
+int cmdi_listener_open(struct cmdi_listener *listener, struct cmds_server *server, struct cmdi_shard *shard,
+        const struct cmdi_address *address, struct cmds_error *error)
+{
+    const struct cmds_server_options *options = &server->core->options;
+    char text[CMDI_ADDRESS_TEXT_MAX];
+    *listener = (struct cmdi_listener){
+            .server = server, .shard = shard, .address = *address, .fd = -1, .mail = {.fn = listener_on_room}};
+    cmdi_timer_init(&listener->retry, listener_on_retry);
+    uint32_t user_timeout_ms = options->write_timeout_ms == CMDS_NEVER ? 0 : options->write_timeout_ms;
+    int fd = cmdi_socket_listen(address, (int)options->backlog, options->reuse_port, user_timeout_ms);
+    if (fd < 0) {
+        cmdi_address_text(address, text, sizeof(text));
+        return cmdi_fail(error, fd, "listen %s: %s%s", text, strerror(-fd),
+                fd == -EADDRINUSE ? "; does another server run there?"
+                : fd == -EACCES   ? "; ports below 1024 need a privilege"
+                                  : "");
+    }
+    listener->fd = fd;
+    listener->unlink_path = address->as.any.sa_family == AF_UNIX && address->as.local.sun_path[0] != '\0';
+    (void)cmdi_socket_local(fd, &listener->address); // Port 0 has become one; else it is the same.
+    return 0;
+}
+
+void cmdi_listener_start(struct cmdi_listener *listener)
+{
+    listener->slot = cmdi_shard_slot_acquire(listener->shard, listener_on_completion, listener);
+    CMDI_ASSERT(listener->slot != UINT32_MAX); // Slots for a handful of listeners: start-up memory.
+    listener_arm(listener);
+}
+
+void cmdi_listener_stop(struct cmdi_listener *listener)
+{
+    if (listener->fd < 0) {
+        return;
+    }
+    if (!listener->armed) {
+        listener_close(listener);
+        return;
+    }
+    cmdi_socket_shutdown(listener->fd, SHUT_RDWR); // Without it an armed accept would go on accepting.
+    cmdi_ring_cancel(listener->shard->ring, cmdi_shard_user_data(listener->shard, listener->slot, LISTENER_ACCEPT),
+            cmdi_shard_user_data(listener->shard, listener->slot, LISTENER_CANCEL));
+}

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A server's life: start, drain, close.
+ *
+ * Everything about a shard happens on it; these functions run on the caller's thread and wait for the shards. The end comes
+ * in the order: no more accepts, connections closed, workers' calls back, homes let go, memory freed.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "net/address.h"
+#include "server/server.h"
+
+enum {
+    SERVER_DRAIN_MS = 10000, // Of cmds_server_main.
+};
+
+/* --- Shards' news ------------------------------------------------------------------------------------------------------- */
+
+static void server_set(_Atomic uint32_t *word)
+{
+    atomic_store(word, 1);
+    cmdi_futex_wake(word, INT32_MAX);
+}
+
+static void server_check_drained(struct cmds_server *server)
+{
+    if (atomic_load(&server->state) != CMDI_SERVER_RUNNING && atomic_load(&server->connection_count) == 0) {
+        server_set(&server->drained);
+    }
+}
+
+static void server_on_home_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    struct cmdi_home *home = CMDI_CONTAINER(mail, struct cmdi_home, end);
+    struct cmds_server *server = home->server;
+    const struct cmds_server_options *options = &home->core->options;
+    if (home->state_started && options->on_shard_stop != NULL) {
+        options->on_shard_stop(options->receiver, shard->index, home->shard_state);
+    }
+    cmdi_home_end(home);
+    if (atomic_fetch_sub(&server->homes_left, 1) == 1) {
+        server_set(&server->homes_ended);
+    }
+}
+
+static void server_check_home(struct cmdi_home *home)
+{
+    if (home->closing && !home->ending && home->jobs == 0 && cmdi_list_empty(&home->connections)) {
+        home->ending = true;
+        home->end.fn = server_on_home_end;
+        cmdi_shard_post(home->shard, &home->end); // Not from inside what has just ended.
+    }
+}
+
+void cmdi_server_home_changed(struct cmdi_home *home, bool connection_closed)
+{
+    struct cmds_server *server = home->server;
+    if (server == NULL) {
+        return; // The test harness.
+    }
+    if (connection_closed) {
+        atomic_fetch_sub(&home->shard->load, 1);
+        atomic_fetch_sub(&server->connection_count, 1);
+        for (uint32_t i = 0; i < server->listener_count && !home->closing; i++) {
+            cmdi_listener_room(&server->listeners[i]);
+        }
+        server_check_drained(server);
+    }
+    server_check_home(home);
+}
+
+/* --- Start ---------------------------------------------------------------------------------------------------------------- */
+
+struct server_home_start {
+    struct cmds_server *server;
+    struct cmds_error *error;
+    int code;
+};
+
+static void server_start_home(struct cmdi_shard *shard, void *context)
+{
+    struct server_home_start *start = context;
+    struct cmds_server *server = start->server;
+    const struct cmds_server_options *options = &server->core->options;
+    struct cmdi_home *home = cmdi_home_create(server->core, server, shard);
+    if (home == NULL) {
+        start->code = cmdi_fail(start->error, -ENOMEM, "no memory for shard %u", shard->index);
+        return;
+    }
+    server->homes[shard->index] = home;
+    server->home_count++;
+    atomic_fetch_add(&server->homes_left, 1);
+    if (options->on_shard_start != NULL) {
+        start->code = options->on_shard_start(options->receiver, shard->index, &home->shard_state);
+        if (start->code < 0) {
+            (void)cmdi_fail(start->error, start->code, "on_shard_start failed on shard %u: %s", shard->index,
+                    cmds_error_text(start->code));
+            return;
+        }
+    }
+    home->state_started = true;
+}
+
+static int server_add_listeners(struct cmds_server *server, const struct cmdi_address *first, struct cmds_error *error)
+{
+    const struct cmds_server_options *options = &server->core->options;
+    uint32_t count = options->reuse_port ? server->runtime->shard_count : 1;
+    struct cmdi_address address = *first;
+    if (options->reuse_port && address.as.any.sa_family == AF_UNIX) {
+        return cmdi_fail(error, -EINVAL, "listen: reuse_port is not for UNIX sockets");
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (server->listener_count == CMDI_LISTENERS_MAX) {
+            return cmdi_fail(error, -EINVAL, "listen: more than %d sockets", CMDI_LISTENERS_MAX);
+        }
+        uint32_t shard = options->reuse_port ? i : server->listener_count % server->runtime->shard_count;
+        struct cmdi_listener *listener = &server->listeners[server->listener_count];
+        int code = cmdi_listener_open(listener, server, server->runtime->shards[shard], &address, error);
+        if (code < 0) {
+            return code;
+        }
+        server->listener_count++;
+        address = listener->address; // All shards share the port that 0 became.
+    }
+    return 0;
+}
+
+static int server_listen_one(struct cmds_server *server, const char *text, size_t size, struct cmds_error *error)
+{
+    struct cmdi_address addresses[CMDI_ADDRESSES_MAX];
+    char word[CMDI_ADDRESS_TEXT_MAX * 2];
+    if (size >= sizeof(word)) {
+        return cmdi_fail(error, -EINVAL, "listen: an address of %zu characters", size);
+    }
+    memcpy(word, text, size);
+    word[size] = '\0';
+    int count = cmdi_address_resolve(word, addresses, CMDI_ADDRESSES_MAX, error);
+    int code = count < 0 ? count : 0;
+    for (int i = 0; i < count && code == 0; i++) {
+        code = server_add_listeners(server, &addresses[i], error);
+    }
+    return code;
+}
+
+/* Several addresses with commas. */
+static int server_listen(struct cmds_server *server, struct cmds_error *error)
+{
+    const char *at = server->core->options.listen;
+    int code = 0;
+    if (at == NULL || *at == '\0') {
+        return cmdi_fail(error, -EINVAL, "listen: no address; for instance \"127.0.0.1:9000\"");
+    }
+    while (code == 0 && *at != '\0') {
+        size_t size = strcspn(at, ",");
+        code = server_listen_one(server, at, size, error);
+        at += size + (at[size] == ',');
+    }
+    return code;
+}
+
+static void server_start_listener(struct cmdi_shard *shard, void *context)
+{
+    (void)shard;
+    cmdi_listener_start(context);
+}
+
+static int server_start_parts(struct cmds_server *server, struct cmds_error *error)
+{
+    struct cmds_runtime *runtime = server->runtime;
+    struct server_home_start start = {.server = server, .error = error};
+    server->homes = calloc(runtime->shard_count, sizeof(struct cmdi_home *));
+    server->listeners = calloc(CMDI_LISTENERS_MAX, sizeof(*server->listeners));
+    if (server->homes == NULL || server->listeners == NULL) {
+        return cmdi_fail(error, -ENOMEM, "no memory for a server");
+    }
+    for (uint32_t i = 0; i < runtime->shard_count && start.code >= 0; i++) {
+        cmdi_runtime_call(runtime, i, server_start_home, &start);
+    }
+    return start.code < 0 ? start.code : server_listen(server, error);
+}
+
+static void server_free(struct cmds_server *server)
+{
+    cmdi_server_core_unref(server->core);
+    free(server->homes);
+    free(server->listeners);
+    free(server);
+}
+
+static void server_end(struct cmds_server *server);
+
+static void server_on_runtime_stop(struct cmdi_service *service)
+{
+    server_end(CMDI_CONTAINER(service, struct cmds_server, service));
+}
+
+int cmds_server_start(struct cmds_server **out, struct cmds_runtime *runtime,
+        const struct cmds_server_options *options, struct cmds_error *error)
+{
+    int code = cmdi_runtime_may_block(runtime);
+    if (code < 0) {
+        return cmdi_fail(error, code, "a server cannot be started from a shard: it waits for all of them");
+    }
+    struct cmds_server *server = calloc(1, sizeof(*server));
+    if (server == NULL) {
+        return cmdi_fail(error, -ENOMEM, "no memory for a server");
+    }
+    server->runtime = runtime;
+    server->service.stop = server_on_runtime_stop;
+    cmdi_list_init(&server->service.link);
+    code = cmdi_server_core_create(&server->core, options, error);
+    if (code < 0) {
+        server_free(server);
+        return code;
+    }
+    code = server_start_parts(server, error);
+    if (code == 0) {
+        for (uint32_t i = 0; i < server->listener_count; i++) {
+            cmdi_runtime_call(
+                    runtime, server->listeners[i].shard->index, server_start_listener, &server->listeners[i]);
+        }
+        code = cmdi_runtime_add(runtime, &server->service);
+        code = code < 0 ? cmdi_fail(error, code, "the runtime is stopping") : 0;
+    } else {
+        for (uint32_t i = 0; i < server->listener_count; i++) {
+            cmdi_fd_close(server->listeners[i].fd); // Never started: nothing is armed.
+            server->listeners[i].fd = -1;
+            atomic_store(&server->listeners[i].closed, 1);
+        }
+    }
+    if (code < 0) {
+        server_end(server);
+        return code;
+    }
+    *out = server;
+    return 0;
+}
+
+/* --- Drain and close ------------------------------------------------------------------------------------------------------- */
+
+static void server_stop_listener(struct cmdi_shard *shard, void *context)
+{
+    (void)shard;
+    cmdi_listener_stop(context);
+}
+
+static void server_stop_listeners(struct cmds_server *server)
+{
+    for (uint32_t i = 0; i < server->listener_count; i++) {
+        struct cmdi_listener *listener = &server->listeners[i];
+        cmdi_runtime_call(server->runtime, listener->shard->index, server_stop_listener, listener);
+        /* Deadlock and failed turns were ruled out by the callers; then it ends. */
+        (void)cmdi_runtime_wait(server->runtime, &listener->closed, CMDS_NEVER);
+    }
+}
+
+static void server_drain_home(struct cmdi_shard *shard, void *context)
+{
+    struct cmds_server *server = context;
+    struct cmdi_home *home = server->homes[shard->index];
+    home->draining = true;
+    struct cmdi_list *node = home->connections.next;
+    while (node != &home->connections) {
+        struct cmds_connection *connection = CMDI_CONTAINER(node, struct cmds_connection, link);
+        node = node->next; // Draining frees nothing by itself.
+        cmdi_connection_drain(connection);
+    }
+}
+
+int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms)
+{
+    int code = cmdi_runtime_may_block(server->runtime);
+    uint32_t running = CMDI_SERVER_RUNNING;
+    if (code < 0) {
+        return code;
+    }
+    if (atomic_compare_exchange_strong(&server->state, &running, CMDI_SERVER_DRAINING)) {
+        server_stop_listeners(server);
+        for (uint32_t i = 0; i < server->home_count; i++) {
+            cmdi_runtime_call(server->runtime, i, server_drain_home, server);
+        }
+    }
+    server_check_drained(server);
+    return cmdi_runtime_wait(server->runtime, &server->drained, timeout_ms);
+}
+
+static void server_close_home(struct cmdi_shard *shard, void *context)
+{
+    struct cmds_server *server = context;
+    struct cmdi_home *home = server->homes[shard->index];
+    struct cmdi_list connections;
+    struct cmdi_list *node = NULL;
+    home->closing = true;
+    cmdi_list_take(&connections, &home->connections);
+    while ((node = cmdi_list_pop(&connections)) != NULL) {
+        cmdi_list_push(&home->connections, node);
+        struct cmds_connection *connection = CMDI_CONTAINER(node, struct cmds_connection, link);
+        cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "the server was closed");
+    }
+    server_check_home(home);
+}
+
+static void server_nothing(struct cmdi_shard *shard, void *context)
+{
+    (void)shard;
+    (void)context;
+}
+
+/* The caller owns the server, and it is in no list any more. */
+static void server_end(struct cmds_server *server)
+{
+    atomic_store(&server->state, CMDI_SERVER_CLOSING);
+    server_stop_listeners(server);
+    for (uint32_t i = 0; i < server->home_count; i++) {
+        cmdi_runtime_call(server->runtime, i, server_close_home, server);
+    }
+    if (server->home_count > 0) {
+        (void)cmdi_runtime_wait(server->runtime, &server->homes_ended, CMDS_NEVER);
+    }
+    for (uint32_t i = 0; i < server->home_count; i++) {
+        cmdi_runtime_call(server->runtime, i, server_nothing, NULL); // Messages to listeners are behind us.
+    }
+    server_free(server);
+}
+
+void cmds_server_close(struct cmds_server *server)
+{
+    if (server == NULL || cmdi_runtime_may_block(server->runtime) < 0) {
+        return;
+    }
+    if (cmdi_runtime_remove(server->runtime, &server->service)) {
+        server_end(server);
+    }
+}
+
+/* --- Small things ------------------------------------------------------------------------------------------------------------ */
+
+int cmds_server_address(const struct cmds_server *server, uint32_t index, char *text, size_t size)
+{
+    char full[CMDI_ADDRESS_TEXT_MAX];
+    uint32_t step = server->core->options.reuse_port ? server->runtime->shard_count : 1;
+    if (index >= server->listener_count / step) {
+        return -ENOENT;
+    }
+    cmdi_address_text(&server->listeners[index * step].address, full, sizeof(full));
+    if (strlen(full) >= size) {
+        return -ENOBUFS;
+    }
+    memcpy(text, full, strlen(full) + 1);
+    return 0;
+}
+
+uint32_t cmds_server_connection_count(const struct cmds_server *server)
+{
+    return atomic_load(&server->connection_count);
+}
+
+/* --- A program whose job is to serve ------------------------------------------------------------------------------------------ */
+
+static void main_log(void *context, enum cmds_log_level level, const char *text)
+{
+    (void)context;
+    if (level >= CMDS_LOG_WARN) {
+        (void)fprintf(stderr, "%s\n", text);
+    }
+}
+
+/* Waits for a signal to end, drains; a second signal ends the wait. */
+static int main_serve(struct cmds_server *server, const sigset_t *stop)
+{
+    char address[CMDI_ADDRESS_TEXT_MAX];
+    int number = 0;
+    for (uint32_t i = 0; cmds_server_address(server, i, address, sizeof(address)) == 0; i++) {
+        (void)printf("listening on %s\n", address);
+    }
+    (void)fflush(stdout);
+    (void)sigwait(stop, &number);
+    uint64_t until_ns = cmdi_now_ns() + (uint64_t)SERVER_DRAIN_MS * 1000000;
+    int code = CMDS_E_TIMEOUT;
+    while (code == CMDS_E_TIMEOUT && cmdi_now_ns() < until_ns) {
+        const struct timespec none = {0};
+        code = cmds_server_shutdown(server, 100);
+        if (code == CMDS_E_TIMEOUT && sigtimedwait(stop, NULL, &none) > 0) {
+            break;
+        }
+    }
+    if (code < 0) {
+        (void)fprintf(stderr, "some calls had not ended: their connections are cut\n");
+    }
+    return code < 0 ? 2 : 0;
+}
+
+int cmds_server_main(const struct cmds_server_options *options)
+{
+    struct cmds_runtime_options runtime_options = CMDS_RUNTIME_OPTIONS_INIT;
+    runtime_options.on_log = main_log;
+    struct cmds_runtime *runtime = NULL;
+    struct cmds_server *server = NULL;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    sigset_t stop;
+    (void)sigemptyset(&stop);
+    (void)sigaddset(&stop, SIGTERM);
+    (void)sigaddset(&stop, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, &stop, NULL);
+    int status = 1;
+    if (cmds_runtime_start(&runtime, &runtime_options, &error) == 0 &&
+            cmds_server_start(&server, runtime, options, &error) == 0) {
+        status = main_serve(server, &stop);
+    } else {
+        (void)fprintf(stderr, "%s\n", error.text);
+    }
+    cmds_server_close(server);
+    cmds_runtime_stop(runtime);
+    return status;
+}

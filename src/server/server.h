@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of a server.
+ *
+ *     cmds_server --- core (options, tables; counted, outlives the server while calls are kept)
+ *        |               |
+ *        |             home, one per shard: its connections and calls, their memory (counted by kept calls)
+ *        |               |
+ *        |             connection, one per accepted socket: embeds struct cmdi_conn
+ *        |               |
+ *        +- listeners  call, one per command in execution
+ *
+ * A connection and its calls are touched by their shard alone, but for the functions of <cmdstream/server.h> that say
+ * otherwise. Those come down to three: results go through the connection's foreign buffer, the last unref through a message
+ * to the shard, and after the server's end through home's lock.
+ */
+#ifndef CMDI_SERVER_SERVER_H
+#define CMDI_SERVER_SERVER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cmdstream/codec.h>
+#include <cmdstream/server.h>
+
+#include "base/list.h"
+#include "base/pool.h"
+#include "codec/arena.h"
+#include "codec/protocol.h"
+#include "conn/conn.h"
+#include "server/call_hook.h"
+#include "shard/runtime.h"
+
+enum {
+    CMDI_PEER_TEXT_MAX = 64,
+    CMDI_LISTENERS_MAX = 64, // Addresses of one server.
+    CMDI_KEPT_POOLS = 2,
+};
+
+/** What outlives cmds_server_close() while calls are kept. Constant after start. */
+struct cmdi_server_core {
+    struct cmds_server_options options; // Defaults filled in.
+    struct cmdi_type_table commands, results;
+    const struct cmds_exec **execs; // By the index of the command's entry in `commands`.
+    struct cmdi_conn_limits limits;
+    uint8_t hello[2 + CMDI_SERVER_INFO_MAX];
+    size_t hello_size;
+    bool self_delimiting;
+    _Atomic uint32_t refs; // One for the server, one for each home.
+};
+
+/** A server's part on one shard. */
+struct cmdi_home {
+    struct cmdi_server_core *core;
+    struct cmds_server *server; // Valid until ended.
+    struct cmdi_shard *shard;   // Valid until ended.
+    struct cmdi_list connections; // struct cmds_connection: not closed yet.
+    struct cmdi_list zombies;     // struct cmds_connection: closed, but calls of them are kept.
+    struct cmdi_pool connection_pool, call_pool;
+    struct cmdi_pool kept_pools[CMDI_KEPT_POOLS]; // Copied commands up to 512, up to 2048 bytes; larger ones are malloc'ed.
+    struct cmds_arena arena; // Of the command being decoded.
+    void *shard_state;
+    bool draining;
+    bool state_started; // on_shard_start has succeeded.
+    bool closing;       // Ends with its last connection and job.
+    uint32_t jobs;      // Calls in the worker pool.
+    bool ending;        // `end` is under way.
+    struct cmdi_mail end;
+
+    pthread_mutex_t lock; // Of the two below, for threads that let go of the last reference.
+    bool ended;           // The shard does not know us any more.
+    uint32_t orphans;     // Calls that were alive when it ended.
+};
+
+struct cmds_connection {
+    struct cmdi_conn conn;
+    struct cmdi_home *home;
+    struct cmdi_list link;  // home->connections
+    struct cmdi_list calls; // struct cmds_call: kept, waiting, or in the pool.
+    struct cmdi_list again; // struct cmds_call: to be run once more.
+    uint64_t id;
+    void *context;
+    uint32_t in_flight; // Calls alive.
+    bool told;          // on_connect has accepted it: on_disconnect is owed.
+    bool eof;           // Nothing more comes: closes when the last call ends.
+    bool closed;        // Only its memory is left.
+    char peer[CMDI_PEER_TEXT_MAX];
+};
+
+enum cmdi_call_flag {
+    CMDI_CALL_WARM = 1,    // The members below `flags` that few calls need are initialised.
+    CMDI_CALL_LISTED = 2,  // In connection->calls or ->again.
+    CMDI_CALL_POOLED = 4,  // A worker has it.
+    CMDI_CALL_FAILED = 8,  // Its failure was dealt with.
+    CMDI_CALL_RUNNING = 16, // Its exec function is on the stack.
+};
+
+struct cmds_call {
+    struct cmds_connection *connection;
+    const struct cmds_exec *exec;
+    const struct cmds_type *type;
+    const void *command; // NULL: not kept.
+    uint64_t sequence, round, received_ns;
+    void *context;
+    _Atomic uint32_t refs;     // One is the shard's, while it runs or waits.
+    _Atomic uint8_t finished;  // The last result was sent.
+    _Atomic uint8_t cancelled; // Nobody waits.
+    uint8_t flags;             // enum cmdi_call_flag
+
+    /* Only for calls that live longer than their exec function: see cmdi_call_warm(). */
+    uint64_t deadline_ns;
+    void *kept;          // The copied command.
+    uint32_t kept_pool;  // Where it is from; CMDI_KEPT_POOLS: malloc.
+    int job_code;        // What the exec function returned on the worker.
+    struct cmdi_list link;
+    struct cmdi_list hooks; // struct cmdi_call_hook
+    struct cmdi_timer timer, deadline;
+    cmds_call_fn after, on_cancel;
+    struct cmdi_mail mail;
+    struct cmdi_job job;
+};
+
+struct cmdi_listener {
+    struct cmds_server *server;
+    struct cmdi_shard *shard;
+    struct cmdi_address address;
+    int fd; // -1: closed.
+    uint32_t slot;
+    bool armed;
+    bool unlink_path; // A UNIX path that we made.
+    bool parked;      // CMDS_OVERFLOW_QUEUE: waits for a connection to end.
+    uint32_t backoff_ms;
+    struct cmdi_timer retry;
+    _Atomic uint32_t closed;
+    struct cmdi_mail mail; // Wakes a parked one.
+    _Atomic uint32_t mail_posted;
+};
+
+enum cmdi_server_state {
+    CMDI_SERVER_RUNNING,
+    CMDI_SERVER_DRAINING, // Accepts nothing; connections end with their last call.
+    CMDI_SERVER_CLOSING,
+};
+
+struct cmds_server {
+    struct cmdi_service service;
+    struct cmds_runtime *runtime;
+    struct cmdi_server_core *core;
+    struct cmdi_home **homes; // One per shard.
+    uint32_t home_count;
+    struct cmdi_listener *listeners;
+    uint32_t listener_count;
+    uint32_t address_count; // The first so many listeners have an address of their own.
+    _Atomic uint32_t state;            // enum cmdi_server_state
+    _Atomic uint32_t connection_count; // Accepted and not closed.
+    _Atomic uint32_t drained;          // Futex: draining, and no connection is left.
+    _Atomic uint32_t homes_left;
+    _Atomic uint32_t homes_ended;      // Futex: none is left.
+};
+
+/* --- core.c: options, tables, memory ----------------------------------------------------------------------------------- */
+
+/** Checks and copies everything. Gives: cmdi_server_core_unref(). Returns: 0; as cmds_server_start. */
+int cmdi_server_core_create(struct cmdi_server_core **core, const struct cmds_server_options *options, struct cmds_error *error);
+void cmdi_server_core_unref(struct cmdi_server_core *core);
+/** Gives: cmdi_home_unref(). Returns: NULL without memory. */
+struct cmdi_home *cmdi_home_create(struct cmdi_server_core *core, struct cmds_server *server, struct cmdi_shard *shard);
+/** The shard lets go: frees it, or leaves it to the calls that are alive. Thread: its shard. */
+void cmdi_home_end(struct cmdi_home *home);
+/** One of the calls that outlived it has ended. Thread: any, under home->lock, which it releases. */
+void cmdi_home_orphan_ended(struct cmdi_home *home, struct cmds_connection *connection);
+
+/* --- connection.c ------------------------------------------------------------------------------------------------------- */
+
+/** A connection over `transport`; sends the ServerInfo and begins to receive. Takes `fd`. Thread: home's shard. Returns: NULL: refused or no memory; fd is closed. */
+struct cmds_connection *cmdi_connection_open(
+        struct cmdi_home *home, const struct cmdi_transport *transport, int fd, const char *peer);
+/** At a bound the connection stops reading: back-pressure is TCP's, and the answer of a command always has room. */
+void cmdi_connection_hold_back(struct cmds_connection *connection);
+/** A call has ended: reads on, closes, or frees as is due. */
+void cmdi_connection_call_ended(struct cmds_connection *connection);
+/** Executes what was received, and closes with the last call. */
+void cmdi_connection_drain(struct cmds_connection *connection);
+/** A connection of this home has closed, or a job has ended. */
+void cmdi_server_home_changed(struct cmdi_home *home, bool connection_closed);
+
+/* --- listener.c --------------------------------------------------------------------------------------------------------- */
+
+/** Binds and listens; nothing is accepted yet. Thread: setup. */
+int cmdi_listener_open(struct cmdi_listener *listener, struct cmds_server *server, struct cmdi_shard *shard,
+        const struct cmdi_address *address, struct cmds_error *error);
+/** Begins to accept. Thread: its shard. */
+void cmdi_listener_start(struct cmdi_listener *listener);
+/** Accepts no more; `closed` becomes 1, as a futex, when the descriptor is closed. Thread: its shard. */
+void cmdi_listener_stop(struct cmdi_listener *listener);
+/** A connection has ended: one that waits for room goes on. Thread: any shard. */
+void cmdi_listener_room(struct cmdi_listener *listener);
+
+/* --- call.c, exec.c ------------------------------------------------------------------------------------------------------ */
+
+/** Initialises what only calls that stay need. */
+void cmdi_call_warm(struct cmds_call *call);
+/** Nobody waits any more: tells hooks and on_cancel, once. Thread: shard. */
+void cmdi_call_cancel(struct cmds_call *call);
+/** The shard lets go of a call that outlives its server: what was to run later runs now. */
+void cmdi_call_settle(struct cmds_call *call);
+/** The last reference is gone. Thread: shard. */
+void cmdi_call_end(struct cmds_call *call);
+/** One reference less. Thread: shard. */
+void cmdi_call_drop(struct cmds_call *call);
+/** As if the exec function had returned `code`. Thread: shard. */
+void cmdi_call_failed(struct cmds_call *call, int code, const char *text);
+/** Results that other threads queued on this connection. */
+void cmdi_connection_on_foreign(struct cmdi_conn *conn, const uint8_t *data, size_t size);
+
+/** One command: decode, make a call, run it. */
+int64_t cmdi_connection_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame);
+/** Runs calls that asked to be run again, at most `budget` rounds. Returns: there is more. */
+bool cmdi_connection_run_again(struct cmdi_conn *conn, uint32_t budget);
+/** The invokers, then the exec function. Thread: shard or worker. Returns: what it returned. */
+int cmdi_call_execute(struct cmds_call *call);
+
+static inline struct cmds_connection *cmdi_connection_of(struct cmdi_conn *conn)
+{
+    return CMDI_CONTAINER(conn, struct cmds_connection, conn);
+}
+static inline struct cmdi_server_core *cmdi_call_core(const struct cmds_call *call)
+{
+    return call->connection->home->core;
+}
+
+#endif

@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The runtime: options become shards; servers and groups are counted in and out; the end comes in the order services,
+ * workers, shards, so that nobody works for what is gone.
+ */
+#include "shard/runtime.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "base/error.h"
+
+enum {
+    RUNTIME_SPIN_US = 100,
+    RUNTIME_POOL_THREADS = 4,
+    RUNTIME_BUFFER_SIZE = 32768,
+    RUNTIME_BUFFERS = 32,
+    RUNTIME_BUFFERS_MAX = 512,
+    RUNTIME_RING_ENTRIES = 512,
+    RUNTIME_RING_COMPLETIONS = 16384,
+    RUNTIME_POSTS_MAX = 65536,
+};
+#define RUNTIME_MEMORY ((uint64_t)1 << 30)
+
+/* --- Options --------------------------------------------------------------------------------------------------------- */
+
+struct runtime_cpus {
+    uint16_t list[CMDS_SHARDS_MAX];
+    uint32_t count;
+};
+
+/* "0,2-5" */
+static int runtime_parse_cpus(const char *text, struct runtime_cpus *cpus, struct cmds_error *error)
+{
+    const char *at = text;
+    cpus->count = 0;
+    while (*at != '\0') {
+        char *end = NULL;
+        unsigned long first = isdigit((unsigned char)*at) ? strtoul(at, &end, 10) : UINT16_MAX + 1ul;
+        unsigned long last = first;
+        if (first <= UINT16_MAX && *end == '-' && isdigit((unsigned char)end[1])) {
+            last = strtoul(end + 1, &end, 10);
+        }
+        if (last > UINT16_MAX || first > last || (*end != ',' && *end != '\0') ||
+                last - first >= CMDS_SHARDS_MAX - cpus->count) {
+            return cmdi_fail(error, -EINVAL, "cpus \"%s\": not a list like \"0,2-5\"", text);
+        }
+        for (unsigned long cpu = first; cpu <= last; cpu++) {
+            cpus->list[cpus->count++] = (uint16_t)cpu;
+        }
+        at = end + (*end == ',');
+    }
+    return cpus->count > 0 ? 0 : cmdi_fail(error, -EINVAL, "cpus \"%s\": names no CPU", text);
+}
+
+static uint32_t runtime_default(uint32_t value, uint32_t otherwise)
+{
+    return value != 0 ? value : otherwise;
+}
+
+static int runtime_take_options(struct cmds_runtime_options *mine, const struct cmds_runtime_options *options,
+        struct cmds_error *error)
+{
+    int code = cmdi_options_take(mine, sizeof(*mine), options, "cmds_runtime_options", error);
+    if (code < 0) {
+        return code;
+    }
+    mine->spin_us = mine->spin_us == CMDS_SPIN_OFF ? 0 : runtime_default(mine->spin_us, RUNTIME_SPIN_US);
+    mine->pool_thread_count = runtime_default(mine->pool_thread_count, RUNTIME_POOL_THREADS);
+    mine->buffer_size = runtime_default(mine->buffer_size, RUNTIME_BUFFER_SIZE);
+    mine->buffer_count_max = runtime_default(mine->buffer_count_max, RUNTIME_BUFFERS_MAX);
+    mine->memory_size_max = mine->memory_size_max != 0 ? mine->memory_size_max : RUNTIME_MEMORY;
+    if (mine->shard_count > CMDS_SHARDS_MAX && mine->shard_count != CMDS_SHARDS_INLINE) {
+        return cmdi_fail(error, -EINVAL, "shard_count %u: at most %d", mine->shard_count, CMDS_SHARDS_MAX);
+    }
+    if (mine->pool_thread_count > 1024) {
+        return cmdi_fail(error, -EINVAL, "pool_thread_count %u: at most 1024", mine->pool_thread_count);
+    }
+    if (mine->buffer_size < 4096 || mine->buffer_size > 1024 * 1024) {
+        return cmdi_fail(error, -EINVAL, "buffer_size %u: 4096 to 1048576", mine->buffer_size);
+    }
+    if (mine->buffer_count_max > CMDI_RING_BUFFERS_MAX) {
+        return cmdi_fail(error, -EINVAL, "buffer_count_max %u: at most %d", mine->buffer_count_max,
+                CMDI_RING_BUFFERS_MAX);
+    }
+    return 0;
+}
+
+/* One shard per CPU we may use, but not more than a cgroup's quota lets run at once. */
+static uint32_t runtime_shard_count(const struct cmds_runtime_options *options, const struct runtime_cpus *cpus)
+{
+    if (options->shard_count != CMDS_SHARDS_PER_CORE) {
+        return options->shard_count == CMDS_SHARDS_INLINE ? 1 : options->shard_count;
+    }
+    uint32_t quota = (cmdi_cpu_quota_percent() + 99) / 100;
+    return quota != 0 && quota < cpus->count ? quota : cpus->count;
+}
+
+static uint32_t runtime_power_of_two(uint32_t value)
+{
+    uint32_t power = 1;
+    while (power < value) {
+        power *= 2;
+    }
+    return power;
+}
+
+static void runtime_shard_options(const struct cmds_runtime *runtime, const struct cmds_runtime_options *options,
+        const struct runtime_cpus *cpus, uint32_t index, struct cmdi_shard_options *out)
+{
+    uint32_t buffers_max = runtime_power_of_two(options->buffer_count_max);
+    bool quota = cmdi_cpu_quota_percent() != 0;
+    *out = (struct cmdi_shard_options){
+            .index = index,
+            .cpu = options->no_pinning || runtime->is_inline ? -1 : cpus->list[index % cpus->count],
+            /* Under a quota a spin burns what the work will need. */
+            .spin_us = quota && !options->no_spinning_limit ? 0 : options->spin_us,
+            .spin_unlimited = options->no_spinning_limit,
+            .has_thread = !runtime->is_inline,
+            .memory_size_max = options->memory_size_max,
+            .log = &runtime->log,
+            .ring = {.entries = RUNTIME_RING_ENTRIES,
+                    .completion_entries = RUNTIME_RING_COMPLETIONS,
+                    .buffer_size = options->buffer_size,
+                    .buffer_count = buffers_max < RUNTIME_BUFFERS ? buffers_max : RUNTIME_BUFFERS,
+                    .buffer_count_max = buffers_max,
+                    .external_wait = runtime->is_inline},
+    };
+}
+
+/* --- Life ------------------------------------------------------------------------------------------------------------ */
+
+static int runtime_make_shards(struct cmds_runtime *runtime, const struct cmds_runtime_options *options,
+        const struct runtime_cpus *cpus, struct cmds_error *error)
+{
+    uint32_t count = runtime_shard_count(options, cpus);
+    runtime->shards = calloc(count, sizeof(struct cmdi_shard *));
+    if (runtime->shards == NULL) {
+        return cmdi_fail(error, -ENOMEM, "no memory for %u shards", count);
+    }
+    for (; runtime->shard_count < count; runtime->shard_count++) {
+        struct cmdi_shard_options shard_options;
+        runtime_shard_options(runtime, options, cpus, runtime->shard_count, &shard_options);
+        int code = cmdi_shard_create(&runtime->shards[runtime->shard_count], &shard_options, error);
+        if (code < 0) {
+            return code;
+        }
+    }
+    return 0;
+}
+
+static void runtime_free(struct cmds_runtime *runtime)
+{
+    for (uint32_t i = 0; i < runtime->shard_count; i++) {
+        cmdi_shard_destroy(runtime->shards[i]);
+    }
+    cmdi_workers_fini(&runtime->workers);
+    (void)pthread_mutex_destroy(&runtime->lock);
+    free(runtime->shards);
+    free(runtime);
+}
+
+static int runtime_start_shards(struct cmds_runtime *runtime, struct cmds_error *error)
+{
+    uint32_t started = 0;
+    int code = 0;
+    while (!runtime->is_inline && started < runtime->shard_count && code == 0) {
+        code = cmdi_shard_start(runtime->shards[started]);
+        started += code == 0;
+    }
+    if (code < 0) {
+        for (uint32_t i = 0; i < started; i++) {
+            cmdi_shard_join(runtime->shards[i]);
+        }
+        return cmdi_fail(error, code, "shard %u: its thread could not be started: %s", started, strerror(-code));
+    }
+    return 0;
+}
+
+int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_options *options, struct cmds_error *error)
+{
+    struct cmds_runtime_options mine;
+    struct runtime_cpus cpus = {.count = 0};
+    int code = runtime_take_options(&mine, options, error);
+    if (code == 0 && mine.cpus != NULL) {
+        code = runtime_parse_cpus(mine.cpus, &cpus, error);
+    } else if (code == 0) {
+        cpus.count = cmdi_cpus_allowed(cpus.list, CMDS_SHARDS_MAX);
+        cpus.count += cpus.count == 0; // Nobody can say: CPU 0 exists.
+    }
+    if (code < 0) {
+        return code;
+    }
+    struct cmds_runtime *runtime = calloc(1, sizeof(*runtime));
+    if (runtime == NULL) {
+        return cmdi_fail(error, -ENOMEM, "no memory for a runtime");
+    }
+    runtime->is_inline = mine.shard_count == CMDS_SHARDS_INLINE;
+    runtime->log = (struct cmdi_log){mine.on_log, mine.log_context};
+    cmdi_list_init(&runtime->services);
+    (void)pthread_mutex_init(&runtime->lock, NULL); // Cannot fail with default attributes on Linux.
+    code = cmdi_workers_init(&runtime->workers, mine.pool_thread_count);
+    code = code < 0 ? cmdi_fail(error, code, "no memory for the worker pool") : 0;
+    if (code == 0) {
+        code = runtime_make_shards(runtime, &mine, &cpus, error);
+    }
+    if (code == 0) {
+        code = runtime_start_shards(runtime, error);
+    }
+    if (code < 0) {
+        runtime_free(runtime);
+        return code;
+    }
+    *out = runtime;
+    return 0;
+}
+
+static struct cmdi_service *runtime_take_service(struct cmds_runtime *runtime)
+{
+    (void)pthread_mutex_lock(&runtime->lock);
+    struct cmdi_list *node = cmdi_list_pop(&runtime->services);
+    (void)pthread_mutex_unlock(&runtime->lock);
+    return node != NULL ? CMDI_CONTAINER(node, struct cmdi_service, link) : NULL;
+}
+
+/* The thread that stops an inline runtime finishes what still lies in its ring. */
+static void runtime_end_inline(struct cmds_runtime *runtime)
+{
+    struct cmdi_shard *shard = runtime->shards[0];
+    struct cmdi_shard *before = cmdi_shard_set_current(shard);
+    for (uint32_t i = 0; i < 64 && shard->enabled && cmdi_shard_turn(shard, CMDI_RING_WAIT_NONE) > 0; i++) {
+        // Until it is quiet.
+    }
+    (void)cmdi_shard_set_current(before);
+}
+
+void cmds_runtime_stop(struct cmds_runtime *runtime)
+{
+    if (runtime == NULL) {
+        return;
+    }
+    (void)pthread_mutex_lock(&runtime->lock);
+    atomic_store(&runtime->stopping, 1);
+    (void)pthread_mutex_unlock(&runtime->lock);
+    for (;;) {
+        struct cmdi_service *service = runtime_take_service(runtime);
+        if (service == NULL) {
+            break;
+        }
+        service->stop(service);
+    }
+    cmdi_workers_fini(&runtime->workers);
+    if (runtime->is_inline) {
+        runtime_end_inline(runtime);
+    }
+    for (uint32_t i = 0; i < runtime->shard_count && !runtime->is_inline; i++) {
+        cmdi_shard_join(runtime->shards[i]);
+    }
+    runtime_free(runtime);
+}
+
+int cmdi_runtime_add(struct cmds_runtime *runtime, struct cmdi_service *service)
+{
+    (void)pthread_mutex_lock(&runtime->lock);
+    int code = atomic_load(&runtime->stopping) != 0 ? CMDS_E_CLOSED : 0;
+    if (code == 0) {
+        cmdi_list_push(&runtime->services, &service->link);
+    }
+    (void)pthread_mutex_unlock(&runtime->lock);
+    return code;
+}
+
+bool cmdi_runtime_remove(struct cmds_runtime *runtime, struct cmdi_service *service)
+{
+    (void)pthread_mutex_lock(&runtime->lock);
+    bool mine = !cmdi_list_empty(&service->link);
+    cmdi_list_remove(&service->link);
+    (void)pthread_mutex_unlock(&runtime->lock);
+    return mine;
+}
+
+/* --- Turning and waiting ----------------------------------------------------------------------------------------------- */
+
+/* Inline: is the caller the one thread that may turn? The first to ask is. */
+static int runtime_claim(struct cmds_runtime *runtime)
+{
+    if (atomic_load(&runtime->turner_known) == 0) {
+        runtime->turner = pthread_self();
+        atomic_store(&runtime->turner_known, 1);
+    }
+    if (!pthread_equal(runtime->turner, pthread_self())) {
+        return -EXDEV;
+    }
+    return runtime->shards[0]->in_turn ? -EDEADLK : 0;
+}
+
+/* Inline: the fd of the runtime is to be silent until something happens from now on. Returns: nothing has already. */
+static bool runtime_settle(struct cmdi_shard *shard)
+{
+    uint64_t next_ms = cmdi_timer_wheel_next(&shard->timers);
+    if (next_ms != CMDI_TIMER_NONE) {
+        cmdi_ring_alarm(shard->ring, next_ms * 1000000);
+        (void)cmdi_ring_enter(shard->ring, CMDI_RING_WAIT_NONE); // A failure comes again in the next turn.
+    }
+    cmdi_ring_fd_quiet(shard->ring);
+    atomic_store(&shard->sleeping, 1); // Whoever posts from now on wakes the fd.
+    return !cmdi_ring_has_work(shard->ring) && atomic_load(&shard->mailbox) == NULL;
+}
+
+static int runtime_turn(struct cmds_runtime *runtime, uint64_t wait_ns)
+{
+    struct cmdi_shard *shard = runtime->shards[0];
+    int code = 0;
+    if (!shard->enabled) {
+        code = cmdi_ring_enable(shard->ring);
+        if (code < 0) {
+            return code;
+        }
+        shard->enabled = true;
+    }
+    struct cmdi_shard *before = cmdi_shard_set_current(shard);
+    atomic_store_explicit(&shard->sleeping, 0, memory_order_relaxed);
+    code = cmdi_shard_turn(shard, wait_ns);
+    if (code == 0 && wait_ns == CMDI_RING_WAIT_NONE && !runtime_settle(shard)) {
+        code = cmdi_shard_turn(shard, CMDI_RING_WAIT_NONE);
+        code = code == 0 ? 1 : code; // Something had come: the caller looks again before it sleeps.
+    }
+    (void)cmdi_shard_set_current(before);
+    return code;
+}
+
+int cmds_runtime_turn(struct cmds_runtime *runtime, uint32_t wait_us)
+{
+    if (!runtime->is_inline) {
+        return -EINVAL;
+    }
+    int code = runtime_claim(runtime);
+    if (code < 0) {
+        return code;
+    }
+    if (wait_us == CMDS_TURN_NOWAIT) {
+        return runtime_turn(runtime, CMDI_RING_WAIT_NONE);
+    }
+    code = runtime_turn(runtime, wait_us == CMDS_NEVER ? CMDI_RING_WAIT_FOREVER : (uint64_t)wait_us * 1000);
+    if (code != 0) {
+        return code;
+    }
+    return runtime_turn(runtime, CMDI_RING_WAIT_NONE); // Runs what ended the wait.
+}
+
+int cmdi_runtime_may_block(struct cmds_runtime *runtime)
+{
+    if (cmdi_shard_current() != NULL) {
+        return -EDEADLK;
+    }
+    return runtime->is_inline ? runtime_claim(runtime) : 0;
+}
+
+static uint64_t runtime_left(uint64_t until_ns)
+{
+    uint64_t now_ns = cmdi_now_ns();
+    return until_ns == UINT64_MAX ? UINT64_MAX : until_ns > now_ns ? until_ns - now_ns : 0;
+}
+
+int cmdi_runtime_wait(struct cmds_runtime *runtime, _Atomic uint32_t *word, uint32_t timeout_ms)
+{
+    int code = cmdi_runtime_may_block(runtime);
+    uint64_t until_ns = timeout_ms == CMDS_NEVER ? UINT64_MAX : cmdi_now_ns() + (uint64_t)timeout_ms * 1000000;
+    while (code >= 0 && atomic_load(word) == 0) {
+        uint64_t left_ns = runtime_left(until_ns);
+        if (left_ns == 0) {
+            return CMDS_E_TIMEOUT;
+        }
+        if (runtime->is_inline) {
+            code = runtime_turn(runtime, left_ns);
+        } else {
+            cmdi_futex_wait(word, 0, left_ns);
+        }
+    }
+    return code < 0 ? code : 0;
+}
+
+void cmdi_runtime_call(struct cmds_runtime *runtime, uint32_t index,
+        void (*fn)(struct cmdi_shard *shard, void *context), void *context)
+{
+    struct cmdi_shard *shard = runtime->shards[index];
+    if (!runtime->is_inline) {
+        cmdi_shard_call(shard, fn, context);
+        return;
+    }
+    struct cmdi_shard *before = cmdi_shard_set_current(shard);
+    fn(shard, context);
+    (void)cmdi_shard_set_current(before);
+}
+
+/* --- Small public things ------------------------------------------------------------------------------------------------- */
+
+int cmds_runtime_fd(const struct cmds_runtime *runtime)
+{
+    return runtime->is_inline ? cmdi_ring_fd(runtime->shards[0]->ring) : -EINVAL;
+}
+
+uint32_t cmds_runtime_shard_count(const struct cmds_runtime *runtime)
+{
+    return runtime->shard_count;
+}
+
+int cmds_runtime_current_shard(const struct cmds_runtime *runtime)
+{
+    const struct cmdi_shard *shard = cmdi_shard_current();
+    bool ours = shard != NULL && shard->index < runtime->shard_count && runtime->shards[shard->index] == shard;
+    return ours ? (int)shard->index : -ENOENT;
+}
+
+struct runtime_post {
+    struct cmdi_mail mail;
+    struct cmds_runtime *runtime;
+    void (*fn)(void *context);
+    void *context;
+};
+
+static void runtime_run_post(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    (void)shard;
+    struct runtime_post post = *CMDI_CONTAINER(mail, struct runtime_post, mail);
+    free(CMDI_CONTAINER(mail, struct runtime_post, mail));
+    atomic_fetch_sub(&post.runtime->post_count, 1);
+    post.fn(post.context);
+}
+
+int cmds_runtime_post(struct cmds_runtime *runtime, uint32_t index, void (*fn)(void *context), void *context)
+{
+    if (index >= runtime->shard_count) {
+        return -EINVAL;
+    }
+    if (atomic_fetch_add(&runtime->post_count, 1) >= RUNTIME_POSTS_MAX) {
+        atomic_fetch_sub(&runtime->post_count, 1);
+        return -ENOBUFS;
+    }
+    struct runtime_post *post = malloc(sizeof(*post));
+    if (post == NULL) {
+        atomic_fetch_sub(&runtime->post_count, 1);
+        return -ENOMEM;
+    }
+    *post = (struct runtime_post){
+            .mail = {.fn = runtime_run_post}, .runtime = runtime, .fn = fn, .context = context};
+    cmdi_shard_post(runtime->shards[index], &post->mail);
+    return 0;
+}
+
+int cmds_runtime_describe(const struct cmds_runtime *runtime, char *text, size_t size)
+{
+    static const char *const names[] = {
+#define CMDI_X_(name, word, since, gives) word,
+            CMDI_RING_FEATURES(CMDI_X_)
+#undef CMDI_X_
+    };
+    char yes[128] = "";
+    char no[128] = "";
+    uint32_t features = cmdi_ring_features(runtime->shards[0]->ring);
+    for (uint32_t i = 0; i < CMDI_RING_FEATURE_COUNT; i++) {
+        char *list = features & (1u << i) ? yes : no;
+        size_t used = strlen(list);
+        (void)snprintf(list + used, sizeof(yes) - used, "%s%s", used > 0 ? " " : "", names[i]);
+    }
+    struct utsname kernel;
+    (void)uname(&kernel); // Fails only for a bad address.
+    return snprintf(text, size, "Linux %s, %u %s, io_uring with %s%s%s", kernel.release, runtime->shard_count,
+            runtime->is_inline ? "inline shard" : runtime->shard_count == 1 ? "shard" : "shards",
+            yes[0] != '\0' ? yes : "its floor", no[0] != '\0' ? ", without " : "", no);
+}
+
+void cmds_runtime_stats(const struct cmds_runtime *runtime, struct cmds_stats *stats)
+{
+    struct cmds_stats sum = {.struct_size = stats->struct_size};
+    for (uint32_t i = 0; i < runtime->shard_count; i++) {
+        const struct cmds_stats *one = &runtime->shards[i]->stats;
+#define CMDS_X_(name, meaning) sum.name += __atomic_load_n(&one->name, __ATOMIC_RELAXED);
+        CMDS_COUNTERS(CMDS_X_)
+#undef CMDS_X_
+    }
+    size_t size = stats->struct_size < sizeof(sum) ? stats->struct_size : sizeof(sum);
+    memcpy(stats, &sum, size);
+}

@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The shard's turn, its slots, mailbox and thread.
+ *
+ * Wake suppression: the shard sets `sleeping`, looks at the mailbox once more, and only then waits; a poster pushes, then
+ * looks at `sleeping`. Both sides use sequentially consistent operations, so one of them sees the other; whoever clears
+ * `sleeping` sends the one wake-up.
+ */
+#include "shard/shard.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "ring/sys.h"
+
+enum {
+    SHARD_SLOTS_FIRST = 64,
+    SHARD_QUIET_MS = 1000,       // How often a shard looks for memory to give back.
+    SHARD_GENERATION_MASK = 0xffffff,
+    SHARD_SPIN_LOOKS = 64,       // At the ring and the mailbox between two looks at the clock.
+};
+#define SHARD_SLOT_NONE UINT32_MAX
+
+static _Thread_local struct cmdi_shard *shard_of_thread;
+
+struct cmdi_shard *cmdi_shard_current(void)
+{
+    return shard_of_thread;
+}
+
+struct cmdi_shard *cmdi_shard_set_current(struct cmdi_shard *shard)
+{
+    struct cmdi_shard *before = shard_of_thread;
+    shard_of_thread = shard;
+    return before;
+}
+
+/* --- Slots ----------------------------------------------------------------------------------------------------------- */
+
+static bool shard_slots_grow(struct cmdi_shard *shard)
+{
+    uint32_t count = shard->slot_count == 0 ? SHARD_SLOTS_FIRST : shard->slot_count * 2;
+    struct cmdi_slot *slots = realloc(shard->slots, count * sizeof(*slots));
+    if (slots == NULL) {
+        return false;
+    }
+    shard->slots = slots;
+    for (uint32_t i = count; i-- > shard->slot_count;) {
+        slots[i] = (struct cmdi_slot){.generation = 1, .next_free = shard->slot_free};
+        shard->slot_free = i;
+    }
+    shard->slot_count = count;
+    return true;
+}
+
+uint32_t cmdi_shard_slot_acquire(struct cmdi_shard *shard, cmdi_completion_fn fn, void *owner)
+{
+    if (shard->slot_free == SHARD_SLOT_NONE && !shard_slots_grow(shard)) {
+        return UINT32_MAX;
+    }
+    uint32_t index = shard->slot_free;
+    struct cmdi_slot *slot = &shard->slots[index];
+    shard->slot_free = slot->next_free;
+    slot->owner = owner;
+    slot->fn = fn;
+    return index;
+}
+
+void cmdi_shard_slot_release(struct cmdi_shard *shard, uint32_t index)
+{
+    struct cmdi_slot *slot = &shard->slots[index];
+    CMDI_ASSERT(slot->owner != NULL);
+    slot->owner = NULL;
+    slot->generation = (slot->generation + 1) & SHARD_GENERATION_MASK;
+    slot->generation += slot->generation == 0;
+    slot->next_free = shard->slot_free;
+    shard->slot_free = index;
+}
+
+static void shard_complete(struct cmdi_shard *shard, const struct cmdi_completion *completion)
+{
+    uint32_t index = (uint32_t)completion->user_data;
+    uint32_t generation = (uint32_t)(completion->user_data >> 32) & SHARD_GENERATION_MASK;
+    CMDI_ASSERT(index < shard->slot_count);
+    struct cmdi_slot *slot = &shard->slots[index];
+    if (CMDI_UNLIKELY(slot->owner == NULL || slot->generation != generation)) {
+        CMDI_COUNT(shard, stale_completions, 1);
+        if (completion->flags & CMDI_COMPLETION_BUFFER) {
+            cmdi_ring_buffer_release(shard->ring, completion->buffer);
+        }
+        return;
+    }
+    slot->fn(slot->owner, (uint32_t)(completion->user_data >> 56), completion);
+}
+
+/* --- Mailbox --------------------------------------------------------------------------------------------------------- */
+
+void cmdi_shard_post(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    struct cmdi_mail *head = atomic_load_explicit(&shard->mailbox, memory_order_relaxed);
+    do {
+        mail->next = head;
+    } while (!atomic_compare_exchange_weak_explicit(
+            &shard->mailbox, &head, mail, memory_order_seq_cst, memory_order_relaxed));
+    if (shard->ring != NULL && atomic_load(&shard->sleeping) != 0 && atomic_exchange(&shard->sleeping, 0) != 0) {
+        __atomic_fetch_add(&shard->stats.wakes, 1, __ATOMIC_RELAXED);
+        cmdi_ring_wake(shard->ring);
+    }
+}
+
+static uint32_t shard_take_mail(struct cmdi_shard *shard)
+{
+    if (atomic_load_explicit(&shard->mailbox, memory_order_relaxed) == NULL) {
+        return 0;
+    }
+    struct cmdi_mail *newest = atomic_exchange(&shard->mailbox, NULL);
+    struct cmdi_mail *oldest = NULL;
+    while (newest != NULL) { // Posted last, first in the list: turn it round.
+        struct cmdi_mail *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    uint32_t count = 0;
+    while (oldest != NULL) {
+        struct cmdi_mail *mail = oldest;
+        oldest = mail->next; // Before fn: the mail may be freed or posted again in there.
+        mail->fn(shard, mail);
+        count++;
+    }
+    CMDI_COUNT(shard, posts, count);
+    return count;
+}
+
+struct shard_call {
+    struct cmdi_mail mail;
+    void (*fn)(struct cmdi_shard *shard, void *context);
+    void *context;
+    _Atomic uint32_t done;
+};
+
+static void shard_call_run(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    struct shard_call *call = CMDI_CONTAINER(mail, struct shard_call, mail);
+    call->fn(shard, call->context);
+    atomic_store(&call->done, 1); // The caller may be gone right after it; the wake needs only the address.
+    cmdi_futex_wake(&call->done, 1);
+}
+
+void cmdi_shard_call(struct cmdi_shard *shard, void (*fn)(struct cmdi_shard *shard, void *context), void *context)
+{
+    if (shard_of_thread == shard) {
+        fn(shard, context);
+        return;
+    }
+    struct shard_call call = {.mail = {.fn = shard_call_run}, .fn = fn, .context = context};
+    cmdi_shard_post(shard, &call.mail);
+    while (atomic_load(&call.done) == 0) {
+        cmdi_futex_wait(&call.done, 0, UINT64_MAX);
+    }
+}
+
+/* --- The turn -------------------------------------------------------------------------------------------------------- */
+
+static void shard_set_time(struct cmdi_shard *shard, uint64_t now_ns)
+{
+    shard->now_ns = now_ns;
+    shard->now_ms = now_ns / 1000000;
+}
+
+static uint32_t shard_harvest(struct cmdi_shard *shard)
+{
+    struct cmdi_completion completions[64];
+    uint32_t total = 0;
+    while (total < CMDI_SHARD_COMPLETIONS_PER_TURN) {
+        uint32_t count = cmdi_ring_harvest(shard->ring, completions, 64);
+        for (uint32_t i = 0; i < count; i++) {
+            shard_complete(shard, &completions[i]);
+        }
+        total += count;
+        if (count < 64) {
+            break;
+        }
+    }
+    CMDI_COUNT(shard, completions, total);
+    return total;
+}
+
+/* Runs what is in the list now; what is queued meanwhile waits for the next pass. */
+static uint32_t shard_run_list(struct cmdi_shard *shard, struct cmdi_list *list)
+{
+    struct cmdi_list now;
+    struct cmdi_list *node = NULL;
+    uint32_t count = 0;
+    if (cmdi_list_empty(list)) {
+        return 0;
+    }
+    cmdi_list_take(&now, list);
+    while ((node = cmdi_list_pop(&now)) != NULL) {
+        struct cmdi_work *work = CMDI_CONTAINER(node, struct cmdi_work, link);
+        work->fn(shard, work);
+        count++;
+    }
+    return count;
+}
+
+/* Those whose receive found no buffer come back in the order in which they went, as many as there are buffers. */
+static void shard_feed_starved(struct cmdi_shard *shard)
+{
+    uint32_t free_count = cmdi_ring_buffers_free(shard->ring);
+    if (free_count * 4 < cmdi_ring_buffer_count(shard->ring)) {
+        return;
+    }
+    while (free_count-- > 0 && !cmdi_list_empty(&shard->starved)) {
+        cmdi_list_push(&shard->ready, cmdi_list_pop(&shard->starved));
+    }
+}
+
+static uint32_t shard_run(struct cmdi_shard *shard)
+{
+    uint32_t handled = shard_take_mail(shard);
+    if (shard->ring != NULL) {
+        handled += shard_harvest(shard);
+    }
+    handled += cmdi_timer_wheel_advance(&shard->timers, shard->now_ms);
+    if (CMDI_UNLIKELY(!cmdi_list_empty(&shard->starved))) {
+        shard_feed_starved(shard);
+    }
+    handled += shard_run_list(shard, &shard->ready);
+    (void)shard_run_list(shard, &shard->flush);
+    return handled;
+}
+
+static bool shard_has_mail(struct cmdi_shard *shard)
+{
+    return atomic_load_explicit(&shard->mailbox, memory_order_relaxed) != NULL;
+}
+
+static bool shard_has_work(struct cmdi_shard *shard)
+{
+    return !cmdi_list_empty(&shard->ready) || !cmdi_list_empty(&shard->flush) || shard_has_mail(shard) ||
+           cmdi_ring_has_work(shard->ring);
+}
+
+/* How long the shard may wait: until the next timer, at most `wait_ns`. */
+static uint64_t shard_wait_time(struct cmdi_shard *shard, uint64_t wait_ns)
+{
+    uint64_t next_ms = cmdi_timer_wheel_next(&shard->timers);
+    if (next_ms == CMDI_TIMER_NONE) {
+        return wait_ns;
+    }
+    uint64_t at_ns = next_ms * 1000000;
+    uint64_t until_ns = at_ns > shard->now_ns ? at_ns - shard->now_ns : 0;
+    return until_ns < wait_ns ? until_ns : wait_ns;
+}
+
+/* Looks for work without a system call. Returns: found some; not: sleep. */
+static bool shard_spin(struct cmdi_shard *shard, uint64_t wait_ns)
+{
+    uint64_t start_ns = cmdi_now_ns();
+    uint64_t budget_ns = shard->connection_count > 0 ? cmdi_spin_begin(&shard->spin, start_ns) : 0;
+    if (budget_ns == 0) {
+        return false;
+    }
+    CMDI_COUNT(shard, spins, 1);
+    uint64_t before_ns = start_ns;
+    for (;;) {
+        for (uint32_t i = 0; i < SHARD_SPIN_LOOKS; i++) {
+            if (cmdi_ring_has_work(shard->ring) || shard_has_mail(shard)) {
+                cmdi_spin_end(&shard->spin, true);
+                CMDI_COUNT(shard, spin_hits, 1);
+                return true;
+            }
+            cmdi_cpu_pause();
+        }
+        uint64_t now_ns = cmdi_now_ns();
+        if (!shard->options.spin_unlimited && cmdi_spin_gap(&shard->spin, before_ns, now_ns)) {
+            CMDI_COUNT(shard, spin_stops, 1);
+            return false;
+        }
+        before_ns = now_ns;
+        if (now_ns - start_ns >= wait_ns) {
+            return true; // A timer is due; that says nothing about the spin.
+        }
+        if (now_ns - start_ns >= budget_ns) {
+            cmdi_spin_end(&shard->spin, false);
+            return false;
+        }
+    }
+}
+
+static void shard_watch_preemptions(struct cmdi_shard *shard)
+{
+    if (!shard->options.spin_unlimited && cmdi_spin_check_due(&shard->spin, shard->now_ns) &&
+            cmdi_spin_check(&shard->spin, cmdi_preemptions(), shard->now_ns)) {
+        CMDI_COUNT(shard, spin_stops, 1);
+    }
+}
+
+static int shard_enter(struct cmdi_shard *shard, uint64_t wait_ns)
+{
+    CMDI_COUNT(shard, enters, 1);
+    return cmdi_ring_enter(shard->ring, wait_ns);
+}
+
+/* Waits in the kernel, unless something came while the flag went up. */
+static int shard_sleep(struct cmdi_shard *shard, uint64_t wait_ns)
+{
+    atomic_store(&shard->sleeping, 1);
+    if (atomic_load(&shard->mailbox) != NULL || atomic_load(&shard->stopping) != 0) {
+        wait_ns = CMDI_RING_WAIT_NONE;
+    }
+    CMDI_COUNT(shard, sleeps, 1);
+    int code = shard_enter(shard, wait_ns);
+    atomic_store_explicit(&shard->sleeping, 0, memory_order_relaxed);
+    return code;
+}
+
+static bool shard_may_spin(const struct cmdi_shard *shard)
+{
+    return shard->spin.budget_ns_max > 0 && shard->connection_count > 0;
+}
+
+/* The end of a turn: what was queued goes to the kernel; without work the shard looks, then sleeps. */
+static int shard_end_turn(struct cmdi_shard *shard, uint64_t wait_ns)
+{
+    bool has_ended = !cmdi_list_empty(&shard->ended);
+    wait_ns = shard_wait_time(shard, wait_ns);
+    if (shard_has_work(shard) || wait_ns == CMDI_RING_WAIT_NONE) {
+        int code = shard_enter(shard, CMDI_RING_WAIT_NONE);
+        (void)shard_run_list(shard, &shard->ended);
+        return code;
+    }
+    if (has_ended || shard_may_spin(shard)) {
+        int code = shard_enter(shard, CMDI_RING_WAIT_NONE);
+        (void)shard_run_list(shard, &shard->ended);
+        if (code < 0 || shard_has_work(shard)) {
+            return code;
+        }
+        shard_watch_preemptions(shard);
+        if (shard_spin(shard, wait_ns)) {
+            return shard_enter(shard, CMDI_RING_WAIT_NONE);
+        }
+    }
+    return shard_sleep(shard, wait_ns);
+}
+
+int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns)
+{
+    CMDI_ASSERT(!shard->in_turn);
+    shard->in_turn = true;
+    shard_set_time(shard, cmdi_now_ns());
+    uint32_t handled = shard_run(shard);
+    CMDI_COUNT(shard, turns, 1);
+    __atomic_store_n(&shard->stats.memory_bytes, shard->buffers.leased_size, __ATOMIC_RELAXED);
+    int code = shard_end_turn(shard, wait_ns);
+    shard->in_turn = false;
+    return code < 0 ? code : (int)handled;
+}
+
+void cmdi_shard_advance(struct cmdi_shard *shard, uint64_t now_ns)
+{
+    CMDI_ASSERT(shard->ring == NULL);
+    shard_set_time(shard, now_ns);
+    do {
+        (void)shard_run(shard);
+        (void)shard_run_list(shard, &shard->ended);
+    } while (!cmdi_list_empty(&shard->ready) || !cmdi_list_empty(&shard->flush) || shard_has_mail(shard));
+}
+
+/* --- Life ------------------------------------------------------------------------------------------------------------ */
+
+static int shard_init_ring(struct cmdi_shard *shard, struct cmds_error *error)
+{
+    if (shard->options.manual) {
+        return 0;
+    }
+    shard->slices = calloc(shard->options.ring.buffer_count_max, sizeof(*shard->slices));
+    if (shard->slices == NULL) {
+        return cmdi_fail(error, -ENOMEM, "no memory for shard %u", shard->index);
+    }
+    return cmdi_ring_create(&shard->ring, &shard->options.ring, error);
+}
+
+int cmdi_shard_create(struct cmdi_shard **out, const struct cmdi_shard_options *options, struct cmds_error *error)
+{
+    struct cmdi_shard *shard = aligned_alloc(64, (sizeof(*shard) + 63) / 64 * 64);
+    if (shard == NULL) {
+        return cmdi_fail(error, -ENOMEM, "no memory for shard %u", options->index);
+    }
+    memset(shard, 0, sizeof(*shard));
+    shard->options = *options;
+    shard->index = options->index;
+    shard->slot_free = SHARD_SLOT_NONE;
+    shard->stats.struct_size = sizeof(shard->stats);
+    cmdi_list_init(&shard->ready);
+    cmdi_list_init(&shard->flush);
+    cmdi_list_init(&shard->ended);
+    cmdi_list_init(&shard->starved);
+    cmdi_buffers_init(&shard->buffers, options->memory_size_max);
+    shard_set_time(shard, options->manual ? 0 : cmdi_now_ns());
+    cmdi_timer_wheel_init(&shard->timers, shard->now_ms);
+    cmdi_spin_init(&shard->spin, (uint64_t)options->spin_us * 1000);
+    int code = shard_init_ring(shard, error);
+    if (code < 0) {
+        cmdi_shard_destroy(shard);
+        return code;
+    }
+    *out = shard;
+    return 0;
+}
+
+struct shard_quiet {
+    struct cmdi_timer timer;
+    struct cmdi_shard *shard;
+    uint64_t buffers_empty, bytes; // As they were at the last look.
+};
+
+/* A shard through which little went for a second gives memory back, one step at a time. */
+static void shard_quiet(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    struct shard_quiet *quiet = CMDI_CONTAINER(timer, struct shard_quiet, timer);
+    struct cmdi_shard *shard = quiet->shard;
+    uint64_t bytes = shard->stats.recv_bytes + shard->stats.send_bytes;
+    if (bytes - quiet->bytes < 1024 * 1024) {
+        cmdi_buffers_trim(&shard->buffers);
+        if (quiet->buffers_empty == shard->stats.buffers_empty) {
+            cmdi_ring_buffers_shrink(shard->ring);
+        }
+    }
+    quiet->bytes = bytes;
+    quiet->buffers_empty = shard->stats.buffers_empty;
+    cmdi_shard_timer(shard, timer, now_ms + SHARD_QUIET_MS);
+}
+
+static void *shard_main(void *argument)
+{
+    struct cmdi_shard *shard = argument;
+    struct shard_quiet quiet = {.shard = shard};
+    char name[16];
+    (void)snprintf(name, sizeof(name), "cmds-shard-%u", shard->index % 10000);
+    (void)pthread_setname_np(pthread_self(), name); // Only for those who look.
+    shard_of_thread = shard;
+    if (shard->options.cpu >= 0 && cmdi_cpu_pin((uint16_t)shard->options.cpu) < 0) {
+        cmdi_shard_log(shard, CMDI_LOG_OTHER, CMDS_LOG_WARN, "shard %u: cannot be pinned to CPU %d",
+                shard->index, shard->options.cpu);
+    }
+    int code = cmdi_ring_enable(shard->ring);
+    shard->enabled = code == 0;
+    cmdi_timer_init(&quiet.timer, shard_quiet);
+    cmdi_shard_timer(shard, &quiet.timer, shard->now_ms + SHARD_QUIET_MS);
+    while (code >= 0 && atomic_load(&shard->stopping) == 0) {
+        code = cmdi_shard_turn(shard, CMDI_RING_WAIT_FOREVER);
+    }
+    /* Enter fails only when the ring is unusable: without it every connection here hangs for ever. Better to say so and stop. */
+    CMDI_ASSERT(code >= 0);
+    cmdi_shard_timer_off(shard, &quiet.timer);
+    cmdi_ring_destroy(shard->ring); // By its owner: it waits for what is in flight.
+    shard->ring = NULL;
+    shard_of_thread = NULL;
+    return NULL;
+}
+
+int cmdi_shard_start(struct cmdi_shard *shard)
+{
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all); // Signals are the program's business, on its own threads.
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int code = pthread_create(&shard->thread, NULL, shard_main, shard);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -code;
+}
+
+void cmdi_shard_join(struct cmdi_shard *shard)
+{
+    atomic_store(&shard->stopping, 1);
+    if (atomic_exchange(&shard->sleeping, 0) != 0) {
+        cmdi_ring_wake(shard->ring);
+    }
+    (void)pthread_join(shard->thread, NULL);
+    (void)shard_take_mail(shard);
+}
+
+void cmdi_shard_destroy(struct cmdi_shard *shard)
+{
+    if (shard == NULL) {
+        return;
+    }
+    cmdi_ring_destroy(shard->ring);
+    cmdi_buffers_fini(&shard->buffers);
+    free(shard->slices);
+    free(shard->slots);
+    free(shard);
+}
+
+/* --- Log ------------------------------------------------------------------------------------------------------------- */
+
+void cmdi_shard_log(struct cmdi_shard *shard, enum cmdi_log_reason reason, enum cmds_log_level level,
+        const char *format, ...)
+{
+    if (shard->options.log == NULL || shard->options.log->fn == NULL) {
+        return;
+    }
+    uint64_t second = shard->now_ms / 1000 + 1;
+    if (shard->log_second[reason] == second) {
+        shard->log_count[reason]++;
+        return;
+    }
+    shard->log_second[reason] = second;
+    char text[512];
+    va_list list;
+    va_start(list, format);
+    int size = vsnprintf(text, sizeof(text), format, list);
+    va_end(list);
+    if (shard->log_count[reason] > 0 && size >= 0 && (size_t)size < sizeof(text)) {
+        (void)snprintf(text + size, sizeof(text) - (size_t)size, " (and %u more like it)",
+                shard->log_count[reason]);
+        shard->log_count[reason] = 0;
+    }
+    for (char *c = text; *c != '\0'; c++) {
+        if ((unsigned char)*c < ' ' || *c == 0x7f) {
+            *c = '?'; // Nothing that a peer sent may move the reader's cursor.
+        }
+    }
+    shard->options.log->fn(shard->options.log->context, level, text);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* The worker pool: one lock, one queue, threads made on demand. Work here takes microseconds and more; the lock is nothing. */
+#include "shard/workers.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include <cmdstream/base.h>
+
+int cmdi_workers_init(struct cmdi_workers *workers, uint32_t thread_count_max)
+{
+    *workers = (struct cmdi_workers){.thread_count_max = thread_count_max};
+    workers->tail = &workers->head;
+    workers->threads = calloc(thread_count_max, sizeof(*workers->threads));
+    if (workers->threads == NULL) {
+        return -ENOMEM;
+    }
+    (void)pthread_mutex_init(&workers->lock, NULL); // Cannot fail with default attributes on Linux.
+    (void)pthread_cond_init(&workers->wake, NULL);
+    return 0;
+}
+
+static void *workers_main(void *argument)
+{
+    struct cmdi_workers *workers = argument;
+    (void)pthread_setname_np(pthread_self(), "cmds-worker"); // Only for those who look.
+    (void)pthread_mutex_lock(&workers->lock);
+    for (;;) {
+        while (workers->head == NULL && !workers->stopping) {
+            workers->idle++;
+            (void)pthread_cond_wait(&workers->wake, &workers->lock);
+            workers->idle--;
+        }
+        struct cmdi_job *job = workers->head;
+        if (job == NULL) {
+            break;
+        }
+        workers->head = job->next;
+        if (workers->head == NULL) {
+            workers->tail = &workers->head;
+        }
+        (void)pthread_mutex_unlock(&workers->lock);
+        job->fn(job);
+        (void)pthread_mutex_lock(&workers->lock);
+    }
+    (void)pthread_mutex_unlock(&workers->lock);
+    return NULL;
+}
+
+/* Under the lock. Returns: a thread will see the queue. */
+static bool workers_add_thread(struct cmdi_workers *workers)
+{
+    if (workers->idle > 0 || workers->thread_count == workers->thread_count_max) {
+        return true;
+    }
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all); // As on the shards: signals are the program's business.
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int code = pthread_create(&workers->threads[workers->thread_count], NULL, workers_main, workers);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    workers->thread_count += code == 0;
+    return workers->thread_count > 0;
+}
+
+int cmdi_workers_push(struct cmdi_workers *workers, struct cmdi_job *job)
+{
+    int code = 0;
+    (void)pthread_mutex_lock(&workers->lock);
+    if (workers->stopping) {
+        code = CMDS_E_CLOSED;
+    } else if (!workers_add_thread(workers)) {
+        code = -EAGAIN;
+    } else {
+        job->next = NULL;
+        *workers->tail = job;
+        workers->tail = &job->next;
+        (void)pthread_cond_signal(&workers->wake);
+    }
+    (void)pthread_mutex_unlock(&workers->lock);
+    return code;
+}
+
+void cmdi_workers_fini(struct cmdi_workers *workers)
+{
+    if (workers->threads == NULL) {
+        return;
+    }
+    (void)pthread_mutex_lock(&workers->lock);
+    workers->stopping = true;
+    (void)pthread_cond_broadcast(&workers->wake);
+    (void)pthread_mutex_unlock(&workers->lock);
+    for (uint32_t i = 0; i < workers->thread_count; i++) {
+        (void)pthread_join(workers->threads[i], NULL);
+    }
+    (void)pthread_cond_destroy(&workers->wake);
+    (void)pthread_mutex_destroy(&workers->lock);
+    free(workers->threads);
+    *workers = (struct cmdi_workers){0};
+}
