@@ -20,8 +20,8 @@ CMDS_NODISCARD CMDS_API int cmds_test_open(
 /** Runs the invokers and the exec function, again while it asks (at most 1000 rounds); one in the pool runs here too. Returns: what the exec function returned. */
 CMDS_API int cmds_test_send(struct cmds_test *test, struct cmds_message command);
 /** Results so far, over all commands; NULL beyond the last. Borrowed until close. */
-CMDS_API const struct cmds_result *cmds_test_result(const struct cmds_test *test, uint32_t index);
-CMDS_API uint32_t cmds_test_result_count(const struct cmds_test *test);
+CMDS_API const struct cmds_result *cmds_test_result(struct cmds_test *test, uint32_t index);
+CMDS_API uint32_t cmds_test_result_count(struct cmds_test *test);
 /** Moves the clock: timers, cmds_call_after, deadlines. */
 CMDS_API void cmds_test_advance_ms(struct cmds_test *test, uint32_t ms);
 /** Calls are cancelled; sends are CMDS_E_GONE. */

@@ -330,7 +330,7 @@ static bool conn_fill_grow(struct cmdi_conn *conn, size_t size)
 uint8_t *cmdi_conn_reserve_slow(struct cmdi_conn *conn, size_t size, int *error)
 {
     size_t output = cmdi_conn_output_size(conn);
-    if (output > conn->limits->output_size_max / 2) {
+    if (output >= conn->limits->output_size_max / 2) {
         conn->above_low = true;
         if (output + size > conn->limits->output_size_max) {
             *error = -ENOBUFS;
@@ -485,7 +485,7 @@ static uint8_t *conn_foreign_room(struct cmdi_conn *conn, size_t size, int *erro
         return NULL;
     }
     size_t output = foreign->end + atomic_load_explicit(&conn->output_seen, memory_order_relaxed);
-    if (output > conn->limits->output_size_max / 2 && output + size > conn->limits->output_size_max) {
+    if (output >= conn->limits->output_size_max / 2 && output + size > conn->limits->output_size_max) {
         *error = -ENOBUFS;
         return NULL;
     }

@@ -181,7 +181,7 @@ static inline size_t cmdi_conn_output_size(const struct cmdi_conn *conn)
 /** Half of the bound: commands run below it, and a result of any legal size is taken below it. */
 static inline bool cmdi_conn_output_high(const struct cmdi_conn *conn)
 {
-    return cmdi_conn_output_size(conn) > conn->limits->output_size_max / 2;
+    return cmdi_conn_output_size(conn) >= conn->limits->output_size_max / 2;
 }
 
 /** Slow path of reserve. */

@@ -12,7 +12,9 @@
 #include "options.h"
 #include "test_protocol.h"
 
-enum { CALL_VALUE_SIZE_MAX = 256 }; // Of any command's struct.
+enum {
+    CALL_VALUE_SIZE_MAX = 256
+}; // Of any command's struct.
 
 struct call_options {
     const char *codec, *server_info;
@@ -21,23 +23,35 @@ struct call_options {
 
 static const struct tool_option call_rows[] = {
         TOOL_TEXT(call_options, "codec", "NAME", codec, TOOL_CODEC_NAMES " (default msgpack)"),
-        TOOL_TEXT(call_options, "server-info", "TEXT", server_info, "what the server must say (default \"default\")"),
-        TOOL_U32(call_options, "repeat", "N", repeat, 1, UINT32_MAX, "send it so often, one after the other (default 1)"),
-        TOOL_U32(call_options, "deadline-ms", "N", deadline_ms, 1, UINT32_MAX, "for all results of one command, and to connect (default 5000; 4294967295: none)"),
-        TOOL_U32(call_options, "max-frame", "BYTES", max_frame, 64, UINT32_MAX, "of one command or result (default 16 MiB)"),
+        TOOL_TEXT(call_options, "server-info", "TEXT", server_info,
+                "what the server must say (default \"default\")"),
+        TOOL_U32(call_options, "repeat", "N", repeat, 1, UINT32_MAX,
+                "send it so often, one after the other (default 1)"),
+        TOOL_U32(call_options, "deadline-ms", "N", deadline_ms, 1, UINT32_MAX,
+                "for all results of one command, and to connect (default 5000; 4294967295: none)"),
+        TOOL_U32(call_options, "max-frame", "BYTES", max_frame, 64, UINT32_MAX,
+                "of one command or result (default 16 MiB)"),
 };
 static const struct tool_command call_command = {
         .usage = "call [OPTIONS] ADDRESS COMMAND [JSON]",
-        .about = "Sends one command of the test protocol and prints each result as a line of JSON. Members that are left\n"
-                 "out are zero.\n\n"
-                 "  echo    {\"bool\":false,\"int64\":0,\"string\":\"\",\"float64\":0}   the same back\n"
-                 "  stream  {\"count\":3,\"size\":8}                             so many results of so many bytes\n"
-                 "  sleep   {\"ms\":100, and the four of echo}                 the same back, later\n"
-                 "  fail    {}                                               closes the connection\n"
-                 "  work    {\"us\":1000}                                      burns CPU in the server's pool\n",
+        .about =
+                "Sends one command of the test protocol and prints each result as a line of JSON. "
+                "Members that are left\n"
+                "out are zero.\n\n"
+                "  echo    {\"bool\":false,\"int64\":0,\"string\":\"\",\"float64\":0}   the same "
+                "back\n"
+                "  stream  {\"count\":3,\"size\":8}                             so many results of "
+                "so many bytes\n"
+                "  sleep   {\"ms\":100, and the four of echo}                 the same back, "
+                "later\n"
+                "  fail    {}                                               closes the connection\n"
+                "  work    {\"us\":1000}                                      burns CPU in the "
+                "server's pool\n",
         .notes = "ADDRESS is HOST:PORT, [::1]:PORT, unix:PATH or unix:@NAME.\n\n"
                  "  $ cmdstream call 127.0.0.1:9000 echo '{\"string\":\"hi\",\"int64\":-5}'\n"
-                 "  {\"type\":\"echo\",\"bool\":false,\"int64\":-5,\"string\":\"hi\",\"float64\":0}\n\n"
+                 "  "
+                 "{\"type\":\"echo\",\"bool\":false,\"int64\":-5,\"string\":\"hi\",\"float64\":0}"
+                 "\n\n"
                  "Exit status: 0; 1 the command failed, and stderr says why; 2 a bad argument.\n",
         .options = call_rows,
         .option_count = sizeof(call_rows) / sizeof(call_rows[0]),
@@ -63,8 +77,8 @@ static const struct cmds_type *call_type(const char *name)
 static int call_print(void *context, const struct cmds_result *result)
 {
     (void)context;
-    json_t *json = tool_json_from_value(
-            result->type->schema, test_type_name(result->type), result->value);
+    json_t *json =
+            tool_json_from_value(result->type->schema, test_type_name(result->type), result->value);
     int written = json != NULL ? json_dumpf(json, stdout, JSON_COMPACT) : -1;
     json_decref(json);
     return written == 0 && fputc('\n', stdout) != EOF && fflush(stdout) == 0 ? 0 : -1;
@@ -87,8 +101,8 @@ struct call_target {
     struct cmds_bytes server_info;
 };
 
-static int call_run(
-        const struct call_options *from, const struct call_target *target, struct cmds_message message)
+static int call_run(const struct call_options *from, const struct call_target *target,
+        struct cmds_message message)
 {
     struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&test_protocol);
     group.server_info = target->server_info;
@@ -141,7 +155,13 @@ int tool_call(int argc, char **argv)
     if (json == NULL) {
         return TOOL_EXIT_USAGE;
     }
-    _Alignas(16) unsigned char value[CALL_VALUE_SIZE_MAX] = {0};
+    union {
+        struct command_echo echo;
+        struct command_stream stream;
+        struct command_sleep sleep;
+        struct command_fail fail;
+        struct command_work work;
+    } value = {0};
     char text[TOOL_JSON_TEXT_SIZE];
     if (type->schema->value_size > sizeof(value) ||
             tool_json_to_value(type->schema, test_type_name(type), json, value, text) < 0) {

@@ -7,7 +7,9 @@
 #include <cpuid.h>
 #endif
 
-enum { CLOCK_CALIBRATION_NS = 20 * 1000 * 1000 };
+enum {
+    CLOCK_CALIBRATION_NS = 20 * 1000 * 1000
+};
 
 uint64_t tool_now_ns(void)
 {

@@ -22,7 +22,8 @@ const struct cmds_codec *tool_codec_find(const char *command, const char *name)
             return codecs[i];
         }
     }
-    fprintf(stderr, "cmdstream %s: no codec \"%s\"; there are %s\n", command, name, TOOL_CODEC_NAMES);
+    fprintf(stderr, "cmdstream %s: no codec \"%s\"; there are %s\n", command, name,
+            TOOL_CODEC_NAMES);
     return NULL;
 }
 
@@ -52,7 +53,8 @@ void tool_log(void *context, enum cmds_log_level level, const char *text)
     static const char *const names[] = {"debug", "info", "warning", "error"};
     const enum cmds_log_level *least = context;
     if (level >= *least && level <= CMDS_LOG_ERROR) {
-        fprintf(stderr, "cmdstream: %s: %s\n", names[level], text); // One call, so lines stay whole.
+        fprintf(stderr, "cmdstream: %s: %s\n", names[level],
+                text); // One call, so lines stay whole.
     }
 }
 
@@ -61,7 +63,8 @@ void tool_raise_nofile(void)
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
         limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit); // What it would have cost to fail is told by accept or connect.
+        (void)setrlimit(RLIMIT_NOFILE,
+                &limit); // What it would have cost to fail is told by accept or connect.
     }
 }
 

@@ -11,7 +11,11 @@
 
 #include <cmdstream/cmdstream.h>
 
-enum { TOOL_CODEC_DEFAULT = 0, TOOL_CPUS_MAX = 1024, TOOL_SERVER_INFO_MAX = 1024 };
+enum {
+    TOOL_CODEC_DEFAULT = 0,
+    TOOL_CPUS_MAX = 1024,
+    TOOL_SERVER_INFO_MAX = 1024
+};
 
 /** For the help of --codec; a new codec is a new row in common.c and a word here. */
 #define TOOL_CODEC_NAMES "msgpack, msgpack-map"

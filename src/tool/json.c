@@ -10,7 +10,9 @@
 
 #include <cmdstream/codec.h>
 
-enum { JSON_EXACT_INTEGER_BITS = 53 }; // Above that a double has no fraction and JSON's readers differ.
+enum {
+    JSON_EXACT_INTEGER_BITS = 53
+}; // Above that a double has no fraction and JSON's readers differ.
 
 static const char *json_type_word(const json_t *json)
 {
@@ -150,8 +152,8 @@ int tool_json_to_value(const struct cmds_schema *schema, const char *name, const
         void *value, char *text)
 {
     if (!json_is_object(object)) {
-        snprintf(text, TOOL_JSON_TEXT_SIZE, "%s takes an object, as in {\"string\":\"hi\"}, not %s", name,
-                json_type_word(object));
+        snprintf(text, TOOL_JSON_TEXT_SIZE, "%s takes an object, as in {\"string\":\"hi\"}, not %s",
+                name, json_type_word(object));
         return -EINVAL;
     }
     // jansson walks and does not change it; its iterators just have no const.
@@ -159,10 +161,12 @@ int tool_json_to_value(const struct cmds_schema *schema, const char *name, const
     const char *key;
     json_t *member;
     int error = 0;
-    json_object_foreach(walked, key, member) {
+    json_object_foreach(walked, key, member)
+    {
         const struct cmds_field *field = json_field(schema, key);
-        error = field == NULL ? json_unknown(schema, name, key, text)
-                              : json_store(field, name, member, (char *)value + field->offset, text);
+        error = field == NULL
+                        ? json_unknown(schema, name, key, text)
+                        : json_store(field, name, member, (char *)value + field->offset, text);
         if (error < 0) {
             break;
         }

@@ -12,7 +12,9 @@
 
 #include <cmdstream/schema.h>
 
-enum { TOOL_JSON_TEXT_SIZE = 512 };
+enum {
+    TOOL_JSON_TEXT_SIZE = 512
+};
 
 /**
  * Fills `value`, zeroed by the caller, from an object; members that are absent stay zero. `name` is the type's, for messages.

@@ -14,24 +14,30 @@ static const struct {
     int (*run)(int argc, char **argv);
 } main_commands[] = {
         {"serve", "serve the test protocol: something to talk to", tool_serve},
-        {"bench", "measure throughput and latency, against a server of its own or another", tool_bench},
+        {"bench", "measure throughput and latency, against a server of its own or another",
+                tool_bench},
         {"call", "send one command from the shell, print its results as JSON lines", tool_call},
-        {"doctor", "say whether io_uring works here, what it offers, and what to do if not", tool_doctor},
+        {"doctor", "say whether io_uring works here, what it offers, and what to do if not",
+                tool_doctor},
 };
-enum { MAIN_COMMAND_COUNT = sizeof(main_commands) / sizeof(main_commands[0]) };
+enum {
+    MAIN_COMMAND_COUNT = sizeof(main_commands) / sizeof(main_commands[0])
+};
 
 static int main_overview(FILE *out, int status)
 {
-    fprintf(out, "cmdstream %s: the Distributed Command Pattern on io_uring.\n\n"
-                 "Usage: cmdstream COMMAND [OPTIONS]\n\n",
+    fprintf(out,
+            "cmdstream %s: the Distributed Command Pattern on io_uring.\n\n"
+            "Usage: cmdstream COMMAND [OPTIONS]\n\n",
             cmds_version());
     for (int i = 0; i < MAIN_COMMAND_COUNT; i++) {
         fprintf(out, "  %-8s %s\n", main_commands[i].name, main_commands[i].about);
     }
-    fprintf(out, "\n`cmdstream COMMAND --help` has the options; `cmdstream --version` the version.\n\n"
-                 "  $ cmdstream serve &\n"
-                 "  $ cmdstream call 127.0.0.1:9000 echo '{\"string\":\"hi\",\"int64\":-5}'\n"
-                 "  $ cmdstream bench --conns 8 --in-flight 128\n");
+    fprintf(out,
+            "\n`cmdstream COMMAND --help` has the options; `cmdstream --version` the version.\n\n"
+            "  $ cmdstream serve &\n"
+            "  $ cmdstream call 127.0.0.1:9000 echo '{\"string\":\"hi\",\"int64\":-5}'\n"
+            "  $ cmdstream bench --conns 8 --in-flight 128\n");
     return status;
 }
 
@@ -45,7 +51,8 @@ int main(int argc, char **argv)
             return main_commands[i].run(argc - 1, argv + 1);
         }
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+            strcmp(argv[1], "help") == 0) {
         return main_overview(stdout, TOOL_EXIT_OK);
     }
     if (strcmp(argv[1], "--version") == 0) {

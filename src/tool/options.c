@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTIONS_HELP = 1, OPTIONS_FIRST = 256, OPTIONS_NAME_WIDTH = 28 };
+enum {
+    OPTIONS_HELP = 1,
+    OPTIONS_FIRST = 256,
+    OPTIONS_NAME_WIDTH = 28
+};
 
 static int options_complain(const char *name, const char *what, const char *subject)
 {
@@ -96,7 +100,8 @@ int tool_options_parse(
             return options_complain(argv[0], "no value after ", argv[optind - 1]);
         }
         if (found < OPTIONS_FIRST) {
-            return options_complain(argv[0], "unknown or ambiguous option, or a value that it does not take: ",
+            return options_complain(argv[0],
+                    "unknown or ambiguous option, or a value that it does not take: ",
                     argv[optind - 1]);
         }
         status = options_store(argv[0], &command->options[found - OPTIONS_FIRST], optarg, values);

@@ -28,13 +28,21 @@ struct tool_option {
 
 /* Rows by kind: `type` is the tag of the sub-command's struct. */
 #define TOOL_FLAG(type, name, field, help)                                                         \
-    {name, NULL, help, TOOL_OPTION_FLAG, offsetof(struct type, field), 0, 0}
+    {                                                                                              \
+        name, NULL, help, TOOL_OPTION_FLAG, offsetof(struct type, field), 0, 0                     \
+    }
 #define TOOL_TEXT(type, name, argument, field, help)                                               \
-    {name, argument, help, TOOL_OPTION_TEXT, offsetof(struct type, field), 0, 0}
+    {                                                                                              \
+        name, argument, help, TOOL_OPTION_TEXT, offsetof(struct type, field), 0, 0                 \
+    }
 #define TOOL_U32(type, name, argument, field, min, max, help)                                      \
-    {name, argument, help, TOOL_OPTION_U32, offsetof(struct type, field), min, max}
+    {                                                                                              \
+        name, argument, help, TOOL_OPTION_U32, offsetof(struct type, field), min, max              \
+    }
 #define TOOL_DOUBLE(type, name, argument, field, min, max, help)                                   \
-    {name, argument, help, TOOL_OPTION_DOUBLE, offsetof(struct type, field), min, max}
+    {                                                                                              \
+        name, argument, help, TOOL_OPTION_DOUBLE, offsetof(struct type, field), min, max           \
+    }
 
 struct tool_command {
     const char *usage; // What follows the program's name.

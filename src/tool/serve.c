@@ -19,41 +19,64 @@ struct serve_options {
     const char *listen, *codec, *cpus, *server_info;
     uint32_t shards, spin_us, workers;
     uint32_t max_frame, max_connections, max_in_flight, max_output;
-    uint32_t handshake_timeout_ms, frame_timeout_ms, idle_timeout_ms, write_timeout_ms, exec_timeout_ms;
+    uint32_t handshake_timeout_ms, frame_timeout_ms, idle_timeout_ms, write_timeout_ms,
+            exec_timeout_ms;
     uint32_t drain_ms, burn_us;
     bool no_pin, reuse_port, quiet, verbose;
 };
 
 static const struct tool_option serve_rows[] = {
-        TOOL_TEXT(serve_options, "listen", "ADDRESS", listen, "127.0.0.1:9000 by default; port 0: any; [::1]:PORT, unix:PATH; several with commas"),
+        TOOL_TEXT(serve_options, "listen", "ADDRESS", listen,
+                "127.0.0.1:9000 by default; port 0: any; [::1]:PORT, unix:PATH; several with "
+                "commas"),
         TOOL_TEXT(serve_options, "codec", "NAME", codec, TOOL_CODEC_NAMES " (default msgpack)"),
-        TOOL_TEXT(serve_options, "server-info", "TEXT", server_info, "what clients must expect (default \"default\")"),
-        TOOL_U32(serve_options, "shards", "N", shards, 0, CMDS_SHARDS_MAX, "threads with a ring each (default: one per allowed core)"),
-        TOOL_TEXT(serve_options, "cpus", "LIST", cpus, "where they are pinned, as in 0,2-5 (default: the allowed CPUs)"),
+        TOOL_TEXT(serve_options, "server-info", "TEXT", server_info,
+                "what clients must expect (default \"default\")"),
+        TOOL_U32(serve_options, "shards", "N", shards, 0, CMDS_SHARDS_MAX,
+                "threads with a ring each (default: one per allowed core)"),
+        TOOL_TEXT(serve_options, "cpus", "LIST", cpus,
+                "where they are pinned, as in 0,2-5 (default: the allowed CPUs)"),
         TOOL_FLAG(serve_options, "no-pin", no_pin, "the scheduler places the shards"),
         TOOL_FLAG(serve_options, "reuse-port", reuse_port, "a listener per shard (SO_REUSEPORT)"),
-        TOOL_U32(serve_options, "spin-us", "N", spin_us, 0, 10000000, "the most a shard looks for work before it sleeps; 0: none (default 100)"),
-        TOOL_U32(serve_options, "workers", "N", workers, 1, 1024, "threads of the pool that runs `work` (default 4)"),
-        TOOL_U32(serve_options, "max-connections", "N", max_connections, 1, 1000000, "one more is accepted and closed at once (default 10000)"),
-        TOOL_U32(serve_options, "max-in-flight", "N", max_in_flight, 1, 1048576, "calls per connection; at the bound it stops reading (default 1024)"),
-        TOOL_U32(serve_options, "max-frame", "BYTES", max_frame, 64, UINT32_MAX, "of one command or result (default 16 MiB)"),
-        TOOL_U32(serve_options, "max-output", "BYTES", max_output, 4096, UINT32_MAX, "waiting on one connection (default 1 MiB)"),
-        TOOL_U32(serve_options, "handshake-timeout-ms", "N", handshake_timeout_ms, 1, UINT32_MAX, "for the ServerInfo to leave (default 5000; 4294967295: never)"),
-        TOOL_U32(serve_options, "frame-timeout-ms", "N", frame_timeout_ms, 1, UINT32_MAX, "from a frame's first byte to its last (default 10000)"),
-        TOOL_U32(serve_options, "idle-timeout-ms", "N", idle_timeout_ms, 1, UINT32_MAX, "nothing received and no call in flight (default 120000)"),
-        TOOL_U32(serve_options, "write-timeout-ms", "N", write_timeout_ms, 1, UINT32_MAX, "the client takes nothing of what waits for it (default 10000)"),
-        TOOL_U32(serve_options, "exec-timeout-ms", "N", exec_timeout_ms, 1, UINT32_MAX, "a call's deadline (default: none)"),
-        TOOL_U32(serve_options, "drain-ms", "N", drain_ms, 0, UINT32_MAX, "after SIGTERM: for calls in flight to end (default 10000)"),
-        TOOL_U32(serve_options, "burn-us", "N", burn_us, 0, 1000000, "CPU time that each echo burns on its shard, for measurements (default 0)"),
+        TOOL_U32(serve_options, "spin-us", "N", spin_us, 0, 10000000,
+                "the most a shard looks for work before it sleeps; 0: none (default 100)"),
+        TOOL_U32(serve_options, "workers", "N", workers, 1, 1024,
+                "threads of the pool that runs `work` (default 4)"),
+        TOOL_U32(serve_options, "max-connections", "N", max_connections, 1, 1000000,
+                "one more is accepted and closed at once (default 10000)"),
+        TOOL_U32(serve_options, "max-in-flight", "N", max_in_flight, 1, 1048576,
+                "calls per connection; at the bound it stops reading (default 1024)"),
+        TOOL_U32(serve_options, "max-frame", "BYTES", max_frame, 64, UINT32_MAX,
+                "of one command or result (default 16 MiB)"),
+        TOOL_U32(serve_options, "max-output", "BYTES", max_output, 4096, UINT32_MAX,
+                "waiting on one connection (default 1 MiB)"),
+        TOOL_U32(serve_options, "handshake-timeout-ms", "N", handshake_timeout_ms, 1, UINT32_MAX,
+                "for the ServerInfo to leave (default 5000; 4294967295: never)"),
+        TOOL_U32(serve_options, "frame-timeout-ms", "N", frame_timeout_ms, 1, UINT32_MAX,
+                "from a frame's first byte to its last (default 10000)"),
+        TOOL_U32(serve_options, "idle-timeout-ms", "N", idle_timeout_ms, 1, UINT32_MAX,
+                "nothing received and no call in flight (default 120000)"),
+        TOOL_U32(serve_options, "write-timeout-ms", "N", write_timeout_ms, 1, UINT32_MAX,
+                "the client takes nothing of what waits for it (default 10000)"),
+        TOOL_U32(serve_options, "exec-timeout-ms", "N", exec_timeout_ms, 1, UINT32_MAX,
+                "a call's deadline (default: none)"),
+        TOOL_U32(serve_options, "drain-ms", "N", drain_ms, 0, UINT32_MAX,
+                "after SIGTERM: for calls in flight to end (default 10000)"),
+        TOOL_U32(serve_options, "burn-us", "N", burn_us, 0, 1000000,
+                "CPU time that each echo burns on its shard, for measurements (default 0)"),
         TOOL_FLAG(serve_options, "quiet", quiet, "errors only"),
-        TOOL_FLAG(serve_options, "verbose", verbose, "log everything, and say which features of io_uring are in use"),
+        TOOL_FLAG(serve_options, "verbose", verbose,
+                "log everything, and say which features of io_uring are in use"),
 };
 static const struct tool_command serve_command = {
         .usage = "serve [OPTIONS]",
-        .about = "Serves the test protocol: echo, stream, sleep, fail, work. Prints `listening on ADDRESS (...)` on\n"
-                 "stdout when it is ready. SIGTERM or SIGINT drains: no new connections, the calls in flight end;\n"
+        .about = "Serves the test protocol: echo, stream, sleep, fail, work. Prints `listening on "
+                 "ADDRESS (...)` on\n"
+                 "stdout when it is ready. SIGTERM or SIGINT drains: no new connections, the calls "
+                 "in flight end;\n"
                  "a second signal ends it at once.\n",
-        .notes = "Exit status: 0 drained; 1 could not start; 2 some calls did not end in time, or a bad option.\n",
+        .notes = "Exit status: 0 drained; 1 could not start; 2 some calls did not end in time, or "
+                 "a bad option.\n",
         .options = serve_rows,
         .option_count = sizeof(serve_rows) / sizeof(serve_rows[0]),
 };
@@ -106,7 +129,8 @@ static void serve_announce(const struct serve *serve)
 {
     char address[256];
     uint32_t shards = cmds_runtime_shard_count(serve->runtime);
-    for (uint32_t i = 0; cmds_server_address(serve->server, i, address, sizeof(address)) == 0; i++) {
+    for (uint32_t i = 0; cmds_server_address(serve->server, i, address, sizeof(address)) == 0;
+            i++) {
         printf("listening on %s (%u shard%s, io_uring, %s)\n", address, shards,
                 shards == 1 ? "" : "s", serve->codec->name);
     }
@@ -154,11 +178,12 @@ static int serve_drain(struct serve *serve)
 
     if (code < 0 || !serve->options.quiet) {
         fprintf(stderr,
-                "cmdstream serve: drained %u of %u connections; %llu commands executed and %llu results sent meanwhile%s%s\n",
+                "cmdstream serve: drained %u of %u connections; %llu commands executed and %llu "
+                "results sent meanwhile%s%s\n",
                 left < connections ? connections - left : 0, connections,
                 (unsigned long long)(after.commands_received - before.commands_received),
                 (unsigned long long)(after.results_sent - before.results_sent),
-                code < 0 ? "; " : "", code < 0 ? cmds_error_text(code) : "");
+                code < 0 ? "; not ended in time: the rest" : "");
     }
     return code < 0 ? TOOL_EXIT_USAGE : TOOL_EXIT_OK;
 }
@@ -170,7 +195,8 @@ static int serve_run(struct serve *serve)
     code = code < 0 ? code : serve_start_server(serve, &error);
     int status = TOOL_EXIT_FAILED;
     if (code < 0) {
-        fprintf(stderr, "cmdstream serve: %s\n", error.code < 0 ? error.text : cmds_error_text(code));
+        fprintf(stderr, "cmdstream serve: %s\n",
+                error.code < 0 ? error.text : cmds_error_text(code));
     } else {
         serve_announce(serve);
         sigset_t signals = serve_signals();
@@ -194,14 +220,16 @@ int tool_serve(int argc, char **argv)
         return status;
     }
     serve.codec = tool_codec_find("serve", serve.options.codec);
-    if (serve.codec == NULL || !tool_server_info("serve", serve.options.server_info, &serve.server_info)) {
+    if (serve.codec == NULL ||
+            !tool_server_info("serve", serve.options.server_info, &serve.server_info)) {
         return TOOL_EXIT_USAGE;
     }
     serve.log_level = serve.options.quiet     ? CMDS_LOG_ERROR
                       : serve.options.verbose ? CMDS_LOG_DEBUG
                                               : CMDS_LOG_WARN;
     serve.service.clock = tool_clock_calibrate();
-    serve.service.burn_ticks = tool_clock_from_ns(&serve.service.clock, serve.options.burn_us * 1000.0);
+    serve.service.burn_ticks =
+            tool_clock_from_ns(&serve.service.clock, serve.options.burn_us * 1000.0);
     serve.service.data_size_max = serve.options.max_frame > 0 ? serve.options.max_frame : 16U << 20;
 
     sigset_t signals = serve_signals();

@@ -11,7 +11,7 @@
 /** The receiver. Constant while the server runs, so all shards may read it. */
 struct tool_service {
     struct tool_clock clock;
-    uint64_t burn_ticks; // What an echo costs on purpose, on the shard.
+    uint64_t burn_ticks;  // What an echo costs on purpose, on the shard.
     size_t data_size_max; // Of a stream's item.
 };
 

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client: one connection of a group to its server, on one shard, and the commands that wait for an answer on it.
+ *
+ *     other threads -> inbox (locked) --mail--> shard --+-> output of the connection      up, and nothing waits before it
+ *                                                       +-> backlog                       connecting, full, or behind others
+ *
+ * Every command that the shard has taken is in the pending table, with its sequence, whether it has been written or not; the
+ * backlog holds those that have not. So a deadline or a forget finds each of them in one place, and what never left this
+ * process is told apart (CMDS_E_NOT_SENT) from what may have been executed (CMDS_E_LOST).
+ *
+ * The client outlives its connection: `conn` is made anew for each address that is tried. Therefore the inbox is the
+ * client's, not the connection's. Only the functions marked "Thread: any" may be called off the shard.
+ *
+ *     RESOLVE -> CONNECT -> HELLO -> UP -> DOWN        HELLO and CONNECT go back to CONNECT for the next address
+ */
+#ifndef CMDI_CLIENT_CLIENT_H
+#define CMDI_CLIENT_CLIENT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cmdstream/client.h>
+#include <cmdstream/codec.h>
+
+#include "base/pool.h"
+#include "client/pending.h"
+#include "client/queue.h"
+#include "client/ticket.h"
+#include "codec/arena.h"
+#include "codec/protocol.h"
+#include "conn/conn.h"
+#include "net/address.h"
+#include "ring/sys.h"
+
+struct cmdi_client;
+struct cmdi_hub;
+
+enum cmdi_client_phase {
+    CMDI_CLIENT_RESOLVE, // No address is known yet. Commands wait in the backlog.
+    CMDI_CLIENT_CONNECT, // `conn` is valid. Commands wait in the backlog.
+    CMDI_CLIENT_HELLO,   // ... and the ServerInfo is waited for.
+    CMDI_CLIENT_UP,      // Commands are written.
+    CMDI_CLIENT_DOWN,    // `error` says why and does not change any more. Commands are refused.
+};
+
+/** One address to try, and how it is called in errors. */
+struct cmdi_target {
+    struct cmdi_address address;
+    char text[2 * CMDI_ADDRESS_TEXT_MAX];
+};
+
+/** What clients tell their group. On the hub's shard, none inside a public function. */
+struct cmdi_client_ops {
+    /** The phase is UP, or DOWN and client->error says why. */
+    void (*on_state)(struct cmdi_client *client, bool connected);
+    /** A result that nobody waits for. */
+    void (*on_unexpected)(struct cmdi_client *client, const struct cmds_result *result);
+    /** A window or an output that was full has room; only while hub->wants_room. Called often: schedule. */
+    void (*on_room)(struct cmdi_hub *hub);
+    /** hub->pending fell to 0; only while hub->is_watched. */
+    void (*on_idle)(struct cmdi_hub *hub);
+    /** After cmdi_client_close: nothing of the client is used any more. */
+    void (*on_closed)(struct cmdi_client *client);
+    /** A message about a client is under way: the memory must stay until release. hold: any thread. */
+    void (*hold)(struct cmdi_hub *hub);
+    void (*release)(struct cmdi_hub *hub);
+};
+
+/** The same for all clients of a group. Constant, but for the targets: set before cmdi_client_connect. */
+struct cmdi_client_config {
+    const struct cmdi_client_ops *ops;
+    const struct cmds_codec *codec;
+    const struct cmdi_type_table *results;
+    struct cmdi_tickets *tickets;
+    const struct cmdi_transport *transport;
+    const char *connect; // As the user wrote it.
+    struct cmds_bytes server_info;
+    struct cmdi_conn_limits limits;
+    uint64_t decode_size_max;
+    uint32_t in_flight_max;
+    uint32_t connect_timeout_ms;
+    uint32_t keepalive_ms, keepalive_interval_ms;
+    uint32_t target_count; // 0 when resolving failed: then resolve_error says why.
+    struct cmds_error resolve_error;
+    struct cmdi_target targets[CMDI_ADDRESSES_MAX];
+};
+
+/** What the clients of one group on one shard share. The shard's, but for what is atomic. */
+struct cmdi_hub {
+    struct cmdi_shard *shard;
+    const struct cmdi_client_config *config;
+    struct cmdi_pool pool; // struct cmdi_pending
+    struct cmds_arena arena; // Of the result that is being told.
+    bool wants_room;         // Somebody was refused: tell on_room.
+    bool is_watched;         // Somebody waits for pending to be 0: tell on_idle.
+    _Atomic uint64_t pending; // Commands without their last result. Written by the shard.
+};
+
+/** A command on its way in. Built on the stack. */
+struct cmdi_command {
+    const struct cmds_type *type;
+    const void *value;   // NULL: `body` is it, encoded.
+    const uint8_t *body;
+    size_t body_size;    // Encoded.
+    cmds_result_fn on_result; // NULL: no result ever comes.
+    void *context;
+    uint64_t deadline_ms; // CLOCK_MONOTONIC; UINT64_MAX: none.
+    struct cmdi_ticket *ticket;
+};
+
+struct cmdi_client {
+    struct cmdi_hub *hub;
+    struct cmdi_conn conn; // Valid with conn_live.
+
+    /* Per command. The atomics are written by the shard, but for `queued`: under the inbox's lock. */
+    _Atomic uint32_t phase; // enum cmdi_client_phase
+    _Atomic uint32_t in_flight; // Entries of the table.
+    _Atomic uint32_t queued;    // Records of the inbox.
+    uint32_t waiting;           // Entries that have not been written: their records are in the backlog.
+    uint64_t sequence;          // The last one given.
+    uint64_t sequence_sent;     // The last one written.
+    uint64_t deadline_next_ms;  // When deadline_timer fires; UINT64_MAX: not armed.
+    struct cmdi_pending_table table;
+    struct cmdi_queue backlog;
+    _Atomic size_t backlog_size; // For other threads.
+
+    struct cmdi_pending *ended, **ended_tail; // Callbacks that are due.
+    struct cmdi_work ended_work;
+    struct cmdi_timer deadline_timer;
+
+    /* Other threads. */
+    pthread_mutex_t inbox_lock;
+    struct cmdi_queue inbox; // Under the lock.
+    struct cmdi_queue taken; // The shard's: what was the inbox.
+    struct cmdi_mail inbox_mail;
+    bool inbox_posted, inbox_closed; // Under the lock.
+
+    /* Life. */
+    uint32_t number; // In the group.
+    uint32_t order;  // The hub's owner keeps its place in a list here.
+    uint32_t target; // The next address to try.
+    bool conn_live;  // From init to on_closed.
+    bool is_closing;
+    bool pinging;       // A ping was the last thing that was sent.
+    bool pong_awaited;  // Nothing came since pong_since_ms.
+    uint32_t pings_out; // Not answered yet.
+    uint64_t connect_until_ms;
+    uint64_t since_ms;        // When this attempt began; when it came UP.
+    uint64_t ping_ms;         // When the last ping was sent...
+    uint64_t pong_since_ms;   // ...and the first one that was not answered.
+    uint64_t ping_received;   // conn.received_size then.
+    uint64_t ping_sequence;   // sequence_sent at the last ping.
+    struct cmdi_timer phase_timer; // RESOLVE..HELLO: gives up. UP: the next ping.
+    struct cmds_error error;
+};
+
+void cmdi_hub_init(
+        struct cmdi_hub *hub, struct cmdi_shard *shard, const struct cmdi_client_config *config);
+/** All its clients are closed. */
+void cmdi_hub_fini(struct cmdi_hub *hub);
+/** The shard's clock: the turn's, or, on a shard that is between two turns, the real one. */
+uint64_t cmdi_hub_now_ms(const struct cmdi_hub *hub);
+static inline void cmdi_hub_count(struct cmdi_hub *hub)
+{
+    atomic_store_explicit(&hub->pending,
+            atomic_load_explicit(&hub->pending, memory_order_relaxed) + 1, memory_order_release);
+}
+/** A command that was counted has had its last result. */
+static inline void cmdi_hub_uncount(struct cmdi_hub *hub)
+{
+    uint64_t pending = atomic_load_explicit(&hub->pending, memory_order_relaxed) - 1;
+    atomic_store_explicit(&hub->pending, pending, memory_order_release);
+    if (__builtin_expect(hub->is_watched, 0) && pending == 0) {
+        hub->config->ops->on_idle(hub);
+    }
+}
+
+/** Phase RESOLVE; commands are taken from here on. Thread: any. */
+void cmdi_client_init(struct cmdi_client *client, struct cmdi_hub *hub, uint32_t number);
+/** After on_closed, or if it was never started. Thread: any. */
+void cmdi_client_fini(struct cmdi_client *client);
+/** The time for connecting begins. */
+void cmdi_client_start(struct cmdi_client *client);
+/** The targets are known, or are known not to be. */
+void cmdi_client_connect(struct cmdi_client *client);
+/** Ends everything with CMDS_E_CLOSED; ops->on_closed when it is over, perhaps before this returns. Never inside a callback. */
+void cmdi_client_close(struct cmdi_client *client);
+
+static inline enum cmdi_client_phase cmdi_client_phase(const struct cmdi_client *client)
+{
+    return (enum cmdi_client_phase)atomic_load_explicit(&client->phase, memory_order_acquire);
+}
+static inline uint32_t cmdi_client_load(const struct cmdi_client *client)
+{
+    return atomic_load_explicit(&client->in_flight, memory_order_relaxed) +
+           atomic_load_explicit(&client->queued, memory_order_relaxed);
+}
+/** The window, and the output. Thread: shard. */
+static inline bool cmdi_client_has_room(const struct cmdi_client *client)
+{
+    return cmdi_client_phase(client) != CMDI_CLIENT_DOWN &&
+           cmdi_client_load(client) < client->hub->config->in_flight_max &&
+           (!client->conn_live || !cmdi_conn_output_high(&client->conn));
+}
+
+/**
+ * Writes the command, or lets it wait for the connection; client->sequence is its sequence then.
+ *
+ * Returns: 0; -ENOBUFS: the window or the output is full; CMDS_E_NOT_CONNECTED; -ENOMEM.
+ */
+int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *command);
+/** The same from another thread. Thread: any. Returns: as cmdi_client_send. */
+int cmdi_client_send_foreign(struct cmdi_client *client, const struct cmdi_command *command);
+/** Its callback will run with CMDS_E_CANCELLED, not inside this. Returns: 0; -ENOENT: nobody waits for it. */
+int cmdi_client_forget(struct cmdi_client *client, uint64_t sequence);
+/** The same for a ticket that was marked; the callback runs inside this. */
+void cmdi_client_forget_ticket(struct cmdi_client *client, struct cmdi_ticket *ticket);
+
+/* --- Between the files of this folder ------------------------------------------------------------------------------- */
+
+extern const struct cmdi_conn_ops cmdi_client_conn_ops;
+
+int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame);
+/** Ends all that is pending, and what waits in the inbox, which is closed. The phase is DOWN. */
+void cmdi_client_end_all(struct cmdi_client *client);
+/** Writes what waits, as far as there is room. */
+void cmdi_client_write_backlog(struct cmdi_client *client);
+/** Gives back memory that an idle connection does not need. */
+void cmdi_client_trim(struct cmdi_client *client);
+void cmdi_client_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail);
+void cmdi_client_on_deadline(struct cmdi_timer *timer, uint64_t now_ms);
+void cmdi_client_on_ended(struct cmdi_shard *shard, struct cmdi_work *work);
+void cmdi_client_on_phase_timer(struct cmdi_timer *timer, uint64_t now_ms);
+
+#endif

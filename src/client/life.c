@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a client: addresses tried one after the other, the ServerInfo, keepalive, and the end.
+ *
+ * A connection that ends before it is UP makes room for the next address; the commands that wait stay where they are. The
+ * first address that failed is the one that is told about. Everything runs on the shard, in ops of the connection, timers
+ * and mails, so callbacks may be called from here directly.
+ */
+#include "client/client.h"
+
+#include <errno.h>
+
+#include "base/error.h"
+
+static void client_phase_set(struct cmdi_client *client, enum cmdi_client_phase phase)
+{
+    atomic_store_explicit(&client->phase, (uint32_t)phase, memory_order_release);
+}
+
+static const char *client_target_text(const struct cmdi_client *client)
+{
+    CMDI_ASSERT(client->target > 0);
+    return client->hub->config->targets[client->target - 1].text;
+}
+
+static bool client_is_connecting(const struct cmdi_client *client)
+{
+    return cmdi_client_phase(client) < CMDI_CLIENT_UP;
+}
+
+/* --- Hub ---------------------------------------------------------------------------------------------------------------- */
+
+void cmdi_hub_init(
+        struct cmdi_hub *hub, struct cmdi_shard *shard, const struct cmdi_client_config *config)
+{
+    *hub = (struct cmdi_hub){.shard = shard, .config = config};
+    cmdi_pool_init(&hub->pool, sizeof(struct cmdi_pending));
+    cmdi_arena_init(&hub->arena, (size_t)config->decode_size_max);
+}
+
+void cmdi_hub_fini(struct cmdi_hub *hub)
+{
+    cmdi_pool_fini(&hub->pool);
+    cmdi_arena_fini(&hub->arena);
+}
+
+uint64_t cmdi_hub_now_ms(const struct cmdi_hub *hub)
+{
+    return hub->shard->in_turn ? hub->shard->now_ms : cmdi_now_ns() / 1000000;
+}
+
+/* --- Init and fini ------------------------------------------------------------------------------------------------------ */
+
+void cmdi_client_init(struct cmdi_client *client, struct cmdi_hub *hub, uint32_t number)
+{
+    *client = (struct cmdi_client){.hub = hub, .number = number, .deadline_next_ms = UINT64_MAX};
+    cmdi_pending_init(&client->table);
+    client->ended_tail = &client->ended;
+    cmdi_work_init(&client->ended_work, cmdi_client_on_ended);
+    cmdi_timer_init(&client->deadline_timer, cmdi_client_on_deadline);
+    cmdi_timer_init(&client->phase_timer, cmdi_client_on_phase_timer);
+    (void)pthread_mutex_init(&client->inbox_lock, NULL); // Cannot fail without attributes.
+    client->inbox_mail.fn = cmdi_client_on_inbox;
+}
+
+void cmdi_client_fini(struct cmdi_client *client)
+{
+    CMDI_ASSERT(!client->conn_live);
+    cmdi_pending_fini(&client->table);
+    cmdi_queue_trim(&client->backlog);
+    cmdi_queue_trim(&client->taken);
+    cmdi_queue_trim(&client->inbox);
+    (void)pthread_mutex_destroy(&client->inbox_lock);
+}
+
+/* --- Down --------------------------------------------------------------------------------------------------------------- */
+
+/* For good. client->error is set. */
+static void client_down(struct cmdi_client *client)
+{
+    struct cmdi_shard *shard = client->hub->shard;
+    CMDI_ASSERT(client->error.code != 0);
+    client_phase_set(client, CMDI_CLIENT_DOWN);
+    cmdi_shard_timer_off(shard, &client->phase_timer);
+    if (!client->is_closing) {
+        cmdi_shard_log(shard, CMDI_LOG_CLIENT, CMDS_LOG_WARN, "client %u: %s", client->number, client->error.text);
+    }
+    client->hub->config->ops->on_state(client, false);
+    cmdi_client_end_all(client);
+    cmdi_shard_timer_off(shard, &client->deadline_timer);
+    client->deadline_next_ms = UINT64_MAX;
+}
+
+/* The connection is gone: its last word. */
+static void client_closed(struct cmdi_client *client)
+{
+    cmdi_list_remove(&client->ended_work.link);
+    client->hub->config->ops->on_closed(client);
+}
+
+void cmdi_client_close(struct cmdi_client *client)
+{
+    if (client->is_closing) {
+        return;
+    }
+    bool was_down = cmdi_client_phase(client) == CMDI_CLIENT_DOWN;
+    bool orderly = cmdi_client_phase(client) == CMDI_CLIENT_UP && client->table.count == 0;
+    client->is_closing = true;
+    if (!was_down) {
+        client->error = (struct cmds_error){0}; // An address that failed before is of no interest any more.
+        (void)cmdi_fail(&client->error, CMDS_E_CLOSED, "the group was closed");
+        client_down(client);
+    }
+    if (!client->conn_live) {
+        client_closed(client);
+    } else if (orderly) {
+        cmdi_conn_finish(&client->conn);
+    } else {
+        cmdi_conn_fail(&client->conn, CMDS_E_CLOSED, "the group was closed");
+    }
+}
+
+/* --- Connecting --------------------------------------------------------------------------------------------------------- */
+
+/* Begins with the next address. Returns: 0; or why that one cannot even be tried. */
+static int client_try(struct cmdi_client *client, const struct cmdi_target *target)
+{
+    struct cmdi_hub *hub = client->hub;
+    const struct cmdi_client_config *config = hub->config;
+    uint32_t user_timeout_ms = config->limits.write_timeout_ms;
+    int fd = cmdi_socket_open(&target->address, user_timeout_ms == CMDS_NEVER ? 0 : user_timeout_ms);
+    if (fd < 0) {
+        return fd;
+    }
+    int error = cmdi_conn_init(
+            &client->conn, hub->shard, &cmdi_client_conn_ops, config->transport, &config->limits, fd);
+    if (error < 0) {
+        cmdi_fd_close(fd);
+        return error;
+    }
+    client->conn_live = true;
+    client_phase_set(client, CMDI_CLIENT_CONNECT);
+    cmdi_conn_connect(&client->conn, &target->address);
+    return 0;
+}
+
+/* Each address gets its share of the time that is left, so that one that answers nothing does not use it all up. */
+static void client_arm_attempt(struct cmdi_client *client, uint64_t now_ms, uint32_t targets_left)
+{
+    client->since_ms = now_ms;
+    if (client->connect_until_ms != UINT64_MAX) {
+        uint64_t share_ms = (client->connect_until_ms - now_ms) / targets_left;
+        cmdi_shard_timer(client->hub->shard, &client->phase_timer, now_ms + share_ms);
+    }
+}
+
+static void client_next_target(struct cmdi_client *client)
+{
+    const struct cmdi_client_config *config = client->hub->config;
+    uint64_t now_ms = cmdi_hub_now_ms(client->hub);
+    while (client->target < config->target_count && now_ms < client->connect_until_ms) {
+        const struct cmdi_target *target = &config->targets[client->target++];
+        int error = client_try(client, target);
+        if (error == 0) {
+            client_arm_attempt(client, now_ms, config->target_count - client->target + 1);
+            return;
+        }
+        (void)cmdi_fail(&client->error, error, "connect %s: %s", target->text, cmds_error_text(error));
+    }
+    client_down(client);
+}
+
+void cmdi_client_start(struct cmdi_client *client)
+{
+    uint32_t timeout_ms = client->hub->config->connect_timeout_ms;
+    client->since_ms = cmdi_hub_now_ms(client->hub);
+    client->connect_until_ms = timeout_ms == CMDS_NEVER ? UINT64_MAX : client->since_ms + timeout_ms;
+    if (timeout_ms != CMDS_NEVER) {
+        cmdi_shard_timer(client->hub->shard, &client->phase_timer, client->connect_until_ms);
+    }
+}
+
+void cmdi_client_connect(struct cmdi_client *client)
+{
+    if (cmdi_client_phase(client) != CMDI_CLIENT_RESOLVE) {
+        return; // Closed, or its time was over.
+    }
+    if (client->hub->config->target_count == 0) {
+        client->error = client->hub->config->resolve_error;
+    }
+    client_next_target(client);
+}
+
+static void client_on_connect_timeout(struct cmdi_client *client, uint64_t now_ms)
+{
+    unsigned ms = (unsigned)(now_ms - client->since_ms);
+    if (!client->conn_live) {
+        (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "resolve %s: no answer within %u ms",
+                client->hub->config->connect, ms);
+        client_down(client);
+        return;
+    }
+    if (cmdi_client_phase(client) == CMDI_CLIENT_CONNECT) {
+        (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "connect %s: no answer within %u ms", client_target_text(client), ms);
+    } else {
+        (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT,
+                "ServerInfo of %s: not received within %u ms; is it a cmd-stream server?", client_target_text(client), ms);
+    }
+    cmdi_conn_fail(&client->conn, CMDS_E_TIMEOUT, "%s", client->error.text);
+}
+
+static void client_on_connected(struct cmdi_conn *conn, int error)
+{
+    struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
+    if (!client_is_connecting(client)) {
+        return;
+    }
+    if (error < 0) {
+        cmdi_conn_fail(conn, error, "%s", cmds_error_text(error)); // on_closing makes a sentence of it.
+    } else {
+        client_phase_set(client, CMDI_CLIENT_HELLO);
+        cmdi_conn_start(conn);
+    }
+}
+
+static void client_arm_keepalive(struct cmdi_client *client, uint64_t now_ms)
+{
+    cmdi_shard_timer_off(client->hub->shard, &client->phase_timer);
+    if (client->hub->config->keepalive_ms != CMDS_NEVER) {
+        cmdi_shard_timer(client->hub->shard, &client->phase_timer, now_ms + client->hub->config->keepalive_ms);
+    }
+}
+
+static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
+{
+    struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
+    const struct cmdi_client_config *config = client->hub->config;
+    if (!client_is_connecting(client)) {
+        return CMDS_E_CLOSED;
+    }
+    if (info.size != config->server_info.size || memcmp(info.data, config->server_info.data, info.size) != 0) {
+        client->error = (struct cmds_error){0};
+        client->target = config->target_count; // The service is another one; its other addresses would say the same.
+        return cmdi_fail(&client->error, CMDS_E_SERVER_INFO_MISMATCH,
+                "ServerInfo of %s: \"%.*s\", but \"%.*s\" was expected", config->connect, (int)(info.size < 64 ? info.size : 64),
+                (const char *)info.data, (int)(config->server_info.size < 64 ? config->server_info.size : 64),
+                (const char *)config->server_info.data);
+    }
+    client->error = (struct cmds_error){0};
+    client->since_ms = client->hub->shard->now_ms;
+    client_phase_set(client, CMDI_CLIENT_UP);
+    client_arm_keepalive(client, client->since_ms);
+    cmdi_client_write_backlog(client);
+    config->ops->on_state(client, true);
+    return 0;
+}
+
+/* --- Keepalive ---------------------------------------------------------------------------------------------------------- */
+
+/* A pong. One that nobody asked for does no harm, but is counted. */
+static int client_on_ping(struct cmdi_conn *conn)
+{
+    struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
+    if (client->pings_out > 0) {
+        client->pings_out--;
+    } else {
+        CMDI_COUNT(conn->shard, unexpected_results, 1);
+    }
+    return 0;
+}
+
+static void client_ping(struct cmdi_client *client, uint64_t now_ms)
+{
+    int error = 0;
+    uint8_t *out = cmdi_conn_reserve(&client->conn, 1, &error);
+    if (out == NULL) {
+        return;
+    }
+    *out = 0;
+    cmdi_conn_commit(&client->conn, 1);
+    CMDI_COUNT(client->hub->shard, pings, 1);
+    if (!client->pong_awaited) {
+        client->pong_awaited = true;
+        client->pong_since_ms = now_ms;
+        client->ping_received = client->conn.received_size;
+    }
+    client->pings_out++;
+    client->pinging = true;
+    client->ping_ms = now_ms;
+    client->ping_sequence = client->sequence_sent;
+}
+
+/* Anything that came after a ping proves as much as its pong. */
+static bool client_is_alive(struct cmdi_client *client, uint64_t now_ms, uint64_t patience_ms)
+{
+    if (client->pong_awaited && client->conn.received_size != client->ping_received) {
+        client->pong_awaited = false;
+    }
+    return !client->pong_awaited || now_ms < client->pong_since_ms + patience_ms;
+}
+
+static void client_keepalive(struct cmdi_client *client, uint64_t now_ms)
+{
+    const struct cmdi_client_config *config = client->hub->config;
+    uint64_t patience_ms = (uint64_t)config->keepalive_ms + config->keepalive_interval_ms;
+    if (!client_is_alive(client, now_ms, patience_ms)) {
+        cmdi_conn_fail(&client->conn, CMDS_E_LOST, "no pong for %u ms", (unsigned)(now_ms - client->pong_since_ms));
+        return;
+    }
+    bool pinged_last = client->pinging && client->sequence_sent == client->ping_sequence;
+    uint64_t sent_ms = client->conn.sent_at > client->since_ms ? client->conn.sent_at : client->since_ms;
+    uint64_t due_ms = pinged_last ? client->ping_ms + config->keepalive_interval_ms : sent_ms + config->keepalive_ms;
+    if (due_ms <= now_ms) {
+        if (cmdi_conn_output_size(&client->conn) == 0) { // Else something is on its way: that is not idle.
+            client_ping(client, now_ms);
+        }
+        cmdi_client_trim(client);
+        due_ms = now_ms + config->keepalive_interval_ms;
+    }
+    if (client->pong_awaited && client->pong_since_ms + patience_ms < due_ms) {
+        due_ms = client->pong_since_ms + patience_ms;
+    }
+    cmdi_shard_timer(client->hub->shard, &client->phase_timer, due_ms);
+}
+
+void cmdi_client_on_phase_timer(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    struct cmdi_client *client = CMDI_CONTAINER(timer, struct cmdi_client, phase_timer);
+    if (client_is_connecting(client)) {
+        client_on_connect_timeout(client, now_ms);
+    } else if (cmdi_client_phase(client) == CMDI_CLIENT_UP) {
+        client_keepalive(client, now_ms);
+    }
+}
+
+/* --- The end of a connection ---------------------------------------------------------------------------------------- */
+
+static void client_on_output_low(struct cmdi_conn *conn)
+{
+    struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
+    cmdi_client_write_backlog(client);
+    if (client->hub->wants_room) {
+        client->hub->config->ops->on_room(client->hub);
+    }
+}
+
+static void client_on_eof(struct cmdi_conn *conn)
+{
+    cmdi_conn_fail(conn, CMDS_E_EOF, "the server closed it"); // It sends nothing more: what is pending has no answer.
+}
+
+static void client_on_closing(struct cmdi_conn *conn)
+{
+    struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
+    enum cmdi_client_phase phase = cmdi_client_phase(client);
+    const char *text = conn->error.text[0] != '\0' ? conn->error.text : cmds_error_text(conn->error.code);
+    if (phase == CMDI_CLIENT_CONNECT || phase == CMDI_CLIENT_HELLO) {
+        (void)cmdi_fail(&client->error, conn->error.code, "%s %s: %s",
+                phase == CMDI_CLIENT_HELLO ? "ServerInfo of" : "connect", client_target_text(client), text);
+    } else if (phase == CMDI_CLIENT_UP) {
+        (void)cmdi_fail(&client->error, conn->error.code, "connection to %s lost: %s", client_target_text(client), text);
+        client_down(client);
+    }
+}
+
+static void client_on_closed(struct cmdi_conn *conn)
+{
+    struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
+    if (!cmdi_conn_foreign_idle(conn)) {
+        return;
+    }
+    cmdi_conn_fini(conn);
+    client->conn_live = false;
+    if (client_is_connecting(client)) {
+        client_next_target(client);
+    }
+    if (client->is_closing) {
+        client_closed(client);
+    }
+}
+
+const struct cmdi_conn_ops cmdi_client_conn_ops = {
+        .on_frame = cmdi_client_on_frame,
+        .on_ping = client_on_ping,
+        .on_connected = client_on_connected,
+        .on_server_info = client_on_server_info,
+        .on_output_low = client_on_output_low,
+        .on_eof = client_on_eof,
+        .on_closing = client_on_closing,
+        .on_closed = client_on_closed,
+};

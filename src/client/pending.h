@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The commands of one connection that are not answered yet, by sequence.
+ *
+ * Sequences are dense and grow by one, so the bucket is `sequence & mask` and nearly every chain has one entry. The table
+ * begins with buckets of its own, doubles when it holds more entries than buckets, and goes back to its own when it has
+ * been empty: an idle connection owns nothing. Entries come from a pool of the caller. Values only, no I/O; one thread.
+ */
+#ifndef CMDI_CLIENT_PENDING_H
+#define CMDI_CLIENT_PENDING_H
+
+#include <stdint.h>
+
+#include <cmdstream/client.h>
+
+struct cmdi_ticket;
+
+enum {
+    CMDI_PENDING_BUCKETS_MIN = 16,
+};
+
+enum cmdi_pending_flag {
+    CMDI_PENDING_ENDED = 1, // In the list of those whose callback is due: not waited for any more.
+    CMDI_PENDING_OUT = 2,   // ... and out of the table already.
+};
+
+/** One command. A tombstone (`on_result` NULL) is one that nobody waits for, but that the server still may answer. */
+struct cmdi_pending {
+    struct cmdi_pending *next; // In its bucket.
+    uint64_t sequence;
+    uint64_t deadline_ms; // Of the shard's clock; UINT64_MAX: none.
+    cmds_result_fn on_result;
+    void *context;
+    struct cmdi_ticket *ticket;      // NULL: nobody asked for one.
+    struct cmdi_pending *ended_next; // Valid with CMDI_PENDING_ENDED, as is `error`.
+    int32_t error;
+    uint32_t flags;
+};
+_Static_assert(sizeof(struct cmdi_pending) <= 64, "a pending command is one cache line");
+
+struct cmdi_pending_table {
+    struct cmdi_pending **buckets; // `first`, or malloc'ed.
+    uint32_t mask, count;
+    struct cmdi_pending *first[CMDI_PENDING_BUCKETS_MIN];
+};
+
+/** The table does not move from here on. */
+void cmdi_pending_init(struct cmdi_pending_table *table);
+/** The entries are the pool's. */
+void cmdi_pending_fini(struct cmdi_pending_table *table);
+/** More buckets. Without memory the chains grow instead. */
+void cmdi_pending_grow(struct cmdi_pending_table *table);
+/** Back to its own buckets, if it is empty. */
+void cmdi_pending_trim(struct cmdi_pending_table *table);
+/** Takes out an entry that is in it. */
+void cmdi_pending_remove(struct cmdi_pending_table *table, struct cmdi_pending *entry);
+/** Takes out any one. Returns: NULL when it is empty. `*bucket` begins at 0 and remembers how far it is. */
+struct cmdi_pending *cmdi_pending_pop(struct cmdi_pending_table *table, uint32_t *bucket);
+
+static inline void cmdi_pending_insert(
+        struct cmdi_pending_table *table, struct cmdi_pending *entry)
+{
+    if (__builtin_expect(table->count > table->mask, 0)) {
+        cmdi_pending_grow(table);
+    }
+    struct cmdi_pending **bucket = &table->buckets[entry->sequence & table->mask];
+    entry->next = *bucket;
+    *bucket = entry;
+    table->count++;
+}
+
+/** Returns: NULL if no command of this sequence is there. */
+static inline struct cmdi_pending *cmdi_pending_find(
+        const struct cmdi_pending_table *table, uint64_t sequence)
+{
+    struct cmdi_pending *entry = table->buckets[sequence & table->mask];
+    while (entry != NULL && entry->sequence != sequence) {
+        entry = entry->next;
+    }
+    return entry;
+}
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of a group.
+ *
+ *     cmds_group --- options, tables, tickets: constant, or under a lock
+ *        |
+ *        +- member, one per shard: a hub, its clients, what waits for room there. The shard's.
+ *        |
+ *        +- client i lives in member i % member_count
+ *
+ * Memory. Each member, each message under way and each call of another thread holds one count of `refs`. The one who gives
+ * back the last one sends `end_mail` to shard 0, which calls on_closed; then the mail goes round all shards, so that a send
+ * that had begun on any of them is over, and the group is freed.
+ */
+#ifndef CMDI_GROUP_GROUP_H
+#define CMDI_GROUP_GROUP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cmdstream/client.h>
+#include <cmdstream/dispatch.h>
+
+#include "base/list.h"
+#include "client/client.h"
+#include "shard/runtime.h"
+
+struct cmdi_resolve;
+
+/** What a member is told from elsewhere: a bit of `nudges`, and one mail for all of them. */
+enum cmdi_nudge {
+    CMDI_NUDGE_START = 1,   // Begin to connect.
+    CMDI_NUDGE_TARGETS = 2, // The addresses are known.
+    CMDI_NUDGE_ROOM = 4,    // Somebody was refused: tell when there is room.
+    CMDI_NUDGE_WATCH = 8,   // Somebody waits for no command to be pending.
+    CMDI_NUDGE_FORGET = 16, // Tickets lie in `forgotten`.
+    CMDI_NUDGE_CLOSE = 32,
+};
+
+/** A group's part on one shard. */
+struct cmdi_member {
+    struct cmdi_hub hub;
+    struct cmds_group *group;
+    struct cmdi_client *clients;
+    uint32_t client_count;
+    uint32_t open_count; // Clients that are not closed.
+
+    /* Dispatch. `order` holds the clients that are up first, then those that are connecting, then the others. */
+    struct cmdi_client **order;
+    uint32_t up_count, connecting_count;
+    uint32_t next;       // Round-robin: the index in `order` that is asked next.
+    uint64_t turn;       // Picks so far.
+    bool closing;
+    bool wants_writable; // A send of the application was refused.
+
+    struct cmdi_work room_work;
+    struct cmdi_list forwards; // struct cmdi_forward: wait for room, oldest first.
+    struct cmdi_pool forward_pool;
+    struct cmdi_list forgotten; // struct cmdi_ticket: under the tickets' lock.
+
+    _Atomic uint32_t nudges; // enum cmdi_nudge; not 0: the mail is under way.
+    struct cmdi_mail mail;
+};
+
+/** Somebody who sleeps until something about the group changes. On his stack. */
+struct cmdi_group_waiter {
+    struct cmdi_list link;
+    _Atomic uint32_t woken;
+};
+
+struct cmds_group {
+    struct cmdi_service service;
+    struct cmds_runtime *runtime;
+    struct cmds_group_options options; // Defaults filled in; strings are ours.
+    struct cmdi_client_config config;
+    struct cmdi_type_table commands, results;
+    struct cmdi_tickets tickets;
+    struct cmdi_member **members; // One per shard of the runtime.
+    uint32_t member_count;
+    struct cmdi_client **clients; // All of them, by number.
+    struct cmdi_resolve *resolve; // NULL: the address was numeric. Let go by close.
+
+    void (*on_room)(void *context); // Of the sender above it. NULL: none.
+    void *room_context;
+
+    _Atomic uint32_t closing;
+    _Atomic uint32_t up_count, connecting_count;
+    _Atomic uint64_t turn; // Picks of threads that are no shard of ours.
+    _Atomic uint32_t refs;
+
+    pthread_mutex_t lock;
+    struct cmds_error first_error; // Of the first connection that was lost or failed. Under the lock.
+    struct cmdi_list waiters;      // struct cmdi_group_waiter. Under the lock.
+
+    void (*on_closed)(void *context); // Set by close.
+    void *closed_context;
+    struct cmdi_mail end_mail;
+    uint32_t end_round;    // Shards that end_mail has been to. Its own.
+    bool end_told;         // on_closed has run.
+    _Atomic uint32_t end_posted;
+    _Atomic uint32_t gone; // Futex: only the memory is left, for who stops the runtime.
+};
+
+/** As cmds_group_open, and `on_room` runs on a shard whenever on_writable would. */
+int cmdi_group_open(struct cmds_group **group, struct cmds_runtime *runtime, const struct cmds_group_options *options,
+        void (*on_room)(void *context), void *room_context, struct cmds_error *error);
+
+static inline void cmdi_group_ref(struct cmds_group *group)
+{
+    atomic_fetch_add_explicit(&group->refs, 1, memory_order_relaxed);
+}
+void cmdi_group_unref(struct cmds_group *group);
+/** Tells a member; the group is held while it is under way. Thread: any that holds the group, or a shard of it. */
+void cmdi_member_nudge(struct cmdi_member *member, enum cmdi_nudge what);
+
+static inline struct cmdi_member *cmdi_member_of(const struct cmdi_client *client)
+{
+    return CMDI_CONTAINER(client->hub, struct cmdi_member, hub);
+}
+/** The member of the shard that runs the caller; an inline runtime: of its thread. Returns: NULL on all other threads. */
+struct cmdi_member *cmdi_group_here(const struct cmds_group *group);
+
+/* --- send.c ------------------------------------------------------------------------------------------------------------- */
+
+/** Checks the command and measures it. `out` lacks callback, deadline and ticket. Returns: 0; CMDS_E_WRONG_TYPE, CMDS_E_LIMIT. */
+int cmdi_group_measure(const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out);
+/** To one of the member's own clients; *client is which. Thread: its shard. Returns: as cmds_group_send. */
+int cmdi_member_send(struct cmdi_member *member, const struct cmdi_command *command, uint64_t key,
+        struct cmdi_client **client);
+/** Moves a client between the parts of `order`. */
+void cmdi_member_place(struct cmdi_member *member, struct cmdi_client *client);
+/** Is there room with one of those that take commands now? */
+bool cmdi_member_has_room(const struct cmdi_member *member);
+
+/* --- wait.c ------------------------------------------------------------------------------------------------------------- */
+
+/** Everybody who waits looks again. Thread: any. */
+void cmdi_group_wake(struct cmds_group *group);
+
+/* --- forward.c ---------------------------------------------------------------------------------------------------------- */
+
+/** Sends those that wait, as far as there is room. */
+void cmdi_forward_feed(struct cmdi_member *member);
+/** Ends those that wait: the group is closed, or no connection is left. */
+void cmdi_forward_end_waiting(struct cmdi_member *member, int error, const char *text);
+
+#endif

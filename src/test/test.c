@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exec functions without a network: a server's connection over a transport that keeps what is sent, on a shard without a
+ * ring, whose clock somebody moves.
+ *
+ * Everything between the frame and the exec function, and between the send and the frame, is the server's own code: calls,
+ * references, timers, bounds, codec. Only sockets, threads and time are missing. One thread.
+ */
+#include <cmdstream/test.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "server/server.h"
+
+enum {
+    TEST_ROUNDS_MAX = 1000,
+};
+
+struct cmds_test {
+    struct cmdi_shard *shard;
+    struct cmdi_home *home;
+    struct cmds_connection *connection; // NULL: the last one has gone.
+    cmds_invoker_fn *invokers;
+    struct cmds_server_options options; // As given, with `invokers`.
+    uint64_t now_ns, sequence;
+    uint8_t *sent; // What the connection sent and nobody has read.
+    size_t sent_size, sent_capacity;
+    size_t hello_left; // Of the ServerInfo, still to come.
+    struct cmds_result **results;
+    uint32_t result_count, result_capacity;
+    uint32_t output_size_max;
+    int code;             // What the outermost invoker returned.
+    bool sending;         // A send is to be completed.
+    bool receiving;       // A recv is armed; it never brings anything.
+    uint32_t recv_ends;   // Recvs and cancels to be completed.
+    uint32_t cancels;
+    size_t sending_size;
+    bool disconnected, out_of_memory;
+    bool home_started; // on_shard_start has succeeded.
+};
+
+static _Thread_local struct cmds_test *test_current; // Who is being driven.
+
+struct test_scope {
+    struct cmdi_shard *shard;
+    struct cmds_test *test;
+};
+
+/* From here on this thread is the test's shard. */
+static struct test_scope test_enter(struct cmds_test *test)
+{
+    struct test_scope before = {cmdi_shard_set_current(test->shard), test_current};
+    test_current = test;
+    return before;
+}
+
+static void test_leave(struct test_scope before)
+{
+    test_current = before.test;
+    (void)cmdi_shard_set_current(before.shard);
+}
+
+/* --- A transport that keeps -------------------------------------------------------------------------------------------- */
+
+/* The one connection of the test that is being driven; the transport has no state of its own. */
+static struct cmds_test *test_of(struct cmdi_conn *conn)
+{
+    CMDI_ASSERT(test_current != NULL && conn->shard == test_current->shard);
+    return test_current;
+}
+
+static void test_keep(struct cmds_test *test, const uint8_t *data, size_t size)
+{
+    if (test->sent_size + size > test->sent_capacity) {
+        size_t capacity = (test->sent_size + size) * 2;
+        uint8_t *grown = realloc(test->sent, capacity);
+        if (grown == NULL) {
+            test->out_of_memory = true;
+            return;
+        }
+        test->sent = grown;
+        test->sent_capacity = capacity;
+    }
+    memcpy(test->sent + test->sent_size, data, size);
+    test->sent_size += size;
+}
+
+static void transport_recv(struct cmdi_conn *conn, bool poll_first)
+{
+    (void)poll_first;
+    test_of(conn)->receiving = true;
+}
+
+static void transport_send(struct cmdi_conn *conn, const uint8_t *data, size_t size)
+{
+    struct cmds_test *test = test_of(conn);
+    test_keep(test, data, size);
+    test->sending = true;
+    test->sending_size = size;
+}
+
+static int64_t transport_send_now(struct cmdi_conn *conn, const uint8_t *data, size_t size)
+{
+    test_keep(test_of(conn), data, size);
+    return (int64_t)size;
+}
+
+static void transport_recv_cancel(struct cmdi_conn *conn)
+{
+    struct cmds_test *test = test_of(conn);
+    test->cancels++;
+    test->recv_ends += test->receiving;
+    test->receiving = false;
+}
+
+static void transport_shut_write(struct cmdi_conn *conn)
+{
+    (void)conn; // Nobody reads on the other side.
+}
+
+static void transport_abort(struct cmdi_conn *conn)
+{
+    struct cmds_test *test = test_of(conn);
+    test->recv_ends += test->receiving;
+    test->receiving = false;
+}
+
+static const struct cmdi_transport test_transport = {
+        .recv = transport_recv,
+        .send = transport_send,
+        .send_now = transport_send_now,
+        .recv_cancel = transport_recv_cancel,
+        .shut_write = transport_shut_write,
+        .abort = transport_abort,
+        .close = transport_shut_write,
+};
+
+/* --- Reading what was sent ------------------------------------------------------------------------------------------------ */
+
+static struct cmds_result *test_decode(const struct cmds_test *test, const struct cmdi_frame *frame)
+{
+    const struct cmdi_server_core *core = test->home->core;
+    const struct cmds_type *type = cmdi_type_table_find(&core->results, frame->type);
+    struct cmds_bytes body = {frame->body, frame->body_size};
+    void *value = NULL;
+    CMDI_ASSERT(type != NULL); // The server's own code wrote it.
+    if (cmds_codec_decode(core->options.codec, type, body, &value) < 0) {
+        return NULL;
+    }
+    struct cmds_result *result = calloc(1, sizeof(*result));
+    void *copy = result != NULL ? cmds_value_copy(type->schema, value) : NULL;
+    if (copy != NULL) {
+        *result = (struct cmds_result){
+                .last = cmdi_type_table_is_last(&core->results, type, copy),
+                .type = type,
+                .value = copy,
+                .text = "",
+                .sequence = frame->sequence,
+                .size = (uint32_t)frame->body_size,
+        };
+    } else {
+        free(result);
+        result = NULL;
+    }
+    free(value);
+    return result;
+}
+
+static void test_add_result(struct cmds_test *test, const struct cmdi_frame *frame)
+{
+    if (test->result_count == test->result_capacity) {
+        uint32_t capacity = test->result_capacity * 2 + 16;
+        struct cmds_result **grown = realloc(test->results, capacity * sizeof(struct cmds_result *));
+        if (grown == NULL) {
+            test->out_of_memory = true;
+            return;
+        }
+        test->results = grown;
+        test->result_capacity = capacity;
+    }
+    struct cmds_result *result = test_decode(test, frame);
+    test->out_of_memory = test->out_of_memory || result == NULL;
+    if (result != NULL) {
+        test->results[test->result_count++] = result;
+    }
+}
+
+/* A self-delimiting codec's frame ends where its value does. */
+static int64_t test_frame_size(const struct cmds_test *test, const struct cmdi_frame *frame, int64_t whole)
+{
+    const struct cmdi_server_core *core = test->home->core;
+    const struct cmds_type *type = cmdi_type_table_find(&core->results, frame->type);
+    struct cmds_bytes body = {frame->body, frame->body_size};
+    if (!core->self_delimiting || type == NULL) {
+        return whole;
+    }
+    struct cmds_arena arena;
+    cmdi_arena_init(&arena, core->limits.frame_size_max + (size_t)CMDI_VALUE_SIZE_MAX);
+    void *value = cmdi_arena_alloc(&arena, type->schema->value_size, 16);
+    int64_t used = 0;
+    if (value != NULL) {
+        memset(value, 0, type->schema->value_size);
+        used = core->options.codec->decode(core->options.codec, type, body, &arena, value);
+    }
+    cmdi_arena_fini(&arena);
+    return used >= 0 ? whole + used : used;
+}
+
+static void test_read(struct cmds_test *test)
+{
+    const struct cmdi_server_core *core = test->home->core;
+    size_t at = test->hello_left < test->sent_size ? test->hello_left : test->sent_size;
+    test->hello_left -= at;
+    while (at < test->sent_size) {
+        struct cmdi_frame frame = {0};
+        size_t missing = 0;
+        int64_t whole = cmdi_frame_decode(&frame, test->sent + at, test->sent_size - at, core->limits.frame_size_max,
+                core->self_delimiting, &missing);
+        int64_t size = whole > 0 && frame.sequence != 0 ? test_frame_size(test, &frame, whole) : whole;
+        if (size <= 0) {
+            break;
+        }
+        if (frame.sequence != 0) {
+            frame.body_size = (size_t)size - frame.header_size;
+            test_add_result(test, &frame);
+        }
+        at += (size_t)size;
+    }
+    memmove(test->sent, test->sent + at, test->sent_size - at);
+    test->sent_size -= at;
+}
+
+/* --- Driving -------------------------------------------------------------------------------------------------------------- */
+
+/* What the kernel would have completed meanwhile. Returns: there was something. */
+static bool test_complete(struct cmds_test *test)
+{
+    struct cmdi_conn *conn = test->connection != NULL ? &test->connection->conn : NULL;
+    if (conn == NULL) {
+        return false;
+    }
+    if (test->sending) {
+        test->sending = false;
+        cmdi_conn_on_send(conn, (int32_t)test->sending_size);
+        return true;
+    }
+    if (test->cancels > 0) {
+        test->cancels--;
+        cmdi_conn_on_cancel(conn, 0);
+        return true;
+    }
+    if (test->recv_ends > 0) {
+        test->recv_ends--;
+        cmdi_conn_on_recv(conn, &(struct cmdi_completion){.result = -ECANCELED});
+        return true;
+    }
+    return false;
+}
+
+static void test_drive(struct cmds_test *test)
+{
+    struct test_scope before = test_enter(test);
+    do {
+        cmdi_shard_advance(test->shard, test->now_ns);
+        if (cmdi_list_empty(&test->home->connections)) {
+            test->connection = NULL;
+            test->sending = test->receiving = false;
+            test->recv_ends = test->cancels = 0;
+        }
+    } while (test_complete(test));
+    test_read(test);
+    test_leave(before);
+}
+
+static int test_invoker(void *receiver, struct cmds_call *call, struct cmds_invocation *next)
+{
+    (void)receiver;
+    struct cmds_test *test = test_current;
+    if (cmds_call_round(call) >= TEST_ROUNDS_MAX) {
+        cmds_connection_close(cmds_call_connection(call)); // It would go on for ever.
+        return CMDS_E_LIMIT;
+    }
+    test->code = cmds_invocation_next(next, call);
+    return test->code;
+}
+
+static void test_connect(struct cmds_test *test)
+{
+    if (test->connection != NULL) {
+        return;
+    }
+    test->hello_left = test->home->core->hello_size;
+    test->sent_size = 0;
+    test->connection = cmdi_connection_open(test->home, &test_transport, -1, "test");
+}
+
+/* --- Public ------------------------------------------------------------------------------------------------------------------ */
+
+static void test_free(struct cmds_test *test)
+{
+    for (uint32_t i = 0; i < test->result_count; i++) {
+        void *value = NULL;
+        memcpy(&value, &test->results[i]->value, sizeof(value)); // Ours, though results show it as const.
+        free(value);
+        free(test->results[i]);
+    }
+    free(test->results);
+    free(test->invokers);
+    free(test->sent);
+    cmdi_shard_destroy(test->shard);
+    free(test);
+}
+
+static int test_take_invokers(struct cmds_test *test, const struct cmds_server_options *options, struct cmds_error *error)
+{
+    int code = cmdi_options_take(&test->options, sizeof(test->options), options, "cmds_server_options", error);
+    if (code < 0) {
+        return code;
+    }
+    test->options.struct_size = sizeof(test->options);
+    test->invokers = calloc((size_t)test->options.invoker_count + 1, sizeof(*test->invokers));
+    if (test->invokers == NULL) {
+        return cmdi_fail(error, -ENOMEM, "no memory for a test");
+    }
+    test->invokers[0] = test_invoker; // The outermost: it sees what the caller is to see.
+    for (uint32_t i = 0; i < test->options.invoker_count; i++) {
+        test->invokers[i + 1] = test->options.invokers[i];
+    }
+    test->options.invokers = test->invokers;
+    test->options.invoker_count++;
+    return 0;
+}
+
+static int test_start_state(struct cmds_test *test, struct cmds_error *error)
+{
+    const struct cmds_server_options *options = &test->options;
+    int code = 0;
+    struct test_scope before = test_enter(test);
+    if (options->on_shard_start != NULL) {
+        code = options->on_shard_start(options->receiver, 0, &test->home->shard_state);
+    }
+    test->home_started = code >= 0;
+    if (code >= 0) {
+        test_connect(test);
+    }
+    test_leave(before);
+    return code < 0 ? cmdi_fail(error, code, "on_shard_start failed: %s", cmds_error_text(code)) : 0;
+}
+
+int cmds_test_open(struct cmds_test **out, const struct cmds_server_options *options, struct cmds_error *error)
+{
+    struct cmds_test *test = calloc(1, sizeof(*test));
+    struct cmdi_server_core *core = NULL;
+    if (test == NULL) {
+        return cmdi_fail(error, -ENOMEM, "no memory for a test");
+    }
+    int code = test_take_invokers(test, options, error);
+    if (code == 0) {
+        code = cmdi_server_core_create(&core, &test->options, error);
+    }
+    if (code == 0) {
+        struct cmdi_shard_options shard_options = {.manual = true, .cpu = -1, .memory_size_max = UINT64_MAX / 2};
+        code = cmdi_shard_create(&test->shard, &shard_options, error);
+    }
+    if (code == 0) {
+        test->home = cmdi_home_create(core, NULL, test->shard);
+        code = test->home != NULL ? 0 : cmdi_fail(error, -ENOMEM, "no memory for a test");
+    }
+    cmdi_server_core_unref(core); // The home holds its own.
+    if (code < 0) {
+        test_free(test);
+        return code;
+    }
+    test->output_size_max = core->limits.output_size_max;
+    code = test_start_state(test, error);
+    if (code < 0) {
+        cmds_test_close(test);
+        return code;
+    }
+    test_drive(test);
+    *out = test;
+    return 0;
+}
+
+/* The frame as the server would have received it, straight to the command's execution. */
+static int test_execute(struct cmds_test *test, struct cmds_message command, uint8_t *body, int64_t size)
+{
+    uint64_t unfinished = test->shard->stats.unfinished_calls;
+    struct cmdi_frame frame = {
+            .sequence = ++test->sequence, .type = command.type->number, .body = body, .body_size = (size_t)size};
+    struct test_scope before = test_enter(test);
+    test_connect(test);
+    if (test->connection == NULL) {
+        test_leave(before);
+        return -ENOMEM;
+    }
+    if (test->disconnected) {
+        cmdi_conn_fail(&test->connection->conn, CMDS_E_EOF, "disconnected");
+    }
+    test->code = 0;
+    int64_t used = cmdi_connection_on_frame(&test->connection->conn, &frame);
+    test_leave(before);
+    test_drive(test);
+    if (used < 0) {
+        return (int)used;
+    }
+    return test->code == 0 && test->shard->stats.unfinished_calls != unfinished ? CMDS_E_UNFINISHED : test->code;
+}
+
+int cmds_test_send(struct cmds_test *test, struct cmds_message command)
+{
+    const struct cmdi_server_core *core = test->home->core;
+    const struct cmds_codec *codec = core->options.codec;
+    if (!cmdi_type_table_has(&core->commands, command.type)) {
+        return CMDS_E_WRONG_TYPE;
+    }
+    int64_t size = codec->size(codec, command.type, command.value);
+    if (size < 0) {
+        return (int)size;
+    }
+    uint8_t *body = malloc((size_t)size + 1);
+    if (body == NULL) {
+        return -ENOMEM;
+    }
+    (void)codec->encode(codec, command.type, command.value, body, (size_t)size);
+    int code = test_execute(test, command, body, size);
+    free(body);
+    return test->out_of_memory ? -ENOMEM : code;
+}
+
+const struct cmds_result *cmds_test_result(struct cmds_test *test, uint32_t index)
+{
+    test_drive(test); // What kept calls have sent meanwhile.
+    return index < test->result_count ? test->results[index] : NULL;
+}
+
+uint32_t cmds_test_result_count(struct cmds_test *test)
+{
+    test_drive(test);
+    return test->result_count;
+}
+
+void cmds_test_advance_ms(struct cmds_test *test, uint32_t ms)
+{
+    test->now_ns += (uint64_t)ms * 1000000;
+    test_drive(test);
+}
+
+void cmds_test_disconnect(struct cmds_test *test)
+{
+    test->disconnected = true;
+    if (test->connection != NULL) {
+        struct test_scope before = test_enter(test);
+        cmdi_conn_fail(&test->connection->conn, CMDS_E_EOF, "disconnected");
+        test_leave(before);
+    }
+    test_drive(test);
+}
+
+void cmds_test_output_full(struct cmds_test *test, bool full)
+{
+    test->home->core->limits.output_size_max = full ? 0 : test->output_size_max;
+    if (!full && test->connection != NULL) {
+        struct test_scope before = test_enter(test);
+        cmdi_conn_resume(&test->connection->conn);
+        cmdi_conn_ready(&test->connection->conn);
+        test_leave(before);
+    }
+    test_drive(test);
+}
+
+void cmds_test_close(struct cmds_test *test)
+{
+    if (test == NULL) {
+        return;
+    }
+    cmds_test_disconnect(test);
+    const struct cmds_server_options *options = &test->options;
+    void *shard_state = test->home->shard_state;
+    struct test_scope before = test_enter(test);
+    cmdi_home_end(test->home); // Kept calls may outlive it.
+    if (test->home_started && options->on_shard_stop != NULL) {
+        options->on_shard_stop(options->receiver, 0, shard_state);
+    }
+    test_leave(before);
+    test_free(test);
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the parts of `cmdstream bench` share.
+ *
+ *     bench.c           options, CPUs, the order of things
+ *     bench_server.c    the server in a child process, and what CPU time it used
+ *     bench_load.c      lanes: one command in flight each, answers checked; runs on the client's shards
+ *     bench_run.c       three ways to drive it: the runtime's shards, threads that turn their own runtime, blocking callers
+ *     bench_report.c    the table and the JSON object
+ *
+ * Who writes what: the plan is constant from the moment the load starts. A worker (a shard, or a thread of ours) owns its
+ * struct bench_worker; the main thread reads only its atomic counters until the worker has ended.
+ */
+#ifndef CMDSTREAM_TOOL_BENCH_H
+#define CMDSTREAM_TOOL_BENCH_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "clock.h"
+#include "common.h"
+#include "histogram.h"
+#include "test_protocol.h"
+
+enum {
+    BENCH_STRING_RANDOM_MAX = 1006, // The Go benchmark's data: uniform 0..1006.
+    BENCH_TEXT_OFFSETS = 16384,     // Strings start anywhere in so much text; a power of two.
+    BENCH_LANES_MAX = 1 << 22,
+};
+
+#define BENCH_UNSET UINT32_MAX
+
+enum bench_command {
+    BENCH_ECHO,
+    BENCH_STREAM,
+    BENCH_SLEEP,
+    BENCH_WORK
+};
+
+struct bench_options {
+    const char *connect, *codec, *command, *string_size, *dispatch, *server_info;
+    double rate, duration, warmup;
+    uint32_t conns, in_flight, threads, callers, light, idle;
+    uint32_t stream_count, stream_size, sleep_ms, work_us, burn_us, deadline_ms;
+    uint32_t spin_us, client_spin_us, server_spin_us;
+    uint32_t server_shards, server_workers, server_pid;
+    bool blocking, sender_single, own_threads, share, no_pin, json, progress;
+};
+
+/* Constant while the load runs. */
+struct bench_plan {
+    enum bench_command command;
+    struct tool_clock clock;
+    const struct cmds_codec *codec;
+    struct cmds_bytes server_info;
+    char *text;    // Printable, random; BENCH_TEXT_OFFSETS + string_max bytes.
+    char *pattern; // What a stream's item must hold; stream_size bytes.
+    uint32_t string_min, string_max;
+    uint32_t deadline_ms;
+    bool sticky;         // Each connection keeps its own commands in flight.
+    double due_interval; // Open loop: ticks between two commands of one worker; 0: closed loop.
+    /* Ticks, set just before the load starts. A command counts if it begins in [measure_from, end). */
+    uint64_t start, measure_from, end, give_up;
+};
+
+/* One command in flight at most. A cache line, written by its worker only. */
+struct bench_lane {
+    struct bench_worker *worker;
+    struct cmds_group *group;
+    struct cmds_send_options *how; // Names the connection, for the sticky dispatch.
+    uint64_t began;                // Ticks: sent, or in the open loop when it was due.
+    const char *text;
+    int64_t number;          // Of the echo; of the stream's next item.
+    struct bench_lane *next; // Free, or waiting for room in the window.
+    uint32_t text_size;
+    bool light;
+};
+_Static_assert(sizeof(struct bench_lane) == 64, "a lane is a cache line");
+
+struct bench_worker {
+    _Alignas(64) _Atomic uint64_t
+            commands; // These four: written by the worker, read by the main thread.
+    _Atomic uint64_t results;
+    _Atomic uint64_t bytes; // Bodies of results.
+    _Atomic uint64_t errors;
+
+    _Alignas(64) const struct bench_plan *plan;
+    struct bench *bench;
+    uint64_t random;
+    int64_t numbers;
+    uint32_t live; // Lanes that are neither free nor retired.
+    uint32_t lane_count;
+    struct bench_lane *lanes;
+    struct cmds_send_options *hows;
+    struct bench_lane *stalled; // Sent when the window has room again.
+    struct bench_lane *free;    // Open loop.
+    uint64_t due_count;         // Open loop: commands begun or due so far.
+    uint64_t unsent;            // Open loop: due before the end and never sent.
+    sem_t *done;                // Posted when `live` has come down to 0; may be NULL.
+    struct cmds_error first_error;
+
+    /* Threads of ours only. */
+    pthread_t thread;
+    sem_t go; // The times are set, or the run is off.
+    struct cmds_runtime *runtime;
+    struct cmds_group *group;
+    struct cmds_sender *sender;
+    struct bench_lane caller; // A blocking caller's one command.
+    uint32_t index;
+    bool group_closed;
+
+    struct tool_histogram latency;
+    struct tool_histogram light;
+};
+
+struct bench_server {
+    pid_t pid;  // Whose CPU time is counted; 0: unknown.
+    bool own;   // A child of ours.
+    int output; // Its stdout.
+    char address[256];
+};
+
+/* Sums at one moment. */
+struct bench_sample {
+    uint64_t at_ns, commands, results, bytes;
+    uint64_t client_cpu_ns;
+    int64_t server_cpu_ns; // -1: unknown.
+};
+
+struct bench {
+    struct bench_options options;
+    struct bench_plan plan;
+    struct bench_server server;
+    uint16_t client_cpus[TOOL_CPUS_MAX];
+    uint32_t client_cpu_count;
+    struct cmds_runtime *runtime, *idle_runtime;
+    struct cmds_group *group, *light_group, *idle_group;
+    struct bench_worker *workers;
+    uint32_t worker_count;
+    struct cmds_sender *sender;
+    sem_t ready;  // Threads of ours: connected, or failed.
+    sem_t done;   // A worker has no command in flight and will send no more.
+    sem_t closed; // A group has closed.
+    bool off;     // Written before `go` is posted: do not start.
+    uint64_t start_ns;
+    struct bench_sample from, to;
+    enum cmds_log_level log_level;
+};
+
+/* bench_load.c */
+extern const struct cmds_dispatch bench_dispatch_sticky;
+/** Room for `conns` x `in_flight` lanes of `group` and `light` more of `light_group`. Returns: 0, -ENOMEM. */
+int bench_worker_fill(struct bench_worker *worker, struct cmds_group *group, uint32_t conns,
+        uint32_t in_flight, struct cmds_group *light_group, uint32_t light);
+/** Sends what each lane has to send first; in the open loop nothing yet. Worker's thread. */
+void bench_worker_start(struct bench_worker *worker);
+/** The window has room again. Worker's thread. */
+void bench_worker_on_writable(struct bench_worker *worker);
+/** Open loop: sends all that is due. Returns: ticks until the next is due; UINT64_MAX: no more. Worker's thread. */
+uint64_t bench_worker_send_due(struct bench_worker *worker, uint64_t now);
+/** Open loop, at the end: what was due and never sent has waited until now at least, and counts so. */
+void bench_worker_count_unsent(struct bench_worker *worker, uint64_t now);
+/** The lane's next command, built in place; `value` has room for any. */
+union bench_value {
+    struct command_echo echo;
+    struct command_stream stream;
+    struct command_sleep sleep;
+    struct command_work work;
+};
+struct cmds_message bench_lane_message(struct bench_lane *lane, union bench_value *value);
+/** Checks one good result and counts it. Returns: it was the last one of its command. */
+bool bench_lane_take(struct bench_lane *lane, const struct cmds_result *result);
+/** Counts a command that is over, and remembers how long it took. */
+void bench_lane_end(struct bench_lane *lane, uint64_t now);
+/** Counts one error; the first one's text is reported. */
+void bench_worker_error(struct bench_worker *worker, int code, const char *text);
+
+/* bench_run.c */
+/** Connects, loads, measures, closes. Returns: 0; else `error` says what could not be started. */
+int bench_run(struct bench *bench, struct cmds_error *error);
+
+/* bench_server.c */
+/** Starts `cmdstream serve` on these CPUs and waits until it listens. Returns: 0, -errno; a line on stderr then. */
+int bench_server_start(struct bench *bench, const uint16_t *cpus, uint32_t cpu_count);
+void bench_server_stop(struct bench_server *server);
+/** User and system time of the server's process so far. Returns: -1 if it cannot be read. */
+int64_t bench_server_cpu_ns(const struct bench_server *server);
+
+/* bench_report.c */
+void bench_report(struct bench *bench);
+uint64_t bench_errors(const struct bench *bench);
+
+#endif

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The load itself: lanes with one command in flight each, re-sent from their own result callback.
+ *
+ * Everything here runs on the worker that owns the lanes: a shard sends over its own connections, and their results come
+ * back on it, so nothing is locked or shared. A lane whose connection is lost retires, and so never sends over another
+ * shard's connection.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "bench.h"
+
+enum {
+    LOAD_ERRORS_MAX = 1000
+}; // Of one worker; then its lanes retire, so that a dead server ends the run.
+
+static uint32_t load_sticky_pick(const struct cmds_dispatch *self, uint64_t turn, uint64_t key,
+        uint32_t count, void (*candidate)(const void *, uint32_t, struct cmds_candidate *),
+        const void *source)
+{
+    (void)self;
+    (void)turn;
+    (void)candidate;
+    (void)source;
+    return (uint32_t)(key % count);
+}
+
+const struct cmds_dispatch bench_dispatch_sticky = {
+        .struct_size = sizeof(struct cmds_dispatch),
+        .version = CMDS_DISPATCH_VERSION,
+        .name = "sticky",
+        .pick = load_sticky_pick,
+};
+
+/* xorshift64*: the same strings in every run. */
+static uint64_t load_random(struct bench_worker *worker)
+{
+    uint64_t x = worker->random;
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    worker->random = x;
+    return x * UINT64_C(2685821657736338717);
+}
+
+/* One writer, so a plain increment; atomic, because the main thread reads it for the progress line. */
+static void load_add(_Atomic uint64_t *counter, uint64_t count)
+{
+    uint64_t old = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, old + count, memory_order_relaxed);
+}
+
+void bench_worker_error(struct bench_worker *worker, int code, const char *text)
+{
+    load_add(&worker->errors, 1);
+    if (worker->first_error.code == 0) {
+        worker->first_error.code = code;
+        size_t size = strlen(text);
+        size = size < sizeof(worker->first_error.text) ? size
+                                                       : sizeof(worker->first_error.text) - 1;
+        memcpy(worker->first_error.text, text, size);
+        worker->first_error.text[size] = '\0';
+    }
+}
+
+/* --- Commands and their answers ---------------------------------------------------------------------------------- */
+
+static void load_next_text(struct bench_lane *lane)
+{
+    struct bench_worker *worker = lane->worker;
+    const struct bench_plan *plan = worker->plan;
+    uint64_t random = load_random(worker);
+    uint64_t range = (uint64_t)(plan->string_max - plan->string_min) + 1;
+    lane->text = plan->text + (random & (BENCH_TEXT_OFFSETS - 1));
+    lane->text_size = plan->string_min + (uint32_t)(((random >> 32) * range) >> 32);
+}
+
+struct cmds_message bench_lane_message(struct bench_lane *lane, union bench_value *value)
+{
+    const struct bench_options *options = &lane->worker->bench->options;
+    switch (lane->worker->plan->command) {
+    case BENCH_STREAM:
+        lane->number = 0;
+        value->stream = (struct command_stream){options->stream_count, options->stream_size};
+        return command_stream_message(&value->stream);
+    case BENCH_WORK:
+        value->work = (struct command_work){options->work_us};
+        return command_work_message(&value->work);
+    case BENCH_SLEEP:
+        lane->number = ++lane->worker->numbers;
+        load_next_text(lane);
+        value->sleep = (struct command_sleep){options->sleep_ms, (lane->number & 1) != 0,
+                lane->number, {lane->text, lane->text_size}, (double)lane->number * 0.5};
+        return command_sleep_message(&value->sleep);
+    case BENCH_ECHO:
+        break;
+    }
+    lane->number = ++lane->worker->numbers;
+    load_next_text(lane);
+    value->echo = (struct command_echo){(lane->number & 1) != 0, lane->number,
+            {lane->text, lane->text_size}, (double)lane->number * 0.5};
+    return command_echo_message(&value->echo);
+}
+
+static bool load_echo_is_right(const struct bench_lane *lane, const struct result_echo *echo)
+{
+    if (lane->worker->plan->command == BENCH_WORK) {
+        return !echo->boolean && echo->int64 == 0 && echo->string.size == 0 &&
+               !(echo->float64 > 0) && !(echo->float64 < 0);
+    }
+    double expected = (double)lane->number * 0.5;
+    return echo->int64 == lane->number && echo->boolean == ((lane->number & 1) != 0) &&
+           memcmp(&echo->float64, &expected, sizeof(expected)) == 0 &&
+           echo->string.size == lane->text_size &&
+           memcmp(echo->string.data, lane->text, lane->text_size) == 0;
+}
+
+/* In order, of the right size and content, and the last one is the one that was asked for. */
+static bool load_item_is_right(struct bench_lane *lane, const struct result_item *item)
+{
+    const struct bench_options *options = &lane->worker->bench->options;
+    bool right = item->data.size == options->stream_size &&
+                 memcmp(item->data.data, lane->worker->plan->pattern, item->data.size) == 0;
+    if (options->stream_count == 0) {
+        return right && item->index == -1 && item->last;
+    }
+    right = right && item->index == lane->number &&
+            item->last == (item->index == (int64_t)options->stream_count - 1);
+    lane->number++;
+    return right;
+}
+
+bool bench_lane_take(struct bench_lane *lane, const struct cmds_result *result)
+{
+    struct bench_worker *worker = lane->worker;
+    bool right = false;
+    if (worker->plan->command == BENCH_STREAM) {
+        const struct result_item *item = result_item_of(result);
+        right = item != NULL && load_item_is_right(lane, item);
+    } else {
+        const struct result_echo *echo = result_echo_of(result);
+        right = echo != NULL && load_echo_is_right(lane, echo);
+    }
+    if (!right) {
+        bench_worker_error(worker, CMDS_E_PROTO, "an answer was not the one to its command");
+    }
+    if (!lane->light) {
+        load_add(&worker->results, 1);
+        load_add(&worker->bytes, result->size);
+    }
+    return result->last;
+}
+
+void bench_lane_end(struct bench_lane *lane, uint64_t now)
+{
+    struct bench_worker *worker = lane->worker;
+    const struct bench_plan *plan = worker->plan;
+    if (!lane->light) {
+        load_add(&worker->commands, 1);
+    }
+    if (lane->began >= plan->measure_from && lane->began < plan->end) {
+        tool_histogram_record(lane->light ? &worker->light : &worker->latency,
+                now > lane->began ? now - lane->began : 0);
+    }
+}
+
+/* --- Lanes ---------------------------------------------------------------------------------------------------------- */
+
+static void load_on_result(void *context, const struct cmds_result *result);
+
+static void load_retire(struct bench_lane *lane)
+{
+    struct bench_worker *worker = lane->worker;
+    worker->live--;
+    if (worker->live == 0 && worker->done != NULL) {
+        sem_post(worker->done); // The last touch of the worker.
+    }
+}
+
+static void load_send(struct bench_lane *lane, uint64_t began)
+{
+    union bench_value value;
+    lane->began = began;
+    struct cmds_message message = bench_lane_message(lane, &value);
+    int error = cmds_group_send(lane->group, message, lane->how, load_on_result, lane);
+    if (error == 0) {
+        return;
+    }
+    if (error == -ENOBUFS) {
+        lane->next = lane->worker->stalled;
+        lane->worker->stalled = lane;
+        return;
+    }
+    bench_worker_error(lane->worker, error, cmds_error_text(error));
+    load_retire(lane);
+}
+
+/* After its command is over: the next one, if there is one. */
+static void load_go_on(struct bench_lane *lane, uint64_t now)
+{
+    struct bench_worker *worker = lane->worker;
+    const struct bench_plan *plan = worker->plan;
+    bool worn_out = atomic_load_explicit(&worker->errors, memory_order_relaxed) > LOAD_ERRORS_MAX;
+    if (plan->due_interval > 0 && !worn_out) {
+        worker->live--;
+        lane->next = worker->free;
+        worker->free = lane;
+        (void)bench_worker_send_due(worker, now);
+    } else if (now < plan->end && !worn_out) {
+        load_send(lane, now);
+    } else {
+        load_retire(lane);
+    }
+}
+
+static void load_on_result(void *context, const struct cmds_result *result)
+{
+    struct bench_lane *lane = context;
+    if (result->error < 0) {
+        bench_worker_error(lane->worker, result->error, result->text);
+        if (result->error == CMDS_E_TIMEOUT) {
+            load_go_on(lane, tool_clock_ticks(&lane->worker->plan->clock));
+        } else {
+            load_retire(lane); // Its connection is gone.
+        }
+        return;
+    }
+    if (bench_lane_take(lane, result)) {
+        uint64_t now = tool_clock_ticks(&lane->worker->plan->clock);
+        bench_lane_end(lane, now);
+        load_go_on(lane, now);
+    }
+}
+
+int bench_worker_fill(struct bench_worker *worker, struct cmds_group *group, uint32_t conns,
+        uint32_t in_flight, struct cmds_group *light_group, uint32_t light)
+{
+    size_t heavy = (size_t)conns * in_flight;
+    size_t count = heavy + light;
+    if (count == 0) {
+        return 0;
+    }
+    uint32_t how_count = conns > light ? conns : light;
+    worker->lanes = aligned_alloc(64, count * sizeof(*worker->lanes));
+    worker->hows = calloc(how_count, sizeof(*worker->hows));
+    if (worker->lanes == NULL || worker->hows == NULL) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < how_count; i++) {
+        worker->hows[i] = (struct cmds_send_options)CMDS_SEND_OPTIONS_INIT;
+        worker->hows[i].sticky_key = i;
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool is_light = i >= heavy;
+        worker->lanes[i] = (struct bench_lane){.worker = worker,
+                .group = is_light ? light_group : group,
+                .how = &worker->hows[is_light ? i - heavy : i / in_flight],
+                .light = is_light};
+    }
+    worker->lane_count = (uint32_t)count;
+    return 0;
+}
+
+void bench_worker_start(struct bench_worker *worker)
+{
+    const struct bench_plan *plan = worker->plan;
+    if (plan->due_interval > 0) {
+        for (uint32_t i = worker->lane_count; i > 0; i--) {
+            worker->lanes[i - 1].next = worker->free;
+            worker->free = &worker->lanes[i - 1];
+        }
+        return;
+    }
+    // All at once: a lane that retires meanwhile must not look like the last one.
+    worker->live = worker->lane_count + 1;
+    for (uint32_t i = 0; i < worker->lane_count; i++) {
+        load_send(&worker->lanes[i], tool_clock_ticks(&plan->clock));
+    }
+    worker->live--;
+    if (worker->live == 0 && worker->done != NULL) {
+        sem_post(worker->done);
+    }
+}
+
+void bench_worker_on_writable(struct bench_worker *worker)
+{
+    struct bench_lane *stalled = worker->stalled;
+    worker->stalled = NULL;
+    while (stalled != NULL) {
+        struct bench_lane *lane = stalled;
+        stalled = lane->next;
+        load_send(lane, lane->began); // It waited, and that is part of its latency.
+    }
+}
+
+uint64_t bench_worker_send_due(struct bench_worker *worker, uint64_t now)
+{
+    const struct bench_plan *plan = worker->plan;
+    for (;;) {
+        uint64_t due = plan->start + (uint64_t)((double)worker->due_count * plan->due_interval);
+        if (due >= plan->end) {
+            return UINT64_MAX;
+        }
+        if (due > now) {
+            return due - now;
+        }
+        struct bench_lane *lane = worker->free;
+        if (lane == NULL || worker->stalled != NULL) {
+            return 0; // A result or room in the window will call again.
+        }
+        worker->free = lane->next;
+        worker->due_count++;
+        worker->live++;
+        load_send(lane, due);
+    }
+}
+
+void bench_worker_count_unsent(struct bench_worker *worker, uint64_t now)
+{
+    const struct bench_plan *plan = worker->plan;
+    for (;; worker->due_count++) {
+        uint64_t due = plan->start + (uint64_t)((double)worker->due_count * plan->due_interval);
+        if (due >= plan->end) {
+            return;
+        }
+        worker->unsent++;
+        if (due >= plan->measure_from) {
+            tool_histogram_record(&worker->latency, now - due);
+        }
+    }
+}

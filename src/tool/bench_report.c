@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What `bench` measured: a table for people, an object for programs. Rates are over the time between the two samples;
+ * latencies are of the commands that began in the measured time, merged over the workers.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bench.h"
+
+struct report_latency {
+    uint64_t count;
+    double p50, p90, p99, p999, max; // Microseconds.
+};
+
+struct report {
+    double seconds, commands, results, megabytes; // The last three per second.
+    double client_cpu, server_cpu;                // Microseconds per command; negative: unknown.
+    uint64_t errors, unsent;
+    const char *first_error;
+    struct report_latency latency, light;
+};
+
+uint64_t bench_errors(const struct bench *bench)
+{
+    uint64_t errors = 0;
+    for (uint32_t i = 0; i < bench->worker_count; i++) {
+        errors += atomic_load_explicit(&bench->workers[i].errors, memory_order_relaxed);
+    }
+    return errors;
+}
+
+static struct report_latency report_latency(
+        const struct tool_clock *clock, const struct tool_histogram *histogram)
+{
+    return (struct report_latency){
+            .count = histogram->count,
+            .p50 = tool_clock_to_us(clock, tool_histogram_quantile(histogram, 0.5)),
+            .p90 = tool_clock_to_us(clock, tool_histogram_quantile(histogram, 0.9)),
+            .p99 = tool_clock_to_us(clock, tool_histogram_quantile(histogram, 0.99)),
+            .p999 = tool_clock_to_us(clock, tool_histogram_quantile(histogram, 0.999)),
+            .max = tool_clock_to_us(clock, histogram->max),
+    };
+}
+
+static struct report report_make(struct bench *bench)
+{
+    const struct bench_sample *from = &bench->from;
+    const struct bench_sample *to = &bench->to;
+    double seconds = (double)(to->at_ns - from->at_ns) / 1e9;
+    double commands = (double)(to->commands - from->commands);
+    bool server_known = from->server_cpu_ns >= 0 && to->server_cpu_ns >= 0 && commands > 0;
+    struct report report = {.seconds = seconds, .client_cpu = -1, .server_cpu = -1};
+    if (seconds > 0) {
+        report.commands = commands / seconds;
+        report.results = (double)(to->results - from->results) / seconds;
+        report.megabytes = (double)(to->bytes - from->bytes) / 1e6 / seconds;
+    }
+    if (commands > 0) {
+        report.client_cpu = (double)(to->client_cpu_ns - from->client_cpu_ns) / 1e3 / commands;
+    }
+    if (server_known) {
+        report.server_cpu = (double)(to->server_cpu_ns - from->server_cpu_ns) / 1e3 / commands;
+    }
+    report.errors = bench_errors(bench);
+    struct bench_worker *first = &bench->workers[0];
+    for (uint32_t i = 0; i < bench->worker_count; i++) {
+        struct bench_worker *worker = &bench->workers[i];
+        report.unsent += worker->unsent;
+        if (report.first_error == NULL && worker->first_error.code < 0) {
+            report.first_error = worker->first_error.text;
+        }
+        if (i > 0) {
+            tool_histogram_merge(&first->latency, &worker->latency);
+            tool_histogram_merge(&first->light, &worker->light);
+        }
+    }
+    report.latency = report_latency(&bench->plan.clock, &first->latency);
+    report.light = report_latency(&bench->plan.clock, &first->light);
+    return report;
+}
+
+/* --- The table ------------------------------------------------------------------------------------------------------ */
+
+/* 1234567 -> "1,234,567". */
+static const char *report_thousands(double number, char *text, size_t size)
+{
+    char digits[32];
+    int length = snprintf(digits, sizeof(digits), "%.0f", number);
+    size_t used = 0;
+    for (int i = 0; i < length && used + 2 < size; i++) {
+        if (i > 0 && (length - i) % 3 == 0) {
+            text[used++] = ',';
+        }
+        text[used++] = digits[i];
+    }
+    text[used] = '\0';
+    return text;
+}
+
+static void report_latency_row(const char *name, const struct report_latency *latency)
+{
+    if (latency->count == 0) {
+        printf("%-22s%10s%10s%10s%10s%10s\n", name, "-", "-", "-", "-", "-");
+        return;
+    }
+    printf("%-22s%10.1f%10.1f%10.1f%10.1f%10.1f\n", name, latency->p50, latency->p90, latency->p99,
+            latency->p999, latency->max);
+}
+
+static void report_cpu_row(const char *name, double us)
+{
+    if (us < 0) {
+        printf("%-22s%10s\n", name, "unknown");
+    } else {
+        printf("%-22s%10.3f\n", name, us);
+    }
+}
+
+static void report_title(const struct bench *bench)
+{
+    const struct bench_options *options = &bench->options;
+    const char *plural = options->threads == 1 ? "" : "s";
+    printf("%s, %s, %s: ", options->command, bench->plan.codec->name, bench->server.address);
+    if (options->blocking) {
+        printf("%u blocking callers, %s\n", options->callers,
+                options->sender_single ? "each with a sender of its own" : "one sender");
+    } else if (options->rate > 0) {
+        printf("%u connections, %.0f commands/s asked for, %u client thread%s\n", options->conns,
+                options->rate, options->threads, plural);
+    } else {
+        printf("%u connections x %u in flight, %u client %s%s\n", options->conns,
+                options->in_flight, options->threads, options->own_threads ? "thread" : "shard",
+                plural);
+    }
+}
+
+static void report_table(const struct bench *bench, const struct report *report)
+{
+    char text[48];
+    report_title(bench);
+    printf("%-22s%16s\n", "commands/s", report_thousands(report->commands, text, sizeof(text)));
+    printf("%-22s%16s\n", "results/s", report_thousands(report->results, text, sizeof(text)));
+    printf("%-22s%16.1f\n", "MB/s of results", report->megabytes);
+    printf("\n%-22s%10s%10s%10s%10s%10s\n", "latency, us", "p50", "p90", "p99", "p99.9", "max");
+    report_latency_row("", &report->latency);
+    if (bench->options.light > 0) {
+        report_latency_row("light connections", &report->light);
+    }
+    printf("\nCPU us per command\n");
+    report_cpu_row("  client", report->client_cpu);
+    report_cpu_row("  server", report->server_cpu);
+    if (report->unsent > 0) {
+        printf("\nnot sent in time %llu: the rate was more than the server took\n",
+                (unsigned long long)report->unsent);
+    }
+    printf("\n%-22s%16llu%s%s\n", "errors", (unsigned long long)report->errors,
+            report->first_error != NULL ? ", the first: " : "",
+            report->first_error != NULL ? report->first_error : "");
+}
+
+/* --- The object -------------------------------------------------------------------------------------------------------- */
+
+static void report_set(json_t *object, const char *name, json_t *value)
+{
+    (void)json_object_set_new(object, name, value != NULL ? value : json_null());
+}
+
+static void report_real(json_t *object, const char *name, double value, bool known)
+{
+    report_set(object, name, known ? json_real(value) : json_null());
+}
+
+static void report_count(json_t *object, const char *name, uint64_t value)
+{
+    report_set(object, name, json_integer((json_int_t)value));
+}
+
+static void report_json_latency(
+        json_t *object, const char *prefix, const struct report_latency *latency)
+{
+    const struct {
+        const char *name;
+        double value;
+    } rows[] = {{"p50_us", latency->p50}, {"p90_us", latency->p90}, {"p99_us", latency->p99},
+            {"p999_us", latency->p999}, {"max_us", latency->max}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "%s%s", prefix, rows[i].name);
+        report_real(object, name, rows[i].value, latency->count > 0);
+    }
+}
+
+static json_t *report_parameters(const struct bench *bench)
+{
+    const struct bench_options *options = &bench->options;
+    json_t *object = json_object();
+    report_set(object, "command", json_string(options->command));
+    report_set(object, "codec", json_string(bench->plan.codec->name));
+    report_set(object, "address", json_string(bench->server.address));
+    report_set(object, "mode",
+            json_string(options->blocking
+                                ? (options->sender_single ? "blocking-single" : "blocking")
+                        : options->rate > 0    ? "open"
+                        : options->own_threads ? "closed-own-threads"
+                                               : "closed"));
+    report_set(object, "dispatch", json_string(bench->plan.sticky ? "sticky" : "round-robin"));
+    report_set(object, "own_server", json_boolean(options->connect == NULL));
+    report_count(object, "conns", options->conns);
+    report_count(object, "in_flight", options->in_flight);
+    report_count(object, "threads", options->threads);
+    report_count(object, "callers", options->callers);
+    report_count(object, "light", options->light);
+    report_count(object, "idle", options->idle);
+    report_real(object, "rate", options->rate, options->rate > 0);
+    report_set(object, "string_size", json_string(options->string_size));
+    report_count(object, "stream_count", options->stream_count);
+    report_count(object, "stream_size", options->stream_size);
+    report_count(object, "sleep_ms", options->sleep_ms);
+    report_count(object, "work_us", options->work_us);
+    report_count(object, "burn_us", options->burn_us);
+    report_real(object, "duration_s", options->duration, true);
+    report_real(object, "warmup_s", options->warmup, true);
+    report_count(object, "client_spin_us", options->client_spin_us);
+    report_count(object, "server_spin_us", options->server_spin_us);
+    report_count(object, "server_shards", options->server_shards);
+    report_set(object, "pinned_apart",
+            json_boolean(options->connect == NULL && !options->share && !options->no_pin));
+    return object;
+}
+
+static void report_json(const struct bench *bench, const struct report *report)
+{
+    json_t *object = json_object();
+    report_real(object, "commands_per_second", report->commands, true);
+    report_real(object, "results_per_second", report->results, true);
+    report_real(object, "mb_per_second", report->megabytes, true);
+    report_json_latency(object, "", &report->latency);
+    if (bench->options.light > 0) {
+        report_json_latency(object, "light_", &report->light);
+        report_count(object, "light_commands", report->light.count);
+    }
+    report_real(object, "client_cpu_us_per_command", report->client_cpu, report->client_cpu >= 0);
+    report_real(object, "server_cpu_us_per_command", report->server_cpu, report->server_cpu >= 0);
+    report_count(object, "errors", report->errors);
+    report_set(object, "first_error",
+            report->first_error != NULL ? json_string(report->first_error) : json_null());
+    report_count(object, "unsent", report->unsent);
+    report_real(object, "elapsed_s", report->seconds, true);
+    report_count(object, "commands", bench->to.commands - bench->from.commands);
+    report_count(object, "results", bench->to.results - bench->from.results);
+    report_set(object, "parameters", report_parameters(bench));
+    (void)json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    putchar('\n');
+    json_decref(object);
+}
+
+void bench_report(struct bench *bench)
+{
+    struct report report = report_make(bench);
+    if (bench->options.json) {
+        report_json(bench, &report);
+    } else {
+        report_table(bench, &report);
+    }
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `cmdstream doctor`: will it work here, how well, and what to do if not.
+ *
+ * The probe brings facts; the judgement is here: a problem stops a runtime, a warning costs something under load. Each has
+ * its remedy beside it.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmdstream/probe.h>
+
+#include "common.h"
+#include "options.h"
+
+enum {
+    DOCTOR_FINDINGS_MAX = 16,
+    DOCTOR_TEXT_SIZE = 320,
+    DOCTOR_SOMAXCONN_GOOD = 1024,
+    DOCTOR_NOFILE_GOOD = 4096,
+    DOCTOR_MEMLOCK_GOOD = 64 * 1024,
+};
+
+struct doctor_options {
+    bool json;
+};
+static const struct tool_option doctor_rows[] = {
+        TOOL_FLAG(doctor_options, "json", json, "print one JSON object"),
+};
+static const struct tool_command doctor_command = {
+        .usage = "doctor [OPTIONS]",
+        .about = "Looks at what a server or a client needs: the kernel, io_uring and its features "
+                 "one by one, the sysctl,\n"
+                 "seccomp, limits, CPUs. Each problem comes with its remedy.\n",
+        .notes = "Exit status: 0 fine (warnings do not count); 1 something will not work; 2 a bad "
+                 "option.\n",
+        .options = doctor_rows,
+        .option_count = sizeof(doctor_rows) / sizeof(doctor_rows[0]),
+};
+
+struct doctor_finding {
+    bool problem; // Else a warning.
+    char text[DOCTOR_TEXT_SIZE];
+};
+struct doctor {
+    struct cmds_probe probe;
+    bool runtime_works;
+    char runtime[1024]; // What a started runtime says of itself, or why it did not start.
+    struct doctor_finding findings[DOCTOR_FINDINGS_MAX];
+    uint32_t finding_count, problem_count;
+};
+
+static struct doctor_finding *doctor_find(struct doctor *doctor, bool problem)
+{
+    static struct doctor_finding overflow; // There are fewer kinds of finding than places.
+    if (doctor->finding_count == DOCTOR_FINDINGS_MAX) {
+        return &overflow;
+    }
+    doctor->problem_count += problem;
+    struct doctor_finding *finding = &doctor->findings[doctor->finding_count++];
+    finding->problem = problem;
+    return finding;
+}
+
+/* The proof: not what should work, but what does. One shard, which also fails where cgroups or limits are too tight. */
+static void doctor_try_runtime(struct doctor *doctor)
+{
+    struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
+    struct cmds_runtime *runtime = NULL;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    options.shard_count = 1;
+    int code = cmds_runtime_start(&runtime, &options, &error);
+    doctor->runtime_works = code == 0;
+    if (code == 0) {
+        (void)cmds_runtime_describe(runtime, doctor->runtime, sizeof(doctor->runtime));
+    } else {
+        snprintf(doctor->runtime, sizeof(doctor->runtime), "%s",
+                error.code < 0 ? error.text : cmds_error_text(code));
+    }
+    cmds_runtime_stop(runtime);
+}
+
+static void doctor_judge_limits(struct doctor *doctor)
+{
+    const struct cmds_probe *probe = &doctor->probe;
+    if (probe->nofile_hard >= 0 && probe->nofile_hard < DOCTOR_NOFILE_GOOD) {
+        snprintf(doctor_find(doctor, false)->text, DOCTOR_TEXT_SIZE,
+                "at most %lld open files, and each connection is one: raise the hard limit (ulimit "
+                "-Hn, LimitNOFILE=)",
+                (long long)probe->nofile_hard);
+    }
+    if (probe->somaxconn >= 0 && probe->somaxconn < DOCTOR_SOMAXCONN_GOOD) {
+        snprintf(doctor_find(doctor, false)->text, DOCTOR_TEXT_SIZE,
+                "only %d connections may wait to be accepted, a burst of more is refused or "
+                "delayed: sysctl -w "
+                "net.core.somaxconn=4096",
+                probe->somaxconn);
+    }
+    if (probe->memlock_bytes >= 0 && probe->memlock_bytes < DOCTOR_MEMLOCK_GOOD) {
+        snprintf(doctor_find(doctor, false)->text, DOCTOR_TEXT_SIZE,
+                "RLIMIT_MEMLOCK is %lld KiB; buffers that are registered with the kernel count "
+                "against it: raise it "
+                "(ulimit -l, LimitMEMLOCK=, --ulimit memlock=-1)",
+                (long long)(probe->memlock_bytes / 1024));
+    }
+    if (probe->cpu_quota_percent > 0 && probe->cpu_quota_percent < probe->cpu_count * 100) {
+        snprintf(doctor_find(doctor, false)->text, DOCTOR_TEXT_SIZE,
+                "a cgroup gives %d.%02d CPUs of the %d that are allowed: there will be fewer "
+                "shards, and they will not "
+                "spin (latency is higher); raise cpu.max for more",
+                probe->cpu_quota_percent / 100, probe->cpu_quota_percent % 100, probe->cpu_count);
+    } else if (probe->cpu_count == 1) {
+        snprintf(doctor_find(doctor, false)->text, DOCTOR_TEXT_SIZE,
+                "one CPU only: a server and a client here take it from each other");
+    }
+}
+
+static void doctor_judge(struct doctor *doctor)
+{
+    const struct cmds_probe *probe = &doctor->probe;
+    if (probe->error.code < 0) {
+        snprintf(doctor_find(doctor, true)->text, DOCTOR_TEXT_SIZE, "%s", probe->error.text);
+    } else if (!doctor->runtime_works) {
+        snprintf(doctor_find(doctor, true)->text, DOCTOR_TEXT_SIZE,
+                "a runtime did not start: %.280s", doctor->runtime);
+    }
+    if (probe->io_uring_disabled == 1 && probe->error.code == 0) {
+        snprintf(doctor_find(doctor, false)->text, DOCTOR_TEXT_SIZE,
+                "kernel.io_uring_disabled is 1: this user may use io_uring, others may not "
+                "(kernel.io_uring_group)");
+    }
+    if (strcmp(cmds_version(), CMDS_VERSION) != 0) {
+        snprintf(doctor_find(doctor, true)->text, DOCTOR_TEXT_SIZE,
+                "this program was built for cmdstream %s and runs with %s: install both from one "
+                "build",
+                CMDS_VERSION, cmds_version());
+    }
+    doctor_judge_limits(doctor);
+}
+
+/* --- For people --------------------------------------------------------------------------------------------------------- */
+
+static void doctor_print_limit(const char *name, int64_t value, const char *unit)
+{
+    if (value == INT64_MAX) {
+        printf("%-26s unlimited\n", name);
+    } else if (value < 0) {
+        printf("%-26s unknown\n", name);
+    } else {
+        printf("%-26s %lld%s\n", name, (long long)value, unit);
+    }
+}
+
+static const char *doctor_sysctl_text(int32_t value)
+{
+    switch (value) {
+    case -1:
+        return "no such sysctl (allowed)";
+    case 0:
+        return "0 (allowed)";
+    case 1:
+        return "1 (for one group only)";
+    default:
+        return "2 (for nobody)";
+    }
+}
+
+static const char *doctor_seccomp_text(int32_t value)
+{
+    return value == 0 ? "none" : value == 1 ? "strict" : value == 2 ? "a filter" : "unknown";
+}
+
+static void doctor_print_facts(const struct doctor *doctor)
+{
+    const struct cmds_probe *probe = &doctor->probe;
+    printf("%-26s %s\n", "cmdstream", cmds_version());
+    printf("%-26s %s (built against)\n", "liburing", probe->liburing_version);
+    printf("%-26s %s\n", "jansson", jansson_version_str());
+    printf("%-26s %s\n", "kernel", probe->kernel_release);
+    printf("%-26s %s\n", "kernel.io_uring_disabled", doctor_sysctl_text(probe->io_uring_disabled));
+    printf("%-26s %s\n", "seccomp", doctor_seccomp_text(probe->seccomp_mode));
+    doctor_print_limit("memlock",
+            probe->memlock_bytes == INT64_MAX ? INT64_MAX : probe->memlock_bytes / 1024, " KiB");
+    doctor_print_limit("open files, soft", probe->nofile_soft, "");
+    doctor_print_limit("open files, hard", probe->nofile_hard, "");
+    doctor_print_limit("net.core.somaxconn", probe->somaxconn, "");
+    doctor_print_limit("CPUs allowed", probe->cpu_count, "");
+    if (probe->cpu_quota_percent > 0) {
+        printf("%-26s %d.%02d CPUs\n", "cgroup cpu.max", probe->cpu_quota_percent / 100,
+                probe->cpu_quota_percent % 100);
+    } else {
+        printf("%-26s no quota\n", "cgroup cpu.max");
+    }
+}
+
+static void doctor_print_features(const struct doctor *doctor)
+{
+    const struct cmds_probe *probe = &doctor->probe;
+    printf("\nio_uring                    since  \n");
+    if (probe->setup_error < 0) {
+        printf("  refused: %s\n", cmds_error_name(probe->setup_error));
+    }
+    for (uint32_t i = 0; i < probe->feature_count; i++) {
+        const struct cmds_probe_feature *feature = &probe->features[i];
+        const char *mark = feature->available ? "yes" : feature->needed ? "NO " : "no ";
+        printf("  %s %-28s %-5s %s%s\n", mark, feature->name, feature->since, feature->gives,
+                feature->needed ? " (needed)" : "");
+    }
+    printf("\nruntime: %s\n", doctor->runtime);
+}
+
+static void doctor_print(const struct doctor *doctor)
+{
+    doctor_print_facts(doctor);
+    doctor_print_features(doctor);
+    printf("\n");
+    for (uint32_t i = 0; i < doctor->finding_count; i++) {
+        printf("%s: %s\n", doctor->findings[i].problem ? "PROBLEM" : "warning",
+                doctor->findings[i].text);
+    }
+    if (doctor->problem_count == 0) {
+        printf("%s\n", doctor->finding_count == 0 ? "Everything is fine." : "It works.");
+    }
+}
+
+/* --- For programs --------------------------------------------------------------------------------------------------------- */
+
+static json_t *doctor_json_features(const struct cmds_probe *probe)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < probe->feature_count; i++) {
+        const struct cmds_probe_feature *feature = &probe->features[i];
+        (void)json_array_append_new(
+                list, json_pack("{s:s, s:s, s:s, s:b, s:b}", "name", feature->name, "since",
+                              feature->since, "gives", feature->gives, "available",
+                              (int)feature->available, "needed", (int)feature->needed));
+    }
+    return list;
+}
+
+static json_t *doctor_json_findings(const struct doctor *doctor, bool problems)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < doctor->finding_count; i++) {
+        if (doctor->findings[i].problem == problems) {
+            (void)json_array_append_new(list, json_string(doctor->findings[i].text));
+        }
+    }
+    return list;
+}
+
+/* Unknown is null, no limit is -1. */
+static json_t *doctor_json_limit(int64_t value)
+{
+    return value < 0 ? json_null() : json_integer(value == INT64_MAX ? -1 : value);
+}
+
+static void doctor_print_json(const struct doctor *doctor)
+{
+    const struct cmds_probe *probe = &doctor->probe;
+    json_t *object = json_pack("{s:b, s:s, s:s, s:s, s:s, s:i, s:o, s:o}", "ok",
+            doctor->problem_count == 0, "version", cmds_version(), "liburing",
+            probe->liburing_version, "jansson", jansson_version_str(), "kernel",
+            probe->kernel_release, "setup_error", (int)probe->setup_error, "io_uring_disabled",
+            doctor_json_limit(probe->io_uring_disabled), "seccomp",
+            doctor_json_limit(probe->seccomp_mode));
+    json_t *limits = json_pack("{s:o, s:o, s:o, s:o, s:o, s:i}", "memlock_bytes",
+            doctor_json_limit(probe->memlock_bytes), "nofile_soft",
+            doctor_json_limit(probe->nofile_soft), "nofile_hard",
+            doctor_json_limit(probe->nofile_hard), "somaxconn", doctor_json_limit(probe->somaxconn),
+            "cpus", doctor_json_limit(probe->cpu_count), "cpu_quota_percent",
+            (int)probe->cpu_quota_percent);
+    if (object == NULL || limits == NULL || json_object_update(object, limits) < 0) {
+        fprintf(stderr, "cmdstream doctor: out of memory\n");
+    } else {
+        (void)json_object_set_new(object, "features", doctor_json_features(probe));
+        (void)json_object_set_new(object, "runtime", json_string(doctor->runtime));
+        (void)json_object_set_new(object, "problems", doctor_json_findings(doctor, true));
+        (void)json_object_set_new(object, "warnings", doctor_json_findings(doctor, false));
+        (void)json_dumpf(object, stdout, JSON_COMPACT);
+        putchar('\n');
+    }
+    json_decref(limits);
+    json_decref(object);
+}
+
+int tool_doctor(int argc, char **argv)
+{
+    struct doctor_options options = {0};
+    int positional = 0;
+    int status = tool_options_parse(&doctor_command, argc, argv, &options, &positional);
+    if (status != TOOL_PARSED) {
+        return status;
+    }
+    struct doctor doctor = {.probe = CMDS_PROBE_INIT};
+    (void)cmds_probe(&doctor.probe);
+    doctor_try_runtime(&doctor);
+    doctor_judge(&doctor);
+    if (options.json) {
+        doctor_print_json(&doctor);
+    } else {
+        doctor_print(&doctor);
+    }
+    return doctor.problem_count == 0 ? TOOL_EXIT_OK : TOOL_EXIT_FAILED;
+}

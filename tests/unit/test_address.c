@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Addresses come from configuration files: what is wrong must be refused with a sentence, never asked of a name server, and
+ * what is right must come back as it was written.
+ */
+#include "net/address.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "support/harness.h"
+
+static void check_round(const char *text, const char *expected)
+{
+    struct cmdi_address addresses[CMDI_ADDRESSES_MAX];
+    char back[CMDI_ADDRESS_TEXT_MAX];
+    struct cmds_error error = CMDS_ERROR_INIT;
+
+    CU_ASSERT_TRUE(cmdi_address_is_numeric(text));
+    CU_ASSERT_EQUAL_FATAL(cmdi_address_resolve(text, addresses, CMDI_ADDRESSES_MAX, &error), 1);
+    cmdi_address_text(&addresses[0], back, sizeof(back));
+    CU_ASSERT_STRING_EQUAL(back, expected);
+    CU_ASSERT_EQUAL(error.code, 0);
+}
+
+static void test_address_numeric_comes_back_as_written(void)
+{
+    check_round("127.0.0.1:9000", "127.0.0.1:9000");
+    check_round("0.0.0.0:0", "0.0.0.0:0");
+    check_round("[::1]:65535", "[::1]:65535");
+    check_round("[::]:1", "[::]:1");
+    check_round("[0:0:0:0:0:0:0:1]:80", "[::1]:80");
+    check_round("[fe80::1%1]:80", "[fe80::1%1]:80");
+    check_round("unix:/run/x", "unix:/run/x");
+    check_round("unix:@name", "unix:@name");
+}
+
+static void test_address_families_have_the_right_size(void)
+{
+    struct cmdi_address address;
+
+    CU_ASSERT_EQUAL(cmdi_address_resolve("10.1.2.3:7", &address, 1, NULL), 1);
+    CU_ASSERT_EQUAL(address.as.v4.sin_family, AF_INET);
+    CU_ASSERT_EQUAL(address.size, sizeof(struct sockaddr_in));
+    CU_ASSERT_EQUAL(ntohs(address.as.v4.sin_port), 7);
+    CU_ASSERT_EQUAL(ntohl(address.as.v4.sin_addr.s_addr), 0x0a010203u);
+    CU_ASSERT_EQUAL(cmdi_address_resolve("unix:@ab", &address, 1, NULL), 1);
+    CU_ASSERT_EQUAL(address.size, offsetof(struct sockaddr_un, sun_path) + 3); // No terminator: it would be part of the name.
+    CU_ASSERT_EQUAL(address.as.local.sun_path[0], '\0');
+    CU_ASSERT_EQUAL(cmdi_address_resolve("unix:/ab", &address, 1, NULL), 1);
+    CU_ASSERT_EQUAL(address.size, offsetof(struct sockaddr_un, sun_path) + 4);
+}
+
+static void test_address_empty_host_is_any_of_both_families(void)
+{
+    struct cmdi_address addresses[CMDI_ADDRESSES_MAX];
+
+    CU_ASSERT_TRUE(cmdi_address_is_numeric(":9000"));
+    CU_ASSERT_EQUAL_FATAL(cmdi_address_resolve(":9000", addresses, CMDI_ADDRESSES_MAX, NULL), 2);
+    CU_ASSERT_EQUAL(addresses[0].as.any.sa_family, AF_INET6);
+    CU_ASSERT_EQUAL(addresses[1].as.any.sa_family, AF_INET);
+    CU_ASSERT_EQUAL(cmdi_address_resolve(":9000", addresses, 1, NULL), 1);
+}
+
+static void test_address_wrong_texts_are_refused_without_asking(void)
+{
+    static const char *const wrong[] = {"", "localhost", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1",
+            "127.0.0.1:+1", "127.0.0.1: 80", "127.0.0.1:80x", "::1:9000", "[::1]", "[::1:9000", "[]:9000", "[name]:9000",
+            "[127.0.0.1]:80", "[::1]x:80", "unix:", "unix:@"};
+    struct cmdi_address addresses[CMDI_ADDRESSES_MAX];
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct cmds_error error = CMDS_ERROR_INIT;
+        CU_ASSERT_TRUE(cmdi_address_is_numeric(wrong[i])); // Resolve does not block for it.
+        CU_ASSERT_EQUAL(cmdi_address_resolve(wrong[i], addresses, CMDI_ADDRESSES_MAX, &error), -EINVAL);
+        CU_ASSERT_EQUAL(error.code, -EINVAL);
+        CU_ASSERT_TRUE(strlen(error.text) > 10);
+    }
+}
+
+static void test_address_longest_unix_path_is_taken_and_one_more_is_not(void)
+{
+    char text[5 + sizeof(((struct sockaddr_un *)0)->sun_path) + 1] = "unix:";
+    char back[CMDI_ADDRESS_TEXT_MAX];
+    struct cmdi_address address;
+    size_t path_max = sizeof(address.as.local.sun_path) - 1;
+
+    memset(text + 5, 'p', path_max);
+    text[5 + path_max] = '\0';
+    CU_ASSERT_EQUAL_FATAL(cmdi_address_resolve(text, &address, 1, NULL), 1);
+    cmdi_address_text(&address, back, sizeof(back));
+    CU_ASSERT_STRING_EQUAL(back, text);
+    text[5 + path_max] = 'p';
+    text[5 + path_max + 1] = '\0';
+    CU_ASSERT_EQUAL(cmdi_address_resolve(text, &address, 1, NULL), -EINVAL);
+}
+
+static void test_address_names_need_the_resolver(void)
+{
+    struct cmdi_address addresses[CMDI_ADDRESSES_MAX];
+    char text[CMDI_ADDRESS_TEXT_MAX];
+
+    CU_ASSERT_FALSE(cmdi_address_is_numeric("localhost:9000"));
+    CU_ASSERT_FALSE(cmdi_address_is_numeric("256.1.1.1:9000"));
+    int count = cmdi_address_resolve("localhost:9000", addresses, CMDI_ADDRESSES_MAX, NULL);
+    CU_ASSERT_TRUE_FATAL(count >= 1);
+    for (int i = 0; i < count; i++) {
+        cmdi_address_text(&addresses[i], text, sizeof(text));
+        CU_ASSERT_TRUE(strcmp(text, "127.0.0.1:9000") == 0 || strcmp(text, "[::1]:9000") == 0);
+    }
+}
+
+static void test_address_text_of_a_peer_without_a_name(void)
+{
+    struct cmdi_address address = {.size = sizeof(sa_family_t)};
+    char text[CMDI_ADDRESS_TEXT_MAX];
+
+    address.as.local.sun_family = AF_UNIX;
+    cmdi_address_text(&address, text, sizeof(text));
+    CU_ASSERT_STRING_EQUAL(text, "unix:");
+    CU_ASSERT_EQUAL(cmdi_address_resolve("unix:/a\033[31m", &address, 1, NULL), 1);
+    cmdi_address_text(&address, text, sizeof(text));
+    CU_ASSERT_STRING_EQUAL(text, "unix:/a?[31m"); // An escape sequence does not reach a terminal.
+    cmdi_address_text(&address, text, 8);
+    CU_ASSERT_STRING_EQUAL(text, "unix:/a"); // Cut, but terminated.
+}
+
+static CU_TestInfo test_address[] = {
+        {"numeric comes back as written", test_address_numeric_comes_back_as_written},
+        {"families have the right size", test_address_families_have_the_right_size},
+        {"an empty host is any of both families", test_address_empty_host_is_any_of_both_families},
+        {"wrong texts are refused without asking", test_address_wrong_texts_are_refused_without_asking},
+        {"the longest unix path is taken, one more is not", test_address_longest_unix_path_is_taken_and_one_more_is_not},
+        {"names need the resolver", test_address_names_need_the_resolver},
+        {"text of a peer without a name", test_address_text_of_a_peer_without_a_name},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("address", test_address)

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Object pools. Two objects could overlap, be misaligned for what they hold, or be handed out twice
+ * after a growth.
+ */
+#include "base/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/harness.h"
+
+enum {
+    COUNT = 3000
+};
+
+/* More objects than one chunk has: each filled with its own number must keep it. */
+static void expect_apart(size_t item_size)
+{
+    struct cmdi_pool pool;
+    unsigned char **items = calloc(COUNT, sizeof(*items));
+    uint32_t wrong = 0;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(items);
+    cmdi_pool_init(&pool, item_size);
+    CU_ASSERT_PTR_NULL(pool.chunks); // Nothing yet.
+
+    for (uint32_t i = 0; i < COUNT; i++) {
+        items[i] = cmdi_pool_acquire(&pool);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(items[i]);
+        wrong += ((uintptr_t)items[i] & 15) != 0;
+        memset(items[i], (int)(i % 251), item_size);
+    }
+    CU_ASSERT_EQUAL(pool.live, COUNT);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        wrong += items[i][0] != i % 251 || items[i][item_size - 1] != i % 251;
+        cmdi_pool_release(&pool, items[i]);
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT_EQUAL(pool.live, 0);
+
+    cmdi_pool_fini(&pool);
+    free(items);
+}
+
+static void test_pool_objects_lie_apart_and_aligned(void)
+{
+    expect_apart(1);
+    expect_apart(8);
+    expect_apart(16);
+    expect_apart(17);
+    expect_apart(100);
+    expect_apart(70000); // Larger than a chunk: one a chunk.
+}
+
+static void test_pool_the_last_released_is_the_next_acquired(void)
+{
+    struct cmdi_pool pool;
+    cmdi_pool_init(&pool, 40);
+    void *a = cmdi_pool_acquire(&pool);
+    void *b = cmdi_pool_acquire(&pool);
+
+    cmdi_pool_release(&pool, a);
+    cmdi_pool_release(&pool, b);
+
+    CU_ASSERT_PTR_EQUAL(cmdi_pool_acquire(&pool), b);
+    CU_ASSERT_PTR_EQUAL(cmdi_pool_acquire(&pool), a);
+    cmdi_pool_fini(&pool);
+}
+
+static void test_pool_does_not_grow_while_it_has_free_objects(void)
+{
+    struct cmdi_pool pool;
+    cmdi_pool_init(&pool, 64);
+    for (uint32_t i = 0; i < pool.items_per_chunk; i++) {
+        CU_ASSERT_PTR_NOT_NULL(cmdi_pool_acquire(&pool));
+    }
+    struct cmdi_pool_item *chunk = pool.chunks;
+    CU_ASSERT_PTR_NULL(pool.free);
+    CU_ASSERT_PTR_NULL(chunk->next);
+
+    void *one_more = cmdi_pool_acquire(&pool);
+    CU_ASSERT_PTR_NOT_NULL(one_more);
+    CU_ASSERT_PTR_EQUAL(pool.chunks->next, chunk);
+    cmdi_pool_release(&pool, one_more);
+    CU_ASSERT_PTR_EQUAL(cmdi_pool_acquire(&pool), one_more);
+    CU_ASSERT_PTR_EQUAL(pool.chunks->next, chunk);
+    cmdi_pool_fini(&pool);
+}
+
+static void test_pool_fini_takes_a_zeroed_and_a_finished_pool(void)
+{
+    struct cmdi_pool zeroed = {0};
+    struct cmdi_pool pool;
+    cmdi_pool_init(&pool, 32);
+    CU_ASSERT_PTR_NOT_NULL(cmdi_pool_acquire(&pool)); // Still held: its memory goes all the same.
+
+    cmdi_pool_fini(&zeroed);
+    cmdi_pool_fini(&pool);
+    cmdi_pool_fini(&pool);
+
+    CU_ASSERT_PTR_NULL(pool.chunks);
+    CU_ASSERT_EQUAL(pool.live, 0);
+}
+
+static CU_TestInfo tests[] = {
+        {"objects lie apart and aligned", test_pool_objects_lie_apart_and_aligned},
+        {"the last released is the next acquired",
+                test_pool_the_last_released_is_the_next_acquired},
+        {"does not grow while it has free objects",
+                test_pool_does_not_grow_while_it_has_free_objects},
+        {"fini takes a zeroed and a finished pool",
+                test_pool_fini_takes_a_zeroed_and_a_finished_pool},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("pool", tests)

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The spin budget. It could burn a core that nothing comes to, never try again after a bad hour, or
+ * go on spinning while another thread waits for the core. Times are plain numbers here.
+ */
+#include "shard/spin.h"
+
+#include "support/harness.h"
+
+#define US (uint64_t)1000
+#define MS ((uint64_t)1000 * US)
+#define S  ((uint64_t)1000 * MS)
+
+/* So many sleeps in a row that a spin was not allowed before. */
+static uint32_t sleeps_until_probe(struct cmdi_spin *spin, uint64_t now_ns)
+{
+    uint32_t count = 0;
+    while (cmdi_spin_begin(spin, now_ns) == 0 && count < 100000) {
+        count++;
+    }
+    return count;
+}
+
+static void miss_until_zero(struct cmdi_spin *spin, uint64_t now_ns)
+{
+    for (int i = 0; i < 100 && spin->budget_ns > 0; i++) {
+        CU_ASSERT(cmdi_spin_begin(spin, now_ns) > 0);
+        cmdi_spin_end(spin, false);
+    }
+}
+
+static void test_spin_off_is_off(void)
+{
+    struct cmdi_spin spin;
+    cmdi_spin_init(&spin, 0);
+
+    CU_ASSERT_EQUAL(sleeps_until_probe(&spin, 1 * S), 100000);
+    CU_ASSERT_FALSE(cmdi_spin_check_due(&spin, 10 * S));
+}
+
+static void test_spin_budget_follows_success(void)
+{
+    struct cmdi_spin spin;
+    cmdi_spin_init(&spin, 64 * US);
+
+    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, 0), 64 * US);
+    cmdi_spin_end(&spin, true);
+    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, 0), 64 * US); // Not above the maximum.
+    cmdi_spin_end(&spin, false);
+    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, 0), 32 * US);
+    cmdi_spin_end(&spin, false);
+    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, 0), 16 * US);
+    cmdi_spin_end(&spin, true);
+    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, 0), 32 * US);
+}
+
+static void test_spin_misses_end_it_and_probes_become_rare_but_never_stop(void)
+{
+    struct cmdi_spin spin;
+    uint32_t before = 0;
+    cmdi_spin_init(&spin, 64 * US);
+    miss_until_zero(&spin, 0);
+
+    for (int i = 0; i < 20; i++) {
+        uint32_t sleeps = sleeps_until_probe(&spin, 0);
+        CU_ASSERT(sleeps >= before && sleeps >= 4 && sleeps <= 256);
+        before = sleeps;
+        miss_until_zero(&spin, 0);
+    }
+    CU_ASSERT_EQUAL(before, 256);
+}
+
+static void test_spin_comes_back_quickly_after_a_hit(void)
+{
+    struct cmdi_spin spin;
+    cmdi_spin_init(&spin, 64 * US);
+    for (int i = 0; i < 5; i++) {
+        miss_until_zero(&spin, 0);
+        (void)sleeps_until_probe(&spin, 0);
+    }
+
+    cmdi_spin_end(&spin, true); // The probe that has just begun found work.
+    CU_ASSERT(cmdi_spin_begin(&spin, 0) >= 16 * US);
+    cmdi_spin_end(&spin, true);
+    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, 0), 64 * US);
+    miss_until_zero(&spin, 0);
+    CU_ASSERT_EQUAL(sleeps_until_probe(&spin, 0), 4); // The patience of the beginning again.
+}
+
+/* A maximum below what is worth while still spins, and is still given up. */
+static void test_spin_with_a_tiny_maximum(void)
+{
+    struct cmdi_spin spin;
+    cmdi_spin_init(&spin, 1 * US);
+
+    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, 0), 1 * US);
+    cmdi_spin_end(&spin, false);
+    CU_ASSERT_EQUAL(sleeps_until_probe(&spin, 0), 4);
+    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, 0), 1 * US);
+}
+
+static void test_spin_gap_stops_it_for_a_while(void)
+{
+    struct cmdi_spin spin;
+    uint64_t now = 1 * S;
+    cmdi_spin_init(&spin, 64 * US);
+
+    CU_ASSERT_FALSE(cmdi_spin_gap(&spin, now - 499 * US, now));
+    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, now), 64 * US);
+    CU_ASSERT_TRUE(cmdi_spin_gap(&spin, now - 500 * US, now));
+    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, now), 0);
+    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, now + 20 * MS - 1), 0);
+    CU_ASSERT(cmdi_spin_begin(&spin, now + 20 * MS) > 0);
+}
+
+static void test_spin_stops_last_longer_when_they_follow_each_other(void)
+{
+    struct cmdi_spin spin;
+    uint64_t now = 1 * S;
+    uint64_t before = 0;
+    cmdi_spin_init(&spin, 64 * US);
+    for (int i = 0; i < 12; i++) {
+        CU_ASSERT_TRUE(cmdi_spin_gap(&spin, now - 1 * MS, now));
+        uint64_t stop = spin.stopped_until_ns - now;
+        CU_ASSERT(stop >= before && stop <= 1 * S);
+        before = stop;
+        now = spin.stopped_until_ns;
+    }
+    CU_ASSERT_EQUAL(before, 1 * S);
+
+    now += 10 * S; // A long peace: the next one is short again.
+    CU_ASSERT_TRUE(cmdi_spin_gap(&spin, now - 1 * MS, now));
+    CU_ASSERT_EQUAL(spin.stopped_until_ns - now, 20 * MS);
+}
+
+static void test_spin_preemptions_stop_it_above_200_a_second(void)
+{
+    struct cmdi_spin spin;
+    uint64_t now = 5 * S;
+    cmdi_spin_init(&spin, 64 * US);
+
+    CU_ASSERT_TRUE(cmdi_spin_check_due(&spin, now));
+    CU_ASSERT_FALSE(cmdi_spin_check(&spin, 1000000, now)); // The first look only learns the count.
+    CU_ASSERT_FALSE(cmdi_spin_check_due(&spin, now + 49 * MS));
+    CU_ASSERT_TRUE(cmdi_spin_check_due(&spin, now + 50 * MS));
+    CU_ASSERT_FALSE(cmdi_spin_check(&spin, 1000010, now + 50 * MS)); // 200 a second.
+    CU_ASSERT(cmdi_spin_begin(&spin, now + 50 * MS) > 0);
+    CU_ASSERT_TRUE(cmdi_spin_check(&spin, 1000021, now + 100 * MS)); // 220 a second.
+    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, now + 100 * MS), 0);
+    CU_ASSERT(cmdi_spin_begin(&spin, now + 120 * MS) > 0);
+    CU_ASSERT_FALSE(cmdi_spin_check(&spin, 1000221, now + 10 * S)); // Many, but over a long time.
+}
+
+static CU_TestInfo tests[] = {
+        {"off is off", test_spin_off_is_off},
+        {"budget follows success", test_spin_budget_follows_success},
+        {"misses end it, and probes become rare but never stop",
+                test_spin_misses_end_it_and_probes_become_rare_but_never_stop},
+        {"comes back quickly after a hit", test_spin_comes_back_quickly_after_a_hit},
+        {"with a tiny maximum", test_spin_with_a_tiny_maximum},
+        {"a gap stops it for a while", test_spin_gap_stops_it_for_a_while},
+        {"stops last longer when they follow each other",
+                test_spin_stops_last_longer_when_they_follow_each_other},
+        {"preemptions stop it above 200 a second",
+                test_spin_preemptions_stop_it_above_200_a_second},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("spin", tests)

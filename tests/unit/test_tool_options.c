@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The option parser. What may go wrong: half a number taken for a number, a value out of range, a mistake that ends with
+ * status 0, a default that parsing overwrites, a scan that remembers the one before.
+ */
+#include "tool/options.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support/harness.h"
+
+struct values {
+    const char *text;
+    double real;
+    uint32_t number;
+    bool flag;
+};
+static const struct tool_option rows[] = {
+        TOOL_TEXT(values, "text", "TEXT", text, "a text"),
+        TOOL_DOUBLE(values, "real", "R", real, 0, 10, "a real number"),
+        TOOL_U32(values, "number", "N", number, 1, 100, "a number (default 7)"),
+        TOOL_FLAG(values, "flag", flag, "a flag"),
+};
+static const struct tool_command command = {.usage = "x [OPTIONS] A [B]",
+        .about = "About it.\n",
+        .options = rows,
+        .option_count = sizeof(rows) / sizeof(rows[0]),
+        .positional_min = 1,
+        .positional_max = 2};
+
+/* The words as a shell would split them. What it prints on stderr is not what is tested here. */
+static int options_parse(const char *line, struct values *values, int *positional)
+{
+    static char words[256];
+    char *argv[16] = {NULL};
+    int argc = 0;
+    *values = (struct values){.number = 7};
+    snprintf(words, sizeof(words), "x %s", line);
+    for (char *word = strtok(words, " "); word != NULL && argc < 15; word = strtok(NULL, " ")) {
+        argv[argc++] = word;
+    }
+    int kept = dup(STDERR_FILENO);
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    fflush(stderr);
+    dup2(null, STDERR_FILENO);
+    int status = tool_options_parse(&command, argc, argv, values, positional);
+    fflush(stderr);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    close(null);
+    return status;
+}
+
+static void test_options_reads_every_kind(void)
+{
+    struct values values;
+    int positional = 0;
+
+    CU_ASSERT_EQUAL(
+            options_parse("--text=hi --real 2.5 --number 100 --flag A", &values, &positional),
+            TOOL_PARSED);
+
+    CU_ASSERT_STRING_EQUAL(values.text, "hi");
+    CU_ASSERT(values.real > 2.49 && values.real < 2.51);
+    CU_ASSERT_EQUAL(values.number, 100);
+    CU_ASSERT_TRUE(values.flag);
+    CU_ASSERT_EQUAL(positional, 7);
+}
+
+static void test_options_keeps_defaults_and_forgets_the_scan_before(void)
+{
+    struct values values;
+    int positional = 0;
+
+    CU_ASSERT_EQUAL(options_parse("--number 5 A", &values, &positional), TOOL_PARSED);
+    CU_ASSERT_EQUAL(options_parse("A", &values, &positional), TOOL_PARSED);
+
+    CU_ASSERT_EQUAL(values.number, 7);
+    CU_ASSERT_PTR_NULL(values.text);
+    CU_ASSERT_FALSE(values.flag);
+    CU_ASSERT_EQUAL(positional, 1);
+}
+
+static void test_options_refuses_what_is_no_number_in_range(void)
+{
+    static const char *const bad[] = {"--number 0 A", "--number 101 A", "--number 5x A",
+            "--number -1 A", "--number x A", "--number 99999999999999999999 A", "--real 10.5 A",
+            "--real nan A", "--number= A"};
+    struct values values;
+    int positional = 0;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        CU_ASSERT_EQUAL(options_parse(bad[i], &values, &positional), TOOL_EXIT_USAGE);
+    }
+    CU_ASSERT_EQUAL(options_parse("--number 1 A", &values, &positional), TOOL_PARSED);
+}
+
+static void test_options_refuses_unknown_missing_and_too_many(void)
+{
+    static const char *const bad[] = {"--nonsense A", "-z A", "--text", "--flag=1 A", "", "A B C"};
+    struct values values;
+    int positional = 0;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        CU_ASSERT_EQUAL(options_parse(bad[i], &values, &positional), TOOL_EXIT_USAGE);
+    }
+    CU_ASSERT_EQUAL(options_parse("A B", &values, &positional), TOOL_PARSED);
+}
+
+static void test_options_help_names_every_option(void)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+
+    tool_options_help(&command, out);
+
+    fclose(out);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "Usage: cmdstream x [OPTIONS] A [B]\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "--text TEXT "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "--real R "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "a number (default 7)\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "--flag "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "--help "));
+    free(text);
+}
+
+static CU_TestInfo test_tool_options[] = {
+        {"reads every kind", test_options_reads_every_kind},
+        {"keeps defaults, and forgets the scan before",
+                test_options_keeps_defaults_and_forgets_the_scan_before},
+        {"refuses what is no number in range", test_options_refuses_what_is_no_number_in_range},
+        {"refuses unknown, missing and too many",
+                test_options_refuses_unknown_missing_and_too_many},
+        {"help names every option", test_options_help_names_every_option},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("tool options", test_tool_options)
