@@ -13,7 +13,9 @@
 
 CMDS_BEGIN_
 
-enum { CMDS_PROBE_FEATURES_MAX = 32 };
+enum {
+    CMDS_PROBE_FEATURES_MAX = 32
+};
 
 /** One thing that io_uring can do or cannot. All text is static. */
 struct cmds_probe_feature {
@@ -25,28 +27,34 @@ struct cmds_probe_feature {
     uint8_t unused[6];
 };
 
-/** Filled in by cmds_probe(). A number that could not be read is -1. */
+/** Filled in by cmds_probe_run(). A number that could not be read is -1. */
 struct cmds_probe {
     uint32_t struct_size; // CMDS_PROBE_INIT
     uint32_t feature_count;
     char kernel_release[64];
-    char liburing_version[16];   // Built against.
-    int32_t setup_error;         // 0, or the -errno of io_uring_setup.
-    int32_t io_uring_disabled;   // The sysctl kernel.io_uring_disabled: 0 allowed, 1 for a group only, 2 for nobody; -1: there is none.
-    int32_t seccomp_mode;        // 0 none, 1 strict, 2 a filter.
-    int32_t somaxconn;           // Longest queue of connections that wait to be accepted.
-    int64_t memlock_bytes;       // RLIMIT_MEMLOCK; INT64_MAX: no limit.
-    int64_t nofile_soft;         // RLIMIT_NOFILE: a connection is a file.
-    int64_t nofile_hard;         //
-    int32_t cpu_count;           // That this process may use.
-    int32_t cpu_quota_percent;   // cgroup's cpu.max in hundredths of a CPU; 0: no quota.
-    struct cmds_error error;     // Why a runtime will not start, and what to do; code 0: it will.
+    char liburing_version[16]; // Built against.
+    int32_t setup_error;       // 0, or the -errno of io_uring_setup.
+    int32_t io_uring_disabled; // The sysctl kernel.io_uring_disabled: 0 allowed, 1 for a group only, 2 for nobody; -1: there is none.
+    int32_t seccomp_mode;      // 0 none, 1 strict, 2 a filter.
+    int32_t somaxconn;         // Longest queue of connections that wait to be accepted.
+    int64_t memlock_bytes;     // RLIMIT_MEMLOCK; INT64_MAX: no limit.
+    int64_t nofile_soft;       // RLIMIT_NOFILE: a connection is a file.
+    int64_t nofile_hard;       //
+    int32_t cpu_count;         // That this process may use.
+    int32_t cpu_quota_percent; // cgroup's cpu.max in hundredths of a CPU; 0: no quota.
+    struct cmds_error error;   // Why a runtime will not start, and what to do; code 0: it will.
     struct cmds_probe_feature features[CMDS_PROBE_FEATURES_MAX];
 };
 #ifdef __cplusplus
-#define CMDS_PROBE_INIT {sizeof(struct cmds_probe)}
+#define CMDS_PROBE_INIT                                                                            \
+    {                                                                                              \
+        sizeof(struct cmds_probe)                                                                  \
+    }
 #else
-#define CMDS_PROBE_INIT {.struct_size = sizeof(struct cmds_probe)}
+#define CMDS_PROBE_INIT                                                                            \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_probe)                                                   \
+    }
 #endif
 
 /**
@@ -55,7 +63,7 @@ struct cmds_probe {
  * Thread:  any; takes some milliseconds of system calls.
  * Returns: 0, whatever was found; -EINVAL: not begun with CMDS_PROBE_INIT.
  */
-CMDS_API int cmds_probe(struct cmds_probe *probe);
+CMDS_API int cmds_probe_run(struct cmds_probe *probe);
 
 CMDS_END_
 

@@ -182,9 +182,9 @@ static inline void cmdi_hub_uncount(struct cmdi_hub *hub)
 void cmdi_client_init(struct cmdi_client *client, struct cmdi_hub *hub, uint32_t number);
 /** After on_closed, or if it was never started. Thread: any. */
 void cmdi_client_fini(struct cmdi_client *client);
-/** The time for connecting begins. */
+/** The time for connecting begins, unless it has. */
 void cmdi_client_start(struct cmdi_client *client);
-/** The targets are known, or are known not to be. */
+/** The targets are known, or are known not to be: starts, and tries the first one. */
 void cmdi_client_connect(struct cmdi_client *client);
 /** Ends everything with CMDS_E_CLOSED; ops->on_closed when it is over, perhaps before this returns. Never inside a callback. */
 void cmdi_client_close(struct cmdi_client *client);

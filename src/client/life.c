@@ -173,6 +173,9 @@ static void client_next_target(struct cmdi_client *client)
 void cmdi_client_start(struct cmdi_client *client)
 {
     uint32_t timeout_ms = client->hub->config->connect_timeout_ms;
+    if (client->connect_until_ms != 0 || cmdi_client_phase(client) != CMDI_CLIENT_RESOLVE) {
+        return;
+    }
     client->since_ms = cmdi_hub_now_ms(client->hub);
     client->connect_until_ms = timeout_ms == CMDS_NEVER ? UINT64_MAX : client->since_ms + timeout_ms;
     if (timeout_ms != CMDS_NEVER) {
@@ -185,6 +188,7 @@ void cmdi_client_connect(struct cmdi_client *client)
     if (cmdi_client_phase(client) != CMDI_CLIENT_RESOLVE) {
         return; // Closed, or its time was over.
     }
+    cmdi_client_start(client);
     if (client->hub->config->target_count == 0) {
         client->error = client->hub->config->resolve_error;
     }

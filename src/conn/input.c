@@ -345,13 +345,14 @@ static bool conn_holds_much(const struct cmdi_conn *conn)
     return conn->slice_count > 1 && conn->slice_count * 8 > cmdi_ring_buffer_count(conn->shard->ring);
 }
 
-/* After a run: what is received from now on follows what could be run. */
-static void conn_steer_recv(struct cmdi_conn *conn)
+/* After a run: what is received from now on follows what could be run. `more`: frames are there that have not. */
+static void conn_steer_recv(struct cmdi_conn *conn, bool more)
 {
+    bool stash_full = more && conn->stash.end - conn->stash.begin > CMDI_SHARD_BYTES_PER_RUN;
     if (conn->paused) {
         conn_cancel_recv(conn);
         conn_stash_all(conn);
-    } else if (!conn->receiving && !conn->starved && conn->slice_count <= 1) {
+    } else if (!conn->receiving && !conn->starved && conn->slice_count <= 1 && !stash_full) {
         cmdi_conn_arm_recv(conn, false);
     }
 }
@@ -360,10 +361,12 @@ void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     (void)shard;
     struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, ready);
+    bool more_input = false;
     bool more = false;
     if (conn->state < CMDI_CONN_FINISHING) {
         conn->running = true;
-        more = conn_run_frames(conn);
+        more_input = conn_run_frames(conn);
+        more = more_input;
         if (conn->state == CMDI_CONN_OPEN && conn->ops->run != NULL) {
             more = conn->ops->run(conn, CMDI_SHARD_FRAMES_PER_RUN) || more;
         }
@@ -377,7 +380,7 @@ void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work)
         cmdi_conn_close_if_done(conn);
         return;
     }
-    conn_steer_recv(conn);
+    conn_steer_recv(conn, more_input);
     if (more) {
         cmdi_conn_ready(conn);
     }

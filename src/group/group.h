@@ -31,8 +31,8 @@ struct cmdi_resolve;
 
 /** What a member is told from elsewhere: a bit of `nudges`, and one mail for all of them. */
 enum cmdi_nudge {
-    CMDI_NUDGE_START = 1,   // Begin to connect.
-    CMDI_NUDGE_TARGETS = 2, // The addresses are known.
+    CMDI_NUDGE_START = 1,   // The time for connecting begins.
+    CMDI_NUDGE_TARGETS = 2, // The addresses are known: connect.
     CMDI_NUDGE_ROOM = 4,    // Somebody was refused: tell when there is room.
     CMDI_NUDGE_WATCH = 8,   // Somebody waits for no command to be pending.
     CMDI_NUDGE_FORGET = 16, // Tickets lie in `forgotten`.

@@ -424,7 +424,7 @@ static void probe_facts(struct cmds_probe *probe)
     probe->cpu_quota_percent = (int32_t)cmdi_cpu_quota_percent();
 }
 
-int cmds_probe(struct cmds_probe *probe)
+int cmds_probe_run(struct cmds_probe *probe)
 {
     if (probe == NULL || probe->struct_size != sizeof(*probe)) {
         return -EINVAL;

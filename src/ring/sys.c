@@ -414,8 +414,8 @@ static uint32_t cgroup_quota(const struct cgroup *cgroup, const char *folder)
     if (quota <= 0 || period <= 0 || quota > LLONG_MAX / 200 || period > LLONG_MAX / 200) {
         return 0;
     }
-    long long percent = (quota * 100 + period - 1) / period;
-    return percent < 1 ? 1 : percent > UINT32_MAX ? UINT32_MAX : (uint32_t)percent;
+    long long percent = (quota * 100 + period - 1) / period; // At least 1: a quota is never "none".
+    return percent > UINT32_MAX ? UINT32_MAX : (uint32_t)percent;
 }
 
 uint32_t cmdi_cpu_quota_percent(void)

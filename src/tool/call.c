@@ -34,19 +34,19 @@ static const struct tool_option call_rows[] = {
 };
 static const struct tool_command call_command = {
         .usage = "call [OPTIONS] ADDRESS COMMAND [JSON]",
-        .about =
-                "Sends one command of the test protocol and prints each result as a line of JSON. "
-                "Members that are left\n"
-                "out are zero.\n\n"
-                "  echo    {\"bool\":false,\"int64\":0,\"string\":\"\",\"float64\":0}   the same "
-                "back\n"
-                "  stream  {\"count\":3,\"size\":8}                             so many results of "
-                "so many bytes\n"
-                "  sleep   {\"ms\":100, and the four of echo}                 the same back, "
-                "later\n"
-                "  fail    {}                                               closes the connection\n"
-                "  work    {\"us\":1000}                                      burns CPU in the "
-                "server's pool\n",
+        .about = "Sends one command of the test protocol, prints each result as a line of JSON.\n"
+                 "Members that are left out are zero.\n\n"
+                 "  echo    "
+                 "{\"bool\":false,\"int64\":0,\"string\":\"\",\"float64\":0}  the same back\n"
+                 "  stream  "
+                 "{\"count\":3,\"size\":8}                              so many results of so many "
+                 "bytes\n"
+                 "  sleep   "
+                 "{\"ms\":100} and the four of echo                   the same back, later\n"
+                 "  fail    "
+                 "{}                                                closes the connection\n"
+                 "  work    "
+                 "{\"us\":1000}                                       burns CPU in the pool\n",
         .notes = "ADDRESS is HOST:PORT, [::1]:PORT, unix:PATH or unix:@NAME.\n\n"
                  "  $ cmdstream call 127.0.0.1:9000 echo '{\"string\":\"hi\",\"int64\":-5}'\n"
                  "  "
@@ -163,12 +163,11 @@ int tool_call(int argc, char **argv)
         struct command_work work;
     } value = {0};
     char text[TOOL_JSON_TEXT_SIZE];
-    if (type->schema->value_size > sizeof(value) ||
-            tool_json_to_value(type->schema, test_type_name(type), json, value, text) < 0) {
+    if (tool_json_to_value(type->schema, test_type_name(type), json, &value, text) < 0) {
         fprintf(stderr, "cmdstream call: %s\n", text);
         status = TOOL_EXIT_USAGE;
     } else {
-        status = call_run(&options, &target, (struct cmds_message){type, value});
+        status = call_run(&options, &target, (struct cmds_message){type, &value});
     }
     json_decref(json);
     return status;

@@ -294,7 +294,7 @@ int tool_doctor(int argc, char **argv)
         return status;
     }
     struct doctor doctor = {.probe = CMDS_PROBE_INIT};
-    (void)cmds_probe(&doctor.probe);
+    (void)cmds_probe_run(&doctor.probe);
     doctor_try_runtime(&doctor);
     doctor_judge(&doctor);
     if (options.json) {

@@ -179,7 +179,7 @@ static int serve_drain(struct serve *serve)
     if (code < 0 || !serve->options.quiet) {
         fprintf(stderr,
                 "cmdstream serve: drained %u of %u connections; %llu commands executed and %llu "
-                "results sent meanwhile%s%s\n",
+                "results sent meanwhile%s\n",
                 left < connections ? connections - left : 0, connections,
                 (unsigned long long)(after.commands_received - before.commands_received),
                 (unsigned long long)(after.results_sent - before.results_sent),

@@ -58,15 +58,15 @@ static void test_probe_refuses_a_struct_that_was_not_begun(void)
 {
     struct cmds_probe probe = {0};
 
-    CU_ASSERT_EQUAL(cmds_probe(&probe), -EINVAL);
-    CU_ASSERT_EQUAL(cmds_probe(NULL), -EINVAL);
+    CU_ASSERT_EQUAL(cmds_probe_run(&probe), -EINVAL);
+    CU_ASSERT_EQUAL(cmds_probe_run(NULL), -EINVAL);
 }
 
 static void test_probe_finds_what_a_runtime_needs(void)
 {
     struct cmds_probe probe = CMDS_PROBE_INIT;
 
-    CU_ASSERT_EQUAL(cmds_probe(&probe), 0);
+    CU_ASSERT_EQUAL(cmds_probe_run(&probe), 0);
 
     if (probe.setup_error < 0) {
         cmdi_test_skip(probe.error.text);
@@ -86,10 +86,10 @@ static void test_probe_finds_what_a_runtime_needs(void)
 static void test_probe_leaves_no_descriptor_open(void)
 {
     struct cmds_probe probe = CMDS_PROBE_INIT;
-    (void)cmds_probe(&probe);
+    (void)cmds_probe_run(&probe);
     int before = probe_open_fds();
 
-    (void)cmds_probe(&probe);
+    (void)cmds_probe_run(&probe);
 
     CU_ASSERT_EQUAL(probe_open_fds(), before);
 }
@@ -124,7 +124,7 @@ static int probe_child(int error_number)
         return CHILD_CANNOT;
     }
     struct cmds_probe probe = CMDS_PROBE_INIT;
-    bool right = cmds_probe(&probe) == 0 && probe.setup_error == -error_number &&
+    bool right = cmds_probe_run(&probe) == 0 && probe.setup_error == -error_number &&
                  probe.error.code == -error_number && probe.seccomp_mode == 2 &&
                  probe.feature_count == 0 && strstr(probe.error.text, "seccomp") != NULL &&
                  strstr(probe.error.text, "--security-opt") != NULL &&

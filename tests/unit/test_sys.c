@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -112,10 +113,15 @@ static void test_sys_futex_does_not_sleep_when_the_word_has_changed_or_time_is_u
 
     cmdi_futex_wait(&word, 4, UINT64_MAX);
     cmdi_futex_wait(&word, 5, 0);
+    struct rusage usage;
+    CU_ASSERT_EQUAL(getrusage(RUSAGE_THREAD, &usage), 0);
+    long sleeps = usage.ru_nvcsw;
     uint64_t before = cmdi_now_ns();
     while (cmdi_now_ns() < before + 2000000) {
         cmdi_futex_wait(&word, 5, 1000000);
     }
+    CU_ASSERT_EQUAL(getrusage(RUSAGE_THREAD, &usage), 0);
+    CU_ASSERT(usage.ru_nvcsw > sleeps); // But it does sleep while it is to.
     CU_ASSERT_EQUAL(atomic_load(&word), 5);
 }
 
@@ -429,6 +435,11 @@ static const struct quota_case quota_cases[] = {
                 50},
         {"3:cpu,cpuacct:/docker/x\n", V1_MOUNT("/docker/x", "cpuacct,cpu"), // Mounted from there.
                 {{"cpu.cfs_quota_us", "400000\n"}, {"cpu.cfs_period_us", "100000\n"}}, 400},
+        {"3:cpu:/docker/x/y\n",
+                "22 1 0:21 / /proc rw - proc proc rw\n" V1_MOUNT("/docker/x", "cpu"),
+                {{"y/cpu.cfs_quota_us", "70000\n"}, {"y/cpu.cfs_period_us", "100000\n"}}, 70},
+        {"4:xcpu:/a\n", V1_MOUNT("/", "cpu"),
+                {{"a/cpu.cfs_quota_us", "70000\n"}, {"a/cpu.cfs_period_us", "100000\n"}}, 0},
         {"3:cpu:/a\n0::/\n", V1_MOUNT("/", "cpu"),
                 {{"a/cpu.cfs_quota_us", "-1\n"}, {"a/cpu.cfs_period_us", "100000\n"}}, 0},
         {"4:cpuset:/a\n2:cpuacct:/a\n", V1_MOUNT("/", "cpuset"),

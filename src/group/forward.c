@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Forwarding. See forward.h for what it is.
+ *
+ *     forward   on its member's shard: sends, waits for room, forgets. Tells results by `tell`.
+ *     courier   only when the call lives on another shard: carries results home, and a cancellation back. It is a forward
+ *               and the call's end of it in one block, freed when both sides are done; it holds the group.
+ */
+#include "group/forward.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <cmdstream/server.h>
+
+#include "base/error.h"
+#include "group/group.h"
+#include "server/call_hook.h"
+
+enum {
+    FORWARD_BODY_SMALL = 256, // Waits inside the forward; a larger body is malloc'ed.
+};
+
+enum forward_state {
+    FORWARD_NEW,
+    FORWARD_WAITING, // In member->forwards; body and timer are valid, and it is counted as pending.
+    FORWARD_SENT,    // client and sequence are valid.
+    FORWARD_ENDING,  // In no list; work will tell `error`.
+};
+
+struct cmdi_forward {
+    struct cmdi_member *member;
+    void (*tell)(struct cmdi_forward *forward, const struct cmds_result *result); // `last`: frees it.
+    struct cmds_call *call; // A reference. The call's shard's.
+    cmds_forward_fn on_result;
+    struct cmdi_call_hook hook; // In the call.
+    uint64_t deadline_ms;
+    enum forward_state state;
+
+    struct cmdi_client *client;
+    uint64_t sequence;
+
+    struct cmdi_list link;
+    struct cmdi_timer timer;
+    struct cmdi_work work;
+    int error;
+    const struct cmds_type *type;
+    uint8_t *body; // `small`, or malloc'ed.
+    size_t body_size;
+    uint8_t small[FORWARD_BODY_SMALL];
+};
+
+struct courier {
+    struct cmdi_forward forward;
+    struct cmdi_shard *home; // The call's.
+    struct cmdi_mail go, cancel, last;
+    struct cmdi_work cancelled; // The call's shard's.
+    int last_error;             // What `last` carries: there was no memory for the result itself.
+    bool home_over;             // The call has been told its last. The call's shard's.
+    pthread_mutex_t lock;
+    bool home_alive; // The call's shard still wants mail. Under the lock.
+    _Atomic uint32_t refs;
+};
+
+struct courier_result {
+    struct cmdi_mail mail;
+    struct courier *courier;
+    struct cmds_result *result;
+};
+
+size_t cmdi_forward_size(void)
+{
+    return sizeof(struct cmdi_forward);
+}
+
+/* --- On the member's shard ------------------------------------------------------------------------------------------------ */
+
+static void forward_free_body(struct cmdi_forward *forward)
+{
+    if (forward->body != forward->small) {
+        free(forward->body);
+    }
+    forward->body = NULL;
+}
+
+static void forward_tell_error(struct cmdi_forward *forward, int error, const char *text)
+{
+    struct cmds_result result = {.error = error, .last = true, .text = text != NULL ? text : cmds_error_text(error)};
+    forward->tell(forward, &result);
+}
+
+static void forward_on_result(void *context, const struct cmds_result *result)
+{
+    struct cmdi_forward *forward = context;
+    forward->tell(forward, result);
+}
+
+/* Out of the list of those who wait. */
+static void forward_stop_waiting(struct cmdi_forward *forward, enum forward_state state)
+{
+    cmdi_list_remove(&forward->link);
+    cmdi_shard_timer_off(forward->member->hub.shard, &forward->timer);
+    forward_free_body(forward);
+    forward->state = state;
+    cmdi_hub_uncount(&forward->member->hub);
+}
+
+static void forward_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    (void)now_ms;
+    struct cmdi_forward *forward = CMDI_CONTAINER(timer, struct cmdi_forward, timer);
+    CMDI_COUNT(forward->member->hub.shard, deadlines, 1);
+    forward_stop_waiting(forward, FORWARD_ENDING);
+    forward_tell_error(forward, CMDS_E_TIMEOUT, "no connection had room within the deadline");
+}
+
+static void forward_on_work(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)shard;
+    struct cmdi_forward *forward = CMDI_CONTAINER(work, struct cmdi_forward, work);
+    forward_tell_error(forward, forward->error, NULL);
+}
+
+/* Ends it soon, never inside this. */
+static void forward_end_later(struct cmdi_forward *forward, int error)
+{
+    forward->error = error;
+    forward->state = FORWARD_ENDING;
+    cmdi_shard_ready(forward->member->hub.shard, &forward->work);
+}
+
+/* Nobody waits for it any more. */
+static void forward_cancel(struct cmdi_forward *forward)
+{
+    if (forward->state == FORWARD_WAITING) {
+        forward_stop_waiting(forward, FORWARD_ENDING);
+        forward_end_later(forward, CMDS_E_CANCELLED);
+    } else if (forward->state == FORWARD_SENT) {
+        (void)cmdi_client_forget(forward->client, forward->sequence); // -ENOENT: its last result is being told.
+    }
+}
+
+static int forward_send(struct cmdi_forward *forward, const struct cmdi_command *command)
+{
+    int error = cmdi_member_send(forward->member, command, 0, &forward->client);
+    if (error == 0) {
+        forward->sequence = forward->client->sequence;
+    }
+    return error;
+}
+
+static struct cmdi_command forward_command(struct cmdi_forward *forward)
+{
+    return (struct cmdi_command){
+            .type = forward->type,
+            .body = forward->body,
+            .body_size = forward->body_size,
+            .on_result = forward_on_result,
+            .context = forward,
+            .deadline_ms = forward->deadline_ms,
+    };
+}
+
+/* Keeps the command's bytes. Returns: 0; -ENOMEM. */
+static int forward_keep_body(struct cmdi_forward *forward, const struct cmdi_command *command)
+{
+    const struct cmds_codec *codec = forward->member->hub.config->codec;
+    forward->type = command->type;
+    forward->body_size = command->body_size;
+    forward->body = command->body_size <= sizeof(forward->small) ? forward->small : malloc(command->body_size);
+    if (forward->body == NULL) {
+        return -ENOMEM;
+    }
+    (void)codec->encode(codec, command->type, command->value, forward->body, command->body_size);
+    return 0;
+}
+
+static void forward_wait(struct cmdi_forward *forward)
+{
+    struct cmdi_member *member = forward->member;
+    forward->state = FORWARD_WAITING;
+    cmdi_list_push(&member->forwards, &forward->link);
+    cmdi_hub_count(&member->hub);
+    member->hub.wants_room = true;
+    if (forward->deadline_ms != UINT64_MAX) {
+        cmdi_shard_timer(member->hub.shard, &forward->timer, forward->deadline_ms);
+    }
+}
+
+void cmdi_forward_feed(struct cmdi_member *member)
+{
+    while (!cmdi_list_empty(&member->forwards)) {
+        struct cmdi_forward *forward = CMDI_CONTAINER(member->forwards.next, struct cmdi_forward, link);
+        struct cmdi_command command = forward_command(forward);
+        int error = forward_send(forward, &command);
+        if (error == -ENOBUFS) {
+            member->hub.wants_room = true;
+            return;
+        }
+        forward_stop_waiting(forward, error == 0 ? FORWARD_SENT : FORWARD_ENDING);
+        if (error < 0) {
+            forward_tell_error(forward, error == CMDS_E_NOT_CONNECTED ? CMDS_E_NOT_SENT : error, NULL);
+        }
+    }
+}
+
+void cmdi_forward_end_waiting(struct cmdi_member *member, int error, const char *text)
+{
+    while (!cmdi_list_empty(&member->forwards)) {
+        struct cmdi_forward *forward = CMDI_CONTAINER(member->forwards.next, struct cmdi_forward, link);
+        forward_stop_waiting(forward, FORWARD_ENDING);
+        forward_tell_error(forward, error, text);
+    }
+}
+
+/* --- The call lives here as well ---------------------------------------------------------------------------------------- */
+
+static void forward_tell_here(struct cmdi_forward *forward, const struct cmds_result *result)
+{
+    struct cmds_call *call = forward->call;
+    cmds_forward_fn on_result = forward->on_result;
+    bool last = result->last;
+    if (last) {
+        cmdi_list_remove(&forward->hook.link);
+        cmdi_list_remove(&forward->work.link);
+        cmdi_pool_release(&forward->member->forward_pool, forward);
+    }
+    on_result(call, result);
+    if (last) {
+        cmds_call_unref(call);
+    }
+}
+
+static void forward_on_cancel(struct cmdi_call_hook *hook)
+{
+    forward_cancel(CMDI_CONTAINER(hook, struct cmdi_forward, hook));
+}
+
+static void forward_init(struct cmdi_forward *forward, struct cmdi_member *member, uint64_t deadline_ms)
+{
+    forward->member = member;
+    forward->state = FORWARD_NEW;
+    forward->deadline_ms = deadline_ms;
+    forward->client = NULL;
+    forward->body = NULL;
+    cmdi_list_init(&forward->link);
+    cmdi_list_init(&forward->hook.link);
+    cmdi_timer_init(&forward->timer, forward_on_timer);
+    cmdi_work_init(&forward->work, forward_on_work);
+}
+
+static void forward_bind(struct cmdi_forward *forward, struct cmds_call *call, cmds_forward_fn on_result,
+        void (*on_cancel)(struct cmdi_call_hook *hook))
+{
+    forward->call = cmds_call_ref(call);
+    forward->on_result = on_result;
+    forward->hook.fn = on_cancel;
+    cmdi_call_hook_add(call, &forward->hook);
+}
+
+static int forward_here(struct cmdi_member *member, struct cmdi_command *command, struct cmds_call *call,
+        cmds_forward_fn on_result)
+{
+    struct cmdi_forward *forward = cmdi_pool_acquire(&member->forward_pool);
+    if (forward == NULL) {
+        return -ENOMEM;
+    }
+    forward_init(forward, member, command->deadline_ms);
+    forward->tell = forward_tell_here;
+    command->on_result = forward_on_result;
+    command->context = forward;
+    int error = -ENOBUFS;
+    if (CMDI_LIKELY(cmdi_list_empty(&member->forwards))) { // Else the others come first.
+        error = forward_send(forward, command);
+    }
+    if (CMDI_LIKELY(error == 0)) {
+        forward->state = FORWARD_SENT;
+    } else if (error == -ENOBUFS && forward_keep_body(forward, command) == 0) {
+        forward_wait(forward);
+    } else {
+        cmdi_pool_release(&member->forward_pool, forward);
+        return error == -ENOBUFS ? -ENOMEM : error;
+    }
+    forward_bind(forward, call, on_result, forward_on_cancel);
+    if (cmds_call_is_cancelled(call)) {
+        forward_cancel(forward); // The hook came too late.
+    }
+    return 0;
+}
+
+/* --- The call lives on another shard -------------------------------------------------------------------------------------- */
+
+static void courier_unref(struct courier *courier)
+{
+    if (atomic_fetch_sub_explicit(&courier->refs, 1, memory_order_acq_rel) == 1) {
+        struct cmds_group *group = courier->forward.member->group;
+        forward_free_body(&courier->forward);
+        (void)pthread_mutex_destroy(&courier->lock);
+        free(courier);
+        cmdi_group_unref(group);
+    }
+}
+
+/* On the call's shard: the end of its side. */
+static void courier_end_home(struct courier *courier, const struct cmds_result *result)
+{
+    struct cmdi_forward *forward = &courier->forward;
+    courier->home_over = true;
+    cmdi_list_remove(&forward->hook.link);
+    forward->on_result(forward->call, result);
+    cmds_call_unref(forward->call);
+    courier_unref(courier);
+}
+
+static void courier_on_result(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    (void)shard;
+    struct courier_result *carried = CMDI_CONTAINER(mail, struct courier_result, mail);
+    struct courier *courier = carried->courier;
+    struct cmds_result *result = carried->result;
+    if (courier->home_over) {
+        // Cancelled meanwhile; the call has been told.
+    } else if (result->last) {
+        courier_end_home(courier, result);
+    } else {
+        courier->forward.on_result(courier->forward.call, result);
+    }
+    cmds_result_free(result);
+    free(carried);
+    courier_unref(courier); // The mail's own.
+}
+
+static void courier_on_last(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    (void)shard;
+    struct courier *courier = CMDI_CONTAINER(mail, struct courier, last);
+    struct cmds_result result = {.error = courier->last_error, .last = true, .text = cmds_error_text(courier->last_error)};
+    if (!courier->home_over) {
+        courier_end_home(courier, &result);
+    }
+    courier_unref(courier);
+}
+
+/* Under the lock, and home lives. */
+static void courier_post(struct courier *courier, const struct cmds_result *result)
+{
+    struct courier_result *carried = malloc(sizeof(*carried));
+    struct cmds_result *copy = carried != NULL ? cmds_result_copy(result) : NULL;
+    if (copy != NULL) {
+        *carried = (struct courier_result){.mail = {.fn = courier_on_result}, .courier = courier, .result = copy};
+        atomic_fetch_add(&courier->refs, 1);
+        cmdi_shard_post(courier->home, &carried->mail);
+        return;
+    }
+    free(carried);
+    if (courier->last_error == 0) { // No further result: the call must not miss one without knowing.
+        courier->last_error = -ENOMEM;
+        atomic_fetch_add(&courier->refs, 1);
+        cmdi_shard_post(courier->home, &courier->last);
+    }
+}
+
+/* On the member's shard. */
+static void courier_tell(struct cmdi_forward *forward, const struct cmds_result *result)
+{
+    struct courier *courier = CMDI_CONTAINER(forward, struct courier, forward);
+    bool last = result->last;
+    pthread_mutex_lock(&courier->lock);
+    if (courier->home_alive && courier->last_error == 0) {
+        courier_post(courier, result);
+    }
+    pthread_mutex_unlock(&courier->lock);
+    if (last) {
+        cmdi_list_remove(&forward->work.link);
+        courier_unref(courier);
+    }
+}
+
+static void courier_on_go(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    (void)shard;
+    struct courier *courier = CMDI_CONTAINER(mail, struct courier, go);
+    struct cmdi_forward *forward = &courier->forward;
+    struct cmdi_command command = forward_command(forward);
+    int error = forward->member->closing ? CMDS_E_CLOSED : -ENOBUFS;
+    if (error == -ENOBUFS && cmdi_list_empty(&forward->member->forwards)) {
+        error = forward_send(forward, &command);
+    }
+    if (error == 0) {
+        forward->state = FORWARD_SENT;
+        forward_free_body(forward);
+    } else if (error == -ENOBUFS) {
+        forward_wait(forward);
+    } else {
+        forward->state = FORWARD_ENDING;
+        forward_tell_error(forward, error == CMDS_E_NOT_CONNECTED ? CMDS_E_NOT_SENT : error, NULL);
+    }
+}
+
+static void courier_on_cancel_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    (void)shard;
+    struct courier *courier = CMDI_CONTAINER(mail, struct courier, cancel);
+    forward_cancel(&courier->forward);
+    courier_unref(courier);
+}
+
+static void courier_on_cancelled(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)shard;
+    struct courier *courier = CMDI_CONTAINER(work, struct courier, cancelled);
+    struct cmds_result result = {
+            .error = CMDS_E_CANCELLED, .last = true, .text = cmds_error_text(CMDS_E_CANCELLED)};
+    courier->home_over = false;
+    courier_end_home(courier, &result);
+}
+
+/* The call is cancelled: its side ends here and now, the other one is told. No mail comes home from here on. */
+static void courier_on_cancel(struct cmdi_call_hook *hook)
+{
+    struct cmdi_forward *forward = CMDI_CONTAINER(hook, struct cmdi_forward, hook);
+    struct courier *courier = CMDI_CONTAINER(forward, struct courier, forward);
+    pthread_mutex_lock(&courier->lock);
+    courier->home_alive = false;
+    pthread_mutex_unlock(&courier->lock);
+    courier->home_over = true; // What is under way home is not told.
+    cmdi_shard_ready(courier->home, &courier->cancelled);
+    atomic_fetch_add(&courier->refs, 1);
+    cmdi_shard_post(forward->member->hub.shard, &courier->cancel);
+}
+
+static int forward_there(struct cmdi_member *member, const struct cmdi_command *command, struct cmds_call *call,
+        cmds_forward_fn on_result)
+{
+    struct courier *courier = calloc(1, sizeof(*courier));
+    if (courier == NULL) {
+        return -ENOMEM;
+    }
+    struct cmdi_forward *forward = &courier->forward;
+    forward_init(forward, member, command->deadline_ms);
+    forward->tell = courier_tell;
+    if (forward_keep_body(forward, command) < 0) {
+        free(courier);
+        return -ENOMEM;
+    }
+    (void)pthread_mutex_init(&courier->lock, NULL); // Cannot fail without attributes.
+    courier->home = cmdi_call_shard(call);
+    courier->home_alive = true;
+    courier->go.fn = courier_on_go;
+    courier->cancel.fn = courier_on_cancel_mail;
+    courier->last.fn = courier_on_last;
+    cmdi_work_init(&courier->cancelled, courier_on_cancelled);
+    atomic_store(&courier->refs, 2); // The member's side and the call's.
+    cmdi_group_ref(member->group);
+    forward_bind(forward, call, on_result, courier_on_cancel);
+    cmdi_shard_post(member->hub.shard, &courier->go);
+    if (cmds_call_is_cancelled(call)) {
+        cmdi_list_remove(&forward->hook.link);
+        courier_on_cancel(&forward->hook); // The hook came too late.
+    }
+    return 0;
+}
+
+/* --- cmds_group_forward ----------------------------------------------------------------------------------------------------- */
+
+/* A member whose connections take commands; the next one each time. Returns: NULL: there is none. */
+static struct cmdi_member *forward_find_member(struct cmds_group *group)
+{
+    uint32_t count = group->options.client_count;
+    uint64_t turn = atomic_fetch_add_explicit(&group->turn, 1, memory_order_relaxed);
+    bool any_up = atomic_load(&group->up_count) > 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct cmdi_client *client = group->clients[(turn + i) % count];
+        enum cmdi_client_phase phase = cmdi_client_phase(client);
+        if (phase == CMDI_CLIENT_UP || (phase != CMDI_CLIENT_DOWN && !any_up)) {
+            return cmdi_member_of(client);
+        }
+    }
+    return NULL;
+}
+
+/* The group's own, or what is left of the call's. */
+static uint64_t forward_deadline(const struct cmds_group *group, const struct cmds_call *call, uint64_t now_ms)
+{
+    uint32_t deadline_ms = group->options.deadline_ms;
+    uint64_t mine_ms = deadline_ms == CMDS_NEVER ? UINT64_MAX : now_ms + deadline_ms;
+    uint64_t call_ns = cmds_call_deadline_ns(call);
+    uint64_t call_ms = call_ns == UINT64_MAX ? UINT64_MAX : call_ns / 1000000 + 1;
+    return mine_ms < call_ms ? mine_ms : call_ms;
+}
+
+int cmds_group_forward(
+        struct cmds_group *group, struct cmds_message message, struct cmds_call *call, cmds_forward_fn on_result)
+{
+    struct cmdi_command command;
+    struct cmdi_shard *shard = cmdi_call_shard(call);
+    CMDI_ASSERT(shard == cmdi_shard_current());
+    if (atomic_load_explicit(&group->closing, memory_order_relaxed) != 0) {
+        return CMDS_E_CLOSED;
+    }
+    int error = cmdi_group_measure(group, message, &command);
+    if (error == 0 && message.type->one_way != 0) {
+        error = CMDS_E_WRONG_TYPE; // It has no result to answer the call with.
+    }
+    if (error < 0) {
+        return error;
+    }
+    command.deadline_ms = forward_deadline(group, call, shard->now_ms);
+    command.ticket = NULL;
+    struct cmdi_member *member = cmdi_group_here(group);
+    if (CMDI_LIKELY(member != NULL && member->up_count + member->connecting_count > 0)) {
+        return forward_here(member, &command, call, on_result);
+    }
+    member = forward_find_member(group);
+    return member != NULL ? forward_there(member, &command, call, on_result) : CMDS_E_NOT_CONNECTED;
+}

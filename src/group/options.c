@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a group is told to be: defaults, bounds with the name of the field, tables, and addresses.
+ *
+ * Names are resolved on a thread of their own, because the resolver blocks for as long as it likes. The thread and the group
+ * share a counted block; a group that is closed meanwhile takes itself out of it and never waits.
+ */
+#include "group/options.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "group/dispatch.h"
+#include "group/group.h"
+
+enum {
+    GROUP_CLIENTS_MAX = 65536,
+    GROUP_IN_FLIGHT = 1024,
+    GROUP_IN_FLIGHT_MAX = 1048576,
+    GROUP_DEADLINE_MS = 5000,
+    GROUP_CONNECT_TIMEOUT_MS = 5000,
+    GROUP_FRAME_SIZE = 16 * 1024 * 1024,
+    GROUP_OUTPUT_SIZE = 1024 * 1024,
+    GROUP_WRITE_TIMEOUT_MS = 10000,
+    GROUP_KEEPALIVE_MS = 3000,
+    GROUP_KEEPALIVE_INTERVAL_MS = 1000,
+    GROUP_LINGER_MS = 1000,
+    GROUP_DECODE_EXTRA = 1024 * 1024, // A small frame may hold structs that are larger in memory.
+};
+
+static void options_default(uint32_t *field, uint32_t value)
+{
+    *field = *field != 0 ? *field : value;
+}
+
+static void options_fill(struct cmds_group_options *mine)
+{
+    static const char default_info[] = "default";
+    options_default(&mine->client_count, 1);
+    options_default(&mine->in_flight_max, GROUP_IN_FLIGHT);
+    options_default(&mine->deadline_ms, GROUP_DEADLINE_MS);
+    options_default(&mine->connect_timeout_ms, GROUP_CONNECT_TIMEOUT_MS);
+    options_default(&mine->frame_size_max, GROUP_FRAME_SIZE);
+    options_default(&mine->output_size_max, GROUP_OUTPUT_SIZE);
+    options_default(&mine->write_timeout_ms, GROUP_WRITE_TIMEOUT_MS);
+    options_default(&mine->keepalive_ms, GROUP_KEEPALIVE_MS);
+    options_default(&mine->keepalive_interval_ms, GROUP_KEEPALIVE_INTERVAL_MS);
+    mine->codec = mine->codec != NULL ? mine->codec : &cmds_codec_msgpack;
+    mine->dispatch = mine->dispatch != NULL ? mine->dispatch : &cmds_dispatch_round_robin;
+    if (mine->server_info.size == 0) {
+        mine->server_info = (struct cmds_bytes){default_info, sizeof(default_info) - 1};
+    }
+}
+
+static int options_check_types(const struct cmds_codec *codec, const struct cmds_type *const *types, uint32_t count,
+        struct cmds_error *error)
+{
+    int code = 0;
+    for (uint32_t i = 0; i < count && code == 0 && codec->check != NULL; i++) {
+        code = codec->check(codec, types[i], error);
+    }
+    return code;
+}
+
+static int options_check_protocol(const struct cmds_group_options *mine, struct cmds_error *error)
+{
+    const struct cmds_protocol *protocol = mine->protocol;
+    if (protocol == NULL) {
+        return cmdi_fail(error, -EINVAL, "protocol: none; start from CMDS_GROUP_OPTIONS_INIT(&protocol)");
+    }
+    if (mine->codec->struct_size < sizeof(struct cmds_codec) || mine->codec->version != CMDS_CODEC_VERSION) {
+        return cmdi_fail(error, -EINVAL, "codec: version %u, this library knows %d", mine->codec->version,
+                CMDS_CODEC_VERSION);
+    }
+    int code = cmds_protocol_check(protocol, error);
+    if (code == 0) {
+        code = options_check_types(mine->codec, protocol->commands, protocol->command_count, error);
+    }
+    return code < 0 ? code : options_check_types(mine->codec, protocol->results, protocol->result_count, error);
+}
+
+int cmdi_group_options_take(
+        struct cmds_group_options *mine, const struct cmds_group_options *options, struct cmds_error *error)
+{
+    int code = cmdi_options_take(mine, sizeof(*mine), options, "cmds_group_options", error);
+    if (code < 0) {
+        return code;
+    }
+    options_fill(mine);
+    if (mine->connect == NULL || mine->connect[0] == '\0') {
+        return cmdi_fail(error, -EINVAL, "connect: no address, as in \"127.0.0.1:9000\"");
+    }
+    if (mine->client_count > GROUP_CLIENTS_MAX) {
+        return cmdi_fail(error, -EINVAL, "client_count %u: at most %d", mine->client_count, GROUP_CLIENTS_MAX);
+    }
+    if (mine->in_flight_max > GROUP_IN_FLIGHT_MAX) {
+        return cmdi_fail(error, -EINVAL, "in_flight_max %u: at most %d", mine->in_flight_max, GROUP_IN_FLIGHT_MAX);
+    }
+    if (mine->server_info.size > CMDI_SERVER_INFO_MAX || mine->server_info.data == NULL) {
+        return cmdi_fail(error, -EINVAL, "server_info of %zu bytes: 1 to %d", mine->server_info.size, CMDI_SERVER_INFO_MAX);
+    }
+    code = options_check_protocol(mine, error);
+    return code < 0 ? code : cmdi_dispatch_check(mine->dispatch, error);
+}
+
+void cmdi_group_config_fill(struct cmdi_client_config *config, const struct cmds_group_options *options)
+{
+    config->codec = options->codec;
+    config->transport = &cmdi_transport_socket;
+    config->connect = options->connect;
+    config->server_info = options->server_info;
+    config->decode_size_max = (uint64_t)options->frame_size_max * 4 + GROUP_DECODE_EXTRA;
+    config->in_flight_max = options->in_flight_max;
+    config->connect_timeout_ms = options->connect_timeout_ms;
+    config->keepalive_ms = options->keepalive_ms;
+    config->keepalive_interval_ms = options->keepalive_interval_ms;
+    config->limits = (struct cmdi_conn_limits){
+            .frame_size_max = options->frame_size_max,
+            .output_size_max = options->output_size_max,
+            .hello_timeout_ms = CMDS_NEVER, // The client's own timer covers all addresses.
+            .frame_timeout_ms = CMDS_NEVER, // Deadlines and the pong find a server that stops in mid-frame.
+            .write_timeout_ms = options->write_timeout_ms,
+            .idle_timeout_ms = CMDS_NEVER,
+            .linger_timeout_ms = GROUP_LINGER_MS,
+            .self_delimiting = (options->codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0,
+    };
+}
+
+/* --- Addresses ------------------------------------------------------------------------------------------------------------ */
+
+int cmdi_group_targets_resolve(struct cmdi_client_config *config, const char *connect, struct cmds_error *error)
+{
+    struct cmdi_address addresses[CMDI_ADDRESSES_MAX];
+    bool is_numeric = cmdi_address_is_numeric(connect);
+    int count = cmdi_address_resolve(connect, addresses, CMDI_ADDRESSES_MAX, error);
+    if (count < 0) {
+        return count;
+    }
+    for (int i = 0; i < count; i++) {
+        struct cmdi_target *target = &config->targets[i];
+        char text[CMDI_ADDRESS_TEXT_MAX];
+        target->address = addresses[i];
+        cmdi_address_text(&addresses[i], text, sizeof(text));
+        if (is_numeric) {
+            (void)snprintf(target->text, sizeof(target->text), "%s", text);
+        } else {
+            (void)snprintf(target->text, sizeof(target->text), "%.*s (%s)", CMDI_ADDRESS_TEXT_MAX - 4, connect, text);
+        }
+    }
+    config->target_count = (uint32_t)count;
+    return 0;
+}
+
+struct cmdi_resolve {
+    pthread_mutex_t lock;
+    struct cmds_group *group; // NULL: it does not want to know any more. Under the lock.
+    uint32_t refs;            // Under the lock.
+    struct cmdi_client_config config; // Only the targets and the error are used.
+    char connect[];
+};
+
+/* Called with the lock held. */
+static void resolve_unref(struct cmdi_resolve *resolve)
+{
+    bool last = --resolve->refs == 0;
+    pthread_mutex_unlock(&resolve->lock);
+    if (last) {
+        (void)pthread_mutex_destroy(&resolve->lock);
+        free(resolve);
+    }
+}
+
+/* Under the lock: the group cannot go. */
+static void resolve_tell(struct cmdi_resolve *resolve)
+{
+    struct cmds_group *group = resolve->group;
+    memcpy(group->config.targets, resolve->config.targets, sizeof(group->config.targets));
+    group->config.target_count = resolve->config.target_count;
+    group->config.resolve_error = resolve->config.resolve_error;
+    for (uint32_t i = 0; i < group->member_count; i++) {
+        cmdi_member_nudge(group->members[i], CMDI_NUDGE_TARGETS);
+    }
+}
+
+static void *resolve_main(void *argument)
+{
+    struct cmdi_resolve *resolve = argument;
+    (void)cmdi_group_targets_resolve(&resolve->config, resolve->connect, &resolve->config.resolve_error);
+    pthread_mutex_lock(&resolve->lock);
+    if (resolve->group != NULL) {
+        resolve_tell(resolve);
+    }
+    resolve_unref(resolve);
+    return NULL;
+}
+
+static int resolve_start_thread(struct cmdi_resolve *resolve)
+{
+    pthread_t thread;
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all); // Signals are the program's business, on its own threads.
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int code = pthread_create(&thread, NULL, resolve_main, resolve);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (code == 0) {
+        (void)pthread_detach(thread);
+    }
+    return -code;
+}
+
+int cmdi_resolve_begin(struct cmdi_resolve **out, struct cmds_group *group, struct cmds_error *error)
+{
+    size_t size = strlen(group->options.connect) + 1;
+    struct cmdi_resolve *resolve = calloc(1, sizeof(*resolve) + size);
+    if (resolve == NULL) {
+        return cmdi_fail(error, -ENOMEM, "no memory to resolve \"%s\"", group->options.connect);
+    }
+    (void)pthread_mutex_init(&resolve->lock, NULL); // Cannot fail without attributes.
+    memcpy(resolve->connect, group->options.connect, size);
+    resolve->group = group;
+    resolve->refs = 2; // The thread's and the group's.
+    *out = resolve;
+    int code = resolve_start_thread(resolve);
+    if (code < 0) {
+        *out = NULL;
+        (void)pthread_mutex_destroy(&resolve->lock);
+        free(resolve);
+        return cmdi_fail(error, code, "resolve \"%s\": no thread could be started: %s", group->options.connect,
+                cmds_error_text(code));
+    }
+    return 0;
+}
+
+void cmdi_resolve_let_go(struct cmdi_resolve *resolve)
+{
+    if (resolve != NULL) {
+        pthread_mutex_lock(&resolve->lock);
+        resolve->group = NULL;
+        resolve_unref(resolve);
+    }
+}

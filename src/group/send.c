@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a command to a connection: checks, dispatch, and the ways in, from a shard of the group and from anywhere else.
+ *
+ * On a shard with connections that are up or coming up, a send stays there: no lock, no clock, no wake. All other senders put
+ * the encoded command into the inbox of any connection.
+ */
+#include <errno.h>
+
+#include "base/error.h"
+#include "group/dispatch.h"
+#include "group/group.h"
+
+/* --- Where are we --------------------------------------------------------------------------------------------------------- */
+
+struct cmdi_member *cmdi_group_here(const struct cmds_group *group)
+{
+    struct cmds_runtime *runtime = group->runtime;
+    struct cmdi_shard *shard = cmdi_shard_current();
+    if (shard == NULL) {
+        if (CMDI_LIKELY(!runtime->is_inline) || atomic_load(&runtime->turner_known) == 0 ||
+                !pthread_equal(runtime->turner, pthread_self())) {
+            return NULL;
+        }
+        shard = runtime->shards[0]; // Between two turns its thread is the shard all the same.
+    }
+    bool ours = shard->index < group->member_count && runtime->shards[shard->index] == shard;
+    return ours ? group->members[shard->index] : NULL;
+}
+
+/* --- The order of a member's clients -------------------------------------------------------------------------------------- */
+
+static void member_swap(struct cmdi_member *member, struct cmdi_client *client, uint32_t to)
+{
+    struct cmdi_client *other = member->order[to];
+    uint32_t from = client->order;
+    member->order[from] = other;
+    other->order = from;
+    member->order[to] = client;
+    client->order = to;
+}
+
+void cmdi_member_place(struct cmdi_member *member, struct cmdi_client *client)
+{
+    enum cmdi_client_phase phase = cmdi_client_phase(client);
+    struct cmds_group *group = member->group;
+    bool was_up = client->order < member->up_count;
+    bool was_connecting = !was_up && client->order < member->up_count + member->connecting_count;
+    if (was_up && phase == CMDI_CLIENT_DOWN) {
+        member_swap(member, client, --member->up_count);
+        member_swap(member, client, member->up_count + member->connecting_count);
+        atomic_fetch_sub(&group->up_count, 1);
+    } else if (was_connecting && phase == CMDI_CLIENT_UP) {
+        member_swap(member, client, member->up_count++);
+        member->connecting_count--;
+        atomic_fetch_add(&group->up_count, 1); // In this order: Done must not be seen in between.
+        atomic_fetch_sub(&group->connecting_count, 1);
+    } else if (was_connecting && phase == CMDI_CLIENT_DOWN) {
+        member_swap(member, client, member->up_count + --member->connecting_count);
+        atomic_fetch_sub(&group->connecting_count, 1);
+    }
+}
+
+/* Those that are up; without any, those that are connecting. Both begin at order[0]. */
+static uint32_t member_usable(const struct cmdi_member *member)
+{
+    return member->up_count > 0 ? member->up_count : member->connecting_count;
+}
+
+bool cmdi_member_has_room(const struct cmdi_member *member)
+{
+    uint32_t count = member_usable(member);
+    for (uint32_t i = 0; i < count; i++) {
+        if (cmdi_client_has_room(member->order[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- Commands ------------------------------------------------------------------------------------------------------------- */
+
+int cmdi_group_measure(const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out)
+{
+    const struct cmds_codec *codec = group->config.codec;
+    if (CMDI_UNLIKELY(!cmdi_type_table_has(&group->commands, message.type) || message.value == NULL)) {
+        return CMDS_E_WRONG_TYPE;
+    }
+    int64_t size = codec->size(codec, message.type, message.value);
+    if (CMDI_UNLIKELY(size < 0 || size > (int64_t)group->config.limits.frame_size_max)) {
+        return size < 0 ? (int)size : CMDS_E_LIMIT;
+    }
+    out->type = message.type;
+    out->value = message.value;
+    out->body = NULL;
+    out->body_size = (size_t)size;
+    return 0;
+}
+
+int cmdi_member_send(struct cmdi_member *member, const struct cmdi_command *command, uint64_t key,
+        struct cmdi_client **client)
+{
+    const struct cmds_dispatch *dispatch = member->group->options.dispatch;
+    uint32_t count = member_usable(member);
+    uint32_t index = 0;
+    if (CMDI_UNLIKELY(count == 0)) {
+        return CMDS_E_NOT_CONNECTED;
+    }
+    if (count > 1 && CMDI_LIKELY(dispatch == &cmds_dispatch_round_robin)) {
+        index = member->next < count ? member->next : 0;
+        member->next = index + 1;
+    } else if (count > 1) {
+        index = cmdi_dispatch_pick(dispatch, member->turn++, key, member->order, count);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        *client = member->order[index];
+        if (CMDI_UNLIKELY(command->ticket != NULL)) {
+            command->ticket->client = *client;
+        }
+        int error = cmdi_client_send(*client, command);
+        if (CMDI_LIKELY(error != -ENOBUFS)) {
+            return error;
+        }
+        index = index + 1 < count ? index + 1 : 0;
+    }
+    return -ENOBUFS;
+}
+
+/* One that is up, from `index` on; without any, one that is connecting. */
+static int group_send_to_any(struct cmds_group *group, const struct cmdi_command *command, uint64_t key)
+{
+    uint32_t count = group->options.client_count;
+    uint64_t turn = atomic_fetch_add_explicit(&group->turn, 1, memory_order_relaxed);
+    uint32_t first = count > 1 ? cmdi_dispatch_pick(group->options.dispatch, turn, key, group->clients, count) : 0;
+    bool any_up = atomic_load(&group->up_count) > 0;
+    int error = CMDS_E_NOT_CONNECTED;
+    for (uint32_t i = 0; i < count; i++) {
+        struct cmdi_client *client = group->clients[(first + i) % count];
+        enum cmdi_client_phase phase = cmdi_client_phase(client);
+        if (phase == CMDI_CLIENT_DOWN || (any_up && phase != CMDI_CLIENT_UP)) {
+            continue;
+        }
+        if (command->ticket != NULL) {
+            command->ticket->client = client;
+        }
+        int code = cmdi_client_send_foreign(client, command);
+        if (code != -ENOBUFS && code != CMDS_E_NOT_CONNECTED) {
+            return code;
+        }
+        error = code == -ENOBUFS ? -ENOBUFS : error;
+    }
+    return error;
+}
+
+/* --- cmds_group_send ------------------------------------------------------------------------------------------------------ */
+
+static void group_ignore(void *context, const struct cmds_result *result)
+{
+    (void)context;
+    (void)result;
+}
+
+static uint64_t group_deadline(uint64_t now_ms, uint32_t deadline_ms)
+{
+    return deadline_ms == CMDS_NEVER ? UINT64_MAX : now_ms + deadline_ms;
+}
+
+static int group_take_how(const struct cmds_group *group, const struct cmds_send_options *how, struct cmds_send_options *mine)
+{
+    *mine = (struct cmds_send_options){.struct_size = sizeof(*mine)};
+    if (how != NULL) {
+        int code = cmdi_options_take(mine, sizeof(*mine), how, "cmds_send_options", NULL);
+        if (code < 0) {
+            return code;
+        }
+    }
+    mine->deadline_ms = mine->deadline_ms != 0 ? mine->deadline_ms : group->options.deadline_ms;
+    return 0;
+}
+
+static int group_send_here(struct cmdi_member *member, struct cmdi_command *command, const struct cmds_send_options *how)
+{
+    struct cmdi_client *client = NULL;
+    int error = -ENOBUFS;
+    command->deadline_ms = group_deadline(cmdi_hub_now_ms(&member->hub), how->deadline_ms);
+    if (CMDI_LIKELY(cmdi_list_empty(&member->forwards))) { // Else there are others who wait for room.
+        error = cmdi_member_send(member, command, how->sticky_key, &client);
+    }
+    if (CMDI_UNLIKELY(error == -ENOBUFS)) {
+        member->wants_writable = true;
+        member->hub.wants_room = true;
+    }
+    return error;
+}
+
+static int group_send_from_elsewhere(
+        struct cmds_group *group, struct cmdi_command *command, const struct cmds_send_options *how)
+{
+    cmdi_group_ref(group); // Closing waits for us.
+    int error = CMDS_E_CLOSED;
+    if (atomic_load(&group->closing) == 0) {
+        command->deadline_ms = group_deadline(cmdi_now_ns() / 1000000, how->deadline_ms);
+        error = group_send_to_any(group, command, how->sticky_key);
+    }
+    for (uint32_t i = 0; i < group->member_count && error == -ENOBUFS; i++) {
+        if (group->members[i]->client_count > 0) {
+            cmdi_member_nudge(group->members[i], CMDI_NUDGE_ROOM);
+        }
+    }
+    cmdi_group_unref(group);
+    return error;
+}
+
+static int group_send(struct cmds_group *group, struct cmdi_command *command, const struct cmds_send_options *how)
+{
+    struct cmdi_member *member = cmdi_group_here(group);
+    if (CMDI_LIKELY(member != NULL) && CMDI_LIKELY(member_usable(member) > 0)) {
+        return group_send_here(member, command, how);
+    }
+    return group_send_from_elsewhere(group, command, how);
+}
+
+static int group_send_with_ticket(struct cmds_group *group, struct cmdi_command *command, const struct cmds_send_options *how)
+{
+    command->ticket = cmdi_tickets_open(&group->tickets);
+    if (command->ticket == NULL) {
+        return -ENOMEM;
+    }
+    how->ticket->id = command->ticket->id; // Before the result can come.
+    int error = group_send(group, command, how);
+    if (error < 0) {
+        (void)cmdi_tickets_close(&group->tickets, command->ticket);
+        how->ticket->id = 0;
+    }
+    return error;
+}
+
+int cmds_group_send(struct cmds_group *group, struct cmds_message message, const struct cmds_send_options *how,
+        cmds_result_fn on_result, void *context)
+{
+    struct cmdi_command command;
+    struct cmds_send_options mine;
+    if (CMDI_UNLIKELY(atomic_load_explicit(&group->closing, memory_order_relaxed) != 0)) {
+        return CMDS_E_CLOSED;
+    }
+    int error = group_take_how(group, how, &mine);
+    if (CMDI_LIKELY(error == 0)) {
+        error = cmdi_group_measure(group, message, &command);
+    }
+    if (CMDI_UNLIKELY(error < 0)) {
+        return error;
+    }
+    command.on_result = on_result != NULL ? on_result : group_ignore;
+    command.context = context;
+    command.ticket = NULL;
+    if (CMDI_UNLIKELY(message.type->one_way != 0)) {
+        command.on_result = NULL; // Nothing ever comes, so there is nothing to wait for or to forget.
+        mine.ticket = NULL;
+    }
+    if (CMDI_UNLIKELY(mine.ticket != NULL)) {
+        return group_send_with_ticket(group, &command, &mine);
+    }
+    return group_send(group, &command, &mine);
+}
+
+/* --- Tickets -------------------------------------------------------------------------------------------------------------- */
+
+bool cmds_group_has(struct cmds_group *group, struct cmds_ticket ticket)
+{
+    return cmdi_tickets_has(&group->tickets, ticket.id);
+}
+
+static struct cmdi_list *group_forgotten_of(struct cmdi_client *client)
+{
+    return &cmdi_member_of(client)->forgotten;
+}
+
+int cmds_group_forget(struct cmds_group *group, struct cmds_ticket ticket)
+{
+    struct cmdi_client *client = cmdi_tickets_forget(&group->tickets, ticket.id, group_forgotten_of);
+    if (client == NULL) {
+        return -ENOENT;
+    }
+    cmdi_member_nudge(cmdi_member_of(client), CMDI_NUDGE_FORGET);
+    return 0;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a group tells about itself, and waiting for it to change.
+ *
+ * Who waits puts a word on its stack into the group's list, looks whether there is something to wait for, and sleeps on the
+ * word. Whatever changes wakes all of them; they look again. No polling, and no cost where nobody waits.
+ */
+#include <errno.h>
+
+#include "base/error.h"
+#include "group/group.h"
+
+void cmdi_group_wake(struct cmds_group *group)
+{
+    pthread_mutex_lock(&group->lock);
+    for (struct cmdi_list *node = group->waiters.next; node != &group->waiters; node = node->next) {
+        struct cmdi_group_waiter *waiter = CMDI_CONTAINER(node, struct cmdi_group_waiter, link);
+        atomic_store(&waiter->woken, 1);
+        cmdi_futex_wake(&waiter->woken, 1);
+    }
+    pthread_mutex_unlock(&group->lock);
+}
+
+/* --- Numbers -------------------------------------------------------------------------------------------------------------- */
+
+uint32_t cmds_group_connected(const struct cmds_group *group)
+{
+    return atomic_load(&group->up_count);
+}
+
+uint32_t cmds_group_size(const struct cmds_group *group)
+{
+    return group->options.client_count;
+}
+
+static uint64_t member_pending(const struct cmdi_member *member)
+{
+    uint64_t queued = 0;
+    for (uint32_t i = 0; i < member->client_count; i++) {
+        /* Before `pending`: the shard moves commands from here to there, and adds before it takes away. */
+        queued += atomic_load_explicit(&member->clients[i].queued, memory_order_acquire);
+    }
+    return queued + atomic_load_explicit(&member->hub.pending, memory_order_acquire);
+}
+
+uint64_t cmds_group_pending(const struct cmds_group *group)
+{
+    uint64_t pending = 0;
+    for (uint32_t i = 0; i < group->member_count; i++) {
+        pending += member_pending(group->members[i]);
+    }
+    return pending;
+}
+
+bool cmds_group_done(const struct cmds_group *group)
+{
+    return atomic_load(&group->connecting_count) == 0 && atomic_load(&group->up_count) == 0;
+}
+
+int cmds_group_error(const struct cmds_group *group, struct cmds_error *error)
+{
+    struct cmds_group *mine = (struct cmds_group *)(uintptr_t)group; // Only for the lock.
+    pthread_mutex_lock(&mine->lock);
+    struct cmds_error first = group->first_error;
+    pthread_mutex_unlock(&mine->lock);
+    return first.code != 0 ? cmdi_fail(error, first.code, "%s", first.text) : 0;
+}
+
+/* --- Waiting -------------------------------------------------------------------------------------------------------------- */
+
+/* Returns: true: nothing to wait for. Whoever makes it so must wake us. */
+typedef bool (*group_condition_fn)(struct cmds_group *group);
+
+static int group_wait_for(struct cmds_group *group, group_condition_fn condition, uint32_t timeout_ms)
+{
+    struct cmdi_group_waiter waiter = {.woken = 0};
+    uint64_t start_ms = cmdi_now_ns() / 1000000;
+    int code = cmdi_runtime_may_block(group->runtime);
+    if (code < 0) {
+        return code;
+    }
+    pthread_mutex_lock(&group->lock);
+    cmdi_list_push(&group->waiters, &waiter.link);
+    pthread_mutex_unlock(&group->lock);
+    while (code == 0 && !condition(group)) {
+        uint64_t waited_ms = cmdi_now_ns() / 1000000 - start_ms;
+        uint32_t left_ms = timeout_ms == CMDS_NEVER ? CMDS_NEVER
+                           : waited_ms < timeout_ms ? timeout_ms - (uint32_t)waited_ms
+                                                    : 0;
+        code = cmdi_runtime_wait(group->runtime, &waiter.woken, left_ms);
+        atomic_store(&waiter.woken, 0); // Before the next look, so that what comes after the look is not lost.
+    }
+    pthread_mutex_lock(&group->lock);
+    cmdi_list_remove(&waiter.link);
+    pthread_mutex_unlock(&group->lock);
+    return code;
+}
+
+static bool group_has_settled(struct cmds_group *group)
+{
+    return atomic_load(&group->connecting_count) == 0;
+}
+
+/* Asks those that still have something to tell when they have not. */
+static bool group_is_idle(struct cmds_group *group)
+{
+    bool idle = true;
+    for (uint32_t i = 0; i < group->member_count; i++) {
+        if (member_pending(group->members[i]) > 0) {
+            cmdi_member_nudge(group->members[i], CMDI_NUDGE_WATCH);
+            idle = false;
+        }
+    }
+    return idle;
+}
+
+/* Not all are up: how many, and why not the first one that is missing. */
+static int group_tell_missing(const struct cmds_group *group, int code, struct cmds_error *error)
+{
+    uint32_t count = group->options.client_count;
+    uint32_t up = cmds_group_connected(group);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct cmdi_client *client = group->clients[i];
+        enum cmdi_client_phase phase = cmdi_client_phase(client);
+        if (phase == CMDI_CLIENT_DOWN) {
+            return cmdi_fail(error, client->error.code, "%u of %u connected; client %u: %s", up, count, i, client->error.text);
+        }
+        if (phase != CMDI_CLIENT_UP && code < 0) {
+            return cmdi_fail(error, code, "%u of %u connected; client %u: still connecting to %s", up, count, i,
+                    group->options.connect);
+        }
+    }
+    return code;
+}
+
+int cmds_group_wait(struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error)
+{
+    int code = group_wait_for(group, group_has_settled, timeout_ms);
+    if (code < 0 && code != CMDS_E_TIMEOUT) {
+        return cmdi_fail(error, code, "wait: %s", cmds_error_text(code));
+    }
+    return group_tell_missing(group, code, error);
+}
+
+int cmds_group_drain(struct cmds_group *group, uint32_t timeout_ms)
+{
+    return group_wait_for(group, group_is_idle, timeout_ms);
+}

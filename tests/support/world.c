@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* The server of the integration tests. Its exec functions run on shards and workers; what they share is atomic. */
+#include "support/world.h"
+
+static const struct cmds_type *const world_commands[] = {&echo_type, &run_type, &pool_type};
+static const struct cmds_type *const world_results[] = {&echoed_type, &item_type, &note_type};
+const struct cmds_protocol world_protocol = CMDS_PROTOCOL("world", world_commands, world_results);
+
+static int world_echo(struct cmds_call *call, const struct echo *echo)
+{
+    struct world *world = cmds_call_receiver(call);
+    struct echoed echoed = {echo->boolean, echo->int64, echo->string, echo->float64};
+    atomic_fetch_add(&world->executed, 1);
+    return cmds_call_send(call, echoed_message(&echoed));
+}
+
+static int world_run(struct cmds_call *call, const struct run *run)
+{
+    struct world *world = cmds_call_receiver(call);
+    atomic_fetch_add(&world->executed, 1);
+    return world->exec(call, run);
+}
+
+static int world_pool(struct cmds_call *call, const struct pool *pool)
+{
+    struct world *world = cmds_call_receiver(call);
+    struct run run = {pool->what, pool->number, pool->text};
+    atomic_fetch_add(&world->executed, 1);
+    return world->exec(call, &run);
+}
+
+static const struct cmds_exec world_execs[] = {
+        CMDS_EXEC(echo, world_echo), CMDS_EXEC(run, world_run), CMDS_EXEC_IN_POOL(pool, world_pool)};
+
+static int world_on_connect(void *receiver, struct cmds_connection *connection)
+{
+    struct world *world = receiver;
+    (void)connection;
+    atomic_fetch_add(&world->connected, 1);
+    return 0;
+}
+
+static void world_on_disconnect(
+        void *receiver, struct cmds_connection *connection, const struct cmds_error *cause)
+{
+    struct world *world = receiver;
+    (void)connection;
+    atomic_store(&world->cause, cause->code);
+    atomic_fetch_add(&world->disconnected, 1);
+}
+
+static void world_on_log(void *context, enum cmds_log_level level, const char *text)
+{
+    struct world *world = context;
+    (void)level;
+    (void)pthread_mutex_lock(&world->log_lock);
+    (void)snprintf(world->log[world->log_count % WORLD_LOG_LINES], WORLD_LOG_SIZE, "%s", text);
+    world->log_count++;
+    (void)pthread_mutex_unlock(&world->log_lock);
+}
+
+void world_init(struct world *world)
+{
+    memset(world, 0, sizeof(*world));
+    (void)pthread_mutex_init(&world->log_lock, NULL);
+    world->runtime_options = (struct cmds_runtime_options)CMDS_RUNTIME_OPTIONS_INIT;
+    world->runtime_options.shard_count = 2;
+    world->runtime_options.on_log = world_on_log;
+    world->runtime_options.log_context = world;
+    world->options = (struct cmds_server_options)CMDS_SERVER_OPTIONS_INIT(&world_protocol, world_execs);
+    world->options.listen = "127.0.0.1:0";
+    world->options.receiver = world;
+    world->options.on_connect = world_on_connect;
+    world->options.on_disconnect = world_on_disconnect;
+}
+
+int world_start(struct world *world)
+{
+    int code = cmds_runtime_start(&world->runtime, &world->runtime_options, &world->error);
+    if (code == 0) {
+        code = cmds_server_start(&world->server, world->runtime, &world->options, &world->error);
+    }
+    if (code == 0) {
+        code = cmds_server_address(world->server, 0, world->address, sizeof(world->address));
+    }
+    if (code < 0) {
+        fprintf(stderr, "%s\n", world->error.text);
+    }
+    return code;
+}
+
+void world_stop(struct world *world)
+{
+    cmds_server_close(world->server);
+    cmds_runtime_stop(world->runtime);
+    world->server = NULL;
+    world->runtime = NULL;
+    (void)pthread_mutex_destroy(&world->log_lock);
+}
+
+struct cmds_runtime *world_turn(const struct world *world)
+{
+    return world->runtime_options.shard_count == CMDS_SHARDS_INLINE ? world->runtime : NULL;
+}
+
+bool world_connect(struct world *world, struct raw *raw)
+{
+    return raw_open(raw, world->address, 0, world_turn(world)) == 0 && raw_hello(raw);
+}
+
+bool world_echoes(struct raw *raw, uint64_t sequence)
+{
+    struct echo echo = {true, (int64_t)sequence * -3, CMDS_STRING("alive"), 0.5};
+    struct raw_frame frame;
+    if (!raw_send(raw, sequence, echo_message(&echo)) || raw_read(raw, &frame) != RAW_FRAME ||
+            frame.sequence != sequence) {
+        return false;
+    }
+    struct echoed *echoed = raw_value(&frame, &echoed_type);
+    bool same = echoed != NULL && echoed->boolean && echoed->int64 == echo.int64 &&
+                cmds_string_equal(echoed->string, echo.string);
+    free(echoed);
+    return same;
+}
+
+struct cmds_stats world_stats(const struct world *world)
+{
+    struct cmds_stats stats = CMDS_STATS_INIT;
+    cmds_runtime_stats(world->runtime, &stats);
+    return stats;
+}
+
+uint32_t world_logged(struct world *world, const char *words)
+{
+    uint32_t count = 0;
+    (void)pthread_mutex_lock(&world->log_lock);
+    for (uint32_t i = 0; i < world->log_count && i < WORLD_LOG_LINES; i++) {
+        count += strstr(world->log[i], words) != NULL;
+    }
+    (void)pthread_mutex_unlock(&world->log_lock);
+    return count;
+}
+
+int world_send_item(struct cmds_call *call, int64_t index, bool last)
+{
+    struct item item = {.index = index, .last = last};
+    return cmds_call_send(call, item_message(&item));
+}
+
+int64_t world_read_item(struct raw *raw, uint64_t *sequence, bool *last)
+{
+    struct raw_frame frame;
+    *sequence = 0;
+    *last = false;
+    if (raw_read(raw, &frame) != RAW_FRAME) {
+        return INT64_MIN;
+    }
+    *sequence = frame.sequence;
+    struct item *item = raw_value(&frame, &item_type);
+    int64_t index = item != NULL ? item->index : INT64_MIN;
+    *last = item != NULL && item->last;
+    free(item);
+    return index;
+}
