@@ -409,9 +409,7 @@ void cmdi_conn_rearm_starved(struct cmdi_shard *shard, struct cmdi_work *work)
     (void)shard;
     struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, starve);
     conn->starved = false;
-    if (!conn->paused && conn->state < CMDI_CONN_CLOSING) {
-        cmdi_conn_arm_recv(conn, false);
-    }
+    cmdi_conn_ready(conn); // The end of the run arms it, if there is room for what will come.
 }
 
 /* The multishot recv is over; the result says why. */
@@ -427,9 +425,7 @@ static void conn_recv_ended(struct cmdi_conn *conn, int32_t result)
         conn->eof = true;
     } else if (result == -ENOBUFS) {
         CMDI_COUNT(conn->shard, buffers_empty, 1);
-        if (cmdi_ring_buffers_grow(conn->shard->ring)) {
-            cmdi_conn_arm_recv(conn, false);
-        } else {
+        if (!cmdi_ring_buffers_grow(conn->shard->ring)) {
             conn->starved = true;
             cmdi_shard_starve(conn->shard, &conn->starve);
         }

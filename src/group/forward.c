@@ -25,7 +25,7 @@ enum forward_state {
     FORWARD_NEW,
     FORWARD_WAITING, // In member->forwards; body and timer are valid, and it is counted as pending.
     FORWARD_SENT,    // client and sequence are valid.
-    FORWARD_ENDING,  // In no list; work will tell `error`.
+    FORWARD_ENDING,  // In no list; its last result is being told, or `work` will tell it.
 };
 
 struct cmdi_forward {
@@ -42,8 +42,7 @@ struct cmdi_forward {
 
     struct cmdi_list link;
     struct cmdi_timer timer;
-    struct cmdi_work work;
-    int error;
+    struct cmdi_work work; // Cancelled while it waited.
     const struct cmds_type *type;
     uint8_t *body; // `small`, or malloc'ed.
     size_t body_size;
@@ -95,14 +94,21 @@ static void forward_on_result(void *context, const struct cmds_result *result)
     forward->tell(forward, result);
 }
 
-/* Out of the list of those who wait. */
+/* Out of the list of those who wait; it stays counted as pending. */
 static void forward_stop_waiting(struct cmdi_forward *forward, enum forward_state state)
 {
     cmdi_list_remove(&forward->link);
     cmdi_shard_timer_off(forward->member->hub.shard, &forward->timer);
     forward_free_body(forward);
     forward->state = state;
-    cmdi_hub_uncount(&forward->member->hub);
+}
+
+/* One that was counted ends without having been sent. */
+static void forward_fail(struct cmdi_forward *forward, int error, const char *text)
+{
+    struct cmdi_hub *hub = &forward->member->hub;
+    forward_tell_error(forward, error, text);
+    cmdi_hub_uncount(hub);
 }
 
 static void forward_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
@@ -111,30 +117,21 @@ static void forward_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
     struct cmdi_forward *forward = CMDI_CONTAINER(timer, struct cmdi_forward, timer);
     CMDI_COUNT(forward->member->hub.shard, deadlines, 1);
     forward_stop_waiting(forward, FORWARD_ENDING);
-    forward_tell_error(forward, CMDS_E_TIMEOUT, "no connection had room within the deadline");
+    forward_fail(forward, CMDS_E_TIMEOUT, "no connection had room within the deadline");
 }
 
 static void forward_on_work(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     (void)shard;
-    struct cmdi_forward *forward = CMDI_CONTAINER(work, struct cmdi_forward, work);
-    forward_tell_error(forward, forward->error, NULL);
+    forward_fail(CMDI_CONTAINER(work, struct cmdi_forward, work), CMDS_E_CANCELLED, NULL);
 }
 
-/* Ends it soon, never inside this. */
-static void forward_end_later(struct cmdi_forward *forward, int error)
-{
-    forward->error = error;
-    forward->state = FORWARD_ENDING;
-    cmdi_shard_ready(forward->member->hub.shard, &forward->work);
-}
-
-/* Nobody waits for it any more. */
+/* Nobody waits for it any more: it ends soon, never inside this. */
 static void forward_cancel(struct cmdi_forward *forward)
 {
     if (forward->state == FORWARD_WAITING) {
         forward_stop_waiting(forward, FORWARD_ENDING);
-        forward_end_later(forward, CMDS_E_CANCELLED);
+        cmdi_shard_ready(forward->member->hub.shard, &forward->work);
     } else if (forward->state == FORWARD_SENT) {
         (void)cmdi_client_forget(forward->client, forward->sequence); // -ENOENT: its last result is being told.
     }
@@ -198,8 +195,10 @@ void cmdi_forward_feed(struct cmdi_member *member)
             return;
         }
         forward_stop_waiting(forward, error == 0 ? FORWARD_SENT : FORWARD_ENDING);
-        if (error < 0) {
-            forward_tell_error(forward, error == CMDS_E_NOT_CONNECTED ? CMDS_E_NOT_SENT : error, NULL);
+        if (error == 0) {
+            cmdi_hub_uncount(&member->hub); // The send has counted it again.
+        } else {
+            forward_fail(forward, error == CMDS_E_NOT_CONNECTED ? CMDS_E_NOT_SENT : error, NULL);
         }
     }
 }
@@ -209,7 +208,7 @@ void cmdi_forward_end_waiting(struct cmdi_member *member, int error, const char 
     while (!cmdi_list_empty(&member->forwards)) {
         struct cmdi_forward *forward = CMDI_CONTAINER(member->forwards.next, struct cmdi_forward, link);
         forward_stop_waiting(forward, FORWARD_ENDING);
-        forward_tell_error(forward, error, text);
+        forward_fail(forward, error, text);
     }
 }
 
@@ -411,7 +410,6 @@ static void courier_on_cancelled(struct cmdi_shard *shard, struct cmdi_work *wor
     struct courier *courier = CMDI_CONTAINER(work, struct courier, cancelled);
     struct cmds_result result = {
             .error = CMDS_E_CANCELLED, .last = true, .text = cmds_error_text(CMDS_E_CANCELLED)};
-    courier->home_over = false;
     courier_end_home(courier, &result);
 }
 
@@ -494,7 +492,9 @@ int cmds_group_forward(
 {
     struct cmdi_command command;
     struct cmdi_shard *shard = cmdi_call_shard(call);
-    CMDI_ASSERT(shard == cmdi_shard_current());
+    if (shard != cmdi_shard_current()) {
+        return -EXDEV;
+    }
     if (atomic_load_explicit(&group->closing, memory_order_relaxed) != 0) {
         return CMDS_E_CLOSED;
     }

@@ -112,8 +112,8 @@ static void member_run_room(struct cmdi_shard *shard, struct cmdi_work *work)
         return;
     }
     member->wants_writable = false;
-    if (member->group->on_room != NULL) {
-        member->group->on_room(member->group->room_context);
+    if (member->group->hooks.on_room != NULL) {
+        member->group->hooks.on_room(member->group->hooks.context);
     }
     if (options->on_writable != NULL) {
         options->on_writable(options->context);
@@ -344,7 +344,7 @@ static void group_start(struct cmds_group *group, bool is_numeric)
 }
 
 int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime, const struct cmds_group_options *options,
-        void (*on_room)(void *context), void *room_context, struct cmds_error *error)
+        const struct cmdi_group_hooks *hooks, struct cmds_error *error)
 {
     struct cmds_group_options mine;
     int code = cmdi_group_options_take(&mine, options, error);
@@ -355,8 +355,7 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime, const
     if (group == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for a group of %u clients", mine.client_count);
     }
-    group->on_room = on_room;
-    group->room_context = room_context;
+    group->hooks = *hooks;
     group->service.stop = group_stop;
     bool is_numeric = cmdi_address_is_numeric(mine.connect);
     code = is_numeric ? cmdi_group_targets_resolve(&group->config, mine.connect, error) : 0;
@@ -378,7 +377,8 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime, const
 int cmds_group_open(struct cmds_group **group, struct cmds_runtime *runtime, const struct cmds_group_options *options,
         struct cmds_error *error)
 {
-    return cmdi_group_open(group, runtime, options, NULL, NULL, error);
+    static const struct cmdi_group_hooks none = {NULL, NULL, NULL};
+    return cmdi_group_open(group, runtime, options, &none, error);
 }
 
 /* --- Close ---------------------------------------------------------------------------------------------------------------- */
@@ -409,13 +409,17 @@ void cmds_group_close(struct cmds_group *group, void (*on_closed)(void *context)
 
 static void group_gone(struct cmds_group *group)
 {
+    struct cmdi_group_hooks hooks = group->hooks;
+    _Atomic uint32_t *gone = &group->gone;
     if (cmdi_runtime_remove(group->runtime, &group->service)) {
         group_free(group);
-        return;
+    } else {
+        atomic_store(gone, 1); // Who stops the runtime waits for it, and frees; the wake needs only the address.
+        cmdi_futex_wake(gone, 1);
     }
-    _Atomic uint32_t *gone = &group->gone; // Who stops the runtime waits for it, and frees.
-    atomic_store(gone, 1);
-    cmdi_futex_wake(gone, 1);
+    if (hooks.on_gone != NULL) {
+        hooks.on_gone(hooks.context);
+    }
 }
 
 /* First on shard 0, to tell; then once on every other shard, and on shard 0 again until nobody holds it. */

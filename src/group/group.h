@@ -70,6 +70,13 @@ struct cmdi_group_waiter {
     _Atomic uint32_t woken;
 };
 
+/** What a sender learns beyond the callbacks of the program. All may be NULL. On a shard. */
+struct cmdi_group_hooks {
+    void (*on_room)(void *context); // Whenever on_writable would be called.
+    void (*on_gone)(void *context); // Later than on_closed: no shard is inside any callback of the group, which is freed.
+    void *context;
+};
+
 struct cmds_group {
     struct cmdi_service service;
     struct cmds_runtime *runtime;
@@ -82,8 +89,7 @@ struct cmds_group {
     struct cmdi_client **clients; // All of them, by number.
     struct cmdi_resolve *resolve; // NULL: the address was numeric. Let go by close.
 
-    void (*on_room)(void *context); // Of the sender above it. NULL: none.
-    void *room_context;
+    struct cmdi_group_hooks hooks; // Of the sender above it.
 
     _Atomic uint32_t closing;
     _Atomic uint32_t up_count, connecting_count;
@@ -103,9 +109,9 @@ struct cmds_group {
     _Atomic uint32_t gone; // Futex: only the memory is left, for who stops the runtime.
 };
 
-/** As cmds_group_open, and `on_room` runs on a shard whenever on_writable would. */
+/** As cmds_group_open; copies the hooks. */
 int cmdi_group_open(struct cmds_group **group, struct cmds_runtime *runtime, const struct cmds_group_options *options,
-        void (*on_room)(void *context), void *room_context, struct cmds_error *error);
+        const struct cmdi_group_hooks *hooks, struct cmds_error *error);
 
 static inline void cmdi_group_ref(struct cmds_group *group)
 {

@@ -162,7 +162,7 @@ static void group_ignore(void *context, const struct cmds_result *result)
 
 static uint64_t group_deadline(uint64_t now_ms, uint32_t deadline_ms)
 {
-    return deadline_ms == CMDS_NEVER ? UINT64_MAX : now_ms + deadline_ms;
+    return deadline_ms == CMDS_NEVER ? UINT64_MAX : now_ms + deadline_ms + 1; // The ms that has begun is not whole.
 }
 
 static int group_take_how(const struct cmds_group *group, const struct cmds_send_options *how, struct cmds_send_options *mine)

@@ -66,9 +66,11 @@ static void call_write(const struct cmds_call *call, const struct call_frame *fr
 /* Takes the right to send the last result. Returns: somebody else had it. */
 static bool call_finish(struct cmds_call *call)
 {
-    if (atomic_load_explicit(&call->refs, memory_order_relaxed) == 1) {
-        atomic_store_explicit(&call->finished, 1, memory_order_relaxed); // Nobody else has the call.
-        return false;
+    if (atomic_load_explicit(&call->refs, memory_order_acquire) == 1) {
+        /* Nobody else has the call: no atomic exchange. But somebody may have had it since the caller looked. */
+        bool taken = atomic_load_explicit(&call->finished, memory_order_relaxed) != 0;
+        atomic_store_explicit(&call->finished, 1, memory_order_relaxed);
+        return taken;
     }
     return atomic_exchange(&call->finished, 1) != 0;
 }
@@ -91,6 +93,9 @@ static int call_send_here(struct cmds_call *call, const struct call_frame *frame
     call_write(call, frame, out);
     cmdi_conn_commit(conn, frame->size);
     CMDI_COUNT(conn->shard, results_sent, 1);
+    if (CMDI_UNLIKELY(!(call->flags & CMDI_CALL_RUNNING))) {
+        cmdi_connection_hold_back(call->connection); // After an exec function its caller sees to it.
+    }
     return 0;
 }
 
@@ -149,6 +154,9 @@ void cmdi_connection_on_foreign(struct cmdi_conn *conn, const uint8_t *data, siz
         data += sizeof(record) + record.size;
         size -= sizeof(record) + record.size;
     }
+    if (conn->state == CMDI_CONN_OPEN) {
+        cmdi_connection_hold_back(cmdi_connection_of(conn));
+    }
 }
 
 /* --- Keeping a call ---------------------------------------------------------------------------------------------------- */
@@ -167,7 +175,9 @@ static void call_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
 {
     (void)now_ms;
     struct cmds_call *call = CMDI_CONTAINER(timer, struct cmds_call, deadline);
-    CMDI_COUNT(call->connection->home->shard, deadlines, 1);
+    if (!atomic_load(&call->cancelled) && !atomic_load(&call->finished)) {
+        CMDI_COUNT(call->connection->home->shard, deadlines, 1);
+    }
     cmdi_call_cancel(call);
 }
 
@@ -195,7 +205,7 @@ void cmdi_call_warm(struct cmds_call *call)
     cmdi_timer_init(&call->deadline, call_on_deadline);
     uint64_t deadline_ns = cmds_call_deadline_ns(call);
     if (deadline_ns != UINT64_MAX) {
-        cmdi_shard_timer(call->connection->home->shard, &call->deadline, deadline_ns / 1000000 + 1);
+        cmdi_shard_timer(call->connection->home->shard, &call->deadline, (deadline_ns + 999999) / 1000000);
     }
 }
 
@@ -237,9 +247,13 @@ struct cmds_call *cmds_call_ref(struct cmds_call *call)
 
 int cmds_call_after(struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn)
 {
-    struct cmdi_shard *shard = call->connection->home->shard;
+    struct cmdi_home *home = call->connection->home;
+    struct cmdi_shard *shard = home->shard;
     if (cmdi_shard_current() != shard) {
         return -EXDEV;
+    }
+    if (home->ending) {
+        return CMDS_E_GONE; // The server lets go of the shard: a timer would outlive it.
     }
     cmdi_call_warm(call);
     if (call->after != NULL) {
@@ -302,6 +316,12 @@ static void call_free_kept(struct cmds_call *call)
     call->kept = NULL;
 }
 
+/* Is there a connection that waits for its result? */
+static bool call_is_wanted(const struct cmds_call *call)
+{
+    return !atomic_load(&call->cancelled) && call->connection->conn.state < CMDI_CONN_CLOSING;
+}
+
 /* Somebody forgot to answer; on_exec_error may still do it. */
 static void call_unfinished(struct cmds_call *call)
 {
@@ -312,15 +332,40 @@ static void call_unfinished(struct cmds_call *call)
     atomic_fetch_sub(&call->refs, 1);
 }
 
+/* The shard does not know it any more: only memory is given back, under the lock of all who do so. */
+static void call_end_orphan(struct cmds_call *call)
+{
+    struct cmds_connection *connection = call->connection;
+    struct cmdi_home *home = connection->home;
+    (void)pthread_mutex_lock(&home->lock);
+    call_free_kept(call);
+    cmdi_pool_release(&home->call_pool, call);
+    cmdi_home_orphan_ended(home, connection);
+}
+
+void cmdi_call_list(struct cmds_call *call)
+{
+    if (call->kept == NULL) {
+        call->command = NULL; // It was borrowed from the receive buffer.
+    }
+    cmdi_call_warm(call);
+    cmdi_list_remove(&call->link);
+    cmdi_list_push(&call->connection->calls, &call->link);
+    if (call->connection->conn.state >= CMDI_CONN_CLOSING) {
+        cmdi_call_cancel(call); // The connection went while the function ran: nobody told this call.
+    }
+}
+
 void cmdi_call_end(struct cmds_call *call)
 {
     struct cmds_connection *connection = call->connection;
     struct cmdi_home *home = connection->home;
-    if (CMDI_UNLIKELY(!atomic_load_explicit(&call->finished, memory_order_relaxed)) &&
-            !atomic_load(&call->cancelled) && !(call->flags & CMDI_CALL_FAILED)) {
+    if (CMDI_UNLIKELY(!atomic_load_explicit(&call->finished, memory_order_relaxed)) && call_is_wanted(call) &&
+            !(call->flags & CMDI_CALL_FAILED)) {
         call_unfinished(call);
         if (atomic_load(&call->refs) > 1) {
-            cmdi_call_drop(call); // on_exec_error has kept it.
+            cmdi_call_list(call); // on_exec_error has kept it.
+            cmdi_call_drop(call);
             return;
         }
     }
@@ -338,16 +383,25 @@ void cmdi_call_end(struct cmds_call *call)
 
 void cmdi_call_drop(struct cmds_call *call)
 {
-    if (atomic_fetch_sub(&call->refs, 1) == 1) {
-        atomic_store_explicit(&call->refs, 1, memory_order_relaxed); // The end's own.
-        cmdi_call_end(call);
+    if (atomic_fetch_sub(&call->refs, 1) != 1) {
+        return;
     }
+    if (call->connection->home->ended) {
+        call_end_orphan(call);
+        return;
+    }
+    atomic_store_explicit(&call->refs, 1, memory_order_relaxed); // The end's own.
+    cmdi_call_end(call);
 }
 
 static void call_on_last_unref(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
     (void)shard;
     struct cmds_call *call = CMDI_CONTAINER(mail, struct cmds_call, mail);
+    if (call->connection->home->ended) {
+        call_end_orphan(call); // The server was closed while this message was under way.
+        return;
+    }
     cmdi_conn_foreign_take(&call->connection->conn); // Its results go out before it ends.
     cmdi_call_end(call);
 }
@@ -364,10 +418,8 @@ static void call_end_elsewhere(struct cmds_call *call)
         (void)pthread_mutex_unlock(&home->lock);
         return;
     }
-    struct cmds_connection *connection = call->connection;
-    call_free_kept(call);
-    cmdi_pool_release(&home->call_pool, call);
-    cmdi_home_orphan_ended(home, connection);
+    (void)pthread_mutex_unlock(&home->lock);
+    call_end_orphan(call);
 }
 
 void cmds_call_unref(struct cmds_call *call)

@@ -40,6 +40,41 @@ static void connection_on_output_low(struct cmdi_conn *conn)
     }
 }
 
+/*
+ * Reads on when there is room: at once with a quarter of it, else a moment later. At the bound it would stop and go for every
+ * single call; but calls that stay for long must not hold up for ever those that do not.
+ */
+static void connection_read_on(struct cmds_connection *connection)
+{
+    struct cmdi_conn *conn = &connection->conn;
+    uint32_t max = connection->home->core->options.in_flight_max;
+    if (conn->state != CMDI_CONN_OPEN || connection->in_flight >= max) {
+        return;
+    }
+    if (cmdi_conn_output_high(conn)) {
+        conn->above_low = true; // on_output_low goes on.
+    } else if (connection->in_flight <= max - max / 4 - (max < 4)) {
+        cmdi_conn_resume(conn);
+    } else if (!cmdi_timer_armed(&connection->room)) {
+        cmdi_shard_timer(conn->shard, &connection->room, conn->shard->now_ms + 1);
+    }
+}
+
+static void connection_on_room(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    (void)now_ms;
+    struct cmds_connection *connection = CMDI_CONTAINER(timer, struct cmds_connection, room);
+    struct cmdi_conn *conn = &connection->conn;
+    if (connection->in_flight >= connection->home->core->options.in_flight_max) {
+        return; // Full again; the next call that ends sees to it.
+    }
+    if (cmdi_conn_output_high(conn)) {
+        conn->above_low = true;
+    } else {
+        cmdi_conn_resume(conn);
+    }
+}
+
 static void connection_finish_if_idle(struct cmds_connection *connection)
 {
     if (connection->eof && connection->in_flight == 0) {
@@ -103,9 +138,10 @@ static void connection_on_closing(struct cmdi_conn *conn)
     struct cmdi_list *node = NULL;
     struct cmdi_list calls;
     connection_log_end(connection);
+    cmdi_shard_timer_off(conn->shard, &connection->room);
     while ((node = cmdi_list_pop(&connection->again)) != NULL) {
         struct cmds_call *call = CMDI_CONTAINER(node, struct cmds_call, link);
-        cmdi_call_cancel(call);
+        cmdi_call_list(call); // Which cancels it; somebody may keep it.
         cmdi_call_drop(call);
     }
     cmdi_list_take(&calls, &connection->calls);
@@ -167,13 +203,10 @@ static const struct cmdi_conn_ops connection_ops = {
 void cmdi_connection_call_ended(struct cmds_connection *connection)
 {
     struct cmdi_conn *conn = &connection->conn;
-    uint32_t max = connection->home->core->options.in_flight_max;
     CMDI_ASSERT_SLOW(connection->in_flight > 0);
     connection->in_flight--;
-    /* A quarter of room before reading on: else it would stop and go for every single call. */
-    if (CMDI_UNLIKELY(conn->paused) && connection->in_flight <= max - max / 4 - (max < 4) &&
-            !cmdi_conn_output_high(conn)) {
-        cmdi_conn_resume(conn);
+    if (CMDI_UNLIKELY(conn->paused)) {
+        connection_read_on(connection);
     }
     if (CMDI_UNLIKELY(connection->eof)) {
         connection_finish_if_idle(connection);
@@ -194,6 +227,7 @@ static bool connection_say_hello(struct cmds_connection *connection)
     int error = 0;
     uint8_t *out = cmdi_conn_reserve(&connection->conn, core->hello_size, &error);
     if (out == NULL) {
+        CMDI_COUNT(connection->conn.shard, out_of_memory, 1);
         cmdi_conn_fail(&connection->conn, CMDS_E_MEMORY_LIMIT, "no memory for the ServerInfo");
         return false;
     }
@@ -222,6 +256,7 @@ struct cmds_connection *cmdi_connection_open(
     connection->told = false;
     connection->eof = false;
     connection->closed = false;
+    cmdi_timer_init(&connection->room, connection_on_room);
     (void)snprintf(connection->peer, sizeof(connection->peer), "%s", peer);
     cmdi_list_init(&connection->calls);
     cmdi_list_init(&connection->again);

@@ -15,6 +15,7 @@ enum {
     CORE_FRAME_SIZE = 16 * 1024 * 1024,
     CORE_FRAME_SIZE_MAX = 1024 * 1024 * 1024,
     CORE_OUTPUT_SIZE = 1024 * 1024,
+    CORE_OUTPUT_SIZE_MIN = 4096, // The ServerInfo and a pong must always find room.
     CORE_IDLE_MS = 120000,
     CORE_FRAME_MS = 10000,
     CORE_HELLO_MS = 5000,
@@ -54,6 +55,14 @@ static int core_take_options(struct cmdi_server_core *core, const struct cmds_se
     if (mine->server_info.size == 0) {
         mine->server_info = (struct cmds_bytes){"default", 7};
     }
+    return 0;
+}
+
+static int core_check_limits(const struct cmds_server_options *mine, struct cmds_error *error)
+{
+    if (mine->server_info.data == NULL) {
+        return cmdi_fail(error, -EINVAL, "server_info: %zu bytes at NULL", mine->server_info.size);
+    }
     if (mine->server_info.size > CMDI_SERVER_INFO_MAX) {
         return cmdi_fail(error, -EINVAL, "server_info: %zu bytes; at most %d", mine->server_info.size,
                 CMDI_SERVER_INFO_MAX);
@@ -61,15 +70,37 @@ static int core_take_options(struct cmdi_server_core *core, const struct cmds_se
     if (mine->frame_size_max > CORE_FRAME_SIZE_MAX) {
         return cmdi_fail(error, -EINVAL, "frame_size_max %u: at most %d", mine->frame_size_max, CORE_FRAME_SIZE_MAX);
     }
+    if (mine->output_size_max < CORE_OUTPUT_SIZE_MIN) {
+        return cmdi_fail(error, -EINVAL, "output_size_max %u: at least %d", mine->output_size_max, CORE_OUTPUT_SIZE_MIN);
+    }
     if (mine->overflow > CMDS_OVERFLOW_QUEUE) {
         return cmdi_fail(error, -EINVAL, "overflow %u: CMDS_OVERFLOW_REFUSE or CMDS_OVERFLOW_QUEUE", mine->overflow);
     }
-    if (mine->protocol == NULL || (mine->execs == NULL && mine->exec_count > 0)) {
-        return cmdi_fail(error, -EINVAL, "no protocol, or no execs: start from CMDS_SERVER_OPTIONS_INIT");
+    return 0;
+}
+
+static int core_check_tables(const struct cmds_server_options *mine, struct cmds_error *error)
+{
+    const struct cmds_codec *codec = mine->codec;
+    if (mine->protocol == NULL || mine->protocol->name == NULL) {
+        return cmdi_fail(error, -EINVAL, "protocol: none, or one without a name: make it with CMDS_PROTOCOL");
     }
-    if (mine->codec->version != CMDS_CODEC_VERSION) {
-        return cmdi_fail(error, -EINVAL, "codec: version %u, this library knows %d", mine->codec->version,
-                CMDS_CODEC_VERSION);
+    if (mine->exec_count > 0 && (mine->execs == NULL || mine->exec_stride < sizeof(struct cmds_exec) ||
+                                        mine->exec_stride % _Alignof(struct cmds_exec) != 0)) {
+        return cmdi_fail(error, -EINVAL, "execs: %u rows of %u bytes at %s: start from CMDS_SERVER_OPTIONS_INIT",
+                mine->exec_count, mine->exec_stride, mine->execs != NULL ? "an address" : "NULL");
+    }
+    for (uint32_t i = 0; i < mine->invoker_count; i++) {
+        if (mine->invokers == NULL || mine->invokers[i] == NULL) {
+            return cmdi_fail(error, -EINVAL, "invokers: one of them is NULL");
+        }
+    }
+    if (codec->version != CMDS_CODEC_VERSION || codec->struct_size < sizeof(*codec)) {
+        return cmdi_fail(error, -EINVAL, "codec: version %u of %u bytes; this library knows %d of %zu", codec->version,
+                codec->struct_size, CMDS_CODEC_VERSION, sizeof(*codec));
+    }
+    if (codec->size == NULL || codec->encode == NULL || codec->decode == NULL) {
+        return cmdi_fail(error, -EINVAL, "codec: it lacks size, encode or decode");
     }
     return cmds_protocol_check(mine->protocol, error);
 }
@@ -146,9 +177,9 @@ int cmdi_server_core_create(struct cmdi_server_core **out, const struct cmds_ser
     }
     atomic_store(&core->refs, 1);
     int code = core_take_options(core, options, error);
-    if (code == 0) {
-        code = core_make_tables(core, error);
-    }
+    code = code == 0 ? core_check_limits(&core->options, error) : code;
+    code = code == 0 ? core_check_tables(&core->options, error) : code;
+    code = code == 0 ? core_make_tables(core, error) : code;
     if (code < 0) {
         cmdi_server_core_unref(core);
         return code;
@@ -238,6 +269,7 @@ static void home_settle_calls(struct cmdi_home *home)
 
 void cmdi_home_end(struct cmdi_home *home)
 {
+    home->ending = true;
     home_settle_calls(home);
     (void)pthread_mutex_lock(&home->lock);
     home->ended = true;

@@ -37,11 +37,15 @@ int cmdi_call_execute(struct cmds_call *call)
 
 /* --- What came back from the exec function ---------------------------------------------------------------------------- */
 
-/* Errors that end one call. All others end its connection: as in Go, an exec function that fails closes it. */
+/*
+ * Errors that end one call: of its own, or of a command that it sent elsewhere. All others end its connection: as in Go, an
+ * exec function that fails closes it.
+ */
 static bool exec_error_spares_connection(int code)
 {
     return code == -ENOBUFS || code == CMDS_E_GONE || code == CMDS_E_FINISHED || code == CMDS_E_NOT_CONNECTED ||
-           code == CMDS_E_NOT_SENT || code == CMDS_E_UNFINISHED;
+           code == CMDS_E_NOT_SENT || code == CMDS_E_UNFINISHED || code == CMDS_E_LOST ||
+           code == CMDS_E_TIMEOUT || code == CMDS_E_CANCELLED || code == CMDS_E_CLOSED;
 }
 
 void cmdi_call_failed(struct cmds_call *call, int code, const char *text)
@@ -60,62 +64,58 @@ void cmdi_call_failed(struct cmds_call *call, int code, const char *text)
     if (options->on_exec_error != NULL && options->on_exec_error(options->receiver, call, &error) == 0) {
         return;
     }
-    cmdi_shard_log(shard, CMDI_LOG_EXEC, CMDS_LOG_WARN, "%s: command %llu: %s", connection->peer,
+    enum cmdi_log_reason reason = code == CMDS_E_UNFINISHED ? CMDI_LOG_UNFINISHED : CMDI_LOG_EXEC;
+    cmdi_shard_log(shard, reason, CMDS_LOG_WARN, "%s: command %llu: %s", connection->peer,
             (unsigned long long)call->sequence, error.text);
     if (!exec_error_spares_connection(code)) {
         cmdi_conn_fail(&connection->conn, code, "%s", error.text);
     }
 }
 
-static void exec_list(struct cmds_call *call, struct cmdi_list *list)
+/* The shard has no more to do for it: it ends, or lives on for those who keep it. */
+static void exec_let_go(struct cmds_call *call)
 {
-    cmdi_call_warm(call);
-    cmdi_list_remove(&call->link);
-    cmdi_list_push(list, &call->link);
-    call->flags |= CMDI_CALL_LISTED;
+    if (CMDI_LIKELY(atomic_load_explicit(&call->refs, memory_order_acquire) == 1)) {
+        cmdi_call_end(call); // Nobody else has it: no atomic operation is needed to see that it is the last.
+        return;
+    }
+    cmdi_call_list(call);
+    cmdi_call_drop(call);
 }
 
 /* It will be run once more, with the same command. */
 static void exec_again(struct cmds_call *call)
 {
     struct cmds_connection *connection = call->connection;
-    bool closing = connection->conn.state >= CMDI_CONN_CLOSING;
-    if (closing || atomic_load(&call->cancelled) || atomic_load(&call->finished)) {
+    if (connection->conn.state >= CMDI_CONN_CLOSING) {
         cmdi_call_cancel(call);
-        cmdi_call_drop(call);
+    }
+    if (atomic_load(&call->cancelled) || atomic_load(&call->finished)) {
+        exec_let_go(call);
         return;
     }
     if (cmds_call_keep_command(call) < 0) {
         cmdi_call_failed(call, -ENOMEM, NULL);
-        cmdi_call_drop(call);
+        exec_let_go(call);
         return;
     }
     call->round++;
-    exec_list(call, &connection->again);
+    cmdi_call_warm(call);
+    cmdi_list_remove(&call->link);
+    cmdi_list_push(&connection->again, &call->link);
     cmdi_conn_ready(&connection->conn);
 }
 
 static void exec_returned(struct cmds_call *call, int code)
 {
-    if (code == CMDS_EXEC_AGAIN) {
+    if (CMDI_UNLIKELY(code == CMDS_EXEC_AGAIN)) {
         exec_again(call);
         return;
     }
     if (CMDI_UNLIKELY(code != 0)) {
         cmdi_call_failed(call, code > 0 ? -EINVAL : code, NULL);
     }
-    if (CMDI_LIKELY(atomic_load_explicit(&call->refs, memory_order_acquire) == 1)) {
-        cmdi_call_end(call); // Nobody else has it: no atomic operation is needed to see that it is the last.
-        return;
-    }
-    if (call->kept == NULL) {
-        call->command = NULL; // It was borrowed from the receive buffer.
-    }
-    exec_list(call, &call->connection->calls);
-    if (call->connection->conn.state >= CMDI_CONN_CLOSING) {
-        cmdi_call_cancel(call); // The connection went while the function ran: nobody told this call.
-    }
-    cmdi_call_drop(call);
+    exec_let_go(call);
 }
 
 /* --- The worker pool ------------------------------------------------------------------------------------------------------ */
@@ -126,7 +126,6 @@ static void exec_on_worker_done(struct cmdi_shard *shard, struct cmdi_mail *mail
     struct cmds_call *call = CMDI_CONTAINER(mail, struct cmds_call, mail);
     struct cmdi_home *home = call->connection->home;
     home->jobs--;
-    call->flags = (uint8_t)(call->flags & ~CMDI_CALL_POOLED);
     /* What it sent is in the foreign buffer: it goes out before the call may end. */
     cmdi_conn_foreign_take(&call->connection->conn);
     cmdi_list_remove(&call->link);
@@ -137,7 +136,8 @@ static void exec_on_worker_done(struct cmdi_shard *shard, struct cmdi_mail *mail
 static void exec_on_worker(struct cmdi_job *job)
 {
     struct cmds_call *call = CMDI_CONTAINER(job, struct cmds_call, job);
-    call->job_code = cmdi_call_execute(call);
+    /* Whoever sends and leaves, over and over, must not keep the pool busy. */
+    call->job_code = cmds_call_is_cancelled(call) ? CMDS_E_GONE : cmdi_call_execute(call);
     call->mail.fn = exec_on_worker_done;
     cmdi_shard_post(call->connection->home->shard, &call->mail); // The server waits for its jobs: the shard lives.
 }
@@ -145,25 +145,22 @@ static void exec_on_worker(struct cmdi_job *job)
 static void exec_in_pool(struct cmds_call *call)
 {
     struct cmdi_home *home = call->connection->home;
-    int code = cmds_call_keep_command(call);
-    exec_list(call, &call->connection->calls);
-    if (code == 0 && home->server == NULL) {
-        code = cmdi_call_execute(call); // The test harness: its thread is the pool.
-        cmdi_list_remove(&call->link);
-        exec_returned(call, code);
+    if (cmds_call_keep_command(call) < 0) {
+        exec_returned(call, -ENOMEM);
         return;
     }
-    if (code == 0) {
-        call->flags |= CMDI_CALL_POOLED;
-        home->jobs++;
-        call->job.fn = exec_on_worker;
-        code = cmdi_workers_push(&home->server->runtime->workers, &call->job);
+    if (home->server == NULL) {
+        exec_returned(call, cmdi_call_execute(call)); // The test harness: its thread is the pool.
+        return;
     }
+    cmdi_call_list(call); // Before the push: then it is the worker's.
+    home->jobs++;
+    call->job.fn = exec_on_worker;
+    int code = cmdi_workers_push(&home->server->runtime->workers, &call->job);
     if (code < 0) {
-        home->jobs -= (call->flags & CMDI_CALL_POOLED) != 0;
-        call->flags = (uint8_t)(call->flags & ~CMDI_CALL_POOLED);
-        cmdi_call_failed(call, code, "the worker pool took it not");
-        cmdi_call_drop(call);
+        home->jobs--;
+        cmdi_call_failed(call, code, "no thread of the worker pool could be started");
+        exec_let_go(call);
     }
 }
 
@@ -188,15 +185,18 @@ bool cmdi_connection_run_again(struct cmdi_conn *conn, uint32_t budget)
             conn->state == CMDI_CONN_OPEN && budget-- > 0) {
         struct cmdi_list *node = cmdi_list_pop(&connection->again);
         struct cmds_call *call = CMDI_CONTAINER(node, struct cmds_call, link);
+        if (cmds_call_is_cancelled(call)) {
+            exec_let_go(call); // Its deadline has passed, and who asked was told.
+            continue;
+        }
         CMDI_COUNT(conn->shard, exec_rounds, 1);
         exec_run(call);
     }
-    if (cmdi_list_empty(&connection->again)) {
+    if (conn->state != CMDI_CONN_OPEN) {
         return false;
     }
-    /* Above the mark the end of a send calls us again. */
-    conn->above_low = conn->above_low || cmdi_conn_output_high(conn);
-    return !cmdi_conn_output_high(conn);
+    cmdi_connection_hold_back(connection); // Above the mark the end of a send calls us again.
+    return !cmdi_list_empty(&connection->again) && !cmdi_conn_output_high(conn);
 }
 
 static int exec_proto_error(struct cmds_connection *connection, const struct cmdi_frame *frame, int code, const char *what)
@@ -204,6 +204,8 @@ static int exec_proto_error(struct cmds_connection *connection, const struct cmd
     struct cmdi_conn *conn = &connection->conn;
     if (code == CMDS_E_PROTO && what != NULL) {
         CMDI_COUNT(conn->shard, proto_errors, 1);
+    } else if (code == -ENOMEM) {
+        CMDI_COUNT(conn->shard, out_of_memory, 1);
     } else {
         CMDI_COUNT(conn->shard, codec_errors, 1);
     }
@@ -266,7 +268,8 @@ int64_t cmdi_connection_on_frame(struct cmdi_conn *conn, const struct cmdi_frame
     struct cmds_bytes body = {frame->body, frame->body_size};
     int64_t used = codec->decode(codec, type, body, &home->arena, value);
     if (CMDI_UNLIKELY(used < 0)) {
-        return exec_proto_error(connection, frame, (int)used, NULL);
+        bool no_memory = used == CMDS_E_LIMIT && home->arena.no_memory;
+        return exec_proto_error(connection, frame, no_memory ? -ENOMEM : (int)used, NULL);
     }
     if (CMDI_UNLIKELY(used == 0 && core->self_delimiting)) {
         return 0; // Not whole: decoded again when more has come.

@@ -91,11 +91,11 @@ static struct cmdi_home *listener_choose(struct cmdi_listener *listener)
     return best;
 }
 
+/* A place is reserved for it. */
 static void listener_deliver(struct cmdi_listener *listener, int fd)
 {
     struct cmdi_home *home = listener_choose(listener);
     atomic_fetch_add(&home->shard->load, 1);
-    atomic_fetch_add(&listener->server->connection_count, 1);
     if (home->shard == listener->shard) {
         listener_adopt(home, fd);
         return;
@@ -116,8 +116,20 @@ static void listener_deliver(struct cmdi_listener *listener, int fd)
 
 static bool listener_full(const struct cmdi_listener *listener)
 {
-    return atomic_load_explicit(&listener->server->connection_count, memory_order_relaxed) >=
-           listener_options(listener)->connection_count_max;
+    return atomic_load(&listener->server->connection_count) >= listener_options(listener)->connection_count_max;
+}
+
+/* Takes a place for one more connection. Several listeners do at once: the count never goes beyond the limit. */
+static bool listener_reserve(const struct cmdi_listener *listener)
+{
+    _Atomic uint32_t *count = &listener->server->connection_count;
+    uint32_t before = atomic_load(count);
+    while (before < listener_options(listener)->connection_count_max) {
+        if (atomic_compare_exchange_weak(count, &before, before + 1)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void listener_on_fd(struct cmdi_listener *listener, int fd)
@@ -127,7 +139,11 @@ static void listener_on_fd(struct cmdi_listener *listener, int fd)
         cmdi_fd_close(fd); // It came while the accept was being cancelled.
         return;
     }
-    if (listener_full(listener) && listener_options(listener)->overflow == CMDS_OVERFLOW_REFUSE) {
+    if (!listener_reserve(listener)) {
+        if (listener_options(listener)->overflow == CMDS_OVERFLOW_QUEUE) {
+            listener->waiting_fd = fd; // Another listener was faster.
+            return;
+        }
         CMDI_COUNT(listener->shard, connections_refused, 1);
         cmdi_shard_log(listener->shard, CMDI_LOG_REFUSED, CMDS_LOG_WARN,
                 "a connection was refused: %u are open (connection_count_max)",
@@ -159,13 +175,7 @@ static void listener_close(struct cmdi_listener *listener)
 {
     cmdi_shard_timer_off(listener->shard, &listener->retry);
     cmdi_shard_slot_release(listener->shard, listener->slot);
-    cmdi_fd_close(listener->fd);
-    listener->fd = -1;
-    if (listener->unlink_path) {
-        (void)unlink(listener->address.as.local.sun_path); // Gone already: just as well.
-    }
-    atomic_store(&listener->closed, 1);
-    cmdi_futex_wake(&listener->closed, INT32_MAX);
+    cmdi_listener_abandon(listener);
 }
 
 /* One accept has ended: the next begins, or waits for time or room, or the socket closes. */
@@ -178,7 +188,8 @@ static void listener_go_on(struct cmdi_listener *listener)
     if (cmdi_timer_armed(&listener->retry)) {
         return;
     }
-    if (listener_options(listener)->overflow == CMDS_OVERFLOW_QUEUE && listener_full(listener)) {
+    if (listener->waiting_fd >= 0 ||
+            (listener_options(listener)->overflow == CMDS_OVERFLOW_QUEUE && listener_full(listener))) {
         listener->parked = true;
         return;
     }
@@ -207,7 +218,15 @@ static void listener_on_room(struct cmdi_shard *shard, struct cmdi_mail *mail)
     (void)shard;
     struct cmdi_listener *listener = CMDI_CONTAINER(mail, struct cmdi_listener, mail);
     atomic_store(&listener->mail_posted, 0);
-    if (listener->parked && !listener_full(listener)) {
+    if (!listener->parked || listener->fd < 0) {
+        return;
+    }
+    if (listener->waiting_fd >= 0 && listener_reserve(listener)) {
+        int fd = listener->waiting_fd;
+        listener->waiting_fd = -1;
+        listener_deliver(listener, fd);
+    }
+    if (listener->waiting_fd < 0 && !listener_full(listener)) {
         listener->parked = false;
         listener_arm(listener);
     }
@@ -229,10 +248,12 @@ int cmdi_listener_open(struct cmdi_listener *listener, struct cmds_server *serve
     const struct cmds_server_options *options = &server->core->options;
     char text[CMDI_ADDRESS_TEXT_MAX];
     *listener = (struct cmdi_listener){
-            .server = server, .shard = shard, .address = *address, .fd = -1, .mail = {.fn = listener_on_room}};
+            .server = server, .shard = shard, .address = *address, .fd = -1, .waiting_fd = -1,
+            .mail = {.fn = listener_on_room}};
     cmdi_timer_init(&listener->retry, listener_on_retry);
     uint32_t user_timeout_ms = options->write_timeout_ms == CMDS_NEVER ? 0 : options->write_timeout_ms;
-    int fd = cmdi_socket_listen(address, (int)options->backlog, options->reuse_port, user_timeout_ms);
+    int backlog = options->backlog < INT32_MAX ? (int)options->backlog : INT32_MAX;
+    int fd = cmdi_socket_listen(address, backlog, options->reuse_port, user_timeout_ms);
     if (fd < 0) {
         cmdi_address_text(address, text, sizeof(text));
         return cmdi_fail(error, fd, "listen %s: %s%s", text, strerror(-fd),
@@ -244,6 +265,21 @@ int cmdi_listener_open(struct cmdi_listener *listener, struct cmds_server *serve
     listener->unlink_path = address->as.any.sa_family == AF_UNIX && address->as.local.sun_path[0] != '\0';
     (void)cmdi_socket_local(fd, &listener->address); // Port 0 has become one; else it is the same.
     return 0;
+}
+
+void cmdi_listener_abandon(struct cmdi_listener *listener)
+{
+    cmdi_fd_close(listener->fd);
+    listener->fd = -1;
+    if (listener->waiting_fd >= 0) {
+        cmdi_fd_close(listener->waiting_fd);
+        listener->waiting_fd = -1;
+    }
+    if (listener->unlink_path) {
+        (void)unlink(listener->address.as.local.sun_path); // Gone already: just as well.
+    }
+    atomic_store(&listener->closed, 1);
+    cmdi_futex_wake(&listener->closed, INT32_MAX);
 }
 
 void cmdi_listener_start(struct cmdi_listener *listener)

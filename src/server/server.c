@@ -29,7 +29,7 @@ static void server_set(_Atomic uint32_t *word)
 
 static void server_check_drained(struct cmds_server *server)
 {
-    if (atomic_load(&server->state) != CMDI_SERVER_RUNNING && atomic_load(&server->connection_count) == 0) {
+    if (atomic_load(&server->quiet) != 0 && atomic_load(&server->connection_count) == 0) {
         server_set(&server->drained);
     }
 }
@@ -38,11 +38,13 @@ static void server_on_home_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
     struct cmdi_home *home = CMDI_CONTAINER(mail, struct cmdi_home, end);
     struct cmds_server *server = home->server;
-    const struct cmds_server_options *options = &home->core->options;
-    if (home->state_started && options->on_shard_stop != NULL) {
-        options->on_shard_stop(options->receiver, shard->index, home->shard_state);
+    const struct cmds_server_options *options = &server->core->options;
+    bool state_started = home->state_started;
+    void *shard_state = home->shard_state;
+    cmdi_home_end(home); // Runs what cmds_call_after still has to run, which may look at the shard's state.
+    if (state_started && options->on_shard_stop != NULL) {
+        options->on_shard_stop(options->receiver, shard->index, shard_state);
     }
-    cmdi_home_end(home);
     if (atomic_fetch_sub(&server->homes_left, 1) == 1) {
         server_set(&server->homes_ended);
     }
@@ -115,8 +117,8 @@ static int server_add_listeners(struct cmds_server *server, const struct cmdi_ad
         return cmdi_fail(error, -EINVAL, "listen: reuse_port is not for UNIX sockets");
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (server->listener_count == CMDI_LISTENERS_MAX) {
-            return cmdi_fail(error, -EINVAL, "listen: more than %d sockets", CMDI_LISTENERS_MAX);
+        if (server->listener_count == server->listener_count_max) {
+            return cmdi_fail(error, -EINVAL, "listen: more than %d addresses", CMDI_ADDRESSES_OF_SERVER_MAX);
         }
         uint32_t shard = options->reuse_port ? i : server->listener_count % server->runtime->shard_count;
         struct cmdi_listener *listener = &server->listeners[server->listener_count];
@@ -173,8 +175,10 @@ static int server_start_parts(struct cmds_server *server, struct cmds_error *err
 {
     struct cmds_runtime *runtime = server->runtime;
     struct server_home_start start = {.server = server, .error = error};
+    uint32_t per_address = server->core->options.reuse_port ? runtime->shard_count : 1;
+    server->listener_count_max = CMDI_ADDRESSES_OF_SERVER_MAX * per_address;
     server->homes = calloc(runtime->shard_count, sizeof(struct cmdi_home *));
-    server->listeners = calloc(CMDI_LISTENERS_MAX, sizeof(*server->listeners));
+    server->listeners = calloc(server->listener_count_max, sizeof(*server->listeners));
     if (server->homes == NULL || server->listeners == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for a server");
     }
@@ -204,7 +208,9 @@ int cmds_server_start(struct cmds_server **out, struct cmds_runtime *runtime,
 {
     int code = cmdi_runtime_may_block(runtime);
     if (code < 0) {
-        return cmdi_fail(error, code, "a server cannot be started from a shard: it waits for all of them");
+        return cmdi_fail(error, code, code == -EXDEV
+                        ? "another thread turns this inline runtime; start the server there"
+                        : "a server cannot be started from a shard: it waits for all of them");
     }
     struct cmds_server *server = calloc(1, sizeof(*server));
     if (server == NULL) {
@@ -228,9 +234,7 @@ int cmds_server_start(struct cmds_server **out, struct cmds_runtime *runtime,
         code = code < 0 ? cmdi_fail(error, code, "the runtime is stopping") : 0;
     } else {
         for (uint32_t i = 0; i < server->listener_count; i++) {
-            cmdi_fd_close(server->listeners[i].fd); // Never started: nothing is armed.
-            server->listeners[i].fd = -1;
-            atomic_store(&server->listeners[i].closed, 1);
+            cmdi_listener_abandon(&server->listeners[i]);
         }
     }
     if (code < 0) {
@@ -284,6 +288,7 @@ int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms)
         for (uint32_t i = 0; i < server->home_count; i++) {
             cmdi_runtime_call(server->runtime, i, server_drain_home, server);
         }
+        atomic_store(&server->quiet, 1);
     }
     server_check_drained(server);
     return cmdi_runtime_wait(server->runtime, &server->drained, timeout_ms);

@@ -35,7 +35,7 @@
 
 enum {
     CMDI_PEER_TEXT_MAX = 64,
-    CMDI_LISTENERS_MAX = 64, // Addresses of one server.
+    CMDI_ADDRESSES_OF_SERVER_MAX = 64,
     CMDI_KEPT_POOLS = 2,
 };
 
@@ -66,7 +66,7 @@ struct cmdi_home {
     bool state_started; // on_shard_start has succeeded.
     bool closing;       // Ends with its last connection and job.
     uint32_t jobs;      // Calls in the worker pool.
-    bool ending;        // `end` is under way.
+    bool ending;        // `end` is under way: no timer may be armed any more.
     struct cmdi_mail end;
 
     pthread_mutex_t lock; // Of the two below, for threads that let go of the last reference.
@@ -82,7 +82,8 @@ struct cmds_connection {
     struct cmdi_list again; // struct cmds_call: to be run once more.
     uint64_t id;
     void *context;
-    uint32_t in_flight; // Calls alive.
+    struct cmdi_timer room; // Paused, and a little room: reads on when it fires.
+    uint32_t in_flight;     // Calls alive.
     bool told;          // on_connect has accepted it: on_disconnect is owed.
     bool eof;           // Nothing more comes: closes when the last call ends.
     bool closed;        // Only its memory is left.
@@ -91,10 +92,8 @@ struct cmds_connection {
 
 enum cmdi_call_flag {
     CMDI_CALL_WARM = 1,    // The members below `flags` that few calls need are initialised.
-    CMDI_CALL_LISTED = 2,  // In connection->calls or ->again.
-    CMDI_CALL_POOLED = 4,  // A worker has it.
-    CMDI_CALL_FAILED = 8,  // Its failure was dealt with.
-    CMDI_CALL_RUNNING = 16, // Its exec function is on the stack.
+    CMDI_CALL_FAILED = 2,  // Its failure was dealt with.
+    CMDI_CALL_RUNNING = 4, // Its exec function is on the shard's stack.
 };
 
 struct cmds_call {
@@ -110,7 +109,6 @@ struct cmds_call {
     uint8_t flags;             // enum cmdi_call_flag
 
     /* Only for calls that live longer than their exec function: see cmdi_call_warm(). */
-    uint64_t deadline_ns;
     void *kept;          // The copied command.
     uint32_t kept_pool;  // Where it is from; CMDI_KEPT_POOLS: malloc.
     int job_code;        // What the exec function returned on the worker.
@@ -130,7 +128,8 @@ struct cmdi_listener {
     uint32_t slot;
     bool armed;
     bool unlink_path; // A UNIX path that we made.
-    bool parked;      // CMDS_OVERFLOW_QUEUE: waits for a connection to end.
+    bool parked;      // CMDS_OVERFLOW_QUEUE: waits for a connection to end...
+    int waiting_fd;   // ... with this one, which came when another listener had taken the last place; -1: none.
     uint32_t backoff_ms;
     struct cmdi_timer retry;
     _Atomic uint32_t closed;
@@ -151,11 +150,11 @@ struct cmds_server {
     struct cmdi_home **homes; // One per shard.
     uint32_t home_count;
     struct cmdi_listener *listeners;
-    uint32_t listener_count;
-    uint32_t address_count; // The first so many listeners have an address of their own.
+    uint32_t listener_count, listener_count_max;
     _Atomic uint32_t state;            // enum cmdi_server_state
     _Atomic uint32_t connection_count; // Accepted and not closed.
-    _Atomic uint32_t drained;          // Futex: draining, and no connection is left.
+    _Atomic uint32_t quiet;            // No connection comes any more, and all know that they are to end.
+    _Atomic uint32_t drained;          // Futex: quiet, and no connection is left.
     _Atomic uint32_t homes_left;
     _Atomic uint32_t homes_ended;      // Futex: none is left.
 };
@@ -169,12 +168,12 @@ void cmdi_server_core_unref(struct cmdi_server_core *core);
 struct cmdi_home *cmdi_home_create(struct cmdi_server_core *core, struct cmds_server *server, struct cmdi_shard *shard);
 /** The shard lets go: frees it, or leaves it to the calls that are alive. Thread: its shard. */
 void cmdi_home_end(struct cmdi_home *home);
-/** One of the calls that outlived it has ended. Thread: any, under home->lock, which it releases. */
+/** One of the calls that outlived it has ended; frees the home with the last. Thread: any, under home->lock, which it releases. */
 void cmdi_home_orphan_ended(struct cmdi_home *home, struct cmds_connection *connection);
 
 /* --- connection.c ------------------------------------------------------------------------------------------------------- */
 
-/** A connection over `transport`; sends the ServerInfo and begins to receive. Takes `fd`. Thread: home's shard. Returns: NULL: refused or no memory; fd is closed. */
+/** A connection over `transport`; sends the ServerInfo and begins to receive. Takes `fd`. Thread: home's shard. Returns: NULL without memory: `fd` was not taken. */
 struct cmds_connection *cmdi_connection_open(
         struct cmdi_home *home, const struct cmdi_transport *transport, int fd, const char *peer);
 /** At a bound the connection stops reading: back-pressure is TCP's, and the answer of a command always has room. */
@@ -191,6 +190,8 @@ void cmdi_server_home_changed(struct cmdi_home *home, bool connection_closed);
 /** Binds and listens; nothing is accepted yet. Thread: setup. */
 int cmdi_listener_open(struct cmdi_listener *listener, struct cmds_server *server, struct cmdi_shard *shard,
         const struct cmdi_address *address, struct cmds_error *error);
+/** Closes one that was never started. Thread: setup. */
+void cmdi_listener_abandon(struct cmdi_listener *listener);
 /** Begins to accept. Thread: its shard. */
 void cmdi_listener_start(struct cmdi_listener *listener);
 /** Accepts no more; `closed` becomes 1, as a futex, when the descriptor is closed. Thread: its shard. */
@@ -202,6 +203,8 @@ void cmdi_listener_room(struct cmdi_listener *listener);
 
 /** Initialises what only calls that stay need. */
 void cmdi_call_warm(struct cmds_call *call);
+/** The exec function has returned and somebody keeps the call: the connection knows it from now on. Thread: shard. */
+void cmdi_call_list(struct cmds_call *call);
 /** Nobody waits any more: tells hooks and on_cancel, once. Thread: shard. */
 void cmdi_call_cancel(struct cmds_call *call);
 /** The shard lets go of a call that outlives its server: what was to run later runs now. */

@@ -230,12 +230,9 @@ static struct cmdi_service *runtime_take_service(struct cmds_runtime *runtime)
 /* The thread that stops an inline runtime finishes what still lies in its ring. */
 static void runtime_end_inline(struct cmds_runtime *runtime)
 {
-    struct cmdi_shard *shard = runtime->shards[0];
-    struct cmdi_shard *before = cmdi_shard_set_current(shard);
-    for (uint32_t i = 0; i < 64 && shard->enabled && cmdi_shard_turn(shard, CMDI_RING_WAIT_NONE) > 0; i++) {
+    for (uint32_t i = 0; i < 64 && runtime_turn(runtime, CMDI_RING_WAIT_NONE) > 0; i++) {
         // Until it is quiet.
     }
-    (void)cmdi_shard_set_current(before);
 }
 
 void cmds_runtime_stop(struct cmds_runtime *runtime)
@@ -243,6 +240,8 @@ void cmds_runtime_stop(struct cmds_runtime *runtime)
     if (runtime == NULL) {
         return;
     }
+    /* It would wait for itself. Nothing can be returned, and going on would free what is in use. */
+    CMDI_ASSERT(cmdi_runtime_may_block(runtime) == 0);
     (void)pthread_mutex_lock(&runtime->lock);
     atomic_store(&runtime->stopping, 1);
     (void)pthread_mutex_unlock(&runtime->lock);
@@ -295,7 +294,7 @@ static int runtime_claim(struct cmds_runtime *runtime)
     if (!pthread_equal(runtime->turner, pthread_self())) {
         return -EXDEV;
     }
-    return runtime->shards[0]->in_turn ? -EDEADLK : 0;
+    return runtime->shards[0]->in_turn || cmdi_shard_current() == runtime->shards[0] ? -EDEADLK : 0;
 }
 
 /* Inline: the fd of the runtime is to be silent until something happens from now on. Returns: nothing has already. */

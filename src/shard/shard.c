@@ -358,7 +358,9 @@ int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns)
     uint32_t handled = shard_run(shard);
     CMDI_COUNT(shard, turns, 1);
     __atomic_store_n(&shard->stats.memory_bytes, shard->buffers.leased_size, __ATOMIC_RELAXED);
-    int code = shard_end_turn(shard, wait_ns);
+    /* Who turns an inline shard looks at what has run before anything is waited for. */
+    bool look_first = handled > 0 && !shard->options.has_thread;
+    int code = shard_end_turn(shard, look_first ? CMDI_RING_WAIT_NONE : wait_ns);
     shard->in_turn = false;
     return code < 0 ? code : (int)handled;
 }

@@ -37,6 +37,7 @@ static void *workers_main(void *argument)
             break;
         }
         workers->head = job->next;
+        workers->queued--;
         if (workers->head == NULL) {
             workers->tail = &workers->head;
         }
@@ -48,10 +49,11 @@ static void *workers_main(void *argument)
     return NULL;
 }
 
-/* Under the lock. Returns: a thread will see the queue. */
+/* For one more job. Under the lock. Returns: a thread will see the queue. */
 static bool workers_add_thread(struct cmdi_workers *workers)
 {
-    if (workers->idle > 0 || workers->thread_count == workers->thread_count_max) {
+    /* An idle thread takes one job each, however many it was woken for: it might block in the first for long. */
+    if (workers->queued < workers->idle || workers->thread_count == workers->thread_count_max) {
         return true;
     }
     sigset_t all;
@@ -76,6 +78,7 @@ int cmdi_workers_push(struct cmdi_workers *workers, struct cmdi_job *job)
         job->next = NULL;
         *workers->tail = job;
         workers->tail = &job->next;
+        workers->queued++;
         (void)pthread_cond_signal(&workers->wake);
     }
     (void)pthread_mutex_unlock(&workers->lock);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker pool: threads for exec functions that block or compute. Started when first needed; a queue with a bound.
+ * The worker pool: threads for exec functions that block or compute, each started when all others are busy. The queue has no
+ * bound of its own: those who push count what they have in it.
  */
 #ifndef CMDI_SHARD_WORKERS_H
 #define CMDI_SHARD_WORKERS_H
@@ -23,7 +24,8 @@ struct cmdi_workers {
     struct cmdi_job *head, **tail;
     pthread_t *threads;
     uint32_t thread_count, thread_count_max;
-    uint32_t idle;
+    uint32_t idle;   // Threads that wait, also those that are being woken.
+    uint32_t queued; // Jobs that no thread has.
     bool stopping;
 };
 

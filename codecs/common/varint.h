@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Unsigned LEB128 as MUS and Protobuf use it inside a value, and zigzag, which makes small negative numbers short.
+ *
+ * The shortest form is written; a longer one is read, as Go does, up to the ten bytes that 64 bits can take.
+ */
+#ifndef CMDI_COMMON_VARINT_H
+#define CMDI_COMMON_VARINT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+static inline int64_t cmdi_leb_size(uint64_t value)
+{
+    unsigned bits = 64u - (unsigned)__builtin_clzll(value | 1);
+    return (bits * 37u + 222u) >> 8; // ceil(bits / 7) for 1..64.
+}
+
+static inline uint8_t *cmdi_leb_write(uint8_t *out, uint64_t value)
+{
+    while (value >= 0x80) {
+        *out++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *out++ = (uint8_t)value;
+    return out;
+}
+
+/** Returns: bytes used; 0: not whole; -1: more than 64 bits, or an eleventh byte. */
+static inline int cmdi_leb_read(const uint8_t *at, const uint8_t *end, uint64_t *value)
+{
+    if (__builtin_expect(at < end && *at < 0x80, 1)) {
+        *value = *at;
+        return 1;
+    }
+    uint64_t sum = 0;
+    size_t size = (size_t)(end - at);
+    for (size_t i = 0; i < size && i < 10; i++) {
+        if (i == 9 && at[i] > 1) {
+            return -1;
+        }
+        sum |= (uint64_t)(at[i] & 0x7f) << (7 * i);
+        if (at[i] < 0x80) {
+            *value = sum;
+            return (int)i + 1;
+        }
+    }
+    return 0; // Of ten bytes the last one ends the number or is refused.
+}
+
+static inline uint64_t cmdi_zigzag(uint64_t value)
+{
+    return (value << 1) ^ (uint64_t)((int64_t)value >> 63);
+}
+
+static inline uint64_t cmdi_unzigzag(uint64_t value)
+{
+    return (value >> 1) ^ (0 - (value & 1));
+}
+
+#endif

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The blocking sender: open, send, close. See sender.h for how callers and shards meet; send_multi is in stream.c.
+ *
+ * futex_wake costs a shard 13 to 18 us, so of all callers whose results came in one turn it wakes the first one only, after
+ * the turn's enter; each one that wakes wakes the next before it returns. A caller that gives up meanwhile either is not in
+ * that chain yet, and says so in `claim`, or is, and then stays until the chain has come to it.
+ */
+#include "group/sender.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "codec/value.h"
+
+enum {
+    SENDER_BLOCK_SIZE = 1024, // Of a wait with room for its result: malloc's fast path.
+};
+
+enum sender_claim {
+    SENDER_WAITING,
+    SENDER_CLAIMED,   // The shard has filled it in: `done` will be set.
+    SENDER_ABANDONED, // The caller is gone: the shard frees it.
+};
+
+/** One caller. `result` is first: on success the block is what the caller is given. */
+struct cmdi_sender_wait {
+    struct cmds_result result;
+    struct cmds_sender *sender;
+    struct cmds_result *large; // Instead, if it did not fit.
+    struct cmdi_sender_wait *wake_next;
+    _Atomic uint32_t claim; // enum sender_claim
+    _Atomic uint32_t done;  // Futex.
+    int32_t code;           // Why there is no result; its text is in `room`.
+    bool more;              // A result came that was not the last. The shard's.
+    _Alignas(16) uint8_t room[];
+};
+#define SENDER_ROOM_SIZE (SENDER_BLOCK_SIZE - offsetof(struct cmdi_sender_wait, room))
+
+/* --- Time and the way in -------------------------------------------------------------------------------------------------- */
+
+uint32_t cmdi_sender_left_ms(const struct cmdi_sender_time *time)
+{
+    if (time->until_ns == UINT64_MAX) {
+        return CMDS_NEVER;
+    }
+    uint64_t now_ns = cmdi_now_ns();
+    return now_ns < time->until_ns ? (uint32_t)((time->until_ns - now_ns + 999999) / 1000000) : 0;
+}
+
+/* One user less; the last one tells a close that waits. */
+static void sender_drop(_Atomic uint32_t *users)
+{
+    if (atomic_fetch_sub(users, 1) == (CMDI_SENDER_CLOSING | 1)) {
+        cmdi_futex_wake(users, 1); // By address only: the sender may be gone.
+    }
+}
+
+int cmdi_sender_enter(struct cmds_sender *sender, uint32_t timeout_ms, struct cmdi_sender_time *time, struct cmds_error *error)
+{
+    int code = (atomic_fetch_add(&sender->users, 1) & CMDI_SENDER_CLOSING) != 0 ? CMDS_E_CLOSED : 0;
+    if (code == 0) {
+        code = cmdi_runtime_may_block(sender->runtime);
+    }
+    if (code < 0) {
+        sender_drop(&sender->users);
+        return cmdi_fail(error, code, "send: %s", cmds_error_text(code));
+    }
+    time->timeout_ms = timeout_ms != 0 ? timeout_ms : sender->group->options.deadline_ms;
+    time->until_ns = time->timeout_ms == CMDS_NEVER ? UINT64_MAX : cmdi_now_ns() + (uint64_t)time->timeout_ms * 1000000;
+    return 0;
+}
+
+void cmdi_sender_leave(struct cmds_sender *sender)
+{
+    sender_drop(&sender->users);
+}
+
+/* Runs on a shard. */
+static void sender_on_room(void *context)
+{
+    struct cmds_sender *sender = context;
+    atomic_fetch_add(&sender->room, 1);
+    if (atomic_load(&sender->room_waiters) > 0) {
+        cmdi_futex_wake(&sender->room, INT32_MAX);
+    }
+}
+
+/* Until `room` is not `seen` any more, or the time is over. Returns: 0; CMDS_E_TIMEOUT; why a turn failed. */
+static int sender_wait_room(struct cmds_sender *sender, uint32_t seen, const struct cmdi_sender_time *time)
+{
+    int code = 0;
+    atomic_fetch_add(&sender->room_waiters, 1);
+    while (code >= 0 && atomic_load(&sender->room) == seen) {
+        uint32_t left_ms = cmdi_sender_left_ms(time);
+        if (left_ms == 0) {
+            code = CMDS_E_TIMEOUT;
+        } else if (sender->runtime->is_inline) {
+            code = cmds_runtime_turn(sender->runtime, left_ms < 1000000 ? left_ms * 1000 : 1000000000);
+        } else {
+            cmdi_futex_wait(&sender->room, seen, left_ms == CMDS_NEVER ? UINT64_MAX : (uint64_t)left_ms * 1000000);
+        }
+    }
+    atomic_fetch_sub(&sender->room_waiters, 1);
+    return code < 0 ? code : 0;
+}
+
+static int sender_group_send(struct cmds_sender *sender, struct cmds_message command,
+        const struct cmds_send_options *how, cmds_result_fn on_result, void *context)
+{
+    int code = CMDS_E_CLOSED;
+    if ((atomic_fetch_add(&sender->entered, 1) & CMDI_SENDER_CLOSING) == 0) {
+        code = cmds_group_send(sender->group, command, how, on_result, context);
+    }
+    sender_drop(&sender->entered);
+    return code;
+}
+
+void cmdi_sender_forget(struct cmds_sender *sender, struct cmds_ticket ticket)
+{
+    if ((atomic_fetch_add(&sender->entered, 1) & CMDI_SENDER_CLOSING) == 0) {
+        (void)cmds_group_forget(sender->group, ticket); // -ENOENT: its last result came meanwhile.
+    }
+    sender_drop(&sender->entered);
+}
+
+static int sender_fail(struct cmds_sender *sender, int code, uint32_t timeout_ms, struct cmds_error *error)
+{
+    struct cmds_error cause = CMDS_ERROR_INIT;
+    if (code == CMDS_E_TIMEOUT) {
+        return cmdi_fail(error, code, "the window was full for %u ms", timeout_ms);
+    }
+    if (code == CMDS_E_NOT_CONNECTED && cmds_group_error(sender->group, &cause) < 0) {
+        return cmdi_fail(error, code, "not connected: %s", cause.text);
+    }
+    return cmdi_fail(error, code, "send: %s", cmds_error_text(code));
+}
+
+int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command, const struct cmdi_sender_time *time,
+        struct cmds_ticket *ticket, cmds_result_fn on_result, void *context, struct cmds_error *error)
+{
+    struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+    how.ticket = ticket;
+    for (;;) {
+        uint32_t seen = atomic_load(&sender->room); // Before the attempt: room that comes after it is not missed.
+        how.deadline_ms = cmdi_sender_left_ms(time);
+        int code = how.deadline_ms == 0 ? CMDS_E_TIMEOUT
+                                        : sender_group_send(sender, command, &how, on_result, context);
+        if (code == -ENOBUFS) {
+            code = sender_wait_room(sender, seen, time);
+            if (code == 0) {
+                continue;
+            }
+        }
+        return code < 0 ? sender_fail(sender, code, time->timeout_ms, error) : 0;
+    }
+}
+
+/* --- On the shard --------------------------------------------------------------------------------------------------------- */
+
+static void sender_set_done(struct cmdi_sender_wait *wait)
+{
+    _Atomic uint32_t *done = &wait->done;
+    atomic_store(done, 1); // The caller may free the block from here on; the wake needs only the address.
+    cmdi_futex_wake(done, 1);
+}
+
+static void sender_on_after(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)shard;
+    struct cmdi_sender_post *post = CMDI_CONTAINER(work, struct cmdi_sender_post, work);
+    struct cmdi_sender_wait *first = post->waits;
+    post->waits = NULL;
+    post->waits_tail = &post->waits;
+    if (first != NULL) {
+        sender_set_done(first);
+    }
+    cmdi_sender_wake_streams(post);
+}
+
+struct cmdi_sender_post *cmdi_sender_post(struct cmds_sender *sender)
+{
+    struct cmdi_shard *shard = cmdi_shard_current();
+    struct cmdi_sender_post *post = &sender->posts[shard->index];
+    cmdi_shard_after(shard, &post->work);
+    return post;
+}
+
+/* Into the wait's own room, or a block of its own. */
+static void sender_keep(struct cmdi_sender_wait *wait, const struct cmds_result *result)
+{
+    wait->result = *result;
+    wait->result.text = "";
+    if (cmdi_value_copy_into(result->type->schema, result->value, wait->room, SENDER_ROOM_SIZE) != NULL) {
+        wait->result.value = wait->room;
+        return;
+    }
+    wait->large = cmds_result_copy(result);
+    if (wait->large == NULL) {
+        wait->code = -ENOMEM;
+        (void)snprintf((char *)wait->room, SENDER_ROOM_SIZE, "no memory for the result");
+    }
+}
+
+static void sender_on_result(void *context, const struct cmds_result *result)
+{
+    struct cmdi_sender_wait *wait = context;
+    if (!result->last) {
+        /* It will end with CMDS_E_CANCELLED, here. */
+        wait->more = true;
+        (void)cmdi_client_forget(wait->sender->group->clients[result->client], result->sequence);
+        return;
+    }
+    uint32_t expected = SENDER_WAITING;
+    if (!atomic_compare_exchange_strong(&wait->claim, &expected, SENDER_CLAIMED)) {
+        free(wait);
+        return;
+    }
+    if (wait->more) {
+        wait->code = CMDS_E_MORE_RESULTS;
+        (void)snprintf((char *)wait->room, SENDER_ROOM_SIZE, "%s", cmds_error_text(CMDS_E_MORE_RESULTS));
+    } else if (result->error != 0) {
+        wait->code = result->error;
+        (void)snprintf((char *)wait->room, SENDER_ROOM_SIZE, "%s", result->text);
+    } else {
+        sender_keep(wait, result);
+    }
+    struct cmdi_sender_post *post = cmdi_sender_post(wait->sender);
+    *post->waits_tail = wait;
+    post->waits_tail = &wait->wake_next;
+}
+
+/* --- Send ----------------------------------------------------------------------------------------------------------------- */
+
+/* Returns: 0: it is done, and the next one in the chain was woken; else the shard frees the wait. */
+static int sender_sleep(struct cmds_sender *sender, struct cmdi_sender_wait *wait, const struct cmdi_sender_time *time)
+{
+    int code = cmdi_runtime_wait(sender->runtime, &wait->done, cmdi_sender_left_ms(time));
+    if (code < 0) {
+        uint32_t expected = SENDER_WAITING;
+        if (atomic_compare_exchange_strong(&wait->claim, &expected, SENDER_ABANDONED)) {
+            return code;
+        }
+        while (atomic_load(&wait->done) == 0 && code != -EXDEV) { // In the chain: its turn comes in a moment.
+            code = cmdi_runtime_wait(sender->runtime, &wait->done, CMDS_NEVER);
+        }
+    }
+    if (wait->wake_next != NULL) {
+        sender_set_done(wait->wake_next);
+    }
+    return 0;
+}
+
+static int sender_take(struct cmdi_sender_wait *wait, struct cmds_result **result, struct cmds_error *error)
+{
+    int code = wait->code;
+    if (code < 0) {
+        (void)cmdi_fail(error, code, "%s", (const char *)wait->room);
+        free(wait);
+    } else if (wait->large != NULL) {
+        *result = wait->large;
+        free(wait);
+    } else {
+        *result = &wait->result; // The whole block.
+    }
+    return code;
+}
+
+static int sender_send(struct cmds_sender *sender, struct cmds_message command, const struct cmdi_sender_time *time,
+        struct cmds_result **result, struct cmds_error *error)
+{
+    struct cmdi_sender_wait *wait = malloc(SENDER_BLOCK_SIZE);
+    if (wait == NULL) {
+        return cmdi_fail(error, -ENOMEM, "send: no memory");
+    }
+    *wait = (struct cmdi_sender_wait){.sender = sender};
+    int code = cmdi_sender_queue(sender, command, time, NULL, sender_on_result, wait, error);
+    if (code < 0 || command.type->one_way != 0) {
+        free(wait);
+        return code;
+    }
+    code = sender_sleep(sender, wait, time);
+    if (code < 0) {
+        return cmdi_fail(error, code, "%s: %s within %u ms", sender->group->options.connect,
+                code == CMDS_E_TIMEOUT ? "no result" : cmds_error_text(code), time->timeout_ms);
+    }
+    return sender_take(wait, result, error);
+}
+
+int cmds_sender_send(struct cmds_sender *sender, struct cmds_message command, uint32_t timeout_ms,
+        struct cmds_result **result, struct cmds_error *error)
+{
+    struct cmdi_sender_time time;
+    int code = cmdi_sender_enter(sender, timeout_ms, &time, error);
+    if (code < 0) {
+        return code;
+    }
+    code = sender_send(sender, command, &time, result, error);
+    cmdi_sender_leave(sender);
+    return code;
+}
+
+struct cmds_group *cmds_sender_group(struct cmds_sender *sender)
+{
+    return sender->group;
+}
+
+/* --- Open and close ------------------------------------------------------------------------------------------------------- */
+
+static int sender_group_options(struct cmds_group_options *group, const struct cmds_sender_options *mine, struct cmds_error *error)
+{
+    *group = (struct cmds_group_options)CMDS_GROUP_OPTIONS_INIT(mine->protocol);
+    if (mine->group != NULL) {
+        int code = cmdi_options_take(group, sizeof(*group), mine->group, "cmds_sender_options.group", error);
+        if (code < 0) {
+            return code;
+        }
+        group->struct_size = sizeof(*group);
+    }
+    group->protocol = mine->protocol != NULL ? mine->protocol : group->protocol;
+    group->connect = mine->connect != NULL ? mine->connect : group->connect;
+    group->codec = mine->codec != NULL ? mine->codec : group->codec;
+    group->client_count = mine->client_count != 0 ? mine->client_count : group->client_count;
+    group->connect_timeout_ms = mine->connect_timeout_ms != 0 ? mine->connect_timeout_ms : group->connect_timeout_ms;
+    return 0;
+}
+
+/* The runtime given, or one of our own. */
+static int sender_start_runtime(struct cmds_sender *sender, const struct cmds_sender_options *mine, struct cmds_error *error)
+{
+    if (mine->runtime != NULL) {
+        sender->runtime = mine->runtime;
+        return mine->single_thread ? cmdi_fail(error, -EINVAL, "single_thread: not together with a runtime") : 0;
+    }
+    struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
+    options.shard_count = mine->single_thread ? CMDS_SHARDS_INLINE : 1;
+    options.no_pinning = true; // It is one thread among the program's own: the scheduler knows better.
+    int code = cmds_runtime_start(&sender->runtime, &options, error);
+    sender->owns_runtime = code == 0;
+    return code;
+}
+
+static int sender_make_posts(struct cmds_sender *sender)
+{
+    uint32_t count = cmds_runtime_shard_count(sender->runtime);
+    sender->posts = calloc(count, sizeof(*sender->posts));
+    if (sender->posts == NULL) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        cmdi_work_init(&sender->posts[i].work, sender_on_after);
+        sender->posts[i].waits_tail = &sender->posts[i].waits;
+    }
+    return 0;
+}
+
+/* on_closed would be too early: another shard may still be waking those whose results came last. */
+static void sender_on_gone(void *context)
+{
+    _Atomic uint32_t *gone = &((struct cmds_sender *)context)->gone;
+    atomic_store(gone, 1);
+    cmdi_futex_wake(gone, 1);
+}
+
+/* Nobody uses the group any more. */
+static void sender_free(struct cmds_sender *sender)
+{
+    if (sender->group != NULL) {
+        cmds_group_close(sender->group, NULL, NULL);
+        (void)cmdi_runtime_wait(sender->runtime, &sender->gone, CMDS_NEVER);
+    }
+    for (uint32_t users = 0; (users = atomic_load(&sender->users)) != 0 && users != CMDI_SENDER_CLOSING;) {
+        cmdi_futex_wait(&sender->users, users, UINT64_MAX);
+    }
+    if (sender->owns_runtime) {
+        cmds_runtime_stop(sender->runtime);
+    }
+    free(sender->posts);
+    free(sender);
+}
+
+static int sender_connect(struct cmds_sender *sender, const struct cmds_sender_options *mine, struct cmds_error *error)
+{
+    struct cmds_group_options options;
+    int code = sender_group_options(&options, mine, error);
+    if (code == 0) {
+        code = sender_start_runtime(sender, mine, error);
+    }
+    if (code == 0) {
+        code = cmdi_runtime_may_block(sender->runtime);
+        code = code < 0 ? cmdi_fail(error, code, "open: %s", cmds_error_text(code)) : sender_make_posts(sender);
+    }
+    if (code == 0) {
+        const struct cmdi_group_hooks hooks = {sender_on_room, sender_on_gone, sender};
+        code = cmdi_group_open(&sender->group, sender->runtime, &options, &hooks, error);
+    }
+    if (code == 0) {
+        code = cmds_group_wait(sender->group, CMDS_NEVER, error); // Each client has connect_timeout_ms.
+    }
+    return code;
+}
+
+int cmds_sender_open(struct cmds_sender **out, const struct cmds_sender_options *options, struct cmds_error *error)
+{
+    struct cmds_sender_options mine;
+    int code = cmdi_options_take(&mine, sizeof(mine), options, "cmds_sender_options", error);
+    if (code < 0) {
+        return code;
+    }
+    if (cmdi_shard_current() != NULL) {
+        return cmdi_fail(error, -EDEADLK, "open: %s", cmds_error_text(-EDEADLK));
+    }
+    struct cmds_sender *sender = calloc(1, sizeof(*sender));
+    if (sender == NULL) {
+        return cmdi_fail(error, -ENOMEM, "no memory for a sender");
+    }
+    code = sender_connect(sender, &mine, error);
+    if (code < 0) {
+        sender_free(sender);
+        return cmdi_fail(error, code, "open: %s", cmds_error_text(code)); // Unless somebody said it better.
+    }
+    *out = sender;
+    return 0;
+}
+
+void cmds_sender_close(struct cmds_sender *sender, uint32_t timeout_ms)
+{
+    if (sender == NULL || cmdi_runtime_may_block(sender->runtime) < 0) {
+        return; // On a shard it would wait for itself.
+    }
+    atomic_fetch_or(&sender->users, CMDI_SENDER_CLOSING);
+    atomic_fetch_or(&sender->entered, CMDI_SENDER_CLOSING);
+    atomic_fetch_add(&sender->room, 1);
+    cmdi_futex_wake(&sender->room, INT32_MAX); // Who waits for room learns that there will be none.
+    for (uint32_t users = 0; (users = atomic_load(&sender->entered)) != CMDI_SENDER_CLOSING;) {
+        cmdi_futex_wait(&sender->entered, users, UINT64_MAX);
+    }
+    (void)cmds_group_drain(sender->group, timeout_ms); // What has not ended then ends with CMDS_E_CLOSED.
+    sender_free(sender);
+}

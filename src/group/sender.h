@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of a sender: a group, and threads that sleep until their results are there.
+ *
+ * A caller and the shard meet in a block that the caller allocates (struct wait in sender.c, struct stream in stream.c) and
+ * that is freed by whoever comes second. The shard never wakes a thread in the middle of a turn: it collects in a post, and
+ * wakes when the turn has entered the kernel.
+ */
+#ifndef CMDI_GROUP_SENDER_H
+#define CMDI_GROUP_SENDER_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "group/group.h"
+
+struct cmdi_sender_wait;
+struct cmdi_sender_stream;
+
+/** A sender's part on one shard: who is to be woken after this turn. The shard's. */
+struct cmdi_sender_post {
+    struct cmdi_work work;
+    struct cmdi_sender_wait *waits, **waits_tail;
+    struct cmdi_sender_stream *streams;
+};
+
+#define CMDI_SENDER_CLOSING UINT32_C(0x80000000)
+
+struct cmds_sender {
+    struct cmds_runtime *runtime;
+    struct cmds_group *group;
+    struct cmdi_sender_post *posts; // One per shard.
+    bool owns_runtime;
+    _Atomic uint32_t users;    // Threads inside a call, and CMDI_SENDER_CLOSING.
+    _Atomic uint32_t entered;  // Threads that use the group, and CMDI_SENDER_CLOSING.
+    _Atomic uint32_t room;     // Futex: grows whenever a full window has room again.
+    _Atomic uint32_t room_waiters;
+    _Atomic uint32_t gone;     // Futex: the group is freed.
+};
+
+/** The time a call has. */
+struct cmdi_sender_time {
+    uint64_t until_ns;   // UINT64_MAX: no limit.
+    uint32_t timeout_ms; // As it was given.
+};
+
+/** Begins a call. Returns: 0, and cmdi_sender_leave() ends it; CMDS_E_CLOSED, -EDEADLK, -EXDEV, in `error` too. */
+int cmdi_sender_enter(struct cmds_sender *sender, uint32_t timeout_ms, struct cmdi_sender_time *time, struct cmds_error *error);
+void cmdi_sender_leave(struct cmds_sender *sender);
+/** What is left, rounded up. Returns: 0: nothing; CMDS_NEVER: no limit. */
+uint32_t cmdi_sender_left_ms(const struct cmdi_sender_time *time);
+/**
+ * cmds_group_send, with the time that is left; waits while the window is full. `ticket` may be NULL.
+ *
+ * Returns: 0, and on_result will run; else as cmds_sender_send, in `error` too.
+ */
+int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command, const struct cmdi_sender_time *time,
+        struct cmds_ticket *ticket, cmds_result_fn on_result, void *context, struct cmds_error *error);
+/** cmds_group_forget, unless the sender is being closed: then the group ends everything anyway. */
+void cmdi_sender_forget(struct cmds_sender *sender, struct cmds_ticket ticket);
+/** The post of the shard that runs the caller; its work will run after this turn. */
+struct cmdi_sender_post *cmdi_sender_post(struct cmds_sender *sender);
+
+/** stream.c: wakes those in the post. Thread: shard. */
+void cmdi_sender_wake_streams(struct cmdi_sender_post *post);
+
+#endif

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmds_sender_send_multi: many results, told on the caller's thread.
+ *
+ * The shard copies each result into the stream's queue, which is bounded, and wakes the caller at the end of the turn, if it
+ * sleeps. The stream is counted: one for the caller, one for the command, one while it is in a post.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "codec/value.h"
+#include "group/sender.h"
+
+enum {
+    STREAM_SIZE_MAX = 16 * 1024 * 1024,
+};
+
+struct stream_item {
+    struct stream_item *next;
+    struct cmds_result *result;
+};
+
+struct cmdi_sender_stream {
+    struct cmds_sender *sender;
+    struct cmdi_sender_stream *wake_next; // In the post. The shard's.
+    bool in_post;                         // The shard's.
+    int cut;                              // Why the shard has forgotten the rest. The shard's.
+    _Atomic uint32_t refs;
+    _Atomic uint32_t ready; // Futex: look into the queue.
+
+    pthread_mutex_t lock; // Of all below.
+    struct stream_item *items, **items_tail;
+    size_t size;  // Of the items.
+    bool is_over; // Nothing follows.
+    bool is_left; // The caller wants no more.
+    struct cmds_error end; // Why it is over; code 0: the last result is among the items.
+};
+
+static void stream_free_items(struct stream_item *item)
+{
+    while (item != NULL) {
+        struct stream_item *next = item->next;
+        cmds_result_free(item->result);
+        free(item);
+        item = next;
+    }
+}
+
+static void stream_unref(struct cmdi_sender_stream *stream)
+{
+    if (atomic_fetch_sub_explicit(&stream->refs, 1, memory_order_acq_rel) == 1) {
+        stream_free_items(stream->items);
+        (void)pthread_mutex_destroy(&stream->lock);
+        free(stream);
+    }
+}
+
+/* --- On the shard --------------------------------------------------------------------------------------------------------- */
+
+void cmdi_sender_wake_streams(struct cmdi_sender_post *post)
+{
+    while (post->streams != NULL) {
+        struct cmdi_sender_stream *stream = post->streams;
+        post->streams = stream->wake_next;
+        stream->in_post = false;
+        if (atomic_exchange(&stream->ready, 1) == 0) {
+            cmdi_futex_wake(&stream->ready, 1);
+        }
+        stream_unref(stream);
+    }
+}
+
+static void stream_post(struct cmdi_sender_stream *stream)
+{
+    struct cmdi_sender_post *post = cmdi_sender_post(stream->sender);
+    if (!stream->in_post) {
+        stream->in_post = true;
+        atomic_fetch_add(&stream->refs, 1);
+        stream->wake_next = post->streams;
+        post->streams = stream;
+    }
+}
+
+/* Under the lock. Returns: 0; CMDS_E_LIMIT; -ENOMEM. */
+static int stream_append(struct cmdi_sender_stream *stream, const struct cmds_result *result)
+{
+    size_t size = sizeof(struct stream_item) + sizeof(*result) +
+                  cmdi_value_copy_size(result->type->schema, result->value);
+    if (stream->items != NULL && size > STREAM_SIZE_MAX - stream->size) {
+        return CMDS_E_LIMIT;
+    }
+    struct stream_item *item = malloc(sizeof(*item));
+    if (item == NULL) {
+        return -ENOMEM;
+    }
+    *item = (struct stream_item){.result = cmds_result_copy(result)};
+    if (item->result == NULL) {
+        free(item);
+        return -ENOMEM;
+    }
+    *stream->items_tail = item;
+    stream->items_tail = &item->next;
+    stream->size = size < STREAM_SIZE_MAX - stream->size ? stream->size + size : STREAM_SIZE_MAX;
+    return 0;
+}
+
+/* Under the lock. */
+static void stream_end(struct cmdi_sender_stream *stream, const struct cmds_result *result, int code)
+{
+    stream->is_over = true;
+    if (stream->cut != 0 || code < 0) {
+        int cut = stream->cut != 0 ? stream->cut : code;
+        (void)cmdi_fail(&stream->end, cut, cut == CMDS_E_LIMIT ? "results came faster than they were taken, %d bytes wait"
+                                                               : "no memory for a result",
+                STREAM_SIZE_MAX);
+    } else if (result->error != 0) {
+        (void)cmdi_fail(&stream->end, result->error, "%s", result->text);
+    }
+}
+
+static void stream_on_result(void *context, const struct cmds_result *result)
+{
+    struct cmdi_sender_stream *stream = context;
+    int code = 0;
+    pthread_mutex_lock(&stream->lock);
+    if (!stream->is_left && stream->cut == 0 && result->error == 0) {
+        code = stream_append(stream, result);
+    }
+    if (result->last) {
+        stream_end(stream, result, code);
+    }
+    pthread_mutex_unlock(&stream->lock);
+    stream_post(stream);
+    if (result->last) {
+        stream_unref(stream);
+    } else if (code < 0) {
+        stream->cut = code; // It ends with CMDS_E_CANCELLED, here.
+        (void)cmdi_client_forget(stream->sender->group->clients[result->client], result->sequence);
+    }
+}
+
+/* --- On the caller's thread ----------------------------------------------------------------------------------------------- */
+
+/* Tells what is there. Returns: what `each` returned; *over: nothing follows, for the reason in `end`. */
+static int stream_tell(struct cmdi_sender_stream *stream, cmds_result_each_fn each, void *context, bool *over,
+        struct cmds_error *end)
+{
+    int stop = 0;
+    atomic_store(&stream->ready, 0); // Before the look: what comes after it wakes us.
+    pthread_mutex_lock(&stream->lock);
+    struct stream_item *item = stream->items;
+    stream->items = NULL;
+    stream->items_tail = &stream->items;
+    stream->size = 0;
+    *over = stream->is_over;
+    *end = stream->end;
+    pthread_mutex_unlock(&stream->lock);
+    while (item != NULL && stop == 0) {
+        struct stream_item *next = item->next;
+        stop = each(context, item->result);
+        cmds_result_free(item->result);
+        free(item);
+        item = next;
+    }
+    stream_free_items(item);
+    return stop;
+}
+
+/* Until the last result, or the end of our patience. Returns: as cmds_sender_send_multi; *over: nothing is to be forgotten. */
+static int stream_run(struct cmdi_sender_stream *stream, const struct cmdi_sender_time *time, struct cmds_error *error,
+        cmds_result_each_fn each, void *context, bool *over)
+{
+    for (;;) {
+        struct cmds_error end = CMDS_ERROR_INIT;
+        int stop = stream_tell(stream, each, context, over, &end);
+        if (stop != 0) {
+            return stop;
+        }
+        if (*over) {
+            return end.code < 0 ? cmdi_fail(error, end.code, "%s", end.text) : 0;
+        }
+        int code = cmdi_runtime_wait(stream->sender->runtime, &stream->ready, cmdi_sender_left_ms(time));
+        if (code < 0) {
+            return cmdi_fail(error, code, "%s: %s within %u ms", stream->sender->group->options.connect,
+                    code == CMDS_E_TIMEOUT ? "no last result" : cmds_error_text(code), time->timeout_ms);
+        }
+    }
+}
+
+static int stream_send(struct cmds_sender *sender, struct cmds_message command, const struct cmdi_sender_time *time,
+        struct cmds_error *error, cmds_result_each_fn each, void *context)
+{
+    struct cmdi_sender_stream *stream = calloc(1, sizeof(*stream));
+    if (stream == NULL) {
+        return cmdi_fail(error, -ENOMEM, "send: no memory");
+    }
+    struct cmds_ticket ticket = {0};
+    stream->sender = sender;
+    stream->items_tail = &stream->items;
+    (void)pthread_mutex_init(&stream->lock, NULL); // Cannot fail without attributes.
+    atomic_store(&stream->refs, 2);
+    int code = cmdi_sender_queue(sender, command, time, &ticket, stream_on_result, stream, error);
+    if (code < 0 || command.type->one_way != 0) {
+        stream_unref(stream); // No callback will come.
+        stream_unref(stream);
+        return code;
+    }
+    bool over = false;
+    code = stream_run(stream, time, error, each, context, &over);
+    pthread_mutex_lock(&stream->lock);
+    stream->is_left = true;
+    pthread_mutex_unlock(&stream->lock);
+    if (!over) {
+        cmdi_sender_forget(sender, ticket);
+    }
+    stream_unref(stream);
+    return code;
+}
+
+int cmds_sender_send_multi(struct cmds_sender *sender, struct cmds_message command, uint32_t timeout_ms,
+        struct cmds_error *error, cmds_result_each_fn each, void *context)
+{
+    struct cmdi_sender_time time;
+    int code = cmdi_sender_enter(sender, timeout_ms, &time, error);
+    if (code < 0) {
+        return code;
+    }
+    code = stream_send(sender, command, &time, error, each, context);
+    cmdi_sender_leave(sender);
+    return code;
+}
