@@ -29,7 +29,7 @@ struct cmds_runtime_options {
     uint32_t shard_count;       // Default CMDS_SHARDS_PER_CORE: the allowed CPUs, at most what a cgroup's cpu.max gives.
     const char *cpus;           // "0,2-5": where the shards are pinned, in turn. Default: the CPUs this process may use.
     bool no_pinning;            // The scheduler places the shards.
-    bool no_spinning_limit;     // Spin also under a cgroup quota and up to spin_us, however large.
+    bool spin_always;           // Look for spin_us each time, whoever needs the core: for shards that have one to themselves.
     uint16_t unused;
     uint32_t spin_us;           // The most that a shard looks for work before it sleeps. Default 100; adaptive. CMDS_SPIN_OFF.
     uint32_t pool_thread_count; // For exec functions marked CMDS_EXEC_IN_POOL. Default 4, started when first needed.
@@ -61,7 +61,7 @@ CMDS_NODISCARD CMDS_API int cmds_runtime_start(
  * Closes the servers and groups that still run on it (each of them is then freed), joins the threads, frees. Pending
  * commands end with CMDS_E_CLOSED. NULL is fine.
  *
- * Thread: setup; never on a shard.
+ * Thread: setup, never on a shard: that ends the process; inline: the thread that turned it.
  */
 CMDS_API void cmds_runtime_stop(struct cmds_runtime *runtime);
 

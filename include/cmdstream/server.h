@@ -42,7 +42,8 @@ CMDS_END_
  *     CMDS_EXEC_AGAIN  call me again, with the same command, when the connection has room: a stream of any length in
  *                      bounded memory, other connections served in between; cmds_call_round() counts. A send that was
  *                      -ENOBUFS in this round is to be repeated in the next;
- *     -ENOBUFS, CMDS_E_GONE, CMDS_E_FINISHED, CMDS_E_NOT_CONNECTED, CMDS_E_NOT_SENT
+ *     -ENOBUFS, CMDS_E_GONE, CMDS_E_FINISHED, CMDS_E_UNFINISHED, and what a command sent elsewhere may end with:
+ *     CMDS_E_NOT_CONNECTED, CMDS_E_NOT_SENT, CMDS_E_LOST, CMDS_E_TIMEOUT, CMDS_E_CANCELLED, CMDS_E_CLOSED
  *                      this call failed: it ends without a (further) result, is counted, and on_exec_error may answer;
  *                      the connection stays: errors do not amplify;
  *     other negative   it failed: as in Go the connection is closed and on_disconnect told, unless on_exec_error answers.
@@ -90,8 +91,8 @@ struct cmds_server_options {
     const cmds_invoker_fn *invokers; // The first one is the outermost.
     uint32_t invoker_count;
     uint32_t in_flight_max;      // Calls per connection. Default 1024; at the bound it stops reading.
-    uint32_t frame_size_max;     // Body of one command or result. Default 16 MiB.
-    uint32_t output_size_max;    // Per connection. Default 1 MiB; then sends are -ENOBUFS and CMDS_EXEC_AGAIN waits for half of it.
+    uint32_t frame_size_max;     // Body of one command or result. Default 16 MiB, at most 1 GiB.
+    uint32_t output_size_max;    // Per connection. Default 1 MiB, at least 4096; then sends are -ENOBUFS and CMDS_EXEC_AGAIN waits for half of it.
     uint32_t idle_timeout_ms;    // Nothing received and no call in flight. Default 120000.
     uint32_t frame_timeout_ms;   // From a frame's first byte to its last. Default 10000.
     uint32_t handshake_timeout_ms; // For the ServerInfo to leave. Default 5000.
@@ -109,7 +110,7 @@ struct cmds_server_options {
     void (*on_shard_stop)(void *receiver, uint32_t shard, void *shard_state);
     /** Negative refuses it. */
     int (*on_connect)(void *receiver, struct cmds_connection *connection);
-    /** Once per connection that on_connect saw; `cause` is CMDS_E_EOF when the peer simply left. */
+    /** Once per connection, but for those that on_connect refused; `cause` is CMDS_E_EOF when the peer simply left. */
     void (*on_disconnect)(void *receiver, struct cmds_connection *connection, const struct cmds_error *cause);
     /** An exec function failed. Returns: 0: it sent a last result instead, and the connection stays; negative: as without it. */
     int (*on_exec_error)(void *receiver, struct cmds_call *call, const struct cmds_error *error);
@@ -151,7 +152,8 @@ CMDS_API int cmds_server_main(const struct cmds_server_options *options);
  *          *server: cmds_server_close().
  * Thread:  setup; an inline runtime: the thread that turns it.
  * Returns: 0; CMDS_E_SCHEMA: the tables contradict each other, or a command has no exec function, by name; -EINVAL: an
- *          option, by name; -EADDRINUSE, -EACCES, ... of the address; CMDS_E_CLOSED: the runtime is stopping.
+ *          option, by name; -EADDRINUSE, -EACCES, ... of the address; CMDS_E_CLOSED: the runtime is stopping; -EDEADLK on a
+ *          shard; -EXDEV: another thread turns the inline runtime.
  */
 CMDS_NODISCARD CMDS_API int cmds_server_start(struct cmds_server **server, struct cmds_runtime *runtime,
         const struct cmds_server_options *options, struct cmds_error *error);
@@ -164,7 +166,7 @@ CMDS_NODISCARD CMDS_API int cmds_server_address(const struct cmds_server *server
  * Returns: 0: nothing was lost; CMDS_E_TIMEOUT: some calls had not ended; their connections live until cmds_server_close().
  */
 CMDS_NODISCARD CMDS_API int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms);
-/** At once, and frees. Calls that are kept stay valid and are cancelled. NULL is fine. Blocks. Thread: as shutdown. */
+/** At once, and frees. Calls that are kept stay valid and are cancelled. Waits for exec functions in the pool, so never from one. NULL is fine. Blocks. Thread: as shutdown. */
 CMDS_API void cmds_server_close(struct cmds_server *server);
 /** Open connections now. Thread: any. */
 CMDS_API uint32_t cmds_server_connection_count(const struct cmds_server *server);
@@ -177,7 +179,8 @@ CMDS_API uint32_t cmds_server_connection_count(const struct cmds_server *server)
  * Owner:   borrows.
  * Thread:  any; while the exec function runs or a reference is held. On the call's shard without a lock or a wake.
  * Returns: 0; CMDS_E_GONE: nobody waits; CMDS_E_FINISHED; -ENOBUFS: the output bound (nothing was sent);
- *          CMDS_E_WRONG_TYPE: not a result of this protocol; CMDS_E_LIMIT: a field or the frame is too large; -ENOMEM.
+ *          CMDS_E_WRONG_TYPE: not a result of this protocol; CMDS_E_LIMIT: a field or the frame is too large; -EINVAL: a NULL
+ *          pointer with a size; -ENOMEM.
  */
 CMDS_NODISCARD CMDS_API int cmds_call_send(struct cmds_call *call, struct cmds_message result);
 /** As if the exec function had returned `code` (0 and above: -EINVAL); for calls that were kept. Copies `text` (may be NULL). Thread: any. */
@@ -197,7 +200,7 @@ CMDS_API void cmds_call_unref(struct cmds_call *call);
 CMDS_NODISCARD CMDS_API int cmds_call_keep_command(struct cmds_call *call);
 
 typedef void (*cmds_call_fn)(struct cmds_call *call);
-/** Runs `fn` on the shard after so many ms; holds a reference until `fn` has returned. One at a time. Thread: shard. Returns: 0; -EBUSY; -EXDEV off the shard. */
+/** Runs `fn` on the shard after so many ms; holds a reference until `fn` has returned. One at a time. When the server closes, `fn` runs then. Thread: shard. Returns: 0; -EBUSY; -EXDEV off the shard; CMDS_E_GONE: the server is closed. */
 CMDS_NODISCARD CMDS_API int cmds_call_after(struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn);
 /** At most once, on the shard: the connection is gone or the deadline has passed. The call must be referenced. Thread: shard, inside the exec function. */
 CMDS_API void cmds_call_on_cancel(struct cmds_call *call, cmds_call_fn fn);
@@ -231,7 +234,7 @@ CMDS_API const char *cmds_connection_peer(const struct cmds_connection *connecti
 /** Yours, one per connection; NULL at first. Thread: shard. */
 CMDS_API void *cmds_connection_context(const struct cmds_connection *connection);
 CMDS_API void cmds_connection_set_context(struct cmds_connection *connection, void *context);
-/** Closes it soon after this returns; on_disconnect tells. Thread: shard. */
+/** Closes it soon after this returns, and results that have not left are lost; on_disconnect tells. Thread: shard. */
 CMDS_API void cmds_connection_close(struct cmds_connection *connection);
 
 CMDS_END_

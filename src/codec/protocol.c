@@ -455,14 +455,14 @@ void cmdi_type_table_fini(struct cmdi_type_table *table)
     *table = (struct cmdi_type_table){0};
 }
 
-const struct cmdi_type_entry *cmdi_type_table_search(
+struct cmdi_type_entry *cmdi_type_table_search(
         const struct cmdi_type_table *table, uint64_t number)
 {
     uint32_t low = table->dense_count;
     uint32_t high = low + table->sparse_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        const struct cmdi_type_entry *entry = &table->entries[middle];
+        struct cmdi_type_entry *entry = &table->entries[middle];
         if (entry->type->number == number) {
             return entry;
         }

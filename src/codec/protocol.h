@@ -2,9 +2,10 @@
 /*
  * A list of types as the wire asks for it: by number.
  *
- * Built once at start from a protocol that cmds_protocol_check() has passed, constant afterwards, so any thread reads it
- * without a lock. Numbers up to 255 are an index; the few that are larger are searched. An entry carries what else is asked
- * of a type for every message, worked out beforehand: which byte of a value says that it is the last result.
+ * Built once at start from a protocol that cmds_protocol_check() has passed, constant afterwards (but for `alias`), so
+ * any thread reads it without a lock. Numbers up to 255 are an index; the few that are larger are searched. An entry
+ * carries what else is asked of a type for every message, worked out beforehand: which byte of a value says that it is
+ * the last result.
  */
 #ifndef CMDI_CODEC_PROTOCOL_H
 #define CMDI_CODEC_PROTOCOL_H
@@ -21,6 +22,8 @@ enum {
 
 struct cmdi_type_entry {
     const struct cmds_type *type; // NULL: no type has this number.
+    /* The same type by another source file's name, as last asked for: written by any thread, atomically. */
+    const struct cmds_type *alias;
     uint32_t last_offset;         // Of the CMDS_LAST member, or one of the next.
     uint32_t unused;
 };
@@ -44,17 +47,17 @@ CMDS_NODISCARD int cmdi_type_table_init(
         struct cmdi_type_table *table, const struct cmds_type *const *types, uint32_t count);
 /** A zeroed one is fine. Thread: setup. */
 void cmdi_type_table_fini(struct cmdi_type_table *table);
-const struct cmdi_type_entry *cmdi_type_table_search(
+struct cmdi_type_entry *cmdi_type_table_search(
         const struct cmdi_type_table *table, uint64_t number);
 /** Another object with the same meaning: the protocol's header makes one in each source file that includes it. */
 bool cmdi_type_same(const struct cmds_type *a, const struct cmds_type *b);
 bool cmdi_type_is_last_slow(const struct cmdi_type_entry *entry, const void *value);
 
-static inline const struct cmdi_type_entry *cmdi_type_table_entry(
+static inline struct cmdi_type_entry *cmdi_type_table_entry(
         const struct cmdi_type_table *table, uint64_t number)
 {
     if (__builtin_expect(number < table->dense_count, 1)) {
-        const struct cmdi_type_entry *entry = &table->entries[number];
+        struct cmdi_type_entry *entry = &table->entries[number];
         return entry->type != NULL ? entry : NULL;
     }
     return table->sparse_count > 0 ? cmdi_type_table_search(table, number) : NULL;
@@ -72,8 +75,18 @@ static inline const struct cmds_type *cmdi_type_table_find(
 static inline bool cmdi_type_table_has(
         const struct cmdi_type_table *table, const struct cmds_type *type)
 {
-    const struct cmds_type *mine = type != NULL ? cmdi_type_table_find(table, type->number) : NULL;
-    return mine != NULL && (mine == type || cmdi_type_same(mine, type));
+    struct cmdi_type_entry *entry = type != NULL ? cmdi_type_table_entry(table, type->number) : NULL;
+    if (entry == NULL) {
+        return false;
+    }
+    if (entry->type == type || __atomic_load_n(&entry->alias, __ATOMIC_RELAXED) == type) {
+        return true;
+    }
+    bool same = cmdi_type_same(entry->type, type);
+    if (same) {
+        __atomic_store_n(&entry->alias, type, __ATOMIC_RELAXED);
+    }
+    return same;
 }
 
 /** Does this value end its command? `type` is one of the table's. Thread: any. */

@@ -384,6 +384,17 @@ static void conn_send(struct cmdi_conn *conn)
             size < CONN_SEND_SIZE_MAX ? size : CONN_SEND_SIZE_MAX);
 }
 
+static void conn_tell_low(struct cmdi_conn *conn)
+{
+    atomic_store_explicit(&conn->output_seen, cmdi_conn_output_size(conn), memory_order_relaxed);
+    if (conn->above_low && cmdi_conn_alive(conn) && !cmdi_conn_output_high(conn)) {
+        conn->above_low = false;
+        if (conn->ops->on_output_low != NULL) {
+            conn->ops->on_output_low(conn);
+        }
+    }
+}
+
 static void conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     (void)shard;
@@ -396,6 +407,7 @@ static void conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work)
         conn_send(conn);
         return;
     }
+    conn_tell_low(conn); // What was sent in mid-turn has no completion that would tell.
     conn_linger_if_sent(conn);
 }
 
@@ -434,17 +446,6 @@ void cmdi_conn_flush_now(struct cmdi_conn *conn)
     /* A failure is found again, and handled, by the send of what is left. */
     if (!conn_took(conn, sent > 0 ? (size_t)sent : 0)) {
         conn_send(conn);
-    }
-}
-
-static void conn_tell_low(struct cmdi_conn *conn)
-{
-    atomic_store_explicit(&conn->output_seen, cmdi_conn_output_size(conn), memory_order_relaxed);
-    if (conn->above_low && cmdi_conn_alive(conn) && !cmdi_conn_output_high(conn)) {
-        conn->above_low = false;
-        if (conn->ops->on_output_low != NULL) {
-            conn->ops->on_output_low(conn);
-        }
     }
 }
 

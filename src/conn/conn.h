@@ -200,13 +200,12 @@ static inline uint8_t *cmdi_conn_reserve(struct cmdi_conn *conn, size_t size, in
 uint8_t *cmdi_conn_reserve_beyond(struct cmdi_conn *conn, size_t size);
 /** Slow path of commit: a lot has come together. */
 void cmdi_conn_flush_now(struct cmdi_conn *conn);
-enum { CMDI_CONN_FLUSH_SIZE = 96 * 1024 };
 /** `size` bytes of what was reserved last are written; they leave at the end of the turn. */
 static inline void cmdi_conn_commit(struct cmdi_conn *conn, size_t size)
 {
     conn->fill.end += size;
     cmdi_shard_flush(conn->shard, &conn->flush);
-    if (__builtin_expect(conn->fill.end >= CMDI_CONN_FLUSH_SIZE, 0)) {
+    if (__builtin_expect(conn->fill.end >= conn->shard->flush_size, 0)) {
         cmdi_conn_flush_now(conn);
     }
 }

@@ -168,7 +168,9 @@ static uint64_t group_deadline(uint64_t now_ms, uint32_t deadline_ms)
 static int group_take_how(const struct cmds_group *group, const struct cmds_send_options *how, struct cmds_send_options *mine)
 {
     *mine = (struct cmds_send_options){.struct_size = sizeof(*mine)};
-    if (how != NULL) {
+    if (how != NULL && CMDI_LIKELY(how->struct_size == sizeof(*mine))) {
+        *mine = *how; // Built against this header: nothing to reconcile.
+    } else if (how != NULL) {
         int code = cmdi_options_take(mine, sizeof(*mine), how, "cmds_send_options", NULL);
         if (code < 0) {
             return code;

@@ -222,6 +222,7 @@ static struct cmds_call *exec_new_call(struct cmds_connection *connection, const
         return NULL;
     }
     call->connection = connection;
+    call->core = connection->home->core;
     call->exec = exec;
     call->type = type;
     call->command = NULL;

@@ -98,6 +98,7 @@ enum cmdi_call_flag {
 
 struct cmds_call {
     struct cmds_connection *connection;
+    struct cmdi_server_core *core; // The connection's: a shorter way to it.
     const struct cmds_exec *exec;
     const struct cmds_type *type;
     const void *command; // NULL: not kept.
@@ -231,7 +232,7 @@ static inline struct cmds_connection *cmdi_connection_of(struct cmdi_conn *conn)
 }
 static inline struct cmdi_server_core *cmdi_call_core(const struct cmds_call *call)
 {
-    return call->connection->home->core;
+    return call->core;
 }
 
 #endif

@@ -118,8 +118,8 @@ static void runtime_shard_options(const struct cmds_runtime *runtime, const stru
             .index = index,
             .cpu = options->no_pinning || runtime->is_inline ? -1 : cpus->list[index % cpus->count],
             /* Under a quota a spin burns what the work will need. */
-            .spin_us = quota && !options->no_spinning_limit ? 0 : options->spin_us,
-            .spin_unlimited = options->no_spinning_limit,
+            .spin_us = quota && !options->spin_always ? 0 : options->spin_us,
+            .spin_always = options->spin_always,
             .has_thread = !runtime->is_inline,
             .memory_size_max = options->memory_size_max,
             .log = &runtime->log,
@@ -227,7 +227,9 @@ static struct cmdi_service *runtime_take_service(struct cmds_runtime *runtime)
     return node != NULL ? CMDI_CONTAINER(node, struct cmdi_service, link) : NULL;
 }
 
-/* The thread that stops an inline runtime finishes what still lies in its ring. */
+static int runtime_turn(struct cmds_runtime *runtime, uint64_t wait_ns);
+
+/* The thread that stops an inline runtime finishes what still lies in its ring and its mailbox. */
 static void runtime_end_inline(struct cmds_runtime *runtime)
 {
     for (uint32_t i = 0; i < 64 && runtime_turn(runtime, CMDI_RING_WAIT_NONE) > 0; i++) {
@@ -241,7 +243,7 @@ void cmds_runtime_stop(struct cmds_runtime *runtime)
         return;
     }
     /* It would wait for itself. Nothing can be returned, and going on would free what is in use. */
-    CMDI_ASSERT(cmdi_runtime_may_block(runtime) == 0);
+    CMDI_ASSERT(cmdi_shard_current() == NULL);
     (void)pthread_mutex_lock(&runtime->lock);
     atomic_store(&runtime->stopping, 1);
     (void)pthread_mutex_unlock(&runtime->lock);

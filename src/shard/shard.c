@@ -263,7 +263,10 @@ static uint64_t shard_wait_time(struct cmdi_shard *shard, uint64_t wait_ns)
 static bool shard_spin(struct cmdi_shard *shard, uint64_t wait_ns)
 {
     uint64_t start_ns = cmdi_now_ns();
-    uint64_t budget_ns = shard->connection_count > 0 ? cmdi_spin_begin(&shard->spin, start_ns) : 0;
+    bool always = shard->options.spin_always;
+    uint64_t budget_ns = shard->connection_count == 0 ? 0
+                         : always ? shard->spin.budget_ns_max
+                                  : cmdi_spin_begin(&shard->spin, start_ns);
     if (budget_ns == 0) {
         return false;
     }
@@ -279,7 +282,7 @@ static bool shard_spin(struct cmdi_shard *shard, uint64_t wait_ns)
             cmdi_cpu_pause();
         }
         uint64_t now_ns = cmdi_now_ns();
-        if (!shard->options.spin_unlimited && cmdi_spin_gap(&shard->spin, before_ns, now_ns)) {
+        if (!always && cmdi_spin_gap(&shard->spin, before_ns, now_ns)) {
             CMDI_COUNT(shard, spin_stops, 1);
             return false;
         }
@@ -296,7 +299,7 @@ static bool shard_spin(struct cmdi_shard *shard, uint64_t wait_ns)
 
 static void shard_watch_preemptions(struct cmdi_shard *shard)
 {
-    if (!shard->options.spin_unlimited && cmdi_spin_check_due(&shard->spin, shard->now_ns) &&
+    if (!shard->options.spin_always && cmdi_spin_check_due(&shard->spin, shard->now_ns) &&
             cmdi_spin_check(&shard->spin, cmdi_preemptions(), shard->now_ns)) {
         CMDI_COUNT(shard, spin_stops, 1);
     }
@@ -330,6 +333,7 @@ static bool shard_may_spin(const struct cmdi_shard *shard)
 static int shard_end_turn(struct cmdi_shard *shard, uint64_t wait_ns)
 {
     bool has_ended = !cmdi_list_empty(&shard->ended);
+    shard->flush_size = CMDI_SHARD_FLUSH_SIZE;
     wait_ns = shard_wait_time(shard, wait_ns);
     if (shard_has_work(shard) || wait_ns == CMDI_RING_WAIT_NONE) {
         int code = shard_enter(shard, CMDI_RING_WAIT_NONE);
@@ -344,6 +348,7 @@ static int shard_end_turn(struct cmdi_shard *shard, uint64_t wait_ns)
         }
         shard_watch_preemptions(shard);
         if (shard_spin(shard, wait_ns)) {
+            shard->flush_size = CMDI_SHARD_FLUSH_SIZE_IDLE;
             return shard_enter(shard, CMDI_RING_WAIT_NONE);
         }
     }
@@ -400,6 +405,7 @@ int cmdi_shard_create(struct cmdi_shard **out, const struct cmdi_shard_options *
     shard->index = options->index;
     shard->slot_free = SHARD_SLOT_NONE;
     shard->stats.struct_size = sizeof(shard->stats);
+    shard->flush_size = CMDI_SHARD_FLUSH_SIZE;
     cmdi_list_init(&shard->ready);
     cmdi_list_init(&shard->flush);
     cmdi_list_init(&shard->ended);

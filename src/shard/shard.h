@@ -77,7 +77,7 @@ struct cmdi_shard_options {
     uint32_t spin_us;          // 0: never spin.
     bool has_thread;           // false: inline or manual.
     bool manual;               // No ring.
-    bool spin_unlimited;       // As no_spinning_limit.
+    bool spin_always;          // As in cmds_runtime_options.
     struct cmdi_ring_options ring;
     uint64_t memory_size_max;
     const struct cmdi_log *log; // Kept.
@@ -99,6 +99,8 @@ enum {
     CMDI_SHARD_FRAMES_PER_RUN = 128,         // The budget of a connection in one turn...
     CMDI_SHARD_BYTES_PER_RUN = 64 * 1024,    // ...whichever ends first.
     CMDI_SHARD_COMPLETIONS_PER_TURN = 512,
+    CMDI_SHARD_FLUSH_SIZE = 96 * 1024,       // When busy: as few sends as do not outgrow the cache.
+    CMDI_SHARD_FLUSH_SIZE_IDLE = 8 * 1024,  // When it has been waiting: the peer waits too, and begins sooner.
 };
 
 struct cmdi_shard {
@@ -115,6 +117,7 @@ struct cmdi_shard {
     struct cmdi_buffers buffers;
     struct cmdi_timer_wheel timers;
     struct cmdi_spin spin;
+    size_t flush_size;         // A connection with so much output sends it in mid-turn.
     uint32_t connection_count; // On this shard: without any it never spins.
     uint32_t index;
     bool in_turn;

@@ -321,6 +321,9 @@ static int test_take_invokers(struct cmds_test *test, const struct cmds_server_o
         return code;
     }
     test->options.struct_size = sizeof(test->options);
+    if (test->options.invokers == NULL && test->options.invoker_count > 0) {
+        return 0; // The server's own check says so.
+    }
     test->invokers = calloc((size_t)test->options.invoker_count + 1, sizeof(*test->invokers));
     if (test->invokers == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for a test");
@@ -418,8 +421,8 @@ int cmds_test_send(struct cmds_test *test, struct cmds_message command)
         return CMDS_E_WRONG_TYPE;
     }
     int64_t size = codec->size(codec, command.type, command.value);
-    if (size < 0) {
-        return (int)size;
+    if (size < 0 || size > core->limits.frame_size_max) {
+        return size < 0 ? (int)size : CMDS_E_LIMIT;
     }
     uint8_t *body = malloc((size_t)size + 1);
     if (body == NULL) {
@@ -445,7 +448,14 @@ uint32_t cmds_test_result_count(struct cmds_test *test)
 
 void cmds_test_advance_ms(struct cmds_test *test, uint32_t ms)
 {
-    test->now_ns += (uint64_t)ms * 1000000;
+    uint64_t until_ns = test->now_ns + (uint64_t)ms * 1000000;
+    uint64_t next_ms = cmdi_timer_wheel_next(&test->shard->timers);
+    while (next_ms <= until_ns / 1000000) { // One moment after the other: a timer may arm the next one.
+        test->now_ns = next_ms * 1000000;
+        test_drive(test);
+        next_ms = cmdi_timer_wheel_next(&test->shard->timers);
+    }
+    test->now_ns = until_ns;
     test_drive(test);
 }
 
@@ -481,7 +491,8 @@ void cmds_test_close(struct cmds_test *test)
     const struct cmds_server_options *options = &test->options;
     void *shard_state = test->home->shard_state;
     struct test_scope before = test_enter(test);
-    cmdi_home_end(test->home); // Kept calls may outlive it.
+    cmdi_home_end(test->home); // Kept calls may outlive it...
+    cmdi_shard_advance(test->shard, test->now_ns); // ... and what their threads have posted until then ends here.
     if (test->home_started && options->on_shard_stop != NULL) {
         options->on_shard_stop(options->receiver, 0, shard_state);
     }

@@ -56,6 +56,8 @@ static const struct tool_option bench_rows[] = {
         TOOL_U32(bench_options, "idle", "N", idle, 1, 65536, "N more connections that do nothing"),
         TOOL_U32(bench_options, "spin-us", "N", spin_us, 0, 10000000,
                 "of both sides: the most they look for work; 0: none (default 100)"),
+        TOOL_FLAG(bench_options, "spin-always", spin_always,
+                "both sides spin --spin-us each time, also when others need the core"),
         TOOL_U32(bench_options, "client-spin-us", "N", client_spin_us, 0, 10000000,
                 "of the client alone"),
         TOOL_U32(bench_options, "server-spin-us", "N", server_spin_us, 0, 10000000,

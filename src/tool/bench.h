@@ -46,7 +46,7 @@ struct bench_options {
     uint32_t stream_count, stream_size, sleep_ms, work_us, burn_us, deadline_ms;
     uint32_t spin_us, client_spin_us, server_spin_us;
     uint32_t server_shards, server_workers, server_pid;
-    bool blocking, sender_single, own_threads, share, no_pin, json, progress;
+    bool blocking, sender_single, own_threads, share, spin_always, no_pin, json, progress;
 };
 
 /* Constant while the load runs. */

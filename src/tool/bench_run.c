@@ -132,6 +132,7 @@ static int run_start_runtime(const struct bench *bench, struct cmds_runtime **ru
     options.shard_count = shard_count;
     options.no_pinning = bench->options.no_pin;
     options.spin_us = tool_spin(bench->options.client_spin_us);
+    options.spin_always = bench->options.spin_always;
     options.on_log = tool_log;
     options.log_context = (void *)(uintptr_t)&bench->log_level;
     return cmds_runtime_start(runtime, &options, error);

@@ -55,6 +55,9 @@ static void server_arguments_make(const struct bench *bench, struct server_argum
     server_argument(arguments, "--codec");
     server_argument(arguments, bench->plan.codec->name);
     server_number(arguments, "--spin-us", options->server_spin_us);
+    if (options->spin_always) {
+        server_argument(arguments, "--spin-always");
+    }
     server_number(arguments, "--drain-ms", SERVER_STOP_MS / 2);
     server_number(arguments, "--max-connections", connections > 10000 ? connections : 10000);
     server_number(

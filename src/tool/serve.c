@@ -22,7 +22,7 @@ struct serve_options {
     uint32_t handshake_timeout_ms, frame_timeout_ms, idle_timeout_ms, write_timeout_ms,
             exec_timeout_ms;
     uint32_t drain_ms, burn_us;
-    bool no_pin, reuse_port, quiet, verbose;
+    bool spin_always, no_pin, reuse_port, quiet, verbose;
 };
 
 static const struct tool_option serve_rows[] = {
@@ -38,6 +38,8 @@ static const struct tool_option serve_rows[] = {
                 "where they are pinned, as in 0,2-5 (default: the allowed CPUs)"),
         TOOL_FLAG(serve_options, "no-pin", no_pin, "the scheduler places the shards"),
         TOOL_FLAG(serve_options, "reuse-port", reuse_port, "a listener per shard (SO_REUSEPORT)"),
+        TOOL_FLAG(serve_options, "spin-always", spin_always,
+                "look for work --spin-us each time, also when others need the core"),
         TOOL_U32(serve_options, "spin-us", "N", spin_us, 0, 10000000,
                 "the most a shard looks for work before it sleeps; 0: none (default 100)"),
         TOOL_U32(serve_options, "workers", "N", workers, 1, 1024,
@@ -98,6 +100,7 @@ static int serve_start_runtime(struct serve *serve, struct cmds_error *error)
     options.cpus = serve->options.cpus;
     options.no_pinning = serve->options.no_pin;
     options.spin_us = tool_spin(serve->options.spin_us);
+    options.spin_always = serve->options.spin_always;
     options.pool_thread_count = serve->options.workers;
     options.on_log = tool_log;
     options.log_context = &serve->log_level;

@@ -36,15 +36,68 @@ struct cmdi_frame {
     size_t header_size; // From the frame's first byte to the body.
 };
 
+/* One varint of the header at *at. Returns: 1: read; 0: not whole; CMDS_E_PROTO. */
+static inline int cmdi_frame_varint(const uint8_t *data, size_t size, size_t *at, uint64_t *value)
+{
+    int used = cmdi_varint_decode(data + *at, size - *at, value);
+    if (used <= 0) {
+        return used;
+    }
+    *at += (size_t)used;
+    return 1;
+}
+
 /**
- * Looks at the frame that begins at `data`.
+ * Looks at the frame that begins at `data`. Inline: called for every frame, and most of them are whole with three headers of
+ * one or two bytes (perf: 3 % of a loaded shard).
  *
  * Returns: above 0: the size of the whole frame (self-delimiting: of its header; the body's end is the codec's to find);
  *          0: not whole, and *missing is how many bytes at least are still to come; CMDS_E_PROTO: a varint that overflows, a
  *          sequence above CMDI_SEQUENCE_MAX; CMDS_E_LIMIT: a body above `body_size_max`.
  */
-int64_t cmdi_frame_decode(struct cmdi_frame *frame, const uint8_t *data, size_t size, size_t body_size_max,
-        bool self_delimiting, size_t *missing);
+static inline int64_t cmdi_frame_decode(struct cmdi_frame *frame, const uint8_t *data, size_t size, size_t body_size_max,
+        bool self_delimiting, size_t *missing)
+{
+    size_t at = 0;
+    uint64_t length = 0;
+    *missing = 1; // As long as the header is not whole, nobody knows more.
+    int got = cmdi_frame_varint(data, size, &at, &frame->sequence);
+    if (got <= 0) {
+        return got;
+    }
+    if (frame->sequence == 0) {
+        frame->header_size = at;
+        return (int64_t)at;
+    }
+    if (frame->sequence > CMDI_SEQUENCE_MAX) {
+        return CMDS_E_PROTO;
+    }
+    got = cmdi_frame_varint(data, size, &at, &frame->type);
+    if (got <= 0) {
+        return got;
+    }
+    if (!self_delimiting) {
+        got = cmdi_frame_varint(data, size, &at, &length);
+        if (got <= 0) {
+            return got;
+        }
+        if (length > body_size_max) {
+            return CMDS_E_LIMIT;
+        }
+    }
+    frame->header_size = at;
+    frame->body = data + at;
+    if (self_delimiting) {
+        frame->body_size = size - at;
+        return (int64_t)at;
+    }
+    frame->body_size = (size_t)length;
+    if (size - at < length) {
+        *missing = (size_t)length - (size - at);
+        return 0;
+    }
+    return (int64_t)(at + (size_t)length);
+}
 
 /** Bytes of the header for these. */
 static inline size_t cmdi_frame_header_size(uint64_t sequence, uint64_t type, uint64_t body_size, bool self_delimiting)

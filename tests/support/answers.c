@@ -28,9 +28,8 @@ void answers_take(void *context, const struct cmds_result *result)
     const struct echoed *echoed = echoed_of(result);
     const struct item *item = item_of(result);
     (void)pthread_mutex_lock(&answers->lock);
-    uint32_t index = atomic_load(&answers->count);
-    if (index < ANSWERS_MAX) {
-        struct answer *answer = &answers->list[index];
+    if (answers->stored < ANSWERS_MAX) {
+        struct answer *answer = &answers->list[answers->stored++];
         answer->error = result->error;
         answer->last = result->last;
         answer->client = result->client;
@@ -48,7 +47,7 @@ struct answer answers_at(struct answers *answers, uint32_t index)
 {
     struct answer answer = {0};
     (void)pthread_mutex_lock(&answers->lock);
-    if (index < atomic_load(&answers->count) && index < ANSWERS_MAX) {
+    if (index < answers->stored) {
         answer = answers->list[index];
     }
     (void)pthread_mutex_unlock(&answers->lock);
@@ -59,7 +58,7 @@ uint32_t answers_with(struct answers *answers, int32_t error)
 {
     uint32_t count = 0;
     (void)pthread_mutex_lock(&answers->lock);
-    for (uint32_t i = 0; i < atomic_load(&answers->count) && i < ANSWERS_MAX; i++) {
+    for (uint32_t i = 0; i < answers->stored; i++) {
         count += answers->list[i].error == error;
     }
     (void)pthread_mutex_unlock(&answers->lock);

@@ -24,7 +24,8 @@ struct answer {
 };
 
 struct answers {
-    pthread_mutex_t lock; // Of `list`.
+    pthread_mutex_t lock; // Of `list` and `stored`.
+    uint32_t stored;
     _Atomic uint32_t count;      // Results told.
     _Atomic uint32_t last_count; // Those with `last`.
     _Atomic uint32_t good_count; // Those without an error.

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The blocking sender: a thread that sleeps must always be woken, with the right result, from whatever shard; and what it
+ * cannot wait for is refused at once.
+ */
+#include <errno.h>
+
+#include "support/world.h"
+
+static struct cmds_sender *open_sender(struct world *world, struct cmds_sender_options *options)
+{
+    struct cmds_sender *sender = NULL;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    options->connect = world->address;
+    int code = cmds_sender_open(&sender, options, &error);
+    if (code < 0) {
+        fprintf(stderr, "%s\n", error.text);
+    }
+    CU_ASSERT_EQUAL_FATAL(code, 0);
+    return sender;
+}
+
+static int send_echo(struct cmds_sender *sender, int64_t number, struct cmds_string text, int64_t *back, struct cmds_error *error)
+{
+    struct echo echo = {true, number, text, 0.5};
+    struct cmds_result *result = NULL;
+    int code = cmds_sender_send(sender, echo_message(&echo), RAW_GUARD_MS, &result, error);
+    const struct echoed *echoed = echoed_of(result);
+    *back = echoed != NULL && cmds_string_equal(echoed->string, text) ? echoed->int64 : INT64_MIN;
+    cmds_result_free(result);
+    return code;
+}
+
+static void test_sender_answers(void)
+{
+    static char large[100000]; // More than fits beside the caller's own block.
+    static const uint32_t sizes[] = {0, 10, 800, 900, 1000, 1100, sizeof(large)};
+    struct world world;
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&world_protocol);
+    struct cmds_error error = CMDS_ERROR_INIT;
+    world_init(&world);
+    memset(large, 'x', sizeof(large));
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    struct cmds_sender *sender = open_sender(&world, &options);
+
+    for (uint32_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        int64_t back = 0;
+        CU_ASSERT_EQUAL(send_echo(sender, i, (struct cmds_string){large, sizes[i]}, &back, &error), 0);
+        CU_ASSERT_EQUAL(back, i);
+    }
+    CU_ASSERT_EQUAL(cmds_group_pending(cmds_sender_group(sender)), 0);
+
+    cmds_sender_close(sender, RAW_GUARD_MS);
+    world_stop(&world);
+}
+
+static void test_sender_of_a_single_thread(void)
+{
+    struct world world;
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&world_protocol);
+    struct cmds_error error = CMDS_ERROR_INIT;
+    world_init(&world);
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    options.single_thread = true;
+    options.client_count = 2;
+    struct cmds_sender *sender = open_sender(&world, &options);
+
+    for (int64_t i = 0; i < 500; i++) {
+        int64_t back = 0;
+        CU_ASSERT_EQUAL_FATAL(send_echo(sender, i, (struct cmds_string)CMDS_STRING("hi"), &back, &error), 0);
+        CU_ASSERT_EQUAL_FATAL(back, i);
+    }
+
+    cmds_sender_close(sender, RAW_GUARD_MS);
+    world_stop(&world);
+}
+
+struct caller {
+    struct cmds_sender *sender;
+    pthread_t thread;
+    int64_t first, count;
+    int code;
+    uint32_t wrong;
+};
+
+static void *caller_main(void *context)
+{
+    struct caller *caller = context;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    for (int64_t i = 0; i < caller->count && caller->code == 0; i++) {
+        int64_t back = 0;
+        caller->code = send_echo(caller->sender, caller->first + i, (struct cmds_string)CMDS_STRING("abc"), &back, &error);
+        caller->wrong += caller->code == 0 && back != caller->first + i;
+    }
+    return NULL;
+}
+
+/* Each gets its own result; with a window of 2 most of them wait for room. */
+static void run_callers(struct cmds_sender *sender)
+{
+    struct caller callers[8];
+    for (int i = 0; i < 8; i++) {
+        callers[i] = (struct caller){.sender = sender, .first = i * 1000000, .count = 400};
+        CU_ASSERT_FATAL(pthread_create(&callers[i].thread, NULL, caller_main, &callers[i]) == 0);
+    }
+    for (int i = 0; i < 8; i++) {
+        CU_ASSERT_EQUAL(pthread_join(callers[i].thread, NULL), 0);
+        CU_ASSERT_EQUAL(callers[i].code, 0);
+        CU_ASSERT_EQUAL(callers[i].wrong, 0);
+    }
+}
+
+static void test_sender_many_threads_and_a_small_window(void)
+{
+    struct world world;
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&world_protocol);
+    struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
+    world_init(&world);
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    struct cmds_sender *sender = open_sender(&world, &options);
+    run_callers(sender);
+    cmds_sender_close(sender, RAW_GUARD_MS);
+
+    group.in_flight_max = 1;
+    options.group = &group;
+    options.client_count = 2;
+    options.runtime = world.runtime; // Two shards: results come from both.
+    sender = open_sender(&world, &options);
+    run_callers(sender);
+    cmds_sender_close(sender, RAW_GUARD_MS);
+    world_stop(&world);
+}
+
+/* --- Many results --------------------------------------------------------------------------------------------------------- */
+
+static int exec_stream(struct cmds_call *call, const struct run *run)
+{
+    int64_t index = (int64_t)cmds_call_round(call);
+    struct item item = {index, run->number > 0 && index + 1 >= run->number, run->text};
+    int error = cmds_call_send(call, item_message(&item));
+    if (error == -ENOBUFS) {
+        error = 0;
+        item.last = false;
+    }
+    return error < 0 || item.last ? error : CMDS_EXEC_AGAIN;
+}
+
+struct each {
+    int64_t next;
+    uint32_t wrong;
+    int64_t stop_at;
+    pthread_t thread;
+};
+
+static int each_item(void *context, const struct cmds_result *result)
+{
+    struct each *each = context;
+    const struct item *item = item_of(result);
+    each->wrong += item == NULL || item->index != each->next || !pthread_equal(each->thread, pthread_self());
+    each->next++;
+    return each->next == each->stop_at ? 77 : 0;
+}
+
+static void stream_once(struct world *world, struct cmds_sender_options *options)
+{
+    struct each each = {.thread = pthread_self()};
+    struct each few = {.thread = pthread_self(), .stop_at = 5};
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct run run = {0, 500, CMDS_STRING("data")};
+    struct run endless = {0, 0, CMDS_STRING("data")};
+    struct cmds_result *result = NULL;
+    struct cmds_sender *sender = open_sender(world, options);
+
+    CU_ASSERT_EQUAL(cmds_sender_send_multi(sender, run_message(&run), RAW_GUARD_MS, &error, each_item, &each), 0);
+    CU_ASSERT_EQUAL(each.next, 500);
+    CU_ASSERT_EQUAL(each.wrong, 0);
+    CU_ASSERT_EQUAL(cmds_sender_send_multi(sender, run_message(&endless), RAW_GUARD_MS, &error, each_item, &few), 77);
+    CU_ASSERT_EQUAL(few.next, 5);
+    CU_ASSERT_EQUAL(few.wrong, 0);
+    CU_ASSERT_EQUAL(error.code, 0);
+    CU_ASSERT_EQUAL(cmds_sender_send(sender, run_message(&run), RAW_GUARD_MS, &result, &error), CMDS_E_MORE_RESULTS);
+    CU_ASSERT_PTR_NULL(result);
+    CU_ASSERT_EQUAL(error.code, CMDS_E_MORE_RESULTS);
+
+    cmds_sender_close(sender, RAW_GUARD_MS);
+}
+
+static void test_sender_many_results_until_last_or_until_told_to_stop(void)
+{
+    struct world world;
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&world_protocol);
+    world_init(&world);
+    world.exec = exec_stream;
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+
+    stream_once(&world, &options);
+    options.single_thread = true;
+    stream_once(&world, &options);
+
+    world_stop(&world);
+}
+
+static int each_wait(void *context, const struct cmds_result *result)
+{
+    struct world *world = context;
+    (void)result;
+    /* Until the shard has seen more than it may keep. */
+    uint64_t until_ms = raw_now_ms() + RAW_GUARD_MS;
+    while (world_stats(world).unexpected_results == 0 && raw_now_ms() < until_ms) {
+        raw_pause(NULL);
+    }
+    return 0;
+}
+
+static void test_sender_slow_taker_ends_its_stream_at_the_bound(void)
+{
+    static char large[1000000];
+    struct world world;
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&world_protocol);
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct run endless = {0, 0, {large, sizeof(large)}};
+    world_init(&world);
+    world.exec = exec_stream;
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    options.runtime = world.runtime;
+    struct cmds_sender *sender = open_sender(&world, &options);
+
+    CU_ASSERT_EQUAL(cmds_sender_send_multi(sender, run_message(&endless), RAW_GUARD_MS, &error, each_wait, &world),
+            CMDS_E_LIMIT);
+
+    cmds_sender_close(sender, 0);
+    world_stop(&world);
+}
+
+/* --- Failures ------------------------------------------------------------------------------------------------------------- */
+
+static _Atomic uint32_t held_count;
+static _Atomic(struct cmds_call *) held[16];
+
+static int exec_hold(struct cmds_call *call, const struct run *run)
+{
+    (void)run;
+    atomic_store(&held[atomic_fetch_add(&held_count, 1) % 16], cmds_call_ref(call));
+    return 0;
+}
+
+static void held_release(void)
+{
+    for (int i = 0; i < 16; i++) {
+        struct cmds_call *call = atomic_exchange(&held[i], NULL);
+        if (call != NULL) {
+            (void)world_send_item(call, 0, true); // CMDS_E_GONE if its connection has ended.
+            cmds_call_unref(call);
+        }
+    }
+    atomic_store(&held_count, 0);
+}
+
+static void test_sender_time_is_for_the_whole(void)
+{
+    struct world world;
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&world_protocol);
+    struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct cmds_result *result = NULL;
+    struct run run = {0};
+    world_init(&world);
+    world.exec = exec_hold;
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    group.in_flight_max = 1;
+    options.group = &group;
+    struct cmds_sender *sender = open_sender(&world, &options);
+
+    CU_ASSERT_EQUAL(cmds_sender_send(sender, run_message(&run), 20, &result, &error), CMDS_E_TIMEOUT);
+    CU_ASSERT_EQUAL(error.code, CMDS_E_TIMEOUT);
+    CU_ASSERT_TRUE(strstr(error.text, world.address) != NULL);
+    error = (struct cmds_error)CMDS_ERROR_INIT; // The first command still fills the window of one.
+    CU_ASSERT_EQUAL(cmds_sender_send(sender, run_message(&run), 20, &result, &error), CMDS_E_TIMEOUT);
+    CU_ASSERT_TRUE(strstr(error.text, "window") != NULL);
+    CU_ASSERT_PTR_NULL(result);
+    WORLD_UNTIL(&world, atomic_load(&held_count) == 1);
+    held_release();
+    int64_t back = 0;
+    CU_ASSERT_EQUAL(send_echo(sender, 5, (struct cmds_string)CMDS_STRING(""), &back, NULL), 0);
+    CU_ASSERT_EQUAL(back, 5);
+
+    cmds_sender_close(sender, RAW_GUARD_MS);
+    world_stop(&world);
+}
+
+struct late {
+    struct cmds_sender *sender;
+    int code;
+    struct cmds_error error;
+};
+
+static void *late_main(void *context)
+{
+    struct late *late = context;
+    struct run run = {0};
+    struct cmds_result *result = NULL;
+    late->code = cmds_sender_send(late->sender, run_message(&run), CMDS_NEVER, &result, &late->error);
+    cmds_result_free(result);
+    return NULL;
+}
+
+static void test_sender_close_ends_those_who_wait(void)
+{
+    struct world world;
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&world_protocol);
+    struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
+    struct late late[3];
+    pthread_t threads[3];
+    world_init(&world);
+    world.exec = exec_hold;
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    group.in_flight_max = 2; // Two wait for their result, one for room.
+    options.group = &group;
+    struct cmds_sender *sender = open_sender(&world, &options);
+    for (int i = 0; i < 3; i++) {
+        late[i] = (struct late){.sender = sender};
+        CU_ASSERT_FATAL(pthread_create(&threads[i], NULL, late_main, &late[i]) == 0);
+    }
+    WORLD_UNTIL(&world, atomic_load(&held_count) == 2);
+
+    cmds_sender_close(sender, 1);
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(pthread_join(threads[i], NULL), 0);
+        CU_ASSERT_EQUAL(late[i].code, CMDS_E_CLOSED);
+        CU_ASSERT_EQUAL(late[i].error.code, CMDS_E_CLOSED);
+    }
+    held_release();
+    world_stop(&world);
+}
+
+static void test_sender_lost_and_never_connected_are_told_apart(void)
+{
+    struct world world;
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&world_protocol);
+    struct late late = {.code = 0};
+    pthread_t thread;
+    world_init(&world);
+    world.exec = exec_hold;
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    struct cmds_sender *sender = open_sender(&world, &options);
+    late.sender = sender;
+    CU_ASSERT_FATAL(pthread_create(&thread, NULL, late_main, &late) == 0);
+    WORLD_UNTIL(&world, atomic_load(&held_count) == 1);
+
+    cmds_server_close(world.server);
+    world.server = NULL;
+    CU_ASSERT_EQUAL(pthread_join(thread, NULL), 0);
+    CU_ASSERT_EQUAL(late.code, CMDS_E_LOST);
+    CU_ASSERT_TRUE(strstr(late.error.text, world.address) != NULL);
+    struct cmds_error error = CMDS_ERROR_INIT;
+    int64_t back = 0;
+    CU_ASSERT_EQUAL(send_echo(sender, 1, (struct cmds_string)CMDS_STRING(""), &back, &error), CMDS_E_NOT_CONNECTED);
+    CU_ASSERT_TRUE(strstr(error.text, world.address) != NULL);
+    cmds_sender_close(sender, RAW_GUARD_MS);
+    held_release();
+
+    sender = NULL;
+    error = (struct cmds_error)CMDS_ERROR_INIT;
+    options.connect = world.address; // Nobody listens there any more.
+    options.client_count = 2;
+    CU_ASSERT_EQUAL(cmds_sender_open(&sender, &options, &error), -ECONNREFUSED);
+    CU_ASSERT_PTR_NULL(sender);
+    CU_ASSERT_TRUE(strstr(error.text, "0 of 2 connected") != NULL);
+    CU_ASSERT_TRUE(strstr(error.text, "refused") != NULL);
+    world_stop(&world);
+}
+
+struct on_shard {
+    struct cmds_sender *sender;
+    int code;
+    _Atomic uint32_t done;
+};
+
+static void send_on_shard(void *context)
+{
+    struct on_shard *on_shard = context;
+    struct echo echo = {0};
+    struct cmds_result *result = NULL;
+    on_shard->code = cmds_sender_send(on_shard->sender, echo_message(&echo), 1000, &result, NULL);
+    atomic_store(&on_shard->done, 1);
+}
+
+static void test_sender_refuses_the_wrong_thread(void)
+{
+    struct world world;
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&world_protocol);
+    struct late late = {.code = 0};
+    pthread_t thread;
+    world_init(&world);
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    options.runtime = world.runtime;
+    struct on_shard on_shard = {.sender = open_sender(&world, &options)};
+
+    CU_ASSERT_EQUAL(cmds_runtime_post(world.runtime, 0, send_on_shard, &on_shard), 0);
+    WORLD_UNTIL(&world, atomic_load(&on_shard.done) == 1);
+    CU_ASSERT_EQUAL(on_shard.code, -EDEADLK);
+    cmds_sender_close(on_shard.sender, RAW_GUARD_MS);
+
+    options.runtime = NULL;
+    options.single_thread = true;
+    late.sender = open_sender(&world, &options);
+    CU_ASSERT_FATAL(pthread_create(&thread, NULL, late_main, &late) == 0);
+    CU_ASSERT_EQUAL(pthread_join(thread, NULL), 0);
+    CU_ASSERT_EQUAL(late.code, -EXDEV);
+    cmds_sender_close(late.sender, RAW_GUARD_MS);
+
+    struct cmds_sender *none = NULL;
+    options.runtime = world.runtime;
+    CU_ASSERT_EQUAL(cmds_sender_open(&none, &options, NULL), -EINVAL);
+    world_stop(&world);
+}
+
+static CU_TestInfo test_sender[] = {
+        {"answers", test_sender_answers},
+        {"of a single thread", test_sender_of_a_single_thread},
+        {"many threads and a small window", test_sender_many_threads_and_a_small_window},
+        {"many results until last or until told to stop", test_sender_many_results_until_last_or_until_told_to_stop},
+        {"a slow taker ends its stream at the bound", test_sender_slow_taker_ends_its_stream_at_the_bound},
+        {"time is for the whole", test_sender_time_is_for_the_whole},
+        {"close ends those who wait", test_sender_close_ends_those_who_wait},
+        {"lost and never connected are told apart", test_sender_lost_and_never_connected_are_told_apart},
+        {"refuses the wrong thread", test_sender_refuses_the_wrong_thread},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("sender", test_sender)

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Dispatch as values: each connection gets its share, a strategy sees what it needs and cannot break out of the list, and the
+ * order of a member's clients follows their phases.
+ */
+#include "group/dispatch.h"
+
+#include <errno.h>
+
+#include "group/group.h"
+#include "support/harness.h"
+
+enum { COUNT = 5 };
+static struct cmdi_client clients[COUNT];
+static struct cmdi_client *list[COUNT];
+static struct cmds_group group;
+static struct cmdi_member member;
+
+static void phase_set(uint32_t number, enum cmdi_client_phase phase)
+{
+    atomic_store(&clients[number].phase, (uint32_t)phase);
+    cmdi_member_place(&member, &clients[number]);
+}
+
+static void setup(void)
+{
+    memset(&group, 0, sizeof(group));
+    memset(&member, 0, sizeof(member));
+    memset(clients, 0, sizeof(clients));
+    for (uint32_t i = 0; i < COUNT; i++) {
+        clients[i].number = i;
+        clients[i].order = i;
+        list[i] = &clients[i];
+    }
+    member.group = &group;
+    member.order = list;
+    member.client_count = COUNT;
+    member.connecting_count = COUNT;
+    atomic_store(&group.connecting_count, COUNT);
+}
+
+static void test_dispatch_round_robin_is_fair(void)
+{
+    uint32_t picks[COUNT] = {0};
+    setup();
+
+    for (uint64_t turn = 0; turn < 1000; turn++) {
+        picks[cmdi_dispatch_pick(&cmds_dispatch_round_robin, turn, 0, list, COUNT)]++;
+    }
+    for (uint32_t i = 0; i < COUNT; i++) {
+        CU_ASSERT_EQUAL(picks[i], 1000 / COUNT);
+    }
+    CU_ASSERT_EQUAL(cmdi_dispatch_pick(&cmds_dispatch_round_robin, UINT64_MAX, 9, list, 1), 0);
+}
+
+static uint32_t pick_least(const struct cmds_dispatch *self, uint64_t turn, uint64_t key, uint32_t count,
+        void (*candidate)(const void *source, uint32_t index, struct cmds_candidate *out), const void *source)
+{
+    (void)self;
+    (void)turn;
+    if (key == 77) {
+        return UINT32_MAX; // A broken strategy.
+    }
+    uint32_t best = 0;
+    struct cmds_candidate least = {0, UINT32_MAX};
+    for (uint32_t i = 0; i < count; i++) {
+        struct cmds_candidate one;
+        candidate(source, i, &one);
+        if (one.in_flight < least.in_flight) {
+            least = one;
+            best = i;
+        }
+    }
+    return best;
+}
+
+static void test_dispatch_custom_strategy_sees_the_load(void)
+{
+    struct cmds_dispatch least = {sizeof(least), CMDS_DISPATCH_VERSION, "least", pick_least};
+    struct cmds_error error = CMDS_ERROR_INIT;
+    setup();
+    for (uint32_t i = 0; i < COUNT; i++) {
+        atomic_store(&clients[i].in_flight, 10 - i);
+    }
+    atomic_store(&clients[4].queued, 100);
+
+    CU_ASSERT_EQUAL(cmdi_dispatch_check(&least, NULL), 0);
+    CU_ASSERT_EQUAL(cmdi_dispatch_pick(&least, 0, 0, list, COUNT), 3);
+    phase_set(3, CMDI_CLIENT_DOWN); // Of all threads' list, where it stays.
+    struct cmdi_client *all[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        all[i] = &clients[i];
+    }
+    CU_ASSERT_EQUAL(cmdi_dispatch_pick(&least, 0, 0, all, COUNT), 2);
+    CU_ASSERT_TRUE(cmdi_dispatch_pick(&least, 0, 77, all, COUNT) < COUNT);
+    least.version = 9;
+    CU_ASSERT_EQUAL(cmdi_dispatch_check(&least, &error), -EINVAL);
+    CU_ASSERT_TRUE(strstr(error.text, "dispatch") != NULL);
+}
+
+/* Those that are up first, then those that are connecting, and every client exactly once. */
+static void check_order(void)
+{
+    uint32_t up = 0, connecting = 0;
+    for (uint32_t i = 0; i < COUNT; i++) {
+        enum cmdi_client_phase phase = cmdi_client_phase(list[i]);
+        CU_ASSERT_EQUAL(list[i]->order, i);
+        CU_ASSERT_EQUAL(phase == CMDI_CLIENT_UP, i < member.up_count);
+        CU_ASSERT_EQUAL(phase == CMDI_CLIENT_DOWN, i >= member.up_count + member.connecting_count);
+        up += phase == CMDI_CLIENT_UP;
+        connecting += phase < CMDI_CLIENT_UP;
+    }
+    CU_ASSERT_EQUAL(member.up_count, up);
+    CU_ASSERT_EQUAL(member.connecting_count, connecting);
+    CU_ASSERT_EQUAL(atomic_load(&group.up_count), up);
+    CU_ASSERT_EQUAL(atomic_load(&group.connecting_count), connecting);
+}
+
+static void test_member_order_follows_every_course_of_phases(void)
+{
+    /* Each client's course is one of: stays, fails, comes up, comes up and fails; all combinations, in two interleavings. */
+    for (uint32_t courses = 0; courses < 1u << (2 * COUNT); courses++) {
+        setup();
+        for (uint32_t i = 0; i < 2 * COUNT; i++) {
+            uint32_t step = courses % 2 ? i / COUNT : i % 2;
+            uint32_t number = courses % 2 ? i % COUNT : i / 2;
+            uint32_t course = courses >> (2 * number) & 3;
+            if (course == 1 && step == 0) {
+                phase_set(number, CMDI_CLIENT_DOWN);
+            } else if (course >= 2 && step == 0) {
+                phase_set(number, CMDI_CLIENT_UP);
+            } else if (course == 3) {
+                phase_set(number, CMDI_CLIENT_DOWN);
+            }
+        }
+        check_order();
+    }
+}
+
+static CU_TestInfo test_dispatch[] = {
+        {"round-robin is fair", test_dispatch_round_robin_is_fair},
+        {"a custom strategy sees the load", test_dispatch_custom_strategy_sees_the_load},
+        {"a member's order follows every course of phases", test_member_order_follows_every_course_of_phases},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("dispatch", test_dispatch)
