@@ -46,14 +46,6 @@ static inline const struct cmds_field *cmdi_row_after(
     return (const struct cmds_field *)next;
 }
 
-/* Walks the rows of a schema; `row` is declared by it. */
-#define CMDI_EACH_ROW(row, schema)                                                                 \
-    uint32_t left_ = (schema)->field_count, once_ = 1;                                             \
-    once_;                                                                                         \
-    once_ = 0)                                                                                     \
-        for (const struct cmds_field *row = (schema)->fields; left_ > 0;                           \
-                left_--, row = cmdi_row_after(row, (schema)->field_stride)
-
 /** What all borrowed things must be: there, where the program says so, and within the limit. */
 static inline int cmdi_span_check(const void *data, size_t size, size_t size_max)
 {

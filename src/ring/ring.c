@@ -44,6 +44,7 @@ struct cmdi_ring {
     uint32_t enter_flags;
     uint32_t in_flight; // Operations without their final completion.
     bool enabled, registered_fd, group_registered, uring_ready;
+    bool draining; // Nothing is armed again.
     bool event_dirty; // event_fd may have been signalled since it was last read.
     bool alarm_armed;
     uint64_t alarm_at_ns;
@@ -231,6 +232,7 @@ static void ring_drain(struct cmdi_ring *ring)
     if (!ring->enabled || ring->in_flight == 0) {
         return;
     }
+    ring->draining = true;
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
     if (sqe != NULL) {
         io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
@@ -547,7 +549,7 @@ uint32_t cmdi_ring_harvest(struct cmdi_ring *ring, struct cmdi_completion *compl
     }
     __atomic_store_n(cq->khead, head, __ATOMIC_RELEASE);
     ring->event_dirty = ring->event_dirty || count > 0 || wake;
-    if (wake) {
+    if (wake && !ring->draining) {
         ring_arm_wake(ring); // After the head has moved: queueing may have to enter.
     }
     return count;

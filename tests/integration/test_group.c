@@ -242,6 +242,7 @@ static void test_group_on_an_inline_runtime(void)
     world.runtime_options.shard_count = CMDS_SHARDS_INLINE;
     guest.options.client_count = 3;
     start(&world, &guest);
+    uint64_t posts = world_stats(&world).posts;
 
     for (int64_t i = 0; i < 1000; i++) {
         CU_ASSERT_EQUAL(guest_echo(&guest, i, NULL), 0);
@@ -249,7 +250,7 @@ static void test_group_on_an_inline_runtime(void)
     CU_ASSERT_EQUAL(cmds_group_pending(guest.group), 1000);
     CU_ASSERT_EQUAL(cmds_group_drain(guest.group, RAW_GUARD_MS), 0);
     CU_ASSERT_EQUAL(atomic_load(&guest.answers->good_count), 1000);
-    CU_ASSERT_EQUAL(world_stats(&world).posts, 3); // The sends themselves crossed nothing: open, and what world_stop has not done yet.
+    CU_ASSERT_TRUE(world_stats(&world).posts - posts <= 1); // The drain's own. The sends crossed nothing.
 
     guest_close(&guest, &world);
     world_stop(&world);

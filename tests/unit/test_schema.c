@@ -288,13 +288,20 @@ static void test_schema_another_files_copy_is_the_same_type(void)
     CU_ASSERT_TRUE(cmdi_type_table_has(&table, &tick_type));
     CU_ASSERT_FALSE(
             cmdi_type_table_has(&table, &zero_type)); // A command with the number of a result.
-    schema.value_size = 16;
-    CU_ASSERT_FALSE(cmdi_type_table_has(&table, &copy));
-    schema = value_schema;
-    schema.name = "other";
-    CU_ASSERT_FALSE(cmdi_type_table_has(&table, &copy));
-    copy.number = 5;
-    CU_ASSERT_FALSE(cmdi_type_table_has(&table, &copy));
+    CU_ASSERT_TRUE(cmdi_type_table_has(&table, &copy)); // Now by the alias that the first time left.
+    struct cmds_schema larger_schema = value_schema;
+    larger_schema.value_size = 16;
+    struct cmds_type larger = value_type;
+    larger.schema = &larger_schema;
+    CU_ASSERT_FALSE(cmdi_type_table_has(&table, &larger));
+    struct cmds_schema other_schema = value_schema;
+    other_schema.name = "other";
+    struct cmds_type other = value_type;
+    other.schema = &other_schema;
+    CU_ASSERT_FALSE(cmdi_type_table_has(&table, &other));
+    struct cmds_type moved = value_type;
+    moved.number = 5;
+    CU_ASSERT_FALSE(cmdi_type_table_has(&table, &moved));
     cmdi_type_table_fini(&table);
 }
 
