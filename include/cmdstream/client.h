@@ -67,7 +67,7 @@ struct cmds_group_options {
     void (*on_writable)(void *context);
     /** A result that nobody waits for: it came after its deadline or was forgotten. `result` as in a result callback. */
     void (*on_unexpected)(void *context, const struct cmds_result *result);
-    /** A connection is up, or lost and why. */
+    /** A connection is up (`cause` is zeroed), or lost and why. */
     void (*on_state)(void *context, uint32_t client, bool connected, const struct cmds_error *cause);
 };
 /** Names one command of a group, for has and forget. Only valid for the group that filled it in. */
@@ -124,7 +124,7 @@ CMDS_NODISCARD CMDS_API int cmds_group_wait(struct cmds_group *group, uint32_t t
 
 /**
  * Queues one command, encoded before this returns. `on_result` runs on a shard, never inside this call: once for each
- * result, up to one with `last`.
+ * result, up to one with `last`. Of a one-way command (CMDS_COMMAND_ONE_WAY) it never runs.
  *
  * Owner:   borrows `command` and `how`; keeps `context` until the result with `last`.
  * Thread:  any; on a shard with connections of the group without a lock or a wake.
@@ -139,7 +139,7 @@ CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmd
  *
  * Thread:  the call's shard.
  * Returns: 0, and on_result will run on the call's shard, the last time with `last`; CMDS_E_CLOSED, CMDS_E_NOT_CONNECTED,
- *          CMDS_E_WRONG_TYPE, CMDS_E_LIMIT, -ENOMEM.
+ *          CMDS_E_WRONG_TYPE (also for a one-way command), CMDS_E_LIMIT, -ENOMEM; -EXDEV off the call's shard.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_forward(
         struct cmds_group *group, struct cmds_message command, struct cmds_call *call, cmds_forward_fn on_result);
@@ -200,6 +200,8 @@ CMDS_NODISCARD CMDS_API int cmds_sender_open(
  * Sends and waits for the only result. The caller sleeps. A full window is waited for within the timeout.
  *
  * Owner:   borrows `command`. Gives *result: cmds_result_free().
+ * `timeout_ms` 0: the group's deadline.
+ *
  * Thread:  any number at once; not on a shard (-EDEADLK). single_thread: always the same one (-EXDEV).
  * Returns: 0, and <tag>_of(*result) reads it; else *result is untouched and `error` says why: CMDS_E_TIMEOUT, CMDS_E_LOST,
  *          CMDS_E_NOT_SENT, CMDS_E_CLOSED, CMDS_E_MORE_RESULTS (use send_multi), and what cmds_group_send returns.
@@ -217,7 +219,7 @@ CMDS_NODISCARD CMDS_API int cmds_sender_send_multi(struct cmds_sender *sender, s
         uint32_t timeout_ms, struct cmds_error *error, cmds_result_each_fn each, void *context);
 /** The group under it, for what the sender does not offer; owned by the sender. Thread: any. */
 CMDS_API struct cmds_group *cmds_sender_group(struct cmds_sender *sender);
-/** Waits up to timeout_ms for what is in flight, ends the rest with CMDS_E_CLOSED, frees. No send may begin after it. NULL is fine. Thread: as cmds_sender_send. */
+/** Waits up to timeout_ms for what is in flight, ends the rest with CMDS_E_CLOSED, frees. No send may begin after it. NULL is fine. Thread: as cmds_sender_send; on a shard it does nothing. */
 CMDS_API void cmds_sender_close(struct cmds_sender *sender, uint32_t timeout_ms);
 
 CMDS_END_

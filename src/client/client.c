@@ -100,13 +100,18 @@ static bool client_waits_for(const struct cmdi_pending *entry)
 
 /* --- Callbacks ---------------------------------------------------------------------------------------------------------- */
 
-static void client_tell_error(struct cmdi_client *client, const struct cmdi_record *record, int error)
+static void client_tell_error(
+        struct cmdi_client *client, const struct cmdi_record *record, int error)
 {
     char text[sizeof(client->error.text)];
-    struct cmds_result result = {.error = error, .last = true, .text = client->error.text,
-            .sequence = record->sequence, .client = client->number};
+    struct cmds_result result = {.error = error,
+            .last = true,
+            .text = client->error.text,
+            .sequence = record->sequence,
+            .client = client->number};
     if (error == CMDS_E_TIMEOUT) {
-        (void)snprintf(text, sizeof(text), "%s: no result within the deadline", client->hub->config->connect);
+        (void)snprintf(text, sizeof(text), "%s: no result within the deadline",
+                client->hub->config->connect);
         result.text = text;
     } else if (error == CMDS_E_CANCELLED || error == -ENOMEM) {
         result.text = cmds_error_text(error);
@@ -125,7 +130,8 @@ static void client_deliver(struct cmdi_client *client)
         if (client->ended == NULL) {
             client->ended_tail = &client->ended;
         }
-        struct cmdi_record record = {.sequence = entry->sequence, .on_result = entry->on_result,
+        struct cmdi_record record = {.sequence = entry->sequence,
+                .on_result = entry->on_result,
                 .context = entry->context};
         int error = entry->error;
         if (entry->ticket != NULL && cmdi_tickets_close(hub->config->tickets, entry->ticket)) {
@@ -209,7 +215,8 @@ static void client_give(
 
 /* --- Results ------------------------------------------------------------------------------------------------------------ */
 
-static int64_t client_refuse(struct cmdi_client *client, int code, const char *what, const struct cmdi_frame *frame)
+static int64_t client_refuse(
+        struct cmdi_client *client, int code, const char *what, const struct cmdi_frame *frame)
 {
     cmdi_conn_fail(&client->conn, code, "%s (sequence %llu, type %llu)", what,
             (unsigned long long)frame->sequence, (unsigned long long)frame->type);
@@ -224,10 +231,15 @@ static int64_t client_on_unknown(
                 "a result type that is not in the protocol, and without a length", frame);
     }
     char text[128];
-    (void)snprintf(text, sizeof(text), "the server sent result type %llu, which this program does not know",
+    (void)snprintf(text, sizeof(text),
+            "the server sent result type %llu, which this program does not know",
             (unsigned long long)frame->type);
-    struct cmds_result result = {.error = CMDS_E_UNKNOWN_RESULT, .last = true, .text = text,
-            .sequence = frame->sequence, .client = client->number, .size = (uint32_t)frame->body_size};
+    struct cmds_result result = {.error = CMDS_E_UNKNOWN_RESULT,
+            .last = true,
+            .text = text,
+            .sequence = frame->sequence,
+            .client = client->number,
+            .size = (uint32_t)frame->body_size};
     client_give(client, entry, &result);
     return (int64_t)frame->body_size;
 }
@@ -245,7 +257,8 @@ static int64_t client_decode(struct cmdi_client *client, const struct cmdi_frame
         return client_refuse(client, -ENOMEM, "no memory for a result", frame);
     }
     memset(*value, 0, type->schema->value_size);
-    int64_t used = codec->decode(codec, type, (struct cmds_bytes){frame->body, frame->body_size}, &hub->arena, *value);
+    int64_t used = codec->decode(
+            codec, type, (struct cmds_bytes){frame->body, frame->body_size}, &hub->arena, *value);
     if (CMDI_LIKELY(used == (int64_t)frame->body_size || (self_delimiting && used >= 0))) {
         return used;
     }
@@ -254,7 +267,9 @@ static int64_t client_decode(struct cmdi_client *client, const struct cmdi_frame
     }
     CMDI_COUNT(hub->shard, codec_errors, 1);
     return client_refuse(client, used == CMDS_E_LIMIT ? CMDS_E_LIMIT : CMDS_E_PROTO,
-            used == CMDS_E_LIMIT ? "a result is larger than its limits" : "a result could not be decoded", frame);
+            used == CMDS_E_LIMIT ? "a result is larger than its limits"
+                                 : "a result could not be decoded",
+            frame);
 }
 
 int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame)
@@ -262,7 +277,8 @@ int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fr
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
     struct cmdi_hub *hub = client->hub;
     if (CMDI_UNLIKELY(frame->sequence > client->sequence_sent)) {
-        return client_refuse(client, CMDS_E_PROTO, "a result for a command that was never sent", frame);
+        return client_refuse(
+                client, CMDS_E_PROTO, "a result for a command that was never sent", frame);
     }
     struct cmdi_pending *entry = cmdi_pending_find(&client->table, frame->sequence);
     const struct cmdi_type_entry *row = cmdi_type_table_entry(hub->config->results, frame->type);
@@ -291,7 +307,8 @@ int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fr
 
 /* --- Sending ------------------------------------------------------------------------------------------------------------ */
 
-static uint8_t *client_encode(const struct cmdi_client *client, const struct cmdi_command *command, uint8_t *out)
+static uint8_t *client_encode(
+        const struct cmdi_client *client, const struct cmdi_command *command, uint8_t *out)
 {
     if (CMDI_UNLIKELY(command->value == NULL)) {
         memcpy(out, command->body, command->body_size);
@@ -306,13 +323,14 @@ static uint8_t *client_encode(const struct cmdi_client *client, const struct cmd
 /* Other threads and the shard share this: may so much more wait for the connection? One record always may. */
 static bool client_may_wait(const struct cmdi_client *client, size_t waiting_size, size_t body_size)
 {
-    return waiting_size == 0 ||
-           waiting_size + cmdi_record_size(body_size) <= client->hub->config->limits.output_size_max;
+    return waiting_size == 0 || waiting_size + cmdi_record_size(body_size) <=
+                                        client->hub->config->limits.output_size_max;
 }
 
 static void client_backlog_publish(struct cmdi_client *client)
 {
-    atomic_store_explicit(&client->backlog_size, cmdi_queue_size(&client->backlog), memory_order_relaxed);
+    atomic_store_explicit(
+            &client->backlog_size, cmdi_queue_size(&client->backlog), memory_order_relaxed);
 }
 
 /* The connection is not up, or others wait already. */
@@ -328,7 +346,8 @@ static int client_send_later(struct cmdi_client *client, const struct cmdi_comma
     }
     struct cmdi_pending *entry = NULL;
     if (answered) {
-        entry = client_register(client, command->on_result, command->context, command->deadline_ms, command->ticket);
+        entry = client_register(client, command->on_result, command->context, command->deadline_ms,
+                command->ticket);
         if (entry == NULL) {
             return -ENOMEM;
         }
@@ -361,22 +380,26 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
         return client_send_later(client, command);
     }
     int error = -ENOBUFS;
-    if (CMDI_LIKELY(command->on_result != NULL) && CMDI_UNLIKELY(cmdi_client_load(client) >= hub->config->in_flight_max)) {
+    if (CMDI_LIKELY(command->on_result != NULL) &&
+            CMDI_UNLIKELY(cmdi_client_load(client) >= hub->config->in_flight_max)) {
         return error;
     }
-    uint8_t *out = cmdi_conn_reserve(&client->conn, CMDI_FRAME_HEADER_MAX + command->body_size, &error);
+    uint8_t *out =
+            cmdi_conn_reserve(&client->conn, CMDI_FRAME_HEADER_MAX + command->body_size, &error);
     if (CMDI_UNLIKELY(out == NULL)) {
         return error;
     }
     if (CMDI_LIKELY(command->on_result != NULL)) {
-        if (client_register(client, command->on_result, command->context, command->deadline_ms, command->ticket) == NULL) {
+        if (client_register(client, command->on_result, command->context, command->deadline_ms,
+                    command->ticket) == NULL) {
             return -ENOMEM;
         }
         cmdi_hub_count(hub);
     }
     uint64_t sequence = ++client->sequence;
     client->sequence_sent = sequence;
-    uint8_t *end = cmdi_frame_header_encode(out, sequence, command->type->number, command->body_size, self_delimiting);
+    uint8_t *end = cmdi_frame_header_encode(
+            out, sequence, command->type->number, command->body_size, self_delimiting);
     end = client_encode(client, command, end);
     cmdi_conn_commit(&client->conn, (size_t)(end - out));
     CMDI_COUNT(hub->shard, commands_sent, 1);
@@ -388,11 +411,13 @@ static int client_write_record(struct cmdi_client *client, struct cmdi_record *r
 {
     bool self_delimiting = client->hub->config->limits.self_delimiting;
     int error = 0;
-    uint8_t *out = cmdi_conn_reserve(&client->conn, CMDI_FRAME_HEADER_MAX + record->body_size, &error);
+    uint8_t *out =
+            cmdi_conn_reserve(&client->conn, CMDI_FRAME_HEADER_MAX + record->body_size, &error);
     if (out == NULL) {
         return error;
     }
-    uint8_t *end = cmdi_frame_header_encode(out, record->sequence, record->type, record->body_size, self_delimiting);
+    uint8_t *end = cmdi_frame_header_encode(
+            out, record->sequence, record->type, record->body_size, self_delimiting);
     memcpy(end, cmdi_record_body(record), record->body_size);
     client->sequence_sent = record->sequence;
     cmdi_conn_commit(&client->conn, (size_t)(end - out) + record->body_size);
@@ -409,7 +434,8 @@ void cmdi_client_write_backlog(struct cmdi_client *client)
             cmdi_queue_pop(&client->backlog); // It ended while it waited.
             continue;
         }
-        if (answered && client->table.count - client->waiting >= client->hub->config->in_flight_max) {
+        if (answered &&
+                client->table.count - client->waiting >= client->hub->config->in_flight_max) {
             break; // Two threads overshot the window; the server must not see it.
         }
         int error = client_write_record(client, record);
@@ -436,7 +462,8 @@ static int client_inbox_put(struct cmdi_client *client, const struct cmdi_comman
     if (client->inbox_closed) {
         return CMDS_E_NOT_CONNECTED;
     }
-    if ((command->on_result != NULL && cmdi_client_load(client) >= client->hub->config->in_flight_max) ||
+    if ((command->on_result != NULL &&
+                cmdi_client_load(client) >= client->hub->config->in_flight_max) ||
             !client_may_wait(client, waiting, command->body_size)) {
         return -ENOBUFS;
     }
@@ -480,7 +507,8 @@ static void client_refuse_record(struct cmdi_client *client, struct cmdi_record 
     if (record->on_result == NULL) {
         return;
     }
-    if (record->ticket != NULL && cmdi_tickets_close(client->hub->config->tickets, record->ticket)) {
+    if (record->ticket != NULL &&
+            cmdi_tickets_close(client->hub->config->tickets, record->ticket)) {
         error = CMDS_E_CANCELLED;
     }
     client_tell_error(client, record, error);
@@ -492,7 +520,8 @@ static void client_take_record(struct cmdi_client *client, struct cmdi_record *r
         client_refuse_record(client, record, client->is_closing ? CMDS_E_CLOSED : CMDS_E_NOT_SENT);
         return;
     }
-    if (record->ticket != NULL && cmdi_tickets_is_forgotten(client->hub->config->tickets, record->ticket)) {
+    if (record->ticket != NULL &&
+            cmdi_tickets_is_forgotten(client->hub->config->tickets, record->ticket)) {
         client_refuse_record(client, record, CMDS_E_CANCELLED);
         return;
     }
@@ -503,7 +532,8 @@ static void client_take_record(struct cmdi_client *client, struct cmdi_record *r
         return;
     }
     record->sequence = ++client->sequence;
-    bool in_window = !answered || client->table.count - client->waiting <= client->hub->config->in_flight_max;
+    bool in_window = !answered ||
+                     client->table.count - client->waiting <= client->hub->config->in_flight_max;
     if (client_is_up(client) && cmdi_queue_size(&client->backlog) == 0 && in_window &&
             client_write_record(client, record) == 0) {
         return;
@@ -511,7 +541,8 @@ static void client_take_record(struct cmdi_client *client, struct cmdi_record *r
     struct cmdi_record *copy = cmdi_queue_append(&client->backlog, record->body_size);
     client->waiting += answered;
     if (copy == NULL) {
-        struct cmdi_pending *entry = answered ? cmdi_pending_find(&client->table, record->sequence) : NULL;
+        struct cmdi_pending *entry =
+                answered ? cmdi_pending_find(&client->table, record->sequence) : NULL;
         if (entry != NULL) {
             client_end(client, entry, -ENOMEM);
             cmdi_shard_ready(client->hub->shard, &client->ended_work);
@@ -599,7 +630,9 @@ int cmdi_client_forget(struct cmdi_client *client, uint64_t sequence)
 void cmdi_client_forget_ticket(struct cmdi_client *client, struct cmdi_ticket *ticket)
 {
     struct cmdi_pending *entry = ticket->entry;
-    if (entry != NULL && client_waits_for(entry)) { // NULL: in the inbox, where it will be found to be forgotten.
+    if (entry != NULL &&
+            client_waits_for(
+                    entry)) { // NULL: in the inbox, where it will be found to be forgotten.
         client_end(client, entry, CMDS_E_CANCELLED);
         client_deliver(client);
     }

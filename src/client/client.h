@@ -33,7 +33,6 @@
 #include "codec/protocol.h"
 #include "conn/conn.h"
 #include "net/address.h"
-#include "ring/sys.h"
 
 struct cmdi_client;
 struct cmdi_hub;
@@ -92,19 +91,19 @@ struct cmdi_client_config {
 struct cmdi_hub {
     struct cmdi_shard *shard;
     const struct cmdi_client_config *config;
-    struct cmdi_pool pool; // struct cmdi_pending
-    struct cmds_arena arena; // Of the result that is being told.
-    bool wants_room;         // Somebody was refused: tell on_room.
-    bool is_watched;         // Somebody waits for pending to be 0: tell on_idle.
+    struct cmdi_pool pool;    // struct cmdi_pending
+    struct cmds_arena arena;  // Of the result that is being told.
+    bool wants_room;          // Somebody was refused: tell on_room.
+    bool is_watched;          // Somebody waits for pending to be 0: tell on_idle.
     _Atomic uint64_t pending; // Commands without their last result. Written by the shard.
 };
 
 /** A command on its way in. Built on the stack. */
 struct cmdi_command {
     const struct cmds_type *type;
-    const void *value;   // NULL: `body` is it, encoded.
+    const void *value; // NULL: `body` is it, encoded.
     const uint8_t *body;
-    size_t body_size;    // Encoded.
+    size_t body_size;         // Encoded.
     cmds_result_fn on_result; // NULL: no result ever comes.
     void *context;
     uint64_t deadline_ms; // CLOCK_MONOTONIC; UINT64_MAX: none.
@@ -116,13 +115,13 @@ struct cmdi_client {
     struct cmdi_conn conn; // Valid with conn_live.
 
     /* Per command. The atomics are written by the shard, but for `queued`: under the inbox's lock. */
-    _Atomic uint32_t phase; // enum cmdi_client_phase
+    _Atomic uint32_t phase;     // enum cmdi_client_phase
     _Atomic uint32_t in_flight; // Entries of the table.
     _Atomic uint32_t queued;    // Records of the inbox.
-    uint32_t waiting;           // Entries that have not been written: their records are in the backlog.
-    uint64_t sequence;          // The last one given.
-    uint64_t sequence_sent;     // The last one written.
-    uint64_t deadline_next_ms;  // When deadline_timer fires; UINT64_MAX: not armed.
+    uint32_t waiting;       // Entries that have not been written: their records are in the backlog.
+    uint64_t sequence;      // The last one given.
+    uint64_t sequence_sent; // The last one written.
+    uint64_t deadline_next_ms; // When deadline_timer fires; UINT64_MAX: not armed.
     struct cmdi_pending_table table;
     struct cmdi_queue backlog;
     _Atomic size_t backlog_size; // For other threads.
@@ -148,11 +147,11 @@ struct cmdi_client {
     bool pong_awaited;  // Nothing came since pong_since_ms.
     uint32_t pings_out; // Not answered yet.
     uint64_t connect_until_ms;
-    uint64_t since_ms;        // When this attempt began; when it came UP.
-    uint64_t ping_ms;         // When the last ping was sent...
-    uint64_t pong_since_ms;   // ...and the first one that was not answered.
-    uint64_t ping_received;   // conn.received_size then.
-    uint64_t ping_sequence;   // sequence_sent at the last ping.
+    uint64_t since_ms;             // When this attempt began; when it came UP.
+    uint64_t ping_ms;              // When the last ping was sent...
+    uint64_t pong_since_ms;        // ...and the first one that was not answered.
+    uint64_t ping_received;        // conn.received_size then.
+    uint64_t ping_sequence;        // sequence_sent at the last ping.
     struct cmdi_timer phase_timer; // RESOLVE..HELLO: gives up. UP: the next ping.
     struct cmds_error error;
 };

@@ -83,7 +83,8 @@ static void client_down(struct cmdi_client *client)
     client_phase_set(client, CMDI_CLIENT_DOWN);
     cmdi_shard_timer_off(shard, &client->phase_timer);
     if (!client->is_closing) {
-        cmdi_shard_log(shard, CMDI_LOG_CLIENT, CMDS_LOG_WARN, "client %u: %s", client->number, client->error.text);
+        cmdi_shard_log(shard, CMDI_LOG_CLIENT, CMDS_LOG_WARN, "client %u: %s", client->number,
+                client->error.text);
     }
     client->hub->config->ops->on_state(client, false);
     cmdi_client_end_all(client);
@@ -107,7 +108,8 @@ void cmdi_client_close(struct cmdi_client *client)
     bool orderly = cmdi_client_phase(client) == CMDI_CLIENT_UP && client->table.count == 0;
     client->is_closing = true;
     if (!was_down) {
-        client->error = (struct cmds_error){0}; // An address that failed before is of no interest any more.
+        client->error =
+                (struct cmds_error){0}; // An address that failed before is of no interest any more.
         (void)cmdi_fail(&client->error, CMDS_E_CLOSED, "the group was closed");
         client_down(client);
     }
@@ -128,12 +130,13 @@ static int client_try(struct cmdi_client *client, const struct cmdi_target *targ
     struct cmdi_hub *hub = client->hub;
     const struct cmdi_client_config *config = hub->config;
     uint32_t user_timeout_ms = config->limits.write_timeout_ms;
-    int fd = cmdi_socket_open(&target->address, user_timeout_ms == CMDS_NEVER ? 0 : user_timeout_ms);
+    int fd =
+            cmdi_socket_open(&target->address, user_timeout_ms == CMDS_NEVER ? 0 : user_timeout_ms);
     if (fd < 0) {
         return fd;
     }
-    int error = cmdi_conn_init(
-            &client->conn, hub->shard, &cmdi_client_conn_ops, config->transport, &config->limits, fd);
+    int error = cmdi_conn_init(&client->conn, hub->shard, &cmdi_client_conn_ops, config->transport,
+            &config->limits, fd);
     if (error < 0) {
         cmdi_fd_close(fd);
         return error;
@@ -165,7 +168,8 @@ static void client_next_target(struct cmdi_client *client)
             client_arm_attempt(client, now_ms, config->target_count - client->target + 1);
             return;
         }
-        (void)cmdi_fail(&client->error, error, "connect %s: %s", target->text, cmds_error_text(error));
+        (void)cmdi_fail(
+                &client->error, error, "connect %s: %s", target->text, cmds_error_text(error));
     }
     client_down(client);
 }
@@ -177,7 +181,8 @@ void cmdi_client_start(struct cmdi_client *client)
         return;
     }
     client->since_ms = cmdi_hub_now_ms(client->hub);
-    client->connect_until_ms = timeout_ms == CMDS_NEVER ? UINT64_MAX : client->since_ms + timeout_ms;
+    client->connect_until_ms =
+            timeout_ms == CMDS_NEVER ? UINT64_MAX : client->since_ms + timeout_ms;
     if (timeout_ms != CMDS_NEVER) {
         cmdi_shard_timer(client->hub->shard, &client->phase_timer, client->connect_until_ms);
     }
@@ -205,10 +210,12 @@ static void client_on_connect_timeout(struct cmdi_client *client, uint64_t now_m
         return;
     }
     if (cmdi_client_phase(client) == CMDI_CLIENT_CONNECT) {
-        (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "connect %s: no answer within %u ms", client_target_text(client), ms);
+        (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "connect %s: no answer within %u ms",
+                client_target_text(client), ms);
     } else {
         (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT,
-                "ServerInfo of %s: not received within %u ms; is it a cmd-stream server?", client_target_text(client), ms);
+                "ServerInfo of %s: not received within %u ms; is it a cmd-stream server?",
+                client_target_text(client), ms);
     }
     cmdi_conn_fail(&client->conn, CMDS_E_TIMEOUT, "%s", client->error.text);
 }
@@ -220,7 +227,8 @@ static void client_on_connected(struct cmdi_conn *conn, int error)
         return;
     }
     if (error < 0) {
-        cmdi_conn_fail(conn, error, "%s", cmds_error_text(error)); // on_closing makes a sentence of it.
+        cmdi_conn_fail(
+                conn, error, "%s", cmds_error_text(error)); // on_closing makes a sentence of it.
     } else {
         client_phase_set(client, CMDI_CLIENT_HELLO);
         cmdi_conn_start(conn);
@@ -231,7 +239,8 @@ static void client_arm_keepalive(struct cmdi_client *client, uint64_t now_ms)
 {
     cmdi_shard_timer_off(client->hub->shard, &client->phase_timer);
     if (client->hub->config->keepalive_ms != CMDS_NEVER) {
-        cmdi_shard_timer(client->hub->shard, &client->phase_timer, now_ms + client->hub->config->keepalive_ms);
+        cmdi_shard_timer(client->hub->shard, &client->phase_timer,
+                now_ms + client->hub->config->keepalive_ms);
     }
 }
 
@@ -242,12 +251,15 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
     if (!client_is_connecting(client)) {
         return CMDS_E_CLOSED;
     }
-    if (info.size != config->server_info.size || memcmp(info.data, config->server_info.data, info.size) != 0) {
+    if (info.size != config->server_info.size ||
+            memcmp(info.data, config->server_info.data, info.size) != 0) {
         client->error = (struct cmds_error){0};
-        client->target = config->target_count; // The service is another one; its other addresses would say the same.
+        client->target =
+                config->target_count; // The service is another one; its other addresses would say the same.
         return cmdi_fail(&client->error, CMDS_E_SERVER_INFO_MISMATCH,
-                "ServerInfo of %s: \"%.*s\", but \"%.*s\" was expected", config->connect, (int)(info.size < 64 ? info.size : 64),
-                (const char *)info.data, (int)(config->server_info.size < 64 ? config->server_info.size : 64),
+                "ServerInfo of %s: \"%.*s\", but \"%.*s\" was expected", config->connect,
+                (int)(info.size < 64 ? info.size : 64), (const char *)info.data,
+                (int)(config->server_info.size < 64 ? config->server_info.size : 64),
                 (const char *)config->server_info.data);
     }
     client->error = (struct cmds_error){0};
@@ -308,14 +320,18 @@ static void client_keepalive(struct cmdi_client *client, uint64_t now_ms)
     const struct cmdi_client_config *config = client->hub->config;
     uint64_t patience_ms = (uint64_t)config->keepalive_ms + config->keepalive_interval_ms;
     if (!client_is_alive(client, now_ms, patience_ms)) {
-        cmdi_conn_fail(&client->conn, CMDS_E_LOST, "no pong for %u ms", (unsigned)(now_ms - client->pong_since_ms));
+        cmdi_conn_fail(&client->conn, CMDS_E_LOST, "no pong for %u ms",
+                (unsigned)(now_ms - client->pong_since_ms));
         return;
     }
     bool pinged_last = client->pinging && client->sequence_sent == client->ping_sequence;
-    uint64_t sent_ms = client->conn.sent_at > client->since_ms ? client->conn.sent_at : client->since_ms;
-    uint64_t due_ms = pinged_last ? client->ping_ms + config->keepalive_interval_ms : sent_ms + config->keepalive_ms;
+    uint64_t sent_ms =
+            client->conn.sent_at > client->since_ms ? client->conn.sent_at : client->since_ms;
+    uint64_t due_ms = pinged_last ? client->ping_ms + config->keepalive_interval_ms
+                                  : sent_ms + config->keepalive_ms;
     if (due_ms <= now_ms) {
-        if (cmdi_conn_output_size(&client->conn) == 0) { // Else something is on its way: that is not idle.
+        if (cmdi_conn_output_size(&client->conn) ==
+                0) { // Else something is on its way: that is not idle.
             client_ping(client, now_ms);
         }
         cmdi_client_trim(client);
@@ -350,19 +366,23 @@ static void client_on_output_low(struct cmdi_conn *conn)
 
 static void client_on_eof(struct cmdi_conn *conn)
 {
-    cmdi_conn_fail(conn, CMDS_E_EOF, "the server closed it"); // It sends nothing more: what is pending has no answer.
+    cmdi_conn_fail(conn, CMDS_E_EOF,
+            "the server closed it"); // It sends nothing more: what is pending has no answer.
 }
 
 static void client_on_closing(struct cmdi_conn *conn)
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
     enum cmdi_client_phase phase = cmdi_client_phase(client);
-    const char *text = conn->error.text[0] != '\0' ? conn->error.text : cmds_error_text(conn->error.code);
+    const char *text =
+            conn->error.text[0] != '\0' ? conn->error.text : cmds_error_text(conn->error.code);
     if (phase == CMDI_CLIENT_CONNECT || phase == CMDI_CLIENT_HELLO) {
         (void)cmdi_fail(&client->error, conn->error.code, "%s %s: %s",
-                phase == CMDI_CLIENT_HELLO ? "ServerInfo of" : "connect", client_target_text(client), text);
+                phase == CMDI_CLIENT_HELLO ? "ServerInfo of" : "connect",
+                client_target_text(client), text);
     } else if (phase == CMDI_CLIENT_UP) {
-        (void)cmdi_fail(&client->error, conn->error.code, "connection to %s lost: %s", client_target_text(client), text);
+        (void)cmdi_fail(&client->error, conn->error.code, "connection to %s lost: %s",
+                client_target_text(client), text);
         client_down(client);
     }
 }

@@ -57,8 +57,7 @@ void cmdi_pending_remove(struct cmdi_pending_table *table, struct cmdi_pending *
 /** Takes out any one. Returns: NULL when it is empty. `*bucket` begins at 0 and remembers how far it is. */
 struct cmdi_pending *cmdi_pending_pop(struct cmdi_pending_table *table, uint32_t *bucket);
 
-static inline void cmdi_pending_insert(
-        struct cmdi_pending_table *table, struct cmdi_pending *entry)
+static inline void cmdi_pending_insert(struct cmdi_pending_table *table, struct cmdi_pending *entry)
 {
     if (__builtin_expect(table->count > table->mask, 0)) {
         cmdi_pending_grow(table);

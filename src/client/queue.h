@@ -54,7 +54,8 @@ static inline uint8_t *cmdi_record_body(struct cmdi_record *record)
 /** Returns: NULL when it is empty. */
 static inline struct cmdi_record *cmdi_queue_front(const struct cmdi_queue *queue)
 {
-    return queue->begin < queue->end ? (struct cmdi_record *)(void *)(queue->data + queue->begin) : NULL;
+    return queue->begin < queue->end ? (struct cmdi_record *)(void *)(queue->data + queue->begin)
+                                     : NULL;
 }
 static inline void cmdi_queue_pop(struct cmdi_queue *queue)
 {

@@ -60,7 +60,8 @@ struct cmdi_ticket *cmdi_tickets_open(struct cmdi_tickets *tickets)
     }
     cmdi_list_init(&ticket->link);
     pthread_mutex_lock(&tickets->lock);
-    bool room = (tickets->buckets != NULL && tickets->count <= tickets->mask) || tickets_grow(tickets);
+    bool room =
+            (tickets->buckets != NULL && tickets->count <= tickets->mask) || tickets_grow(tickets);
     if (room) {
         ticket->id = ++tickets->last_id;
         struct cmdi_ticket **bucket = &tickets->buckets[ticket->id & tickets->mask];
@@ -104,7 +105,8 @@ bool cmdi_tickets_is_forgotten(struct cmdi_tickets *tickets, struct cmdi_ticket 
 /* Under the lock. Returns: NULL if there is none, or it was forgotten. */
 static struct cmdi_ticket *tickets_find(struct cmdi_tickets *tickets, uint64_t id)
 {
-    struct cmdi_ticket *ticket = tickets->buckets != NULL ? tickets->buckets[id & tickets->mask] : NULL;
+    struct cmdi_ticket *ticket =
+            tickets->buckets != NULL ? tickets->buckets[id & tickets->mask] : NULL;
     while (ticket != NULL && ticket->id != id) {
         ticket = ticket->next;
     }

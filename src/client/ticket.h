@@ -20,7 +20,8 @@ struct cmdi_pending;
 struct cmdi_ticket {
     struct cmdi_ticket *next; // In its bucket.
     uint64_t id;
-    struct cmdi_client *client; // Who was given the command. Written by the sender before anybody knows the id.
+    struct cmdi_client *
+            client; // Who was given the command. Written by the sender before anybody knows the id.
     struct cmdi_pending *entry; // NULL until the client's shard has it. The shard's.
     struct cmdi_list link;      // Of the forgotten ones of a shard. Under the lock.
     bool is_forgotten;          // Under the lock.

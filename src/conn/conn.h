@@ -40,7 +40,7 @@ enum cmdi_conn_state {
     CMDI_CONN_CLOSED,     // fd is -1, nothing is in flight, on_closed has been or is being called.
 };
 
-/** What the owner learns. All on the shard, none inside a call of the owner into the connection. */
+/** What the owner learns. All on the shard, and none but on_closing inside a call of the owner into the connection. */
 struct cmdi_conn_ops {
     /**
      * A whole frame (sequence > 0); self-delimiting: the body and what follows it. Borrowed until the return.
@@ -49,7 +49,7 @@ struct cmdi_conn_ops {
     int64_t (*on_frame)(struct cmdi_conn *conn, const struct cmdi_frame *frame);
     /** The byte 00. Returns: as on_frame. */
     int (*on_ping)(struct cmdi_conn *conn);
-    /** The connect is over; only CONNECTING. `error` 0: the state is HELLO now. Negative: closing follows. May be NULL. */
+    /** The connect is over; only CONNECTING. `error` 0: the state is HELLO now. Negative: the owner fails it. NULL: never connects. */
     void (*on_connected)(struct cmdi_conn *conn, int error);
     /** In state HELLO. Returns: 0: the state becomes OPEN; negative closes. NULL: there is no hello to wait for. */
     int (*on_server_info)(struct cmdi_conn *conn, struct cmds_bytes info);
@@ -63,7 +63,7 @@ struct cmdi_conn_ops {
     void (*on_eof)(struct cmdi_conn *conn);
     /** Is there a reason to stay although nothing is received: calls in flight, say. NULL: none. */
     bool (*is_busy)(const struct cmdi_conn *conn);
-    /** The state is CLOSING: conn->error says why. Nothing is sent any more; fail what is pending. */
+    /** The state is CLOSING: conn->error says why. Nothing is sent any more; fail what is pending. May run inside cmdi_conn_fail. */
     void (*on_closing)(struct cmdi_conn *conn);
     /** The state is CLOSED. The owner may free the memory, once cmdi_conn_foreign_idle(). */
     void (*on_closed)(struct cmdi_conn *conn);

@@ -7,8 +7,10 @@
 #include "base/error.h"
 #include "client/client.h"
 
-static uint32_t round_robin_pick(const struct cmds_dispatch *self, uint64_t turn, uint64_t key, uint32_t count,
-        void (*candidate)(const void *source, uint32_t index, struct cmds_candidate *out), const void *source)
+static uint32_t round_robin_pick(const struct cmds_dispatch *self, uint64_t turn, uint64_t key,
+        uint32_t count,
+        void (*candidate)(const void *source, uint32_t index, struct cmds_candidate *out),
+        const void *source)
 {
     (void)self;
     (void)key;
@@ -26,8 +28,8 @@ const struct cmds_dispatch cmds_dispatch_round_robin = {
 
 int cmdi_dispatch_check(const struct cmds_dispatch *dispatch, struct cmds_error *error)
 {
-    if (dispatch->struct_size < sizeof(struct cmds_dispatch) || dispatch->version != CMDS_DISPATCH_VERSION ||
-            dispatch->pick == NULL) {
+    if (dispatch->struct_size < sizeof(struct cmds_dispatch) ||
+            dispatch->version != CMDS_DISPATCH_VERSION || dispatch->pick == NULL) {
         return cmdi_fail(error, -EINVAL, "dispatch: struct_size, version or pick is not set");
     }
     return 0;
@@ -37,7 +39,8 @@ static void dispatch_candidate(const void *source, uint32_t index, struct cmds_c
 {
     struct cmdi_client *const *clients = source;
     bool down = cmdi_client_phase(clients[index]) == CMDI_CLIENT_DOWN;
-    *out = (struct cmds_candidate){clients[index]->number, down ? UINT32_MAX : cmdi_client_load(clients[index])};
+    *out = (struct cmds_candidate){
+            clients[index]->number, down ? UINT32_MAX : cmdi_client_load(clients[index])};
 }
 
 uint32_t cmdi_dispatch_pick(const struct cmds_dispatch *dispatch, uint64_t turn, uint64_t key,

@@ -30,7 +30,8 @@ enum forward_state {
 
 struct cmdi_forward {
     struct cmdi_member *member;
-    void (*tell)(struct cmdi_forward *forward, const struct cmds_result *result); // `last`: frees it.
+    void (*tell)(
+            struct cmdi_forward *forward, const struct cmds_result *result); // `last`: frees it.
     struct cmds_call *call; // A reference. The call's shard's.
     cmds_forward_fn on_result;
     struct cmdi_call_hook hook; // In the call.
@@ -84,7 +85,8 @@ static void forward_free_body(struct cmdi_forward *forward)
 
 static void forward_tell_error(struct cmdi_forward *forward, int error, const char *text)
 {
-    struct cmds_result result = {.error = error, .last = true, .text = text != NULL ? text : cmds_error_text(error)};
+    struct cmds_result result = {
+            .error = error, .last = true, .text = text != NULL ? text : cmds_error_text(error)};
     forward->tell(forward, &result);
 }
 
@@ -133,7 +135,8 @@ static void forward_cancel(struct cmdi_forward *forward)
         forward_stop_waiting(forward, FORWARD_ENDING);
         cmdi_shard_ready(forward->member->hub.shard, &forward->work);
     } else if (forward->state == FORWARD_SENT) {
-        (void)cmdi_client_forget(forward->client, forward->sequence); // -ENOENT: its last result is being told.
+        (void)cmdi_client_forget(
+                forward->client, forward->sequence); // -ENOENT: its last result is being told.
     }
 }
 
@@ -164,7 +167,8 @@ static int forward_keep_body(struct cmdi_forward *forward, const struct cmdi_com
     const struct cmds_codec *codec = forward->member->hub.config->codec;
     forward->type = command->type;
     forward->body_size = command->body_size;
-    forward->body = command->body_size <= sizeof(forward->small) ? forward->small : malloc(command->body_size);
+    forward->body = command->body_size <= sizeof(forward->small) ? forward->small
+                                                                 : malloc(command->body_size);
     if (forward->body == NULL) {
         return -ENOMEM;
     }
@@ -187,7 +191,8 @@ static void forward_wait(struct cmdi_forward *forward)
 void cmdi_forward_feed(struct cmdi_member *member)
 {
     while (!cmdi_list_empty(&member->forwards)) {
-        struct cmdi_forward *forward = CMDI_CONTAINER(member->forwards.next, struct cmdi_forward, link);
+        struct cmdi_forward *forward =
+                CMDI_CONTAINER(member->forwards.next, struct cmdi_forward, link);
         struct cmdi_command command = forward_command(forward);
         int error = forward_send(forward, &command);
         if (error == -ENOBUFS) {
@@ -206,7 +211,8 @@ void cmdi_forward_feed(struct cmdi_member *member)
 void cmdi_forward_end_waiting(struct cmdi_member *member, int error, const char *text)
 {
     while (!cmdi_list_empty(&member->forwards)) {
-        struct cmdi_forward *forward = CMDI_CONTAINER(member->forwards.next, struct cmdi_forward, link);
+        struct cmdi_forward *forward =
+                CMDI_CONTAINER(member->forwards.next, struct cmdi_forward, link);
         forward_stop_waiting(forward, FORWARD_ENDING);
         forward_fail(forward, error, text);
     }
@@ -235,7 +241,8 @@ static void forward_on_cancel(struct cmdi_call_hook *hook)
     forward_cancel(CMDI_CONTAINER(hook, struct cmdi_forward, hook));
 }
 
-static void forward_init(struct cmdi_forward *forward, struct cmdi_member *member, uint64_t deadline_ms)
+static void forward_init(
+        struct cmdi_forward *forward, struct cmdi_member *member, uint64_t deadline_ms)
 {
     forward->member = member;
     forward->state = FORWARD_NEW;
@@ -248,8 +255,8 @@ static void forward_init(struct cmdi_forward *forward, struct cmdi_member *membe
     cmdi_work_init(&forward->work, forward_on_work);
 }
 
-static void forward_bind(struct cmdi_forward *forward, struct cmds_call *call, cmds_forward_fn on_result,
-        void (*on_cancel)(struct cmdi_call_hook *hook))
+static void forward_bind(struct cmdi_forward *forward, struct cmds_call *call,
+        cmds_forward_fn on_result, void (*on_cancel)(struct cmdi_call_hook *hook))
 {
     forward->call = cmds_call_ref(call);
     forward->on_result = on_result;
@@ -257,8 +264,8 @@ static void forward_bind(struct cmdi_forward *forward, struct cmds_call *call, c
     cmdi_call_hook_add(call, &forward->hook);
 }
 
-static int forward_here(struct cmdi_member *member, struct cmdi_command *command, struct cmds_call *call,
-        cmds_forward_fn on_result)
+static int forward_here(struct cmdi_member *member, struct cmdi_command *command,
+        struct cmds_call *call, cmds_forward_fn on_result)
 {
     struct cmdi_forward *forward = cmdi_pool_acquire(&member->forward_pool);
     if (forward == NULL) {
@@ -333,7 +340,9 @@ static void courier_on_last(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
     (void)shard;
     struct courier *courier = CMDI_CONTAINER(mail, struct courier, last);
-    struct cmds_result result = {.error = courier->last_error, .last = true, .text = cmds_error_text(courier->last_error)};
+    struct cmds_result result = {.error = courier->last_error,
+            .last = true,
+            .text = cmds_error_text(courier->last_error)};
     if (!courier->home_over) {
         courier_end_home(courier, &result);
     }
@@ -346,13 +355,15 @@ static void courier_post(struct courier *courier, const struct cmds_result *resu
     struct courier_result *carried = malloc(sizeof(*carried));
     struct cmds_result *copy = carried != NULL ? cmds_result_copy(result) : NULL;
     if (copy != NULL) {
-        *carried = (struct courier_result){.mail = {.fn = courier_on_result}, .courier = courier, .result = copy};
+        *carried = (struct courier_result){
+                .mail = {.fn = courier_on_result}, .courier = courier, .result = copy};
         atomic_fetch_add(&courier->refs, 1);
         cmdi_shard_post(courier->home, &carried->mail);
         return;
     }
     free(carried);
-    if (courier->last_error == 0) { // No further result: the call must not miss one without knowing.
+    if (courier->last_error ==
+            0) { // No further result: the call must not miss one without knowing.
         courier->last_error = -ENOMEM;
         atomic_fetch_add(&courier->refs, 1);
         cmdi_shard_post(courier->home, &courier->last);
@@ -427,8 +438,8 @@ static void courier_on_cancel(struct cmdi_call_hook *hook)
     cmdi_shard_post(forward->member->hub.shard, &courier->cancel);
 }
 
-static int forward_there(struct cmdi_member *member, const struct cmdi_command *command, struct cmds_call *call,
-        cmds_forward_fn on_result)
+static int forward_there(struct cmdi_member *member, const struct cmdi_command *command,
+        struct cmds_call *call, cmds_forward_fn on_result)
 {
     struct courier *courier = calloc(1, sizeof(*courier));
     if (courier == NULL) {
@@ -478,7 +489,8 @@ static struct cmdi_member *forward_find_member(struct cmds_group *group)
 }
 
 /* The group's own, or what is left of the call's. */
-static uint64_t forward_deadline(const struct cmds_group *group, const struct cmds_call *call, uint64_t now_ms)
+static uint64_t forward_deadline(
+        const struct cmds_group *group, const struct cmds_call *call, uint64_t now_ms)
 {
     uint32_t deadline_ms = group->options.deadline_ms;
     uint64_t mine_ms = deadline_ms == CMDS_NEVER ? UINT64_MAX : now_ms + deadline_ms;
@@ -487,8 +499,8 @@ static uint64_t forward_deadline(const struct cmds_group *group, const struct cm
     return mine_ms < call_ms ? mine_ms : call_ms;
 }
 
-int cmds_group_forward(
-        struct cmds_group *group, struct cmds_message message, struct cmds_call *call, cmds_forward_fn on_result)
+int cmds_group_forward(struct cmds_group *group, struct cmds_message message,
+        struct cmds_call *call, cmds_forward_fn on_result)
 {
     struct cmdi_command command;
     struct cmdi_shard *shard = cmdi_call_shard(call);

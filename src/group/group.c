@@ -68,13 +68,15 @@ static void member_on_state(struct cmdi_client *client, bool connected)
     }
     cmdi_member_place(member, client);
     if (group->options.on_state != NULL) {
-        group->options.on_state(group->options.context, client->number, connected, connected ? &none : &client->error);
+        group->options.on_state(group->options.context, client->number, connected,
+                connected ? &none : &client->error);
     }
     if (member->up_count + member->connecting_count == 0 && !member->closing) {
         cmdi_forward_end_waiting(member, CMDS_E_NOT_SENT, client->error.text);
     }
     if (!member->closing) {
-        cmdi_shard_flush(member->hub.shard, &member->room_work); // Who waits for room finds it, or learns that there is none.
+        cmdi_shard_flush(member->hub.shard,
+                &member->room_work); // Who waits for room finds it, or learns that there is none.
     }
     cmdi_group_wake(group);
 }
@@ -284,7 +286,8 @@ static int group_fill(struct cmds_group *group, const struct cmds_group_options 
 {
     const struct cmds_protocol *protocol = options->protocol;
     if (group_copy_strings(group, options) < 0 ||
-            cmdi_type_table_init(&group->commands, protocol->commands, protocol->command_count) < 0 ||
+            cmdi_type_table_init(&group->commands, protocol->commands, protocol->command_count) <
+                    0 ||
             cmdi_type_table_init(&group->results, protocol->results, protocol->result_count) < 0) {
         return -ENOMEM;
     }
@@ -310,7 +313,8 @@ static int group_fill(struct cmds_group *group, const struct cmds_group_options 
     return 0;
 }
 
-static struct cmds_group *group_create(struct cmds_runtime *runtime, const struct cmds_group_options *options)
+static struct cmds_group *group_create(
+        struct cmds_runtime *runtime, const struct cmds_group_options *options)
 {
     struct cmds_group *group = calloc(1, sizeof(*group));
     if (group == NULL) {
@@ -343,8 +347,9 @@ static void group_start(struct cmds_group *group, bool is_numeric)
     }
 }
 
-int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime, const struct cmds_group_options *options,
-        const struct cmdi_group_hooks *hooks, struct cmds_error *error)
+int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
+        const struct cmds_group_options *options, const struct cmdi_group_hooks *hooks,
+        struct cmds_error *error)
 {
     struct cmds_group_options mine;
     int code = cmdi_group_options_take(&mine, options, error);
@@ -374,8 +379,8 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime, const
     return 0;
 }
 
-int cmds_group_open(struct cmds_group **group, struct cmds_runtime *runtime, const struct cmds_group_options *options,
-        struct cmds_error *error)
+int cmds_group_open(struct cmds_group **group, struct cmds_runtime *runtime,
+        const struct cmds_group_options *options, struct cmds_error *error)
 {
     static const struct cmdi_group_hooks none = {NULL, NULL, NULL};
     return cmdi_group_open(group, runtime, options, &none, error);
@@ -384,7 +389,8 @@ int cmds_group_open(struct cmds_group **group, struct cmds_runtime *runtime, con
 /* --- Close ---------------------------------------------------------------------------------------------------------------- */
 
 /* Returns: false: somebody else closes it. */
-static bool group_begin_close(struct cmds_group *group, void (*on_closed)(void *context), void *context)
+static bool group_begin_close(
+        struct cmds_group *group, void (*on_closed)(void *context), void *context)
 {
     cmdi_group_ref(group);
     bool mine = atomic_exchange(&group->closing, 1) == 0;
@@ -414,7 +420,8 @@ static void group_gone(struct cmds_group *group)
     if (cmdi_runtime_remove(group->runtime, &group->service)) {
         group_free(group);
     } else {
-        atomic_store(gone, 1); // Who stops the runtime waits for it, and frees; the wake needs only the address.
+        atomic_store(gone,
+                1); // Who stops the runtime waits for it, and frees; the wake needs only the address.
         cmdi_futex_wake(gone, 1);
     }
     if (hooks.on_gone != NULL) {

@@ -50,8 +50,8 @@ struct cmdi_member {
     /* Dispatch. `order` holds the clients that are up first, then those that are connecting, then the others. */
     struct cmdi_client **order;
     uint32_t up_count, connecting_count;
-    uint32_t next;       // Round-robin: the index in `order` that is asked next.
-    uint64_t turn;       // Picks so far.
+    uint32_t next; // Round-robin: the index in `order` that is asked next.
+    uint64_t turn; // Picks so far.
     bool closing;
     bool wants_writable; // A send of the application was refused.
 
@@ -73,7 +73,8 @@ struct cmdi_group_waiter {
 /** What a sender learns beyond the callbacks of the program. All may be NULL. On a shard. */
 struct cmdi_group_hooks {
     void (*on_room)(void *context); // Whenever on_writable would be called.
-    void (*on_gone)(void *context); // Later than on_closed: no shard is inside any callback of the group, which is freed.
+    void (*on_gone)(
+            void *context); // Later than on_closed: no shard is inside any callback of the group, which is freed.
     void *context;
 };
 
@@ -97,21 +98,23 @@ struct cmds_group {
     _Atomic uint32_t refs;
 
     pthread_mutex_t lock;
-    struct cmds_error first_error; // Of the first connection that was lost or failed. Under the lock.
-    struct cmdi_list waiters;      // struct cmdi_group_waiter. Under the lock.
+    struct cmds_error
+            first_error;      // Of the first connection that was lost or failed. Under the lock.
+    struct cmdi_list waiters; // struct cmdi_group_waiter. Under the lock.
 
     void (*on_closed)(void *context); // Set by close.
     void *closed_context;
     struct cmdi_mail end_mail;
-    uint32_t end_round;    // Shards that end_mail has been to. Its own.
-    bool end_told;         // on_closed has run.
+    uint32_t end_round; // Shards that end_mail has been to. Its own.
+    bool end_told;      // on_closed has run.
     _Atomic uint32_t end_posted;
     _Atomic uint32_t gone; // Futex: only the memory is left, for who stops the runtime.
 };
 
 /** As cmds_group_open; copies the hooks. */
-int cmdi_group_open(struct cmds_group **group, struct cmds_runtime *runtime, const struct cmds_group_options *options,
-        const struct cmdi_group_hooks *hooks, struct cmds_error *error);
+int cmdi_group_open(struct cmds_group **group, struct cmds_runtime *runtime,
+        const struct cmds_group_options *options, const struct cmdi_group_hooks *hooks,
+        struct cmds_error *error);
 
 static inline void cmdi_group_ref(struct cmds_group *group)
 {
@@ -131,7 +134,8 @@ struct cmdi_member *cmdi_group_here(const struct cmds_group *group);
 /* --- send.c ------------------------------------------------------------------------------------------------------------- */
 
 /** Checks the command and measures it. `out` lacks callback, deadline and ticket. Returns: 0; CMDS_E_WRONG_TYPE, CMDS_E_LIMIT. */
-int cmdi_group_measure(const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out);
+int cmdi_group_measure(
+        const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out);
 /** To one of the member's own clients; *client is which. Thread: its shard. Returns: as cmds_group_send. */
 int cmdi_member_send(struct cmdi_member *member, const struct cmdi_command *command, uint64_t key,
         struct cmdi_client **client);

@@ -56,8 +56,8 @@ static void options_fill(struct cmds_group_options *mine)
     }
 }
 
-static int options_check_types(const struct cmds_codec *codec, const struct cmds_type *const *types, uint32_t count,
-        struct cmds_error *error)
+static int options_check_types(const struct cmds_codec *codec, const struct cmds_type *const *types,
+        uint32_t count, struct cmds_error *error)
 {
     int code = 0;
     for (uint32_t i = 0; i < count && code == 0 && codec->check != NULL; i++) {
@@ -70,21 +70,25 @@ static int options_check_protocol(const struct cmds_group_options *mine, struct 
 {
     const struct cmds_protocol *protocol = mine->protocol;
     if (protocol == NULL) {
-        return cmdi_fail(error, -EINVAL, "protocol: none; start from CMDS_GROUP_OPTIONS_INIT(&protocol)");
+        return cmdi_fail(
+                error, -EINVAL, "protocol: none; start from CMDS_GROUP_OPTIONS_INIT(&protocol)");
     }
-    if (mine->codec->struct_size < sizeof(struct cmds_codec) || mine->codec->version != CMDS_CODEC_VERSION) {
-        return cmdi_fail(error, -EINVAL, "codec: version %u, this library knows %d", mine->codec->version,
-                CMDS_CODEC_VERSION);
+    if (mine->codec->struct_size < sizeof(struct cmds_codec) ||
+            mine->codec->version != CMDS_CODEC_VERSION) {
+        return cmdi_fail(error, -EINVAL, "codec: version %u, this library knows %d",
+                mine->codec->version, CMDS_CODEC_VERSION);
     }
     int code = cmds_protocol_check(protocol, error);
     if (code == 0) {
         code = options_check_types(mine->codec, protocol->commands, protocol->command_count, error);
     }
-    return code < 0 ? code : options_check_types(mine->codec, protocol->results, protocol->result_count, error);
+    return code < 0 ? code
+                    : options_check_types(
+                              mine->codec, protocol->results, protocol->result_count, error);
 }
 
-int cmdi_group_options_take(
-        struct cmds_group_options *mine, const struct cmds_group_options *options, struct cmds_error *error)
+int cmdi_group_options_take(struct cmds_group_options *mine,
+        const struct cmds_group_options *options, struct cmds_error *error)
 {
     int code = cmdi_options_take(mine, sizeof(*mine), options, "cmds_group_options", error);
     if (code < 0) {
@@ -95,19 +99,23 @@ int cmdi_group_options_take(
         return cmdi_fail(error, -EINVAL, "connect: no address, as in \"127.0.0.1:9000\"");
     }
     if (mine->client_count > GROUP_CLIENTS_MAX) {
-        return cmdi_fail(error, -EINVAL, "client_count %u: at most %d", mine->client_count, GROUP_CLIENTS_MAX);
+        return cmdi_fail(error, -EINVAL, "client_count %u: at most %d", mine->client_count,
+                GROUP_CLIENTS_MAX);
     }
     if (mine->in_flight_max > GROUP_IN_FLIGHT_MAX) {
-        return cmdi_fail(error, -EINVAL, "in_flight_max %u: at most %d", mine->in_flight_max, GROUP_IN_FLIGHT_MAX);
+        return cmdi_fail(error, -EINVAL, "in_flight_max %u: at most %d", mine->in_flight_max,
+                GROUP_IN_FLIGHT_MAX);
     }
     if (mine->server_info.size > CMDI_SERVER_INFO_MAX || mine->server_info.data == NULL) {
-        return cmdi_fail(error, -EINVAL, "server_info of %zu bytes: 1 to %d", mine->server_info.size, CMDI_SERVER_INFO_MAX);
+        return cmdi_fail(error, -EINVAL, "server_info of %zu bytes: 1 to %d",
+                mine->server_info.size, CMDI_SERVER_INFO_MAX);
     }
     code = options_check_protocol(mine, error);
     return code < 0 ? code : cmdi_dispatch_check(mine->dispatch, error);
 }
 
-void cmdi_group_config_fill(struct cmdi_client_config *config, const struct cmds_group_options *options)
+void cmdi_group_config_fill(
+        struct cmdi_client_config *config, const struct cmds_group_options *options)
 {
     config->codec = options->codec;
     config->transport = &cmdi_transport_socket;
@@ -122,7 +130,8 @@ void cmdi_group_config_fill(struct cmdi_client_config *config, const struct cmds
             .frame_size_max = options->frame_size_max,
             .output_size_max = options->output_size_max,
             .hello_timeout_ms = CMDS_NEVER, // The client's own timer covers all addresses.
-            .frame_timeout_ms = CMDS_NEVER, // Deadlines and the pong find a server that stops in mid-frame.
+            .frame_timeout_ms =
+                    CMDS_NEVER, // Deadlines and the pong find a server that stops in mid-frame.
             .write_timeout_ms = options->write_timeout_ms,
             .idle_timeout_ms = CMDS_NEVER,
             .linger_timeout_ms = GROUP_LINGER_MS,
@@ -132,7 +141,8 @@ void cmdi_group_config_fill(struct cmdi_client_config *config, const struct cmds
 
 /* --- Addresses ------------------------------------------------------------------------------------------------------------ */
 
-int cmdi_group_targets_resolve(struct cmdi_client_config *config, const char *connect, struct cmds_error *error)
+int cmdi_group_targets_resolve(
+        struct cmdi_client_config *config, const char *connect, struct cmds_error *error)
 {
     struct cmdi_address addresses[CMDI_ADDRESSES_MAX];
     bool is_numeric = cmdi_address_is_numeric(connect);
@@ -148,7 +158,8 @@ int cmdi_group_targets_resolve(struct cmdi_client_config *config, const char *co
         if (is_numeric) {
             (void)snprintf(target->text, sizeof(target->text), "%s", text);
         } else {
-            (void)snprintf(target->text, sizeof(target->text), "%.*s (%s)", CMDI_ADDRESS_TEXT_MAX - 4, connect, text);
+            (void)snprintf(target->text, sizeof(target->text), "%.*s (%s)",
+                    CMDI_ADDRESS_TEXT_MAX - 4, connect, text);
         }
     }
     config->target_count = (uint32_t)count;
@@ -157,8 +168,8 @@ int cmdi_group_targets_resolve(struct cmdi_client_config *config, const char *co
 
 struct cmdi_resolve {
     pthread_mutex_t lock;
-    struct cmds_group *group; // NULL: it does not want to know any more. Under the lock.
-    uint32_t refs;            // Under the lock.
+    struct cmds_group *group;         // NULL: it does not want to know any more. Under the lock.
+    uint32_t refs;                    // Under the lock.
     struct cmdi_client_config config; // Only the targets and the error are used.
     char connect[];
 };
@@ -189,7 +200,8 @@ static void resolve_tell(struct cmdi_resolve *resolve)
 static void *resolve_main(void *argument)
 {
     struct cmdi_resolve *resolve = argument;
-    (void)cmdi_group_targets_resolve(&resolve->config, resolve->connect, &resolve->config.resolve_error);
+    (void)cmdi_group_targets_resolve(
+            &resolve->config, resolve->connect, &resolve->config.resolve_error);
     pthread_mutex_lock(&resolve->lock);
     if (resolve->group != NULL) {
         resolve_tell(resolve);
@@ -213,7 +225,8 @@ static int resolve_start_thread(struct cmdi_resolve *resolve)
     return -code;
 }
 
-int cmdi_resolve_begin(struct cmdi_resolve **out, struct cmds_group *group, struct cmds_error *error)
+int cmdi_resolve_begin(
+        struct cmdi_resolve **out, struct cmds_group *group, struct cmds_error *error)
 {
     size_t size = strlen(group->options.connect) + 1;
     struct cmdi_resolve *resolve = calloc(1, sizeof(*resolve) + size);
@@ -230,8 +243,8 @@ int cmdi_resolve_begin(struct cmdi_resolve **out, struct cmds_group *group, stru
         *out = NULL;
         (void)pthread_mutex_destroy(&resolve->lock);
         free(resolve);
-        return cmdi_fail(error, code, "resolve \"%s\": no thread could be started: %s", group->options.connect,
-                cmds_error_text(code));
+        return cmdi_fail(error, code, "resolve \"%s\": no thread could be started: %s",
+                group->options.connect, cmds_error_text(code));
     }
     return 0;
 }

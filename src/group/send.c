@@ -80,10 +80,12 @@ bool cmdi_member_has_room(const struct cmdi_member *member)
 
 /* --- Commands ------------------------------------------------------------------------------------------------------------- */
 
-int cmdi_group_measure(const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out)
+int cmdi_group_measure(
+        const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out)
 {
     const struct cmds_codec *codec = group->config.codec;
-    if (CMDI_UNLIKELY(!cmdi_type_table_has(&group->commands, message.type) || message.value == NULL)) {
+    if (CMDI_UNLIKELY(
+                !cmdi_type_table_has(&group->commands, message.type) || message.value == NULL)) {
         return CMDS_E_WRONG_TYPE;
     }
     int64_t size = codec->size(codec, message.type, message.value);
@@ -127,11 +129,14 @@ int cmdi_member_send(struct cmdi_member *member, const struct cmdi_command *comm
 }
 
 /* One that is up, from `index` on; without any, one that is connecting. */
-static int group_send_to_any(struct cmds_group *group, const struct cmdi_command *command, uint64_t key)
+static int group_send_to_any(
+        struct cmds_group *group, const struct cmdi_command *command, uint64_t key)
 {
     uint32_t count = group->options.client_count;
     uint64_t turn = atomic_fetch_add_explicit(&group->turn, 1, memory_order_relaxed);
-    uint32_t first = count > 1 ? cmdi_dispatch_pick(group->options.dispatch, turn, key, group->clients, count) : 0;
+    uint32_t first = count > 1 ? cmdi_dispatch_pick(
+                                         group->options.dispatch, turn, key, group->clients, count)
+                               : 0;
     bool any_up = atomic_load(&group->up_count) > 0;
     int error = CMDS_E_NOT_CONNECTED;
     for (uint32_t i = 0; i < count; i++) {
@@ -162,10 +167,13 @@ static void group_ignore(void *context, const struct cmds_result *result)
 
 static uint64_t group_deadline(uint64_t now_ms, uint32_t deadline_ms)
 {
-    return deadline_ms == CMDS_NEVER ? UINT64_MAX : now_ms + deadline_ms + 1; // The ms that has begun is not whole.
+    return deadline_ms == CMDS_NEVER
+                   ? UINT64_MAX
+                   : now_ms + deadline_ms + 1; // The ms that has begun is not whole.
 }
 
-static int group_take_how(const struct cmds_group *group, const struct cmds_send_options *how, struct cmds_send_options *mine)
+static int group_take_how(const struct cmds_group *group, const struct cmds_send_options *how,
+        struct cmds_send_options *mine)
 {
     *mine = (struct cmds_send_options){.struct_size = sizeof(*mine)};
     if (how != NULL && CMDI_LIKELY(how->struct_size == sizeof(*mine))) {
@@ -180,12 +188,14 @@ static int group_take_how(const struct cmds_group *group, const struct cmds_send
     return 0;
 }
 
-static int group_send_here(struct cmdi_member *member, struct cmdi_command *command, const struct cmds_send_options *how)
+static int group_send_here(struct cmdi_member *member, struct cmdi_command *command,
+        const struct cmds_send_options *how)
 {
     struct cmdi_client *client = NULL;
     int error = -ENOBUFS;
     command->deadline_ms = group_deadline(cmdi_hub_now_ms(&member->hub), how->deadline_ms);
-    if (CMDI_LIKELY(cmdi_list_empty(&member->forwards))) { // Else there are others who wait for room.
+    if (CMDI_LIKELY(
+                cmdi_list_empty(&member->forwards))) { // Else there are others who wait for room.
         error = cmdi_member_send(member, command, how->sticky_key, &client);
     }
     if (CMDI_UNLIKELY(error == -ENOBUFS)) {
@@ -213,7 +223,8 @@ static int group_send_from_elsewhere(
     return error;
 }
 
-static int group_send(struct cmds_group *group, struct cmdi_command *command, const struct cmds_send_options *how)
+static int group_send(
+        struct cmds_group *group, struct cmdi_command *command, const struct cmds_send_options *how)
 {
     struct cmdi_member *member = cmdi_group_here(group);
     if (CMDI_LIKELY(member != NULL) && CMDI_LIKELY(member_usable(member) > 0)) {
@@ -222,7 +233,8 @@ static int group_send(struct cmds_group *group, struct cmdi_command *command, co
     return group_send_from_elsewhere(group, command, how);
 }
 
-static int group_send_with_ticket(struct cmds_group *group, struct cmdi_command *command, const struct cmds_send_options *how)
+static int group_send_with_ticket(
+        struct cmds_group *group, struct cmdi_command *command, const struct cmds_send_options *how)
 {
     command->ticket = cmdi_tickets_open(&group->tickets);
     if (command->ticket == NULL) {
@@ -237,8 +249,8 @@ static int group_send_with_ticket(struct cmds_group *group, struct cmdi_command 
     return error;
 }
 
-int cmds_group_send(struct cmds_group *group, struct cmds_message message, const struct cmds_send_options *how,
-        cmds_result_fn on_result, void *context)
+int cmds_group_send(struct cmds_group *group, struct cmds_message message,
+        const struct cmds_send_options *how, cmds_result_fn on_result, void *context)
 {
     struct cmdi_command command;
     struct cmds_send_options mine;
@@ -256,7 +268,8 @@ int cmds_group_send(struct cmds_group *group, struct cmds_message message, const
     command.context = context;
     command.ticket = NULL;
     if (CMDI_UNLIKELY(message.type->one_way != 0)) {
-        command.on_result = NULL; // Nothing ever comes, so there is nothing to wait for or to forget.
+        command.on_result =
+                NULL; // Nothing ever comes, so there is nothing to wait for or to forget.
         mine.ticket = NULL;
     }
     if (CMDI_UNLIKELY(mine.ticket != NULL)) {
@@ -279,7 +292,8 @@ static struct cmdi_list *group_forgotten_of(struct cmdi_client *client)
 
 int cmds_group_forget(struct cmds_group *group, struct cmds_ticket ticket)
 {
-    struct cmdi_client *client = cmdi_tickets_forget(&group->tickets, ticket.id, group_forgotten_of);
+    struct cmdi_client *client =
+            cmdi_tickets_forget(&group->tickets, ticket.id, group_forgotten_of);
     if (client == NULL) {
         return -ENOENT;
     }

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "codec/value.h"
+#include "client/result.h"
 
 enum {
     SENDER_BLOCK_SIZE = 1024, // Of a wait with room for its result: malloc's fast path.
@@ -58,7 +58,8 @@ static void sender_drop(_Atomic uint32_t *users)
     }
 }
 
-int cmdi_sender_enter(struct cmds_sender *sender, uint32_t timeout_ms, struct cmdi_sender_time *time, struct cmds_error *error)
+int cmdi_sender_enter(struct cmds_sender *sender, uint32_t timeout_ms,
+        struct cmdi_sender_time *time, struct cmds_error *error)
 {
     int code = (atomic_fetch_add(&sender->users, 1) & CMDI_SENDER_CLOSING) != 0 ? CMDS_E_CLOSED : 0;
     if (code == 0) {
@@ -69,7 +70,9 @@ int cmdi_sender_enter(struct cmds_sender *sender, uint32_t timeout_ms, struct cm
         return cmdi_fail(error, code, "send: %s", cmds_error_text(code));
     }
     time->timeout_ms = timeout_ms != 0 ? timeout_ms : sender->group->options.deadline_ms;
-    time->until_ns = time->timeout_ms == CMDS_NEVER ? UINT64_MAX : cmdi_now_ns() + (uint64_t)time->timeout_ms * 1000000;
+    time->until_ns = time->timeout_ms == CMDS_NEVER
+                             ? UINT64_MAX
+                             : cmdi_now_ns() + (uint64_t)time->timeout_ms * 1000000;
     return 0;
 }
 
@@ -89,7 +92,8 @@ static void sender_on_room(void *context)
 }
 
 /* Until `room` is not `seen` any more, or the time is over. Returns: 0; CMDS_E_TIMEOUT; why a turn failed. */
-static int sender_wait_room(struct cmds_sender *sender, uint32_t seen, const struct cmdi_sender_time *time)
+static int sender_wait_room(
+        struct cmds_sender *sender, uint32_t seen, const struct cmdi_sender_time *time)
 {
     int code = 0;
     atomic_fetch_add(&sender->room_waiters, 1);
@@ -98,9 +102,11 @@ static int sender_wait_room(struct cmds_sender *sender, uint32_t seen, const str
         if (left_ms == 0) {
             code = CMDS_E_TIMEOUT;
         } else if (sender->runtime->is_inline) {
-            code = cmds_runtime_turn(sender->runtime, left_ms < 1000000 ? left_ms * 1000 : 1000000000);
+            code = cmds_runtime_turn(
+                    sender->runtime, left_ms < 1000000 ? left_ms * 1000 : 1000000000);
         } else {
-            cmdi_futex_wait(&sender->room, seen, left_ms == CMDS_NEVER ? UINT64_MAX : (uint64_t)left_ms * 1000000);
+            cmdi_futex_wait(&sender->room, seen,
+                    left_ms == CMDS_NEVER ? UINT64_MAX : (uint64_t)left_ms * 1000000);
         }
     }
     atomic_fetch_sub(&sender->room_waiters, 1);
@@ -126,7 +132,8 @@ void cmdi_sender_forget(struct cmds_sender *sender, struct cmds_ticket ticket)
     sender_drop(&sender->entered);
 }
 
-static int sender_fail(struct cmds_sender *sender, int code, uint32_t timeout_ms, struct cmds_error *error)
+static int sender_fail(
+        struct cmds_sender *sender, int code, uint32_t timeout_ms, struct cmds_error *error)
 {
     struct cmds_error cause = CMDS_ERROR_INIT;
     if (code == CMDS_E_TIMEOUT) {
@@ -138,16 +145,19 @@ static int sender_fail(struct cmds_sender *sender, int code, uint32_t timeout_ms
     return cmdi_fail(error, code, "send: %s", cmds_error_text(code));
 }
 
-int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command, const struct cmdi_sender_time *time,
-        struct cmds_ticket *ticket, cmds_result_fn on_result, void *context, struct cmds_error *error)
+int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command,
+        const struct cmdi_sender_time *time, struct cmds_ticket *ticket, cmds_result_fn on_result,
+        void *context, struct cmds_error *error)
 {
     struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
     how.ticket = ticket;
     for (;;) {
-        uint32_t seen = atomic_load(&sender->room); // Before the attempt: room that comes after it is not missed.
+        uint32_t seen = atomic_load(
+                &sender->room); // Before the attempt: room that comes after it is not missed.
         how.deadline_ms = cmdi_sender_left_ms(time);
-        int code = how.deadline_ms == 0 ? CMDS_E_TIMEOUT
-                                        : sender_group_send(sender, command, &how, on_result, context);
+        int code = how.deadline_ms == 0
+                           ? CMDS_E_TIMEOUT
+                           : sender_group_send(sender, command, &how, on_result, context);
         if (code == -ENOBUFS) {
             code = sender_wait_room(sender, seen, time);
             if (code == 0) {
@@ -163,7 +173,8 @@ int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command, c
 static void sender_set_done(struct cmdi_sender_wait *wait)
 {
     _Atomic uint32_t *done = &wait->done;
-    atomic_store(done, 1); // The caller may free the block from here on; the wake needs only the address.
+    atomic_store(done,
+            1); // The caller may free the block from here on; the wake needs only the address.
     cmdi_futex_wake(done, 1);
 }
 
@@ -193,8 +204,8 @@ static void sender_keep(struct cmdi_sender_wait *wait, const struct cmds_result 
 {
     wait->result = *result;
     wait->result.text = "";
-    if (cmdi_value_copy_into(result->type->schema, result->value, wait->room, SENDER_ROOM_SIZE) != NULL) {
-        wait->result.value = wait->room;
+    wait->result.value = cmdi_result_value_into(result, wait->room, SENDER_ROOM_SIZE);
+    if (wait->result.value != NULL) {
         return;
     }
     wait->large = cmds_result_copy(result);
@@ -220,7 +231,8 @@ static void sender_on_result(void *context, const struct cmds_result *result)
     }
     if (wait->more) {
         wait->code = CMDS_E_MORE_RESULTS;
-        (void)snprintf((char *)wait->room, SENDER_ROOM_SIZE, "%s", cmds_error_text(CMDS_E_MORE_RESULTS));
+        (void)snprintf(
+                (char *)wait->room, SENDER_ROOM_SIZE, "%s", cmds_error_text(CMDS_E_MORE_RESULTS));
     } else if (result->error != 0) {
         wait->code = result->error;
         (void)snprintf((char *)wait->room, SENDER_ROOM_SIZE, "%s", result->text);
@@ -235,7 +247,8 @@ static void sender_on_result(void *context, const struct cmds_result *result)
 /* --- Send ----------------------------------------------------------------------------------------------------------------- */
 
 /* Returns: 0: it is done, and the next one in the chain was woken; else the shard frees the wait. */
-static int sender_sleep(struct cmds_sender *sender, struct cmdi_sender_wait *wait, const struct cmdi_sender_time *time)
+static int sender_sleep(struct cmds_sender *sender, struct cmdi_sender_wait *wait,
+        const struct cmdi_sender_time *time)
 {
     int code = cmdi_runtime_wait(sender->runtime, &wait->done, cmdi_sender_left_ms(time));
     if (code < 0) {
@@ -243,7 +256,8 @@ static int sender_sleep(struct cmds_sender *sender, struct cmdi_sender_wait *wai
         if (atomic_compare_exchange_strong(&wait->claim, &expected, SENDER_ABANDONED)) {
             return code;
         }
-        while (atomic_load(&wait->done) == 0 && code != -EXDEV) { // In the chain: its turn comes in a moment.
+        while (atomic_load(&wait->done) == 0 &&
+                code != -EXDEV) { // In the chain: its turn comes in a moment.
             code = cmdi_runtime_wait(sender->runtime, &wait->done, CMDS_NEVER);
         }
     }
@@ -253,7 +267,8 @@ static int sender_sleep(struct cmds_sender *sender, struct cmdi_sender_wait *wai
     return 0;
 }
 
-static int sender_take(struct cmdi_sender_wait *wait, struct cmds_result **result, struct cmds_error *error)
+static int sender_take(
+        struct cmdi_sender_wait *wait, struct cmds_result **result, struct cmds_error *error)
 {
     int code = wait->code;
     if (code < 0) {
@@ -268,8 +283,8 @@ static int sender_take(struct cmdi_sender_wait *wait, struct cmds_result **resul
     return code;
 }
 
-static int sender_send(struct cmds_sender *sender, struct cmds_message command, const struct cmdi_sender_time *time,
-        struct cmds_result **result, struct cmds_error *error)
+static int sender_send(struct cmds_sender *sender, struct cmds_message command,
+        const struct cmdi_sender_time *time, struct cmds_result **result, struct cmds_error *error)
 {
     struct cmdi_sender_wait *wait = malloc(SENDER_BLOCK_SIZE);
     if (wait == NULL) {
@@ -309,11 +324,13 @@ struct cmds_group *cmds_sender_group(struct cmds_sender *sender)
 
 /* --- Open and close ------------------------------------------------------------------------------------------------------- */
 
-static int sender_group_options(struct cmds_group_options *group, const struct cmds_sender_options *mine, struct cmds_error *error)
+static int sender_group_options(struct cmds_group_options *group,
+        const struct cmds_sender_options *mine, struct cmds_error *error)
 {
     *group = (struct cmds_group_options)CMDS_GROUP_OPTIONS_INIT(mine->protocol);
     if (mine->group != NULL) {
-        int code = cmdi_options_take(group, sizeof(*group), mine->group, "cmds_sender_options.group", error);
+        int code = cmdi_options_take(
+                group, sizeof(*group), mine->group, "cmds_sender_options.group", error);
         if (code < 0) {
             return code;
         }
@@ -323,20 +340,25 @@ static int sender_group_options(struct cmds_group_options *group, const struct c
     group->connect = mine->connect != NULL ? mine->connect : group->connect;
     group->codec = mine->codec != NULL ? mine->codec : group->codec;
     group->client_count = mine->client_count != 0 ? mine->client_count : group->client_count;
-    group->connect_timeout_ms = mine->connect_timeout_ms != 0 ? mine->connect_timeout_ms : group->connect_timeout_ms;
+    group->connect_timeout_ms =
+            mine->connect_timeout_ms != 0 ? mine->connect_timeout_ms : group->connect_timeout_ms;
     return 0;
 }
 
 /* The runtime given, or one of our own. */
-static int sender_start_runtime(struct cmds_sender *sender, const struct cmds_sender_options *mine, struct cmds_error *error)
+static int sender_start_runtime(struct cmds_sender *sender, const struct cmds_sender_options *mine,
+        struct cmds_error *error)
 {
     if (mine->runtime != NULL) {
         sender->runtime = mine->runtime;
-        return mine->single_thread ? cmdi_fail(error, -EINVAL, "single_thread: not together with a runtime") : 0;
+        return mine->single_thread
+                       ? cmdi_fail(error, -EINVAL, "single_thread: not together with a runtime")
+                       : 0;
     }
     struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
     options.shard_count = mine->single_thread ? CMDS_SHARDS_INLINE : 1;
-    options.no_pinning = true; // It is one thread among the program's own: the scheduler knows better.
+    options.no_pinning =
+            true; // It is one thread among the program's own: the scheduler knows better.
     int code = cmds_runtime_start(&sender->runtime, &options, error);
     sender->owns_runtime = code == 0;
     return code;
@@ -371,7 +393,8 @@ static void sender_free(struct cmds_sender *sender)
         cmds_group_close(sender->group, NULL, NULL);
         (void)cmdi_runtime_wait(sender->runtime, &sender->gone, CMDS_NEVER);
     }
-    for (uint32_t users = 0; (users = atomic_load(&sender->users)) != 0 && users != CMDI_SENDER_CLOSING;) {
+    for (uint32_t users = 0;
+            (users = atomic_load(&sender->users)) != 0 && users != CMDI_SENDER_CLOSING;) {
         cmdi_futex_wait(&sender->users, users, UINT64_MAX);
     }
     if (sender->owns_runtime) {
@@ -381,7 +404,8 @@ static void sender_free(struct cmds_sender *sender)
     free(sender);
 }
 
-static int sender_connect(struct cmds_sender *sender, const struct cmds_sender_options *mine, struct cmds_error *error)
+static int sender_connect(struct cmds_sender *sender, const struct cmds_sender_options *mine,
+        struct cmds_error *error)
 {
     struct cmds_group_options options;
     int code = sender_group_options(&options, mine, error);
@@ -390,19 +414,22 @@ static int sender_connect(struct cmds_sender *sender, const struct cmds_sender_o
     }
     if (code == 0) {
         code = cmdi_runtime_may_block(sender->runtime);
-        code = code < 0 ? cmdi_fail(error, code, "open: %s", cmds_error_text(code)) : sender_make_posts(sender);
+        code = code < 0 ? cmdi_fail(error, code, "open: %s", cmds_error_text(code))
+                        : sender_make_posts(sender);
     }
     if (code == 0) {
         const struct cmdi_group_hooks hooks = {sender_on_room, sender_on_gone, sender};
         code = cmdi_group_open(&sender->group, sender->runtime, &options, &hooks, error);
     }
     if (code == 0) {
-        code = cmds_group_wait(sender->group, CMDS_NEVER, error); // Each client has connect_timeout_ms.
+        code = cmds_group_wait(
+                sender->group, CMDS_NEVER, error); // Each client has connect_timeout_ms.
     }
     return code;
 }
 
-int cmds_sender_open(struct cmds_sender **out, const struct cmds_sender_options *options, struct cmds_error *error)
+int cmds_sender_open(struct cmds_sender **out, const struct cmds_sender_options *options,
+        struct cmds_error *error)
 {
     struct cmds_sender_options mine;
     int code = cmdi_options_take(&mine, sizeof(mine), options, "cmds_sender_options", error);
@@ -419,7 +446,8 @@ int cmds_sender_open(struct cmds_sender **out, const struct cmds_sender_options 
     code = sender_connect(sender, &mine, error);
     if (code < 0) {
         sender_free(sender);
-        return cmdi_fail(error, code, "open: %s", cmds_error_text(code)); // Unless somebody said it better.
+        return cmdi_fail(
+                error, code, "open: %s", cmds_error_text(code)); // Unless somebody said it better.
     }
     *out = sender;
     return 0;
@@ -437,6 +465,7 @@ void cmds_sender_close(struct cmds_sender *sender, uint32_t timeout_ms)
     for (uint32_t users = 0; (users = atomic_load(&sender->entered)) != CMDI_SENDER_CLOSING;) {
         cmdi_futex_wait(&sender->entered, users, UINT64_MAX);
     }
-    (void)cmds_group_drain(sender->group, timeout_ms); // What has not ended then ends with CMDS_E_CLOSED.
+    (void)cmds_group_drain(
+            sender->group, timeout_ms); // What has not ended then ends with CMDS_E_CLOSED.
     sender_free(sender);
 }

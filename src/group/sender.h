@@ -31,11 +31,11 @@ struct cmds_sender {
     struct cmds_group *group;
     struct cmdi_sender_post *posts; // One per shard.
     bool owns_runtime;
-    _Atomic uint32_t users;    // Threads inside a call, and CMDI_SENDER_CLOSING.
-    _Atomic uint32_t entered;  // Threads that use the group, and CMDI_SENDER_CLOSING.
-    _Atomic uint32_t room;     // Futex: grows whenever a full window has room again.
+    _Atomic uint32_t users;   // Threads inside a call, and CMDI_SENDER_CLOSING.
+    _Atomic uint32_t entered; // Threads that use the group, and CMDI_SENDER_CLOSING.
+    _Atomic uint32_t room;    // Futex: grows whenever a full window has room again.
     _Atomic uint32_t room_waiters;
-    _Atomic uint32_t gone;     // Futex: the group is freed.
+    _Atomic uint32_t gone; // Futex: the group is freed.
 };
 
 /** The time a call has. */
@@ -45,7 +45,8 @@ struct cmdi_sender_time {
 };
 
 /** Begins a call. Returns: 0, and cmdi_sender_leave() ends it; CMDS_E_CLOSED, -EDEADLK, -EXDEV, in `error` too. */
-int cmdi_sender_enter(struct cmds_sender *sender, uint32_t timeout_ms, struct cmdi_sender_time *time, struct cmds_error *error);
+int cmdi_sender_enter(struct cmds_sender *sender, uint32_t timeout_ms,
+        struct cmdi_sender_time *time, struct cmds_error *error);
 void cmdi_sender_leave(struct cmds_sender *sender);
 /** What is left, rounded up. Returns: 0: nothing; CMDS_NEVER: no limit. */
 uint32_t cmdi_sender_left_ms(const struct cmdi_sender_time *time);
@@ -54,8 +55,9 @@ uint32_t cmdi_sender_left_ms(const struct cmdi_sender_time *time);
  *
  * Returns: 0, and on_result will run; else as cmds_sender_send, in `error` too.
  */
-int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command, const struct cmdi_sender_time *time,
-        struct cmds_ticket *ticket, cmds_result_fn on_result, void *context, struct cmds_error *error);
+int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command,
+        const struct cmdi_sender_time *time, struct cmds_ticket *ticket, cmds_result_fn on_result,
+        void *context, struct cmds_error *error);
 /** cmds_group_forget, unless the sender is being closed: then the group ends everything anyway. */
 void cmdi_sender_forget(struct cmds_sender *sender, struct cmds_ticket ticket);
 /** The post of the shard that runs the caller; its work will run after this turn. */

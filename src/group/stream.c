@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "codec/value.h"
+#include "client/result.h"
 #include "group/sender.h"
 
 enum {
@@ -32,9 +32,9 @@ struct cmdi_sender_stream {
 
     pthread_mutex_t lock; // Of all below.
     struct stream_item *items, **items_tail;
-    size_t size;  // Of the items.
-    bool is_over; // Nothing follows.
-    bool is_left; // The caller wants no more.
+    size_t size;           // Of the items.
+    bool is_over;          // Nothing follows.
+    bool is_left;          // The caller wants no more.
     struct cmds_error end; // Why it is over; code 0: the last result is among the items.
 };
 
@@ -86,8 +86,7 @@ static void stream_post(struct cmdi_sender_stream *stream)
 /* Under the lock. Returns: 0; CMDS_E_LIMIT; -ENOMEM. */
 static int stream_append(struct cmdi_sender_stream *stream, const struct cmds_result *result)
 {
-    size_t size = sizeof(struct stream_item) + sizeof(*result) +
-                  cmdi_value_copy_size(result->type->schema, result->value);
+    size_t size = sizeof(struct stream_item) + sizeof(*result) + cmdi_result_value_size(result);
     if (stream->items != NULL && size > STREAM_SIZE_MAX - stream->size) {
         return CMDS_E_LIMIT;
     }
@@ -107,13 +106,15 @@ static int stream_append(struct cmdi_sender_stream *stream, const struct cmds_re
 }
 
 /* Under the lock. */
-static void stream_end(struct cmdi_sender_stream *stream, const struct cmds_result *result, int code)
+static void stream_end(
+        struct cmdi_sender_stream *stream, const struct cmds_result *result, int code)
 {
     stream->is_over = true;
     if (stream->cut != 0 || code < 0) {
         int cut = stream->cut != 0 ? stream->cut : code;
-        (void)cmdi_fail(&stream->end, cut, cut == CMDS_E_LIMIT ? "results came faster than they were taken, %d bytes wait"
-                                                               : "no memory for a result",
+        (void)cmdi_fail(&stream->end, cut,
+                cut == CMDS_E_LIMIT ? "results came faster than they were taken, %d bytes wait"
+                                    : "no memory for a result",
                 STREAM_SIZE_MAX);
     } else if (result->error != 0) {
         (void)cmdi_fail(&stream->end, result->error, "%s", result->text);
@@ -144,8 +145,8 @@ static void stream_on_result(void *context, const struct cmds_result *result)
 /* --- On the caller's thread ----------------------------------------------------------------------------------------------- */
 
 /* Tells what is there. Returns: what `each` returned; *over: nothing follows, for the reason in `end`. */
-static int stream_tell(struct cmdi_sender_stream *stream, cmds_result_each_fn each, void *context, bool *over,
-        struct cmds_error *end)
+static int stream_tell(struct cmdi_sender_stream *stream, cmds_result_each_fn each, void *context,
+        bool *over, struct cmds_error *end)
 {
     int stop = 0;
     atomic_store(&stream->ready, 0); // Before the look: what comes after it wakes us.
@@ -169,8 +170,8 @@ static int stream_tell(struct cmdi_sender_stream *stream, cmds_result_each_fn ea
 }
 
 /* Until the last result, or the end of our patience. Returns: as cmds_sender_send_multi; *over: nothing is to be forgotten. */
-static int stream_run(struct cmdi_sender_stream *stream, const struct cmdi_sender_time *time, struct cmds_error *error,
-        cmds_result_each_fn each, void *context, bool *over)
+static int stream_run(struct cmdi_sender_stream *stream, const struct cmdi_sender_time *time,
+        struct cmds_error *error, cmds_result_each_fn each, void *context, bool *over)
 {
     for (;;) {
         struct cmds_error end = CMDS_ERROR_INIT;
@@ -181,16 +182,20 @@ static int stream_run(struct cmdi_sender_stream *stream, const struct cmdi_sende
         if (*over) {
             return end.code < 0 ? cmdi_fail(error, end.code, "%s", end.text) : 0;
         }
-        int code = cmdi_runtime_wait(stream->sender->runtime, &stream->ready, cmdi_sender_left_ms(time));
+        int code = cmdi_runtime_wait(
+                stream->sender->runtime, &stream->ready, cmdi_sender_left_ms(time));
         if (code < 0) {
-            return cmdi_fail(error, code, "%s: %s within %u ms", stream->sender->group->options.connect,
-                    code == CMDS_E_TIMEOUT ? "no last result" : cmds_error_text(code), time->timeout_ms);
+            return cmdi_fail(error, code, "%s: %s within %u ms",
+                    stream->sender->group->options.connect,
+                    code == CMDS_E_TIMEOUT ? "no last result" : cmds_error_text(code),
+                    time->timeout_ms);
         }
     }
 }
 
-static int stream_send(struct cmds_sender *sender, struct cmds_message command, const struct cmdi_sender_time *time,
-        struct cmds_error *error, cmds_result_each_fn each, void *context)
+static int stream_send(struct cmds_sender *sender, struct cmds_message command,
+        const struct cmdi_sender_time *time, struct cmds_error *error, cmds_result_each_fn each,
+        void *context)
 {
     struct cmdi_sender_stream *stream = calloc(1, sizeof(*stream));
     if (stream == NULL) {
@@ -219,8 +224,8 @@ static int stream_send(struct cmds_sender *sender, struct cmds_message command, 
     return code;
 }
 
-int cmds_sender_send_multi(struct cmds_sender *sender, struct cmds_message command, uint32_t timeout_ms,
-        struct cmds_error *error, cmds_result_each_fn each, void *context)
+int cmds_sender_send_multi(struct cmds_sender *sender, struct cmds_message command,
+        uint32_t timeout_ms, struct cmds_error *error, cmds_result_each_fn each, void *context)
 {
     struct cmdi_sender_time time;
     int code = cmdi_sender_enter(sender, timeout_ms, &time, error);

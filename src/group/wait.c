@@ -71,7 +71,8 @@ int cmds_group_error(const struct cmds_group *group, struct cmds_error *error)
 /* Returns: true: nothing to wait for. Whoever makes it so must wake us. */
 typedef bool (*group_condition_fn)(struct cmds_group *group);
 
-static int group_wait_for(struct cmds_group *group, group_condition_fn condition, uint32_t timeout_ms)
+static int group_wait_for(
+        struct cmds_group *group, group_condition_fn condition, uint32_t timeout_ms)
 {
     struct cmdi_group_waiter waiter = {.woken = 0};
     uint64_t start_ms = cmdi_now_ns() / 1000000;
@@ -88,7 +89,8 @@ static int group_wait_for(struct cmds_group *group, group_condition_fn condition
                            : waited_ms < timeout_ms ? timeout_ms - (uint32_t)waited_ms
                                                     : 0;
         code = cmdi_runtime_wait(group->runtime, &waiter.woken, left_ms);
-        atomic_store(&waiter.woken, 0); // Before the next look, so that what comes after the look is not lost.
+        atomic_store(&waiter.woken,
+                0); // Before the next look, so that what comes after the look is not lost.
     }
     pthread_mutex_lock(&group->lock);
     cmdi_list_remove(&waiter.link);
@@ -123,11 +125,12 @@ static int group_tell_missing(const struct cmds_group *group, int code, struct c
         const struct cmdi_client *client = group->clients[i];
         enum cmdi_client_phase phase = cmdi_client_phase(client);
         if (phase == CMDI_CLIENT_DOWN) {
-            return cmdi_fail(error, client->error.code, "%u of %u connected; client %u: %s", up, count, i, client->error.text);
+            return cmdi_fail(error, client->error.code, "%u of %u connected; client %u: %s", up,
+                    count, i, client->error.text);
         }
         if (phase != CMDI_CLIENT_UP && code < 0) {
-            return cmdi_fail(error, code, "%u of %u connected; client %u: still connecting to %s", up, count, i,
-                    group->options.connect);
+            return cmdi_fail(error, code, "%u of %u connected; client %u: still connecting to %s",
+                    up, count, i, group->options.connect);
         }
     }
     return code;

@@ -60,7 +60,8 @@ static int address_split(const char *text, struct address_parts *parts, struct c
     const char *host = text;
     const char *colon = strrchr(text, ':');
     if (colon == NULL) {
-        return cmdi_fail(error, -EINVAL, "address \"%s\": a port is missing, as in \"127.0.0.1:9000\"", text);
+        return cmdi_fail(error, -EINVAL,
+                "address \"%s\": a port is missing, as in \"127.0.0.1:9000\"", text);
     }
     const char *host_end = colon;
     parts->bracketed = text[0] == '[';
@@ -68,10 +69,12 @@ static int address_split(const char *text, struct address_parts *parts, struct c
         host++;
         host_end--;
         if (host_end < host || *host_end != ']') {
-            return cmdi_fail(error, -EINVAL, "address \"%s\": not of the form \"[::1]:9000\"", text);
+            return cmdi_fail(
+                    error, -EINVAL, "address \"%s\": not of the form \"[::1]:9000\"", text);
         }
     } else if (memchr(text, ':', (size_t)(colon - text)) != NULL) {
-        return cmdi_fail(error, -EINVAL, "address \"%s\": IPv6 goes into brackets, as in \"[::1]:9000\"", text);
+        return cmdi_fail(error, -EINVAL,
+                "address \"%s\": IPv6 goes into brackets, as in \"[::1]:9000\"", text);
     }
     size_t size = (size_t)(host_end - host);
     if (size >= sizeof(parts->host)) {
@@ -80,7 +83,8 @@ static int address_split(const char *text, struct address_parts *parts, struct c
     memcpy(parts->host, host, size);
     parts->host[size] = '\0';
     if (address_port(colon + 1, &parts->port) < 0) {
-        return cmdi_fail(error, -EINVAL, "address \"%s\": the port is not a number of 0..65535", text);
+        return cmdi_fail(
+                error, -EINVAL, "address \"%s\": the port is not a number of 0..65535", text);
     }
     return 0;
 }
@@ -93,7 +97,8 @@ static void address_set_v4(struct cmdi_address *address, struct in_addr host, ui
     address->as.v4.sin_port = htons(port);
 }
 
-static void address_set_v6(struct cmdi_address *address, struct in6_addr host, uint32_t scope, uint16_t port)
+static void address_set_v6(
+        struct cmdi_address *address, struct in6_addr host, uint32_t scope, uint16_t port)
 {
     *address = (struct cmdi_address){.size = sizeof(address->as.v6)};
     address->as.v6.sin6_family = AF_INET6;
@@ -135,7 +140,8 @@ static uint32_t address_numeric(
     struct in6_addr v6 = IN6ADDR_ANY_INIT;
     uint32_t scope = 0;
     if (parts->host[0] == '\0' && !parts->bracketed) {
-        address_set_v6(&addresses[0], v6, 0, parts->port); // Takes IPv4 as well, where there is IPv6.
+        address_set_v6(
+                &addresses[0], v6, 0, parts->port); // Takes IPv4 as well, where there is IPv6.
         if (max == 1) {
             return 1;
         }
@@ -159,26 +165,30 @@ static int address_unix(const char *text, struct cmdi_address *address, struct c
     bool is_abstract = path[0] == '@';
     size_t size = strlen(path);
     if (size == 0 || (is_abstract && size == 1)) {
-        return cmdi_fail(error, -EINVAL, "address \"%s\": the path is missing, as in \"unix:/run/x\"", text);
+        return cmdi_fail(
+                error, -EINVAL, "address \"%s\": the path is missing, as in \"unix:/run/x\"", text);
     }
     if (size >= sizeof(address->as.local.sun_path)) {
-        return cmdi_fail(error, -EINVAL, "address \"%.64s...\": a UNIX path has at most %zu bytes", text,
-                sizeof(address->as.local.sun_path) - 1);
+        return cmdi_fail(error, -EINVAL, "address \"%.64s...\": a UNIX path has at most %zu bytes",
+                text, sizeof(address->as.local.sun_path) - 1);
     }
     *address = (struct cmdi_address){0};
     address->as.local.sun_family = AF_UNIX;
     memcpy(address->as.local.sun_path, path, size);
     if (is_abstract) {
-        address->as.local.sun_path[0] = '\0'; // Its name is as long as the size says: no terminator.
+        address->as.local.sun_path[0] =
+                '\0'; // Its name is as long as the size says: no terminator.
     }
-    address->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + (is_abstract ? 0 : 1));
+    address->size =
+            (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + (is_abstract ? 0 : 1));
     return 1;
 }
 
-static int address_name(const char *text, const struct address_parts *parts, struct cmdi_address *addresses,
-        uint32_t max, struct cmds_error *error)
+static int address_name(const char *text, const struct address_parts *parts,
+        struct cmdi_address *addresses, uint32_t max, struct cmds_error *error)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    struct addrinfo hints = {
+            .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     struct addrinfo *list = NULL;
     int code = getaddrinfo(parts->host, NULL, &hints, &list);
     if (code != 0) {
@@ -199,7 +209,8 @@ static int address_name(const char *text, const struct address_parts *parts, str
     }
     freeaddrinfo(list);
     if (count == 0) {
-        return cmdi_fail(error, -EHOSTUNREACH, "resolve \"%s\": the name has no IPv4 or IPv6 address", text);
+        return cmdi_fail(
+                error, -EHOSTUNREACH, "resolve \"%s\": the name has no IPv4 or IPv6 address", text);
     }
     return (int)count;
 }
@@ -231,7 +242,8 @@ int cmdi_address_resolve(
         return (int)count;
     }
     if (parts.bracketed) {
-        return cmdi_fail(error, -EINVAL, "address \"%s\": not an IPv6 address between the brackets", text);
+        return cmdi_fail(
+                error, -EINVAL, "address \"%s\": not an IPv6 address between the brackets", text);
     }
     return address_name(text, &parts, addresses, max, error);
 }
@@ -253,7 +265,9 @@ static void address_text_unix(const struct cmdi_address *address, char *text, si
     size_t end = is_abstract ? path_size : strlen(path);
     for (size_t i = 0; i < end; i++) {
         unsigned char byte = (unsigned char)path[i];
-        path[i] = byte < 0x20 || byte == 0x7f ? '?' : path[i]; // A peer chose it; it may end in a terminal.
+        path[i] = byte < 0x20 || byte == 0x7f
+                          ? '?'
+                          : path[i]; // A peer chose it; it may end in a terminal.
     }
     (void)snprintf(text, size, ADDRESS_UNIX "%s", path);
 }
@@ -268,7 +282,8 @@ void cmdi_address_text(const struct cmdi_address *address, char *text, size_t si
         (void)inet_ntop(AF_INET6, &address->as.v6.sin6_addr, host, sizeof(host));
         unsigned port = ntohs(address->as.v6.sin6_port);
         if (address->as.v6.sin6_scope_id != 0) {
-            (void)snprintf(text, size, "[%s%%%u]:%u", host, (unsigned)address->as.v6.sin6_scope_id, port);
+            (void)snprintf(
+                    text, size, "[%s%%%u]:%u", host, (unsigned)address->as.v6.sin6_scope_id, port);
         } else {
             (void)snprintf(text, size, "[%s]:%u", host, port);
         }

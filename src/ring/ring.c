@@ -226,10 +226,10 @@ int cmdi_ring_enable(struct cmdi_ring *ring)
 }
 
 /* The kernel may write into our buffers until every operation has completed. */
-static void ring_drain(struct cmdi_ring *ring)
+void cmdi_ring_drain(struct cmdi_ring *ring)
 {
     struct cmdi_completion completions[64];
-    if (!ring->enabled || ring->in_flight == 0) {
+    if (!ring->enabled || ring->draining) {
         return;
     }
     ring->draining = true;
@@ -254,7 +254,7 @@ void cmdi_ring_destroy(struct cmdi_ring *ring)
     if (ring == NULL) {
         return;
     }
-    ring_drain(ring);
+    cmdi_ring_drain(ring);
     if (ring->group_registered) {
         (void)io_uring_unregister_buf_ring(&ring->uring, RING_BUFFER_GROUP); // The exit below does it too.
     }

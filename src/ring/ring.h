@@ -64,7 +64,9 @@ enum cmdi_ring_feature {
 
 /** The ring is made disabled: any thread may create it. Gives: cmdi_ring_destroy(). Returns: 0, or why io_uring is refused. */
 int cmdi_ring_create(struct cmdi_ring **ring, const struct cmdi_ring_options *options, struct cmds_error *error);
-/** Waits until the kernel has let go of every buffer. NULL is fine. Thread: the owner; any if it was never enabled. */
+/** Ends every operation and waits until the kernel has let go of every buffer. Nothing but wake and destroy is called after it. Thread: the owner. */
+void cmdi_ring_drain(struct cmdi_ring *ring);
+/** NULL is fine. Thread: the owner; any, if it was drained or never enabled. */
 void cmdi_ring_destroy(struct cmdi_ring *ring);
 /** The caller becomes the owner. Returns: 0; -errno. */
 int cmdi_ring_enable(struct cmdi_ring *ring);

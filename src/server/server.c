@@ -142,9 +142,13 @@ static int server_listen_one(struct cmds_server *server, const char *text, size_
     memcpy(word, text, size);
     word[size] = '\0';
     int count = cmdi_address_resolve(word, addresses, CMDI_ADDRESSES_MAX, error);
-    int code = count < 0 ? count : 0;
-    for (int i = 0; i < count && code == 0; i++) {
-        code = server_add_listeners(server, &addresses[i], error);
+    int code = count < 0 ? count : -EADDRNOTAVAIL;
+    for (int i = 0; i < count && code < 0; i++) { // The first that works: [::] takes IPv4 too.
+        struct cmds_error last = CMDS_ERROR_INIT;
+        code = server_add_listeners(server, &addresses[i], &last);
+        if (code < 0 && i + 1 == count) {
+            (void)cmdi_fail(error, code, "%s", last.text);
+        }
     }
     return code;
 }

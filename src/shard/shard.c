@@ -468,8 +468,7 @@ static void *shard_main(void *argument)
     /* Enter fails only when the ring is unusable: without it every connection here hangs for ever. Better to say so and stop. */
     CMDI_ASSERT(code >= 0);
     cmdi_shard_timer_off(shard, &quiet.timer);
-    cmdi_ring_destroy(shard->ring); // By its owner: it waits for what is in flight.
-    shard->ring = NULL;
+    cmdi_ring_drain(shard->ring); // By its owner. Others may still wake it: it is freed after the join.
     shard_of_thread = NULL;
     return NULL;
 }

@@ -97,7 +97,7 @@ struct cmdi_log {
 
 enum {
     CMDI_SHARD_FRAMES_PER_RUN = 128,         // The budget of a connection in one turn...
-    CMDI_SHARD_BYTES_PER_RUN = 64 * 1024,    // ...whichever ends first.
+    CMDI_SHARD_BYTES_PER_RUN = 128 * 1024,   // ...whichever ends first.
     CMDI_SHARD_COMPLETIONS_PER_TURN = 512,
     CMDI_SHARD_FLUSH_SIZE = 96 * 1024,       // When busy: as few sends as do not outgrow the cache.
     CMDI_SHARD_FLUSH_SIZE_IDLE = 8 * 1024,  // When it has been waiting: the peer waits too, and begins sooner.

@@ -91,7 +91,8 @@ static void scene_start(struct scene *scene, struct script *script)
     CU_ASSERT_FATAL(cmds_runtime_start(&scene->runtime, &options, NULL) == 0);
     CU_ASSERT_FATAL(raw_server_start(&scene->server, script_serve, script) == 0);
     scene->options.connect = scene->server.address;
-    CU_ASSERT_FATAL(cmds_group_open(&scene->group, scene->runtime, &scene->options, &scene->error) == 0);
+    CU_ASSERT_FATAL(
+            cmds_group_open(&scene->group, scene->runtime, &scene->options, &scene->error) == 0);
 }
 
 static void scene_stop(struct scene *scene)
@@ -154,7 +155,8 @@ static void check_hello(const char *hello, bool stays, int code, const char *wor
 
 static void test_client_names_what_was_wrong_with_the_server_info(void)
 {
-    check_hello("056f74686572", true, CMDS_E_SERVER_INFO_MISMATCH, "\"other\", but \"default\" was expected");
+    check_hello("056f74686572", true, CMDS_E_SERVER_INFO_MISMATCH,
+            "\"other\", but \"default\" was expected");
     check_hello("0764656661756c", true, CMDS_E_TIMEOUT, "ServerInfo");
     check_hello("", true, CMDS_E_TIMEOUT, "ServerInfo");
     check_hello("8108", true, CMDS_E_TOO_LARGE_SERVER_INFO, "ServerInfo");
@@ -175,7 +177,8 @@ static void test_client_refused_connection_says_so(void)
     CU_ASSERT_FATAL(cmds_group_open(&other, scene.runtime, &scene.options, NULL) == 0);
 
     CU_ASSERT_EQUAL(cmds_group_wait(other, RAW_GUARD_MS, &scene.error), -ECONNREFUSED);
-    CU_ASSERT_TRUE(strstr(scene.error.text, "0 of 3 connected; client 0: connect 127.0.0.1:") != NULL);
+    CU_ASSERT_TRUE(
+            strstr(scene.error.text, "0 of 3 connected; client 0: connect 127.0.0.1:") != NULL);
     CU_ASSERT_TRUE(strstr(scene.error.text, "refused; is the server running?") != NULL);
 
     cmds_group_close(other, NULL, NULL);
@@ -317,11 +320,12 @@ static void test_client_deadlines_fire_while_the_output_is_full(void)
     CU_ASSERT_FATAL(cmds_runtime_start(&scene.runtime, &runtime_options, NULL) == 0);
     CU_ASSERT_FATAL(raw_server_start(&scene.server, silent_serve, NULL) == 0);
     scene.options.connect = scene.server.address;
-    CU_ASSERT_FATAL(cmds_group_open(&scene.group, scene.runtime, &scene.options, &scene.error) == 0);
+    CU_ASSERT_FATAL(
+            cmds_group_open(&scene.group, scene.runtime, &scene.options, &scene.error) == 0);
     CU_ASSERT_FATAL(cmds_group_wait(scene.group, RAW_GUARD_MS, NULL) == 0);
 
-    while (accepted < 1000 && (error = cmds_group_send(scene.group, echo_message(&echo), &how, answers_take,
-                                       scene.answers)) == 0) {
+    while (accepted < 1000 && (error = cmds_group_send(scene.group, echo_message(&echo), &how,
+                                       answers_take, scene.answers)) == 0) {
         accepted++;
     }
     CU_ASSERT_EQUAL(error, -ENOBUFS); // By bytes, long before the window of commands.
@@ -333,13 +337,16 @@ static void test_client_deadlines_fire_while_the_output_is_full(void)
 }
 
 static CU_TestInfo test_client[] = {
-        {"names what was wrong with the ServerInfo", test_client_names_what_was_wrong_with_the_server_info},
+        {"names what was wrong with the ServerInfo",
+                test_client_names_what_was_wrong_with_the_server_info},
         {"refused connection says so", test_client_refused_connection_says_so},
         {"takes no result on trust", test_client_takes_no_result_on_trust},
         {"tells how the server left", test_client_tells_how_the_server_left},
         {"keepalive finds a silent server", test_client_keepalive_finds_a_silent_server},
-        {"keepalive keeps a server that answers", test_client_keepalive_keeps_a_server_that_answers},
-        {"deadlines fire while the output is full", test_client_deadlines_fire_while_the_output_is_full},
+        {"keepalive keeps a server that answers",
+                test_client_keepalive_keeps_a_server_that_answers},
+        {"deadlines fire while the output is full",
+                test_client_deadlines_fire_while_the_output_is_full},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("client", test_client)

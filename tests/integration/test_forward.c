@@ -20,7 +20,8 @@ struct pair {
     struct cmds_group_options up_options;
     struct answers *answers;
     _Atomic uint32_t told; // Results told to the front's on_result...
-    _Atomic uint32_t told_last, told_wrong; // ...with last; off the call's shard or after the last one.
+    _Atomic uint32_t told_last,
+            told_wrong; // ...with last; off the call's shard or after the last one.
     _Atomic int32_t told_error, send_error;
     _Atomic uint32_t closed;
 };
@@ -53,7 +54,8 @@ static int front_exec(struct cmds_call *call, const struct run *run)
     struct pair *pair = ((struct world *)cmds_call_receiver(call))->context;
     struct echo echo = {.int64 = run->number, .string = CMDS_STRING("")};
     struct run ask = {run->what, run->number, CMDS_STRING("")};
-    struct cmds_message message = run->what == FORWARD_ECHO ? echo_message(&echo) : run_message(&ask);
+    struct cmds_message message =
+            run->what == FORWARD_ECHO ? echo_message(&echo) : run_message(&ask);
     int shard = cmds_runtime_current_shard(pair->front.runtime);
     cmds_call_set_context(call, (void *)(intptr_t)(shard + 1));
     int error = cmds_group_forward(pair->up, message, call, pair_on_result);
@@ -78,7 +80,8 @@ static int back_exec(struct cmds_call *call, const struct run *run)
     if (run->what == FORWARD_HOLD) {
         int error = cmds_call_keep_command(call);
         if (error == 0) {
-            atomic_store(&back_held[atomic_fetch_add(&back_held_count, 1) % 64], cmds_call_ref(call));
+            atomic_store(
+                    &back_held[atomic_fetch_add(&back_held_count, 1) % 64], cmds_call_ref(call));
         }
         return error;
     }
@@ -248,7 +251,8 @@ static void test_forward_ends_with_the_calls_deadline(void)
     struct pair pair;
     pair_init(&pair, 1, 1);
     pair.up_options.in_flight_max = 1;
-    pair.up_options.deadline_ms = 30; // One times out upstream, the other one while it waits for room.
+    pair.up_options.deadline_ms =
+            30; // One times out upstream, the other one while it waits for room.
     pair_start(&pair, 1);
 
     CU_ASSERT_EQUAL(ask(&pair, FORWARD_HOLD, 1), 0);
@@ -271,7 +275,8 @@ static void test_forward_survives_the_end_of_the_upstream(void)
         for (int64_t i = 0; i < 6; i++) {
             CU_ASSERT_EQUAL(ask(&pair, FORWARD_HOLD, i), 0);
         }
-        WORLD_UNTIL(&pair.front, atomic_load(&back_held_count) == 2 && cmds_group_pending(pair.up) == 6);
+        WORLD_UNTIL(&pair.front,
+                atomic_load(&back_held_count) == 2 && cmds_group_pending(pair.up) == 6);
 
         cmds_server_close(pair.back.server); // `in` lives on its runtime, not on its server.
         pair.back.server = NULL;

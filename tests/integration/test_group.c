@@ -27,7 +27,8 @@ static void guest_on_unexpected(void *context, const struct cmds_result *result)
     answers_take(((struct guest *)context)->unexpected, result);
 }
 
-static void guest_on_state(void *context, uint32_t client, bool connected, const struct cmds_error *cause)
+static void guest_on_state(
+        void *context, uint32_t client, bool connected, const struct cmds_error *cause)
 {
     struct guest *guest = context;
     (void)client;
@@ -76,7 +77,8 @@ static int guest_echo(struct guest *guest, int64_t number, const struct cmds_sen
     return cmds_group_send(guest->group, echo_message(&echo), how, answers_take, guest->answers);
 }
 
-static int guest_run(struct guest *guest, int64_t what, int64_t number, const struct cmds_send_options *how)
+static int guest_run(
+        struct guest *guest, int64_t what, int64_t number, const struct cmds_send_options *how)
 {
     struct run run = {what, number, CMDS_STRING("")};
     return cmds_group_send(guest->group, run_message(&run), how, answers_take, guest->answers);
@@ -147,7 +149,9 @@ static void test_group_sent_before_connected_waits(void)
 
 static void test_group_full_windows_and_every_command_answered_once(void)
 {
-    enum { COUNT = 20000 };
+    enum {
+        COUNT = 20000
+    };
     struct world world;
     struct guest guest;
     world_init(&world);
@@ -250,7 +254,8 @@ static void test_group_on_an_inline_runtime(void)
     CU_ASSERT_EQUAL(cmds_group_pending(guest.group), 1000);
     CU_ASSERT_EQUAL(cmds_group_drain(guest.group, RAW_GUARD_MS), 0);
     CU_ASSERT_EQUAL(atomic_load(&guest.answers->good_count), 1000);
-    CU_ASSERT_TRUE(world_stats(&world).posts - posts <= 1); // The drain's own. The sends crossed nothing.
+    CU_ASSERT_TRUE(
+            world_stats(&world).posts - posts <= 1); // The drain's own. The sends crossed nothing.
 
     guest_close(&guest, &world);
     world_stop(&world);
@@ -280,7 +285,8 @@ static void chain_next(struct chain *chain)
 {
     struct echo echo = {false, chain->left, CMDS_STRING(""), 0};
     if (chain->left-- > 0 && chain->error == 0) {
-        chain->error = cmds_group_send(chain->guest->group, echo_message(&echo), NULL, chain_on_result, chain);
+        chain->error = cmds_group_send(
+                chain->guest->group, echo_message(&echo), NULL, chain_on_result, chain);
     }
     if (chain->left < 0 || chain->error < 0) {
         atomic_store(&chain->done, 1);
@@ -395,7 +401,8 @@ static void close_on_result(void *context, const struct cmds_result *result)
     answers_take(guest->answers, result);
     cmds_group_close(guest->group, guest_on_closed, guest);
     struct echo echo = {0};
-    if (cmds_group_send(guest->group, echo_message(&echo), NULL, answers_take, guest->answers) != CMDS_E_CLOSED) {
+    if (cmds_group_send(guest->group, echo_message(&echo), NULL, answers_take, guest->answers) !=
+            CMDS_E_CLOSED) {
         atomic_fetch_add(&guest->answers->count, 1000);
     }
 }
@@ -415,7 +422,8 @@ static void test_group_closed_inside_a_callback(void)
     }
     WORLD_UNTIL(&world, atomic_load(&kept_count) == 4);
     struct echo echo = {.string = CMDS_STRING("")};
-    CU_ASSERT_EQUAL(cmds_group_send(guest.group, echo_message(&echo), NULL, close_on_result, &guest), 0);
+    CU_ASSERT_EQUAL(
+            cmds_group_send(guest.group, echo_message(&echo), NULL, close_on_result, &guest), 0);
     WORLD_UNTIL(&world, atomic_load(&guest.closed) == 1);
     CU_ASSERT_EQUAL(atomic_load(&guest.answers->count), 5);
     CU_ASSERT_EQUAL(answers_with(guest.answers, CMDS_E_CLOSED), 4);
@@ -507,7 +515,9 @@ static void test_group_forget_ends_with_exactly_one_cancelled(void)
 
 static void test_group_forget_races_with_results(void)
 {
-    enum { COUNT = 3000 };
+    enum {
+        COUNT = 3000
+    };
     struct world world;
     struct guest guest;
     struct cmds_ticket tickets[32] = {{0}};
@@ -555,11 +565,15 @@ static void test_group_refuses_what_is_not_of_the_protocol(void)
     struct echoed echoed = {0};
     struct echo echo = {.string = {large, sizeof(large)}};
 
-    CU_ASSERT_EQUAL(cmds_group_send(guest.group, echoed_message(&echoed), NULL, answers_take, guest.answers),
+    CU_ASSERT_EQUAL(cmds_group_send(guest.group, echoed_message(&echoed), NULL, answers_take,
+                            guest.answers),
             CMDS_E_WRONG_TYPE);
-    CU_ASSERT_EQUAL(cmds_group_send(guest.group, (struct cmds_message){NULL, NULL}, NULL, answers_take, guest.answers),
+    CU_ASSERT_EQUAL(cmds_group_send(guest.group, (struct cmds_message){NULL, NULL}, NULL,
+                            answers_take, guest.answers),
             CMDS_E_WRONG_TYPE);
-    CU_ASSERT_EQUAL(cmds_group_send(guest.group, echo_message(&echo), NULL, answers_take, guest.answers), CMDS_E_LIMIT);
+    CU_ASSERT_EQUAL(
+            cmds_group_send(guest.group, echo_message(&echo), NULL, answers_take, guest.answers),
+            CMDS_E_LIMIT);
     CU_ASSERT_EQUAL(guest_echo(&guest, 1, NULL), 0);
     WORLD_UNTIL(&world, guest_last(&guest) == 1);
     CU_ASSERT_EQUAL(atomic_load(&guest.answers->count), 1);
@@ -568,7 +582,8 @@ static void test_group_refuses_what_is_not_of_the_protocol(void)
     world_stop(&world);
 }
 
-static int open_with(struct world *world, void (*change)(struct cmds_group_options *options), struct cmds_error *error)
+static int open_with(struct world *world, void (*change)(struct cmds_group_options *options),
+        struct cmds_error *error)
 {
     struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
     struct cmds_group *group = NULL;
@@ -658,7 +673,8 @@ static void open_and_close(void *context)
     struct guest *guest = context;
     for (int i = 0; i < 8; i++) {
         struct cmds_group *group = NULL;
-        if (cmds_group_open(&group, guest->group == NULL ? NULL : (struct cmds_runtime *)(void *)guest->group,
+        if (cmds_group_open(&group,
+                    guest->group == NULL ? NULL : (struct cmds_runtime *)(void *)guest->group,
                     &guest->options, NULL) == 0) {
             cmds_group_close(group, NULL, NULL);
         }
@@ -775,16 +791,19 @@ static void test_group_closed_while_threads_send(void)
 static CU_TestInfo test_group[] = {
         {"answers once with every field", test_group_answers_once_with_every_field},
         {"sent before connected waits", test_group_sent_before_connected_waits},
-        {"full windows and every command answered once", test_group_full_windows_and_every_command_answered_once},
+        {"full windows and every command answered once",
+                test_group_full_windows_and_every_command_answered_once},
         {"many results in order up to the last", test_group_many_results_in_order_up_to_the_last},
         {"over a unix socket and by name", test_group_over_unix_socket_and_by_name},
         {"on an inline runtime", test_group_on_an_inline_runtime},
         {"send from its own callback", test_group_send_from_its_own_callback},
-        {"window on the shard is exact and opens again", test_group_window_on_the_shard_is_exact_and_opens_again},
+        {"window on the shard is exact and opens again",
+                test_group_window_on_the_shard_is_exact_and_opens_again},
         {"closed inside a callback", test_group_closed_inside_a_callback},
         {"deadline ends one command, its late result is unexpected",
                 test_group_deadline_ends_one_command_and_its_late_result_is_unexpected},
-        {"forget ends with exactly one cancelled", test_group_forget_ends_with_exactly_one_cancelled},
+        {"forget ends with exactly one cancelled",
+                test_group_forget_ends_with_exactly_one_cancelled},
         {"forget races with results", test_group_forget_races_with_results},
         {"refuses what is not of the protocol", test_group_refuses_what_is_not_of_the_protocol},
         {"bad options are named", test_group_bad_options_are_named},

@@ -20,7 +20,8 @@ static struct cmds_sender *open_sender(struct world *world, struct cmds_sender_o
     return sender;
 }
 
-static int send_echo(struct cmds_sender *sender, int64_t number, struct cmds_string text, int64_t *back, struct cmds_error *error)
+static int send_echo(struct cmds_sender *sender, int64_t number, struct cmds_string text,
+        int64_t *back, struct cmds_error *error)
 {
     struct echo echo = {true, number, text, 0.5};
     struct cmds_result *result = NULL;
@@ -45,7 +46,8 @@ static void test_sender_answers(void)
 
     for (uint32_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         int64_t back = 0;
-        CU_ASSERT_EQUAL(send_echo(sender, i, (struct cmds_string){large, sizes[i]}, &back, &error), 0);
+        CU_ASSERT_EQUAL(
+                send_echo(sender, i, (struct cmds_string){large, sizes[i]}, &back, &error), 0);
         CU_ASSERT_EQUAL(back, i);
     }
     CU_ASSERT_EQUAL(cmds_group_pending(cmds_sender_group(sender)), 0);
@@ -67,7 +69,8 @@ static void test_sender_of_a_single_thread(void)
 
     for (int64_t i = 0; i < 500; i++) {
         int64_t back = 0;
-        CU_ASSERT_EQUAL_FATAL(send_echo(sender, i, (struct cmds_string)CMDS_STRING("hi"), &back, &error), 0);
+        CU_ASSERT_EQUAL_FATAL(
+                send_echo(sender, i, (struct cmds_string)CMDS_STRING("hi"), &back, &error), 0);
         CU_ASSERT_EQUAL_FATAL(back, i);
     }
 
@@ -89,7 +92,8 @@ static void *caller_main(void *context)
     struct cmds_error error = CMDS_ERROR_INIT;
     for (int64_t i = 0; i < caller->count && caller->code == 0; i++) {
         int64_t back = 0;
-        caller->code = send_echo(caller->sender, caller->first + i, (struct cmds_string)CMDS_STRING("abc"), &back, &error);
+        caller->code = send_echo(caller->sender, caller->first + i,
+                (struct cmds_string)CMDS_STRING("abc"), &back, &error);
         caller->wrong += caller->code == 0 && back != caller->first + i;
     }
     return NULL;
@@ -156,7 +160,8 @@ static int each_item(void *context, const struct cmds_result *result)
 {
     struct each *each = context;
     const struct item *item = item_of(result);
-    each->wrong += item == NULL || item->index != each->next || !pthread_equal(each->thread, pthread_self());
+    each->wrong += item == NULL || item->index != each->next ||
+                   !pthread_equal(each->thread, pthread_self());
     each->next++;
     return each->next == each->stop_at ? 77 : 0;
 }
@@ -171,14 +176,19 @@ static void stream_once(struct world *world, struct cmds_sender_options *options
     struct cmds_result *result = NULL;
     struct cmds_sender *sender = open_sender(world, options);
 
-    CU_ASSERT_EQUAL(cmds_sender_send_multi(sender, run_message(&run), RAW_GUARD_MS, &error, each_item, &each), 0);
+    CU_ASSERT_EQUAL(cmds_sender_send_multi(
+                            sender, run_message(&run), RAW_GUARD_MS, &error, each_item, &each),
+            0);
     CU_ASSERT_EQUAL(each.next, 500);
     CU_ASSERT_EQUAL(each.wrong, 0);
-    CU_ASSERT_EQUAL(cmds_sender_send_multi(sender, run_message(&endless), RAW_GUARD_MS, &error, each_item, &few), 77);
+    CU_ASSERT_EQUAL(cmds_sender_send_multi(
+                            sender, run_message(&endless), RAW_GUARD_MS, &error, each_item, &few),
+            77);
     CU_ASSERT_EQUAL(few.next, 5);
     CU_ASSERT_EQUAL(few.wrong, 0);
     CU_ASSERT_EQUAL(error.code, 0);
-    CU_ASSERT_EQUAL(cmds_sender_send(sender, run_message(&run), RAW_GUARD_MS, &result, &error), CMDS_E_MORE_RESULTS);
+    CU_ASSERT_EQUAL(cmds_sender_send(sender, run_message(&run), RAW_GUARD_MS, &result, &error),
+            CMDS_E_MORE_RESULTS);
     CU_ASSERT_PTR_NULL(result);
     CU_ASSERT_EQUAL(error.code, CMDS_E_MORE_RESULTS);
 
@@ -225,7 +235,8 @@ static void test_sender_slow_taker_ends_its_stream_at_the_bound(void)
     options.runtime = world.runtime;
     struct cmds_sender *sender = open_sender(&world, &options);
 
-    CU_ASSERT_EQUAL(cmds_sender_send_multi(sender, run_message(&endless), RAW_GUARD_MS, &error, each_wait, &world),
+    CU_ASSERT_EQUAL(cmds_sender_send_multi(
+                            sender, run_message(&endless), RAW_GUARD_MS, &error, each_wait, &world),
             CMDS_E_LIMIT);
 
     cmds_sender_close(sender, 0);
@@ -271,11 +282,13 @@ static void test_sender_time_is_for_the_whole(void)
     options.group = &group;
     struct cmds_sender *sender = open_sender(&world, &options);
 
-    CU_ASSERT_EQUAL(cmds_sender_send(sender, run_message(&run), 20, &result, &error), CMDS_E_TIMEOUT);
+    CU_ASSERT_EQUAL(
+            cmds_sender_send(sender, run_message(&run), 20, &result, &error), CMDS_E_TIMEOUT);
     CU_ASSERT_EQUAL(error.code, CMDS_E_TIMEOUT);
     CU_ASSERT_TRUE(strstr(error.text, world.address) != NULL);
     error = (struct cmds_error)CMDS_ERROR_INIT; // The first command still fills the window of one.
-    CU_ASSERT_EQUAL(cmds_sender_send(sender, run_message(&run), 20, &result, &error), CMDS_E_TIMEOUT);
+    CU_ASSERT_EQUAL(
+            cmds_sender_send(sender, run_message(&run), 20, &result, &error), CMDS_E_TIMEOUT);
     CU_ASSERT_TRUE(strstr(error.text, "window") != NULL);
     CU_ASSERT_PTR_NULL(result);
     WORLD_UNTIL(&world, atomic_load(&held_count) == 1);
@@ -299,7 +312,8 @@ static void *late_main(void *context)
     struct late *late = context;
     struct run run = {0};
     struct cmds_result *result = NULL;
-    late->code = cmds_sender_send(late->sender, run_message(&run), CMDS_NEVER, &result, &late->error);
+    late->code =
+            cmds_sender_send(late->sender, run_message(&run), CMDS_NEVER, &result, &late->error);
     cmds_result_free(result);
     return NULL;
 }
@@ -354,7 +368,8 @@ static void test_sender_lost_and_never_connected_are_told_apart(void)
     CU_ASSERT_TRUE(strstr(late.error.text, world.address) != NULL);
     struct cmds_error error = CMDS_ERROR_INIT;
     int64_t back = 0;
-    CU_ASSERT_EQUAL(send_echo(sender, 1, (struct cmds_string)CMDS_STRING(""), &back, &error), CMDS_E_NOT_CONNECTED);
+    CU_ASSERT_EQUAL(send_echo(sender, 1, (struct cmds_string)CMDS_STRING(""), &back, &error),
+            CMDS_E_NOT_CONNECTED);
     CU_ASSERT_TRUE(strstr(error.text, world.address) != NULL);
     cmds_sender_close(sender, RAW_GUARD_MS);
     held_release();
@@ -419,11 +434,14 @@ static CU_TestInfo test_sender[] = {
         {"answers", test_sender_answers},
         {"of a single thread", test_sender_of_a_single_thread},
         {"many threads and a small window", test_sender_many_threads_and_a_small_window},
-        {"many results until last or until told to stop", test_sender_many_results_until_last_or_until_told_to_stop},
-        {"a slow taker ends its stream at the bound", test_sender_slow_taker_ends_its_stream_at_the_bound},
+        {"many results until last or until told to stop",
+                test_sender_many_results_until_last_or_until_told_to_stop},
+        {"a slow taker ends its stream at the bound",
+                test_sender_slow_taker_ends_its_stream_at_the_bound},
         {"time is for the whole", test_sender_time_is_for_the_whole},
         {"close ends those who wait", test_sender_close_ends_those_who_wait},
-        {"lost and never connected are told apart", test_sender_lost_and_never_connected_are_told_apart},
+        {"lost and never connected are told apart",
+                test_sender_lost_and_never_connected_are_told_apart},
         {"refuses the wrong thread", test_sender_refuses_the_wrong_thread},
         CU_TEST_INFO_NULL,
 };

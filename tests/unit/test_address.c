@@ -46,7 +46,8 @@ static void test_address_families_have_the_right_size(void)
     CU_ASSERT_EQUAL(ntohs(address.as.v4.sin_port), 7);
     CU_ASSERT_EQUAL(ntohl(address.as.v4.sin_addr.s_addr), 0x0a010203u);
     CU_ASSERT_EQUAL(cmdi_address_resolve("unix:@ab", &address, 1, NULL), 1);
-    CU_ASSERT_EQUAL(address.size, offsetof(struct sockaddr_un, sun_path) + 3); // No terminator: it would be part of the name.
+    CU_ASSERT_EQUAL(address.size, offsetof(struct sockaddr_un, sun_path) +
+                                          3); // No terminator: it would be part of the name.
     CU_ASSERT_EQUAL(address.as.local.sun_path[0], '\0');
     CU_ASSERT_EQUAL(cmdi_address_resolve("unix:/ab", &address, 1, NULL), 1);
     CU_ASSERT_EQUAL(address.size, offsetof(struct sockaddr_un, sun_path) + 4);
@@ -65,15 +66,17 @@ static void test_address_empty_host_is_any_of_both_families(void)
 
 static void test_address_wrong_texts_are_refused_without_asking(void)
 {
-    static const char *const wrong[] = {"", "localhost", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1",
-            "127.0.0.1:+1", "127.0.0.1: 80", "127.0.0.1:80x", "::1:9000", "[::1]", "[::1:9000", "[]:9000", "[name]:9000",
+    static const char *const wrong[] = {"", "localhost", "127.0.0.1",
+            "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:+1", "127.0.0.1: 80",
+            "127.0.0.1:80x", "::1:9000", "[::1]", "[::1:9000", "[]:9000", "[name]:9000",
             "[127.0.0.1]:80", "[::1]x:80", "unix:", "unix:@"};
     struct cmdi_address addresses[CMDI_ADDRESSES_MAX];
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct cmds_error error = CMDS_ERROR_INIT;
         CU_ASSERT_TRUE(cmdi_address_is_numeric(wrong[i])); // Resolve does not block for it.
-        CU_ASSERT_EQUAL(cmdi_address_resolve(wrong[i], addresses, CMDI_ADDRESSES_MAX, &error), -EINVAL);
+        CU_ASSERT_EQUAL(
+                cmdi_address_resolve(wrong[i], addresses, CMDI_ADDRESSES_MAX, &error), -EINVAL);
         CU_ASSERT_EQUAL(error.code, -EINVAL);
         CU_ASSERT_TRUE(strlen(error.text) > 10);
     }
@@ -130,8 +133,10 @@ static CU_TestInfo test_address[] = {
         {"numeric comes back as written", test_address_numeric_comes_back_as_written},
         {"families have the right size", test_address_families_have_the_right_size},
         {"an empty host is any of both families", test_address_empty_host_is_any_of_both_families},
-        {"wrong texts are refused without asking", test_address_wrong_texts_are_refused_without_asking},
-        {"the longest unix path is taken, one more is not", test_address_longest_unix_path_is_taken_and_one_more_is_not},
+        {"wrong texts are refused without asking",
+                test_address_wrong_texts_are_refused_without_asking},
+        {"the longest unix path is taken, one more is not",
+                test_address_longest_unix_path_is_taken_and_one_more_is_not},
         {"names need the resolver", test_address_names_need_the_resolver},
         {"text of a peer without a name", test_address_text_of_a_peer_without_a_name},
         CU_TEST_INFO_NULL,

@@ -10,7 +10,9 @@
 #include "group/group.h"
 #include "support/harness.h"
 
-enum { COUNT = 5 };
+enum {
+    COUNT = 5
+};
 static struct cmdi_client clients[COUNT];
 static struct cmdi_client *list[COUNT];
 static struct cmds_group group;
@@ -53,8 +55,10 @@ static void test_dispatch_round_robin_is_fair(void)
     CU_ASSERT_EQUAL(cmdi_dispatch_pick(&cmds_dispatch_round_robin, UINT64_MAX, 9, list, 1), 0);
 }
 
-static uint32_t pick_least(const struct cmds_dispatch *self, uint64_t turn, uint64_t key, uint32_t count,
-        void (*candidate)(const void *source, uint32_t index, struct cmds_candidate *out), const void *source)
+static uint32_t pick_least(const struct cmds_dispatch *self, uint64_t turn, uint64_t key,
+        uint32_t count,
+        void (*candidate)(const void *source, uint32_t index, struct cmds_candidate *out),
+        const void *source)
 {
     (void)self;
     (void)turn;
@@ -140,7 +144,8 @@ static void test_member_order_follows_every_course_of_phases(void)
 static CU_TestInfo test_dispatch[] = {
         {"round-robin is fair", test_dispatch_round_robin_is_fair},
         {"a custom strategy sees the load", test_dispatch_custom_strategy_sees_the_load},
-        {"a member's order follows every course of phases", test_member_order_follows_every_course_of_phases},
+        {"a member's order follows every course of phases",
+                test_member_order_follows_every_course_of_phases},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("dispatch", test_dispatch)

@@ -11,7 +11,9 @@
 #include "client/ticket.h"
 #include "support/harness.h"
 
-enum { COUNT = 5000 };
+enum {
+    COUNT = 5000
+};
 static struct cmdi_pending entries[COUNT];
 
 static void test_pending_finds_every_sequence_through_growth(void)
@@ -50,7 +52,8 @@ static void test_pending_old_entries_stay_beside_new_ones(void)
     }
     CU_ASSERT_PTR_EQUAL(cmdi_pending_find(&table, 1), &entries[0]);
     CU_ASSERT_EQUAL(table.count, 1);
-    CU_ASSERT_EQUAL(table.mask + 1, CMDI_PENDING_BUCKETS_MIN); // Never more than two at once: no growth.
+    CU_ASSERT_EQUAL(
+            table.mask + 1, CMDI_PENDING_BUCKETS_MIN); // Never more than two at once: no growth.
 
     cmdi_pending_fini(&table);
 }
@@ -67,7 +70,8 @@ static void test_pending_pop_takes_each_once_and_trim_gives_back(void)
     cmdi_pending_trim(&table); // Not empty: nothing happens.
     CU_ASSERT_EQUAL(table.count, 100);
 
-    for (struct cmdi_pending *entry; (entry = cmdi_pending_pop(&table, &bucket)) != NULL; popped++) {
+    for (struct cmdi_pending *entry; (entry = cmdi_pending_pop(&table, &bucket)) != NULL;
+            popped++) {
         CU_ASSERT_EQUAL(entry->error, 0);
         entry->error = 1;
     }
@@ -153,9 +157,12 @@ static void test_queue_keeps_order_and_bytes_through_growth(void)
 static CU_TestInfo test_pending[] = {
         {"finds every sequence through growth", test_pending_finds_every_sequence_through_growth},
         {"old entries stay beside new ones", test_pending_old_entries_stay_beside_new_ones},
-        {"pop takes each once, trim gives back", test_pending_pop_takes_each_once_and_trim_gives_back},
-        {"ticket: forget wins over a later close, once", test_ticket_forget_wins_over_a_later_close_and_only_once},
-        {"queue keeps order and bytes through growth", test_queue_keeps_order_and_bytes_through_growth},
+        {"pop takes each once, trim gives back",
+                test_pending_pop_takes_each_once_and_trim_gives_back},
+        {"ticket: forget wins over a later close, once",
+                test_ticket_forget_wins_over_a_later_close_and_only_once},
+        {"queue keeps order and bytes through growth",
+                test_queue_keeps_order_and_bytes_through_growth},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("pending", test_pending)

@@ -4,10 +4,10 @@
  *
  * A copy is one block: the result, its text, the value with everything that it points to. One free() ends it.
  */
+#include "client/result.h"
+
 #include <stdint.h>
 #include <stdlib.h>
-
-#include <cmdstream/client.h>
 
 #include "codec/value.h"
 
@@ -34,6 +34,16 @@ int cmds_result_cause(const struct cmds_result *result)
     return result != NULL && result->error != 0 ? result->error : CMDS_E_WRONG_TYPE;
 }
 
+size_t cmdi_result_value_size(const struct cmds_result *result)
+{
+    return cmdi_value_copy_size(result->type->schema, result->value);
+}
+
+const void *cmdi_result_value_into(const struct cmds_result *result, void *room, size_t size)
+{
+    return cmdi_value_copy_into(result->type->schema, result->value, room, size);
+}
+
 struct cmds_result *cmds_result_copy(const struct cmds_result *result)
 {
     bool has_value = result->value != NULL;
@@ -57,7 +67,8 @@ struct cmds_result *cmds_result_copy(const struct cmds_result *result)
     }
     copy->text = text;
     if (has_value) {
-        copy->value = cmdi_value_copy_into(result->type->schema, result->value, block + value_at, value_size);
+        copy->value = cmdi_value_copy_into(
+                result->type->schema, result->value, block + value_at, value_size);
     }
     return copy;
 }
