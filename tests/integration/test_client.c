@@ -131,7 +131,7 @@ static struct cmds_stats scene_stats(const struct scene *scene)
 
 /* --- ServerInfo ------------------------------------------------------------------------------------------------------------ */
 
-/* A command sent before the connection was up has certainly not left. */
+/* A command sent before the connection was up has certainly not left; or the hello was refused before it could be sent. */
 static void check_hello(const char *hello, bool stays, int code, const char *words)
 {
     struct scene scene;
@@ -139,14 +139,17 @@ static void check_hello(const char *hello, bool stays, int code, const char *wor
     scene_init(&scene);
     scene.options.connect_timeout_ms = stays ? 60 : 0;
     scene_start(&scene, &script);
-    CU_ASSERT_EQUAL(scene_send(&scene, CMDS_NEVER), 0);
+    int sent = scene_send(&scene, CMDS_NEVER);
+    CU_ASSERT(sent == 0 || sent == CMDS_E_NOT_CONNECTED);
 
     CU_ASSERT_EQUAL(cmds_group_wait(scene.group, RAW_GUARD_MS, &scene.error), code);
     CU_ASSERT_TRUE(strstr(scene.error.text, words) != NULL);
     CU_ASSERT_TRUE(strstr(scene.error.text, scene.server.address) != NULL);
-    SCENE_UNTIL(atomic_load(&scene.answers->last_count) == 1);
-    CU_ASSERT_EQUAL(answers_at(scene.answers, 0).error, CMDS_E_NOT_SENT);
-    CU_ASSERT_TRUE(strstr(answers_at(scene.answers, 0).text, words) != NULL);
+    if (sent == 0) {
+        SCENE_UNTIL(atomic_load(&scene.answers->last_count) == 1);
+        CU_ASSERT_EQUAL(answers_at(scene.answers, 0).error, CMDS_E_NOT_SENT);
+        CU_ASSERT_TRUE(strstr(answers_at(scene.answers, 0).text, words) != NULL);
+    }
     CU_ASSERT_TRUE(cmds_group_done(scene.group));
     CU_ASSERT_EQUAL(scene_send(&scene, 0), CMDS_E_NOT_CONNECTED);
 
