@@ -3,12 +3,17 @@
 #include "shard/spin.h"
 
 enum {
-    SPIN_BUDGET_NS_MIN = 2000,            // Below it, it is nothing.
-    SPIN_GAP_NS = 500 * 1000,             // Nobody stays away so long but by losing the core.
+    SPIN_BUDGET_NS_MIN = 2000, // Below it, it is nothing.
+    SPIN_GAP_NS = 500 * 1000,  // Nobody stays away so long but by losing the core.
     SPIN_STOP_NS_MIN = 20 * 1000 * 1000,
     SPIN_STOP_NS_MAX = 1000 * 1000 * 1000,
     SPIN_CHECK_NS = 50 * 1000 * 1000,
-    SPIN_PREEMPTIONS_PER_SECOND_MAX = 200,
+    /*
+     * The threads of the kernel alone interrupt a spinning thread some hundred times a second, for microseconds; a shard
+     * that shares the core with the one it talks to is switched out with every message, more than 10,000 times. Whoever
+     * takes whole slices is seen as a gap.
+     */
+    SPIN_PREEMPTIONS_PER_SECOND_MAX = 2000,
     SPIN_PROBE_SLEEPS_MIN = 4,
     SPIN_PROBE_SLEEPS_MAX = 256,
 };
@@ -61,7 +66,9 @@ static void spin_stop(struct cmdi_spin *spin, uint64_t now_ns)
     /* A stop soon after the last one lasts longer. */
     bool again = now_ns < spin->stopped_until_ns + 4 * spin->stop_ns && spin->stopped_until_ns != 0;
     uint64_t doubled = spin->stop_ns * 2;
-    spin->stop_ns = !again ? SPIN_STOP_NS_MIN : doubled < SPIN_STOP_NS_MAX ? doubled : SPIN_STOP_NS_MAX;
+    spin->stop_ns = !again                       ? SPIN_STOP_NS_MIN
+                    : doubled < SPIN_STOP_NS_MAX ? doubled
+                                                 : SPIN_STOP_NS_MAX;
     spin->stopped_until_ns = now_ns + spin->stop_ns;
 }
 

@@ -18,11 +18,11 @@
 struct cmdi_spin {
     uint64_t budget_ns, budget_ns_max; // Max 0: never.
     uint64_t stopped_until_ns;
-    uint64_t stop_ns;           // How long the next stop lasts.
-    uint64_t checked_ns;        // When preemptions were last looked at.
-    uint64_t preemptions;       // What they were then.
-    uint32_t misses_to_probe;   // Sleeps until a budget of 0 is tried again.
-    uint32_t misses_between;    // How many of them next time.
+    uint64_t stop_ns;         // How long the next stop lasts.
+    uint64_t checked_ns;      // When preemptions were last looked at.
+    uint64_t preemptions;     // What they were then.
+    uint32_t misses_to_probe; // Sleeps until a budget of 0 is tried again.
+    uint32_t misses_between;  // How many of them next time.
 };
 
 void cmdi_spin_init(struct cmdi_spin *spin, uint64_t budget_ns_max);

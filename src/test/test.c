@@ -229,8 +229,10 @@ static void test_read(struct cmds_test *test)
         }
         at += (size_t)size;
     }
-    memmove(test->sent, test->sent + at, test->sent_size - at);
-    test->sent_size -= at;
+    if (at > 0) {
+        memmove(test->sent, test->sent + at, test->sent_size - at);
+        test->sent_size -= at;
+    }
 }
 
 /* --- Driving -------------------------------------------------------------------------------------------------------------- */

@@ -338,7 +338,7 @@ static void test_mistakes_of_a_row_are_refused_by_name(void)
 /* --- On a runtime -------------------------------------------------------------------------------------------------------- */
 
 struct shards {
-    uint32_t started, stopped;
+    _Atomic uint32_t started, stopped; // Shards start and stop at once.
     bool fail;
 };
 
@@ -398,13 +398,14 @@ static void test_addresses_and_shards_on_a_runtime(void)
     CU_ASSERT_EQUAL(shards.started, 6); // Two for each try,
     CU_ASSERT_EQUAL(shards.stopped, 6); // and no state is left behind.
 
-    shards = (struct shards){.fail = true};
+    shards.started = shards.stopped = 0;
+    shards.fail = true;
     options.listen = "127.0.0.1:0";
     CU_ASSERT(start_refused(runtime, &options, -EIO, "on_shard_start failed on shard 1"));
     CU_ASSERT_EQUAL(shards.started, 1);
     CU_ASSERT_EQUAL(shards.stopped, 1); // Only where it had started.
 
-    shards = (struct shards){0};
+    shards.started = shards.stopped = 0;
     struct cmds_server *server = NULL;
     char text[64] = "";
     CU_ASSERT_FATAL(cmds_server_start(&server, runtime, &options, &error) == 0);

@@ -133,7 +133,7 @@ static void test_spin_stops_last_longer_when_they_follow_each_other(void)
     CU_ASSERT_EQUAL(spin.stopped_until_ns - now, 20 * MS);
 }
 
-static void test_spin_preemptions_stop_it_above_200_a_second(void)
+static void test_spin_preemptions_stop_it_beyond_the_kernels_own(void)
 {
     struct cmdi_spin spin;
     uint64_t now = 5 * S;
@@ -143,12 +143,12 @@ static void test_spin_preemptions_stop_it_above_200_a_second(void)
     CU_ASSERT_FALSE(cmdi_spin_check(&spin, 1000000, now)); // The first look only learns the count.
     CU_ASSERT_FALSE(cmdi_spin_check_due(&spin, now + 49 * MS));
     CU_ASSERT_TRUE(cmdi_spin_check_due(&spin, now + 50 * MS));
-    CU_ASSERT_FALSE(cmdi_spin_check(&spin, 1000010, now + 50 * MS)); // 200 a second.
+    CU_ASSERT_FALSE(cmdi_spin_check(&spin, 1000100, now + 50 * MS)); // 2,000 a second.
     CU_ASSERT(cmdi_spin_begin(&spin, now + 50 * MS) > 0);
-    CU_ASSERT_TRUE(cmdi_spin_check(&spin, 1000021, now + 100 * MS)); // 220 a second.
+    CU_ASSERT_TRUE(cmdi_spin_check(&spin, 1000201, now + 100 * MS)); // 2,020.
     CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, now + 100 * MS), 0);
     CU_ASSERT(cmdi_spin_begin(&spin, now + 120 * MS) > 0);
-    CU_ASSERT_FALSE(cmdi_spin_check(&spin, 1000221, now + 10 * S)); // Many, but over a long time.
+    CU_ASSERT_FALSE(cmdi_spin_check(&spin, 1002201, now + 10 * S)); // Many, but over a long time.
 }
 
 static CU_TestInfo tests[] = {
@@ -161,8 +161,8 @@ static CU_TestInfo tests[] = {
         {"a gap stops it for a while", test_spin_gap_stops_it_for_a_while},
         {"stops last longer when they follow each other",
                 test_spin_stops_last_longer_when_they_follow_each_other},
-        {"preemptions stop it above 200 a second",
-                test_spin_preemptions_stop_it_above_200_a_second},
+        {"preemptions stop it beyond the kernel's own",
+                test_spin_preemptions_stop_it_beyond_the_kernels_own},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("spin", tests)

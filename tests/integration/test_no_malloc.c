@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What may go wrong: somebody allocates for each command. This program counts the mallocs of the whole process while 20,000
+ * commands go through a group and a server, after a warm-up in which pools and buffers have grown.
+ */
+#include "support/world.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MALLOC_IS_OURS 0 // The sanitizer's is in its place.
+#else
+#define MALLOC_IS_OURS 1
+#endif
+
+enum {
+    IN_FLIGHT = 64,
+    COMMANDS = 20000,
+};
+
+#if MALLOC_IS_OURS
+static _Atomic uint64_t malloc_count;
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *data, size_t size);
+
+void *malloc(size_t size)
+{
+    atomic_fetch_add_explicit(&malloc_count, 1, memory_order_relaxed);
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    atomic_fetch_add_explicit(&malloc_count, 1, memory_order_relaxed);
+    return __libc_calloc(count, size);
+}
+
+void *realloc(void *data, size_t size)
+{
+    atomic_fetch_add_explicit(&malloc_count, 1, memory_order_relaxed);
+    return __libc_realloc(data, size);
+}
+
+struct load {
+    struct cmds_group *group;
+    struct echo echo;
+    _Atomic uint64_t good, failed;
+    uint64_t to_send;
+};
+
+static void load_send(struct load *load);
+
+static void load_on_result(void *context, const struct cmds_result *result)
+{
+    struct load *load = context;
+    const struct echoed *echoed = echoed_of(result);
+    if (echoed != NULL && echoed->string.size == load->echo.string.size) {
+        atomic_fetch_add(&load->good, 1);
+    } else {
+        atomic_fetch_add(&load->failed, 1);
+    }
+    load_send(load);
+}
+
+static void load_send(struct load *load)
+{
+    if (load->to_send > 0) {
+        load->to_send--;
+        if (cmds_group_send(load->group, echo_message(&load->echo), NULL, load_on_result, load) < 0) {
+            atomic_fetch_add(&load->failed, 1);
+        }
+    }
+}
+
+static void load_begin(void *context)
+{
+    for (uint32_t i = 0; i < IN_FLIGHT; i++) {
+        load_send(context);
+    }
+}
+
+/* Returns: mallocs of the process meanwhile. */
+static uint64_t load_run(struct world *world, struct load *load)
+{
+    uint64_t before = atomic_load(&malloc_count);
+    atomic_store(&load->good, 0);
+    load->to_send = COMMANDS;
+    CU_ASSERT_FATAL(cmds_runtime_post(world->runtime, 0, load_begin, load) == 0);
+    WORLD_UNTIL(world, atomic_load(&load->good) + atomic_load(&load->failed) == COMMANDS);
+    return atomic_load(&malloc_count) - before;
+}
+#endif
+
+static void test_no_malloc_per_command(void)
+{
+#if MALLOC_IS_OURS
+    static char text[1000];
+    struct world world;
+    struct load load = {.echo = {.int64 = 5, .string = {text, sizeof(text)}}};
+    memset(text, 'x', sizeof(text));
+    world_init(&world);
+    world.runtime_options.shard_count = 1;
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
+    options.connect = world.address;
+    CU_ASSERT_FATAL(cmds_group_open(&load.group, world.runtime, &options, NULL) == 0);
+    CU_ASSERT_FATAL(cmds_group_wait(load.group, RAW_GUARD_MS, NULL) == 0);
+
+    (void)load_run(&world, &load);
+    uint64_t count = load_run(&world, &load);
+
+    CU_ASSERT_EQUAL(atomic_load(&load.failed), 0);
+    /* A quiet shard gives memory back once a second and takes it again: a handful. One per command would be 20,000. */
+    CU_ASSERT(count < 100);
+    cmds_group_close(load.group, NULL, NULL);
+    world_stop(&world);
+#else
+    cmdi_test_skip("malloc belongs to the sanitizer in this build");
+#endif
+}
+
+CU_TestInfo test_no_malloc[] = {
+        {"per command", test_no_malloc_per_command},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("no malloc", test_no_malloc)
