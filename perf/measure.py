@@ -158,6 +158,13 @@ def spread(values, form="{:.2f}"):
     return f"{form.format(min(values))}–{form.format(max(values))}"
 
 
+def verdict(held, ratios):
+    """Behind the bar. Pairs that differ by half among themselves were disturbed: neither word can be trusted."""
+    noisy = len(ratios) > 1 and max(ratios) > 1.5 * min(ratios)
+    words = ([] if held else ["missed"]) + (["disturbed: run it again"] if noisy else [])
+    return f" ({', '.join(words)})" if words else ""
+
+
 def figure(value):
     """Few digits: more would be a lie."""
     if value >= 1e6:

@@ -18,7 +18,10 @@
 #define CMDS_VERSION       "0.1.0"
 
 #define CMDS_API           __attribute__((visibility("default")))
-/* `(void)f()` must silence it: gcc's warn_unused_result in C11 does not listen to that, so there it is left to clang. */
+/*
+ * `(void)f()` must silence it: gcc's warn_unused_result in C11 does not listen to that, so there it
+ * is left to clang.
+ */
 #if defined(__cplusplus) || (defined(__STDC_VERSION__) && __STDC_VERSION__ > 201710L)
 #define CMDS_NODISCARD [[nodiscard]]
 #elif defined(__clang__)
@@ -78,15 +81,23 @@ enum cmds_error_code {
     CMDS_E_MIN_ = -5999
 };
 
-/** The caller's own record of what failed: code, and one sentence with phase, address and remedy. Frozen layout. */
+/**
+ * The caller's own record of what failed: code, and one sentence with phase, address and remedy.
+ * Frozen layout.
+ */
 struct cmds_error {
     int32_t code;   // 0 until something fails; the first failure stays.
     char text[252]; // Always terminated.
 };
 #ifdef __cplusplus
-#define CMDS_ERROR_INIT {}
+#define CMDS_ERROR_INIT                                                                            \
+    {                                                                                              \
+    }
 #else
-#define CMDS_ERROR_INIT {0}
+#define CMDS_ERROR_INIT                                                                            \
+    {                                                                                              \
+        0                                                                                          \
+    }
 #endif
 
 /**
@@ -98,10 +109,15 @@ struct cmds_error {
 CMDS_API const char *cmds_error_name(int code);
 CMDS_API const char *cmds_error_text(int code);
 
-/** The library's version as it was built, to compare with CMDS_VERSION of the header. Thread: any. */
+/**
+ * The library's version as it was built, to compare with CMDS_VERSION of the header. Thread: any.
+ */
 CMDS_API const char *cmds_version(void);
 
-/** Text that somebody else owns. A decoded string is NOT terminated: print it with CMDS_STRING_ARGS. Frozen layout. */
+/**
+ * Text that somebody else owns. A decoded string is NOT terminated: print it with CMDS_STRING_ARGS.
+ * Frozen layout.
+ */
 struct cmds_string {
     const char *data;
     size_t size;
@@ -123,10 +139,16 @@ struct cmds_map {
 /* printf("%.*s", CMDS_STRING_ARGS(line->text)) */
 #ifdef __cplusplus
 #define CMDS_STRING_ARGS(s) static_cast<int>((s).size), (s).data
-#define CMDS_STRING(literal) {"" literal, sizeof(literal) - 1}
+#define CMDS_STRING(literal)                                                                       \
+    {                                                                                              \
+        "" literal, sizeof(literal) - 1                                                            \
+    }
 #else
-#define CMDS_STRING_ARGS(s)  (int)(s).size, (s).data
-#define CMDS_STRING(literal) {"" literal, sizeof(literal) - 1}
+#define CMDS_STRING_ARGS(s) (int)(s).size, (s).data
+#define CMDS_STRING(literal)                                                                       \
+    {                                                                                              \
+        "" literal, sizeof(literal) - 1                                                            \
+    }
 #endif
 
 /** Owner: borrows `text` for as long as the result is used. Thread: any. */
@@ -137,7 +159,10 @@ static inline struct cmds_string cmds_string_from(const char *text)
 }
 /** Byte by byte; no locale. Thread: any. */
 CMDS_API bool cmds_string_equal(struct cmds_string a, struct cmds_string b);
-/** The value under `key`, the last one if the peer sent the key twice. Thread: any. Returns: NULL if absent. */
+/**
+ * The value under `key`, the last one if the peer sent the key twice. Thread: any. Returns: NULL if
+ * absent.
+ */
 CMDS_API const struct cmds_string *cmds_map_find(struct cmds_map map, struct cmds_string key);
 
 CMDS_END_

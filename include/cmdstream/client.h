@@ -20,19 +20,27 @@ struct cmds_group;
 struct cmds_runtime;
 struct cmds_sender;
 
-/** Made by the library only, so it may grow at its end. In a callback it is borrowed until the callback returns. */
+/**
+ * Made by the library only, so it may grow at its end. In a callback it is borrowed until the
+ * callback returns.
+ */
 struct cmds_result {
-    int32_t error;                // 0; or why no (further) result will come.
-    bool last;                    // Nothing follows. Always true with an error.
+    int32_t error; // 0; or why no (further) result will come.
+    bool last;     // Nothing follows. Always true with an error.
     uint8_t unused[3];
     const struct cmds_type *type; // NULL with an error.
-    const void *value;            // Read it with <tag>_of(result), which checks; NULL with an error.
-    const char *text;             // The error in one sentence: phase, address, remedy. "" without one.
-    uint64_t sequence;            // Of the command on its connection; 0 if it never got one.
-    uint32_t client;              // The connection's number in its group.
-    uint32_t size;                // Of the frame's body on the wire.
+    // Read it with <tag>_of(result), which checks; NULL with an error.
+    const void *value;
+    // The error in one sentence: phase, address, remedy. "" without one.
+    const char *text;
+    uint64_t sequence; // Of the command on its connection; 0 if it never got one.
+    uint32_t client;   // The connection's number in its group.
+    uint32_t size;     // Of the frame's body on the wire.
 };
-/** Why <tag>_of(result) was NULL: the error, or CMDS_E_WRONG_TYPE. Never 0. NULL is fine. Thread: any. */
+/**
+ * Why <tag>_of(result) was NULL: the error, or CMDS_E_WRONG_TYPE. Never 0. NULL is fine. Thread:
+ * any.
+ */
 CMDS_API int cmds_result_cause(const struct cmds_result *result);
 /** Owner: gives: cmds_result_free(). Thread: any. Returns: NULL without memory. */
 CMDS_API struct cmds_result *cmds_result_copy(const struct cmds_result *result);
@@ -43,32 +51,50 @@ typedef void (*cmds_result_fn)(void *context, const struct cmds_result *result);
 typedef int (*cmds_result_each_fn)(void *context, const struct cmds_result *result);
 typedef void (*cmds_forward_fn)(struct cmds_call *call, const struct cmds_result *result);
 
-/* --- Group: asynchronous ----------------------------------------------------------------------------------------- */
+/* --- Group: asynchronous ---------------------------------------------------------------------- */
 
-/** Start from CMDS_GROUP_OPTIONS_INIT. A field left at zero takes the default beside it. Times in ms, CMDS_NEVER: no limit. */
+/**
+ * Start from CMDS_GROUP_OPTIONS_INIT. A field left at zero takes the default beside it. Times in
+ * ms, CMDS_NEVER: no limit.
+ */
 struct cmds_group_options {
-    uint32_t struct_size;  // CMDS_GROUP_OPTIONS_INIT sets it and `protocol`.
-    uint32_t client_count; // Connections. Default 1, at most 65536; at least as many as shards, so that each has its own.
+    uint32_t struct_size; // CMDS_GROUP_OPTIONS_INIT sets it and `protocol`.
+    // Connections. Default 1, at most 65536; at least as many as shards, so that each has its own.
+    uint32_t client_count;
     const struct cmds_protocol *protocol;
-    const char *connect;            // "127.0.0.1:9000", "[::1]:9000", "host.name:9000", "unix:/run/x", "unix:@abstract".
-    const struct cmds_codec *codec; // NULL: msgpack.
+    // "127.0.0.1:9000", "[::1]:9000", "host.name:9000", "unix:/run/x", "unix:@abstract".
+    const char *connect;
+    const struct cmds_codec *codec;       // NULL: msgpack.
     const struct cmds_dispatch *dispatch; // NULL: round-robin.
-    uint32_t in_flight_max;         // Commands per connection. Default 1024, at most 1048576; not above the server's.
-    uint32_t deadline_ms;           // Of a command that names none. Default 5000.
-    uint32_t connect_timeout_ms;    // From connect to the end of the ServerInfo, over all addresses. Default 5000.
-    uint32_t frame_size_max;        // Body of one command or result. Default 16 MiB.
-    uint32_t output_size_max;       // Bytes that wait on one connection; then sends are -ENOBUFS. Default 1 MiB.
-    uint32_t write_timeout_ms;      // The server takes nothing of what waits for it. Default 10000.
-    uint32_t keepalive_ms;          // Idle time before the first ping. Default 3000; CMDS_NEVER: no pings.
-    uint32_t keepalive_interval_ms; // Between pings; a ping not answered by the next one plus keepalive_ms is a lost connection. Default 1000.
-    struct cmds_bytes server_info;  // What the server must say. Default "default".
-    void *context;                  // For the callbacks below, which run on a shard.
-    /** A window that was full (a send was -ENOBUFS) has room again. Per shard, for its own connections. */
+    // Commands per connection. Default 1024, at most 1048576; not above the server's.
+    uint32_t in_flight_max;
+    uint32_t deadline_ms; // Of a command that names none. Default 5000.
+    // From connect to the end of the ServerInfo, over all addresses. Default 5000.
+    uint32_t connect_timeout_ms;
+    uint32_t frame_size_max; // Body of one command or result. Default 16 MiB.
+    // Bytes that wait on one connection; then sends are -ENOBUFS. Default 1 MiB.
+    uint32_t output_size_max;
+    uint32_t write_timeout_ms; // The server takes nothing of what waits for it. Default 10000.
+    // Idle time before the first ping. Default 3000; CMDS_NEVER: no pings.
+    uint32_t keepalive_ms;
+    // Between pings; a ping not answered by the next one plus keepalive_ms is a lost connection.
+    // Default 1000.
+    uint32_t keepalive_interval_ms;
+    struct cmds_bytes server_info; // What the server must say. Default "default".
+    void *context;                 // For the callbacks below, which run on a shard.
+    /**
+     * A window that was full (a send was -ENOBUFS) has room again. Per shard, for its own
+     * connections.
+     */
     void (*on_writable)(void *context);
-    /** A result that nobody waits for: it came after its deadline or was forgotten. `result` as in a result callback. */
+    /**
+     * A result that nobody waits for: it came after its deadline or was forgotten. `result` as in a
+     * result callback.
+     */
     void (*on_unexpected)(void *context, const struct cmds_result *result);
     /** A connection is up (`cause` is zeroed), or lost and why. */
-    void (*on_state)(void *context, uint32_t client, bool connected, const struct cmds_error *cause);
+    void (*on_state)(
+            void *context, uint32_t client, bool connected, const struct cmds_error *cause);
 };
 /** Names one command of a group, for has and forget. Only valid for the group that filled it in. */
 struct cmds_ticket {
@@ -76,10 +102,11 @@ struct cmds_ticket {
 };
 /** A command's own. NULL in a send: the group's. */
 struct cmds_send_options {
-    uint32_t struct_size;       // CMDS_SEND_OPTIONS_INIT
-    uint32_t deadline_ms;       // 0: the group's; CMDS_NEVER.
-    uint64_t sticky_key;        // Handed to the dispatch strategy.
-    struct cmds_ticket *ticket; // Filled in before the send returns; such a command costs a short lock more. May be NULL.
+    uint32_t struct_size; // CMDS_SEND_OPTIONS_INIT
+    uint32_t deadline_ms; // 0: the group's; CMDS_NEVER.
+    uint64_t sticky_key;  // Handed to the dispatch strategy.
+    // Filled in before the send returns; such a command costs a short lock more. May be NULL.
+    struct cmds_ticket *ticket;
 };
 #ifdef __cplusplus
 CMDS_END_
@@ -96,11 +123,21 @@ template <class Options> Options options_init(const struct cmds_protocol *protoc
 } // namespace cmds_detail
 }
 CMDS_BEGIN_
-#define CMDS_GROUP_OPTIONS_INIT(protocol_) cmds_detail::options_init<struct cmds_group_options>(protocol_)
-#define CMDS_SEND_OPTIONS_INIT             {sizeof(struct cmds_send_options), 0, 0, nullptr}
+#define CMDS_GROUP_OPTIONS_INIT(protocol_)                                                         \
+    cmds_detail::options_init<struct cmds_group_options>(protocol_)
+#define CMDS_SEND_OPTIONS_INIT                                                                     \
+    {                                                                                              \
+        sizeof(struct cmds_send_options), 0, 0, nullptr                                            \
+    }
 #else
-#define CMDS_GROUP_OPTIONS_INIT(protocol_) {.struct_size = sizeof(struct cmds_group_options), .protocol = (protocol_)}
-#define CMDS_SEND_OPTIONS_INIT             {.struct_size = sizeof(struct cmds_send_options)}
+#define CMDS_GROUP_OPTIONS_INIT(protocol_)                                                         \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_group_options), .protocol = (protocol_)                  \
+    }
+#define CMDS_SEND_OPTIONS_INIT                                                                     \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_send_options)                                            \
+    }
 #endif
 
 /**
@@ -120,7 +157,8 @@ CMDS_NODISCARD CMDS_API int cmds_group_open(struct cmds_group **group, struct cm
  * Thread:  any but a shard (-EDEADLK); an inline runtime: the thread that turns it, and the call turns it.
  * Returns: 0; else the cause of the first that is not connected, and `error` says how many of how many are.
  */
-CMDS_NODISCARD CMDS_API int cmds_group_wait(struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error);
+CMDS_NODISCARD CMDS_API int cmds_group_wait(
+        struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error);
 
 /**
  * Queues one command, encoded before this returns. `on_result` runs on a shard, never inside this call: once for each
@@ -141,11 +179,14 @@ CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmd
  * Returns: 0, and on_result will run on the call's shard, the last time with `last`; CMDS_E_CLOSED, CMDS_E_NOT_CONNECTED,
  *          CMDS_E_WRONG_TYPE (also for a one-way command), CMDS_E_LIMIT, -ENOMEM; -EXDEV off the call's shard.
  */
-CMDS_NODISCARD CMDS_API int cmds_group_forward(
-        struct cmds_group *group, struct cmds_message command, struct cmds_call *call, cmds_forward_fn on_result);
+CMDS_NODISCARD CMDS_API int cmds_group_forward(struct cmds_group *group,
+        struct cmds_message command, struct cmds_call *call, cmds_forward_fn on_result);
 /** Is the command of this ticket still waited for? Thread: any. */
 CMDS_API bool cmds_group_has(struct cmds_group *group, struct cmds_ticket ticket);
-/** on_result runs once more, with CMDS_E_CANCELLED, never inside this call. Thread: any. Returns: 0; -ENOENT: it is over already. */
+/**
+ * on_result runs once more, with CMDS_E_CANCELLED, never inside this call. Thread: any. Returns: 0;
+ * -ENOENT: it is over already.
+ */
 CMDS_API int cmds_group_forget(struct cmds_group *group, struct cmds_ticket ticket);
 /** Connections that are up; of how many. Thread: any. */
 CMDS_API uint32_t cmds_group_connected(const struct cmds_group *group);
@@ -154,9 +195,14 @@ CMDS_API uint32_t cmds_group_size(const struct cmds_group *group);
 CMDS_API uint64_t cmds_group_pending(const struct cmds_group *group);
 /** True when no connection is up or coming up: Go's Done. Thread: any. */
 CMDS_API bool cmds_group_done(const struct cmds_group *group);
-/** Why the first lost connection was lost. Thread: any. Returns: its code, 0 if none was; `error` (may be NULL) gets the sentence. */
+/**
+ * Why the first lost connection was lost. Thread: any. Returns: its code, 0 if none was; `error`
+ * (may be NULL) gets the sentence.
+ */
 CMDS_API int cmds_group_error(const struct cmds_group *group, struct cmds_error *error);
-/** Until no command is pending. Thread: as cmds_group_wait. Returns: 0; CMDS_E_TIMEOUT; -EDEADLK. */
+/**
+ * Until no command is pending. Thread: as cmds_group_wait. Returns: 0; CMDS_E_TIMEOUT; -EDEADLK.
+ */
 CMDS_NODISCARD CMDS_API int cmds_group_drain(struct cmds_group *group, uint32_t timeout_ms);
 /**
  * Every pending command ends with CMDS_E_CLOSED; `on_closed` (may be NULL) is the last callback, after it the group is freed.
@@ -164,9 +210,10 @@ CMDS_NODISCARD CMDS_API int cmds_group_drain(struct cmds_group *group, uint32_t 
  *
  * Thread: any; an inline runtime: the thread that turns it.
  */
-CMDS_API void cmds_group_close(struct cmds_group *group, void (*on_closed)(void *context), void *context);
+CMDS_API void cmds_group_close(
+        struct cmds_group *group, void (*on_closed)(void *context), void *context);
 
-/* --- Sender: blocking ---------------------------------------------------------------------------------------------- */
+/* --- Sender: blocking ------------------------------------------------------------------------- */
 
 /** Start from CMDS_SENDER_OPTIONS_INIT. A field left at zero takes the default beside it. */
 struct cmds_sender_options {
@@ -175,16 +222,23 @@ struct cmds_sender_options {
     const struct cmds_protocol *protocol;
     const char *connect;
     const struct cmds_codec *codec;
-    struct cmds_runtime *runtime;           // NULL: one of its own, with one thread.
-    const struct cmds_group_options *group; // Whatever is not above; may be NULL. Borrowed until open returns.
-    uint32_t connect_timeout_ms;            // Default 5000.
-    bool single_thread; // One thread uses the sender and turns its private ring itself: no hop, the lowest latency. Not with `runtime`.
+    struct cmds_runtime *runtime; // NULL: one of its own, with one thread.
+    // Whatever is not above; may be NULL. Borrowed until open returns.
+    const struct cmds_group_options *group;
+    uint32_t connect_timeout_ms; // Default 5000.
+    // One thread uses the sender and turns its private ring itself: no hop, the lowest latency. Not
+    // with `runtime`.
+    bool single_thread;
     uint8_t unused[3];
 };
 #ifdef __cplusplus
-#define CMDS_SENDER_OPTIONS_INIT(protocol_) cmds_detail::options_init<struct cmds_sender_options>(protocol_)
+#define CMDS_SENDER_OPTIONS_INIT(protocol_)                                                        \
+    cmds_detail::options_init<struct cmds_sender_options>(protocol_)
 #else
-#define CMDS_SENDER_OPTIONS_INIT(protocol_) {.struct_size = sizeof(struct cmds_sender_options), .protocol = (protocol_)}
+#define CMDS_SENDER_OPTIONS_INIT(protocol_)                                                        \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_sender_options), .protocol = (protocol_)                 \
+    }
 #endif
 
 /**
@@ -194,8 +248,8 @@ struct cmds_sender_options {
  * Thread:  any but a shard.
  * Returns: 0; else `error` says how many of how many connected, and why the first that did not.
  */
-CMDS_NODISCARD CMDS_API int cmds_sender_open(
-        struct cmds_sender **sender, const struct cmds_sender_options *options, struct cmds_error *error);
+CMDS_NODISCARD CMDS_API int cmds_sender_open(struct cmds_sender **sender,
+        const struct cmds_sender_options *options, struct cmds_error *error);
 /**
  * Sends and waits for the only result. The caller sleeps. A full window is waited for within the timeout.
  *
@@ -206,8 +260,9 @@ CMDS_NODISCARD CMDS_API int cmds_sender_open(
  * Returns: 0, and <tag>_of(*result) reads it; else *result is untouched and `error` says why: CMDS_E_TIMEOUT, CMDS_E_LOST,
  *          CMDS_E_NOT_SENT, CMDS_E_CLOSED, CMDS_E_MORE_RESULTS (use send_multi), and what cmds_group_send returns.
  */
-CMDS_NODISCARD CMDS_API int cmds_sender_send(struct cmds_sender *sender, struct cmds_message command,
-        uint32_t timeout_ms, struct cmds_result **result, struct cmds_error *error);
+CMDS_NODISCARD CMDS_API int cmds_sender_send(struct cmds_sender *sender,
+        struct cmds_message command, uint32_t timeout_ms, struct cmds_result **result,
+        struct cmds_error *error);
 /**
  * `each` runs on the calling thread for every good result, in order; nonzero forgets the rest and is returned. timeout_ms is
  * for the whole. Results wait for `each` in memory, up to 16 MiB: beyond that the stream ends with CMDS_E_LIMIT.
@@ -215,11 +270,15 @@ CMDS_NODISCARD CMDS_API int cmds_sender_send(struct cmds_sender *sender, struct 
  * Thread:  as cmds_sender_send.
  * Returns: 0 after the last result; what `each` returned; else as cmds_sender_send.
  */
-CMDS_NODISCARD CMDS_API int cmds_sender_send_multi(struct cmds_sender *sender, struct cmds_message command,
-        uint32_t timeout_ms, struct cmds_error *error, cmds_result_each_fn each, void *context);
+CMDS_NODISCARD CMDS_API int cmds_sender_send_multi(struct cmds_sender *sender,
+        struct cmds_message command, uint32_t timeout_ms, struct cmds_error *error,
+        cmds_result_each_fn each, void *context);
 /** The group under it, for what the sender does not offer; owned by the sender. Thread: any. */
 CMDS_API struct cmds_group *cmds_sender_group(struct cmds_sender *sender);
-/** Waits up to timeout_ms for what is in flight, ends the rest with CMDS_E_CLOSED, frees. No send may begin after it. NULL is fine. Thread: as cmds_sender_send; on a shard it does nothing. */
+/**
+ * Waits up to timeout_ms for what is in flight, ends the rest with CMDS_E_CLOSED, frees. No send
+ * may begin after it. NULL is fine. Thread: as cmds_sender_send; on a shard it does nothing.
+ */
 CMDS_API void cmds_sender_close(struct cmds_sender *sender, uint32_t timeout_ms);
 
 CMDS_END_

@@ -25,7 +25,9 @@ CMDS_API void *cmds_arena_alloc(struct cmds_arena *arena, size_t size, size_t al
 enum {
     CMDS_CODEC_VERSION = 1,
     CMDS_CODEC_SELF_DELIMITING =
-            1, // The end of a value is found by decoding it (MUS): no length on the wire, and an unknown type closes.
+            // The end of a value is found by decoding it (MUS): no length on the wire, and an
+            // unknown type closes.
+            1,
 };
 
 struct cmds_codec {
@@ -46,7 +48,10 @@ struct cmds_codec {
      */
     int64_t (*size)(const struct cmds_codec *self, const struct cmds_type *type, const void *value);
 
-    /** Writes the `size` bytes that size() has just promised for the same value, and returns their end. Cannot fail. */
+    /**
+     * Writes the `size` bytes that size() has just promised for the same value, and returns their
+     * end. Cannot fail.
+     */
     uint8_t *(*encode)(const struct cmds_codec *self, const struct cmds_type *type,
             const void *value, uint8_t *out, size_t size);
 
@@ -93,7 +98,9 @@ CMDS_NODISCARD CMDS_API int64_t cmds_codec_encode(
 CMDS_NODISCARD CMDS_API int cmds_codec_decode(const struct cmds_codec *codec,
         const struct cmds_type *type, struct cmds_bytes in, void **value);
 
-/** The row by its stride: tables of a program that was built against an older header stay readable. */
+/**
+ * The row by its stride: tables of a program that was built against an older header stay readable.
+ */
 static inline const struct cmds_field *cmds_schema_field(
         const struct cmds_schema *schema, uint32_t index)
 {

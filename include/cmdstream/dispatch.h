@@ -15,7 +15,9 @@ struct cmds_candidate {
     uint32_t in_flight; // Commands sent and not answered yet.
 };
 
-enum { CMDS_DISPATCH_VERSION = 1 };
+enum {
+    CMDS_DISPATCH_VERSION = 1
+};
 
 /**
  * The group asks for a connection that is up; is that one's window full, it tries those after it in turn. On a shard of the
@@ -32,7 +34,8 @@ struct cmds_dispatch {
      * Returns: an index below `count`.
      */
     uint32_t (*pick)(const struct cmds_dispatch *self, uint64_t turn, uint64_t key, uint32_t count,
-            void (*candidate)(const void *source, uint32_t index, struct cmds_candidate *out), const void *source);
+            void (*candidate)(const void *source, uint32_t index, struct cmds_candidate *out),
+            const void *source);
 };
 
 /** One after the other. The default. */

@@ -34,7 +34,9 @@ struct cmds_probe {
     char kernel_release[64];
     char liburing_version[16]; // Built against.
     int32_t setup_error;       // 0, or the -errno of io_uring_setup.
-    int32_t io_uring_disabled; // The sysctl kernel.io_uring_disabled: 0 allowed, 1 for a group only, 2 for nobody; -1: there is none.
+    // The sysctl kernel.io_uring_disabled: 0 allowed, 1 for a group only, 2 for nobody; -1: there
+    // is none.
+    int32_t io_uring_disabled;
     int32_t seccomp_mode;      // 0 none, 1 strict, 2 a filter.
     int32_t somaxconn;         // Longest queue of connections that wait to be accepted.
     int64_t memlock_bytes;     // RLIMIT_MEMLOCK; INT64_MAX: no limit.

@@ -19,32 +19,52 @@ enum {
     CMDS_SHARDS_MAX = 1024,
     CMDS_SHARDS_INLINE = UINT16_MAX, // No threads: whoever calls cmds_runtime_turn() is the shard.
 };
-enum { CMDS_TURN_NOWAIT = 0 };
+enum {
+    CMDS_TURN_NOWAIT = 0
+};
 #define CMDS_SPIN_OFF UINT32_MAX // For spin_us: a shard with nothing to do sleeps at once.
-enum cmds_log_level { CMDS_LOG_DEBUG, CMDS_LOG_INFO, CMDS_LOG_WARN, CMDS_LOG_ERROR };
+enum cmds_log_level {
+    CMDS_LOG_DEBUG,
+    CMDS_LOG_INFO,
+    CMDS_LOG_WARN,
+    CMDS_LOG_ERROR
+};
 
 /** Start from CMDS_RUNTIME_OPTIONS_INIT. A field left at zero takes the default beside it. */
 struct cmds_runtime_options {
-    uint32_t struct_size;       // Set by CMDS_RUNTIME_OPTIONS_INIT.
-    uint32_t shard_count;       // Default CMDS_SHARDS_PER_CORE: the allowed CPUs, at most what a cgroup's cpu.max gives.
-    const char *cpus;           // "0,2-5": where the shards are pinned, in turn. Default: the CPUs this process may use.
-    bool no_pinning;            // The scheduler places the shards.
-    bool spin_always;           // Look for spin_us each time, whoever needs the core: for shards that have one to themselves.
+    uint32_t struct_size; // Set by CMDS_RUNTIME_OPTIONS_INIT.
+    // Default CMDS_SHARDS_PER_CORE: the allowed CPUs, at most what a cgroup's cpu.max gives.
+    uint32_t shard_count;
+    // "0,2-5": where the shards are pinned, in turn. Default: the CPUs this process may use.
+    const char *cpus;
+    bool no_pinning; // The scheduler places the shards.
+    // Look for spin_us each time, whoever needs the core: for shards that have one to themselves.
+    bool spin_always;
     uint16_t unused;
-    uint32_t spin_us;           // The most that a shard looks for work before it sleeps. Default 100; adaptive. CMDS_SPIN_OFF.
-    uint32_t pool_thread_count; // For exec functions marked CMDS_EXEC_IN_POOL. Default 4, started when first needed.
-    uint32_t buffer_size;       // Of one receive buffer. Default 32768, 4096..1 MiB.
-    uint32_t buffer_count_max;  // Receive buffers a shard may grow to from 32. Default 512, at most 32768.
+    // The most that a shard looks for work before it sleeps. Default 100; adaptive. CMDS_SPIN_OFF.
+    uint32_t spin_us;
+    // For exec functions marked CMDS_EXEC_IN_POOL. Default 4, started when first needed.
+    uint32_t pool_thread_count;
+    uint32_t buffer_size; // Of one receive buffer. Default 32768, 4096..1 MiB.
+    // Receive buffers a shard may grow to from 32. Default 512, at most 32768.
+    uint32_t buffer_count_max;
     uint32_t unused2;
-    uint64_t memory_size_max;   // Of all connection buffers of one shard. Default 1 GiB.
-    void (*on_log)(void *context, enum cmds_log_level level, const char *text); // Any thread. NULL: silence.
+    uint64_t memory_size_max; // Of all connection buffers of one shard. Default 1 GiB.
+    // Any thread. NULL: silence.
+    void (*on_log)(void *context, enum cmds_log_level level, const char *text);
     void *log_context;
 };
 #ifdef __cplusplus
 #define CMDS_RUNTIME_OPTIONS_INIT                                                                  \
-    {sizeof(struct cmds_runtime_options), 0, nullptr, false, false, 0, 0, 0, 0, 0, 0, 0, nullptr, nullptr}
+    {                                                                                              \
+        sizeof(struct cmds_runtime_options), 0, nullptr, false, false, 0, 0, 0, 0, 0, 0, 0,        \
+                nullptr, nullptr                                                                   \
+    }
 #else
-#define CMDS_RUNTIME_OPTIONS_INIT {.struct_size = sizeof(struct cmds_runtime_options)}
+#define CMDS_RUNTIME_OPTIONS_INIT                                                                  \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_runtime_options)                                         \
+    }
 #endif
 
 /**
@@ -55,8 +75,8 @@ struct cmds_runtime_options {
  * Thread:  setup.
  * Returns: 0, or why in `error` (may be NULL, as everywhere).
  */
-CMDS_NODISCARD CMDS_API int cmds_runtime_start(
-        struct cmds_runtime **runtime, const struct cmds_runtime_options *options, struct cmds_error *error);
+CMDS_NODISCARD CMDS_API int cmds_runtime_start(struct cmds_runtime **runtime,
+        const struct cmds_runtime_options *options, struct cmds_error *error);
 /**
  * Closes the servers and groups that still run on it (each of them is then freed), joins the threads, frees. Pending
  * commands end with CMDS_E_CLOSED. NULL is fine.
@@ -74,11 +94,17 @@ CMDS_API void cmds_runtime_stop(struct cmds_runtime *runtime);
  * Returns: how many completions, posts and timers were handled; negative on failure; -EINVAL if the runtime has threads.
  */
 CMDS_API int cmds_runtime_turn(struct cmds_runtime *runtime, uint32_t wait_us);
-/** Inline only: readable when a turn has something to do. Owned by the runtime. Returns: -EINVAL if the runtime has threads. */
+/**
+ * Inline only: readable when a turn has something to do. Owned by the runtime. Returns: -EINVAL if
+ * the runtime has threads.
+ */
 CMDS_API int cmds_runtime_fd(const struct cmds_runtime *runtime);
 /** Thread: any. */
 CMDS_API uint32_t cmds_runtime_shard_count(const struct cmds_runtime *runtime);
-/** The number of the shard that runs the caller. Thread: any. Returns: -ENOENT off this runtime's shards. */
+/**
+ * The number of the shard that runs the caller. Thread: any. Returns: -ENOENT off this runtime's
+ * shards.
+ */
 CMDS_API int cmds_runtime_current_shard(const struct cmds_runtime *runtime);
 
 /**
@@ -90,10 +116,13 @@ CMDS_API int cmds_runtime_current_shard(const struct cmds_runtime *runtime);
 CMDS_NODISCARD CMDS_API int cmds_runtime_post(
         struct cmds_runtime *runtime, uint32_t shard, void (*fn)(void *context), void *context);
 
-/** One line: kernel, shards, the io_uring features in use and those that are not there. Thread: any. Returns: its length, as snprintf. */
+/**
+ * One line: kernel, shards, the io_uring features in use and those that are not there. Thread: any.
+ * Returns: its length, as snprintf.
+ */
 CMDS_API int cmds_runtime_describe(const struct cmds_runtime *runtime, char *text, size_t size);
 
-/* --- Counters ---------------------------------------------------------------------------------------------------- */
+/* --- Counters --------------------------------------------------------------------------------- */
 
 /** Name and meaning of each counter. All only grow, but for the two gauges at the end. */
 #define CMDS_COUNTERS(X)                                                                           \
@@ -103,7 +132,8 @@ CMDS_API int cmds_runtime_describe(const struct cmds_runtime *runtime, char *tex
     X(completions, "completions harvested")                                                        \
     X(spins, "spins begun")                                                                        \
     X(spin_hits, "spins that found work")                                                          \
-    X(spin_stops, "times that somebody else needed the core, and spinning was given up for a while") \
+    X(spin_stops,                                                                                  \
+            "times that somebody else needed the core, and spinning was given up for a while")     \
     X(wakes, "wake-ups sent to a sleeping shard")                                                  \
     X(posts, "messages taken from a shard's mailbox")                                              \
     X(stale_completions, "completions for a connection that was gone")                             \
@@ -143,9 +173,15 @@ struct cmds_stats {
 #undef CMDS_X_
 };
 #ifdef __cplusplus
-#define CMDS_STATS_INIT {sizeof(struct cmds_stats), 0}
+#define CMDS_STATS_INIT                                                                            \
+    {                                                                                              \
+        sizeof(struct cmds_stats), 0                                                               \
+    }
 #else
-#define CMDS_STATS_INIT {.struct_size = sizeof(struct cmds_stats)}
+#define CMDS_STATS_INIT                                                                            \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_stats)                                                   \
+    }
 #endif
 /** Sums over the shards; each number is exact, the set is not one instant's. Thread: any. */
 CMDS_API void cmds_runtime_stats(const struct cmds_runtime *runtime, struct cmds_stats *stats);

@@ -20,17 +20,27 @@ struct cmds_invocation;
 struct cmds_runtime;
 struct cmds_server;
 
-/** What an exec function may return beside 0 and an error: run me again when the connection has room. */
-enum { CMDS_EXEC_AGAIN = 1 };
+/**
+ * What an exec function may return beside 0 and an error: run me again when the connection has
+ * room.
+ */
+enum {
+    CMDS_EXEC_AGAIN = 1
+};
 
-/** A row of the exec table, made by CMDS_EXEC. The stride goes with the options, so the row may grow. */
+/**
+ * A row of the exec table, made by CMDS_EXEC. The stride goes with the options, so the row may
+ * grow.
+ */
 struct cmds_exec {
     const struct cmds_type *type;
     cmds_any_fn exec;
     cmds_invoke_fn invoke;
     uint32_t flags, unused;
 };
-enum { CMDS_EXEC_POOL_ = 1 };
+enum {
+    CMDS_EXEC_POOL_ = 1
+};
 
 CMDS_END_
 
@@ -52,13 +62,20 @@ CMDS_END_
  * Thread: the connection's shard; CMDS_EXEC_IN_POOL: a thread of the pool, where it may block.
  */
 #ifdef __cplusplus
-#define CMDS_EXEC_(tag, fn, flags) {&tag##_type, nullptr, &cmds_detail::invoke<struct tag, fn>, (flags) * tag##_is_command, 0}
+#define CMDS_EXEC_(tag, fn, flags)                                                                 \
+    {                                                                                              \
+        &tag##_type, nullptr, &cmds_detail::invoke<struct tag, fn>, (flags)*tag##_is_command, 0    \
+    }
 #define CMDS_EXEC(tag, fn)         CMDS_EXEC_(tag, fn, 0)
 #define CMDS_EXEC_IN_POOL(tag, fn) CMDS_EXEC_(tag, fn, CMDS_EXEC_POOL_)
 #else
 #define CMDS_EXEC_(tag, fn, flags)                                                                 \
-    {&tag##_type, (cmds_any_fn) _Generic(&(fn), int (*)(struct cmds_call *, const struct tag *): (fn)), tag##_invoke, \
-            (flags), 0}
+    {                                                                                              \
+        &tag##_type,                                                                               \
+                (cmds_any_fn) _Generic(&(fn), int (*)(struct cmds_call *, const struct tag *)      \
+                                       : (fn)),                                                    \
+                tag##_invoke, (flags), 0                                                           \
+    }
 #define CMDS_EXEC(tag, fn)         CMDS_EXEC_(tag, fn, 0)
 #define CMDS_EXEC_IN_POOL(tag, fn) CMDS_EXEC_(tag, fn, CMDS_EXEC_POOL_)
 #endif
@@ -69,39 +86,53 @@ CMDS_BEGIN_
  * Middleware around every exec: logging, tracing, access control. `return cmds_invocation_next(next, call)` goes on; a
  * negative return without it refuses the command. Runs once per round, where the exec function runs.
  */
-typedef int (*cmds_invoker_fn)(void *receiver, struct cmds_call *call, struct cmds_invocation *next);
+typedef int (*cmds_invoker_fn)(
+        void *receiver, struct cmds_call *call, struct cmds_invocation *next);
 /** Thread: inside an invoker, at most once. Returns: what the exec function returned. */
 CMDS_API int cmds_invocation_next(struct cmds_invocation *next, struct cmds_call *call);
 
 /** What happens to a connection beyond connection_count_max. */
 enum cmds_overflow {
-    CMDS_OVERFLOW_REFUSE, // It is accepted and closed at once, and counted: the peer knows where it stands.
-    CMDS_OVERFLOW_QUEUE,  // It waits in the kernel's backlog until another one ends.
+    // It is accepted and closed at once, and counted: the peer knows where it stands.
+    CMDS_OVERFLOW_REFUSE,
+    CMDS_OVERFLOW_QUEUE, // It waits in the kernel's backlog until another one ends.
 };
 
-/** Start from CMDS_SERVER_OPTIONS_INIT. A field left at zero takes the default beside it. Times in ms, CMDS_NEVER: no limit. */
+/**
+ * Start from CMDS_SERVER_OPTIONS_INIT. A field left at zero takes the default beside it. Times in
+ * ms, CMDS_NEVER: no limit.
+ */
 struct cmds_server_options {
-    uint32_t struct_size, exec_stride, exec_count; // These and the next two: CMDS_SERVER_OPTIONS_INIT.
-    uint32_t connection_count_max;                 // Default 10000; what happens to one more: overflow.
+    // These and the next two: CMDS_SERVER_OPTIONS_INIT.
+    uint32_t struct_size, exec_stride, exec_count;
+    // Default 10000; what happens to one more: overflow.
+    uint32_t connection_count_max;
     const struct cmds_protocol *protocol;
     const struct cmds_exec *execs;
-    const char *listen;              // "127.0.0.1:9000", "[::]:0", "unix:/run/x", "unix:@abstract"; several with commas.
-    const struct cmds_codec *codec;  // NULL: msgpack.
-    void *receiver;                  // The application's state. Every shard has it at once: see on_shard_start.
+    // "127.0.0.1:9000", "[::]:0", "unix:/run/x", "unix:@abstract"; several with commas.
+    const char *listen;
+    const struct cmds_codec *codec; // NULL: msgpack.
+    // The application's state. Every shard has it at once: see on_shard_start.
+    void *receiver;
     const cmds_invoker_fn *invokers; // The first one is the outermost.
     uint32_t invoker_count;
-    uint32_t in_flight_max;      // Calls per connection. Default 1024; at the bound it stops reading.
-    uint32_t frame_size_max;     // Body of one command or result. Default 16 MiB, at most 1 GiB.
-    uint32_t output_size_max;    // Per connection. Default 1 MiB, at least 4096; then sends are -ENOBUFS and CMDS_EXEC_AGAIN waits for half of it.
-    uint32_t idle_timeout_ms;    // Nothing received and no call in flight. Default 120000.
-    uint32_t frame_timeout_ms;   // From a frame's first byte to its last. Default 10000.
+    // Calls per connection. Default 1024; at the bound it stops reading.
+    uint32_t in_flight_max;
+    uint32_t frame_size_max; // Body of one command or result. Default 16 MiB, at most 1 GiB.
+    // Per connection. Default 1 MiB, at least 4096; then sends are -ENOBUFS and CMDS_EXEC_AGAIN
+    // waits for half of it.
+    uint32_t output_size_max;
+    uint32_t idle_timeout_ms;      // Nothing received and no call in flight. Default 120000.
+    uint32_t frame_timeout_ms;     // From a frame's first byte to its last. Default 10000.
     uint32_t handshake_timeout_ms; // For the ServerInfo to leave. Default 5000.
-    uint32_t write_timeout_ms;   // The peer takes nothing of what waits for it. Default 10000.
-    uint32_t exec_timeout_ms;    // The call's deadline: the wire carries none. Default CMDS_NEVER.
-    uint32_t linger_timeout_ms;  // How long an orderly close reads on, so that no last result is lost. Default 2000.
-    uint32_t backlog;            // Of listen(2). Default 4096; the kernel's somaxconn caps it.
-    uint8_t overflow;            // enum cmds_overflow.
-    bool reuse_port;             // A listener per shard: the kernel spreads connections by hash, unevenly when they are few.
+    uint32_t write_timeout_ms;     // The peer takes nothing of what waits for it. Default 10000.
+    uint32_t exec_timeout_ms; // The call's deadline: the wire carries none. Default CMDS_NEVER.
+    // How long an orderly close reads on, so that no last result is lost. Default 2000.
+    uint32_t linger_timeout_ms;
+    uint32_t backlog; // Of listen(2). Default 4096; the kernel's somaxconn caps it.
+    uint8_t overflow; // enum cmds_overflow.
+    // A listener per shard: the kernel spreads connections by hash, unevenly when they are few.
+    bool reuse_port;
     uint16_t unused;
     struct cmds_bytes server_info; // 1..1024 bytes. Default "default".
     /** On each shard, before its first connection. Negative stops the start. */
@@ -110,9 +141,16 @@ struct cmds_server_options {
     void (*on_shard_stop)(void *receiver, uint32_t shard, void *shard_state);
     /** Negative refuses it. */
     int (*on_connect)(void *receiver, struct cmds_connection *connection);
-    /** Once per connection, but for those that on_connect refused; `cause` is CMDS_E_EOF when the peer simply left. */
-    void (*on_disconnect)(void *receiver, struct cmds_connection *connection, const struct cmds_error *cause);
-    /** An exec function failed. Returns: 0: it sent a last result instead, and the connection stays; negative: as without it. */
+    /**
+     * Once per connection, but for those that on_connect refused; `cause` is CMDS_E_EOF when the
+     * peer simply left.
+     */
+    void (*on_disconnect)(
+            void *receiver, struct cmds_connection *connection, const struct cmds_error *cause);
+    /**
+     * An exec function failed. Returns: 0: it sent a last result instead, and the connection stays;
+     * negative: as without it.
+     */
     int (*on_exec_error)(void *receiver, struct cmds_call *call, const struct cmds_error *error);
 };
 #ifdef __cplusplus
@@ -129,11 +167,15 @@ static inline struct cmds_server_options cmds_server_options_init_(
     return options;
 }
 CMDS_BEGIN_
-#define CMDS_SERVER_OPTIONS_INIT(protocol_, execs_) cmds_server_options_init_((protocol_), (execs_), CMDS_COUNT_(execs_))
+#define CMDS_SERVER_OPTIONS_INIT(protocol_, execs_)                                                \
+    cmds_server_options_init_((protocol_), (execs_), CMDS_COUNT_(execs_))
 #else
 #define CMDS_SERVER_OPTIONS_INIT(protocol_, execs_)                                                \
-    {.struct_size = sizeof(struct cmds_server_options), .exec_stride = sizeof(struct cmds_exec),   \
-     .exec_count = CMDS_COUNT_(execs_), .protocol = (protocol_), .execs = (execs_)}
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_server_options),                                         \
+        .exec_stride = sizeof(struct cmds_exec), .exec_count = CMDS_COUNT_(execs_),                \
+        .protocol = (protocol_), .execs = (execs_)                                                 \
+    }
 #endif
 
 /**
@@ -155,10 +197,15 @@ CMDS_API int cmds_server_main(const struct cmds_server_options *options);
  *          option, by name; -EADDRINUSE, -EACCES, ... of the address; CMDS_E_CLOSED: the runtime is stopping; -EDEADLK on a
  *          shard; -EXDEV: another thread turns the inline runtime.
  */
-CMDS_NODISCARD CMDS_API int cmds_server_start(struct cmds_server **server, struct cmds_runtime *runtime,
-        const struct cmds_server_options *options, struct cmds_error *error);
-/** The bound address as text ("127.0.0.1:40123"), with the port that 0 became. Thread: any. Returns: 0; -ENOENT beyond the last; -ENOBUFS. */
-CMDS_NODISCARD CMDS_API int cmds_server_address(const struct cmds_server *server, uint32_t index, char *text, size_t size);
+CMDS_NODISCARD CMDS_API int cmds_server_start(struct cmds_server **server,
+        struct cmds_runtime *runtime, const struct cmds_server_options *options,
+        struct cmds_error *error);
+/**
+ * The bound address as text ("127.0.0.1:40123"), with the port that 0 became. Thread: any. Returns:
+ * 0; -ENOENT beyond the last; -ENOBUFS.
+ */
+CMDS_NODISCARD CMDS_API int cmds_server_address(
+        const struct cmds_server *server, uint32_t index, char *text, size_t size);
 /**
  * Drains: accepts no more, executes every command that was received, sends the results, and closes each connection in order.
  *
@@ -166,12 +213,15 @@ CMDS_NODISCARD CMDS_API int cmds_server_address(const struct cmds_server *server
  * Returns: 0: nothing was lost; CMDS_E_TIMEOUT: some calls had not ended; their connections live until cmds_server_close().
  */
 CMDS_NODISCARD CMDS_API int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms);
-/** At once, and frees. Calls that are kept stay valid and are cancelled. Waits for exec functions in the pool, so never from one. NULL is fine. Blocks. Thread: as shutdown. */
+/**
+ * At once, and frees. Calls that are kept stay valid and are cancelled. Waits for exec functions in
+ * the pool, so never from one. NULL is fine. Blocks. Thread: as shutdown.
+ */
 CMDS_API void cmds_server_close(struct cmds_server *server);
 /** Open connections now. Thread: any. */
 CMDS_API uint32_t cmds_server_connection_count(const struct cmds_server *server);
 
-/* --- Call ------------------------------------------------------------------------------------------------------ */
+/* --- Call ------------------------------------------------------------------------------------- */
 
 /**
  * Queues a result; the message is encoded before this returns.
@@ -183,10 +233,16 @@ CMDS_API uint32_t cmds_server_connection_count(const struct cmds_server *server)
  *          pointer with a size; -ENOMEM.
  */
 CMDS_NODISCARD CMDS_API int cmds_call_send(struct cmds_call *call, struct cmds_message result);
-/** As if the exec function had returned `code` (0 and above: -EINVAL); for calls that were kept. Copies `text` (may be NULL). Thread: any. */
+/**
+ * As if the exec function had returned `code` (0 and above: -EINVAL); for calls that were kept.
+ * Copies `text` (may be NULL). Thread: any.
+ */
 CMDS_API void cmds_call_fail(struct cmds_call *call, int code, const char *text);
 
-/** Counted; the call outlives the exec function, its connection and its server. Never fails. Thread: any that holds one or runs the exec. */
+/**
+ * Counted; the call outlives the exec function, its connection and its server. Never fails. Thread:
+ * any that holds one or runs the exec.
+ */
 CMDS_API struct cmds_call *cmds_call_ref(struct cmds_call *call);
 /** NULL is fine. The last one without a last result is CMDS_E_UNFINISHED. Thread: any. */
 CMDS_API void cmds_call_unref(struct cmds_call *call);
@@ -200,16 +256,26 @@ CMDS_API void cmds_call_unref(struct cmds_call *call);
 CMDS_NODISCARD CMDS_API int cmds_call_keep_command(struct cmds_call *call);
 
 typedef void (*cmds_call_fn)(struct cmds_call *call);
-/** Runs `fn` on the shard after so many ms; holds a reference until `fn` has returned. One at a time. When the server closes, `fn` runs then. Thread: shard. Returns: 0; -EBUSY; -EXDEV off the shard; CMDS_E_GONE: the server is closed. */
-CMDS_NODISCARD CMDS_API int cmds_call_after(struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn);
-/** At most once, on the shard: the connection is gone or the deadline has passed. The call must be referenced. Thread: shard, inside the exec function. */
+/**
+ * Runs `fn` on the shard after so many ms; holds a reference until `fn` has returned. One at a
+ * time. When the server closes, `fn` runs then. Thread: shard. Returns: 0; -EBUSY; -EXDEV off the
+ * shard; CMDS_E_GONE: the server is closed.
+ */
+CMDS_NODISCARD CMDS_API int cmds_call_after(
+        struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn);
+/**
+ * At most once, on the shard: the connection is gone or the deadline has passed. The call must be
+ * referenced. Thread: shard, inside the exec function.
+ */
 CMDS_API void cmds_call_on_cancel(struct cmds_call *call, cmds_call_fn fn);
 /** Thread: any. */
 CMDS_API bool cmds_call_is_cancelled(const struct cmds_call *call);
 
 /** The server's receiver. Thread: any. */
 CMDS_API void *cmds_call_receiver(const struct cmds_call *call);
-/** What on_shard_start made for this call's shard. Thread: any; what it points to is the shard's. */
+/**
+ * What on_shard_start made for this call's shard. Thread: any; what it points to is the shard's.
+ */
 CMDS_API void *cmds_call_shard_state(const struct cmds_call *call);
 /** Yours, one per call; NULL at first. Thread: one at a time. */
 CMDS_API void *cmds_call_context(const struct cmds_call *call);
@@ -220,21 +286,29 @@ CMDS_API uint64_t cmds_call_round(const struct cmds_call *call);
 CMDS_API uint64_t cmds_call_sequence(const struct cmds_call *call);
 /** When the turn began that received the command, CLOCK_MONOTONIC. Thread: any. */
 CMDS_API uint64_t cmds_call_received_ns(const struct cmds_call *call);
-/** When the command is given up, CLOCK_MONOTONIC; UINT64_MAX without exec_timeout_ms. Thread: any. */
+/**
+ * When the command is given up, CLOCK_MONOTONIC; UINT64_MAX without exec_timeout_ms. Thread: any.
+ */
 CMDS_API uint64_t cmds_call_deadline_ns(const struct cmds_call *call);
 /** Lives as long as the call. Thread: any. */
 CMDS_API struct cmds_connection *cmds_call_connection(const struct cmds_call *call);
 
-/* --- Connection ------------------------------------------------------------------------------------------------ */
+/* --- Connection ------------------------------------------------------------------------------- */
 
 /** Never used twice in a process. Thread: any. */
 CMDS_API uint64_t cmds_connection_id(const struct cmds_connection *connection);
-/** "10.0.0.7:41234", "unix:"; borrowed, lives as long as the connection or a call of it. Thread: any. */
+/**
+ * "10.0.0.7:41234", "unix:"; borrowed, lives as long as the connection or a call of it. Thread:
+ * any.
+ */
 CMDS_API const char *cmds_connection_peer(const struct cmds_connection *connection);
 /** Yours, one per connection; NULL at first. Thread: shard. */
 CMDS_API void *cmds_connection_context(const struct cmds_connection *connection);
 CMDS_API void cmds_connection_set_context(struct cmds_connection *connection, void *context);
-/** Closes it soon after this returns, and results that have not left are lost; on_disconnect tells. Thread: shard. */
+/**
+ * Closes it soon after this returns, and results that have not left are lost; on_disconnect tells.
+ * Thread: shard.
+ */
 CMDS_API void cmds_connection_close(struct cmds_connection *connection);
 
 CMDS_END_

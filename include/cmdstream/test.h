@@ -14,15 +14,25 @@ CMDS_BEGIN_
 
 struct cmds_test;
 
-/** The same checks as cmds_server_start; `listen` is not looked at. Owner: as there. Gives *test: cmds_test_close(). Returns: 0; as cmds_server_start. */
-CMDS_NODISCARD CMDS_API int cmds_test_open(
-        struct cmds_test **test, const struct cmds_server_options *options, struct cmds_error *error);
-/** Runs the invokers and the exec function, again while it asks (at most 1000 rounds); one in the pool runs here too. Returns: what the exec function (the outermost invoker) returned; CMDS_E_UNFINISHED: 0, with neither a last result nor a reference; CMDS_E_LIMIT: too large; CMDS_E_WRONG_TYPE. */
+/**
+ * The same checks as cmds_server_start; `listen` is not looked at. Owner: as there. Gives *test:
+ * cmds_test_close(). Returns: 0; as cmds_server_start.
+ */
+CMDS_NODISCARD CMDS_API int cmds_test_open(struct cmds_test **test,
+        const struct cmds_server_options *options, struct cmds_error *error);
+/**
+ * Runs the invokers and the exec function, again while it asks (at most 1000 rounds); one in the
+ * pool runs here too. Returns: what the exec function (the outermost invoker) returned;
+ * CMDS_E_UNFINISHED: 0, with neither a last result nor a reference; CMDS_E_LIMIT: too large;
+ * CMDS_E_WRONG_TYPE.
+ */
 CMDS_API int cmds_test_send(struct cmds_test *test, struct cmds_message command);
 /** Results so far, over all commands; NULL beyond the last. Borrowed until close. */
 CMDS_API const struct cmds_result *cmds_test_result(struct cmds_test *test, uint32_t index);
 CMDS_API uint32_t cmds_test_result_count(struct cmds_test *test);
-/** Moves the clock from one timer to the next: cmds_call_after, deadlines, the connection's limits. */
+/**
+ * Moves the clock from one timer to the next: cmds_call_after, deadlines, the connection's limits.
+ */
 CMDS_API void cmds_test_advance_ms(struct cmds_test *test, uint32_t ms);
 /** Calls are cancelled; sends are CMDS_E_GONE. */
 CMDS_API void cmds_test_disconnect(struct cmds_test *test);

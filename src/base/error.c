@@ -134,7 +134,10 @@ const char *cmds_version(void)
     return CMDS_VERSION;
 }
 
-/* What a peer, a file or a program named may stand in the text; an escape sequence must not reach a terminal or a log. */
+/*
+ * What a peer, a file or a program named may stand in the text; an escape sequence must not reach a
+ * terminal or a log.
+ */
 static void text_defuse(char *text)
 {
     for (; *text != '\0'; text++) {

@@ -14,7 +14,7 @@ struct cmdi_list {
 };
 
 #define CMDI_CONTAINER(pointer, type, member)                                                      \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 static inline void cmdi_list_init(struct cmdi_list *node)
 {

@@ -23,7 +23,7 @@ static bool client_is_up(const struct cmdi_client *client)
     return atomic_load_explicit(&client->phase, memory_order_relaxed) == CMDI_CLIENT_UP;
 }
 
-/* --- Into the table, out of the table --------------------------------------------------------------------------------- */
+/* --- Into the table, out of the table --------------------------------------------------------- */
 
 static void client_publish(struct cmdi_client *client)
 {
@@ -78,7 +78,10 @@ static void client_tell_room(struct cmdi_client *client)
     }
 }
 
-/* Nobody waits for it from here on; client_deliver will say so. One that was never written leaves the table at once. */
+/*
+ * Nobody waits for it from here on; client_deliver will say so. One that was never written leaves
+ * the table at once.
+ */
 static void client_end(struct cmdi_client *client, struct cmdi_pending *entry, int error)
 {
     entry->error = error;
@@ -98,7 +101,7 @@ static bool client_waits_for(const struct cmdi_pending *entry)
     return entry->on_result != NULL && (entry->flags & CMDI_PENDING_ENDED) == 0;
 }
 
-/* --- Callbacks ---------------------------------------------------------------------------------------------------------- */
+/* --- Callbacks -------------------------------------------------------------------------------- */
 
 static void client_tell_error(
         struct cmdi_client *client, const struct cmdi_record *record, int error)
@@ -173,7 +176,10 @@ static void client_give_unexpected(
     client->hub->config->ops->on_unexpected(client, result);
 }
 
-/* A result of a command with a ticket: a forget that came first wins. Returns: false: nobody waits any more. */
+/*
+ * A result of a command with a ticket: a forget that came first wins. Returns: false: nobody waits
+ * any more.
+ */
 static bool client_claim(struct cmdi_client *client, struct cmdi_pending *entry, bool last)
 {
     struct cmdi_tickets *tickets = client->hub->config->tickets;
@@ -213,7 +219,7 @@ static void client_give(
     cmdi_hub_uncount(hub);
 }
 
-/* --- Results ------------------------------------------------------------------------------------------------------------ */
+/* --- Results ---------------------------------------------------------------------------------- */
 
 static int64_t client_refuse(
         struct cmdi_client *client, int code, const char *what, const struct cmdi_frame *frame)
@@ -244,7 +250,10 @@ static int64_t client_on_unknown(
     return (int64_t)frame->body_size;
 }
 
-/* Decodes into the arena of the hub. Returns: bytes used; 0: not whole; negative: the connection is being closed. */
+/*
+ * Decodes into the arena of the hub. Returns: bytes used; 0: not whole; negative: the connection is
+ * being closed.
+ */
 static int64_t client_decode(struct cmdi_client *client, const struct cmdi_frame *frame,
         const struct cmds_type *type, void **value)
 {
@@ -305,7 +314,7 @@ int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fr
     return used;
 }
 
-/* --- Sending ------------------------------------------------------------------------------------------------------------ */
+/* --- Sending ---------------------------------------------------------------------------------- */
 
 static uint8_t *client_encode(
         const struct cmdi_client *client, const struct cmdi_command *command, uint8_t *out)
@@ -320,7 +329,10 @@ static uint8_t *client_encode(
     return end;
 }
 
-/* Other threads and the shard share this: may so much more wait for the connection? One record always may. */
+/*
+ * Other threads and the shard share this: may so much more wait for the connection? One record
+ * always may.
+ */
 static bool client_may_wait(const struct cmdi_client *client, size_t waiting_size, size_t body_size)
 {
     return waiting_size == 0 || waiting_size + cmdi_record_size(body_size) <=
@@ -452,7 +464,7 @@ void cmdi_client_write_backlog(struct cmdi_client *client)
     client_backlog_publish(client);
 }
 
-/* --- From other threads ------------------------------------------------------------------------------------------------- */
+/* --- From other threads ----------------------------------------------------------------------- */
 
 /* Under the lock. */
 static int client_inbox_put(struct cmdi_client *client, const struct cmdi_command *command)
@@ -563,7 +575,9 @@ static void client_inbox_take(struct cmdi_client *client, bool close)
     client->inbox_closed |= close;
     uint32_t queued = atomic_load_explicit(&client->queued, memory_order_relaxed);
     uint64_t pending = atomic_load_explicit(&client->hub->pending, memory_order_relaxed);
-    /* In this order: who adds up both may see a command twice for a moment, but never not at all. */
+    /*
+     * In this order: who adds up both may see a command twice for a moment, but never not at all.
+     */
     atomic_store_explicit(&client->hub->pending, pending + queued, memory_order_release);
     atomic_store_explicit(&client->queued, 0, memory_order_release);
     pthread_mutex_unlock(&client->inbox_lock);
@@ -584,7 +598,7 @@ void cmdi_client_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail)
     client->hub->config->ops->release(client->hub);
 }
 
-/* --- Ends --------------------------------------------------------------------------------------------------------------- */
+/* --- Ends ------------------------------------------------------------------------------------- */
 
 void cmdi_client_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
 {
@@ -608,7 +622,10 @@ void cmdi_client_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
     }
     client->deadline_next_ms = UINT64_MAX;
     if (earliest_ms != UINT64_MAX) {
-        /* With very many commands it looks less often: a little late is better than a shard that only scans. */
+        /*
+         * With very many commands it looks less often: a little late is better than a shard that
+         * only scans.
+         */
         uint64_t soonest_ms = now_ms + 1 + table->count / CLIENT_SCAN_PER_MS;
         client_watch_deadline(client, earliest_ms > soonest_ms ? earliest_ms : soonest_ms);
     }

@@ -57,18 +57,26 @@ struct cmdi_client_ops {
     void (*on_state)(struct cmdi_client *client, bool connected);
     /** A result that nobody waits for. */
     void (*on_unexpected)(struct cmdi_client *client, const struct cmds_result *result);
-    /** A window or an output that was full has room; only while hub->wants_room. Called often: schedule. */
+    /**
+     * A window or an output that was full has room; only while hub->wants_room. Called often:
+     * schedule.
+     */
     void (*on_room)(struct cmdi_hub *hub);
     /** hub->pending fell to 0; only while hub->is_watched. */
     void (*on_idle)(struct cmdi_hub *hub);
     /** After cmdi_client_close: nothing of the client is used any more. */
     void (*on_closed)(struct cmdi_client *client);
-    /** A message about a client is under way: the memory must stay until release. hold: any thread. */
+    /**
+     * A message about a client is under way: the memory must stay until release. hold: any thread.
+     */
     void (*hold)(struct cmdi_hub *hub);
     void (*release)(struct cmdi_hub *hub);
 };
 
-/** The same for all clients of a group. Constant, but for the targets: set before cmdi_client_connect. */
+/**
+ * The same for all clients of a group. Constant, but for the targets: set before
+ * cmdi_client_connect.
+ */
 struct cmdi_client_config {
     const struct cmdi_client_ops *ops;
     const struct cmds_codec *codec;
@@ -114,7 +122,9 @@ struct cmdi_client {
     struct cmdi_hub *hub;
     struct cmdi_conn conn; // Valid with conn_live.
 
-    /* Per command. The atomics are written by the shard, but for `queued`: under the inbox's lock. */
+    /*
+     * Per command. The atomics are written by the shard, but for `queued`: under the inbox's lock.
+     */
     _Atomic uint32_t phase;     // enum cmdi_client_phase
     _Atomic uint32_t in_flight; // Entries of the table.
     _Atomic uint32_t queued;    // Records of the inbox.
@@ -185,7 +195,10 @@ void cmdi_client_fini(struct cmdi_client *client);
 void cmdi_client_start(struct cmdi_client *client);
 /** The targets are known, or are known not to be: starts, and tries the first one. */
 void cmdi_client_connect(struct cmdi_client *client);
-/** Ends everything with CMDS_E_CLOSED; ops->on_closed when it is over, perhaps before this returns. Never inside a callback. */
+/**
+ * Ends everything with CMDS_E_CLOSED; ops->on_closed when it is over, perhaps before this returns.
+ * Never inside a callback.
+ */
 void cmdi_client_close(struct cmdi_client *client);
 
 static inline enum cmdi_client_phase cmdi_client_phase(const struct cmdi_client *client)
@@ -213,12 +226,15 @@ static inline bool cmdi_client_has_room(const struct cmdi_client *client)
 int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *command);
 /** The same from another thread. Thread: any. Returns: as cmdi_client_send. */
 int cmdi_client_send_foreign(struct cmdi_client *client, const struct cmdi_command *command);
-/** Its callback will run with CMDS_E_CANCELLED, not inside this. Returns: 0; -ENOENT: nobody waits for it. */
+/**
+ * Its callback will run with CMDS_E_CANCELLED, not inside this. Returns: 0; -ENOENT: nobody waits
+ * for it.
+ */
 int cmdi_client_forget(struct cmdi_client *client, uint64_t sequence);
 /** The same for a ticket that was marked; the callback runs inside this. */
 void cmdi_client_forget_ticket(struct cmdi_client *client, struct cmdi_ticket *ticket);
 
-/* --- Between the files of this folder ------------------------------------------------------------------------------- */
+/* --- Between the files of this folder --------------------------------------------------------- */
 
 extern const struct cmdi_conn_ops cmdi_client_conn_ops;
 

@@ -28,7 +28,7 @@ static bool client_is_connecting(const struct cmdi_client *client)
     return cmdi_client_phase(client) < CMDI_CLIENT_UP;
 }
 
-/* --- Hub ---------------------------------------------------------------------------------------------------------------- */
+/* --- Hub -------------------------------------------------------------------------------------- */
 
 void cmdi_hub_init(
         struct cmdi_hub *hub, struct cmdi_shard *shard, const struct cmdi_client_config *config)
@@ -49,7 +49,7 @@ uint64_t cmdi_hub_now_ms(const struct cmdi_hub *hub)
     return hub->shard->in_turn ? hub->shard->now_ms : cmdi_now_ns() / 1000000;
 }
 
-/* --- Init and fini ------------------------------------------------------------------------------------------------------ */
+/* --- Init and fini ---------------------------------------------------------------------------- */
 
 void cmdi_client_init(struct cmdi_client *client, struct cmdi_hub *hub, uint32_t number)
 {
@@ -73,7 +73,7 @@ void cmdi_client_fini(struct cmdi_client *client)
     (void)pthread_mutex_destroy(&client->inbox_lock);
 }
 
-/* --- Down --------------------------------------------------------------------------------------------------------------- */
+/* --- Down ------------------------------------------------------------------------------------- */
 
 /* For good. client->error is set. */
 static void client_down(struct cmdi_client *client)
@@ -122,7 +122,7 @@ void cmdi_client_close(struct cmdi_client *client)
     }
 }
 
-/* --- Connecting --------------------------------------------------------------------------------------------------------- */
+/* --- Connecting ------------------------------------------------------------------------------- */
 
 /* Begins with the next address. Returns: 0; or why that one cannot even be tried. */
 static int client_try(struct cmdi_client *client, const struct cmdi_target *target)
@@ -147,7 +147,10 @@ static int client_try(struct cmdi_client *client, const struct cmdi_target *targ
     return 0;
 }
 
-/* Each address gets its share of the time that is left, so that one that answers nothing does not use it all up. */
+/*
+ * Each address gets its share of the time that is left, so that one that answers nothing does not
+ * use it all up.
+ */
 static void client_arm_attempt(struct cmdi_client *client, uint64_t now_ms, uint32_t targets_left)
 {
     client->since_ms = now_ms;
@@ -255,7 +258,8 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
             memcmp(info.data, config->server_info.data, info.size) != 0) {
         client->error = (struct cmds_error){0};
         client->target =
-                config->target_count; // The service is another one; its other addresses would say the same.
+                // The service is another one; its other addresses would say the same.
+                config->target_count;
         return cmdi_fail(&client->error, CMDS_E_SERVER_INFO_MISMATCH,
                 "ServerInfo of %s: \"%.*s\", but \"%.*s\" was expected", config->connect,
                 (int)(info.size < 64 ? info.size : 64), (const char *)info.data,
@@ -271,7 +275,7 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
     return 0;
 }
 
-/* --- Keepalive ---------------------------------------------------------------------------------------------------------- */
+/* --- Keepalive -------------------------------------------------------------------------------- */
 
 /* A pong. One that nobody asked for does no harm, but is counted. */
 static int client_on_ping(struct cmdi_conn *conn)
@@ -353,7 +357,7 @@ void cmdi_client_on_phase_timer(struct cmdi_timer *timer, uint64_t now_ms)
     }
 }
 
-/* --- The end of a connection ---------------------------------------------------------------------------------------- */
+/* --- The end of a connection ------------------------------------------------------------------ */
 
 static void client_on_output_low(struct cmdi_conn *conn)
 {

@@ -24,7 +24,10 @@ enum cmdi_pending_flag {
     CMDI_PENDING_OUT = 2,   // ... and out of the table already.
 };
 
-/** One command. A tombstone (`on_result` NULL) is one that nobody waits for, but that the server still may answer. */
+/**
+ * One command. A tombstone (`on_result` NULL) is one that nobody waits for, but that the server
+ * still may answer.
+ */
 struct cmdi_pending {
     struct cmdi_pending *next; // In its bucket.
     uint64_t sequence;
@@ -54,7 +57,10 @@ void cmdi_pending_grow(struct cmdi_pending_table *table);
 void cmdi_pending_trim(struct cmdi_pending_table *table);
 /** Takes out an entry that is in it. */
 void cmdi_pending_remove(struct cmdi_pending_table *table, struct cmdi_pending *entry);
-/** Takes out any one. Returns: NULL when it is empty. `*bucket` begins at 0 and remembers how far it is. */
+/**
+ * Takes out any one. Returns: NULL when it is empty. `*bucket` begins at 0 and remembers how far it
+ * is.
+ */
 struct cmdi_pending *cmdi_pending_pop(struct cmdi_pending_table *table, uint32_t *bucket);
 
 static inline void cmdi_pending_insert(struct cmdi_pending_table *table, struct cmdi_pending *entry)

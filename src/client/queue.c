@@ -9,7 +9,10 @@ enum {
     QUEUE_CAPACITY_MIN = 4096,
 };
 
-/* Room for `size` more bytes: by moving what is there to the front if half is free, else in twice as much memory. */
+/*
+ * Room for `size` more bytes: by moving what is there to the front if half is free, else in twice
+ * as much memory.
+ */
 static int queue_reserve(struct cmdi_queue *queue, size_t size)
 {
     size_t used = cmdi_queue_size(queue);

@@ -32,7 +32,10 @@ struct cmdi_queue {
     size_t capacity, begin, end;
 };
 
-/** A record at the end with room for the body; valid until the next append. Returns: NULL without memory. */
+/**
+ * A record at the end with room for the body; valid until the next append. Returns: NULL without
+ * memory.
+ */
 struct cmdi_record *cmdi_queue_append(struct cmdi_queue *queue, size_t body_size);
 /** Gives back what is not used: everything if it is empty. */
 void cmdi_queue_trim(struct cmdi_queue *queue);

@@ -11,7 +11,10 @@
 
 /** Bytes that a copy of the value and of what it points to takes; `result` has a value. */
 size_t cmdi_result_value_size(const struct cmds_result *result);
-/** Copies it into `room`, which is aligned for any object. Returns: the copy; NULL if it does not fit. */
+/**
+ * Copies it into `room`, which is aligned for any object. Returns: the copy; NULL if it does not
+ * fit.
+ */
 const void *cmdi_result_value_into(const struct cmds_result *result, void *room, size_t size);
 
 #endif

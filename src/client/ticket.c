@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A chained hash by id; ids are dense, so the bucket is their low bits. Everything under one lock. */
+/*
+ * A chained hash by id; ids are dense, so the bucket is their low bits. Everything under one lock.
+ */
 #include "client/ticket.h"
 
 #include <stdlib.h>

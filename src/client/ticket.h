@@ -40,7 +40,10 @@ void cmdi_tickets_fini(struct cmdi_tickets *tickets);
 
 /** Thread: any. Gives: cmdi_tickets_close(). Returns: NULL without memory. */
 struct cmdi_ticket *cmdi_tickets_open(struct cmdi_tickets *tickets);
-/** The command is over, or was never queued; frees the ticket. Returns: it was forgotten before. Thread: any. */
+/**
+ * The command is over, or was never queued; frees the ticket. Returns: it was forgotten before.
+ * Thread: any.
+ */
 bool cmdi_tickets_close(struct cmdi_tickets *tickets, struct cmdi_ticket *ticket);
 /** Thread: any. */
 bool cmdi_tickets_is_forgotten(struct cmdi_tickets *tickets, struct cmdi_ticket *ticket);

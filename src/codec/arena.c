@@ -22,7 +22,10 @@ struct cmdi_arena_chunk {
 _Static_assert(sizeof(struct cmdi_arena_chunk) % CMDI_ARENA_ALIGN_MAX == 0,
         "what follows a chunk's head is aligned");
 
-/* Where an arena without a chunk points: full, aligned, and not NULL, so that the fast path needs no case of its own. */
+/*
+ * Where an arena without a chunk points: full, aligned, and not NULL, so that the fast path needs
+ * no case of its own.
+ */
 static _Alignas(CMDI_ARENA_ALIGN_MAX) uint8_t arena_nothing[CMDI_ARENA_ALIGN_MAX];
 
 void cmdi_arena_init(struct cmds_arena *arena, size_t size_max)

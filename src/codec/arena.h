@@ -18,7 +18,8 @@
 enum {
     CMDI_ARENA_CHUNK_MIN = 4096,
     CMDI_ARENA_KEEP_MAX =
-            65536, // A larger chunk goes back to the system after so many resets without a use for it:
+            // A larger chunk goes back to the system after so many resets without a use for it:
+            65536,
     CMDI_ARENA_CALM_COUNT = 64,
 };
 
@@ -45,7 +46,8 @@ void cmdi_arena_reset_slow(struct cmds_arena *arena);
 static inline void *cmdi_arena_alloc(struct cmds_arena *arena, size_t size, size_t align)
 {
     uint8_t *at = arena->at + (-(uintptr_t)arena->at & (align - 1));
-    // A size of 0 wraps and takes the slow way. Chunks end at a multiple of 16, so `at` is never beyond the end.
+    // A size of 0 wraps and takes the slow way. Chunks end at a multiple of 16, so `at` is never
+    // beyond the end.
     if (__builtin_expect(size - 1 < (size_t)(arena->end - at), 1)) {
         arena->at = at + size;
         return at;

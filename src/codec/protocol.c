@@ -19,7 +19,7 @@ enum {
     CMDI_STRUCT_SIZE_MAX = 4096
 }; // Of a table's row: a newer header may make it longer, not that much.
 
-/* --- One field ----------------------------------------------------------------------------------------------------- */
+/* --- One field -------------------------------------------------------------------------------- */
 
 /* Where a row stands, for the sentence that refuses it. */
 struct place {
@@ -192,7 +192,7 @@ static int field_check(const struct place *place, uint32_t index, uint32_t depth
                    : 0;
 }
 
-/* --- A struct ------------------------------------------------------------------------------------------------------ */
+/* --- A struct --------------------------------------------------------------------------------- */
 
 static const struct cmds_field *field_after(
         const struct cmds_schema *schema, const struct cmds_field *last)
@@ -210,7 +210,10 @@ static const struct cmds_field *field_after(
     return next;
 }
 
-/* Every byte belongs to one field or is padding: a gap as wide as the alignment of what follows holds a forgotten member. */
+/*
+ * Every byte belongs to one field or is padding: a gap as wide as the alignment of what follows
+ * holds a forgotten member.
+ */
 static int cover_check(const struct cmds_schema *schema, struct cmds_error *error)
 {
     uint32_t covered = 0;
@@ -284,7 +287,7 @@ static int schema_check(const struct cmds_schema *schema, uint32_t depth, struct
     return cover_check(schema, error);
 }
 
-/* --- Types --------------------------------------------------------------------------------------------------------- */
+/* --- Types ------------------------------------------------------------------------------------ */
 
 static int last_check(const struct cmds_type *type, struct cmds_error *error)
 {
@@ -396,7 +399,7 @@ const struct cmds_type *cmds_protocol_result(const struct cmds_protocol *protoco
     return type_by_name(protocol->results, protocol->result_count, name);
 }
 
-/* --- The table ----------------------------------------------------------------------------------------------------- */
+/* --- The table -------------------------------------------------------------------------------- */
 
 static uint32_t last_offset_of(const struct cmds_type *type)
 {
@@ -455,8 +458,7 @@ void cmdi_type_table_fini(struct cmdi_type_table *table)
     *table = (struct cmdi_type_table){0};
 }
 
-struct cmdi_type_entry *cmdi_type_table_search(
-        const struct cmdi_type_table *table, uint64_t number)
+struct cmdi_type_entry *cmdi_type_table_search(const struct cmdi_type_table *table, uint64_t number)
 {
     uint32_t low = table->dense_count;
     uint32_t high = low + table->sparse_count;

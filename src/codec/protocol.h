@@ -16,15 +16,19 @@ enum {
     CMDI_TYPE_DENSE_MAX = 256, // Numbers below it are an index.
     CMDI_DEPTH_MAX = 32, // Structs, arrays and maps inside each other; the decoders refuse more.
     CMDI_FIELD_COUNT_MAX =
-            4096, // The macros make at most 64; a program that learns types at run time may have more.
+            // The macros make at most 64; a program that learns types at run time may have more.
+            4096,
     CMDI_VALUE_SIZE_MAX = 65536,
 };
 
 struct cmdi_type_entry {
     const struct cmds_type *type; // NULL: no type has this number.
-    /* The same type by another source file's name, as last asked for: written by any thread, atomically. */
+    /*
+     * The same type by another source file's name, as last asked for: written by any thread,
+     * atomically.
+     */
     const struct cmds_type *alias;
-    uint32_t last_offset;         // Of the CMDS_LAST member, or one of the next.
+    uint32_t last_offset; // Of the CMDS_LAST member, or one of the next.
     uint32_t unused;
 };
 enum {
@@ -49,7 +53,10 @@ CMDS_NODISCARD int cmdi_type_table_init(
 void cmdi_type_table_fini(struct cmdi_type_table *table);
 struct cmdi_type_entry *cmdi_type_table_search(
         const struct cmdi_type_table *table, uint64_t number);
-/** Another object with the same meaning: the protocol's header makes one in each source file that includes it. */
+/**
+ * Another object with the same meaning: the protocol's header makes one in each source file that
+ * includes it.
+ */
 bool cmdi_type_same(const struct cmds_type *a, const struct cmds_type *b);
 bool cmdi_type_is_last_slow(const struct cmdi_type_entry *entry, const void *value);
 
@@ -75,7 +82,8 @@ static inline const struct cmds_type *cmdi_type_table_find(
 static inline bool cmdi_type_table_has(
         const struct cmdi_type_table *table, const struct cmds_type *type)
 {
-    struct cmdi_type_entry *entry = type != NULL ? cmdi_type_table_entry(table, type->number) : NULL;
+    struct cmdi_type_entry *entry =
+            type != NULL ? cmdi_type_table_entry(table, type->number) : NULL;
     if (entry == NULL) {
         return false;
     }

@@ -21,7 +21,10 @@ _Static_assert(sizeof(struct cmdi_array) == sizeof(void *) + sizeof(size_t),
 
 /** The alignment of the struct itself. Thread: any. */
 uint32_t cmdi_schema_align(const struct cmds_schema *schema);
-/** Bytes that cmdi_value_copy_into() needs for this value. Thread: any. Returns: SIZE_MAX if that is more than there is. */
+/**
+ * Bytes that cmdi_value_copy_into() needs for this value. Thread: any. Returns: SIZE_MAX if that is
+ * more than there is.
+ */
 size_t cmdi_value_copy_size(const struct cmds_schema *schema, const void *value);
 /**
  * Copies the value and what it points to into `block`, which is aligned for any object.

@@ -17,7 +17,8 @@
 #include "conn/input.h"
 
 enum {
-    CONN_SEND_SIZE_MAX = 256 * 1024,    // Of one send: its completion is the progress that write_timeout_ms asks for.
+    // Of one send: its completion is the progress that write_timeout_ms asks for.
+    CONN_SEND_SIZE_MAX = 256 * 1024,
     CONN_FOREIGN_KEPT_SIZE = 64 * 1024, // A foreign buffer that grew beyond it is not kept.
 };
 
@@ -32,10 +33,11 @@ static void conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work);
 static void conn_on_foreign_mail(struct cmdi_shard *shard, struct cmdi_mail *mail);
 static void conn_close_if_done(struct cmdi_conn *conn);
 
-/* --- Life ------------------------------------------------------------------------------------------------------------ */
+/* --- Life ------------------------------------------------------------------------------------- */
 
-int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard, const struct cmdi_conn_ops *ops,
-        const struct cmdi_transport *transport, const struct cmdi_conn_limits *limits, int fd)
+int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
+        const struct cmdi_conn_ops *ops, const struct cmdi_transport *transport,
+        const struct cmdi_conn_limits *limits, int fd)
 {
     *conn = (struct cmdi_conn){
             .shard = shard,
@@ -147,7 +149,8 @@ static void conn_closed(struct cmdi_conn *conn)
     cmdi_list_remove(&conn->starve.link);
     cmdi_shard_timer_off(conn->shard, &conn->timer);
     conn->shard->connection_count--;
-    __atomic_store_n(&conn->shard->stats.connections, conn->shard->stats.connections - 1, __ATOMIC_RELAXED);
+    __atomic_store_n(
+            &conn->shard->stats.connections, conn->shard->stats.connections - 1, __ATOMIC_RELAXED);
     CMDI_COUNT(conn->shard, connections_closed, 1);
     conn_move(conn, CMDI_CONN_CLOSED);
     conn->ops->on_closed(conn);
@@ -240,10 +243,11 @@ void cmdi_conn_fini(struct cmdi_conn *conn)
     (void)pthread_mutex_destroy(&conn->foreign_lock);
 }
 
-/* --- Time ------------------------------------------------------------------------------------------------------------ */
+/* --- Time ------------------------------------------------------------------------------------- */
 
 /* Is `timeout_ms` over that began at `since_ms`? If not, the timer is set for it. */
-static bool conn_overdue(struct cmdi_conn *conn, uint64_t since_ms, uint32_t timeout_ms, uint64_t now_ms)
+static bool conn_overdue(
+        struct cmdi_conn *conn, uint64_t since_ms, uint32_t timeout_ms, uint64_t now_ms)
 {
     if (timeout_ms == CMDS_NEVER) {
         return false;
@@ -260,7 +264,8 @@ static void conn_check_idle(struct cmdi_conn *conn, uint64_t now_ms)
     if (!conn_overdue(conn, conn->received_at, conn->limits->idle_timeout_ms, now_ms)) {
         return;
     }
-    if ((conn->ops->is_busy != NULL && conn->ops->is_busy(conn)) || cmdi_conn_output_size(conn) > 0) {
+    if ((conn->ops->is_busy != NULL && conn->ops->is_busy(conn)) ||
+            cmdi_conn_output_size(conn) > 0) {
         cmdi_conn_watch_after(conn, now_ms, conn->limits->idle_timeout_ms);
         return;
     }
@@ -280,7 +285,8 @@ static void conn_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
         }
         return;
     }
-    if (conn->write_since != 0 && conn_overdue(conn, conn->write_since, limits->write_timeout_ms, now_ms)) {
+    if (conn->write_since != 0 &&
+            conn_overdue(conn, conn->write_since, limits->write_timeout_ms, now_ms)) {
         CMDI_COUNT(conn->shard, slow_consumers, 1);
         cmdi_conn_fail(conn, CMDS_E_SLOW_PEER, "the peer took nothing for %u ms, %zu bytes wait",
                 limits->write_timeout_ms, cmdi_conn_output_size(conn));
@@ -297,7 +303,8 @@ static void conn_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
         }
         conn_watch(conn, conn->hello_until);
     }
-    if (conn->frame_since != 0 && conn_overdue(conn, conn->frame_since, limits->frame_timeout_ms, now_ms)) {
+    if (conn->frame_since != 0 &&
+            conn_overdue(conn, conn->frame_since, limits->frame_timeout_ms, now_ms)) {
         CMDI_COUNT(conn->shard, frame_timeouts, 1);
         cmdi_conn_fail(conn, CMDS_E_TIMEOUT, "a frame did not get whole within %u ms",
                 limits->frame_timeout_ms);
@@ -306,7 +313,7 @@ static void conn_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
     conn_check_idle(conn, now_ms);
 }
 
-/* --- Output ---------------------------------------------------------------------------------------------------------- */
+/* --- Output ----------------------------------------------------------------------------------- */
 
 static bool conn_fill_grow(struct cmdi_conn *conn, size_t size)
 {
@@ -368,8 +375,15 @@ static void conn_swap(struct cmdi_conn *conn)
 
 static bool conn_may_send(const struct cmdi_conn *conn)
 {
-    return (conn->state == CMDI_CONN_OPEN || conn->state == CMDI_CONN_FINISHING) && !conn->sending &&
-           !conn->hold_output;
+    return (conn->state == CMDI_CONN_OPEN || conn->state == CMDI_CONN_FINISHING) &&
+           !conn->sending && !conn->hold_output;
+}
+
+/* How much of the flight goes with one operation. */
+static size_t conn_send_size(const struct cmdi_conn *conn)
+{
+    size_t size = conn->flight.end - conn->flight.begin;
+    return size < CONN_SEND_SIZE_MAX ? size : CONN_SEND_SIZE_MAX;
 }
 
 static void conn_send(struct cmdi_conn *conn)
@@ -379,9 +393,7 @@ static void conn_send(struct cmdi_conn *conn)
     conn->write_since = conn->shard->now_ms + (conn->shard->now_ms == 0);
     cmdi_conn_watch_after(conn, conn->write_since, conn->limits->write_timeout_ms);
     CMDI_COUNT(conn->shard, sends, 1);
-    size_t size = conn->flight.end - conn->flight.begin;
-    conn->transport->send(conn, conn->flight.data + conn->flight.begin,
-            size < CONN_SEND_SIZE_MAX ? size : CONN_SEND_SIZE_MAX);
+    conn->transport->send(conn, conn->flight.data + conn->flight.begin, conn_send_size(conn));
 }
 
 static void conn_tell_low(struct cmdi_conn *conn)
@@ -414,6 +426,9 @@ static void conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work)
 /* Accounts for bytes that the kernel took. Returns: nothing of the flight is left. */
 static bool conn_took(struct cmdi_conn *conn, size_t size)
 {
+    if (size == 0) {
+        return false;
+    }
     conn->flight.begin += size;
     conn->sent_size += size;
     conn->sent_at = conn->shard->now_ms;
@@ -423,7 +438,6 @@ static bool conn_took(struct cmdi_conn *conn, size_t size)
     }
     CMDI_COUNT(conn->shard, send_bytes, size);
     if (conn->flight.begin < conn->flight.end) {
-        CMDI_COUNT(conn->shard, short_sends, 1);
         return false;
     }
     conn_return(conn, &conn->flight);
@@ -445,6 +459,7 @@ void cmdi_conn_flush_now(struct cmdi_conn *conn)
     CMDI_COUNT(conn->shard, sends, 1);
     /* A failure is found again, and handled, by the send of what is left. */
     if (!conn_took(conn, sent > 0 ? (size_t)sent : 0)) {
+        CMDI_COUNT(conn->shard, short_sends, 1);
         conn_send(conn);
     }
 }
@@ -461,11 +476,12 @@ void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
         result = 0; // It passes: what is left is sent again.
     }
     if (result < 0) {
-        cmdi_conn_fail(conn, result == -EPIPE || result == -ECONNRESET ? CMDS_E_EOF : result, "send: %s",
-                strerror(-result));
+        cmdi_conn_fail(conn, result == -EPIPE || result == -ECONNRESET ? CMDS_E_EOF : result,
+                "send: %s", strerror(-result));
         return;
     }
     conn->write_since = 0;
+    CMDI_COUNT(conn->shard, short_sends, (size_t)result < conn_send_size(conn));
     if (!conn_took(conn, (size_t)result)) {
         conn_send(conn);
         return;
@@ -476,7 +492,7 @@ void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
     }
 }
 
-/* --- Other threads ------------------------------------------------------------------------------------------------- */
+/* --- Other threads ---------------------------------------------------------------------------- */
 
 static uint8_t *conn_foreign_room(struct cmdi_conn *conn, size_t size, int *error)
 {
@@ -486,7 +502,8 @@ static uint8_t *conn_foreign_room(struct cmdi_conn *conn, size_t size, int *erro
         return NULL;
     }
     size_t output = foreign->end + atomic_load_explicit(&conn->output_seen, memory_order_relaxed);
-    if (output >= conn->limits->output_size_max / 2 && output + size > conn->limits->output_size_max) {
+    if (output >= conn->limits->output_size_max / 2 &&
+            output + size > conn->limits->output_size_max) {
         *error = -ENOBUFS;
         return NULL;
     }
@@ -521,7 +538,8 @@ void cmdi_conn_foreign_commit(struct cmdi_conn *conn, size_t size)
     bool post = size > 0 && !conn->foreign_posted;
     conn->foreign_posted = conn->foreign_posted || post;
     if (post) {
-        cmdi_shard_post(conn->shard, &conn->foreign_mail); // Under the lock: the connection cannot go meanwhile.
+        // Under the lock: the connection cannot go meanwhile.
+        cmdi_shard_post(conn->shard, &conn->foreign_mail);
     }
     (void)pthread_mutex_unlock(&conn->foreign_lock);
 }
@@ -538,7 +556,8 @@ void cmdi_conn_foreign_take(struct cmdi_conn *conn)
     (void)pthread_mutex_unlock(&conn->foreign_lock);
     if (taken.end > 0 && conn->ops->on_foreign != NULL) {
         conn->ops->on_foreign(conn, taken.data, taken.end);
-        atomic_store_explicit(&conn->output_seen, cmdi_conn_output_size(conn), memory_order_relaxed);
+        atomic_store_explicit(
+                &conn->output_seen, cmdi_conn_output_size(conn), memory_order_relaxed);
     }
     taken.end = 0;
     (void)pthread_mutex_lock(&conn->foreign_lock);

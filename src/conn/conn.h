@@ -32,15 +32,21 @@ struct cmdi_conn;
 
 enum cmdi_conn_state {
     CMDI_CONN_CONNECTING, // fd valid; the connect is in flight. Output is collected.
-    CMDI_CONN_HELLO,      // A recv is armed; a client waits for the ServerInfo. Output is collected.
-    CMDI_CONN_OPEN,       // Frames are run, output is sent.
-    CMDI_CONN_FINISHING,  // No frame is run any more; what is to be sent leaves, then the write side is shut.
-    CMDI_CONN_LINGERING,  // Our FIN is out; input is thrown away until the peer's comes, or the deadline.
-    CMDI_CONN_CLOSING,    // Operations are being cancelled.
-    CMDI_CONN_CLOSED,     // fd is -1, nothing is in flight, on_closed has been or is being called.
+    // A recv is armed; a client waits for the ServerInfo. Output is collected.
+    CMDI_CONN_HELLO,
+    CMDI_CONN_OPEN, // Frames are run, output is sent.
+    // No frame is run any more; what is to be sent leaves, then the write side is shut.
+    CMDI_CONN_FINISHING,
+    // Our FIN is out; input is thrown away until the peer's comes, or the deadline.
+    CMDI_CONN_LINGERING,
+    CMDI_CONN_CLOSING, // Operations are being cancelled.
+    CMDI_CONN_CLOSED,  // fd is -1, nothing is in flight, on_closed has been or is being called.
 };
 
-/** What the owner learns. All on the shard, and none but on_closing inside a call of the owner into the connection. */
+/**
+ * What the owner learns. All on the shard, and none but on_closing inside a call of the owner into
+ * the connection.
+ */
 struct cmdi_conn_ops {
     /**
      * A whole frame (sequence > 0); self-delimiting: the body and what follows it. Borrowed until the return.
@@ -49,21 +55,36 @@ struct cmdi_conn_ops {
     int64_t (*on_frame)(struct cmdi_conn *conn, const struct cmdi_frame *frame);
     /** The byte 00. Returns: as on_frame. */
     int (*on_ping)(struct cmdi_conn *conn);
-    /** The connect is over; only CONNECTING. `error` 0: the state is HELLO now. Negative: the owner fails it. NULL: never connects. */
+    /**
+     * The connect is over; only CONNECTING. `error` 0: the state is HELLO now. Negative: the owner
+     * fails it. NULL: never connects.
+     */
     void (*on_connected)(struct cmdi_conn *conn, int error);
-    /** In state HELLO. Returns: 0: the state becomes OPEN; negative closes. NULL: there is no hello to wait for. */
+    /**
+     * In state HELLO. Returns: 0: the state becomes OPEN; negative closes. NULL: there is no hello
+     * to wait for.
+     */
     int (*on_server_info)(struct cmdi_conn *conn, struct cmds_bytes info);
-    /** Once in every run of the connection: the owner's own work, of at most `budget` units. Returns: there is more. May be NULL. */
+    /**
+     * Once in every run of the connection: the owner's own work, of at most `budget` units.
+     * Returns: there is more. May be NULL.
+     */
     bool (*run)(struct cmdi_conn *conn, uint32_t budget);
     /** Output fell to the low mark after it had been above it. May be NULL. */
     void (*on_output_low)(struct cmdi_conn *conn);
     /** What other threads appended since; `data` is borrowed. May be NULL. */
     void (*on_foreign)(struct cmdi_conn *conn, const uint8_t *data, size_t size);
-    /** The peer's FIN has come and every whole frame before it has run. Nothing is closed yet: the owner decides. */
+    /**
+     * The peer's FIN has come and every whole frame before it has run. Nothing is closed yet: the
+     * owner decides.
+     */
     void (*on_eof)(struct cmdi_conn *conn);
     /** Is there a reason to stay although nothing is received: calls in flight, say. NULL: none. */
     bool (*is_busy)(const struct cmdi_conn *conn);
-    /** The state is CLOSING: conn->error says why. Nothing is sent any more; fail what is pending. May run inside cmdi_conn_fail. */
+    /**
+     * The state is CLOSING: conn->error says why. Nothing is sent any more; fail what is pending.
+     * May run inside cmdi_conn_fail.
+     */
     void (*on_closing)(struct cmdi_conn *conn);
     /** The state is CLOSED. The owner may free the memory, once cmdi_conn_foreign_idle(). */
     void (*on_closed)(struct cmdi_conn *conn);
@@ -79,7 +100,8 @@ struct cmdi_conn_limits {
     uint32_t idle_timeout_ms;
     uint32_t linger_timeout_ms;
     bool self_delimiting; // The codec finds the end of a body.
-    bool expect_quiet;    // Nothing is there yet when a recv is first armed: a server's accepted connection.
+    // Nothing is there yet when a recv is first armed: a server's accepted connection.
+    bool expect_quiet;
 };
 
 /** Bytes at begin..end of a leased buffer; data NULL: none leased. */
@@ -99,11 +121,11 @@ struct cmdi_conn {
     struct cmdi_conn_buffer flight; // Being sent.
     size_t fill_hint;               // What the last flight needed: the next fill is leased at once.
     uint8_t state;                  // enum cmdi_conn_state
-    bool paused;      // The owner wants no frames: set by pause, cleared by resume.
-    bool sending;     // A SEND is in flight.
-    bool receiving;   // A multishot recv is armed.
-    bool cancelling;  // ... and being cancelled.
-    bool eof;         // The peer's FIN was seen; slices and stash may still hold frames.
+    bool paused;                    // The owner wants no frames: set by pause, cleared by resume.
+    bool sending;                   // A SEND is in flight.
+    bool receiving;                 // A multishot recv is armed.
+    bool cancelling;                // ... and being cancelled.
+    bool eof;           // The peer's FIN was seen; slices and stash may still hold frames.
     bool input_stopped; // By cmdi_conn_stop_input.
     bool eof_told;
     bool above_low;   // Output was above the low mark: on_output_low is owed.
@@ -113,7 +135,8 @@ struct cmdi_conn {
     bool hold_output; // Not even OPEN sends (test harness).
 
     /* Input; per slice. */
-    uint32_t slice_head, slice_tail, slice_count; // By buffer number; count 0: the others are not valid.
+    // By buffer number; count 0: the others are not valid.
+    uint32_t slice_head, slice_tail, slice_count;
     struct cmdi_conn_buffer stash;
     size_t stash_missing; // Bytes at least until the frame at stash.begin is whole.
 
@@ -135,13 +158,13 @@ struct cmdi_conn {
     pthread_mutex_t foreign_lock;
     struct cmdi_conn_buffer foreign; // malloc'ed, not leased. Under the lock.
     struct cmdi_mail foreign_mail;
-    bool foreign_posted; // The mail is under way. Under the lock.
-    bool foreign_closed; // No more is accepted. Under the lock.
+    bool foreign_posted;         // The mail is under way. Under the lock.
+    bool foreign_closed;         // No more is accepted. Under the lock.
     _Atomic size_t foreign_size; // How much waits: read without the lock.
     _Atomic size_t output_seen;  // Of the output, as other threads know it.
 };
 
-/* --- Life ------------------------------------------------------------------------------------------------------------ */
+/* --- Life ------------------------------------------------------------------------------------- */
 
 /**
  * The state is CONNECTING or HELLO (`connecting`), for on_server_info NULL OPEN. Nothing is armed yet.
@@ -149,8 +172,9 @@ struct cmdi_conn {
  * Owner:   takes `fd` (-1: the transport opens none) on success; keeps ops, transport and limits until on_closed.
  * Returns: 0; -ENOMEM.
  */
-int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard, const struct cmdi_conn_ops *ops,
-        const struct cmdi_transport *transport, const struct cmdi_conn_limits *limits, int fd);
+int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
+        const struct cmdi_conn_ops *ops, const struct cmdi_transport *transport,
+        const struct cmdi_conn_limits *limits, int fd);
 /** Connects (the state becomes CONNECTING); the address is borrowed until on_connected. */
 void cmdi_conn_connect(struct cmdi_conn *conn, const struct cmdi_address *address);
 /** Begins to receive. */
@@ -161,10 +185,16 @@ void cmdi_conn_fini(struct cmdi_conn *conn);
 /** Closes at once, because of `code`; the first cause stays. Safe in any op and any state. */
 void cmdi_conn_fail(struct cmdi_conn *conn, int code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
-/** Closes in order: sends what is there, shuts the write side, reads on until the peer's FIN or linger_timeout_ms. */
+/**
+ * Closes in order: sends what is there, shuts the write side, reads on until the peer's FIN or
+ * linger_timeout_ms.
+ */
 void cmdi_conn_finish(struct cmdi_conn *conn);
 
-/** Receives no more; what has been received still runs, then on_eof is called as if the peer had finished. */
+/**
+ * Receives no more; what has been received still runs, then on_eof is called as if the peer had
+ * finished.
+ */
 void cmdi_conn_stop_input(struct cmdi_conn *conn);
 
 static inline bool cmdi_conn_alive(const struct cmdi_conn *conn)
@@ -172,7 +202,7 @@ static inline bool cmdi_conn_alive(const struct cmdi_conn *conn)
     return conn->state < CMDI_CONN_FINISHING;
 }
 
-/* --- Output ---------------------------------------------------------------------------------------------------------- */
+/* --- Output ----------------------------------------------------------------------------------- */
 
 static inline size_t cmdi_conn_output_size(const struct cmdi_conn *conn)
 {
@@ -186,17 +216,24 @@ static inline bool cmdi_conn_output_high(const struct cmdi_conn *conn)
 
 /** Slow path of reserve. */
 uint8_t *cmdi_conn_reserve_slow(struct cmdi_conn *conn, size_t size, int *error);
-/** Room for `size` bytes at the end of the output. Returns: NULL, and -ENOBUFS (the bound) or -ENOMEM in *error. */
+/**
+ * Room for `size` bytes at the end of the output. Returns: NULL, and -ENOBUFS (the bound) or
+ * -ENOMEM in *error.
+ */
 static inline uint8_t *cmdi_conn_reserve(struct cmdi_conn *conn, size_t size, int *error)
 {
     size_t end = conn->fill.end + size;
     if (__builtin_expect(end <= conn->fill.capacity && end <= conn->limits->output_size_max / 2 &&
-                    conn->flight.data == NULL, 1)) {
+                                 conn->flight.data == NULL,
+                1)) {
         return conn->fill.data + conn->fill.end;
     }
     return cmdi_conn_reserve_slow(conn, size, error);
 }
-/** The same beyond the bound: for what was taken from another thread, where the bound was looked at. Returns: NULL without memory. */
+/**
+ * The same beyond the bound: for what was taken from another thread, where the bound was looked at.
+ * Returns: NULL without memory.
+ */
 uint8_t *cmdi_conn_reserve_beyond(struct cmdi_conn *conn, size_t size);
 /** Slow path of commit: a lot has come together. */
 void cmdi_conn_flush_now(struct cmdi_conn *conn);
@@ -210,7 +247,7 @@ static inline void cmdi_conn_commit(struct cmdi_conn *conn, size_t size)
     }
 }
 
-/* --- Input ----------------------------------------------------------------------------------------------------------- */
+/* --- Input ------------------------------------------------------------------------------------ */
 
 /** No more frames for now: the rest stays, the recv is cancelled. Legal inside on_frame. */
 void cmdi_conn_pause(struct cmdi_conn *conn);
@@ -223,7 +260,7 @@ static inline void cmdi_conn_ready(struct cmdi_conn *conn)
     cmdi_shard_ready(conn->shard, &conn->ready);
 }
 
-/* --- Other threads ------------------------------------------------------------------------------------------------- */
+/* --- Other threads ---------------------------------------------------------------------------- */
 
 /**
  * Locks `foreign` and makes room for `size` bytes at its end. Thread: any, while the connection's memory is known to live.
@@ -232,14 +269,20 @@ static inline void cmdi_conn_ready(struct cmdi_conn *conn)
  *          (the output bound) or -ENOMEM in *error.
  */
 uint8_t *cmdi_conn_foreign_reserve(struct cmdi_conn *conn, size_t size, int *error);
-/** `size` bytes are written (0: nothing was), the lock is released, the shard is told. Thread: as reserve. */
+/**
+ * `size` bytes are written (0: nothing was), the lock is released, the shard is told. Thread: as
+ * reserve.
+ */
 void cmdi_conn_foreign_commit(struct cmdi_conn *conn, size_t size);
 /** Takes what waits there now, by on_foreign. Thread: shard. */
 void cmdi_conn_foreign_take(struct cmdi_conn *conn);
-/** No message about this connection is under way: after on_closed its memory may go. If not, `on_closed` runs again later. */
+/**
+ * No message about this connection is under way: after on_closed its memory may go. If not,
+ * `on_closed` runs again later.
+ */
 bool cmdi_conn_foreign_idle(struct cmdi_conn *conn);
 
-/* --- From the transport -------------------------------------------------------------------------------------------- */
+/* --- From the transport ----------------------------------------------------------------------- */
 
 void cmdi_conn_on_connect(struct cmdi_conn *conn, int32_t result);
 void cmdi_conn_on_recv(struct cmdi_conn *conn, const struct cmdi_completion *completion);

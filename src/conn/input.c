@@ -15,7 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* --- Slices ---------------------------------------------------------------------------------------------------------- */
+/* --- Slices ----------------------------------------------------------------------------------- */
 
 static void conn_push_slice(struct cmdi_conn *conn, uint16_t buffer, uint32_t size)
 {
@@ -55,7 +55,7 @@ void cmdi_conn_drop_slices(struct cmdi_conn *conn)
     conn_drop_stash(conn);
 }
 
-/* --- Stash ----------------------------------------------------------------------------------------------------------- */
+/* --- Stash ------------------------------------------------------------------------------------ */
 
 /* Room for `size` more. It grows by what has come, never by what a length claims. */
 static bool conn_stash_room(struct cmdi_conn *conn, size_t size)
@@ -72,7 +72,8 @@ static bool conn_stash_room(struct cmdi_conn *conn, size_t size)
         grown.data = cmdi_buffers_lease(&conn->shard->buffers, used + size, &grown.capacity);
         if (grown.data == NULL) {
             CMDI_COUNT(conn->shard, out_of_memory, 1);
-            cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for %zu bytes of input", used + size);
+            cmdi_conn_fail(
+                    conn, CMDS_E_MEMORY_LIMIT, "no memory for %zu bytes of input", used + size);
             return false;
         }
         if (used > 0) {
@@ -132,20 +133,21 @@ void cmdi_conn_feed(struct cmdi_conn *conn, const void *data, size_t size)
     }
 }
 
-/* --- Frames ---------------------------------------------------------------------------------------------------------- */
+/* --- Frames ----------------------------------------------------------------------------------- */
 
 struct conn_run {
     uint32_t frames; // Of the budget, left.
     size_t bytes;
-    bool partial;    // What is there is not a whole frame.
-    bool progress;   // A frame was run.
+    bool partial;  // What is there is not a whole frame.
+    bool progress; // A frame was run.
 };
 
 static void conn_fail_frame(struct cmdi_conn *conn, int64_t code, const struct cmdi_frame *frame)
 {
     CMDI_COUNT(conn->shard, proto_errors, 1);
     if (code == CMDS_E_LIMIT) {
-        cmdi_conn_fail(conn, CMDS_E_LIMIT, "a frame (sequence %llu, type %llu) is larger than %u bytes",
+        cmdi_conn_fail(conn, CMDS_E_LIMIT,
+                "a frame (sequence %llu, type %llu) is larger than %u bytes",
                 (unsigned long long)frame->sequence, (unsigned long long)frame->type,
                 conn->limits->frame_size_max);
     } else {
@@ -154,7 +156,8 @@ static void conn_fail_frame(struct cmdi_conn *conn, int64_t code, const struct c
 }
 
 /* One frame at `data`. Returns: its size; 0: it is not whole, or the connection failed. */
-static size_t conn_run_frame(struct cmdi_conn *conn, const uint8_t *data, size_t size, struct conn_run *run)
+static size_t conn_run_frame(
+        struct cmdi_conn *conn, const uint8_t *data, size_t size, struct conn_run *run)
 {
     struct cmdi_frame frame = {0};
     int64_t whole = cmdi_frame_decode(&frame, data, size, conn->limits->frame_size_max,
@@ -170,24 +173,32 @@ static size_t conn_run_frame(struct cmdi_conn *conn, const uint8_t *data, size_t
     if (CMDI_UNLIKELY(frame.sequence == 0)) {
         used = conn->ops->on_ping(conn);
     } else {
+        bool too_large = conn->limits->self_delimiting &&
+                         frame.body_size > conn->limits->frame_size_max;
+        frame.body_size = too_large ? conn->limits->frame_size_max : frame.body_size;
         used = conn->ops->on_frame(conn, &frame);
         if (conn->limits->self_delimiting && used == 0) {
-            run->partial = true;
-            conn->stash_missing = 1;
+            run->partial = !too_large;
+            conn->stash_missing = size; // Twice as much at the next try: no quadratic cost.
+            if (too_large) {
+                conn_fail_frame(conn, CMDS_E_LIMIT, &frame);
+            }
             return 0;
         }
     }
     run->progress = true;
     run->frames--;
     if (CMDI_UNLIKELY(used < 0)) {
-        cmdi_conn_fail(conn, (int)used, "%s", cmds_error_text((int)used)); // Unless the owner said it better.
+        // Unless the owner said it better.
+        cmdi_conn_fail(conn, (int)used, "%s", cmds_error_text((int)used));
         return 0;
     }
     return (size_t)whole + (conn->limits->self_delimiting ? (size_t)used : 0);
 }
 
 /* The server's first words. Returns: their size; 0: not whole, or the connection failed. */
-static size_t conn_run_hello(struct cmdi_conn *conn, const uint8_t *data, size_t size, struct conn_run *run)
+static size_t conn_run_hello(
+        struct cmdi_conn *conn, const uint8_t *data, size_t size, struct conn_run *run)
 {
     struct cmds_bytes info = {0};
     int used = cmdi_server_info_decode(data, size, &info);
@@ -211,7 +222,8 @@ static size_t conn_run_hello(struct cmdi_conn *conn, const uint8_t *data, size_t
 }
 
 /* As many frames as there are, and as the budget allows. Returns: bytes used. */
-static size_t conn_run_bytes(struct cmdi_conn *conn, const uint8_t *data, size_t size, struct conn_run *run)
+static size_t conn_run_bytes(
+        struct cmdi_conn *conn, const uint8_t *data, size_t size, struct conn_run *run)
 {
     size_t at = 0;
     while (at < size && run->frames > 0 && at < run->bytes && !conn->paused) {
@@ -233,10 +245,12 @@ static size_t conn_run_bytes(struct cmdi_conn *conn, const uint8_t *data, size_t
 static void conn_run_stash(struct cmdi_conn *conn, struct conn_run *run)
 {
     struct cmdi_conn_buffer *stash = &conn->stash;
-    stash->begin += conn_run_bytes(conn, stash->data + stash->begin, stash->end - stash->begin, run);
+    stash->begin +=
+            conn_run_bytes(conn, stash->data + stash->begin, stash->end - stash->begin, run);
     if (stash->begin == stash->end) {
         conn_drop_stash(conn);
-    } else if (run->partial && conn->slice_count > 0 && conn_stash_slice(conn, conn->stash_missing)) {
+    } else if (run->partial && conn->slice_count > 0 &&
+               conn_stash_slice(conn, conn->stash_missing)) {
         run->partial = false;
     }
 }
@@ -245,11 +259,13 @@ static void conn_run_slice(struct cmdi_conn *conn, struct conn_run *run)
 {
     struct cmdi_slice *slice = &conn->shard->slices[conn->slice_head];
     const uint8_t *data = cmdi_ring_buffer(conn->shard->ring, (uint16_t)conn->slice_head);
-    slice->begin += (uint32_t)conn_run_bytes(conn, data + slice->begin, slice->end - slice->begin, run);
+    slice->begin +=
+            (uint32_t)conn_run_bytes(conn, data + slice->begin, slice->end - slice->begin, run);
     if (slice->begin == slice->end) {
         conn_pop_slice(conn);
     } else if (run->partial && conn_stash_slice(conn, SIZE_MAX)) {
-        run->partial = conn->slice_count == 0; // Else the next slice goes on where this one was cut.
+        // Else the next slice goes on where this one was cut.
+        run->partial = conn->slice_count == 0;
     }
 }
 
@@ -267,7 +283,8 @@ static bool conn_may_run(const struct cmdi_conn *conn)
 static bool conn_run_frames(struct cmdi_conn *conn)
 {
     struct conn_run run = {.frames = CMDI_SHARD_FRAMES_PER_RUN, .bytes = CMDI_SHARD_BYTES_PER_RUN};
-    while (conn_may_run(conn) && conn_has_input(conn) && !run.partial && run.frames > 0 && run.bytes > 0) {
+    while (conn_may_run(conn) && conn_has_input(conn) && !run.partial && run.frames > 0 &&
+            run.bytes > 0) {
         if (conn->stash.begin < conn->stash.end) {
             conn_run_stash(conn, &run);
         } else {
@@ -293,20 +310,22 @@ static void conn_run_eof(struct cmdi_conn *conn)
     }
     conn->eof_told = true;
     if (conn->recv_error < 0) {
-        cmdi_conn_fail(conn, conn->recv_error == -ECONNRESET ? CMDS_E_EOF : conn->recv_error, "recv: %s",
-                strerror(-conn->recv_error));
+        cmdi_conn_fail(conn, conn->recv_error == -ECONNRESET ? CMDS_E_EOF : conn->recv_error,
+                "recv: %s", strerror(-conn->recv_error));
     } else if (conn->state < CMDI_CONN_OPEN) {
-        cmdi_conn_fail(conn, CMDS_E_EOF, "the peer closed the connection before its ServerInfo was whole");
+        cmdi_conn_fail(
+                conn, CMDS_E_EOF, "the peer closed the connection before its ServerInfo was whole");
     } else {
         if (conn->eof && conn->stash.begin < conn->stash.end && conn->error.code == 0) {
             CMDI_COUNT(conn->shard, proto_errors, 1);
-            conn->error = (struct cmds_error){CMDS_E_PROTO, "the peer closed the connection inside a frame"};
+            conn->error = (struct cmds_error){
+                    CMDS_E_PROTO, "the peer closed the connection inside a frame"};
         }
         conn->ops->on_eof(conn);
     }
 }
 
-/* --- Receiving ------------------------------------------------------------------------------------------------------- */
+/* --- Receiving -------------------------------------------------------------------------------- */
 
 void cmdi_conn_arm_recv(struct cmdi_conn *conn, bool poll_first)
 {
@@ -342,10 +361,14 @@ void cmdi_conn_stop_input(struct cmdi_conn *conn)
 /* Does it hold more of the shard's buffers than its share? */
 static bool conn_holds_much(const struct cmdi_conn *conn)
 {
-    return conn->slice_count > 1 && conn->slice_count * 8 > cmdi_ring_buffer_count(conn->shard->ring);
+    return conn->slice_count > 1 &&
+           conn->slice_count * 8 > cmdi_ring_buffer_count(conn->shard->ring);
 }
 
-/* After a run: what is received from now on follows what could be run. `more`: frames are there that have not. */
+/*
+ * After a run: what is received from now on follows what could be run. `more`: frames are there
+ * that have not.
+ */
 static void conn_steer_recv(struct cmdi_conn *conn, bool more)
 {
     bool stash_full = more && conn->stash.end - conn->stash.begin > CMDI_SHARD_BYTES_PER_RUN;
@@ -409,7 +432,11 @@ void cmdi_conn_rearm_starved(struct cmdi_shard *shard, struct cmdi_work *work)
     (void)shard;
     struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, starve);
     conn->starved = false;
-    cmdi_conn_ready(conn); // The end of the run arms it, if there is room for what will come.
+    if (conn->state == CMDI_CONN_LINGERING) {
+        cmdi_conn_arm_recv(conn, false);
+    } else {
+        cmdi_conn_ready(conn); // The end of the run arms it, if there is room.
+    }
 }
 
 /* The multishot recv is over; the result says why. */
@@ -456,7 +483,7 @@ void cmdi_conn_on_recv(struct cmdi_conn *conn, const struct cmdi_completion *com
     }
     if (conn->state == CMDI_CONN_LINGERING && conn->eof) {
         cmdi_conn_fail(conn, CMDS_E_CLOSED, "closed in order");
-    } else if (conn->state == CMDI_CONN_LINGERING && !conn->receiving) {
+    } else if (conn->state == CMDI_CONN_LINGERING && !conn->receiving && !conn->starved) {
         cmdi_conn_arm_recv(conn, false);
     }
     if (conn->state < CMDI_CONN_FINISHING && conn_holds_much(conn)) {
@@ -470,7 +497,11 @@ void cmdi_conn_on_recv(struct cmdi_conn *conn, const struct cmdi_completion *com
 
 void cmdi_conn_on_cancel(struct cmdi_conn *conn, int32_t result)
 {
-    (void)result; // Found or not: the completion of the operation itself tells its end.
+    /*
+     * The completion of the operation itself tells its end. What was not found may have been
+     * between two states: the next run tries again.
+     */
+    conn->cancelling = conn->cancelling && result != -ENOENT && result != -EALREADY;
     conn->ops_in_flight--;
     cmdi_conn_close_if_done(conn);
 }

@@ -9,7 +9,9 @@
 void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work);
 /** There are receive buffers again. */
 void cmdi_conn_rearm_starved(struct cmdi_shard *shard, struct cmdi_work *work);
-/** Arms the multishot recv, unless it is armed, the peer has finished, or the connection is closing. */
+/**
+ * Arms the multishot recv, unless it is armed, the peer has finished, or the connection is closing.
+ */
 void cmdi_conn_arm_recv(struct cmdi_conn *conn, bool poll_first);
 /** Gives all received bytes back: nobody will read them. */
 void cmdi_conn_drop_slices(struct cmdi_conn *conn);

@@ -51,7 +51,10 @@ static void socket_shut_write(struct cmdi_conn *conn)
     cmdi_socket_shutdown(conn->fd, SHUT_WR);
 }
 
-/* close(2) would end nothing: operations hold the file. Shutting both directions and cancelling each does. */
+/*
+ * close(2) would end nothing: operations hold the file. Shutting both directions and cancelling
+ * each does.
+ */
 static void socket_abort(struct cmdi_conn *conn)
 {
     cmdi_socket_shutdown(conn->fd, SHUT_RDWR);
@@ -80,7 +83,8 @@ static void socket_close(struct cmdi_conn *conn)
     }
 }
 
-static void socket_on_completion(void *owner, uint32_t operation, const struct cmdi_completion *completion)
+static void socket_on_completion(
+        void *owner, uint32_t operation, const struct cmdi_completion *completion)
 {
     struct cmdi_conn *conn = owner;
     switch ((enum socket_operation)operation) {

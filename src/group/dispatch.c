@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Round-robin, and the call of any other strategy. No state: the turn is counted by who asks. Any thread. */
+/*
+ * Round-robin, and the call of any other strategy. No state: the turn is counted by who asks. Any
+ * thread.
+ */
 #include "group/dispatch.h"
 
 #include <errno.h>

@@ -11,7 +11,10 @@ struct cmdi_client;
 
 /** Returns: 0; -EINVAL: not a strategy that this library knows how to call. */
 int cmdi_dispatch_check(const struct cmds_dispatch *dispatch, struct cmds_error *error);
-/** Asks the strategy about clients in an array. Returns: an index below `count`, whatever the strategy says. Thread: any. */
+/**
+ * Asks the strategy about clients in an array. Returns: an index below `count`, whatever the
+ * strategy says. Thread: any.
+ */
 uint32_t cmdi_dispatch_pick(const struct cmds_dispatch *dispatch, uint64_t turn, uint64_t key,
         struct cmdi_client *const *clients, uint32_t count);
 

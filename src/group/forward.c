@@ -73,7 +73,7 @@ size_t cmdi_forward_size(void)
     return sizeof(struct cmdi_forward);
 }
 
-/* --- On the member's shard ------------------------------------------------------------------------------------------------ */
+/* --- On the member's shard -------------------------------------------------------------------- */
 
 static void forward_free_body(struct cmdi_forward *forward)
 {
@@ -218,7 +218,7 @@ void cmdi_forward_end_waiting(struct cmdi_member *member, int error, const char 
     }
 }
 
-/* --- The call lives here as well ---------------------------------------------------------------------------------------- */
+/* --- The call lives here as well -------------------------------------------------------------- */
 
 static void forward_tell_here(struct cmdi_forward *forward, const struct cmds_result *result)
 {
@@ -294,7 +294,7 @@ static int forward_here(struct cmdi_member *member, struct cmdi_command *command
     return 0;
 }
 
-/* --- The call lives on another shard -------------------------------------------------------------------------------------- */
+/* --- The call lives on another shard ---------------------------------------------------------- */
 
 static void courier_unref(struct courier *courier)
 {
@@ -424,7 +424,10 @@ static void courier_on_cancelled(struct cmdi_shard *shard, struct cmdi_work *wor
     courier_end_home(courier, &result);
 }
 
-/* The call is cancelled: its side ends here and now, the other one is told. No mail comes home from here on. */
+/*
+ * The call is cancelled: its side ends here and now, the other one is told. No mail comes home from
+ * here on.
+ */
 static void courier_on_cancel(struct cmdi_call_hook *hook)
 {
     struct cmdi_forward *forward = CMDI_CONTAINER(hook, struct cmdi_forward, hook);
@@ -470,9 +473,11 @@ static int forward_there(struct cmdi_member *member, const struct cmdi_command *
     return 0;
 }
 
-/* --- cmds_group_forward ----------------------------------------------------------------------------------------------------- */
+/* --- cmds_group_forward ----------------------------------------------------------------------- */
 
-/* A member whose connections take commands; the next one each time. Returns: NULL: there is none. */
+/*
+ * A member whose connections take commands; the next one each time. Returns: NULL: there is none.
+ */
 static struct cmdi_member *forward_find_member(struct cmds_group *group)
 {
     uint32_t count = group->options.client_count;

@@ -15,7 +15,7 @@
 
 static void group_on_end(struct cmdi_shard *shard, struct cmdi_mail *mail);
 
-/* --- References and messages -------------------------------------------------------------------------------------------- */
+/* --- References and messages ------------------------------------------------------------------ */
 
 void cmdi_group_unref(struct cmds_group *group)
 {
@@ -47,7 +47,7 @@ static void member_release(struct cmdi_hub *hub)
     cmdi_group_unref(CMDI_CONTAINER(hub, struct cmdi_member, hub)->group);
 }
 
-/* --- What clients tell -------------------------------------------------------------------------------------------------- */
+/* --- What clients tell ------------------------------------------------------------------------ */
 
 static void group_keep_first_error(struct cmds_group *group, const struct cmds_error *error)
 {
@@ -155,7 +155,7 @@ static const struct cmdi_client_ops member_client_ops = {
         .release = member_release,
 };
 
-/* --- What members are told ------------------------------------------------------------------------------------------------ */
+/* --- What members are told -------------------------------------------------------------------- */
 
 static void member_close(struct cmdi_member *member)
 {
@@ -203,7 +203,7 @@ static void member_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)
     cmdi_group_unref(group);
 }
 
-/* --- Memory --------------------------------------------------------------------------------------------------------------- */
+/* --- Memory ----------------------------------------------------------------------------------- */
 
 static void member_free(struct cmdi_member *member)
 {
@@ -332,7 +332,7 @@ static struct cmds_group *group_create(
     return group;
 }
 
-/* --- Open ----------------------------------------------------------------------------------------------------------------- */
+/* --- Open ------------------------------------------------------------------------------------- */
 
 static void group_stop(struct cmdi_service *service);
 
@@ -386,7 +386,7 @@ int cmds_group_open(struct cmds_group **group, struct cmds_runtime *runtime,
     return cmdi_group_open(group, runtime, options, &none, error);
 }
 
-/* --- Close ---------------------------------------------------------------------------------------------------------------- */
+/* --- Close ------------------------------------------------------------------------------------ */
 
 /* Returns: false: somebody else closes it. */
 static bool group_begin_close(
@@ -421,7 +421,8 @@ static void group_gone(struct cmds_group *group)
         group_free(group);
     } else {
         atomic_store(gone,
-                1); // Who stops the runtime waits for it, and frees; the wake needs only the address.
+                // Who stops the runtime waits for it, and frees; the wake needs only the address.
+                1);
         cmdi_futex_wake(gone, 1);
     }
     if (hooks.on_gone != NULL) {
@@ -429,7 +430,10 @@ static void group_gone(struct cmds_group *group)
     }
 }
 
-/* First on shard 0, to tell; then once on every other shard, and on shard 0 again until nobody holds it. */
+/*
+ * First on shard 0, to tell; then once on every other shard, and on shard 0 again until nobody
+ * holds it.
+ */
 static void group_on_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
     (void)shard;
@@ -456,5 +460,7 @@ static void group_stop(struct cmdi_service *service)
     (void)group_begin_close(group, NULL, NULL);
     if (cmdi_runtime_wait(group->runtime, &group->gone, CMDS_NEVER) == 0) {
         group_free(group);
-    } // Else an inline runtime is stopped by another thread than its own: what its callbacks may still see stays.
+        // Else an inline runtime is stopped by another thread than its own: what its callbacks may
+        // still see stays.
+    }
 }

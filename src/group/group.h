@@ -47,7 +47,10 @@ struct cmdi_member {
     uint32_t client_count;
     uint32_t open_count; // Clients that are not closed.
 
-    /* Dispatch. `order` holds the clients that are up first, then those that are connecting, then the others. */
+    /*
+     * Dispatch. `order` holds the clients that are up first, then those that are connecting, then
+     * the others.
+     */
     struct cmdi_client **order;
     uint32_t up_count, connecting_count;
     uint32_t next; // Round-robin: the index in `order` that is asked next.
@@ -74,7 +77,8 @@ struct cmdi_group_waiter {
 struct cmdi_group_hooks {
     void (*on_room)(void *context); // Whenever on_writable would be called.
     void (*on_gone)(
-            void *context); // Later than on_closed: no shard is inside any callback of the group, which is freed.
+            // Later than on_closed: no shard is inside any callback of the group, which is freed.
+            void *context);
     void *context;
 };
 
@@ -121,22 +125,34 @@ static inline void cmdi_group_ref(struct cmds_group *group)
     atomic_fetch_add_explicit(&group->refs, 1, memory_order_relaxed);
 }
 void cmdi_group_unref(struct cmds_group *group);
-/** Tells a member; the group is held while it is under way. Thread: any that holds the group, or a shard of it. */
+/**
+ * Tells a member; the group is held while it is under way. Thread: any that holds the group, or a
+ * shard of it.
+ */
 void cmdi_member_nudge(struct cmdi_member *member, enum cmdi_nudge what);
 
 static inline struct cmdi_member *cmdi_member_of(const struct cmdi_client *client)
 {
     return CMDI_CONTAINER(client->hub, struct cmdi_member, hub);
 }
-/** The member of the shard that runs the caller; an inline runtime: of its thread. Returns: NULL on all other threads. */
+/**
+ * The member of the shard that runs the caller; an inline runtime: of its thread. Returns: NULL on
+ * all other threads.
+ */
 struct cmdi_member *cmdi_group_here(const struct cmds_group *group);
 
-/* --- send.c ------------------------------------------------------------------------------------------------------------- */
+/* --- send.c ----------------------------------------------------------------------------------- */
 
-/** Checks the command and measures it. `out` lacks callback, deadline and ticket. Returns: 0; CMDS_E_WRONG_TYPE, CMDS_E_LIMIT. */
+/**
+ * Checks the command and measures it. `out` lacks callback, deadline and ticket. Returns: 0;
+ * CMDS_E_WRONG_TYPE, CMDS_E_LIMIT.
+ */
 int cmdi_group_measure(
         const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out);
-/** To one of the member's own clients; *client is which. Thread: its shard. Returns: as cmds_group_send. */
+/**
+ * To one of the member's own clients; *client is which. Thread: its shard. Returns: as
+ * cmds_group_send.
+ */
 int cmdi_member_send(struct cmdi_member *member, const struct cmdi_command *command, uint64_t key,
         struct cmdi_client **client);
 /** Moves a client between the parts of `order`. */
@@ -144,12 +160,12 @@ void cmdi_member_place(struct cmdi_member *member, struct cmdi_client *client);
 /** Is there room with one of those that take commands now? */
 bool cmdi_member_has_room(const struct cmdi_member *member);
 
-/* --- wait.c ------------------------------------------------------------------------------------------------------------- */
+/* --- wait.c ----------------------------------------------------------------------------------- */
 
 /** Everybody who waits looks again. Thread: any. */
 void cmdi_group_wake(struct cmds_group *group);
 
-/* --- forward.c ---------------------------------------------------------------------------------------------------------- */
+/* --- forward.c -------------------------------------------------------------------------------- */
 
 /** Sends those that wait, as far as there is room. */
 void cmdi_forward_feed(struct cmdi_member *member);

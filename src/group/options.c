@@ -139,7 +139,7 @@ void cmdi_group_config_fill(
     };
 }
 
-/* --- Addresses ------------------------------------------------------------------------------------------------------------ */
+/* --- Addresses -------------------------------------------------------------------------------- */
 
 int cmdi_group_targets_resolve(
         struct cmdi_client_config *config, const char *connect, struct cmds_error *error)

@@ -10,14 +10,19 @@
 struct cmdi_client_config;
 struct cmdi_resolve;
 
-/** Copies, fills in the defaults, checks. Strings are still the caller's. Returns: 0; as cmds_group_open. Thread: any. */
+/**
+ * Copies, fills in the defaults, checks. Strings are still the caller's. Returns: 0; as
+ * cmds_group_open. Thread: any.
+ */
 int cmdi_group_options_take(struct cmds_group_options *mine,
         const struct cmds_group_options *options, struct cmds_error *error);
 /** What the options say about a connection. Thread: setup. */
 void cmdi_group_config_fill(
         struct cmdi_client_config *config, const struct cmds_group_options *options);
 
-/** Sets the targets of `config`. Blocks for names. Returns: 0; -EINVAL, -EHOSTUNREACH. Thread: any. */
+/**
+ * Sets the targets of `config`. Blocks for names. Returns: 0; -EINVAL, -EHOSTUNREACH. Thread: any.
+ */
 int cmdi_group_targets_resolve(
         struct cmdi_client_config *config, const char *connect, struct cmds_error *error);
 /**
@@ -29,7 +34,10 @@ int cmdi_group_targets_resolve(
  */
 int cmdi_resolve_begin(
         struct cmdi_resolve **resolve, struct cmds_group *group, struct cmds_error *error);
-/** From its return the group is not touched any more; never waits for the resolver. NULL is fine. Thread: any. */
+/**
+ * From its return the group is not touched any more; never waits for the resolver. NULL is fine.
+ * Thread: any.
+ */
 void cmdi_resolve_let_go(struct cmdi_resolve *resolve);
 
 #endif

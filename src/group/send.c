@@ -11,7 +11,7 @@
 #include "group/dispatch.h"
 #include "group/group.h"
 
-/* --- Where are we --------------------------------------------------------------------------------------------------------- */
+/* --- Where are we ----------------------------------------------------------------------------- */
 
 struct cmdi_member *cmdi_group_here(const struct cmds_group *group)
 {
@@ -28,7 +28,7 @@ struct cmdi_member *cmdi_group_here(const struct cmds_group *group)
     return ours ? group->members[shard->index] : NULL;
 }
 
-/* --- The order of a member's clients -------------------------------------------------------------------------------------- */
+/* --- The order of a member's clients ---------------------------------------------------------- */
 
 static void member_swap(struct cmdi_member *member, struct cmdi_client *client, uint32_t to)
 {
@@ -78,7 +78,7 @@ bool cmdi_member_has_room(const struct cmdi_member *member)
     return false;
 }
 
-/* --- Commands ------------------------------------------------------------------------------------------------------------- */
+/* --- Commands --------------------------------------------------------------------------------- */
 
 int cmdi_group_measure(
         const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out)
@@ -157,7 +157,7 @@ static int group_send_to_any(
     return error;
 }
 
-/* --- cmds_group_send ------------------------------------------------------------------------------------------------------ */
+/* --- cmds_group_send -------------------------------------------------------------------------- */
 
 static void group_ignore(void *context, const struct cmds_result *result)
 {
@@ -278,7 +278,7 @@ int cmds_group_send(struct cmds_group *group, struct cmds_message message,
     return group_send(group, &command, &mine);
 }
 
-/* --- Tickets -------------------------------------------------------------------------------------------------------------- */
+/* --- Tickets ---------------------------------------------------------------------------------- */
 
 bool cmds_group_has(struct cmds_group *group, struct cmds_ticket ticket)
 {

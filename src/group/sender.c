@@ -39,7 +39,7 @@ struct cmdi_sender_wait {
 };
 #define SENDER_ROOM_SIZE (SENDER_BLOCK_SIZE - offsetof(struct cmdi_sender_wait, room))
 
-/* --- Time and the way in -------------------------------------------------------------------------------------------------- */
+/* --- Time and the way in ---------------------------------------------------------------------- */
 
 uint32_t cmdi_sender_left_ms(const struct cmdi_sender_time *time)
 {
@@ -91,7 +91,10 @@ static void sender_on_room(void *context)
     }
 }
 
-/* Until `room` is not `seen` any more, or the time is over. Returns: 0; CMDS_E_TIMEOUT; why a turn failed. */
+/*
+ * Until `room` is not `seen` any more, or the time is over. Returns: 0; CMDS_E_TIMEOUT; why a turn
+ * failed.
+ */
 static int sender_wait_room(
         struct cmds_sender *sender, uint32_t seen, const struct cmdi_sender_time *time)
 {
@@ -168,7 +171,7 @@ int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command,
     }
 }
 
-/* --- On the shard --------------------------------------------------------------------------------------------------------- */
+/* --- On the shard ----------------------------------------------------------------------------- */
 
 static void sender_set_done(struct cmdi_sender_wait *wait)
 {
@@ -244,9 +247,11 @@ static void sender_on_result(void *context, const struct cmds_result *result)
     post->waits_tail = &wait->wake_next;
 }
 
-/* --- Send ----------------------------------------------------------------------------------------------------------------- */
+/* --- Send ------------------------------------------------------------------------------------- */
 
-/* Returns: 0: it is done, and the next one in the chain was woken; else the shard frees the wait. */
+/*
+ * Returns: 0: it is done, and the next one in the chain was woken; else the shard frees the wait.
+ */
 static int sender_sleep(struct cmds_sender *sender, struct cmdi_sender_wait *wait,
         const struct cmdi_sender_time *time)
 {
@@ -322,7 +327,7 @@ struct cmds_group *cmds_sender_group(struct cmds_sender *sender)
     return sender->group;
 }
 
-/* --- Open and close ------------------------------------------------------------------------------------------------------- */
+/* --- Open and close --------------------------------------------------------------------------- */
 
 static int sender_group_options(struct cmds_group_options *group,
         const struct cmds_sender_options *mine, struct cmds_error *error)

@@ -44,7 +44,10 @@ struct cmdi_sender_time {
     uint32_t timeout_ms; // As it was given.
 };
 
-/** Begins a call. Returns: 0, and cmdi_sender_leave() ends it; CMDS_E_CLOSED, -EDEADLK, -EXDEV, in `error` too. */
+/**
+ * Begins a call. Returns: 0, and cmdi_sender_leave() ends it; CMDS_E_CLOSED, -EDEADLK, -EXDEV, in
+ * `error` too.
+ */
 int cmdi_sender_enter(struct cmds_sender *sender, uint32_t timeout_ms,
         struct cmdi_sender_time *time, struct cmds_error *error);
 void cmdi_sender_leave(struct cmds_sender *sender);

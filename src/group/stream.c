@@ -57,7 +57,7 @@ static void stream_unref(struct cmdi_sender_stream *stream)
     }
 }
 
-/* --- On the shard --------------------------------------------------------------------------------------------------------- */
+/* --- On the shard ----------------------------------------------------------------------------- */
 
 void cmdi_sender_wake_streams(struct cmdi_sender_post *post)
 {
@@ -142,9 +142,12 @@ static void stream_on_result(void *context, const struct cmds_result *result)
     }
 }
 
-/* --- On the caller's thread ----------------------------------------------------------------------------------------------- */
+/* --- On the caller's thread ------------------------------------------------------------------- */
 
-/* Tells what is there. Returns: what `each` returned; *over: nothing follows, for the reason in `end`. */
+/*
+ * Tells what is there. Returns: what `each` returned; *over: nothing follows, for the reason in
+ * `end`.
+ */
 static int stream_tell(struct cmdi_sender_stream *stream, cmds_result_each_fn each, void *context,
         bool *over, struct cmds_error *end)
 {
@@ -169,7 +172,10 @@ static int stream_tell(struct cmdi_sender_stream *stream, cmds_result_each_fn ea
     return stop;
 }
 
-/* Until the last result, or the end of our patience. Returns: as cmds_sender_send_multi; *over: nothing is to be forgotten. */
+/*
+ * Until the last result, or the end of our patience. Returns: as cmds_sender_send_multi; *over:
+ * nothing is to be forgotten.
+ */
 static int stream_run(struct cmdi_sender_stream *stream, const struct cmdi_sender_time *time,
         struct cmds_error *error, cmds_result_each_fn each, void *context, bool *over)
 {

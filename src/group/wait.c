@@ -21,7 +21,7 @@ void cmdi_group_wake(struct cmds_group *group)
     pthread_mutex_unlock(&group->lock);
 }
 
-/* --- Numbers -------------------------------------------------------------------------------------------------------------- */
+/* --- Numbers ---------------------------------------------------------------------------------- */
 
 uint32_t cmds_group_connected(const struct cmds_group *group)
 {
@@ -37,7 +37,10 @@ static uint64_t member_pending(const struct cmdi_member *member)
 {
     uint64_t queued = 0;
     for (uint32_t i = 0; i < member->client_count; i++) {
-        /* Before `pending`: the shard moves commands from here to there, and adds before it takes away. */
+        /*
+         * Before `pending`: the shard moves commands from here to there, and adds before it takes
+         * away.
+         */
         queued += atomic_load_explicit(&member->clients[i].queued, memory_order_acquire);
     }
     return queued + atomic_load_explicit(&member->hub.pending, memory_order_acquire);
@@ -66,7 +69,7 @@ int cmds_group_error(const struct cmds_group *group, struct cmds_error *error)
     return first.code != 0 ? cmdi_fail(error, first.code, "%s", first.text) : 0;
 }
 
-/* --- Waiting -------------------------------------------------------------------------------------------------------------- */
+/* --- Waiting ---------------------------------------------------------------------------------- */
 
 /* Returns: true: nothing to wait for. Whoever makes it so must wake us. */
 typedef bool (*group_condition_fn)(struct cmds_group *group);

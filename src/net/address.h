@@ -27,7 +27,10 @@ bool cmdi_address_is_numeric(const char *text);
  */
 int cmdi_address_resolve(
         const char *text, struct cmdi_address *addresses, uint32_t max, struct cmds_error *error);
-/** "10.0.0.7:41234", "[::1]:9000", "unix:/run/x", "unix:" for a peer without a name. Always terminated. */
+/**
+ * "10.0.0.7:41234", "[::1]:9000", "unix:/run/x", "unix:" for a peer without a name. Always
+ * terminated.
+ */
 void cmdi_address_text(const struct cmdi_address *address, char *text, size_t size);
 
 #endif

@@ -31,7 +31,10 @@ struct cmdi_transport {
     void (*recv_cancel)(struct cmdi_conn *conn);
     /** Our FIN, behind everything that was sent. */
     void (*shut_write)(struct cmdi_conn *conn);
-    /** Ends everything in flight: both directions are shut, all operations are cancelled (completions as above, counted). */
+    /**
+     * Ends everything in flight: both directions are shut, all operations are cancelled
+     * (completions as above, counted).
+     */
     void (*abort)(struct cmdi_conn *conn);
     /** Nothing is in flight any more. */
     void (*close)(struct cmdi_conn *conn);

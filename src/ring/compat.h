@@ -18,7 +18,8 @@
 #define IORING_FEAT_NO_IOWAIT (1U << 17) // 6.15
 #endif
 #ifndef IORING_FEAT_RECVSEND_BUNDLE
-#define IORING_FEAT_RECVSEND_BUNDLE (1U << 14) // 6.10: came with ACCEPT_POLL_FIRST, which has no bit of its own.
+// 6.10: came with ACCEPT_POLL_FIRST, which has no bit of its own.
+#define IORING_FEAT_RECVSEND_BUNDLE (1U << 14)
 #endif
 
 #endif

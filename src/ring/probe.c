@@ -42,7 +42,7 @@ enum {
 };
 #define PROBE_FLAGS_BASE (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
 
-/* --- Facts from /proc --------------------------------------------------------------------------------------------------- */
+/* --- Facts from /proc ------------------------------------------------------------------------- */
 
 static bool probe_read_file(const char *path, char *text, size_t size)
 {
@@ -97,7 +97,7 @@ static bool probe_kernel_is_older(const char *release, int major, int minor)
     return found_major < major || (found_major == major && found_minor < minor);
 }
 
-/* --- Why it is refused ---------------------------------------------------------------------------------------------------- */
+/* --- Why it is refused ------------------------------------------------------------------------ */
 
 static void probe_explain_denied(
         int error_code, int32_t seccomp, const char *release, char *text, size_t size)
@@ -183,7 +183,7 @@ int cmdi_probe_setup_error(int error_code, char *text, size_t size)
     return error_code;
 }
 
-/* --- Features --------------------------------------------------------------------------------------------------------------- */
+/* --- Features --------------------------------------------------------------------------------- */
 
 static bool probe_setup_works(unsigned int flags)
 {
@@ -305,7 +305,10 @@ static void probe_add(struct cmds_probe *probe, struct cmds_probe_feature featur
     }
 }
 
-/* Runs `try` on a ring of its own, with the flags of the real ones where the kernel has them. `exits`: it ends the ring. */
+/*
+ * Runs `try` on a ring of its own, with the flags of the real ones where the kernel has them.
+ * `exits`: it ends the ring.
+ */
 static bool probe_on_ring(bool (*try)(struct io_uring *ring), bool exits)
 {
     struct io_uring ring;
@@ -395,7 +398,7 @@ static void probe_features(struct cmds_probe *probe, uint32_t features)
     }
 }
 
-/* --- The public function ------------------------------------------------------------------------------------------------- */
+/* --- The public function ---------------------------------------------------------------------- */
 
 static void probe_facts(struct cmds_probe *probe)
 {

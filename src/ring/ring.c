@@ -27,6 +27,7 @@ enum {
     RING_OWN_WAKE = CMDI_RING_OWN, // User data of the ring's own operations.
     RING_OWN_ALARM = 1,
     RING_OWN_DRAIN = 2,
+    RING_OWN_ALARM_MOVE = 3,
     RING_OWN_MAX = 15,
     RING_REENTERS_MAX = 16,   // 6.14 and later do about 20 items of work per enter.
     RING_DRAIN_ENTERS = 2000, // Of 1 ms: how long destroy waits for operations that do not end.
@@ -44,8 +45,9 @@ struct cmdi_ring {
     uint32_t enter_flags;
     uint32_t in_flight; // Operations without their final completion.
     bool enabled, registered_fd, group_registered, uring_ready;
-    bool draining; // Nothing is armed again.
+    bool draining;    // Nothing is armed again.
     bool event_dirty; // event_fd may have been signalled since it was last read.
+    bool wake_due;    // The READ on wake_fd has completed, and is to be armed again.
     bool alarm_armed;
     uint64_t alarm_at_ns;
     struct __kernel_timespec alarm_time;
@@ -56,7 +58,7 @@ struct cmdi_ring {
     uint32_t side_begin, side_end, side_capacity;
 };
 
-/* --- Features ------------------------------------------------------------------------------------------------------ */
+/* --- Features --------------------------------------------------------------------------------- */
 
 static bool ring_feature_off(const char *name)
 {
@@ -64,7 +66,8 @@ static bool ring_feature_off(const char *name)
     size_t size = strlen(name);
     while (off != NULL && *off != '\0') {
         size_t word = strcspn(off, ",");
-        if ((word == size && memcmp(off, name, size) == 0) || (word == 3 && memcmp(off, "all", 3) == 0)) {
+        if ((word == size && memcmp(off, name, size) == 0) ||
+                (word == 3 && memcmp(off, "all", 3) == 0)) {
             return true;
         }
         off += word + (off[word] == ',');
@@ -100,9 +103,10 @@ uint32_t cmdi_ring_features(const struct cmdi_ring *ring)
     return ring->features;
 }
 
-/* --- Life ---------------------------------------------------------------------------------------------------------- */
+/* --- Life ------------------------------------------------------------------------------------- */
 
-static int ring_setup(struct cmdi_ring *ring, const struct cmdi_ring_options *options, struct cmds_error *error)
+static int ring_setup(
+        struct cmdi_ring *ring, const struct cmdi_ring_options *options, struct cmds_error *error)
 {
     struct io_uring_params params = {
             .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -117,7 +121,8 @@ static int ring_setup(struct cmdi_ring *ring, const struct cmdi_ring_options *op
         return cmdi_fail(error, code, "%s", text);
     }
     ring->uring_ready = true;
-    (void)io_uring_ring_dontfork(&ring->uring); // A child shall not touch it; not being able to say so harms nobody.
+    // A child shall not touch it; not being able to say so harms nobody.
+    (void)io_uring_ring_dontfork(&ring->uring);
     ring_choose_features(ring, params.features);
     if (ring->uring.sq.array != NULL) {
         for (uint32_t i = 0; i < params.sq_entries; i++) {
@@ -141,7 +146,8 @@ static void *ring_map(size_t size)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-static int ring_setup_buffers(struct cmdi_ring *ring, const struct cmdi_ring_options *options, struct cmds_error *error)
+static int ring_setup_buffers(
+        struct cmdi_ring *ring, const struct cmdi_ring_options *options, struct cmds_error *error)
 {
     ring->buffer_size = options->buffer_size;
     ring->buffer_count_max = options->buffer_count_max;
@@ -173,7 +179,8 @@ static int ring_setup_buffers(struct cmdi_ring *ring, const struct cmdi_ring_opt
     return 0;
 }
 
-int cmdi_ring_create(struct cmdi_ring **out, const struct cmdi_ring_options *options, struct cmds_error *error)
+int cmdi_ring_create(
+        struct cmdi_ring **out, const struct cmdi_ring_options *options, struct cmds_error *error)
 {
     CMDI_ASSERT(options->buffer_count <= options->buffer_count_max);
     CMDI_ASSERT((options->buffer_count_max & (options->buffer_count_max - 1)) == 0);
@@ -193,7 +200,8 @@ int cmdi_ring_create(struct cmdi_ring **out, const struct cmdi_ring_options *opt
     }
     if (code == 0 && options->external_wait) {
         ring->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        code = ring->event_fd < 0 ? -errno : io_uring_register_eventfd(&ring->uring, ring->event_fd);
+        code = ring->event_fd < 0 ? -errno
+                                  : io_uring_register_eventfd(&ring->uring, ring->event_fd);
         code = code < 0 ? cmdi_fail(error, code, "eventfd: %s", strerror(-code)) : 0;
     }
     if (code < 0) {
@@ -208,9 +216,12 @@ static void ring_arm_wake(struct cmdi_ring *ring);
 
 int cmdi_ring_enable(struct cmdi_ring *ring)
 {
-    CMDI_ASSERT(!ring->enabled);
+    if (ring->enabled) {
+        return 0; // So much was queued before the first turn that it had to be done then.
+    }
     /* liburing 2.3 declares io_uring_enable_rings but does not export it. */
-    int code = io_uring_register((unsigned)ring->uring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+    int code =
+            io_uring_register((unsigned)ring->uring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
     if (code < 0) {
         return code;
     }
@@ -225,6 +236,8 @@ int cmdi_ring_enable(struct cmdi_ring *ring)
     return 0;
 }
 
+static struct io_uring_sqe *ring_sqe(struct cmdi_ring *ring);
+
 /* The kernel may write into our buffers until every operation has completed. */
 void cmdi_ring_drain(struct cmdi_ring *ring)
 {
@@ -233,12 +246,9 @@ void cmdi_ring_drain(struct cmdi_ring *ring)
         return;
     }
     ring->draining = true;
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
-    if (sqe != NULL) {
-        io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
-        sqe->user_data = RING_OWN_DRAIN;
-        ring->in_flight++;
-    }
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+    sqe->user_data = RING_OWN_DRAIN;
     for (uint32_t i = 0; i < RING_DRAIN_ENTERS && ring->in_flight > 0; i++) {
         if (cmdi_ring_enter(ring, 1000000) < 0) {
             return;
@@ -256,7 +266,8 @@ void cmdi_ring_destroy(struct cmdi_ring *ring)
     }
     cmdi_ring_drain(ring);
     if (ring->group_registered) {
-        (void)io_uring_unregister_buf_ring(&ring->uring, RING_BUFFER_GROUP); // The exit below does it too.
+        // The exit below does it too.
+        (void)io_uring_unregister_buf_ring(&ring->uring, RING_BUFFER_GROUP);
     }
     if (ring->uring_ready) {
         io_uring_queue_exit(&ring->uring);
@@ -267,10 +278,12 @@ void cmdi_ring_destroy(struct cmdi_ring *ring)
     if (ring->event_fd >= 0) {
         (void)close(ring->event_fd);
     }
-    if (ring->group != NULL) {
+    /* What the kernel may still write into stays: better lost than somebody else's. */
+    bool written = ring->enabled && ring->in_flight > 0;
+    if (ring->group != NULL && !written) {
         (void)munmap(ring->group, ring->buffer_count_max * sizeof(struct io_uring_buf));
     }
-    if (ring->buffers != NULL) {
+    if (ring->buffers != NULL && !written) {
         (void)munmap(ring->buffers, (size_t)ring->buffer_count_max * ring->buffer_size);
     }
     free(ring->parked);
@@ -300,7 +313,7 @@ void cmdi_ring_wake(struct cmdi_ring *ring)
     (void)written; // It fails only when the counter is full: then a wake-up is on its way already.
 }
 
-/* --- Submission ---------------------------------------------------------------------------------------------------- */
+/* --- Submission ------------------------------------------------------------------------------- */
 
 static uint32_t ring_unsubmitted(const struct cmdi_ring *ring)
 {
@@ -330,14 +343,16 @@ static int ring_enter_once(struct cmdi_ring *ring, uint32_t wait_count, uint64_t
     };
     struct io_uring_getevents_arg argument = {
             .sigmask_sz = _NSIG / 8,
-            .ts = wait_count > 0 && wait_ns != CMDI_RING_WAIT_FOREVER ? (uint64_t)(uintptr_t)&time : 0,
+            .ts = wait_count > 0 && wait_ns != CMDI_RING_WAIT_FOREVER ? (uint64_t)(uintptr_t)&time
+                                                                      : 0,
     };
     struct io_uring_sq *sq = &ring->uring.sq;
+    ring->event_dirty = true; // Work is signalled, whether a completion comes of it or not.
     ring_publish_buffers(ring);
     __atomic_store_n(sq->ktail, sq->sqe_tail, __ATOMIC_RELEASE);
-    int code = io_uring_enter2((unsigned)ring->uring.enter_ring_fd, ring_unsubmitted(ring), wait_count,
-            IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG | ring->enter_flags, (void *)&argument,
-            sizeof(argument));
+    int code = io_uring_enter2((unsigned)ring->uring.enter_ring_fd, ring_unsubmitted(ring),
+            wait_count, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG | ring->enter_flags,
+            (void *)&argument, sizeof(argument));
     return code < 0 ? code : 0;
 }
 
@@ -355,21 +370,26 @@ static bool ring_kernel_has_work(const struct cmdi_ring *ring)
 
 bool cmdi_ring_has_work(const struct cmdi_ring *ring)
 {
-    return !ring_queue_empty(ring) || ring_kernel_has_work(ring) || ring->side_begin < ring->side_end;
+    return !ring_queue_empty(ring) || ring_kernel_has_work(ring) ||
+           ring->side_begin < ring->side_end || ring->wake_due;
 }
 
 static bool ring_error_passes(int code)
 {
-    /* The wait ended for nothing, or the queue is full until somebody harvests: neither breaks the ring. */
+    /*
+     * The wait ended for nothing, or the queue is full until somebody harvests: neither breaks the
+     * ring.
+     */
     return code == -ETIME || code == -EINTR || code == -EBUSY || code == -EAGAIN;
 }
 
 int cmdi_ring_enter(struct cmdi_ring *ring, uint64_t wait_ns)
 {
-    if (!ring_queue_empty(ring) || ring->side_begin < ring->side_end) {
+    if (!ring_queue_empty(ring) || ring->side_begin < ring->side_end || ring->wake_due) {
         wait_ns = CMDI_RING_WAIT_NONE;
     }
-    if (wait_ns == CMDI_RING_WAIT_NONE && !ring_kernel_has_work(ring) && !cmdi_ring_has_unsubmitted(ring)) {
+    if (wait_ns == CMDI_RING_WAIT_NONE && !ring_kernel_has_work(ring) &&
+            !cmdi_ring_has_unsubmitted(ring)) {
         ring_publish_buffers(ring);
         return 0;
     }
@@ -380,7 +400,13 @@ int cmdi_ring_enter(struct cmdi_ring *ring, uint64_t wait_ns)
     return code == 0 || ring_error_passes(code) ? 0 : code;
 }
 
-/* Both queues are full: completions move aside so that the kernel can go on. Bounded by the operations in flight. */
+static uint32_t ring_take(
+        struct cmdi_ring *ring, struct cmdi_completion *completions, uint32_t max);
+
+/*
+ * Both queues are full: completions move aside so that the kernel can go on. Bounded by the
+ * operations in flight.
+ */
 static void ring_make_room(struct cmdi_ring *ring)
 {
     struct cmdi_completion completions[64];
@@ -388,7 +414,7 @@ static void ring_make_room(struct cmdi_ring *ring)
     uint32_t kept = ring->side_end - ring->side_begin;
     struct cmdi_completion *old = ring->side;
     uint32_t old_begin = ring->side_begin;
-    ring->side_begin = ring->side_end = 0; // So that harvest takes from the queue.
+    ring->side_begin = ring->side_end = 0; // So that the next are taken from the queue.
     struct cmdi_completion *grown = NULL;
     uint32_t used = 0;
     uint32_t capacity = kept + 1024;
@@ -398,7 +424,7 @@ static void ring_make_room(struct cmdi_ring *ring)
         memcpy(grown, old + old_begin, kept * sizeof(*grown));
         used = kept;
     }
-    while ((count = cmdi_ring_harvest(ring, completions, 64)) > 0) {
+    while ((count = ring_take(ring, completions, 64)) > 0) {
         if (used + count > capacity) {
             capacity *= 2;
             grown = realloc(grown, capacity * sizeof(*grown));
@@ -419,7 +445,8 @@ static struct io_uring_sqe *ring_sqe(struct cmdi_ring *ring)
     for (uint32_t i = 0; sqe == NULL; i++) {
         CMDI_ASSERT(i < 1000);
         if (!ring->enabled) {
-            int code = cmdi_ring_enable(ring); // Inline, before the first turn: who fills the queue owns the ring.
+            // Inline, before the first turn: who fills the queue owns the ring.
+            int code = cmdi_ring_enable(ring);
             CMDI_ASSERT(code == 0);
         }
         if (ring_enter_once(ring, 0, 0) < 0) {
@@ -440,6 +467,7 @@ static void ring_queue(struct io_uring_sqe *sqe, uint64_t user_data)
 static void ring_arm_wake(struct cmdi_ring *ring)
 {
     struct io_uring_sqe *sqe = ring_sqe(ring);
+    ring->wake_due = false;
     io_uring_prep_read(sqe, ring->wake_fd, &ring->wake_value, sizeof(ring->wake_value), 0);
     ring_queue(sqe, RING_OWN_WAKE);
 }
@@ -457,7 +485,8 @@ void cmdi_ring_accept(struct cmdi_ring *ring, int fd, bool once, uint64_t user_d
     ring_queue(sqe, user_data);
 }
 
-void cmdi_ring_connect(struct cmdi_ring *ring, int fd, const struct cmdi_address *address, uint64_t user_data)
+void cmdi_ring_connect(
+        struct cmdi_ring *ring, int fd, const struct cmdi_address *address, uint64_t user_data)
 {
     struct io_uring_sqe *sqe = ring_sqe(ring);
     io_uring_prep_connect(sqe, fd, &address->as.any, address->size);
@@ -476,7 +505,8 @@ void cmdi_ring_recv(struct cmdi_ring *ring, int fd, bool poll_first, uint64_t us
     ring_queue(sqe, user_data);
 }
 
-void cmdi_ring_send(struct cmdi_ring *ring, int fd, const void *data, size_t size, uint64_t user_data)
+void cmdi_ring_send(
+        struct cmdi_ring *ring, int fd, const void *data, size_t size, uint64_t user_data)
 {
     struct io_uring_sqe *sqe = ring_sqe(ring);
     io_uring_prep_send(sqe, fd, data, size, MSG_WAITALL | MSG_NOSIGNAL);
@@ -495,18 +525,25 @@ void cmdi_ring_alarm(struct cmdi_ring *ring, uint64_t at_ns)
     if (ring->alarm_armed && ring->alarm_at_ns <= at_ns) {
         return; // It fires early, and whoever looks then sets the next.
     }
+    bool moves = ring->alarm_armed;
     ring->alarm_armed = true;
     ring->alarm_at_ns = at_ns;
     ring->alarm_time.tv_sec = (long long)(at_ns / 1000000000u);
     ring->alarm_time.tv_nsec = (long long)(at_ns % 1000000000u);
     struct io_uring_sqe *sqe = ring_sqe(ring);
-    io_uring_prep_timeout(sqe, &ring->alarm_time, 0, IORING_TIMEOUT_ABS);
-    ring_queue(sqe, RING_OWN_ALARM);
+    if (moves) { // If it has just fired, this finds nothing, and who looks then sets the next.
+        io_uring_prep_timeout_update(sqe, &ring->alarm_time, RING_OWN_ALARM, IORING_TIMEOUT_ABS);
+        ring_queue(sqe, RING_OWN_ALARM_MOVE);
+    } else {
+        io_uring_prep_timeout(sqe, &ring->alarm_time, 0, IORING_TIMEOUT_ABS);
+        ring_queue(sqe, RING_OWN_ALARM);
+    }
 }
 
-/* --- Completions ---------------------------------------------------------------------------------------------------- */
+/* --- Completions ------------------------------------------------------------------------------ */
 
-static void ring_completion(struct cmdi_ring *ring, const struct io_uring_cqe *cqe, struct cmdi_completion *out)
+static void ring_completion(
+        struct cmdi_ring *ring, const struct io_uring_cqe *cqe, struct cmdi_completion *out)
 {
     out->user_data = cqe->user_data;
     out->result = cqe->res;
@@ -527,7 +564,8 @@ static void ring_completion(struct cmdi_ring *ring, const struct io_uring_cqe *c
     }
 }
 
-uint32_t cmdi_ring_harvest(struct cmdi_ring *ring, struct cmdi_completion *completions, uint32_t max)
+static uint32_t ring_take(
+        struct cmdi_ring *ring, struct cmdi_completion *completions, uint32_t max)
 {
     uint32_t count = 0;
     while (ring->side_begin < ring->side_end && count < max) {
@@ -536,26 +574,32 @@ uint32_t cmdi_ring_harvest(struct cmdi_ring *ring, struct cmdi_completion *compl
     struct io_uring_cq *cq = &ring->uring.cq;
     uint32_t head = *cq->khead;
     uint32_t tail = __atomic_load_n(cq->ktail, __ATOMIC_ACQUIRE);
-    bool wake = false;
     for (; head != tail && count < max; head++) {
         const struct io_uring_cqe *cqe = &cq->cqes[head & *cq->kring_mask];
         if (cqe->user_data <= RING_OWN_MAX) {
             ring->in_flight--;
-            wake = wake || (cqe->user_data == RING_OWN_WAKE && cqe->res != -ECANCELED);
+            ring->wake_due = ring->wake_due ||
+                             (cqe->user_data == RING_OWN_WAKE && cqe->res != -ECANCELED);
             ring->alarm_armed = ring->alarm_armed && cqe->user_data != RING_OWN_ALARM;
         } else {
             ring_completion(ring, cqe, &completions[count++]);
         }
     }
     __atomic_store_n(cq->khead, head, __ATOMIC_RELEASE);
-    ring->event_dirty = ring->event_dirty || count > 0 || wake;
-    if (wake && !ring->draining) {
+    return count;
+}
+
+uint32_t cmdi_ring_harvest(
+        struct cmdi_ring *ring, struct cmdi_completion *completions, uint32_t max)
+{
+    uint32_t count = ring_take(ring, completions, max);
+    if (ring->wake_due && !ring->draining) {
         ring_arm_wake(ring); // After the head has moved: queueing may have to enter.
     }
     return count;
 }
 
-/* --- Receive buffers ------------------------------------------------------------------------------------------------- */
+/* --- Receive buffers -------------------------------------------------------------------------- */
 
 uint8_t *cmdi_ring_buffer(const struct cmdi_ring *ring, uint16_t buffer)
 {
@@ -565,7 +609,8 @@ uint8_t *cmdi_ring_buffer(const struct cmdi_ring *ring, uint16_t buffer)
 static void ring_park(struct cmdi_ring *ring, uint32_t buffer)
 {
     ring->parked[buffer] = 1;
-    (void)madvise(ring->buffers + (size_t)buffer * ring->buffer_size, ring->buffer_size, MADV_DONTNEED);
+    (void)madvise(
+            ring->buffers + (size_t)buffer * ring->buffer_size, ring->buffer_size, MADV_DONTNEED);
 }
 
 void cmdi_ring_buffer_release(struct cmdi_ring *ring, uint16_t buffer)
@@ -596,7 +641,8 @@ bool cmdi_ring_buffers_grow(struct cmdi_ring *ring)
         return false;
     }
     for (; ring->buffer_count < target; ring->buffer_count++) {
-        if (ring->parked[ring->buffer_count]) { // Else the kernel or we still have it from before a shrink.
+        // Else the kernel or we still have it from before a shrink.
+        if (ring->parked[ring->buffer_count]) {
             ring->parked[ring->buffer_count] = 0;
             ring_provide(ring, ring->buffer_count);
         }
@@ -607,6 +653,7 @@ bool cmdi_ring_buffers_grow(struct cmdi_ring *ring)
 void cmdi_ring_buffers_shrink(struct cmdi_ring *ring)
 {
     if (ring->buffer_count / 2 >= ring->buffer_count_min) {
-        ring->buffer_count /= 2; // Those above leave the group one by one, as they are used and released.
+        // Those above leave the group one by one, as they are used and released.
+        ring->buffer_count /= 2;
     }
 }

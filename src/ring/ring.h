@@ -33,9 +33,11 @@ struct cmdi_ring_options {
     uint32_t entries;            // Of the submission queue.
     uint32_t completion_entries; // Of the completion queue.
     uint32_t buffer_size;
-    uint32_t buffer_count;     // Provided from the start. A power of two.
-    uint32_t buffer_count_max; // The group grows to this when receives run out of buffers. A power of two.
-    bool external_wait;        // Somebody waits on cmdi_ring_fd() instead of in enter: signal each completion there.
+    uint32_t buffer_count; // Provided from the start. A power of two.
+    // The group grows to this when receives run out of buffers. A power of two.
+    uint32_t buffer_count_max;
+    // Somebody waits on cmdi_ring_fd() instead of in enter: signal each completion there.
+    bool external_wait;
 };
 
 enum {
@@ -50,11 +52,15 @@ struct cmdi_completion {
     uint16_t flags;
 };
 
-/** What a ring uses beyond the floor (kernel 6.1). Names in CMDSTREAM_FEATURES_OFF (comma separated, or "all") are left out. */
+/**
+ * What a ring uses beyond the floor (kernel 6.1). Names in CMDSTREAM_FEATURES_OFF (comma separated,
+ * or "all") are left out.
+ */
 #define CMDI_RING_FEATURES(X)                                                                      \
     X(REGISTERED_FD, "registered_fd", "5.18", "a cheaper enter")                                   \
     X(NO_IOWAIT, "no_iowait", "6.15", "an idle server is not shown as waiting for disks")          \
-    X(ACCEPT_POLL_FIRST, "accept_poll_first", "6.10", "accept waits instead of failing when descriptors ran out")
+    X(ACCEPT_POLL_FIRST, "accept_poll_first", "6.10",                                              \
+            "accept waits instead of failing when descriptors ran out")
 enum cmdi_ring_feature {
 #define CMDI_X_(name, text, since, gives) CMDI_RING_FEATURE_##name,
     CMDI_RING_FEATURES(CMDI_X_)
@@ -62,9 +68,16 @@ enum cmdi_ring_feature {
     CMDI_RING_FEATURE_COUNT
 };
 
-/** The ring is made disabled: any thread may create it. Gives: cmdi_ring_destroy(). Returns: 0, or why io_uring is refused. */
-int cmdi_ring_create(struct cmdi_ring **ring, const struct cmdi_ring_options *options, struct cmds_error *error);
-/** Ends every operation and waits until the kernel has let go of every buffer. Nothing but wake and destroy is called after it. Thread: the owner. */
+/**
+ * The ring is made disabled: any thread may create it. Gives: cmdi_ring_destroy(). Returns: 0, or
+ * why io_uring is refused.
+ */
+int cmdi_ring_create(
+        struct cmdi_ring **ring, const struct cmdi_ring_options *options, struct cmds_error *error);
+/**
+ * Ends every operation and waits until the kernel has let go of every buffer. Nothing but wake and
+ * destroy is called after it. Thread: the owner.
+ */
 void cmdi_ring_drain(struct cmdi_ring *ring);
 /** NULL is fine. Thread: the owner; any, if it was drained or never enabled. */
 void cmdi_ring_destroy(struct cmdi_ring *ring);
@@ -74,26 +87,34 @@ int cmdi_ring_enable(struct cmdi_ring *ring);
 uint32_t cmdi_ring_features(const struct cmdi_ring *ring);
 /** Readable when there is something to harvest; only with external_wait. */
 int cmdi_ring_fd(const struct cmdi_ring *ring);
-/** Clears cmdi_ring_fd(), if anything was harvested since: before the owner's loop waits on it, and before its last look. */
+/**
+ * Clears cmdi_ring_fd(), if anything was harvested since: before the owner's loop waits on it, and
+ * before its last look.
+ */
 void cmdi_ring_fd_quiet(struct cmdi_ring *ring);
 /** Ends a wait of the owner, now or the next one. Thread: any. */
 void cmdi_ring_wake(struct cmdi_ring *ring);
 
-/* --- Operations. Owner thread; they never fail: what cannot be done comes back as a completion. --------------------- */
+/* --- Operations. Owner thread; they never fail: what cannot be done comes back as a completion.  */
 
 /** Multishot, or `once`: a completion for each connection, its fd CLOEXEC. */
 void cmdi_ring_accept(struct cmdi_ring *ring, int fd, bool once, uint64_t user_data);
-void cmdi_ring_connect(struct cmdi_ring *ring, int fd, const struct cmdi_address *address, uint64_t user_data);
+void cmdi_ring_connect(
+        struct cmdi_ring *ring, int fd, const struct cmdi_address *address, uint64_t user_data);
 /** Multishot into the group's buffers. `poll_first`: nothing is expected to be there yet. */
 void cmdi_ring_recv(struct cmdi_ring *ring, int fd, bool poll_first, uint64_t user_data);
 /** Sends all of it unless it fails; the data stays until the completion. */
-void cmdi_ring_send(struct cmdi_ring *ring, int fd, const void *data, size_t size, uint64_t user_data);
+void cmdi_ring_send(
+        struct cmdi_ring *ring, int fd, const void *data, size_t size, uint64_t user_data);
 /** Ends the operation with that user data; both complete. */
 void cmdi_ring_cancel(struct cmdi_ring *ring, uint64_t target, uint64_t user_data);
-/** Inline runtimes: makes cmdi_ring_fd() readable at that time (CLOCK_MONOTONIC); replaces the one before. */
+/**
+ * Inline runtimes: makes cmdi_ring_fd() readable at that time (CLOCK_MONOTONIC); replaces the one
+ * before.
+ */
 void cmdi_ring_alarm(struct cmdi_ring *ring, uint64_t at_ns);
 
-/* --- The turn --------------------------------------------------------------------------------------------------------- */
+/* --- The turn --------------------------------------------------------------------------------- */
 
 /** Something can be harvested, or an enter would make it so. No system call. */
 bool cmdi_ring_has_work(const struct cmdi_ring *ring);
@@ -105,9 +126,10 @@ bool cmdi_ring_has_unsubmitted(const struct cmdi_ring *ring);
  */
 int cmdi_ring_enter(struct cmdi_ring *ring, uint64_t wait_ns);
 /** Takes completions. Returns: how many, at most `max`. */
-uint32_t cmdi_ring_harvest(struct cmdi_ring *ring, struct cmdi_completion *completions, uint32_t max);
+uint32_t cmdi_ring_harvest(
+        struct cmdi_ring *ring, struct cmdi_completion *completions, uint32_t max);
 
-/* --- Receive buffers -------------------------------------------------------------------------------------------------- */
+/* --- Receive buffers -------------------------------------------------------------------------- */
 
 uint8_t *cmdi_ring_buffer(const struct cmdi_ring *ring, uint16_t buffer);
 /** Back to the kernel, at the latest in the next enter. */

@@ -34,7 +34,7 @@ struct sys_cpu_mask {
 };
 #define SYS_WORD_BITS (8 * sizeof(unsigned long))
 
-/* --- Clock, random numbers, futex --- */
+/* --- Clock, random numbers, futex ------------------------------------------------------------- */
 
 uint64_t cmdi_now_ns(void)
 {
@@ -79,7 +79,7 @@ void cmdi_futex_wake(_Atomic uint32_t *word, int count)
     (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }
 
-/* --- Sockets --- */
+/* --- Sockets ---------------------------------------------------------------------------------- */
 
 static int socket_flag(int fd, int level, int name, int value)
 {
@@ -244,7 +244,7 @@ void cmdi_fd_close(int fd)
     (void)close(fd); // Whatever it says, the number is free; a second try could hit another file.
 }
 
-/* --- CPUs --- */
+/* --- CPUs ------------------------------------------------------------------------------------- */
 
 uint32_t cmdi_cpus_allowed(uint16_t *cpus, uint32_t max)
 {
@@ -275,7 +275,7 @@ uint64_t cmdi_preemptions(void)
     return getrusage(RUSAGE_THREAD, &usage) == 0 ? (uint64_t)usage.ru_nivcsw : 0;
 }
 
-/* --- The quota of a cgroup --- */
+/* --- The quota of a cgroup -------------------------------------------------------------------- */
 
 /*
  * Where the CPU controller of this process is: in its own hierarchy (v1), or in the one for all

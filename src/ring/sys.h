@@ -29,7 +29,9 @@ uint64_t cmdi_now_ns(void);
 /** For ids and jitter; not for secrets. Thread: any. */
 uint64_t cmdi_random(void);
 
-/** Sleeps while *word is `expected`, at most so long (UINT64_MAX: no limit). May wake for no reason. */
+/**
+ * Sleeps while *word is `expected`, at most so long (UINT64_MAX: no limit). May wake for no reason.
+ */
 void cmdi_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
 void cmdi_futex_wake(_Atomic uint32_t *word, int count);
 
@@ -39,7 +41,8 @@ int cmdi_socket_open(const struct cmdi_address *address, uint32_t user_timeout_m
  * A bound, listening socket; accepted sockets inherit TCP_NODELAY and TCP_USER_TIMEOUT. A UNIX path that nobody listens on
  * any more is replaced. Returns: fd; -errno.
  */
-int cmdi_socket_listen(const struct cmdi_address *address, int backlog, bool reuse_port, uint32_t user_timeout_ms);
+int cmdi_socket_listen(
+        const struct cmdi_address *address, int backlog, bool reuse_port, uint32_t user_timeout_ms);
 /** The address a socket is bound to (port 0 resolved), or of its peer. Returns: 0; -errno. */
 int cmdi_socket_local(int fd, struct cmdi_address *address);
 int cmdi_socket_peer(int fd, struct cmdi_address *address);

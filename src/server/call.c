@@ -22,7 +22,7 @@ struct foreign_result {
     size_t size; // Of the frame behind it.
 };
 
-/* --- Results ---------------------------------------------------------------------------------------------------------- */
+/* --- Results ---------------------------------------------------------------------------------- */
 
 struct call_frame {
     const struct cmds_type *type; // The server's own.
@@ -32,7 +32,8 @@ struct call_frame {
 };
 
 /* What the result will look like on the wire. */
-static int call_measure(const struct cmds_call *call, struct cmds_message result, struct call_frame *frame)
+static int call_measure(
+        const struct cmds_call *call, struct cmds_message result, struct call_frame *frame)
 {
     const struct cmdi_server_core *core = cmdi_call_core(call);
     const struct cmds_codec *codec = core->options.codec;
@@ -46,8 +47,8 @@ static int call_measure(const struct cmds_call *call, struct cmds_message result
         return size < 0 ? (int)size : CMDS_E_LIMIT;
     }
     frame->body_size = (size_t)size;
-    frame->size = frame->body_size + cmdi_frame_header_size(call->sequence, result.type->number, (uint64_t)size,
-                                             core->self_delimiting);
+    frame->size = frame->body_size + cmdi_frame_header_size(call->sequence, result.type->number,
+                                             (uint64_t)size, core->self_delimiting);
     frame->last = cmdi_type_table_is_last(&core->results, result.type, result.value);
     return 0;
 }
@@ -67,7 +68,10 @@ static void call_write(const struct cmds_call *call, const struct call_frame *fr
 static bool call_finish(struct cmds_call *call)
 {
     if (atomic_load_explicit(&call->refs, memory_order_acquire) == 1) {
-        /* Nobody else has the call: no atomic exchange. But somebody may have had it since the caller looked. */
+        /*
+         * Nobody else has the call: no atomic exchange. But somebody may have had it since the
+         * caller looked.
+         */
         bool taken = atomic_load_explicit(&call->finished, memory_order_relaxed) != 0;
         atomic_store_explicit(&call->finished, 1, memory_order_relaxed);
         return taken;
@@ -94,7 +98,8 @@ static int call_send_here(struct cmds_call *call, const struct call_frame *frame
     cmdi_conn_commit(conn, frame->size);
     CMDI_COUNT(conn->shard, results_sent, 1);
     if (CMDI_UNLIKELY(!(call->flags & CMDI_CALL_RUNNING))) {
-        cmdi_connection_hold_back(call->connection); // After an exec function its caller sees to it.
+        // After an exec function its caller sees to it.
+        cmdi_connection_hold_back(call->connection);
     }
     return 0;
 }
@@ -145,7 +150,8 @@ void cmdi_connection_on_foreign(struct cmdi_conn *conn, const uint8_t *data, siz
         uint8_t *out = cmdi_conn_reserve_beyond(conn, record.size);
         if (out == NULL) {
             CMDI_COUNT(conn->shard, out_of_memory, 1);
-            cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for %zu bytes of results", record.size);
+            cmdi_conn_fail(
+                    conn, CMDS_E_MEMORY_LIMIT, "no memory for %zu bytes of results", record.size);
             return;
         }
         memcpy(out, data + sizeof(record), record.size);
@@ -159,7 +165,7 @@ void cmdi_connection_on_foreign(struct cmdi_conn *conn, const uint8_t *data, siz
     }
 }
 
-/* --- Keeping a call ---------------------------------------------------------------------------------------------------- */
+/* --- Keeping a call --------------------------------------------------------------------------- */
 
 static void call_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
 {
@@ -205,7 +211,8 @@ void cmdi_call_warm(struct cmds_call *call)
     cmdi_timer_init(&call->deadline, call_on_deadline);
     uint64_t deadline_ns = cmds_call_deadline_ns(call);
     if (deadline_ns != UINT64_MAX) {
-        cmdi_shard_timer(call->connection->home->shard, &call->deadline, (deadline_ns + 999999) / 1000000);
+        cmdi_shard_timer(
+                call->connection->home->shard, &call->deadline, (deadline_ns + 999999) / 1000000);
     }
 }
 
@@ -229,7 +236,8 @@ int cmds_call_keep_command(struct cmds_call *call)
     }
     size_t size = cmdi_value_copy_size(call->type->schema, call->command);
     uint32_t pool = call_kept_pool(home, size);
-    void *block = pool < CMDI_KEPT_POOLS ? cmdi_pool_acquire(&home->kept_pools[pool]) : malloc(size);
+    void *block =
+            pool < CMDI_KEPT_POOLS ? cmdi_pool_acquire(&home->kept_pools[pool]) : malloc(size);
     if (block == NULL) {
         return -ENOMEM;
     }
@@ -261,7 +269,8 @@ int cmds_call_after(struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn)
     }
     call->after = fn;
     (void)cmds_call_ref(call);
-    cmdi_shard_timer(shard, &call->timer, (shard->now_ns + (uint64_t)delay_ms * 1000000 + 999999) / 1000000);
+    cmdi_shard_timer(
+            shard, &call->timer, (shard->now_ns + (uint64_t)delay_ms * 1000000 + 999999) / 1000000);
     return 0;
 }
 
@@ -301,7 +310,7 @@ void cmdi_call_cancel(struct cmds_call *call)
     cmdi_call_drop(call);
 }
 
-/* --- The end ------------------------------------------------------------------------------------------------------------ */
+/* --- The end ---------------------------------------------------------------------------------- */
 
 static void call_free_kept(struct cmds_call *call)
 {
@@ -332,7 +341,9 @@ static void call_unfinished(struct cmds_call *call)
     atomic_fetch_sub(&call->refs, 1);
 }
 
-/* The shard does not know it any more: only memory is given back, under the lock of all who do so. */
+/*
+ * The shard does not know it any more: only memory is given back, under the lock of all who do so.
+ */
 static void call_end_orphan(struct cmds_call *call)
 {
     struct cmds_connection *connection = call->connection;
@@ -352,7 +363,8 @@ void cmdi_call_list(struct cmds_call *call)
     cmdi_list_remove(&call->link);
     cmdi_list_push(&call->connection->calls, &call->link);
     if (call->connection->conn.state >= CMDI_CONN_CLOSING) {
-        cmdi_call_cancel(call); // The connection went while the function ran: nobody told this call.
+        // The connection went while the function ran: nobody told this call.
+        cmdi_call_cancel(call);
     }
 }
 
@@ -360,8 +372,8 @@ void cmdi_call_end(struct cmds_call *call)
 {
     struct cmds_connection *connection = call->connection;
     struct cmdi_home *home = connection->home;
-    if (CMDI_UNLIKELY(!atomic_load_explicit(&call->finished, memory_order_relaxed)) && call_is_wanted(call) &&
-            !(call->flags & CMDI_CALL_FAILED)) {
+    if (CMDI_UNLIKELY(!atomic_load_explicit(&call->finished, memory_order_relaxed)) &&
+            call_is_wanted(call) && !(call->flags & CMDI_CALL_FAILED)) {
         call_unfinished(call);
         if (atomic_load(&call->refs) > 1) {
             cmdi_call_list(call); // on_exec_error has kept it.
@@ -478,11 +490,12 @@ void cmds_call_fail(struct cmds_call *call, int code, const char *text)
     (void)pthread_mutex_unlock(&home->lock);
 }
 
-/* --- What a call knows ------------------------------------------------------------------------------------------------ */
+/* --- What a call knows ------------------------------------------------------------------------ */
 
 const void *cmds_call_value(const struct cmds_call *call, uint32_t number, size_t size)
 {
-    return call->type->number == number && call->type->schema->value_size == size ? call->command : NULL;
+    return call->type->number == number && call->type->schema->value_size == size ? call->command
+                                                                                  : NULL;
 }
 
 bool cmds_call_is_cancelled(const struct cmds_call *call)
@@ -528,7 +541,8 @@ uint64_t cmds_call_received_ns(const struct cmds_call *call)
 uint64_t cmds_call_deadline_ns(const struct cmds_call *call)
 {
     uint32_t timeout_ms = cmdi_call_core(call)->options.exec_timeout_ms;
-    return timeout_ms == CMDS_NEVER ? UINT64_MAX : call->received_ns + (uint64_t)timeout_ms * 1000000;
+    return timeout_ms == CMDS_NEVER ? UINT64_MAX
+                                    : call->received_ns + (uint64_t)timeout_ms * 1000000;
 }
 
 struct cmds_connection *cmds_call_connection(const struct cmds_call *call)

@@ -15,7 +15,10 @@ struct cmdi_call_hook {
     void (*fn)(struct cmdi_call_hook *hook);
 };
 
-/** `hook->fn` runs at most once, taken out before. The caller holds a reference on the call. Thread: the call's shard. */
+/**
+ * `hook->fn` runs at most once, taken out before. The caller holds a reference on the call. Thread:
+ * the call's shard.
+ */
 void cmdi_call_hook_add(struct cmds_call *call, struct cmdi_call_hook *hook);
 /** The shard the call lives on, as struct cmdi_shard *. Thread: any. */
 struct cmdi_shard *cmdi_call_shard(const struct cmds_call *call);

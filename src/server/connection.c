@@ -11,9 +11,10 @@
 
 #include "server/server.h"
 
-static _Atomic uint64_t connection_ids; // Of the whole process, so that an id in a log names one connection.
+// Of the whole process, so that an id in a log names one connection.
+static _Atomic uint64_t connection_ids;
 
-/* --- Events --------------------------------------------------------------------------------------------------------- */
+/* --- Events ----------------------------------------------------------------------------------- */
 
 static int connection_on_ping(struct cmdi_conn *conn)
 {
@@ -87,7 +88,8 @@ static void connection_on_eof(struct cmdi_conn *conn)
     struct cmds_connection *connection = cmdi_connection_of(conn);
     connection->eof = true;
     if (conn->error.code == 0) {
-        const char *text = conn->eof ? "the peer closed the connection" : "the server is shutting down";
+        const char *text =
+                conn->eof ? "the peer closed the connection" : "the server is shutting down";
         conn->error.code = conn->eof ? CMDS_E_EOF : CMDS_E_DRAINING;
         (void)snprintf(conn->error.text, sizeof(conn->error.text), "%s", text);
     }
@@ -129,7 +131,8 @@ static void connection_log_end(const struct cmds_connection *connection)
     default:
         break;
     }
-    cmdi_shard_log(connection->home->shard, reason, CMDS_LOG_WARN, "%s: closed: %s", connection->peer, error->text);
+    cmdi_shard_log(connection->home->shard, reason, CMDS_LOG_WARN, "%s: closed: %s",
+            connection->peer, error->text);
 }
 
 static void connection_on_closing(struct cmdi_conn *conn)
@@ -198,7 +201,7 @@ static const struct cmdi_conn_ops connection_ops = {
         .on_closed = connection_on_closed,
 };
 
-/* --- Life ------------------------------------------------------------------------------------------------------------- */
+/* --- Life ------------------------------------------------------------------------------------- */
 
 void cmdi_connection_call_ended(struct cmds_connection *connection)
 {
@@ -241,8 +244,8 @@ struct cmds_connection *cmdi_connection_open(
 {
     const struct cmds_server_options *options = &home->core->options;
     struct cmds_connection *connection = cmdi_pool_acquire(&home->connection_pool);
-    if (connection == NULL ||
-            cmdi_conn_init(&connection->conn, home->shard, &connection_ops, transport, &home->core->limits, fd) < 0) {
+    if (connection == NULL || cmdi_conn_init(&connection->conn, home->shard, &connection_ops,
+                                      transport, &home->core->limits, fd) < 0) {
         if (connection != NULL) {
             cmdi_pool_release(&home->connection_pool, connection);
         }
@@ -278,7 +281,7 @@ struct cmds_connection *cmdi_connection_open(
     return connection;
 }
 
-/* --- What a connection knows -------------------------------------------------------------------------------------------- */
+/* --- What a connection knows ------------------------------------------------------------------ */
 
 uint64_t cmds_connection_id(const struct cmds_connection *connection)
 {

@@ -33,7 +33,8 @@ static void core_default(uint32_t *field, uint32_t value)
     }
 }
 
-static int core_take_options(struct cmdi_server_core *core, const struct cmds_server_options *options, struct cmds_error *error)
+static int core_take_options(struct cmdi_server_core *core,
+        const struct cmds_server_options *options, struct cmds_error *error)
 {
     struct cmds_server_options *mine = &core->options;
     int code = cmdi_options_take(mine, sizeof(*mine), options, "cmds_server_options", error);
@@ -64,17 +65,20 @@ static int core_check_limits(const struct cmds_server_options *mine, struct cmds
         return cmdi_fail(error, -EINVAL, "server_info: %zu bytes at NULL", mine->server_info.size);
     }
     if (mine->server_info.size > CMDI_SERVER_INFO_MAX) {
-        return cmdi_fail(error, -EINVAL, "server_info: %zu bytes; at most %d", mine->server_info.size,
-                CMDI_SERVER_INFO_MAX);
+        return cmdi_fail(error, -EINVAL, "server_info: %zu bytes; at most %d",
+                mine->server_info.size, CMDI_SERVER_INFO_MAX);
     }
     if (mine->frame_size_max > CORE_FRAME_SIZE_MAX) {
-        return cmdi_fail(error, -EINVAL, "frame_size_max %u: at most %d", mine->frame_size_max, CORE_FRAME_SIZE_MAX);
+        return cmdi_fail(error, -EINVAL, "frame_size_max %u: at most %d", mine->frame_size_max,
+                CORE_FRAME_SIZE_MAX);
     }
     if (mine->output_size_max < CORE_OUTPUT_SIZE_MIN) {
-        return cmdi_fail(error, -EINVAL, "output_size_max %u: at least %d", mine->output_size_max, CORE_OUTPUT_SIZE_MIN);
+        return cmdi_fail(error, -EINVAL, "output_size_max %u: at least %d", mine->output_size_max,
+                CORE_OUTPUT_SIZE_MIN);
     }
     if (mine->overflow > CMDS_OVERFLOW_QUEUE) {
-        return cmdi_fail(error, -EINVAL, "overflow %u: CMDS_OVERFLOW_REFUSE or CMDS_OVERFLOW_QUEUE", mine->overflow);
+        return cmdi_fail(error, -EINVAL, "overflow %u: CMDS_OVERFLOW_REFUSE or CMDS_OVERFLOW_QUEUE",
+                mine->overflow);
     }
     return 0;
 }
@@ -83,11 +87,14 @@ static int core_check_tables(const struct cmds_server_options *mine, struct cmds
 {
     const struct cmds_codec *codec = mine->codec;
     if (mine->protocol == NULL || mine->protocol->name == NULL) {
-        return cmdi_fail(error, -EINVAL, "protocol: none, or one without a name: make it with CMDS_PROTOCOL");
+        return cmdi_fail(error, -EINVAL,
+                "protocol: none, or one without a name: make it with CMDS_PROTOCOL");
     }
-    if (mine->exec_count > 0 && (mine->execs == NULL || mine->exec_stride < sizeof(struct cmds_exec) ||
-                                        mine->exec_stride % _Alignof(struct cmds_exec) != 0)) {
-        return cmdi_fail(error, -EINVAL, "execs: %u rows of %u bytes at %s: start from CMDS_SERVER_OPTIONS_INIT",
+    if (mine->exec_count > 0 &&
+            (mine->execs == NULL || mine->exec_stride < sizeof(struct cmds_exec) ||
+                    mine->exec_stride % _Alignof(struct cmds_exec) != 0)) {
+        return cmdi_fail(error, -EINVAL,
+                "execs: %u rows of %u bytes at %s: start from CMDS_SERVER_OPTIONS_INIT",
                 mine->exec_count, mine->exec_stride, mine->execs != NULL ? "an address" : "NULL");
     }
     for (uint32_t i = 0; i < mine->invoker_count; i++) {
@@ -96,7 +103,8 @@ static int core_check_tables(const struct cmds_server_options *mine, struct cmds
         }
     }
     if (codec->version != CMDS_CODEC_VERSION || codec->struct_size < sizeof(*codec)) {
-        return cmdi_fail(error, -EINVAL, "codec: version %u of %u bytes; this library knows %d of %zu", codec->version,
+        return cmdi_fail(error, -EINVAL,
+                "codec: version %u of %u bytes; this library knows %d of %zu", codec->version,
                 codec->struct_size, CMDS_CODEC_VERSION, sizeof(*codec));
     }
     if (codec->size == NULL || codec->encode == NULL || codec->decode == NULL) {
@@ -105,31 +113,36 @@ static int core_check_tables(const struct cmds_server_options *mine, struct cmds
     return cmds_protocol_check(mine->protocol, error);
 }
 
-static const struct cmds_exec *core_exec_at(const struct cmds_server_options *options, uint32_t index)
+static const struct cmds_exec *core_exec_at(
+        const struct cmds_server_options *options, uint32_t index)
 {
     const void *row = (const char *)options->execs + (size_t)index * options->exec_stride;
     return row;
 }
 
-static int core_add_exec(struct cmdi_server_core *core, const struct cmds_exec *exec, struct cmds_error *error)
+static int core_add_exec(
+        struct cmdi_server_core *core, const struct cmds_exec *exec, struct cmds_error *error)
 {
     const struct cmds_server_options *options = &core->options;
-    if (exec->type == NULL || exec->invoke == NULL || !cmdi_type_table_has(&core->commands, exec->type)) {
-        return cmdi_fail(error, CMDS_E_SCHEMA, "%s: an exec function for %s, which is not a command of it",
+    if (exec->type == NULL || exec->invoke == NULL ||
+            !cmdi_type_table_has(&core->commands, exec->type)) {
+        return cmdi_fail(error, CMDS_E_SCHEMA,
+                "%s: an exec function for %s, which is not a command of it",
                 options->protocol->name, exec->type != NULL ? exec->type->schema->name : "nothing");
     }
-    const struct cmdi_type_entry *entry = cmdi_type_table_entry(&core->commands, exec->type->number);
+    const struct cmdi_type_entry *entry =
+            cmdi_type_table_entry(&core->commands, exec->type->number);
     const struct cmds_exec **slot = &core->execs[entry - core->commands.entries];
     if (*slot != NULL) {
-        return cmdi_fail(error, CMDS_E_SCHEMA, "%s: two exec functions for command %u %s", options->protocol->name,
-                exec->type->number, exec->type->schema->name);
+        return cmdi_fail(error, CMDS_E_SCHEMA, "%s: two exec functions for command %u %s",
+                options->protocol->name, exec->type->number, exec->type->schema->name);
     }
     *slot = exec;
     return 0;
 }
 
-static int core_check_types(const struct cmds_codec *codec, const struct cmds_type *const *types, uint32_t count,
-        struct cmds_error *error)
+static int core_check_types(const struct cmds_codec *codec, const struct cmds_type *const *types,
+        uint32_t count, struct cmds_error *error)
 {
     int code = 0;
     for (uint32_t i = 0; i < count && code == 0 && codec->check != NULL; i++) {
@@ -156,20 +169,23 @@ static int core_make_tables(struct cmdi_server_core *core, struct cmds_error *er
     for (uint32_t i = 0; i < entries && code == 0; i++) {
         const struct cmds_type *type = core->commands.entries[i].type;
         if (type != NULL && core->execs[i] == NULL) {
-            code = cmdi_fail(error, CMDS_E_SCHEMA, "%s: command %u %s has no exec function", protocol->name,
-                    type->number, type->schema->name);
+            code = cmdi_fail(error, CMDS_E_SCHEMA, "%s: command %u %s has no exec function",
+                    protocol->name, type->number, type->schema->name);
         }
     }
     if (code == 0) {
-        code = core_check_types(core->options.codec, protocol->commands, protocol->command_count, error);
+        code = core_check_types(
+                core->options.codec, protocol->commands, protocol->command_count, error);
     }
     if (code == 0) {
-        code = core_check_types(core->options.codec, protocol->results, protocol->result_count, error);
+        code = core_check_types(
+                core->options.codec, protocol->results, protocol->result_count, error);
     }
     return code;
 }
 
-int cmdi_server_core_create(struct cmdi_server_core **out, const struct cmds_server_options *options, struct cmds_error *error)
+int cmdi_server_core_create(struct cmdi_server_core **out,
+        const struct cmds_server_options *options, struct cmds_error *error)
 {
     struct cmdi_server_core *core = calloc(1, sizeof(*core));
     if (core == NULL) {
@@ -186,7 +202,8 @@ int cmdi_server_core_create(struct cmdi_server_core **out, const struct cmds_ser
     }
     const struct cmds_server_options *mine = &core->options;
     core->self_delimiting = (mine->codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0;
-    core->hello_size = (size_t)(cmdi_server_info_encode(core->hello, mine->server_info) - core->hello);
+    core->hello_size =
+            (size_t)(cmdi_server_info_encode(core->hello, mine->server_info) - core->hello);
     core->limits = (struct cmdi_conn_limits){
             .frame_size_max = mine->frame_size_max,
             .output_size_max = mine->output_size_max,
@@ -213,9 +230,10 @@ void cmdi_server_core_unref(struct cmdi_server_core *core)
     free(core);
 }
 
-/* --- Home ------------------------------------------------------------------------------------------------------------ */
+/* --- Home ------------------------------------------------------------------------------------- */
 
-struct cmdi_home *cmdi_home_create(struct cmdi_server_core *core, struct cmds_server *server, struct cmdi_shard *shard)
+struct cmdi_home *cmdi_home_create(
+        struct cmdi_server_core *core, struct cmds_server *server, struct cmdi_shard *shard)
 {
     struct cmdi_home *home = calloc(1, sizeof(*home));
     if (home == NULL) {
@@ -230,7 +248,10 @@ struct cmdi_home *cmdi_home_create(struct cmdi_server_core *core, struct cmds_se
     cmdi_pool_init(&home->call_pool, sizeof(struct cmds_call));
     cmdi_pool_init(&home->kept_pools[0], CORE_KEPT_SMALL);
     cmdi_pool_init(&home->kept_pools[1], CORE_KEPT_LARGE);
-    /* A value takes more room than its bytes; what one frame may need is bounded by a multiple of it. */
+    /*
+     * A value takes more room than its bytes; what one frame may need is bounded by a multiple of
+     * it.
+     */
     cmdi_arena_init(&home->arena, (size_t)core->options.frame_size_max * 4 + 1024 * 1024);
     (void)pthread_mutex_init(&home->lock, NULL); // Cannot fail with default attributes on Linux.
     atomic_fetch_add(&core->refs, 1);

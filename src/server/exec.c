@@ -35,7 +35,7 @@ int cmdi_call_execute(struct cmds_call *call)
     return cmds_invocation_next(&first, call);
 }
 
-/* --- What came back from the exec function ---------------------------------------------------------------------------- */
+/* --- What came back from the exec function ---------------------------------------------------- */
 
 /*
  * Errors that end one call: of its own, or of a command that it sent elsewhere. All others end its connection: as in Go, an
@@ -43,9 +43,10 @@ int cmdi_call_execute(struct cmds_call *call)
  */
 static bool exec_error_spares_connection(int code)
 {
-    return code == -ENOBUFS || code == CMDS_E_GONE || code == CMDS_E_FINISHED || code == CMDS_E_NOT_CONNECTED ||
-           code == CMDS_E_NOT_SENT || code == CMDS_E_UNFINISHED || code == CMDS_E_LOST ||
-           code == CMDS_E_TIMEOUT || code == CMDS_E_CANCELLED || code == CMDS_E_CLOSED;
+    return code == -ENOBUFS || code == CMDS_E_GONE || code == CMDS_E_FINISHED ||
+           code == CMDS_E_NOT_CONNECTED || code == CMDS_E_NOT_SENT || code == CMDS_E_UNFINISHED ||
+           code == CMDS_E_LOST || code == CMDS_E_TIMEOUT || code == CMDS_E_CANCELLED ||
+           code == CMDS_E_CLOSED;
 }
 
 void cmdi_call_failed(struct cmds_call *call, int code, const char *text)
@@ -61,7 +62,8 @@ void cmdi_call_failed(struct cmds_call *call, int code, const char *text)
     struct cmds_error error = {.code = code};
     (void)snprintf(error.text, sizeof(error.text), "%s: %s", call->type->schema->name,
             text != NULL ? text : cmds_error_text(code));
-    if (options->on_exec_error != NULL && options->on_exec_error(options->receiver, call, &error) == 0) {
+    if (options->on_exec_error != NULL &&
+            options->on_exec_error(options->receiver, call, &error) == 0) {
         return;
     }
     enum cmdi_log_reason reason = code == CMDS_E_UNFINISHED ? CMDI_LOG_UNFINISHED : CMDI_LOG_EXEC;
@@ -76,7 +78,8 @@ void cmdi_call_failed(struct cmds_call *call, int code, const char *text)
 static void exec_let_go(struct cmds_call *call)
 {
     if (CMDI_LIKELY(atomic_load_explicit(&call->refs, memory_order_acquire) == 1)) {
-        cmdi_call_end(call); // Nobody else has it: no atomic operation is needed to see that it is the last.
+        // Nobody else has it: no atomic operation is needed to see that it is the last.
+        cmdi_call_end(call);
         return;
     }
     cmdi_call_list(call);
@@ -118,7 +121,7 @@ static void exec_returned(struct cmds_call *call, int code)
     exec_let_go(call);
 }
 
-/* --- The worker pool ------------------------------------------------------------------------------------------------------ */
+/* --- The worker pool -------------------------------------------------------------------------- */
 
 static void exec_on_worker_done(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
@@ -139,7 +142,8 @@ static void exec_on_worker(struct cmdi_job *job)
     /* Whoever sends and leaves, over and over, must not keep the pool busy. */
     call->job_code = cmds_call_is_cancelled(call) ? CMDS_E_GONE : cmdi_call_execute(call);
     call->mail.fn = exec_on_worker_done;
-    cmdi_shard_post(call->connection->home->shard, &call->mail); // The server waits for its jobs: the shard lives.
+    // The server waits for its jobs: the shard lives.
+    cmdi_shard_post(call->connection->home->shard, &call->mail);
 }
 
 static void exec_in_pool(struct cmds_call *call)
@@ -164,7 +168,7 @@ static void exec_in_pool(struct cmds_call *call)
     }
 }
 
-/* --- Running -------------------------------------------------------------------------------------------------------------- */
+/* --- Running ---------------------------------------------------------------------------------- */
 
 static void exec_run(struct cmds_call *call)
 {
@@ -199,7 +203,8 @@ bool cmdi_connection_run_again(struct cmdi_conn *conn, uint32_t budget)
     return !cmdi_list_empty(&connection->again) && !cmdi_conn_output_high(conn);
 }
 
-static int exec_proto_error(struct cmds_connection *connection, const struct cmdi_frame *frame, int code, const char *what)
+static int exec_proto_error(struct cmds_connection *connection, const struct cmdi_frame *frame,
+        int code, const char *what)
 {
     struct cmdi_conn *conn = &connection->conn;
     if (code == CMDS_E_PROTO && what != NULL) {
@@ -214,8 +219,8 @@ static int exec_proto_error(struct cmds_connection *connection, const struct cmd
     return code;
 }
 
-static struct cmds_call *exec_new_call(struct cmds_connection *connection, const struct cmds_exec *exec,
-        const struct cmds_type *type, const struct cmdi_frame *frame)
+static struct cmds_call *exec_new_call(struct cmds_connection *connection,
+        const struct cmds_exec *exec, const struct cmds_type *type, const struct cmdi_frame *frame)
 {
     struct cmds_call *call = cmdi_pool_acquire(&connection->home->call_pool);
     if (call == NULL) {
@@ -243,7 +248,8 @@ void cmdi_connection_hold_back(struct cmds_connection *connection)
 {
     struct cmdi_conn *conn = &connection->conn;
     bool high = cmdi_conn_output_high(conn);
-    if (CMDI_UNLIKELY(high || connection->in_flight >= connection->home->core->options.in_flight_max)) {
+    if (CMDI_UNLIKELY(
+                high || connection->in_flight >= connection->home->core->options.in_flight_max)) {
         conn->above_low = conn->above_low || high;
         cmdi_conn_pause(conn);
     }
@@ -275,7 +281,8 @@ int64_t cmdi_connection_on_frame(struct cmdi_conn *conn, const struct cmdi_frame
     if (CMDI_UNLIKELY(used == 0 && core->self_delimiting)) {
         return 0; // Not whole: decoded again when more has come.
     }
-    struct cmds_call *call = exec_new_call(connection, core->execs[entry - core->commands.entries], type, frame);
+    struct cmds_call *call =
+            exec_new_call(connection, core->execs[entry - core->commands.entries], type, frame);
     if (CMDI_UNLIKELY(call == NULL)) {
         return exec_proto_error(connection, frame, -ENOMEM, NULL);
     }

@@ -30,7 +30,8 @@ static struct cmds_server_options *listener_options(const struct cmdi_listener *
 static void listener_arm(struct cmdi_listener *listener)
 {
     bool once = listener_options(listener)->overflow == CMDS_OVERFLOW_QUEUE;
-    if (listener->armed || listener->fd < 0 || atomic_load(&listener->server->state) != CMDI_SERVER_RUNNING) {
+    if (listener->armed || listener->fd < 0 ||
+            atomic_load(&listener->server->state) != CMDI_SERVER_RUNNING) {
         return;
     }
     listener->armed = true;
@@ -44,7 +45,7 @@ static void listener_on_retry(struct cmdi_timer *timer, uint64_t now_ms)
     listener_arm(CMDI_CONTAINER(timer, struct cmdi_listener, retry));
 }
 
-/* --- Handing out -------------------------------------------------------------------------------------------------------- */
+/* --- Handing out ------------------------------------------------------------------------------ */
 
 struct listener_delivery {
     struct cmdi_mail mail;
@@ -108,18 +109,23 @@ static void listener_deliver(struct cmdi_listener *listener, int fd)
         atomic_fetch_sub(&listener->server->connection_count, 1);
         return;
     }
-    *delivery = (struct listener_delivery){.mail = {.fn = listener_on_delivery}, .home = home, .fd = fd};
+    *delivery = (struct listener_delivery){
+            .mail = {.fn = listener_on_delivery}, .home = home, .fd = fd};
     cmdi_shard_post(home->shard, &delivery->mail);
 }
 
-/* --- Completions ---------------------------------------------------------------------------------------------------------- */
+/* --- Completions ------------------------------------------------------------------------------ */
 
 static bool listener_full(const struct cmdi_listener *listener)
 {
-    return atomic_load(&listener->server->connection_count) >= listener_options(listener)->connection_count_max;
+    return atomic_load(&listener->server->connection_count) >=
+           listener_options(listener)->connection_count_max;
 }
 
-/* Takes a place for one more connection. Several listeners do at once: the count never goes beyond the limit. */
+/*
+ * Takes a place for one more connection. Several listeners do at once: the count never goes beyond
+ * the limit.
+ */
 static bool listener_reserve(const struct cmdi_listener *listener)
 {
     _Atomic uint32_t *count = &listener->server->connection_count;
@@ -161,14 +167,16 @@ static void listener_on_error(struct cmdi_listener *listener, int code)
         return;
     }
     uint32_t doubled = listener->backoff_ms * 2;
-    listener->backoff_ms = listener->backoff_ms == 0          ? LISTENER_BACKOFF_MS_MIN
+    listener->backoff_ms = listener->backoff_ms == 0           ? LISTENER_BACKOFF_MS_MIN
                            : doubled < LISTENER_BACKOFF_MS_MAX ? doubled
                                                                : LISTENER_BACKOFF_MS_MAX;
     CMDI_COUNT(listener->shard, accept_errors, 1);
     cmdi_shard_log(listener->shard, CMDI_LOG_ACCEPT, CMDS_LOG_WARN,
-            "accept: %s; trying again in %u ms; raise the limit of open files (ulimit -n) if it is that",
+            "accept: %s; trying again in %u ms; raise the limit of open files (ulimit -n) if it is "
+            "that",
             strerror(-code), listener->backoff_ms);
-    cmdi_shard_timer(listener->shard, &listener->retry, listener->shard->now_ms + listener->backoff_ms);
+    cmdi_shard_timer(
+            listener->shard, &listener->retry, listener->shard->now_ms + listener->backoff_ms);
 }
 
 static void listener_close(struct cmdi_listener *listener)
@@ -188,15 +196,16 @@ static void listener_go_on(struct cmdi_listener *listener)
     if (cmdi_timer_armed(&listener->retry)) {
         return;
     }
-    if (listener->waiting_fd >= 0 ||
-            (listener_options(listener)->overflow == CMDS_OVERFLOW_QUEUE && listener_full(listener))) {
+    if (listener->waiting_fd >= 0 || (listener_options(listener)->overflow == CMDS_OVERFLOW_QUEUE &&
+                                             listener_full(listener))) {
         listener->parked = true;
         return;
     }
     listener_arm(listener);
 }
 
-static void listener_on_completion(void *owner, uint32_t operation, const struct cmdi_completion *completion)
+static void listener_on_completion(
+        void *owner, uint32_t operation, const struct cmdi_completion *completion)
 {
     struct cmdi_listener *listener = owner;
     if (operation != LISTENER_ACCEPT) {
@@ -240,18 +249,22 @@ void cmdi_listener_room(struct cmdi_listener *listener)
     }
 }
 
-/* --- Life ------------------------------------------------------------------------------------------------------------- */
+/* --- Life ------------------------------------------------------------------------------------- */
 
-int cmdi_listener_open(struct cmdi_listener *listener, struct cmds_server *server, struct cmdi_shard *shard,
-        const struct cmdi_address *address, struct cmds_error *error)
+int cmdi_listener_open(struct cmdi_listener *listener, struct cmds_server *server,
+        struct cmdi_shard *shard, const struct cmdi_address *address, struct cmds_error *error)
 {
     const struct cmds_server_options *options = &server->core->options;
     char text[CMDI_ADDRESS_TEXT_MAX];
-    *listener = (struct cmdi_listener){
-            .server = server, .shard = shard, .address = *address, .fd = -1, .waiting_fd = -1,
+    *listener = (struct cmdi_listener){.server = server,
+            .shard = shard,
+            .address = *address,
+            .fd = -1,
+            .waiting_fd = -1,
             .mail = {.fn = listener_on_room}};
     cmdi_timer_init(&listener->retry, listener_on_retry);
-    uint32_t user_timeout_ms = options->write_timeout_ms == CMDS_NEVER ? 0 : options->write_timeout_ms;
+    uint32_t user_timeout_ms =
+            options->write_timeout_ms == CMDS_NEVER ? 0 : options->write_timeout_ms;
     int backlog = options->backlog < INT32_MAX ? (int)options->backlog : INT32_MAX;
     int fd = cmdi_socket_listen(address, backlog, options->reuse_port, user_timeout_ms);
     if (fd < 0) {
@@ -262,7 +275,8 @@ int cmdi_listener_open(struct cmdi_listener *listener, struct cmds_server *serve
                                   : "");
     }
     listener->fd = fd;
-    listener->unlink_path = address->as.any.sa_family == AF_UNIX && address->as.local.sun_path[0] != '\0';
+    listener->unlink_path =
+            address->as.any.sa_family == AF_UNIX && address->as.local.sun_path[0] != '\0';
     (void)cmdi_socket_local(fd, &listener->address); // Port 0 has become one; else it is the same.
     return 0;
 }
@@ -298,7 +312,9 @@ void cmdi_listener_stop(struct cmdi_listener *listener)
         listener_close(listener);
         return;
     }
-    cmdi_socket_shutdown(listener->fd, SHUT_RDWR); // Without it an armed accept would go on accepting.
-    cmdi_ring_cancel(listener->shard->ring, cmdi_shard_user_data(listener->shard, listener->slot, LISTENER_ACCEPT),
+    // Without it an armed accept would go on accepting.
+    cmdi_socket_shutdown(listener->fd, SHUT_RDWR);
+    cmdi_ring_cancel(listener->shard->ring,
+            cmdi_shard_user_data(listener->shard, listener->slot, LISTENER_ACCEPT),
             cmdi_shard_user_data(listener->shard, listener->slot, LISTENER_CANCEL));
 }

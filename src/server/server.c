@@ -19,7 +19,7 @@ enum {
     SERVER_DRAIN_MS = 10000, // Of cmds_server_main.
 };
 
-/* --- Shards' news ------------------------------------------------------------------------------------------------------- */
+/* --- Shards' news ----------------------------------------------------------------------------- */
 
 static void server_set(_Atomic uint32_t *word)
 {
@@ -41,7 +41,8 @@ static void server_on_home_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
     const struct cmds_server_options *options = &server->core->options;
     bool state_started = home->state_started;
     void *shard_state = home->shard_state;
-    cmdi_home_end(home); // Runs what cmds_call_after still has to run, which may look at the shard's state.
+    // Runs what cmds_call_after still has to run, which may look at the shard's state.
+    cmdi_home_end(home);
     if (state_started && options->on_shard_stop != NULL) {
         options->on_shard_stop(options->receiver, shard->index, shard_state);
     }
@@ -76,7 +77,7 @@ void cmdi_server_home_changed(struct cmdi_home *home, bool connection_closed)
     server_check_home(home);
 }
 
-/* --- Start ---------------------------------------------------------------------------------------------------------------- */
+/* --- Start ------------------------------------------------------------------------------------ */
 
 struct server_home_start {
     struct cmds_server *server;
@@ -100,15 +101,16 @@ static void server_start_home(struct cmdi_shard *shard, void *context)
     if (options->on_shard_start != NULL) {
         start->code = options->on_shard_start(options->receiver, shard->index, &home->shard_state);
         if (start->code < 0) {
-            (void)cmdi_fail(start->error, start->code, "on_shard_start failed on shard %u: %s", shard->index,
-                    cmds_error_text(start->code));
+            (void)cmdi_fail(start->error, start->code, "on_shard_start failed on shard %u: %s",
+                    shard->index, cmds_error_text(start->code));
             return;
         }
     }
     home->state_started = true;
 }
 
-static int server_add_listeners(struct cmds_server *server, const struct cmdi_address *first, struct cmds_error *error)
+static int server_add_listeners(
+        struct cmds_server *server, const struct cmdi_address *first, struct cmds_error *error)
 {
     const struct cmds_server_options *options = &server->core->options;
     uint32_t count = options->reuse_port ? server->runtime->shard_count : 1;
@@ -118,11 +120,14 @@ static int server_add_listeners(struct cmds_server *server, const struct cmdi_ad
     }
     for (uint32_t i = 0; i < count; i++) {
         if (server->listener_count == server->listener_count_max) {
-            return cmdi_fail(error, -EINVAL, "listen: more than %d addresses", CMDI_ADDRESSES_OF_SERVER_MAX);
+            return cmdi_fail(
+                    error, -EINVAL, "listen: more than %d addresses", CMDI_ADDRESSES_OF_SERVER_MAX);
         }
-        uint32_t shard = options->reuse_port ? i : server->listener_count % server->runtime->shard_count;
+        uint32_t shard =
+                options->reuse_port ? i : server->listener_count % server->runtime->shard_count;
         struct cmdi_listener *listener = &server->listeners[server->listener_count];
-        int code = cmdi_listener_open(listener, server, server->runtime->shards[shard], &address, error);
+        int code = cmdi_listener_open(
+                listener, server, server->runtime->shards[shard], &address, error);
         if (code < 0) {
             return code;
         }
@@ -132,7 +137,8 @@ static int server_add_listeners(struct cmds_server *server, const struct cmdi_ad
     return 0;
 }
 
-static int server_listen_one(struct cmds_server *server, const char *text, size_t size, struct cmds_error *error)
+static int server_listen_one(
+        struct cmds_server *server, const char *text, size_t size, struct cmds_error *error)
 {
     struct cmdi_address addresses[CMDI_ADDRESSES_MAX];
     char word[CMDI_ADDRESS_TEXT_MAX * 2];
@@ -212,7 +218,8 @@ int cmds_server_start(struct cmds_server **out, struct cmds_runtime *runtime,
 {
     int code = cmdi_runtime_may_block(runtime);
     if (code < 0) {
-        return cmdi_fail(error, code, code == -EXDEV
+        return cmdi_fail(error, code,
+                code == -EXDEV
                         ? "another thread turns this inline runtime; start the server there"
                         : "a server cannot be started from a shard: it waits for all of them");
     }
@@ -231,8 +238,8 @@ int cmds_server_start(struct cmds_server **out, struct cmds_runtime *runtime,
     code = server_start_parts(server, error);
     if (code == 0) {
         for (uint32_t i = 0; i < server->listener_count; i++) {
-            cmdi_runtime_call(
-                    runtime, server->listeners[i].shard->index, server_start_listener, &server->listeners[i]);
+            cmdi_runtime_call(runtime, server->listeners[i].shard->index, server_start_listener,
+                    &server->listeners[i]);
         }
         code = cmdi_runtime_add(runtime, &server->service);
         code = code < 0 ? cmdi_fail(error, code, "the runtime is stopping") : 0;
@@ -249,7 +256,7 @@ int cmds_server_start(struct cmds_server **out, struct cmds_runtime *runtime,
     return 0;
 }
 
-/* --- Drain and close ------------------------------------------------------------------------------------------------------- */
+/* --- Drain and close -------------------------------------------------------------------------- */
 
 static void server_stop_listener(struct cmdi_shard *shard, void *context)
 {
@@ -332,7 +339,8 @@ static void server_end(struct cmds_server *server)
         (void)cmdi_runtime_wait(server->runtime, &server->homes_ended, CMDS_NEVER);
     }
     for (uint32_t i = 0; i < server->home_count; i++) {
-        cmdi_runtime_call(server->runtime, i, server_nothing, NULL); // Messages to listeners are behind us.
+        // Messages to listeners are behind us.
+        cmdi_runtime_call(server->runtime, i, server_nothing, NULL);
     }
     server_free(server);
 }
@@ -347,7 +355,7 @@ void cmds_server_close(struct cmds_server *server)
     }
 }
 
-/* --- Small things ------------------------------------------------------------------------------------------------------------ */
+/* --- Small things ----------------------------------------------------------------------------- */
 
 int cmds_server_address(const struct cmds_server *server, uint32_t index, char *text, size_t size)
 {
@@ -369,7 +377,7 @@ uint32_t cmds_server_connection_count(const struct cmds_server *server)
     return atomic_load(&server->connection_count);
 }
 
-/* --- A program whose job is to serve ------------------------------------------------------------------------------------------ */
+/* --- A program whose job is to serve ---------------------------------------------------------- */
 
 static void main_log(void *context, enum cmds_log_level level, const char *text)
 {

@@ -54,12 +54,13 @@ struct cmdi_server_core {
 /** A server's part on one shard. */
 struct cmdi_home {
     struct cmdi_server_core *core;
-    struct cmds_server *server; // Valid until ended.
-    struct cmdi_shard *shard;   // Valid until ended.
+    struct cmds_server *server;   // Valid until ended.
+    struct cmdi_shard *shard;     // Valid until ended.
     struct cmdi_list connections; // struct cmds_connection: not closed yet.
     struct cmdi_list zombies;     // struct cmds_connection: closed, but calls of them are kept.
     struct cmdi_pool connection_pool, call_pool;
-    struct cmdi_pool kept_pools[CMDI_KEPT_POOLS]; // Copied commands up to 512, up to 2048 bytes; larger ones are malloc'ed.
+    // Copied commands up to 512, up to 2048 bytes; larger ones are malloc'ed.
+    struct cmdi_pool kept_pools[CMDI_KEPT_POOLS];
     struct cmds_arena arena; // Of the command being decoded.
     void *shard_state;
     bool draining;
@@ -84,9 +85,9 @@ struct cmds_connection {
     void *context;
     struct cmdi_timer room; // Paused, and a little room: reads on when it fires.
     uint32_t in_flight;     // Calls alive.
-    bool told;          // on_connect has accepted it: on_disconnect is owed.
-    bool eof;           // Nothing more comes: closes when the last call ends.
-    bool closed;        // Only its memory is left.
+    bool told;              // on_connect has accepted it: on_disconnect is owed.
+    bool eof;               // Nothing more comes: closes when the last call ends.
+    bool closed;            // Only its memory is left.
     char peer[CMDI_PEER_TEXT_MAX];
 };
 
@@ -110,9 +111,9 @@ struct cmds_call {
     uint8_t flags;             // enum cmdi_call_flag
 
     /* Only for calls that live longer than their exec function: see cmdi_call_warm(). */
-    void *kept;          // The copied command.
-    uint32_t kept_pool;  // Where it is from; CMDI_KEPT_POOLS: malloc.
-    int job_code;        // What the exec function returned on the worker.
+    void *kept;         // The copied command.
+    uint32_t kept_pool; // Where it is from; CMDI_KEPT_POOLS: malloc.
+    int job_code;       // What the exec function returned on the worker.
     struct cmdi_list link;
     struct cmdi_list hooks; // struct cmdi_call_hook
     struct cmdi_timer timer, deadline;
@@ -130,7 +131,8 @@ struct cmdi_listener {
     bool armed;
     bool unlink_path; // A UNIX path that we made.
     bool parked;      // CMDS_OVERFLOW_QUEUE: waits for a connection to end...
-    int waiting_fd;   // ... with this one, which came when another listener had taken the last place; -1: none.
+    // ... with this one, which came when another listener had taken the last place; -1: none.
+    int waiting_fd;
     uint32_t backoff_ms;
     struct cmdi_timer retry;
     _Atomic uint32_t closed;
@@ -154,30 +156,44 @@ struct cmds_server {
     uint32_t listener_count, listener_count_max;
     _Atomic uint32_t state;            // enum cmdi_server_state
     _Atomic uint32_t connection_count; // Accepted and not closed.
-    _Atomic uint32_t quiet;            // No connection comes any more, and all know that they are to end.
-    _Atomic uint32_t drained;          // Futex: quiet, and no connection is left.
+    // No connection comes any more, and all know that they are to end.
+    _Atomic uint32_t quiet;
+    _Atomic uint32_t drained; // Futex: quiet, and no connection is left.
     _Atomic uint32_t homes_left;
-    _Atomic uint32_t homes_ended;      // Futex: none is left.
+    _Atomic uint32_t homes_ended; // Futex: none is left.
 };
 
-/* --- core.c: options, tables, memory ----------------------------------------------------------------------------------- */
+/* --- core.c: options, tables, memory ---------------------------------------------------------- */
 
-/** Checks and copies everything. Gives: cmdi_server_core_unref(). Returns: 0; as cmds_server_start. */
-int cmdi_server_core_create(struct cmdi_server_core **core, const struct cmds_server_options *options, struct cmds_error *error);
+/**
+ * Checks and copies everything. Gives: cmdi_server_core_unref(). Returns: 0; as cmds_server_start.
+ */
+int cmdi_server_core_create(struct cmdi_server_core **core,
+        const struct cmds_server_options *options, struct cmds_error *error);
 void cmdi_server_core_unref(struct cmdi_server_core *core);
 /** Gives: cmdi_home_unref(). Returns: NULL without memory. */
-struct cmdi_home *cmdi_home_create(struct cmdi_server_core *core, struct cmds_server *server, struct cmdi_shard *shard);
+struct cmdi_home *cmdi_home_create(
+        struct cmdi_server_core *core, struct cmds_server *server, struct cmdi_shard *shard);
 /** The shard lets go: frees it, or leaves it to the calls that are alive. Thread: its shard. */
 void cmdi_home_end(struct cmdi_home *home);
-/** One of the calls that outlived it has ended; frees the home with the last. Thread: any, under home->lock, which it releases. */
+/**
+ * One of the calls that outlived it has ended; frees the home with the last. Thread: any, under
+ * home->lock, which it releases.
+ */
 void cmdi_home_orphan_ended(struct cmdi_home *home, struct cmds_connection *connection);
 
-/* --- connection.c ------------------------------------------------------------------------------------------------------- */
+/* --- connection.c ----------------------------------------------------------------------------- */
 
-/** A connection over `transport`; sends the ServerInfo and begins to receive. Takes `fd`. Thread: home's shard. Returns: NULL without memory: `fd` was not taken. */
+/**
+ * A connection over `transport`; sends the ServerInfo and begins to receive. Takes `fd`. Thread:
+ * home's shard. Returns: NULL without memory: `fd` was not taken.
+ */
 struct cmds_connection *cmdi_connection_open(
         struct cmdi_home *home, const struct cmdi_transport *transport, int fd, const char *peer);
-/** At a bound the connection stops reading: back-pressure is TCP's, and the answer of a command always has room. */
+/**
+ * At a bound the connection stops reading: back-pressure is TCP's, and the answer of a command
+ * always has room.
+ */
 void cmdi_connection_hold_back(struct cmds_connection *connection);
 /** A call has ended: reads on, closes, or frees as is due. */
 void cmdi_connection_call_ended(struct cmds_connection *connection);
@@ -186,25 +202,31 @@ void cmdi_connection_drain(struct cmds_connection *connection);
 /** A connection of this home has closed, or a job has ended. */
 void cmdi_server_home_changed(struct cmdi_home *home, bool connection_closed);
 
-/* --- listener.c --------------------------------------------------------------------------------------------------------- */
+/* --- listener.c ------------------------------------------------------------------------------- */
 
 /** Binds and listens; nothing is accepted yet. Thread: setup. */
-int cmdi_listener_open(struct cmdi_listener *listener, struct cmds_server *server, struct cmdi_shard *shard,
-        const struct cmdi_address *address, struct cmds_error *error);
+int cmdi_listener_open(struct cmdi_listener *listener, struct cmds_server *server,
+        struct cmdi_shard *shard, const struct cmdi_address *address, struct cmds_error *error);
 /** Closes one that was never started. Thread: setup. */
 void cmdi_listener_abandon(struct cmdi_listener *listener);
 /** Begins to accept. Thread: its shard. */
 void cmdi_listener_start(struct cmdi_listener *listener);
-/** Accepts no more; `closed` becomes 1, as a futex, when the descriptor is closed. Thread: its shard. */
+/**
+ * Accepts no more; `closed` becomes 1, as a futex, when the descriptor is closed. Thread: its
+ * shard.
+ */
 void cmdi_listener_stop(struct cmdi_listener *listener);
 /** A connection has ended: one that waits for room goes on. Thread: any shard. */
 void cmdi_listener_room(struct cmdi_listener *listener);
 
-/* --- call.c, exec.c ------------------------------------------------------------------------------------------------------ */
+/* --- call.c, exec.c --------------------------------------------------------------------------- */
 
 /** Initialises what only calls that stay need. */
 void cmdi_call_warm(struct cmds_call *call);
-/** The exec function has returned and somebody keeps the call: the connection knows it from now on. Thread: shard. */
+/**
+ * The exec function has returned and somebody keeps the call: the connection knows it from now on.
+ * Thread: shard.
+ */
 void cmdi_call_list(struct cmds_call *call);
 /** Nobody waits any more: tells hooks and on_cancel, once. Thread: shard. */
 void cmdi_call_cancel(struct cmds_call *call);

@@ -12,7 +12,8 @@
 
 enum {
     CMDI_BUFFER_SIZE_MIN = 4096,
-    CMDI_BUFFER_CLASSES = 11, // 4 KiB .. 4 MiB are kept for the next lease; larger ones go back to malloc.
+    // 4 KiB .. 4 MiB are kept for the next lease; larger ones go back to malloc.
+    CMDI_BUFFER_CLASSES = 11,
     CMDI_BUFFER_KEPT_SIZE_MAX = 16 * 1024 * 1024, // Free buffers kept, over all classes.
 };
 
@@ -29,7 +30,10 @@ struct cmdi_buffers {
 void cmdi_buffers_init(struct cmdi_buffers *buffers, uint64_t leased_size_max);
 /** Frees what is kept. What is leased is the lessee's. */
 void cmdi_buffers_fini(struct cmdi_buffers *buffers);
-/** Room for `size` or more. Gives: cmdi_buffers_return() with the capacity told. Returns: NULL at the limit or without memory. */
+/**
+ * Room for `size` or more. Gives: cmdi_buffers_return() with the capacity told. Returns: NULL at
+ * the limit or without memory.
+ */
 uint8_t *cmdi_buffers_lease(struct cmdi_buffers *buffers, size_t size, size_t *capacity);
 /** NULL is fine. */
 void cmdi_buffers_return(struct cmdi_buffers *buffers, uint8_t *data, size_t capacity);

@@ -26,7 +26,7 @@ enum {
 };
 #define RUNTIME_MEMORY ((uint64_t)1 << 30)
 
-/* --- Options --------------------------------------------------------------------------------------------------------- */
+/* --- Options ---------------------------------------------------------------------------------- */
 
 struct runtime_cpus {
     uint16_t list[CMDS_SHARDS_MAX];
@@ -40,7 +40,8 @@ static int runtime_parse_cpus(const char *text, struct runtime_cpus *cpus, struc
     cpus->count = 0;
     while (*at != '\0') {
         char *end = NULL;
-        unsigned long first = isdigit((unsigned char)*at) ? strtoul(at, &end, 10) : UINT16_MAX + 1ul;
+        unsigned long first =
+                isdigit((unsigned char)*at) ? strtoul(at, &end, 10) : UINT16_MAX + 1ul;
         unsigned long last = first;
         if (first <= UINT16_MAX && *end == '-' && isdigit((unsigned char)end[1])) {
             last = strtoul(end + 1, &end, 10);
@@ -62,23 +63,26 @@ static uint32_t runtime_default(uint32_t value, uint32_t otherwise)
     return value != 0 ? value : otherwise;
 }
 
-static int runtime_take_options(struct cmds_runtime_options *mine, const struct cmds_runtime_options *options,
-        struct cmds_error *error)
+static int runtime_take_options(struct cmds_runtime_options *mine,
+        const struct cmds_runtime_options *options, struct cmds_error *error)
 {
     int code = cmdi_options_take(mine, sizeof(*mine), options, "cmds_runtime_options", error);
     if (code < 0) {
         return code;
     }
-    mine->spin_us = mine->spin_us == CMDS_SPIN_OFF ? 0 : runtime_default(mine->spin_us, RUNTIME_SPIN_US);
+    mine->spin_us =
+            mine->spin_us == CMDS_SPIN_OFF ? 0 : runtime_default(mine->spin_us, RUNTIME_SPIN_US);
     mine->pool_thread_count = runtime_default(mine->pool_thread_count, RUNTIME_POOL_THREADS);
     mine->buffer_size = runtime_default(mine->buffer_size, RUNTIME_BUFFER_SIZE);
     mine->buffer_count_max = runtime_default(mine->buffer_count_max, RUNTIME_BUFFERS_MAX);
     mine->memory_size_max = mine->memory_size_max != 0 ? mine->memory_size_max : RUNTIME_MEMORY;
     if (mine->shard_count > CMDS_SHARDS_MAX && mine->shard_count != CMDS_SHARDS_INLINE) {
-        return cmdi_fail(error, -EINVAL, "shard_count %u: at most %d", mine->shard_count, CMDS_SHARDS_MAX);
+        return cmdi_fail(
+                error, -EINVAL, "shard_count %u: at most %d", mine->shard_count, CMDS_SHARDS_MAX);
     }
     if (mine->pool_thread_count > 1024) {
-        return cmdi_fail(error, -EINVAL, "pool_thread_count %u: at most 1024", mine->pool_thread_count);
+        return cmdi_fail(
+                error, -EINVAL, "pool_thread_count %u: at most 1024", mine->pool_thread_count);
     }
     if (mine->buffer_size < 4096 || mine->buffer_size > 1024 * 1024) {
         return cmdi_fail(error, -EINVAL, "buffer_size %u: 4096 to 1048576", mine->buffer_size);
@@ -91,7 +95,8 @@ static int runtime_take_options(struct cmds_runtime_options *mine, const struct 
 }
 
 /* One shard per CPU we may use, but not more than a cgroup's quota lets run at once. */
-static uint32_t runtime_shard_count(const struct cmds_runtime_options *options, const struct runtime_cpus *cpus)
+static uint32_t runtime_shard_count(
+        const struct cmds_runtime_options *options, const struct runtime_cpus *cpus)
 {
     if (options->shard_count != CMDS_SHARDS_PER_CORE) {
         return options->shard_count == CMDS_SHARDS_INLINE ? 1 : options->shard_count;
@@ -109,8 +114,9 @@ static uint32_t runtime_power_of_two(uint32_t value)
     return power;
 }
 
-static void runtime_shard_options(const struct cmds_runtime *runtime, const struct cmds_runtime_options *options,
-        const struct runtime_cpus *cpus, uint32_t index, struct cmdi_shard_options *out)
+static void runtime_shard_options(const struct cmds_runtime *runtime,
+        const struct cmds_runtime_options *options, const struct runtime_cpus *cpus, uint32_t index,
+        struct cmdi_shard_options *out)
 {
     uint32_t buffers_max = runtime_power_of_two(options->buffer_count_max);
     bool quota = cmdi_cpu_quota_percent() != 0;
@@ -132,10 +138,11 @@ static void runtime_shard_options(const struct cmds_runtime *runtime, const stru
     };
 }
 
-/* --- Life ------------------------------------------------------------------------------------------------------------ */
+/* --- Life ------------------------------------------------------------------------------------- */
 
-static int runtime_make_shards(struct cmds_runtime *runtime, const struct cmds_runtime_options *options,
-        const struct runtime_cpus *cpus, struct cmds_error *error)
+static int runtime_make_shards(struct cmds_runtime *runtime,
+        const struct cmds_runtime_options *options, const struct runtime_cpus *cpus,
+        struct cmds_error *error)
 {
     uint32_t count = runtime_shard_count(options, cpus);
     runtime->shards = calloc(count, sizeof(struct cmdi_shard *));
@@ -176,12 +183,14 @@ static int runtime_start_shards(struct cmds_runtime *runtime, struct cmds_error 
         for (uint32_t i = 0; i < started; i++) {
             cmdi_shard_join(runtime->shards[i]);
         }
-        return cmdi_fail(error, code, "shard %u: its thread could not be started: %s", started, strerror(-code));
+        return cmdi_fail(error, code, "shard %u: its thread could not be started: %s", started,
+                strerror(-code));
     }
     return 0;
 }
 
-int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_options *options, struct cmds_error *error)
+int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_options *options,
+        struct cmds_error *error)
 {
     struct cmds_runtime_options mine;
     struct runtime_cpus cpus = {.count = 0};
@@ -284,14 +293,18 @@ bool cmdi_runtime_remove(struct cmds_runtime *runtime, struct cmdi_service *serv
     return mine;
 }
 
-/* --- Turning and waiting ----------------------------------------------------------------------------------------------- */
+/* --- Turning and waiting ---------------------------------------------------------------------- */
 
 /* Inline: is the caller the one thread that may turn? The first to ask is. */
 static int runtime_claim(struct cmds_runtime *runtime)
 {
     if (atomic_load(&runtime->turner_known) == 0) {
-        runtime->turner = pthread_self();
-        atomic_store(&runtime->turner_known, 1);
+        (void)pthread_mutex_lock(&runtime->lock);
+        if (atomic_load(&runtime->turner_known) == 0) {
+            runtime->turner = pthread_self();
+            atomic_store(&runtime->turner_known, 1);
+        }
+        (void)pthread_mutex_unlock(&runtime->lock);
     }
     if (!pthread_equal(runtime->turner, pthread_self())) {
         return -EXDEV;
@@ -299,17 +312,21 @@ static int runtime_claim(struct cmds_runtime *runtime)
     return runtime->shards[0]->in_turn || cmdi_shard_current() == runtime->shards[0] ? -EDEADLK : 0;
 }
 
-/* Inline: the fd of the runtime is to be silent until something happens from now on. Returns: nothing has already. */
+/*
+ * Inline: the fd of the runtime is to be silent until something happens from now on. Returns:
+ * nothing has already.
+ */
 static bool runtime_settle(struct cmdi_shard *shard)
 {
     uint64_t next_ms = cmdi_timer_wheel_next(&shard->timers);
     if (next_ms != CMDI_TIMER_NONE) {
         cmdi_ring_alarm(shard->ring, next_ms * 1000000);
-        (void)cmdi_ring_enter(shard->ring, CMDI_RING_WAIT_NONE); // A failure comes again in the next turn.
+        // A failure comes again in the next turn.
+        (void)cmdi_ring_enter(shard->ring, CMDI_RING_WAIT_NONE);
     }
     cmdi_ring_fd_quiet(shard->ring);
     atomic_store(&shard->sleeping, 1); // Whoever posts from now on wakes the fd.
-    return !cmdi_ring_has_work(shard->ring) && atomic_load(&shard->mailbox) == NULL;
+    return atomic_load(&shard->mailbox) == NULL && !cmdi_shard_has_work(shard);
 }
 
 static int runtime_turn(struct cmds_runtime *runtime, uint64_t wait_ns)
@@ -346,7 +363,8 @@ int cmds_runtime_turn(struct cmds_runtime *runtime, uint32_t wait_us)
     if (wait_us == CMDS_TURN_NOWAIT) {
         return runtime_turn(runtime, CMDI_RING_WAIT_NONE);
     }
-    code = runtime_turn(runtime, wait_us == CMDS_NEVER ? CMDI_RING_WAIT_FOREVER : (uint64_t)wait_us * 1000);
+    code = runtime_turn(
+            runtime, wait_us == CMDS_NEVER ? CMDI_RING_WAIT_FOREVER : (uint64_t)wait_us * 1000);
     if (code != 0) {
         return code;
     }
@@ -370,7 +388,8 @@ static uint64_t runtime_left(uint64_t until_ns)
 int cmdi_runtime_wait(struct cmds_runtime *runtime, _Atomic uint32_t *word, uint32_t timeout_ms)
 {
     int code = cmdi_runtime_may_block(runtime);
-    uint64_t until_ns = timeout_ms == CMDS_NEVER ? UINT64_MAX : cmdi_now_ns() + (uint64_t)timeout_ms * 1000000;
+    uint64_t until_ns =
+            timeout_ms == CMDS_NEVER ? UINT64_MAX : cmdi_now_ns() + (uint64_t)timeout_ms * 1000000;
     while (code >= 0 && atomic_load(word) == 0) {
         uint64_t left_ns = runtime_left(until_ns);
         if (left_ns == 0) {
@@ -396,9 +415,12 @@ void cmdi_runtime_call(struct cmds_runtime *runtime, uint32_t index,
     struct cmdi_shard *before = cmdi_shard_set_current(shard);
     fn(shard, context);
     (void)cmdi_shard_set_current(before);
+    if (atomic_exchange(&shard->sleeping, 0) != 0) {
+        cmdi_ring_wake(shard->ring); // What it left for the next turn, the fd has to ask for.
+    }
 }
 
-/* --- Small public things ------------------------------------------------------------------------------------------------- */
+/* --- Small public things ---------------------------------------------------------------------- */
 
 int cmds_runtime_fd(const struct cmds_runtime *runtime)
 {
@@ -413,7 +435,8 @@ uint32_t cmds_runtime_shard_count(const struct cmds_runtime *runtime)
 int cmds_runtime_current_shard(const struct cmds_runtime *runtime)
 {
     const struct cmdi_shard *shard = cmdi_shard_current();
-    bool ours = shard != NULL && shard->index < runtime->shard_count && runtime->shards[shard->index] == shard;
+    bool ours = shard != NULL && shard->index < runtime->shard_count &&
+                runtime->shards[shard->index] == shard;
     return ours ? (int)shard->index : -ENOENT;
 }
 
@@ -433,7 +456,8 @@ static void runtime_run_post(struct cmdi_shard *shard, struct cmdi_mail *mail)
     post.fn(post.context);
 }
 
-int cmds_runtime_post(struct cmds_runtime *runtime, uint32_t index, void (*fn)(void *context), void *context)
+int cmds_runtime_post(
+        struct cmds_runtime *runtime, uint32_t index, void (*fn)(void *context), void *context)
 {
     if (index >= runtime->shard_count) {
         return -EINVAL;
@@ -470,8 +494,11 @@ int cmds_runtime_describe(const struct cmds_runtime *runtime, char *text, size_t
     }
     struct utsname kernel;
     (void)uname(&kernel); // Fails only for a bad address.
-    return snprintf(text, size, "Linux %s, %u %s, io_uring with %s%s%s", kernel.release, runtime->shard_count,
-            runtime->is_inline ? "inline shard" : runtime->shard_count == 1 ? "shard" : "shards",
+    return snprintf(text, size, "Linux %s, %u %s, io_uring with %s%s%s", kernel.release,
+            runtime->shard_count,
+            runtime->is_inline          ? "inline shard"
+            : runtime->shard_count == 1 ? "shard"
+                                        : "shards",
             yes[0] != '\0' ? yes : "its floor", no[0] != '\0' ? ", without " : "", no);
 }
 

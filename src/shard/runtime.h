@@ -19,7 +19,10 @@
 /** A server or a group, as the runtime sees it. */
 struct cmdi_service {
     struct cmdi_list link;
-    /** Closes and frees it; blocks. Thread: the one that stops the runtime, after the service was taken out of the list. */
+    /**
+     * Closes and frees it; blocks. Thread: the one that stops the runtime, after the service was
+     * taken out of the list.
+     */
     void (*stop)(struct cmdi_service *service);
 };
 
@@ -30,8 +33,8 @@ struct cmds_runtime {
     _Atomic uint32_t stopping;
     struct cmdi_log log;
     struct cmdi_workers workers;
-    pthread_mutex_t lock;      // Of `services`.
-    struct cmdi_list services; // struct cmdi_service
+    pthread_mutex_t lock;        // Of `services`.
+    struct cmdi_list services;   // struct cmdi_service
     _Atomic uint64_t post_count; // cmds_runtime_post waiting.
     pthread_t turner;            // Inline: who turned first. Valid with turner_known.
     _Atomic uint32_t turner_known;
@@ -52,7 +55,10 @@ bool cmdi_runtime_remove(struct cmds_runtime *runtime, struct cmdi_service *serv
 int cmdi_runtime_wait(struct cmds_runtime *runtime, _Atomic uint32_t *word, uint32_t timeout_ms);
 /** Whether the caller may block on this runtime. Returns: 0, -EDEADLK, -EXDEV as above. */
 int cmdi_runtime_may_block(struct cmds_runtime *runtime);
-/** Runs fn on a shard and returns when it has; on an inline runtime the caller is its thread and it runs at once. Thread: as wait. */
+/**
+ * Runs fn on a shard and returns when it has; on an inline runtime the caller is its thread and it
+ * runs at once. Thread: as wait.
+ */
 void cmdi_runtime_call(struct cmds_runtime *runtime, uint32_t shard,
         void (*fn)(struct cmdi_shard *shard, void *context), void *context);
 

@@ -20,9 +20,9 @@
 
 enum {
     SHARD_SLOTS_FIRST = 64,
-    SHARD_QUIET_MS = 1000,       // How often a shard looks for memory to give back.
+    SHARD_QUIET_MS = 1000, // How often a shard looks for memory to give back.
     SHARD_GENERATION_MASK = 0xffffff,
-    SHARD_SPIN_LOOKS = 64,       // At the ring and the mailbox between two looks at the clock.
+    SHARD_SPIN_LOOKS = 64, // At the ring and the mailbox between two looks at the clock.
 };
 #define SHARD_SLOT_NONE UINT32_MAX
 
@@ -40,7 +40,7 @@ struct cmdi_shard *cmdi_shard_set_current(struct cmdi_shard *shard)
     return before;
 }
 
-/* --- Slots ----------------------------------------------------------------------------------------------------------- */
+/* --- Slots ------------------------------------------------------------------------------------ */
 
 static bool shard_slots_grow(struct cmdi_shard *shard)
 {
@@ -98,7 +98,7 @@ static void shard_complete(struct cmdi_shard *shard, const struct cmdi_completio
     slot->fn(slot->owner, (uint32_t)(completion->user_data >> 56), completion);
 }
 
-/* --- Mailbox --------------------------------------------------------------------------------------------------------- */
+/* --- Mailbox ---------------------------------------------------------------------------------- */
 
 void cmdi_shard_post(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
@@ -107,7 +107,8 @@ void cmdi_shard_post(struct cmdi_shard *shard, struct cmdi_mail *mail)
         mail->next = head;
     } while (!atomic_compare_exchange_weak_explicit(
             &shard->mailbox, &head, mail, memory_order_seq_cst, memory_order_relaxed));
-    if (shard->ring != NULL && atomic_load(&shard->sleeping) != 0 && atomic_exchange(&shard->sleeping, 0) != 0) {
+    if (shard->ring != NULL && atomic_load(&shard->sleeping) != 0 &&
+            atomic_exchange(&shard->sleeping, 0) != 0) {
         __atomic_fetch_add(&shard->stats.wakes, 1, __ATOMIC_RELAXED);
         cmdi_ring_wake(shard->ring);
     }
@@ -148,11 +149,13 @@ static void shard_call_run(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
     struct shard_call *call = CMDI_CONTAINER(mail, struct shard_call, mail);
     call->fn(shard, call->context);
-    atomic_store(&call->done, 1); // The caller may be gone right after it; the wake needs only the address.
+    // The caller may be gone right after it; the wake needs only the address.
+    atomic_store(&call->done, 1);
     cmdi_futex_wake(&call->done, 1);
 }
 
-void cmdi_shard_call(struct cmdi_shard *shard, void (*fn)(struct cmdi_shard *shard, void *context), void *context)
+void cmdi_shard_call(struct cmdi_shard *shard, void (*fn)(struct cmdi_shard *shard, void *context),
+        void *context)
 {
     if (shard_of_thread == shard) {
         fn(shard, context);
@@ -165,7 +168,7 @@ void cmdi_shard_call(struct cmdi_shard *shard, void (*fn)(struct cmdi_shard *sha
     }
 }
 
-/* --- The turn -------------------------------------------------------------------------------------------------------- */
+/* --- The turn --------------------------------------------------------------------------------- */
 
 static void shard_set_time(struct cmdi_shard *shard, uint64_t now_ns)
 {
@@ -209,13 +212,20 @@ static uint32_t shard_run_list(struct cmdi_shard *shard, struct cmdi_list *list)
     return count;
 }
 
-/* Those whose receive found no buffer come back in the order in which they went, as many as there are buffers. */
+/* Somebody waits for receive buffers, and enough of them are free. */
+static bool shard_can_feed(const struct cmdi_shard *shard)
+{
+    return !cmdi_list_empty(&shard->starved) &&
+           cmdi_ring_buffers_free(shard->ring) * 4 >= cmdi_ring_buffer_count(shard->ring);
+}
+
+/*
+ * Those whose receive found no buffer come back in the order in which they went, as many as there
+ * are buffers.
+ */
 static void shard_feed_starved(struct cmdi_shard *shard)
 {
-    uint32_t free_count = cmdi_ring_buffers_free(shard->ring);
-    if (free_count * 4 < cmdi_ring_buffer_count(shard->ring)) {
-        return;
-    }
+    uint32_t free_count = shard_can_feed(shard) ? cmdi_ring_buffers_free(shard->ring) : 0;
     while (free_count-- > 0 && !cmdi_list_empty(&shard->starved)) {
         cmdi_list_push(&shard->ready, cmdi_list_pop(&shard->starved));
     }
@@ -236,15 +246,15 @@ static uint32_t shard_run(struct cmdi_shard *shard)
     return handled;
 }
 
-static bool shard_has_mail(struct cmdi_shard *shard)
+static bool shard_has_mail(const struct cmdi_shard *shard)
 {
     return atomic_load_explicit(&shard->mailbox, memory_order_relaxed) != NULL;
 }
 
-static bool shard_has_work(struct cmdi_shard *shard)
+bool cmdi_shard_has_work(const struct cmdi_shard *shard)
 {
-    return !cmdi_list_empty(&shard->ready) || !cmdi_list_empty(&shard->flush) || shard_has_mail(shard) ||
-           cmdi_ring_has_work(shard->ring);
+    return !cmdi_list_empty(&shard->ready) || !cmdi_list_empty(&shard->flush) ||
+           shard_has_mail(shard) || cmdi_ring_has_work(shard->ring) || shard_can_feed(shard);
 }
 
 /* How long the shard may wait: until the next timer, at most `wait_ns`. */
@@ -265,8 +275,8 @@ static bool shard_spin(struct cmdi_shard *shard, uint64_t wait_ns)
     uint64_t start_ns = cmdi_now_ns();
     bool always = shard->options.spin_always;
     uint64_t budget_ns = shard->connection_count == 0 ? 0
-                         : always ? shard->spin.budget_ns_max
-                                  : cmdi_spin_begin(&shard->spin, start_ns);
+                         : always                     ? shard->spin.budget_ns_max
+                                                      : cmdi_spin_begin(&shard->spin, start_ns);
     if (budget_ns == 0) {
         return false;
     }
@@ -287,8 +297,8 @@ static bool shard_spin(struct cmdi_shard *shard, uint64_t wait_ns)
             return false;
         }
         before_ns = now_ns;
-        if (now_ns - start_ns >= wait_ns) {
-            return true; // A timer is due; that says nothing about the spin.
+        if (now_ns - start_ns >= wait_ns || atomic_load(&shard->stopping) != 0) {
+            return true; // A timer is due, or the end; that says nothing about the spin.
         }
         if (now_ns - start_ns >= budget_ns) {
             cmdi_spin_end(&shard->spin, false);
@@ -329,13 +339,15 @@ static bool shard_may_spin(const struct cmdi_shard *shard)
     return shard->spin.budget_ns_max > 0 && shard->connection_count > 0;
 }
 
-/* The end of a turn: what was queued goes to the kernel; without work the shard looks, then sleeps. */
+/*
+ * The end of a turn: what was queued goes to the kernel; without work the shard looks, then sleeps.
+ */
 static int shard_end_turn(struct cmdi_shard *shard, uint64_t wait_ns)
 {
     bool has_ended = !cmdi_list_empty(&shard->ended);
     shard->flush_size = CMDI_SHARD_FLUSH_SIZE;
     wait_ns = shard_wait_time(shard, wait_ns);
-    if (shard_has_work(shard) || wait_ns == CMDI_RING_WAIT_NONE) {
+    if (cmdi_shard_has_work(shard) || wait_ns == CMDI_RING_WAIT_NONE) {
         int code = shard_enter(shard, CMDI_RING_WAIT_NONE);
         (void)shard_run_list(shard, &shard->ended);
         return code;
@@ -343,7 +355,7 @@ static int shard_end_turn(struct cmdi_shard *shard, uint64_t wait_ns)
     if (has_ended || shard_may_spin(shard)) {
         int code = shard_enter(shard, CMDI_RING_WAIT_NONE);
         (void)shard_run_list(shard, &shard->ended);
-        if (code < 0 || shard_has_work(shard)) {
+        if (code < 0 || cmdi_shard_has_work(shard)) {
             return code;
         }
         shard_watch_preemptions(shard);
@@ -377,10 +389,11 @@ void cmdi_shard_advance(struct cmdi_shard *shard, uint64_t now_ns)
     do {
         (void)shard_run(shard);
         (void)shard_run_list(shard, &shard->ended);
-    } while (!cmdi_list_empty(&shard->ready) || !cmdi_list_empty(&shard->flush) || shard_has_mail(shard));
+    } while (!cmdi_list_empty(&shard->ready) || !cmdi_list_empty(&shard->flush) ||
+             shard_has_mail(shard));
 }
 
-/* --- Life ------------------------------------------------------------------------------------------------------------ */
+/* --- Life ------------------------------------------------------------------------------------- */
 
 static int shard_init_ring(struct cmdi_shard *shard, struct cmds_error *error)
 {
@@ -394,7 +407,8 @@ static int shard_init_ring(struct cmdi_shard *shard, struct cmds_error *error)
     return cmdi_ring_create(&shard->ring, &shard->options.ring, error);
 }
 
-int cmdi_shard_create(struct cmdi_shard **out, const struct cmdi_shard_options *options, struct cmds_error *error)
+int cmdi_shard_create(
+        struct cmdi_shard **out, const struct cmdi_shard_options *options, struct cmds_error *error)
 {
     struct cmdi_shard *shard = aligned_alloc(64, (sizeof(*shard) + 63) / 64 * 64);
     if (shard == NULL) {
@@ -465,10 +479,14 @@ static void *shard_main(void *argument)
     while (code >= 0 && atomic_load(&shard->stopping) == 0) {
         code = cmdi_shard_turn(shard, CMDI_RING_WAIT_FOREVER);
     }
-    /* Enter fails only when the ring is unusable: without it every connection here hangs for ever. Better to say so and stop. */
+    /*
+     * Enter fails only when the ring is unusable: without it every connection here hangs for ever.
+     * Better to say so and stop.
+     */
     CMDI_ASSERT(code >= 0);
     cmdi_shard_timer_off(shard, &quiet.timer);
-    cmdi_ring_drain(shard->ring); // By its owner. Others may still wake it: it is freed after the join.
+    // By its owner. Others may still wake it: it is freed after the join.
+    cmdi_ring_drain(shard->ring);
     shard_of_thread = NULL;
     return NULL;
 }
@@ -506,10 +524,10 @@ void cmdi_shard_destroy(struct cmdi_shard *shard)
     free(shard);
 }
 
-/* --- Log ------------------------------------------------------------------------------------------------------------- */
+/* --- Log -------------------------------------------------------------------------------------- */
 
-void cmdi_shard_log(struct cmdi_shard *shard, enum cmdi_log_reason reason, enum cmds_log_level level,
-        const char *format, ...)
+void cmdi_shard_log(struct cmdi_shard *shard, enum cmdi_log_reason reason,
+        enum cmds_log_level level, const char *format, ...)
 {
     if (shard->options.log == NULL || shard->options.log->fn == NULL) {
         return;

@@ -27,7 +27,7 @@
 
 struct cmdi_shard;
 
-/* --- Mailbox: messages from other threads ------------------------------------------------------------------------- */
+/* --- Mailbox: messages from other threads ----------------------------------------------------- */
 
 struct cmdi_mail;
 typedef void (*cmdi_mail_fn)(struct cmdi_shard *shard, struct cmdi_mail *mail);
@@ -37,11 +37,13 @@ struct cmdi_mail {
     cmdi_mail_fn fn;
 };
 
-/* --- Work: something to run once, at a certain point of the turn --------------------------------------------------- */
+/* --- Work: something to run once, at a certain point of the turn ------------------------------ */
 
 struct cmdi_work;
 typedef void (*cmdi_work_fn)(struct cmdi_shard *shard, struct cmdi_work *work);
-/** In no list: not queued. Taken out of its list before `fn` runs, so that `fn` may queue it again. */
+/**
+ * In no list: not queued. Taken out of its list before `fn` runs, so that `fn` may queue it again.
+ */
 struct cmdi_work {
     struct cmdi_list link;
     cmdi_work_fn fn;
@@ -56,7 +58,7 @@ static inline bool cmdi_work_queued(const struct cmdi_work *work)
     return !cmdi_list_empty(&work->link);
 }
 
-/* --- Slots: who gets a completion ---------------------------------------------------------------------------------- */
+/* --- Slots: who gets a completion ------------------------------------------------------------- */
 
 /** `operation` is the number given to cmdi_shard_user_data. */
 typedef void (*cmdi_completion_fn)(
@@ -69,15 +71,18 @@ struct cmdi_slot {
     uint32_t next_free;
 };
 
-/* A completion's user data: operation 8 bits | generation 24 | slot 32. Of a stale generation: ignored, its buffer returned. */
+/*
+ * A completion's user data: operation 8 bits | generation 24 | slot 32. Of a stale generation:
+ * ignored, its buffer returned.
+ */
 
 struct cmdi_shard_options {
     uint32_t index;
-    int cpu;                   // -1: not pinned.
-    uint32_t spin_us;          // 0: never spin.
-    bool has_thread;           // false: inline or manual.
-    bool manual;               // No ring.
-    bool spin_always;          // As in cmds_runtime_options.
+    int cpu;          // -1: not pinned.
+    uint32_t spin_us; // 0: never spin.
+    bool has_thread;  // false: inline or manual.
+    bool manual;      // No ring.
+    bool spin_always; // As in cmds_runtime_options.
     struct cmdi_ring_options ring;
     uint64_t memory_size_max;
     const struct cmdi_log *log; // Kept.
@@ -96,24 +101,25 @@ struct cmdi_log {
 };
 
 enum {
-    CMDI_SHARD_FRAMES_PER_RUN = 128,         // The budget of a connection in one turn...
-    CMDI_SHARD_BYTES_PER_RUN = 128 * 1024,   // ...whichever ends first.
+    CMDI_SHARD_FRAMES_PER_RUN = 128,       // The budget of a connection in one turn...
+    CMDI_SHARD_BYTES_PER_RUN = 128 * 1024, // ...whichever ends first.
     CMDI_SHARD_COMPLETIONS_PER_TURN = 512,
-    CMDI_SHARD_FLUSH_SIZE = 96 * 1024,       // When busy: as few sends as do not outgrow the cache.
-    CMDI_SHARD_FLUSH_SIZE_IDLE = 8 * 1024,  // When it has been waiting: the peer waits too, and begins sooner.
+    CMDI_SHARD_FLUSH_SIZE = 96 * 1024, // When busy: as few sends as do not outgrow the cache.
+    // When it has been waiting: the peer waits too, and begins sooner.
+    CMDI_SHARD_FLUSH_SIZE_IDLE = 8 * 1024,
 };
 
 struct cmdi_shard {
-    struct cmdi_ring *ring; // NULL: manual.
-    uint64_t now_ns, now_ms; // When this turn began.
-    struct cmdi_list ready;  // struct cmdi_work: once in the next pass over it.
-    struct cmdi_list flush;  // struct cmdi_work: at the end of this turn.
-    struct cmdi_list ended;  // struct cmdi_work: after the enter of this turn.
+    struct cmdi_ring *ring;   // NULL: manual.
+    uint64_t now_ns, now_ms;  // When this turn began.
+    struct cmdi_list ready;   // struct cmdi_work: once in the next pass over it.
+    struct cmdi_list flush;   // struct cmdi_work: at the end of this turn.
+    struct cmdi_list ended;   // struct cmdi_work: after the enter of this turn.
     struct cmdi_list starved; // struct cmdi_work: ready again once enough receive buffers are free.
     struct cmdi_slice *slices; // By buffer number.
     struct cmdi_slot *slots;
     uint32_t slot_count, slot_free;
-    struct cmds_stats stats;  // Written here, read by anybody: CMDI_COUNT.
+    struct cmds_stats stats; // Written here, read by anybody: CMDI_COUNT.
     struct cmdi_buffers buffers;
     struct cmdi_timer_wheel timers;
     struct cmdi_spin spin;
@@ -129,47 +135,66 @@ struct cmdi_shard {
 
     /* Written by any thread. */
     _Alignas(64) _Atomic(struct cmdi_mail *) mailbox;
-    _Atomic uint32_t sleeping;  // Set by the shard before it waits; whoever clears it wakes.
-    _Atomic uint32_t stopping;  // The thread ends after the turn that sees it.
-    _Atomic uint32_t load;      // Connections given to this shard, also those on their way.
+    _Atomic uint32_t sleeping; // Set by the shard before it waits; whoever clears it wakes.
+    _Atomic uint32_t stopping; // The thread ends after the turn that sees it.
+    _Atomic uint32_t load;     // Connections given to this shard, also those on their way.
 };
 
 /** Counts on the shard's own thread; readers may look at any time. */
 #define CMDI_COUNT(shard, name, number)                                                            \
-    __atomic_store_n(&(shard)->stats.name, (shard)->stats.name + (uint64_t)(number), __ATOMIC_RELAXED)
+    __atomic_store_n(                                                                              \
+            &(shard)->stats.name, (shard)->stats.name + (uint64_t)(number), __ATOMIC_RELAXED)
 
-/* --- Life. Thread: setup ------------------------------------------------------------------------------------------- */
+/* --- Life. Thread: setup ---------------------------------------------------------------------- */
 
 /** Gives: cmdi_shard_destroy(). The thread is not started. Returns: 0, or why in `error`. */
-int cmdi_shard_create(struct cmdi_shard **shard, const struct cmdi_shard_options *options, struct cmds_error *error);
+int cmdi_shard_create(struct cmdi_shard **shard, const struct cmdi_shard_options *options,
+        struct cmds_error *error);
 /** Starts the thread. Returns: 0, -errno. */
 int cmdi_shard_start(struct cmdi_shard *shard);
-/** Asks the thread to end and joins it. What still lies in the mailbox is run by the caller, with no shard current. */
+/**
+ * Asks the thread to end and joins it. What still lies in the mailbox is run by the caller, with no
+ * shard current.
+ */
 void cmdi_shard_join(struct cmdi_shard *shard);
 /** NULL is fine. */
 void cmdi_shard_destroy(struct cmdi_shard *shard);
 
-/* --- On the shard's thread ------------------------------------------------------------------------------------------ */
+/* --- On the shard's thread -------------------------------------------------------------------- */
 
 /** The shard whose thread this is; NULL on any other. Thread: any. */
 struct cmdi_shard *cmdi_shard_current(void);
 
-/** One turn, then an enter that waits up to `wait_ns` if there is nothing to do. Returns: how much was handled; -errno. */
+/**
+ * One turn, then an enter that waits up to `wait_ns` if there is nothing to do. Returns: how much
+ * was handled; -errno.
+ */
 int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns);
-/** Manual and inline: this thread is the shard from now on (NULL: no more). Returns: the one before. */
+/** Something is to be done at once: a turn would not wait. Not manual. */
+bool cmdi_shard_has_work(const struct cmdi_shard *shard);
+/**
+ * Manual and inline: this thread is the shard from now on (NULL: no more). Returns: the one before.
+ */
 struct cmdi_shard *cmdi_shard_set_current(struct cmdi_shard *shard);
 /** Manual: moves the clock, fires timers, runs what is ready. */
 void cmdi_shard_advance(struct cmdi_shard *shard, uint64_t now_ns);
 
-/** Gives: cmdi_shard_slot_release(), once nothing is in flight for it. Returns: its number; UINT32_MAX without memory. */
+/**
+ * Gives: cmdi_shard_slot_release(), once nothing is in flight for it. Returns: its number;
+ * UINT32_MAX without memory.
+ */
 uint32_t cmdi_shard_slot_acquire(struct cmdi_shard *shard, cmdi_completion_fn fn, void *owner);
 void cmdi_shard_slot_release(struct cmdi_shard *shard, uint32_t slot);
-static inline uint64_t cmdi_shard_user_data(const struct cmdi_shard *shard, uint32_t slot, uint32_t operation)
+static inline uint64_t cmdi_shard_user_data(
+        const struct cmdi_shard *shard, uint32_t slot, uint32_t operation)
 {
     return (uint64_t)operation << 56 | (uint64_t)shard->slots[slot].generation << 32 | slot;
 }
 
-/** Runs in the next pass over the ready list: this turn if that has not begun, else the next, which then does not wait. */
+/**
+ * Runs in the next pass over the ready list: this turn if that has not begun, else the next, which
+ * then does not wait.
+ */
 static inline void cmdi_shard_ready(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     if (!cmdi_work_queued(work)) {
@@ -183,7 +208,10 @@ static inline void cmdi_shard_flush(struct cmdi_shard *shard, struct cmdi_work *
         cmdi_list_push(&shard->flush, &work->link);
     }
 }
-/** Runs after the enter that ends this turn: for system calls that would hold up the sends, such as futex wakes. */
+/**
+ * Runs after the enter that ends this turn: for system calls that would hold up the sends, such as
+ * futex wakes.
+ */
 static inline void cmdi_shard_after(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     if (!cmdi_work_queued(work)) {
@@ -199,7 +227,8 @@ static inline void cmdi_shard_starve(struct cmdi_shard *shard, struct cmdi_work 
     }
 }
 
-static inline void cmdi_shard_timer(struct cmdi_shard *shard, struct cmdi_timer *timer, uint64_t at_ms)
+static inline void cmdi_shard_timer(
+        struct cmdi_shard *shard, struct cmdi_timer *timer, uint64_t at_ms)
 {
     cmdi_timer_arm(&shard->timers, timer, at_ms);
 }
@@ -220,11 +249,14 @@ enum cmdi_log_reason {
     CMDI_LOG_CLIENT,
     CMDI_LOG_OTHER,
 };
-/** At most one line a second for each reason; the next one says how many were left out. Control characters become '?'. */
-void cmdi_shard_log(struct cmdi_shard *shard, enum cmdi_log_reason reason, enum cmds_log_level level,
-        const char *format, ...) __attribute__((format(printf, 4, 5)));
+/**
+ * At most one line a second for each reason; the next one says how many were left out. Control
+ * characters become '?'.
+ */
+void cmdi_shard_log(struct cmdi_shard *shard, enum cmdi_log_reason reason,
+        enum cmds_log_level level, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* --- From any thread ------------------------------------------------------------------------------------------------ */
+/* --- From any thread -------------------------------------------------------------------------- */
 
 /**
  * `mail->fn` runs on the shard, in the order of posting by one thread. Wakes the shard if it sleeps. Before the shard's end
@@ -236,6 +268,7 @@ void cmdi_shard_post(struct cmdi_shard *shard, struct cmdi_mail *mail);
  * Runs `fn(context)` on the shard and returns when it has: a message and a futex. On the shard itself it simply calls; on an
  * inline runtime whose thread is elsewhere it would wait for ever, so the callers see to that.
  */
-void cmdi_shard_call(struct cmdi_shard *shard, void (*fn)(struct cmdi_shard *shard, void *context), void *context);
+void cmdi_shard_call(struct cmdi_shard *shard, void (*fn)(struct cmdi_shard *shard, void *context),
+        void *context);
 
 #endif

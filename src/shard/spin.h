@@ -30,11 +30,16 @@ void cmdi_spin_init(struct cmdi_spin *spin, uint64_t budget_ns_max);
 uint64_t cmdi_spin_begin(struct cmdi_spin *spin, uint64_t now_ns);
 /** The spin found work, or did not. */
 void cmdi_spin_end(struct cmdi_spin *spin, bool hit);
-/** A gap between two looks at the clock inside a spin. Returns: true: somebody took the core; stop. */
+/**
+ * A gap between two looks at the clock inside a spin. Returns: true: somebody took the core; stop.
+ */
 bool cmdi_spin_gap(struct cmdi_spin *spin, uint64_t before_ns, uint64_t now_ns);
 /** Is it time to look at the preemptions (a system call)? */
 bool cmdi_spin_check_due(const struct cmdi_spin *spin, uint64_t now_ns);
-/** Involuntary switches of this thread so far. Returns: true: too many since the last time; stopped for a while. */
+/**
+ * Involuntary switches of this thread so far. Returns: true: too many since the last time; stopped
+ * for a while.
+ */
 bool cmdi_spin_check(struct cmdi_spin *spin, uint64_t preemptions, uint64_t now_ns);
 
 #endif

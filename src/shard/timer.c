@@ -23,7 +23,10 @@ void cmdi_timer_init(struct cmdi_timer *timer, cmdi_timer_fn fn)
     cmdi_list_init(&timer->link);
 }
 
-/* The slot for a time after wheel->now_ms; beyond the last level it waits in the farthest slot and is placed again from there. */
+/*
+ * The slot for a time after wheel->now_ms; beyond the last level it waits in the farthest slot and
+ * is placed again from there.
+ */
 static uint32_t wheel_slot(const struct cmdi_timer_wheel *wheel, uint64_t at_ms)
 {
     uint64_t span = (uint64_t)1 << (DIGIT_BITS * CMDI_TIMER_LEVELS);
@@ -72,8 +75,7 @@ static uint32_t wheel_empty_slot(struct cmdi_timer_wheel *wheel, uint32_t slot)
     cmdi_list_take(&due, &wheel->slots[slot]);
     wheel->used[slot / CMDI_TIMER_SLOTS] &= ~((uint64_t)1 << (slot % CMDI_TIMER_SLOTS));
     while (!cmdi_list_empty(&due)) {
-        struct cmdi_timer *timer =
-                CMDI_CONTAINER(cmdi_list_pop(&due), struct cmdi_timer, link);
+        struct cmdi_timer *timer = CMDI_CONTAINER(cmdi_list_pop(&due), struct cmdi_timer, link);
         if (timer->at_ms <= wheel->now_ms) {
             timer->fn(timer, wheel->now_ms);
             fired++;
@@ -96,8 +98,9 @@ static uint64_t wheel_next_slot(const struct cmdi_timer_wheel *wheel, uint32_t *
         uint32_t now_digit = (uint32_t)(wheel->now_ms >> shift) & DIGIT_MASK;
         /* Rotated so that bit 0 is the slot after the present one. */
         uint32_t turn = (now_digit + 1) & DIGIT_MASK;
-        uint64_t rotated = turn == 0 ? wheel->used[level]
-                                     : (wheel->used[level] >> turn | wheel->used[level] << (64 - turn));
+        uint64_t rotated =
+                turn == 0 ? wheel->used[level]
+                          : (wheel->used[level] >> turn | wheel->used[level] << (64 - turn));
         uint32_t distance = (uint32_t)__builtin_ctzll(rotated) + 1;
         uint64_t at = ((wheel->now_ms >> shift) + distance) << shift;
         if (at < next) {

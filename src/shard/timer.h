@@ -50,9 +50,15 @@ static inline bool cmdi_timer_armed(const struct cmdi_timer *timer)
     return !cmdi_list_empty(&timer->link);
 }
 
-/** Fires all that is due, each disarmed before its function runs; a function may arm and disarm any. Returns: how many. */
+/**
+ * Fires all that is due, each disarmed before its function runs; a function may arm and disarm any.
+ * Returns: how many.
+ */
 uint32_t cmdi_timer_wheel_advance(struct cmdi_timer_wheel *wheel, uint64_t now_ms);
-/** A time at or before the next timer (early only when that one lies in a higher level). Returns: CMDI_TIMER_NONE without any. */
+/**
+ * A time at or before the next timer (early only when that one lies in a higher level). Returns:
+ * CMDI_TIMER_NONE without any.
+ */
 uint64_t cmdi_timer_wheel_next(const struct cmdi_timer_wheel *wheel);
 
 #endif

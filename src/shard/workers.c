@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The worker pool: one lock, one queue, threads made on demand. Work here takes microseconds and more; the lock is nothing. */
+/*
+ * The worker pool: one lock, one queue, threads made on demand. Work here takes microseconds and
+ * more; the lock is nothing.
+ */
 #include "shard/workers.h"
 
 #include <errno.h>
@@ -52,7 +55,10 @@ static void *workers_main(void *argument)
 /* For one more job. Under the lock. Returns: a thread will see the queue. */
 static bool workers_add_thread(struct cmdi_workers *workers)
 {
-    /* An idle thread takes one job each, however many it was woken for: it might block in the first for long. */
+    /*
+     * An idle thread takes one job each, however many it was woken for: it might block in the first
+     * for long.
+     */
     if (workers->queued < workers->idle || workers->thread_count == workers->thread_count_max) {
         return true;
     }
@@ -60,7 +66,8 @@ static bool workers_add_thread(struct cmdi_workers *workers)
     sigset_t before;
     (void)sigfillset(&all); // As on the shards: signals are the program's business.
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&workers->threads[workers->thread_count], NULL, workers_main, workers);
+    int code =
+            pthread_create(&workers->threads[workers->thread_count], NULL, workers_main, workers);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     workers->thread_count += code == 0;
     return workers->thread_count > 0;

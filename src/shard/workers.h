@@ -32,7 +32,10 @@ struct cmdi_workers {
 int cmdi_workers_init(struct cmdi_workers *workers, uint32_t thread_count_max);
 /** Runs what is queued, then joins. A zeroed pool is fine. */
 void cmdi_workers_fini(struct cmdi_workers *workers);
-/** Runs job->fn on a thread of the pool. Thread: any. Returns: 0; -EAGAIN: no thread could be started; CMDS_E_CLOSED. */
+/**
+ * Runs job->fn on a thread of the pool. Thread: any. Returns: 0; -EAGAIN: no thread could be
+ * started; CMDS_E_CLOSED.
+ */
 int cmdi_workers_push(struct cmdi_workers *workers, struct cmdi_job *job);
 
 #endif

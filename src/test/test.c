@@ -32,10 +32,10 @@ struct cmds_test {
     struct cmds_result **results;
     uint32_t result_count, result_capacity;
     uint32_t output_size_max;
-    int code;             // What the outermost invoker returned.
-    bool sending;         // A send is to be completed.
-    bool receiving;       // A recv is armed; it never brings anything.
-    uint32_t recv_ends;   // Recvs and cancels to be completed.
+    int code;           // What the outermost invoker returned.
+    bool sending;       // A send is to be completed.
+    bool receiving;     // A recv is armed; it never brings anything.
+    uint32_t recv_ends; // Recvs and cancels to be completed.
     uint32_t cancels;
     size_t sending_size;
     bool disconnected, out_of_memory;
@@ -63,7 +63,7 @@ static void test_leave(struct test_scope before)
     (void)cmdi_shard_set_current(before.shard);
 }
 
-/* --- A transport that keeps -------------------------------------------------------------------------------------------- */
+/* --- A transport that keeps ------------------------------------------------------------------- */
 
 /* The one connection of the test that is being driven; the transport has no state of its own. */
 static struct cmds_test *test_of(struct cmdi_conn *conn)
@@ -138,7 +138,7 @@ static const struct cmdi_transport test_transport = {
         .close = transport_shut_write,
 };
 
-/* --- Reading what was sent ------------------------------------------------------------------------------------------------ */
+/* --- Reading what was sent -------------------------------------------------------------------- */
 
 static struct cmds_result *test_decode(const struct cmds_test *test, const struct cmdi_frame *frame)
 {
@@ -173,7 +173,8 @@ static void test_add_result(struct cmds_test *test, const struct cmdi_frame *fra
 {
     if (test->result_count == test->result_capacity) {
         uint32_t capacity = test->result_capacity * 2 + 16;
-        struct cmds_result **grown = realloc(test->results, capacity * sizeof(struct cmds_result *));
+        struct cmds_result **grown =
+                realloc(test->results, capacity * sizeof(struct cmds_result *));
         if (grown == NULL) {
             test->out_of_memory = true;
             return;
@@ -189,7 +190,8 @@ static void test_add_result(struct cmds_test *test, const struct cmdi_frame *fra
 }
 
 /* A self-delimiting codec's frame ends where its value does. */
-static int64_t test_frame_size(const struct cmds_test *test, const struct cmdi_frame *frame, int64_t whole)
+static int64_t test_frame_size(
+        const struct cmds_test *test, const struct cmdi_frame *frame, int64_t whole)
 {
     const struct cmdi_server_core *core = test->home->core;
     const struct cmds_type *type = cmdi_type_table_find(&core->results, frame->type);
@@ -217,9 +219,10 @@ static void test_read(struct cmds_test *test)
     while (at < test->sent_size) {
         struct cmdi_frame frame = {0};
         size_t missing = 0;
-        int64_t whole = cmdi_frame_decode(&frame, test->sent + at, test->sent_size - at, core->limits.frame_size_max,
-                core->self_delimiting, &missing);
-        int64_t size = whole > 0 && frame.sequence != 0 ? test_frame_size(test, &frame, whole) : whole;
+        int64_t whole = cmdi_frame_decode(&frame, test->sent + at, test->sent_size - at,
+                core->limits.frame_size_max, core->self_delimiting, &missing);
+        int64_t size =
+                whole > 0 && frame.sequence != 0 ? test_frame_size(test, &frame, whole) : whole;
         if (size <= 0) {
             break;
         }
@@ -235,7 +238,7 @@ static void test_read(struct cmds_test *test)
     }
 }
 
-/* --- Driving -------------------------------------------------------------------------------------------------------------- */
+/* --- Driving ---------------------------------------------------------------------------------- */
 
 /* What the kernel would have completed meanwhile. Returns: there was something. */
 static bool test_complete(struct cmds_test *test)
@@ -299,13 +302,14 @@ static void test_connect(struct cmds_test *test)
     test->connection = cmdi_connection_open(test->home, &test_transport, -1, "test");
 }
 
-/* --- Public ------------------------------------------------------------------------------------------------------------------ */
+/* --- Public ----------------------------------------------------------------------------------- */
 
 static void test_free(struct cmds_test *test)
 {
     for (uint32_t i = 0; i < test->result_count; i++) {
         void *value = NULL;
-        memcpy(&value, &test->results[i]->value, sizeof(value)); // Ours, though results show it as const.
+        // Ours, though results show it as const.
+        memcpy(&value, &test->results[i]->value, sizeof(value));
         free(value);
         free(test->results[i]);
     }
@@ -316,9 +320,11 @@ static void test_free(struct cmds_test *test)
     free(test);
 }
 
-static int test_take_invokers(struct cmds_test *test, const struct cmds_server_options *options, struct cmds_error *error)
+static int test_take_invokers(
+        struct cmds_test *test, const struct cmds_server_options *options, struct cmds_error *error)
 {
-    int code = cmdi_options_take(&test->options, sizeof(test->options), options, "cmds_server_options", error);
+    int code = cmdi_options_take(
+            &test->options, sizeof(test->options), options, "cmds_server_options", error);
     if (code < 0) {
         return code;
     }
@@ -352,10 +358,12 @@ static int test_start_state(struct cmds_test *test, struct cmds_error *error)
         test_connect(test);
     }
     test_leave(before);
-    return code < 0 ? cmdi_fail(error, code, "on_shard_start failed: %s", cmds_error_text(code)) : 0;
+    return code < 0 ? cmdi_fail(error, code, "on_shard_start failed: %s", cmds_error_text(code))
+                    : 0;
 }
 
-int cmds_test_open(struct cmds_test **out, const struct cmds_server_options *options, struct cmds_error *error)
+int cmds_test_open(
+        struct cmds_test **out, const struct cmds_server_options *options, struct cmds_error *error)
 {
     struct cmds_test *test = calloc(1, sizeof(*test));
     struct cmdi_server_core *core = NULL;
@@ -367,7 +375,8 @@ int cmds_test_open(struct cmds_test **out, const struct cmds_server_options *opt
         code = cmdi_server_core_create(&core, &test->options, error);
     }
     if (code == 0) {
-        struct cmdi_shard_options shard_options = {.manual = true, .cpu = -1, .memory_size_max = UINT64_MAX / 2};
+        struct cmdi_shard_options shard_options = {
+                .manual = true, .cpu = -1, .memory_size_max = UINT64_MAX / 2};
         code = cmdi_shard_create(&test->shard, &shard_options, error);
     }
     if (code == 0) {
@@ -391,11 +400,14 @@ int cmds_test_open(struct cmds_test **out, const struct cmds_server_options *opt
 }
 
 /* The frame as the server would have received it, straight to the command's execution. */
-static int test_execute(struct cmds_test *test, struct cmds_message command, uint8_t *body, int64_t size)
+static int test_execute(
+        struct cmds_test *test, struct cmds_message command, uint8_t *body, int64_t size)
 {
     uint64_t unfinished = test->shard->stats.unfinished_calls;
-    struct cmdi_frame frame = {
-            .sequence = ++test->sequence, .type = command.type->number, .body = body, .body_size = (size_t)size};
+    struct cmdi_frame frame = {.sequence = ++test->sequence,
+            .type = command.type->number,
+            .body = body,
+            .body_size = (size_t)size};
     struct test_scope before = test_enter(test);
     test_connect(test);
     if (test->connection == NULL) {
@@ -412,7 +424,8 @@ static int test_execute(struct cmds_test *test, struct cmds_message command, uin
     if (used < 0) {
         return (int)used;
     }
-    return test->code == 0 && test->shard->stats.unfinished_calls != unfinished ? CMDS_E_UNFINISHED : test->code;
+    return test->code == 0 && test->shard->stats.unfinished_calls != unfinished ? CMDS_E_UNFINISHED
+                                                                                : test->code;
 }
 
 int cmds_test_send(struct cmds_test *test, struct cmds_message command)
@@ -452,7 +465,8 @@ void cmds_test_advance_ms(struct cmds_test *test, uint32_t ms)
 {
     uint64_t until_ns = test->now_ns + (uint64_t)ms * 1000000;
     uint64_t next_ms = cmdi_timer_wheel_next(&test->shard->timers);
-    while (next_ms <= until_ns / 1000000) { // One moment after the other: a timer may arm the next one.
+    // One moment after the other: a timer may arm the next one.
+    while (next_ms <= until_ns / 1000000) {
         test->now_ns = next_ms * 1000000;
         test_drive(test);
         next_ms = cmdi_timer_wheel_next(&test->shard->timers);
@@ -494,7 +508,8 @@ void cmds_test_close(struct cmds_test *test)
     void *shard_state = test->home->shard_state;
     struct test_scope before = test_enter(test);
     cmdi_home_end(test->home); // Kept calls may outlive it...
-    cmdi_shard_advance(test->shard, test->now_ns); // ... and what their threads have posted until then ends here.
+    // ... and what their threads have posted until then ends here.
+    cmdi_shard_advance(test->shard, test->now_ns);
     if (test->home_started && options->on_shard_stop != NULL) {
         options->on_shard_stop(options->receiver, 0, shard_state);
     }

@@ -61,7 +61,9 @@ struct bench_plan {
     uint32_t deadline_ms;
     bool sticky;         // Each connection keeps its own commands in flight.
     double due_interval; // Open loop: ticks between two commands of one worker; 0: closed loop.
-    /* Ticks, set just before the load starts. A command counts if it begins in [measure_from, end). */
+    /*
+     * Ticks, set just before the load starts. A command counts if it begins in [measure_from, end).
+     */
     uint64_t start, measure_from, end, give_up;
 };
 
@@ -151,16 +153,24 @@ struct bench {
 
 /* bench_load.c */
 extern const struct cmds_dispatch bench_dispatch_sticky;
-/** Room for `conns` x `in_flight` lanes of `group` and `light` more of `light_group`. Returns: 0, -ENOMEM. */
+/**
+ * Room for `conns` x `in_flight` lanes of `group` and `light` more of `light_group`. Returns: 0,
+ * -ENOMEM.
+ */
 int bench_worker_fill(struct bench_worker *worker, struct cmds_group *group, uint32_t conns,
         uint32_t in_flight, struct cmds_group *light_group, uint32_t light);
 /** Sends what each lane has to send first; in the open loop nothing yet. Worker's thread. */
 void bench_worker_start(struct bench_worker *worker);
 /** The window has room again. Worker's thread. */
 void bench_worker_on_writable(struct bench_worker *worker);
-/** Open loop: sends all that is due. Returns: ticks until the next is due; UINT64_MAX: no more. Worker's thread. */
+/**
+ * Open loop: sends all that is due. Returns: ticks until the next is due; UINT64_MAX: no more.
+ * Worker's thread.
+ */
 uint64_t bench_worker_send_due(struct bench_worker *worker, uint64_t now);
-/** Open loop, at the end: what was due and never sent has waited until now at least, and counts so. */
+/**
+ * Open loop, at the end: what was due and never sent has waited until now at least, and counts so.
+ */
 void bench_worker_count_unsent(struct bench_worker *worker, uint64_t now);
 /** The lane's next command, built in place; `value` has room for any. */
 union bench_value {
@@ -182,7 +192,10 @@ void bench_worker_error(struct bench_worker *worker, int code, const char *text)
 int bench_run(struct bench *bench, struct cmds_error *error);
 
 /* bench_server.c */
-/** Starts `cmdstream serve` on these CPUs and waits until it listens. Returns: 0, -errno; a line on stderr then. */
+/**
+ * Starts `cmdstream serve` on these CPUs and waits until it listens. Returns: 0, -errno; a line on
+ * stderr then.
+ */
 int bench_server_start(struct bench *bench, const uint16_t *cpus, uint32_t cpu_count);
 void bench_server_stop(struct bench_server *server);
 /** User and system time of the server's process so far. Returns: -1 if it cannot be read. */

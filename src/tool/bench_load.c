@@ -44,7 +44,9 @@ static uint64_t load_random(struct bench_worker *worker)
     return x * UINT64_C(2685821657736338717);
 }
 
-/* One writer, so a plain increment; atomic, because the main thread reads it for the progress line. */
+/*
+ * One writer, so a plain increment; atomic, because the main thread reads it for the progress line.
+ */
 static void load_add(_Atomic uint64_t *counter, uint64_t count)
 {
     uint64_t old = atomic_load_explicit(counter, memory_order_relaxed);
@@ -64,7 +66,7 @@ void bench_worker_error(struct bench_worker *worker, int code, const char *text)
     }
 }
 
-/* --- Commands and their answers ---------------------------------------------------------------------------------- */
+/* --- Commands and their answers --------------------------------------------------------------- */
 
 static void load_next_text(struct bench_lane *lane)
 {
@@ -165,7 +167,7 @@ void bench_lane_end(struct bench_lane *lane, uint64_t now)
     }
 }
 
-/* --- Lanes ---------------------------------------------------------------------------------------------------------- */
+/* --- Lanes ------------------------------------------------------------------------------------ */
 
 static void load_on_result(void *context, const struct cmds_result *result);
 

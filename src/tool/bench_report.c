@@ -81,7 +81,7 @@ static struct report report_make(struct bench *bench)
     return report;
 }
 
-/* --- The table ------------------------------------------------------------------------------------------------------ */
+/* --- The table -------------------------------------------------------------------------------- */
 
 /* 1234567 -> "1,234,567". */
 static const char *report_thousands(double number, char *text, size_t size)
@@ -160,7 +160,7 @@ static void report_table(const struct bench *bench, const struct report *report)
             report->first_error != NULL ? report->first_error : "");
 }
 
-/* --- The object -------------------------------------------------------------------------------------------------------- */
+/* --- The object ------------------------------------------------------------------------------- */
 
 static void report_set(json_t *object, const char *name, json_t *value)
 {

@@ -29,7 +29,7 @@ enum {
 };
 #define RUN_NS_PER_S UINT64_C(1000000000)
 
-/* --- Looking on ------------------------------------------------------------------------------------------------------ */
+/* --- Looking on ------------------------------------------------------------------------------- */
 
 static uint64_t run_client_cpu_ns(void)
 {
@@ -67,7 +67,10 @@ static void run_progress(const struct bench *bench, const struct bench_sample *l
             (unsigned long long)bench_errors(bench), terminal ? " " : "\n");
 }
 
-/* sem_timedwait knows only the wall clock, which may jump: hence the callers' loops over the monotonic one. */
+/*
+ * sem_timedwait knows only the wall clock, which may jump: hence the callers' loops over the
+ * monotonic one.
+ */
 static bool run_wait_done(sem_t *sem, uint64_t until_ns)
 {
     uint64_t now_ns = tool_now_ns();
@@ -123,7 +126,7 @@ static void run_watch(struct bench *bench)
     }
 }
 
-/* --- Groups and runtimes --------------------------------------------------------------------------------------------- */
+/* --- Groups and runtimes ---------------------------------------------------------------------- */
 
 static int run_start_runtime(const struct bench *bench, struct cmds_runtime **runtime,
         uint32_t shard_count, struct cmds_error *error)
@@ -191,7 +194,7 @@ static void run_close_group(struct bench *bench, struct cmds_group *group)
     }
 }
 
-/* --- Closed loop on the runtime's shards ------------------------------------------------------------------------------ */
+/* --- Closed loop on the runtime's shards ------------------------------------------------------ */
 
 static void run_start_shard(void *worker)
 {
@@ -251,7 +254,7 @@ static int run_on_shards(struct bench *bench, struct cmds_error *error)
     return code;
 }
 
-/* --- Threads of ours: turning a runtime of their own ------------------------------------------------------------------ */
+/* --- Threads of ours: turning a runtime of their own ------------------------------------------ */
 
 static void run_turning_writable(void *worker)
 {
@@ -280,7 +283,10 @@ static int run_turning_open(struct bench_worker *worker, struct cmds_error *erro
                               worker, worker->group, conns, bench->options.in_flight, NULL, 0);
 }
 
-/* How long a turn may wait: not beyond the next due time, and not at all while results came a moment ago. */
+/*
+ * How long a turn may wait: not beyond the next due time, and not at all while results came a
+ * moment ago.
+ */
 static uint32_t run_turn_wait_us(
         const struct bench_worker *worker, uint64_t idle_ticks, uint64_t until_due)
 {
@@ -337,7 +343,7 @@ static void run_turning_close(struct bench_worker *worker)
     cmds_runtime_stop(worker->runtime);
 }
 
-/* --- Threads of ours: blocking callers ---------------------------------------------------------------------------------- */
+/* --- Threads of ours: blocking callers -------------------------------------------------------- */
 
 static struct cmds_sender_options run_sender_options(
         const struct bench *bench, const struct cmds_group_options *group)
@@ -418,7 +424,7 @@ static void run_alone_close(struct bench_worker *worker)
     cmds_sender_close(worker->sender, 0);
 }
 
-/* --- Threads of ours: the frame ------------------------------------------------------------------------------------------ */
+/* --- Threads of ours: the frame --------------------------------------------------------------- */
 
 struct run_kind {
     int (*open)(struct bench_worker *worker, struct cmds_error *error);

@@ -22,14 +22,23 @@ enum {
 
 /** NULL, and a line on stderr that lists the names, if there is none of that name. */
 const struct cmds_codec *tool_codec_find(const char *command, const char *name);
-/** `text` as ServerInfo; a line on stderr and false if it is empty or too long. NULL: none, the default. */
+/**
+ * `text` as ServerInfo; a line on stderr and false if it is empty or too long. NULL: none, the
+ * default.
+ */
 bool tool_server_info(const char *command, const char *text, struct cmds_bytes *info);
 /** What an option --spin-us means to the runtime, where 0 is its default. */
 uint32_t tool_spin(uint32_t spin_us);
 
-/** For cmds_runtime_options: one line on stderr. `context` points to the least level (enum cmds_log_level) that is shown. */
+/**
+ * For cmds_runtime_options: one line on stderr. `context` points to the least level (enum
+ * cmds_log_level) that is shown.
+ */
 void tool_log(void *context, enum cmds_log_level level, const char *text);
-/** The limit of open files up to what this process may have: a connection is one. Failure shows later, by name. */
+/**
+ * The limit of open files up to what this process may have: a connection is one. Failure shows
+ * later, by name.
+ */
 void tool_raise_nofile(void);
 /** The CPUs of this process, in order. Returns: how many. */
 uint32_t tool_cpus(uint16_t *cpus, uint32_t max);

@@ -63,7 +63,10 @@ static struct doctor_finding *doctor_find(struct doctor *doctor, bool problem)
     return finding;
 }
 
-/* The proof: not what should work, but what does. One shard, which also fails where cgroups or limits are too tight. */
+/*
+ * The proof: not what should work, but what does. One shard, which also fails where cgroups or
+ * limits are too tight.
+ */
 static void doctor_try_runtime(struct doctor *doctor)
 {
     struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
@@ -139,7 +142,7 @@ static void doctor_judge(struct doctor *doctor)
     doctor_judge_limits(doctor);
 }
 
-/* --- For people --------------------------------------------------------------------------------------------------------- */
+/* --- For people ------------------------------------------------------------------------------- */
 
 static void doctor_print_limit(const char *name, int64_t value, const char *unit)
 {
@@ -224,7 +227,7 @@ static void doctor_print(const struct doctor *doctor)
     }
 }
 
-/* --- For programs --------------------------------------------------------------------------------------------------------- */
+/* --- For programs ----------------------------------------------------------------------------- */
 
 static json_t *doctor_json_features(const struct cmds_probe *probe)
 {

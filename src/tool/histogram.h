@@ -47,7 +47,10 @@ static inline void tool_histogram_record(struct tool_histogram *histogram, uint6
 
 void tool_histogram_reset(struct tool_histogram *histogram);
 void tool_histogram_merge(struct tool_histogram *into, const struct tool_histogram *from);
-/** The value that `quantile` (0..1) of the values do not exceed, at most the greatest seen. 0 if there are none. */
+/**
+ * The value that `quantile` (0..1) of the values do not exceed, at most the greatest seen. 0 if
+ * there are none.
+ */
 uint64_t tool_histogram_quantile(const struct tool_histogram *histogram, double quantile);
 
 #endif

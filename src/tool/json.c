@@ -73,7 +73,10 @@ static int json_unknown(
     return -EINVAL;
 }
 
-/* The eight integer kinds stand in the order i8..i64, u8..u64, so the width follows from the position. */
+/*
+ * The eight integer kinds stand in the order i8..i64, u8..u64, so the width follows from the
+ * position.
+ */
 static bool json_is_integer_kind(uint8_t kind)
 {
     return kind >= CMDS_KIND_I8 && kind <= CMDS_KIND_U64;
@@ -175,7 +178,9 @@ int tool_json_to_value(const struct cmds_schema *schema, const char *name, const
     return error;
 }
 
-/* JSON is UTF-8, a string on the wire need not be: then every byte outside ASCII is shown as '?'. */
+/*
+ * JSON is UTF-8, a string on the wire need not be: then every byte outside ASCII is shown as '?'.
+ */
 static json_t *json_from_string(struct cmds_string string)
 {
     json_t *json = json_stringn(string.data != NULL ? string.data : "", string.size);

@@ -22,7 +22,10 @@ static int options_complain(const char *name, const char *what, const char *subj
     return TOOL_EXIT_USAGE;
 }
 
-/* The whole text must be a number: "12x", "", " 3" and "-1" are mistakes, not 12, 0, 3 and 2^32 - 1. */
+/*
+ * The whole text must be a number: "12x", "", " 3" and "-1" are mistakes, not 12, 0, 3 and 2^32 -
+ * 1.
+ */
 static bool options_number(const char *text, const struct tool_option *option, double *number)
 {
     if (text[0] < '0' || text[0] > '9') {

@@ -22,7 +22,8 @@ struct tool_option {
     const char *argument; // "N", "ADDRESS"; NULL for a flag.
     const char *help;     // One line, with the default.
     enum tool_option_kind kind;
-    size_t offset; // Of the value in the sub-command's struct, which holds the defaults before parsing.
+    // Of the value in the sub-command's struct, which holds the defaults before parsing.
+    size_t offset;
     uint32_t min, max;
 };
 

@@ -14,7 +14,10 @@ enum {
     SERVICE_RETRY_MS = 1,
 };
 
-/* One per shard. The pattern grows to what was asked for; the rest of it is address space that nobody touched. */
+/*
+ * One per shard. The pattern grows to what was asked for; the rest of it is address space that
+ * nobody touched.
+ */
 struct service_shard {
     size_t filled, capacity;
     char pattern[];
@@ -53,7 +56,10 @@ static struct cmds_string service_pattern(struct service_shard *shard, int64_t s
     return (struct cmds_string){shard->pattern, (size_t)size};
 }
 
-/* A client that does not read fills its connection's output; the call then waits for room instead of failing. */
+/*
+ * A client that does not read fills its connection's output; the call then waits for room instead
+ * of failing.
+ */
 static int service_again_if_full(int error)
 {
     return error == -ENOBUFS ? CMDS_EXEC_AGAIN : error;
@@ -136,7 +142,10 @@ static uint64_t service_thread_cpu_ns(void)
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-/* In the pool. CPU time, not time: another thread on the same core makes it last longer, not work less. */
+/*
+ * In the pool. CPU time, not time: another thread on the same core makes it last longer, not work
+ * less.
+ */
 static int service_work(struct cmds_call *call, const struct command_work *work)
 {
     if (cmds_call_round(call) == 0 && work->us > 0) {

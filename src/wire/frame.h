@@ -55,8 +55,8 @@ static inline int cmdi_frame_varint(const uint8_t *data, size_t size, size_t *at
  *          0: not whole, and *missing is how many bytes at least are still to come; CMDS_E_PROTO: a varint that overflows, a
  *          sequence above CMDI_SEQUENCE_MAX; CMDS_E_LIMIT: a body above `body_size_max`.
  */
-static inline int64_t cmdi_frame_decode(struct cmdi_frame *frame, const uint8_t *data, size_t size, size_t body_size_max,
-        bool self_delimiting, size_t *missing)
+static inline int64_t cmdi_frame_decode(struct cmdi_frame *frame, const uint8_t *data, size_t size,
+        size_t body_size_max, bool self_delimiting, size_t *missing)
 {
     size_t at = 0;
     uint64_t length = 0;
@@ -100,13 +100,16 @@ static inline int64_t cmdi_frame_decode(struct cmdi_frame *frame, const uint8_t 
 }
 
 /** Bytes of the header for these. */
-static inline size_t cmdi_frame_header_size(uint64_t sequence, uint64_t type, uint64_t body_size, bool self_delimiting)
+static inline size_t cmdi_frame_header_size(
+        uint64_t sequence, uint64_t type, uint64_t body_size, bool self_delimiting)
 {
     return cmdi_varint_size(sequence) + cmdi_varint_size(type) +
            (self_delimiting ? 0 : cmdi_varint_size(body_size));
 }
 
-/** Writes the header. Room for CMDI_FRAME_HEADER_MAX bytes. Returns: its end, where the body goes. */
+/**
+ * Writes the header. Room for CMDI_FRAME_HEADER_MAX bytes. Returns: its end, where the body goes.
+ */
 static inline uint8_t *cmdi_frame_header_encode(
         uint8_t *out, uint64_t sequence, uint64_t type, uint64_t body_size, bool self_delimiting)
 {

@@ -14,7 +14,10 @@ enum {
     CMDI_VARINT_SIZE_MAX = 10,
 };
 
-/** One that does not fit 64 bits, or has an eleventh byte: CMDS_E_PROTO. Returns: bytes used; 0: not whole yet. */
+/**
+ * One that does not fit 64 bits, or has an eleventh byte: CMDS_E_PROTO. Returns: bytes used; 0: not
+ * whole yet.
+ */
 int cmdi_varint_decode_slow(const uint8_t *data, size_t size, uint64_t *value);
 
 /**

@@ -129,7 +129,7 @@ static struct cmds_stats scene_stats(const struct scene *scene)
         CU_ASSERT_FATAL(condition);                                                                \
     } while (0)
 
-/* --- ServerInfo ------------------------------------------------------------------------------------------------------------ */
+/* --- ServerInfo ------------------------------------------------------------------------------- */
 
 /* A command sent before the connection was up has certainly not left; or the hello was refused before it could be sent. */
 static void check_hello(const char *hello, bool stays, int code, const char *words)
@@ -191,7 +191,7 @@ static void test_client_refused_connection_says_so(void)
     answers_free(scene.unexpected);
 }
 
-/* --- Results ---------------------------------------------------------------------------------------------------------------- */
+/* --- Results ---------------------------------------------------------------------------------- */
 
 /* One command, one reply of the server, and how both ended. `code` 0: the connection stays. */
 static void check_reply(const char *reply, int answer, int code, uint32_t unexpected)
@@ -255,7 +255,7 @@ static void test_client_tells_how_the_server_left(void)
     check_end(NULL, true, CMDS_E_EOF);
 }
 
-/* --- Silence ---------------------------------------------------------------------------------------------------------------- */
+/* --- Silence ---------------------------------------------------------------------------------- */
 
 static void test_client_keepalive_finds_a_silent_server(void)
 {
@@ -295,7 +295,7 @@ static void test_client_keepalive_keeps_a_server_that_answers(void)
     scene_stop(&scene);
 }
 
-/* --- A server that takes nothing ------------------------------------------------------------------------------------------- */
+/* --- A server that takes nothing -------------------------------------------------------------- */
 
 static void silent_serve(struct raw_server *server, struct raw *peer, void *context)
 {

@@ -51,7 +51,8 @@ static void flood_on_result(void *context, const struct cmds_result *result)
     atomic_store(&flood->over, 1);
     atomic_fetch_add(result->error == CMDS_E_LOST       ? &flood->lost
                      : result->error == CMDS_E_NOT_SENT ? &flood->not_sent
-                                                        : &flood->other, 1);
+                                                        : &flood->other,
+            1);
 }
 
 static void flood_send(struct flood *flood)
@@ -101,7 +102,8 @@ static void flood_drain(bool later)
     CU_ASSERT_EQUAL(cmds_server_connection_count(world->server), 0);
     WORLD_UNTIL(world, cmds_group_done(flood->group));
     WORLD_UNTIL(world, cmds_group_pending(flood->group) == 0);
-    CU_ASSERT_EQUAL(atomic_load(&flood->good), atomic_load(&world->executed)); // Not one is missing.
+    // Not one is missing.
+    CU_ASSERT_EQUAL(atomic_load(&flood->good), atomic_load(&world->executed));
     CU_ASSERT_EQUAL(world_stats(world).commands_received, world_stats(world).results_sent);
     CU_ASSERT_EQUAL(atomic_load(&flood->other), 0);
     struct raw raw;
@@ -183,7 +185,8 @@ CU_TestInfo test_drain[] = {
         {"under load loses no result", test_drain_under_load_loses_no_result},
         {"waits for answers that come later", test_drain_waits_for_answers_that_come_later},
         {"ends at its deadline", test_drain_ends_at_its_deadline},
-        {"a call that outlives its server is gone", test_drain_a_call_that_outlives_its_server_is_gone},
+        {"a call that outlives its server is gone",
+                test_drain_a_call_that_outlives_its_server_is_gone},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("drain", test_drain)

@@ -96,7 +96,7 @@ static void start(struct world *world, struct guest *guest)
     CU_ASSERT_FATAL(cmds_group_wait(guest->group, RAW_GUARD_MS, &guest->error) == 0);
 }
 
-/* --- Commands that succeed ------------------------------------------------------------------------------------------- */
+/* --- Commands that succeed -------------------------------------------------------------------- */
 
 static void test_group_answers_once_with_every_field(void)
 {
@@ -261,7 +261,7 @@ static void test_group_on_an_inline_runtime(void)
     world_stop(&world);
 }
 
-/* --- From the shard, and inside callbacks ------------------------------------------------------------------------------ */
+/* --- From the shard, and inside callbacks ----------------------------------------------------- */
 
 struct chain {
     struct guest *guest;
@@ -436,7 +436,7 @@ static void test_group_closed_inside_a_callback(void)
     world_stop(&world);
 }
 
-/* --- Deadlines and forgetting ------------------------------------------------------------------------------------------- */
+/* --- Deadlines and forgetting ----------------------------------------------------------------- */
 
 static void test_group_deadline_ends_one_command_and_its_late_result_is_unexpected(void)
 {
@@ -551,7 +551,7 @@ static void test_group_forget_races_with_results(void)
     world_stop(&world);
 }
 
-/* --- Mistakes of the caller --------------------------------------------------------------------------------------------- */
+/* --- Mistakes of the caller ------------------------------------------------------------------- */
 
 static void test_group_refuses_what_is_not_of_the_protocol(void)
 {
@@ -666,7 +666,7 @@ static void test_group_blocking_calls_on_a_shard_are_refused(void)
     world_stop(&world);
 }
 
-/* --- Life ---------------------------------------------------------------------------------------------------------------- */
+/* --- Life ------------------------------------------------------------------------------------- */
 
 static void open_and_close(void *context)
 {

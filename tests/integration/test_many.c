@@ -24,7 +24,8 @@ static uint32_t many_connections(void)
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     uint64_t fit = limit.rlim_cur > SPARE_FDS ? (limit.rlim_cur - SPARE_FDS) / 2 : 0;
     if (fit < MANY) {
-        printf("***** only %llu connections instead of %d: ulimit -n *****\n", (unsigned long long)fit, MANY);
+        printf("***** only %llu connections instead of %d: ulimit -n *****\n",
+                (unsigned long long)fit, MANY);
     }
     return fit < MANY ? (uint32_t)fit : MANY;
 }

@@ -66,7 +66,8 @@ static void load_send(struct load *load)
 {
     if (load->to_send > 0) {
         load->to_send--;
-        if (cmds_group_send(load->group, echo_message(&load->echo), NULL, load_on_result, load) < 0) {
+        if (cmds_group_send(load->group, echo_message(&load->echo), NULL, load_on_result, load) <
+                0) {
             atomic_fetch_add(&load->failed, 1);
         }
     }
@@ -110,7 +111,10 @@ static void test_no_malloc_per_command(void)
     uint64_t count = load_run(&world, &load);
 
     CU_ASSERT_EQUAL(atomic_load(&load.failed), 0);
-    /* A quiet shard gives memory back once a second and takes it again: a handful. One per command would be 20,000. */
+    /*
+     * A quiet shard gives memory back once a second and takes it again: a handful. One per command
+     * would be 20,000.
+     */
     CU_ASSERT(count < 100);
     cmds_group_close(load.group, NULL, NULL);
     world_stop(&world);

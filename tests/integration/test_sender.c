@@ -135,7 +135,7 @@ static void test_sender_many_threads_and_a_small_window(void)
     world_stop(&world);
 }
 
-/* --- Many results --------------------------------------------------------------------------------------------------------- */
+/* --- Many results ----------------------------------------------------------------------------- */
 
 static int exec_stream(struct cmds_call *call, const struct run *run)
 {
@@ -243,7 +243,7 @@ static void test_sender_slow_taker_ends_its_stream_at_the_bound(void)
     world_stop(&world);
 }
 
-/* --- Failures ------------------------------------------------------------------------------------------------------------- */
+/* --- Failures --------------------------------------------------------------------------------- */
 
 static _Atomic uint32_t held_count;
 static _Atomic(struct cmds_call *) held[16];

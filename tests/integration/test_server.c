@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-/* --- Frames that are as they should be ------------------------------------------------------------------------------- */
+/* --- Frames that are as they should be -------------------------------------------------------- */
 
 static void test_server_answers_the_documented_bytes(void)
 {
@@ -22,7 +22,10 @@ static void test_server_answers_the_documented_bytes(void)
     CU_ASSERT(raw_expect_hex(&raw, "0764656661756c74"));
     CU_ASSERT(raw_write_hex(&raw, WORLD_ECHO_HEX));
     CU_ASSERT(raw_expect_hex(&raw, WORLD_ECHO_HEX));
-    /* The largest sequence there is; a map in place of an array; fields left out; one field too many. */
+    /*
+     * The largest sequence there is; a map in place of an array; fields left out; one field too
+     * many.
+     */
     CU_ASSERT(raw_write_hex(&raw, "ffffffffffffffff7f 000f94c3fba26869cb3ff8000000000000"));
     CU_ASSERT(raw_expect_hex(&raw, "ffffffffffffffff7f 000f94c3fba26869cb3ff8000000000000"));
     CU_ASSERT(raw_write_hex(&raw, "02000e 82 a4626f6f6cc3 a5696e743634 fb"));
@@ -86,7 +89,8 @@ static void test_server_answers_pings(void)
 }
 
 enum {
-    HOLD_MAX = 12 << 20, // What one flood may hold: a quarter of the shard's receive buffers, as leased.
+    // What one flood may hold: a quarter of the shard's receive buffers, as leased.
+    HOLD_MAX = 12 << 20,
 };
 static uint8_t pings[1 << 20];
 
@@ -98,7 +102,8 @@ static void test_server_bounds_pongs_that_nobody_reads(void)
     uint64_t until_ms = raw_now_ms() + RAW_GUARD_MS;
     world_init(&world);
     CU_ASSERT_FATAL(world_start(&world) == 0);
-    CU_ASSERT_FATAL(raw_open(&raw, world.address, 4096, NULL) == 0 && world_connect(&world, &other));
+    CU_ASSERT_FATAL(
+            raw_open(&raw, world.address, 4096, NULL) == 0 && world_connect(&world, &other));
 
     while (world_stats(&world).read_pauses == 0 && raw_now_ms() < until_ms) {
         CU_ASSERT_FATAL(raw_write_some(&raw, pings, sizeof(pings)) >= 0);
@@ -181,15 +186,16 @@ static bool echoes_string(struct raw *raw, uint64_t sequence, const char *text, 
         return false;
     }
     struct echoed *echoed = raw_value(&frame, &echoed_type);
-    bool same = frame.sequence == sequence && echoed != NULL && cmds_string_equal(echoed->string, echo.string);
+    bool same = frame.sequence == sequence && echoed != NULL &&
+                cmds_string_equal(echoed->string, echo.string);
     free(echoed);
     return same;
 }
 
 static void test_server_echoes_every_size_to_the_limit(void)
 {
-    static const size_t sizes[] = {0, 1, 31, 32, 255, 256, 4095, 4096, 4097, 32767, 32768, 32769, 65535, 65536, 131072,
-            262144, 900 * 1024};
+    static const size_t sizes[] = {0, 1, 31, 32, 255, 256, 4095, 4096, 4097, 32767, 32768, 32769,
+            65535, 65536, 131072, 262144, 900 * 1024};
     struct world world;
     struct raw raw;
     size_t limit = 1024 * 1024;
@@ -206,13 +212,16 @@ static void test_server_echoes_every_size_to_the_limit(void)
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         CU_ASSERT_FATAL(echoes_string(&raw, sequence++, text, sizes[i]));
     }
-    /* A frame that follows a large one begins at every place of a receive buffer and near its end. */
+    /*
+     * A frame that follows a large one begins at every place of a receive buffer and near its end.
+     */
     for (size_t size = 32700; size < 32800; size++) {
         CU_ASSERT_FATAL(echoes_string(&raw, sequence++, text, size));
     }
     CU_ASSERT(echoes_string(&raw, sequence++, text, limit - around));
     struct echo echo = {.string = {text, limit - around + 1}};
-    (void)raw_send(&raw, sequence, echo_message(&echo)); // The peer may be gone before all of it is written.
+    // The peer may be gone before all of it is written.
+    (void)raw_send(&raw, sequence, echo_message(&echo));
     CU_ASSERT(raw_drain(&raw) != RAW_HANG);
     WORLD_UNTIL(&world, atomic_load(&world.disconnected) == 1);
     CU_ASSERT_EQUAL(atomic_load(&world.cause), CMDS_E_LIMIT);
@@ -240,7 +249,7 @@ static void test_server_takes_a_frame_of_16_mib(void)
     world_stop(&world);
 }
 
-/* --- Frames that are not --------------------------------------------------------------------------------------------- */
+/* --- Frames that are not ---------------------------------------------------------------------- */
 
 static const struct hostile {
     const char *what, *hex;
@@ -290,8 +299,8 @@ static void test_server_closes_on_bad_bytes_and_serves_the_others(void)
         codec += !hostile[i].proto;
         struct cmds_stats stats = world_stats(&world);
         if (stats.proto_errors != proto || stats.codec_errors != codec) {
-            printf("%s: %llu proto, %llu codec\n", hostile[i].what, (unsigned long long)stats.proto_errors,
-                    (unsigned long long)stats.codec_errors);
+            printf("%s: %llu proto, %llu codec\n", hostile[i].what,
+                    (unsigned long long)stats.proto_errors, (unsigned long long)stats.codec_errors);
             CU_FAIL_FATAL("a hostile frame was not counted as what it is");
         }
         CU_ASSERT_FATAL(world_echoes(&bystander, sequence++));
@@ -350,13 +359,13 @@ static void test_server_log_is_no_flood(void)
     }
     WORLD_UNTIL(&world, world_stats(&world).proto_errors == COUNT);
     uint64_t seconds = (raw_now_ms() - start_ms) / 1000 + 2; // That it touched.
-    world_stop(&world); // Nobody logs any more.
+    world_stop(&world);                                      // Nobody logs any more.
 
     CU_ASSERT(world.log_count > 0);
     CU_ASSERT(world.log_count <= 2 * seconds); // One a second and shard.
 }
 
-/* --- Peers that leave --------------------------------------------------------------------------------------------------- */
+/* --- Peers that leave ------------------------------------------------------------------------- */
 
 static void answer_later(struct cmds_call *call)
 {
@@ -466,11 +475,13 @@ static CU_TestInfo tests[] = {
         {"reads frames cut anywhere", test_server_reads_frames_cut_anywhere},
         {"answers pings", test_server_answers_pings},
         {"bounds pongs that nobody reads", test_server_bounds_pongs_that_nobody_reads},
-        {"bounds input that comes faster than it runs", test_server_bounds_input_that_comes_faster_than_it_runs},
+        {"bounds input that comes faster than it runs",
+                test_server_bounds_input_that_comes_faster_than_it_runs},
         {"runs many frames of one write", test_server_runs_many_frames_of_one_write},
         {"echoes every size to the limit", test_server_echoes_every_size_to_the_limit},
         {"takes a frame of 16 MiB", test_server_takes_a_frame_of_16_mib},
-        {"closes on bad bytes and serves the others", test_server_closes_on_bad_bytes_and_serves_the_others},
+        {"closes on bad bytes and serves the others",
+                test_server_closes_on_bad_bytes_and_serves_the_others},
         {"allocates nothing by claim", test_server_allocates_nothing_by_claim},
         {"log is no flood", test_server_log_is_no_flood},
         {"answers after a half close", test_server_answers_after_a_half_close},

@@ -55,7 +55,7 @@ static bool raw_wait(struct raw *raw, short events)
     return false;
 }
 
-/* --- Connecting -------------------------------------------------------------------------------------------------------- */
+/* --- Connecting ------------------------------------------------------------------------------- */
 
 struct raw_address {
     union {
@@ -160,7 +160,7 @@ void raw_finish(struct raw *raw)
     (void)shutdown(raw->fd, SHUT_WR);
 }
 
-/* --- Bytes -------------------------------------------------------------------------------------------------------------- */
+/* --- Bytes ------------------------------------------------------------------------------------ */
 
 int64_t raw_write_some(struct raw *raw, const void *data, size_t size)
 {
@@ -244,27 +244,34 @@ static bool raw_room(struct raw *raw, size_t size)
     return true;
 }
 
-/* Reads once, waiting for it. Returns: something came, be it the end. */
-static bool raw_receive(struct raw *raw)
+/* Reads once, without waiting. Returns: something came, be it the end. */
+static bool raw_receive_now(struct raw *raw)
 {
     if (raw->eof || raw->reset || !raw_room(raw, 65536)) {
         return false;
     }
-    for (;;) {
-        ssize_t size = recv(raw->fd, raw->data + raw->end, raw->capacity - raw->end, MSG_DONTWAIT);
-        if (size > 0) {
-            raw->end += (size_t)size;
-            return true;
-        }
-        raw->eof = size == 0;
-        raw->reset = size < 0 && errno != EAGAIN && errno != EINTR;
-        if (raw->eof || raw->reset) {
+    ssize_t size = recv(raw->fd, raw->data + raw->end, raw->capacity - raw->end, MSG_DONTWAIT);
+    if (size > 0) {
+        raw->end += (size_t)size;
+        return true;
+    }
+    raw->eof = size == 0;
+    raw->reset = size < 0 && errno != EAGAIN && errno != EINTR;
+    return raw->eof || raw->reset;
+}
+
+/* Reads once, waiting for it. Returns: something came, be it the end. */
+static bool raw_receive(struct raw *raw)
+{
+    while (!raw->eof && !raw->reset) {
+        if (raw_receive_now(raw)) {
             return true;
         }
         if (!raw_wait(raw, POLLIN)) {
-            return false;
+            break;
         }
     }
+    return false;
 }
 
 bool raw_fill(struct raw *raw, size_t size)
@@ -299,7 +306,7 @@ enum raw_event raw_drain(struct raw *raw)
     return raw->eof ? RAW_EOF : RAW_RESET;
 }
 
-/* --- Frames ------------------------------------------------------------------------------------------------------------- */
+/* --- Frames ----------------------------------------------------------------------------------- */
 
 size_t raw_varint(uint8_t *out, uint64_t value)
 {
@@ -330,7 +337,8 @@ bool raw_hello(struct raw *raw)
     return raw_expect_hex(raw, "0764656661756c74");
 }
 
-size_t raw_frame_encode(uint8_t *out, uint64_t sequence, uint64_t type, const void *body, size_t body_size)
+size_t raw_frame_encode(
+        uint8_t *out, uint64_t sequence, uint64_t type, const void *body, size_t body_size)
 {
     uint8_t *at = out;
     at += raw_varint(at, sequence);
@@ -348,8 +356,10 @@ bool raw_send(struct raw *raw, uint64_t sequence, struct cmds_message message)
         return false;
     }
     uint8_t *body = bytes + size + RAW_FRAME_HEADER_MAX;
-    bool sent = cmds_codec_encode(&cmds_codec_msgpack, message, body, (size_t)size) == size &&
-                raw_write(raw, bytes, raw_frame_encode(bytes, sequence, message.type->number, body, (size_t)size));
+    bool sent =
+            cmds_codec_encode(&cmds_codec_msgpack, message, body, (size_t)size) == size &&
+            raw_write(raw, bytes,
+                    raw_frame_encode(bytes, sequence, message.type->number, body, (size_t)size));
     free(bytes);
     return sent;
 }
@@ -376,7 +386,8 @@ static size_t raw_parse_frame(const struct raw *raw, struct raw_frame *frame)
     return used + (size_t)body_size;
 }
 
-enum raw_event raw_read(struct raw *raw, struct raw_frame *frame)
+static enum raw_event raw_next(
+        struct raw *raw, struct raw_frame *frame, bool (*receive)(struct raw *raw))
 {
     *frame = (struct raw_frame){0};
     for (;;) {
@@ -388,10 +399,20 @@ enum raw_event raw_read(struct raw *raw, struct raw_frame *frame)
         if (raw->eof || raw->reset) {
             return raw->eof ? RAW_EOF : RAW_RESET;
         }
-        if (!raw_receive(raw)) {
+        if (!receive(raw)) {
             return RAW_HANG;
         }
     }
+}
+
+enum raw_event raw_read(struct raw *raw, struct raw_frame *frame)
+{
+    return raw_next(raw, frame, raw_receive);
+}
+
+enum raw_event raw_try(struct raw *raw, struct raw_frame *frame)
+{
+    return raw_next(raw, frame, raw_receive_now);
 }
 
 void *raw_value(const struct raw_frame *frame, const struct cmds_type *type)
@@ -405,7 +426,7 @@ void *raw_value(const struct raw_frame *frame, const struct cmds_type *type)
     return value;
 }
 
-/* --- A server in a thread ---------------------------------------------------------------------------------------------- */
+/* --- A server in a thread --------------------------------------------------------------------- */
 
 static void *raw_server_main(void *argument)
 {
@@ -432,16 +453,20 @@ int raw_server_start(struct raw_server *server, raw_serve_fn serve, void *contex
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     struct sockaddr *any = (struct sockaddr *)(void *)&address;
     socklen_t size = sizeof(address);
-    *server = (struct raw_server){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .serve = serve, .context = context};
+    *server = (struct raw_server){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+            .serve = serve,
+            .context = context};
     if (server->fd < 0) {
         return -errno;
     }
-    if (bind(server->fd, any, size) < 0 || listen(server->fd, 128) < 0 || getsockname(server->fd, any, &size) < 0) {
+    if (bind(server->fd, any, size) < 0 || listen(server->fd, 128) < 0 ||
+            getsockname(server->fd, any, &size) < 0) {
         int error = errno;
         (void)close(server->fd);
         return -error;
     }
-    (void)snprintf(server->address, sizeof(server->address), "127.0.0.1:%u", ntohs(address.sin_port));
+    (void)snprintf(
+            server->address, sizeof(server->address), "127.0.0.1:%u", ntohs(address.sin_port));
     return -pthread_create(&server->thread, NULL, raw_server_main, server);
 }
 

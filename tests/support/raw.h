@@ -46,12 +46,18 @@ enum raw_event {
 
 /** Milliseconds of CLOCK_MONOTONIC. */
 uint64_t raw_now_ms(void);
-/** Waits for about a millisecond; an inline runtime turns meanwhile. For loops that look for a condition. */
+/**
+ * Waits for about a millisecond; an inline runtime turns meanwhile. For loops that look for a
+ * condition.
+ */
 void raw_pause(struct cmds_runtime *turn);
 
-/* --- Connecting -------------------------------------------------------------------------------------------------------- */
+/* --- Connecting ------------------------------------------------------------------------------- */
 
-/** "127.0.0.1:1", "[::1]:1", "unix:/path", "unix:@name". `receive_size`: SO_RCVBUF, 0: the kernel's. Returns: 0, -errno. */
+/**
+ * "127.0.0.1:1", "[::1]:1", "unix:/path", "unix:@name". `receive_size`: SO_RCVBUF, 0: the kernel's.
+ * Returns: 0, -errno.
+ */
 int raw_open(struct raw *raw, const char *address, int receive_size, struct cmds_runtime *turn);
 /** Takes a connected descriptor. */
 void raw_init(struct raw *raw, int fd);
@@ -62,7 +68,7 @@ void raw_abort(struct raw *raw);
 /** FIN. */
 void raw_finish(struct raw *raw);
 
-/* --- Bytes -------------------------------------------------------------------------------------------------------------- */
+/* --- Bytes ------------------------------------------------------------------------------------ */
 
 /** All of it. Returns: false if the peer has gone, or takes nothing within the guard. */
 bool raw_write(struct raw *raw, const void *data, size_t size);
@@ -79,21 +85,24 @@ enum raw_event raw_drain(struct raw *raw);
 /** Returns: the number of bytes, of at most `size`. */
 size_t raw_hex(const char *hex, uint8_t *out, size_t size);
 
-/* --- Frames ------------------------------------------------------------------------------------------------------------- */
+/* --- Frames ----------------------------------------------------------------------------------- */
 
 size_t raw_varint(uint8_t *out, uint64_t value);
 /** The default ServerInfo. */
 bool raw_hello(struct raw *raw);
 /** A whole frame. Returns: its size. */
-size_t raw_frame_encode(uint8_t *out, uint64_t sequence, uint64_t type, const void *body, size_t body_size);
+size_t raw_frame_encode(
+        uint8_t *out, uint64_t sequence, uint64_t type, const void *body, size_t body_size);
 /** One command or result, by the default codec. */
 bool raw_send(struct raw *raw, uint64_t sequence, struct cmds_message message);
 /** The next frame, waited for. */
 enum raw_event raw_read(struct raw *raw, struct raw_frame *frame);
+/** The next frame, if it is there already. Returns: RAW_HANG if it is not. */
+enum raw_event raw_try(struct raw *raw, struct raw_frame *frame);
 /** Decodes its body; free(). NULL: it is of another type or cannot be decoded. */
 void *raw_value(const struct raw_frame *frame, const struct cmds_type *type);
 
-/* --- A server in a thread ---------------------------------------------------------------------------------------------- */
+/* --- A server in a thread --------------------------------------------------------------------- */
 
 struct raw_server;
 /** One connection, on the server's thread; it is closed when this returns. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The server of the integration tests. Its exec functions run on shards and workers; what they share is atomic. */
+/*
+ * The server of the integration tests. Its exec functions run on shards and workers; what they
+ * share is atomic.
+ */
 #include "support/world.h"
 
 static const struct cmds_type *const world_commands[] = {&echo_type, &run_type, &pool_type};
@@ -29,8 +32,8 @@ static int world_pool(struct cmds_call *call, const struct pool *pool)
     return world->exec(call, &run);
 }
 
-static const struct cmds_exec world_execs[] = {
-        CMDS_EXEC(echo, world_echo), CMDS_EXEC(run, world_run), CMDS_EXEC_IN_POOL(pool, world_pool)};
+static const struct cmds_exec world_execs[] = {CMDS_EXEC(echo, world_echo),
+        CMDS_EXEC(run, world_run), CMDS_EXEC_IN_POOL(pool, world_pool)};
 
 static int world_on_connect(void *receiver, struct cmds_connection *connection)
 {
@@ -67,7 +70,8 @@ void world_init(struct world *world)
     world->runtime_options.shard_count = 2;
     world->runtime_options.on_log = world_on_log;
     world->runtime_options.log_context = world;
-    world->options = (struct cmds_server_options)CMDS_SERVER_OPTIONS_INIT(&world_protocol, world_execs);
+    world->options =
+            (struct cmds_server_options)CMDS_SERVER_OPTIONS_INIT(&world_protocol, world_execs);
     world->options.listen = "127.0.0.1:0";
     world->options.receiver = world;
     world->options.on_connect = world_on_connect;

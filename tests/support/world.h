@@ -19,7 +19,7 @@
 #include "support/harness.h"
 #include "support/raw.h"
 
-/* --- The protocol ------------------------------------------------------------------------------------------------------- */
+/* --- The protocol ----------------------------------------------------------------------------- */
 
 struct echo {
     bool boolean;
@@ -61,7 +61,7 @@ extern const struct cmds_protocol world_protocol;
 /** The echo of the wire's document: {true, -5, "hi", 1.5} as command `seq` 1, and as its result. */
 #define WORLD_ECHO_HEX "01000f94c3fba26869cb3ff8000000000000"
 
-/* --- The world ---------------------------------------------------------------------------------------------------------- */
+/* --- The world -------------------------------------------------------------------------------- */
 
 enum {
     WORLD_LOG_LINES = 64,

@@ -39,7 +39,7 @@ static const struct cmds_type *const good_commands[] = {
 static const struct cmds_type *const good_results[] = {&value_type, &line_type, &tick_type};
 static const struct cmds_protocol good = CMDS_PROTOCOL("good", good_commands, good_results);
 
-/* --- What is refused ----------------------------------------------------------------------------------------------- */
+/* --- What is refused -------------------------------------------------------------------------- */
 
 struct forgot {
     int64_t a, b;
@@ -227,7 +227,7 @@ static void test_schema_longer_rows_are_read_by_their_stride(void)
     CU_ASSERT_EQUAL(memcmp(out, "\x92\1\2", 3), 0);
 }
 
-/* --- What is looked up --------------------------------------------------------------------------------------------- */
+/* --- What is looked up ------------------------------------------------------------------------ */
 
 static void test_schema_types_are_found_by_name(void)
 {
@@ -274,7 +274,10 @@ static void test_schema_an_empty_table_has_nothing(void)
     cmdi_type_table_fini(&table);
 }
 
-/* A header makes its types in each source file that includes it: the other file's copy is the same type. */
+/*
+ * A header makes its types in each source file that includes it: the other file's copy is the same
+ * type.
+ */
 static void test_schema_another_files_copy_is_the_same_type(void)
 {
     struct cmdi_type_table table;
@@ -288,7 +291,8 @@ static void test_schema_another_files_copy_is_the_same_type(void)
     CU_ASSERT_TRUE(cmdi_type_table_has(&table, &tick_type));
     CU_ASSERT_FALSE(
             cmdi_type_table_has(&table, &zero_type)); // A command with the number of a result.
-    CU_ASSERT_TRUE(cmdi_type_table_has(&table, &copy)); // Now by the alias that the first time left.
+    // Now by the alias that the first time left.
+    CU_ASSERT_TRUE(cmdi_type_table_has(&table, &copy));
     struct cmds_schema larger_schema = value_schema;
     larger_schema.value_size = 16;
     struct cmds_type larger = value_type;

@@ -56,7 +56,8 @@ static bool refused(const struct cmds_server_options *options, int code, const c
     struct cmds_test *test = NULL;
     struct cmds_error error = CMDS_ERROR_INIT;
     int got = cmds_test_open(&test, options, &error);
-    bool right = got == code && error.code == code && strstr(error.text, words) != NULL && test == NULL;
+    bool right =
+            got == code && error.code == code && strstr(error.text, words) != NULL && test == NULL;
     if (!right) {
         (void)printf("\"%s\": got %d %s: %s\n", words, got, cmds_error_name(got), error.text);
     }
@@ -78,7 +79,7 @@ static bool accepted(const struct cmds_server_options *options)
     return right;
 }
 
-/* --- Defaults ------------------------------------------------------------------------------------------------------------ */
+/* --- Defaults --------------------------------------------------------------------------------- */
 
 static void test_zero_is_the_default(void)
 {
@@ -102,7 +103,11 @@ static void test_zero_is_the_default(void)
     CU_ASSERT_EQUAL(mine->overflow, CMDS_OVERFLOW_REFUSE);
     CU_ASSERT_PTR_EQUAL(mine->codec, &cmds_codec_msgpack);
     CU_ASSERT_EQUAL(core->hello_size, 8);
-    CU_ASSERT_EQUAL(memcmp(core->hello, "\x07" "default", 8), 0);
+    CU_ASSERT_EQUAL(memcmp(core->hello,
+                            "\x07"
+                            "default",
+                            8),
+            0);
     cmdi_server_core_unref(core);
 }
 
@@ -132,7 +137,7 @@ static void test_an_option_that_is_set_stays(void)
     cmdi_server_core_unref(core);
 }
 
-/* --- Values ------------------------------------------------------------------------------------------------------------- */
+/* --- Values ----------------------------------------------------------------------------------- */
 
 static void test_a_struct_nobody_started_is_refused(void)
 {
@@ -239,7 +244,7 @@ static void test_a_codec_that_cannot_carry_a_type_says_so(void)
     CU_ASSERT(refused(&options, CMDS_E_SCHEMA, "add"));
 }
 
-/* --- Tables -------------------------------------------------------------------------------------------------------------- */
+/* --- Tables ----------------------------------------------------------------------------------- */
 
 static void test_no_protocol_and_no_rows_are_refused(void)
 {
@@ -312,7 +317,8 @@ struct twice {
 };
 CMDS_COMMAND(twice, 0, a);
 
-static bool commands_refused(const struct cmds_type *const *types, uint32_t count, const char *words)
+static bool commands_refused(
+        const struct cmds_type *const *types, uint32_t count, const char *words)
 {
     struct cmds_protocol bad = protocol;
     bad.commands = types;
@@ -325,17 +331,25 @@ static bool commands_refused(const struct cmds_type *const *types, uint32_t coun
 
 static void test_mistakes_of_a_row_are_refused_by_name(void)
 {
-    CU_ASSERT(commands_refused((const struct cmds_type *const[]){&forgot_type}, 1, "forgot: bytes 8 to 15"));
+    CU_ASSERT(commands_refused(
+            (const struct cmds_type *const[]){&forgot_type}, 1, "forgot: bytes 8 to 15"));
     CU_ASSERT(commands_refused((const struct cmds_type *const[]){&marked_type}, 1, "marked"));
-    CU_ASSERT(commands_refused((const struct cmds_type *const[]){&add_type, &twice_type}, 2, "add and twice"));
-    CU_ASSERT(commands_refused((const struct cmds_type *const[]){&add_type, &value_type}, 2, "value"));
+    CU_ASSERT(commands_refused(
+            (const struct cmds_type *const[]){&add_type, &twice_type}, 2, "add and twice"));
+    CU_ASSERT(commands_refused(
+            (const struct cmds_type *const[]){&add_type, &value_type}, 2, "value"));
     CU_ASSERT(commands_refused((const struct cmds_type *const[]){NULL}, 1, "no type"));
-    /* What no check in C can see: it lies in what would be padding. Refused only for the missing exec function. */
-    CU_ASSERT(commands_refused((const struct cmds_type *const[]){&forgot_end_type}, 1, "no exec function"));
-    CU_ASSERT(commands_refused((const struct cmds_type *const[]){&forgot_bool_type}, 1, "no exec function"));
+    /*
+     * What no check in C can see: it lies in what would be padding. Refused only for the missing
+     * exec function.
+     */
+    CU_ASSERT(commands_refused(
+            (const struct cmds_type *const[]){&forgot_end_type}, 1, "no exec function"));
+    CU_ASSERT(commands_refused(
+            (const struct cmds_type *const[]){&forgot_bool_type}, 1, "no exec function"));
 }
 
-/* --- On a runtime -------------------------------------------------------------------------------------------------------- */
+/* --- On a runtime ----------------------------------------------------------------------------- */
 
 struct shards {
     _Atomic uint32_t started, stopped; // Shards start and stop at once.
@@ -359,8 +373,8 @@ static void on_shard_stop(void *receiver, uint32_t shard, void *shard_state)
     ((struct shards *)receiver)->stopped += shard_state == receiver;
 }
 
-static bool start_refused(struct cmds_runtime *runtime, const struct cmds_server_options *options, int code,
-        const char *words)
+static bool start_refused(struct cmds_runtime *runtime, const struct cmds_server_options *options,
+        int code, const char *words)
 {
     struct cmds_server *server = NULL;
     struct cmds_error error = CMDS_ERROR_INIT;
@@ -413,10 +427,12 @@ static void test_addresses_and_shards_on_a_runtime(void)
     CU_ASSERT_EQUAL(cmds_server_address(server, 0, text, 3), -ENOBUFS);
     CU_ASSERT_EQUAL(cmds_server_address(server, 1, text, sizeof(text)), -ENOENT);
     options.listen = text;
-    CU_ASSERT(start_refused(runtime, &options, -EADDRINUSE, text)); // Several servers on one runtime,
+    // Several servers on one runtime,
+    CU_ASSERT(start_refused(runtime, &options, -EADDRINUSE, text));
     options.listen = "127.0.0.1:0,[::1]:0,unix:@cmds-options-test";
     struct cmds_server *second = NULL;
-    CU_ASSERT_EQUAL(cmds_server_start(&second, runtime, &options, &error), 0); // each on its addresses.
+    // each on its addresses.
+    CU_ASSERT_EQUAL(cmds_server_start(&second, runtime, &options, &error), 0);
     CU_ASSERT_EQUAL(cmds_server_address(second, 2, text, sizeof(text)), 0);
     CU_ASSERT_STRING_EQUAL(text, "unix:@cmds-options-test");
     cmds_server_close(server);
@@ -460,7 +476,8 @@ static CU_TestInfo tests[] = {
         {"a codec that cannot carry a type says so", test_a_codec_that_cannot_carry_a_type_says_so},
         {"no protocol and no rows are refused", test_no_protocol_and_no_rows_are_refused},
         {"each command has one exec function", test_each_command_has_one_exec_function},
-        {"an exec function is for a command of the protocol", test_an_exec_function_is_for_a_command_of_the_protocol},
+        {"an exec function is for a command of the protocol",
+                test_an_exec_function_is_for_a_command_of_the_protocol},
         {"mistakes of a row are refused by name", test_mistakes_of_a_row_are_refused_by_name},
         {"addresses and shards on a runtime", test_addresses_and_shards_on_a_runtime},
         {"a failed start leaves no socket file", test_a_failed_start_leaves_no_socket_file},

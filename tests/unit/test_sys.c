@@ -22,7 +22,7 @@
 
 #include "support/harness.h"
 
-/* --- Clock, random numbers, futex --- */
+/* --- Clock, random numbers, futex ------------------------------------------------------------- */
 
 static void test_sys_clock_and_preemptions_never_go_back(void)
 {
@@ -125,7 +125,7 @@ static void test_sys_futex_does_not_sleep_when_the_word_has_changed_or_time_is_u
     CU_ASSERT_EQUAL(atomic_load(&word), 5);
 }
 
-/* --- TCP --- */
+/* --- TCP -------------------------------------------------------------------------------------- */
 
 static struct cmdi_address ipv4(uint16_t port)
 {
@@ -255,7 +255,7 @@ static void test_sys_send_now_never_waits_and_never_signals(void)
     cmdi_fd_close(fds[1]);
 }
 
-/* --- UNIX sockets --- */
+/* --- UNIX sockets ----------------------------------------------------------------------------- */
 
 struct folder {
     char path[64], file[80];
@@ -381,7 +381,7 @@ static void test_sys_an_abstract_name_is_in_use_and_then_free(void)
     cmdi_fd_close(second);
 }
 
-/* --- CPUs --- */
+/* --- CPUs ------------------------------------------------------------------------------------- */
 
 static void test_sys_pinning_leaves_one_cpu(void)
 {
@@ -405,7 +405,7 @@ static void test_sys_pinning_leaves_one_cpu(void)
     CU_ASSERT_EQUAL(sched_setaffinity(0, sizeof(saved), &saved), 0);
 }
 
-/* --- Quota: against a /proc of our own making, in a mount namespace --- */
+/* --- Quota: against a /proc of our own making, in a mount namespace --------------------------- */
 
 struct quota_case {
     const char *cgroup, *mountinfo; // Of /proc/self; %s in the second is the folder with `files`.

@@ -61,7 +61,8 @@ static int exec_work(struct cmds_call *call, const struct work *work)
 static const struct cmds_type *const commands[] = {&act_type, &work_type};
 static const struct cmds_type *const results[] = {&value_type, &line_type};
 static const struct cmds_protocol protocol = CMDS_PROTOCOL("acts", commands, results);
-static const struct cmds_exec execs[] = {CMDS_EXEC(act, exec_act), CMDS_EXEC_IN_POOL(work, exec_work)};
+static const struct cmds_exec execs[] = {
+        CMDS_EXEC(act, exec_act), CMDS_EXEC_IN_POOL(work, exec_work)};
 
 static int on_shard_start(void *receiver, uint32_t shard, void **shard_state)
 {
@@ -80,7 +81,8 @@ static int on_connect(void *receiver, struct cmds_connection *connection)
     cmds_connection_set_context(connection, app);
     return app->refuse ? -EACCES : 0;
 }
-static void on_disconnect(void *receiver, struct cmds_connection *connection, const struct cmds_error *cause)
+static void on_disconnect(
+        void *receiver, struct cmds_connection *connection, const struct cmds_error *cause)
 {
     struct app *app = receiver;
     app->disconnects += cmds_connection_context(connection) == app;
@@ -122,7 +124,7 @@ static int answer(struct cmds_call *call, int64_t number)
     return cmds_call_send(call, value_message(&(struct value){number, CMDS_STRING("")}));
 }
 
-/* --- Results --------------------------------------------------------------------------------------------------------------- */
+/* --- Results ---------------------------------------------------------------------------------- */
 
 static int act_answer(struct cmds_call *call, const struct act *act)
 {
@@ -181,15 +183,18 @@ static void test_what_is_too_large_or_no_command_is_refused(void)
     options.frame_size_max = 8;
     struct cmds_test *test = open_with(&options);
 
-    CU_ASSERT_EQUAL(cmds_test_send(test, act_message(&(struct act){1, CMDS_STRING("longer than eight")})), CMDS_E_LIMIT);
-    CU_ASSERT_EQUAL(cmds_test_send(test, value_message(&(struct value){.value = 1})), CMDS_E_WRONG_TYPE);
+    CU_ASSERT_EQUAL(
+            cmds_test_send(test, act_message(&(struct act){1, CMDS_STRING("longer than eight")})),
+            CMDS_E_LIMIT);
+    CU_ASSERT_EQUAL(
+            cmds_test_send(test, value_message(&(struct value){.value = 1})), CMDS_E_WRONG_TYPE);
 
     CU_ASSERT_EQUAL(app.runs, 0);
     CU_ASSERT_EQUAL(send_act(test, 1), 0);
     cmds_test_close(test);
 }
 
-/* --- Rounds ---------------------------------------------------------------------------------------------------------------- */
+/* --- Rounds ----------------------------------------------------------------------------------- */
 
 static int act_stream(struct cmds_call *call, const struct act *act)
 {
@@ -237,7 +242,8 @@ static void test_a_stream_waits_while_the_output_is_full(void)
     CU_ASSERT_EQUAL(app.runs, 1);
     cmds_test_output_full(test, false);
 
-    CU_ASSERT_EQUAL(app.runs, 2); // The second round; the first result was refused and is not repeated by this stream.
+    // The second round; the first result was refused and is not repeated by this stream.
+    CU_ASSERT_EQUAL(app.runs, 2);
     CU_ASSERT_EQUAL(cmds_test_result_count(test), 1);
     app.act = act_answer;
     cmds_test_output_full(test, true);
@@ -246,7 +252,7 @@ static void test_a_stream_waits_while_the_output_is_full(void)
     cmds_test_close(test);
 }
 
-/* --- Errors ---------------------------------------------------------------------------------------------------------------- */
+/* --- Errors ----------------------------------------------------------------------------------- */
 
 static int act_code(struct cmds_call *call, const struct act *act)
 {
@@ -272,8 +278,9 @@ static int on_exec_error(void *receiver, struct cmds_call *call, const struct cm
 
 static void test_an_error_ends_its_call_or_its_connection(void)
 {
-    static const int spared[] = {-ENOBUFS, CMDS_E_GONE, CMDS_E_FINISHED, CMDS_E_NOT_CONNECTED, CMDS_E_NOT_SENT,
-            CMDS_E_LOST, CMDS_E_TIMEOUT, CMDS_E_CANCELLED, CMDS_E_CLOSED, CMDS_E_UNFINISHED};
+    static const int spared[] = {-ENOBUFS, CMDS_E_GONE, CMDS_E_FINISHED, CMDS_E_NOT_CONNECTED,
+            CMDS_E_NOT_SENT, CMDS_E_LOST, CMDS_E_TIMEOUT, CMDS_E_CANCELLED, CMDS_E_CLOSED,
+            CMDS_E_UNFINISHED};
     struct app app = {.act = act_code};
     struct cmds_test *test = open_for(&app);
 
@@ -361,7 +368,7 @@ static void test_a_call_whose_connection_went_is_not_unfinished(void)
     cmds_test_close(test);
 }
 
-/* --- Invokers --------------------------------------------------------------------------------------------------------------- */
+/* --- Invokers --------------------------------------------------------------------------------- */
 
 static int invoker_outer(void *receiver, struct cmds_call *call, struct cmds_invocation *next)
 {
@@ -397,7 +404,7 @@ static void test_invokers_run_in_order_and_may_refuse(void)
     cmds_test_close(test);
 }
 
-/* --- Kept calls, timers, deadlines ------------------------------------------------------------------------------------------ */
+/* --- Kept calls, timers, deadlines ------------------------------------------------------------ */
 
 static void timer_answer(struct cmds_call *call)
 {
@@ -426,7 +433,9 @@ static int act_later(struct cmds_call *call, const struct act *act)
 {
     struct app *app = cmds_call_receiver(call);
     cmds_call_on_cancel(call, note_cancel);
-    CU_ASSERT_EQUAL(cmds_call_after(call, (uint32_t)act->number, app->rearm ? timer_note : timer_answer), 0);
+    CU_ASSERT_EQUAL(
+            cmds_call_after(call, (uint32_t)act->number, app->rearm ? timer_note : timer_answer),
+            0);
     CU_ASSERT_EQUAL(cmds_call_after(call, 1, timer_answer), -EBUSY);
     return 0;
 }
@@ -570,7 +579,7 @@ static void test_kept_calls_survive_connection_and_test(void)
     cmds_call_unref(NULL);
 }
 
-/* --- Other threads ------------------------------------------------------------------------------------------------------------ */
+/* --- Other threads ---------------------------------------------------------------------------- */
 
 static void *thread_answers(void *context)
 {
@@ -606,11 +615,12 @@ static void test_the_last_reference_races_with_the_close(void)
 
         cmds_test_close(test);
 
-        (void)pthread_join(thread, NULL); // Under a sanitizer: nothing leaks, nothing is used afterwards.
+        // Under a sanitizer: nothing leaks, nothing is used afterwards.
+        (void)pthread_join(thread, NULL);
     }
 }
 
-/* --- The pool, the hooks, several at a time ------------------------------------------------------------------------------------ */
+/* --- The pool, the hooks, several at a time --------------------------------------------------- */
 
 static int work_answer(struct cmds_call *call, const struct work *work)
 {
@@ -675,16 +685,19 @@ static void test_two_tests_at_a_time_one_inside_the_other(void)
 static CU_TestInfo tests[] = {
         {"a result comes back through the codec", test_a_result_comes_back_through_the_codec},
         {"nothing follows the last result", test_nothing_follows_the_last_result},
-        {"what is too large or no command is refused", test_what_is_too_large_or_no_command_is_refused},
+        {"what is too large or no command is refused",
+                test_what_is_too_large_or_no_command_is_refused},
         {"an exec function is run again", test_an_exec_function_is_run_again},
         {"a stream without end is cut", test_a_stream_without_end_is_cut},
         {"a stream waits while the output is full", test_a_stream_waits_while_the_output_is_full},
         {"an error ends its call or its connection", test_an_error_ends_its_call_or_its_connection},
         {"on_exec_error may answer", test_on_exec_error_may_answer},
-        {"returning 0 without a result is unfinished", test_returning_0_without_a_result_is_unfinished},
+        {"returning 0 without a result is unfinished",
+                test_returning_0_without_a_result_is_unfinished},
         {"an unfinished call that on_exec_error keeps is cancelled with its connection",
                 test_an_unfinished_call_that_on_exec_error_keeps_is_cancelled_with_its_connection},
-        {"a call whose connection went is not unfinished", test_a_call_whose_connection_went_is_not_unfinished},
+        {"a call whose connection went is not unfinished",
+                test_a_call_whose_connection_went_is_not_unfinished},
         {"invokers run in order and may refuse", test_invokers_run_in_order_and_may_refuse},
         {"a timer fires when the clock has moved", test_a_timer_fires_when_the_clock_has_moved},
         {"a timer that arms itself fires as often as time passes",
@@ -696,8 +709,10 @@ static CU_TestInfo tests[] = {
         {"another thread answers", test_another_thread_answers},
         {"the last reference races with the close", test_the_last_reference_races_with_the_close},
         {"an exec function of the pool runs here", test_an_exec_function_of_the_pool_runs_here},
-        {"on_disconnect is not for those on_connect refused", test_on_disconnect_is_not_for_those_on_connect_refused},
-        {"two tests at a time, one inside the other", test_two_tests_at_a_time_one_inside_the_other},
+        {"on_disconnect is not for those on_connect refused",
+                test_on_disconnect_is_not_for_those_on_connect_refused},
+        {"two tests at a time, one inside the other",
+                test_two_tests_at_a_time_one_inside_the_other},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("test", tests)

@@ -150,7 +150,7 @@ static void test_timer_time_never_runs_backwards(void)
     CU_ASSERT_EQUAL(cmdi_timer_wheel_advance(&wheel, 150), 1);
 }
 
-/* --- Inside callbacks --- */
+/* --- Inside callbacks ------------------------------------------------------------------------- */
 
 struct meddler {
     struct cmdi_timer timer;
@@ -237,7 +237,7 @@ static void test_timer_callback_that_rearms_for_now_fires_once_a_millisecond(voi
     CU_ASSERT_EQUAL(cmdi_timer_wheel_advance(&wheel, 11), 1);
 }
 
-/* --- Beside a model --- */
+/* --- Beside a model --------------------------------------------------------------------------- */
 
 enum {
     MODEL_TIMERS = 200,

@@ -102,7 +102,7 @@ static void test_value_copy_refuses_what_cannot_be(void)
     CU_ASSERT_PTR_NULL(cmds_value_copy(&shop_order_schema, &order));
 }
 
-/* --- The arena ----------------------------------------------------------------------------------------------------- */
+/* --- The arena -------------------------------------------------------------------------------- */
 
 static void test_value_arena_aligns_and_keeps_apart(void)
 {
