@@ -420,6 +420,7 @@ static void test_addresses_and_shards_on_a_runtime(void)
     CU_ASSERT_EQUAL(shards.stopped, 1); // Only where it had started.
 
     shards.started = shards.stopped = 0;
+    shards.fail = false;
     struct cmds_server *server = NULL;
     char text[64] = "";
     CU_ASSERT_FATAL(cmds_server_start(&server, runtime, &options, &error) == 0);
