@@ -47,8 +47,8 @@
 CMDS_BEGIN_
 
 /**
- * Every function that can fail returns 0 or a count on success and a negative int on failure: -1..-4095 is -errno, ours
- * are below -5000. One X-macro: name, code, text.
+ * Every function that can fail returns 0 or a count on success and a negative int on failure:
+ * -1..-4095 is -errno, ours are below -5000. One X-macro: name, code, text.
  */
 #define CMDS_ERRORS(X)                                                                             \
     X(PROTO, -5000, "the peer broke the wire protocol")                                            \

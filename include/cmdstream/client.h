@@ -2,9 +2,9 @@
 /*
  * Results, a group of connections, and the blocking sender over it.
  *
- * A group keeps client_count connections to one address, spread over the shards of its runtime. A client is a group of one.
- * Callbacks run on a shard, one at a time for each connection; any function of this header may be called from them, except
- * those that say they block.
+ * A group keeps client_count connections to one address, spread over the shards of its runtime. A
+ * client is a group of one. Callbacks run on a shard, one at a time for each connection; any
+ * function of this header may be called from them, except those that say they block.
  */
 #ifndef CMDSTREAM_CLIENT_H
 #define CMDSTREAM_CLIENT_H
@@ -141,43 +141,50 @@ CMDS_BEGIN_
 #endif
 
 /**
- * Starts to connect and returns. Commands may be sent at once; they wait for the connection within their deadline. Names are
- * resolved on a thread of their own.
+ * Starts to connect and returns. Commands may be sent at once; they wait for the connection within
+ * their deadline. Names are resolved on a thread of their own.
  *
- * Owner:   copies the options; keeps protocol, codec, dispatch and context until the group has closed. Gives *group:
- *          cmds_group_close(). *group is set before the first callback runs.
+ * Owner:   copies the options; keeps protocol, codec, dispatch and context until the group has
+ *          closed. Gives *group: cmds_group_close(). *group is set before the first callback runs.
  * Thread:  any, a shard too; an inline runtime: the thread that turns it.
- * Returns: 0; CMDS_E_SCHEMA; -EINVAL: an option, by name; -ENOMEM; CMDS_E_CLOSED: the runtime is stopping.
+ * Returns: 0; CMDS_E_SCHEMA; -EINVAL: an option, by name; -ENOMEM; CMDS_E_CLOSED: the runtime is
+ *          stopping.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_open(struct cmds_group **group, struct cmds_runtime *runtime,
         const struct cmds_group_options *options, struct cmds_error *error);
 /**
  * Until all are connected or have failed.
  *
- * Thread:  any but a shard (-EDEADLK); an inline runtime: the thread that turns it, and the call turns it.
- * Returns: 0; else the cause of the first that is not connected, and `error` says how many of how many are.
+ * Thread:  any but a shard (-EDEADLK); an inline runtime: the thread that turns it, and the call
+ *          turns it.
+ * Returns: 0; else the cause of the first that is not connected, and `error` says how many of how
+ *          many are.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_wait(
         struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error);
 
 /**
- * Queues one command, encoded before this returns. `on_result` runs on a shard, never inside this call: once for each
- * result, up to one with `last`. Of a one-way command (CMDS_COMMAND_ONE_WAY) it never runs.
+ * Queues one command, encoded before this returns. `on_result` runs on a shard, never inside this
+ * call: once for each result, up to one with `last`. Of a one-way command (CMDS_COMMAND_ONE_WAY) it
+ * never runs.
  *
  * Owner:   borrows `command` and `how`; keeps `context` until the result with `last`.
  * Thread:  any; on a shard with connections of the group without a lock or a wake.
- * Returns: 0; -ENOBUFS: the window is full, on_writable will tell; CMDS_E_NOT_CONNECTED: no connection is left;
- *          CMDS_E_CLOSED; CMDS_E_WRONG_TYPE: not a command of this protocol; CMDS_E_LIMIT: too large; -ENOMEM.
+ * Returns: 0; -ENOBUFS: the window is full, on_writable will tell; CMDS_E_NOT_CONNECTED: no
+ *          connection is left; CMDS_E_CLOSED; CMDS_E_WRONG_TYPE: not a command of this protocol;
+ *          CMDS_E_LIMIT: too large; -EINVAL: a NULL pointer with a size; -ENOMEM.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmds_message command,
         const struct cmds_send_options *how, cmds_result_fn on_result, void *context);
 /**
- * The same for the sake of a call: keeps the call until the last result, prefers this shard's connections, waits when the
- * window is full, uses what is left of the call's deadline, and ends when the call is cancelled.
+ * The same for the sake of a call: keeps the call until the last result, prefers this shard's
+ * connections, waits when the window is full, uses what is left of the call's deadline, and ends
+ * when the call is cancelled.
  *
  * Thread:  the call's shard.
- * Returns: 0, and on_result will run on the call's shard, the last time with `last`; CMDS_E_CLOSED, CMDS_E_NOT_CONNECTED,
- *          CMDS_E_WRONG_TYPE (also for a one-way command), CMDS_E_LIMIT, -ENOMEM; -EXDEV off the call's shard.
+ * Returns: 0, and on_result will run on the call's shard, the last time with `last`; CMDS_E_CLOSED,
+ *          CMDS_E_NOT_CONNECTED, CMDS_E_WRONG_TYPE (also for a one-way command), CMDS_E_LIMIT,
+ *          -ENOMEM; -EXDEV off the call's shard.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_forward(struct cmds_group *group,
         struct cmds_message command, struct cmds_call *call, cmds_forward_fn on_result);
@@ -205,8 +212,9 @@ CMDS_API int cmds_group_error(const struct cmds_group *group, struct cmds_error 
  */
 CMDS_NODISCARD CMDS_API int cmds_group_drain(struct cmds_group *group, uint32_t timeout_ms);
 /**
- * Every pending command ends with CMDS_E_CLOSED; `on_closed` (may be NULL) is the last callback, after it the group is freed.
- * Legal in any callback; sends after it are CMDS_E_CLOSED until then. NULL is fine.
+ * Every pending command ends with CMDS_E_CLOSED; `on_closed` (may be NULL) is the last callback,
+ * after it the group is freed. Legal in any callback; sends after it are CMDS_E_CLOSED until then.
+ * NULL is fine.
  *
  * Thread: any; an inline runtime: the thread that turns it.
  */
@@ -251,21 +259,25 @@ struct cmds_sender_options {
 CMDS_NODISCARD CMDS_API int cmds_sender_open(struct cmds_sender **sender,
         const struct cmds_sender_options *options, struct cmds_error *error);
 /**
- * Sends and waits for the only result. The caller sleeps. A full window is waited for within the timeout.
+ * Sends and waits for the only result. The caller sleeps. A full window is waited for within the
+ * timeout.
  *
  * Owner:   borrows `command`. Gives *result: cmds_result_free().
  * `timeout_ms` 0: the group's deadline.
  *
- * Thread:  any number at once; not on a shard (-EDEADLK). single_thread: always the same one (-EXDEV).
- * Returns: 0, and <tag>_of(*result) reads it; else *result is untouched and `error` says why: CMDS_E_TIMEOUT, CMDS_E_LOST,
- *          CMDS_E_NOT_SENT, CMDS_E_CLOSED, CMDS_E_MORE_RESULTS (use send_multi), and what cmds_group_send returns.
+ * Thread:  any number at once; not on a shard (-EDEADLK). single_thread: always the same one
+ *          (-EXDEV).
+ * Returns: 0, and <tag>_of(*result) reads it; else *result is untouched and `error` says why:
+ *          CMDS_E_TIMEOUT, CMDS_E_LOST, CMDS_E_NOT_SENT, CMDS_E_CLOSED, CMDS_E_MORE_RESULTS (use
+ *          send_multi), and what cmds_group_send returns.
  */
 CMDS_NODISCARD CMDS_API int cmds_sender_send(struct cmds_sender *sender,
         struct cmds_message command, uint32_t timeout_ms, struct cmds_result **result,
         struct cmds_error *error);
 /**
- * `each` runs on the calling thread for every good result, in order; nonzero forgets the rest and is returned. timeout_ms is
- * for the whole. Results wait for `each` in memory, up to 16 MiB: beyond that the stream ends with CMDS_E_LIMIT.
+ * `each` runs on the calling thread for every good result, in order; nonzero forgets the rest and
+ * is returned. timeout_ms is for the whole. Results wait for `each` in memory, up to 16 MiB: beyond
+ * that the stream ends with CMDS_E_LIMIT.
  *
  * Thread:  as cmds_sender_send.
  * Returns: 0 after the last result; what `each` returned; else as cmds_sender_send.

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a value becomes bytes and bytes a value. For codecs of your own, and for programs that encode without a connection.
+ * How a value becomes bytes and bytes a value. For codecs of your own, and for programs that encode
+ * without a connection.
  *
- * A codec is a constant table of functions. All of them are called from any shard at once, so a codec keeps no state that
- * changes; it never blocks, and it allocates only from the arena it is given.
+ * A codec is a constant table of functions. All of them are called from any shard at once, so a
+ * codec keeps no state that changes; it never blocks, and it allocates only from the arena it is
+ * given.
  */
 #ifndef CMDSTREAM_CODEC_H
 #define CMDSTREAM_CODEC_H
@@ -43,8 +45,10 @@ struct cmds_codec {
             const struct cmds_codec *self, const struct cmds_type *type, struct cmds_error *error);
 
     /**
-     * How many bytes encode will write for this value: the frame's length goes before the body, in as few bytes as it takes.
-     * Returns: the size; CMDS_E_LIMIT if a field is larger than its row allows; -EINVAL: a NULL pointer with a size or count.
+     * How many bytes encode will write for this value: the frame's length goes before the body, in
+     * as few bytes as it takes.
+     * Returns: the size; CMDS_E_LIMIT if a field is larger than its row allows; -EINVAL: a NULL
+     *          pointer with a size or count.
      */
     int64_t (*size)(const struct cmds_codec *self, const struct cmds_type *type, const void *value);
 
@@ -56,9 +60,11 @@ struct cmds_codec {
             const void *value, uint8_t *out, size_t size);
 
     /**
-     * `value` is zeroed by the caller and has the type's value_size; strings and bytes may point into `in`.
-     * Returns: bytes used (all of `in`, unless self-delimiting); 0: not whole yet (only self-delimiting);
-     *          CMDS_E_PROTO: not a value of this type; CMDS_E_LIMIT: larger than a limit.
+     * `value` is zeroed by the caller and has the type's value_size; strings and bytes may point
+     * into `in`.
+     * Returns: bytes used (all of `in`, unless self-delimiting); 0: not whole yet (only
+     *          self-delimiting); CMDS_E_PROTO: not a value of this type; CMDS_E_LIMIT: larger than
+     *          a limit.
      */
     int64_t (*decode)(const struct cmds_codec *self, const struct cmds_type *type,
             struct cmds_bytes in, struct cmds_arena *arena, void *value);
@@ -67,11 +73,13 @@ struct cmds_codec {
 /**
  * The default: structs as arrays of their fields in schema order; reads maps too.
  *
- * Both msgpack codecs read what other implementations write: integers in every width, float for double and back, a whole
- * number for a float, str and bin for either kind of string, nil and what is missing as zero. They skip unknown keys and
- * extra elements, take the last of a key that comes twice, and leave text as it is, be it UTF-8 or not. CMDS_E_PROTO: an
- * integer that the field cannot hold, another kind than the field's, NUL in a char[N], another size than a uint8_t[N]'s,
- * bytes behind the value. CMDS_E_LIMIT: CMDS_MAX, char[N], 32 containers inside each other, the arena.
+ * Both msgpack codecs read what other implementations write: integers in every width, float for
+ * double and back, a whole number for a float, str and bin for either kind of string, nil and what
+ * is missing as zero. They skip unknown keys and extra elements, take the last of a key that comes
+ * twice, and leave text as it is, be it UTF-8 or not. CMDS_E_PROTO: an integer that the field
+ * cannot hold, another kind than the field's, NUL in a char[N], another size than a uint8_t[N]'s,
+ * bytes behind the value. CMDS_E_LIMIT: CMDS_MAX, char[N], 32 containers inside each other, the
+ * arena.
  */
 extern CMDS_API const struct cmds_codec cmds_codec_msgpack;
 /** Structs as maps keyed by field name; reads arrays too. */
@@ -83,8 +91,8 @@ extern CMDS_API const struct cmds_codec cmds_codec_raw;
  * Encodes one value, without a connection: the codec's body alone, no type and no length.
  *
  * Thread:  any.
- * Returns: the size of the body; CMDS_E_LIMIT, -EINVAL: as the codec's size(); -ENOBUFS if `out_size` is smaller. Nothing is
- *          in `out` then.
+ * Returns: the size of the body; CMDS_E_LIMIT, -EINVAL: as the codec's size(); -ENOBUFS if
+ *          `out_size` is smaller. Nothing is in `out` then.
  */
 CMDS_NODISCARD CMDS_API int64_t cmds_codec_encode(
         const struct cmds_codec *codec, struct cmds_message message, void *out, size_t out_size);

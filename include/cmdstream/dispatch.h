@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which connection of a group takes a command. A strategy is a constant table; the group owns its state.
+ * Which connection of a group takes a command. A strategy is a constant table; the group owns its
+ * state.
  */
 #ifndef CMDSTREAM_DISPATCH_H
 #define CMDSTREAM_DISPATCH_H
@@ -20,15 +21,17 @@ enum {
 };
 
 /**
- * The group asks for a connection that is up; is that one's window full, it tries those after it in turn. On a shard of the
- * group the candidates are the shard's own connections, from any other thread all of them.
+ * The group asks for a connection that is up; is that one's window full, it tries those after it in
+ * turn. On a shard of the group the candidates are the shard's own connections, from any other
+ * thread all of them.
  */
 struct cmds_dispatch {
     uint32_t struct_size, version; // sizeof(struct cmds_dispatch), CMDS_DISPATCH_VERSION.
     const char *name;
     /**
-     * Picks one of `count` (at least 1) connections. `candidate(source, index, &out)` tells about one of them. `turn` counts
-     * the picks of this shard (or of all other threads together); `key` is the sticky_key of the send, or 0.
+     * Picks one of `count` (at least 1) connections. `candidate(source, index, &out)` tells about
+     * one of them. `turn` counts the picks of this shard (or of all other threads together); `key`
+     * is the sticky_key of the send, or 0.
      *
      * Thread:  any shard, at once; the function keeps no state.
      * Returns: an index below `count`.

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What this machine offers to a runtime, found out without starting one: for programs that want to say so before they try,
- * and for `cmdstream doctor`.
+ * What this machine offers to a runtime, found out without starting one: for programs that want to
+ * say so before they try, and for `cmdstream doctor`.
  *
- * Features are tried, not derived from the kernel's version. The probe makes a small ring or two and closes them; it keeps
- * no state.
+ * Features are tried, not derived from the kernel's version. The probe makes a small ring or two
+ * and closes them; it keeps no state.
  */
 #ifndef CMDSTREAM_PROBE_H
 #define CMDSTREAM_PROBE_H

@@ -2,8 +2,9 @@
 /*
  * The threads and rings that servers and groups run on.
  *
- * A runtime owns one shard per allowed core: a pinned thread with one io_uring. Start it first, stop it last. It installs no
- * signal handler, prints nothing (on_log tells what there is to tell), and blocks all signals in its own threads.
+ * A runtime owns one shard per allowed core: a pinned thread with one io_uring. Start it first,
+ * stop it last. It installs no signal handler, prints nothing (on_log tells what there is to tell),
+ * and blocks all signals in its own threads.
  */
 #ifndef CMDSTREAM_RUNTIME_H
 #define CMDSTREAM_RUNTIME_H
@@ -68,30 +69,33 @@ struct cmds_runtime_options {
 #endif
 
 /**
- * Starts the shards. Fails with one sentence that names the cause and the remedy when io_uring is refused: sysctl, seccomp,
- * kernel or memlock; there is no fall-back to epoll.
+ * Starts the shards. Fails with one sentence that names the cause and the remedy when io_uring is
+ * refused: sysctl, seccomp, kernel or memlock; there is no fall-back to epoll.
  *
- * Owner:   gives *runtime: cmds_runtime_stop(). `options` and what it points to are borrowed until the return.
+ * Owner:   gives *runtime: cmds_runtime_stop(). `options` and what it points to are borrowed until
+ *          the return.
  * Thread:  setup.
  * Returns: 0, or why in `error` (may be NULL, as everywhere).
  */
 CMDS_NODISCARD CMDS_API int cmds_runtime_start(struct cmds_runtime **runtime,
         const struct cmds_runtime_options *options, struct cmds_error *error);
 /**
- * Closes the servers and groups that still run on it (each of them is then freed), joins the threads, frees. Pending
- * commands end with CMDS_E_CLOSED. NULL is fine.
+ * Closes the servers and groups that still run on it (each of them is then freed), joins the
+ * threads, frees. Pending commands end with CMDS_E_CLOSED. NULL is fine.
  *
  * Thread: setup, never on a shard: that ends the process; inline: the thread that turned it.
  */
 CMDS_API void cmds_runtime_stop(struct cmds_runtime *runtime);
 
 /**
- * Inline only: submits what was queued, runs what has completed, waits up to `wait_us` for something to run. With an epoll
- * loop: turn with CMDS_TURN_NOWAIT until it returns 0, then wait for cmds_runtime_fd() to be readable; timers, results and
- * posts from other threads all make it so.
+ * Inline only: submits what was queued, runs what has completed, waits up to `wait_us` for
+ * something to run. With an epoll loop: turn with CMDS_TURN_NOWAIT until it returns 0, then wait
+ * for cmds_runtime_fd() to be readable; timers, results and posts from other threads all make it
+ * so.
  *
  * Thread:  the one that turned first; any other gets -EXDEV; inside a callback -EDEADLK.
- * Returns: how many completions, posts and timers were handled; negative on failure; -EINVAL if the runtime has threads.
+ * Returns: how many completions, posts and timers were handled; negative on failure; -EINVAL if the
+ *          runtime has threads.
  */
 CMDS_API int cmds_runtime_turn(struct cmds_runtime *runtime, uint32_t wait_us);
 /**

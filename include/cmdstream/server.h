@@ -2,9 +2,10 @@
 /*
  * A server, its connections, and a call: one command in execution.
  *
- * A server listens on a runtime. Each accepted connection lives on one shard; every callback about it, and every exec
- * function of its commands (but those marked CMDS_EXEC_IN_POOL), runs on that shard's thread. Any function of this header
- * may be called from any callback, except those that say they block.
+ * A server listens on a runtime. Each accepted connection lives on one shard; every callback about
+ * it, and every exec function of its commands (but those marked CMDS_EXEC_IN_POOL), runs on that
+ * shard's thread. Any function of this header may be called from any callback, except those that
+ * say they block.
  */
 #ifndef CMDSTREAM_SERVER_H
 #define CMDSTREAM_SERVER_H
@@ -45,7 +46,8 @@ enum {
 CMDS_END_
 
 /**
- * int add(struct cmds_call *call, const struct calc_add *command): CMDS_EXEC(calc_add, add). The compiler checks the struct.
+ * int add(struct cmds_call *call, const struct calc_add *command): CMDS_EXEC(calc_add, add). The
+ * compiler checks the struct.
  *
  * `command` is borrowed until the function returns. It returns
  *     0                the last result was sent, or the call was kept and it will be;
@@ -57,7 +59,8 @@ CMDS_END_
  *                      this call failed: it ends without a (further) result, is counted, and on_exec_error may answer;
  *                      the connection stays: errors do not amplify;
  *     other negative   it failed: as in Go the connection is closed and on_disconnect told, unless on_exec_error answers.
- * Returning 0 with neither is CMDS_E_UNFINISHED: counted, logged, told to on_exec_error; the connection stays.
+ * Returning 0 with neither is CMDS_E_UNFINISHED: counted, logged, told to on_exec_error; the
+ * connection stays.
  *
  * Thread: the connection's shard; CMDS_EXEC_IN_POOL: a thread of the pool, where it may block.
  */
@@ -83,8 +86,9 @@ CMDS_END_
 CMDS_BEGIN_
 
 /**
- * Middleware around every exec: logging, tracing, access control. `return cmds_invocation_next(next, call)` goes on; a
- * negative return without it refuses the command. Runs once per round, where the exec function runs.
+ * Middleware around every exec: logging, tracing, access control. `return
+ * cmds_invocation_next(next, call)` goes on; a negative return without it refuses the command. Runs
+ * once per round, where the exec function runs.
  */
 typedef int (*cmds_invoker_fn)(
         void *receiver, struct cmds_call *call, struct cmds_invocation *next);
@@ -179,8 +183,9 @@ CMDS_BEGIN_
 #endif
 
 /**
- * For a program whose job is to serve: starts a runtime of its own, prints "listening on ADDRESS" for each address, waits for
- * SIGTERM or SIGINT, drains for up to 10 s (a second signal ends it at once). Errors go to stderr in words.
+ * For a program whose job is to serve: starts a runtime of its own, prints "listening on ADDRESS"
+ * for each address, waits for SIGTERM or SIGINT, drains for up to 10 s (a second signal ends it at
+ * once). Errors go to stderr in words.
  *
  * Thread:  main, before other threads.
  * Returns: what main returns: 0; 1: could not start; 2: some calls did not end in time.
@@ -190,12 +195,13 @@ CMDS_API int cmds_server_main(const struct cmds_server_options *options);
 /**
  * Binds, listens, and accepts on the runtime's shards.
  *
- * Owner:   copies the options; keeps protocol, execs, invokers, codec and receiver until cmds_server_close() returns. Gives
- *          *server: cmds_server_close().
+ * Owner:   copies the options; keeps protocol, execs, invokers, codec and receiver until
+ *          cmds_server_close() returns. Gives *server: cmds_server_close().
  * Thread:  setup; an inline runtime: the thread that turns it.
- * Returns: 0; CMDS_E_SCHEMA: the tables contradict each other, or a command has no exec function, by name; -EINVAL: an
- *          option, by name; -EADDRINUSE, -EACCES, ... of the address; CMDS_E_CLOSED: the runtime is stopping; -EDEADLK on a
- *          shard; -EXDEV: another thread turns the inline runtime.
+ * Returns: 0; CMDS_E_SCHEMA: the tables contradict each other, or a command has no exec function,
+ *          by name; -EINVAL: an option, by name; -EADDRINUSE, -EACCES, ... of the address;
+ *          CMDS_E_CLOSED: the runtime is stopping; -EDEADLK on a shard; -EXDEV: another thread
+ *          turns the inline runtime.
  */
 CMDS_NODISCARD CMDS_API int cmds_server_start(struct cmds_server **server,
         struct cmds_runtime *runtime, const struct cmds_server_options *options,
@@ -207,10 +213,13 @@ CMDS_NODISCARD CMDS_API int cmds_server_start(struct cmds_server **server,
 CMDS_NODISCARD CMDS_API int cmds_server_address(
         const struct cmds_server *server, uint32_t index, char *text, size_t size);
 /**
- * Drains: accepts no more, executes every command that was received, sends the results, and closes each connection in order.
+ * Drains: accepts no more, executes every command that was received, sends the results, and closes
+ * each connection in order.
  *
- * Thread:  any but a shard (-EDEADLK); an inline runtime: the thread that turns it, and the call turns it.
- * Returns: 0: nothing was lost; CMDS_E_TIMEOUT: some calls had not ended; their connections live until cmds_server_close().
+ * Thread:  any but a shard (-EDEADLK); an inline runtime: the thread that turns it, and the call
+ *          turns it.
+ * Returns: 0: nothing was lost; CMDS_E_TIMEOUT: some calls had not ended; their connections live
+ *          until cmds_server_close().
  */
 CMDS_NODISCARD CMDS_API int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms);
 /**
@@ -227,10 +236,11 @@ CMDS_API uint32_t cmds_server_connection_count(const struct cmds_server *server)
  * Queues a result; the message is encoded before this returns.
  *
  * Owner:   borrows.
- * Thread:  any; while the exec function runs or a reference is held. On the call's shard without a lock or a wake.
- * Returns: 0; CMDS_E_GONE: nobody waits; CMDS_E_FINISHED; -ENOBUFS: the output bound (nothing was sent);
- *          CMDS_E_WRONG_TYPE: not a result of this protocol; CMDS_E_LIMIT: a field or the frame is too large; -EINVAL: a NULL
- *          pointer with a size; -ENOMEM.
+ * Thread:  any; while the exec function runs or a reference is held. On the call's shard without a
+ *          lock or a wake.
+ * Returns: 0; CMDS_E_GONE: nobody waits; CMDS_E_FINISHED; -ENOBUFS: the output bound (nothing was
+ *          sent); CMDS_E_WRONG_TYPE: not a result of this protocol; CMDS_E_LIMIT: a field or the
+ *          frame is too large; -EINVAL: a NULL pointer with a size; -ENOMEM.
  */
 CMDS_NODISCARD CMDS_API int cmds_call_send(struct cmds_call *call, struct cmds_message result);
 /**
@@ -247,8 +257,8 @@ CMDS_API struct cmds_call *cmds_call_ref(struct cmds_call *call);
 /** NULL is fine. The last one without a last result is CMDS_E_UNFINISHED. Thread: any. */
 CMDS_API void cmds_call_unref(struct cmds_call *call);
 /**
- * Copies the command, so that <tag>_of(call) works until the last unref; without it, it is NULL once the exec function
- * returned.
+ * Copies the command, so that <tag>_of(call) works until the last unref; without it, it is NULL
+ * once the exec function returned.
  *
  * Thread:  inside the exec function.
  * Returns: 0, -ENOMEM.

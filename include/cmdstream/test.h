@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Test support: exec functions run on this thread, with no socket, no thread, no ring; time stands until it is moved.
+ * Test support: exec functions run on this thread, with no socket, no thread, no ring; time stands
+ * until it is moved.
  *
  * One thread uses one cmds_test. Command and results go through the codec, as on the wire.
  */

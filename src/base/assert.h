@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Assertions. CMDI_ASSERT states a fact about our own code and stays in release builds: a broken invariant ends the process
- * with a line that names it, since everything after it would be a guess. CMDI_ASSERT_SLOW is for facts that cost a loop to
- * check; it is there in debug and sanitizer builds.
+ * Assertions. CMDI_ASSERT states a fact about our own code and stays in release builds: a broken
+ * invariant ends the process with a line that names it, since everything after it would be a guess.
+ * CMDI_ASSERT_SLOW is for facts that cost a loop to check; it is there in debug and sanitizer
+ * builds.
  */
 #ifndef CMDI_BASE_ASSERT_H
 #define CMDI_BASE_ASSERT_H

@@ -2,9 +2,10 @@
 /*
  * Names and texts of errors, the record of the first one, and the growth of option structs.
  *
- * The texts of errno are our own for the codes that a program over sockets meets, because they can say what to do; the C
- * library's are translated by locale and not everywhere safe between threads. The rest comes from glibc's constant tables
- * where there are any. Everything returned is static. Any thread.
+ * The texts of errno are our own for the codes that a program over sockets meets, because they can
+ * say what to do; the C library's are translated by locale and not everywhere safe between threads.
+ * The rest comes from glibc's constant tables where there are any. Everything returned is static.
+ * Any thread.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE // strerrorname_np, strerrordesc_np: glibc 2.32.

@@ -2,9 +2,9 @@
 /*
  * Recording failures, and taking option structs over the border between program and library.
  *
- * Every function that can fail does it through cmdi_fail(), so that one place guarantees what the public header promises
- * of struct cmds_error: the first failure stays, the text is terminated, and no byte of a peer reaches a terminal raw.
- * Any thread; nothing here keeps state.
+ * Every function that can fail does it through cmdi_fail(), so that one place guarantees what the
+ * public header promises of struct cmds_error: the first failure stays, the text is terminated, and
+ * no byte of a peer reaches a terminal raw. Any thread; nothing here keeps state.
  */
 #ifndef CMDI_BASE_ERROR_H
 #define CMDI_BASE_ERROR_H
@@ -22,12 +22,14 @@ int cmdi_fail(struct cmds_error *error, int code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 
 /**
- * Copies an options struct that begins with `uint32_t struct_size`. A program built against an older header has a shorter
- * one: what it lacks reads as zero. One built against a newer header has a longer one: what we do not know must be zero.
+ * Copies an options struct that begins with `uint32_t struct_size`. A program built against an
+ * older header has a shorter one: what it lacks reads as zero. One built against a newer header has
+ * a longer one: what we do not know must be zero.
  *
  * Owner:   borrows; `mine` has `mine_size` bytes and is untouched on failure.
  * Thread:  any.
- * Returns: 0; -EINVAL: `theirs` was not started from its INIT macro; -E2BIG: it sets an option this library lacks.
+ * Returns: 0; -EINVAL: `theirs` was not started from its INIT macro; -E2BIG: it sets an option this
+ *          library lacks.
  */
 int cmdi_options_take(void *mine, size_t mine_size, const void *theirs, const char *name,
         struct cmds_error *error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Intrusive doubly linked lists. A node is in at most one list; a node that is in none points to itself, so that removing it
- * again does nothing. The head is a node like any other.
+ * Intrusive doubly linked lists. A node is in at most one list; a node that is in none points to
+ * itself, so that removing it again does nothing. The head is a node like any other.
  */
 #ifndef CMDI_BASE_LIST_H
 #define CMDI_BASE_LIST_H

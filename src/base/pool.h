@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pool of objects of one size, for one thread. It grows by chunks and never gives memory back before fini, so that an object
- * stays readable after its release (a stale pointer finds a generation, never another mapping). Last in, first out: the
- * object handed out is the one that is still in the cache.
+ * A pool of objects of one size, for one thread. It grows by chunks and never gives memory back
+ * before fini, so that an object stays readable after its release (a stale pointer finds a
+ * generation, never another mapping). Last in, first out: the object handed out is the one that is
+ * still in the cache.
  */
 #ifndef CMDI_BASE_POOL_H
 #define CMDI_BASE_POOL_H

@@ -2,8 +2,9 @@
 /*
  * Borrowed strings: equality, and the lookup in a map of them.
  *
- * A string may hold NUL bytes and need not be terminated, so nothing of <string.h> that looks for an end is used. A map is
- * searched from its end: the value that came last wins, as in every decoder here. Any thread, no state.
+ * A string may hold NUL bytes and need not be terminated, so nothing of <string.h> that looks for
+ * an end is used. A map is searched from its end: the value that came last wins, as in every
+ * decoder here. Any thread, no state.
  */
 #include <cmdstream/base.h>
 

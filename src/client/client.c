@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Commands of one connection: into the output, into the pending table, and out of it by a result, a deadline, a forget or
- * the end of the connection. Exactly one callback with `last` for each. Its life is in life.c.
+ * Commands of one connection: into the output, into the pending table, and out of it by a result, a
+ * deadline, a forget or the end of the connection. Exactly one callback with `last` for each. Its
+ * life is in life.c.
  *
- * Callbacks may send, forget and close, so nothing that they could change is held across one: an entry is first taken out,
- * or marked, and then told.
+ * Callbacks may send, forget and close, so nothing that they could change is held across one: an
+ * entry is first taken out, or marked, and then told.
  */
 #include "client/client.h"
 

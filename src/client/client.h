@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A client: one connection of a group to its server, on one shard, and the commands that wait for an answer on it.
+ * A client: one connection of a group to its server, on one shard, and the commands that wait for
+ * an answer on it.
  *
  *     other threads -> inbox (locked) --mail--> shard --+-> output of the connection      up, and nothing waits before it
  *                                                       +-> backlog                       connecting, full, or behind others
  *
- * Every command that the shard has taken is in the pending table, with its sequence, whether it has been written or not; the
- * backlog holds those that have not. So a deadline or a forget finds each of them in one place, and what never left this
- * process is told apart (CMDS_E_NOT_SENT) from what may have been executed (CMDS_E_LOST).
+ * Every command that the shard has taken is in the pending table, with its sequence, whether it has
+ * been written or not; the backlog holds those that have not. So a deadline or a forget finds each
+ * of them in one place, and what never left this process is told apart (CMDS_E_NOT_SENT) from what
+ * may have been executed (CMDS_E_LOST).
  *
- * The client outlives its connection: `conn` is made anew for each address that is tried. Therefore the inbox is the
- * client's, not the connection's. Only the functions marked "Thread: any" may be called off the shard.
+ * The client outlives its connection: `conn` is made anew for each address that is tried. Therefore
+ * the inbox is the client's, not the connection's. Only the functions marked "Thread: any" may be
+ * called off the shard.
  *
  *     RESOLVE -> CONNECT -> HELLO -> UP -> DOWN        HELLO and CONNECT go back to CONNECT for the next address
  */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of a client: addresses tried one after the other, the ServerInfo, keepalive, and the end.
+ * The life of a client: addresses tried one after the other, the ServerInfo, keepalive, and the
+ * end.
  *
- * A connection that ends before it is UP makes room for the next address; the commands that wait stay where they are. The
- * first address that failed is the one that is told about. Everything runs on the shard, in ops of the connection, timers
- * and mails, so callbacks may be called from here directly.
+ * A connection that ends before it is UP makes room for the next address; the commands that wait
+ * stay where they are. The first address that failed is the one that is told about. Everything runs
+ * on the shard, in ops of the connection, timers and mails, so callbacks may be called from here
+ * directly.
  */
 #include "client/client.h"
 

@@ -2,9 +2,10 @@
 /*
  * The commands of one connection that are not answered yet, by sequence.
  *
- * Sequences are dense and grow by one, so the bucket is `sequence & mask` and nearly every chain has one entry. The table
- * begins with buckets of its own, doubles when it holds more entries than buckets, and goes back to its own when it has
- * been empty: an idle connection owns nothing. Entries come from a pool of the caller. Values only, no I/O; one thread.
+ * Sequences are dense and grow by one, so the bucket is `sequence & mask` and nearly every chain
+ * has one entry. The table begins with buckets of its own, doubles when it holds more entries than
+ * buckets, and goes back to its own when it has been empty: an idle connection owns nothing.
+ * Entries come from a pool of the caller. Values only, no I/O; one thread.
  */
 #ifndef CMDI_CLIENT_PENDING_H
 #define CMDI_CLIENT_PENDING_H

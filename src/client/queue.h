@@ -2,8 +2,9 @@
 /*
  * Encoded commands that are not on the wire yet, in one run of bytes, first in, first out.
  *
- * A record is what the shard needs to send it and to answer for it, then the body. Two uses: what other threads queue for a
- * connection (under a lock of the caller), and what waits for a connection that is not up or not taking any more.
+ * A record is what the shard needs to send it and to answer for it, then the body. Two uses: what
+ * other threads queue for a connection (under a lock of the caller), and what waits for a
+ * connection that is not up or not taking any more.
  */
 #ifndef CMDI_CLIENT_QUEUE_H
 #define CMDI_CLIENT_QUEUE_H

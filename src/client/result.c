@@ -2,7 +2,8 @@
 /*
  * Results as values: reading one with a check, and keeping one beyond its callback.
  *
- * A copy is one block: the result, its text, the value with everything that it points to. One free() ends it.
+ * A copy is one block: the result, its text, the value with everything that it points to. One
+ * free() ends it.
  */
 #include "client/result.h"
 

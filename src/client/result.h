@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a sender needs to keep a result's value beyond its callback, in memory of its own. Any thread.
+ * What a sender needs to keep a result's value beyond its callback, in memory of its own. Any
+ * thread.
  */
 #ifndef CMDI_CLIENT_RESULT_H
 #define CMDI_CLIENT_RESULT_H

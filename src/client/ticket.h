@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tickets: the names of those commands of a group for which somebody asked to be able to ask, or to forget.
+ * Tickets: the names of those commands of a group for which somebody asked to be able to ask, or to
+ * forget.
  *
- * Only such commands pay for it. One mutex covers the table and the state of every ticket, so that has and forget are exact:
- * of a result and a forget that race, the first one under the lock wins, and the other one learns it.
+ * Only such commands pay for it. One mutex covers the table and the state of every ticket, so that
+ * has and forget are exact: of a result and a forget that race, the first one under the lock wins,
+ * and the other one learns it.
  */
 #ifndef CMDI_CLIENT_TICKET_H
 #define CMDI_CLIENT_TICKET_H
@@ -53,7 +55,8 @@ bool cmdi_tickets_has(struct cmdi_tickets *tickets, uint64_t id);
  * Marks it, and puts it into the list that `list_of` names for its client.
  *
  * Thread:  any.
- * Returns: the client, whose shard is now to be told; NULL: there is none, or it was forgotten already.
+ * Returns: the client, whose shard is now to be told; NULL: there is none, or it was forgotten
+ *          already.
  */
 struct cmdi_client *cmdi_tickets_forget(struct cmdi_tickets *tickets, uint64_t id,
         struct cmdi_list *(*list_of)(struct cmdi_client *client));

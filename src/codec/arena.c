@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The slow half of the arena: chunks come and go here. See arena.h for what it is and who may use it.
+ * The slow half of the arena: chunks come and go here. See arena.h for what it is and who may use
+ * it.
  *
- * Each chunk is at least twice the one before, so a value of n bytes costs log n of them, once: the reset keeps the newest,
- * which is the largest, and the next value of that size fits into it whole.
+ * Each chunk is at least twice the one before, so a value of n bytes costs log n of them, once: the
+ * reset keeps the newest, which is the largest, and the next value of that size fits into it whole.
  */
 #include "codec/arena.h"
 

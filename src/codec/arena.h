@@ -2,10 +2,11 @@
 /*
  * Memory for what a decoded value points to, given back all at once.
  *
- * Bump allocation in chunks: a decode takes what it needs, the reset takes all of it back in constant time and keeps the
- * chunk, so after a short warm-up decoding calls no malloc. The first chunk comes with the first allocation: an arena that
- * is never used costs nothing. Capacity, not use, counts against the bound, so that the bound holds for the process.
- * A chunk that grew beyond 64 KiB is kept only while values need it. One thread at a time: a shard's own, or one decode's.
+ * Bump allocation in chunks: a decode takes what it needs, the reset takes all of it back in
+ * constant time and keeps the chunk, so after a short warm-up decoding calls no malloc. The first
+ * chunk comes with the first allocation: an arena that is never used costs nothing. Capacity, not
+ * use, counts against the bound, so that the bound holds for the process. A chunk that grew beyond
+ * 64 KiB is kept only while values need it. One thread at a time: a shard's own, or one decode's.
  *
  *     base            at                end
  *     |  handed out   |      free       |         base, at, end: of the newest chunk, which is also the largest

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Encoding and decoding without a connection: for files, tests, and programs that carry the bytes themselves.
+ * Encoding and decoding without a connection: for files, tests, and programs that carry the bytes
+ * themselves.
  *
- * Any thread; nothing is kept. The decoded value is first built in an arena, whose bound also bounds what a hostile body
- * can make us allocate, and then copied into the one block that the caller frees.
+ * Any thread; nothing is kept. The decoded value is first built in an arena, whose bound also
+ * bounds what a hostile body can make us allocate, and then copied into the one block that the
+ * caller frees.
  */
 #include <errno.h>
 #include <stdlib.h>

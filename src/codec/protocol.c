@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The checks that every start and open runs over the tables of a protocol, and the tables made from it.
+ * The checks that every start and open runs over the tables of a protocol, and the tables made from
+ * it.
  *
- * The macros of schema.h make most contradictions impossible; what is left can be seen only here, where all rows are
- * together, or comes from tables written by hand. A refusal names the type and the field. The checks recurse over nested
- * schemas, never over input; a schema that contains itself is refused by its depth before anything else walks it.
+ * The macros of schema.h make most contradictions impossible; what is left can be seen only here,
+ * where all rows are together, or comes from tables written by hand. A refusal names the type and
+ * the field. The checks recurse over nested schemas, never over input; a schema that contains
+ * itself is refused by its depth before anything else walks it.
  */
 #include "codec/protocol.h"
 

@@ -2,10 +2,10 @@
 /*
  * A list of types as the wire asks for it: by number.
  *
- * Built once at start from a protocol that cmds_protocol_check() has passed, constant afterwards (but for `alias`), so
- * any thread reads it without a lock. Numbers up to 255 are an index; the few that are larger are searched. An entry
- * carries what else is asked of a type for every message, worked out beforehand: which byte of a value says that it is
- * the last result.
+ * Built once at start from a protocol that cmds_protocol_check() has passed, constant afterwards
+ * (but for `alias`), so any thread reads it without a lock. Numbers up to 255 are an index; the few
+ * that are larger are searched. An entry carries what else is asked of a type for every message,
+ * worked out beforehand: which byte of a value says that it is the last result.
  */
 #ifndef CMDI_CODEC_PROTOCOL_H
 #define CMDI_CODEC_PROTOCOL_H

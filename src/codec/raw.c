@@ -2,8 +2,9 @@
 /*
  * The codec `raw`: the payload is the bytes of the type's one field, untouched.
  *
- * For programs that encode by themselves, and for measuring what everything but a codec costs. A type without fields is an
- * empty payload. No state, any thread; the decoded field points into the input.
+ * For programs that encode by themselves, and for measuring what everything but a codec costs. A
+ * type without fields is an empty payload. No state, any thread; the decoded field points into the
+ * input.
  */
 #include <cmdstream/codec.h>
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The deep copy of a value: two walks over the same schema with the same steps, one that counts and one that copies.
+ * The deep copy of a value: two walks over the same schema with the same steps, one that counts and
+ * one that copies.
  *
- * Strings and bytes need no alignment and are packed; arrays and pairs are aligned for a pointer, which is the most that a
- * field can ask for. A string of no bytes stays NULL if it was, and points into the block if it was not. Any thread.
+ * Strings and bytes need no alignment and are packed; arrays and pairs are aligned for a pointer,
+ * which is the most that a field can ask for. A string of no bytes stays NULL if it was, and points
+ * into the block if it was not. Any thread.
  */
 #include "codec/value.h"
 

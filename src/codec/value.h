@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Values in memory, walked by their schema: how an array lies there, and the deep copy in one block.
+ * Values in memory, walked by their schema: how an array lies there, and the deep copy in one
+ * block.
  *
- * The block is `value_size` bytes and then everything the value points to, so that one free() ends it and the caller may
- * bring memory of his own. The walk recurses over nested schemas, which a checked protocol bounds, never over a list of
- * unknown length. Any thread.
+ * The block is `value_size` bytes and then everything the value points to, so that one free() ends
+ * it and the caller may bring memory of his own. The walk recurses over nested schemas, which a
+ * checked protocol bounds, never over a list of unknown length. Any thread.
  */
 #ifndef CMDI_CODEC_VALUE_H
 #define CMDI_CODEC_VALUE_H
@@ -31,7 +32,8 @@ size_t cmdi_value_copy_size(const struct cmds_schema *schema, const void *value)
  *
  * Owner:   borrows `value`; the copy lives in `block` and points nowhere else.
  * Thread:  any.
- * Returns: the copy, at the start of `block`; NULL if `size` is smaller than cmdi_value_copy_size() says.
+ * Returns: the copy, at the start of `block`; NULL if `size` is smaller than cmdi_value_copy_size()
+ *          says.
  */
 void *cmdi_value_copy_into(
         const struct cmds_schema *schema, const void *value, void *block, size_t size);

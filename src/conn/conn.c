@@ -2,9 +2,10 @@
 /*
  * Life and output of a connection; its input is in input.c.
  *
- * Teardown is one way: fail or finish moves the state down, the transport ends what is in flight, the last completion closes
- * the descriptor and calls on_closed. Until then every completion is taken and thrown away; the slot's generation keeps
- * those of a former connection from ever being seen.
+ * Teardown is one way: fail or finish moves the state down, the transport ends what is in flight,
+ * the last completion closes the descriptor and calls on_closed. Until then every completion is
+ * taken and thrown away; the slot's generation keeps those of a former connection from ever being
+ * seen.
  */
 #include "conn/conn.h"
 
@@ -445,8 +446,9 @@ static bool conn_took(struct cmdi_conn *conn, size_t size)
 }
 
 /*
- * In mid-turn, when a stream has filled a good piece: the kernel takes it while the next piece is being made, and what is in
- * the cache is sent from the cache. An operation of the ring would leave only at the end of the turn.
+ * In mid-turn, when a stream has filled a good piece: the kernel takes it while the next piece is
+ * being made, and what is in the cache is sent from the cache. An operation of the ring would leave
+ * only at the end of the turn.
  */
 void cmdi_conn_flush_now(struct cmdi_conn *conn)
 {

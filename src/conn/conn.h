@@ -2,15 +2,18 @@
 /*
  * A connection: frames over a transport, on one shard, for a server and a client alike.
  *
- * Input. The kernel fills buffers of the shard's group; each becomes a slice queued on its connection. Frames are parsed where
- * they lie. Only what cannot be parsed in place goes to the stash: the frame that a slice cuts, and the slices of a
- * connection that is paused, so that nobody's standstill holds the shard's buffers.
+ * Input. The kernel fills buffers of the shard's group; each becomes a slice queued on its
+ * connection. Frames are parsed where they lie. Only what cannot be parsed in place goes to the
+ * stash: the frame that a slice cuts, and the slices of a connection that is paused, so that
+ * nobody's standstill holds the shard's buffers.
  *
- * Output. Frames are appended to `fill`; at the end of the turn `fill` becomes `flight` and one SEND takes it. Other threads
- * append to `foreign` under a lock, which the shard empties once a turn. All these are leased and given back when empty.
+ * Output. Frames are appended to `fill`; at the end of the turn `fill` becomes `flight` and one
+ * SEND takes it. Other threads append to `foreign` under a lock, which the shard empties once a
+ * turn. All these are leased and given back when empty.
  *
- * Life. One owner embeds the connection and gets each event by its ops, last of all on_closed, exactly once. Nothing below is
- * called by another thread than the shard's, but for the foreign functions.
+ * Life. One owner embeds the connection and gets each event by its ops, last of all on_closed,
+ * exactly once. Nothing below is called by another thread than the shard's, but for the foreign
+ * functions.
  *
  *     CONNECTING -> HELLO -> OPEN -> FINISHING -> LINGERING -> CLOSING -> CLOSED     (each may go straight to CLOSING)
  */
@@ -49,8 +52,10 @@ enum cmdi_conn_state {
  */
 struct cmdi_conn_ops {
     /**
-     * A whole frame (sequence > 0); self-delimiting: the body and what follows it. Borrowed until the return.
-     * Returns: bytes of the body used; 0: not whole (only self-delimiting); a negative error closes the connection.
+     * A whole frame (sequence > 0); self-delimiting: the body and what follows it. Borrowed until
+     * the return.
+     * Returns: bytes of the body used; 0: not whole (only self-delimiting); a negative error closes
+     *          the connection.
      */
     int64_t (*on_frame)(struct cmdi_conn *conn, const struct cmdi_frame *frame);
     /** The byte 00. Returns: as on_frame. */
@@ -167,9 +172,11 @@ struct cmdi_conn {
 /* --- Life ------------------------------------------------------------------------------------- */
 
 /**
- * The state is CONNECTING or HELLO (`connecting`), for on_server_info NULL OPEN. Nothing is armed yet.
+ * The state is CONNECTING or HELLO (`connecting`), for on_server_info NULL OPEN. Nothing is armed
+ * yet.
  *
- * Owner:   takes `fd` (-1: the transport opens none) on success; keeps ops, transport and limits until on_closed.
+ * Owner:   takes `fd` (-1: the transport opens none) on success; keeps ops, transport and limits
+ *          until on_closed.
  * Returns: 0; -ENOMEM.
  */
 int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
@@ -263,10 +270,11 @@ static inline void cmdi_conn_ready(struct cmdi_conn *conn)
 /* --- Other threads ---------------------------------------------------------------------------- */
 
 /**
- * Locks `foreign` and makes room for `size` bytes at its end. Thread: any, while the connection's memory is known to live.
+ * Locks `foreign` and makes room for `size` bytes at its end. Thread: any, while the connection's
+ * memory is known to live.
  *
- * Returns: where to write, and the lock is held until cmdi_conn_foreign_commit(); NULL, not locked, and CMDS_E_CLOSED, -ENOBUFS
- *          (the output bound) or -ENOMEM in *error.
+ * Returns: where to write, and the lock is held until cmdi_conn_foreign_commit(); NULL, not locked,
+ *          and CMDS_E_CLOSED, -ENOBUFS (the output bound) or -ENOMEM in *error.
  */
 uint8_t *cmdi_conn_foreign_reserve(struct cmdi_conn *conn, size_t size, int *error);
 /**

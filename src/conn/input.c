@@ -2,13 +2,15 @@
 /*
  * Input of a connection: from the shard's receive buffers to frames.
  *
- * Receiving and running are two steps. A completion only queues its buffer as a slice; the run takes frames out of slices, at
- * most a budget of them a turn, so that nobody's flood delays the others. A frame that lies whole in a slice is never copied.
+ * Receiving and running are two steps. A completion only queues its buffer as a slice; the run
+ * takes frames out of slices, at most a budget of them a turn, so that nobody's flood delays the
+ * others. A frame that lies whole in a slice is never copied.
  *
  *     stash: [ begin ... end )   then the slices, oldest first      = the bytes of the connection in their order
  *
- * A paused connection keeps no slice: its bytes go to the stash and its recv is cancelled, so its standstill costs the others
- * no buffer. Nothing here is freed while the owner's callback may look at it: teardown waits for the end of the run.
+ * A paused connection keeps no slice: its bytes go to the stash and its recv is cancelled, so its
+ * standstill costs the others no buffer. Nothing here is freed while the owner's callback may look
+ * at it: teardown waits for the end of the run.
  */
 #include "conn/input.h"
 

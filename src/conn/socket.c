@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TCP and UNIX stream sockets as a transport: the connection's operations on the shard's ring. It keeps no state of its own.
+ * TCP and UNIX stream sockets as a transport: the connection's operations on the shard's ring. It
+ * keeps no state of its own.
  */
 #include <errno.h>
 

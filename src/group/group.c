@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of a group: open, the messages to its members, close, and the last free. See group.h for who holds what.
+ * The life of a group: open, the messages to its members, close, and the last free. See group.h for
+ * who holds what.
  *
  * Nothing here waits: a group may be opened and closed on a shard and inside any callback.
  */

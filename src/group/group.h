@@ -8,9 +8,10 @@
  *        |
  *        +- client i lives in member i % member_count
  *
- * Memory. Each member, each message under way and each call of another thread holds one count of `refs`. The one who gives
- * back the last one sends `end_mail` to shard 0, which calls on_closed; then the mail goes round all shards, so that a send
- * that had begun on any of them is over, and the group is freed.
+ * Memory. Each member, each message under way and each call of another thread holds one count of
+ * `refs`. The one who gives back the last one sends `end_mail` to shard 0, which calls on_closed;
+ * then the mail goes round all shards, so that a send that had begun on any of them is over, and
+ * the group is freed.
  */
 #ifndef CMDI_GROUP_GROUP_H
 #define CMDI_GROUP_GROUP_H

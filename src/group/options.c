@@ -2,8 +2,9 @@
 /*
  * What a group is told to be: defaults, bounds with the name of the field, tables, and addresses.
  *
- * Names are resolved on a thread of their own, because the resolver blocks for as long as it likes. The thread and the group
- * share a counted block; a group that is closed meanwhile takes itself out of it and never waits.
+ * Names are resolved on a thread of their own, because the resolver blocks for as long as it likes.
+ * The thread and the group share a counted block; a group that is closed meanwhile takes itself out
+ * of it and never waits.
  */
 #include "group/options.h"
 

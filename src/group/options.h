@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the options of a program to the constants of a group, and from the address in them to what a client connects to.
+ * From the options of a program to the constants of a group, and from the address in them to what a
+ * client connects to.
  */
 #ifndef CMDI_GROUP_OPTIONS_H
 #define CMDI_GROUP_OPTIONS_H
@@ -26,9 +27,11 @@ void cmdi_group_config_fill(
 int cmdi_group_targets_resolve(
         struct cmdi_client_config *config, const char *connect, struct cmds_error *error);
 /**
- * The same on a thread of its own, for group->options.connect; then nudges all members with CMDI_NUDGE_TARGETS.
+ * The same on a thread of its own, for group->options.connect; then nudges all members with
+ * CMDI_NUDGE_TARGETS.
  *
- * Owner:   gives *resolve, set before the thread starts: cmdi_resolve_let_go(). Keeps `group` until then.
+ * Owner:   gives *resolve, set before the thread starts: cmdi_resolve_let_go(). Keeps `group` until
+ *          then.
  * Thread:  any.
  * Returns: 0; -ENOMEM, -EAGAIN.
  */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a command to a connection: checks, dispatch, and the ways in, from a shard of the group and from anywhere else.
+ * From a command to a connection: checks, dispatch, and the ways in, from a shard of the group and
+ * from anywhere else.
  *
- * On a shard with connections that are up or coming up, a send stays there: no lock, no clock, no wake. All other senders put
- * the encoded command into the inbox of any connection.
+ * On a shard with connections that are up or coming up, a send stays there: no lock, no clock, no
+ * wake. All other senders put the encoded command into the inbox of any connection.
  */
 #include <errno.h>
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The blocking sender: open, send, close. See sender.h for how callers and shards meet; send_multi is in stream.c.
+ * The blocking sender: open, send, close. See sender.h for how callers and shards meet; send_multi
+ * is in stream.c.
  *
- * futex_wake costs a shard 13 to 18 us, so of all callers whose results came in one turn it wakes the first one only, after
- * the turn's enter; each one that wakes wakes the next before it returns. A caller that gives up meanwhile either is not in
- * that chain yet, and says so in `claim`, or is, and then stays until the chain has come to it.
+ * futex_wake costs a shard 13 to 18 us, so of all callers whose results came in one turn it wakes
+ * the first one only, after the turn's enter; each one that wakes wakes the next before it returns.
+ * A caller that gives up meanwhile either is not in that chain yet, and says so in `claim`, or is,
+ * and then stays until the chain has come to it.
  */
 #include "group/sender.h"
 

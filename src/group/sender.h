@@ -2,9 +2,9 @@
 /*
  * The inside of a sender: a group, and threads that sleep until their results are there.
  *
- * A caller and the shard meet in a block that the caller allocates (struct wait in sender.c, struct stream in stream.c) and
- * that is freed by whoever comes second. The shard never wakes a thread in the middle of a turn: it collects in a post, and
- * wakes when the turn has entered the kernel.
+ * A caller and the shard meet in a block that the caller allocates (struct wait in sender.c, struct
+ * stream in stream.c) and that is freed by whoever comes second. The shard never wakes a thread in
+ * the middle of a turn: it collects in a post, and wakes when the turn has entered the kernel.
  */
 #ifndef CMDI_GROUP_SENDER_H
 #define CMDI_GROUP_SENDER_H
@@ -54,7 +54,8 @@ void cmdi_sender_leave(struct cmds_sender *sender);
 /** What is left, rounded up. Returns: 0: nothing; CMDS_NEVER: no limit. */
 uint32_t cmdi_sender_left_ms(const struct cmdi_sender_time *time);
 /**
- * cmds_group_send, with the time that is left; waits while the window is full. `ticket` may be NULL.
+ * cmds_group_send, with the time that is left; waits while the window is full. `ticket` may be
+ * NULL.
  *
  * Returns: 0, and on_result will run; else as cmds_sender_send, in `error` too.
  */

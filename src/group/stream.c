@@ -2,8 +2,9 @@
 /*
  * cmds_sender_send_multi: many results, told on the caller's thread.
  *
- * The shard copies each result into the stream's queue, which is bounded, and wakes the caller at the end of the turn, if it
- * sleeps. The stream is counted: one for the caller, one for the command, one while it is in a post.
+ * The shard copies each result into the stream's queue, which is bounded, and wakes the caller at
+ * the end of the turn, if it sleeps. The stream is counted: one for the caller, one for the
+ * command, one while it is in a post.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -2,8 +2,9 @@
 /*
  * What a group tells about itself, and waiting for it to change.
  *
- * Who waits puts a word on its stack into the group's list, looks whether there is something to wait for, and sleeps on the
- * word. Whatever changes wakes all of them; they look again. No polling, and no cost where nobody waits.
+ * Who waits puts a word on its stack into the group's list, looks whether there is something to
+ * wait for, and sleeps on the word. Whatever changes wakes all of them; they look again. No
+ * polling, and no cost where nobody waits.
  */
 #include <errno.h>
 

@@ -2,9 +2,9 @@
 /*
  * Texts to addresses and back.
  *
- * What is numeric is read by inet_pton alone, so that a shard may do it; only a name goes to the resolver, which blocks and
- * which the callers therefore run on a thread of its own. A text that is no address at all counts as numeric: it is refused
- * without asking anybody.
+ * What is numeric is read by inet_pton alone, so that a shard may do it; only a name goes to the
+ * resolver, which blocks and which the callers therefore run on a thread of its own. A text that is
+ * no address at all counts as numeric: it is refused without asking anybody.
  */
 #include "net/address.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses as users write them: "127.0.0.1:9000", "[::1]:9000", "host.name:9000", "unix:/run/x", "unix:@abstract".
+ * Addresses as users write them: "127.0.0.1:9000", "[::1]:9000", "host.name:9000", "unix:/run/x",
+ * "unix:@abstract".
  */
 #ifndef CMDI_NET_ADDRESS_H
 #define CMDI_NET_ADDRESS_H
@@ -21,9 +22,11 @@ enum {
 /** True if `text` needs no name service: cmdi_address_resolve will not block. */
 bool cmdi_address_is_numeric(const char *text);
 /**
- * All addresses that `text` stands for, in the order to try them. Blocks for names. An empty host ("":9000) is any address.
+ * All addresses that `text` stands for, in the order to try them. Blocks for names. An empty host
+ * ("":9000) is any address.
  *
- * Returns: how many; -EINVAL: not an address; -EHOSTUNREACH: the name is not known; each with a sentence in `error`.
+ * Returns: how many; -EINVAL: not an address; -EHOSTUNREACH: the name is not known; each with a
+ *          sentence in `error`.
  */
 int cmdi_address_resolve(
         const char *text, struct cmdi_address *addresses, uint32_t max, struct cmds_error *error);

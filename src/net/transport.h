@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What carries a connection's bytes: TCP and UNIX sockets through the shard's ring (conn/socket.c), a fake one in tests, TLS later.
+ * What carries a connection's bytes: TCP and UNIX sockets through the shard's ring (conn/socket.c),
+ * a fake one in tests, TLS later.
  *
- * A transport queues operations and never calls back inside its own functions; each operation ends in exactly one final
- * completion, which the transport hands to the connection's cmdi_conn_on_... function. The connection counts them.
+ * A transport queues operations and never calls back inside its own functions; each operation ends
+ * in exactly one final completion, which the transport hands to the connection's cmdi_conn_on_...
+ * function. The connection counts them.
  */
 #ifndef CMDI_NET_TRANSPORT_H
 #define CMDI_NET_TRANSPORT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What liburing 2.3 (Debian 12) does not know by name. The values are kernel ABI; whether the running kernel has them is
- * decided at run time. Goes when the floor is liburing 2.10.
+ * What liburing 2.3 (Debian 12) does not know by name. The values are kernel ABI; whether the
+ * running kernel has them is decided at run time. Goes when the floor is liburing 2.10.
  */
 #ifndef CMDI_RING_COMPAT_H
 #define CMDI_RING_COMPAT_H

@@ -2,9 +2,10 @@
 /*
  * The state of io_uring on this machine.
  *
- * Each feature is tried in the smallest real way: a setup flag by a ring that has it, an operation by the kernel's own list,
- * a multishot operation by letting it complete once, because kernels and sandboxes exist that know the operation and not the
- * flag. Kernel releases are printed for orientation only. No state; any thread.
+ * Each feature is tried in the smallest real way: a setup flag by a ring that has it, an operation
+ * by the kernel's own list, a multishot operation by letting it complete once, because kernels and
+ * sandboxes exist that know the operation and not the flag. Kernel releases are printed for
+ * orientation only. No state; any thread.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE // accept4, sched_getaffinity.

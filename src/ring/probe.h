@@ -8,10 +8,11 @@
 #include <stddef.h>
 
 /**
- * Given the -errno of io_uring_setup, says which of sysctl, seccomp, kernel and memlock refused, and what to do.
+ * Given the -errno of io_uring_setup, says which of sysctl, seccomp, kernel and memlock refused,
+ * and what to do.
  *
- * Looks where the refusal can be seen, in this order: the sysctl's file, then the seccomp mode, then the kernel's release,
- * then the limits; the same EPERM comes from the first two.
+ * Looks where the refusal can be seen, in this order: the sysctl's file, then the seccomp mode,
+ * then the kernel's release, then the limits; the same EPERM comes from the first two.
  *
  * Thread:  any; reads /proc.
  * Returns: `error_code`. `text` is always terminated.

@@ -2,9 +2,10 @@
 /*
  * io_uring behind the face of ring.h.
  *
- * DEFER_TASKRUN: the kernel completes our operations only inside our own enter, so nothing interrupts the turn. TASKRUN_FLAG
- * tells without a system call whether there is something to complete, so a spinning shard makes none. The completion queue
- * is much larger than the submission queue, as a multishot operation completes many times.
+ * DEFER_TASKRUN: the kernel completes our operations only inside our own enter, so nothing
+ * interrupts the turn. TASKRUN_FLAG tells without a system call whether there is something to
+ * complete, so a spinning shard makes none. The completion queue is much larger than the submission
+ * queue, as a multishot operation completes many times.
  *
  * One thread. Only the eventfd `wake_fd` is written by others.
  */

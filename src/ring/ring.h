@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One io_uring: submission of the few operations that a connection needs, completions, and a group of receive buffers.
+ * One io_uring: submission of the few operations that a connection needs, completions, and a group
+ * of receive buffers.
  *
- * This folder alone includes <liburing.h>. Everything above sees values: an operation is named by 64 bits of user data, a
- * completion carries them back with a result. A simulation can stand in for it.
+ * This folder alone includes <liburing.h>. Everything above sees values: an operation is named by
+ * 64 bits of user data, a completion carries them back with a result. A simulation can stand in for
+ * it.
  *
- * A ring belongs to one thread, the one that called cmdi_ring_enable(); only cmdi_ring_wake() may be called from others.
- * Operations are queued by the functions below and reach the kernel in cmdi_ring_enter(): one system call a turn.
+ * A ring belongs to one thread, the one that called cmdi_ring_enable(); only cmdi_ring_wake() may
+ * be called from others. Operations are queued by the functions below and reach the kernel in
+ * cmdi_ring_enter(): one system call a turn.
  */
 #ifndef CMDI_RING_RING_H
 #define CMDI_RING_RING_H
@@ -121,7 +124,8 @@ bool cmdi_ring_has_work(const struct cmdi_ring *ring);
 /** Operations are queued that the kernel has not seen. */
 bool cmdi_ring_has_unsubmitted(const struct cmdi_ring *ring);
 /**
- * Submits what is queued, and lets the kernel finish what it has for us; waits up to `wait_ns` for a first completion.
+ * Submits what is queued, and lets the kernel finish what it has for us; waits up to `wait_ns` for
+ * a first completion.
  * Returns: 0 (also when the wait ended for nothing); -errno only when the ring is unusable.
  */
 int cmdi_ring_enter(struct cmdi_ring *ring, uint64_t wait_ns);

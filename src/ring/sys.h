@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the rest of the library asks of the kernel beside io_uring: clock, random numbers, futex, sockets, CPUs. Together with
- * ring.h this is the seam to the kernel: a simulation links another implementation of these two headers and nothing else.
+ * What the rest of the library asks of the kernel beside io_uring: clock, random numbers, futex,
+ * sockets, CPUs. Together with ring.h this is the seam to the kernel: a simulation links another
+ * implementation of these two headers and nothing else.
  */
 #ifndef CMDI_RING_SYS_H
 #define CMDI_RING_SYS_H
@@ -38,8 +39,8 @@ void cmdi_futex_wake(_Atomic uint32_t *word, int count);
 /** A stream socket of the address's family: CLOEXEC, TCP_NODELAY. Returns: fd; -errno. */
 int cmdi_socket_open(const struct cmdi_address *address, uint32_t user_timeout_ms);
 /**
- * A bound, listening socket; accepted sockets inherit TCP_NODELAY and TCP_USER_TIMEOUT. A UNIX path that nobody listens on
- * any more is replaced. Returns: fd; -errno.
+ * A bound, listening socket; accepted sockets inherit TCP_NODELAY and TCP_USER_TIMEOUT. A UNIX path
+ * that nobody listens on any more is replaced. Returns: fd; -errno.
  */
 int cmdi_socket_listen(
         const struct cmdi_address *address, int backlog, bool reuse_port, uint32_t user_timeout_ms);

@@ -2,13 +2,15 @@
 /*
  * A call: its results, its references, its end.
  *
- * References. The shard holds one while the exec function runs or is to be run again; each kept pointer is another. The last
- * one ends the call on its shard. A call whose shard is gone (its server was closed meanwhile) ends where it is let go, under
- * its home's lock.
+ * References. The shard holds one while the exec function runs or is to be run again; each kept
+ * pointer is another. The last one ends the call on its shard. A call whose shard is gone (its
+ * server was closed meanwhile) ends where it is let go, under its home's lock.
  *
- * Results from the shard go straight to the connection's output. From elsewhere they go to its foreign buffer as records
+ * Results from the shard go straight to the connection's output. From elsewhere they go to its
+ * foreign buffer as records
  *     struct foreign_result | the frame
- * which the shard copies behind what is there; a call's results keep the order in which one thread sent them.
+ * which the shard copies behind what is there; a call's results keep the order in which one thread
+ * sent them.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For what works on behalf of a call (a forwarded command): to learn, on the call's shard, that nobody waits any more.
+ * For what works on behalf of a call (a forwarded command): to learn, on the call's shard, that
+ * nobody waits any more.
  */
 #ifndef CMDI_SERVER_CALL_HOOK_H
 #define CMDI_SERVER_CALL_HOOK_H

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server's side of a connection: hello, pings, back-pressure, drain, and the news about its end.
+ * The server's side of a connection: hello, pings, back-pressure, drain, and the news about its
+ * end.
  *
- * It closes by itself when the peer has finished and the last call has ended; it is freed when it is closed, no message from
- * another thread is under way, and no call of it is kept.
+ * It closes by itself when the peer has finished and the last call has ended; it is freed when it
+ * is closed, no message from another thread is under way, and no call of it is kept.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -42,8 +43,9 @@ static void connection_on_output_low(struct cmdi_conn *conn)
 }
 
 /*
- * Reads on when there is room: at once with a quarter of it, else a moment later. At the bound it would stop and go for every
- * single call; but calls that stay for long must not hold up for ever those that do not.
+ * Reads on when there is room: at once with a quarter of it, else a moment later. At the bound it
+ * would stop and go for every single call; but calls that stay for long must not hold up for ever
+ * those that do not.
  */
 static void connection_read_on(struct cmds_connection *connection)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a server is made of before it runs: checked options, tables, and the memory of its parts on the shards.
+ * What a server is made of before it runs: checked options, tables, and the memory of its parts on
+ * the shards.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -2,8 +2,9 @@
 /*
  * Execution: from a frame to a call to what its exec function returned.
  *
- * The common command is answered inside its exec function: its call comes from the pool, is never listed, and goes back when
- * the function returns; nothing here is done for it that only a kept call needs.
+ * The common command is answered inside its exec function: its call comes from the pool, is never
+ * listed, and goes back when the function returns; nothing here is done for it that only a kept
+ * call needs.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -38,8 +39,8 @@ int cmdi_call_execute(struct cmds_call *call)
 /* --- What came back from the exec function ---------------------------------------------------- */
 
 /*
- * Errors that end one call: of its own, or of a command that it sent elsewhere. All others end its connection: as in Go, an
- * exec function that fails closes it.
+ * Errors that end one call: of its own, or of a command that it sent elsewhere. All others end its
+ * connection: as in Go, an exec function that fails closes it.
  */
 static bool exec_error_spares_connection(int code)
 {

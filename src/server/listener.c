@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listening: one socket and one accept per address, on one shard, and each accepted descriptor goes to the shard with the
- * fewest connections. The count grows when it is handed out, so that a burst spreads evenly too.
+ * Listening: one socket and one accept per address, on one shard, and each accepted descriptor goes
+ * to the shard with the fewest connections. The count grows when it is handed out, so that a burst
+ * spreads evenly too.
  *
- * When descriptors or memory run out, accepting rests, longer each time, up to a second: an accept that fails at once would
- * otherwise be a loop. With reuse_port each shard listens for itself and keeps what it accepts.
+ * When descriptors or memory run out, accepting rests, longer each time, up to a second: an accept
+ * that fails at once would otherwise be a loop. With reuse_port each shard listens for itself and
+ * keeps what it accepts.
  */
 #include <errno.h>
 #include <stdlib.h>

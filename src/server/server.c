@@ -2,8 +2,9 @@
 /*
  * A server's life: start, drain, close.
  *
- * Everything about a shard happens on it; these functions run on the caller's thread and wait for the shards. The end comes
- * in the order: no more accepts, connections closed, workers' calls back, homes let go, memory freed.
+ * Everything about a shard happens on it; these functions run on the caller's thread and wait for
+ * the shards. The end comes in the order: no more accepts, connections closed, workers' calls back,
+ * homes let go, memory freed.
  */
 #include <errno.h>
 #include <signal.h>

@@ -10,9 +10,10 @@
  *        |               |
  *        +- listeners  call, one per command in execution
  *
- * A connection and its calls are touched by their shard alone, but for the functions of <cmdstream/server.h> that say
- * otherwise. Those come down to three: results go through the connection's foreign buffer, the last unref through a message
- * to the shard, and after the server's end through home's lock.
+ * A connection and its calls are touched by their shard alone, but for the functions of
+ * <cmdstream/server.h> that say otherwise. Those come down to three: results go through the
+ * connection's foreign buffer, the last unref through a message to the shard, and after the
+ * server's end through home's lock.
  */
 #ifndef CMDI_SERVER_SERVER_H
 #define CMDI_SERVER_SERVER_H

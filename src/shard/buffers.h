@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Byte buffers for connections, of one shard: leased in powers of two from 4 KiB, returned when they are empty, so that an
- * idle connection owns none. Last in, first out: the buffer that was just sent is the next one filled, while it is in the
- * cache. All leases together stay below a limit.
+ * Byte buffers for connections, of one shard: leased in powers of two from 4 KiB, returned when
+ * they are empty, so that an idle connection owns none. Last in, first out: the buffer that was
+ * just sent is the next one filled, while it is in the cache. All leases together stay below a
+ * limit.
  */
 #ifndef CMDI_SHARD_BUFFERS_H
 #define CMDI_SHARD_BUFFERS_H

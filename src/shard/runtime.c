@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The runtime: options become shards; servers and groups are counted in and out; the end comes in the order services,
- * workers, shards, so that nobody works for what is gone.
+ * The runtime: options become shards; servers and groups are counted in and out; the end comes in
+ * the order services, workers, shards, so that nobody works for what is gone.
  */
 #include "shard/runtime.h"
 

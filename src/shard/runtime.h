@@ -46,11 +46,12 @@ int cmdi_runtime_add(struct cmds_runtime *runtime, struct cmdi_service *service)
 bool cmdi_runtime_remove(struct cmds_runtime *runtime, struct cmdi_service *service);
 
 /**
- * Waits until *word is not 0: asleep on it as a futex (whoever sets it calls cmdi_futex_wake), or, inline, by turning.
+ * Waits until *word is not 0: asleep on it as a futex (whoever sets it calls cmdi_futex_wake), or,
+ * inline, by turning.
  *
  * Thread:  any but a shard in its turn; inline: the thread that turns.
- * Returns: 0; CMDS_E_TIMEOUT; -EDEADLK on a shard or inside a callback; -EXDEV: inline, and another thread turns it; what a
- *          turn returned if it failed.
+ * Returns: 0; CMDS_E_TIMEOUT; -EDEADLK on a shard or inside a callback; -EXDEV: inline, and another
+ *          thread turns it; what a turn returned if it failed.
  */
 int cmdi_runtime_wait(struct cmds_runtime *runtime, _Atomic uint32_t *word, uint32_t timeout_ms);
 /** Whether the caller may block on this runtime. Returns: 0, -EDEADLK, -EXDEV as above. */

@@ -2,9 +2,9 @@
 /*
  * The shard's turn, its slots, mailbox and thread.
  *
- * Wake suppression: the shard sets `sleeping`, looks at the mailbox once more, and only then waits; a poster pushes, then
- * looks at `sleeping`. Both sides use sequentially consistent operations, so one of them sees the other; whoever clears
- * `sleeping` sends the one wake-up.
+ * Wake suppression: the shard sets `sleeping`, looks at the mailbox once more, and only then waits;
+ * a poster pushes, then looks at `sleeping`. Both sides use sequentially consistent operations, so
+ * one of them sees the other; whoever clears `sleeping` sends the one wake-up.
  */
 #include "shard/shard.h"
 

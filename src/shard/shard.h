@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A shard: one thread, one ring, and everything that lives on it: slots, timers, buffers, a mailbox.
+ * A shard: one thread, one ring, and everything that lives on it: slots, timers, buffers, a
+ * mailbox.
  *
- * The turn, over and over: take the mailbox, harvest completions, fire timers, run what is ready (each with its budget), flush
- * what became dirty, enter the kernel once. Only this thread touches a shard, but for the functions marked "Thread: any".
+ * The turn, over and over: take the mailbox, harvest completions, fire timers, run what is ready
+ * (each with its budget), flush what became dirty, enter the kernel once. Only this thread touches
+ * a shard, but for the functions marked "Thread: any".
  *
- * Without a ring (`manual`) a shard is a set of values with a clock that somebody moves: the test harness runs on it.
+ * Without a ring (`manual`) a shard is a set of values with a clock that somebody moves: the test
+ * harness runs on it.
  */
 #ifndef CMDI_SHARD_SHARD_H
 #define CMDI_SHARD_SHARD_H
@@ -259,14 +262,16 @@ void cmdi_shard_log(struct cmdi_shard *shard, enum cmdi_log_reason reason,
 /* --- From any thread -------------------------------------------------------------------------- */
 
 /**
- * `mail->fn` runs on the shard, in the order of posting by one thread. Wakes the shard if it sleeps. Before the shard's end
- * everything posted has run; that nothing is posted afterwards is the caller's to see to (a counted reference on the shard).
+ * `mail->fn` runs on the shard, in the order of posting by one thread. Wakes the shard if it
+ * sleeps. Before the shard's end everything posted has run; that nothing is posted afterwards is
+ * the caller's to see to (a counted reference on the shard).
  */
 void cmdi_shard_post(struct cmdi_shard *shard, struct cmdi_mail *mail);
 
 /**
- * Runs `fn(context)` on the shard and returns when it has: a message and a futex. On the shard itself it simply calls; on an
- * inline runtime whose thread is elsewhere it would wait for ever, so the callers see to that.
+ * Runs `fn(context)` on the shard and returns when it has: a message and a futex. On the shard
+ * itself it simply calls; on an inline runtime whose thread is elsewhere it would wait for ever, so
+ * the callers see to that.
  */
 void cmdi_shard_call(struct cmdi_shard *shard, void (*fn)(struct cmdi_shard *shard, void *context),
         void *context);

@@ -9,9 +9,9 @@ enum {
     SPIN_STOP_NS_MAX = 1000 * 1000 * 1000,
     SPIN_CHECK_NS = 50 * 1000 * 1000,
     /*
-     * The threads of the kernel alone interrupt a spinning thread some hundred times a second, for microseconds; a shard
-     * that shares the core with the one it talks to is switched out with every message, more than 10,000 times. Whoever
-     * takes whole slices is seen as a gap.
+     * The threads of the kernel alone interrupt a spinning thread some hundred times a second, for
+     * microseconds; a shard that shares the core with the one it talks to is switched out with
+     * every message, more than 10,000 times. Whoever takes whole slices is seen as a gap.
      */
     SPIN_PREEMPTIONS_PER_SECOND_MAX = 2000,
     SPIN_PROBE_SLEEPS_MIN = 4,

@@ -2,10 +2,11 @@
 /*
  * How long a shard looks for work before it sleeps.
  *
- * A wake-up costs 15 to 100 us, so looking a little longer is often cheaper; but a fixed spin is poison where two threads
- * share a core: each burns what the other one needs. So the budget follows success (doubles on a hit, halves on a miss, is
- * tried ever more rarely once it is 0), and spinning stops for a while when somebody else wants the core: a gap between two
- * looks at the clock, or involuntary context switches.
+ * A wake-up costs 15 to 100 us, so looking a little longer is often cheaper; but a fixed spin is
+ * poison where two threads share a core: each burns what the other one needs. So the budget follows
+ * success (doubles on a hit, halves on a miss, is tried ever more rarely once it is 0), and
+ * spinning stops for a while when somebody else wants the core: a gap between two looks at the
+ * clock, or involuntary context switches.
  *
  * Pure values: time and counts come in, decisions go out.
  */

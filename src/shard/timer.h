@@ -4,9 +4,10 @@
  *
  *     level 0: 64 slots of 1 ms | level 1: 64 of 64 ms | level 2: 64 of 4 s | level 3: 64 of 4.4 min | level 4: 64 of 4.7 h
  *
- * A timer lies in the slot of the highest digit in which its time differs from now; when the wheel gets there it moves down.
- * A bit per slot tells which are in use, so arming, disarming and asking for the next are all O(1). Time is a parameter. A
- * timer never fires early, and late by at most the turn that was running.
+ * A timer lies in the slot of the highest digit in which its time differs from now; when the wheel
+ * gets there it moves down. A bit per slot tells which are in use, so arming, disarming and asking
+ * for the next are all O(1). Time is a parameter. A timer never fires early, and late by at most
+ * the turn that was running.
  */
 #ifndef CMDI_SHARD_TIMER_H
 #define CMDI_SHARD_TIMER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker pool: threads for exec functions that block or compute, each started when all others are busy. The queue has no
- * bound of its own: those who push count what they have in it.
+ * The worker pool: threads for exec functions that block or compute, each started when all others
+ * are busy. The queue has no bound of its own: those who push count what they have in it.
  */
 #ifndef CMDI_SHARD_WORKERS_H
 #define CMDI_SHARD_WORKERS_H

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exec functions without a network: a server's connection over a transport that keeps what is sent, on a shard without a
- * ring, whose clock somebody moves.
+ * Exec functions without a network: a server's connection over a transport that keeps what is sent,
+ * on a shard without a ring, whose clock somebody moves.
  *
- * Everything between the frame and the exec function, and between the send and the frame, is the server's own code: calls,
- * references, timers, bounds, codec. Only sockets, threads and time are missing. One thread.
+ * Everything between the frame and the exec function, and between the send and the frame, is the
+ * server's own code: calls, references, timers, bounds, codec. Only sockets, threads and time are
+ * missing. One thread.
  */
 #include <cmdstream/test.h>
 

@@ -2,7 +2,8 @@
 /*
  * `cmdstream bench`: throughput and latency of the test protocol. See bench.h for its parts.
  *
- * Without --connect the server is a child process on the first half of the allowed CPUs, and this process keeps the rest.
+ * Without --connect the server is a child process on the first half of the allowed CPUs, and this
+ * process keeps the rest.
  */
 #include <errno.h>
 #include <signal.h>

@@ -8,8 +8,9 @@
  *     bench_run.c       three ways to drive it: the runtime's shards, threads that turn their own runtime, blocking callers
  *     bench_report.c    the table and the JSON object
  *
- * Who writes what: the plan is constant from the moment the load starts. A worker (a shard, or a thread of ours) owns its
- * struct bench_worker; the main thread reads only its atomic counters until the worker has ended.
+ * Who writes what: the plan is constant from the moment the load starts. A worker (a shard, or a
+ * thread of ours) owns its struct bench_worker; the main thread reads only its atomic counters
+ * until the worker has ended.
  */
 #ifndef CMDSTREAM_TOOL_BENCH_H
 #define CMDSTREAM_TOOL_BENCH_H

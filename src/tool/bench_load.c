@@ -2,9 +2,9 @@
 /*
  * The load itself: lanes with one command in flight each, re-sent from their own result callback.
  *
- * Everything here runs on the worker that owns the lanes: a shard sends over its own connections, and their results come
- * back on it, so nothing is locked or shared. A lane whose connection is lost retires, and so never sends over another
- * shard's connection.
+ * Everything here runs on the worker that owns the lanes: a shard sends over its own connections,
+ * and their results come back on it, so nothing is locked or shared. A lane whose connection is
+ * lost retires, and so never sends over another shard's connection.
  */
 #include <errno.h>
 #include <stdlib.h>

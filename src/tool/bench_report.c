@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `bench` measured: a table for people, an object for programs. Rates are over the time between the two samples;
- * latencies are of the commands that began in the measured time, merged over the workers.
+ * What `bench` measured: a table for people, an object for programs. Rates are over the time
+ * between the two samples; latencies are of the commands that began in the measured time, merged
+ * over the workers.
  */
 #include <jansson.h>
 #include <stdio.h>

@@ -8,8 +8,8 @@
  *         calling      each blocks in one sender that all share
  *         alone        each blocks in a single-threaded sender of its own
  *
- * In all of them the main thread sleeps, samples the workers' counters at the two ends of the measured time, and waits for
- * the last answers.
+ * In all of them the main thread sleeps, samples the workers' counters at the two ends of the
+ * measured time, and waits for the last answers.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server that `bench` measures when it is not told of another: this same program in a child process, on CPUs of its
- * own, so that neither side's threads run on the other's core and both sides' CPU time can be told apart.
+ * The server that `bench` measures when it is not told of another: this same program in a child
+ * process, on CPUs of its own, so that neither side's threads run on the other's core and both
+ * sides' CPU time can be told apart.
  */
 #include <errno.h>
 #include <fcntl.h>

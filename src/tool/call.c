@@ -2,7 +2,8 @@
 /*
  * `cmdstream call`: one command from the shell, its results as JSON lines.
  *
- * A single-threaded sender: the calling thread turns the ring itself, so the program starts no thread.
+ * A single-threaded sender: the calling thread turns the ring itself, so the program starts no
+ * thread.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The stopwatch of the load: ticks, cheap enough to read for each of four million commands a second.
+ * The stopwatch of the load: ticks, cheap enough to read for each of four million commands a
+ * second.
  *
- * On x86 with an invariant time stamp counter a tick is one of its counts (about 10 ns to read, against 25-50 ns for
- * clock_gettime and far more where the kernel cannot serve it without a system call); elsewhere a tick is a nanosecond.
- * Calibrated once, against CLOCK_MONOTONIC; then constant, so any thread may read it.
+ * On x86 with an invariant time stamp counter a tick is one of its counts (about 10 ns to read,
+ * against 25-50 ns for clock_gettime and far more where the kernel cannot serve it without a system
+ * call); elsewhere a tick is a nanosecond. Calibrated once, against CLOCK_MONOTONIC; then constant,
+ * so any thread may read it.
  */
 #ifndef CMDSTREAM_TOOL_CLOCK_H
 #define CMDSTREAM_TOOL_CLOCK_H

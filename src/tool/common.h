@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the sub-commands share: the codecs by name, the log on stderr, and a few facts about this process.
+ * What the sub-commands share: the codecs by name, the log on stderr, and a few facts about this
+ * process.
  */
 #ifndef CMDSTREAM_TOOL_COMMON_H
 #define CMDSTREAM_TOOL_COMMON_H

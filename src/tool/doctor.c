@@ -2,8 +2,8 @@
 /*
  * `cmdstream doctor`: will it work here, how well, and what to do if not.
  *
- * The probe brings facts; the judgement is here: a problem stops a runtime, a warning costs something under load. Each has
- * its remedy beside it.
+ * The probe brings facts; the judgement is here: a problem stops a runtime, a warning costs
+ * something under load. Each has its remedy beside it.
  */
 #include <jansson.h>
 #include <stdio.h>

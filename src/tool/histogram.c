@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rare half of the histogram: merging the shards' and reading quantiles. See histogram.h for the buckets.
+ * The rare half of the histogram: merging the shards' and reading quantiles. See histogram.h for
+ * the buckets.
  */
 #include "histogram.h"
 

@@ -2,9 +2,10 @@
 /*
  * Latencies by the million: a histogram of log-linear buckets, as HdrHistogram's.
  *
- * Each power of two is cut into 128 equal buckets, so a value read back is at most 1/256 (0.4 %) off, whatever its size, and
- * every uint64_t has a bucket. The unit is the caller's: the load records raw clock ticks and converts a handful of
- * quantiles at the end. One writer; no memory beside the struct; all zero is empty.
+ * Each power of two is cut into 128 equal buckets, so a value read back is at most 1/256 (0.4 %)
+ * off, whatever its size, and every uint64_t has a bucket. The unit is the caller's: the load
+ * records raw clock ticks and converts a handful of quantiles at the end. One writer; no memory
+ * beside the struct; all zero is empty.
  */
 #ifndef CMDSTREAM_TOOL_HISTOGRAM_H
 #define CMDSTREAM_TOOL_HISTOGRAM_H
@@ -23,8 +24,9 @@ struct tool_histogram {
 };
 
 /*
- * Below 128 a bucket is one value. Above, the position of the highest bit picks the group and the seven bits after it the
- * bucket; shifting the value so that it lies in 128..255 yields both at once.
+ * Below 128 a bucket is one value. Above, the position of the highest bit picks the group and the
+ * seven bits after it the bucket; shifting the value so that it lies in 128..255 yields both at
+ * once.
  */
 static inline uint32_t tool_histogram_bucket(uint64_t value)
 {

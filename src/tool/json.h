@@ -2,8 +2,8 @@
 /*
  * JSON to a struct and back, by walking its schema: `call` knows its types only at run time.
  *
- * The scalar kinds and strings, which is what a person can type in a shell. Names are read without regard to case and
- * written as they are on the wire, in schema order.
+ * The scalar kinds and strings, which is what a person can type in a shell. Names are read without
+ * regard to case and written as they are on the wire, in schema order.
  */
 #ifndef CMDSTREAM_TOOL_JSON_H
 #define CMDSTREAM_TOOL_JSON_H
@@ -17,10 +17,12 @@ enum {
 };
 
 /**
- * Fills `value`, zeroed by the caller, from an object; members that are absent stay zero. `name` is the type's, for messages.
+ * Fills `value`, zeroed by the caller, from an object; members that are absent stay zero. `name` is
+ * the type's, for messages.
  *
  * Owner:   strings borrow from `object`.
- * Returns: 0; -EINVAL, and `text` (TOOL_JSON_TEXT_SIZE bytes) says which member is wrong and what there is.
+ * Returns: 0; -EINVAL, and `text` (TOOL_JSON_TEXT_SIZE bytes) says which member is wrong and what
+ *          there is.
  */
 int tool_json_to_value(const struct cmds_schema *schema, const char *name, const json_t *object,
         void *value, char *text);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The program `cmdstream`: serve, bench, call, doctor. Built on the public headers alone, so that whatever it does, any
- * program can do.
+ * The program `cmdstream`: serve, bench, call, doctor. Built on the public headers alone, so that
+ * whatever it does, any program can do.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See options.h. getopt_long's own messages are switched off: they do not say where to look further.
+ * See options.h. getopt_long's own messages are switched off: they do not say where to look
+ * further.
  */
 #include "options.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The options of a sub-command, from a table: one row is the parser, the range check and the line of --help, so that the
- * three cannot disagree. getopt_long does the splitting, hence "--name value", "--name=value" and unique prefixes.
+ * The options of a sub-command, from a table: one row is the parser, the range check and the line
+ * of --help, so that the three cannot disagree. getopt_long does the splitting, hence "--name
+ * value", "--name=value" and unique prefixes.
  */
 #ifndef CMDSTREAM_TOOL_OPTIONS_H
 #define CMDSTREAM_TOOL_OPTIONS_H
@@ -63,8 +64,9 @@ enum {
 };
 
 /**
- * Fills `values` from argv, whose first element is the sub-command's name. `*positional` is the index of the first argument
- * that is no option. A mistake is told on stderr in one line that names the option; --help goes to stdout.
+ * Fills `values` from argv, whose first element is the sub-command's name. `*positional` is the
+ * index of the first argument that is no option. A mistake is told on stderr in one line that names
+ * the option; --help goes to stdout.
  *
  * Returns: TOOL_PARSED; else the exit status of the program.
  */

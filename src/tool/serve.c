@@ -2,8 +2,9 @@
 /*
  * `cmdstream serve`: the test protocol on a socket.
  *
- * Signals are blocked before the runtime starts its threads, so that the main thread alone takes them, by sigwait: the
- * first one drains, and while the main thread waits for that, a thread of its own waits for the second.
+ * Signals are blocked before the runtime starts its threads, so that the main thread alone takes
+ * them, by sigwait: the first one drains, and while the main thread waits for that, a thread of its
+ * own waits for the second.
  */
 #include <pthread.h>
 #include <signal.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The test protocol: a small service that every tool here serves and speaks, so that anything can be driven from outside.
+ * The test protocol: a small service that every tool here serves and speaks, so that anything can
+ * be driven from outside.
  *
  *     command                                      what the server does
  *     0 echo    bool int64 string float64          one result 0 with equal fields

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The exec functions of the test protocol. Also the examples of how each kind of command is best written: one result,
- * many results in bounded memory, a result later, a failure, work for the pool.
+ * The exec functions of the test protocol. Also the examples of how each kind of command is best
+ * written: one result, many results in bounded memory, a result later, a failure, work for the
+ * pool.
  */
 #include "test_service.h"
 

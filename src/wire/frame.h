@@ -5,10 +5,11 @@
  *     seq varint | type varint | length varint | length bytes      a command or a result
  *     00                                                           a ping (from the client) or a pong (from the server)
  *
- * With a self-delimiting codec (MUS) there is no length: the body begins behind the type and the codec finds its end.
+ * With a self-delimiting codec (MUS) there is no length: the body begins behind the type and the
+ * codec finds its end.
  *
- * Bytes in, values out: no I/O, no clock, no memory. Nothing is believed: a length above the limit is refused when its
- * header is read, before a byte of the body is waited for.
+ * Bytes in, values out: no I/O, no clock, no memory. Nothing is believed: a length above the limit
+ * is refused when its header is read, before a byte of the body is waited for.
  */
 #ifndef CMDI_WIRE_FRAME_H
 #define CMDI_WIRE_FRAME_H
@@ -48,12 +49,13 @@ static inline int cmdi_frame_varint(const uint8_t *data, size_t size, size_t *at
 }
 
 /**
- * Looks at the frame that begins at `data`. Inline: called for every frame, and most of them are whole with three headers of
- * one or two bytes (perf: 3 % of a loaded shard).
+ * Looks at the frame that begins at `data`. Inline: called for every frame, and most of them are
+ * whole with three headers of one or two bytes (perf: 3 % of a loaded shard).
  *
- * Returns: above 0: the size of the whole frame (self-delimiting: of its header; the body's end is the codec's to find);
- *          0: not whole, and *missing is how many bytes at least are still to come; CMDS_E_PROTO: a varint that overflows, a
- *          sequence above CMDI_SEQUENCE_MAX; CMDS_E_LIMIT: a body above `body_size_max`.
+ * Returns: above 0: the size of the whole frame (self-delimiting: of its header; the body's end is
+ *          the codec's to find); 0: not whole, and *missing is how many bytes at least are still to
+ *          come; CMDS_E_PROTO: a varint that overflows, a sequence above CMDI_SEQUENCE_MAX;
+ *          CMDS_E_LIMIT: a body above `body_size_max`.
  */
 static inline int64_t cmdi_frame_decode(struct cmdi_frame *frame, const uint8_t *data, size_t size,
         size_t body_size_max, bool self_delimiting, size_t *missing)
@@ -121,8 +123,8 @@ static inline uint8_t *cmdi_frame_header_encode(
 /**
  * The server's first words: varint length (1..1024) and that many bytes.
  *
- * Returns: bytes used, and *info points into `data`; 0: not whole; CMDS_E_TOO_LARGE_SERVER_INFO; CMDS_E_PROTO: empty, or a
- *          varint that overflows.
+ * Returns: bytes used, and *info points into `data`; 0: not whole; CMDS_E_TOO_LARGE_SERVER_INFO;
+ *          CMDS_E_PROTO: empty, or a varint that overflows.
  */
 int cmdi_server_info_decode(const uint8_t *data, size_t size, struct cmds_bytes *info);
 /** Room for 2 + info.size bytes; `info` has 1..1024. Returns: the end. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Unsigned LEB128: seven bits a byte, least significant first, the high bit says that more follow. Ten bytes at most; we
- * accept what is longer than needed (as Go does) and always write the shortest form.
+ * Unsigned LEB128: seven bits a byte, least significant first, the high bit says that more follow.
+ * Ten bytes at most; we accept what is longer than needed (as Go does) and always write the
+ * shortest form.
  */
 #ifndef CMDI_WIRE_VARINT_H
 #define CMDI_WIRE_VARINT_H
@@ -21,8 +22,9 @@ enum {
 int cmdi_varint_decode_slow(const uint8_t *data, size_t size, uint64_t *value);
 
 /**
- * Up to eight bytes at once: a sequence soon has four, and a loop over them costs more than the rest of the header. The first
- * clear high bit ends the varint; what is behind it is masked away, and the groups of seven bits move together in three steps.
+ * Up to eight bytes at once: a sequence soon has four, and a loop over them costs more than the
+ * rest of the header. The first clear high bit ends the varint; what is behind it is masked away,
+ * and the groups of seven bits move together in three steps.
  * Returns: bytes used; 0: more than eight.
  */
 static inline int cmdi_varint_decode_word(uint64_t word, uint64_t *value)
