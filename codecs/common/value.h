@@ -39,8 +39,7 @@ _Static_assert(sizeof(struct cmds_map) == sizeof(struct cmdi_array) &&
                        offsetof(struct cmds_map, count) == offsetof(struct cmdi_array, count),
         "a map is an array of pairs");
 
-static inline const struct cmds_field *cmdi_row_after(
-        const struct cmds_field *row, uint32_t stride)
+static inline const struct cmds_field *cmdi_row_after(const struct cmds_field *row, uint32_t stride)
 {
     const void *next = (const char *)row + stride;
     return (const struct cmds_field *)next;
@@ -55,7 +54,9 @@ static inline int cmdi_span_check(const void *data, size_t size, size_t size_max
     return CMDI_RARELY(data == NULL && size != 0) ? -EINVAL : 0;
 }
 
-/** The length of a char[N]. Returns: CMDS_E_LIMIT: not terminated, or longer than the row allows. */
+/**
+ * The length of a char[N]. Returns: CMDS_E_LIMIT: not terminated, or longer than the row allows.
+ */
 static inline int64_t cmdi_text_length(
         const struct cmds_field *row, const uint8_t *at, uint32_t size_max)
 {
@@ -81,7 +82,7 @@ static inline int cmdi_text_store(
     return 0;
 }
 
-/* --- Integers of every width ------------------------------------------------------------------------------------- */
+/* --- Integers of every width ------------------------------------------------------------------ */
 
 static CMDI_INLINED bool cmdi_kind_is_signed(uint8_t kind)
 {

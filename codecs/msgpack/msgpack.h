@@ -10,7 +10,10 @@
 
 #include <cmdstream/codec.h>
 
-/** Returns: bytes that cmdi_msgpack_write() will write; CMDS_E_LIMIT; -EINVAL: a NULL pointer with a size. */
+/**
+ * Returns: bytes that cmdi_msgpack_write() will write; CMDS_E_LIMIT; -EINVAL: a NULL pointer with a
+ * size.
+ */
 int64_t cmdi_msgpack_size(const struct cmds_schema *schema, const void *value, bool as_map);
 /** Returns: the end of what was written. */
 uint8_t *cmdi_msgpack_write(

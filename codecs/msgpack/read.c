@@ -25,7 +25,10 @@
 _Static_assert(MSGPACK_EMBED_STACK_SIZE == CMDI_DEPTH_MAX,
         "what the protocol check lets through can be read");
 
-/* What the next item is: one of enum cmds_kind, of which CMDS_KIND_RESERVED stands for anything, to be skipped; or: */
+/*
+ * What the next item is: one of enum cmds_kind, of which CMDS_KIND_RESERVED stands for anything, to
+ * be skipped; or:
+ */
 enum {
     WANT_SKIP = CMDS_KIND_RESERVED,
     WANT_MANY = 32,                                  // + enum cmds_shape:
@@ -68,7 +71,9 @@ struct reader {
                     1]; // The first one stands for no container. Only what is opened is written.
 };
 
-/* What an item nearly always is: the parser has its own copy of it at each place, without a call. */
+/*
+ * What an item nearly always is: the parser has its own copy of it at each place, without a call.
+ */
 #define INLINED inline __attribute__((always_inline))
 
 #define STORE(type, reader, value)                                                                 \
@@ -77,7 +82,7 @@ struct reader {
         memcpy((reader)->target, &stored_, sizeof(stored_));                                       \
     } while (0)
 
-/* --- Where to go next ---------------------------------------------------------------------------------------------- */
+/* --- Where to go next ------------------------------------------------------------------------- */
 
 static inline void want_row(struct reader *reader, const struct cmds_field *row, uint8_t *base)
 {
@@ -152,9 +157,12 @@ static void want_named(struct reader *reader, const char *name, size_t size)
     }
 }
 
-/* --- Scalars ------------------------------------------------------------------------------------------------------- */
+/* --- Scalars ---------------------------------------------------------------------------------- */
 
-/* A scalar where the reader wants something else. An integer as the key of a struct is only a name that nobody knows. */
+/*
+ * A scalar where the reader wants something else. An integer as the key of a struct is only a name
+ * that nobody knows.
+ */
 static int other_scalar(struct reader *reader)
 {
     if (reader->want == WANT_SKIP) {
@@ -167,7 +175,10 @@ static int other_scalar(struct reader *reader)
     return CMDS_E_PROTO;
 }
 
-/* Peers whose language has one kind of number write 2.0 as the integer 2. Only what the float can hold exactly. */
+/*
+ * Peers whose language has one kind of number write 2.0 as the integer 2. Only what the float can
+ * hold exactly.
+ */
 static int store_float_of_integer(struct reader *reader, bool negative, uint64_t magnitude)
 {
     bool is_float = reader->want == CMDS_KIND_F32;
@@ -278,13 +289,14 @@ static inline int store_double(struct reader *reader, double value)
     }
     bool finite = __builtin_isfinite(value);
     if (finite && (value > (double)FLT_MAX || value < -(double)FLT_MAX)) {
-        return CMDS_E_PROTO; // Rounding is what the field asks for; an infinity that nobody sent is not.
+        // Rounding is what the field asks for; an infinity that nobody sent is not.
+        return CMDS_E_PROTO;
     }
     STORE(float, reader, (float)value);
     return 0;
 }
 
-/* --- Strings and bytes --------------------------------------------------------------------------------------------- */
+/* --- Strings and bytes ------------------------------------------------------------------------ */
 
 /* A CMDS_MAX on an array or a map counts elements, and was checked where they began. */
 static inline bool within_limit(const struct reader *reader, size_t size)
@@ -353,7 +365,7 @@ static int store_bytes_slow(struct reader *reader, const char *data, size_t size
     }
 }
 
-/* --- Containers ---------------------------------------------------------------------------------------------------- */
+/* --- Containers ------------------------------------------------------------------------------- */
 
 static inline int frame_open(struct reader *reader, struct frame frame, struct frame **opened)
 {
@@ -423,7 +435,7 @@ static inline int budget_take(struct reader *reader, uint64_t count)
     return 0;
 }
 
-/* --- What the template calls --------------------------------------------------------------------------------------- */
+/* --- What the template calls ------------------------------------------------------------------ */
 
 static inline struct frame *on_root(struct reader *reader)
 {
@@ -485,7 +497,10 @@ static inline int on_bin(struct reader *reader, const char *base, const char *da
     return on_str(reader, base, data, size, done);
 }
 
-/* The type byte counts in `size`; where it is 0, 1 + 2^32-1 bytes were announced and the template's sum wrapped. */
+/*
+ * The type byte counts in `size`; where it is 0, 1 + 2^32-1 bytes were announced and the template's
+ * sum wrapped.
+ */
 static inline int on_ext(struct reader *reader, const char *base, const char *data, unsigned size,
         struct frame **done)
 {
@@ -590,7 +605,7 @@ static inline int on_map_item(
 #define msgpack_unpack_user             struct reader
 #include <msgpack/unpack_template.h>
 
-/* --- One value ----------------------------------------------------------------------------------------------------- */
+/* --- One value -------------------------------------------------------------------------------- */
 
 int64_t cmdi_msgpack_read(const struct cmds_schema *schema, struct cmds_bytes in,
         struct cmds_arena *arena, void *value)

@@ -28,7 +28,7 @@ static INLINED int append(uint8_t **out, const void *bytes, size_t size)
 #define msgpack_pack_append_buffer(out, bytes, size) return append(out, bytes, size)
 #include <msgpack/pack_template.h>
 
-/* --- Reading the program's memory ---------------------------------------------------------------------------------- */
+/* --- Reading the program's memory ------------------------------------------------------------- */
 
 #define LOAD(type, from)                                                                           \
     __extension__({                                                                                \
@@ -53,7 +53,7 @@ static uint32_t map_count(const struct cmds_schema *schema)
     return count;
 }
 
-/* --- Size ---------------------------------------------------------------------------------------------------------- */
+/* --- Size ------------------------------------------------------------------------------------- */
 
 /*
  * Without a branch: sizes of integers and strings vary from value to value, and a guess gone wrong costs more than the rest
@@ -99,7 +99,10 @@ static inline int64_t list_head_size(size_t count)
     return count < 16 ? 1 : count < 0x10000 ? 3 : 5;
 }
 
-/* The checks that all borrowed things share: there is something where the program says so, and it fits. */
+/*
+ * The checks that all borrowed things share: there is something where the program says so, and it
+ * fits.
+ */
 static inline int span_check(const void *data, size_t size, uint32_t size_max)
 {
     if (__builtin_expect(size > (size_max != 0 ? size_max : UINT32_MAX), 0)) {
@@ -248,7 +251,7 @@ int64_t cmdi_msgpack_size(const struct cmds_schema *schema, const void *value, b
     return struct_size(schema, value, as_map);
 }
 
-/* --- Bytes --------------------------------------------------------------------------------------------------------- */
+/* --- Bytes ------------------------------------------------------------------------------------ */
 
 static inline uint8_t *write_str(uint8_t *out, const void *data, size_t size)
 {
@@ -282,7 +285,10 @@ static uint8_t *write_map(uint8_t *out, const uint8_t *at)
 static uint8_t *write_struct(
         uint8_t *out, const struct cmds_schema *schema, const uint8_t *value, bool as_map);
 
-/* Every signed kind goes through one packer, and every unsigned one through another: the shortest form is the same. */
+/*
+ * Every signed kind goes through one packer, and every unsigned one through another: the shortest
+ * form is the same.
+ */
 static inline uint8_t *write_signed(uint8_t *out, int64_t value)
 {
     (void)pack_int64(&out, value);

@@ -144,6 +144,9 @@ static void copy_inside(
 
 size_t cmdi_value_copy_size(const struct cmds_schema *schema, const void *value)
 {
+    if (schema->copy != NULL) {
+        return schema->copy(schema, value, NULL, 0);
+    }
     struct copier copier = {.size_max = SIZE_MAX / 2};
     (void)copier_take(&copier, 1, schema->value_size, value);
     copy_inside(&copier, schema, value, NULL);
@@ -153,6 +156,9 @@ size_t cmdi_value_copy_size(const struct cmds_schema *schema, const void *value)
 void *cmdi_value_copy_into(
         const struct cmds_schema *schema, const void *value, void *block, size_t size)
 {
+    if (schema->copy != NULL) {
+        return schema->copy(schema, value, block, size) <= size ? block : NULL;
+    }
     struct copier copier = {.block = block, .size_max = size};
     uint8_t *copy = copier_take(&copier, 1, schema->value_size, value);
     if (copy != NULL) {

@@ -322,6 +322,11 @@ static uint32_t ring_unsubmitted(const struct cmdi_ring *ring)
     return sq->sqe_tail - __atomic_load_n(sq->khead, __ATOMIC_ACQUIRE);
 }
 
+uint32_t cmdi_ring_in_flight(const struct cmdi_ring *ring)
+{
+    return ring->in_flight;
+}
+
 bool cmdi_ring_has_unsubmitted(const struct cmdi_ring *ring)
 {
     return ring_unsubmitted(ring) > 0;

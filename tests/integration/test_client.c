@@ -10,7 +10,10 @@
 
 #define HELLO "0764656661756c74"
 
-/** What the raw server does with a connection: says `hello`, reads `reads` commands, says `reply`, waits or leaves. */
+/**
+ * What the raw server does with a connection: says `hello`, reads `reads` commands, says `reply`,
+ * waits or leaves.
+ */
 struct script {
     const char *hello, *reply;
     uint32_t reads;
@@ -131,7 +134,10 @@ static struct cmds_stats scene_stats(const struct scene *scene)
 
 /* --- ServerInfo ------------------------------------------------------------------------------- */
 
-/* A command sent before the connection was up has certainly not left; or the hello was refused before it could be sent. */
+/*
+ * A command sent before the connection was up has certainly not left; or the hello was refused
+ * before it could be sent.
+ */
 static void check_hello(const char *hello, bool stays, int code, const char *words)
 {
     struct scene scene;
@@ -218,13 +224,18 @@ static void check_reply(const char *reply, int answer, int code, uint32_t unexpe
 static void test_client_takes_no_result_on_trust(void)
 {
     check_reply("01000f94c3fba26869cb3ff8000000000000", 0, 0, 0);
-    /* After the last one; for a command that was never sent; a pong that nobody asked for before the result. */
+    /*
+     * After the last one; for a command that was never sent; a pong that nobody asked for before
+     * the result.
+     */
     check_reply("0100019001000190", 0, 0, 1);
     check_reply("02000190", CMDS_E_LOST, CMDS_E_PROTO, 0);
     check_reply("ffffffffffffffffff01000190", CMDS_E_LOST, CMDS_E_PROTO, 0);
     check_reply("01090190", CMDS_E_UNKNOWN_RESULT, 0, 0);
     check_reply("0109019001000190", CMDS_E_UNKNOWN_RESULT, 0, 1);
-    /* A body that is no value; bytes behind the value; longer than any limit; a varint without end. */
+    /*
+     * A body that is no value; bytes behind the value; longer than any limit; a varint without end.
+     */
     check_reply("010001c1", CMDS_E_LOST, CMDS_E_PROTO, 0);
     check_reply("0100029090", CMDS_E_LOST, CMDS_E_PROTO, 0);
     check_reply("0100ffffffff0f", CMDS_E_LOST, CMDS_E_LIMIT, 0);

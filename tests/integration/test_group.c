@@ -457,7 +457,9 @@ static void test_group_deadline_ends_one_command_and_its_late_result_is_unexpect
     CU_ASSERT_TRUE(strstr(answer.text, world.address) != NULL);
     CU_ASSERT_EQUAL(world_stats(&world).deadlines, 1);
     CU_ASSERT_EQUAL(cmds_group_pending(guest.group), 0);
-    /* The server still works on it: it counts in the window. The connection is as good as before. */
+    /*
+     * The server still works on it: it counts in the window. The connection is as good as before.
+     */
     CU_ASSERT_EQUAL(guest_run(&guest, 0, 8, NULL), 0);
     CU_ASSERT_EQUAL(guest_echo(&guest, 9, NULL), -ENOBUFS);
     WORLD_UNTIL(&world, atomic_load(&kept_count) == 2);
@@ -769,7 +771,10 @@ static void test_group_closed_while_threads_send(void)
     }
     WORLD_UNTIL(&world, guest_last(&guest) > 1000);
 
-    /* The connections go first, so that the threads stop before the group does: no send may begin after on_closed. */
+    /*
+     * The connections go first, so that the threads stop before the group does: no send may begin
+     * after on_closed.
+     */
     cmds_server_close(world.server);
     world.server = NULL;
     for (int i = 0; i < 3; i++) {

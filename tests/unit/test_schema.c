@@ -174,7 +174,7 @@ static void test_schema_impossible_rows_are_refused(void)
     static const struct cmds_field right = {
             "a", NULL, 0, 8, 0, 8, 0, CMDS_KIND_I64, CMDS_SHAPE_ONE, 0};
     struct cmds_field row = right;
-    struct cmds_schema schema = {sizeof(schema), sizeof(row), 1, 8, "hand", &row};
+    struct cmds_schema schema = {sizeof(schema), sizeof(row), 1, 8, "hand", &row, NULL};
     struct cmds_type type = {
             .struct_size = sizeof(type), .role = CMDS_ROLE_COMMAND, .schema = &schema};
     const struct cmds_type *types[] = {&type};
@@ -212,7 +212,7 @@ static void test_schema_longer_rows_are_read_by_their_stride(void)
     } rows[] = {{{"a", NULL, 0, 8, 0, 8, 0, CMDS_KIND_I64, CMDS_SHAPE_ONE, 0}, 1},
             {{"b", NULL, 8, 8, 0, 8, 0, CMDS_KIND_I64, CMDS_SHAPE_ONE, 0}, 2}};
     const struct cmds_schema schema = {
-            sizeof(schema), sizeof(rows[0]), 2, 16, "newer", &rows[0].row};
+            sizeof(schema), sizeof(rows[0]), 2, 16, "newer", &rows[0].row, NULL};
     const struct cmds_type type = {
             .struct_size = sizeof(type), .role = CMDS_ROLE_COMMAND, .schema = &schema};
     const struct cmds_type *const types[] = {&type};

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bounds of a server connection, where it stops reading and must go on. What may go wrong: a wake-up that is lost, so
+ * that it stands for ever; calls that stay and hold up those that do not; a ping that is answered by a cut; a limit of
+ * connections that two listeners pass together; a reference that goes while the server does.
+ */
+#include "support/world.h"
+
+#include <unistd.h>
+
+enum {
+    BIG_SIZE = 8 << 20, // More than a UNIX socket takes for a peer that does not read.
+};
+static char big[BIG_SIZE];
+
+static void send_big(struct cmds_call *call)
+{
+    struct item item = {.index = 1, .last = true, .data = {big, sizeof(big)}};
+    CU_ASSERT_EQUAL(cmds_call_send(call, item_message(&item)), 0);
+}
+
+static void send_small(struct cmds_call *call)
+{
+    CU_ASSERT_EQUAL(world_send_item(call, 2, true), 0);
+}
+
+enum {
+    DO_BIG,
+    DO_SMALL,
+    DO_KEEP,
+};
+
+static int exec(struct cmds_call *call, const struct run *run)
+{
+    struct world *world = cmds_call_receiver(call);
+    if (run->what == DO_KEEP) {
+        _Atomic(struct cmds_call *) *calls = world->context;
+        atomic_store(&calls[run->number], cmds_call_ref(call));
+        return 0;
+    }
+    return cmds_call_after(call, 1, run->what == DO_BIG ? send_big : send_small);
+}
+
+static bool send_run(struct raw *raw, uint64_t sequence, int64_t what, int64_t number)
+{
+    return raw_send(raw, sequence, run_message(&(struct run){what, number, CMDS_STRING("")}));
+}
+
+static bool read_big(struct raw *raw)
+{
+    struct raw_frame frame;
+    return raw_read(raw, &frame) == RAW_FRAME && frame.body_size > BIG_SIZE;
+}
+
+/* A UNIX socket, which holds little: what is sent stays in our output. */
+static bool start_local(struct world *world, struct raw *raw)
+{
+    static char name[64];
+    (void)snprintf(name, sizeof(name), "unix:@cmds-back-pressure-%d", (int)getpid());
+    world->options.listen = name;
+    world->exec = exec;
+    return world_start(world) == 0 && world_connect(world, raw);
+}
+
+static void test_a_connection_that_stopped_for_both_bounds_goes_on(void)
+{
+    struct world world;
+    struct raw raw;
+    world_init(&world);
+    world.options.in_flight_max = 1;
+    CU_ASSERT_FATAL(start_local(&world, &raw));
+
+    CU_ASSERT_FATAL(send_run(
+            &raw, 1, DO_BIG, 0)); // Its result goes, and the call ends, when the output is full.
+    WORLD_UNTIL(&world, world_stats(&world).results_sent == 1);
+    CU_ASSERT_FATAL(read_big(&raw));
+
+    CU_ASSERT(world_echoes(&raw, 2));
+    raw_close(&raw);
+    world_stop(&world);
+}
+
+static void test_calls_that_stay_do_not_hold_up_the_others(void)
+{
+    struct world world;
+    struct raw raw;
+    _Atomic(struct cmds_call *) calls[7] = {0};
+    uint64_t sequence = 0;
+    bool last = false;
+    world_init(&world);
+    world.exec = exec;
+    world.context = calls;
+    world.options.in_flight_max = 8;
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
+
+    for (int64_t i = 0; i < 7; i++) {
+        CU_ASSERT_FATAL(send_run(&raw, (uint64_t)i + 1, DO_KEEP, i));
+    }
+    for (uint64_t i = 8; i < 20; i++) { // Each of them reaches the bound.
+        CU_ASSERT_FATAL(send_run(&raw, i, DO_SMALL, 0));
+        CU_ASSERT_EQUAL_FATAL(world_read_item(&raw, &sequence, &last), 2);
+        CU_ASSERT_EQUAL(sequence, i);
+    }
+
+    CU_ASSERT(world_echoes(&raw, 20));
+    CU_ASSERT(world_stats(&world).read_pauses > 0);
+    raw_close(&raw);
+    world_stop(&world);
+    for (uint32_t i = 0; i < 7; i++) {
+        CU_ASSERT_TRUE(cmds_call_is_cancelled(calls[i]));
+        cmds_call_unref(calls[i]); // The runtime is gone; they are not.
+    }
+}
+
+static void test_a_ping_behind_a_full_output_is_answered(void)
+{
+    struct world world;
+    struct raw raw;
+    world_init(&world);
+    CU_ASSERT_FATAL(start_local(&world, &raw));
+
+    CU_ASSERT_FATAL(send_run(&raw, 1, DO_BIG, 0));
+    WORLD_UNTIL(&world, world_stats(&world).results_sent == 1);
+    CU_ASSERT_FATAL(raw_write_hex(&raw, "00"));
+
+    CU_ASSERT_FATAL(read_big(&raw));
+    CU_ASSERT(raw_expect_hex(&raw, "00"));
+    CU_ASSERT_EQUAL(atomic_load(&world.disconnected), 0);
+    raw_close(&raw);
+    world_stop(&world);
+}
+
+static void test_two_listeners_keep_one_limit(void)
+{
+    struct world world;
+    struct raw first, second, third;
+    char other[128];
+    world_init(&world);
+    world.options.listen = "127.0.0.1:0,127.0.0.1:0";
+    world.options.overflow = CMDS_OVERFLOW_QUEUE;
+    world.options.connection_count_max = 1;
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &first));
+    CU_ASSERT_FATAL(cmds_server_address(world.server, 1, other, sizeof(other)) == 0);
+
+    CU_ASSERT_FATAL(raw_open(&second, other, 0, NULL) == 0);
+    for (uint64_t i = 1; i < 50; i++) {
+        CU_ASSERT(world_echoes(&first, i));
+        CU_ASSERT_EQUAL(cmds_server_connection_count(world.server), 1);
+    }
+    CU_ASSERT_EQUAL(atomic_load(&world.connected), 1);
+    raw_close(&first);
+    CU_ASSERT(raw_hello(&second)); // Its turn has come.
+    CU_ASSERT(world_echoes(&second, 1));
+
+    CU_ASSERT_FATAL(raw_open(&third, world.address, 0, NULL) == 0);
+    world_stop(&world);
+    CU_ASSERT_NOT_EQUAL(raw_drain(&third), RAW_HANG); // Nobody's descriptor is left open.
+    raw_close(&second);
+    raw_close(&third);
+}
+
+static void *release(void *context)
+{
+    (void)cmds_call_send(context, note_message(&(struct note){1}));
+    cmds_call_unref(context);
+    return NULL;
+}
+
+static void test_the_last_reference_races_with_the_close_of_the_server(void)
+{
+    for (uint32_t i = 0; i < 40; i++) {
+        struct world world;
+        struct raw raw;
+        _Atomic(struct cmds_call *) calls[1] = {0};
+        pthread_t thread;
+        world_init(&world);
+        world.exec = exec;
+        world.context = calls;
+        CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
+        CU_ASSERT_FATAL(
+                send_run(&raw, 1, DO_KEEP, 0) && world_echoes(&raw, 2)); // In order: it is kept.
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, release, atomic_load(&calls[0])), 0);
+
+        if (i % 2 == 0) {
+            raw_close(&raw); // The connection goes at the same time.
+        }
+        world_stop(&world);
+
+        (void)pthread_join(thread, NULL);
+        raw_close(&raw);
+    }
+}
+
+static CU_TestInfo tests[] = {
+        {"a connection that stopped for both bounds goes on",
+                test_a_connection_that_stopped_for_both_bounds_goes_on},
+        {"calls that stay do not hold up the others",
+                test_calls_that_stay_do_not_hold_up_the_others},
+        {"a ping behind a full output is answered", test_a_ping_behind_a_full_output_is_answered},
+        {"two listeners keep one limit", test_two_listeners_keep_one_limit},
+        {"the last reference races with the close of the server",
+                test_the_last_reference_races_with_the_close_of_the_server},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("back pressure", tests)

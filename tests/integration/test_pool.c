@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Work that must not hold up a shard: the worker pool, and the bound of calls in flight. A blocked worker may stop its whole
+ * connection, a flood of slow commands may fill the memory, and an end may come while a worker has a call.
+ */
+#include "support/world.h"
+
+#include <errno.h>
+
+/* Workers wait here until the test opens it. */
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool open;
+    _Atomic uint32_t waiting; // That came.
+    _Atomic uint32_t shards;  // Exec functions that ran on a shard, where they should not.
+    _Atomic uint32_t most, now;
+};
+
+static void gate_init(struct gate *gate)
+{
+    memset(gate, 0, sizeof(*gate));
+    (void)pthread_mutex_init(&gate->lock, NULL);
+    (void)pthread_cond_init(&gate->changed, NULL);
+}
+
+static void gate_open(struct gate *gate)
+{
+    (void)pthread_mutex_lock(&gate->lock);
+    gate->open = true;
+    (void)pthread_cond_broadcast(&gate->changed);
+    (void)pthread_mutex_unlock(&gate->lock);
+}
+
+static void gate_pass(struct gate *gate)
+{
+    (void)pthread_mutex_lock(&gate->lock);
+    atomic_fetch_add(&gate->waiting, 1);
+    while (!gate->open) {
+        (void)pthread_cond_wait(&gate->changed, &gate->lock);
+    }
+    (void)pthread_mutex_unlock(&gate->lock);
+}
+
+static int exec_gate(struct cmds_call *call, const struct run *run)
+{
+    struct world *world = cmds_call_receiver(call);
+    struct gate *gate = world->context;
+    if (cmds_runtime_current_shard(world->runtime) >= 0) {
+        atomic_fetch_add(&gate->shards, 1);
+    }
+    if (run->what == 0) {
+        gate_pass(gate);
+    }
+    int code = world_send_item(call, run->number, true);
+    return run->what == 2 ? -EIO : code;
+}
+
+static void gate_world(struct world *world, struct gate *gate)
+{
+    gate_init(gate);
+    world_init(world);
+    world->exec = exec_gate;
+    world->context = gate;
+}
+
+static void test_pool_does_not_hold_up_the_shard(void)
+{
+    struct world world;
+    struct raw raw;
+    struct gate gate;
+    bool seen[9] = {false};
+    gate_world(&world, &gate);
+    world.runtime_options.shard_count = 1;
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
+
+    for (uint64_t i = 1; i <= 8; i++) { // Four threads; the others wait in the queue.
+        struct pool pool = {.number = (int64_t)i};
+        CU_ASSERT(raw_send(&raw, i, pool_message(&pool)));
+    }
+    WORLD_UNTIL(&world, atomic_load(&gate.waiting) == 4);
+    for (uint64_t i = 9; i < 109; i++) {
+        CU_ASSERT_FATAL(world_echoes(&raw, i)); // The same connection, the only shard.
+    }
+    gate_open(&gate);
+    for (uint32_t i = 0; i < 8; i++) {
+        uint64_t sequence = 0;
+        bool last = false;
+        int64_t number = world_read_item(&raw, &sequence, &last);
+        CU_ASSERT_FATAL(
+                number >= 1 && number <= 8 && sequence == (uint64_t)number && !seen[number]);
+        seen[number] = true;
+    }
+    CU_ASSERT_EQUAL(atomic_load(&gate.shards), 0);
+
+    raw_close(&raw);
+    world_stop(&world);
+}
+
+static void test_pool_of_one_thread_keeps_the_order(void)
+{
+    struct world world;
+    struct raw raw;
+    struct gate gate;
+    gate_world(&world, &gate);
+    world.runtime_options.pool_thread_count = 1;
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
+
+    for (uint64_t i = 1; i <= 200; i++) {
+        struct pool pool = {.what = 1, .number = (int64_t)i};
+        CU_ASSERT_FATAL(raw_send(&raw, i, pool_message(&pool)));
+    }
+    for (uint64_t i = 1; i <= 200; i++) {
+        uint64_t sequence = 0;
+        bool last = false;
+        CU_ASSERT_FATAL(world_read_item(&raw, &sequence, &last) == (int64_t)i);
+        CU_ASSERT_FATAL(sequence == i && last);
+    }
+
+    raw_close(&raw);
+    world_stop(&world);
+}
+
+static void test_pool_failure_closes_after_the_result(void)
+{
+    struct world world;
+    struct raw raw;
+    struct gate gate;
+    struct pool pool = {.what = 2};
+    gate_world(&world, &gate);
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
+
+    CU_ASSERT(raw_send(&raw, 1, pool_message(&pool)));
+    CU_ASSERT(raw_drain(&raw) != RAW_HANG);
+    WORLD_UNTIL(&world, atomic_load(&world.disconnected) == 1);
+    CU_ASSERT_EQUAL(atomic_load(&world.cause), -EIO);
+
+    raw_close(&raw);
+    world_stop(&world);
+}
+
+static int exec_rounds(struct cmds_call *call, const struct run *run)
+{
+    struct world *world = cmds_call_receiver(call);
+    struct gate *gate = world->context;
+    if (cmds_runtime_current_shard(world->runtime) >= 0) {
+        atomic_fetch_add(&gate->shards, 1);
+    }
+    int64_t index = (int64_t)(intptr_t)cmds_call_context(call);
+    int code = world_send_item(call, index, index == run->number - 1);
+    if (code == 0) {
+        index++;
+        cmds_call_set_context(call, (void *)(intptr_t)index);
+    }
+    return (code == 0 || code == -ENOBUFS) && index < run->number ? CMDS_EXEC_AGAIN : code;
+}
+
+static void test_pool_streams_by_rounds(void)
+{
+    enum {
+        ITEMS = 3000
+    };
+    struct world world;
+    struct raw raw;
+    struct gate gate;
+    struct pool pool = {.number = ITEMS};
+    gate_world(&world, &gate);
+    world.exec = exec_rounds;
+    world.options.output_size_max = 4096; // It meets the bound, from the pool.
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
+
+    CU_ASSERT(raw_send(&raw, 1, pool_message(&pool)));
+    for (int64_t i = 0; i < ITEMS; i++) {
+        uint64_t sequence = 0;
+        bool last = false;
+        CU_ASSERT_FATAL(world_read_item(&raw, &sequence, &last) == i);
+        CU_ASSERT_FATAL(last == (i == ITEMS - 1));
+    }
+    CU_ASSERT(world_stats(&world).exec_rounds >= ITEMS - 1);
+    CU_ASSERT_EQUAL(atomic_load(&gate.shards), 0);
+
+    raw_close(&raw);
+    world_stop(&world);
+}
+
+static void test_pool_call_outlives_its_connection(void)
+{
+    struct world world;
+    struct raw raw, other;
+    struct gate gate;
+    struct pool pool = {.number = 1};
+    gate_world(&world, &gate);
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
+
+    CU_ASSERT(raw_send(&raw, 1, pool_message(&pool)));
+    WORLD_UNTIL(&world, atomic_load(&gate.waiting) == 1);
+    raw_abort(&raw);
+    WORLD_UNTIL(&world, atomic_load(&world.disconnected) == 1);
+    CU_ASSERT(world_connect(&world, &other) && world_echoes(&other, 1));
+    gate_open(&gate);
+    CU_ASSERT(world_echoes(&other, 2));
+
+    raw_close(&other);
+    world_stop(&world); // Waits for the worker.
+}
+
+static void *gate_opener(void *argument)
+{
+    struct world *world = argument;
+    WORLD_UNTIL(world, world_stats(world).connections == 0); // The close has begun.
+    gate_open(world->context);
+    return NULL;
+}
+
+static void test_pool_jobs_are_waited_for_by_close(void)
+{
+    struct world world;
+    struct raw raw;
+    struct gate gate;
+    pthread_t thread;
+    gate_world(&world, &gate);
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
+    for (uint64_t i = 1; i <= 20; i++) {
+        struct pool pool = {.number = (int64_t)i};
+        CU_ASSERT(raw_send(&raw, i, pool_message(&pool)));
+    }
+    WORLD_UNTIL(&world, atomic_load(&gate.waiting) == 4);
+
+    CU_ASSERT_FATAL(pthread_create(&thread, NULL, gate_opener, &world) == 0);
+    cmds_server_close(world.server);
+    world.server = NULL;
+    CU_ASSERT(pthread_join(thread, NULL) == 0);
+    CU_ASSERT(atomic_load(&gate.waiting) <= 20);
+
+    raw_close(&raw);
+    world_stop(&world);
+}
+
+/* --- The bound of calls in flight ------------------------------------------------------------- */
+
+static void sleep_over(struct cmds_call *call)
+{
+    struct world *world = cmds_call_receiver(call);
+    struct gate *gate = world->context;
+    atomic_fetch_sub(&gate->now, 1);
+    (void)world_send_item(call, 1, true);
+}
+
+static int exec_sleep(struct cmds_call *call, const struct run *run)
+{
+    struct world *world = cmds_call_receiver(call);
+    struct gate *gate = world->context;
+    uint32_t now = atomic_fetch_add(&gate->now, 1) + 1;
+    if (now > atomic_load(&gate->most)) {
+        atomic_store(&gate->most, now); // One connection: one shard writes it.
+    }
+    return cmds_call_after(call, (uint32_t)run->number, sleep_over);
+}
+
+/* Writes and reads at once, as a peer does that does not wait for answers. Returns: answers. */
+static uint32_t exchange(struct raw *raw, const uint8_t *bytes, size_t size, uint32_t expected)
+{
+    size_t written = 0;
+    uint32_t answers = 0;
+    uint64_t until_ms = raw_now_ms() + RAW_GUARD_MS;
+    while (answers < expected && raw_now_ms() < until_ms) {
+        struct raw_frame frame;
+        int64_t taken = written < size ? raw_write_some(raw, bytes + written, size - written) : 0;
+        if (taken < 0) {
+            break;
+        }
+        written += (size_t)taken;
+        enum raw_event event = raw_try(raw, &frame);
+        for (; event == RAW_FRAME; event = raw_try(raw, &frame)) {
+            answers++;
+        }
+        if (event != RAW_HANG) {
+            break;
+        }
+        if (taken == 0) {
+            raw_pause(NULL);
+        }
+    }
+    return answers;
+}
+
+static void test_pool_calls_in_flight_are_bounded(void)
+{
+    enum {
+        COUNT = 100000,
+        BOUND = 256
+    };
+    struct world world;
+    struct raw raw, other;
+    struct gate gate;
+    uint8_t *bytes = malloc((size_t)COUNT * 16);
+    uint8_t body[8];
+    size_t body_size = raw_hex("930001a0", body, sizeof(body)); // run{0, 1, ""}: one millisecond
+    size_t size = 0;
+    gate_world(&world, &gate);
+    world.exec = exec_sleep;
+    world.options.in_flight_max = BOUND;
+    CU_ASSERT_FATAL(bytes != NULL && world_start(&world) == 0);
+    CU_ASSERT_FATAL(world_connect(&world, &raw) && world_connect(&world, &other));
+    for (uint64_t i = 1; i <= COUNT; i++) {
+        size += raw_frame_encode(bytes + size, i, 1, body, body_size);
+    }
+
+    CU_ASSERT_EQUAL(exchange(&raw, bytes, size, COUNT), COUNT);
+    CU_ASSERT(atomic_load(&gate.most) <= BOUND);
+    CU_ASSERT(world_stats(&world).read_pauses > 0);
+    CU_ASSERT(world_echoes(&raw, COUNT + 1));
+    CU_ASSERT(world_echoes(&other, 1));
+
+    free(bytes);
+    raw_close(&raw);
+    raw_close(&other);
+    world_stop(&world);
+}
+
+static void test_pool_one_call_in_flight_is_enough(void)
+{
+    enum {
+        COUNT = 200
+    };
+    struct world world;
+    struct raw raw;
+    struct gate gate;
+    uint8_t bytes[COUNT * 16];
+    uint8_t body[8];
+    size_t body_size = raw_hex("930000a0", body, sizeof(body));
+    size_t size = 0;
+    gate_world(&world, &gate);
+    world.exec = exec_sleep;
+    world.options.in_flight_max = 1;
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
+    for (uint64_t i = 1; i <= COUNT; i++) {
+        size += raw_frame_encode(bytes + size, i, 1, body, body_size);
+    }
+
+    CU_ASSERT_EQUAL(exchange(&raw, bytes, size, COUNT), COUNT);
+    CU_ASSERT_EQUAL(atomic_load(&gate.most), 1);
+
+    raw_close(&raw);
+    world_stop(&world);
+}
+
+static CU_TestInfo tests[] = {
+        {"does not hold up the shard", test_pool_does_not_hold_up_the_shard},
+        {"of one thread keeps the order", test_pool_of_one_thread_keeps_the_order},
+        {"failure closes after the result", test_pool_failure_closes_after_the_result},
+        {"streams by rounds", test_pool_streams_by_rounds},
+        {"call outlives its connection", test_pool_call_outlives_its_connection},
+        {"jobs are waited for by close", test_pool_jobs_are_waited_for_by_close},
+        {"calls in flight are bounded", test_pool_calls_in_flight_are_bounded},
+        {"one call in flight is enough", test_pool_one_call_in_flight_is_enough},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("pool", tests)
