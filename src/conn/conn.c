@@ -183,19 +183,41 @@ static void conn_abort(struct cmdi_conn *conn)
     cmdi_shard_ready(conn->shard, &conn->ready);
 }
 
+/* The first cause stays. */
+static void conn_set_error(struct cmdi_conn *conn, int code, const char *format, va_list list)
+{
+    if (conn->error.code == 0) {
+        conn->error.code = code;
+        (void)vsnprintf(conn->error.text, sizeof(conn->error.text), format, list);
+    }
+}
+
 void cmdi_conn_fail(struct cmdi_conn *conn, int code, const char *format, ...)
 {
     if (conn->state >= CMDI_CONN_CLOSING) {
         return; // What follows the first failure is its echo.
     }
-    if (conn->error.code == 0) {
-        va_list list;
-        va_start(list, format);
-        conn->error.code = code;
-        (void)vsnprintf(conn->error.text, sizeof(conn->error.text), format, list);
-        va_end(list);
-    }
+    va_list list;
+    va_start(list, format);
+    conn_set_error(conn, code, format, list);
+    va_end(list);
     conn_abort(conn);
+}
+
+void cmdi_conn_refuse(struct cmdi_conn *conn, int code, const char *format, ...)
+{
+    if (conn->state >= CMDI_CONN_FINISHING) {
+        return; // It is closing already, and nothing more is run.
+    }
+    va_list list;
+    va_start(list, format);
+    conn_set_error(conn, code, format, list);
+    va_end(list);
+    if (conn->limits->answers_first && conn->state == CMDI_CONN_OPEN) {
+        cmdi_conn_finish(conn);
+    } else {
+        conn_abort(conn);
+    }
 }
 
 /* FINISHING, and everything has left. */

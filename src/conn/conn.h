@@ -54,8 +54,8 @@ struct cmdi_conn_ops {
     /**
      * A whole frame (sequence > 0); self-delimiting: the body and what follows it. Borrowed until
      * the return.
-     * Returns: bytes of the body used; 0: not whole (only self-delimiting); a negative error closes
-     *          the connection.
+     * Returns: bytes of the body used; more than there are: not whole, so many are needed at least
+     *          (only self-delimiting); a negative error closes the connection.
      */
     int64_t (*on_frame)(struct cmdi_conn *conn, const struct cmdi_frame *frame);
     /** The byte 00. Returns: as on_frame. */
@@ -105,6 +105,7 @@ struct cmdi_conn_limits {
     uint32_t idle_timeout_ms;
     uint32_t linger_timeout_ms;
     bool self_delimiting; // The codec finds the end of a body.
+    bool answers_first;   // cmdi_conn_refuse lets the output leave: a server.
     // Nothing is there yet when a recv is first armed: a server's accepted connection.
     bool expect_quiet;
 };
@@ -191,6 +192,12 @@ void cmdi_conn_fini(struct cmdi_conn *conn);
 
 /** Closes at once, because of `code`; the first cause stays. Safe in any op and any state. */
 void cmdi_conn_fail(struct cmdi_conn *conn, int code, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+/**
+ * Closes because of what the peer sent. Where answers_first is set that is in order: what was
+ * answered before still leaves, since closing with unread input would reset it away. Else at once.
+ */
+void cmdi_conn_refuse(struct cmdi_conn *conn, int code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 /**
  * Closes in order: sends what is there, shuts the write side, reads on until the peer's FIN or

@@ -148,12 +148,12 @@ static void conn_fail_frame(struct cmdi_conn *conn, int64_t code, const struct c
 {
     CMDI_COUNT(conn->shard, proto_errors, 1);
     if (code == CMDS_E_LIMIT) {
-        cmdi_conn_fail(conn, CMDS_E_LIMIT,
+        cmdi_conn_refuse(conn, CMDS_E_LIMIT,
                 "a frame (sequence %llu, type %llu) is larger than %u bytes",
                 (unsigned long long)frame->sequence, (unsigned long long)frame->type,
                 conn->limits->frame_size_max);
     } else {
-        cmdi_conn_fail(conn, (int)code, "a frame header that is no header");
+        cmdi_conn_refuse(conn, (int)code, "a frame header that is no header");
     }
 }
 
@@ -175,8 +175,8 @@ static size_t conn_run_frame(
     if (CMDI_UNLIKELY(frame.sequence == 0)) {
         used = conn->ops->on_ping(conn);
     } else {
-        bool too_large = conn->limits->self_delimiting &&
-                         frame.body_size > conn->limits->frame_size_max;
+        bool too_large =
+                conn->limits->self_delimiting && frame.body_size > conn->limits->frame_size_max;
         frame.body_size = too_large ? conn->limits->frame_size_max : frame.body_size;
         used = conn->ops->on_frame(conn, &frame);
         if (conn->limits->self_delimiting && used == 0) {
@@ -192,7 +192,7 @@ static size_t conn_run_frame(
     run->frames--;
     if (CMDI_UNLIKELY(used < 0)) {
         // Unless the owner said it better.
-        cmdi_conn_fail(conn, (int)used, "%s", cmds_error_text((int)used));
+        cmdi_conn_refuse(conn, (int)used, "%s", cmds_error_text((int)used));
         return 0;
     }
     return (size_t)whole + (conn->limits->self_delimiting ? (size_t)used : 0);

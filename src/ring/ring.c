@@ -570,8 +570,7 @@ static void ring_completion(
     }
 }
 
-static uint32_t ring_take(
-        struct cmdi_ring *ring, struct cmdi_completion *completions, uint32_t max)
+static uint32_t ring_take(struct cmdi_ring *ring, struct cmdi_completion *completions, uint32_t max)
 {
     uint32_t count = 0;
     while (ring->side_begin < ring->side_end && count < max) {
@@ -584,8 +583,8 @@ static uint32_t ring_take(
         const struct io_uring_cqe *cqe = &cq->cqes[head & *cq->kring_mask];
         if (cqe->user_data <= RING_OWN_MAX) {
             ring->in_flight--;
-            ring->wake_due = ring->wake_due ||
-                             (cqe->user_data == RING_OWN_WAKE && cqe->res != -ECANCELED);
+            ring->wake_due =
+                    ring->wake_due || (cqe->user_data == RING_OWN_WAKE && cqe->res != -ECANCELED);
             ring->alarm_armed = ring->alarm_armed && cqe->user_data != RING_OWN_ALARM;
         } else {
             ring_completion(ring, cqe, &completions[count++]);

@@ -218,6 +218,12 @@ void cmdi_call_warm(struct cmds_call *call)
     }
 }
 
+/* Whoever holds the call may look at the same time, from another thread. */
+static void call_set_command(struct cmds_call *call, const void *command)
+{
+    __atomic_store_n(&call->command, command, __ATOMIC_RELEASE);
+}
+
 static uint32_t call_kept_pool(const struct cmdi_home *home, size_t size)
 {
     uint32_t pool = 0;
@@ -245,7 +251,7 @@ int cmds_call_keep_command(struct cmds_call *call)
     }
     call->kept_pool = pool;
     call->kept = cmdi_value_copy_into(call->type->schema, call->command, block, size);
-    call->command = call->kept;
+    call_set_command(call, call->kept);
     return 0;
 }
 
@@ -359,7 +365,7 @@ static void call_end_orphan(struct cmds_call *call)
 void cmdi_call_list(struct cmds_call *call)
 {
     if (call->kept == NULL) {
-        call->command = NULL; // It was borrowed from the receive buffer.
+        call_set_command(call, NULL); // It was borrowed from the receive buffer.
     }
     cmdi_call_warm(call);
     cmdi_list_remove(&call->link);
@@ -496,8 +502,8 @@ void cmds_call_fail(struct cmds_call *call, int code, const char *text)
 
 const void *cmds_call_value(const struct cmds_call *call, uint32_t number, size_t size)
 {
-    return call->type->number == number && call->type->schema->value_size == size ? call->command
-                                                                                  : NULL;
+    bool same = call->type->number == number && call->type->schema->value_size == size;
+    return same ? __atomic_load_n(&call->command, __ATOMIC_ACQUIRE) : NULL;
 }
 
 bool cmds_call_is_cancelled(const struct cmds_call *call)

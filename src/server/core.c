@@ -215,6 +215,7 @@ int cmdi_server_core_create(struct cmdi_server_core **out,
             .linger_timeout_ms = mine->linger_timeout_ms,
             .self_delimiting = core->self_delimiting,
             .expect_quiet = true,
+            .answers_first = true,
     };
     *out = core;
     return 0;

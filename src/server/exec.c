@@ -71,7 +71,7 @@ void cmdi_call_failed(struct cmds_call *call, int code, const char *text)
     cmdi_shard_log(shard, reason, CMDS_LOG_WARN, "%s: command %llu: %s", connection->peer,
             (unsigned long long)call->sequence, error.text);
     if (!exec_error_spares_connection(code)) {
-        cmdi_conn_fail(&connection->conn, code, "%s", error.text);
+        cmdi_conn_refuse(&connection->conn, code, "%s", error.text);
     }
 }
 
@@ -215,8 +215,9 @@ static int exec_proto_error(struct cmds_connection *connection, const struct cmd
     } else {
         CMDI_COUNT(conn->shard, codec_errors, 1);
     }
-    cmdi_conn_fail(conn, code, "command %llu of type %llu: %s", (unsigned long long)frame->sequence,
-            (unsigned long long)frame->type, what != NULL ? what : cmds_error_text(code));
+    cmdi_conn_refuse(conn, code, "command %llu of type %llu: %s",
+            (unsigned long long)frame->sequence, (unsigned long long)frame->type,
+            what != NULL ? what : cmds_error_text(code));
     return code;
 }
 

@@ -36,6 +36,7 @@ struct cmds_test {
     int code;           // What the outermost invoker returned.
     bool sending;       // A send is to be completed.
     bool receiving;     // A recv is armed; it never brings anything.
+    bool peer_finished; // Our FIN was seen.
     uint32_t recv_ends; // Recvs and cancels to be completed.
     uint32_t cancels;
     size_t sending_size;
@@ -117,9 +118,16 @@ static void transport_recv_cancel(struct cmdi_conn *conn)
     test->receiving = false;
 }
 
+/* The other side answers our FIN with its own. */
 static void transport_shut_write(struct cmdi_conn *conn)
 {
-    (void)conn; // Nobody reads on the other side.
+    struct cmds_test *test = test_of(conn);
+    test->peer_finished = true;
+}
+
+static void transport_close(struct cmdi_conn *conn)
+{
+    (void)conn; // There is no descriptor.
 }
 
 static void transport_abort(struct cmdi_conn *conn)
@@ -136,7 +144,7 @@ static const struct cmdi_transport test_transport = {
         .recv_cancel = transport_recv_cancel,
         .shut_write = transport_shut_write,
         .abort = transport_abort,
-        .close = transport_shut_write,
+        .close = transport_close,
 };
 
 /* --- Reading what was sent -------------------------------------------------------------------- */
@@ -203,12 +211,15 @@ static int64_t test_frame_size(
     struct cmds_arena arena;
     cmdi_arena_init(&arena, core->limits.frame_size_max + (size_t)CMDI_VALUE_SIZE_MAX);
     void *value = cmdi_arena_alloc(&arena, type->schema->value_size, 16);
-    int64_t used = 0;
+    int64_t used = -ENOMEM;
     if (value != NULL) {
         memset(value, 0, type->schema->value_size);
         used = core->options.codec->decode(core->options.codec, type, body, &arena, value);
     }
     cmdi_arena_fini(&arena);
+    if (used > (int64_t)frame->body_size) {
+        return 0; // Not whole.
+    }
     return used >= 0 ? whole + used : used;
 }
 
@@ -258,6 +269,11 @@ static bool test_complete(struct cmds_test *test)
         cmdi_conn_on_cancel(conn, 0);
         return true;
     }
+    if (test->peer_finished && test->receiving) {
+        test->peer_finished = test->receiving = false;
+        cmdi_conn_on_recv(conn, &(struct cmdi_completion){.result = 0});
+        return true;
+    }
     if (test->recv_ends > 0) {
         test->recv_ends--;
         cmdi_conn_on_recv(conn, &(struct cmdi_completion){.result = -ECANCELED});
@@ -273,7 +289,7 @@ static void test_drive(struct cmds_test *test)
         cmdi_shard_advance(test->shard, test->now_ns);
         if (cmdi_list_empty(&test->home->connections)) {
             test->connection = NULL;
-            test->sending = test->receiving = false;
+            test->sending = test->receiving = test->peer_finished = false;
             test->recv_ends = test->cancels = 0;
         }
     } while (test_complete(test));

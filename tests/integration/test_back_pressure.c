@@ -84,7 +84,7 @@ static void test_calls_that_stay_do_not_hold_up_the_others(void)
 {
     struct world world;
     struct raw raw;
-    _Atomic(struct cmds_call *) calls[7] = {0};
+    _Atomic(struct cmds_call *) calls[7] = {NULL};
     uint64_t sequence = 0;
     bool last = false;
     world_init(&world);
@@ -171,7 +171,7 @@ static void test_the_last_reference_races_with_the_close_of_the_server(void)
     for (uint32_t i = 0; i < 40; i++) {
         struct world world;
         struct raw raw;
-        _Atomic(struct cmds_call *) calls[1] = {0};
+        _Atomic(struct cmds_call *) calls[1] = {NULL};
         pthread_t thread;
         world_init(&world);
         world.exec = exec;

@@ -40,7 +40,7 @@ static void test_call_sends_many_results_in_order(void)
             CU_ASSERT_FATAL(got == sequence && last == (i == 499));
         }
     }
-    CU_ASSERT(world_echoes(&raw, 21)); // And nothing more.
+    CU_ASSERT(world_echoes(&raw, 21) && atomic_load(&world.executed) > 0); // And nothing more.
 
     raw_close(&raw);
     world_stop(&world);
@@ -91,7 +91,8 @@ static void test_call_send_refuses_what_cannot_be_sent(void)
     CU_ASSERT(raw_read(&raw, &frame) == RAW_FRAME && frame.type == 2 && frame.sequence == 9);
     CU_ASSERT_EQUAL(world_read_item(&raw, &sequence, &last), 2);
     CU_ASSERT(last);
-    CU_ASSERT(world_echoes(&raw, 10)); // Nothing of what was refused has left.
+    CU_ASSERT(world_echoes(&raw, 10) &&
+              atomic_load(&world.executed) > 0); // Nothing of what was refused has left.
     CU_ASSERT_EQUAL(seen.codes[0], CMDS_E_WRONG_TYPE);
     CU_ASSERT_EQUAL(seen.codes[1], CMDS_E_WRONG_TYPE);
     CU_ASSERT_EQUAL(seen.codes[2], CMDS_E_WRONG_TYPE);
@@ -145,7 +146,7 @@ static void test_call_send_is_bounded(void)
     while (world_read_item(&raw, &sequence, &last) == 0) {
         CU_ASSERT_FATAL(sequence == 1);
     }
-    CU_ASSERT(last);
+    CU_ASSERT(last && atomic_load(&world.executed) > 0);
     CU_ASSERT_EQUAL(seen.codes[1], -ENOBUFS);
     CU_ASSERT(seen.codes[0] >= 5);
     run.number = 199000; // Larger than the bound, but legal: taken when there is room at all.
@@ -155,13 +156,15 @@ static void test_call_send_is_bounded(void)
         (void)world_read_item(&raw, &sequence, &last);
         CU_ASSERT_FATAL(sequence == 2);
     }
+    CU_ASSERT(atomic_load(&world.executed) > 0);
     CU_ASSERT_EQUAL(seen.codes[1], -ENOBUFS);
     run.number = 200001;
     CU_ASSERT(raw_send(&raw, 3, run_message(&run)));
     CU_ASSERT_EQUAL(world_read_item(&raw, &sequence, &last), -1);
+    CU_ASSERT(atomic_load(&world.executed) > 0);
     CU_ASSERT_EQUAL(seen.codes[0], 0);
     CU_ASSERT_EQUAL(seen.codes[1], CMDS_E_LIMIT);
-    CU_ASSERT(world_echoes(&raw, 4));
+    CU_ASSERT(world_echoes(&raw, 4) && atomic_load(&world.executed) > 0);
 
     raw_close(&raw);
     world_stop(&world);
@@ -204,6 +207,7 @@ static void test_call_knows_where_it_is_from(void)
     CU_ASSERT(raw_send(&raw, 4711, run_message(&run)));
     CU_ASSERT_EQUAL(world_read_item(&raw, &sequence, &last), 1);
     CU_ASSERT_EQUAL(seen.sequence, 4711);
+    CU_ASSERT(atomic_load(&world.executed) > 0);
     CU_ASSERT_EQUAL(seen.round, 0);
     CU_ASSERT_EQUAL(seen.deadline_ns, UINT64_MAX);
     CU_ASSERT(seen.received_ns > 0 && seen.connection > 0);

@@ -90,6 +90,7 @@ int world_start(struct world *world)
     if (code < 0) {
         fprintf(stderr, "%s\n", world->error.text);
     }
+    atomic_fetch_add(&world->executed, 0); // Exec functions, which add to it, see what is set here.
     return code;
 }
 

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/* The connection that the unit tests play with: see peer.h. */
+#include "support/peer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/harness.h"
+
+struct peer *peer_of(struct cmdi_conn *conn)
+{
+    return CMDI_CONTAINER(conn, struct peer, conn);
+}
+
+/* --- A transport that waits to be told -------------------------------------------------------- */
+
+static void fake_connect(struct cmdi_conn *conn, const struct cmdi_address *address)
+{
+    (void)address;
+    peer_of(conn)->connecting = true;
+}
+
+static void fake_recv(struct cmdi_conn *conn, bool poll_first)
+{
+    (void)poll_first;
+    CMDI_ASSERT(!peer_of(conn)->receiving);
+    peer_of(conn)->receiving = true;
+    peer_of(conn)->recvs++;
+}
+
+static void fake_send(struct cmdi_conn *conn, const uint8_t *data, size_t size)
+{
+    struct peer *peer = peer_of(conn);
+    CMDI_ASSERT(peer->sending == NULL && size > 0);
+    peer->sending = data;
+    peer->sending_size = size;
+}
+
+static void peer_keep(struct peer *peer, const uint8_t *data, size_t size)
+{
+    CMDI_ASSERT(peer->sent_size + size <= PEER_SENT_MAX);
+    memcpy(peer->sent + peer->sent_size, data, size);
+    peer->sent_size += size;
+}
+
+static int64_t fake_send_now(struct cmdi_conn *conn, const uint8_t *data, size_t size)
+{
+    struct peer *peer = peer_of(conn);
+    CMDI_ASSERT(peer->sending == NULL);
+    if (peer->now_takes <= 0) {
+        return peer->now_takes;
+    }
+    size_t take = (size_t)peer->now_takes < size ? (size_t)peer->now_takes : size;
+    peer_keep(peer, data, take);
+    return (int64_t)take;
+}
+
+static void fake_recv_cancel(struct cmdi_conn *conn)
+{
+    peer_of(conn)->cancels++;
+    peer_of(conn)->cancels_due++;
+}
+
+static void fake_shut_write(struct cmdi_conn *conn)
+{
+    CMDI_ASSERT(peer_of(conn)->sending == NULL);
+    peer_of(conn)->shuts++;
+}
+
+static void fake_abort(struct cmdi_conn *conn)
+{
+    peer_of(conn)->aborts++;
+}
+
+static void fake_close(struct cmdi_conn *conn)
+{
+    const struct peer *peer = peer_of(conn);
+    CMDI_ASSERT(peer->sending == NULL && !peer->receiving && !peer->connecting &&
+                peer->cancels_due == 0);
+    peer_of(conn)->closes++;
+}
+
+static const struct cmdi_transport fake_transport = {
+        .connect = fake_connect,
+        .recv = fake_recv,
+        .send = fake_send,
+        .send_now = fake_send_now,
+        .recv_cancel = fake_recv_cancel,
+        .shut_write = fake_shut_write,
+        .abort = fake_abort,
+        .close = fake_close,
+};
+
+/* --- An owner that looks ---------------------------------------------------------------------- */
+
+static uint8_t body_byte(uint64_t sequence, size_t i)
+{
+    return (uint8_t)(sequence * 31 + i);
+}
+
+int64_t peer_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame)
+{
+    struct peer *peer = peer_of(conn);
+    peer->frames++;
+    peer->wrong = peer->wrong || frame->sequence != peer->frames || conn->paused;
+    for (size_t i = 0; i < frame->body_size; i++) {
+        peer->wrong = peer->wrong || frame->body[i] != body_byte(frame->sequence, i);
+    }
+    if (peer->frames == peer->pause_at) {
+        cmdi_conn_pause(conn);
+    }
+    if (peer->frames == peer->finish_at) {
+        cmdi_conn_finish(conn);
+    }
+    if (peer->frames == peer->fail_at) {
+        cmdi_conn_fail(conn, CMDS_E_LOST, "said so");
+        peer->told_inside = peer->closeds > 0;
+    }
+    return (int64_t)frame->body_size;
+}
+
+int peer_on_ping(struct cmdi_conn *conn)
+{
+    peer_of(conn)->ping_count++;
+    return 0;
+}
+
+void peer_on_output_low(struct cmdi_conn *conn)
+{
+    peer_of(conn)->lows++;
+}
+
+void peer_on_eof(struct cmdi_conn *conn)
+{
+    peer_of(conn)->eofs++;
+}
+
+static bool peer_is_busy(const struct cmdi_conn *conn)
+{
+    return ((const struct peer *)(const void *)conn)->busy; // The connection is its first member.
+}
+
+void peer_on_closing(struct cmdi_conn *conn)
+{
+    peer_of(conn)->closings++;
+}
+
+void peer_on_closed(struct cmdi_conn *conn)
+{
+    peer_of(conn)->closeds++;
+}
+
+const struct cmdi_conn_ops peer_server_ops = {
+        .on_frame = peer_on_frame,
+        .on_ping = peer_on_ping,
+        .on_output_low = peer_on_output_low,
+        .on_eof = peer_on_eof,
+        .is_busy = peer_is_busy,
+        .on_closing = peer_on_closing,
+        .on_closed = peer_on_closed,
+};
+
+/* --- Set-up ----------------------------------------------------------------------------------- */
+
+const struct cmdi_conn_limits peer_limits = {
+        .frame_size_max = 4 * 1024 * 1024,
+        .output_size_max = 1024 * 1024,
+        .hello_timeout_ms = CMDS_NEVER,
+        .frame_timeout_ms = CMDS_NEVER,
+        .write_timeout_ms = CMDS_NEVER,
+        .idle_timeout_ms = CMDS_NEVER,
+        .linger_timeout_ms = 1000,
+};
+
+static struct cmdi_shard *peer_manual_shard(void)
+{
+    struct cmdi_shard_options options = {.cpu = -1, .manual = true, .memory_size_max = 1 << 30};
+    struct cmdi_shard *shard = NULL;
+    CU_ASSERT_EQUAL_FATAL(cmdi_shard_create(&shard, &options, NULL), 0);
+    CU_ASSERT_PTR_NULL(cmdi_shard_set_current(shard));
+    return shard;
+}
+
+void peer_init(struct peer *peer, struct cmdi_shard *shard, const struct cmdi_conn_ops *ops)
+{
+    *peer = (struct peer){.shard = shard, .limits = peer_limits, .now_takes = PEER_SENT_MAX};
+    peer->sent = malloc(PEER_SENT_MAX);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(peer->sent);
+    CU_ASSERT_EQUAL_FATAL(
+            cmdi_conn_init(&peer->conn, shard, ops, &fake_transport, &peer->limits, -1), 0);
+}
+
+struct peer *peer_open(const struct cmdi_conn_ops *ops)
+{
+    struct peer *peer = malloc(sizeof(*peer));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(peer);
+    peer_init(peer, peer_manual_shard(), ops);
+    return peer;
+}
+
+struct peer *peer_started(void)
+{
+    struct peer *peer = peer_open(&peer_server_ops);
+    cmdi_conn_start(&peer->conn);
+    return peer;
+}
+
+void peer_advance(struct peer *peer)
+{
+    cmdi_shard_advance(peer->shard, peer->shard->now_ns);
+}
+
+void peer_advance_ms(struct peer *peer, uint64_t ms)
+{
+    cmdi_shard_advance(peer->shard, peer->shard->now_ns + ms * 1000000);
+}
+
+void peer_send_done(struct peer *peer, int32_t result)
+{
+    if (result > 0) {
+        peer_keep(peer, peer->sending, (size_t)result);
+    }
+    peer->sending = NULL;
+    cmdi_conn_on_send(&peer->conn, result);
+}
+
+void peer_recv_done(struct peer *peer, int32_t result)
+{
+    CU_ASSERT_TRUE_FATAL(peer->receiving);
+    peer->receiving = false;
+    cmdi_conn_on_recv(&peer->conn, &(struct cmdi_completion){.result = result});
+}
+
+void peer_end_operations(struct peer *peer)
+{
+    for (uint32_t i = 0; i < PEER_ROUNDS_MAX && peer->conn.state == CMDI_CONN_CLOSING; i++) {
+        if (peer->sending != NULL) {
+            peer_send_done(peer, -ECANCELED);
+        } else if (peer->receiving) {
+            peer_recv_done(peer, -ECANCELED);
+        } else if (peer->cancels_due > 0) {
+            peer->cancels_due--;
+            cmdi_conn_on_cancel(&peer->conn, 0);
+        } else if (peer->connecting) {
+            peer->connecting = false;
+            cmdi_conn_on_connect(&peer->conn, -ECANCELED);
+        }
+        peer_advance(peer);
+    }
+}
+
+/* Everything was told once, nothing is left. */
+static void peer_expect_closed(struct peer *peer)
+{
+    peer_end_operations(peer);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_CLOSED);
+    CU_ASSERT_EQUAL(peer->closings, 1);
+    CU_ASSERT_EQUAL(peer->closeds, 1);
+    CU_ASSERT_EQUAL(peer->closes, 1);
+    CU_ASSERT_EQUAL(peer->aborts, 1);
+    CU_ASSERT_EQUAL(peer->conn.ops_in_flight, 0);
+    CU_ASSERT_EQUAL(peer->shard->buffers.leased_size, 0);
+    CU_ASSERT_EQUAL(peer->shard->connection_count, 0);
+    CU_ASSERT_EQUAL(cmdi_timer_wheel_next(&peer->shard->timers), CMDI_TIMER_NONE);
+    CU_ASSERT_FALSE(peer->told_inside);
+    CU_ASSERT_FALSE(peer->wrong);
+}
+
+void peer_free(struct peer *peer)
+{
+    if (peer->conn.state < CMDI_CONN_CLOSING) {
+        cmdi_conn_fail(&peer->conn, CMDS_E_CLOSED, "the test is over");
+        peer_advance(peer);
+    }
+    peer_expect_closed(peer);
+    cmdi_conn_fini(&peer->conn);
+    (void)cmdi_shard_set_current(NULL);
+    cmdi_shard_destroy(peer->shard);
+    free(peer->sent);
+    free(peer);
+}
+
+/* --- Bytes ------------------------------------------------------------------------------------ */
+
+uint8_t *peer_put_frame(uint8_t *out, uint64_t sequence, size_t body_size)
+{
+    out = cmdi_frame_header_encode(out, sequence, 5, body_size, false);
+    for (size_t i = 0; i < body_size; i++) {
+        *out++ = body_byte(sequence, i);
+    }
+    return out;
+}
+
+size_t peer_mixed_frames(uint8_t *out, uint64_t count)
+{
+    uint8_t *at = out;
+    for (uint64_t sequence = 1; sequence <= count; sequence++) {
+        size_t body_size = sequence % 7 == 0 ? 300 : sequence % 5;
+        at = peer_put_frame(at, sequence, body_size);
+        if (sequence % 3 == 0) {
+            *at++ = 0;
+        }
+    }
+    return (size_t)(at - out);
+}
+
+void peer_append(struct peer *peer, const void *data, size_t size)
+{
+    int error = 0;
+    uint8_t *out = cmdi_conn_reserve(&peer->conn, size, &error);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+    memcpy(out, data, size);
+    cmdi_conn_commit(&peer->conn, size);
+}
+
+uint32_t peer_send_all(struct peer *peer)
+{
+    uint32_t count = 0;
+    peer_advance(peer);
+    for (; peer->sending != NULL && count < PEER_ROUNDS_MAX; count++) {
+        peer_send_done(peer, (int32_t)peer->sending_size);
+        peer_advance(peer);
+    }
+    return count;
+}

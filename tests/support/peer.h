@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One connection for the unit tests: a transport that waits to be told how each operation ended, an
+ * owner that looks at what it gets, on a shard whose clock somebody moves. One thread.
+ */
+#ifndef CMDI_TESTS_SUPPORT_PEER_H
+#define CMDI_TESTS_SUPPORT_PEER_H
+
+#include "conn/conn.h"
+
+enum {
+    PEER_SENT_MAX = 4 * 1024 * 1024,
+    PEER_FRAMES = 40,
+    PEER_WIRE_MAX = 64 * 1024,
+    PEER_ROUNDS_MAX = 1000,
+};
+
+/** A connection, what its transport was asked for, and what its owner was told. */
+struct peer {
+    struct cmdi_conn conn;
+    struct cmdi_shard *shard;
+    struct cmdi_conn_limits limits;
+
+    const uint8_t *sending; // Copied when the send completes: until then it has to stay.
+    size_t sending_size;
+    uint8_t *sent;
+    size_t sent_size;
+    int64_t now_takes; // What send_now returns at most.
+    bool connecting, receiving;
+    uint32_t recvs, cancels, cancels_due, shuts, aborts, closes;
+
+    uint64_t frames; // The last sequence that was run: they come as 1, 2, 3...
+    uint64_t pause_at, fail_at, finish_at, ping_count;
+    uint32_t lows, eofs, closings, closeds;
+    uint64_t foreign_next[4]; // Of each thread, the number that comes next.
+    bool wrong;               // A frame or a record was not the one expected.
+    bool busy, told_inside;
+    int connect_error;
+};
+
+struct peer *peer_of(struct cmdi_conn *conn);
+
+/* --- An owner that looks ---------------------------------------------------------------------- */
+
+int64_t peer_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame);
+int peer_on_ping(struct cmdi_conn *conn);
+void peer_on_output_low(struct cmdi_conn *conn);
+void peer_on_eof(struct cmdi_conn *conn);
+void peer_on_closing(struct cmdi_conn *conn);
+void peer_on_closed(struct cmdi_conn *conn);
+/** All of these: a connection that begins OPEN. */
+extern const struct cmdi_conn_ops peer_server_ops;
+/** Large sizes, no time but a second of linger. */
+extern const struct cmdi_conn_limits peer_limits;
+
+/* --- Life ------------------------------------------------------------------------------------- */
+
+/** On a shard that is there. */
+void peer_init(struct peer *peer, struct cmdi_shard *shard, const struct cmdi_conn_ops *ops);
+/** On a manual shard of its own, which becomes the current one. Gives: peer_free(). */
+struct peer *peer_open(const struct cmdi_conn_ops *ops);
+/** One of peer_server_ops whose receive is armed. */
+struct peer *peer_started(void);
+/** What the kernel would complete after the transport's abort, until it is closed. */
+void peer_end_operations(struct peer *peer);
+/** Closes it; asserts that everything was told once and nothing is left. */
+void peer_free(struct peer *peer);
+
+/* --- Driving ---------------------------------------------------------------------------------- */
+
+/** Runs what is to be run now. */
+void peer_advance(struct peer *peer);
+void peer_advance_ms(struct peer *peer, uint64_t ms);
+/** The operation in flight has ended. */
+void peer_send_done(struct peer *peer, int32_t result);
+void peer_recv_done(struct peer *peer, int32_t result);
+/** Completes sends as long as there are any. Returns: how many. */
+uint32_t peer_send_all(struct peer *peer);
+
+/** A frame whose body peer_on_frame() knows. Returns: the end. */
+uint8_t *peer_put_frame(uint8_t *out, uint64_t sequence, size_t body_size);
+/** Frames 1..count of many sizes, with pings between them. Returns: the size. */
+size_t peer_mixed_frames(uint8_t *out, uint64_t count);
+/** These bytes are to be sent. */
+void peer_append(struct peer *peer, const void *data, size_t size);
+
+#endif
