@@ -46,9 +46,10 @@ struct cmdi_ring {
     uint32_t enter_flags;
     uint32_t in_flight; // Operations without their final completion.
     bool enabled, registered_fd, group_registered, uring_ready;
-    bool draining;    // Nothing is armed again.
-    bool event_dirty; // event_fd may have been signalled since it was last read.
-    bool wake_due;    // The READ on wake_fd has completed, and is to be armed again.
+    bool draining;            // Nothing is armed again.
+    bool event_dirty;         // event_fd may have been signalled since it was last read.
+    _Atomic bool event_woken; // The same, by another thread.
+    bool wake_due;            // The READ on wake_fd has completed, and is to be armed again.
     bool alarm_armed;
     uint64_t alarm_at_ns;
     struct __kernel_timespec alarm_time;
@@ -300,18 +301,32 @@ int cmdi_ring_fd(const struct cmdi_ring *ring)
 void cmdi_ring_fd_quiet(struct cmdi_ring *ring)
 {
     uint64_t count = 0;
-    if (ring->event_dirty && ring->event_fd >= 0) {
+    bool woken = atomic_exchange(&ring->event_woken, false);
+    if ((ring->event_dirty || woken) && ring->event_fd >= 0) {
         ssize_t got = read(ring->event_fd, &count, sizeof(count));
         (void)got; // EAGAIN: it was quiet.
     }
     ring->event_dirty = false;
 }
 
-void cmdi_ring_wake(struct cmdi_ring *ring)
+static void ring_signal(int fd)
 {
     uint64_t one = 1;
-    ssize_t written = write(ring->wake_fd, &one, sizeof(one));
-    (void)written; // It fails only when the counter is full: then a wake-up is on its way already.
+    ssize_t written = write(fd, &one, sizeof(one));
+    (void)written; // It fails only when the counter is full: then it is readable already.
+}
+
+/*
+ * An application's own loop is woken directly: the kernel does not signal one eventfd reliably from
+ * inside the write to another (seen on 6.18: the second such signal never came).
+ */
+void cmdi_ring_wake(struct cmdi_ring *ring)
+{
+    if (ring->event_fd >= 0) {
+        ring_signal(ring->event_fd);
+        atomic_store(&ring->event_woken, true);
+    }
+    ring_signal(ring->wake_fd);
 }
 
 /* --- Submission ------------------------------------------------------------------------------- */

@@ -428,7 +428,7 @@ static pid_t serve_in_a_child(struct scene *scene, char *address, size_t size)
     text[strcspn(text, "\n")] = '\0';
     (void)close(fds[0]);
     CU_ASSERT(strncmp(text, "listening on ", 13) == 0);
-    (void)snprintf(address, size, "%s", strlen(text) > 13 ? text + 13 : "");
+    (void)snprintf(address, size, "%.100s", strlen(text) > 13 ? text + 13 : "");
     return pid;
 }
 
