@@ -217,6 +217,50 @@ static void test_shard_posts_arrive_in_order(void)
     post_from_many(100);
 }
 
+static void *one_by_one_main(void *argument)
+{
+    struct poster *poster = argument;
+    for (uint32_t i = 0; i < poster->count; i++) {
+        poster->mails[0] =
+                (struct numbered){.mail = {.fn = on_numbered}, .poster = poster, .number = i};
+        cmdi_shard_post(poster->shard, &poster->mails[0].mail);
+        wait_for(poster, i + 1);
+    }
+    return NULL;
+}
+
+/*
+ * Two posters, each with one message at a time, against a shard that sleeps in between and has no
+ * timer that would wake it in the end.
+ */
+static void test_shard_sleep_loses_no_wake(void)
+{
+    enum {
+        ROUNDS = 20000,
+    };
+    struct cmdi_shard_options options = options_ring;
+    options.has_thread = true; // It is the test's own.
+    struct cmdi_shard *shard = make_shard(&options);
+    struct poster posters[2];
+    struct numbered mails[2];
+    CU_ASSERT_EQUAL_FATAL(cmdi_ring_enable(shard->ring), 0);
+    (void)cmdi_shard_set_current(shard);
+    for (uint32_t i = 0; i < 2; i++) {
+        posters[i] = (struct poster){.shard = shard, .count = ROUNDS, .mails = &mails[i]};
+        CU_ASSERT_EQUAL_FATAL(
+                pthread_create(&posters[i].thread, NULL, one_by_one_main, &posters[i]), 0);
+    }
+    while (posters[0].expected < ROUNDS || posters[1].expected < ROUNDS) {
+        CU_ASSERT_FATAL(cmdi_shard_turn(shard, CMDI_RING_WAIT_FOREVER) >= 0);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        (void)pthread_join(posters[i].thread, NULL);
+        CU_ASSERT_EQUAL(atomic_load(&posters[i].wrong), 0);
+    }
+    (void)cmdi_shard_set_current(NULL);
+    cmdi_shard_destroy(shard);
+}
+
 static void test_shard_posts_arrive_before_the_end(void)
 {
     for (uint32_t round = 0; round < 200; round++) {
@@ -273,7 +317,8 @@ static void test_shard_call_returns_when_it_has_run(void)
 struct step {
     struct cmdi_work work;
     char name;
-    struct step *then; // Made ready by it.
+    struct step *then; // Queued by it: ready, or to be flushed.
+    bool then_flush;
 };
 
 static char steps_run[32];
@@ -285,7 +330,9 @@ static void run_step(struct cmdi_shard *shard, struct cmdi_work *work)
     CU_ASSERT_FALSE(cmdi_work_queued(work)); // So it may queue itself again.
     CU_ASSERT_FATAL(size + 1 < sizeof(steps_run));
     steps_run[size] = step->name;
-    if (step->then != NULL) {
+    if (step->then != NULL && step->then_flush) {
+        cmdi_shard_flush(shard, &step->then->work);
+    } else if (step->then != NULL) {
         cmdi_shard_ready(shard, &step->then->work);
     }
 }
@@ -573,29 +620,41 @@ static void test_runtime_fd_wakes_for_timers(void)
     cmds_runtime_stop(runtime);
 }
 
-/* What a call between two turns leaves in a list runs without any other event. */
-static void leave_flush(struct cmdi_shard *shard, void *context)
+static void leave_work(struct cmdi_shard *shard, void *context)
 {
-    cmdi_shard_flush(shard, &((struct step *)context)->work);
+    cmdi_shard_after(shard, &((struct step *)context)->work);
 }
 
+static void leave_work_inside(void *context)
+{
+    leave_work(cmdi_shard_current(), context);
+}
+
+/* What is left in a list runs without any other event, whoever left it. */
 static void test_runtime_fd_wakes_for_work_that_was_left(void)
 {
     struct cmds_runtime *runtime = inline_runtime();
     int epoll = inline_epoll(runtime);
     struct step late = {.name = 'l'};
     struct step flush = {.name = 'f', .then = &late};
+    struct step after = {.name = 'e', .then = &flush, .then_flush = true};
     cmdi_work_init(&late.work, run_step);
     cmdi_work_init(&flush.work, run_step);
-    memset(steps_run, 0, sizeof(steps_run));
+    cmdi_work_init(&after.work, run_step);
     (void)turn_until_quiet(runtime);
 
-    cmdi_runtime_call(runtime, 0, leave_flush, &flush);
-    CU_ASSERT_TRUE_FATAL(is_readable(epoll, -1));
-    (void)turn_until_quiet(runtime);
-
-    CU_ASSERT_STRING_EQUAL(steps_run, "fl"); // Also what the flush made ready.
-    CU_ASSERT_FALSE(is_readable(epoll, 0));
+    for (uint32_t from_outside = 0; from_outside <= 1; from_outside++) {
+        memset(steps_run, 0, sizeof(steps_run));
+        if (from_outside) {
+            cmdi_runtime_call(runtime, 0, leave_work, &after);
+        } else {
+            CU_ASSERT_EQUAL(cmds_runtime_post(runtime, 0, leave_work_inside, &after), 0);
+        }
+        CU_ASSERT_TRUE_FATAL(is_readable(epoll, -1));
+        (void)turn_until_quiet(runtime);
+        CU_ASSERT_STRING_EQUAL(steps_run, "efl");
+        CU_ASSERT_FALSE(is_readable(epoll, 0));
+    }
     (void)close(epoll);
     cmds_runtime_stop(runtime);
 }
@@ -665,6 +724,7 @@ CU_TestInfo test_shard[] = {
         {"stale completion gives its buffer back",
                 test_shard_stale_completion_gives_its_buffer_back},
         {"posts arrive in order", test_shard_posts_arrive_in_order},
+        {"sleep loses no wake", test_shard_sleep_loses_no_wake},
         {"posts arrive before the end", test_shard_posts_arrive_before_the_end},
         {"call returns when it has run", test_shard_call_returns_when_it_has_run},
         {"work runs in its order", test_shard_work_runs_in_its_order},

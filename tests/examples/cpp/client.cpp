@@ -5,7 +5,7 @@
 #include <memory>
 #include <string_view>
 
-#include "../calc/calc.h"
+#include "calc.h"
 
 struct close_sender {
     void operator()(cmds_sender *sender) const

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A client is a group of one. Nothing here waits but the last line but two: results come by callback. */
+/* A client is a group of one. Results come by callback; only cmds_group_drain waits for them. */
 #include <stdio.h>
 
 #include "echo.h"

@@ -2,7 +2,7 @@
 /* A sender that turns its own ring: `single_thread`. */
 #include <stdio.h>
 
-#include "../echo/echo.h"
+#include "echo.h"
 
 int main(int argc, char **argv)
 {

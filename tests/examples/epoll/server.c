@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* A server inside an epoll loop that is already there: the runtime is one of its descriptors, a signal is another. */
+/*
+ * A server inside an epoll loop that is already there: the runtime is one of its descriptors, a
+ * signal is another.
+ */
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "../echo/echo.h"
+#include "echo.h"
 
 static int say(struct cmds_call *call, const struct echo_say *command)
 {

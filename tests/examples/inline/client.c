@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "../calc/calc.h"
+#include "calc.h"
 
 static void on_result(void *context, const struct cmds_result *result)
 {

@@ -1,55 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* A result later, from elsewhere: the exec function keeps the call and returns; a thread of our own answers it. */
-#include <errno.h>
-#include <pthread.h>
+/*
+ * A result later, from elsewhere: the exec function keeps the call and returns; a thread of our own
+ * answers it. The call outlives the function, its connection and the server.
+ */
 #include <signal.h>
 #include <stdio.h>
 
+#include "jobs.h"
 #include "lookup.h"
 
-enum {
-    JOBS_MAX = 64
-};
-
-struct store {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    struct cmds_call *jobs[JOBS_MAX];
-    uint32_t first, count;
-    bool stopping;
-};
-
-static int store_push(struct store *store, struct cmds_call *call)
-{
-    (void)pthread_mutex_lock(&store->lock);
-    int error = store->count == JOBS_MAX ? -ENOBUFS : 0;
-    if (error == 0) {
-        store->jobs[(store->first + store->count++) % JOBS_MAX] = call;
-        (void)pthread_cond_signal(&store->changed);
-    }
-    (void)pthread_mutex_unlock(&store->lock);
-    return error;
-}
-
-static struct cmds_call *store_pop(struct store *store)
+static void *answer_all(void *argument) // Another thread, which may take its time.
 {
     struct cmds_call *call = NULL;
-    (void)pthread_mutex_lock(&store->lock);
-    while (store->count == 0 && !store->stopping) {
-        (void)pthread_cond_wait(&store->changed, &store->lock);
-    }
-    if (store->count > 0) {
-        call = store->jobs[store->first++ % JOBS_MAX];
-        store->count--;
-    }
-    (void)pthread_mutex_unlock(&store->lock);
-    return call;
-}
-
-static void *store_main(void *argument) // Another thread, which may take its time.
-{
-    struct cmds_call *call = NULL;
-    while ((call = store_pop(argument)) != NULL) {
+    while ((call = jobs_pop(argument)) != NULL) {
         const struct lookup_get *get = lookup_get_of(call); // Ours since cmds_call_keep_command.
         char text[300];
         (void)snprintf(text, sizeof(text), "the value of %.*s", CMDS_STRING_ARGS(get->key));
@@ -65,7 +28,7 @@ static int get(struct cmds_call *call, const struct lookup_get *command)
     (void)command; // Borrowed: gone when we return, unless we keep a copy.
     int error = cmds_call_keep_command(call);
     if (error == 0) {
-        error = store_push(cmds_call_receiver(call), cmds_call_ref(call));
+        error = jobs_push(cmds_call_receiver(call), cmds_call_ref(call));
         if (error < 0) {
             cmds_call_unref(call);
         }
@@ -77,24 +40,21 @@ static const struct cmds_exec execs[] = {CMDS_EXEC(lookup_get, get)};
 
 int main(int argc, char **argv)
 {
-    static struct store store = {
+    static struct jobs jobs = {
             .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     struct cmds_server_options options = CMDS_SERVER_OPTIONS_INIT(&lookup, execs);
     options.listen = argc > 1 ? argv[1] : "127.0.0.1:9000";
-    options.receiver = &store;
+    options.receiver = &jobs;
     sigset_t all, before;
     pthread_t thread;
     (void)sigfillset(&all); // Signals are cmds_server_main's.
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&thread, NULL, store_main, &store) != 0) {
+    if (pthread_create(&thread, NULL, answer_all, &jobs) != 0) {
         return 1;
     }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     int status = cmds_server_main(&options);
-    (void)pthread_mutex_lock(&store.lock);
-    store.stopping = true;
-    (void)pthread_cond_signal(&store.changed);
-    (void)pthread_mutex_unlock(&store.lock);
+    jobs_stop(&jobs);
     (void)pthread_join(thread, NULL);
     return status;
 }

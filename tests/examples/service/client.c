@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/* Asks the service in front; that there is another one behind it does not show. */
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "shop.h"
+#include "quotes.h"
 
 int main(int argc, char **argv)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Knows the price of everything. */
-#include "shop.h"
+/* The service behind: it knows the price of everything. */
+#include "prices.h"
 
 static int get(struct cmds_call *call, const struct prices_get *command)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A stream of any length in bounded memory: as many results as there is room for, then CMDS_EXEC_AGAIN. The function is called
- * again with the same command when the peer has read on; what it has to remember is in the call's context.
+ * A stream of any length in bounded memory: as many results as there is room for, then
+ * CMDS_EXEC_AGAIN. The function is called again with the same command when the peer has read on;
+ * what it has to remember is in the call's context.
  */
 #include <errno.h>
 

@@ -1,56 +1,51 @@
 /* SPDX-License-Identifier: MIT */
-/* Exec functions tested without a network: no socket, no thread, no ring, and the clock is yours. */
+/* The exec functions of ../calc/server.c without a network: no socket, no thread, no ring. */
+#define main server_main
+#include "server.c"
+#undef main
+
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <cmdstream/test.h>
 
-#include "../calc/calc.h"
+#define CHECK(fact)                                                                                \
+    ((fact) ? (void)0 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #fact), exit(1)))
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
-
-static void greet_over(struct cmds_call *call)
+static const struct calc_line *line_at(struct cmds_test *test, uint32_t index)
 {
-    struct calc_line line = {.text = CMDS_STRING("at last"), .last = true};
-    (void)cmds_call_send(call, calc_line_message(&line));
+    return calc_line_of(cmds_test_result(test, index));
 }
-
-static int add(struct cmds_call *call, const struct calc_add *command)
-{
-    struct calc_value value = {.value = command->a + command->b};
-    return cmds_call_send(call, calc_value_message(&value));
-}
-
-static int greet(struct cmds_call *call, const struct calc_greet *command)
-{
-    (void)command;
-    return cmds_call_after(call, 1000, greet_over);
-}
-
-static const struct cmds_exec execs[] = {CMDS_EXEC(calc_add, add), CMDS_EXEC(calc_greet, greet)};
 
 int main(void)
 {
-    struct cmds_test *test = NULL;
     struct cmds_server_options options = CMDS_SERVER_OPTIONS_INIT(&calc, execs);
-    struct calc_greet slow = {.name = CMDS_STRING("Ada"), .count = 1};
-    CHECK(cmds_test_open(&test, &options, NULL) == 0);
+    struct calc_greet thrice = {.name = CMDS_STRING("Ada"), .count = 3};
+    struct calc_greet never = {.name = CMDS_STRING("Ada"), .count = -1};
+    struct cmds_test *test = NULL;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    if (cmds_test_open(&test, &options, &error) < 0) {
+        fprintf(stderr, "%s\n", error.text);
+        return 1;
+    }
 
     CHECK(cmds_test_send(test, calc_add_message(&(struct calc_add){2, 3})) == 0);
     CHECK(calc_value_of(cmds_test_result(test, 0))->value == 5);
-    CHECK(calc_line_of(cmds_test_result(test, 0)) == NULL); // Not a calc_line.
+    CHECK(line_at(test, 0) == NULL); // Not a calc_line.
 
-    CHECK(cmds_test_send(test, calc_greet_message(&slow)) == 0);
-    CHECK(cmds_test_result_count(test) == 1);
-    cmds_test_advance_ms(test, 1000); // No second passes.
-    CHECK(cmds_test_result_count(test) == 2);
-    CHECK(calc_line_of(cmds_test_result(test, 1))->last);
+    CHECK(cmds_test_send(test, calc_greet_message(&thrice)) == 0);
+    CHECK(!line_at(test, 2)->last);
+    CHECK(line_at(test, 3)->last);
+    CHECK(cmds_test_result_count(test) == 4);
+
+    CHECK(cmds_test_send(test, calc_greet_message(&never)) == 0);
+    CHECK(line_at(test, 4)->last); // Not a client that waits for ever.
+
+    cmds_test_output_full(test, true); // The client does not read.
+    CHECK(cmds_test_send(test, calc_greet_message(&thrice)) == -ENOBUFS);
+    cmds_test_disconnect(test); // And now it has left.
+    CHECK(cmds_test_send(test, calc_greet_message(&thrice)) == CMDS_E_GONE);
 
     cmds_test_close(test);
     printf("ok\n");

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A service between services: its exec function asks another server and answers when that has answered. Both connections live
- * on one shard, so no thread is crossed; when the other server is slow or away, this one's callers feel it and nothing piles up.
+ * The service in front: its exec function asks another server, and answers when that has answered.
+ * Both connections live on one shard, so no thread is crossed; when the other server is slow or
+ * away, this one's callers feel it and nothing piles up.
  */
 #include <signal.h>
 #include <stdio.h>
 
-#include "shop.h"
+#include "prices.h"
+#include "quotes.h"
 
 struct app {
     struct cmds_group *prices;
@@ -64,18 +66,16 @@ int main(int argc, char **argv) // One runtime for the server and for the group 
     (void)sigaddset(&stop, SIGINT);
     (void)sigprocmask(SIG_BLOCK, &stop, NULL);
 
-    int code = cmds_runtime_start(&runtime, &runtime_options, &error);
-    if (code == 0) {
+    int code = -1;
+    if (cmds_runtime_start(&runtime, &runtime_options, &error) == 0) {
         upstream.client_count = cmds_runtime_shard_count(runtime); // One for each shard.
-        code = cmds_group_open(&app.prices, runtime, &upstream, &error);
+        if (cmds_group_open(&app.prices, runtime, &upstream, &error) == 0 &&
+                cmds_server_start(&server, runtime, &options, &error) == 0) {
+            code = serve_until(server, &stop);
+        }
     }
-    if (code == 0) {
-        code = cmds_server_start(&server, runtime, &options, &error);
-    }
-    if (code == 0) {
-        code = serve_until(server, &stop);
-    } else {
-        fprintf(stderr, "quotes: %s\n", error.text);
+    if (code < 0) {
+        fprintf(stderr, "quotes: %s\n", error.code < 0 ? error.text : cmds_error_text(code));
     }
     cmds_server_close(server);
     cmds_runtime_stop(runtime); // Closes the group too.
