@@ -26,7 +26,10 @@ static INLINED int append(uint8_t **out, const void *bytes, size_t size)
 #define msgpack_pack_inline_func(name)               CMDS_UNUSED_ static INLINED int pack##name
 #define msgpack_pack_user                            uint8_t **
 #define msgpack_pack_append_buffer(out, bytes, size) return append(out, bytes, size)
+/* msgpack-c 6 has a function of this name in its public header, with other arguments. */
+#define msgpack_pack_ext pack_ext
 #include <msgpack/pack_template.h>
+#undef msgpack_pack_ext
 
 /* --- Reading the program's memory ------------------------------------------------------------- */
 

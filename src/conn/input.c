@@ -179,8 +179,7 @@ static size_t conn_run_frame(
                 conn->limits->self_delimiting && frame.body_size > conn->limits->frame_size_max;
         frame.body_size = too_large ? conn->limits->frame_size_max : frame.body_size;
         used = conn->ops->on_frame(conn, &frame);
-        if (conn->limits->self_delimiting && used > (int64_t)frame.body_size) {
-            too_large = too_large || used > (int64_t)conn->limits->frame_size_max;
+        if (conn->limits->self_delimiting && used == 0) {
             run->partial = !too_large;
             conn->stash_missing = size; // Twice as much at the next try: no quadratic cost.
             if (too_large) {

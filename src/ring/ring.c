@@ -7,17 +7,15 @@
  * complete, so a spinning shard makes none. The completion queue is much larger than the submission
  * queue, as a multishot operation completes many times.
  *
- * One thread. Only `wake_fd` is written by others.
+ * One thread. Only the eventfd `wake_fd` is written by others.
  */
 #include "ring/ring.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -48,14 +46,14 @@ struct cmdi_ring {
     uint32_t enter_flags;
     uint32_t in_flight; // Operations without their final completion.
     bool enabled, registered_fd, group_registered, uring_ready;
-    bool draining;    // Nothing is armed again.
-    bool event_dirty; // event_fd may have been signalled since it was last read.
-    bool wake_due;    // The READ on wake_fd has completed, and is to be armed again.
+    bool draining;            // Nothing is armed again.
+    bool event_dirty;         // event_fd may have been signalled since it was last read.
+    _Atomic bool event_woken; // The same, by another thread.
+    bool wake_due;            // The READ on wake_fd has completed, and is to be armed again.
     bool alarm_armed;
     uint64_t alarm_at_ns;
     struct __kernel_timespec alarm_time;
-    int wake_fd; // Others write it; a READ is always armed on wake_read_fd.
-    int wake_read_fd;
+    int wake_fd;  // Others write it; a READ is always armed on it.
     int event_fd; // Inline: signalled by the kernel with each completion. -1 otherwise.
     uint64_t wake_value;
     struct cmdi_completion *side; // Completions taken out of the way of a full queue, oldest first.
@@ -183,24 +181,6 @@ static int ring_setup_buffers(
     return 0;
 }
 
-/*
- * From 6.6 on the kernel signals no eventfd from inside the write to another one: it puts that off,
- * and loses all but the first (seen up to 6.18). Where completions are to signal event_fd, wake-ups
- * therefore come through a pair of sockets.
- */
-static int ring_setup_wake(struct cmdi_ring *ring, bool external_wait, struct cmds_error *error)
-{
-    int fds[2] = {-1, -1};
-    if (!external_wait) {
-        fds[0] = fds[1] = eventfd(0, EFD_CLOEXEC);
-    } else if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0) {
-        (void)fcntl(fds[1], F_SETFL, O_NONBLOCK); // Cannot fail; a full one is woken already.
-    }
-    ring->wake_read_fd = fds[0];
-    ring->wake_fd = fds[1];
-    return fds[0] < 0 ? cmdi_fail(error, -errno, "wake-up: %s", strerror(errno)) : 0;
-}
-
 int cmdi_ring_create(
         struct cmdi_ring **out, const struct cmdi_ring_options *options, struct cmds_error *error)
 {
@@ -210,14 +190,15 @@ int cmdi_ring_create(
     if (ring == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for a ring");
     }
-    ring->wake_fd = ring->wake_read_fd = -1;
+    ring->wake_fd = -1;
     ring->event_fd = -1;
     int code = ring_setup(ring, options, error);
     if (code == 0) {
         code = ring_setup_buffers(ring, options, error);
     }
     if (code == 0) {
-        code = ring_setup_wake(ring, options->external_wait, error);
+        ring->wake_fd = eventfd(0, EFD_CLOEXEC);
+        code = ring->wake_fd < 0 ? cmdi_fail(error, -errno, "eventfd: %s", strerror(errno)) : 0;
     }
     if (code == 0 && options->external_wait) {
         ring->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -293,9 +274,6 @@ void cmdi_ring_destroy(struct cmdi_ring *ring)
     if (ring->uring_ready) {
         io_uring_queue_exit(&ring->uring);
     }
-    if (ring->wake_read_fd >= 0 && ring->wake_read_fd != ring->wake_fd) {
-        (void)close(ring->wake_read_fd);
-    }
     if (ring->wake_fd >= 0) {
         (void)close(ring->wake_fd);
     }
@@ -323,18 +301,32 @@ int cmdi_ring_fd(const struct cmdi_ring *ring)
 void cmdi_ring_fd_quiet(struct cmdi_ring *ring)
 {
     uint64_t count = 0;
-    if (ring->event_dirty && ring->event_fd >= 0) {
+    bool woken = atomic_exchange(&ring->event_woken, false);
+    if ((ring->event_dirty || woken) && ring->event_fd >= 0) {
         ssize_t got = read(ring->event_fd, &count, sizeof(count));
         (void)got; // EAGAIN: it was quiet.
     }
     ring->event_dirty = false;
 }
 
-void cmdi_ring_wake(struct cmdi_ring *ring)
+static void ring_signal(int fd)
 {
     uint64_t one = 1;
-    ssize_t written = write(ring->wake_fd, &one, sizeof(one));
-    (void)written; // It fails only when the counter is full: then a wake-up is on its way already.
+    ssize_t written = write(fd, &one, sizeof(one));
+    (void)written; // It fails only when the counter is full: then it is readable already.
+}
+
+/*
+ * An application's own loop is woken directly: the kernel does not signal one eventfd reliably from
+ * inside the write to another (seen on 6.18: the second such signal never came).
+ */
+void cmdi_ring_wake(struct cmdi_ring *ring)
+{
+    if (ring->event_fd >= 0) {
+        ring_signal(ring->event_fd);
+        atomic_store(&ring->event_woken, true);
+    }
+    ring_signal(ring->wake_fd);
 }
 
 /* --- Submission ------------------------------------------------------------------------------- */
@@ -497,7 +489,7 @@ static void ring_arm_wake(struct cmdi_ring *ring)
 {
     struct io_uring_sqe *sqe = ring_sqe(ring);
     ring->wake_due = false;
-    io_uring_prep_read(sqe, ring->wake_read_fd, &ring->wake_value, sizeof(ring->wake_value), 0);
+    io_uring_prep_read(sqe, ring->wake_fd, &ring->wake_value, sizeof(ring->wake_value), 0);
     ring_queue(sqe, RING_OWN_WAKE);
 }
 

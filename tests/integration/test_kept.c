@@ -17,6 +17,7 @@ struct kept {
     _Atomic uint32_t count;     // Of calls, valid below it.
     _Atomic uint32_t cancelled; // How often on_cancel ran.
     _Atomic uint32_t wrong_shard;
+    int codes[4];
 };
 
 static void on_cancel(struct cmds_call *call)
@@ -105,7 +106,6 @@ static void test_kept_call_has_no_command_unless_copied(void)
     CU_ASSERT(raw_send(&raw, 1, run_message(&run)));
     WORLD_UNTIL(&world, atomic_load(&kept.count) == 1);
     CU_ASSERT(world_echoes(&raw, 2)); // The exec function has returned long since.
-    CU_ASSERT_EQUAL(atomic_load(&world.executed), 2);
     CU_ASSERT_PTR_NULL(run_of(kept.calls[0]));
     CU_ASSERT_EQUAL(world_send_item(kept.calls[0], 1, true), 0);
     cmds_call_unref(kept.calls[0]);

@@ -297,14 +297,12 @@ static void test_shutdown_drain_ends_though_a_peer_goes_on(void)
     world_stop(&world);
 }
 
-static struct cmds_server *_Atomic blocking_server;
-
 static int exec_blocking(struct cmds_call *call, const struct run *run)
 {
     struct world *world = cmds_call_receiver(call);
     struct cmds_server *none = NULL;
     (void)run;
-    int code = cmds_server_shutdown(atomic_load(&blocking_server), 1000);
+    int code = cmds_server_shutdown(world->server, 1000);
     int start = cmds_server_start(&none, world->runtime, &world->options, NULL);
     return world_send_item(call, code == -EDEADLK && start == -EDEADLK && none == NULL, true);
 }
@@ -321,7 +319,6 @@ static void test_shutdown_on_a_shard_is_refused(void)
         world.exec = exec_blocking;
         world.runtime_options.shard_count = shard_counts[i];
         CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
-        atomic_store(&blocking_server, world.server);
         CU_ASSERT(raw_send(&raw, 1, run_message(&run)));
         CU_ASSERT_EQUAL(world_read_item(&raw, &sequence, &last), 1);
         CU_ASSERT(world_echoes(&raw, 2)); // It runs on.
@@ -431,7 +428,7 @@ static pid_t serve_in_a_child(struct scene *scene, char *address, size_t size)
     text[strcspn(text, "\n")] = '\0';
     (void)close(fds[0]);
     CU_ASSERT(strncmp(text, "listening on ", 13) == 0);
-    (void)snprintf(address, size, "%s", strlen(text) > 13 ? text + 13 : "");
+    (void)snprintf(address, size, "%.100s", strlen(text) > 13 ? text + 13 : "");
     return pid;
 }
 

@@ -80,13 +80,11 @@ struct world {
     void *context;                                              // The test's own.
 
     _Atomic uint64_t executed; // Commands of any kind.
-    _Atomic uint64_t
-            returned; // Exec functions that have; what they wrote is seen by who reads this.
     _Atomic uint32_t connected, disconnected;
     _Atomic int32_t cause; // Of the last disconnect.
 
     pthread_mutex_t log_lock;
-    _Atomic uint32_t log_count;
+    uint32_t log_count;
     char log[WORLD_LOG_LINES][WORLD_LOG_SIZE];
 };
 
