@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bounds of a server connection, where it stops reading and must go on. What may go wrong: a wake-up that is lost, so
- * that it stands for ever; calls that stay and hold up those that do not; a ping that is answered by a cut; a limit of
- * connections that two listeners pass together; a reference that goes while the server does.
+ * The bounds of a server connection, where it stops reading and must go on. What may go wrong: a
+ * wake-up that is lost, so that it stands for ever; calls that stay and hold up those that do not;
+ * a ping that is answered by a cut; a limit of connections that two listeners pass together; a
+ * reference that goes while the server does.
  */
 #include "support/world.h"
 

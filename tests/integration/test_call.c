@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls: results, streams, failures. A result may be lost, doubled, or come in another order; a stream may fill the memory of
- * a server whose peer does not read; a failed command may take its connection along when it should not, or leave the peer
- * waiting for ever.
+ * Calls: results, streams, failures. A result may be lost, doubled, or come in another order; a
+ * stream may fill the memory of a server whose peer does not read; a failed command may take its
+ * connection along when it should not, or leave the peer waiting for ever.
  */
 #include "support/world.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A client against a server that says anything at all: wrong ServerInfos, results that nobody asked for, garbage, silence.
- * The client must name what was wrong, end every command exactly once, and neither hang nor trust.
+ * A client against a server that says anything at all: wrong ServerInfos, results that nobody asked
+ * for, garbage, silence. The client must name what was wrong, end every command exactly once, and
+ * neither hang nor trust.
  */
 #include <errno.h>
 

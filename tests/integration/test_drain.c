@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What may go wrong when a server drains under load: a command is executed and its result never arrives (cut by a reset, left
- * in a buffer), a connection never ends because its client goes on sending, calls that answer later are forgotten.
+ * What may go wrong when a server drains under load: a command is executed and its result never
+ * arrives (cut by a reset, left in a buffer), a connection never ends because its client goes on
+ * sending, calls that answer later are forgotten.
  */
 #include <errno.h>
 

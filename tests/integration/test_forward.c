@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A service between services: the exec function of one server forwards to another one. Whatever happens upstream, the call
- * is answered or fails once, and the connection that asked stays; on one shard, on two, and with a window that is full.
+ * A service between services: the exec function of one server forwards to another one. Whatever
+ * happens upstream, the call is answered or fails once, and the connection that asked stays; on one
+ * shard, on two, and with a window that is full.
  */
 #include <errno.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A group against a server: every command ends in exactly one result with `last`, whatever happens to it, to its connection
- * or to the group; and what the application is told is enough to know what to do.
+ * A group against a server: every command ends in exactly one result with `last`, whatever happens
+ * to it, to its connection or to the group; and what the application is told is enough to know what
+ * to do.
  */
 #include <errno.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls that outlive their exec function: answered by a timer, by other threads, or never. Their results may be lost or mixed
- * up on the way to the shard, and their memory may go with a connection, a server or a runtime that they outlive.
+ * Calls that outlive their exec function: answered by a timer, by other threads, or never. Their
+ * results may be lost or mixed up on the way to the shard, and their memory may go with a
+ * connection, a server or a runtime that they outlive.
  */
 #include "support/world.h"
 

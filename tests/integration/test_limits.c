@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The limits of a server: time, connections, and what its options accept. A limit that does not close lets peers collect; one
- * that closes too eagerly cuts a connection that has work; an option that is not understood must be named.
+ * The limits of a server: time, connections, and what its options accept. A limit that does not
+ * close lets peers collect; one that closes too eagerly cuts a connection that has work; an option
+ * that is not understood must be named.
  */
 #include "support/world.h"
 

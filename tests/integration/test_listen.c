@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses that a server listens on. A socket file may be left over, belong to another server, or be no socket; a port may be
- * taken; with several addresses each has its own.
+ * Addresses that a server listens on. A socket file may be left over, belong to another server, or
+ * be no socket; a port may be taken; with several addresses each has its own.
  */
 #include "support/world.h"
 

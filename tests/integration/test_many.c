@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What may go wrong with very many connections at once: descriptors, slots, buffers and timers that run out, an accept that
- * is lost in a burst, shards that are loaded unevenly.
+ * What may go wrong with very many connections at once: descriptors, slots, buffers and timers that
+ * run out, an accept that is lost in a burst, shards that are loaded unevenly.
  */
 #include <sys/resource.h>
 

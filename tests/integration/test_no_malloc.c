@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What may go wrong: somebody allocates for each command. This program counts the mallocs of the whole process while 20,000
- * commands go through a group and a server, after a warm-up in which pools and buffers have grown.
+ * What may go wrong: somebody allocates for each command. This program counts the mallocs of the
+ * whole process while 20,000 commands go through a group and a server, after a warm-up in which
+ * pools and buffers have grown.
  */
 #include "support/world.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Work that must not hold up a shard: the worker pool, and the bound of calls in flight. A blocked worker may stop its whole
- * connection, a flood of slow commands may fill the memory, and an end may come while a worker has a call.
+ * Work that must not hold up a shard: the worker pool, and the bound of calls in flight. A blocked
+ * worker may stop its whole connection, a flood of slow commands may fill the memory, and an end
+ * may come while a worker has a call.
  */
 #include "support/world.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The blocking sender: a thread that sleeps must always be woken, with the right result, from whatever shard; and what it
- * cannot wait for is refused at once.
+ * The blocking sender: a thread that sleeps must always be woken, with the right result, from
+ * whatever shard; and what it cannot wait for is refused at once.
  */
 #include <errno.h>
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A server as its peers see it: bytes in, bytes out. TCP cuts frames where it likes, peers lie about lengths, send what is no
- * frame, or leave in the middle. Whatever one of them does, its connection ends with one count, nothing is allocated on its
- * word, and the others are served as before.
+ * A server as its peers see it: bytes in, bytes out. TCP cuts frames where it likes, peers lie
+ * about lengths, send what is no frame, or leave in the middle. Whatever one of them does, its
+ * connection ends with one count, nothing is allocated on its word, and the others are served as
+ * before.
  */
 #include "support/world.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ends: of a server in whatever state its connections are, by close, by drain, by the end of its runtime. One may hang, lose
- * what it had accepted, leave a descriptor or a port behind, or wait for a peer that does not play along. With threads and inline.
+ * Ends: of a server in whatever state its connections are, by close, by drain, by the end of its
+ * runtime. One may hang, lose what it had accepted, leave a descriptor or a port behind, or wait
+ * for a peer that does not play along. With threads and inline.
  */
 #include "support/world.h"
 
@@ -22,7 +23,7 @@ struct scene {
     _Atomic uint32_t kept_count;
 };
 
-/* --- States that an end may meet --------------------------------------------------------------------------------------- */
+/* --- States that an end may meet -------------------------------------------------------------- */
 
 static int exec_keep(struct cmds_call *call, const struct run *run)
 {
@@ -191,7 +192,7 @@ static void test_shutdown_runtime_stops_what_runs_on_it(void)
     }
 }
 
-/* --- Drain ----------------------------------------------------------------------------------------------------------------- */
+/* --- Drain ------------------------------------------------------------------------------------ */
 
 static void test_shutdown_drain_of_the_idle_is_a_fin(void)
 {
@@ -327,7 +328,7 @@ static void test_shutdown_on_a_shard_is_refused(void)
     }
 }
 
-/* --- Again ------------------------------------------------------------------------------------------------------------------ */
+/* --- Again ------------------------------------------------------------------------------------ */
 
 /* The server closes first, so its port is in TIME_WAIT. */
 static void test_shutdown_and_start_on_the_same_port(void)
@@ -398,9 +399,12 @@ static void test_shutdown_leaves_no_descriptor(void)
     CU_ASSERT_EQUAL(open_files(), before);
 }
 
-/* --- A program whose job is to serve ------------------------------------------------------------------------------------- */
+/* --- A program whose job is to serve ---------------------------------------------------------- */
 
-/* In a child: cmds_server_main; what it prints goes to the pipe. Returns: its pid, and the address in `address`. */
+/*
+ * In a child: cmds_server_main; what it prints goes to the pipe. Returns: its pid, and the address
+ * in `address`.
+ */
 static pid_t serve_in_a_child(struct scene *scene, char *address, size_t size)
 {
     int fds[2];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What came back to a client: every result callback of a test writes here, from any shard, and the test's thread looks.
+ * What came back to a client: every result callback of a test writes here, from any shard, and the
+ * test's thread looks.
  */
 #ifndef CMDI_TESTS_SUPPORT_ANSWERS_H
 #define CMDI_TESTS_SUPPORT_ANSWERS_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sockets are not blocking: a wait is a poll, or, over an inline runtime, a turn of it, so that one thread can be both ends.
+ * Sockets are not blocking: a wait is a poll, or, over an inline runtime, a turn of it, so that one
+ * thread can be both ends.
  */
 #include "support/raw.h"
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The other end of a connection, byte by byte: a client that can say anything to a server, and a server in a thread that can
- * say anything to a client.
+ * The other end of a connection, byte by byte: a client that can say anything to a server, and a
+ * server in a thread that can say anything to a client.
  *
- * It knows the wire by itself (its own varints, its own frames), so that it does not share a mistake with what it tests. Every
- * wait is for an event and has a guard of RAW_GUARD_MS, which only a hang reaches. One thread uses one struct raw.
+ * It knows the wire by itself (its own varints, its own frames), so that it does not share a
+ * mistake with what it tests. Every wait is for an event and has a guard of RAW_GUARD_MS, which
+ * only a hang reaches. One thread uses one struct raw.
  */
 #ifndef CMDI_TESTS_SUPPORT_RAW_H
 #define CMDI_TESTS_SUPPORT_RAW_H

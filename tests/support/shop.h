@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One struct with every kind of field in every shape, for the tests of codecs and of the value copy.
+ * One struct with every kind of field in every shape, for the tests of codecs and of the value
+ * copy.
  *
- * shop_order_fill() makes a value in which no field is zero; shop_order_equal() compares what two values mean, by the
- * fields themselves and not by the schema that is under test.
+ * shop_order_fill() makes a value in which no field is zero; shop_order_equal() compares what two
+ * values mean, by the fields themselves and not by the schema that is under test.
  */
 #ifndef CMDI_TESTS_SUPPORT_SHOP_H
 #define CMDI_TESTS_SUPPORT_SHOP_H

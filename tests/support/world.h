@@ -2,8 +2,9 @@
 /*
  * A runtime and a server for the integration tests, and the small protocol that they speak.
  *
- * Set options between world_init() and world_start(). `run` and `pool` do what the test says: world->exec. On an inline runtime
- * the test's own thread is the shard; world_connect() and WORLD_UNTIL() turn it while they wait.
+ * Set options between world_init() and world_start(). `run` and `pool` do what the test says:
+ * world->exec. On an inline runtime the test's own thread is the shard; world_connect() and
+ * WORLD_UNTIL() turn it while they wait.
  */
 #ifndef CMDI_TESTS_SUPPORT_WORLD_H
 #define CMDI_TESTS_SUPPORT_WORLD_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses come from configuration files: what is wrong must be refused with a sentence, never asked of a name server, and
- * what is right must come back as it was written.
+ * Addresses come from configuration files: what is wrong must be refused with a sentence, never
+ * asked of a name server, and what is right must come back as it was written.
  */
 #include "net/address.h"
 

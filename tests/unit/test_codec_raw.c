@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The raw codec: the payload must pass untouched and uncopied, and a type it cannot carry be refused at start by name.
+ * The raw codec: the payload must pass untouched and uncopied, and a type it cannot carry be
+ * refused at start by name.
  */
 #include <cmdstream/codec.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Dispatch as values: each connection gets its share, a strategy sees what it needs and cannot break out of the list, and the
- * order of a member's clients follows their phases.
+ * Dispatch as values: each connection gets its share, a strategy sees what it needs and cannot
+ * break out of the list, and the order of a member's clients follows their phases.
  */
 #include "group/dispatch.h"
 
@@ -122,7 +122,10 @@ static void check_order(void)
 
 static void test_member_order_follows_every_course_of_phases(void)
 {
-    /* Each client's course is one of: stays, fails, comes up, comes up and fails; all combinations, in two interleavings. */
+    /*
+     * Each client's course is one of: stays, fails, comes up, comes up and fails; all combinations,
+     * in two interleavings.
+     */
     for (uint32_t courses = 0; courses < 1u << (2 * COUNT); courses++) {
         setup();
         for (uint32_t i = 0; i < 2 * COUNT; i++) {

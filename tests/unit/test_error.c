@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Errors. The record of a failure must survive what follows it, stay terminated whatever is put in, and carry no byte that a
- * terminal obeys; option structs of other versions must be read for what they are.
+ * Errors. The record of a failure must survive what follows it, stay terminated whatever is put in,
+ * and carry no byte that a terminal obeys; option structs of other versions must be read for what
+ * they are.
  */
 #include "base/error.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The msgpack codecs. What may go wrong: a kind that does not come back as it went, a size that is not what is written, a
- * form or width that another implementation uses and we refuse, a number cut silently, a field of an earlier occurrence
- * that shines through, and everything a hostile peer may announce without sending it.
+ * The msgpack codecs. What may go wrong: a kind that does not come back as it went, a size that is
+ * not what is written, a form or width that another implementation uses and we refuse, a number cut
+ * silently, a field of an earlier occurrence that shines through, and everything a hostile peer may
+ * announce without sending it.
  */
 #include <errno.h>
 #include <float.h>
@@ -45,7 +46,10 @@ CMDS_COMMAND(limits, 2, CMDS_MAX(text, 3), CMDS_MAX(bytes, 3), name, id, CMDS_MA
         CMDS_ARRAY(list));
 CMDS_COMMAND_EMPTY(nothing, 3);
 
-/* The outcome of a decode into a value of its own; the arena is small and its bound is part of what is tested. */
+/*
+ * The outcome of a decode into a value of its own; the arena is small and its bound is part of what
+ * is tested.
+ */
 static int64_t decode(const struct cmds_type *type, const void *bytes, size_t size, void *value,
         struct cmds_arena *arena)
 {
@@ -174,7 +178,10 @@ static void test_msgpack_every_changed_byte_is_survived(void)
     }
 }
 
-/* A Go peer writes an int64 in nine bytes whatever its value; all integer widths are read where they fit. */
+/*
+ * A Go peer writes an int64 in nine bytes whatever its value; all integer widths are read where
+ * they fit.
+ */
 static void test_msgpack_integers_are_read_in_every_width(void)
 {
     static const struct {
@@ -264,7 +271,10 @@ static void test_msgpack_integer_borders_round_trip(void)
     }
 }
 
-/* Some versions of some packers write 2.0 as the integer 2: the size that was promised would be a lie then. */
+/*
+ * Some versions of some packers write 2.0 as the integer 2: the size that was promised would be a
+ * lie then.
+ */
 static void test_msgpack_whole_floats_stay_floats(void)
 {
     struct numbers numbers = {.f32 = 3.0f, .f64 = 2.0};
@@ -509,7 +519,10 @@ static void test_msgpack_nested_counts_share_one_budget(void)
     CU_ASSERT_EQUAL(outcome(&shop_order_type, bomb, sizeof(bomb)), CMDS_E_PROTO);
 }
 
-/* A struct in memory is larger than the nil on the wire: the arena's bound must end it, in the order's items. */
+/*
+ * A struct in memory is larger than the nil on the wire: the arena's bound must end it, in the
+ * order's items.
+ */
 static void test_msgpack_memory_is_bounded_by_the_arena(void)
 {
     static char body[60000];

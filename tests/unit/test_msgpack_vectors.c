@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bodies as other implementations print them. The array form is ours byte for byte; the map form of Go holds an int64 in nine
- * bytes, where ours is the shortest: it must be read, and what we write must differ from it in nothing else.
+ * Bodies as other implementations print them. The array form is ours byte for byte; the map form of
+ * Go holds an int64 in nine bytes, where ours is the shortest: it must be read, and what we write
+ * must differ from it in nothing else.
  */
 #include <cmdstream/codec.h>
 
@@ -70,7 +71,10 @@ static void test_vectors_map_form_is_written_with_short_integers(void)
     reads(our_map_form, sizeof(our_map_form) - 1);
 }
 
-/* The same value as other encoders may say it: str8, str16 and bin for a string, wide heads, fields in another order. */
+/*
+ * The same value as other encoders may say it: str8, str16 and bin for a string, wide heads, fields
+ * in another order.
+ */
 static void test_vectors_other_encodings_of_the_same_value_are_read(void)
 {
 #define READS(literal) reads(literal, sizeof(literal) - 1)

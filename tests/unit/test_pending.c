@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pending table as values: what is put in is found under its sequence and under no other, through growth, collisions and
- * removal in any order; tickets: one name, one owner, and of forget and close the first one wins.
+ * The pending table as values: what is put in is found under its sequence and under no other,
+ * through growth, collisions and removal in any order; tickets: one name, one owner, and of forget
+ * and close the first one wins.
  */
 #include "client/pending.h"
 

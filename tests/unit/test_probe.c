@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The probe. What may go wrong: the wrong culprit named for a refusal (the same EPERM comes from a sysctl and from seccomp),
- * a sentence cut before its remedy, a feature that works called absent, descriptors left open.
+ * The probe. What may go wrong: the wrong culprit named for a refusal (the same EPERM comes from a
+ * sysctl and from seccomp), a sentence cut before its remedy, a feature that works called absent,
+ * descriptors left open.
  *
  * A seccomp filter is put on a child of ours; what the child found comes back as its exit status.
  */

@@ -82,7 +82,7 @@ static void send_text(int fd, const char *text)
     CU_ASSERT_EQUAL_FATAL(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
 }
 
-/* --- Operations -------------------------------------------------------------------------------- */
+/* --- Operations ------------------------------------------------------------------------------- */
 
 static void test_ring_sends_and_receives(void)
 {
@@ -225,7 +225,7 @@ static void test_ring_accepts_and_connects(void)
     cmdi_ring_destroy(ring);
 }
 
-/* --- Buffers ----------------------------------------------------------------------------------- */
+/* --- Buffers ---------------------------------------------------------------------------------- */
 
 /* Receives `count` buffers and keeps them; then the next one finds none. */
 static void use_up(struct cmdi_ring *ring, const int fds[2], uint32_t count, uint16_t *buffers)
@@ -321,7 +321,7 @@ static void test_ring_group_grows_and_shrinks(void)
     cmdi_ring_destroy(ring);
 }
 
-/* --- Full queues ------------------------------------------------------------------------------- */
+/* --- Full queues ------------------------------------------------------------------------------ */
 
 /* Forty receives and what comes to them, through queues of four. */
 static void test_ring_full_queues_lose_nothing(void)
@@ -406,7 +406,7 @@ static void test_ring_overflow_loses_no_completion(void)
     cmdi_ring_destroy(ring);
 }
 
-/* --- Waking ------------------------------------------------------------------------------------ */
+/* --- Waking ----------------------------------------------------------------------------------- */
 
 static void *wake_main(void *argument)
 {
@@ -445,7 +445,7 @@ static void test_ring_wait_has_an_end(void)
     cmdi_ring_destroy(ring);
 }
 
-/* --- The fd of an inline runtime --------------------------------------------------------------- */
+/* --- The fd of an inline runtime -------------------------------------------------------------- */
 
 static struct cmdi_ring *external_ring(void)
 {
@@ -521,7 +521,7 @@ static void test_ring_alarm_moves_to_the_earlier_time(void)
     cmdi_ring_destroy(ring);
 }
 
-/* --- Life -------------------------------------------------------------------------------------- */
+/* --- Life ------------------------------------------------------------------------------------- */
 
 static void test_ring_features_go_by_the_environment(void)
 {

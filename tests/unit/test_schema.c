@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tables of a protocol. Each contradiction that the compiler cannot see must be refused at start with a sentence that
- * names the type, and no protocol that is right may be; a type must be found by its number whatever numbers there are.
+ * The tables of a protocol. Each contradiction that the compiler cannot see must be refused at
+ * start with a sentence that names the type, and no protocol that is right may be; a type must be
+ * found by its number whatever numbers there are.
  */
 #include <stdio.h>
 

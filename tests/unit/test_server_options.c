@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a server refuses before it runs. What may go wrong: an option of zero that is not its default, a limit that nobody
- * checks until it divides or overflows, tables that contradict each other, and a refusal that names nothing.
+ * What a server refuses before it runs. What may go wrong: an option of zero that is not its
+ * default, a limit that nobody checks until it divides or overflows, tables that contradict each
+ * other, and a refusal that names nothing.
  *
- * cmds_test_open() runs the same checks as cmds_server_start(); what needs a runtime (the address) is started on one.
+ * cmds_test_open() runs the same checks as cmds_server_start(); what needs a runtime (the address)
+ * is started on one.
  */
 #include <cmdstream/cmdstream.h>
 #include <cmdstream/test.h>

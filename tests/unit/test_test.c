@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmds_test, and through it the life of a call without a network. What may go wrong: a call that outlives its connection or
- * its test, two results that both are the last, an exec function that is run once more after its cancellation, a timer of a
- * server that is gone. Run it under the address sanitizer: most of these are silent otherwise.
+ * cmds_test, and through it the life of a call without a network. What may go wrong: a call that
+ * outlives its connection or its test, two results that both are the last, an exec function that is
+ * run once more after its cancellation, a timer of a server that is gone. Run it under the address
+ * sanitizer: most of these are silent otherwise.
  */
 #include <cmdstream/cmdstream.h>
 #include <cmdstream/test.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The histogram of latencies. What may go wrong: a bucket that holds more than it says (an error above 1 %), a value beside
- * its bucket at a power of two, a quantile that is off by one value, a merge that loses the maximum.
+ * The histogram of latencies. What may go wrong: a bucket that holds more than it says (an error
+ * above 1 %), a value beside its bucket at a power of two, a quantile that is off by one value, a
+ * merge that loses the maximum.
  */
 #include "tool/histogram.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * JSON to structs and back. What may go wrong: a number cut to its field, a wrong type taken silently, a message that does
- * not say which member, a double printed as something else, bytes that are not UTF-8.
+ * JSON to structs and back. What may go wrong: a number cut to its field, a wrong type taken
+ * silently, a message that does not say which member, a double printed as something else, bytes
+ * that are not UTF-8.
  */
 #include "tool/json.h"
 

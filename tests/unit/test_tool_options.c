@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The option parser. What may go wrong: half a number taken for a number, a value out of range, a mistake that ends with
- * status 0, a default that parsing overwrites, a scan that remembers the one before.
+ * The option parser. What may go wrong: half a number taken for a number, a value out of range, a
+ * mistake that ends with status 0, a default that parsing overwrites, a scan that remembers the one
+ * before.
  */
 #include "tool/options.h"
 

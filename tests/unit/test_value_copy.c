@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The deep copy. It must be one block, equal to what was copied, and independent of it; the room it needs is told exactly.
+ * The deep copy. It must be one block, equal to what was copied, and independent of it; the room it
+ * needs is told exactly.
  */
 #include "codec/value.h"
 

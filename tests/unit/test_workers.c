@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker pool. What may go wrong: jobs that wait behind one that blocks although the pool may have more threads, a job
- * that is lost at the end, and a thread that outlives the pool.
+ * The worker pool. What may go wrong: jobs that wait behind one that blocks although the pool may
+ * have more threads, a job that is lost at the end, and a thread that outlives the pool.
  */
 #include <pthread.h>
 #include <stdatomic.h>
