@@ -62,9 +62,9 @@ struct cmds_codec {
     /**
      * `value` is zeroed by the caller and has the type's value_size; strings and bytes may point
      * into `in`.
-     * Returns: bytes used (all of `in`, unless self-delimiting); 0: not whole yet (only
-     *          self-delimiting); CMDS_E_PROTO: not a value of this type; CMDS_E_LIMIT: larger than
-     *          a limit.
+     * Returns: bytes used (all of `in`, unless self-delimiting); more than in.size: not whole yet,
+     *          so many bytes are needed at least (only self-delimiting); CMDS_E_PROTO: not a value
+     *          of this type; CMDS_E_LIMIT: larger than a limit.
      */
     int64_t (*decode)(const struct cmds_codec *self, const struct cmds_type *type,
             struct cmds_bytes in, struct cmds_arena *arena, void *value);

@@ -252,8 +252,8 @@ static int64_t client_on_unknown(
 }
 
 /*
- * Decodes into the arena of the hub. Returns: bytes used; 0: not whole; negative: the connection is
- * being closed.
+ * Decodes into the arena of the hub. Returns: bytes used; more than there are: not whole; negative:
+ * the connection is being closed.
  */
 static int64_t client_decode(struct cmdi_client *client, const struct cmdi_frame *frame,
         const struct cmds_type *type, void **value)
@@ -298,7 +298,7 @@ int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fr
     }
     void *value = NULL;
     int64_t used = client_decode(client, frame, row->type, &value);
-    if (CMDI_UNLIKELY(used < 0 || (used == 0 && hub->config->limits.self_delimiting))) {
+    if (CMDI_UNLIKELY(used < 0 || used > (int64_t)frame->body_size)) {
         return used;
     }
     CMDI_COUNT(hub->shard, results_received, 1);

@@ -44,7 +44,7 @@ static int decode_in(struct cmds_arena *arena, const struct cmds_codec *codec,
     if (used < 0) {
         return used == CMDS_E_LIMIT && arena->no_memory ? -ENOMEM : (int)used;
     }
-    if ((uint64_t)used != in.size || (used == 0 && (codec->flags & CMDS_CODEC_SELF_DELIMITING))) {
+    if ((uint64_t)used != in.size) {
         return CMDS_E_PROTO; // Cut off, or something lies behind the value.
     }
     void *copy = cmds_value_copy(type->schema, built);

@@ -51,7 +51,6 @@ int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
             .foreign_mail = {.fn = conn_on_foreign_mail},
             .received_at = shard->now_ms,
             .sent_at = shard->now_ms,
-            .stash_missing = 1,
     };
     cmdi_work_init(&conn->ready, cmdi_conn_run);
     cmdi_work_init(&conn->flush, conn_run_flush);

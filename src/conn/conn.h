@@ -144,7 +144,7 @@ struct cmdi_conn {
     // By buffer number; count 0: the others are not valid.
     uint32_t slice_head, slice_tail, slice_count;
     struct cmdi_conn_buffer stash;
-    size_t stash_missing; // Bytes at least until the frame at stash.begin is whole.
+    size_t frame_need; // Bytes that the frame at stash.begin has at least, if it is known to be cut.
 
     struct cmdi_work ready, flush, starve;
 

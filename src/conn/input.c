@@ -140,7 +140,7 @@ void cmdi_conn_feed(struct cmdi_conn *conn, const void *data, size_t size)
 struct conn_run {
     uint32_t frames; // Of the budget, left.
     size_t bytes;
-    bool partial;  // What is there is not a whole frame.
+    bool partial;  // What is there is not a whole frame, and nothing more has come.
     bool progress; // A frame was run.
 };
 
@@ -157,15 +157,19 @@ static void conn_fail_frame(struct cmdi_conn *conn, int64_t code, const struct c
     }
 }
 
-/* One frame at `data`. Returns: its size; 0: it is not whole, or the connection failed. */
+/*
+ * One frame at `data`. Returns: its size; 0: it is not whole, and frame_need says what it takes, or
+ * the connection failed.
+ */
 static size_t conn_run_frame(
         struct cmdi_conn *conn, const uint8_t *data, size_t size, struct conn_run *run)
 {
     struct cmdi_frame frame = {0};
+    size_t missing = 0;
     int64_t whole = cmdi_frame_decode(&frame, data, size, conn->limits->frame_size_max,
-            conn->limits->self_delimiting, &conn->stash_missing);
+            conn->limits->self_delimiting, &missing);
     if (CMDI_UNLIKELY(whole <= 0)) {
-        run->partial = whole == 0;
+        conn->frame_need = size + missing;
         if (whole < 0) {
             conn_fail_frame(conn, whole, &frame);
         }
@@ -179,10 +183,9 @@ static size_t conn_run_frame(
                 conn->limits->self_delimiting && frame.body_size > conn->limits->frame_size_max;
         frame.body_size = too_large ? conn->limits->frame_size_max : frame.body_size;
         used = conn->ops->on_frame(conn, &frame);
-        if (conn->limits->self_delimiting && used == 0) {
-            run->partial = !too_large;
-            conn->stash_missing = size; // Twice as much at the next try: no quadratic cost.
-            if (too_large) {
+        if (conn->limits->self_delimiting && used > (int64_t)frame.body_size) {
+            conn->frame_need = frame.header_size + (size_t)used;
+            if (too_large || used > (int64_t)conn->limits->frame_size_max) {
                 conn_fail_frame(conn, CMDS_E_LIMIT, &frame);
             }
             return 0;
@@ -199,14 +202,12 @@ static size_t conn_run_frame(
 }
 
 /* The server's first words. Returns: their size; 0: not whole, or the connection failed. */
-static size_t conn_run_hello(
-        struct cmdi_conn *conn, const uint8_t *data, size_t size, struct conn_run *run)
+static size_t conn_run_hello(struct cmdi_conn *conn, const uint8_t *data, size_t size)
 {
     struct cmds_bytes info = {0};
     int used = cmdi_server_info_decode(data, size, &info);
     if (used == 0) {
-        run->partial = true;
-        conn->stash_missing = 1;
+        conn->frame_need = size + 1;
         return 0;
     }
     int code = used < 0 ? used : conn->ops->on_server_info(conn, info);
@@ -230,10 +231,11 @@ static size_t conn_run_bytes(
     size_t at = 0;
     while (at < size && run->frames > 0 && at < run->bytes && !conn->paused) {
         size_t used = 0;
+        conn->frame_need = 0;
         if (CMDI_LIKELY(conn->state == CMDI_CONN_OPEN)) {
             used = conn_run_frame(conn, data + at, size - at, run);
         } else if (conn->state == CMDI_CONN_HELLO) {
-            used = conn_run_hello(conn, data + at, size - at, run);
+            used = conn_run_hello(conn, data + at, size - at);
         }
         if (used == 0) {
             break;
@@ -244,16 +246,24 @@ static size_t conn_run_bytes(
     return at;
 }
 
+/*
+ * A frame that is cut is looked at again when what it lacks has come, not for every byte that
+ * comes: where the codec finds the end, looking costs as much as the frame is large.
+ */
 static void conn_run_stash(struct cmdi_conn *conn, struct conn_run *run)
 {
     struct cmdi_conn_buffer *stash = &conn->stash;
-    stash->begin +=
-            conn_run_bytes(conn, stash->data + stash->begin, stash->end - stash->begin, run);
+    size_t size = stash->end - stash->begin;
+    if (size < conn->frame_need) {
+        run->partial = conn->slice_count == 0;
+        if (!run->partial) {
+            (void)conn_stash_slice(conn, conn->frame_need - size); // Or the connection failed.
+        }
+        return;
+    }
+    stash->begin += conn_run_bytes(conn, stash->data + stash->begin, size, run);
     if (stash->begin == stash->end) {
         conn_drop_stash(conn);
-    } else if (run->partial && conn->slice_count > 0 &&
-               conn_stash_slice(conn, conn->stash_missing)) {
-        run->partial = false;
     }
 }
 
@@ -265,9 +275,8 @@ static void conn_run_slice(struct cmdi_conn *conn, struct conn_run *run)
             (uint32_t)conn_run_bytes(conn, data + slice->begin, slice->end - slice->begin, run);
     if (slice->begin == slice->end) {
         conn_pop_slice(conn);
-    } else if (run->partial && conn_stash_slice(conn, SIZE_MAX)) {
-        // Else the next slice goes on where this one was cut.
-        run->partial = conn->slice_count == 0;
+    } else if (conn->frame_need > 0) {
+        (void)conn_stash_slice(conn, SIZE_MAX); // The next one goes on where this one was cut.
     }
 }
 

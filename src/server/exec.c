@@ -276,12 +276,15 @@ int64_t cmdi_connection_on_frame(struct cmdi_conn *conn, const struct cmdi_frame
     const struct cmds_codec *codec = core->options.codec;
     struct cmds_bytes body = {frame->body, frame->body_size};
     int64_t used = codec->decode(codec, type, body, &home->arena, value);
-    if (CMDI_UNLIKELY(used < 0)) {
-        bool no_memory = used == CMDS_E_LIMIT && home->arena.no_memory;
-        return exec_proto_error(connection, frame, no_memory ? -ENOMEM : (int)used, NULL);
-    }
-    if (CMDI_UNLIKELY(used == 0 && core->self_delimiting)) {
-        return 0; // Not whole: decoded again when more has come.
+    if (CMDI_UNLIKELY(used != (int64_t)frame->body_size)) {
+        if (used < 0 || !core->self_delimiting) {
+            bool no_memory = used == CMDS_E_LIMIT && home->arena.no_memory;
+            int code = used < 0 ? (int)used : CMDS_E_PROTO;
+            return exec_proto_error(connection, frame, no_memory ? -ENOMEM : code, NULL);
+        }
+        if (used > (int64_t)frame->body_size) {
+            return used; // Not whole: decoded again when so much has come.
+        }
     }
     struct cmds_call *call =
             exec_new_call(connection, core->execs[entry - core->commands.entries], type, frame);

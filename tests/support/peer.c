@@ -104,9 +104,6 @@ int64_t peer_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame)
     struct peer *peer = peer_of(conn);
     peer->frames++;
     peer->wrong = peer->wrong || frame->sequence != peer->frames || conn->paused;
-    for (size_t i = 0; i < frame->body_size; i++) {
-        peer->wrong = peer->wrong || frame->body[i] != body_byte(frame->sequence, i);
-    }
     if (peer->frames == peer->pause_at) {
         cmdi_conn_pause(conn);
     }
@@ -116,6 +113,10 @@ int64_t peer_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame)
     if (peer->frames == peer->fail_at) {
         cmdi_conn_fail(conn, CMDS_E_LOST, "said so");
         peer->told_inside = peer->closeds > 0;
+    }
+    for (size_t i = 0; i < frame->body_size;
+            i++) { // Last: it stays until the return, whatever was done.
+        peer->wrong = peer->wrong || frame->body[i] != body_byte(frame->sequence, i);
     }
     return (int64_t)frame->body_size;
 }

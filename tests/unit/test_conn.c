@@ -85,6 +85,29 @@ static void test_conn_refuses_a_length_before_its_body(void)
     peer_free(peer);
 }
 
+static void test_conn_refuses_behind_its_answers(void)
+{
+    uint8_t wire[64];
+    uint8_t *end = peer_put_frame(wire, 1, 3);
+    end = cmdi_frame_header_encode(end, 2, 5, 1001, false);
+    struct peer *peer = peer_started();
+    peer->limits.frame_size_max = 1000;
+    peer->limits.answers_first = true;
+    cmdi_conn_feed(&peer->conn, wire, (size_t)(end - wire));
+    peer_append(peer, "answer", 6);
+
+    CU_ASSERT_EQUAL(peer_send_all(peer), 1);
+
+    CU_ASSERT_EQUAL(peer->frames, 1);
+    CU_ASSERT_EQUAL(peer->sent_size, 6);
+    CU_ASSERT_EQUAL(peer->shuts, 1);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_LINGERING);
+    peer_recv_done(peer, 0);
+    peer_advance(peer);
+    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_LIMIT);
+    peer_free(peer);
+}
+
 static void test_conn_refuses_what_is_no_header(void)
 {
     static const uint8_t wire[11] = {
@@ -294,19 +317,22 @@ static void test_conn_stopped_input_ends_like_eof(void)
 
 /* --- Self-delimiting -------------------------------------------------------------------------- */
 
-static uint32_t tries;
+enum {
+    TYPE_EMPTY = 6, // It has no body; that of others is a byte that says how many follow.
+};
 
-/* A body is a byte that says how many follow. */
+static uint32_t tries; // How often a frame was looked at.
+
 static int64_t on_self_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame)
 {
     struct peer *peer = peer_of(conn);
     tries++;
-    if (frame->body_size == 0 || frame->body_size < (size_t)frame->body[0] + 1) {
-        return 0;
+    size_t need = frame->type == TYPE_EMPTY ? 0 : frame->body_size == 0 ? 1 : 1u + frame->body[0];
+    if (frame->body_size >= need) {
+        peer->frames++;
+        peer->wrong = peer->wrong || frame->sequence != peer->frames;
     }
-    peer->frames++;
-    peer->wrong = peer->wrong || frame->sequence != peer->frames;
-    return (int64_t)frame->body[0] + 1;
+    return (int64_t)need;
 }
 
 static const struct cmdi_conn_ops self_ops = {
@@ -327,6 +353,7 @@ static void test_conn_self_delimiting_survives_every_cut(void)
         memset(end + 1, 0xab, sequence * 7);
         end += 1 + sequence * 7;
     }
+    end = cmdi_frame_header_encode(end, 6, TYPE_EMPTY, 0, true);
     size_t size = (size_t)(end - wire);
 
     for (size_t cut = 0; cut <= size; cut++) {
@@ -337,9 +364,30 @@ static void test_conn_self_delimiting_survives_every_cut(void)
         peer_advance(peer);
         cmdi_conn_feed(&peer->conn, wire + cut, size - cut);
         peer_advance(peer);
-        CU_ASSERT_EQUAL(peer->frames, 5);
+        CU_ASSERT_EQUAL(peer->frames, 6);
         peer_free(peer);
     }
+}
+
+static void test_conn_self_delimiting_waits_for_what_is_missing(void)
+{
+    uint8_t wire[256] = {0};
+    uint8_t *body = cmdi_frame_header_encode(wire, 1, 5, 0, true);
+    struct peer *peer = peer_open(&self_ops);
+    peer->limits.self_delimiting = true;
+    cmdi_conn_start(&peer->conn);
+    *body = 200;
+    tries = 0;
+
+    for (size_t i = 0; i < (size_t)(body - wire) + 201; i++) {
+        CU_ASSERT_EQUAL(peer->frames, 0);
+        cmdi_conn_feed(&peer->conn, wire + i, 1);
+        peer_advance(peer);
+    }
+
+    CU_ASSERT_EQUAL(peer->frames, 1);
+    CU_ASSERT_EQUAL(tries, 3); // Behind the header, behind the byte that says how many, at the end.
+    peer_free(peer);
 }
 
 static void test_conn_self_delimiting_keeps_the_limit(void)
@@ -579,34 +627,36 @@ static void test_conn_finish_inside_a_frame_runs_no_more(void)
 {
     static uint8_t wire[PEER_WIRE_MAX];
     size_t size = peer_mixed_frames(wire, PEER_FRAMES);
-    struct peer *peer = peer_started();
-    peer->finish_at = 5;
 
-    cmdi_conn_feed(&peer->conn, wire, size);
-    peer_advance(peer);
-
-    CU_ASSERT_EQUAL(peer->frames, 5);
-    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_LINGERING);
-    CU_ASSERT_EQUAL(peer->shard->buffers.leased_size, 0);
-    peer_free(peer);
+    for (uint64_t at = 1; at <= 8; at++) {
+        struct peer *peer = peer_started();
+        peer->finish_at = at;
+        cmdi_conn_feed(&peer->conn, wire, size);
+        peer_advance(peer);
+        CU_ASSERT_EQUAL(peer->frames, at);
+        CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_LINGERING);
+        CU_ASSERT_EQUAL(peer->shard->buffers.leased_size, 0);
+        peer_free(peer);
+    }
 }
 
 static void test_conn_fail_inside_a_frame(void)
 {
     static uint8_t wire[PEER_WIRE_MAX];
     size_t size = peer_mixed_frames(wire, PEER_FRAMES);
-    struct peer *peer = peer_started();
-    peer->fail_at = 5;
 
-    cmdi_conn_feed(&peer->conn, wire, size);
-    peer_append(peer, "x", 1);
-    peer_advance(peer);
-
-    CU_ASSERT_EQUAL(peer->frames, 5);
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_LOST);
-    CU_ASSERT_STRING_EQUAL(peer->conn.error.text, "said so");
-    CU_ASSERT_EQUAL(peer->sent_size, 0);
-    peer_free(peer);
+    for (uint64_t at = 1; at <= 8; at++) {
+        struct peer *peer = peer_started();
+        peer->fail_at = at;
+        cmdi_conn_feed(&peer->conn, wire, size);
+        peer_append(peer, "x", 1);
+        peer_advance(peer);
+        CU_ASSERT_EQUAL(peer->frames, at);
+        CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_LOST);
+        CU_ASSERT_STRING_EQUAL(peer->conn.error.text, "said so");
+        CU_ASSERT_EQUAL(peer->sent_size, 0);
+        peer_free(peer);
+    }
 }
 
 static void fail_twice(struct peer *peer)
@@ -867,6 +917,7 @@ CU_TestInfo test_conn[] = {
         {"frames come byte by byte", test_conn_frames_come_byte_by_byte},
         {"stash grows by what came", test_conn_stash_grows_by_what_came},
         {"refuses a length before its body", test_conn_refuses_a_length_before_its_body},
+        {"refuses behind its answers", test_conn_refuses_behind_its_answers},
         {"refuses what is no header", test_conn_refuses_what_is_no_header},
         {"without memory fails alone", test_conn_without_memory_fails_alone},
         {"budget lets others in", test_conn_budget_lets_others_in},
@@ -879,6 +930,8 @@ CU_TestInfo test_conn[] = {
         {"recv error closes", test_conn_recv_error_closes},
         {"stopped input ends like eof", test_conn_stopped_input_ends_like_eof},
         {"self-delimiting survives every cut", test_conn_self_delimiting_survives_every_cut},
+        {"self delimiting waits for what is missing",
+                test_conn_self_delimiting_waits_for_what_is_missing},
         {"self-delimiting keeps the limit", test_conn_self_delimiting_keeps_the_limit},
         {"output survives every short send", test_conn_output_survives_every_short_send},
         {"sends once a turn", test_conn_sends_once_a_turn},

@@ -1,0 +1,747 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A shard: slots, mailbox, lists of work, log, thread; and the runtime that somebody turns himself.
+ * What could go wrong: a completion that reaches the next owner of a slot, a message that is lost,
+ * reordered or lies there while the shard sleeps, a shard that sleeps or spins past its end, work
+ * that waits for an event that does not come, a log that a peer can flood or write escapes into.
+ */
+#include "shard/runtime.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "support/harness.h"
+
+enum {
+    POSTERS = 4,
+    POSTS = 25000,
+    TURNS_MAX = 20000, // More than there are posts: each may make a turn of its own.
+};
+
+static const struct cmdi_shard_options options_ring = {
+        .cpu = -1,
+        .memory_size_max = 1 << 20,
+        .ring = {.entries = 16,
+                .completion_entries = 64,
+                .buffer_size = 64,
+                .buffer_count = 4,
+                .buffer_count_max = 4},
+};
+
+static struct cmdi_shard *make_shard(const struct cmdi_shard_options *options)
+{
+    struct cmdi_shard *shard = NULL;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    if (cmdi_shard_create(&shard, options, &error) < 0) {
+        cmdi_test_skip(error.text);
+    }
+    return shard;
+}
+
+static struct cmdi_shard *manual_shard(const struct cmdi_log *log)
+{
+    struct cmdi_shard_options options = {
+            .cpu = -1, .manual = true, .memory_size_max = 1 << 20, .log = log};
+    return make_shard(&options);
+}
+
+/* One with a thread of its own. */
+static struct cmdi_shard *running_shard(uint32_t spin_us, bool spin_always)
+{
+    struct cmdi_shard_options options = options_ring;
+    options.has_thread = true;
+    options.spin_us = spin_us;
+    options.spin_always = spin_always;
+    struct cmdi_shard *shard = make_shard(&options);
+    CU_ASSERT_EQUAL_FATAL(cmdi_shard_start(shard), 0);
+    return shard;
+}
+
+static void stop_shard(struct cmdi_shard *shard)
+{
+    cmdi_shard_join(shard);
+    cmdi_shard_destroy(shard);
+}
+
+/* --- Slots ------------------------------------------------------------------------------------ */
+
+static void count_completion(
+        void *owner, uint32_t operation, const struct cmdi_completion *completion)
+{
+    (void)completion;
+    *(uint32_t *)owner += operation;
+}
+
+static void test_shard_slots_name_their_owner_only(void)
+{
+    enum {
+        SLOTS = 1000,
+    };
+    struct cmdi_shard *shard = manual_shard(NULL);
+    uint32_t owner = 0;
+    static bool used[SLOTS * 2];
+    memset(used, 0, sizeof(used));
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        uint32_t slot = cmdi_shard_slot_acquire(shard, count_completion, &owner);
+        CU_ASSERT_FATAL(slot < SLOTS * 2 && !used[slot]);
+        used[slot] = true;
+    }
+
+    uint64_t before = cmdi_shard_user_data(shard, 5, 200);
+    CU_ASSERT_EQUAL((uint32_t)before, 5);
+    CU_ASSERT_EQUAL(before >> 56, 200);
+    cmdi_shard_slot_release(shard, 5);
+    CU_ASSERT_EQUAL(cmdi_shard_slot_acquire(shard, count_completion, &owner), 5);
+    CU_ASSERT_NOT_EQUAL(cmdi_shard_user_data(shard, 5, 200), before);
+
+    shard->slots[5].generation = 0xffffff; // After the last one comes the first, and never 0.
+    cmdi_shard_slot_release(shard, 5);
+    CU_ASSERT_EQUAL(shard->slots[5].generation, 1);
+    cmdi_shard_destroy(shard);
+}
+
+static void test_shard_stale_completion_gives_its_buffer_back(void)
+{
+    struct cmdi_shard *shard = make_shard(&options_ring);
+    uint32_t first = 0;
+    uint32_t second = 0;
+    int fds[2];
+    CU_ASSERT_EQUAL_FATAL(cmdi_ring_enable(shard->ring), 0);
+    CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    uint32_t slot = cmdi_shard_slot_acquire(shard, count_completion, &first);
+    cmdi_ring_recv(shard->ring, fds[0], false, cmdi_shard_user_data(shard, slot, 1));
+    cmdi_shard_slot_release(shard, slot);
+    CU_ASSERT_EQUAL(cmdi_shard_slot_acquire(shard, count_completion, &second), slot);
+
+    for (uint32_t i = 0; i < 10; i++) {
+        CU_ASSERT_EQUAL_FATAL(send(fds[1], "x", 1, MSG_NOSIGNAL), 1);
+        while (shard->stats.stale_completions == i) {
+            CU_ASSERT_FATAL(cmdi_shard_turn(shard, CMDI_RING_WAIT_FOREVER) >= 0);
+        }
+    }
+
+    CU_ASSERT_EQUAL(first, 0);
+    CU_ASSERT_EQUAL(second, 0);
+    CU_ASSERT_EQUAL(cmdi_ring_buffers_free(shard->ring), 4);
+    cmdi_shard_destroy(shard);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+}
+
+/* --- Mailbox ---------------------------------------------------------------------------------- */
+
+struct numbered {
+    struct cmdi_mail mail;
+    struct poster *poster;
+    uint32_t number;
+};
+
+struct poster {
+    struct cmdi_shard *shard;
+    pthread_t thread;
+    struct numbered *mails;
+    uint32_t count;
+    uint32_t expected; // On the shard.
+    _Atomic uint32_t done, wrong;
+};
+
+static void on_numbered(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    struct numbered *numbered = CMDI_CONTAINER(mail, struct numbered, mail);
+    struct poster *poster = numbered->poster;
+    if (numbered->number != poster->expected || cmdi_shard_current() != shard) {
+        atomic_store(&poster->wrong, 1);
+    }
+    poster->expected++;
+    atomic_store(&poster->done, poster->expected);
+    cmdi_futex_wake(&poster->done, 1);
+}
+
+static void wait_for(struct poster *poster, uint32_t count)
+{
+    for (;;) {
+        uint32_t done = atomic_load(&poster->done);
+        if (done >= count) {
+            return;
+        }
+        cmdi_futex_wait(&poster->done, done, UINT64_MAX);
+    }
+}
+
+static void *poster_main(void *argument)
+{
+    struct poster *poster = argument;
+    for (uint32_t i = 0; i < poster->count; i++) {
+        poster->mails[i] =
+                (struct numbered){.mail = {.fn = on_numbered}, .poster = poster, .number = i};
+        cmdi_shard_post(poster->shard, &poster->mails[i].mail);
+        if (i % 64 == 0) {
+            wait_for(poster, i + 1); // So that the shard has gone to sleep, now and then.
+        }
+    }
+    wait_for(poster, poster->count);
+    return NULL;
+}
+
+static void post_from_many(uint32_t spin_us)
+{
+    struct cmdi_shard *shard = running_shard(spin_us, false);
+    struct poster posters[POSTERS];
+    for (uint32_t i = 0; i < POSTERS; i++) {
+        posters[i] = (struct poster){.shard = shard, .count = POSTS};
+        posters[i].mails = calloc(POSTS, sizeof(struct numbered));
+        CU_ASSERT_PTR_NOT_NULL_FATAL(posters[i].mails);
+        CU_ASSERT_EQUAL_FATAL(
+                pthread_create(&posters[i].thread, NULL, poster_main, &posters[i]), 0);
+    }
+    for (uint32_t i = 0; i < POSTERS; i++) {
+        (void)pthread_join(posters[i].thread, NULL); // A lost wake-up hangs here.
+        CU_ASSERT_EQUAL(atomic_load(&posters[i].done), POSTS);
+        CU_ASSERT_EQUAL(atomic_load(&posters[i].wrong), 0);
+        free(posters[i].mails);
+    }
+    CU_ASSERT_EQUAL(__atomic_load_n(&shard->stats.posts, __ATOMIC_RELAXED), POSTERS * POSTS);
+    stop_shard(shard);
+}
+
+static void test_shard_posts_arrive_in_order(void)
+{
+    post_from_many(0);
+    post_from_many(100);
+}
+
+/* The last one ends the turn that would sleep. */
+static void on_last(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    on_numbered(shard, mail);
+    atomic_store(&shard->stopping, 1);
+}
+
+static void *one_by_one_main(void *argument)
+{
+    struct poster *poster = argument;
+    for (uint32_t i = 0; i < poster->count; i++) {
+        cmdi_mail_fn fn = i + 1 == poster->count ? on_last : on_numbered;
+        poster->mails[0] = (struct numbered){.mail = {.fn = fn}, .poster = poster, .number = i};
+        cmdi_shard_post(poster->shard, &poster->mails[0].mail);
+        while (atomic_load(&poster->done) <= i) {
+            cmdi_cpu_pause(); // Awake, so as to meet the shard on its way to sleep...
+        }
+        for (uint32_t k = 0; k < i % 64; k++) {
+            cmdi_cpu_pause(); // ...at every point of it.
+        }
+    }
+    return NULL;
+}
+
+/* One message at a time, to a shard that sleeps in between and has no timer to wake it. */
+static void test_shard_sleep_loses_no_wake(void)
+{
+    enum {
+        ROUNDS = 60000,
+    };
+    struct cmdi_shard_options options = options_ring;
+    options.has_thread = true; // It is the test's own.
+    struct cmdi_shard *shard = make_shard(&options);
+    struct numbered mail;
+    struct poster poster = {.shard = shard, .count = ROUNDS, .mails = &mail};
+    CU_ASSERT_EQUAL_FATAL(cmdi_ring_enable(shard->ring), 0);
+    (void)cmdi_shard_set_current(shard);
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&poster.thread, NULL, one_by_one_main, &poster), 0);
+    while (poster.expected < ROUNDS) {
+        CU_ASSERT_FATAL(cmdi_shard_turn(shard, CMDI_RING_WAIT_FOREVER) >= 0);
+    }
+    (void)pthread_join(poster.thread, NULL);
+    CU_ASSERT_EQUAL(atomic_load(&poster.wrong), 0);
+    (void)cmdi_shard_set_current(NULL);
+    cmdi_shard_destroy(shard);
+}
+
+static void test_shard_posts_arrive_before_the_end(void)
+{
+    for (uint32_t round = 0; round < 200; round++) {
+        struct cmdi_shard *shard = running_shard(0, false);
+        struct poster poster = {.shard = shard, .count = 3};
+        struct numbered mails[3];
+        for (uint32_t i = 0; i < 3; i++) {
+            mails[i] =
+                    (struct numbered){.mail = {.fn = on_numbered}, .poster = &poster, .number = i};
+            cmdi_shard_post(shard, &mails[i].mail);
+        }
+        stop_shard(shard); // At once: they may lie there still.
+        CU_ASSERT_EQUAL(atomic_load(&poster.done), 3);
+    }
+}
+
+static uint32_t calls;
+
+static void count_call(struct cmdi_shard *shard, void *context)
+{
+    if (cmdi_shard_current() == shard) {
+        calls++;
+    }
+    if (context != NULL) {
+        cmdi_shard_call(shard, count_call, NULL); // From the shard itself: simply a call.
+    }
+}
+
+static void *caller_main(void *argument)
+{
+    for (uint32_t i = 0; i < 1000; i++) {
+        cmdi_shard_call(argument, count_call, argument);
+    }
+    return NULL;
+}
+
+static void test_shard_call_returns_when_it_has_run(void)
+{
+    struct cmdi_shard *shard = running_shard(0, false);
+    pthread_t threads[POSTERS];
+    calls = 0;
+    for (uint32_t i = 0; i < POSTERS; i++) {
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, caller_main, shard), 0);
+    }
+    for (uint32_t i = 0; i < POSTERS; i++) {
+        (void)pthread_join(threads[i], NULL);
+    }
+    CU_ASSERT_EQUAL(calls, POSTERS * 1000 * 2);
+    stop_shard(shard);
+}
+
+/* --- Work ------------------------------------------------------------------------------------- */
+
+struct step {
+    struct cmdi_work work;
+    char name;
+    struct step *then; // Queued by it: ready, or to be flushed.
+    bool then_flush;
+};
+
+static char steps_run[32];
+
+static void run_step(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    struct step *step = CMDI_CONTAINER(work, struct step, work);
+    size_t size = strlen(steps_run);
+    CU_ASSERT_FALSE(cmdi_work_queued(work)); // So it may queue itself again.
+    CU_ASSERT_FATAL(size + 1 < sizeof(steps_run));
+    steps_run[size] = step->name;
+    if (step->then != NULL && step->then_flush) {
+        cmdi_shard_flush(shard, &step->then->work);
+    } else if (step->then != NULL) {
+        cmdi_shard_ready(shard, &step->then->work);
+    }
+}
+
+static void test_shard_work_runs_in_its_order(void)
+{
+    struct cmdi_shard *shard = manual_shard(NULL);
+    struct step after = {.name = 'e'};
+    struct step flush = {.name = 'f'};
+    struct step late = {.name = 'l'};
+    struct step ready = {.name = 'r', .then = &late};
+    struct step second = {.name = 's'};
+    struct step *all[] = {&after, &flush, &late, &ready, &second};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        cmdi_work_init(&all[i]->work, run_step);
+    }
+    memset(steps_run, 0, sizeof(steps_run));
+
+    cmdi_shard_after(shard, &after.work);
+    cmdi_shard_flush(shard, &flush.work);
+    cmdi_shard_ready(shard, &ready.work);
+    cmdi_shard_ready(shard, &ready.work); // Once.
+    cmdi_shard_ready(shard, &second.work);
+    cmdi_shard_advance(shard, 0);
+
+    CU_ASSERT_STRING_EQUAL(steps_run, "rsfel"); // What became ready meanwhile: the next pass.
+    cmdi_shard_destroy(shard);
+}
+
+static int near_end, far_end;
+static ssize_t seen_after;
+
+static void send_in_flush(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)work;
+    cmdi_ring_send(shard->ring, near_end, "x", 1, cmdi_shard_user_data(shard, 0, 1));
+}
+
+static void look_after(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)shard;
+    (void)work;
+    char text[4];
+    seen_after = recv(far_end, text, sizeof(text), MSG_DONTWAIT);
+}
+
+static void test_shard_after_is_behind_the_sends(void)
+{
+    struct cmdi_shard *shard = make_shard(&options_ring);
+    struct cmdi_work flush;
+    struct cmdi_work after;
+    uint32_t owner = 0;
+    int fds[2];
+    CU_ASSERT_EQUAL_FATAL(cmdi_ring_enable(shard->ring), 0);
+    CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    CU_ASSERT_EQUAL_FATAL(cmdi_shard_slot_acquire(shard, count_completion, &owner), 0);
+    cmdi_work_init(&flush, send_in_flush);
+    cmdi_work_init(&after, look_after);
+    near_end = fds[0];
+    far_end = fds[1];
+    cmdi_shard_after(shard, &after);
+    cmdi_shard_flush(shard, &flush);
+    seen_after = 0;
+
+    CU_ASSERT_EQUAL(cmdi_shard_turn(shard, CMDI_RING_WAIT_NONE), 0);
+
+    CU_ASSERT_EQUAL(seen_after, 1);
+    CU_ASSERT_EQUAL(cmdi_shard_turn(shard, CMDI_RING_WAIT_NONE), 1);
+    CU_ASSERT_EQUAL(owner, 1);
+    cmdi_shard_destroy(shard);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+}
+
+/* --- The thread ------------------------------------------------------------------------------- */
+
+struct alarm {
+    struct cmdi_timer timer;
+    _Atomic uint32_t fired;
+};
+
+static void fire_alarm(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    struct alarm *alarm = CMDI_CONTAINER(timer, struct alarm, timer);
+    atomic_store(&alarm->fired, now_ms >= timer->at_ms ? 1 : 2);
+    cmdi_futex_wake(&alarm->fired, 1);
+}
+
+static void arm_alarm(struct cmdi_shard *shard, void *context)
+{
+    struct alarm *alarm = context;
+    cmdi_timer_init(&alarm->timer, fire_alarm);
+    cmdi_shard_timer(shard, &alarm->timer, shard->now_ms + 5);
+}
+
+static void test_shard_wakes_for_a_timer(void)
+{
+    struct cmdi_shard *shard = running_shard(0, false);
+    for (uint32_t i = 0; i < 5; i++) {
+        struct alarm alarm = {.fired = 0};
+        cmdi_shard_call(shard, arm_alarm, &alarm);
+        while (atomic_load(&alarm.fired) == 0) {
+            cmdi_futex_wait(&alarm.fired, 0, UINT64_MAX);
+        }
+        CU_ASSERT_EQUAL(atomic_load(&alarm.fired), 1);
+    }
+    stop_shard(shard);
+}
+
+static void give_connection(struct cmdi_shard *shard, void *context)
+{
+    (void)context;
+    shard->connection_count++; // Without one it would not spin.
+}
+
+static void test_shard_that_always_spins_ends(void)
+{
+    struct cmdi_shard *shard = running_shard(3600u * 1000000u, true);
+    cmdi_shard_call(shard, give_connection, NULL);
+    cmdi_shard_call(shard, give_connection, NULL);
+    stop_shard(shard); // Not in an hour.
+}
+
+/* --- Log -------------------------------------------------------------------------------------- */
+
+static char lines[4][600];
+static uint32_t line_count;
+
+static void keep_line(void *context, enum cmds_log_level level, const char *text)
+{
+    (void)context;
+    (void)level;
+    if (line_count < 4) {
+        (void)snprintf(lines[line_count], sizeof(lines[0]), "%s", text);
+    }
+    line_count++;
+}
+
+static void test_shard_log_is_bounded(void)
+{
+    const struct cmdi_log log = {.fn = keep_line};
+    struct cmdi_shard *shard = manual_shard(&log);
+    char text[2000];
+    memset(text, 'a', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    line_count = 0;
+
+    for (uint32_t i = 0; i < 1000; i++) {
+        cmdi_shard_log(shard, CMDI_LOG_PROTO, CMDS_LOG_WARN, "number %u", i);
+    }
+    CU_ASSERT_EQUAL(line_count, 1);
+    CU_ASSERT_STRING_EQUAL(lines[0], "number 0");
+    cmdi_shard_log(shard, CMDI_LOG_SLOW, CMDS_LOG_WARN, "%s", text); // Another reason: its own.
+    CU_ASSERT_EQUAL(line_count, 2);
+    CU_ASSERT_EQUAL(strlen(lines[1]), 511);
+
+    cmdi_shard_advance(shard, 1000000000u);
+    cmdi_shard_log(shard, CMDI_LOG_PROTO, CMDS_LOG_WARN, "again");
+    CU_ASSERT_STRING_EQUAL(lines[2], "again (and 999 more like it)");
+    cmdi_shard_advance(shard, 2000000000u);
+    cmdi_shard_log(shard, CMDI_LOG_PROTO, CMDS_LOG_WARN, "and again");
+    CU_ASSERT_STRING_EQUAL(lines[3], "and again");
+    cmdi_shard_destroy(shard);
+}
+
+static void test_shard_log_carries_no_control_characters(void)
+{
+    const struct cmdi_log log = {.fn = keep_line};
+    struct cmdi_shard *shard = manual_shard(&log);
+    line_count = 0;
+
+    cmdi_shard_log(shard, CMDI_LOG_PROTO, CMDS_LOG_WARN, "%s", "a\033[2J\r\nb\t\177 \303\244");
+
+    CU_ASSERT_STRING_EQUAL(lines[0], "a?[2J??b?? \303\244");
+    cmdi_shard_destroy(shard);
+}
+
+/* --- A runtime that is turned ----------------------------------------------------------------- */
+
+static struct cmds_runtime *inline_runtime(void)
+{
+    struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
+    struct cmds_runtime *runtime = NULL;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    options.shard_count = CMDS_SHARDS_INLINE;
+    if (cmds_runtime_start(&runtime, &options, &error) < 0) {
+        cmdi_test_skip(error.text);
+    }
+    return runtime;
+}
+
+static int inline_epoll(const struct cmds_runtime *runtime)
+{
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN};
+    CU_ASSERT_FATAL(epoll >= 0);
+    CU_ASSERT_EQUAL_FATAL(epoll_ctl(epoll, EPOLL_CTL_ADD, cmds_runtime_fd(runtime), &event), 0);
+    return epoll;
+}
+
+/* As the header tells to do it. Returns: how many were handled. */
+static int turn_until_quiet(struct cmds_runtime *runtime)
+{
+    int total = 0;
+    for (uint32_t i = 0; i < TURNS_MAX; i++) {
+        int handled = cmds_runtime_turn(runtime, CMDS_TURN_NOWAIT);
+        CU_ASSERT_FATAL(handled >= 0);
+        if (handled == 0) {
+            return total;
+        }
+        total += handled;
+    }
+    CU_FAIL("it never comes to rest");
+    return total;
+}
+
+static bool is_readable(int epoll, int timeout_ms)
+{
+    struct epoll_event event;
+    int count = -1;
+    do { // The kernel's own work for the ring may interrupt it.
+        count = epoll_wait(epoll, &event, 1, timeout_ms);
+    } while (count < 0 && errno == EINTR);
+    return count == 1;
+}
+
+static void add_one(void *context)
+{
+    ++*(uint32_t *)context;
+}
+
+struct inline_poster {
+    struct cmds_runtime *runtime;
+    uint32_t count; // On the turning thread.
+    int error;
+};
+
+static void *inline_poster_main(void *argument)
+{
+    struct inline_poster *poster = argument;
+    for (uint32_t i = 0; i < 10000 && poster->error == 0; i++) {
+        poster->error = cmds_runtime_post(poster->runtime, 0, add_one, &poster->count);
+    }
+    return NULL;
+}
+
+static void test_runtime_fd_wakes_for_posts(void)
+{
+    struct cmds_runtime *runtime = inline_runtime();
+    int epoll = inline_epoll(runtime);
+    struct inline_poster poster = {.runtime = runtime};
+    pthread_t thread;
+    (void)turn_until_quiet(runtime);
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, inline_poster_main, &poster), 0);
+
+    while (poster.count < 10000) {
+        CU_ASSERT_TRUE_FATAL(is_readable(epoll, -1)); // A missed wake-up hangs here.
+        (void)turn_until_quiet(runtime);
+    }
+
+    (void)pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(poster.error, 0);
+    (void)turn_until_quiet(runtime); // The last wake-up may have come behind its post.
+    CU_ASSERT_FALSE(is_readable(epoll, 0));
+    (void)close(epoll);
+    cmds_runtime_stop(runtime);
+}
+
+static void test_runtime_fd_wakes_for_timers(void)
+{
+    struct cmds_runtime *runtime = inline_runtime();
+    int epoll = inline_epoll(runtime);
+    struct alarm alarm = {.fired = 0};
+    (void)turn_until_quiet(runtime);
+    cmdi_runtime_call(runtime, 0, arm_alarm, &alarm);
+
+    while (atomic_load(&alarm.fired) == 0) {
+        CU_ASSERT_TRUE_FATAL(is_readable(epoll, -1));
+        (void)turn_until_quiet(runtime);
+    }
+
+    CU_ASSERT_EQUAL(atomic_load(&alarm.fired), 1);
+    CU_ASSERT_FALSE(is_readable(epoll, 0)); // Silent again: the loop around it does not spin.
+    (void)close(epoll);
+    cmds_runtime_stop(runtime);
+}
+
+static void leave_work(struct cmdi_shard *shard, void *context)
+{
+    cmdi_shard_after(shard, &((struct step *)context)->work);
+}
+
+static void leave_work_inside(void *context)
+{
+    leave_work(cmdi_shard_current(), context);
+}
+
+/* What is left in a list runs without any other event, whoever left it. */
+static void test_runtime_fd_wakes_for_work_that_was_left(void)
+{
+    struct cmds_runtime *runtime = inline_runtime();
+    int epoll = inline_epoll(runtime);
+    struct step late = {.name = 'l'};
+    struct step flush = {.name = 'f', .then = &late};
+    struct step after = {.name = 'e', .then = &flush, .then_flush = true};
+    cmdi_work_init(&late.work, run_step);
+    cmdi_work_init(&flush.work, run_step);
+    cmdi_work_init(&after.work, run_step);
+    (void)turn_until_quiet(runtime);
+
+    for (uint32_t from_outside = 0; from_outside <= 1; from_outside++) {
+        memset(steps_run, 0, sizeof(steps_run));
+        if (from_outside) {
+            cmdi_runtime_call(runtime, 0, leave_work, &after);
+        } else {
+            CU_ASSERT_EQUAL(cmds_runtime_post(runtime, 0, leave_work_inside, &after), 0);
+        }
+        CU_ASSERT_TRUE_FATAL(is_readable(epoll, -1));
+        (void)turn_until_quiet(runtime);
+        CU_ASSERT_STRING_EQUAL(steps_run, "efl");
+        CU_ASSERT_FALSE(is_readable(epoll, 0));
+    }
+    (void)close(epoll);
+    cmds_runtime_stop(runtime);
+}
+
+static void test_runtime_turn_waits_only_for_nothing(void)
+{
+    struct cmds_runtime *runtime = inline_runtime();
+    uint32_t count = 0;
+    CU_ASSERT_EQUAL(cmds_runtime_post(runtime, 0, add_one, &count), 0);
+
+    CU_ASSERT_EQUAL(cmds_runtime_turn(runtime, CMDS_NEVER), 1); // It has something, so it returns.
+    CU_ASSERT_EQUAL(count, 1);
+    CU_ASSERT_EQUAL(cmds_runtime_turn(runtime, 100), 0);
+    cmds_runtime_stop(runtime);
+}
+
+struct turner {
+    struct cmds_runtime *runtime;
+    int code;
+};
+
+static void turn_inside(void *context)
+{
+    struct turner *turner = context;
+    turner->code = cmds_runtime_turn(turner->runtime, CMDS_TURN_NOWAIT);
+}
+
+static void *turn_elsewhere(void *argument)
+{
+    turn_inside(argument);
+    return NULL;
+}
+
+static void test_runtime_turn_is_for_one_thread(void)
+{
+    struct cmds_runtime *runtime = inline_runtime();
+    struct turner turner = {.runtime = runtime};
+    pthread_t thread;
+    CU_ASSERT_EQUAL(cmds_runtime_post(runtime, 0, turn_inside, &turner), 0);
+    (void)turn_until_quiet(runtime);
+    CU_ASSERT_EQUAL(turner.code, -EDEADLK);
+
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, turn_elsewhere, &turner), 0);
+    (void)pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(turner.code, -EXDEV);
+    cmds_runtime_stop(runtime);
+}
+
+static void test_runtime_posts_run_before_the_stop(void)
+{
+    for (uint32_t is_inline = 0; is_inline <= 1; is_inline++) {
+        struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
+        struct cmds_runtime *runtime = NULL;
+        uint32_t count = 0;
+        options.shard_count = is_inline ? CMDS_SHARDS_INLINE : 1;
+        CU_ASSERT_EQUAL_FATAL(cmds_runtime_start(&runtime, &options, NULL), 0);
+        for (uint32_t i = 0; i < 100; i++) {
+            CU_ASSERT_EQUAL(cmds_runtime_post(runtime, 0, add_one, &count), 0);
+        }
+        cmds_runtime_stop(runtime);
+        CU_ASSERT_EQUAL(count, 100);
+    }
+}
+
+CU_TestInfo test_shard[] = {
+        {"slots name their owner only", test_shard_slots_name_their_owner_only},
+        {"stale completion gives its buffer back",
+                test_shard_stale_completion_gives_its_buffer_back},
+        {"posts arrive in order", test_shard_posts_arrive_in_order},
+        {"sleep loses no wake", test_shard_sleep_loses_no_wake},
+        {"posts arrive before the end", test_shard_posts_arrive_before_the_end},
+        {"call returns when it has run", test_shard_call_returns_when_it_has_run},
+        {"work runs in its order", test_shard_work_runs_in_its_order},
+        {"after is behind the sends", test_shard_after_is_behind_the_sends},
+        {"wakes for a timer", test_shard_wakes_for_a_timer},
+        {"that always spins ends", test_shard_that_always_spins_ends},
+        {"log is bounded", test_shard_log_is_bounded},
+        {"log carries no control characters", test_shard_log_carries_no_control_characters},
+        {"runtime fd wakes for posts", test_runtime_fd_wakes_for_posts},
+        {"runtime fd wakes for timers", test_runtime_fd_wakes_for_timers},
+        {"runtime fd wakes for work that was left", test_runtime_fd_wakes_for_work_that_was_left},
+        {"runtime turn waits only for nothing", test_runtime_turn_waits_only_for_nothing},
+        {"runtime turn is for one thread", test_runtime_turn_is_for_one_thread},
+        {"runtime posts run before the stop", test_runtime_posts_run_before_the_stop},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("shard", test_shard)
