@@ -48,7 +48,7 @@ static void test_call_sends_many_results_in_order(void)
 
 /* What an exec function saw; the shard writes, the test reads when the answer has come. */
 struct seen {
-    int codes[8];
+    _Atomic int codes[8];
     uint64_t sequence, round, received_ns, deadline_ns, connection;
     char peer[64];
     void *receiver, *context, *context_after;
@@ -146,7 +146,7 @@ static void test_call_send_is_bounded(void)
     while (world_read_item(&raw, &sequence, &last) == 0) {
         CU_ASSERT_FATAL(sequence == 1);
     }
-    CU_ASSERT(last && world_echoes(&raw, 101) && atomic_load(&world.executed) > 0);
+    CU_ASSERT(last && atomic_load(&world.returned) > 0);
     CU_ASSERT_EQUAL(seen.codes[1], -ENOBUFS);
     CU_ASSERT(seen.codes[0] >= 5);
     run.number = 199000; // Larger than the bound, but legal: taken when there is room at all.
@@ -156,12 +156,12 @@ static void test_call_send_is_bounded(void)
         (void)world_read_item(&raw, &sequence, &last);
         CU_ASSERT_FATAL(sequence == 2);
     }
-    CU_ASSERT(world_echoes(&raw, 102) && atomic_load(&world.executed) > 0);
+    CU_ASSERT(atomic_load(&world.returned) > 0);
     CU_ASSERT_EQUAL(seen.codes[1], -ENOBUFS);
     run.number = 200001;
     CU_ASSERT(raw_send(&raw, 3, run_message(&run)));
     CU_ASSERT_EQUAL(world_read_item(&raw, &sequence, &last), -1);
-    CU_ASSERT(world_echoes(&raw, 103) && atomic_load(&world.executed) > 0);
+    CU_ASSERT(atomic_load(&world.returned) > 0);
     CU_ASSERT_EQUAL(seen.codes[0], 0);
     CU_ASSERT_EQUAL(seen.codes[1], CMDS_E_LIMIT);
     CU_ASSERT(world_echoes(&raw, 4) && atomic_load(&world.executed) > 0);
@@ -206,8 +206,8 @@ static void test_call_knows_where_it_is_from(void)
 
     CU_ASSERT(raw_send(&raw, 4711, run_message(&run)));
     CU_ASSERT_EQUAL(world_read_item(&raw, &sequence, &last), 1);
+    CU_ASSERT_EQUAL(atomic_load(&world.returned), 1);
     CU_ASSERT_EQUAL(seen.sequence, 4711);
-    CU_ASSERT(world_echoes(&raw, 104) && atomic_load(&world.executed) > 0);
     CU_ASSERT_EQUAL(seen.round, 0);
     CU_ASSERT_EQUAL(seen.deadline_ns, UINT64_MAX);
     CU_ASSERT(seen.received_ns > 0 && seen.connection > 0);
@@ -561,13 +561,4 @@ static CU_TestInfo tests[] = {
         {"passes invokers in order", test_call_passes_invokers_in_order},
         CU_TEST_INFO_NULL,
 };
-#if defined(__SANITIZE_THREAD__)
-int main(void)
-{
-    (void)tests;
-    cmdi_test_skip(
-            "its facts cross threads through sockets, which the thread sanitizer does not see");
-}
-#else
 CMDI_TEST_MAIN("call", tests)
-#endif

@@ -22,7 +22,7 @@ static int world_run(struct cmds_call *call, const struct run *run)
     struct world *world = cmds_call_receiver(call);
     atomic_fetch_add(&world->executed, 1);
     int code = world->exec(call, run);
-    atomic_fetch_add(&world->executed, 0); // Who looks at it sees what the exec function wrote.
+    atomic_fetch_add(&world->returned, 1);
     return code;
 }
 
@@ -32,7 +32,7 @@ static int world_pool(struct cmds_call *call, const struct pool *pool)
     struct run run = {pool->what, pool->number, pool->text};
     atomic_fetch_add(&world->executed, 1);
     int code = world->exec(call, &run);
-    atomic_fetch_add(&world->executed, 0);
+    atomic_fetch_add(&world->returned, 1);
     return code;
 }
 
@@ -61,8 +61,9 @@ static void world_on_log(void *context, enum cmds_log_level level, const char *t
     struct world *world = context;
     (void)level;
     (void)pthread_mutex_lock(&world->log_lock);
-    (void)snprintf(world->log[world->log_count % WORLD_LOG_LINES], WORLD_LOG_SIZE, "%s", text);
-    world->log_count++;
+    uint32_t line = atomic_load(&world->log_count);
+    (void)snprintf(world->log[line % WORLD_LOG_LINES], WORLD_LOG_SIZE, "%s", text);
+    atomic_store(&world->log_count, line + 1);
     (void)pthread_mutex_unlock(&world->log_lock);
 }
 

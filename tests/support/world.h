@@ -81,11 +81,12 @@ struct world {
     void *context;                                              // The test's own.
 
     _Atomic uint64_t executed; // Commands of any kind.
+    _Atomic uint64_t returned; // Of those; who reads it sees what their exec functions wrote.
     _Atomic uint32_t connected, disconnected;
     _Atomic int32_t cause; // Of the last disconnect.
 
     pthread_mutex_t log_lock;
-    uint32_t log_count;
+    _Atomic uint32_t log_count;
     char log[WORLD_LOG_LINES][WORLD_LOG_SIZE];
 };
 
