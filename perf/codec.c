@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a codec costs: nanoseconds per size+encode and per decode, beside msgpack-c used as its manual shows it.
+ * What a codec costs: nanoseconds per size+encode and per decode, beside the library that a user would otherwise
+ * take for the format, used as its manual shows it. (For MUS there is none.)
  *
  * The value is the one of the comparisons, {bool, int64, string of 0..1006 bytes, double}, 256 different ones,
  * so that lengths and branches do not repeat and all bodies stay in L2, as received bytes do. Rounds alternate between the rows of the table and the median of them is
@@ -9,6 +10,17 @@
 #include <cmdstream/codec.h>
 
 #include <msgpack.h>
+#ifdef PERF_JSON
+#include <cmdstream/codec_json.h>
+#include <jansson.h>
+#endif
+#ifdef PERF_MUS
+#include <cmdstream/codec_mus.h>
+#endif
+#ifdef PERF_PROTOBUF
+#include <cmdstream/codec_protobuf.h>
+#include <protobuf-c/protobuf-c.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -26,7 +38,7 @@ CMDS_COMMAND(echo, 0, flag, number, text, real);
 enum {
     VALUE_COUNT = 256,
     TEXT_MAX = 1006,
-    BODY_MAX = TEXT_MAX + 64,
+    BODY_MAX = TEXT_MAX + 128,
     ROUND_MAX = 201
 };
 
@@ -127,6 +139,101 @@ static void theirs_decode(const struct cmds_codec *codec)
     msgpack_zone_destroy(&zone);
 }
 
+#ifdef PERF_JSON
+static json_t *tree_of(const struct echo *echo)
+{
+    json_t *tree = json_object();
+    (void)json_object_set_new(tree, "flag", json_boolean(echo->flag));
+    (void)json_object_set_new(tree, "number", json_integer(echo->number));
+    (void)json_object_set_new(tree, "text",
+            json_stringn(echo->text.size > 0 ? echo->text.data : "", echo->text.size));
+    (void)json_object_set_new(tree, "real", json_real(echo->real));
+    return tree;
+}
+
+static void jansson_encode(const struct cmds_codec *codec)
+{
+    (void)codec;
+    static char buffer[2 * BODY_MAX];
+    for (int i = 0; i < VALUE_COUNT; i++) {
+        json_t *tree = tree_of(&values[i]);
+        sink += json_dumpb(tree, buffer, sizeof(buffer), JSON_COMPACT);
+        json_decref(tree);
+    }
+}
+
+static void jansson_decode(const struct cmds_codec *codec)
+{
+    (void)codec;
+    for (int i = 0; i < VALUE_COUNT; i++) {
+        json_t *tree = json_loadb((const char *)bodies[i], sizes[i], 0, NULL);
+        if (tree == NULL) {
+            abort();
+        }
+        sink += json_string_length(json_object_get(tree, "text")) +
+                (uint64_t)json_integer_value(json_object_get(tree, "number"));
+        json_decref(tree);
+    }
+}
+#endif
+
+#ifdef PERF_PROTOBUF
+/* What protoc-c makes of the same message. */
+struct echo_message {
+    ProtobufCMessage base;
+    protobuf_c_boolean flag;
+    int64_t number;
+    char *text;
+    double real;
+};
+#define ECHO_FIELD(name, number, type)                                                             \
+    {                                                                                              \
+#name, number, PROTOBUF_C_LABEL_NONE, type, 0, offsetof(struct echo_message, name), NULL,  \
+                NULL, 0, 0, NULL, NULL                                                             \
+    }
+static const ProtobufCFieldDescriptor echo_message_fields[] = {
+        ECHO_FIELD(flag, 1, PROTOBUF_C_TYPE_BOOL), ECHO_FIELD(number, 2, PROTOBUF_C_TYPE_INT64),
+        ECHO_FIELD(text, 3, PROTOBUF_C_TYPE_STRING), ECHO_FIELD(real, 4, PROTOBUF_C_TYPE_DOUBLE)};
+static const unsigned echo_message_names[] = {0, 1, 3, 2};
+static const ProtobufCIntRange echo_message_ranges[] = {{1, 0}, {0, 4}};
+static const ProtobufCMessageDescriptor echo_message_descriptor = {
+        PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC, "Echo", "Echo", "Echo", "",
+        sizeof(struct echo_message), 4, echo_message_fields, echo_message_names, 1,
+        echo_message_ranges, NULL, NULL, NULL, NULL};
+
+static void protobuf_c_encode(const struct cmds_codec *codec)
+{
+    (void)codec;
+    static uint8_t buffer[BODY_MAX];
+    static char texts[TEXT_MAX + 1];
+    for (int i = 0; i < VALUE_COUNT; i++) {
+        struct echo_message message = {.base = PROTOBUF_C_MESSAGE_INIT(&echo_message_descriptor),
+                .flag = values[i].flag,
+                .number = values[i].number,
+                .real = values[i].real};
+        memcpy(texts, values[i].text.data, values[i].text.size); // It wants a C string.
+        texts[values[i].text.size] = '\0';
+        message.text = texts;
+        sink += protobuf_c_message_get_packed_size(&message.base);
+        sink += protobuf_c_message_pack(&message.base, buffer);
+    }
+}
+
+static void protobuf_c_decode(const struct cmds_codec *codec)
+{
+    (void)codec;
+    for (int i = 0; i < VALUE_COUNT; i++) {
+        ProtobufCMessage *message =
+                protobuf_c_message_unpack(&echo_message_descriptor, NULL, sizes[i], bodies[i]);
+        if (message == NULL) {
+            abort();
+        }
+        sink += (uint64_t)((struct echo_message *)message)->number;
+        protobuf_c_message_free_unpacked(message, NULL);
+    }
+}
+#endif
+
 static const struct row {
     const char *name;
     const struct cmds_codec *codec;
@@ -136,6 +243,17 @@ static const struct row {
         {"msgpack", &cmds_codec_msgpack, ours_encode, ours_decode},
         {"msgpack-map", &cmds_codec_msgpack_map, ours_encode, ours_decode},
         {"msgpack-c, object tree", &cmds_codec_msgpack, theirs_encode, theirs_decode},
+#ifdef PERF_MUS
+        {"mus", &cmds_codec_mus, ours_encode, ours_decode},
+#endif
+#ifdef PERF_PROTOBUF
+        {"protobuf", &cmds_codec_protobuf, ours_encode, ours_decode},
+        {"protobuf-c", &cmds_codec_protobuf, protobuf_c_encode, protobuf_c_decode},
+#endif
+#ifdef PERF_JSON
+        {"json", &cmds_codec_json, ours_encode, ours_decode},
+        {"jansson", &cmds_codec_json, jansson_encode, jansson_decode},
+#endif
 };
 enum {
     ROW_COUNT = sizeof(rows) / sizeof(rows[0])

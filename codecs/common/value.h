@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the codecs that walk a schema by themselves share: reading and writing the members of a value in memory, the checks
- * of what a program hands over, and the numbers that most formats are made of.
+ * What the codecs that walk a schema by themselves share: reading and writing the members of a
+ * value in memory, the checks of what a program hands over, and the numbers that most formats are
+ * made of.
  *
- * All inline: a codec is a library of its own and sees of the core only what every program sees. Members are read and
- * written by memcpy, because a row says where they lie and not what they are. No state, any thread.
+ * All inline: a codec is a library of its own and sees of the core only what every program sees.
+ * Members are read and written by memcpy, because a row says where they lie and not what they are.
+ * No state, any thread.
  */
 #ifndef CMDI_COMMON_VALUE_H
 #define CMDI_COMMON_VALUE_H

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Unsigned LEB128 as MUS and Protobuf use it inside a value, and zigzag, which makes small negative numbers short.
+ * Unsigned LEB128 as MUS and Protobuf use it inside a value, and zigzag, which makes small negative
+ * numbers short.
  *
- * The shortest form is written; a longer one is read, as Go does, up to the ten bytes that 64 bits can take.
+ * The shortest form is written; a longer one is read, as Go does, up to the ten bytes that 64 bits
+ * can take.
  */
 #ifndef CMDI_COMMON_VARINT_H
 #define CMDI_COMMON_VARINT_H

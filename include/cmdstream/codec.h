@@ -26,10 +26,17 @@ CMDS_API void *cmds_arena_alloc(struct cmds_arena *arena, size_t size, size_t al
 
 enum {
     CMDS_CODEC_VERSION = 1,
-    CMDS_CODEC_SELF_DELIMITING =
-            // The end of a value is found by decoding it (MUS): no length on the wire, and an
-            // unknown type closes.
-            1,
+    // The end of a value is found by reading it (MUS): no length on the wire, and an unknown type
+    // closes.
+    CMDS_CODEC_SELF_DELIMITING = 1,
+    // It reads cmds_type.descriptor. Types that have one are refused for other codecs.
+    CMDS_CODEC_DESCRIPTORS = 2,
+    CMDS_CODEC_PLACE_WORDS = 16,
+};
+
+/** How far find_end() has come in a value. The codec's own words, zeroed before the first look. */
+struct cmds_codec_place {
+    uint64_t words[CMDS_CODEC_PLACE_WORDS];
 };
 
 struct cmds_codec {
@@ -68,6 +75,17 @@ struct cmds_codec {
      */
     int64_t (*decode)(const struct cmds_codec *self, const struct cmds_type *type,
             struct cmds_bytes in, struct cmds_arena *arena, void *value);
+
+    /**
+     * Self-delimiting only. Where does a value end that decode() has found cut? `in` begins where
+     * it began, and has grown, perhaps moved; `place` says how far the last look came, so that a
+     * value is walked once, however slowly its bytes come. decode() follows when it is whole, and
+     * may still refuse it. NULL: decode() is asked each time, from the beginning.
+     * Returns: the value's size; more than in.size: so many bytes are needed at least; CMDS_E_PROTO,
+     *          CMDS_E_LIMIT: whatever comes, it will be refused.
+     */
+    int64_t (*find_end)(const struct cmds_codec *self, const struct cmds_type *type,
+            struct cmds_bytes in, struct cmds_codec_place *place);
 };
 
 /**
@@ -92,7 +110,8 @@ extern CMDS_API const struct cmds_codec cmds_codec_raw;
  *
  * Thread:  any.
  * Returns: the size of the body; CMDS_E_LIMIT, -EINVAL: as the codec's size(); -ENOBUFS if
- *          `out_size` is smaller. Nothing is in `out` then.
+ *          `out_size` is smaller; CMDS_E_SCHEMA: a type with a descriptor, for a codec that reads
+ *          none. Nothing is in `out` then.
  */
 CMDS_NODISCARD CMDS_API int64_t cmds_codec_encode(
         const struct cmds_codec *codec, struct cmds_message message, void *out, size_t out_size);
@@ -101,7 +120,7 @@ CMDS_NODISCARD CMDS_API int64_t cmds_codec_encode(
  *
  * Owner:   gives *value: one block, free(); its strings may point into `in`.
  * Thread:  any.
- * Returns: 0; CMDS_E_PROTO, CMDS_E_LIMIT, -ENOMEM.
+ * Returns: 0; CMDS_E_PROTO, CMDS_E_LIMIT, -ENOMEM; CMDS_E_SCHEMA as above.
  */
 CMDS_NODISCARD CMDS_API int cmds_codec_decode(const struct cmds_codec *codec,
         const struct cmds_type *type, struct cmds_bytes in, void **value);

@@ -33,6 +33,26 @@ string(REGEX REPLACE "/$" "" CMDSTREAM_PC_UP "${CMDSTREAM_PC_UP}")
 configure_file(scripts/cmake/cmdstream.pc.in ${PROJECT_BINARY_DIR}/cmdstream.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/cmdstream.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
+# Each codec by itself: who lacks what one of them stands on still has the others.
+foreach(codec IN ITEMS json protobuf mus)
+    if(NOT TARGET cmdstream_codec_${codec}_static)
+        continue()
+    endif()
+    foreach(kind IN ITEMS static shared)
+        set(export cmdstream_codec_${codec}_${kind})
+        install(TARGETS ${export} EXPORT ${export})
+        install(EXPORT ${export} NAMESPACE cmdstream:: DESTINATION ${package_dir})
+    endforeach()
+    set(codec_requires "")
+    if(codec STREQUAL "protobuf")
+        set(codec_requires "libprotobuf-c >= 1.4.1")
+    endif()
+    configure_file(scripts/cmake/cmdstream-codec.pc.in
+                   ${PROJECT_BINARY_DIR}/cmdstream-codec-${codec}.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/cmdstream-codec-${codec}.pc
+            DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
+
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY tests/examples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples
         PATTERN CMakeLists.txt EXCLUDE)

@@ -64,6 +64,16 @@ macro(cmdstream_find_msgpack)
     endif()
 endmacro()
 
+# For the codec Protobuf. Earlier releases of protobuf-c read behind a field that is cut off.
+macro(cmdstream_find_protobuf_c)
+    if(NOT TARGET cmdstream::protobuf_c)
+        cmdstream_find_module(CMDSTREAM_PROTOBUF_C "libprotobuf-c>=1.4.1" libprotobuf-c-dev)
+        if(TARGET PkgConfig::CMDSTREAM_PROTOBUF_C)
+            cmdstream_name_dependency(cmdstream::protobuf_c PkgConfig::CMDSTREAM_PROTOBUF_C)
+        endif()
+    endif()
+endmacro()
+
 macro(cmdstream_find_dependencies)
     set(THREADS_PREFER_PTHREAD_FLAG ON)
     find_package(Threads REQUIRED)

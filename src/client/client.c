@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "codec/codec.h"
 
 enum {
     CLIENT_SCAN_PER_MS = 8192, // Entries looked at per ms at most when deadlines are checked.
@@ -259,20 +260,12 @@ static int64_t client_decode(struct cmdi_client *client, const struct cmdi_frame
         const struct cmds_type *type, void **value)
 {
     struct cmdi_hub *hub = client->hub;
-    const struct cmds_codec *codec = hub->config->codec;
-    bool self_delimiting = hub->config->limits.self_delimiting;
-    cmdi_arena_reset(&hub->arena);
-    *value = cmdi_arena_alloc(&hub->arena, type->schema->value_size, 16);
-    if (CMDI_UNLIKELY(*value == NULL)) {
-        return client_refuse(client, -ENOMEM, "no memory for a result", frame);
-    }
-    memset(*value, 0, type->schema->value_size);
-    int64_t used = codec->decode(
-            codec, type, (struct cmds_bytes){frame->body, frame->body_size}, &hub->arena, *value);
-    if (CMDI_LIKELY(used == (int64_t)frame->body_size || (self_delimiting && used >= 0))) {
+    int64_t used = cmdi_codec_decode(hub->config->codec, type,
+            (struct cmds_bytes){frame->body, frame->body_size}, frame->place, &hub->arena, value);
+    if (CMDI_LIKELY(used >= 0)) {
         return used;
     }
-    if (used == CMDS_E_LIMIT && hub->arena.no_memory) {
+    if (used == -ENOMEM) {
         return client_refuse(client, -ENOMEM, "no memory for a result", frame);
     }
     CMDI_COUNT(hub->shard, codec_errors, 1);

@@ -7,19 +7,46 @@
  * bounds what a hostile body can make us allocate, and then copied into the one block that the
  * caller frees.
  */
-#include <errno.h>
+#include "codec/codec.h"
+
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "codec/arena.h"
+#include "base/error.h"
 
 enum {
     CMDI_CODEC_ARENA_MAX = 64 << 20
 }; // A server's frame is at most 16 MiB by default; arrays of structs grow.
 
+/* A type that is described to another codec has no rows: it would be carried as nothing at all. */
+static bool codec_knows(const struct cmds_codec *codec, const struct cmds_type *type)
+{
+    return type->descriptor == NULL || (codec->flags & CMDS_CODEC_DESCRIPTORS) != 0;
+}
+
+int cmdi_codec_check_types(const struct cmds_codec *codec, const struct cmds_type *const *types,
+        uint32_t count, struct cmds_error *error)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!codec_knows(codec, types[i])) {
+            return cmdi_fail(error, CMDS_E_SCHEMA,
+                    "codec %s: %s has a descriptor, which only protobuf reads", codec->name,
+                    types[i]->schema->name);
+        }
+        int code = codec->check != NULL ? codec->check(codec, types[i], error) : 0;
+        if (code < 0) {
+            return code;
+        }
+    }
+    return 0;
+}
+
 int64_t cmds_codec_encode(
         const struct cmds_codec *codec, struct cmds_message message, void *out, size_t out_size)
 {
+    if (!codec_knows(codec, message.type)) {
+        return CMDS_E_SCHEMA;
+    }
     int64_t size = codec->size(codec, message.type, message.value);
     if (size < 0) {
         return size;
@@ -35,14 +62,10 @@ int64_t cmds_codec_encode(
 static int decode_in(struct cmds_arena *arena, const struct cmds_codec *codec,
         const struct cmds_type *type, struct cmds_bytes in, void **value)
 {
-    void *built = cmdi_arena_alloc(arena, type->schema->value_size, _Alignof(max_align_t));
-    if (built == NULL) {
-        return -ENOMEM;
-    }
-    memset(built, 0, type->schema->value_size);
-    int64_t used = codec->decode(codec, type, in, arena, built);
+    void *built = NULL;
+    int64_t used = cmdi_codec_decode(codec, type, in, NULL, arena, &built);
     if (used < 0) {
-        return used == CMDS_E_LIMIT && arena->no_memory ? -ENOMEM : (int)used;
+        return (int)used;
     }
     if ((uint64_t)used != in.size) {
         return CMDS_E_PROTO; // Cut off, or something lies behind the value.
@@ -59,6 +82,9 @@ int cmds_codec_decode(const struct cmds_codec *codec, const struct cmds_type *ty
         struct cmds_bytes in, void **value)
 {
     struct cmds_arena arena;
+    if (!codec_knows(codec, type)) {
+        return CMDS_E_SCHEMA;
+    }
     cmdi_arena_init(&arena, CMDI_CODEC_ARENA_MAX);
     int error = decode_in(&arena, codec, type, in, value);
     cmdi_arena_fini(&arena);

@@ -140,6 +140,7 @@ static void conn_closed(struct cmdi_conn *conn)
     conn_return(conn, &conn->fill);
     conn_return(conn, &conn->flight);
     conn_return(conn, &conn->stash);
+    cmdi_conn_drop_place(conn);
     if (conn->slot != UINT32_MAX) {
         cmdi_shard_slot_release(conn->shard, conn->slot);
         conn->slot = UINT32_MAX;

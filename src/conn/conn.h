@@ -25,7 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <cmdstream/base.h>
+#include <cmdstream/codec.h>
 
 #include "net/transport.h"
 #include "shard/shard.h"
@@ -145,6 +145,8 @@ struct cmdi_conn {
     uint32_t slice_head, slice_tail, slice_count;
     struct cmdi_conn_buffer stash;
     size_t frame_need; // Bytes that the frame at stash.begin has at least, if it is known to be cut.
+    // How far the codec has come in it; leased while a self-delimiting frame is cut.
+    struct cmds_codec_place *place;
 
     struct cmdi_work ready, flush, starve;
 

@@ -55,6 +55,7 @@ void cmdi_conn_drop_slices(struct cmdi_conn *conn)
         conn_pop_slice(conn);
     }
     conn_drop_stash(conn);
+    cmdi_conn_drop_place(conn);
 }
 
 /* --- Stash ------------------------------------------------------------------------------------ */
@@ -157,6 +158,28 @@ static void conn_fail_frame(struct cmdi_conn *conn, int64_t code, const struct c
     }
 }
 
+/* The next looks at this frame go on where the last one ended. */
+static void conn_open_place(struct cmdi_conn *conn)
+{
+    size_t capacity = 0;
+    void *place = cmdi_buffers_lease(&conn->shard->buffers, sizeof(*conn->place), &capacity);
+    CMDI_ASSERT(place == NULL || capacity == CMDI_BUFFER_SIZE_MIN);
+    conn->place = place;
+    if (place == NULL) {
+        CMDI_COUNT(conn->shard, out_of_memory, 1);
+        cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for a frame that is cut");
+        return;
+    }
+    *conn->place = (struct cmds_codec_place){.words = {0}};
+}
+
+void cmdi_conn_drop_place(struct cmdi_conn *conn)
+{
+    void *place = conn->place;
+    cmdi_buffers_return(&conn->shard->buffers, place, CMDI_BUFFER_SIZE_MIN);
+    conn->place = NULL;
+}
+
 /*
  * One frame at `data`. Returns: its size; 0: it is not whole, and frame_need says what it takes, or
  * the connection failed.
@@ -182,13 +205,19 @@ static size_t conn_run_frame(
         bool too_large =
                 conn->limits->self_delimiting && frame.body_size > conn->limits->frame_size_max;
         frame.body_size = too_large ? conn->limits->frame_size_max : frame.body_size;
+        frame.place = conn->place;
         used = conn->ops->on_frame(conn, &frame);
         if (conn->limits->self_delimiting && used > (int64_t)frame.body_size) {
             conn->frame_need = frame.header_size + (size_t)used;
             if (too_large || used > (int64_t)conn->limits->frame_size_max) {
                 conn_fail_frame(conn, CMDS_E_LIMIT, &frame);
+            } else if (conn->place == NULL) {
+                conn_open_place(conn);
             }
             return 0;
+        }
+        if (CMDI_UNLIKELY(conn->place != NULL)) {
+            cmdi_conn_drop_place(conn);
         }
     }
     run->progress = true;

@@ -15,6 +15,8 @@ void cmdi_conn_rearm_starved(struct cmdi_shard *shard, struct cmdi_work *work);
 void cmdi_conn_arm_recv(struct cmdi_conn *conn, bool poll_first);
 /** Gives all received bytes back: nobody will read them. */
 void cmdi_conn_drop_slices(struct cmdi_conn *conn);
+/** No frame is cut any more. */
+void cmdi_conn_drop_place(struct cmdi_conn *conn);
 /** The timer fires when `timeout_ms` is over, or earlier. */
 void cmdi_conn_watch_after(struct cmdi_conn *conn, uint64_t since_ms, uint32_t timeout_ms);
 void cmdi_conn_close_if_done(struct cmdi_conn *conn);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "codec/codec.h"
 #include "group/dispatch.h"
 #include "group/group.h"
 
@@ -57,16 +58,6 @@ static void options_fill(struct cmds_group_options *mine)
     }
 }
 
-static int options_check_types(const struct cmds_codec *codec, const struct cmds_type *const *types,
-        uint32_t count, struct cmds_error *error)
-{
-    int code = 0;
-    for (uint32_t i = 0; i < count && code == 0 && codec->check != NULL; i++) {
-        code = codec->check(codec, types[i], error);
-    }
-    return code;
-}
-
 static int options_check_protocol(const struct cmds_group_options *mine, struct cmds_error *error)
 {
     const struct cmds_protocol *protocol = mine->protocol;
@@ -81,10 +72,10 @@ static int options_check_protocol(const struct cmds_group_options *mine, struct 
     }
     int code = cmds_protocol_check(protocol, error);
     if (code == 0) {
-        code = options_check_types(mine->codec, protocol->commands, protocol->command_count, error);
+        code = cmdi_codec_check_types(mine->codec, protocol->commands, protocol->command_count, error);
     }
     return code < 0 ? code
-                    : options_check_types(
+                    : cmdi_codec_check_types(
                               mine->codec, protocol->results, protocol->result_count, error);
 }
 

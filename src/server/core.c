@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "codec/codec.h"
 #include "server/server.h"
 
 enum {
@@ -142,16 +143,6 @@ static int core_add_exec(
     return 0;
 }
 
-static int core_check_types(const struct cmds_codec *codec, const struct cmds_type *const *types,
-        uint32_t count, struct cmds_error *error)
-{
-    int code = 0;
-    for (uint32_t i = 0; i < count && code == 0 && codec->check != NULL; i++) {
-        code = codec->check(codec, types[i], error);
-    }
-    return code;
-}
-
 static int core_make_tables(struct cmdi_server_core *core, struct cmds_error *error)
 {
     const struct cmds_protocol *protocol = core->options.protocol;
@@ -175,11 +166,11 @@ static int core_make_tables(struct cmdi_server_core *core, struct cmds_error *er
         }
     }
     if (code == 0) {
-        code = core_check_types(
+        code = cmdi_codec_check_types(
                 core->options.codec, protocol->commands, protocol->command_count, error);
     }
     if (code == 0) {
-        code = core_check_types(
+        code = cmdi_codec_check_types(
                 core->options.codec, protocol->results, protocol->result_count, error);
     }
     return code;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "codec/codec.h"
 #include "server/server.h"
 
 /* Middleware, in order; behind the last one the exec function. */
@@ -267,24 +268,14 @@ int64_t cmdi_connection_on_frame(struct cmdi_conn *conn, const struct cmdi_frame
         return exec_proto_error(connection, frame, CMDS_E_PROTO, "no such command");
     }
     const struct cmds_type *type = entry->type;
-    cmdi_arena_reset(&home->arena);
-    void *value = cmdi_arena_alloc(&home->arena, type->schema->value_size, 16);
-    if (CMDI_UNLIKELY(value == NULL)) {
-        return exec_proto_error(connection, frame, -ENOMEM, NULL);
+    void *value = NULL;
+    int64_t used = cmdi_codec_decode(core->options.codec, type,
+            (struct cmds_bytes){frame->body, frame->body_size}, frame->place, &home->arena, &value);
+    if (CMDI_UNLIKELY(used < 0)) {
+        return exec_proto_error(connection, frame, (int)used, NULL);
     }
-    memset(value, 0, type->schema->value_size);
-    const struct cmds_codec *codec = core->options.codec;
-    struct cmds_bytes body = {frame->body, frame->body_size};
-    int64_t used = codec->decode(codec, type, body, &home->arena, value);
-    if (CMDI_UNLIKELY(used != (int64_t)frame->body_size)) {
-        if (used < 0 || !core->self_delimiting) {
-            bool no_memory = used == CMDS_E_LIMIT && home->arena.no_memory;
-            int code = used < 0 ? (int)used : CMDS_E_PROTO;
-            return exec_proto_error(connection, frame, no_memory ? -ENOMEM : code, NULL);
-        }
-        if (used > (int64_t)frame->body_size) {
-            return used; // Not whole: decoded again when so much has come.
-        }
+    if (CMDI_UNLIKELY(used > (int64_t)frame->body_size)) {
+        return used; // Not whole: looked at again when so much has come.
     }
     struct cmds_call *call =
             exec_new_call(connection, core->execs[entry - core->commands.entries], type, frame);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "codec/codec.h"
 #include "server/server.h"
 
 enum {
@@ -209,13 +210,9 @@ static int64_t test_frame_size(
         return whole;
     }
     struct cmds_arena arena;
+    void *value = NULL;
     cmdi_arena_init(&arena, core->limits.frame_size_max + (size_t)CMDI_VALUE_SIZE_MAX);
-    void *value = cmdi_arena_alloc(&arena, type->schema->value_size, 16);
-    int64_t used = -ENOMEM;
-    if (value != NULL) {
-        memset(value, 0, type->schema->value_size);
-        used = core->options.codec->decode(core->options.codec, type, body, &arena, value);
-    }
+    int64_t used = cmdi_codec_decode(core->options.codec, type, body, NULL, &arena, &value);
     cmdi_arena_fini(&arena);
     if (used > (int64_t)frame->body_size) {
         return 0; // Not whole.

@@ -7,9 +7,28 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#ifdef CMDSTREAM_HAS_JSON
+#include <cmdstream/codec_json.h>
+#endif
+#ifdef CMDSTREAM_HAS_MUS
+#include <cmdstream/codec_mus.h>
+#endif
+#ifdef CMDSTREAM_HAS_PROTOBUF
+#include <cmdstream/codec_protobuf.h>
+#endif
+
 static const struct cmds_codec *const codecs[] = {
         &cmds_codec_msgpack,
         &cmds_codec_msgpack_map,
+#ifdef CMDSTREAM_HAS_JSON
+        &cmds_codec_json,
+#endif
+#ifdef CMDSTREAM_HAS_PROTOBUF
+        &cmds_codec_protobuf,
+#endif
+#ifdef CMDSTREAM_HAS_MUS
+        &cmds_codec_mus,
+#endif
 };
 
 const struct cmds_codec *tool_codec_find(const char *command, const char *name)

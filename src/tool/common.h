@@ -18,8 +18,24 @@ enum {
     TOOL_SERVER_INFO_MAX = 1024
 };
 
+/* What a build left out is not named. */
+#ifdef CMDSTREAM_HAS_JSON
+#define TOOL_CODEC_JSON ", json"
+#else
+#define TOOL_CODEC_JSON ""
+#endif
+#ifdef CMDSTREAM_HAS_PROTOBUF
+#define TOOL_CODEC_PROTOBUF ", protobuf"
+#else
+#define TOOL_CODEC_PROTOBUF ""
+#endif
+#ifdef CMDSTREAM_HAS_MUS
+#define TOOL_CODEC_MUS ", mus"
+#else
+#define TOOL_CODEC_MUS ""
+#endif
 /** For the help of --codec; a new codec is a new row in common.c and a word here. */
-#define TOOL_CODEC_NAMES "msgpack, msgpack-map"
+#define TOOL_CODEC_NAMES "msgpack, msgpack-map" TOOL_CODEC_JSON TOOL_CODEC_PROTOBUF TOOL_CODEC_MUS
 
 /** NULL, and a line on stderr that lists the names, if there is none of that name. */
 const struct cmds_codec *tool_codec_find(const char *command, const char *name);

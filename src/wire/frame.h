@@ -29,12 +29,19 @@ enum {
 /** Go's Seq is an int64: a sequence above it would be negative there. */
 #define CMDI_SEQUENCE_MAX ((uint64_t)INT64_MAX)
 
+struct cmds_codec_place;
+
 struct cmdi_frame {
     uint64_t sequence; // 0: a ping or a pong, and nothing below is valid.
     uint64_t type;
     const uint8_t *body;
     size_t body_size;   // Self-delimiting: all that is there behind the type.
     size_t header_size; // From the frame's first byte to the body.
+    /*
+     * Self-delimiting, and found cut before: what the codec remembers of it until it is whole. Else
+     * NULL.
+     */
+    struct cmds_codec_place *place;
 };
 
 /* One varint of the header at *at. Returns: 1: read; 0: not whole; CMDS_E_PROTO. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any bytes as a msgpack value: the decoder must stay inside them and inside its bound of memory, and what it accepts must
- * survive encode and decode: the same value twice is the same bytes. Both codecs; the schema has every kind of field.
+ * Any bytes as a msgpack value: the decoder must stay inside them and inside its bound of memory,
+ * and what it accepts must survive encode and decode: the same value twice is the same bytes. Both
+ * codecs; the schema has every kind of field.
  */
 #include <cmdstream/codec.h>
 

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* The parts of the MUS codec, which mus.c puts into its table. No state, any thread. */
+#ifndef CMDI_MUS_MUS_H
+#define CMDI_MUS_MUS_H
+
+#include <cmdstream/codec_mus.h>
+
+enum {
+    CMDI_MUS_COUNT_MAX = 16 << 20, // Where a row has no CMDS_MAX.
+    CMDI_MUS_PAIR_SIZE_MIN = 2,    // Of a map: two empty strings.
+    CMDI_MUS_NIL = 1,              // The byte in front of an optional.
+    CMDI_MUS_NOT_NIL = 0,
+};
+
+static inline size_t cmdi_mus_count_max(uint32_t row_max)
+{
+    return row_max != 0 ? row_max : CMDI_MUS_COUNT_MAX;
+}
+
+/** The fewest bytes that an item of this row can be; 0: a struct of nothing. */
+size_t cmdi_mus_item_size_min(const struct cmds_field *row);
+
+/**
+ * Returns: bytes that cmdi_mus_write() will write; CMDS_E_LIMIT; -EINVAL: a NULL pointer with a
+ * size.
+ */
+int64_t cmdi_mus_size(const struct cmds_schema *schema, const uint8_t *value);
+uint8_t *cmdi_mus_write(const struct cmds_schema *schema, const uint8_t *value, uint8_t *out);
+/** Returns: as a self-delimiting codec's decode. */
+int64_t cmdi_mus_read(const struct cmds_schema *schema, struct cmds_bytes in,
+        struct cmds_arena *arena, uint8_t *value);
+
+/** Returns: as a self-delimiting codec's find_end. */
+int64_t cmdi_mus_find_end(
+        const struct cmds_schema *schema, struct cmds_bytes in, struct cmds_codec_place *place);
+
+#endif

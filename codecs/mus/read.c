@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * MUS becomes a value. Strings and bytes point into the input.
+ *
+ * There is no length in front of a value, so the bytes may end anywhere, and the reader says how
+ * many more there must be at least: of a string what is missing of it, of an array one element's
+ * fewest bytes for each that is still to come. Who has too few goes on with end.c. A count is
+ * believed as far as the bytes that are there could hold it, and only so much is allocated; a count
+ * above the row's limit is refused at once, not after a sea of bytes. The walk recurses over nested
+ * schemas, never over the input. No state, any thread.
+ */
+#include "mus/reader.h"
+
+/* A varint of more bytes than its kind has is refused before it ends, as in Go. */
+static int read_integer(struct cmdi_mus_reader *reader, const struct cmds_field *row, uint8_t *to)
+{
+    static const uint8_t sizes[] = {[CMDS_KIND_I16 - CMDS_KIND_I8] = 3,
+            [CMDS_KIND_I32 - CMDS_KIND_I8] = 5,
+            [CMDS_KIND_I64 - CMDS_KIND_I8] = 10};
+    bool is_signed = cmdi_kind_is_signed(row->kind);
+    size_t size_max = sizes[row->kind - (is_signed ? CMDS_KIND_I8 : CMDS_KIND_U8)];
+    const uint8_t *from = reader->at;
+    uint64_t value = 0;
+    int error = cmdi_mus_read_varint(reader, &value);
+    if (CMDI_RARELY(error != 0)) {
+        bool too_long = error == CMDI_MUS_SHORT && cmdi_mus_bytes_left(reader) >= size_max;
+        return too_long ? CMDS_E_PROTO : error;
+    }
+    if ((size_t)(reader->at - from) > size_max) {
+        return CMDS_E_PROTO;
+    }
+    return cmdi_integer_store(row->kind, to, is_signed ? cmdi_unzigzag(value) : value);
+}
+
+static int read_text(
+        struct cmdi_mus_reader *reader, const struct cmds_field *row, uint8_t *to, uint32_t row_max)
+{
+    struct cmds_bytes span = {0};
+    int error = cmdi_mus_read_span(reader, row->item_size - 1, &span);
+    return error != 0 ? error : cmdi_text_store(row, to, span, row_max);
+}
+
+static int read_blob(struct cmdi_mus_reader *reader, const struct cmds_field *row, uint8_t *to)
+{
+    size_t size = 0;
+    int error = cmdi_mus_read_count(reader, INT64_MAX, &size);
+    if (error != 0) {
+        return error;
+    }
+    if (size != row->item_size) {
+        return CMDS_E_PROTO;
+    }
+    if (size > cmdi_mus_bytes_left(reader)) {
+        return cmdi_mus_short_by(reader, size - cmdi_mus_bytes_left(reader));
+    }
+    memcpy(to, reader->at, size);
+    reader->at += size;
+    return 0;
+}
+
+static int read_raw(struct cmdi_mus_reader *reader, uint8_t *to, unsigned size)
+{
+    if (CMDI_RARELY(cmdi_mus_bytes_left(reader) < size)) {
+        return cmdi_mus_short_by(reader, size - cmdi_mus_bytes_left(reader));
+    }
+    uint64_t bits = 0;
+    for (unsigned i = 0; i < size; i++) {
+        bits |= (uint64_t)reader->at[i] << (8 * i);
+    }
+    if (size == 4) {
+        CMDI_STORE(uint32_t, to, (uint32_t)bits);
+    } else {
+        CMDI_STORE(uint64_t, to, bits);
+    }
+    reader->at += size;
+    return 0;
+}
+
+static inline int read_byte(struct cmdi_mus_reader *reader, uint8_t value_max, uint8_t *to)
+{
+    if (CMDI_RARELY(cmdi_mus_bytes_left(reader) == 0)) {
+        return cmdi_mus_short_by(reader, 1);
+    }
+    if (CMDI_RARELY(*reader->at > value_max)) {
+        return CMDS_E_PROTO;
+    }
+    *to = *reader->at++;
+    return 0;
+}
+
+/* The count of a list, and zeroed room for it once all of it can be there. */
+static int list_open(struct cmdi_mus_reader *reader, uint32_t row_max, size_t size_min,
+        size_t item_size, struct cmdi_array *array)
+{
+    int error = cmdi_mus_read_count(reader, cmdi_mus_count_max(row_max), &array->count);
+    if (error != 0 || array->count == 0) {
+        return error;
+    }
+    if (CMDI_RARELY(size_min == 0)) {
+        return CMDS_E_PROTO; // What check() refuses, from a program that did not ask it.
+    }
+    if (array->count > cmdi_mus_bytes_left(reader) / size_min) { // Below 2^32 * 2^17: no overflow.
+        return cmdi_mus_short_by(reader, array->count * size_min - cmdi_mus_bytes_left(reader));
+    }
+    size_t bytes = array->count * item_size; // Below 2^32 * 2^16.
+    array->items = cmds_arena_alloc(reader->arena, bytes, _Alignof(max_align_t));
+    if (array->items == NULL) {
+        return CMDS_E_LIMIT;
+    }
+    memset(array->items, 0, bytes);
+    return 0;
+}
+
+static int read_map(struct cmdi_mus_reader *reader, uint8_t *to, uint32_t row_max)
+{
+    struct cmdi_array array = {0};
+    int error =
+            list_open(reader, row_max, CMDI_MUS_PAIR_SIZE_MIN, sizeof(struct cmds_pair), &array);
+    struct cmds_pair *pairs = array.items;
+    for (size_t i = 0; error == 0 && i < array.count; i++) {
+        struct cmds_bytes key = {0}, value = {0};
+        error = cmdi_mus_read_span(reader, CMDI_MUS_COUNT_MAX, &key);
+        error = error != 0 ? error : cmdi_mus_read_span(reader, CMDI_MUS_COUNT_MAX, &value);
+        if (error != 0) {
+            return cmdi_mus_list_short(reader, error, array.count - i - 1, CMDI_MUS_PAIR_SIZE_MIN);
+        }
+        pairs[i].key = (struct cmds_string){key.data, key.size};
+        pairs[i].value = (struct cmds_string){value.data, value.size};
+    }
+    memcpy(to, &array, sizeof(array));
+    return error;
+}
+
+static int read_struct(
+        struct cmdi_mus_reader *reader, const struct cmds_schema *schema, uint8_t *value);
+
+static CMDI_INLINED int read_item(
+        struct cmdi_mus_reader *reader, const struct cmds_field *row, uint8_t *to, uint32_t row_max)
+{
+    struct cmds_bytes span;
+    int error;
+    switch (row->kind) {
+    case CMDS_KIND_RESERVED:
+        return 0;
+    case CMDS_KIND_BOOL:
+        return read_byte(reader, 1, to);
+    case CMDS_KIND_I8:
+    case CMDS_KIND_U8:
+        return read_byte(reader, UINT8_MAX, to);
+    case CMDS_KIND_F32:
+        return read_raw(reader, to, 4);
+    case CMDS_KIND_F64:
+        return read_raw(reader, to, 8);
+    case CMDS_KIND_STRING:
+    case CMDS_KIND_BYTES:
+        error = cmdi_mus_read_span(reader, cmdi_mus_count_max(row_max), &span);
+        if (__builtin_expect(error == 0, 1)) {
+            memcpy(to, &span, sizeof(span));
+        }
+        return error;
+    case CMDS_KIND_MAP:
+        return read_map(reader, to, row_max);
+    case CMDS_KIND_TEXT:
+        return read_text(reader, row, to, row_max);
+    case CMDS_KIND_BLOB:
+        return read_blob(reader, row, to);
+    case CMDS_KIND_STRUCT:
+        return read_struct(reader, row->nested, to);
+    default:
+        return read_integer(reader, row, to);
+    }
+}
+
+static int read_array(struct cmdi_mus_reader *reader, const struct cmds_field *row, uint8_t *to)
+{
+    struct cmdi_array array = {0};
+    size_t size_min = cmdi_mus_item_size_min(row);
+    int error = list_open(reader, row->size_max, size_min, row->item_size, &array);
+    uint8_t *item = array.items;
+    for (size_t i = 0; error == 0 && i < array.count; i++, item += row->item_size) {
+        error = read_item(reader, row, item, 0);
+        if (error != 0) {
+            return cmdi_mus_list_short(reader, error, array.count - i - 1, size_min);
+        }
+    }
+    memcpy(to, &array, sizeof(array));
+    return error;
+}
+
+static int read_many(struct cmdi_mus_reader *reader, const struct cmds_field *row, uint8_t *to)
+{
+    if (row->shape == CMDS_SHAPE_ARRAY) {
+        return read_array(reader, row, to);
+    }
+    uint8_t flag = CMDI_MUS_NIL;
+    int error = read_byte(reader, CMDI_MUS_NIL, &flag);
+    if (error != 0 || flag == CMDI_MUS_NIL) {
+        return error;
+    }
+    CMDI_STORE(bool, to, true);
+    return read_item(reader, row, to + row->item_offset, row->size_max);
+}
+
+static int read_struct(
+        struct cmdi_mus_reader *reader, const struct cmds_schema *schema, uint8_t *value)
+{
+    const struct cmds_field *row = schema->fields;
+    for (uint32_t i = 0; i < schema->field_count;
+            i++, row = cmdi_row_after(row, schema->field_stride)) {
+        uint8_t *to = value + row->offset;
+        int error = __builtin_expect(row->shape == CMDS_SHAPE_ONE, 1)
+                            ? read_item(reader, row, to, row->size_max)
+                            : read_many(reader, row, to);
+        if (CMDI_RARELY(error != 0)) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+int64_t cmdi_mus_read(const struct cmds_schema *schema, struct cmds_bytes in,
+        struct cmds_arena *arena, uint8_t *value)
+{
+    static const uint8_t nothing[1];
+    const uint8_t *begin = in.data != NULL ? in.data : nothing;
+    struct cmdi_mus_reader reader = {begin, begin + in.size, 0, arena};
+    int error = read_struct(&reader, schema, value);
+    return cmdi_mus_outcome(&reader, in, error);
+}

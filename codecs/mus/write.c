@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A value becomes MUS: first its size, then the bytes.
+ *
+ * The two walks take the same steps in the same order; the size walk is the one that refuses, so
+ * that the write cannot fail. They recurse over nested schemas, never over the value. No state, any
+ * thread.
+ */
+#include "common/value.h"
+#include "common/varint.h"
+#include "mus/mus.h"
+
+/* --- Size ------------------------------------------------------------------------------------- */
+
+static inline int64_t span_size(const void *data, size_t size, uint32_t row_max)
+{
+    int error = cmdi_span_check(data, size, cmdi_mus_count_max(row_max));
+    return CMDI_RARELY(error < 0) ? error : cmdi_leb_size(size) + (int64_t)size;
+}
+
+static int64_t map_size(const uint8_t *at, uint32_t row_max)
+{
+    struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
+    int error = cmdi_span_check(map.items, map.count, cmdi_mus_count_max(row_max));
+    if (error < 0) {
+        return error;
+    }
+    int64_t total = cmdi_leb_size(map.count);
+    for (size_t i = 0; i < map.count; i++) {
+        int64_t key = span_size(map.items[i].key.data, map.items[i].key.size, 0);
+        int64_t value = span_size(map.items[i].value.data, map.items[i].value.size, 0);
+        if (key < 0 || value < 0) {
+            return key < 0 ? key : value;
+        }
+        total += key + value;
+    }
+    return total;
+}
+
+static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *value);
+
+static CMDI_INLINED int64_t item_size(
+        const struct cmds_field *row, const uint8_t *at, uint32_t row_max)
+{
+    struct cmds_bytes span;
+    int64_t length;
+    switch (row->kind) {
+    case CMDS_KIND_RESERVED:
+        return 0;
+    case CMDS_KIND_BOOL:
+    case CMDS_KIND_I8:
+    case CMDS_KIND_U8:
+        return 1;
+    case CMDS_KIND_I16:
+    case CMDS_KIND_I32:
+    case CMDS_KIND_I64:
+        return cmdi_leb_size(cmdi_zigzag(cmdi_integer_load(row->kind, at)));
+    case CMDS_KIND_U16:
+    case CMDS_KIND_U32:
+    case CMDS_KIND_U64:
+        return cmdi_leb_size(cmdi_integer_load(row->kind, at));
+    case CMDS_KIND_F32:
+        return 4;
+    case CMDS_KIND_F64:
+        return 8;
+    case CMDS_KIND_STRING:
+    case CMDS_KIND_BYTES:
+        span = CMDI_LOAD(struct cmds_bytes, at);
+        return span_size(span.data, span.size, row_max);
+    case CMDS_KIND_MAP:
+        return map_size(at, row_max);
+    case CMDS_KIND_TEXT:
+        length = cmdi_text_length(row, at, row_max);
+        return length < 0 ? length : cmdi_leb_size((uint64_t)length) + length;
+    case CMDS_KIND_BLOB:
+        return cmdi_leb_size(row->item_size) + (int64_t)row->item_size;
+    default:
+        return struct_size(row->nested, at);
+    }
+}
+
+static int64_t array_size(const struct cmds_field *row, const uint8_t *at)
+{
+    struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
+    int error = cmdi_span_check(array.items, array.count, cmdi_mus_count_max(row->size_max));
+    if (error < 0) {
+        return error;
+    }
+    const uint8_t *item = array.items;
+    int64_t total = cmdi_leb_size(array.count);
+    for (size_t i = 0; i < array.count; i++, item += row->item_size) {
+        int64_t size = item_size(row, item, 0);
+        if (size < 0) {
+            return size;
+        }
+        total += size;
+    }
+    return total;
+}
+
+static int64_t many_size(const struct cmds_field *row, const uint8_t *at)
+{
+    if (row->shape == CMDS_SHAPE_ARRAY) {
+        return array_size(row, at);
+    }
+    if (*at == 0) {
+        return 1;
+    }
+    int64_t size = item_size(row, at + row->item_offset, row->size_max);
+    return size < 0 ? size : 1 + size;
+}
+
+static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *value)
+{
+    int64_t total = 0;
+    const struct cmds_field *row = schema->fields;
+    for (uint32_t i = 0; i < schema->field_count;
+            i++, row = cmdi_row_after(row, schema->field_stride)) {
+        const uint8_t *at = value + row->offset;
+        int64_t size = __builtin_expect(row->shape == CMDS_SHAPE_ONE, 1)
+                               ? item_size(row, at, row->size_max)
+                               : many_size(row, at);
+        if (CMDI_RARELY(size < 0)) {
+            return size;
+        }
+        total += size;
+    }
+    return total;
+}
+
+int64_t cmdi_mus_size(const struct cmds_schema *schema, const uint8_t *value)
+{
+    return struct_size(schema, value);
+}
+
+/* --- Bytes ------------------------------------------------------------------------------------ */
+
+static inline uint8_t *write_span(uint8_t *out, const void *data, size_t size)
+{
+    out = cmdi_leb_write(out, size);
+    if (size > 0) {
+        memcpy(out, data, size);
+    }
+    return out + size;
+}
+
+static uint8_t *write_map(uint8_t *out, const uint8_t *at)
+{
+    struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
+    out = cmdi_leb_write(out, map.count);
+    for (size_t i = 0; i < map.count; i++) {
+        out = write_span(out, map.items[i].key.data, map.items[i].key.size);
+        out = write_span(out, map.items[i].value.data, map.items[i].value.size);
+    }
+    return out;
+}
+
+/* Floats, least significant byte first whatever the machine. */
+static inline uint8_t *write_raw(uint8_t *out, uint64_t bits, unsigned size)
+{
+    for (unsigned i = 0; i < size; i++) {
+        out[i] = (uint8_t)(bits >> (8 * i));
+    }
+    return out + size;
+}
+
+static uint8_t *write_struct(uint8_t *out, const struct cmds_schema *schema, const uint8_t *value);
+
+static CMDI_INLINED uint8_t *write_item(
+        uint8_t *out, const struct cmds_field *row, const uint8_t *at)
+{
+    struct cmds_bytes span;
+    switch (row->kind) {
+    case CMDS_KIND_RESERVED:
+        return out;
+    case CMDS_KIND_BOOL:
+        *out = *at != 0;
+        return out + 1;
+    case CMDS_KIND_I8:
+    case CMDS_KIND_U8:
+        *out = *at;
+        return out + 1;
+    case CMDS_KIND_I16:
+    case CMDS_KIND_I32:
+    case CMDS_KIND_I64:
+        return cmdi_leb_write(out, cmdi_zigzag(cmdi_integer_load(row->kind, at)));
+    case CMDS_KIND_U16:
+    case CMDS_KIND_U32:
+    case CMDS_KIND_U64:
+        return cmdi_leb_write(out, cmdi_integer_load(row->kind, at));
+    case CMDS_KIND_F32:
+        return write_raw(out, CMDI_LOAD(uint32_t, at), 4);
+    case CMDS_KIND_F64:
+        return write_raw(out, CMDI_LOAD(uint64_t, at), 8);
+    case CMDS_KIND_STRING:
+    case CMDS_KIND_BYTES:
+        span = CMDI_LOAD(struct cmds_bytes, at);
+        return write_span(out, span.data, span.size);
+    case CMDS_KIND_MAP:
+        return write_map(out, at);
+    case CMDS_KIND_TEXT:
+        return write_span(out, at, strnlen((const char *)at, row->item_size));
+    case CMDS_KIND_BLOB:
+        return write_span(out, at, row->item_size);
+    default:
+        return write_struct(out, row->nested, at);
+    }
+}
+
+static uint8_t *write_many(uint8_t *out, const struct cmds_field *row, const uint8_t *at)
+{
+    if (row->shape == CMDS_SHAPE_OPTIONAL) {
+        *out++ = *at != 0 ? CMDI_MUS_NOT_NIL : CMDI_MUS_NIL;
+        return *at != 0 ? write_item(out, row, at + row->item_offset) : out;
+    }
+    struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
+    const uint8_t *item = array.items;
+    out = cmdi_leb_write(out, array.count);
+    for (size_t i = 0; i < array.count; i++, item += row->item_size) {
+        out = write_item(out, row, item);
+    }
+    return out;
+}
+
+static uint8_t *write_struct(uint8_t *out, const struct cmds_schema *schema, const uint8_t *value)
+{
+    const struct cmds_field *row = schema->fields;
+    for (uint32_t i = 0; i < schema->field_count;
+            i++, row = cmdi_row_after(row, schema->field_stride)) {
+        const uint8_t *at = value + row->offset;
+        out = __builtin_expect(row->shape == CMDS_SHAPE_ONE, 1) ? write_item(out, row, at)
+                                                                : write_many(out, row, at);
+    }
+    return out;
+}
+
+uint8_t *cmdi_mus_write(const struct cmds_schema *schema, const uint8_t *value, uint8_t *out)
+{
+    return write_struct(out, schema, value);
+}

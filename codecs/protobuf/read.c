@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A Protobuf message becomes a value by its schema. Strings and bytes point into the input.
+ *
+ * The elements of a repeated field may lie anywhere in the message, and a message may come in
+ * several parts that are joined. So a message whose schema has lists is walked twice: the first
+ * walk counts their elements, then each list gets its room, and the second walk fills it. What is
+ * counted is there, byte for byte; what it becomes is bounded by the arena. In front of a list's
+ * items stands how many of them are filled, and how many there is room for:
+ *
+ *     struct room | item 0 | item 1 | ...        array.items points to item 0, array.count says how many there will be
+ *
+ * The walk recurses over nested schemas, never over the input. No state, any thread.
+ */
+#include "common/utf8.h"
+#include "common/value.h"
+#include "protobuf/protobuf.h"
+
+struct room {
+    _Alignas(16) size_t filled;
+    size_t capacity;
+};
+
+static int read_message(struct cmds_arena *arena, const struct cmds_schema *schema,
+        struct cmds_bytes in, uint8_t *value);
+
+static CMDI_INLINED bool is_list(const struct cmds_field *row)
+{
+    return row->shape == CMDS_SHAPE_ARRAY || row->kind == CMDS_KIND_MAP;
+}
+
+static size_t list_item_size(const struct cmds_field *row)
+{
+    return row->kind == CMDS_KIND_MAP ? sizeof(struct cmds_pair) : row->item_size;
+}
+
+static CMDI_INLINED uint8_t wire_type_of(uint8_t kind)
+{
+    if (kind >= CMDS_KIND_STRING) {
+        return CMDI_WIRE_BYTES;
+    }
+    return kind == CMDS_KIND_F32   ? CMDI_WIRE_32
+           : kind == CMDS_KIND_F64 ? CMDI_WIRE_64
+                                   : CMDI_WIRE_VARINT;
+}
+
+/* --- Items ------------------------------------------------------------------------------------ */
+
+static int read_number(const struct cmds_field *row, uint64_t value, uint8_t *to)
+{
+    switch (row->kind) {
+    case CMDS_KIND_BOOL:
+        CMDI_STORE(bool, to, value != 0);
+        return 0;
+    case CMDS_KIND_F32:
+        CMDI_STORE(uint32_t, to, (uint32_t)value);
+        return 0;
+    case CMDS_KIND_F64:
+        CMDI_STORE(uint64_t, to, value);
+        return 0;
+    default:
+        return cmdi_integer_store(row->kind, to, value);
+    }
+}
+
+/* Within the limit, and of text UTF-8. */
+static int span_check(struct cmds_bytes span, bool text, uint32_t size_max)
+{
+    if (size_max != 0 && span.size > size_max) {
+        return CMDS_E_LIMIT;
+    }
+    return text && !cmdi_utf8_is_valid(span.data, span.size) ? CMDS_E_PROTO : 0;
+}
+
+static int read_item(struct cmds_arena *arena, const struct cmds_field *row,
+        const struct cmdi_wire_field *field, uint32_t row_max, uint8_t *to)
+{
+    int error;
+    switch (row->kind) {
+    case CMDS_KIND_STRING:
+    case CMDS_KIND_BYTES:
+        error = span_check(field->bytes, row->kind == CMDS_KIND_STRING, row_max);
+        memcpy(to, &field->bytes, sizeof(field->bytes));
+        return error;
+    case CMDS_KIND_TEXT:
+        error = span_check(field->bytes, true, 0);
+        return error < 0 ? error : cmdi_text_store(row, to, field->bytes, row_max);
+    case CMDS_KIND_BLOB:
+        if (field->bytes.size != row->item_size) {
+            return CMDS_E_PROTO;
+        }
+        memcpy(to, field->bytes.data, row->item_size);
+        return 0;
+    case CMDS_KIND_STRUCT:
+        return read_message(arena, row->nested, field->bytes, to);
+    default:
+        return read_number(row, field->value, to);
+    }
+}
+
+/* A pair is a message of two strings; what is missing is empty. */
+static int read_pair(const struct cmdi_wire_field *field, struct cmds_pair *pair)
+{
+    const uint8_t *at = field->bytes.data, *end = at + field->bytes.size;
+    *pair = (struct cmds_pair){{"", 0}, {"", 0}};
+    while (at < end) {
+        struct cmdi_wire_field part = {0};
+        int error = cmdi_wire_next(&at, end, &part);
+        if (error < 0) {
+            return error;
+        }
+        if (part.type != CMDI_WIRE_BYTES || part.number > 2) {
+            continue;
+        }
+        error = span_check(part.bytes, true, 0);
+        if (error < 0) {
+            return error;
+        }
+        struct cmds_string string = {part.bytes.data, part.bytes.size};
+        *(part.number == 1 ? &pair->key : &pair->value) = string;
+    }
+    return 0;
+}
+
+/* --- Lists ------------------------------------------------------------------------------------ */
+
+/* How many numbers are packed in these bytes. */
+static int packed_count(const struct cmds_field *row, struct cmds_bytes bytes, size_t *count)
+{
+    const uint8_t *data = bytes.data;
+    size_t width = row->kind == CMDS_KIND_F32 ? 4 : row->kind == CMDS_KIND_F64 ? 8 : 0;
+    if (width != 0) {
+        *count = bytes.size / width;
+        return bytes.size % width == 0 ? 0 : CMDS_E_PROTO;
+    }
+    *count = 0;
+    for (size_t i = 0; i < bytes.size; i++) {
+        *count += data[i] < 0x80;
+    }
+    return bytes.size == 0 || data[bytes.size - 1] < 0x80 ? 0 : CMDS_E_PROTO;
+}
+
+/* Elements of `row` in this field; 0 where the field is to be skipped. */
+static int field_count(
+        const struct cmds_field *row, const struct cmdi_wire_field *field, size_t *count)
+{
+    *count = field->type == wire_type_of(row->kind);
+    if (*count == 0 && field->type == CMDI_WIRE_BYTES) {
+        return packed_count(row, field->bytes, count);
+    }
+    return 0;
+}
+
+/* Adds what this part of the message brings to array.count of every list. */
+static int lists_count(const struct cmds_schema *schema, struct cmds_bytes in, uint8_t *value)
+{
+    const uint8_t *at = in.data, *end = at + in.size;
+    while (at < end) {
+        struct cmdi_wire_field field = {0};
+        int error = cmdi_wire_next(&at, end, &field);
+        if (error < 0) {
+            return error;
+        }
+        if (field.number > schema->field_count) {
+            continue;
+        }
+        const struct cmds_field *row = cmds_schema_field(schema, field.number - 1);
+        if (row->kind == CMDS_KIND_RESERVED || !is_list(row)) {
+            continue;
+        }
+        uint8_t *to = value + row->offset;
+        struct cmdi_array array = CMDI_LOAD(struct cmdi_array, to);
+        size_t count = 0;
+        error = field_count(row, &field, &count);
+        if (error < 0) {
+            return error;
+        }
+        array.count += count; // At most one for each byte of the input.
+        memcpy(to, &array, sizeof(array));
+    }
+    return 0;
+}
+
+static struct room list_room(const struct cmdi_array *array)
+{
+    struct room room = {0};
+    if (array->items != NULL) {
+        memcpy(&room, (uint8_t *)array->items - sizeof(room), sizeof(room));
+    }
+    return room;
+}
+
+static void list_set_filled(const struct cmdi_array *array, size_t filled)
+{
+    memcpy((uint8_t *)array->items - sizeof(struct room), &filled, sizeof(filled));
+}
+
+/*
+ * Room for all that was counted; what an earlier part of the message has filled moves in first. A
+ * list that has to move gets twice its room, or many small parts would cost their square.
+ */
+static int list_make_room(struct cmds_arena *arena, const struct cmds_field *row, uint8_t *to)
+{
+    struct cmdi_array array = CMDI_LOAD(struct cmdi_array, to);
+    struct room room = list_room(&array);
+    if (row->size_max != 0 && array.count > row->size_max) {
+        return CMDS_E_LIMIT;
+    }
+    if (array.count <= room.capacity) {
+        return 0;
+    }
+    size_t item_size = list_item_size(row), capacity = array.count;
+    capacity = capacity < 2 * room.capacity ? 2 * room.capacity : capacity;
+    size_t size = capacity * item_size; // An item a byte of the input, and 64 KiB at most for each.
+    uint8_t *block = cmds_arena_alloc(arena, sizeof(struct room) + size, _Alignof(struct room));
+    if (block == NULL) {
+        return CMDS_E_LIMIT;
+    }
+    uint8_t *items = block + sizeof(struct room);
+    size_t moved = room.filled * item_size;
+    if (moved > 0) {
+        memcpy(items, array.items, moved);
+    }
+    memset(items + moved, 0, size - moved);
+    room.capacity = capacity;
+    memcpy(block, &room, sizeof(room));
+    array.items = items;
+    memcpy(to, &array, sizeof(array));
+    return 0;
+}
+
+/* The first walk, if there is anything to count. */
+static int lists_open(struct cmds_arena *arena, const struct cmds_schema *schema,
+        struct cmds_bytes in, uint8_t *value)
+{
+    bool counted = false;
+    const struct cmds_field *row = schema->fields;
+    for (uint32_t i = 0; i < schema->field_count;
+            i++, row = cmdi_row_after(row, schema->field_stride)) {
+        if (row->kind == CMDS_KIND_RESERVED || !is_list(row)) {
+            continue;
+        }
+        if (!cmdi_protobuf_has_row(row)) {
+            return CMDS_E_PROTO;
+        }
+        int error = counted ? 0 : lists_count(schema, in, value);
+        counted = true;
+        error = error < 0 ? error : list_make_room(arena, row, value + row->offset);
+        if (error < 0) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+static int read_packed(
+        const struct cmds_field *row, struct cmds_bytes bytes, uint8_t *item, size_t *filled)
+{
+    const uint8_t *at = bytes.data, *end = at + bytes.size;
+    size_t width = row->kind == CMDS_KIND_F32 ? 4 : row->kind == CMDS_KIND_F64 ? 8 : 0;
+    while (at < end) {
+        uint64_t value = 0;
+        int used = (int)width;
+        if (width == 0) {
+            used = cmdi_leb_read(at, end, &value);
+        } else {
+            for (size_t i = 0; i < width; i++) {
+                value |= (uint64_t)at[i] << (8 * i);
+            }
+        }
+        if (used <= 0 || read_number(row, value, item) < 0) {
+            return CMDS_E_PROTO;
+        }
+        at += used;
+        item += row->item_size;
+        ++*filled;
+    }
+    return 0;
+}
+
+/* What was counted is now stored. */
+static int read_list(struct cmds_arena *arena, const struct cmds_field *row,
+        const struct cmdi_wire_field *field, uint8_t *to)
+{
+    struct cmdi_array array = CMDI_LOAD(struct cmdi_array, to);
+    bool single = field->type == wire_type_of(row->kind);
+    if ((!single && field->type != CMDI_WIRE_BYTES) || array.items == NULL) {
+        return 0; // Another wire type, or packed numbers, none of them.
+    }
+    size_t filled = list_room(&array).filled;
+    uint8_t *item = (uint8_t *)array.items + filled * list_item_size(row);
+    int error;
+    if (!single) {
+        error = read_packed(row, field->bytes, item, &filled);
+    } else {
+        filled++;
+        if (row->kind == CMDS_KIND_MAP) {
+            struct cmds_pair pair;
+            error = read_pair(field, &pair);
+            memcpy(item, &pair, sizeof(pair));
+        } else {
+            error = read_item(arena, row, field, 0, item);
+        }
+    }
+    list_set_filled(&array, filled);
+    return error;
+}
+
+/* --- Messages --------------------------------------------------------------------------------- */
+
+static int read_field(struct cmds_arena *arena, const struct cmds_field *row,
+        const struct cmdi_wire_field *field, uint8_t *value)
+{
+    uint8_t *to = value + row->offset;
+    if (CMDI_RARELY(is_list(row))) {
+        return read_list(arena, row, field, to);
+    }
+    if (CMDI_RARELY(field->type != wire_type_of(row->kind))) {
+        return 0; // As a field that nobody knows.
+    }
+    if (row->shape == CMDS_SHAPE_OPTIONAL) {
+        CMDI_STORE(bool, to, true);
+        to += row->item_offset;
+    }
+    return read_item(arena, row, field, row->size_max, to);
+}
+
+static int read_message(struct cmds_arena *arena, const struct cmds_schema *schema,
+        struct cmds_bytes in, uint8_t *value)
+{
+    const uint8_t *at = in.data, *end = at + in.size;
+    int error = in.size > 0 ? lists_open(arena, schema, in, value) : 0;
+    while (error == 0 && at < end) {
+        struct cmdi_wire_field field;
+        error = cmdi_wire_next(&at, end, &field);
+        if (CMDI_RARELY(error < 0)) {
+            return error;
+        }
+        if (CMDI_RARELY(field.number > schema->field_count)) {
+            continue;
+        }
+        const struct cmds_field *row = cmds_schema_field(schema, field.number - 1);
+        if (__builtin_expect(row->kind != CMDS_KIND_RESERVED, 1)) {
+            error = read_field(arena, row, &field, value);
+        }
+    }
+    return error;
+}
+
+int64_t cmdi_protobuf_read(const struct cmds_schema *schema, struct cmds_bytes in,
+        struct cmds_arena *arena, uint8_t *value)
+{
+    int error = read_message(arena, schema, in, value);
+    return error < 0 ? error : (int64_t)in.size;
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"fmt"
+	"net"
+	"runtime/debug"
+	"time"
+
+	"cmdstream/perf/go/codecs"
+	"cmdstream/perf/go/load"
+	"cmdstream/perf/go/testproto"
+
+	cmdstream "github.com/cmd-stream/cmd-stream-go"
+	cln "github.com/cmd-stream/cmd-stream-go/client"
+	"github.com/cmd-stream/cmd-stream-go/core"
+	ccln "github.com/cmd-stream/cmd-stream-go/core/cln"
+	dlgt "github.com/cmd-stream/cmd-stream-go/delegate"
+	dcln "github.com/cmd-stream/cmd-stream-go/delegate/cln"
+	grp "github.com/cmd-stream/cmd-stream-go/group"
+	tspt "github.com/cmd-stream/cmd-stream-go/transport"
+)
+
+const handshakeTime = 5 * time.Second
+
+type receiver = *testproto.Receiver
+
+type clientOptions struct {
+	codec, address, info string
+	bufferSize           int
+	keepalive, reconnect bool
+	keepaliveTime        time.Duration // 0: the library's default.
+}
+
+type dialer struct {
+	options clientOptions
+	codec   cln.Codec[receiver]
+	set     []cln.SetOption
+}
+
+func newDialer(o clientOptions) (*dialer, error) {
+	codec, _, err := codecs.New(o.codec)
+	if err != nil {
+		return nil, err
+	}
+	set := []cln.SetOption{
+		cln.WithServerInfo(dlgt.ServerInfo(o.info)),
+		cln.WithTransport(tspt.WithReaderBufSize(o.bufferSize), tspt.WithWriterBufSize(o.bufferSize)),
+		cln.WithDelegate(dcln.WithServerInfoReceiveDuration(handshakeTime)),
+	}
+	if o.keepalive {
+		keepalive := []dcln.SetKeepaliveOption{}
+		if o.keepaliveTime > 0 {
+			keepalive = append(keepalive, dcln.WithKeepaliveTime(o.keepaliveTime), dcln.WithKeepaliveIntvl(o.keepaliveTime))
+		}
+		set = append(set, cln.WithKeepalive(keepalive...))
+	}
+	return &dialer{o, codec, set}, nil
+}
+
+func (d *dialer) connect() (net.Conn, error) { return net.Dial("tcp", d.options.address) }
+
+func (d *dialer) dial() (*ccln.Client[receiver], error) {
+	if d.options.reconnect {
+		return cmdstream.NewReconnectClient(d.codec, cln.ConnFactoryFn(d.connect), d.set...)
+	}
+	connection, err := d.connect()
+	if err != nil {
+		return nil, err
+	}
+	client, err := cmdstream.NewClient(d.codec, connection, d.set...)
+	if err != nil {
+		_ = connection.Close()
+	}
+	return client, err
+}
+
+func (d *dialer) group(count int) (grp.Group[receiver], error) {
+	return cmdstream.NewGroup(count, d.codec, cln.ConnFactoryFn(d.connect), grp.WithClient[receiver](d.set...))
+}
+
+// What the module's version is, from the build itself.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if ok {
+		for _, module := range info.Deps {
+			if module.Path == "github.com/cmd-stream/cmd-stream-go" {
+				return module.Version
+			}
+		}
+	}
+	return "of an unknown version"
+}
+
+// --- For package load ---------------------------------------------------------------------------
+
+type loadConn struct{ client *ccln.Client[receiver] }
+
+func (d *dialer) dialLoad() (load.Conn, error) {
+	client, err := d.dial()
+	return loadConn{client}, err
+}
+
+func (c loadConn) Close() error { return c.client.Close() }
+
+func (c loadConn) Lane() load.Lane {
+	return &loadLane{c.client, make(chan core.AsyncResult, 1)}
+}
+
+type loadLane struct {
+	client  *ccln.Client[receiver]
+	results chan core.AsyncResult
+}
+
+func (l *loadLane) one(cmd core.Cmd[receiver]) (none testproto.EchoResult, err error) {
+	if _, _, err = l.client.Send(cmd, l.results); err != nil {
+		return
+	}
+	answer := <-l.results
+	if answer.Error != nil {
+		return none, answer.Error
+	}
+	result, ok := answer.Result.(testproto.EchoResult)
+	if !ok {
+		return none, fmt.Errorf("the result is a %T", answer.Result)
+	}
+	return result, nil
+}
+
+func (l *loadLane) Echo(c testproto.EchoCmd) (testproto.EchoResult, error)   { return l.one(c) }
+func (l *loadLane) Sleep(c testproto.SleepCmd) (testproto.EchoResult, error) { return l.one(c) }
+func (l *loadLane) Work(c testproto.WorkCmd) (testproto.EchoResult, error)   { return l.one(c) }
+
+// A full channel holds up the whole connection, so a stream has room for what comes while its lane looks elsewhere.
+const streamRoom = 1024
+
+func (l *loadLane) Stream(c testproto.StreamCmd, take func(testproto.ItemResult)) error {
+	if cap(l.results) < streamRoom {
+		l.results = make(chan core.AsyncResult, streamRoom)
+	}
+	if _, _, err := l.client.Send(c, l.results); err != nil {
+		return err
+	}
+	for {
+		answer := <-l.results
+		if answer.Error != nil {
+			return answer.Error
+		}
+		item, ok := answer.Result.(testproto.ItemResult)
+		if !ok {
+			return fmt.Errorf("the result is a %T", answer.Result)
+		}
+		take(item)
+		if item.Last {
+			return nil
+		}
+	}
+}

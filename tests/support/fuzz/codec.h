@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the fuzz targets of the codecs have in common: any bytes as a value that has every kind of
+ * field. The decoder must stay inside them and inside its bound of memory, and what it accepts must
+ * survive encode and decode: the same value twice is the same bytes.
+ */
+#ifndef CMDI_TESTS_SUPPORT_FUZZ_CODEC_H
+#define CMDI_TESTS_SUPPORT_FUZZ_CODEC_H
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "codec/arena.h"
+#include "support/shop.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum {
+    FUZZ_ARENA_MAX = 1 << 20
+};
+
+#define REQUIRE(fact)                                                                              \
+    do {                                                                                           \
+        if (!(fact)) {                                                                             \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+/* Encodes the value, decodes it again, encodes that, and compares. */
+static inline void fuzz_round_trip(const struct cmds_codec *codec, const struct cmds_type *type,
+        const void *value, int64_t size)
+{
+    uint8_t *first = malloc((size_t)size + 1), *second = malloc((size_t)size + 1);
+    REQUIRE(first != NULL && second != NULL);
+    REQUIRE(codec->encode(codec, type, value, first, (size_t)size) == first + size);
+    void *again = NULL;
+    struct cmds_bytes in = {first, (size_t)size};
+    REQUIRE(cmds_codec_decode(codec, type, in, &again) == 0);
+    struct cmds_message message = {type, again};
+    REQUIRE(cmds_codec_encode(codec, message, second, (size_t)size) == size);
+    REQUIRE(memcmp(first, second, (size_t)size) == 0);
+    free(again);
+    free(first);
+    free(second);
+}
+
+/* Returns: what decode has said. */
+static inline int64_t fuzz_decode(const struct cmds_codec *codec, const struct cmds_type *type,
+        const uint8_t *data, size_t size)
+{
+    bool open_ended = (codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0;
+    struct cmds_arena arena;
+    void *value = calloc(1, type->schema->value_size);
+    REQUIRE(value != NULL);
+    cmdi_arena_init(&arena, FUZZ_ARENA_MAX);
+    int64_t used = codec->decode(codec, type, (struct cmds_bytes){data, size}, &arena, value);
+    REQUIRE(arena.size <= FUZZ_ARENA_MAX);
+    REQUIRE(used == (int64_t)size || used == CMDS_E_PROTO || used == CMDS_E_LIMIT ||
+            (open_ended && used >= 0));
+    if (used >= 0 && used <= (int64_t)size) {
+        int64_t encoded = codec->size(codec, type, value);
+        REQUIRE(encoded >= 0); // What passed the limits on its way in passes them on its way out.
+        fuzz_round_trip(codec, type, value, encoded);
+    }
+    cmdi_arena_fini(&arena);
+    free(value);
+    return used;
+}
+
+#endif
