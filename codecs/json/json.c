@@ -2,6 +2,53 @@
 /* The codec `json`: the table of its functions. See codec_json.h for what it reads and writes. */
 #include "json/json.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+__attribute__((format(printf, 2, 3))) static int refuse(
+        struct cmds_error *error, const char *format, ...)
+{
+    if (error != NULL && error->code == 0) {
+        va_list arguments;
+        va_start(arguments, format);
+        (void)vsnprintf(error->text, sizeof(error->text), format, arguments);
+        va_end(arguments);
+        error->code = CMDS_E_SCHEMA;
+    }
+    return CMDS_E_SCHEMA;
+}
+
+/* What one name of a hostile body can cost is bounded before there is a body. */
+static int schema_check(
+        const struct cmds_schema *schema, const char *type_name, struct cmds_error *error)
+{
+    if (schema->field_count > CMDI_JSON_ROWS_MAX) {
+        return refuse(error, "codec json: %s: struct %s has %u fields, at most %d are possible",
+                type_name, schema->name, schema->field_count, CMDI_JSON_ROWS_MAX);
+    }
+    int code = 0;
+    for (uint32_t i = 0; code == 0 && i < schema->field_count; i++) {
+        const struct cmds_field *row = cmds_schema_field(schema, i);
+        if (row->kind == CMDS_KIND_RESERVED) {
+            continue;
+        }
+        if (strlen(row->name) > CMDI_JSON_NAME_MAX) {
+            return refuse(error, "codec json: %s: struct %s, field %u: a name has at most %d bytes",
+                    type_name, schema->name, i, CMDI_JSON_NAME_MAX);
+        }
+        code = row->kind == CMDS_KIND_STRUCT ? schema_check(row->nested, type_name, error) : 0;
+    }
+    return code;
+}
+
+static int json_check(
+        const struct cmds_codec *self, const struct cmds_type *type, struct cmds_error *error)
+{
+    (void)self;
+    return schema_check(type->schema, type->schema->name, error);
+}
+
 static int64_t json_size(
         const struct cmds_codec *self, const struct cmds_type *type, const void *value)
 {
@@ -9,12 +56,16 @@ static int64_t json_size(
     return cmdi_json_write(type->schema, value, NULL);
 }
 
+/*
+ * The end is where the walk has come to, not where `size` says: if the value was changed since it
+ * was counted, the caller's assertion is to see it. A refusal has written nothing that is whole.
+ */
 static uint8_t *json_encode(const struct cmds_codec *self, const struct cmds_type *type,
         const void *value, uint8_t *out, size_t size)
 {
-    (void)self;
-    (void)cmdi_json_write(type->schema, value, out); // The same walk that has counted.
-    return out + size;
+    (void)self, (void)size;
+    int64_t written = cmdi_json_write(type->schema, value, out);
+    return written > 0 ? out + written : out;
 }
 
 static int64_t json_decode(const struct cmds_codec *self, const struct cmds_type *type,
@@ -28,6 +79,7 @@ const struct cmds_codec cmds_codec_json = {
         .struct_size = sizeof(struct cmds_codec),
         .version = CMDS_CODEC_VERSION,
         .name = "json",
+        .check = json_check,
         .size = json_size,
         .encode = json_encode,
         .decode = json_decode,

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The parts of the JSON codec: the walk that writes, the walk that reads, and numbers with a point in them.
+ * The parts of the JSON codec: the walk that writes, the walk that reads, the names of fields, and
+ * numbers with a point in them. The grammar alone is in scan.h.
  *
- * The library's own lines and no tree of objects: a tree is made of one malloc per value, knows no uint64_t, and takes ten
- * times as long as the fields themselves. No state, any thread.
+ * The library's own lines and not jansson, which the tests hold them against: a tree is one malloc
+ * per value, on the shard's path, from an allocator that the whole process shares; it knows no
+ * uint64_t above INT64_MAX, refuses what Go replaces (invalid UTF-8, half a surrogate pair), and
+ * formats floats in another way. No state, any thread.
  */
 #ifndef CMDI_JSON_JSON_H
 #define CMDI_JSON_JSON_H
@@ -12,18 +15,34 @@
 
 enum {
     CMDI_JSON_NUMBER_MAX = 32, // Bytes that a formatted number takes at most.
+    CMDI_JSON_ROWS_MAX = 512,  // Of a struct: each unknown name is compared with all of them.
+    CMDI_JSON_NAME_MAX = 255,  // Bytes of a field's name: an escaped one is built on the stack.
 };
 
-/** A finite number in the fewest digits that come back as the same float or double. Returns: bytes written. */
+struct cmdi_json_text;
+
+/**
+ * A finite number in the fewest digits that come back as the same float or double. Returns: bytes
+ * written.
+ */
 size_t cmdi_json_format_f64(char *out, double value);
 size_t cmdi_json_format_f32(char *out, float value);
-/** `text` is a number by JSON's grammar. Rounded to the nearest. Returns: 0; CMDS_E_PROTO: too large. */
+/**
+ * Of a number by JSON's grammar the nearest float or double. Returns: 0; CMDS_E_PROTO: too large.
+ */
 int cmdi_json_parse_f64(const char *text, size_t size, double *value);
 int cmdi_json_parse_f32(const char *text, size_t size, float *value);
 
-/** Returns: bytes; CMDS_E_LIMIT; -EINVAL. With `out` they are written there, without they are only counted. */
+/**
+ * With `out` the value is written there, without it is only counted. Returns: bytes; CMDS_E_LIMIT;
+ * -EINVAL.
+ */
 int64_t cmdi_json_write(const struct cmds_schema *schema, const uint8_t *value, uint8_t *out);
+/** Returns: all of in.size; CMDS_E_PROTO; CMDS_E_LIMIT. */
 int64_t cmdi_json_read(const struct cmds_schema *schema, struct cmds_bytes in,
         struct cmds_arena *arena, uint8_t *value);
+/** Returns: NULL: no row has this name, in whatever case. */
+const struct cmds_field *cmdi_json_find_row(
+        const struct cmds_schema *schema, const struct cmdi_json_text *name);
 
 #endif

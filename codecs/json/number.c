@@ -2,11 +2,12 @@
 /*
  * Floats to text and back, exactly and in constant time.
  *
- * To text: the shortest decimal inside the interval of numbers that round to the float, found by Schubfach (R. Giulietti,
- * 2020): three multiplications by a power of ten of 128 bits. The layout is Go's.
- * To float: few digits by one exact division or multiplication; up to 19 digits by Lemire's method (2021), which knows when
- * it does not know; what is left by strtod, over digits without a point, since where that stands is a matter of locale.
- * No state, any thread.
+ * To text: the shortest decimal inside the interval of numbers that round to the float, and of
+ * several the closest, found by Schubfach (R. Giulietti, 2020): three multiplications by a power of
+ * ten of 128 bits. The layout is Go's.
+ * To float: few digits by one exact division or multiplication; up to 19 digits by Lemire's method
+ * (2021), which knows when it does not know; what is left by the C library, over digits without a
+ * point, since where that stands is a matter of locale. No state, any thread.
  */
 #include <errno.h>
 #include <float.h>
@@ -20,7 +21,7 @@
 
 __extension__ typedef unsigned __int128 uint128;
 
-/* --- To text ------------------------------------------------------------------------------------------------------- */
+/* --- To text ---------------------------------------------------------------------------------- */
 
 struct decimal {
     uint64_t digits; // value = digits * 10^exponent
@@ -32,7 +33,10 @@ static int floor_log2_pow10(int e)
     return (e * 1741647) >> 19; // -1233..1233; an arithmetic shift.
 }
 
-/* factor * power / 2^128, where a rest sets the lowest bit: greater than is all that a comparison needs to know of it. */
+/*
+ * factor * power / 2^128, where a rest sets the lowest bit: that there is one is all that a
+ * comparison needs to know of it.
+ */
 static uint64_t multiply_sticky(uint128 power, uint64_t factor)
 {
     uint128 low = (uint128)(uint64_t)power * factor;
@@ -43,8 +47,8 @@ static uint64_t multiply_sticky(uint128 power, uint64_t factor)
 /* significand * 2^exponent; below a power of two the next number is only half as far away. */
 static struct decimal shortest(uint64_t significand, int exponent, bool lower_is_closer)
 {
-    int k = (exponent * 1262611 - (lower_is_closer ? 524031 : 0)) >>
-            22; // floor(log10(2^e or 3/4 2^e))
+    // floor(log10(2^e or 3/4 2^e))
+    int k = (exponent * 1262611 - (lower_is_closer ? 524031 : 0)) >> 22;
     int shift = exponent + floor_log2_pow10(-k) + 1;
     const uint64_t *entry = cmdi_pow10[-k - CMDI_POW10_FIRST];
     uint128 power = (uint128)entry[0] << 64 | entry[1];
@@ -88,7 +92,10 @@ static size_t format_digits(char *out, uint64_t digits)
     return count;
 }
 
-/* d.ddde-07 without the zero in front of the 7; the exponents that get here have a sign, and two digits if positive. */
+/*
+ * d.ddde-07 without the zero in front of the 7; the exponents that get here have a sign, and two
+ * digits if positive.
+ */
 static size_t format_scientific(char *out, const char *digits, size_t count, int point)
 {
     size_t size = 0;
@@ -180,20 +187,20 @@ size_t cmdi_json_format_f32(char *out, float value)
     return sign + format_decimal(out, decimal, magnitude < 1e-6f || magnitude >= 1e21f);
 }
 
-/* --- To float ------------------------------------------------------------------------------------------------------ */
+/* --- To float --------------------------------------------------------------------------------- */
 
 enum {
     DIGITS_EXACT = 19, // Fit 64 bits.
-    DIGITS_KEPT =
-            800, // More decide nothing but whether there was something: no double's middle has as many.
+    // More decide nothing but whether there was something: no double's middle has as many.
+    DIGITS_KEPT = 800,
     EXPONENT_MAX = 20000, // Beyond it everything is zero or too large, whatever the digits.
     EXPONENT_READ_MAX = 100000000, // More than the digits of any input can make up for.
 };
 
 struct parsed {
-    uint64_t mantissa;  // The first DIGITS_EXACT digits,
-    int exponent;       // as if that were all: value = mantissa * 10^exponent.
-    bool negative, cut; // cut: there were more.
+    uint64_t mantissa; // value = mantissa * 10^exponent
+    int exponent;
+    bool negative;
 };
 
 static int parse_exponent(const char *at, const char *end)
@@ -212,14 +219,15 @@ static int clamp_exponent(int64_t exponent)
     return (int)(low > EXPONENT_MAX ? EXPONENT_MAX : low);
 }
 
-static struct parsed parse_text(const char *text, size_t size)
+/* Returns: false: it has more than DIGITS_EXACT digits. */
+static bool parse_text(const char *text, size_t size, struct parsed *parsed)
 {
-    struct parsed parsed = {.negative = *text == '-'};
+    *parsed = (struct parsed){.negative = *text == '-'};
     const char *end = text + size;
     unsigned count = 0;
     bool fraction = false;
     int64_t shift = 0;
-    for (const char *at = text + parsed.negative; at < end; at++) {
+    for (const char *at = text + parsed->negative; at < end; at++) {
         if (*at == '.') {
             fraction = true;
             continue;
@@ -232,22 +240,20 @@ static struct parsed parse_text(const char *text, size_t size)
         if (count == 0 && *at == '0') {
             continue;
         }
-        if (count < DIGITS_EXACT) {
-            parsed.mantissa = 10 * parsed.mantissa + (uint64_t)(*at - '0');
-            count++;
-        } else {
-            parsed.cut = true;
-            shift++;
+        if (count == DIGITS_EXACT) {
+            return false;
         }
+        parsed->mantissa = 10 * parsed->mantissa + (uint64_t)(*at - '0');
+        count++;
     }
-    parsed.exponent = clamp_exponent(shift);
-    return parsed;
+    parsed->exponent = clamp_exponent(shift);
+    return true;
 }
 
 /*
- * mantissa * 10^exponent by the cut power: the product's upper bits are those of the true one, unless all bits below the
- * rounding are ones; and a tie is one only where nothing was cut. Returns: false where it cannot be known, or is no normal
- * number.
+ * mantissa * 10^exponent by the cut power: the product's upper bits are those of the true one,
+ * unless all bits below the rounding are ones; and a tie is one only where nothing was cut
+ * off. Returns: false where it cannot be known, or is no normal number.
  */
 static bool round_product(const struct parsed *parsed, double *value)
 {
@@ -326,28 +332,53 @@ static void write_without_point(char *out, const char *text, size_t size)
     out[count] = '\0';
 }
 
-int cmdi_json_parse_f64(const char *text, size_t size, double *value)
+/* Of the C library, which sets errno where we return a code. */
+static double slow_f64(const char *text, size_t size)
+{
+    char digits[DIGITS_KEPT + 32];
+    int kept = errno;
+    write_without_point(digits, text, size);
+    double value = strtod(digits, NULL);
+    errno = kept;
+    return value;
+}
+
+static float slow_f32(const char *text, size_t size)
+{
+    char digits[DIGITS_KEPT + 32];
+    int kept = errno;
+    write_without_point(digits, text, size);
+    float value = strtof(digits, NULL);
+    errno = kept;
+    return value;
+}
+
+/* Returns: false: only the slow way knows. */
+static bool fast_f64(const struct parsed *parsed, double *value)
 {
     static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
             1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    struct parsed parsed = parse_text(text, size);
-    int e = parsed.exponent;
-    if (!parsed.cut && parsed.mantissa == 0) {
-        *value = parsed.negative ? -0.0 : 0.0;
-        return 0;
+    int e = parsed->exponent;
+    if (parsed->mantissa == 0) {
+        *value = parsed->negative ? -0.0 : 0.0;
+        return true;
     }
-    if (!parsed.cut && parsed.mantissa >> DBL_MANT_DIG == 0 && e >= -22 && e <= 22) {
-        double exact = (double)parsed.mantissa; // One operation on two exact numbers rounds once.
+    if (parsed->mantissa >> DBL_MANT_DIG == 0 && e >= -22 && e <= 22) {
+        double exact = (double)parsed->mantissa; // One operation on two exact numbers rounds once.
         exact = e < 0 ? exact / powers[-e] : exact * powers[e];
-        *value = parsed.negative ? -exact : exact;
+        *value = parsed->negative ? -exact : exact;
+        return true;
+    }
+    return round_product(parsed, value);
+}
+
+int cmdi_json_parse_f64(const char *text, size_t size, double *value)
+{
+    struct parsed parsed;
+    if (parse_text(text, size, &parsed) && fast_f64(&parsed, value)) {
         return 0;
     }
-    if (!parsed.cut && round_product(&parsed, value)) {
-        return 0;
-    }
-    char digits[DIGITS_KEPT + 32];
-    write_without_point(digits, text, size);
-    double slow = strtod(digits, NULL);
+    double slow = slow_f64(text, size);
     if (isinf(slow)) {
         return CMDS_E_PROTO;
     }
@@ -358,9 +389,7 @@ int cmdi_json_parse_f64(const char *text, size_t size, double *value)
 /* Not by way of a double: rounding twice may miss the nearest. */
 int cmdi_json_parse_f32(const char *text, size_t size, float *value)
 {
-    char digits[DIGITS_KEPT + 32];
-    write_without_point(digits, text, size);
-    float slow = strtof(digits, NULL);
+    float slow = slow_f32(text, size);
     if (isinf(slow)) {
         return CMDS_E_PROTO;
     }

@@ -2,7 +2,8 @@
 /*
  * The 128 leading bits of 10^e, high half first, cut off below; made by scripts/gen_pow10.py.
  *
- * 10^e = (table + r) * 2^(floor(log2(10^e)) - 127) with 0 <= r < 1, and r is 0 where 5^e fits: for e from 0 to 55.
+ * 10^e = (table + r) * 2^(floor(log2(10^e)) - 127) with 0 <= r < 1, and r is 0 where 5^e fits: for
+ * e from 0 to 55.
  */
 #ifndef CMDI_JSON_POW10_H
 #define CMDI_JSON_POW10_H

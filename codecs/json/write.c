@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A value becomes JSON. One walk counts and writes: without an output it only counts, so the two cannot differ.
+ * A value becomes JSON. One walk counts and writes: without an output it only counts, so the two
+ * cannot differ.
  *
- * The counting walk comes first and is the one that refuses. The walk recurses over nested schemas, never over the value.
- * No state, any thread.
+ * The counting walk comes first and is the one that refuses. The walk recurses over nested schemas,
+ * never over the value. No state, any thread.
  */
-#include <float.h>
 #include <math.h>
 
 #include "common/utf8.h"
 #include "common/value.h"
 #include "json/json.h"
+#include "json/plain.h"
 
 enum {
-    SORTED_PAIRS_MAX =
-            256, // Of a map. There is no memory here, and sorting without any is quadratic.
+    // Of a map. There is no memory here, and sorting without any is quadratic.
+    SORTED_PAIRS_MAX = 256,
 };
 
 struct sink {
@@ -56,9 +57,12 @@ static bool is_sound(struct sink *sink, const void *data, size_t size, uint32_t 
     return error == 0;
 }
 
-/* --- Text ---------------------------------------------------------------------------------------------------------- */
+/* --- Text ------------------------------------------------------------------------------------- */
 
-/* 0: stands for itself; 'u': as \u00xx; '8': begins what is not ASCII; else the letter behind the backslash. */
+/*
+ * 0: stands for itself; 'u': as \u00xx; '8': begins what is not ASCII; else the letter behind the
+ * backslash.
+ */
 static const char escapes[256] = {
 #define TIMES_8(x) x, x, x, x, x, x, x, x
 #define TIMES_64(x)                                                                                \
@@ -66,33 +70,6 @@ static const char escapes[256] = {
         TIMES_8('u'), 'b', 't', 'n', 'u', 'f', 'r', 'u', 'u', TIMES_8('u'), TIMES_8('u'),
         ['"'] = '"', ['\\'] = '\\', ['<'] = 'u', ['>'] = 'u', ['&'] = 'u', [128] = TIMES_64('8'),
         TIMES_64('8')};
-
-/* Sixteen bytes at a time, by the vector extensions that gcc and clang share. */
-typedef uint8_t block __attribute__((vector_size(16)));
-
-static inline bool block_is_plain(const uint8_t *at)
-{
-    block bytes;
-    uint64_t halves[2];
-    memcpy(&bytes, at, sizeof(bytes));
-    block found = (block)(bytes < 0x20) | (block)(bytes > 0x7f) | (block)(bytes == '"') |
-                  (block)(bytes == '\\') | (block)(bytes == '<') | (block)(bytes == '>') |
-                  (block)(bytes == '&');
-    memcpy(halves, &found, sizeof(halves));
-    return (halves[0] | halves[1]) == 0;
-}
-
-/* The end of the bytes from `at` on that stand for themselves. */
-static const uint8_t *plain_end(const uint8_t *at, const uint8_t *end)
-{
-    while (end - at >= (ptrdiff_t)sizeof(block) && block_is_plain(at)) {
-        at += sizeof(block);
-    }
-    while (at < end && escapes[*at] == 0) {
-        at++;
-    }
-    return at;
-}
 
 /* One character that does not stand for itself, or not always. Returns: its end. */
 static const uint8_t *put_special(struct sink *sink, const uint8_t *at, const uint8_t *end)
@@ -130,7 +107,7 @@ static void put_string(struct sink *sink, const void *data, size_t size)
     const uint8_t *end = size > 0 ? at + size : at;
     put_byte(sink, '"');
     while (at < end) {
-        const uint8_t *plain = plain_end(at, end);
+        const uint8_t *plain = cmdi_json_plain_end(at, end, true);
         put(sink, at, (size_t)(plain - at));
         at = plain < end ? put_special(sink, plain, end) : plain;
     }
@@ -157,7 +134,7 @@ static void put_base64(struct sink *sink, const uint8_t *data, size_t size)
     put_byte(sink, '"');
 }
 
-/* --- Numbers ------------------------------------------------------------------------------------------------------- */
+/* --- Numbers ---------------------------------------------------------------------------------- */
 
 static void put_integer(struct sink *sink, uint64_t value, bool is_signed)
 {
@@ -201,7 +178,7 @@ static void put_numbers(struct sink *sink, const uint8_t *data, size_t size)
     put_byte(sink, ']');
 }
 
-/* --- Maps ---------------------------------------------------------------------------------------------------------- */
+/* --- Maps ------------------------------------------------------------------------------------- */
 
 /* By the key's bytes; of equal keys the later one comes later, because the last one counts. */
 static bool pair_is_before(const struct cmds_map *map, uint16_t a, uint16_t b)
@@ -272,7 +249,7 @@ static void put_map(struct sink *sink, const uint8_t *at, uint32_t row_max)
     put_byte(sink, '}');
 }
 
-/* --- The walk ------------------------------------------------------------------------------------------------------ */
+/* --- The walk --------------------------------------------------------------------------------- */
 
 static void put_struct(struct sink *sink, const struct cmds_schema *schema, const uint8_t *value);
 

@@ -72,7 +72,8 @@ static int options_check_protocol(const struct cmds_group_options *mine, struct 
     }
     int code = cmds_protocol_check(protocol, error);
     if (code == 0) {
-        code = cmdi_codec_check_types(mine->codec, protocol->commands, protocol->command_count, error);
+        code = cmdi_codec_check_types(
+                mine->codec, protocol->commands, protocol->command_count, error);
     }
     return code < 0 ? code
                     : cmdi_codec_check_types(

@@ -3,7 +3,7 @@
  * Our client against any server of the test protocol: the rows of the interop matrix. The Go client
  * `cmdstream-go check` has the same ones against ours; tests/interop/run drives both.
  *
- *     interop_client ADDRESS CODEC CHECK...
+ *     interop_client ADDRESS CODEC [--server-info TEXT] [--ping-ms N] CHECK...
  *
  * It prints `ok CHECK` or `FAIL CHECK: why`, a line each. Facts of callbacks, which run on a shard,
  * are brought to the main thread by a semaphore.
@@ -29,15 +29,18 @@ enum {
     GROUP_CLIENTS = 8,
     GROUP_CALLERS = 32,
     GROUP_CALLS = 50,
-    IDLE_ROUNDS = 4,
+    IDLE_ROUNDS = 3,
+    PING_MS = 100,
+    INFO_SIZE_MAX = 1024,
     SLEEP_COMMANDS = 3,
 };
 
 struct target {
     const char *address;
     const struct cmds_codec *codec;
-    struct cmds_bytes server_info; // None: the default.
-    bool nan;                      // The codec has words for NaN and the infinities.
+    struct cmds_bytes server_info;
+    uint32_t ping_ms; // Between the pings of the check of keepalive.
+    bool nan;         // The codec has words for NaN and the infinities.
 };
 
 static char reason[REASON_SIZE]; // Why the check has failed. Main thread.
@@ -424,19 +427,30 @@ static bool check_fail(const struct target *target)
 
 /* --- ServerInfo ------------------------------------------------------------------------------- */
 
-static bool check_info(const struct target *target)
+static bool info_is_refused(const struct target *target, const char *info, size_t size)
 {
     struct target wrong = *target;
-    wrong.server_info = (struct cmds_bytes){"another", 7};
+    wrong.server_info = (struct cmds_bytes){info, size};
     struct cmds_sender *sender = NULL;
     struct cmds_error error = CMDS_ERROR_INIT;
     int code = target_open(&wrong, 1, &sender, &error);
-    if (code != CMDS_E_SERVER_INFO_MISMATCH) {
-        cmds_sender_close(sender, 0);
-        return because_of("with another ServerInfo", code, &error);
+    cmds_sender_close(sender, 0);
+    return code == CMDS_E_SERVER_INFO_MISMATCH ||
+           because_of("with another ServerInfo", code, &error);
+}
+
+/* What is wrong at the last byte only is refused, and so is what is a byte too short. */
+static bool check_info(const struct target *target)
+{
+    char other[INFO_SIZE_MAX];
+    size_t size = target->server_info.size;
+    memcpy(other, target->server_info.data, size);
+    other[size - 1] ^= 1;
+    if (!info_is_refused(target, other, size) || !info_is_refused(target, other, size - 1)) {
+        return false;
     }
     const struct command_echo one = {.int64 = 1};
-    sender = target_must_open(target, 1);
+    struct cmds_sender *sender = target_must_open(target, 1);
     bool good = sender != NULL && echo_check(sender, &one);
     cmds_sender_close(sender, 0);
     return good;
@@ -492,7 +506,7 @@ static bool check_group(const struct target *target)
     return good;
 }
 
-/* --- Keepalive: the server closes after 300 ms without a byte --------------------------------- */
+/* --- Keepalive: the server closes what is idle for several `ping_ms` -------------------------- */
 
 /* Pings keep one connection open while others, silent, are closed one after the other. */
 static bool keepalive_outlives(
@@ -507,7 +521,8 @@ static bool keepalive_outlives(
             return false;
         }
     }
-    if (cmds_group_connected(pinging->group) != 1) {
+    // That it is connected would not do: a lost one comes back by itself.
+    if (sem_trywait(&pinging->lost) == 0 || cmds_group_connected(pinging->group) != 1) {
         return because("it was closed in spite of its pings");
     }
     const struct command_echo after = {.string = CMDS_STRING("after pings")};
@@ -524,7 +539,7 @@ static bool check_keepalive(const struct target *target)
 {
     struct watched pinging = {0};
     struct cmds_runtime *runtime = runtime_start();
-    bool good = runtime != NULL && watched_open(&pinging, runtime, target, 50) &&
+    bool good = runtime != NULL && watched_open(&pinging, runtime, target, target->ping_ms) &&
                 keepalive_outlives(&pinging, runtime, target);
     watched_close(&pinging);
     cmds_runtime_stop(runtime);
@@ -558,22 +573,52 @@ static bool run_check(const struct target *target, const char *name)
     return because("no such check");
 }
 
+/* Takes the options that stand before the checks. Returns: the first check's index; -1. */
+static int take_options(struct target *target, int argc, char **argv)
+{
+    int at = 3;
+    for (; at + 1 < argc && strncmp(argv[at], "--", 2) == 0; at += 2) {
+        if (strcmp(argv[at], "--server-info") == 0) {
+            target->server_info = (struct cmds_bytes){argv[at + 1], strlen(argv[at + 1])};
+        } else if (strcmp(argv[at], "--ping-ms") == 0) {
+            target->ping_ms = (uint32_t)strtoul(argv[at + 1], NULL, 10);
+        } else {
+            return -1;
+        }
+    }
+    size_t size = target->server_info.size;
+    return size > 0 && size <= INFO_SIZE_MAX && target->ping_ms > 0 ? at : -1;
+}
+
+static int usage(void)
+{
+    fprintf(stderr,
+            "Usage: interop_client ADDRESS CODEC [--server-info TEXT] [--ping-ms N] CHECK...\n");
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        fprintf(stderr, "Usage: interop_client ADDRESS CODEC CHECK...\n");
-        return 2;
+        return usage();
     }
-    struct target target = {.address = argv[1], .codec = tool_codec_find("interop", argv[2])};
+    struct target target = {.address = argv[1],
+            .codec = tool_codec_find("interop", argv[2]),
+            .server_info = {"default", 7},
+            .ping_ms = PING_MS};
     if (target.codec == NULL) {
         return 2;
+    }
+    int first = take_options(&target, argc, argv);
+    if (first < 0) {
+        return usage();
     }
     target.nan = strcmp(argv[2], "json") != 0;
     for (size_t i = 0; i < sizeof(text); i++) {
         text[i] = (char)('a' + i % 26);
     }
     int status = 0;
-    for (int i = 3; i < argc; i++) {
+    for (int i = first; i < argc; i++) {
         if (run_check(&target, argv[i])) {
             printf("ok %s\n", argv[i]);
         } else {

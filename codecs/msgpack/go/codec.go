@@ -8,7 +8,12 @@
 // vmihailenco/msgpack does by itself. Both forms are read, whatever is written. In the array form of a command or result,
 // missing trailing fields read as zero and extra elements are skipped, so a peer may add fields at the end.
 //
-// The module is not served by a proxy: a program that uses it names its folder in a `replace` line of its go.mod.
+// A peer is not believed: a value takes no more bytes than WithMaxLen allows, nests no deeper than DepthMax, and each
+// length in it is backed by bytes before it is decoded. A slice still takes a zero value in memory for each element, of
+// which a byte on the wire is enough: bound the length where elements are large.
+//
+// The module is not served by a proxy: a program that uses it names its folder in a `replace` line of its go.mod, as the
+// README beside this file shows.
 package msgpack
 
 import (
@@ -109,7 +114,7 @@ type types struct {
 type listed struct {
 	structure reflect.Type // What is read into.
 	pointer   bool         // The list has *structure.
-	fields    int          // Elements of its array form; 0: it is not an array.
+	fields    int          // Elements of its array form; negative: it is not an array.
 }
 
 func newTypes[T any](commands []core.Cmd[T], results []core.Result, opts []Option) (c, r types, err error) {
@@ -134,7 +139,7 @@ func (t *types) add(of reflect.Type) error {
 	if _, twice := t.numbers[of]; twice {
 		return fmt.Errorf("msgpack codec: %v stands twice in a list", of)
 	}
-	one := listed{structure: of}
+	one := listed{structure: of, fields: -1}
 	if of.Kind() == reflect.Pointer {
 		one.structure, one.pointer = of.Elem(), true
 	}
@@ -144,7 +149,9 @@ func (t *types) add(of reflect.Type) error {
 	if err := encoder.Encode(reflect.New(one.structure).Interface()); err != nil {
 		return fmt.Errorf("msgpack codec: %v: %w", of, err)
 	}
-	one.fields, _, _ = arrayHead(zero.Bytes())
+	if count, _, ok := arrayHead(zero.Bytes()); ok {
+		one.fields = count
+	}
 	t.numbers[of] = len(t.list)
 	t.list = append(t.list, one)
 	return nil
@@ -228,18 +235,29 @@ func noEOF(err error) error {
 	return err
 }
 
+// A decoder and what it reads from, for one body after the other.
+type decoder struct {
+	*msgpack.Decoder
+	body bytes.Reader
+}
+
+var decoders = sync.Pool{New: func() any { return &decoder{Decoder: msgpack.NewDecoder(nil)} }}
+
 func (l listed) read(body []byte) (any, error) {
-	body, extra := l.fit(body)
-	into := reflect.New(l.structure)
-	decoder := msgpack.GetDecoder()
-	defer msgpack.PutDecoder(decoder)
-	rest := bytes.NewReader(body)
-	decoder.Reset(rest)
-	if err := decoder.Decode(into.Interface()); err != nil {
-		return nil, noEOF(err)
+	size, err := valueSize(body)
+	if err != nil {
+		return nil, err
 	}
-	if rest.Len() > 0 && !extra {
+	if size < len(body) {
 		return nil, ErrTrailing
+	}
+	into := reflect.New(l.structure)
+	d := decoders.Get().(*decoder)
+	defer decoders.Put(d)
+	d.body.Reset(l.fit(body))
+	d.Reset(&d.body)
+	if err = d.Decode(into.Interface()); err != nil {
+		return nil, noEOF(err)
 	}
 	if l.pointer {
 		return into.Interface(), nil
@@ -249,18 +267,18 @@ func (l listed) read(body []byte) (any, error) {
 
 // The decoder below wants exactly as many elements as there are fields. Where there are fewer, nil stands for each
 // missing one; where there are more, the head says fewer, and what is left after the value is not looked at.
-func (l listed) fit(body []byte) (fitted []byte, extra bool) {
+func (l listed) fit(body []byte) []byte {
 	count, head, ok := arrayHead(body)
-	if !ok || l.fields == 0 || count == l.fields || count == 0 {
-		return body, false
+	if !ok || l.fields < 0 || count == l.fields || count == 0 {
+		return body
 	}
-	fitted = make([]byte, 0, len(body)+5+l.fields)
+	fitted := make([]byte, 0, len(body)+5+l.fields)
 	fitted = append(fitted, 0xdd, byte(l.fields>>24), byte(l.fields>>16), byte(l.fields>>8), byte(l.fields))
 	fitted = append(fitted, body[head:]...)
 	for ; count < l.fields; count++ {
 		fitted = append(fitted, 0xc0)
 	}
-	return fitted, count > l.fields
+	return fitted
 }
 
 // arrayHead tells how many elements the array at the front of body has, and how long its head is.

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -125,7 +126,7 @@ func TestBothFormsAreReadByBothCodecs(t *testing.T) {
 
 // With type 0 and the length before it.
 func framed(body string) string {
-	return "00" + hex.EncodeToString([]byte{byte(len(body) / 2)}) + body
+	return "00" + hex.EncodeToString(binary.AppendUvarint(nil, uint64(len(body)/2))) + body
 }
 
 func TestFieldsMayBeMissingOrMore(t *testing.T) {

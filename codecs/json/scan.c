@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Numbers, text with something in it that needs a second look, and values that are passed over.
+ *
+ * Text is walked twice, by the same lines: first it is only measured, then, if the caller can use
+ * it, written. Whatever Go replaces becomes U+FFFD: a byte that is no UTF-8, half a surrogate pair.
+ */
+#include "json/scan.h"
+
+#include "common/utf8.h"
+
+/* --- Numbers ---------------------------------------------------------------------------------- */
+
+static inline const uint8_t *digits_end(const uint8_t *at, const uint8_t *end)
+{
+    while (at < end && *at >= '0' && *at <= '9') {
+        at++;
+    }
+    return at;
+}
+
+int cmdi_json_take_number(struct cmdi_json_scan *scan, bool *integer)
+{
+    *integer = true;
+    (void)cmdi_json_peek(scan);
+    const uint8_t *end = scan->end;
+    const uint8_t *first = scan->at + (scan->at < end && *scan->at == '-');
+    const uint8_t *at = digits_end(first, end);
+    if (at == first || (*first == '0' && at - first > 1)) {
+        return CMDS_E_PROTO;
+    }
+    if (at < end && *at == '.') {
+        *integer = false;
+        first = at + 1;
+        at = digits_end(first, end);
+        if (at == first) {
+            return CMDS_E_PROTO;
+        }
+    }
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        *integer = false;
+        first = at + 1;
+        first += first < end && (*first == '+' || *first == '-');
+        at = digits_end(first, end);
+        if (at == first) {
+            return CMDS_E_PROTO;
+        }
+    }
+    scan->at = at;
+    return 0;
+}
+
+/* --- Text ------------------------------------------------------------------------------------- */
+
+/* Text on its way out or, without `out`, only measured. */
+struct walk {
+    const uint8_t *at, *end;
+    uint8_t *out;
+    size_t size;
+    bool changed;
+};
+
+static int walk_to_quote(struct walk *walk);
+
+int cmdi_json_take_text_slow(
+        struct cmdi_json_scan *scan, const uint8_t *plain, struct cmdi_json_text *text)
+{
+    const uint8_t *from = scan->at + 1;
+    struct walk walk = {.at = plain, .end = scan->end, .size = (size_t)(plain - from)};
+    int error = walk_to_quote(&walk);
+    if (error < 0) {
+        return error;
+    }
+    *text = (struct cmdi_json_text){from, walk.at, walk.size, walk.changed};
+    scan->at = walk.at + 1;
+    return 0;
+}
+
+void cmdi_json_text_write(const struct cmdi_json_text *text, uint8_t *out)
+{
+    struct walk walk = {.at = text->from, .end = text->end + 1, .out = out};
+    (void)walk_to_quote(&walk); // It has found the quote before.
+}
+
+static void walk_add(struct walk *walk, const void *data, size_t size)
+{
+    if (walk->out != NULL) {
+        memcpy(walk->out + walk->size, data, size);
+    }
+    walk->size += size;
+}
+
+/* A character that stands there in another way. */
+static void walk_add_rune(struct walk *walk, uint32_t rune)
+{
+    static const uint8_t leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    uint8_t bytes[4];
+    size_t size = 1u + (rune >= 0x80) + (rune >= 0x800) + (rune >= 0x10000);
+    for (size_t i = size - 1; i > 0; i--) {
+        bytes[i] = (uint8_t)(0x80 | (rune & 0x3f));
+        rune >>= 6;
+    }
+    bytes[0] = (uint8_t)(leads[size] | rune);
+    walk_add(walk, bytes, size);
+    walk->changed = true;
+}
+
+/* Four hex digits at `at`. Returns: -1 if they are none. */
+static int32_t hex4(const uint8_t *at, const uint8_t *end)
+{
+    int32_t value = 0;
+    if (end - at < 4) {
+        return -1;
+    }
+    for (int i = 0; i < 4; i++) {
+        uint8_t letter = at[i] | 0x20;
+        if (at[i] >= '0' && at[i] <= '9') {
+            value = value << 4 | (at[i] - '0');
+        } else if (letter >= 'a' && letter <= 'f') {
+            value = value << 4 | (letter - 'a' + 10);
+        } else {
+            return -1;
+        }
+    }
+    return value;
+}
+
+/*
+ * \uXXXX, `at` behind the u. Two that are a surrogate pair are one character; half a pair is none,
+ * and what follows it is read for itself.
+ */
+static int walk_unicode(struct walk *walk)
+{
+    int32_t first = hex4(walk->at, walk->end);
+    if (first < 0) {
+        return CMDS_E_PROTO;
+    }
+    walk->at += 4;
+    if (first < 0xd800 || first > 0xdfff) {
+        walk_add_rune(walk, (uint32_t)first);
+        return 0;
+    }
+    bool follows = walk->end - walk->at >= 2 && walk->at[0] == '\\' && walk->at[1] == 'u';
+    int32_t second = follows ? hex4(walk->at + 2, walk->end) : -1;
+    if (first < 0xdc00 && second >= 0xdc00 && second <= 0xdfff) {
+        walk->at += 6;
+        walk_add_rune(
+                walk, 0x10000u + ((uint32_t)(first - 0xd800) << 10) + (uint32_t)(second - 0xdc00));
+    } else {
+        walk_add_rune(walk, 0xfffd);
+    }
+    return 0;
+}
+
+static int walk_escape(struct walk *walk)
+{
+    static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+    if (walk->end - walk->at < 2) {
+        return CMDS_E_PROTO;
+    }
+    char letter = (char)walk->at[1];
+    walk->at += 2;
+    if (letter == 'u') {
+        return walk_unicode(walk);
+    }
+    const char *found = letter != '\0' ? strchr(letters, letter) : NULL;
+    if (found == NULL) {
+        return CMDS_E_PROTO;
+    }
+    walk_add(walk, &meanings[found - letters], 1);
+    walk->changed = true;
+    return 0;
+}
+
+/* To the closing quote, which `at` then stands on. */
+static int walk_to_quote(struct walk *walk)
+{
+    for (;;) {
+        const uint8_t *plain = cmdi_json_plain_end(walk->at, walk->end, false);
+        walk_add(walk, walk->at, (size_t)(plain - walk->at));
+        walk->at = plain;
+        if (plain == walk->end || *plain < 0x20) {
+            return CMDS_E_PROTO;
+        }
+        if (*plain == '"') {
+            return 0;
+        }
+        if (*plain == '\\') {
+            int error = walk_escape(walk);
+            if (error < 0) {
+                return error;
+            }
+            continue;
+        }
+        unsigned size = cmdi_utf8_size(plain, walk->end);
+        if (size == 0) {
+            walk_add_rune(walk, 0xfffd);
+        } else {
+            walk_add(walk, plain, size);
+        }
+        walk->at += size > 0 ? size : 1;
+    }
+}
+
+/* --- What is passed over ---------------------------------------------------------------------- */
+
+/* Containers that are open inside a value that is skipped. */
+struct nest {
+    unsigned floor;   // Depth outside of the value.
+    uint64_t objects; // A bit for each: is it an object? The innermost is the lowest.
+    int64_t count;    // Elements of the outermost.
+};
+_Static_assert(CMDI_DEPTH_MAX < 64, "a bit for each level");
+
+static int skip_scalar(struct cmdi_json_scan *scan, uint8_t first);
+static int skip_to_value(struct cmdi_json_scan *scan, struct nest *nest, bool opened);
+
+int64_t cmdi_json_skip(struct cmdi_json_scan *scan)
+{
+    struct nest nest = {.floor = scan->depth};
+    for (;;) {
+        uint8_t first = cmdi_json_peek(scan);
+        bool opened = first == '{' || first == '[';
+        if (opened) {
+            nest.objects = nest.objects << 1 | (first == '{');
+        }
+        int error = opened ? cmdi_json_open(scan) : skip_scalar(scan, first);
+        int more = error < 0 ? error : skip_to_value(scan, &nest, opened);
+        if (more <= 0) {
+            return more < 0 ? more : nest.count;
+        }
+    }
+}
+
+/*
+ * Behind a value, or behind the bracket of a container that was `opened`. Returns: 1: another value
+ * follows; 0: the outermost is closed, or there was none; CMDS_E_PROTO.
+ */
+static int skip_to_value(struct cmdi_json_scan *scan, struct nest *nest, bool opened)
+{
+    while (scan->depth > nest->floor) {
+        bool object = (nest->objects & 1) != 0;
+        int more = cmdi_json_next(scan, object ? '}' : ']', opened);
+        if (more == 0) {
+            nest->objects >>= 1;
+            opened = false;
+            continue;
+        }
+        nest->count += scan->depth == nest->floor + 1;
+        if (more > 0 && object) {
+            struct cmdi_json_text name;
+            int error = cmdi_json_take_text(scan, &name);
+            error = error < 0 ? error : cmdi_json_take(scan, ':');
+            return error < 0 ? error : 1;
+        }
+        return more;
+    }
+    return 0;
+}
+
+static int skip_scalar(struct cmdi_json_scan *scan, uint8_t first)
+{
+    struct cmdi_json_text text;
+    bool integer;
+    switch (first) {
+    case '"':
+        return cmdi_json_take_text(scan, &text);
+    case 't':
+        return cmdi_json_take_word(scan, "true", 4);
+    case 'f':
+        return cmdi_json_take_word(scan, "false", 5);
+    case 'n':
+        return cmdi_json_take_null(scan);
+    default:
+        return cmdi_json_take_number(scan, &integer);
+    }
+}
