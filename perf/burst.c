@@ -4,7 +4,7 @@
  * server that answers each after a delay (the test protocol's sleep). How long until the last
  * answer, and how long each one waited.
  *
- *     burst --connect ADDRESS [--conns N] [--commands N] [--sleep-ms N]
+ *     burst --connect ADDRESS [--codec NAME] [--conns N] [--commands N] [--sleep-ms N]
  *
  * The main thread sends; a shard takes the answers. Each command has a slot of its own, which the
  * main thread writes before it is sent and the shard after it, so nothing is locked. The server
@@ -19,6 +19,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tool/common.h"
 #include "tool/test_protocol.h"
 
 enum {
@@ -30,7 +31,7 @@ enum {
 };
 
 struct options {
-    const char *connect;
+    const char *connect, *codec_name;
     uint32_t conns, commands, sleep_ms;
 };
 
@@ -44,6 +45,7 @@ struct slot {
 
 struct burst {
     struct options options;
+    const struct cmds_codec *codec;
     struct slot *slots;
     char *text;
     _Atomic uint32_t left, errors;
@@ -57,14 +59,28 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
+/* What the command of this slot holds beside its time, and so what its answer must hold. */
+static struct result_echo slot_echo(const struct slot *slot)
+{
+    return (struct result_echo){(slot->number & 1) != 0, slot->number,
+            {slot->text, slot->text_size}, (double)slot->number * 0.5};
+}
+
+static bool is_equal(const struct result_echo *a, const struct result_echo *b)
+{
+    return a->boolean == b->boolean && a->int64 == b->int64 && a->string.size == b->string.size &&
+           memcmp(a->string.data, b->string.data, a->string.size) == 0 &&
+           memcmp(&a->float64, &b->float64, sizeof(a->float64)) == 0;
+}
+
 static void on_result(void *context, const struct cmds_result *result)
 {
     struct slot *slot = context;
     struct burst *burst = slot->burst;
     const struct result_echo *echo = result_echo_of(result);
     slot->took_ns = now_ns() - slot->began_ns;
-    if (echo == NULL || echo->int64 != slot->number || echo->string.size != slot->text_size ||
-            memcmp(echo->string.data, slot->text, slot->text_size) != 0) {
+    struct result_echo wanted = slot_echo(slot);
+    if (echo == NULL || !is_equal(echo, &wanted)) {
         atomic_fetch_add(&burst->errors, 1);
     }
     if (atomic_fetch_sub(&burst->left, 1) == 1) {
@@ -117,8 +133,9 @@ static int send_all(struct burst *burst, struct cmds_group *group)
 {
     for (uint32_t i = 0; i < burst->options.commands; i++) {
         struct slot *slot = &burst->slots[i];
-        struct command_sleep sleep = {burst->options.sleep_ms, (i & 1) != 0, slot->number,
-                {slot->text, slot->text_size}, (double)i * 0.5};
+        struct result_echo echo = slot_echo(slot);
+        struct command_sleep sleep = {
+                burst->options.sleep_ms, echo.boolean, echo.int64, echo.string, echo.float64};
         slot->began_ns = now_ns();
         int code;
         while ((code = cmds_group_send(
@@ -161,6 +178,7 @@ static int run(struct burst *burst, struct cmds_runtime *runtime, struct cmds_er
 {
     struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&test_protocol);
     options.connect = burst->options.connect;
+    options.codec = burst->codec;
     options.client_count = burst->options.conns;
     options.in_flight_max = burst->options.commands / burst->options.conns + 1;
     options.output_size_max = OUTPUT_SIZE_MAX;
@@ -186,14 +204,18 @@ static int run(struct burst *burst, struct cmds_runtime *runtime, struct cmds_er
 static bool take_options(struct options *options, int argc, char **argv)
 {
     static const struct option names[] = {{"connect", required_argument, NULL, 'a'},
-            {"conns", required_argument, NULL, 'c'}, {"commands", required_argument, NULL, 'n'},
-            {"sleep-ms", required_argument, NULL, 's'}, {NULL, 0, NULL, 0}};
+            {"codec", required_argument, NULL, 'k'}, {"conns", required_argument, NULL, 'c'},
+            {"commands", required_argument, NULL, 'n'}, {"sleep-ms", required_argument, NULL, 's'},
+            {NULL, 0, NULL, 0}};
     int name;
     while ((name = getopt_long(argc, argv, "", names, NULL)) != -1) {
-        uint32_t number = name == 'a' || name == '?' ? 0 : (uint32_t)strtoul(optarg, NULL, 10);
+        uint32_t number = name == '?' ? 0 : (uint32_t)strtoul(optarg, NULL, 10);
         switch (name) {
         case 'a':
             options->connect = optarg;
+            break;
+        case 'k':
+            options->codec_name = optarg;
             break;
         case 'c':
             options->conns = number;
@@ -215,8 +237,12 @@ int main(int argc, char **argv)
 {
     struct burst burst = {.options = {.conns = 8, .commands = 100000, .sleep_ms = 30}};
     if (!take_options(&burst.options, argc, argv)) {
-        fprintf(stderr,
-                "Usage: burst --connect ADDRESS [--conns N] [--commands N] [--sleep-ms N]\n");
+        fprintf(stderr, "Usage: burst --connect ADDRESS [--codec NAME] [--conns N] [--commands N] "
+                        "[--sleep-ms N]\n");
+        return 2;
+    }
+    burst.codec = tool_codec_find("burst", burst.options.codec_name);
+    if (burst.codec == NULL) {
         return 2;
     }
     if (!make_slots(&burst)) {

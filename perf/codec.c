@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a codec costs: nanoseconds per size+encode and per decode, beside the library that a user would otherwise
- * take for the format, used as its manual shows it. (For MUS there is none.)
+ * What a codec costs: nanoseconds and allocations per size+encode and per decode, beside the library
+ * that a user would otherwise take for the format, used as its manual shows it. (For MUS there is
+ * none.) Prints a Markdown table.
  *
- * The value is the one of the comparisons, {bool, int64, string of 0..1006 bytes, double}, 256 different ones,
- * so that lengths and branches do not repeat and all bodies stay in L2, as received bytes do. Rounds alternate between the rows of the table and the median of them is
- * printed: other work on the machine hits all rows alike. One thread, no I/O. Usage: codec [ROUNDS]
+ * The value is the one of the comparisons, {bool, int64, string of 0..1006 bytes, double}, 256
+ * different ones, so that lengths and branches do not repeat and all bodies stay in L2, as received
+ * bytes do. Rounds alternate between the rows of the table and the median of them is printed: other
+ * work on the machine hits all rows alike. A row that fails, or leaves a part of a body unread, ends
+ * the program. One thread, no I/O. Usage: codec [ROUNDS]
  */
 #include <cmdstream/codec.h>
 
@@ -23,6 +26,7 @@
 #endif
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "codec/arena.h"
@@ -46,7 +50,48 @@ static struct echo values[VALUE_COUNT];
 static uint8_t bodies[VALUE_COUNT][BODY_MAX];
 static size_t sizes[VALUE_COUNT];
 static char text[TEXT_MAX];
-static uint64_t sink; // Printed at the end: nothing may be optimised away.
+static struct cmds_arena arena; // Of our decoders; emptied after each value, as a shard does it.
+static uint64_t sink;           // Printed at the end: nothing may be optimised away.
+static uint64_t allocations;
+
+/*
+ * What the libraries allocate comes here too, because these are visible to them. A sanitizer has its
+ * own functions in this place.
+ */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#pragma GCC visibility push(default)
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *data, size_t size);
+
+void *malloc(size_t size)
+{
+    allocations++;
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    allocations++;
+    return __libc_calloc(count, size);
+}
+
+void *realloc(void *data, size_t size)
+{
+    allocations++;
+    return __libc_realloc(data, size);
+}
+#pragma GCC visibility pop
+#endif
+
+/* A codec that fails is fast, and must not win. */
+static void need(bool good, const char *what)
+{
+    if (!good) {
+        fprintf(stderr, "codec: %s failed\n", what);
+        abort();
+    }
+}
 
 static uint64_t random_next(void)
 {
@@ -68,41 +113,63 @@ static void values_fill(void)
     }
 }
 
+static size_t ours_encode_one(const struct cmds_codec *codec, int i, uint8_t *out)
+{
+    int64_t size = codec->size(codec, &echo_type, &values[i]);
+    need(size > 0 && size <= BODY_MAX, codec->name);
+    uint8_t *end = codec->encode(codec, &echo_type, &values[i], out, (size_t)size);
+    need(end == out + size, codec->name);
+    return (size_t)size;
+}
+
+static void ours_decode_one(const struct cmds_codec *codec, int i, struct echo *echo)
+{
+    struct cmds_bytes in = {bodies[i], sizes[i]};
+    int64_t used = codec->decode(codec, &echo_type, in, &arena, echo);
+    need(used == (int64_t)sizes[i], codec->name);
+}
+
+static bool is_equal(const struct echo *a, const struct echo *b)
+{
+    return a->flag == b->flag && a->number == b->number && a->text.size == b->text.size &&
+           memcmp(a->text.data, b->text.data, a->text.size) == 0 &&
+           memcmp(&a->real, &b->real, sizeof(a->real)) == 0;
+}
+
 static void bodies_fill(const struct cmds_codec *codec)
 {
     for (int i = 0; i < VALUE_COUNT; i++) {
-        int64_t size = codec->size(codec, &echo_type, &values[i]);
-        uint8_t *end = codec->encode(codec, &echo_type, &values[i], bodies[i], (size_t)size);
-        sizes[i] = (size_t)(end - bodies[i]);
+        struct echo echo = {0};
+        sizes[i] = ours_encode_one(codec, i, bodies[i]);
+        ours_decode_one(codec, i, &echo);
+        need(is_equal(&echo, &values[i]), codec->name);
+        cmdi_arena_reset(&arena);
     }
 }
 
-/* Each row of the table runs once over all values. Encoders write to one buffer, so that what differs is not the memory. */
+/*
+ * Each row of the table runs once over all values. Encoders write to one buffer, so that what
+ * differs is not the memory.
+ */
 static void ours_encode(const struct cmds_codec *codec)
 {
     static uint8_t buffer[BODY_MAX];
     for (int i = 0; i < VALUE_COUNT; i++) {
-        int64_t size = codec->size(codec, &echo_type, &values[i]);
-        uint8_t *end = codec->encode(codec, &echo_type, &values[i], buffer, (size_t)size);
-        sink += (uint64_t)(end - buffer);
+        sink += ours_encode_one(codec, i, buffer);
     }
 }
 
 static void ours_decode(const struct cmds_codec *codec)
 {
-    static struct cmds_arena arena;
-    cmdi_arena_init(&arena, 1 << 20);
     for (int i = 0; i < VALUE_COUNT; i++) {
         struct echo echo = {0};
-        struct cmds_bytes in = {bodies[i], sizes[i]};
-        sink += (uint64_t)codec->decode(codec, &echo_type, in, &arena, &echo);
+        ours_decode_one(codec, i, &echo);
         sink += echo.text.size + (uint64_t)echo.number;
         cmdi_arena_reset(&arena);
     }
-    cmdi_arena_fini(&arena);
 }
 
-static void theirs_encode(const struct cmds_codec *codec)
+static void msgpack_c_encode(const struct cmds_codec *codec)
 {
     (void)codec;
     static msgpack_sbuffer buffer; // Reused, so that it allocates once.
@@ -110,17 +177,18 @@ static void theirs_encode(const struct cmds_codec *codec)
         msgpack_packer packer;
         buffer.size = 0;
         msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
-        msgpack_pack_array(&packer, 4);
-        values[i].flag ? msgpack_pack_true(&packer) : msgpack_pack_false(&packer);
-        msgpack_pack_int64(&packer, values[i].number);
-        msgpack_pack_str(&packer, values[i].text.size);
-        msgpack_pack_str_body(&packer, values[i].text.data, values[i].text.size);
-        msgpack_pack_double(&packer, values[i].real);
+        int error = msgpack_pack_array(&packer, 4);
+        error |= values[i].flag ? msgpack_pack_true(&packer) : msgpack_pack_false(&packer);
+        error |= msgpack_pack_int64(&packer, values[i].number);
+        error |= msgpack_pack_str(&packer, values[i].text.size);
+        error |= msgpack_pack_str_body(&packer, values[i].text.data, values[i].text.size);
+        error |= msgpack_pack_double(&packer, values[i].real);
+        need(error == 0 && buffer.size == sizes[i], "msgpack-c");
         sink += buffer.size;
     }
 }
 
-static void theirs_decode(const struct cmds_codec *codec)
+static void msgpack_c_decode(const struct cmds_codec *codec)
 {
     (void)codec;
     msgpack_zone zone;
@@ -128,11 +196,11 @@ static void theirs_decode(const struct cmds_codec *codec)
     for (int i = 0; i < VALUE_COUNT; i++) {
         msgpack_object object;
         size_t used = 0;
-        if (msgpack_unpack((const char *)bodies[i], sizes[i], &used, &zone, &object) !=
-                        MSGPACK_UNPACK_SUCCESS ||
-                object.type != MSGPACK_OBJECT_ARRAY) {
-            abort();
-        }
+        msgpack_unpack_return code =
+                msgpack_unpack((const char *)bodies[i], sizes[i], &used, &zone, &object);
+        need(code == MSGPACK_UNPACK_SUCCESS && used == sizes[i] &&
+                        object.type == MSGPACK_OBJECT_ARRAY,
+                "msgpack-c");
         sink += object.via.array.ptr[2].via.str.size + object.via.array.ptr[1].via.u64;
         msgpack_zone_clear(&zone);
     }
@@ -157,7 +225,9 @@ static void jansson_encode(const struct cmds_codec *codec)
     static char buffer[2 * BODY_MAX];
     for (int i = 0; i < VALUE_COUNT; i++) {
         json_t *tree = tree_of(&values[i]);
-        sink += json_dumpb(tree, buffer, sizeof(buffer), JSON_COMPACT);
+        size_t size = json_dumpb(tree, buffer, sizeof(buffer), JSON_COMPACT);
+        need(size > 0 && size <= sizeof(buffer), "jansson");
+        sink += size;
         json_decref(tree);
     }
 }
@@ -167,9 +237,7 @@ static void jansson_decode(const struct cmds_codec *codec)
     (void)codec;
     for (int i = 0; i < VALUE_COUNT; i++) {
         json_t *tree = json_loadb((const char *)bodies[i], sizes[i], 0, NULL);
-        if (tree == NULL) {
-            abort();
-        }
+        need(tree != NULL, "jansson"); // Also for bytes behind the value.
         sink += json_string_length(json_object_get(tree, "text")) +
                 (uint64_t)json_integer_value(json_object_get(tree, "number"));
         json_decref(tree);
@@ -214,8 +282,10 @@ static void protobuf_c_encode(const struct cmds_codec *codec)
         memcpy(texts, values[i].text.data, values[i].text.size); // It wants a C string.
         texts[values[i].text.size] = '\0';
         message.text = texts;
-        sink += protobuf_c_message_get_packed_size(&message.base);
-        sink += protobuf_c_message_pack(&message.base, buffer);
+        size_t size = protobuf_c_message_get_packed_size(&message.base);
+        need(size == sizes[i] && protobuf_c_message_pack(&message.base, buffer) == size,
+                "protobuf-c");
+        sink += size;
     }
 }
 
@@ -225,24 +295,23 @@ static void protobuf_c_decode(const struct cmds_codec *codec)
     for (int i = 0; i < VALUE_COUNT; i++) {
         ProtobufCMessage *message =
                 protobuf_c_message_unpack(&echo_message_descriptor, NULL, sizes[i], bodies[i]);
-        if (message == NULL) {
-            abort();
-        }
+        need(message != NULL, "protobuf-c");
         sink += (uint64_t)((struct echo_message *)message)->number;
         protobuf_c_message_free_unpacked(message, NULL);
     }
 }
 #endif
 
+typedef void (*run_fn)(const struct cmds_codec *codec);
+
 static const struct row {
     const char *name;
     const struct cmds_codec *codec;
-    void (*encode)(const struct cmds_codec *codec);
-    void (*decode)(const struct cmds_codec *codec);
+    run_fn encode, decode;
 } rows[] = {
         {"msgpack", &cmds_codec_msgpack, ours_encode, ours_decode},
         {"msgpack-map", &cmds_codec_msgpack_map, ours_encode, ours_decode},
-        {"msgpack-c, object tree", &cmds_codec_msgpack, theirs_encode, theirs_decode},
+        {"msgpack-c, object tree", &cmds_codec_msgpack, msgpack_c_encode, msgpack_c_decode},
 #ifdef PERF_MUS
         {"mus", &cmds_codec_mus, ours_encode, ours_decode},
 #endif
@@ -259,15 +328,21 @@ enum {
     ROW_COUNT = sizeof(rows) / sizeof(rows[0])
 };
 
-static double measure_ns(
-        void (*run)(const struct cmds_codec *codec), const struct cmds_codec *codec)
+struct cost {
+    double ns[ROUND_MAX]; // Of each round, per value.
+    double allocations;   // Of the last round, per value: by then buffers have grown.
+};
+
+static void cost_take(struct cost *cost, int round, run_fn run, const struct cmds_codec *codec)
 {
     struct timespec begin, end;
+    uint64_t before = allocations;
     (void)clock_gettime(CLOCK_MONOTONIC, &begin);
     run(codec);
     (void)clock_gettime(CLOCK_MONOTONIC, &end);
     double ns = (double)(end.tv_sec - begin.tv_sec) * 1e9 + (double)(end.tv_nsec - begin.tv_nsec);
-    return ns / VALUE_COUNT;
+    cost->ns[round] = ns / VALUE_COUNT;
+    cost->allocations = (double)(allocations - before) / VALUE_COUNT;
 }
 
 static int compare(const void *a, const void *b)
@@ -276,26 +351,35 @@ static int compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+static double cost_median_ns(struct cost *cost, int rounds)
+{
+    qsort(cost->ns, (size_t)rounds, sizeof(double), compare);
+    return cost->ns[rounds / 2];
+}
+
 int main(int argc, char **argv)
 {
-    static double encode_ns[ROW_COUNT][ROUND_MAX], decode_ns[ROW_COUNT][ROUND_MAX];
+    static struct cost encode[ROW_COUNT], decode[ROW_COUNT];
     int rounds = argc > 1 ? atoi(argv[1]) : 101;
     rounds = rounds < 1 ? 1 : rounds > ROUND_MAX ? ROUND_MAX : rounds;
+    cmdi_arena_init(&arena, 1 << 20);
     values_fill();
     for (int round = 0; round < rounds; round++) {
         for (int i = 0; i < ROW_COUNT; i++) {
             bodies_fill(rows[i].codec);
-            encode_ns[i][round] = measure_ns(rows[i].encode, rows[i].codec);
-            decode_ns[i][round] = measure_ns(rows[i].decode, rows[i].codec);
+            cost_take(&encode[i], round, rows[i].encode, rows[i].codec);
+            cost_take(&decode[i], round, rows[i].decode, rows[i].codec);
         }
     }
-    printf("%-24s %16s %10s\n", "ns per value, median", "size + encode", "decode");
+    printf("| per value, medians of %d rounds | size + encode, ns | allocations | decode, ns | "
+           "allocations |\n|---|---|---|---|---|\n",
+            rounds);
     for (int i = 0; i < ROW_COUNT; i++) {
-        qsort(encode_ns[i], (size_t)rounds, sizeof(double), compare);
-        qsort(decode_ns[i], (size_t)rounds, sizeof(double), compare);
-        printf("%-24s %16.1f %10.1f\n", rows[i].name, encode_ns[i][rounds / 2],
-                decode_ns[i][rounds / 2]);
+        printf("| %s | %.1f | %.2f | %.1f | %.2f |\n", rows[i].name,
+                cost_median_ns(&encode[i], rounds), encode[i].allocations,
+                cost_median_ns(&decode[i], rounds), decode[i].allocations);
     }
     fprintf(stderr, "(%llu)\n", (unsigned long long)sink);
+    cmdi_arena_fini(&arena);
     return 0;
 }

@@ -2,6 +2,7 @@
 """What the scripts of perf/ share: where the programs are, running them, and telling how far to trust a figure."""
 import argparse
 import contextlib
+import ctypes
 import datetime
 import json
 import os
@@ -13,6 +14,8 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -59,20 +62,71 @@ def cpus():
     return sorted(os.sched_getaffinity(0))
 
 
+def halves():
+    """(the server's, the client's) CPUs; where there is only one, they share it."""
+    all_cpus = cpus()
+    half = len(all_cpus) // 2
+    return (all_cpus[:half], all_cpus[half:]) if half else (all_cpus, all_cpus)
+
+
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def run(command, bind=None):
-    """One measurement: the JSON object that the program prints. `bind`: the CPUs it may use."""
-    command = [str(word) for word in command]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False,
-                          preexec_fn=(lambda: os.sched_setaffinity(0, bind)) if bind else None)
-    if done.returncode != 0 or not done.stdout.strip():
-        sys.exit(f"{' '.join(command)}: status {done.returncode}\n{done.stdout}{done.stderr}")
-    result = json.loads(done.stdout)
-    if result["errors"] != 0:
-        sys.exit(f"{' '.join(command)}: {result['errors']} wrong answers")
+# ---- Processes -----------------------------------------------------------------------------------
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+WRONG_ANSWER = "an answer was not the one to its command"  # As cmdstream bench and the peers in perf/go say it.
+
+
+def child(command, bind=None, **how):
+    """A process that dies with us, however we die. `bind`: the CPUs it may use."""
+    parent = os.getpid()
+
+    def begin():
+        LIBC.prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
+        if os.getppid() != parent:  # We died before that.
+            os._exit(1)
+        if bind:
+            os.sched_setaffinity(0, bind)
+    return subprocess.Popen([str(word) for word in command], text=True, preexec_fn=begin, **how)
+
+
+def finish(command, bind=None, seconds=300, **how):
+    """Runs a program to its end: (status, output, errors). One that takes longer is killed, and so are we."""
+    process = child(command, bind, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how)
+    try:
+        output, errors = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        sys.exit(f"{words_of(command)}: it was not over after {seconds} s")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            process.communicate()
+    return process.returncode, output, errors
+
+
+def words_of(command):
+    return " ".join(map(str, command))
+
+
+def status_text(status):
+    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+
+
+def run(command, bind=None, seconds=300, may_err=False):
+    """One measurement: the JSON object that the program prints. `may_err`: commands may be late or lost, but a wrong
+    answer ends it all the same."""
+    status, output, problem = finish(command, bind, seconds)
+    try:
+        result = json.loads(output)
+    except ValueError:
+        sys.exit(f"{words_of(command)}: {status_text(status)}\n{output}{problem}")
+    errors, first = result["errors"], result.get("first_error")
+    if errors and not (may_err and first != WRONG_ANSWER and not result.get("wrong")):
+        sys.exit(f"{words_of(command)}: {errors} errors, the first: {first or 'unknown'}\n{problem}")
+    if status not in ((0, 1) if errors else (0,)):
+        sys.exit(f"{words_of(command)}: {status_text(status)}, after it had printed its figures\n{problem}")
     return result
 
 
@@ -83,41 +137,66 @@ def bench(options, *words, bind=None):
 
 def limit(options, *words):
     """The ceiling, on the CPUs that `bench` gives the first shard of each side."""
-    all_cpus = cpus()
+    server_cpus, client_cpus = halves()
     return run([options.limit, "--json", "--warmup", 0.3, "--duration", options.duration,
-                "--server-cpu", all_cpus[0], "--client-cpu", all_cpus[len(all_cpus) // 2], *words])
+                "--server-cpu", server_cpus[0], "--client-cpu", client_cpus[0], *words])
 
 
 @contextlib.contextmanager
-def server(command):
-    """A server that prints `listening on ADDRESS`. Gives (process, address)."""
-    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True)
+def running(command, bind=None, **how):
+    """A process for as long as the block lasts: then it is asked to end, and made to after a failure."""
+    process = child(command, bind, **how)
     try:
-        readable, _, _ = select.select([process.stdout], [], [], 20)
-        line = process.stdout.readline() if readable else ""
-        if not line.startswith("listening on "):
-            sys.exit(f"{command[0]}: it did not say where it listens")
-        yield process, line.split()[2]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
+        yield process
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    finally:
+        process.kill()  # Does nothing to one that has ended.
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def first_line(pipe, seconds):
+    """What a program says first; what there is of it when the time is over or the program has ended."""
+    line, until = b"", time.monotonic() + seconds
+    while not line.endswith(b"\n"):
+        readable, _, _ = select.select([pipe], [], [], max(0, until - time.monotonic()))
+        byte = os.read(pipe.fileno(), 1) if readable else b""
+        if not byte:
+            break
+        line += byte
+    return line.decode(errors="replace")
+
+
+@contextlib.contextmanager
+def server(command, bind=None, seconds=20):
+    """A server that prints `listening on ADDRESS` within so many seconds. Gives (process, address)."""
+    def fail(what):
+        errors.seek(0)
+        status = process.poll()
+        ended = "" if status is None else f" ({status_text(status)})"
+        sys.exit(f"{words_of(command)}: {what}{ended}\n{errors.read()}")
+
+    with tempfile.TemporaryFile("w+") as errors, \
+            running(command, bind, stdout=subprocess.PIPE, stderr=errors) as process:
+        line = first_line(process.stdout, seconds)
+        if not line.startswith("listening on "):
+            fail("it did not say where it listens")
+        yield process, line.split()[2]
+        if process.poll() is not None:
+            fail("it ended while it was measured")
 
 
 @contextlib.contextmanager
 def busy_thread():
     """A foreign thread that wants a whole core, wherever the scheduler puts it."""
-    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    try:
+    with running([sys.executable, "-c", "while True: pass"]):
         yield
-    finally:
-        process.kill()
-        process.wait()
 
 
+# ---- Figures -------------------------------------------------------------------------------------
 def stolen():
     """(jiffies that the hypervisor or a neighbour took, all jiffies) of this machine so far."""
     with open("/proc/stat", encoding="ascii") as file:
@@ -174,8 +253,10 @@ def figure(value):
     return f"{value:.1f}" if value < 1000 else f"{value:.0f}"
 
 
+def table_text(header, rows):
+    lines = ["| " + " | ".join(header) + " |", "|" + "|".join("---" for _ in header) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]) + "\n"
+
+
 def table(header, rows):
-    print("| " + " | ".join(header) + " |")
-    print("|" + "|".join("---" for _ in header) + "|")
-    for row in rows:
-        print("| " + " | ".join(str(cell) for cell in row) + " |")
+    print(table_text(header, rows), end="")

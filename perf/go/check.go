@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"math"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -26,7 +27,8 @@ var errNoAnswer = errors.New("no answer came")
 
 // A checker speaks to one server. Its functions are the rows of the matrix.
 type checker struct {
-	options clientOptions
+	options  clientOptions
+	pingTime time.Duration
 }
 
 var checks = []struct {
@@ -49,13 +51,14 @@ func check(set *flag.FlagSet, arguments []string) int {
 	set.StringVar(&c.options.address, "connect", "127.0.0.1:9000", "the server")
 	set.StringVar(&c.options.codec, "codec", "msgpack", "msgpack, msgpack-map, json, protobuf, mus")
 	set.StringVar(&c.options.info, "server-info", "default", "what the server says")
+	set.DurationVar(&c.pingTime, "ping-time", 100*time.Millisecond, "for keepalive: the time between two pings")
 	only := set.String("only", "echo,stream,sleep,work,fail,info,group",
-		"these; and keepalive: the server closes after 300 ms without a command; reconnect: a line on stdin when it is back")
+		"these; and keepalive: the server closes what is idle for several --ping-time; reconnect: a line on stdin when it is back")
 	_ = set.Parse(arguments)
 	status := 0
 	for _, name := range strings.Split(*only, ",") {
 		if err := c.one(name); err != nil {
-			fmt.Printf("FAIL %s: %v\n", name, err)
+			fmt.Printf("FAIL %s: %s\n", name, strings.ReplaceAll(err.Error(), "\n", "; "))
 			status = exitFailed
 		} else {
 			fmt.Printf("ok %s\n", name)
@@ -261,20 +264,32 @@ func (c *checker) fail() error {
 	})
 }
 
+// info: what is wrong at the last byte only is refused, and so is what is a byte too short.
 func (c *checker) info() error {
+	right := c.options.info
+	last := len(right) - 1
+	for _, info := range []string{right[:last] + string(right[last]^1), right[:last]} {
+		if err := c.mismatch(info); err != nil {
+			return err
+		}
+	}
+	return c.with(func(client *ccln.Client[receiver]) error {
+		return expect(client, testproto.EchoCmd{Int64: 1}, testproto.EchoResult{Int64: 1})
+	})
+}
+
+func (c *checker) mismatch(info string) error {
 	wrong := *c
-	wrong.options.info = c.options.info + "?"
+	wrong.options.info = info
 	client, err := wrong.dial()
 	if err == nil {
 		_ = client.Close()
 		return errors.New("another ServerInfo was taken")
 	}
 	if !errors.Is(err, dcln.ErrServerInfoMismatch) {
-		return err
+		return fmt.Errorf("with another ServerInfo: %w", err)
 	}
-	return c.with(func(client *ccln.Client[receiver]) error {
-		return expect(client, testproto.EchoCmd{Int64: 1}, testproto.EchoResult{Int64: 1})
-	})
+	return nil
 }
 
 func (c *checker) group() error {
@@ -321,22 +336,22 @@ func (c *checker) group() error {
 	}
 }
 
-// keepalive: the server closes what is idle for 300 ms. Pings keep one connection open while others, silent, are closed
-// one after the other.
+// keepalive: the server closes what is idle. Pings, each of which it answers, keep one connection open while others,
+// silent, are closed one after the other.
 func (c *checker) keepalive() error {
-	const rounds = 4
-	pinging := *c
-	pinging.options.keepalive, pinging.options.keepaliveTime = true, 50*time.Millisecond
-	return pinging.with(func(client *ccln.Client[receiver]) error {
+	const rounds = 3
+	var connection *pinging
+	alive := *c
+	alive.options.pingTime = c.pingTime
+	alive.options.wrap = func(conn net.Conn) net.Conn {
+		connection = &pinging{Conn: conn}
+		return connection
+	}
+	return alive.with(func(client *ccln.Client[receiver]) error {
+		connection.begin()
 		for range rounds {
-			silent, err := c.dial()
-			if err != nil {
+			if err := c.awaitSilentLost(); err != nil {
 				return err
-			}
-			select {
-			case <-silent.Done():
-			case <-time.After(answerTime):
-				return errors.Join(errors.New("an idle connection was not closed"), silent.Close())
 			}
 		}
 		select {
@@ -344,8 +359,24 @@ func (c *checker) keepalive() error {
 			return fmt.Errorf("closed in spite of its pings: %w", client.Error())
 		default:
 		}
+		if err := connection.answered(); err != nil {
+			return err
+		}
 		return expect(client, testproto.EchoCmd{String: "after pings"}, testproto.EchoResult{String: "after pings"})
 	})
+}
+
+func (c *checker) awaitSilentLost() error {
+	silent, err := c.dial()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-silent.Done():
+		return nil
+	case <-time.After(answerTime):
+		return errors.Join(errors.New("an idle connection was not closed"), silent.Close())
+	}
 }
 
 // reconnect: the server ends and comes back; the same client goes on. A command between the two is lost, and the client

@@ -28,9 +28,10 @@ type receiver = *testproto.Receiver
 
 type clientOptions struct {
 	codec, address, info string
-	bufferSize           int
-	keepalive, reconnect bool
-	keepaliveTime        time.Duration // 0: the library's default.
+	bufferSize           int           // 0: the library's default.
+	pingTime             time.Duration // 0: no pings.
+	reconnect            bool
+	wrap                 func(net.Conn) net.Conn // May be nil.
 }
 
 type dialer struct {
@@ -49,17 +50,19 @@ func newDialer(o clientOptions) (*dialer, error) {
 		cln.WithTransport(tspt.WithReaderBufSize(o.bufferSize), tspt.WithWriterBufSize(o.bufferSize)),
 		cln.WithDelegate(dcln.WithServerInfoReceiveDuration(handshakeTime)),
 	}
-	if o.keepalive {
-		keepalive := []dcln.SetKeepaliveOption{}
-		if o.keepaliveTime > 0 {
-			keepalive = append(keepalive, dcln.WithKeepaliveTime(o.keepaliveTime), dcln.WithKeepaliveIntvl(o.keepaliveTime))
-		}
-		set = append(set, cln.WithKeepalive(keepalive...))
+	if o.pingTime > 0 {
+		set = append(set, cln.WithKeepalive(dcln.WithKeepaliveTime(o.pingTime), dcln.WithKeepaliveIntvl(o.pingTime)))
 	}
 	return &dialer{o, codec, set}, nil
 }
 
-func (d *dialer) connect() (net.Conn, error) { return net.Dial("tcp", d.options.address) }
+func (d *dialer) connect() (net.Conn, error) {
+	connection, err := net.Dial("tcp", d.options.address)
+	if err == nil && d.options.wrap != nil {
+		connection = d.options.wrap(connection)
+	}
+	return connection, err
+}
 
 func (d *dialer) dial() (*ccln.Client[receiver], error) {
 	if d.options.reconnect {
@@ -95,47 +98,54 @@ func version() string {
 
 // --- For package load ---------------------------------------------------------------------------
 
-type loadConn struct{ client *ccln.Client[receiver] }
-
 func (d *dialer) dialLoad() (load.Conn, error) {
 	client, err := d.dial()
-	return loadConn{client}, err
+	return loadConn{client, d.options.codec}, err
+}
+
+type loadConn struct {
+	client *ccln.Client[receiver]
+	codec  string
 }
 
 func (c loadConn) Close() error { return c.client.Close() }
 
 func (c loadConn) Lane() load.Lane {
-	return &loadLane{c.client, make(chan core.AsyncResult, 1)}
+	return &loadLane{c, make(chan core.AsyncResult, 1)}
 }
 
 type loadLane struct {
-	client  *ccln.Client[receiver]
+	loadConn
 	results chan core.AsyncResult
 }
 
-func (l *loadLane) one(cmd core.Cmd[receiver]) (none testproto.EchoResult, err error) {
+func (l *loadLane) bodySize(answer core.AsyncResult) int {
+	return codecs.BodySize(l.codec, uint64(answer.Seq), answer.BytesRead)
+}
+
+func (l *loadLane) one(cmd core.Cmd[receiver]) (none testproto.EchoResult, size int, err error) {
 	if _, _, err = l.client.Send(cmd, l.results); err != nil {
 		return
 	}
 	answer := <-l.results
 	if answer.Error != nil {
-		return none, answer.Error
+		return none, 0, answer.Error
 	}
 	result, ok := answer.Result.(testproto.EchoResult)
 	if !ok {
-		return none, fmt.Errorf("the result is a %T", answer.Result)
+		return none, 0, fmt.Errorf("the result is a %T", answer.Result)
 	}
-	return result, nil
+	return result, l.bodySize(answer), nil
 }
 
-func (l *loadLane) Echo(c testproto.EchoCmd) (testproto.EchoResult, error)   { return l.one(c) }
-func (l *loadLane) Sleep(c testproto.SleepCmd) (testproto.EchoResult, error) { return l.one(c) }
-func (l *loadLane) Work(c testproto.WorkCmd) (testproto.EchoResult, error)   { return l.one(c) }
+func (l *loadLane) Echo(c testproto.EchoCmd) (testproto.EchoResult, int, error)   { return l.one(c) }
+func (l *loadLane) Sleep(c testproto.SleepCmd) (testproto.EchoResult, int, error) { return l.one(c) }
+func (l *loadLane) Work(c testproto.WorkCmd) (testproto.EchoResult, int, error)   { return l.one(c) }
 
 // A full channel holds up the whole connection, so a stream has room for what comes while its lane looks elsewhere.
 const streamRoom = 1024
 
-func (l *loadLane) Stream(c testproto.StreamCmd, take func(testproto.ItemResult)) error {
+func (l *loadLane) Stream(c testproto.StreamCmd, take func(testproto.ItemResult, int)) error {
 	if cap(l.results) < streamRoom {
 		l.results = make(chan core.AsyncResult, streamRoom)
 	}
@@ -151,7 +161,7 @@ func (l *loadLane) Stream(c testproto.StreamCmd, take func(testproto.ItemResult)
 		if !ok {
 			return fmt.Errorf("the result is a %T", answer.Result)
 		}
-		take(item)
+		take(item, l.bodySize(answer))
 		if item.Last {
 			return nil
 		}

@@ -8,7 +8,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 
+	"cmdstream/perf/go/codecs"
 	"cmdstream/perf/go/load"
 	"cmdstream/perf/go/own"
 )
@@ -49,14 +51,20 @@ func complain(what string, err error) int {
 
 func bench(set *flag.FlagSet, arguments []string) int {
 	var o load.Options
-	o.Define(set)
+	o.Define(set, "echo", "stream", "sleep", "work")
+	set.StringVar(&o.Codec, "codec", "msgpack", strings.Join(codecs.Names, ", "))
+	info := set.String("server-info", "default", "what the server must say")
 	_ = set.Parse(arguments)
-	if err := o.Check(); err != nil {
+	if err := o.Check(set); err != nil {
+		complain("bench", err)
+		return exitUsage
+	}
+	if _, _, err := codecs.New(o.Codec); err != nil {
 		complain("bench", err)
 		return exitUsage
 	}
 	if o.Connect == "" {
-		server, err := own.Start("serve", "--listen", "127.0.0.1:0", "--codec", o.Codec, "--server-info", o.ServerInfo,
+		server, err := own.Start("serve", "--listen", "127.0.0.1:0", "--codec", o.Codec, "--server-info", *info,
 			"--buffer-size", fmt.Sprint(o.BufferSize), "--workers", fmt.Sprint(o.Conns))
 		if err != nil {
 			return complain("bench", err)
@@ -64,14 +72,16 @@ func bench(set *flag.FlagSet, arguments []string) int {
 		defer server.Stop()
 		o.Connect, o.ServerPid = server.Address, server.Pid
 	}
-	client, err := newDialer(clientOptions{codec: o.Codec, address: o.Connect, info: o.ServerInfo,
-		bufferSize: o.BufferSize, keepalive: o.Keepalive, reconnect: o.Reconnect})
+	client, err := newDialer(clientOptions{codec: o.Codec, address: o.Connect, info: *info, bufferSize: o.BufferSize})
 	if err != nil {
 		return complain("bench", err)
 	}
-	status, err := load.Bench(&o, load.Peer{Name: "cmd-stream-go " + version(), Dial: client.dialLoad})
+	good, err := load.Bench(&o, load.Peer{Name: "cmd-stream-go " + version(), Dial: client.dialLoad})
 	if err != nil {
 		return complain("bench", err)
 	}
-	return status
+	if !good {
+		return exitFailed
+	}
+	return 0
 }

@@ -12,7 +12,6 @@ import (
 	"cmdstream/perf/go/testproto"
 
 	cln "github.com/cmd-stream/cmd-stream-go/client"
-	"github.com/cmd-stream/cmd-stream-go/core"
 	srv "github.com/cmd-stream/cmd-stream-go/server"
 	tspt "github.com/cmd-stream/cmd-stream-go/transport"
 )
@@ -31,6 +30,8 @@ var (
 type (
 	client = cln.Codec[*testproto.Receiver]
 	server = srv.Codec[*testproto.Receiver]
+	writer = tspt.Writer
+	reader = tspt.Reader
 )
 
 // New makes both sides' codec of this name.
@@ -41,15 +42,36 @@ func New(name string) (client, server, error) {
 	case "msgpack-map":
 		return newMsgpack(msgpack.WithMaps())
 	case "json":
-		c, s := newFramed(jsonFormat{})
-		return c, s, nil
+		return framedClient[*testproto.Receiver]{&jsonFormat}, framedServer[*testproto.Receiver]{&jsonFormat}, nil
 	case "protobuf":
-		c, s := newFramed(protobufFormat{})
-		return c, s, nil
+		return framedClient[*testproto.Receiver]{&protobufFormat}, framedServer[*testproto.Receiver]{&protobufFormat}, nil
 	case "mus":
 		return musClient{}, musServer{}, nil
 	}
 	return nil, nil, fmt.Errorf("no codec %q; there are %v", name, Names)
+}
+
+// BodySize tells how many bytes of a result's frame are its body, as the C library counts it: what stands behind the
+// type, or behind the length where there is one. A frame of n bytes begins with this sequence number.
+func BodySize(name string, sequence uint64, n int) int {
+	const typeSize = 1 // All numbers of the test protocol are below 128.
+	rest := n - varintSize(sequence) - typeSize
+	if name == "mus" {
+		return rest
+	}
+	for size := 1; size < rest; size++ {
+		if varintSize(uint64(rest-size)) <= size {
+			return rest - size
+		}
+	}
+	return 0
+}
+
+func varintSize(value uint64) (size int) {
+	for size = 1; value >= 0x80; size++ {
+		value >>= 7
+	}
+	return
 }
 
 func newMsgpack(opts ...msgpack.Option) (client, server, error) {
@@ -60,34 +82,3 @@ func newMsgpack(opts ...msgpack.Option) (client, server, error) {
 	s, err := msgpack.NewServerCodec(testproto.Commands, testproto.Results, opts...)
 	return c, s, err
 }
-
-func commandNumber(cmd core.Cmd[*testproto.Receiver]) (int, error) {
-	switch cmd.(type) {
-	case testproto.EchoCmd:
-		return 0, nil
-	case testproto.StreamCmd:
-		return 1, nil
-	case testproto.SleepCmd:
-		return 2, nil
-	case testproto.FailCmd:
-		return 3, nil
-	case testproto.WorkCmd:
-		return 4, nil
-	}
-	return 0, fmt.Errorf("%w: %T", errUnknownType, cmd)
-}
-
-func resultNumber(result core.Result) (int, error) {
-	switch result.(type) {
-	case testproto.EchoResult:
-		return 0, nil
-	case testproto.ItemResult:
-		return 1, nil
-	}
-	return 0, fmt.Errorf("%w: %T", errUnknownType, result)
-}
-
-type (
-	writer = tspt.Writer
-	reader = tspt.Reader
-)

@@ -5,6 +5,7 @@ package codecs
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -19,13 +20,15 @@ import (
 
 var (
 	echo   = testproto.EchoCmd{Bool: true, Int64: -5, String: "hi", Float64: 1.5}
-	sleep  = testproto.SleepCmd{Ms: 300, Bool: true, Int64: -5, String: "hi", Float64: 1.5}
 	stream = testproto.StreamCmd{Count: 3, Size: 8}
+	sleep  = testproto.SleepCmd{Ms: 300, Bool: true, Int64: -5, String: "hi", Float64: 1.5}
+	fail   = testproto.FailCmd{}
 	work   = testproto.WorkCmd{Us: 64}
+	echoed = testproto.EchoResult(echo)
 	item   = testproto.ItemResult{Index: 2, Last: true, Data: "abc"}
 )
 
-// The bodies, with the type's number and the length where there is one.
+// All types in all codecs: the body, and before it the type's number and the length where there is one.
 var vectors = []struct {
 	codec string
 	value any
@@ -34,26 +37,42 @@ var vectors = []struct {
 	{"msgpack", echo, "000f94c3fba26869cb3ff8000000000000"},
 	{"msgpack", stream, "0103920308"},
 	{"msgpack", sleep, "021295cd012cc3fba26869cb3ff8000000000000"},
-	{"msgpack", testproto.FailCmd{}, "030190"},
+	{"msgpack", fail, "030190"},
 	{"msgpack", work, "04029140"},
+	{"msgpack", echoed, "000f94c3fba26869cb3ff8000000000000"},
 	{"msgpack", item, "01079302c3a3616263"},
-	{"msgpack-map", echo, "003184a4626f6f6cc3a5696e743634d3fffffffffffffffba6737472696e67a26869a7666c6f61743634cb3ff8000000000000"},
-	{"msgpack-map", testproto.FailCmd{}, "030180"},
+	{"msgpack-map", echo, "0031" + mapEcho("84")},
+	{"msgpack-map", stream, "011e" + "82" + "a5636f756e74d30000000000000003" + "a473697a65d30000000000000008"},
+	{"msgpack-map", sleep, "023d" + mapEcho("85a26d73d3000000000000012c")},
+	{"msgpack-map", fail, "030180"},
+	{"msgpack-map", work, "040d" + "81a27573d30000000000000040"},
+	{"msgpack-map", echoed, "0031" + mapEcho("84")},
+	{"msgpack-map", item, "011f" + "83a5696e646578d30000000000000002" + "a46c617374c3" + "a464617461a3616263"},
 	{"json", echo, "0034" + hexOf(`{"bool":true,"int64":-5,"string":"hi","float64":1.5}`)},
 	{"json", stream, "0114" + hexOf(`{"count":3,"size":8}`)},
-	{"json", testproto.FailCmd{}, "0302" + hexOf(`{}`)},
+	{"json", sleep, "023d" + hexOf(`{"ms":300,"bool":true,"int64":-5,"string":"hi","float64":1.5}`)},
+	{"json", fail, "0302" + hexOf(`{}`)},
+	{"json", work, "0409" + hexOf(`{"us":64}`)},
+	{"json", echoed, "0034" + hexOf(`{"bool":true,"int64":-5,"string":"hi","float64":1.5}`)},
 	{"json", item, "0124" + hexOf(`{"index":2,"last":true,"data":"abc"}`)},
 	{"protobuf", echo, "001a" + "0801" + "10fbffffffffffffffff01" + "1a026869" + "21000000000000f83f"},
 	{"protobuf", stream, "010408031008"},
-	{"protobuf", testproto.FailCmd{}, "0300"},
+	{"protobuf", sleep, "021d" + "08ac02" + "1001" + "18fbffffffffffffffff01" + "22026869" + "29000000000000f83f"},
+	{"protobuf", fail, "0300"},
 	{"protobuf", work, "04020840"},
+	{"protobuf", echoed, "001a" + "0801" + "10fbffffffffffffffff01" + "1a026869" + "21000000000000f83f"},
 	{"protobuf", item, "0109080210011a03616263"},
 	{"mus", echo, "00" + "01" + "09" + "026869" + "000000000000f83f"},
 	{"mus", stream, "010610"},
 	{"mus", sleep, "02" + "d804" + "01" + "09" + "026869" + "000000000000f83f"},
-	{"mus", testproto.FailCmd{}, "03"},
+	{"mus", fail, "03"},
 	{"mus", work, "048001"},
+	{"mus", echoed, "00" + "01" + "09" + "026869" + "000000000000f83f"},
 	{"mus", item, "01" + "04" + "01" + "03616263"},
+}
+
+func mapEcho(begin string) string {
+	return begin + "a4626f6f6cc3" + "a5696e743634d3fffffffffffffffb" + "a6737472696e67a26869" + "a7666c6f61743634cb3ff8000000000000"
 }
 
 func hexOf(text string) string { return hex.EncodeToString([]byte(text)) }
@@ -117,11 +136,38 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// The vectors with the Go names of the fields: names are matched without regard to case.
-func TestVectorsOfOtherNames(t *testing.T) {
-	text := "00347b22426f6f6c223a747275652c22496e743634223a2d352c22537472696e67223a226869222c22466c6f61743634223a312e357d"
-	if got, err := read(t, "json", text, true); err != nil || got != any(echo) {
-		t.Error(got, err)
+func TestAllTypesHaveAVector(t *testing.T) {
+	if want := len(Names) * (len(testproto.Commands) + len(testproto.Results)); len(vectors) != want {
+		t.Error(len(vectors), want)
+	}
+}
+
+// At each size around those where the length takes one byte more.
+func TestBodySize(t *testing.T) {
+	for _, name := range Names {
+		for _, border := range []int{75, 1<<14 - 60} {
+			for size := border - 75; size < border+75; size++ {
+				testBodySize(t, name, testproto.ItemResult{Data: testproto.Pattern(size)})
+			}
+		}
+	}
+}
+
+func testBodySize(t *testing.T, name string, value testproto.ItemResult) {
+	t.Helper()
+	frame, err := hex.DecodeString(write(t, name, value))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := len(frame) - 1
+	if name != "mus" {
+		length, _ := binary.Uvarint(frame[1:])
+		body = int(length)
+	}
+	for _, sequence := range []uint64{1, 127, 128, 1 << 40} {
+		if got := BodySize(name, sequence, varintSize(sequence)+len(frame)); got != body {
+			t.Errorf("%s: %d in place of %d", name, got, body)
+		}
 	}
 }
 

@@ -6,57 +6,64 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"reflect"
 	"sync"
-
-	"cmdstream/perf/go/testproto"
 
 	"github.com/cmd-stream/cmd-stream-go/core"
 	"github.com/mus-format/mus-stream-go/varint"
 )
 
-// format is JSON or Protobuf. Both stand behind a type's number and a length.
-type format interface {
+// A format is what stands in a body, behind the type's number and a length: JSON or Protobuf.
+type format struct {
 	// append writes a command or a result behind what is in `out`.
-	append(out []byte, value any) ([]byte, error)
-	command(number int, body []byte) (core.Cmd[*testproto.Receiver], error)
-	result(number int, body []byte) (core.Result, error)
+	append            func(out []byte, value any) ([]byte, error)
+	commands, results types
 }
 
-type framedClient struct{ format format }
+// types is a list: the place of one in it is its number on the wire.
+type types []listed
 
-type framedServer struct{ format format }
+type listed struct {
+	of   reflect.Type
+	read func(body []byte) (any, error)
+}
 
-func newFramed(f format) (client, server) { return framedClient{f}, framedServer{f} }
-
-func (c framedClient) Encode(cmd core.Cmd[*testproto.Receiver], w writer) (int, error) {
-	number, err := commandNumber(cmd)
-	if err != nil {
-		return 0, err
+// A handful, so looking through them is quicker than a map.
+func (t types) number(value any) (int, error) {
+	of := reflect.TypeOf(value)
+	for number := range t {
+		if t[number].of == of {
+			return number, nil
+		}
 	}
-	return writeFrame(c.format, number, cmd, w)
+	return 0, fmt.Errorf("%w: %T", errUnknownType, value)
 }
 
-func (c framedClient) Decode(r reader) (result core.Result, n int, err error) {
-	n, err = readFrame(r, len(testproto.Results), func(number int, body []byte) (err error) {
-		result, err = c.format.result(number, body)
-		return
-	})
+type framedClient[T any] struct{ *format }
+
+type framedServer[T any] struct{ *format }
+
+func (c framedClient[T]) Encode(cmd core.Cmd[T], w writer) (int, error) {
+	return c.write(c.commands, cmd, w)
+}
+
+func (c framedServer[T]) Encode(result core.Result, w writer) (int, error) {
+	return c.write(c.results, result, w)
+}
+
+func (c framedClient[T]) Decode(r reader) (result core.Result, n int, err error) {
+	value, n, err := c.results.read(r)
+	if err == nil {
+		result = value.(core.Result)
+	}
 	return
 }
 
-func (c framedServer) Encode(result core.Result, w writer) (int, error) {
-	number, err := resultNumber(result)
-	if err != nil {
-		return 0, err
+func (c framedServer[T]) Decode(r reader) (cmd core.Cmd[T], n int, err error) {
+	value, n, err := c.commands.read(r)
+	if err == nil {
+		cmd = value.(core.Cmd[T])
 	}
-	return writeFrame(c.format, number, result, w)
-}
-
-func (c framedServer) Decode(r reader) (cmd core.Cmd[*testproto.Receiver], n int, err error) {
-	n, err = readFrame(r, len(testproto.Commands), func(number int, body []byte) (err error) {
-		cmd, err = c.format.command(number, body)
-		return
-	})
 	return
 }
 
@@ -72,7 +79,11 @@ func putScratch(s *scratch) {
 	}
 }
 
-func writeFrame(f format, number int, value any, w writer) (n int, err error) {
+func (f *format) write(list types, value any, w writer) (n int, err error) {
+	number, err := list.number(value)
+	if err != nil {
+		return 0, err
+	}
 	s := scratches.Get().(*scratch)
 	defer putScratch(s)
 	if s.bytes, err = f.append(s.bytes[:0], value); err != nil {
@@ -95,28 +106,29 @@ func writeFrame(f format, number int, value any, w writer) (n int, err error) {
 
 const readAtOnceMax = 64 << 10 // More is read as it comes: a length alone reserves no memory.
 
-func readFrame(r reader, types int, take func(number int, body []byte) error) (n int, err error) {
+func (t types) read(r reader) (value any, n int, err error) {
 	number, n, err := varint.PositiveInt.Unmarshal(r)
 	if err != nil {
-		return n, err
+		return nil, n, err
 	}
-	if number < 0 || number >= types {
-		return n, fmt.Errorf("%w: number %d", errUnknownType, number)
+	if number < 0 || number >= len(t) {
+		return nil, n, fmt.Errorf("%w: number %d", errUnknownType, number)
 	}
 	length, n1, err := varint.PositiveInt.Unmarshal(r)
 	n += n1
 	if err != nil {
-		return n, err
+		return nil, n, err
 	}
 	if length < 0 || length > MaxLen {
-		return n, errTooLarge
+		return nil, n, errTooLarge
 	}
 	s := scratches.Get().(*scratch)
 	defer putScratch(s)
 	if s.bytes, err = readBody(r, s.bytes[:0], length); err != nil {
-		return n, err
+		return nil, n, err
 	}
-	return n + length, take(number, s.bytes)
+	value, err = t[number].read(s.bytes)
+	return value, n + length, err
 }
 
 func readBody(r reader, into []byte, length int) ([]byte, error) {

@@ -16,8 +16,10 @@ import (
 	"github.com/mus-format/mus-stream-go/varint"
 )
 
-// Serializers as mus-gen writes them for these structs by default: fields in their order, integers as zigzag varints,
-// floats raw. There is no length on the wire, so nothing can be skipped.
+// In the manner of what mus-gen generates for these structs: a switch over the types, then a direct call of mus-stream-go
+// for each field, in their order; integers are zigzag varints, floats raw. There is no length on the wire, so nothing can
+// be skipped. Written by hand, because it differs in two things: type numbers start at 0, and a string's length is checked
+// before there is memory for it.
 type (
 	musClient struct{}
 	musServer struct{}
@@ -30,147 +32,185 @@ var musString = ord.NewValidStringSer(stropts.WithLenValidator(com.ValidatorFn[i
 	return nil
 })))
 
-// musWriter and musReader keep the count and the first error, so that a struct is a line.
-type musWriter struct {
-	w   mus.Writer
-	n   int
-	err error
-}
-
-func put[V any](w *musWriter, serializer mus.Serializer[V], value V) {
-	if w.err != nil {
-		return
-	}
-	var n int
-	n, w.err = serializer.Marshal(value, w.w)
-	w.n += n
-}
-
-type musReader struct {
-	r   mus.Reader
-	n   int
-	err error
-}
-
-func get[V any](r *musReader, serializer mus.Serializer[V], value *V) {
-	if r.err != nil {
-		return
-	}
-	var n int
-	*value, n, r.err = serializer.Unmarshal(r.r)
-	r.n += n
-}
-
-func putEcho(w *musWriter, b bool, i int64, s string, f float64) {
-	put(w, ord.Bool, b)
-	put(w, varint.Int64, i)
-	put(w, ord.String, s)
-	put(w, raw.Float64, f)
-}
-
-func getEcho(r *musReader, b *bool, i *int64, s *string, f *float64) {
-	get(r, ord.Bool, b)
-	get(r, varint.Int64, i)
-	get(r, musString, s)
-	get(r, raw.Float64, f)
-}
-
 func (musClient) Encode(cmd core.Cmd[*testproto.Receiver], to writer) (int, error) {
-	number, err := commandNumber(cmd)
-	if err != nil {
-		return 0, err
-	}
-	w := musWriter{w: to}
-	put(&w, varint.PositiveInt, number)
+	var w mus.Writer = to
 	switch c := cmd.(type) {
 	case testproto.EchoCmd:
-		putEcho(&w, c.Bool, c.Int64, c.String, c.Float64)
+		return musWrite(0, w, c, musWriteEcho)
 	case testproto.StreamCmd:
-		put(&w, varint.Int64, c.Count)
-		put(&w, varint.Int64, c.Size)
+		return musWrite(1, w, c, musWriteStream)
 	case testproto.SleepCmd:
-		put(&w, varint.Int64, c.Ms)
-		putEcho(&w, c.Bool, c.Int64, c.String, c.Float64)
+		return musWrite(2, w, c, musWriteSleep)
+	case testproto.FailCmd:
+		return varint.PositiveInt.Marshal(3, w)
 	case testproto.WorkCmd:
-		put(&w, varint.Int64, c.Us)
+		return musWrite(4, w, c.Us, varint.Int64.Marshal)
 	}
-	return w.n, w.err
-}
-
-func (musServer) Decode(from reader) (core.Cmd[*testproto.Receiver], int, error) {
-	r := musReader{r: from}
-	var number int
-	get(&r, varint.PositiveInt, &number)
-	if r.err != nil {
-		return nil, r.n, r.err
-	}
-	var cmd core.Cmd[*testproto.Receiver]
-	switch number {
-	case 0:
-		var c testproto.EchoCmd
-		getEcho(&r, &c.Bool, &c.Int64, &c.String, &c.Float64)
-		cmd = c
-	case 1:
-		var c testproto.StreamCmd
-		get(&r, varint.Int64, &c.Count)
-		get(&r, varint.Int64, &c.Size)
-		cmd = c
-	case 2:
-		var c testproto.SleepCmd
-		get(&r, varint.Int64, &c.Ms)
-		getEcho(&r, &c.Bool, &c.Int64, &c.String, &c.Float64)
-		cmd = c
-	case 3:
-		cmd = testproto.FailCmd{}
-	case 4:
-		var c testproto.WorkCmd
-		get(&r, varint.Int64, &c.Us)
-		cmd = c
-	default:
-		return nil, r.n, fmt.Errorf("%w: number %d", errUnknownType, number)
-	}
-	return cmd, r.n, noEOF(r.err)
+	return 0, fmt.Errorf("%w: %T", errUnknownType, cmd)
 }
 
 func (musServer) Encode(result core.Result, to writer) (int, error) {
-	number, err := resultNumber(result)
-	if err != nil {
-		return 0, err
-	}
-	w := musWriter{w: to}
-	put(&w, varint.PositiveInt, number)
+	var w mus.Writer = to
 	switch r := result.(type) {
 	case testproto.EchoResult:
-		putEcho(&w, r.Bool, r.Int64, r.String, r.Float64)
+		return musWrite(0, w, testproto.EchoCmd(r), musWriteEcho)
 	case testproto.ItemResult:
-		put(&w, varint.Int64, r.Index)
-		put(&w, ord.Bool, r.Last)
-		put(&w, ord.String, r.Data)
+		return musWrite(1, w, r, musWriteItem)
 	}
-	return w.n, w.err
+	return 0, fmt.Errorf("%w: %T", errUnknownType, result)
 }
 
-func (musClient) Decode(from reader) (core.Result, int, error) {
-	r := musReader{r: from}
-	var number int
-	get(&r, varint.PositiveInt, &number)
-	if r.err != nil {
-		return nil, r.n, r.err
+func (musServer) Decode(from reader) (cmd core.Cmd[*testproto.Receiver], n int, err error) {
+	var r mus.Reader = from
+	number, n, err := varint.PositiveInt.Unmarshal(r)
+	if err != nil {
+		return nil, n, err
 	}
-	var result core.Result
+	n1 := 0
 	switch number {
 	case 0:
-		var one testproto.EchoResult
-		getEcho(&r, &one.Bool, &one.Int64, &one.String, &one.Float64)
-		result = one
+		cmd, n1, err = musReadEcho(r)
 	case 1:
-		var one testproto.ItemResult
-		get(&r, varint.Int64, &one.Index)
-		get(&r, ord.Bool, &one.Last)
-		get(&r, musString, &one.Data)
-		result = one
+		cmd, n1, err = musReadStream(r)
+	case 2:
+		cmd, n1, err = musReadSleep(r)
+	case 3:
+		cmd = testproto.FailCmd{}
+	case 4:
+		cmd, n1, err = musReadWork(r)
 	default:
-		return nil, r.n, fmt.Errorf("%w: number %d", errUnknownType, number)
+		err = fmt.Errorf("%w: number %d", errUnknownType, number)
 	}
-	return result, r.n, noEOF(r.err)
+	return cmd, n + n1, noEOF(err)
+}
+
+func (musClient) Decode(from reader) (result core.Result, n int, err error) {
+	var r mus.Reader = from
+	number, n, err := varint.PositiveInt.Unmarshal(r)
+	if err != nil {
+		return nil, n, err
+	}
+	n1 := 0
+	switch number {
+	case 0:
+		var echo testproto.EchoCmd
+		echo, n1, err = musReadEcho(r)
+		result = testproto.EchoResult(echo)
+	case 1:
+		result, n1, err = musReadItem(r)
+	default:
+		err = fmt.Errorf("%w: number %d", errUnknownType, number)
+	}
+	return result, n + n1, noEOF(err)
+}
+
+func musWrite[V any](number int, w mus.Writer, value V, write func(V, mus.Writer) (int, error)) (n int, err error) {
+	if n, err = varint.PositiveInt.Marshal(number, w); err != nil {
+		return
+	}
+	n1, err := write(value, w)
+	return n + n1, err
+}
+
+func musWriteEcho(v testproto.EchoCmd, w mus.Writer) (n int, err error) {
+	if n, err = ord.Bool.Marshal(v.Bool, w); err != nil {
+		return
+	}
+	n1, err := varint.Int64.Marshal(v.Int64, w)
+	n += n1
+	if err != nil {
+		return
+	}
+	n1, err = ord.String.Marshal(v.String, w)
+	n += n1
+	if err != nil {
+		return
+	}
+	n1, err = raw.Float64.Marshal(v.Float64, w)
+	return n + n1, err
+}
+
+func musReadEcho(r mus.Reader) (v testproto.EchoCmd, n int, err error) {
+	if v.Bool, n, err = ord.Bool.Unmarshal(r); err != nil {
+		return
+	}
+	n1 := 0
+	v.Int64, n1, err = varint.Int64.Unmarshal(r)
+	n += n1
+	if err != nil {
+		return
+	}
+	v.String, n1, err = musString.Unmarshal(r)
+	n += n1
+	if err != nil {
+		return
+	}
+	v.Float64, n1, err = raw.Float64.Unmarshal(r)
+	return v, n + n1, err
+}
+
+func musWriteStream(v testproto.StreamCmd, w mus.Writer) (n int, err error) {
+	if n, err = varint.Int64.Marshal(v.Count, w); err != nil {
+		return
+	}
+	n1, err := varint.Int64.Marshal(v.Size, w)
+	return n + n1, err
+}
+
+func musReadStream(r mus.Reader) (v testproto.StreamCmd, n int, err error) {
+	if v.Count, n, err = varint.Int64.Unmarshal(r); err != nil {
+		return
+	}
+	n1 := 0
+	v.Size, n1, err = varint.Int64.Unmarshal(r)
+	return v, n + n1, err
+}
+
+func musWriteSleep(v testproto.SleepCmd, w mus.Writer) (n int, err error) {
+	if n, err = varint.Int64.Marshal(v.Ms, w); err != nil {
+		return
+	}
+	n1, err := musWriteEcho(testproto.EchoCmd{Bool: v.Bool, Int64: v.Int64, String: v.String, Float64: v.Float64}, w)
+	return n + n1, err
+}
+
+func musReadSleep(r mus.Reader) (v testproto.SleepCmd, n int, err error) {
+	if v.Ms, n, err = varint.Int64.Unmarshal(r); err != nil {
+		return
+	}
+	echo, n1, err := musReadEcho(r)
+	v.Bool, v.Int64, v.String, v.Float64 = echo.Bool, echo.Int64, echo.String, echo.Float64
+	return v, n + n1, err
+}
+
+func musReadWork(r mus.Reader) (v testproto.WorkCmd, n int, err error) {
+	v.Us, n, err = varint.Int64.Unmarshal(r)
+	return
+}
+
+func musWriteItem(v testproto.ItemResult, w mus.Writer) (n int, err error) {
+	if n, err = varint.Int64.Marshal(v.Index, w); err != nil {
+		return
+	}
+	n1, err := ord.Bool.Marshal(v.Last, w)
+	n += n1
+	if err != nil {
+		return
+	}
+	n1, err = ord.String.Marshal(v.Data, w)
+	return n + n1, err
+}
+
+func musReadItem(r mus.Reader) (v testproto.ItemResult, n int, err error) {
+	if v.Index, n, err = varint.Int64.Unmarshal(r); err != nil {
+		return
+	}
+	n1 := 0
+	v.Last, n1, err = ord.Bool.Unmarshal(r)
+	n += n1
+	if err != nil {
+		return
+	}
+	v.Data, n1, err = musString.Unmarshal(r)
+	return v, n + n1, err
 }

@@ -4,19 +4,53 @@ package codecs
 
 import (
 	"fmt"
+	"reflect"
 
 	"cmdstream/perf/go/pb"
 	"cmdstream/perf/go/testproto"
 
-	"github.com/cmd-stream/cmd-stream-go/core"
 	"google.golang.org/protobuf/proto"
 )
 
-// protobufFormat puts the commands into the messages that protoc-gen-go has written and back; strings are shared, not
-// copied.
-type protobufFormat struct{}
+// The commands are put into the messages that protoc-gen-go has written and back; strings are shared, not copied.
+var protobufFormat = format{
+	append: appendProtobuf,
+	commands: types{
+		asProtobuf(func(m *pb.CommandEcho) testproto.EchoCmd {
+			return testproto.EchoCmd{Bool: m.Bool, Int64: m.Int64, String: m.String_, Float64: m.Float64}
+		}),
+		asProtobuf(func(m *pb.CommandStream) testproto.StreamCmd {
+			return testproto.StreamCmd{Count: m.Count, Size: m.Size}
+		}),
+		asProtobuf(func(m *pb.CommandSleep) testproto.SleepCmd {
+			return testproto.SleepCmd{Ms: m.Ms, Bool: m.Bool, Int64: m.Int64, String: m.String_, Float64: m.Float64}
+		}),
+		asProtobuf(func(*pb.CommandFail) testproto.FailCmd { return testproto.FailCmd{} }),
+		asProtobuf(func(m *pb.CommandWork) testproto.WorkCmd { return testproto.WorkCmd{Us: m.Us} }),
+	},
+	results: types{
+		asProtobuf(func(m *pb.ResultEcho) testproto.EchoResult {
+			return testproto.EchoResult{Bool: m.Bool, Int64: m.Int64, String: m.String_, Float64: m.Float64}
+		}),
+		asProtobuf(func(m *pb.ResultItem) testproto.ItemResult {
+			return testproto.ItemResult{Index: m.Index, Last: m.Last, Data: m.Data}
+		}),
+	},
+}
 
-func (protobufFormat) append(out []byte, value any) ([]byte, error) {
+// asProtobuf is a type of a list whose body is the message M, of which `from` makes the value.
+func asProtobuf[V, M any, P interface {
+	*M
+	proto.Message
+}](from func(P) V) listed {
+	return listed{reflect.TypeFor[V](), func(body []byte) (any, error) {
+		var m M
+		err := proto.Unmarshal(body, P(&m))
+		return from(&m), err
+	}}
+}
+
+func appendProtobuf(out []byte, value any) ([]byte, error) {
 	message := toMessage(value)
 	if message == nil {
 		return out, fmt.Errorf("%w: %T", errUnknownType, value)
@@ -42,42 +76,4 @@ func toMessage(value any) proto.Message {
 		return &pb.ResultItem{Index: v.Index, Last: v.Last, Data: v.Data}
 	}
 	return nil
-}
-
-func (protobufFormat) command(number int, body []byte) (core.Cmd[*testproto.Receiver], error) {
-	switch number {
-	case 0:
-		var m pb.CommandEcho
-		err := proto.Unmarshal(body, &m)
-		return testproto.EchoCmd{Bool: m.Bool, Int64: m.Int64, String: m.String_, Float64: m.Float64}, err
-	case 1:
-		var m pb.CommandStream
-		err := proto.Unmarshal(body, &m)
-		return testproto.StreamCmd{Count: m.Count, Size: m.Size}, err
-	case 2:
-		var m pb.CommandSleep
-		err := proto.Unmarshal(body, &m)
-		return testproto.SleepCmd{Ms: m.Ms, Bool: m.Bool, Int64: m.Int64, String: m.String_, Float64: m.Float64}, err
-	case 3:
-		return testproto.FailCmd{}, proto.Unmarshal(body, &pb.CommandFail{})
-	case 4:
-		var m pb.CommandWork
-		err := proto.Unmarshal(body, &m)
-		return testproto.WorkCmd{Us: m.Us}, err
-	}
-	return nil, errUnknownType
-}
-
-func (protobufFormat) result(number int, body []byte) (core.Result, error) {
-	switch number {
-	case 0:
-		var m pb.ResultEcho
-		err := proto.Unmarshal(body, &m)
-		return testproto.EchoResult{Bool: m.Bool, Int64: m.Int64, String: m.String_, Float64: m.Float64}, err
-	case 1:
-		var m pb.ResultItem
-		err := proto.Unmarshal(body, &m)
-		return testproto.ItemResult{Index: m.Index, Last: m.Last, Data: m.Data}, err
-	}
-	return nil, errUnknownType
 }

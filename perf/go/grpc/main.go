@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -21,21 +22,24 @@ import (
 	"cmdstream/perf/go/testproto"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 const sizeMax = 16 << 20
 
 type service struct {
 	servicepb.UnimplementedTestServer
-	pattern string
+	items testproto.Items
 }
 
-func (service) Echo(_ context.Context, c *pb.CommandEcho) (*pb.ResultEcho, error) {
+func (*service) Echo(_ context.Context, c *pb.CommandEcho) (*pb.ResultEcho, error) {
 	return &pb.ResultEcho{Bool: c.Bool, Int64: c.Int64, String_: c.String_, Float64: c.Float64}, nil
 }
 
-func (service) Sleep(ctx context.Context, c *pb.CommandSleep) (*pb.ResultEcho, error) {
+func (*service) Sleep(ctx context.Context, c *pb.CommandSleep) (*pb.ResultEcho, error) {
 	timer := time.NewTimer(time.Duration(c.Ms) * time.Millisecond)
 	defer timer.Stop()
 	select {
@@ -46,11 +50,11 @@ func (service) Sleep(ctx context.Context, c *pb.CommandSleep) (*pb.ResultEcho, e
 	}
 }
 
-func (s service) Stream(c *pb.CommandStream, out grpc.ServerStreamingServer[pb.ResultItem]) error {
-	if c.Size < 0 || c.Size > int64(len(s.pattern)) {
-		return fmt.Errorf("the size is out of range")
+func (s *service) Stream(c *pb.CommandStream, out grpc.ServerStreamingServer[pb.ResultItem]) error {
+	data, err := s.items.Data(c.Size)
+	if err != nil {
+		return status.Error(codes.InvalidArgument, err.Error())
 	}
-	data := s.pattern[:c.Size]
 	if c.Count <= 0 {
 		return out.Send(&pb.ResultItem{Index: -1, Last: true, Data: data})
 	}
@@ -94,7 +98,7 @@ func serve(set *flag.FlagSet, arguments []string) int {
 		options = append(options, grpc.ReadBufferSize(*bufferSize), grpc.WriteBufferSize(*bufferSize))
 	}
 	server := grpc.NewServer(options...)
-	servicepb.RegisterTestServer(server, service{pattern: testproto.Pattern(sizeMax / 2)})
+	servicepb.RegisterTestServer(server, &service{items: testproto.Items{SizeMax: sizeMax / 2}})
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	go func() { <-signals; server.Stop() }()
@@ -107,17 +111,13 @@ func serve(set *flag.FlagSet, arguments []string) int {
 
 func bench(set *flag.FlagSet, arguments []string) int {
 	var o load.Options
-	o.Define(set)
+	o.Define(set, "echo", "stream", "sleep")
 	_ = set.Parse(arguments)
-	o.Codec = "protobuf"
-	err := o.Check()
-	if err == nil && o.Command == "work" {
-		err = fmt.Errorf("--command is one of echo, sleep, stream here")
-	}
-	if err != nil {
+	if err := o.Check(set); err != nil {
 		complain(err)
 		return 2
 	}
+	o.Codec = "protobuf"
 	if o.Connect == "" {
 		server, err := own.Start("serve", "--listen", "127.0.0.1:0", "--buffer-size", fmt.Sprint(o.BufferSize))
 		if err != nil {
@@ -126,11 +126,14 @@ func bench(set *flag.FlagSet, arguments []string) int {
 		defer server.Stop()
 		o.Connect, o.ServerPid = server.Address, server.Pid
 	}
-	status, err := load.Bench(&o, load.Peer{Name: "gRPC-Go v" + grpc.Version, Dial: func() (load.Conn, error) { return dial(&o) }})
+	good, err := load.Bench(&o, load.Peer{Name: "gRPC-Go v" + grpc.Version, Dial: func() (load.Conn, error) { return dial(&o) }})
 	if err != nil {
 		return complain(err)
 	}
-	return status
+	if !good {
+		return 1
+	}
+	return 0
 }
 
 // conn is a channel of its own, and so a connection of its own.
@@ -155,25 +158,28 @@ func dial(o *load.Options) (load.Conn, error) {
 func (c conn) Close() error    { return c.channel.Close() }
 func (c conn) Lane() load.Lane { return c }
 
-func echoOf(r *pb.ResultEcho, err error) (testproto.EchoResult, error) {
-	return testproto.EchoResult{Bool: r.GetBool(), Int64: r.GetInt64(), String: r.GetString_(), Float64: r.GetFloat64()}, err
+func echoOf(r *pb.ResultEcho, err error) (testproto.EchoResult, int, error) {
+	if err != nil {
+		return testproto.EchoResult{}, 0, err
+	}
+	return testproto.EchoResult{Bool: r.Bool, Int64: r.Int64, String: r.String_, Float64: r.Float64}, proto.Size(r), nil
 }
 
-func (c conn) Echo(e testproto.EchoCmd) (testproto.EchoResult, error) {
+func (c conn) Echo(e testproto.EchoCmd) (testproto.EchoResult, int, error) {
 	return echoOf(c.client.Echo(context.Background(),
 		&pb.CommandEcho{Bool: e.Bool, Int64: e.Int64, String_: e.String, Float64: e.Float64}))
 }
 
-func (c conn) Sleep(s testproto.SleepCmd) (testproto.EchoResult, error) {
+func (c conn) Sleep(s testproto.SleepCmd) (testproto.EchoResult, int, error) {
 	return echoOf(c.client.Sleep(context.Background(),
 		&pb.CommandSleep{Ms: s.Ms, Bool: s.Bool, Int64: s.Int64, String_: s.String, Float64: s.Float64}))
 }
 
-func (c conn) Work(testproto.WorkCmd) (testproto.EchoResult, error) {
-	return testproto.EchoResult{}, fmt.Errorf("not in this service")
+func (c conn) Work(testproto.WorkCmd) (testproto.EchoResult, int, error) {
+	return testproto.EchoResult{}, 0, errors.New("not in this service")
 }
 
-func (c conn) Stream(s testproto.StreamCmd, take func(testproto.ItemResult)) error {
+func (c conn) Stream(s testproto.StreamCmd, take func(testproto.ItemResult, int)) error {
 	stream, err := c.client.Stream(context.Background(), &pb.CommandStream{Count: s.Count, Size: s.Size})
 	if err != nil {
 		return err
@@ -186,6 +192,6 @@ func (c conn) Stream(s testproto.StreamCmd, take func(testproto.ItemResult)) err
 		if err != nil {
 			return err
 		}
-		take(testproto.ItemResult{Index: item.Index, Last: item.Last, Data: item.Data})
+		take(testproto.ItemResult{Index: item.Index, Last: item.Last, Data: item.Data}, proto.Size(item))
 	}
 }

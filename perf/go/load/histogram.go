@@ -3,11 +3,14 @@
 package load
 
 import (
+	"math"
 	"math/bits"
 	"sync/atomic"
+	"time"
 )
 
-// A histogram of nanoseconds, exact to 1 in 128. Lanes add to it at the same time.
+// A histogram of nanoseconds: the buckets and the quantiles of the C tool, exact to 1 in 256. Lanes add to it at the same
+// time.
 const (
 	histogramBits    = 7
 	histogramBuckets = (64 - histogramBits + 1) << histogramBits
@@ -26,17 +29,17 @@ func bucketOf(value uint64) int {
 		return int(value)
 	}
 	shift := bits.Len64(value) - histogramBits - 1
-	return (shift+1)<<histogramBits + int(value>>shift)&(1<<histogramBits-1)
+	return shift<<histogramBits + int(value>>shift)
 }
 
-// The highest value of a bucket, as the C tool reports it.
-func valueOf(bucket int) uint64 {
-	if bucket < 1<<histogramBits {
+// The middle of a bucket: the value that is least wrong for all that fell into it.
+func middleOf(bucket int) uint64 {
+	if bucket < 2<<histogramBits {
 		return uint64(bucket)
 	}
 	shift := bucket>>histogramBits - 1
-	low := uint64(1<<histogramBits|bucket&(1<<histogramBits-1)) << shift
-	return low + 1<<shift - 1
+	low := uint64(bucket-shift<<histogramBits) << shift
+	return low + 1<<shift>>1
 }
 
 func raise(to *atomic.Uint64, value uint64) {
@@ -44,7 +47,8 @@ func raise(to *atomic.Uint64, value uint64) {
 	}
 }
 
-func (h *histogram) record(value uint64) {
+func (h *histogram) record(took time.Duration) {
+	value := uint64(max(took, 0))
 	h.counts[bucketOf(value)].Add(1)
 	h.count.Add(1)
 	h.sum.Add(value)
@@ -64,19 +68,14 @@ func (h *histogram) merge(other *histogram) {
 	raise(&h.min, other.min.Load())
 }
 
+// quantile is the value that this share of the values does not exceed, at most the greatest seen; 0 if there are none.
 func (h *histogram) quantile(q float64) uint64 {
 	total := h.count.Load()
-	if total == 0 {
-		return 0
-	}
-	rank := uint64(q * float64(total))
-	if rank >= total {
-		rank = total - 1
-	}
+	rank := min(max(uint64(math.Ceil(q*float64(total))), 1), total)
 	seen := uint64(0)
 	for i := range h.counts {
-		if seen += h.counts[i].Load(); seen > rank {
-			return min(valueOf(i), h.max.Load())
+		if seen += h.counts[i].Load(); seen >= rank {
+			return min(middleOf(i), h.max.Load())
 		}
 	}
 	return h.max.Load()

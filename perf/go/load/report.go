@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"runtime"
 	"syscall"
 	"time"
 	"unsafe"
@@ -34,33 +33,46 @@ func processCPU(pid int) time.Duration {
 	return time.Duration(now.Nano())
 }
 
-func us(ns uint64) float64 { return float64(ns) / 1e3 }
-
-// A pointer, so that what is unknown is null.
-func perCommand(from, to time.Duration, commands uint64) *float64 {
+// What is unknown is null.
+func perCommand(from, to time.Duration, commands uint64) any {
 	if from < 0 || to < 0 || commands == 0 {
 		return nil
 	}
-	value := float64(to-from) / 1e3 / float64(commands)
-	return &value
+	return float64(to-from) / 1e3 / float64(commands)
 }
 
-func (r *run) report(peer Peer, from, to sample, h *histogram) {
-	o := r.options
+func perSecond(count uint64, span time.Duration) float64 {
+	if span <= 0 {
+		return 0
+	}
+	return float64(count) / span.Seconds()
+}
+
+func (r *run) latency() *histogram {
+	all := &r.shards[0].histogram
+	for i := 1; i < len(r.shards); i++ {
+		all.merge(&r.shards[i].histogram)
+	}
+	return all
+}
+
+func (r *run) report(peer Peer) error {
+	object := r.object(peer, r.latency())
+	if r.options.JSON {
+		return json.NewEncoder(os.Stdout).Encode(object)
+	}
+	r.print(peer, object)
+	return nil
+}
+
+func (r *run) object(peer Peer, latency *histogram) map[string]any {
+	from, to := &r.from, &r.to
 	span := to.at.Sub(from.at)
 	commands, results := to.commands-from.commands, to.results-from.results
-	latency := map[string]any{"p50_us": 0.5, "p90_us": 0.9, "p99_us": 0.99, "p999_us": 0.999}
-	for name, q := range latency {
-		latency[name] = nil
-		if h.count.Load() > 0 {
-			latency[name] = us(h.quantile(q.(float64)))
-		}
-	}
 	object := map[string]any{
 		"commands_per_second":       perSecond(commands, span),
 		"results_per_second":        perSecond(results, span),
 		"mb_per_second":             perSecond(to.bytes-from.bytes, span) / 1e6,
-		"max_us":                    us(h.max.Load()),
 		"client_cpu_us_per_command": perCommand(from.client, to.client, commands),
 		"server_cpu_us_per_command": perCommand(from.server, to.server, commands),
 		"errors":                    r.errors.Load(),
@@ -71,37 +83,59 @@ func (r *run) report(peer Peer, from, to sample, h *histogram) {
 		"results":                   results,
 		"parameters":                r.parameters(peer),
 	}
-	for name, value := range latency {
-		object[name] = value
+	addLatency(object, latency)
+	if r.options.Burst > 0 {
+		object["burst"] = r.burst(span, latency)
 	}
-	if o.Burst > 0 {
-		object["burst"] = burstOf(span, h)
-	}
-	if o.JSON {
-		_ = json.NewEncoder(os.Stdout).Encode(object)
-		return
-	}
-	fmt.Println(o.title(peer.Name))
-	fmt.Printf("%-22s%14.0f\n%-22s%14.0f\n", "commands/s", object["commands_per_second"], "results/s", object["results_per_second"])
-	for _, name := range []string{"p50_us", "p90_us", "p99_us", "p999_us", "max_us"} {
-		fmt.Printf("%-22s%14.1f\n", name, object[name])
-	}
-	fmt.Printf("%-22s%14d\n", "errors", r.errors.Load())
-	if first := r.firstError.Load(); first != nil {
-		fmt.Println("the first:", *first)
+	return object
+}
+
+var latencyNames = []string{"p50_us", "p90_us", "p99_us", "p999_us", "max_us"}
+
+func addLatency(object map[string]any, latency *histogram) {
+	values := []uint64{latency.quantile(0.5), latency.quantile(0.9), latency.quantile(0.99), latency.quantile(0.999),
+		latency.max.Load()}
+	for i, name := range latencyNames {
+		object[name] = nil
+		if latency.count.Load() > 0 {
+			object[name] = float64(values[i]) / 1e3
+		}
 	}
 }
 
-// The columns of the Go benchmark: nanoseconds; its p99 is the 99.9th percentile.
-func burstOf(span time.Duration, h *histogram) map[string]uint64 {
+// The columns of the Go benchmark: nanoseconds; its p99 is the 99.9th percentile. Bytes and allocations per command are
+// the client's alone: the server is another process here, and in the Go benchmark it is not.
+func (r *run) burst(span time.Duration, latency *histogram) map[string]uint64 {
+	count := latency.count.Load()
+	each := max(count, 1)
 	return map[string]uint64{
-		"ns":    uint64(span),
-		"mean":  h.sum.Load() / max(h.count.Load(), 1),
-		"med":   h.quantile(0.5),
-		"max":   h.max.Load(),
-		"min":   ^h.min.Load(),
-		"p99":   h.quantile(0.999),
-		"count": h.count.Load(),
+		"ns":            uint64(span),
+		"mean":          latency.sum.Load() / each,
+		"med":           latency.quantile(0.5),
+		"max":           latency.max.Load(),
+		"min":           ^latency.min.Load(),
+		"p99":           latency.quantile(0.999),
+		"count":         count,
+		"b_per_op":      (r.to.memory.TotalAlloc - r.from.memory.TotalAlloc) / each,
+		"allocs_per_op": (r.to.memory.Mallocs - r.from.memory.Mallocs) / each,
+	}
+}
+
+func (r *run) print(peer Peer, object map[string]any) {
+	fmt.Println(r.options.title(peer.Name))
+	for _, name := range []string{"commands_per_second", "results_per_second", "mb_per_second"} {
+		fmt.Printf("%-28s%14.1f\n", name, object[name])
+	}
+	for _, name := range append(latencyNames, "client_cpu_us_per_command", "server_cpu_us_per_command") {
+		if object[name] == nil {
+			fmt.Printf("%-28s%14s\n", name, "-")
+		} else {
+			fmt.Printf("%-28s%14.1f\n", name, object[name])
+		}
+	}
+	fmt.Printf("%-28s%14d\n%-28s%14d\n", "unsent", r.unsent, "errors", r.errors.Load())
+	if first := r.firstError.Load(); first != nil {
+		fmt.Println("the first:", *first)
 	}
 }
 
@@ -109,10 +143,10 @@ func (r *run) parameters(peer Peer) map[string]any {
 	o := r.options
 	parameters := map[string]any{
 		"peer": peer.Name, "command": o.Command, "codec": o.Codec, "address": o.Connect, "mode": o.mode(),
-		"dispatch": "sticky", "conns": o.Conns, "in_flight": o.InFlight, "threads": runtime.GOMAXPROCS(0),
+		"dispatch": "sticky", "conns": o.Conns, "in_flight": o.InFlight, "threads": len(r.shards),
 		"rate": nil, "string_size": o.StringSize, "stream_count": o.StreamCount, "stream_size": o.StreamSize,
 		"sleep_ms": o.SleepMs, "work_us": o.WorkUs, "duration_s": o.Duration, "warmup_s": o.Warmup,
-		"buffer_size": o.BufferSize, "keepalive": o.Keepalive, "reconnect": o.Reconnect,
+		"buffer_size": o.BufferSize,
 	}
 	if o.Rate > 0 {
 		parameters["rate"] = o.Rate

@@ -7,6 +7,7 @@ package own
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,10 +15,15 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
-const cpuWords = 16 // 1,024 CPUs.
+const (
+	cpuWords  = 16 // 1,024 CPUs.
+	startTime = 20 * time.Second
+	stopTime  = 5 * time.Second
+)
 
 type cpuSet [cpuWords]uint64
 
@@ -40,54 +46,86 @@ func Start(arguments ...string) (*Server, error) {
 	// A child is born with the CPUs of the thread that makes it, and asked to die with that thread: it is the main
 	// goroutine's, kept.
 	runtime.LockOSThread()
-	theirs, ours, apart := split()
-	if apart {
-		bind(0, &theirs)
+	cpus := allowedCPUs()
+	theirs, ours := cpus[:len(cpus)/2], cpus[len(cpus)/2:]
+	if len(theirs) > 0 {
+		bind(0, setOf(theirs))
 	}
 	err = command.Start()
-	if apart {
-		bindAll(&ours)
+	if len(theirs) > 0 {
+		bindAll(setOf(ours))
+		runtime.GOMAXPROCS(len(ours))
 	}
 	if err != nil {
 		return nil, err
 	}
 	server := &Server{Pid: command.Process.Pid, command: command}
-	line, _ := bufio.NewReader(output).ReadString('\n')
-	words := strings.Fields(line)
-	if len(words) < 3 || words[0] != "listening" {
+	if server.Address, err = addressWithin(startTime, output); err != nil {
 		server.Stop()
-		return nil, fmt.Errorf("the server did not start: %q", line)
+		return nil, fmt.Errorf("the server did not start: %w", err)
 	}
-	server.Address = words[2]
 	return server, nil
 }
 
-// Stop ends it and waits for that.
+func addressWithin(limit time.Duration, from io.Reader) (string, error) {
+	line, err := lineWithin(limit, from)
+	if err != nil {
+		return "", err
+	}
+	words := strings.Fields(line)
+	if len(words) < 3 || words[0] != "listening" {
+		return "", fmt.Errorf("it says %q", line)
+	}
+	return words[2], nil
+}
+
+// The goroutine that reads ends with the process that is read from.
+func lineWithin(limit time.Duration, from io.Reader) (string, error) {
+	type read struct {
+		line string
+		err  error
+	}
+	done := make(chan read, 1)
+	go func() {
+		line, err := bufio.NewReader(from).ReadString('\n')
+		done <- read{line, err}
+	}()
+	select {
+	case one := <-done:
+		return one.line, one.err
+	case <-time.After(limit):
+		return "", fmt.Errorf("no line after %v", limit)
+	}
+}
+
+// Stop ends it and waits for that: first it is asked to, then it is made to.
 func (s *Server) Stop() {
 	_ = s.command.Process.Signal(syscall.SIGTERM)
+	patience := time.AfterFunc(stopTime, func() { _ = s.command.Process.Kill() })
+	defer patience.Stop()
 	_ = s.command.Wait()
 }
 
-func split() (first, second cpuSet, apart bool) {
+// In rising order; none if they cannot be told.
+func allowedCPUs() (cpus []int) {
 	var all cpuSet
 	if _, _, code := syscall.Syscall(syscall.SYS_SCHED_GETAFFINITY, 0, unsafe.Sizeof(all), uintptr(unsafe.Pointer(&all))); code != 0 {
-		return
+		return nil
 	}
-	var cpus []int
 	for i := range cpuWords * 64 {
 		if all[i/64]>>(i%64)&1 == 1 {
 			cpus = append(cpus, i)
 		}
 	}
-	for i, cpu := range cpus {
-		if i < len(cpus)/2 {
-			first[cpu/64] |= 1 << (cpu % 64)
-		} else {
-			second[cpu/64] |= 1 << (cpu % 64)
-		}
+	return
+}
+
+func setOf(cpus []int) *cpuSet {
+	var set cpuSet
+	for _, cpu := range cpus {
+		set[cpu/64] |= 1 << (cpu % 64)
 	}
-	runtime.GOMAXPROCS(max(len(cpus)-len(cpus)/2, 1))
-	return first, second, len(cpus) >= 2
+	return &set
 }
 
 func bind(thread int, cpus *cpuSet) {

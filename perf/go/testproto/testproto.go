@@ -14,7 +14,9 @@ package testproto
 import (
 	"context"
 	"errors"
+	"math/bits"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/cmd-stream/cmd-stream-go/core"
@@ -22,13 +24,13 @@ import (
 
 // Receiver is what the commands are executed on.
 type Receiver struct {
-	pattern string        // As much as a stream's item may hold.
-	pool    chan struct{} // A token for each `work` that may burn at a time.
+	items Items
+	pool  chan struct{} // A token for each `work` that may burn at a time.
 }
 
 // NewReceiver makes a receiver; items of a stream have dataMax bytes at most.
 func NewReceiver(dataMax, workers int) *Receiver {
-	return &Receiver{Pattern(dataMax), make(chan struct{}, workers)}
+	return &Receiver{Items{SizeMax: dataMax}, make(chan struct{}, workers)}
 }
 
 // Pattern is what an item of a stream holds: byte i is 'a' + i % 26.
@@ -39,6 +41,28 @@ func Pattern(size int) string {
 		data.WriteByte('a' + byte(i%26))
 	}
 	return data.String()
+}
+
+// Items has what the items of streams hold, as much as was asked for so far: a server that has no streams must not look
+// larger than it is. Any goroutine.
+type Items struct {
+	SizeMax int
+	made    atomic.Pointer[string]
+}
+
+const itemsMin = 4096
+
+// Data is what an item of this size holds.
+func (i *Items) Data(size int64) (string, error) {
+	if size < 0 || size > int64(i.SizeMax) {
+		return "", errors.New("stream: the size is out of range")
+	}
+	if made := i.made.Load(); made != nil && int64(len(*made)) >= size {
+		return (*made)[:size], nil
+	}
+	made := Pattern(1 << bits.Len64(uint64(max(size, itemsMin)-1)))
+	i.made.Store(&made) // Another goroutine's may be longer, and then is made again.
+	return made[:size], nil
 }
 
 var errFail = errors.New("fail was asked for")
@@ -65,10 +89,10 @@ type StreamCmd struct {
 
 // Exec sends the items.
 func (c StreamCmd) Exec(_ context.Context, seq core.Seq, _ time.Time, r *Receiver, proxy core.Proxy) (err error) {
-	if c.Size < 0 || c.Size > int64(len(r.pattern)) {
-		return errors.New("stream: the size is out of range")
+	data, err := r.items.Data(c.Size)
+	if err != nil {
+		return err
 	}
-	data := r.pattern[:c.Size]
 	if c.Count <= 0 {
 		_, err = proxy.Send(seq, ItemResult{-1, true, data})
 		return
