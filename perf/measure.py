@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the scripts of perf/ share: where the programs are, running them, and telling how far to trust a figure."""
 import argparse
+import concurrent.futures
 import contextlib
 import ctypes
 import datetime
@@ -204,18 +205,40 @@ def stolen():
     return (numbers[7] if len(numbers) > 7 else 0), sum(numbers[:8])
 
 
+GAP_NS = 200_000  # A loop that only looks at the clock is kept from its CPU when it misses so much.
+
+
+def gaps(cpu, seconds=1):
+    """Nanoseconds of such a second that were missed, and the most at a time: what no percentile can be better than."""
+    os.sched_setaffinity(0, {cpu})
+    begin = last = time.monotonic_ns()
+    missed = longest = 0
+    while last - begin < seconds * 10**9:
+        now = time.monotonic_ns()
+        if now - last > GAP_NS:
+            missed, longest = missed + now - last, max(longest, now - last)
+        last = now
+    return missed, longest
+
+
 class Noise:
-    """What else happened while we measured, for the line below the table."""
+    """What else happens where we measure, for the line below the table."""
 
     def __init__(self):
         self.begin = stolen()
         self.load = os.getloadavg()[0]
+        with concurrent.futures.ProcessPoolExecutor(len(cpus())) as pool:
+            found = list(pool.map(gaps, cpus()))
+        self.missed = sum(missed for missed, _ in found) / 10**7 / len(found)  # Percent of a second.
+        self.longest = max(longest for _, longest in found) / 10**6
 
     def text(self):
         end = stolen()
         percent = 100 * (end[0] - self.begin[0]) / max(1, end[1] - self.begin[1])
         return (f"Load before the run {self.load:.1f}; CPU stolen by the hypervisor while it ran "
-                f"{percent:.0f} %. Only ratios within one run mean something.")
+                f"{percent:.0f} %; before it, a busy loop on each CPU at once was kept from running for "
+                f"{self.missed:.1f} % of a second, up to {self.longest:.1f} ms at a time. "
+                "Only ratios within one run mean something.")
 
 
 def machine():
