@@ -53,6 +53,34 @@ static inline __attribute__((always_inline)) size_t cmdi_json_plain_in_block(
 }
 
 /*
+ * How many bytes more than themselves the writer makes of the first bytes from `at` on, in whole
+ * blocks of printable ASCII; *at goes behind them. A quote and a backslash take one more, <, > and &
+ * five. Where much is escaped, where it is would be guessed wrongly each time: this only counts.
+ */
+static inline size_t cmdi_json_extra(const uint8_t **at, const uint8_t *end)
+{
+    size_t extra = 0;
+    for (; end - *at >= (ptrdiff_t)sizeof(cmdi_json_block); *at += sizeof(cmdi_json_block)) {
+        cmdi_json_block bytes;
+        uint64_t halves[2];
+        memcpy(&bytes, *at, sizeof(bytes));
+        cmdi_json_block other = (cmdi_json_block)(bytes < 0x20) | (cmdi_json_block)(bytes > 0x7f);
+        memcpy(halves, &other, sizeof(halves));
+        if ((halves[0] | halves[1]) != 0) {
+            break;
+        }
+        cmdi_json_block one = (cmdi_json_block)(bytes == '"') | (cmdi_json_block)(bytes == '\\');
+        cmdi_json_block five = (cmdi_json_block)(bytes == '<') | (cmdi_json_block)(bytes == '>') |
+                               (cmdi_json_block)(bytes == '&');
+        cmdi_json_block more = (one & 1) | (five & 5);
+        memcpy(halves, &more, sizeof(halves));
+        // Eight bytes of at most five each: their sum fits the upper byte of the product.
+        extra += (halves[0] * 0x0101010101010101u >> 56) + (halves[1] * 0x0101010101010101u >> 56);
+    }
+    return extra;
+}
+
+/*
  * The first byte from `at` on, before `end`, that is not plain; `end` if all are. `html` is a
  * constant wherever this is called.
  */

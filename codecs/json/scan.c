@@ -154,20 +154,26 @@ static int walk_unicode(struct walk *walk)
 
 static int walk_escape(struct walk *walk)
 {
-    static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+    static const uint8_t meanings[256] = {['"'] = '"',
+            ['\\'] = '\\',
+            ['/'] = '/',
+            ['b'] = '\b',
+            ['f'] = '\f',
+            ['n'] = '\n',
+            ['r'] = '\r',
+            ['t'] = '\t'};
     if (walk->end - walk->at < 2) {
         return CMDS_E_PROTO;
     }
-    char letter = (char)walk->at[1];
+    uint8_t letter = walk->at[1];
     walk->at += 2;
     if (letter == 'u') {
         return walk_unicode(walk);
     }
-    const char *found = letter != '\0' ? strchr(letters, letter) : NULL;
-    if (found == NULL) {
+    if (meanings[letter] == 0) {
         return CMDS_E_PROTO;
     }
-    walk_add(walk, &meanings[found - letters], 1);
+    walk_add(walk, &meanings[letter], 1);
     walk->changed = true;
     return 0;
 }

@@ -107,6 +107,11 @@ static void put_string(struct sink *sink, const void *data, size_t size)
     const uint8_t *end = size > 0 ? at + size : at;
     put_byte(sink, '"');
     while (at < end) {
+        if (sink->out == NULL) {
+            const uint8_t *from = at;
+            sink->size += cmdi_json_extra(&at, end);
+            sink->size += (size_t)(at - from);
+        }
         const uint8_t *plain = cmdi_json_plain_end(at, end, true);
         put(sink, at, (size_t)(plain - at));
         at = plain < end ? put_special(sink, plain, end) : plain;

@@ -381,11 +381,13 @@ static void test_conn_self_delimiting_waits_for_what_is_missing(void)
 
     for (size_t i = 0; i < (size_t)(body - wire) + 201; i++) {
         CU_ASSERT_EQUAL(peer->frames, 0);
+        CU_ASSERT_EQUAL(peer->conn.place != NULL, i >= (size_t)(body - wire)); // While it is cut.
         cmdi_conn_feed(&peer->conn, wire + i, 1);
         peer_advance(peer);
     }
 
     CU_ASSERT_EQUAL(peer->frames, 1);
+    CU_ASSERT_PTR_NULL(peer->conn.place);
     CU_ASSERT_EQUAL(tries, 3); // Behind the header, behind the byte that says how many, at the end.
     peer_free(peer);
 }
