@@ -2,30 +2,18 @@
 /* The codec `json`: the table of its functions. See codec_json.h for what it reads and writes. */
 #include "json/json.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
-__attribute__((format(printf, 2, 3))) static int refuse(
-        struct cmds_error *error, const char *format, ...)
-{
-    if (error != NULL && error->code == 0) {
-        va_list arguments;
-        va_start(arguments, format);
-        (void)vsnprintf(error->text, sizeof(error->text), format, arguments);
-        va_end(arguments);
-        error->code = CMDS_E_SCHEMA;
-    }
-    return CMDS_E_SCHEMA;
-}
+#include "common/refuse.h"
 
 /* What one name of a hostile body can cost is bounded before there is a body. */
 static int schema_check(
         const struct cmds_schema *schema, const char *type_name, struct cmds_error *error)
 {
     if (schema->field_count > CMDI_JSON_ROWS_MAX) {
-        return refuse(error, "codec json: %s: struct %s has %u fields, at most %d are possible",
-                type_name, schema->name, schema->field_count, CMDI_JSON_ROWS_MAX);
+        return cmdi_refuse(error,
+                "codec json: %s: struct %s has %u fields, at most %d are possible", type_name,
+                schema->name, schema->field_count, CMDI_JSON_ROWS_MAX);
     }
     int code = 0;
     for (uint32_t i = 0; code == 0 && i < schema->field_count; i++) {
@@ -34,8 +22,9 @@ static int schema_check(
             continue;
         }
         if (strlen(row->name) > CMDI_JSON_NAME_MAX) {
-            return refuse(error, "codec json: %s: struct %s, field %u: a name has at most %d bytes",
-                    type_name, schema->name, i, CMDI_JSON_NAME_MAX);
+            return cmdi_refuse(error,
+                    "codec json: %s: struct %s, field %u: a name has at most %d bytes", type_name,
+                    schema->name, i, CMDI_JSON_NAME_MAX);
         }
         code = row->kind == CMDS_KIND_STRUCT ? schema_check(row->nested, type_name, error) : 0;
     }

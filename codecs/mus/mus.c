@@ -7,8 +7,7 @@
  */
 #include "mus/mus.h"
 
-#include <stdio.h>
-
+#include "common/refuse.h"
 #include "common/value.h"
 
 static size_t schema_size_min(const struct cmds_schema *schema)
@@ -49,13 +48,9 @@ static int schema_check(
             continue;
         }
         if (row->shape == CMDS_SHAPE_ARRAY && cmdi_mus_item_size_min(row) == 0) {
-            if (error != NULL && error->code == 0) {
-                error->code = CMDS_E_SCHEMA;
-                (void)snprintf(error->text, sizeof(error->text),
-                        "codec mus: %s, field %s.%s: an array of structs that are no bytes in MUS",
-                        type_name, schema->name, row->name);
-            }
-            return CMDS_E_SCHEMA;
+            return cmdi_refuse(error,
+                    "codec mus: %s, field %s.%s: an array of structs that are no bytes in MUS",
+                    type_name, schema->name, row->name);
         }
         int code = schema_check(row->nested, type_name, error);
         if (code < 0) {

@@ -12,6 +12,7 @@
  */
 #include <protobuf-c/protobuf-c.h>
 
+#include "common/refuse.h"
 #include "common/utf8.h"
 #include "common/value.h"
 #include "protobuf/protobuf.h"
@@ -25,16 +26,15 @@ int cmdi_message_check(const struct cmds_type *type, struct cmds_error *error)
     const ProtobufCMessageDescriptor *descriptor = type->descriptor;
     const char *name = type->schema->name;
     if (descriptor->magic != PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC) {
-        return cmdi_protobuf_refuse(
+        return cmdi_refuse(
                 error, "codec protobuf: the descriptor of %s is none of protobuf-c", name);
     }
     if (descriptor->n_fields > FIELDS_MAX) {
-        return cmdi_protobuf_refuse(
-                error, "codec protobuf: %s has more than %d fields", name, FIELDS_MAX);
+        return cmdi_refuse(error, "codec protobuf: %s has more than %d fields", name, FIELDS_MAX);
     }
     if (type->schema->field_count > 0 || type->schema->copy != cmds_protobuf_copy ||
             type->schema->value_size != descriptor->sizeof_message) {
-        return cmdi_protobuf_refuse(error,
+        return cmdi_refuse(error,
                 "codec protobuf: %s is not %s: make it with CMDS_PROTOBUF_COMMAND or _RESULT", name,
                 descriptor->name);
     }

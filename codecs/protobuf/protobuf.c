@@ -7,9 +7,7 @@
  */
 #include "protobuf/protobuf.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
+#include "common/refuse.h"
 #include "common/value.h"
 
 enum {
@@ -112,18 +110,6 @@ int cmdi_wire_next(const uint8_t **at, const uint8_t *end, struct cmdi_wire_fiel
 
 /* --- The table -------------------------------------------------------------------------------- */
 
-int cmdi_protobuf_refuse(struct cmds_error *error, const char *format, ...)
-{
-    if (error != NULL && error->code == 0) {
-        va_list arguments;
-        va_start(arguments, format);
-        (void)vsnprintf(error->text, sizeof(error->text), format, arguments);
-        va_end(arguments);
-        error->code = CMDS_E_SCHEMA;
-    }
-    return CMDS_E_SCHEMA;
-}
-
 static int schema_check(const struct cmds_schema *schema, struct cmds_error *error)
 {
     int code = 0;
@@ -132,7 +118,7 @@ static int schema_check(const struct cmds_schema *schema, struct cmds_error *err
         if (row->kind == CMDS_KIND_STRUCT) {
             code = schema_check(row->nested, error);
         } else if (!cmdi_protobuf_has_row(row)) {
-            code = cmdi_protobuf_refuse(error,
+            code = cmdi_refuse(error,
                     "codec protobuf: %s.%s: a map that is repeated or optional is not in proto3",
                     schema->name, row->name);
         }

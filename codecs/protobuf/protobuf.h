@@ -41,9 +41,6 @@ static inline bool cmdi_protobuf_has_row(const struct cmds_field *row)
 {
     return row->kind != CMDS_KIND_MAP || row->shape == CMDS_SHAPE_ONE;
 }
-/** Fills an empty `error`, unless it is NULL. Returns: CMDS_E_SCHEMA. */
-int cmdi_protobuf_refuse(struct cmds_error *error, const char *format, ...)
-        __attribute__((format(printf, 2, 3)));
 int64_t cmdi_protobuf_size(const struct cmds_schema *schema, const uint8_t *value);
 uint8_t *cmdi_protobuf_write(const struct cmds_schema *schema, const uint8_t *value, uint8_t *out);
 int64_t cmdi_protobuf_read(const struct cmds_schema *schema, struct cmds_bytes in,
