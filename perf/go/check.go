@@ -18,6 +18,7 @@ import (
 
 	"github.com/cmd-stream/cmd-stream-go/core"
 	ccln "github.com/cmd-stream/cmd-stream-go/core/cln"
+	dlgt "github.com/cmd-stream/cmd-stream-go/delegate"
 	dcln "github.com/cmd-stream/cmd-stream-go/delegate/cln"
 )
 
@@ -264,11 +265,15 @@ func (c *checker) fail() error {
 	})
 }
 
-// info: what is wrong at the last byte only is refused, and so is what is a byte too short.
+// info: what is wrong at the last byte only is refused, and what is a byte too short, or too long.
 func (c *checker) info() error {
 	right := c.options.info
 	last := len(right) - 1
-	for _, info := range []string{right[:last] + string(right[last]^1), right[:last]} {
+	wrong := []string{right[:last] + string(right[last]^1), right[:last]}
+	if len(right) < dlgt.DefaultServerInfoMaxLength {
+		wrong = append(wrong, right+"?")
+	}
+	for _, info := range wrong {
 		if err := c.mismatch(info); err != nil {
 			return err
 		}
@@ -284,7 +289,7 @@ func (c *checker) mismatch(info string) error {
 	client, err := wrong.dial()
 	if err == nil {
 		_ = client.Close()
-		return errors.New("another ServerInfo was taken")
+		return fmt.Errorf("another ServerInfo of %d bytes was taken", len(info))
 	}
 	if !errors.Is(err, dcln.ErrServerInfoMismatch) {
 		return fmt.Errorf("with another ServerInfo: %w", err)

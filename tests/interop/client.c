@@ -435,18 +435,26 @@ static bool info_is_refused(const struct target *target, const char *info, size_
     struct cmds_error error = CMDS_ERROR_INIT;
     int code = target_open(&wrong, 1, &sender, &error);
     cmds_sender_close(sender, 0);
+    if (code == 0) {
+        return because("another ServerInfo of %zu bytes was taken", size);
+    }
     return code == CMDS_E_SERVER_INFO_MISMATCH ||
            because_of("with another ServerInfo", code, &error);
 }
 
-/* What is wrong at the last byte only is refused, and so is what is a byte too short. */
+/* What is wrong at the last byte only is refused, and what is a byte too short, or too long. */
 static bool check_info(const struct target *target)
 {
-    char other[INFO_SIZE_MAX];
+    char other[INFO_SIZE_MAX + 1];
     size_t size = target->server_info.size;
     memcpy(other, target->server_info.data, size);
+    other[size] = '?';
+    if (!info_is_refused(target, other, size - 1) ||
+            (size < INFO_SIZE_MAX && !info_is_refused(target, other, size + 1))) {
+        return false;
+    }
     other[size - 1] ^= 1;
-    if (!info_is_refused(target, other, size) || !info_is_refused(target, other, size - 1)) {
+    if (!info_is_refused(target, other, size)) {
         return false;
     }
     const struct command_echo one = {.int64 = 1};
