@@ -19,6 +19,7 @@ import (
 
 	cmdstream "github.com/cmd-stream/cmd-stream-go"
 	"github.com/cmd-stream/cmd-stream-go/core"
+	"github.com/vmihailenco/msgpack/v5"
 )
 
 type receiver struct{}
@@ -42,6 +43,12 @@ func (c *two) Exec(_ context.Context, seq core.Seq, _ time.Time, _ receiver, pro
 	return err
 }
 
+type stop struct{}
+
+func (stop) Exec(context.Context, core.Seq, time.Time, receiver, core.Proxy) error {
+	return errors.New("stop was asked for")
+}
+
 type echoed echo
 
 func (echoed) LastOne() bool { return true }
@@ -51,7 +58,7 @@ type sum struct{ Sum int }
 func (*sum) LastOne() bool { return true }
 
 var (
-	commands = []core.Cmd[receiver]{echo{}, &two{}}
+	commands = []core.Cmd[receiver]{echo{}, &two{}, stop{}}
 	results  = []core.Result{echoed{}, &sum{}}
 	value    = echo{true, -5, "hi", 1.5}
 )
@@ -144,9 +151,54 @@ func TestFieldsMayBeMissingOrMore(t *testing.T) {
 			t.Error(body, cmd, err)
 		}
 	}
+	for _, text := range []string{"020190", "020180", "0202" + "9101", "0204" + "81a16101"} {
+		if cmd, err := read(text, codec); err != nil || cmd != core.Cmd[receiver](stop{}) {
+			t.Error(text, cmd, err)
+		}
+	}
 	for _, body := range []string{"5a", "a26869", "93c3fb", "95c3fba26869", "85c0"} {
 		if cmd, err := read(framed(body), codec); err == nil {
 			t.Error("read:", body, cmd)
+		}
+	}
+}
+
+// A type that writes itself: nil, or a list of any length.
+type list struct{ echoed }
+
+func (l list) EncodeMsgpack(e *msgpack.Encoder) error {
+	if l.Int64 == 0 {
+		return e.EncodeNil()
+	}
+	return e.Encode(make([]int, l.Int64))
+}
+
+func (l *list) DecodeMsgpack(d *msgpack.Decoder) (err error) {
+	count, err := d.DecodeArrayLen()
+	for l.Int64 = 0; err == nil && l.Int64 < int64(count); l.Int64++ {
+		err = d.Skip()
+	}
+	return
+}
+
+func TestTypesThatWriteThemselvesAreLeftAlone(t *testing.T) {
+	server, err := NewServerCodec[receiver](nil, []core.Result{list{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := NewClientCodec[receiver](nil, []core.Result{list{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for count := range int64(4) {
+		var out bytes.Buffer
+		w := bufio.NewWriter(&out)
+		want := list{echoed{Int64: count}}
+		if _, err = server.Encode(want, w); err != nil || w.Flush() != nil {
+			t.Fatal(err)
+		}
+		if got, _, err := client.Decode(&out); err != nil || got != core.Result(want) {
+			t.Error(count, got, err)
 		}
 	}
 }
@@ -175,7 +227,7 @@ func TestWhatIsNotRead(t *testing.T) {
 	_, codec := codecs(t)
 	for text, want := range map[string]error{
 		"":                                     io.EOF,
-		"02":                                   ErrUnknownType,
+		"03":                                   ErrUnknownType,
 		"0005":                                 io.ErrUnexpectedEOF,
 		"000494c3fba2":                         io.ErrUnexpectedEOF,
 		"001094c3fba26869cb3ff800000000000000": ErrTrailing,

@@ -95,7 +95,7 @@ func item(rest []byte) (size int, items uint64, container bool, err error) {
 			return
 		}
 	}
-	if size > len(rest) || items > uint64(len(rest)-size) { // Each item takes a byte at least.
+	if size > len(rest) {
 		err = io.ErrUnexpectedEOF
 	}
 	return
