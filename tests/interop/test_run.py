@@ -19,8 +19,16 @@ import unittest
 import unittest.mock
 
 RUN = pathlib.Path(__file__).resolve().parent / "run"
-LISTENS = "print('listening on 127.0.0.1:1 (fake)', flush=True); import signal; "
-GOOD_SERVER = LISTENS + "signal.signal(signal.SIGTERM, lambda *_: exit(0)); signal.pause()"
+LISTENS = "print('listening on 127.0.0.1:1 (fake)', flush=True); "
+
+
+def server_that(ends):
+    """SIGTERM is held back before it says that it listens: the runner may send it at once."""
+    return ("import signal; ended = {signal.SIGTERM}; signal.pthread_sigmask(signal.SIG_BLOCK, ended); "
+            f"{LISTENS} signal.sigwait(ended); {ends}")
+
+
+GOOD_SERVER = server_that("exit(0)")
 GOOD_CLIENT = """
 import sys
 for check in sys.argv[1].split(','):
@@ -104,8 +112,7 @@ class TestCell(unittest.TestCase):
             self.assertIn("leaked", why)
 
     def test_a_server_that_ends_badly(self):
-        for server in (LISTENS + "signal.signal(signal.SIGTERM, lambda *_: exit('leaked')); signal.pause()",
-                       LISTENS + "signal.pause()"):
+        for server in (server_that("exit('leaked')"), LISTENS + "import time; time.sleep(100)"):
             for why in self.verdicts(server=server).values():
                 self.assertIn("did not end well", why)
 
@@ -122,8 +129,7 @@ class TestCell(unittest.TestCase):
 
     def test_a_server_that_hangs_at_the_end(self):
         self.runner.STOP = 0.5
-        deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        for why in self.verdicts(server=deaf + LISTENS + "\nwhile True: signal.pause()").values():
+        for why in self.verdicts(server=server_that("signal.sigwait(ended)")).values():
             self.assertIn("did not end well", why)
 
     def test_when_the_time_is_over(self):
