@@ -192,9 +192,10 @@ static size_t conn_run_frame(
     int64_t whole = cmdi_frame_decode(&frame, data, size, conn->limits->frame_size_max,
             conn->limits->self_delimiting, &missing);
     if (CMDI_UNLIKELY(whole <= 0)) {
-        conn->frame_need = size + missing;
         if (whole < 0) {
             conn_fail_frame(conn, whole, &frame);
+        } else {
+            conn->frame_need = size + missing;
         }
         return 0;
     }
@@ -208,10 +209,12 @@ static size_t conn_run_frame(
         frame.place = conn->place;
         used = conn->ops->on_frame(conn, &frame);
         if (conn->limits->self_delimiting && used > (int64_t)frame.body_size) {
-            conn->frame_need = frame.header_size + (size_t)used;
             if (too_large || used > (int64_t)conn->limits->frame_size_max) {
                 conn_fail_frame(conn, CMDS_E_LIMIT, &frame);
-            } else if (conn->place == NULL) {
+                return 0;
+            }
+            conn->frame_need = frame.header_size + (size_t)used;
+            if (conn->place == NULL) {
                 conn_open_place(conn);
             }
             return 0;
