@@ -24,7 +24,7 @@ static bool codec_knows(const struct cmds_codec *codec, const struct cmds_type *
     return type->descriptor == NULL || (codec->flags & CMDS_CODEC_DESCRIPTORS) != 0;
 }
 
-int cmdi_codec_check_types(const struct cmds_codec *codec, const struct cmds_type *const *types,
+static int codec_check_types(const struct cmds_codec *codec, const struct cmds_type *const *types,
         uint32_t count, struct cmds_error *error)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -39,6 +39,27 @@ int cmdi_codec_check_types(const struct cmds_codec *codec, const struct cmds_typ
         }
     }
     return 0;
+}
+
+int cmdi_codec_check(const struct cmds_codec *codec, const struct cmds_protocol *protocol,
+        struct cmds_error *error)
+{
+    if (codec->version != CMDS_CODEC_VERSION || codec->struct_size < sizeof(*codec)) {
+        return cmdi_fail(error, -EINVAL,
+                "codec: version %u of %u bytes; this library knows %d of %zu", codec->version,
+                codec->struct_size, CMDS_CODEC_VERSION, sizeof(*codec));
+    }
+    if (codec->size == NULL || codec->encode == NULL || codec->decode == NULL) {
+        return cmdi_fail(error, -EINVAL, "codec: it lacks size, encode or decode");
+    }
+    int code = cmds_protocol_check(protocol, error);
+    if (code == 0) {
+        code = codec_check_types(codec, protocol->commands, protocol->command_count, error);
+    }
+    if (code == 0) {
+        code = codec_check_types(codec, protocol->results, protocol->result_count, error);
+    }
+    return code;
 }
 
 int64_t cmds_codec_encode(

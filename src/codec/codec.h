@@ -11,14 +11,15 @@
 #include "codec/arena.h"
 
 /**
- * Can the codec carry these types?
+ * Is it a codec of this library's kind, is the protocol in order, and can the one carry the other?
  *
  * Owner:   borrows. `error` may be NULL.
  * Thread:  any.
- * Returns: 0; CMDS_E_SCHEMA, and `error` names the type.
+ * Returns: 0; -EINVAL: the codec is of another version, or lacks a function; CMDS_E_SCHEMA, and
+ *          `error` names the type.
  */
-CMDS_NODISCARD int cmdi_codec_check_types(const struct cmds_codec *codec,
-        const struct cmds_type *const *types, uint32_t count, struct cmds_error *error);
+CMDS_NODISCARD int cmdi_codec_check(const struct cmds_codec *codec,
+        const struct cmds_protocol *protocol, struct cmds_error *error);
 
 /**
  * One body as a value in `arena`, which is emptied for it. `place`: of a value that was found cut,

@@ -65,19 +65,7 @@ static int options_check_protocol(const struct cmds_group_options *mine, struct 
         return cmdi_fail(
                 error, -EINVAL, "protocol: none; start from CMDS_GROUP_OPTIONS_INIT(&protocol)");
     }
-    if (mine->codec->struct_size < sizeof(struct cmds_codec) ||
-            mine->codec->version != CMDS_CODEC_VERSION) {
-        return cmdi_fail(error, -EINVAL, "codec: version %u, this library knows %d",
-                mine->codec->version, CMDS_CODEC_VERSION);
-    }
-    int code = cmds_protocol_check(protocol, error);
-    if (code == 0) {
-        code = cmdi_codec_check_types(
-                mine->codec, protocol->commands, protocol->command_count, error);
-    }
-    return code < 0 ? code
-                    : cmdi_codec_check_types(
-                              mine->codec, protocol->results, protocol->result_count, error);
+    return cmdi_codec_check(mine->codec, protocol, error);
 }
 
 int cmdi_group_options_take(struct cmds_group_options *mine,

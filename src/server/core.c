@@ -87,7 +87,6 @@ static int core_check_limits(const struct cmds_server_options *mine, struct cmds
 
 static int core_check_tables(const struct cmds_server_options *mine, struct cmds_error *error)
 {
-    const struct cmds_codec *codec = mine->codec;
     if (mine->protocol == NULL || mine->protocol->name == NULL) {
         return cmdi_fail(error, -EINVAL,
                 "protocol: none, or one without a name: make it with CMDS_PROTOCOL");
@@ -104,15 +103,7 @@ static int core_check_tables(const struct cmds_server_options *mine, struct cmds
             return cmdi_fail(error, -EINVAL, "invokers: one of them is NULL");
         }
     }
-    if (codec->version != CMDS_CODEC_VERSION || codec->struct_size < sizeof(*codec)) {
-        return cmdi_fail(error, -EINVAL,
-                "codec: version %u of %u bytes; this library knows %d of %zu", codec->version,
-                codec->struct_size, CMDS_CODEC_VERSION, sizeof(*codec));
-    }
-    if (codec->size == NULL || codec->encode == NULL || codec->decode == NULL) {
-        return cmdi_fail(error, -EINVAL, "codec: it lacks size, encode or decode");
-    }
-    return cmds_protocol_check(mine->protocol, error);
+    return cmdi_codec_check(mine->codec, mine->protocol, error);
 }
 
 static const struct cmds_exec *core_exec_at(
@@ -164,14 +155,6 @@ static int core_make_tables(struct cmdi_server_core *core, struct cmds_error *er
             code = cmdi_fail(error, CMDS_E_SCHEMA, "%s: command %u %s has no exec function",
                     protocol->name, type->number, type->schema->name);
         }
-    }
-    if (code == 0) {
-        code = cmdi_codec_check_types(
-                core->options.codec, protocol->commands, protocol->command_count, error);
-    }
-    if (code == 0) {
-        code = cmdi_codec_check_types(
-                core->options.codec, protocol->results, protocol->result_count, error);
     }
     return code;
 }

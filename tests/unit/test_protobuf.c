@@ -444,15 +444,16 @@ static void test_protobuf_generated_messages_are_for_no_other_codec(void)
     uint8_t body[8];
     void *value = NULL;
     struct cmds_error error = CMDS_ERROR_INIT;
-    const struct cmds_type *const types[] = {&leaf_type};
+    const struct cmds_type *const commands[] = {&leaf_type}, *const results[] = {&node_type};
+    const struct cmds_protocol shop = CMDS_PROTOCOL("shop", commands, results);
     CU_ASSERT_EQUAL(cmds_codec_encode(&cmds_codec_msgpack, leaf_message(&leaf), body, sizeof(body)),
             CMDS_E_SCHEMA);
     CU_ASSERT_EQUAL(cmds_codec_decode(&cmds_codec_msgpack, &leaf_type,
                             (struct cmds_bytes){"\x90", 1}, &value),
             CMDS_E_SCHEMA);
-    CU_ASSERT_EQUAL(cmdi_codec_check_types(&cmds_codec_msgpack, types, 1, &error), CMDS_E_SCHEMA);
+    CU_ASSERT_EQUAL(cmdi_codec_check(&cmds_codec_msgpack, &shop, &error), CMDS_E_SCHEMA);
     CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "leaf"));
-    CU_ASSERT_EQUAL(cmdi_codec_check_types(protobuf, types, 1, NULL), 0);
+    CU_ASSERT_EQUAL(cmdi_codec_check(protobuf, &shop, NULL), 0);
 }
 
 static CU_TestInfo tests[] = {
