@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Unsigned LEB128 as MUS and Protobuf use it inside a value, and zigzag, which makes small negative
- * numbers short.
+ * What values of MUS and of Protobuf are made of: unsigned LEB128, zigzag, which makes small
+ * negative numbers short, bytes behind their size, and numbers of a fixed width, least significant
+ * byte first whatever the machine.
  *
  * The shortest form is written; a longer one is read, as Go does, up to the ten bytes that 64 bits
  * can take.
@@ -11,6 +12,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 static inline int64_t cmdi_leb_size(uint64_t value)
 {
@@ -48,6 +50,34 @@ static inline int cmdi_leb_read(const uint8_t *at, const uint8_t *end, uint64_t 
         }
     }
     return 0; // Of ten bytes the last one ends the number or is refused.
+}
+
+/** Its size and the bytes themselves. */
+static inline uint8_t *cmdi_leb_write_bytes(uint8_t *out, const void *data, size_t size)
+{
+    out = cmdi_leb_write(out, size);
+    if (size > 0) {
+        memcpy(out, data, size);
+    }
+    return out + size;
+}
+
+/** `size`: 4 or 8. */
+static inline uint64_t cmdi_fixed_read(const uint8_t *at, size_t size)
+{
+    uint64_t bits = 0;
+    for (size_t i = 0; i < size; i++) {
+        bits |= (uint64_t)at[i] << (8 * i);
+    }
+    return bits;
+}
+
+static inline uint8_t *cmdi_fixed_write(uint8_t *out, uint64_t bits, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        out[i] = (uint8_t)(bits >> (8 * i));
+    }
+    return out + size;
 }
 
 static inline uint64_t cmdi_zigzag(uint64_t value)

@@ -63,10 +63,7 @@ static int read_raw(struct cmdi_mus_reader *reader, uint8_t *to, unsigned size)
     if (CMDI_RARELY(cmdi_mus_bytes_left(reader) < size)) {
         return cmdi_mus_short_by(reader, size - cmdi_mus_bytes_left(reader));
     }
-    uint64_t bits = 0;
-    for (unsigned i = 0; i < size; i++) {
-        bits |= (uint64_t)reader->at[i] << (8 * i);
-    }
+    uint64_t bits = cmdi_fixed_read(reader->at, size);
     if (size == 4) {
         CMDI_STORE(uint32_t, to, (uint32_t)bits);
     } else {

@@ -135,33 +135,15 @@ int64_t cmdi_mus_size(const struct cmds_schema *schema, const uint8_t *value)
 
 /* --- Bytes ------------------------------------------------------------------------------------ */
 
-static inline uint8_t *write_span(uint8_t *out, const void *data, size_t size)
-{
-    out = cmdi_leb_write(out, size);
-    if (size > 0) {
-        memcpy(out, data, size);
-    }
-    return out + size;
-}
-
 static uint8_t *write_map(uint8_t *out, const uint8_t *at)
 {
     struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
     out = cmdi_leb_write(out, map.count);
     for (size_t i = 0; i < map.count; i++) {
-        out = write_span(out, map.items[i].key.data, map.items[i].key.size);
-        out = write_span(out, map.items[i].value.data, map.items[i].value.size);
+        out = cmdi_leb_write_bytes(out, map.items[i].key.data, map.items[i].key.size);
+        out = cmdi_leb_write_bytes(out, map.items[i].value.data, map.items[i].value.size);
     }
     return out;
-}
-
-/* Floats, least significant byte first whatever the machine. */
-static inline uint8_t *write_raw(uint8_t *out, uint64_t bits, unsigned size)
-{
-    for (unsigned i = 0; i < size; i++) {
-        out[i] = (uint8_t)(bits >> (8 * i));
-    }
-    return out + size;
 }
 
 static uint8_t *write_struct(uint8_t *out, const struct cmds_schema *schema, const uint8_t *value);
@@ -189,19 +171,19 @@ static CMDI_INLINED uint8_t *write_item(
     case CMDS_KIND_U64:
         return cmdi_leb_write(out, cmdi_integer_load(row->kind, at));
     case CMDS_KIND_F32:
-        return write_raw(out, CMDI_LOAD(uint32_t, at), 4);
+        return cmdi_fixed_write(out, CMDI_LOAD(uint32_t, at), 4);
     case CMDS_KIND_F64:
-        return write_raw(out, CMDI_LOAD(uint64_t, at), 8);
+        return cmdi_fixed_write(out, CMDI_LOAD(uint64_t, at), 8);
     case CMDS_KIND_STRING:
     case CMDS_KIND_BYTES:
         span = CMDI_LOAD(struct cmds_bytes, at);
-        return write_span(out, span.data, span.size);
+        return cmdi_leb_write_bytes(out, span.data, span.size);
     case CMDS_KIND_MAP:
         return write_map(out, at);
     case CMDS_KIND_TEXT:
-        return write_span(out, at, strnlen((const char *)at, row->item_size));
+        return cmdi_leb_write_bytes(out, at, strnlen((const char *)at, row->item_size));
     case CMDS_KIND_BLOB:
-        return write_span(out, at, row->item_size);
+        return cmdi_leb_write_bytes(out, at, row->item_size);
     default:
         return write_struct(out, row->nested, at);
     }

@@ -31,15 +31,11 @@ static int wire_tag(
 
 static int wire_fixed(const uint8_t **at, const uint8_t *end, size_t size, uint64_t *value)
 {
-    uint64_t bits = 0;
     if ((size_t)(end - *at) < size) {
         return CMDS_E_PROTO;
     }
-    for (size_t i = 0; i < size; i++) {
-        bits |= (uint64_t)(*at)[i] << (8 * i);
-    }
+    *value = cmdi_fixed_read(*at, size);
     *at += size;
-    *value = bits;
     return 0;
 }
 

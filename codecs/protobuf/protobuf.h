@@ -36,6 +36,20 @@ struct cmdi_wire_field {
 int cmdi_wire_next(const uint8_t **at, const uint8_t *end, struct cmdi_wire_field *field);
 
 /* By schema. */
+/** Of a number that is no varint, else 0. */
+static inline size_t cmdi_wire_width(uint8_t kind)
+{
+    return kind == CMDS_KIND_F32 ? 4 : kind == CMDS_KIND_F64 ? 8 : 0;
+}
+static inline uint8_t cmdi_wire_type_of(uint8_t kind)
+{
+    if (kind >= CMDS_KIND_STRING) {
+        return CMDI_WIRE_BYTES;
+    }
+    return kind == CMDS_KIND_F32   ? CMDI_WIRE_32
+           : kind == CMDS_KIND_F64 ? CMDI_WIRE_64
+                                   : CMDI_WIRE_VARINT;
+}
 /** proto3 has maps, but no lists of them, and none that may be absent. */
 static inline bool cmdi_protobuf_has_row(const struct cmds_field *row)
 {

@@ -34,16 +34,6 @@ static size_t list_item_size(const struct cmds_field *row)
     return row->kind == CMDS_KIND_MAP ? sizeof(struct cmds_pair) : row->item_size;
 }
 
-static CMDI_INLINED uint8_t wire_type_of(uint8_t kind)
-{
-    if (kind >= CMDS_KIND_STRING) {
-        return CMDI_WIRE_BYTES;
-    }
-    return kind == CMDS_KIND_F32   ? CMDI_WIRE_32
-           : kind == CMDS_KIND_F64 ? CMDI_WIRE_64
-                                   : CMDI_WIRE_VARINT;
-}
-
 /* --- Items ------------------------------------------------------------------------------------ */
 
 static int read_number(const struct cmds_field *row, uint64_t value, uint8_t *to)
@@ -128,7 +118,7 @@ static int read_pair(const struct cmdi_wire_field *field, struct cmds_pair *pair
 static int packed_count(const struct cmds_field *row, struct cmds_bytes bytes, size_t *count)
 {
     const uint8_t *data = bytes.data;
-    size_t width = row->kind == CMDS_KIND_F32 ? 4 : row->kind == CMDS_KIND_F64 ? 8 : 0;
+    size_t width = cmdi_wire_width(row->kind);
     if (width != 0) {
         *count = bytes.size / width;
         return bytes.size % width == 0 ? 0 : CMDS_E_PROTO;
@@ -144,7 +134,7 @@ static int packed_count(const struct cmds_field *row, struct cmds_bytes bytes, s
 static int field_count(
         const struct cmds_field *row, const struct cmdi_wire_field *field, size_t *count)
 {
-    *count = field->type == wire_type_of(row->kind);
+    *count = field->type == cmdi_wire_type_of(row->kind);
     if (*count == 0 && field->type == CMDI_WIRE_BYTES) {
         return packed_count(row, field->bytes, count);
     }
@@ -257,16 +247,14 @@ static int read_packed(
         const struct cmds_field *row, struct cmds_bytes bytes, uint8_t *item, size_t *filled)
 {
     const uint8_t *at = bytes.data, *end = at + bytes.size;
-    size_t width = row->kind == CMDS_KIND_F32 ? 4 : row->kind == CMDS_KIND_F64 ? 8 : 0;
+    size_t width = cmdi_wire_width(row->kind);
     while (at < end) {
         uint64_t value = 0;
         int used = (int)width;
         if (width == 0) {
             used = cmdi_leb_read(at, end, &value);
         } else {
-            for (size_t i = 0; i < width; i++) {
-                value |= (uint64_t)at[i] << (8 * i);
-            }
+            value = cmdi_fixed_read(at, width);
         }
         if (used <= 0 || read_number(row, value, item) < 0) {
             return CMDS_E_PROTO;
@@ -283,7 +271,7 @@ static int read_list(struct cmds_arena *arena, const struct cmds_field *row,
         const struct cmdi_wire_field *field, uint8_t *to)
 {
     struct cmdi_array array = CMDI_LOAD(struct cmdi_array, to);
-    bool single = field->type == wire_type_of(row->kind);
+    bool single = field->type == cmdi_wire_type_of(row->kind);
     if ((!single && field->type != CMDI_WIRE_BYTES) || array.items == NULL) {
         return 0; // Another wire type, or packed numbers, none of them.
     }
@@ -315,7 +303,7 @@ static int read_field(struct cmds_arena *arena, const struct cmds_field *row,
     if (CMDI_RARELY(is_list(row))) {
         return read_list(arena, row, field, to);
     }
-    if (CMDI_RARELY(field->type != wire_type_of(row->kind))) {
+    if (CMDI_RARELY(field->type != cmdi_wire_type_of(row->kind))) {
         return 0; // As a field that nobody knows.
     }
     if (row->shape == CMDS_SHAPE_OPTIONAL) {

@@ -10,7 +10,7 @@
 #include "common/value.h"
 #include "protobuf/protobuf.h"
 
-static inline uint64_t tag_of(uint32_t number, enum cmdi_wire_type type)
+static inline uint64_t tag_of(uint32_t number, uint8_t type)
 {
     return (uint64_t)number << 3 | type;
 }
@@ -48,7 +48,8 @@ static CMDI_INLINED uint64_t number_load(uint8_t kind, const uint8_t *at)
 
 static CMDI_INLINED int64_t number_size(uint8_t kind, uint64_t value)
 {
-    return kind == CMDS_KIND_F32 ? 4 : kind == CMDS_KIND_F64 ? 8 : cmdi_leb_size(value);
+    size_t width = cmdi_wire_width(kind);
+    return width != 0 ? (int64_t)width : cmdi_leb_size(value);
 }
 
 /* --- Size ------------------------------------------------------------------------------------- */
@@ -208,32 +209,10 @@ int64_t cmdi_protobuf_size(const struct cmds_schema *schema, const uint8_t *valu
 
 /* --- Bytes ------------------------------------------------------------------------------------ */
 
-static inline uint8_t *write_bytes(uint8_t *out, const void *data, size_t size)
-{
-    out = cmdi_leb_write(out, size);
-    if (size > 0) {
-        memcpy(out, data, size);
-    }
-    return out + size;
-}
-
 static CMDI_INLINED uint8_t *write_number(uint8_t *out, uint8_t kind, uint64_t value)
 {
-    if (kind != CMDS_KIND_F32 && kind != CMDS_KIND_F64) {
-        return cmdi_leb_write(out, value);
-    }
-    unsigned size = kind == CMDS_KIND_F32 ? 4 : 8;
-    for (unsigned i = 0; i < size; i++) {
-        out[i] = (uint8_t)(value >> (8 * i));
-    }
-    return out + size;
-}
-
-static CMDI_INLINED enum cmdi_wire_type number_wire_type(uint8_t kind)
-{
-    return kind == CMDS_KIND_F32   ? CMDI_WIRE_32
-           : kind == CMDS_KIND_F64 ? CMDI_WIRE_64
-                                   : CMDI_WIRE_VARINT;
+    size_t width = cmdi_wire_width(kind);
+    return width != 0 ? cmdi_fixed_write(out, value, width) : cmdi_leb_write(out, value);
 }
 
 static uint8_t *write_map(uint8_t *out, const uint8_t *at, uint32_t number)
@@ -245,9 +224,9 @@ static uint8_t *write_map(uint8_t *out, const uint8_t *at, uint32_t number)
         out = cmdi_leb_write(
                 out, (uint64_t)(2 + bytes_size(pair->key.size) + bytes_size(pair->value.size)));
         *out++ = (uint8_t)tag_of(1, CMDI_WIRE_BYTES);
-        out = write_bytes(out, pair->key.data, pair->key.size);
+        out = cmdi_leb_write_bytes(out, pair->key.data, pair->key.size);
         *out++ = (uint8_t)tag_of(2, CMDI_WIRE_BYTES);
-        out = write_bytes(out, pair->value.data, pair->value.size);
+        out = cmdi_leb_write_bytes(out, pair->value.data, pair->value.size);
     }
     return out;
 }
@@ -288,14 +267,15 @@ static CMDI_INLINED uint8_t *write_item(
         if (value == 0 && !always) {
             return out;
         }
-        out = cmdi_leb_write(out, tag_of(number, number_wire_type(row->kind)));
+        out = cmdi_leb_write(out, tag_of(number, cmdi_wire_type_of(row->kind)));
         return write_number(out, row->kind, value);
     }
     }
     if (span.size == 0 && !always) {
         return out;
     }
-    return write_bytes(cmdi_leb_write(out, tag_of(number, CMDI_WIRE_BYTES)), span.data, span.size);
+    return cmdi_leb_write_bytes(
+            cmdi_leb_write(out, tag_of(number, CMDI_WIRE_BYTES)), span.data, span.size);
 }
 
 static uint8_t *write_array(
