@@ -615,6 +615,13 @@ static void change_size(struct cmds_group_options *options)
 {
     options->struct_size = 0;
 }
+static void change_codec(struct cmds_group_options *options)
+{
+    static struct cmds_codec codec;
+    codec = cmds_codec_msgpack;
+    codec.decode = NULL;
+    options->codec = &codec;
+}
 
 static void test_group_bad_options_are_named(void)
 {
@@ -633,6 +640,8 @@ static void test_group_bad_options_are_named(void)
     CU_ASSERT_TRUE(strstr(error.text, "server_info") != NULL);
     CU_ASSERT_EQUAL(open_with(&world, change_size, &error), -EINVAL);
     CU_ASSERT_TRUE(strstr(error.text, "struct_size") != NULL);
+    CU_ASSERT_EQUAL(open_with(&world, change_codec, &error), -EINVAL);
+    CU_ASSERT_TRUE(strstr(error.text, "codec: it lacks") != NULL);
 
     world_stop(&world);
 }
