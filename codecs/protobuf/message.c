@@ -12,6 +12,7 @@
  */
 #include <protobuf-c/protobuf-c.h>
 
+#include "codec/copier.h"
 #include "common/refuse.h"
 #include "common/utf8.h"
 #include "common/value.h"
@@ -314,32 +315,13 @@ int64_t cmdi_message_read(
 
 /* --- Copies ----------------------------------------------------------------------------------- */
 
-struct copier {
-    uint8_t *block; // NULL: only counts.
-    size_t used;
-};
-
-/* Room, filled from `from`. NULL while counting. */
-static void *copier_take(struct copier *copier, size_t align, size_t size, const void *from)
-{
-    size_t at = (copier->used + align - 1) & ~(align - 1);
-    copier->used = at + size;
-    if (copier->block == NULL) {
-        return NULL;
-    }
-    if (size > 0) {
-        memcpy(copier->block + at, from, size);
-    }
-    return copier->block + at;
-}
-
-static ProtobufCMessage *copy_message(struct copier *copier, const ProtobufCMessage *from);
+static ProtobufCMessage *copy_message(struct cmdi_copier *copier, const ProtobufCMessage *from);
 
 /*
  * One string, bytes or message, that lies at `from`; its pointer at `to` is moved, unless `to` is
  * NULL.
  */
-static void copy_pointer(struct copier *copier, const ProtobufCFieldDescriptor *field,
+static void copy_pointer(struct cmdi_copier *copier, const ProtobufCFieldDescriptor *field,
         const uint8_t *from, uint8_t *to)
 {
     void *pointer = NULL;
@@ -349,7 +331,7 @@ static void copy_pointer(struct copier *copier, const ProtobufCFieldDescriptor *
         if (data.data == NULL || (initial != NULL && data.data == initial->data)) {
             return;
         }
-        data.data = copier_take(copier, 1, data.len, data.data);
+        data.data = cmdi_copier_take(copier, 1, data.len, data.data);
         if (to != NULL) {
             memcpy(to, &data, sizeof(data));
         }
@@ -360,14 +342,14 @@ static void copy_pointer(struct copier *copier, const ProtobufCFieldDescriptor *
         return;
     }
     pointer = field->type == PROTOBUF_C_TYPE_STRING
-                      ? copier_take(copier, 1, strlen(pointer) + 1, pointer)
+                      ? cmdi_copier_take(copier, 1, strlen(pointer) + 1, pointer)
                       : copy_message(copier, pointer);
     if (to != NULL) {
         memcpy(to, &pointer, sizeof(pointer));
     }
 }
 
-static void copy_repeated(struct copier *copier, const ProtobufCFieldDescriptor *field,
+static void copy_repeated(struct cmdi_copier *copier, const ProtobufCFieldDescriptor *field,
         const uint8_t *message, uint8_t *copy)
 {
     size_t count = CMDI_LOAD(size_t, message + field->quantifier_offset);
@@ -376,7 +358,7 @@ static void copy_repeated(struct copier *copier, const ProtobufCFieldDescriptor 
     if (count == 0) {
         return;
     }
-    uint8_t *copied = copier_take(copier, _Alignof(max_align_t), count * size, items);
+    uint8_t *copied = cmdi_copier_take(copier, _Alignof(max_align_t), count * size, items);
     for (size_t i = 0; has_pointer(field) && i < count; i++) {
         copy_pointer(copier, field, items + i * size, copied != NULL ? copied + i * size : NULL);
     }
@@ -386,17 +368,17 @@ static void copy_repeated(struct copier *copier, const ProtobufCFieldDescriptor 
 }
 
 static void copy_unknown(
-        struct copier *copier, const ProtobufCMessage *from, ProtobufCMessage *copy)
+        struct cmdi_copier *copier, const ProtobufCMessage *from, ProtobufCMessage *copy)
 {
     size_t count = from->n_unknown_fields;
     if (count == 0) {
         return;
     }
-    ProtobufCMessageUnknownField *fields = copier_take(
+    ProtobufCMessageUnknownField *fields = cmdi_copier_take(
             copier, _Alignof(max_align_t), count * sizeof(*fields), from->unknown_fields);
     for (size_t i = 0; i < count; i++) {
         const ProtobufCMessageUnknownField *field = &from->unknown_fields[i];
-        uint8_t *data = copier_take(copier, 1, field->len, field->data);
+        uint8_t *data = cmdi_copier_take(copier, 1, field->len, field->data);
         if (fields != NULL) {
             fields[i].data = data;
         }
@@ -406,11 +388,12 @@ static void copy_unknown(
     }
 }
 
-static ProtobufCMessage *copy_message(struct copier *copier, const ProtobufCMessage *from)
+static ProtobufCMessage *copy_message(struct cmdi_copier *copier, const ProtobufCMessage *from)
 {
     const ProtobufCMessageDescriptor *descriptor = from->descriptor;
     const uint8_t *message = (const uint8_t *)from;
-    uint8_t *copy = copier_take(copier, _Alignof(max_align_t), descriptor->sizeof_message, message);
+    uint8_t *copy =
+            cmdi_copier_take(copier, _Alignof(max_align_t), descriptor->sizeof_message, message);
     for (unsigned i = 0; i < descriptor->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
         if (field->label == PROTOBUF_C_LABEL_REPEATED) {
@@ -425,24 +408,25 @@ static ProtobufCMessage *copy_message(struct copier *copier, const ProtobufCMess
     return copied;
 }
 
-size_t cmds_protobuf_copy(
-        const struct cmds_schema *schema, const void *value, void *block, size_t size)
+static size_t copy_value(struct cmdi_copier copier, const struct cmds_schema *schema,
+        const ProtobufCMessage *message)
 {
-    const ProtobufCMessage *message = value;
-    struct copier copier = {0};
     if (message->descriptor == NULL) { // Zeroed: nothing was received into it.
-        (void)copier_take(&copier, 1, schema->value_size, value);
+        (void)cmdi_copier_take(&copier, 1, schema->value_size, message);
     } else {
         (void)copy_message(&copier, message);
     }
-    size_t need = copier.used;
-    if (block != NULL && need <= size) {
-        copier = (struct copier){.block = block};
-        if (message->descriptor == NULL) {
-            (void)copier_take(&copier, 1, schema->value_size, value);
-        } else {
-            (void)copy_message(&copier, message);
-        }
+    return copier.used;
+}
+
+size_t cmds_protobuf_copy(
+        const struct cmds_schema *schema, const void *value, void *block, size_t size)
+{
+    size_t used = SIZE_MAX;
+    if (block != NULL) {
+        used = copy_value((struct cmdi_copier){.block = block, .size_max = size}, schema, value);
     }
-    return need;
+    return used != SIZE_MAX
+                   ? used
+                   : copy_value((struct cmdi_copier){.size_max = SIZE_MAX / 2}, schema, value);
 }

@@ -11,38 +11,16 @@
 
 #include <stdlib.h>
 
-struct copier {
-    uint8_t *block;  // NULL: only counts.
-    size_t size_max; // Of the block.
-    size_t used;     // SIZE_MAX once it was too small.
-};
+#include "codec/copier.h"
 
-/* Room for size bytes, filled from `from`. NULL while counting. */
-static void *copier_take(struct copier *copier, size_t align, size_t size, const void *from)
-{
-    size_t at = (copier->used + (align - 1)) & ~(align - 1); // Wraps to 0 from SIZE_MAX.
-    if (copier->used == SIZE_MAX || at > copier->size_max || size > copier->size_max - at) {
-        copier->used = SIZE_MAX;
-        return NULL;
-    }
-    copier->used = at + size;
-    if (copier->block == NULL) {
-        return NULL;
-    }
-    if (size > 0) {
-        memcpy(copier->block + at, from, size);
-    }
-    return copier->block + at;
-}
-
-static void copy_bytes(struct copier *copier, const void *from, void *to)
+static void copy_bytes(struct cmdi_copier *copier, const void *from, void *to)
 {
     struct cmds_bytes bytes; // A cmds_string is the same in memory.
     memcpy(&bytes, from, sizeof(bytes));
     if (bytes.data == NULL && bytes.size == 0) {
         return;
     }
-    bytes.data = copier_take(copier, 1, bytes.size, bytes.data);
+    bytes.data = cmdi_copier_take(copier, 1, bytes.size, bytes.data);
     if (to != NULL) {
         memcpy(to, &bytes, sizeof(bytes));
     }
@@ -51,16 +29,16 @@ _Static_assert(sizeof(struct cmds_string) == sizeof(struct cmds_bytes) &&
                        offsetof(struct cmds_string, size) == offsetof(struct cmds_bytes, size),
         "copy_bytes copies both");
 
-static void *copy_list(struct copier *copier, size_t count, size_t item_size, const void *from)
+static void *copy_list(struct cmdi_copier *copier, size_t count, size_t item_size, const void *from)
 {
     if (count > SIZE_MAX / 2 / item_size) {
         copier->used = SIZE_MAX;
         return NULL;
     }
-    return copier_take(copier, _Alignof(void *), count * item_size, from);
+    return cmdi_copier_take(copier, _Alignof(void *), count * item_size, from);
 }
 
-static void copy_map(struct copier *copier, const void *from, void *to)
+static void copy_map(struct cmdi_copier *copier, const void *from, void *to)
 {
     struct cmds_map map;
     memcpy(&map, from, sizeof(map));
@@ -78,12 +56,12 @@ static void copy_map(struct copier *copier, const void *from, void *to)
     }
 }
 
-static void copy_inside(
-        struct copier *copier, const struct cmds_schema *schema, const uint8_t *from, uint8_t *to);
+static void copy_inside(struct cmdi_copier *copier, const struct cmds_schema *schema,
+        const uint8_t *from, uint8_t *to);
 
 /* `to` holds the same bytes as `from` already; only what they point to is still the original's. */
-static void copy_item(
-        struct copier *copier, const struct cmds_field *field, const uint8_t *from, uint8_t *to)
+static void copy_item(struct cmdi_copier *copier, const struct cmds_field *field,
+        const uint8_t *from, uint8_t *to)
 {
     switch (field->kind) {
     case CMDS_KIND_STRING:
@@ -101,8 +79,8 @@ static void copy_item(
     }
 }
 
-static void copy_array(
-        struct copier *copier, const struct cmds_field *field, const uint8_t *from, uint8_t *to)
+static void copy_array(struct cmdi_copier *copier, const struct cmds_field *field,
+        const uint8_t *from, uint8_t *to)
 {
     struct cmdi_array array;
     memcpy(&array, from, sizeof(array));
@@ -124,8 +102,8 @@ static void copy_array(
 }
 _Static_assert(CMDS_KIND_F64 < CMDS_KIND_STRING, "kinds below strings point to nothing");
 
-static void copy_inside(
-        struct copier *copier, const struct cmds_schema *schema, const uint8_t *from, uint8_t *to)
+static void copy_inside(struct cmdi_copier *copier, const struct cmds_schema *schema,
+        const uint8_t *from, uint8_t *to)
 {
     for (uint32_t i = 0; i < schema->field_count; i++) {
         const struct cmds_field *field = cmds_schema_field(schema, i);
@@ -147,8 +125,8 @@ size_t cmdi_value_copy_size(const struct cmds_schema *schema, const void *value)
     if (schema->copy != NULL) {
         return schema->copy(schema, value, NULL, 0);
     }
-    struct copier copier = {.size_max = SIZE_MAX / 2};
-    (void)copier_take(&copier, 1, schema->value_size, value);
+    struct cmdi_copier copier = {.size_max = SIZE_MAX / 2};
+    (void)cmdi_copier_take(&copier, 1, schema->value_size, value);
     copy_inside(&copier, schema, value, NULL);
     return copier.used;
 }
@@ -159,8 +137,8 @@ void *cmdi_value_copy_into(
     if (schema->copy != NULL) {
         return schema->copy(schema, value, block, size) <= size ? block : NULL;
     }
-    struct copier copier = {.block = block, .size_max = size};
-    uint8_t *copy = copier_take(&copier, 1, schema->value_size, value);
+    struct cmdi_copier copier = {.block = block, .size_max = size};
+    uint8_t *copy = cmdi_copier_take(&copier, 1, schema->value_size, value);
     if (copy != NULL) {
         copy_inside(&copier, schema, value, copy);
     }

@@ -320,6 +320,11 @@ static void test_protobuf_generated_messages_are_copied_whole(void)
     size_t need = cmds_protobuf_copy(&node_schema, again, NULL, 0);
     void *block = malloc(need);
     CU_ASSERT_EQUAL(cmds_protobuf_copy(&node_schema, again, block, need), need);
+    for (size_t room = 1; room < need; room++) {
+        void *small = malloc(room);
+        CU_ASSERT_EQUAL(cmds_protobuf_copy(&node_schema, again, small, room), need);
+        free(small);
+    }
     free(again);
     CU_ASSERT_EQUAL(
             cmds_codec_encode(protobuf, node_message(block), second, sizeof(second)), size + 4);
