@@ -61,6 +61,7 @@ static inline bool cmdi_utf8_is_valid(const void *data, size_t size)
     const uint8_t *end = size > 0 ? at + size : at;
     while (at < end) {
         at += cmdi_ascii_prefix(at, (size_t)(end - at));
+        // Text that is not ASCII is not tried again for each of its characters.
         for (unsigned i = 0; i < 32 && at < end; i++) {
             unsigned used = cmdi_utf8_size(at, end);
             if (used == 0) {

@@ -47,6 +47,24 @@ static inline const struct cmds_field *cmdi_row_after(const struct cmds_field *r
     return (const struct cmds_field *)next;
 }
 
+/**
+ * Has the row exactly this name? Most differ in their first byte. The name is a peer's, and may have
+ * a NUL in it, which none of ours has; a removed row has no name at all.
+ */
+static inline bool cmdi_row_is_named(const struct cmds_field *row, const void *name, size_t size)
+{
+    const char *own = row->name, *other = name;
+    if (row->kind == CMDS_KIND_RESERVED) {
+        return false;
+    }
+    for (size_t i = 0; i < size; i++) {
+        if (own[i] != other[i] || own[i] == '\0') {
+            return false;
+        }
+    }
+    return own[size] == '\0';
+}
+
 /** What all borrowed things must be: there, where the program says so, and within the limit. */
 static inline int cmdi_span_check(const void *data, size_t size, size_t size_max)
 {

@@ -412,14 +412,6 @@ static int read_field(struct reader *reader, const struct cmds_field *row, uint8
     return read_item(reader, row, to + row->item_offset, row->size_max);
 }
 
-/* The name itself, without escapes and in the same case. */
-static inline bool row_is_named(const struct cmds_field *row, const struct cmdi_json_text *name)
-{
-    return row->kind != CMDS_KIND_RESERVED && !name->changed &&
-           strncmp(row->name, (const char *)name->from, name->size) == 0 &&
-           row->name[name->size] == '\0';
-}
-
 /*
  * Peers send fields in order, so the row after the last one that was found is nearly always right.
  * *index: that row's.
@@ -431,7 +423,9 @@ static inline const struct cmds_field *find_row(
     if (__builtin_expect(*index < schema->field_count, 1)) {
         row = cmds_schema_field(schema, *index);
     }
-    if (CMDI_RARELY(row == NULL || !row_is_named(row, name))) {
+    bool guessed = row != NULL && !name->changed && // Else it is not what stands there.
+                   cmdi_row_is_named(row, name->from, name->size);
+    if (CMDI_RARELY(!guessed)) {
         row = cmdi_json_find_row(schema, name);
         if (row == NULL) {
             return NULL;

@@ -18,6 +18,7 @@
 #include "codec/arena.h"
 #include "codec/protocol.h"
 #include "codec/value.h"
+#include "common/value.h"
 
 #define MSGPACK_EMBED_STACK_SIZE 32 // Containers inside each other, for the template.
 #include <msgpack/unpack.h>
@@ -133,26 +134,14 @@ static void want_optional_value(struct reader *reader)
     reader->want = reader->field->kind;
 }
 
-/* Most rows differ in their first byte. The name may have a NUL in it, which none of ours has. */
-static bool row_is_named(const struct cmds_field *row, const char *name, size_t size)
-{
-    const char *own = row->name;
-    for (size_t i = 0; i < size; i++) {
-        if (own[i] != name[i] || own[i] == '\0') {
-            return false;
-        }
-    }
-    return own[size] == '\0' && row->kind != CMDS_KIND_RESERVED;
-}
-
 /* Peers send fields in order, so the first guess is nearly always right. */
 static void want_named(struct reader *reader, const char *name, size_t size)
 {
     struct frame *frame = reader->frame;
-    if (frame->left == 0 || !row_is_named(frame->field, name, size)) {
+    if (frame->left == 0 || !cmdi_row_is_named(frame->field, name, size)) {
         frame->field = frame->schema->fields;
         frame->left = frame->schema->field_count;
-        while (frame->left > 0 && !row_is_named(frame->field, name, size)) {
+        while (frame->left > 0 && !cmdi_row_is_named(frame->field, name, size)) {
             frame_pass_row(frame);
         }
         frame->disordered = true;

@@ -378,6 +378,27 @@ static void test_msgpack_unknown_keys_and_extra_elements_are_skipped(void)
     cmdi_arena_fini(&arena);
 }
 
+/* A removed row of a table made by hand has no name. The name that is looked for is the peer's. */
+static void test_msgpack_rows_end_where_their_names_do(void)
+{
+    struct cmds_field fields[sizeof(numbers_fields) / sizeof(numbers_fields[0])];
+    struct cmds_schema schema = numbers_schema;
+    struct cmds_type type = numbers_type;
+    void *value = NULL;
+    memcpy(fields, numbers_fields, sizeof(fields));
+    fields[0].name = NULL;
+    fields[0].kind = CMDS_KIND_RESERVED;
+    fields[1].name = "u64\0more";
+    schema.fields = fields;
+    type.schema = &schema;
+    static const char body[] = "\x84\xa8u64\0more\x07\xa3i64\x07\xa3i32\x07\xa3u64\x07";
+    struct cmds_bytes in = {body, sizeof(body) - 1};
+    CU_ASSERT_EQUAL_FATAL(cmds_codec_decode(&cmds_codec_msgpack, &type, in, &value), 0);
+    const struct numbers *numbers = value;
+    CU_ASSERT(numbers->i64 == 0 && numbers->u64 == 7 && numbers->i32 == 7);
+    free(value);
+}
+
 static void test_msgpack_the_last_of_a_key_counts(void)
 {
     struct shop_order order;
@@ -570,6 +591,7 @@ static CU_TestInfo tests[] = {
         {"missing fields and nil are zero", test_msgpack_missing_fields_and_nil_are_zero},
         {"unknown keys and extra elements are skipped",
                 test_msgpack_unknown_keys_and_extra_elements_are_skipped},
+        {"rows end where their names do", test_msgpack_rows_end_where_their_names_do},
         {"the last of a key counts", test_msgpack_the_last_of_a_key_counts},
         {"limits hold on both ways", test_msgpack_limits_hold_on_both_ways},
         {"bytes are kept as they are", test_msgpack_bytes_are_kept_as_they_are},
