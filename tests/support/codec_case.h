@@ -20,6 +20,22 @@ enum {
 
 #define CASE_BYTES(literal) "" literal, sizeof(literal) - 1
 
+/* Of the codec under test, which the including file has as CASE_CODEC. */
+#define OUTCOME(type, literal) case_outcome(&CASE_CODEC, &(type), CASE_BYTES(literal))
+#define ACCEPTS(type, literal) CU_ASSERT_EQUAL(OUTCOME(type, literal), (int64_t)sizeof(literal) - 1)
+#define REFUSES(type, literal) CU_ASSERT_EQUAL(OUTCOME(type, literal), CMDS_E_PROTO)
+#define EXCEEDS(type, literal) CU_ASSERT_EQUAL(OUTCOME(type, literal), CMDS_E_LIMIT)
+
+/* The wire's document writes this one down for each codec, by Go's names. */
+struct echo {
+    bool flag;
+    int64_t number;
+    struct cmds_string text;
+    double real;
+};
+CMDS_COMMAND(echo, 0, CMDS_AS(flag, "Bool"), CMDS_AS(number, "Int64"), CMDS_AS(text, "String"),
+        CMDS_AS(real, "Float64"));
+
 /*
  * Strings of the value lie in `*exact`, which the caller frees; the arena is small, and its bound a
  * part of the test.

@@ -10,16 +10,9 @@
 #include <jansson.h>
 #include <math.h>
 
+#define CASE_CODEC cmds_codec_json
 #include "support/codec_case.h"
 
-struct echo {
-    bool flag;
-    int64_t number;
-    struct cmds_string text;
-    double real;
-};
-CMDS_COMMAND(echo, 0, CMDS_AS(flag, "Bool"), CMDS_AS(number, "Int64"), CMDS_AS(text, "String"),
-        CMDS_AS(real, "Float64"));
 struct two {
     int64_t a, b;
 };
@@ -32,9 +25,6 @@ struct parts {
 CMDS_COMMAND(parts, 6, CMDS_OPTIONAL(pair, two), CMDS_ARRAY(raw), CMDS_NESTED(plain, two));
 
 static const struct cmds_codec *const json = &cmds_codec_json;
-#define OUTCOME(type, literal) case_outcome(json, &(type), CASE_BYTES(literal))
-#define ACCEPTS(type, literal) CU_ASSERT_EQUAL(OUTCOME(type, literal), (int64_t)sizeof(literal) - 1)
-#define REFUSES(type, literal) CU_ASSERT_EQUAL(OUTCOME(type, literal), CMDS_E_PROTO)
 
 /* The same value by Go's encoding/json. */
 static const char go_order[] =

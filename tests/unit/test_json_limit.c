@@ -7,6 +7,7 @@
  */
 #include <cmdstream/codec_json.h>
 
+#define CASE_CODEC cmds_codec_json
 #include "support/codec_case.h"
 
 struct pair {
@@ -35,10 +36,6 @@ struct blobs {
 CMDS_COMMAND(blobs, 2, id, behind);
 
 static const struct cmds_codec *const json = &cmds_codec_json;
-#define OUTCOME(type, literal) case_outcome(json, &(type), CASE_BYTES(literal))
-#define ACCEPTS(type, literal) CU_ASSERT_EQUAL(OUTCOME(type, literal), (int64_t)sizeof(literal) - 1)
-#define REFUSES(type, literal) CU_ASSERT_EQUAL(OUTCOME(type, literal), CMDS_E_PROTO)
-#define EXCEEDS(type, literal) CU_ASSERT_EQUAL(OUTCOME(type, literal), CMDS_E_LIMIT)
 
 static void test_json_limits_hold(void)
 {

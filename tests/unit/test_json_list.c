@@ -6,6 +6,7 @@
  */
 #include <cmdstream/codec_json.h>
 
+#define CASE_CODEC cmds_codec_json
 #include "support/codec_case.h"
 
 struct pair {
@@ -44,9 +45,6 @@ CMDS_COMMAND(nulls, 1, id, CMDS_ARRAY(numbers), CMDS_ARRAY(pairs, pair), CMDS_AR
         CMDS_NESTED(plain, pair));
 
 static const struct cmds_codec *const json = &cmds_codec_json;
-#define OUTCOME(type, literal) case_outcome(json, &(type), CASE_BYTES(literal))
-#define ACCEPTS(type, literal) CU_ASSERT_EQUAL(OUTCOME(type, literal), (int64_t)sizeof(literal) - 1)
-#define REFUSES(type, literal) CU_ASSERT_EQUAL(OUTCOME(type, literal), CMDS_E_PROTO)
 
 /* A value of its own, or the end of the test: free(). */
 static struct nulls *read_nulls(const char *body)

@@ -7,16 +7,9 @@
  */
 #include <cmdstream/codec_json.h>
 
+#define CASE_CODEC cmds_codec_json
 #include "support/codec_case.h"
 
-struct echo {
-    bool flag;
-    int64_t number;
-    struct cmds_string text;
-    double real;
-};
-CMDS_COMMAND(echo, 0, CMDS_AS(flag, "Bool"), CMDS_AS(number, "Int64"), CMDS_AS(text, "String"),
-        CMDS_AS(real, "Float64"));
 struct twins {
     int64_t lower, upper;
 };
@@ -37,9 +30,6 @@ struct html {
 CMDS_COMMAND(html, 3, CMDS_AS(angle, "a<b>&c"), CMDS_AS(umlaut, "Gr\u00f6\u00dfe"));
 
 static const struct cmds_codec *const json = &cmds_codec_json;
-#define OUTCOME(type, literal) case_outcome(json, &(type), CASE_BYTES(literal))
-#define ACCEPTS(type, literal) CU_ASSERT_EQUAL(OUTCOME(type, literal), (int64_t)sizeof(literal) - 1)
-#define REFUSES(type, literal) CU_ASSERT_EQUAL(OUTCOME(type, literal), CMDS_E_PROTO)
 
 /* String -> what Go writes for it. */
 static void test_json_text_is_escaped_as_go_does(void)

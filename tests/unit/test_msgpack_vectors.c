@@ -8,16 +8,8 @@
 
 #include <stdlib.h>
 
-#include "support/harness.h"
-
-struct echo {
-    bool flag;
-    int64_t number;
-    struct cmds_string text;
-    double real;
-};
-CMDS_COMMAND(echo, 0, CMDS_AS(flag, "Bool"), CMDS_AS(number, "Int64"), CMDS_AS(text, "String"),
-        CMDS_AS(real, "Float64"));
+#define CASE_CODEC cmds_codec_msgpack
+#include "support/codec_case.h"
 
 static const struct echo echo_value = {true, -5, CMDS_STRING("hi"), 1.5};
 static const char array_form[] = "\x94\xc3\xfb\xa2hi\xcb\x3f\xf8\0\0\0\0\0\0";

@@ -6,6 +6,7 @@
  */
 #include <cmdstream/codec_mus.h>
 
+#define CASE_CODEC cmds_codec_mus
 #include "support/codec_case.h"
 
 /* Printed by mus-stream-go v0.10.1 as mus-gen calls it: varint integers, raw bytes and floats. */
@@ -25,13 +26,6 @@ static const uint8_t go_order[] = {0x10, 0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x3
         0xff, 0xff, 0x01, 0xcd, 0xcc, 0xcc, 0x3d, 0x80, 0xff, 0xff, 0xff, 0x03, 0xff, 0xff, 0x03,
         0xff, 0xff, 0xff, 0xff, 0x0f, 0x9c, 0x75, 0x00, 0x88, 0x3c, 0xe4, 0x37, 0x7e, 0x01};
 
-struct echo {
-    bool flag;
-    int64_t number;
-    struct cmds_string text;
-    double real;
-};
-CMDS_COMMAND(echo, 0, flag, number, text, real);
 struct hollow {
     char unused;
 };
@@ -42,7 +36,6 @@ struct hollows {
 CMDS_COMMAND(hollows, 1, CMDS_ARRAY(items, hollow));
 
 static const struct cmds_codec *const mus = &cmds_codec_mus;
-#define OUTCOME(type, literal) case_outcome(mus, &(type), CASE_BYTES(literal))
 
 static void test_mus_every_kind_comes_back(void)
 {
