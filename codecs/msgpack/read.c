@@ -17,7 +17,6 @@
 
 #include "codec/arena.h"
 #include "codec/protocol.h"
-#include "codec/value.h"
 #include "common/value.h"
 
 #define MSGPACK_EMBED_STACK_SIZE 32 // Containers inside each other, for the template.
@@ -72,16 +71,7 @@ struct reader {
                     1]; // The first one stands for no container. Only what is opened is written.
 };
 
-/*
- * What an item nearly always is: the parser has its own copy of it at each place, without a call.
- */
-#define INLINED inline __attribute__((always_inline))
-
-#define STORE(type, reader, value)                                                                 \
-    do {                                                                                           \
-        type stored_ = value;                                                                      \
-        memcpy((reader)->target, &stored_, sizeof(stored_));                                       \
-    } while (0)
+#define STORE(type, reader, value) CMDI_STORE(type, (reader)->target, value)
 
 /* --- Where to go next ------------------------------------------------------------------------- */
 
@@ -96,8 +86,7 @@ static inline void want_row(struct reader *reader, const struct cmds_field *row,
 
 static inline void frame_pass_row(struct frame *frame)
 {
-    const void *next = (const char *)frame->field + frame->schema->field_stride;
-    frame->field = next;
+    frame->field = cmdi_row_after(frame->field, frame->schema->field_stride);
     frame->left--;
 }
 
@@ -199,7 +188,7 @@ static int store_float_of_integer(struct reader *reader, bool negative, uint64_t
     STORE(type, reader, (type)(value));                                                            \
     return 0
 
-static INLINED int store_unsigned(struct reader *reader, uint64_t value)
+static CMDI_INLINED int store_unsigned(struct reader *reader, uint64_t value)
 {
     for (;;) {
         switch (reader->want) {
@@ -231,7 +220,7 @@ static INLINED int store_unsigned(struct reader *reader, uint64_t value)
     }
 }
 
-static INLINED int store_signed(struct reader *reader, int64_t value)
+static CMDI_INLINED int store_signed(struct reader *reader, int64_t value)
 {
     if (value >= 0) {
         return store_unsigned(reader, (uint64_t)value);
@@ -504,7 +493,7 @@ static inline int on_ext(struct reader *reader, const char *base, const char *da
     return size > 0 ? other_scalar(reader) : CMDS_E_PROTO;
 }
 
-static INLINED int on_array(struct reader *reader, unsigned count, struct frame **opened)
+static CMDI_INLINED int on_array(struct reader *reader, unsigned count, struct frame **opened)
 {
     int error = budget_take(reader, count);
     if (reader->want == WANT_OPTIONAL) {

@@ -11,40 +11,22 @@
 #include <errno.h>
 #include <msgpack/pack.h>
 
-#include "codec/value.h"
+#include "common/value.h"
 
-/* The walk over a struct has its own copy of what is done for an item; everybody else calls one. */
-#define INLINED inline __attribute__((always_inline))
-
-static INLINED int append(uint8_t **out, const void *bytes, size_t size)
+static CMDI_INLINED int append(uint8_t **out, const void *bytes, size_t size)
 {
     memcpy(*out, bytes, size);
     *out += size;
     return 0;
 }
 
-#define msgpack_pack_inline_func(name)               CMDS_UNUSED_ static INLINED int pack##name
+#define msgpack_pack_inline_func(name)               CMDS_UNUSED_ static CMDI_INLINED int pack##name
 #define msgpack_pack_user                            uint8_t **
 #define msgpack_pack_append_buffer(out, bytes, size) return append(out, bytes, size)
 /* msgpack-c 6 has a function of this name in its public header, with other arguments. */
 #define msgpack_pack_ext pack_ext
 #include <msgpack/pack_template.h>
 #undef msgpack_pack_ext
-
-/* --- Reading the program's memory ------------------------------------------------------------- */
-
-#define LOAD(type, from)                                                                           \
-    __extension__({                                                                                \
-        type loaded_;                                                                              \
-        memcpy(&loaded_, (from), sizeof(loaded_));                                                 \
-        loaded_;                                                                                   \
-    })
-
-static inline const struct cmds_field *row_after(const struct cmds_field *row, uint32_t stride)
-{
-    const void *next = (const char *)row + stride;
-    return (const struct cmds_field *)next;
-}
 
 /* A struct as a map leaves out what was removed; as an array it keeps the place. */
 static uint32_t map_count(const struct cmds_schema *schema)
@@ -102,21 +84,15 @@ static inline int64_t list_head_size(size_t count)
     return count < 16 ? 1 : count < 0x10000 ? 3 : 5;
 }
 
-/*
- * The checks that all borrowed things share: there is something where the program says so, and it
- * fits.
- */
+/* No length of the format has more than 32 bits. */
 static inline int span_check(const void *data, size_t size, uint32_t size_max)
 {
-    if (__builtin_expect(size > (size_max != 0 ? size_max : UINT32_MAX), 0)) {
-        return CMDS_E_LIMIT;
-    }
-    return __builtin_expect(data == NULL && size != 0, 0) ? -EINVAL : 0;
+    return cmdi_span_check(data, size, size_max != 0 ? size_max : UINT32_MAX);
 }
 
 static int64_t map_size(const uint8_t *at, uint32_t count_max)
 {
-    struct cmds_map map = LOAD(struct cmds_map, at);
+    struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
     int error = span_check(map.items, map.count, count_max);
     if (error < 0) {
         return error;
@@ -136,43 +112,41 @@ static int64_t map_size(const uint8_t *at, uint32_t count_max)
 
 static int64_t text_size(const struct cmds_field *field, const uint8_t *at, uint32_t size_max)
 {
-    size_t size = strnlen((const char *)at, field->item_size);
-    bool fits = size < field->item_size &&
-                (size_max == 0 || size <= size_max); // The first: it is terminated.
-    return fits ? str_size(size) : CMDS_E_LIMIT;
+    int64_t length = cmdi_text_length(field, at, size_max);
+    return length < 0 ? length : str_size((size_t)length);
 }
 
 static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *value, bool as_map);
 
-static INLINED int64_t item_size(
+static CMDI_INLINED int64_t item_size(
         const struct cmds_field *field, const uint8_t *at, uint32_t size_max, bool as_map)
 {
     struct cmds_bytes span;
     int error;
     switch (field->kind) {
     case CMDS_KIND_I8:
-        return signed_size(LOAD(int8_t, at));
+        return signed_size(CMDI_LOAD(int8_t, at));
     case CMDS_KIND_I16:
-        return signed_size(LOAD(int16_t, at));
+        return signed_size(CMDI_LOAD(int16_t, at));
     case CMDS_KIND_I32:
-        return signed_size(LOAD(int32_t, at));
+        return signed_size(CMDI_LOAD(int32_t, at));
     case CMDS_KIND_I64:
-        return signed_size(LOAD(int64_t, at));
+        return signed_size(CMDI_LOAD(int64_t, at));
     case CMDS_KIND_U8:
-        return unsigned_size(LOAD(uint8_t, at));
+        return unsigned_size(CMDI_LOAD(uint8_t, at));
     case CMDS_KIND_U16:
-        return unsigned_size(LOAD(uint16_t, at));
+        return unsigned_size(CMDI_LOAD(uint16_t, at));
     case CMDS_KIND_U32:
-        return unsigned_size(LOAD(uint32_t, at));
+        return unsigned_size(CMDI_LOAD(uint32_t, at));
     case CMDS_KIND_U64:
-        return unsigned_size(LOAD(uint64_t, at));
+        return unsigned_size(CMDI_LOAD(uint64_t, at));
     case CMDS_KIND_F32:
         return 5;
     case CMDS_KIND_F64:
         return 9;
     case CMDS_KIND_STRING:
     case CMDS_KIND_BYTES:
-        span = LOAD(struct cmds_bytes, at);
+        span = CMDI_LOAD(struct cmds_bytes, at);
         error = span_check(span.data, span.size, size_max);
         if (__builtin_expect(error < 0, 0)) {
             return error;
@@ -199,7 +173,7 @@ static int64_t item_size_called(
 
 static int64_t array_size(const struct cmds_field *field, const uint8_t *at, bool as_map)
 {
-    struct cmdi_array array = LOAD(struct cmdi_array, at);
+    struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
     int error = span_check(array.items, array.count, field->size_max);
     if (error < 0) {
         return error;
@@ -230,7 +204,7 @@ static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *valu
     int64_t total = list_head_size(as_map ? map_count(schema) : schema->field_count);
     const struct cmds_field *field = schema->fields;
     for (uint32_t i = 0; i < schema->field_count;
-            i++, field = row_after(field, schema->field_stride)) {
+            i++, field = cmdi_row_after(field, schema->field_stride)) {
         if (as_map) {
             if (field->kind == CMDS_KIND_RESERVED) {
                 continue;
@@ -276,7 +250,7 @@ static inline uint8_t *write_bin(uint8_t *out, const void *data, size_t size)
 
 static uint8_t *write_map(uint8_t *out, const uint8_t *at)
 {
-    struct cmds_map map = LOAD(struct cmds_map, at);
+    struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
     (void)pack_map(&out, map.count);
     for (size_t i = 0; i < map.count; i++) {
         out = write_str(out, map.items[i].key.data, map.items[i].key.size);
@@ -310,7 +284,7 @@ static inline uint8_t *write_bool(uint8_t *out, const uint8_t *at)
     return out;
 }
 
-static INLINED uint8_t *write_item(
+static CMDI_INLINED uint8_t *write_item(
         uint8_t *out, const struct cmds_field *field, const uint8_t *at, bool as_map)
 {
     struct cmds_bytes span;
@@ -318,32 +292,32 @@ static INLINED uint8_t *write_item(
     case CMDS_KIND_BOOL:
         return write_bool(out, at);
     case CMDS_KIND_I8:
-        return write_signed(out, LOAD(int8_t, at));
+        return write_signed(out, CMDI_LOAD(int8_t, at));
     case CMDS_KIND_I16:
-        return write_signed(out, LOAD(int16_t, at));
+        return write_signed(out, CMDI_LOAD(int16_t, at));
     case CMDS_KIND_I32:
-        return write_signed(out, LOAD(int32_t, at));
+        return write_signed(out, CMDI_LOAD(int32_t, at));
     case CMDS_KIND_I64:
-        return write_signed(out, LOAD(int64_t, at));
+        return write_signed(out, CMDI_LOAD(int64_t, at));
     case CMDS_KIND_U8:
-        return write_unsigned(out, LOAD(uint8_t, at));
+        return write_unsigned(out, CMDI_LOAD(uint8_t, at));
     case CMDS_KIND_U16:
-        return write_unsigned(out, LOAD(uint16_t, at));
+        return write_unsigned(out, CMDI_LOAD(uint16_t, at));
     case CMDS_KIND_U32:
-        return write_unsigned(out, LOAD(uint32_t, at));
+        return write_unsigned(out, CMDI_LOAD(uint32_t, at));
     case CMDS_KIND_U64:
-        return write_unsigned(out, LOAD(uint64_t, at));
+        return write_unsigned(out, CMDI_LOAD(uint64_t, at));
     case CMDS_KIND_F32:
-        (void)pack_float(&out, LOAD(float, at));
+        (void)pack_float(&out, CMDI_LOAD(float, at));
         return out;
     case CMDS_KIND_F64:
-        (void)pack_double(&out, LOAD(double, at));
+        (void)pack_double(&out, CMDI_LOAD(double, at));
         return out;
     case CMDS_KIND_STRING:
-        span = LOAD(struct cmds_bytes, at);
+        span = CMDI_LOAD(struct cmds_bytes, at);
         return write_str(out, span.data, span.size);
     case CMDS_KIND_BYTES:
-        span = LOAD(struct cmds_bytes, at);
+        span = CMDI_LOAD(struct cmds_bytes, at);
         return write_bin(out, span.data, span.size);
     case CMDS_KIND_MAP:
         return write_map(out, at);
@@ -375,7 +349,7 @@ static uint8_t *write_many(
         (void)pack_nil(&out);
         return out;
     }
-    struct cmdi_array array = LOAD(struct cmdi_array, at);
+    struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
     const uint8_t *item = array.items;
     (void)pack_array(&out, array.count);
     for (size_t i = 0; i < array.count; i++) {
@@ -391,7 +365,7 @@ static uint8_t *write_struct(
     (void)(as_map ? pack_map(&out, map_count(schema)) : pack_array(&out, schema->field_count));
     const struct cmds_field *field = schema->fields;
     for (uint32_t i = 0; i < schema->field_count;
-            i++, field = row_after(field, schema->field_stride)) {
+            i++, field = cmdi_row_after(field, schema->field_stride)) {
         if (as_map) {
             if (field->kind == CMDS_KIND_RESERVED) {
                 continue;
