@@ -325,7 +325,8 @@ static bool conn_may_run(const struct cmdi_conn *conn)
 /* Returns: there is more to run now. */
 static bool conn_run_frames(struct cmdi_conn *conn)
 {
-    struct conn_run run = {.frames = CMDI_SHARD_FRAMES_PER_RUN, .bytes = CMDI_SHARD_BYTES_PER_RUN};
+    struct conn_run run = {
+            .frames = conn->shard->frames_per_run, .bytes = CMDI_SHARD_BYTES_PER_RUN};
     while (conn_may_run(conn) && conn_has_input(conn) && !run.partial && run.frames > 0 &&
             run.bytes > 0) {
         if (conn->stash.begin < conn->stash.end) {

@@ -339,13 +339,19 @@ static bool shard_may_spin(const struct cmdi_shard *shard)
     return shard->spin.budget_ns_max > 0 && shard->connection_count > 0;
 }
 
+static void shard_set_pace(struct cmdi_shard *shard, bool waited)
+{
+    shard->frames_per_run = waited ? CMDI_SHARD_FRAMES_PER_RUN_WAITED : CMDI_SHARD_FRAMES_PER_RUN;
+    shard->flush_size = waited ? CMDI_SHARD_FLUSH_SIZE_WAITED : CMDI_SHARD_FLUSH_SIZE;
+}
+
 /*
  * The end of a turn: what was queued goes to the kernel; without work the shard looks, then sleeps.
  */
 static int shard_end_turn(struct cmdi_shard *shard, uint64_t wait_ns)
 {
     bool has_ended = !cmdi_list_empty(&shard->ended);
-    shard->flush_size = CMDI_SHARD_FLUSH_SIZE;
+    shard_set_pace(shard, false);
     wait_ns = shard_wait_time(shard, wait_ns);
     if (cmdi_shard_has_work(shard) || wait_ns == CMDI_RING_WAIT_NONE) {
         int code = shard_enter(shard, CMDI_RING_WAIT_NONE);
@@ -360,7 +366,7 @@ static int shard_end_turn(struct cmdi_shard *shard, uint64_t wait_ns)
         }
         shard_watch_preemptions(shard);
         if (shard_spin(shard, wait_ns)) {
-            shard->flush_size = CMDI_SHARD_FLUSH_SIZE_IDLE;
+            shard_set_pace(shard, true);
             return shard_enter(shard, CMDI_RING_WAIT_NONE);
         }
     }
@@ -419,7 +425,7 @@ int cmdi_shard_create(
     shard->index = options->index;
     shard->slot_free = SHARD_SLOT_NONE;
     shard->stats.struct_size = sizeof(shard->stats);
-    shard->flush_size = CMDI_SHARD_FLUSH_SIZE;
+    shard_set_pace(shard, false);
     cmdi_list_init(&shard->ready);
     cmdi_list_init(&shard->flush);
     cmdi_list_init(&shard->ended);
