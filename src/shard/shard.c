@@ -275,7 +275,7 @@ static bool shard_spin(struct cmdi_shard *shard, uint64_t wait_ns)
     uint64_t start_ns = cmdi_now_ns();
     bool always = shard->options.spin_always;
     uint64_t budget_ns = shard->connection_count == 0 ? 0
-                         : always                     ? shard->spin.budget_ns_max
+                         : always                     ? shard->spin.budget_ns
                                                       : cmdi_spin_begin(&shard->spin, start_ns);
     if (budget_ns == 0) {
         return false;
@@ -336,7 +336,7 @@ static int shard_sleep(struct cmdi_shard *shard, uint64_t wait_ns)
 
 static bool shard_may_spin(const struct cmdi_shard *shard)
 {
-    return shard->spin.budget_ns_max > 0 && shard->connection_count > 0;
+    return shard->spin.budget_ns > 0 && shard->connection_count > 0;
 }
 
 static void shard_set_pace(struct cmdi_shard *shard, bool waited)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The spin budget as a small state machine over times. One thread. */
+/* The spin as a small state machine over times. One thread. */
 #include "shard/spin.h"
 
 enum {
-    SPIN_BUDGET_NS_MIN = 2000, // Below it, it is nothing.
-    SPIN_GAP_NS = 500 * 1000,  // Nobody stays away so long but by losing the core.
+    SPIN_GAP_NS = 500 * 1000, // Nobody stays away so long but by losing the core.
     SPIN_STOP_NS_MIN = 20 * 1000 * 1000,
     SPIN_STOP_NS_MAX = 1000 * 1000 * 1000,
     SPIN_CHECK_NS = 50 * 1000 * 1000,
@@ -14,51 +13,36 @@ enum {
      * every message, more than 10,000 times. Whoever takes whole slices is seen as a gap.
      */
     SPIN_PREEMPTIONS_PER_SECOND_MAX = 2000,
-    SPIN_PROBE_SLEEPS_MIN = 4,
-    SPIN_PROBE_SLEEPS_MAX = 256,
+    SPIN_DOUBT_OF_SLEEP = 8, // So much of it is a sleep without a spin before.
+    SPIN_DOUBT_MAX = 256 * SPIN_DOUBT_OF_SLEEP,
 };
 
-void cmdi_spin_init(struct cmdi_spin *spin, uint64_t budget_ns_max)
+void cmdi_spin_init(struct cmdi_spin *spin, uint64_t budget_ns)
 {
-    *spin = (struct cmdi_spin){
-            .budget_ns = budget_ns_max,
-            .budget_ns_max = budget_ns_max,
-            .stop_ns = SPIN_STOP_NS_MIN,
-            .misses_between = SPIN_PROBE_SLEEPS_MIN,
-    };
+    *spin = (struct cmdi_spin){.budget_ns = budget_ns, .stop_ns = SPIN_STOP_NS_MIN};
 }
 
 uint64_t cmdi_spin_begin(struct cmdi_spin *spin, uint64_t now_ns)
 {
-    if (spin->budget_ns_max == 0 || now_ns < spin->stopped_until_ns) {
+    if (now_ns < spin->stopped_until_ns) {
         return 0;
     }
-    if (spin->budget_ns == 0) {
-        if (spin->misses_to_probe > 0) {
-            spin->misses_to_probe--;
-            return 0;
-        }
-        spin->budget_ns = spin->budget_ns_max / 4 > SPIN_BUDGET_NS_MIN ? spin->budget_ns_max / 4
-                                                                       : spin->budget_ns_max;
+    if (spin->sleeps_left > 0) {
+        spin->sleeps_left--;
+        return 0;
     }
     return spin->budget_ns;
 }
 
 void cmdi_spin_end(struct cmdi_spin *spin, bool hit)
 {
+    uint32_t more = 2 * spin->doubt + SPIN_DOUBT_OF_SLEEP;
     if (hit) {
-        uint64_t doubled = spin->budget_ns * 2;
-        spin->budget_ns = doubled < spin->budget_ns_max ? doubled : spin->budget_ns_max;
-        spin->misses_between = SPIN_PROBE_SLEEPS_MIN;
-        return;
+        spin->doubt -= (spin->doubt + 3) / 4;
+    } else {
+        spin->doubt = more < SPIN_DOUBT_MAX ? more : SPIN_DOUBT_MAX;
     }
-    spin->budget_ns /= 2;
-    if (spin->budget_ns < SPIN_BUDGET_NS_MIN) {
-        spin->budget_ns = 0;
-        spin->misses_to_probe = spin->misses_between;
-        uint32_t doubled = spin->misses_between * 2;
-        spin->misses_between = doubled < SPIN_PROBE_SLEEPS_MAX ? doubled : SPIN_PROBE_SLEEPS_MAX;
-    }
+    spin->sleeps_left = spin->doubt / SPIN_DOUBT_OF_SLEEP;
 }
 
 static void spin_stop(struct cmdi_spin *spin, uint64_t now_ns)
@@ -83,7 +67,7 @@ bool cmdi_spin_gap(struct cmdi_spin *spin, uint64_t before_ns, uint64_t now_ns)
 
 bool cmdi_spin_check_due(const struct cmdi_spin *spin, uint64_t now_ns)
 {
-    return spin->budget_ns_max != 0 && now_ns - spin->checked_ns >= SPIN_CHECK_NS;
+    return spin->budget_ns != 0 && now_ns - spin->checked_ns >= SPIN_CHECK_NS;
 }
 
 bool cmdi_spin_check(struct cmdi_spin *spin, uint64_t preemptions, uint64_t now_ns)

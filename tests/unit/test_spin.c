@@ -12,7 +12,7 @@
 #define S  ((uint64_t)1000 * MS)
 
 /* So many sleeps in a row that a spin was not allowed before. */
-static uint32_t sleeps_until_probe(struct cmdi_spin *spin, uint64_t now_ns)
+static uint32_t sleeps_until_spin(struct cmdi_spin *spin, uint64_t now_ns)
 {
     uint32_t count = 0;
     while (cmdi_spin_begin(spin, now_ns) == 0 && count < 100000) {
@@ -21,82 +21,94 @@ static uint32_t sleeps_until_probe(struct cmdi_spin *spin, uint64_t now_ns)
     return count;
 }
 
-static void miss_until_zero(struct cmdi_spin *spin, uint64_t now_ns)
-{
-    for (int i = 0; i < 100 && spin->budget_ns > 0; i++) {
-        CU_ASSERT(cmdi_spin_begin(spin, now_ns) > 0);
-        cmdi_spin_end(spin, false);
-    }
-}
-
 static void test_spin_off_is_off(void)
 {
     struct cmdi_spin spin;
     cmdi_spin_init(&spin, 0);
 
-    CU_ASSERT_EQUAL(sleeps_until_probe(&spin, 1 * S), 100000);
+    CU_ASSERT_EQUAL(sleeps_until_spin(&spin, 1 * S), 100000);
     CU_ASSERT_FALSE(cmdi_spin_check_due(&spin, 10 * S));
 }
 
-static void test_spin_budget_follows_success(void)
+static void end_spins(struct cmdi_spin *spin, bool hit, int count)
+{
+    for (int i = 0; i < count; i++) {
+        (void)sleeps_until_spin(spin, 0);
+        cmdi_spin_end(spin, hit);
+    }
+}
+
+static void test_spin_goes_on_while_it_finds_work(void)
 {
     struct cmdi_spin spin;
     cmdi_spin_init(&spin, 64 * US);
 
-    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, 0), 64 * US);
-    cmdi_spin_end(&spin, true);
-    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, 0), 64 * US); // Not above the maximum.
-    cmdi_spin_end(&spin, false);
-    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, 0), 32 * US);
-    cmdi_spin_end(&spin, false);
-    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, 0), 16 * US);
-    cmdi_spin_end(&spin, true);
-    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, 0), 32 * US);
+    for (int i = 0; i < 1000; i++) {
+        CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, 0), 64 * US);
+        cmdi_spin_end(&spin, true);
+    }
 }
 
-static void test_spin_misses_end_it_and_probes_become_rare_but_never_stop(void)
+static void test_spin_misses_make_it_rare_but_never_stop_it(void)
 {
     struct cmdi_spin spin;
     uint32_t before = 0;
     cmdi_spin_init(&spin, 64 * US);
-    miss_until_zero(&spin, 0);
 
     for (int i = 0; i < 20; i++) {
-        uint32_t sleeps = sleeps_until_probe(&spin, 0);
-        CU_ASSERT(sleeps >= before && sleeps >= 4 && sleeps <= 256);
+        uint32_t sleeps = sleeps_until_spin(&spin, 0);
+        CU_ASSERT(sleeps >= before && sleeps <= 256);
         before = sleeps;
-        miss_until_zero(&spin, 0);
+        cmdi_spin_end(&spin, false);
     }
     CU_ASSERT_EQUAL(before, 256);
 }
 
-static void test_spin_comes_back_quickly_after_a_hit(void)
+/* Two that talk to each other and sleep wait long: a short look would never find out of that. */
+static void test_spin_looks_as_long_after_misses(void)
 {
     struct cmdi_spin spin;
     cmdi_spin_init(&spin, 64 * US);
-    for (int i = 0; i < 5; i++) {
-        miss_until_zero(&spin, 0);
-        (void)sleeps_until_probe(&spin, 0);
-    }
+    end_spins(&spin, false, 20);
 
-    cmdi_spin_end(&spin, true); // The probe that has just begun found work.
-    CU_ASSERT(cmdi_spin_begin(&spin, 0) >= 16 * US);
-    cmdi_spin_end(&spin, true);
+    spin.sleeps_left = 0;
     CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, 0), 64 * US);
-    miss_until_zero(&spin, 0);
-    CU_ASSERT_EQUAL(sleeps_until_probe(&spin, 0), 4); // The patience of the beginning again.
 }
 
-/* A maximum below what is worth while still spins, and is still given up. */
-static void test_spin_with_a_tiny_maximum(void)
+static void test_spin_comes_back_with_hits(void)
 {
     struct cmdi_spin spin;
-    cmdi_spin_init(&spin, 1 * US);
+    uint32_t sleeps = 0;
+    cmdi_spin_init(&spin, 64 * US);
+    end_spins(&spin, false, 20);
+    for (int i = 0; i < 40; i++) {
+        sleeps += sleeps_until_spin(&spin, 0);
+        cmdi_spin_end(&spin, true);
+    }
+    CU_ASSERT_EQUAL(sleeps_until_spin(&spin, 0), 0);
+    CU_ASSERT(sleeps < 1500); // Of some 50 us each: before anybody notices.
 
-    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, 0), 1 * US);
-    cmdi_spin_end(&spin, false);
-    CU_ASSERT_EQUAL(sleeps_until_probe(&spin, 0), 4);
-    CU_ASSERT_EQUAL(cmdi_spin_begin(&spin, 0), 1 * US);
+    end_spins(&spin, true, 10);
+    end_spins(&spin, false, 1);
+    CU_ASSERT_EQUAL(sleeps_until_spin(&spin, 0), 1);
+    cmdi_spin_end(&spin, true); // One miss is soon forgiven.
+    CU_ASSERT_EQUAL(sleeps_until_spin(&spin, 0), 0);
+}
+
+/* Half a core burnt for every second wake-up is too much; nine of ten are worth it. */
+static void test_spin_must_be_worth_it(void)
+{
+    struct cmdi_spin spin;
+    cmdi_spin_init(&spin, 64 * US);
+    for (int i = 0; i < 100; i++) {
+        end_spins(&spin, i % 2 == 0, 1);
+    }
+    CU_ASSERT(sleeps_until_spin(&spin, 0) >= 100);
+
+    for (int i = 0; i < 1000; i++) {
+        end_spins(&spin, i % 10 != 0, 1);
+    }
+    CU_ASSERT(sleeps_until_spin(&spin, 0) <= 2);
 }
 
 static void test_spin_gap_stops_it_for_a_while(void)
@@ -153,11 +165,11 @@ static void test_spin_preemptions_stop_it_beyond_the_kernels_own(void)
 
 static CU_TestInfo tests[] = {
         {"off is off", test_spin_off_is_off},
-        {"budget follows success", test_spin_budget_follows_success},
-        {"misses end it, and probes become rare but never stop",
-                test_spin_misses_end_it_and_probes_become_rare_but_never_stop},
-        {"comes back quickly after a hit", test_spin_comes_back_quickly_after_a_hit},
-        {"with a tiny maximum", test_spin_with_a_tiny_maximum},
+        {"goes on while it finds work", test_spin_goes_on_while_it_finds_work},
+        {"misses make it rare but never stop it", test_spin_misses_make_it_rare_but_never_stop_it},
+        {"looks as long after misses", test_spin_looks_as_long_after_misses},
+        {"comes back with hits", test_spin_comes_back_with_hits},
+        {"must be worth it", test_spin_must_be_worth_it},
         {"a gap stops it for a while", test_spin_gap_stops_it_for_a_while},
         {"stops last longer when they follow each other",
                 test_spin_stops_last_longer_when_they_follow_each_other},
