@@ -426,7 +426,6 @@ static void conn_steer_recv(struct cmdi_conn *conn, bool more)
 
 void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work)
 {
-    (void)shard;
     struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, ready);
     bool more_input = false;
     bool more = false;
@@ -436,6 +435,10 @@ void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work)
         more = more_input;
         if (conn->state == CMDI_CONN_OPEN && conn->ops->run != NULL) {
             more = conn->ops->run(conn, CMDI_SHARD_FRAMES_PER_RUN) || more;
+        }
+        if (shard->flush_first && conn->fill.end > 0) {
+            shard->flush_first = false;
+            cmdi_conn_flush_now(conn);
         }
         if (!more) {
             conn_run_eof(conn);

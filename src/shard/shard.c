@@ -231,6 +231,20 @@ static void shard_feed_starved(struct cmdi_shard *shard)
     }
 }
 
+/*
+ * After a wait the peer waits too, and the two would take turns. So that both work at the same time
+ * a part of this turn's output leaves early: of a connection alone its first part, of several ones
+ * what the first of them makes.
+ */
+static void shard_set_pace(struct cmdi_shard *shard)
+{
+    bool alone = shard->ready.next == shard->ready.prev;
+    bool in_parts = shard->waited && alone;
+    shard->frames_per_run = in_parts ? CMDI_SHARD_FRAMES_PER_PART : CMDI_SHARD_FRAMES_PER_RUN;
+    shard->flush_size = in_parts ? CMDI_SHARD_FLUSH_SIZE_OF_PART : CMDI_SHARD_FLUSH_SIZE;
+    shard->flush_first = shard->waited && !alone;
+}
+
 static uint32_t shard_run(struct cmdi_shard *shard)
 {
     uint32_t handled = shard_take_mail(shard);
@@ -241,6 +255,7 @@ static uint32_t shard_run(struct cmdi_shard *shard)
     if (CMDI_UNLIKELY(!cmdi_list_empty(&shard->starved))) {
         shard_feed_starved(shard);
     }
+    shard_set_pace(shard);
     handled += shard_run_list(shard, &shard->ready);
     (void)shard_run_list(shard, &shard->flush);
     return handled;
@@ -339,19 +354,13 @@ static bool shard_may_spin(const struct cmdi_shard *shard)
     return shard->spin.budget_ns > 0 && shard->connection_count > 0;
 }
 
-static void shard_set_pace(struct cmdi_shard *shard, bool waited)
-{
-    shard->frames_per_run = waited ? CMDI_SHARD_FRAMES_PER_RUN_WAITED : CMDI_SHARD_FRAMES_PER_RUN;
-    shard->flush_size = waited ? CMDI_SHARD_FLUSH_SIZE_WAITED : CMDI_SHARD_FLUSH_SIZE;
-}
-
 /*
  * The end of a turn: what was queued goes to the kernel; without work the shard looks, then sleeps.
  */
 static int shard_end_turn(struct cmdi_shard *shard, uint64_t wait_ns)
 {
     bool has_ended = !cmdi_list_empty(&shard->ended);
-    shard_set_pace(shard, false);
+    shard->waited = false;
     wait_ns = shard_wait_time(shard, wait_ns);
     if (cmdi_shard_has_work(shard) || wait_ns == CMDI_RING_WAIT_NONE) {
         int code = shard_enter(shard, CMDI_RING_WAIT_NONE);
@@ -366,10 +375,11 @@ static int shard_end_turn(struct cmdi_shard *shard, uint64_t wait_ns)
         }
         shard_watch_preemptions(shard);
         if (shard_spin(shard, wait_ns)) {
-            shard_set_pace(shard, true);
+            shard->waited = true;
             return shard_enter(shard, CMDI_RING_WAIT_NONE);
         }
     }
+    shard->waited = true;
     return shard_sleep(shard, wait_ns);
 }
 
@@ -425,11 +435,11 @@ int cmdi_shard_create(
     shard->index = options->index;
     shard->slot_free = SHARD_SLOT_NONE;
     shard->stats.struct_size = sizeof(shard->stats);
-    shard_set_pace(shard, false);
     cmdi_list_init(&shard->ready);
     cmdi_list_init(&shard->flush);
     cmdi_list_init(&shard->ended);
     cmdi_list_init(&shard->starved);
+    shard_set_pace(shard);
     cmdi_buffers_init(&shard->buffers, options->memory_size_max);
     shard_set_time(shard, options->manual ? 0 : cmdi_now_ns());
     cmdi_timer_wheel_init(&shard->timers, shard->now_ms);

@@ -109,12 +109,11 @@ enum {
     CMDI_SHARD_COMPLETIONS_PER_TURN = 512,
     CMDI_SHARD_FLUSH_SIZE = 96 * 1024, // When busy: as few sends as do not outgrow the cache.
     /*
-     * When it has been waiting the peer waits too, and the two would take turns: so the first part
-     * leaves early, and both work at the same time. Smaller parts lose more by their sends than
-     * they gain; so it was measured, with 32 to 256 in flight, of 30, 530 and 4,000 bytes.
+     * After a wait, see shard_set_pace(). Smaller parts lose more by their sends than both sides
+     * gain; so it was measured with 32 to 256 in flight, of 30, 530 and 4,000 bytes.
      */
-    CMDI_SHARD_FRAMES_PER_RUN_WAITED = 32,
-    CMDI_SHARD_FLUSH_SIZE_WAITED = 20 * 1024,
+    CMDI_SHARD_FRAMES_PER_PART = 32,
+    CMDI_SHARD_FLUSH_SIZE_OF_PART = 20 * 1024,
 };
 
 struct cmdi_shard {
@@ -131,7 +130,10 @@ struct cmdi_shard {
     struct cmdi_buffers buffers;
     struct cmdi_timer_wheel timers;
     struct cmdi_spin spin;
-    uint32_t frames_per_run;   // Of each connection in this turn.
+    /* The pace of this turn. */
+    bool waited;               // It began with a wait.
+    bool flush_first;          // The first connection that makes output sends it in mid-turn.
+    uint32_t frames_per_run;   // Of each connection.
     size_t flush_size;         // A connection with so much output sends it in mid-turn.
     uint32_t connection_count; // On this shard: without any it never spins.
     uint32_t index;
