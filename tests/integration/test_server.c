@@ -179,6 +179,116 @@ static void test_server_runs_many_frames_of_one_write(void)
     world_stop(&world);
 }
 
+/* --- After a wait ----------------------------------------------------------------------------- */
+
+/* Writes once the inline shard of the test's thread has gone to sleep. */
+struct late {
+    struct world *world;
+    struct raw *raws;
+    uint8_t bytes[2][64 * 32];
+    size_t sizes[2]; // 0: nothing.
+    uint64_t sleeps;
+    bool failed;
+};
+
+static void *write_late(void *argument)
+{
+    struct late *late = argument;
+    while (world_stats(late->world).sleeps == late->sleeps) {
+        raw_pause(NULL);
+    }
+    for (size_t i = 0; i < 2 && late->sizes[i] > 0; i++) {
+        late->failed = !raw_write(&late->raws[i], late->bytes[i], late->sizes[i]) || late->failed;
+    }
+    return NULL;
+}
+
+/* The shard has run what came, or a first part of it. */
+static void run_what_is_late(struct late *late)
+{
+    pthread_t thread;
+    struct cmds_runtime *runtime = late->world->runtime;
+    while (cmds_runtime_turn(runtime, CMDS_TURN_NOWAIT) > 0) {
+        // What was there before.
+    }
+    late->sleeps = world_stats(late->world).sleeps;
+    CU_ASSERT_FATAL(pthread_create(&thread, NULL, write_late, late) == 0);
+    CU_ASSERT(cmds_runtime_turn(runtime, RAW_GUARD_MS * 1000) > 0);
+    CU_ASSERT(pthread_join(thread, NULL) == 0 && !late->failed);
+}
+
+static void test_server_sends_a_part_before_it_runs_the_rest(void)
+{
+    struct world world;
+    struct raw raw;
+    struct late late = {.world = &world, .raws = &raw};
+    world_init(&world);
+    world.runtime_options.shard_count = CMDS_SHARDS_INLINE;
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
+    for (uint64_t i = 1; i <= 64; i++) {
+        late.sizes[0] += raw_frame_encode(late.bytes[0] + late.sizes[0], i, 0, "\x90", 1);
+    }
+
+    run_what_is_late(&late);
+    CU_ASSERT_EQUAL(world_stats(&world).commands_received, 32);
+    for (uint64_t i = 1; i <= 64; i++) {
+        struct raw_frame frame;
+        CU_ASSERT_FATAL(raw_read(&raw, &frame) == RAW_FRAME && frame.sequence == i);
+    }
+
+    raw_close(&raw);
+    world_stop(&world);
+}
+
+struct two {
+    struct raw raws[2];
+    uint32_t ran;
+    bool first_has_left; // When the second one ran.
+};
+
+static int exec_look(struct cmds_call *call, const struct run *run)
+{
+    struct world *world = cmds_call_receiver(call);
+    struct two *two = world->context;
+    char byte;
+    if (++two->ran == 2) {
+        int other = two->raws[1 - run->number].fd;
+        two->first_has_left = recv(other, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+    }
+    return world_send_item(call, 0, true);
+}
+
+static void test_server_sends_the_first_before_it_runs_the_others(void)
+{
+    struct world world;
+    struct two two = {.ran = 0};
+    struct late late = {.world = &world, .raws = two.raws};
+    uint64_t sequence = 0;
+    bool last = false;
+    world_init(&world);
+    world.exec = exec_look;
+    world.context = &two;
+    world.runtime_options.shard_count = CMDS_SHARDS_INLINE;
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &two.raws[0]) &&
+                    world_connect(&world, &two.raws[1]));
+    for (int64_t i = 0; i < 2; i++) {
+        uint8_t body[32];
+        int64_t size = cmds_codec_encode(
+                &cmds_codec_msgpack, run_message(&(struct run){.number = i}), body, sizeof(body));
+        CU_ASSERT_FATAL(size > 0);
+        late.sizes[i] = raw_frame_encode(late.bytes[i], 1, 1, body, (size_t)size);
+    }
+
+    run_what_is_late(&late);
+    CU_ASSERT_EQUAL(world_read_item(&two.raws[0], &sequence, &last), 0);
+    CU_ASSERT_EQUAL(world_read_item(&two.raws[1], &sequence, &last), 0);
+    CU_ASSERT(two.first_has_left);
+
+    raw_close(&two.raws[0]);
+    raw_close(&two.raws[1]);
+    world_stop(&world);
+}
+
 static bool echoes_string(struct raw *raw, uint64_t sequence, const char *text, size_t size)
 {
     struct echo echo = {.string = {text, size}};
@@ -479,6 +589,9 @@ static CU_TestInfo tests[] = {
         {"bounds input that comes faster than it runs",
                 test_server_bounds_input_that_comes_faster_than_it_runs},
         {"runs many frames of one write", test_server_runs_many_frames_of_one_write},
+        {"sends a part before it runs the rest", test_server_sends_a_part_before_it_runs_the_rest},
+        {"sends the first before it runs the others",
+                test_server_sends_the_first_before_it_runs_the_others},
         {"echoes every size to the limit", test_server_echoes_every_size_to_the_limit},
         {"takes a frame of 16 MiB", test_server_takes_a_frame_of_16_mib},
         {"closes on bad bytes and serves the others",
