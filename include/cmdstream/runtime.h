@@ -42,7 +42,9 @@ struct cmds_runtime_options {
     // Look for spin_us each time, whoever needs the core: for shards that have one to themselves.
     bool spin_always;
     uint16_t unused;
-    // The most that a shard looks for work before it sleeps. Default 100; adaptive. CMDS_SPIN_OFF.
+    // How long a shard looks for work before it sleeps, as long as most looks find some and nobody
+    // else wants the core. Default 100: what comes at least every 100 us, 10,000 times a second, is
+    // answered without a wake-up, and keeps the core busy. Less, or CMDS_SPIN_OFF: less CPU.
     uint32_t spin_us;
     // For exec functions marked CMDS_EXEC_IN_POOL. Default 4, started when first needed.
     uint32_t pool_thread_count;
