@@ -112,7 +112,7 @@ class TestCell(unittest.TestCase):
             self.assertIn("leaked", why)
 
     def test_a_server_that_ends_badly(self):
-        for server in (server_that("exit('leaked')"), LISTENS + "import time; time.sleep(100)"):
+        for server in (server_that("exit('leaked')"), LISTENS + "import signal; signal.pause()"):
             for why in self.verdicts(server=server).values():
                 self.assertIn("did not end well", why)
 
