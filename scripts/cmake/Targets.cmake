@@ -21,6 +21,10 @@ if(CMDSTREAM_FUZZ)
     add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
+if(CMDSTREAM_POOLS_MALLOC)
+    add_compile_definitions(CMDI_POOLS_MALLOC=1)
+endif()
+
 # Language level, visibility, warnings.
 function(cmdstream_own_target target)
     set_target_properties(${target} PROPERTIES

@@ -4,12 +4,24 @@
  * before fini, so that an object stays readable after its release (a stale pointer finds a
  * generation, never another mapping). Last in, first out: the object handed out is the one that is
  * still in the cache.
+ *
+ * A build with CMDSTREAM_POOLS_MALLOC (-DCMDI_POOLS_MALLOC) makes each object a block of malloc's:
+ * nothing is used again, so a sanitizer or valgrind sees each use after a release. Buffers and
+ * arenas keep nothing in such a build either.
  */
 #ifndef CMDI_BASE_POOL_H
 #define CMDI_BASE_POOL_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/list.h"
+
+#ifdef CMDI_POOLS_MALLOC
+#define CMDI_POOLS_KEEP_NOTHING 1
+#else
+#define CMDI_POOLS_KEEP_NOTHING 0
+#endif
 
 struct cmdi_pool_item {
     struct cmdi_pool_item *next;
@@ -21,6 +33,9 @@ struct cmdi_pool {
     size_t item_size;
     uint32_t items_per_chunk;
     uint32_t live; // Acquired and not released.
+#ifdef CMDI_POOLS_MALLOC
+    struct cmdi_list blocks; // In place of `free` and `chunks`.
+#endif
 };
 
 /** `item_size` is rounded up to 16 bytes. Allocates nothing yet. */
@@ -29,10 +44,17 @@ void cmdi_pool_init(struct cmdi_pool *pool, size_t item_size);
 void cmdi_pool_fini(struct cmdi_pool *pool);
 /** Slow path of acquire. Returns: NULL without memory. */
 void *cmdi_pool_grow(struct cmdi_pool *pool);
+#ifdef CMDI_POOLS_MALLOC
+/** All of release. */
+void cmdi_pool_free(struct cmdi_pool *pool, void *object);
+#endif
 
 /** Returns: an object with undefined content; NULL without memory. */
 static inline void *cmdi_pool_acquire(struct cmdi_pool *pool)
 {
+#ifdef CMDI_POOLS_MALLOC
+    return cmdi_pool_grow(pool);
+#endif
     struct cmdi_pool_item *item = pool->free;
     if (__builtin_expect(item == NULL, 0)) {
         return cmdi_pool_grow(pool);
@@ -44,6 +66,10 @@ static inline void *cmdi_pool_acquire(struct cmdi_pool *pool)
 
 static inline void cmdi_pool_release(struct cmdi_pool *pool, void *object)
 {
+#ifdef CMDI_POOLS_MALLOC
+    cmdi_pool_free(pool, object);
+    return;
+#endif
     struct cmdi_pool_item *item = object;
     item->next = pool->free;
     pool->free = item;

@@ -110,7 +110,9 @@ void cmdi_arena_reset_slow(struct cmds_arena *arena)
         arena->size = chunk->size;
     }
     arena->grown = arena->size > CMDI_ARENA_KEEP_MAX;
-    if (arena->grown && arena->calm_count >= CMDI_ARENA_CALM_COUNT) {
+    if (CMDI_POOLS_KEEP_NOTHING) {
+        cmdi_arena_fini(arena);
+    } else if (arena->grown && arena->calm_count >= CMDI_ARENA_CALM_COUNT) {
         cmdi_arena_fini(arena);
     }
     arena->at = arena->base;

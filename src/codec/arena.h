@@ -16,6 +16,8 @@
 
 #include <cmdstream/codec.h>
 
+#include "base/pool.h"
+
 enum {
     CMDI_ARENA_CHUNK_MIN = 4096,
     CMDI_ARENA_KEEP_MAX =
@@ -59,7 +61,7 @@ static inline void *cmdi_arena_alloc(struct cmds_arena *arena, size_t size, size
 /** Everything that was handed out is gone; the memory stays for the next value. */
 static inline void cmdi_arena_reset(struct cmds_arena *arena)
 {
-    if (__builtin_expect(arena->grown, 0)) {
+    if (CMDI_POOLS_KEEP_NOTHING || __builtin_expect(arena->grown, 0)) {
         cmdi_arena_reset_slow(arena);
         return;
     }

@@ -17,6 +17,9 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 #include "base/assert.h"
 #include "base/error.h"
@@ -134,8 +137,29 @@ static int ring_setup(
     return 0;
 }
 
+/*
+ * Whoever still reads a buffer that was given back reads the next peer's bytes: the address
+ * sanitizer is told. The kernel's own writes are not its business.
+ */
+static void ring_poison(const struct cmdi_ring *ring, uint32_t buffer, bool poison)
+{
+#ifdef __SANITIZE_ADDRESS__
+    uint8_t *data = ring->buffers + (size_t)buffer * ring->buffer_size;
+    if (poison) {
+        __asan_poison_memory_region(data, ring->buffer_size);
+    } else {
+        __asan_unpoison_memory_region(data, ring->buffer_size);
+    }
+#else
+    (void)ring;
+    (void)buffer;
+    (void)poison;
+#endif
+}
+
 static void ring_provide(struct cmdi_ring *ring, uint32_t buffer)
 {
+    ring_poison(ring, buffer, true);
     io_uring_buf_ring_add(ring->group, ring->buffers + (size_t)buffer * ring->buffer_size,
             ring->buffer_size, (unsigned short)buffer,
             io_uring_buf_ring_mask(ring->buffer_count_max), (int)ring->buffers_added);
@@ -286,6 +310,9 @@ void cmdi_ring_destroy(struct cmdi_ring *ring)
         (void)munmap(ring->group, ring->buffer_count_max * sizeof(struct io_uring_buf));
     }
     if (ring->buffers != NULL && !written) {
+        for (uint32_t i = 0; i < ring->buffer_count_max; i++) {
+            ring_poison(ring, i, false); // The addresses may be somebody else's soon.
+        }
         (void)munmap(ring->buffers, (size_t)ring->buffer_count_max * ring->buffer_size);
     }
     free(ring->parked);
@@ -578,6 +605,7 @@ static void ring_completion(
     if (cqe->flags & IORING_CQE_F_BUFFER) {
         out->flags |= CMDI_COMPLETION_BUFFER;
         out->buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+        ring_poison(ring, out->buffer, false);
         ring->buffers_held++;
     }
     if (cqe->flags & IORING_CQE_F_SOCK_NONEMPTY) {

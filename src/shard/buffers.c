@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/pool.h"
 
 /* The class whose buffers hold `size`; CMDI_BUFFER_CLASSES or more: not kept. */
 static uint32_t buffers_class(size_t size)
@@ -72,7 +73,8 @@ void cmdi_buffers_return(struct cmdi_buffers *buffers, uint8_t *data, size_t cap
     CMDI_ASSERT(buffers->leased_size >= capacity);
     buffers->leased_size -= capacity;
     uint32_t class = buffers_class(capacity);
-    if (class >= CMDI_BUFFER_CLASSES || buffers->kept_size + capacity > CMDI_BUFFER_KEPT_SIZE_MAX) {
+    if (CMDI_POOLS_KEEP_NOTHING || class >= CMDI_BUFFER_CLASSES ||
+            buffers->kept_size + capacity > CMDI_BUFFER_KEPT_SIZE_MAX) {
         free(data);
         return;
     }

@@ -555,6 +555,9 @@ static void test_msgpack_memory_is_bounded_by_the_arena(void)
 
 static void test_msgpack_arena_allocates_once(void)
 {
+    if (CMDI_POOLS_KEEP_NOTHING) {
+        return; // In such a build there is nothing to be found again.
+    }
     struct shop_order order;
     uint8_t body[BODY_MAX];
     struct cmds_arena arena;
