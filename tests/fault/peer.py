@@ -162,13 +162,16 @@ def until(fact, seconds=PATIENCE_S):
 
 # ---- The server ------------------------------------------------------------------------------------
 class Server:
-    """`cmdstream serve` on a port of its own; with `with`, stopped at the end and looked at then."""
+    """`cmdstream serve` on a port of its own; with `with`, stopped at the end and looked at then.
 
-    def __init__(self, *options, listen="127.0.0.1:0", environment=None, prefix=(), may_fail=False):
+    `command` is another program that prints "listening on ADDRESS", with all its arguments."""
+
+    def __init__(self, *options, listen="127.0.0.1:0", environment=None, prefix=(), may_fail=False,
+                 command=None):
         self.may_fail = may_fail
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [*prefix, tool(), "serve", "--listen", listen, *map(str, options)],
+            [*prefix, *(command or [tool(), "serve", "--listen", listen, *map(str, options)])],
             stdout=subprocess.PIPE, stderr=self.errors, text=True,
             env={**os.environ, **(environment or {})})
         line = self.process.stdout.readline()
