@@ -6,6 +6,11 @@
  * pointer is another. The last one ends the call on its shard. A call whose shard is gone (its
  * server was closed meanwhile) ends where it is let go, under its home's lock.
  *
+ * The count never leaves 0 by itself: between the last unref, on whatever thread, and the end on
+ * the shard the connection's list and the deadline still know the call, but only borrow it. They
+ * take a reference only where there is one (call_try_ref), else they leave it to its end. Only the
+ * end makes the count 1 again, for on_exec_error, which may keep the call once more.
+ *
  * Results from the shard go straight to the connection's output. From elsewhere they go to its
  * foreign buffer as records
  *     struct foreign_result | the frame
@@ -299,12 +304,29 @@ struct cmdi_shard *cmdi_call_shard(const struct cmds_call *call)
     return call->connection->home->shard;
 }
 
+/*
+ * For a pointer that is only borrowed. Returns: somebody has the call, and now we do; not: it is
+ * about to end.
+ */
+static bool call_try_ref(struct cmds_call *call)
+{
+    uint32_t refs = atomic_load_explicit(&call->refs, memory_order_relaxed);
+    while (refs != 0) {
+        if (atomic_compare_exchange_weak(&call->refs, &refs, refs + 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void cmdi_call_cancel(struct cmds_call *call)
 {
     if (atomic_exchange(&call->cancelled, 1) != 0 || !(call->flags & CMDI_CALL_WARM)) {
         return;
     }
-    (void)cmds_call_ref(call); // What is told may let go of it.
+    if (!call_try_ref(call)) {
+        return; // Nobody has it any more: its end is under way.
+    }
     struct cmdi_list *node = NULL;
     while ((node = cmdi_list_pop(&call->hooks)) != NULL) {
         struct cmdi_call_hook *hook = CMDI_CONTAINER(node, struct cmdi_call_hook, link);
@@ -339,14 +361,33 @@ static bool call_is_wanted(const struct cmds_call *call)
     return !atomic_load(&call->cancelled) && call->connection->conn.state < CMDI_CONN_CLOSING;
 }
 
-/* Somebody forgot to answer; on_exec_error may still do it. */
-static void call_unfinished(struct cmds_call *call)
+/* It ends without a last result, and that is somebody's mistake. */
+static bool call_is_unfinished(const struct cmds_call *call)
 {
-    struct cmdi_shard *shard = call->connection->home->shard;
-    CMDI_COUNT(shard, unfinished_calls, 1);
-    (void)cmds_call_ref(call);
+    return call_is_wanted(call) && !(call->flags & CMDI_CALL_FAILED);
+}
+
+/*
+ * Somebody forgot to answer; on_exec_error may still do it, or keep the call for that. Nothing of
+ * the program's is called meanwhile on behalf of those who had it before.
+ *
+ * Returns: it is kept.
+ */
+static bool call_unfinished(struct cmds_call *call)
+{
+    if (call->flags & CMDI_CALL_WARM) {
+        cmdi_list_remove(&call->link);
+        call->on_cancel = NULL; // It was for those who kept the call.
+    }
+    CMDI_COUNT(call->connection->home->shard, unfinished_calls, 1);
+    atomic_store_explicit(&call->refs, 1, memory_order_relaxed); // The end's own.
     cmdi_call_failed(call, CMDS_E_UNFINISHED, NULL);
-    atomic_fetch_sub(&call->refs, 1);
+    if (atomic_load(&call->refs) == 1) {
+        return false;
+    }
+    cmdi_call_list(call);
+    cmdi_call_drop(call);
+    return true;
 }
 
 /*
@@ -381,13 +422,8 @@ void cmdi_call_end(struct cmds_call *call)
     struct cmds_connection *connection = call->connection;
     struct cmdi_home *home = connection->home;
     if (CMDI_UNLIKELY(!atomic_load_explicit(&call->finished, memory_order_relaxed)) &&
-            call_is_wanted(call) && !(call->flags & CMDI_CALL_FAILED)) {
-        call_unfinished(call);
-        if (atomic_load(&call->refs) > 1) {
-            cmdi_call_list(call); // on_exec_error has kept it.
-            cmdi_call_drop(call);
-            return;
-        }
+            call_is_unfinished(call) && call_unfinished(call)) {
+        return;
     }
     if (call->flags & CMDI_CALL_WARM) {
         CMDI_ASSERT(!cmdi_timer_armed(&call->timer)); // It holds a reference.
@@ -410,7 +446,6 @@ void cmdi_call_drop(struct cmds_call *call)
         call_end_orphan(call);
         return;
     }
-    atomic_store_explicit(&call->refs, 1, memory_order_relaxed); // The end's own.
     cmdi_call_end(call);
 }
 
@@ -430,7 +465,6 @@ static void call_on_last_unref(struct cmdi_shard *shard, struct cmdi_mail *mail)
 static void call_end_elsewhere(struct cmds_call *call)
 {
     struct cmdi_home *home = call->connection->home;
-    atomic_store_explicit(&call->refs, 1, memory_order_relaxed); // The end's own.
     (void)pthread_mutex_lock(&home->lock);
     if (!home->ended) {
         call->mail.fn = call_on_last_unref;
@@ -450,7 +484,6 @@ void cmds_call_unref(struct cmds_call *call)
     struct cmdi_home *home = call->connection->home;
     struct cmdi_shard *here = cmdi_shard_current();
     if (here != NULL && here == home->shard && !home->ended) {
-        atomic_store_explicit(&call->refs, 1, memory_order_relaxed);
         cmdi_call_end(call);
         return;
     }

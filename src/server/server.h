@@ -106,7 +106,7 @@ struct cmds_call {
     const void *command; // NULL: not kept.
     uint64_t sequence, round, received_ns;
     void *context;
-    _Atomic uint32_t refs;     // One is the shard's, while it runs or waits.
+    _Atomic uint32_t refs;     // One is the shard's, while it runs or waits. 0: it only ends.
     _Atomic uint8_t finished;  // The last result was sent.
     _Atomic uint8_t cancelled; // Nobody waits.
     uint8_t flags;             // enum cmdi_call_flag
@@ -229,11 +229,14 @@ void cmdi_call_warm(struct cmds_call *call);
  * Thread: shard.
  */
 void cmdi_call_list(struct cmds_call *call);
-/** Nobody waits any more: tells hooks and on_cancel, once. Thread: shard. */
+/**
+ * Nobody waits any more: tells hooks and on_cancel, once. Borrows `call`, which may be about to end
+ * or end in here. Thread: shard.
+ */
 void cmdi_call_cancel(struct cmds_call *call);
 /** The shard lets go of a call that outlives its server: what was to run later runs now. */
 void cmdi_call_settle(struct cmds_call *call);
-/** The last reference is gone. Thread: shard. */
+/** The last reference is gone, or only the shard's own is left. Thread: shard. */
 void cmdi_call_end(struct cmds_call *call);
 /** One reference less. Thread: shard. */
 void cmdi_call_drop(struct cmds_call *call);
