@@ -90,10 +90,11 @@ static int call_send_here(struct cmds_call *call, const struct call_frame *frame
 {
     struct cmdi_conn *conn = &call->connection->conn;
     int error = 0;
+    // What was sent before this, by whomever, goes first; it may fail the connection.
+    cmdi_conn_foreign_take(conn);
     if (CMDI_UNLIKELY(conn->state != CMDI_CONN_OPEN)) {
         return CMDS_E_GONE;
     }
-    cmdi_conn_foreign_take(conn); // What was sent before this, by whomever, goes first.
     uint8_t *out = cmdi_conn_reserve(conn, frame->size, &error);
     if (CMDI_UNLIKELY(out == NULL)) {
         return error;
@@ -511,7 +512,9 @@ void cmds_call_fail(struct cmds_call *call, int code, const char *text)
     struct cmdi_home *home = call->connection->home;
     code = code < 0 ? code : -EINVAL;
     if (cmdi_shard_current() != NULL && cmdi_shard_current() == home->shard && !home->ended) {
+        (void)cmds_call_ref(call); // on_exec_error may close the connection: on_cancel lets go.
         cmdi_call_failed(call, code, text);
+        cmdi_call_drop(call);
         return;
     }
     struct call_failure *failure = calloc(1, sizeof(*failure));
