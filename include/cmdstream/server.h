@@ -53,7 +53,8 @@ CMDS_END_
  *     0                the last result was sent, or the call was kept and it will be;
  *     CMDS_EXEC_AGAIN  call me again, with the same command, when the connection has room: a stream of any length in
  *                      bounded memory, other connections served in between; cmds_call_round() counts. A send that was
- *                      -ENOBUFS in this round is to be repeated in the next;
+ *                      -ENOBUFS in this round is to be repeated in the next. If no further round comes, on_cancel runs
+ *                      instead: see cmds_call_on_cancel;
  *     -ENOBUFS, CMDS_E_GONE, CMDS_E_FINISHED, CMDS_E_UNFINISHED, and what a command sent elsewhere may end with:
  *     CMDS_E_NOT_CONNECTED, CMDS_E_NOT_SENT, CMDS_E_LOST, CMDS_E_TIMEOUT, CMDS_E_CANCELLED, CMDS_E_CLOSED
  *                      this call failed: it ends without a (further) result, is counted, and on_exec_error may answer;
@@ -152,7 +153,7 @@ struct cmds_server_options {
     void (*on_disconnect)(
             void *receiver, struct cmds_connection *connection, const struct cmds_error *cause);
     /**
-     * An exec function failed. Returns: 0: it sent a last result instead, and the connection stays;
+     * An exec function failed. May keep the call to answer later. Thread: shard. Returns: 0: it sent a last result instead, and the connection stays;
      * negative: as without it.
      */
     int (*on_exec_error)(void *receiver, struct cmds_call *call, const struct cmds_error *error);
@@ -238,14 +239,15 @@ CMDS_API uint32_t cmds_server_connection_count(const struct cmds_server *server)
  * Owner:   borrows.
  * Thread:  any; while the exec function runs or a reference is held. On the call's shard without a
  *          lock or a wake.
- * Returns: 0; CMDS_E_GONE: nobody waits; CMDS_E_FINISHED; -ENOBUFS: the output bound (nothing was
- *          sent); CMDS_E_WRONG_TYPE: not a result of this protocol; CMDS_E_LIMIT: a field or the
- *          frame is too large; -EINVAL: a NULL pointer with a size; -ENOMEM.
+ * Returns: 0; CMDS_E_GONE: nobody waits; CMDS_E_FINISHED; -ENOBUFS: the
+ *          output bound (nothing was sent); CMDS_E_WRONG_TYPE: not a result of this protocol;
+ *          CMDS_E_LIMIT: a field or the frame is too large; -EINVAL: a NULL pointer with a size;
+ *          -ENOMEM.
  */
 CMDS_NODISCARD CMDS_API int cmds_call_send(struct cmds_call *call, struct cmds_message result);
 /**
- * As if the exec function had returned `code` (0 and above: -EINVAL); for calls that were kept.
- * Copies `text` (may be NULL). Thread: any.
+ * As if the exec function had returned `code` (0 and above: -EINVAL); for calls that were kept. Off
+ * the shard it is done soon after. Copies `text` (may be NULL). Thread: any that holds a reference.
  */
 CMDS_API void cmds_call_fail(struct cmds_call *call, int code, const char *text);
 
@@ -254,7 +256,10 @@ CMDS_API void cmds_call_fail(struct cmds_call *call, int code, const char *text)
  * any that holds one or runs the exec.
  */
 CMDS_API struct cmds_call *cmds_call_ref(struct cmds_call *call);
-/** NULL is fine. The last one without a last result is CMDS_E_UNFINISHED. Thread: any. */
+/**
+ * NULL is fine. The last one without a last result is CMDS_E_UNFINISHED. After it nothing is called for the call any more, but on_exec_error for that. Thread:
+ * any.
+ */
 CMDS_API void cmds_call_unref(struct cmds_call *call);
 /**
  * Copies the command, so that <tag>_of(call) works until the last unref; without it, it is NULL
@@ -274,8 +279,21 @@ typedef void (*cmds_call_fn)(struct cmds_call *call);
 CMDS_NODISCARD CMDS_API int cmds_call_after(
         struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn);
 /**
- * At most once, on the shard: the connection is gone or the deadline has passed. The call must be
- * referenced. Thread: shard, inside the exec function.
+ * `fn` runs on the shard, at most once, never while the exec function runs (in the pool either:
+ * there cmds_call_is_cancelled() tells it meanwhile); the call is valid in it. NULL takes it back.
+ *     A kept call: when the connection is gone or the deadline passes before its last result was
+ *         sent. It does not begin once the last reference was let go. But the library holds one of
+ *         its own for it, so another thread may send and let go of the program's last one just
+ *         before `fn` runs or while it does: what both use needs a lock or a count.
+ *     After CMDS_EXEC_AGAIN: also when no further round comes for another reason: no memory, no
+ *         thread, an invoker kept it from the function, the last result was sent meanwhile. Either
+ *         the function is called again or `fn` runs, so that what is kept between rounds is freed.
+ *         A connection that closes because another command failed runs no round any more; `fn` runs
+ *         when it is closed.
+ *     Any other return without a reference ends the call, and `fn` never runs.
+ *
+ * Thread: inside the exec function, there; inside on_exec_error, if that keeps the call: what was
+ * set before is forgotten with the last reference.
  */
 CMDS_API void cmds_call_on_cancel(struct cmds_call *call, cmds_call_fn fn);
 /** Thread: any. */

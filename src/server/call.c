@@ -290,7 +290,10 @@ int cmds_call_after(struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn)
 
 void cmds_call_on_cancel(struct cmds_call *call, cmds_call_fn fn)
 {
-    cmdi_call_warm(call);
+    // Else a worker runs its function: the call is warm, and its flags are the shard's.
+    if (cmdi_shard_current() == call->connection->home->shard) {
+        cmdi_call_warm(call);
+    }
     call->on_cancel = fn;
 }
 
@@ -320,6 +323,18 @@ static bool call_try_ref(struct cmds_call *call)
     return false;
 }
 
+void cmdi_call_tell(struct cmds_call *call)
+{
+    if (!(call->flags & CMDI_CALL_WARM) || (call->flags & CMDI_CALL_IN_POOL)) {
+        return; // A function that runs on a worker is not disturbed: its return comes back here.
+    }
+    cmds_call_fn fn = call->on_cancel;
+    if (fn != NULL && (call->owed || !atomic_load(&call->finished))) {
+        call->on_cancel = NULL;
+        fn(call);
+    }
+}
+
 void cmdi_call_cancel(struct cmds_call *call)
 {
     if (atomic_exchange(&call->cancelled, 1) != 0 || !(call->flags & CMDI_CALL_WARM)) {
@@ -333,11 +348,7 @@ void cmdi_call_cancel(struct cmds_call *call)
         struct cmdi_call_hook *hook = CMDI_CONTAINER(node, struct cmdi_call_hook, link);
         hook->fn(hook);
     }
-    if (call->on_cancel != NULL && !atomic_load(&call->finished)) {
-        cmds_call_fn fn = call->on_cancel;
-        call->on_cancel = NULL;
-        fn(call);
-    }
+    cmdi_call_tell(call);
     cmdi_call_drop(call);
 }
 
@@ -413,8 +424,10 @@ void cmdi_call_list(struct cmds_call *call)
     cmdi_list_remove(&call->link);
     cmdi_list_push(&call->connection->calls, &call->link);
     if (call->connection->conn.state >= CMDI_CONN_CLOSING) {
-        // The connection went while the function ran: nobody told this call.
-        cmdi_call_cancel(call);
+        cmdi_call_cancel(call); // The connection went while the function ran.
+    }
+    if (atomic_load(&call->cancelled)) {
+        cmdi_call_tell(call); // Unless it has been told: it was cancelled while it was in the pool.
     }
 }
 

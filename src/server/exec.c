@@ -18,6 +18,14 @@ struct cmds_invocation {
     uint32_t index;
 };
 
+/* The exec function itself: an invoker may keep a round from it, or change what it returned. */
+static int call_invoke(struct cmds_call *call)
+{
+    int code = call->exec->invoke(call->exec->exec, call, call->command);
+    call->owed = code == CMDS_EXEC_AGAIN;
+    return code;
+}
+
 int cmds_invocation_next(struct cmds_invocation *next, struct cmds_call *call)
 {
     const struct cmds_server_options *options = &cmdi_call_core(call)->options;
@@ -25,13 +33,13 @@ int cmds_invocation_next(struct cmds_invocation *next, struct cmds_call *call)
         struct cmds_invocation deeper = {next->index + 1};
         return options->invokers[next->index](options->receiver, call, &deeper);
     }
-    return call->exec->invoke(call->exec->exec, call, call->command);
+    return call_invoke(call);
 }
 
 int cmdi_call_execute(struct cmds_call *call)
 {
     if (CMDI_LIKELY(cmdi_call_core(call)->options.invoker_count == 0)) {
-        return call->exec->invoke(call->exec->exec, call, call->command);
+        return call_invoke(call);
     }
     struct cmds_invocation first = {0};
     return cmds_invocation_next(&first, call);
@@ -88,39 +96,47 @@ static void exec_let_go(struct cmds_call *call)
     cmdi_call_drop(call);
 }
 
-/* It will be run once more, with the same command. */
-static void exec_again(struct cmds_call *call)
+/* Returns: it will be run once more, with the same command. */
+static bool exec_again(struct cmds_call *call)
 {
     struct cmds_connection *connection = call->connection;
     if (connection->conn.state >= CMDI_CONN_CLOSING) {
         cmdi_call_cancel(call);
     }
     if (atomic_load(&call->cancelled) || atomic_load(&call->finished)) {
-        exec_let_go(call);
-        return;
+        return false;
     }
     if (cmds_call_keep_command(call) < 0) {
         cmdi_call_failed(call, -ENOMEM, NULL);
-        exec_let_go(call);
-        return;
+        return false;
     }
     call->round++;
     cmdi_call_warm(call);
     cmdi_list_remove(&call->link);
     cmdi_list_push(&connection->again, &call->link);
     cmdi_conn_ready(&connection->conn);
+    return true;
+}
+
+/* No round follows: if the exec function has asked for one, on_cancel runs in its place. */
+static void exec_is_over(struct cmds_call *call)
+{
+    if (CMDI_UNLIKELY(call->owed)) {
+        cmdi_call_tell(call);
+    }
+    exec_let_go(call);
 }
 
 static void exec_returned(struct cmds_call *call, int code)
 {
     if (CMDI_UNLIKELY(code == CMDS_EXEC_AGAIN)) {
-        exec_again(call);
-        return;
-    }
-    if (CMDI_UNLIKELY(code != 0)) {
+        if (exec_again(call)) {
+            return;
+        }
+    } else if (CMDI_UNLIKELY(code != 0)) {
         cmdi_call_failed(call, code > 0 ? -EINVAL : code, NULL);
     }
-    exec_let_go(call);
+    exec_is_over(call);
 }
 
 /* --- The worker pool -------------------------------------------------------------------------- */
@@ -134,6 +150,7 @@ static void exec_on_worker_done(struct cmdi_shard *shard, struct cmdi_mail *mail
     /* What it sent is in the foreign buffer: it goes out before the call may end. */
     cmdi_conn_foreign_take(&call->connection->conn);
     cmdi_list_remove(&call->link);
+    call->flags = (uint8_t)(call->flags & ~CMDI_CALL_IN_POOL);
     exec_returned(call, call->job_code);
     cmdi_server_home_changed(home, false);
 }
@@ -159,14 +176,17 @@ static void exec_in_pool(struct cmds_call *call)
         exec_returned(call, cmdi_call_execute(call)); // The test harness: its thread is the pool.
         return;
     }
+    call->flags |= CMDI_CALL_IN_POOL;
     cmdi_call_list(call); // Before the push: then it is the worker's.
     home->jobs++;
     call->job.fn = exec_on_worker;
     int code = cmdi_workers_push(&home->server->runtime->workers, &call->job);
     if (code < 0) {
         home->jobs--;
+        call->flags = (uint8_t)(call->flags & ~CMDI_CALL_IN_POOL);
+        cmdi_list_remove(&call->link);
         cmdi_call_failed(call, code, "no thread of the worker pool could be started");
-        exec_let_go(call);
+        exec_is_over(call);
     }
 }
 
@@ -192,7 +212,7 @@ bool cmdi_connection_run_again(struct cmdi_conn *conn, uint32_t budget)
         struct cmdi_list *node = cmdi_list_pop(&connection->again);
         struct cmds_call *call = CMDI_CONTAINER(node, struct cmds_call, link);
         if (cmds_call_is_cancelled(call)) {
-            exec_let_go(call); // Its deadline has passed, and who asked was told.
+            exec_let_go(call); // Its deadline has passed, and on_cancel was told.
             continue;
         }
         CMDI_COUNT(conn->shard, exec_rounds, 1);
@@ -242,6 +262,7 @@ static struct cmds_call *exec_new_call(struct cmds_connection *connection,
     atomic_store_explicit(&call->finished, 0, memory_order_relaxed);
     atomic_store_explicit(&call->cancelled, 0, memory_order_relaxed);
     call->flags = 0;
+    call->owed = false;
     call->kept = NULL;
     connection->in_flight++;
     return call;

@@ -96,6 +96,7 @@ enum cmdi_call_flag {
     CMDI_CALL_WARM = 1,    // The members below `flags` that few calls need are initialised.
     CMDI_CALL_FAILED = 2,  // Its failure was dealt with.
     CMDI_CALL_RUNNING = 4, // Its exec function is on the shard's stack.
+    CMDI_CALL_IN_POOL = 8, // It is the worker pool's: on_cancel waits until it is back.
 };
 
 struct cmds_call {
@@ -109,7 +110,9 @@ struct cmds_call {
     _Atomic uint32_t refs;     // One is the shard's, while it runs or waits. 0: it only ends.
     _Atomic uint8_t finished;  // The last result was sent.
     _Atomic uint8_t cancelled; // Nobody waits.
-    uint8_t flags;             // enum cmdi_call_flag
+    uint8_t flags;             // enum cmdi_call_flag. The shard's.
+    // Its exec function has asked for another round, which it has not got. Whoever runs it writes.
+    bool owed;
 
     /* Only for calls that live longer than their exec function: see cmdi_call_warm(). */
     void *kept;         // The copied command.
@@ -234,6 +237,11 @@ void cmdi_call_list(struct cmds_call *call);
  * or end in here. Thread: shard.
  */
 void cmdi_call_cancel(struct cmds_call *call);
+/**
+ * Runs on_cancel, unless it has run, the exec function is in the pool, or the last result was sent
+ * and no round is owed. The caller has a reference. Thread: shard.
+ */
+void cmdi_call_tell(struct cmds_call *call);
 /** The shard lets go of a call that outlives its server: what was to run later runs now. */
 void cmdi_call_settle(struct cmds_call *call);
 /** The last reference is gone, or only the shard's own is left. Thread: shard. */

@@ -205,6 +205,121 @@ static void test_pool_call_outlives_its_connection(void)
     world_stop(&world); // Waits for the worker.
 }
 
+/* --- Nobody waits any more -------------------------------------------------------------------- */
+
+/* What a function of the pool keeps between its rounds, and who frees it. */
+struct ends {
+    struct gate first, second;
+    _Atomic uint32_t runs, running, told, told_while_running;
+    struct cmds_call *kept;
+};
+
+static void ends_on_cancel(struct cmds_call *call)
+{
+    struct ends *ends = ((struct world *)cmds_call_receiver(call))->context;
+    atomic_fetch_add(&ends->told_while_running, cmds_call_context(call) == NULL);
+    atomic_fetch_add(&ends->told, 1);
+    free(cmds_call_context(call));
+    cmds_call_set_context(call, NULL);
+}
+
+enum {
+    ENDS_AGAIN,
+    ENDS_KEPT,
+    ENDS_ITSELF,
+    ENDS_OTHER, // Holds up the second gate.
+};
+
+static int exec_ends(struct cmds_call *call, const struct run *run)
+{
+    struct ends *ends = ((struct world *)cmds_call_receiver(call))->context;
+    if (run->what == ENDS_OTHER) {
+        gate_pass(&ends->second);
+        return world_send_item(call, 1, true);
+    }
+    atomic_fetch_add(&ends->runs, 1);
+    cmds_call_on_cancel(call, ends_on_cancel);
+    gate_pass(&ends->first);
+    if (run->what == ENDS_ITSELF) {
+        return CMDS_E_GONE;
+    }
+    if (run->what == ENDS_KEPT) {
+        ends->kept = cmds_call_ref(call);
+    }
+    cmds_call_set_context(call, malloc(1)); // The last that it does: until now nobody is told.
+    return run->what == ENDS_AGAIN ? CMDS_EXEC_AGAIN : 0;
+}
+
+static void ends_world(struct world *world, struct ends *ends)
+{
+    memset(ends, 0, sizeof(*ends));
+    gate_init(&ends->first);
+    gate_init(&ends->second);
+    world_init(world);
+    world->exec = exec_ends;
+    world->context = ends;
+}
+
+static void test_pool_cancellation_waits_for_the_function(void)
+{
+    struct world world;
+    struct raw raw, other;
+    struct ends ends;
+    ends_world(&world, &ends);
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
+
+    for (int64_t i = ENDS_AGAIN; i <= ENDS_ITSELF; i++) {
+        struct pool pool = {.what = i};
+        CU_ASSERT(raw_send(&raw, (uint64_t)i + 1, pool_message(&pool)));
+    }
+    WORLD_UNTIL(&world, atomic_load(&ends.first.waiting) == 3);
+    raw_abort(&raw);
+    WORLD_UNTIL(&world, atomic_load(&world.disconnected) == 1);
+    CU_ASSERT_EQUAL(atomic_load(&ends.told), 0); // They run, and cmds_call_is_cancelled() tells.
+    gate_open(&ends.first);
+    WORLD_UNTIL(&world, atomic_load(&ends.told) == 2); // Not the one that ended by itself.
+    CU_ASSERT(cmds_call_is_cancelled(ends.kept));
+    cmds_call_unref(ends.kept);
+    CU_ASSERT(world_connect(&world, &other) && world_echoes(&other, 1));
+    raw_close(&other);
+    world_stop(&world);
+    CU_ASSERT_EQUAL(atomic_load(&ends.told), 2);
+    CU_ASSERT_EQUAL(atomic_load(&ends.told_while_running), 0);
+    CU_ASSERT_EQUAL(atomic_load(&ends.runs), 3);
+}
+
+/* The next round waits in the queue of the pool; when its turn comes nobody waits for it. */
+static void test_pool_cancellation_of_a_queued_round(void)
+{
+    struct world world;
+    struct raw raw, other;
+    struct ends ends;
+    struct pool again = {.what = ENDS_AGAIN};
+    struct pool hold = {.what = ENDS_OTHER};
+    ends_world(&world, &ends);
+    world.runtime_options.pool_thread_count = 1;
+    world.runtime_options.shard_count = 1;
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
+    CU_ASSERT_FATAL(world_connect(&world, &other));
+
+    CU_ASSERT(raw_send(&raw, 1, pool_message(&again)));
+    WORLD_UNTIL(&world, atomic_load(&ends.first.waiting) == 1);
+    CU_ASSERT(raw_send(&other, 1, pool_message(&hold)));
+    CU_ASSERT_FATAL(world_echoes(&other, 2)); // It is in the queue.
+    gate_open(&ends.first);
+    WORLD_UNTIL(&world, atomic_load(&ends.second.waiting) == 1);
+    WORLD_UNTIL(&world, world_stats(&world).exec_rounds == 1); // And the second round behind it.
+    raw_abort(&raw);
+    WORLD_UNTIL(&world, atomic_load(&world.disconnected) == 1);
+    gate_open(&ends.second);
+    WORLD_UNTIL(&world, atomic_load(&ends.told) == 1);
+    CU_ASSERT_EQUAL(atomic_load(&ends.runs), 1);
+
+    raw_close(&other);
+    world_stop(&world);
+    CU_ASSERT_EQUAL(atomic_load(&ends.told), 1);
+}
+
 static void *gate_opener(void *argument)
 {
     struct world *world = argument;
@@ -355,6 +470,8 @@ static CU_TestInfo tests[] = {
         {"failure closes after the result", test_pool_failure_closes_after_the_result},
         {"streams by rounds", test_pool_streams_by_rounds},
         {"call outlives its connection", test_pool_call_outlives_its_connection},
+        {"cancellation waits for the function", test_pool_cancellation_waits_for_the_function},
+        {"cancellation of a queued round", test_pool_cancellation_of_a_queued_round},
         {"jobs are waited for by close", test_pool_jobs_are_waited_for_by_close},
         {"calls in flight are bounded", test_pool_calls_in_flight_are_bounded},
         {"one call in flight is enough", test_pool_one_call_in_flight_is_enough},
