@@ -61,7 +61,7 @@ CMDS_BEGIN_
     X(FINISHED, -5007, "the last result was sent already")                                         \
     X(WRONG_TYPE, -5008, "a type number, role or struct size that the protocol does not have")     \
     X(UNKNOWN_RESULT, -5009, "the server sent a result type that this program does not know")      \
-    X(UNFINISHED, -5010, "the exec function returned without the last result and kept no call")    \
+    X(UNFINISHED, -5010, "the call ended without its last result")                                 \
     X(SCHEMA, -5011, "the tables of the protocol contradict each other")                           \
     X(LIMIT, -5012, "a value is larger than its limit")                                            \
     X(NOT_SENT, -5013, "the command never left this process; it is safe to send it again")         \

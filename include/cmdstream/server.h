@@ -55,11 +55,14 @@ CMDS_END_
  *                      bounded memory, other connections served in between; cmds_call_round() counts. A send that was
  *                      -ENOBUFS in this round is to be repeated in the next. If no further round comes, on_cancel runs
  *                      instead: see cmds_call_on_cancel;
- *     -ENOBUFS, CMDS_E_GONE, CMDS_E_FINISHED, CMDS_E_UNFINISHED, and what a command sent elsewhere may end with:
- *     CMDS_E_NOT_CONNECTED, CMDS_E_NOT_SENT, CMDS_E_LOST, CMDS_E_TIMEOUT, CMDS_E_CANCELLED, CMDS_E_CLOSED
- *                      this call failed: it ends without a (further) result, is counted, and on_exec_error may answer;
- *                      the connection stays: errors do not amplify;
- *     other negative   it failed: as in Go the connection is closed and on_disconnect told, unless on_exec_error answers.
+ *     CMDS_E_..., -ENOBUFS, -ENOMEM
+ *                      what this library's own functions give, cmds_call_send, cmds_group_forward and
+ *                      cmds_result_cause among them: this call failed. It ends without a (further) result, is counted,
+ *                      and on_exec_error may answer; the connection stays, whatever an upstream did: errors do not
+ *                      amplify;
+ *     other negative   the application's own error (a misused function's -EINVAL or -EXDEV among them): as in Go the
+ *                      connection is closed and on_disconnect told, unless on_exec_error answers. What was answered
+ *                      before still leaves.
  * Returning 0 with neither is CMDS_E_UNFINISHED: counted, logged, told to on_exec_error; the
  * connection stays.
  *
@@ -153,7 +156,9 @@ struct cmds_server_options {
     void (*on_disconnect)(
             void *receiver, struct cmds_connection *connection, const struct cmds_error *cause);
     /**
-     * An exec function failed. May keep the call to answer later. Thread: shard. Returns: 0: it sent a last result instead, and the connection stays;
+     * A call failed: its exec function did, or cmds_call_fail() said so, or it ended without its
+     * last result, or no thread or memory was there to run it. May keep the call to answer later.
+     * Thread: shard. Returns: 0: it sent a last result instead, and the connection stays;
      * negative: as without it.
      */
     int (*on_exec_error)(void *receiver, struct cmds_call *call, const struct cmds_error *error);

@@ -387,13 +387,17 @@ static bool call_is_unfinished(const struct cmds_call *call)
  */
 static bool call_unfinished(struct cmds_call *call)
 {
+    const char *text = "the exec function returned 0 without the last result, nobody has the call";
     if (call->flags & CMDI_CALL_WARM) {
+        if (!cmdi_list_empty(&call->link)) {
+            text = "the last reference was let go without the last result";
+        }
         cmdi_list_remove(&call->link);
         call->on_cancel = NULL; // It was for those who kept the call.
     }
     CMDI_COUNT(call->connection->home->shard, unfinished_calls, 1);
     atomic_store_explicit(&call->refs, 1, memory_order_relaxed); // The end's own.
-    cmdi_call_failed(call, CMDS_E_UNFINISHED, NULL);
+    cmdi_call_failed(call, CMDS_E_UNFINISHED, text);
     if (atomic_load(&call->refs) == 1) {
         return false;
     }

@@ -48,18 +48,17 @@ int cmdi_call_execute(struct cmds_call *call)
 /* --- What came back from the exec function ---------------------------------------------------- */
 
 /*
- * Errors that end one call: of its own, or of a command that it sent elsewhere. All others end its
- * connection: as in Go, an exec function that fails closes it.
+ * What the library itself may give an exec function ends one call: what a send, a group or an
+ * upstream answered says nothing against the peer that asked. All else is the application's own,
+ * and as in Go an exec function that fails closes its connection.
  */
-static bool exec_error_spares_connection(int code)
+static bool exec_error_is_own(int code)
 {
-    return code == -ENOBUFS || code == CMDS_E_GONE || code == CMDS_E_FINISHED ||
-           code == CMDS_E_NOT_CONNECTED || code == CMDS_E_NOT_SENT || code == CMDS_E_UNFINISHED ||
-           code == CMDS_E_LOST || code == CMDS_E_TIMEOUT || code == CMDS_E_CANCELLED ||
-           code == CMDS_E_CLOSED;
+    bool of_library = code <= CMDS_E_PROTO && code >= CMDS_E_MIN_;
+    return !of_library && code != -ENOBUFS && code != -ENOMEM;
 }
 
-void cmdi_call_failed(struct cmds_call *call, int code, const char *text)
+static void exec_failed(struct cmds_call *call, int code, const char *text, bool closes)
 {
     struct cmds_connection *connection = call->connection;
     struct cmdi_shard *shard = connection->home->shard;
@@ -79,9 +78,14 @@ void cmdi_call_failed(struct cmds_call *call, int code, const char *text)
     enum cmdi_log_reason reason = code == CMDS_E_UNFINISHED ? CMDI_LOG_UNFINISHED : CMDI_LOG_EXEC;
     cmdi_shard_log(shard, reason, CMDS_LOG_WARN, "%s: command %llu: %s", connection->peer,
             (unsigned long long)call->sequence, error.text);
-    if (!exec_error_spares_connection(code)) {
+    if (closes) {
         cmdi_conn_refuse(&connection->conn, code, "%s", error.text);
     }
+}
+
+void cmdi_call_failed(struct cmds_call *call, int code, const char *text)
+{
+    exec_failed(call, code, text, exec_error_is_own(code));
 }
 
 /* The shard has no more to do for it: it ends, or lives on for those who keep it. */
@@ -106,8 +110,9 @@ static bool exec_again(struct cmds_call *call)
     if (atomic_load(&call->cancelled) || atomic_load(&call->finished)) {
         return false;
     }
-    if (cmds_call_keep_command(call) < 0) {
-        cmdi_call_failed(call, -ENOMEM, NULL);
+    int code = cmds_call_keep_command(call);
+    if (code < 0) {
+        cmdi_call_failed(call, code, NULL);
         return false;
     }
     call->round++;
@@ -185,7 +190,9 @@ static void exec_in_pool(struct cmds_call *call)
         home->jobs--;
         call->flags = (uint8_t)(call->flags & ~CMDI_CALL_IN_POOL);
         cmdi_list_remove(&call->link);
-        cmdi_call_failed(call, code, "no thread of the worker pool could be started");
+        // Nobody's mistake: the next command finds a thread, or one more is tried for it.
+        exec_failed(call, code,
+                code == -EAGAIN ? "no thread of the worker pool could be started" : NULL, false);
         exec_is_over(call);
     }
 }

@@ -42,7 +42,8 @@ static void pair_on_result(struct cmds_call *call, const struct cmds_result *res
     atomic_fetch_add(&pair->told_wrong, wrong);
     if (result->error != 0) {
         atomic_store(&pair->told_error, result->error);
-        cmds_call_fail(call, CMDS_E_NOT_SENT, result->text); // Ends the call, not the connection.
+        // Ends the call, not the connection, whatever it was.
+        cmds_call_fail(call, cmds_result_cause(result), result->text);
     } else if (item != NULL) {
         (void)cmds_call_send(call, item_message(item));
     } else if (echoed != NULL) {
@@ -292,6 +293,35 @@ static void test_forward_survives_the_end_of_the_upstream(void)
     }
 }
 
+/* The upstream was upgraded: it answers with a result that the front has never heard of. */
+static void test_forward_of_an_unknown_result_ends_one_call(void)
+{
+    static const struct cmds_type *const commands[] = {&echo_type, &run_type};
+    static const struct cmds_type *const results[] = {&echoed_type};
+    static const struct cmds_protocol narrow = CMDS_PROTOCOL("narrow", commands, results);
+    for (uint32_t shards = 1; shards <= 2; shards++) {
+        struct pair pair;
+        pair_init(&pair, shards, 1);
+        pair.up_options.protocol = &narrow;
+        pair.front.options.on_exec_error = NULL;
+        pair_start(&pair, 2);
+
+        for (uint64_t i = 1; i <= 4; i++) {
+            CU_ASSERT_EQUAL(ask(&pair, FORWARD_STREAM, 1), 0);
+            WORLD_UNTIL(&pair.front, world_stats(&pair.front).exec_errors == i);
+        }
+        CU_ASSERT_EQUAL(atomic_load(&pair.told_error), CMDS_E_UNKNOWN_RESULT);
+        for (int64_t i = 0; i < 4; i++) {
+            CU_ASSERT_EQUAL(ask(&pair, FORWARD_ECHO, i), 0);
+        }
+        WORLD_UNTIL(&pair.front, atomic_load(&pair.answers->good_count) == 4);
+        CU_ASSERT_EQUAL(atomic_load(&pair.front.disconnected), 0);
+        CU_ASSERT_EQUAL(cmds_group_connected(pair.in), 2);
+        CU_ASSERT_EQUAL(cmds_group_connected(pair.up), 1);
+        pair_stop(&pair);
+    }
+}
+
 static CU_TestInfo test_forward[] = {
         {"on the call's own shard", test_forward_on_the_calls_own_shard},
         {"over another shard's connection", test_forward_over_another_shards_connection},
@@ -299,6 +329,7 @@ static CU_TestInfo test_forward[] = {
         {"is cancelled with its call", test_forward_is_cancelled_with_its_call},
         {"ends with the deadline", test_forward_ends_with_the_calls_deadline},
         {"survives the end of the upstream", test_forward_survives_the_end_of_the_upstream},
+        {"of an unknown result ends one call", test_forward_of_an_unknown_result_ends_one_call},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("forward", test_forward)

@@ -313,7 +313,7 @@ static void test_kept_call_that_is_dropped_is_unfinished(void)
     CU_ASSERT(world_echoes(&raw, 2));
     raw_finish(&raw); // It does not count as in flight any more.
     CU_ASSERT_EQUAL(raw_drain(&raw), RAW_EOF);
-    CU_ASSERT(world_logged(&world, "run") > 0);
+    CU_ASSERT(world_logged(&world, "run: the last reference was let go without") > 0);
 
     raw_close(&raw);
     world_stop(&world);

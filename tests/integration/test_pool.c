@@ -4,6 +4,9 @@
  * worker may stop its whole connection, a flood of slow commands may fill the memory, and an end
  * may come while a worker has a call.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE // pthread_setattr_default_np.
+#endif
 #include "support/world.h"
 
 #include <errno.h>
@@ -355,6 +358,49 @@ static void test_pool_jobs_are_waited_for_by_close(void)
     world_stop(&world);
 }
 
+/* --- No thread -------------------------------------------------------------------------------- */
+
+/*
+ * The first thread of the pool cannot be started: its stack finds no room. That is nobody's
+ * mistake: it ends the one command, and the next one tries again.
+ */
+static void test_pool_without_a_thread_ends_one_call(void)
+{
+#ifndef __GLIBC__
+    cmdi_test_skip("no pthread_setattr_default_np: a thread cannot be made to fail");
+#else
+    struct world world;
+    struct raw raw;
+    struct gate gate;
+    pthread_attr_t normal, huge;
+    uint64_t sequence = 0;
+    bool last = false;
+    gate_world(&world, &gate);
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
+    CU_ASSERT_FATAL(pthread_getattr_default_np(&normal) == 0);
+    CU_ASSERT_FATAL(pthread_getattr_default_np(&huge) == 0);
+    CU_ASSERT_FATAL(pthread_attr_setstacksize(&huge, (size_t)1 << 52) == 0);
+
+    CU_ASSERT_FATAL(pthread_setattr_default_np(&huge) == 0);
+    for (uint64_t i = 1; i <= 3; i++) {
+        struct pool pool = {.what = 1, .number = (int64_t)i};
+        CU_ASSERT(raw_send(&raw, i, pool_message(&pool)));
+    }
+    bool echoes = world_echoes(&raw, 4); // The connection stays, and none of them was answered.
+    CU_ASSERT_FATAL(pthread_setattr_default_np(&normal) == 0);
+    CU_ASSERT_FATAL(echoes);
+    CU_ASSERT_EQUAL(world_stats(&world).exec_errors, 3);
+    CU_ASSERT_EQUAL(world_stats(&world).unfinished_calls, 0);
+    CU_ASSERT(world_logged(&world, "no thread of the worker pool could be started") > 0);
+    struct pool pool = {.what = 1, .number = 5};
+    CU_ASSERT(raw_send(&raw, 5, pool_message(&pool)));
+    CU_ASSERT_EQUAL(world_read_item(&raw, &sequence, &last), 5);
+
+    raw_close(&raw);
+    world_stop(&world);
+#endif
+}
+
 /* --- The bound of calls in flight ------------------------------------------------------------- */
 
 static void sleep_over(struct cmds_call *call)
@@ -473,6 +519,7 @@ static CU_TestInfo tests[] = {
         {"cancellation waits for the function", test_pool_cancellation_waits_for_the_function},
         {"cancellation of a queued round", test_pool_cancellation_of_a_queued_round},
         {"jobs are waited for by close", test_pool_jobs_are_waited_for_by_close},
+        {"without a thread ends one call", test_pool_without_a_thread_ends_one_call},
         {"calls in flight are bounded", test_pool_calls_in_flight_are_bounded},
         {"one call in flight is enough", test_pool_one_call_in_flight_is_enough},
         CU_TEST_INFO_NULL,

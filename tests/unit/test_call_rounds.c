@@ -229,7 +229,7 @@ static void test_the_connection_is_refused_between_rounds(void)
 
 static void test_an_invoker_keeps_a_round_from_its_function(void)
 {
-    static const int refusals[] = {-EACCES, 0};
+    static const int refusals[] = {-EACCES, CMDS_E_LIMIT, 0};
 
     for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
         struct app app = {.step = STEP_STREAM, .refuse_from = 3, .refusal = refusals[i]};

@@ -281,7 +281,8 @@ static void test_an_error_ends_its_call_or_its_connection(void)
 {
     static const int spared[] = {-ENOBUFS, CMDS_E_GONE, CMDS_E_FINISHED, CMDS_E_NOT_CONNECTED,
             CMDS_E_NOT_SENT, CMDS_E_LOST, CMDS_E_TIMEOUT, CMDS_E_CANCELLED, CMDS_E_CLOSED,
-            CMDS_E_UNFINISHED};
+            CMDS_E_UNFINISHED, CMDS_E_UNKNOWN_RESULT, CMDS_E_WRONG_TYPE, CMDS_E_LIMIT,
+            CMDS_E_MORE_RESULTS, CMDS_E_PROTO, -ENOMEM};
     struct app app = {.act = act_code};
     struct cmds_test *test = open_for(&app);
 
