@@ -50,7 +50,7 @@ CMDS_END_
  * compiler checks the struct.
  *
  * `command` is borrowed until the function returns. It returns
- *     0                the last result was sent, or the call was kept and it will be;
+ *     0                the last result was sent, or the call was kept and it will be; of a one-way command: done;
  *     CMDS_EXEC_AGAIN  call me again, with the same command, when the connection has room: a stream of any length in
  *                      bounded memory, other connections served in between; cmds_call_round() counts. A send that was
  *                      -ENOBUFS in this round is to be repeated in the next. If no further round comes, on_cancel runs
@@ -65,6 +65,10 @@ CMDS_END_
  *                      before still leaves.
  * Returning 0 with neither is CMDS_E_UNFINISHED: counted, logged, told to on_exec_error; the
  * connection stays.
+ *
+ * A one-way command (CMDS_COMMAND_ONE_WAY) may be kept, forwarded, run again and in the pool, and
+ * fail, like any other. But nobody waits for it: each send is CMDS_E_GONE, and it is finished when
+ * its function returns 0 or its last reference is let go.
  *
  * Thread: the connection's shard; CMDS_EXEC_IN_POOL: a thread of the pool, where it may block.
  */
@@ -158,8 +162,8 @@ struct cmds_server_options {
     /**
      * A call failed: its exec function did, or cmds_call_fail() said so, or it ended without its
      * last result, or no thread or memory was there to run it. May keep the call to answer later.
-     * Thread: shard. Returns: 0: it sent a last result instead, and the connection stays;
-     * negative: as without it.
+     * Thread: shard. Returns: 0: it sent a last result instead (of a one-way command: it has dealt
+     * with it), and the connection stays; negative: as without it.
      */
     int (*on_exec_error)(void *receiver, struct cmds_call *call, const struct cmds_error *error);
 };
@@ -244,7 +248,7 @@ CMDS_API uint32_t cmds_server_connection_count(const struct cmds_server *server)
  * Owner:   borrows.
  * Thread:  any; while the exec function runs or a reference is held. On the call's shard without a
  *          lock or a wake.
- * Returns: 0; CMDS_E_GONE: nobody waits; CMDS_E_FINISHED; -ENOBUFS: the
+ * Returns: 0; CMDS_E_GONE: nobody waits, or the command is one-way; CMDS_E_FINISHED; -ENOBUFS: the
  *          output bound (nothing was sent); CMDS_E_WRONG_TYPE: not a result of this protocol;
  *          CMDS_E_LIMIT: a field or the frame is too large; -EINVAL: a NULL pointer with a size;
  *          -ENOMEM.
@@ -262,7 +266,8 @@ CMDS_API void cmds_call_fail(struct cmds_call *call, int code, const char *text)
  */
 CMDS_API struct cmds_call *cmds_call_ref(struct cmds_call *call);
 /**
- * NULL is fine. The last one without a last result is CMDS_E_UNFINISHED. After it nothing is called for the call any more, but on_exec_error for that. Thread:
+ * NULL is fine. The last one without a last result is CMDS_E_UNFINISHED (never of a one-way
+ * command). After it nothing is called for the call any more, but on_exec_error for that. Thread:
  * any.
  */
 CMDS_API void cmds_call_unref(struct cmds_call *call);

@@ -24,8 +24,8 @@ CMDS_NODISCARD CMDS_API int cmds_test_open(struct cmds_test **test,
 /**
  * Runs the invokers and the exec function, again while it asks (at most 1000 rounds); one in the
  * pool runs here too. Returns: what the exec function (the outermost invoker) returned;
- * CMDS_E_UNFINISHED: 0, with neither a last result nor a reference; CMDS_E_LIMIT: too large;
- * CMDS_E_WRONG_TYPE.
+ * CMDS_E_UNFINISHED: 0, with neither a last result nor a reference (of a one-way command: just 0);
+ * CMDS_E_LIMIT: too large; CMDS_E_WRONG_TYPE.
  */
 CMDS_API int cmds_test_send(struct cmds_test *test, struct cmds_message command);
 /** Results so far, over all commands; NULL beyond the last. Borrowed until close. */

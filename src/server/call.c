@@ -134,7 +134,8 @@ static int call_send_from_elsewhere(struct cmds_call *call, const struct call_fr
 int cmds_call_send(struct cmds_call *call, struct cmds_message result)
 {
     struct call_frame frame;
-    if (CMDI_UNLIKELY(atomic_load_explicit(&call->cancelled, memory_order_relaxed) != 0)) {
+    if (CMDI_UNLIKELY(atomic_load_explicit(&call->cancelled, memory_order_relaxed) != 0 ||
+                      call->type->one_way != 0)) {
         return CMDS_E_GONE;
     }
     if (CMDI_UNLIKELY(atomic_load_explicit(&call->finished, memory_order_relaxed) != 0)) {
@@ -376,7 +377,7 @@ static bool call_is_wanted(const struct cmds_call *call)
 /* It ends without a last result, and that is somebody's mistake. */
 static bool call_is_unfinished(const struct cmds_call *call)
 {
-    return call_is_wanted(call) && !(call->flags & CMDI_CALL_FAILED);
+    return call->type->one_way == 0 && call_is_wanted(call) && !(call->flags & CMDI_CALL_FAILED);
 }
 
 /*
