@@ -3,7 +3,9 @@
  * The end of a kept call that comes from two sides at once: a thread answers it and lets go of the
  * last reference, while on the shard its connection goes or its deadline passes. Whoever only
  * borrows the call there may bring it back to life, so that it ends twice; its on_cancel may run
- * for somebody who has let go long ago. Nothing here is against the documentation.
+ * for somebody who has let go long ago. And streams, on the shard and in the pool, whose connection
+ * goes or whose deadline passes at any moment: what they keep between rounds is freed once. Nothing
+ * here is against the documentation.
  */
 #include "support/world.h"
 
@@ -102,15 +104,16 @@ static void later_stop(struct world *world, struct later *later)
     free(later);
 }
 
-/* Many commands in one piece. */
-static bool send_many(struct raw *raw, uint64_t first)
+/* Many commands in one piece: of type 1, `run`, or 2, `pool`, or both. */
+static bool send_many(struct raw *raw, uint64_t first, uint64_t type, uint64_t other_type)
 {
     uint8_t bytes[PER_CONNECTION * 16];
     uint8_t body[8];
     size_t body_size = raw_hex("930001a0", body, sizeof(body));
     size_t size = 0;
     for (uint64_t i = 0; i < PER_CONNECTION; i++) {
-        size += raw_frame_encode(bytes + size, first + i, 1, body, body_size);
+        size += raw_frame_encode(
+                bytes + size, first + i, i % 2 == 0 ? type : other_type, body, body_size);
     }
     return raw_write(raw, bytes, size);
 }
@@ -118,7 +121,7 @@ static bool send_many(struct raw *raw, uint64_t first)
 static void test_cancel_by_reset_meets_the_last_unref(void)
 {
     enum {
-        RESETS = 4000
+        RESETS = 2000
     };
     struct world world;
     world_init(&world);
@@ -128,7 +131,7 @@ static void test_cancel_by_reset_meets_the_last_unref(void)
     for (uint32_t i = 0; i < RESETS; i++) {
         struct raw raw;
         const struct timespec pause = {0, (long)(i * 7919 % 400) * 1000};
-        CU_ASSERT_FATAL(world_connect(&world, &raw) && send_many(&raw, 1));
+        CU_ASSERT_FATAL(world_connect(&world, &raw) && send_many(&raw, 1, 1, 1));
         (void)nanosleep(&pause, NULL);
         raw_abort(&raw);
     }
@@ -140,7 +143,7 @@ static void test_cancel_by_reset_meets_the_last_unref(void)
 static void test_cancel_by_deadline_meets_the_last_unref(void)
 {
     enum {
-        PIECES = 1500
+        PIECES = 800
     };
     struct world world;
     struct raw raw;
@@ -153,7 +156,7 @@ static void test_cancel_by_deadline_meets_the_last_unref(void)
 
     for (uint64_t i = 0; i < PIECES; i++) {
         const struct timespec pause = {0, 2500000};
-        CU_ASSERT_FATAL(send_many(&raw, 1 + i * PER_CONNECTION));
+        CU_ASSERT_FATAL(send_many(&raw, 1 + i * PER_CONNECTION, 1, 1));
         (void)nanosleep(&pause, NULL);
         while (raw_try(&raw, &frame) == RAW_FRAME) {
             CU_ASSERT_FATAL(frame.sequence > 0 && frame.sequence <= PIECES * PER_CONNECTION);
@@ -167,9 +170,91 @@ static void test_cancel_by_deadline_meets_the_last_unref(void)
     later_stop(&world, later);
 }
 
+/* --- Streams ---------------------------------------------------------------------------------- */
+
+/* What a stream keeps between its rounds. */
+struct stream {
+    _Atomic bool runs;
+    int64_t next;
+};
+
+struct streams {
+    _Atomic uint64_t begun, ended, told, wrong;
+};
+
+static void stream_on_cancel(struct cmds_call *call)
+{
+    struct streams *streams = ((struct world *)cmds_call_receiver(call))->context;
+    struct stream *stream = cmds_call_context(call);
+    atomic_fetch_add(&streams->told, 1);
+    atomic_fetch_add(&streams->wrong, atomic_load(&stream->runs));
+    free(stream);
+}
+
+/* Ten items, one in each round. */
+static int exec_stream(struct cmds_call *call, const struct run *run)
+{
+    struct streams *streams = ((struct world *)cmds_call_receiver(call))->context;
+    struct stream *stream = cmds_call_context(call);
+    (void)run;
+    if (stream == NULL) {
+        stream = calloc(1, sizeof(*stream));
+        if (stream == NULL) {
+            return -ENOMEM;
+        }
+        atomic_fetch_add(&streams->begun, 1);
+        cmds_call_set_context(call, stream);
+        cmds_call_on_cancel(call, stream_on_cancel);
+    }
+    atomic_store(&stream->runs, true);
+    int code = world_send_item(call, stream->next, stream->next == 9);
+    stream->next += code == 0;
+    atomic_store(&stream->runs, false);
+    if (code == -ENOBUFS || (code == 0 && stream->next < 10)) {
+        return CMDS_EXEC_AGAIN;
+    }
+    free(stream);
+    atomic_fetch_add(&streams->ended, 1);
+    return code;
+}
+
+static void test_cancel_of_streams_frees_each_once(void)
+{
+    enum {
+        RESETS = 200
+    };
+    struct world world;
+    struct streams streams;
+    memset(&streams, 0, sizeof(streams));
+    world_init(&world);
+    world.exec = exec_stream;
+    world.context = &streams;
+    world.options.exec_timeout_ms = 3;
+    world.options.output_size_max = 4096; // Many wait between two rounds.
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+
+    for (uint32_t i = 0; i < RESETS; i++) {
+        struct raw raw;
+        const struct timespec pause = {0, (long)(i * 7919 % 5000) * 1000};
+        CU_ASSERT_FATAL(world_connect(&world, &raw) && send_many(&raw, 1, 1, 2));
+        (void)nanosleep(&pause, NULL);
+        raw_abort(&raw);
+    }
+    WORLD_UNTIL(&world, cmds_server_connection_count(world.server) == 0);
+    WORLD_UNTIL(&world, atomic_load(&streams.ended) + atomic_load(&streams.told) ==
+                                atomic_load(&streams.begun));
+    world_stop(&world);
+
+    CU_ASSERT(atomic_load(&streams.ended) > 0 && atomic_load(&streams.told) > 0);
+    CU_ASSERT_EQUAL(
+            atomic_load(&streams.ended) + atomic_load(&streams.told), atomic_load(&streams.begun));
+    CU_ASSERT_EQUAL(atomic_load(&streams.wrong), 0);
+}
+
 static CU_TestInfo tests[] = {
         {"by reset meets the last unref", test_cancel_by_reset_meets_the_last_unref},
         {"by deadline meets the last unref", test_cancel_by_deadline_meets_the_last_unref},
+        {"of streams frees each once", test_cancel_of_streams_frees_each_once},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("cancel", tests)
