@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a schema announces, on both sides: one-way commands, empty messages, results of which none
- * or one that its value names is the last. A feature that only the client knows makes a server
+ * or one that its value names is the last, and every item that a row may have. A feature that only the client knows makes a server
  * count its commands as unfinished; one that only the server knows leaves a client waiting. Each is
  * executed by cmds_test, and over the wire between a server and a group.
  */
@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "support/answers.h"
 #include "support/harness.h"
@@ -51,6 +52,32 @@ CMDS_RESULT_NEVER_LAST(step, 0, number);
 CMDS_RESULT(whole, 1, number);
 CMDS_RESULT_EMPTY(open, 2);
 
+/* Every item of a row. */
+struct part {
+    int64_t number;
+};
+struct all {
+    bool yes;
+    char text[8];
+    uint8_t blob[4];
+    struct cmds_string name;
+    struct cmds_bytes few;
+    struct cmds_map map;
+    struct part part;
+    CMDS_ARRAY_OF(int64_t) numbers;
+    CMDS_ARRAY_OF(struct part) parts;
+    CMDS_OPTIONAL_OF(int64_t) some;
+    CMDS_OPTIONAL_OF(struct part) none;
+};
+CMDS_SCHEMA(part, number);
+CMDS_COMMAND(all, 4, yes, text, CMDS_RESERVED, blob, CMDS_AS(name, "Name"), CMDS_MAX(few, 4), map,
+        CMDS_NESTED(part, part), CMDS_ARRAY(numbers), CMDS_ARRAY(parts, part), CMDS_RESERVED,
+        CMDS_OPTIONAL(some), CMDS_OPTIONAL(none, part));
+struct back {
+    struct all all;
+};
+CMDS_RESULT(back, 4, CMDS_NESTED(all, all));
+
 /* Its last one is told by its value, as Go's LastOne may: only made by hand. */
 struct down {
     int64_t number;
@@ -68,8 +95,9 @@ static const struct cmds_type down_type = {.struct_size = sizeof(struct cmds_typ
         .is_last = down_is_last};
 
 static const struct cmds_type *const commands[] = {
-        &note_type, &work_type, &count_type, &knock_type};
-static const struct cmds_type *const results[] = {&step_type, &whole_type, &open_type, &down_type};
+        &note_type, &work_type, &count_type, &knock_type, &all_type};
+static const struct cmds_type *const results[] = {
+        &step_type, &whole_type, &open_type, &down_type, &back_type};
 static const struct cmds_protocol protocol = CMDS_PROTOCOL("both", commands, results);
 
 /* --- The service ------------------------------------------------------------------------------ */
@@ -176,9 +204,14 @@ static int exec_knock(struct cmds_call *call, const struct knock *knock)
     return cmds_call_send(call, open_message(&(struct open){0}));
 }
 
+static int exec_all(struct cmds_call *call, const struct all *all)
+{
+    return cmds_call_send(call, back_message(&(struct back){*all}));
+}
+
 static const struct cmds_exec execs[] = {CMDS_EXEC(note, exec_note),
         CMDS_EXEC_IN_POOL(work, exec_work), CMDS_EXEC(count, exec_count),
-        CMDS_EXEC(knock, exec_knock)};
+        CMDS_EXEC(knock, exec_knock), CMDS_EXEC(all, exec_all)};
 
 static int on_exec_error(void *receiver, struct cmds_call *call, const struct cmds_error *error)
 {
@@ -207,6 +240,38 @@ static struct cmds_server_options options_of(struct app *app)
     options.on_disconnect = on_disconnect;
     return options;
 }
+
+/* --- Every item of a row ---------------------------------------------------------------------- */
+
+static const struct cmds_pair pairs[] = {{CMDS_STRING("key"), CMDS_STRING("value")}};
+static const int64_t numbers[] = {1, -2, INT64_MAX};
+static const struct part parts[] = {{7}, {-8}};
+static const struct all sample = {.yes = true,
+        .text = "seven c",
+        .blob = {1, 0, 255, 4},
+        .name = CMDS_STRING("a name"),
+        .few = {"four", 4},
+        .map = {pairs, 1},
+        .part = {5},
+        .numbers = {numbers, 3},
+        .parts = {parts, 2},
+        .some = {true, 9}};
+
+static void check_sample(const struct all *all)
+{
+    const struct cmds_string *value = cmds_map_find(all->map, cmds_string_from("key"));
+    CU_ASSERT(all->yes && strcmp(all->text, sample.text) == 0);
+    CU_ASSERT(memcmp(all->blob, sample.blob, sizeof(all->blob)) == 0);
+    CU_ASSERT(cmds_string_equal(all->name, sample.name));
+    CU_ASSERT(all->few.size == 4 && memcmp(all->few.data, "four", 4) == 0);
+    CU_ASSERT(value != NULL && cmds_string_equal(*value, cmds_string_from("value")));
+    CU_ASSERT_EQUAL(all->part.number, 5);
+    CU_ASSERT(all->numbers.count == 3 && memcmp(all->numbers.items, numbers, sizeof(numbers)) == 0);
+    CU_ASSERT(all->parts.count == 2 && all->parts.items[1].number == -8);
+    CU_ASSERT(all->some.has && all->some.value == 9 && !all->none.has);
+}
+
+static const struct all too_many = {.few = {"fiver", 5}};
 
 /* --- cmds_test -------------------------------------------------------------------------------- */
 
@@ -299,6 +364,20 @@ static void test_the_last_result_by_each_rule(void)
         CU_ASSERT_EQUAL(open_of(result) != NULL, i == 6);
     }
     CU_ASSERT_EQUAL(app.errors, 0);
+    cmds_test_close(test);
+}
+
+static void test_every_item_of_a_row(void)
+{
+    struct app app = {0};
+    struct cmds_test *test = test_open(&app);
+
+    CU_ASSERT_EQUAL(cmds_test_send(test, all_message(&sample)), 0);
+    CU_ASSERT_EQUAL(cmds_test_send(test, all_message(&too_many)), CMDS_E_LIMIT);
+
+    const struct back *back = back_of(cmds_test_result(test, 0));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(back);
+    check_sample(&back->all);
     cmds_test_close(test);
 }
 
@@ -427,15 +506,40 @@ static void test_the_last_result_by_each_rule_over_the_wire(void)
     wire_stop(&wire);
 }
 
+static void keep_copy(void *context, const struct cmds_result *result)
+{
+    struct cmds_result *_Atomic *kept = context;
+    atomic_store(kept, cmds_result_copy(result));
+}
+
+static void test_every_item_of_a_row_over_the_wire(void)
+{
+    struct wire wire = {0};
+    struct cmds_result *_Atomic kept = NULL;
+    wire_start(&wire);
+
+    CU_ASSERT_EQUAL(cmds_group_send(wire.group, all_message(&sample), NULL, keep_copy, &kept), 0);
+    CU_ASSERT_EQUAL(cmds_group_send(wire.group, all_message(&too_many), NULL, keep_copy, &kept),
+            CMDS_E_LIMIT);
+    WIRE_UNTIL(atomic_load(&kept) != NULL);
+    const struct back *back = back_of(atomic_load(&kept));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(back);
+    check_sample(&back->all);
+    cmds_result_free(atomic_load(&kept));
+    wire_stop(&wire);
+}
+
 static CU_TestInfo tests[] = {
         {"one-way is finished when it was executed", test_one_way_is_finished_when_it_was_executed},
         {"one-way has no results", test_one_way_has_no_results},
         {"one-way may fail", test_one_way_may_fail},
         {"the last result by each rule", test_the_last_result_by_each_rule},
+        {"every item of a row", test_every_item_of_a_row},
         {"one-way from group to server", test_one_way_from_group_to_server},
         {"one-way holds up no close", test_one_way_holds_up_no_close},
         {"the last result by each rule over the wire",
                 test_the_last_result_by_each_rule_over_the_wire},
+        {"every item of a row over the wire", test_every_item_of_a_row_over_the_wire},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("schema both", tests)
