@@ -319,14 +319,14 @@ int tool_bench(int argc, char **argv)
             .client_spin_us = BENCH_UNSET,
             .server_spin_us = BENCH_UNSET};
     bench->log_level = CMDS_LOG_WARN;
-    int positional = 0;
-    int status = tool_options_parse(&bench_command, argc, argv, &bench->options, &positional);
+    struct tool_line line;
+    int status = tool_options_parse(&bench_command, argc, argv, &bench->options, &line);
     if (status == TOOL_PARSED && !bench_take_options(bench)) {
         status = TOOL_EXIT_USAGE;
     }
     if (status == TOOL_PARSED) {
         (void)signal(SIGPIPE, SIG_IGN);
-        tool_raise_nofile();
+        (void)tool_raise_nofile();
         bench->plan.clock = tool_clock_calibrate();
         status = bench_measure(bench);
     }

@@ -60,7 +60,9 @@ static void server_arguments_make(const struct bench *bench, struct server_argum
         server_argument(arguments, "--spin-always");
     }
     server_number(arguments, "--drain-ms", SERVER_STOP_MS / 2);
-    server_number(arguments, "--max-connections", connections > 10000 ? connections : 10000);
+    if (connections > TOOL_CONNECTIONS_DEFAULT) {
+        server_number(arguments, "--max-connections", connections);
+    }
     server_number(
             arguments, "--max-in-flight", options->in_flight > 1024 ? options->in_flight : 1024);
     if (options->server_shards > 0) {

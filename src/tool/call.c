@@ -140,11 +140,12 @@ static json_t *call_parse(const char *text)
 int tool_call(int argc, char **argv)
 {
     struct call_options options = {.repeat = 1, .deadline_ms = 5000};
-    int first = 0;
-    int status = tool_options_parse(&call_command, argc, argv, &options, &first);
+    struct tool_line line;
+    int status = tool_options_parse(&call_command, argc, argv, &options, &line);
     if (status != TOOL_PARSED) {
         return status;
     }
+    int first = line.positional;
     struct call_target target = {.address = argv[first]};
     target.codec = tool_codec_find("call", options.codec);
     const struct cmds_type *type = call_type(argv[first + 1]);

@@ -3,9 +3,11 @@
 #include "common.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #ifdef CMDSTREAM_HAS_JSON
 #include <cmdstream/codec_json.h>
@@ -16,6 +18,13 @@
 #ifdef CMDSTREAM_HAS_PROTOBUF
 #include <cmdstream/codec_protobuf.h>
 #endif
+
+#include "options.h"
+
+enum {
+    COMMON_FILES_PER_SHARD = 4, // Ring, event, listener, and one that opens for a moment.
+    COMMON_FILES_BESIDE = 8,    // The standard ones, pipes, what is kept for a full table.
+};
 
 static const struct cmds_codec *const codecs[] = {
         &cmds_codec_msgpack,
@@ -77,14 +86,62 @@ void tool_log(void *context, enum cmds_log_level level, const char *text)
     }
 }
 
-void tool_raise_nofile(void)
+uint64_t tool_raise_nofile(void)
 {
-    struct rlimit limit;
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE,
-                &limit); // What it would have cost to fail is told by accept or connect.
+        struct rlimit raised = {limit.rlim_max, limit.rlim_max};
+        limit = setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised : limit;
     }
+    return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
+}
+
+uint64_t tool_files_needed(uint64_t connections, uint32_t shards)
+{
+    return connections + (uint64_t)shards * COMMON_FILES_PER_SHARD + COMMON_FILES_BESIDE;
+}
+
+bool tool_files_suffice(const char *command, uint64_t connections, uint32_t shards)
+{
+    uint64_t needed = tool_files_needed(connections, shards);
+    uint64_t limit = tool_raise_nofile();
+    if (needed > limit) {
+        fprintf(stderr,
+                "cmdstream %s: %llu connections take about %llu open files, and this process may "
+                "have %llu: raise the hard limit (ulimit -Hn, LimitNOFILE=)\n",
+                command, (unsigned long long)connections, (unsigned long long)needed,
+                (unsigned long long)limit);
+        return false;
+    }
+    return true;
+}
+
+void tool_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+            (void)!open("/", O_PATH); // The lowest number that is free, which is this one.
+        }
+    }
+}
+
+int tool_flush(void)
+{
+    static int first_error;
+    errno = 0;
+    if ((fflush(stdout) != 0 || ferror(stdout) != 0) && first_error == 0) {
+        first_error = errno != 0 ? -errno : -EIO;
+    }
+    return first_error;
+}
+
+int tool_finish(int status)
+{
+    int error = tool_flush();
+    if (error < 0 && error != -EPIPE) {
+        fprintf(stderr, "cmdstream: stdout does not take what is printed: %s\n", strerror(-error));
+    }
+    return error < 0 && status == TOOL_EXIT_OK ? TOOL_EXIT_FAILED : status;
 }
 
 uint32_t tool_cpus(uint16_t *cpus, uint32_t max)

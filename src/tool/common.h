@@ -15,7 +15,8 @@
 enum {
     TOOL_CODEC_DEFAULT = 0,
     TOOL_CPUS_MAX = 1024,
-    TOOL_SERVER_INFO_MAX = 1024
+    TOOL_SERVER_INFO_MAX = 1024,
+    TOOL_CONNECTIONS_DEFAULT = 10000 // That a server allows; see connection_count_max.
 };
 
 /* What a build left out is not named. */
@@ -53,10 +54,31 @@ uint32_t tool_spin(uint32_t spin_us);
  */
 void tool_log(void *context, enum cmds_log_level level, const char *text);
 /**
- * The limit of open files up to what this process may have: a connection is one. Failure shows
- * later, by name.
+ * The limit of open files up to what this process may have: a connection is one.
+ *
+ * Returns: the limit as it is now; UINT64_MAX: none.
  */
-void tool_raise_nofile(void);
+uint64_t tool_raise_nofile(void);
+/**
+ * The open files that `connections` take on so many shards of this process, with its rings and
+ * standard files.
+ */
+uint64_t tool_files_needed(uint64_t connections, uint32_t shards);
+/** Raises the limit. Returns: false, and a line on stderr, if `connections` are more than it. */
+bool tool_files_suffice(const char *command, uint64_t connections, uint32_t shards);
+
+/**
+ * Descriptors 0 to 2 that the caller closed are opened, so that no socket or ring gets their number
+ * and what is printed; reading and writing them still fails. The first thing that a program does.
+ */
+void tool_standard_files(void);
+/** Writes out what is printed. Returns: 0; -errno of the first failure, from then on. */
+int tool_flush(void);
+/**
+ * The last thing that a program does. Returns: `status`; TOOL_EXIT_FAILED in place of 0, and a line
+ * on stderr, if stdout did not take all. A reader that has gone (`| head -1`) needs no line.
+ */
+int tool_finish(int status);
 /** The CPUs of this process, in order. Returns: how many. */
 uint32_t tool_cpus(uint16_t *cpus, uint32_t max);
 /** Binds the calling thread, and those that it starts, to `count` CPUs. Returns: 0, -errno. */

@@ -291,8 +291,8 @@ static void doctor_print_json(const struct doctor *doctor)
 int tool_doctor(int argc, char **argv)
 {
     struct doctor_options options = {0};
-    int positional = 0;
-    int status = tool_options_parse(&doctor_command, argc, argv, &options, &positional);
+    struct tool_line line;
+    int status = tool_options_parse(&doctor_command, argc, argv, &options, &line);
     if (status != TOOL_PARSED) {
         return status;
     }

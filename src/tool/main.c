@@ -41,24 +41,76 @@ static int main_overview(FILE *out, int status)
     return status;
 }
 
-int main(int argc, char **argv)
+/* Returns: MAIN_COMMAND_COUNT if there is none of that name. */
+static int main_find(const char *name)
 {
-    if (argc < 2) {
-        return main_overview(stdout, TOOL_EXIT_OK);
+    int i = 0;
+    while (i < MAIN_COMMAND_COUNT && strcmp(name, main_commands[i].name) != 0) {
+        i++;
     }
+    return i;
+}
+
+static bool main_is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
+}
+
+static int main_unknown(const char *word)
+{
+    const char *lead = "; did you mean ";
+    fprintf(stderr, "cmdstream: no command \"%s\"", word);
     for (int i = 0; i < MAIN_COMMAND_COUNT; i++) {
-        if (strcmp(argv[1], main_commands[i].name) == 0) {
-            return main_commands[i].run(argc - 1, argv + 1);
+        if (tool_resembles(word, main_commands[i].name)) {
+            fprintf(stderr, "%s%s", lead, main_commands[i].name);
+            lead = " or ";
         }
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-            strcmp(argv[1], "help") == 0) {
-        return main_overview(stdout, TOOL_EXIT_OK);
-    }
-    if (strcmp(argv[1], "--version") == 0) {
-        printf("cmdstream %s\n", cmds_version());
-        return TOOL_EXIT_OK;
-    }
-    fprintf(stderr, "cmdstream: no command \"%s\"\n\n", argv[1]);
+    fputs("\n\n", stderr);
     return main_overview(stderr, TOOL_EXIT_USAGE);
+}
+
+/* `help COMMAND` is `COMMAND --help`. */
+static int main_help(int argc, char **argv)
+{
+    static char help[] = "--help";
+    int found = argc > 2 ? main_find(argv[2]) : MAIN_COMMAND_COUNT;
+    if (argc > 2 && found == MAIN_COMMAND_COUNT) {
+        return main_unknown(argv[2]);
+    }
+    if (argc > 2) {
+        char *words[] = {argv[2], help, NULL};
+        return main_commands[found].run(2, words);
+    }
+    return main_overview(stdout, TOOL_EXIT_OK);
+}
+
+static int main_run(int argc, char **argv)
+{
+    if (argc < 2) {
+        fputs("cmdstream: which command?\n\n", stderr);
+        return main_overview(stderr, TOOL_EXIT_USAGE);
+    }
+    int found = main_find(argv[1]);
+    if (found < MAIN_COMMAND_COUNT) {
+        return main_commands[found].run(argc - 1, argv + 1);
+    }
+    if (main_is_help(argv[1])) {
+        return main_help(argc, argv);
+    }
+    if (strcmp(argv[1], "--version") != 0) {
+        return main_unknown(argv[1]);
+    }
+    if (argc > 2) {
+        fprintf(stderr, "cmdstream: one argument too many: %s\n", argv[2]);
+        return TOOL_EXIT_USAGE;
+    }
+    printf("cmdstream %s\n", cmds_version());
+    return TOOL_EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+    tool_standard_files();
+    return tool_finish(main_run(argc, argv));
 }

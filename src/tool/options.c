@@ -7,15 +7,17 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     OPTIONS_HELP = 1,
     OPTIONS_FIRST = 256,
-    OPTIONS_NAME_WIDTH = 28
+    OPTIONS_NAME_WIDTH = 28,
+    OPTIONS_WORD_MAX = 32,
+    OPTIONS_LETTERS_MAX = 2, // So many wrong letters are a slip.
 };
+_Static_assert(TOOL_OPTIONS_MAX <= 64, "an option has a bit in tool_line.given");
 
 static int options_complain(const char *name, const char *what, const char *subject)
 {
@@ -23,13 +25,47 @@ static int options_complain(const char *name, const char *what, const char *subj
     return TOOL_EXIT_USAGE;
 }
 
+/* The letters that must be inserted, removed or replaced to make one of the other. */
+static uint32_t options_distance(const char *a, const char *b)
+{
+    uint32_t row[OPTIONS_WORD_MAX + 1];
+    size_t b_size = strlen(b);
+    if (b_size > OPTIONS_WORD_MAX) {
+        return UINT32_MAX;
+    }
+    for (uint32_t i = 0; i <= b_size; i++) {
+        row[i] = i;
+    }
+    for (uint32_t i = 0; a[i] != '\0'; i++) {
+        uint32_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < b_size; j++) {
+            uint32_t replaced = diagonal + (a[i] != b[j]);
+            uint32_t inserted = (row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1;
+            diagonal = row[j + 1];
+            row[j + 1] = replaced < inserted ? replaced : inserted;
+        }
+    }
+    return row[b_size];
+}
+
+bool tool_resembles(const char *word, const char *name)
+{
+    size_t size = strlen(word);
+    if (size < 2) {
+        return false;
+    }
+    return strncmp(word, name, size) == 0 ||
+           (size > OPTIONS_LETTERS_MAX && options_distance(word, name) <= OPTIONS_LETTERS_MAX);
+}
+
 /*
- * The whole text must be a number: "12x", "", " 3" and "-1" are mistakes, not 12, 0, 3 and 2^32 -
- * 1.
+ * The whole text must be a number: "12x", "", " 3", "-1" and "0x10" are mistakes, not 12, 0, 3,
+ * 2^32 - 1 and 16.
  */
 static bool options_number(const char *text, const struct tool_option *option, double *number)
 {
-    if (text[0] < '0' || text[0] > '9') {
+    if (text[0] < '0' || text[0] > '9' || strspn(text, "0123456789.eE+-") != strlen(text)) {
         return false;
     }
     char *end = NULL;
@@ -82,8 +118,51 @@ static void options_to_long(const struct tool_command *command, struct option *r
     rows[command->option_count] = (struct option){.name = "help", .val = OPTIONS_HELP};
 }
 
-int tool_options_parse(
-        const struct tool_command *command, int argc, char **argv, void *values, int *positional)
+/* `argument` as it was given: "--conn=3", "-z". A name that may have been meant is named. */
+static int options_unknown(
+        const struct tool_command *command, const char *name, const char *argument)
+{
+    char word[OPTIONS_WORD_MAX + 1];
+    snprintf(word, sizeof(word), "%s", argument + strspn(argument, "-"));
+    word[strcspn(word, "=")] = '\0';
+    const char *lead = "; did you mean";
+    fprintf(stderr,
+            "cmdstream %s: unknown or ambiguous option, or a value that it does not take: %s", name,
+            argument);
+    for (uint32_t i = 0; i < command->option_count; i++) {
+        if (tool_resembles(word, command->options[i].name)) {
+            fprintf(stderr, "%s --%s", lead, command->options[i].name);
+            lead = " or";
+        }
+    }
+    fprintf(stderr, "; see `cmdstream %s --help`\n", name);
+    return TOOL_EXIT_USAGE;
+}
+
+static int options_take(const struct tool_command *command, const char *name, int row, void *values,
+        struct tool_line *line)
+{
+    const struct tool_option *option = &command->options[row];
+    if ((line->given & (UINT64_C(1) << row)) != 0) {
+        return options_complain(name, "given twice: --", option->name);
+    }
+    line->given |= UINT64_C(1) << row;
+    return options_store(name, option, optarg, values);
+}
+
+static int options_count(const struct tool_command *command, int argc, char **argv)
+{
+    int rest = argc - optind;
+    if (rest > command->positional_max) {
+        return options_complain(
+                argv[0], "one argument too many: ", argv[optind + command->positional_max]);
+    }
+    return rest < command->positional_min ? options_complain(argv[0], "an argument is missing", "")
+                                          : TOOL_PARSED;
+}
+
+int tool_options_parse(const struct tool_command *command, int argc, char **argv, void *values,
+        struct tool_line *line)
 {
     struct option rows[TOOL_OPTIONS_MAX + 2] = {{0}};
     if (command->option_count > TOOL_OPTIONS_MAX) {
@@ -93,6 +172,7 @@ int tool_options_parse(
 
     int status = TOOL_PARSED;
     int found;
+    *line = (struct tool_line){0};
     opterr = 0;
     optind = 0; // 0, not 1: glibc then forgets an earlier scan altogether.
     while (status == TOOL_PARSED && (found = getopt_long(argc, argv, ":h", rows, NULL)) != -1) {
@@ -104,23 +184,39 @@ int tool_options_parse(
             return options_complain(argv[0], "no value after ", argv[optind - 1]);
         }
         if (found < OPTIONS_FIRST) {
-            return options_complain(argv[0],
-                    "unknown or ambiguous option, or a value that it does not take: ",
-                    argv[optind - 1]);
+            return options_unknown(command, argv[0], argv[optind - 1]);
         }
-        status = options_store(argv[0], &command->options[found - OPTIONS_FIRST], optarg, values);
+        status = options_take(command, argv[0], found - OPTIONS_FIRST, values, line);
     }
-    if (status != TOOL_PARSED) {
-        return status;
+    line->positional = optind;
+    return status != TOOL_PARSED ? status : options_count(command, argc, argv);
+}
+
+bool tool_options_given(
+        const struct tool_command *command, const struct tool_line *line, const char *name)
+{
+    for (uint32_t i = 0; i < command->option_count; i++) {
+        if (strcmp(command->options[i].name, name) == 0) {
+            return (line->given & (UINT64_C(1) << i)) != 0;
+        }
     }
-    *positional = optind;
-    int rest = argc - optind;
-    if (rest > command->positional_max) {
-        return options_complain(
-                argv[0], "one argument too many: ", argv[optind + command->positional_max]);
+    return false;
+}
+
+bool tool_options_obey(const struct tool_command *command, const char *name,
+        const struct tool_line *line, const struct tool_rule *rules, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct tool_rule *rule = &rules[i];
+        bool other = tool_options_given(command, line, rule->other);
+        if (tool_options_given(command, line, rule->option) && other != rule->needs) {
+            fprintf(stderr, "cmdstream %s: --%s %s --%s%s%s\n", name, rule->option,
+                    rule->needs ? "goes with" : "does not go with", rule->other,
+                    rule->why != NULL ? ": " : "", rule->why != NULL ? rule->why : "");
+            return false;
+        }
     }
-    return rest < command->positional_min ? options_complain(argv[0], "an argument is missing", "")
-                                          : TOOL_PARSED;
+    return true;
 }
 
 void tool_options_help(const struct tool_command *command, FILE *out)

@@ -3,10 +3,14 @@
  * The options of a sub-command, from a table: one row is the parser, the range check and the line
  * of --help, so that the three cannot disagree. getopt_long does the splitting, hence "--name
  * value", "--name=value" and unique prefixes.
+ *
+ * Nothing that was given is ignored in silence: an option that stands twice is a mistake, and a
+ * table of rules says which options mean nothing beside, or without, which others.
  */
 #ifndef CMDSTREAM_TOOL_OPTIONS_H
 #define CMDSTREAM_TOOL_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -63,16 +67,37 @@ enum {
     TOOL_PARSED = -1, // Of tool_options_parse: go on.
 };
 
+/* What stood on the command line. */
+struct tool_line {
+    uint64_t given; // Bit i: the i-th option of the table.
+    int positional; // Index of the first argument that is no option.
+};
+
+/* `option` says nothing where `other` is given or, with `needs`, where it is not. */
+struct tool_rule {
+    const char *option, *other;
+    bool needs;
+    const char *why; // "each caller has a connection of its own"; NULL where the names say it.
+};
+
 /**
- * Fills `values` from argv, whose first element is the sub-command's name. `*positional` is the
- * index of the first argument that is no option. A mistake is told on stderr in one line that names
- * the option; --help goes to stdout.
+ * Fills `values` and `line` from argv, whose first element is the sub-command's name. A mistake is
+ * told on stderr in one line that names the option; --help goes to stdout.
  *
  * Returns: TOOL_PARSED; else the exit status of the program.
  */
-int tool_options_parse(
-        const struct tool_command *command, int argc, char **argv, void *values, int *positional);
+int tool_options_parse(const struct tool_command *command, int argc, char **argv, void *values,
+        struct tool_line *line);
+/** Was --`name`, without the dashes, on the command line? */
+bool tool_options_given(
+        const struct tool_command *command, const struct tool_line *line, const char *name);
+/** `name` is the sub-command's. Returns: false, and one line on stderr, if a rule is broken. */
+bool tool_options_obey(const struct tool_command *command, const char *name,
+        const struct tool_line *line, const struct tool_rule *rules, size_t count);
 /** What --help prints. */
 void tool_options_help(const struct tool_command *command, FILE *out);
+
+/** Can `word` have been meant as `name`? Few letters differ, or it begins like it. */
+bool tool_resembles(const char *word, const char *name);
 
 #endif

@@ -33,7 +33,7 @@ static const struct tool_option serve_rows[] = {
         TOOL_TEXT(serve_options, "codec", "NAME", codec, TOOL_CODEC_NAMES " (default msgpack)"),
         TOOL_TEXT(serve_options, "server-info", "TEXT", server_info,
                 "what clients must expect (default \"default\")"),
-        TOOL_U32(serve_options, "shards", "N", shards, 0, CMDS_SHARDS_MAX,
+        TOOL_U32(serve_options, "shards", "N", shards, 1, CMDS_SHARDS_MAX,
                 "threads with a ring each (default: one per allowed core)"),
         TOOL_TEXT(serve_options, "cpus", "LIST", cpus,
                 "where they are pinned, as in 0,2-5 (default: the allowed CPUs)"),
@@ -78,7 +78,11 @@ static const struct tool_command serve_command = {
                  "stdout when it is ready. SIGTERM or SIGINT drains: no new connections, the calls "
                  "in flight end;\n"
                  "a second signal ends it at once.\n",
-        .notes = "Exit status: 0 drained; 1 could not start; 2 some calls did not end in time, or "
+        .notes = "  $ cmdstream serve --listen 127.0.0.1:9000,unix:/tmp/cmdstream.socket\n"
+                 "  $ cmdstream serve --shards 2 --cpus 2,3 --max-connections 50000\n\n"
+                 "Times are in ms unless their name says us; 4294967295: never.\n\n"
+                 "Exit status: 0 drained; 1 could not start, or say where it listens; 2 some calls "
+                 "did not end in time, or\n"
                  "a bad option.\n",
         .options = serve_rows,
         .option_count = sizeof(serve_rows) / sizeof(serve_rows[0]),
@@ -128,8 +132,12 @@ static int serve_start_server(struct serve *serve, struct cmds_error *error)
     return cmds_server_start(&serve->server, serve->runtime, &options, error);
 }
 
-/* One line per address, in one write and flushed: a script may read it and connect. */
-static void serve_announce(const struct serve *serve)
+/*
+ * One line per address, in one write and flushed: a script may read it and connect.
+ *
+ * Returns: false if stdout does not take it; then nobody would know.
+ */
+static bool serve_announce(const struct serve *serve)
 {
     char address[256];
     uint32_t shards = cmds_runtime_shard_count(serve->runtime);
@@ -138,12 +146,15 @@ static void serve_announce(const struct serve *serve)
         printf("listening on %s (%u shard%s, io_uring, %s)\n", address, shards,
                 shards == 1 ? "" : "s", serve->codec->name);
     }
-    fflush(stdout);
+    if (tool_flush() < 0) {
+        return false; // tool_finish() says why.
+    }
     if (serve->options.verbose) {
         char text[1024];
         (void)cmds_runtime_describe(serve->runtime, text, sizeof(text));
         fprintf(stderr, "cmdstream: %s\n", text);
     }
+    return true;
 }
 
 static sigset_t serve_signals(void)
@@ -201,8 +212,7 @@ static int serve_run(struct serve *serve)
     if (code < 0) {
         fprintf(stderr, "cmdstream serve: %s\n",
                 error.code < 0 ? error.text : cmds_error_text(code));
-    } else {
-        serve_announce(serve);
+    } else if (serve_announce(serve)) {
         sigset_t signals = serve_signals();
         int signal_number = 0;
         (void)sigwait(&signals, &signal_number);
@@ -213,20 +223,64 @@ static int serve_run(struct serve *serve)
     return status;
 }
 
+static const struct tool_rule serve_rules[] = {
+        {"cpus", "no-pin", false,
+                "the one says where shards are pinned, the other that they are not"},
+        {"quiet", "verbose", false, NULL},
+};
+
+/*
+ * What was asked for by name must be possible; the default is taken as far as it goes, and that is
+ * said.
+ */
+static bool serve_check_files(const struct serve_options *options)
+{
+    uint16_t cpus[TOOL_CPUS_MAX];
+    uint32_t shards = options->shards > 0 ? options->shards : tool_cpus(cpus, TOOL_CPUS_MAX);
+    if (options->max_connections > 0) {
+        return tool_files_suffice("serve", options->max_connections, shards);
+    }
+    uint64_t limit = tool_raise_nofile();
+    uint64_t beside = tool_files_needed(0, shards);
+    if (limit < beside + TOOL_CONNECTIONS_DEFAULT && !options->quiet) {
+        fprintf(stderr,
+                "cmdstream serve: at most about %llu connections, not %d: the hard limit of open "
+                "files is %llu (ulimit -Hn, LimitNOFILE=)\n",
+                (unsigned long long)(limit > beside ? limit - beside : 0), TOOL_CONNECTIONS_DEFAULT,
+                (unsigned long long)limit);
+    }
+    return true;
+}
+
+static int serve_check(struct serve *serve, const struct tool_line *line)
+{
+    const struct serve_options *options = &serve->options;
+    if (!tool_options_obey(&serve_command, "serve", line, serve_rules,
+                sizeof(serve_rules) / sizeof(serve_rules[0]))) {
+        return TOOL_EXIT_USAGE;
+    }
+    if (options->spin_always && options->spin_us == 0) {
+        fprintf(stderr, "cmdstream serve: --spin-always does not go with --spin-us 0\n");
+        return TOOL_EXIT_USAGE;
+    }
+    serve->codec = tool_codec_find("serve", options->codec);
+    if (serve->codec == NULL ||
+            !tool_server_info("serve", options->server_info, &serve->server_info)) {
+        return TOOL_EXIT_USAGE;
+    }
+    return serve_check_files(options) ? TOOL_PARSED : TOOL_EXIT_FAILED;
+}
+
 int tool_serve(int argc, char **argv)
 {
     struct serve serve = {
             .options = {.listen = "127.0.0.1:9000", .spin_us = 100, .drain_ms = 10000},
     };
-    int positional = 0;
-    int status = tool_options_parse(&serve_command, argc, argv, &serve.options, &positional);
+    struct tool_line line;
+    int status = tool_options_parse(&serve_command, argc, argv, &serve.options, &line);
+    status = status == TOOL_PARSED ? serve_check(&serve, &line) : status;
     if (status != TOOL_PARSED) {
         return status;
-    }
-    serve.codec = tool_codec_find("serve", serve.options.codec);
-    if (serve.codec == NULL ||
-            !tool_server_info("serve", serve.options.server_info, &serve.server_info)) {
-        return TOOL_EXIT_USAGE;
     }
     serve.log_level = serve.options.quiet     ? CMDS_LOG_ERROR
                       : serve.options.verbose ? CMDS_LOG_DEBUG
@@ -239,6 +293,5 @@ int tool_serve(int argc, char **argv)
     sigset_t signals = serve_signals();
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
-    tool_raise_nofile();
     return serve_run(&serve);
 }

@@ -2,7 +2,7 @@
 /*
  * The option parser. What may go wrong: half a number taken for a number, a value out of range, a
  * mistake that ends with status 0, a default that parsing overwrites, a scan that remembers the one
- * before.
+ * before, an option that is ignored because it stands twice or beside another.
  */
 #include "tool/options.h"
 
@@ -34,13 +34,13 @@ static const struct tool_command command = {.usage = "x [OPTIONS] A [B]",
         .positional_max = 2};
 
 /* The words as a shell would split them. What it prints on stderr is not what is tested here. */
-static int options_parse(const char *line, struct values *values, int *positional)
+static int options_parse(const char *words_of_it, struct values *values, struct tool_line *line)
 {
     static char words[256];
     char *argv[16] = {NULL};
     int argc = 0;
     *values = (struct values){.number = 7};
-    snprintf(words, sizeof(words), "x %s", line);
+    snprintf(words, sizeof(words), "x %s", words_of_it);
     for (char *word = strtok(words, " "); word != NULL && argc < 15; word = strtok(NULL, " ")) {
         argv[argc++] = word;
     }
@@ -48,7 +48,7 @@ static int options_parse(const char *line, struct values *values, int *positiona
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     fflush(stderr);
     dup2(null, STDERR_FILENO);
-    int status = tool_options_parse(&command, argc, argv, values, positional);
+    int status = tool_options_parse(&command, argc, argv, values, line);
     fflush(stderr);
     dup2(kept, STDERR_FILENO);
     close(kept);
@@ -59,57 +59,110 @@ static int options_parse(const char *line, struct values *values, int *positiona
 static void test_options_reads_every_kind(void)
 {
     struct values values;
-    int positional = 0;
+    struct tool_line line;
 
-    CU_ASSERT_EQUAL(
-            options_parse("--text=hi --real 2.5 --number 100 --flag A", &values, &positional),
+    CU_ASSERT_EQUAL(options_parse("--text=hi --real 2.5 --number 100 --flag A", &values, &line),
             TOOL_PARSED);
 
     CU_ASSERT_STRING_EQUAL(values.text, "hi");
     CU_ASSERT(values.real > 2.49 && values.real < 2.51);
     CU_ASSERT_EQUAL(values.number, 100);
     CU_ASSERT_TRUE(values.flag);
-    CU_ASSERT_EQUAL(positional, 7);
+    CU_ASSERT_EQUAL(line.positional, 7);
 }
 
 static void test_options_keeps_defaults_and_forgets_the_scan_before(void)
 {
     struct values values;
-    int positional = 0;
+    struct tool_line line;
 
-    CU_ASSERT_EQUAL(options_parse("--number 5 A", &values, &positional), TOOL_PARSED);
-    CU_ASSERT_EQUAL(options_parse("A", &values, &positional), TOOL_PARSED);
+    CU_ASSERT_EQUAL(options_parse("--number 5 A", &values, &line), TOOL_PARSED);
+    CU_ASSERT_EQUAL(options_parse("A", &values, &line), TOOL_PARSED);
 
     CU_ASSERT_EQUAL(values.number, 7);
     CU_ASSERT_PTR_NULL(values.text);
     CU_ASSERT_FALSE(values.flag);
-    CU_ASSERT_EQUAL(positional, 1);
+    CU_ASSERT_EQUAL(line.positional, 1);
 }
 
 static void test_options_refuses_what_is_no_number_in_range(void)
 {
     static const char *const bad[] = {"--number 0 A", "--number 101 A", "--number 5x A",
             "--number -1 A", "--number x A", "--number 99999999999999999999 A", "--real 10.5 A",
-            "--real nan A", "--number= A"};
+            "--real nan A", "--number= A", "--real 0x1 A", "--real 1e999 A", "--number 1e1 A"};
     struct values values;
-    int positional = 0;
+    struct tool_line line;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        CU_ASSERT_EQUAL(options_parse(bad[i], &values, &positional), TOOL_EXIT_USAGE);
+        CU_ASSERT_EQUAL(options_parse(bad[i], &values, &line), TOOL_EXIT_USAGE);
     }
-    CU_ASSERT_EQUAL(options_parse("--number 1 A", &values, &positional), TOOL_PARSED);
+    CU_ASSERT_EQUAL(options_parse("--number 1 A", &values, &line), TOOL_PARSED);
 }
 
 static void test_options_refuses_unknown_missing_and_too_many(void)
 {
     static const char *const bad[] = {"--nonsense A", "-z A", "--text", "--flag=1 A", "", "A B C"};
     struct values values;
-    int positional = 0;
+    struct tool_line line;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        CU_ASSERT_EQUAL(options_parse(bad[i], &values, &positional), TOOL_EXIT_USAGE);
+        CU_ASSERT_EQUAL(options_parse(bad[i], &values, &line), TOOL_EXIT_USAGE);
     }
-    CU_ASSERT_EQUAL(options_parse("A B", &values, &positional), TOOL_PARSED);
+    CU_ASSERT_EQUAL(options_parse("A B", &values, &line), TOOL_PARSED);
+}
+
+static void test_options_refuses_what_stands_twice(void)
+{
+    static const char *const bad[] = {
+            "--number 1 --number 1 A", "--flag --flag A", "--text a A --text b"};
+    struct values values;
+    struct tool_line line;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        CU_ASSERT_EQUAL(options_parse(bad[i], &values, &line), TOOL_EXIT_USAGE);
+    }
+}
+
+static void test_options_knows_what_was_given(void)
+{
+    struct values values;
+    struct tool_line line;
+
+    CU_ASSERT_EQUAL(options_parse("--number 7 --flag A", &values, &line), TOOL_PARSED);
+
+    CU_ASSERT_TRUE(tool_options_given(&command, &line, "number")); // Though it is the default.
+    CU_ASSERT_TRUE(tool_options_given(&command, &line, "flag"));
+    CU_ASSERT_FALSE(tool_options_given(&command, &line, "text"));
+    CU_ASSERT_FALSE(tool_options_given(&command, &line, "nonsense"));
+}
+
+static void test_options_rules_forbid_and_demand(void)
+{
+    static const struct tool_rule rules[] = {
+            {"real", "number", false, "they contradict each other"}, {"flag", "text", true, NULL}};
+    static const struct {
+        const char *words;
+        bool good;
+    } cases[] = {{"--real 1 A", true}, {"--number 1 A", true}, {"--real 1 --number 1 A", false},
+            {"--flag A", false}, {"--flag --text x A", true}, {"--text x A", true}, {"A", true}};
+    struct values values;
+    struct tool_line line;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        CU_ASSERT_EQUAL(options_parse(cases[i].words, &values, &line), TOOL_PARSED);
+        CU_ASSERT_EQUAL(tool_options_obey(&command, "x", &line, rules, 2), cases[i].good);
+    }
+}
+
+static void test_options_a_slip_resembles(void)
+{
+    CU_ASSERT_TRUE(tool_resembles("serv", "serve"));
+    CU_ASSERT_TRUE(tool_resembles("sevre", "serve"));
+    CU_ASSERT_TRUE(tool_resembles("in-fligt", "in-flight"));
+    CU_ASSERT_TRUE(tool_resembles("do", "doctor"));
+    CU_ASSERT_FALSE(tool_resembles("x", "serve"));
+    CU_ASSERT_FALSE(tool_resembles("", "serve"));
+    CU_ASSERT_FALSE(tool_resembles("launch", "serve"));
 }
 
 static void test_options_help_names_every_option(void)
@@ -138,6 +191,10 @@ static CU_TestInfo test_tool_options[] = {
         {"refuses what is no number in range", test_options_refuses_what_is_no_number_in_range},
         {"refuses unknown, missing and too many",
                 test_options_refuses_unknown_missing_and_too_many},
+        {"refuses what stands twice", test_options_refuses_what_stands_twice},
+        {"knows what was given", test_options_knows_what_was_given},
+        {"rules forbid and demand", test_options_rules_forbid_and_demand},
+        {"a slip resembles what was meant", test_options_a_slip_resembles},
         {"help names every option", test_options_help_names_every_option},
         CU_TEST_INFO_NULL,
 };
