@@ -3,7 +3,7 @@
  * `cmdstream call`: one command from the shell, its results as JSON lines.
  *
  * A single-threaded sender: the calling thread turns the ring itself, so the program starts no
- * thread.
+ * thread but the one that says, on a terminal, what it waits for.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,10 +12,12 @@
 #include "json.h"
 #include "options.h"
 #include "test_protocol.h"
+#include "wait.h"
 
 enum {
-    CALL_VALUE_SIZE_MAX = 256
-}; // Of any command's struct.
+    CALL_NOT_PRINTED = 1, // What ends a stream: tool_finish() says why.
+    CALL_WAIT_SIZE = 320,
+};
 
 struct call_options {
     const char *codec, *server_info;
@@ -77,19 +79,19 @@ static const struct cmds_type *call_type(const char *name)
 
 static int call_print(void *context, const struct cmds_result *result)
 {
-    (void)context;
-    json_t *json =
-            tool_json_from_value(result->type->schema, test_type_name(result->type), result->value);
-    int written = json != NULL ? json_dumpf(json, stdout, JSON_COMPACT) : -1;
-    json_decref(json);
-    return written == 0 && fputc('\n', stdout) != EOF && fflush(stdout) == 0 ? 0 : -1;
+    tool_wait_end(context);
+    const char *name = test_type_name(result->type);
+    if (!tool_json_write(stdout, result->type->schema, name, result->value)) {
+        fprintf(stderr, "cmdstream call: the string has bytes that are not UTF-8: each is shown as "
+                        "U+FFFD\n");
+    }
+    fputc('\n', stdout);
+    return tool_flush() == 0 ? 0 : CALL_NOT_PRINTED;
 }
 
 static int call_report(int code, const struct cmds_error *error)
 {
-    if (code == -1 && error->code == 0) {
-        fprintf(stderr, "cmdstream call: a result could not be printed\n");
-    } else {
+    if (code != CALL_NOT_PRINTED) {
         fprintf(stderr, "cmdstream call: %s: %s\n", cmds_error_name(code),
                 error->code < 0 ? error->text : cmds_error_text(code));
     }
@@ -101,6 +103,20 @@ struct call_target {
     const struct cmds_codec *codec;
     struct cmds_bytes server_info;
 };
+
+/* Until the first result; call_print() ends the wait. */
+static int call_send(struct cmds_sender *sender, const struct call_options *from,
+        const char *address, struct cmds_message message, struct cmds_error *error)
+{
+    char text[CALL_WAIT_SIZE];
+    struct tool_wait wait;
+    snprintf(text, sizeof(text), "waiting for a result of %s from %.200s",
+            test_type_name(message.type), address);
+    tool_wait_begin(&wait, tool_wait_is_seen(), text, from->deadline_ms);
+    int code = cmds_sender_send_multi(sender, message, from->deadline_ms, error, call_print, &wait);
+    tool_wait_end(&wait);
+    return code;
+}
 
 static int call_run(const struct call_options *from, const struct call_target *target,
         struct cmds_message message)
@@ -118,9 +134,14 @@ static int call_run(const struct call_options *from, const struct call_target *t
 
     struct cmds_sender *sender = NULL;
     struct cmds_error error = CMDS_ERROR_INIT;
+    char text[CALL_WAIT_SIZE];
+    struct tool_wait wait;
+    snprintf(text, sizeof(text), "connecting to %.200s", target->address);
+    tool_wait_begin(&wait, tool_wait_is_seen(), text, from->deadline_ms);
     int code = cmds_sender_open(&sender, &options, &error);
+    tool_wait_end(&wait);
     for (uint32_t i = 0; code == 0 && i < from->repeat; i++) {
-        code = cmds_sender_send_multi(sender, message, from->deadline_ms, &error, call_print, NULL);
+        code = call_send(sender, from, target->address, message, &error);
     }
     int status = code == 0 ? TOOL_EXIT_OK : call_report(code, &error);
     cmds_sender_close(sender, 0);
@@ -130,7 +151,7 @@ static int call_run(const struct call_options *from, const struct call_target *t
 static json_t *call_parse(const char *text)
 {
     json_error_t error;
-    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (json == NULL) {
         fprintf(stderr, "cmdstream call: not JSON at column %d: %s\n", error.column, error.text);
     }

@@ -4,11 +4,17 @@
  *
  * The scalar kinds and strings, which is what a person can type in a shell. Names are read without
  * regard to case and written as they are on the wire, in schema order.
+ *
+ * What is written reads back as the same value: integers of 64 bits whole, a float in the fewest
+ * digits that make it, a string with its NULs. What JSON has no number for is a string, as in
+ * Protobuf's JSON: "NaN", "Infinity", "-Infinity"; so it is read, too.
  */
 #ifndef CMDSTREAM_TOOL_JSON_H
 #define CMDSTREAM_TOOL_JSON_H
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
 
 #include <cmdstream/schema.h>
 
@@ -26,7 +32,16 @@ enum {
  */
 int tool_json_to_value(const struct cmds_schema *schema, const char *name, const json_t *object,
         void *value, char *text);
-/** `{"type":name, fields...}`. Gives: json_decref(). Returns: NULL without memory. */
-json_t *tool_json_from_value(const struct cmds_schema *schema, const char *name, const void *value);
+/**
+ * Writes `{"type":name, fields...}`, without an end of line, to `out`, whose state says whether it
+ * took it.
+ *
+ * Control characters are escaped, so that a terminal obeys none of them. Bytes that are not UTF-8
+ * are U+FFFD each, one after the other.
+ *
+ * Returns: false if there were such bytes.
+ */
+bool tool_json_write(
+        FILE *out, const struct cmds_schema *schema, const char *name, const void *value);
 
 #endif
