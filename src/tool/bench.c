@@ -21,7 +21,7 @@ static const struct tool_option bench_rows[] = {
                 "echo, stream, sleep or work (default echo)"),
         TOOL_TEXT(bench_options, "codec", "NAME", codec, TOOL_CODEC_NAMES " (default msgpack)"),
         TOOL_DOUBLE(bench_options, "duration", "S", duration, 0, 86400,
-                "seconds that are measured (default 5)"),
+                "seconds that are measured, more than 0 (default 5)"),
         TOOL_DOUBLE(
                 bench_options, "warmup", "S", warmup, 0, 3600, "seconds before them (default 0.5)"),
         TOOL_U32(bench_options, "conns", "N", conns, 1, 65536,
@@ -29,19 +29,21 @@ static const struct tool_option bench_rows[] = {
         TOOL_U32(bench_options, "in-flight", "K", in_flight, 1, 1048576,
                 "commands in flight on each (default 128; with --rate the most, 1024)"),
         TOOL_DOUBLE(bench_options, "rate", "R", rate, 0, 100000000,
-                "open loop: so many commands/s in total, however fast the answers come"),
+                "open loop: so many commands/s in total, 0.001 or more, however fast the answers "
+                "come"),
         TOOL_U32(bench_options, "threads", "N", threads, 1, CMDS_SHARDS_MAX,
                 "client shards (default: the client's CPUs, at most --conns)"),
         TOOL_FLAG(bench_options, "own-threads", own_threads,
                 "each client thread turns an inline runtime of its own; --rate always does"),
-        TOOL_FLAG(bench_options, "blocking", blocking, "threads that block in one sender"),
+        TOOL_FLAG(bench_options, "blocking", blocking,
+                "threads that block in one sender, a command each"),
         TOOL_U32(bench_options, "callers", "C", callers, 1, 4096, "how many of them (default 16)"),
         TOOL_FLAG(bench_options, "sender-single", sender_single,
                 "with --blocking: each has a single-threaded sender of its own"),
         TOOL_TEXT(bench_options, "dispatch", "NAME", dispatch,
                 "sticky: each connection keeps its K (default); round-robin"),
         TOOL_TEXT(bench_options, "string-size", "N", string_size,
-                "bytes in an echo, or random: uniform 0..1006 (default random)"),
+                "bytes in an echo or sleep, or random: uniform 0..1006 (default random)"),
         TOOL_U32(bench_options, "stream-count", "N", stream_count, 0, INT32_MAX,
                 "results of one stream command (default 1000)"),
         TOOL_U32(bench_options, "stream-size", "N", stream_size, 0, 8 << 20,
@@ -56,7 +58,7 @@ static const struct tool_option bench_rows[] = {
                 "N more connections with one command in flight each, reported apart"),
         TOOL_U32(bench_options, "idle", "N", idle, 1, 65536, "N more connections that do nothing"),
         TOOL_U32(bench_options, "spin-us", "N", spin_us, 0, 10000000,
-                "of both sides: the most they look for work; 0: none (default 100)"),
+                "of both sides: the most they look for work, us; 0: not at all (default 100)"),
         TOOL_FLAG(bench_options, "spin-always", spin_always,
                 "both sides spin --spin-us each time, also when others need the core"),
         TOOL_U32(bench_options, "client-spin-us", "N", client_spin_us, 0, 10000000,
@@ -95,9 +97,48 @@ static const struct tool_command bench_command = {
                  "  $ cmdstream bench --command stream --conns 1 --in-flight 1 --stream-count "
                  "20000\n"
                  "  $ cmdstream bench --conns 1 --in-flight 4096 --burn-us 1 --light 8\n\n"
-                 "Exit status: 0; 1 there were errors, or it could not start; 2 a bad option.\n",
+                 "SIGINT (^C) or SIGTERM ends the measurement: what was measured so far is "
+                 "reported, after the last\n"
+                 "answers; a second one ends it at once.\n\n"
+                 "Exit status: 0; 1 there were errors, or it could not start; 2 a bad option; 130 "
+                 "or 143 a signal ended it.\n",
         .options = bench_rows,
         .option_count = sizeof(bench_rows) / sizeof(bench_rows[0]),
+};
+
+/* What one way of driving the load cannot do is refused, and not left out in silence. */
+static const struct tool_rule bench_rules[] = {
+        {"rate", "blocking", false, "the one is an open loop, and a blocking caller waits"},
+        {"light", "rate", false, "light connections are a closed loop on shards"},
+        {"light", "blocking", false, "light connections are a closed loop on shards"},
+        {"light", "own-threads", false, "light connections are a closed loop on shards"},
+        {"own-threads", "blocking", false, "each caller has a thread of its own already"},
+        {"in-flight", "blocking", false, "each caller has one command in flight; see --callers"},
+        {"dispatch", "blocking", false, "a sender takes its connections in turn"},
+        {"callers", "blocking", true, NULL},
+        {"sender-single", "blocking", true, NULL},
+        {"threads", "sender-single", false, "each caller turns its own ring"},
+        {"conns", "sender-single", false, "each caller has one connection"},
+        {"client-spin-us", "sender-single", false, "such a sender does not spin"},
+        {"server-pid", "connect", true, "its own server is known"},
+        {"server-spin-us", "connect", false, "that server has options of its own"},
+        {"server-shards", "connect", false, "that server has options of its own"},
+        {"server-workers", "connect", false, "that server has options of its own"},
+        {"burn-us", "connect", false, "that server has options of its own"},
+        {"share", "connect", false, "the CPUs are not divided then"},
+};
+/* And options of some commands only. */
+static const struct {
+    const char *option;
+    uint32_t commands; // Bits.
+} bench_only[] = {
+        {"string-size", 1U << BENCH_ECHO | 1U << BENCH_SLEEP},
+        {"stream-count", 1U << BENCH_STREAM},
+        {"stream-size", 1U << BENCH_STREAM},
+        {"sleep-ms", 1U << BENCH_SLEEP},
+        {"work-us", 1U << BENCH_WORK},
+        {"server-workers", 1U << BENCH_WORK},
+        {"burn-us", 1U << BENCH_ECHO},
 };
 
 static bool bench_refuse(const char *text)
@@ -145,32 +186,50 @@ static bool bench_take_dispatch(struct bench *bench)
            bench_refuse("--dispatch is sticky or round-robin");
 }
 
-/* What one way of driving the load cannot do is refused, and not left out in silence. */
-static bool bench_check_modes(const struct bench_options *options)
+static bool bench_check_modes(const struct bench *bench, const struct tool_line *line)
 {
-    if (options->rate > 0 && options->blocking) {
-        return bench_refuse("--rate is an open loop, a blocking caller waits: not both");
+    const struct bench_options *options = &bench->options;
+    if (!tool_options_obey(&bench_command, "bench", line, bench_rules,
+                sizeof(bench_rules) / sizeof(bench_rules[0]))) {
+        return false;
     }
-    if (options->light > 0 && (options->rate > 0 || options->blocking || options->own_threads)) {
-        return bench_refuse("--light goes with the closed loop on shards only");
-    }
-    if (options->sender_single && !options->blocking) {
-        return bench_refuse("--sender-single goes with --blocking");
-    }
-    if (options->server_pid > 0 && options->connect == NULL) {
-        return bench_refuse("--server-pid goes with --connect; its own server is known");
+    for (size_t i = 0; i < sizeof(bench_only) / sizeof(bench_only[0]); i++) {
+        if ((bench_only[i].commands & (1U << bench->plan.command)) == 0 &&
+                tool_options_given(&bench_command, line, bench_only[i].option)) {
+            fprintf(stderr, "cmdstream bench: --%s says nothing about the command %s\n",
+                    bench_only[i].option, options->command);
+            return false;
+        }
     }
     if (!(options->duration > 0)) {
         return bench_refuse("--duration is more than 0");
     }
+    return options->rate >= BENCH_RATE_MIN || !tool_options_given(&bench_command, line, "rate") ||
+           bench_refuse("--rate is 0.001 or more");
+}
+
+/* What follows from other options. */
+static bool bench_check_sizes(struct bench *bench)
+{
+    struct bench_options *options = &bench->options;
+    if ((uint64_t)options->conns * options->in_flight > BENCH_LANES_MAX) {
+        return bench_refuse("--conns times --in-flight is at most 4194304");
+    }
+    if (options->threads > options->conns && options->own_threads) {
+        return bench_refuse("--threads is at most --conns here: a thread without a connection has "
+                            "nothing to turn");
+    }
+    if (options->spin_always && options->client_spin_us == 0 && options->server_spin_us == 0) {
+        return bench_refuse("--spin-always does not go with --spin-us 0");
+    }
     return true;
 }
 
-static bool bench_take_options(struct bench *bench)
+static bool bench_take_options(struct bench *bench, const struct tool_line *line)
 {
     struct bench_options *options = &bench->options;
     if (!bench_take_command(bench) || !bench_take_string_size(bench) ||
-            !bench_take_dispatch(bench) || !bench_check_modes(options) ||
+            !bench_take_dispatch(bench) || !bench_check_modes(bench, line) ||
             !tool_server_info("bench", options->server_info, &bench->plan.server_info)) {
         return false;
     }
@@ -188,15 +247,12 @@ static bool bench_take_options(struct bench *bench)
         options->callers = options->callers > 0 ? options->callers : 16;
         options->in_flight = options->callers; // The window of one connection takes them all.
     }
-    options->progress = options->progress || isatty(STDERR_FILENO) != 0;
+    options->progress = options->progress || tool_wait_is_seen();
     bench->plan.deadline_ms =
             options->deadline_ms > 0
                     ? options->deadline_ms
                     : 5000 + (bench->plan.command == BENCH_SLEEP ? options->sleep_ms : 0);
-    if ((uint64_t)options->conns * options->in_flight > BENCH_LANES_MAX) {
-        return bench_refuse("--conns times --in-flight is at most 4194304");
-    }
-    return bench->plan.codec != NULL;
+    return bench->plan.codec != NULL && bench_check_sizes(bench);
 }
 
 /* The server's CPUs are the first half; of a single one both must live. */
@@ -219,10 +275,6 @@ static void bench_default_threads(struct bench *bench)
     if (options->threads == 0) {
         uint32_t cpus = bench->client_cpu_count > 0 ? bench->client_cpu_count : 1;
         options->threads = cpus < options->conns ? cpus : options->conns;
-    }
-    if (options->own_threads && options->threads > options->conns) {
-        options->threads =
-                options->conns; // A thread without a connection would have nothing to turn.
     }
     bench->plan.due_interval = options->rate > 0
                                        ? (double)tool_clock_from_ns(&bench->plan.clock, 1e12) /
@@ -259,6 +311,11 @@ static int bench_find_server(struct bench *bench)
         code = bench_server_start(bench, server_cpus, server_cpu_count);
     } else {
         bench->server.pid = (pid_t)options->server_pid;
+        if (options->server_pid > 0 && bench_server_cpu_ns(&bench->server) < 0) {
+            fprintf(stderr, "cmdstream bench: --server-pid %u: there is no such process\n",
+                    options->server_pid);
+            return -ESRCH;
+        }
         snprintf(bench->server.address, sizeof(bench->server.address), "%s", options->connect);
     }
     if (server_cpu_count > 0) {
@@ -281,6 +338,35 @@ static void bench_free(struct bench *bench)
     free(bench);
 }
 
+/* Each side has the connections, and its own server has the limits of this process. */
+static bool bench_check_files(const struct bench_options *options)
+{
+    uint16_t cpus[TOOL_CPUS_MAX];
+    uint32_t shards = options->threads > 0 ? options->threads : tool_cpus(cpus, TOOL_CPUS_MAX);
+    uint64_t connections = (uint64_t)options->conns + options->light + options->idle;
+    if (options->blocking && options->sender_single) {
+        connections = (uint64_t)options->callers + options->idle;
+        shards = options->callers;
+    }
+    return tool_files_suffice("bench", connections, shards + (options->idle > 0));
+}
+
+/* Of a run that went. Returns: the exit status. */
+static int bench_finish(struct bench *bench)
+{
+    bool measured = bench->to.at_ns > bench->measure_ns;
+    if (bench->signal != 0 && !measured) {
+        fprintf(stderr, "cmdstream bench: ended by a signal while it warmed up; nothing was "
+                        "measured\n");
+    } else {
+        bench_report(bench);
+    }
+    if (bench->signal != 0) {
+        return BENCH_EXIT_SIGNAL + bench->signal;
+    }
+    return bench_errors(bench) == 0 ? TOOL_EXIT_OK : TOOL_EXIT_FAILED;
+}
+
 static int bench_measure(struct bench *bench)
 {
     struct cmds_error error = CMDS_ERROR_INIT;
@@ -290,14 +376,15 @@ static int bench_measure(struct bench *bench)
         return TOOL_EXIT_FAILED;
     }
     code = bench_run(bench, &error);
+    int status = TOOL_EXIT_FAILED;
     if (code == 0) {
-        bench_report(bench);
+        status = bench_finish(bench);
     } else {
         fprintf(stderr, "cmdstream bench: %s\n",
                 error.code < 0 ? error.text : cmds_error_text(code));
     }
     bench_server_stop(&bench->server);
-    return code == 0 && bench_errors(bench) == 0 ? TOOL_EXIT_OK : TOOL_EXIT_FAILED;
+    return status;
 }
 
 int tool_bench(int argc, char **argv)
@@ -321,12 +408,14 @@ int tool_bench(int argc, char **argv)
     bench->log_level = CMDS_LOG_WARN;
     struct tool_line line;
     int status = tool_options_parse(&bench_command, argc, argv, &bench->options, &line);
-    if (status == TOOL_PARSED && !bench_take_options(bench)) {
+    if (status == TOOL_PARSED && !bench_take_options(bench, &line)) {
         status = TOOL_EXIT_USAGE;
+    }
+    if (status == TOOL_PARSED && !bench_check_files(&bench->options)) {
+        status = TOOL_EXIT_FAILED;
     }
     if (status == TOOL_PARSED) {
         (void)signal(SIGPIPE, SIG_IGN);
-        (void)tool_raise_nofile();
         bench->plan.clock = tool_clock_calibrate();
         status = bench_measure(bench);
     }

@@ -8,7 +8,8 @@
  *     bench_run.c       three ways to drive it: the runtime's shards, threads that turn their own runtime, blocking callers
  *     bench_report.c    the table and the JSON object
  *
- * Who writes what: the plan is constant from the moment the load starts. A worker (a shard, or a
+ * Who writes what: the plan is constant from the moment the load starts, but for its two ends,
+ * which the main thread moves to now when a signal ends the measurement. A worker (a shard, or a
  * thread of ours) owns its struct bench_worker; the main thread reads only its atomic counters
  * until the worker has ended.
  */
@@ -24,14 +25,18 @@
 #include "common.h"
 #include "histogram.h"
 #include "test_protocol.h"
+#include "wait.h"
 
 enum {
     BENCH_STRING_RANDOM_MAX = 1006, // The Go benchmark's data: uniform 0..1006.
     BENCH_TEXT_OFFSETS = 16384,     // Strings start anywhere in so much text; a power of two.
     BENCH_LANES_MAX = 1 << 22,
+    BENCH_WAIT_SIZE = 320,
+    BENCH_EXIT_SIGNAL = 128, // And the signal's number, as a shell has it.
 };
 
-#define BENCH_UNSET UINT32_MAX
+#define BENCH_UNSET    UINT32_MAX
+#define BENCH_RATE_MIN 0.001
 
 enum bench_command {
     BENCH_ECHO,
@@ -50,7 +55,7 @@ struct bench_options {
     bool blocking, sender_single, own_threads, share, spin_always, no_pin, json, progress;
 };
 
-/* Constant while the load runs. */
+/* Constant while the load runs, but for the atomic ones. */
 struct bench_plan {
     enum bench_command command;
     struct tool_clock clock;
@@ -64,9 +69,17 @@ struct bench_plan {
     double due_interval; // Open loop: ticks between two commands of one worker; 0: closed loop.
     /*
      * Ticks, set just before the load starts. A command counts if it begins in [measure_from, end).
+     * In the open loop one that was due is sent until `send_until`: so each has had its deadline
+     * before the load is given up, and none ends by our own close.
      */
-    uint64_t start, measure_from, end, give_up;
+    uint64_t start, measure_from;
+    _Atomic uint64_t end, send_until, give_up;
 };
+/* Relaxed: any command near an end may fall on either side of it. */
+static inline uint64_t bench_at(const _Atomic uint64_t *ticks)
+{
+    return atomic_load_explicit(ticks, memory_order_relaxed);
+}
 
 /* One command in flight at most. A cache line, written by its worker only. */
 struct bench_lane {
@@ -143,11 +156,14 @@ struct bench {
     struct bench_worker *workers;
     uint32_t worker_count;
     struct cmds_sender *sender;
-    sem_t ready;  // Threads of ours: connected, or failed.
-    sem_t done;   // A worker has no command in flight and will send no more.
-    sem_t closed; // A group has closed.
-    bool off;     // Written before `go` is posted: do not start.
-    uint64_t start_ns;
+    sem_t ready;           // Threads of ours: connected, or failed.
+    sem_t done;            // A worker has no command in flight and will send no more.
+    sem_t closed;          // A group has closed.
+    bool off;              // Written before `go` is posted: do not start.
+    int signal;            // That ended the measurement; 0: its time did.
+    struct tool_wait wait; // Until the load starts.
+    char wait_text[BENCH_WAIT_SIZE];
+    uint64_t start_ns, measure_ns; // The load begins, the measurement.
     struct bench_sample from, to;
     enum cmds_log_level log_level;
 };
@@ -170,7 +186,8 @@ void bench_worker_on_writable(struct bench_worker *worker);
  */
 uint64_t bench_worker_send_due(struct bench_worker *worker, uint64_t now);
 /**
- * Open loop, at the end: what was due and never sent has waited until now at least, and counts so.
+ * Open loop, at the end: what was due and never sent has waited until now, or until nothing was
+ * sent any more, and counts so.
  */
 void bench_worker_count_unsent(struct bench_worker *worker, uint64_t now);
 /** The lane's next command, built in place; `value` has room for any. */
@@ -189,7 +206,12 @@ void bench_lane_end(struct bench_lane *lane, uint64_t now);
 void bench_worker_error(struct bench_worker *worker, int code, const char *text);
 
 /* bench_run.c */
-/** Connects, loads, measures, closes. Returns: 0; else `error` says what could not be started. */
+/**
+ * Connects, loads, measures, closes. From the start of the load to the end of the measurement the
+ * first SIGINT or SIGTERM ends the latter; any other has its usual effect.
+ *
+ * Returns: 0; else `error` says what could not be started.
+ */
 int bench_run(struct bench *bench, struct cmds_error *error);
 
 /* bench_server.c */

@@ -105,6 +105,12 @@ struct cmds_message bench_lane_message(struct bench_lane *lane, union bench_valu
     return command_echo_message(&value->echo);
 }
 
+/* An empty string may have no data, which memcmp does not allow. */
+static bool load_equal(struct cmds_string string, const char *data, size_t size)
+{
+    return string.size == size && (size == 0 || memcmp(string.data, data, size) == 0);
+}
+
 static bool load_echo_is_right(const struct bench_lane *lane, const struct result_echo *echo)
 {
     if (lane->worker->plan->command == BENCH_WORK) {
@@ -114,16 +120,14 @@ static bool load_echo_is_right(const struct bench_lane *lane, const struct resul
     double expected = (double)lane->number * 0.5;
     return echo->int64 == lane->number && echo->boolean == ((lane->number & 1) != 0) &&
            memcmp(&echo->float64, &expected, sizeof(expected)) == 0 &&
-           echo->string.size == lane->text_size &&
-           memcmp(echo->string.data, lane->text, lane->text_size) == 0;
+           load_equal(echo->string, lane->text, lane->text_size);
 }
 
 /* In order, of the right size and content, and the last one is the one that was asked for. */
 static bool load_item_is_right(struct bench_lane *lane, const struct result_item *item)
 {
     const struct bench_options *options = &lane->worker->bench->options;
-    bool right = item->data.size == options->stream_size &&
-                 memcmp(item->data.data, lane->worker->plan->pattern, item->data.size) == 0;
+    bool right = load_equal(item->data, lane->worker->plan->pattern, options->stream_size);
     if (options->stream_count == 0) {
         return right && item->index == -1 && item->last;
     }
@@ -161,7 +165,7 @@ void bench_lane_end(struct bench_lane *lane, uint64_t now)
     if (!lane->light) {
         load_add(&worker->commands, 1);
     }
-    if (lane->began >= plan->measure_from && lane->began < plan->end) {
+    if (lane->began >= plan->measure_from && lane->began < bench_at(&plan->end)) {
         tool_histogram_record(lane->light ? &worker->light : &worker->latency,
                 now > lane->began ? now - lane->began : 0);
     }
@@ -209,7 +213,7 @@ static void load_go_on(struct bench_lane *lane, uint64_t now)
         lane->next = worker->free;
         worker->free = lane;
         (void)bench_worker_send_due(worker, now);
-    } else if (now < plan->end && !worn_out) {
+    } else if (now < bench_at(&plan->end) && !worn_out) {
         load_send(lane, now);
     } else {
         load_retire(lane);
@@ -301,7 +305,7 @@ uint64_t bench_worker_send_due(struct bench_worker *worker, uint64_t now)
     const struct bench_plan *plan = worker->plan;
     for (;;) {
         uint64_t due = plan->start + (uint64_t)((double)worker->due_count * plan->due_interval);
-        if (due >= plan->end) {
+        if (due >= bench_at(&plan->end) || now >= bench_at(&plan->send_until)) {
             return UINT64_MAX;
         }
         if (due > now) {
@@ -321,14 +325,16 @@ uint64_t bench_worker_send_due(struct bench_worker *worker, uint64_t now)
 void bench_worker_count_unsent(struct bench_worker *worker, uint64_t now)
 {
     const struct bench_plan *plan = worker->plan;
+    uint64_t until = bench_at(&plan->send_until);
+    until = now < until ? now : until;
     for (;; worker->due_count++) {
         uint64_t due = plan->start + (uint64_t)((double)worker->due_count * plan->due_interval);
-        if (due >= plan->end) {
+        if (due >= bench_at(&plan->end)) {
             return;
         }
         worker->unsent++;
         if (due >= plan->measure_from) {
-            tool_histogram_record(&worker->latency, now - due);
+            tool_histogram_record(&worker->latency, until > due ? until - due : 0);
         }
     }
 }

@@ -123,6 +123,10 @@ static void report_title(const struct bench *bench)
 {
     const struct bench_options *options = &bench->options;
     const char *plural = options->threads == 1 ? "" : "s";
+    if (bench->signal != 0) {
+        printf("ended by a signal: %.1f s of %.1f were measured\n",
+                (double)(bench->to.at_ns - bench->from.at_ns) / 1e9, options->duration);
+    }
     printf("%s, %s, %s: ", options->command, bench->plan.codec->name, bench->server.address);
     if (options->blocking) {
         printf("%u blocking callers, %s\n", options->callers,
@@ -141,7 +145,12 @@ static void report_table(const struct bench *bench, const struct report *report)
 {
     char text[48];
     report_title(bench);
-    printf("%-22s%16s\n", "commands/s", report_thousands(report->commands, text, sizeof(text)));
+    printf("%-22s%16s", "commands/s", report_thousands(report->commands, text, sizeof(text)));
+    if (bench->options.rate > 0) {
+        printf(", and %s were asked for",
+                report_thousands(bench->options.rate, text, sizeof(text)));
+    }
+    putchar('\n');
     printf("%-22s%16s\n", "results/s", report_thousands(report->results, text, sizeof(text)));
     printf("%-22s%16.1f\n", "MB/s of results", report->megabytes);
     printf("\n%-22s%10s%10s%10s%10s%10s\n", "latency, us", "p50", "p90", "p99", "p99.9", "max");
@@ -153,8 +162,9 @@ static void report_table(const struct bench *bench, const struct report *report)
     report_cpu_row("  client", report->client_cpu);
     report_cpu_row("  server", report->server_cpu);
     if (report->unsent > 0) {
-        printf("\nnot sent in time %llu: the rate was more than the server took\n",
-                (unsigned long long)report->unsent);
+        printf("\n%-22s%16s, though due: the rate is more than can be reached here, and the\n"
+               "%40slatencies count these, too, from when each was due\n",
+                "never sent", report_thousands((double)report->unsent, text, sizeof(text)), "");
     }
     printf("\n%-22s%16llu%s%s\n", "errors", (unsigned long long)report->errors,
             report->first_error != NULL ? ", the first: " : "",
@@ -248,6 +258,7 @@ static void report_json(const struct bench *bench, const struct report *report)
     report_set(object, "first_error",
             report->first_error != NULL ? json_string(report->first_error) : json_null());
     report_count(object, "unsent", report->unsent);
+    report_set(object, "interrupted", json_boolean(bench->signal != 0));
     report_real(object, "elapsed_s", report->seconds, true);
     report_count(object, "commands", bench->to.commands - bench->from.commands);
     report_count(object, "results", bench->to.results - bench->from.results);

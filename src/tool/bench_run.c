@@ -9,9 +9,11 @@
  *         alone        each blocks in a single-threaded sender of its own
  *
  * In all of them the main thread sleeps, samples the workers' counters at the two ends of the
- * measured time, and waits for the last answers.
+ * measured time, and waits for the last answers. It alone takes signals: the runtime's threads
+ * block them, and so do ours.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -26,6 +28,8 @@ enum {
     RUN_ERRORS_MAX = 1000, // Of one caller; then it gives up.
     RUN_IDLE_KEEPALIVE_MS =
             60000, // Idle connections are to be idle, and to outlive the server's idle limit.
+    RUN_SEND_ON_MS = 1000, // Open loop: after the end, for what was due before it.
+    RUN_LAST_MS = 1000,    // After the last deadline, for it to be told.
 };
 #define RUN_NS_PER_S UINT64_C(1000000000)
 
@@ -59,10 +63,13 @@ static void run_progress(const struct bench *bench, const struct bench_sample *l
     }
     struct bench_sample now = run_sample(bench);
     double seconds = (double)(now.at_ns - last->at_ns) / 1e9;
-    bool terminal = isatty(STDERR_FILENO) != 0;
-    fprintf(stderr, "%s%6.1f s  %12.0f commands/s  %12.0f results/s  %llu errors%s",
-            terminal ? "\r" : "", (double)(now.at_ns - bench->start_ns) / 1e9,
-            (double)(now.commands - last->commands) / seconds,
+    bool terminal = tool_wait_is_seen();
+    double at = (double)(now.at_ns - bench->start_ns) / 1e9;
+    const char *phase = at < bench->options.warmup                             ? "warming up"
+                        : at < bench->options.warmup + bench->options.duration ? "measuring"
+                                                                               : "waiting";
+    fprintf(stderr, "%s%-10s %6.1f s  %12.0f commands/s  %12.0f results/s  %llu errors%s",
+            terminal ? "\r" : "", phase, at, (double)(now.commands - last->commands) / seconds,
             (double)(now.results - last->results) / seconds,
             (unsigned long long)bench_errors(bench), terminal ? " " : "\n");
 }
@@ -83,11 +90,16 @@ static bool run_wait_done(sem_t *sem, uint64_t until_ns)
     return sem_timedwait(sem, &at) == 0;
 }
 
-/* Until that time, or until all workers are done. */
-static void run_watch_until(struct bench *bench, uint64_t until_ns, uint32_t *done)
+/*
+ * Until that time, or until all workers are done, or until a signal comes while `*interrupt` is 0;
+ * NULL: no signal matters.
+ */
+static void run_watch_until(struct bench *bench, uint64_t until_ns, uint32_t *done,
+        const volatile sig_atomic_t *interrupt)
 {
     struct bench_sample last = run_sample(bench);
-    while (*done < bench->worker_count && tool_now_ns() < until_ns) {
+    while (*done < bench->worker_count && tool_now_ns() < until_ns &&
+            (interrupt == NULL || *interrupt == 0)) {
         uint64_t next_ns = last.at_ns + RUN_NS_PER_S;
         if (run_wait_done(&bench->done, next_ns < until_ns ? next_ns : until_ns)) {
             (*done)++;
@@ -98,30 +110,72 @@ static void run_watch_until(struct bench *bench, uint64_t until_ns, uint32_t *do
     }
 }
 
+/* The one word that a signal handler may write. */
+static volatile sig_atomic_t run_signal;
+
+/* The first one ends the measurement, a second one the program. */
+static void run_on_signal(int number)
+{
+    if (run_signal != 0) {
+        _exit(BENCH_EXIT_SIGNAL + number);
+    }
+    run_signal = number;
+}
+
+static void run_take_signals(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM};
+    run_signal = 0;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct sigaction before, action = {.sa_handler = run_on_signal};
+        sigemptyset(&action.sa_mask);
+        if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN) {
+            (void)sigaction(numbers[i], &action, NULL);
+        }
+    }
+}
+
+static void run_set_end(struct bench *bench, uint64_t end)
+{
+    struct bench_plan *plan = &bench->plan;
+    uint64_t send_until = end + tool_clock_from_ns(&plan->clock, RUN_SEND_ON_MS * 1e6);
+    double last_ms = (double)plan->deadline_ms + RUN_LAST_MS;
+    atomic_store_explicit(&plan->end, end, memory_order_relaxed);
+    atomic_store_explicit(&plan->send_until, send_until, memory_order_relaxed);
+    atomic_store_explicit(&plan->give_up,
+            send_until + tool_clock_from_ns(&plan->clock, last_ms * 1e6), memory_order_relaxed);
+}
+
 static void run_set_times(struct bench *bench)
 {
     struct bench_plan *plan = &bench->plan;
     const struct bench_options *options = &bench->options;
+    tool_wait_end(&bench->wait);
+    run_take_signals();
     bench->start_ns = tool_now_ns();
     plan->start = tool_clock_ticks(&plan->clock);
     plan->measure_from = plan->start + tool_clock_from_ns(&plan->clock, options->warmup * 1e9);
-    plan->end = plan->measure_from + tool_clock_from_ns(&plan->clock, options->duration * 1e9);
-    plan->give_up =
-            plan->end + tool_clock_from_ns(&plan->clock, ((double)plan->deadline_ms + 1000) * 1e6);
+    run_set_end(
+            bench, plan->measure_from + tool_clock_from_ns(&plan->clock, options->duration * 1e9));
 }
 
 static void run_watch(struct bench *bench)
 {
-    uint64_t measure_ns = bench->start_ns + (uint64_t)(bench->options.warmup * 1e9);
-    uint64_t end_ns = measure_ns + (uint64_t)(bench->options.duration * 1e9);
-    uint64_t give_up_ns = end_ns + ((uint64_t)bench->plan.deadline_ms + 2000) * 1000000;
+    bench->measure_ns = bench->start_ns + (uint64_t)(bench->options.warmup * 1e9);
+    uint64_t end_ns = bench->measure_ns + (uint64_t)(bench->options.duration * 1e9);
     uint32_t done = 0;
-    run_watch_until(bench, measure_ns, &done);
+    run_watch_until(bench, bench->measure_ns, &done, &run_signal);
     bench->from = run_sample(bench);
-    run_watch_until(bench, end_ns, &done);
+    run_watch_until(bench, end_ns, &done, &run_signal);
     bench->to = run_sample(bench);
-    run_watch_until(bench, give_up_ns, &done);
-    if (bench->options.progress && isatty(STDERR_FILENO) != 0) {
+    bench->signal = run_signal;
+    if (bench->signal != 0) {
+        run_set_end(bench, tool_clock_ticks(&bench->plan.clock));
+        end_ns = bench->to.at_ns;
+    }
+    uint64_t last_ms = (uint64_t)bench->plan.deadline_ms + RUN_SEND_ON_MS + 2 * RUN_LAST_MS;
+    run_watch_until(bench, end_ns + last_ms * 1000000, &done, NULL);
+    if (bench->options.progress && tool_wait_is_seen()) {
         fputc('\n', stderr);
     }
 }
@@ -308,7 +362,7 @@ static void run_turning_work(struct bench_worker *worker)
     bench_worker_start(worker);
     uint64_t now = tool_clock_ticks(&plan->clock);
     uint64_t busy_at = now;
-    while (now < plan->give_up) {
+    while (now < bench_at(&plan->give_up)) {
         uint64_t until_due = open_loop ? bench_worker_send_due(worker, now) : UINT64_MAX;
         bool more_to_send = until_due != UINT64_MAX && worker->free != NULL;
         if (worker->live == 0 && !more_to_send) {
@@ -389,7 +443,7 @@ static void run_calling_work(struct bench_worker *worker)
     const struct bench_plan *plan = worker->plan;
     struct bench_lane *lane = &worker->caller;
     uint64_t now = tool_clock_ticks(&plan->clock);
-    while (now < plan->end &&
+    while (now < bench_at(&plan->end) &&
             atomic_load_explicit(&worker->errors, memory_order_relaxed) <= RUN_ERRORS_MAX) {
         union bench_value value;
         struct cmds_error error = CMDS_ERROR_INIT;
@@ -447,6 +501,9 @@ static void *run_thread(void *context)
 {
     struct bench_worker *worker = context;
     struct bench *bench = worker->bench;
+    sigset_t all;
+    sigfillset(&all);
+    (void)pthread_sigmask(SIG_BLOCK, &all, NULL);
     const struct run_kind *kind = run_kind_of(&bench->options);
     struct cmds_error error = CMDS_ERROR_INIT;
     int code = kind->open(worker, &error);
@@ -493,7 +550,9 @@ static int run_on_threads(struct bench *bench, struct cmds_error *error)
     int ready = run_threads_ready(bench, started, error);
     code = code < 0 ? code : ready;
     bench->off = code < 0;
-    run_set_times(bench);
+    if (code == 0) {
+        run_set_times(bench);
+    }
     for (uint32_t i = 0; i < started; i++) {
         sem_post(&bench->workers[i].go);
     }
@@ -551,6 +610,8 @@ int bench_run(struct bench *bench, struct cmds_error *error)
     sem_init(&bench->ready, 0, 0);
     sem_init(&bench->done, 0, 0);
     sem_init(&bench->closed, 0, 0);
+    snprintf(bench->wait_text, sizeof(bench->wait_text), "connecting to %s", bench->server.address);
+    tool_wait_begin(&bench->wait, options->progress, bench->wait_text, RUN_CONNECT_MS);
     int code = run_make_workers(bench);
     code = code < 0 ? code : run_open_idle(bench, error);
     if (code == 0 && options->blocking && !options->sender_single) {
@@ -560,6 +621,7 @@ int bench_run(struct bench *bench, struct cmds_error *error)
     } else if (code == 0) {
         code = run_on_shards(bench, error);
     }
+    tool_wait_end(&bench->wait);
     run_close_group(bench, bench->idle_group);
     cmds_runtime_stop(bench->idle_runtime);
     return code;

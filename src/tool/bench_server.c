@@ -86,10 +86,14 @@ static void server_arguments_make(const struct bench *bench, struct server_argum
 
 /* In the child, single-threaded still: everything up to exec is safe. */
 static void server_exec(const struct server_arguments *arguments, const uint16_t *cpus,
-        uint32_t cpu_count, int output)
+        uint32_t cpu_count, int output, pid_t parent)
 {
     (void)prctl(
-            PR_SET_PDEATHSIG, (unsigned long)SIGTERM, 0UL, 0UL, 0UL); // Does not outlive the bench.
+            PR_SET_PDEATHSIG, (unsigned long)SIGKILL, 0UL, 0UL, 0UL); // Does not outlive the bench.
+    if (getppid() != parent) {
+        _exit(127); // Which ended before that.
+    }
+    (void)setpgid(0, 0); // ^C is for the bench, which ends the server when it has measured.
     if (cpu_count > 0 && tool_cpus_bind(cpus, cpu_count) < 0) {
         fprintf(stderr, "cmdstream bench: the server's CPUs could not be set\n");
     }
@@ -129,9 +133,10 @@ int bench_server_start(struct bench *bench, const uint16_t *cpus, uint32_t cpu_c
     }
     server_arguments_make(bench, arguments);
     fflush(NULL); // What is buffered belongs to the parent.
+    pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0) {
-        server_exec(arguments, cpus, cpu_count, ends[1]);
+        server_exec(arguments, cpus, cpu_count, ends[1], parent);
     }
     int error = pid < 0 ? -errno : 0;
     free(arguments);
