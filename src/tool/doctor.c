@@ -2,8 +2,8 @@
 /*
  * `cmdstream doctor`: will it work here, how well, and what to do if not.
  *
- * The probe brings facts; the judgement is here: a problem stops a runtime, a warning costs
- * something under load. Each has its remedy beside it.
+ * The probe brings facts, doctor_try.h the proof; the judgement is here: a problem stops a server, a
+ * warning costs something under load. Each has its remedy beside it.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -12,13 +12,15 @@
 #include <cmdstream/probe.h>
 
 #include "common.h"
+#include "doctor_try.h"
 #include "options.h"
+#include "wait.h"
 
 enum {
     DOCTOR_FINDINGS_MAX = 16,
-    DOCTOR_TEXT_SIZE = 320,
+    DOCTOR_TEXT_SIZE = 480,
     DOCTOR_SOMAXCONN_GOOD = 1024,
-    DOCTOR_NOFILE_GOOD = 4096,
+    DOCTOR_SECCOMP_FILTER = 2, // Of cmds_probe.seccomp_mode.
     DOCTOR_MEMLOCK_GOOD = 64 * 1024,
 };
 
@@ -32,8 +34,14 @@ static const struct tool_command doctor_command = {
         .usage = "doctor [OPTIONS]",
         .about = "Looks at what a server or a client needs: the kernel, io_uring and its features "
                  "one by one, the sysctl,\n"
-                 "seccomp, limits, CPUs. Each problem comes with its remedy.\n",
-        .notes = "Exit status: 0 fine (warnings do not count); 1 something will not work; 2 a bad "
+                 "seccomp, limits, CPUs. Then it does what `cmdstream serve` does with its "
+                 "default options: a runtime with\n"
+                 "as many shards, servers on 127.0.0.1 and on a UNIX socket, and through each an "
+                 "echo for every shard and a\n"
+                 "command in the pool of threads. Each problem comes with its remedy.\n",
+        .notes = "A port, an address or CPUs that you name to `serve` are not tried: it says so "
+                 "itself when it starts.\n\n"
+                 "Exit status: 0 fine (warnings do not count); 1 something will not work; 2 a bad "
                  "option.\n",
         .options = doctor_rows,
         .option_count = sizeof(doctor_rows) / sizeof(doctor_rows[0]),
@@ -45,8 +53,7 @@ struct doctor_finding {
 };
 struct doctor {
     struct cmds_probe probe;
-    bool runtime_works;
-    char runtime[1024]; // What a started runtime says of itself, or why it did not start.
+    struct doctor_try trial;
     struct doctor_finding findings[DOCTOR_FINDINGS_MAX];
     uint32_t finding_count, problem_count;
 };
@@ -63,35 +70,19 @@ static struct doctor_finding *doctor_find(struct doctor *doctor, bool problem)
     return finding;
 }
 
-/*
- * The proof: not what should work, but what does. One shard, which also fails where cgroups or
- * limits are too tight.
- */
-static void doctor_try_runtime(struct doctor *doctor)
-{
-    struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
-    struct cmds_runtime *runtime = NULL;
-    struct cmds_error error = CMDS_ERROR_INIT;
-    options.shard_count = 1;
-    int code = cmds_runtime_start(&runtime, &options, &error);
-    doctor->runtime_works = code == 0;
-    if (code == 0) {
-        (void)cmds_runtime_describe(runtime, doctor->runtime, sizeof(doctor->runtime));
-    } else {
-        snprintf(doctor->runtime, sizeof(doctor->runtime), "%s",
-                error.code < 0 ? error.text : cmds_error_text(code));
-    }
-    cmds_runtime_stop(runtime);
-}
-
 static void doctor_judge_limits(struct doctor *doctor)
 {
     const struct cmds_probe *probe = &doctor->probe;
-    if (probe->nofile_hard >= 0 && probe->nofile_hard < DOCTOR_NOFILE_GOOD) {
+    uint64_t beside = tool_files_needed(0, doctor->trial.shard_count);
+    if (doctor->trial.file_limit < beside + TOOL_CONNECTIONS_DEFAULT) {
         snprintf(doctor_find(doctor, false)->text, DOCTOR_TEXT_SIZE,
-                "at most %lld open files, and each connection is one: raise the hard limit (ulimit "
-                "-Hn, LimitNOFILE=)",
-                (long long)probe->nofile_hard);
+                "at most %llu open files, and each connection is one: a server has at most about "
+                "%llu, not its default of %d; raise the hard limit (ulimit -Hn, LimitNOFILE=)",
+                (unsigned long long)doctor->trial.file_limit,
+                (unsigned long long)(doctor->trial.file_limit > beside
+                                             ? doctor->trial.file_limit - beside
+                                             : 0),
+                TOOL_CONNECTIONS_DEFAULT);
     }
     if (probe->somaxconn >= 0 && probe->somaxconn < DOCTOR_SOMAXCONN_GOOD) {
         snprintf(doctor_find(doctor, false)->text, DOCTOR_TEXT_SIZE,
@@ -123,10 +114,21 @@ static void doctor_judge(struct doctor *doctor)
 {
     const struct cmds_probe *probe = &doctor->probe;
     if (probe->error.code < 0) {
-        snprintf(doctor_find(doctor, true)->text, DOCTOR_TEXT_SIZE, "%s", probe->error.text);
-    } else if (!doctor->runtime_works) {
+        bool filtered = probe->setup_error == 0 && probe->seccomp_mode == DOCTOR_SECCOMP_FILTER;
+        snprintf(doctor_find(doctor, true)->text, DOCTOR_TEXT_SIZE, "%s%s", probe->error.text,
+                filtered ? "; or the seccomp filter of this process refuses it: allow "
+                           "io_uring_setup, io_uring_enter and io_uring_register in its profile"
+                         : "");
+    } else if (!doctor->trial.runtime_works) {
         snprintf(doctor_find(doctor, true)->text, DOCTOR_TEXT_SIZE,
-                "a runtime did not start: %.280s", doctor->runtime);
+                "a runtime did not start: %.400s", doctor->trial.runtime);
+    }
+    for (int i = 0; i < DOCTOR_TRY_SERVERS; i++) {
+        const struct doctor_try_server *server = &doctor->trial.servers[i];
+        if (server->tried && !server->works) {
+            snprintf(doctor_find(doctor, true)->text, DOCTOR_TEXT_SIZE, "a server does not work %s",
+                    server->text);
+        }
     }
     if (probe->io_uring_disabled == 1 && probe->error.code == 0) {
         snprintf(doctor_find(doctor, false)->text, DOCTOR_TEXT_SIZE,
@@ -210,7 +212,11 @@ static void doctor_print_features(const struct doctor *doctor)
         printf("  %s %-28s %-5s %s%s\n", mark, feature->name, feature->since, feature->gives,
                 feature->needed ? " (needed)" : "");
     }
-    printf("\nruntime: %s\n", doctor->runtime);
+    printf("\nruntime: %s\n", doctor->trial.runtime);
+    for (int i = 0; i < DOCTOR_TRY_SERVERS; i++) {
+        const struct doctor_try_server *server = &doctor->trial.servers[i];
+        printf("server, %s: %s\n", server->kind, server->tried ? server->text : "not tried");
+    }
 }
 
 static void doctor_print(const struct doctor *doctor)
@@ -253,6 +259,18 @@ static json_t *doctor_json_findings(const struct doctor *doctor, bool problems)
     return list;
 }
 
+static json_t *doctor_json_servers(const struct doctor_try *trial)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < DOCTOR_TRY_SERVERS; i++) {
+        const struct doctor_try_server *server = &trial->servers[i];
+        (void)json_array_append_new(list,
+                json_pack("{s:s, s:b, s:b, s:s}", "kind", server->kind, "tried", (int)server->tried,
+                        "works", (int)server->works, "text", server->text));
+    }
+    return list;
+}
+
 /* Unknown is null, no limit is -1. */
 static json_t *doctor_json_limit(int64_t value)
 {
@@ -278,7 +296,8 @@ static void doctor_print_json(const struct doctor *doctor)
         fprintf(stderr, "cmdstream doctor: out of memory\n");
     } else {
         (void)json_object_set_new(object, "features", doctor_json_features(probe));
-        (void)json_object_set_new(object, "runtime", json_string(doctor->runtime));
+        (void)json_object_set_new(object, "runtime", json_string(doctor->trial.runtime));
+        (void)json_object_set_new(object, "servers", doctor_json_servers(&doctor->trial));
         (void)json_object_set_new(object, "problems", doctor_json_findings(doctor, true));
         (void)json_object_set_new(object, "warnings", doctor_json_findings(doctor, false));
         (void)json_dumpf(object, stdout, JSON_COMPACT);
@@ -297,8 +316,13 @@ int tool_doctor(int argc, char **argv)
         return status;
     }
     struct doctor doctor = {.probe = CMDS_PROBE_INIT};
+    struct doctor_child child;
+    struct tool_wait wait;
+    (void)doctor_try_start(&child); // doctor_try_finish() says that there is none.
+    tool_wait_begin(&wait, tool_wait_is_seen(), "starting a server and asking it", UINT32_MAX);
     (void)cmds_probe_run(&doctor.probe);
-    doctor_try_runtime(&doctor);
+    doctor_try_finish(&child, &doctor.trial);
+    tool_wait_end(&wait);
     doctor_judge(&doctor);
     if (options.json) {
         doctor_print_json(&doctor);
