@@ -68,8 +68,8 @@ static struct result_echo slot_echo(const struct slot *slot)
 
 static bool is_equal(const struct result_echo *a, const struct result_echo *b)
 {
-    return a->boolean == b->boolean && a->int64 == b->int64 && a->string.size == b->string.size &&
-           memcmp(a->string.data, b->string.data, a->string.size) == 0 &&
+    return a->boolean == b->boolean && a->int64 == b->int64 &&
+           cmds_string_equal(a->string, b->string) &&
            memcmp(&a->float64, &b->float64, sizeof(a->float64)) == 0;
 }
 
@@ -201,15 +201,33 @@ static int run(struct burst *burst, struct cmds_runtime *runtime, struct cmds_er
     return code;
 }
 
+/* The whole text, or the mistake is told. */
+static bool take_number(const char *name, const char *text, uint32_t max, uint32_t *number)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value > max) {
+        fprintf(stderr, "burst: --%s takes a number up to %u, not \"%s\"\n", name, max, text);
+        return false;
+    }
+    *number = (uint32_t)value;
+    return true;
+}
+
 static bool take_options(struct options *options, int argc, char **argv)
 {
     static const struct option names[] = {{"connect", required_argument, NULL, 'a'},
             {"codec", required_argument, NULL, 'k'}, {"conns", required_argument, NULL, 'c'},
             {"commands", required_argument, NULL, 'n'}, {"sleep-ms", required_argument, NULL, 's'},
             {NULL, 0, NULL, 0}};
-    int name;
-    while ((name = getopt_long(argc, argv, "", names, NULL)) != -1) {
-        uint32_t number = name == '?' ? 0 : (uint32_t)strtoul(optarg, NULL, 10);
+    int name, index = 0;
+    while ((name = getopt_long(argc, argv, "", names, &index)) != -1) {
+        uint32_t number = 0;
+        if (strchr("cns", name) != NULL &&
+                !take_number(names[index].name, optarg, INT32_MAX, &number)) {
+            return false;
+        }
         switch (name) {
         case 'a':
             options->connect = optarg;
@@ -230,7 +248,8 @@ static bool take_options(struct options *options, int argc, char **argv)
             return false;
         }
     }
-    return options->connect != NULL && options->conns > 0 && options->commands > 0;
+    return optind == argc && options->connect != NULL && options->conns > 0 &&
+           options->commands > 0;
 }
 
 int main(int argc, char **argv)
@@ -266,5 +285,9 @@ int main(int argc, char **argv)
     cmds_runtime_stop(runtime);
     free(burst.slots);
     free(burst.text);
+    if (fflush(stdout) != 0) {
+        perror("burst: stdout");
+        code = -EIO;
+    }
     return code == 0 && atomic_load(&burst.errors) == 0 ? 0 : 1;
 }

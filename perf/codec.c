@@ -131,8 +131,7 @@ static void ours_decode_one(const struct cmds_codec *codec, int i, struct echo *
 
 static bool is_equal(const struct echo *a, const struct echo *b)
 {
-    return a->flag == b->flag && a->number == b->number && a->text.size == b->text.size &&
-           memcmp(a->text.data, b->text.data, a->text.size) == 0 &&
+    return a->flag == b->flag && a->number == b->number && cmds_string_equal(a->text, b->text) &&
            memcmp(&a->real, &b->real, sizeof(a->real)) == 0;
 }
 
@@ -360,8 +359,14 @@ static double cost_median_ns(struct cost *cost, int rounds)
 int main(int argc, char **argv)
 {
     static struct cost encode[ROW_COUNT], decode[ROW_COUNT];
-    int rounds = argc > 1 ? atoi(argv[1]) : 101;
-    rounds = rounds < 1 ? 1 : rounds > ROUND_MAX ? ROUND_MAX : rounds;
+    char *end = NULL;
+    long asked = argc > 1 ? strtol(argv[1], &end, 10) : 101;
+    if (argc > 2 || (argc > 1 && (end == argv[1] || *end != '\0')) || asked < 1 ||
+            asked > ROUND_MAX) {
+        fprintf(stderr, "Usage: codec [ROUNDS]; 1 to %d rounds (default 101)\n", ROUND_MAX);
+        return 2;
+    }
+    int rounds = (int)asked;
     cmdi_arena_init(&arena, 1 << 20);
     values_fill();
     for (int round = 0; round < rounds; round++) {
@@ -381,5 +386,9 @@ int main(int argc, char **argv)
     }
     fprintf(stderr, "(%llu)\n", (unsigned long long)sink);
     cmdi_arena_fini(&arena);
+    if (fflush(stdout) != 0) {
+        perror("codec: stdout");
+        return 1;
+    }
     return 0;
 }

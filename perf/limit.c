@@ -827,6 +827,14 @@ static const char help[] =
         "  --client-cpu N       default: the second one, if there is one\n"
         "  --json               one object instead of a line\n";
 
+/* What stdout did not take was not said. */
+static void printed(void)
+{
+    if (fflush(stdout) != 0) {
+        die("stdout", errno);
+    }
+}
+
 static double parse_number(const char *name, const char *text, double min, double max)
 {
     char *end = NULL;
@@ -920,6 +928,7 @@ static void apply_option(struct options *options, int index, const char *text)
     switch (option_rules[index].kind) {
     case KIND_HELP:
         fputs(help, stdout);
+        printed();
         exit(0);
     case KIND_FLAG:
         *(bool *)field = true;
@@ -983,12 +992,16 @@ int main(int argc, char **argv)
         char host[INET_ADDRSTRLEN] = "";
         (void)inet_ntop(AF_INET, &address.sin_addr, host, sizeof(host));
         printf("listening on %s:%u\n", host, ntohs(address.sin_port));
-        (void)fflush(stdout);
+        printed();
         run_server(&options, listener, false);
     }
     if (options.client_of != NULL) {
         address = parse_address(options.client_of);
-        return measure_and_report(&options, &address, false, 0);
+        int status = measure_and_report(&options, &address, false, 0);
+        printed();
+        return status;
     }
-    return run_both(&options);
+    int status = run_both(&options);
+    printed();
+    return status;
 }

@@ -27,10 +27,10 @@ def arguments(description, quick, usual, pairs=None):
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release",
                         help="folder with the programs (default: build/release)")
-    parser.add_argument("--duration", type=float, default=None,
+    parser.add_argument("--duration", type=seconds_of, default=None, metavar="S",
                         help=f"seconds of each measurement (default {usual[0]})")
     if usual[1] is not None:
-        parser.add_argument("--pairs", type=int, default=None,
+        parser.add_argument("--pairs", type=count_of, default=None, metavar="N",
                             help=f"how many alternating pairs (default {usual[1]})")
     parser.add_argument("--quick", action="store_true",
                         help="a smoke test: shorter and fewer; the figures mean little")
@@ -38,12 +38,49 @@ def arguments(description, quick, usual, pairs=None):
     return parser
 
 
+def seconds_of(text):
+    """For argparse: a time that can be measured."""
+    value = float(text)
+    if not 0 < value <= 86400:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 86400 seconds")
+    return value
+
+
+def count_of(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
+def program(main):
+    """Ends the program with main()'s status, kindly: ^C without a traceback, and 1 if stdout did not take all."""
+    try:
+        try:
+            status = main()
+        except SystemExit as end:
+            status = end.code
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        say("interrupted; what was not printed was not measured")
+        status = 130
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        if not isinstance(error, BrokenPipeError):  # A reader that has gone needs no sentence.
+            say(f"stdout does not take what is printed: {error.strerror}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Or the interpreter tries once more.
+        status = 1
+    sys.exit(status)
+
+
 def parse(parser):
     options = parser.parse_args()
     seconds, pairs = options.quick_values if options.quick else options.usual_values
-    options.duration = options.duration or seconds
-    if pairs is not None:
-        options.pairs = options.pairs or pairs
+    if options.duration is None:
+        options.duration = seconds
+    if pairs is not None and options.pairs is None:
+        options.pairs = pairs
     options.tool = options.build / "cmdstream"
     options.limit = options.build / "perf/limit"
     for program in (options.tool, options.limit):
