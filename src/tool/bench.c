@@ -71,7 +71,7 @@ static const struct tool_option bench_rows[] = {
                 "threads of its own server's pool (default 4)"),
         TOOL_U32(bench_options, "burn-us", "N", burn_us, 0, 1000000,
                 "CPU time that each echo burns on its own server's shard (default 0)"),
-        TOOL_U32(bench_options, "server-pid", "PID", server_pid, 1, INT32_MAX,
+        TOOL_U32(bench_options, "server-pid", "PID", server_pid, 1, BENCH_PID_MAX,
                 "with --connect: count the CPU time of this process"),
         TOOL_TEXT(bench_options, "server-info", "TEXT", server_info,
                 "what the server must say (default \"default\")"),

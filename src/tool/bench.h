@@ -32,6 +32,7 @@ enum {
     BENCH_TEXT_OFFSETS = 16384,     // Strings start anywhere in so much text; a power of two.
     BENCH_LANES_MAX = 1 << 22,
     BENCH_WAIT_SIZE = 320,
+    BENCH_PID_MAX = 1 << 22, // The kernel's; the clock of a greater one would be another clock.
     BENCH_EXIT_SIGNAL = 128, // And the signal's number, as a shell has it.
 };
 
@@ -164,6 +165,7 @@ struct bench {
     struct tool_wait wait; // Until the load starts.
     char wait_text[BENCH_WAIT_SIZE];
     uint64_t start_ns, measure_ns; // The load begins, the measurement.
+    const char *phase;             // For the progress line.
     struct bench_sample from, to;
     enum cmds_log_level log_level;
 };

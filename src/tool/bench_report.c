@@ -132,12 +132,12 @@ static void report_title(const struct bench *bench)
         printf("%u blocking callers, %s\n", options->callers,
                 options->sender_single ? "each with a sender of its own" : "one sender");
     } else if (options->rate > 0) {
-        printf("%u connections, %.0f commands/s asked for, %u client thread%s\n", options->conns,
-                options->rate, options->threads, plural);
+        printf("%u connection%s, %.10g commands/s asked for, %u client thread%s\n", options->conns,
+                options->conns == 1 ? "" : "s", options->rate, options->threads, plural);
     } else {
-        printf("%u connections x %u in flight, %u client %s%s\n", options->conns,
-                options->in_flight, options->threads, options->own_threads ? "thread" : "shard",
-                plural);
+        printf("%u connection%s x %u in flight, %u client %s%s\n", options->conns,
+                options->conns == 1 ? "" : "s", options->in_flight, options->threads,
+                options->own_threads ? "thread" : "shard", plural);
     }
 }
 

@@ -64,12 +64,9 @@ static void run_progress(const struct bench *bench, const struct bench_sample *l
     struct bench_sample now = run_sample(bench);
     double seconds = (double)(now.at_ns - last->at_ns) / 1e9;
     bool terminal = tool_wait_is_seen();
-    double at = (double)(now.at_ns - bench->start_ns) / 1e9;
-    const char *phase = at < bench->options.warmup                             ? "warming up"
-                        : at < bench->options.warmup + bench->options.duration ? "measuring"
-                                                                               : "waiting";
     fprintf(stderr, "%s%-10s %6.1f s  %12.0f commands/s  %12.0f results/s  %llu errors%s",
-            terminal ? "\r" : "", phase, at, (double)(now.commands - last->commands) / seconds,
+            terminal ? "\r" : "", bench->phase, (double)(now.at_ns - bench->start_ns) / 1e9,
+            (double)(now.commands - last->commands) / seconds,
             (double)(now.results - last->results) / seconds,
             (unsigned long long)bench_errors(bench), terminal ? " " : "\n");
 }
@@ -164,8 +161,10 @@ static void run_watch(struct bench *bench)
     bench->measure_ns = bench->start_ns + (uint64_t)(bench->options.warmup * 1e9);
     uint64_t end_ns = bench->measure_ns + (uint64_t)(bench->options.duration * 1e9);
     uint32_t done = 0;
+    bench->phase = "warming up";
     run_watch_until(bench, bench->measure_ns, &done, &run_signal);
     bench->from = run_sample(bench);
+    bench->phase = "measuring";
     run_watch_until(bench, end_ns, &done, &run_signal);
     bench->to = run_sample(bench);
     bench->signal = run_signal;
@@ -173,6 +172,7 @@ static void run_watch(struct bench *bench)
         run_set_end(bench, tool_clock_ticks(&bench->plan.clock));
         end_ns = bench->to.at_ns;
     }
+    bench->phase = "waiting";
     uint64_t last_ms = (uint64_t)bench->plan.deadline_ms + RUN_SEND_ON_MS + 2 * RUN_LAST_MS;
     run_watch_until(bench, end_ns + last_ms * 1000000, &done, NULL);
     if (bench->options.progress && tool_wait_is_seen()) {
