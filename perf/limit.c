@@ -774,7 +774,8 @@ static int measure_and_report(const struct options *options, const struct sockad
     }
     measured.errors = side.errors;
     report(&measured, options, &measure);
-    return side.errors == 0 ? 0 : 1;
+    bool printed = fflush(stdout) == 0;
+    return side.errors == 0 && printed ? 0 : 1;
 }
 
 /* Both sides: a child serves. */
@@ -826,14 +827,6 @@ static const char help[] =
         "  --server-cpu N       default: the first CPU of this process\n"
         "  --client-cpu N       default: the second one, if there is one\n"
         "  --json               one object instead of a line\n";
-
-/* What stdout did not take was not said. */
-static void printed(void)
-{
-    if (fflush(stdout) != 0) {
-        die("stdout", errno);
-    }
-}
 
 static double parse_number(const char *name, const char *text, double min, double max)
 {
@@ -928,7 +921,6 @@ static void apply_option(struct options *options, int index, const char *text)
     switch (option_rules[index].kind) {
     case KIND_HELP:
         fputs(help, stdout);
-        printed();
         exit(0);
     case KIND_FLAG:
         *(bool *)field = true;
@@ -992,16 +984,12 @@ int main(int argc, char **argv)
         char host[INET_ADDRSTRLEN] = "";
         (void)inet_ntop(AF_INET, &address.sin_addr, host, sizeof(host));
         printf("listening on %s:%u\n", host, ntohs(address.sin_port));
-        printed();
+        (void)fflush(stdout);
         run_server(&options, listener, false);
     }
     if (options.client_of != NULL) {
         address = parse_address(options.client_of);
-        int status = measure_and_report(&options, &address, false, 0);
-        printed();
-        return status;
+        return measure_and_report(&options, &address, false, 0);
     }
-    int status = run_both(&options);
-    printed();
-    return status;
+    return run_both(&options);
 }

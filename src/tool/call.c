@@ -55,6 +55,11 @@ static const struct tool_command call_command = {
                  "  "
                  "{\"type\":\"echo\",\"bool\":false,\"int64\":-5,\"string\":\"hi\",\"float64\":0}"
                  "\n\n"
+                 "Numbers are printed in the fewest digits that read back the same; \"NaN\", "
+                 "\"Infinity\" and \"-Infinity\" are\n"
+                 "what JSON has no number for. Control characters are escaped; a byte that is not "
+                 "UTF-8 is shown as U+FFFD,\n"
+                 "and stderr says so.\n\n"
                  "Exit status: 0; 1 the command failed, and stderr says why; 2 a bad argument.\n",
         .options = call_rows,
         .option_count = sizeof(call_rows) / sizeof(call_rows[0]),

@@ -219,6 +219,18 @@ bool tool_options_obey(const struct tool_command *command, const char *name,
     return true;
 }
 
+/* The limits are the row's own, so that --help and the parser agree. */
+static void options_print_limits(const struct tool_option *option, FILE *out)
+{
+    if (option->kind == TOOL_OPTION_U32 && option->max == UINT32_MAX) {
+        fprintf(out, "; %u or more", option->min);
+    } else if (option->kind == TOOL_OPTION_U32) {
+        fprintf(out, "; %u to %u", option->min, option->max);
+    } else if (option->kind == TOOL_OPTION_DOUBLE) {
+        fprintf(out, "; at most %u", option->max);
+    }
+}
+
 void tool_options_help(const struct tool_command *command, FILE *out)
 {
     fprintf(out, "Usage: cmdstream %s\n\n%s\n", command->usage, command->about);
@@ -230,7 +242,9 @@ void tool_options_help(const struct tool_command *command, FILE *out)
         char left[OPTIONS_NAME_WIDTH * 2];
         snprintf(left, sizeof(left), "--%s%s%s", option->name, option->argument != NULL ? " " : "",
                 option->argument != NULL ? option->argument : "");
-        fprintf(out, "  %-*s %s\n", OPTIONS_NAME_WIDTH, left, option->help);
+        fprintf(out, "  %-*s %s", OPTIONS_NAME_WIDTH, left, option->help);
+        options_print_limits(option, out);
+        fputc('\n', out);
     }
     fprintf(out, "  %-*s this text\n%s%s", OPTIONS_NAME_WIDTH, "--help",
             command->notes != NULL ? "\n" : "", command->notes != NULL ? command->notes : "");

@@ -25,7 +25,7 @@ enum tool_option_kind {
 struct tool_option {
     const char *name;     // Without the dashes.
     const char *argument; // "N", "ADDRESS"; NULL for a flag.
-    const char *help;     // One line, with the default.
+    const char *help;     // One line, with the default; --help adds the limits.
     enum tool_option_kind kind;
     // Of the value in the sub-command's struct, which holds the defaults before parsing.
     size_t offset;

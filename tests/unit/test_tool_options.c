@@ -178,7 +178,8 @@ static void test_options_help_names_every_option(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "Usage: cmdstream x [OPTIONS] A [B]\n"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "--text TEXT "));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "--real R "));
-    CU_ASSERT_PTR_NOT_NULL(strstr(text, "a number (default 7)\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "a real number; at most 10\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "a number (default 7); 1 to 100\n"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "--flag "));
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "--help "));
     free(text);
