@@ -20,11 +20,12 @@ class Running:
                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def until(self, phase):
-        """Reads progress lines until one is of this phase."""
-        while True:
+        """Reads progress lines, one comes each second, until one is of this phase."""
+        for _ in range(peer.PATIENCE_S):
             line = self.process.stderr.readline()
             if not line or line.startswith(phase):
                 return bool(line)
+        return False
 
     def end(self):
         """Returns: (status, stdout)."""
