@@ -85,7 +85,10 @@ static inline int64_t cmdi_text_length(
     return fits ? (int64_t)size : CMDS_E_LIMIT;
 }
 
-/** Text that came for a char[N]. */
+/**
+ * Text that came for a char[N], which is zero or holds an earlier text: as much of that is cleared
+ * as came before, so a field that comes again and again costs what it says and not N.
+ */
 static inline int cmdi_text_store(
         const struct cmds_field *row, uint8_t *to, struct cmds_bytes text, uint32_t size_max)
 {
@@ -95,9 +98,12 @@ static inline int cmdi_text_store(
     if (text.size > 0 && memchr(text.data, '\0', text.size) != NULL) {
         return CMDS_E_PROTO; // A C string would end there, and two names become one.
     }
-    memset(to, 0, row->item_size);
+    size_t before = strnlen((const char *)to, row->item_size);
     if (text.size > 0) {
         memcpy(to, text.data, text.size);
+    }
+    if (before > text.size) {
+        memset(to + text.size, 0, before - text.size);
     }
     return 0;
 }

@@ -6,6 +6,21 @@
 
 #include "common/refuse.h"
 
+/*
+ * Names that differ only in their case: all of them are compared with a name that comes in a further
+ * one.
+ */
+static uint32_t twins_count(const struct cmds_schema *schema, uint32_t index)
+{
+    const char *name = cmds_schema_field(schema, index)->name;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < index; i++) {
+        const struct cmds_field *other = cmds_schema_field(schema, i);
+        count += other->kind != CMDS_KIND_RESERVED && cmdi_json_names_alike(other->name, name);
+    }
+    return count;
+}
+
 /* What one name of a hostile body can cost is bounded before there is a body. */
 static int schema_check(
         const struct cmds_schema *schema, const char *type_name, struct cmds_error *error)
@@ -25,6 +40,12 @@ static int schema_check(
             return cmdi_refuse(error,
                     "codec json: %s: struct %s, field %u: a name has at most %d bytes", type_name,
                     schema->name, i, CMDI_JSON_NAME_MAX);
+        }
+        if (twins_count(schema, i) >= CMDI_JSON_CASES_MAX) {
+            return cmdi_refuse(error,
+                    "codec json: %s: struct %s: more than %d names like %s differ only in their "
+                    "case",
+                    type_name, schema->name, CMDI_JSON_CASES_MAX, row->name);
         }
         code = row->kind == CMDS_KIND_STRUCT ? schema_check(row->nested, type_name, error) : 0;
     }

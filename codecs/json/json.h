@@ -15,11 +15,13 @@
 
 enum {
     CMDI_JSON_NUMBER_MAX = 32, // Bytes that a formatted number takes at most.
-    CMDI_JSON_ROWS_MAX = 512,  // Of a struct: each unknown name is compared with all of them.
+    CMDI_JSON_ROWS_MAX = 512,  // Of a struct.
+    CMDI_JSON_CASES_MAX = 8,   // Of its names may be the same but for case.
     CMDI_JSON_NAME_MAX = 255,  // Bytes of a field's name: an escaped one is built on the stack.
 };
 
 struct cmdi_json_text;
+struct cmdi_work;
 
 /**
  * A finite number in the fewest digits that come back as the same float or double. Returns: bytes
@@ -41,8 +43,10 @@ int64_t cmdi_json_write(const struct cmds_schema *schema, const uint8_t *value, 
 /** Returns: all of in.size; CMDS_E_PROTO; CMDS_E_LIMIT. */
 int64_t cmdi_json_read(const struct cmds_schema *schema, struct cmds_bytes in,
         struct cmds_arena *arena, uint8_t *value);
-/** Returns: NULL: no row has this name, in whatever case. */
-const struct cmds_field *cmdi_json_find_row(
-        const struct cmds_schema *schema, const struct cmdi_json_text *name);
+/** Are two terminated names the same but for case? */
+bool cmdi_json_names_alike(const char *a, const char *b);
+/** *found: NULL: no row has this name, in whatever case. Returns: 0; CMDS_E_LIMIT: the arena. */
+int cmdi_json_find_row(struct cmdi_work *work, const struct cmds_schema *schema,
+        const struct cmdi_json_text *name, const struct cmds_field **found);
 
 #endif

@@ -5,13 +5,13 @@
  * To text: the shortest decimal inside the interval of numbers that round to the float, and of
  * several the closest, found by Schubfach (R. Giulietti, 2020): three multiplications by a power of
  * ten of 128 bits. The layout is Go's.
- * To float: few digits by one exact division or multiplication; up to 19 digits by Lemire's method
- * (2021), which knows when it does not know; what is left by the C library, over digits without a
- * point, since where that stands is a matter of locale. No state, any thread.
+ * To float: up to 19 digits by the method of Lemire (2021) and Mushtak (2022), which is one or two
+ * multiplications and always right. Of more digits the first 19 nearly always decide; if they do not,
+ * all of them are compared, as whole numbers, with the middle of the two floats that are left.
+ *
+ * Integers only, but for the value itself: the result depends on neither the locale, nor the rounding
+ * mode, nor FLT_EVAL_METHOD. No state, any thread.
  */
-#include <errno.h>
-#include <float.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,8 +163,11 @@ size_t cmdi_json_format_f64(char *out, double value)
     struct decimal decimal = biased == 0 ? shortest(fraction, 1 - 1075, false)
                                          : shortest(fraction | UINT64_C(1) << 52, biased - 1075,
                                                    fraction == 0 && biased > 1);
-    double magnitude = fabs(value);
-    return sign + format_decimal(out, decimal, magnitude < 1e-6 || magnitude >= 1e21);
+    // Bits in the order of the numbers: 1e-6 and 1e21. A compiler may take the constants themselves
+    // for wider than they are.
+    uint64_t magnitude = bits & UINT64_MAX >> 1;
+    bool plain = magnitude >= 0x3eb0c6f7a0b5ed8d && magnitude < 0x444b1ae4d6e2ef50;
+    return sign + format_decimal(out, decimal, !plain);
 }
 
 size_t cmdi_json_format_f32(char *out, float value)
@@ -183,8 +186,9 @@ size_t cmdi_json_format_f32(char *out, float value)
     struct decimal decimal =
             biased == 0 ? shortest(fraction, 1 - 150, false)
                         : shortest(fraction | 1u << 23, biased - 150, fraction == 0 && biased > 1);
-    float magnitude = fabsf(value);
-    return sign + format_decimal(out, decimal, magnitude < 1e-6f || magnitude >= 1e21f);
+    uint32_t magnitude = bits & UINT32_MAX >> 1;
+    bool plain = magnitude >= 0x358637bd && magnitude < 0x6258d727; // As above.
+    return sign + format_decimal(out, decimal, !plain);
 }
 
 /* --- To float --------------------------------------------------------------------------------- */
@@ -197,10 +201,20 @@ enum {
     EXPONENT_READ_MAX = 100000000, // More than the digits of any input can make up for.
 };
 
+/* The two formats of IEEE 754. */
+struct format {
+    int fraction_bits, biased_max;
+    int exponent_bias;       // Of the format itself: 1023, 127.
+    int tie_first, tie_last; // Powers of ten for which a number may lie just between two floats.
+};
+static const struct format binary64 = {52, 0x7ff, 1023, -4, 23};
+static const struct format binary32 = {23, 0xff, 127, -17, 10};
+
 struct parsed {
-    uint64_t mantissa; // value = mantissa * 10^exponent
+    uint64_t mantissa;   // Of the first 19 digits. value = mantissa * 10^exponent, and
+    bool more, negative; // more: a bit above it.
     int exponent;
-    bool negative;
+    const char *digits, *end; // All of them, from the first that is not 0 on, with the point.
 };
 
 static int parse_exponent(const char *at, const char *end)
@@ -219,180 +233,233 @@ static int clamp_exponent(int64_t exponent)
     return (int)(low > EXPONENT_MAX ? EXPONENT_MAX : low);
 }
 
-/* Returns: false: it has more than DIGITS_EXACT digits. */
-static bool parse_text(const char *text, size_t size, struct parsed *parsed)
+static struct parsed parse_text(const char *text, size_t size)
 {
-    *parsed = (struct parsed){.negative = *text == '-'};
-    const char *end = text + size;
-    unsigned count = 0;
+    struct parsed parsed = {.negative = *text == '-'};
+    const char *end = text + size, *at = text + parsed.negative;
+    int count = 0;
     bool fraction = false;
     int64_t shift = 0;
-    for (const char *at = text + parsed->negative; at < end; at++) {
+    for (; at < end && (*at | 0x20) != 'e'; at++) {
         if (*at == '.') {
             fraction = true;
             continue;
-        }
-        if ((*at | 0x20) == 'e') {
-            shift += parse_exponent(at + 1, end);
-            break;
         }
         shift -= fraction;
         if (count == 0 && *at == '0') {
             continue;
         }
         if (count == DIGITS_EXACT) {
-            return false;
+            parsed.more = parsed.more || *at != '0';
+            shift++;
+            continue;
         }
-        parsed->mantissa = 10 * parsed->mantissa + (uint64_t)(*at - '0');
+        parsed.digits = count == 0 ? at : parsed.digits;
+        parsed.mantissa = 10 * parsed.mantissa + (uint64_t)(*at - '0');
         count++;
     }
-    parsed->exponent = clamp_exponent(shift);
-    return true;
+    parsed.end = at;
+    shift += at < end ? parse_exponent(at + 1, end) : 0;
+    parsed.exponent = clamp_exponent(shift);
+    return parsed;
 }
 
 /*
- * mantissa * 10^exponent by the cut power: the product's upper bits are those of the true one,
- * unless all bits below the rounding are ones; and a tie is one only where nothing was cut
- * off. Returns: false where it cannot be known, or is no normal number.
+ * The float nearest to mantissa * 10^e, as its bits. The product with the cut power is so exact that
+ * no number of 19 digits lies between it and a place where the rounding would change; a tie, for
+ * which the power is exact or its reciprocal rounded up, shows as such.
  */
-static bool round_product(const struct parsed *parsed, double *value)
+static uint64_t nearest(const struct format *format, uint64_t mantissa, int e)
 {
-    int e = parsed->exponent;
-    if (e < CMDI_POW10_FIRST || e > CMDI_POW10_LAST) {
-        return false;
+    uint64_t infinity = (uint64_t)format->biased_max << format->fraction_bits;
+    if (mantissa == 0 || e < CMDI_POW10_FIRST) {
+        return 0;
+    }
+    if (e > 308) {
+        return infinity;
     }
     const uint64_t *power = cmdi_pow10[e - CMDI_POW10_FIRST];
-    int zeros = __builtin_clzll(parsed->mantissa);
-    uint64_t mantissa = parsed->mantissa << zeros;
+    uint64_t rest = power[1] + (e < 0 && e >= -27);
+    int zeros = __builtin_clzll(mantissa);
+    mantissa <<= zeros;
     uint128 product = (uint128)mantissa * power[0];
-    if ((uint64_t)(product >> 64 & 0x1ff) == 0x1ff) {
-        uint128 rest = (uint128)mantissa * power[1];
-        product += (uint64_t)(rest >> 64);
-        if ((uint64_t)(product >> 64 & 0x1ff) == 0x1ff && (uint64_t)product >= UINT64_MAX - 1) {
-            return false;
+    uint64_t mask = UINT64_MAX >> (format->fraction_bits + 3);
+    if (((uint64_t)(product >> 64) & mask) == mask) {
+        product += (uint64_t)((uint128)mantissa * rest >> 64);
+    }
+    uint64_t high = (uint64_t)(product >> 64), low = (uint64_t)product;
+    int top = (int)(high >> 63);
+    int cut = top + 64 - format->fraction_bits - 3;
+    uint64_t upper = high >> cut; // The significand and one bit for rounding.
+    int biased = floor_log2_pow10(e) + 63 + top - zeros + format->exponent_bias;
+    if (biased <= 0) { // A float without its first bit, or nothing.
+        if (biased < -62) {
+            return 0;
         }
+        upper >>= 1 - biased;
+        return (upper + (upper & 1)) >> 1; // That it carries into the exponent is as it should be.
     }
-    int top = (int)(uint64_t)(product >> 127);
-    uint64_t upper = (uint64_t)(product >> 64) >> (9 + top); // 54 bits: one for rounding.
-    uint64_t below = (uint64_t)(product >> 64) & ((UINT64_C(1) << (9 + top)) - 1);
-    if ((upper & 1) != 0 && below == 0 && (uint64_t)product < mantissa) {
-        return false; // A tie, or just above one.
+    bool tie = low <= 1 && e >= format->tie_first && e <= format->tie_last && (upper & 3) == 1;
+    if (tie && upper << cut == high) {
+        upper--; // To the even one.
     }
-    upper = (upper + 1) >> 1;
-    int biased = floor_log2_pow10(e) + 63 - zeros + top + 1023;
-    if (upper >> 53 != 0) {
-        upper >>= 1;
-        biased++;
+    upper = (upper + (upper & 1)) >> 1;
+    biased += (int)(upper >> (format->fraction_bits + 1)); // Rounded up to a power of two.
+    upper >>= upper >> (format->fraction_bits + 1);
+    if (biased >= format->biased_max) {
+        return infinity;
     }
-    if (biased < 1 || biased > 2046) {
-        return false;
-    }
-    uint64_t bits = (uint64_t)parsed->negative << 63 | (uint64_t)biased << 52 |
-                    (upper & ((UINT64_C(1) << 52) - 1));
-    memcpy(value, &bits, sizeof(bits));
-    return true;
+    uint64_t fraction = upper & ((UINT64_C(1) << format->fraction_bits) - 1);
+    return (uint64_t)biased << format->fraction_bits | fraction;
 }
 
-/* The same number for strtod: all digits that matter, no point. */
-static void write_without_point(char *out, const char *text, size_t size)
+/* --- Digits that 64 bits do not hold ---------------------------------------------------------- */
+
+/*
+ * A whole number, lowest word first. Enough for 801 digits, and for 55 bits times 5^1124: of two such
+ * that are to be compared none is made larger than the other is.
+ */
+struct big {
+    size_t count;
+    uint64_t words[64];
+};
+
+static void big_multiply_add(struct big *big, uint64_t factor, uint64_t carry)
 {
-    size_t count = 0;
-    bool fraction = false, cut = false;
-    int64_t shift = 0;
-    const char *end = text + size;
-    for (const char *at = text; at < end; at++) {
+    for (size_t i = 0; i < big->count; i++) {
+        uint128 sum = (uint128)big->words[i] * factor + carry;
+        big->words[i] = (uint64_t)sum;
+        carry = (uint64_t)(sum >> 64);
+    }
+    if (carry != 0 && big->count < sizeof(big->words) / sizeof(big->words[0])) {
+        big->words[big->count++] = carry;
+    }
+}
+
+static void big_multiply_pow5(struct big *big, int exponent)
+{
+    const uint64_t pow5_27 = UINT64_C(7450580596923828125);
+    for (; exponent >= 27; exponent -= 27) {
+        big_multiply_add(big, pow5_27, 0);
+    }
+    uint64_t rest = 1;
+    for (; exponent > 0; exponent--) {
+        rest *= 5;
+    }
+    big_multiply_add(big, rest, 0);
+}
+
+static void big_shift(struct big *big, unsigned bits)
+{
+    size_t words = bits / 64;
+    if (words > 0 && big->count + words <= sizeof(big->words) / sizeof(big->words[0])) {
+        memmove(big->words + words, big->words, big->count * sizeof(big->words[0]));
+        memset(big->words, 0, words * sizeof(big->words[0]));
+        big->count += words;
+    }
+    big_multiply_add(big, UINT64_C(1) << bits % 64, 0);
+}
+
+static int big_compare(const struct big *a, const struct big *b)
+{
+    if (a->count != b->count) {
+        return a->count < b->count ? -1 : 1;
+    }
+    for (size_t i = a->count; i > 0; i--) {
+        if (a->words[i - 1] != b->words[i - 1]) {
+            return a->words[i - 1] < b->words[i - 1] ? -1 : 1;
+        }
+    }
+    return 0;
+}
+
+/* All digits as a whole number. Returns: the power of ten that belongs to it. */
+static int big_read(struct big *big, const struct parsed *parsed)
+{
+    uint64_t part = 0, scale = 1;
+    int kept = 0;
+    bool cut = false;
+    for (const char *at = parsed->digits; at < parsed->end; at++) {
         if (*at == '.') {
-            fraction = true;
-        } else if (*at == '-') {
-            *out++ = '-';
-        } else if ((*at | 0x20) == 'e') {
-            shift += parse_exponent(at + 1, end);
-            break;
-        } else if (count == 0 && *at == '0') {
-            shift -= fraction;
-        } else if (count < DIGITS_KEPT) {
-            out[count++] = *at;
-            shift -= fraction;
-        } else {
+            continue;
+        }
+        if (kept == DIGITS_KEPT) {
             cut = cut || *at != '0';
-            shift += !fraction;
+            continue;
+        }
+        part = 10 * part + (uint64_t)(*at - '0');
+        scale *= 10;
+        kept++;
+        if (kept % DIGITS_EXACT == 0) {
+            big_multiply_add(big, scale, part);
+            part = 0;
+            scale = 1;
         }
     }
-    if (count == 0 || cut) {
-        out[count++] = cut ? '1' : '0';
-        shift -= cut;
+    big_multiply_add(big, scale, part);
+    if (cut) {
+        big_multiply_add(big, 10, 1);
+        kept++;
     }
-    shift = clamp_exponent(shift);
-    out[count++] = 'e';
-    if (shift < 0) {
-        out[count++] = '-';
-        shift = -shift;
-    }
-    count += format_digits(out + count, (uint64_t)shift);
-    out[count] = '\0';
+    return parsed->exponent - (kept - DIGITS_EXACT); // That of the 19th digit is known.
 }
 
-/* Of the C library, which sets errno where we return a code. */
-static double slow_f64(const char *text, size_t size)
+/* Is the number above the middle of the float with these bits and the next one? The tie is even. */
+static bool is_above_middle(const struct format *format, const struct parsed *parsed, uint64_t bits)
 {
-    char digits[DIGITS_KEPT + 32];
-    int kept = errno;
-    write_without_point(digits, text, size);
-    double value = strtod(digits, NULL);
-    errno = kept;
-    return value;
+    struct big number = {.count = 0}, middle = {.count = 0};
+    int power10 = big_read(&number, parsed);
+    int biased = (int)(bits >> format->fraction_bits);
+    uint64_t significand = bits & ((UINT64_C(1) << format->fraction_bits) - 1);
+    if (biased > 0) {
+        significand |= UINT64_C(1) << format->fraction_bits;
+    }
+    big_multiply_add(&middle, 1, 2 * significand + 1);
+    int power2 = (biased > 0 ? biased : 1) - format->exponent_bias - format->fraction_bits - 1;
+    big_multiply_pow5(power10 > 0 ? &number : &middle, abs(power10));
+    int shift = power10 - power2;
+    big_shift(shift > 0 ? &number : &middle, (unsigned)abs(shift));
+    int order = big_compare(&number, &middle);
+    return order > 0 || (order == 0 && (bits & 1) != 0);
 }
 
-static float slow_f32(const char *text, size_t size)
-{
-    char digits[DIGITS_KEPT + 32];
-    int kept = errno;
-    write_without_point(digits, text, size);
-    float value = strtof(digits, NULL);
-    errno = kept;
-    return value;
-}
+/* --- The two of them -------------------------------------------------------------------------- */
 
-/* Returns: false: only the slow way knows. */
-static bool fast_f64(const struct parsed *parsed, double *value)
+/* Without the sign. Returns: CMDS_E_PROTO: nothing but an infinity is as large. */
+static inline int parse_magnitude(
+        const struct format *format, const struct parsed *parsed, uint64_t *bits)
 {
-    static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
-            1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    int e = parsed->exponent;
-    if (parsed->mantissa == 0) {
-        *value = parsed->negative ? -0.0 : 0.0;
-        return true;
+    *bits = nearest(format, parsed->mantissa, parsed->exponent);
+    if (__builtin_expect(parsed->more, 0)) {
+        uint64_t above = nearest(format, parsed->mantissa + 1, parsed->exponent);
+        if (above != *bits && is_above_middle(format, parsed, *bits)) {
+            *bits = above;
+        }
     }
-    if (parsed->mantissa >> DBL_MANT_DIG == 0 && e >= -22 && e <= 22) {
-        double exact = (double)parsed->mantissa; // One operation on two exact numbers rounds once.
-        exact = e < 0 ? exact / powers[-e] : exact * powers[e];
-        *value = parsed->negative ? -exact : exact;
-        return true;
-    }
-    return round_product(parsed, value);
+    return *bits >> format->fraction_bits == (uint64_t)format->biased_max ? CMDS_E_PROTO : 0;
 }
 
 int cmdi_json_parse_f64(const char *text, size_t size, double *value)
 {
-    struct parsed parsed;
-    if (parse_text(text, size, &parsed) && fast_f64(&parsed, value)) {
-        return 0;
+    struct parsed parsed = parse_text(text, size);
+    uint64_t bits;
+    int error = parse_magnitude(&binary64, &parsed, &bits);
+    if (error == 0) {
+        bits |= (uint64_t)parsed.negative << 63;
+        memcpy(value, &bits, sizeof(bits));
     }
-    double slow = slow_f64(text, size);
-    if (isinf(slow)) {
-        return CMDS_E_PROTO;
-    }
-    *value = slow;
-    return 0;
+    return error;
 }
 
 /* Not by way of a double: rounding twice may miss the nearest. */
 int cmdi_json_parse_f32(const char *text, size_t size, float *value)
 {
-    float slow = slow_f32(text, size);
-    if (isinf(slow)) {
-        return CMDS_E_PROTO;
+    struct parsed parsed = parse_text(text, size);
+    uint64_t bits;
+    int error = parse_magnitude(&binary32, &parsed, &bits);
+    if (error == 0) {
+        uint32_t narrow = (uint32_t)bits | (uint32_t)parsed.negative << 31;
+        memcpy(value, &narrow, sizeof(narrow));
     }
-    *value = slow;
-    return 0;
+    return error;
 }

@@ -5,12 +5,14 @@
  *
  * The walk goes along the schema, so it recurses no deeper than the schema does. From the arena an
  * array or a map takes exactly the room of its elements, which a scan of the grammar has counted
- * before; an array inside of arrays is scanned once for each of them. Text with escapes takes what
+ * before. Lists inside of lists would be scanned once for each level: when as much was scanned as
+ * came in all, arrays of structs take room as their elements come, twice as much each time. Text with escapes takes what
  * it says, base64 three quarters of its text, names nothing. A row's limit is held against text, a
  * count, or the size of bytes before they take anything; only base64 with escapes is built first.
  * What remains is the arena's to bound: a field that comes twice takes room twice, and two bytes
  * can say a large struct. No state, any thread.
  */
+#include "common/names.h"
 #include "common/value.h"
 #include "json/json.h"
 #include "json/scan.h"
@@ -18,6 +20,9 @@
 struct reader {
     struct cmdi_json_scan scan;
     struct cmds_arena *arena;
+    size_t scanned;    // Bytes of the last list that was counted.
+    size_t ahead_left; // Bytes in arrays of structs that may still be scanned ahead.
+    struct cmdi_work work;
 };
 
 static int read_struct(struct reader *reader, const struct cmds_schema *schema, uint8_t *value);
@@ -27,7 +32,8 @@ int64_t cmdi_json_read(const struct cmds_schema *schema, struct cmds_bytes in,
 {
     static const uint8_t nothing[1];
     const uint8_t *begin = in.data != NULL ? in.data : nothing;
-    struct reader reader = {{begin, begin + in.size, 0}, arena};
+    struct reader reader = {
+            {begin, begin + in.size, 0}, arena, 0, in.size, cmdi_work_of(arena, in.size)};
     uint8_t first = cmdi_json_peek(&reader.scan);
     if (first == 0) {
         return CMDS_E_PROTO;
@@ -179,6 +185,22 @@ static int base64_decode(struct cmds_bytes text, uint8_t *out, size_t *out_size)
     return digits % 4 == 0 ? 0 : CMDS_E_PROTO;
 }
 
+/* Zeroed room for elements of a list. */
+static void *list_room(struct reader *reader, size_t item_size, size_t count)
+{
+    size_t size;
+    if (__builtin_mul_overflow(count, item_size, &size)) {
+        return NULL;
+    }
+    size_t align = item_size & (0 - item_size); // A type's size is a multiple of it.
+    align = align < _Alignof(max_align_t) ? align : _Alignof(max_align_t);
+    void *items = cmds_arena_alloc(reader->arena, size, align);
+    if (items != NULL) {
+        memset(items, 0, size);
+    }
+    return items;
+}
+
 /*
  * A list whose first byte `at` is on: counts its elements, takes zeroed room for as many, and goes
  * behind its bracket.
@@ -188,23 +210,19 @@ static int open_list(
 {
     struct cmdi_json_scan ahead = reader->scan;
     int64_t count = cmdi_json_skip(&ahead);
-    size_t size;
+    reader->scanned = (size_t)(ahead.at - reader->scan.at);
     if (count < 0) {
         return (int)count;
     }
-    if ((count_max != 0 && count > count_max) ||
-            __builtin_mul_overflow((size_t)count, item_size, &size)) {
+    if (count_max != 0 && count > count_max) {
         return CMDS_E_LIMIT;
     }
     *list = (struct cmdi_array){NULL, (size_t)count};
     if (count > 0) {
-        size_t align = item_size & (0 - item_size); // A type's size is a multiple of it.
-        align = align < _Alignof(max_align_t) ? align : _Alignof(max_align_t);
-        list->items = cmds_arena_alloc(reader->arena, size, align);
+        list->items = list_room(reader, item_size, (size_t)count);
         if (list->items == NULL) {
             return CMDS_E_LIMIT;
         }
-        memset(list->items, 0, size);
     }
     return cmdi_json_open(&reader->scan);
 }
@@ -355,6 +373,44 @@ static int read_item(
     }
 }
 
+/* One element more than there is room for. */
+static int array_grow(
+        struct reader *reader, const struct cmds_field *row, struct cmdi_array *array, size_t *room)
+{
+    size_t count = *room != 0 ? 2 * *room : 1;
+    if (row->size_max != 0 && *room >= row->size_max) {
+        return CMDS_E_LIMIT;
+    }
+    uint8_t *items = list_room(reader, row->item_size, count);
+    if (items == NULL) {
+        return CMDS_E_LIMIT;
+    }
+    if (array->count > 0) {
+        memcpy(items, array->items, array->count * row->item_size);
+    }
+    array->items = items;
+    *room = count;
+    return 0;
+}
+
+/* *room: elements for which room was taken; 0: they were not counted. */
+static int array_open(
+        struct reader *reader, const struct cmds_field *row, struct cmdi_array *array, size_t *room)
+{
+    bool nests = row->kind == CMDS_KIND_STRUCT; // Others have no list inside that is counted again.
+    if (nests && reader->ahead_left == 0) {
+        return cmdi_json_open(&reader->scan);
+    }
+    int error = open_list(reader, row->item_size, row->size_max, array);
+    *room = array->count;
+    array->count = 0;
+    if (nests) {
+        size_t left = reader->ahead_left;
+        reader->ahead_left = left > reader->scanned ? left - reader->scanned : 0;
+    }
+    return error;
+}
+
 static int read_array(struct reader *reader, const struct cmds_field *row, uint8_t *to)
 {
     if (row->kind == CMDS_KIND_U8) {
@@ -363,21 +419,27 @@ static int read_array(struct reader *reader, const struct cmds_field *row, uint8
         CMDI_STORE(struct cmds_bytes, to, bytes);
         return error;
     }
-    struct cmdi_array list = {0};
+    struct cmdi_array array = {0};
+    size_t room = 0;
     if (*reader->scan.at != '[') {
         return CMDS_E_PROTO;
     }
-    int error = open_list(reader, row->item_size, row->size_max, &list);
-    uint8_t *item = list.items;
-    for (size_t i = 0; error == 0 && i < list.count; i++, item += row->item_size) {
-        error = next_in_list(reader, ']', i);
+    int error = array_open(reader, row, &array, &room);
+    int more = error < 0 ? error : cmdi_json_next(&reader->scan, ']', true);
+    while (more > 0) {
+        if (CMDI_RARELY(array.count == room)) {
+            error = array_grow(reader, row, &array, &room);
+        }
         if (error == 0) {
+            uint8_t *item = (uint8_t *)array.items + array.count * row->item_size;
             error = *reader->scan.at == 'n' ? cmdi_json_take_null(&reader->scan)
                                             : read_item(reader, row, item, 0);
+            array.count++;
         }
+        more = error < 0 ? error : cmdi_json_next(&reader->scan, ']', false);
     }
-    CMDI_STORE(struct cmdi_array, to, list);
-    return error < 0 ? error : close_list(reader, ']', list.count);
+    CMDI_STORE(struct cmdi_array, to, array);
+    return more;
 }
 
 /* null empties what may be empty in Go, and leaves the rest as it is. */
@@ -386,10 +448,7 @@ static int read_null(struct reader *reader, const struct cmds_field *row, uint8_
     int error = cmdi_json_take_null(&reader->scan);
     bool empties = row->shape != CMDS_SHAPE_ONE || row->kind == CMDS_KIND_MAP ||
                    row->kind == CMDS_KIND_BYTES;
-    if (error == 0 && empties) {
-        memset(to, 0, row->size);
-    }
-    return error;
+    return error == 0 && empties ? cmdi_work_clear(&reader->work, row, to) : error;
 }
 
 static int read_field(struct reader *reader, const struct cmds_field *row, uint8_t *value)
@@ -414,10 +473,10 @@ static int read_field(struct reader *reader, const struct cmds_field *row, uint8
 
 /*
  * Peers send fields in order, so the row after the last one that was found is nearly always right.
- * *index: that row's.
+ * *index: that row's. *found: NULL: there is none.
  */
-static inline const struct cmds_field *find_row(
-        const struct cmds_schema *schema, const struct cmdi_json_text *name, uint32_t *index)
+static inline int find_row(struct reader *reader, const struct cmds_schema *schema,
+        const struct cmdi_json_text *name, uint32_t *index, const struct cmds_field **found)
 {
     const struct cmds_field *row = NULL;
     if (__builtin_expect(*index < schema->field_count, 1)) {
@@ -426,15 +485,17 @@ static inline const struct cmds_field *find_row(
     bool guessed = row != NULL && !name->changed && // Else it is not what stands there.
                    cmdi_row_is_named(row, name->from, name->size);
     if (CMDI_RARELY(!guessed)) {
-        row = cmdi_json_find_row(schema, name);
+        int error = cmdi_json_find_row(&reader->work, schema, name, &row);
         if (row == NULL) {
-            return NULL;
+            *found = NULL;
+            return error;
         }
         size_t distance = (size_t)((const char *)row - (const char *)schema->fields);
         *index = (uint32_t)(distance / schema->field_stride);
     }
     *index += 1;
-    return row;
+    *found = row;
+    return 0;
 }
 
 static int read_struct(struct reader *reader, const struct cmds_schema *schema, uint8_t *value)
@@ -452,7 +513,11 @@ static int read_struct(struct reader *reader, const struct cmds_schema *schema, 
         if (CMDI_RARELY(error < 0)) {
             return error;
         }
-        const struct cmds_field *row = find_row(schema, &name, &index);
+        const struct cmds_field *row = NULL;
+        error = find_row(reader, schema, &name, &index, &row);
+        if (CMDI_RARELY(error < 0)) {
+            return error;
+        }
         int64_t used = row != NULL ? read_field(reader, row, value) : cmdi_json_skip(&reader->scan);
         more = used < 0 ? (int)used : cmdi_json_next(&reader->scan, '}', false);
     }

@@ -8,7 +8,7 @@
  *
  * What a peer may do to us is bounded before anything is allocated: every announced element takes at least a byte, so the
  * sum of all announced counts stays within the size of the input; depth is bounded by the template's stack, which is an
- * array, so nothing recurses; memory by the arena. Where the same field comes twice in a map, the last one counts.
+ * array, so nothing recurses; memory by the arena; what names in disorder cost by names.h. Where the same field comes twice in a map, the last one counts.
  * No state, any thread.
  */
 #include "msgpack/msgpack.h"
@@ -17,6 +17,7 @@
 
 #include "codec/arena.h"
 #include "codec/protocol.h"
+#include "common/names.h"
 #include "common/value.h"
 
 #define MSGPACK_EMBED_STACK_SIZE 32 // Containers inside each other, for the template.
@@ -66,6 +67,7 @@ struct reader {
     struct frame *frame;
     struct cmds_arena *arena;
     const struct cmds_schema *root;
+    struct cmdi_work work;
     struct frame
             frames[CMDI_DEPTH_MAX +
                     1]; // The first one stands for no container. Only what is opened is written.
@@ -123,22 +125,82 @@ static void want_optional_value(struct reader *reader)
     reader->want = reader->field->kind;
 }
 
+static uint32_t name_hash(const uint8_t *name, size_t size)
+{
+    uint64_t hash = size;
+    while (size > 0) {
+        uint64_t word = 0;
+        size_t step = size < sizeof(word) ? size : sizeof(word);
+        memcpy(&word, name, step);
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 32;
+        name += step;
+        size -= step;
+    }
+    return (uint32_t)hash;
+}
+
+/* Of how many bytes the two names are the same, before they part. */
+static size_t name_prefix(const char *own, const char *other, size_t size)
+{
+    size_t same = 0;
+    while (same < size && own[same] == other[same] && own[same] != '\0') {
+        same++;
+    }
+    return same;
+}
+
+/* Returns: the row's index; field_count: there is none; CMDS_E_LIMIT. */
+static int64_t find_row(
+        struct cmdi_work *work, const struct cmds_schema *schema, const char *name, size_t size)
+{
+    const struct cmds_field *row = schema->fields;
+    if (work->steps_left > 0) {
+        uint32_t i = 0;
+        size_t steps = 0;
+        while (i < schema->field_count && !cmdi_row_is_named(row, name, size)) {
+            steps++;
+            if (row->kind != CMDS_KIND_RESERVED) {
+                steps += name_prefix(row->name, name, size);
+            }
+            row = cmdi_row_after(row, schema->field_stride);
+            i++;
+        }
+        cmdi_work_spend(work, steps);
+        return i;
+    }
+    struct cmdi_names *names = cmdi_names_of(work, schema, name_hash);
+    if (names == NULL) {
+        return CMDS_E_LIMIT;
+    }
+    uint32_t hash = name_hash((const uint8_t *)name, size), slot = hash;
+    for (uint32_t next; (next = cmdi_names_next(names, hash, &slot)) != 0;) {
+        if (cmdi_row_is_named(cmds_schema_field(schema, next - 1), name, size)) {
+            return next - 1;
+        }
+    }
+    return schema->field_count;
+}
+
 /* Peers send fields in order, so the first guess is nearly always right. */
-static void want_named(struct reader *reader, const char *name, size_t size)
+static int want_named(struct reader *reader, const char *name, size_t size)
 {
     struct frame *frame = reader->frame;
     if (frame->left == 0 || !cmdi_row_is_named(frame->field, name, size)) {
-        frame->field = frame->schema->fields;
-        frame->left = frame->schema->field_count;
-        while (frame->left > 0 && !cmdi_row_is_named(frame->field, name, size)) {
-            frame_pass_row(frame);
+        int64_t index = find_row(&reader->work, frame->schema, name, size);
+        if (index < 0) {
+            return (int)index;
         }
+        frame->field = cmds_schema_field(frame->schema, (uint32_t)index);
+        frame->left = frame->schema->field_count - (uint32_t)index;
         frame->disordered = true;
     }
     want_next_row(reader, frame);
     if (frame->disordered && reader->want != WANT_SKIP) {
-        memset(reader->target, 0, reader->field->size); // As if it came for the first time.
+        // As if it came for the first time.
+        return cmdi_work_clear(&reader->work, reader->field, reader->target);
     }
+    return 0;
 }
 
 /* --- Scalars ---------------------------------------------------------------------------------- */
@@ -329,8 +391,7 @@ static int store_bytes_slow(struct reader *reader, const char *data, size_t size
     struct cmds_string string = {data, size};
     switch (reader->want) {
     case WANT_KEY:
-        want_named(reader, data, size);
-        return 0;
+        return want_named(reader, data, size);
     case WANT_PAIR_KEY:
         STORE(struct cmds_string, reader, string);
         reader->target += offsetof(struct cmds_pair, value);
@@ -607,6 +668,7 @@ int64_t cmdi_msgpack_read(const struct cmds_schema *schema, struct cmds_bytes in
     parser.user.frames[0].mode = MODE_SKIP;
     parser.user.arena = arena;
     parser.user.root = schema;
+    parser.user.work = cmdi_work_of(arena, in.size);
     parser_init(&parser);
     size_t used = 0;
     int result = parser_execute(&parser, in.data, in.size, &used);

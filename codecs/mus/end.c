@@ -5,14 +5,15 @@
  * It can be left anywhere and goes on there: its place in the schema is a row, and the elements
  * that are left of that row's list, for each level of nested structs. So the bytes of a value are
  * looked at once, whatever pieces they come in; if decode() began anew for every piece, a peer
- * could cost the square of what it sends. Levels beyond those that a place has room for are begun
- * anew. No state but the place, any thread.
+ * could cost the square of what it sends. (Levels beyond those that a place has room for, which no
+ * checked type has, are begun anew.) No state but the place, any thread.
  */
 #include "mus/reader.h"
 
 enum {
     LEVELS = CMDS_CODEC_PLACE_WORDS - 2,
 };
+_Static_assert((int)LEVELS >= (int)CMDI_DEPTH_MAX, "every level of a checked type has its place");
 
 struct level {
     uint32_t row;
@@ -110,16 +111,17 @@ static int walk_list(
         here->left = (uint32_t)count;
         walk_keep(walk, level);
     }
-    if (CMDI_RARELY(size_min == 0)) {
-        return CMDS_E_PROTO;
-    }
     size_t bytes = cmdi_mus_bytes_left(&walk->reader);
     // An element that is passed in part may need less than the fewest bytes of a whole one.
     if (here->left - 1 > bytes / size_min) {
         return cmdi_mus_short_by(&walk->reader, (here->left - 1) * size_min - bytes);
     }
     for (; here->left > 0; here->left--) {
+        const uint8_t *from = walk->reader.at;
         int error = skip_item(walk, row, 0, level);
+        if (CMDI_RARELY(error == 0 && walk->reader.at == from)) {
+            return CMDS_E_PROTO; // Structs that are nothing: see check().
+        }
         if (error != 0) {
             return cmdi_mus_list_short(&walk->reader, error, here->left - 1, size_min);
         }

@@ -10,54 +10,66 @@
 #include "common/refuse.h"
 #include "common/value.h"
 
-static size_t schema_size_min(const struct cmds_schema *schema)
+/*
+ * The fewest bytes that a struct can be, and how many rows are looked at for them: those of structs
+ * inside of it count, elements of its arrays do not.
+ */
+struct extent {
+    size_t size_min, row_count;
+};
+
+static struct extent schema_extent(const struct cmds_schema *schema)
 {
-    size_t total = 0;
+    struct extent total = {0, schema->field_count};
     for (uint32_t i = 0; i < schema->field_count; i++) {
         const struct cmds_field *row = cmds_schema_field(schema, i);
-        total += row->shape == CMDS_SHAPE_ONE ? cmdi_mus_item_size_min(row) : 1;
+        if (row->shape == CMDS_SHAPE_ONE && row->kind == CMDS_KIND_STRUCT) {
+            struct extent inner = schema_extent(row->nested);
+            total.size_min += inner.size_min;
+            total.row_count += inner.row_count;
+        } else {
+            total.size_min += row->kind != CMDS_KIND_RESERVED;
+        }
     }
     return total; // Rows are bounded, and values: nothing near an overflow.
 }
 
-size_t cmdi_mus_item_size_min(const struct cmds_field *row)
+/*
+ * Of an array whose elements are nothing, a count of 2^40 would be whole; and where they are next to
+ * nothing, each byte would make us look at all the rows that are none.
+ */
+static int array_check(const struct cmds_schema *schema, const struct cmds_field *row,
+        const char *type_name, struct cmds_error *error)
 {
-    switch (row->kind) {
-    case CMDS_KIND_RESERVED:
-        return 0;
-    case CMDS_KIND_F32:
-        return 4;
-    case CMDS_KIND_F64:
-        return 8;
-    case CMDS_KIND_BLOB:
-        return 1 + (size_t)row->item_size;
-    case CMDS_KIND_STRUCT:
-        return schema_size_min(row->nested);
-    default:
-        return 1;
+    struct extent extent = schema_extent(row->nested);
+    if (extent.size_min == 0) {
+        return cmdi_refuse(error,
+                "codec mus: %s, field %s.%s: an array of structs that are no bytes in MUS",
+                type_name, schema->name, row->name);
     }
+    if (extent.row_count > CMDI_MUS_ROWS_PER_BYTE * extent.size_min) {
+        return cmdi_refuse(error,
+                "codec mus: %s, field %s.%s: an array of structs of which %zu of %zu rows are no "
+                "bytes in MUS",
+                type_name, schema->name, row->name, extent.row_count - extent.size_min,
+                extent.row_count);
+    }
+    return 0;
 }
 
-/* Of an array whose elements are nothing, a count of 2^40 would be whole. */
 static int schema_check(
         const struct cmds_schema *schema, const char *type_name, struct cmds_error *error)
 {
-    for (uint32_t i = 0; i < schema->field_count; i++) {
+    int code = 0;
+    for (uint32_t i = 0; code == 0 && i < schema->field_count; i++) {
         const struct cmds_field *row = cmds_schema_field(schema, i);
         if (row->kind != CMDS_KIND_STRUCT) {
             continue;
         }
-        if (row->shape == CMDS_SHAPE_ARRAY && cmdi_mus_item_size_min(row) == 0) {
-            return cmdi_refuse(error,
-                    "codec mus: %s, field %s.%s: an array of structs that are no bytes in MUS",
-                    type_name, schema->name, row->name);
-        }
-        int code = schema_check(row->nested, type_name, error);
-        if (code < 0) {
-            return code;
-        }
+        code = row->shape == CMDS_SHAPE_ARRAY ? array_check(schema, row, type_name, error) : 0;
+        code = code < 0 ? code : schema_check(row->nested, type_name, error);
     }
-    return 0;
+    return code;
 }
 
 static int mus_check(

@@ -8,6 +8,7 @@
 enum {
     CMDI_MUS_COUNT_MAX = 16 << 20, // Where a row has no CMDS_MAX.
     CMDI_MUS_PAIR_SIZE_MIN = 2,    // Of a map: two empty strings.
+    CMDI_MUS_ROWS_PER_BYTE = 8,    // Of an element of an array: rows that are no bytes are work.
     CMDI_MUS_NIL = 1,              // The byte in front of an optional.
     CMDI_MUS_NOT_NIL = 0,
 };
@@ -17,8 +18,21 @@ static inline size_t cmdi_mus_count_max(uint32_t row_max)
     return row_max != 0 ? row_max : CMDI_MUS_COUNT_MAX;
 }
 
-/** The fewest bytes that an item of this row can be; 0: a struct of nothing. */
-size_t cmdi_mus_item_size_min(const struct cmds_field *row);
+/**
+ * The fewest bytes that an element of this row can be. Of a struct one: what its rows are in all is
+ * not worked out for each array that comes, and check() has seen that it is not nothing.
+ */
+static inline size_t cmdi_mus_item_size_min(const struct cmds_field *row)
+{
+    switch (row->kind) {
+    case CMDS_KIND_F32:
+        return 4;
+    case CMDS_KIND_F64:
+        return 8;
+    default:
+        return 1;
+    }
+}
 
 /**
  * Returns: bytes that cmdi_mus_write() will write; CMDS_E_LIMIT; -EINVAL: a NULL pointer with a

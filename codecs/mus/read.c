@@ -3,8 +3,8 @@
  * MUS becomes a value. Strings and bytes point into the input.
  *
  * There is no length in front of a value, so the bytes may end anywhere, and the reader says how
- * many more there must be at least: of a string what is missing of it, of an array one element's
- * fewest bytes for each that is still to come. Who has too few goes on with end.c. A count is
+ * many more there must be at least: of a string what is missing of it, of an array a byte or what
+ * its kind takes for each element that is still to come. Who has too few goes on with end.c. A count is
  * believed as far as the bytes that are there could hold it, and only so much is allocated; a count
  * above the row's limit is refused at once, not after a sea of bytes. The walk recurses over nested
  * schemas, never over the input. No state, any thread.
@@ -93,10 +93,7 @@ static int list_open(struct cmdi_mus_reader *reader, uint32_t row_max, size_t si
     if (error != 0 || array->count == 0) {
         return error;
     }
-    if (CMDI_RARELY(size_min == 0)) {
-        return CMDS_E_PROTO; // What check() refuses, from a program that did not ask it.
-    }
-    if (array->count > cmdi_mus_bytes_left(reader) / size_min) { // Below 2^32 * 2^17: no overflow.
+    if (array->count > cmdi_mus_bytes_left(reader) / size_min) { // Below 2^32 * 2^3: no overflow.
         return cmdi_mus_short_by(reader, array->count * size_min - cmdi_mus_bytes_left(reader));
     }
     size_t bytes = array->count * item_size; // Below 2^32 * 2^16.
@@ -175,7 +172,11 @@ static int read_array(struct cmdi_mus_reader *reader, const struct cmds_field *r
     int error = list_open(reader, row->size_max, size_min, row->item_size, &array);
     uint8_t *item = array.items;
     for (size_t i = 0; error == 0 && i < array.count; i++, item += row->item_size) {
+        const uint8_t *from = reader->at;
         error = read_item(reader, row, item, 0);
+        if (CMDI_RARELY(error == 0 && reader->at == from)) {
+            return CMDS_E_PROTO; // What check() refuses, from a program that did not ask it.
+        }
         if (error != 0) {
             return cmdi_mus_list_short(reader, error, array.count - i - 1, size_min);
         }

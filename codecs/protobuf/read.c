@@ -3,8 +3,9 @@
  * A Protobuf message becomes a value by its schema. Strings and bytes point into the input.
  *
  * The elements of a repeated field may lie anywhere in the message, and a message may come in
- * several parts that are joined. So a message whose schema has lists is walked twice: the first
- * walk counts their elements, then each list gets its room, and the second walk fills it. What is
+ * several parts that are joined. So from its first element of a list on a message is walked twice:
+ * the first walk counts the elements of all lists, then each list gets its room with the first one,
+ * and the second walk fills it. Nothing is done for the rows of a schema that do not come. What is
  * counted is there, byte for byte; what it becomes is bounded by the arena. In front of a list's
  * items stands how many of them are filled, and how many there is room for:
  *
@@ -141,10 +142,10 @@ static int field_count(
     return 0;
 }
 
-/* Adds what this part of the message brings to array.count of every list. */
-static int lists_count(const struct cmds_schema *schema, struct cmds_bytes in, uint8_t *value)
+/* Adds what this part of the message brings, from `at` on, to array.count of every list. */
+static int lists_count(
+        const struct cmds_schema *schema, const uint8_t *at, const uint8_t *end, uint8_t *value)
 {
-    const uint8_t *at = in.data, *end = at + in.size;
     while (at < end) {
         struct cmdi_wire_field field = {0};
         int error = cmdi_wire_next(&at, end, &field);
@@ -219,30 +220,6 @@ static int list_make_room(struct cmds_arena *arena, const struct cmds_field *row
     return 0;
 }
 
-/* The first walk, if there is anything to count. */
-static int lists_open(struct cmds_arena *arena, const struct cmds_schema *schema,
-        struct cmds_bytes in, uint8_t *value)
-{
-    bool counted = false;
-    const struct cmds_field *row = schema->fields;
-    for (uint32_t i = 0; i < schema->field_count;
-            i++, row = cmdi_row_after(row, schema->field_stride)) {
-        if (row->kind == CMDS_KIND_RESERVED || !is_list(row)) {
-            continue;
-        }
-        if (!cmdi_protobuf_has_row(row)) {
-            return CMDS_E_PROTO;
-        }
-        int error = counted ? 0 : lists_count(schema, in, value);
-        counted = true;
-        error = error < 0 ? error : list_make_room(arena, row, value + row->offset);
-        if (error < 0) {
-            return error;
-        }
-    }
-    return 0;
-}
-
 static int read_packed(
         const struct cmds_field *row, struct cmds_bytes bytes, uint8_t *item, size_t *filled)
 {
@@ -270,14 +247,17 @@ static int read_packed(
 static int read_list(struct cmds_arena *arena, const struct cmds_field *row,
         const struct cmdi_wire_field *field, uint8_t *to)
 {
+    if (CMDI_RARELY(!cmdi_protobuf_has_row(row))) {
+        return CMDS_E_PROTO;
+    }
+    int error = list_make_room(arena, row, to);
     struct cmdi_array array = CMDI_LOAD(struct cmdi_array, to);
     bool single = field->type == cmdi_wire_type_of(row->kind);
-    if ((!single && field->type != CMDI_WIRE_BYTES) || array.items == NULL) {
-        return 0; // Another wire type, or packed numbers, none of them.
+    if (error < 0 || (!single && field->type != CMDI_WIRE_BYTES) || array.items == NULL) {
+        return error; // 0: another wire type, or packed numbers, none of them.
     }
     size_t filled = list_room(&array).filled;
     uint8_t *item = (uint8_t *)array.items + filled * list_item_size(row);
-    int error;
     if (!single) {
         error = read_packed(row, field->bytes, item, &filled);
     } else {
@@ -317,8 +297,10 @@ static int read_message(struct cmds_arena *arena, const struct cmds_schema *sche
         struct cmds_bytes in, uint8_t *value)
 {
     const uint8_t *at = in.data, *end = at + in.size;
-    int error = in.size > 0 ? lists_open(arena, schema, in, value) : 0;
+    bool counted = false;
+    int error = 0;
     while (error == 0 && at < end) {
+        const uint8_t *from = at;
         struct cmdi_wire_field field;
         error = cmdi_wire_next(&at, end, &field);
         if (CMDI_RARELY(error < 0)) {
@@ -328,9 +310,14 @@ static int read_message(struct cmds_arena *arena, const struct cmds_schema *sche
             continue;
         }
         const struct cmds_field *row = cmds_schema_field(schema, field.number - 1);
-        if (__builtin_expect(row->kind != CMDS_KIND_RESERVED, 1)) {
-            error = read_field(arena, row, &field, value);
+        if (CMDI_RARELY(row->kind == CMDS_KIND_RESERVED)) {
+            continue;
         }
+        if (CMDI_RARELY(is_list(row) && !counted)) {
+            counted = true;
+            error = lists_count(schema, from, end, value);
+        }
+        error = error < 0 ? error : read_field(arena, row, &field, value);
     }
     return error;
 }

@@ -31,7 +31,7 @@ enum {
     CMDS_CODEC_SELF_DELIMITING = 1,
     // It reads cmds_type.descriptor. Types that have one are refused for other codecs.
     CMDS_CODEC_DESCRIPTORS = 2,
-    CMDS_CODEC_PLACE_WORDS = 16,
+    CMDS_CODEC_PLACE_WORDS = 40,
 };
 
 /** How far find_end() has come in a value. The codec's own words, zeroed before the first look. */

@@ -12,8 +12,9 @@
  * NUL in a char[N], another count than a uint8_t[N]'s. CMDS_E_LIMIT: CMDS_MAX, and without one 16
  * MiB, char[N], the arena. Text is left as it is, be it UTF-8 or not; a map keeps every pair that
  * came, the last of equal keys counts. Refused at start: an array of structs that are no bytes on
- * the wire, because its count could not be believed. A value that comes in pieces is walked once,
- * up to 14 levels of structs inside each other; what lies deeper is walked anew for each piece.
+ * the wire, because its count could not be believed, or of structs with more than eight rows for
+ * each byte that they are at least (all but a few of them CMDS_RESERVED). A value that comes in
+ * pieces is walked once, however deep it is.
  */
 #ifndef CMDSTREAM_CODEC_MUS_H
 #define CMDSTREAM_CODEC_MUS_H

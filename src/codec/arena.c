@@ -31,8 +31,11 @@ static _Alignas(CMDI_ARENA_ALIGN_MAX) uint8_t arena_nothing[CMDI_ARENA_ALIGN_MAX
 
 void cmdi_arena_init(struct cmds_arena *arena, size_t size_max)
 {
-    *arena = (struct cmds_arena){
-            .at = arena_nothing, .end = arena_nothing, .base = arena_nothing, .size_max = size_max};
+    *arena = (struct cmds_arena){.at = arena_nothing,
+            .end = arena_nothing,
+            .base = arena_nothing,
+            .size_max = size_max,
+            .use_max = SIZE_MAX};
 }
 
 static void chunks_free(struct cmdi_arena_chunk *chunk)
@@ -47,7 +50,19 @@ static void chunks_free(struct cmdi_arena_chunk *chunk)
 void cmdi_arena_fini(struct cmds_arena *arena)
 {
     chunks_free(arena->chunk);
+    size_t use_max = arena->use_max; // Of the value that comes next.
     cmdi_arena_init(arena, arena->size_max);
+    arena->use_max = use_max;
+}
+
+/* The newest chunk, as far as the value may use it. */
+static void chunk_enter(struct cmds_arena *arena)
+{
+    size_t left = arena->use_max > arena->used ? arena->use_max - arena->used : 0;
+    size_t size = arena->chunk->size < left ? arena->chunk->size : left;
+    arena->base = (uint8_t *)(arena->chunk + 1);
+    arena->at = arena->base;
+    arena->end = arena->base + (size & ~(size_t)(CMDI_ARENA_ALIGN_MAX - 1));
 }
 
 /* Twice the last chunk, or as much as is asked for, as long as the bound allows it. */
@@ -76,8 +91,9 @@ void *cmdi_arena_alloc_slow(struct cmds_arena *arena, size_t size, size_t align)
         return NULL;
     }
     size_t need = (size + CMDI_ARENA_ALIGN_MAX - 1) & ~(size_t)(CMDI_ARENA_ALIGN_MAX - 1);
+    size_t used = arena->used + (size_t)(arena->at - arena->base);
     size_t chunk_size = chunk_size_next(arena, need);
-    if (chunk_size == 0) {
+    if (chunk_size == 0 || used > arena->use_max || need > arena->use_max - used) {
         return NULL;
     }
     struct cmdi_arena_chunk *chunk = malloc(sizeof(*chunk) + chunk_size);
@@ -91,8 +107,8 @@ void *cmdi_arena_alloc_slow(struct cmds_arena *arena, size_t size, size_t align)
     arena->grown = arena->grown || chunk->older != NULL || chunk_size > CMDI_ARENA_KEEP_MAX;
     arena->chunk = chunk;
     arena->size += chunk_size;
-    arena->base = (uint8_t *)(chunk + 1);
-    arena->end = arena->base + chunk_size;
+    arena->used = used;
+    chunk_enter(arena);
     arena->at = arena->base + size;
     return arena->base;
 }
@@ -115,7 +131,10 @@ void cmdi_arena_reset_slow(struct cmds_arena *arena)
     } else if (arena->grown && arena->calm_count >= CMDI_ARENA_CALM_COUNT) {
         cmdi_arena_fini(arena);
     }
-    arena->at = arena->base;
+    arena->used = 0;
+    if (arena->chunk != NULL) {
+        chunk_enter(arena);
+    }
 }
 
 void *cmds_arena_alloc(struct cmds_arena *arena, size_t size, size_t align)

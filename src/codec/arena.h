@@ -8,6 +8,9 @@
  * use, counts against the bound, so that the bound holds for the process. A chunk that grew beyond
  * 64 KiB is kept only while values need it. One thread at a time: a shard's own, or one decode's.
  *
+ * What a value may take depends on how many bytes it came in, so that a few bytes cannot make us
+ * clear megabytes: see cmdi_arena_begin(). Use counts here, not capacity.
+ *
  *     base            at                end
  *     |  handed out   |      free       |         base, at, end: of the newest chunk, which is also the largest
  */
@@ -24,6 +27,8 @@ enum {
             // A larger chunk goes back to the system after so many resets without a use for it:
             65536,
     CMDI_ARENA_CALM_COUNT = 64,
+    CMDI_ARENA_USE_FACTOR = 64, // Bytes that a value may take for each byte it came in, beside
+    CMDI_ARENA_USE_MIN = CMDI_ARENA_KEEP_MAX, // so many for nothing: a chunk that is kept.
 };
 
 struct cmdi_arena_chunk;
@@ -32,6 +37,7 @@ struct cmds_arena {
     uint8_t *at, *end, *base;
     struct cmdi_arena_chunk *chunk; // The newest; older ones, of this decode only, hang behind it.
     size_t size, size_max;          // Capacity of all chunks, and its bound.
+    size_t used, use_max;           // Handed out of the older chunks; the bound of all use.
     uint32_t calm_count;            // Resets in a row that found the large chunk hardly used.
     bool grown;     // The next reset has work to do: several chunks, or a large one.
     bool no_memory; // Since the last reset, malloc failed: tells -ENOMEM from CMDS_E_LIMIT.
@@ -58,7 +64,7 @@ static inline void *cmdi_arena_alloc(struct cmds_arena *arena, size_t size, size
     return cmdi_arena_alloc_slow(arena, size, align);
 }
 
-/** Everything that was handed out is gone; the memory stays for the next value. */
+/** Everything that was handed out is gone; the memory stays for the next value, whatever it takes. */
 static inline void cmdi_arena_reset(struct cmds_arena *arena)
 {
     if (CMDI_POOLS_KEEP_NOTHING || __builtin_expect(arena->grown, 0)) {
@@ -66,6 +72,19 @@ static inline void cmdi_arena_reset(struct cmds_arena *arena)
         return;
     }
     arena->at = arena->base;
+    arena->used = 0;
+}
+
+/**
+ * The same for a value of `value_size` bytes that came in `size` bytes, and takes no more than these
+ * allow.
+ */
+static inline void cmdi_arena_begin(struct cmds_arena *arena, size_t value_size, size_t size)
+{
+    size_t paid = size < SIZE_MAX / 2 / CMDI_ARENA_USE_FACTOR ? size * CMDI_ARENA_USE_FACTOR
+                                                              : SIZE_MAX / 2;
+    arena->use_max = value_size + CMDI_ARENA_USE_MIN + paid;
+    cmdi_arena_reset(arena); // A chunk of at most CMDI_ARENA_USE_MIN needs no look at the bound.
 }
 
 #endif

@@ -62,6 +62,46 @@ int cmdi_codec_check(const struct cmds_codec *codec, const struct cmds_protocol 
     return code;
 }
 
+/* `size`: how many of the bytes of `in` are the value's for certain. */
+static int64_t open_ended_decode(const struct cmds_codec *codec, const struct cmds_type *type,
+        struct cmds_bytes in, size_t size, struct cmds_arena *arena, void **value)
+{
+    void *built = cmdi_codec_begin(arena, type, size);
+    if (built == NULL) {
+        return -ENOMEM;
+    }
+    *value = built;
+    int64_t used = codec->decode(codec, type, in, arena, built);
+    return used == CMDS_E_LIMIT && arena->no_memory ? -ENOMEM : used;
+}
+
+/*
+ * Behind the value may lie anything, or a part of the value may be missing, so that what it may take
+ * is not known. It is tried with what every value may; the few that need more are measured first.
+ */
+int64_t cmdi_codec_decode_open_ended(const struct cmds_codec *codec, const struct cmds_type *type,
+        struct cmds_bytes in, struct cmds_codec_place *place, struct cmds_arena *arena,
+        void **value)
+{
+    struct cmds_codec_place begin = {{0}};
+    if (codec->find_end == NULL) {
+        return open_ended_decode(codec, type, in, in.size, arena, value);
+    }
+    if (place == NULL) {
+        int64_t used = open_ended_decode(codec, type, in, 0, arena, value);
+        if (used != CMDS_E_LIMIT) {
+            return used;
+        }
+        place = &begin;
+    }
+    int64_t end = codec->find_end(codec, type, in, place);
+    if (end < 0 || (uint64_t)end > in.size) {
+        return end;
+    }
+    in.size = (size_t)end;
+    return open_ended_decode(codec, type, in, in.size, arena, value);
+}
+
 int64_t cmds_codec_encode(
         const struct cmds_codec *codec, struct cmds_message message, void *out, size_t out_size)
 {

@@ -22,6 +22,30 @@ CMDS_NODISCARD int cmdi_codec_check(const struct cmds_codec *codec,
         const struct cmds_protocol *protocol, struct cmds_error *error);
 
 /**
+ * What cmdi_codec_decode() does for a codec that finds the end of a value by reading it. Out of line,
+ * so that the others pay one look at a flag.
+ */
+int64_t cmdi_codec_decode_open_ended(const struct cmds_codec *codec, const struct cmds_type *type,
+        struct cmds_bytes in, struct cmds_codec_place *place, struct cmds_arena *arena,
+        void **value);
+
+/**
+ * A zeroed value for `decode`, in an arena that is emptied for it. Returns: NULL without memory.
+ * `size`: the bytes that it came in.
+ */
+static inline void *cmdi_codec_begin(
+        struct cmds_arena *arena, const struct cmds_type *type, size_t size)
+{
+    uint32_t value_size = type->schema->value_size;
+    cmdi_arena_begin(arena, value_size, size);
+    void *built = cmdi_arena_alloc(arena, value_size, _Alignof(max_align_t));
+    if (__builtin_expect(built != NULL, 1)) {
+        memset(built, 0, value_size);
+    }
+    return built;
+}
+
+/**
  * One body as a value in `arena`, which is emptied for it. `place`: of a value that was found cut,
  * else NULL. Inline: called for every frame.
  *
@@ -31,18 +55,13 @@ static inline int64_t cmdi_codec_decode(const struct cmds_codec *codec,
         const struct cmds_type *type, struct cmds_bytes in, struct cmds_codec_place *place,
         struct cmds_arena *arena, void **value)
 {
-    if (__builtin_expect(place != NULL && codec->find_end != NULL, 0)) {
-        int64_t end = codec->find_end(codec, type, in, place);
-        if (end < 0 || (uint64_t)end > in.size) {
-            return end;
-        }
+    if (__builtin_expect((codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0, 0)) {
+        return cmdi_codec_decode_open_ended(codec, type, in, place, arena, value);
     }
-    cmdi_arena_reset(arena);
-    void *built = cmdi_arena_alloc(arena, type->schema->value_size, _Alignof(max_align_t));
+    void *built = cmdi_codec_begin(arena, type, in.size);
     if (__builtin_expect(built == NULL, 0)) {
         return -ENOMEM;
     }
-    memset(built, 0, type->schema->value_size);
     *value = built;
     int64_t used = codec->decode(codec, type, in, arena, built);
     if (__builtin_expect((uint64_t)used == in.size, 1)) {
@@ -51,7 +70,7 @@ static inline int64_t cmdi_codec_decode(const struct cmds_codec *codec,
     if (used < 0) {
         return used == CMDS_E_LIMIT && arena->no_memory ? -ENOMEM : used;
     }
-    return (codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0 ? used : CMDS_E_PROTO;
+    return CMDS_E_PROTO;
 }
 
 #endif
