@@ -21,6 +21,9 @@
 
 __extension__ typedef unsigned __int128 uint128;
 
+/* Each of the two formats has its own copy, in which the format's figures are constants. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 /* --- To text ---------------------------------------------------------------------------------- */
 
 struct decimal {
@@ -233,30 +236,55 @@ static int clamp_exponent(int64_t exponent)
     return (int)(low > EXPONENT_MAX ? EXPONENT_MAX : low);
 }
 
-static struct parsed parse_text(const char *text, size_t size)
+static ALWAYS_INLINE const char *skip_zeros(const char *at, const char *end)
+{
+    while (at < end && *at == '0') {
+        at++;
+    }
+    return at;
+}
+
+/* Digits into the mantissa, as long as it has room for them. */
+static ALWAYS_INLINE const char *take_digits(
+        struct parsed *parsed, const char *at, const char *end, int *room)
+{
+    uint64_t mantissa = parsed->mantissa;
+    int left = *room;
+    for (; at < end && left > 0 && (unsigned char)(*at - '0') < 10; at++, left--) {
+        mantissa = 10 * mantissa + (uint64_t)(*at - '0');
+    }
+    parsed->mantissa = mantissa;
+    *room = left;
+    return at;
+}
+
+/* Those for which there was none. */
+static const char *pass_digits(struct parsed *parsed, const char *at, const char *end)
+{
+    for (; at < end && (unsigned char)(*at - '0') < 10; at++) {
+        parsed->more = parsed->more || *at != '0';
+    }
+    return at;
+}
+
+static ALWAYS_INLINE struct parsed parse_text(const char *text, size_t size)
 {
     struct parsed parsed = {.negative = *text == '-'};
-    const char *end = text + size, *at = text + parsed.negative;
-    int count = 0;
-    bool fraction = false;
-    int64_t shift = 0;
-    for (; at < end && (*at | 0x20) != 'e'; at++) {
-        if (*at == '.') {
-            fraction = true;
-            continue;
+    const char *end = text + size;
+    int room = DIGITS_EXACT;
+    parsed.digits = skip_zeros(text + parsed.negative, end);
+    const char *at = take_digits(&parsed, parsed.digits, end, &room);
+    const char *from = at;
+    at = room == 0 ? pass_digits(&parsed, at, end) : at;
+    int64_t shift = at - from;
+    if (at < end && *at == '.') {
+        from = ++at;
+        if (parsed.mantissa == 0) {
+            at = parsed.digits = skip_zeros(at, end);
         }
-        shift -= fraction;
-        if (count == 0 && *at == '0') {
-            continue;
-        }
-        if (count == DIGITS_EXACT) {
-            parsed.more = parsed.more || *at != '0';
-            shift++;
-            continue;
-        }
-        parsed.digits = count == 0 ? at : parsed.digits;
-        parsed.mantissa = 10 * parsed.mantissa + (uint64_t)(*at - '0');
-        count++;
+        at = take_digits(&parsed, at, end, &room);
+        shift -= at - from;
+        at = room == 0 ? pass_digits(&parsed, at, end) : at;
     }
     parsed.end = at;
     shift += at < end ? parse_exponent(at + 1, end) : 0;
@@ -269,7 +297,7 @@ static struct parsed parse_text(const char *text, size_t size)
  * no number of 19 digits lies between it and a place where the rounding would change; a tie, for
  * which the power is exact or its reciprocal rounded up, shows as such.
  */
-static uint64_t nearest(const struct format *format, uint64_t mantissa, int e)
+static ALWAYS_INLINE uint64_t nearest(const struct format *format, uint64_t mantissa, int e)
 {
     uint64_t infinity = (uint64_t)format->biased_max << format->fraction_bits;
     if (mantissa == 0 || e < CMDI_POW10_FIRST) {
@@ -405,7 +433,8 @@ static int big_read(struct big *big, const struct parsed *parsed)
 }
 
 /* Is the number above the middle of the float with these bits and the next one? The tie is even. */
-static bool is_above_middle(const struct format *format, const struct parsed *parsed, uint64_t bits)
+static __attribute__((noinline)) bool is_above_middle(
+        const struct format *format, const struct parsed *parsed, uint64_t bits)
 {
     struct big number = {.count = 0}, middle = {.count = 0};
     int power10 = big_read(&number, parsed);
@@ -426,7 +455,7 @@ static bool is_above_middle(const struct format *format, const struct parsed *pa
 /* --- The two of them -------------------------------------------------------------------------- */
 
 /* Without the sign. Returns: CMDS_E_PROTO: nothing but an infinity is as large. */
-static inline int parse_magnitude(
+static ALWAYS_INLINE int parse_magnitude(
         const struct format *format, const struct parsed *parsed, uint64_t *bits)
 {
     *bits = nearest(format, parsed->mantissa, parsed->exponent);

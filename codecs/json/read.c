@@ -411,7 +411,8 @@ static int array_open(
     return error;
 }
 
-static int read_array(struct reader *reader, const struct cmds_field *row, uint8_t *to)
+static __attribute__((noinline)) int read_array(
+        struct reader *reader, const struct cmds_field *row, uint8_t *to)
 {
     if (row->kind == CMDS_KIND_U8) {
         struct cmds_bytes bytes = {0};
@@ -443,7 +444,8 @@ static int read_array(struct reader *reader, const struct cmds_field *row, uint8
 }
 
 /* null empties what may be empty in Go, and leaves the rest as it is. */
-static int read_null(struct reader *reader, const struct cmds_field *row, uint8_t *to)
+static __attribute__((noinline)) int read_null(
+        struct reader *reader, const struct cmds_field *row, uint8_t *to)
 {
     int error = cmdi_json_take_null(&reader->scan);
     bool empties = row->shape != CMDS_SHAPE_ONE || row->kind == CMDS_KIND_MAP ||
@@ -475,7 +477,7 @@ static int read_field(struct reader *reader, const struct cmds_field *row, uint8
  * Peers send fields in order, so the row after the last one that was found is nearly always right.
  * *index: that row's. *found: NULL: there is none.
  */
-static inline int find_row(struct reader *reader, const struct cmds_schema *schema,
+static CMDI_INLINED int find_row(struct reader *reader, const struct cmds_schema *schema,
         const struct cmdi_json_text *name, uint32_t *index, const struct cmds_field **found)
 {
     const struct cmds_field *row = NULL;

@@ -233,7 +233,7 @@ static int field_scan(
 
 /* Which of its messages has it already? Two parts of one the library would join wrongly. */
 struct seen {
-    uint64_t bits[FIELDS_MAX / 64];
+    uint64_t bits[FIELDS_MAX / 64 + 1];
 };
 
 static int seen_once(struct seen *seen, unsigned index)
@@ -251,10 +251,11 @@ static int message_scan(
         const ProtobufCMessageDescriptor *descriptor, struct cmds_bytes in, unsigned depth)
 {
     const uint8_t *at = in.data, *end = at + in.size;
-    struct seen seen = {{0}};
+    struct seen seen; // Of which only the bits for its fields are used.
     if (depth > CMDI_DEPTH_MAX) {
         return CMDS_E_LIMIT;
     }
+    memset(&seen, 0, (descriptor->n_fields / 64 + 1) * sizeof(seen.bits[0]));
     while (at < end) {
         struct cmdi_wire_field field = {0};
         int error = cmdi_wire_next(&at, end, &field);
