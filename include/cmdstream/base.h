@@ -31,6 +31,21 @@
 #endif
 #define CMDS_UNUSED_ __attribute__((unused))
 
+/*
+ * Structs that a program fills, and hands over by a pointer, begin with their size: options, tables of
+ * functions, types, schemas, protocols; rows of tables have a stride beside them. So a program and a
+ * library of different versions go together, either way:
+ *
+ *     shorter than the library's  what is missing reads as zero, which is each member's default;
+ *     longer                      what the library does not know must be zero, or it refuses the
+ *                                 struct by name: -E2BIG, of a protocol's tables CMDS_E_SCHEMA;
+ *     shorter than in 0.1         refused: nobody has set the size.
+ *
+ * Objects that the library exports (cmds_codec_msgpack, cmds_dispatch_round_robin, ...) never change
+ * their size, since a program's linker may have made room for them: they end in reserved members.
+ * What is marked as frozen has no size and never changes.
+ */
+
 /** In a field that holds a time: no limit. */
 #define CMDS_NEVER UINT32_MAX
 

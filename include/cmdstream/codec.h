@@ -19,6 +19,10 @@ struct cmds_arena;
 /**
  * Room for `size` bytes, aligned to `align` (a power of two, at most 16). Not zeroed.
  *
+ * The bound is what server, client or function have for all values, and less for a value that came in
+ * few bytes: 64 bytes of the arena for each of them, beside 64 KiB. So an array of a million structs of
+ * 4 KiB each that came as nothing at all is refused before it is cleared.
+ *
  * Thread:  inside decode.
  * Returns: NULL at the bound; decode then returns CMDS_E_LIMIT.
  */
@@ -39,6 +43,7 @@ struct cmds_codec_place {
     uint64_t words[CMDS_CODEC_PLACE_WORDS];
 };
 
+/** See base.h for other sizes than this one; a codec of 0.1 has everything up to decode. */
 struct cmds_codec {
     uint32_t struct_size, version; // sizeof(struct cmds_codec), CMDS_CODEC_VERSION.
     uint32_t flags, unused;        // CMDS_CODEC_...
@@ -68,7 +73,8 @@ struct cmds_codec {
 
     /**
      * `value` is zeroed by the caller and has the type's value_size; strings and bytes may point
-     * into `in`.
+     * into `in`. What it costs is to depend on `in` alone, not on what the type could hold: bytes
+     * come from whoever can connect.
      * Returns: bytes used (all of `in`, unless self-delimiting); more than in.size: not whole yet,
      *          so many bytes are needed at least (only self-delimiting); CMDS_E_PROTO: not a value
      *          of this type; CMDS_E_LIMIT: larger than a limit.
@@ -86,6 +92,8 @@ struct cmds_codec {
      */
     int64_t (*find_end)(const struct cmds_codec *self, const struct cmds_type *type,
             struct cmds_bytes in, struct cmds_codec_place *place);
+
+    void (*reserved[6])(void); // NULL.
 };
 
 /**
@@ -116,7 +124,7 @@ extern CMDS_API const struct cmds_codec cmds_codec_raw;
 CMDS_NODISCARD CMDS_API int64_t cmds_codec_encode(
         const struct cmds_codec *codec, struct cmds_message message, void *out, size_t out_size);
 /**
- * Decodes one body into a value of its own.
+ * Decodes one body into a value of its own, of up to 64 MiB.
  *
  * Owner:   gives *value: one block, free(); its strings may point into `in`.
  * Thread:  any.

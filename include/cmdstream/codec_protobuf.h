@@ -63,7 +63,7 @@ CMDS_END_
             tag, number, CMDS_ROLE_COMMAND, CMDS_LAST_BY_FIELD_, NULL, Message, descriptor)        \
     static inline CMDS_UNUSED_ const Message *tag##_of(const struct cmds_call *call)               \
     {                                                                                              \
-        return CMDS_CAST_(const Message *, cmds_call_value(call, (number), sizeof(Message)));      \
+        return CMDS_CAST_(const Message *, cmds_call_value(call, &tag##_type));                    \
     }                                                                                              \
     CMDS_PROTOBUF_INVOKE_(tag, Message)                                                            \
     CMDS_STATIC_ASSERT_(sizeof(Message) > 0, "")
@@ -92,7 +92,7 @@ CMDS_END_
     CMDS_PROTOBUF_TYPE_(tag, number, CMDS_ROLE_RESULT, rule, is_last, Message, descriptor)         \
     static inline CMDS_UNUSED_ const Message *tag##_of(const struct cmds_result *result)           \
     {                                                                                              \
-        return CMDS_CAST_(const Message *, cmds_result_value(result, (number), sizeof(Message)));  \
+        return CMDS_CAST_(const Message *, cmds_result_value(result, &tag##_type));                \
     }                                                                                              \
     CMDS_STATIC_ASSERT_(sizeof(Message) > 0, "")
 #ifdef __cplusplus
@@ -120,7 +120,7 @@ CMDS_END_
     static const struct cmds_schema tag##_schema = {sizeof(struct cmds_schema),                    \
             sizeof(struct cmds_field), 0, sizeof(Message), #tag, NULL, cmds_protobuf_copy};        \
     static const struct cmds_type tag##_type = {sizeof(struct cmds_type), (number), (role),        \
-            (rule), 0, 0, 0, &tag##_schema, (is_last), &(descriptor)};                             \
+            (rule), 0, 0, 0, &tag##_schema, (is_last), &(descriptor), #descriptor};                \
     static inline CMDS_UNUSED_ struct cmds_message tag##_message(const Message *value)             \
     {                                                                                              \
         struct cmds_message message = {&tag##_type, value};                                        \

@@ -10,35 +10,44 @@
 
 CMDS_BEGIN_
 
-/** What a strategy sees of one connection. */
+/** What a strategy sees of one connection. Made by the library only, so it may grow at its end. */
 struct cmds_candidate {
     uint32_t client;    // Its number in the group.
     uint32_t in_flight; // Commands sent and not answered yet.
+    bool is_down;       // It is lost, or not connected yet: it takes no command now.
+    uint8_t unused[7];
 };
+
+/**
+ * Tells a strategy about the connection `index`, below `count`; `source` as it came.
+ *
+ * Owner:   borrowed until the next call of it, or until pick returns.
+ * Thread:  inside pick.
+ */
+typedef const struct cmds_candidate *(*cmds_candidate_fn)(const void *source, uint32_t index);
 
 enum {
     CMDS_DISPATCH_VERSION = 1
 };
 
 /**
- * The group asks for a connection that is up; is that one's window full, it tries those after it in
- * turn. On a shard of the group the candidates are the shard's own connections, from any other
- * thread all of them.
+ * The group asks for a connection that is up. On a shard of the group the candidates are the shard's own connections, from any other
+ * thread all of them. See base.h for other sizes than this one.
  */
 struct cmds_dispatch {
     uint32_t struct_size, version; // sizeof(struct cmds_dispatch), CMDS_DISPATCH_VERSION.
     const char *name;
     /**
-     * Picks one of `count` (at least 1) connections. `candidate(source, index, &out)` tells about
-     * one of them. `turn` counts the picks of this shard (or of all other threads together); `key`
+     * Picks one of `count` (at least 1) connections. `candidate(source, index)` tells about one of
+     * them. If the one picked is down or full, those after it are tried in turn. `turn` counts the picks of this shard (or of all other threads together); `key`
      * is the sticky_key of the send, or 0.
      *
      * Thread:  any shard, at once; the function keeps no state.
      * Returns: an index below `count`.
      */
     uint32_t (*pick)(const struct cmds_dispatch *self, uint64_t turn, uint64_t key, uint32_t count,
-            void (*candidate)(const void *source, uint32_t index, struct cmds_candidate *out),
-            const void *source);
+            cmds_candidate_fn candidate, const void *source);
+    void (*reserved[6])(void); // NULL.
 };
 
 /** One after the other. The default. */

@@ -169,6 +169,34 @@ int cmdi_fail(struct cmds_error *error, int code, const char *format, ...)
     return code;
 }
 
+bool cmdi_is_zero(const void *table, size_t from, size_t size)
+{
+    const unsigned char *bytes = table;
+    for (size_t i = from; i < size; i++) {
+        if (bytes[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int cmdi_table_check(
+        const void *table, size_t known, size_t least, const char *name, struct cmds_error *error)
+{
+    uint32_t size;
+    memcpy(&size, table, sizeof(size));
+    if (size < least || size > CMDI_OPTIONS_SIZE_MAX) {
+        return cmdi_fail(
+                error, -EINVAL, "%s: struct_size is %u: it should be its size", name, size);
+    }
+    if (!cmdi_is_zero(table, known, size)) {
+        return cmdi_fail(error, -E2BIG,
+                "%s: has something that this library (%s, older than the header) does not know",
+                name, CMDS_VERSION);
+    }
+    return 0;
+}
+
 int cmdi_options_take(void *mine, size_t mine_size, const void *theirs, const char *name,
         struct cmds_error *error)
 {
@@ -178,14 +206,10 @@ int cmdi_options_take(void *mine, size_t mine_size, const void *theirs, const ch
         return cmdi_fail(
                 error, -EINVAL, "%s: struct_size is %u: start from its INIT macro", name, size);
     }
-    const unsigned char *bytes = theirs;
-    for (size_t i = mine_size; i < size; i++) {
-        if (bytes[i] != 0) {
-            return cmdi_fail(error, -E2BIG,
-                    "%s: sets an option that this library (%s, older than the header) does not "
-                    "have",
-                    name, CMDS_VERSION);
-        }
+    if (!cmdi_is_zero(theirs, mine_size, size)) {
+        return cmdi_fail(error, -E2BIG,
+                "%s: sets an option that this library (%s, older than the header) does not have",
+                name, CMDS_VERSION);
     }
     memset(mine, 0, mine_size);
     memcpy(mine, theirs, size < mine_size ? size : mine_size);

@@ -34,4 +34,17 @@ int cmdi_fail(struct cmds_error *error, int code, const char *format, ...)
 int cmdi_options_take(void *mine, size_t mine_size, const void *theirs, const char *name,
         struct cmds_error *error);
 
+/**
+ * The same rule for a table that is used where it lies, and begins with `uint32_t struct_size`: it has
+ * at least `least` bytes, and beyond the `known` ones, which a newer header has, they are zero.
+ *
+ * Owner:   borrows.
+ * Thread:  any.
+ * Returns: 0; -EINVAL: its struct_size is none; -E2BIG: it has something this library lacks.
+ */
+int cmdi_table_check(
+        const void *table, size_t known, size_t least, const char *name, struct cmds_error *error);
+/** Are the bytes from `from` to `size` zero? */
+bool cmdi_is_zero(const void *table, size_t from, size_t size);
+
 #endif

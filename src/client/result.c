@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "codec/protocol.h"
 #include "codec/value.h"
 
 enum {
@@ -21,13 +22,12 @@ static size_t result_round(size_t size)
     return (size + RESULT_ALIGN - 1) & ~(size_t)(RESULT_ALIGN - 1);
 }
 
-const void *cmds_result_value(const struct cmds_result *result, uint32_t number, size_t size)
+const void *cmds_result_value(const struct cmds_result *result, const struct cmds_type *type)
 {
     if (result == NULL || result->type == NULL || result->error != 0) {
         return NULL;
     }
-    bool same = result->type->number == number && result->type->schema->value_size == size;
-    return same ? result->value : NULL;
+    return cmdi_type_same(result->type, type) ? result->value : NULL;
 }
 
 int cmds_result_cause(const struct cmds_result *result)

@@ -44,15 +44,20 @@ static int codec_check_types(const struct cmds_codec *codec, const struct cmds_t
 int cmdi_codec_check(const struct cmds_codec *codec, const struct cmds_protocol *protocol,
         struct cmds_error *error)
 {
-    if (codec->version != CMDS_CODEC_VERSION || codec->struct_size < sizeof(*codec)) {
-        return cmdi_fail(error, -EINVAL,
-                "codec: version %u of %u bytes; this library knows %d of %zu", codec->version,
-                codec->struct_size, CMDS_CODEC_VERSION, sizeof(*codec));
+    const size_t known = offsetof(struct cmds_codec, reserved);
+    const size_t least = offsetof(struct cmds_codec, find_end);
+    int code = cmdi_table_check(codec, known, least, "codec", error);
+    if (code < 0) {
+        return code;
+    }
+    if (codec->version != CMDS_CODEC_VERSION) {
+        return cmdi_fail(error, -EINVAL, "codec: version %u; this library knows %d", codec->version,
+                CMDS_CODEC_VERSION);
     }
     if (codec->size == NULL || codec->encode == NULL || codec->decode == NULL) {
         return cmdi_fail(error, -EINVAL, "codec: it lacks size, encode or decode");
     }
-    int code = cmds_protocol_check(protocol, error);
+    code = cmds_protocol_check(protocol, error);
     if (code == 0) {
         code = codec_check_types(codec, protocol->commands, protocol->command_count, error);
     }
@@ -84,7 +89,7 @@ int64_t cmdi_codec_decode_open_ended(const struct cmds_codec *codec, const struc
         void **value)
 {
     struct cmds_codec_place begin = {{0}};
-    if (codec->find_end == NULL) {
+    if (codec->struct_size < offsetof(struct cmds_codec, reserved) || codec->find_end == NULL) {
         return open_ended_decode(codec, type, in, in.size, arena, value);
     }
     if (place == NULL) {

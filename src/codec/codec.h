@@ -15,8 +15,8 @@
  *
  * Owner:   borrows. `error` may be NULL.
  * Thread:  any.
- * Returns: 0; -EINVAL: the codec is of another version, or lacks a function; CMDS_E_SCHEMA, and
- *          `error` names the type.
+ * Returns: 0; -EINVAL: the codec is of another version, or lacks a function; -E2BIG: it has what a
+ *          newer library knows; CMDS_E_SCHEMA, and `error` names the type.
  */
 CMDS_NODISCARD int cmdi_codec_check(const struct cmds_codec *codec,
         const struct cmds_protocol *protocol, struct cmds_error *error);

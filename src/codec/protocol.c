@@ -21,6 +21,8 @@ enum {
     CMDI_STRUCT_SIZE_MAX = 4096
 }; // Of a table's row: a newer header may make it longer, not that much.
 
+#define TOO_NEW "%s %s: has something that this library (%s, older than the header) does not know"
+
 /* --- One field -------------------------------------------------------------------------------- */
 
 /* Where a row stands, for the sentence that refuses it. */
@@ -166,6 +168,12 @@ static int schema_check(const struct cmds_schema *schema, uint32_t depth, struct
 static int field_check(const struct place *place, uint32_t index, uint32_t depth)
 {
     const struct cmds_field *field = place->field;
+    if (!cmdi_is_zero(field, sizeof(*field), place->schema->field_stride)) {
+        return cmdi_fail(place->error, CMDS_E_SCHEMA,
+                "struct %s: field %u has something that this library (%s, older than the header) "
+                "does not know",
+                place->schema->name, index, CMDS_VERSION);
+    }
     if (field->kind > CMDS_KIND_STRUCT) {
         return cmdi_fail(place->error, CMDS_E_SCHEMA,
                 "struct %s: kind %u of field %u is unknown to this library", place->schema->name,
@@ -251,9 +259,13 @@ static int cover_check(const struct cmds_schema *schema, struct cmds_error *erro
     return 0;
 }
 
-static bool stride_is_sane(uint32_t size, size_t min)
+/*
+ * Of a row or a struct that another version's header has made: none is shorter than in 0.1, and what
+ * is longer than ours means nothing that we would have to know.
+ */
+static bool stride_is_sane(uint32_t size, size_t least)
 {
-    return size >= min && size <= CMDI_STRUCT_SIZE_MAX && size % _Alignof(void *) == 0;
+    return size >= least && size <= CMDI_STRUCT_SIZE_MAX && size % _Alignof(void *) == 0;
 }
 
 static int schema_check(const struct cmds_schema *schema, uint32_t depth, struct cmds_error *error)
@@ -262,6 +274,9 @@ static int schema_check(const struct cmds_schema *schema, uint32_t depth, struct
             schema->name[0] == '\0') {
         return cmdi_fail(
                 error, CMDS_E_SCHEMA, "a schema without size or name: make it with CMDS_SCHEMA");
+    }
+    if (!cmdi_is_zero(schema, sizeof(*schema), schema->struct_size)) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, TOO_NEW, "struct", schema->name, CMDS_VERSION);
     }
     if (!stride_is_sane(schema->field_stride, sizeof(struct cmds_field)) ||
             schema->field_count > CMDI_FIELD_COUNT_MAX ||
@@ -322,13 +337,17 @@ static int last_check(const struct cmds_type *type, struct cmds_error *error)
 static int type_check(const struct cmds_type *type, uint8_t role, struct cmds_error *error)
 {
     const char *list = role == CMDS_ROLE_COMMAND ? "commands" : "results";
-    if (type == NULL || !stride_is_sane(type->struct_size, sizeof(*type)) || type->schema == NULL) {
+    const size_t least = offsetof(struct cmds_type, descriptor_name);
+    if (type == NULL || !stride_is_sane(type->struct_size, least) || type->schema == NULL) {
         return cmdi_fail(error, CMDS_E_SCHEMA,
                 "the list of %s has an entry that is no type: make it with a macro", list);
     }
     int code = schema_check(type->schema, 1, error);
     if (code < 0) {
         return code;
+    }
+    if (!cmdi_is_zero(type, sizeof(*type), type->struct_size)) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, TOO_NEW, "type", type->schema->name, CMDS_VERSION);
     }
     if (type->role != role) {
         return cmdi_fail(error, CMDS_E_SCHEMA, "%s is in the list of %s and is none",
@@ -372,6 +391,10 @@ int cmds_protocol_check(const struct cmds_protocol *protocol, struct cmds_error 
 {
     if (protocol == NULL || !stride_is_sane(protocol->struct_size, sizeof(*protocol))) {
         return cmdi_fail(error, CMDS_E_SCHEMA, "no protocol is given: make it with CMDS_PROTOCOL");
+    }
+    if (!cmdi_is_zero(protocol, sizeof(*protocol), protocol->struct_size)) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, TOO_NEW, "protocol",
+                protocol->name != NULL ? protocol->name : "", CMDS_VERSION);
     }
     int code = types_check(protocol->commands, protocol->command_count, CMDS_ROLE_COMMAND, error);
     return code < 0 ? code
@@ -458,6 +481,7 @@ void cmdi_type_table_fini(struct cmdi_type_table *table)
 {
     free(table->entries);
     *table = (struct cmdi_type_table){0};
+    cmdi_types_forget();
 }
 
 struct cmdi_type_entry *cmdi_type_table_search(const struct cmdi_type_table *table, uint64_t number)
@@ -477,13 +501,6 @@ struct cmdi_type_entry *cmdi_type_table_search(const struct cmdi_type_table *tab
         }
     }
     return NULL;
-}
-
-bool cmdi_type_same(const struct cmds_type *a, const struct cmds_type *b)
-{
-    return a->number == b->number && a->role == b->role &&
-           a->schema->value_size == b->schema->value_size &&
-           strcmp(a->schema->name, b->schema->name) == 0;
 }
 
 bool cmdi_type_is_last_slow(const struct cmdi_type_entry *entry, const void *value)

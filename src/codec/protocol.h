@@ -2,8 +2,8 @@
 /*
  * A list of types as the wire asks for it: by number.
  *
- * Built once at start from a protocol that cmds_protocol_check() has passed, constant afterwards
- * (but for `alias`), so any thread reads it without a lock. Numbers up to 255 are an index; the few
+ * Built once at start from a protocol that cmds_protocol_check() has passed, constant afterwards,
+ * so any thread reads it without a lock. Numbers up to 255 are an index; the few
  * that are larger are searched. An entry carries what else is asked of a type for every message,
  * worked out beforehand: which byte of a value says that it is the last result.
  */
@@ -23,12 +23,7 @@ enum {
 
 struct cmdi_type_entry {
     const struct cmds_type *type; // NULL: no type has this number.
-    /*
-     * The same type by another source file's name, as last asked for: written by any thread,
-     * atomically.
-     */
-    const struct cmds_type *alias;
-    uint32_t last_offset; // Of the CMDS_LAST member, or one of the next.
+    uint32_t last_offset;         // Of the CMDS_LAST member, or one of the next.
     uint32_t unused;
 };
 enum {
@@ -53,12 +48,20 @@ CMDS_NODISCARD int cmdi_type_table_init(
 void cmdi_type_table_fini(struct cmdi_type_table *table);
 struct cmdi_type_entry *cmdi_type_table_search(
         const struct cmdi_type_table *table, uint64_t number);
-/**
- * Another object with the same meaning: the protocol's header makes one in each source file that
- * includes it.
- */
-bool cmdi_type_same(const struct cmds_type *a, const struct cmds_type *b);
+/** What cmdi_type_same() leaves over: two objects. */
+bool cmdi_type_same_slow(const struct cmds_type *own, const struct cmds_type *other);
+/** A type may be gone from now on: what was found out about two is not true for ever. */
+void cmdi_types_forget(void);
 bool cmdi_type_is_last_slow(const struct cmdi_type_entry *entry, const void *value);
+
+/**
+ * The same type, be it another object: the protocol's header makes one in each source file that
+ * includes it. `own` is one of a checked protocol. Thread: any.
+ */
+static inline bool cmdi_type_same(const struct cmds_type *own, const struct cmds_type *other)
+{
+    return __builtin_expect(own == other, 1) || cmdi_type_same_slow(own, other);
+}
 
 static inline struct cmdi_type_entry *cmdi_type_table_entry(
         const struct cmdi_type_table *table, uint64_t number)
@@ -84,17 +87,7 @@ static inline bool cmdi_type_table_has(
 {
     struct cmdi_type_entry *entry =
             type != NULL ? cmdi_type_table_entry(table, type->number) : NULL;
-    if (entry == NULL) {
-        return false;
-    }
-    if (entry->type == type || __atomic_load_n(&entry->alias, __ATOMIC_RELAXED) == type) {
-        return true;
-    }
-    bool same = cmdi_type_same(entry->type, type);
-    if (same) {
-        __atomic_store_n(&entry->alias, type, __ATOMIC_RELAXED);
-    }
-    return same;
+    return entry != NULL && cmdi_type_same(entry->type, type);
 }
 
 /** Does this value end its command? `type` is one of the table's. Thread: any. */

@@ -11,9 +11,7 @@
 #include "client/client.h"
 
 static uint32_t round_robin_pick(const struct cmds_dispatch *self, uint64_t turn, uint64_t key,
-        uint32_t count,
-        void (*candidate)(const void *source, uint32_t index, struct cmds_candidate *out),
-        const void *source)
+        uint32_t count, cmds_candidate_fn candidate, const void *source)
 {
     (void)self;
     (void)key;
@@ -31,24 +29,38 @@ const struct cmds_dispatch cmds_dispatch_round_robin = {
 
 int cmdi_dispatch_check(const struct cmds_dispatch *dispatch, struct cmds_error *error)
 {
-    if (dispatch->struct_size < sizeof(struct cmds_dispatch) ||
-            dispatch->version != CMDS_DISPATCH_VERSION || dispatch->pick == NULL) {
-        return cmdi_fail(error, -EINVAL, "dispatch: struct_size, version or pick is not set");
+    const size_t least = offsetof(struct cmds_dispatch, reserved);
+    int code = cmdi_table_check(dispatch, least, least, "dispatch", error);
+    if (code < 0) {
+        return code;
+    }
+    if (dispatch->version != CMDS_DISPATCH_VERSION || dispatch->pick == NULL) {
+        return cmdi_fail(error, -EINVAL, "dispatch: version or pick is not set");
     }
     return 0;
 }
 
-static void dispatch_candidate(const void *source, uint32_t index, struct cmds_candidate *out)
+/* What a strategy's `source` is. */
+struct dispatch_source {
+    struct cmdi_client *const *clients;
+    struct cmds_candidate *told; // The one that was told about last.
+};
+
+static const struct cmds_candidate *dispatch_candidate(const void *from, uint32_t index)
 {
-    struct cmdi_client *const *clients = source;
-    bool down = cmdi_client_phase(clients[index]) == CMDI_CLIENT_DOWN;
-    *out = (struct cmds_candidate){
-            clients[index]->number, down ? UINT32_MAX : cmdi_client_load(clients[index])};
+    const struct dispatch_source *source = from;
+    const struct cmdi_client *client = source->clients[index];
+    *source->told = (struct cmds_candidate){.client = client->number,
+            .in_flight = cmdi_client_load(client),
+            .is_down = cmdi_client_phase(client) == CMDI_CLIENT_DOWN};
+    return source->told;
 }
 
 uint32_t cmdi_dispatch_pick(const struct cmds_dispatch *dispatch, uint64_t turn, uint64_t key,
         struct cmdi_client *const *clients, uint32_t count)
 {
-    uint32_t index = dispatch->pick(dispatch, turn, key, count, dispatch_candidate, clients);
+    struct cmds_candidate told;
+    struct dispatch_source source = {clients, &told};
+    uint32_t index = dispatch->pick(dispatch, turn, key, count, dispatch_candidate, &source);
     return index < count ? index : index % count;
 }

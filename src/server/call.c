@@ -554,9 +554,9 @@ void cmds_call_fail(struct cmds_call *call, int code, const char *text)
 
 /* --- What a call knows ------------------------------------------------------------------------ */
 
-const void *cmds_call_value(const struct cmds_call *call, uint32_t number, size_t size)
+const void *cmds_call_value(const struct cmds_call *call, const struct cmds_type *type)
 {
-    bool same = call->type->number == number && call->type->schema->value_size == size;
+    bool same = cmdi_type_same(call->type, type);
     return same ? __atomic_load_n(&call->command, __ATOMIC_ACQUIRE) : NULL;
 }
 

@@ -16,8 +16,7 @@ enum {
 }; // Of one worker; then its lanes retire, so that a dead server ends the run.
 
 static uint32_t load_sticky_pick(const struct cmds_dispatch *self, uint64_t turn, uint64_t key,
-        uint32_t count, void (*candidate)(const void *, uint32_t, struct cmds_candidate *),
-        const void *source)
+        uint32_t count, cmds_candidate_fn candidate, const void *source)
 {
     (void)self;
     (void)turn;

@@ -52,7 +52,7 @@ struct seen {
     uint64_t sequence, round, received_ns, deadline_ns, connection;
     char peer[64];
     void *receiver, *context, *context_after;
-    bool null_of, wrong_size;
+    bool null_of, wrong_type;
 };
 
 static int exec_codes(struct cmds_call *call, const struct run *run)
@@ -185,7 +185,7 @@ static int exec_look(struct cmds_call *call, const struct run *run)
     seen->context_after = cmds_call_context(call);
     seen->connection = cmds_connection_id(cmds_call_connection(call));
     seen->null_of = echo_of(call) == NULL;
-    seen->wrong_size = cmds_call_value(call, 1, sizeof(struct run) + 1) == NULL;
+    seen->wrong_type = cmds_call_value(call, &echo_type) == NULL;
     (void)snprintf(
             seen->peer, sizeof(seen->peer), "%s", cmds_connection_peer(cmds_call_connection(call)));
     return world_send_item(call, run_of(call) == run, true);
@@ -214,7 +214,7 @@ static void test_call_knows_where_it_is_from(void)
     CU_ASSERT_PTR_NULL(seen.context);
     CU_ASSERT_PTR_EQUAL(seen.context_after, &seen);
     CU_ASSERT_PTR_EQUAL(seen.receiver, &world);
-    CU_ASSERT(seen.null_of && seen.wrong_size);
+    CU_ASSERT(seen.null_of && seen.wrong_type);
     CU_ASSERT_EQUAL(strncmp(seen.peer, "127.0.0.1:", 10), 0);
 
     raw_close(&raw);

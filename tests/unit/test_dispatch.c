@@ -56,9 +56,7 @@ static void test_dispatch_round_robin_is_fair(void)
 }
 
 static uint32_t pick_least(const struct cmds_dispatch *self, uint64_t turn, uint64_t key,
-        uint32_t count,
-        void (*candidate)(const void *source, uint32_t index, struct cmds_candidate *out),
-        const void *source)
+        uint32_t count, cmds_candidate_fn candidate, const void *source)
 {
     (void)self;
     (void)turn;
@@ -66,12 +64,11 @@ static uint32_t pick_least(const struct cmds_dispatch *self, uint64_t turn, uint
         return UINT32_MAX; // A broken strategy.
     }
     uint32_t best = 0;
-    struct cmds_candidate least = {0, UINT32_MAX};
+    uint32_t least = UINT32_MAX;
     for (uint32_t i = 0; i < count; i++) {
-        struct cmds_candidate one;
-        candidate(source, i, &one);
-        if (one.in_flight < least.in_flight) {
-            least = one;
+        const struct cmds_candidate *one = candidate(source, i);
+        if (!one->is_down && one->in_flight < least) {
+            least = one->in_flight;
             best = i;
         }
     }
@@ -80,7 +77,10 @@ static uint32_t pick_least(const struct cmds_dispatch *self, uint64_t turn, uint
 
 static void test_dispatch_custom_strategy_sees_the_load(void)
 {
-    struct cmds_dispatch least = {sizeof(least), CMDS_DISPATCH_VERSION, "least", pick_least};
+    struct cmds_dispatch least = {.struct_size = sizeof(least),
+            .version = CMDS_DISPATCH_VERSION,
+            .name = "least",
+            .pick = pick_least};
     struct cmds_error error = CMDS_ERROR_INIT;
     setup();
     for (uint32_t i = 0; i < COUNT; i++) {

@@ -204,14 +204,14 @@ static void test_schema_impossible_rows_are_refused(void)
     refuses_types(&type, NULL, false, "has 0 bytes");
 }
 
-/* A table built against a newer header has longer rows: the stride leads to each. */
+/* A table built against a newer header has longer rows, of which it uses no more than we know. */
 static void test_schema_longer_rows_are_read_by_their_stride(void)
 {
     static const struct {
         struct cmds_field row;
         uint64_t newer;
-    } rows[] = {{{"a", NULL, 0, 8, 0, 8, 0, CMDS_KIND_I64, CMDS_SHAPE_ONE, 0}, 1},
-            {{"b", NULL, 8, 8, 0, 8, 0, CMDS_KIND_I64, CMDS_SHAPE_ONE, 0}, 2}};
+    } rows[] = {{{"a", NULL, 0, 8, 0, 8, 0, CMDS_KIND_I64, CMDS_SHAPE_ONE, 0}, 0},
+            {{"b", NULL, 8, 8, 0, 8, 0, CMDS_KIND_I64, CMDS_SHAPE_ONE, 0}, 0}};
     const struct cmds_schema schema = {
             sizeof(schema), sizeof(rows[0]), 2, 16, "newer", &rows[0].row, NULL};
     const struct cmds_type type = {
@@ -292,7 +292,7 @@ static void test_schema_another_files_copy_is_the_same_type(void)
     CU_ASSERT_TRUE(cmdi_type_table_has(&table, &tick_type));
     CU_ASSERT_FALSE(
             cmdi_type_table_has(&table, &zero_type)); // A command with the number of a result.
-    // Now by the alias that the first time left.
+    // Now by what the first time left.
     CU_ASSERT_TRUE(cmdi_type_table_has(&table, &copy));
     struct cmds_schema larger_schema = value_schema;
     larger_schema.value_size = 16;
