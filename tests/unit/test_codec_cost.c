@@ -30,6 +30,7 @@
 #include "codec/value.h"
 #include "support/cost.h"
 #include "support/harness.h"
+#include "support/steep.h"
 
 enum {
     SMALL = 50 * 1000,
@@ -39,33 +40,6 @@ enum {
 };
 
 /* --- Schemas ---------------------------------------------------------------------------------- */
-
-struct page {
-    uint8_t blob[4096];
-};
-struct pages { // In each format an absent one is hardly a byte.
-    CMDS_OPTIONAL_OF(struct page) page;
-};
-struct line {
-    char text[4096];
-};
-struct steep {
-    CMDS_ARRAY_OF(struct pages) pages;
-    CMDS_ARRAY_OF(struct line) lines;
-    CMDS_OPTIONAL_OF(struct page) page;
-    CMDS_ARRAY_OF(float) floats;
-    CMDS_ARRAY_OF(double) doubles;
-    struct cmds_string string;
-    struct cmds_map map;
-    struct cmds_bytes bytes;
-    struct page one;
-    char text[4096];
-};
-CMDS_SCHEMA(page, blob);
-CMDS_SCHEMA(pages, CMDS_OPTIONAL(page, page));
-CMDS_SCHEMA(line, text);
-CMDS_COMMAND(steep, 0, CMDS_ARRAY(pages, pages), CMDS_ARRAY(lines, line), CMDS_OPTIONAL(page, page),
-        CMDS_ARRAY(floats), CMDS_ARRAY(doubles), string, map, bytes, CMDS_NESTED(one, page), text);
 
 /* Rows that no macro makes: 512 bytes, whose names part at their end; and as many lists of these. */
 static char row_names[ROWS][64];

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the fuzz targets of the codecs have in common: any bytes as a value that has every kind of
- * field. The decoder must stay inside them and inside its bound of memory, and what it accepts must
- * survive encode and decode: the same value twice is the same bytes.
+ * field. The decoder must stay inside them and inside its bound of memory, must cost no more than
+ * what their number pays for (see support/cost.h), and what it accepts must survive encode and
+ * decode: the same value twice is the same bytes.
  */
 #ifndef CMDI_TESTS_SUPPORT_FUZZ_CODEC_H
 #define CMDI_TESTS_SUPPORT_FUZZ_CODEC_H
@@ -11,7 +12,9 @@
 #include <stdlib.h>
 
 #include "codec/arena.h"
+#include "support/cost.h"
 #include "support/shop.h"
+#include "support/steep.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -53,7 +56,10 @@ static inline int64_t fuzz_decode(const struct cmds_codec *codec, const struct c
     void *value = calloc(1, type->schema->value_size);
     REQUIRE(value != NULL);
     cmdi_arena_init(&arena, FUZZ_ARENA_MAX);
+    cmdi_arena_begin(&arena, 0, size);
+    uint64_t begin = cmdi_cost;
     int64_t used = codec->decode(codec, type, (struct cmds_bytes){data, size}, &arena, value);
+    REQUIRE(cmdi_cost - begin <= CMDI_COST_MIN + CMDI_COST_FACTOR * size);
     REQUIRE(arena.size <= FUZZ_ARENA_MAX);
     REQUIRE(used == (int64_t)size || used == CMDS_E_PROTO || used == CMDS_E_LIMIT ||
             (open_ended && used >= 0));

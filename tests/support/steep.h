@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* Structs of which a few bytes say much: for the test and the fuzzers of what decoding costs. */
+#ifndef CMDI_TESTS_SUPPORT_STEEP_H
+#define CMDI_TESTS_SUPPORT_STEEP_H
+
+#include <cmdstream/schema.h>
+
+struct page {
+    uint8_t blob[4096];
+};
+struct pages { // In each format an absent one is hardly a byte.
+    CMDS_OPTIONAL_OF(struct page) page;
+};
+struct line {
+    char text[4096];
+};
+struct steep {
+    CMDS_ARRAY_OF(struct pages) pages;
+    CMDS_ARRAY_OF(struct line) lines;
+    CMDS_OPTIONAL_OF(struct page) page;
+    CMDS_ARRAY_OF(float) floats;
+    CMDS_ARRAY_OF(double) doubles;
+    struct cmds_string string;
+    struct cmds_map map;
+    struct cmds_bytes bytes;
+    struct page one;
+    char text[4096];
+};
+CMDS_SCHEMA(page, blob);
+CMDS_SCHEMA(pages, CMDS_OPTIONAL(page, page));
+CMDS_SCHEMA(line, text);
+CMDS_COMMAND(steep, 0, CMDS_ARRAY(pages, pages), CMDS_ARRAY(lines, line), CMDS_OPTIONAL(page, page),
+        CMDS_ARRAY(floats), CMDS_ARRAY(doubles), string, map, bytes, CMDS_NESTED(one, page), text);
+
+#endif
