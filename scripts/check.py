@@ -11,6 +11,7 @@
   format     clang-format, in the version that .clang-format was written for
   words      no work left without the number of its issue
   licence    the SPDX line opens every source file
+  generated  a file that a script writes is what the script writes today
 
 scripts/check.py [--library libcmdstream.so] [--ratchet] [--root FOLDER]
 
@@ -60,6 +61,9 @@ STANDARD_HEADERS = set(  # type_traits: under __cplusplus.
     "assert.h errno.h float.h inttypes.h limits.h math.h stdbool.h stddef.h stdint.h stdio.h "
     "stdlib.h string.h time.h type_traits".split()
 )
+
+# Script that knows --check -> what it writes.
+GENERATED = {"scripts/gen_each.py": "include/cmdstream/each.h"}
 
 FILE_LINES_MAX = 1000
 FUNCTION_LINES_MAX = 70
@@ -250,6 +254,15 @@ class Checker:
                 self.report(name, 1, "/* SPDX-License-Identifier: MIT */ opens every file")
 
 
+    def check_generated(self):
+        for script, name in GENERATED.items():
+            if (self.root / script).exists():
+                result = subprocess.run([sys.executable, "-B", script, "--check"], cwd=self.root,
+                                        capture_output=True, text=True)
+                if result.returncode != 0:
+                    self.report(name, 1, f"not what {script} writes: run it")
+
+
 def functions(lines):
     """(name, first line, count of lines) of each function: in our layout its braces alone stand at
     the margin. The lines of its head count."""
@@ -279,6 +292,7 @@ def main():
     checker.check_length(arguments.ratchet)
     checker.check_words()
     checker.check_licence()
+    checker.check_generated()
     checker.check_format()
     if arguments.library:
         checker.check_symbols(arguments.library.resolve())

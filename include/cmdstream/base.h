@@ -7,10 +7,16 @@
 #ifndef CMDSTREAM_BASE_H
 #define CMDSTREAM_BASE_H
 
+#ifdef __cplusplus
+extern "C++" { // Also where somebody includes this inside of extern "C".
+#endif
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __cplusplus
+}
+#endif
 
 #define CMDS_VERSION_MAJOR 0
 #define CMDS_VERSION_MINOR 1
@@ -46,15 +52,32 @@
  * What is marked as frozen has no size and never changes.
  */
 
+#ifdef __cplusplus
+extern "C++" {
+namespace cmds_detail
+{
+/* What the INIT macros stand for in C++: everything zero but the size. */
+template <class Options> constexpr Options sized()
+{
+    Options options{};
+    options.struct_size = static_cast<uint32_t>(sizeof(options));
+    return options;
+}
+} // namespace cmds_detail
+}
+#endif
+
 /** In a field that holds a time: no limit. */
 #define CMDS_NEVER UINT32_MAX
 
 #ifdef __cplusplus
 #define CMDS_STATIC_ASSERT_ static_assert
+#define CMDS_NULL_          nullptr
 #define CMDS_BEGIN_         extern "C" {
 #define CMDS_END_           }
 #else
 #define CMDS_STATIC_ASSERT_ _Static_assert
+#define CMDS_NULL_          NULL
 #define CMDS_BEGIN_
 #define CMDS_END_
 #endif

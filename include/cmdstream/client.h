@@ -115,8 +115,7 @@ namespace cmds_detail
 {
 template <class Options> Options options_init(const struct cmds_protocol *protocol)
 {
-    Options options{};
-    options.struct_size = sizeof(options);
+    Options options = sized<Options>();
     options.protocol = protocol;
     return options;
 }
@@ -125,10 +124,7 @@ template <class Options> Options options_init(const struct cmds_protocol *protoc
 CMDS_BEGIN_
 #define CMDS_GROUP_OPTIONS_INIT(protocol_)                                                         \
     cmds_detail::options_init<struct cmds_group_options>(protocol_)
-#define CMDS_SEND_OPTIONS_INIT                                                                     \
-    {                                                                                              \
-        sizeof(struct cmds_send_options), 0, 0, nullptr                                            \
-    }
+#define CMDS_SEND_OPTIONS_INIT cmds_detail::sized<struct cmds_send_options>()
 #else
 #define CMDS_GROUP_OPTIONS_INIT(protocol_)                                                         \
     {                                                                                              \

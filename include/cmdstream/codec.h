@@ -139,8 +139,12 @@ CMDS_NODISCARD CMDS_API int cmds_codec_decode(const struct cmds_codec *codec,
 static inline const struct cmds_field *cmds_schema_field(
         const struct cmds_schema *schema, uint32_t index)
 {
-    const void *row = (const char *)schema->fields + (size_t)index * schema->field_stride;
-    return (const struct cmds_field *)row;
+    const void *fields = schema->fields;
+    size_t distance = schema->field_stride;
+    distance *= index;
+    const char *first = CMDS_CAST_(const char *, fields);
+    const void *row = first + distance;
+    return CMDS_CAST_(const struct cmds_field *, row);
 }
 
 CMDS_END_

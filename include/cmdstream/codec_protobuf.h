@@ -60,7 +60,7 @@ CMDS_END_
 #define CMDS_PROTOBUF_COMMAND(tag, number, Message, descriptor)                                    \
     typedef Message tag##_value_;                                                                  \
     CMDS_PROTOBUF_TYPE_(                                                                           \
-            tag, number, CMDS_ROLE_COMMAND, CMDS_LAST_BY_FIELD_, NULL, Message, descriptor)        \
+            tag, number, CMDS_ROLE_COMMAND, CMDS_LAST_BY_FIELD_, CMDS_NULL_, Message, descriptor)  \
     static inline CMDS_UNUSED_ const Message *tag##_of(const struct cmds_call *call)               \
     {                                                                                              \
         return CMDS_CAST_(const Message *, cmds_call_value(call, &tag##_type));                    \
@@ -75,7 +75,7 @@ CMDS_END_
 #define CMDS_PROTOBUF_EXEC_IN_POOL(tag, fn) CMDS_PROTOBUF_EXEC_(tag, fn, CMDS_EXEC_POOL_)
 
 #define CMDS_PROTOBUF_RESULT(tag, number, Message, descriptor)                                     \
-    CMDS_PROTOBUF_RESULT_(tag, number, CMDS_LAST_BY_FIELD_, NULL, Message, descriptor)
+    CMDS_PROTOBUF_RESULT_(tag, number, CMDS_LAST_BY_FIELD_, CMDS_NULL_, Message, descriptor)
 /** The result with `member`, a bool of the message, set is the last of its command. */
 #define CMDS_PROTOBUF_RESULT_LAST(tag, number, Message, descriptor, member)                        \
     static inline bool tag##_is_last(const void *value)                                            \
@@ -86,7 +86,7 @@ CMDS_END_
     CMDS_PROTOBUF_RESULT_(tag, number, CMDS_LAST_BY_VALUE_, tag##_is_last, Message, descriptor)
 /** A result that is never the last of its command. */
 #define CMDS_PROTOBUF_RESULT_NOT_LAST(tag, number, Message, descriptor)                            \
-    CMDS_PROTOBUF_RESULT_(tag, number, CMDS_LAST_NEVER_, NULL, Message, descriptor)
+    CMDS_PROTOBUF_RESULT_(tag, number, CMDS_LAST_NEVER_, CMDS_NULL_, Message, descriptor)
 
 #define CMDS_PROTOBUF_RESULT_(tag, number, rule, is_last, Message, descriptor)                     \
     CMDS_PROTOBUF_TYPE_(tag, number, CMDS_ROLE_RESULT, rule, is_last, Message, descriptor)         \
@@ -118,7 +118,7 @@ CMDS_END_
 #endif
 #define CMDS_PROTOBUF_TYPE_(tag, number, role, rule, is_last, Message, descriptor)                 \
     static const struct cmds_schema tag##_schema = {sizeof(struct cmds_schema),                    \
-            sizeof(struct cmds_field), 0, sizeof(Message), #tag, NULL, cmds_protobuf_copy};        \
+            sizeof(struct cmds_field), 0, sizeof(Message), #tag, CMDS_NULL_, cmds_protobuf_copy};  \
     static const struct cmds_type tag##_type = {sizeof(struct cmds_type), (number), (role),        \
             (rule), 0, 0, 0, &tag##_schema, (is_last), &(descriptor), #descriptor};                \
     static inline CMDS_UNUSED_ struct cmds_message tag##_message(const Message *value)             \

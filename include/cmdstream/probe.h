@@ -48,10 +48,7 @@ struct cmds_probe {
     struct cmds_probe_feature features[CMDS_PROBE_FEATURES_MAX];
 };
 #ifdef __cplusplus
-#define CMDS_PROBE_INIT                                                                            \
-    {                                                                                              \
-        sizeof(struct cmds_probe)                                                                  \
-    }
+#define CMDS_PROBE_INIT cmds_detail::sized<struct cmds_probe>()
 #else
 #define CMDS_PROBE_INIT                                                                            \
     {                                                                                              \

@@ -58,11 +58,7 @@ struct cmds_runtime_options {
     void *log_context;
 };
 #ifdef __cplusplus
-#define CMDS_RUNTIME_OPTIONS_INIT                                                                  \
-    {                                                                                              \
-        sizeof(struct cmds_runtime_options), 0, nullptr, false, false, 0, 0, 0, 0, 0, 0, 0,        \
-                nullptr, nullptr                                                                   \
-    }
+#define CMDS_RUNTIME_OPTIONS_INIT cmds_detail::sized<struct cmds_runtime_options>()
 #else
 #define CMDS_RUNTIME_OPTIONS_INIT                                                                  \
     {                                                                                              \
@@ -179,10 +175,7 @@ struct cmds_stats {
 #undef CMDS_X_
 };
 #ifdef __cplusplus
-#define CMDS_STATS_INIT                                                                            \
-    {                                                                                              \
-        sizeof(struct cmds_stats), 0                                                               \
-    }
+#define CMDS_STATS_INIT cmds_detail::sized<struct cmds_stats>()
 #else
 #define CMDS_STATS_INIT                                                                            \
     {                                                                                              \

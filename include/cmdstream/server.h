@@ -75,7 +75,8 @@ CMDS_END_
 #ifdef __cplusplus
 #define CMDS_EXEC_(tag, fn, flags)                                                                 \
     {                                                                                              \
-        &tag##_type, nullptr, &cmds_detail::invoke<struct tag, fn>, (flags)*tag##_is_command, 0    \
+        &tag##_type, nullptr, &cmds_detail::invoke<struct tag, fn>,                                \
+                static_cast<uint32_t>(flags) * static_cast<uint32_t>(tag##_is_command), 0          \
     }
 #define CMDS_EXEC(tag, fn)         CMDS_EXEC_(tag, fn, 0)
 #define CMDS_EXEC_IN_POOL(tag, fn) CMDS_EXEC_(tag, fn, CMDS_EXEC_POOL_)
@@ -172,8 +173,7 @@ CMDS_END_
 static inline struct cmds_server_options cmds_server_options_init_(
         const struct cmds_protocol *protocol, const struct cmds_exec *execs, uint32_t exec_count)
 {
-    cmds_server_options options{};
-    options.struct_size = sizeof(options);
+    struct cmds_server_options options = cmds_detail::sized<struct cmds_server_options>();
     options.exec_stride = sizeof(*execs);
     options.exec_count = exec_count;
     options.protocol = protocol;

@@ -182,6 +182,18 @@ class CheckTest(unittest.TestCase):
         self.refused("cmds_y is declared, but",
                      "--library", self.library("int cmds_x(void) { return 1; }\n"))
 
+    def test_a_generated_file_is_what_its_script_writes(self):
+        script = "scripts/gen_each.py"
+        shutil.copy(REPOSITORY / script, self.root / script)
+        (self.root / "include/cmdstream").mkdir(parents=True)
+        subprocess.run([sys.executable, self.root / script], check=True)
+        self.assertEqual(self.check().returncode, 0)
+        with (self.root / "include/cmdstream/each.h").open("a", encoding="utf-8") as file:
+            file.write("\n")
+        result = self.check()
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("each.h:1: not what scripts/gen_each.py writes", result.stdout)
+
 
 if __name__ == "__main__":
     unittest.main()
