@@ -97,7 +97,7 @@ CMDS_BEGIN_
     X(CLOSED, -5005, "the object is closed")                                                       \
     X(GONE, -5006, "nobody waits for this result any more")                                        \
     X(FINISHED, -5007, "the last result was sent already")                                         \
-    X(WRONG_TYPE, -5008, "a type number, role or struct size that the protocol does not have")     \
+    X(WRONG_TYPE, -5008, "a type that the protocol does not have")                                 \
     X(UNKNOWN_RESULT, -5009, "the server sent a result type that this program does not know")      \
     X(UNFINISHED, -5010, "the call ended without its last result")                                 \
     X(SCHEMA, -5011, "the tables of the protocol contradict each other")                           \

@@ -105,7 +105,8 @@ struct cmds_codec {
  * twice, and leave text as it is, be it UTF-8 or not. CMDS_E_PROTO: an integer that the field
  * cannot hold, another kind than the field's, NUL in a char[N], another size than a uint8_t[N]'s,
  * bytes behind the value. CMDS_E_LIMIT: CMDS_MAX, char[N], 32 containers inside each other, the
- * arena.
+ * arena, large fields that come again and again in a struct whose fields are in disorder (more than
+ * 64 bytes of them for each byte that came, beside 64 KiB).
  */
 extern CMDS_API const struct cmds_codec cmds_codec_msgpack;
 /** Structs as maps keyed by field name; reads arrays too. */

@@ -11,6 +11,9 @@ struct page {
 struct pages { // In each format an absent one is hardly a byte.
     CMDS_OPTIONAL_OF(struct page) page;
 };
+struct book {
+    uint8_t blob[40000];
+};
 struct line {
     char text[4096];
 };
@@ -25,11 +28,14 @@ struct steep {
     struct cmds_bytes bytes;
     struct page one;
     char text[4096];
+    CMDS_OPTIONAL_OF(struct book) book;
 };
 CMDS_SCHEMA(page, blob);
+CMDS_SCHEMA(book, blob);
 CMDS_SCHEMA(pages, CMDS_OPTIONAL(page, page));
 CMDS_SCHEMA(line, text);
 CMDS_COMMAND(steep, 0, CMDS_ARRAY(pages, pages), CMDS_ARRAY(lines, line), CMDS_OPTIONAL(page, page),
-        CMDS_ARRAY(floats), CMDS_ARRAY(doubles), string, map, bytes, CMDS_NESTED(one, page), text);
+        CMDS_ARRAY(floats), CMDS_ARRAY(doubles), string, map, bytes, CMDS_NESTED(one, page), text,
+        CMDS_OPTIONAL(book, book));
 
 #endif

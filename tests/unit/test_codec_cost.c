@@ -67,6 +67,12 @@ static const struct cmds_schema lists_list_schema = {sizeof(struct cmds_schema),
 static const struct cmds_type rows_type = {
         sizeof(struct cmds_type), 1, CMDS_ROLE_COMMAND, 0, 0, 0, 0, &rows_schema, NULL, NULL, NULL};
 
+static const struct cmds_field holder_rows[] = {
+        {"l", &lists_list_schema, 0, 16, 0, 16, 0, CMDS_KIND_STRUCT, CMDS_SHAPE_ARRAY, 0}};
+static const struct cmds_schema holder_schema = {
+        sizeof(struct cmds_schema), sizeof(struct cmds_field), 1, 16, "holder", holder_rows, NULL};
+static const struct cmds_type holder_type = {sizeof(struct cmds_type), 6, CMDS_ROLE_COMMAND, 0, 0,
+        0, 0, &holder_schema, NULL, NULL, NULL};
 static const struct cmds_type lists_type = {sizeof(struct cmds_type), 5, CMDS_ROLE_COMMAND, 0, 0, 0,
         0, &lists_list_schema, NULL, NULL, NULL};
 
@@ -195,6 +201,23 @@ static void copy_cost(const char *codec, const struct form *form, size_t size, c
     check_cost(codec, what, size, 0, cmdi_cost - begin, time_ns() - begin_ns);
 }
 
+/* What came is sent back: paid for by both lengths. */
+static void encode_cost(
+        const struct cmds_codec *codec, const struct form *form, size_t size, const void *value)
+{
+    char what[80];
+    uint64_t begin_ns = time_ns(), begin = cmdi_cost;
+    int64_t encoded = codec->size(codec, form->type, value);
+    CU_ASSERT_FATAL(encoded >= 0);
+    uint8_t *body = malloc((size_t)encoded + 1);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(body);
+    (void)codec->encode(codec, form->type, value, body, (size_t)encoded);
+    free(body);
+    (void)snprintf(what, sizeof(what), "back: %s", form->name);
+    check_cost(codec->name, what, size + (size_t)encoded, encoded, cmdi_cost - begin,
+            time_ns() - begin_ns);
+}
+
 static void form_cost(const struct cmds_codec *codec, const struct form *form, size_t size)
 {
     uint8_t *body = malloc(size);
@@ -212,6 +235,7 @@ static void form_cost(const struct cmds_codec *codec, const struct form *form, s
             check_cost(codec->name, form->name, size, used, cost, spent_ns);
             if (used == (int64_t)size) {
                 copy_cost(codec->name, form, size, value);
+                encode_cost(codec, form, size, value);
             }
         }
     }
@@ -243,8 +267,13 @@ static void test_codec_cost_of_msgpack(void)
                     ""),
             FORM("empty maps as structs", &rows_type, "\x92\xc0", MSGPACK_ARRAY, "\x80", ""),
             FORM("an optional struct, again and again", &steep_type, "", MSGPACK_MAP,
-                    "\xa4page\x80", ""),
-            FORM("a nested struct, nil", &steep_type, "", MSGPACK_MAP, "\xa3one\xc0", ""),
+                    "\xa4"
+                    "book\x80",
+                    ""),
+            FORM("an optional struct, nil", &steep_type, "", MSGPACK_MAP,
+                    "\xa4"
+                    "book\xc0",
+                    ""),
             FORM("a text, again and again", &steep_type, "", MSGPACK_MAP, "\xa4text\xa0", ""),
             FORM("a text that changes", &steep_type, "", MSGPACK_MAP,
                     "\xa4text\xa0\xa4text\xb0----------------", ""),
@@ -279,9 +308,9 @@ static void test_codec_cost_of_json(void)
             FORM("structs of an empty text", &steep_type, "{\"lines\":[{}", UNCOUNTED,
                     ",{\"text\":\"\"}", "]}"),
             FORM("an optional struct, again and again", &steep_type, "{\"page\":null", UNCOUNTED,
-                    ",\"page\":{}", "}"),
+                    ",\"book\":{},\"book\":null", "}"),
             FORM("an optional struct, null", &steep_type, "{\"page\":null", UNCOUNTED,
-                    ",\"page\":null", "}"),
+                    ",\"book\":null", "}"),
             FORM("a text, again and again", &steep_type, "{\"page\":null", UNCOUNTED,
                     ",\"text\":\"\"", "}"),
             FORM("a text that changes", &steep_type, "{\"page\":null", UNCOUNTED,
@@ -334,6 +363,7 @@ static void test_codec_cost_of_mus(void)
             FORM("absent pages in structs", &steep_type, "", LEB_COUNT, "\x01", ""),
             FORM("structs of an empty text", &steep_type, "\0", LEB_COUNT, "\0", ""),
             FORM("empty lists of wide structs", &lists_type, "", LEB_COUNT, "\0", ""),
+            FORM("empty lists in structs", &holder_type, "", LEB_COUNT, "\0", ""),
             FORM("lists of lists", &level_type, "\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01",
                     LEB_COUNT, "\0\0", ""),
             FORM("pairs", &steep_type, "\0\0\1\0\0\0", LEB_COUNT, "\0\0", ""),
