@@ -36,8 +36,8 @@ static void check_f64(double value, const char *text)
 static void test_json_x87_limits_of_the_plain_form(void)
 {
     const uint32_t f32[] = {0x358637bc, 0x358637bd, 0x6258d726, 0x6258d727};
-    const uint64_t f64[] = {0x3eb0c6f7a0b5ed8c, 0x3eb0c6f7a0b5ed8d, 0x444b1ae4d6e2ef4f,
-            0x444b1ae4d6e2ef50};
+    const uint64_t f64[] = {
+            0x3eb0c6f7a0b5ed8c, 0x3eb0c6f7a0b5ed8d, 0x444b1ae4d6e2ef4f, 0x444b1ae4d6e2ef50};
     const char *const text32[] = {"9.999999e-7", "0.000001", "999999950000000000000", "1e+21"};
     const char *const text64[] = {
             "9.999999999999997e-7", "0.000001", "999999999999999900000", "1e+21"};

@@ -233,7 +233,7 @@ static void test_a_codec_is_whole_and_of_this_version(void)
     CU_ASSERT(refused(&options, -EINVAL, "codec: version 9"));
     codec.version = CMDS_CODEC_VERSION;
     codec.struct_size = 8;
-    CU_ASSERT(refused(&options, -EINVAL, "of 8 bytes"));
+    CU_ASSERT(refused(&options, -EINVAL, "struct_size is 8"));
     codec.struct_size = sizeof(codec);
     codec.decode = NULL;
     CU_ASSERT(refused(&options, -EINVAL, "codec: it lacks"));
@@ -265,7 +265,7 @@ static void test_no_protocol_and_no_rows_are_refused(void)
     CU_ASSERT(refused(&options, -EINVAL, "execs: 2 rows"));
     options = right_options();
     options.exec_stride = 8;
-    CU_ASSERT(refused(&options, -EINVAL, "of 8 bytes"));
+    CU_ASSERT(refused(&options, -EINVAL, "struct_size is 8"));
 }
 
 static void test_each_command_has_one_exec_function(void)
