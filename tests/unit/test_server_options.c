@@ -265,7 +265,7 @@ static void test_no_protocol_and_no_rows_are_refused(void)
     CU_ASSERT(refused(&options, -EINVAL, "execs: 2 rows"));
     options = right_options();
     options.exec_stride = 8;
-    CU_ASSERT(refused(&options, -EINVAL, "struct_size is 8"));
+    CU_ASSERT(refused(&options, -EINVAL, "of 8 bytes"));
 }
 
 static void test_each_command_has_one_exec_function(void)
