@@ -217,7 +217,6 @@ struct parsed {
     uint64_t mantissa;   // Of the first 19 digits. value = mantissa * 10^exponent, and
     bool more, negative; // more: a bit above it.
     int exponent;
-    const char *digits, *end; // All of them, from the first that is not 0 on, with the point.
 };
 
 static int parse_exponent(const char *at, const char *end)
@@ -272,21 +271,20 @@ static ALWAYS_INLINE struct parsed parse_text(const char *text, size_t size)
     struct parsed parsed = {.negative = *text == '-'};
     const char *end = text + size;
     int room = DIGITS_EXACT;
-    parsed.digits = skip_zeros(text + parsed.negative, end);
-    const char *at = take_digits(&parsed, parsed.digits, end, &room);
+    const char *at = skip_zeros(text + parsed.negative, end);
+    at = take_digits(&parsed, at, end, &room);
     const char *from = at;
     at = room == 0 ? pass_digits(&parsed, at, end) : at;
     int64_t shift = at - from;
     if (at < end && *at == '.') {
         from = ++at;
         if (parsed.mantissa == 0) {
-            at = parsed.digits = skip_zeros(at, end);
+            at = skip_zeros(at, end);
         }
         at = take_digits(&parsed, at, end, &room);
         shift -= at - from;
         at = room == 0 ? pass_digits(&parsed, at, end) : at;
     }
-    parsed.end = at;
     shift += at < end ? parse_exponent(at + 1, end) : 0;
     parsed.exponent = clamp_exponent(shift);
     return parsed;
@@ -401,14 +399,18 @@ static int big_compare(const struct big *a, const struct big *b)
     return 0;
 }
 
-/* All digits as a whole number. Returns: the power of ten that belongs to it. */
-static int big_read(struct big *big, const struct parsed *parsed)
+/*
+ * All digits of the text as a whole number. `exponent`: the power of ten that belongs to its first 19.
+ * Returns: that of all of them.
+ */
+static int big_read(struct big *big, const char *text, size_t size, int exponent)
 {
     uint64_t part = 0, scale = 1;
     int kept = 0;
     bool cut = false;
-    for (const char *at = parsed->digits; at < parsed->end; at++) {
-        if (*at == '.') {
+    const char *end = text + size;
+    for (const char *at = text; at < end && (*at | 0x20) != 'e'; at++) {
+        if (*at == '.' || *at == '-' || (kept == 0 && *at == '0')) {
             continue;
         }
         if (kept == DIGITS_KEPT) {
@@ -429,15 +431,15 @@ static int big_read(struct big *big, const struct parsed *parsed)
         big_multiply_add(big, 10, 1);
         kept++;
     }
-    return parsed->exponent - (kept - DIGITS_EXACT); // That of the 19th digit is known.
+    return exponent - (kept - DIGITS_EXACT);
 }
 
 /* Is the number above the middle of the float with these bits and the next one? The tie is even. */
 static __attribute__((noinline)) bool is_above_middle(
-        const struct format *format, const struct parsed *parsed, uint64_t bits)
+        const struct format *format, const char *text, size_t size, int exponent, uint64_t bits)
 {
     struct big number = {.count = 0}, middle = {.count = 0};
-    int power10 = big_read(&number, parsed);
+    int power10 = big_read(&number, text, size, exponent);
     int biased = (int)(bits >> format->fraction_bits);
     uint64_t significand = bits & ((UINT64_C(1) << format->fraction_bits) - 1);
     if (biased > 0) {
@@ -454,14 +456,16 @@ static __attribute__((noinline)) bool is_above_middle(
 
 /* --- The two of them -------------------------------------------------------------------------- */
 
-/* Without the sign. Returns: CMDS_E_PROTO: nothing but an infinity is as large. */
-static ALWAYS_INLINE int parse_magnitude(
-        const struct format *format, const struct parsed *parsed, uint64_t *bits)
+/* Returns: CMDS_E_PROTO: nothing but an infinity is as large. *negative: the sign, which *bits lack. */
+static ALWAYS_INLINE int parse(
+        const struct format *format, const char *text, size_t size, uint64_t *bits, bool *negative)
 {
-    *bits = nearest(format, parsed->mantissa, parsed->exponent);
-    if (__builtin_expect(parsed->more, 0)) {
-        uint64_t above = nearest(format, parsed->mantissa + 1, parsed->exponent);
-        if (above != *bits && is_above_middle(format, parsed, *bits)) {
+    struct parsed parsed = parse_text(text, size);
+    *negative = parsed.negative;
+    *bits = nearest(format, parsed.mantissa, parsed.exponent);
+    if (__builtin_expect(parsed.more, 0)) {
+        uint64_t above = nearest(format, parsed.mantissa + 1, parsed.exponent);
+        if (above != *bits && is_above_middle(format, text, size, parsed.exponent, *bits)) {
             *bits = above;
         }
     }
@@ -470,11 +474,11 @@ static ALWAYS_INLINE int parse_magnitude(
 
 int cmdi_json_parse_f64(const char *text, size_t size, double *value)
 {
-    struct parsed parsed = parse_text(text, size);
     uint64_t bits;
-    int error = parse_magnitude(&binary64, &parsed, &bits);
+    bool negative;
+    int error = parse(&binary64, text, size, &bits, &negative);
     if (error == 0) {
-        bits |= (uint64_t)parsed.negative << 63;
+        bits |= (uint64_t)negative << 63;
         memcpy(value, &bits, sizeof(bits));
     }
     return error;
@@ -483,11 +487,11 @@ int cmdi_json_parse_f64(const char *text, size_t size, double *value)
 /* Not by way of a double: rounding twice may miss the nearest. */
 int cmdi_json_parse_f32(const char *text, size_t size, float *value)
 {
-    struct parsed parsed = parse_text(text, size);
     uint64_t bits;
-    int error = parse_magnitude(&binary32, &parsed, &bits);
+    bool negative;
+    int error = parse(&binary32, text, size, &bits, &negative);
     if (error == 0) {
-        uint32_t narrow = (uint32_t)bits | (uint32_t)parsed.negative << 31;
+        uint32_t narrow = (uint32_t)bits | (uint32_t)negative << 31;
         memcpy(value, &narrow, sizeof(narrow));
     }
     return error;

@@ -473,31 +473,28 @@ static int read_field(struct reader *reader, const struct cmds_field *row, uint8
     return read_item(reader, row, to + row->item_offset, row->size_max);
 }
 
-/*
- * Peers send fields in order, so the row after the last one that was found is nearly always right.
- * *index: that row's. *found: NULL: there is none.
- */
-static CMDI_INLINED int find_row(struct reader *reader, const struct cmds_schema *schema,
-        const struct cmdi_json_text *name, uint32_t *index, const struct cmds_field **found)
+/* Another one than the next. *index: of the row behind it. */
+static __attribute__((noinline)) int find_row(struct reader *reader,
+        const struct cmds_schema *schema, const struct cmdi_json_text *name, uint32_t *index,
+        const struct cmds_field **found)
 {
-    const struct cmds_field *row = NULL;
-    if (__builtin_expect(*index < schema->field_count, 1)) {
-        row = cmds_schema_field(schema, *index);
+    int error = cmdi_json_find_row(&reader->work, schema, name, found);
+    if (*found != NULL) {
+        size_t distance = (size_t)((const char *)*found - (const char *)schema->fields);
+        *index = (uint32_t)(distance / schema->field_stride) + 1;
     }
-    bool guessed = row != NULL && !name->changed && // Else it is not what stands there.
-                   cmdi_row_is_named(row, name->from, name->size);
-    if (CMDI_RARELY(!guessed)) {
-        int error = cmdi_json_find_row(&reader->work, schema, name, &row);
-        if (row == NULL) {
-            *found = NULL;
-            return error;
-        }
-        size_t distance = (size_t)((const char *)row - (const char *)schema->fields);
-        *index = (uint32_t)(distance / schema->field_stride);
+    return error;
+}
+
+/* Peers send fields in order, so the row after the last one that was found is nearly always right. */
+static CMDI_INLINED bool is_next_row(const struct cmds_schema *schema,
+        const struct cmdi_json_text *name, uint32_t index, const struct cmds_field **row)
+{
+    if (CMDI_RARELY(index >= schema->field_count || name->changed)) {
+        return false; // What changes is not what stands there.
     }
-    *index += 1;
-    *found = row;
-    return 0;
+    *row = cmds_schema_field(schema, index);
+    return __builtin_expect(cmdi_row_is_named(*row, name->from, name->size), 1);
 }
 
 static int read_struct(struct reader *reader, const struct cmds_schema *schema, uint8_t *value)
@@ -516,9 +513,13 @@ static int read_struct(struct reader *reader, const struct cmds_schema *schema, 
             return error;
         }
         const struct cmds_field *row = NULL;
-        error = find_row(reader, schema, &name, &index, &row);
-        if (CMDI_RARELY(error < 0)) {
-            return error;
+        if (is_next_row(schema, &name, index, &row)) {
+            index++;
+        } else {
+            error = find_row(reader, schema, &name, &index, &row);
+            if (CMDI_RARELY(error < 0)) {
+                return error;
+            }
         }
         int64_t used = row != NULL ? read_field(reader, row, value) : cmdi_json_skip(&reader->scan);
         more = used < 0 ? (int)used : cmdi_json_next(&reader->scan, '}', false);
