@@ -23,6 +23,7 @@ struct reader {
     size_t scanned;    // Bytes of the last list that was counted.
     size_t ahead_left; // Bytes in arrays of structs that may still be scanned ahead.
     struct cmdi_work work;
+    int error; // Of the last look for a row.
 };
 
 static int read_struct(struct reader *reader, const struct cmds_schema *schema, uint8_t *value);
@@ -33,7 +34,7 @@ int64_t cmdi_json_read(const struct cmds_schema *schema, struct cmds_bytes in,
     static const uint8_t nothing[1];
     const uint8_t *begin = in.data != NULL ? in.data : nothing;
     struct reader reader = {
-            {begin, begin + in.size, 0}, arena, 0, in.size, cmdi_work_of(arena, in.size)};
+            {begin, begin + in.size, 0}, arena, 0, in.size, cmdi_work_of(arena, in.size), 0};
     uint8_t first = cmdi_json_peek(&reader.scan);
     if (first == 0) {
         return CMDS_E_PROTO;
@@ -473,28 +474,33 @@ static int read_field(struct reader *reader, const struct cmds_field *row, uint8
     return read_item(reader, row, to + row->item_offset, row->size_max);
 }
 
-/* Another one than the next. *index: of the row behind it. */
-static __attribute__((noinline)) int find_row(struct reader *reader,
-        const struct cmds_schema *schema, const struct cmdi_json_text *name, uint32_t *index,
-        const struct cmds_field **found)
+/* Another one than the next. Returns: NULL: there is none; or reader->error says why not. */
+static __attribute__((noinline)) const struct cmds_field *find_row(
+        struct reader *reader, const struct cmds_schema *schema, const struct cmdi_json_text *name)
 {
-    int error = cmdi_json_find_row(&reader->work, schema, name, found);
-    if (*found != NULL) {
-        size_t distance = (size_t)((const char *)*found - (const char *)schema->fields);
-        *index = (uint32_t)(distance / schema->field_stride) + 1;
-    }
-    return error;
+    const struct cmds_field *row = NULL;
+    reader->error = cmdi_json_find_row(&reader->work, schema, name, &row);
+    return row;
 }
 
-/* Peers send fields in order, so the row after the last one that was found is nearly always right. */
-static CMDI_INLINED bool is_next_row(const struct cmds_schema *schema,
-        const struct cmdi_json_text *name, uint32_t index, const struct cmds_field **row)
+/*
+ * Peers send fields in order, so the row after the last one that was found is nearly always right.
+ * Returns: NULL: it is not.
+ */
+static CMDI_INLINED const struct cmds_field *next_row(
+        const struct cmds_schema *schema, const struct cmdi_json_text *name, uint32_t index)
 {
     if (CMDI_RARELY(index >= schema->field_count || name->changed)) {
-        return false; // What changes is not what stands there.
+        return NULL; // What changes is not what stands there.
     }
-    *row = cmds_schema_field(schema, index);
-    return __builtin_expect(cmdi_row_is_named(*row, name->from, name->size), 1);
+    const struct cmds_field *row = cmds_schema_field(schema, index);
+    return __builtin_expect(cmdi_row_is_named(row, name->from, name->size), 1) ? row : NULL;
+}
+
+static uint32_t row_index(const struct cmds_schema *schema, const struct cmds_field *row)
+{
+    size_t distance = (size_t)((const char *)row - (const char *)schema->fields);
+    return (uint32_t)(distance / schema->field_stride);
 }
 
 static int read_struct(struct reader *reader, const struct cmds_schema *schema, uint8_t *value)
@@ -512,14 +518,14 @@ static int read_struct(struct reader *reader, const struct cmds_schema *schema, 
         if (CMDI_RARELY(error < 0)) {
             return error;
         }
-        const struct cmds_field *row = NULL;
-        if (is_next_row(schema, &name, index, &row)) {
-            index++;
-        } else {
-            error = find_row(reader, schema, &name, &index, &row);
-            if (CMDI_RARELY(error < 0)) {
-                return error;
+        const struct cmds_field *row = next_row(schema, &name, index);
+        index++;
+        if (CMDI_RARELY(row == NULL)) {
+            row = find_row(reader, schema, &name);
+            if (reader->error < 0) {
+                return reader->error;
             }
+            index = row != NULL ? row_index(schema, row) + 1 : index - 1;
         }
         int64_t used = row != NULL ? read_field(reader, row, value) : cmdi_json_skip(&reader->scan);
         more = used < 0 ? (int)used : cmdi_json_next(&reader->scan, '}', false);
