@@ -7,7 +7,9 @@
 #include <cmdstream/codec_mus.h>
 
 #define CASE_CODEC cmds_codec_mus
+#include "codec/codec.h"
 #include "support/codec_case.h"
+#include "support/steep.h"
 
 /* Printed by mus-stream-go v0.10.1 as mus-gen calls it: varint integers, raw bytes and floats. */
 static const uint8_t go_order[] = {0x10, 0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39,
@@ -162,6 +164,47 @@ static void test_mus_deep_values_end_too(void)
             size);
 }
 
+/*
+ * What a value may take depends on its bytes, of which only some have come: that is no reason to
+ * refuse it. Whole, it is accepted, whatever lies behind it; made of nothing, it is refused.
+ */
+static void test_mus_a_large_value_may_come_in_pieces(void)
+{
+    enum {
+        LINES = 200,
+        TEXT = 100
+    };
+    static uint8_t body[LINES * (TEXT + 1) + 8192];
+    struct line *lines = calloc(LINES, sizeof(*lines));
+    struct steep steep = {0};
+    struct cmds_arena arena;
+    void *value = NULL;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(lines);
+    for (size_t i = 0; i < LINES; i++) {
+        memset(lines[i].text, 'x', TEXT);
+    }
+    steep.lines.items = lines;
+    steep.lines.count = LINES;
+    int64_t size = cmds_codec_encode(mus, steep_message(&steep), body, sizeof(body));
+    CU_ASSERT_FATAL(size > LINES * TEXT && size < (int64_t)sizeof(body));
+    cmdi_arena_init(&arena, 16 << 20);
+    for (size_t cut = 3; cut < (size_t)size; cut += 97) {
+        int64_t need = cmdi_codec_decode(
+                mus, &steep_type, (struct cmds_bytes){body, cut}, NULL, &arena, &value);
+        CU_ASSERT(need > (int64_t)cut && need <= size);
+    }
+    struct cmds_bytes in = {body, sizeof(body)};
+    CU_ASSERT_EQUAL(cmdi_codec_decode(mus, &steep_type, in, NULL, &arena, &value), size);
+    CU_ASSERT_EQUAL(strlen(((struct steep *)value)->lines.items[LINES - 1].text), TEXT);
+
+    memset(lines, 0, LINES * sizeof(*lines));
+    size = cmds_codec_encode(mus, steep_message(&steep), body, sizeof(body));
+    in.size = (size_t)size; // 64 bytes for each of these 4,300 are less than 200 lines of 4 KiB.
+    CU_ASSERT_EQUAL(cmdi_codec_decode(mus, &steep_type, in, NULL, &arena, &value), CMDS_E_LIMIT);
+    cmdi_arena_fini(&arena);
+    free(lines);
+}
+
 static void test_mus_a_value_ends_where_it_ends(void)
 {
     CU_ASSERT_EQUAL(OUTCOME(echo_type, "\x01\x09\x02hi\0\0\0\0\0\0\xf8\x3fnext"), 13);
@@ -227,6 +270,7 @@ static CU_TestInfo tests[] = {
                 test_mus_a_cut_value_says_how_much_is_missing_at_least},
         {"the end is found in pieces", test_mus_the_end_is_found_in_pieces},
         {"deep values end too", test_mus_deep_values_end_too},
+        {"a large value may come in pieces", test_mus_a_large_value_may_come_in_pieces},
         {"a value ends where it ends", test_mus_a_value_ends_where_it_ends},
         {"changed bytes are survived", test_mus_changed_bytes_are_survived},
         {"numbers are exact or refused", test_mus_numbers_are_exact_or_refused},
