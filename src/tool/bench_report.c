@@ -110,10 +110,11 @@ static void report_latency_row(const char *name, const struct report_latency *la
             latency->p999, latency->max);
 }
 
-static void report_cpu_row(const char *name, double us)
+/* Per command: without one there is nothing to say, which is not the same as unknown. */
+static void report_cpu_row(const char *name, double us, bool any)
 {
     if (us < 0) {
-        printf("%-22s%10s\n", name, "unknown");
+        printf("%-22s%10s\n", name, any ? "unknown" : "-");
     } else {
         printf("%-22s%10.3f\n", name, us);
     }
@@ -159,8 +160,8 @@ static void report_table(const struct bench *bench, const struct report *report)
         report_latency_row("light connections", &report->light);
     }
     printf("\nCPU us per command\n");
-    report_cpu_row("  client", report->client_cpu);
-    report_cpu_row("  server", report->server_cpu);
+    report_cpu_row("  client", report->client_cpu, report->commands > 0);
+    report_cpu_row("  server", report->server_cpu, report->commands > 0);
     if (report->unsent > 0) {
         printf("\n%-22s%16s, though due: the rate is more than can be reached here, and the\n"
                "%40slatencies count these, too, from when each was due\n",
