@@ -15,8 +15,8 @@ SMALL = ("--conns", 1, "--in-flight", 1)
 class Running:
     """A bench for longer than any test, with a line a second on stderr."""
 
-    def __init__(self, *words):
-        self.process = program.start("bench", "--progress", "--warmup", 0, "--duration", 3000, *words,
+    def __init__(self, *words, warmup=0):
+        self.process = program.start("bench", "--progress", "--warmup", warmup, "--duration", 3000, *words,
                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def until(self, phase):
@@ -36,8 +36,8 @@ class Running:
 class Signals(unittest.TestCase):
     def test_a_signal_ends_the_measurement_and_what_was_measured_is_reported(self):
         ways = (("--json",), ("--json", "--own-threads"), ("--json", "--rate", 100))
-        for words, number in zip(ways, (signal.SIGINT, signal.SIGTERM, signal.SIGINT)):
-            bench = Running(*SMALL, *words)
+        benches = [Running(*SMALL, *words) for words in ways]  # Beside each other: each takes seconds.
+        for words, number, bench in zip(ways, (signal.SIGINT, signal.SIGTERM, signal.SIGINT), benches):
             self.assertTrue(bench.until("measuring"))
             server = program.children(bench.process.pid)
             bench.process.send_signal(number)
@@ -70,11 +70,7 @@ class Signals(unittest.TestCase):
         self.assertTrue(peer.until(lambda: program.is_gone(server[0])))
 
     def test_nothing_measured_is_said(self):
-        bench = Running(*SMALL)
-        bench.process.kill()
-        bench.end()
-        bench.process = program.start("bench", "--progress", "--warmup", 3000, *SMALL, stdout=subprocess.PIPE,
-                                      stderr=subprocess.PIPE, text=True)
+        bench = Running(*SMALL, warmup=3000)
         self.assertTrue(bench.until("warming up"))
         bench.process.send_signal(signal.SIGINT)
         output, errors = bench.process.communicate(timeout=peer.PATIENCE_S)
