@@ -67,4 +67,17 @@ static inline void cmdi_list_take(struct cmdi_list *to, struct cmdi_list *from)
     cmdi_list_init(from);
 }
 
+/** All nodes of `from` go behind those of `to`. */
+static inline void cmdi_list_append(struct cmdi_list *to, struct cmdi_list *from)
+{
+    if (cmdi_list_empty(from)) {
+        return;
+    }
+    from->next->prev = to->prev;
+    from->prev->next = to;
+    to->prev->next = from->next;
+    to->prev = from->prev;
+    cmdi_list_init(from);
+}
+
 #endif

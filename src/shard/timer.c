@@ -12,6 +12,7 @@ enum {
 void cmdi_timer_wheel_init(struct cmdi_timer_wheel *wheel, uint64_t now_ms)
 {
     *wheel = (struct cmdi_timer_wheel){.now_ms = now_ms};
+    cmdi_list_init(&wheel->due);
     for (uint32_t i = 0; i < CMDI_TIMER_LEVELS * CMDI_TIMER_SLOTS; i++) {
         cmdi_list_init(&wheel->slots[i]);
     }
@@ -67,15 +68,19 @@ void cmdi_timer_arm(struct cmdi_timer_wheel *wheel, struct cmdi_timer *timer, ui
     wheel_place(wheel, timer);
 }
 
-/* Empties one slot: what is due fires, the rest moves to the level below. */
-static uint32_t wheel_empty_slot(struct cmdi_timer_wheel *wheel, uint32_t slot)
+static void wheel_take_slot(struct cmdi_timer_wheel *wheel, uint32_t slot)
 {
-    struct cmdi_list due;
-    uint32_t fired = 0;
-    cmdi_list_take(&due, &wheel->slots[slot]);
+    cmdi_list_take(&wheel->due, &wheel->slots[slot]);
     wheel->used[slot / CMDI_TIMER_SLOTS] &= ~((uint64_t)1 << (slot % CMDI_TIMER_SLOTS));
-    while (!cmdi_list_empty(&due)) {
-        struct cmdi_timer *timer = CMDI_CONTAINER(cmdi_list_pop(&due), struct cmdi_timer, link);
+}
+
+/* What is due fires, the rest of the slot that was taken moves to the level below. */
+static uint32_t wheel_fire(struct cmdi_timer_wheel *wheel, uint32_t max)
+{
+    uint32_t fired = 0;
+    while (fired < max && !cmdi_list_empty(&wheel->due)) {
+        struct cmdi_timer *timer =
+                CMDI_CONTAINER(cmdi_list_pop(&wheel->due), struct cmdi_timer, link);
         if (timer->at_ms <= wheel->now_ms) {
             timer->fn(timer, wheel->now_ms);
             fired++;
@@ -114,24 +119,26 @@ static uint64_t wheel_next_slot(const struct cmdi_timer_wheel *wheel, uint32_t *
 uint64_t cmdi_timer_wheel_next(const struct cmdi_timer_wheel *wheel)
 {
     uint32_t slot = 0;
-    return wheel_next_slot(wheel, &slot);
+    return cmdi_list_empty(&wheel->due) ? wheel_next_slot(wheel, &slot) : wheel->now_ms;
+}
+
+uint32_t cmdi_timer_wheel_advance_some(
+        struct cmdi_timer_wheel *wheel, uint64_t now_ms, uint32_t max)
+{
+    uint32_t slot = 0;
+    uint32_t fired = wheel_fire(wheel, max);
+    while (cmdi_list_empty(&wheel->due) && wheel->now_ms < now_ms) {
+        uint64_t next = wheel_next_slot(wheel, &slot);
+        wheel->now_ms = next < now_ms ? next : now_ms;
+        if (next <= now_ms) {
+            wheel_take_slot(wheel, slot);
+            fired += wheel_fire(wheel, max - fired);
+        }
+    }
+    return fired;
 }
 
 uint32_t cmdi_timer_wheel_advance(struct cmdi_timer_wheel *wheel, uint64_t now_ms)
 {
-    uint32_t fired = 0;
-    uint32_t slot = 0;
-    if (now_ms <= wheel->now_ms) {
-        return 0;
-    }
-    for (;;) {
-        uint64_t next = wheel_next_slot(wheel, &slot);
-        if (next > now_ms) {
-            break;
-        }
-        wheel->now_ms = next;
-        fired += wheel_empty_slot(wheel, slot);
-    }
-    wheel->now_ms = now_ms;
-    return fired;
+    return cmdi_timer_wheel_advance_some(wheel, now_ms, UINT32_MAX);
 }

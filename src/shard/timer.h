@@ -35,8 +35,9 @@ struct cmdi_timer {
 };
 
 struct cmdi_timer_wheel {
-    uint64_t now_ms; // All timers up to here have fired.
+    uint64_t now_ms; // All timers up to here have fired, but for those in `due`.
     uint64_t used[CMDI_TIMER_LEVELS];
+    struct cmdi_list due; // Taken out of their slot, and not fired yet.
     struct cmdi_list slots[CMDI_TIMER_LEVELS * CMDI_TIMER_SLOTS];
 };
 
@@ -56,6 +57,9 @@ static inline bool cmdi_timer_armed(const struct cmdi_timer *timer)
  * Returns: how many.
  */
 uint32_t cmdi_timer_wheel_advance(struct cmdi_timer_wheel *wheel, uint64_t now_ms);
+/** The same, but fires at most `max`; the others are due at once, and the next call goes on. */
+uint32_t cmdi_timer_wheel_advance_some(
+        struct cmdi_timer_wheel *wheel, uint64_t now_ms, uint32_t max);
 /**
  * A time at or before the next timer (early only when that one lies in a higher level). Returns:
  * CMDI_TIMER_NONE without any.

@@ -109,11 +109,36 @@ static void test_list_take_of_one_and_of_none(void)
     CU_ASSERT_TRUE(cmdi_list_empty(&from));
 }
 
+static void test_list_append_keeps_the_order(void)
+{
+    struct cmdi_list first;
+    struct cmdi_list second;
+    struct cmdi_list none;
+    struct item items[4];
+    struct item more[4];
+    fill(&first, items);
+    fill(&second, more);
+    cmdi_list_init(&none);
+
+    cmdi_list_append(&first, &none);
+    CU_ASSERT_EQUAL(digits(&first), 1234);
+    cmdi_list_append(&first, &second);
+    CU_ASSERT_EQUAL(digits(&first), 12341234);
+    CU_ASSERT_TRUE(cmdi_list_empty(&second));
+    cmdi_list_append(&none, &first);
+    CU_ASSERT_EQUAL(digits(&none), 12341234);
+    cmdi_list_remove(&items[3].link); // The seam holds.
+    cmdi_list_remove(&more[3].link);
+    CU_ASSERT_EQUAL(digits(&none), 123123);
+    CU_ASSERT_TRUE(cmdi_list_empty(&first));
+}
+
 static CU_TestInfo tests[] = {
         {"is first in, first out", test_list_is_first_in_first_out},
         {"remove anywhere and twice", test_list_remove_anywhere_and_twice},
         {"take moves all in order", test_list_take_moves_all_in_order},
         {"take of one and of none", test_list_take_of_one_and_of_none},
+        {"append keeps the order", test_list_append_keeps_the_order},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("list", tests)

@@ -386,6 +386,62 @@ static void test_timer_agrees_with_a_model_over_long_spans(void)
     free(model);
 }
 
+/* --- Many at once ----------------------------------------------------------------------------- */
+
+enum {
+    CROWD = 100,
+    SOME = 16,
+};
+
+struct member {
+    struct cmdi_timer timer;
+    struct cmdi_timer_wheel *wheel;
+    uint32_t *count, order;
+    struct cmdi_timer *ends; // Disarmed when this one fires.
+};
+
+static void member_fire(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    struct member *member = CMDI_CONTAINER(timer, struct member, timer);
+    (void)now_ms;
+    member->order = ++*member->count;
+    if (member->ends != NULL) {
+        cmdi_timer_disarm(member->wheel, member->ends);
+    }
+}
+
+/* The others are due at once, in their order, and may still be disarmed. */
+static void test_timer_many_fire_some_at_a_time(void)
+{
+    struct cmdi_timer_wheel wheel;
+    struct member crowd[CROWD];
+    uint32_t count = 0;
+    uint32_t total = 0;
+    cmdi_timer_wheel_init(&wheel, 1000);
+    for (uint32_t i = 0; i < CROWD; i++) {
+        crowd[i] = (struct member){.wheel = &wheel, .count = &count};
+        cmdi_timer_init(&crowd[i].timer, member_fire);
+        cmdi_timer_arm(&wheel, &crowd[i].timer, i < CROWD / 2 ? 1005 : 1006);
+    }
+    crowd[3].ends = &crowd[30].timer; // When that one is taken and waits.
+    crowd[4].ends = &crowd[CROWD - 1].timer;
+
+    for (uint32_t fired = SOME; fired == SOME; total += fired) {
+        fired = cmdi_timer_wheel_advance_some(&wheel, 1010, SOME);
+        CU_ASSERT(fired <= SOME);
+        CU_ASSERT(fired < SOME || cmdi_timer_wheel_next(&wheel) <= 1010);
+    }
+
+    CU_ASSERT_EQUAL(total, CROWD - 2);
+    CU_ASSERT_EQUAL(count, CROWD - 2);
+    CU_ASSERT_EQUAL(crowd[30].order, 0);
+    for (uint32_t i = 1; i < CROWD - 1; i++) {
+        CU_ASSERT(i == 30 || crowd[i].order == i + 1 - (i > 30));
+    }
+    CU_ASSERT_EQUAL(wheel.now_ms, 1010);
+    CU_ASSERT_EQUAL(cmdi_timer_wheel_next(&wheel), CMDI_TIMER_NONE);
+}
+
 static CU_TestInfo tests[] = {
         {"fires exactly at the edges of every level",
                 test_timer_fires_exactly_at_the_edges_of_every_level},
@@ -400,6 +456,7 @@ static CU_TestInfo tests[] = {
                 test_timer_callback_moves_one_that_is_due_and_itself},
         {"a callback that rearms for now fires once a millisecond",
                 test_timer_callback_that_rearms_for_now_fires_once_a_millisecond},
+        {"many fire some at a time", test_timer_many_fire_some_at_a_time},
         {"agrees with a model over long spans", test_timer_agrees_with_a_model_over_long_spans},
         CU_TEST_INFO_NULL,
 };
