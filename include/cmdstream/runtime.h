@@ -53,7 +53,8 @@ struct cmds_runtime_options {
     uint32_t buffer_count_max;
     uint32_t unused2;
     uint64_t memory_size_max; // Of all connection buffers of one shard. Default 1 GiB.
-    // Any thread. NULL: silence.
+    // Any thread, shards most of all: it must not wait, or all connections of its shard wait too.
+    // At most one line a second for each reason and shard. NULL: silence. See cmds_log_stderr().
     void (*on_log)(void *context, enum cmds_log_level level, const char *text);
     void *log_context;
 };
@@ -65,6 +66,14 @@ struct cmds_runtime_options {
         .struct_size = sizeof(struct cmds_runtime_options)                                         \
     }
 #endif
+
+/**
+ * For on_log: `text` as one line on stderr, and never a wait: while nobody reads it lines are
+ * dropped, and the next one that goes says how many. `context` NULL: warnings and errors; else an
+ * enum cmds_log_level, the least that is written. Owner: keeps `context` as long as it is on_log.
+ * Thread: any.
+ */
+CMDS_API void cmds_log_stderr(void *context, enum cmds_log_level level, const char *text);
 
 /**
  * Starts the shards. Fails with one sentence that names the cause and the remedy when io_uring is

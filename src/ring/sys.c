@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -237,6 +238,18 @@ int64_t cmdi_socket_send_now(int fd, const void *data, size_t size)
 {
     ssize_t sent = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
     return sent >= 0 ? sent : -errno;
+}
+
+int cmdi_write_now(int fd, const void *data, size_t size)
+{
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    if (poll(&room, 1, 0) < 1) {
+        return -EAGAIN;
+    }
+    if ((room.revents & POLLOUT) == 0 || (room.revents & POLLERR) != 0) {
+        return -EPIPE; // A write would be a SIGPIPE.
+    }
+    return write(fd, data, size) < 0 ? -errno : 0;
 }
 
 void cmdi_fd_close(int fd)

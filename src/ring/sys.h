@@ -51,6 +51,12 @@ int cmdi_socket_peer(int fd, struct cmdi_address *address);
 void cmdi_socket_shutdown(int fd, int how);
 /** send(2) without waiting. Returns: bytes; -errno. */
 int64_t cmdi_socket_send_now(int fd, const void *data, size_t size);
+/**
+ * A line to a pipe, socket, terminal or file, at most PIPE_BUF bytes: as a whole, and without a wait
+ * unless another process fills the same pipe in that instant. Returns: 0; -EAGAIN: there is no room;
+ * -errno: nobody can read it.
+ */
+int cmdi_write_now(int fd, const void *data, size_t size);
 /** close(2). Only when no operation names the fd any more. */
 void cmdi_fd_close(int fd);
 

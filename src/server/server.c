@@ -380,14 +380,6 @@ uint32_t cmds_server_connection_count(const struct cmds_server *server)
 
 /* --- A program whose job is to serve ---------------------------------------------------------- */
 
-static void main_log(void *context, enum cmds_log_level level, const char *text)
-{
-    (void)context;
-    if (level >= CMDS_LOG_WARN) {
-        (void)fprintf(stderr, "%s\n", text);
-    }
-}
-
 /* Waits for a signal to end, drains; a second signal ends the wait. */
 static int main_serve(struct cmds_server *server, const sigset_t *stop)
 {
@@ -408,7 +400,7 @@ static int main_serve(struct cmds_server *server, const sigset_t *stop)
         }
     }
     if (code < 0) {
-        (void)fprintf(stderr, "some calls had not ended: their connections are cut\n");
+        cmds_log_stderr(NULL, CMDS_LOG_WARN, "some calls had not ended: their connections are cut");
     }
     return code < 0 ? 2 : 0;
 }
@@ -416,7 +408,7 @@ static int main_serve(struct cmds_server *server, const sigset_t *stop)
 int cmds_server_main(const struct cmds_server_options *options)
 {
     struct cmds_runtime_options runtime_options = CMDS_RUNTIME_OPTIONS_INIT;
-    runtime_options.on_log = main_log;
+    runtime_options.on_log = cmds_log_stderr;
     struct cmds_runtime *runtime = NULL;
     struct cmds_server *server = NULL;
     struct cmds_error error = CMDS_ERROR_INIT;

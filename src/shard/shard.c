@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -538,36 +537,4 @@ void cmdi_shard_destroy(struct cmdi_shard *shard)
     free(shard->slices);
     free(shard->slots);
     free(shard);
-}
-
-/* --- Log -------------------------------------------------------------------------------------- */
-
-void cmdi_shard_log(struct cmdi_shard *shard, enum cmdi_log_reason reason,
-        enum cmds_log_level level, const char *format, ...)
-{
-    if (shard->options.log == NULL || shard->options.log->fn == NULL) {
-        return;
-    }
-    uint64_t second = shard->now_ms / 1000 + 1;
-    if (shard->log_second[reason] == second) {
-        shard->log_count[reason]++;
-        return;
-    }
-    shard->log_second[reason] = second;
-    char text[512];
-    va_list list;
-    va_start(list, format);
-    int size = vsnprintf(text, sizeof(text), format, list);
-    va_end(list);
-    if (shard->log_count[reason] > 0 && size >= 0 && (size_t)size < sizeof(text)) {
-        (void)snprintf(text + size, sizeof(text) - (size_t)size, " (and %u more like it)",
-                shard->log_count[reason]);
-        shard->log_count[reason] = 0;
-    }
-    for (char *c = text; *c != '\0'; c++) {
-        if ((unsigned char)*c < ' ' || *c == 0x7f) {
-            *c = '?'; // Nothing that a peer sent may move the reader's cursor.
-        }
-    }
-    shard->options.log->fn(shard->options.log->context, level, text);
 }

@@ -53,6 +53,8 @@ uint32_t tool_spin(uint32_t spin_us);
  * cmds_log_level) that is shown.
  */
 void tool_log(void *context, enum cmds_log_level level, const char *text);
+/** One line on stderr by a server that must end whether somebody reads it or not. */
+void tool_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /**
  * The limit of open files up to what this process may have: a connection is one.
  *

@@ -152,7 +152,7 @@ static bool serve_announce(const struct serve *serve)
     if (serve->options.verbose) {
         char text[1024];
         (void)cmds_runtime_describe(serve->runtime, text, sizeof(text));
-        fprintf(stderr, "cmdstream: %s\n", text);
+        tool_say("cmdstream: %s", text);
     }
     return true;
 }
@@ -172,8 +172,7 @@ static void *serve_second_signal(void *context)
     sigset_t signals = serve_signals();
     int signal_number = 0;
     (void)sigwait(&signals, &signal_number);
-    static const char text[] = "cmdstream serve: second signal, ended without waiting\n";
-    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+    tool_say("cmdstream serve: second signal, ended without waiting");
     _exit(TOOL_EXIT_USAGE); // 2: some calls did not end.
 }
 
@@ -192,9 +191,8 @@ static int serve_drain(struct serve *serve)
     cmds_runtime_stats(serve->runtime, &after);
 
     if (code < 0 || !serve->options.quiet) {
-        fprintf(stderr,
-                "cmdstream serve: drained %u of %u connections; %llu commands executed and %llu "
-                "results sent meanwhile%s\n",
+        tool_say("cmdstream serve: drained %u of %u connections; %llu commands executed and %llu "
+                 "results sent meanwhile%s",
                 left < connections ? connections - left : 0, connections,
                 (unsigned long long)(after.commands_received - before.commands_received),
                 (unsigned long long)(after.results_sent - before.results_sent),

@@ -167,12 +167,12 @@ class Server:
     `command` is another program that prints "listening on ADDRESS", with all its arguments."""
 
     def __init__(self, *options, listen="127.0.0.1:0", environment=None, prefix=(), may_fail=False,
-                 command=None):
+                 command=None, pass_fds=()):
         self.may_fail = may_fail
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [*prefix, *(command or [tool(), "serve", "--listen", listen, *map(str, options)])],
-            stdout=subprocess.PIPE, stderr=self.errors, text=True,
+            stdout=subprocess.PIPE, stderr=self.errors, text=True, pass_fds=pass_fds,
             env={**os.environ, **(environment or {})})
         line = self.process.stdout.readline()
         if "listening on " not in line:
