@@ -51,7 +51,11 @@ struct cmds_runtime_options {
     uint32_t buffer_size; // Of one receive buffer. Default 32768, 4096..1 MiB.
     // Receive buffers a shard may grow to from 32. Default 512, at most 32768.
     uint32_t buffer_count_max;
-    uint32_t unused2;
+    // Calls that wait for a thread of the pool, of all servers. Default 65536. Beyond it a call of
+    // a connection that has one waiting fails with -ENOBUFS: on_exec_error may answer, the
+    // connection stays; any other connection may still add one. The pool serves servers in turns,
+    // and the connections of a server in turns: nobody waits for what another has piled up.
+    uint32_t pool_queue_max;
     uint64_t memory_size_max; // Of all connection buffers of one shard. Default 1 GiB.
     // Any thread, shards most of all: it must not wait, or all connections of its shard wait too.
     // At most one line a second for each reason and shard. NULL: silence. See cmds_log_stderr().

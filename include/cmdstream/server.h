@@ -70,7 +70,10 @@ CMDS_END_
  * fail, like any other. But nobody waits for it: each send is CMDS_E_GONE, and it is finished when
  * its function returns 0 or its last reference is let go.
  *
- * Thread: the connection's shard; CMDS_EXEC_IN_POOL: a thread of the pool, where it may block.
+ * Thread: the connection's shard, and all of its connections wait until it returns;
+ * CMDS_EXEC_IN_POOL: a thread of the pool, where it may block. Calls for the pool wait in the order
+ * of their connection, and connections in turns; when pool_queue_max wait there, a call may fail
+ * with -ENOBUFS before it runs (runtime.h).
  */
 #ifdef __cplusplus
 #define CMDS_EXEC_(tag, fn, flags)                                                                 \

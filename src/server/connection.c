@@ -262,6 +262,7 @@ struct cmds_connection *cmdi_connection_open(
     connection->eof = false;
     connection->closed = false;
     cmdi_timer_init(&connection->room, connection_on_room);
+    cmdi_job_queue_init(&connection->jobs, home->server != NULL ? &home->server->jobs : NULL);
     (void)snprintf(connection->peer, sizeof(connection->peer), "%s", peer);
     cmdi_list_init(&connection->calls);
     cmdi_list_init(&connection->again);

@@ -170,6 +170,14 @@ static void exec_on_worker(struct cmdi_job *job)
     cmdi_shard_post(call->connection->home->shard, &call->mail);
 }
 
+/* Why the pool did not take it. NULL: the code says it. */
+static const char *exec_push_text(int code)
+{
+    return code == -ENOBUFS  ? "the queue of the worker pool is full (pool_queue_max)"
+           : code == -EAGAIN ? "no thread of the worker pool could be started"
+                             : NULL;
+}
+
 static void exec_in_pool(struct cmds_call *call)
 {
     struct cmdi_home *home = call->connection->home;
@@ -185,14 +193,14 @@ static void exec_in_pool(struct cmds_call *call)
     cmdi_call_list(call); // Before the push: then it is the worker's.
     home->jobs++;
     call->job.fn = exec_on_worker;
-    int code = cmdi_workers_push(&home->server->runtime->workers, &call->job);
+    int code =
+            cmdi_workers_push(&home->server->runtime->workers, &call->connection->jobs, &call->job);
     if (code < 0) {
         home->jobs--;
         call->flags = (uint8_t)(call->flags & ~CMDI_CALL_IN_POOL);
         cmdi_list_remove(&call->link);
         // Nobody's mistake: the next command finds a thread, or one more is tried for it.
-        exec_failed(call, code,
-                code == -EAGAIN ? "no thread of the worker pool could be started" : NULL, false);
+        exec_failed(call, code, exec_push_text(code), false);
         exec_is_over(call);
     }
 }

@@ -231,6 +231,7 @@ int cmds_server_start(struct cmds_server **out, struct cmds_runtime *runtime,
     server->runtime = runtime;
     server->service.stop = server_on_runtime_stop;
     cmdi_list_init(&server->service.link);
+    cmdi_job_lane_init(&server->jobs);
     code = cmdi_server_core_create(&server->core, options, error);
     if (code < 0) {
         server_free(server);

@@ -85,10 +85,12 @@ struct cmds_connection {
     uint64_t id;
     void *context;
     struct cmdi_timer room; // Paused, and a little room: reads on when it fires.
-    uint32_t in_flight;     // Calls alive.
-    bool told;              // on_connect has accepted it: on_disconnect is owed.
-    bool eof;               // Nothing more comes: closes when the last call ends.
-    bool closed;            // Only its memory is left.
+    // Of its calls in the pool, each of which keeps it alive. Under the pool's lock.
+    struct cmdi_job_queue jobs;
+    uint32_t in_flight; // Calls alive.
+    bool told;          // on_connect has accepted it: on_disconnect is owed.
+    bool eof;           // Nothing more comes: closes when the last call ends.
+    bool closed;        // Only its memory is left.
     char peer[CMDI_PEER_TEXT_MAX];
 };
 
@@ -152,6 +154,7 @@ enum cmdi_server_state {
 
 struct cmds_server {
     struct cmdi_service service;
+    struct cmdi_job_lane jobs; // Under the pool's lock; the server waits for its jobs.
     struct cmds_runtime *runtime;
     struct cmdi_server_core *core;
     struct cmdi_home **homes; // One per shard.

@@ -17,6 +17,7 @@
 enum {
     RUNTIME_SPIN_US = 100,
     RUNTIME_POOL_THREADS = 4,
+    RUNTIME_POOL_QUEUE = 65536,
     RUNTIME_BUFFER_SIZE = 32768,
     RUNTIME_BUFFERS = 32,
     RUNTIME_BUFFERS_MAX = 512,
@@ -73,6 +74,7 @@ static int runtime_take_options(struct cmds_runtime_options *mine,
     mine->spin_us =
             mine->spin_us == CMDS_SPIN_OFF ? 0 : runtime_default(mine->spin_us, RUNTIME_SPIN_US);
     mine->pool_thread_count = runtime_default(mine->pool_thread_count, RUNTIME_POOL_THREADS);
+    mine->pool_queue_max = runtime_default(mine->pool_queue_max, RUNTIME_POOL_QUEUE);
     mine->buffer_size = runtime_default(mine->buffer_size, RUNTIME_BUFFER_SIZE);
     mine->buffer_count_max = runtime_default(mine->buffer_count_max, RUNTIME_BUFFERS_MAX);
     mine->memory_size_max = mine->memory_size_max != 0 ? mine->memory_size_max : RUNTIME_MEMORY;
@@ -212,7 +214,7 @@ int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_opti
     runtime->log = (struct cmdi_log){mine.on_log, mine.log_context};
     cmdi_list_init(&runtime->services);
     (void)pthread_mutex_init(&runtime->lock, NULL); // Cannot fail with default attributes on Linux.
-    code = cmdi_workers_init(&runtime->workers, mine.pool_thread_count);
+    code = cmdi_workers_init(&runtime->workers, mine.pool_thread_count, mine.pool_queue_max);
     code = code < 0 ? cmdi_fail(error, code, "no memory for the worker pool") : 0;
     if (code == 0) {
         code = runtime_make_shards(runtime, &mine, &cpus, error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker pool: one lock, one queue, threads made on demand. Work here takes microseconds and
- * more; the lock is nothing.
+ * The worker pool: one lock, threads made on demand. Work here takes microseconds and more; the lock
+ * is nothing.
  */
 #include "shard/workers.h"
 
@@ -11,10 +11,11 @@
 
 #include <cmdstream/base.h>
 
-int cmdi_workers_init(struct cmdi_workers *workers, uint32_t thread_count_max)
+int cmdi_workers_init(struct cmdi_workers *workers, uint32_t thread_count_max, uint32_t queued_max)
 {
-    *workers = (struct cmdi_workers){.thread_count_max = thread_count_max};
-    workers->tail = &workers->head;
+    *workers =
+            (struct cmdi_workers){.thread_count_max = thread_count_max, .queued_max = queued_max};
+    cmdi_list_init(&workers->turns);
     workers->threads = calloc(thread_count_max, sizeof(*workers->threads));
     if (workers->threads == NULL) {
         return -ENOMEM;
@@ -24,25 +25,62 @@ int cmdi_workers_init(struct cmdi_workers *workers, uint32_t thread_count_max)
     return 0;
 }
 
+/* --- The turns. Under the lock ---------------------------------------------------------------- */
+
+static void workers_queue(
+        struct cmdi_workers *workers, struct cmdi_job_queue *queue, struct cmdi_job *job)
+{
+    job->next = NULL;
+    if (queue->head == NULL) {
+        queue->tail = &queue->head;
+        cmdi_list_push(&queue->lane->queues, &queue->link);
+    }
+    *queue->tail = job;
+    queue->tail = &job->next;
+    if (cmdi_list_empty(&queue->lane->link)) {
+        cmdi_list_push(&workers->turns, &queue->lane->link);
+    }
+    workers->queued++;
+}
+
+/* The next in turn; what has more goes behind the others. Returns: NULL without any. */
+static struct cmdi_job *workers_next(struct cmdi_workers *workers)
+{
+    struct cmdi_list *node = cmdi_list_pop(&workers->turns);
+    if (node == NULL) {
+        return NULL;
+    }
+    struct cmdi_job_lane *lane = CMDI_CONTAINER(node, struct cmdi_job_lane, link);
+    struct cmdi_job_queue *queue =
+            CMDI_CONTAINER(cmdi_list_pop(&lane->queues), struct cmdi_job_queue, link);
+    struct cmdi_job *job = queue->head;
+    queue->head = job->next;
+    if (queue->head != NULL) {
+        cmdi_list_push(&lane->queues, &queue->link);
+    }
+    if (!cmdi_list_empty(&lane->queues)) {
+        cmdi_list_push(&workers->turns, &lane->link);
+    }
+    workers->queued--;
+    return job;
+}
+
+/* --- Threads ---------------------------------------------------------------------------------- */
+
 static void *workers_main(void *argument)
 {
     struct cmdi_workers *workers = argument;
     (void)pthread_setname_np(pthread_self(), "cmds-worker"); // Only for those who look.
     (void)pthread_mutex_lock(&workers->lock);
     for (;;) {
-        while (workers->head == NULL && !workers->stopping) {
+        while (workers->queued == 0 && !workers->stopping) {
             workers->idle++;
             (void)pthread_cond_wait(&workers->wake, &workers->lock);
             workers->idle--;
         }
-        struct cmdi_job *job = workers->head;
+        struct cmdi_job *job = workers_next(workers);
         if (job == NULL) {
             break;
-        }
-        workers->head = job->next;
-        workers->queued--;
-        if (workers->head == NULL) {
-            workers->tail = &workers->head;
         }
         (void)pthread_mutex_unlock(&workers->lock);
         job->fn(job);
@@ -73,19 +111,19 @@ static bool workers_add_thread(struct cmdi_workers *workers)
     return workers->thread_count > 0;
 }
 
-int cmdi_workers_push(struct cmdi_workers *workers, struct cmdi_job *job)
+int cmdi_workers_push(
+        struct cmdi_workers *workers, struct cmdi_job_queue *queue, struct cmdi_job *job)
 {
     int code = 0;
     (void)pthread_mutex_lock(&workers->lock);
     if (workers->stopping) {
         code = CMDS_E_CLOSED;
+    } else if (workers->queued >= workers->queued_max && queue->head != NULL) {
+        code = -ENOBUFS; // Whoever piled up waits; whoever did not is let in.
     } else if (!workers_add_thread(workers)) {
         code = -EAGAIN;
     } else {
-        job->next = NULL;
-        *workers->tail = job;
-        workers->tail = &job->next;
-        workers->queued++;
+        workers_queue(workers, queue, job);
         (void)pthread_cond_signal(&workers->wake);
     }
     (void)pthread_mutex_unlock(&workers->lock);

@@ -1,7 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The worker pool: threads for exec functions that block or compute, each started when all others
- * are busy. The queue has no bound of its own: those who push count what they have in it.
+ * are busy.
+ *
+ *     turns: lane -> lane -> lane             one per server, in turns
+ *              |
+ *            queue -> queue                   one per connection, in turns
+ *              |
+ *             job -> job -> job               in order
+ *
+ * So a job waits for those of its own connection, and for one of each other connection that has
+ * any; what somebody else has piled up behind that is no concern of it. Lanes and queues belong to
+ * their owners and are known here only as long as a job is in them: an owner that outlives its jobs
+ * has nothing to unregister.
  */
 #ifndef CMDI_SHARD_WORKERS_H
 #define CMDI_SHARD_WORKERS_H
@@ -9,6 +20,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "base/list.h"
 
 struct cmdi_job;
 typedef void (*cmdi_job_fn)(struct cmdi_job *job);
@@ -18,24 +31,55 @@ struct cmdi_job {
     cmdi_job_fn fn;
 };
 
+/** Embedded in a server; zeroed until it is initialised. Under the pool's lock. */
+struct cmdi_job_lane {
+    struct cmdi_list link;   // workers->turns; in no list: without a job.
+    struct cmdi_list queues; // struct cmdi_job_queue: each has a job.
+};
+static inline void cmdi_job_lane_init(struct cmdi_job_lane *lane)
+{
+    cmdi_list_init(&lane->link);
+    cmdi_list_init(&lane->queues);
+}
+
+/** Embedded in a connection. Under the pool's lock. */
+struct cmdi_job_queue {
+    struct cmdi_list link;  // lane->queues; in no list: without a job.
+    struct cmdi_job *head;  // The oldest.
+    struct cmdi_job **tail; // Valid unless empty.
+    struct cmdi_job_lane *lane;
+};
+static inline void cmdi_job_queue_init(struct cmdi_job_queue *queue, struct cmdi_job_lane *lane)
+{
+    cmdi_list_init(&queue->link);
+    queue->head = NULL;
+    queue->lane = lane;
+}
+
 struct cmdi_workers {
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct cmdi_job *head, **tail;
+    struct cmdi_list turns; // struct cmdi_job_lane: each has a job.
     pthread_t *threads;
     uint32_t thread_count, thread_count_max;
     uint32_t idle;   // Threads that wait, also those that are being woken.
     uint32_t queued; // Jobs that no thread has.
+    uint32_t queued_max;
     bool stopping;
 };
 
-int cmdi_workers_init(struct cmdi_workers *workers, uint32_t thread_count_max);
+int cmdi_workers_init(struct cmdi_workers *workers, uint32_t thread_count_max, uint32_t queued_max);
 /** Runs what is queued, then joins. A zeroed pool is fine. */
 void cmdi_workers_fini(struct cmdi_workers *workers);
 /**
- * Runs job->fn on a thread of the pool. Thread: any. Returns: 0; -EAGAIN: no thread could be
- * started; CMDS_E_CLOSED.
+ * Runs job->fn on a thread of the pool, behind the other jobs of this queue. From `fn` on the pool
+ * does not touch the job, nor for its sake the queue and the lane.
+ *
+ * Thread:  any.
+ * Returns: 0; -ENOBUFS: queued_max jobs wait, and one of this queue is among them (who has none
+ *          waiting may always add one); -EAGAIN: no thread could be started; CMDS_E_CLOSED.
  */
-int cmdi_workers_push(struct cmdi_workers *workers, struct cmdi_job *job);
+int cmdi_workers_push(
+        struct cmdi_workers *workers, struct cmdi_job_queue *queue, struct cmdi_job *job);
 
 #endif

@@ -16,6 +16,7 @@ struct gate {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool open;
+    uint32_t passes;          // So many go through although it is not open.
     _Atomic uint32_t waiting; // That came.
     _Atomic uint32_t shards;  // Exec functions that ran on a shard, where they should not.
     _Atomic uint32_t most, now;
@@ -36,13 +37,22 @@ static void gate_open(struct gate *gate)
     (void)pthread_mutex_unlock(&gate->lock);
 }
 
+static void gate_open_for(struct gate *gate, uint32_t passes)
+{
+    (void)pthread_mutex_lock(&gate->lock);
+    gate->passes = passes;
+    (void)pthread_cond_broadcast(&gate->changed);
+    (void)pthread_mutex_unlock(&gate->lock);
+}
+
 static void gate_pass(struct gate *gate)
 {
     (void)pthread_mutex_lock(&gate->lock);
     atomic_fetch_add(&gate->waiting, 1);
-    while (!gate->open) {
+    while (!gate->open && gate->passes == 0) {
         (void)pthread_cond_wait(&gate->changed, &gate->lock);
     }
+    gate->passes -= gate->passes > 0;
     (void)pthread_mutex_unlock(&gate->lock);
 }
 
@@ -98,6 +108,79 @@ static void test_pool_does_not_hold_up_the_shard(void)
     CU_ASSERT_EQUAL(atomic_load(&gate.shards), 0);
 
     raw_close(&raw);
+    world_stop(&world);
+}
+
+/* One connection has piled up; the job of another waits for those that run, and for no more. */
+static void test_pool_serves_connections_in_turns(void)
+{
+    enum {
+        PILED_UP = 400
+    };
+    struct world world;
+    struct raw raw, other;
+    struct gate gate;
+    uint64_t sequence = 0;
+    bool last = false;
+    gate_world(&world, &gate);
+    world.runtime_options.pool_thread_count = 1;
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
+    CU_ASSERT_FATAL(world_connect(&world, &other));
+
+    for (uint64_t i = 1; i <= PILED_UP; i++) {
+        struct pool pool = {.number = (int64_t)i}; // Each stops at the gate.
+        CU_ASSERT_FATAL(raw_send(&raw, i, pool_message(&pool)));
+    }
+    WORLD_UNTIL(&world, atomic_load(&gate.waiting) == 1);
+    WORLD_UNTIL(&world, world_stats(&world).commands_received == PILED_UP);
+    struct pool quick = {.what = 1, .number = 7};
+    CU_ASSERT_FATAL(raw_send(&other, 1, pool_message(&quick)));
+    WORLD_UNTIL(&world, world_stats(&world).commands_received == PILED_UP + 1);
+    gate_open_for(&gate, 2); // The one that runs, and one more at most, by turns.
+    CU_ASSERT_EQUAL(world_read_item(&other, &sequence, &last), 7);
+    CU_ASSERT(atomic_load(&gate.waiting) <= 3);
+
+    gate_open(&gate);
+    for (uint32_t i = 0; i < PILED_UP; i++) {
+        CU_ASSERT_FATAL(world_read_item(&raw, &sequence, &last) > 0);
+    }
+    raw_close(&raw);
+    raw_close(&other);
+    world_stop(&world);
+}
+
+static void test_pool_that_is_full_spares_the_connection(void)
+{
+    struct world world;
+    struct raw raw, other;
+    struct gate gate;
+    uint64_t sequence = 0;
+    bool last = false;
+    gate_world(&world, &gate);
+    world.runtime_options.pool_thread_count = 1;
+    world.runtime_options.pool_queue_max = 2;
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
+    CU_ASSERT_FATAL(world_connect(&world, &other));
+
+    for (uint64_t i = 1; i <= 6; i++) { // One runs, two wait, three are too many.
+        struct pool pool = {.number = (int64_t)i};
+        CU_ASSERT_FATAL(raw_send(&raw, i, pool_message(&pool)));
+        WORLD_UNTIL(&world, i > 1 || atomic_load(&gate.waiting) == 1);
+    }
+    WORLD_UNTIL(&world, world_stats(&world).exec_errors == 3);
+    CU_ASSERT(world_logged(&world, "pool_queue_max") > 0);
+    CU_ASSERT(world_echoes(&raw, 7));
+    struct pool pool = {.number = 8};
+    CU_ASSERT_FATAL(raw_send(&other, 1, pool_message(&pool))); // It has piled up nothing.
+    gate_open(&gate);
+    CU_ASSERT_EQUAL(world_read_item(&other, &sequence, &last), 8);
+    for (int64_t i = 1; i <= 3; i++) {
+        CU_ASSERT_EQUAL(world_read_item(&raw, &sequence, &last), i);
+    }
+    CU_ASSERT_EQUAL(world_stats(&world).exec_errors, 3);
+
+    raw_close(&raw);
+    raw_close(&other);
     world_stop(&world);
 }
 
@@ -512,6 +595,8 @@ static void test_pool_one_call_in_flight_is_enough(void)
 
 static CU_TestInfo tests[] = {
         {"does not hold up the shard", test_pool_does_not_hold_up_the_shard},
+        {"serves connections in turns", test_pool_serves_connections_in_turns},
+        {"that is full spares the connection", test_pool_that_is_full_spares_the_connection},
         {"of one thread keeps the order", test_pool_of_one_thread_keeps_the_order},
         {"failure closes after the result", test_pool_failure_closes_after_the_result},
         {"streams by rounds", test_pool_streams_by_rounds},

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The worker pool. What may go wrong: jobs that wait behind one that blocks although the pool may
- * have more threads, a job that is lost at the end, and a thread that outlives the pool.
+ * have more threads, a job that waits for what another connection has piled up, a job that is lost
+ * at the end, and a thread that outlives the pool.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include <cmdstream/base.h>
 
@@ -35,10 +38,14 @@ static void meeting_run(struct cmdi_job *job)
 static void test_workers_run_as_many_jobs_at_once_as_they_may(void)
 {
     struct cmdi_workers workers;
+    struct cmdi_job_lane lane;
+    struct cmdi_job_queue queue;
     pthread_barrier_t barrier;
     _Atomic uint32_t done = 0;
     struct meeting meetings[THREADS];
-    CU_ASSERT_EQUAL_FATAL(cmdi_workers_init(&workers, THREADS), 0);
+    CU_ASSERT_EQUAL_FATAL(cmdi_workers_init(&workers, THREADS, 100), 0);
+    cmdi_job_lane_init(&lane);
+    cmdi_job_queue_init(&queue, &lane);
     (void)pthread_barrier_init(&barrier, NULL, THREADS);
 
     for (uint32_t round = 1; round <= 100;
@@ -46,7 +53,7 @@ static void test_workers_run_as_many_jobs_at_once_as_they_may(void)
         for (uint32_t i = 0; i < THREADS; i++) {
             meetings[i] = (struct meeting){
                     .job = {.fn = meeting_run}, .barrier = &barrier, .done = &done};
-            CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &meetings[i].job), 0);
+            CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &queue, &meetings[i].job), 0);
         }
         while (atomic_load(&done) < round * THREADS) {
             (void)sched_yield();
@@ -61,12 +68,16 @@ static void test_workers_run_as_many_jobs_at_once_as_they_may(void)
 static void test_workers_wake_one_thread_for_each_job(void)
 {
     struct cmdi_workers workers;
+    struct cmdi_job_lane lane;
+    struct cmdi_job_queue queue;
     pthread_barrier_t barrier;
     _Atomic uint32_t done = 0;
     struct meeting first = {.job = {.fn = meeting_run}, .done = &done};
-    CU_ASSERT_EQUAL_FATAL(cmdi_workers_init(&workers, 2), 0);
+    CU_ASSERT_EQUAL_FATAL(cmdi_workers_init(&workers, 2, 100), 0);
+    cmdi_job_lane_init(&lane);
+    cmdi_job_queue_init(&queue, &lane);
     (void)pthread_barrier_init(&barrier, NULL, 2);
-    CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &first.job), 0);
+    CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &queue, &first.job), 0);
     bool idle = false;
     while (!idle) { // One thread waits.
         (void)sched_yield();
@@ -78,7 +89,7 @@ static void test_workers_wake_one_thread_for_each_job(void)
     struct meeting pair[2];
     for (uint32_t i = 0; i < 2; i++) {
         pair[i] = (struct meeting){.job = {.fn = meeting_run}, .barrier = &barrier, .done = &done};
-        CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &pair[i].job), 0);
+        CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &queue, &pair[i].job), 0);
     }
 
     cmdi_workers_fini(&workers); // Runs both, or hangs.
@@ -89,12 +100,16 @@ static void test_workers_wake_one_thread_for_each_job(void)
 static void test_workers_run_what_is_queued_before_they_end(void)
 {
     struct cmdi_workers workers;
+    struct cmdi_job_lane lane;
+    struct cmdi_job_queue queue;
     _Atomic uint32_t done = 0;
     struct meeting meetings[50];
-    CU_ASSERT_EQUAL_FATAL(cmdi_workers_init(&workers, 1), 0);
+    CU_ASSERT_EQUAL_FATAL(cmdi_workers_init(&workers, 1, 100), 0);
+    cmdi_job_lane_init(&lane);
+    cmdi_job_queue_init(&queue, &lane);
     for (uint32_t i = 0; i < 50; i++) {
         meetings[i] = (struct meeting){.job = {.fn = meeting_run}, .done = &done};
-        CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &meetings[i].job), 0);
+        CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &queue, &meetings[i].job), 0);
     }
 
     cmdi_workers_fini(&workers);
@@ -103,12 +118,123 @@ static void test_workers_run_what_is_queued_before_they_end(void)
     cmdi_workers_fini(&workers); // Zeroed: nothing to do.
 }
 
+/* --- Turns ------------------------------------------------------------------------------------ */
+
+enum {
+    PILED_UP = 40,
+};
+
+/* A job that writes its name. */
+struct letter {
+    struct cmdi_job job;
+    char name;
+    struct order *order;
+};
+struct order {
+    char text[128];
+    _Atomic uint32_t count;
+    pthread_barrier_t gate; // The only thread waits there until all are queued.
+};
+
+static void letter_run(struct cmdi_job *job)
+{
+    struct letter *letter = CMDI_CONTAINER(job, struct letter, job);
+    if (letter->name == '-') {
+        (void)pthread_barrier_wait(&letter->order->gate);
+        return;
+    }
+    letter->order->text[atomic_fetch_add(&letter->order->count, 1)] = letter->name;
+}
+
+/* A thread has the job that was pushed. */
+static void wait_until_taken(struct cmdi_workers *workers)
+{
+    bool taken = false;
+    while (!taken) {
+        (void)sched_yield();
+        (void)pthread_mutex_lock(&workers->lock);
+        taken = workers->queued == 0;
+        (void)pthread_mutex_unlock(&workers->lock);
+    }
+}
+
+/* Server a with connections a and b, server c with one: only a has piled up. */
+static void test_workers_serve_servers_and_connections_in_turns(void)
+{
+    struct cmdi_workers workers;
+    struct cmdi_job_lane lanes[2];
+    struct cmdi_job_queue queues[3];
+    struct order order = {.count = 0};
+    struct letter first = {.job = {.fn = letter_run}, .name = '-', .order = &order};
+    struct letter piled[PILED_UP];
+    struct letter others[3];
+    CU_ASSERT_EQUAL_FATAL(cmdi_workers_init(&workers, 1, 100), 0);
+    (void)pthread_barrier_init(&order.gate, NULL, 2);
+    cmdi_job_lane_init(&lanes[0]);
+    cmdi_job_lane_init(&lanes[1]);
+    for (uint32_t i = 0; i < 3; i++) {
+        cmdi_job_queue_init(&queues[i], &lanes[i / 2]);
+    }
+
+    CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &queues[0], &first.job), 0);
+    wait_until_taken(&workers);
+    for (uint32_t i = 0; i < PILED_UP; i++) {
+        piled[i] = (struct letter){.job = {.fn = letter_run}, .name = 'a', .order = &order};
+        CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &queues[0], &piled[i].job), 0);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        char name = i == 0 ? 'b' : 'c';
+        others[i] = (struct letter){.job = {.fn = letter_run}, .name = name, .order = &order};
+        CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &queues[i == 0 ? 1 : 2], &others[i].job), 0);
+    }
+    (void)pthread_barrier_wait(&order.gate);
+    cmdi_workers_fini(&workers);
+
+    CU_ASSERT_EQUAL(atomic_load(&order.count), PILED_UP + 3);
+    CU_ASSERT_EQUAL(memcmp(order.text, "acbcaaa", 7), 0);
+    (void)pthread_barrier_destroy(&order.gate);
+}
+
+static void test_workers_bound_what_is_piled_up(void)
+{
+    struct cmdi_workers workers;
+    struct cmdi_job_lane lane;
+    struct cmdi_job_queue queue, other;
+    struct order order = {.count = 0};
+    struct letter first = {.job = {.fn = letter_run}, .name = '-', .order = &order};
+    struct letter letters[4];
+    CU_ASSERT_EQUAL_FATAL(cmdi_workers_init(&workers, 1, 2), 0);
+    (void)pthread_barrier_init(&order.gate, NULL, 2);
+    cmdi_job_lane_init(&lane);
+    cmdi_job_queue_init(&queue, &lane);
+    cmdi_job_queue_init(&other, &lane);
+    for (uint32_t i = 0; i < 4; i++) {
+        letters[i] = (struct letter){.job = {.fn = letter_run}, .name = 'a', .order = &order};
+    }
+
+    CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &queue, &first.job), 0);
+    wait_until_taken(&workers);
+    CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &queue, &letters[0].job), 0);
+    CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &queue, &letters[1].job), 0);
+    CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &queue, &letters[2].job), -ENOBUFS);
+    CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &other, &letters[2].job), 0); // It has none.
+    CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &other, &letters[3].job), -ENOBUFS);
+    (void)pthread_barrier_wait(&order.gate);
+    cmdi_workers_fini(&workers);
+
+    CU_ASSERT_EQUAL(atomic_load(&order.count), 3);
+    (void)pthread_barrier_destroy(&order.gate);
+}
+
 static CU_TestInfo tests[] = {
         {"workers run as many jobs at once as they may",
                 test_workers_run_as_many_jobs_at_once_as_they_may},
         {"workers wake one thread for each job", test_workers_wake_one_thread_for_each_job},
         {"workers run what is queued before they end",
                 test_workers_run_what_is_queued_before_they_end},
+        {"workers serve servers and connections in turns",
+                test_workers_serve_servers_and_connections_in_turns},
+        {"workers bound what is piled up", test_workers_bound_what_is_piled_up},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("workers", tests)
