@@ -20,7 +20,9 @@
 enum {
     // Of one send: its completion is the progress that write_timeout_ms asks for.
     CONN_SEND_SIZE_MAX = 256 * 1024,
-    CONN_FOREIGN_KEPT_SIZE = 64 * 1024, // A foreign buffer that grew beyond it is not kept.
+    CONN_SEND_SIZE_MAX_OF_MANY = 128 * 1024, // When others with much wait behind it.
+    CONN_SENT_PER_UNIT = 4096,               // In mid-turn: takes about as long as a frame.
+    CONN_FOREIGN_KEPT_SIZE = 64 * 1024,      // A foreign buffer that grew beyond it is not kept.
 };
 
 static void conn_move(struct cmdi_conn *conn, enum cmdi_conn_state next)
@@ -53,6 +55,7 @@ int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
             .sent_at = shard->now_ms,
     };
     cmdi_work_init(&conn->ready, cmdi_conn_run);
+    conn->ready.level = CMDI_LEVEL_UNKNOWN;
     cmdi_work_init(&conn->flush, conn_run_flush);
     cmdi_work_init(&conn->starve, cmdi_conn_rearm_starved);
     cmdi_timer_init(&conn->timer, conn_on_timer);
@@ -223,7 +226,7 @@ void cmdi_conn_refuse(struct cmdi_conn *conn, int code, const char *format, ...)
 /* FINISHING, and everything has left. */
 static void conn_linger_if_sent(struct cmdi_conn *conn)
 {
-    if (conn->state != CMDI_CONN_FINISHING || conn->sending || conn->fill.end > 0) {
+    if (conn->state != CMDI_CONN_FINISHING || conn->flight.data != NULL || conn->fill.end > 0) {
         return;
     }
     conn_move(conn, CMDI_CONN_LINGERING);
@@ -406,17 +409,30 @@ static bool conn_may_send(const struct cmdi_conn *conn)
 static size_t conn_send_size(const struct cmdi_conn *conn)
 {
     size_t size = conn->flight.end - conn->flight.begin;
-    return size < CONN_SEND_SIZE_MAX ? size : CONN_SEND_SIZE_MAX;
+    size_t max =
+            cmdi_list_empty(&conn->shard->heavy) ? CONN_SEND_SIZE_MAX : CONN_SEND_SIZE_MAX_OF_MANY;
+    return size < max ? size : max;
+}
+
+/* The peer is to take something. */
+static void conn_watch_write(struct cmdi_conn *conn)
+{
+    conn->write_since = conn->shard->now_ms + (conn->shard->now_ms == 0);
+    cmdi_conn_watch_after(conn, conn->write_since, conn->limits->write_timeout_ms);
 }
 
 static void conn_send(struct cmdi_conn *conn)
 {
+    size_t size = conn_send_size(conn);
+    conn->shard->send_left -= (int64_t)size + CMDI_SHARD_SEND_COST;
+    conn->send_size = (uint32_t)size;
     conn->sending = true;
     conn->ops_in_flight++;
-    conn->write_since = conn->shard->now_ms + (conn->shard->now_ms == 0);
-    cmdi_conn_watch_after(conn, conn->write_since, conn->limits->write_timeout_ms);
+    if (conn->write_since == 0) { // Else since it took a part of it.
+        conn_watch_write(conn);
+    }
     CMDI_COUNT(conn->shard, sends, 1);
-    conn->transport->send(conn, conn->flight.data + conn->flight.begin, conn_send_size(conn));
+    conn->transport->send(conn, conn->flight.data + conn->flight.begin, size);
 }
 
 static void conn_tell_low(struct cmdi_conn *conn)
@@ -432,13 +448,18 @@ static void conn_tell_low(struct cmdi_conn *conn)
 
 static void conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work)
 {
-    (void)shard;
     struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, flush);
     if (!conn_may_send(conn)) {
         return; // The completion of the send, or the hello, comes back here.
     }
-    if (conn->fill.end > 0) {
+    if (!shard->flushing_heavy && cmdi_conn_output_size(conn) > CMDI_SHARD_SEND_LIGHT) {
+        cmdi_list_push(&shard->heavy, &work->link); // Behind those with little.
+        return;
+    }
+    if (conn->flight.data == NULL && conn->fill.end > 0) {
         conn_swap(conn);
+    }
+    if (conn->flight.data != NULL) {
         conn_send(conn);
         return;
     }
@@ -471,21 +492,28 @@ static bool conn_took(struct cmdi_conn *conn, size_t size)
  * In mid-turn, when a stream has filled a good piece: the kernel takes it while the next piece is
  * being made, and what is in the cache is sent from the cache. An operation of the ring would leave
  * only at the end of the turn.
+ *
+ * Not without end: a run that has made its share sends no more, so that its output comes to its
+ * bound however fast the peer reads, and whoever makes it has to wait.
  */
 void cmdi_conn_flush_now(struct cmdi_conn *conn)
 {
-    if (!conn_may_send(conn)) {
+    conn->spent =
+            conn->running && conn->made_size + conn->fill.end >= (size_t)CMDI_SHARD_OUTPUT_PER_RUN;
+    if (!conn_may_send(conn) || conn->flight.data != NULL ||
+            (conn->running && conn->made_size >= (size_t)CMDI_SHARD_OUTPUT_PER_RUN)) {
         return;
     }
+    conn->made_size += conn->fill.end;
     conn_swap(conn);
-    int64_t sent = conn->transport->send_now(
-            conn, conn->flight.data + conn->flight.begin, conn->flight.end - conn->flight.begin);
+    size_t size = conn_send_size(conn);
+    int64_t sent = conn->transport->send_now(conn, conn->flight.data + conn->flight.begin, size);
+    cmdi_shard_worked(conn->shard, (uint32_t)(size / CONN_SENT_PER_UNIT));
     CMDI_COUNT(conn->shard, sends, 1);
+    CMDI_COUNT(conn->shard, short_sends, sent < (int64_t)size);
     /* A failure is found again, and handled, by the send of what is left. */
-    if (!conn_took(conn, sent > 0 ? (size_t)sent : 0)) {
-        CMDI_COUNT(conn->shard, short_sends, 1);
-        conn_send(conn);
-    }
+    (void)conn_took(conn, sent > 0 ? (size_t)sent : 0);
+    cmdi_shard_flush(conn->shard, &conn->flush);
 }
 
 void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
@@ -505,9 +533,10 @@ void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
         return;
     }
     conn->write_since = 0;
-    CMDI_COUNT(conn->shard, short_sends, (size_t)result < conn_send_size(conn));
+    CMDI_COUNT(conn->shard, short_sends, (uint32_t)result < conn->send_size);
     if (!conn_took(conn, (size_t)result)) {
-        conn_send(conn);
+        conn_watch_write(conn);
+        cmdi_shard_flush(conn->shard, &conn->flush); // In its turn.
         return;
     }
     conn_tell_low(conn);

@@ -71,8 +71,9 @@ struct cmdi_conn_ops {
      */
     int (*on_server_info)(struct cmdi_conn *conn, struct cmds_bytes info);
     /**
-     * Once in every run of the connection: the owner's own work, of at most `budget` units.
-     * Returns: there is more. May be NULL.
+     * Once in every run of the connection: the owner's own work, of at most `budget` units; after
+     * the first one it ends early when conn->spent or shard->step_over says so, see
+     * cmdi_shard_worked(). Returns: there is more. May be NULL.
      */
     bool (*run)(struct cmdi_conn *conn, uint32_t budget);
     /** Output fell to the low mark after it had been above it. May be NULL. */
@@ -126,6 +127,7 @@ struct cmdi_conn {
     struct cmdi_conn_buffer fill;   // Appended to.
     struct cmdi_conn_buffer flight; // Being sent.
     size_t fill_hint;               // What the last flight needed: the next fill is leased at once.
+    size_t made_size;               // Of this run's output: what is no longer in `fill`.
     uint8_t state;                  // enum cmdi_conn_state
     bool paused;                    // The owner wants no frames: set by pause, cleared by resume.
     bool sending;                   // A SEND is in flight.
@@ -134,11 +136,13 @@ struct cmdi_conn {
     bool eof;           // The peer's FIN was seen; slices and stash may still hold frames.
     bool input_stopped; // By cmdi_conn_stop_input.
     bool eof_told;
-    bool above_low;   // Output was above the low mark: on_output_low is owed.
-    bool starved;     // The recv ended because the shard had no buffer left.
-    bool hello_sent;  // The first SEND is over.
-    bool running;     // Inside run: teardown waits.
-    bool hold_output; // Not even OPEN sends (test harness).
+    bool above_low;  // Output was above the low mark: on_output_low is owed.
+    bool starved;    // The recv ended because the shard had no buffer left.
+    bool hello_sent; // The first SEND is over.
+    bool running;    // Inside run: teardown waits.
+    bool spent;      // This run has made its share of output: what can wait for the next one does.
+    uint8_t light_runs; // The last so many asked for little, see conn_set_level().
+    bool hold_output;   // Not even OPEN sends (test harness).
 
     /* Input; per slice. */
     // By buffer number; count 0: the others are not valid.
@@ -152,6 +156,7 @@ struct cmdi_conn {
 
     int fd;
     uint32_t slot;          // Of the shard: who gets completions.
+    uint32_t send_size;     // Of the SEND in flight.
     uint32_t ops_in_flight; // Completions still to come for this connection.
     int32_t recv_error;     // Why the input ended, beside the peer's FIN. Valid with eof.
     uint64_t sent_size, received_size;

@@ -17,6 +17,13 @@
 #include <errno.h>
 #include <string.h>
 
+enum {
+    CONN_BYTES_PER_UNIT = 4096,                        // Of input: take about as long as a frame.
+    CONN_HEAVY_FRAMES = CMDI_SHARD_FRAMES_PER_RUN / 2, // In one run: much...
+    CONN_HEAVY_OUTPUT = CMDI_SHARD_OUTPUT_PER_RUN / 4, // ... as this is.
+    CONN_LIGHT_RUNS = 8, // After so many that were not it is believed to ask for little.
+};
+
 /* --- Slices ----------------------------------------------------------------------------------- */
 
 static void conn_push_slice(struct cmdi_conn *conn, uint16_t buffer, uint32_t size)
@@ -139,10 +146,12 @@ void cmdi_conn_feed(struct cmdi_conn *conn, const void *data, size_t size)
 /* --- Frames ----------------------------------------------------------------------------------- */
 
 struct conn_run {
-    uint32_t frames; // Of the budget, left.
-    size_t bytes;
-    bool partial;  // What is there is not a whole frame, and nothing more has come.
-    bool progress; // A frame was run.
+    uint32_t frames; // Left of the present piece: between two looks at the clock.
+    uint32_t piece;  // Frames that it had.
+    uint32_t more;   // Left of the budget behind it.
+    size_t bytes;    // Left of the budget.
+    bool partial;    // What is there is not a whole frame, and nothing more has come.
+    bool progress;   // A frame was run.
 };
 
 static void conn_fail_frame(struct cmdi_conn *conn, int64_t code, const struct cmdi_frame *frame)
@@ -261,7 +270,7 @@ static size_t conn_run_bytes(
         struct cmdi_conn *conn, const uint8_t *data, size_t size, struct conn_run *run)
 {
     size_t at = 0;
-    while (at < size && run->frames > 0 && at < run->bytes && !conn->paused) {
+    while (at < size && run->frames > 0 && at < run->bytes && !conn->paused && !conn->spent) {
         size_t used = 0;
         conn->frame_need = 0;
         if (CMDI_LIKELY(conn->state == CMDI_CONN_OPEN)) {
@@ -322,19 +331,50 @@ static bool conn_may_run(const struct cmdi_conn *conn)
     return (conn->state == CMDI_CONN_OPEN || conn->state == CMDI_CONN_HELLO) && !conn->paused;
 }
 
-/* Returns: there is more to run now. */
-static bool conn_run_frames(struct cmdi_conn *conn)
+static void conn_begin_piece(const struct cmdi_conn *conn, struct conn_run *run)
 {
-    struct conn_run run = {
-            .frames = conn->shard->frames_per_run, .bytes = CMDI_SHARD_BYTES_PER_RUN};
-    while (conn_may_run(conn) && conn_has_input(conn) && !run.partial && run.frames > 0 &&
-            run.bytes > 0) {
+    uint32_t most = conn->shard->work_left;
+    run->piece = run->more < most ? run->more : most;
+    run->frames = run->piece;
+    run->more -= run->piece;
+}
+
+/* The next piece of the budget. Returns: there is none, or others wait for too long. */
+static bool conn_run_is_over(struct cmdi_conn *conn, struct conn_run *run)
+{
+    if (CMDI_LIKELY(run->frames > 0)) {
+        return false;
+    }
+    cmdi_shard_worked(conn->shard, run->piece);
+    run->piece = 0;
+    if (run->more == 0 || conn->shard->step_over) {
+        return true;
+    }
+    conn_begin_piece(conn, run);
+    return false;
+}
+
+/*
+ * Frames within the budget; `used`: of it, at least CONN_HEAVY_FRAMES if that was much. Returns:
+ * there is more to run now.
+ */
+static bool conn_run_frames(struct cmdi_conn *conn, uint32_t *used)
+{
+    struct conn_run run = {.more = conn->shard->frames_per_run, .bytes = CMDI_SHARD_BYTES_PER_RUN};
+    conn_begin_piece(conn, &run);
+    while (conn_may_run(conn) && conn_has_input(conn) && !run.partial && run.bytes > 0 &&
+            !conn->spent && !conn_run_is_over(conn, &run)) {
         if (conn->stash.begin < conn->stash.end) {
             conn_run_stash(conn, &run);
         } else {
             conn_run_slice(conn, &run);
         }
     }
+    size_t bytes = CMDI_SHARD_BYTES_PER_RUN - run.bytes;
+    cmdi_shard_worked(
+            conn->shard, run.piece - run.frames + (uint32_t)(bytes / CONN_BYTES_PER_UNIT));
+    *used = conn->shard->frames_per_run - run.more - run.frames;
+    *used += bytes >= CMDI_SHARD_BYTES_PER_RUN / 2 ? CONN_HEAVY_FRAMES : 0;
     if (!run.partial) {
         conn->frame_since = 0;
     } else if (run.progress || conn->frame_since == 0) {
@@ -424,18 +464,34 @@ static void conn_steer_recv(struct cmdi_conn *conn, bool more)
     }
 }
 
+/*
+ * Who has used much of its budget comes behind all others in the next pass; who has used little,
+ * several times, before them.
+ */
+static void conn_set_level(struct cmdi_conn *conn, bool heavy)
+{
+    bool believed = conn->light_runs >= CONN_LIGHT_RUNS;
+    conn->light_runs = heavy ? 0 : believed ? CONN_LIGHT_RUNS : (uint8_t)(conn->light_runs + 1);
+    conn->ready.level = heavy ? CMDI_LEVEL_HEAVY : believed ? CMDI_LEVEL_LIGHT : CMDI_LEVEL_UNKNOWN;
+}
+
 void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, ready);
     bool more_input = false;
     bool more = false;
     if (conn->state < CMDI_CONN_FINISHING) {
+        uint32_t used = 0;
         conn->running = true;
-        more_input = conn_run_frames(conn);
+        conn->spent = false;
+        conn->made_size = 0;
+        more_input = conn_run_frames(conn, &used);
         more = more_input;
         if (conn->state == CMDI_CONN_OPEN && conn->ops->run != NULL) {
             more = conn->ops->run(conn, CMDI_SHARD_FRAMES_PER_RUN) || more;
         }
+        conn_set_level(conn, more || used >= CONN_HEAVY_FRAMES ||
+                                     conn->made_size + conn->fill.end >= CONN_HEAVY_OUTPUT);
         if (shard->flush_first && conn->fill.end > 0) {
             shard->flush_first = false;
             cmdi_conn_flush_now(conn);
@@ -444,6 +500,7 @@ void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work)
             conn_run_eof(conn);
         }
         conn->running = false;
+        conn->spent = false;
     }
     if (conn->state >= CMDI_CONN_FINISHING) {
         cmdi_conn_drop_slices(conn);

@@ -13,6 +13,10 @@
 #include "codec/codec.h"
 #include "server/server.h"
 
+enum {
+    EXEC_ROUND_UNITS = 4, // A round makes a batch: it counts as so many frames.
+};
+
 /* Middleware, in order; behind the last one the exec function. */
 struct cmds_invocation {
     uint32_t index;
@@ -222,8 +226,11 @@ static void exec_run(struct cmds_call *call)
 bool cmdi_connection_run_again(struct cmdi_conn *conn, uint32_t budget)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
+    bool first = true; // It always goes: the frames of this run may have used it up.
     while (!cmdi_list_empty(&connection->again) && !cmdi_conn_output_high(conn) &&
-            conn->state == CMDI_CONN_OPEN && budget-- > 0) {
+            conn->state == CMDI_CONN_OPEN && budget-- > 0 &&
+            (first || !(conn->spent || conn->shard->step_over))) {
+        first = false;
         struct cmdi_list *node = cmdi_list_pop(&connection->again);
         struct cmds_call *call = CMDI_CONTAINER(node, struct cmds_call, link);
         if (cmds_call_is_cancelled(call)) {
@@ -232,6 +239,7 @@ bool cmdi_connection_run_again(struct cmdi_conn *conn, uint32_t budget)
         }
         CMDI_COUNT(conn->shard, exec_rounds, 1);
         exec_run(call);
+        cmdi_shard_worked(conn->shard, EXEC_ROUND_UNITS);
     }
     if (conn->state != CMDI_CONN_OPEN) {
         return false;

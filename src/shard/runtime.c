@@ -246,6 +246,9 @@ static void runtime_end_inline(struct cmds_runtime *runtime)
     for (uint32_t i = 0; i < 64 && runtime_turn(runtime, CMDI_RING_WAIT_NONE) > 0; i++) {
         // Until it is quiet.
     }
+    struct cmdi_shard *before = cmdi_shard_set_current(runtime->shards[0]);
+    cmdi_shard_take_last_mail(runtime->shards[0]);
+    (void)cmdi_shard_set_current(before);
 }
 
 void cmds_runtime_stop(struct cmds_runtime *runtime)

@@ -21,7 +21,9 @@ enum {
     SHARD_SLOTS_FIRST = 64,
     SHARD_QUIET_MS = 1000, // How often a shard looks for memory to give back.
     SHARD_GENERATION_MASK = 0xffffff,
-    SHARD_SPIN_LOOKS = 64, // At the ring and the mailbox between two looks at the clock.
+    SHARD_SPIN_LOOKS = 64,          // At the ring and the mailbox between two looks at the clock.
+    SHARD_HARVEST = 32,             // Completions, or timers, between two looks at the clock.
+    SHARD_LOOK_NS_MAX = 100 * 1000, // So long between two looks at the clock in a step.
 };
 #define SHARD_SLOT_NONE UINT32_MAX
 
@@ -113,10 +115,17 @@ void cmdi_shard_post(struct cmdi_shard *shard, struct cmdi_mail *mail)
     }
 }
 
-static uint32_t shard_take_mail(struct cmdi_shard *shard)
+static bool shard_has_mail(const struct cmdi_shard *shard)
 {
-    if (atomic_load_explicit(&shard->mailbox, memory_order_relaxed) == NULL) {
-        return 0;
+    return shard->mail_left != NULL ||
+           atomic_load_explicit(&shard->mailbox, memory_order_relaxed) != NULL;
+}
+
+/* What came first, of what there is. */
+static struct cmdi_mail *shard_oldest_mail(struct cmdi_shard *shard)
+{
+    if (shard->mail_left != NULL) {
+        return shard->mail_left;
     }
     struct cmdi_mail *newest = atomic_exchange(&shard->mailbox, NULL);
     struct cmdi_mail *oldest = NULL;
@@ -126,11 +135,25 @@ static uint32_t shard_take_mail(struct cmdi_shard *shard)
         oldest = newest;
         newest = next;
     }
+    return oldest;
+}
+
+static void shard_begin_step(struct cmdi_shard *shard);
+
+/* What was taken before is run first; `all`: whatever it takes. */
+static uint32_t shard_take_mail(struct cmdi_shard *shard, bool all)
+{
+    if (!shard_has_mail(shard)) {
+        return 0;
+    }
     uint32_t count = 0;
-    while (oldest != NULL) {
-        struct cmdi_mail *mail = oldest;
-        oldest = mail->next; // Before fn: the mail may be freed or posted again in there.
+    shard_begin_step(shard);
+    struct cmdi_mail *mail = shard_oldest_mail(shard);
+    while (mail != NULL && (all || !shard->step_over)) {
+        shard->mail_left = mail->next; // Before fn: the mail may be freed or posted again in there.
         mail->fn(shard, mail);
+        mail = shard->mail_left;
+        cmdi_shard_worked(shard, 1);
         count++;
     }
     CMDI_COUNT(shard, posts, count);
@@ -173,23 +196,68 @@ static void shard_set_time(struct cmdi_shard *shard, uint64_t now_ns)
 {
     shard->now_ns = now_ns;
     shard->now_ms = now_ns / 1000000;
+    shard->looked_ns = now_ns;
+}
+
+static void shard_begin_step(struct cmdi_shard *shard)
+{
+    shard->step_ns = shard->looked_ns;
+    shard->step_over = false;
+}
+
+/*
+ * Whatever is counted between two looks may take nanoseconds or a millisecond: it follows what was
+ * seen last, so that a look costs little and none comes late twice.
+ */
+void cmdi_shard_look(struct cmdi_shard *shard)
+{
+    if (shard->ring != NULL) { // A manual shard has only the time that it is given.
+        uint64_t now_ns = cmdi_now_ns();
+        uint64_t took_ns = now_ns - shard->looked_ns;
+        if (took_ns > SHARD_LOOK_NS_MAX) {
+            uint64_t stride = shard->stride * (uint64_t)SHARD_LOOK_NS_MAX / took_ns;
+            shard->stride = stride > 0 ? (uint32_t)stride : 1;
+        } else if (took_ns < SHARD_LOOK_NS_MAX / 4 && shard->stride < CMDI_SHARD_STRIDE_MAX) {
+            shard->stride *= 2;
+        }
+        shard->looked_ns = now_ns;
+        shard->step_over = shard->step_over || now_ns - shard->step_ns >= CMDI_SHARD_STEP_NS;
+    }
+    shard->work_left = shard->stride;
 }
 
 static uint32_t shard_harvest(struct cmdi_shard *shard)
 {
-    struct cmdi_completion completions[64];
+    struct cmdi_completion completions[SHARD_HARVEST];
     uint32_t total = 0;
-    while (total < CMDI_SHARD_COMPLETIONS_PER_TURN) {
-        uint32_t count = cmdi_ring_harvest(shard->ring, completions, 64);
+    shard_begin_step(shard);
+    while (total < CMDI_SHARD_COMPLETIONS_PER_TURN && !shard->step_over) {
+        uint32_t count = cmdi_ring_harvest(shard->ring, completions, SHARD_HARVEST);
         for (uint32_t i = 0; i < count; i++) {
             shard_complete(shard, &completions[i]);
         }
         total += count;
-        if (count < 64) {
+        if (count < SHARD_HARVEST) {
             break;
         }
+        cmdi_shard_look(shard); // Each may have ended a connection with all its calls.
     }
     CMDI_COUNT(shard, completions, total);
+    return total;
+}
+
+static uint32_t shard_fire(struct cmdi_shard *shard)
+{
+    uint32_t total = 0;
+    uint32_t count = 0;
+    shard_begin_step(shard);
+    do {
+        count = cmdi_timer_wheel_advance_some(&shard->timers, shard->now_ms, SHARD_HARVEST);
+        total += count;
+        if (count == SHARD_HARVEST) {
+            cmdi_shard_look(shard);
+        }
+    } while (count == SHARD_HARVEST && !shard->step_over);
     return total;
 }
 
@@ -211,6 +279,72 @@ static uint32_t shard_run_list(struct cmdi_shard *shard, struct cmdi_list *list)
     return count;
 }
 
+/* What the pass has left comes before what was queued meanwhile. */
+static void shard_put_back(struct cmdi_list *list, struct cmdi_list *left)
+{
+    if (!cmdi_list_empty(left)) {
+        cmdi_list_append(left, list);
+        cmdi_list_take(list, left);
+    }
+}
+
+/* Whatever the levels before it have used, a level has its share: a quarter of a step. */
+static void shard_begin_level(struct cmdi_shard *shard)
+{
+    uint64_t latest_ns = shard->looked_ns - (CMDI_SHARD_STEP_NS - CMDI_SHARD_STEP_NS / 4);
+    shard->step_ns = shard->step_ns < latest_ns ? latest_ns : shard->step_ns;
+    shard->step_over = false;
+}
+
+/* The pass over the ready lists: one of each level at least, the others as long as there is time. */
+static uint32_t shard_run_ready(struct cmdi_shard *shard)
+{
+    struct cmdi_list now[CMDI_LEVELS];
+    uint32_t count = 0;
+    for (uint32_t level = 0; level < CMDI_LEVELS; level++) {
+        cmdi_list_take(&now[level], &shard->ready[level]);
+    }
+    shard_begin_step(shard);
+    for (uint32_t level = 0; level < CMDI_LEVELS; level++) {
+        shard_begin_level(shard);
+        while (!cmdi_list_empty(&now[level])) {
+            struct cmdi_work *work =
+                    CMDI_CONTAINER(cmdi_list_pop(&now[level]), struct cmdi_work, link);
+            work->fn(shard, work);
+            count++;
+            cmdi_shard_worked(shard, 1);
+            if (CMDI_UNLIKELY(shard->step_over)) {
+                break;
+            }
+        }
+        shard_put_back(&shard->ready[level], &now[level]);
+    }
+    return count;
+}
+
+/* As many sends as one enter may copy: small ones first, of the large ones at least one. */
+static void shard_run_flush(struct cmdi_shard *shard)
+{
+    struct cmdi_list now;
+    struct cmdi_list *node = NULL;
+    shard->send_left = CMDI_SHARD_SEND_PER_TURN;
+    cmdi_list_take(&now, &shard->flush);
+    while (shard->send_left > 0 && (node = cmdi_list_pop(&now)) != NULL) {
+        struct cmdi_work *work = CMDI_CONTAINER(node, struct cmdi_work, link);
+        work->fn(shard, work);
+    }
+    shard_put_back(&shard->flush, &now);
+    shard->flushing_heavy = true;
+    while ((node = cmdi_list_pop(&shard->heavy)) != NULL) {
+        struct cmdi_work *work = CMDI_CONTAINER(node, struct cmdi_work, link);
+        work->fn(shard, work);
+        if (shard->send_left <= 0) {
+            break;
+        }
+    }
+    shard->flushing_heavy = false;
+}
+
 /* Somebody waits for receive buffers, and enough of them are free. */
 static bool shard_can_feed(const struct cmdi_shard *shard)
 {
@@ -226,8 +360,20 @@ static void shard_feed_starved(struct cmdi_shard *shard)
 {
     uint32_t free_count = shard_can_feed(shard) ? cmdi_ring_buffers_free(shard->ring) : 0;
     while (free_count-- > 0 && !cmdi_list_empty(&shard->starved)) {
-        cmdi_list_push(&shard->ready, cmdi_list_pop(&shard->starved));
+        struct cmdi_list *node = cmdi_list_pop(&shard->starved);
+        cmdi_list_push(&shard->ready[CMDI_CONTAINER(node, struct cmdi_work, link)->level], node);
     }
+}
+
+/* Exactly one is ready, or none is. */
+static bool shard_is_alone(const struct cmdi_shard *shard)
+{
+    uint32_t count = 0;
+    for (uint32_t level = 0; level < CMDI_LEVELS; level++) {
+        const struct cmdi_list *list = &shard->ready[level];
+        count += cmdi_list_empty(list) ? 0 : list->next == list->prev ? 1 : 2;
+    }
+    return count <= 1;
 }
 
 /*
@@ -237,7 +383,7 @@ static void shard_feed_starved(struct cmdi_shard *shard)
  */
 static void shard_set_pace(struct cmdi_shard *shard)
 {
-    bool alone = shard->ready.next == shard->ready.prev;
+    bool alone = shard_is_alone(shard);
     bool in_parts = shard->waited && alone;
     shard->frames_per_run = in_parts ? CMDI_SHARD_FRAMES_PER_PART : CMDI_SHARD_FRAMES_PER_RUN;
     shard->flush_size = in_parts ? CMDI_SHARD_FLUSH_SIZE_OF_PART : CMDI_SHARD_FLUSH_SIZE;
@@ -246,29 +392,34 @@ static void shard_set_pace(struct cmdi_shard *shard)
 
 static uint32_t shard_run(struct cmdi_shard *shard)
 {
-    uint32_t handled = shard_take_mail(shard);
+    uint32_t handled = shard_take_mail(shard, false);
     if (shard->ring != NULL) {
         handled += shard_harvest(shard);
     }
-    handled += cmdi_timer_wheel_advance(&shard->timers, shard->now_ms);
+    handled += shard_fire(shard);
     if (CMDI_UNLIKELY(!cmdi_list_empty(&shard->starved))) {
         shard_feed_starved(shard);
     }
     shard_set_pace(shard);
-    handled += shard_run_list(shard, &shard->ready);
-    (void)shard_run_list(shard, &shard->flush);
+    handled += shard_run_ready(shard);
+    shard_run_flush(shard);
     return handled;
 }
 
-static bool shard_has_mail(const struct cmdi_shard *shard)
+/* Of its own lists and mailbox. */
+static bool shard_has_own_work(const struct cmdi_shard *shard)
 {
-    return atomic_load_explicit(&shard->mailbox, memory_order_relaxed) != NULL;
+    bool ready = false;
+    for (uint32_t level = 0; level < CMDI_LEVELS; level++) {
+        ready = ready || !cmdi_list_empty(&shard->ready[level]);
+    }
+    return ready || !cmdi_list_empty(&shard->flush) || !cmdi_list_empty(&shard->heavy) ||
+           shard_has_mail(shard);
 }
 
 bool cmdi_shard_has_work(const struct cmdi_shard *shard)
 {
-    return !cmdi_list_empty(&shard->ready) || !cmdi_list_empty(&shard->flush) ||
-           shard_has_mail(shard) || cmdi_ring_has_work(shard->ring) || shard_can_feed(shard);
+    return shard_has_own_work(shard) || cmdi_ring_has_work(shard->ring) || shard_can_feed(shard);
 }
 
 /* How long the shard may wait: until the next timer, at most `wait_ns`. */
@@ -404,8 +555,7 @@ void cmdi_shard_advance(struct cmdi_shard *shard, uint64_t now_ns)
     do {
         (void)shard_run(shard);
         (void)shard_run_list(shard, &shard->ended);
-    } while (!cmdi_list_empty(&shard->ready) || !cmdi_list_empty(&shard->flush) ||
-             shard_has_mail(shard));
+    } while (shard_has_own_work(shard));
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */
@@ -434,8 +584,12 @@ int cmdi_shard_create(
     shard->index = options->index;
     shard->slot_free = SHARD_SLOT_NONE;
     shard->stats.struct_size = sizeof(shard->stats);
-    cmdi_list_init(&shard->ready);
+    for (uint32_t level = 0; level < CMDI_LEVELS; level++) {
+        cmdi_list_init(&shard->ready[level]);
+    }
+    shard->stride = shard->work_left = CMDI_SHARD_STRIDE_MAX;
     cmdi_list_init(&shard->flush);
+    cmdi_list_init(&shard->heavy);
     cmdi_list_init(&shard->ended);
     cmdi_list_init(&shard->starved);
     shard_set_pace(shard);
@@ -524,7 +678,13 @@ void cmdi_shard_join(struct cmdi_shard *shard)
         cmdi_ring_wake(shard->ring);
     }
     (void)pthread_join(shard->thread, NULL);
-    (void)shard_take_mail(shard);
+    cmdi_shard_take_last_mail(shard);
+}
+
+void cmdi_shard_take_last_mail(struct cmdi_shard *shard)
+{
+    (void)shard_take_mail(shard, true); // What was left...
+    (void)shard_take_mail(shard, true); // ... and what has come.
 }
 
 void cmdi_shard_destroy(struct cmdi_shard *shard)

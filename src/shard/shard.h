@@ -7,6 +7,10 @@
  * (each with its budget), flush what became dirty, enter the kernel once. Only this thread touches
  * a shard, but for the functions marked "Thread: any".
  *
+ * A turn is short, whoever asks for how much: each of its steps ends after about a millisecond or
+ * after so many bytes, and what is left is the first of the next turn, which does not wait. Who
+ * asks for little comes first, see enum cmdi_shard_level.
+ *
  * Without a ring (`manual`) a shard is a set of values with a clock that somebody moves: the test
  * harness runs on it.
  */
@@ -45,16 +49,28 @@ struct cmdi_mail {
 struct cmdi_work;
 typedef void (*cmdi_work_fn)(struct cmdi_shard *shard, struct cmdi_work *work);
 /**
+ * Who is run before whom. Each pass has time for each level, so that nobody waits for ever, but what
+ * a level leaves goes to the next.
+ */
+enum cmdi_shard_level {
+    CMDI_LEVEL_LIGHT,   // Asked for little, often enough to be believed; what is no connection.
+    CMDI_LEVEL_UNKNOWN, // A newcomer: hundreds of them may ask for much in the same instant.
+    CMDI_LEVEL_HEAVY,   // Used much of its budget, or all of it.
+    CMDI_LEVELS,
+};
+/**
  * In no list: not queued. Taken out of its list before `fn` runs, so that `fn` may queue it again.
  */
 struct cmdi_work {
     struct cmdi_list link;
     cmdi_work_fn fn;
+    uint32_t level; // enum cmdi_shard_level: in which ready list it is queued next.
 };
 static inline void cmdi_work_init(struct cmdi_work *work, cmdi_work_fn fn)
 {
     cmdi_list_init(&work->link);
     work->fn = fn;
+    work->level = CMDI_LEVEL_LIGHT;
 }
 static inline bool cmdi_work_queued(const struct cmdi_work *work)
 {
@@ -104,9 +120,19 @@ struct cmdi_log {
 };
 
 enum {
-    CMDI_SHARD_FRAMES_PER_RUN = 128,       // The budget of a connection in one turn...
-    CMDI_SHARD_BYTES_PER_RUN = 128 * 1024, // ...whichever ends first.
+    CMDI_SHARD_FRAMES_PER_RUN = 128,        // The budget of a connection in one turn...
+    CMDI_SHARD_BYTES_PER_RUN = 128 * 1024,  // ...whichever ends first.
+    CMDI_SHARD_OUTPUT_PER_RUN = 256 * 1024, // Made by it: beyond that only what a call still sends.
     CMDI_SHARD_COMPLETIONS_PER_TURN = 512,
+    /*
+     * What the sends of one enter may copy: an enter is not to be stopped. Each counts for at least
+     * CMDI_SHARD_SEND_COST, so small ones are bounded too.
+     */
+    CMDI_SHARD_SEND_PER_TURN = 1024 * 1024,
+    CMDI_SHARD_SEND_COST = 2 * 1024,
+    CMDI_SHARD_SEND_LIGHT = 16 * 1024, // Up to so much is sent before what is larger.
+    CMDI_SHARD_STEP_NS = 1000 * 1000,  // Of mail, completions, timers, and runs, each.
+    CMDI_SHARD_STRIDE_MAX = 32,        // Frames, or the like, between two looks at the clock.
     CMDI_SHARD_FLUSH_SIZE = 96 * 1024, // When busy: as few sends as do not outgrow the cache.
     /*
      * After a wait, see shard_set_pace(). Smaller parts lose more by their sends than both sides
@@ -117,11 +143,12 @@ enum {
 };
 
 struct cmdi_shard {
-    struct cmdi_ring *ring;   // NULL: manual.
-    uint64_t now_ns, now_ms;  // When this turn began.
-    struct cmdi_list ready;   // struct cmdi_work: once in the next pass over it.
-    struct cmdi_list flush;   // struct cmdi_work: at the end of this turn.
-    struct cmdi_list ended;   // struct cmdi_work: after the enter of this turn.
+    struct cmdi_ring *ring;              // NULL: manual.
+    uint64_t now_ns, now_ms;             // When this turn began.
+    struct cmdi_list ready[CMDI_LEVELS]; // struct cmdi_work: once in the next pass over it.
+    struct cmdi_list flush;              // struct cmdi_work: at the end of this turn.
+    struct cmdi_list heavy; // struct cmdi_work: behind those of `flush`, as long as there is room.
+    struct cmdi_list ended; // struct cmdi_work: after the enter of this turn.
     struct cmdi_list starved; // struct cmdi_work: ready again once enough receive buffers are free.
     struct cmdi_slice *slices; // By buffer number.
     struct cmdi_slot *slots;
@@ -130,6 +157,13 @@ struct cmdi_shard {
     struct cmdi_buffers buffers;
     struct cmdi_timer_wheel timers;
     struct cmdi_spin spin;
+    /* The time that the present step of this turn takes. */
+    uint64_t step_ns, looked_ns; // When it began, and when the clock was last read.
+    uint32_t work_left, stride;  // Until the next look at the clock; between two of them.
+    bool step_over;              // It has taken its time: end soon.
+    bool flushing_heavy;         // In the list `heavy`.
+    int64_t send_left;           // Of CMDI_SHARD_SEND_PER_TURN.
+    struct cmdi_mail *mail_left; // Taken from the mailbox and not run, oldest first.
     /* The pace of this turn. */
     bool waited;               // It began with a wait.
     bool flush_first;          // The first connection that makes output sends it in mid-turn.
@@ -168,6 +202,8 @@ int cmdi_shard_start(struct cmdi_shard *shard);
  * shard current.
  */
 void cmdi_shard_join(struct cmdi_shard *shard);
+/** Runs what was posted, however long it takes: at the end. */
+void cmdi_shard_take_last_mail(struct cmdi_shard *shard);
 /** NULL is fine. */
 void cmdi_shard_destroy(struct cmdi_shard *shard);
 
@@ -203,16 +239,33 @@ static inline uint64_t cmdi_shard_user_data(
 }
 
 /**
- * Runs in the next pass over the ready list: this turn if that has not begun, else the next, which
+ * Runs in the next pass over the ready lists: this turn if that has not begun, else the next, which
  * then does not wait.
  */
 static inline void cmdi_shard_ready(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     if (!cmdi_work_queued(work)) {
-        cmdi_list_push(&shard->ready, &work->link);
+        cmdi_list_push(&shard->ready[work->level], &work->link);
     }
 }
-/** Runs when everything of this turn has run, before the enter. */
+/** Reads the clock: is the step over? */
+void cmdi_shard_look(struct cmdi_shard *shard);
+/**
+ * So many frames were run, or as much of something else; every so often the clock is read. Whoever
+ * runs long looks at shard->step_over after it.
+ */
+static inline void cmdi_shard_worked(struct cmdi_shard *shard, uint32_t units)
+{
+    if (CMDI_UNLIKELY(units >= shard->work_left)) {
+        cmdi_shard_look(shard);
+    } else {
+        shard->work_left -= units;
+    }
+}
+/**
+ * Runs when everything of this turn has run, before the enter; of many, some in the next turn, which
+ * does not wait.
+ */
 static inline void cmdi_shard_flush(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     if (!cmdi_work_queued(work)) {
