@@ -206,7 +206,9 @@ CMDS_BEGIN_
 CMDS_API int cmds_server_main(const struct cmds_server_options *options);
 
 /**
- * Binds, listens, and accepts on the runtime's shards.
+ * Binds, listens, and accepts on the runtime's shards. With more than one shard a thread more,
+ * which sleeps, accepts for a shard that is held up by a long exec function; new connections go to
+ * the shard with the fewest of those that are not.
  *
  * Owner:   copies the options; keeps protocol, execs, invokers, codec and receiver until
  *          cmds_server_close() returns. Gives *server: cmds_server_close().

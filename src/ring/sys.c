@@ -3,12 +3,14 @@
  * The plain system calls: clock, random numbers, futex, sockets, CPUs. No state but the generator
  * of each thread, so everything here is for any thread.
  *
- * Sockets stay blocking: operations of the ring wait inside the kernel, where a non-blocking socket
- * would give -EAGAIN, and the one call made past the ring says MSG_DONTWAIT itself.
+ * Connections stay blocking: operations of the ring wait inside the kernel, where a non-blocking
+ * socket would give -EAGAIN, and the one call made past the ring says MSG_DONTWAIT itself. An accept
+ * waits also for a listening socket that does not block, and past the ring there is no such flag.
  */
 #include "ring/sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <netinet/tcp.h>
@@ -18,6 +20,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -199,7 +203,7 @@ int cmdi_socket_listen(
     if (error == 0) {
         error = socket_bind(fd, address);
     }
-    if (error == 0 && listen(fd, backlog) != 0) {
+    if (error == 0 && (fcntl(fd, F_SETFL, O_NONBLOCK) != 0 || listen(fd, backlog) != 0)) {
         error = -errno;
     }
     if (error < 0) {
@@ -207,6 +211,60 @@ int cmdi_socket_listen(
         return error;
     }
     return fd;
+}
+
+int cmdi_socket_accept_now(int fd)
+{
+    int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    return accepted < 0 ? -errno : accepted;
+}
+
+int cmdi_watch_init(struct cmdi_watch *watch)
+{
+    watch->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+    watch->stop_fd = eventfd(0, EFD_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = watch->stop_fd};
+    if (watch->poll_fd < 0 || watch->stop_fd < 0 ||
+            epoll_ctl(watch->poll_fd, EPOLL_CTL_ADD, watch->stop_fd, &event) != 0) {
+        int error = -errno;
+        cmdi_watch_fini(watch);
+        return error;
+    }
+    return 0;
+}
+
+void cmdi_watch_fini(struct cmdi_watch *watch)
+{
+    cmdi_fd_close(watch->poll_fd);
+    cmdi_fd_close(watch->stop_fd);
+    *watch = (struct cmdi_watch){.poll_fd = -1, .stop_fd = -1};
+}
+
+int cmdi_watch_add(struct cmdi_watch *watch, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.fd = fd};
+    return epoll_ctl(watch->poll_fd, EPOLL_CTL_ADD, fd, &event) != 0 ? -errno : 0;
+}
+
+bool cmdi_watch_wait(struct cmdi_watch *watch)
+{
+    struct epoll_event events[16];
+    int count = -1;
+    do { // It has no other end than these.
+        count = epoll_wait(watch->poll_fd, events, 16, -1);
+    } while (count <= 0);
+    bool stopped = false;
+    for (int i = 0; i < count; i++) {
+        stopped = stopped || events[i].data.fd == watch->stop_fd;
+    }
+    return !stopped;
+}
+
+void cmdi_watch_stop(struct cmdi_watch *watch)
+{
+    uint64_t one = 1;
+    ssize_t written = write(watch->stop_fd, &one, sizeof(one));
+    (void)written; // Into a counter that is 0.
 }
 
 int cmdi_socket_local(int fd, struct cmdi_address *address)

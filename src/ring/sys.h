@@ -39,11 +39,34 @@ void cmdi_futex_wake(_Atomic uint32_t *word, int count);
 /** A stream socket of the address's family: CLOEXEC, TCP_NODELAY. Returns: fd; -errno. */
 int cmdi_socket_open(const struct cmdi_address *address, uint32_t user_timeout_ms);
 /**
- * A bound, listening socket; accepted sockets inherit TCP_NODELAY and TCP_USER_TIMEOUT. A UNIX path
- * that nobody listens on any more is replaced. Returns: fd; -errno.
+ * A bound, listening socket, not blocking; accepted sockets, which block, inherit TCP_NODELAY and
+ * TCP_USER_TIMEOUT. A UNIX path that nobody listens on any more is replaced. Returns: fd; -errno.
  */
 int cmdi_socket_listen(
         const struct cmdi_address *address, int backlog, bool reuse_port, uint32_t user_timeout_ms);
+/**
+ * Accepts from a listening socket, with CLOEXEC, if somebody waits. Returns: fd; -EAGAIN: nobody;
+ * -errno.
+ */
+int cmdi_socket_accept_now(int fd);
+
+/** Waits for something to arrive at one of several listening sockets. */
+struct cmdi_watch {
+    int poll_fd, stop_fd;
+};
+/** Returns: 0; -errno. */
+int cmdi_watch_init(struct cmdi_watch *watch);
+void cmdi_watch_fini(struct cmdi_watch *watch);
+/** Returns: 0; -errno. */
+int cmdi_watch_add(struct cmdi_watch *watch, int fd);
+/**
+ * Each arrival ends one wait, those of a moment together one. Returns: false: cmdi_watch_stop() was
+ * called.
+ */
+bool cmdi_watch_wait(struct cmdi_watch *watch);
+/** Thread: any. */
+void cmdi_watch_stop(struct cmdi_watch *watch);
+
 /** The address a socket is bound to (port 0 resolved), or of its peer. Returns: 0; -errno. */
 int cmdi_socket_local(int fd, struct cmdi_address *address);
 int cmdi_socket_peer(int fd, struct cmdi_address *address);

@@ -2,7 +2,8 @@
 /*
  * Listening: one socket and one accept per address, on one shard, and each accepted descriptor goes
  * to the shard with the fewest connections. The count grows when it is handed out, so that a burst
- * spreads evenly too.
+ * spreads evenly too. A shard that is held up gets none as long as another turns; for the listener's
+ * own shard there is a deputy (deputy.c).
  *
  * When descriptors or memory run out, accepting rests, longer each time, up to a second: an accept
  * that fails at once would otherwise be a loop. With reuse_port each shard listens for itself and
@@ -76,44 +77,34 @@ static void listener_on_delivery(struct cmdi_shard *shard, struct cmdi_mail *mai
     free(delivery);
 }
 
-static struct cmdi_home *listener_choose(struct cmdi_listener *listener)
+int cmdi_listener_hand_over(struct cmdi_home *home, int fd)
 {
-    struct cmds_server *server = listener->server;
-    struct cmdi_home *best = server->homes[listener->shard->index];
-    if (listener_options(listener)->reuse_port) {
-        return best;
+    struct listener_delivery *delivery = malloc(sizeof(*delivery));
+    if (delivery == NULL) {
+        cmdi_fd_close(fd);
+        return -ENOMEM;
     }
-    uint32_t least = atomic_load_explicit(&best->shard->load, memory_order_relaxed);
-    for (uint32_t i = 0; i < server->home_count; i++) {
-        uint32_t load = atomic_load_explicit(&server->homes[i]->shard->load, memory_order_relaxed);
-        if (load < least) {
-            least = load;
-            best = server->homes[i];
-        }
-    }
-    return best;
+    *delivery = (struct listener_delivery){
+            .mail = {.fn = listener_on_delivery}, .home = home, .fd = fd};
+    atomic_fetch_add(&home->shard->load, 1);
+    cmdi_shard_post(home->shard, &delivery->mail);
+    return 0;
 }
 
 /* A place is reserved for it. */
 static void listener_deliver(struct cmdi_listener *listener, int fd)
 {
-    struct cmdi_home *home = listener_choose(listener);
-    atomic_fetch_add(&home->shard->load, 1);
-    if (home->shard == listener->shard) {
+    struct cmdi_home *own = listener->server->homes[listener->shard->index];
+    struct cmdi_home *home = listener_options(listener)->reuse_port
+                                     ? own
+                                     : cmdi_server_choose_home(listener->server, own);
+    if (home == own) {
+        atomic_fetch_add(&home->shard->load, 1);
         listener_adopt(home, fd);
-        return;
-    }
-    struct listener_delivery *delivery = malloc(sizeof(*delivery));
-    if (delivery == NULL) {
+    } else if (cmdi_listener_hand_over(home, fd) < 0) {
         CMDI_COUNT(listener->shard, out_of_memory, 1);
-        cmdi_fd_close(fd);
-        atomic_fetch_sub(&home->shard->load, 1);
-        atomic_fetch_sub(&listener->server->connection_count, 1);
-        return;
+        cmdi_server_give_place(listener->server);
     }
-    *delivery = (struct listener_delivery){
-            .mail = {.fn = listener_on_delivery}, .home = home, .fd = fd};
-    cmdi_shard_post(home->shard, &delivery->mail);
 }
 
 /* --- Completions ------------------------------------------------------------------------------ */
@@ -124,22 +115,6 @@ static bool listener_full(const struct cmdi_listener *listener)
            listener_options(listener)->connection_count_max;
 }
 
-/*
- * Takes a place for one more connection. Several listeners do at once: the count never goes beyond
- * the limit.
- */
-static bool listener_reserve(const struct cmdi_listener *listener)
-{
-    _Atomic uint32_t *count = &listener->server->connection_count;
-    uint32_t before = atomic_load(count);
-    while (before < listener_options(listener)->connection_count_max) {
-        if (atomic_compare_exchange_weak(count, &before, before + 1)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void listener_on_fd(struct cmdi_listener *listener, int fd)
 {
     listener->backoff_ms = 0;
@@ -147,7 +122,7 @@ static void listener_on_fd(struct cmdi_listener *listener, int fd)
         cmdi_fd_close(fd); // It came while the accept was being cancelled.
         return;
     }
-    if (!listener_reserve(listener)) {
+    if (!cmdi_server_take_place(listener->server)) {
         if (listener_options(listener)->overflow == CMDS_OVERFLOW_QUEUE) {
             listener->waiting_fd = fd; // Another listener was faster.
             return;
@@ -232,7 +207,7 @@ static void listener_on_room(struct cmdi_shard *shard, struct cmdi_mail *mail)
     if (!listener->parked || listener->fd < 0) {
         return;
     }
-    if (listener->waiting_fd >= 0 && listener_reserve(listener)) {
+    if (listener->waiting_fd >= 0 && cmdi_server_take_place(listener->server)) {
         int fd = listener->waiting_fd;
         listener->waiting_fd = -1;
         listener_deliver(listener, fd);

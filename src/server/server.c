@@ -61,6 +61,43 @@ static void server_check_home(struct cmdi_home *home)
     }
 }
 
+/* Several listeners take at once: the count never goes beyond the limit. */
+bool cmdi_server_take_place(struct cmds_server *server)
+{
+    uint32_t before = atomic_load(&server->connection_count);
+    while (before < server->core->options.connection_count_max) {
+        if (atomic_compare_exchange_weak(&server->connection_count, &before, before + 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void cmdi_server_give_place(struct cmds_server *server)
+{
+    atomic_fetch_sub(&server->connection_count, 1);
+    for (uint32_t i = 0; i < server->listener_count; i++) {
+        cmdi_listener_room(&server->listeners[i]);
+    }
+}
+
+struct cmdi_home *cmdi_server_choose_home(struct cmds_server *server, struct cmdi_home *own)
+{
+    uint64_t now_ns = cmdi_now_ns();
+    struct cmdi_home *best = own;
+    uint32_t least = own != NULL ? atomic_load_explicit(&own->shard->load, memory_order_relaxed)
+                                 : UINT32_MAX;
+    for (uint32_t i = 0; i < server->home_count; i++) {
+        struct cmdi_shard *shard = server->homes[i]->shard;
+        uint32_t load = atomic_load_explicit(&shard->load, memory_order_relaxed);
+        if (load < least && cmdi_shard_turns(shard, now_ns)) {
+            least = load;
+            best = server->homes[i];
+        }
+    }
+    return best;
+}
+
 void cmdi_server_home_changed(struct cmdi_home *home, bool connection_closed)
 {
     struct cmds_server *server = home->server;
@@ -243,6 +280,7 @@ int cmds_server_start(struct cmds_server **out, struct cmds_runtime *runtime,
             cmdi_runtime_call(runtime, server->listeners[i].shard->index, server_start_listener,
                     &server->listeners[i]);
         }
+        cmdi_deputy_start(server);
         code = cmdi_runtime_add(runtime, &server->service);
         code = code < 0 ? cmdi_fail(error, code, "the runtime is stopping") : 0;
     } else {
@@ -268,6 +306,7 @@ static void server_stop_listener(struct cmdi_shard *shard, void *context)
 
 static void server_stop_listeners(struct cmds_server *server)
 {
+    cmdi_deputy_stop(server);
     for (uint32_t i = 0; i < server->listener_count; i++) {
         struct cmdi_listener *listener = &server->listeners[i];
         cmdi_runtime_call(server->runtime, listener->shard->index, server_stop_listener, listener);

@@ -152,6 +152,14 @@ enum cmdi_server_state {
     CMDI_SERVER_CLOSING,
 };
 
+/** A thread that accepts for listeners whose shard does not turn. */
+struct cmdi_deputy {
+    struct cmdi_watch watch; // Valid while running.
+    pthread_t thread;
+    bool running; // Thread: setup.
+    _Atomic uint32_t stopping;
+};
+
 struct cmds_server {
     struct cmdi_service service;
     struct cmdi_job_lane jobs; // Under the pool's lock; the server waits for its jobs.
@@ -159,6 +167,7 @@ struct cmds_server {
     struct cmdi_server_core *core;
     struct cmdi_home **homes; // One per shard.
     uint32_t home_count;
+    struct cmdi_deputy deputy;
     struct cmdi_listener *listeners;
     uint32_t listener_count, listener_count_max;
     _Atomic uint32_t state;            // enum cmdi_server_state
@@ -209,6 +218,23 @@ void cmdi_connection_drain(struct cmds_connection *connection);
 /** A connection of this home has closed, or a job has ended. */
 void cmdi_server_home_changed(struct cmdi_home *home, bool connection_closed);
 
+/**
+ * The shard with the fewest connections of those that turn; `own`, which is always one of them, if
+ * no other has fewer. Thread: any. Returns: NULL: none turns.
+ */
+struct cmdi_home *cmdi_server_choose_home(struct cmds_server *server, struct cmdi_home *own);
+/** One more of connection_count_max. Thread: any. Returns: there is room. */
+bool cmdi_server_take_place(struct cmds_server *server);
+/** Back: it was not used, or its connection has ended. Thread: any. */
+void cmdi_server_give_place(struct cmds_server *server);
+
+/* --- deputy.c --------------------------------------------------------------------------------- */
+
+/** After the listeners; without it the server works, too. Thread: setup. */
+void cmdi_deputy_start(struct cmds_server *server);
+/** Before the listeners; it may have been stopped before. Thread: setup. */
+void cmdi_deputy_stop(struct cmds_server *server);
+
 /* --- listener.c ------------------------------------------------------------------------------- */
 
 /** Binds and listens; nothing is accepted yet. Thread: setup. */
@@ -223,7 +249,12 @@ void cmdi_listener_start(struct cmdi_listener *listener);
  * shard.
  */
 void cmdi_listener_stop(struct cmdi_listener *listener);
-/** A connection has ended: one that waits for room goes on. Thread: any shard. */
+/**
+ * An accepted descriptor, for which there is a place, goes to `home`. Thread: any. Returns: 0;
+ * -ENOMEM: it is closed.
+ */
+int cmdi_listener_hand_over(struct cmdi_home *home, int fd);
+/** A connection has ended: one that waits for room goes on. Thread: any. */
 void cmdi_listener_room(struct cmdi_listener *listener);
 
 /* --- call.c, exec.c --------------------------------------------------------------------------- */

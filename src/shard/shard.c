@@ -524,12 +524,14 @@ static int shard_end_turn(struct cmdi_shard *shard, uint64_t wait_ns)
             return code;
         }
         shard_watch_preemptions(shard);
+        atomic_store_explicit(&shard->busy_since_ns, 0, memory_order_relaxed);
         if (shard_spin(shard, wait_ns)) {
             shard->waited = true;
             return shard_enter(shard, CMDI_RING_WAIT_NONE);
         }
     }
     shard->waited = true;
+    atomic_store_explicit(&shard->busy_since_ns, 0, memory_order_relaxed);
     return shard_sleep(shard, wait_ns);
 }
 
@@ -538,6 +540,7 @@ int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns)
     CMDI_ASSERT(!shard->in_turn);
     shard->in_turn = true;
     shard_set_time(shard, cmdi_now_ns());
+    atomic_store_explicit(&shard->busy_since_ns, shard->now_ns, memory_order_relaxed);
     uint32_t handled = shard_run(shard);
     CMDI_COUNT(shard, turns, 1);
     __atomic_store_n(&shard->stats.memory_bytes, shard->buffers.leased_size, __ATOMIC_RELAXED);

@@ -180,15 +180,25 @@ struct cmdi_shard {
 
     /* Written by any thread. */
     _Alignas(64) _Atomic(struct cmdi_mail *) mailbox;
-    _Atomic uint32_t sleeping; // Set by the shard before it waits; whoever clears it wakes.
-    _Atomic uint32_t stopping; // The thread ends after the turn that sees it.
-    _Atomic uint32_t load;     // Connections given to this shard, also those on their way.
+    _Atomic uint32_t sleeping;      // Set by the shard before it waits; whoever clears it wakes.
+    _Atomic uint32_t stopping;      // The thread ends after the turn that sees it.
+    _Atomic uint32_t load;          // Connections given to this shard, also those on their way.
+    _Atomic uint64_t busy_since_ns; // When the present turn began; 0: it waits. By the shard alone.
 };
 
 /** Counts on the shard's own thread; readers may look at any time. */
 #define CMDI_COUNT(shard, name, number)                                                            \
     __atomic_store_n(                                                                              \
             &(shard)->stats.name, (shard)->stats.name + (uint64_t)(number), __ATOMIC_RELAXED)
+
+/** A turn may last so long before others think that it is held up. */
+#define CMDI_SHARD_HELD_UP_NS (2u * 1000 * 1000)
+/** It waits, or its turn has not lasted long: what is posted to it is run soon. Thread: any. */
+static inline bool cmdi_shard_turns(const struct cmdi_shard *shard, uint64_t now_ns)
+{
+    uint64_t since_ns = atomic_load_explicit(&shard->busy_since_ns, memory_order_relaxed);
+    return since_ns == 0 || now_ns < since_ns + CMDI_SHARD_HELD_UP_NS;
+}
 
 /* --- Life. Thread: setup ---------------------------------------------------------------------- */
 

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The deputy: a thread that accepts for a listener whose shard does not turn.
+ *
+ * An accept belongs to one ring, and to the thread of that ring: while that runs a long exec
+ * function, connections wait in the backlog although other shards are idle. To arm an accept on
+ * every ring would not help: the kernel gives a new connection to the one that has waited longest,
+ * busy or not. So somebody looks who is never busy.
+ *
+ * It sleeps until a connection arrives, waits a moment, and looks: a shard that turns has accepted
+ * by then. So it wakes at most once in that moment however many arrive, and never without one. It
+ * starts after the listeners and ends before them, so their descriptors are valid; it touches
+ * nothing of theirs but what is constant.
+ */
+#include <errno.h>
+#include <signal.h>
+
+#include "server/server.h"
+
+#define DEPUTY_PATIENCE_NS (3u * 1000 * 1000)
+
+/* Accepts what waits, for shards that turn. Returns: none does, look again. */
+static bool deputy_accept(struct cmdi_listener *listener)
+{
+    struct cmds_server *server = listener->server;
+    for (;;) {
+        struct cmdi_home *home = cmdi_server_choose_home(server, NULL);
+        if (home == NULL) {
+            return true;
+        }
+        if (!cmdi_server_take_place(server)) {
+            return false; // What happens to one too many is the listener's business.
+        }
+        int fd = cmdi_socket_accept_now(listener->fd);
+        if (fd < 0 || cmdi_listener_hand_over(home, fd) < 0) {
+            cmdi_server_give_place(server);
+            return false;
+        }
+    }
+}
+
+static bool deputy_look(struct cmds_server *server)
+{
+    bool again = false;
+    for (uint32_t i = 0; i < server->listener_count; i++) {
+        struct cmdi_listener *listener = &server->listeners[i];
+        if (!cmdi_shard_turns(listener->shard, cmdi_now_ns())) {
+            again = deputy_accept(listener) || again;
+        }
+    }
+    return again;
+}
+
+static void *deputy_main(void *argument)
+{
+    struct cmds_server *server = argument;
+    struct cmdi_deputy *deputy = &server->deputy;
+    (void)pthread_setname_np(pthread_self(), "cmds-deputy"); // Only for those who look.
+    while (cmdi_watch_wait(&deputy->watch)) {
+        do {
+            cmdi_futex_wait(&deputy->stopping, 0, DEPUTY_PATIENCE_NS);
+        } while (atomic_load(&deputy->stopping) == 0 && deputy_look(server));
+    }
+    return NULL;
+}
+
+void cmdi_deputy_start(struct cmds_server *server)
+{
+    struct cmdi_deputy *deputy = &server->deputy;
+    if (server->home_count < 2 || cmdi_watch_init(&deputy->watch) < 0) {
+        return; // Nobody else could take them; or: as if all shards always turned.
+    }
+    int code = 0;
+    for (uint32_t i = 0; i < server->listener_count && code == 0; i++) {
+        code = cmdi_watch_add(&deputy->watch, server->listeners[i].fd);
+    }
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all); // As on the shards: signals are the program's business.
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    code = code == 0 ? pthread_create(&deputy->thread, NULL, deputy_main, server) : code;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    deputy->running = code == 0;
+    if (code != 0) {
+        cmdi_watch_fini(&deputy->watch);
+    }
+}
+
+void cmdi_deputy_stop(struct cmds_server *server)
+{
+    struct cmdi_deputy *deputy = &server->deputy;
+    if (!deputy->running) {
+        return;
+    }
+    atomic_store(&deputy->stopping, 1);
+    cmdi_futex_wake(&deputy->stopping, 1);
+    cmdi_watch_stop(&deputy->watch);
+    (void)pthread_join(deputy->thread, NULL);
+    cmdi_watch_fini(&deputy->watch);
+    deputy->running = false;
+}
