@@ -219,6 +219,7 @@ struct cmdi_home *cmdi_home_create(
     home->server = server;
     home->shard = shard;
     cmdi_list_init(&home->connections);
+    cmdi_work_init(&home->sweep, NULL);
     cmdi_list_init(&home->zombies);
     cmdi_pool_init(&home->connection_pool, sizeof(struct cmds_connection));
     cmdi_pool_init(&home->call_pool, sizeof(struct cmds_call));

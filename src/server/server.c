@@ -18,6 +18,7 @@
 
 enum {
     SERVER_DRAIN_MS = 10000, // Of cmds_server_main.
+    SERVER_SWEEP = 64,       // Connections that are drained or closed in one go.
 };
 
 /* --- Shards' news ----------------------------------------------------------------------------- */
@@ -42,6 +43,7 @@ static void server_on_home_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
     const struct cmds_server_options *options = &server->core->options;
     bool state_started = home->state_started;
     void *shard_state = home->shard_state;
+    cmdi_list_remove(&home->sweep.link); // It may have found that nothing is left.
     // Runs what cmds_call_after still has to run, which may look at the shard's state.
     cmdi_home_end(home);
     if (state_started && options->on_shard_stop != NULL) {
@@ -315,17 +317,47 @@ static void server_stop_listeners(struct cmds_server *server)
     }
 }
 
+/*
+ * Each connection goes behind the others when it was told, so the first ones are those that were
+ * not: new ones come last, and know. Ten thousand told at once would hold up the other servers of
+ * the runtime.
+ */
+static void server_run_sweep(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    struct cmdi_home *home = CMDI_CONTAINER(work, struct cmdi_home, sweep);
+    for (uint32_t i = 0; i < SERVER_SWEEP && home->sweep_left > 0; i++) {
+        struct cmdi_list *node = cmdi_list_pop(&home->connections);
+        if (node == NULL) {
+            home->sweep_left = 0;
+            break;
+        }
+        home->sweep_left--;
+        cmdi_list_push(&home->connections, node);
+        struct cmds_connection *connection = CMDI_CONTAINER(node, struct cmds_connection, link);
+        if (home->closing) {
+            cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "the server was closed");
+        } else {
+            cmdi_connection_drain(connection);
+        }
+    }
+    if (home->sweep_left > 0) {
+        cmdi_shard_ready(shard, work);
+    }
+}
+
+static void server_sweep(struct cmdi_home *home)
+{
+    home->sweep_left = home->shard->connection_count; // Not fewer than there are here.
+    home->sweep.fn = server_run_sweep;
+    server_run_sweep(home->shard, &home->sweep);
+}
+
 static void server_drain_home(struct cmdi_shard *shard, void *context)
 {
     struct cmds_server *server = context;
     struct cmdi_home *home = server->homes[shard->index];
     home->draining = true;
-    struct cmdi_list *node = home->connections.next;
-    while (node != &home->connections) {
-        struct cmds_connection *connection = CMDI_CONTAINER(node, struct cmds_connection, link);
-        node = node->next; // Draining frees nothing by itself.
-        cmdi_connection_drain(connection);
-    }
+    server_sweep(home);
 }
 
 int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms)
@@ -350,15 +382,8 @@ static void server_close_home(struct cmdi_shard *shard, void *context)
 {
     struct cmds_server *server = context;
     struct cmdi_home *home = server->homes[shard->index];
-    struct cmdi_list connections;
-    struct cmdi_list *node = NULL;
     home->closing = true;
-    cmdi_list_take(&connections, &home->connections);
-    while ((node = cmdi_list_pop(&connections)) != NULL) {
-        cmdi_list_push(&home->connections, node);
-        struct cmds_connection *connection = CMDI_CONTAINER(node, struct cmds_connection, link);
-        cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "the server was closed");
-    }
+    server_sweep(home);
     server_check_home(home);
 }
 

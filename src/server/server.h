@@ -65,10 +65,12 @@ struct cmdi_home {
     struct cmds_arena arena; // Of the command being decoded.
     void *shard_state;
     bool draining;
-    bool state_started; // on_shard_start has succeeded.
-    bool closing;       // Ends with its last connection and job.
-    uint32_t jobs;      // Calls in the worker pool.
-    bool ending;        // `end` is under way: no timer may be armed any more.
+    bool state_started;     // on_shard_start has succeeded.
+    bool closing;           // Ends with its last connection and job.
+    uint32_t jobs;          // Calls in the worker pool.
+    bool ending;            // `end` is under way: no timer may be armed any more.
+    uint32_t sweep_left;    // Connections at most that are still to be drained or closed...
+    struct cmdi_work sweep; // ... some at a time.
     struct cmdi_mail end;
 
     pthread_mutex_t lock; // Of the two below, for threads that let go of the last reference.
