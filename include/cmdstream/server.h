@@ -288,8 +288,9 @@ CMDS_NODISCARD CMDS_API int cmds_call_keep_command(struct cmds_call *call);
 typedef void (*cmds_call_fn)(struct cmds_call *call);
 /**
  * Runs `fn` on the shard after so many ms; holds a reference until `fn` has returned. One at a
- * time. When the server closes, `fn` runs then. Thread: shard. Returns: 0; -EBUSY; -EXDEV off the
- * shard; CMDS_E_GONE: the server is closed.
+ * time. When the call is cancelled (its connection is gone, its deadline has passed) or the server
+ * closes, nobody needs it later: `fn` runs then, not inside what cancels. Thread: shard. Returns: 0;
+ * -EBUSY; -EXDEV off the shard; CMDS_E_GONE: the call is cancelled, or the server is closed.
  */
 CMDS_NODISCARD CMDS_API int cmds_call_after(
         struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn);

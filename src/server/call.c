@@ -275,8 +275,9 @@ int cmds_call_after(struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn)
     if (cmdi_shard_current() != shard) {
         return -EXDEV;
     }
-    if (home->ending) {
-        return CMDS_E_GONE; // The server lets go of the shard: a timer would outlive it.
+    if (home->ending || atomic_load_explicit(&call->cancelled, memory_order_relaxed) != 0) {
+        // The server lets go of the shard, and a timer would outlive it; or nobody needs it later.
+        return CMDS_E_GONE;
     }
     cmdi_call_warm(call);
     if (call->after != NULL) {
@@ -350,6 +351,10 @@ void cmdi_call_cancel(struct cmds_call *call)
         hook->fn(hook);
     }
     cmdi_call_tell(call);
+    if (cmdi_timer_armed(&call->timer)) {
+        struct cmdi_shard *shard = call->connection->home->shard;
+        cmdi_shard_timer(shard, &call->timer, shard->now_ms); // Nobody needs it later.
+    }
     cmdi_call_drop(call);
 }
 

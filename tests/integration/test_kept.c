@@ -373,6 +373,80 @@ static void test_kept_call_failure_may_be_answered(void)
     world_stop(&world);
 }
 
+enum {
+    FAR_MS = 3600000,
+    FAR_COUNT = 20
+};
+
+/* Nobody waits, so it runs now, once, and there is no later one. */
+static void far_over(struct cmds_call *call)
+{
+    struct world *world = cmds_call_receiver(call);
+    struct kept *kept = world->context;
+    bool good = cmds_call_is_cancelled(call) && run_of(call) != NULL &&
+                cmds_call_after(call, 1, far_over) == CMDS_E_GONE;
+    atomic_fetch_add(good ? &kept->cancelled : &kept->wrong_shard, 1);
+}
+
+static int exec_far(struct cmds_call *call, const struct run *run)
+{
+    (void)run;
+    struct world *world = cmds_call_receiver(call);
+    struct kept *kept = world->context;
+    int code = cmds_call_keep_command(call);
+    code = code == 0 ? cmds_call_after(call, FAR_MS, far_over) : code;
+    atomic_fetch_add(&kept->count, 1);
+    return code;
+}
+
+static void far_start(struct world *world, struct kept *kept, struct raw *raw)
+{
+    memset(kept, 0, sizeof(*kept));
+    world->exec = exec_far;
+    world->context = kept;
+    CU_ASSERT_FATAL(world_start(world) == 0 && world_connect(world, raw));
+    for (uint32_t i = 0; i < FAR_COUNT; i++) {
+        struct run run = {.number = i, .text = CMDS_STRING("kept text")};
+        CU_ASSERT(raw_send(raw, i + 1, run_message(&run)));
+    }
+    WORLD_UNTIL(world, atomic_load(&kept->count) == FAR_COUNT);
+}
+
+/* An hour's delay is nobody's when the peer is gone. */
+static void test_kept_call_does_not_wait_for_a_peer_that_is_gone(void)
+{
+    struct world world;
+    struct raw raw;
+    struct kept kept;
+    world_init(&world);
+    far_start(&world, &kept, &raw);
+    CU_ASSERT_EQUAL(atomic_load(&kept.cancelled), 0);
+
+    raw_abort(&raw);
+
+    WORLD_UNTIL(&world, atomic_load(&kept.cancelled) == FAR_COUNT);
+    CU_ASSERT_EQUAL(atomic_load(&kept.wrong_shard), 0);
+    CU_ASSERT_EQUAL(world_stats(&world).unfinished_calls, 0);
+    world_stop(&world);
+}
+
+static void test_kept_call_does_not_wait_beyond_its_deadline(void)
+{
+    struct world world;
+    struct raw raw;
+    struct kept kept;
+    world_init(&world);
+    world.options.exec_timeout_ms = 50;
+    far_start(&world, &kept, &raw);
+
+    WORLD_UNTIL(&world, atomic_load(&kept.cancelled) == FAR_COUNT);
+    CU_ASSERT_EQUAL(atomic_load(&kept.wrong_shard), 0);
+    CU_ASSERT(world_echoes(&raw, FAR_COUNT + 1));
+
+    raw_close(&raw);
+    world_stop(&world);
+}
+
 static CU_TestInfo tests[] = {
         {"call is answered by another thread", test_kept_call_is_answered_by_another_thread},
         {"call has no command unless copied", test_kept_call_has_no_command_unless_copied},
@@ -384,6 +458,10 @@ static CU_TestInfo tests[] = {
         {"call ends at its deadline", test_kept_call_ends_at_its_deadline},
         {"call that is dropped is unfinished", test_kept_call_that_is_dropped_is_unfinished},
         {"call fails from another thread", test_kept_call_fails_from_another_thread},
+        {"call does not wait for a peer that is gone",
+                test_kept_call_does_not_wait_for_a_peer_that_is_gone},
+        {"call does not wait beyond its deadline",
+                test_kept_call_does_not_wait_beyond_its_deadline},
         {"call failure may be answered", test_kept_call_failure_may_be_answered},
         CU_TEST_INFO_NULL,
 };
