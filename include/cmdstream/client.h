@@ -72,7 +72,9 @@ struct cmds_group_options {
     // From connect to the end of the ServerInfo, over all addresses. Default 5000.
     uint32_t connect_timeout_ms;
     uint32_t frame_size_max; // Body of one command or result. Default 16 MiB.
-    // Bytes that wait on one connection; then sends are -ENOBUFS. Default 1 MiB.
+    // Bytes that wait on one connection, those of other threads included; then sends are -ENOBUFS.
+    // Below half of it a command of any legal size is taken: at most it is exceeded by one command
+    // of the shard and one of another thread. Default 1 MiB.
     uint32_t output_size_max;
     uint32_t write_timeout_ms; // The server takes nothing of what waits for it. Default 10000.
     // Idle time before the first ping. Default 3000; CMDS_NEVER: no pings.
@@ -166,7 +168,8 @@ CMDS_NODISCARD CMDS_API int cmds_group_wait(
  *
  * Owner:   borrows `command` and `how`; keeps `context` until the result with `last`.
  * Thread:  any; on a shard with connections of the group without a lock or a wake.
- * Returns: 0; -ENOBUFS: the window is full, on_writable will tell; CMDS_E_NOT_CONNECTED: no
+ * Returns: 0; -ENOBUFS: the window or the output is full, or the shard's memory is short, on_writable
+ *          will tell; CMDS_E_NOT_CONNECTED: no
  *          connection is left; CMDS_E_CLOSED; CMDS_E_WRONG_TYPE: not a command of this protocol;
  *          CMDS_E_LIMIT: too large; -EINVAL: a NULL pointer with a size; -ENOMEM.
  */
@@ -180,7 +183,7 @@ CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmd
  * Thread:  the call's shard.
  * Returns: 0, and on_result will run on the call's shard, the last time with `last`; CMDS_E_CLOSED,
  *          CMDS_E_NOT_CONNECTED, CMDS_E_WRONG_TYPE (also for a one-way command), CMDS_E_LIMIT,
- *          -ENOMEM; -EXDEV off the call's shard.
+ *          -ENOBUFS: it would have to wait, and memory_size_max has no room for that; -ENOMEM; -EXDEV off the call's shard.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_forward(struct cmds_group *group,
         struct cmds_message command, struct cmds_call *call, cmds_forward_fn on_result);

@@ -56,7 +56,13 @@ struct cmds_runtime_options {
     // connection stays; any other connection may still add one. The pool serves servers in turns,
     // and the connections of a server in turns: nobody waits for what another has piled up.
     uint32_t pool_queue_max;
-    uint64_t memory_size_max; // Of all connection buffers of one shard. Default 1 GiB.
+    // Of all that one shard holds for connections: their buffers and what other threads queue for
+    // them, decoded and kept commands, calls, commands that wait for an answer, and the memory that
+    // these came from. Default 1 GiB. From 7/8 of it on only sizes up to 16 KiB are given: who wants
+    // more waits for memory (sends are -ENOBUFS), and the connection that holds most is closed
+    // (CMDS_E_MEMORY_LIMIT, memory_evictions, one log line), one at a time, until there is room.
+    // Not below 1 MiB, or little works. Receive buffers are bounded by the two above.
+    uint64_t memory_size_max;
     // Any thread, shards most of all: it must not wait, or all connections of its shard wait too.
     // At most one line a second for each reason and shard. NULL: silence. See cmds_log_stderr().
     void (*on_log)(void *context, enum cmds_log_level level, const char *text);
@@ -139,7 +145,7 @@ CMDS_API int cmds_runtime_describe(const struct cmds_runtime *runtime, char *tex
 
 /* --- Counters --------------------------------------------------------------------------------- */
 
-/** Name and meaning of each counter. All only grow, but for the two gauges at the end. */
+/** Name and meaning of each counter. All only grow, but for the three gauges at the end. */
 #define CMDS_COUNTERS(X)                                                                           \
     X(turns, "turns of a shard's loop")                                                            \
     X(enters, "io_uring_enter calls")                                                              \
@@ -178,8 +184,10 @@ CMDS_API int cmds_runtime_describe(const struct cmds_runtime *runtime, char *tex
     X(slow_consumers, "connections closed: the peer took nothing for too long")                    \
     X(read_pauses, "times that a connection stopped reading at a bound")                           \
     X(out_of_memory, "connections closed: no memory, or the shard's limit")                        \
+    X(memory_evictions, "... of those: they held most of a shard's memory when it ran short")      \
     X(connections, "open now, both sides")                                                         \
-    X(memory_bytes, "leased for connection buffers now")
+    X(buffer_bytes, "leased for connection buffers now")                                           \
+    X(memory_bytes, "of all that memory_size_max bounds, held now")
 struct cmds_stats {
     uint32_t struct_size; // Set by CMDS_STATS_INIT.
     uint32_t unused;

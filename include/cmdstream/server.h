@@ -134,9 +134,13 @@ struct cmds_server_options {
     uint32_t invoker_count;
     // Calls per connection. Default 1024; at the bound it stops reading.
     uint32_t in_flight_max;
-    uint32_t frame_size_max; // Body of one command or result. Default 16 MiB, at most 1 GiB.
-    // Per connection. Default 1 MiB, at least 4096; then sends are -ENOBUFS and CMDS_EXEC_AGAIN
-    // waits for half of it.
+    // Body of one command or result. Default 16 MiB, at most 1 GiB. May be larger than
+    // output_size_max and kept_size_max.
+    uint32_t frame_size_max;
+    // Per connection, results of the shard and of other threads together. Default 1 MiB, at least
+    // 4096; then sends are -ENOBUFS and CMDS_EXEC_AGAIN waits for half of it. Below half of it a
+    // result of any legal size is taken, so at most it is exceeded by one result of the shard and
+    // one of another thread.
     uint32_t output_size_max;
     uint32_t idle_timeout_ms;      // Nothing received and no call in flight. Default 120000.
     uint32_t frame_timeout_ms;     // From a frame's first byte to its last. Default 10000.
@@ -170,6 +174,11 @@ struct cmds_server_options {
      * with it), and the connection stays; negative: as without it.
      */
     int (*on_exec_error)(void *receiver, struct cmds_call *call, const struct cmds_error *error);
+    // Bytes of commands that a connection's calls keep (cmds_call_keep_command, CMDS_EXEC_AGAIN,
+    // CMDS_EXEC_IN_POOL, cmds_group_forward that waits). Default 16 MiB; at the bound it stops
+    // reading, as at in_flight_max, until calls end. One command may always be kept, of any size.
+    uint32_t kept_size_max;
+    uint32_t unused2;
 };
 #ifdef __cplusplus
 CMDS_END_
@@ -254,9 +263,9 @@ CMDS_API uint32_t cmds_server_connection_count(const struct cmds_server *server)
  * Thread:  any; while the exec function runs or a reference is held. On the call's shard without a
  *          lock or a wake.
  * Returns: 0; CMDS_E_GONE: nobody waits, or the command is one-way; CMDS_E_FINISHED; -ENOBUFS: the
- *          output bound (nothing was sent); CMDS_E_WRONG_TYPE: not a result of this protocol;
- *          CMDS_E_LIMIT: a field or the frame is too large; -EINVAL: a NULL pointer with a size;
- *          -ENOMEM.
+ *          output bound, or the shard's memory is short (nothing was sent; CMDS_EXEC_AGAIN runs when
+ *          there is room again); CMDS_E_WRONG_TYPE: not a result of this protocol; CMDS_E_LIMIT: a
+ *          field or the frame is too large; -EINVAL: a NULL pointer with a size; -ENOMEM.
  */
 CMDS_NODISCARD CMDS_API int cmds_call_send(struct cmds_call *call, struct cmds_message result);
 /**
@@ -281,7 +290,8 @@ CMDS_API void cmds_call_unref(struct cmds_call *call);
  * once the exec function returned.
  *
  * Thread:  inside the exec function.
- * Returns: 0, -ENOMEM.
+ * Returns: 0; -ENOBUFS: memory_size_max (returned by an exec function it ends this call alone);
+ *          -ENOMEM.
  */
 CMDS_NODISCARD CMDS_API int cmds_call_keep_command(struct cmds_call *call);
 

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Growth and end of object pools; the fast path is inline in the header. */
+/*
+ * Growth, shrinking and end of object pools; the fast path is inline in the header.
+ *
+ * Chunks lie at multiples of their size, so that the chunk of an object is found from its address:
+ * acquire and release know nothing of chunks, and only a trim counts which of them are free.
+ */
 #include "base/pool.h"
 
 #include <stdlib.h>
@@ -7,8 +12,11 @@
 #include "base/assert.h"
 
 enum {
-    POOL_CHUNK_SIZE = 64 * 1024 - 64, // Beside malloc's own header it stays below a power of two.
+    POOL_CHUNK_ALIGN = 64 * 1024,
+    // Beside malloc's own header it stays below the alignment: the next chunk follows at once.
+    POOL_CHUNK_SIZE = POOL_CHUNK_ALIGN - 64,
     POOL_ALIGN = 16,
+    POOL_SKIP_MAX = 64,
 };
 
 void cmdi_pool_init(struct cmdi_pool *pool, size_t item_size)
@@ -20,9 +28,30 @@ void cmdi_pool_init(struct cmdi_pool *pool, size_t item_size)
             .item_size = rounded,
             .items_per_chunk = count > 0 ? (uint32_t)count : 1,
     };
+    cmdi_list_init(&pool->trim.link);
 #ifdef CMDI_POOLS_MALLOC
     cmdi_list_init(&pool->blocks);
 #endif
+}
+
+static void pool_on_trim(struct cmdi_trim *trim)
+{
+    cmdi_pool_trim(CMDI_CONTAINER(trim, struct cmdi_pool, trim));
+}
+
+void cmdi_pool_charge_to(struct cmdi_pool *pool, struct cmdi_account *account)
+{
+    pool->account = account;
+    pool->trim.fn = pool_on_trim;
+}
+
+/* Takes all that it has off the account. */
+static void pool_uncharge(struct cmdi_pool *pool, size_t size)
+{
+    if (pool->account != NULL) {
+        cmdi_account_free(pool->account, size);
+        cmdi_list_remove(&pool->trim.link);
+    }
 }
 
 #ifdef CMDI_POOLS_MALLOC
@@ -36,9 +65,20 @@ struct pool_block {
 };
 _Static_assert(sizeof(struct pool_block) % POOL_ALIGN == 0, "the object behind it is aligned");
 
+static size_t pool_size(const struct cmdi_pool *pool)
+{
+    return (sizeof(struct pool_block) + pool->item_size) * (size_t)pool->live;
+}
+
+void cmdi_pool_trim(struct cmdi_pool *pool)
+{
+    (void)pool; // It keeps nothing.
+}
+
 void cmdi_pool_fini(struct cmdi_pool *pool)
 {
     struct cmdi_list *node = NULL;
+    pool_uncharge(pool, pool_size(pool));
     while (pool->item_size > 0 && (node = cmdi_list_pop(&pool->blocks)) != NULL) {
         free(CMDI_CONTAINER(node, struct pool_block, link));
     }
@@ -47,8 +87,13 @@ void cmdi_pool_fini(struct cmdi_pool *pool)
 
 void *cmdi_pool_grow(struct cmdi_pool *pool)
 {
-    struct pool_block *block = malloc(sizeof(*block) + pool->item_size);
+    size_t size = sizeof(struct pool_block) + pool->item_size;
+    if (!cmdi_account_charge_reserve(pool->account, size)) {
+        return NULL;
+    }
+    struct pool_block *block = malloc(size);
     if (block == NULL) {
+        cmdi_account_sub(pool->account, size);
         return NULL;
     }
     cmdi_list_init(&block->link);
@@ -62,12 +107,105 @@ void cmdi_pool_free(struct cmdi_pool *pool, void *object)
     struct pool_block *block = CMDI_CONTAINER(object, struct pool_block, object);
     cmdi_list_remove(&block->link);
     pool->live--;
+    cmdi_account_free(pool->account, sizeof(*block) + pool->item_size);
     free(block);
 }
 
 #else
+struct pool_chunk {
+    struct cmdi_pool_item link; // pool->chunks
+    uint64_t free_count;        // Valid within a trim.
+};
+_Static_assert(sizeof(struct pool_chunk) == POOL_ALIGN, "the object behind it is aligned");
+
+static struct pool_chunk *pool_chunk_of(void *object)
+{
+    return (struct pool_chunk *)((uintptr_t)object & ~(uintptr_t)(POOL_CHUNK_ALIGN - 1));
+}
+
+static size_t pool_chunk_size(const struct cmdi_pool *pool)
+{
+    return sizeof(struct pool_chunk) + pool->item_size * (size_t)pool->items_per_chunk;
+}
+
+static size_t pool_size(const struct cmdi_pool *pool)
+{
+    size_t count = 0;
+    for (const struct cmdi_pool_item *chunk = pool->chunks; chunk != NULL; chunk = chunk->next) {
+        count++;
+    }
+    return count * pool_chunk_size(pool);
+}
+
+/* How many free objects each chunk has. Returns: of all chunks. */
+static uint64_t pool_count_free(struct cmdi_pool *pool)
+{
+    uint64_t count = 0;
+    for (struct cmdi_pool_item *chunk = pool->chunks; chunk != NULL; chunk = chunk->next) {
+        ((struct pool_chunk *)(void *)chunk)->free_count = 0;
+    }
+    for (struct cmdi_pool_item *item = pool->free; item != NULL; item = item->next) {
+        pool_chunk_of(item)->free_count++;
+        count++;
+    }
+    return count;
+}
+
+/* Takes the objects of free chunks out of the list; the others keep their order. */
+static void pool_forget_free(struct cmdi_pool *pool)
+{
+    struct cmdi_pool_item **link = &pool->free;
+    struct cmdi_pool_item *item = pool->free;
+    for (; item != NULL; item = item->next) {
+        if (pool_chunk_of(item)->free_count < pool->items_per_chunk) {
+            *link = item;
+            link = &item->next;
+        }
+    }
+    *link = NULL;
+}
+
+/* Returns: bytes given back. */
+static size_t pool_drop_free(struct cmdi_pool *pool)
+{
+    struct cmdi_pool_item **link = &pool->chunks;
+    size_t dropped = 0;
+    while (*link != NULL) {
+        struct pool_chunk *chunk = (struct pool_chunk *)(void *)*link;
+        if (chunk->free_count < pool->items_per_chunk) {
+            link = &chunk->link.next;
+            continue;
+        }
+        *link = chunk->link.next;
+        free(chunk);
+        dropped += pool_chunk_size(pool);
+    }
+    cmdi_account_free(pool->account, dropped);
+    return dropped;
+}
+
+/*
+ * It costs a walk over all free objects. Where that gave little back, because a few objects hold
+ * most chunks, it is done more and more seldom.
+ */
+void cmdi_pool_trim(struct cmdi_pool *pool)
+{
+    if (pool->free == NULL || pool->trims_skipped < pool->trims_to_skip) {
+        pool->trims_skipped++;
+        return;
+    }
+    uint64_t free_size = pool_count_free(pool) * pool->item_size;
+    pool_forget_free(pool);
+    size_t dropped = pool_drop_free(pool);
+    uint32_t longer = pool->trims_to_skip * 2 + 1;
+    bool little = free_size > 16 * POOL_CHUNK_ALIGN && dropped < free_size / 8;
+    pool->trims_to_skip = !little ? 0 : longer < POOL_SKIP_MAX ? longer : POOL_SKIP_MAX;
+    pool->trims_skipped = 0;
+}
+
 void cmdi_pool_fini(struct cmdi_pool *pool)
 {
+    pool_uncharge(pool, pool->chunks != NULL ? pool_size(pool) : 0);
     while (pool->chunks != NULL) {
         struct cmdi_pool_item *chunk = pool->chunks;
         pool->chunks = chunk->next;
@@ -78,14 +216,20 @@ void cmdi_pool_fini(struct cmdi_pool *pool)
 
 void *cmdi_pool_grow(struct cmdi_pool *pool)
 {
-    struct cmdi_pool_item *chunk =
-            malloc(POOL_ALIGN + pool->item_size * (size_t)pool->items_per_chunk);
-    if (chunk == NULL) {
+    void *room = NULL;
+    if (!cmdi_account_charge_reserve(pool->account, pool_chunk_size(pool))) {
         return NULL;
     }
-    chunk->next = pool->chunks;
-    pool->chunks = chunk;
-    char *item = (char *)chunk + POOL_ALIGN;
+    if (posix_memalign(&room, POOL_CHUNK_ALIGN, pool_chunk_size(pool)) != 0) {
+        cmdi_account_sub(pool->account, pool_chunk_size(pool));
+        return NULL;
+    }
+    struct pool_chunk *chunk = room;
+    cmdi_account_watch(pool->account, &pool->trim);
+    chunk->link.next = pool->chunks;
+    pool->chunks = &chunk->link;
+    pool->trims_to_skip = 0;
+    char *item = (char *)(chunk + 1);
     for (uint32_t i = 0; i < pool->items_per_chunk; i++, item += pool->item_size) {
         struct cmdi_pool_item *free_item = (struct cmdi_pool_item *)(void *)item;
         free_item->next = pool->free;
@@ -94,3 +238,9 @@ void *cmdi_pool_grow(struct cmdi_pool *pool)
     return cmdi_pool_acquire(pool);
 }
 #endif
+
+void cmdi_pool_leave(struct cmdi_pool *pool)
+{
+    pool_uncharge(pool, pool_size(pool));
+    pool->account = NULL;
+}

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pool of objects of one size, for one thread. It grows by chunks and never gives memory back
- * before fini, so that an object stays readable after its release (a stale pointer finds a
- * generation, never another mapping). Last in, first out: the object handed out is the one that is
- * still in the cache.
+ * A pool of objects of one size, for one thread. It grows by chunks, which count in an account, and
+ * gives those back that hold no object when it is asked to (cmdi_pool_trim), never by itself. Last
+ * in, first out: the object handed out is the one that is still in the cache.
  *
  * A build with CMDSTREAM_POOLS_MALLOC (-DCMDI_POOLS_MALLOC) makes each object a block of malloc's:
  * nothing is used again, so a sanitizer or valgrind sees each use after a release. Buffers and
@@ -15,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/account.h"
 #include "base/list.h"
 
 #ifdef CMDI_POOLS_MALLOC
@@ -32,7 +32,11 @@ struct cmdi_pool {
     struct cmdi_pool_item *chunks; // Each chunk begins with a link.
     size_t item_size;
     uint32_t items_per_chunk;
-    uint32_t live; // Acquired and not released.
+    uint32_t live;                // Acquired and not released.
+    struct cmdi_account *account; // NULL: nobody counts.
+    struct cmdi_trim trim;
+    // Asked to give back while there was little: how often that is still to be passed over.
+    uint32_t trims_to_skip, trims_skipped;
 #ifdef CMDI_POOLS_MALLOC
     struct cmdi_list blocks; // In place of `free` and `chunks`.
 #endif
@@ -40,16 +44,22 @@ struct cmdi_pool {
 
 /** `item_size` is rounded up to 16 bytes. Allocates nothing yet. */
 void cmdi_pool_init(struct cmdi_pool *pool, size_t item_size);
+/** Its chunks count there from now on, and cmdi_account_trim() reaches it. None was taken yet. */
+void cmdi_pool_charge_to(struct cmdi_pool *pool, struct cmdi_account *account);
+/** What it has counts no more, and no more is counted: the shard lets go of it. */
+void cmdi_pool_leave(struct cmdi_pool *pool);
+/** Gives the chunks back whose objects are all free. */
+void cmdi_pool_trim(struct cmdi_pool *pool);
 /** Frees all chunks, whoever still holds an object of them. A zeroed pool is fine. */
 void cmdi_pool_fini(struct cmdi_pool *pool);
-/** Slow path of acquire. Returns: NULL without memory. */
+/** Slow path of acquire. Returns: NULL without memory, or at the account's bound. */
 void *cmdi_pool_grow(struct cmdi_pool *pool);
 #ifdef CMDI_POOLS_MALLOC
 /** All of release. */
 void cmdi_pool_free(struct cmdi_pool *pool, void *object);
 #endif
 
-/** Returns: an object with undefined content; NULL without memory. */
+/** Returns: an object with undefined content; NULL without memory, or at the account's bound. */
 static inline void *cmdi_pool_acquire(struct cmdi_pool *pool)
 {
 #ifdef CMDI_POOLS_MALLOC

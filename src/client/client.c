@@ -323,20 +323,36 @@ static uint8_t *client_encode(
     return end;
 }
 
-/*
- * Other threads and the shard share this: may so much more wait for the connection? One record
- * always may.
- */
-static bool client_may_wait(const struct cmdi_client *client, size_t waiting_size, size_t body_size)
+/* What the shard has taken and the connection has not sent. */
+static size_t client_taken_size(const struct cmdi_client *client)
 {
-    return waiting_size == 0 || waiting_size + cmdi_record_size(body_size) <=
-                                        client->hub->config->limits.output_size_max;
+    return cmdi_queue_size(&client->backlog) +
+           (client->conn_live ? cmdi_conn_output_size(&client->conn) : 0);
 }
 
-static void client_backlog_publish(struct cmdi_client *client)
+/* May so much more wait for the connection? Below half of the bound any record may. */
+static bool client_may_wait(const struct cmdi_client *client, size_t body_size)
 {
-    atomic_store_explicit(
-            &client->backlog_size, cmdi_queue_size(&client->backlog), memory_order_relaxed);
+    size_t max = client->hub->config->limits.output_size_max;
+    size_t waiting = client_taken_size(client) +
+                     atomic_load_explicit(&client->inbox_size, memory_order_relaxed);
+    return waiting < max / 2 || waiting + cmdi_record_size(body_size) <= max;
+}
+
+void cmdi_client_publish_size(struct cmdi_client *client)
+{
+    atomic_store_explicit(&client->backlog_size, client_taken_size(client), memory_order_relaxed);
+    if (client->conn_live && cmdi_conn_output_high(&client->conn)) {
+        client->conn.above_low = true; // They learn it, too, when it has fallen.
+    }
+}
+
+size_t cmdi_client_held(const struct cmdi_conn *conn)
+{
+    const struct cmdi_client *client =
+            CMDI_CONTAINER((struct cmdi_conn *)(uintptr_t)conn, struct cmdi_client, conn);
+    return client->backlog.capacity + client->taken.capacity +
+           atomic_load_explicit(&client->inbox_size, memory_order_relaxed);
 }
 
 /* The connection is not up, or others wait already. */
@@ -347,7 +363,7 @@ static int client_send_later(struct cmdi_client *client, const struct cmdi_comma
     }
     bool answered = command->on_result != NULL;
     if ((answered && cmdi_client_load(client) >= client->hub->config->in_flight_max) ||
-            !client_may_wait(client, cmdi_queue_size(&client->backlog), command->body_size)) {
+            !client_may_wait(client, command->body_size)) {
         return -ENOBUFS;
     }
     struct cmdi_pending *entry = NULL;
@@ -358,19 +374,20 @@ static int client_send_later(struct cmdi_client *client, const struct cmdi_comma
             return -ENOMEM;
         }
     }
-    struct cmdi_record *record = cmdi_queue_append(&client->backlog, command->body_size);
+    int error = 0;
+    struct cmdi_record *record = cmdi_queue_append(&client->backlog, command->body_size, &error);
     if (record == NULL) {
         if (entry != NULL) {
             client_remove(client, entry);
             cmdi_pool_release(&client->hub->pool, entry);
         }
-        return -ENOMEM;
+        return error;
     }
     record->type = command->type->number;
     record->sequence = ++client->sequence;
     record->on_result = command->on_result;
     (void)client_encode(client, command, cmdi_record_body(record));
-    client_backlog_publish(client);
+    cmdi_client_publish_size(client);
     if (answered) {
         client->waiting++;
         cmdi_hub_count(client->hub);
@@ -388,6 +405,11 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
     int error = -ENOBUFS;
     if (CMDI_LIKELY(command->on_result != NULL) &&
             CMDI_UNLIKELY(cmdi_client_load(client) >= hub->config->in_flight_max)) {
+        return error;
+    }
+    if (CMDI_UNLIKELY(cmdi_conn_output_high(&client->conn)) &&
+            !client_may_wait(client, command->body_size)) {
+        client->conn.above_low = true;
         return error;
     }
     uint8_t *out =
@@ -455,7 +477,7 @@ void cmdi_client_write_backlog(struct cmdi_client *client)
         client->waiting -= answered;
         cmdi_queue_pop(&client->backlog);
     }
-    client_backlog_publish(client);
+    cmdi_client_publish_size(client);
 }
 
 /* --- From other threads ----------------------------------------------------------------------- */
@@ -463,20 +485,24 @@ void cmdi_client_write_backlog(struct cmdi_client *client)
 /* Under the lock. */
 static int client_inbox_put(struct cmdi_client *client, const struct cmdi_command *command)
 {
-    size_t waiting = cmdi_queue_size(&client->inbox) +
-                     atomic_load_explicit(&client->backlog_size, memory_order_relaxed);
+    size_t queued_size = cmdi_queue_size(&client->inbox);
+    size_t seen = atomic_load_explicit(&client->backlog_size, memory_order_relaxed);
     if (client->inbox_closed) {
         return CMDS_E_NOT_CONNECTED;
     }
     if ((command->on_result != NULL &&
                 cmdi_client_load(client) >= client->hub->config->in_flight_max) ||
-            !client_may_wait(client, waiting, command->body_size)) {
+            !cmdi_conn_queue_allows(&client->hub->config->limits, queued_size, seen,
+                    cmdi_record_size(command->body_size))) {
         return -ENOBUFS;
     }
-    struct cmdi_record *record = cmdi_queue_append(&client->inbox, command->body_size);
+    int error = 0;
+    struct cmdi_record *record = cmdi_queue_append(&client->inbox, command->body_size, &error);
     if (record == NULL) {
-        return -ENOMEM;
+        return error;
     }
+    atomic_store_explicit(
+            &client->inbox_size, cmdi_queue_size(&client->inbox), memory_order_relaxed);
     record->type = command->type->number;
     record->deadline_ms = command->deadline_ms;
     record->on_result = command->on_result;
@@ -544,19 +570,19 @@ static void client_take_record(struct cmdi_client *client, struct cmdi_record *r
             client_write_record(client, record) == 0) {
         return;
     }
-    struct cmdi_record *copy = cmdi_queue_append(&client->backlog, record->body_size);
+    int error = 0;
+    struct cmdi_record *copy = cmdi_queue_append(&client->backlog, record->body_size, &error);
     client->waiting += answered;
     if (copy == NULL) {
         struct cmdi_pending *entry =
                 answered ? cmdi_pending_find(&client->table, record->sequence) : NULL;
         if (entry != NULL) {
-            client_end(client, entry, -ENOMEM);
+            client_end(client, entry, error == -ENOBUFS ? CMDS_E_NOT_SENT : error);
             cmdi_shard_ready(client->hub->shard, &client->ended_work);
         }
         return;
     }
     memcpy(copy, record, sizeof(*record) + record->body_size);
-    client_backlog_publish(client);
 }
 
 /* Everything that other threads have queued becomes the shard's. */
@@ -567,6 +593,10 @@ static void client_inbox_take(struct cmdi_client *client, bool close)
     client->taken = client->inbox;
     client->inbox = empty;
     client->inbox_closed |= close;
+    atomic_store_explicit(&client->inbox_size, 0, memory_order_relaxed);
+    /* Before others may append again: what was taken counts as backlog from here on. */
+    atomic_store_explicit(&client->backlog_size,
+            client_taken_size(client) + cmdi_queue_size(&client->taken), memory_order_relaxed);
     uint32_t queued = atomic_load_explicit(&client->queued, memory_order_relaxed);
     uint64_t pending = atomic_load_explicit(&client->hub->pending, memory_order_relaxed);
     /*
@@ -579,6 +609,7 @@ static void client_inbox_take(struct cmdi_client *client, bool close)
         client_take_record(client, record);
         cmdi_queue_pop(&client->taken);
     }
+    cmdi_client_publish_size(client);
 }
 
 void cmdi_client_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail)
@@ -671,9 +702,8 @@ void cmdi_client_end_all(struct cmdi_client *client)
     }
     client->waiting = 0;
     client_publish(client);
-    free(client->backlog.data);
-    client->backlog = (struct cmdi_queue){.data = NULL};
-    client_backlog_publish(client);
+    cmdi_queue_clear(&client->backlog);
+    cmdi_client_publish_size(client);
     client_deliver(client);
     client_inbox_take(client, true);
     cmdi_client_trim(client);

@@ -137,7 +137,8 @@ struct cmdi_client {
     uint64_t deadline_next_ms; // When deadline_timer fires; UINT64_MAX: not armed.
     struct cmdi_pending_table table;
     struct cmdi_queue backlog;
-    _Atomic size_t backlog_size; // For other threads.
+    _Atomic size_t backlog_size; // Of the backlog and the output, as other threads know it.
+    _Atomic size_t inbox_size;   // Of the inbox, as the shard knows it. Under the inbox's lock.
 
     struct cmdi_pending *ended, **ended_tail; // Callbacks that are due.
     struct cmdi_work ended_work;
@@ -246,6 +247,10 @@ int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fr
 void cmdi_client_end_all(struct cmdi_client *client);
 /** Writes what waits, as far as there is room. */
 void cmdi_client_write_backlog(struct cmdi_client *client);
+/** Other threads learn how much waits for the connection. */
+void cmdi_client_publish_size(struct cmdi_client *client);
+/** Bytes of its queues, as cmdi_conn_ops.held. */
+size_t cmdi_client_held(const struct cmdi_conn *conn);
 /** Gives back memory that an idle connection does not need. */
 void cmdi_client_trim(struct cmdi_client *client);
 void cmdi_client_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail);

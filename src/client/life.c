@@ -38,6 +38,8 @@ void cmdi_hub_init(
     *hub = (struct cmdi_hub){.shard = shard, .config = config};
     cmdi_pool_init(&hub->pool, sizeof(struct cmdi_pending));
     cmdi_arena_init(&hub->arena, (size_t)config->decode_size_max);
+    cmdi_pool_charge_to(&hub->pool, &shard->buffers.account);
+    cmdi_arena_charge_to(&hub->arena, &shard->buffers.account);
 }
 
 void cmdi_hub_fini(struct cmdi_hub *hub)
@@ -57,6 +59,9 @@ void cmdi_client_init(struct cmdi_client *client, struct cmdi_hub *hub, uint32_t
 {
     *client = (struct cmdi_client){.hub = hub, .number = number, .deadline_next_ms = UINT64_MAX};
     cmdi_pending_init(&client->table);
+    client->backlog.account = &hub->shard->buffers.account;
+    client->inbox.account = client->backlog.account;
+    client->taken.account = client->backlog.account;
     client->ended_tail = &client->ended;
     cmdi_work_init(&client->ended_work, cmdi_client_on_ended);
     cmdi_timer_init(&client->deadline_timer, cmdi_client_on_deadline);
@@ -69,9 +74,9 @@ void cmdi_client_fini(struct cmdi_client *client)
 {
     CMDI_ASSERT(!client->conn_live);
     cmdi_pending_fini(&client->table);
-    cmdi_queue_trim(&client->backlog);
-    cmdi_queue_trim(&client->taken);
-    cmdi_queue_trim(&client->inbox);
+    cmdi_queue_clear(&client->backlog);
+    cmdi_queue_clear(&client->taken);
+    cmdi_queue_clear(&client->inbox);
     (void)pthread_mutex_destroy(&client->inbox_lock);
 }
 
@@ -418,4 +423,5 @@ const struct cmdi_conn_ops cmdi_client_conn_ops = {
         .on_eof = client_on_eof,
         .on_closing = client_on_closing,
         .on_closed = client_on_closed,
+        .held = cmdi_client_held,
 };

@@ -2,6 +2,7 @@
 /* Growth of a record queue, and its way back. One thread at a time. */
 #include "client/queue.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ enum {
  */
 static int queue_reserve(struct cmdi_queue *queue, size_t size)
 {
+    struct cmdi_account *account = queue->account;
     size_t used = cmdi_queue_size(queue);
     if (queue->capacity - queue->end >= size && queue->data != NULL) {
         return 0;
@@ -26,14 +28,19 @@ static int queue_reserve(struct cmdi_queue *queue, size_t size)
         while (capacity < used + size) {
             capacity *= 2;
         }
+        if (!cmdi_account_charge_shared(account, capacity)) {
+            return -ENOBUFS;
+        }
         uint8_t *data = malloc(capacity);
         if (data == NULL) {
-            return -1;
+            cmdi_account_free_shared(account, capacity);
+            return -ENOMEM;
         }
         if (used > 0) {
             memcpy(data, queue->data + queue->begin, used);
         }
         free(queue->data);
+        cmdi_account_free_shared(account, queue->capacity);
         queue->data = data;
         queue->capacity = capacity;
     }
@@ -42,10 +49,12 @@ static int queue_reserve(struct cmdi_queue *queue, size_t size)
     return 0;
 }
 
-struct cmdi_record *cmdi_queue_append(struct cmdi_queue *queue, size_t body_size)
+struct cmdi_record *cmdi_queue_append(struct cmdi_queue *queue, size_t body_size, int *error)
 {
     size_t size = cmdi_record_size(body_size);
-    if (queue_reserve(queue, size) < 0) {
+    int code = queue_reserve(queue, size);
+    if (code < 0) {
+        *error = code;
         return NULL;
     }
     struct cmdi_record *record = (struct cmdi_record *)(void *)(queue->data + queue->end);
@@ -54,10 +63,16 @@ struct cmdi_record *cmdi_queue_append(struct cmdi_queue *queue, size_t body_size
     return record;
 }
 
+void cmdi_queue_clear(struct cmdi_queue *queue)
+{
+    free(queue->data);
+    cmdi_account_free_shared(queue->account, queue->capacity);
+    *queue = (struct cmdi_queue){.account = queue->account};
+}
+
 void cmdi_queue_trim(struct cmdi_queue *queue)
 {
     if (cmdi_queue_size(queue) == 0) {
-        free(queue->data);
-        *queue = (struct cmdi_queue){.data = NULL};
+        cmdi_queue_clear(queue);
     }
 }

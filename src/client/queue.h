@@ -14,6 +14,8 @@
 
 #include <cmdstream/client.h>
 
+#include "base/account.h"
+
 struct cmdi_ticket;
 
 struct cmdi_record {
@@ -31,13 +33,16 @@ struct cmdi_record {
 struct cmdi_queue {
     uint8_t *data; // malloc'ed; NULL: none.
     size_t capacity, begin, end;
+    struct cmdi_account *account; // Where its capacity is charged, as shared.
 };
 
 /**
  * A record at the end with room for the body; valid until the next append. Returns: NULL without
- * memory.
+ * memory, or at the account's bound: `*error` is -ENOMEM, -ENOBUFS then.
  */
-struct cmdi_record *cmdi_queue_append(struct cmdi_queue *queue, size_t body_size);
+struct cmdi_record *cmdi_queue_append(struct cmdi_queue *queue, size_t body_size, int *error);
+/** Everything in it is gone, and its memory. */
+void cmdi_queue_clear(struct cmdi_queue *queue);
 /** Gives back what is not used: everything if it is empty. */
 void cmdi_queue_trim(struct cmdi_queue *queue);
 

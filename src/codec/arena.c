@@ -36,12 +36,25 @@ void cmdi_arena_init(struct cmds_arena *arena, size_t size_max)
             .base = arena_nothing,
             .size_max = size_max,
             .use_max = SIZE_MAX};
+    cmdi_list_init(&arena->trim.link);
 }
 
-static void chunks_free(struct cmdi_arena_chunk *chunk)
+static void arena_on_trim(struct cmdi_trim *trim)
+{
+    cmdi_arena_fini(CMDI_CONTAINER(trim, struct cmds_arena, trim));
+}
+
+void cmdi_arena_charge_to(struct cmds_arena *arena, struct cmdi_account *account)
+{
+    arena->account = account;
+    arena->trim.fn = arena_on_trim;
+}
+
+static void chunks_free(struct cmds_arena *arena, struct cmdi_arena_chunk *chunk)
 {
     while (chunk != NULL) {
         struct cmdi_arena_chunk *older = chunk->older;
+        cmdi_account_free(arena->account, chunk->size);
         free(chunk);
         chunk = older;
     }
@@ -49,10 +62,17 @@ static void chunks_free(struct cmdi_arena_chunk *chunk)
 
 void cmdi_arena_fini(struct cmds_arena *arena)
 {
-    chunks_free(arena->chunk);
+    struct cmdi_account *account = arena->account;
     size_t use_max = arena->use_max; // Of the value that comes next.
+    chunks_free(arena, arena->chunk);
+    if (account != NULL) {
+        cmdi_list_remove(&arena->trim.link);
+    }
     cmdi_arena_init(arena, arena->size_max);
     arena->use_max = use_max;
+    if (account != NULL) {
+        cmdi_arena_charge_to(arena, account);
+    }
 }
 
 /* The newest chunk, as far as the value may use it. */
@@ -80,6 +100,22 @@ static size_t chunk_size_next(const struct cmds_arena *arena, size_t need)
     return size >= need ? size : 0;
 }
 
+/* Of `*size` bytes; where the shard has not as many, of `need`. */
+static struct cmdi_arena_chunk *chunk_create(struct cmds_arena *arena, size_t *size, size_t need)
+{
+    if (!cmdi_account_charge_reserve(arena->account, *size)) {
+        *size = need;
+        if (!cmdi_account_charge_reserve(arena->account, need)) {
+            return NULL;
+        }
+    }
+    struct cmdi_arena_chunk *chunk = malloc(sizeof(*chunk) + *size);
+    if (chunk == NULL) {
+        cmdi_account_sub(arena->account, *size);
+    }
+    return chunk;
+}
+
 void *cmdi_arena_alloc_slow(struct cmds_arena *arena, size_t size, size_t align)
 {
     CMDI_ASSERT(align > 0 && align <= CMDI_ARENA_ALIGN_MAX && (align & (align - 1)) == 0);
@@ -96,12 +132,13 @@ void *cmdi_arena_alloc_slow(struct cmds_arena *arena, size_t size, size_t align)
     if (chunk_size == 0 || used > arena->use_max || need > arena->use_max - used) {
         return NULL;
     }
-    struct cmdi_arena_chunk *chunk = malloc(sizeof(*chunk) + chunk_size);
+    struct cmdi_arena_chunk *chunk = chunk_create(arena, &chunk_size, need);
     if (chunk == NULL) {
         arena->no_memory = true;
         arena->grown = true; // So that the reset comes by and forgets it.
         return NULL;
     }
+    cmdi_account_watch(arena->account, &arena->trim);
     chunk->older = arena->chunk;
     chunk->size = chunk_size;
     arena->grown = arena->grown || chunk->older != NULL || chunk_size > CMDI_ARENA_KEEP_MAX;
@@ -121,7 +158,7 @@ void cmdi_arena_reset_slow(struct cmds_arena *arena)
         bool calm =
                 chunk->older == NULL && (size_t)(arena->at - arena->base) <= CMDI_ARENA_KEEP_MAX;
         arena->calm_count = calm ? arena->calm_count + 1 : 0;
-        chunks_free(chunk->older);
+        chunks_free(arena, chunk->older);
         chunk->older = NULL;
         arena->size = chunk->size;
     }

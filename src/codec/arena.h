@@ -19,6 +19,7 @@
 
 #include <cmdstream/codec.h>
 
+#include "base/account.h"
 #include "base/pool.h"
 
 enum {
@@ -39,12 +40,21 @@ struct cmds_arena {
     size_t size, size_max;          // Capacity of all chunks, and its bound.
     size_t used, use_max;           // Handed out of the older chunks; the bound of all use.
     uint32_t calm_count;            // Resets in a row that found the large chunk hardly used.
-    bool grown;     // The next reset has work to do: several chunks, or a large one.
-    bool no_memory; // Since the last reset, malloc failed: tells -ENOMEM from CMDS_E_LIMIT.
+    bool grown; // The next reset has work to do: several chunks, or a large one.
+    // Since the last reset there was no memory, or not for this shard: tells -ENOMEM from
+    // CMDS_E_LIMIT.
+    bool no_memory;
+    struct cmdi_account *account; // NULL: nobody counts.
+    struct cmdi_trim trim;
 };
 
 /** No memory is taken yet. Thread: any. */
 void cmdi_arena_init(struct cmds_arena *arena, size_t size_max);
+/**
+ * Its chunks count there from now on, and cmdi_account_trim() reaches it: then nothing that it
+ * handed out may be in use. No memory was taken yet.
+ */
+void cmdi_arena_charge_to(struct cmds_arena *arena, struct cmdi_account *account);
 /** A zeroed one is fine. Everything that was handed out is gone. */
 void cmdi_arena_fini(struct cmds_arena *arena);
 /** What the inline parts below leave over. */

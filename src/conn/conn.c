@@ -34,6 +34,7 @@ static void conn_move(struct cmdi_conn *conn, enum cmdi_conn_state next)
 static void conn_on_timer(struct cmdi_timer *timer, uint64_t now_ms);
 static void conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work);
 static void conn_on_foreign_mail(struct cmdi_shard *shard, struct cmdi_mail *mail);
+static void conn_on_foreign_trim(struct cmdi_trim *trim);
 static void conn_close_if_done(struct cmdi_conn *conn);
 
 /* --- Life ------------------------------------------------------------------------------------- */
@@ -51,6 +52,7 @@ int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
             .slot = UINT32_MAX,
             .state = ops->on_server_info != NULL ? CMDI_CONN_HELLO : CMDI_CONN_OPEN,
             .foreign_mail = {.fn = conn_on_foreign_mail},
+            .foreign_trim = {.fn = conn_on_foreign_trim},
             .received_at = shard->now_ms,
             .sent_at = shard->now_ms,
     };
@@ -59,6 +61,9 @@ int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
     cmdi_work_init(&conn->flush, conn_run_flush);
     cmdi_work_init(&conn->starve, cmdi_conn_rearm_starved);
     cmdi_timer_init(&conn->timer, conn_on_timer);
+    cmdi_list_init(&conn->lacking);
+    cmdi_list_init(&conn->foreign_trim.link);
+    cmdi_list_init(&conn->on_shard);
     if (transport->on_completion != NULL) {
         conn->slot = cmdi_shard_slot_acquire(shard, transport->on_completion, conn);
         if (conn->slot == UINT32_MAX) {
@@ -72,6 +77,8 @@ int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
         return -ENOMEM;
     }
     conn->fd = fd;
+    cmdi_list_push(&shard->conns, &conn->on_shard);
+    shard->relieve = cmdi_conn_relieve;
     shard->connection_count++;
     CMDI_COUNT(shard, connections, 1);
     return 0;
@@ -143,6 +150,7 @@ static void conn_closed(struct cmdi_conn *conn)
     conn_return(conn, &conn->fill);
     conn_return(conn, &conn->flight);
     conn_return(conn, &conn->stash);
+    conn_on_foreign_trim(&conn->foreign_trim);
     cmdi_conn_drop_place(conn);
     if (conn->slot != UINT32_MAX) {
         cmdi_shard_slot_release(conn->shard, conn->slot);
@@ -151,6 +159,8 @@ static void conn_closed(struct cmdi_conn *conn)
     cmdi_list_remove(&conn->ready.link);
     cmdi_list_remove(&conn->flush.link);
     cmdi_list_remove(&conn->starve.link);
+    cmdi_list_remove(&conn->on_shard);
+    conn->shard->evictions -= conn->evicted;
     cmdi_shard_timer_off(conn->shard, &conn->timer);
     conn->shard->connection_count--;
     __atomic_store_n(
@@ -179,6 +189,7 @@ static void conn_abort(struct cmdi_conn *conn)
     conn->transport->abort(conn);
     conn_move(conn, CMDI_CONN_CLOSING);
     cmdi_shard_timer_off(conn->shard, &conn->timer);
+    cmdi_conn_lack_over(conn);
     cmdi_conn_drop_slices(conn);
     conn_foreign_shut(conn);
     conn->ops->on_closing(conn);
@@ -264,8 +275,7 @@ void cmdi_conn_finish(struct cmdi_conn *conn)
 
 void cmdi_conn_fini(struct cmdi_conn *conn)
 {
-    free(conn->foreign.data);
-    conn->foreign = (struct cmdi_conn_buffer){0};
+    CMDI_ASSERT(conn->foreign.data == NULL); // The shard may be gone: it went with the connection.
     (void)pthread_mutex_destroy(&conn->foreign_lock);
 }
 
@@ -341,14 +351,13 @@ static void conn_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
 
 /* --- Output ----------------------------------------------------------------------------------- */
 
-static bool conn_fill_grow(struct cmdi_conn *conn, size_t size)
+/* `fill` with room for `size` more. */
+static bool conn_fill_lease(struct cmdi_conn *conn, size_t size, bool from_reserve)
 {
-    size_t want = conn->fill.end + size;
-    if (conn->fill.data == NULL && want < conn->fill_hint) {
-        want = conn->fill_hint;
-    }
+    struct cmdi_buffers *buffers = &conn->shard->buffers;
     struct cmdi_conn_buffer grown = {.end = conn->fill.end};
-    grown.data = cmdi_buffers_lease(&conn->shard->buffers, want, &grown.capacity);
+    grown.data = from_reserve ? cmdi_buffers_lease_reserve(buffers, size, &grown.capacity)
+                              : cmdi_buffers_lease(buffers, size, &grown.capacity);
     if (grown.data == NULL) {
         return false;
     }
@@ -360,20 +369,31 @@ static bool conn_fill_grow(struct cmdi_conn *conn, size_t size)
     return true;
 }
 
+static bool conn_fill_grow(struct cmdi_conn *conn, size_t size)
+{
+    size_t want = conn->fill.end + size;
+    bool hinted = conn->fill.data == NULL && want < conn->fill_hint;
+    return (hinted && conn_fill_lease(conn, conn->fill_hint, false)) ||
+           conn_fill_lease(conn, want, false);
+}
+
 uint8_t *cmdi_conn_reserve_slow(struct cmdi_conn *conn, size_t size, int *error)
 {
+    size_t max = conn->limits->output_size_max;
     size_t output = cmdi_conn_output_size(conn);
-    if (output >= conn->limits->output_size_max / 2) {
+    if (output >= max / 2) {
         conn->above_low = true;
-        if (output + size > conn->limits->output_size_max) {
+        size_t foreign = atomic_load_explicit(&conn->foreign_size, memory_order_relaxed);
+        if (output + foreign + size > max) {
             *error = -ENOBUFS;
             return NULL;
         }
     }
     if (conn->fill.end + size > conn->fill.capacity && !conn_fill_grow(conn, size)) {
-        *error = -ENOMEM;
+        *error = cmdi_conn_lack(conn, conn->fill.end + size, false);
         return NULL;
     }
+    atomic_store_explicit(&conn->output_seen, output + size, memory_order_relaxed);
     return conn->fill.data + conn->fill.end;
 }
 
@@ -382,7 +402,8 @@ uint8_t *cmdi_conn_reserve_beyond(struct cmdi_conn *conn, size_t size)
     if (cmdi_conn_output_high(conn)) {
         conn->above_low = true;
     }
-    if (conn->fill.end + size > conn->fill.capacity && !conn_fill_grow(conn, size)) {
+    if (conn->fill.end + size > conn->fill.capacity &&
+            !conn_fill_lease(conn, conn->fill.end + size, true)) {
         return NULL;
     }
     return conn->fill.data + conn->fill.end;
@@ -485,6 +506,9 @@ static bool conn_took(struct cmdi_conn *conn, size_t size)
         return false;
     }
     conn_return(conn, &conn->flight);
+    if (CMDI_UNLIKELY(conn->lacks > 0) && !conn->lacks_input) {
+        cmdi_conn_lack_over(conn); // It has given memory back itself: the next try tells.
+    }
     return true;
 }
 
@@ -547,6 +571,27 @@ void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
 
 /* --- Other threads ---------------------------------------------------------------------------- */
 
+static bool conn_foreign_grow(struct cmdi_conn *conn, size_t size, int *error)
+{
+    struct cmdi_account *account = &conn->shard->buffers.account;
+    struct cmdi_conn_buffer *foreign = &conn->foreign;
+    size_t capacity = foreign->capacity * 2 > 4096 ? foreign->capacity * 2 : 4096;
+    capacity = capacity > foreign->end + size ? capacity : foreign->end + size;
+    if (!cmdi_account_charge_shared(account, capacity - foreign->capacity)) {
+        *error = -ENOBUFS; // For now: the shard sees to it that there is memory again.
+        return false;
+    }
+    uint8_t *data = realloc(foreign->data, capacity);
+    if (data == NULL) {
+        cmdi_account_free_shared(account, capacity - foreign->capacity);
+        *error = -ENOMEM;
+        return false;
+    }
+    foreign->data = data;
+    foreign->capacity = capacity;
+    return true;
+}
+
 static uint8_t *conn_foreign_room(struct cmdi_conn *conn, size_t size, int *error)
 {
     struct cmdi_conn_buffer *foreign = &conn->foreign;
@@ -554,22 +599,13 @@ static uint8_t *conn_foreign_room(struct cmdi_conn *conn, size_t size, int *erro
         *error = CMDS_E_CLOSED;
         return NULL;
     }
-    size_t output = foreign->end + atomic_load_explicit(&conn->output_seen, memory_order_relaxed);
-    if (output >= conn->limits->output_size_max / 2 &&
-            output + size > conn->limits->output_size_max) {
+    size_t seen = atomic_load_explicit(&conn->output_seen, memory_order_relaxed);
+    if (!cmdi_conn_queue_allows(conn->limits, foreign->end, seen, size)) {
         *error = -ENOBUFS;
         return NULL;
     }
-    if (foreign->end + size > foreign->capacity) {
-        size_t capacity = foreign->capacity * 2 > 4096 ? foreign->capacity * 2 : 4096;
-        capacity = capacity > foreign->end + size ? capacity : foreign->end + size;
-        uint8_t *data = realloc(foreign->data, capacity);
-        if (data == NULL) {
-            *error = -ENOMEM;
-            return NULL;
-        }
-        foreign->data = data;
-        foreign->capacity = capacity;
+    if (foreign->end + size > foreign->capacity && !conn_foreign_grow(conn, size, error)) {
+        return NULL;
     }
     return foreign->data + foreign->end;
 }
@@ -597,6 +633,25 @@ void cmdi_conn_foreign_commit(struct cmdi_conn *conn, size_t size)
     (void)pthread_mutex_unlock(&conn->foreign_lock);
 }
 
+static void conn_foreign_free(struct cmdi_conn *conn, struct cmdi_conn_buffer *foreign)
+{
+    cmdi_account_free_shared(&conn->shard->buffers.account, foreign->capacity);
+    free(foreign->data);
+    *foreign = (struct cmdi_conn_buffer){0};
+}
+
+/* Gives back what is not used. */
+static void conn_on_foreign_trim(struct cmdi_trim *trim)
+{
+    struct cmdi_conn *conn = CMDI_CONTAINER(trim, struct cmdi_conn, foreign_trim);
+    cmdi_list_remove(&trim->link);
+    (void)pthread_mutex_lock(&conn->foreign_lock);
+    if (conn->foreign.end == 0) {
+        conn_foreign_free(conn, &conn->foreign);
+    }
+    (void)pthread_mutex_unlock(&conn->foreign_lock);
+}
+
 void cmdi_conn_foreign_take(struct cmdi_conn *conn)
 {
     if (atomic_load_explicit(&conn->foreign_size, memory_order_relaxed) == 0) {
@@ -606,6 +661,9 @@ void cmdi_conn_foreign_take(struct cmdi_conn *conn)
     struct cmdi_conn_buffer taken = conn->foreign;
     conn->foreign = (struct cmdi_conn_buffer){0};
     atomic_store_explicit(&conn->foreign_size, 0, memory_order_relaxed);
+    /* Before others may append again: it counts as output from here on. */
+    atomic_store_explicit(
+            &conn->output_seen, cmdi_conn_output_size(conn) + taken.end, memory_order_relaxed);
     (void)pthread_mutex_unlock(&conn->foreign_lock);
     if (taken.end > 0 && conn->ops->on_foreign != NULL) {
         conn->ops->on_foreign(conn, taken.data, taken.end);
@@ -614,12 +672,14 @@ void cmdi_conn_foreign_take(struct cmdi_conn *conn)
     }
     taken.end = 0;
     (void)pthread_mutex_lock(&conn->foreign_lock);
-    if (conn->foreign.data == NULL && taken.capacity <= CONN_FOREIGN_KEPT_SIZE) {
+    if (conn->foreign.data == NULL && taken.capacity <= CONN_FOREIGN_KEPT_SIZE &&
+            !conn->foreign_closed) {
         conn->foreign = taken;
-        taken.data = NULL;
+        taken = (struct cmdi_conn_buffer){0};
+        cmdi_account_watch(&conn->shard->buffers.account, &conn->foreign_trim);
     }
     (void)pthread_mutex_unlock(&conn->foreign_lock);
-    free(taken.data);
+    conn_foreign_free(conn, &taken);
 }
 
 static void conn_on_foreign_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)

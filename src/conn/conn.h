@@ -94,6 +94,8 @@ struct cmdi_conn_ops {
     void (*on_closing)(struct cmdi_conn *conn);
     /** The state is CLOSED. The owner may free the memory, once cmdi_conn_foreign_idle(). */
     void (*on_closed)(struct cmdi_conn *conn);
+    /** Bytes that the owner holds for it, beside its buffers. NULL: none. */
+    size_t (*held)(const struct cmdi_conn *conn);
 };
 
 /** Shared by all connections of an owner; kept. Times in ms; CMDS_NEVER: no limit. */
@@ -128,12 +130,13 @@ struct cmdi_conn {
     struct cmdi_conn_buffer flight; // Being sent.
     size_t fill_hint;               // What the last flight needed: the next fill is leased at once.
     size_t made_size;               // Of this run's output: what is no longer in `fill`.
-    uint8_t state;                  // enum cmdi_conn_state
-    bool paused;                    // The owner wants no frames: set by pause, cleared by resume.
-    bool sending;                   // A SEND is in flight.
-    bool receiving;                 // A multishot recv is armed.
-    bool cancelling;                // ... and being cancelled.
-    bool eof;           // The peer's FIN was seen; slices and stash may still hold frames.
+    size_t lacks;    // Bytes that the shard had no memory for: it waits for them. 0: it does not.
+    uint8_t state;   // enum cmdi_conn_state
+    bool paused;     // The owner wants no frames: set by pause, cleared by resume.
+    bool sending;    // A SEND is in flight.
+    bool receiving;  // A multishot recv is armed.
+    bool cancelling; // ... and being cancelled.
+    bool eof;        // The peer's FIN was seen; slices and stash may still hold frames.
     bool input_stopped; // By cmdi_conn_stop_input.
     bool eof_told;
     bool above_low;  // Output was above the low mark: on_output_low is owed.
@@ -143,6 +146,8 @@ struct cmdi_conn {
     bool spent;      // This run has made its share of output: what can wait for the next one does.
     uint8_t light_runs; // The last so many asked for little, see conn_set_level().
     bool hold_output;   // Not even OPEN sends (test harness).
+    bool lacks_input;   // `lacks` is for the stash: no frame is run until then.
+    bool evicted;       // It held most when memory was short, and is being closed.
 
     /* Input; per slice. */
     // By buffer number; count 0: the others are not valid.
@@ -153,6 +158,8 @@ struct cmdi_conn {
     struct cmds_codec_place *place;
 
     struct cmdi_work ready, flush, starve;
+    struct cmdi_list on_shard; // shard->conns
+    struct cmdi_list lacking;  // shard->lacking, unless its own output will free what it lacks.
 
     int fd;
     uint32_t slot;          // Of the shard: who gets completions.
@@ -169,12 +176,15 @@ struct cmdi_conn {
 
     /* Other threads. */
     pthread_mutex_t foreign_lock;
-    struct cmdi_conn_buffer foreign; // malloc'ed, not leased. Under the lock.
+    // malloc'ed, and charged to the account as shared. Under the lock.
+    struct cmdi_conn_buffer foreign;
+    struct cmdi_trim foreign_trim; // It has capacity that nobody uses. The shard's.
     struct cmdi_mail foreign_mail;
     bool foreign_posted;         // The mail is under way. Under the lock.
     bool foreign_closed;         // No more is accepted. Under the lock.
     _Atomic size_t foreign_size; // How much waits: read without the lock.
-    _Atomic size_t output_seen;  // Of the output, as other threads know it.
+    // Of the output, as other threads know it: all beyond half of the bound, and what is taken.
+    _Atomic size_t output_seen;
 };
 
 /* --- Life ------------------------------------------------------------------------------------- */
@@ -229,17 +239,32 @@ static inline size_t cmdi_conn_output_size(const struct cmdi_conn *conn)
 {
     return conn->fill.end + (conn->flight.end - conn->flight.begin);
 }
-/** Half of the bound: commands run below it, and a result of any legal size is taken below it. */
+/**
+ * Half of the bound: commands run below it, and a result of any legal size is taken below it, if
+ * the shard has memory for it. Without memory the output counts as high until there is.
+ */
 static inline bool cmdi_conn_output_high(const struct cmdi_conn *conn)
 {
-    return cmdi_conn_output_size(conn) >= conn->limits->output_size_max / 2;
+    return cmdi_conn_output_size(conn) >= conn->limits->output_size_max / 2 || conn->lacks > 0;
+}
+/**
+ * The same bound for what another thread queues: `queued` bytes are in its queue, `seen` in the
+ * output. The queue has half of the bound, because the output may grow to the other half unseen; so
+ * the two together stay within the bound and one frame of each side.
+ */
+static inline bool cmdi_conn_queue_allows(
+        const struct cmdi_conn_limits *limits, size_t queued, size_t seen, size_t size)
+{
+    size_t max = limits->output_size_max;
+    return queued + seen < max / 2 || (queued + size <= max / 2 && queued + seen + size <= max);
 }
 
 /** Slow path of reserve. */
 uint8_t *cmdi_conn_reserve_slow(struct cmdi_conn *conn, size_t size, int *error);
 /**
- * Room for `size` bytes at the end of the output. Returns: NULL, and -ENOBUFS (the bound) or
- * -ENOMEM in *error.
+ * Room for `size` bytes at the end of the output. Returns: NULL, and in *error -ENOBUFS (the bound,
+ * or the shard's memory is short: on_output_low when it is to be tried again), or -ENOMEM (there is
+ * none, or never as much).
  */
 static inline uint8_t *cmdi_conn_reserve(struct cmdi_conn *conn, size_t size, int *error)
 {
@@ -268,6 +293,20 @@ static inline void cmdi_conn_commit(struct cmdi_conn *conn, size_t size)
     }
 }
 
+/* --- Memory that is short: memory.c ------------------------------------------------------------ */
+
+/** Bytes that the connection holds of the shard's memory. */
+size_t cmdi_conn_held(const struct cmdi_conn *conn);
+/**
+ * A lease of `size` bytes was refused: it waits until there is memory, or is closed. Returns:
+ * -ENOBUFS; -ENOMEM: there is none, or never as much, and it does not wait.
+ */
+int cmdi_conn_lack(struct cmdi_conn *conn, size_t size, bool input);
+/** It waits no more. */
+void cmdi_conn_lack_over(struct cmdi_conn *conn);
+/** shard->relieve. */
+void cmdi_conn_relieve(struct cmdi_shard *shard);
+
 /* --- Input ------------------------------------------------------------------------------------ */
 
 /** No more frames for now: the rest stays, the recv is cancelled. Legal inside on_frame. */
@@ -288,7 +327,7 @@ static inline void cmdi_conn_ready(struct cmdi_conn *conn)
  * memory is known to live.
  *
  * Returns: where to write, and the lock is held until cmdi_conn_foreign_commit(); NULL, not locked,
- *          and CMDS_E_CLOSED, -ENOBUFS (the output bound) or -ENOMEM in *error.
+ *          and CMDS_E_CLOSED, -ENOBUFS (the output bound, the shard's memory) or -ENOMEM in *error.
  */
 uint8_t *cmdi_conn_foreign_reserve(struct cmdi_conn *conn, size_t size, int *error);
 /**

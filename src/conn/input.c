@@ -81,9 +81,6 @@ static bool conn_stash_room(struct cmdi_conn *conn, size_t size)
         struct cmdi_conn_buffer grown = {0};
         grown.data = cmdi_buffers_lease(&conn->shard->buffers, used + size, &grown.capacity);
         if (grown.data == NULL) {
-            CMDI_COUNT(conn->shard, out_of_memory, 1);
-            cmdi_conn_fail(
-                    conn, CMDS_E_MEMORY_LIMIT, "no memory for %zu bytes of input", used + size);
             return false;
         }
         if (used > 0) {
@@ -107,7 +104,13 @@ static bool conn_stash_append(struct cmdi_conn *conn, const void *data, size_t s
     return true;
 }
 
-/* Up to `size` bytes from the oldest slice go to the stash. */
+static void conn_fail_memory(struct cmdi_conn *conn, size_t size)
+{
+    CMDI_COUNT(conn->shard, out_of_memory, 1);
+    cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for %zu bytes of input", size);
+}
+
+/* Up to `size` bytes from the oldest slice go to the stash; not if the connection waits for memory. */
 static bool conn_stash_slice(struct cmdi_conn *conn, size_t size)
 {
     struct cmdi_slice *slice = &conn->shard->slices[conn->slice_head];
@@ -115,6 +118,10 @@ static bool conn_stash_slice(struct cmdi_conn *conn, size_t size)
     size_t take = size < there ? size : there;
     const uint8_t *data = cmdi_ring_buffer(conn->shard->ring, (uint16_t)conn->slice_head);
     if (!conn_stash_append(conn, data + slice->begin, take)) {
+        size_t size_after = conn->stash.end - conn->stash.begin + take;
+        if (cmdi_conn_lack(conn, size_after, true) == -ENOMEM) {
+            conn_fail_memory(conn, size_after);
+        }
         return false;
     }
     slice->begin += (uint32_t)take;
@@ -140,6 +147,8 @@ void cmdi_conn_feed(struct cmdi_conn *conn, const void *data, size_t size)
     if (conn_stash_append(conn, data, size)) {
         conn->received_at = conn->shard->now_ms;
         cmdi_conn_ready(conn);
+    } else {
+        conn_fail_memory(conn, size);
     }
 }
 
@@ -328,7 +337,8 @@ static bool conn_has_input(const struct cmdi_conn *conn)
 
 static bool conn_may_run(const struct cmdi_conn *conn)
 {
-    return (conn->state == CMDI_CONN_OPEN || conn->state == CMDI_CONN_HELLO) && !conn->paused;
+    return (conn->state == CMDI_CONN_OPEN || conn->state == CMDI_CONN_HELLO) && !conn->paused &&
+           !conn->lacks_input;
 }
 
 static void conn_begin_piece(const struct cmdi_conn *conn, struct conn_run *run)
@@ -456,7 +466,9 @@ static bool conn_holds_much(const struct cmdi_conn *conn)
 static void conn_steer_recv(struct cmdi_conn *conn, bool more)
 {
     bool stash_full = more && conn->stash.end - conn->stash.begin > CMDI_SHARD_BYTES_PER_RUN;
-    if (conn->paused) {
+    if (conn->lacks_input) {
+        conn_cancel_recv(conn);
+    } else if (conn->paused) {
         conn_cancel_recv(conn);
         conn_stash_all(conn);
     } else if (!conn->receiving && !conn->starved && conn->slice_count <= 1 && !stash_full) {

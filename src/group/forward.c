@@ -37,6 +37,7 @@ struct cmdi_forward {
     struct cmdi_call_hook hook; // In the call.
     uint64_t deadline_ms;
     enum forward_state state;
+    bool is_here; // The call lives on the member's shard.
 
     struct cmdi_client *client;
     uint64_t sequence;
@@ -75,10 +76,28 @@ size_t cmdi_forward_size(void)
 
 /* --- On the member's shard -------------------------------------------------------------------- */
 
+/* A body of one that lives on the call's shard counts for the call; of others as shared. */
+static bool forward_charge(struct cmdi_forward *forward, size_t size)
+{
+    struct cmdi_account *account = &forward->member->hub.shard->buffers.account;
+    return forward->is_here ? cmdi_call_charge(forward->call, size)
+                            : cmdi_account_charge_shared(account, size);
+}
+
+static void forward_uncharge(struct cmdi_forward *forward, size_t size)
+{
+    if (forward->is_here) {
+        cmdi_call_uncharge(forward->call, size);
+    } else {
+        cmdi_account_free_shared(&forward->member->hub.shard->buffers.account, size);
+    }
+}
+
 static void forward_free_body(struct cmdi_forward *forward)
 {
-    if (forward->body != forward->small) {
+    if (forward->body != NULL && forward->body != forward->small) {
         free(forward->body);
+        forward_uncharge(forward, forward->body_size);
     }
     forward->body = NULL;
 }
@@ -161,15 +180,22 @@ static struct cmdi_command forward_command(struct cmdi_forward *forward)
     };
 }
 
-/* Keeps the command's bytes. Returns: 0; -ENOMEM. */
+/* Keeps the command's bytes. Returns: 0; -ENOBUFS: memory_size_max; -ENOMEM. */
 static int forward_keep_body(struct cmdi_forward *forward, const struct cmdi_command *command)
 {
     const struct cmds_codec *codec = forward->member->hub.config->codec;
     forward->type = command->type;
     forward->body_size = command->body_size;
-    forward->body = command->body_size <= sizeof(forward->small) ? forward->small
-                                                                 : malloc(command->body_size);
+    forward->body = forward->small;
+    if (command->body_size > sizeof(forward->small)) {
+        if (!forward_charge(forward, command->body_size)) {
+            forward->body = NULL;
+            return -ENOBUFS;
+        }
+        forward->body = malloc(command->body_size);
+    }
     if (forward->body == NULL) {
+        forward_uncharge(forward, command->body_size);
         return -ENOMEM;
     }
     (void)codec->encode(codec, command->type, command->value, forward->body, command->body_size);
@@ -249,6 +275,7 @@ static void forward_init(
     forward->deadline_ms = deadline_ms;
     forward->client = NULL;
     forward->body = NULL;
+    forward->is_here = false;
     cmdi_list_init(&forward->link);
     cmdi_list_init(&forward->hook.link);
     cmdi_timer_init(&forward->timer, forward_on_timer);
@@ -273,6 +300,8 @@ static int forward_here(struct cmdi_member *member, struct cmdi_command *command
     }
     forward_init(forward, member, command->deadline_ms);
     forward->tell = forward_tell_here;
+    forward->call = call;
+    forward->is_here = true;
     command->on_result = forward_on_result;
     command->context = forward;
     int error = -ENOBUFS;
@@ -281,11 +310,13 @@ static int forward_here(struct cmdi_member *member, struct cmdi_command *command
     }
     if (CMDI_LIKELY(error == 0)) {
         forward->state = FORWARD_SENT;
-    } else if (error == -ENOBUFS && forward_keep_body(forward, command) == 0) {
-        forward_wait(forward);
     } else {
-        cmdi_pool_release(&member->forward_pool, forward);
-        return error == -ENOBUFS ? -ENOMEM : error;
+        error = error == -ENOBUFS ? forward_keep_body(forward, command) : error;
+        if (error < 0) {
+            cmdi_pool_release(&member->forward_pool, forward);
+            return error;
+        }
+        forward_wait(forward);
     }
     forward_bind(forward, call, on_result, forward_on_cancel);
     if (cmds_call_is_cancelled(call)) {
@@ -451,9 +482,10 @@ static int forward_there(struct cmdi_member *member, const struct cmdi_command *
     struct cmdi_forward *forward = &courier->forward;
     forward_init(forward, member, command->deadline_ms);
     forward->tell = courier_tell;
-    if (forward_keep_body(forward, command) < 0) {
+    int error = forward_keep_body(forward, command);
+    if (error < 0) {
         free(courier);
-        return -ENOMEM;
+        return error;
     }
     (void)pthread_mutex_init(&courier->lock, NULL); // Cannot fail without attributes.
     courier->home = cmdi_call_shard(call);

@@ -248,6 +248,7 @@ static struct cmdi_member *member_create(struct cmds_group *group, uint32_t inde
     *member = (struct cmdi_member){.group = group, .open_count = count, .connecting_count = count};
     cmdi_hub_init(&member->hub, group->runtime->shards[index], &group->config);
     cmdi_pool_init(&member->forward_pool, cmdi_forward_size());
+    cmdi_pool_charge_to(&member->forward_pool, &member->hub.shard->buffers.account);
     cmdi_work_init(&member->room_work, member_run_room);
     cmdi_list_init(&member->forwards);
     cmdi_list_init(&member->forgotten);

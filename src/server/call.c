@@ -240,6 +240,28 @@ static uint32_t call_kept_pool(const struct cmdi_home *home, size_t size)
     return pool;
 }
 
+bool cmdi_call_charge(struct cmds_call *call, size_t size)
+{
+    struct cmdi_home *home = call->connection->home;
+    if (!cmdi_account_charge(&home->shard->buffers.account, size)) {
+        return false;
+    }
+    home->kept_size += size;
+    call->connection->kept_size += size;
+    return true;
+}
+
+void cmdi_call_uncharge(struct cmds_call *call, size_t size)
+{
+    struct cmdi_home *home = call->connection->home;
+    if (home->ended) {
+        return; // It left the account with its home.
+    }
+    cmdi_account_free(&home->shard->buffers.account, size);
+    home->kept_size -= size;
+    call->connection->kept_size -= size;
+}
+
 int cmds_call_keep_command(struct cmds_call *call)
 {
     struct cmdi_home *home = call->connection->home;
@@ -251,13 +273,22 @@ int cmds_call_keep_command(struct cmds_call *call)
     }
     size_t size = cmdi_value_copy_size(call->type->schema, call->command);
     uint32_t pool = call_kept_pool(home, size);
-    void *block =
-            pool < CMDI_KEPT_POOLS ? cmdi_pool_acquire(&home->kept_pools[pool]) : malloc(size);
-    if (block == NULL) {
+    if (pool < CMDI_KEPT_POOLS) {
+        call->kept = cmdi_pool_acquire(&home->kept_pools[pool]);
+        call->kept_size = home->kept_pools[pool].item_size;
+        call->connection->kept_size += call->kept != NULL ? call->kept_size : 0;
+    } else if (cmdi_call_charge(call, size)) {
+        call->kept = malloc(size);
+        call->kept_size = size;
+        cmdi_call_uncharge(call, call->kept == NULL ? size : 0);
+    } else {
+        return -ENOBUFS;
+    }
+    if (call->kept == NULL) {
         return -ENOMEM;
     }
     call->kept_pool = pool;
-    call->kept = cmdi_value_copy_into(call->type->schema, call->command, block, size);
+    call->kept = cmdi_value_copy_into(call->type->schema, call->command, call->kept, size);
     call_set_command(call, call->kept);
     return 0;
 }
@@ -367,8 +398,10 @@ static void call_free_kept(struct cmds_call *call)
     }
     if (call->kept_pool < CMDI_KEPT_POOLS) {
         cmdi_pool_release(&call->connection->home->kept_pools[call->kept_pool], call->kept);
+        call->connection->kept_size -= call->kept_size;
     } else {
         free(call->kept);
+        cmdi_call_uncharge(call, call->kept_size);
     }
     call->kept = NULL;
 }

@@ -21,6 +21,12 @@ struct cmdi_call_hook {
  * the call's shard.
  */
 void cmdi_call_hook_add(struct cmds_call *call, struct cmdi_call_hook *hook);
+/**
+ * `size` bytes that are kept for the call count for its connection and its shard, until uncharge.
+ * Returns: false: the shard has not as much. Thread: the call's shard.
+ */
+bool cmdi_call_charge(struct cmds_call *call, size_t size);
+void cmdi_call_uncharge(struct cmds_call *call, size_t size);
 /** The shard the call lives on, as struct cmdi_shard *. Thread: any. */
 struct cmdi_shard *cmdi_call_shard(const struct cmds_call *call);
 

@@ -19,10 +19,9 @@ static _Atomic uint64_t connection_ids;
 
 static int connection_on_ping(struct cmdi_conn *conn)
 {
-    int error = 0;
-    uint8_t *out = cmdi_conn_reserve(conn, 1, &error);
+    uint8_t *out = cmdi_conn_reserve_beyond(conn, 1); // Above half of the bound nothing is read.
     if (out == NULL) {
-        return error; // Cannot be: above half of the bound nothing is read.
+        return -ENOMEM;
     }
     *out = 0;
     cmdi_conn_commit(conn, 1);
@@ -37,7 +36,7 @@ static void connection_on_output_low(struct cmdi_conn *conn)
     if (!cmdi_list_empty(&connection->again)) {
         cmdi_conn_ready(conn);
     }
-    if (connection->in_flight < connection->home->core->options.in_flight_max) {
+    if (!cmdi_connection_is_full(connection)) {
         cmdi_conn_resume(conn);
     }
 }
@@ -50,13 +49,15 @@ static void connection_on_output_low(struct cmdi_conn *conn)
 static void connection_read_on(struct cmds_connection *connection)
 {
     struct cmdi_conn *conn = &connection->conn;
-    uint32_t max = connection->home->core->options.in_flight_max;
-    if (conn->state != CMDI_CONN_OPEN || connection->in_flight >= max) {
+    const struct cmds_server_options *options = &connection->home->core->options;
+    uint32_t max = options->in_flight_max;
+    if (conn->state != CMDI_CONN_OPEN || cmdi_connection_is_full(connection)) {
         return;
     }
+    bool much_kept = connection->kept_size > options->kept_size_max - options->kept_size_max / 4;
     if (cmdi_conn_output_high(conn)) {
         conn->above_low = true; // on_output_low goes on.
-    } else if (connection->in_flight <= max - max / 4 - (max < 4)) {
+    } else if (connection->in_flight <= max - max / 4 - (max < 4) && !much_kept) {
         cmdi_conn_resume(conn);
     } else if (!cmdi_timer_armed(&connection->room)) {
         cmdi_shard_timer(conn->shard, &connection->room, conn->shard->now_ms + 1);
@@ -68,7 +69,7 @@ static void connection_on_room(struct cmdi_timer *timer, uint64_t now_ms)
     (void)now_ms;
     struct cmds_connection *connection = CMDI_CONTAINER(timer, struct cmds_connection, room);
     struct cmdi_conn *conn = &connection->conn;
-    if (connection->in_flight >= connection->home->core->options.in_flight_max) {
+    if (cmdi_connection_is_full(connection)) {
         return; // Full again; the next call that ends sees to it.
     }
     if (cmdi_conn_output_high(conn)) {
@@ -104,6 +105,12 @@ static bool connection_is_busy(const struct cmdi_conn *conn)
     return ((const struct cmds_connection *)connection)->in_flight > 0;
 }
 _Static_assert(offsetof(struct cmds_connection, conn) == 0, "connection_is_busy");
+
+static size_t connection_held(const struct cmdi_conn *conn)
+{
+    const void *connection = conn;
+    return ((const struct cmds_connection *)connection)->kept_size;
+}
 
 static void connection_log_end(const struct cmds_connection *connection)
 {
@@ -201,6 +208,7 @@ static const struct cmdi_conn_ops connection_ops = {
         .is_busy = connection_is_busy,
         .on_closing = connection_on_closing,
         .on_closed = connection_on_closed,
+        .held = connection_held,
 };
 
 /* --- Life ------------------------------------------------------------------------------------- */
@@ -258,6 +266,7 @@ struct cmds_connection *cmdi_connection_open(
     connection->id = atomic_fetch_add_explicit(&connection_ids, 1, memory_order_relaxed) + 1;
     connection->context = NULL;
     connection->in_flight = 0;
+    connection->kept_size = 0;
     connection->told = false;
     connection->eof = false;
     connection->closed = false;

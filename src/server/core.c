@@ -17,6 +17,7 @@ enum {
     CORE_FRAME_SIZE = 16 * 1024 * 1024,
     CORE_FRAME_SIZE_MAX = 1024 * 1024 * 1024,
     CORE_OUTPUT_SIZE = 1024 * 1024,
+    CORE_KEPT_SIZE = 16 * 1024 * 1024,
     CORE_OUTPUT_SIZE_MIN = 4096, // The ServerInfo and a pong must always find room.
     CORE_IDLE_MS = 120000,
     CORE_FRAME_MS = 10000,
@@ -47,6 +48,7 @@ static int core_take_options(struct cmdi_server_core *core,
     core_default(&mine->in_flight_max, CORE_IN_FLIGHT);
     core_default(&mine->frame_size_max, CORE_FRAME_SIZE);
     core_default(&mine->output_size_max, CORE_OUTPUT_SIZE);
+    core_default(&mine->kept_size_max, CORE_KEPT_SIZE);
     core_default(&mine->idle_timeout_ms, CORE_IDLE_MS);
     core_default(&mine->frame_timeout_ms, CORE_FRAME_MS);
     core_default(&mine->handshake_timeout_ms, CORE_HELLO_MS);
@@ -230,14 +232,30 @@ struct cmdi_home *cmdi_home_create(
      * it.
      */
     cmdi_arena_init(&home->arena, (size_t)core->options.frame_size_max * 4 + 1024 * 1024);
+    struct cmdi_account *account = &shard->buffers.account;
+    cmdi_arena_charge_to(&home->arena, account);
+    cmdi_pool_charge_to(&home->connection_pool, account);
+    cmdi_pool_charge_to(&home->call_pool, account);
+    cmdi_pool_charge_to(&home->kept_pools[0], account);
+    cmdi_pool_charge_to(&home->kept_pools[1], account);
     (void)pthread_mutex_init(&home->lock, NULL); // Cannot fail with default attributes on Linux.
     atomic_fetch_add(&core->refs, 1);
     return home;
 }
 
-static void home_free(struct cmdi_home *home)
+/* What calls still keep is their keepers' from here on, on whatever thread. */
+static void home_leave_account(struct cmdi_home *home)
 {
     cmdi_arena_fini(&home->arena);
+    cmdi_pool_leave(&home->connection_pool);
+    cmdi_pool_leave(&home->call_pool);
+    cmdi_pool_leave(&home->kept_pools[0]);
+    cmdi_pool_leave(&home->kept_pools[1]);
+    cmdi_account_sub(&home->shard->buffers.account, home->kept_size);
+}
+
+static void home_free(struct cmdi_home *home)
+{
     cmdi_pool_fini(&home->connection_pool);
     cmdi_pool_fini(&home->call_pool);
     cmdi_pool_fini(&home->kept_pools[0]);
@@ -269,6 +287,7 @@ void cmdi_home_end(struct cmdi_home *home)
 {
     home->ending = true;
     home_settle_calls(home);
+    home_leave_account(home);
     (void)pthread_mutex_lock(&home->lock);
     home->ended = true;
     home->orphans = home->call_pool.live;

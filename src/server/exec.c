@@ -185,8 +185,9 @@ static const char *exec_push_text(int code)
 static void exec_in_pool(struct cmds_call *call)
 {
     struct cmdi_home *home = call->connection->home;
-    if (cmds_call_keep_command(call) < 0) {
-        exec_returned(call, -ENOMEM);
+    int code = cmds_call_keep_command(call);
+    if (code < 0) {
+        exec_returned(call, code);
         return;
     }
     if (home->server == NULL) {
@@ -197,8 +198,7 @@ static void exec_in_pool(struct cmds_call *call)
     cmdi_call_list(call); // Before the push: then it is the worker's.
     home->jobs++;
     call->job.fn = exec_on_worker;
-    int code =
-            cmdi_workers_push(&home->server->runtime->workers, &call->connection->jobs, &call->job);
+    code = cmdi_workers_push(&home->server->runtime->workers, &call->connection->jobs, &call->job);
     if (code < 0) {
         home->jobs--;
         call->flags = (uint8_t)(call->flags & ~CMDI_CALL_IN_POOL);
@@ -295,8 +295,7 @@ void cmdi_connection_hold_back(struct cmds_connection *connection)
 {
     struct cmdi_conn *conn = &connection->conn;
     bool high = cmdi_conn_output_high(conn);
-    if (CMDI_UNLIKELY(
-                high || connection->in_flight >= connection->home->core->options.in_flight_max)) {
+    if (CMDI_UNLIKELY(high || cmdi_connection_is_full(connection))) {
         conn->above_low = conn->above_low || high;
         cmdi_conn_pause(conn);
     }

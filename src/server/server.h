@@ -63,6 +63,7 @@ struct cmdi_home {
     // Copied commands up to 512, up to 2048 bytes; larger ones are malloc'ed.
     struct cmdi_pool kept_pools[CMDI_KEPT_POOLS];
     struct cmds_arena arena; // Of the command being decoded.
+    uint64_t kept_size;      // Copied commands and the like that are malloc'ed: in the account.
     void *shard_state;
     bool draining;
     bool state_started;     // on_shard_start has succeeded.
@@ -89,6 +90,7 @@ struct cmds_connection {
     struct cmdi_timer room; // Paused, and a little room: reads on when it fires.
     // Of its calls in the pool, each of which keeps it alive. Under the pool's lock.
     struct cmdi_job_queue jobs;
+    size_t kept_size;   // Bytes that calls keep.
     uint32_t in_flight; // Calls alive.
     bool told;          // on_connect has accepted it: on_disconnect is owed.
     bool eof;           // Nothing more comes: closes when the last call ends.
@@ -119,7 +121,8 @@ struct cmds_call {
     bool owed;
 
     /* Only for calls that live longer than their exec function: see cmdi_call_warm(). */
-    void *kept;         // The copied command.
+    void *kept;         // The copied command...
+    size_t kept_size;   // ... and what it takes.
     uint32_t kept_pool; // Where it is from; CMDI_KEPT_POOLS: malloc.
     int job_code;       // What the exec function returned on the worker.
     struct cmdi_list link;
@@ -213,6 +216,13 @@ struct cmds_connection *cmdi_connection_open(
  * always has room.
  */
 void cmdi_connection_hold_back(struct cmds_connection *connection);
+/** It is at a bound of its calls: how many there are, how much they keep. */
+static inline bool cmdi_connection_is_full(const struct cmds_connection *connection)
+{
+    const struct cmds_server_options *options = &connection->home->core->options;
+    return connection->in_flight >= options->in_flight_max ||
+           connection->kept_size >= options->kept_size_max;
+}
 /** A call has ended: reads on, closes, or frees as is due. */
 void cmdi_connection_call_ended(struct cmds_connection *connection);
 /** Executes what was received, and closes with the last call. */

@@ -2,14 +2,18 @@
 /*
  * Byte buffers for connections, of one shard: leased in powers of two from 4 KiB, returned when
  * they are empty, so that an idle connection owns none. Last in, first out: the buffer that was
- * just sent is the next one filled, while it is in the cache. All leases together stay below a
- * limit.
+ * just sent is the next one filled, while it is in the cache.
+ *
+ * Leases count in the shard's account, which bounds them together with all else that the shard
+ * holds. What is kept for the next lease counts as free: it goes when somebody needs the room.
  */
 #ifndef CMDI_SHARD_BUFFERS_H
 #define CMDI_SHARD_BUFFERS_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/account.h"
 
 enum {
     CMDI_BUFFER_SIZE_MIN = 4096,
@@ -24,11 +28,12 @@ struct cmdi_buffer_free {
 
 struct cmdi_buffers {
     struct cmdi_buffer_free *free[CMDI_BUFFER_CLASSES];
-    uint64_t leased_size, leased_size_max;
+    uint64_t leased_size;
     uint64_t kept_size;
+    struct cmdi_account account; // Of all that the shard holds.
 };
 
-void cmdi_buffers_init(struct cmdi_buffers *buffers, uint64_t leased_size_max);
+void cmdi_buffers_init(struct cmdi_buffers *buffers, uint64_t size_max);
 /** Frees what is kept. What is leased is the lessee's. */
 void cmdi_buffers_fini(struct cmdi_buffers *buffers);
 /**
@@ -36,6 +41,10 @@ void cmdi_buffers_fini(struct cmdi_buffers *buffers);
  * the limit or without memory.
  */
 uint8_t *cmdi_buffers_lease(struct cmdi_buffers *buffers, size_t size, size_t *capacity);
+/** The same, from the account's reserve if need be. */
+uint8_t *cmdi_buffers_lease_reserve(struct cmdi_buffers *buffers, size_t size, size_t *capacity);
+/** What a lease of `size` bytes counts. */
+size_t cmdi_buffers_room(size_t size);
 /** NULL is fine. */
 void cmdi_buffers_return(struct cmdi_buffers *buffers, uint8_t *data, size_t capacity);
 /** Gives what is kept back to malloc: called when the shard is quiet. */

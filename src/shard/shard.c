@@ -9,6 +9,7 @@
 #include "shard/shard.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ enum {
     SHARD_SLOTS_FIRST = 64,
     SHARD_QUIET_MS = 1000, // How often a shard looks for memory to give back.
     SHARD_GENERATION_MASK = 0xffffff,
+    SHARD_FREED_MUCH = 4 * 1024 * 1024,
     SHARD_SPIN_LOOKS = 64,          // At the ring and the mailbox between two looks at the clock.
     SHARD_HARVEST = 32,             // Completions, or timers, between two looks at the clock.
     SHARD_LOOK_NS_MAX = 100 * 1000, // So long between two looks at the clock in a step.
@@ -390,6 +392,15 @@ static void shard_set_pace(struct cmdi_shard *shard)
     shard->flush_first = shard->waited && !alone;
 }
 
+/* A bound was met, or is near, or somebody waits for memory. */
+static bool shard_is_short(struct cmdi_shard *shard)
+{
+    struct cmdi_account *account = &shard->buffers.account;
+    return account->refused || !cmdi_list_empty(&shard->lacking) ||
+           cmdi_account_used(account) > cmdi_account_mark(account) ||
+           atomic_load_explicit(&account->shared_refused, memory_order_relaxed);
+}
+
 static uint32_t shard_run(struct cmdi_shard *shard)
 {
     uint32_t handled = shard_take_mail(shard, false);
@@ -403,6 +414,9 @@ static uint32_t shard_run(struct cmdi_shard *shard)
     shard_set_pace(shard);
     handled += shard_run_ready(shard);
     shard_run_flush(shard);
+    if (CMDI_UNLIKELY(shard_is_short(shard)) && shard->relieve != NULL) {
+        shard->relieve(shard);
+    }
     return handled;
 }
 
@@ -543,7 +557,9 @@ int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns)
     atomic_store_explicit(&shard->busy_since_ns, shard->now_ns, memory_order_relaxed);
     uint32_t handled = shard_run(shard);
     CMDI_COUNT(shard, turns, 1);
-    __atomic_store_n(&shard->stats.memory_bytes, shard->buffers.leased_size, __ATOMIC_RELAXED);
+    __atomic_store_n(&shard->stats.buffer_bytes, shard->buffers.leased_size, __ATOMIC_RELAXED);
+    __atomic_store_n(&shard->stats.memory_bytes, cmdi_account_used(&shard->buffers.account),
+            __ATOMIC_RELAXED);
     /* Who turns an inline shard looks at what has run before anything is waited for. */
     bool look_first = handled > 0 && !shard->options.has_thread;
     int code = shard_end_turn(shard, look_first ? CMDI_RING_WAIT_NONE : wait_ns);
@@ -595,6 +611,8 @@ int cmdi_shard_create(
     cmdi_list_init(&shard->heavy);
     cmdi_list_init(&shard->ended);
     cmdi_list_init(&shard->starved);
+    cmdi_list_init(&shard->conns);
+    cmdi_list_init(&shard->lacking);
     shard_set_pace(shard);
     cmdi_buffers_init(&shard->buffers, options->memory_size_max);
     shard_set_time(shard, options->manual ? 0 : cmdi_now_ns());
@@ -615,6 +633,19 @@ struct shard_quiet {
     uint64_t buffers_empty, bytes; // As they were at the last look.
 };
 
+/* Much went back to malloc: the system gets what malloc has of it, also between live blocks. */
+static void shard_return_to_system(struct cmdi_shard *shard)
+{
+#ifdef __GLIBC__
+    if (shard->buffers.account.freed_size >= SHARD_FREED_MUCH) {
+        shard->buffers.account.freed_size = 0;
+        (void)malloc_trim(0);
+    }
+#else
+    (void)shard;
+#endif
+}
+
 /* A shard through which little went for a second gives memory back, one step at a time. */
 static void shard_quiet(struct cmdi_timer *timer, uint64_t now_ms)
 {
@@ -623,6 +654,8 @@ static void shard_quiet(struct cmdi_timer *timer, uint64_t now_ms)
     uint64_t bytes = shard->stats.recv_bytes + shard->stats.send_bytes;
     if (bytes - quiet->bytes < 1024 * 1024) {
         cmdi_buffers_trim(&shard->buffers);
+        cmdi_account_trim(&shard->buffers.account);
+        shard_return_to_system(shard);
         if (quiet->buffers_empty == shard->stats.buffers_empty) {
             cmdi_ring_buffers_shrink(shard->ring);
         }

@@ -150,11 +150,17 @@ struct cmdi_shard {
     struct cmdi_list heavy; // struct cmdi_work: behind those of `flush`, as long as there is room.
     struct cmdi_list ended; // struct cmdi_work: after the enter of this turn.
     struct cmdi_list starved; // struct cmdi_work: ready again once enough receive buffers are free.
+    struct cmdi_list conns;   // struct cmdi_conn: not closed.
+    struct cmdi_list lacking; // struct cmdi_conn: wait for memory, first come first served.
     struct cmdi_slice *slices; // By buffer number.
     struct cmdi_slot *slots;
     uint32_t slot_count, slot_free;
     struct cmds_stats stats; // Written here, read by anybody: CMDI_COUNT.
     struct cmdi_buffers buffers;
+    // Memory is short: at the end of a turn, see cmdi_conn_relieve(). Set with the first connection.
+    void (*relieve)(struct cmdi_shard *shard);
+    uint64_t relieve_trim_ms; // When that last had everybody give back...
+    uint64_t relieve_none_ms; // ...and when it last found nobody who holds much.
     struct cmdi_timer_wheel timers;
     struct cmdi_spin spin;
     /* The time that the present step of this turn takes. */
@@ -170,6 +176,7 @@ struct cmdi_shard {
     uint32_t frames_per_run;   // Of each connection.
     size_t flush_size;         // A connection with so much output sends it in mid-turn.
     uint32_t connection_count; // On this shard: without any it never spins.
+    uint32_t evictions;        // Connections that are being closed because they held most.
     uint32_t index;
     bool in_turn;
     bool enabled;

@@ -19,7 +19,7 @@
 struct serve_options {
     const char *listen, *codec, *cpus, *server_info;
     uint32_t shards, spin_us, workers;
-    uint32_t max_frame, max_connections, max_in_flight, max_output;
+    uint32_t max_frame, max_connections, max_in_flight, max_output, max_kept, max_memory;
     uint32_t handshake_timeout_ms, frame_timeout_ms, idle_timeout_ms, write_timeout_ms,
             exec_timeout_ms;
     uint32_t drain_ms, burn_us;
@@ -53,6 +53,10 @@ static const struct tool_option serve_rows[] = {
                 "of one command or result (default 16 MiB)"),
         TOOL_U32(serve_options, "max-output", "BYTES", max_output, 4096, UINT32_MAX,
                 "waiting on one connection (default 1 MiB)"),
+        TOOL_U32(serve_options, "max-kept", "BYTES", max_kept, 1, UINT32_MAX,
+                "of commands that one connection's calls keep (default 16 MiB)"),
+        TOOL_U32(serve_options, "max-memory", "BYTES", max_memory, 1048576, UINT32_MAX,
+                "of a shard; near it whoever holds most is closed (default 1 GiB)"),
         TOOL_U32(serve_options, "handshake-timeout-ms", "N", handshake_timeout_ms, 1, UINT32_MAX,
                 "for the ServerInfo to leave (default 5000; 4294967295: never)"),
         TOOL_U32(serve_options, "frame-timeout-ms", "N", frame_timeout_ms, 1, UINT32_MAX,
@@ -107,6 +111,7 @@ static int serve_start_runtime(struct serve *serve, struct cmds_error *error)
     options.spin_us = tool_spin(serve->options.spin_us);
     options.spin_always = serve->options.spin_always;
     options.pool_thread_count = serve->options.workers;
+    options.memory_size_max = serve->options.max_memory;
     options.on_log = tool_log;
     options.log_context = &serve->log_level;
     return cmds_runtime_start(&serve->runtime, &options, error);
@@ -123,6 +128,7 @@ static int serve_start_server(struct serve *serve, struct cmds_error *error)
     options.in_flight_max = from->max_in_flight;
     options.frame_size_max = from->max_frame;
     options.output_size_max = from->max_output;
+    options.kept_size_max = from->max_kept;
     options.handshake_timeout_ms = from->handshake_timeout_ms;
     options.frame_timeout_ms = from->frame_timeout_ms;
     options.idle_timeout_ms = from->idle_timeout_ms;

@@ -272,7 +272,7 @@ static void test_call_streams_to_a_slow_reader_in_bounded_memory(void)
     for (int64_t index = 0; index < ITEMS; index++) {
         uint64_t sequence = 0;
         bool last = false;
-        uint64_t now = world_stats(&world).memory_bytes;
+        uint64_t now = world_stats(&world).buffer_bytes;
         most = now > most ? now : most;
         CU_ASSERT_FATAL(world_read_item(&slow, &sequence, &last) == index);
         CU_ASSERT_FATAL(sequence == 1 && last == (index == ITEMS - 1));
@@ -346,7 +346,7 @@ static void test_call_streams_end_with_their_peer(void)
         }
     }
     WORLD_UNTIL(&world, cmds_server_connection_count(world.server) == 0);
-    WORLD_UNTIL(&world, world_stats(&world).memory_bytes == 0);
+    WORLD_UNTIL(&world, world_stats(&world).buffer_bytes == 0);
 
     world_stop(&world);
 }

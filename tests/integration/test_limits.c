@@ -110,7 +110,7 @@ static void test_limits_a_peer_that_takes_nothing(void)
     CU_ASSERT_EQUAL(atomic_load(&world.cause), CMDS_E_SLOW_PEER);
     CU_ASSERT_EQUAL(world_stats(&world).slow_consumers, 1);
     CU_ASSERT(world_echoes(&other, 1));
-    WORLD_UNTIL(&world, world_stats(&world).memory_bytes == 0);
+    WORLD_UNTIL(&world, world_stats(&world).buffer_bytes == 0);
 
     raw_close(&slow);
     raw_close(&other);

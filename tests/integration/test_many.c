@@ -53,7 +53,7 @@ static void test_many_connections_each_are_served(void)
     }
     CU_ASSERT_EQUAL(world_stats(&world).connections, count);
     CU_ASSERT_EQUAL(world_stats(&world).proto_errors, 0);
-    WORLD_UNTIL(&world, world_stats(&world).memory_bytes == 0); // All idle: none owns a buffer.
+    WORLD_UNTIL(&world, world_stats(&world).buffer_bytes == 0); // All idle: none owns a buffer.
 
     for (uint32_t i = 0; i < count; i++) {
         raw_close(&raws[i]);

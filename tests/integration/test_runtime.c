@@ -476,7 +476,7 @@ static void test_runtime_memory_is_limited(void)
     CU_ASSERT_EQUAL(atomic_load(&world.cause), CMDS_E_MEMORY_LIMIT);
     CU_ASSERT_EQUAL(world_stats(&world).out_of_memory, 1);
     CU_ASSERT(world_echoes(&other, 1));
-    WORLD_UNTIL(&world, world_stats(&world).memory_bytes == 0);
+    WORLD_UNTIL(&world, world_stats(&world).buffer_bytes == 0);
 
     raw_close(&large);
     raw_close(&other);

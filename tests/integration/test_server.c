@@ -108,7 +108,7 @@ static void test_server_bounds_pongs_that_nobody_reads(void)
 
     while (world_stats(&world).read_pauses == 0 && raw_now_ms() < until_ms) {
         CU_ASSERT_FATAL(raw_write_some(&raw, pings, sizeof(pings)) >= 0);
-        CU_ASSERT_FATAL(world_stats(&world).memory_bytes < HOLD_MAX);
+        CU_ASSERT_FATAL(world_stats(&world).buffer_bytes < HOLD_MAX);
     }
     CU_ASSERT(world_stats(&world).read_pauses > 0); // It stopped reading,
     CU_ASSERT(world_echoes(&other, 1));
@@ -135,7 +135,7 @@ static void test_server_bounds_input_that_comes_faster_than_it_runs(void)
         while (recv(raw.fd, raw.data, raw.capacity, MSG_DONTWAIT) > 0) {
             // Thrown away: only its being read counts.
         }
-        uint64_t now = world_stats(&world).memory_bytes;
+        uint64_t now = world_stats(&world).buffer_bytes;
         most = now > most ? now : most;
         CU_ASSERT_FATAL(world_echoes(&other, sequence++));
     }
@@ -419,7 +419,7 @@ static void test_server_closes_on_bad_bytes_and_serves_the_others(void)
             CU_FAIL_FATAL("a hostile frame was not counted as what it is");
         }
         CU_ASSERT_FATAL(world_echoes(&bystander, sequence++));
-        CU_ASSERT(world_stats(&world).memory_bytes < 1024 * 1024);
+        CU_ASSERT(world_stats(&world).buffer_bytes < 1024 * 1024);
         CU_ASSERT_EQUAL(cmds_server_connection_count(world.server), 1);
     }
     CU_ASSERT(world_logged(&world, "127.0.0.1:") > 0); // With the peer's address.
@@ -444,12 +444,12 @@ static void test_server_allocates_nothing_by_claim(void)
         CU_ASSERT(raw_write_hex(&raw[i], "01 00 80808008 94c3")); // 16 MiB are to follow.
     }
     WORLD_UNTIL(&world, world_stats(&world).recv_bytes == COUNT * 8);
-    CU_ASSERT(world_stats(&world).memory_bytes < COUNT * 8192);
+    CU_ASSERT(world_stats(&world).buffer_bytes < COUNT * 8192);
     for (uint32_t i = 0; i < COUNT; i++) {
         raw_close(&raw[i]);
     }
     WORLD_UNTIL(&world, cmds_server_connection_count(world.server) == 0);
-    WORLD_UNTIL(&world, world_stats(&world).memory_bytes == 0);
+    WORLD_UNTIL(&world, world_stats(&world).buffer_bytes == 0);
     CU_ASSERT_EQUAL(world_stats(&world).proto_errors, COUNT); // They left inside a frame.
 
     world_stop(&world);

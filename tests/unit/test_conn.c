@@ -126,7 +126,7 @@ static void test_conn_without_memory_fails_alone(void)
     uint8_t wire[64];
     (void)peer_put_frame(wire, 1, sizeof(wire) - 3);
     struct peer *peer = peer_started();
-    peer->shard->buffers.leased_size_max = 4095;
+    peer->shard->buffers.account.size_max = 4095;
 
     cmdi_conn_feed(&peer->conn, wire, 10);
     peer_advance(peer);

@@ -180,11 +180,116 @@ static void test_conn_finish_takes_what_others_appended(void)
     peer_free(peer);
 }
 
+enum {
+    BOUND = 64 * 1024,
+    RECORD = 1000
+};
+
+/* Other threads append until they are refused. Returns: bytes that wait there. */
+static size_t foreign_fill(struct peer *peer)
+{
+    int error = 0;
+    struct foreign_record record = {.filler = RECORD - sizeof(record)};
+    uint8_t *out = NULL;
+    while ((out = cmdi_conn_foreign_reserve(&peer->conn, RECORD, &error)) != NULL) {
+        memset(out, 0, RECORD);
+        record.number = peer->foreign_next[3]++; // Only numbers them.
+        memcpy(out, &record, sizeof(record));
+        cmdi_conn_foreign_commit(&peer->conn, RECORD);
+    }
+    CU_ASSERT_EQUAL(error, -ENOBUFS);
+    return atomic_load(&peer->conn.foreign_size);
+}
+
+static size_t own_fill(struct peer *peer)
+{
+    int error = 0;
+    uint8_t *out = NULL;
+    while ((out = cmdi_conn_reserve(&peer->conn, RECORD, &error)) != NULL) {
+        memset(out, 0, RECORD);
+        cmdi_conn_commit(&peer->conn, RECORD);
+    }
+    CU_ASSERT_EQUAL(error, -ENOBUFS);
+    return cmdi_conn_output_size(&peer->conn);
+}
+
+static void on_foreign_output(struct cmdi_conn *conn, const uint8_t *data, size_t size)
+{
+    uint8_t *out = cmdi_conn_reserve_beyond(conn, size);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+    memcpy(out, data, size);
+    cmdi_conn_commit(conn, size);
+}
+
+/* The bound is one for the shard and the others, whoever comes first, also while some is taken. */
+static void foreign_bound(bool own_first)
+{
+    struct cmdi_conn_ops ops = foreign_ops;
+    ops.on_foreign = on_foreign_output;
+    struct peer *peer = peer_open(&ops);
+    peer->limits.output_size_max = BOUND;
+    peer->conn.hold_output = true;
+
+    size_t own = own_first ? own_fill(peer) : 0;
+    size_t foreign = foreign_fill(peer);
+    own = own_fill(peer);
+    CU_ASSERT(own + foreign >= BOUND / 2);
+    CU_ASSERT(own + foreign <= BOUND + 2 * RECORD);
+    cmdi_conn_foreign_take(&peer->conn);
+    CU_ASSERT_EQUAL(cmdi_conn_output_size(&peer->conn), own + foreign);
+    foreign = foreign_fill(peer);
+    own = own_fill(peer);
+    CU_ASSERT(own + foreign <= BOUND + 2 * RECORD);
+
+    peer->conn.hold_output = false;
+    cmdi_shard_flush(peer->shard, &peer->conn.flush);
+    (void)peer_send_all(peer);
+    CU_ASSERT(foreign_fill(peer) >= BOUND / 2 - RECORD); // There is room for them again.
+    peer_advance(peer);
+    (void)peer_send_all(peer);
+    peer_free(peer);
+}
+
+static void test_conn_foreign_shares_the_bound_with_the_shard(void)
+{
+    foreign_bound(false);
+    foreign_bound(true);
+}
+
+/* While the shard has not taken what waits there, its memory counts; an idle one has none. */
+static void test_conn_foreign_memory_is_counted(void)
+{
+    struct peer *peer = peer_open(&foreign_ops);
+    struct cmdi_account *account = &peer->shard->buffers.account;
+    peer->limits.output_size_max = BOUND;
+    int error = 0;
+
+    size_t foreign = foreign_fill(peer);
+    CU_ASSERT(cmdi_account_used(account) >= foreign);
+    memset(peer->foreign_next, 0, sizeof(peer->foreign_next));
+    peer_advance(peer);
+    cmdi_account_trim(account);
+    CU_ASSERT_EQUAL(cmdi_account_used(account), 0);
+
+    account->size_max = 4096; // Others are refused at the shard's bound, for now.
+    CU_ASSERT_PTR_NULL(cmdi_conn_foreign_reserve(&peer->conn, 5000, &error));
+    CU_ASSERT_EQUAL(error, -ENOBUFS);
+    account->size_max = 1 << 20;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(cmdi_conn_foreign_reserve(&peer->conn, 5000, &error));
+    cmdi_conn_foreign_commit(&peer->conn, 0);
+    cmdi_conn_fail(&peer->conn, CMDS_E_CLOSED, "closed");
+    peer_advance(peer);
+    CU_ASSERT_EQUAL(cmdi_account_used(account), 0); // A closed one neither.
+    peer_free(peer);
+}
+
 CU_TestInfo test_conn_foreign[] = {
         {"appends keep their order", test_conn_foreign_appends_keep_their_order},
         {"appends end with the connection", test_conn_foreign_appends_end_with_the_connection},
         {"tells its end again behind a message", test_conn_tells_its_end_again_behind_a_message},
         {"finish takes what others appended", test_conn_finish_takes_what_others_appended},
+        {"shares the bound with the shard", test_conn_foreign_shares_the_bound_with_the_shard},
+        {"memory is counted", test_conn_foreign_memory_is_counted},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("conn_foreign", test_conn_foreign)
