@@ -393,7 +393,9 @@ uint8_t *cmdi_conn_reserve_slow(struct cmdi_conn *conn, size_t size, int *error)
         *error = cmdi_conn_lack(conn, conn->fill.end + size, false);
         return NULL;
     }
-    atomic_store_explicit(&conn->output_seen, output + size, memory_order_relaxed);
+    if (output + size >= max / 2) { // Below it others count on the half without looking.
+        atomic_store_explicit(&conn->output_seen, output + size, memory_order_relaxed);
+    }
     return conn->fill.data + conn->fill.end;
 }
 

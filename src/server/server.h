@@ -221,7 +221,8 @@ static inline bool cmdi_connection_is_full(const struct cmds_connection *connect
 {
     const struct cmds_server_options *options = &connection->home->core->options;
     return connection->in_flight >= options->in_flight_max ||
-           connection->kept_size >= options->kept_size_max;
+           CMDI_UNLIKELY(
+                   connection->kept_size > 0 && connection->kept_size >= options->kept_size_max);
 }
 /** A call has ended: reads on, closes, or frees as is due. */
 void cmdi_connection_call_ended(struct cmds_connection *connection);
