@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -191,21 +190,6 @@ static void *resolve_main(void *argument)
     return NULL;
 }
 
-static int resolve_start_thread(struct cmdi_resolve *resolve)
-{
-    pthread_t thread;
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all); // Signals are the program's business, on its own threads.
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&thread, NULL, resolve_main, resolve);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (code == 0) {
-        (void)pthread_detach(thread);
-    }
-    return -code;
-}
-
 int cmdi_resolve_begin(
         struct cmdi_resolve **out, struct cmds_group *group, struct cmds_error *error)
 {
@@ -219,7 +203,7 @@ int cmdi_resolve_begin(
     resolve->group = group;
     resolve->refs = 2; // The thread's and the group's.
     *out = resolve;
-    int code = resolve_start_thread(resolve);
+    int code = cmdi_thread_start(NULL, resolve_main, resolve, "cmds-resolve", 0);
     if (code < 0) {
         *out = NULL;
         (void)pthread_mutex_destroy(&resolve->lock);

@@ -84,6 +84,15 @@ void cmdi_futex_wake(_Atomic uint32_t *word, int count)
     (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }
 
+void cmdi_sleep_ms(uint32_t ms)
+{
+    const struct timespec time = {
+            .tv_sec = (time_t)(ms / 1000),
+            .tv_nsec = (long)(ms % 1000) * 1000000,
+    };
+    (void)nanosleep(&time, NULL); // A signal ends it early: the callers look again.
+}
+
 /* --- Sockets ---------------------------------------------------------------------------------- */
 
 static int socket_flag(int fd, int level, int name, int value)

@@ -8,6 +8,7 @@
 #define CMDI_RING_SYS_H
 
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,6 +36,23 @@ uint64_t cmdi_random(void);
  */
 void cmdi_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
 void cmdi_futex_wake(_Atomic uint32_t *word, int count);
+
+/**
+ * A thread of the library: it blocks the signals that are sent to a process, and none of those that
+ * a fault of its own raises. `thread` NULL: it is detached. `name` has at most 15 bytes.
+ * `stack_size` 0: the system's default, at least 1 MiB. Returns: 0; -errno.
+ */
+int cmdi_thread_start(pthread_t *thread, void *(*fn)(void *argument), void *argument,
+        const char *name, size_t stack_size);
+/**
+ * From now on forks are counted, and `in_child` (the same one in every call) runs in each child of
+ * fork(2), on its only thread. Returns: 0; -ENOMEM.
+ */
+int cmdi_fork_watch(void (*in_child)(void));
+/** How often this process was forked since: whoever remembers another number is of a parent. */
+uint32_t cmdi_fork_count(void);
+/** Sleeps so long, or a little less. */
+void cmdi_sleep_ms(uint32_t ms);
 
 /** A stream socket of the address's family: CLOEXEC, TCP_NODELAY. Returns: fd; -errno. */
 int cmdi_socket_open(const struct cmdi_address *address, uint32_t user_timeout_ms);

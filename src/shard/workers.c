@@ -6,10 +6,11 @@
 #include "shard/workers.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include <cmdstream/base.h>
+
+#include "ring/sys.h"
 
 int cmdi_workers_init(struct cmdi_workers *workers, uint32_t thread_count_max, uint32_t queued_max)
 {
@@ -70,7 +71,6 @@ static struct cmdi_job *workers_next(struct cmdi_workers *workers)
 static void *workers_main(void *argument)
 {
     struct cmdi_workers *workers = argument;
-    (void)pthread_setname_np(pthread_self(), "cmds-worker"); // Only for those who look.
     (void)pthread_mutex_lock(&workers->lock);
     for (;;) {
         while (workers->queued == 0 && !workers->stopping) {
@@ -100,13 +100,8 @@ static bool workers_add_thread(struct cmdi_workers *workers)
     if (workers->queued < workers->idle || workers->thread_count == workers->thread_count_max) {
         return true;
     }
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all); // As on the shards: signals are the program's business.
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code =
-            pthread_create(&workers->threads[workers->thread_count], NULL, workers_main, workers);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int code = cmdi_thread_start(&workers->threads[workers->thread_count], workers_main, workers,
+            "cmds-worker", workers->stack_size);
     workers->thread_count += code == 0;
     return workers->thread_count > 0;
 }

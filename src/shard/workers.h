@@ -66,6 +66,7 @@ struct cmdi_workers {
     uint32_t queued; // Jobs that no thread has.
     uint32_t queued_max;
     bool stopping;
+    uint32_t stack_size; // Of each thread; 0: the default. Set before the first push.
 };
 
 int cmdi_workers_init(struct cmdi_workers *workers, uint32_t thread_count_max, uint32_t queued_max);
