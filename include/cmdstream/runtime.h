@@ -3,8 +3,15 @@
  * The threads and rings that servers and groups run on.
  *
  * A runtime owns one shard per allowed core: a pinned thread with one io_uring. Start it first,
- * stop it last. It installs no signal handler, prints nothing (on_log tells what there is to tell),
- * and blocks all signals in its own threads.
+ * stop it last. It installs no signal handler and prints nothing: on_log tells what there is to
+ * tell. Only if the kernel refuses a ring that has worked before, or an assertion fails, does it
+ * write a line to stderr (the former to on_log as well, as an error) and abort.
+ *
+ * Signals: its threads block every signal that is sent to a process, and none that a fault raises
+ * (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT): a handler for those may run there. A
+ * child made by fork() on such a thread begins with no signal blocked; one made by posix_spawn(),
+ * popen() or system() inherits the mask, so that SIGTERM does not reach it: give posix_spawn() an
+ * empty one (POSIX_SPAWN_SETSIGMASK).
  */
 #ifndef CMDSTREAM_RUNTIME_H
 #define CMDSTREAM_RUNTIME_H
@@ -36,7 +43,9 @@ struct cmds_runtime_options {
     uint32_t struct_size; // Set by CMDS_RUNTIME_OPTIONS_INIT.
     // Default CMDS_SHARDS_PER_CORE: the allowed CPUs, at most what a cgroup's cpu.max gives.
     uint32_t shard_count;
-    // "0,2-5": where the shards are pinned, in turn. Default: the CPUs this process may use.
+    // "0,2-5": where the shards are pinned, in turn. Default: the CPUs this process may use, if there
+    // is a shard for each of them; fewer shards than CPUs are not pinned, as each such program would
+    // be to the same first ones.
     const char *cpus;
     bool no_pinning; // The scheduler places the shards.
     // Look for spin_us each time, whoever needs the core: for shards that have one to themselves.
@@ -67,6 +76,15 @@ struct cmds_runtime_options {
     // At most one line a second for each reason and shard. NULL: silence. See cmds_log_stderr().
     void (*on_log)(void *context, enum cmds_log_level level, const char *text);
     void *log_context;
+    // Stacks of the threads that run exec functions and callbacks: shards, and the pool. Default 0:
+    // the system's (ulimit -s; 128 KiB with musl), and at least 1 MiB. At least 65536.
+    uint32_t shard_stack_size;
+    uint32_t pool_stack_size;
+    // Operations that a shard queues before a system call is forced; completions are eight times as
+    // many. A power of two, 32..4096. Default 512, inline 128. About 220 bytes each of RLIMIT_MEMLOCK
+    // on kernels that count rings; where it does not suffice, a shard starts with smaller queues.
+    uint32_t ring_entries;
+    uint32_t unused2;
 };
 #ifdef __cplusplus
 #define CMDS_RUNTIME_OPTIONS_INIT cmds_detail::sized<struct cmds_runtime_options>()
@@ -87,7 +105,9 @@ CMDS_API void cmds_log_stderr(void *context, enum cmds_log_level level, const ch
 
 /**
  * Starts the shards. Fails with one sentence that names the cause and the remedy when io_uring is
- * refused: sysctl, seccomp, kernel or memlock; there is no fall-back to epoll.
+ * refused: sysctl, seccomp, kernel or memlock; there is no fall-back to epoll. It returns when every
+ * shard works. Where RLIMIT_MEMLOCK lets no more rings be made, it tries for up to a second: the
+ * kernel gives a closed ring's memory back a little late.
  *
  * Owner:   gives *runtime: cmds_runtime_stop(). `options` and what it points to are borrowed until
  *          the return.

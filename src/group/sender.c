@@ -19,6 +19,7 @@
 
 enum {
     SENDER_BLOCK_SIZE = 1024, // Of a wait with room for its result: malloc's fast path.
+    SENDER_RING_ENTRIES = 64, // Of its own runtime: some programs open a sender for each request.
 };
 
 enum sender_claim {
@@ -366,6 +367,7 @@ static int sender_start_runtime(struct cmds_sender *sender, const struct cmds_se
     options.shard_count = mine->single_thread ? CMDS_SHARDS_INLINE : 1;
     options.no_pinning =
             true; // It is one thread among the program's own: the scheduler knows better.
+    options.ring_entries = SENDER_RING_ENTRIES;
     int code = cmds_runtime_start(&sender->runtime, &options, error);
     sender->owns_runtime = code == 0;
     return code;

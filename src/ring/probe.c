@@ -40,6 +40,7 @@ enum {
     PROBE_BUFFER_SIZE = 64,
     PROBE_FILE_SIZE = 4096,
     PROBE_SECCOMP_FILTER = 2, // Of "Seccomp:" in /proc/self/status.
+    PROBE_SHARD_KIB = 112,    // Of RLIMIT_MEMLOCK, for a shard with the default options.
 };
 #define PROBE_FLAGS_BASE (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
 
@@ -89,15 +90,6 @@ static int32_t probe_cpus(void)
     return sched_getaffinity(0, sizeof(set), &set) == 0 ? (int32_t)CPU_COUNT(&set) : -1;
 }
 
-/* "6.1.0-13-amd64": 6 and 1. */
-static bool probe_kernel_is_older(const char *release, int major, int minor)
-{
-    char *end = NULL;
-    long found_major = strtol(release, &end, 10);
-    long found_minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
-    return found_major < major || (found_major == major && found_minor < minor);
-}
-
 /* --- Why it is refused ------------------------------------------------------------------------ */
 
 static void probe_explain_denied(
@@ -130,19 +122,13 @@ static void probe_explain_limits(int error_code, const char *release, char *text
 {
     struct rlimit memlock = {0};
     (void)getrlimit(RLIMIT_MEMLOCK, &memlock);
-    if (error_code == -ENOMEM && probe_kernel_is_older(release, 5, 12)) {
+    if (error_code == -ENOMEM) {
         snprintf(text, size,
-                "io_uring has no memory for its rings (ENOMEM): RLIMIT_MEMLOCK is %lld KiB and "
-                "kernel %s counts rings "
-                "against it; raise it (ulimit -l, LimitMEMLOCK=, --ulimit memlock=-1)",
-                (long long)(memlock.rlim_cur / 1024), release);
-    } else if (error_code == -ENOMEM) {
-        snprintf(text, size,
-                "io_uring has no memory for its rings (ENOMEM): the memory limit of this cgroup is "
-                "reached, or "
-                "RLIMIT_MEMLOCK (%lld KiB) where buffers are registered; raise them or use fewer "
-                "shards",
-                (long long)(memlock.rlim_cur / 1024));
+                "io_uring has no memory for a ring (ENOMEM): all shards of this user share "
+                "RLIMIT_MEMLOCK, %lld KiB, and each takes about %d; raise it (ulimit -l, "
+                "LimitMEMLOCK=, --ulimit memlock=-1) or use fewer shards; or it is the cgroup's "
+                "memory",
+                (long long)(memlock.rlim_cur / 1024), PROBE_SHARD_KIB);
     } else if (error_code == -EMFILE || error_code == -ENFILE) {
         snprintf(text, size,
                 "no file descriptor is left for a ring (%s): raise RLIMIT_NOFILE (ulimit -n, "
@@ -424,6 +410,7 @@ static void probe_facts(struct cmds_probe *probe)
     probe->memlock_bytes = has_memlock ? probe_limit(memlock.rlim_cur) : -1;
     probe->nofile_soft = has_nofile ? probe_limit(nofile.rlim_cur) : -1;
     probe->nofile_hard = has_nofile ? probe_limit(nofile.rlim_max) : -1;
+    probe->shard_memlock_bytes = (int64_t)PROBE_SHARD_KIB * 1024;
     probe->cpu_count = probe_cpus();
     probe->cpu_quota_percent = (int32_t)cmdi_cpu_quota_percent();
 }
@@ -444,7 +431,13 @@ int cmds_probe_run(struct cmds_probe *probe)
                 cmdi_probe_setup_error(fd, probe->error.text, sizeof(probe->error.text));
         return 0;
     }
+    int code = io_uring_enter2((unsigned)fd, 0, 0, 0, NULL, 0);
     close(fd);
+    if (code < 0) { // A sandbox may allow the set-up alone: every try below would fail.
+        probe->error.code =
+                cmdi_probe_setup_error(code, probe->error.text, sizeof(probe->error.text));
+        return 0;
+    }
     probe_features(probe, params.features);
     return 0;
 }

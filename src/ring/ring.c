@@ -33,8 +33,16 @@ enum {
     RING_OWN_DRAIN = 2,
     RING_OWN_ALARM_MOVE = 3,
     RING_OWN_MAX = 15,
-    RING_REENTERS_MAX = 16,   // 6.14 and later do about 20 items of work per enter.
-    RING_DRAIN_ENTERS = 2000, // Of 1 ms: how long destroy waits for operations that do not end.
+    RING_REENTERS_MAX = 16,    // 6.14 and later do about 20 items of work per enter.
+    RING_DRAIN_ENTERS = 2000,  // Of 1 ms: how long destroy waits for operations that do not end.
+    RING_SIDE_CAPACITY = 1024, // Of `side` from the start: memory may be what is missing then.
+    RING_FULL_TRIES_AT_ONCE = 16,
+    RING_FULL_TRIES = 5000, // Of 1 ms, after those.
+    /* How long a ring is tried for that the kernel has no memory for, and how small it may get. */
+    RING_SETUP_WAIT_MS = 10,
+    RING_SETUP_WAIT_FIRST_MS = 100, // At its full size.
+    RING_SETUP_WAIT_MAX_MS = 1000,
+    RING_ENTRIES_FLOOR = 32,
 };
 
 struct cmdi_ring {
@@ -61,6 +69,8 @@ struct cmdi_ring {
     uint64_t wake_value;
     struct cmdi_completion *side; // Completions taken out of the way of a full queue, oldest first.
     uint32_t side_begin, side_end, side_capacity;
+    int broken;                  // Not 0: why operations do not reach the kernel any more.
+    struct io_uring_sqe nowhere; // Takes them then.
 };
 
 /* --- Features --------------------------------------------------------------------------------- */
@@ -103,6 +113,11 @@ static void ring_choose_features(struct cmdi_ring *ring, uint32_t kernel_feature
     }
 }
 
+uint32_t cmdi_ring_entries(const struct cmdi_ring *ring)
+{
+    return ring->uring.sq.ring_entries;
+}
+
 uint32_t cmdi_ring_features(const struct cmdi_ring *ring)
 {
     return ring->features;
@@ -110,22 +125,83 @@ uint32_t cmdi_ring_features(const struct cmdi_ring *ring)
 
 /* --- Life ------------------------------------------------------------------------------------- */
 
-static int ring_setup(
-        struct cmdi_ring *ring, const struct cmdi_ring_options *options, struct cmds_error *error)
+/*
+ * Rings count against RLIMIT_MEMLOCK, before 5.12 and again in newer kernels: all of a user's
+ * together, and what a closed one had comes back some 50 ms later. So a ring that finds no memory is
+ * tried again for a moment, then with smaller queues, which cost system calls under load and nothing
+ * else, and then for a little longer.
+ */
+struct ring_patience {
+    uint32_t waited_ms, next_ms;
+};
+
+/* Returns: it is worth another try. */
+static bool ring_wait_for_memory(struct ring_patience *patience, uint32_t max_ms)
 {
-    struct io_uring_params params = {
-            .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                     IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP |
-                     IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED,
-            .cq_entries = options->completion_entries,
-    };
-    int code = io_uring_queue_init_params(options->entries, &ring->uring, &params);
-    if (code < 0) {
-        char text[220];
-        (void)cmdi_probe_setup_error(code, text, sizeof(text));
-        return cmdi_fail(error, code, "%s", text);
+    if (patience->waited_ms >= max_ms) {
+        return false;
     }
-    ring->uring_ready = true;
+    patience->next_ms = patience->next_ms == 0 ? RING_SETUP_WAIT_MS : patience->next_ms * 2;
+    cmdi_sleep_ms(patience->next_ms);
+    patience->waited_ms += patience->next_ms;
+    return true;
+}
+
+static int ring_setup_queues(struct cmdi_ring *ring, const struct cmdi_ring_options *options,
+        struct io_uring_params *params, struct ring_patience *patience)
+{
+    uint32_t entries = options->entries;
+    uint32_t completions = options->completion_entries;
+    for (;;) {
+        *params = (struct io_uring_params){
+                .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                         IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP |
+                         IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED,
+                .cq_entries = completions,
+        };
+        int code = io_uring_queue_init_params(entries, &ring->uring, params);
+        if (code != -ENOMEM) {
+            return code;
+        }
+        bool may_shrink = entries / 2 >= RING_ENTRIES_FLOOR && completions > entries;
+        if (!ring_wait_for_memory(
+                    patience, may_shrink ? RING_SETUP_WAIT_FIRST_MS : RING_SETUP_WAIT_MAX_MS)) {
+            if (!may_shrink) {
+                return code;
+            }
+            entries /= 2;
+            completions /= 2;
+        }
+    }
+}
+
+/*
+ * A sandbox may allow the set-up alone. Returns: 0; -errno of an enter, which the kernel refuses to
+ * a ring that is not enabled, and to no other one of its arguments.
+ */
+static int ring_try_enter(const struct cmdi_ring *ring)
+{
+    int code = io_uring_enter2((unsigned)ring->uring.ring_fd, 0, 0, 0, NULL, 0);
+    return code >= 0 || code == -EBADFD ? 0 : code;
+}
+
+static int ring_refused(int code, struct cmds_error *error)
+{
+    char text[252];
+    (void)cmdi_probe_setup_error(code, text, sizeof(text));
+    return cmdi_fail(error, code, "%s", text);
+}
+
+static int ring_setup(struct cmdi_ring *ring, const struct cmdi_ring_options *options,
+        struct ring_patience *patience, struct cmds_error *error)
+{
+    struct io_uring_params params;
+    int code = ring_setup_queues(ring, options, &params, patience);
+    ring->uring_ready = code >= 0;
+    code = code >= 0 ? ring_try_enter(ring) : code;
+    if (code < 0) {
+        return ring_refused(code, error);
+    }
     // A child shall not touch it; not being able to say so harms nobody.
     (void)io_uring_ring_dontfork(&ring->uring);
     ring_choose_features(ring, params.features);
@@ -172,8 +248,8 @@ static void *ring_map(size_t size)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-static int ring_setup_buffers(
-        struct cmdi_ring *ring, const struct cmdi_ring_options *options, struct cmds_error *error)
+static int ring_setup_buffers(struct cmdi_ring *ring, const struct cmdi_ring_options *options,
+        struct ring_patience *patience, struct cmds_error *error)
 {
     ring->buffer_size = options->buffer_size;
     ring->buffer_count_max = options->buffer_count_max;
@@ -191,7 +267,13 @@ static int ring_setup_buffers(
             .ring_entries = ring->buffer_count_max,
             .bgid = RING_BUFFER_GROUP,
     };
-    int code = io_uring_register_buf_ring(&ring->uring, &registration, 0);
+    int code = 0;
+    do {
+        code = io_uring_register_buf_ring(&ring->uring, &registration, 0);
+    } while (code == -ENOMEM && ring_wait_for_memory(patience, RING_SETUP_WAIT_MAX_MS));
+    if (code == -ENOMEM) {
+        return ring_refused(code, error);
+    }
     if (code < 0) {
         return cmdi_fail(error, code, "io_uring: registering %u receive buffers failed: %s",
                 ring->buffer_count_max, strerror(-code));
@@ -216,9 +298,15 @@ int cmdi_ring_create(
     }
     ring->wake_fd = -1;
     ring->event_fd = -1;
-    int code = ring_setup(ring, options, error);
+    struct ring_patience patience = {0};
+    ring->side_capacity = RING_SIDE_CAPACITY;
+    ring->side = malloc(ring->side_capacity * sizeof(*ring->side));
+    int code = ring->side != NULL ? 0 : cmdi_fail(error, -ENOMEM, "no memory for a ring");
     if (code == 0) {
-        code = ring_setup_buffers(ring, options, error);
+        code = ring_setup(ring, options, &patience, error);
+    }
+    if (code == 0) {
+        code = ring_setup_buffers(ring, options, &patience, error);
     }
     if (code == 0) {
         ring->wake_fd = eventfd(0, EFD_CLOEXEC);
@@ -264,6 +352,12 @@ int cmdi_ring_enable(struct cmdi_ring *ring)
 
 static struct io_uring_sqe *ring_sqe(struct cmdi_ring *ring);
 
+static uint32_t ring_unsubmitted(const struct cmdi_ring *ring)
+{
+    const struct io_uring_sq *sq = &ring->uring.sq;
+    return sq->sqe_tail - __atomic_load_n(sq->khead, __ATOMIC_ACQUIRE);
+}
+
 /* The kernel may write into our buffers until every operation has completed. */
 void cmdi_ring_drain(struct cmdi_ring *ring)
 {
@@ -291,6 +385,8 @@ void cmdi_ring_destroy(struct cmdi_ring *ring)
         return;
     }
     cmdi_ring_drain(ring);
+    /* What the kernel may still write into stays: better lost than somebody else's. */
+    bool written = ring->enabled && ring->in_flight > ring_unsubmitted(ring);
     if (ring->group_registered) {
         // The exit below does it too.
         (void)io_uring_unregister_buf_ring(&ring->uring, RING_BUFFER_GROUP);
@@ -304,8 +400,6 @@ void cmdi_ring_destroy(struct cmdi_ring *ring)
     if (ring->event_fd >= 0) {
         (void)close(ring->event_fd);
     }
-    /* What the kernel may still write into stays: better lost than somebody else's. */
-    bool written = ring->enabled && ring->in_flight > 0;
     if (ring->group != NULL && !written) {
         (void)munmap(ring->group, ring->buffer_count_max * sizeof(struct io_uring_buf));
     }
@@ -358,12 +452,6 @@ void cmdi_ring_wake(struct cmdi_ring *ring)
 
 /* --- Submission ------------------------------------------------------------------------------- */
 
-static uint32_t ring_unsubmitted(const struct cmdi_ring *ring)
-{
-    const struct io_uring_sq *sq = &ring->uring.sq;
-    return sq->sqe_tail - __atomic_load_n(sq->khead, __ATOMIC_ACQUIRE);
-}
-
 uint32_t cmdi_ring_in_flight(const struct cmdi_ring *ring)
 {
     return ring->in_flight;
@@ -395,6 +483,9 @@ static int ring_enter_once(struct cmdi_ring *ring, uint32_t wait_count, uint64_t
                                                                       : 0,
     };
     struct io_uring_sq *sq = &ring->uring.sq;
+    if (CMDI_UNLIKELY(ring->broken < 0)) {
+        return ring->broken;
+    }
     ring->event_dirty = true; // Work is signalled, whether a completion comes of it or not.
     ring_publish_buffers(ring);
     __atomic_store_n(sq->ktail, sq->sqe_tail, __ATOMIC_RELEASE);
@@ -448,59 +539,79 @@ int cmdi_ring_enter(struct cmdi_ring *ring, uint64_t wait_ns)
     return code == 0 || ring_error_passes(code) ? 0 : code;
 }
 
-static uint32_t ring_take(
+static uint32_t ring_take_queue(
         struct cmdi_ring *ring, struct cmdi_completion *completions, uint32_t max);
 
+static bool ring_side_has_room(struct cmdi_ring *ring)
+{
+    if (ring->side_end < ring->side_capacity) {
+        return true;
+    }
+    uint32_t capacity = ring->side_capacity * 2;
+    struct cmdi_completion *grown = realloc(ring->side, capacity * sizeof(*grown));
+    if (grown == NULL) {
+        return false;
+    }
+    ring->side = grown;
+    ring->side_capacity = capacity;
+    return true;
+}
+
 /*
- * Both queues are full: completions move aside so that the kernel can go on. Bounded by the
- * operations in flight.
+ * Both queues are full: completions move aside so that the kernel can go on, as many as there is
+ * memory for. Bounded by the operations in flight.
  */
 static void ring_make_room(struct cmdi_ring *ring)
 {
-    struct cmdi_completion completions[64];
-    uint32_t count = 0;
     uint32_t kept = ring->side_end - ring->side_begin;
-    struct cmdi_completion *old = ring->side;
-    uint32_t old_begin = ring->side_begin;
-    ring->side_begin = ring->side_end = 0; // So that the next are taken from the queue.
-    struct cmdi_completion *grown = NULL;
-    uint32_t used = 0;
-    uint32_t capacity = kept + 1024;
-    grown = malloc(capacity * sizeof(*grown));
-    CMDI_ASSERT(grown != NULL); // A completion that is lost cannot be made good.
-    if (kept > 0) {
-        memcpy(grown, old + old_begin, kept * sizeof(*grown));
-        used = kept;
+    memmove(ring->side, ring->side + ring->side_begin, kept * sizeof(*ring->side));
+    ring->side_begin = 0;
+    ring->side_end = kept;
+    while (!ring_queue_empty(ring) && ring_side_has_room(ring)) {
+        ring->side_end += ring_take_queue(
+                ring, ring->side + ring->side_end, ring->side_capacity - ring->side_end);
     }
-    while ((count = ring_take(ring, completions, 64)) > 0) {
-        if (used + count > capacity) {
-            capacity *= 2;
-            grown = realloc(grown, capacity * sizeof(*grown));
-            CMDI_ASSERT(grown != NULL);
+}
+
+/*
+ * Operations never fail, so a ring that the kernel takes nothing from any more takes them to
+ * nowhere: the next enter says why, and whoever turns the ring ends.
+ */
+static struct io_uring_sqe *ring_break(struct cmdi_ring *ring, int code)
+{
+    ring->broken = ring->broken < 0 ? ring->broken : code;
+    return &ring->nowhere;
+}
+
+/* The kernel has to take some first. It may be short of memory for a while. */
+static struct io_uring_sqe *ring_sqe_when_full(struct cmdi_ring *ring)
+{
+    int code = ring->broken;
+    if (code == 0 && !ring->enabled) {
+        code = cmdi_ring_enable(ring); // Inline, before the first turn: who fills it owns the ring.
+    }
+    for (uint32_t i = 0; code == 0 && i < RING_FULL_TRIES_AT_ONCE + RING_FULL_TRIES; i++) {
+        code = ring_enter_once(ring, 0, 0);
+        struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+        if (sqe != NULL) {
+            return sqe;
         }
-        memcpy(grown + used, completions, count * sizeof(*grown));
-        used += count;
+        if (ring_error_passes(code)) {
+            code = 0;
+            ring_make_room(ring);
+        }
+        if (i >= RING_FULL_TRIES_AT_ONCE) {
+            cmdi_sleep_ms(1);
+        }
     }
-    free(old);
-    ring->side = grown;
-    ring->side_capacity = capacity;
-    ring->side_end = used;
+    return ring_break(ring, code < 0 ? code : -EAGAIN);
 }
 
 static struct io_uring_sqe *ring_sqe(struct cmdi_ring *ring)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
-    for (uint32_t i = 0; sqe == NULL; i++) {
-        CMDI_ASSERT(i < 1000);
-        if (!ring->enabled) {
-            // Inline, before the first turn: who fills the queue owns the ring.
-            int code = cmdi_ring_enable(ring);
-            CMDI_ASSERT(code == 0);
-        }
-        if (ring_enter_once(ring, 0, 0) < 0) {
-            ring_make_room(ring);
-        }
-        sqe = io_uring_get_sqe(&ring->uring);
+    if (CMDI_UNLIKELY(sqe == NULL)) {
+        sqe = ring_sqe_when_full(ring);
     }
     ring->in_flight++;
     return sqe;
@@ -613,12 +724,10 @@ static void ring_completion(
     }
 }
 
-static uint32_t ring_take(struct cmdi_ring *ring, struct cmdi_completion *completions, uint32_t max)
+static uint32_t ring_take_queue(
+        struct cmdi_ring *ring, struct cmdi_completion *completions, uint32_t max)
 {
     uint32_t count = 0;
-    while (ring->side_begin < ring->side_end && count < max) {
-        completions[count++] = ring->side[ring->side_begin++];
-    }
     struct io_uring_cq *cq = &ring->uring.cq;
     uint32_t head = *cq->khead;
     uint32_t tail = __atomic_load_n(cq->ktail, __ATOMIC_ACQUIRE);
@@ -640,7 +749,11 @@ static uint32_t ring_take(struct cmdi_ring *ring, struct cmdi_completion *comple
 uint32_t cmdi_ring_harvest(
         struct cmdi_ring *ring, struct cmdi_completion *completions, uint32_t max)
 {
-    uint32_t count = ring_take(ring, completions, max);
+    uint32_t count = 0;
+    while (ring->side_begin < ring->side_end && count < max) {
+        completions[count++] = ring->side[ring->side_begin++];
+    }
+    count += ring_take_queue(ring, completions + count, max - count);
     if (ring->wake_due && !ring->draining) {
         ring_arm_wake(ring); // After the head has moved: queueing may have to enter.
     }

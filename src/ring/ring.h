@@ -84,8 +84,10 @@ int cmdi_ring_create(
 void cmdi_ring_drain(struct cmdi_ring *ring);
 /** NULL is fine. Thread: the owner; any, if it was drained or never enabled. */
 void cmdi_ring_destroy(struct cmdi_ring *ring);
-/** The caller becomes the owner. Returns: 0; -errno. */
+/** The caller becomes the owner. Returns: 0; -errno. Done already, it does nothing. */
 int cmdi_ring_enable(struct cmdi_ring *ring);
+/** Of the submission queue: fewer than were asked for, if the kernel had no memory for those. */
+uint32_t cmdi_ring_entries(const struct cmdi_ring *ring);
 /** Bit i: feature i is in use. */
 uint32_t cmdi_ring_features(const struct cmdi_ring *ring);
 /** Readable when there is something to harvest; only with external_wait. */
@@ -99,6 +101,8 @@ void cmdi_ring_fd_quiet(struct cmdi_ring *ring);
 void cmdi_ring_wake(struct cmdi_ring *ring);
 
 /* --- Operations. Owner thread; they never fail: what cannot be done comes back as a completion.  */
+
+/* On a ring that the kernel takes nothing from any more they go nowhere, and the next enter fails. */
 
 /** Multishot, or `once`: a completion for each connection, its fd CLOEXEC. */
 void cmdi_ring_accept(struct cmdi_ring *ring, int fd, bool once, uint64_t user_data);

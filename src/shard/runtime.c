@@ -22,7 +22,11 @@ enum {
     RUNTIME_BUFFERS = 32,
     RUNTIME_BUFFERS_MAX = 512,
     RUNTIME_RING_ENTRIES = 512,
-    RUNTIME_RING_COMPLETIONS = 16384,
+    RUNTIME_RING_ENTRIES_INLINE = 128,
+    RUNTIME_RING_ENTRIES_MIN = 32,
+    RUNTIME_RING_ENTRIES_MAX = 4096,
+    RUNTIME_COMPLETIONS_PER_ENTRY = 8, // Multishot operations complete many times.
+    RUNTIME_STACK_SIZE_MIN = 65536,
     RUNTIME_POSTS_MAX = 65536,
 };
 #define RUNTIME_MEMORY ((uint64_t)1 << 30)
@@ -32,6 +36,7 @@ enum {
 struct runtime_cpus {
     uint16_t list[CMDS_SHARDS_MAX];
     uint32_t count;
+    bool named; // By the program.
 };
 
 /* "0,2-5" */
@@ -64,20 +69,25 @@ static uint32_t runtime_default(uint32_t value, uint32_t otherwise)
     return value != 0 ? value : otherwise;
 }
 
-static int runtime_take_options(struct cmds_runtime_options *mine,
-        const struct cmds_runtime_options *options, struct cmds_error *error)
+static int runtime_check_stack(const char *name, uint32_t size, struct cmds_error *error)
 {
-    int code = cmdi_options_take(mine, sizeof(*mine), options, "cmds_runtime_options", error);
-    if (code < 0) {
-        return code;
+    if (size != 0 && size < RUNTIME_STACK_SIZE_MIN) {
+        return cmdi_fail(error, -EINVAL, "%s %u: at least %d", name, size, RUNTIME_STACK_SIZE_MIN);
     }
-    mine->spin_us =
-            mine->spin_us == CMDS_SPIN_OFF ? 0 : runtime_default(mine->spin_us, RUNTIME_SPIN_US);
-    mine->pool_thread_count = runtime_default(mine->pool_thread_count, RUNTIME_POOL_THREADS);
-    mine->pool_queue_max = runtime_default(mine->pool_queue_max, RUNTIME_POOL_QUEUE);
-    mine->buffer_size = runtime_default(mine->buffer_size, RUNTIME_BUFFER_SIZE);
-    mine->buffer_count_max = runtime_default(mine->buffer_count_max, RUNTIME_BUFFERS_MAX);
-    mine->memory_size_max = mine->memory_size_max != 0 ? mine->memory_size_max : RUNTIME_MEMORY;
+    return 0;
+}
+
+static uint32_t runtime_power_of_two(uint32_t value)
+{
+    uint32_t power = 1;
+    while (power < value) {
+        power *= 2;
+    }
+    return power;
+}
+
+static int runtime_check_options(const struct cmds_runtime_options *mine, struct cmds_error *error)
+{
     if (mine->shard_count > CMDS_SHARDS_MAX && mine->shard_count != CMDS_SHARDS_INLINE) {
         return cmdi_fail(
                 error, -EINVAL, "shard_count %u: at most %d", mine->shard_count, CMDS_SHARDS_MAX);
@@ -93,7 +103,34 @@ static int runtime_take_options(struct cmds_runtime_options *mine,
         return cmdi_fail(error, -EINVAL, "buffer_count_max %u: at most %d", mine->buffer_count_max,
                 CMDI_RING_BUFFERS_MAX);
     }
-    return 0;
+    if (mine->ring_entries < RUNTIME_RING_ENTRIES_MIN ||
+            mine->ring_entries > RUNTIME_RING_ENTRIES_MAX ||
+            runtime_power_of_two(mine->ring_entries) != mine->ring_entries) {
+        return cmdi_fail(error, -EINVAL, "ring_entries %u: a power of two, %d to %d",
+                mine->ring_entries, RUNTIME_RING_ENTRIES_MIN, RUNTIME_RING_ENTRIES_MAX);
+    }
+    int code = runtime_check_stack("shard_stack_size", mine->shard_stack_size, error);
+    return code < 0 ? code : runtime_check_stack("pool_stack_size", mine->pool_stack_size, error);
+}
+
+static int runtime_take_options(struct cmds_runtime_options *mine,
+        const struct cmds_runtime_options *options, struct cmds_error *error)
+{
+    int code = cmdi_options_take(mine, sizeof(*mine), options, "cmds_runtime_options", error);
+    if (code < 0) {
+        return code;
+    }
+    mine->spin_us =
+            mine->spin_us == CMDS_SPIN_OFF ? 0 : runtime_default(mine->spin_us, RUNTIME_SPIN_US);
+    mine->pool_thread_count = runtime_default(mine->pool_thread_count, RUNTIME_POOL_THREADS);
+    mine->pool_queue_max = runtime_default(mine->pool_queue_max, RUNTIME_POOL_QUEUE);
+    mine->buffer_size = runtime_default(mine->buffer_size, RUNTIME_BUFFER_SIZE);
+    mine->buffer_count_max = runtime_default(mine->buffer_count_max, RUNTIME_BUFFERS_MAX);
+    mine->memory_size_max = mine->memory_size_max != 0 ? mine->memory_size_max : RUNTIME_MEMORY;
+    mine->ring_entries = runtime_default(mine->ring_entries, mine->shard_count == CMDS_SHARDS_INLINE
+                                                                     ? RUNTIME_RING_ENTRIES_INLINE
+                                                                     : RUNTIME_RING_ENTRIES);
+    return runtime_check_options(mine, error);
 }
 
 /* One shard per CPU we may use, but not more than a cgroup's quota lets run at once. */
@@ -107,13 +144,15 @@ static uint32_t runtime_shard_count(
     return quota != 0 && quota < cpus->count ? quota : cpus->count;
 }
 
-static uint32_t runtime_power_of_two(uint32_t value)
+/*
+ * Fewer shards than CPUs stay where the scheduler wants them: every such runtime on the machine
+ * would be pinned to the same first ones.
+ */
+static bool runtime_pins(const struct cmds_runtime *runtime,
+        const struct cmds_runtime_options *options, const struct runtime_cpus *cpus)
 {
-    uint32_t power = 1;
-    while (power < value) {
-        power *= 2;
-    }
-    return power;
+    return !options->no_pinning && !runtime->is_inline &&
+           (cpus->named || runtime_shard_count(options, cpus) >= cpus->count);
 }
 
 static void runtime_shard_options(const struct cmds_runtime *runtime,
@@ -124,15 +163,16 @@ static void runtime_shard_options(const struct cmds_runtime *runtime,
     bool quota = cmdi_cpu_quota_percent() != 0;
     *out = (struct cmdi_shard_options){
             .index = index,
-            .cpu = options->no_pinning || runtime->is_inline ? -1 : cpus->list[index % cpus->count],
+            .cpu = runtime_pins(runtime, options, cpus) ? cpus->list[index % cpus->count] : -1,
             /* Under a quota a spin burns what the work will need. */
             .spin_us = quota && !options->spin_always ? 0 : options->spin_us,
             .spin_always = options->spin_always,
             .has_thread = !runtime->is_inline,
+            .stack_size = options->shard_stack_size,
             .memory_size_max = options->memory_size_max,
             .log = &runtime->log,
-            .ring = {.entries = RUNTIME_RING_ENTRIES,
-                    .completion_entries = RUNTIME_RING_COMPLETIONS,
+            .ring = {.entries = options->ring_entries,
+                    .completion_entries = options->ring_entries * RUNTIME_COMPLETIONS_PER_ENTRY,
                     .buffer_size = options->buffer_size,
                     .buffer_count = buffers_max < RUNTIME_BUFFERS ? buffers_max : RUNTIME_BUFFERS,
                     .buffer_count_max = buffers_max,
@@ -182,13 +222,22 @@ static int runtime_start_shards(struct cmds_runtime *runtime, struct cmds_error 
         started += code == 0;
     }
     if (code < 0) {
-        for (uint32_t i = 0; i < started; i++) {
-            cmdi_shard_join(runtime->shards[i]);
-        }
-        return cmdi_fail(error, code, "shard %u: its thread could not be started: %s", started,
-                strerror(-code));
+        (void)cmdi_fail(error, code,
+                "shard %u: its thread could not be started: %s; the limit is of processes (ulimit "
+                "-u, TasksMax=, pids.max) or memory",
+                started, strerror(-code));
     }
-    return 0;
+    for (uint32_t i = 0; i < started; i++) {
+        int one = cmdi_shard_wait_start(runtime->shards[i]);
+        if (one < 0 && code == 0) {
+            code = cmdi_fail(error, one, "shard %u: io_uring cannot be used on its thread: %s", i,
+                    strerror(-one));
+        }
+    }
+    for (uint32_t i = 0; i < started && code < 0; i++) {
+        cmdi_shard_join(runtime->shards[i]);
+    }
+    return code;
 }
 
 int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_options *options,
@@ -197,7 +246,8 @@ int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_opti
     struct cmds_runtime_options mine;
     struct runtime_cpus cpus = {.count = 0};
     int code = runtime_take_options(&mine, options, error);
-    if (code == 0 && mine.cpus != NULL) {
+    cpus.named = code == 0 && mine.cpus != NULL;
+    if (cpus.named) {
         code = runtime_parse_cpus(mine.cpus, &cpus, error);
     } else if (code == 0) {
         cpus.count = cmdi_cpus_allowed(cpus.list, CMDS_SHARDS_MAX);
@@ -216,6 +266,7 @@ int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_opti
     (void)pthread_mutex_init(&runtime->lock, NULL); // Cannot fail with default attributes on Linux.
     code = cmdi_workers_init(&runtime->workers, mine.pool_thread_count, mine.pool_queue_max);
     code = code < 0 ? cmdi_fail(error, code, "no memory for the worker pool") : 0;
+    runtime->workers.stack_size = mine.pool_stack_size;
     if (code == 0) {
         code = runtime_make_shards(runtime, &mine, &cpus, error);
     }

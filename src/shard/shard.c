@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -588,7 +587,14 @@ static int shard_init_ring(struct cmdi_shard *shard, struct cmds_error *error)
     if (shard->slices == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for shard %u", shard->index);
     }
-    return cmdi_ring_create(&shard->ring, &shard->options.ring, error);
+    int code = cmdi_ring_create(&shard->ring, &shard->options.ring, error);
+    if (code == 0 && cmdi_ring_entries(shard->ring) < shard->options.ring.entries) {
+        cmdi_shard_log(shard, CMDI_LOG_MEMORY, CMDS_LOG_WARN,
+                "shard %u: io_uring had memory for queues of %u entries in place of %u: see "
+                "RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=)",
+                shard->index, cmdi_ring_entries(shard->ring), shard->options.ring.entries);
+    }
+    return code;
 }
 
 int cmdi_shard_create(
@@ -665,30 +671,55 @@ static void shard_quiet(struct cmdi_timer *timer, uint64_t now_ms)
     cmdi_shard_timer(shard, timer, now_ms + SHARD_QUIET_MS);
 }
 
+/* The first enter tells whether the kernel lets this thread. Who starts the runtime waits for it. */
+static int shard_begin(struct cmdi_shard *shard)
+{
+    int code = cmdi_ring_enable(shard->ring);
+    code = code == 0 ? cmdi_ring_enter(shard->ring, CMDI_RING_WAIT_NONE) : code;
+    shard->enabled = code == 0;
+    shard->start_code = code;
+    atomic_store(&shard->started, 1);
+    cmdi_futex_wake(&shard->started, 1);
+    return code;
+}
+
+/*
+ * Enter fails only when the ring is unusable: without it every connection here hangs for ever.
+ * Better to say so and stop.
+ */
+static void shard_lost_ring(struct cmdi_shard *shard, int code)
+{
+    shard->log_second[CMDI_LOG_OTHER] = 0; // Whatever was logged in this second.
+    cmdi_shard_log(shard, CMDI_LOG_OTHER, CMDS_LOG_ERROR,
+            "shard %u: io_uring_enter: %s; its connections cannot go on, the process ends",
+            shard->index, strerror(-code));
+    cmdi_die("shard %u: io_uring_enter: %s; its connections cannot go on", shard->index,
+            strerror(-code));
+}
+
 static void *shard_main(void *argument)
 {
     struct cmdi_shard *shard = argument;
     struct shard_quiet quiet = {.shard = shard};
-    char name[16];
-    (void)snprintf(name, sizeof(name), "cmds-shard-%u", shard->index % 10000);
-    (void)pthread_setname_np(pthread_self(), name); // Only for those who look.
     shard_of_thread = shard;
     if (shard->options.cpu >= 0 && cmdi_cpu_pin((uint16_t)shard->options.cpu) < 0) {
         cmdi_shard_log(shard, CMDI_LOG_OTHER, CMDS_LOG_WARN, "shard %u: cannot be pinned to CPU %d",
                 shard->index, shard->options.cpu);
     }
-    int code = cmdi_ring_enable(shard->ring);
-    shard->enabled = code == 0;
+    int code = shard_begin(shard);
+    if (code < 0) {
+        cmdi_ring_drain(shard->ring);
+        shard_of_thread = NULL;
+        return NULL;
+    }
     cmdi_timer_init(&quiet.timer, shard_quiet);
     cmdi_shard_timer(shard, &quiet.timer, shard->now_ms + SHARD_QUIET_MS);
     while (code >= 0 && atomic_load(&shard->stopping) == 0) {
         code = cmdi_shard_turn(shard, CMDI_RING_WAIT_FOREVER);
     }
-    /*
-     * Enter fails only when the ring is unusable: without it every connection here hangs for ever.
-     * Better to say so and stop.
-     */
-    CMDI_ASSERT(code >= 0);
+    if (code < 0) {
+        shard_lost_ring(shard, code);
+    }
     cmdi_shard_timer_off(shard, &quiet.timer);
     // By its owner. Others may still wake it: it is freed after the join.
     cmdi_ring_drain(shard->ring);
@@ -698,13 +729,17 @@ static void *shard_main(void *argument)
 
 int cmdi_shard_start(struct cmdi_shard *shard)
 {
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all); // Signals are the program's business, on its own threads.
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&shard->thread, NULL, shard_main, shard);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -code;
+    char name[16];
+    (void)snprintf(name, sizeof(name), "cmds-shard-%u", shard->index % 10000);
+    return cmdi_thread_start(&shard->thread, shard_main, shard, name, shard->options.stack_size);
+}
+
+int cmdi_shard_wait_start(struct cmdi_shard *shard)
+{
+    while (atomic_load(&shard->started) == 0) {
+        cmdi_futex_wait(&shard->started, 0, UINT64_MAX);
+    }
+    return shard->start_code;
 }
 
 void cmdi_shard_join(struct cmdi_shard *shard)

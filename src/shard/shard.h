@@ -97,11 +97,12 @@ struct cmdi_slot {
 
 struct cmdi_shard_options {
     uint32_t index;
-    int cpu;          // -1: not pinned.
-    uint32_t spin_us; // 0: never spin.
-    bool has_thread;  // false: inline or manual.
-    bool manual;      // No ring.
-    bool spin_always; // As in cmds_runtime_options.
+    int cpu;             // -1: not pinned.
+    uint32_t spin_us;    // 0: never spin.
+    bool has_thread;     // false: inline or manual.
+    bool manual;         // No ring.
+    bool spin_always;    // As in cmds_runtime_options.
+    uint32_t stack_size; // Of the thread; 0: the default.
     struct cmdi_ring_options ring;
     uint64_t memory_size_max;
     const struct cmdi_log *log; // Kept.
@@ -182,7 +183,9 @@ struct cmdi_shard {
     bool enabled;
     struct cmdi_shard_options options;
     pthread_t thread;
-    uint64_t log_second[16]; // Of each reason: when it was last logged, and how often it was not.
+    int start_code;           // Valid with `started`.
+    _Atomic uint32_t started; // Futex: the thread works, or has failed to begin.
+    uint64_t log_second[16];  // Of each reason: when it was last logged, and how often it was not.
     uint32_t log_count[16];
 
     /* Written by any thread. */
@@ -214,6 +217,11 @@ int cmdi_shard_create(struct cmdi_shard **shard, const struct cmdi_shard_options
         struct cmds_error *error);
 /** Starts the thread. Returns: 0, -errno. */
 int cmdi_shard_start(struct cmdi_shard *shard);
+/**
+ * Waits until a started thread works. Returns: 0; -errno: why its ring cannot be used: the thread
+ * has ended, and is to be joined.
+ */
+int cmdi_shard_wait_start(struct cmdi_shard *shard);
 /**
  * Asks the thread to end and joins it. What still lies in the mailbox is run by the caller, with no
  * shard current.

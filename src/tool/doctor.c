@@ -21,7 +21,7 @@ enum {
     DOCTOR_TEXT_SIZE = 480,
     DOCTOR_SOMAXCONN_GOOD = 1024,
     DOCTOR_SECCOMP_FILTER = 2, // Of cmds_probe.seccomp_mode.
-    DOCTOR_MEMLOCK_GOOD = 64 * 1024,
+    DOCTOR_SERVERS_GOOD = 2, // That RLIMIT_MEMLOCK has room for: one, and the one that follows it.
 };
 
 struct doctor_options {
@@ -70,6 +70,30 @@ static struct doctor_finding *doctor_find(struct doctor *doctor, bool problem)
     return finding;
 }
 
+/* The shards of a server with the default options: the allowed CPUs, or what a quota gives. */
+static int64_t doctor_shards(const struct cmds_probe *probe)
+{
+    int64_t quota = ((int64_t)probe->cpu_quota_percent + 99) / 100;
+    int64_t cpus = probe->cpu_count > 0 ? probe->cpu_count : 1;
+    return quota > 0 && quota < cpus ? quota : cpus;
+}
+
+static void doctor_judge_memlock(struct doctor *doctor)
+{
+    const struct cmds_probe *probe = &doctor->probe;
+    int64_t room = probe->memlock_bytes / probe->shard_memlock_bytes;
+    int64_t shards = doctor_shards(probe);
+    if (probe->memlock_bytes >= 0 && room < shards * DOCTOR_SERVERS_GOOD) {
+        snprintf(doctor_find(doctor, false)->text, DOCTOR_TEXT_SIZE,
+                "RLIMIT_MEMLOCK, %lld KiB for all processes of a user, has room for %lld shards of "
+                "%lld KiB where the kernel counts rings, and a server here has %lld; what others "
+                "hold of it cannot be seen: raise it (ulimit -l, LimitMEMLOCK=, --ulimit "
+                "memlock=-1)",
+                (long long)(probe->memlock_bytes / 1024), (long long)room,
+                (long long)(probe->shard_memlock_bytes / 1024), (long long)shards);
+    }
+}
+
 static void doctor_judge_limits(struct doctor *doctor)
 {
     const struct cmds_probe *probe = &doctor->probe;
@@ -91,13 +115,7 @@ static void doctor_judge_limits(struct doctor *doctor)
                 "net.core.somaxconn=4096",
                 probe->somaxconn);
     }
-    if (probe->memlock_bytes >= 0 && probe->memlock_bytes < DOCTOR_MEMLOCK_GOOD) {
-        snprintf(doctor_find(doctor, false)->text, DOCTOR_TEXT_SIZE,
-                "RLIMIT_MEMLOCK is %lld KiB; buffers that are registered with the kernel count "
-                "against it: raise it "
-                "(ulimit -l, LimitMEMLOCK=, --ulimit memlock=-1)",
-                (long long)(probe->memlock_bytes / 1024));
-    }
+    doctor_judge_memlock(doctor);
     if (probe->cpu_quota_percent > 0 && probe->cpu_quota_percent < probe->cpu_count * 100) {
         snprintf(doctor_find(doctor, false)->text, DOCTOR_TEXT_SIZE,
                 "a cgroup gives %d.%02d CPUs of the %d that are allowed: there will be fewer "
@@ -187,6 +205,9 @@ static void doctor_print_facts(const struct doctor *doctor)
     printf("%-26s %s\n", "seccomp", doctor_seccomp_text(probe->seccomp_mode));
     doctor_print_limit("memlock",
             probe->memlock_bytes == INT64_MAX ? INT64_MAX : probe->memlock_bytes / 1024, " KiB");
+    printf("%-26s %lld of about %lld KiB of it each, where the kernel counts rings\n",
+            "shards of a server", (long long)doctor_shards(probe),
+            (long long)(probe->shard_memlock_bytes / 1024));
     doctor_print_limit("open files, soft", probe->nofile_soft, "");
     doctor_print_limit("open files, hard", probe->nofile_hard, "");
     doctor_print_limit("net.core.somaxconn", probe->somaxconn, "");
@@ -286,12 +307,13 @@ static void doctor_print_json(const struct doctor *doctor)
             probe->kernel_release, "setup_error", (int)probe->setup_error, "io_uring_disabled",
             doctor_json_limit(probe->io_uring_disabled), "seccomp",
             doctor_json_limit(probe->seccomp_mode));
-    json_t *limits = json_pack("{s:o, s:o, s:o, s:o, s:o, s:i}", "memlock_bytes",
-            doctor_json_limit(probe->memlock_bytes), "nofile_soft",
-            doctor_json_limit(probe->nofile_soft), "nofile_hard",
-            doctor_json_limit(probe->nofile_hard), "somaxconn", doctor_json_limit(probe->somaxconn),
-            "cpus", doctor_json_limit(probe->cpu_count), "cpu_quota_percent",
-            (int)probe->cpu_quota_percent);
+    json_t *limits = json_pack("{s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:i}", "memlock_bytes",
+            doctor_json_limit(probe->memlock_bytes), "shard_memlock_bytes",
+            (json_int_t)probe->shard_memlock_bytes, "server_shards",
+            (json_int_t)doctor_shards(probe), "nofile_soft", doctor_json_limit(probe->nofile_soft),
+            "nofile_hard", doctor_json_limit(probe->nofile_hard), "somaxconn",
+            doctor_json_limit(probe->somaxconn), "cpus", doctor_json_limit(probe->cpu_count),
+            "cpu_quota_percent", (int)probe->cpu_quota_percent);
     if (object == NULL || limits == NULL || json_object_update(object, limits) < 0) {
         fprintf(stderr, "cmdstream doctor: out of memory\n");
     } else {
