@@ -111,7 +111,8 @@ CMDS_BEGIN_
     X(SLOW_PEER, -5019, "the peer does not take what is sent to it")                               \
     X(IDLE, -5020, "nothing came within the idle limit")                                           \
     X(REFUSED, -5021, "refused: the limit of connections is reached")                              \
-    X(MEMORY_LIMIT, -5022, "the shard's memory limit is reached")
+    X(MEMORY_LIMIT, -5022, "the shard's memory limit is reached")                                  \
+    X(FORKED, -5023, "the runtime belongs to the process that this one was forked from")
 enum cmds_error_code {
 #define CMDS_X_(name, code, text) CMDS_E_##name = (code),
     CMDS_ERRORS(CMDS_X_)

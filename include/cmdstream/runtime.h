@@ -12,6 +12,14 @@
  * child made by fork() on such a thread begins with no signal blocked; one made by posix_spawn(),
  * popen() or system() inherits the mask, so that SIGTERM does not reach it: give posix_spawn() an
  * empty one (POSIX_SPAWN_SETSIGMASK).
+ *
+ * fork: a runtime and all that runs on it belong to the process that started it. A child may call
+ * exec or _exit, and start runtimes of its own. There, functions that wait, open or post return
+ * CMDS_E_FORKED, those that stop or close do nothing and call nobody back, sending from a thread
+ * that is no shard's returns CMDS_E_FORKED; of cmds_call nothing may be called. An exec function or
+ * callback must not return in the child.
+ *
+ * dlclose: the shared library stays loaded (-z nodelete), since threads of it may be running.
  */
 #ifndef CMDSTREAM_RUNTIME_H
 #define CMDSTREAM_RUNTIME_H
@@ -120,7 +128,8 @@ CMDS_NODISCARD CMDS_API int cmds_runtime_start(struct cmds_runtime **runtime,
  * Closes the servers and groups that still run on it (each of them is then freed), joins the
  * threads, frees. Pending commands end with CMDS_E_CLOSED. NULL is fine.
  *
- * Thread: setup, never on a shard: that ends the process; inline: the thread that turned it.
+ * Thread: setup, never on a shard: that ends the process; inline: the thread that turned it. In a
+ *         forked child it does nothing.
  */
 CMDS_API void cmds_runtime_stop(struct cmds_runtime *runtime);
 
@@ -130,7 +139,8 @@ CMDS_API void cmds_runtime_stop(struct cmds_runtime *runtime);
  * for cmds_runtime_fd() to be readable; timers, results and posts from other threads all make it
  * so.
  *
- * Thread:  the one that turned first; any other gets -EXDEV; inside a callback -EDEADLK.
+ * Thread:  the one that turned first; any other gets -EXDEV; inside a callback -EDEADLK; in a
+ *          forked child CMDS_E_FORKED.
  * Returns: how many completions, posts and timers were handled; negative on failure; -EINVAL if the
  *          runtime has threads.
  */
@@ -152,7 +162,7 @@ CMDS_API int cmds_runtime_current_shard(const struct cmds_runtime *runtime);
  * Runs `fn` once on a shard, never inside this call.
  *
  * Thread:  any.
- * Returns: 0; -ENOBUFS: 65536 posts wait already; -EINVAL: no such shard; -ENOMEM.
+ * Returns: 0; -ENOBUFS: 65536 posts wait already; -EINVAL: no such shard; -ENOMEM; CMDS_E_FORKED.
  */
 CMDS_NODISCARD CMDS_API int cmds_runtime_post(
         struct cmds_runtime *runtime, uint32_t shard, void (*fn)(void *context), void *context);

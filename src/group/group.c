@@ -368,7 +368,9 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
     code = is_numeric ? cmdi_group_targets_resolve(&group->config, mine.connect, error) : 0;
     if (code == 0) {
         code = cmdi_runtime_add(runtime, &group->service);
-        code = code < 0 ? cmdi_fail(error, code, "the runtime is stopping") : 0;
+        code = code == CMDS_E_FORKED ? cmdi_fail(error, code, "%s", cmds_error_text(code))
+               : code < 0            ? cmdi_fail(error, code, "the runtime is stopping")
+                                     : 0;
     }
     if (code < 0) {
         group_free(group);
@@ -410,7 +412,7 @@ static bool group_begin_close(
 
 void cmds_group_close(struct cmds_group *group, void (*on_closed)(void *context), void *context)
 {
-    if (group != NULL) {
+    if (group != NULL && !cmdi_runtime_is_foreign(group->runtime)) {
         (void)group_begin_close(group, on_closed, context);
     }
 }

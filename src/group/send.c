@@ -209,6 +209,9 @@ static int group_send_here(struct cmdi_member *member, struct cmdi_command *comm
 static int group_send_from_elsewhere(
         struct cmds_group *group, struct cmdi_command *command, const struct cmds_send_options *how)
 {
+    if (cmdi_runtime_is_foreign(group->runtime)) {
+        return CMDS_E_FORKED;
+    }
     cmdi_group_ref(group); // Closing waits for us.
     int error = CMDS_E_CLOSED;
     if (atomic_load(&group->closing) == 0) {
@@ -237,6 +240,9 @@ static int group_send(
 static int group_send_with_ticket(
         struct cmds_group *group, struct cmdi_command *command, const struct cmds_send_options *how)
 {
+    if (cmdi_runtime_is_foreign(group->runtime)) {
+        return CMDS_E_FORKED; // Before any lock.
+    }
     command->ticket = cmdi_tickets_open(&group->tickets);
     if (command->ticket == NULL) {
         return -ENOMEM;

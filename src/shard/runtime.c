@@ -240,6 +240,12 @@ static int runtime_start_shards(struct cmds_runtime *runtime, struct cmds_error 
     return code;
 }
 
+/* On the only thread of a child: it is no shard, though it may have been one. */
+static void runtime_in_child(void)
+{
+    (void)cmdi_shard_set_current(NULL);
+}
+
 int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_options *options,
         struct cmds_error *error)
 {
@@ -257,10 +263,12 @@ int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_opti
         return code;
     }
     struct cmds_runtime *runtime = calloc(1, sizeof(*runtime));
-    if (runtime == NULL) {
+    if (runtime == NULL || cmdi_fork_watch(runtime_in_child) < 0) {
+        free(runtime);
         return cmdi_fail(error, -ENOMEM, "no memory for a runtime");
     }
     runtime->is_inline = mine.shard_count == CMDS_SHARDS_INLINE;
+    runtime->fork_count = cmdi_fork_count();
     runtime->log = (struct cmdi_log){mine.on_log, mine.log_context};
     cmdi_list_init(&runtime->services);
     (void)pthread_mutex_init(&runtime->lock, NULL); // Cannot fail with default attributes on Linux.
@@ -304,8 +312,8 @@ static void runtime_end_inline(struct cmds_runtime *runtime)
 
 void cmds_runtime_stop(struct cmds_runtime *runtime)
 {
-    if (runtime == NULL) {
-        return;
+    if (runtime == NULL || cmdi_runtime_is_foreign(runtime)) {
+        return; // Of a parent process: nothing of it but a copy of its memory is here.
     }
     /* It would wait for itself. Nothing can be returned, and going on would free what is in use. */
     CMDI_ASSERT(cmdi_shard_current() == NULL);
@@ -331,6 +339,9 @@ void cmds_runtime_stop(struct cmds_runtime *runtime)
 
 int cmdi_runtime_add(struct cmds_runtime *runtime, struct cmdi_service *service)
 {
+    if (cmdi_runtime_is_foreign(runtime)) {
+        return CMDS_E_FORKED;
+    }
     (void)pthread_mutex_lock(&runtime->lock);
     int code = atomic_load(&runtime->stopping) != 0 ? CMDS_E_CLOSED : 0;
     if (code == 0) {
@@ -354,6 +365,9 @@ bool cmdi_runtime_remove(struct cmds_runtime *runtime, struct cmdi_service *serv
 /* Inline: is the caller the one thread that may turn? The first to ask is. */
 static int runtime_claim(struct cmds_runtime *runtime)
 {
+    if (cmdi_runtime_is_foreign(runtime)) {
+        return CMDS_E_FORKED;
+    }
     if (atomic_load(&runtime->turner_known) == 0) {
         (void)pthread_mutex_lock(&runtime->lock);
         if (atomic_load(&runtime->turner_known) == 0) {
@@ -429,6 +443,9 @@ int cmds_runtime_turn(struct cmds_runtime *runtime, uint32_t wait_us)
 
 int cmdi_runtime_may_block(struct cmds_runtime *runtime)
 {
+    if (cmdi_runtime_is_foreign(runtime)) {
+        return CMDS_E_FORKED;
+    }
     if (cmdi_shard_current() != NULL) {
         return -EDEADLK;
     }
@@ -517,6 +534,9 @@ int cmds_runtime_post(
 {
     if (index >= runtime->shard_count) {
         return -EINVAL;
+    }
+    if (cmdi_runtime_is_foreign(runtime)) {
+        return CMDS_E_FORKED;
     }
     if (atomic_fetch_add(&runtime->post_count, 1) >= RUNTIME_POSTS_MAX) {
         atomic_fetch_sub(&runtime->post_count, 1);

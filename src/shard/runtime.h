@@ -36,11 +36,20 @@ struct cmds_runtime {
     pthread_mutex_t lock;        // Of `services`.
     struct cmdi_list services;   // struct cmdi_service
     _Atomic uint64_t post_count; // cmds_runtime_post waiting.
+    uint32_t fork_count;         // cmdi_fork_count() of its process.
     pthread_t turner;            // Inline: who turned first. Valid with turner_known.
     _Atomic uint32_t turner_known;
 };
 
-/** Returns: 0; CMDS_E_CLOSED: the runtime is stopping. Thread: any. */
+/**
+ * This process was forked from the one that started the runtime: its threads are not here, and its
+ * locks may be held by nobody.
+ */
+static inline bool cmdi_runtime_is_foreign(const struct cmds_runtime *runtime)
+{
+    return CMDI_UNLIKELY(runtime->fork_count != cmdi_fork_count());
+}
+/** Returns: 0; CMDS_E_CLOSED: the runtime is stopping; CMDS_E_FORKED. Thread: any. */
 int cmdi_runtime_add(struct cmds_runtime *runtime, struct cmdi_service *service);
 /** Returns: false: the runtime is stopping it already; who called must not free it. Thread: any. */
 bool cmdi_runtime_remove(struct cmds_runtime *runtime, struct cmdi_service *service);
@@ -51,10 +60,10 @@ bool cmdi_runtime_remove(struct cmds_runtime *runtime, struct cmdi_service *serv
  *
  * Thread:  any but a shard in its turn; inline: the thread that turns.
  * Returns: 0; CMDS_E_TIMEOUT; -EDEADLK on a shard or inside a callback; -EXDEV: inline, and another
- *          thread turns it; what a turn returned if it failed.
+ *          thread turns it; CMDS_E_FORKED; what a turn returned if it failed.
  */
 int cmdi_runtime_wait(struct cmds_runtime *runtime, _Atomic uint32_t *word, uint32_t timeout_ms);
-/** Whether the caller may block on this runtime. Returns: 0, -EDEADLK, -EXDEV as above. */
+/** Whether the caller may block on this runtime. Returns: 0, -EDEADLK, -EXDEV, CMDS_E_FORKED as above. */
 int cmdi_runtime_may_block(struct cmds_runtime *runtime);
 /**
  * Runs fn on a shard and returns when it has; on an inline runtime the caller is its thread and it
