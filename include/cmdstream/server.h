@@ -125,7 +125,9 @@ struct cmds_server_options {
     uint32_t connection_count_max;
     const struct cmds_protocol *protocol;
     const struct cmds_exec *execs;
-    // "127.0.0.1:9000", "[::]:0", "unix:/run/x", "unix:@abstract"; several with commas.
+    // "127.0.0.1:9000", "[::]:0", "unix:/run/x", "unix:@abstract"; several with commas. A comma of a
+    // path has a backslash before it ("unix:/run/a\\,b"); a path has at most 107 bytes. Its file is
+    // removed when the server stops accepting, unless another server has put its own there.
     const char *listen;
     const struct cmds_codec *codec; // NULL: msgpack.
     // The application's state. Every shard has it at once: see on_shard_start.

@@ -276,6 +276,37 @@ void cmdi_watch_stop(struct cmdi_watch *watch)
     (void)written; // Into a counter that is 0.
 }
 
+/* Returns: the address has a path, and there is a file. */
+static bool local_status(const struct cmdi_address *address, struct stat *status)
+{
+    struct cmdi_address path = local_terminated(address);
+    const char *text = path.as.local.sun_path;
+    return address->as.any.sa_family == AF_UNIX && text[0] != '\0' &&
+           address->size <= sizeof(path.as.local) &&
+           text[sizeof(path.as.local.sun_path) - 1] == '\0' && lstat(text, status) == 0;
+}
+
+void cmdi_socket_file_note(const struct cmdi_address *address, struct cmdi_socket_file *file)
+{
+    struct stat status;
+    *file = (struct cmdi_socket_file){0};
+    if (local_status(address, &status)) {
+        *file = (struct cmdi_socket_file){status.st_dev, status.st_ino};
+    }
+}
+
+void cmdi_socket_file_remove(const struct cmdi_address *address, struct cmdi_socket_file *file)
+{
+    struct stat status;
+    bool noted = file->device != 0 || file->inode != 0;
+    if (noted && local_status(address, &status) && status.st_dev == file->device &&
+            status.st_ino == file->inode) {
+        struct cmdi_address path = local_terminated(address);
+        (void)unlink(path.as.local.sun_path); // Gone already: just as well.
+    }
+    *file = (struct cmdi_socket_file){0};
+}
+
 int cmdi_socket_local(int fd, struct cmdi_address *address)
 {
     struct cmdi_address found = {.size = sizeof(found.as)};

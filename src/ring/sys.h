@@ -85,6 +85,17 @@ bool cmdi_watch_wait(struct cmdi_watch *watch);
 /** Thread: any. */
 void cmdi_watch_stop(struct cmdi_watch *watch);
 
+/** The file of a listening UNIX socket: which one it is, not only where. */
+struct cmdi_socket_file {
+    uint64_t device, inode; // 0, 0: there is none.
+};
+/** Remembers the file that `address` was just bound to; none for any address but a UNIX path. */
+void cmdi_socket_file_note(const struct cmdi_address *address, struct cmdi_socket_file *file);
+/**
+ * Removes it, once, unless the path is another file by now. Call it while the socket listens: then
+ * nobody takes the path for stale between the look and the removal.
+ */
+void cmdi_socket_file_remove(const struct cmdi_address *address, struct cmdi_socket_file *file);
 /** The address a socket is bound to (port 0 resolved), or of its peer. Returns: 0; -errno. */
 int cmdi_socket_local(int fd, struct cmdi_address *address);
 int cmdi_socket_peer(int fd, struct cmdi_address *address);

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "net/address.h"
@@ -159,7 +158,10 @@ static void listener_on_error(struct cmdi_listener *listener, int code)
 static void listener_close(struct cmdi_listener *listener)
 {
     cmdi_shard_timer_off(listener->shard, &listener->retry);
-    cmdi_shard_slot_release(listener->shard, listener->slot);
+    if (listener->slot != UINT32_MAX) { // Else it was not started: another one could not be.
+        cmdi_shard_slot_release(listener->shard, listener->slot);
+        listener->slot = UINT32_MAX;
+    }
     cmdi_listener_abandon(listener);
 }
 
@@ -237,6 +239,7 @@ int cmdi_listener_open(struct cmdi_listener *listener, struct cmds_server *serve
             .shard = shard,
             .address = *address,
             .fd = -1,
+            .slot = UINT32_MAX,
             .waiting_fd = -1,
             .mail = {.fn = listener_on_room}};
     cmdi_timer_init(&listener->retry, listener_on_retry);
@@ -251,33 +254,42 @@ int cmdi_listener_open(struct cmdi_listener *listener, struct cmds_server *serve
                 : fd == -EACCES   ? "; ports below 1024 need a privilege"
                                   : "");
     }
+    int code = cmdi_socket_local(fd, &listener->address); // Port 0 has become one.
+    cmdi_socket_file_note(address, &listener->file);
+    if (code < 0) {
+        cmdi_socket_file_remove(address, &listener->file);
+        cmdi_fd_close(fd);
+        return cmdi_fail(error, code, "listen: the address of a socket: %s", strerror(-code));
+    }
     listener->fd = fd;
-    listener->unlink_path =
-            address->as.any.sa_family == AF_UNIX && address->as.local.sun_path[0] != '\0';
-    (void)cmdi_socket_local(fd, &listener->address); // Port 0 has become one; else it is the same.
     return 0;
 }
 
 void cmdi_listener_abandon(struct cmdi_listener *listener)
 {
+    /*
+     * While the socket listens, nobody who wants the path takes it for stale, and while it is open,
+     * no other file can have its number: what is removed is ours.
+     */
+    cmdi_socket_file_remove(&listener->address, &listener->file);
     cmdi_fd_close(listener->fd);
     listener->fd = -1;
     if (listener->waiting_fd >= 0) {
         cmdi_fd_close(listener->waiting_fd);
         listener->waiting_fd = -1;
     }
-    if (listener->unlink_path) {
-        (void)unlink(listener->address.as.local.sun_path); // Gone already: just as well.
-    }
     atomic_store(&listener->closed, 1);
     cmdi_futex_wake(&listener->closed, INT32_MAX);
 }
 
-void cmdi_listener_start(struct cmdi_listener *listener)
+int cmdi_listener_start(struct cmdi_listener *listener)
 {
     listener->slot = cmdi_shard_slot_acquire(listener->shard, listener_on_completion, listener);
-    CMDI_ASSERT(listener->slot != UINT32_MAX); // Slots for a handful of listeners: start-up memory.
+    if (listener->slot == UINT32_MAX) {
+        return -ENOMEM;
+    }
     listener_arm(listener);
+    return 0;
 }
 
 void cmdi_listener_stop(struct cmdi_listener *listener)
@@ -289,6 +301,7 @@ void cmdi_listener_stop(struct cmdi_listener *listener)
         listener_close(listener);
         return;
     }
+    cmdi_socket_file_remove(&listener->address, &listener->file); // While it still listens.
     // Without it an armed accept would go on accepting.
     cmdi_socket_shutdown(listener->fd, SHUT_RDWR);
     cmdi_ring_cancel(listener->shard->ring,

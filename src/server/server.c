@@ -177,16 +177,40 @@ static int server_add_listeners(
     return 0;
 }
 
+/* "\\," in a path is a comma of it. Returns: there was room. */
+static bool server_copy_word(char *word, size_t room, const char *text, size_t size)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < size && used < room; i++) {
+        i += text[i] == '\\' && i + 1 < size && text[i + 1] == ',';
+        word[used++] = text[i];
+    }
+    if (used == room) {
+        return false;
+    }
+    word[used] = '\0';
+    return true;
+}
+
+/* Up to the next comma that no backslash stands before. */
+static size_t server_word_size(const char *text)
+{
+    size_t size = strcspn(text, ",");
+    while (text[size] == ',' && size > 0 && text[size - 1] == '\\') {
+        size += 1 + strcspn(text + size + 1, ",");
+    }
+    return size;
+}
+
 static int server_listen_one(
         struct cmds_server *server, const char *text, size_t size, struct cmds_error *error)
 {
     struct cmdi_address addresses[CMDI_ADDRESSES_MAX];
     char word[CMDI_ADDRESS_TEXT_MAX * 2];
-    if (size >= sizeof(word)) {
-        return cmdi_fail(error, -EINVAL, "listen: an address of %zu characters", size);
+    if (!server_copy_word(word, sizeof(word), text, size)) {
+        return cmdi_fail(error, -EINVAL, "listen: an address of %zu characters: at most %zu", size,
+                sizeof(word) - 1);
     }
-    memcpy(word, text, size);
-    word[size] = '\0';
     int count = cmdi_address_resolve(word, addresses, CMDI_ADDRESSES_MAX, error);
     int code = count < 0 ? count : -EADDRNOTAVAIL;
     for (int i = 0; i < count && code < 0; i++) { // The first that works: [::] takes IPv4 too.
@@ -208,17 +232,35 @@ static int server_listen(struct cmds_server *server, struct cmds_error *error)
         return cmdi_fail(error, -EINVAL, "listen: no address; for instance \"127.0.0.1:9000\"");
     }
     while (code == 0 && *at != '\0') {
-        size_t size = strcspn(at, ",");
+        size_t size = server_word_size(at);
         code = server_listen_one(server, at, size, error);
         at += size + (at[size] == ',');
     }
     return code;
 }
 
+struct server_listener_start {
+    struct cmdi_listener *listener;
+    int code;
+};
+
 static void server_start_listener(struct cmdi_shard *shard, void *context)
 {
     (void)shard;
-    cmdi_listener_start(context);
+    struct server_listener_start *start = context;
+    start->code = cmdi_listener_start(start->listener);
+}
+
+static int server_start_listeners(struct cmds_server *server, struct cmds_error *error)
+{
+    int code = 0;
+    for (uint32_t i = 0; i < server->listener_count && code == 0; i++) {
+        struct server_listener_start start = {.listener = &server->listeners[i]};
+        cmdi_runtime_call(
+                server->runtime, start.listener->shard->index, server_start_listener, &start);
+        code = start.code;
+    }
+    return code < 0 ? cmdi_fail(error, code, "no memory for a listener") : 0;
 }
 
 static int server_start_parts(struct cmds_server *server, struct cmds_error *error)
@@ -258,10 +300,11 @@ int cmds_server_start(struct cmds_server **out, struct cmds_runtime *runtime,
 {
     int code = cmdi_runtime_may_block(runtime);
     if (code < 0) {
-        return cmdi_fail(error, code,
-                code == -EXDEV
-                        ? "another thread turns this inline runtime; start the server there"
-                        : "a server cannot be started from a shard: it waits for all of them");
+        return cmdi_fail(error, code, "%s",
+                code == -EXDEV ? "another thread turns this inline runtime; start the server there"
+                : code == -EDEADLK
+                        ? "a server cannot be started from a shard: it waits for all of them"
+                        : cmds_error_text(code));
     }
     struct cmds_server *server = calloc(1, sizeof(*server));
     if (server == NULL) {
@@ -278,13 +321,12 @@ int cmds_server_start(struct cmds_server **out, struct cmds_runtime *runtime,
     }
     code = server_start_parts(server, error);
     if (code == 0) {
-        for (uint32_t i = 0; i < server->listener_count; i++) {
-            cmdi_runtime_call(runtime, server->listeners[i].shard->index, server_start_listener,
-                    &server->listeners[i]);
+        code = server_start_listeners(server, error);
+        if (code == 0) {
+            cmdi_deputy_start(server);
+            code = cmdi_runtime_add(runtime, &server->service);
+            code = code < 0 ? cmdi_fail(error, code, "the runtime is stopping") : 0;
         }
-        cmdi_deputy_start(server);
-        code = cmdi_runtime_add(runtime, &server->service);
-        code = code < 0 ? cmdi_fail(error, code, "the runtime is stopping") : 0;
     } else {
         for (uint32_t i = 0; i < server->listener_count; i++) {
             cmdi_listener_abandon(&server->listeners[i]);

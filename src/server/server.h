@@ -140,8 +140,8 @@ struct cmdi_listener {
     int fd; // -1: closed.
     uint32_t slot;
     bool armed;
-    bool unlink_path; // A UNIX path that we made.
-    bool parked;      // CMDS_OVERFLOW_QUEUE: waits for a connection to end...
+    struct cmdi_socket_file file; // A UNIX path that we made.
+    bool parked;                  // CMDS_OVERFLOW_QUEUE: waits for a connection to end...
     // ... with this one, which came when another listener had taken the last place; -1: none.
     int waiting_fd;
     uint32_t backoff_ms;
@@ -253,10 +253,10 @@ void cmdi_deputy_stop(struct cmds_server *server);
 /** Binds and listens; nothing is accepted yet. Thread: setup. */
 int cmdi_listener_open(struct cmdi_listener *listener, struct cmds_server *server,
         struct cmdi_shard *shard, const struct cmdi_address *address, struct cmds_error *error);
-/** Closes one that was never started. Thread: setup. */
+/** Closes one that was never started, and removes its path. Thread: setup. */
 void cmdi_listener_abandon(struct cmdi_listener *listener);
-/** Begins to accept. Thread: its shard. */
-void cmdi_listener_start(struct cmdi_listener *listener);
+/** Begins to accept. Thread: its shard. Returns: 0; -ENOMEM: it is as if never started. */
+int cmdi_listener_start(struct cmdi_listener *listener);
 /**
  * Accepts no more; `closed` becomes 1, as a futex, when the descriptor is closed. Thread: its
  * shard.

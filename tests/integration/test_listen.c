@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -185,6 +186,133 @@ static void test_listen_with_a_listener_per_shard(void)
     world_stop(&world);
 }
 
+/* A comma separates addresses, but for one behind a backslash. */
+static void test_listen_on_a_path_with_a_comma(void)
+{
+    struct world world;
+    struct raw raw;
+    struct stat status;
+    char list[200], text[128], expected[128];
+    listen_on_a_path();
+    (void)snprintf(list, sizeof(list), "unix:%s\\,a\\,,127.0.0.1:0", path);
+    (void)snprintf(expected, sizeof(expected), "unix:%s,a,", path);
+    world_init(&world);
+    world.options.listen = list;
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+
+    CU_ASSERT_STRING_EQUAL(world.address, expected);
+    CU_ASSERT(cmds_server_address(world.server, 1, text, sizeof(text)) == 0 &&
+              strncmp(text, "127.0.0.1:", 10) == 0);
+    CU_ASSERT(world_connect(&world, &raw) && world_echoes(&raw, 1)); // As it stands, to a client.
+    raw_close(&raw);
+    world_stop(&world);
+    CU_ASSERT_EQUAL(stat(expected + 5, &status), -1);
+    CU_ASSERT_EQUAL(rmdir(directory), 0);
+}
+
+static void test_listen_says_what_is_too_long(void)
+{
+    struct world world;
+    char list[600];
+    for (size_t size = 120; size < sizeof(list); size += 400) {
+        memset(list, 'a', sizeof(list));
+        memcpy(list, "unix:/", 6);
+        list[size] = '\0';
+        world_init(&world);
+        world.options.listen = list;
+        CU_ASSERT_EQUAL(world_start(&world), -EINVAL);
+        CU_ASSERT(strstr(world.error.text, "at most") != NULL);
+        world_stop(&world);
+    }
+}
+
+/* Somebody has put another socket there meanwhile. */
+static void test_listen_leaves_a_file_that_is_not_its_own(void)
+{
+    struct world world;
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    struct stat status;
+    listen_on_a_path();
+    (void)snprintf(local.sun_path, sizeof(local.sun_path), "%s", path);
+    world_init(&world);
+    world.options.listen = address;
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CU_ASSERT_FATAL(unlink(path) == 0 &&
+                    bind(fd, (struct sockaddr *)(void *)&local, sizeof(local)) == 0 &&
+                    listen(fd, 1) == 0);
+
+    world_stop(&world);
+    CU_ASSERT_EQUAL(stat(path, &status), 0);
+    (void)close(fd);
+    CU_ASSERT(unlink(path) == 0 && rmdir(directory) == 0);
+}
+
+/* --- Handing a path over ---------------------------------------------------------------------- */
+
+enum {
+    HAND_OVERS = 300
+};
+
+struct successor {
+    struct world world;
+    struct cmds_server *server;
+    _Atomic uint32_t round;  // That it is to take over in.
+    _Atomic uint32_t served; // That it has.
+    pthread_t thread;
+};
+
+/* Tries again and again, as a service does that is started anew while the old one ends. */
+static void *successor_main(void *argument)
+{
+    struct successor *successor = argument;
+    for (uint32_t round = 1; round <= HAND_OVERS; round++) {
+        while (atomic_load(&successor->round) < round) {
+            (void)sched_yield();
+        }
+        while (cmds_server_start(&successor->server, successor->world.runtime,
+                       &successor->world.options, NULL) < 0) {
+            (void)sched_yield();
+        }
+        atomic_store(&successor->served, round);
+    }
+    return NULL;
+}
+
+static void test_listen_hands_a_path_over(void)
+{
+    struct world world;
+    static struct successor successor;
+    struct raw raw;
+    uint32_t lost = 0;
+    listen_on_a_path();
+    world_init(&world);
+    world_init(&successor.world);
+    world.options.listen = address;
+    successor.world.options.listen = address;
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    CU_ASSERT_FATAL(cmds_runtime_start(
+                            &successor.world.runtime, &successor.world.runtime_options, NULL) == 0);
+    CU_ASSERT_FATAL(pthread_create(&successor.thread, NULL, successor_main, &successor) == 0);
+    for (uint32_t round = 1; round <= HAND_OVERS; round++) {
+        atomic_store(&successor.round, round);
+        for (uint32_t i = 0; i < round % 7 * 50; i++) {
+            (void)sched_yield();
+        }
+        cmds_server_close(world.server);
+        WORLD_UNTIL(&world, atomic_load(&successor.served) == round);
+        lost += raw_open(&raw, address, 0, NULL) < 0;
+        raw_close(&raw);
+        cmds_server_close(successor.server);
+        CU_ASSERT_FATAL(cmds_server_start(&world.server, world.runtime, &world.options, NULL) == 0);
+    }
+    CU_ASSERT_EQUAL(lost, 0);
+    (void)pthread_join(successor.thread, NULL);
+    cmds_runtime_stop(successor.world.runtime);
+    world_stop(&world);
+    CU_ASSERT_EQUAL(rmdir(directory), 0);
+}
+
 static CU_TestInfo tests[] = {
         {"on a unix path", test_listen_on_a_unix_path},
         {"over a stale file", test_listen_over_a_stale_file},
@@ -192,6 +320,10 @@ static CU_TestInfo tests[] = {
         {"on an abstract name", test_listen_on_an_abstract_name},
         {"on IPv6", test_listen_on_ipv6},
         {"on several addresses", test_listen_on_several_addresses},
+        {"on a path with a comma", test_listen_on_a_path_with_a_comma},
+        {"says what is too long", test_listen_says_what_is_too_long},
+        {"leaves a file that is not its own", test_listen_leaves_a_file_that_is_not_its_own},
+        {"hands a path over", test_listen_hands_a_path_over},
         {"with a listener per shard", test_listen_with_a_listener_per_shard},
         CU_TEST_INFO_NULL,
 };
