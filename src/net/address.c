@@ -187,8 +187,11 @@ static int address_unix(const char *text, struct cmdi_address *address, struct c
 static int address_name(const char *text, const struct address_parts *parts,
         struct cmdi_address *addresses, uint32_t max, struct cmds_error *error)
 {
-    struct addrinfo hints = {
-            .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    /*
+     * Without AI_ADDRCONFIG, which hides 127.0.0.1 from a host that has IPv6 alone, and ::1 from
+     * others. What this host has no route to comes last by itself, and fails at once when tried.
+     */
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;
     int code = getaddrinfo(parts->host, NULL, &hints, &list);
     if (code != 0) {

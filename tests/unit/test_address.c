@@ -7,7 +7,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <sched.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "support/harness.h"
 
@@ -129,6 +136,63 @@ static void test_address_text_of_a_peer_without_a_name(void)
     CU_ASSERT_STRING_EQUAL(text, "unix:/a"); // Cut, but terminated.
 }
 
+/* What linux/ipv6.h has, which the C library's own headers do not go with. */
+struct ipv6_request {
+    struct in6_addr address;
+    uint32_t prefix_size;
+    int interface;
+};
+
+/* A network of its own, whose one address beside the loopback's is of IPv6. */
+static bool enter_ipv6_only_host(void)
+{
+    struct ifreq request = {.ifr_name = "lo"};
+    struct ipv6_request ipv6 = {.prefix_size = 128};
+    if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) {
+        return false;
+    }
+    int v4 = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int v6 = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    request.ifr_flags = IFF_UP | IFF_RUNNING;
+    ipv6.interface = (int)if_nametoindex("lo");
+    return v4 >= 0 && v6 >= 0 && inet_pton(AF_INET6, "fd00::1", &ipv6.address) == 1 &&
+           ioctl(v4, SIOCSIFFLAGS, &request) == 0 && ioctl(v6, SIOCSIFADDR, &ipv6) == 0;
+}
+
+/* Returns: of "localhost" every address is there that the host's table has. */
+static int resolve_on_ipv6_only_host(void)
+{
+    struct cmdi_address addresses[CMDI_ADDRESSES_MAX];
+    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *list = NULL;
+    if (!enter_ipv6_only_host() || getaddrinfo("localhost", NULL, &hints, &list) != 0) {
+        return 77;
+    }
+    freeaddrinfo(list);
+    int count = cmdi_address_resolve("localhost:9000", addresses, CMDI_ADDRESSES_MAX, NULL);
+    for (int i = 0; i < count; i++) {
+        if (addresses[i].as.any.sa_family == AF_INET) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static void test_address_localhost_is_there_on_a_host_of_one_family(void)
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        _exit(resolve_on_ipv6_only_host());
+    }
+    CU_ASSERT_FATAL(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77) {
+        printf("***** no network namespace, or no localhost: not tested ***** ");
+        return;
+    }
+    CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+}
+
 static CU_TestInfo test_address[] = {
         {"numeric comes back as written", test_address_numeric_comes_back_as_written},
         {"families have the right size", test_address_families_have_the_right_size},
@@ -138,6 +202,8 @@ static CU_TestInfo test_address[] = {
         {"the longest unix path is taken, one more is not",
                 test_address_longest_unix_path_is_taken_and_one_more_is_not},
         {"names need the resolver", test_address_names_need_the_resolver},
+        {"localhost is there on a host of one family",
+                test_address_localhost_is_there_on_a_host_of_one_family},
         {"text of a peer without a name", test_address_text_of_a_peer_without_a_name},
         CU_TEST_INFO_NULL,
 };
