@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every allocation and every system call fails once: a service that starts, connects to itself,
+ * serves commands of each kind and ends is played again and again, each time with another call that
+ * fails, alone or with all that come after it. Whatever fails is an error that somebody is told of:
+ * no crash, no hang, no command that ends twice or never, nothing left behind; and what has lived
+ * through it works when the shortage is over.
+ *
+ * In a sanitizer's build, which is slower, a part of the calls is taken: every n-th, from an offset
+ * that CMDSTREAM_TORTURE_SEED sets (by default the time), and it is printed.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "fault/torture.h"
+#include "support/world.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define TORTURE_STEP 5
+#elif defined(__SANITIZE_THREAD__)
+#define TORTURE_STEP 31
+#else
+#define TORTURE_STEP 1
+#endif
+
+enum {
+    KIND_INLINE,
+    KIND_LATER, // Kept, and ended by a timer.
+    KIND_STREAM,
+    KIND_FORWARD,
+    KIND_POOL,
+    KIND_LARGE, // Grows every buffer on its way.
+    KINDS,
+    LARGE = 150000,
+    STREAM_LENGTH = 20,
+    ROUNDS = 3,
+    DEADLINE_MS = 200,
+};
+
+struct scene {
+    bool is_inline;
+    struct cmds_runtime *runtime;
+    struct cmds_server *server;
+    struct cmds_group *group, *upstream;
+    char address[128];
+    _Atomic uint32_t accepted, ended, wrong;
+    _Atomic uint32_t posted, posted_ran;
+    _Atomic uint32_t echoed;
+};
+
+/* One command under way. */
+struct asked {
+    struct scene *scene;
+    _Atomic uint32_t lasts;
+};
+static struct asked asked[256];
+static _Atomic uint32_t asked_count;
+
+static char last_words[160];
+
+static void on_abort(int number)
+{
+    (void)number;
+    const char *first = atomic_load(&torture.first);
+    ssize_t written = write(STDERR_FILENO, last_words, strlen(last_words));
+    written = first != NULL ? write(STDERR_FILENO, first, strlen(first)) : written;
+    written = write(STDERR_FILENO, "\n", 1);
+    (void)written;
+    (void)signal(SIGABRT, SIG_DFL);
+}
+
+/* --- The service ------------------------------------------------------------------------------ */
+
+static int serve_echo(struct cmds_call *call, const struct echo *echo)
+{
+    struct echoed echoed = {echo->boolean, echo->int64, echo->string, echo->float64};
+    return cmds_call_send(call, echoed_message(&echoed));
+}
+
+static void serve_later(struct cmds_call *call)
+{
+    const struct run *run = run_of(call);
+    struct item item = {.index = run != NULL ? run->number : -1, .last = true};
+    (void)cmds_call_send(call, item_message(&item)); // Fails: unref ends it as unfinished.
+    cmds_call_unref(call);
+}
+
+static void serve_forwarded(struct cmds_call *call, const struct cmds_result *result)
+{
+    const struct echoed *echoed = echoed_of(result);
+    struct item item = {.index = echoed != NULL ? echoed->int64 : -1, .last = true};
+    if (result->last) {
+        (void)cmds_call_send(call, item_message(&item));
+    }
+}
+
+static int serve_run(struct cmds_call *call, const struct run *run)
+{
+    struct scene *scene = cmds_call_receiver(call);
+    struct echo echo = {.int64 = run->number, .string = run->text};
+    if (run->what == KIND_LATER) {
+        int code = cmds_call_keep_command(call);
+        if (code == 0) {
+            (void)cmds_call_ref(call);
+            code = cmds_call_after(call, 1, serve_later);
+            if (code < 0) {
+                cmds_call_unref(call);
+            }
+        }
+        return code;
+    }
+    if (run->what == KIND_FORWARD) {
+        return cmds_group_forward(scene->upstream, echo_message(&echo), call, serve_forwarded);
+    }
+    int64_t index = (int64_t)cmds_call_round(call);
+    struct item item = {.index = index, .last = index + 1 >= STREAM_LENGTH, .data = run->text};
+    int code = cmds_call_send(call, item_message(&item));
+    return code < 0 || item.last ? code : CMDS_EXEC_AGAIN;
+}
+
+static int serve_pool(struct cmds_call *call, const struct pool *pool)
+{
+    struct item item = {.index = pool->number, .last = true};
+    return cmds_call_send(call, item_message(&item));
+}
+
+static const struct cmds_exec execs[] = {CMDS_EXEC(echo, serve_echo), CMDS_EXEC(run, serve_run),
+        CMDS_EXEC_IN_POOL(pool, serve_pool)};
+
+/* An exec function that lacks memory is the command's failure, not the connection's. */
+static int serve_error(void *receiver, struct cmds_call *call, const struct cmds_error *error)
+{
+    (void)receiver;
+    (void)error;
+    struct item item = {.index = -1, .last = true};
+    return cmds_call_send(call, item_message(&item));
+}
+
+static void quiet_log(void *context, enum cmds_log_level level, const char *text)
+{
+    (void)context;
+    (void)level;
+    (void)text;
+}
+
+/* --- Asking ----------------------------------------------------------------------------------- */
+
+static void on_result(void *context, const struct cmds_result *result)
+{
+    struct asked *one = context;
+    if (atomic_load(&one->lasts) > 0) {
+        atomic_fetch_add(&one->scene->wrong, 1);
+    }
+    if (result->error == 0 && echoed_of(result) != NULL) {
+        atomic_fetch_add(&one->scene->echoed, 1);
+    }
+    if (result->last) {
+        atomic_fetch_add(&one->lasts, 1);
+        atomic_fetch_add(&one->scene->ended, 1);
+    }
+}
+
+static int ask(struct scene *scene, uint32_t kind, int64_t number)
+{
+    static char text[LARGE];
+    size_t size = kind == KIND_STREAM ? 3000 : (size_t)number % 700;
+    struct cmds_string string = {text, kind == KIND_LARGE ? LARGE : size};
+    struct echo echo = {.int64 = number, .string = string};
+    struct run run = {kind, number, string};
+    struct pool pool = {kind, number, string};
+    struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+    struct cmds_ticket ticket;
+    how.deadline_ms = DEADLINE_MS;
+    how.ticket = number % 3 == 0 ? &ticket : NULL;
+    uint32_t index = atomic_fetch_add(&asked_count, 1);
+    if (index >= sizeof(asked) / sizeof(asked[0])) {
+        return -ENOBUFS;
+    }
+    asked[index].scene = scene;
+    atomic_store(&asked[index].lasts, 0);
+    int code = cmds_group_send(scene->group,
+            kind == KIND_INLINE || kind == KIND_LARGE ? echo_message(&echo)
+            : kind == KIND_POOL                       ? pool_message(&pool)
+                                                      : run_message(&run),
+            &how, on_result, &asked[index]);
+    atomic_fetch_add(&scene->accepted, code == 0);
+    return code;
+}
+
+static void ask_each(struct scene *scene)
+{
+    for (uint32_t kind = 0; kind < KINDS; kind++) {
+        (void)ask(scene, kind, kind * 100);
+    }
+}
+
+static void ask_on_shard(void *context)
+{
+    struct scene *scene = context;
+    ask_each(scene);
+    atomic_fetch_add(&scene->posted_ran, 1);
+}
+
+/* Turns or waits. A hang is the harness's to find. */
+#define UNTIL(scene, condition)                                                                    \
+    do {                                                                                           \
+        while (!(condition)) {                                                                     \
+            raw_pause((scene)->is_inline ? (scene)->runtime : NULL);                               \
+        }                                                                                          \
+    } while (0)
+
+static bool all_ended(const struct scene *scene)
+{
+    return atomic_load(&scene->ended) >= atomic_load(&scene->accepted) &&
+           atomic_load(&scene->posted_ran) == atomic_load(&scene->posted);
+}
+
+static void sender_asks(struct scene *scene, bool single_thread)
+{
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&world_protocol);
+    struct cmds_sender *sender = NULL;
+    struct cmds_result *result = NULL;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct echo echo = {.int64 = 7, .string = CMDS_STRING("sender")};
+    options.connect = scene->address;
+    options.single_thread = single_thread;
+    options.connect_timeout_ms = DEADLINE_MS;
+    if (cmds_sender_open(&sender, &options, &error) == 0) {
+        int code = cmds_sender_send(sender, echo_message(&echo), DEADLINE_MS, &result, &error);
+        if ((code == 0) != (result != NULL)) {
+            atomic_fetch_add(&scene->wrong, 1);
+        }
+        cmds_result_free(result);
+        cmds_sender_close(sender, 0);
+    }
+    if (sender == NULL && error.code == 0) {
+        atomic_fetch_add(&scene->wrong, 1); // A failure without a word.
+    }
+}
+
+/* --- The scene -------------------------------------------------------------------------------- */
+
+static int scene_open_group(struct scene *scene, struct cmds_group **group)
+{
+    struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
+    struct cmds_error error = CMDS_ERROR_INIT;
+    options.connect = scene->address;
+    options.client_count = 2;
+    options.connect_timeout_ms = DEADLINE_MS;
+    int code = cmds_group_open(group, scene->runtime, &options, &error);
+    if (code == 0) {
+        (void)cmds_group_wait(*group, 2 * DEADLINE_MS, &error);
+    } else if (error.code != code) {
+        atomic_fetch_add(&scene->wrong, 1);
+    }
+    return code;
+}
+
+static int scene_begin(struct scene *scene, bool is_inline)
+{
+    struct cmds_runtime_options runtime = CMDS_RUNTIME_OPTIONS_INIT;
+    struct cmds_server_options options = CMDS_SERVER_OPTIONS_INIT(&world_protocol, execs);
+    struct cmds_error error = CMDS_ERROR_INIT;
+    *scene = (struct scene){.is_inline = is_inline};
+    atomic_store(&asked_count, 0);
+    runtime.shard_count = is_inline ? CMDS_SHARDS_INLINE : 2;
+    runtime.on_log = quiet_log;
+    runtime.buffer_count_max = 32;
+    options.listen = "127.0.0.1:0";
+    options.receiver = scene;
+    options.on_exec_error = serve_error;
+    int code = cmds_runtime_start(&scene->runtime, &runtime, &error);
+    code = code == 0 ? cmds_server_start(&scene->server, scene->runtime, &options, &error) : code;
+    if (code == 0) {
+        code = cmds_server_address(scene->server, 0, scene->address, sizeof(scene->address));
+    }
+    if (code < 0 && error.code != code) {
+        printf("code %d without its words: %d \"%s\"\n", code, error.code, error.text);
+        atomic_fetch_add(&scene->wrong, 1);
+    }
+    code = code == 0 ? scene_open_group(scene, &scene->upstream) : code;
+    return code == 0 ? scene_open_group(scene, &scene->group) : code;
+}
+
+static void scene_serve(struct scene *scene)
+{
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        ask_each(scene);
+        for (uint32_t i = 0; i < cmds_runtime_shard_count(scene->runtime); i++) {
+            atomic_fetch_add(&scene->posted, 1);
+            if (cmds_runtime_post(scene->runtime, i, ask_on_shard, scene) < 0) {
+                atomic_fetch_sub(&scene->posted, 1);
+            }
+        }
+        UNTIL(scene, all_ended(scene));
+    }
+    if (!scene->is_inline) {
+        sender_asks(scene, false);
+        sender_asks(scene, true);
+    }
+}
+
+/* The shortage is over: the server serves a new group. A connection that was lost stays lost. */
+static bool scene_recovers(struct scene *scene)
+{
+    uint64_t until_ms = raw_now_ms() + RAW_GUARD_MS;
+    uint32_t before = atomic_load(&scene->echoed);
+    while (raw_now_ms() < until_ms && atomic_load(&scene->echoed) == before) {
+        cmds_group_close(scene->group, NULL, NULL);
+        scene->group = NULL;
+        if (scene_open_group(scene, &scene->group) == 0) {
+            atomic_store(&asked_count, 0);
+            (void)ask(scene, KIND_INLINE, 1);
+            UNTIL(scene, all_ended(scene));
+        }
+    }
+    return atomic_load(&scene->echoed) != before;
+}
+
+static uint32_t open_files(void)
+{
+    uint32_t count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    while (folder != NULL && readdir(folder) != NULL) {
+        count++;
+    }
+    if (folder != NULL) {
+        (void)closedir(folder);
+    }
+    return count;
+}
+
+/* Returns: calls that were counted. */
+static uint64_t play(bool is_inline, uint64_t at, bool onwards)
+{
+    struct scene scene;
+    uint32_t files = open_files();
+    int64_t blocks = atomic_load(&torture.blocks);
+    (void)snprintf(last_words, sizeof(last_words),
+            "\n%s, call %llu%s: ", is_inline ? "inline" : "threads", (unsigned long long)at,
+            onwards ? " and all after" : "");
+    torture_arm(at, onwards);
+    bool lives = scene_begin(&scene, is_inline) == 0;
+    if (lives) {
+        scene_serve(&scene);
+    }
+    bool recovered = true;
+    if (lives && atomic_load(&torture.failed) > 0) {
+        torture_disarm(); // Else the end of it is what fails.
+        recovered = scene_recovers(&scene);
+    }
+    cmds_group_close(scene.group, NULL, NULL);
+    cmds_group_close(scene.upstream, NULL, NULL);
+    cmds_server_close(scene.server);
+    cmds_runtime_stop(scene.runtime);
+    torture_disarm();
+    bool clean = atomic_load(&scene.wrong) == 0 && recovered && open_files() == files &&
+                 atomic_load(&torture.blocks) == blocks;
+    if (!clean) {
+        const char *first = atomic_load(&torture.first);
+        printf("%s%s: wrong %u, recovered %d, files %u -> %u, blocks %lld -> %lld\n",
+                last_words + 1, first != NULL ? first : "none", atomic_load(&scene.wrong),
+                recovered, files, open_files(), (long long)blocks,
+                (long long)atomic_load(&torture.blocks));
+        CU_FAIL("see the line above");
+    }
+    return atomic_load(&torture.calls);
+}
+
+static void play_all(bool is_inline, bool onwards)
+{
+    const char *only = getenv("CMDSTREAM_TORTURE_AT");
+    const char *seed = getenv("CMDSTREAM_TORTURE_SEED");
+    uint64_t number = seed != NULL ? strtoull(seed, NULL, 10) : (uint64_t)raw_now_ms();
+    (void)signal(SIGABRT, on_abort);
+    (void)play(is_inline, 0, false);
+    uint64_t calls = play(is_inline, 0, false);
+    uint64_t first = 1 + number % TORTURE_STEP;
+    if (only != NULL) {
+        (void)play(is_inline, strtoull(only, NULL, 10), onwards);
+        return;
+    }
+    uint64_t played = 0;
+    for (uint64_t at = first; at <= calls + 5; at += TORTURE_STEP, played++) {
+        (void)play(is_inline, at, onwards);
+    }
+    printf("%s%llu of %llu calls, every %d from %llu on ... ",
+            TORTURE_STEP > 1 ? "***** a part: " : "", (unsigned long long)played,
+            (unsigned long long)calls, TORTURE_STEP, (unsigned long long)first);
+}
+
+static void test_torture_one_call_fails(void)
+{
+    play_all(false, false);
+}
+
+static void test_torture_calls_fail_from_one_on(void)
+{
+    play_all(false, true);
+}
+
+static void test_torture_one_call_fails_inline(void)
+{
+    play_all(true, false);
+}
+
+static void test_torture_calls_fail_from_one_on_inline(void)
+{
+    play_all(true, true);
+}
+
+/* A machine that is always short: behind the start, now this fails and now that. */
+static void test_torture_calls_fail_again_and_again(void)
+{
+    (void)signal(SIGABRT, on_abort);
+    for (uint32_t every = 2; every<40; every += TORTURE_STEP> 1 ? 7 : 1) {
+        for (uint32_t at = 60; at<80; at += TORTURE_STEP> 1 ? 7 : 2) {
+            torture.every = every;
+            (void)play(false, at, false);
+            (void)play(true, at, false);
+        }
+    }
+    torture.every = 0;
+}
+
+/* The kernel is short of memory, or interrupted, at every third enter. */
+static void test_torture_enter_is_refused_for_a_moment(void)
+{
+    (void)signal(SIGABRT, on_abort);
+    torture.enter_every = 3;
+    for (uint32_t i = 0; i < 10; i++) {
+        (void)play(false, 0, false);
+        (void)play(true, 0, false);
+    }
+    torture.enter_every = 0;
+}
+
+CU_TestInfo test_torture[] = {
+        {"one call fails", test_torture_one_call_fails},
+        {"calls fail from one on", test_torture_calls_fail_from_one_on},
+        {"inline, one call fails", test_torture_one_call_fails_inline},
+        {"inline, calls fail from one on", test_torture_calls_fail_from_one_on_inline},
+        {"calls fail again and again", test_torture_calls_fail_again_and_again},
+        {"enter is refused for a moment", test_torture_enter_is_refused_for_a_moment},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("torture", test_torture)
