@@ -5,6 +5,12 @@
  * A group keeps client_count connections to one address, spread over the shards of its runtime. A
  * client is a group of one. Callbacks run on a shard, one at a time for each connection; any
  * function of this header may be called from them, except those that say they block.
+ *
+ * Where a pointer may be NULL its function says so; elsewhere NULL is -EINVAL, or the answer of a
+ * group that has nothing.
+ *
+ * A group may be closed while other threads use it: each of them should have a reference of its
+ * own (cmds_group_ref), and then learns by CMDS_E_CLOSED that it is over, whenever it looks.
  */
 #ifndef CMDSTREAM_CLIENT_H
 #define CMDSTREAM_CLIENT_H
@@ -42,7 +48,7 @@ struct cmds_result {
  * any.
  */
 CMDS_API int cmds_result_cause(const struct cmds_result *result);
-/** Owner: gives: cmds_result_free(). Thread: any. Returns: NULL without memory. */
+/** Owner: gives: cmds_result_free(). Thread: any. Returns: NULL without memory, or of NULL. */
 CMDS_API struct cmds_result *cmds_result_copy(const struct cmds_result *result);
 /** NULL is fine. Thread: any. */
 CMDS_API void cmds_result_free(struct cmds_result *result);
@@ -71,10 +77,10 @@ struct cmds_group_options {
     uint32_t deadline_ms; // Of a command that names none. Default 5000.
     // From connect to the end of the ServerInfo, over all addresses. Default 5000.
     uint32_t connect_timeout_ms;
-    uint32_t frame_size_max; // Body of one command or result. Default 16 MiB.
+    uint32_t frame_size_max; // Body of one command or result. Default 16 MiB, at most 1 GiB.
     // Bytes that wait on one connection, those of other threads included; then sends are -ENOBUFS.
     // Below half of it a command of any legal size is taken: at most it is exceeded by one command
-    // of the shard and one of another thread. Default 1 MiB.
+    // of the shard and one of another thread. Default 1 MiB, at least 4096.
     uint32_t output_size_max;
     uint32_t write_timeout_ms; // The server takes nothing of what waits for it. Default 10000.
     // Idle time before the first ping. Default 3000; CMDS_NEVER: no pings.
@@ -85,8 +91,9 @@ struct cmds_group_options {
     struct cmds_bytes server_info; // What the server must say. Default "default".
     void *context;                 // For the callbacks below, which run on a shard.
     /**
-     * A window that was full (a send was -ENOBUFS) has room again. Per shard, for its own
-     * connections.
+     * A send was -ENOBUFS, and one like it would be taken now, or no connection is left to take it.
+     * Per shard, for its own connections; perhaps before that send has returned, once for all that
+     * were refused until then.
      */
     void (*on_writable)(void *context);
     /**
@@ -94,20 +101,24 @@ struct cmds_group_options {
      * result callback.
      */
     void (*on_unexpected)(void *context, const struct cmds_result *result);
-    /** A connection is up (`cause` is zeroed), or lost and why. */
+    /**
+     * A connection is up (`cause` is zeroed), or lost and why. At most twice for each, up first;
+     * one that never comes up is only lost.
+     */
     void (*on_state)(
             void *context, uint32_t client, bool connected, const struct cmds_error *cause);
 };
 /** Names one command of a group, for has and forget. Only valid for the group that filled it in. */
 struct cmds_ticket {
-    uint64_t id; // Never used twice in a group; not the sequence on the wire.
+    uint64_t id; // Never used twice in a group, never 0; not the sequence on the wire.
 };
 /** A command's own. NULL in a send: the group's. */
 struct cmds_send_options {
     uint32_t struct_size; // CMDS_SEND_OPTIONS_INIT
     uint32_t deadline_ms; // 0: the group's; CMDS_NEVER.
     uint64_t sticky_key;  // Handed to the dispatch strategy.
-    // Filled in before the send returns; such a command costs a short lock more. May be NULL.
+    // Filled in before the first result and before the send returns 0; such a command costs a short
+    // lock more. Of a one-way command id is 0, which names nothing. May be NULL.
     struct cmds_ticket *ticket;
 };
 #ifdef __cplusplus
@@ -143,7 +154,8 @@ CMDS_BEGIN_
  * their deadline. Names are resolved on a thread of their own.
  *
  * Owner:   copies the options; keeps protocol, codec, dispatch and context until the group has
- *          closed. Gives *group: cmds_group_close(). *group is set before the first callback runs.
+ *          closed. Gives *group: cmds_group_close(), which takes that reference; without a close
+ *          cmds_runtime_stop() does. *group is set before the first callback runs.
  * Thread:  any, a shard too; an inline runtime: the thread that turns it.
  * Returns: 0; CMDS_E_SCHEMA; -EINVAL: an option, by name; -ENOMEM; CMDS_E_CLOSED: the runtime is
  *          stopping.
@@ -151,12 +163,31 @@ CMDS_BEGIN_
 CMDS_NODISCARD CMDS_API int cmds_group_open(struct cmds_group **group, struct cmds_runtime *runtime,
         const struct cmds_group_options *options, struct cmds_error *error);
 /**
+ * One more reference to the handle, to be given back by cmds_group_unref(); not to the
+ * connections: a group closes as soon as somebody closes it. While it is held every function of
+ * this header may be called, also after on_closed and after the runtime has stopped: sends are
+ * CMDS_E_CLOSED then, no ticket is waited for, nothing is connected or pending, error still says
+ * what it said. (Of an inline runtime: threads other than the one that turns it must be out of
+ * these functions before the runtime is stopped.)
+ *
+ * Without one, a thread that does not know of a close may still send and ask, and gets the same
+ * answers, as long as the runtime runs and not more than 2,000 other groups have closed on it since.
+ *
+ * Thread:  any that holds a reference, or knows that somebody does. NULL is fine.
+ * Returns: `group`.
+ */
+CMDS_API struct cmds_group *cmds_group_ref(struct cmds_group *group);
+/** Closes nothing. NULL is fine. Thread: any. */
+CMDS_API void cmds_group_unref(struct cmds_group *group);
+
+/**
  * Until all are connected or have failed.
  *
  * Thread:  any but a shard (-EDEADLK); an inline runtime: the thread that turns it, and the call
  *          turns it.
  * Returns: 0; else the cause of the first that is not connected, and `error` says how many of how
- *          many are.
+ *          many are; CMDS_E_CLOSED: the group was closed, be it meanwhile; -EDEADLK; -EXDEV: inline,
+ *          and another thread turns it.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_wait(
         struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error);
@@ -164,14 +195,17 @@ CMDS_NODISCARD CMDS_API int cmds_group_wait(
 /**
  * Queues one command, encoded before this returns. `on_result` runs on a shard, never inside this
  * call: once for each result, up to one with `last`. Of a one-way command (CMDS_COMMAND_ONE_WAY) it
- * never runs.
+ * never runs; such a command is never pending and has no deadline, and one that still waits for its
+ * connection when that ends is dropped without a word.
  *
- * Owner:   borrows `command` and `how`; keeps `context` until the result with `last`.
+ * Owner:   borrows `command` and `how`, which may be NULL, as `on_result` may; keeps `context` until
+ *          the result with `last`.
  * Thread:  any; on a shard with connections of the group without a lock or a wake.
  * Returns: 0; -ENOBUFS: the window or the output is full, or the shard's memory is short, on_writable
- *          will tell; CMDS_E_NOT_CONNECTED: no
- *          connection is left; CMDS_E_CLOSED; CMDS_E_WRONG_TYPE: not a command of this protocol;
- *          CMDS_E_LIMIT: too large; -EINVAL: a NULL pointer with a size; -ENOMEM.
+ *          will tell; CMDS_E_NOT_CONNECTED: no connection is left; CMDS_E_CLOSED: somebody has begun
+ *          to close the group; CMDS_E_WRONG_TYPE: not a command of this protocol; CMDS_E_LIMIT:
+ *          larger than frame_size_max, it will never be taken; -EINVAL: a NULL pointer with a size;
+ *          -ENOMEM.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmds_message command,
         const struct cmds_send_options *how, cmds_result_fn on_result, void *context);
@@ -181,9 +215,11 @@ CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmd
  * when the call is cancelled.
  *
  * Thread:  the call's shard.
- * Returns: 0, and on_result will run on the call's shard, the last time with `last`; CMDS_E_CLOSED,
+ * Returns: 0, and on_result will run on the call's shard, the last time with `last`; CMDS_E_GONE: the
+ *          call is cancelled; CMDS_E_FINISHED: it has had its last result; CMDS_E_CLOSED,
  *          CMDS_E_NOT_CONNECTED, CMDS_E_WRONG_TYPE (also for a one-way command), CMDS_E_LIMIT,
- *          -ENOBUFS: it would have to wait, and memory_size_max has no room for that; -ENOMEM; -EXDEV off the call's shard.
+ *          -ENOBUFS: it would have to wait, and memory_size_max has no room for that; -ENOMEM;
+ *          -EXDEV off the call's shard; -EINVAL: one of the pointers is NULL.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_forward(struct cmds_group *group,
         struct cmds_message command, struct cmds_call *call, cmds_forward_fn on_result);
@@ -197,7 +233,7 @@ CMDS_API int cmds_group_forget(struct cmds_group *group, struct cmds_ticket tick
 /** Connections that are up; of how many. Thread: any. */
 CMDS_API uint32_t cmds_group_connected(const struct cmds_group *group);
 CMDS_API uint32_t cmds_group_size(const struct cmds_group *group);
-/** Commands without their last result, over all connections. Thread: any. */
+/** Commands without their last result, over all connections; one-way ones never. Thread: any. */
 CMDS_API uint64_t cmds_group_pending(const struct cmds_group *group);
 /** True when no connection is up or coming up: Go's Done. Thread: any. */
 CMDS_API bool cmds_group_done(const struct cmds_group *group);
@@ -211,9 +247,16 @@ CMDS_API int cmds_group_error(const struct cmds_group *group, struct cmds_error 
  */
 CMDS_NODISCARD CMDS_API int cmds_group_drain(struct cmds_group *group, uint32_t timeout_ms);
 /**
- * Every pending command ends with CMDS_E_CLOSED; `on_closed` (may be NULL) is the last callback,
- * after it the group is freed. Legal in any callback; sends after it are CMDS_E_CLOSED until then.
- * NULL is fine.
+ * Every pending command ends with CMDS_E_CLOSED, and every later send is CMDS_E_CLOSED. A
+ * connection on which nothing is pending ends in order: what was written still leaves, for up to a
+ * second; one whose server does not read or does not close until then is cut off. All others are
+ * cut off at once. `on_closed` (may be NULL) runs on a shard when all that is over, and is the
+ * last callback of the group; its options' pointers may go then.
+ *
+ * The first close takes the reference that open gave. Later ones, and those of a group that ended
+ * with its runtime, need one of their own to be safe (cmds_group_ref); the `on_closed` of each of
+ * them runs once, in the order of the calls, or inside this call if the group has closed already
+ * (or, of a later one, without memory). Legal in any callback. NULL is fine.
  *
  * Thread: any; an inline runtime: the thread that turns it.
  */
@@ -259,9 +302,12 @@ CMDS_NODISCARD CMDS_API int cmds_sender_open(struct cmds_sender **sender,
         const struct cmds_sender_options *options, struct cmds_error *error);
 /**
  * Sends and waits for the only result. The caller sleeps. A full window is waited for within the
- * timeout.
+ * timeout. A command whose first result is not the last one, be it by its type
+ * (CMDS_RESULT_NEVER_LAST) or by its value, has been executed all the same, and ends here with
+ * CMDS_E_MORE_RESULTS: that result is not given, the rest is forgotten. A one-way command returns
+ * when it is queued, with *result NULL.
  *
- * Owner:   borrows `command`. Gives *result: cmds_result_free().
+ * Owner:   borrows `command`. Gives *result: cmds_result_free(). `result` may be NULL: not wanted.
  * `timeout_ms` 0: the group's deadline.
  *
  * Thread:  any number at once; not on a shard (-EDEADLK). single_thread: always the same one
@@ -275,7 +321,7 @@ CMDS_NODISCARD CMDS_API int cmds_sender_send(struct cmds_sender *sender,
         struct cmds_error *error);
 /**
  * `each` runs on the calling thread for every good result, in order; nonzero forgets the rest and
- * is returned. timeout_ms is for the whole. Results wait for `each` in memory, up to 16 MiB: beyond
+ * is returned; of a one-way command it never runs. timeout_ms is for the whole. Results wait for `each` in memory, up to 16 MiB: beyond
  * that the stream ends with CMDS_E_LIMIT.
  *
  * Thread:  as cmds_sender_send.
@@ -284,11 +330,19 @@ CMDS_NODISCARD CMDS_API int cmds_sender_send(struct cmds_sender *sender,
 CMDS_NODISCARD CMDS_API int cmds_sender_send_multi(struct cmds_sender *sender,
         struct cmds_message command, uint32_t timeout_ms, struct cmds_error *error,
         cmds_result_each_fn each, void *context);
-/** The group under it, for what the sender does not offer; owned by the sender. Thread: any. */
+/**
+ * The group under it, for what the sender does not offer; owned by the sender, which closes it.
+ * Who may use it after cmds_sender_close() has begun needs a cmds_group_ref(). Thread: any.
+ */
 CMDS_API struct cmds_group *cmds_sender_group(struct cmds_sender *sender);
 /**
- * Waits up to timeout_ms for what is in flight, ends the rest with CMDS_E_CLOSED, frees. No send
- * may begin after it. NULL is fine. Thread: as cmds_sender_send; on a shard it does nothing.
+ * Waits up to timeout_ms for what is in flight, ends the rest with CMDS_E_CLOSED, frees. What is
+ * left of timeout_ms then, at most a second, connections have to end in order; after it they are
+ * cut off, whatever their servers do. Calls under way on other threads end with CMDS_E_CLOSED, and
+ * are waited for, as is the runtime if it is the sender's own: only `each` and callbacks of the
+ * program can hold it up longer. No call may begin after it. NULL is fine.
+ *
+ * Thread: as cmds_sender_send; on a shard it does nothing.
  */
 CMDS_API void cmds_sender_close(struct cmds_sender *sender, uint32_t timeout_ms);
 

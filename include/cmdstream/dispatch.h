@@ -31,8 +31,10 @@ enum {
 };
 
 /**
- * The group asks for a connection that is up. On a shard of the group the candidates are the shard's own connections, from any other
- * thread all of them. See base.h for other sizes than this one.
+ * The group asks for a connection that is up; if its window is full, it tries those after it in
+ * turn. On a shard the candidates are the shard's own connections of the group that are up, or
+ * without any those that are connecting; from any other thread, and on a shard that has neither,
+ * all of them. See base.h for other sizes than this one.
  */
 struct cmds_dispatch {
     uint32_t struct_size, version; // sizeof(struct cmds_dispatch), CMDS_DISPATCH_VERSION.

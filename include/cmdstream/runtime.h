@@ -126,7 +126,9 @@ CMDS_NODISCARD CMDS_API int cmds_runtime_start(struct cmds_runtime **runtime,
         const struct cmds_runtime_options *options, struct cmds_error *error);
 /**
  * Closes the servers and groups that still run on it (each of them is then freed), joins the
- * threads, frees. Pending commands end with CMDS_E_CLOSED. NULL is fine.
+ * threads, frees. Pending commands end with CMDS_E_CLOSED. A group takes up to a second, as with
+ * cmds_group_close(), however many there are; no thread may be inside a function of a group
+ * without a reference to it (cmds_group_ref). NULL is fine.
  *
  * Thread: setup, never on a shard: that ends the process; inline: the thread that turned it. In a
  *         forked child it does nothing.

@@ -330,6 +330,12 @@ static size_t client_taken_size(const struct cmdi_client *client)
            (client->conn_live ? cmdi_conn_output_size(&client->conn) : 0);
 }
 
+/* Has the window a place? A command without an answer takes none. */
+static bool client_in_window(const struct cmdi_client *client, bool answered)
+{
+    return !answered || cmdi_client_load(client) < client->hub->config->in_flight_max;
+}
+
 /* May so much more wait for the connection? Below half of the bound any record may. */
 static bool client_may_wait(const struct cmdi_client *client, size_t body_size)
 {
@@ -362,8 +368,7 @@ static int client_send_later(struct cmdi_client *client, const struct cmdi_comma
         return CMDS_E_NOT_CONNECTED;
     }
     bool answered = command->on_result != NULL;
-    if ((answered && cmdi_client_load(client) >= client->hub->config->in_flight_max) ||
-            !client_may_wait(client, command->body_size)) {
+    if (!client_in_window(client, answered) || !client_may_wait(client, command->body_size)) {
         return -ENOBUFS;
     }
     struct cmdi_pending *entry = NULL;
@@ -403,8 +408,7 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
         return client_send_later(client, command);
     }
     int error = -ENOBUFS;
-    if (CMDI_LIKELY(command->on_result != NULL) &&
-            CMDI_UNLIKELY(cmdi_client_load(client) >= hub->config->in_flight_max)) {
+    if (CMDI_UNLIKELY(!client_in_window(client, command->on_result != NULL))) {
         return error;
     }
     if (CMDI_UNLIKELY(cmdi_conn_output_high(&client->conn)) &&
@@ -456,11 +460,14 @@ static int client_write_record(struct cmdi_client *client, struct cmdi_record *r
 void cmdi_client_write_backlog(struct cmdi_client *client)
 {
     struct cmdi_record *record = NULL;
-    while (client_is_up(client) && (record = cmdi_queue_front(&client->backlog)) != NULL) {
+    while ((record = cmdi_queue_front(&client->backlog)) != NULL) {
         bool answered = record->on_result != NULL;
         if (answered && cmdi_pending_find(&client->table, record->sequence) == NULL) {
             cmdi_queue_pop(&client->backlog); // It ended while it waited.
             continue;
+        }
+        if (!client_is_up(client)) {
+            break;
         }
         if (answered &&
                 client->table.count - client->waiting >= client->hub->config->in_flight_max) {
@@ -480,20 +487,50 @@ void cmdi_client_write_backlog(struct cmdi_client *client)
     cmdi_client_publish_size(client);
 }
 
+/* Under the inbox's lock: the bound of what other threads queue. */
+static bool client_inbox_allows(const struct cmdi_client *client, size_t body_size)
+{
+    return cmdi_conn_queue_allows(&client->hub->config->limits, cmdi_queue_size(&client->inbox),
+            atomic_load_explicit(&client->backlog_size, memory_order_relaxed),
+            cmdi_record_size(body_size));
+}
+
+static bool client_inbox_has_room(struct cmdi_client *client, size_t body_size)
+{
+    pthread_mutex_lock(&client->inbox_lock);
+    bool has_room = client_inbox_allows(client, body_size) &&
+                    cmdi_queue_has_room(&client->inbox, body_size);
+    pthread_mutex_unlock(&client->inbox_lock);
+    return has_room;
+}
+
+/* Each line asks what the send of that kind asks: see cmdi_client_send() and its like. */
+bool cmdi_client_has_room(struct cmdi_client *client, enum cmdi_room room, size_t body_size)
+{
+    bool answered = room == CMDI_ROOM_HERE || room == CMDI_ROOM_ELSEWHERE;
+    if (cmdi_client_phase(client) == CMDI_CLIENT_DOWN || !client_in_window(client, answered)) {
+        return false;
+    }
+    if (room >= CMDI_ROOM_ELSEWHERE) {
+        return client_inbox_has_room(client, body_size);
+    }
+    if (client_is_up(client) && cmdi_queue_size(&client->backlog) == 0) {
+        return cmdi_conn_has_room(&client->conn, CMDI_FRAME_HEADER_MAX + body_size) &&
+               (!cmdi_conn_output_high(&client->conn) || client_may_wait(client, body_size));
+    }
+    return client_may_wait(client, body_size) && cmdi_queue_has_room(&client->backlog, body_size);
+}
+
 /* --- From other threads ----------------------------------------------------------------------- */
 
 /* Under the lock. */
 static int client_inbox_put(struct cmdi_client *client, const struct cmdi_command *command)
 {
-    size_t queued_size = cmdi_queue_size(&client->inbox);
-    size_t seen = atomic_load_explicit(&client->backlog_size, memory_order_relaxed);
     if (client->inbox_closed) {
         return CMDS_E_NOT_CONNECTED;
     }
-    if ((command->on_result != NULL &&
-                cmdi_client_load(client) >= client->hub->config->in_flight_max) ||
-            !cmdi_conn_queue_allows(&client->hub->config->limits, queued_size, seen,
-                    cmdi_record_size(command->body_size))) {
+    if (!client_in_window(client, command->on_result != NULL) ||
+            !client_inbox_allows(client, command->body_size)) {
         return -ENOBUFS;
     }
     int error = 0;
@@ -510,8 +547,8 @@ static int client_inbox_put(struct cmdi_client *client, const struct cmdi_comman
     record->ticket = command->ticket;
     (void)client_encode(client, command, cmdi_record_body(record));
     if (command->on_result != NULL) {
-        uint32_t queued = atomic_load_explicit(&client->queued, memory_order_relaxed);
-        atomic_store_explicit(&client->queued, queued + 1, memory_order_release);
+        client->inbox_count++;
+        atomic_fetch_add_explicit(&client->queued, 1, memory_order_release);
     }
     return 0;
 }
@@ -597,19 +634,21 @@ static void client_inbox_take(struct cmdi_client *client, bool close)
     /* Before others may append again: what was taken counts as backlog from here on. */
     atomic_store_explicit(&client->backlog_size,
             client_taken_size(client) + cmdi_queue_size(&client->taken), memory_order_relaxed);
-    uint32_t queued = atomic_load_explicit(&client->queued, memory_order_relaxed);
+    uint32_t count = client->inbox_count;
+    client->inbox_count = 0;
     uint64_t pending = atomic_load_explicit(&client->hub->pending, memory_order_relaxed);
-    /*
-     * In this order: who adds up both may see a command twice for a moment, but never not at all.
-     */
-    atomic_store_explicit(&client->hub->pending, pending + queued, memory_order_release);
-    atomic_store_explicit(&client->queued, 0, memory_order_release);
+    atomic_store_explicit(&client->hub->pending, pending + count, memory_order_release);
     pthread_mutex_unlock(&client->inbox_lock);
     for (struct cmdi_record *record; (record = cmdi_queue_front(&client->taken)) != NULL;) {
         client_take_record(client, record);
         cmdi_queue_pop(&client->taken);
     }
     cmdi_client_publish_size(client);
+    /*
+     * Last: who adds up what is queued and what is pending or in flight may see a command twice for
+     * a moment, but never not at all. Else others would be let into a window that is full.
+     */
+    atomic_fetch_sub_explicit(&client->queued, count, memory_order_release);
 }
 
 void cmdi_client_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail)
@@ -620,6 +659,9 @@ void cmdi_client_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail)
     client->inbox_posted = false;
     pthread_mutex_unlock(&client->inbox_lock);
     client_inbox_take(client, false);
+    if (client->hub->wants_room) {
+        client->hub->config->ops->on_room(client->hub); // What was in the inbox may be written.
+    }
     client->hub->config->ops->release(client->hub);
 }
 

@@ -48,6 +48,19 @@ enum cmdi_client_phase {
     CMDI_CLIENT_DOWN,    // `error` says why and does not change any more. Commands are refused.
 };
 
+/** From where a command comes, and whether it takes a place in the window. */
+enum cmdi_room {
+    CMDI_ROOM_HERE, // Its client's shard.
+    CMDI_ROOM_HERE_ONE_WAY,
+    CMDI_ROOM_ELSEWHERE,
+    CMDI_ROOM_ELSEWHERE_ONE_WAY,
+    CMDI_ROOM_COUNT,
+};
+static inline enum cmdi_room cmdi_room_of(bool is_here, bool one_way)
+{
+    return (enum cmdi_room)((is_here ? CMDI_ROOM_HERE : CMDI_ROOM_ELSEWHERE) + one_way);
+}
+
 /** One address to try, and how it is called in errors. */
 struct cmdi_target {
     struct cmdi_address address;
@@ -126,11 +139,11 @@ struct cmdi_client {
     struct cmdi_conn conn; // Valid with conn_live.
 
     /*
-     * Per command. The atomics are written by the shard, but for `queued`: under the inbox's lock.
+     * Per command. The atomics are written by the shard, but for `queued`, which others add to.
      */
     _Atomic uint32_t phase;     // enum cmdi_client_phase
     _Atomic uint32_t in_flight; // Entries of the table.
-    _Atomic uint32_t queued;    // Records of the inbox.
+    _Atomic uint32_t queued;    // Of the inbox, until they are in the table.
     uint32_t waiting;       // Entries that have not been written: their records are in the backlog.
     uint64_t sequence;      // The last one given.
     uint64_t sequence_sent; // The last one written.
@@ -147,6 +160,7 @@ struct cmdi_client {
     /* Other threads. */
     pthread_mutex_t inbox_lock;
     struct cmdi_queue inbox; // Under the lock.
+    uint32_t inbox_count;    // Its records that are to be answered. Under the lock.
     struct cmdi_queue taken; // The shard's: what was the inbox.
     struct cmdi_mail inbox_mail;
     bool inbox_posted, inbox_closed; // Under the lock.
@@ -166,7 +180,7 @@ struct cmdi_client {
     uint64_t pong_since_ms;        // ...and the first one that was not answered.
     uint64_t ping_received;        // conn.received_size then.
     uint64_t ping_sequence;        // sequence_sent at the last ping.
-    struct cmdi_timer phase_timer; // RESOLVE..HELLO: gives up. UP: the next ping.
+    struct cmdi_timer phase_timer; // RESOLVE..HELLO: gives up. UP: the next ping. Closing: linger.
     struct cmds_error error;
 };
 
@@ -201,9 +215,10 @@ void cmdi_client_start(struct cmdi_client *client);
 void cmdi_client_connect(struct cmdi_client *client);
 /**
  * Ends everything with CMDS_E_CLOSED; ops->on_closed when it is over, perhaps before this returns.
- * Never inside a callback.
+ * A connection that owes and is owed nothing ends in order, if that takes no longer than
+ * `linger_ms`; all others at once. Never inside a callback.
  */
-void cmdi_client_close(struct cmdi_client *client);
+void cmdi_client_close(struct cmdi_client *client, uint32_t linger_ms);
 
 static inline enum cmdi_client_phase cmdi_client_phase(const struct cmdi_client *client)
 {
@@ -214,13 +229,11 @@ static inline uint32_t cmdi_client_load(const struct cmdi_client *client)
     return atomic_load_explicit(&client->in_flight, memory_order_relaxed) +
            atomic_load_explicit(&client->queued, memory_order_relaxed);
 }
-/** The window, and the output. Thread: shard. */
-static inline bool cmdi_client_has_room(const struct cmdi_client *client)
-{
-    return cmdi_client_phase(client) != CMDI_CLIENT_DOWN &&
-           cmdi_client_load(client) < client->hub->config->in_flight_max &&
-           (!client->conn_live || !cmdi_conn_output_high(&client->conn));
-}
+/**
+ * Would a command with a body of this size be taken now? By the same rule as the sends below, so
+ * that nobody is told of room where the next send is refused. Thread: shard.
+ */
+bool cmdi_client_has_room(struct cmdi_client *client, enum cmdi_room room, size_t body_size);
 
 /**
  * Writes the command, or lets it wait for the connection; client->sequence is its sequence then.

@@ -103,16 +103,18 @@ static void client_down(struct cmdi_client *client)
 static void client_closed(struct cmdi_client *client)
 {
     cmdi_list_remove(&client->ended_work.link);
+    cmdi_shard_timer_off(client->hub->shard, &client->phase_timer);
     client->hub->config->ops->on_closed(client);
 }
 
-void cmdi_client_close(struct cmdi_client *client)
+void cmdi_client_close(struct cmdi_client *client, uint32_t linger_ms)
 {
     if (client->is_closing) {
         return;
     }
     bool was_down = cmdi_client_phase(client) == CMDI_CLIENT_DOWN;
-    bool orderly = cmdi_client_phase(client) == CMDI_CLIENT_UP && client->table.count == 0;
+    bool orderly = cmdi_client_phase(client) == CMDI_CLIENT_UP && client->table.count == 0 &&
+                   linger_ms > 0;
     client->is_closing = true;
     if (!was_down) {
         client->error =
@@ -124,6 +126,8 @@ void cmdi_client_close(struct cmdi_client *client)
         client_closed(client);
     } else if (orderly) {
         cmdi_conn_finish(&client->conn);
+        cmdi_shard_timer(
+                client->hub->shard, &client->phase_timer, cmdi_hub_now_ms(client->hub) + linger_ms);
     } else {
         cmdi_conn_fail(&client->conn, CMDS_E_CLOSED, "the group was closed");
     }
@@ -180,6 +184,10 @@ static void client_next_target(struct cmdi_client *client)
         }
         (void)cmdi_fail(
                 &client->error, error, "connect %s: %s", target->text, cmds_error_text(error));
+    }
+    if (client->error.code == 0) { // The addresses came in the very moment in which it was over.
+        (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "resolve %s: no time was left to connect",
+                config->connect);
     }
     client_down(client);
 }
@@ -277,8 +285,8 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
     client->since_ms = client->hub->shard->now_ms;
     client_phase_set(client, CMDI_CLIENT_UP);
     client_arm_keepalive(client, client->since_ms);
-    cmdi_client_write_backlog(client);
     config->ops->on_state(client, true);
+    cmdi_client_write_backlog(client); // Last: it may find no memory, and close the connection.
     return 0;
 }
 
@@ -361,6 +369,8 @@ void cmdi_client_on_phase_timer(struct cmdi_timer *timer, uint64_t now_ms)
         client_on_connect_timeout(client, now_ms);
     } else if (cmdi_client_phase(client) == CMDI_CLIENT_UP) {
         client_keepalive(client, now_ms);
+    } else if (client->is_closing && client->conn_live) {
+        cmdi_conn_fail(&client->conn, CMDS_E_CLOSED, "the server did not let go of it in time");
     }
 }
 

@@ -10,6 +10,24 @@ enum {
     QUEUE_CAPACITY_MIN = 4096,
 };
 
+static size_t queue_capacity_for(const struct cmdi_queue *queue, size_t size)
+{
+    size_t capacity = queue->capacity > 0 ? queue->capacity : QUEUE_CAPACITY_MIN;
+    while (capacity < size) {
+        capacity *= 2;
+    }
+    return capacity;
+}
+
+bool cmdi_queue_has_room(const struct cmdi_queue *queue, size_t body_size)
+{
+    size_t size = cmdi_record_size(body_size);
+    size_t used = cmdi_queue_size(queue);
+    return (queue->capacity - queue->end >= size && queue->data != NULL) ||
+           used + size <= queue->capacity / 2 || queue->account == NULL ||
+           cmdi_account_allows(queue->account, queue_capacity_for(queue, used + size));
+}
+
 /*
  * Room for `size` more bytes: by moving what is there to the front if half is free, else in twice
  * as much memory.
@@ -24,10 +42,7 @@ static int queue_reserve(struct cmdi_queue *queue, size_t size)
     if (used + size <= queue->capacity / 2) {
         memmove(queue->data, queue->data + queue->begin, used);
     } else {
-        size_t capacity = queue->capacity > 0 ? queue->capacity : QUEUE_CAPACITY_MIN;
-        while (capacity < used + size) {
-            capacity *= 2;
-        }
+        size_t capacity = queue_capacity_for(queue, used + size);
         if (!cmdi_account_charge_shared(account, capacity)) {
             return -ENOBUFS;
         }

@@ -9,6 +9,7 @@
 #ifndef CMDI_CLIENT_QUEUE_H
 #define CMDI_CLIENT_QUEUE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,8 @@ struct cmdi_queue {
     struct cmdi_account *account; // Where its capacity is charged, as shared.
 };
 
+/** Would the account give what cmdi_queue_append() of such a body takes? */
+bool cmdi_queue_has_room(const struct cmdi_queue *queue, size_t body_size);
 /**
  * A record at the end with room for the body; valid until the next append. Returns: NULL without
  * memory, or at the account's bound: `*error` is -ENOMEM, -ENOBUFS then.

@@ -47,6 +47,9 @@ const void *cmdi_result_value_into(const struct cmds_result *result, void *room,
 
 struct cmds_result *cmds_result_copy(const struct cmds_result *result)
 {
+    if (result == NULL) {
+        return NULL;
+    }
     bool has_value = result->value != NULL;
     size_t text_at = result_round(sizeof(*result));
     size_t text_size = result->text != NULL ? strlen(result->text) + 1 : 1;

@@ -32,6 +32,16 @@ void cmdi_tickets_fini(struct cmdi_tickets *tickets)
     (void)pthread_mutex_destroy(&tickets->lock);
 }
 
+void cmdi_tickets_trim(struct cmdi_tickets *tickets)
+{
+    pthread_mutex_lock(&tickets->lock);
+    if (tickets->count == 0) {
+        free(tickets->buckets);
+        tickets->buckets = NULL;
+    }
+    pthread_mutex_unlock(&tickets->lock);
+}
+
 /* Under the lock. Returns: false if there is not even a first table. */
 static bool tickets_grow(struct cmdi_tickets *tickets)
 {

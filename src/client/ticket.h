@@ -37,6 +37,8 @@ struct cmdi_tickets {
 };
 
 void cmdi_tickets_init(struct cmdi_tickets *tickets);
+/** Gives back the table, if it is empty. Thread: any. */
+void cmdi_tickets_trim(struct cmdi_tickets *tickets);
 /** Tickets that are still there are freed. */
 void cmdi_tickets_fini(struct cmdi_tickets *tickets);
 

@@ -377,17 +377,30 @@ static bool conn_fill_grow(struct cmdi_conn *conn, size_t size)
            conn_fill_lease(conn, want, false);
 }
 
+/* Below half of the bound any size is taken. */
+static bool conn_output_allows(const struct cmdi_conn *conn, size_t size)
+{
+    size_t max = conn->limits->output_size_max;
+    size_t output = cmdi_conn_output_size(conn);
+    return output < max / 2 ||
+           output + size + atomic_load_explicit(&conn->foreign_size, memory_order_relaxed) <= max;
+}
+
+bool cmdi_conn_has_room(const struct cmdi_conn *conn, size_t size)
+{
+    return conn_output_allows(conn, size) &&
+           (conn->fill.end + size <= conn->fill.capacity ||
+                   cmdi_buffers_allow(&conn->shard->buffers, conn->fill.end + size));
+}
+
 uint8_t *cmdi_conn_reserve_slow(struct cmdi_conn *conn, size_t size, int *error)
 {
     size_t max = conn->limits->output_size_max;
     size_t output = cmdi_conn_output_size(conn);
-    if (output >= max / 2) {
-        conn->above_low = true;
-        size_t foreign = atomic_load_explicit(&conn->foreign_size, memory_order_relaxed);
-        if (output + foreign + size > max) {
-            *error = -ENOBUFS;
-            return NULL;
-        }
+    conn->above_low = conn->above_low || output >= max / 2;
+    if (!conn_output_allows(conn, size)) {
+        *error = -ENOBUFS;
+        return NULL;
     }
     if (conn->fill.end + size > conn->fill.capacity && !conn_fill_grow(conn, size)) {
         *error = cmdi_conn_lack(conn, conn->fill.end + size, false);

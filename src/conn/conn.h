@@ -259,6 +259,8 @@ static inline bool cmdi_conn_queue_allows(
     return queued + seen < max / 2 || (queued + size <= max / 2 && queued + seen + size <= max);
 }
 
+/** Would cmdi_conn_reserve() of this size succeed? As far as one can know without malloc. */
+bool cmdi_conn_has_room(const struct cmdi_conn *conn, size_t size);
 /** Slow path of reserve. */
 uint8_t *cmdi_conn_reserve_slow(struct cmdi_conn *conn, size_t size, int *error);
 /**

@@ -54,10 +54,10 @@ struct cmdi_forward {
 struct courier {
     struct cmdi_forward forward;
     struct cmdi_shard *home; // The call's.
-    struct cmdi_mail go, cancel, last;
-    struct cmdi_work cancelled; // The call's shard's.
-    int last_error;             // What `last` carries: there was no memory for the result itself.
-    bool home_over;             // The call has been told its last. The call's shard's.
+    // A mail, not work, tells the call's shard: mail is run even if the shard ends before.
+    struct cmdi_mail go, cancel, last, cancelled;
+    int last_error; // What `last` carries: there was no memory for the result itself.
+    bool home_over; // The call has been told its last. The call's shard's.
     pthread_mutex_t lock;
     bool home_alive; // The call's shard still wants mail. Under the lock.
     _Atomic uint32_t refs;
@@ -128,7 +128,8 @@ static void forward_stop_waiting(struct cmdi_forward *forward, enum forward_stat
 static void forward_fail(struct cmdi_forward *forward, int error, const char *text)
 {
     struct cmdi_hub *hub = &forward->member->hub;
-    forward_tell_error(forward, error, text);
+    forward_tell_error(
+            forward, error, text); // Perhaps the end of the member, but not of its memory.
     cmdi_hub_uncount(hub);
 }
 
@@ -248,18 +249,19 @@ void cmdi_forward_end_waiting(struct cmdi_member *member, int error, const char 
 
 static void forward_tell_here(struct cmdi_forward *forward, const struct cmds_result *result)
 {
+    struct cmdi_member *member = forward->member;
     struct cmds_call *call = forward->call;
     cmds_forward_fn on_result = forward->on_result;
-    bool last = result->last;
-    if (last) {
-        cmdi_list_remove(&forward->hook.link);
-        cmdi_list_remove(&forward->work.link);
-        cmdi_pool_release(&forward->member->forward_pool, forward);
+    if (!result->last) {
+        on_result(call, result);
+        return;
     }
+    cmdi_list_remove(&forward->hook.link);
+    cmdi_list_remove(&forward->work.link);
+    cmdi_pool_release(&member->forward_pool, forward);
     on_result(call, result);
-    if (last) {
-        cmds_call_unref(call);
-    }
+    cmds_call_unref(call);
+    cmdi_member_drop(member); // Now: the result was in the member's memory.
 }
 
 static void forward_on_cancel(struct cmdi_call_hook *hook)
@@ -291,6 +293,7 @@ static void forward_bind(struct cmdi_forward *forward, struct cmds_call *call,
     cmdi_call_hook_add(call, &forward->hook);
 }
 
+/* Each one holds the member: whichever way it ends, and be it in a later turn. */
 static int forward_here(struct cmdi_member *member, struct cmdi_command *command,
         struct cmds_call *call, cmds_forward_fn on_result)
 {
@@ -318,10 +321,8 @@ static int forward_here(struct cmdi_member *member, struct cmdi_command *command
         }
         forward_wait(forward);
     }
+    member->hold_count++;
     forward_bind(forward, call, on_result, forward_on_cancel);
-    if (cmds_call_is_cancelled(call)) {
-        forward_cancel(forward); // The hook came too late.
-    }
     return 0;
 }
 
@@ -334,7 +335,7 @@ static void courier_unref(struct courier *courier)
         forward_free_body(&courier->forward);
         (void)pthread_mutex_destroy(&courier->lock);
         free(courier);
-        cmdi_group_unref(group);
+        cmdi_group_leave(group);
     }
 }
 
@@ -446,10 +447,10 @@ static void courier_on_cancel_mail(struct cmdi_shard *shard, struct cmdi_mail *m
     courier_unref(courier);
 }
 
-static void courier_on_cancelled(struct cmdi_shard *shard, struct cmdi_work *work)
+static void courier_on_cancelled(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
     (void)shard;
-    struct courier *courier = CMDI_CONTAINER(work, struct courier, cancelled);
+    struct courier *courier = CMDI_CONTAINER(mail, struct courier, cancelled);
     struct cmds_result result = {
             .error = CMDS_E_CANCELLED, .last = true, .text = cmds_error_text(CMDS_E_CANCELLED)};
     courier_end_home(courier, &result);
@@ -467,7 +468,7 @@ static void courier_on_cancel(struct cmdi_call_hook *hook)
     courier->home_alive = false;
     pthread_mutex_unlock(&courier->lock);
     courier->home_over = true; // What is under way home is not told.
-    cmdi_shard_ready(courier->home, &courier->cancelled);
+    cmdi_shard_post(courier->home, &courier->cancelled);
     atomic_fetch_add(&courier->refs, 1);
     cmdi_shard_post(forward->member->hub.shard, &courier->cancel);
 }
@@ -493,15 +494,11 @@ static int forward_there(struct cmdi_member *member, const struct cmdi_command *
     courier->go.fn = courier_on_go;
     courier->cancel.fn = courier_on_cancel_mail;
     courier->last.fn = courier_on_last;
-    cmdi_work_init(&courier->cancelled, courier_on_cancelled);
+    courier->cancelled.fn = courier_on_cancelled;
     atomic_store(&courier->refs, 2); // The member's side and the call's.
-    cmdi_group_ref(member->group);
+    cmdi_group_hold(member->group);
     forward_bind(forward, call, on_result, courier_on_cancel);
     cmdi_shard_post(member->hub.shard, &courier->go);
-    if (cmds_call_is_cancelled(call)) {
-        cmdi_list_remove(&forward->hook.link);
-        courier_on_cancel(&forward->hook); // The hook came too late.
-    }
     return 0;
 }
 
@@ -536,30 +533,69 @@ static uint64_t forward_deadline(
     return mine_ms < call_ms ? mine_ms : call_ms;
 }
 
-int cmds_group_forward(struct cmds_group *group, struct cmds_message message,
+static int forward_measure(struct cmds_group *group, struct cmds_message message,
+        const struct cmds_call *call, struct cmdi_command *command)
+{
+    int error = cmdi_group_measure(group, message, command);
+    if (error == 0 && message.type->one_way != 0) {
+        error = CMDS_E_WRONG_TYPE; // It has no result to answer the call with.
+    }
+    command->deadline_ms = forward_deadline(group, call, cmdi_call_shard(call)->now_ms);
+    command->ticket = NULL;
+    return error;
+}
+
+/* The caller has entered the group. */
+static int forward_elsewhere(struct cmds_group *group, struct cmds_message message,
         struct cmds_call *call, cmds_forward_fn on_result)
 {
     struct cmdi_command command;
-    struct cmdi_shard *shard = cmdi_call_shard(call);
-    if (shard != cmdi_shard_current()) {
+    if (atomic_load(&group->closing) != 0) {
+        return CMDS_E_CLOSED;
+    }
+    int error = forward_measure(group, message, call, &command);
+    if (error < 0) {
+        return error;
+    }
+    struct cmdi_member *member = forward_find_member(group);
+    return member != NULL ? forward_there(member, &command, call, on_result) : CMDS_E_NOT_CONNECTED;
+}
+
+/* Of a call for which nothing can be done any more. Returns: 0; why not. */
+static int forward_check(struct cmds_call *call)
+{
+    if (cmdi_call_shard(call) != cmdi_shard_current()) {
         return -EXDEV;
+    }
+    if (cmds_call_is_cancelled(call)) {
+        return CMDS_E_GONE;
+    }
+    return cmdi_call_is_finished(call) ? CMDS_E_FINISHED : 0;
+}
+
+int cmds_group_forward(struct cmds_group *group, struct cmds_message message,
+        struct cmds_call *call, cmds_forward_fn on_result)
+{
+    if (CMDI_UNLIKELY(group == NULL || call == NULL || on_result == NULL)) {
+        return -EINVAL;
+    }
+    int error = forward_check(call);
+    if (error < 0) {
+        return error;
     }
     if (atomic_load_explicit(&group->closing, memory_order_relaxed) != 0) {
         return CMDS_E_CLOSED;
     }
-    int error = cmdi_group_measure(group, message, &command);
-    if (error == 0 && message.type->one_way != 0) {
-        error = CMDS_E_WRONG_TYPE; // It has no result to answer the call with.
-    }
-    if (error < 0) {
-        return error;
-    }
-    command.deadline_ms = forward_deadline(group, call, shard->now_ms);
-    command.ticket = NULL;
     struct cmdi_member *member = cmdi_group_here(group);
     if (CMDI_LIKELY(member != NULL && member->up_count + member->connecting_count > 0)) {
-        return forward_here(member, &command, call, on_result);
+        struct cmdi_command command;
+        error = forward_measure(group, message, call, &command);
+        return error < 0 ? error : forward_here(member, &command, call, on_result);
     }
-    member = forward_find_member(group);
-    return member != NULL ? forward_there(member, &command, call, on_result) : CMDS_E_NOT_CONNECTED;
+    if (!cmdi_group_enter(group)) {
+        return CMDS_E_CLOSED;
+    }
+    error = forward_elsewhere(group, message, call, on_result);
+    cmdi_group_leave(group);
+    return error;
 }

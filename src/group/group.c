@@ -18,34 +18,78 @@ static void group_on_end(struct cmdi_shard *shard, struct cmdi_mail *mail);
 
 /* --- References and messages ------------------------------------------------------------------ */
 
-void cmdi_group_unref(struct cmds_group *group)
+void cmdi_group_leave(struct cmds_group *group)
 {
+    uint32_t nobody = 0;
     if (atomic_fetch_sub_explicit(&group->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
-    /* A late call of another thread may take and give back one more: only the first 0 counts. */
-    if (atomic_exchange(&group->end_posted, 1) == 0) {
+    /* If somebody has entered meanwhile, he does it when he leaves. */
+    if (atomic_compare_exchange_strong(&group->refs, &nobody, CMDI_GROUP_ENDED)) {
         cmdi_shard_post(group->runtime->shards[0], &group->end_mail);
+        /* Not before this may the runtime go: the post was not over when the shard had the mail. */
+        atomic_store(&group->end_posted, 1);
     }
+}
+
+bool cmdi_group_enter(struct cmds_group *group)
+{
+    if (atomic_load_explicit(&group->refs, memory_order_relaxed) < CMDI_GROUP_ENDED &&
+            atomic_fetch_add_explicit(&group->refs, 1, memory_order_acquire) < CMDI_GROUP_ENDED) {
+        return true;
+    }
+    return false; // What was added to a group that has ended is of no interest to anybody.
+}
+
+struct cmds_group *cmds_group_ref(struct cmds_group *group)
+{
+    if (group != NULL) {
+        uint32_t before = atomic_fetch_add_explicit(&group->handles, 1, memory_order_relaxed);
+        CMDI_ASSERT(before != 0);
+    }
+    return group;
+}
+
+/* The last one: what hung on it went when it ended. */
+static void group_free_struct(struct cmds_group *group)
+{
+    cmdi_tickets_fini(&group->tickets);
+    (void)pthread_mutex_destroy(&group->lock);
+    free((void *)(uintptr_t)group->options.connect);
+    free((void *)(uintptr_t)group->options.server_info.data);
+    free(group);
+}
+
+void cmds_group_unref(struct cmds_group *group)
+{
+    if (group != NULL && atomic_fetch_sub_explicit(&group->handles, 1, memory_order_acq_rel) == 1) {
+        group_free_struct(group);
+    }
+}
+
+/* The handle that open gave: the first close takes it, or who stops the runtime. */
+static bool group_take_opener(struct cmds_group *group)
+{
+    return atomic_exchange(&group->opener_gone, 1) == 0;
 }
 
 void cmdi_member_nudge(struct cmdi_member *member, enum cmdi_nudge what)
 {
     uint32_t before = atomic_fetch_or(&member->nudges, (uint32_t)what);
     if (before == 0) {
-        cmdi_group_ref(member->group);
+        cmdi_group_hold(member->group);
         cmdi_shard_post(member->hub.shard, &member->mail);
     }
 }
 
 static void member_hold(struct cmdi_hub *hub)
 {
-    cmdi_group_ref(CMDI_CONTAINER(hub, struct cmdi_member, hub)->group);
+    cmdi_group_hold(CMDI_CONTAINER(hub, struct cmdi_member, hub)->group);
 }
 
 static void member_release(struct cmdi_hub *hub)
 {
-    cmdi_group_unref(CMDI_CONTAINER(hub, struct cmdi_member, hub)->group);
+    cmdi_group_leave(CMDI_CONTAINER(hub, struct cmdi_member, hub)->group);
 }
 
 /* --- What clients tell ------------------------------------------------------------------------ */
@@ -98,28 +142,44 @@ static void member_on_room(struct cmdi_hub *hub)
     }
 }
 
+static bool member_owes_room(const struct cmdi_member *member)
+{
+    bool owes = false;
+    for (int i = 0; i < CMDI_ROOM_COUNT; i++) {
+        owes |= atomic_load(&member->refused[i]) != SIZE_MAX;
+    }
+    return owes;
+}
+
+static void member_tell_room(struct cmdi_member *member)
+{
+    const struct cmds_group *group = member->group;
+    for (int i = 0; i < CMDI_ROOM_COUNT; i++) {
+        atomic_store(&member->refused[i], SIZE_MAX); // Before: who is refused from here on is new.
+    }
+    if (group->hooks.on_room != NULL) {
+        group->hooks.on_room(group->hooks.context);
+    }
+    if (group->options.on_writable != NULL) {
+        group->options.on_writable(group->options.context);
+    }
+}
+
 /* At the end of a turn in which room was made for somebody who was refused. */
 static void member_run_room(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     (void)shard;
     struct cmdi_member *member = CMDI_CONTAINER(work, struct cmdi_member, room_work);
-    const struct cmds_group_options *options = &member->group->options;
     member->hub.wants_room = false;
     cmdi_forward_feed(member);
-    if (!member->wants_writable) {
+    if (!member_owes_room(member)) {
         return;
     }
     bool none_left = member->up_count + member->connecting_count == 0;
-    if (!none_left && (!cmdi_list_empty(&member->forwards) || !cmdi_member_has_room(member))) {
+    if (none_left || cmdi_member_has_room(member)) {
+        member_tell_room(member);
+    } else {
         member->hub.wants_room = true;
-        return;
-    }
-    member->wants_writable = false;
-    if (member->group->hooks.on_room != NULL) {
-        member->group->hooks.on_room(member->group->hooks.context);
-    }
-    if (options->on_writable != NULL) {
-        options->on_writable(options->context);
     }
 }
 
@@ -129,21 +189,26 @@ static void member_on_idle(struct cmdi_hub *hub)
     cmdi_group_wake(CMDI_CONTAINER(hub, struct cmdi_member, hub)->group);
 }
 
-/* The last use of the member by its shard, but for the round of end_mail. */
-static void member_end(struct cmdi_member *member)
+/*
+ * The last one ends the member. Callers further up may still look at it: its memory stays until
+ * end_mail has come round.
+ */
+void cmdi_member_drop(struct cmdi_member *member)
 {
+    CMDI_ASSERT(member->hold_count > 0);
+    if (--member->hold_count > 0) {
+        return;
+    }
+    CMDI_ASSERT(member->closing && cmdi_list_empty(&member->forwards));
     cmdi_list_remove(&member->room_work.link);
     cmdi_pool_fini(&member->forward_pool);
     cmdi_hub_fini(&member->hub);
-    cmdi_group_unref(member->group);
+    cmdi_group_leave(member->group);
 }
 
 static void member_on_closed(struct cmdi_client *client)
 {
-    struct cmdi_member *member = cmdi_member_of(client);
-    if (--member->open_count == 0) {
-        member_end(member);
-    }
+    cmdi_member_drop(cmdi_member_of(client));
 }
 
 static const struct cmdi_client_ops member_client_ops = {
@@ -158,17 +223,15 @@ static const struct cmdi_client_ops member_client_ops = {
 
 /* --- What members are told -------------------------------------------------------------------- */
 
+/* Told once. */
 static void member_close(struct cmdi_member *member)
 {
     member->closing = true;
     cmdi_forward_end_waiting(member, CMDS_E_CLOSED, "the group was closed");
-    if (member->client_count == 0) {
-        member_end(member);
-        return;
-    }
     for (uint32_t i = 0; i < member->client_count; i++) {
-        cmdi_client_close(&member->clients[i]);
+        cmdi_client_close(&member->clients[i], member->group->linger_ms);
     }
+    cmdi_member_drop(member); // The count that it was made with.
 }
 
 static void member_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)
@@ -189,7 +252,6 @@ static void member_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)
         }
     }
     if ((nudges & CMDI_NUDGE_ROOM) != 0 && !member->closing) {
-        member->wants_writable = true;
         cmdi_shard_flush(shard, &member->room_work);
     }
     if ((nudges & CMDI_NUDGE_WATCH) != 0) {
@@ -201,7 +263,7 @@ static void member_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)
     if ((nudges & CMDI_NUDGE_CLOSE) != 0) {
         member_close(member);
     }
-    cmdi_group_unref(group);
+    cmdi_group_leave(group);
 }
 
 /* --- Memory ----------------------------------------------------------------------------------- */
@@ -219,20 +281,18 @@ static void member_free(struct cmdi_member *member)
     free(member);
 }
 
-static void group_free(struct cmds_group *group)
+/* All that hangs on it: nobody is inside. */
+static void group_free_parts(struct cmds_group *group)
 {
     for (uint32_t i = 0; i < group->member_count; i++) {
         member_free(group->members[i]);
     }
     cmdi_type_table_fini(&group->commands);
     cmdi_type_table_fini(&group->results);
-    cmdi_tickets_fini(&group->tickets);
-    (void)pthread_mutex_destroy(&group->lock);
+    cmdi_tickets_trim(&group->tickets);
     free(group->members);
     free(group->clients);
-    free((void *)(uintptr_t)group->options.connect);
-    free((void *)(uintptr_t)group->options.server_info.data);
-    free(group);
+    free(group->config);
 }
 
 /* Clients number `index`, `index` + member_count, ... */
@@ -245,8 +305,13 @@ static struct cmdi_member *member_create(struct cmds_group *group, uint32_t inde
     if (member == NULL) {
         return NULL;
     }
-    *member = (struct cmdi_member){.group = group, .open_count = count, .connecting_count = count};
-    cmdi_hub_init(&member->hub, group->runtime->shards[index], &group->config);
+    // One count for each client, and one that the close gives back.
+    *member = (struct cmdi_member){
+            .group = group, .hold_count = count + 1, .connecting_count = count};
+    for (int i = 0; i < CMDI_ROOM_COUNT; i++) {
+        atomic_store(&member->refused[i], SIZE_MAX);
+    }
+    cmdi_hub_init(&member->hub, group->runtime->shards[index], group->config);
     cmdi_pool_init(&member->forward_pool, cmdi_forward_size());
     cmdi_pool_charge_to(&member->forward_pool, &member->hub.shard->buffers.account);
     cmdi_work_init(&member->room_work, member_run_room);
@@ -293,10 +358,14 @@ static int group_fill(struct cmds_group *group, const struct cmds_group_options 
             cmdi_type_table_init(&group->results, protocol->results, protocol->result_count) < 0) {
         return -ENOMEM;
     }
-    cmdi_group_config_fill(&group->config, &group->options);
-    group->config.ops = &member_client_ops;
-    group->config.results = &group->results;
-    group->config.tickets = &group->tickets;
+    group->config = calloc(1, sizeof(*group->config));
+    if (group->config == NULL) {
+        return -ENOMEM;
+    }
+    cmdi_group_config_fill(group->config, &group->options);
+    group->config->ops = &member_client_ops;
+    group->config->results = &group->results;
+    group->config->tickets = &group->tickets;
     uint32_t shard_count = group->runtime->shard_count;
     group->members = calloc(shard_count, sizeof(struct cmdi_member *));
     group->clients = calloc(options->client_count, sizeof(struct cmdi_client *));
@@ -311,6 +380,7 @@ static int group_fill(struct cmds_group *group, const struct cmds_group_options 
         group->members[group->member_count] = member;
     }
     atomic_store(&group->refs, shard_count);
+    atomic_store(&group->handles, 2); // The opener's, and the runtime's.
     atomic_store(&group->connecting_count, options->client_count);
     return 0;
 }
@@ -323,12 +393,14 @@ static struct cmds_group *group_create(
         return NULL;
     }
     group->runtime = runtime;
+    group->is_inline = runtime->is_inline;
     group->end_mail.fn = group_on_end;
     cmdi_list_init(&group->waiters);
     cmdi_tickets_init(&group->tickets);
     (void)pthread_mutex_init(&group->lock, NULL); // Cannot fail without attributes.
     if (group_fill(group, options) < 0) {
-        group_free(group);
+        group_free_parts(group);
+        group_free_struct(group);
         return NULL;
     }
     return group;
@@ -336,13 +408,15 @@ static struct cmds_group *group_create(
 
 /* --- Open ------------------------------------------------------------------------------------- */
 
+static void group_begin_stop(struct cmdi_service *service);
 static void group_stop(struct cmdi_service *service);
+static void group_forget(struct cmdi_service *service);
 
 /* A failure to resolve is a failure to connect: the clients tell it. */
 static void group_start(struct cmds_group *group, bool is_numeric)
 {
     uint32_t count = group->member_count;
-    struct cmds_error *error = &group->config.resolve_error;
+    struct cmds_error *error = &group->config->resolve_error;
     bool is_known = is_numeric || cmdi_resolve_begin(&group->resolve, group, error) < 0;
     for (uint32_t i = 0; i < count; i++) {
         cmdi_member_nudge(group->members[i], is_known ? CMDI_NUDGE_TARGETS : CMDI_NUDGE_START);
@@ -354,6 +428,9 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
         struct cmds_error *error)
 {
     struct cmds_group_options mine;
+    if (out == NULL || runtime == NULL || options == NULL) {
+        return cmdi_fail(error, -EINVAL, "open: group, runtime or options is NULL");
+    }
     int code = cmdi_group_options_take(&mine, options, error);
     if (code < 0) {
         return code;
@@ -363,9 +440,10 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
         return cmdi_fail(error, -ENOMEM, "no memory for a group of %u clients", mine.client_count);
     }
     group->hooks = *hooks;
-    group->service.stop = group_stop;
+    group->service = (struct cmdi_service){
+            .begin_stop = group_begin_stop, .stop = group_stop, .forget = group_forget};
     bool is_numeric = cmdi_address_is_numeric(mine.connect);
-    code = is_numeric ? cmdi_group_targets_resolve(&group->config, mine.connect, error) : 0;
+    code = is_numeric ? cmdi_group_targets_resolve(group->config, mine.connect, error) : 0;
     if (code == 0) {
         code = cmdi_runtime_add(runtime, &group->service);
         code = code == CMDS_E_FORKED ? cmdi_fail(error, code, "%s", cmds_error_text(code))
@@ -373,13 +451,14 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
                                      : 0;
     }
     if (code < 0) {
-        group_free(group);
+        group_free_parts(group);
+        group_free_struct(group);
         return code;
     }
-    cmdi_group_ref(group); // A callback may close it before we are done.
+    cmdi_group_hold(group); // A callback may close it before we are done.
     *out = group;
     group_start(group, is_numeric);
-    cmdi_group_unref(group);
+    cmdi_group_leave(group);
     return 0;
 }
 
@@ -392,28 +471,87 @@ int cmds_group_open(struct cmds_group **group, struct cmds_runtime *runtime,
 
 /* --- Close ------------------------------------------------------------------------------------ */
 
-/* Returns: false: somebody else closes it. */
-static bool group_begin_close(
-        struct cmds_group *group, void (*on_closed)(void *context), void *context)
+bool cmdi_group_begin_close(struct cmds_group *group, uint32_t linger_ms)
 {
-    cmdi_group_ref(group);
+    if (!cmdi_group_enter(group)) {
+        return false;
+    }
     bool mine = atomic_exchange(&group->closing, 1) == 0;
     if (mine) {
-        group->on_closed = on_closed;
-        group->closed_context = context;
+        group->linger_ms = linger_ms;
         cmdi_resolve_let_go(group->resolve);
         for (uint32_t i = 0; i < group->member_count; i++) {
             cmdi_member_nudge(group->members[i], CMDI_NUDGE_CLOSE);
         }
     }
-    cmdi_group_unref(group);
+    cmdi_group_leave(group);
     return mine;
+}
+
+/* Stands in `closers` when those who were in it have been told. */
+static struct cmdi_group_closer closers_told;
+
+/* Returns: false: too late, the group has closed. */
+static bool group_add_closer(struct cmds_group *group, struct cmdi_group_closer *closer)
+{
+    closer->next = atomic_load(&group->closers);
+    while (closer->next != &closers_told) {
+        if (atomic_compare_exchange_weak(&group->closers, &closer->next, closer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void group_tell_later(struct cmds_group *group, struct cmdi_group_closer *closer,
+        void (*fn)(void *context), void *context)
+{
+    struct cmdi_group_closer now = {.fn = fn, .context = context};
+    if (closer != NULL) {
+        *closer = now;
+    }
+    if (closer == NULL || !group_add_closer(group, closer)) {
+        if (closer != &group->opener) {
+            free(closer);
+        }
+        now.fn(now.context);
+    }
 }
 
 void cmds_group_close(struct cmds_group *group, void (*on_closed)(void *context), void *context)
 {
-    if (group != NULL && !cmdi_runtime_is_foreign(group->runtime)) {
-        (void)group_begin_close(group, on_closed, context);
+    if (group == NULL || cmdi_runtime_is_foreign(group->runtime)) {
+        return;
+    }
+    bool is_opener = group_take_opener(group);
+    if (on_closed != NULL) {
+        group_tell_later(group, is_opener ? &group->opener : malloc(sizeof(group->opener)),
+                on_closed, context);
+    }
+    (void)cmdi_group_begin_close(group, CMDI_GROUP_LINGER_MS);
+    if (is_opener) {
+        cmds_group_unref(group);
+    }
+}
+
+/* In the order in which they closed it. */
+static void group_tell_closers(struct cmds_group *group)
+{
+    struct cmdi_group_closer *newest = atomic_exchange(&group->closers, &closers_told);
+    struct cmdi_group_closer *oldest = NULL;
+    while (newest != NULL) {
+        struct cmdi_group_closer *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    while (oldest != NULL) {
+        struct cmdi_group_closer closer = *oldest;
+        if (oldest != &group->opener) {
+            free(oldest);
+        }
+        oldest = closer.next;
+        closer.fn(closer.context);
     }
 }
 
@@ -421,12 +559,9 @@ static void group_gone(struct cmds_group *group)
 {
     struct cmdi_group_hooks hooks = group->hooks;
     _Atomic uint32_t *gone = &group->gone;
-    if (cmdi_runtime_remove(group->runtime, &group->service)) {
-        group_free(group);
-    } else {
-        atomic_store(gone,
-                // Who stops the runtime waits for it, and frees; the wake needs only the address.
-                1);
+    group_free_parts(group);
+    if (!cmdi_runtime_retire(group->runtime, &group->service, false)) {
+        atomic_store(gone, 1); // Who stops the runtime waits for it; the struct is there till then.
         cmdi_futex_wake(gone, 1);
     }
     if (hooks.on_gone != NULL) {
@@ -435,36 +570,50 @@ static void group_gone(struct cmds_group *group)
 }
 
 /*
- * First on shard 0, to tell; then once on every other shard, and on shard 0 again until nobody
- * holds it.
+ * First on shard 0, to tell; then once on every other shard, and on shard 0 again, until he who
+ * sent it is out of here.
  */
 static void group_on_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
     (void)shard;
     struct cmds_group *group = CMDI_CONTAINER(mail, struct cmds_group, end_mail);
-    if (!group->end_told) {
-        group->end_told = true;
-        if (group->on_closed != NULL) {
-            group->on_closed(group->closed_context);
-        }
+    if (group->end_round == 0) {
+        group_tell_closers(group);
     }
     if (++group->end_round < group->member_count) {
         cmdi_shard_post(group->runtime->shards[group->end_round], &group->end_mail);
-    } else if (group->end_round == group->member_count || atomic_load(&group->refs) != 0) {
+    } else if (group->end_round == group->member_count || atomic_load(&group->end_posted) == 0) {
         cmdi_shard_post(group->runtime->shards[0], &group->end_mail);
     } else {
         group_gone(group);
     }
 }
 
-/* The runtime stops. Thread: who stops it. */
+/*
+ * The runtime stops: all groups begin to close before it waits for the first of them. It takes the
+ * opener's handle as well: with its own one it keeps the struct for those who close it meanwhile.
+ */
+static void group_begin_stop(struct cmdi_service *service)
+{
+    struct cmds_group *group = CMDI_CONTAINER(service, struct cmds_group, service);
+    (void)cmdi_group_begin_close(group, CMDI_GROUP_LINGER_MS);
+    if (group_take_opener(group)) {
+        cmds_group_unref(group);
+    }
+}
+
 static void group_stop(struct cmdi_service *service)
 {
     struct cmds_group *group = CMDI_CONTAINER(service, struct cmds_group, service);
-    (void)group_begin_close(group, NULL, NULL);
-    if (cmdi_runtime_wait(group->runtime, &group->gone, CMDS_NEVER) == 0) {
-        group_free(group);
-        // Else an inline runtime is stopped by another thread than its own: what its callbacks may
-        // still see stays.
+    if (cmdi_runtime_wait(group->runtime, &group->gone, CMDS_NEVER) < 0) {
+        return; // An inline runtime is stopped by another thread than its own: what its callbacks
+                // may still see stays.
     }
+    (void)cmdi_runtime_retire(group->runtime, service, true);
+}
+
+/* Its runtime keeps it no longer. */
+static void group_forget(struct cmdi_service *service)
+{
+    cmds_group_unref(CMDI_CONTAINER(service, struct cmds_group, service));
 }

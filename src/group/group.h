@@ -8,10 +8,16 @@
  *        |
  *        +- client i lives in member i % member_count
  *
- * Memory. Each member, each message under way and each call of another thread holds one count of
- * `refs`. The one who gives back the last one sends `end_mail` to shard 0, which calls on_closed;
- * then the mail goes round all shards, so that a send that had begun on any of them is over, and
- * the group is freed.
+ * Life. Each member, each message under way and each call of another thread holds one count of
+ * `refs`. The one who gives back the last one marks the group as ended, so that nobody enters it
+ * any more, and sends `end_mail` to shard 0, which calls on_closed; then the mail goes round all
+ * shards, so that whatever had begun on any of them is over, and all that hangs on the group is
+ * freed.
+ *
+ * Memory. What is left, the struct itself, is counted by `handles`: one is the opener's, which
+ * close takes, others are given by cmds_group_ref(), and one is the runtime's, which keeps the
+ * structs of the groups that ended last until it stops. So a thread that learns too late that
+ * the group was closed reads `closing` and `refs`, and not what was freed.
  */
 #ifndef CMDI_GROUP_GROUP_H
 #define CMDI_GROUP_GROUP_H
@@ -46,7 +52,8 @@ struct cmdi_member {
     struct cmds_group *group;
     struct cmdi_client *clients;
     uint32_t client_count;
-    uint32_t open_count; // Clients that are not closed.
+    // Clients that are not closed, forwards of forward_pool: with the last one the member ends.
+    uint32_t hold_count;
 
     /*
      * Dispatch. `order` holds the clients that are up first, then those that are connecting, then
@@ -57,8 +64,9 @@ struct cmdi_member {
     uint32_t next; // Round-robin: the index in `order` that is asked next.
     uint64_t turn; // Picks so far.
     bool closing;
-    bool wants_writable; // A send of the application was refused.
 
+    // By enum cmdi_room: the smallest body of those that were refused; SIZE_MAX: none was.
+    _Atomic size_t refused[CMDI_ROOM_COUNT];
     struct cmdi_work room_work;
     struct cmdi_list forwards; // struct cmdi_forward: wait for room, oldest first.
     struct cmdi_pool forward_pool;
@@ -83,11 +91,25 @@ struct cmdi_group_hooks {
     void *context;
 };
 
+/** Somebody who closed the group and wants to know when it has. */
+struct cmdi_group_closer {
+    struct cmdi_group_closer *next;
+    void (*fn)(void *context);
+    void *context;
+};
+
+enum {
+    CMDI_GROUP_LINGER_MS = 1000, // What a close gives a connection that ends in order.
+};
+/** In `refs`: there was nobody left, and nobody enters any more. */
+#define CMDI_GROUP_ENDED UINT32_C(0x80000000)
+
 struct cmds_group {
     struct cmdi_service service;
-    struct cmds_runtime *runtime;
+    struct cmds_runtime *runtime;      // Lives as long as somebody is inside.
+    bool is_inline;                    // So is the runtime.
     struct cmds_group_options options; // Defaults filled in; strings are ours.
-    struct cmdi_client_config config;
+    struct cmdi_client_config *config;
     struct cmdi_type_table commands, results;
     struct cmdi_tickets tickets;
     struct cmdi_member **members; // One per shard of the runtime.
@@ -100,20 +122,23 @@ struct cmds_group {
     _Atomic uint32_t closing;
     _Atomic uint32_t up_count, connecting_count;
     _Atomic uint64_t turn; // Picks of threads that are no shard of ours.
-    _Atomic uint32_t refs;
+    _Atomic uint32_t refs; // And CMDI_GROUP_ENDED.
+    _Atomic uint32_t handles;
+    _Atomic uint32_t opener_gone; // Its handle has been taken.
+    uint32_t linger_ms;           // Set by who began to close it, before the members are told.
 
     pthread_mutex_t lock;
     struct cmds_error
             first_error;      // Of the first connection that was lost or failed. Under the lock.
     struct cmdi_list waiters; // struct cmdi_group_waiter. Under the lock.
 
-    void (*on_closed)(void *context); // Set by close.
-    void *closed_context;
+    // Newest first; once they have been told, a mark that says so.
+    _Atomic(struct cmdi_group_closer *) closers;
+    struct cmdi_group_closer opener; // Of the first close: it needs no memory.
     struct cmdi_mail end_mail;
-    uint32_t end_round; // Shards that end_mail has been to. Its own.
-    bool end_told;      // on_closed has run.
-    _Atomic uint32_t end_posted;
-    _Atomic uint32_t gone; // Futex: only the memory is left, for who stops the runtime.
+    uint32_t end_round;          // Shards that end_mail has been to. Its own.
+    _Atomic uint32_t end_posted; // Whoever sent it first does not touch the runtime any more.
+    _Atomic uint32_t gone;       // Futex: only the struct is left, for who stops the runtime.
 };
 
 /** As cmds_group_open; copies the hooks. */
@@ -121,11 +146,22 @@ int cmdi_group_open(struct cmds_group **group, struct cmds_runtime *runtime,
         const struct cmds_group_options *options, const struct cmdi_group_hooks *hooks,
         struct cmds_error *error);
 
-static inline void cmdi_group_ref(struct cmds_group *group)
+/** Begins to close it. Thread: any. Returns: false: it is closing or has ended already. */
+bool cmdi_group_begin_close(struct cmds_group *group, uint32_t linger_ms);
+
+/** The caller holds a count already, or is on a shard whose member has not ended. */
+static inline void cmdi_group_hold(struct cmds_group *group)
 {
-    atomic_fetch_add_explicit(&group->refs, 1, memory_order_relaxed);
+    uint32_t before = atomic_fetch_add_explicit(&group->refs, 1, memory_order_relaxed);
+    CMDI_ASSERT(before != 0 && before < CMDI_GROUP_ENDED);
 }
-void cmdi_group_unref(struct cmds_group *group);
+/** Gives back a count. */
+void cmdi_group_leave(struct cmds_group *group);
+/**
+ * Takes a count, unless the group has ended: what hangs on it stays until cmdi_group_leave().
+ * Thread: any.
+ */
+bool cmdi_group_enter(struct cmds_group *group);
 /**
  * Tells a member; the group is held while it is under way. Thread: any that holds the group, or a
  * shard of it.
@@ -141,6 +177,8 @@ static inline struct cmdi_member *cmdi_member_of(const struct cmdi_client *clien
  * all other threads.
  */
 struct cmdi_member *cmdi_group_here(const struct cmds_group *group);
+/** A hold_count is given back; the last one ends the member. Thread: its shard. */
+void cmdi_member_drop(struct cmdi_member *member);
 
 /* --- send.c ----------------------------------------------------------------------------------- */
 
@@ -158,7 +196,11 @@ int cmdi_member_send(struct cmdi_member *member, const struct cmdi_command *comm
         struct cmdi_client **client);
 /** Moves a client between the parts of `order`. */
 void cmdi_member_place(struct cmdi_member *member, struct cmdi_client *client);
-/** Is there room with one of those that take commands now? */
+/** A command of this kind, with a body of this size, was refused: on_writable is owed. */
+void cmdi_member_refused(struct cmdi_member *member, enum cmdi_room room, size_t body_size);
+/**
+ * Is there room with one of those that take commands now, for one that was refused? Thread: shard.
+ */
 bool cmdi_member_has_room(const struct cmdi_member *member);
 
 /* --- wait.c ----------------------------------------------------------------------------------- */

@@ -25,11 +25,12 @@ enum {
     GROUP_DEADLINE_MS = 5000,
     GROUP_CONNECT_TIMEOUT_MS = 5000,
     GROUP_FRAME_SIZE = 16 * 1024 * 1024,
+    GROUP_FRAME_SIZE_MAX = 1024 * 1024 * 1024,
     GROUP_OUTPUT_SIZE = 1024 * 1024,
+    GROUP_OUTPUT_SIZE_MIN = 4096, // As a server's: a ping and small commands must find room.
     GROUP_WRITE_TIMEOUT_MS = 10000,
     GROUP_KEEPALIVE_MS = 3000,
     GROUP_KEEPALIVE_INTERVAL_MS = 1000,
-    GROUP_LINGER_MS = 1000,
     GROUP_DECODE_EXTRA = 1024 * 1024, // A small frame may hold structs that are larger in memory.
 };
 
@@ -57,10 +58,35 @@ static void options_fill(struct cmds_group_options *mine)
     }
 }
 
+static int options_check_limits(const struct cmds_group_options *mine, struct cmds_error *error)
+{
+    if (mine->client_count > GROUP_CLIENTS_MAX) {
+        return cmdi_fail(error, -EINVAL, "client_count %u: at most %d", mine->client_count,
+                GROUP_CLIENTS_MAX);
+    }
+    if (mine->in_flight_max > GROUP_IN_FLIGHT_MAX) {
+        return cmdi_fail(error, -EINVAL, "in_flight_max %u: at most %d", mine->in_flight_max,
+                GROUP_IN_FLIGHT_MAX);
+    }
+    if (mine->frame_size_max > GROUP_FRAME_SIZE_MAX) {
+        return cmdi_fail(error, -EINVAL, "frame_size_max %u: at most %d", mine->frame_size_max,
+                GROUP_FRAME_SIZE_MAX);
+    }
+    if (mine->output_size_max < GROUP_OUTPUT_SIZE_MIN) {
+        return cmdi_fail(error, -EINVAL, "output_size_max %u: at least %d", mine->output_size_max,
+                GROUP_OUTPUT_SIZE_MIN);
+    }
+    if (mine->server_info.size > CMDI_SERVER_INFO_MAX || mine->server_info.data == NULL) {
+        return cmdi_fail(error, -EINVAL, "server_info of %zu bytes: 1 to %d",
+                mine->server_info.size, CMDI_SERVER_INFO_MAX);
+    }
+    return 0;
+}
+
 static int options_check_protocol(const struct cmds_group_options *mine, struct cmds_error *error)
 {
     const struct cmds_protocol *protocol = mine->protocol;
-    if (protocol == NULL) {
+    if (protocol == NULL || protocol->name == NULL) {
         return cmdi_fail(
                 error, -EINVAL, "protocol: none; start from CMDS_GROUP_OPTIONS_INIT(&protocol)");
     }
@@ -78,19 +104,10 @@ int cmdi_group_options_take(struct cmds_group_options *mine,
     if (mine->connect == NULL || mine->connect[0] == '\0') {
         return cmdi_fail(error, -EINVAL, "connect: no address, as in \"127.0.0.1:9000\"");
     }
-    if (mine->client_count > GROUP_CLIENTS_MAX) {
-        return cmdi_fail(error, -EINVAL, "client_count %u: at most %d", mine->client_count,
-                GROUP_CLIENTS_MAX);
+    code = options_check_limits(mine, error);
+    if (code == 0) {
+        code = options_check_protocol(mine, error);
     }
-    if (mine->in_flight_max > GROUP_IN_FLIGHT_MAX) {
-        return cmdi_fail(error, -EINVAL, "in_flight_max %u: at most %d", mine->in_flight_max,
-                GROUP_IN_FLIGHT_MAX);
-    }
-    if (mine->server_info.size > CMDI_SERVER_INFO_MAX || mine->server_info.data == NULL) {
-        return cmdi_fail(error, -EINVAL, "server_info of %zu bytes: 1 to %d",
-                mine->server_info.size, CMDI_SERVER_INFO_MAX);
-    }
-    code = options_check_protocol(mine, error);
     return code < 0 ? code : cmdi_dispatch_check(mine->dispatch, error);
 }
 
@@ -114,7 +131,7 @@ void cmdi_group_config_fill(
                     CMDS_NEVER, // Deadlines and the pong find a server that stops in mid-frame.
             .write_timeout_ms = options->write_timeout_ms,
             .idle_timeout_ms = CMDS_NEVER,
-            .linger_timeout_ms = GROUP_LINGER_MS,
+            .linger_timeout_ms = CMDI_GROUP_LINGER_MS,
             .self_delimiting = (options->codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0,
     };
 }
@@ -169,9 +186,10 @@ static void resolve_unref(struct cmdi_resolve *resolve)
 static void resolve_tell(struct cmdi_resolve *resolve)
 {
     struct cmds_group *group = resolve->group;
-    memcpy(group->config.targets, resolve->config.targets, sizeof(group->config.targets));
-    group->config.target_count = resolve->config.target_count;
-    group->config.resolve_error = resolve->config.resolve_error;
+    struct cmdi_client_config *config = group->config;
+    memcpy(config->targets, resolve->config.targets, sizeof(config->targets));
+    config->target_count = resolve->config.target_count;
+    config->resolve_error = resolve->config.resolve_error;
     for (uint32_t i = 0; i < group->member_count; i++) {
         cmdi_member_nudge(group->members[i], CMDI_NUDGE_TARGETS);
     }

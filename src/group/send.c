@@ -17,16 +17,16 @@
 struct cmdi_member *cmdi_group_here(const struct cmds_group *group)
 {
     struct cmds_runtime *runtime = group->runtime;
-    struct cmdi_shard *shard = cmdi_shard_current();
-    if (shard == NULL) {
-        if (CMDI_LIKELY(!runtime->is_inline) || atomic_load(&runtime->turner_known) == 0 ||
-                !pthread_equal(runtime->turner, pthread_self())) {
-            return NULL;
-        }
-        shard = runtime->shards[0]; // Between two turns its thread is the shard all the same.
+    const struct cmdi_shard *shard = cmdi_shard_current();
+    if (CMDI_LIKELY(shard != NULL)) {
+        /* By address: other threads may be here without holding the runtime. */
+        return shard->options.runtime == runtime ? group->members[shard->index] : NULL;
     }
-    bool ours = shard->index < group->member_count && runtime->shards[shard->index] == shard;
-    return ours ? group->members[shard->index] : NULL;
+    if (CMDI_LIKELY(!group->is_inline) || atomic_load(&runtime->turner_known) == 0 ||
+            !pthread_equal(runtime->turner, pthread_self())) {
+        return NULL;
+    }
+    return group->members[0]; // Between two turns its thread is the shard all the same.
 }
 
 /* --- The order of a member's clients ---------------------------------------------------------- */
@@ -68,11 +68,34 @@ static uint32_t member_usable(const struct cmdi_member *member)
     return member->up_count > 0 ? member->up_count : member->connecting_count;
 }
 
-bool cmdi_member_has_room(const struct cmdi_member *member)
+void cmdi_member_refused(struct cmdi_member *member, enum cmdi_room room, size_t body_size)
+{
+    size_t smallest = atomic_load(&member->refused[room]);
+    while (body_size < smallest &&
+            !atomic_compare_exchange_weak(&member->refused[room], &smallest, body_size)) {
+        // `smallest` is what somebody else has just put there.
+    }
+}
+
+static bool member_has_room_for(
+        const struct cmdi_member *member, enum cmdi_room room, size_t body_size)
 {
     uint32_t count = member_usable(member);
     for (uint32_t i = 0; i < count; i++) {
-        if (cmdi_client_has_room(member->order[i])) {
+        if (cmdi_client_has_room(member->order[i], room, body_size)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool cmdi_member_has_room(const struct cmdi_member *member)
+{
+    /* On the shard those who wait go first. */
+    bool others_wait = !cmdi_list_empty(&member->forwards);
+    for (int i = others_wait ? CMDI_ROOM_ELSEWHERE : 0; i < CMDI_ROOM_COUNT; i++) {
+        size_t body_size = atomic_load(&member->refused[i]);
+        if (body_size != SIZE_MAX && member_has_room_for(member, (enum cmdi_room)i, body_size)) {
             return true;
         }
     }
@@ -84,13 +107,13 @@ bool cmdi_member_has_room(const struct cmdi_member *member)
 int cmdi_group_measure(
         const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out)
 {
-    const struct cmds_codec *codec = group->config.codec;
+    const struct cmds_codec *codec = group->config->codec;
     if (CMDI_UNLIKELY(
                 !cmdi_type_table_has(&group->commands, message.type) || message.value == NULL)) {
         return CMDS_E_WRONG_TYPE;
     }
     int64_t size = codec->size(codec, message.type, message.value);
-    if (CMDI_UNLIKELY(size < 0 || size > (int64_t)group->config.limits.frame_size_max)) {
+    if (CMDI_UNLIKELY(size < 0 || size > (int64_t)group->config->limits.frame_size_max)) {
         return size < 0 ? (int)size : CMDS_E_LIMIT;
     }
     out->type = message.type;
@@ -200,45 +223,56 @@ static int group_send_here(struct cmdi_member *member, struct cmdi_command *comm
         error = cmdi_member_send(member, command, how->sticky_key, &client);
     }
     if (CMDI_UNLIKELY(error == -ENOBUFS)) {
-        member->wants_writable = true;
+        cmdi_member_refused(
+                member, cmdi_room_of(true, command->on_result == NULL), command->body_size);
         member->hub.wants_room = true;
     }
     return error;
 }
 
+/* Those that refused it are to tell. Returns: -ENOBUFS; CMDS_E_NOT_CONNECTED: they have gone. */
+static int group_ask_for_room(struct cmds_group *group, const struct cmdi_command *command)
+{
+    enum cmdi_room room = cmdi_room_of(false, command->on_result == NULL);
+    bool any_up = atomic_load(&group->up_count) > 0;
+    int error = CMDS_E_NOT_CONNECTED;
+    for (uint32_t i = 0; i < group->options.client_count; i++) {
+        enum cmdi_client_phase phase = cmdi_client_phase(group->clients[i]);
+        if (phase == CMDI_CLIENT_UP || (phase != CMDI_CLIENT_DOWN && !any_up)) {
+            struct cmdi_member *member = cmdi_member_of(group->clients[i]);
+            cmdi_member_refused(member, room, command->body_size);
+            cmdi_member_nudge(member, CMDI_NUDGE_ROOM);
+            error = -ENOBUFS;
+        }
+    }
+    return error;
+}
+
+/* The caller has entered. */
 static int group_send_from_elsewhere(
         struct cmds_group *group, struct cmdi_command *command, const struct cmds_send_options *how)
 {
     if (cmdi_runtime_is_foreign(group->runtime)) {
         return CMDS_E_FORKED;
     }
-    cmdi_group_ref(group); // Closing waits for us.
-    int error = CMDS_E_CLOSED;
-    if (atomic_load(&group->closing) == 0) {
-        command->deadline_ms = group_deadline(cmdi_now_ns() / 1000000, how->deadline_ms);
-        error = group_send_to_any(group, command, how->sticky_key);
+    if (atomic_load(&group->closing) != 0) {
+        return CMDS_E_CLOSED;
     }
-    for (uint32_t i = 0; i < group->member_count && error == -ENOBUFS; i++) {
-        if (group->members[i]->client_count > 0) {
-            cmdi_member_nudge(group->members[i], CMDI_NUDGE_ROOM);
-        }
-    }
-    cmdi_group_unref(group);
-    return error;
+    command->deadline_ms = group_deadline(cmdi_now_ns() / 1000000, how->deadline_ms);
+    int error = group_send_to_any(group, command, how->sticky_key);
+    return error == -ENOBUFS ? group_ask_for_room(group, command) : error;
 }
 
-static int group_send(
-        struct cmds_group *group, struct cmdi_command *command, const struct cmds_send_options *how)
+/* `member` NULL: from elsewhere. */
+static int group_send(struct cmds_group *group, struct cmdi_member *member,
+        struct cmdi_command *command, const struct cmds_send_options *how)
 {
-    struct cmdi_member *member = cmdi_group_here(group);
-    if (CMDI_LIKELY(member != NULL) && CMDI_LIKELY(member_usable(member) > 0)) {
-        return group_send_here(member, command, how);
-    }
-    return group_send_from_elsewhere(group, command, how);
+    return CMDI_LIKELY(member != NULL) ? group_send_here(member, command, how)
+                                       : group_send_from_elsewhere(group, command, how);
 }
 
-static int group_send_with_ticket(
-        struct cmds_group *group, struct cmdi_command *command, const struct cmds_send_options *how)
+static int group_send_with_ticket(struct cmds_group *group, struct cmdi_member *member,
+        struct cmdi_command *command, const struct cmds_send_options *how)
 {
     if (cmdi_runtime_is_foreign(group->runtime)) {
         return CMDS_E_FORKED; // Before any lock.
@@ -248,7 +282,7 @@ static int group_send_with_ticket(
         return -ENOMEM;
     }
     how->ticket->id = command->ticket->id; // Before the result can come.
-    int error = group_send(group, command, how);
+    int error = group_send(group, member, command, how);
     if (error < 0) {
         (void)cmdi_tickets_close(&group->tickets, command->ticket);
         how->ticket->id = 0;
@@ -256,14 +290,13 @@ static int group_send_with_ticket(
     return error;
 }
 
-int cmds_group_send(struct cmds_group *group, struct cmds_message message,
-        const struct cmds_send_options *how, cmds_result_fn on_result, void *context)
+/* Inside the group: on a shard of it, or entered. */
+static int group_send_inside(struct cmds_group *group, struct cmdi_member *member,
+        struct cmds_message message, const struct cmds_send_options *how, cmds_result_fn on_result,
+        void *context)
 {
     struct cmdi_command command;
     struct cmds_send_options mine;
-    if (CMDI_UNLIKELY(atomic_load_explicit(&group->closing, memory_order_relaxed) != 0)) {
-        return CMDS_E_CLOSED;
-    }
     int error = group_take_how(group, how, &mine);
     if (CMDI_LIKELY(error == 0)) {
         error = cmdi_group_measure(group, message, &command);
@@ -275,21 +308,52 @@ int cmds_group_send(struct cmds_group *group, struct cmds_message message,
     command.context = context;
     command.ticket = NULL;
     if (CMDI_UNLIKELY(message.type->one_way != 0)) {
-        command.on_result =
-                NULL; // Nothing ever comes, so there is nothing to wait for or to forget.
+        /* Nothing ever comes, so there is nothing to wait for or to forget. */
+        command.on_result = NULL;
+        if (mine.ticket != NULL) {
+            mine.ticket->id = 0;
+        }
         mine.ticket = NULL;
     }
     if (CMDI_UNLIKELY(mine.ticket != NULL)) {
-        return group_send_with_ticket(group, &command, &mine);
+        return group_send_with_ticket(group, member, &command, &mine);
     }
-    return group_send(group, &command, &mine);
+    return group_send(group, member, &command, &mine);
+}
+
+static int group_send_entered(struct cmds_group *group, struct cmds_message message,
+        const struct cmds_send_options *how, cmds_result_fn on_result, void *context)
+{
+    if (!cmdi_group_enter(group)) {
+        return CMDS_E_CLOSED;
+    }
+    int error = group_send_inside(group, NULL, message, how, on_result, context);
+    cmdi_group_leave(group);
+    return error;
+}
+
+int cmds_group_send(struct cmds_group *group, struct cmds_message message,
+        const struct cmds_send_options *how, cmds_result_fn on_result, void *context)
+{
+    if (CMDI_UNLIKELY(group == NULL)) {
+        return -EINVAL;
+    }
+    /* First: of a group that has closed nothing else may be looked at. */
+    if (CMDI_UNLIKELY(atomic_load_explicit(&group->closing, memory_order_relaxed) != 0)) {
+        return CMDS_E_CLOSED;
+    }
+    struct cmdi_member *member = cmdi_group_here(group);
+    if (CMDI_LIKELY(member != NULL) && CMDI_LIKELY(member_usable(member) > 0)) {
+        return group_send_inside(group, member, message, how, on_result, context);
+    }
+    return group_send_entered(group, message, how, on_result, context);
 }
 
 /* --- Tickets ---------------------------------------------------------------------------------- */
 
 bool cmds_group_has(struct cmds_group *group, struct cmds_ticket ticket)
 {
-    return cmdi_tickets_has(&group->tickets, ticket.id);
+    return group != NULL && cmdi_tickets_has(&group->tickets, ticket.id);
 }
 
 static struct cmdi_list *group_forgotten_of(struct cmdi_client *client)
@@ -299,11 +363,17 @@ static struct cmdi_list *group_forgotten_of(struct cmdi_client *client)
 
 int cmds_group_forget(struct cmds_group *group, struct cmds_ticket ticket)
 {
+    if (group == NULL) {
+        return -EINVAL;
+    }
+    if (!cmdi_group_enter(group)) {
+        return -ENOENT; // With the group everything has ended.
+    }
     struct cmdi_client *client =
             cmdi_tickets_forget(&group->tickets, ticket.id, group_forgotten_of);
-    if (client == NULL) {
-        return -ENOENT;
+    if (client != NULL) {
+        cmdi_member_nudge(cmdi_member_of(client), CMDI_NUDGE_FORGET);
     }
-    cmdi_member_nudge(cmdi_member_of(client), CMDI_NUDGE_FORGET);
-    return 0;
+    cmdi_group_leave(group);
+    return client != NULL ? 0 : -ENOENT;
 }

@@ -119,23 +119,17 @@ static int sender_wait_room(
     return code < 0 ? code : 0;
 }
 
-static int sender_group_send(struct cmds_sender *sender, struct cmds_message command,
+/* One attempt. */
+static int sender_try(struct cmds_sender *sender, struct cmds_message command,
         const struct cmds_send_options *how, cmds_result_fn on_result, void *context)
 {
-    int code = CMDS_E_CLOSED;
-    if ((atomic_fetch_add(&sender->entered, 1) & CMDI_SENDER_CLOSING) == 0) {
-        code = cmds_group_send(sender->group, command, how, on_result, context);
+    if (how->deadline_ms == 0) {
+        return CMDS_E_TIMEOUT;
     }
-    sender_drop(&sender->entered);
-    return code;
-}
-
-void cmdi_sender_forget(struct cmds_sender *sender, struct cmds_ticket ticket)
-{
-    if ((atomic_fetch_add(&sender->entered, 1) & CMDI_SENDER_CLOSING) == 0) {
-        (void)cmds_group_forget(sender->group, ticket); // -ENOENT: its last result came meanwhile.
+    if ((atomic_load(&sender->users) & CMDI_SENDER_CLOSING) != 0) {
+        return CMDS_E_CLOSED;
     }
-    sender_drop(&sender->entered);
+    return cmds_group_send(sender->group, command, how, on_result, context);
 }
 
 static int sender_fail(
@@ -161,9 +155,7 @@ int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command,
         uint32_t seen = atomic_load(
                 &sender->room); // Before the attempt: room that comes after it is not missed.
         how.deadline_ms = cmdi_sender_left_ms(time);
-        int code = how.deadline_ms == 0
-                           ? CMDS_E_TIMEOUT
-                           : sender_group_send(sender, command, &how, on_result, context);
+        int code = sender_try(sender, command, &how, on_result, context);
         if (code == -ENOBUFS) {
             code = sender_wait_room(sender, seen, time);
             if (code == 0) {
@@ -301,7 +293,8 @@ static int sender_send(struct cmds_sender *sender, struct cmds_message command,
     *wait = (struct cmdi_sender_wait){.sender = sender};
     int code = cmdi_sender_queue(sender, command, time, NULL, sender_on_result, wait, error);
     if (code < 0 || command.type->one_way != 0) {
-        free(wait);
+        free(wait); // No callback will come.
+        *result = code < 0 ? *result : NULL;
         return code;
     }
     code = sender_sleep(sender, wait, time);
@@ -316,18 +309,23 @@ int cmds_sender_send(struct cmds_sender *sender, struct cmds_message command, ui
         struct cmds_result **result, struct cmds_error *error)
 {
     struct cmdi_sender_time time;
+    struct cmds_result *unwanted = NULL;
+    if (sender == NULL) {
+        return cmdi_fail(error, -EINVAL, "send: no sender");
+    }
     int code = cmdi_sender_enter(sender, timeout_ms, &time, error);
     if (code < 0) {
         return code;
     }
-    code = sender_send(sender, command, &time, result, error);
+    code = sender_send(sender, command, &time, result != NULL ? result : &unwanted, error);
+    cmds_result_free(unwanted);
     cmdi_sender_leave(sender);
     return code;
 }
 
 struct cmds_group *cmds_sender_group(struct cmds_sender *sender)
 {
-    return sender->group;
+    return sender != NULL ? sender->group : NULL;
 }
 
 /* --- Open and close --------------------------------------------------------------------------- */
@@ -395,17 +393,19 @@ static void sender_on_gone(void *context)
     cmdi_futex_wake(gone, 1);
 }
 
-/* Nobody uses the group any more. */
-static void sender_free(struct cmds_sender *sender)
+/* Ends all that is pending; connections have `linger_ms` to end in order. */
+static void sender_free(struct cmds_sender *sender, uint32_t linger_ms)
 {
     if (sender->group != NULL) {
-        cmds_group_close(sender->group, NULL, NULL);
+        (void)cmdi_group_begin_close(sender->group, linger_ms);
+        cmds_group_close(sender->group, NULL, NULL); // Takes the opener's handle.
         (void)cmdi_runtime_wait(sender->runtime, &sender->gone, CMDS_NEVER);
     }
     for (uint32_t users = 0;
             (users = atomic_load(&sender->users)) != 0 && users != CMDI_SENDER_CLOSING;) {
         cmdi_futex_wait(&sender->users, users, UINT64_MAX);
     }
+    cmds_group_unref(sender->group);
     if (sender->owns_runtime) {
         cmds_runtime_stop(sender->runtime);
     }
@@ -431,6 +431,7 @@ static int sender_connect(struct cmds_sender *sender, const struct cmds_sender_o
         code = cmdi_group_open(&sender->group, sender->runtime, &options, &hooks, error);
     }
     if (code == 0) {
+        (void)cmds_group_ref(sender->group);
         code = cmds_group_wait(
                 sender->group, CMDS_NEVER, error); // Each client has connect_timeout_ms.
     }
@@ -441,6 +442,9 @@ int cmds_sender_open(struct cmds_sender **out, const struct cmds_sender_options 
         struct cmds_error *error)
 {
     struct cmds_sender_options mine;
+    if (out == NULL || options == NULL) {
+        return cmdi_fail(error, -EINVAL, "open: sender or options is NULL");
+    }
     int code = cmdi_options_take(&mine, sizeof(mine), options, "cmds_sender_options", error);
     if (code < 0) {
         return code;
@@ -454,7 +458,7 @@ int cmds_sender_open(struct cmds_sender **out, const struct cmds_sender_options 
     }
     code = sender_connect(sender, &mine, error);
     if (code < 0) {
-        sender_free(sender);
+        sender_free(sender, 0);
         return cmdi_fail(
                 error, code, "open: %s", cmds_error_text(code)); // Unless somebody said it better.
     }
@@ -467,14 +471,14 @@ void cmds_sender_close(struct cmds_sender *sender, uint32_t timeout_ms)
     if (sender == NULL || cmdi_runtime_may_block(sender->runtime) < 0) {
         return; // On a shard it would wait for itself.
     }
+    struct cmdi_sender_time time = {.timeout_ms = timeout_ms};
+    time.until_ns =
+            timeout_ms == CMDS_NEVER ? UINT64_MAX : cmdi_now_ns() + (uint64_t)timeout_ms * 1000000;
     atomic_fetch_or(&sender->users, CMDI_SENDER_CLOSING);
-    atomic_fetch_or(&sender->entered, CMDI_SENDER_CLOSING);
     atomic_fetch_add(&sender->room, 1);
     cmdi_futex_wake(&sender->room, INT32_MAX); // Who waits for room learns that there will be none.
-    for (uint32_t users = 0; (users = atomic_load(&sender->entered)) != CMDI_SENDER_CLOSING;) {
-        cmdi_futex_wait(&sender->entered, users, UINT64_MAX);
-    }
     (void)cmds_group_drain(
             sender->group, timeout_ms); // What has not ended then ends with CMDS_E_CLOSED.
-    sender_free(sender);
+    uint32_t left_ms = cmdi_sender_left_ms(&time);
+    sender_free(sender, left_ms < CMDI_GROUP_LINGER_MS ? left_ms : CMDI_GROUP_LINGER_MS);
 }

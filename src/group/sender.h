@@ -28,14 +28,13 @@ struct cmdi_sender_post {
 
 struct cmds_sender {
     struct cmds_runtime *runtime;
-    struct cmds_group *group;
+    struct cmds_group *group;       // A handle of ours: callers may look at it after it has closed.
     struct cmdi_sender_post *posts; // One per shard.
     bool owns_runtime;
-    _Atomic uint32_t users;   // Threads inside a call, and CMDI_SENDER_CLOSING.
-    _Atomic uint32_t entered; // Threads that use the group, and CMDI_SENDER_CLOSING.
-    _Atomic uint32_t room;    // Futex: grows whenever a full window has room again.
+    _Atomic uint32_t users; // Threads inside a call, and CMDI_SENDER_CLOSING.
+    _Atomic uint32_t room;  // Futex: grows whenever a full window has room again.
     _Atomic uint32_t room_waiters;
-    _Atomic uint32_t gone; // Futex: the group is freed.
+    _Atomic uint32_t gone; // Futex: no shard will touch the sender any more.
 };
 
 /** The time a call has. */
@@ -62,8 +61,6 @@ uint32_t cmdi_sender_left_ms(const struct cmdi_sender_time *time);
 int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command,
         const struct cmdi_sender_time *time, struct cmds_ticket *ticket, cmds_result_fn on_result,
         void *context, struct cmds_error *error);
-/** cmds_group_forget, unless the sender is being closed: then the group ends everything anyway. */
-void cmdi_sender_forget(struct cmds_sender *sender, struct cmds_ticket ticket);
 /** The post of the shard that runs the caller; its work will run after this turn. */
 struct cmdi_sender_post *cmdi_sender_post(struct cmds_sender *sender);
 

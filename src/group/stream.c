@@ -225,7 +225,7 @@ static int stream_send(struct cmds_sender *sender, struct cmds_message command,
     stream->is_left = true;
     pthread_mutex_unlock(&stream->lock);
     if (!over) {
-        cmdi_sender_forget(sender, ticket);
+        (void)cmds_group_forget(sender->group, ticket); // -ENOENT: it has ended meanwhile.
     }
     stream_unref(stream);
     return code;
@@ -235,6 +235,9 @@ int cmds_sender_send_multi(struct cmds_sender *sender, struct cmds_message comma
         uint32_t timeout_ms, struct cmds_error *error, cmds_result_each_fn each, void *context)
 {
     struct cmdi_sender_time time;
+    if (sender == NULL || each == NULL) {
+        return cmdi_fail(error, -EINVAL, "send: sender or each is NULL");
+    }
     int code = cmdi_sender_enter(sender, timeout_ms, &time, error);
     if (code < 0) {
         return code;

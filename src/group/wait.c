@@ -26,12 +26,18 @@ void cmdi_group_wake(struct cmds_group *group)
 
 uint32_t cmds_group_connected(const struct cmds_group *group)
 {
-    return atomic_load(&group->up_count);
+    return group != NULL ? atomic_load(&group->up_count) : 0;
 }
 
 uint32_t cmds_group_size(const struct cmds_group *group)
 {
-    return group->options.client_count;
+    return group != NULL ? group->options.client_count : 0;
+}
+
+/* What is constant to the caller is counted all the same. */
+static struct cmds_group *group_counted(const struct cmds_group *group)
+{
+    return (struct cmds_group *)(uintptr_t)group;
 }
 
 static uint64_t member_pending(const struct cmdi_member *member)
@@ -50,20 +56,28 @@ static uint64_t member_pending(const struct cmdi_member *member)
 uint64_t cmds_group_pending(const struct cmds_group *group)
 {
     uint64_t pending = 0;
+    if (group == NULL || !cmdi_group_enter(group_counted(group))) {
+        return 0;
+    }
     for (uint32_t i = 0; i < group->member_count; i++) {
         pending += member_pending(group->members[i]);
     }
+    cmdi_group_leave(group_counted(group));
     return pending;
 }
 
 bool cmds_group_done(const struct cmds_group *group)
 {
-    return atomic_load(&group->connecting_count) == 0 && atomic_load(&group->up_count) == 0;
+    return group == NULL ||
+           (atomic_load(&group->connecting_count) == 0 && atomic_load(&group->up_count) == 0);
 }
 
 int cmds_group_error(const struct cmds_group *group, struct cmds_error *error)
 {
-    struct cmds_group *mine = (struct cmds_group *)(uintptr_t)group; // Only for the lock.
+    if (group == NULL) {
+        return cmdi_fail(error, -EINVAL, "no group");
+    }
+    struct cmds_group *mine = group_counted(group); // Only for the lock.
     pthread_mutex_lock(&mine->lock);
     struct cmds_error first = group->first_error;
     pthread_mutex_unlock(&mine->lock);
@@ -75,6 +89,7 @@ int cmds_group_error(const struct cmds_group *group, struct cmds_error *error)
 /* Returns: true: nothing to wait for. Whoever makes it so must wake us. */
 typedef bool (*group_condition_fn)(struct cmds_group *group);
 
+/* The caller has entered: it leaves soon after a close, which makes every condition true. */
 static int group_wait_for(
         struct cmds_group *group, group_condition_fn condition, uint32_t timeout_ms)
 {
@@ -140,7 +155,8 @@ static int group_tell_missing(const struct cmds_group *group, int code, struct c
     return code;
 }
 
-int cmds_group_wait(struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error)
+static int group_wait_connected(
+        struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error)
 {
     int code = group_wait_for(group, group_has_settled, timeout_ms);
     if (code < 0 && code != CMDS_E_TIMEOUT) {
@@ -149,7 +165,28 @@ int cmds_group_wait(struct cmds_group *group, uint32_t timeout_ms, struct cmds_e
     return group_tell_missing(group, code, error);
 }
 
+int cmds_group_wait(struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error)
+{
+    if (group == NULL) {
+        return cmdi_fail(error, -EINVAL, "wait: no group");
+    }
+    if (!cmdi_group_enter(group)) {
+        return cmdi_fail(error, CMDS_E_CLOSED, "wait: the group was closed");
+    }
+    int code = group_wait_connected(group, timeout_ms, error);
+    cmdi_group_leave(group);
+    return code;
+}
+
 int cmds_group_drain(struct cmds_group *group, uint32_t timeout_ms)
 {
-    return group_wait_for(group, group_is_idle, timeout_ms);
+    if (group == NULL) {
+        return -EINVAL;
+    }
+    if (!cmdi_group_enter(group)) {
+        return 0; // With the group everything has ended.
+    }
+    int code = group_wait_for(group, group_is_idle, timeout_ms);
+    cmdi_group_leave(group);
+    return code;
 }

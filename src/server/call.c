@@ -336,6 +336,11 @@ void cmdi_call_hook_add(struct cmds_call *call, struct cmdi_call_hook *hook)
     cmdi_list_push(&call->hooks, &hook->link);
 }
 
+bool cmdi_call_is_finished(const struct cmds_call *call)
+{
+    return atomic_load(&call->finished) != 0;
+}
+
 struct cmdi_shard *cmdi_call_shard(const struct cmds_call *call)
 {
     return call->connection->home->shard;

@@ -6,6 +6,8 @@
 #ifndef CMDI_SERVER_CALL_HOOK_H
 #define CMDI_SERVER_CALL_HOOK_H
 
+#include <stdbool.h>
+
 #include "base/list.h"
 
 struct cmds_call;
@@ -27,6 +29,8 @@ void cmdi_call_hook_add(struct cmds_call *call, struct cmdi_call_hook *hook);
  */
 bool cmdi_call_charge(struct cmds_call *call, size_t size);
 void cmdi_call_uncharge(struct cmds_call *call, size_t size);
+/** Its last result has been sent. Thread: any. */
+bool cmdi_call_is_finished(const struct cmds_call *call);
 /** The shard the call lives on, as struct cmdi_shard *. Thread: any. */
 struct cmdi_shard *cmdi_call_shard(const struct cmds_call *call);
 

@@ -45,6 +45,11 @@ size_t cmdi_buffers_room(size_t size)
     return (size_t)CMDI_BUFFER_SIZE_MIN << buffers_class(size);
 }
 
+bool cmdi_buffers_allow(const struct cmdi_buffers *buffers, size_t size)
+{
+    return cmdi_account_allows(&buffers->account, cmdi_buffers_room(size));
+}
+
 /* `room` bytes that were charged: of the kept ones, or new. */
 static uint8_t *buffers_take(struct cmdi_buffers *buffers, size_t room)
 {

@@ -10,6 +10,7 @@
 #ifndef CMDI_SHARD_BUFFERS_H
 #define CMDI_SHARD_BUFFERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,8 @@ struct cmdi_buffers {
 void cmdi_buffers_init(struct cmdi_buffers *buffers, uint64_t size_max);
 /** Frees what is kept. What is leased is the lessee's. */
 void cmdi_buffers_fini(struct cmdi_buffers *buffers);
+/** Would cmdi_buffers_lease() of this size be allowed? */
+bool cmdi_buffers_allow(const struct cmdi_buffers *buffers, size_t size);
 /**
  * Room for `size` or more. Gives: cmdi_buffers_return() with the capacity told. Returns: NULL at
  * the limit or without memory.

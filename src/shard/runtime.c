@@ -171,6 +171,7 @@ static void runtime_shard_options(const struct cmds_runtime *runtime,
             .stack_size = options->shard_stack_size,
             .memory_size_max = options->memory_size_max,
             .log = &runtime->log,
+            .runtime = runtime,
             .ring = {.entries = options->ring_entries,
                     .completion_entries = options->ring_entries * RUNTIME_COMPLETIONS_PER_ENTRY,
                     .buffer_size = options->buffer_size,
@@ -202,8 +203,17 @@ static int runtime_make_shards(struct cmds_runtime *runtime,
     return 0;
 }
 
+static struct cmdi_service *runtime_pop(struct cmdi_list *list)
+{
+    struct cmdi_list *node = cmdi_list_pop(list);
+    return node != NULL ? CMDI_CONTAINER(node, struct cmdi_service, link) : NULL;
+}
+
 static void runtime_free(struct cmds_runtime *runtime)
 {
+    for (struct cmdi_service *old; (old = runtime_pop(&runtime->retired)) != NULL;) {
+        old->forget(old);
+    }
     for (uint32_t i = 0; i < runtime->shard_count; i++) {
         cmdi_shard_destroy(runtime->shards[i]);
     }
@@ -271,6 +281,7 @@ int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_opti
     runtime->fork_count = cmdi_fork_count();
     runtime->log = (struct cmdi_log){mine.on_log, mine.log_context};
     cmdi_list_init(&runtime->services);
+    cmdi_list_init(&runtime->retired);
     (void)pthread_mutex_init(&runtime->lock, NULL); // Cannot fail with default attributes on Linux.
     code = cmdi_workers_init(&runtime->workers, mine.pool_thread_count, mine.pool_queue_max);
     code = code < 0 ? cmdi_fail(error, code, "no memory for the worker pool") : 0;
@@ -289,12 +300,21 @@ int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_opti
     return 0;
 }
 
+/* The next one to stop. It and those behind it begin, up to one that has to be stopped first. */
 static struct cmdi_service *runtime_take_service(struct cmds_runtime *runtime)
 {
     (void)pthread_mutex_lock(&runtime->lock);
-    struct cmdi_list *node = cmdi_list_pop(&runtime->services);
+    struct cmdi_list *node = runtime->services.next;
+    for (; node != &runtime->services; node = node->next) {
+        struct cmdi_service *service = CMDI_CONTAINER(node, struct cmdi_service, link);
+        if (service->begin_stop == NULL) {
+            break;
+        }
+        service->begin_stop(service);
+    }
+    struct cmdi_service *first = runtime_pop(&runtime->services);
     (void)pthread_mutex_unlock(&runtime->lock);
-    return node != NULL ? CMDI_CONTAINER(node, struct cmdi_service, link) : NULL;
+    return first;
 }
 
 static int runtime_turn(struct cmds_runtime *runtime, uint64_t wait_ns);
@@ -357,6 +377,26 @@ bool cmdi_runtime_remove(struct cmds_runtime *runtime, struct cmdi_service *serv
     bool mine = !cmdi_list_empty(&service->link);
     cmdi_list_remove(&service->link);
     (void)pthread_mutex_unlock(&runtime->lock);
+    return mine;
+}
+
+bool cmdi_runtime_retire(struct cmds_runtime *runtime, struct cmdi_service *service, bool removed)
+{
+    struct cmdi_service *oldest = NULL;
+    (void)pthread_mutex_lock(&runtime->lock);
+    bool mine = !cmdi_list_empty(&service->link);
+    cmdi_list_remove(&service->link);
+    if (mine || removed) {
+        cmdi_list_push(&runtime->retired, &service->link);
+        if (++runtime->retired_count > CMDI_RUNTIME_RETIRED_MAX) {
+            runtime->retired_count--;
+            oldest = runtime_pop(&runtime->retired);
+        }
+    }
+    (void)pthread_mutex_unlock(&runtime->lock);
+    if (oldest != NULL) {
+        oldest->forget(oldest);
+    }
     return mine;
 }
 

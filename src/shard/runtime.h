@@ -16,14 +16,25 @@
 #include "shard/shard.h"
 #include "shard/workers.h"
 
+enum {
+    CMDI_RUNTIME_RETIRED_MAX = 2048, // Below 1 KiB each.
+};
+
 /** A server or a group, as the runtime sees it. */
 struct cmdi_service {
-    struct cmdi_list link;
+    struct cmdi_list link; // In `services`, then in `retired`.
+    /**
+     * Begins what `stop` will wait for, so that many end in the time of one; does not block. NULL:
+     * nothing. Thread: as stop, with the runtime's lock held; perhaps several times.
+     */
+    void (*begin_stop)(struct cmdi_service *service);
     /**
      * Closes and frees it; blocks. Thread: the one that stops the runtime, after the service was
      * taken out of the list.
      */
     void (*stop)(struct cmdi_service *service);
+    /** The runtime keeps it no longer: only of one that was retired. Thread: any. */
+    void (*forget)(struct cmdi_service *service);
 };
 
 struct cmds_runtime {
@@ -33,8 +44,10 @@ struct cmds_runtime {
     _Atomic uint32_t stopping;
     struct cmdi_log log;
     struct cmdi_workers workers;
-    pthread_mutex_t lock;        // Of `services`.
-    struct cmdi_list services;   // struct cmdi_service
+    pthread_mutex_t lock;      // Of `services` and `retired`.
+    struct cmdi_list services; // struct cmdi_service
+    struct cmdi_list retired;  // struct cmdi_service: over, the last one at the end.
+    uint32_t retired_count;
     _Atomic uint64_t post_count; // cmds_runtime_post waiting.
     uint32_t fork_count;         // cmdi_fork_count() of its process.
     pthread_t turner;            // Inline: who turned first. Valid with turner_known.
@@ -53,6 +66,13 @@ static inline bool cmdi_runtime_is_foreign(const struct cmds_runtime *runtime)
 int cmdi_runtime_add(struct cmds_runtime *runtime, struct cmdi_service *service);
 /** Returns: false: the runtime is stopping it already; who called must not free it. Thread: any. */
 bool cmdi_runtime_remove(struct cmds_runtime *runtime, struct cmdi_service *service);
+/**
+ * The same for a service that is over, but of which late callers may still read a little: the
+ * runtime keeps the last CMDI_RUNTIME_RETIRED_MAX of them, until it is freed, and then calls
+ * `forget`. `removed`: it is in the list no longer, and is kept all the same. Returns: as remove.
+ * Thread: any.
+ */
+bool cmdi_runtime_retire(struct cmds_runtime *runtime, struct cmdi_service *service, bool removed);
 
 /**
  * Waits until *word is not 0: asleep on it as a futex (whoever sets it calls cmdi_futex_wake), or,

@@ -106,6 +106,7 @@ struct cmdi_shard_options {
     struct cmdi_ring_options ring;
     uint64_t memory_size_max;
     const struct cmdi_log *log; // Kept.
+    const void *runtime;        // Whose shard it is: compared, never looked into.
 };
 
 /** A filled receive buffer, or what is left of it; its number in the group is its number here. */

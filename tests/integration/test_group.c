@@ -611,6 +611,23 @@ static void change_info(struct cmds_group_options *options)
 {
     options->server_info = (struct cmds_bytes){"x", 1025};
 }
+static void change_output(struct cmds_group_options *options)
+{
+    options->output_size_max = 4095;
+}
+static void change_frame(struct cmds_group_options *options)
+{
+    options->frame_size_max = 1024 * 1024 * 1024 + 1;
+}
+static void change_protocol(struct cmds_group_options *options)
+{
+    options->protocol = NULL;
+}
+static void change_dispatch(struct cmds_group_options *options)
+{
+    static struct cmds_dispatch dispatch;
+    options->dispatch = &dispatch;
+}
 static void change_size(struct cmds_group_options *options)
 {
     options->struct_size = 0;
@@ -638,6 +655,14 @@ static void test_group_bad_options_are_named(void)
     CU_ASSERT_TRUE(strstr(error.text, "in_flight_max") != NULL);
     CU_ASSERT_EQUAL(open_with(&world, change_info, &error), -EINVAL);
     CU_ASSERT_TRUE(strstr(error.text, "server_info") != NULL);
+    CU_ASSERT_EQUAL(open_with(&world, change_output, &error), -EINVAL);
+    CU_ASSERT_TRUE(strstr(error.text, "output_size_max 4095") != NULL);
+    CU_ASSERT_EQUAL(open_with(&world, change_frame, &error), -EINVAL);
+    CU_ASSERT_TRUE(strstr(error.text, "frame_size_max 1073741825") != NULL);
+    CU_ASSERT_EQUAL(open_with(&world, change_protocol, &error), -EINVAL);
+    CU_ASSERT_TRUE(strstr(error.text, "protocol") != NULL);
+    CU_ASSERT_EQUAL(open_with(&world, change_dispatch, &error), -EINVAL);
+    CU_ASSERT_TRUE(strstr(error.text, "dispatch") != NULL);
     CU_ASSERT_EQUAL(open_with(&world, change_size, &error), -EINVAL);
     CU_ASSERT_TRUE(strstr(error.text, "struct_size") != NULL);
     CU_ASSERT_EQUAL(open_with(&world, change_codec, &error), -EINVAL);
