@@ -82,11 +82,16 @@ struct cmds_group_options {
     // Below half of it a command of any legal size is taken: at most it is exceeded by one command
     // of the shard and one of another thread. Default 1 MiB, at least 4096.
     uint32_t output_size_max;
-    uint32_t write_timeout_ms; // The server takes nothing of what waits for it. Default 10000.
-    // Idle time before the first ping. Default 3000; CMDS_NEVER: no pings.
+    // In so long the server must take 4 KiB, or all that waits for it. Default 10000.
+    uint32_t write_timeout_ms;
+    // Time without a command before a ping. One ping is sent so long after the connection came up
+    // in any case, so that the server knows of pings. Default 3000; CMDS_NEVER: no pings.
     uint32_t keepalive_ms;
-    // Between pings; a ping not answered by the next one plus keepalive_ms is a lost connection.
-    // Default 1000.
+    // Between pings. A connection is lost when nothing at all has been received for keepalive_ms
+    // and one interval after a ping has left; what was received and waits for its callback counts,
+    // and the time in which the shard was stopped or held up does not. Default 1000. A server that
+    // does not read, at a bound or in its drain, shows once a second that it lives: no less than
+    // that should both together be.
     uint32_t keepalive_interval_ms;
     struct cmds_bytes server_info; // What the server must say. Default "default".
     void *context;                 // For the callbacks below, which run on a shard.

@@ -214,6 +214,7 @@ CMDS_API int cmds_runtime_describe(const struct cmds_runtime *runtime, char *tex
     X(idle_closes, "connections closed: idle")                                                     \
     X(frame_timeouts, "connections closed: a frame did not get whole in time")                     \
     X(slow_consumers, "connections closed: the peer took nothing for too long")                    \
+    X(resets, "connections that the peer reset, or that lost their peer")                          \
     X(read_pauses, "times that a connection stopped reading at a bound")                           \
     X(out_of_memory, "connections closed: no memory, or the shard's limit")                        \
     X(memory_evictions, "... of those: they held most of a shard's memory when it ran short")      \

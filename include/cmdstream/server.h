@@ -117,6 +117,17 @@ enum cmds_overflow {
 /**
  * Start from CMDS_SERVER_OPTIONS_INIT. A field left at zero takes the default beside it. Times in
  * ms, CMDS_NEVER: no limit.
+ *
+ * Limits are for peers, never for our own lateness. A shard that was stopped, held up or not turned
+ * first looks at everything that has come, and then at its limits; while a connection does not
+ * read (at a bound, in a drain, without buffers), the silence of its peer counts for nothing. To a
+ * client that sends pings it says once a second, by a pong unasked, that it lives.
+ *
+ * A peer that goes is noticed whether the connection reads or not: a reset, and the close of a UNIX
+ * socket, close it and cancel its calls at once. A TCP peer that vanishes without a word is found
+ * by the kernel's probes, see idle_timeout_ms. A peer that has only finished sending (half a close)
+ * gets the results of what it sent before. Ends by a reset are counted in `resets`; those by a
+ * limit have counters of their own, and a line in the log.
  */
 struct cmds_server_options {
     // These and the next two: CMDS_SERVER_OPTIONS_INIT.
@@ -134,7 +145,7 @@ struct cmds_server_options {
     void *receiver;
     const cmds_invoker_fn *invokers; // The first one is the outermost.
     uint32_t invoker_count;
-    // Calls per connection. Default 1024; at the bound it stops reading.
+    // Calls per connection. Default 1024; at the first command beyond it stops reading.
     uint32_t in_flight_max;
     // Body of one command or result. Default 16 MiB, at most 1 GiB. May be larger than
     // output_size_max and kept_size_max.
@@ -144,10 +155,17 @@ struct cmds_server_options {
     // result of any legal size is taken, so at most it is exceeded by one result of the shard and
     // one of another thread.
     uint32_t output_size_max;
-    uint32_t idle_timeout_ms;      // Nothing received and no call in flight. Default 120000.
+    // Nothing received, nothing sent, no call in flight. Default 120000. The calls of a peer that
+    // has finished have so long too, from the last result that has left; then they are cancelled.
+    // And the kernel gives a TCP peer up that answers no probe for about so long, at least 4 s
+    // (CMDS_NEVER: as long as the system says, two hours and more).
+    uint32_t idle_timeout_ms;
     uint32_t frame_timeout_ms;     // From a frame's first byte to its last. Default 10000.
     uint32_t handshake_timeout_ms; // For the ServerInfo to leave. Default 5000.
-    uint32_t write_timeout_ms;     // The peer takes nothing of what waits for it. Default 10000.
+    // In so long the peer must take 4 KiB, or all that waits for it: a TCP peer's system
+    // acknowledges it, a UNIX peer reads. An orderly close has 10 s where this is CMDS_NEVER.
+    // Default 10000.
+    uint32_t write_timeout_ms;
     uint32_t exec_timeout_ms; // The call's deadline: the wire carries none. Default CMDS_NEVER.
     // How long an orderly close reads on, so that no last result is lost. Default 2000.
     uint32_t linger_timeout_ms;

@@ -672,6 +672,10 @@ void cmdi_client_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
     struct cmdi_client *client = CMDI_CONTAINER(timer, struct cmdi_client, deadline_timer);
     struct cmdi_pending_table *table = &client->table;
     uint64_t earliest_ms = UINT64_MAX;
+    if (client->conn_live && !cmdi_conn_has_run(&client->conn, &client->deadline_mark)) {
+        cmdi_shard_timer(client->hub->shard, timer, now_ms + 1); // The answer may be among it.
+        return;
+    }
     for (uint32_t i = 0; i <= table->mask; i++) {
         struct cmdi_pending *next = NULL;
         for (struct cmdi_pending *entry = table->buckets[i]; entry != NULL; entry = next) {

@@ -148,6 +148,7 @@ struct cmdi_client {
     uint64_t sequence;      // The last one given.
     uint64_t sequence_sent; // The last one written.
     uint64_t deadline_next_ms; // When deadline_timer fires; UINT64_MAX: not armed.
+    uint64_t deadline_mark; // Of cmdi_conn_has_run: what has come is run before a deadline is over.
     struct cmdi_pending_table table;
     struct cmdi_queue backlog;
     _Atomic size_t backlog_size; // Of the backlog and the output, as other threads know it.
@@ -171,14 +172,14 @@ struct cmdi_client {
     uint32_t target; // The next address to try.
     bool conn_live;  // From init to on_closed.
     bool is_closing;
-    bool pinging;       // A ping was the last thing that was sent.
-    bool pong_awaited;  // Nothing came since pong_since_ms.
-    uint32_t pings_out; // Not answered yet.
+    bool pinging;      // A ping was the last thing that was sent.
+    bool pong_awaited; // Nothing came since a ping.
     uint64_t connect_until_ms;
     uint64_t since_ms;             // When this attempt began; when it came UP.
-    uint64_t ping_ms;              // When the last ping was sent...
-    uint64_t pong_since_ms;        // ...and the first one that was not answered.
-    uint64_t ping_received;        // conn.received_size then.
+    uint64_t ping_ms;              // When the last ping was written; 0: none was.
+    uint64_t ping_end;             // conn.sent_size, once the first one without a pong has left...
+    uint64_t pong_since_ms;        // ...and when: of the shard's awake clock. 0: it has not yet.
+    uint64_t ping_received;        // conn.received_size when it was written.
     uint64_t ping_sequence;        // sequence_sent at the last ping.
     struct cmdi_timer phase_timer; // RESOLVE..HELLO: gives up. UP: the next ping. Closing: linger.
     struct cmds_error error;

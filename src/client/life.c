@@ -14,6 +14,10 @@
 
 #include "base/error.h"
 
+enum {
+    CLIENT_LOOK_MS = 10, // A limit that cannot be judged now is looked at again.
+};
+
 static void client_phase_set(struct cmdi_client *client, enum cmdi_client_phase phase)
 {
     atomic_store_explicit(&client->phase, (uint32_t)phase, memory_order_release);
@@ -140,9 +144,7 @@ static int client_try(struct cmdi_client *client, const struct cmdi_target *targ
 {
     struct cmdi_hub *hub = client->hub;
     const struct cmdi_client_config *config = hub->config;
-    uint32_t user_timeout_ms = config->limits.write_timeout_ms;
-    int fd =
-            cmdi_socket_open(&target->address, user_timeout_ms == CMDS_NEVER ? 0 : user_timeout_ms);
+    int fd = cmdi_socket_open(&target->address, 0); // Its own pings probe.
     if (fd < 0) {
         return fd;
     }
@@ -153,6 +155,7 @@ static int client_try(struct cmdi_client *client, const struct cmdi_target *targ
         return error;
     }
     client->conn_live = true;
+    client->deadline_mark = 0;
     client_phase_set(client, CMDI_CLIENT_CONNECT);
     cmdi_conn_connect(&client->conn, &target->address);
     return 0;
@@ -227,6 +230,10 @@ static void client_on_connect_timeout(struct cmdi_client *client, uint64_t now_m
         client_down(client);
         return;
     }
+    if (cmdi_client_phase(client) == CMDI_CLIENT_HELLO && cmdi_conn_is_behind(&client->conn)) {
+        cmdi_shard_timer(client->hub->shard, &client->phase_timer, now_ms + CLIENT_LOOK_MS);
+        return; // It may have come: the shard had no buffer for it.
+    }
     if (cmdi_client_phase(client) == CMDI_CLIENT_CONNECT) {
         (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "connect %s: no answer within %u ms",
                 client_target_text(client), ms);
@@ -247,6 +254,10 @@ static void client_on_connected(struct cmdi_conn *conn, int error)
     if (error < 0) {
         cmdi_conn_fail(
                 conn, error, "%s", cmds_error_text(error)); // on_closing makes a sentence of it.
+    } else if (cmdi_socket_undo_self(conn->fd)) {
+        cmdi_conn_fail(conn, -ECONNREFUSED,
+                "refused: nobody listens, and the connection had reached its own end, as the port "
+                "is one that the kernel also gives to clients (ip_local_port_range)");
     } else {
         client_phase_set(client, CMDI_CLIENT_HELLO);
         cmdi_conn_start(conn);
@@ -292,15 +303,13 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
 
 /* --- Keepalive -------------------------------------------------------------------------------- */
 
-/* A pong. One that nobody asked for does no harm, but is counted. */
+/*
+ * A pong: that it was received is all that it says. A server that does not read for a while sends
+ * some unasked.
+ */
 static int client_on_ping(struct cmdi_conn *conn)
 {
-    struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
-    if (client->pings_out > 0) {
-        client->pings_out--;
-    } else {
-        CMDI_COUNT(conn->shard, unexpected_results, 1);
-    }
+    (void)conn;
     return 0;
 }
 
@@ -316,31 +325,47 @@ static void client_ping(struct cmdi_client *client, uint64_t now_ms)
     CMDI_COUNT(client->hub->shard, pings, 1);
     if (!client->pong_awaited) {
         client->pong_awaited = true;
-        client->pong_since_ms = now_ms;
+        client->pong_since_ms = 0;
+        client->ping_end = client->conn.sent_size + cmdi_conn_output_size(&client->conn);
         client->ping_received = client->conn.received_size;
     }
-    client->pings_out++;
     client->pinging = true;
     client->ping_ms = now_ms;
     client->ping_sequence = client->sequence_sent;
 }
 
-/* Anything that came after a ping proves as much as its pong. */
-static bool client_is_alive(struct cmdi_client *client, uint64_t now_ms, uint64_t patience_ms)
+/*
+ * Anything that came after a ping proves as much as its pong; and what has come and is still to be
+ * run may be before it. Patience begins when the ping has left, and ends for while we were stopped.
+ * Returns: how much of it is left; UINT64_MAX: all.
+ */
+static uint64_t client_patience(struct cmdi_client *client, uint64_t patience_ms)
 {
-    if (client->pong_awaited && client->conn.received_size != client->ping_received) {
+    struct cmdi_conn *conn = &client->conn;
+    uint64_t awake_ms = cmdi_shard_awake_ms(conn->shard);
+    if (conn->received_size != client->ping_received || cmdi_conn_is_behind(conn)) {
         client->pong_awaited = false;
     }
-    return !client->pong_awaited || now_ms < client->pong_since_ms + patience_ms;
+    if (!client->pong_awaited || conn->sent_size < client->ping_end) {
+        return UINT64_MAX;
+    }
+    if (client->pong_since_ms == 0) {
+        uint64_t ago_ms = conn->shard->now_ms - conn->sent_at;
+        client->pong_since_ms = ago_ms < client->hub->config->keepalive_interval_ms
+                                        ? awake_ms - ago_ms
+                                        : awake_ms - client->hub->config->keepalive_interval_ms;
+    }
+    uint64_t end_ms = client->pong_since_ms + patience_ms;
+    return end_ms > awake_ms ? end_ms - awake_ms : 0;
 }
 
 static void client_keepalive(struct cmdi_client *client, uint64_t now_ms)
 {
     const struct cmdi_client_config *config = client->hub->config;
     uint64_t patience_ms = (uint64_t)config->keepalive_ms + config->keepalive_interval_ms;
-    if (!client_is_alive(client, now_ms, patience_ms)) {
-        cmdi_conn_fail(&client->conn, CMDS_E_LOST, "no pong for %u ms",
-                (unsigned)(now_ms - client->pong_since_ms));
+    uint64_t left_ms = client_patience(client, patience_ms);
+    if (left_ms == 0) {
+        cmdi_conn_fail(&client->conn, CMDS_E_LOST, "no pong for %u ms", (unsigned)patience_ms);
         return;
     }
     bool pinged_last = client->pinging && client->sequence_sent == client->ping_sequence;
@@ -348,6 +373,9 @@ static void client_keepalive(struct cmdi_client *client, uint64_t now_ms)
             client->conn.sent_at > client->since_ms ? client->conn.sent_at : client->since_ms;
     uint64_t due_ms = pinged_last ? client->ping_ms + config->keepalive_interval_ms
                                   : sent_ms + config->keepalive_ms;
+    if (client->ping_ms == 0) {
+        due_ms = now_ms; // The first one whatever else is sent: so the server knows that we ping.
+    }
     if (due_ms <= now_ms) {
         if (cmdi_conn_output_size(&client->conn) ==
                 0) { // Else something is on its way: that is not idle.
@@ -356,8 +384,8 @@ static void client_keepalive(struct cmdi_client *client, uint64_t now_ms)
         cmdi_client_trim(client);
         due_ms = now_ms + config->keepalive_interval_ms;
     }
-    if (client->pong_awaited && client->pong_since_ms + patience_ms < due_ms) {
-        due_ms = client->pong_since_ms + patience_ms;
+    if (left_ms < due_ms - now_ms) {
+        due_ms = now_ms + left_ms;
     }
     cmdi_shard_timer(client->hub->shard, &client->phase_timer, due_ms);
 }

@@ -18,11 +18,14 @@
 #include "conn/input.h"
 
 enum {
-    // Of one send: its completion is the progress that write_timeout_ms asks for.
-    CONN_SEND_SIZE_MAX = 256 * 1024,
+    CONN_SEND_SIZE_MAX = 256 * 1024,         // Of one send.
     CONN_SEND_SIZE_MAX_OF_MANY = 128 * 1024, // When others with much wait behind it.
     CONN_SENT_PER_UNIT = 4096,               // In mid-turn: takes about as long as a frame.
+    CONN_TAKEN_MIN = 4096,                   // In write_timeout_ms, or else all that waits.
+    CONN_WRITE_LOOKS = 4,                    // At what was taken, in that time.
+    CONN_FINISH_MS = 10000,                  // Where there is no write_timeout_ms.
     CONN_FOREIGN_KEPT_SIZE = 64 * 1024,      // A foreign buffer that grew beyond it is not kept.
+    CONN_DEAF_LOOK_MS = 100, // A limit that cannot be judged now is looked at again.
 };
 
 static void conn_move(struct cmdi_conn *conn, enum cmdi_conn_state next)
@@ -36,6 +39,7 @@ static void conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work);
 static void conn_on_foreign_mail(struct cmdi_shard *shard, struct cmdi_mail *mail);
 static void conn_on_foreign_trim(struct cmdi_trim *trim);
 static void conn_close_if_done(struct cmdi_conn *conn);
+static void conn_begin_write(struct cmdi_conn *conn);
 
 /* --- Life ------------------------------------------------------------------------------------- */
 
@@ -85,9 +89,10 @@ int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
 }
 
 /* Sees to it that the timer fires at `at_ms` or earlier; what is due then is looked up then. */
-static void conn_watch(struct cmdi_conn *conn, uint64_t at_ms)
+void cmdi_conn_watch(struct cmdi_conn *conn, uint64_t at_ms)
 {
-    if (!cmdi_timer_armed(&conn->timer) || at_ms < conn->timer.at_ms) {
+    bool sooner = !cmdi_timer_armed(&conn->timer) || at_ms < conn->timer.at_ms;
+    if (sooner && conn->state < CMDI_CONN_CLOSING) {
         cmdi_shard_timer(conn->shard, &conn->timer, at_ms);
     }
 }
@@ -95,7 +100,7 @@ static void conn_watch(struct cmdi_conn *conn, uint64_t at_ms)
 void cmdi_conn_watch_after(struct cmdi_conn *conn, uint64_t since_ms, uint32_t timeout_ms)
 {
     if (timeout_ms != CMDS_NEVER) {
-        conn_watch(conn, since_ms + timeout_ms + 1);
+        cmdi_conn_watch(conn, since_ms + timeout_ms + 1);
     }
 }
 
@@ -111,7 +116,7 @@ void cmdi_conn_start(struct cmdi_conn *conn)
 {
     if (conn->limits->hello_timeout_ms != CMDS_NEVER) {
         conn->hello_until = conn->shard->now_ms + conn->limits->hello_timeout_ms + 1;
-        conn_watch(conn, conn->hello_until);
+        cmdi_conn_watch(conn, conn->hello_until);
     }
     cmdi_conn_watch_after(conn, conn->received_at, conn->limits->idle_timeout_ms);
     cmdi_conn_arm_recv(conn, conn->limits->expect_quiet);
@@ -197,10 +202,12 @@ static void conn_abort(struct cmdi_conn *conn)
     cmdi_shard_ready(conn->shard, &conn->ready);
 }
 
-/* The first cause stays. */
+/* The first cause stays, but for an end in order that did not remain one. */
 static void conn_set_error(struct cmdi_conn *conn, int code, const char *format, va_list list)
 {
-    if (conn->error.code == 0) {
+    int before = conn->error.code;
+    bool orderly = before == 0 || before == CMDS_E_EOF || before == CMDS_E_DRAINING;
+    if (before == 0 || (orderly && code == CMDS_E_SLOW_PEER)) {
         conn->error.code = code;
         (void)vsnprintf(conn->error.text, sizeof(conn->error.text), format, list);
     }
@@ -216,6 +223,13 @@ void cmdi_conn_fail(struct cmdi_conn *conn, int code, const char *format, ...)
     conn_set_error(conn, code, format, list);
     va_end(list);
     conn_abort(conn);
+}
+
+void cmdi_conn_count_reset(struct cmdi_conn *conn, int32_t error)
+{
+    bool reset = error == -EPIPE || error == -ECONNRESET || error == -ETIMEDOUT ||
+                 error == -EHOSTUNREACH || error == -ENETUNREACH;
+    CMDI_COUNT(conn->shard, resets, reset && conn->state < CMDI_CONN_CLOSING);
 }
 
 void cmdi_conn_refuse(struct cmdi_conn *conn, int code, const char *format, ...)
@@ -243,7 +257,7 @@ static void conn_linger_if_sent(struct cmdi_conn *conn)
     conn_move(conn, CMDI_CONN_LINGERING);
     conn->transport->shut_write(conn);
     conn->linger_until = conn->shard->now_ms + conn->limits->linger_timeout_ms + 1;
-    conn_watch(conn, conn->linger_until);
+    cmdi_conn_watch(conn, conn->linger_until);
     if (conn->eof) {
         conn_abort(conn);
     } else if (!conn->receiving) {
@@ -267,8 +281,11 @@ void cmdi_conn_finish(struct cmdi_conn *conn)
     conn_foreign_shut(conn);
     conn_move(conn, CMDI_CONN_FINISHING);
     cmdi_conn_drop_slices(conn);
-    if (conn->write_since != 0 || conn->fill.end > 0) {
-        cmdi_conn_watch_after(conn, conn->shard->now_ms, conn->limits->write_timeout_ms);
+    if (cmdi_conn_output_size(conn) > 0) {
+        // What was never looked at begins now.
+        bool never = conn->limits->write_timeout_ms == CMDS_NEVER;
+        conn->write_since = never ? 0 : conn->write_since;
+        conn_begin_write(conn);
     }
     cmdi_shard_flush(conn->shard, &conn->flush);
 }
@@ -295,9 +312,100 @@ static bool conn_overdue(
     return false;
 }
 
+/* How long the peer may take nothing. An end has an end, whatever else has none. */
+static uint32_t conn_write_timeout(const struct cmdi_conn *conn)
+{
+    uint32_t timeout_ms = conn->limits->write_timeout_ms;
+    return timeout_ms == CMDS_NEVER && conn->state >= CMDI_CONN_FINISHING ? CONN_FINISH_MS
+                                                                          : timeout_ms;
+}
+
+static void conn_look_at_write(struct cmdi_conn *conn, uint64_t now_ms)
+{
+    uint32_t timeout_ms = conn_write_timeout(conn);
+    if (timeout_ms != CMDS_NEVER) {
+        cmdi_conn_watch_after(conn, conn->write_since, timeout_ms);
+        cmdi_conn_watch_after(conn, now_ms, timeout_ms / CONN_WRITE_LOOKS);
+    }
+}
+
+/*
+ * From now on until the peer has taken it all. At its begin nothing waited, so what had been taken
+ * is what was found then.
+ */
+static void conn_begin_write(struct cmdi_conn *conn)
+{
+    if (conn->write_since == 0) {
+        uint64_t now_ms = conn->shard->now_ms;
+        conn->write_since = now_ms + (now_ms == 0);
+        conn_look_at_write(conn, now_ms);
+    }
+}
+
+/*
+ * What counts is what the peer's side has acknowledged, not what the kernel has taken from us: a
+ * send of 256 KiB may last for minutes, and its peer read all the time. Returns: it failed.
+ */
+static bool conn_check_write(struct cmdi_conn *conn, uint64_t now_ms)
+{
+    uint32_t timeout_ms = conn_write_timeout(conn);
+    if (conn->write_since == 0 || timeout_ms == CMDS_NEVER) {
+        return false;
+    }
+    size_t waiting = 0;
+    uint64_t taken = conn->transport->taken != NULL ? conn->transport->taken(conn, &waiting)
+                                                    : conn->sent_size;
+    uint64_t more = taken - conn->taken_size;
+    waiting += cmdi_conn_output_size(conn);
+    if (waiting == 0 || more >= CONN_TAKEN_MIN) {
+        conn->taken_size = taken;
+        conn->write_since = waiting > 0 ? now_ms : 0;
+    } else if (now_ms >= conn->write_since + timeout_ms) {
+        CMDI_COUNT(conn->shard, slow_consumers, 1);
+        cmdi_conn_fail(conn, CMDS_E_SLOW_PEER, "the peer took %s for %u ms, %zu bytes wait",
+                more == 0 ? "nothing" : "next to nothing", timeout_ms, waiting);
+        return true;
+    }
+    if (conn->write_since != 0) {
+        conn_look_at_write(conn, now_ms);
+    }
+    return false;
+}
+
+/* It has finished: those calls of it that do not end, while nothing of them leaves. */
+static void conn_check_finished(struct cmdi_conn *conn, uint64_t now_ms)
+{
+    uint64_t since_ms = conn->finished_at > conn->sent_at ? conn->finished_at : conn->sent_at;
+    since_ms = since_ms > conn->received_at ? since_ms : conn->received_at; // It was behind that.
+    if (cmdi_conn_output_size(conn) > 0) {
+        since_ms = now_ms; // Whether that goes on is watched by itself.
+    }
+    if (!conn_overdue(conn, since_ms, conn->limits->idle_timeout_ms, now_ms)) {
+        return;
+    }
+    CMDI_COUNT(conn->shard, idle_closes, 1);
+    cmdi_conn_fail(conn, CMDS_E_IDLE, "the peer had finished, and nothing was sent for %u ms",
+            conn->limits->idle_timeout_ms);
+}
+
+/* What we do not read, the peer may take for our end. */
+static void conn_check_held(struct cmdi_conn *conn, uint64_t now_ms)
+{
+    if (!cmdi_conn_is_held(conn)) {
+        return;
+    }
+    if (conn->ops->on_held != NULL && now_ms >= conn->sent_at + CMDI_CONN_HELD_MS &&
+            cmdi_conn_output_size(conn) == 0) {
+        conn->ops->on_held(conn);
+    }
+    cmdi_conn_watch(conn, now_ms + CMDI_CONN_HELD_MS);
+}
+
 static void conn_check_idle(struct cmdi_conn *conn, uint64_t now_ms)
 {
-    if (!conn_overdue(conn, conn->received_at, conn->limits->idle_timeout_ms, now_ms)) {
+    /* Whoever has just been sent a result had waited for it: that was not idle. */
+    uint64_t since_ms = conn->received_at > conn->sent_at ? conn->received_at : conn->sent_at;
+    if (!conn_overdue(conn, since_ms, conn->limits->idle_timeout_ms, now_ms)) {
         return;
     }
     if ((conn->ops->is_busy != NULL && conn->ops->is_busy(conn)) ||
@@ -309,44 +417,74 @@ static void conn_check_idle(struct cmdi_conn *conn, uint64_t now_ms)
     cmdi_conn_fail(conn, CMDS_E_IDLE, "nothing received for %u ms", conn->limits->idle_timeout_ms);
 }
 
-static void conn_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
+/* What was to be received until then. Of what we did not listen to there is nothing to judge. */
+static void conn_check_input(struct cmdi_conn *conn, uint64_t now_ms)
 {
-    struct cmdi_conn *conn = CMDI_CONTAINER(timer, struct cmdi_conn, timer);
-    const struct cmdi_conn_limits *limits = conn->limits;
-    if (conn->state == CMDI_CONN_LINGERING) {
-        if (now_ms >= conn->linger_until) {
-            conn_abort(conn);
-        } else {
-            conn_watch(conn, conn->linger_until);
-        }
+    uint32_t timeout_ms = conn->limits->frame_timeout_ms;
+    if (conn->finished_at != 0) {
+        conn_check_finished(conn, now_ms);
         return;
     }
-    if (conn->write_since != 0 &&
-            conn_overdue(conn, conn->write_since, limits->write_timeout_ms, now_ms)) {
-        CMDI_COUNT(conn->shard, slow_consumers, 1);
-        cmdi_conn_fail(conn, CMDS_E_SLOW_PEER, "the peer took nothing for %u ms, %zu bytes wait",
-                limits->write_timeout_ms, cmdi_conn_output_size(conn));
+    if (cmdi_conn_is_deaf(conn)) {
+        cmdi_conn_watch(
+                conn, now_ms + (cmdi_conn_is_held(conn) ? CMDI_CONN_HELD_MS : CONN_DEAF_LOOK_MS));
         return;
     }
-    if (conn->state == CMDI_CONN_FINISHING) {
-        return;
-    }
-    if (conn->hello_until != 0) {
-        if (now_ms >= conn->hello_until) {
-            cmdi_conn_fail(conn, CMDS_E_TIMEOUT, "no ServerInfo went through within %u ms",
-                    limits->hello_timeout_ms);
-            return;
-        }
-        conn_watch(conn, conn->hello_until);
-    }
-    if (conn->frame_since != 0 &&
-            conn_overdue(conn, conn->frame_since, limits->frame_timeout_ms, now_ms)) {
+    if (conn->frame_since != 0 && conn_overdue(conn, conn->frame_since, timeout_ms, now_ms)) {
         CMDI_COUNT(conn->shard, frame_timeouts, 1);
-        cmdi_conn_fail(conn, CMDS_E_TIMEOUT, "a frame did not get whole within %u ms",
-                limits->frame_timeout_ms);
+        cmdi_conn_fail(conn, CMDS_E_TIMEOUT, "a frame did not get whole within %u ms", timeout_ms);
         return;
     }
     conn_check_idle(conn, now_ms);
+}
+
+/* Returns: it was over, or cannot be judged. */
+static bool conn_check_hello(struct cmdi_conn *conn, uint64_t now_ms)
+{
+    bool is_client = conn->ops->on_server_info != NULL;
+    if (conn->hello_until == 0) {
+        return false;
+    }
+    if (now_ms < conn->hello_until) {
+        cmdi_conn_watch(conn, conn->hello_until);
+        return false;
+    }
+    if (is_client && cmdi_conn_is_deaf(conn)) {
+        cmdi_conn_watch(conn, now_ms + CONN_DEAF_LOOK_MS);
+        return true;
+    }
+    cmdi_conn_fail(conn, CMDS_E_TIMEOUT, "no ServerInfo went through within %u ms",
+            conn->limits->hello_timeout_ms);
+    return true;
+}
+
+/* Twice the time where a FIN may lie in the socket and be hidden by a shortage of buffers. */
+static void conn_check_linger(struct cmdi_conn *conn, uint64_t now_ms)
+{
+    uint64_t until = conn->linger_until;
+    bool deaf = conn->receiving ? cmdi_conn_is_deaf(conn) : conn->starved;
+    if (now_ms < until) {
+        cmdi_conn_watch(conn, until);
+    } else if (deaf && now_ms < until + conn->limits->linger_timeout_ms) {
+        cmdi_conn_watch(conn, now_ms + CONN_DEAF_LOOK_MS);
+    } else {
+        conn_abort(conn);
+    }
+}
+
+static void conn_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    struct cmdi_conn *conn = CMDI_CONTAINER(timer, struct cmdi_conn, timer);
+    if (conn->state == CMDI_CONN_LINGERING) {
+        conn_check_linger(conn, now_ms);
+        return;
+    }
+    if (conn_check_write(conn, now_ms) || conn->state == CMDI_CONN_FINISHING ||
+            conn_check_hello(conn, now_ms)) {
+        return;
+    }
+    conn_check_held(conn, now_ms);
+    conn_check_input(conn, now_ms);
 }
 
 /* --- Output ----------------------------------------------------------------------------------- */
@@ -428,6 +566,7 @@ uint8_t *cmdi_conn_reserve_beyond(struct cmdi_conn *conn, size_t size)
 static void conn_swap(struct cmdi_conn *conn)
 {
     CMDI_ASSERT(conn->flight.data == NULL);
+    conn_begin_write(conn);
     conn->flight = conn->fill;
     conn->fill = (struct cmdi_conn_buffer){0};
     /* Follows the load up at once, and down by half a step each time. */
@@ -450,13 +589,6 @@ static size_t conn_send_size(const struct cmdi_conn *conn)
     return size < max ? size : max;
 }
 
-/* The peer is to take something. */
-static void conn_watch_write(struct cmdi_conn *conn)
-{
-    conn->write_since = conn->shard->now_ms + (conn->shard->now_ms == 0);
-    cmdi_conn_watch_after(conn, conn->write_since, conn->limits->write_timeout_ms);
-}
-
 static void conn_send(struct cmdi_conn *conn)
 {
     size_t size = conn_send_size(conn);
@@ -464,9 +596,6 @@ static void conn_send(struct cmdi_conn *conn)
     conn->send_size = (uint32_t)size;
     conn->sending = true;
     conn->ops_in_flight++;
-    if (conn->write_since == 0) { // Else since it took a part of it.
-        conn_watch_write(conn);
-    }
     CMDI_COUNT(conn->shard, sends, 1);
     conn->transport->send(conn, conn->flight.data + conn->flight.begin, size);
 }
@@ -567,14 +696,13 @@ void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
         result = 0; // It passes: what is left is sent again.
     }
     if (result < 0) {
+        cmdi_conn_count_reset(conn, result);
         cmdi_conn_fail(conn, result == -EPIPE || result == -ECONNRESET ? CMDS_E_EOF : result,
                 "send: %s", strerror(-result));
         return;
     }
-    conn->write_since = 0;
     CMDI_COUNT(conn->shard, short_sends, (uint32_t)result < conn->send_size);
     if (!conn_took(conn, (size_t)result)) {
-        conn_watch_write(conn);
         cmdi_shard_flush(conn->shard, &conn->flush); // In its turn.
         return;
     }

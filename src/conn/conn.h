@@ -46,6 +46,9 @@ enum cmdi_conn_state {
     CMDI_CONN_CLOSED,  // fd is -1, nothing is in flight, on_closed has been or is being called.
 };
 
+/** From on_frame: not now. The frame stays, and is seen again after cmdi_conn_resume(). */
+#define CMDI_CONN_LATER INT64_MIN
+
 /**
  * What the owner learns. All on the shard, and none but on_closing inside a call of the owner into
  * the connection.
@@ -55,7 +58,8 @@ struct cmdi_conn_ops {
      * A whole frame (sequence > 0); self-delimiting: the body and what follows it. Borrowed until
      * the return.
      * Returns: bytes of the body used; more than there are: not whole, so many are needed at least
-     *          (only self-delimiting); a negative error closes the connection.
+     *          (only self-delimiting); CMDI_CONN_LATER, once the connection is paused; a negative
+     *          error closes the connection.
      */
     int64_t (*on_frame)(struct cmdi_conn *conn, const struct cmdi_frame *frame);
     /** The byte 00. Returns: as on_frame. */
@@ -85,6 +89,11 @@ struct cmdi_conn_ops {
      * owner decides.
      */
     void (*on_eof)(struct cmdi_conn *conn);
+    /**
+     * For a second nothing was received, as we do not read, nothing was sent, and nothing waits to
+     * be: the peer may well doubt that we live. NULL: may it.
+     */
+    void (*on_held)(struct cmdi_conn *conn);
     /** Is there a reason to stay although nothing is received: calls in flight, say. NULL: none. */
     bool (*is_busy)(const struct cmdi_conn *conn);
     /**
@@ -134,7 +143,10 @@ struct cmdi_conn {
     uint8_t state;   // enum cmdi_conn_state
     bool paused;     // The owner wants no frames: set by pause, cleared by resume.
     bool sending;    // A SEND is in flight.
-    bool receiving;  // A multishot recv is armed.
+    bool receiving;  // A recv is armed: multishot, unless slow.
+    bool slow;       // What came was run so slowly that one buffer does at a time.
+    bool watching;   // No recv is, and the transport looks out for the peer's end.
+    bool watched;    // It has nothing more to tell.
     bool cancelling; // ... and being cancelled.
     bool eof;        // The peer's FIN was seen; slices and stash may still hold frames.
     bool input_stopped; // By cmdi_conn_stop_input.
@@ -167,9 +179,17 @@ struct cmdi_conn {
     uint32_t ops_in_flight; // Completions still to come for this connection.
     int32_t recv_error;     // Why the input ended, beside the peer's FIN. Valid with eof.
     uint64_t sent_size, received_size;
+    uint64_t taken_size;  // Of the peer, when write_since began: transport->taken.
+    uint64_t queue_moved; // Of a transport that sees no more than its queue move.
+    size_t queue_seen;
+    uint64_t run_size;   // Of what was received: run.
+    uint64_t armed_turn; // In which the recv was armed last: stats.turns...
+    uint64_t armed_at;   // ...and when, in ms.
 
     /* Times, in ms of the shard's clock; 0: not running. */
     uint64_t hello_until, frame_since, write_since, received_at, sent_at, linger_until;
+    uint64_t finished_at; // The peer's FIN was seen, perhaps behind what is not read yet.
+    uint64_t deaf_since;  // No recv is armed, and that is our doing.
     struct cmdi_timer timer;
 
     struct cmds_error error; // The first failure; EOF when the peer left in order.
@@ -314,6 +334,18 @@ void cmdi_conn_relieve(struct cmdi_shard *shard);
 /** No more frames for now: the rest stays, the recv is cancelled. Legal inside on_frame. */
 void cmdi_conn_pause(struct cmdi_conn *conn);
 void cmdi_conn_resume(struct cmdi_conn *conn);
+/** Held: the next frame, which is not read, is a ping. */
+bool cmdi_conn_has_ping(struct cmdi_conn *conn);
+/**
+ * Nothing can be concluded from what the peer has not sent: its bytes may lie in the socket, as no
+ * recv is armed or it has been for no whole turn, or here and wait for their turn.
+ */
+bool cmdi_conn_is_behind(const struct cmdi_conn *conn);
+/**
+ * Has everything been run that had come when this was first asked? *mark is 0 then; it is the
+ * caller's, and 0 again afterwards. However much comes meanwhile, the answer becomes true.
+ */
+bool cmdi_conn_has_run(struct cmdi_conn *conn, uint64_t *mark);
 /** Bytes that did not come through the shard's buffers (a harness, later TLS); copied. */
 void cmdi_conn_feed(struct cmdi_conn *conn, const void *data, size_t size);
 /** The owner has work for ops->run. */
@@ -351,5 +383,7 @@ void cmdi_conn_on_connect(struct cmdi_conn *conn, int32_t result);
 void cmdi_conn_on_recv(struct cmdi_conn *conn, const struct cmdi_completion *completion);
 void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result);
 void cmdi_conn_on_cancel(struct cmdi_conn *conn, int32_t result);
+/** `result`: bits as of cmdi_ring_watch; -errno. */
+void cmdi_conn_on_watch(struct cmdi_conn *conn, int32_t result);
 
 #endif

@@ -22,6 +22,10 @@ enum {
     CONN_HEAVY_FRAMES = CMDI_SHARD_FRAMES_PER_RUN / 2, // In one run: much...
     CONN_HEAVY_OUTPUT = CMDI_SHARD_OUTPUT_PER_RUN / 4, // ... as this is.
     CONN_LIGHT_RUNS = 8, // After so many that were not it is believed to ask for little.
+    CONN_SLOW_MS = 500,  // From the end of a recv to the next, while what it brought was run.
+    CONN_LONG_DEAF_MS = 2000,
+    CONN_BEHIND_SIZE_MAX = 4 * 1024 * 1024, // That much and more waits to be run: no buffer more.
+    CONN_FAST_MS = 5,                       // From the recv of one buffer to that of the next.
 };
 
 /* --- Slices ----------------------------------------------------------------------------------- */
@@ -145,6 +149,7 @@ void cmdi_conn_feed(struct cmdi_conn *conn, const void *data, size_t size)
     }
     CMDI_ASSERT(conn->slice_count == 0); // One source of bytes only, or their order is lost.
     if (conn_stash_append(conn, data, size)) {
+        conn->received_size += size;
         conn->received_at = conn->shard->now_ms;
         cmdi_conn_ready(conn);
     } else {
@@ -226,6 +231,10 @@ static size_t conn_run_frame(
         frame.body_size = too_large ? conn->limits->frame_size_max : frame.body_size;
         frame.place = conn->place;
         used = conn->ops->on_frame(conn, &frame);
+        if (CMDI_UNLIKELY(used == CMDI_CONN_LATER)) {
+            CMDI_ASSERT(conn->paused);
+            return 0;
+        }
         if (conn->limits->self_delimiting && used > (int64_t)frame.body_size) {
             if (too_large || used > (int64_t)conn->limits->frame_size_max) {
                 conn_fail_frame(conn, CMDS_E_LIMIT, &frame);
@@ -293,6 +302,7 @@ static size_t conn_run_bytes(
         at += used;
     }
     run->bytes -= at < run->bytes ? at : run->bytes;
+    conn->run_size += at;
     return at;
 }
 
@@ -398,12 +408,14 @@ static bool conn_run_frames(struct cmdi_conn *conn, uint32_t *used)
 static void conn_run_eof(struct cmdi_conn *conn)
 {
     bool ended = conn->eof || (conn->input_stopped && !conn->receiving);
-    if (!ended || conn->eof_told || conn->slice_count > 0 || conn->paused ||
-            conn->state >= CMDI_CONN_FINISHING) {
+    /* What has come is run first; but not at a bound, for a peer that has gone. */
+    bool waits = conn->paused ? conn->recv_error == 0 : conn->slice_count > 0;
+    if (!ended || waits || conn->eof_told || conn->state >= CMDI_CONN_FINISHING) {
         return;
     }
     conn->eof_told = true;
     if (conn->recv_error < 0) {
+        cmdi_conn_count_reset(conn, conn->recv_error);
         cmdi_conn_fail(conn, conn->recv_error == -ECONNRESET ? CMDS_E_EOF : conn->recv_error,
                 "recv: %s", strerror(-conn->recv_error));
     } else if (conn->state < CMDI_CONN_OPEN) {
@@ -421,6 +433,65 @@ static void conn_run_eof(struct cmdi_conn *conn)
 
 /* --- Receiving -------------------------------------------------------------------------------- */
 
+bool cmdi_conn_is_deaf(const struct cmdi_conn *conn)
+{
+    bool armed = conn->receiving && conn->armed_turn != conn->shard->stats.turns;
+    return !armed && !conn->eof && conn->state != CMDI_CONN_CONNECTING;
+}
+
+bool cmdi_conn_is_behind(const struct cmdi_conn *conn)
+{
+    bool waits = conn->slice_count > 0 ||
+                 (conn->stash.begin < conn->stash.end && conn->frame_since == 0);
+    return waits || cmdi_conn_is_deaf(conn);
+}
+
+bool cmdi_conn_has_ping(struct cmdi_conn *conn)
+{
+    if (conn->stash.begin < conn->stash.end) {
+        return conn->stash.data[conn->stash.begin] == 0;
+    }
+    return !conn->receiving && conn->slice_count == 0 && conn->transport->has_ping != NULL &&
+           conn->transport->has_ping(conn);
+}
+
+bool cmdi_conn_has_run(struct cmdi_conn *conn, uint64_t *mark)
+{
+    if (!cmdi_conn_is_behind(conn)) {
+        *mark = 0;
+        return true;
+    }
+    if (*mark == 0) {
+        size_t unread = conn->transport->unread != NULL ? conn->transport->unread(conn) : 0;
+        *mark = conn->received_size + unread;
+    }
+    if (conn->run_size < *mark) {
+        return false;
+    }
+    *mark = 0;
+    return true;
+}
+
+/* The time in which we did not listen is not the peer's. */
+static void conn_hear_again(struct cmdi_conn *conn)
+{
+    uint64_t now_ms = conn->shard->now_ms;
+    uint64_t deaf_ms = conn->deaf_since != 0 ? now_ms - conn->deaf_since : 0;
+    bool is_client = conn->ops->on_server_info != NULL;
+    conn->deaf_since = 0;
+    /*
+     * A multishot recv takes a megabyte or more at once. Where that takes long to run, nothing is
+     * received for so long that the peer would give us up: steps are small until we are fast, or
+     * have caught up.
+     */
+    conn->slow = deaf_ms >= CONN_SLOW_MS || (conn->slow && now_ms - conn->armed_at > CONN_FAST_MS);
+    conn->armed_at = now_ms;
+    conn->armed_turn = conn->shard->stats.turns;
+    conn->received_at = conn->received_at + deaf_ms < now_ms ? conn->received_at + deaf_ms : now_ms;
+    conn->frame_since += conn->frame_since != 0 ? deaf_ms : 0;
+    conn->hello_until += is_client && conn->hello_until != 0 ? deaf_ms : 0;
+}
+
 void cmdi_conn_arm_recv(struct cmdi_conn *conn, bool poll_first)
 {
     bool stopped = conn->eof || (conn->input_stopped && conn->state < CMDI_CONN_FINISHING);
@@ -431,6 +502,7 @@ void cmdi_conn_arm_recv(struct cmdi_conn *conn, bool poll_first)
     conn->receiving = true;
     conn->cancelling = false;
     conn->ops_in_flight++;
+    conn_hear_again(conn);
     conn->transport->recv(conn, poll_first);
 }
 
@@ -448,8 +520,60 @@ void cmdi_conn_stop_input(struct cmdi_conn *conn)
     if (!conn->input_stopped && conn->state < CMDI_CONN_FINISHING) {
         conn->input_stopped = true;
         conn_cancel_recv(conn);
+        cmdi_conn_watch(conn, conn->shard->now_ms + CMDI_CONN_HELD_MS);
         cmdi_conn_ready(conn);
     }
+}
+
+/*
+ * Nothing is received for now, or any more, but whoever goes has to be noticed. After a FIN the
+ * same FIN would be noticed for ever.
+ */
+static void conn_watch_peer(struct cmdi_conn *conn)
+{
+    bool held = cmdi_conn_is_held(conn) || conn->eof_told;
+    if (!held || conn->receiving || conn->watching || conn->watched ||
+            conn->transport->watch == NULL) {
+        return;
+    }
+    conn->watching = true;
+    conn->ops_in_flight++;
+    conn->transport->watch(conn, conn->finished_at == 0);
+}
+
+/* The peer sends no more. From here on the calls that it waits for have their time. */
+static void conn_peer_finished(struct cmdi_conn *conn)
+{
+    if (conn->finished_at == 0) {
+        conn->finished_at = conn->shard->now_ms + (conn->shard->now_ms == 0);
+        cmdi_conn_watch_after(conn, conn->finished_at, conn->limits->idle_timeout_ms);
+    }
+}
+
+void cmdi_conn_on_watch(struct cmdi_conn *conn, int32_t result)
+{
+    bool failed = result > 0 && (result & CMDI_RING_PEER_FAILED) != 0;
+    bool gone = result > 0 && (result & CMDI_RING_PEER_GONE) != 0;
+    conn->watching = false;
+    conn->ops_in_flight--;
+    if (conn->state >= CMDI_CONN_FINISHING) {
+        cmdi_conn_close_if_done(conn);
+        return;
+    }
+    /* A UNIX peer that has gone may have left commands behind, which we have not read yet. */
+    bool unread =
+            conn->slice_count > 0 || conn->stash.begin < conn->stash.end ||
+            (!conn->eof && conn->transport->unread != NULL && conn->transport->unread(conn) > 0);
+    if (failed || (gone && !unread)) {
+        cmdi_conn_count_reset(conn, failed ? -ECONNRESET : 0);
+        cmdi_conn_fail(conn, CMDS_E_EOF, "the peer has gone");
+        return;
+    }
+    conn->watched = result < 0 || gone; // It would say so again and again.
+    if (result > 0) {
+        conn_peer_finished(conn);
+    }
+    cmdi_conn_ready(conn);
 }
 
 /* Does it hold more of the shard's buffers than its share? */
@@ -457,6 +581,13 @@ static bool conn_holds_much(const struct cmdi_conn *conn)
 {
     return conn->slice_count > 1 &&
            conn->slice_count * 8 > cmdi_ring_buffer_count(conn->shard->ring);
+}
+
+/* Nothing was received for so long that a buffer more is due, for the peer to see that we live. */
+static bool conn_is_long_deaf(const struct cmdi_conn *conn)
+{
+    return conn->deaf_since != 0 && conn->shard->now_ms >= conn->deaf_since + CONN_LONG_DEAF_MS &&
+           conn->received_size - conn->run_size < CONN_BEHIND_SIZE_MAX;
 }
 
 /*
@@ -471,7 +602,8 @@ static void conn_steer_recv(struct cmdi_conn *conn, bool more)
     } else if (conn->paused) {
         conn_cancel_recv(conn);
         conn_stash_all(conn);
-    } else if (!conn->receiving && !conn->starved && conn->slice_count <= 1 && !stash_full) {
+    } else if (!conn->receiving && !conn->starved &&
+               ((conn->slice_count <= 1 && !stash_full) || conn_is_long_deaf(conn))) {
         cmdi_conn_arm_recv(conn, false);
     }
 }
@@ -520,6 +652,7 @@ void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work)
         return;
     }
     conn_steer_recv(conn, more_input);
+    conn_watch_peer(conn);
     if (more) {
         cmdi_conn_ready(conn);
     }
@@ -530,6 +663,7 @@ void cmdi_conn_pause(struct cmdi_conn *conn)
     if (!conn->paused) {
         conn->paused = true;
         CMDI_COUNT(conn->shard, read_pauses, 1);
+        cmdi_conn_watch(conn, conn->shard->now_ms + CMDI_CONN_HELD_MS);
         cmdi_conn_ready(conn);
     }
 }
@@ -538,7 +672,6 @@ void cmdi_conn_resume(struct cmdi_conn *conn)
 {
     if (conn->paused) {
         conn->paused = false;
-        conn->received_at = conn->shard->now_ms; // While we did not read, silence was ours.
         cmdi_conn_ready(conn);
     }
 }
@@ -560,12 +693,14 @@ static void conn_recv_ended(struct cmdi_conn *conn, int32_t result)
 {
     conn->receiving = false;
     conn->cancelling = false;
+    conn->deaf_since = conn->shard->now_ms;
     conn->ops_in_flight--;
     if (conn->state >= CMDI_CONN_CLOSING) {
         return;
     }
     if (result == 0) {
         conn->eof = true;
+        conn_peer_finished(conn);
     } else if (result == -ENOBUFS) {
         CMDI_COUNT(conn->shard, buffers_empty, 1);
         if (!cmdi_ring_buffers_grow(conn->shard->ring)) {
@@ -594,6 +729,7 @@ void cmdi_conn_on_recv(struct cmdi_conn *conn, const struct cmdi_completion *com
             cmdi_ring_buffer_release(conn->shard->ring, completion->buffer);
         }
     }
+    conn->slow = conn->slow && (completion->flags & CMDI_COMPLETION_NONEMPTY) != 0;
     if ((completion->flags & CMDI_COMPLETION_MORE) == 0) {
         conn_recv_ended(conn, completion->result);
     }

@@ -29,6 +29,11 @@ struct cmdi_transport {
     void (*send)(struct cmdi_conn *conn, const uint8_t *data, size_t size);
     /** At once, without waiting; never while a send is in flight. Returns: bytes taken; -errno. */
     int64_t (*send_now)(struct cmdi_conn *conn, const uint8_t *data, size_t size);
+    /**
+     * While no recv is armed: looks out for the peer's end, with `finish` for its FIN too. Ends in
+     * cmdi_conn_on_watch. NULL: it cannot.
+     */
+    void (*watch)(struct cmdi_conn *conn, bool finish);
     /** Ends the armed recv; one completion of its own in cmdi_conn_on_cancel. */
     void (*recv_cancel)(struct cmdi_conn *conn);
     /** Our FIN, behind everything that was sent. */
@@ -40,6 +45,16 @@ struct cmdi_transport {
     void (*abort)(struct cmdi_conn *conn);
     /** Nothing is in flight any more. */
     void (*close)(struct cmdi_conn *conn);
+    /**
+     * What the peer's side has taken of what was sent: a number that only grows. *waiting: bytes
+     * that the kernel still has for it, where that can be told from those that it has taken. NULL:
+     * what was sent was taken.
+     */
+    uint64_t (*taken)(struct cmdi_conn *conn, size_t *waiting);
+    /** Bytes that have come and not been received. NULL: there are none. */
+    size_t (*unread)(struct cmdi_conn *conn);
+    /** The first of them is the byte 00. NULL: never. */
+    bool (*has_ping)(struct cmdi_conn *conn);
 };
 
 /** TCP and UNIX stream sockets. */

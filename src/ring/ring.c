@@ -12,6 +12,7 @@
 #include "ring/ring.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -533,8 +534,11 @@ int cmdi_ring_enter(struct cmdi_ring *ring, uint64_t wait_ns)
         return 0;
     }
     int code = ring_enter_once(ring, wait_ns == CMDI_RING_WAIT_NONE ? 0 : 1, wait_ns);
-    for (uint32_t i = 0; i < RING_REENTERS_MAX && code == 0 && ring_kernel_has_work(ring); i++) {
-        code = ring_enter_once(ring, 0, 0);
+    for (uint32_t i = 0; i < RING_REENTERS_MAX && ring_kernel_has_work(ring); i++) {
+        if (code != 0 && code != -ETIME && code != -EINTR) {
+            break;
+        }
+        code = ring_enter_once(ring, 0, 0); // How the wait ended says nothing about the work.
     }
     return code == 0 || ring_error_passes(code) ? 0 : code;
 }
@@ -664,11 +668,31 @@ void cmdi_ring_recv(struct cmdi_ring *ring, int fd, bool poll_first, uint64_t us
     ring_queue(sqe, user_data);
 }
 
+void cmdi_ring_recv_once(struct cmdi_ring *ring, int fd, uint64_t user_data)
+{
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    io_uring_prep_recv(sqe, fd, NULL, 0, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = RING_BUFFER_GROUP;
+    ring_queue(sqe, user_data);
+}
+
 void cmdi_ring_send(
         struct cmdi_ring *ring, int fd, const void *data, size_t size, uint64_t user_data)
 {
     struct io_uring_sqe *sqe = ring_sqe(ring);
     io_uring_prep_send(sqe, fd, data, size, MSG_WAITALL | MSG_NOSIGNAL);
+    ring_queue(sqe, user_data);
+}
+
+_Static_assert(CMDI_RING_PEER_FAILED == POLLERR && CMDI_RING_PEER_GONE == POLLHUP &&
+                       CMDI_RING_PEER_FINISHED == POLLRDHUP,
+        "cmdi_ring_watch");
+
+void cmdi_ring_watch(struct cmdi_ring *ring, int fd, bool finish, uint64_t user_data)
+{
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    io_uring_prep_poll_add(sqe, fd, POLLERR | POLLHUP | (finish ? (unsigned)POLLRDHUP : 0));
     ring_queue(sqe, user_data);
 }
 

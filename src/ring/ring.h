@@ -110,9 +110,18 @@ void cmdi_ring_connect(
         struct cmdi_ring *ring, int fd, const struct cmdi_address *address, uint64_t user_data);
 /** Multishot into the group's buffers. `poll_first`: nothing is expected to be there yet. */
 void cmdi_ring_recv(struct cmdi_ring *ring, int fd, bool poll_first, uint64_t user_data);
+/** The same for one buffer. */
+void cmdi_ring_recv_once(struct cmdi_ring *ring, int fd, uint64_t user_data);
 /** Sends all of it unless it fails; the data stays until the completion. */
 void cmdi_ring_send(
         struct cmdi_ring *ring, int fd, const void *data, size_t size, uint64_t user_data);
+enum {                                // Bits of a watch's result; poll(2) has the same.
+    CMDI_RING_PEER_FAILED = 0x8,      // Reset, or given up.
+    CMDI_RING_PEER_GONE = 0x10,       // Nothing goes in either direction any more.
+    CMDI_RING_PEER_FINISHED = 0x2000, // It sends no more.
+};
+/** Completes once, when the peer has gone; with `finish` also when it has finished. */
+void cmdi_ring_watch(struct cmdi_ring *ring, int fd, bool finish, uint64_t user_data);
 /** Ends the operation with that user data; both complete. */
 void cmdi_ring_cancel(struct cmdi_ring *ring, uint64_t target, uint64_t user_data);
 /**

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -29,9 +31,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cmdstream/base.h>
+
 enum {
     SYS_CPUS_MAX = 65536, // What a uint16_t can name; more than any kernel is built for.
     SYS_CPU_WORDS = SYS_CPUS_MAX / (8 * sizeof(unsigned long)),
+    SYS_KEEPALIVE_PROBES = 3,
+    SYS_KEEPALIVE_S_MAX = 32767, // The kernel takes no more.
+    SYS_TCP_INFO_ACKED = 15,     // tcpi_bytes_acked, as 64-bit words; libc's struct ends before it.
 };
 /* cpu_set_t ends at 1024 CPUs; the system calls take a mask of any size. */
 struct sys_cpu_mask {
@@ -105,7 +112,26 @@ static bool address_is_tcp(const struct cmdi_address *address)
     return address->as.any.sa_family == AF_INET || address->as.any.sa_family == AF_INET6;
 }
 
-int cmdi_socket_open(const struct cmdi_address *address, uint32_t user_timeout_ms)
+/*
+ * Half of the time in silence, then three probes in the rest of it. Neither is less than a second.
+ */
+static int socket_keep_alive(int fd, uint32_t keepalive_ms)
+{
+    int idle_s = keepalive_ms / 2000 < SYS_KEEPALIVE_S_MAX ? (int)(keepalive_ms / 2000)
+                                                           : SYS_KEEPALIVE_S_MAX;
+    int interval_s = idle_s / SYS_KEEPALIVE_PROBES;
+    int error = socket_flag(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    if (error < 0 || keepalive_ms == CMDS_NEVER) {
+        return error;
+    }
+    error = socket_flag(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_s > 0 ? idle_s : 1);
+    if (error == 0) {
+        error = socket_flag(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval_s > 0 ? interval_s : 1);
+    }
+    return error < 0 ? error : socket_flag(fd, IPPROTO_TCP, TCP_KEEPCNT, SYS_KEEPALIVE_PROBES);
+}
+
+int cmdi_socket_open(const struct cmdi_address *address, uint32_t keepalive_ms)
 {
     int fd = socket(address->as.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
@@ -114,9 +140,8 @@ int cmdi_socket_open(const struct cmdi_address *address, uint32_t user_timeout_m
     int error = 0;
     if (address_is_tcp(address)) {
         error = socket_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-        if (error == 0 && user_timeout_ms > 0) {
-            int timeout_ms = user_timeout_ms < INT_MAX ? (int)user_timeout_ms : INT_MAX;
-            error = socket_flag(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, timeout_ms);
+        if (error == 0 && keepalive_ms > 0) {
+            error = socket_keep_alive(fd, keepalive_ms);
         }
     }
     if (error < 0) {
@@ -202,9 +227,9 @@ static int socket_bind(int fd, const struct cmdi_address *address)
 }
 
 int cmdi_socket_listen(
-        const struct cmdi_address *address, int backlog, bool reuse_port, uint32_t user_timeout_ms)
+        const struct cmdi_address *address, int backlog, bool reuse_port, uint32_t keepalive_ms)
 {
-    int fd = cmdi_socket_open(address, user_timeout_ms);
+    int fd = cmdi_socket_open(address, keepalive_ms);
     if (fd < 0) {
         return fd;
     }
@@ -348,6 +373,53 @@ int cmdi_write_now(int fd, const void *data, size_t size)
         return -EPIPE; // A write would be a SIGPIPE.
     }
     return write(fd, data, size) < 0 ? -errno : 0;
+}
+
+bool cmdi_socket_is_local(int fd)
+{
+    int domain = AF_UNSPEC;
+    socklen_t size = sizeof(domain);
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
+size_t cmdi_socket_unread(int fd)
+{
+    int size = 0;
+    return ioctl(fd, FIONREAD, &size) == 0 && size > 0 ? (size_t)size : 0;
+}
+
+int cmdi_socket_peek(int fd)
+{
+    unsigned char byte = 0;
+    ssize_t size = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return size == 1 ? byte : size == 0 ? -ENODATA : -errno;
+}
+
+int64_t cmdi_socket_acked(int fd, size_t *waiting)
+{
+    uint64_t info[SYS_TCP_INFO_ACKED + 1] = {0};
+    socklen_t size = sizeof(info);
+    int queued = 0;
+    *waiting = ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0 ? (size_t)queued : 0;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size) != 0 || size < sizeof(info)) {
+        return -ENOTSUP;
+    }
+    return (int64_t)info[SYS_TCP_INFO_ACKED];
+}
+
+bool cmdi_socket_undo_self(int fd)
+{
+    struct cmdi_address ours = {.size = 0};
+    struct cmdi_address theirs = {.size = 0};
+    if (cmdi_socket_local(fd, &ours) < 0 || !address_is_tcp(&ours) ||
+            cmdi_socket_peer(fd, &theirs) < 0 || ours.size != theirs.size ||
+            memcmp(&ours.as, &theirs.as, ours.size) != 0) {
+        return false;
+    }
+    /* A close would leave the port in TIME_WAIT, where no server could bind it; this does not. */
+    struct sockaddr none = {.sa_family = AF_UNSPEC};
+    (void)connect(fd, &none, sizeof(none));
+    return true;
 }
 
 void cmdi_fd_close(int fd)

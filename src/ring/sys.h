@@ -54,14 +54,18 @@ uint32_t cmdi_fork_count(void);
 /** Sleeps so long, or a little less. */
 void cmdi_sleep_ms(uint32_t ms);
 
-/** A stream socket of the address's family: CLOEXEC, TCP_NODELAY. Returns: fd; -errno. */
-int cmdi_socket_open(const struct cmdi_address *address, uint32_t user_timeout_ms);
+/**
+ * A stream socket of the address's family: CLOEXEC, TCP_NODELAY. `keepalive_ms`: the kernel probes
+ * a silent TCP peer and gives it up after about so long (at least 4 s; CMDS_NEVER: as the system
+ * does, 0: never). Returns: fd; -errno.
+ */
+int cmdi_socket_open(const struct cmdi_address *address, uint32_t keepalive_ms);
 /**
  * A bound, listening socket, not blocking; accepted sockets, which block, inherit TCP_NODELAY and
- * TCP_USER_TIMEOUT. A UNIX path that nobody listens on any more is replaced. Returns: fd; -errno.
+ * the probes. A UNIX path that nobody listens on any more is replaced. Returns: fd; -errno.
  */
 int cmdi_socket_listen(
-        const struct cmdi_address *address, int backlog, bool reuse_port, uint32_t user_timeout_ms);
+        const struct cmdi_address *address, int backlog, bool reuse_port, uint32_t keepalive_ms);
 /**
  * Accepts from a listening socket, with CLOEXEC, if somebody waits. Returns: fd; -EAGAIN: nobody;
  * -errno.
@@ -109,6 +113,22 @@ int64_t cmdi_socket_send_now(int fd, const void *data, size_t size);
  * -errno: nobody can read it.
  */
 int cmdi_write_now(int fd, const void *data, size_t size);
+/** A UNIX socket. */
+bool cmdi_socket_is_local(int fd);
+/** Bytes that lie in the socket and can be received. */
+size_t cmdi_socket_unread(int fd);
+/** The first of these bytes, which stays there. Returns: -errno without any. */
+int cmdi_socket_peek(int fd);
+/**
+ * Of TCP: bytes that the peer's side has acknowledged, ever; *waiting: those that it has not. Of
+ * others -ENOTSUP; *waiting: memory of what the peer has not read, in whole blocks.
+ */
+int64_t cmdi_socket_acked(int fd, size_t *waiting);
+/**
+ * Two ends that are one: a connect to a port of this host that nobody listens on may get that very
+ * port as its own, and TCP connects it to itself. Returns: it was so, and the port is free again.
+ */
+bool cmdi_socket_undo_self(int fd);
 /** close(2). Only when no operation names the fd any more. */
 void cmdi_fd_close(int fd);
 

@@ -26,8 +26,25 @@ static int connection_on_ping(struct cmdi_conn *conn)
     *out = 0;
     cmdi_conn_commit(conn, 1);
     CMDI_COUNT(conn->shard, pings, 1);
+    cmdi_connection_of(conn)->pings = true;
     cmdi_connection_hold_back(cmdi_connection_of(conn));
     return 0;
+}
+
+/*
+ * A ping may wait in what we do not read, so its pong goes unasked. Only to those that have sent
+ * one: to others a pong is no part of the protocol.
+ */
+static void connection_on_held(struct cmdi_conn *conn)
+{
+    struct cmds_connection *connection = cmdi_connection_of(conn);
+    int error = 0;
+    connection->pings = connection->pings || cmdi_conn_has_ping(conn);
+    uint8_t *out = connection->pings ? cmdi_conn_reserve(conn, 1, &error) : NULL;
+    if (out != NULL) {
+        *out = 0;
+        cmdi_conn_commit(conn, 1);
+    }
 }
 
 static void connection_on_output_low(struct cmdi_conn *conn)
@@ -204,6 +221,7 @@ static const struct cmdi_conn_ops connection_ops = {
         .run = cmdi_connection_run_again,
         .on_output_low = connection_on_output_low,
         .on_foreign = cmdi_connection_on_foreign,
+        .on_held = connection_on_held,
         .on_eof = connection_on_eof,
         .is_busy = connection_is_busy,
         .on_closing = connection_on_closing,
@@ -268,6 +286,7 @@ struct cmds_connection *cmdi_connection_open(
     connection->in_flight = 0;
     connection->kept_size = 0;
     connection->told = false;
+    connection->pings = false;
     connection->eof = false;
     connection->closed = false;
     cmdi_timer_init(&connection->room, connection_on_room);

@@ -294,9 +294,8 @@ static struct cmds_call *exec_new_call(struct cmds_connection *connection,
 void cmdi_connection_hold_back(struct cmds_connection *connection)
 {
     struct cmdi_conn *conn = &connection->conn;
-    bool high = cmdi_conn_output_high(conn);
-    if (CMDI_UNLIKELY(high || cmdi_connection_is_full(connection))) {
-        conn->above_low = conn->above_low || high;
+    if (CMDI_UNLIKELY(cmdi_conn_output_high(conn))) {
+        conn->above_low = true;
         cmdi_conn_pause(conn);
     }
 }
@@ -307,6 +306,11 @@ int64_t cmdi_connection_on_frame(struct cmdi_conn *conn, const struct cmdi_frame
     struct cmdi_home *home = connection->home;
     struct cmdi_server_core *core = home->core;
     const struct cmdi_type_entry *entry = cmdi_type_table_entry(&core->commands, frame->type);
+    if (CMDI_UNLIKELY(cmdi_connection_is_full(connection))) {
+        /* At the bound pings are still answered; reading stops at the first command beyond it. */
+        cmdi_conn_pause(conn);
+        return CMDI_CONN_LATER;
+    }
     if (CMDI_UNLIKELY(entry == NULL)) {
         return exec_proto_error(connection, frame, CMDS_E_PROTO, "no such command");
     }

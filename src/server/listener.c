@@ -243,10 +243,8 @@ int cmdi_listener_open(struct cmdi_listener *listener, struct cmds_server *serve
             .waiting_fd = -1,
             .mail = {.fn = listener_on_room}};
     cmdi_timer_init(&listener->retry, listener_on_retry);
-    uint32_t user_timeout_ms =
-            options->write_timeout_ms == CMDS_NEVER ? 0 : options->write_timeout_ms;
     int backlog = options->backlog < INT32_MAX ? (int)options->backlog : INT32_MAX;
-    int fd = cmdi_socket_listen(address, backlog, options->reuse_port, user_timeout_ms);
+    int fd = cmdi_socket_listen(address, backlog, options->reuse_port, options->idle_timeout_ms);
     if (fd < 0) {
         cmdi_address_text(address, text, sizeof(text));
         return cmdi_fail(error, fd, "listen %s: %s%s", text, strerror(-fd),

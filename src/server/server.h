@@ -93,6 +93,7 @@ struct cmds_connection {
     size_t kept_size;   // Bytes that calls keep.
     uint32_t in_flight; // Calls alive.
     bool told;          // on_connect has accepted it: on_disconnect is owed.
+    bool pings;         // Its peer knows what a ping is: one has come.
     bool eof;           // Nothing more comes: closes when the last call ends.
     bool closed;        // Only its memory is left.
     char peer[CMDI_PEER_TEXT_MAX];

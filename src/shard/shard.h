@@ -3,9 +3,10 @@
  * A shard: one thread, one ring, and everything that lives on it: slots, timers, buffers, a
  * mailbox.
  *
- * The turn, over and over: take the mailbox, harvest completions, fire timers, run what is ready
- * (each with its budget), flush what became dirty, enter the kernel once. Only this thread touches
- * a shard, but for the functions marked "Thread: any".
+ * The turn, over and over: take the mailbox, harvest completions, run what is ready (each with its
+ * budget), fire timers, flush what became dirty, enter the kernel once. A timer judges somebody, so
+ * what had come by its time is looked at first. Only this thread touches a shard, but for the
+ * functions marked "Thread: any".
  *
  * A turn is short, whoever asks for how much: each of its steps ends after about a millisecond or
  * after so many bytes, and what is left is the first of the next turn, which does not wait. Who
@@ -145,8 +146,9 @@ enum {
 };
 
 struct cmdi_shard {
-    struct cmdi_ring *ring;              // NULL: manual.
-    uint64_t now_ns, now_ms;             // When this turn began.
+    struct cmdi_ring *ring;  // NULL: manual.
+    uint64_t now_ns, now_ms; // When this turn began.
+    uint64_t stalled_ms;     // How much of the time until then was lost: cmdi_shard_awake_ms().
     struct cmdi_list ready[CMDI_LEVELS]; // struct cmdi_work: once in the next pass over it.
     struct cmdi_list flush;              // struct cmdi_work: at the end of this turn.
     struct cmdi_list heavy; // struct cmdi_work: behind those of `flush`, as long as there is room.
@@ -315,6 +317,15 @@ static inline void cmdi_shard_starve(struct cmdi_shard *shard, struct cmdi_work 
     if (!cmdi_work_queued(work)) {
         cmdi_list_push(&shard->starved, &work->link);
     }
+}
+
+/**
+ * A clock that stands still while the shard is stopped, frozen or held up for long by a callback:
+ * for patience with somebody whom that may have stopped as well.
+ */
+static inline uint64_t cmdi_shard_awake_ms(const struct cmdi_shard *shard)
+{
+    return shard->now_ms - shard->stalled_ms;
 }
 
 static inline void cmdi_shard_timer(

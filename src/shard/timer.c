@@ -75,14 +75,14 @@ static void wheel_take_slot(struct cmdi_timer_wheel *wheel, uint32_t slot)
 }
 
 /* What is due fires, the rest of the slot that was taken moves to the level below. */
-static uint32_t wheel_fire(struct cmdi_timer_wheel *wheel, uint32_t max)
+static uint32_t wheel_fire(struct cmdi_timer_wheel *wheel, uint64_t now_ms, uint32_t max)
 {
     uint32_t fired = 0;
     while (fired < max && !cmdi_list_empty(&wheel->due)) {
         struct cmdi_timer *timer =
                 CMDI_CONTAINER(cmdi_list_pop(&wheel->due), struct cmdi_timer, link);
         if (timer->at_ms <= wheel->now_ms) {
-            timer->fn(timer, wheel->now_ms);
+            timer->fn(timer, now_ms);
             fired++;
         } else {
             wheel_place(wheel, timer);
@@ -126,13 +126,13 @@ uint32_t cmdi_timer_wheel_advance_some(
         struct cmdi_timer_wheel *wheel, uint64_t now_ms, uint32_t max)
 {
     uint32_t slot = 0;
-    uint32_t fired = wheel_fire(wheel, max);
+    uint32_t fired = wheel_fire(wheel, now_ms, max);
     while (cmdi_list_empty(&wheel->due) && wheel->now_ms < now_ms) {
         uint64_t next = wheel_next_slot(wheel, &slot);
         wheel->now_ms = next < now_ms ? next : now_ms;
         if (next <= now_ms) {
             wheel_take_slot(wheel, slot);
-            fired += wheel_fire(wheel, max - fired);
+            fired += wheel_fire(wheel, now_ms, max - fired);
         }
     }
     return fired;

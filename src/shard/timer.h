@@ -24,6 +24,7 @@ enum {
 #define CMDI_TIMER_NONE UINT64_MAX
 
 struct cmdi_timer;
+/** `now_ms` is the time that the wheel is being advanced to, however long ago the timer was due. */
 typedef void (*cmdi_timer_fn)(struct cmdi_timer *timer, uint64_t now_ms);
 
 struct cmdi_timer {

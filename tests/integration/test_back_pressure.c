@@ -97,10 +97,12 @@ static void test_calls_that_stay_do_not_hold_up_the_others(void)
     for (int64_t i = 0; i < 7; i++) {
         CU_ASSERT_FATAL(send_run(&raw, (uint64_t)i + 1, DO_KEEP, i));
     }
-    for (uint64_t i = 8; i < 20; i++) { // Each of them reaches the bound.
-        CU_ASSERT_FATAL(send_run(&raw, i, DO_SMALL, 0));
-        CU_ASSERT_EQUAL_FATAL(world_read_item(&raw, &sequence, &last), 2);
-        CU_ASSERT_EQUAL(sequence, i);
+    for (uint64_t i = 8; i < 20; i += 2) { // The second of each two is beyond the bound.
+        CU_ASSERT_FATAL(send_run(&raw, i, DO_SMALL, 0) && send_run(&raw, i + 1, DO_SMALL, 0));
+        for (uint64_t k = i; k < i + 2; k++) {
+            CU_ASSERT_EQUAL_FATAL(world_read_item(&raw, &sequence, &last), 2);
+            CU_ASSERT_EQUAL(sequence, k);
+        }
     }
 
     CU_ASSERT(world_echoes(&raw, 20));

@@ -62,6 +62,20 @@ static void fake_recv_cancel(struct cmdi_conn *conn)
     peer_of(conn)->cancels_due++;
 }
 
+static void fake_watch(struct cmdi_conn *conn, bool finish)
+{
+    CMDI_ASSERT(!peer_of(conn)->watching);
+    peer_of(conn)->watching = true;
+    peer_of(conn)->watch_finish = finish;
+}
+
+static uint64_t fake_taken(struct cmdi_conn *conn, size_t *waiting)
+{
+    const struct peer *peer = peer_of(conn);
+    *waiting = peer->waiting;
+    return peer->taken;
+}
+
 static void fake_shut_write(struct cmdi_conn *conn)
 {
     CMDI_ASSERT(peer_of(conn)->sending == NULL);
@@ -76,7 +90,7 @@ static void fake_abort(struct cmdi_conn *conn)
 static void fake_close(struct cmdi_conn *conn)
 {
     const struct peer *peer = peer_of(conn);
-    CMDI_ASSERT(peer->sending == NULL && !peer->receiving && !peer->connecting &&
+    CMDI_ASSERT(peer->sending == NULL && !peer->receiving && !peer->connecting && !peer->watching &&
                 peer->cancels_due == 0);
     peer_of(conn)->closes++;
 }
@@ -90,6 +104,19 @@ static const struct cmdi_transport fake_transport = {
         .shut_write = fake_shut_write,
         .abort = fake_abort,
         .close = fake_close,
+};
+
+const struct cmdi_transport peer_watching_transport = {
+        .connect = fake_connect,
+        .recv = fake_recv,
+        .send = fake_send,
+        .send_now = fake_send_now,
+        .watch = fake_watch,
+        .recv_cancel = fake_recv_cancel,
+        .shut_write = fake_shut_write,
+        .abort = fake_abort,
+        .close = fake_close,
+        .taken = fake_taken,
 };
 
 /* --- An owner that looks ---------------------------------------------------------------------- */
@@ -233,6 +260,13 @@ void peer_recv_done(struct peer *peer, int32_t result)
     cmdi_conn_on_recv(&peer->conn, &(struct cmdi_completion){.result = result});
 }
 
+void peer_watch_done(struct peer *peer, int32_t result)
+{
+    CU_ASSERT_TRUE_FATAL(peer->watching);
+    peer->watching = false;
+    cmdi_conn_on_watch(&peer->conn, result);
+}
+
 void peer_end_operations(struct peer *peer)
 {
     for (uint32_t i = 0; i < PEER_ROUNDS_MAX && peer->conn.state == CMDI_CONN_CLOSING; i++) {
@@ -240,6 +274,8 @@ void peer_end_operations(struct peer *peer)
             peer_send_done(peer, -ECANCELED);
         } else if (peer->receiving) {
             peer_recv_done(peer, -ECANCELED);
+        } else if (peer->watching) {
+            peer_watch_done(peer, -ECANCELED);
         } else if (peer->cancels_due > 0) {
             peer->cancels_due--;
             cmdi_conn_on_cancel(&peer->conn, 0);

@@ -27,6 +27,9 @@ struct peer {
     size_t sent_size;
     int64_t now_takes; // What send_now returns at most.
     bool connecting, receiving;
+    bool watching, watch_finish; // A watch is armed, also for a FIN.
+    uint64_t taken;              // What the transport says that watches...
+    size_t waiting;              // ...and counts.
     uint32_t recvs, cancels, cancels_due, shuts, aborts, closes;
 
     uint64_t frames; // The last sequence that was run: they come as 1, 2, 3...
@@ -53,6 +56,9 @@ extern const struct cmdi_conn_ops peer_server_ops;
 /** Large sizes, no time but a second of linger. */
 extern const struct cmdi_conn_limits peer_limits;
 
+/** The transport with a watch, and a count of what the peer has taken: for conn.transport. */
+extern const struct cmdi_transport peer_watching_transport;
+
 /* --- Life ------------------------------------------------------------------------------------- */
 
 /** On a shard that is there. */
@@ -74,6 +80,7 @@ void peer_advance_ms(struct peer *peer, uint64_t ms);
 /** The operation in flight has ended. */
 void peer_send_done(struct peer *peer, int32_t result);
 void peer_recv_done(struct peer *peer, int32_t result);
+void peer_watch_done(struct peer *peer, int32_t result);
 /** Completes sends as long as there are any. Returns: how many. */
 uint32_t peer_send_all(struct peer *peer);
 

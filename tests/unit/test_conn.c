@@ -876,13 +876,21 @@ static void test_conn_frame_has_to_get_whole(void)
 static void test_conn_write_has_to_go_on(void)
 {
     struct peer *peer = peer_open(&peer_server_ops);
+    static const char large[20000];
     peer->limits.write_timeout_ms = 100;
     cmdi_conn_start(&peer->conn);
-    peer_append(peer, "0123456789", 10);
+    peer_append(peer, large, sizeof(large));
     peer_advance(peer);
     peer_advance_ms(peer, 99);
-    peer_send_done(peer, 5); // Progress: the time begins anew.
-    expect_timeout(peer, 100, CMDS_E_SLOW_PEER);
+    peer_send_done(peer, 4096); // Progress: the time begins anew when it is found.
+    peer_advance_ms(peer, 4);
+    peer_advance_ms(peer, 99);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
+    peer_send_done(peer, 4095); // Less in that time is none: a byte now and then holds nothing.
+    peer_advance_ms(peer, 2);
+    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_SLOW_PEER);
+    CU_ASSERT_EQUAL(peer->shard->stats.slow_consumers, 1);
+    peer_free(peer);
 
     peer = peer_open(
             &peer_server_ops); // In order or not: a peer that takes nothing cannot hold it.

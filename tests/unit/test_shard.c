@@ -445,6 +445,13 @@ static void test_shard_wakes_for_a_timer(void)
     stop_shard(shard);
 }
 
+static void arm_late_alarm(struct cmdi_shard *shard, void *context)
+{
+    struct alarm *alarm = context;
+    cmdi_timer_init(&alarm->timer, fire_alarm);
+    cmdi_shard_timer(shard, &alarm->timer, shard->now_ms + 500);
+}
+
 static void give_connection(struct cmdi_shard *shard, void *context)
 {
     (void)context;
@@ -457,6 +464,112 @@ static void test_shard_that_always_spins_ends(void)
     cmdi_shard_call(shard, give_connection, NULL);
     cmdi_shard_call(shard, give_connection, NULL);
     stop_shard(shard); // Not in an hour.
+}
+
+/* A spin that found nothing is not added to the time until the next timer. */
+static void test_shard_spin_makes_no_timer_late(void)
+{
+    struct cmdi_shard *shard = running_shard(450000, true);
+    struct alarm alarm = {.fired = 0};
+    cmdi_shard_call(shard, give_connection, NULL);
+    uint64_t before_ms = cmdi_now_ns() / 1000000;
+    cmdi_shard_call(shard, arm_late_alarm, &alarm);
+    while (atomic_load(&alarm.fired) == 0) {
+        cmdi_futex_wait(&alarm.fired, 0, UINT64_MAX);
+    }
+    CU_ASSERT(cmdi_now_ns() / 1000000 - before_ms < 850); // It was 950.
+    stop_shard(shard);
+}
+
+/* --- Timers judge ----------------------------------------------------------------------------- */
+
+enum {
+    JUDGE_PAIRS = 400, // More than one enter of the kernel looks at.
+};
+
+static struct judge {
+    struct cmdi_timer timer;
+    struct cmdi_work work;
+    int fds[JUDGE_PAIRS][2];
+    uint32_t come, run, come_at_timer, run_at_timer;
+    uint64_t told_ms;
+} judged;
+
+static void judge_run(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)shard;
+    (void)work;
+    judged.run = judged.come;
+}
+
+static void judge_complete(
+        void *owner, uint32_t operation, const struct cmdi_completion *completion)
+{
+    struct cmdi_shard *shard = owner;
+    (void)operation;
+    judged.come += completion->result > 0;
+    if (completion->flags & CMDI_COMPLETION_BUFFER) {
+        cmdi_ring_buffer_release(shard->ring, completion->buffer);
+    }
+    cmdi_shard_ready(shard, &judged.work);
+}
+
+static void judge_fire(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    (void)timer;
+    judged.come_at_timer = judged.come;
+    judged.run_at_timer = judged.run;
+    judged.told_ms = now_ms;
+}
+
+static void judge_open(struct cmdi_shard *shard, uint32_t slot)
+{
+    for (uint32_t i = 0; i < JUDGE_PAIRS; i++) {
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, judged.fds[i]) != 0) {
+            cmdi_test_skip("too few open files");
+        }
+        cmdi_ring_recv(shard->ring, judged.fds[i][0], true, cmdi_shard_user_data(shard, slot, 1));
+    }
+}
+
+/*
+ * Everything that lay in the sockets when the timer was due has been received and run when it
+ * fires; and it is told the time that it really is.
+ */
+static void test_shard_looks_before_a_timer_judges(void)
+{
+    struct cmdi_shard_options options = options_ring;
+    options.ring.entries = 512;
+    options.ring.completion_entries = 2048;
+    options.ring.buffer_count = options.ring.buffer_count_max = 512;
+    struct cmdi_shard *shard = make_shard(&options);
+    uint32_t slot = cmdi_shard_slot_acquire(shard, judge_complete, shard);
+    CU_ASSERT_EQUAL_FATAL(cmdi_ring_enable(shard->ring), 0);
+    cmdi_timer_init(&judged.timer, judge_fire);
+    cmdi_work_init(&judged.work, judge_run);
+    judge_open(shard, slot);
+    CU_ASSERT(cmdi_shard_turn(shard, CMDI_RING_WAIT_NONE) >= 0);
+    cmdi_shard_timer(shard, &judged.timer, shard->now_ms + 10);
+
+    for (uint32_t i = 0; i < JUDGE_PAIRS; i++) {
+        CU_ASSERT_EQUAL(write(judged.fds[i][1], "x", 1), 1);
+    }
+    uint64_t due_ms = judged.timer.at_ms;
+    while (cmdi_now_ns() / 1000000 < due_ms + 300) {
+        cmdi_cpu_pause(); // The shard does nothing meanwhile.
+    }
+    CU_ASSERT(cmdi_shard_turn(shard, CMDI_RING_WAIT_NONE) >= 0);
+
+    CU_ASSERT_EQUAL(judged.come_at_timer, JUDGE_PAIRS);
+    CU_ASSERT_EQUAL(judged.run_at_timer, JUDGE_PAIRS);
+    CU_ASSERT(judged.told_ms >= due_ms + 300);
+    CU_ASSERT(shard->now_ms - cmdi_shard_awake_ms(shard) >= 300); // It knows that it was away.
+    cmdi_ring_drain(shard->ring);
+    cmdi_shard_destroy(shard);
+    for (uint32_t i = 0; i < JUDGE_PAIRS; i++) {
+        (void)close(judged.fds[i][0]);
+        (void)close(judged.fds[i][1]);
+    }
 }
 
 /* --- Log -------------------------------------------------------------------------------------- */
@@ -734,6 +847,8 @@ CU_TestInfo test_shard[] = {
         {"after is behind the sends", test_shard_after_is_behind_the_sends},
         {"wakes for a timer", test_shard_wakes_for_a_timer},
         {"that always spins ends", test_shard_that_always_spins_ends},
+        {"spin makes no timer late", test_shard_spin_makes_no_timer_late},
+        {"looks before a timer judges", test_shard_looks_before_a_timer_judges},
         {"log is bounded", test_shard_log_is_bounded},
         {"log carries no control characters", test_shard_log_carries_no_control_characters},
         {"runtime fd wakes for posts", test_runtime_fd_wakes_for_posts},

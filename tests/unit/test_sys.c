@@ -145,10 +145,44 @@ static int socket_number(int fd, int level, int name)
     return value;
 }
 
-static void expect_tcp_options(int fd, int user_timeout_ms)
+/* `idle_s` and `interval_s` of the probes; 0: there are none. */
+static void expect_tcp_options(int fd, int idle_s, int interval_s)
 {
     CU_ASSERT_NOT_EQUAL(socket_number(fd, IPPROTO_TCP, TCP_NODELAY), 0);
-    CU_ASSERT_EQUAL(socket_number(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), user_timeout_ms);
+    CU_ASSERT_EQUAL(socket_number(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 0); // It cuts slow readers.
+    CU_ASSERT_EQUAL(socket_number(fd, SOL_SOCKET, SO_KEEPALIVE) != 0, idle_s > 0);
+    if (idle_s > 0) {
+        CU_ASSERT_EQUAL(socket_number(fd, IPPROTO_TCP, TCP_KEEPIDLE), idle_s);
+        CU_ASSERT_EQUAL(socket_number(fd, IPPROTO_TCP, TCP_KEEPINTVL), interval_s);
+        CU_ASSERT_EQUAL(socket_number(fd, IPPROTO_TCP, TCP_KEEPCNT), 3);
+    }
+}
+
+/*
+ * A socket that is bound to the port that it connects to, as the kernel may choose it, is its own
+ * peer. A server must be able to bind the port right after it.
+ */
+static void test_sys_a_connection_to_itself_is_undone(void)
+{
+    struct cmdi_address self = ipv4(0);
+    struct cmdi_address other = ipv4(0);
+    int fd = cmdi_socket_open(&self, 0);
+    CU_ASSERT_FATAL(fd >= 0 && bind(fd, &self.as.any, self.size) == 0);
+    CU_ASSERT_EQUAL_FATAL(cmdi_socket_local(fd, &self), 0);
+    CU_ASSERT_EQUAL_FATAL(connect(fd, &self.as.any, self.size), 0);
+
+    CU_ASSERT_TRUE(cmdi_socket_undo_self(fd));
+    cmdi_fd_close(fd);
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); // Without SO_REUSEADDR.
+    CU_ASSERT_EQUAL(bind(fd, &self.as.any, self.size), 0);
+    CU_ASSERT_EQUAL(listen(fd, 1), 0);
+
+    int client = cmdi_socket_open(&self, 0);
+    CU_ASSERT_EQUAL_FATAL(connect(client, &self.as.any, self.size), 0);
+    CU_ASSERT_FALSE(cmdi_socket_undo_self(client));
+    CU_ASSERT_EQUAL(cmdi_socket_peer(client, &other), 0); // It still has its peer.
+    cmdi_fd_close(client);
+    cmdi_fd_close(fd);
 }
 
 static void test_sys_accepted_sockets_inherit_and_addresses_agree(void)
@@ -157,13 +191,13 @@ static void test_sys_accepted_sockets_inherit_and_addresses_agree(void)
     struct cmdi_address bound = {.size = 0};
     struct cmdi_address ours = {.size = 0};
     struct cmdi_address theirs = {.size = 0};
-    int listener = cmdi_socket_listen(&any_port, 16, false, 7000);
+    int listener = cmdi_socket_listen(&any_port, 16, false, 120000);
     CU_ASSERT_FATAL(listener >= 0);
     CU_ASSERT_NOT_EQUAL(fcntl(listener, F_GETFD) & FD_CLOEXEC, 0);
     CU_ASSERT_EQUAL_FATAL(cmdi_socket_local(listener, &bound), 0);
     CU_ASSERT_NOT_EQUAL(bound.as.v4.sin_port, 0);
 
-    int client = cmdi_socket_open(&bound, 3000);
+    int client = cmdi_socket_open(&bound, 1000);
     CU_ASSERT_FATAL(client >= 0);
     CU_ASSERT_EQUAL_FATAL(connect(client, &bound.as.any, bound.size), 0);
     int server = accept(listener, NULL, NULL);
@@ -171,8 +205,8 @@ static void test_sys_accepted_sockets_inherit_and_addresses_agree(void)
 
     CU_ASSERT_NOT_EQUAL(fcntl(client, F_GETFD) & FD_CLOEXEC, 0);
     CU_ASSERT_EQUAL(fcntl(client, F_GETFL) & O_NONBLOCK, 0);
-    expect_tcp_options(client, 3000);
-    expect_tcp_options(server, 7000);
+    expect_tcp_options(client, 1, 1); // The least there is.
+    expect_tcp_options(server, 60, 20);
     CU_ASSERT_EQUAL(cmdi_socket_local(client, &ours), 0);
     CU_ASSERT_EQUAL(cmdi_socket_peer(server, &theirs), 0);
     CU_ASSERT_EQUAL(ours.size, theirs.size);
@@ -541,6 +575,7 @@ static CU_TestInfo tests[] = {
         {"futex wakes who waits", test_sys_futex_wakes_who_waits},
         {"futex does not sleep when the word has changed or time is up",
                 test_sys_futex_does_not_sleep_when_the_word_has_changed_or_time_is_up},
+        {"a connection to itself is undone", test_sys_a_connection_to_itself_is_undone},
         {"accepted sockets inherit, and addresses agree",
                 test_sys_accepted_sockets_inherit_and_addresses_agree},
         {"a port is shared only when all ask for it",

@@ -284,23 +284,24 @@ static void model_fire(struct cmdi_timer *timer, uint64_t now_ms)
 {
     struct model_timer *fired = CMDI_CONTAINER(timer, struct model_timer, timer);
     struct model *model = fired->model;
-    /* Exactly at its time, and no other was due before it. */
-    model->wrong += fired->at_ms != now_ms || now_ms < model->last_ms || now_ms > model->until_ms;
+    uint64_t due_ms = model->wheel.now_ms;
+    /* Exactly at its time, and no other was due before it; told the time that it really is. */
+    model->wrong += fired->at_ms != due_ms || due_ms < model->last_ms || now_ms != model->until_ms;
     for (int i = 0; i < MODEL_TIMERS; i++) {
-        model->wrong += model->timers[i].at_ms < now_ms;
+        model->wrong += model->timers[i].at_ms < due_ms;
     }
-    model->last_ms = now_ms;
+    model->last_ms = due_ms;
     fired->at_ms = CMDI_TIMER_NONE;
     switch (model_random(model) % 4) {
     case 0:
-        model_arm(model, fired, now_ms + model_delay(model, 14));
+        model_arm(model, fired, due_ms + model_delay(model, 14));
         break;
     case 1:
         model_disarm(model, &model->timers[model_random(model) % MODEL_TIMERS]);
         break;
     case 2:
         model_arm(model, &model->timers[model_random(model) % MODEL_TIMERS],
-                now_ms + model_delay(model, 32));
+                due_ms + model_delay(model, 32));
         break;
     default:
         break;

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The limits of a connection, where it is not plain whom they judge: a peer that takes slowly what
+ * the kernel has long since taken from us, a peer that goes while nothing is received, a peer that
+ * is not heard because we do not listen. Nobody may be cut for our own reasons, and nobody may stay
+ * for ever.
+ */
+#include "conn/conn.h"
+
+#include <errno.h>
+
+#include "support/harness.h"
+#include "support/peer.h"
+
+/* --- What the peer takes ---------------------------------------------------------------------- */
+
+/* The kernel has all of it, or takes more from us: what the peer takes is what counts. */
+static void test_conn_write_is_judged_by_what_the_peer_takes(void)
+{
+    static const char large[20000];
+    struct peer *peer = peer_open(&peer_server_ops);
+    peer->limits.write_timeout_ms = 100;
+    peer->conn.transport = &peer_watching_transport;
+    peer->waiting = 20000;
+    cmdi_conn_start(&peer->conn);
+    peer_append(peer, large, sizeof(large));
+    CU_ASSERT_EQUAL(peer_send_all(peer), 1); // All is out of our hands.
+    for (int i = 0; i < 4; i++) {
+        peer_advance_ms(peer, 90);
+        CU_ASSERT_EQUAL_FATAL(peer->conn.state, CMDI_CONN_OPEN);
+        peer->taken += 4096;
+    }
+    peer_advance_ms(peer, 90);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
+    peer_advance_ms(peer, 102);
+    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_SLOW_PEER);
+    peer_free(peer);
+
+    peer = peer_open(&peer_server_ops); // Nothing waits any more: the time is over.
+    peer->limits.write_timeout_ms = 100;
+    peer->conn.transport = &peer_watching_transport;
+    cmdi_conn_start(&peer->conn);
+    peer_append(peer, large, 10);
+    CU_ASSERT_EQUAL(peer_send_all(peer), 1);
+    peer_advance_ms(peer, 1000);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
+    peer_free(peer);
+}
+
+static void test_conn_finish_ends_without_a_write_limit(void)
+{
+    struct peer *peer = peer_started();
+    peer_append(peer, "0123456789", 10);
+    peer_advance(peer);
+    peer_advance_ms(peer, 1000000);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN); // There is no limit.
+    cmdi_conn_finish(&peer->conn);
+    peer->conn.error.code = CMDS_E_EOF; // An end in order...
+    peer_advance_ms(peer, 9000);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_FINISHING);
+    peer_advance_ms(peer, 1100);
+    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_SLOW_PEER); // ...that did not remain one.
+    CU_ASSERT_EQUAL(peer->shard->stats.slow_consumers, 1);
+    peer_free(peer);
+}
+
+/* --- While nothing is received ---------------------------------------------------------------- */
+
+static uint32_t held_count;
+
+static void count_held(struct cmdi_conn *conn)
+{
+    (void)conn;
+    held_count++;
+}
+
+/* Paused, and its recv has ended. */
+static struct peer *held_peer(const struct cmdi_conn_ops *ops, uint32_t idle_timeout_ms)
+{
+    struct peer *peer = peer_open(ops);
+    peer->conn.transport = &peer_watching_transport;
+    peer->limits.idle_timeout_ms = idle_timeout_ms;
+    peer->busy = true;
+    cmdi_conn_start(&peer->conn);
+    cmdi_conn_pause(&peer->conn);
+    peer_advance_ms(peer, 1);
+    peer_recv_done(peer, -ECANCELED);
+    peer->cancels_due--;
+    cmdi_conn_on_cancel(&peer->conn, 0);
+    peer_advance(peer);
+    return peer;
+}
+
+static void test_conn_held_is_watched(void)
+{
+    struct peer *peer = held_peer(&peer_server_ops, CMDS_NEVER);
+    CU_ASSERT_TRUE(peer->watching && peer->watch_finish);
+    peer_watch_done(peer, CMDI_RING_PEER_FAILED | CMDI_RING_PEER_GONE);
+    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_EOF);
+    CU_ASSERT_EQUAL(peer->shard->stats.resets, 1);
+    peer_free(peer);
+
+    peer = held_peer(&peer_server_ops, 5000); // A FIN: its calls have their time.
+    peer_watch_done(peer, CMDI_RING_PEER_FINISHED);
+    peer_advance(peer);
+    CU_ASSERT_TRUE(peer->watching && !peer->watch_finish); // Not for the same one again.
+    peer_advance_ms(peer, 4990);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
+    peer_advance_ms(peer, 20);
+    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_IDLE);
+    peer_free(peer);
+
+    peer = held_peer(&peer_server_ops, CMDS_NEVER); // A watch that fails is not tried for ever.
+    peer_watch_done(peer, -EINVAL);
+    peer_advance(peer);
+    CU_ASSERT_FALSE(peer->watching);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
+    peer_free(peer);
+}
+
+static void test_conn_held_shows_that_it_lives(void)
+{
+    struct cmdi_conn_ops ops = peer_server_ops;
+    ops.on_held = count_held;
+    held_count = 0;
+    struct peer *peer = held_peer(&ops, CMDS_NEVER);
+    for (int i = 0; i < 5; i++) {
+        peer_advance_ms(peer, 1001);
+    }
+    CU_ASSERT(held_count >= 4 && held_count <= 5);
+    cmdi_conn_resume(&peer->conn);
+    held_count = 0;
+    for (int i = 0; i < 5; i++) {
+        peer_advance_ms(peer, 1001);
+    }
+    CU_ASSERT_EQUAL(held_count, 0);
+    peer_free(peer);
+}
+
+/* In a shortage of buffers bytes may lie in the socket: an idle peer and a cut frame have time. */
+static void test_conn_is_not_judged_while_it_does_not_listen(void)
+{
+    uint8_t wire[64];
+    (void)peer_put_frame(wire, 1, 5);
+    for (int cut = 0; cut <= 1; cut++) {
+        struct peer *peer = peer_open(&peer_server_ops);
+        peer->limits.idle_timeout_ms = 1000;
+        peer->limits.frame_timeout_ms = cut ? 500 : CMDS_NEVER;
+        cmdi_conn_start(&peer->conn);
+        peer_advance_ms(peer, 1);
+        cmdi_conn_feed(&peer->conn, wire, cut ? 3 : 0);
+        peer_advance(peer);
+        peer_advance_ms(peer, 300);
+        peer->conn.starved = true; // As after -ENOBUFS.
+        peer_recv_done(peer, -ECANCELED);
+        peer_advance_ms(peer, 60000);
+        CU_ASSERT_EQUAL_FATAL(peer->conn.state, CMDI_CONN_OPEN);
+        CU_ASSERT_TRUE(cmdi_conn_is_behind(&peer->conn));
+        peer->conn.starved = false;
+        cmdi_conn_ready(&peer->conn);
+        peer_advance(peer);
+        CU_ASSERT_TRUE(peer->receiving);
+        peer_advance_ms(peer, cut ? 190 : 690); // What was left of its time...
+        CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
+        peer_advance_ms(peer, 120); // ...and no more.
+        CU_ASSERT_EQUAL(peer->conn.error.code, cut ? CMDS_E_TIMEOUT : CMDS_E_IDLE);
+        peer_free(peer);
+    }
+}
+
+static void test_conn_has_run_what_had_come(void)
+{
+    static uint8_t wire[PEER_WIRE_MAX];
+    uint64_t mark = 0;
+    size_t size = peer_mixed_frames(wire, 8);
+    struct peer *peer = peer_started();
+    peer_advance_ms(peer, 1);
+    CU_ASSERT_TRUE(cmdi_conn_has_run(&peer->conn, &mark));
+    cmdi_conn_feed(&peer->conn, wire, size);
+    CU_ASSERT_FALSE(cmdi_conn_has_run(&peer->conn, &mark));
+    cmdi_conn_feed(&peer->conn, wire, 1); // What comes later does not count.
+    peer->conn.run_size = size;
+    CU_ASSERT_TRUE(cmdi_conn_has_run(&peer->conn, &mark));
+    CU_ASSERT_EQUAL(mark, 0);
+    cmdi_conn_fail(&peer->conn, CMDS_E_CLOSED, "done");
+    peer_free(peer);
+}
+
+static CU_TestInfo tests[] = {
+        {"write is judged by what the peer takes",
+                test_conn_write_is_judged_by_what_the_peer_takes},
+        {"finish ends without a write limit", test_conn_finish_ends_without_a_write_limit},
+        {"held is watched", test_conn_held_is_watched},
+        {"held shows that it lives", test_conn_held_shows_that_it_lives},
+        {"is not judged while it does not listen",
+                test_conn_is_not_judged_while_it_does_not_listen},
+        {"has run what had come", test_conn_has_run_what_had_come},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("conn limits", tests)
