@@ -80,21 +80,35 @@ static int64_t open_ended_decode(const struct cmds_codec *codec, const struct cm
     return used == CMDS_E_LIMIT && arena->no_memory ? -ENOMEM : used;
 }
 
+/* Has the value taken more than its `size` bytes allow, at the cost of what lies behind them? */
+static bool open_ended_is_greedy(
+        const struct cmds_arena *arena, const struct cmds_type *type, uint64_t size)
+{
+    size_t used = arena->used + (size_t)(arena->at - arena->base);
+    uint64_t most = type->schema->value_size + CMDI_ARENA_USE_MIN + size * CMDI_ARENA_USE_FACTOR;
+    return used > most;
+}
+
 /*
- * Behind the value may lie anything, or a part of the value may be missing, so that what it may take
- * is not known. It is tried with what every value may; the few that need more are measured first.
+ * Behind the value may lie anything, or a part of it may be missing, so that what it may take is not
+ * known before it was read. What all bytes pay for is tried; one that takes more than its own is
+ * refused afterwards, which ends its connection. One that takes more than all of them may be cut: then
+ * its end decides.
  */
 int64_t cmdi_codec_decode_open_ended(const struct cmds_codec *codec, const struct cmds_type *type,
         struct cmds_bytes in, struct cmds_codec_place *place, struct cmds_arena *arena,
         void **value)
 {
     struct cmds_codec_place begin = {{0}};
-    if (codec->struct_size < offsetof(struct cmds_codec, reserved) || codec->find_end == NULL) {
-        return open_ended_decode(codec, type, in, in.size, arena, value);
-    }
-    if (place == NULL) {
-        int64_t used = open_ended_decode(codec, type, in, 0, arena, value);
-        if (used != CMDS_E_LIMIT) {
+    bool finds =
+            codec->struct_size >= offsetof(struct cmds_codec, reserved) && codec->find_end != NULL;
+    if (place == NULL || !finds) {
+        int64_t used = open_ended_decode(codec, type, in, in.size, arena, value);
+        if (used >= 0 && (uint64_t)used <= in.size &&
+                open_ended_is_greedy(arena, type, (uint64_t)used)) {
+            return CMDS_E_LIMIT;
+        }
+        if (used != CMDS_E_LIMIT || !finds) {
             return used;
         }
         place = &begin;

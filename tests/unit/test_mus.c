@@ -199,6 +199,7 @@ static void test_mus_a_large_value_may_come_in_pieces(void)
 
     memset(lines, 0, LINES * sizeof(*lines));
     size = cmds_codec_encode(mus, steep_message(&steep), body, sizeof(body));
+    CU_ASSERT_EQUAL(cmdi_codec_decode(mus, &steep_type, in, NULL, &arena, &value), CMDS_E_LIMIT);
     in.size = (size_t)size; // 64 bytes for each of these 4,300 are less than 200 lines of 4 KiB.
     CU_ASSERT_EQUAL(cmdi_codec_decode(mus, &steep_type, in, NULL, &arena, &value), CMDS_E_LIMIT);
     cmdi_arena_fini(&arena);
