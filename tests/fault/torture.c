@@ -94,6 +94,16 @@ WRAP(void *, aligned_alloc, size_t alignment, size_t size)
     return fails("aligned_alloc") ? none() : made(__real_aligned_alloc(alignment, size));
 }
 
+WRAP(int, posix_memalign, void **block, size_t alignment, size_t size)
+{
+    if (fails("posix_memalign")) {
+        return ENOMEM;
+    }
+    int code = __real_posix_memalign(block, alignment, size);
+    (void)made(code == 0 ? *block : NULL);
+    return code;
+}
+
 WRAP(char *, strdup, const char *text)
 {
     return fails("strdup") ? none() : made(__real_strdup(text));
