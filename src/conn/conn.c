@@ -417,6 +417,12 @@ static void conn_check_idle(struct cmdi_conn *conn, uint64_t now_ms)
     cmdi_conn_fail(conn, CMDS_E_IDLE, "nothing received for %u ms", conn->limits->idle_timeout_ms);
 }
 
+/* What came may lie in the kernel, or here: this turn's pass has not got to it. */
+static bool conn_is_unheard(const struct cmdi_conn *conn)
+{
+    return cmdi_conn_is_deaf(conn) || conn->slice_count > 0;
+}
+
 /* What was to be received until then. Of what we did not listen to there is nothing to judge. */
 static void conn_check_input(struct cmdi_conn *conn, uint64_t now_ms)
 {
@@ -425,7 +431,7 @@ static void conn_check_input(struct cmdi_conn *conn, uint64_t now_ms)
         conn_check_finished(conn, now_ms);
         return;
     }
-    if (cmdi_conn_is_deaf(conn)) {
+    if (conn_is_unheard(conn)) {
         cmdi_conn_watch(
                 conn, now_ms + (cmdi_conn_is_held(conn) ? CMDI_CONN_HELD_MS : CONN_DEAF_LOOK_MS));
         return;
@@ -449,7 +455,7 @@ static bool conn_check_hello(struct cmdi_conn *conn, uint64_t now_ms)
         cmdi_conn_watch(conn, conn->hello_until);
         return false;
     }
-    if (is_client && cmdi_conn_is_deaf(conn)) {
+    if (is_client && conn_is_unheard(conn)) {
         cmdi_conn_watch(conn, now_ms + CONN_DEAF_LOOK_MS);
         return true;
     }

@@ -393,6 +393,7 @@ static struct cmds_group *group_create(
         return NULL;
     }
     group->runtime = runtime;
+    group->fork_count = cmdi_fork_count();
     group->is_inline = runtime->is_inline;
     group->end_mail.fn = group_on_end;
     cmdi_list_init(&group->waiters);
@@ -520,7 +521,7 @@ static void group_tell_later(struct cmds_group *group, struct cmdi_group_closer 
 
 void cmds_group_close(struct cmds_group *group, void (*on_closed)(void *context), void *context)
 {
-    if (group == NULL || cmdi_runtime_is_foreign(group->runtime)) {
+    if (group == NULL || cmdi_group_is_foreign(group)) {
         return;
     }
     bool is_opener = group_take_opener(group);

@@ -108,6 +108,7 @@ struct cmds_group {
     struct cmdi_service service;
     struct cmds_runtime *runtime;      // Lives as long as somebody is inside.
     bool is_inline;                    // So is the runtime.
+    uint32_t fork_count;               // As the runtime's, which may be gone.
     struct cmds_group_options options; // Defaults filled in; strings are ours.
     struct cmdi_client_config *config;
     struct cmdi_type_table commands, results;
@@ -146,6 +147,11 @@ int cmdi_group_open(struct cmds_group **group, struct cmds_runtime *runtime,
         const struct cmds_group_options *options, const struct cmdi_group_hooks *hooks,
         struct cmds_error *error);
 
+/** As cmdi_runtime_is_foreign(), also when the runtime is gone. Thread: any. */
+static inline bool cmdi_group_is_foreign(const struct cmds_group *group)
+{
+    return CMDI_UNLIKELY(group->fork_count != cmdi_fork_count());
+}
 /** Begins to close it. Thread: any. Returns: false: it is closing or has ended already. */
 bool cmdi_group_begin_close(struct cmds_group *group, uint32_t linger_ms);
 

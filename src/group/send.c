@@ -252,7 +252,7 @@ static int group_ask_for_room(struct cmds_group *group, const struct cmdi_comman
 static int group_send_from_elsewhere(
         struct cmds_group *group, struct cmdi_command *command, const struct cmds_send_options *how)
 {
-    if (cmdi_runtime_is_foreign(group->runtime)) {
+    if (cmdi_group_is_foreign(group)) {
         return CMDS_E_FORKED;
     }
     if (atomic_load(&group->closing) != 0) {
@@ -274,7 +274,7 @@ static int group_send(struct cmds_group *group, struct cmdi_member *member,
 static int group_send_with_ticket(struct cmds_group *group, struct cmdi_member *member,
         struct cmdi_command *command, const struct cmds_send_options *how)
 {
-    if (cmdi_runtime_is_foreign(group->runtime)) {
+    if (cmdi_group_is_foreign(group)) {
         return CMDS_E_FORKED; // Before any lock.
     }
     command->ticket = cmdi_tickets_open(&group->tickets);

@@ -259,7 +259,7 @@ static void test_room_a_backlog_without_memory_is_lost_after_it_was_up(void)
 {
     struct waiter waiter;
     waiter_init(&waiter);
-    waiter.runtime_options.memory_size_max = 480 * 1024; // For the queues, not for the output.
+    waiter.runtime_options.memory_size_max = 400 * 1024; // For the queues, not for the output.
     waiter_start(&waiter);
     CU_ASSERT_EQUAL(put_large(&waiter, false), 0);
 
