@@ -36,7 +36,6 @@ struct cmdi_trim {
 struct cmdi_account {
     uint64_t size; // Written by the shard alone, read by anybody.
     uint64_t size_max;
-    uint64_t freed_size;    // Went back to malloc since the shard last looked. The shard's.
     struct cmdi_list trims; // struct cmdi_trim
     bool refused;           // Since the shard last looked, and who asked does not wait.
     /* Written by any thread. */
@@ -85,15 +84,6 @@ static inline void cmdi_account_sub(struct cmdi_account *account, size_t size)
 {
     if (account != NULL) {
         __atomic_store_n(&account->size, account->size - size, __ATOMIC_RELAXED);
-    }
-}
-
-/** The memory behind a charge goes back to malloc. */
-static inline void cmdi_account_free(struct cmdi_account *account, size_t size)
-{
-    if (account != NULL) {
-        cmdi_account_sub(account, size);
-        account->freed_size += size;
     }
 }
 

@@ -8,13 +8,13 @@
 #include "base/pool.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/assert.h"
 
 enum {
     POOL_CHUNK_ALIGN = 64 * 1024,
-    // Beside malloc's own header it stays below the alignment: the next chunk follows at once.
-    POOL_CHUNK_SIZE = POOL_CHUNK_ALIGN - 64,
+    POOL_CHUNK_SIZE = POOL_CHUNK_ALIGN,
     POOL_ALIGN = 16,
     POOL_SKIP_MAX = 64,
 };
@@ -49,7 +49,7 @@ void cmdi_pool_charge_to(struct cmdi_pool *pool, struct cmdi_account *account)
 static void pool_uncharge(struct cmdi_pool *pool, size_t size)
 {
     if (pool->account != NULL) {
-        cmdi_account_free(pool->account, size);
+        cmdi_account_sub(pool->account, size);
         cmdi_list_remove(&pool->trim.link);
     }
 }
@@ -107,7 +107,7 @@ void cmdi_pool_free(struct cmdi_pool *pool, void *object)
     struct pool_block *block = CMDI_CONTAINER(object, struct pool_block, object);
     cmdi_list_remove(&block->link);
     pool->live--;
-    cmdi_account_free(pool->account, sizeof(*block) + pool->item_size);
+    cmdi_account_sub(pool->account, sizeof(*block) + pool->item_size);
     free(block);
 }
 
@@ -125,7 +125,8 @@ static struct pool_chunk *pool_chunk_of(void *object)
 
 static size_t pool_chunk_size(const struct cmdi_pool *pool)
 {
-    return sizeof(struct pool_chunk) + pool->item_size * (size_t)pool->items_per_chunk;
+    size_t size = sizeof(struct pool_chunk) + pool->item_size * (size_t)pool->items_per_chunk;
+    return (size + POOL_CHUNK_ALIGN - 1) & ~(size_t)(POOL_CHUNK_ALIGN - 1); // Of whole pages.
 }
 
 static size_t pool_size(const struct cmdi_pool *pool)
@@ -177,10 +178,10 @@ static size_t pool_drop_free(struct cmdi_pool *pool)
             continue;
         }
         *link = chunk->link.next;
-        free(chunk);
+        (void)munmap(chunk, pool_chunk_size(pool));
         dropped += pool_chunk_size(pool);
     }
-    cmdi_account_free(pool->account, dropped);
+    cmdi_account_sub(pool->account, dropped);
     return dropped;
 }
 
@@ -209,22 +210,41 @@ void cmdi_pool_fini(struct cmdi_pool *pool)
     while (pool->chunks != NULL) {
         struct cmdi_pool_item *chunk = pool->chunks;
         pool->chunks = chunk->next;
-        free(chunk);
+        (void)munmap(chunk, pool_chunk_size(pool));
     }
     *pool = (struct cmdi_pool){0};
 }
 
+/*
+ * Of the system's, not of malloc's: what is given back is gone at once, also between chunks that are
+ * in use, and no other allocator's trim is needed for it.
+ */
+static struct pool_chunk *pool_map_chunk(const struct cmdi_pool *pool)
+{
+    size_t size = pool_chunk_size(pool);
+    char *room = mmap(NULL, size + POOL_CHUNK_ALIGN, PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED) {
+        return NULL;
+    }
+    size_t before = (size_t)(-(uintptr_t)room & (POOL_CHUNK_ALIGN - 1));
+    if (before > 0) {
+        (void)munmap(room, before);
+    }
+    (void)munmap(room + before + size, POOL_CHUNK_ALIGN - before);
+    return (struct pool_chunk *)(void *)(room + before);
+}
+
 void *cmdi_pool_grow(struct cmdi_pool *pool)
 {
-    void *room = NULL;
     if (!cmdi_account_charge_reserve(pool->account, pool_chunk_size(pool))) {
         return NULL;
     }
-    if (posix_memalign(&room, POOL_CHUNK_ALIGN, pool_chunk_size(pool)) != 0) {
+    struct pool_chunk *chunk = pool_map_chunk(pool);
+    if (chunk == NULL) {
         cmdi_account_sub(pool->account, pool_chunk_size(pool));
         return NULL;
     }
-    struct pool_chunk *chunk = room;
     cmdi_account_watch(pool->account, &pool->trim);
     chunk->link.next = pool->chunks;
     pool->chunks = &chunk->link;

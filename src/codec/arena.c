@@ -54,7 +54,7 @@ static void chunks_free(struct cmds_arena *arena, struct cmdi_arena_chunk *chunk
 {
     while (chunk != NULL) {
         struct cmdi_arena_chunk *older = chunk->older;
-        cmdi_account_free(arena->account, chunk->size);
+        cmdi_account_sub(arena->account, chunk->size);
         free(chunk);
         chunk = older;
     }

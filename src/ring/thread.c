@@ -24,7 +24,7 @@ struct thread_start {
 
 static _Thread_local bool thread_is_ours;
 static _Atomic uint32_t thread_forks;
-static void (*thread_in_child)(void);
+static void (*_Atomic thread_in_child)(void);
 static pthread_once_t thread_watch_once = PTHREAD_ONCE_INIT;
 static int thread_watch_code;
 
@@ -100,7 +100,8 @@ static void thread_on_fork(void)
         (void)sigemptyset(&none);
         (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
     }
-    thread_in_child();
+    void (*in_child)(void) = atomic_load(&thread_in_child);
+    in_child();
 }
 
 static void thread_watch(void)
@@ -110,7 +111,7 @@ static void thread_watch(void)
 
 int cmdi_fork_watch(void (*in_child)(void))
 {
-    thread_in_child = in_child; // The same each time.
+    atomic_store(&thread_in_child, in_child); // The same each time.
     (void)pthread_once(&thread_watch_once, thread_watch);
     return thread_watch_code;
 }

@@ -257,7 +257,7 @@ void cmdi_call_uncharge(struct cmds_call *call, size_t size)
     if (home->ended) {
         return; // It left the account with its home.
     }
-    cmdi_account_free(&home->shard->buffers.account, size);
+    cmdi_account_sub(&home->shard->buffers.account, size);
     home->kept_size -= size;
     call->connection->kept_size -= size;
 }

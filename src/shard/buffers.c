@@ -31,7 +31,6 @@ void cmdi_buffers_trim(struct cmdi_buffers *buffers)
             free(buffer);
         }
     }
-    buffers->account.freed_size += buffers->kept_size;
     buffers->kept_size = 0;
 }
 
@@ -111,7 +110,6 @@ void cmdi_buffers_return(struct cmdi_buffers *buffers, uint8_t *data, size_t cap
     uint32_t class = buffers_class(capacity);
     if (CMDI_POOLS_KEEP_NOTHING || class >= CMDI_BUFFER_CLASSES ||
             buffers->kept_size + capacity > CMDI_BUFFER_KEPT_SIZE_MAX) {
-        buffers->account.freed_size += capacity;
         free(data);
         return;
     }

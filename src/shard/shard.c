@@ -9,7 +9,6 @@
 #include "shard/shard.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +20,6 @@ enum {
     SHARD_SLOTS_FIRST = 64,
     SHARD_QUIET_MS = 1000, // How often a shard looks for memory to give back.
     SHARD_GENERATION_MASK = 0xffffff,
-    SHARD_FREED_MUCH = 4 * 1024 * 1024,
     SHARD_SPIN_LOOKS = 64,          // At the ring and the mailbox between two looks at the clock.
     SHARD_HARVEST = 32,             // Completions, or timers, between two looks at the clock.
     SHARD_LOOK_NS_MAX = 100 * 1000, // So long between two looks at the clock in a step.
@@ -688,19 +686,6 @@ struct shard_quiet {
     uint64_t buffers_empty, bytes; // As they were at the last look.
 };
 
-/* Much went back to malloc: the system gets what malloc has of it, also between live blocks. */
-static void shard_return_to_system(struct cmdi_shard *shard)
-{
-#ifdef __GLIBC__
-    if (shard->buffers.account.freed_size >= SHARD_FREED_MUCH) {
-        shard->buffers.account.freed_size = 0;
-        (void)malloc_trim(0);
-    }
-#else
-    (void)shard;
-#endif
-}
-
 /* A shard through which little went for a second gives memory back, one step at a time. */
 static void shard_quiet(struct cmdi_timer *timer, uint64_t now_ms)
 {
@@ -710,7 +695,6 @@ static void shard_quiet(struct cmdi_timer *timer, uint64_t now_ms)
     if (bytes - quiet->bytes < 1024 * 1024) {
         cmdi_buffers_trim(&shard->buffers);
         cmdi_account_trim(&shard->buffers.account);
-        shard_return_to_system(shard);
         if (quiet->buffers_empty == shard->stats.buffers_empty) {
             cmdi_ring_buffers_shrink(shard->ring);
         }

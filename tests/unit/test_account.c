@@ -27,7 +27,7 @@ static void test_account_the_last_eighth_is_for_small_sizes(void)
     CU_ASSERT_FALSE(cmdi_account_charge_reserve(&account, 1));
     CU_ASSERT_EQUAL(cmdi_account_used(&account), 800 * KIB); // What was refused is not charged.
 
-    cmdi_account_free(&account, 800 * KIB);
+    cmdi_account_sub(&account, 800 * KIB);
     CU_ASSERT_EQUAL(cmdi_account_used(&account), 0);
 }
 
