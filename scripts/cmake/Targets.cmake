@@ -50,8 +50,8 @@ function(cmdstream_add_test name label timeout)
     set_tests_properties(${name} PROPERTIES
                          LABELS ${label} TIMEOUT ${timeout} SKIP_RETURN_CODE 77
                          ENVIRONMENT "${cmdstream_test_environment}")
-    if(NOT label MATCHES "unit|fuzz")
-        # It has a server and a client, each of which wants a core.
+    if(label MATCHES "interop|install|example")
+        # It loads a server and a client, each of which wants a core, or builds something.
         set_tests_properties(${name} PROPERTIES PROCESSORS 2)
     endif()
 endfunction()
