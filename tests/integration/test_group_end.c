@@ -101,7 +101,7 @@ static int up_exec(struct cmds_call *call, const struct run *run)
 static void test_group_end_waits_for_forwards_that_were_cancelled(void)
 {
     struct world world;
-    struct up up = {0};
+    struct up up = {.group = NULL};
     struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
     struct raw raw;
     world_init(&world);
@@ -171,7 +171,7 @@ static int late_exec(struct cmds_call *call, const struct run *run)
 static void test_group_forward_refuses_what_cannot_be_answered(void)
 {
     struct world world;
-    struct up up = {0};
+    struct up up = {.group = NULL};
     struct raw raw;
     struct echo echo = {.string = CMDS_STRING("")};
     struct run run = {0, 0, CMDS_STRING("")};
