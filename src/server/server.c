@@ -389,7 +389,8 @@ static void server_run_sweep(struct cmdi_shard *shard, struct cmdi_work *work)
 
 static void server_sweep(struct cmdi_home *home)
 {
-    home->sweep_left = home->shard->connection_count; // Not fewer than there are here.
+    // Not fewer than there are here: also those that have closed and wait for a message.
+    home->sweep_left = home->connection_pool.live;
     home->sweep.fn = server_run_sweep;
     server_run_sweep(home->shard, &home->sweep);
 }
