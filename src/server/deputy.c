@@ -12,9 +12,6 @@
  * starts after the listeners and ends before them, so their descriptors are valid; it touches
  * nothing of theirs but what is constant.
  */
-#include <errno.h>
-#include <signal.h>
-
 #include "server/server.h"
 
 #define DEPUTY_PATIENCE_NS (3u * 1000 * 1000)
@@ -55,7 +52,6 @@ static void *deputy_main(void *argument)
 {
     struct cmds_server *server = argument;
     struct cmdi_deputy *deputy = &server->deputy;
-    (void)pthread_setname_np(pthread_self(), "cmds-deputy"); // Only for those who look.
     while (cmdi_watch_wait(&deputy->watch)) {
         do {
             cmdi_futex_wait(&deputy->stopping, 0, DEPUTY_PATIENCE_NS);
@@ -74,12 +70,8 @@ void cmdi_deputy_start(struct cmds_server *server)
     for (uint32_t i = 0; i < server->listener_count && code == 0; i++) {
         code = cmdi_watch_add(&deputy->watch, server->listeners[i].fd);
     }
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all); // As on the shards: signals are the program's business.
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    code = code == 0 ? pthread_create(&deputy->thread, NULL, deputy_main, server) : code;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    code = code == 0 ? cmdi_thread_start(&deputy->thread, deputy_main, server, "cmds-deputy", 0)
+                     : code;
     deputy->running = code == 0;
     if (code != 0) {
         cmdi_watch_fini(&deputy->watch);

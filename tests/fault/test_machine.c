@@ -5,7 +5,9 @@
  *
  * What changes the process for good is done in a child, which answers by its exit status.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -314,6 +316,48 @@ static void check_signals(const struct thread_facts *facts)
     CU_ASSERT_EQUAL(facts->child_status, 0);
 }
 
+/* What /proc says that a thread of this process blocks. Returns: whether it is the library's. */
+static bool read_blocked(const char *thread, uint64_t *blocked)
+{
+    char path[64];
+    char line[256];
+    bool is_ours = false;
+    (void)snprintf(path, sizeof(path), "/proc/self/task/%.20s/status", thread);
+    FILE *file = fopen(path, "r");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        is_ours = is_ours || strncmp(line, "Name:\tcmds-", 11) == 0;
+        (void)sscanf(line, "SigBlk: %" SCNx64, blocked);
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return is_ours;
+}
+
+/* All threads of a server, also those on which nothing of the program ever runs. */
+static void test_machine_no_thread_blocks_a_fault(void)
+{
+    struct world world;
+    uint32_t count = 0;
+    world_init(&world);
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    DIR *tasks = opendir("/proc/self/task");
+    CU_ASSERT_FATAL(tasks != NULL);
+
+    for (const struct dirent *task = NULL; (task = readdir(tasks)) != NULL;) {
+        uint64_t blocked = 0;
+        if (read_blocked(task->d_name, &blocked)) {
+            CU_ASSERT_EQUAL(blocked >> (SIGSEGV - 1) & 1, 0);
+            CU_ASSERT_EQUAL(blocked >> (SIGTERM - 1) & 1, 1);
+            count++;
+        }
+    }
+
+    (void)closedir(tasks);
+    CU_ASSERT_EQUAL(count, 3); // Two shards and a deputy.
+    world_stop(&world);
+}
+
 enum {
     STACK = 32 * 1024 * 1024, // More than any usual default.
 };
@@ -499,6 +543,7 @@ CU_TestInfo test_machine[] = {
         {"a sender for each request", test_machine_a_sender_for_each_request},
         {"too many shards for memlock", test_machine_too_many_shards_for_memlock},
         {"threads are as promised", test_machine_threads_are_as_promised},
+        {"no thread blocks a fault", test_machine_no_thread_blocks_a_fault},
         {"few shards are not pinned", test_machine_few_shards_are_not_pinned},
         {"a child is refused", test_machine_a_child_is_refused},
         CU_TEST_INFO_NULL,
