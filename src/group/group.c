@@ -165,22 +165,46 @@ static void member_tell_room(struct cmdi_member *member)
     }
 }
 
+/*
+ * Might what was refused have been refused for want of memory? A queue doubles, and may have the old
+ * half beside it meanwhile.
+ */
+static bool member_memory_is_short(const struct cmdi_member *member)
+{
+    const struct cmdi_conn_limits *limits = &member->hub.config->limits;
+    size_t most = 4 * ((size_t)limits->output_size_max + limits->frame_size_max);
+    return !cmdi_account_allows(&member->hub.shard->buffers.account, most);
+}
+
+static void member_look_for_room(struct cmdi_member *member)
+{
+    member->hub.wants_room = false;
+    cmdi_forward_feed(member);
+    if (member_owes_room(member)) {
+        bool none_left = member->up_count + member->connecting_count == 0;
+        if (none_left || cmdi_member_has_room(member)) {
+            member_tell_room(member);
+        } else {
+            member->hub.wants_room = true;
+        }
+    }
+    /* If it is memory that others hold, no connection of ours would tell. */
+    if (member->hub.wants_room && !member->closing && member_memory_is_short(member)) {
+        cmdi_shard_refused(member->hub.shard, &member->memory_work);
+    }
+}
+
 /* At the end of a turn in which room was made for somebody who was refused. */
 static void member_run_room(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     (void)shard;
-    struct cmdi_member *member = CMDI_CONTAINER(work, struct cmdi_member, room_work);
-    member->hub.wants_room = false;
-    cmdi_forward_feed(member);
-    if (!member_owes_room(member)) {
-        return;
-    }
-    bool none_left = member->up_count + member->connecting_count == 0;
-    if (none_left || cmdi_member_has_room(member)) {
-        member_tell_room(member);
-    } else {
-        member->hub.wants_room = true;
-    }
+    member_look_for_room(CMDI_CONTAINER(work, struct cmdi_member, room_work));
+}
+
+static void member_run_memory(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)shard;
+    member_look_for_room(CMDI_CONTAINER(work, struct cmdi_member, memory_work));
 }
 
 static void member_on_idle(struct cmdi_hub *hub)
@@ -201,6 +225,7 @@ void cmdi_member_drop(struct cmdi_member *member)
     }
     CMDI_ASSERT(member->closing && cmdi_list_empty(&member->forwards));
     cmdi_list_remove(&member->room_work.link);
+    cmdi_list_remove(&member->memory_work.link);
     cmdi_pool_fini(&member->forward_pool);
     cmdi_hub_fini(&member->hub);
     cmdi_group_leave(member->group);
@@ -315,6 +340,7 @@ static struct cmdi_member *member_create(struct cmds_group *group, uint32_t inde
     cmdi_pool_init(&member->forward_pool, cmdi_forward_size());
     cmdi_pool_charge_to(&member->forward_pool, &member->hub.shard->buffers.account);
     cmdi_work_init(&member->room_work, member_run_room);
+    cmdi_work_init(&member->memory_work, member_run_memory);
     cmdi_list_init(&member->forwards);
     cmdi_list_init(&member->forgotten);
     member->mail.fn = member_on_mail;

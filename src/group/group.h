@@ -68,7 +68,8 @@ struct cmdi_member {
     // By enum cmdi_room: the smallest body of those that were refused; SIZE_MAX: none was.
     _Atomic size_t refused[CMDI_ROOM_COUNT];
     struct cmdi_work room_work;
-    struct cmdi_list forwards; // struct cmdi_forward: wait for room, oldest first.
+    struct cmdi_work memory_work; // The shard's memory may have been what was short.
+    struct cmdi_list forwards;    // struct cmdi_forward: wait for room, oldest first.
     struct cmdi_pool forward_pool;
     struct cmdi_list forgotten; // struct cmdi_ticket: under the tickets' lock.
 

@@ -400,6 +400,16 @@ static bool shard_is_short(struct cmdi_shard *shard)
            atomic_load_explicit(&account->shared_refused, memory_order_relaxed);
 }
 
+/* Less is used than when that was last looked at: they run at the end of the next turn. */
+static void shard_tell_refused(struct cmdi_shard *shard)
+{
+    uint64_t used = cmdi_account_used(&shard->buffers.account);
+    if (used < shard->refused_used) {
+        cmdi_list_append(&shard->flush, &shard->refused);
+    }
+    shard->refused_used = used;
+}
+
 static int shard_enter(struct cmdi_shard *shard, uint64_t wait_ns)
 {
     CMDI_COUNT(shard, enters, 1);
@@ -460,6 +470,9 @@ static uint32_t shard_run(struct cmdi_shard *shard)
     shard_run_flush(shard);
     if (CMDI_UNLIKELY(shard_is_short(shard)) && shard->relieve != NULL) {
         shard->relieve(shard);
+    }
+    if (CMDI_UNLIKELY(!cmdi_list_empty(&shard->refused))) {
+        shard_tell_refused(shard);
     }
     return handled;
 }
@@ -666,6 +679,7 @@ int cmdi_shard_create(
     cmdi_list_init(&shard->starved);
     cmdi_list_init(&shard->conns);
     cmdi_list_init(&shard->lacking);
+    cmdi_list_init(&shard->refused);
     shard_set_pace(shard);
     cmdi_buffers_init(&shard->buffers, options->memory_size_max);
     shard_set_time(shard, options->manual ? 0 : cmdi_now_ns());

@@ -156,6 +156,9 @@ struct cmdi_shard {
     struct cmdi_list starved; // struct cmdi_work: ready again once enough receive buffers are free.
     struct cmdi_list conns;   // struct cmdi_conn: not closed.
     struct cmdi_list lacking; // struct cmdi_conn: wait for memory, first come first served.
+    struct cmdi_list
+            refused;       // struct cmdi_work: once memory was given back, see cmdi_shard_refused()
+    uint64_t refused_used; // Of the account, when that was last looked at.
     struct cmdi_slice *slices; // By buffer number.
     struct cmdi_slot *slots;
     uint32_t slot_count, slot_free;
@@ -316,6 +319,20 @@ static inline void cmdi_shard_starve(struct cmdi_shard *shard, struct cmdi_work 
 {
     if (!cmdi_work_queued(work)) {
         cmdi_list_push(&shard->starved, &work->link);
+    }
+}
+
+/**
+ * Runs when some of the account's memory has been given back, by whomever: for those who were refused
+ * it and are no connection. By another thread: within a second, where the shard has a thread.
+ */
+static inline void cmdi_shard_refused(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    if (!cmdi_work_queued(work)) {
+        shard->refused_used = cmdi_list_empty(&shard->refused)
+                                      ? cmdi_account_used(&shard->buffers.account)
+                                      : shard->refused_used;
+        cmdi_list_push(&shard->refused, &work->link);
     }
 }
 

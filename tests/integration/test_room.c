@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "shard/shard.h"
 #include "support/answers.h"
 #include "support/world.h"
 
@@ -274,8 +275,60 @@ static void test_room_a_backlog_without_memory_is_lost_after_it_was_up(void)
     waiter_stop(&waiter);
 }
 
+/* Somebody else on the shard takes all its memory, or gives it back. On the shard. */
+static void take_memory(void *context)
+{
+    struct cmdi_account *account = &cmdi_shard_current()->buffers.account;
+    cmdi_account_add(account, account->size_max);
+    atomic_fetch_add((_Atomic uint32_t *)context, 1);
+}
+
+static void give_memory(void *context)
+{
+    struct cmdi_account *account = &cmdi_shard_current()->buffers.account;
+    cmdi_account_sub(account, account->size_max);
+    atomic_fetch_add((_Atomic uint32_t *)context, 1);
+}
+
+static void take_note(void *context)
+{
+    atomic_fetch_add((_Atomic uint32_t *)context, 1);
+}
+
+static uint64_t posts_of(const struct waiter *waiter)
+{
+    struct cmds_stats stats = CMDS_STATS_INIT;
+    cmds_runtime_stats(waiter->runtime, &stats);
+    return stats.posts;
+}
+
+static void test_room_when_others_give_memory_back(void)
+{
+    struct waiter waiter;
+    waiter_init(&waiter);
+    waiter_start(&waiter);
+    atomic_store(&waiter.door.says_hello, 1);
+    atomic_store(&waiter.door.reads, 1);
+    WAITER_UNTIL(atomic_load(&waiter.ups) == 1);
+
+    CU_ASSERT_FATAL(cmds_runtime_post(waiter.runtime, 0, take_memory, &waiter.pushed) == 0);
+    WAITER_UNTIL(atomic_load(&waiter.pushed) == 1);
+    uint64_t posts = posts_of(&waiter);
+    CU_ASSERT_EQUAL(put_large(&waiter, true), -ENOBUFS);
+    WAITER_UNTIL(posts_of(&waiter) > posts); // The shard knows that somebody waits...
+    CU_ASSERT_FATAL(cmds_runtime_post(waiter.runtime, 0, take_note, &waiter.pushed) == 0);
+    WAITER_UNTIL(atomic_load(&waiter.pushed) == 2); // ... and has looked, a turn ago.
+    CU_ASSERT_EQUAL(atomic_load(&waiter.told), 0);
+
+    CU_ASSERT_FATAL(cmds_runtime_post(waiter.runtime, 0, give_memory, &waiter.pushed) == 0);
+    WAITER_UNTIL(atomic_load(&waiter.told) > 0);
+    CU_ASSERT_EQUAL(put_large(&waiter, true), 0);
+    waiter_stop(&waiter);
+}
+
 static CU_TestInfo test_room[] = {
         {"is told when there is some", test_room_is_told_when_there_is_some},
+        {"when others give memory back", test_room_when_others_give_memory_back},
         {"on the shard", test_room_on_the_shard_is_by_the_same_rule},
         {"of those that ended", test_room_of_commands_that_ended_before_they_left},
         {"for what is too large", test_room_for_what_is_too_large_is_never_promised},
