@@ -29,10 +29,13 @@ int cmdi_conn_lack(struct cmdi_conn *conn, size_t size, bool input)
 {
     struct cmdi_account *account = &conn->shard->buffers.account;
     size_t room = cmdi_buffers_room(size);
+    // Of what stands before it in the output it may be rid; of the frame that it receives not.
+    size_t least = input ? room : cmdi_buffers_room(size - conn->fill.end);
     if (conn->state >= CMDI_CONN_CLOSING || cmdi_account_allows(account, room) ||
-            room > cmdi_account_mark(account)) {
+            least > cmdi_account_mark(account)) {
         return -ENOMEM; // Malloc has none, or no end of others would make enough room.
     }
+    room = room > cmdi_account_mark(account) ? least : room;
     account->refused = false; // It waits.
     conn->above_low = conn->above_low || !input;
     conn->lacks = conn->lacks > room ? conn->lacks : room;

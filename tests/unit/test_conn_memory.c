@@ -129,6 +129,27 @@ static void test_conn_own_output_makes_room_first(void)
     crowd_close(&crowd);
 }
 
+/* Together with what it has already it would never fit, alone it does. */
+static void test_conn_own_output_is_not_for_ever(void)
+{
+    struct crowd crowd;
+    crowd_open(&crowd);
+    struct peer *waits = &crowd.others[0];
+    peer_hold(waits, 10 * KIB);
+    CU_ASSERT_EQUAL(peer_try(waits, 200 * KIB), 0);
+    waits->conn.fill.end += 200 * KIB; // Behind what is in flight.
+
+    CU_ASSERT_EQUAL(peer_try(waits, 400 * KIB), -ENOBUFS);
+    cmdi_shard_flush(waits->shard, &waits->conn.flush);
+    peer_send_done(waits, 10 * KIB);
+    peer_advance(waits);
+
+    CU_ASSERT_EQUAL(waits->lows, 1);
+    CU_ASSERT_EQUAL(peer_try(waits, 400 * KIB), 0);
+    CU_ASSERT_EQUAL(waits->closings, 0);
+    crowd_close(&crowd);
+}
+
 /* Who wants more than there will ever be learns it at once, and costs nobody anything. */
 static void test_conn_never_as_much(void)
 {
@@ -210,6 +231,7 @@ static CU_TestInfo tests[] = {
         {"who holds most makes room for who waits",
                 test_conn_who_holds_most_makes_room_for_who_waits},
         {"own output makes room first", test_conn_own_output_makes_room_first},
+        {"own output is not for ever", test_conn_own_output_is_not_for_ever},
         {"never as much", test_conn_never_as_much},
         {"waits in vain where nobody holds much", test_conn_waits_in_vain_where_nobody_holds_much},
         {"does not insist on what it used to need",
