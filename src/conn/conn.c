@@ -165,7 +165,9 @@ static void conn_closed(struct cmdi_conn *conn)
     cmdi_list_remove(&conn->flush.link);
     cmdi_list_remove(&conn->starve.link);
     cmdi_list_remove(&conn->on_shard);
-    conn->shard->evictions -= conn->evicted;
+    if (CMDI_UNLIKELY(conn->evicted)) {
+        cmdi_conn_evicted_closed(conn);
+    }
     cmdi_shard_timer_off(conn->shard, &conn->timer);
     conn->shard->connection_count--;
     __atomic_store_n(

@@ -326,6 +326,8 @@ size_t cmdi_conn_held(const struct cmdi_conn *conn);
 int cmdi_conn_lack(struct cmdi_conn *conn, size_t size, bool input);
 /** It waits no more. */
 void cmdi_conn_lack_over(struct cmdi_conn *conn);
+/** One that was closed for what it held has closed; its calls may keep some of it for a while. */
+void cmdi_conn_evicted_closed(struct cmdi_conn *conn);
 /** shard->relieve. */
 void cmdi_conn_relieve(struct cmdi_shard *shard);
 

@@ -11,11 +11,14 @@
 #include <errno.h>
 
 #include "conn/conn.h"
+#include "conn/input.h"
 
 enum {
     // Looking for memory that nobody uses costs a walk over what is free, and looking for somebody
     // who holds much one over the connections: not sooner again when there was none.
     RELIEVE_AGAIN_MS = 100,
+    // What calls of a closed connection keep comes back when a worker or a thread lets go of them.
+    RELIEVE_KEPT_MS = 250,
 };
 
 size_t cmdi_conn_held(const struct cmdi_conn *conn)
@@ -52,6 +55,15 @@ void cmdi_conn_lack_over(struct cmdi_conn *conn)
     conn->lacks = 0;
     conn->lacks_input = false;
     cmdi_list_remove(&conn->lacking);
+}
+
+void cmdi_conn_evicted_closed(struct cmdi_conn *conn)
+{
+    struct cmdi_shard *shard = conn->shard;
+    shard->evictions--;
+    if (conn->ops->held != NULL && conn->ops->held(conn) > CMDI_ACCOUNT_SMALL) {
+        shard->relieve_after_ms = shard->now_ms + RELIEVE_KEPT_MS;
+    }
 }
 
 /* Those for whom there is room go on, in their order. */
@@ -109,6 +121,17 @@ static void relieve_evict(struct cmdi_shard *shard)
     }
 }
 
+/* Is what the last one held still on its way back? Whoever waits for memory sees to a next look. */
+static bool relieve_is_patient(struct cmdi_shard *shard)
+{
+    bool patient = shard->now_ms < shard->relieve_after_ms;
+    if (patient && !cmdi_list_empty(&shard->lacking)) {
+        struct cmdi_conn *first = CMDI_CONTAINER(shard->lacking.next, struct cmdi_conn, lacking);
+        cmdi_conn_watch(first, shard->relieve_after_ms);
+    }
+    return patient || shard->evictions > 0;
+}
+
 void cmdi_conn_relieve(struct cmdi_shard *shard)
 {
     struct cmdi_account *account = &shard->buffers.account;
@@ -123,7 +146,7 @@ void cmdi_conn_relieve(struct cmdi_shard *shard)
     bool rests = shard->now_ms - shard->relieve_none_ms < RELIEVE_AGAIN_MS;
     bool nearly_full = cmdi_account_used(account) > account->size_max - account->size_max / 16;
     bool waited_for = !cmdi_list_empty(&shard->lacking);
-    if (shard->evictions == 0 && (waited_for || ((refused || nearly_full) && !rests))) {
+    if (!relieve_is_patient(shard) && (waited_for || ((refused || nearly_full) && !rests))) {
         relieve_evict(shard);
     }
 }

@@ -166,8 +166,9 @@ struct cmdi_shard {
     struct cmdi_buffers buffers;
     // Memory is short: at the end of a turn, see cmdi_conn_relieve(). Set with the first connection.
     void (*relieve)(struct cmdi_shard *shard);
-    uint64_t relieve_trim_ms; // When that last had everybody give back...
-    uint64_t relieve_none_ms; // ...and when it last found nobody who holds much.
+    uint64_t relieve_trim_ms;  // When that last had everybody give back...
+    uint64_t relieve_none_ms;  // ...and when it last found nobody who holds much.
+    uint64_t relieve_after_ms; // Not sooner is the next connection closed for its memory.
     struct cmdi_timer_wheel timers;
     struct cmdi_spin spin;
     /* The time that the present step of this turn takes. */

@@ -150,6 +150,65 @@ static void test_conn_own_output_is_not_for_ever(void)
     crowd_close(&crowd);
 }
 
+static size_t kept_beside; // By calls of the peer that is asked.
+
+static size_t ops_held(const struct cmdi_conn *conn)
+{
+    (void)conn;
+    return kept_beside;
+}
+
+/* What calls keep comes back when they end, a moment after their connection: that is waited for. */
+static void test_conn_what_was_kept_comes_back_before_the_next_goes(void)
+{
+    struct crowd crowd;
+    crowd_open(&crowd);
+    struct peer *hog = &crowd.others[0], *innocent = &crowd.others[1];
+    struct cmdi_account *account = &hog->shard->buffers.account;
+    struct cmdi_conn_ops ops = *hog->conn.ops;
+    ops.held = ops_held;
+    hog->conn.ops = &ops;
+    peer_hold(innocent, 64 * KIB);
+    kept_beside = 920 * KIB;
+    cmdi_account_add(account, kept_beside);
+
+    peer_advance_ms(hog, 200);
+    CU_ASSERT_EQUAL(hog->conn.error.code, CMDS_E_MEMORY_LIMIT);
+    peer_end_operations(hog);
+    CU_ASSERT_EQUAL(hog->closeds, 1);
+    peer_advance_ms(innocent, 50);
+    CU_ASSERT_EQUAL(innocent->closings, 0);
+
+    cmdi_account_sub(account, kept_beside);
+    peer_advance_ms(innocent, 1000);
+    CU_ASSERT_EQUAL(innocent->closings, 0);
+    CU_ASSERT_EQUAL(innocent->shard->stats.memory_evictions, 1);
+    crowd_close(&crowd);
+}
+
+/* Calls that never end do not hold up the others for ever. */
+static void test_conn_what_was_kept_is_not_waited_for_without_end(void)
+{
+    struct crowd crowd;
+    crowd_open(&crowd);
+    struct peer *hog = &crowd.others[0], *next = &crowd.others[1];
+    struct cmdi_account *account = &hog->shard->buffers.account;
+    struct cmdi_conn_ops ops = *hog->conn.ops;
+    ops.held = ops_held;
+    hog->conn.ops = &ops;
+    peer_hold(next, 64 * KIB);
+    kept_beside = 920 * KIB;
+    cmdi_account_add(account, kept_beside);
+
+    peer_advance_ms(hog, 200);
+    peer_end_operations(hog);
+    peer_advance_ms(next, 1000);
+
+    CU_ASSERT_EQUAL(next->conn.error.code, CMDS_E_MEMORY_LIMIT);
+    cmdi_account_sub(account, kept_beside);
+    crowd_close(&crowd);
+}
+
 /* Who wants more than there will ever be learns it at once, and costs nobody anything. */
 static void test_conn_never_as_much(void)
 {
@@ -232,6 +291,10 @@ static CU_TestInfo tests[] = {
                 test_conn_who_holds_most_makes_room_for_who_waits},
         {"own output makes room first", test_conn_own_output_makes_room_first},
         {"own output is not for ever", test_conn_own_output_is_not_for_ever},
+        {"what was kept comes back before the next goes",
+                test_conn_what_was_kept_comes_back_before_the_next_goes},
+        {"what was kept is not waited for without end",
+                test_conn_what_was_kept_is_not_waited_for_without_end},
         {"never as much", test_conn_never_as_much},
         {"waits in vain where nobody holds much", test_conn_waits_in_vain_where_nobody_holds_much},
         {"does not insist on what it used to need",
