@@ -730,6 +730,10 @@ static bool conn_foreign_grow(struct cmdi_conn *conn, size_t size, int *error)
     capacity = capacity > foreign->end + size ? capacity : foreign->end + size;
     if (!cmdi_account_charge_shared(account, capacity - foreign->capacity)) {
         *error = -ENOBUFS; // For now: the shard sees to it that there is memory again.
+        if (!conn->foreign_posted) {
+            conn->foreign_posted = true;
+            cmdi_shard_post(conn->shard, &conn->foreign_mail); // It may be asleep.
+        }
         return false;
     }
     uint8_t *data = realloc(foreign->data, capacity);

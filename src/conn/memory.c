@@ -116,6 +116,8 @@ static void relieve_evict(struct cmdi_shard *shard)
         CMDI_COUNT(shard, out_of_memory, 1);
         cmdi_conn_fail(first, CMDS_E_MEMORY_LIMIT,
                 "no memory for %zu bytes, and no connection holds much of it", first->lacks);
+        shard->relieve_after_ms =
+                shard->now_ms + RELIEVE_AGAIN_MS; // One of them may have sufficed.
     } else {
         shard->relieve_none_ms = shard->now_ms;
     }

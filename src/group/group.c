@@ -439,12 +439,33 @@ static void group_begin_stop(struct cmdi_service *service);
 static void group_stop(struct cmdi_service *service);
 static void group_forget(struct cmdi_service *service);
 
+/*
+ * Returns: the addresses are known, or why they never will be. A close that came first has found no
+ * resolver to let go of, so none is begun.
+ */
+static bool group_begin_resolve(struct cmds_group *group)
+{
+    pthread_mutex_lock(&group->lock);
+    bool failed = atomic_load(&group->closing) == 0 &&
+                  cmdi_resolve_begin(&group->resolve, group, &group->config->resolve_error) < 0;
+    pthread_mutex_unlock(&group->lock);
+    return failed;
+}
+
+static void group_let_go_of_resolve(struct cmds_group *group)
+{
+    pthread_mutex_lock(&group->lock);
+    struct cmdi_resolve *resolve = group->resolve;
+    group->resolve = NULL;
+    pthread_mutex_unlock(&group->lock);
+    cmdi_resolve_let_go(resolve); // Not under the lock: the resolver may be telling us.
+}
+
 /* A failure to resolve is a failure to connect: the clients tell it. */
 static void group_start(struct cmds_group *group, bool is_numeric)
 {
     uint32_t count = group->member_count;
-    struct cmds_error *error = &group->config->resolve_error;
-    bool is_known = is_numeric || cmdi_resolve_begin(&group->resolve, group, error) < 0;
+    bool is_known = is_numeric || group_begin_resolve(group);
     for (uint32_t i = 0; i < count; i++) {
         cmdi_member_nudge(group->members[i], is_known ? CMDI_NUDGE_TARGETS : CMDI_NUDGE_START);
     }
@@ -506,7 +527,7 @@ bool cmdi_group_begin_close(struct cmds_group *group, uint32_t linger_ms)
     bool mine = atomic_exchange(&group->closing, 1) == 0;
     if (mine) {
         group->linger_ms = linger_ms;
-        cmdi_resolve_let_go(group->resolve);
+        group_let_go_of_resolve(group);
         for (uint32_t i = 0; i < group->member_count; i++) {
             cmdi_member_nudge(group->members[i], CMDI_NUDGE_CLOSE);
         }

@@ -260,6 +260,9 @@ void cmdi_call_uncharge(struct cmds_call *call, size_t size)
     cmdi_account_sub(&home->shard->buffers.account, size);
     home->kept_size -= size;
     call->connection->kept_size -= size;
+    if (CMDI_UNLIKELY(call->connection->conn.paused)) {
+        cmdi_connection_read_on(call->connection); // A body that was forwarded: its call stays.
+    }
 }
 
 int cmds_call_keep_command(struct cmds_call *call)

@@ -63,7 +63,7 @@ static void connection_on_output_low(struct cmdi_conn *conn)
  * would stop and go for every single call; but calls that stay for long must not hold up for ever
  * those that do not.
  */
-static void connection_read_on(struct cmds_connection *connection)
+void cmdi_connection_read_on(struct cmds_connection *connection)
 {
     struct cmdi_conn *conn = &connection->conn;
     const struct cmds_server_options *options = &connection->home->core->options;
@@ -237,7 +237,7 @@ void cmdi_connection_call_ended(struct cmds_connection *connection)
     CMDI_ASSERT_SLOW(connection->in_flight > 0);
     connection->in_flight--;
     if (CMDI_UNLIKELY(conn->paused)) {
-        connection_read_on(connection);
+        cmdi_connection_read_on(connection);
     }
     if (CMDI_UNLIKELY(connection->eof)) {
         connection_finish_if_idle(connection);

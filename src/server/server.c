@@ -36,9 +36,10 @@ static void server_check_drained(struct cmds_server *server)
     }
 }
 
-static void server_on_home_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
+/* What its calls have queued before (a forward that tells of its cancellation) runs before this. */
+static void server_end_home(struct cmdi_shard *shard, struct cmdi_work *work)
 {
-    struct cmdi_home *home = CMDI_CONTAINER(mail, struct cmdi_home, end);
+    struct cmdi_home *home = CMDI_CONTAINER(work, struct cmdi_home, end_work);
     struct cmds_server *server = home->server;
     const struct cmds_server_options *options = &server->core->options;
     bool state_started = home->state_started;
@@ -52,6 +53,13 @@ static void server_on_home_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
     if (atomic_fetch_sub(&server->homes_left, 1) == 1) {
         server_set(&server->homes_ended);
     }
+}
+
+static void server_on_home_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    struct cmdi_home *home = CMDI_CONTAINER(mail, struct cmdi_home, end);
+    cmdi_work_init(&home->end_work, server_end_home);
+    cmdi_shard_ready(shard, &home->end_work);
 }
 
 static void server_check_home(struct cmdi_home *home)

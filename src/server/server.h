@@ -73,6 +73,7 @@ struct cmdi_home {
     uint32_t sweep_left;    // Connections at most that are still to be drained or closed...
     struct cmdi_work sweep; // ... some at a time.
     struct cmdi_mail end;
+    struct cmdi_work end_work;
 
     pthread_mutex_t lock; // Of the two below, for threads that let go of the last reference.
     bool ended;           // The shard does not know us any more.
@@ -225,6 +226,8 @@ static inline bool cmdi_connection_is_full(const struct cmds_connection *connect
            CMDI_UNLIKELY(
                    connection->kept_size > 0 && connection->kept_size >= options->kept_size_max);
 }
+/** There may be room again for one that stopped reading at a bound. */
+void cmdi_connection_read_on(struct cmds_connection *connection);
 /** A call has ended: reads on, closes, or frees as is due. */
 void cmdi_connection_call_ended(struct cmds_connection *connection);
 /** Executes what was received, and closes with the last call. */
