@@ -422,7 +422,7 @@ static void conn_check_idle(struct cmdi_conn *conn, uint64_t now_ms)
 /* What came may lie in the kernel, or here: this turn's pass has not got to it. */
 static bool conn_is_unheard(const struct cmdi_conn *conn)
 {
-    return cmdi_conn_is_deaf(conn) || conn->slice_count > 0;
+    return cmdi_conn_is_deaf(conn) || conn->unrun;
 }
 
 /* What was to be received until then. Of what we did not listen to there is nothing to judge. */

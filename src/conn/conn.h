@@ -149,6 +149,7 @@ struct cmdi_conn {
     bool watched;    // It has nothing more to tell.
     bool cancelling; // ... and being cancelled.
     bool eof;        // The peer's FIN was seen; slices and stash may still hold frames.
+    bool unrun;      // Of what was received no run has seen the last part.
     bool input_stopped; // By cmdi_conn_stop_input.
     bool eof_told;
     bool above_low;  // Output was above the low mark: on_output_low is owed.

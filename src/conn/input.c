@@ -22,7 +22,8 @@ enum {
     CONN_HEAVY_FRAMES = CMDI_SHARD_FRAMES_PER_RUN / 2, // In one run: much...
     CONN_HEAVY_OUTPUT = CMDI_SHARD_OUTPUT_PER_RUN / 4, // ... as this is.
     CONN_LIGHT_RUNS = 8, // After so many that were not it is believed to ask for little.
-    CONN_SLOW_MS = 500,  // From the end of a recv to the next, while what it brought was run.
+    CONN_FEW_BYTES = 1024,
+    CONN_SLOW_MS = 500, // From the end of a recv to the next, while what it brought was run.
     CONN_LONG_DEAF_MS = 2000,
     CONN_BEHIND_SIZE_MAX = 4 * 1024 * 1024, // That much and more waits to be run: no buffer more.
     CONN_FAST_MS = 5,                       // From the recv of one buffer to that of the next.
@@ -395,6 +396,7 @@ static bool conn_run_frames(struct cmdi_conn *conn, uint32_t *used)
             conn->shard, run.piece - run.frames + (uint32_t)(bytes / CONN_BYTES_PER_UNIT));
     *used = conn->shard->frames_per_run - run.more - run.frames;
     *used += bytes >= CMDI_SHARD_BYTES_PER_RUN / 2 ? CONN_HEAVY_FRAMES : 0;
+    conn->unrun = conn->unrun && conn_has_input(conn) && !run.partial;
     if (!run.partial) {
         conn->frame_since = 0;
     } else if (run.progress || conn->frame_since == 0) {
@@ -441,7 +443,7 @@ bool cmdi_conn_is_deaf(const struct cmdi_conn *conn)
 
 bool cmdi_conn_is_behind(const struct cmdi_conn *conn)
 {
-    bool waits = conn->slice_count > 0 ||
+    bool waits = conn->unrun || conn->slice_count > 0 ||
                  (conn->stash.begin < conn->stash.end && conn->frame_since == 0);
     return waits || cmdi_conn_is_deaf(conn);
 }
@@ -714,6 +716,18 @@ static void conn_recv_ended(struct cmdi_conn *conn, int32_t result)
     /* All else passes: the end of the next run arms it again. */
 }
 
+/*
+ * A few bytes hold a whole buffer until they are run, and hundreds of connections may wait for that
+ * in the same instant: where buffers are scarce those few bytes are copied, so that whoever asks for
+ * little does not wait for a buffer.
+ */
+static bool conn_is_wasteful(const struct cmdi_conn *conn, const struct cmdi_completion *completion)
+{
+    const struct cmdi_ring *ring = conn->shard->ring;
+    return conn->state < CMDI_CONN_FINISHING && completion->result <= CONN_FEW_BYTES &&
+           cmdi_ring_buffers_free(ring) * 4 < cmdi_ring_buffer_count(ring);
+}
+
 void cmdi_conn_on_recv(struct cmdi_conn *conn, const struct cmdi_completion *completion)
 {
     bool take = conn->state < CMDI_CONN_FINISHING && completion->result > 0;
@@ -725,6 +739,7 @@ void cmdi_conn_on_recv(struct cmdi_conn *conn, const struct cmdi_completion *com
         if (take) {
             conn_push_slice(conn, completion->buffer, (uint32_t)completion->result);
             conn->received_at = conn->shard->now_ms;
+            conn->unrun = true;
         } else {
             cmdi_ring_buffer_release(conn->shard->ring, completion->buffer);
         }
@@ -743,6 +758,9 @@ void cmdi_conn_on_recv(struct cmdi_conn *conn, const struct cmdi_completion *com
         if (conn->slice_count * 4 > cmdi_ring_buffer_count(conn->shard->ring)) {
             conn_stash_all(conn);
         }
+    }
+    if (conn->slice_count > 0 && conn_is_wasteful(conn, completion)) {
+        conn_stash_all(conn);
     }
     cmdi_conn_ready(conn);
 }
