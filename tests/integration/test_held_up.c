@@ -19,6 +19,7 @@ enum {
     STREAM_SIZE = 64 * 1024 * 1024,
     ITEM_SIZE = 32 * 1024,
     NEWCOMERS = 16,
+    BUFFERS = 32,
     CROWD = 400, // More than are drained or closed in one go.
 };
 
@@ -323,6 +324,46 @@ static void test_held_up_posts_run_before_an_inline_stop(void)
 }
 
 /* Told some at a time, and all of them are. */
+/*
+ * Each of the many sends a few bytes, and there are buffers for a quarter of them: whoever came last
+ * does not wait until all of them have run.
+ */
+static void test_held_up_by_few_bytes_that_hold_no_buffer(void)
+{
+    static struct hold hold;
+    static struct raw many[BUFFERS * 4];
+    struct raw light;
+    struct run burning = {.what = WHAT_BURN};
+    struct echo echo = {.string = CMDS_STRING("hi")};
+    struct raw_frame frame;
+    hold_init(&hold, 1);
+    hold.world.runtime_options.buffer_count_max = BUFFERS;
+    CU_ASSERT_FATAL(world_start(&hold.world) == 0);
+    CU_ASSERT_FATAL(world_connect(&hold.world, &light));
+    for (uint32_t i = 0; i < BUFFERS * 4; i++) {
+        CU_ASSERT_FATAL(world_connect(&hold.world, &many[i]));
+    }
+    for (uint64_t i = 1; i <= PROVEN; i++) {
+        CU_ASSERT_FATAL(world_echoes(&light, i));
+    }
+    hold_shard(&hold, 0);
+
+    for (uint32_t i = 0; i < BUFFERS * 4; i++) {
+        CU_ASSERT_FATAL(raw_send(&many[i], 1, run_message(&burning)));
+    }
+    CU_ASSERT_FATAL(raw_send(&light, PROVEN + 1, echo_message(&echo)));
+    atomic_store(&hold.let_go, 1);
+
+    CU_ASSERT(raw_read(&light, &frame) == RAW_FRAME && frame.sequence == PROVEN + 1);
+    CU_ASSERT(atomic_load(&hold.burnt) < BUFFERS * 2);
+    for (uint32_t i = 0; i < BUFFERS * 4; i++) {
+        CU_ASSERT(raw_read(&many[i], &frame) == RAW_FRAME && frame.sequence == 1);
+        raw_close(&many[i]);
+    }
+    raw_close(&light);
+    hold_stop(&hold);
+}
+
 static void test_held_up_crowd_is_drained_and_closed(void)
 {
     static struct hold hold;
@@ -357,6 +398,7 @@ static CU_TestInfo tests[] = {
         {"by a stream no more than by its share",
                 test_held_up_by_a_stream_no_more_than_by_its_share},
         {"by posts no more than by a few", test_held_up_by_posts_no_more_than_by_a_few},
+        {"by few bytes that hold no buffer", test_held_up_by_few_bytes_that_hold_no_buffer},
         {"crowd is drained and closed", test_held_up_crowd_is_drained_and_closed},
         {"posts run before an inline stop", test_held_up_posts_run_before_an_inline_stop},
         CU_TEST_INFO_NULL,
