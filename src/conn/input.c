@@ -707,6 +707,7 @@ static void conn_recv_ended(struct cmdi_conn *conn, int32_t result)
         CMDI_COUNT(conn->shard, buffers_empty, 1);
         if (!cmdi_ring_buffers_grow(conn->shard->ring)) {
             conn->starved = true;
+            conn->starve.level = conn->ready.level;
             cmdi_shard_starve(conn->shard, &conn->starve);
         }
     } else if (result < 0 && result != -ECANCELED && result != -EINTR && result != -EAGAIN) {

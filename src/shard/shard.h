@@ -315,11 +315,16 @@ static inline void cmdi_shard_after(struct cmdi_shard *shard, struct cmdi_work *
     }
 }
 
-/** Runs when at least a quarter of the receive buffers is free, first come first served. */
+/**
+ * Runs when at least a quarter of the receive buffers is free: those who ask for little before the
+ * others, else first come first served.
+ */
 static inline void cmdi_shard_starve(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     if (!cmdi_work_queued(work)) {
-        cmdi_list_push(&shard->starved, &work->link);
+        struct cmdi_list *before =
+                work->level == CMDI_LEVEL_LIGHT ? shard->starved.next : &shard->starved;
+        cmdi_list_push(before, &work->link);
     }
 }
 
