@@ -246,12 +246,73 @@ static void test_conn_lingers_over_a_ring(void)
     shard_free(shard);
 }
 
+/* --- Few bytes -------------------------------------------------------------------------------- */
+
+enum {
+    FEW_BUFFERS = 8
+};
+static uint32_t free_at_first; // When the first frame of all ran.
+
+static int64_t on_first_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame)
+{
+    if (free_at_first == UINT32_MAX) {
+        free_at_first = cmdi_ring_buffers_free(conn->shard->ring);
+        atomic_store(&conn->shard->stopping, 1); // This turn does not sleep.
+    }
+    return (int64_t)frame->body_size;
+}
+
+/* As many connections as there are buffers have sent a frame each, in the same instant. */
+static void test_conn_slices_few_bytes_leave_buffers_free(void)
+{
+    static const uint8_t frame[] = {1, 0, 1, 0xc0};
+    static const struct cmdi_conn_ops ops = {
+            .on_frame = on_first_frame,
+            .on_ping = peer_on_ping,
+            .on_eof = on_eof,
+            .on_closing = peer_on_closing,
+            .on_closed = on_closed,
+    };
+    struct cmdi_shard *shard = ring_shard(4096, FEW_BUFFERS, FEW_BUFFERS, true);
+    static struct wire wires[FEW_BUFFERS];
+    free_at_first = UINT32_MAX;
+    for (int i = 0; i < FEW_BUFFERS; i++) {
+        int fds[2];
+        wires[i] = (struct wire){.peer = {.shard = shard, .limits = peer_limits}};
+        CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        wires[i].fd = fds[1];
+        CU_ASSERT_EQUAL_FATAL(cmdi_conn_init(&wires[i].peer.conn, shard, &ops,
+                                      &cmdi_transport_socket, &wires[i].peer.limits, fds[0]),
+                0);
+        CU_ASSERT_EQUAL(send(fds[1], frame, sizeof(frame), MSG_NOSIGNAL), sizeof(frame));
+        cmdi_conn_start(&wires[i].peer.conn);
+    }
+
+    while (free_at_first == UINT32_MAX) {
+        turn(shard);
+    }
+
+    CU_ASSERT(free_at_first > 0);
+    for (int i = 0; i < FEW_BUFFERS; i++) {
+        cmdi_conn_fail(&wires[i].peer.conn, CMDS_E_CLOSED, "the test is over");
+    }
+    for (int i = 0; i < FEW_BUFFERS; i++) {
+        while (wires[i].peer.closeds == 0) {
+            turn(shard);
+        }
+        (void)close(wires[i].fd);
+        cmdi_conn_fini(&wires[i].peer.conn);
+    }
+    shard_free(shard);
+}
+
 CU_TestInfo test_conn_slices[] = {
         {"slices survive every cut", test_conn_slices_survive_every_cut},
         {"flood is bounded", test_conn_flood_is_bounded},
         {"stop and go loses nothing", test_conn_stop_and_go_loses_nothing},
         {"paused one holds no buffer", test_conn_paused_one_holds_no_buffer},
         {"lingers over a ring", test_conn_lingers_over_a_ring},
+        {"few bytes leave buffers free", test_conn_slices_few_bytes_leave_buffers_free},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("conn_slices", test_conn_slices)
