@@ -69,8 +69,8 @@ class Call(unittest.TestCase):
         self.assertIn("not UTF-8", done.stderr)
 
     def test_a_terminal_shows_what_is_waited_for(self):
+        terminal = program.Terminal()  # First: without one nothing is begun.
         with FakeServer(None) as server:
-            terminal = program.Terminal()
             process = program.start("call", "--deadline-ms", 4000, server.address, "echo", stdout=subprocess.PIPE,
                                     stderr=terminal.slave)
             self.assertTrue(terminal.until(f"connecting to {server.address}, 1 of 4 s"), terminal.text)
@@ -78,8 +78,8 @@ class Call(unittest.TestCase):
             self.assertEqual(process.wait(peer.PATIENCE_S), 1)
             process.stdout.close()
             terminal.close()
+        terminal = program.Terminal()
         with peer.Server("--shards", 1) as server:
-            terminal = program.Terminal()
             process = program.start("call", server.address, "sleep", '{"ms":1500}', stdout=subprocess.PIPE,
                                     stderr=terminal.slave)
             self.assertTrue(terminal.until("waiting for a result of sleep"), terminal.text)
