@@ -422,6 +422,19 @@ bool cmdi_socket_undo_self(int fd)
     return true;
 }
 
+void cmdi_fd_expect(int fd, uint32_t count)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == 0) {
+        return;
+    }
+    rlim_t last = limit.rlim_cur - 1 < count ? limit.rlim_cur - 1 : count;
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, (int)(last < INT32_MAX ? last : INT32_MAX));
+    if (high >= 0) {
+        cmdi_fd_close(high); // The table stays as large as it has become.
+    }
+}
+
 void cmdi_fd_close(int fd)
 {
     (void)close(fd); // Whatever it says, the number is free; a second try could hit another file.

@@ -129,6 +129,12 @@ int64_t cmdi_socket_acked(int fd, size_t *waiting);
  * port as its own, and TCP connects it to itself. Returns: it was so, and the port is free again.
  */
 bool cmdi_socket_undo_self(int fd);
+/**
+ * Makes room for `count` descriptors, as far as RLIMIT_NOFILE lets it; `fd` is any open one. Where
+ * there are threads the kernel waits for an RCU grace period each time the table of descriptors
+ * doubles, tens of ms, and whoever opens the one too many waits with it: better now than in a turn.
+ */
+void cmdi_fd_expect(int fd, uint32_t count);
 /** close(2). Only when no operation names the fd any more. */
 void cmdi_fd_close(int fd);
 

@@ -18,6 +18,7 @@
 
 enum {
     SERVER_DRAIN_MS = 10000, // Of cmds_server_main.
+    SERVER_OTHER_FILES = 64, // Open beside connections, about.
     SERVER_SWEEP = 64,       // Connections that are drained or closed in one go.
 };
 
@@ -285,7 +286,12 @@ static int server_start_parts(struct cmds_server *server, struct cmds_error *err
     for (uint32_t i = 0; i < runtime->shard_count && start.code >= 0; i++) {
         cmdi_runtime_call(runtime, i, server_start_home, &start);
     }
-    return start.code < 0 ? start.code : server_listen(server, error);
+    int code = start.code < 0 ? start.code : server_listen(server, error);
+    if (code == 0) {
+        cmdi_fd_expect(server->listeners[0].fd,
+                server->core->options.connection_count_max + SERVER_OTHER_FILES);
+    }
+    return code;
 }
 
 static void server_free(struct cmds_server *server)

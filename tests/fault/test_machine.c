@@ -396,6 +396,34 @@ static void test_machine_threads_are_as_promised(void)
     world_stop(&world);
 }
 
+/* How many descriptors the kernel has a table for. */
+static rlim_t descriptor_table_size(void)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    uint64_t size = 0;
+    char line[256];
+    CU_ASSERT_FATAL(file != NULL);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        (void)sscanf(line, "FDSize: %" SCNu64, &size);
+    }
+    (void)fclose(file);
+    return size;
+}
+
+/* Else each doubling of the table would hold up the shard that opens the one too many. */
+static void test_machine_descriptors_are_expected(void)
+{
+    struct world world;
+    struct rlimit limit;
+    world_init(&world);
+    world.options.connection_count_max = 5000;
+    CU_ASSERT_FATAL(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    rlim_t expected = limit.rlim_cur < 5000 ? limit.rlim_cur : 5000;
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    CU_ASSERT(descriptor_table_size() >= expected);
+    world_stop(&world);
+}
+
 static int cpus_of_shard(const char *cpus, uint32_t shards)
 {
     struct world world;
@@ -550,6 +578,7 @@ CU_TestInfo test_machine[] = {
         {"too many shards for memlock", test_machine_too_many_shards_for_memlock},
         {"threads are as promised", test_machine_threads_are_as_promised},
         {"no thread blocks a fault", test_machine_no_thread_blocks_a_fault},
+        {"descriptors are expected", test_machine_descriptors_are_expected},
         {"few shards are not pinned", test_machine_few_shards_are_not_pinned},
         {"a child is refused", test_machine_a_child_is_refused},
         CU_TEST_INFO_NULL,
