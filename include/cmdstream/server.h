@@ -124,10 +124,11 @@ enum cmds_overflow {
  * client that sends pings it says once a second, by a pong unasked, that it lives.
  *
  * A peer that goes is noticed whether the connection reads or not: a reset, and the close of a UNIX
- * socket, close it and cancel its calls at once. A TCP peer that vanishes without a word is found
- * by the kernel's probes, see idle_timeout_ms. A peer that has only finished sending (half a close)
- * gets the results of what it sent before. Ends by a reset are counted in `resets`; those by a
- * limit have counters of their own, and a line in the log.
+ * socket, close it and cancel its calls at once; but commands that a UNIX peer has left behind are
+ * run first, as of one that has only finished, and at a bound idle_timeout_ms ends that. A TCP peer
+ * that vanishes without a word is found by the kernel's probes, see idle_timeout_ms. A peer that
+ * has only finished sending (half a close) gets the results of what it sent before. Ends by a reset
+ * are counted in `resets`; those by a limit have counters of their own, and a line in the log.
  */
 struct cmds_server_options {
     // These and the next two: CMDS_SERVER_OPTIONS_INIT.
