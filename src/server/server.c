@@ -17,9 +17,10 @@
 #include "server/server.h"
 
 enum {
-    SERVER_DRAIN_MS = 10000, // Of cmds_server_main.
-    SERVER_OTHER_FILES = 64, // Open beside connections, about.
-    SERVER_SWEEP = 64,       // Connections that are drained or closed in one go.
+    SERVER_DRAIN_MS = 10000,   // Of cmds_server_main.
+    SERVER_OTHER_FILES = 64,   // Open beside connections, about.
+    SERVER_ROOM_MAX = 1 << 20, // Connections that room is made for: 8 MB of the kernel's memory.
+    SERVER_SWEEP = 64,         // Connections that are drained or closed in one go.
 };
 
 /* --- Shards' news ----------------------------------------------------------------------------- */
@@ -288,8 +289,9 @@ static int server_start_parts(struct cmds_server *server, struct cmds_error *err
     }
     int code = start.code < 0 ? start.code : server_listen(server, error);
     if (code == 0) {
-        cmdi_fd_expect(server->listeners[0].fd,
-                server->core->options.connection_count_max + SERVER_OTHER_FILES);
+        uint32_t most = server->core->options.connection_count_max;
+        uint32_t room = most < SERVER_ROOM_MAX ? most : SERVER_ROOM_MAX;
+        cmdi_fd_expect(server->listeners[0].fd, room + SERVER_OTHER_FILES);
     }
     return code;
 }
