@@ -4,7 +4,7 @@
  *
  * References. The shard holds one while the exec function runs or is to be run again; each kept
  * pointer is another. The last one ends the call on its shard. A call whose shard is gone (its
- * server was closed meanwhile) ends where it is let go, under its home's lock.
+ * server was closed meanwhile) ends where it is let go, under its server shard's lock.
  *
  * The count never leaves 0 by itself: between the last unref, on whatever thread, and the end on
  * the shard the connection's list and the deadline still know the call, but only borrow it. They
@@ -191,14 +191,14 @@ static void call_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
     (void)now_ms;
     struct cmds_call *call = CMDI_CONTAINER(timer, struct cmds_call, deadline);
     if (!atomic_load(&call->cancelled) && !atomic_load(&call->finished)) {
-        CMDI_COUNT(call->connection->home->shard, deadlines, 1);
+        CMDI_COUNT(call->connection->server_shard->shard, deadlines, 1);
     }
     cmdi_call_cancel(call);
 }
 
 void cmdi_call_settle(struct cmds_call *call)
 {
-    struct cmdi_shard *shard = call->connection->home->shard;
+    struct cmdi_shard *shard = call->connection->server_shard->shard;
     cmdi_shard_timer_off(shard, &call->deadline);
     if (cmdi_timer_armed(&call->timer)) {
         cmdi_shard_timer_off(shard, &call->timer);
@@ -220,8 +220,8 @@ void cmdi_call_warm(struct cmds_call *call)
     cmdi_timer_init(&call->deadline, call_on_deadline);
     uint64_t deadline_ns = cmds_call_deadline_ns(call);
     if (deadline_ns != UINT64_MAX) {
-        cmdi_shard_timer(
-                call->connection->home->shard, &call->deadline, (deadline_ns + 999999) / 1000000);
+        cmdi_shard_timer(call->connection->server_shard->shard, &call->deadline,
+                (deadline_ns + 999999) / 1000000);
     }
 }
 
@@ -231,10 +231,10 @@ static void call_set_command(struct cmds_call *call, const void *command)
     __atomic_store_n(&call->command, command, __ATOMIC_RELEASE);
 }
 
-static uint32_t call_kept_pool(const struct cmdi_home *home, size_t size)
+static uint32_t call_kept_pool(const struct cmdi_server_shard *server_shard, size_t size)
 {
     uint32_t pool = 0;
-    while (pool < CMDI_KEPT_POOLS && size > home->kept_pools[pool].item_size) {
+    while (pool < CMDI_KEPT_POOLS && size > server_shard->kept_pools[pool].item_size) {
         pool++;
     }
     return pool;
@@ -242,23 +242,23 @@ static uint32_t call_kept_pool(const struct cmdi_home *home, size_t size)
 
 bool cmdi_call_charge(struct cmds_call *call, size_t size)
 {
-    struct cmdi_home *home = call->connection->home;
-    if (!cmdi_account_charge(&home->shard->buffers.account, size)) {
+    struct cmdi_server_shard *server_shard = call->connection->server_shard;
+    if (!cmdi_account_charge(&server_shard->shard->buffers.account, size)) {
         return false;
     }
-    home->kept_size += size;
+    server_shard->kept_size += size;
     call->connection->kept_size += size;
     return true;
 }
 
 void cmdi_call_uncharge(struct cmds_call *call, size_t size)
 {
-    struct cmdi_home *home = call->connection->home;
-    if (home->ended) {
-        return; // It left the account with its home.
+    struct cmdi_server_shard *server_shard = call->connection->server_shard;
+    if (server_shard->ended) {
+        return; // It left the account with its server shard.
     }
-    cmdi_account_sub(&home->shard->buffers.account, size);
-    home->kept_size -= size;
+    cmdi_account_sub(&server_shard->shard->buffers.account, size);
+    server_shard->kept_size -= size;
     call->connection->kept_size -= size;
     if (CMDI_UNLIKELY(call->connection->conn.paused)) {
         cmdi_connection_read_on(call->connection); // A body that was forwarded: its call stays.
@@ -267,7 +267,7 @@ void cmdi_call_uncharge(struct cmds_call *call, size_t size)
 
 int cmds_call_keep_command(struct cmds_call *call)
 {
-    struct cmdi_home *home = call->connection->home;
+    struct cmdi_server_shard *server_shard = call->connection->server_shard;
     if (call->kept != NULL) {
         return 0;
     }
@@ -275,10 +275,10 @@ int cmds_call_keep_command(struct cmds_call *call)
         return -EINVAL; // The exec function has returned: it was borrowed and is gone.
     }
     size_t size = cmdi_value_copy_size(call->type->schema, call->command);
-    uint32_t pool = call_kept_pool(home, size);
+    uint32_t pool = call_kept_pool(server_shard, size);
     if (pool < CMDI_KEPT_POOLS) {
-        call->kept = cmdi_pool_acquire(&home->kept_pools[pool]);
-        call->kept_size = home->kept_pools[pool].item_size;
+        call->kept = cmdi_pool_acquire(&server_shard->kept_pools[pool]);
+        call->kept_size = server_shard->kept_pools[pool].item_size;
         call->connection->kept_size += call->kept != NULL ? call->kept_size : 0;
     } else if (cmdi_call_charge(call, size)) {
         call->kept = malloc(size);
@@ -304,12 +304,12 @@ struct cmds_call *cmds_call_ref(struct cmds_call *call)
 
 int cmds_call_after(struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn)
 {
-    struct cmdi_home *home = call->connection->home;
-    struct cmdi_shard *shard = home->shard;
+    struct cmdi_server_shard *server_shard = call->connection->server_shard;
+    struct cmdi_shard *shard = server_shard->shard;
     if (cmdi_shard_current() != shard) {
         return -EXDEV;
     }
-    if (home->ending || atomic_load_explicit(&call->cancelled, memory_order_relaxed) != 0) {
+    if (server_shard->ending || atomic_load_explicit(&call->cancelled, memory_order_relaxed) != 0) {
         // The server lets go of the shard, and a timer would outlive it; or nobody needs it later.
         return CMDS_E_GONE;
     }
@@ -327,7 +327,7 @@ int cmds_call_after(struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn)
 void cmds_call_on_cancel(struct cmds_call *call, cmds_call_fn fn)
 {
     // Else a worker runs its function: the call is warm, and its flags are the shard's.
-    if (cmdi_shard_current() == call->connection->home->shard) {
+    if (cmdi_shard_current() == call->connection->server_shard->shard) {
         cmdi_call_warm(call);
     }
     call->on_cancel = fn;
@@ -346,7 +346,7 @@ bool cmdi_call_is_finished(const struct cmds_call *call)
 
 struct cmdi_shard *cmdi_call_shard(const struct cmds_call *call)
 {
-    return call->connection->home->shard;
+    return call->connection->server_shard->shard;
 }
 
 /*
@@ -391,7 +391,7 @@ void cmdi_call_cancel(struct cmds_call *call)
     }
     cmdi_call_tell(call);
     if (cmdi_timer_armed(&call->timer)) {
-        struct cmdi_shard *shard = call->connection->home->shard;
+        struct cmdi_shard *shard = call->connection->server_shard->shard;
         cmdi_shard_timer(shard, &call->timer, shard->now_ms); // Nobody needs it later.
     }
     cmdi_call_drop(call);
@@ -405,7 +405,7 @@ static void call_free_kept(struct cmds_call *call)
         return;
     }
     if (call->kept_pool < CMDI_KEPT_POOLS) {
-        cmdi_pool_release(&call->connection->home->kept_pools[call->kept_pool], call->kept);
+        cmdi_pool_release(&call->connection->server_shard->kept_pools[call->kept_pool], call->kept);
         call->connection->kept_size -= call->kept_size;
     } else {
         free(call->kept);
@@ -442,7 +442,7 @@ static bool call_unfinished(struct cmds_call *call)
         cmdi_list_remove(&call->link);
         call->on_cancel = NULL; // It was for those who kept the call.
     }
-    CMDI_COUNT(call->connection->home->shard, unfinished_calls, 1);
+    CMDI_COUNT(call->connection->server_shard->shard, unfinished_calls, 1);
     atomic_store_explicit(&call->refs, 1, memory_order_relaxed); // The end's own.
     cmdi_call_failed(call, CMDS_E_UNFINISHED, text);
     if (atomic_load(&call->refs) == 1) {
@@ -459,11 +459,11 @@ static bool call_unfinished(struct cmds_call *call)
 static void call_end_orphan(struct cmds_call *call)
 {
     struct cmds_connection *connection = call->connection;
-    struct cmdi_home *home = connection->home;
-    (void)pthread_mutex_lock(&home->lock);
+    struct cmdi_server_shard *server_shard = connection->server_shard;
+    (void)pthread_mutex_lock(&server_shard->lock);
     call_free_kept(call);
-    cmdi_pool_release(&home->call_pool, call);
-    cmdi_home_orphan_ended(home, connection);
+    cmdi_pool_release(&server_shard->call_pool, call);
+    cmdi_server_shard_orphan_ended(server_shard, connection);
 }
 
 void cmdi_call_list(struct cmds_call *call)
@@ -485,7 +485,7 @@ void cmdi_call_list(struct cmds_call *call)
 void cmdi_call_end(struct cmds_call *call)
 {
     struct cmds_connection *connection = call->connection;
-    struct cmdi_home *home = connection->home;
+    struct cmdi_server_shard *server_shard = connection->server_shard;
     if (CMDI_UNLIKELY(!atomic_load_explicit(&call->finished, memory_order_relaxed)) &&
             call_is_unfinished(call) && call_unfinished(call)) {
         return;
@@ -493,12 +493,12 @@ void cmdi_call_end(struct cmds_call *call)
     if (call->flags & CMDI_CALL_WARM) {
         CMDI_ASSERT(!cmdi_timer_armed(&call->timer)); // It holds a reference.
         cmdi_list_remove(&call->link);
-        cmdi_shard_timer_off(home->shard, &call->deadline);
+        cmdi_shard_timer_off(server_shard->shard, &call->deadline);
     }
     if (CMDI_UNLIKELY(call->kept != NULL)) {
         call_free_kept(call);
     }
-    cmdi_pool_release(&home->call_pool, call);
+    cmdi_pool_release(&server_shard->call_pool, call);
     cmdi_connection_call_ended(connection);
 }
 
@@ -507,7 +507,7 @@ void cmdi_call_drop(struct cmds_call *call)
     if (atomic_fetch_sub(&call->refs, 1) != 1) {
         return;
     }
-    if (call->connection->home->ended) {
+    if (call->connection->server_shard->ended) {
         call_end_orphan(call);
         return;
     }
@@ -518,7 +518,7 @@ static void call_on_last_unref(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
     (void)shard;
     struct cmds_call *call = CMDI_CONTAINER(mail, struct cmds_call, mail);
-    if (call->connection->home->ended) {
+    if (call->connection->server_shard->ended) {
         call_end_orphan(call); // The server was closed while this message was under way.
         return;
     }
@@ -529,15 +529,16 @@ static void call_on_last_unref(struct cmdi_shard *shard, struct cmdi_mail *mail)
 /* The last reference, off the shard. */
 static void call_end_elsewhere(struct cmds_call *call)
 {
-    struct cmdi_home *home = call->connection->home;
-    (void)pthread_mutex_lock(&home->lock);
-    if (!home->ended) {
+    struct cmdi_server_shard *server_shard = call->connection->server_shard;
+    (void)pthread_mutex_lock(&server_shard->lock);
+    if (!server_shard->ended) {
         call->mail.fn = call_on_last_unref;
-        cmdi_shard_post(home->shard, &call->mail); // Under the lock: the shard cannot go meanwhile.
-        (void)pthread_mutex_unlock(&home->lock);
+        // Under the lock: the shard cannot go meanwhile.
+        cmdi_shard_post(server_shard->shard, &call->mail);
+        (void)pthread_mutex_unlock(&server_shard->lock);
         return;
     }
-    (void)pthread_mutex_unlock(&home->lock);
+    (void)pthread_mutex_unlock(&server_shard->lock);
     call_end_orphan(call);
 }
 
@@ -546,9 +547,9 @@ void cmds_call_unref(struct cmds_call *call)
     if (call == NULL || atomic_fetch_sub(&call->refs, 1) != 1) {
         return;
     }
-    struct cmdi_home *home = call->connection->home;
+    struct cmdi_server_shard *server_shard = call->connection->server_shard;
     struct cmdi_shard *here = cmdi_shard_current();
-    if (here != NULL && here == home->shard && !home->ended) {
+    if (here != NULL && here == server_shard->shard && !server_shard->ended) {
         cmdi_call_end(call);
         return;
     }
@@ -573,9 +574,10 @@ static void call_on_failure(struct cmdi_shard *shard, struct cmdi_mail *mail)
 
 void cmds_call_fail(struct cmds_call *call, int code, const char *text)
 {
-    struct cmdi_home *home = call->connection->home;
+    struct cmdi_server_shard *server_shard = call->connection->server_shard;
     code = code < 0 ? code : -EINVAL;
-    if (cmdi_shard_current() != NULL && cmdi_shard_current() == home->shard && !home->ended) {
+    if (cmdi_shard_current() != NULL && cmdi_shard_current() == server_shard->shard &&
+            !server_shard->ended) {
         (void)cmds_call_ref(call); // on_exec_error may close the connection: on_cancel lets go.
         cmdi_call_failed(call, code, text);
         cmdi_call_drop(call);
@@ -588,14 +590,14 @@ void cmds_call_fail(struct cmds_call *call, int code, const char *text)
     failure->mail.fn = call_on_failure;
     failure->code = code;
     (void)snprintf(failure->text, sizeof(failure->text), "%s", text != NULL ? text : "");
-    (void)pthread_mutex_lock(&home->lock);
-    if (home->ended) {
+    (void)pthread_mutex_lock(&server_shard->lock);
+    if (server_shard->ended) {
         free(failure);
     } else {
         failure->call = cmds_call_ref(call);
-        cmdi_shard_post(home->shard, &failure->mail);
+        cmdi_shard_post(server_shard->shard, &failure->mail);
     }
-    (void)pthread_mutex_unlock(&home->lock);
+    (void)pthread_mutex_unlock(&server_shard->lock);
 }
 
 /* --- What a call knows ------------------------------------------------------------------------ */
@@ -618,7 +620,7 @@ void *cmds_call_receiver(const struct cmds_call *call)
 
 void *cmds_call_shard_state(const struct cmds_call *call)
 {
-    return call->connection->home->shard_state;
+    return call->connection->server_shard->shard_state;
 }
 
 void *cmds_call_context(const struct cmds_call *call)

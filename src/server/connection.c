@@ -66,7 +66,7 @@ static void connection_on_output_low(struct cmdi_conn *conn)
 void cmdi_connection_read_on(struct cmds_connection *connection)
 {
     struct cmdi_conn *conn = &connection->conn;
-    const struct cmds_server_options *options = &connection->home->core->options;
+    const struct cmds_server_options *options = &connection->server_shard->core->options;
     uint32_t max = options->in_flight_max;
     if (conn->state != CMDI_CONN_OPEN || cmdi_connection_is_full(connection)) {
         return;
@@ -157,7 +157,7 @@ static void connection_log_end(const struct cmds_connection *connection)
     default:
         break;
     }
-    cmdi_shard_log(connection->home->shard, reason, CMDS_LOG_WARN, "%s: closed: %s",
+    cmdi_shard_log(connection->server_shard->shard, reason, CMDS_LOG_WARN, "%s: closed: %s",
             connection->peer, error->text);
 }
 
@@ -182,15 +182,15 @@ static void connection_on_closing(struct cmdi_conn *conn)
 
 static void connection_free(struct cmds_connection *connection)
 {
-    struct cmdi_home *home = connection->home;
+    struct cmdi_server_shard *server_shard = connection->server_shard;
     cmdi_list_remove(&connection->link);
     cmdi_conn_fini(&connection->conn);
-    cmdi_pool_release(&home->connection_pool, connection);
+    cmdi_pool_release(&server_shard->connection_pool, connection);
 }
 
 static void connection_tell_end(struct cmds_connection *connection)
 {
-    const struct cmds_server_options *options = &connection->home->core->options;
+    const struct cmds_server_options *options = &connection->server_shard->core->options;
     if (connection->told && options->on_disconnect != NULL) {
         options->on_disconnect(options->receiver, connection, &connection->conn.error);
     }
@@ -200,7 +200,7 @@ static void connection_tell_end(struct cmds_connection *connection)
 static void connection_on_closed(struct cmdi_conn *conn)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
-    struct cmdi_home *home = connection->home;
+    struct cmdi_server_shard *server_shard = connection->server_shard;
     connection_tell_end(connection);
     if (connection->closed || !cmdi_conn_foreign_idle(conn)) {
         return; // Called again when the message has come.
@@ -210,9 +210,9 @@ static void connection_on_closed(struct cmdi_conn *conn)
         connection_free(connection);
     } else {
         cmdi_list_remove(&connection->link);
-        cmdi_list_push(&home->zombies, &connection->link);
+        cmdi_list_push(&server_shard->zombies, &connection->link);
     }
-    cmdi_server_home_changed(home, true);
+    cmdi_server_shard_changed(server_shard, true);
 }
 
 static const struct cmdi_conn_ops connection_ops = {
@@ -254,7 +254,7 @@ void cmdi_connection_drain(struct cmds_connection *connection)
 
 static bool connection_say_hello(struct cmds_connection *connection)
 {
-    const struct cmdi_server_core *core = connection->home->core;
+    const struct cmdi_server_core *core = connection->server_shard->core;
     int error = 0;
     uint8_t *out = cmdi_conn_reserve(&connection->conn, core->hello_size, &error);
     if (out == NULL) {
@@ -267,20 +267,21 @@ static bool connection_say_hello(struct cmds_connection *connection)
     return true;
 }
 
-struct cmds_connection *cmdi_connection_open(
-        struct cmdi_home *home, const struct cmdi_transport *transport, int fd, const char *peer)
+struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_shard,
+        const struct cmdi_transport *transport, int fd, const char *peer)
 {
-    const struct cmds_server_options *options = &home->core->options;
-    struct cmds_connection *connection = cmdi_pool_acquire(&home->connection_pool);
-    if (connection == NULL || cmdi_conn_init(&connection->conn, home->shard, &connection_ops,
-                                      transport, &home->core->limits, fd) < 0) {
+    const struct cmds_server_options *options = &server_shard->core->options;
+    struct cmds_connection *connection = cmdi_pool_acquire(&server_shard->connection_pool);
+    if (connection == NULL ||
+            cmdi_conn_init(&connection->conn, server_shard->shard, &connection_ops, transport,
+                    &server_shard->core->limits, fd) < 0) {
         if (connection != NULL) {
-            cmdi_pool_release(&home->connection_pool, connection);
+            cmdi_pool_release(&server_shard->connection_pool, connection);
         }
-        CMDI_COUNT(home->shard, out_of_memory, 1);
+        CMDI_COUNT(server_shard->shard, out_of_memory, 1);
         return NULL;
     }
-    connection->home = home;
+    connection->server_shard = server_shard;
     connection->id = atomic_fetch_add_explicit(&connection_ids, 1, memory_order_relaxed) + 1;
     connection->context = NULL;
     connection->in_flight = 0;
@@ -290,15 +291,16 @@ struct cmds_connection *cmdi_connection_open(
     connection->eof = false;
     connection->closed = false;
     cmdi_timer_init(&connection->room, connection_on_room);
-    cmdi_job_queue_init(&connection->jobs, home->server != NULL ? &home->server->jobs : NULL);
+    cmdi_job_queue_init(
+            &connection->jobs, server_shard->server != NULL ? &server_shard->server->jobs : NULL);
     (void)snprintf(connection->peer, sizeof(connection->peer), "%s", peer);
     cmdi_list_init(&connection->calls);
     cmdi_list_init(&connection->again);
     cmdi_list_init(&connection->link);
-    cmdi_list_push(&home->connections, &connection->link);
-    CMDI_COUNT(home->shard, connections_accepted, 1);
+    cmdi_list_push(&server_shard->connections, &connection->link);
+    CMDI_COUNT(server_shard->shard, connections_accepted, 1);
     if (options->on_connect != NULL && options->on_connect(options->receiver, connection) < 0) {
-        CMDI_COUNT(home->shard, connections_refused, 1);
+        CMDI_COUNT(server_shard->shard, connections_refused, 1);
         cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "refused by on_connect");
         return connection;
     }
@@ -306,7 +308,7 @@ struct cmds_connection *cmdi_connection_open(
     if (connection->conn.state == CMDI_CONN_OPEN && connection_say_hello(connection)) {
         cmdi_conn_start(&connection->conn);
     }
-    if (home->draining) {
+    if (server_shard->draining) {
         cmdi_connection_drain(connection);
     }
     return connection;

@@ -208,73 +208,74 @@ void cmdi_server_core_unref(struct cmdi_server_core *core)
     free(core);
 }
 
-/* --- Home ------------------------------------------------------------------------------------- */
+/* --- The part on one shard --------------------------------------------------------------------- */
 
-struct cmdi_home *cmdi_home_create(
+struct cmdi_server_shard *cmdi_server_shard_create(
         struct cmdi_server_core *core, struct cmds_server *server, struct cmdi_shard *shard)
 {
-    struct cmdi_home *home = calloc(1, sizeof(*home));
-    if (home == NULL) {
+    struct cmdi_server_shard *server_shard = calloc(1, sizeof(*server_shard));
+    if (server_shard == NULL) {
         return NULL;
     }
-    home->core = core;
-    home->server = server;
-    home->shard = shard;
-    cmdi_list_init(&home->connections);
-    cmdi_work_init(&home->sweep, NULL);
-    cmdi_list_init(&home->zombies);
-    cmdi_pool_init(&home->connection_pool, sizeof(struct cmds_connection));
-    cmdi_pool_init(&home->call_pool, sizeof(struct cmds_call));
-    cmdi_pool_init(&home->kept_pools[0], CORE_KEPT_SMALL);
-    cmdi_pool_init(&home->kept_pools[1], CORE_KEPT_LARGE);
+    server_shard->core = core;
+    server_shard->server = server;
+    server_shard->shard = shard;
+    cmdi_list_init(&server_shard->connections);
+    cmdi_work_init(&server_shard->sweep, NULL);
+    cmdi_list_init(&server_shard->zombies);
+    cmdi_pool_init(&server_shard->connection_pool, sizeof(struct cmds_connection));
+    cmdi_pool_init(&server_shard->call_pool, sizeof(struct cmds_call));
+    cmdi_pool_init(&server_shard->kept_pools[0], CORE_KEPT_SMALL);
+    cmdi_pool_init(&server_shard->kept_pools[1], CORE_KEPT_LARGE);
     /*
      * A value takes more room than its bytes; what one frame may need is bounded by a multiple of
      * it.
      */
-    cmdi_arena_init(&home->arena, (size_t)core->options.frame_size_max * 4 + 1024 * 1024);
+    cmdi_arena_init(&server_shard->arena, (size_t)core->options.frame_size_max * 4 + 1024 * 1024);
     struct cmdi_account *account = &shard->buffers.account;
-    cmdi_arena_charge_to(&home->arena, account);
-    cmdi_pool_charge_to(&home->connection_pool, account);
-    cmdi_pool_charge_to(&home->call_pool, account);
-    cmdi_pool_charge_to(&home->kept_pools[0], account);
-    cmdi_pool_charge_to(&home->kept_pools[1], account);
-    (void)pthread_mutex_init(&home->lock, NULL); // Cannot fail with default attributes on Linux.
+    cmdi_arena_charge_to(&server_shard->arena, account);
+    cmdi_pool_charge_to(&server_shard->connection_pool, account);
+    cmdi_pool_charge_to(&server_shard->call_pool, account);
+    cmdi_pool_charge_to(&server_shard->kept_pools[0], account);
+    cmdi_pool_charge_to(&server_shard->kept_pools[1], account);
+    // Cannot fail with default attributes on Linux.
+    (void)pthread_mutex_init(&server_shard->lock, NULL);
     atomic_fetch_add(&core->refs, 1);
-    return home;
+    return server_shard;
 }
 
 /* What calls still keep is their keepers' from here on, on whatever thread. */
-static void home_leave_account(struct cmdi_home *home)
+static void server_shard_leave_account(struct cmdi_server_shard *server_shard)
 {
-    cmdi_arena_fini(&home->arena);
-    cmdi_pool_leave(&home->connection_pool);
-    cmdi_pool_leave(&home->call_pool);
-    cmdi_pool_leave(&home->kept_pools[0]);
-    cmdi_pool_leave(&home->kept_pools[1]);
-    cmdi_account_sub(&home->shard->buffers.account, home->kept_size);
+    cmdi_arena_fini(&server_shard->arena);
+    cmdi_pool_leave(&server_shard->connection_pool);
+    cmdi_pool_leave(&server_shard->call_pool);
+    cmdi_pool_leave(&server_shard->kept_pools[0]);
+    cmdi_pool_leave(&server_shard->kept_pools[1]);
+    cmdi_account_sub(&server_shard->shard->buffers.account, server_shard->kept_size);
 }
 
-static void home_free(struct cmdi_home *home)
+static void server_shard_free(struct cmdi_server_shard *server_shard)
 {
-    cmdi_pool_fini(&home->connection_pool);
-    cmdi_pool_fini(&home->call_pool);
-    cmdi_pool_fini(&home->kept_pools[0]);
-    cmdi_pool_fini(&home->kept_pools[1]);
-    (void)pthread_mutex_destroy(&home->lock);
-    cmdi_server_core_unref(home->core);
-    free(home);
+    cmdi_pool_fini(&server_shard->connection_pool);
+    cmdi_pool_fini(&server_shard->call_pool);
+    cmdi_pool_fini(&server_shard->kept_pools[0]);
+    cmdi_pool_fini(&server_shard->kept_pools[1]);
+    (void)pthread_mutex_destroy(&server_shard->lock);
+    cmdi_server_core_unref(server_shard->core);
+    free(server_shard);
 }
 
 /* Timers of kept calls would fire on a shard that no longer knows them. */
-static void home_settle_calls(struct cmdi_home *home)
+static void server_shard_settle_calls(struct cmdi_server_shard *server_shard)
 {
     struct cmdi_list zombies;
     struct cmdi_list calls;
     struct cmdi_list *node = NULL;
-    cmdi_list_take(&zombies, &home->zombies);
+    cmdi_list_take(&zombies, &server_shard->zombies);
     while ((node = cmdi_list_pop(&zombies)) != NULL) {
         struct cmds_connection *connection = CMDI_CONTAINER(node, struct cmds_connection, link);
-        cmdi_list_push(&home->zombies, node);
+        cmdi_list_push(&server_shard->zombies, node);
         cmdi_list_take(&calls, &connection->calls);
         while ((node = cmdi_list_pop(&calls)) != NULL) {
             cmdi_list_push(&connection->calls, node);
@@ -283,29 +284,30 @@ static void home_settle_calls(struct cmdi_home *home)
     }
 }
 
-void cmdi_home_end(struct cmdi_home *home)
+void cmdi_server_shard_end(struct cmdi_server_shard *server_shard)
 {
-    home->ending = true;
-    home_settle_calls(home);
-    home_leave_account(home);
-    (void)pthread_mutex_lock(&home->lock);
-    home->ended = true;
-    home->orphans = home->call_pool.live;
-    bool last = home->orphans == 0;
-    (void)pthread_mutex_unlock(&home->lock);
+    server_shard->ending = true;
+    server_shard_settle_calls(server_shard);
+    server_shard_leave_account(server_shard);
+    (void)pthread_mutex_lock(&server_shard->lock);
+    server_shard->ended = true;
+    server_shard->orphans = server_shard->call_pool.live;
+    bool last = server_shard->orphans == 0;
+    (void)pthread_mutex_unlock(&server_shard->lock);
     if (last) {
-        home_free(home);
+        server_shard_free(server_shard);
     }
 }
 
-void cmdi_home_orphan_ended(struct cmdi_home *home, struct cmds_connection *connection)
+void cmdi_server_shard_orphan_ended(
+        struct cmdi_server_shard *server_shard, struct cmds_connection *connection)
 {
     if (--connection->in_flight == 0) {
         cmdi_conn_fini(&connection->conn);
     }
-    bool last = --home->orphans == 0;
-    (void)pthread_mutex_unlock(&home->lock);
+    bool last = --server_shard->orphans == 0;
+    (void)pthread_mutex_unlock(&server_shard->lock);
     if (last) {
-        home_free(home);
+        server_shard_free(server_shard);
     }
 }

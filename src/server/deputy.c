@@ -21,15 +21,15 @@ static bool deputy_accept(struct cmdi_listener *listener)
 {
     struct cmds_server *server = listener->server;
     for (;;) {
-        struct cmdi_home *home = cmdi_server_choose_home(server, NULL);
-        if (home == NULL) {
+        struct cmdi_server_shard *server_shard = cmdi_server_choose_shard(server, NULL);
+        if (server_shard == NULL) {
             return true;
         }
         if (!cmdi_server_take_place(server)) {
             return false; // What happens to one too many is the listener's business.
         }
         int fd = cmdi_socket_accept_now(listener->fd);
-        if (fd < 0 || cmdi_listener_hand_over(home, fd) < 0) {
+        if (fd < 0 || cmdi_listener_hand_over(server_shard, fd) < 0) {
             cmdi_server_give_place(server);
             return false;
         }
@@ -63,7 +63,7 @@ static void *deputy_main(void *argument)
 void cmdi_deputy_start(struct cmds_server *server)
 {
     struct cmdi_deputy *deputy = &server->deputy;
-    if (server->home_count < 2 || cmdi_watch_init(&deputy->watch) < 0) {
+    if (server->shard_count < 2 || cmdi_watch_init(&deputy->watch) < 0) {
         return; // Nobody else could take them; or: as if all shards always turned.
     }
     int code = 0;

@@ -65,7 +65,7 @@ static bool exec_error_is_own(int code)
 static void exec_failed(struct cmds_call *call, int code, const char *text, bool closes)
 {
     struct cmds_connection *connection = call->connection;
-    struct cmdi_shard *shard = connection->home->shard;
+    struct cmdi_shard *shard = connection->server_shard->shard;
     const struct cmds_server_options *options = &cmdi_call_core(call)->options;
     if ((call->flags & CMDI_CALL_FAILED) || atomic_load(&call->cancelled)) {
         return; // Dealt with, or nobody cares.
@@ -154,14 +154,14 @@ static void exec_on_worker_done(struct cmdi_shard *shard, struct cmdi_mail *mail
 {
     (void)shard;
     struct cmds_call *call = CMDI_CONTAINER(mail, struct cmds_call, mail);
-    struct cmdi_home *home = call->connection->home;
-    home->jobs--;
+    struct cmdi_server_shard *server_shard = call->connection->server_shard;
+    server_shard->jobs--;
     /* What it sent is in the foreign buffer: it goes out before the call may end. */
     cmdi_conn_foreign_take(&call->connection->conn);
     cmdi_list_remove(&call->link);
     call->flags = (uint8_t)(call->flags & ~CMDI_CALL_IN_POOL);
     exec_returned(call, call->job_code);
-    cmdi_server_home_changed(home, false);
+    cmdi_server_shard_changed(server_shard, false);
 }
 
 static void exec_on_worker(struct cmdi_job *job)
@@ -171,7 +171,7 @@ static void exec_on_worker(struct cmdi_job *job)
     call->job_code = cmds_call_is_cancelled(call) ? CMDS_E_GONE : cmdi_call_execute(call);
     call->mail.fn = exec_on_worker_done;
     // The server waits for its jobs: the shard lives.
-    cmdi_shard_post(call->connection->home->shard, &call->mail);
+    cmdi_shard_post(call->connection->server_shard->shard, &call->mail);
 }
 
 /* Why the pool did not take it. NULL: the code says it. */
@@ -184,23 +184,24 @@ static const char *exec_push_text(int code)
 
 static void exec_in_pool(struct cmds_call *call)
 {
-    struct cmdi_home *home = call->connection->home;
+    struct cmdi_server_shard *server_shard = call->connection->server_shard;
     int code = cmds_call_keep_command(call);
     if (code < 0) {
         exec_returned(call, code);
         return;
     }
-    if (home->server == NULL) {
+    if (server_shard->server == NULL) {
         exec_returned(call, cmdi_call_execute(call)); // The test harness: its thread is the pool.
         return;
     }
     call->flags |= CMDI_CALL_IN_POOL;
     cmdi_call_list(call); // Before the push: then it is the worker's.
-    home->jobs++;
+    server_shard->jobs++;
     call->job.fn = exec_on_worker;
-    code = cmdi_workers_push(&home->server->runtime->workers, &call->connection->jobs, &call->job);
+    code = cmdi_workers_push(
+            &server_shard->server->runtime->workers, &call->connection->jobs, &call->job);
     if (code < 0) {
-        home->jobs--;
+        server_shard->jobs--;
         call->flags = (uint8_t)(call->flags & ~CMDI_CALL_IN_POOL);
         cmdi_list_remove(&call->link);
         // Nobody's mistake: the next command finds a thread, or one more is tried for it.
@@ -268,12 +269,12 @@ static int exec_proto_error(struct cmds_connection *connection, const struct cmd
 static struct cmds_call *exec_new_call(struct cmds_connection *connection,
         const struct cmds_exec *exec, const struct cmds_type *type, const struct cmdi_frame *frame)
 {
-    struct cmds_call *call = cmdi_pool_acquire(&connection->home->call_pool);
+    struct cmds_call *call = cmdi_pool_acquire(&connection->server_shard->call_pool);
     if (call == NULL) {
         return NULL;
     }
     call->connection = connection;
-    call->core = connection->home->core;
+    call->core = connection->server_shard->core;
     call->exec = exec;
     call->type = type;
     call->command = NULL;
@@ -303,8 +304,8 @@ void cmdi_connection_hold_back(struct cmds_connection *connection)
 int64_t cmdi_connection_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
-    struct cmdi_home *home = connection->home;
-    struct cmdi_server_core *core = home->core;
+    struct cmdi_server_shard *server_shard = connection->server_shard;
+    struct cmdi_server_core *core = server_shard->core;
     const struct cmdi_type_entry *entry = cmdi_type_table_entry(&core->commands, frame->type);
     if (CMDI_UNLIKELY(cmdi_connection_is_full(connection))) {
         /* At the bound pings are still answered; reading stops at the first command beyond it. */
@@ -317,7 +318,8 @@ int64_t cmdi_connection_on_frame(struct cmdi_conn *conn, const struct cmdi_frame
     const struct cmds_type *type = entry->type;
     void *value = NULL;
     int64_t used = cmdi_codec_decode(core->options.codec, type,
-            (struct cmds_bytes){frame->body, frame->body_size}, frame->place, &home->arena, &value);
+            (struct cmds_bytes){frame->body, frame->body_size}, frame->place, &server_shard->arena,
+            &value);
     if (CMDI_UNLIKELY(used < 0)) {
         return exec_proto_error(connection, frame, (int)used, NULL);
     }

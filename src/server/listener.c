@@ -51,20 +51,21 @@ static void listener_on_retry(struct cmdi_timer *timer, uint64_t now_ms)
 
 struct listener_delivery {
     struct cmdi_mail mail;
-    struct cmdi_home *home;
+    struct cmdi_server_shard *server_shard;
     int fd;
 };
 
-static void listener_adopt(struct cmdi_home *home, int fd)
+static void listener_adopt(struct cmdi_server_shard *server_shard, int fd)
 {
     struct cmdi_address address;
     char peer[CMDI_ADDRESS_TEXT_MAX] = "unknown";
     if (cmdi_socket_peer(fd, &address) == 0) {
         cmdi_address_text(&address, peer, sizeof(peer));
     }
-    if (home->closing || cmdi_connection_open(home, &cmdi_transport_socket, fd, peer) == NULL) {
+    if (server_shard->closing ||
+            cmdi_connection_open(server_shard, &cmdi_transport_socket, fd, peer) == NULL) {
         cmdi_fd_close(fd);
-        cmdi_server_home_changed(home, true);
+        cmdi_server_shard_changed(server_shard, true);
     }
 }
 
@@ -72,11 +73,11 @@ static void listener_on_delivery(struct cmdi_shard *shard, struct cmdi_mail *mai
 {
     (void)shard;
     struct listener_delivery *delivery = CMDI_CONTAINER(mail, struct listener_delivery, mail);
-    listener_adopt(delivery->home, delivery->fd);
+    listener_adopt(delivery->server_shard, delivery->fd);
     free(delivery);
 }
 
-int cmdi_listener_hand_over(struct cmdi_home *home, int fd)
+int cmdi_listener_hand_over(struct cmdi_server_shard *server_shard, int fd)
 {
     struct listener_delivery *delivery = malloc(sizeof(*delivery));
     if (delivery == NULL) {
@@ -84,23 +85,24 @@ int cmdi_listener_hand_over(struct cmdi_home *home, int fd)
         return -ENOMEM;
     }
     *delivery = (struct listener_delivery){
-            .mail = {.fn = listener_on_delivery}, .home = home, .fd = fd};
-    atomic_fetch_add(&home->shard->load, 1);
-    cmdi_shard_post(home->shard, &delivery->mail);
+            .mail = {.fn = listener_on_delivery}, .server_shard = server_shard, .fd = fd};
+    atomic_fetch_add(&server_shard->shard->load, 1);
+    cmdi_shard_post(server_shard->shard, &delivery->mail);
     return 0;
 }
 
 /* A place is reserved for it. */
 static void listener_deliver(struct cmdi_listener *listener, int fd)
 {
-    struct cmdi_home *own = listener->server->homes[listener->shard->index];
-    struct cmdi_home *home = listener_options(listener)->reuse_port
-                                     ? own
-                                     : cmdi_server_choose_home(listener->server, own);
-    if (home == own) {
-        atomic_fetch_add(&home->shard->load, 1);
-        listener_adopt(home, fd);
-    } else if (cmdi_listener_hand_over(home, fd) < 0) {
+    struct cmdi_server_shard *own = listener->server->shards[listener->shard->index];
+    struct cmdi_server_shard *server_shard =
+            listener_options(listener)->reuse_port
+                    ? own
+                    : cmdi_server_choose_shard(listener->server, own);
+    if (server_shard == own) {
+        atomic_fetch_add(&server_shard->shard->load, 1);
+        listener_adopt(server_shard, fd);
+    } else if (cmdi_listener_hand_over(server_shard, fd) < 0) {
         CMDI_COUNT(listener->shard, out_of_memory, 1);
         cmdi_server_give_place(listener->server);
     }

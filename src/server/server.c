@@ -4,7 +4,7 @@
  *
  * Everything about a shard happens on it; these functions run on the caller's thread and wait for
  * the shards. The end comes in the order: no more accepts, connections closed, workers' calls back,
- * homes let go, memory freed.
+ * shards let go, memory freed.
  */
 #include <errno.h>
 #include <signal.h>
@@ -39,37 +39,40 @@ static void server_check_drained(struct cmds_server *server)
 }
 
 /* What its calls have queued before (a forward that tells of its cancellation) runs before this. */
-static void server_end_home(struct cmdi_shard *shard, struct cmdi_work *work)
+static void server_end_shard(struct cmdi_shard *shard, struct cmdi_work *work)
 {
-    struct cmdi_home *home = CMDI_CONTAINER(work, struct cmdi_home, end_work);
-    struct cmds_server *server = home->server;
+    struct cmdi_server_shard *server_shard =
+            CMDI_CONTAINER(work, struct cmdi_server_shard, end_work);
+    struct cmds_server *server = server_shard->server;
     const struct cmds_server_options *options = &server->core->options;
-    bool state_started = home->state_started;
-    void *shard_state = home->shard_state;
-    cmdi_list_remove(&home->sweep.link); // It may have found that nothing is left.
+    bool state_started = server_shard->state_started;
+    void *shard_state = server_shard->shard_state;
+    cmdi_list_remove(&server_shard->sweep.link); // It may have found that nothing is left.
     // Runs what cmds_call_after still has to run, which may look at the shard's state.
-    cmdi_home_end(home);
+    cmdi_server_shard_end(server_shard);
     if (state_started && options->on_shard_stop != NULL) {
         options->on_shard_stop(options->receiver, shard->index, shard_state);
     }
-    if (atomic_fetch_sub(&server->homes_left, 1) == 1) {
-        server_set(&server->homes_ended);
+    if (atomic_fetch_sub(&server->shards_left, 1) == 1) {
+        server_set(&server->shards_ended);
     }
 }
 
-static void server_on_home_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
+static void server_on_shard_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
-    struct cmdi_home *home = CMDI_CONTAINER(mail, struct cmdi_home, end);
-    cmdi_work_init(&home->end_work, server_end_home);
-    cmdi_shard_ready(shard, &home->end_work);
+    struct cmdi_server_shard *server_shard = CMDI_CONTAINER(mail, struct cmdi_server_shard, end);
+    cmdi_work_init(&server_shard->end_work, server_end_shard);
+    cmdi_shard_ready(shard, &server_shard->end_work);
 }
 
-static void server_check_home(struct cmdi_home *home)
+static void server_check_shard(struct cmdi_server_shard *server_shard)
 {
-    if (home->closing && !home->ending && home->jobs == 0 && cmdi_list_empty(&home->connections)) {
-        home->ending = true;
-        home->end.fn = server_on_home_end;
-        cmdi_shard_post(home->shard, &home->end); // Not from inside what has just ended.
+    if (server_shard->closing && !server_shard->ending && server_shard->jobs == 0 &&
+            cmdi_list_empty(&server_shard->connections)) {
+        server_shard->ending = true;
+        server_shard->end.fn = server_on_shard_end;
+        // Not from inside what has just ended.
+        cmdi_shard_post(server_shard->shard, &server_shard->end);
     }
 }
 
@@ -93,70 +96,72 @@ void cmdi_server_give_place(struct cmds_server *server)
     }
 }
 
-struct cmdi_home *cmdi_server_choose_home(struct cmds_server *server, struct cmdi_home *own)
+struct cmdi_server_shard *cmdi_server_choose_shard(
+        struct cmds_server *server, struct cmdi_server_shard *own)
 {
     uint64_t now_ns = cmdi_now_ns();
-    struct cmdi_home *best = own;
+    struct cmdi_server_shard *best = own;
     uint32_t least = own != NULL ? atomic_load_explicit(&own->shard->load, memory_order_relaxed)
                                  : UINT32_MAX;
-    for (uint32_t i = 0; i < server->home_count; i++) {
-        struct cmdi_shard *shard = server->homes[i]->shard;
+    for (uint32_t i = 0; i < server->shard_count; i++) {
+        struct cmdi_shard *shard = server->shards[i]->shard;
         uint32_t load = atomic_load_explicit(&shard->load, memory_order_relaxed);
         if (load < least && cmdi_shard_turns(shard, now_ns)) {
             least = load;
-            best = server->homes[i];
+            best = server->shards[i];
         }
     }
     return best;
 }
 
-void cmdi_server_home_changed(struct cmdi_home *home, bool connection_closed)
+void cmdi_server_shard_changed(struct cmdi_server_shard *server_shard, bool connection_closed)
 {
-    struct cmds_server *server = home->server;
+    struct cmds_server *server = server_shard->server;
     if (server == NULL) {
         return; // The test harness.
     }
     if (connection_closed) {
-        atomic_fetch_sub(&home->shard->load, 1);
+        atomic_fetch_sub(&server_shard->shard->load, 1);
         atomic_fetch_sub(&server->connection_count, 1);
-        for (uint32_t i = 0; i < server->listener_count && !home->closing; i++) {
+        for (uint32_t i = 0; i < server->listener_count && !server_shard->closing; i++) {
             cmdi_listener_room(&server->listeners[i]);
         }
         server_check_drained(server);
     }
-    server_check_home(home);
+    server_check_shard(server_shard);
 }
 
 /* --- Start ------------------------------------------------------------------------------------ */
 
-struct server_home_start {
+struct server_shard_start {
     struct cmds_server *server;
     struct cmds_error *error;
     int code;
 };
 
-static void server_start_home(struct cmdi_shard *shard, void *context)
+static void server_start_shard(struct cmdi_shard *shard, void *context)
 {
-    struct server_home_start *start = context;
+    struct server_shard_start *start = context;
     struct cmds_server *server = start->server;
     const struct cmds_server_options *options = &server->core->options;
-    struct cmdi_home *home = cmdi_home_create(server->core, server, shard);
-    if (home == NULL) {
+    struct cmdi_server_shard *server_shard = cmdi_server_shard_create(server->core, server, shard);
+    if (server_shard == NULL) {
         start->code = cmdi_fail(start->error, -ENOMEM, "no memory for shard %u", shard->index);
         return;
     }
-    server->homes[shard->index] = home;
-    server->home_count++;
-    atomic_fetch_add(&server->homes_left, 1);
+    server->shards[shard->index] = server_shard;
+    server->shard_count++;
+    atomic_fetch_add(&server->shards_left, 1);
     if (options->on_shard_start != NULL) {
-        start->code = options->on_shard_start(options->receiver, shard->index, &home->shard_state);
+        start->code = options->on_shard_start(
+                options->receiver, shard->index, &server_shard->shard_state);
         if (start->code < 0) {
             (void)cmdi_fail(start->error, start->code, "on_shard_start failed on shard %u: %s",
                     shard->index, cmds_error_text(start->code));
             return;
         }
     }
-    home->state_started = true;
+    server_shard->state_started = true;
 }
 
 static int server_add_listeners(
@@ -276,16 +281,16 @@ static int server_start_listeners(struct cmds_server *server, struct cmds_error 
 static int server_start_parts(struct cmds_server *server, struct cmds_error *error)
 {
     struct cmds_runtime *runtime = server->runtime;
-    struct server_home_start start = {.server = server, .error = error};
+    struct server_shard_start start = {.server = server, .error = error};
     uint32_t per_address = server->core->options.reuse_port ? runtime->shard_count : 1;
     server->listener_count_max = CMDI_ADDRESSES_OF_SERVER_MAX * per_address;
-    server->homes = calloc(runtime->shard_count, sizeof(struct cmdi_home *));
+    server->shards = calloc(runtime->shard_count, sizeof(struct cmdi_server_shard *));
     server->listeners = calloc(server->listener_count_max, sizeof(*server->listeners));
-    if (server->homes == NULL || server->listeners == NULL) {
+    if (server->shards == NULL || server->listeners == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for a server");
     }
     for (uint32_t i = 0; i < runtime->shard_count && start.code >= 0; i++) {
-        cmdi_runtime_call(runtime, i, server_start_home, &start);
+        cmdi_runtime_call(runtime, i, server_start_shard, &start);
     }
     int code = start.code < 0 ? start.code : server_listen(server, error);
     if (code == 0) {
@@ -299,7 +304,7 @@ static int server_start_parts(struct cmds_server *server, struct cmds_error *err
 static void server_free(struct cmds_server *server)
 {
     cmdi_server_core_unref(server->core);
-    free(server->homes);
+    free(server->shards);
     free(server->listeners);
     free(server);
 }
@@ -382,41 +387,41 @@ static void server_stop_listeners(struct cmds_server *server)
  */
 static void server_run_sweep(struct cmdi_shard *shard, struct cmdi_work *work)
 {
-    struct cmdi_home *home = CMDI_CONTAINER(work, struct cmdi_home, sweep);
-    for (uint32_t i = 0; i < SERVER_SWEEP && home->sweep_left > 0; i++) {
-        struct cmdi_list *node = cmdi_list_pop(&home->connections);
+    struct cmdi_server_shard *server_shard = CMDI_CONTAINER(work, struct cmdi_server_shard, sweep);
+    for (uint32_t i = 0; i < SERVER_SWEEP && server_shard->sweep_left > 0; i++) {
+        struct cmdi_list *node = cmdi_list_pop(&server_shard->connections);
         if (node == NULL) {
-            home->sweep_left = 0;
+            server_shard->sweep_left = 0;
             break;
         }
-        home->sweep_left--;
-        cmdi_list_push(&home->connections, node);
+        server_shard->sweep_left--;
+        cmdi_list_push(&server_shard->connections, node);
         struct cmds_connection *connection = CMDI_CONTAINER(node, struct cmds_connection, link);
-        if (home->closing) {
+        if (server_shard->closing) {
             cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "the server was closed");
         } else {
             cmdi_connection_drain(connection);
         }
     }
-    if (home->sweep_left > 0) {
+    if (server_shard->sweep_left > 0) {
         cmdi_shard_ready(shard, work);
     }
 }
 
-static void server_sweep(struct cmdi_home *home)
+static void server_sweep(struct cmdi_server_shard *server_shard)
 {
     // Not fewer than there are here: also those that have closed and wait for a message.
-    home->sweep_left = home->connection_pool.live;
-    home->sweep.fn = server_run_sweep;
-    server_run_sweep(home->shard, &home->sweep);
+    server_shard->sweep_left = server_shard->connection_pool.live;
+    server_shard->sweep.fn = server_run_sweep;
+    server_run_sweep(server_shard->shard, &server_shard->sweep);
 }
 
-static void server_drain_home(struct cmdi_shard *shard, void *context)
+static void server_drain_shard(struct cmdi_shard *shard, void *context)
 {
     struct cmds_server *server = context;
-    struct cmdi_home *home = server->homes[shard->index];
-    home->draining = true;
-    server_sweep(home);
+    struct cmdi_server_shard *server_shard = server->shards[shard->index];
+    server_shard->draining = true;
+    server_sweep(server_shard);
 }
 
 int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms)
@@ -428,8 +433,8 @@ int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms)
     }
     if (atomic_compare_exchange_strong(&server->state, &running, CMDI_SERVER_DRAINING)) {
         server_stop_listeners(server);
-        for (uint32_t i = 0; i < server->home_count; i++) {
-            cmdi_runtime_call(server->runtime, i, server_drain_home, server);
+        for (uint32_t i = 0; i < server->shard_count; i++) {
+            cmdi_runtime_call(server->runtime, i, server_drain_shard, server);
         }
         atomic_store(&server->quiet, 1);
     }
@@ -437,13 +442,13 @@ int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms)
     return cmdi_runtime_wait(server->runtime, &server->drained, timeout_ms);
 }
 
-static void server_close_home(struct cmdi_shard *shard, void *context)
+static void server_close_shard(struct cmdi_shard *shard, void *context)
 {
     struct cmds_server *server = context;
-    struct cmdi_home *home = server->homes[shard->index];
-    home->closing = true;
-    server_sweep(home);
-    server_check_home(home);
+    struct cmdi_server_shard *server_shard = server->shards[shard->index];
+    server_shard->closing = true;
+    server_sweep(server_shard);
+    server_check_shard(server_shard);
 }
 
 static void server_nothing(struct cmdi_shard *shard, void *context)
@@ -457,13 +462,13 @@ static void server_end(struct cmds_server *server)
 {
     atomic_store(&server->state, CMDI_SERVER_CLOSING);
     server_stop_listeners(server);
-    for (uint32_t i = 0; i < server->home_count; i++) {
-        cmdi_runtime_call(server->runtime, i, server_close_home, server);
+    for (uint32_t i = 0; i < server->shard_count; i++) {
+        cmdi_runtime_call(server->runtime, i, server_close_shard, server);
     }
-    if (server->home_count > 0) {
-        (void)cmdi_runtime_wait(server->runtime, &server->homes_ended, CMDS_NEVER);
+    if (server->shard_count > 0) {
+        (void)cmdi_runtime_wait(server->runtime, &server->shards_ended, CMDS_NEVER);
     }
-    for (uint32_t i = 0; i < server->home_count; i++) {
+    for (uint32_t i = 0; i < server->shard_count; i++) {
         // Messages to listeners are behind us.
         cmdi_runtime_call(server->runtime, i, server_nothing, NULL);
     }

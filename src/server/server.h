@@ -4,7 +4,7 @@
  *
  *     cmds_server --- core (options, tables; counted, outlives the server while calls are kept)
  *        |               |
- *        |             home, one per shard: its connections and calls, their memory (counted by kept calls)
+ *        |             server_shard, one per shard: its connections, calls, memory (counted by kept calls)
  *        |               |
  *        |             connection, one per accepted socket: embeds struct cmdi_conn
  *        |               |
@@ -13,7 +13,7 @@
  * A connection and its calls are touched by their shard alone, but for the functions of
  * <cmdstream/server.h> that say otherwise. Those come down to three: results go through the
  * connection's foreign buffer, the last unref through a message to the shard, and after the
- * server's end through home's lock.
+ * server's end through the server shard's lock.
  */
 #ifndef CMDI_SERVER_SERVER_H
 #define CMDI_SERVER_SERVER_H
@@ -49,11 +49,11 @@ struct cmdi_server_core {
     uint8_t hello[2 + CMDI_SERVER_INFO_MAX];
     size_t hello_size;
     bool self_delimiting;
-    _Atomic uint32_t refs; // One for the server, one for each home.
+    _Atomic uint32_t refs; // One for the server, one for each shard.
 };
 
 /** A server's part on one shard. */
-struct cmdi_home {
+struct cmdi_server_shard {
     struct cmdi_server_core *core;
     struct cmds_server *server;   // Valid until ended.
     struct cmdi_shard *shard;     // Valid until ended.
@@ -82,8 +82,8 @@ struct cmdi_home {
 
 struct cmds_connection {
     struct cmdi_conn conn;
-    struct cmdi_home *home;
-    struct cmdi_list link;  // home->connections
+    struct cmdi_server_shard *server_shard;
+    struct cmdi_list link;  // server_shard->connections
     struct cmdi_list calls; // struct cmds_call: kept, waiting, or in the pool.
     struct cmdi_list again; // struct cmds_call: to be run once more.
     uint64_t id;
@@ -172,8 +172,8 @@ struct cmds_server {
     struct cmdi_job_lane jobs; // Under the pool's lock; the server waits for its jobs.
     struct cmds_runtime *runtime;
     struct cmdi_server_core *core;
-    struct cmdi_home **homes; // One per shard.
-    uint32_t home_count;
+    struct cmdi_server_shard **shards; // One per shard.
+    uint32_t shard_count;
     struct cmdi_deputy deputy;
     struct cmdi_listener *listeners;
     uint32_t listener_count, listener_count_max;
@@ -182,8 +182,8 @@ struct cmds_server {
     // No connection comes any more, and all know that they are to end.
     _Atomic uint32_t quiet;
     _Atomic uint32_t drained; // Futex: quiet, and no connection is left.
-    _Atomic uint32_t homes_left;
-    _Atomic uint32_t homes_ended; // Futex: none is left.
+    _Atomic uint32_t shards_left;
+    _Atomic uint32_t shards_ended; // Futex: none is left.
 };
 
 /* --- core.c: options, tables, memory ---------------------------------------------------------- */
@@ -194,25 +194,26 @@ struct cmds_server {
 int cmdi_server_core_create(struct cmdi_server_core **core,
         const struct cmds_server_options *options, struct cmds_error *error);
 void cmdi_server_core_unref(struct cmdi_server_core *core);
-/** Gives: cmdi_home_unref(). Returns: NULL without memory. */
-struct cmdi_home *cmdi_home_create(
+/** Gives: cmdi_server_shard_unref(). Returns: NULL without memory. */
+struct cmdi_server_shard *cmdi_server_shard_create(
         struct cmdi_server_core *core, struct cmds_server *server, struct cmdi_shard *shard);
 /** The shard lets go: frees it, or leaves it to the calls that are alive. Thread: its shard. */
-void cmdi_home_end(struct cmdi_home *home);
+void cmdi_server_shard_end(struct cmdi_server_shard *server_shard);
 /**
- * One of the calls that outlived it has ended; frees the home with the last. Thread: any, under
- * home->lock, which it releases.
+ * One of the calls that outlived it has ended; frees the server shard with the last. Thread: any,
+ * under server_shard->lock, which it releases.
  */
-void cmdi_home_orphan_ended(struct cmdi_home *home, struct cmds_connection *connection);
+void cmdi_server_shard_orphan_ended(
+        struct cmdi_server_shard *server_shard, struct cmds_connection *connection);
 
 /* --- connection.c ----------------------------------------------------------------------------- */
 
 /**
  * A connection over `transport`; sends the ServerInfo and begins to receive. Takes `fd`. Thread:
- * home's shard. Returns: NULL without memory: `fd` was not taken.
+ * its shard. Returns: NULL without memory: `fd` was not taken.
  */
-struct cmds_connection *cmdi_connection_open(
-        struct cmdi_home *home, const struct cmdi_transport *transport, int fd, const char *peer);
+struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_shard,
+        const struct cmdi_transport *transport, int fd, const char *peer);
 /**
  * At a bound the connection stops reading: back-pressure is TCP's, and the answer of a command
  * always has room.
@@ -221,7 +222,7 @@ void cmdi_connection_hold_back(struct cmds_connection *connection);
 /** It is at a bound of its calls: how many there are, how much they keep. */
 static inline bool cmdi_connection_is_full(const struct cmds_connection *connection)
 {
-    const struct cmds_server_options *options = &connection->home->core->options;
+    const struct cmds_server_options *options = &connection->server_shard->core->options;
     return connection->in_flight >= options->in_flight_max ||
            CMDI_UNLIKELY(
                    connection->kept_size > 0 && connection->kept_size >= options->kept_size_max);
@@ -232,14 +233,15 @@ void cmdi_connection_read_on(struct cmds_connection *connection);
 void cmdi_connection_call_ended(struct cmds_connection *connection);
 /** Executes what was received, and closes with the last call. */
 void cmdi_connection_drain(struct cmds_connection *connection);
-/** A connection of this home has closed, or a job has ended. */
-void cmdi_server_home_changed(struct cmdi_home *home, bool connection_closed);
+/** A connection of this server shard has closed, or a job has ended. */
+void cmdi_server_shard_changed(struct cmdi_server_shard *server_shard, bool connection_closed);
 
 /**
  * The shard with the fewest connections of those that turn; `own`, which is always one of them, if
  * no other has fewer. Thread: any. Returns: NULL: none turns.
  */
-struct cmdi_home *cmdi_server_choose_home(struct cmds_server *server, struct cmdi_home *own);
+struct cmdi_server_shard *cmdi_server_choose_shard(
+        struct cmds_server *server, struct cmdi_server_shard *own);
 /** One more of connection_count_max. Thread: any. Returns: there is room. */
 bool cmdi_server_take_place(struct cmds_server *server);
 /** Back: it was not used, or its connection has ended. Thread: any. */
@@ -267,10 +269,10 @@ int cmdi_listener_start(struct cmdi_listener *listener);
  */
 void cmdi_listener_stop(struct cmdi_listener *listener);
 /**
- * An accepted descriptor, for which there is a place, goes to `home`. Thread: any. Returns: 0;
- * -ENOMEM: it is closed.
+ * An accepted descriptor, for which there is a place, goes to `server_shard`. Thread: any.
+ * Returns: 0; -ENOMEM: it is closed.
  */
-int cmdi_listener_hand_over(struct cmdi_home *home, int fd);
+int cmdi_listener_hand_over(struct cmdi_server_shard *server_shard, int fd);
 /** A connection has ended: one that waits for room goes on. Thread: any. */
 void cmdi_listener_room(struct cmdi_listener *listener);
 

@@ -23,7 +23,7 @@ enum {
 
 struct cmds_test {
     struct cmdi_shard *shard;
-    struct cmdi_home *home;
+    struct cmdi_server_shard *server_shard;
     struct cmds_connection *connection; // NULL: the last one has gone.
     cmds_invoker_fn *invokers;
     struct cmds_server_options options; // As given, with `invokers`.
@@ -42,7 +42,7 @@ struct cmds_test {
     uint32_t cancels;
     size_t sending_size;
     bool disconnected, out_of_memory;
-    bool home_started; // on_shard_start has succeeded.
+    bool shard_started; // on_shard_start has succeeded.
 };
 
 static _Thread_local struct cmds_test *test_current; // Who is being driven.
@@ -152,7 +152,7 @@ static const struct cmdi_transport test_transport = {
 
 static struct cmds_result *test_decode(const struct cmds_test *test, const struct cmdi_frame *frame)
 {
-    const struct cmdi_server_core *core = test->home->core;
+    const struct cmdi_server_core *core = test->server_shard->core;
     const struct cmds_type *type = cmdi_type_table_find(&core->results, frame->type);
     struct cmds_bytes body = {frame->body, frame->body_size};
     void *value = NULL;
@@ -203,7 +203,7 @@ static void test_add_result(struct cmds_test *test, const struct cmdi_frame *fra
 static int64_t test_frame_size(
         const struct cmds_test *test, const struct cmdi_frame *frame, int64_t whole)
 {
-    const struct cmdi_server_core *core = test->home->core;
+    const struct cmdi_server_core *core = test->server_shard->core;
     const struct cmds_type *type = cmdi_type_table_find(&core->results, frame->type);
     struct cmds_bytes body = {frame->body, frame->body_size};
     if (!core->self_delimiting || type == NULL) {
@@ -222,7 +222,7 @@ static int64_t test_frame_size(
 
 static void test_read(struct cmds_test *test)
 {
-    const struct cmdi_server_core *core = test->home->core;
+    const struct cmdi_server_core *core = test->server_shard->core;
     size_t at = test->hello_left < test->sent_size ? test->hello_left : test->sent_size;
     test->hello_left -= at;
     while (at < test->sent_size) {
@@ -284,7 +284,7 @@ static void test_drive(struct cmds_test *test)
     struct test_scope before = test_enter(test);
     do {
         cmdi_shard_advance(test->shard, test->now_ns);
-        if (cmdi_list_empty(&test->home->connections)) {
+        if (cmdi_list_empty(&test->server_shard->connections)) {
             test->connection = NULL;
             test->sending = test->receiving = test->peer_finished = false;
             test->recv_ends = test->cancels = 0;
@@ -311,9 +311,9 @@ static void test_connect(struct cmds_test *test)
     if (test->connection != NULL) {
         return;
     }
-    test->hello_left = test->home->core->hello_size;
+    test->hello_left = test->server_shard->core->hello_size;
     test->sent_size = 0;
-    test->connection = cmdi_connection_open(test->home, &test_transport, -1, "test");
+    test->connection = cmdi_connection_open(test->server_shard, &test_transport, -1, "test");
 }
 
 /* --- Public ----------------------------------------------------------------------------------- */
@@ -365,9 +365,9 @@ static int test_start_state(struct cmds_test *test, struct cmds_error *error)
     int code = 0;
     struct test_scope before = test_enter(test);
     if (options->on_shard_start != NULL) {
-        code = options->on_shard_start(options->receiver, 0, &test->home->shard_state);
+        code = options->on_shard_start(options->receiver, 0, &test->server_shard->shard_state);
     }
-    test->home_started = code >= 0;
+    test->shard_started = code >= 0;
     if (code >= 0) {
         test_connect(test);
     }
@@ -394,10 +394,10 @@ int cmds_test_open(
         code = cmdi_shard_create(&test->shard, &shard_options, error);
     }
     if (code == 0) {
-        test->home = cmdi_home_create(core, NULL, test->shard);
-        code = test->home != NULL ? 0 : cmdi_fail(error, -ENOMEM, "no memory for a test");
+        test->server_shard = cmdi_server_shard_create(core, NULL, test->shard);
+        code = test->server_shard != NULL ? 0 : cmdi_fail(error, -ENOMEM, "no memory for a test");
     }
-    cmdi_server_core_unref(core); // The home holds its own.
+    cmdi_server_core_unref(core); // The server shard holds its own.
     if (code < 0) {
         test_free(test);
         return code;
@@ -444,7 +444,7 @@ static int test_execute(
 
 int cmds_test_send(struct cmds_test *test, struct cmds_message command)
 {
-    const struct cmdi_server_core *core = test->home->core;
+    const struct cmdi_server_core *core = test->server_shard->core;
     const struct cmds_codec *codec = core->options.codec;
     if (!cmdi_type_table_has(&core->commands, command.type)) {
         return CMDS_E_WRONG_TYPE;
@@ -502,7 +502,7 @@ void cmds_test_disconnect(struct cmds_test *test)
 
 void cmds_test_output_full(struct cmds_test *test, bool full)
 {
-    test->home->core->limits.output_size_max = full ? 0 : test->output_size_max;
+    test->server_shard->core->limits.output_size_max = full ? 0 : test->output_size_max;
     if (!full && test->connection != NULL) {
         struct test_scope before = test_enter(test);
         cmdi_conn_resume(&test->connection->conn);
@@ -519,12 +519,12 @@ void cmds_test_close(struct cmds_test *test)
     }
     cmds_test_disconnect(test);
     const struct cmds_server_options *options = &test->options;
-    void *shard_state = test->home->shard_state;
+    void *shard_state = test->server_shard->shard_state;
     struct test_scope before = test_enter(test);
-    cmdi_home_end(test->home); // Kept calls may outlive it...
+    cmdi_server_shard_end(test->server_shard); // Kept calls may outlive it...
     // ... and what their threads have posted until then ends here.
     cmdi_shard_advance(test->shard, test->now_ns);
-    if (test->home_started && options->on_shard_stop != NULL) {
+    if (test->shard_started && options->on_shard_stop != NULL) {
         options->on_shard_stop(options->receiver, 0, shard_state);
     }
     test_leave(before);
