@@ -36,7 +36,7 @@ static void client_watch_deadline(struct cmdi_client *client, uint64_t deadline_
 {
     if (CMDI_UNLIKELY(deadline_ms < client->deadline_next_ms)) {
         client->deadline_next_ms = deadline_ms;
-        cmdi_shard_timer(client->hub->shard, &client->deadline_timer, deadline_ms);
+        cmdi_shard_timer(client->client_shard->shard, &client->deadline_timer, deadline_ms);
     }
 }
 
@@ -44,7 +44,7 @@ static void client_watch_deadline(struct cmdi_client *client, uint64_t deadline_
 static struct cmdi_pending *client_register(struct cmdi_client *client, cmds_result_fn on_result,
         void *context, uint64_t deadline_ms, struct cmdi_ticket *ticket)
 {
-    struct cmdi_pending *entry = cmdi_pool_acquire(&client->hub->pool);
+    struct cmdi_pending *entry = cmdi_pool_acquire(&client->client_shard->pool);
     if (CMDI_UNLIKELY(entry == NULL)) {
         return NULL;
     }
@@ -75,8 +75,8 @@ static void client_tell_room(struct cmdi_client *client)
     if (CMDI_UNLIKELY(cmdi_queue_size(&client->backlog) > 0)) {
         cmdi_client_write_backlog(client);
     }
-    if (CMDI_UNLIKELY(client->hub->wants_room)) {
-        client->hub->config->ops->on_room(client->hub);
+    if (CMDI_UNLIKELY(client->client_shard->wants_room)) {
+        client->client_shard->config->ops->on_room(client->client_shard);
     }
 }
 
@@ -116,19 +116,19 @@ static void client_tell_error(
             .client = client->number};
     if (error == CMDS_E_TIMEOUT) {
         (void)snprintf(text, sizeof(text), "%s: no result within the deadline",
-                client->hub->config->connect);
+                client->client_shard->config->connect);
         result.text = text;
     } else if (error == CMDS_E_CANCELLED || error == -ENOMEM) {
         result.text = cmds_error_text(error);
     }
     record->on_result(record->context, &result);
-    cmdi_hub_uncount(client->hub);
+    cmdi_client_shard_uncount(client->client_shard);
 }
 
 /* Tells everybody whose command has ended without a result. A callback may add to the list. */
 static void client_deliver(struct cmdi_client *client)
 {
-    struct cmdi_hub *hub = client->hub;
+    struct cmdi_client_shard *client_shard = client->client_shard;
     while (client->ended != NULL) {
         struct cmdi_pending *entry = client->ended;
         client->ended = entry->ended_next;
@@ -139,11 +139,12 @@ static void client_deliver(struct cmdi_client *client)
                 .on_result = entry->on_result,
                 .context = entry->context};
         int error = entry->error;
-        if (entry->ticket != NULL && cmdi_tickets_close(hub->config->tickets, entry->ticket)) {
+        if (entry->ticket != NULL &&
+                cmdi_tickets_close(client_shard->config->tickets, entry->ticket)) {
             error = CMDS_E_CANCELLED; // Somebody forgot it before it ended by itself.
         }
         if ((entry->flags & CMDI_PENDING_OUT) != 0) {
-            cmdi_pool_release(&hub->pool, entry);
+            cmdi_pool_release(&client_shard->pool, entry);
         } else {
             entry->on_result = NULL; // Stays in the window until the server answers.
             entry->ticket = NULL;
@@ -165,17 +166,17 @@ void cmdi_client_on_ended(struct cmdi_shard *shard, struct cmdi_work *work)
 static void client_give_unexpected(
         struct cmdi_client *client, struct cmdi_pending *entry, const struct cmds_result *result)
 {
-    CMDI_COUNT(client->hub->shard, unexpected_results, 1);
+    CMDI_COUNT(client->client_shard->shard, unexpected_results, 1);
     if (entry != NULL && result->last) {
         client_remove(client, entry);
         if ((entry->flags & CMDI_PENDING_ENDED) != 0) {
             entry->flags |= CMDI_PENDING_OUT; // The list of callbacks still has it.
         } else {
-            cmdi_pool_release(&client->hub->pool, entry);
+            cmdi_pool_release(&client->client_shard->pool, entry);
         }
         client_tell_room(client);
     }
-    client->hub->config->ops->on_unexpected(client, result);
+    client->client_shard->config->ops->on_unexpected(client, result);
 }
 
 /*
@@ -184,7 +185,7 @@ static void client_give_unexpected(
  */
 static bool client_claim(struct cmdi_client *client, struct cmdi_pending *entry, bool last)
 {
-    struct cmdi_tickets *tickets = client->hub->config->tickets;
+    struct cmdi_tickets *tickets = client->client_shard->config->tickets;
     if (!last) {
         return !cmdi_tickets_is_forgotten(tickets, entry->ticket);
     }
@@ -199,7 +200,7 @@ static bool client_claim(struct cmdi_client *client, struct cmdi_pending *entry,
 static void client_give(
         struct cmdi_client *client, struct cmdi_pending *entry, const struct cmds_result *result)
 {
-    struct cmdi_hub *hub = client->hub;
+    struct cmdi_client_shard *client_shard = client->client_shard;
     if (CMDI_UNLIKELY(entry == NULL || !client_waits_for(entry) ||
                       (entry->ticket != NULL && !client_claim(client, entry, result->last)))) {
         client_give_unexpected(client, entry, result);
@@ -215,10 +216,10 @@ static void client_give(
         return;
     }
     client_remove(client, entry);
-    cmdi_pool_release(&hub->pool, entry);
+    cmdi_pool_release(&client_shard->pool, entry);
     client_tell_room(client);
     on_result(context, result);
-    cmdi_hub_uncount(hub);
+    cmdi_client_shard_uncount(client_shard);
 }
 
 /* --- Results ---------------------------------------------------------------------------------- */
@@ -234,7 +235,7 @@ static int64_t client_refuse(
 static int64_t client_on_unknown(
         struct cmdi_client *client, const struct cmdi_frame *frame, struct cmdi_pending *entry)
 {
-    if (client->hub->config->limits.self_delimiting) {
+    if (client->client_shard->config->limits.self_delimiting) {
         return client_refuse(client, CMDS_E_UNKNOWN_RESULT,
                 "a result type that is not in the protocol, and without a length", frame);
     }
@@ -253,22 +254,23 @@ static int64_t client_on_unknown(
 }
 
 /*
- * Decodes into the arena of the hub. Returns: bytes used; more than there are: not whole; negative:
- * the connection is being closed.
+ * Decodes into the arena of the client_shard. Returns: bytes used; more than there are: not whole;
+ * negative: the connection is being closed.
  */
 static int64_t client_decode(struct cmdi_client *client, const struct cmdi_frame *frame,
         const struct cmds_type *type, void **value)
 {
-    struct cmdi_hub *hub = client->hub;
-    int64_t used = cmdi_codec_decode(hub->config->codec, type,
-            (struct cmds_bytes){frame->body, frame->body_size}, frame->place, &hub->arena, value);
+    struct cmdi_client_shard *client_shard = client->client_shard;
+    int64_t used = cmdi_codec_decode(client_shard->config->codec, type,
+            (struct cmds_bytes){frame->body, frame->body_size}, frame->place, &client_shard->arena,
+            value);
     if (CMDI_LIKELY(used >= 0)) {
         return used;
     }
     if (used == -ENOMEM) {
         return client_refuse(client, -ENOMEM, "no memory for a result", frame);
     }
-    CMDI_COUNT(hub->shard, codec_errors, 1);
+    CMDI_COUNT(client_shard->shard, codec_errors, 1);
     return client_refuse(client, used == CMDS_E_LIMIT ? CMDS_E_LIMIT : CMDS_E_PROTO,
             used == CMDS_E_LIMIT ? "a result is larger than its limits"
                                  : "a result could not be decoded",
@@ -278,15 +280,16 @@ static int64_t client_decode(struct cmdi_client *client, const struct cmdi_frame
 int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame)
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
-    struct cmdi_hub *hub = client->hub;
+    struct cmdi_client_shard *client_shard = client->client_shard;
     if (CMDI_UNLIKELY(frame->sequence > client->sequence_sent)) {
         return client_refuse(
                 client, CMDS_E_PROTO, "a result for a command that was never sent", frame);
     }
     struct cmdi_pending *entry = cmdi_pending_find(&client->table, frame->sequence);
-    const struct cmdi_type_entry *row = cmdi_type_table_entry(hub->config->results, frame->type);
+    const struct cmdi_type_entry *row =
+            cmdi_type_table_entry(client_shard->config->results, frame->type);
     if (CMDI_UNLIKELY(row == NULL)) {
-        CMDI_COUNT(hub->shard, results_received, 1);
+        CMDI_COUNT(client_shard->shard, results_received, 1);
         return client_on_unknown(client, frame, entry);
     }
     void *value = NULL;
@@ -294,9 +297,9 @@ int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fr
     if (CMDI_UNLIKELY(used < 0 || used > (int64_t)frame->body_size)) {
         return used;
     }
-    CMDI_COUNT(hub->shard, results_received, 1);
+    CMDI_COUNT(client_shard->shard, results_received, 1);
     struct cmds_result result = {
-            .last = cmdi_type_table_is_last(hub->config->results, row->type, value),
+            .last = cmdi_type_table_is_last(client_shard->config->results, row->type, value),
             .type = row->type,
             .value = value,
             .text = "",
@@ -317,7 +320,7 @@ static uint8_t *client_encode(
         memcpy(out, command->body, command->body_size);
         return out + command->body_size;
     }
-    const struct cmds_codec *codec = client->hub->config->codec;
+    const struct cmds_codec *codec = client->client_shard->config->codec;
     uint8_t *end = codec->encode(codec, command->type, command->value, out, command->body_size);
     CMDI_ASSERT_SLOW(end == out + command->body_size);
     return end;
@@ -333,13 +336,13 @@ static size_t client_taken_size(const struct cmdi_client *client)
 /* Has the window a place? A command without an answer takes none. */
 static bool client_in_window(const struct cmdi_client *client, bool answered)
 {
-    return !answered || cmdi_client_load(client) < client->hub->config->in_flight_max;
+    return !answered || cmdi_client_load(client) < client->client_shard->config->in_flight_max;
 }
 
 /* May so much more wait for the connection? Below half of the bound any record may. */
 static bool client_may_wait(const struct cmdi_client *client, size_t body_size)
 {
-    size_t max = client->hub->config->limits.output_size_max;
+    size_t max = client->client_shard->config->limits.output_size_max;
     size_t waiting = client_taken_size(client) +
                      atomic_load_explicit(&client->inbox_size, memory_order_relaxed);
     return waiting < max / 2 || waiting + cmdi_record_size(body_size) <= max;
@@ -384,7 +387,7 @@ static int client_send_later(struct cmdi_client *client, const struct cmdi_comma
     if (record == NULL) {
         if (entry != NULL) {
             client_remove(client, entry);
-            cmdi_pool_release(&client->hub->pool, entry);
+            cmdi_pool_release(&client->client_shard->pool, entry);
         }
         return error;
     }
@@ -395,15 +398,15 @@ static int client_send_later(struct cmdi_client *client, const struct cmdi_comma
     cmdi_client_publish_size(client);
     if (answered) {
         client->waiting++;
-        cmdi_hub_count(client->hub);
+        cmdi_client_shard_count(client->client_shard);
     }
     return 0;
 }
 
 int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *command)
 {
-    struct cmdi_hub *hub = client->hub;
-    bool self_delimiting = hub->config->limits.self_delimiting;
+    struct cmdi_client_shard *client_shard = client->client_shard;
+    bool self_delimiting = client_shard->config->limits.self_delimiting;
     if (CMDI_UNLIKELY(!client_is_up(client) || cmdi_queue_size(&client->backlog) > 0)) {
         return client_send_later(client, command);
     }
@@ -426,7 +429,7 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
                     command->ticket) == NULL) {
             return -ENOMEM;
         }
-        cmdi_hub_count(hub);
+        cmdi_client_shard_count(client_shard);
     }
     uint64_t sequence = ++client->sequence;
     client->sequence_sent = sequence;
@@ -434,14 +437,14 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
             out, sequence, command->type->number, command->body_size, self_delimiting);
     end = client_encode(client, command, end);
     cmdi_conn_commit(&client->conn, (size_t)(end - out));
-    CMDI_COUNT(hub->shard, commands_sent, 1);
+    CMDI_COUNT(client_shard->shard, commands_sent, 1);
     return 0;
 }
 
 /* Returns: 0; -ENOBUFS, -ENOMEM: nothing was written. */
 static int client_write_record(struct cmdi_client *client, struct cmdi_record *record)
 {
-    bool self_delimiting = client->hub->config->limits.self_delimiting;
+    bool self_delimiting = client->client_shard->config->limits.self_delimiting;
     int error = 0;
     uint8_t *out =
             cmdi_conn_reserve(&client->conn, CMDI_FRAME_HEADER_MAX + record->body_size, &error);
@@ -453,7 +456,7 @@ static int client_write_record(struct cmdi_client *client, struct cmdi_record *r
     memcpy(end, cmdi_record_body(record), record->body_size);
     client->sequence_sent = record->sequence;
     cmdi_conn_commit(&client->conn, (size_t)(end - out) + record->body_size);
-    CMDI_COUNT(client->hub->shard, commands_sent, 1);
+    CMDI_COUNT(client->client_shard->shard, commands_sent, 1);
     return 0;
 }
 
@@ -469,8 +472,8 @@ void cmdi_client_write_backlog(struct cmdi_client *client)
         if (!client_is_up(client)) {
             break;
         }
-        if (answered &&
-                client->table.count - client->waiting >= client->hub->config->in_flight_max) {
+        if (answered && client->table.count - client->waiting >=
+                                client->client_shard->config->in_flight_max) {
             break; // Two threads overshot the window; the server must not see it.
         }
         int error = client_write_record(client, record);
@@ -490,7 +493,8 @@ void cmdi_client_write_backlog(struct cmdi_client *client)
 /* Under the inbox's lock: the bound of what other threads queue. */
 static bool client_inbox_allows(const struct cmdi_client *client, size_t body_size)
 {
-    return cmdi_conn_queue_allows(&client->hub->config->limits, cmdi_queue_size(&client->inbox),
+    return cmdi_conn_queue_allows(&client->client_shard->config->limits,
+            cmdi_queue_size(&client->inbox),
             atomic_load_explicit(&client->backlog_size, memory_order_relaxed),
             cmdi_record_size(body_size));
 }
@@ -564,8 +568,8 @@ int cmdi_client_send_foreign(struct cmdi_client *client, const struct cmdi_comma
     }
     pthread_mutex_unlock(&client->inbox_lock);
     if (post) {
-        client->hub->config->ops->hold(client->hub);
-        cmdi_shard_post(client->hub->shard, &client->inbox_mail);
+        client->client_shard->config->ops->hold(client->client_shard);
+        cmdi_shard_post(client->client_shard->shard, &client->inbox_mail);
     }
     return error;
 }
@@ -577,7 +581,7 @@ static void client_refuse_record(struct cmdi_client *client, struct cmdi_record 
         return;
     }
     if (record->ticket != NULL &&
-            cmdi_tickets_close(client->hub->config->tickets, record->ticket)) {
+            cmdi_tickets_close(client->client_shard->config->tickets, record->ticket)) {
         error = CMDS_E_CANCELLED;
     }
     client_tell_error(client, record, error);
@@ -590,7 +594,7 @@ static void client_take_record(struct cmdi_client *client, struct cmdi_record *r
         return;
     }
     if (record->ticket != NULL &&
-            cmdi_tickets_is_forgotten(client->hub->config->tickets, record->ticket)) {
+            cmdi_tickets_is_forgotten(client->client_shard->config->tickets, record->ticket)) {
         client_refuse_record(client, record, CMDS_E_CANCELLED);
         return;
     }
@@ -601,8 +605,8 @@ static void client_take_record(struct cmdi_client *client, struct cmdi_record *r
         return;
     }
     record->sequence = ++client->sequence;
-    bool in_window = !answered ||
-                     client->table.count - client->waiting <= client->hub->config->in_flight_max;
+    bool in_window = !answered || client->table.count - client->waiting <=
+                                          client->client_shard->config->in_flight_max;
     if (client_is_up(client) && cmdi_queue_size(&client->backlog) == 0 && in_window &&
             client_write_record(client, record) == 0) {
         return;
@@ -615,7 +619,7 @@ static void client_take_record(struct cmdi_client *client, struct cmdi_record *r
                 answered ? cmdi_pending_find(&client->table, record->sequence) : NULL;
         if (entry != NULL) {
             client_end(client, entry, error == -ENOBUFS ? CMDS_E_NOT_SENT : error);
-            cmdi_shard_ready(client->hub->shard, &client->ended_work);
+            cmdi_shard_ready(client->client_shard->shard, &client->ended_work);
         }
         return;
     }
@@ -636,8 +640,8 @@ static void client_inbox_take(struct cmdi_client *client, bool close)
             client_taken_size(client) + cmdi_queue_size(&client->taken), memory_order_relaxed);
     uint32_t count = client->inbox_count;
     client->inbox_count = 0;
-    uint64_t pending = atomic_load_explicit(&client->hub->pending, memory_order_relaxed);
-    atomic_store_explicit(&client->hub->pending, pending + count, memory_order_release);
+    uint64_t pending = atomic_load_explicit(&client->client_shard->pending, memory_order_relaxed);
+    atomic_store_explicit(&client->client_shard->pending, pending + count, memory_order_release);
     pthread_mutex_unlock(&client->inbox_lock);
     for (struct cmdi_record *record; (record = cmdi_queue_front(&client->taken)) != NULL;) {
         client_take_record(client, record);
@@ -659,10 +663,11 @@ void cmdi_client_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail)
     client->inbox_posted = false;
     pthread_mutex_unlock(&client->inbox_lock);
     client_inbox_take(client, false);
-    if (client->hub->wants_room) {
-        client->hub->config->ops->on_room(client->hub); // What was in the inbox may be written.
+    if (client->client_shard->wants_room) {
+        client->client_shard->config->ops->on_room(
+                client->client_shard); // What was in the inbox may be written.
     }
-    client->hub->config->ops->release(client->hub);
+    client->client_shard->config->ops->release(client->client_shard);
 }
 
 /* --- Ends ------------------------------------------------------------------------------------- */
@@ -673,7 +678,8 @@ void cmdi_client_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
     struct cmdi_pending_table *table = &client->table;
     uint64_t earliest_ms = UINT64_MAX;
     if (client->conn_live && !cmdi_conn_has_run(&client->conn, &client->deadline_mark)) {
-        cmdi_shard_timer(client->hub->shard, timer, now_ms + 1); // The answer may be among it.
+        cmdi_shard_timer(
+                client->client_shard->shard, timer, now_ms + 1); // The answer may be among it.
         return;
     }
     for (uint32_t i = 0; i <= table->mask; i++) {
@@ -684,7 +690,7 @@ void cmdi_client_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
                 continue;
             }
             if (entry->deadline_ms <= now_ms) {
-                CMDI_COUNT(client->hub->shard, deadlines, 1);
+                CMDI_COUNT(client->client_shard->shard, deadlines, 1);
                 client_end(client, entry, CMDS_E_TIMEOUT);
             } else if (entry->deadline_ms < earliest_ms) {
                 earliest_ms = entry->deadline_ms;
@@ -711,7 +717,7 @@ int cmdi_client_forget(struct cmdi_client *client, uint64_t sequence)
         return -ENOENT;
     }
     client_end(client, entry, CMDS_E_CANCELLED);
-    cmdi_shard_ready(client->hub->shard, &client->ended_work);
+    cmdi_shard_ready(client->client_shard->shard, &client->ended_work);
     return 0;
 }
 
@@ -734,7 +740,7 @@ void cmdi_client_end_all(struct cmdi_client *client)
     struct cmdi_pending *entry = NULL;
     while ((entry = cmdi_pending_pop(&client->table, &bucket)) != NULL) {
         if (entry->on_result == NULL) {
-            cmdi_pool_release(&client->hub->pool, entry);
+            cmdi_pool_release(&client->client_shard->pool, entry);
             continue;
         }
         entry->flags |= CMDI_PENDING_OUT;

@@ -38,7 +38,7 @@
 #include "net/address.h"
 
 struct cmdi_client;
-struct cmdi_hub;
+struct cmdi_client_shard;
 
 enum cmdi_client_phase {
     CMDI_CLIENT_RESOLVE, // No address is known yet. Commands wait in the backlog.
@@ -67,26 +67,26 @@ struct cmdi_target {
     char text[2 * CMDI_ADDRESS_TEXT_MAX];
 };
 
-/** What clients tell their group. On the hub's shard, none inside a public function. */
+/** What clients tell their group. On their shard, none inside a public function. */
 struct cmdi_client_ops {
     /** The phase is UP, or DOWN and client->error says why. */
     void (*on_state)(struct cmdi_client *client, bool connected);
     /** A result that nobody waits for. */
     void (*on_unexpected)(struct cmdi_client *client, const struct cmds_result *result);
     /**
-     * A window or an output that was full has room; only while hub->wants_room. Called often:
-     * schedule.
+     * A window or an output that was full has room; only while client_shard->wants_room. Called
+     * often: schedule.
      */
-    void (*on_room)(struct cmdi_hub *hub);
-    /** hub->pending fell to 0; only while hub->is_watched. */
-    void (*on_idle)(struct cmdi_hub *hub);
+    void (*on_room)(struct cmdi_client_shard *client_shard);
+    /** client_shard->pending fell to 0; only while client_shard->wants_idle. */
+    void (*on_idle)(struct cmdi_client_shard *client_shard);
     /** After cmdi_client_close: nothing of the client is used any more. */
     void (*on_closed)(struct cmdi_client *client);
     /**
      * A message about a client is under way: the memory must stay until release. hold: any thread.
      */
-    void (*hold)(struct cmdi_hub *hub);
-    void (*release)(struct cmdi_hub *hub);
+    void (*hold)(struct cmdi_client_shard *client_shard);
+    void (*release)(struct cmdi_client_shard *client_shard);
 };
 
 /**
@@ -112,13 +112,13 @@ struct cmdi_client_config {
 };
 
 /** What the clients of one group on one shard share. The shard's, but for what is atomic. */
-struct cmdi_hub {
+struct cmdi_client_shard {
     struct cmdi_shard *shard;
     const struct cmdi_client_config *config;
     struct cmdi_pool pool;    // struct cmdi_pending
     struct cmds_arena arena;  // Of the result that is being told.
     bool wants_room;          // Somebody was refused: tell on_room.
-    bool is_watched;          // Somebody waits for pending to be 0: tell on_idle.
+    bool wants_idle;          // Somebody waits for pending to be 0: tell on_idle.
     _Atomic uint64_t pending; // Commands without their last result. Written by the shard.
 };
 
@@ -135,7 +135,7 @@ struct cmdi_command {
 };
 
 struct cmdi_client {
-    struct cmdi_hub *hub;
+    struct cmdi_client_shard *client_shard;
     struct cmdi_conn conn; // Valid with conn_live.
 
     /*
@@ -168,7 +168,7 @@ struct cmdi_client {
 
     /* Life. */
     uint32_t number; // In the group.
-    uint32_t order;  // The hub's owner keeps its place in a list here.
+    uint32_t order;  // The owner of client_shard keeps its place in a list here.
     uint32_t target; // The next address to try.
     bool conn_live;  // From init to on_closed.
     bool is_closing;
@@ -185,29 +185,31 @@ struct cmdi_client {
     struct cmds_error error;
 };
 
-void cmdi_hub_init(
-        struct cmdi_hub *hub, struct cmdi_shard *shard, const struct cmdi_client_config *config);
+void cmdi_client_shard_init(struct cmdi_client_shard *client_shard, struct cmdi_shard *shard,
+        const struct cmdi_client_config *config);
 /** All its clients are closed. */
-void cmdi_hub_fini(struct cmdi_hub *hub);
+void cmdi_client_shard_fini(struct cmdi_client_shard *client_shard);
 /** The shard's clock: the turn's, or, on a shard that is between two turns, the real one. */
-uint64_t cmdi_hub_now_ms(const struct cmdi_hub *hub);
-static inline void cmdi_hub_count(struct cmdi_hub *hub)
+uint64_t cmdi_client_shard_now_ms(const struct cmdi_client_shard *client_shard);
+static inline void cmdi_client_shard_count(struct cmdi_client_shard *client_shard)
 {
-    atomic_store_explicit(&hub->pending,
-            atomic_load_explicit(&hub->pending, memory_order_relaxed) + 1, memory_order_release);
+    atomic_store_explicit(&client_shard->pending,
+            atomic_load_explicit(&client_shard->pending, memory_order_relaxed) + 1,
+            memory_order_release);
 }
 /** A command that was counted has had its last result. */
-static inline void cmdi_hub_uncount(struct cmdi_hub *hub)
+static inline void cmdi_client_shard_uncount(struct cmdi_client_shard *client_shard)
 {
-    uint64_t pending = atomic_load_explicit(&hub->pending, memory_order_relaxed) - 1;
-    atomic_store_explicit(&hub->pending, pending, memory_order_release);
-    if (__builtin_expect(hub->is_watched, 0) && pending == 0) {
-        hub->config->ops->on_idle(hub);
+    uint64_t pending = atomic_load_explicit(&client_shard->pending, memory_order_relaxed) - 1;
+    atomic_store_explicit(&client_shard->pending, pending, memory_order_release);
+    if (__builtin_expect(client_shard->wants_idle, 0) && pending == 0) {
+        client_shard->config->ops->on_idle(client_shard);
     }
 }
 
 /** Phase RESOLVE; commands are taken from here on. Thread: any. */
-void cmdi_client_init(struct cmdi_client *client, struct cmdi_hub *hub, uint32_t number);
+void cmdi_client_init(
+        struct cmdi_client *client, struct cmdi_client_shard *client_shard, uint32_t number);
 /** After on_closed, or if it was never started. Thread: any. */
 void cmdi_client_fini(struct cmdi_client *client);
 /** The time for connecting begins, unless it has. */

@@ -26,7 +26,7 @@ static void client_phase_set(struct cmdi_client *client, enum cmdi_client_phase 
 static const char *client_target_text(const struct cmdi_client *client)
 {
     CMDI_ASSERT(client->target > 0);
-    return client->hub->config->targets[client->target - 1].text;
+    return client->client_shard->config->targets[client->target - 1].text;
 }
 
 static bool client_is_connecting(const struct cmdi_client *client)
@@ -34,36 +34,38 @@ static bool client_is_connecting(const struct cmdi_client *client)
     return cmdi_client_phase(client) < CMDI_CLIENT_UP;
 }
 
-/* --- Hub -------------------------------------------------------------------------------------- */
+/* --- Client shard ----------------------------------------------------------------------------- */
 
-void cmdi_hub_init(
-        struct cmdi_hub *hub, struct cmdi_shard *shard, const struct cmdi_client_config *config)
+void cmdi_client_shard_init(struct cmdi_client_shard *client_shard, struct cmdi_shard *shard,
+        const struct cmdi_client_config *config)
 {
-    *hub = (struct cmdi_hub){.shard = shard, .config = config};
-    cmdi_pool_init(&hub->pool, sizeof(struct cmdi_pending));
-    cmdi_arena_init(&hub->arena, (size_t)config->decode_size_max);
-    cmdi_pool_charge_to(&hub->pool, &shard->buffers.account);
-    cmdi_arena_charge_to(&hub->arena, &shard->buffers.account);
+    *client_shard = (struct cmdi_client_shard){.shard = shard, .config = config};
+    cmdi_pool_init(&client_shard->pool, sizeof(struct cmdi_pending));
+    cmdi_arena_init(&client_shard->arena, (size_t)config->decode_size_max);
+    cmdi_pool_charge_to(&client_shard->pool, &shard->buffers.account);
+    cmdi_arena_charge_to(&client_shard->arena, &shard->buffers.account);
 }
 
-void cmdi_hub_fini(struct cmdi_hub *hub)
+void cmdi_client_shard_fini(struct cmdi_client_shard *client_shard)
 {
-    cmdi_pool_fini(&hub->pool);
-    cmdi_arena_fini(&hub->arena);
+    cmdi_pool_fini(&client_shard->pool);
+    cmdi_arena_fini(&client_shard->arena);
 }
 
-uint64_t cmdi_hub_now_ms(const struct cmdi_hub *hub)
+uint64_t cmdi_client_shard_now_ms(const struct cmdi_client_shard *client_shard)
 {
-    return hub->shard->in_turn ? hub->shard->now_ms : cmdi_now_ns() / 1000000;
+    return client_shard->shard->in_turn ? client_shard->shard->now_ms : cmdi_now_ns() / 1000000;
 }
 
 /* --- Init and fini ---------------------------------------------------------------------------- */
 
-void cmdi_client_init(struct cmdi_client *client, struct cmdi_hub *hub, uint32_t number)
+void cmdi_client_init(
+        struct cmdi_client *client, struct cmdi_client_shard *client_shard, uint32_t number)
 {
-    *client = (struct cmdi_client){.hub = hub, .number = number, .deadline_next_ms = UINT64_MAX};
+    *client = (struct cmdi_client){
+            .client_shard = client_shard, .number = number, .deadline_next_ms = UINT64_MAX};
     cmdi_pending_init(&client->table);
-    client->backlog.account = &hub->shard->buffers.account;
+    client->backlog.account = &client_shard->shard->buffers.account;
     client->inbox.account = client->backlog.account;
     client->taken.account = client->backlog.account;
     client->ended_tail = &client->ended;
@@ -89,7 +91,7 @@ void cmdi_client_fini(struct cmdi_client *client)
 /* For good. client->error is set. */
 static void client_down(struct cmdi_client *client)
 {
-    struct cmdi_shard *shard = client->hub->shard;
+    struct cmdi_shard *shard = client->client_shard->shard;
     CMDI_ASSERT(client->error.code != 0);
     client_phase_set(client, CMDI_CLIENT_DOWN);
     cmdi_shard_timer_off(shard, &client->phase_timer);
@@ -97,7 +99,7 @@ static void client_down(struct cmdi_client *client)
         cmdi_shard_log(shard, CMDI_LOG_CLIENT, CMDS_LOG_WARN, "client %u: %s", client->number,
                 client->error.text);
     }
-    client->hub->config->ops->on_state(client, false);
+    client->client_shard->config->ops->on_state(client, false);
     cmdi_client_end_all(client);
     cmdi_shard_timer_off(shard, &client->deadline_timer);
     client->deadline_next_ms = UINT64_MAX;
@@ -107,8 +109,8 @@ static void client_down(struct cmdi_client *client)
 static void client_closed(struct cmdi_client *client)
 {
     cmdi_list_remove(&client->ended_work.link);
-    cmdi_shard_timer_off(client->hub->shard, &client->phase_timer);
-    client->hub->config->ops->on_closed(client);
+    cmdi_shard_timer_off(client->client_shard->shard, &client->phase_timer);
+    client->client_shard->config->ops->on_closed(client);
 }
 
 void cmdi_client_close(struct cmdi_client *client, uint32_t linger_ms)
@@ -130,8 +132,8 @@ void cmdi_client_close(struct cmdi_client *client, uint32_t linger_ms)
         client_closed(client);
     } else if (orderly) {
         cmdi_conn_finish(&client->conn);
-        cmdi_shard_timer(
-                client->hub->shard, &client->phase_timer, cmdi_hub_now_ms(client->hub) + linger_ms);
+        cmdi_shard_timer(client->client_shard->shard, &client->phase_timer,
+                cmdi_client_shard_now_ms(client->client_shard) + linger_ms);
     } else {
         cmdi_conn_fail(&client->conn, CMDS_E_CLOSED, "the group was closed");
     }
@@ -142,14 +144,14 @@ void cmdi_client_close(struct cmdi_client *client, uint32_t linger_ms)
 /* Begins with the next address. Returns: 0; or why that one cannot even be tried. */
 static int client_try(struct cmdi_client *client, const struct cmdi_target *target)
 {
-    struct cmdi_hub *hub = client->hub;
-    const struct cmdi_client_config *config = hub->config;
+    struct cmdi_client_shard *client_shard = client->client_shard;
+    const struct cmdi_client_config *config = client_shard->config;
     int fd = cmdi_socket_open(&target->address, 0); // Its own pings probe.
     if (fd < 0) {
         return fd;
     }
-    int error = cmdi_conn_init(&client->conn, hub->shard, &cmdi_client_conn_ops, config->transport,
-            &config->limits, fd);
+    int error = cmdi_conn_init(&client->conn, client_shard->shard, &cmdi_client_conn_ops,
+            config->transport, &config->limits, fd);
     if (error < 0) {
         cmdi_fd_close(fd);
         return error;
@@ -170,14 +172,14 @@ static void client_arm_attempt(struct cmdi_client *client, uint64_t now_ms, uint
     client->since_ms = now_ms;
     if (client->connect_until_ms != UINT64_MAX) {
         uint64_t share_ms = (client->connect_until_ms - now_ms) / targets_left;
-        cmdi_shard_timer(client->hub->shard, &client->phase_timer, now_ms + share_ms);
+        cmdi_shard_timer(client->client_shard->shard, &client->phase_timer, now_ms + share_ms);
     }
 }
 
 static void client_next_target(struct cmdi_client *client)
 {
-    const struct cmdi_client_config *config = client->hub->config;
-    uint64_t now_ms = cmdi_hub_now_ms(client->hub);
+    const struct cmdi_client_config *config = client->client_shard->config;
+    uint64_t now_ms = cmdi_client_shard_now_ms(client->client_shard);
     while (client->target < config->target_count && now_ms < client->connect_until_ms) {
         const struct cmdi_target *target = &config->targets[client->target++];
         int error = client_try(client, target);
@@ -197,15 +199,16 @@ static void client_next_target(struct cmdi_client *client)
 
 void cmdi_client_start(struct cmdi_client *client)
 {
-    uint32_t timeout_ms = client->hub->config->connect_timeout_ms;
+    uint32_t timeout_ms = client->client_shard->config->connect_timeout_ms;
     if (client->connect_until_ms != 0 || cmdi_client_phase(client) != CMDI_CLIENT_RESOLVE) {
         return;
     }
-    client->since_ms = cmdi_hub_now_ms(client->hub);
+    client->since_ms = cmdi_client_shard_now_ms(client->client_shard);
     client->connect_until_ms =
             timeout_ms == CMDS_NEVER ? UINT64_MAX : client->since_ms + timeout_ms;
     if (timeout_ms != CMDS_NEVER) {
-        cmdi_shard_timer(client->hub->shard, &client->phase_timer, client->connect_until_ms);
+        cmdi_shard_timer(
+                client->client_shard->shard, &client->phase_timer, client->connect_until_ms);
     }
 }
 
@@ -215,8 +218,8 @@ void cmdi_client_connect(struct cmdi_client *client)
         return; // Closed, or its time was over.
     }
     cmdi_client_start(client);
-    if (client->hub->config->target_count == 0) {
-        client->error = client->hub->config->resolve_error;
+    if (client->client_shard->config->target_count == 0) {
+        client->error = client->client_shard->config->resolve_error;
     }
     client_next_target(client);
 }
@@ -226,12 +229,13 @@ static void client_on_connect_timeout(struct cmdi_client *client, uint64_t now_m
     unsigned ms = (unsigned)(now_ms - client->since_ms);
     if (!client->conn_live) {
         (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "resolve %s: no answer within %u ms",
-                client->hub->config->connect, ms);
+                client->client_shard->config->connect, ms);
         client_down(client);
         return;
     }
     if (cmdi_client_phase(client) == CMDI_CLIENT_HELLO && cmdi_conn_is_behind(&client->conn)) {
-        cmdi_shard_timer(client->hub->shard, &client->phase_timer, now_ms + CLIENT_LOOK_MS);
+        cmdi_shard_timer(
+                client->client_shard->shard, &client->phase_timer, now_ms + CLIENT_LOOK_MS);
         return; // It may have come: the shard had no buffer for it.
     }
     if (cmdi_client_phase(client) == CMDI_CLIENT_CONNECT) {
@@ -266,17 +270,17 @@ static void client_on_connected(struct cmdi_conn *conn, int error)
 
 static void client_arm_keepalive(struct cmdi_client *client, uint64_t now_ms)
 {
-    cmdi_shard_timer_off(client->hub->shard, &client->phase_timer);
-    if (client->hub->config->keepalive_ms != CMDS_NEVER) {
-        cmdi_shard_timer(client->hub->shard, &client->phase_timer,
-                now_ms + client->hub->config->keepalive_ms);
+    cmdi_shard_timer_off(client->client_shard->shard, &client->phase_timer);
+    if (client->client_shard->config->keepalive_ms != CMDS_NEVER) {
+        cmdi_shard_timer(client->client_shard->shard, &client->phase_timer,
+                now_ms + client->client_shard->config->keepalive_ms);
     }
 }
 
 static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
-    const struct cmdi_client_config *config = client->hub->config;
+    const struct cmdi_client_config *config = client->client_shard->config;
     if (!client_is_connecting(client)) {
         return CMDS_E_CLOSED;
     }
@@ -293,7 +297,7 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
                 (const char *)config->server_info.data);
     }
     client->error = (struct cmds_error){0};
-    client->since_ms = client->hub->shard->now_ms;
+    client->since_ms = client->client_shard->shard->now_ms;
     client_phase_set(client, CMDI_CLIENT_UP);
     client_arm_keepalive(client, client->since_ms);
     config->ops->on_state(client, true);
@@ -322,7 +326,7 @@ static void client_ping(struct cmdi_client *client, uint64_t now_ms)
     }
     *out = 0;
     cmdi_conn_commit(&client->conn, 1);
-    CMDI_COUNT(client->hub->shard, pings, 1);
+    CMDI_COUNT(client->client_shard->shard, pings, 1);
     if (!client->pong_awaited) {
         client->pong_awaited = true;
         client->pong_since_ms = 0;
@@ -351,9 +355,10 @@ static uint64_t client_patience(struct cmdi_client *client, uint64_t patience_ms
     }
     if (client->pong_since_ms == 0) {
         uint64_t ago_ms = conn->shard->now_ms - conn->sent_at;
-        client->pong_since_ms = ago_ms < client->hub->config->keepalive_interval_ms
-                                        ? awake_ms - ago_ms
-                                        : awake_ms - client->hub->config->keepalive_interval_ms;
+        client->pong_since_ms =
+                ago_ms < client->client_shard->config->keepalive_interval_ms
+                        ? awake_ms - ago_ms
+                        : awake_ms - client->client_shard->config->keepalive_interval_ms;
     }
     uint64_t end_ms = client->pong_since_ms + patience_ms;
     return end_ms > awake_ms ? end_ms - awake_ms : 0;
@@ -361,7 +366,7 @@ static uint64_t client_patience(struct cmdi_client *client, uint64_t patience_ms
 
 static void client_keepalive(struct cmdi_client *client, uint64_t now_ms)
 {
-    const struct cmdi_client_config *config = client->hub->config;
+    const struct cmdi_client_config *config = client->client_shard->config;
     uint64_t patience_ms = (uint64_t)config->keepalive_ms + config->keepalive_interval_ms;
     uint64_t left_ms = client_patience(client, patience_ms);
     if (left_ms == 0) {
@@ -387,7 +392,7 @@ static void client_keepalive(struct cmdi_client *client, uint64_t now_ms)
     if (left_ms < due_ms - now_ms) {
         due_ms = now_ms + left_ms;
     }
-    cmdi_shard_timer(client->hub->shard, &client->phase_timer, due_ms);
+    cmdi_shard_timer(client->client_shard->shard, &client->phase_timer, due_ms);
 }
 
 void cmdi_client_on_phase_timer(struct cmdi_timer *timer, uint64_t now_ms)
@@ -408,8 +413,8 @@ static void client_on_output_low(struct cmdi_conn *conn)
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
     cmdi_client_write_backlog(client);
-    if (client->hub->wants_room) {
-        client->hub->config->ops->on_room(client->hub);
+    if (client->client_shard->wants_room) {
+        client->client_shard->config->ops->on_room(client->client_shard);
     }
 }
 

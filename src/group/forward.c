@@ -79,7 +79,7 @@ size_t cmdi_forward_size(void)
 /* A body of one that lives on the call's shard counts for the call; of others as shared. */
 static bool forward_charge(struct cmdi_forward *forward, size_t size)
 {
-    struct cmdi_account *account = &forward->member->hub.shard->buffers.account;
+    struct cmdi_account *account = &forward->member->client_shard.shard->buffers.account;
     return forward->is_here ? cmdi_call_charge(forward->call, size)
                             : cmdi_account_charge_shared(account, size);
 }
@@ -89,7 +89,7 @@ static void forward_uncharge(struct cmdi_forward *forward, size_t size)
     if (forward->is_here) {
         cmdi_call_uncharge(forward->call, size);
     } else {
-        cmdi_account_free_shared(&forward->member->hub.shard->buffers.account, size);
+        cmdi_account_free_shared(&forward->member->client_shard.shard->buffers.account, size);
     }
 }
 
@@ -119,7 +119,7 @@ static void forward_on_result(void *context, const struct cmds_result *result)
 static void forward_stop_waiting(struct cmdi_forward *forward, enum forward_state state)
 {
     cmdi_list_remove(&forward->link);
-    cmdi_shard_timer_off(forward->member->hub.shard, &forward->timer);
+    cmdi_shard_timer_off(forward->member->client_shard.shard, &forward->timer);
     forward_free_body(forward);
     forward->state = state;
 }
@@ -127,17 +127,17 @@ static void forward_stop_waiting(struct cmdi_forward *forward, enum forward_stat
 /* One that was counted ends without having been sent. */
 static void forward_fail(struct cmdi_forward *forward, int error, const char *text)
 {
-    struct cmdi_hub *hub = &forward->member->hub;
+    struct cmdi_client_shard *client_shard = &forward->member->client_shard;
     forward_tell_error(
             forward, error, text); // Perhaps the end of the member, but not of its memory.
-    cmdi_hub_uncount(hub);
+    cmdi_client_shard_uncount(client_shard);
 }
 
 static void forward_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
 {
     (void)now_ms;
     struct cmdi_forward *forward = CMDI_CONTAINER(timer, struct cmdi_forward, timer);
-    CMDI_COUNT(forward->member->hub.shard, deadlines, 1);
+    CMDI_COUNT(forward->member->client_shard.shard, deadlines, 1);
     forward_stop_waiting(forward, FORWARD_ENDING);
     forward_fail(forward, CMDS_E_TIMEOUT, "no connection had room within the deadline");
 }
@@ -153,7 +153,7 @@ static void forward_cancel(struct cmdi_forward *forward)
 {
     if (forward->state == FORWARD_WAITING) {
         forward_stop_waiting(forward, FORWARD_ENDING);
-        cmdi_shard_ready(forward->member->hub.shard, &forward->work);
+        cmdi_shard_ready(forward->member->client_shard.shard, &forward->work);
     } else if (forward->state == FORWARD_SENT) {
         (void)cmdi_client_forget(
                 forward->client, forward->sequence); // -ENOENT: its last result is being told.
@@ -184,7 +184,7 @@ static struct cmdi_command forward_command(struct cmdi_forward *forward)
 /* Keeps the command's bytes. Returns: 0; -ENOBUFS: memory_size_max; -ENOMEM. */
 static int forward_keep_body(struct cmdi_forward *forward, const struct cmdi_command *command)
 {
-    const struct cmds_codec *codec = forward->member->hub.config->codec;
+    const struct cmds_codec *codec = forward->member->client_shard.config->codec;
     forward->type = command->type;
     forward->body_size = command->body_size;
     forward->body = forward->small;
@@ -208,10 +208,10 @@ static void forward_wait(struct cmdi_forward *forward)
     struct cmdi_member *member = forward->member;
     forward->state = FORWARD_WAITING;
     cmdi_list_push(&member->forwards, &forward->link);
-    cmdi_hub_count(&member->hub);
-    member->hub.wants_room = true;
+    cmdi_client_shard_count(&member->client_shard);
+    member->client_shard.wants_room = true;
     if (forward->deadline_ms != UINT64_MAX) {
-        cmdi_shard_timer(member->hub.shard, &forward->timer, forward->deadline_ms);
+        cmdi_shard_timer(member->client_shard.shard, &forward->timer, forward->deadline_ms);
     }
 }
 
@@ -223,12 +223,12 @@ void cmdi_forward_feed(struct cmdi_member *member)
         struct cmdi_command command = forward_command(forward);
         int error = forward_send(forward, &command);
         if (error == -ENOBUFS) {
-            member->hub.wants_room = true;
+            member->client_shard.wants_room = true;
             return;
         }
         forward_stop_waiting(forward, error == 0 ? FORWARD_SENT : FORWARD_ENDING);
         if (error == 0) {
-            cmdi_hub_uncount(&member->hub); // The send has counted it again.
+            cmdi_client_shard_uncount(&member->client_shard); // The send has counted it again.
         } else {
             forward_fail(forward, error == CMDS_E_NOT_CONNECTED ? CMDS_E_NOT_SENT : error, NULL);
         }
@@ -470,7 +470,7 @@ static void courier_on_cancel(struct cmdi_call_hook *hook)
     courier->home_over = true; // What is under way home is not told.
     cmdi_shard_post(courier->home, &courier->cancelled);
     atomic_fetch_add(&courier->refs, 1);
-    cmdi_shard_post(forward->member->hub.shard, &courier->cancel);
+    cmdi_shard_post(forward->member->client_shard.shard, &courier->cancel);
 }
 
 static int forward_there(struct cmdi_member *member, const struct cmdi_command *command,
@@ -498,7 +498,7 @@ static int forward_there(struct cmdi_member *member, const struct cmdi_command *
     atomic_store(&courier->refs, 2); // The member's side and the call's.
     cmdi_group_hold(member->group);
     forward_bind(forward, call, on_result, courier_on_cancel);
-    cmdi_shard_post(member->hub.shard, &courier->go);
+    cmdi_shard_post(member->client_shard.shard, &courier->go);
     return 0;
 }
 

@@ -78,18 +78,18 @@ void cmdi_member_nudge(struct cmdi_member *member, enum cmdi_nudge what)
     uint32_t before = atomic_fetch_or(&member->nudges, (uint32_t)what);
     if (before == 0) {
         cmdi_group_hold(member->group);
-        cmdi_shard_post(member->hub.shard, &member->mail);
+        cmdi_shard_post(member->client_shard.shard, &member->mail);
     }
 }
 
-static void member_hold(struct cmdi_hub *hub)
+static void member_hold(struct cmdi_client_shard *client_shard)
 {
-    cmdi_group_hold(CMDI_CONTAINER(hub, struct cmdi_member, hub)->group);
+    cmdi_group_hold(CMDI_CONTAINER(client_shard, struct cmdi_member, client_shard)->group);
 }
 
-static void member_release(struct cmdi_hub *hub)
+static void member_release(struct cmdi_client_shard *client_shard)
 {
-    cmdi_group_leave(CMDI_CONTAINER(hub, struct cmdi_member, hub)->group);
+    cmdi_group_leave(CMDI_CONTAINER(client_shard, struct cmdi_member, client_shard)->group);
 }
 
 /* --- What clients tell ------------------------------------------------------------------------ */
@@ -120,7 +120,7 @@ static void member_on_state(struct cmdi_client *client, bool connected)
         cmdi_forward_end_waiting(member, CMDS_E_NOT_SENT, client->error.text);
     }
     if (!member->closing) {
-        cmdi_shard_flush(member->hub.shard,
+        cmdi_shard_flush(member->client_shard.shard,
                 &member->room_work); // Who waits for room finds it, or learns that there is none.
     }
     cmdi_group_wake(group);
@@ -134,11 +134,11 @@ static void member_on_unexpected(struct cmdi_client *client, const struct cmds_r
     }
 }
 
-static void member_on_room(struct cmdi_hub *hub)
+static void member_on_room(struct cmdi_client_shard *client_shard)
 {
-    struct cmdi_member *member = CMDI_CONTAINER(hub, struct cmdi_member, hub);
+    struct cmdi_member *member = CMDI_CONTAINER(client_shard, struct cmdi_member, client_shard);
     if (!member->closing) {
-        cmdi_shard_flush(hub->shard, &member->room_work);
+        cmdi_shard_flush(client_shard->shard, &member->room_work);
     }
 }
 
@@ -171,26 +171,26 @@ static void member_tell_room(struct cmdi_member *member)
  */
 static bool member_memory_is_short(const struct cmdi_member *member)
 {
-    const struct cmdi_conn_limits *limits = &member->hub.config->limits;
+    const struct cmdi_conn_limits *limits = &member->client_shard.config->limits;
     size_t most = 4 * ((size_t)limits->output_size_max + limits->frame_size_max);
-    return !cmdi_account_allows(&member->hub.shard->buffers.account, most);
+    return !cmdi_account_allows(&member->client_shard.shard->buffers.account, most);
 }
 
 static void member_look_for_room(struct cmdi_member *member)
 {
-    member->hub.wants_room = false;
+    member->client_shard.wants_room = false;
     cmdi_forward_feed(member);
     if (member_owes_room(member)) {
         bool none_left = member->up_count + member->connecting_count == 0;
         if (none_left || cmdi_member_has_room(member)) {
             member_tell_room(member);
         } else {
-            member->hub.wants_room = true;
+            member->client_shard.wants_room = true;
         }
     }
     /* If it is memory that others hold, no connection of ours would tell. */
-    if (member->hub.wants_room && !member->closing && member_memory_is_short(member)) {
-        cmdi_shard_refused(member->hub.shard, &member->memory_work);
+    if (member->client_shard.wants_room && !member->closing && member_memory_is_short(member)) {
+        cmdi_shard_refused(member->client_shard.shard, &member->memory_work);
     }
 }
 
@@ -207,10 +207,10 @@ static void member_run_memory(struct cmdi_shard *shard, struct cmdi_work *work)
     member_look_for_room(CMDI_CONTAINER(work, struct cmdi_member, memory_work));
 }
 
-static void member_on_idle(struct cmdi_hub *hub)
+static void member_on_idle(struct cmdi_client_shard *client_shard)
 {
-    hub->is_watched = false; // Who waits and sees more to wait for asks again.
-    cmdi_group_wake(CMDI_CONTAINER(hub, struct cmdi_member, hub)->group);
+    client_shard->wants_idle = false; // Who waits and sees more to wait for asks again.
+    cmdi_group_wake(CMDI_CONTAINER(client_shard, struct cmdi_member, client_shard)->group);
 }
 
 /*
@@ -227,7 +227,7 @@ void cmdi_member_drop(struct cmdi_member *member)
     cmdi_list_remove(&member->room_work.link);
     cmdi_list_remove(&member->memory_work.link);
     cmdi_pool_fini(&member->forward_pool);
-    cmdi_hub_fini(&member->hub);
+    cmdi_client_shard_fini(&member->client_shard);
     cmdi_group_leave(member->group);
 }
 
@@ -280,9 +280,9 @@ static void member_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)
         cmdi_shard_flush(shard, &member->room_work);
     }
     if ((nudges & CMDI_NUDGE_WATCH) != 0) {
-        member->hub.is_watched = true;
-        if (atomic_load(&member->hub.pending) == 0) {
-            member_on_idle(&member->hub);
+        member->client_shard.wants_idle = true;
+        if (atomic_load(&member->client_shard.pending) == 0) {
+            member_on_idle(&member->client_shard);
         }
     }
     if ((nudges & CMDI_NUDGE_CLOSE) != 0) {
@@ -336,9 +336,9 @@ static struct cmdi_member *member_create(struct cmds_group *group, uint32_t inde
     for (int i = 0; i < CMDI_ROOM_COUNT; i++) {
         atomic_store(&member->refused[i], SIZE_MAX);
     }
-    cmdi_hub_init(&member->hub, group->runtime->shards[index], group->config);
+    cmdi_client_shard_init(&member->client_shard, group->runtime->shards[index], group->config);
     cmdi_pool_init(&member->forward_pool, cmdi_forward_size());
-    cmdi_pool_charge_to(&member->forward_pool, &member->hub.shard->buffers.account);
+    cmdi_pool_charge_to(&member->forward_pool, &member->client_shard.shard->buffers.account);
     cmdi_work_init(&member->room_work, member_run_room);
     cmdi_work_init(&member->memory_work, member_run_memory);
     cmdi_list_init(&member->forwards);
@@ -353,7 +353,7 @@ static struct cmdi_member *member_create(struct cmds_group *group, uint32_t inde
     member->client_count = count;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t number = index + i * stride;
-        cmdi_client_init(&member->clients[i], &member->hub, number);
+        cmdi_client_init(&member->clients[i], &member->client_shard, number);
         member->clients[i].order = i;
         member->order[i] = &member->clients[i];
         group->clients[number] = &member->clients[i];

@@ -4,7 +4,7 @@
  *
  *     cmds_group --- options, tables, tickets: constant, or under a lock
  *        |
- *        +- member, one per shard: a hub, its clients, what waits for room there. The shard's.
+ *        +- member, one per shard: a client_shard, its clients, what waits for room there. The shard's.
  *        |
  *        +- client i lives in member i % member_count
  *
@@ -48,7 +48,7 @@ enum cmdi_nudge {
 
 /** A group's part on one shard. */
 struct cmdi_member {
-    struct cmdi_hub hub;
+    struct cmdi_client_shard client_shard;
     struct cmds_group *group;
     struct cmdi_client *clients;
     uint32_t client_count;
@@ -177,7 +177,7 @@ void cmdi_member_nudge(struct cmdi_member *member, enum cmdi_nudge what);
 
 static inline struct cmdi_member *cmdi_member_of(const struct cmdi_client *client)
 {
-    return CMDI_CONTAINER(client->hub, struct cmdi_member, hub);
+    return CMDI_CONTAINER(client->client_shard, struct cmdi_member, client_shard);
 }
 /**
  * The member of the shard that runs the caller; an inline runtime: of its thread. Returns: NULL on

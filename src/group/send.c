@@ -217,7 +217,8 @@ static int group_send_here(struct cmdi_member *member, struct cmdi_command *comm
 {
     struct cmdi_client *client = NULL;
     int error = -ENOBUFS;
-    command->deadline_ms = group_deadline(cmdi_hub_now_ms(&member->hub), how->deadline_ms);
+    command->deadline_ms =
+            group_deadline(cmdi_client_shard_now_ms(&member->client_shard), how->deadline_ms);
     if (CMDI_LIKELY(
                 cmdi_list_empty(&member->forwards))) { // Else there are others who wait for room.
         error = cmdi_member_send(member, command, how->sticky_key, &client);
@@ -225,7 +226,7 @@ static int group_send_here(struct cmdi_member *member, struct cmdi_command *comm
     if (CMDI_UNLIKELY(error == -ENOBUFS)) {
         cmdi_member_refused(
                 member, cmdi_room_of(true, command->on_result == NULL), command->body_size);
-        member->hub.wants_room = true;
+        member->client_shard.wants_room = true;
     }
     return error;
 }

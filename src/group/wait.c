@@ -50,7 +50,7 @@ static uint64_t member_pending(const struct cmdi_member *member)
          */
         queued += atomic_load_explicit(&member->clients[i].queued, memory_order_acquire);
     }
-    return queued + atomic_load_explicit(&member->hub.pending, memory_order_acquire);
+    return queued + atomic_load_explicit(&member->client_shard.pending, memory_order_acquire);
 }
 
 uint64_t cmds_group_pending(const struct cmds_group *group)
