@@ -22,7 +22,7 @@ enum {
 
 static bool client_is_up(const struct cmdi_client *client)
 {
-    return atomic_load_explicit(&client->phase, memory_order_relaxed) == CMDI_CLIENT_UP;
+    return atomic_load_explicit(&client->state, memory_order_relaxed) == CMDI_CLIENT_UP;
 }
 
 /* --- Into the table, out of the table --------------------------------------------------------- */
@@ -367,7 +367,7 @@ size_t cmdi_client_held(const struct cmdi_conn *conn)
 /* The connection is not up, or others wait already. */
 static int client_send_later(struct cmdi_client *client, const struct cmdi_command *command)
 {
-    if (cmdi_client_phase(client) == CMDI_CLIENT_DOWN) {
+    if (cmdi_client_state(client) == CMDI_CLIENT_DOWN) {
         return CMDS_E_NOT_CONNECTED;
     }
     bool answered = command->on_result != NULL;
@@ -512,7 +512,7 @@ static bool client_inbox_has_room(struct cmdi_client *client, size_t body_size)
 bool cmdi_client_has_room(struct cmdi_client *client, enum cmdi_room room, size_t body_size)
 {
     bool answered = room == CMDI_ROOM_HERE || room == CMDI_ROOM_ELSEWHERE;
-    if (cmdi_client_phase(client) == CMDI_CLIENT_DOWN || !client_in_window(client, answered)) {
+    if (cmdi_client_state(client) == CMDI_CLIENT_DOWN || !client_in_window(client, answered)) {
         return false;
     }
     if (room >= CMDI_ROOM_ELSEWHERE) {
@@ -589,7 +589,7 @@ static void client_refuse_record(struct cmdi_client *client, struct cmdi_record 
 
 static void client_take_record(struct cmdi_client *client, struct cmdi_record *record)
 {
-    if (cmdi_client_phase(client) == CMDI_CLIENT_DOWN) {
+    if (cmdi_client_state(client) == CMDI_CLIENT_DOWN) {
         client_refuse_record(client, record, client->is_closing ? CMDS_E_CLOSED : CMDS_E_NOT_SENT);
         return;
     }

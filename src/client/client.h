@@ -15,7 +15,9 @@
  * the inbox is the client's, not the connection's. Only the functions marked "Thread: any" may be
  * called off the shard.
  *
- *     RESOLVE -> CONNECT -> HELLO -> UP -> DOWN        HELLO and CONNECT go back to CONNECT for the next address
+ *     RESOLVE -> CONNECT -> SERVER_INFO -> UP -> DOWN
+ *
+ * CONNECT and SERVER_INFO go back to CONNECT for the next address.
  */
 #ifndef CMDI_CLIENT_CLIENT_H
 #define CMDI_CLIENT_CLIENT_H
@@ -40,12 +42,12 @@
 struct cmdi_client;
 struct cmdi_client_shard;
 
-enum cmdi_client_phase {
-    CMDI_CLIENT_RESOLVE, // No address is known yet. Commands wait in the backlog.
-    CMDI_CLIENT_CONNECT, // `conn` is valid. Commands wait in the backlog.
-    CMDI_CLIENT_HELLO,   // ... and the ServerInfo is waited for.
-    CMDI_CLIENT_UP,      // Commands are written.
-    CMDI_CLIENT_DOWN,    // `error` says why and does not change any more. Commands are refused.
+enum cmdi_client_state {
+    CMDI_CLIENT_RESOLVE,     // No address is known yet. Commands wait in the backlog.
+    CMDI_CLIENT_CONNECT,     // `conn` is valid. Commands wait in the backlog.
+    CMDI_CLIENT_SERVER_INFO, // ... and the ServerInfo is waited for.
+    CMDI_CLIENT_UP,          // Commands are written.
+    CMDI_CLIENT_DOWN,        // `error` says why and does not change any more. Commands are refused.
 };
 
 /** From where a command comes, and whether it takes a place in the window. */
@@ -69,7 +71,7 @@ struct cmdi_target {
 
 /** What clients tell their group. On their shard, none inside a public function. */
 struct cmdi_client_ops {
-    /** The phase is UP, or DOWN and client->error says why. */
+    /** The state is UP, or DOWN and client->error says why. */
     void (*on_state)(struct cmdi_client *client, bool connected);
     /** A result that nobody waits for. */
     void (*on_unexpected)(struct cmdi_client *client, const struct cmds_result *result);
@@ -141,7 +143,7 @@ struct cmdi_client {
     /*
      * Per command. The atomics are written by the shard, but for `queued`, which others add to.
      */
-    _Atomic uint32_t phase;     // enum cmdi_client_phase
+    _Atomic uint32_t state;     // enum cmdi_client_state
     _Atomic uint32_t in_flight; // Entries of the table.
     _Atomic uint32_t queued;    // Of the inbox, until they are in the table.
     uint32_t waiting;       // Entries that have not been written: their records are in the backlog.
@@ -175,13 +177,14 @@ struct cmdi_client {
     bool pinging;      // A ping was the last thing that was sent.
     bool pong_awaited; // Nothing came since a ping.
     uint64_t connect_until_ms;
-    uint64_t since_ms;             // When this attempt began; when it came UP.
-    uint64_t ping_ms;              // When the last ping was written; 0: none was.
-    uint64_t ping_end;             // conn.sent_size, once the first one without a pong has left...
-    uint64_t pong_since_ms;        // ...and when: of the shard's awake clock. 0: it has not yet.
-    uint64_t ping_received;        // conn.received_size when it was written.
-    uint64_t ping_sequence;        // sequence_sent at the last ping.
-    struct cmdi_timer phase_timer; // RESOLVE..HELLO: gives up. UP: the next ping. Closing: linger.
+    uint64_t since_ms;      // When this attempt began; when it came UP.
+    uint64_t ping_ms;       // When the last ping was written; 0: none was.
+    uint64_t ping_end;      // conn.sent_size, once the first one without a pong has left...
+    uint64_t pong_since_ms; // ...and when: of the shard's awake clock. 0: it has not yet.
+    uint64_t ping_received; // conn.received_size when it was written.
+    uint64_t ping_sequence; // sequence_sent at the last ping.
+    /* RESOLVE to SERVER_INFO: gives up. UP: the next ping. Closing: linger. */
+    struct cmdi_timer state_timer;
     struct cmds_error error;
 };
 
@@ -207,7 +210,7 @@ static inline void cmdi_client_shard_uncount(struct cmdi_client_shard *client_sh
     }
 }
 
-/** Phase RESOLVE; commands are taken from here on. Thread: any. */
+/** State RESOLVE; commands are taken from here on. Thread: any. */
 void cmdi_client_init(
         struct cmdi_client *client, struct cmdi_client_shard *client_shard, uint32_t number);
 /** After on_closed, or if it was never started. Thread: any. */
@@ -223,9 +226,9 @@ void cmdi_client_connect(struct cmdi_client *client);
  */
 void cmdi_client_close(struct cmdi_client *client, uint32_t linger_ms);
 
-static inline enum cmdi_client_phase cmdi_client_phase(const struct cmdi_client *client)
+static inline enum cmdi_client_state cmdi_client_state(const struct cmdi_client *client)
 {
-    return (enum cmdi_client_phase)atomic_load_explicit(&client->phase, memory_order_acquire);
+    return (enum cmdi_client_state)atomic_load_explicit(&client->state, memory_order_acquire);
 }
 static inline uint32_t cmdi_client_load(const struct cmdi_client *client)
 {
@@ -259,7 +262,7 @@ void cmdi_client_forget_ticket(struct cmdi_client *client, struct cmdi_ticket *t
 extern const struct cmdi_conn_ops cmdi_client_conn_ops;
 
 int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame);
-/** Ends all that is pending, and what waits in the inbox, which is closed. The phase is DOWN. */
+/** Ends all that is pending, and what waits in the inbox, which is closed. The state is DOWN. */
 void cmdi_client_end_all(struct cmdi_client *client);
 /** Writes what waits, as far as there is room. */
 void cmdi_client_write_backlog(struct cmdi_client *client);
@@ -272,6 +275,6 @@ void cmdi_client_trim(struct cmdi_client *client);
 void cmdi_client_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail);
 void cmdi_client_on_deadline(struct cmdi_timer *timer, uint64_t now_ms);
 void cmdi_client_on_ended(struct cmdi_shard *shard, struct cmdi_work *work);
-void cmdi_client_on_phase_timer(struct cmdi_timer *timer, uint64_t now_ms);
+void cmdi_client_on_state_timer(struct cmdi_timer *timer, uint64_t now_ms);
 
 #endif

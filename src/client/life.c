@@ -18,9 +18,9 @@ enum {
     CLIENT_LOOK_MS = 10, // A limit that cannot be judged now is looked at again.
 };
 
-static void client_phase_set(struct cmdi_client *client, enum cmdi_client_phase phase)
+static void client_state_set(struct cmdi_client *client, enum cmdi_client_state state)
 {
-    atomic_store_explicit(&client->phase, (uint32_t)phase, memory_order_release);
+    atomic_store_explicit(&client->state, (uint32_t)state, memory_order_release);
 }
 
 static const char *client_target_text(const struct cmdi_client *client)
@@ -31,7 +31,7 @@ static const char *client_target_text(const struct cmdi_client *client)
 
 static bool client_is_connecting(const struct cmdi_client *client)
 {
-    return cmdi_client_phase(client) < CMDI_CLIENT_UP;
+    return cmdi_client_state(client) < CMDI_CLIENT_UP;
 }
 
 /* --- Client shard ----------------------------------------------------------------------------- */
@@ -71,7 +71,7 @@ void cmdi_client_init(
     client->ended_tail = &client->ended;
     cmdi_work_init(&client->ended_work, cmdi_client_on_ended);
     cmdi_timer_init(&client->deadline_timer, cmdi_client_on_deadline);
-    cmdi_timer_init(&client->phase_timer, cmdi_client_on_phase_timer);
+    cmdi_timer_init(&client->state_timer, cmdi_client_on_state_timer);
     (void)pthread_mutex_init(&client->inbox_lock, NULL); // Cannot fail without attributes.
     client->inbox_mail.fn = cmdi_client_on_inbox;
 }
@@ -93,8 +93,8 @@ static void client_down(struct cmdi_client *client)
 {
     struct cmdi_shard *shard = client->client_shard->shard;
     CMDI_ASSERT(client->error.code != 0);
-    client_phase_set(client, CMDI_CLIENT_DOWN);
-    cmdi_shard_timer_off(shard, &client->phase_timer);
+    client_state_set(client, CMDI_CLIENT_DOWN);
+    cmdi_shard_timer_off(shard, &client->state_timer);
     if (!client->is_closing) {
         cmdi_shard_log(shard, CMDI_LOG_CLIENT, CMDS_LOG_WARN, "client %u: %s", client->number,
                 client->error.text);
@@ -109,7 +109,7 @@ static void client_down(struct cmdi_client *client)
 static void client_closed(struct cmdi_client *client)
 {
     cmdi_list_remove(&client->ended_work.link);
-    cmdi_shard_timer_off(client->client_shard->shard, &client->phase_timer);
+    cmdi_shard_timer_off(client->client_shard->shard, &client->state_timer);
     client->client_shard->config->ops->on_closed(client);
 }
 
@@ -118,8 +118,8 @@ void cmdi_client_close(struct cmdi_client *client, uint32_t linger_ms)
     if (client->is_closing) {
         return;
     }
-    bool was_down = cmdi_client_phase(client) == CMDI_CLIENT_DOWN;
-    bool orderly = cmdi_client_phase(client) == CMDI_CLIENT_UP && client->table.count == 0 &&
+    bool was_down = cmdi_client_state(client) == CMDI_CLIENT_DOWN;
+    bool orderly = cmdi_client_state(client) == CMDI_CLIENT_UP && client->table.count == 0 &&
                    linger_ms > 0;
     client->is_closing = true;
     if (!was_down) {
@@ -132,7 +132,7 @@ void cmdi_client_close(struct cmdi_client *client, uint32_t linger_ms)
         client_closed(client);
     } else if (orderly) {
         cmdi_conn_finish(&client->conn);
-        cmdi_shard_timer(client->client_shard->shard, &client->phase_timer,
+        cmdi_shard_timer(client->client_shard->shard, &client->state_timer,
                 cmdi_client_shard_now_ms(client->client_shard) + linger_ms);
     } else {
         cmdi_conn_fail(&client->conn, CMDS_E_CLOSED, "the group was closed");
@@ -158,7 +158,7 @@ static int client_try(struct cmdi_client *client, const struct cmdi_target *targ
     }
     client->conn_live = true;
     client->deadline_mark = 0;
-    client_phase_set(client, CMDI_CLIENT_CONNECT);
+    client_state_set(client, CMDI_CLIENT_CONNECT);
     cmdi_conn_connect(&client->conn, &target->address);
     return 0;
 }
@@ -172,7 +172,7 @@ static void client_arm_attempt(struct cmdi_client *client, uint64_t now_ms, uint
     client->since_ms = now_ms;
     if (client->connect_until_ms != UINT64_MAX) {
         uint64_t share_ms = (client->connect_until_ms - now_ms) / targets_left;
-        cmdi_shard_timer(client->client_shard->shard, &client->phase_timer, now_ms + share_ms);
+        cmdi_shard_timer(client->client_shard->shard, &client->state_timer, now_ms + share_ms);
     }
 }
 
@@ -200,7 +200,7 @@ static void client_next_target(struct cmdi_client *client)
 void cmdi_client_start(struct cmdi_client *client)
 {
     uint32_t timeout_ms = client->client_shard->config->connect_timeout_ms;
-    if (client->connect_until_ms != 0 || cmdi_client_phase(client) != CMDI_CLIENT_RESOLVE) {
+    if (client->connect_until_ms != 0 || cmdi_client_state(client) != CMDI_CLIENT_RESOLVE) {
         return;
     }
     client->since_ms = cmdi_client_shard_now_ms(client->client_shard);
@@ -208,13 +208,13 @@ void cmdi_client_start(struct cmdi_client *client)
             timeout_ms == CMDS_NEVER ? UINT64_MAX : client->since_ms + timeout_ms;
     if (timeout_ms != CMDS_NEVER) {
         cmdi_shard_timer(
-                client->client_shard->shard, &client->phase_timer, client->connect_until_ms);
+                client->client_shard->shard, &client->state_timer, client->connect_until_ms);
     }
 }
 
 void cmdi_client_connect(struct cmdi_client *client)
 {
-    if (cmdi_client_phase(client) != CMDI_CLIENT_RESOLVE) {
+    if (cmdi_client_state(client) != CMDI_CLIENT_RESOLVE) {
         return; // Closed, or its time was over.
     }
     cmdi_client_start(client);
@@ -233,12 +233,13 @@ static void client_on_connect_timeout(struct cmdi_client *client, uint64_t now_m
         client_down(client);
         return;
     }
-    if (cmdi_client_phase(client) == CMDI_CLIENT_HELLO && cmdi_conn_is_behind(&client->conn)) {
+    if (cmdi_client_state(client) == CMDI_CLIENT_SERVER_INFO &&
+            cmdi_conn_is_behind(&client->conn)) {
         cmdi_shard_timer(
-                client->client_shard->shard, &client->phase_timer, now_ms + CLIENT_LOOK_MS);
+                client->client_shard->shard, &client->state_timer, now_ms + CLIENT_LOOK_MS);
         return; // It may have come: the shard had no buffer for it.
     }
-    if (cmdi_client_phase(client) == CMDI_CLIENT_CONNECT) {
+    if (cmdi_client_state(client) == CMDI_CLIENT_CONNECT) {
         (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "connect %s: no answer within %u ms",
                 client_target_text(client), ms);
     } else {
@@ -263,16 +264,16 @@ static void client_on_connected(struct cmdi_conn *conn, int error)
                 "refused: nobody listens, and the connection had reached its own end, as the port "
                 "is one that the kernel also gives to clients (ip_local_port_range)");
     } else {
-        client_phase_set(client, CMDI_CLIENT_HELLO);
+        client_state_set(client, CMDI_CLIENT_SERVER_INFO);
         cmdi_conn_start(conn);
     }
 }
 
 static void client_arm_keepalive(struct cmdi_client *client, uint64_t now_ms)
 {
-    cmdi_shard_timer_off(client->client_shard->shard, &client->phase_timer);
+    cmdi_shard_timer_off(client->client_shard->shard, &client->state_timer);
     if (client->client_shard->config->keepalive_ms != CMDS_NEVER) {
-        cmdi_shard_timer(client->client_shard->shard, &client->phase_timer,
+        cmdi_shard_timer(client->client_shard->shard, &client->state_timer,
                 now_ms + client->client_shard->config->keepalive_ms);
     }
 }
@@ -298,7 +299,7 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
     }
     client->error = (struct cmds_error){0};
     client->since_ms = client->client_shard->shard->now_ms;
-    client_phase_set(client, CMDI_CLIENT_UP);
+    client_state_set(client, CMDI_CLIENT_UP);
     client_arm_keepalive(client, client->since_ms);
     config->ops->on_state(client, true);
     cmdi_client_write_backlog(client); // Last: it may find no memory, and close the connection.
@@ -392,15 +393,15 @@ static void client_keepalive(struct cmdi_client *client, uint64_t now_ms)
     if (left_ms < due_ms - now_ms) {
         due_ms = now_ms + left_ms;
     }
-    cmdi_shard_timer(client->client_shard->shard, &client->phase_timer, due_ms);
+    cmdi_shard_timer(client->client_shard->shard, &client->state_timer, due_ms);
 }
 
-void cmdi_client_on_phase_timer(struct cmdi_timer *timer, uint64_t now_ms)
+void cmdi_client_on_state_timer(struct cmdi_timer *timer, uint64_t now_ms)
 {
-    struct cmdi_client *client = CMDI_CONTAINER(timer, struct cmdi_client, phase_timer);
+    struct cmdi_client *client = CMDI_CONTAINER(timer, struct cmdi_client, state_timer);
     if (client_is_connecting(client)) {
         client_on_connect_timeout(client, now_ms);
-    } else if (cmdi_client_phase(client) == CMDI_CLIENT_UP) {
+    } else if (cmdi_client_state(client) == CMDI_CLIENT_UP) {
         client_keepalive(client, now_ms);
     } else if (client->is_closing && client->conn_live) {
         cmdi_conn_fail(&client->conn, CMDS_E_CLOSED, "the server did not let go of it in time");
@@ -427,14 +428,14 @@ static void client_on_eof(struct cmdi_conn *conn)
 static void client_on_closing(struct cmdi_conn *conn)
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
-    enum cmdi_client_phase phase = cmdi_client_phase(client);
+    enum cmdi_client_state state = cmdi_client_state(client);
     const char *text =
             conn->error.text[0] != '\0' ? conn->error.text : cmds_error_text(conn->error.code);
-    if (phase == CMDI_CLIENT_CONNECT || phase == CMDI_CLIENT_HELLO) {
+    if (state == CMDI_CLIENT_CONNECT || state == CMDI_CLIENT_SERVER_INFO) {
         (void)cmdi_fail(&client->error, conn->error.code, "%s %s: %s",
-                phase == CMDI_CLIENT_HELLO ? "ServerInfo of" : "connect",
+                state == CMDI_CLIENT_SERVER_INFO ? "ServerInfo of" : "connect",
                 client_target_text(client), text);
-    } else if (phase == CMDI_CLIENT_UP) {
+    } else if (state == CMDI_CLIENT_UP) {
         (void)cmdi_fail(&client->error, conn->error.code, "connection to %s lost: %s",
                 client_target_text(client), text);
         client_down(client);

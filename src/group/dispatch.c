@@ -52,7 +52,7 @@ static const struct cmds_candidate *dispatch_candidate(const void *from, uint32_
     const struct cmdi_client *client = source->clients[index];
     *source->told = (struct cmds_candidate){.client = client->number,
             .in_flight = cmdi_client_load(client),
-            .is_down = cmdi_client_phase(client) == CMDI_CLIENT_DOWN};
+            .is_down = cmdi_client_state(client) == CMDI_CLIENT_DOWN};
     return source->told;
 }
 

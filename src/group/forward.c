@@ -514,8 +514,8 @@ static struct cmdi_member *forward_find_member(struct cmds_group *group)
     bool any_up = atomic_load(&group->up_count) > 0;
     for (uint32_t i = 0; i < count; i++) {
         struct cmdi_client *client = group->clients[(turn + i) % count];
-        enum cmdi_client_phase phase = cmdi_client_phase(client);
-        if (phase == CMDI_CLIENT_UP || (phase != CMDI_CLIENT_DOWN && !any_up)) {
+        enum cmdi_client_state state = cmdi_client_state(client);
+        if (state == CMDI_CLIENT_UP || (state != CMDI_CLIENT_DOWN && !any_up)) {
             return cmdi_member_of(client);
         }
     }

@@ -43,20 +43,20 @@ static void member_swap(struct cmdi_member *member, struct cmdi_client *client, 
 
 void cmdi_member_place(struct cmdi_member *member, struct cmdi_client *client)
 {
-    enum cmdi_client_phase phase = cmdi_client_phase(client);
+    enum cmdi_client_state state = cmdi_client_state(client);
     struct cmds_group *group = member->group;
     bool was_up = client->order < member->up_count;
     bool was_connecting = !was_up && client->order < member->up_count + member->connecting_count;
-    if (was_up && phase == CMDI_CLIENT_DOWN) {
+    if (was_up && state == CMDI_CLIENT_DOWN) {
         member_swap(member, client, --member->up_count);
         member_swap(member, client, member->up_count + member->connecting_count);
         atomic_fetch_sub(&group->up_count, 1);
-    } else if (was_connecting && phase == CMDI_CLIENT_UP) {
+    } else if (was_connecting && state == CMDI_CLIENT_UP) {
         member_swap(member, client, member->up_count++);
         member->connecting_count--;
         atomic_fetch_add(&group->up_count, 1); // In this order: Done must not be seen in between.
         atomic_fetch_sub(&group->connecting_count, 1);
-    } else if (was_connecting && phase == CMDI_CLIENT_DOWN) {
+    } else if (was_connecting && state == CMDI_CLIENT_DOWN) {
         member_swap(member, client, member->up_count + --member->connecting_count);
         atomic_fetch_sub(&group->connecting_count, 1);
     }
@@ -165,8 +165,8 @@ static int group_send_to_any(
     int error = CMDS_E_NOT_CONNECTED;
     for (uint32_t i = 0; i < count; i++) {
         struct cmdi_client *client = group->clients[(first + i) % count];
-        enum cmdi_client_phase phase = cmdi_client_phase(client);
-        if (phase == CMDI_CLIENT_DOWN || (any_up && phase != CMDI_CLIENT_UP)) {
+        enum cmdi_client_state state = cmdi_client_state(client);
+        if (state == CMDI_CLIENT_DOWN || (any_up && state != CMDI_CLIENT_UP)) {
             continue;
         }
         if (command->ticket != NULL) {
@@ -238,8 +238,8 @@ static int group_ask_for_room(struct cmds_group *group, const struct cmdi_comman
     bool any_up = atomic_load(&group->up_count) > 0;
     int error = CMDS_E_NOT_CONNECTED;
     for (uint32_t i = 0; i < group->options.client_count; i++) {
-        enum cmdi_client_phase phase = cmdi_client_phase(group->clients[i]);
-        if (phase == CMDI_CLIENT_UP || (phase != CMDI_CLIENT_DOWN && !any_up)) {
+        enum cmdi_client_state state = cmdi_client_state(group->clients[i]);
+        if (state == CMDI_CLIENT_UP || (state != CMDI_CLIENT_DOWN && !any_up)) {
             struct cmdi_member *member = cmdi_member_of(group->clients[i]);
             cmdi_member_refused(member, room, command->body_size);
             cmdi_member_nudge(member, CMDI_NUDGE_ROOM);

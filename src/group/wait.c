@@ -142,12 +142,12 @@ static int group_tell_missing(const struct cmds_group *group, int code, struct c
     uint32_t up = cmds_group_connected(group);
     for (uint32_t i = 0; i < count; i++) {
         const struct cmdi_client *client = group->clients[i];
-        enum cmdi_client_phase phase = cmdi_client_phase(client);
-        if (phase == CMDI_CLIENT_DOWN) {
+        enum cmdi_client_state state = cmdi_client_state(client);
+        if (state == CMDI_CLIENT_DOWN) {
             return cmdi_fail(error, client->error.code, "%u of %u connected; client %u: %s", up,
                     count, i, client->error.text);
         }
-        if (phase != CMDI_CLIENT_UP && code < 0) {
+        if (state != CMDI_CLIENT_UP && code < 0) {
             return cmdi_fail(error, code, "%u of %u connected; client %u: still connecting to %s",
                     up, count, i, group->options.connect);
         }
