@@ -2,9 +2,11 @@
 /*
  * Forwarding. See forward.h for what it is.
  *
- *     forward   on its member's shard: sends, waits for room, forgets. Tells results by `tell`.
- *     courier   only when the call lives on another shard: carries results home, and a cancellation back. It is a forward
- *               and the call's end of it in one block, freed when both sides are done; it holds the group.
+ *     forward   on the shard of its connection: sends, waits for room, forgets. Tells results by
+ *               `tell`.
+ *     courier   only when the call lives on another shard: carries results home, and a cancellation
+ *               back. It is a forward and the call's end of it in one block, freed when both sides
+ *               are done; it holds the group.
  */
 #include "group/forward.h"
 
@@ -23,13 +25,13 @@ enum {
 
 enum forward_state {
     FORWARD_NEW,
-    FORWARD_WAITING, // In member->forwards; body and timer are valid, and it is counted as pending.
+    FORWARD_WAITING, // In `forwards`; body and timer are valid, and it is counted as pending.
     FORWARD_SENT,    // client and sequence are valid.
     FORWARD_ENDING,  // In no list; its last result is being told, or `work` will tell it.
 };
 
 struct cmdi_forward {
-    struct cmdi_member *member;
+    struct cmdi_group_shard *group_shard;
     void (*tell)(
             struct cmdi_forward *forward, const struct cmds_result *result); // `last`: frees it.
     struct cmds_call *call; // A reference. The call's shard's.
@@ -37,7 +39,7 @@ struct cmdi_forward {
     struct cmdi_call_hook hook; // In the call.
     uint64_t deadline_ms;
     enum forward_state state;
-    bool is_here; // The call lives on the member's shard.
+    bool is_here; // The call lives on the same shard.
 
     struct cmdi_client *client;
     uint64_t sequence;
@@ -74,12 +76,12 @@ size_t cmdi_forward_size(void)
     return sizeof(struct cmdi_forward);
 }
 
-/* --- On the member's shard -------------------------------------------------------------------- */
+/* --- On the command's shard ------------------------------------------------------------------- */
 
 /* A body of one that lives on the call's shard counts for the call; of others as shared. */
 static bool forward_charge(struct cmdi_forward *forward, size_t size)
 {
-    struct cmdi_account *account = &forward->member->client_shard.shard->buffers.account;
+    struct cmdi_account *account = &forward->group_shard->client_shard.shard->buffers.account;
     return forward->is_here ? cmdi_call_charge(forward->call, size)
                             : cmdi_account_charge_shared(account, size);
 }
@@ -89,7 +91,7 @@ static void forward_uncharge(struct cmdi_forward *forward, size_t size)
     if (forward->is_here) {
         cmdi_call_uncharge(forward->call, size);
     } else {
-        cmdi_account_free_shared(&forward->member->client_shard.shard->buffers.account, size);
+        cmdi_account_free_shared(&forward->group_shard->client_shard.shard->buffers.account, size);
     }
 }
 
@@ -119,7 +121,7 @@ static void forward_on_result(void *context, const struct cmds_result *result)
 static void forward_stop_waiting(struct cmdi_forward *forward, enum forward_state state)
 {
     cmdi_list_remove(&forward->link);
-    cmdi_shard_timer_off(forward->member->client_shard.shard, &forward->timer);
+    cmdi_shard_timer_off(forward->group_shard->client_shard.shard, &forward->timer);
     forward_free_body(forward);
     forward->state = state;
 }
@@ -127,9 +129,9 @@ static void forward_stop_waiting(struct cmdi_forward *forward, enum forward_stat
 /* One that was counted ends without having been sent. */
 static void forward_fail(struct cmdi_forward *forward, int error, const char *text)
 {
-    struct cmdi_client_shard *client_shard = &forward->member->client_shard;
+    struct cmdi_client_shard *client_shard = &forward->group_shard->client_shard;
     forward_tell_error(
-            forward, error, text); // Perhaps the end of the member, but not of its memory.
+            forward, error, text); // Perhaps the end of the group shard, but not of its memory.
     cmdi_client_shard_uncount(client_shard);
 }
 
@@ -137,7 +139,7 @@ static void forward_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
 {
     (void)now_ms;
     struct cmdi_forward *forward = CMDI_CONTAINER(timer, struct cmdi_forward, timer);
-    CMDI_COUNT(forward->member->client_shard.shard, deadlines, 1);
+    CMDI_COUNT(forward->group_shard->client_shard.shard, deadlines, 1);
     forward_stop_waiting(forward, FORWARD_ENDING);
     forward_fail(forward, CMDS_E_TIMEOUT, "no connection had room within the deadline");
 }
@@ -153,7 +155,7 @@ static void forward_cancel(struct cmdi_forward *forward)
 {
     if (forward->state == FORWARD_WAITING) {
         forward_stop_waiting(forward, FORWARD_ENDING);
-        cmdi_shard_ready(forward->member->client_shard.shard, &forward->work);
+        cmdi_shard_ready(forward->group_shard->client_shard.shard, &forward->work);
     } else if (forward->state == FORWARD_SENT) {
         (void)cmdi_client_forget(
                 forward->client, forward->sequence); // -ENOENT: its last result is being told.
@@ -162,7 +164,7 @@ static void forward_cancel(struct cmdi_forward *forward)
 
 static int forward_send(struct cmdi_forward *forward, const struct cmdi_command *command)
 {
-    int error = cmdi_member_send(forward->member, command, 0, &forward->client);
+    int error = cmdi_group_shard_send(forward->group_shard, command, 0, &forward->client);
     if (error == 0) {
         forward->sequence = forward->client->sequence;
     }
@@ -184,7 +186,7 @@ static struct cmdi_command forward_command(struct cmdi_forward *forward)
 /* Keeps the command's bytes. Returns: 0; -ENOBUFS: memory_size_max; -ENOMEM. */
 static int forward_keep_body(struct cmdi_forward *forward, const struct cmdi_command *command)
 {
-    const struct cmds_codec *codec = forward->member->client_shard.config->codec;
+    const struct cmds_codec *codec = forward->group_shard->client_shard.config->codec;
     forward->type = command->type;
     forward->body_size = command->body_size;
     forward->body = forward->small;
@@ -205,41 +207,41 @@ static int forward_keep_body(struct cmdi_forward *forward, const struct cmdi_com
 
 static void forward_wait(struct cmdi_forward *forward)
 {
-    struct cmdi_member *member = forward->member;
+    struct cmdi_group_shard *group_shard = forward->group_shard;
     forward->state = FORWARD_WAITING;
-    cmdi_list_push(&member->forwards, &forward->link);
-    cmdi_client_shard_count(&member->client_shard);
-    member->client_shard.wants_room = true;
+    cmdi_list_push(&group_shard->forwards, &forward->link);
+    cmdi_client_shard_count(&group_shard->client_shard);
+    group_shard->client_shard.wants_room = true;
     if (forward->deadline_ms != UINT64_MAX) {
-        cmdi_shard_timer(member->client_shard.shard, &forward->timer, forward->deadline_ms);
+        cmdi_shard_timer(group_shard->client_shard.shard, &forward->timer, forward->deadline_ms);
     }
 }
 
-void cmdi_forward_feed(struct cmdi_member *member)
+void cmdi_forward_feed(struct cmdi_group_shard *group_shard)
 {
-    while (!cmdi_list_empty(&member->forwards)) {
+    while (!cmdi_list_empty(&group_shard->forwards)) {
         struct cmdi_forward *forward =
-                CMDI_CONTAINER(member->forwards.next, struct cmdi_forward, link);
+                CMDI_CONTAINER(group_shard->forwards.next, struct cmdi_forward, link);
         struct cmdi_command command = forward_command(forward);
         int error = forward_send(forward, &command);
         if (error == -ENOBUFS) {
-            member->client_shard.wants_room = true;
+            group_shard->client_shard.wants_room = true;
             return;
         }
         forward_stop_waiting(forward, error == 0 ? FORWARD_SENT : FORWARD_ENDING);
         if (error == 0) {
-            cmdi_client_shard_uncount(&member->client_shard); // The send has counted it again.
+            cmdi_client_shard_uncount(&group_shard->client_shard); // The send has counted it again.
         } else {
             forward_fail(forward, error == CMDS_E_NOT_CONNECTED ? CMDS_E_NOT_SENT : error, NULL);
         }
     }
 }
 
-void cmdi_forward_end_waiting(struct cmdi_member *member, int error, const char *text)
+void cmdi_forward_end_waiting(struct cmdi_group_shard *group_shard, int error, const char *text)
 {
-    while (!cmdi_list_empty(&member->forwards)) {
+    while (!cmdi_list_empty(&group_shard->forwards)) {
         struct cmdi_forward *forward =
-                CMDI_CONTAINER(member->forwards.next, struct cmdi_forward, link);
+                CMDI_CONTAINER(group_shard->forwards.next, struct cmdi_forward, link);
         forward_stop_waiting(forward, FORWARD_ENDING);
         forward_fail(forward, error, text);
     }
@@ -249,7 +251,7 @@ void cmdi_forward_end_waiting(struct cmdi_member *member, int error, const char 
 
 static void forward_tell_here(struct cmdi_forward *forward, const struct cmds_result *result)
 {
-    struct cmdi_member *member = forward->member;
+    struct cmdi_group_shard *group_shard = forward->group_shard;
     struct cmds_call *call = forward->call;
     cmds_forward_fn on_result = forward->on_result;
     if (!result->last) {
@@ -258,10 +260,10 @@ static void forward_tell_here(struct cmdi_forward *forward, const struct cmds_re
     }
     cmdi_list_remove(&forward->hook.link);
     cmdi_list_remove(&forward->work.link);
-    cmdi_pool_release(&member->forward_pool, forward);
+    cmdi_pool_release(&group_shard->forward_pool, forward);
     on_result(call, result);
     cmds_call_unref(call);
-    cmdi_member_drop(member); // Now: the result was in the member's memory.
+    cmdi_group_shard_drop(group_shard); // Now: the result was in the group shard's memory.
 }
 
 static void forward_on_cancel(struct cmdi_call_hook *hook)
@@ -270,9 +272,9 @@ static void forward_on_cancel(struct cmdi_call_hook *hook)
 }
 
 static void forward_init(
-        struct cmdi_forward *forward, struct cmdi_member *member, uint64_t deadline_ms)
+        struct cmdi_forward *forward, struct cmdi_group_shard *group_shard, uint64_t deadline_ms)
 {
-    forward->member = member;
+    forward->group_shard = group_shard;
     forward->state = FORWARD_NEW;
     forward->deadline_ms = deadline_ms;
     forward->client = NULL;
@@ -293,22 +295,22 @@ static void forward_bind(struct cmdi_forward *forward, struct cmds_call *call,
     cmdi_call_hook_add(call, &forward->hook);
 }
 
-/* Each one holds the member: whichever way it ends, and be it in a later turn. */
-static int forward_here(struct cmdi_member *member, struct cmdi_command *command,
+/* Each one holds the group shard: whichever way it ends, and be it in a later turn. */
+static int forward_here(struct cmdi_group_shard *group_shard, struct cmdi_command *command,
         struct cmds_call *call, cmds_forward_fn on_result)
 {
-    struct cmdi_forward *forward = cmdi_pool_acquire(&member->forward_pool);
+    struct cmdi_forward *forward = cmdi_pool_acquire(&group_shard->forward_pool);
     if (forward == NULL) {
         return -ENOMEM;
     }
-    forward_init(forward, member, command->deadline_ms);
+    forward_init(forward, group_shard, command->deadline_ms);
     forward->tell = forward_tell_here;
     forward->call = call;
     forward->is_here = true;
     command->on_result = forward_on_result;
     command->context = forward;
     int error = -ENOBUFS;
-    if (CMDI_LIKELY(cmdi_list_empty(&member->forwards))) { // Else the others come first.
+    if (CMDI_LIKELY(cmdi_list_empty(&group_shard->forwards))) { // Else the others come first.
         error = forward_send(forward, command);
     }
     if (CMDI_LIKELY(error == 0)) {
@@ -316,12 +318,12 @@ static int forward_here(struct cmdi_member *member, struct cmdi_command *command
     } else {
         error = error == -ENOBUFS ? forward_keep_body(forward, command) : error;
         if (error < 0) {
-            cmdi_pool_release(&member->forward_pool, forward);
+            cmdi_pool_release(&group_shard->forward_pool, forward);
             return error;
         }
         forward_wait(forward);
     }
-    member->hold_count++;
+    group_shard->hold_count++;
     forward_bind(forward, call, on_result, forward_on_cancel);
     return 0;
 }
@@ -331,7 +333,7 @@ static int forward_here(struct cmdi_member *member, struct cmdi_command *command
 static void courier_unref(struct courier *courier)
 {
     if (atomic_fetch_sub_explicit(&courier->refs, 1, memory_order_acq_rel) == 1) {
-        struct cmds_group *group = courier->forward.member->group;
+        struct cmds_group *group = courier->forward.group_shard->group;
         forward_free_body(&courier->forward);
         (void)pthread_mutex_destroy(&courier->lock);
         free(courier);
@@ -402,7 +404,7 @@ static void courier_post(struct courier *courier, const struct cmds_result *resu
     }
 }
 
-/* On the member's shard. */
+/* On the command's shard. */
 static void courier_tell(struct cmdi_forward *forward, const struct cmds_result *result)
 {
     struct courier *courier = CMDI_CONTAINER(forward, struct courier, forward);
@@ -424,8 +426,8 @@ static void courier_on_go(struct cmdi_shard *shard, struct cmdi_mail *mail)
     struct courier *courier = CMDI_CONTAINER(mail, struct courier, go);
     struct cmdi_forward *forward = &courier->forward;
     struct cmdi_command command = forward_command(forward);
-    int error = forward->member->closing ? CMDS_E_CLOSED : -ENOBUFS;
-    if (error == -ENOBUFS && cmdi_list_empty(&forward->member->forwards)) {
+    int error = forward->group_shard->closing ? CMDS_E_CLOSED : -ENOBUFS;
+    if (error == -ENOBUFS && cmdi_list_empty(&forward->group_shard->forwards)) {
         error = forward_send(forward, &command);
     }
     if (error == 0) {
@@ -470,10 +472,10 @@ static void courier_on_cancel(struct cmdi_call_hook *hook)
     courier->home_over = true; // What is under way home is not told.
     cmdi_shard_post(courier->home, &courier->cancelled);
     atomic_fetch_add(&courier->refs, 1);
-    cmdi_shard_post(forward->member->client_shard.shard, &courier->cancel);
+    cmdi_shard_post(forward->group_shard->client_shard.shard, &courier->cancel);
 }
 
-static int forward_there(struct cmdi_member *member, const struct cmdi_command *command,
+static int forward_there(struct cmdi_group_shard *group_shard, const struct cmdi_command *command,
         struct cmds_call *call, cmds_forward_fn on_result)
 {
     struct courier *courier = calloc(1, sizeof(*courier));
@@ -481,7 +483,7 @@ static int forward_there(struct cmdi_member *member, const struct cmdi_command *
         return -ENOMEM;
     }
     struct cmdi_forward *forward = &courier->forward;
-    forward_init(forward, member, command->deadline_ms);
+    forward_init(forward, group_shard, command->deadline_ms);
     forward->tell = courier_tell;
     int error = forward_keep_body(forward, command);
     if (error < 0) {
@@ -495,19 +497,20 @@ static int forward_there(struct cmdi_member *member, const struct cmdi_command *
     courier->cancel.fn = courier_on_cancel_mail;
     courier->last.fn = courier_on_last;
     courier->cancelled.fn = courier_on_cancelled;
-    atomic_store(&courier->refs, 2); // The member's side and the call's.
-    cmdi_group_hold(member->group);
+    atomic_store(&courier->refs, 2); // The group shard's side and the call's.
+    cmdi_group_hold(group_shard->group);
     forward_bind(forward, call, on_result, courier_on_cancel);
-    cmdi_shard_post(member->client_shard.shard, &courier->go);
+    cmdi_shard_post(group_shard->client_shard.shard, &courier->go);
     return 0;
 }
 
 /* --- cmds_group_forward ----------------------------------------------------------------------- */
 
 /*
- * A member whose connections take commands; the next one each time. Returns: NULL: there is none.
+ * A group shard whose connections take commands; the next one each time. Returns: NULL: there is
+ * none.
  */
-static struct cmdi_member *forward_find_member(struct cmds_group *group)
+static struct cmdi_group_shard *forward_find_shard(struct cmds_group *group)
 {
     uint32_t count = group->options.client_count;
     uint64_t turn = atomic_fetch_add_explicit(&group->turn, 1, memory_order_relaxed);
@@ -516,7 +519,7 @@ static struct cmdi_member *forward_find_member(struct cmds_group *group)
         struct cmdi_client *client = group->clients[(turn + i) % count];
         enum cmdi_client_state state = cmdi_client_state(client);
         if (state == CMDI_CLIENT_UP || (state != CMDI_CLIENT_DOWN && !any_up)) {
-            return cmdi_member_of(client);
+            return cmdi_group_shard_of(client);
         }
     }
     return NULL;
@@ -557,8 +560,9 @@ static int forward_elsewhere(struct cmds_group *group, struct cmds_message messa
     if (error < 0) {
         return error;
     }
-    struct cmdi_member *member = forward_find_member(group);
-    return member != NULL ? forward_there(member, &command, call, on_result) : CMDS_E_NOT_CONNECTED;
+    struct cmdi_group_shard *group_shard = forward_find_shard(group);
+    return group_shard != NULL ? forward_there(group_shard, &command, call, on_result)
+                               : CMDS_E_NOT_CONNECTED;
 }
 
 /* Of a call for which nothing can be done any more. Returns: 0; why not. */
@@ -586,11 +590,12 @@ int cmds_group_forward(struct cmds_group *group, struct cmds_message message,
     if (atomic_load_explicit(&group->closing, memory_order_relaxed) != 0) {
         return CMDS_E_CLOSED;
     }
-    struct cmdi_member *member = cmdi_group_here(group);
-    if (CMDI_LIKELY(member != NULL && member->up_count + member->connecting_count > 0)) {
+    struct cmdi_group_shard *group_shard = cmdi_group_here(group);
+    if (CMDI_LIKELY(
+                group_shard != NULL && group_shard->up_count + group_shard->connecting_count > 0)) {
         struct cmdi_command command;
         error = forward_measure(group, message, call, &command);
-        return error < 0 ? error : forward_here(member, &command, call, on_result);
+        return error < 0 ? error : forward_here(group_shard, &command, call, on_result);
     }
     if (!cmdi_group_enter(group)) {
         return CMDS_E_CLOSED;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of a group: open, the messages to its members, close, and the last free. See group.h for
- * who holds what.
+ * The life of a group: open, the messages to its group shards, close, and the last free. See
+ * group.h for who holds what.
  *
  * Nothing here waits: a group may be opened and closed on a shard and inside any callback.
  */
@@ -73,23 +73,23 @@ static bool group_take_opener(struct cmds_group *group)
     return atomic_exchange(&group->opener_gone, 1) == 0;
 }
 
-void cmdi_member_nudge(struct cmdi_member *member, enum cmdi_nudge what)
+void cmdi_group_shard_nudge(struct cmdi_group_shard *group_shard, enum cmdi_nudge what)
 {
-    uint32_t before = atomic_fetch_or(&member->nudges, (uint32_t)what);
+    uint32_t before = atomic_fetch_or(&group_shard->nudges, (uint32_t)what);
     if (before == 0) {
-        cmdi_group_hold(member->group);
-        cmdi_shard_post(member->client_shard.shard, &member->mail);
+        cmdi_group_hold(group_shard->group);
+        cmdi_shard_post(group_shard->client_shard.shard, &group_shard->mail);
     }
 }
 
-static void member_hold(struct cmdi_client_shard *client_shard)
+static void group_shard_hold(struct cmdi_client_shard *client_shard)
 {
-    cmdi_group_hold(CMDI_CONTAINER(client_shard, struct cmdi_member, client_shard)->group);
+    cmdi_group_hold(CMDI_CONTAINER(client_shard, struct cmdi_group_shard, client_shard)->group);
 }
 
-static void member_release(struct cmdi_client_shard *client_shard)
+static void group_shard_release(struct cmdi_client_shard *client_shard)
 {
-    cmdi_group_leave(CMDI_CONTAINER(client_shard, struct cmdi_member, client_shard)->group);
+    cmdi_group_leave(CMDI_CONTAINER(client_shard, struct cmdi_group_shard, client_shard)->group);
 }
 
 /* --- What clients tell ------------------------------------------------------------------------ */
@@ -103,59 +103,62 @@ static void group_keep_first_error(struct cmds_group *group, const struct cmds_e
     pthread_mutex_unlock(&group->lock);
 }
 
-static void member_on_state(struct cmdi_client *client, bool connected)
+static void group_shard_on_state(struct cmdi_client *client, bool connected)
 {
     static const struct cmds_error none = CMDS_ERROR_INIT;
-    struct cmdi_member *member = cmdi_member_of(client);
-    struct cmds_group *group = member->group;
+    struct cmdi_group_shard *group_shard = cmdi_group_shard_of(client);
+    struct cmds_group *group = group_shard->group;
     if (!connected && !client->is_closing) {
         group_keep_first_error(group, &client->error);
     }
-    cmdi_member_place(member, client);
+    cmdi_group_shard_reorder(group_shard, client);
     if (group->options.on_state != NULL) {
         group->options.on_state(group->options.context, client->number, connected,
                 connected ? &none : &client->error);
     }
-    if (member->up_count + member->connecting_count == 0 && !member->closing) {
-        cmdi_forward_end_waiting(member, CMDS_E_NOT_SENT, client->error.text);
+    if (group_shard->up_count + group_shard->connecting_count == 0 && !group_shard->closing) {
+        cmdi_forward_end_waiting(group_shard, CMDS_E_NOT_SENT, client->error.text);
     }
-    if (!member->closing) {
-        cmdi_shard_flush(member->client_shard.shard,
-                &member->room_work); // Who waits for room finds it, or learns that there is none.
+    if (!group_shard->closing) {
+        cmdi_shard_flush(group_shard->client_shard.shard,
+                &group_shard
+                         ->room_work); // Who waits for room finds it, or learns that there is none.
     }
     cmdi_group_wake(group);
 }
 
-static void member_on_unexpected(struct cmdi_client *client, const struct cmds_result *result)
+static void group_shard_on_unexpected(struct cmdi_client *client, const struct cmds_result *result)
 {
-    const struct cmds_group_options *options = &cmdi_member_of(client)->group->options;
+    const struct cmds_group_options *options = &cmdi_group_shard_of(client)->group->options;
     if (options->on_unexpected != NULL) {
         options->on_unexpected(options->context, result);
     }
 }
 
-static void member_on_room(struct cmdi_client_shard *client_shard)
+static void group_shard_on_room(struct cmdi_client_shard *client_shard)
 {
-    struct cmdi_member *member = CMDI_CONTAINER(client_shard, struct cmdi_member, client_shard);
-    if (!member->closing) {
-        cmdi_shard_flush(client_shard->shard, &member->room_work);
+    struct cmdi_group_shard *group_shard =
+            CMDI_CONTAINER(client_shard, struct cmdi_group_shard, client_shard);
+    if (!group_shard->closing) {
+        cmdi_shard_flush(client_shard->shard, &group_shard->room_work);
     }
 }
 
-static bool member_owes_room(const struct cmdi_member *member)
+static bool group_shard_owes_room(const struct cmdi_group_shard *group_shard)
 {
     bool owes = false;
     for (int i = 0; i < CMDI_ROOM_COUNT; i++) {
-        owes |= atomic_load(&member->refused[i]) != SIZE_MAX;
+        owes |= atomic_load(&group_shard->refused[i]) != SIZE_MAX;
     }
     return owes;
 }
 
-static void member_tell_room(struct cmdi_member *member)
+static void group_shard_tell_room(struct cmdi_group_shard *group_shard)
 {
-    const struct cmds_group *group = member->group;
+    const struct cmds_group *group = group_shard->group;
     for (int i = 0; i < CMDI_ROOM_COUNT; i++) {
-        atomic_store(&member->refused[i], SIZE_MAX); // Before: who is refused from here on is new.
+        atomic_store(
+                &group_shard->refused[i], SIZE_MAX); // Before: who is refused from here on is new.
     }
     if (group->hooks.on_room != NULL) {
         group->hooks.on_room(group->hooks.context);
@@ -166,199 +169,202 @@ static void member_tell_room(struct cmdi_member *member)
 }
 
 /*
- * Might what was refused have been refused for want of memory? A queue doubles, and may have the old
- * half beside it meanwhile.
+ * Might what was refused have been refused for want of memory? A queue doubles, and may have the
+ * old half beside it meanwhile.
  */
-static bool member_memory_is_short(const struct cmdi_member *member)
+static bool group_shard_memory_is_short(const struct cmdi_group_shard *group_shard)
 {
-    const struct cmdi_conn_limits *limits = &member->client_shard.config->limits;
+    const struct cmdi_conn_limits *limits = &group_shard->client_shard.config->limits;
     size_t most = 4 * ((size_t)limits->output_size_max + limits->frame_size_max);
-    return !cmdi_account_allows(&member->client_shard.shard->buffers.account, most);
+    return !cmdi_account_allows(&group_shard->client_shard.shard->buffers.account, most);
 }
 
-static void member_look_for_room(struct cmdi_member *member)
+static void group_shard_look_for_room(struct cmdi_group_shard *group_shard)
 {
-    member->client_shard.wants_room = false;
-    cmdi_forward_feed(member);
-    if (member_owes_room(member)) {
-        bool none_left = member->up_count + member->connecting_count == 0;
-        if (none_left || cmdi_member_has_room(member)) {
-            member_tell_room(member);
+    group_shard->client_shard.wants_room = false;
+    cmdi_forward_feed(group_shard);
+    if (group_shard_owes_room(group_shard)) {
+        bool none_left = group_shard->up_count + group_shard->connecting_count == 0;
+        if (none_left || cmdi_group_shard_has_room(group_shard)) {
+            group_shard_tell_room(group_shard);
         } else {
-            member->client_shard.wants_room = true;
+            group_shard->client_shard.wants_room = true;
         }
     }
     /* If it is memory that others hold, no connection of ours would tell. */
-    if (member->client_shard.wants_room && !member->closing && member_memory_is_short(member)) {
-        cmdi_shard_refused(member->client_shard.shard, &member->memory_work);
+    if (group_shard->client_shard.wants_room && !group_shard->closing &&
+            group_shard_memory_is_short(group_shard)) {
+        cmdi_shard_refused(group_shard->client_shard.shard, &group_shard->memory_work);
     }
 }
 
 /* At the end of a turn in which room was made for somebody who was refused. */
-static void member_run_room(struct cmdi_shard *shard, struct cmdi_work *work)
+static void group_shard_run_room(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     (void)shard;
-    member_look_for_room(CMDI_CONTAINER(work, struct cmdi_member, room_work));
+    group_shard_look_for_room(CMDI_CONTAINER(work, struct cmdi_group_shard, room_work));
 }
 
-static void member_run_memory(struct cmdi_shard *shard, struct cmdi_work *work)
+static void group_shard_run_memory(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     (void)shard;
-    member_look_for_room(CMDI_CONTAINER(work, struct cmdi_member, memory_work));
+    group_shard_look_for_room(CMDI_CONTAINER(work, struct cmdi_group_shard, memory_work));
 }
 
-static void member_on_idle(struct cmdi_client_shard *client_shard)
+static void group_shard_on_idle(struct cmdi_client_shard *client_shard)
 {
     client_shard->wants_idle = false; // Who waits and sees more to wait for asks again.
-    cmdi_group_wake(CMDI_CONTAINER(client_shard, struct cmdi_member, client_shard)->group);
+    cmdi_group_wake(CMDI_CONTAINER(client_shard, struct cmdi_group_shard, client_shard)->group);
 }
 
 /*
- * The last one ends the member. Callers further up may still look at it: its memory stays until
- * end_mail has come round.
+ * The last one ends the group shard. Callers further up may still look at it: its memory stays
+ * until end_mail has come round.
  */
-void cmdi_member_drop(struct cmdi_member *member)
+void cmdi_group_shard_drop(struct cmdi_group_shard *group_shard)
 {
-    CMDI_ASSERT(member->hold_count > 0);
-    if (--member->hold_count > 0) {
+    CMDI_ASSERT(group_shard->hold_count > 0);
+    if (--group_shard->hold_count > 0) {
         return;
     }
-    CMDI_ASSERT(member->closing && cmdi_list_empty(&member->forwards));
-    cmdi_list_remove(&member->room_work.link);
-    cmdi_list_remove(&member->memory_work.link);
-    cmdi_pool_fini(&member->forward_pool);
-    cmdi_client_shard_fini(&member->client_shard);
-    cmdi_group_leave(member->group);
+    CMDI_ASSERT(group_shard->closing && cmdi_list_empty(&group_shard->forwards));
+    cmdi_list_remove(&group_shard->room_work.link);
+    cmdi_list_remove(&group_shard->memory_work.link);
+    cmdi_pool_fini(&group_shard->forward_pool);
+    cmdi_client_shard_fini(&group_shard->client_shard);
+    cmdi_group_leave(group_shard->group);
 }
 
-static void member_on_closed(struct cmdi_client *client)
+static void group_shard_on_closed(struct cmdi_client *client)
 {
-    cmdi_member_drop(cmdi_member_of(client));
+    cmdi_group_shard_drop(cmdi_group_shard_of(client));
 }
 
-static const struct cmdi_client_ops member_client_ops = {
-        .on_state = member_on_state,
-        .on_unexpected = member_on_unexpected,
-        .on_room = member_on_room,
-        .on_idle = member_on_idle,
-        .on_closed = member_on_closed,
-        .hold = member_hold,
-        .release = member_release,
+static const struct cmdi_client_ops group_shard_client_ops = {
+        .on_state = group_shard_on_state,
+        .on_unexpected = group_shard_on_unexpected,
+        .on_room = group_shard_on_room,
+        .on_idle = group_shard_on_idle,
+        .on_closed = group_shard_on_closed,
+        .hold = group_shard_hold,
+        .release = group_shard_release,
 };
 
-/* --- What members are told -------------------------------------------------------------------- */
+/* --- What group shards are told --------------------------------------------------------------- */
 
 /* Told once. */
-static void member_close(struct cmdi_member *member)
+static void group_shard_close(struct cmdi_group_shard *group_shard)
 {
-    member->closing = true;
-    cmdi_forward_end_waiting(member, CMDS_E_CLOSED, "the group was closed");
-    for (uint32_t i = 0; i < member->client_count; i++) {
-        cmdi_client_close(&member->clients[i], member->group->linger_ms);
+    group_shard->closing = true;
+    cmdi_forward_end_waiting(group_shard, CMDS_E_CLOSED, "the group was closed");
+    for (uint32_t i = 0; i < group_shard->client_count; i++) {
+        cmdi_client_close(&group_shard->clients[i], group_shard->group->linger_ms);
     }
-    cmdi_member_drop(member); // The count that it was made with.
+    cmdi_group_shard_drop(group_shard); // The count that it was made with.
 }
 
-static void member_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)
+static void group_shard_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
-    struct cmdi_member *member = CMDI_CONTAINER(mail, struct cmdi_member, mail);
-    struct cmds_group *group = member->group;
-    uint32_t nudges = atomic_exchange(&member->nudges, 0);
-    for (uint32_t i = 0; i < member->client_count && (nudges & CMDI_NUDGE_START) != 0; i++) {
-        cmdi_client_start(&member->clients[i]);
+    struct cmdi_group_shard *group_shard = CMDI_CONTAINER(mail, struct cmdi_group_shard, mail);
+    struct cmds_group *group = group_shard->group;
+    uint32_t nudges = atomic_exchange(&group_shard->nudges, 0);
+    for (uint32_t i = 0; i < group_shard->client_count && (nudges & CMDI_NUDGE_START) != 0; i++) {
+        cmdi_client_start(&group_shard->clients[i]);
     }
-    for (uint32_t i = 0; i < member->client_count && (nudges & CMDI_NUDGE_TARGETS) != 0; i++) {
-        cmdi_client_connect(&member->clients[i]);
+    for (uint32_t i = 0; i < group_shard->client_count && (nudges & CMDI_NUDGE_TARGETS) != 0; i++) {
+        cmdi_client_connect(&group_shard->clients[i]);
     }
     if ((nudges & CMDI_NUDGE_FORGET) != 0) {
         struct cmdi_ticket *ticket = NULL;
-        while ((ticket = cmdi_tickets_pop(&group->tickets, &member->forgotten)) != NULL) {
+        while ((ticket = cmdi_tickets_pop(&group->tickets, &group_shard->forgotten)) != NULL) {
             cmdi_client_forget_ticket(ticket->client, ticket);
         }
     }
-    if ((nudges & CMDI_NUDGE_ROOM) != 0 && !member->closing) {
-        cmdi_shard_flush(shard, &member->room_work);
+    if ((nudges & CMDI_NUDGE_ROOM) != 0 && !group_shard->closing) {
+        cmdi_shard_flush(shard, &group_shard->room_work);
     }
     if ((nudges & CMDI_NUDGE_WATCH) != 0) {
-        member->client_shard.wants_idle = true;
-        if (atomic_load(&member->client_shard.pending) == 0) {
-            member_on_idle(&member->client_shard);
+        group_shard->client_shard.wants_idle = true;
+        if (atomic_load(&group_shard->client_shard.pending) == 0) {
+            group_shard_on_idle(&group_shard->client_shard);
         }
     }
     if ((nudges & CMDI_NUDGE_CLOSE) != 0) {
-        member_close(member);
+        group_shard_close(group_shard);
     }
     cmdi_group_leave(group);
 }
 
 /* --- Memory ----------------------------------------------------------------------------------- */
 
-static void member_free(struct cmdi_member *member)
+static void group_shard_free(struct cmdi_group_shard *group_shard)
 {
-    if (member == NULL) {
+    if (group_shard == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < member->client_count; i++) {
-        cmdi_client_fini(&member->clients[i]);
+    for (uint32_t i = 0; i < group_shard->client_count; i++) {
+        cmdi_client_fini(&group_shard->clients[i]);
     }
-    free(member->clients);
-    free(member->order);
-    free(member);
+    free(group_shard->clients);
+    free(group_shard->order);
+    free(group_shard);
 }
 
 /* All that hangs on it: nobody is inside. */
 static void group_free_parts(struct cmds_group *group)
 {
-    for (uint32_t i = 0; i < group->member_count; i++) {
-        member_free(group->members[i]);
+    for (uint32_t i = 0; i < group->shard_count; i++) {
+        group_shard_free(group->shards[i]);
     }
     cmdi_type_table_fini(&group->commands);
     cmdi_type_table_fini(&group->results);
     cmdi_tickets_trim(&group->tickets);
-    free(group->members);
+    free(group->shards);
     free(group->clients);
     free(group->config);
 }
 
-/* Clients number `index`, `index` + member_count, ... */
-static struct cmdi_member *member_create(struct cmds_group *group, uint32_t index)
+/* Clients number `index`, `index` + shard_count, ... */
+static struct cmdi_group_shard *group_shard_create(struct cmds_group *group, uint32_t index)
 {
     uint32_t total = group->options.client_count;
     uint32_t stride = group->runtime->shard_count;
     uint32_t count = index < total ? (total - index + stride - 1) / stride : 0;
-    struct cmdi_member *member = aligned_alloc(64, (sizeof(*member) + 63) / 64 * 64);
-    if (member == NULL) {
+    struct cmdi_group_shard *group_shard = aligned_alloc(64, (sizeof(*group_shard) + 63) / 64 * 64);
+    if (group_shard == NULL) {
         return NULL;
     }
     // One count for each client, and one that the close gives back.
-    *member = (struct cmdi_member){
+    *group_shard = (struct cmdi_group_shard){
             .group = group, .hold_count = count + 1, .connecting_count = count};
     for (int i = 0; i < CMDI_ROOM_COUNT; i++) {
-        atomic_store(&member->refused[i], SIZE_MAX);
+        atomic_store(&group_shard->refused[i], SIZE_MAX);
     }
-    cmdi_client_shard_init(&member->client_shard, group->runtime->shards[index], group->config);
-    cmdi_pool_init(&member->forward_pool, cmdi_forward_size());
-    cmdi_pool_charge_to(&member->forward_pool, &member->client_shard.shard->buffers.account);
-    cmdi_work_init(&member->room_work, member_run_room);
-    cmdi_work_init(&member->memory_work, member_run_memory);
-    cmdi_list_init(&member->forwards);
-    cmdi_list_init(&member->forgotten);
-    member->mail.fn = member_on_mail;
-    member->clients = calloc(count > 0 ? count : 1, sizeof(*member->clients));
-    member->order = calloc(count > 0 ? count : 1, sizeof(struct cmdi_client *));
-    if (member->clients == NULL || member->order == NULL) {
-        member_free(member);
+    cmdi_client_shard_init(
+            &group_shard->client_shard, group->runtime->shards[index], group->config);
+    cmdi_pool_init(&group_shard->forward_pool, cmdi_forward_size());
+    cmdi_pool_charge_to(
+            &group_shard->forward_pool, &group_shard->client_shard.shard->buffers.account);
+    cmdi_work_init(&group_shard->room_work, group_shard_run_room);
+    cmdi_work_init(&group_shard->memory_work, group_shard_run_memory);
+    cmdi_list_init(&group_shard->forwards);
+    cmdi_list_init(&group_shard->forgotten);
+    group_shard->mail.fn = group_shard_on_mail;
+    group_shard->clients = calloc(count > 0 ? count : 1, sizeof(*group_shard->clients));
+    group_shard->order = calloc(count > 0 ? count : 1, sizeof(struct cmdi_client *));
+    if (group_shard->clients == NULL || group_shard->order == NULL) {
+        group_shard_free(group_shard);
         return NULL;
     }
-    member->client_count = count;
+    group_shard->client_count = count;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t number = index + i * stride;
-        cmdi_client_init(&member->clients[i], &member->client_shard, number);
-        member->clients[i].order = i;
-        member->order[i] = &member->clients[i];
-        group->clients[number] = &member->clients[i];
+        cmdi_client_init(&group_shard->clients[i], &group_shard->client_shard, number);
+        group_shard->clients[i].order = i;
+        group_shard->order[i] = &group_shard->clients[i];
+        group->clients[number] = &group_shard->clients[i];
     }
-    return member;
+    return group_shard;
 }
 
 static int group_copy_strings(struct cmds_group *group, const struct cmds_group_options *options)
@@ -389,21 +395,21 @@ static int group_fill(struct cmds_group *group, const struct cmds_group_options 
         return -ENOMEM;
     }
     cmdi_group_config_fill(group->config, &group->options);
-    group->config->ops = &member_client_ops;
+    group->config->ops = &group_shard_client_ops;
     group->config->results = &group->results;
     group->config->tickets = &group->tickets;
     uint32_t shard_count = group->runtime->shard_count;
-    group->members = calloc(shard_count, sizeof(struct cmdi_member *));
+    group->shards = calloc(shard_count, sizeof(struct cmdi_group_shard *));
     group->clients = calloc(options->client_count, sizeof(struct cmdi_client *));
-    if (group->members == NULL || group->clients == NULL) {
+    if (group->shards == NULL || group->clients == NULL) {
         return -ENOMEM;
     }
-    for (; group->member_count < shard_count; group->member_count++) {
-        struct cmdi_member *member = member_create(group, group->member_count);
-        if (member == NULL) {
+    for (; group->shard_count < shard_count; group->shard_count++) {
+        struct cmdi_group_shard *group_shard = group_shard_create(group, group->shard_count);
+        if (group_shard == NULL) {
             return -ENOMEM;
         }
-        group->members[group->member_count] = member;
+        group->shards[group->shard_count] = group_shard;
     }
     atomic_store(&group->refs, shard_count);
     atomic_store(&group->handles, 2); // The opener's, and the runtime's.
@@ -464,10 +470,10 @@ static void group_let_go_of_resolve(struct cmds_group *group)
 /* A failure to resolve is a failure to connect: the clients tell it. */
 static void group_start(struct cmds_group *group, bool is_numeric)
 {
-    uint32_t count = group->member_count;
+    uint32_t count = group->shard_count;
     bool is_known = is_numeric || group_begin_resolve(group);
     for (uint32_t i = 0; i < count; i++) {
-        cmdi_member_nudge(group->members[i], is_known ? CMDI_NUDGE_TARGETS : CMDI_NUDGE_START);
+        cmdi_group_shard_nudge(group->shards[i], is_known ? CMDI_NUDGE_TARGETS : CMDI_NUDGE_START);
     }
 }
 
@@ -528,8 +534,8 @@ bool cmdi_group_begin_close(struct cmds_group *group, uint32_t linger_ms)
     if (mine) {
         group->linger_ms = linger_ms;
         group_let_go_of_resolve(group);
-        for (uint32_t i = 0; i < group->member_count; i++) {
-            cmdi_member_nudge(group->members[i], CMDI_NUDGE_CLOSE);
+        for (uint32_t i = 0; i < group->shard_count; i++) {
+            cmdi_group_shard_nudge(group->shards[i], CMDI_NUDGE_CLOSE);
         }
     }
     cmdi_group_leave(group);
@@ -628,9 +634,9 @@ static void group_on_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
     if (group->end_round == 0) {
         group_tell_closers(group);
     }
-    if (++group->end_round < group->member_count) {
+    if (++group->end_round < group->shard_count) {
         cmdi_shard_post(group->runtime->shards[group->end_round], &group->end_mail);
-    } else if (group->end_round == group->member_count || atomic_load(&group->end_posted) == 0) {
+    } else if (group->end_round == group->shard_count || atomic_load(&group->end_posted) == 0) {
         cmdi_shard_post(group->runtime->shards[0], &group->end_mail);
     } else {
         group_gone(group);

@@ -4,11 +4,11 @@
  *
  *     cmds_group --- options, tables, tickets: constant, or under a lock
  *        |
- *        +- member, one per shard: a client_shard, its clients, what waits for room there. The shard's.
+ *        +- group shard, one per shard: a client_shard, its clients, what waits for room there. The shard's.
  *        |
- *        +- client i lives in member i % member_count
+ *        +- client i lives in group shard i % shard_count
  *
- * Life. Each member, each message under way and each call of another thread holds one count of
+ * Life. Each group shard, each message under way and each call of another thread holds one count of
  * `refs`. The one who gives back the last one marks the group as ended, so that nobody enters it
  * any more, and sends `end_mail` to shard 0, which calls on_closed; then the mail goes round all
  * shards, so that whatever had begun on any of them is over, and all that hangs on the group is
@@ -36,7 +36,7 @@
 
 struct cmdi_resolve;
 
-/** What a member is told from elsewhere: a bit of `nudges`, and one mail for all of them. */
+/** What a group shard is told from elsewhere: a bit of `nudges`, and one mail for all of them. */
 enum cmdi_nudge {
     CMDI_NUDGE_START = 1,   // The time for connecting begins.
     CMDI_NUDGE_TARGETS = 2, // The addresses are known: connect.
@@ -47,12 +47,12 @@ enum cmdi_nudge {
 };
 
 /** A group's part on one shard. */
-struct cmdi_member {
+struct cmdi_group_shard {
     struct cmdi_client_shard client_shard;
     struct cmds_group *group;
     struct cmdi_client *clients;
     uint32_t client_count;
-    // Clients that are not closed, forwards of forward_pool: with the last one the member ends.
+    // Clients that are not closed, forwards of forward_pool: with the last one it ends.
     uint32_t hold_count;
 
     /*
@@ -114,8 +114,8 @@ struct cmds_group {
     struct cmdi_client_config *config;
     struct cmdi_type_table commands, results;
     struct cmdi_tickets tickets;
-    struct cmdi_member **members; // One per shard of the runtime.
-    uint32_t member_count;
+    struct cmdi_group_shard **shards; // One per shard of the runtime.
+    uint32_t shard_count;
     struct cmdi_client **clients; // All of them, by number.
     struct cmdi_resolve *resolve; // NULL: the address was numeric. Let go by close.
 
@@ -127,7 +127,7 @@ struct cmds_group {
     _Atomic uint32_t refs; // And CMDI_GROUP_ENDED.
     _Atomic uint32_t handles;
     _Atomic uint32_t opener_gone; // Its handle has been taken.
-    uint32_t linger_ms;           // Set by who began to close it, before the members are told.
+    uint32_t linger_ms;           // Set by who began to close it, before the group shards are told.
 
     pthread_mutex_t lock;
     struct cmds_error
@@ -156,7 +156,7 @@ static inline bool cmdi_group_is_foreign(const struct cmds_group *group)
 /** Begins to close it. Thread: any. Returns: false: it is closing or has ended already. */
 bool cmdi_group_begin_close(struct cmds_group *group, uint32_t linger_ms);
 
-/** The caller holds a count already, or is on a shard whose member has not ended. */
+/** The caller holds a count already, or is on a shard whose group shard has not ended. */
 static inline void cmdi_group_hold(struct cmds_group *group)
 {
     uint32_t before = atomic_fetch_add_explicit(&group->refs, 1, memory_order_relaxed);
@@ -170,22 +170,22 @@ void cmdi_group_leave(struct cmds_group *group);
  */
 bool cmdi_group_enter(struct cmds_group *group);
 /**
- * Tells a member; the group is held while it is under way. Thread: any that holds the group, or a
- * shard of it.
+ * Tells a group shard; the group is held while it is under way. Thread: any that holds the group,
+ * or a shard of it.
  */
-void cmdi_member_nudge(struct cmdi_member *member, enum cmdi_nudge what);
+void cmdi_group_shard_nudge(struct cmdi_group_shard *group_shard, enum cmdi_nudge what);
 
-static inline struct cmdi_member *cmdi_member_of(const struct cmdi_client *client)
+static inline struct cmdi_group_shard *cmdi_group_shard_of(const struct cmdi_client *client)
 {
-    return CMDI_CONTAINER(client->client_shard, struct cmdi_member, client_shard);
+    return CMDI_CONTAINER(client->client_shard, struct cmdi_group_shard, client_shard);
 }
 /**
- * The member of the shard that runs the caller; an inline runtime: of its thread. Returns: NULL on
- * all other threads.
+ * The group shard of the shard that runs the caller; an inline runtime: of its thread. Returns:
+ * NULL on all other threads.
  */
-struct cmdi_member *cmdi_group_here(const struct cmds_group *group);
-/** A hold_count is given back; the last one ends the member. Thread: its shard. */
-void cmdi_member_drop(struct cmdi_member *member);
+struct cmdi_group_shard *cmdi_group_here(const struct cmds_group *group);
+/** A hold_count is given back; the last one ends the group shard. Thread: its shard. */
+void cmdi_group_shard_drop(struct cmdi_group_shard *group_shard);
 
 /* --- send.c ----------------------------------------------------------------------------------- */
 
@@ -196,19 +196,20 @@ void cmdi_member_drop(struct cmdi_member *member);
 int cmdi_group_measure(
         const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out);
 /**
- * To one of the member's own clients; *client is which. Thread: its shard. Returns: as
+ * To one of the group shard's own clients; *client is which. Thread: its shard. Returns: as
  * cmds_group_send.
  */
-int cmdi_member_send(struct cmdi_member *member, const struct cmdi_command *command, uint64_t key,
-        struct cmdi_client **client);
+int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmdi_command *command,
+        uint64_t key, struct cmdi_client **client);
 /** Moves a client between the parts of `order`. */
-void cmdi_member_place(struct cmdi_member *member, struct cmdi_client *client);
+void cmdi_group_shard_reorder(struct cmdi_group_shard *group_shard, struct cmdi_client *client);
 /** A command of this kind, with a body of this size, was refused: on_writable is owed. */
-void cmdi_member_refused(struct cmdi_member *member, enum cmdi_room room, size_t body_size);
+void cmdi_group_shard_refused(
+        struct cmdi_group_shard *group_shard, enum cmdi_room room, size_t body_size);
 /**
  * Is there room with one of those that take commands now, for one that was refused? Thread: shard.
  */
-bool cmdi_member_has_room(const struct cmdi_member *member);
+bool cmdi_group_shard_has_room(const struct cmdi_group_shard *group_shard);
 
 /* --- wait.c ----------------------------------------------------------------------------------- */
 
@@ -218,8 +219,8 @@ void cmdi_group_wake(struct cmds_group *group);
 /* --- forward.c -------------------------------------------------------------------------------- */
 
 /** Sends those that wait, as far as there is room. */
-void cmdi_forward_feed(struct cmdi_member *member);
+void cmdi_forward_feed(struct cmdi_group_shard *group_shard);
 /** Ends those that wait: the group is closed, or no connection is left. */
-void cmdi_forward_end_waiting(struct cmdi_member *member, int error, const char *text);
+void cmdi_forward_end_waiting(struct cmdi_group_shard *group_shard, int error, const char *text);
 
 #endif

@@ -190,8 +190,8 @@ static void resolve_tell(struct cmdi_resolve *resolve)
     memcpy(config->targets, resolve->config.targets, sizeof(config->targets));
     config->target_count = resolve->config.target_count;
     config->resolve_error = resolve->config.resolve_error;
-    for (uint32_t i = 0; i < group->member_count; i++) {
-        cmdi_member_nudge(group->members[i], CMDI_NUDGE_TARGETS);
+    for (uint32_t i = 0; i < group->shard_count; i++) {
+        cmdi_group_shard_nudge(group->shards[i], CMDI_NUDGE_TARGETS);
     }
 }
 

@@ -27,7 +27,7 @@ void cmdi_group_config_fill(
 int cmdi_group_targets_resolve(
         struct cmdi_client_config *config, const char *connect, struct cmds_error *error);
 /**
- * The same on a thread of its own, for group->options.connect; then nudges all members with
+ * The same on a thread of its own, for group->options.connect; then nudges all group shards with
  * CMDI_NUDGE_TARGETS.
  *
  * Owner:   gives *resolve, set before the thread starts: cmdi_resolve_let_go(). Keeps `group` until

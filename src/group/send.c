@@ -14,88 +14,94 @@
 
 /* --- Where are we ----------------------------------------------------------------------------- */
 
-struct cmdi_member *cmdi_group_here(const struct cmds_group *group)
+struct cmdi_group_shard *cmdi_group_here(const struct cmds_group *group)
 {
     struct cmds_runtime *runtime = group->runtime;
     const struct cmdi_shard *shard = cmdi_shard_current();
     if (CMDI_LIKELY(shard != NULL)) {
         /* By address: other threads may be here without holding the runtime. */
-        return shard->options.runtime == runtime ? group->members[shard->index] : NULL;
+        return shard->options.runtime == runtime ? group->shards[shard->index] : NULL;
     }
     if (CMDI_LIKELY(!group->is_inline) || atomic_load(&runtime->turner_known) == 0 ||
             !pthread_equal(runtime->turner, pthread_self())) {
         return NULL;
     }
-    return group->members[0]; // Between two turns its thread is the shard all the same.
+    return group->shards[0]; // Between two turns its thread is the shard all the same.
 }
 
-/* --- The order of a member's clients ---------------------------------------------------------- */
+/* --- The order of a group shard's clients ----------------------------------------------------- */
 
-static void member_swap(struct cmdi_member *member, struct cmdi_client *client, uint32_t to)
+static void group_shard_swap(
+        struct cmdi_group_shard *group_shard, struct cmdi_client *client, uint32_t to)
 {
-    struct cmdi_client *other = member->order[to];
+    struct cmdi_client *other = group_shard->order[to];
     uint32_t from = client->order;
-    member->order[from] = other;
+    group_shard->order[from] = other;
     other->order = from;
-    member->order[to] = client;
+    group_shard->order[to] = client;
     client->order = to;
 }
 
-void cmdi_member_place(struct cmdi_member *member, struct cmdi_client *client)
+void cmdi_group_shard_reorder(struct cmdi_group_shard *group_shard, struct cmdi_client *client)
 {
     enum cmdi_client_state state = cmdi_client_state(client);
-    struct cmds_group *group = member->group;
-    bool was_up = client->order < member->up_count;
-    bool was_connecting = !was_up && client->order < member->up_count + member->connecting_count;
+    struct cmds_group *group = group_shard->group;
+    bool was_up = client->order < group_shard->up_count;
+    bool was_connecting =
+            !was_up && client->order < group_shard->up_count + group_shard->connecting_count;
     if (was_up && state == CMDI_CLIENT_DOWN) {
-        member_swap(member, client, --member->up_count);
-        member_swap(member, client, member->up_count + member->connecting_count);
+        group_shard_swap(group_shard, client, --group_shard->up_count);
+        group_shard_swap(
+                group_shard, client, group_shard->up_count + group_shard->connecting_count);
         atomic_fetch_sub(&group->up_count, 1);
     } else if (was_connecting && state == CMDI_CLIENT_UP) {
-        member_swap(member, client, member->up_count++);
-        member->connecting_count--;
+        group_shard_swap(group_shard, client, group_shard->up_count++);
+        group_shard->connecting_count--;
         atomic_fetch_add(&group->up_count, 1); // In this order: Done must not be seen in between.
         atomic_fetch_sub(&group->connecting_count, 1);
     } else if (was_connecting && state == CMDI_CLIENT_DOWN) {
-        member_swap(member, client, member->up_count + --member->connecting_count);
+        group_shard_swap(
+                group_shard, client, group_shard->up_count + --group_shard->connecting_count);
         atomic_fetch_sub(&group->connecting_count, 1);
     }
 }
 
 /* Those that are up; without any, those that are connecting. Both begin at order[0]. */
-static uint32_t member_usable(const struct cmdi_member *member)
+static uint32_t group_shard_usable(const struct cmdi_group_shard *group_shard)
 {
-    return member->up_count > 0 ? member->up_count : member->connecting_count;
+    return group_shard->up_count > 0 ? group_shard->up_count : group_shard->connecting_count;
 }
 
-void cmdi_member_refused(struct cmdi_member *member, enum cmdi_room room, size_t body_size)
+void cmdi_group_shard_refused(
+        struct cmdi_group_shard *group_shard, enum cmdi_room room, size_t body_size)
 {
-    size_t smallest = atomic_load(&member->refused[room]);
+    size_t smallest = atomic_load(&group_shard->refused[room]);
     while (body_size < smallest &&
-            !atomic_compare_exchange_weak(&member->refused[room], &smallest, body_size)) {
+            !atomic_compare_exchange_weak(&group_shard->refused[room], &smallest, body_size)) {
         // `smallest` is what somebody else has just put there.
     }
 }
 
-static bool member_has_room_for(
-        const struct cmdi_member *member, enum cmdi_room room, size_t body_size)
+static bool group_shard_has_room_for(
+        const struct cmdi_group_shard *group_shard, enum cmdi_room room, size_t body_size)
 {
-    uint32_t count = member_usable(member);
+    uint32_t count = group_shard_usable(group_shard);
     for (uint32_t i = 0; i < count; i++) {
-        if (cmdi_client_has_room(member->order[i], room, body_size)) {
+        if (cmdi_client_has_room(group_shard->order[i], room, body_size)) {
             return true;
         }
     }
     return false;
 }
 
-bool cmdi_member_has_room(const struct cmdi_member *member)
+bool cmdi_group_shard_has_room(const struct cmdi_group_shard *group_shard)
 {
     /* On the shard those who wait go first. */
-    bool others_wait = !cmdi_list_empty(&member->forwards);
+    bool others_wait = !cmdi_list_empty(&group_shard->forwards);
     for (int i = others_wait ? CMDI_ROOM_ELSEWHERE : 0; i < CMDI_ROOM_COUNT; i++) {
-        size_t body_size = atomic_load(&member->refused[i]);
-        if (body_size != SIZE_MAX && member_has_room_for(member, (enum cmdi_room)i, body_size)) {
+        size_t body_size = atomic_load(&group_shard->refused[i]);
+        if (body_size != SIZE_MAX &&
+                group_shard_has_room_for(group_shard, (enum cmdi_room)i, body_size)) {
             return true;
         }
     }
@@ -123,23 +129,23 @@ int cmdi_group_measure(
     return 0;
 }
 
-int cmdi_member_send(struct cmdi_member *member, const struct cmdi_command *command, uint64_t key,
-        struct cmdi_client **client)
+int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmdi_command *command,
+        uint64_t key, struct cmdi_client **client)
 {
-    const struct cmds_dispatch *dispatch = member->group->options.dispatch;
-    uint32_t count = member_usable(member);
+    const struct cmds_dispatch *dispatch = group_shard->group->options.dispatch;
+    uint32_t count = group_shard_usable(group_shard);
     uint32_t index = 0;
     if (CMDI_UNLIKELY(count == 0)) {
         return CMDS_E_NOT_CONNECTED;
     }
     if (count > 1 && CMDI_LIKELY(dispatch == &cmds_dispatch_round_robin)) {
-        index = member->next < count ? member->next : 0;
-        member->next = index + 1;
+        index = group_shard->next < count ? group_shard->next : 0;
+        group_shard->next = index + 1;
     } else if (count > 1) {
-        index = cmdi_dispatch_pick(dispatch, member->turn++, key, member->order, count);
+        index = cmdi_dispatch_pick(dispatch, group_shard->turn++, key, group_shard->order, count);
     }
     for (uint32_t i = 0; i < count; i++) {
-        *client = member->order[index];
+        *client = group_shard->order[index];
         if (CMDI_UNLIKELY(command->ticket != NULL)) {
             command->ticket->client = *client;
         }
@@ -212,21 +218,21 @@ static int group_take_how(const struct cmds_group *group, const struct cmds_send
     return 0;
 }
 
-static int group_send_here(struct cmdi_member *member, struct cmdi_command *command,
+static int group_send_here(struct cmdi_group_shard *group_shard, struct cmdi_command *command,
         const struct cmds_send_options *how)
 {
     struct cmdi_client *client = NULL;
     int error = -ENOBUFS;
     command->deadline_ms =
-            group_deadline(cmdi_client_shard_now_ms(&member->client_shard), how->deadline_ms);
-    if (CMDI_LIKELY(
-                cmdi_list_empty(&member->forwards))) { // Else there are others who wait for room.
-        error = cmdi_member_send(member, command, how->sticky_key, &client);
+            group_deadline(cmdi_client_shard_now_ms(&group_shard->client_shard), how->deadline_ms);
+    if (CMDI_LIKELY(cmdi_list_empty(
+                &group_shard->forwards))) { // Else there are others who wait for room.
+        error = cmdi_group_shard_send(group_shard, command, how->sticky_key, &client);
     }
     if (CMDI_UNLIKELY(error == -ENOBUFS)) {
-        cmdi_member_refused(
-                member, cmdi_room_of(true, command->on_result == NULL), command->body_size);
-        member->client_shard.wants_room = true;
+        cmdi_group_shard_refused(
+                group_shard, cmdi_room_of(true, command->on_result == NULL), command->body_size);
+        group_shard->client_shard.wants_room = true;
     }
     return error;
 }
@@ -240,9 +246,9 @@ static int group_ask_for_room(struct cmds_group *group, const struct cmdi_comman
     for (uint32_t i = 0; i < group->options.client_count; i++) {
         enum cmdi_client_state state = cmdi_client_state(group->clients[i]);
         if (state == CMDI_CLIENT_UP || (state != CMDI_CLIENT_DOWN && !any_up)) {
-            struct cmdi_member *member = cmdi_member_of(group->clients[i]);
-            cmdi_member_refused(member, room, command->body_size);
-            cmdi_member_nudge(member, CMDI_NUDGE_ROOM);
+            struct cmdi_group_shard *group_shard = cmdi_group_shard_of(group->clients[i]);
+            cmdi_group_shard_refused(group_shard, room, command->body_size);
+            cmdi_group_shard_nudge(group_shard, CMDI_NUDGE_ROOM);
             error = -ENOBUFS;
         }
     }
@@ -264,15 +270,15 @@ static int group_send_from_elsewhere(
     return error == -ENOBUFS ? group_ask_for_room(group, command) : error;
 }
 
-/* `member` NULL: from elsewhere. */
-static int group_send(struct cmds_group *group, struct cmdi_member *member,
+/* `group_shard` NULL: from elsewhere. */
+static int group_send(struct cmds_group *group, struct cmdi_group_shard *group_shard,
         struct cmdi_command *command, const struct cmds_send_options *how)
 {
-    return CMDI_LIKELY(member != NULL) ? group_send_here(member, command, how)
-                                       : group_send_from_elsewhere(group, command, how);
+    return CMDI_LIKELY(group_shard != NULL) ? group_send_here(group_shard, command, how)
+                                            : group_send_from_elsewhere(group, command, how);
 }
 
-static int group_send_with_ticket(struct cmds_group *group, struct cmdi_member *member,
+static int group_send_with_ticket(struct cmds_group *group, struct cmdi_group_shard *group_shard,
         struct cmdi_command *command, const struct cmds_send_options *how)
 {
     if (cmdi_group_is_foreign(group)) {
@@ -283,7 +289,7 @@ static int group_send_with_ticket(struct cmds_group *group, struct cmdi_member *
         return -ENOMEM;
     }
     how->ticket->id = command->ticket->id; // Before the result can come.
-    int error = group_send(group, member, command, how);
+    int error = group_send(group, group_shard, command, how);
     if (error < 0) {
         (void)cmdi_tickets_close(&group->tickets, command->ticket);
         how->ticket->id = 0;
@@ -292,7 +298,7 @@ static int group_send_with_ticket(struct cmds_group *group, struct cmdi_member *
 }
 
 /* Inside the group: on a shard of it, or entered. */
-static int group_send_inside(struct cmds_group *group, struct cmdi_member *member,
+static int group_send_inside(struct cmds_group *group, struct cmdi_group_shard *group_shard,
         struct cmds_message message, const struct cmds_send_options *how, cmds_result_fn on_result,
         void *context)
 {
@@ -317,9 +323,9 @@ static int group_send_inside(struct cmds_group *group, struct cmdi_member *membe
         mine.ticket = NULL;
     }
     if (CMDI_UNLIKELY(mine.ticket != NULL)) {
-        return group_send_with_ticket(group, member, &command, &mine);
+        return group_send_with_ticket(group, group_shard, &command, &mine);
     }
-    return group_send(group, member, &command, &mine);
+    return group_send(group, group_shard, &command, &mine);
 }
 
 static int group_send_entered(struct cmds_group *group, struct cmds_message message,
@@ -343,9 +349,9 @@ int cmds_group_send(struct cmds_group *group, struct cmds_message message,
     if (CMDI_UNLIKELY(atomic_load_explicit(&group->closing, memory_order_relaxed) != 0)) {
         return CMDS_E_CLOSED;
     }
-    struct cmdi_member *member = cmdi_group_here(group);
-    if (CMDI_LIKELY(member != NULL) && CMDI_LIKELY(member_usable(member) > 0)) {
-        return group_send_inside(group, member, message, how, on_result, context);
+    struct cmdi_group_shard *group_shard = cmdi_group_here(group);
+    if (CMDI_LIKELY(group_shard != NULL) && CMDI_LIKELY(group_shard_usable(group_shard) > 0)) {
+        return group_send_inside(group, group_shard, message, how, on_result, context);
     }
     return group_send_entered(group, message, how, on_result, context);
 }
@@ -359,7 +365,7 @@ bool cmds_group_has(struct cmds_group *group, struct cmds_ticket ticket)
 
 static struct cmdi_list *group_forgotten_of(struct cmdi_client *client)
 {
-    return &cmdi_member_of(client)->forgotten;
+    return &cmdi_group_shard_of(client)->forgotten;
 }
 
 int cmds_group_forget(struct cmds_group *group, struct cmds_ticket ticket)
@@ -373,7 +379,7 @@ int cmds_group_forget(struct cmds_group *group, struct cmds_ticket ticket)
     struct cmdi_client *client =
             cmdi_tickets_forget(&group->tickets, ticket.id, group_forgotten_of);
     if (client != NULL) {
-        cmdi_member_nudge(cmdi_member_of(client), CMDI_NUDGE_FORGET);
+        cmdi_group_shard_nudge(cmdi_group_shard_of(client), CMDI_NUDGE_FORGET);
     }
     cmdi_group_leave(group);
     return client != NULL ? 0 : -ENOENT;

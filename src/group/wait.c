@@ -40,17 +40,17 @@ static struct cmds_group *group_counted(const struct cmds_group *group)
     return (struct cmds_group *)(uintptr_t)group;
 }
 
-static uint64_t member_pending(const struct cmdi_member *member)
+static uint64_t group_shard_pending(const struct cmdi_group_shard *group_shard)
 {
     uint64_t queued = 0;
-    for (uint32_t i = 0; i < member->client_count; i++) {
+    for (uint32_t i = 0; i < group_shard->client_count; i++) {
         /*
          * Before `pending`: the shard moves commands from here to there, and adds before it takes
          * away.
          */
-        queued += atomic_load_explicit(&member->clients[i].queued, memory_order_acquire);
+        queued += atomic_load_explicit(&group_shard->clients[i].queued, memory_order_acquire);
     }
-    return queued + atomic_load_explicit(&member->client_shard.pending, memory_order_acquire);
+    return queued + atomic_load_explicit(&group_shard->client_shard.pending, memory_order_acquire);
 }
 
 uint64_t cmds_group_pending(const struct cmds_group *group)
@@ -59,8 +59,8 @@ uint64_t cmds_group_pending(const struct cmds_group *group)
     if (group == NULL || !cmdi_group_enter(group_counted(group))) {
         return 0;
     }
-    for (uint32_t i = 0; i < group->member_count; i++) {
-        pending += member_pending(group->members[i]);
+    for (uint32_t i = 0; i < group->shard_count; i++) {
+        pending += group_shard_pending(group->shards[i]);
     }
     cmdi_group_leave(group_counted(group));
     return pending;
@@ -126,9 +126,9 @@ static bool group_has_settled(struct cmds_group *group)
 static bool group_is_idle(struct cmds_group *group)
 {
     bool idle = true;
-    for (uint32_t i = 0; i < group->member_count; i++) {
-        if (member_pending(group->members[i]) > 0) {
-            cmdi_member_nudge(group->members[i], CMDI_NUDGE_WATCH);
+    for (uint32_t i = 0; i < group->shard_count; i++) {
+        if (group_shard_pending(group->shards[i]) > 0) {
+            cmdi_group_shard_nudge(group->shards[i], CMDI_NUDGE_WATCH);
             idle = false;
         }
     }

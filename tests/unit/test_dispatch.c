@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Dispatch as values: each connection gets its share, a strategy sees what it needs and cannot
- * break out of the list, and the order of a member's clients follows their states.
+ * break out of the list, and the order of a member's clients follows their phases.
  */
 #include "group/dispatch.h"
 
@@ -18,7 +18,7 @@ static struct cmdi_client *list[COUNT];
 static struct cmds_group group;
 static struct cmdi_member member;
 
-static void state_set(uint32_t number, enum cmdi_client_state state)
+static void phase_set(uint32_t number, enum cmdi_client_state state)
 {
     atomic_store(&clients[number].state, (uint32_t)state);
     cmdi_member_place(&member, &clients[number]);
@@ -90,7 +90,7 @@ static void test_dispatch_custom_strategy_sees_the_load(void)
 
     CU_ASSERT_EQUAL(cmdi_dispatch_check(&least, NULL), 0);
     CU_ASSERT_EQUAL(cmdi_dispatch_pick(&least, 0, 0, list, COUNT), 3);
-    state_set(3, CMDI_CLIENT_DOWN); // Of all threads' list, where it stays.
+    phase_set(3, CMDI_CLIENT_DOWN); // Of all threads' list, where it stays.
     struct cmdi_client *all[COUNT];
     for (uint32_t i = 0; i < COUNT; i++) {
         all[i] = &clients[i];
@@ -120,7 +120,7 @@ static void check_order(void)
     CU_ASSERT_EQUAL(atomic_load(&group.connecting_count), connecting);
 }
 
-static void test_member_order_follows_every_course_of_states(void)
+static void test_member_order_follows_every_course_of_phases(void)
 {
     /*
      * Each client's course is one of: stays, fails, comes up, comes up and fails; all combinations,
@@ -133,11 +133,11 @@ static void test_member_order_follows_every_course_of_states(void)
             uint32_t number = courses % 2 ? i % COUNT : i / 2;
             uint32_t course = courses >> (2 * number) & 3;
             if (course == 1 && step == 0) {
-                state_set(number, CMDI_CLIENT_DOWN);
+                phase_set(number, CMDI_CLIENT_DOWN);
             } else if (course >= 2 && step == 0) {
-                state_set(number, CMDI_CLIENT_UP);
+                phase_set(number, CMDI_CLIENT_UP);
             } else if (course == 3) {
-                state_set(number, CMDI_CLIENT_DOWN);
+                phase_set(number, CMDI_CLIENT_DOWN);
             }
         }
         check_order();
@@ -147,8 +147,8 @@ static void test_member_order_follows_every_course_of_states(void)
 static CU_TestInfo test_dispatch[] = {
         {"round-robin is fair", test_dispatch_round_robin_is_fair},
         {"a custom strategy sees the load", test_dispatch_custom_strategy_sees_the_load},
-        {"a member's order follows every course of states",
-                test_member_order_follows_every_course_of_states},
+        {"a member's order follows every course of phases",
+                test_member_order_follows_every_course_of_phases},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("dispatch", test_dispatch)
