@@ -179,22 +179,22 @@ static void sender_set_done(struct cmdi_sender_wait *wait)
 static void sender_on_after(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     (void)shard;
-    struct cmdi_sender_post *post = CMDI_CONTAINER(work, struct cmdi_sender_post, work);
-    struct cmdi_sender_wait *first = post->waits;
-    post->waits = NULL;
-    post->waits_tail = &post->waits;
+    struct cmdi_sender_shard *sender_shard = CMDI_CONTAINER(work, struct cmdi_sender_shard, work);
+    struct cmdi_sender_wait *first = sender_shard->waits;
+    sender_shard->waits = NULL;
+    sender_shard->waits_tail = &sender_shard->waits;
     if (first != NULL) {
         sender_set_done(first);
     }
-    cmdi_sender_wake_streams(post);
+    cmdi_sender_wake_streams(sender_shard);
 }
 
-struct cmdi_sender_post *cmdi_sender_post(struct cmds_sender *sender)
+struct cmdi_sender_shard *cmdi_sender_here(struct cmds_sender *sender)
 {
     struct cmdi_shard *shard = cmdi_shard_current();
-    struct cmdi_sender_post *post = &sender->posts[shard->index];
-    cmdi_shard_after(shard, &post->work);
-    return post;
+    struct cmdi_sender_shard *sender_shard = &sender->shards[shard->index];
+    cmdi_shard_after(shard, &sender_shard->work);
+    return sender_shard;
 }
 
 /* Into the wait's own room, or a block of its own. */
@@ -237,9 +237,9 @@ static void sender_on_result(void *context, const struct cmds_result *result)
     } else {
         sender_keep(wait, result);
     }
-    struct cmdi_sender_post *post = cmdi_sender_post(wait->sender);
-    *post->waits_tail = wait;
-    post->waits_tail = &wait->wake_next;
+    struct cmdi_sender_shard *sender_shard = cmdi_sender_here(wait->sender);
+    *sender_shard->waits_tail = wait;
+    sender_shard->waits_tail = &wait->wake_next;
 }
 
 /* --- Send ------------------------------------------------------------------------------------- */
@@ -371,16 +371,16 @@ static int sender_start_runtime(struct cmds_sender *sender, const struct cmds_se
     return code;
 }
 
-static int sender_make_posts(struct cmds_sender *sender)
+static int sender_make_shards(struct cmds_sender *sender)
 {
     uint32_t count = cmds_runtime_shard_count(sender->runtime);
-    sender->posts = calloc(count, sizeof(*sender->posts));
-    if (sender->posts == NULL) {
+    sender->shards = calloc(count, sizeof(*sender->shards));
+    if (sender->shards == NULL) {
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < count; i++) {
-        cmdi_work_init(&sender->posts[i].work, sender_on_after);
-        sender->posts[i].waits_tail = &sender->posts[i].waits;
+        cmdi_work_init(&sender->shards[i].work, sender_on_after);
+        sender->shards[i].waits_tail = &sender->shards[i].waits;
     }
     return 0;
 }
@@ -409,7 +409,7 @@ static void sender_free(struct cmds_sender *sender, uint32_t linger_ms)
     if (sender->owns_runtime) {
         cmds_runtime_stop(sender->runtime);
     }
-    free(sender->posts);
+    free(sender->shards);
     free(sender);
 }
 
@@ -424,7 +424,7 @@ static int sender_connect(struct cmds_sender *sender, const struct cmds_sender_o
     if (code == 0) {
         code = cmdi_runtime_may_block(sender->runtime);
         code = code < 0 ? cmdi_fail(error, code, "open: %s", cmds_error_text(code))
-                        : sender_make_posts(sender);
+                        : sender_make_shards(sender);
     }
     if (code == 0) {
         const struct cmdi_group_hooks hooks = {sender_on_room, sender_on_gone, sender};

@@ -4,7 +4,8 @@
  *
  * A caller and the shard meet in a block that the caller allocates (struct wait in sender.c, struct
  * stream in stream.c) and that is freed by whoever comes second. The shard never wakes a thread in
- * the middle of a turn: it collects in a post, and wakes when the turn has entered the kernel.
+ * the middle of a turn: it collects in its sender_shard, and wakes when the turn has entered the
+ * kernel.
  */
 #ifndef CMDI_GROUP_SENDER_H
 #define CMDI_GROUP_SENDER_H
@@ -18,7 +19,7 @@ struct cmdi_sender_wait;
 struct cmdi_sender_stream;
 
 /** A sender's part on one shard: who is to be woken after this turn. The shard's. */
-struct cmdi_sender_post {
+struct cmdi_sender_shard {
     struct cmdi_work work;
     struct cmdi_sender_wait *waits, **waits_tail;
     struct cmdi_sender_stream *streams;
@@ -28,8 +29,8 @@ struct cmdi_sender_post {
 
 struct cmds_sender {
     struct cmds_runtime *runtime;
-    struct cmds_group *group;       // A handle of ours: callers may look at it after it has closed.
-    struct cmdi_sender_post *posts; // One per shard.
+    struct cmds_group *group; // A handle of ours: callers may look at it after it has closed.
+    struct cmdi_sender_shard *shards; // One per shard of the runtime.
     bool owns_runtime;
     _Atomic uint32_t users; // Threads inside a call, and CMDI_SENDER_CLOSING.
     _Atomic uint32_t room;  // Futex: grows whenever a full window has room again.
@@ -61,10 +62,10 @@ uint32_t cmdi_sender_left_ms(const struct cmdi_sender_time *time);
 int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command,
         const struct cmdi_sender_time *time, struct cmds_ticket *ticket, cmds_result_fn on_result,
         void *context, struct cmds_error *error);
-/** The post of the shard that runs the caller; its work will run after this turn. */
-struct cmdi_sender_post *cmdi_sender_post(struct cmds_sender *sender);
+/** The part on the shard that runs the caller; its work will run after this turn. */
+struct cmdi_sender_shard *cmdi_sender_here(struct cmds_sender *sender);
 
-/** stream.c: wakes those in the post. Thread: shard. */
-void cmdi_sender_wake_streams(struct cmdi_sender_post *post);
+/** stream.c: wakes those that it lists. Thread: shard. */
+void cmdi_sender_wake_streams(struct cmdi_sender_shard *sender_shard);
 
 #endif

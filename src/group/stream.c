@@ -4,7 +4,7 @@
  *
  * The shard copies each result into the stream's queue, which is bounded, and wakes the caller at
  * the end of the turn, if it sleeps. The stream is counted: one for the caller, one for the
- * command, one while it is in a post.
+ * command, one while it is in the list of a sender_shard.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,8 +25,8 @@ struct stream_item {
 
 struct cmdi_sender_stream {
     struct cmds_sender *sender;
-    struct cmdi_sender_stream *wake_next; // In the post. The shard's.
-    bool in_post;                         // The shard's.
+    struct cmdi_sender_stream *wake_next; // In its list. The shard's.
+    bool is_listed;                       // The shard's.
     int cut;                              // Why the shard has forgotten the rest. The shard's.
     _Atomic uint32_t refs;
     _Atomic uint32_t ready; // Futex: look into the queue.
@@ -60,12 +60,12 @@ static void stream_unref(struct cmdi_sender_stream *stream)
 
 /* --- On the shard ----------------------------------------------------------------------------- */
 
-void cmdi_sender_wake_streams(struct cmdi_sender_post *post)
+void cmdi_sender_wake_streams(struct cmdi_sender_shard *sender_shard)
 {
-    while (post->streams != NULL) {
-        struct cmdi_sender_stream *stream = post->streams;
-        post->streams = stream->wake_next;
-        stream->in_post = false;
+    while (sender_shard->streams != NULL) {
+        struct cmdi_sender_stream *stream = sender_shard->streams;
+        sender_shard->streams = stream->wake_next;
+        stream->is_listed = false;
         if (atomic_exchange(&stream->ready, 1) == 0) {
             cmdi_futex_wake(&stream->ready, 1);
         }
@@ -73,14 +73,14 @@ void cmdi_sender_wake_streams(struct cmdi_sender_post *post)
     }
 }
 
-static void stream_post(struct cmdi_sender_stream *stream)
+static void stream_wake_later(struct cmdi_sender_stream *stream)
 {
-    struct cmdi_sender_post *post = cmdi_sender_post(stream->sender);
-    if (!stream->in_post) {
-        stream->in_post = true;
+    struct cmdi_sender_shard *sender_shard = cmdi_sender_here(stream->sender);
+    if (!stream->is_listed) {
+        stream->is_listed = true;
         atomic_fetch_add(&stream->refs, 1);
-        stream->wake_next = post->streams;
-        post->streams = stream;
+        stream->wake_next = sender_shard->streams;
+        sender_shard->streams = stream;
     }
 }
 
@@ -134,7 +134,7 @@ static void stream_on_result(void *context, const struct cmds_result *result)
         stream_end(stream, result, code);
     }
     pthread_mutex_unlock(&stream->lock);
-    stream_post(stream);
+    stream_wake_later(stream);
     if (result->last) {
         stream_unref(stream);
     } else if (code < 0) {
