@@ -160,8 +160,8 @@ static void group_shard_tell_room(struct cmdi_group_shard *group_shard)
         atomic_store(
                 &group_shard->refused[i], SIZE_MAX); // Before: who is refused from here on is new.
     }
-    if (group->hooks.on_room != NULL) {
-        group->hooks.on_room(group->hooks.context);
+    if (group->owner_ops.on_room != NULL) {
+        group->owner_ops.on_room(group->owner_ops.context);
     }
     if (group->options.on_writable != NULL) {
         group->options.on_writable(group->options.context);
@@ -478,7 +478,7 @@ static void group_start(struct cmds_group *group, bool is_numeric)
 }
 
 int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
-        const struct cmds_group_options *options, const struct cmdi_group_hooks *hooks,
+        const struct cmds_group_options *options, const struct cmdi_group_owner_ops *owner_ops,
         struct cmds_error *error)
 {
     struct cmds_group_options mine;
@@ -493,7 +493,7 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
     if (group == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for a group of %u clients", mine.client_count);
     }
-    group->hooks = *hooks;
+    group->owner_ops = *owner_ops;
     group->service = (struct cmdi_service){
             .begin_stop = group_begin_stop, .stop = group_stop, .forget = group_forget};
     bool is_numeric = cmdi_address_is_numeric(mine.connect);
@@ -519,7 +519,7 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
 int cmds_group_open(struct cmds_group **group, struct cmds_runtime *runtime,
         const struct cmds_group_options *options, struct cmds_error *error)
 {
-    static const struct cmdi_group_hooks none = {NULL, NULL, NULL};
+    static const struct cmdi_group_owner_ops none = {NULL, NULL, NULL};
     return cmdi_group_open(group, runtime, options, &none, error);
 }
 
@@ -611,15 +611,15 @@ static void group_tell_closers(struct cmds_group *group)
 
 static void group_gone(struct cmds_group *group)
 {
-    struct cmdi_group_hooks hooks = group->hooks;
+    struct cmdi_group_owner_ops owner_ops = group->owner_ops;
     _Atomic uint32_t *gone = &group->gone;
     group_free_parts(group);
     if (!cmdi_runtime_retire(group->runtime, &group->service, false)) {
         atomic_store(gone, 1); // Who stops the runtime waits for it; the struct is there till then.
         cmdi_futex_wake(gone, 1);
     }
-    if (hooks.on_gone != NULL) {
-        hooks.on_gone(hooks.context);
+    if (owner_ops.on_gone != NULL) {
+        owner_ops.on_gone(owner_ops.context);
     }
 }
 

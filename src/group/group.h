@@ -84,7 +84,7 @@ struct cmdi_group_waiter {
 };
 
 /** What a sender learns beyond the callbacks of the program. All may be NULL. On a shard. */
-struct cmdi_group_hooks {
+struct cmdi_group_owner_ops {
     void (*on_room)(void *context); // Whenever on_writable would be called.
     void (*on_gone)(
             // Later than on_closed: no shard is inside any callback of the group, which is freed.
@@ -119,7 +119,7 @@ struct cmds_group {
     struct cmdi_client **clients; // All of them, by number.
     struct cmdi_resolve *resolve; // NULL: the address was numeric. Let go by close.
 
-    struct cmdi_group_hooks hooks; // Of the sender above it.
+    struct cmdi_group_owner_ops owner_ops; // Of the sender above it.
 
     _Atomic uint32_t closing;
     _Atomic uint32_t up_count, connecting_count;
@@ -143,9 +143,9 @@ struct cmds_group {
     _Atomic uint32_t gone;       // Futex: only the struct is left, for who stops the runtime.
 };
 
-/** As cmds_group_open; copies the hooks. */
+/** As cmds_group_open; copies owner_ops. */
 int cmdi_group_open(struct cmds_group **group, struct cmds_runtime *runtime,
-        const struct cmds_group_options *options, const struct cmdi_group_hooks *hooks,
+        const struct cmds_group_options *options, const struct cmdi_group_owner_ops *owner_ops,
         struct cmds_error *error);
 
 /** As cmdi_runtime_is_foreign(), also when the runtime is gone. Thread: any. */
