@@ -41,14 +41,14 @@ struct cmds_dispatch {
     const char *name;
     /**
      * Picks one of `count` (at least 1) connections. `candidate(source, index)` tells about one of
-     * them. If the one picked is down or full, those after it are tried in turn. `turn` counts the picks of this shard (or of all other threads together); `key`
+     * them. If the one picked is down or full, those after it are tried in turn. `pick_count` counts the picks of this shard (or of all other threads together); `key`
      * is the sticky_key of the send, or 0.
      *
      * Thread:  any shard, at once; the function keeps no state.
      * Returns: an index below `count`.
      */
-    uint32_t (*pick)(const struct cmds_dispatch *self, uint64_t turn, uint64_t key, uint32_t count,
-            cmds_candidate_fn candidate, const void *source);
+    uint32_t (*pick)(const struct cmds_dispatch *self, uint64_t pick_count, uint64_t key,
+            uint32_t count, cmds_candidate_fn candidate, const void *source);
     void (*reserved[6])(void); // NULL.
 };
 

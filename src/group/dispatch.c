@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Round-robin, and the call of any other strategy. No state: the turn is counted by who asks. Any
+ * Round-robin, and the call of any other strategy. No state: the picks are counted by who asks. Any
  * thread.
  */
 #include "group/dispatch.h"
@@ -10,14 +10,14 @@
 #include "base/error.h"
 #include "client/client.h"
 
-static uint32_t round_robin_pick(const struct cmds_dispatch *self, uint64_t turn, uint64_t key,
-        uint32_t count, cmds_candidate_fn candidate, const void *source)
+static uint32_t round_robin_pick(const struct cmds_dispatch *self, uint64_t pick_count,
+        uint64_t key, uint32_t count, cmds_candidate_fn candidate, const void *source)
 {
     (void)self;
     (void)key;
     (void)candidate;
     (void)source;
-    return (uint32_t)(turn % count);
+    return (uint32_t)(pick_count % count);
 }
 
 const struct cmds_dispatch cmds_dispatch_round_robin = {
@@ -56,11 +56,11 @@ static const struct cmds_candidate *dispatch_candidate(const void *from, uint32_
     return source->told;
 }
 
-uint32_t cmdi_dispatch_pick(const struct cmds_dispatch *dispatch, uint64_t turn, uint64_t key,
+uint32_t cmdi_dispatch_pick(const struct cmds_dispatch *dispatch, uint64_t pick_count, uint64_t key,
         struct cmdi_client *const *clients, uint32_t count)
 {
     struct cmds_candidate told;
     struct dispatch_source source = {clients, &told};
-    uint32_t index = dispatch->pick(dispatch, turn, key, count, dispatch_candidate, &source);
+    uint32_t index = dispatch->pick(dispatch, pick_count, key, count, dispatch_candidate, &source);
     return index < count ? index : index % count;
 }

@@ -513,10 +513,10 @@ static int forward_there(struct cmdi_group_shard *group_shard, const struct cmdi
 static struct cmdi_group_shard *forward_find_shard(struct cmds_group *group)
 {
     uint32_t count = group->options.client_count;
-    uint64_t turn = atomic_fetch_add_explicit(&group->turn, 1, memory_order_relaxed);
+    uint64_t pick_count = atomic_fetch_add_explicit(&group->pick_count, 1, memory_order_relaxed);
     bool any_up = atomic_load(&group->up_count) > 0;
     for (uint32_t i = 0; i < count; i++) {
-        struct cmdi_client *client = group->clients[(turn + i) % count];
+        struct cmdi_client *client = group->clients[(pick_count + i) % count];
         enum cmdi_client_state state = cmdi_client_state(client);
         if (state == CMDI_CLIENT_UP || (state != CMDI_CLIENT_DOWN && !any_up)) {
             return cmdi_group_shard_of(client);

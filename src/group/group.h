@@ -61,8 +61,8 @@ struct cmdi_group_shard {
      */
     struct cmdi_client **order;
     uint32_t up_count, connecting_count;
-    uint32_t next; // Round-robin: the index in `order` that is asked next.
-    uint64_t turn; // Picks so far.
+    uint32_t next;       // Round-robin: the index in `order` that is asked next.
+    uint64_t pick_count; // Picks so far.
     bool closing;
 
     // By enum cmdi_room: the smallest body of those that were refused; SIZE_MAX: none was.
@@ -123,8 +123,8 @@ struct cmds_group {
 
     _Atomic uint32_t closing;
     _Atomic uint32_t up_count, connecting_count;
-    _Atomic uint64_t turn; // Picks of threads that are no shard of ours.
-    _Atomic uint32_t refs; // And CMDI_GROUP_ENDED.
+    _Atomic uint64_t pick_count; // Picks of threads that are no shard of ours.
+    _Atomic uint32_t refs;       // And CMDI_GROUP_ENDED.
     _Atomic uint32_t handles;
     _Atomic uint32_t opener_gone; // Its handle has been taken.
     uint32_t linger_ms;           // Set by who began to close it, before the group shards are told.

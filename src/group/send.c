@@ -142,7 +142,8 @@ int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmd
         index = group_shard->next < count ? group_shard->next : 0;
         group_shard->next = index + 1;
     } else if (count > 1) {
-        index = cmdi_dispatch_pick(dispatch, group_shard->turn++, key, group_shard->order, count);
+        index = cmdi_dispatch_pick(
+                dispatch, group_shard->pick_count++, key, group_shard->order, count);
     }
     for (uint32_t i = 0; i < count; i++) {
         *client = group_shard->order[index];
@@ -163,9 +164,9 @@ static int group_send_to_any(
         struct cmds_group *group, const struct cmdi_command *command, uint64_t key)
 {
     uint32_t count = group->options.client_count;
-    uint64_t turn = atomic_fetch_add_explicit(&group->turn, 1, memory_order_relaxed);
-    uint32_t first = count > 1 ? cmdi_dispatch_pick(
-                                         group->options.dispatch, turn, key, group->clients, count)
+    uint64_t pick_count = atomic_fetch_add_explicit(&group->pick_count, 1, memory_order_relaxed);
+    uint32_t first = count > 1 ? cmdi_dispatch_pick(group->options.dispatch, pick_count, key,
+                                         group->clients, count)
                                : 0;
     bool any_up = atomic_load(&group->up_count) > 0;
     int error = CMDS_E_NOT_CONNECTED;

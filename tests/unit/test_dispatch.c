@@ -46,8 +46,8 @@ static void test_dispatch_round_robin_is_fair(void)
     uint32_t picks[COUNT] = {0};
     setup();
 
-    for (uint64_t turn = 0; turn < 1000; turn++) {
-        picks[cmdi_dispatch_pick(&cmds_dispatch_round_robin, turn, 0, list, COUNT)]++;
+    for (uint64_t pick_count = 0; pick_count < 1000; pick_count++) {
+        picks[cmdi_dispatch_pick(&cmds_dispatch_round_robin, pick_count, 0, list, COUNT)]++;
     }
     for (uint32_t i = 0; i < COUNT; i++) {
         CU_ASSERT_EQUAL(picks[i], 1000 / COUNT);
@@ -55,11 +55,11 @@ static void test_dispatch_round_robin_is_fair(void)
     CU_ASSERT_EQUAL(cmdi_dispatch_pick(&cmds_dispatch_round_robin, UINT64_MAX, 9, list, 1), 0);
 }
 
-static uint32_t pick_least(const struct cmds_dispatch *self, uint64_t turn, uint64_t key,
+static uint32_t pick_least(const struct cmds_dispatch *self, uint64_t pick_count, uint64_t key,
         uint32_t count, cmds_candidate_fn candidate, const void *source)
 {
     (void)self;
-    (void)turn;
+    (void)pick_count;
     if (key == 77) {
         return UINT32_MAX; // A broken strategy.
     }
