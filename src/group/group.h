@@ -4,7 +4,7 @@
  *
  *     cmds_group --- options, tables, tickets: constant, or under a lock
  *        |
- *        +- group shard, one per shard: a client_shard, its clients, what waits for room there. The shard's.
+ *        +- group shard, one per shard: a client_shard, its clients, what waits for room there.
  *        |
  *        +- client i lives in group shard i % shard_count
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Dispatch as values: each connection gets its share, a strategy sees what it needs and cannot
- * break out of the list, and the order of a member's clients follows their phases.
+ * break out of the list, and the order of a group shard's clients follows their states.
  */
 #include "group/dispatch.h"
 
@@ -16,28 +16,28 @@ enum {
 static struct cmdi_client clients[COUNT];
 static struct cmdi_client *list[COUNT];
 static struct cmds_group group;
-static struct cmdi_member member;
+static struct cmdi_group_shard group_shard;
 
-static void phase_set(uint32_t number, enum cmdi_client_state state)
+static void state_set(uint32_t number, enum cmdi_client_state state)
 {
     atomic_store(&clients[number].state, (uint32_t)state);
-    cmdi_member_place(&member, &clients[number]);
+    cmdi_group_shard_reorder(&group_shard, &clients[number]);
 }
 
 static void setup(void)
 {
     memset(&group, 0, sizeof(group));
-    memset(&member, 0, sizeof(member));
+    memset(&group_shard, 0, sizeof(group_shard));
     memset(clients, 0, sizeof(clients));
     for (uint32_t i = 0; i < COUNT; i++) {
         clients[i].number = i;
         clients[i].order = i;
         list[i] = &clients[i];
     }
-    member.group = &group;
-    member.order = list;
-    member.client_count = COUNT;
-    member.connecting_count = COUNT;
+    group_shard.group = &group;
+    group_shard.order = list;
+    group_shard.client_count = COUNT;
+    group_shard.connecting_count = COUNT;
     atomic_store(&group.connecting_count, COUNT);
 }
 
@@ -90,7 +90,7 @@ static void test_dispatch_custom_strategy_sees_the_load(void)
 
     CU_ASSERT_EQUAL(cmdi_dispatch_check(&least, NULL), 0);
     CU_ASSERT_EQUAL(cmdi_dispatch_pick(&least, 0, 0, list, COUNT), 3);
-    phase_set(3, CMDI_CLIENT_DOWN); // Of all threads' list, where it stays.
+    state_set(3, CMDI_CLIENT_DOWN); // Of all threads' list, where it stays.
     struct cmdi_client *all[COUNT];
     for (uint32_t i = 0; i < COUNT; i++) {
         all[i] = &clients[i];
@@ -109,18 +109,19 @@ static void check_order(void)
     for (uint32_t i = 0; i < COUNT; i++) {
         enum cmdi_client_state state = cmdi_client_state(list[i]);
         CU_ASSERT_EQUAL(list[i]->order, i);
-        CU_ASSERT_EQUAL(state == CMDI_CLIENT_UP, i < member.up_count);
-        CU_ASSERT_EQUAL(state == CMDI_CLIENT_DOWN, i >= member.up_count + member.connecting_count);
+        CU_ASSERT_EQUAL(state == CMDI_CLIENT_UP, i < group_shard.up_count);
+        CU_ASSERT_EQUAL(state == CMDI_CLIENT_DOWN,
+                i >= group_shard.up_count + group_shard.connecting_count);
         up += state == CMDI_CLIENT_UP;
         connecting += state < CMDI_CLIENT_UP;
     }
-    CU_ASSERT_EQUAL(member.up_count, up);
-    CU_ASSERT_EQUAL(member.connecting_count, connecting);
+    CU_ASSERT_EQUAL(group_shard.up_count, up);
+    CU_ASSERT_EQUAL(group_shard.connecting_count, connecting);
     CU_ASSERT_EQUAL(atomic_load(&group.up_count), up);
     CU_ASSERT_EQUAL(atomic_load(&group.connecting_count), connecting);
 }
 
-static void test_member_order_follows_every_course_of_phases(void)
+static void test_group_shard_order_follows_every_course_of_states(void)
 {
     /*
      * Each client's course is one of: stays, fails, comes up, comes up and fails; all combinations,
@@ -133,11 +134,11 @@ static void test_member_order_follows_every_course_of_phases(void)
             uint32_t number = courses % 2 ? i % COUNT : i / 2;
             uint32_t course = courses >> (2 * number) & 3;
             if (course == 1 && step == 0) {
-                phase_set(number, CMDI_CLIENT_DOWN);
+                state_set(number, CMDI_CLIENT_DOWN);
             } else if (course >= 2 && step == 0) {
-                phase_set(number, CMDI_CLIENT_UP);
+                state_set(number, CMDI_CLIENT_UP);
             } else if (course == 3) {
-                phase_set(number, CMDI_CLIENT_DOWN);
+                state_set(number, CMDI_CLIENT_DOWN);
             }
         }
         check_order();
@@ -147,8 +148,8 @@ static void test_member_order_follows_every_course_of_phases(void)
 static CU_TestInfo test_dispatch[] = {
         {"round-robin is fair", test_dispatch_round_robin_is_fair},
         {"a custom strategy sees the load", test_dispatch_custom_strategy_sees_the_load},
-        {"a member's order follows every course of phases",
-                test_member_order_follows_every_course_of_phases},
+        {"a group shard's order follows every course of states",
+                test_group_shard_order_follows_every_course_of_states},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("dispatch", test_dispatch)
