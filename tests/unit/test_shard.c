@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A shard: slots, mailbox, lists of work, log, thread; and the runtime that somebody turns himself.
- * What could go wrong: a completion that reaches the next owner of a slot, a message that is lost,
- * reordered or lies there while the shard sleeps, a shard that sleeps or spins past its end, work
- * that waits for an event that does not come, a log that a peer can flood or write escapes into.
+ * A shard: slots, mailbox, lists of work, thread. What could go wrong: a completion that reaches the
+ * next owner of a slot, a message that is lost, reordered or lies there while the shard sleeps, a
+ * shard that sleeps or spins past its end. test_shard_log.c has its log, test_runtime_turn.c the
+ * runtime without a thread.
  */
 #include "shard/runtime.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -45,10 +42,9 @@ static struct cmdi_shard *make_shard(const struct cmdi_shard_options *options)
     return shard;
 }
 
-static struct cmdi_shard *manual_shard(const struct cmdi_log *log)
+static struct cmdi_shard *manual_shard(void)
 {
-    struct cmdi_shard_options options = {
-            .cpu = -1, .manual = true, .memory_size_max = 1 << 20, .log = log};
+    struct cmdi_shard_options options = {.cpu = -1, .manual = true, .memory_size_max = 1 << 20};
     return make_shard(&options);
 }
 
@@ -84,7 +80,7 @@ static void test_shard_slots_name_their_owner_only(void)
     enum {
         SLOTS = 1000,
     };
-    struct cmdi_shard *shard = manual_shard(NULL);
+    struct cmdi_shard *shard = manual_shard();
     uint32_t owner = 0;
     static bool used[SLOTS * 2];
     memset(used, 0, sizeof(used));
@@ -320,8 +316,7 @@ static void test_shard_call_returns_when_it_has_run(void)
 struct step {
     struct cmdi_work work;
     char name;
-    struct step *then; // Queued by it: ready, or to be flushed.
-    bool then_flush;
+    struct step *then; // Made ready by it.
 };
 
 static char steps_run[32];
@@ -333,16 +328,14 @@ static void run_step(struct cmdi_shard *shard, struct cmdi_work *work)
     CU_ASSERT_FALSE(cmdi_work_queued(work)); // So it may queue itself again.
     CU_ASSERT_FATAL(size + 1 < sizeof(steps_run));
     steps_run[size] = step->name;
-    if (step->then != NULL && step->then_flush) {
-        cmdi_shard_flush(shard, &step->then->work);
-    } else if (step->then != NULL) {
+    if (step->then != NULL) {
         cmdi_shard_ready(shard, &step->then->work);
     }
 }
 
 static void test_shard_work_runs_in_its_order(void)
 {
-    struct cmdi_shard *shard = manual_shard(NULL);
+    struct cmdi_shard *shard = manual_shard();
     struct step after = {.name = 'e'};
     struct step flush = {.name = 'f'};
     struct step late = {.name = 'l'};
@@ -572,269 +565,6 @@ static void test_shard_looks_before_a_timer_judges(void)
     }
 }
 
-/* --- Log -------------------------------------------------------------------------------------- */
-
-static char lines[4][600];
-static uint32_t line_count;
-
-static void keep_line(void *context, enum cmds_log_level level, const char *text)
-{
-    (void)context;
-    (void)level;
-    if (line_count < 4) {
-        (void)snprintf(lines[line_count], sizeof(lines[0]), "%s", text);
-    }
-    line_count++;
-}
-
-static void test_shard_log_is_bounded(void)
-{
-    const struct cmdi_log log = {.fn = keep_line};
-    struct cmdi_shard *shard = manual_shard(&log);
-    char text[2000];
-    memset(text, 'a', sizeof(text) - 1);
-    text[sizeof(text) - 1] = '\0';
-    line_count = 0;
-
-    for (uint32_t i = 0; i < 1000; i++) {
-        cmdi_shard_log(shard, CMDI_LOG_PROTO, CMDS_LOG_WARN, "number %u", i);
-    }
-    CU_ASSERT_EQUAL(line_count, 1);
-    CU_ASSERT_STRING_EQUAL(lines[0], "number 0");
-    cmdi_shard_log(shard, CMDI_LOG_SLOW, CMDS_LOG_WARN, "%s", text); // Another reason: its own.
-    CU_ASSERT_EQUAL(line_count, 2);
-    CU_ASSERT_EQUAL(strlen(lines[1]), 511);
-
-    cmdi_shard_advance(shard, 1000000000u);
-    cmdi_shard_log(shard, CMDI_LOG_PROTO, CMDS_LOG_WARN, "again");
-    CU_ASSERT_STRING_EQUAL(lines[2], "again (and 999 more like it)");
-    cmdi_shard_advance(shard, 2000000000u);
-    cmdi_shard_log(shard, CMDI_LOG_PROTO, CMDS_LOG_WARN, "and again");
-    CU_ASSERT_STRING_EQUAL(lines[3], "and again");
-    cmdi_shard_destroy(shard);
-}
-
-static void test_shard_log_carries_no_control_characters(void)
-{
-    const struct cmdi_log log = {.fn = keep_line};
-    struct cmdi_shard *shard = manual_shard(&log);
-    line_count = 0;
-
-    cmdi_shard_log(shard, CMDI_LOG_PROTO, CMDS_LOG_WARN, "%s", "a\033[2J\r\nb\t\177 \303\244");
-
-    CU_ASSERT_STRING_EQUAL(lines[0], "a?[2J??b?? \303\244");
-    cmdi_shard_destroy(shard);
-}
-
-/* --- A runtime that is turned ----------------------------------------------------------------- */
-
-static struct cmds_runtime *inline_runtime(void)
-{
-    struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
-    struct cmds_runtime *runtime = NULL;
-    struct cmds_error error = CMDS_ERROR_INIT;
-    options.shard_count = CMDS_SHARDS_INLINE;
-    if (cmds_runtime_start(&runtime, &options, &error) < 0) {
-        cmdi_test_skip(error.text);
-    }
-    return runtime;
-}
-
-static int inline_epoll(const struct cmds_runtime *runtime)
-{
-    int epoll = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN};
-    CU_ASSERT_FATAL(epoll >= 0);
-    CU_ASSERT_EQUAL_FATAL(epoll_ctl(epoll, EPOLL_CTL_ADD, cmds_runtime_fd(runtime), &event), 0);
-    return epoll;
-}
-
-/* As the header tells to do it. Returns: how many were handled. */
-static int turn_until_quiet(struct cmds_runtime *runtime)
-{
-    int total = 0;
-    for (uint32_t i = 0; i < TURNS_MAX; i++) {
-        int handled = cmds_runtime_turn(runtime, CMDS_TURN_NOWAIT);
-        CU_ASSERT_FATAL(handled >= 0);
-        if (handled == 0) {
-            return total;
-        }
-        total += handled;
-    }
-    CU_FAIL("it never comes to rest");
-    return total;
-}
-
-static bool is_readable(int epoll, int timeout_ms)
-{
-    struct epoll_event event;
-    int count = -1;
-    do { // The kernel's own work for the ring may interrupt it.
-        count = epoll_wait(epoll, &event, 1, timeout_ms);
-    } while (count < 0 && errno == EINTR);
-    return count == 1;
-}
-
-static void add_one(void *context)
-{
-    ++*(uint32_t *)context;
-}
-
-struct inline_poster {
-    struct cmds_runtime *runtime;
-    uint32_t count; // On the turning thread.
-    int error;
-};
-
-static void *inline_poster_main(void *argument)
-{
-    struct inline_poster *poster = argument;
-    for (uint32_t i = 0; i < 10000 && poster->error == 0; i++) {
-        poster->error = cmds_runtime_post(poster->runtime, 0, add_one, &poster->count);
-    }
-    return NULL;
-}
-
-static void test_runtime_fd_wakes_for_posts(void)
-{
-    struct cmds_runtime *runtime = inline_runtime();
-    int epoll = inline_epoll(runtime);
-    struct inline_poster poster = {.runtime = runtime};
-    pthread_t thread;
-    (void)turn_until_quiet(runtime);
-    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, inline_poster_main, &poster), 0);
-
-    while (poster.count < 10000) {
-        CU_ASSERT_TRUE_FATAL(is_readable(epoll, -1)); // A missed wake-up hangs here.
-        (void)turn_until_quiet(runtime);
-    }
-
-    (void)pthread_join(thread, NULL);
-    CU_ASSERT_EQUAL(poster.error, 0);
-    (void)turn_until_quiet(runtime); // The last wake-up may have come behind its post.
-    CU_ASSERT_FALSE(is_readable(epoll, 0));
-    (void)close(epoll);
-    cmds_runtime_stop(runtime);
-}
-
-static void test_runtime_fd_wakes_for_timers(void)
-{
-    struct cmds_runtime *runtime = inline_runtime();
-    int epoll = inline_epoll(runtime);
-    struct alarm alarm = {.fired = 0};
-    (void)turn_until_quiet(runtime);
-    cmdi_runtime_call(runtime, 0, arm_alarm, &alarm);
-
-    while (atomic_load(&alarm.fired) == 0) {
-        CU_ASSERT_TRUE_FATAL(is_readable(epoll, -1));
-        (void)turn_until_quiet(runtime);
-    }
-
-    CU_ASSERT_EQUAL(atomic_load(&alarm.fired), 1);
-    CU_ASSERT_FALSE(is_readable(epoll, 0)); // Silent again: the loop around it does not spin.
-    (void)close(epoll);
-    cmds_runtime_stop(runtime);
-}
-
-static void leave_work(struct cmdi_shard *shard, void *context)
-{
-    cmdi_shard_after(shard, &((struct step *)context)->work);
-}
-
-static void leave_work_inside(void *context)
-{
-    leave_work(cmdi_shard_current(), context);
-}
-
-/* What is left in a list runs without any other event, whoever left it. */
-static void test_runtime_fd_wakes_for_work_that_was_left(void)
-{
-    struct cmds_runtime *runtime = inline_runtime();
-    int epoll = inline_epoll(runtime);
-    struct step late = {.name = 'l'};
-    struct step flush = {.name = 'f', .then = &late};
-    struct step after = {.name = 'e', .then = &flush, .then_flush = true};
-    cmdi_work_init(&late.work, run_step);
-    cmdi_work_init(&flush.work, run_step);
-    cmdi_work_init(&after.work, run_step);
-    (void)turn_until_quiet(runtime);
-
-    for (uint32_t from_outside = 0; from_outside <= 1; from_outside++) {
-        memset(steps_run, 0, sizeof(steps_run));
-        if (from_outside) {
-            cmdi_runtime_call(runtime, 0, leave_work, &after);
-        } else {
-            CU_ASSERT_EQUAL(cmds_runtime_post(runtime, 0, leave_work_inside, &after), 0);
-        }
-        CU_ASSERT_TRUE_FATAL(is_readable(epoll, -1));
-        (void)turn_until_quiet(runtime);
-        CU_ASSERT_STRING_EQUAL(steps_run, "efl");
-        CU_ASSERT_FALSE(is_readable(epoll, 0));
-    }
-    (void)close(epoll);
-    cmds_runtime_stop(runtime);
-}
-
-static void test_runtime_turn_waits_only_for_nothing(void)
-{
-    struct cmds_runtime *runtime = inline_runtime();
-    uint32_t count = 0;
-    CU_ASSERT_EQUAL(cmds_runtime_post(runtime, 0, add_one, &count), 0);
-
-    CU_ASSERT_EQUAL(cmds_runtime_turn(runtime, CMDS_NEVER), 1); // It has something, so it returns.
-    CU_ASSERT_EQUAL(count, 1);
-    CU_ASSERT_EQUAL(cmds_runtime_turn(runtime, 100), 0);
-    cmds_runtime_stop(runtime);
-}
-
-struct turner {
-    struct cmds_runtime *runtime;
-    int code;
-};
-
-static void turn_inside(void *context)
-{
-    struct turner *turner = context;
-    turner->code = cmds_runtime_turn(turner->runtime, CMDS_TURN_NOWAIT);
-}
-
-static void *turn_elsewhere(void *argument)
-{
-    turn_inside(argument);
-    return NULL;
-}
-
-static void test_runtime_turn_is_for_one_thread(void)
-{
-    struct cmds_runtime *runtime = inline_runtime();
-    struct turner turner = {.runtime = runtime};
-    pthread_t thread;
-    CU_ASSERT_EQUAL(cmds_runtime_post(runtime, 0, turn_inside, &turner), 0);
-    (void)turn_until_quiet(runtime);
-    CU_ASSERT_EQUAL(turner.code, -EDEADLK);
-
-    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, turn_elsewhere, &turner), 0);
-    (void)pthread_join(thread, NULL);
-    CU_ASSERT_EQUAL(turner.code, -EXDEV);
-    cmds_runtime_stop(runtime);
-}
-
-static void test_runtime_posts_run_before_the_stop(void)
-{
-    for (uint32_t is_inline = 0; is_inline <= 1; is_inline++) {
-        struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
-        struct cmds_runtime *runtime = NULL;
-        uint32_t count = 0;
-        options.shard_count = is_inline ? CMDS_SHARDS_INLINE : 1;
-        CU_ASSERT_EQUAL_FATAL(cmds_runtime_start(&runtime, &options, NULL), 0);
-        for (uint32_t i = 0; i < 100; i++) {
-            CU_ASSERT_EQUAL(cmds_runtime_post(runtime, 0, add_one, &count), 0);
-        }
-        cmds_runtime_stop(runtime);
-        CU_ASSERT_EQUAL(count, 100);
-    }
-}
-
 CU_TestInfo test_shard[] = {
         {"slots name their owner only", test_shard_slots_name_their_owner_only},
         {"stale completion gives its buffer back",
@@ -849,14 +579,6 @@ CU_TestInfo test_shard[] = {
         {"that always spins ends", test_shard_that_always_spins_ends},
         {"spin makes no timer late", test_shard_spin_makes_no_timer_late},
         {"looks before a timer judges", test_shard_looks_before_a_timer_judges},
-        {"log is bounded", test_shard_log_is_bounded},
-        {"log carries no control characters", test_shard_log_carries_no_control_characters},
-        {"runtime fd wakes for posts", test_runtime_fd_wakes_for_posts},
-        {"runtime fd wakes for timers", test_runtime_fd_wakes_for_timers},
-        {"runtime fd wakes for work that was left", test_runtime_fd_wakes_for_work_that_was_left},
-        {"runtime turn waits only for nothing", test_runtime_turn_waits_only_for_nothing},
-        {"runtime turn is for one thread", test_runtime_turn_is_for_one_thread},
-        {"runtime posts run before the stop", test_runtime_posts_run_before_the_stop},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("shard", test_shard)
