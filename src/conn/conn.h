@@ -163,8 +163,7 @@ struct cmdi_conn {
     bool evicted;       // It held most when memory was short, and is being closed.
 
     /* Input; per slice. */
-    // By buffer number; count 0: the others are not valid.
-    uint32_t slice_head, slice_tail, slice_count;
+    struct cmdi_slices slices;
     struct cmdi_conn_buffer stash;
     size_t frame_need; // Bytes that the frame at stash.begin has at least, if it is known to be cut.
     // How far the codec has come in it; leased while a self-delimiting frame is cut.

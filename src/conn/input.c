@@ -27,30 +27,11 @@ enum {
     CONN_LONG_DEAF_MS = 2000,
     CONN_BEHIND_SIZE_MAX = 4 * 1024 * 1024, // That much and more waits to be run: no buffer more.
     CONN_FAST_MS = 5,                       // From the recv of one buffer to that of the next.
+    CONN_SHARE_PART = 8, // Of the shard's buffers, what a connection may hold and receive on...
+    CONN_STASH_PART = 4, // ... and what it may hold at all.
 };
 
 /* --- Slices ----------------------------------------------------------------------------------- */
-
-static void conn_push_slice(struct cmdi_conn *conn, uint16_t buffer, uint32_t size)
-{
-    struct cmdi_slice *slices = conn->shard->slices;
-    slices[buffer] = (struct cmdi_slice){.end = size};
-    if (conn->slice_count == 0) {
-        conn->slice_head = buffer;
-    } else {
-        slices[conn->slice_tail].next = buffer;
-    }
-    conn->slice_tail = buffer;
-    conn->slice_count++;
-}
-
-static void conn_pop_slice(struct cmdi_conn *conn)
-{
-    uint32_t buffer = conn->slice_head;
-    conn->slice_head = conn->shard->slices[buffer].next;
-    conn->slice_count--;
-    cmdi_ring_buffer_release(conn->shard->ring, (uint16_t)buffer);
-}
 
 static void conn_drop_stash(struct cmdi_conn *conn)
 {
@@ -63,9 +44,7 @@ void cmdi_conn_drop_slices(struct cmdi_conn *conn)
     if (conn->running) {
         return; // A callback may be reading them; the run comes back here.
     }
-    while (conn->slice_count > 0) {
-        conn_pop_slice(conn);
-    }
+    cmdi_receive_drop(&conn->shard->receive, &conn->slices);
     conn_drop_stash(conn);
     cmdi_conn_drop_place(conn);
 }
@@ -118,27 +97,23 @@ static void conn_fail_memory(struct cmdi_conn *conn, size_t size)
 /* Up to `size` bytes from the oldest slice go to the stash; not if the connection waits for memory. */
 static bool conn_stash_slice(struct cmdi_conn *conn, size_t size)
 {
-    struct cmdi_slice *slice = &conn->shard->slices[conn->slice_head];
-    size_t there = slice->end - slice->begin;
-    size_t take = size < there ? size : there;
-    const uint8_t *data = cmdi_ring_buffer(conn->shard->ring, (uint16_t)conn->slice_head);
-    if (!conn_stash_append(conn, data + slice->begin, take)) {
+    struct cmdi_receive *receive = &conn->shard->receive;
+    struct cmds_bytes slice = cmdi_receive_oldest(receive, &conn->slices);
+    size_t take = size < slice.size ? size : slice.size;
+    if (!conn_stash_append(conn, slice.data, take)) {
         size_t size_after = conn->stash.end - conn->stash.begin + take;
         if (cmdi_conn_lack(conn, size_after, true) == -ENOMEM) {
             conn_fail_memory(conn, size_after);
         }
         return false;
     }
-    slice->begin += (uint32_t)take;
-    if (slice->begin == slice->end) {
-        conn_pop_slice(conn);
-    }
+    (void)cmdi_receive_use(receive, &conn->slices, take);
     return true;
 }
 
 static void conn_stash_all(struct cmdi_conn *conn)
 {
-    while (conn->slice_count > 0 && conn_stash_slice(conn, SIZE_MAX)) {
+    while (conn->slices.count > 0 && conn_stash_slice(conn, SIZE_MAX)) {
         // One after the other, in order.
     }
 }
@@ -148,7 +123,7 @@ void cmdi_conn_feed(struct cmdi_conn *conn, const void *data, size_t size)
     if (conn->state >= CMDI_CONN_FINISHING || size == 0) {
         return;
     }
-    CMDI_ASSERT(conn->slice_count == 0); // One source of bytes only, or their order is lost.
+    CMDI_ASSERT(conn->slices.count == 0); // One source of bytes only, or their order is lost.
     if (conn_stash_append(conn, data, size)) {
         conn->received_size += size;
         conn->received_at = conn->shard->now_ms;
@@ -316,7 +291,7 @@ static void conn_run_stash(struct cmdi_conn *conn, struct conn_run *run)
     struct cmdi_conn_buffer *stash = &conn->stash;
     size_t size = stash->end - stash->begin;
     if (size < conn->frame_need) {
-        run->partial = conn->slice_count == 0;
+        run->partial = conn->slices.count == 0;
         if (!run->partial) {
             (void)conn_stash_slice(conn, conn->frame_need - size); // Or the connection failed.
         }
@@ -330,20 +305,17 @@ static void conn_run_stash(struct cmdi_conn *conn, struct conn_run *run)
 
 static void conn_run_slice(struct cmdi_conn *conn, struct conn_run *run)
 {
-    struct cmdi_slice *slice = &conn->shard->slices[conn->slice_head];
-    const uint8_t *data = cmdi_ring_buffer(conn->shard->ring, (uint16_t)conn->slice_head);
-    slice->begin +=
-            (uint32_t)conn_run_bytes(conn, data + slice->begin, slice->end - slice->begin, run);
-    if (slice->begin == slice->end) {
-        conn_pop_slice(conn);
-    } else if (conn->frame_need > 0) {
+    struct cmdi_receive *receive = &conn->shard->receive;
+    struct cmds_bytes slice = cmdi_receive_oldest(receive, &conn->slices);
+    size_t used = conn_run_bytes(conn, slice.data, slice.size, run);
+    if (!cmdi_receive_use(receive, &conn->slices, used) && conn->frame_need > 0) {
         (void)conn_stash_slice(conn, SIZE_MAX); // The next one goes on where this one was cut.
     }
 }
 
 static bool conn_has_input(const struct cmdi_conn *conn)
 {
-    return conn->slice_count > 0 || conn->stash.begin < conn->stash.end;
+    return conn->slices.count > 0 || conn->stash.begin < conn->stash.end;
 }
 
 static bool conn_may_run(const struct cmdi_conn *conn)
@@ -411,7 +383,7 @@ static void conn_run_eof(struct cmdi_conn *conn)
 {
     bool ended = conn->eof || (conn->input_stopped && !conn->receiving);
     /* What has come is run first; but not at a bound, for a peer that has gone. */
-    bool waits = conn->paused ? conn->recv_error == 0 : conn->slice_count > 0;
+    bool waits = conn->paused ? conn->recv_error == 0 : conn->slices.count > 0;
     if (!ended || waits || conn->eof_told || conn->state >= CMDI_CONN_FINISHING) {
         return;
     }
@@ -443,7 +415,7 @@ bool cmdi_conn_is_deaf(const struct cmdi_conn *conn)
 
 bool cmdi_conn_is_behind(const struct cmdi_conn *conn)
 {
-    bool waits = conn->unrun || conn->slice_count > 0 ||
+    bool waits = conn->unrun || conn->slices.count > 0 ||
                  (conn->stash.begin < conn->stash.end && conn->frame_since == 0);
     return waits || cmdi_conn_is_deaf(conn);
 }
@@ -453,7 +425,7 @@ bool cmdi_conn_has_ping(struct cmdi_conn *conn)
     if (conn->stash.begin < conn->stash.end) {
         return conn->stash.data[conn->stash.begin] == 0;
     }
-    return !conn->receiving && conn->slice_count == 0 && conn->transport->has_ping != NULL &&
+    return !conn->receiving && conn->slices.count == 0 && conn->transport->has_ping != NULL &&
            conn->transport->has_ping(conn);
 }
 
@@ -564,7 +536,7 @@ void cmdi_conn_on_watch(struct cmdi_conn *conn, int32_t result)
     }
     /* A UNIX peer that has gone may have left commands behind, which we have not read yet. */
     bool unread =
-            conn->slice_count > 0 || conn->stash.begin < conn->stash.end ||
+            conn->slices.count > 0 || conn->stash.begin < conn->stash.end ||
             (!conn->eof && conn->transport->unread != NULL && conn->transport->unread(conn) > 0);
     if (failed || (gone && !unread)) {
         cmdi_conn_count_reset(conn, failed ? -ECONNRESET : 0);
@@ -576,13 +548,6 @@ void cmdi_conn_on_watch(struct cmdi_conn *conn, int32_t result)
         conn_peer_finished(conn);
     }
     cmdi_conn_ready(conn);
-}
-
-/* Does it hold more of the shard's buffers than its share? */
-static bool conn_holds_much(const struct cmdi_conn *conn)
-{
-    return conn->slice_count > 1 &&
-           conn->slice_count * 8 > cmdi_ring_buffer_count(conn->shard->ring);
 }
 
 /* Nothing was received for so long that a buffer more is due, for the peer to see that we live. */
@@ -605,7 +570,7 @@ static void conn_steer_recv(struct cmdi_conn *conn, bool more)
         conn_cancel_recv(conn);
         conn_stash_all(conn);
     } else if (!conn->receiving && !conn->starved &&
-               ((conn->slice_count <= 1 && !stash_full) || conn_is_long_deaf(conn))) {
+               ((conn->slices.count <= 1 && !stash_full) || conn_is_long_deaf(conn))) {
         cmdi_conn_arm_recv(conn, false);
     }
 }
@@ -705,10 +670,10 @@ static void conn_recv_ended(struct cmdi_conn *conn, int32_t result)
         conn_peer_finished(conn);
     } else if (result == -ENOBUFS) {
         CMDI_COUNT(conn->shard, buffers_empty, 1);
-        if (!cmdi_ring_buffers_grow(conn->shard->ring)) {
+        if (!cmdi_receive_grow(&conn->shard->receive)) {
             conn->starved = true;
             conn->starve.level = conn->ready.level;
-            cmdi_shard_starve(conn->shard, &conn->starve);
+            cmdi_receive_wait(&conn->shard->receive, &conn->starve);
         }
     } else if (result < 0 && result != -ECANCELED && result != -EINTR && result != -EAGAIN) {
         conn->eof = true;
@@ -724,9 +689,8 @@ static void conn_recv_ended(struct cmdi_conn *conn, int32_t result)
  */
 static bool conn_is_wasteful(const struct cmdi_conn *conn, const struct cmdi_completion *completion)
 {
-    const struct cmdi_ring *ring = conn->shard->ring;
     return conn->state < CMDI_CONN_FINISHING && completion->result <= CONN_FEW_BYTES &&
-           cmdi_ring_buffers_free(ring) * 4 < cmdi_ring_buffer_count(ring);
+           cmdi_receive_is_scarce(&conn->shard->receive);
 }
 
 void cmdi_conn_on_recv(struct cmdi_conn *conn, const struct cmdi_completion *completion)
@@ -738,11 +702,12 @@ void cmdi_conn_on_recv(struct cmdi_conn *conn, const struct cmdi_completion *com
     }
     if (completion->flags & CMDI_COMPLETION_BUFFER) {
         if (take) {
-            conn_push_slice(conn, completion->buffer, (uint32_t)completion->result);
+            cmdi_receive_push(&conn->shard->receive, &conn->slices, completion->buffer,
+                    (uint32_t)completion->result, conn->shard->now_ns);
             conn->received_at = conn->shard->now_ms;
             conn->unrun = true;
         } else {
-            cmdi_ring_buffer_release(conn->shard->ring, completion->buffer);
+            cmdi_receive_give_back(&conn->shard->receive, completion->buffer);
         }
     }
     conn->slow = conn->slow && (completion->flags & CMDI_COMPLETION_NONEMPTY) != 0;
@@ -754,13 +719,14 @@ void cmdi_conn_on_recv(struct cmdi_conn *conn, const struct cmdi_completion *com
     } else if (conn->state == CMDI_CONN_LINGERING && !conn->receiving && !conn->starved) {
         cmdi_conn_arm_recv(conn, false);
     }
-    if (conn->state < CMDI_CONN_FINISHING && conn_holds_much(conn)) {
+    if (conn->state < CMDI_CONN_FINISHING &&
+            cmdi_receive_is_over(&conn->shard->receive, &conn->slices, CONN_SHARE_PART)) {
         conn_cancel_recv(conn);
-        if (conn->slice_count * 4 > cmdi_ring_buffer_count(conn->shard->ring)) {
+        if (cmdi_receive_is_over(&conn->shard->receive, &conn->slices, CONN_STASH_PART)) {
             conn_stash_all(conn);
         }
     }
-    if (conn->slice_count > 0 && conn_is_wasteful(conn, completion)) {
+    if (conn->slices.count > 0 && conn_is_wasteful(conn, completion)) {
         conn_stash_all(conn);
     }
     cmdi_conn_ready(conn);

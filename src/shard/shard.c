@@ -93,7 +93,7 @@ static void shard_complete(struct cmdi_shard *shard, const struct cmdi_completio
     if (CMDI_UNLIKELY(slot->owner == NULL || slot->generation != generation)) {
         CMDI_COUNT(shard, stale_completions, 1);
         if (completion->flags & CMDI_COMPLETION_BUFFER) {
-            cmdi_ring_buffer_release(shard->ring, completion->buffer);
+            cmdi_receive_give_back(&shard->receive, completion->buffer);
         }
         return;
     }
@@ -346,26 +346,6 @@ static void shard_run_flush(struct cmdi_shard *shard)
     shard->flushing_heavy = false;
 }
 
-/* Somebody waits for receive buffers, and enough of them are free. */
-static bool shard_can_feed(const struct cmdi_shard *shard)
-{
-    return !cmdi_list_empty(&shard->starved) &&
-           cmdi_ring_buffers_free(shard->ring) * 4 >= cmdi_ring_buffer_count(shard->ring);
-}
-
-/*
- * Those whose receive found no buffer come back in the order in which they went, as many as there
- * are buffers.
- */
-static void shard_feed_starved(struct cmdi_shard *shard)
-{
-    uint32_t free_count = shard_can_feed(shard) ? cmdi_ring_buffers_free(shard->ring) : 0;
-    while (free_count-- > 0 && !cmdi_list_empty(&shard->starved)) {
-        struct cmdi_list *node = cmdi_list_pop(&shard->starved);
-        cmdi_list_push(&shard->ready[CMDI_CONTAINER(node, struct cmdi_work, link)->level], node);
-    }
-}
-
 /* Exactly one is ready, or none is. */
 static bool shard_is_alone(const struct cmdi_shard *shard)
 {
@@ -461,8 +441,8 @@ static uint32_t shard_run(struct cmdi_shard *shard)
     if (CMDI_UNLIKELY(due_ms <= shard->now_ms)) {
         handled += shard_before_timers(shard, due_ms);
     }
-    if (CMDI_UNLIKELY(!cmdi_list_empty(&shard->starved))) {
-        shard_feed_starved(shard);
+    if (CMDI_UNLIKELY(!cmdi_list_empty(&shard->receive.starved))) {
+        cmdi_receive_feed(&shard->receive, shard->ready);
     }
     shard_set_pace(shard);
     handled += shard_run_ready(shard);
@@ -490,7 +470,8 @@ static bool shard_has_own_work(const struct cmdi_shard *shard)
 
 bool cmdi_shard_has_work(const struct cmdi_shard *shard)
 {
-    return shard_has_own_work(shard) || cmdi_ring_has_work(shard->ring) || shard_can_feed(shard);
+    return shard_has_own_work(shard) || cmdi_ring_has_work(shard->ring) ||
+           cmdi_receive_can_feed(&shard->receive);
 }
 
 /* Until when the shard may wait: the next timer, at most `wait_ns` from the turn's begin. */
@@ -641,14 +622,17 @@ void cmdi_shard_advance(struct cmdi_shard *shard, uint64_t now_ns)
 static int shard_init_ring(struct cmdi_shard *shard, struct cmds_error *error)
 {
     if (shard->options.manual) {
-        return 0;
-    }
-    shard->slices = calloc(shard->options.ring.buffer_count_max, sizeof(*shard->slices));
-    if (shard->slices == NULL) {
-        return cmdi_fail(error, -ENOMEM, "no memory for shard %u", shard->index);
+        return cmdi_receive_init(&shard->receive, NULL, 0);
     }
     int code = cmdi_ring_create(&shard->ring, &shard->options.ring, error);
-    if (code == 0 && cmdi_ring_entries(shard->ring) < shard->options.ring.entries) {
+    if (code < 0) {
+        return code;
+    }
+    code = cmdi_receive_init(&shard->receive, shard->ring, shard->options.ring.buffer_count_max);
+    if (code < 0) {
+        return cmdi_fail(error, code, "no memory for shard %u", shard->index);
+    }
+    if (cmdi_ring_entries(shard->ring) < shard->options.ring.entries) {
         cmdi_shard_log(shard, CMDI_LOG_MEMORY, CMDS_LOG_WARN,
                 "shard %u: io_uring had memory for queues of %u entries in place of %u: see "
                 "RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=)",
@@ -676,7 +660,6 @@ int cmdi_shard_create(
     cmdi_list_init(&shard->flush);
     cmdi_list_init(&shard->heavy);
     cmdi_list_init(&shard->ended);
-    cmdi_list_init(&shard->starved);
     cmdi_list_init(&shard->conns);
     cmdi_list_init(&shard->lacking);
     cmdi_list_init(&shard->refused);
@@ -710,7 +693,7 @@ static void shard_quiet(struct cmdi_timer *timer, uint64_t now_ms)
         cmdi_buffers_trim(&shard->buffers);
         cmdi_account_trim(&shard->buffers.account);
         if (quiet->buffers_empty == shard->stats.buffers_empty) {
-            cmdi_ring_buffers_shrink(shard->ring);
+            cmdi_receive_shrink(&shard->receive);
         }
     }
     quiet->bytes = bytes;
@@ -812,7 +795,7 @@ void cmdi_shard_destroy(struct cmdi_shard *shard)
     }
     cmdi_ring_destroy(shard->ring);
     cmdi_buffers_fini(&shard->buffers);
-    free(shard->slices);
+    cmdi_receive_fini(&shard->receive);
     free(shard->slots);
     free(shard);
 }

@@ -30,8 +30,10 @@
 #include "base/list.h"
 #include "ring/ring.h"
 #include "shard/buffers.h"
+#include "shard/receive.h"
 #include "shard/spin.h"
 #include "shard/timer.h"
+#include "shard/work.h"
 
 struct cmdi_shard;
 
@@ -44,39 +46,6 @@ struct cmdi_mail {
     struct cmdi_mail *next;
     cmdi_mail_fn fn;
 };
-
-/* --- Work: something to run once, at a certain point of the turn ------------------------------ */
-
-struct cmdi_work;
-typedef void (*cmdi_work_fn)(struct cmdi_shard *shard, struct cmdi_work *work);
-/**
- * Who is run before whom. Each pass has time for each level, so that nobody waits for ever, but what
- * a level leaves goes to the next.
- */
-enum cmdi_shard_level {
-    CMDI_LEVEL_LIGHT,   // Asked for little, often enough to be believed; what is no connection.
-    CMDI_LEVEL_UNKNOWN, // A newcomer: hundreds of them may ask for much in the same instant.
-    CMDI_LEVEL_HEAVY,   // Used much of its budget, or all of it.
-    CMDI_LEVELS,
-};
-/**
- * In no list: not queued. Taken out of its list before `fn` runs, so that `fn` may queue it again.
- */
-struct cmdi_work {
-    struct cmdi_list link;
-    cmdi_work_fn fn;
-    uint32_t level; // enum cmdi_shard_level: in which ready list it is queued next.
-};
-static inline void cmdi_work_init(struct cmdi_work *work, cmdi_work_fn fn)
-{
-    cmdi_list_init(&work->link);
-    work->fn = fn;
-    work->level = CMDI_LEVEL_LIGHT;
-}
-static inline bool cmdi_work_queued(const struct cmdi_work *work)
-{
-    return !cmdi_list_empty(&work->link);
-}
 
 /* --- Slots: who gets a completion ------------------------------------------------------------- */
 
@@ -108,12 +77,6 @@ struct cmdi_shard_options {
     uint64_t memory_size_max;
     const struct cmdi_log *log; // Kept.
     const void *runtime;        // Whose shard it is: compared, never looked into.
-};
-
-/** A filled receive buffer, or what is left of it; its number in the group is its number here. */
-struct cmdi_slice {
-    uint32_t begin, end; // In the buffer.
-    uint32_t next;       // The connection's next slice.
 };
 
 /** Where log lines go; shared by the shards of a runtime. */
@@ -153,13 +116,12 @@ struct cmdi_shard {
     struct cmdi_list flush;              // struct cmdi_work: at the end of this turn.
     struct cmdi_list heavy; // struct cmdi_work: behind those of `flush`, as long as there is room.
     struct cmdi_list ended; // struct cmdi_work: after the enter of this turn.
-    struct cmdi_list starved; // struct cmdi_work: ready again once enough receive buffers are free.
-    struct cmdi_list conns;   // struct cmdi_conn: not closed.
+    struct cmdi_list conns; // struct cmdi_conn: not closed.
     struct cmdi_list lacking; // struct cmdi_conn: wait for memory, first come first served.
     struct cmdi_list
             refused;       // struct cmdi_work: once memory was given back, see cmdi_shard_refused()
     uint64_t refused_used; // Of the account, when that was last looked at.
-    struct cmdi_slice *slices; // By buffer number.
+    struct cmdi_receive receive; // Of a shard without a ring there are no buffers.
     struct cmdi_slot *slots;
     uint32_t slot_count, slot_free;
     struct cmds_stats stats; // Written here, read by anybody: CMDI_COUNT.
@@ -312,19 +274,6 @@ static inline void cmdi_shard_after(struct cmdi_shard *shard, struct cmdi_work *
 {
     if (!cmdi_work_queued(work)) {
         cmdi_list_push(&shard->ended, &work->link);
-    }
-}
-
-/**
- * Runs when at least a quarter of the receive buffers is free: those who ask for little before the
- * others, else first come first served.
- */
-static inline void cmdi_shard_starve(struct cmdi_shard *shard, struct cmdi_work *work)
-{
-    if (!cmdi_work_queued(work)) {
-        struct cmdi_list *before =
-                work->level == CMDI_LEVEL_LIGHT ? shard->starved.next : &shard->starved;
-        cmdi_list_push(before, &work->link);
     }
 }
 

@@ -204,7 +204,7 @@ static void test_conn_paused_one_holds_no_buffer(void)
     while (paused.peer.frames == 0 || paused.peer.conn.receiving) {
         turn(shard);
     }
-    CU_ASSERT_EQUAL(paused.peer.conn.slice_count, 0);
+    CU_ASSERT_EQUAL(paused.peer.conn.slices.count, 0);
 
     wire_open(&other, shard, data, size);
     while (other.peer.eofs == 0) {

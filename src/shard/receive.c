@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* A shard's receive buffers. */
+#include "shard/receive.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "ring/ring.h"
+
+enum {
+    RECEIVE_FREE_PART = 4, // Buffers are scarce when less than this part of them is free.
+};
+
+int cmdi_receive_init(
+        struct cmdi_receive *receive, struct cmdi_ring *ring, uint32_t buffer_count_max)
+{
+    *receive = (struct cmdi_receive){.ring = ring, .slice_count = buffer_count_max};
+    cmdi_list_init(&receive->starved);
+    if (ring == NULL) {
+        return 0;
+    }
+    receive->slices = calloc(buffer_count_max, sizeof(*receive->slices));
+    return receive->slices != NULL ? 0 : -ENOMEM;
+}
+
+void cmdi_receive_fini(struct cmdi_receive *receive)
+{
+    free(receive->slices);
+    receive->slices = NULL;
+}
+
+/* --- Slices ----------------------------------------------------------------------------------- */
+
+void cmdi_receive_push(struct cmdi_receive *receive, struct cmdi_slices *slices, uint16_t buffer,
+        uint32_t size, uint64_t now_ns)
+{
+    CMDI_ASSERT(buffer < receive->slice_count && size > 0);
+    receive->slices[buffer] = (struct cmdi_slice){.end = size, .arrived_ns = now_ns};
+    if (slices->count == 0) {
+        slices->head = buffer;
+    } else {
+        receive->slices[slices->tail].next = buffer;
+    }
+    slices->tail = buffer;
+    slices->count++;
+}
+
+void cmdi_receive_give_back(struct cmdi_receive *receive, uint16_t buffer)
+{
+    cmdi_ring_buffer_release(receive->ring, buffer);
+}
+
+struct cmds_bytes cmdi_receive_oldest(
+        const struct cmdi_receive *receive, const struct cmdi_slices *slices)
+{
+    const struct cmdi_slice *slice = &receive->slices[slices->head];
+    CMDI_ASSERT(slices->count > 0);
+    return (struct cmds_bytes){
+            cmdi_ring_buffer(receive->ring, (uint16_t)slices->head) + slice->begin,
+            slice->end - slice->begin};
+}
+
+uint64_t cmdi_receive_arrived_ns(
+        const struct cmdi_receive *receive, const struct cmdi_slices *slices)
+{
+    CMDI_ASSERT(slices->count > 0);
+    return receive->slices[slices->head].arrived_ns;
+}
+
+static void receive_pop(struct cmdi_receive *receive, struct cmdi_slices *slices)
+{
+    uint32_t buffer = slices->head;
+    slices->head = receive->slices[buffer].next;
+    slices->count--;
+    cmdi_ring_buffer_release(receive->ring, (uint16_t)buffer);
+}
+
+bool cmdi_receive_use(struct cmdi_receive *receive, struct cmdi_slices *slices, size_t size)
+{
+    struct cmdi_slice *slice = &receive->slices[slices->head];
+    CMDI_ASSERT(slices->count > 0 && size <= slice->end - slice->begin);
+    slice->begin += (uint32_t)size;
+    if (slice->begin < slice->end) {
+        return false;
+    }
+    receive_pop(receive, slices);
+    return true;
+}
+
+void cmdi_receive_drop(struct cmdi_receive *receive, struct cmdi_slices *slices)
+{
+    while (slices->count > 0) {
+        receive_pop(receive, slices);
+    }
+}
+
+/* --- Shares ----------------------------------------------------------------------------------- */
+
+bool cmdi_receive_is_over(
+        const struct cmdi_receive *receive, const struct cmdi_slices *slices, uint32_t part)
+{
+    return slices->count > 1 && slices->count * part > cmdi_ring_buffer_count(receive->ring);
+}
+
+bool cmdi_receive_is_scarce(const struct cmdi_receive *receive)
+{
+    return cmdi_ring_buffers_free(receive->ring) * RECEIVE_FREE_PART <
+           cmdi_ring_buffer_count(receive->ring);
+}
+
+bool cmdi_receive_grow(struct cmdi_receive *receive)
+{
+    return cmdi_ring_buffers_grow(receive->ring);
+}
+
+void cmdi_receive_shrink(struct cmdi_receive *receive)
+{
+    cmdi_ring_buffers_shrink(receive->ring);
+}
+
+void cmdi_receive_wait(struct cmdi_receive *receive, struct cmdi_work *work)
+{
+    if (cmdi_work_queued(work)) {
+        return;
+    }
+    bool first = work->level == CMDI_LEVEL_LIGHT;
+    cmdi_list_push(first ? receive->starved.next : &receive->starved, &work->link);
+}
+
+bool cmdi_receive_can_feed(const struct cmdi_receive *receive)
+{
+    return !cmdi_list_empty(&receive->starved) && !cmdi_receive_is_scarce(receive);
+}
+
+void cmdi_receive_feed(struct cmdi_receive *receive, struct cmdi_list ready[CMDI_LEVELS])
+{
+    if (!cmdi_receive_can_feed(receive)) {
+        return;
+    }
+    uint32_t free_count = cmdi_ring_buffers_free(receive->ring);
+    while (free_count-- > 0 && !cmdi_list_empty(&receive->starved)) {
+        struct cmdi_list *node = cmdi_list_pop(&receive->starved);
+        cmdi_list_push(&ready[CMDI_CONTAINER(node, struct cmdi_work, link)->level], node);
+    }
+}

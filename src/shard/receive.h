@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A shard's receive buffers: what the kernel has filled, for whom, and who waits for a free one.
+ *
+ * The kernel fills any buffer of the group for any connection. A filled buffer becomes a slice of
+ * that connection, and is the connection's until its last byte was used; then the kernel gets it
+ * back. As all connections live on the same buffers, each has a share, and where few are left
+ * those who ask for little come first. The group grows when a receive finds none, and shrinks when
+ * the shard is quiet.
+ *
+ * Thread: the shard.
+ */
+#ifndef CMDI_SHARD_RECEIVE_H
+#define CMDI_SHARD_RECEIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmdstream/base.h>
+
+#include "base/list.h"
+#include "shard/work.h"
+
+struct cmdi_ring;
+
+/** A filled buffer, or what is left of it; its number in the group is its number here. */
+struct cmdi_slice {
+    uint32_t begin, end; // In the buffer.
+    uint32_t next;       // The same connection's next slice, if this is not its last.
+    uint64_t arrived_ns; // When it was taken from the kernel, by the shard's clock.
+};
+
+/** A connection's slices in their order. All zero: there are none. */
+struct cmdi_slices {
+    uint32_t head, tail; // Numbers of buffers. Valid unless count is 0.
+    uint32_t count;
+};
+
+struct cmdi_receive {
+    struct cmdi_ring *ring;    // NULL: there are no buffers, and nobody has slices.
+    struct cmdi_slice *slices; // By number of the buffer.
+    uint32_t slice_count;      // How many buffers there can be.
+    struct cmdi_list starved;  // struct cmdi_work: wait for a free buffer.
+};
+
+/** Zeroed is fine for fini. `buffer_count_max` as of the ring's options. Returns: 0; -ENOMEM. */
+int cmdi_receive_init(
+        struct cmdi_receive *receive, struct cmdi_ring *ring, uint32_t buffer_count_max);
+void cmdi_receive_fini(struct cmdi_receive *receive);
+
+/* --- Slices ----------------------------------------------------------------------------------- */
+
+/** The kernel has put `size` bytes (not 0) into `buffer` for the owner of `slices`. */
+void cmdi_receive_push(struct cmdi_receive *receive, struct cmdi_slices *slices, uint16_t buffer,
+        uint32_t size, uint64_t now_ns);
+/** A buffer that was filled for nobody. */
+void cmdi_receive_give_back(struct cmdi_receive *receive, uint16_t buffer);
+/** What is left of the oldest slice; there is one. Borrowed until its last byte is used. */
+struct cmds_bytes cmdi_receive_oldest(
+        const struct cmdi_receive *receive, const struct cmdi_slices *slices);
+/** When that slice came. */
+uint64_t cmdi_receive_arrived_ns(
+        const struct cmdi_receive *receive, const struct cmdi_slices *slices);
+/** So many of its bytes are used. Returns: it was used up, and its buffer was given back. */
+bool cmdi_receive_use(struct cmdi_receive *receive, struct cmdi_slices *slices, size_t size);
+/** Gives all of them back. */
+void cmdi_receive_drop(struct cmdi_receive *receive, struct cmdi_slices *slices);
+
+/* --- Shares ----------------------------------------------------------------------------------- */
+
+/** Are these more than a `part`-th of the shard's buffers, and more than one? */
+bool cmdi_receive_is_over(
+        const struct cmdi_receive *receive, const struct cmdi_slices *slices, uint32_t part);
+/** Less than a quarter of the buffers is free. */
+bool cmdi_receive_is_scarce(const struct cmdi_receive *receive);
+
+/**
+ * A receive ended because no buffer was free. Returns: there are more of them now; false: the group
+ * is as large as it may be.
+ */
+bool cmdi_receive_grow(struct cmdi_receive *receive);
+/** The shard has been quiet: half of the buffers leave the group, each when it is free. */
+void cmdi_receive_shrink(struct cmdi_receive *receive);
+
+/**
+ * `work` is ready again when at least a quarter of the buffers is free: work of CMDI_LEVEL_LIGHT
+ * before the others, else first come first served.
+ */
+void cmdi_receive_wait(struct cmdi_receive *receive, struct cmdi_work *work);
+/** Somebody waits, and enough buffers are free. */
+bool cmdi_receive_can_feed(const struct cmdi_receive *receive);
+/** Moves as many of those that wait as there are free buffers to `ready`, the list of their level. */
+void cmdi_receive_feed(struct cmdi_receive *receive, struct cmdi_list ready[CMDI_LEVELS]);
+
+#endif
