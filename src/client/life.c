@@ -13,6 +13,8 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "ring/clock.h"
+#include "ring/socket.h"
 
 enum {
     CLIENT_LOOK_MS = 10, // A limit that cannot be judged now is looked at again.

@@ -7,6 +7,7 @@
 
 #include "conn/conn.h"
 #include "net/transport.h"
+#include "ring/socket.h"
 
 /* What a completion of the connection's slot belongs to. */
 enum socket_operation {

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "group/forward.h"
 #include "group/options.h"
+#include "ring/thread.h"
 
 static void group_on_end(struct cmdi_shard *shard, struct cmdi_mail *mail);
 

@@ -32,6 +32,7 @@
 
 #include "base/list.h"
 #include "client/client.h"
+#include "machine/fork.h"
 #include "shard/runtime.h"
 
 struct cmdi_resolve;

@@ -17,6 +17,7 @@
 #include "codec/codec.h"
 #include "group/dispatch.h"
 #include "group/group.h"
+#include "ring/thread.h"
 
 enum {
     GROUP_CLIENTS_MAX = 65536,

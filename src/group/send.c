@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "group/dispatch.h"
 #include "group/group.h"
+#include "ring/clock.h"
 
 /* --- Where are we ----------------------------------------------------------------------------- */
 

@@ -16,6 +16,8 @@
 
 #include "base/error.h"
 #include "client/result.h"
+#include "ring/clock.h"
+#include "ring/thread.h"
 
 enum {
     SENDER_BLOCK_SIZE = 1024, // Of a wait with room for its result: malloc's fast path.

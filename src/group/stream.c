@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "client/result.h"
 #include "group/sender.h"
+#include "ring/thread.h"
 
 enum {
     STREAM_SIZE_MAX = 16 * 1024 * 1024,

@@ -10,6 +10,8 @@
 
 #include "base/error.h"
 #include "group/group.h"
+#include "ring/clock.h"
+#include "ring/thread.h"
 
 void cmdi_group_wake(struct cmds_group *group)
 {

@@ -10,13 +10,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <net/if.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "ring/name.h"
 
 enum {
     ADDRESS_HOST_MAX = 254, // Of a DNS name, terminated.
@@ -123,7 +122,7 @@ static bool address_read_v6(const char *host, struct in6_addr *address, uint32_t
         return false;
     }
     if (percent != NULL) {
-        *scope = if_nametoindex(percent + 1);
+        *scope = cmdi_interface_index(percent + 1);
         if (*scope == 0) {
             *scope = (uint32_t)strtoul(percent + 1, NULL, 10);
         }
@@ -187,35 +186,9 @@ static int address_unix(const char *text, struct cmdi_address *address, struct c
 static int address_name(const char *text, const struct address_parts *parts,
         struct cmdi_address *addresses, uint32_t max, struct cmds_error *error)
 {
-    /*
-     * Without AI_ADDRCONFIG, which hides 127.0.0.1 from a host that has IPv6 alone, and ::1 from
-     * others. What this host has no route to comes last by itself, and fails at once when tried.
-     */
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *list = NULL;
-    int code = getaddrinfo(parts->host, NULL, &hints, &list);
-    if (code != 0) {
-        return cmdi_fail(error, -EHOSTUNREACH, "resolve \"%s\": %s", text, gai_strerror(code));
-    }
-    uint32_t count = 0;
-    for (struct addrinfo *info = list; info != NULL && count < max; info = info->ai_next) {
-        if (info->ai_family == AF_INET || info->ai_family == AF_INET6) {
-            struct cmdi_address *address = &addresses[count++];
-            *address = (struct cmdi_address){.size = info->ai_addrlen};
-            memcpy(&address->as, info->ai_addr, info->ai_addrlen);
-            if (info->ai_family == AF_INET) {
-                address->as.v4.sin_port = htons(parts->port);
-            } else {
-                address->as.v6.sin6_port = htons(parts->port);
-            }
-        }
-    }
-    freeaddrinfo(list);
-    if (count == 0) {
-        return cmdi_fail(
-                error, -EHOSTUNREACH, "resolve \"%s\": the name has no IPv4 or IPv6 address", text);
-    }
-    return (int)count;
+    const char *why = NULL;
+    int code = cmdi_name_resolve(parts->host, parts->port, addresses, max, &why);
+    return code < 0 ? cmdi_fail(error, code, "resolve \"%s\": %s", text, why) : code;
 }
 
 bool cmdi_address_is_numeric(const char *text)

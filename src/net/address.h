@@ -12,7 +12,7 @@
 
 #include <cmdstream/base.h>
 
-#include "ring/sys.h"
+#include "ring/address.h"
 
 enum {
     CMDI_ADDRESS_TEXT_MAX = 128, // Of any address as text, terminated.

@@ -24,8 +24,9 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "machine/probe.h"
+#include "ring/clock.h"
 #include "ring/compat.h"
-#include "ring/probe.h"
 
 enum {
     RING_BUFFER_GROUP = 0,

@@ -3,9 +3,12 @@
  * One io_uring: submission of the few operations that a connection needs, completions, and a group
  * of receive buffers.
  *
- * This folder alone includes <liburing.h>. Everything above sees values: an operation is named by
- * 64 bits of user data, a completion carries them back with a result. A simulation can stand in for
- * it.
+ * Everything above sees values: an operation is named by 64 bits of user data, a completion carries
+ * them back with a result.
+ *
+ * This folder is the seam to the kernel: a simulation links other objects in place of all of it, the
+ * ring, sockets, names, pollers, threads and the clock. What it takes as it is, because no run depends
+ * on it, lies in src/machine. Nothing else asks the kernel for anything; scripts/check.py looks.
  *
  * A ring belongs to one thread, the one that called cmdi_ring_enable(); only cmdi_ring_wake() may
  * be called from others. Operations are queued by the functions below and reach the kernel in
@@ -20,7 +23,7 @@
 
 #include <cmdstream/base.h>
 
-#include "ring/sys.h"
+#include "ring/address.h"
 
 struct cmdi_ring;
 

@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library's threads, and what becomes of them in a child that was forked.
+ * The library's threads, and how they wait for each other.
  *
  * Signals that are sent to the process are the program's business, on its own threads: ours block
  * them. Those that a fault raises in the thread itself are never blocked, since the kernel then
- * ends the process without asking the program's handler. fork copies the mask of its caller: a
- * child that was made on one of our threads is given an empty one.
+ * ends the process without asking the program's handler.
  */
-#include "ring/sys.h"
+#include "ring/thread.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "machine/fork.h"
 
 enum {
     THREAD_STACK_SIZE_LEAST = 1024 * 1024, // musl gives 128 KiB, for callbacks of any program.
+    THREAD_NAME_MAX = 15,                  // As many bytes as the kernel keeps.
 };
 
 struct thread_start {
@@ -22,17 +30,11 @@ struct thread_start {
     void *argument;
 };
 
-static _Thread_local bool thread_is_ours;
-static _Atomic uint32_t thread_forks;
-static void (*_Atomic thread_in_child)(void);
-static pthread_once_t thread_watch_once = PTHREAD_ONCE_INIT;
-static int thread_watch_code;
-
 static void *thread_main(void *argument)
 {
     struct thread_start start = *(struct thread_start *)argument;
     free(argument);
-    thread_is_ours = true;
+    cmdi_fork_unblocks_signals();
     return start.fn(start.argument);
 }
 
@@ -90,33 +92,28 @@ int cmdi_thread_start(pthread_t *thread, void *(*fn)(void *argument), void *argu
     return 0;
 }
 
-/* --- fork ------------------------------------------------------------------------------------- */
-
-static void thread_on_fork(void)
+void cmdi_thread_join(pthread_t thread)
 {
-    atomic_fetch_add(&thread_forks, 1);
-    if (thread_is_ours) {
-        sigset_t none;
-        (void)sigemptyset(&none);
-        (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
-    }
-    void (*in_child)(void) = atomic_load(&thread_in_child);
-    in_child();
+    int code = pthread_join(thread, NULL);
+    CMDI_ASSERT(code == 0); // It is joined once, and by another thread.
 }
 
-static void thread_watch(void)
+/* --- Futex ------------------------------------------------------------------------------------ */
+
+void cmdi_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
 {
-    thread_watch_code = -pthread_atfork(NULL, NULL, thread_on_fork);
+    struct timespec timeout = {
+            .tv_sec = (time_t)(timeout_ns / 1000000000u),
+            .tv_nsec = (long)(timeout_ns % 1000000000u),
+    };
+    /*
+     * Every way to return is one that the caller expects: woken, changed, timed out, interrupted.
+     */
+    (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
+            timeout_ns == UINT64_MAX ? NULL : &timeout, NULL, 0);
 }
 
-int cmdi_fork_watch(void (*in_child)(void))
+void cmdi_futex_wake(_Atomic uint32_t *word, int count)
 {
-    atomic_store(&thread_in_child, in_child); // The same each time.
-    (void)pthread_once(&thread_watch_once, thread_watch);
-    return thread_watch_code;
-}
-
-uint32_t cmdi_fork_count(void)
-{
-    return atomic_load_explicit(&thread_forks, memory_order_relaxed);
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }

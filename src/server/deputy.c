@@ -12,6 +12,10 @@
  * starts after the listeners and ends before them, so their descriptors are valid; it touches
  * nothing of theirs but what is constant.
  */
+#include "ring/clock.h"
+#include "ring/poller.h"
+#include "ring/socket.h"
+#include "ring/thread.h"
 #include "server/server.h"
 
 #define DEPUTY_PATIENCE_NS (3u * 1000 * 1000)
@@ -52,7 +56,7 @@ static void *deputy_main(void *argument)
 {
     struct cmds_server *server = argument;
     struct cmdi_deputy *deputy = &server->deputy;
-    while (cmdi_watch_wait(&deputy->watch)) {
+    while (cmdi_poller_wait(&deputy->poller)) {
         do {
             cmdi_futex_wait(&deputy->stopping, 0, DEPUTY_PATIENCE_NS);
         } while (atomic_load(&deputy->stopping) == 0 && deputy_look(server));
@@ -63,18 +67,18 @@ static void *deputy_main(void *argument)
 void cmdi_deputy_start(struct cmds_server *server)
 {
     struct cmdi_deputy *deputy = &server->deputy;
-    if (server->shard_count < 2 || cmdi_watch_init(&deputy->watch) < 0) {
+    if (server->shard_count < 2 || cmdi_poller_init(&deputy->poller) < 0) {
         return; // Nobody else could take them; or: as if all shards always turned.
     }
     int code = 0;
     for (uint32_t i = 0; i < server->listener_count && code == 0; i++) {
-        code = cmdi_watch_add(&deputy->watch, server->listeners[i].fd);
+        code = cmdi_poller_add(&deputy->poller, server->listeners[i].fd);
     }
     code = code == 0 ? cmdi_thread_start(&deputy->thread, deputy_main, server, "cmds-deputy", 0)
                      : code;
     deputy->running = code == 0;
     if (code != 0) {
-        cmdi_watch_fini(&deputy->watch);
+        cmdi_poller_fini(&deputy->poller);
     }
 }
 
@@ -86,8 +90,8 @@ void cmdi_deputy_stop(struct cmds_server *server)
     }
     atomic_store(&deputy->stopping, 1);
     cmdi_futex_wake(&deputy->stopping, 1);
-    cmdi_watch_stop(&deputy->watch);
-    (void)pthread_join(deputy->thread, NULL);
-    cmdi_watch_fini(&deputy->watch);
+    cmdi_poller_stop(&deputy->poller);
+    cmdi_thread_join(deputy->thread);
+    cmdi_poller_fini(&deputy->poller);
     deputy->running = false;
 }

@@ -15,6 +15,8 @@
 
 #include "base/error.h"
 #include "net/address.h"
+#include "ring/socket.h"
+#include "ring/thread.h"
 #include "server/server.h"
 
 enum {

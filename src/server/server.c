@@ -7,13 +7,16 @@
  * shards let go, memory freed.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "machine/signals.h"
 #include "net/address.h"
+#include "ring/clock.h"
+#include "ring/socket.h"
+#include "ring/thread.h"
 #include "server/server.h"
 
 enum {
@@ -510,21 +513,19 @@ uint32_t cmds_server_connection_count(const struct cmds_server *server)
 /* --- A program whose job is to serve ---------------------------------------------------------- */
 
 /* Waits for a signal to end, drains; a second signal ends the wait. */
-static int main_serve(struct cmds_server *server, const sigset_t *stop)
+static int main_serve(struct cmds_server *server)
 {
     char address[CMDI_ADDRESS_TEXT_MAX];
-    int number = 0;
     for (uint32_t i = 0; cmds_server_address(server, i, address, sizeof(address)) == 0; i++) {
         (void)printf("listening on %s\n", address);
     }
     (void)fflush(stdout);
-    (void)sigwait(stop, &number);
+    cmdi_stop_signals_wait();
     uint64_t until_ns = cmdi_now_ns() + (uint64_t)SERVER_DRAIN_MS * 1000000;
     int code = CMDS_E_TIMEOUT;
     while (code == CMDS_E_TIMEOUT && cmdi_now_ns() < until_ns) {
-        const struct timespec none = {0};
         code = cmds_server_shutdown(server, 100);
-        if (code == CMDS_E_TIMEOUT && sigtimedwait(stop, NULL, &none) > 0) {
+        if (code == CMDS_E_TIMEOUT && cmdi_stop_signals_take()) {
             break;
         }
     }
@@ -541,15 +542,11 @@ int cmds_server_main(const struct cmds_server_options *options)
     struct cmds_runtime *runtime = NULL;
     struct cmds_server *server = NULL;
     struct cmds_error error = CMDS_ERROR_INIT;
-    sigset_t stop;
-    (void)sigemptyset(&stop);
-    (void)sigaddset(&stop, SIGTERM);
-    (void)sigaddset(&stop, SIGINT);
-    (void)pthread_sigmask(SIG_BLOCK, &stop, NULL);
+    cmdi_stop_signals_block();
     int status = 1;
     if (cmds_runtime_start(&runtime, &runtime_options, &error) == 0 &&
             cmds_server_start(&server, runtime, options, &error) == 0) {
-        status = main_serve(server, &stop);
+        status = main_serve(server);
     } else {
         (void)fprintf(stderr, "%s\n", error.text);
     }

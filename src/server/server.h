@@ -31,6 +31,8 @@
 #include "codec/arena.h"
 #include "codec/protocol.h"
 #include "conn/conn.h"
+#include "ring/poller.h"
+#include "ring/socket.h"
 #include "server/call_hook.h"
 #include "shard/runtime.h"
 
@@ -161,7 +163,7 @@ enum cmdi_server_state {
 
 /** A thread that accepts for listeners whose shard does not turn. */
 struct cmdi_deputy {
-    struct cmdi_watch watch; // Valid while running.
+    struct cmdi_poller poller; // Valid while running.
     pthread_t thread;
     bool running; // Thread: setup.
     _Atomic uint32_t stopping;

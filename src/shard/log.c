@@ -15,7 +15,7 @@
 
 #include <cmdstream/runtime.h>
 
-#include "ring/sys.h"
+#include "machine/output.h"
 #include "shard/shard.h"
 
 enum {

@@ -10,9 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "base/error.h"
+#include "machine/cpu.h"
+#include "machine/probe.h"
+#include "ring/clock.h"
+#include "ring/thread.h"
 
 enum {
     RUNTIME_SPIN_US = 100,
@@ -608,9 +611,9 @@ int cmds_runtime_describe(const struct cmds_runtime *runtime, char *text, size_t
         size_t used = strlen(list);
         (void)snprintf(list + used, sizeof(yes) - used, "%s%s", used > 0 ? " " : "", names[i]);
     }
-    struct utsname kernel;
-    (void)uname(&kernel); // Fails only for a bad address.
-    return snprintf(text, size, "Linux %s, %u %s, io_uring with %s%s%s", kernel.release,
+    char kernel[CMDI_KERNEL_RELEASE_MAX];
+    cmdi_kernel_release(kernel, sizeof(kernel));
+    return snprintf(text, size, "Linux %s, %u %s, io_uring with %s%s%s", kernel,
             runtime->shard_count,
             runtime->is_inline          ? "inline shard"
             : runtime->shard_count == 1 ? "shard"

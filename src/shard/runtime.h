@@ -13,6 +13,7 @@
 #include <cmdstream/runtime.h>
 
 #include "base/list.h"
+#include "machine/fork.h"
 #include "shard/shard.h"
 #include "shard/workers.h"
 

@@ -14,7 +14,9 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "ring/sys.h"
+#include "machine/cpu.h"
+#include "ring/clock.h"
+#include "ring/thread.h"
 
 enum {
     SHARD_SLOTS_FIRST = 64,
@@ -778,7 +780,7 @@ void cmdi_shard_join(struct cmdi_shard *shard)
     if (atomic_exchange(&shard->sleeping, 0) != 0) {
         cmdi_ring_wake(shard->ring);
     }
-    (void)pthread_join(shard->thread, NULL);
+    cmdi_thread_join(shard->thread);
     cmdi_shard_take_last_mail(shard);
 }
 

@@ -6,11 +6,13 @@
 #include "shard/workers.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include <cmdstream/base.h>
 
-#include "ring/sys.h"
+#include "base/assert.h"
+#include "ring/thread.h"
 
 int cmdi_workers_init(struct cmdi_workers *workers, uint32_t thread_count_max, uint32_t queued_max)
 {
@@ -22,7 +24,6 @@ int cmdi_workers_init(struct cmdi_workers *workers, uint32_t thread_count_max, u
         return -ENOMEM;
     }
     (void)pthread_mutex_init(&workers->lock, NULL); // Cannot fail with default attributes on Linux.
-    (void)pthread_cond_init(&workers->wake, NULL);
     return 0;
 }
 
@@ -68,15 +69,35 @@ static struct cmdi_job *workers_next(struct cmdi_workers *workers)
 
 /* --- Threads ---------------------------------------------------------------------------------- */
 
+/*
+ * Lets go of the lock and waits. No wake is lost: the number was read under the lock, under which a
+ * push changes it, so the futex does not sleep if there was one since.
+ */
+static void workers_wait(struct cmdi_workers *workers)
+{
+    uint32_t seen = atomic_load_explicit(&workers->wakes, memory_order_relaxed);
+    workers->idle++;
+    (void)pthread_mutex_unlock(&workers->lock);
+    cmdi_futex_wait(&workers->wakes, seen, UINT64_MAX);
+    (void)pthread_mutex_lock(&workers->lock);
+    CMDI_ASSERT(workers->idle > 0);
+    workers->idle--;
+}
+
+/* Under the lock. */
+static void workers_wake(struct cmdi_workers *workers, int count)
+{
+    atomic_fetch_add_explicit(&workers->wakes, 1, memory_order_relaxed);
+    cmdi_futex_wake(&workers->wakes, count);
+}
+
 static void *workers_main(void *argument)
 {
     struct cmdi_workers *workers = argument;
     (void)pthread_mutex_lock(&workers->lock);
     for (;;) {
         while (workers->queued == 0 && !workers->stopping) {
-            workers->idle++;
-            (void)pthread_cond_wait(&workers->wake, &workers->lock);
-            workers->idle--;
+            workers_wait(workers);
         }
         struct cmdi_job *job = workers_next(workers);
         if (job == NULL) {
@@ -119,7 +140,9 @@ int cmdi_workers_push(
         code = -EAGAIN;
     } else {
         workers_queue(workers, queue, job);
-        (void)pthread_cond_signal(&workers->wake);
+        if (workers->queued <= workers->idle) {
+            workers_wake(workers, 1); // Beyond that each idle thread was woken for a job before.
+        }
     }
     (void)pthread_mutex_unlock(&workers->lock);
     return code;
@@ -132,12 +155,11 @@ void cmdi_workers_fini(struct cmdi_workers *workers)
     }
     (void)pthread_mutex_lock(&workers->lock);
     workers->stopping = true;
-    (void)pthread_cond_broadcast(&workers->wake);
+    workers_wake(workers, INT_MAX);
     (void)pthread_mutex_unlock(&workers->lock);
     for (uint32_t i = 0; i < workers->thread_count; i++) {
-        (void)pthread_join(workers->threads[i], NULL);
+        cmdi_thread_join(workers->threads[i]);
     }
-    (void)pthread_cond_destroy(&workers->wake);
     (void)pthread_mutex_destroy(&workers->lock);
     free(workers->threads);
     *workers = (struct cmdi_workers){0};

@@ -58,12 +58,12 @@ static inline void cmdi_job_queue_init(struct cmdi_job_queue *queue, struct cmdi
 
 struct cmdi_workers {
     pthread_mutex_t lock;
-    pthread_cond_t wake;
     struct cmdi_list turns; // struct cmdi_job_lane: each has a job.
     pthread_t *threads;
     uint32_t thread_count, thread_count_max;
-    uint32_t idle;   // Threads that wait, also those that are being woken.
-    uint32_t queued; // Jobs that no thread has.
+    _Atomic uint32_t wakes; // The futex on which they wait: each push and the end change it.
+    uint32_t idle;          // Threads that wait, also those that are being woken.
+    uint32_t queued;        // Jobs that no thread has.
     uint32_t queued_max;
     bool stopping;
     uint32_t stack_size; // Of each thread; 0: the default. Set before the first push.

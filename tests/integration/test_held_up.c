@@ -4,6 +4,7 @@
  * turn. What is asserted is an order: the one with little is answered before the many have had what
  * they ask for.
  */
+#include "ring/clock.h"
 #include "shard/runtime.h"
 #include "support/world.h"
 

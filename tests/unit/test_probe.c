@@ -6,7 +6,6 @@
  *
  * A seccomp filter is put on a child of ours; what the child found comes back as its exit status.
  */
-#include "ring/probe.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,6 +21,7 @@
 
 #include <cmdstream/probe.h>
 
+#include "machine/probe.h"
 #include "support/harness.h"
 
 enum {

@@ -17,6 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ring/clock.h"
+#include "ring/socket.h"
 #include "support/harness.h"
 
 enum {

@@ -14,6 +14,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "machine/cpu.h"
+#include "ring/clock.h"
+#include "ring/thread.h"
 #include "support/harness.h"
 
 enum {

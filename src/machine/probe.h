@@ -2,10 +2,14 @@
 /*
  * Why io_uring is refused, in a sentence. The public half is <cmdstream/probe.h>.
  */
-#ifndef CMDI_RING_PROBE_H
-#define CMDI_RING_PROBE_H
+#ifndef CMDI_MACHINE_PROBE_H
+#define CMDI_MACHINE_PROBE_H
 
 #include <stddef.h>
+
+enum {
+    CMDI_KERNEL_RELEASE_MAX = 64
+};
 
 /**
  * Given the -errno of io_uring_setup, says which of sysctl, seccomp, kernel and memlock refused,
@@ -18,5 +22,7 @@
  * Returns: `error_code`. `text` is always terminated.
  */
 int cmdi_probe_setup_error(int error_code, char *text, size_t size);
+/** As `uname -r` says, cut at `size`, or "(unknown)". Thread: any. */
+void cmdi_kernel_release(char *text, size_t size);
 
 #endif

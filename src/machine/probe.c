@@ -10,7 +10,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE // accept4, sched_getaffinity.
 #endif
-#include "ring/probe.h"
+#include "machine/probe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,7 @@
 
 #include <cmdstream/probe.h>
 
-#include "ring/sys.h"
+#include "machine/cpu.h"
 
 /* Kernel ABI that liburing 2.3 does not name yet. */
 enum {
@@ -147,10 +147,17 @@ static void probe_explain_limits(int error_code, const char *release, char *text
     }
 }
 
-int cmdi_probe_setup_error(int error_code, char *text, size_t size)
+void cmdi_kernel_release(char *text, size_t size)
 {
     struct utsname names;
     const char *release = uname(&names) == 0 ? names.release : "(unknown)";
+    (void)snprintf(text, size, "%.*s", (int)size - 1, release);
+}
+
+int cmdi_probe_setup_error(int error_code, char *text, size_t size)
+{
+    char release[CMDI_KERNEL_RELEASE_MAX];
+    cmdi_kernel_release(release, sizeof(release));
     int32_t sysctl = probe_sysctl();
     if (error_code == -EPERM && sysctl == 2) {
         snprintf(text, size,
@@ -389,12 +396,9 @@ static void probe_features(struct cmds_probe *probe, uint32_t features)
 
 static void probe_facts(struct cmds_probe *probe)
 {
-    struct utsname names;
     struct rlimit memlock = {0};
     struct rlimit nofile = {0};
-    if (uname(&names) == 0) {
-        snprintf(probe->kernel_release, sizeof(probe->kernel_release), "%.63s", names.release);
-    }
+    cmdi_kernel_release(probe->kernel_release, sizeof(probe->kernel_release));
 #if defined(IO_URING_VERSION_MAJOR)
     snprintf(probe->liburing_version, sizeof(probe->liburing_version), "%d.%d",
             IO_URING_VERSION_MAJOR, IO_URING_VERSION_MINOR);

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sockets. No state, so everything here is for any thread.
+ *
+ * Connections stay blocking: operations of the ring wait inside the kernel, where a non-blocking
+ * socket would give -EAGAIN, and the one call made past the ring says MSG_DONTWAIT itself. An accept
+ * waits also for a listening socket that does not block, and past the ring there is no such flag.
+ */
+#include "ring/socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmdstream/base.h>
+
+#include "base/assert.h"
+
+enum {
+    SOCKET_KEEPALIVE_PROBES = 3,
+    SOCKET_KEEPALIVE_S_MAX = 32767, // The kernel takes no more.
+    SOCKET_TCP_INFO_ACKED = 15, // tcpi_bytes_acked, as 64-bit words; libc's struct ends before it.
+};
+
+static int socket_flag(int fd, int level, int name, int value)
+{
+    return setsockopt(fd, level, name, &value, sizeof(value)) == 0 ? 0 : -errno;
+}
+
+static bool address_is_tcp(const struct cmdi_address *address)
+{
+    return address->as.any.sa_family == AF_INET || address->as.any.sa_family == AF_INET6;
+}
+
+/*
+ * Half of the time in silence, then three probes in the rest of it. Neither is less than a second.
+ */
+static int socket_keep_alive(int fd, uint32_t keepalive_ms)
+{
+    int idle_s = keepalive_ms / 2000 < SOCKET_KEEPALIVE_S_MAX ? (int)(keepalive_ms / 2000)
+                                                              : SOCKET_KEEPALIVE_S_MAX;
+    int interval_s = idle_s / SOCKET_KEEPALIVE_PROBES;
+    int error = socket_flag(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    if (error < 0 || keepalive_ms == CMDS_NEVER) {
+        return error;
+    }
+    error = socket_flag(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_s > 0 ? idle_s : 1);
+    if (error == 0) {
+        error = socket_flag(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval_s > 0 ? interval_s : 1);
+    }
+    return error < 0 ? error : socket_flag(fd, IPPROTO_TCP, TCP_KEEPCNT, SOCKET_KEEPALIVE_PROBES);
+}
+
+int cmdi_socket_open(const struct cmdi_address *address, uint32_t keepalive_ms)
+{
+    int fd = socket(address->as.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return -errno;
+    }
+    int error = 0;
+    if (address_is_tcp(address)) {
+        error = socket_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        if (error == 0 && keepalive_ms > 0) {
+            error = socket_keep_alive(fd, keepalive_ms);
+        }
+    }
+    if (error < 0) {
+        cmdi_fd_close(fd);
+        return error;
+    }
+    return fd;
+}
+
+/* What only a listener needs. */
+static int socket_prepare(int fd, const struct cmdi_address *address, bool reuse_port)
+{
+    if (!address_is_tcp(address)) {
+        return 0;
+    }
+    int error = socket_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (error == 0 && reuse_port) {
+        error = socket_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    }
+    if (error == 0 && address->as.any.sa_family == AF_INET6 &&
+            IN6_IS_ADDR_UNSPECIFIED(&address->as.v6.sin6_addr)) {
+        // [::] is any address, also an IPv4 one.
+        error = socket_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    }
+    return error;
+}
+
+/*
+ * A socket's path that nobody listens on any more: its process ended without removing it. Never
+ * another kind of file.
+ */
+static bool local_path_is_stale(const struct cmdi_address *address)
+{
+    struct stat status;
+    if (lstat(address->as.local.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) {
+        return false;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return false;
+    }
+    bool refused = connect(fd, &address->as.any, address->size) != 0 && errno == ECONNREFUSED;
+    cmdi_fd_close(fd);
+    return refused;
+}
+
+/* The path with its terminator, which an address of full length lacks. */
+static struct cmdi_address local_terminated(const struct cmdi_address *address)
+{
+    struct cmdi_address copy = *address;
+    size_t offset = offsetof(struct sockaddr_un, sun_path);
+    if (copy.size > offset && copy.size < sizeof(copy.as.local)) {
+        copy.as.local.sun_path[copy.size - offset] = '\0';
+    }
+    return copy;
+}
+
+/*
+ * Two processes that replace the same stale path in the same instant can remove each other's: a
+ * lock file would prevent it and would itself be left behind, so the last one wins.
+ */
+static int socket_bind(int fd, const struct cmdi_address *address)
+{
+    if (bind(fd, &address->as.any, address->size) == 0) {
+        return 0;
+    }
+    int error = -errno;
+    size_t offset = offsetof(struct sockaddr_un, sun_path);
+    if (error != -EADDRINUSE || address->as.any.sa_family != AF_UNIX || address->size <= offset ||
+            address->as.local.sun_path[0] == '\0' ||
+            address->size - offset > sizeof(address->as.local.sun_path)) {
+        return error;
+    }
+    struct cmdi_address path = local_terminated(address);
+    if (path.as.local.sun_path[sizeof(path.as.local.sun_path) - 1] != '\0' ||
+            !local_path_is_stale(&path)) {
+        return error;
+    }
+    if (unlink(path.as.local.sun_path) != 0 && errno != ENOENT) {
+        return -errno;
+    }
+    return bind(fd, &address->as.any, address->size) == 0 ? 0 : -errno;
+}
+
+int cmdi_socket_listen(
+        const struct cmdi_address *address, int backlog, bool reuse_port, uint32_t keepalive_ms)
+{
+    int fd = cmdi_socket_open(address, keepalive_ms);
+    if (fd < 0) {
+        return fd;
+    }
+    int error = socket_prepare(fd, address, reuse_port);
+    if (error == 0) {
+        error = socket_bind(fd, address);
+    }
+    if (error == 0 && (fcntl(fd, F_SETFL, O_NONBLOCK) != 0 || listen(fd, backlog) != 0)) {
+        error = -errno;
+    }
+    if (error < 0) {
+        cmdi_fd_close(fd);
+        return error;
+    }
+    return fd;
+}
+
+int cmdi_socket_accept_now(int fd)
+{
+    int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    return accepted < 0 ? -errno : accepted;
+}
+
+/* Returns: the address has a path, and there is a file. */
+static bool local_status(const struct cmdi_address *address, struct stat *status)
+{
+    struct cmdi_address path = local_terminated(address);
+    const char *text = path.as.local.sun_path;
+    return address->as.any.sa_family == AF_UNIX && text[0] != '\0' &&
+           address->size <= sizeof(path.as.local) &&
+           text[sizeof(path.as.local.sun_path) - 1] == '\0' && lstat(text, status) == 0;
+}
+
+void cmdi_socket_file_note(const struct cmdi_address *address, struct cmdi_socket_file *file)
+{
+    struct stat status;
+    *file = (struct cmdi_socket_file){0};
+    if (local_status(address, &status)) {
+        *file = (struct cmdi_socket_file){status.st_dev, status.st_ino};
+    }
+}
+
+void cmdi_socket_file_remove(const struct cmdi_address *address, struct cmdi_socket_file *file)
+{
+    struct stat status;
+    bool noted = file->device != 0 || file->inode != 0;
+    if (noted && local_status(address, &status) && status.st_dev == file->device &&
+            status.st_ino == file->inode) {
+        struct cmdi_address path = local_terminated(address);
+        (void)unlink(path.as.local.sun_path); // Gone already: just as well.
+    }
+    *file = (struct cmdi_socket_file){0};
+}
+
+int cmdi_socket_local(int fd, struct cmdi_address *address)
+{
+    struct cmdi_address found = {.size = sizeof(found.as)};
+    if (getsockname(fd, &found.as.any, &found.size) != 0) {
+        return -errno;
+    }
+    *address = found;
+    return 0;
+}
+
+int cmdi_socket_peer(int fd, struct cmdi_address *address)
+{
+    struct cmdi_address found = {.size = sizeof(found.as)};
+    if (getpeername(fd, &found.as.any, &found.size) != 0) {
+        return -errno;
+    }
+    *address = found;
+    return 0;
+}
+
+void cmdi_socket_shutdown(int fd, int how)
+{
+    (void)shutdown(fd, how); // ENOTCONN: the peer was faster, and that is what was wanted.
+}
+
+int64_t cmdi_socket_send_now(int fd, const void *data, size_t size)
+{
+    ssize_t sent = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent >= 0 ? sent : -errno;
+}
+
+bool cmdi_socket_is_local(int fd)
+{
+    int domain = AF_UNSPEC;
+    socklen_t size = sizeof(domain);
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
+size_t cmdi_socket_unread(int fd)
+{
+    int size = 0;
+    return ioctl(fd, FIONREAD, &size) == 0 && size > 0 ? (size_t)size : 0;
+}
+
+int cmdi_socket_peek(int fd)
+{
+    unsigned char byte = 0;
+    ssize_t size = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return size == 1 ? byte : size == 0 ? -ENODATA : -errno;
+}
+
+int64_t cmdi_socket_acked(int fd, size_t *waiting)
+{
+    uint64_t info[SOCKET_TCP_INFO_ACKED + 1] = {0};
+    socklen_t size = sizeof(info);
+    int queued = 0;
+    *waiting = ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0 ? (size_t)queued : 0;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size) != 0 || size < sizeof(info)) {
+        return -ENOTSUP;
+    }
+    return (int64_t)info[SOCKET_TCP_INFO_ACKED];
+}
+
+bool cmdi_socket_undo_self(int fd)
+{
+    struct cmdi_address ours = {.size = 0};
+    struct cmdi_address theirs = {.size = 0};
+    if (cmdi_socket_local(fd, &ours) < 0 || !address_is_tcp(&ours) ||
+            cmdi_socket_peer(fd, &theirs) < 0 || ours.size != theirs.size ||
+            memcmp(&ours.as, &theirs.as, ours.size) != 0) {
+        return false;
+    }
+    /* A close would leave the port in TIME_WAIT, where no server could bind it; this does not. */
+    struct sockaddr none = {.sa_family = AF_UNSPEC};
+    (void)connect(fd, &none, sizeof(none));
+    return true;
+}
+
+void cmdi_fd_expect(int fd, uint32_t count)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == 0) {
+        return;
+    }
+    rlim_t last = limit.rlim_cur - 1 < count ? limit.rlim_cur - 1 : count;
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, (int)(last < INT32_MAX ? last : INT32_MAX));
+    if (high >= 0) {
+        cmdi_fd_close(high); // The table stays as large as it has become.
+    }
+}
+
+void cmdi_fd_close(int fd)
+{
+    (void)close(fd); // Whatever it says, the number is free; a second try could hit another file.
+}
