@@ -39,14 +39,14 @@ enum {
     SIZE_MIN = 2, // A first and a last byte.
     SIZE_MAX_ = 64 * 1024,
     SIZE_RANDOM = 0,
-    SIZE_RANDOM_FIXED =
-            22, // What the benchmark's frame has beside its string, and the four bytes of ours.
+    // What the benchmark's frame has beside its string, and the four bytes of ours.
+    SIZE_RANDOM_FIXED = 22,
     SIZE_RANDOM_STRING_MAX = 1006,
     CONNS_MAX = 20000,
     IN_FLIGHT_MAX = 65536,
     RING_ENTRIES = 4096,
-    STREAM_CHUNK_SIZE =
-            64 * 1024, // A stream's output is sent in pieces of this, while the next one is filled.
+    // A stream's output is sent in pieces of this, while the next one is filled.
+    STREAM_CHUNK_SIZE = 64 * 1024,
     OUT_SIZE_FIRST = 4096,
     HISTOGRAM_BITS = 7,
     HISTOGRAM_BUCKETS = (64 - HISTOGRAM_BITS + 1) << HISTOGRAM_BITS,
@@ -354,8 +354,8 @@ static void side_flush(struct side *side)
         conn->dirty = false;
         if (!conn->sending && conn->fill_size > 0) {
             conn_send(side, conn);
-            conn_stream(
-                    side, conn); // Filled while the other half is sent; the completion sends it.
+            // Filled while the other half is sent; the completion sends it.
+            conn_stream(side, conn);
         }
         conn = next;
     }

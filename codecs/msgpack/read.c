@@ -51,8 +51,8 @@ enum mode {
 /* An open container. */
 struct frame {
     const struct cmds_schema *schema; // MODE_STRUCT, MODE_KEYED.
-    const struct cmds_field
-            *field; // Of these the row that is expected next; of MODE_ITEMS, MODE_PAIRS their own.
+    // Of these the row that is expected next; of MODE_ITEMS, MODE_PAIRS their own.
+    const struct cmds_field *field;
     uint8_t *base;
     uint32_t left;
     uint8_t mode;
@@ -68,9 +68,8 @@ struct reader {
     struct cmds_arena *arena;
     const struct cmds_schema *root;
     struct cmdi_work work;
-    struct frame
-            frames[CMDI_DEPTH_MAX +
-                    1]; // The first one stands for no container. Only what is opened is written.
+    // The first one stands for no container. Only what is opened is written.
+    struct frame frames[CMDI_DEPTH_MAX + 1];
 };
 
 #define STORE(type, reader, value) CMDI_STORE(type, (reader)->target, value)
@@ -532,8 +531,8 @@ static inline int on_str(struct reader *reader, const char *base, const char *da
         struct frame **done)
 {
     *done = NULL;
-    return store_bytes(
-            reader, size > 0 ? data : base, size); // Of nothing the template gives no place.
+    // Of nothing the template gives no place.
+    return store_bytes(reader, size > 0 ? data : base, size);
 }
 
 static inline int on_bin(struct reader *reader, const char *base, const char *data, unsigned size,
@@ -658,8 +657,8 @@ int64_t cmdi_msgpack_read(const struct cmds_schema *schema, struct cmds_bytes in
     if (in.size == 0) {
         return CMDS_E_PROTO;
     }
-    struct parser_context
-            parser; // Not zeroed: two stacks lie in it, and most of them is never touched.
+    // Not zeroed: two stacks lie in it, and most of them is never touched.
+    struct parser_context parser;
     parser.user.field = NULL;
     parser.user.target = value;
     parser.user.want = WANT_ROOT;

@@ -161,8 +161,8 @@ int cmdi_fail(struct cmds_error *error, int code, const char *format, ...)
     if (size < 0) {
         error->text[0] = '\0';
     } else if ((size_t)size >= sizeof(error->text)) {
-        memcpy(error->text + sizeof(error->text) - 4, "...",
-                4); // The reader must see that it was cut.
+        // The reader must see that it was cut.
+        memcpy(error->text + sizeof(error->text) - 4, "...", 4);
     }
     text_defuse(error->text);
     error->code = code;

@@ -120,8 +120,8 @@ void *cmdi_arena_alloc_slow(struct cmds_arena *arena, size_t size, size_t align)
 {
     CMDI_ASSERT(align > 0 && align <= CMDI_ARENA_ALIGN_MAX && (align & (align - 1)) == 0);
     if (size == 0) {
-        return cmdi_arena_alloc(
-                arena, 1, align); // A byte, so that the pointer is no NULL: that means failure.
+        // A byte, so that the pointer is no NULL: that means failure.
+        return cmdi_arena_alloc(arena, 1, align);
     }
     if (size > SIZE_MAX / 4) {
         return NULL;

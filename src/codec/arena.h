@@ -24,12 +24,12 @@
 
 enum {
     CMDI_ARENA_CHUNK_MIN = 4096,
-    CMDI_ARENA_KEEP_MAX =
-            // A larger chunk goes back to the system after so many resets without a use for it:
-            65536,
+    // A larger chunk goes back to the system after CALM_COUNT resets without a use for it.
+    CMDI_ARENA_KEEP_MAX = 65536,
     CMDI_ARENA_CALM_COUNT = 64,
-    CMDI_ARENA_USE_FACTOR = 64, // Bytes that a value may take for each byte it came in, beside
-    CMDI_ARENA_USE_MIN = CMDI_ARENA_KEEP_MAX, // so many for nothing: a chunk that is kept.
+    // Bytes that a value may take: USE_MIN, a chunk that is kept, and so many for each byte it came in.
+    CMDI_ARENA_USE_FACTOR = 64,
+    CMDI_ARENA_USE_MIN = CMDI_ARENA_KEEP_MAX,
 };
 
 struct cmdi_arena_chunk;

@@ -15,8 +15,9 @@
 #include "base/error.h"
 
 enum {
+    // A server's frame is at most 16 MiB by default, and arrays of structs grow when they are read.
     CMDI_CODEC_ARENA_MAX = 64 << 20
-}; // A server's frame is at most 16 MiB by default; arrays of structs grow.
+};
 
 /* A type that is described to another codec has no rows: it would be carried as nothing at all. */
 static bool codec_knows(const struct cmds_codec *codec, const struct cmds_type *type)

@@ -18,8 +18,8 @@
 #include "codec/value.h"
 
 enum {
-    CMDI_STRUCT_SIZE_MAX = 4096
-}; // Of a table's row: a newer header may make it longer, not that much.
+    CMDI_STRUCT_SIZE_MAX = 4096 // Of a table's row: a newer header's is longer, but not that much.
+};
 
 #define TOO_NEW "%s %s: has something that this library (%s, older than the header) does not know"
 

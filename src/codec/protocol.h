@@ -15,9 +15,8 @@
 enum {
     CMDI_TYPE_DENSE_MAX = 256, // Numbers below it are an index.
     CMDI_DEPTH_MAX = 32, // Structs, arrays and maps inside each other; the decoders refuse more.
-    CMDI_FIELD_COUNT_MAX =
-            // The macros make at most 64; a program that learns types at run time may have more.
-            4096,
+    // The macros make at most 64; a program that learns types at run time may have more.
+    CMDI_FIELD_COUNT_MAX = 4096,
     CMDI_VALUE_SIZE_MAX = 65536,
 };
 
@@ -26,11 +25,12 @@ struct cmdi_type_entry {
     uint32_t last_offset;         // Of the CMDS_LAST member, or one of the next.
     uint32_t unused;
 };
+/* Instead of an offset: no value is that large. */
 enum {
-    CMDI_LAST_ALWAYS = 0x10000,
+    CMDI_LAST_ALWAYS = CMDI_VALUE_SIZE_MAX,
     CMDI_LAST_NEVER,
     CMDI_LAST_ASK
-}; // No value is that large.
+};
 
 struct cmdi_type_table {
     struct cmdi_type_entry *entries; // dense_count by number, then sparse_count sorted by number.

@@ -319,8 +319,8 @@ static int bench_find_server(struct bench *bench)
         snprintf(bench->server.address, sizeof(bench->server.address), "%s", options->connect);
     }
     if (server_cpu_count > 0) {
-        (void)tool_cpus_bind(
-                bench->client_cpus, bench->client_cpu_count); // The runtime will use these.
+        // The runtime will use these.
+        (void)tool_cpus_bind(bench->client_cpus, bench->client_cpu_count);
     }
     bench_default_threads(bench);
     return code;

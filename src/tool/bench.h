@@ -97,8 +97,8 @@ struct bench_lane {
 _Static_assert(sizeof(struct bench_lane) == 64, "a lane is a cache line");
 
 struct bench_worker {
-    _Alignas(64) _Atomic uint64_t
-            commands; // These four: written by the worker, read by the main thread.
+    // These four: written by the worker, read by the main thread.
+    _Alignas(64) _Atomic uint64_t commands;
     _Atomic uint64_t results;
     _Atomic uint64_t bytes; // Bodies of results.
     _Atomic uint64_t errors;

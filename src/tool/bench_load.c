@@ -12,8 +12,8 @@
 #include "bench.h"
 
 enum {
-    LOAD_ERRORS_MAX = 1000
-}; // Of one worker; then its lanes retire, so that a dead server ends the run.
+    LOAD_ERRORS_MAX = 1000 // Of one worker; then its lanes retire: a dead server ends the run.
+};
 
 static uint32_t load_sticky_pick(const struct cmds_dispatch *self, uint64_t turn, uint64_t key,
         uint32_t count, cmds_candidate_fn candidate, const void *source)

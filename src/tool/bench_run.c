@@ -322,8 +322,8 @@ static int run_turning_open(struct bench_worker *worker, struct cmds_error *erro
     if (!bench->options.no_pin && bench->client_cpu_count > 0) {
         (void)tool_cpus_bind(&bench->client_cpus[worker->index % bench->client_cpu_count], 1);
     }
-    (void)prctl(
-            PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); // Else each wait for a due time is 50 us late.
+    // Else each wait for a due time is 50 us late.
+    (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     int code = run_start_runtime(bench, &worker->runtime, CMDS_SHARDS_INLINE, error);
     if (code < 0) {
         return code;

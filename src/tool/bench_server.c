@@ -88,8 +88,8 @@ static void server_arguments_make(const struct bench *bench, struct server_argum
 static void server_exec(const struct server_arguments *arguments, const uint16_t *cpus,
         uint32_t cpu_count, int output, pid_t parent)
 {
-    (void)prctl(
-            PR_SET_PDEATHSIG, (unsigned long)SIGKILL, 0UL, 0UL, 0UL); // Does not outlive the bench.
+    // Does not outlive the bench.
+    (void)prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL, 0UL, 0UL, 0UL);
     if (getppid() != parent) {
         _exit(127); // Which ended before that.
     }

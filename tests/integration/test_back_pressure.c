@@ -71,8 +71,8 @@ static void test_a_connection_that_stopped_for_both_bounds_goes_on(void)
     world.options.in_flight_max = 1;
     CU_ASSERT_FATAL(start_local(&world, &raw));
 
-    CU_ASSERT_FATAL(send_run(
-            &raw, 1, DO_BIG, 0)); // Its result goes, and the call ends, when the output is full.
+    // Its result goes, and the call ends, when the output is full.
+    CU_ASSERT_FATAL(send_run(&raw, 1, DO_BIG, 0));
     WORLD_UNTIL(&world, world_stats(&world).results_sent == 1);
     CU_ASSERT_FATAL(read_big(&raw));
 
@@ -180,8 +180,8 @@ static void test_the_last_reference_races_with_the_close_of_the_server(void)
         world.exec = exec;
         world.context = calls;
         CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
-        CU_ASSERT_FATAL(
-                send_run(&raw, 1, DO_KEEP, 0) && world_echoes(&raw, 2)); // In order: it is kept.
+        // In order: it is kept.
+        CU_ASSERT_FATAL(send_run(&raw, 1, DO_KEEP, 0) && world_echoes(&raw, 2));
         CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, release, atomic_load(&calls[0])), 0);
 
         if (i % 2 == 0) {

@@ -91,8 +91,8 @@ static void test_call_send_refuses_what_cannot_be_sent(void)
     CU_ASSERT(raw_read(&raw, &frame) == RAW_FRAME && frame.type == 2 && frame.sequence == 9);
     CU_ASSERT_EQUAL(world_read_item(&raw, &sequence, &last), 2);
     CU_ASSERT(last);
-    CU_ASSERT(world_echoes(&raw, 10) &&
-              atomic_load(&world.executed) > 0); // Nothing of what was refused has left.
+    // Nothing of what was refused has left.
+    CU_ASSERT(world_echoes(&raw, 10) && atomic_load(&world.executed) > 0);
     CU_ASSERT_EQUAL(seen.codes[0], CMDS_E_WRONG_TYPE);
     CU_ASSERT_EQUAL(seen.codes[1], CMDS_E_WRONG_TYPE);
     CU_ASSERT_EQUAL(seen.codes[2], CMDS_E_WRONG_TYPE);

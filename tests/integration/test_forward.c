@@ -20,9 +20,9 @@ struct pair {
     struct cmds_group *up, *in; // The front's way to the back; ours to the front.
     struct cmds_group_options up_options;
     struct answers *answers;
-    _Atomic uint32_t told; // Results told to the front's on_result...
-    _Atomic uint32_t told_last,
-            told_wrong; // ...with last; off the call's shard or after the last one.
+    _Atomic uint32_t told;       // Results told to the front's on_result.
+    _Atomic uint32_t told_last;  // Those with `last`.
+    _Atomic uint32_t told_wrong; // Off the call's shard, or after the last one.
     _Atomic int32_t told_error, send_error;
     _Atomic uint32_t closed;
 };
@@ -253,8 +253,8 @@ static void test_forward_ends_with_the_calls_deadline(void)
     struct pair pair;
     pair_init(&pair, 1, 1);
     pair.up_options.in_flight_max = 1;
-    pair.up_options.deadline_ms =
-            30; // One times out upstream, the other one while it waits for room.
+    // One times out upstream, the other one while it waits for room.
+    pair.up_options.deadline_ms = 30;
     pair_start(&pair, 1);
 
     CU_ASSERT_EQUAL(ask(&pair, FORWARD_HOLD, 1), 0);

@@ -72,8 +72,8 @@ static void test_runtime_counts_and_describes(void)
     CU_ASSERT_EQUAL(cmds_runtime_describe(world.runtime, tiny, sizeof(tiny)), size);
     CU_ASSERT_EQUAL(strlen(tiny), sizeof(tiny) - 1);
 
-    WORLD_UNTIL(&world,
-            world_stats(&world).send_bytes > 8); // The completion may come after the answer.
+    // The completion may come after the answer.
+    WORLD_UNTIL(&world, world_stats(&world).send_bytes > 8);
     struct cmds_stats stats = world_stats(&world);
     CU_ASSERT_EQUAL(stats.connections, 1);
     CU_ASSERT_EQUAL(stats.connections_accepted, 1);
@@ -247,8 +247,8 @@ static void test_runtime_posts_are_bounded(void)
     CU_ASSERT_EQUAL(taken, 65536);
     atomic_store(&blocker.go, true);
     WORLD_UNTIL(&world, atomic_load(&blocker.count) == taken);
-    CU_ASSERT_EQUAL(
-            cmds_runtime_post(world.runtime, 0, on_count, &blocker), 0); // There is room again.
+    // There is room again.
+    CU_ASSERT_EQUAL(cmds_runtime_post(world.runtime, 0, on_count, &blocker), 0);
     WORLD_UNTIL(&world, atomic_load(&blocker.count) == taken + 1);
     world_stop(&world);
 }

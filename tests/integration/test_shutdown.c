@@ -240,8 +240,8 @@ static void test_shutdown_drain_answers_what_was_executed(void)
             struct run run = {.number = 50};
             CU_ASSERT(raw_send(&raw, n, run_message(&run)));
         }
-        CU_ASSERT(
-                raw_write_hex(&raw, "20000f94c3")); // And a half one, which no longer comes whole.
+        // And a half one, which no longer comes whole.
+        CU_ASSERT(raw_write_hex(&raw, "20000f94c3"));
         WORLD_UNTIL(&world, atomic_load(&world.executed) == COUNT);
 
         CU_ASSERT_EQUAL(cmds_server_shutdown(world.server, RAW_GUARD_MS), 0);

@@ -258,8 +258,8 @@ static void test_json_keys_of_a_map_are_sorted(void)
     int64_t size = cmds_codec_encode(json, shop_order_message(&order), body, sizeof(body) - 1);
     CU_ASSERT_FATAL(size > 0);
     body[size] = '\0';
-    CU_ASSERT_PTR_NOT_NULL(strstr(
-            body, "{\"a\":\"2\",\"ab\":\"3\",\"b\":\"1\",\"b\":\"4\"}")); // The last stays last.
+    // The last stays last.
+    CU_ASSERT_PTR_NOT_NULL(strstr(body, "{\"a\":\"2\",\"ab\":\"3\",\"b\":\"1\",\"b\":\"4\"}"));
 }
 
 enum {

@@ -285,8 +285,8 @@ static void test_json_names_match_without_regard_to_case(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(echo);
     CU_ASSERT(echo->flag && echo->number == 7 && echo->text.size == 1 && echo->real == 2);
     free(echo);
-    echo = case_value(
-            json, &echo_type, CASE_BYTES("{\"\u017ftring\":\"x\"}")); // A long s folds to s.
+    // A long s folds to s.
+    echo = case_value(json, &echo_type, CASE_BYTES("{\"\u017ftring\":\"x\"}"));
     CU_ASSERT_PTR_NOT_NULL_FATAL(echo);
     CU_ASSERT_EQUAL(echo->text.size, 1);
     free(echo);

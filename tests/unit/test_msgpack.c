@@ -152,8 +152,8 @@ static void test_msgpack_every_prefix_is_refused(void)
             CU_ASSERT_EQUAL(outcome(&shop_order_type, body, (size_t)cut), CMDS_E_PROTO);
         }
         body[size] = 0xc0;
-        CU_ASSERT_EQUAL(outcome(&shop_order_type, body, (size_t)size + 1),
-                CMDS_E_PROTO); // And what lies behind it.
+        // And what lies behind it.
+        CU_ASSERT_EQUAL(outcome(&shop_order_type, body, (size_t)size + 1), CMDS_E_PROTO);
     }
 }
 
@@ -218,8 +218,8 @@ static void test_msgpack_integers_are_read_in_every_width(void)
 
 static void test_msgpack_integers_are_exact_or_refused(void)
 {
-    REFUSES(numbers_type, "\x91\xcf\x80\x00\x00\x00\x00\x00\x00\x00",
-            CMDS_E_PROTO);                               // i64: INT64_MAX + 1
+    // i64: INT64_MAX + 1
+    REFUSES(numbers_type, "\x91\xcf\x80\x00\x00\x00\x00\x00\x00\x00", CMDS_E_PROTO);
     REFUSES(numbers_type, "\x92\x00\xff", CMDS_E_PROTO); // u64: -1
     ACCEPTS(numbers_type, "\x92\x00\xcf\xff\xff\xff\xff\xff\xff\xff\xff");
     ACCEPTS(numbers_type, "\x93\x00\x00\xd2\x80\x00\x00\x00"); // i32
@@ -237,11 +237,11 @@ static void test_msgpack_integers_are_exact_or_refused(void)
     REFUSES(numbers_type, "\x97\x00\x00\x00\x00\x00\x00\xd1\xff\x7f", CMDS_E_PROTO);
     ACCEPTS(numbers_type, "\x98\x00\x00\x00\x00\x00\x00\x00\xcc\xff"); // u8
     REFUSES(numbers_type, "\x98\x00\x00\x00\x00\x00\x00\x00\xcd\x01\x00", CMDS_E_PROTO);
-    REFUSES(numbers_type, "\x91\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00",
-            CMDS_E_PROTO);                           // A float is no integer,
+    // A float is no integer,
+    REFUSES(numbers_type, "\x91\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00", CMDS_E_PROTO);
     REFUSES(numbers_type, "\x91\xc3", CMDS_E_PROTO); // nor is a bool,
-    REFUSES(numbers_type, "\x99\x00\x00\x00\x00\x00\x00\x00\x00\x01",
-            CMDS_E_PROTO); // nor the other way round.
+    // nor the other way round.
+    REFUSES(numbers_type, "\x99\x00\x00\x00\x00\x00\x00\x00\x00\x01", CMDS_E_PROTO);
     REFUSES(numbers_type,
             "\x91\xa1"
             "1",
@@ -356,14 +356,14 @@ static void test_msgpack_unknown_keys_and_extra_elements_are_skipped(void)
 {
     struct numbers numbers;
     struct cmds_arena arena;
-    static const char keyed[] =
-            "\x86\xa1z\x92\x01\x81\xa1y\x90" // An array with a map in it, which ends in an empty one.
-            "\xa3i64\x07"
-            "\x05\xa1q" // A key that is an integer,
-            "\xa2xx\xc7\x02\x05"
-            "ab" // an extension,
-            "\xa3u64\x08"
-            "\xa4nope\xc4\x01z";
+    // First an array with a map in it, which ends in an empty array.
+    static const char keyed[] = "\x86\xa1z\x92\x01\x81\xa1y\x90"
+                                "\xa3i64\x07"
+                                "\x05\xa1q" // A key that is an integer,
+                                "\xa2xx\xc7\x02\x05"
+                                "ab" // an extension,
+                                "\xa3u64\x08"
+                                "\xa4nope\xc4\x01z";
     CU_ASSERT_EQUAL(
             decode(&numbers_type, WHOLE(keyed), &numbers, &arena), (int64_t)sizeof(keyed) - 1);
     CU_ASSERT_EQUAL(numbers.i64, 7);
@@ -445,8 +445,8 @@ static void test_msgpack_limits_hold_on_both_ways(void)
     ACCEPTS(limits_type, "\x94\xa0\xa0\xa0\xc4\x02xy");
     REFUSES(limits_type, "\x94\xa0\xa0\xa0\xc4\x01x", CMDS_E_PROTO);
     REFUSES(limits_type, "\x94\xa0\xa0\xa0\xc4\x03xyz", CMDS_E_PROTO);
-    ACCEPTS(limits_type,
-            "\x95\xa0\xa0\xa0\xc0\x81\xa4long\xa4long"); // Of a map the pairs are counted.
+    // Of a map the pairs are counted.
+    ACCEPTS(limits_type, "\x95\xa0\xa0\xa0\xc0\x81\xa4long\xa4long");
     REFUSES(limits_type, "\x95\xa0\xa0\xa0\xc0\x82\xa1x\xa1x\xa1y\xa1y", CMDS_E_LIMIT);
 
     static const struct cmds_pair pairs[2] = {{CMDS_STRING("a"), CMDS_STRING("b")}};
@@ -472,8 +472,8 @@ static void test_msgpack_bytes_are_kept_as_they_are(void)
 {
     struct shop_order order;
     struct cmds_arena arena;
-    static const char body[] =
-            "\x82\xa4note\xa5\xff\xfe\0\x80z\xa7invoice\xa2\0\0"; // No UTF-8, and str for bytes.
+    // No UTF-8, and str for bytes.
+    static const char body[] = "\x82\xa4note\xa5\xff\xfe\0\x80z\xa7invoice\xa2\0\0";
     void *value = NULL;
     CU_ASSERT_EQUAL(cmds_codec_decode(
                             codecs[0], &shop_order_type, (struct cmds_bytes){WHOLE(body)}, &value),
@@ -547,8 +547,8 @@ static void test_msgpack_nested_counts_share_one_budget(void)
 static void test_msgpack_memory_is_bounded_by_the_arena(void)
 {
     static char body[60000];
-    memcpy(body, "\x81\xa5items\xdc\xea\x56",
-            10); // 59,990 nils, 24 bytes each: more than the megabyte.
+    // 59,990 nils, 24 bytes each: more than the megabyte.
+    memcpy(body, "\x81\xa5items\xdc\xea\x56", 10);
     memset(body + 10, '\xc0', sizeof(body) - 10);
     CU_ASSERT_EQUAL(outcome(&shop_order_type, body, sizeof(body)), CMDS_E_LIMIT);
 }

@@ -53,8 +53,8 @@ static void test_pending_old_entries_stay_beside_new_ones(void)
     }
     CU_ASSERT_PTR_EQUAL(cmdi_pending_find(&table, 1), &entries[0]);
     CU_ASSERT_EQUAL(table.count, 1);
-    CU_ASSERT_EQUAL(
-            table.mask + 1, CMDI_PENDING_BUCKETS_MIN); // Never more than two at once: no growth.
+    // Never more than two at once: no growth.
+    CU_ASSERT_EQUAL(table.mask + 1, CMDI_PENDING_BUCKETS_MIN);
 
     cmdi_pending_fini(&table);
 }

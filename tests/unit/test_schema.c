@@ -290,8 +290,8 @@ static void test_schema_another_files_copy_is_the_same_type(void)
     CU_ASSERT_TRUE(cmdi_type_table_has(&table, &value_type));
     CU_ASSERT_TRUE(cmdi_type_table_has(&table, &copy));
     CU_ASSERT_TRUE(cmdi_type_table_has(&table, &tick_type));
-    CU_ASSERT_FALSE(
-            cmdi_type_table_has(&table, &zero_type)); // A command with the number of a result.
+    // A command with the number of a result.
+    CU_ASSERT_FALSE(cmdi_type_table_has(&table, &zero_type));
     // Now by what the first time left.
     CU_ASSERT_TRUE(cmdi_type_table_has(&table, &copy));
     struct cmds_schema larger_schema = value_schema;

@@ -37,8 +37,8 @@ static void expect_round_trip(size_t info_size)
         CU_ASSERT_PTR_NULL(untouched.data);
     }
     struct cmds_bytes info = {NULL, 0};
-    CU_ASSERT_EQUAL(cmdi_server_info_decode(wire, sizeof(wire), &info),
-            (int)size); // And leaves what follows.
+    // And leaves what follows.
+    CU_ASSERT_EQUAL(cmdi_server_info_decode(wire, sizeof(wire), &info), (int)size);
     CU_ASSERT_EQUAL(info.size, info_size);
     CU_ASSERT_PTR_EQUAL(info.data, end - info_size);
 }

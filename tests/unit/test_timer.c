@@ -110,8 +110,8 @@ static void test_timer_in_the_past_fires_in_the_next_advance(void)
         cmdi_timer_arm(&wheel, &probes[i].timer, times[i]);
     }
 
-    CU_ASSERT_EQUAL(cmdi_timer_wheel_advance(&wheel, 1000),
-            0); // The time has not moved: not again in this turn.
+    // The time has not moved: not again in this turn.
+    CU_ASSERT_EQUAL(cmdi_timer_wheel_advance(&wheel, 1000), 0);
     CU_ASSERT_EQUAL(cmdi_timer_wheel_next(&wheel), 1001);
     CU_ASSERT_EQUAL(cmdi_timer_wheel_advance(&wheel, 1001), 3);
 }
@@ -381,8 +381,8 @@ static void test_timer_agrees_with_a_model_over_long_spans(void)
             model_step(model);
         }
         CU_ASSERT_EQUAL(model->wrong, 0);
-        CU_ASSERT(model->wheel.now_ms >
-                  (seed + 8) * SPAN); // It went all the way round, several times.
+        // It went all the way round, several times.
+        CU_ASSERT(model->wheel.now_ms > (seed + 8) * SPAN);
     }
     free(model);
 }
