@@ -6,6 +6,10 @@
  *
  * The shortest form is written; a longer one is read, as Go does, up to the ten bytes that 64 bits
  * can take.
+ *
+ * src/wire/varint.h is the same number in the frame's header. It is not shared: a codec is a library of
+ * its own that cannot call the core's hidden functions, and its values are short and come one behind
+ * the other, where the loop is as quick as the eight bytes at once that pay in a header.
  */
 #ifndef CMDI_COMMON_VARINT_H
 #define CMDI_COMMON_VARINT_H

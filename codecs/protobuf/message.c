@@ -17,6 +17,7 @@
 #include "common/utf8.h"
 #include "common/value.h"
 #include "protobuf/protobuf.h"
+#include "protobuf/wire.h"
 
 enum {
     FIELDS_MAX = 512, // Of a message that is received.
@@ -173,23 +174,23 @@ uint8_t *cmdi_message_write(const void *value, uint8_t *out)
 
 /* --- In --------------------------------------------------------------------------------------- */
 
-static uint8_t wire_type_of(ProtobufCType type)
+static uint8_t wire_form_of(ProtobufCType type)
 {
     switch (type) {
     case PROTOBUF_C_TYPE_SFIXED32:
     case PROTOBUF_C_TYPE_FIXED32:
     case PROTOBUF_C_TYPE_FLOAT:
-        return CMDI_WIRE_32;
+        return CMDI_PROTOBUF_32;
     case PROTOBUF_C_TYPE_SFIXED64:
     case PROTOBUF_C_TYPE_FIXED64:
     case PROTOBUF_C_TYPE_DOUBLE:
-        return CMDI_WIRE_64;
+        return CMDI_PROTOBUF_64;
     case PROTOBUF_C_TYPE_STRING:
     case PROTOBUF_C_TYPE_BYTES:
     case PROTOBUF_C_TYPE_MESSAGE:
-        return CMDI_WIRE_BYTES;
+        return CMDI_PROTOBUF_BYTES;
     default:
-        return CMDI_WIRE_VARINT;
+        return CMDI_PROTOBUF_VARINT;
     }
 }
 
@@ -217,13 +218,16 @@ static int string_scan(struct cmds_bytes bytes)
     return !cut && cmdi_utf8_is_valid(bytes.data, bytes.size) ? 0 : CMDS_E_PROTO;
 }
 
-static int field_scan(
-        const ProtobufCFieldDescriptor *known, const struct cmdi_wire_field *field, unsigned depth)
+static int field_scan(const ProtobufCFieldDescriptor *known,
+        const struct cmdi_protobuf_field *field, unsigned depth)
 {
-    uint8_t type = wire_type_of(known->type);
-    if (field->type != type) {
-        bool packed = known->label == PROTOBUF_C_LABEL_REPEATED && field->type == CMDI_WIRE_BYTES;
-        return !packed ? CMDS_E_PROTO : type == CMDI_WIRE_VARINT ? packed_scan(field->bytes) : 0;
+    uint8_t form = wire_form_of(known->type);
+    if (field->form != form) {
+        bool packed =
+                known->label == PROTOBUF_C_LABEL_REPEATED && field->form == CMDI_PROTOBUF_BYTES;
+        return !packed                        ? CMDS_E_PROTO
+               : form == CMDI_PROTOBUF_VARINT ? packed_scan(field->bytes)
+                                              : 0;
     }
     if (known->type == PROTOBUF_C_TYPE_MESSAGE) {
         return message_scan(known->descriptor, field->bytes, depth + 1);
@@ -257,9 +261,9 @@ static int message_scan(
     }
     memset(&seen, 0, (descriptor->n_fields / 64 + 1) * sizeof(seen.bits[0]));
     while (at < end) {
-        struct cmdi_wire_field field = {0};
-        int error = cmdi_wire_next(&at, end, &field);
-        if (error < 0 || field.type == CMDI_WIRE_GROUP) {
+        struct cmdi_protobuf_field field = {0};
+        int error = cmdi_protobuf_next(&at, end, &field);
+        if (error < 0 || field.form == CMDI_PROTOBUF_GROUP) {
             return error < 0 ? error : CMDS_E_PROTO;
         }
         const ProtobufCFieldDescriptor *known =

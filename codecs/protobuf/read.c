@@ -16,6 +16,7 @@
 #include "common/utf8.h"
 #include "common/value.h"
 #include "protobuf/protobuf.h"
+#include "protobuf/wire.h"
 
 struct room {
     _Alignas(16) size_t filled;
@@ -64,7 +65,7 @@ static int span_check(struct cmds_bytes span, bool text, uint32_t size_max)
 }
 
 static int read_item(struct cmds_arena *arena, const struct cmds_field *row,
-        const struct cmdi_wire_field *field, uint32_t row_max, uint8_t *to)
+        const struct cmdi_protobuf_field *field, uint32_t row_max, uint8_t *to)
 {
     int error;
     switch (row->kind) {
@@ -90,17 +91,17 @@ static int read_item(struct cmds_arena *arena, const struct cmds_field *row,
 }
 
 /* A pair is a message of two strings; what is missing is empty. */
-static int read_pair(const struct cmdi_wire_field *field, struct cmds_pair *pair)
+static int read_pair(const struct cmdi_protobuf_field *field, struct cmds_pair *pair)
 {
     const uint8_t *at = field->bytes.data, *end = at + field->bytes.size;
     *pair = (struct cmds_pair){{"", 0}, {"", 0}};
     while (at < end) {
-        struct cmdi_wire_field part = {0};
-        int error = cmdi_wire_next(&at, end, &part);
+        struct cmdi_protobuf_field part = {0};
+        int error = cmdi_protobuf_next(&at, end, &part);
         if (error < 0) {
             return error;
         }
-        if (part.type != CMDI_WIRE_BYTES || part.number > 2) {
+        if (part.form != CMDI_PROTOBUF_BYTES || part.number > 2) {
             continue;
         }
         error = span_check(part.bytes, true, 0);
@@ -119,7 +120,7 @@ static int read_pair(const struct cmdi_wire_field *field, struct cmds_pair *pair
 static int packed_count(const struct cmds_field *row, struct cmds_bytes bytes, size_t *count)
 {
     const uint8_t *data = bytes.data;
-    size_t width = cmdi_wire_width(row->kind);
+    size_t width = cmdi_protobuf_width(row->kind);
     if (width != 0) {
         *count = bytes.size / width;
         return bytes.size % width == 0 ? 0 : CMDS_E_PROTO;
@@ -133,10 +134,10 @@ static int packed_count(const struct cmds_field *row, struct cmds_bytes bytes, s
 
 /* Elements of `row` in this field; 0 where the field is to be skipped. */
 static int field_count(
-        const struct cmds_field *row, const struct cmdi_wire_field *field, size_t *count)
+        const struct cmds_field *row, const struct cmdi_protobuf_field *field, size_t *count)
 {
-    *count = field->type == cmdi_wire_type_of(row->kind);
-    if (*count == 0 && field->type == CMDI_WIRE_BYTES) {
+    *count = field->form == cmdi_protobuf_form_of(row->kind);
+    if (*count == 0 && field->form == CMDI_PROTOBUF_BYTES) {
         return packed_count(row, field->bytes, count);
     }
     return 0;
@@ -147,8 +148,8 @@ static int lists_count(
         const struct cmds_schema *schema, const uint8_t *at, const uint8_t *end, uint8_t *value)
 {
     while (at < end) {
-        struct cmdi_wire_field field = {0};
-        int error = cmdi_wire_next(&at, end, &field);
+        struct cmdi_protobuf_field field = {0};
+        int error = cmdi_protobuf_next(&at, end, &field);
         if (error < 0) {
             return error;
         }
@@ -224,7 +225,7 @@ static int read_packed(
         const struct cmds_field *row, struct cmds_bytes bytes, uint8_t *item, size_t *filled)
 {
     const uint8_t *at = bytes.data, *end = at + bytes.size;
-    size_t width = cmdi_wire_width(row->kind);
+    size_t width = cmdi_protobuf_width(row->kind);
     while (at < end) {
         uint64_t value = 0;
         int used = (int)width;
@@ -245,15 +246,15 @@ static int read_packed(
 
 /* What was counted is now stored. */
 static int read_list(struct cmds_arena *arena, const struct cmds_field *row,
-        const struct cmdi_wire_field *field, uint8_t *to)
+        const struct cmdi_protobuf_field *field, uint8_t *to)
 {
     if (CMDI_RARELY(!cmdi_protobuf_has_row(row))) {
         return CMDS_E_PROTO;
     }
     int error = list_make_room(arena, row, to);
     struct cmdi_array array = CMDI_LOAD(struct cmdi_array, to);
-    bool single = field->type == cmdi_wire_type_of(row->kind);
-    if (error < 0 || (!single && field->type != CMDI_WIRE_BYTES) || array.items == NULL) {
+    bool single = field->form == cmdi_protobuf_form_of(row->kind);
+    if (error < 0 || (!single && field->form != CMDI_PROTOBUF_BYTES) || array.items == NULL) {
         return error; // 0: another wire type, or packed numbers, none of them.
     }
     size_t filled = list_room(&array).filled;
@@ -277,13 +278,13 @@ static int read_list(struct cmds_arena *arena, const struct cmds_field *row,
 /* --- Messages --------------------------------------------------------------------------------- */
 
 static int read_field(struct cmds_arena *arena, const struct cmds_field *row,
-        const struct cmdi_wire_field *field, uint8_t *value)
+        const struct cmdi_protobuf_field *field, uint8_t *value)
 {
     uint8_t *to = value + row->offset;
     if (CMDI_RARELY(is_list(row))) {
         return read_list(arena, row, field, to);
     }
-    if (CMDI_RARELY(field->type != cmdi_wire_type_of(row->kind))) {
+    if (CMDI_RARELY(field->form != cmdi_protobuf_form_of(row->kind))) {
         return 0; // As a field that nobody knows.
     }
     if (row->shape == CMDS_SHAPE_OPTIONAL) {
@@ -301,8 +302,8 @@ static int read_message(struct cmds_arena *arena, const struct cmds_schema *sche
     int error = 0;
     while (error == 0 && at < end) {
         const uint8_t *from = at;
-        struct cmdi_wire_field field;
-        error = cmdi_wire_next(&at, end, &field);
+        struct cmdi_protobuf_field field;
+        error = cmdi_protobuf_next(&at, end, &field);
         if (CMDI_RARELY(error < 0)) {
             return error;
         }

@@ -9,6 +9,7 @@
 #include "common/utf8.h"
 #include "common/value.h"
 #include "protobuf/protobuf.h"
+#include "protobuf/wire.h"
 
 static inline uint64_t tag_of(uint32_t number, uint8_t type)
 {
@@ -48,7 +49,7 @@ static CMDI_INLINED uint64_t number_load(uint8_t kind, const uint8_t *at)
 
 static CMDI_INLINED int64_t number_size(uint8_t kind, uint64_t value)
 {
-    size_t width = cmdi_wire_width(kind);
+    size_t width = cmdi_protobuf_width(kind);
     return width != 0 ? (int64_t)width : cmdi_leb_size(value);
 }
 
@@ -211,7 +212,7 @@ int64_t cmdi_protobuf_size(const struct cmds_schema *schema, const uint8_t *valu
 
 static CMDI_INLINED uint8_t *write_number(uint8_t *out, uint8_t kind, uint64_t value)
 {
-    size_t width = cmdi_wire_width(kind);
+    size_t width = cmdi_protobuf_width(kind);
     return width != 0 ? cmdi_fixed_write(out, value, width) : cmdi_leb_write(out, value);
 }
 
@@ -220,12 +221,12 @@ static uint8_t *write_map(uint8_t *out, const uint8_t *at, uint32_t number)
     struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
     for (size_t i = 0; i < map.count; i++) {
         const struct cmds_pair *pair = &map.items[i];
-        out = cmdi_leb_write(out, tag_of(number, CMDI_WIRE_BYTES));
+        out = cmdi_leb_write(out, tag_of(number, CMDI_PROTOBUF_BYTES));
         out = cmdi_leb_write(
                 out, (uint64_t)(2 + bytes_size(pair->key.size) + bytes_size(pair->value.size)));
-        *out++ = (uint8_t)tag_of(1, CMDI_WIRE_BYTES);
+        *out++ = (uint8_t)tag_of(1, CMDI_PROTOBUF_BYTES);
         out = cmdi_leb_write_bytes(out, pair->key.data, pair->key.size);
-        *out++ = (uint8_t)tag_of(2, CMDI_WIRE_BYTES);
+        *out++ = (uint8_t)tag_of(2, CMDI_PROTOBUF_BYTES);
         out = cmdi_leb_write_bytes(out, pair->value.data, pair->value.size);
     }
     return out;
@@ -239,7 +240,7 @@ static uint8_t *write_message(uint8_t *out, const struct cmds_schema *schema, co
     if (size == 0 && !always) {
         return out;
     }
-    out = cmdi_leb_write(out, tag_of(number, CMDI_WIRE_BYTES));
+    out = cmdi_leb_write(out, tag_of(number, CMDI_PROTOBUF_BYTES));
     return cmdi_protobuf_write(schema, at, cmdi_leb_write(out, (uint64_t)size));
 }
 
@@ -267,7 +268,7 @@ static CMDI_INLINED uint8_t *write_item(
         if (value == 0 && !always) {
             return out;
         }
-        out = cmdi_leb_write(out, tag_of(number, cmdi_wire_type_of(row->kind)));
+        out = cmdi_leb_write(out, tag_of(number, cmdi_protobuf_form_of(row->kind)));
         return write_number(out, row->kind, value);
     }
     }
@@ -275,7 +276,7 @@ static CMDI_INLINED uint8_t *write_item(
         return out;
     }
     return cmdi_leb_write_bytes(
-            cmdi_leb_write(out, tag_of(number, CMDI_WIRE_BYTES)), span.data, span.size);
+            cmdi_leb_write(out, tag_of(number, CMDI_PROTOBUF_BYTES)), span.data, span.size);
 }
 
 static uint8_t *write_array(
@@ -285,7 +286,7 @@ static uint8_t *write_array(
     const uint8_t *item = array.items;
     bool packs = is_number(row->kind) && array.count > 0;
     if (packs) {
-        out = cmdi_leb_write(out, tag_of(number, CMDI_WIRE_BYTES));
+        out = cmdi_leb_write(out, tag_of(number, CMDI_PROTOBUF_BYTES));
         out = cmdi_leb_write(out, (uint64_t)packed_size(row, array));
     }
     for (size_t i = 0; i < array.count; i++, item += row->item_size) {
