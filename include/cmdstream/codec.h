@@ -19,9 +19,9 @@ struct cmds_arena;
 /**
  * Room for `size` bytes, aligned to `align` (a power of two, at most 16). Not zeroed.
  *
- * The bound is what server, client or function have for all values, and less for a value that came in
- * few bytes: 64 bytes of the arena for each of them, beside 64 KiB. So an array of a million structs of
- * 4 KiB each that came as nothing at all is refused before it is cleared.
+ * A value gets at most the arena's size, which server, client or function choose. A value that came in
+ * few bytes gets less: 64 KiB, and 64 bytes for each byte that it came in. So an array of a million
+ * empty structs of 4 KiB each, which takes a few bytes on the wire, is refused before it is cleared.
  *
  * Thread:  inside decode.
  * Returns: NULL at the bound; decode then returns CMDS_E_LIMIT.
@@ -30,15 +30,15 @@ CMDS_API void *cmds_arena_alloc(struct cmds_arena *arena, size_t size, size_t al
 
 enum {
     CMDS_CODEC_VERSION = 1,
-    // The end of a value is found by reading it (MUS): no length on the wire, and an unknown type
-    // closes.
+    // The end of a value is found by reading it (MUS): no length is on the wire, and an unknown type
+    // closes the connection.
     CMDS_CODEC_SELF_DELIMITING = 1,
     // It reads cmds_type.descriptor. Types that have one are refused for other codecs.
     CMDS_CODEC_DESCRIPTORS = 2,
     CMDS_CODEC_PLACE_WORDS = 40,
 };
 
-/** How far find_end() has come in a value. The codec's own words, zeroed before the first look. */
+/** How far find_end() has come in a value: the codec's own words, zeroed before its first call. */
 struct cmds_codec_place {
     uint64_t words[CMDS_CODEC_PLACE_WORDS];
 };
@@ -57,8 +57,8 @@ struct cmds_codec {
             const struct cmds_codec *self, const struct cmds_type *type, struct cmds_error *error);
 
     /**
-     * How many bytes encode will write for this value: the frame's length goes before the body, in
-     * as few bytes as it takes.
+     * How many bytes encode() will write for this value. It is asked first, because a frame begins
+     * with its length.
      * Returns: the size; CMDS_E_LIMIT if a field is larger than its row allows; -EINVAL: a NULL
      *          pointer with a size or count.
      */
@@ -72,9 +72,9 @@ struct cmds_codec {
             const void *value, uint8_t *out, size_t size);
 
     /**
-     * `value` is zeroed by the caller and has the type's value_size; strings and bytes may point
-     * into `in`. What it costs is to depend on `in` alone, not on what the type could hold: bytes
-     * come from whoever can connect.
+     * `value` has the type's value_size and is zeroed by the caller; strings and bytes may point
+     * into `in`. The cost must depend on `in` alone, not on what the type could hold, because
+     * anybody who can connect may send `in`.
      * Returns: bytes used (all of `in`, unless self-delimiting); more than in.size: not whole yet,
      *          so many bytes are needed at least (only self-delimiting); CMDS_E_PROTO: not a value
      *          of this type; CMDS_E_LIMIT: larger than a limit.
@@ -83,12 +83,13 @@ struct cmds_codec {
             struct cmds_bytes in, struct cmds_arena *arena, void *value);
 
     /**
-     * Self-delimiting only. Where does a value end that decode() has found cut? `in` begins where
-     * it began, and has grown, perhaps moved; `place` says how far the last look came, so that a
-     * value is walked once, however slowly its bytes come. decode() follows when it is whole, and
-     * may still refuse it. NULL: decode() is asked each time, from the beginning.
-     * Returns: the value's size; more than in.size: so many bytes are needed at least; CMDS_E_PROTO,
-     *          CMDS_E_LIMIT: whatever comes, it will be refused.
+     * Self-delimiting only. Finds the end of a value that decode() reported as incomplete. `in`
+     * begins at the value's first byte; it has grown since, and may have moved. `place` says how far
+     * the last call came, so that a value is walked once, however slowly its bytes arrive. decode()
+     * is called when the value is whole, and may still refuse it. NULL: decode() is called each time,
+     * from the beginning.
+     * Returns: the value's size; more than in.size: at least so many bytes are needed; CMDS_E_PROTO,
+     *          CMDS_E_LIMIT: the value will be refused, whatever follows.
      */
     int64_t (*find_end)(const struct cmds_codec *self, const struct cmds_type *type,
             struct cmds_bytes in, struct cmds_codec_place *place);

@@ -3,9 +3,9 @@
  * The threads and rings that servers and groups run on.
  *
  * A runtime owns one shard per allowed core: a pinned thread with one io_uring. Start it first,
- * stop it last. It installs no signal handler and prints nothing: on_log tells what there is to
- * tell. Only if the kernel refuses a ring that has worked before, or an assertion fails, does it
- * write a line to stderr (the former to on_log as well, as an error) and abort.
+ * stop it last. It installs no signal handler and prints nothing: on_log gets its messages. Only if
+ * the kernel refuses a ring that has worked before, or an assertion fails, does it write a line to
+ * stderr (the former to on_log as well, as an error) and abort.
  *
  * Signals: its threads block every signal that is sent to a process, and none that a fault raises
  * (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT): a handler for those may run there. A
@@ -14,10 +14,10 @@
  * empty one (POSIX_SPAWN_SETSIGMASK).
  *
  * fork: a runtime and all that runs on it belong to the process that started it. A child may call
- * exec or _exit, and start runtimes of its own. There, functions that wait, open or post return
- * CMDS_E_FORKED, those that stop or close do nothing and call nobody back, sending from a thread
- * that is no shard's returns CMDS_E_FORKED; of cmds_call nothing may be called. An exec function or
- * callback must not return in the child.
+ * exec or _exit, and start runtimes of its own. In the child, functions that wait, open or post
+ * return CMDS_E_FORKED; functions that stop or close do nothing and call nobody back; sending from a
+ * thread that is no shard's returns CMDS_E_FORKED; no function of cmds_call may be called. An exec
+ * function or callback must not return in the child.
  *
  * dlclose: the shared library stays loaded (-z nodelete), since threads of it may be running.
  */
@@ -51,41 +51,45 @@ struct cmds_runtime_options {
     uint32_t struct_size; // Set by CMDS_RUNTIME_OPTIONS_INIT.
     // Default CMDS_SHARDS_PER_CORE: the allowed CPUs, at most what a cgroup's cpu.max gives.
     uint32_t shard_count;
-    // "0,2-5": where the shards are pinned, in turn. Default: the CPUs this process may use, if there
-    // is a shard for each of them; fewer shards than CPUs are not pinned, as each such program would
-    // be to the same first ones.
+    // "0,2-5": the CPUs that the shards are pinned to, one after the other. Default: the CPUs this
+    // process may use, if there is a shard for each of them. Fewer shards than CPUs are not pinned,
+    // or every such program would be pinned to the same first CPUs.
     const char *cpus;
     bool no_pinning; // The scheduler places the shards.
-    // Look for spin_us each time, whoever needs the core: for shards that have one to themselves.
+    // Always spin for the full spin_us, even if another thread wants the core. Use only when each
+    // shard has a core of its own.
     bool spin_always;
     uint16_t unused;
-    // How long a shard looks for work before it sleeps, as long as most looks find some and nobody
-    // else wants the core. Default 100: what comes at least every 100 us, 10,000 times a second, is
-    // answered without a wake-up, and keeps the core busy. Less, or CMDS_SPIN_OFF: less CPU.
+    // Longest time that a shard spins before it sleeps. It spins only while most spins find work and
+    // no other thread wants the core. Default 100: work that arrives at least every 100 us, 10,000
+    // times a second, is handled without a wake-up, and the core is busy all the time. A smaller
+    // value, or CMDS_SPIN_OFF, takes less CPU.
     uint32_t spin_us;
     // For exec functions marked CMDS_EXEC_IN_POOL. Default 4, started when first needed.
     uint32_t pool_thread_count;
     uint32_t buffer_size; // Of one receive buffer. Default 32768, 4096..1 MiB.
     // Receive buffers a shard may grow to from 32. Default 512, at most 32768.
     uint32_t buffer_count_max;
-    // Calls that wait for a thread of the pool, of all servers. Default 65536. Beyond it a call of
-    // a connection that has one waiting fails with -ENOBUFS: on_exec_error may answer, the
-    // connection stays; any other connection may still add one. The pool serves servers in turns,
-    // and the connections of a server in turns: nobody waits for what another has piled up.
+    // Calls of all servers that wait for a thread of the pool. Default 65536. Beyond it, a connection
+    // with a call in the queue gets -ENOBUFS for a further one: on_exec_error may answer, and the
+    // connection stays. A connection without one may still add one. The pool takes turns between
+    // servers, and between a server's connections, so that a long queue delays its own connection
+    // alone.
     uint32_t pool_queue_max;
-    // Of all that one shard holds for connections: their buffers and what other threads queue for
-    // them, decoded and kept commands, calls, commands that wait for an answer, and the memory that
-    // these came from. Default 1 GiB. From 7/8 of it on only sizes up to 16 KiB are given: who wants
-    // more waits for memory (sends are -ENOBUFS), and the connection that holds most is closed
-    // (CMDS_E_MEMORY_LIMIT, memory_evictions, one log line), one at a time, until there is room.
-    // Not below 1 MiB, or little works. Receive buffers are bounded by the two above.
+    // Bound of everything that one shard holds for connections: their buffers and the output that
+    // other threads queue for them, decoded and kept commands, calls, commands that wait for an
+    // answer, and the pools behind these. Default 1 GiB. Above 7/8 of it only sizes up to 16 KiB are
+    // given: a connection that needs more waits (sends are -ENOBUFS), and the connection that holds
+    // most is closed (CMDS_E_MEMORY_LIMIT, memory_evictions, one log line), one at a time, until
+    // there is room. Below 1 MiB little works. Receive buffers are not part of it: buffer_size and
+    // buffer_count_max bound them.
     uint64_t memory_size_max;
-    // Any thread, shards most of all: it must not wait, or all connections of its shard wait too.
-    // At most one line a second for each reason and shard. NULL: silence. See cmds_log_stderr().
+    // Called on any thread, mostly on shards: it must not wait, or all connections of its shard wait
+    // too. At most one line a second for each reason and shard. NULL: silence. See cmds_log_stderr().
     void (*on_log)(void *context, enum cmds_log_level level, const char *text);
     void *log_context;
-    // Stacks of the threads that run exec functions and callbacks: shards, and the pool. Default 0:
-    // the system's (ulimit -s; 128 KiB with musl), and at least 1 MiB. At least 65536.
+    // Stack sizes of the threads that run exec functions and callbacks: shards, and the pool. At
+    // least 65536. Default 0: the system's (ulimit -s; 128 KiB with musl), but at least 1 MiB.
     uint32_t shard_stack_size;
     uint32_t pool_stack_size;
     // Operations that a shard queues before a system call is forced; completions are eight times as
@@ -104,18 +108,18 @@ struct cmds_runtime_options {
 #endif
 
 /**
- * For on_log: `text` as one line on stderr, and never a wait: while nobody reads it lines are
- * dropped, and the next one that goes says how many. `context` NULL: warnings and errors; else an
- * enum cmds_log_level, the least that is written. Owner: keeps `context` as long as it is on_log.
- * Thread: any.
+ * For on_log: writes `text` as one line to stderr, and never waits. While nobody reads stderr, lines
+ * are dropped, and the next line that is written says how many. `context` points to an enum
+ * cmds_log_level, the lowest level that is written; NULL: warnings and errors. Owner: keeps `context`
+ * as long as it is on_log. Thread: any.
  */
 CMDS_API void cmds_log_stderr(void *context, enum cmds_log_level level, const char *text);
 
 /**
- * Starts the shards. Fails with one sentence that names the cause and the remedy when io_uring is
- * refused: sysctl, seccomp, kernel or memlock; there is no fall-back to epoll. It returns when every
- * shard works. Where RLIMIT_MEMLOCK lets no more rings be made, it tries for up to a second: the
- * kernel gives a closed ring's memory back a little late.
+ * Starts the shards, and returns when every shard works. If io_uring is refused (by sysctl, seccomp,
+ * kernel or memlock) it fails with one sentence that names the cause and the remedy; there is no
+ * fall-back to epoll. If RLIMIT_MEMLOCK allows no further ring, it tries again for up to a second,
+ * because the kernel gives a closed ring's memory back a little late.
  *
  * Owner:   gives *runtime: cmds_runtime_stop(). `options` and what it points to are borrowed until
  *          the return.

@@ -22,16 +22,16 @@ struct cmds_runtime;
 struct cmds_server;
 
 /**
- * What an exec function may return beside 0 and an error: run me again when the connection has
- * room.
+ * What an exec function may return beside 0 and an error: it wants to be called again when the
+ * connection has room.
  */
 enum {
     CMDS_EXEC_AGAIN = 1
 };
 
 /**
- * A row of the exec table, made by CMDS_EXEC. The stride goes with the options, so the row may
- * grow.
+ * A row of the exec table, made by CMDS_EXEC. The row's size is in the options (exec_stride), so that
+ * a later version may add to it.
  */
 struct cmds_exec {
     const struct cmds_type *type;
@@ -70,10 +70,10 @@ CMDS_END_
  * fail, like any other. But nobody waits for it: each send is CMDS_E_GONE, and it is finished when
  * its function returns 0 or its last reference is let go.
  *
- * Thread: the connection's shard, and all of its connections wait until it returns;
- * CMDS_EXEC_IN_POOL: a thread of the pool, where it may block. Calls for the pool wait in the order
- * of their connection, and connections in turns; when pool_queue_max wait there, a call may fail
- * with -ENOBUFS before it runs (runtime.h).
+ * Thread: the connection's shard, and all connections of that shard wait until it returns.
+ * CMDS_EXEC_IN_POOL: a thread of the pool, where it may block. The calls of one connection start in
+ * their order, and the pool takes turns between connections; if pool_queue_max calls wait there, a
+ * call may fail with -ENOBUFS before it runs (runtime.h).
  */
 #ifdef __cplusplus
 #define CMDS_EXEC_(tag, fn, flags)                                                                 \
@@ -98,9 +98,9 @@ CMDS_END_
 CMDS_BEGIN_
 
 /**
- * Middleware around every exec: logging, tracing, access control. `return
- * cmds_invocation_next(next, call)` goes on; a negative return without it refuses the command. Runs
- * once per round, where the exec function runs.
+ * Middleware around every exec function: logging, tracing, access control. `return
+ * cmds_invocation_next(next, call)` continues; a negative return without it refuses the command. Runs
+ * once per round, on the thread of the exec function.
  */
 typedef int (*cmds_invoker_fn)(
         void *receiver, struct cmds_call *call, struct cmds_invocation *next);
@@ -119,16 +119,17 @@ enum cmds_overflow {
  * ms, CMDS_NEVER: no limit.
  *
  * Limits are for peers, never for our own lateness. A shard that was stopped, held up or not turned
- * first looks at everything that has come, and then at its limits; while a connection does not
- * read (at a bound, in a drain, without buffers), the silence of its peer counts for nothing. To a
- * client that sends pings it says once a second, by a pong unasked, that it lives.
+ * first handles everything that has arrived, and then checks its limits. While a connection does not
+ * read (at a bound, in a drain, without buffers), the silence of its peer counts for nothing; a client
+ * that sends pings gets a pong once a second meanwhile, unasked, and so knows that the server lives.
  *
- * A peer that goes is noticed whether the connection reads or not: a reset, and the close of a UNIX
- * socket, close it and cancel its calls at once; but commands that a UNIX peer has left behind are
- * run first, as of one that has only finished, and at a bound idle_timeout_ms ends that. A TCP peer
- * that vanishes without a word is found by the kernel's probes, see idle_timeout_ms. A peer that
- * has only finished sending (half a close) gets the results of what it sent before. Ends by a reset
- * are counted in `resets`; those by a limit have counters of their own, and a line in the log.
+ * The end of a peer is noticed whether the connection reads or not. A reset, or the close of a UNIX
+ * socket, closes the connection and cancels its calls at once; but the commands that a UNIX peer left
+ * behind are run first, as if it had only finished sending, and if the connection stands at a bound
+ * idle_timeout_ms ends that. A TCP peer that vanishes without a word is found by the kernel's probes,
+ * see idle_timeout_ms. A peer that has only finished sending (half a close) gets the results of what
+ * it sent before. Connections that end by a reset are counted in `resets`; those that end by a limit
+ * have counters of their own, and a line in the log.
  */
 struct cmds_server_options {
     // These and the next two: CMDS_SERVER_OPTIONS_INIT.
@@ -151,21 +152,22 @@ struct cmds_server_options {
     // Body of one command or result. Default 16 MiB, at most 1 GiB. May be larger than
     // output_size_max and kept_size_max.
     uint32_t frame_size_max;
-    // Per connection, results of the shard and of other threads together. Default 1 MiB, at least
-    // 4096; then sends are -ENOBUFS and CMDS_EXEC_AGAIN waits for half of it. Below half of it a
-    // result of any legal size is taken, so at most it is exceeded by one result of the shard and
-    // one of another thread.
+    // Output that may wait on one connection, results of the shard and of other threads together.
+    // Default 1 MiB, at least 4096. At the bound sends are -ENOBUFS, and CMDS_EXEC_AGAIN waits until
+    // half of it has left. Below half of it a result of any legal size is taken, so that the bound is
+    // exceeded at most by one result of the shard and one of another thread.
     uint32_t output_size_max;
-    // Nothing received, nothing sent, no call in flight. Default 120000. The calls of a peer that
-    // has finished have so long too, from the last result that has left; then they are cancelled.
-    // And the kernel gives a TCP peer up that answers no probe for about so long, at least 4 s
-    // (CMDS_NEVER: as long as the system says, two hours and more).
+    // How long a connection may stay without anything received, anything sent and any call in flight.
+    // Default 120000. The calls of a peer that has finished sending have the same time, from the last
+    // result that left; then they are cancelled. And if a TCP peer answers no probe of the kernel for
+    // about so long, but at least 4 s, it is given up (CMDS_NEVER: after the system's time, two hours
+    // and more).
     uint32_t idle_timeout_ms;
     uint32_t frame_timeout_ms;     // From a frame's first byte to its last. Default 10000.
     uint32_t handshake_timeout_ms; // For the ServerInfo to leave. Default 5000.
-    // In so long the peer must take 4 KiB, or all that waits for it: a TCP peer's system
-    // acknowledges it, a UNIX peer reads. An orderly close has 10 s where this is CMDS_NEVER.
-    // Default 10000.
+    // How long queued output may wait without the peer taking 4 KiB of it, or all of it if it is
+    // less: a TCP peer's system acknowledges it, a UNIX peer reads it. Default 10000. An orderly
+    // close has 10 s if this is CMDS_NEVER.
     uint32_t write_timeout_ms;
     uint32_t exec_timeout_ms; // The call's deadline: the wire carries none. Default CMDS_NEVER.
     // How long an orderly close reads on, so that no last result is lost. Default 2000.
@@ -189,8 +191,9 @@ struct cmds_server_options {
     void (*on_disconnect)(
             void *receiver, struct cmds_connection *connection, const struct cmds_error *cause);
     /**
-     * A call failed: its exec function did, or cmds_call_fail() said so, or it ended without its
-     * last result, or no thread or memory was there to run it. May keep the call to answer later.
+     * A call failed: its exec function returned an error, cmds_call_fail() was called, it ended
+     * without its last result, or there was no thread or memory to run it. May keep the call to
+     * answer later.
      * Thread: shard. Returns: 0: it sent a last result instead (of a one-way command: it has dealt
      * with it), and the connection stays; negative: as without it.
      */
@@ -236,9 +239,9 @@ CMDS_BEGIN_
 CMDS_API int cmds_server_main(const struct cmds_server_options *options);
 
 /**
- * Binds, listens, and accepts on the runtime's shards. With more than one shard a thread more,
- * which sleeps, accepts for a shard that is held up by a long exec function; new connections go to
- * the shard with the fewest of those that are not.
+ * Binds, listens, and accepts on the runtime's shards. With more than one shard there is a further
+ * thread: it sleeps, and accepts for a shard that is held up by a long exec function. A new connection
+ * goes to the shard with the fewest connections among those that are not held up.
  *
  * Owner:   copies the options; keeps protocol, execs, invokers, codec and receiver until
  *          cmds_server_close() returns. Gives *server: cmds_server_close().
@@ -296,14 +299,14 @@ CMDS_NODISCARD CMDS_API int cmds_call_send(struct cmds_call *call, struct cmds_m
 CMDS_API void cmds_call_fail(struct cmds_call *call, int code, const char *text);
 
 /**
- * Counted; the call outlives the exec function, its connection and its server. Never fails. Thread:
- * any that holds one or runs the exec.
+ * Takes a counted reference: the call outlives the exec function, its connection and its server. Never
+ * fails. Thread: any that holds a reference or runs the exec function.
  */
 CMDS_API struct cmds_call *cmds_call_ref(struct cmds_call *call);
 /**
- * NULL is fine. The last one without a last result is CMDS_E_UNFINISHED (never of a one-way
- * command). After it nothing is called for the call any more, but on_exec_error for that. Thread:
- * any.
+ * NULL is fine. If the last reference goes without a last result, the call ends with
+ * CMDS_E_UNFINISHED (but never a one-way command), and on_exec_error is called for that; nothing else
+ * is called for the call after it. Thread: any.
  */
 CMDS_API void cmds_call_unref(struct cmds_call *call);
 /**
@@ -318,10 +321,11 @@ CMDS_NODISCARD CMDS_API int cmds_call_keep_command(struct cmds_call *call);
 
 typedef void (*cmds_call_fn)(struct cmds_call *call);
 /**
- * Runs `fn` on the shard after so many ms; holds a reference until `fn` has returned. One at a
- * time. When the call is cancelled (its connection is gone, its deadline has passed) or the server
- * closes, nobody needs it later: `fn` runs then, not inside what cancels. Thread: shard. Returns: 0;
- * -EBUSY; -EXDEV off the shard; CMDS_E_GONE: the call is cancelled, or the server is closed.
+ * Runs `fn` on the shard after so many ms; holds a reference until `fn` has returned. A call has one
+ * such timer at a time. If the call is cancelled (its connection is gone, its deadline has passed) or
+ * the server closes, `fn` runs soon after that instead, but not inside the cancelling function.
+ * Thread: shard. Returns: 0; -EBUSY: a timer is set; -EXDEV off the shard; CMDS_E_GONE: the call is
+ * cancelled, or the server is closed.
  */
 CMDS_NODISCARD CMDS_API int cmds_call_after(
         struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn);
@@ -359,7 +363,11 @@ CMDS_API void cmds_call_set_context(struct cmds_call *call, void *context);
 CMDS_API uint64_t cmds_call_round(const struct cmds_call *call);
 /** The command's number on its connection (Go's Seq). Thread: any. */
 CMDS_API uint64_t cmds_call_sequence(const struct cmds_call *call);
-/** When the turn began that received the command, CLOCK_MONOTONIC. Thread: any. */
+/**
+ * When the turn began that ran the command, CLOCK_MONOTONIC; exec_timeout_ms counts from here. Its
+ * bytes may have arrived in an earlier turn, if the connection's share of that one was used up.
+ * Thread: any.
+ */
 CMDS_API uint64_t cmds_call_received_ns(const struct cmds_call *call);
 /**
  * When the command is given up, CLOCK_MONOTONIC; UINT64_MAX without exec_timeout_ms. Thread: any.
