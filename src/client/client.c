@@ -103,55 +103,74 @@ static bool client_waits_for(const struct cmdi_pending *entry)
     return entry->on_result != NULL && (entry->flags & CMDI_PENDING_ENDED) == 0;
 }
 
-/* --- Callbacks -------------------------------------------------------------------------------- */
+/* --- The end of a command --------------------------------------------------------------------- */
 
-static void client_tell_error(
-        struct cmdi_client *client, const struct cmdi_record *record, int error)
+/*
+ * The end of every command that has an entry: with the server's last result (`answered`), or with
+ * an error after client_end(). The entry is let go of first, since the callback may do anything.
+ * One that the server still may answer stays in the window as a tombstone.
+ */
+static inline void client_finish(struct cmdi_client *client, struct cmdi_pending *entry,
+        const struct cmds_result *result, bool answered)
 {
-    char text[sizeof(client->error.text)];
-    struct cmds_result result = {.error = error,
+    struct cmdi_client_shard *client_shard = client->client_shard;
+    cmds_result_fn on_result = entry->on_result;
+    void *context = entry->context;
+    CMDI_ASSERT_SLOW(on_result != NULL);
+    if (answered) {
+        client_remove(client, entry);
+        cmdi_pool_release(&client_shard->pool, entry);
+        client_tell_room(client);
+    } else if ((entry->flags & CMDI_PENDING_OUT) != 0) {
+        cmdi_pool_release(&client_shard->pool, entry);
+    } else {
+        entry->on_result = NULL;
+        entry->ticket = NULL;
+        entry->deadline_ms = UINT64_MAX;
+        entry->flags = 0;
+    }
+    cmdi_client_shard_tell(client_shard, on_result, context, result, true);
+}
+
+/*
+ * The last result of a command that has none from the server. `text` is borrowed, and used if the
+ * sentence has to be made.
+ */
+static struct cmds_result client_error_result(
+        const struct cmdi_client *client, uint64_t sequence, int code, struct cmds_error *text)
+{
+    struct cmds_result result = {.error = code,
             .last = true,
             .text = client->error.text,
-            .sequence = record->sequence,
+            .sequence = sequence,
             .client = client->number};
-    if (error == CMDS_E_TIMEOUT) {
-        (void)snprintf(text, sizeof(text), "%s: no result within the deadline",
+    if (code == CMDS_E_TIMEOUT) {
+        (void)snprintf(text->text, sizeof(text->text), "%s: no result within the deadline",
                 client->client_shard->config->connect);
-        result.text = text;
-    } else if (error == CMDS_E_CANCELLED || error == -ENOMEM) {
-        result.text = cmds_error_text(error);
+        result.text = text->text;
+    } else if (code == CMDS_E_CANCELLED || code == -ENOMEM) {
+        result.text = cmds_error_text(code);
     }
-    record->on_result(record->context, &result);
-    cmdi_client_shard_uncount(client->client_shard);
+    return result;
 }
 
 /* Tells everybody whose command has ended without a result. A callback may add to the list. */
 static void client_deliver(struct cmdi_client *client)
 {
-    struct cmdi_client_shard *client_shard = client->client_shard;
+    struct cmdi_tickets *tickets = client->client_shard->config->tickets;
     while (client->ended != NULL) {
         struct cmdi_pending *entry = client->ended;
+        struct cmds_error text;
         client->ended = entry->ended_next;
         if (client->ended == NULL) {
             client->ended_tail = &client->ended;
         }
-        struct cmdi_record record = {.sequence = entry->sequence,
-                .on_result = entry->on_result,
-                .context = entry->context};
-        int error = entry->error;
-        if (entry->ticket != NULL &&
-                cmdi_tickets_close(client_shard->config->tickets, entry->ticket)) {
-            error = CMDS_E_CANCELLED; // Somebody forgot it before it ended by itself.
+        int code = entry->error;
+        if (entry->ticket != NULL && cmdi_tickets_close(tickets, entry->ticket)) {
+            code = CMDS_E_CANCELLED; // Somebody forgot it before it ended by itself.
         }
-        if ((entry->flags & CMDI_PENDING_OUT) != 0) {
-            cmdi_pool_release(&client_shard->pool, entry);
-        } else {
-            entry->on_result = NULL; // Stays in the window until the server answers.
-            entry->ticket = NULL;
-            entry->deadline_ms = UINT64_MAX;
-            entry->flags = 0;
-        }
-        client_tell_error(client, &record, error);
+        struct cmds_result result = client_error_result(client, entry->sequence, code, &text);
+        client_finish(client, entry, &result, false);
     }
     client_tell_room(client);
 }
@@ -200,7 +219,6 @@ static bool client_claim(struct cmdi_client *client, struct cmdi_pending *entry,
 static void client_give(
         struct cmdi_client *client, struct cmdi_pending *entry, const struct cmds_result *result)
 {
-    struct cmdi_client_shard *client_shard = client->client_shard;
     if (CMDI_UNLIKELY(entry == NULL || !client_waits_for(entry) ||
                       (entry->ticket != NULL && !client_claim(client, entry, result->last)))) {
         client_give_unexpected(client, entry, result);
@@ -209,17 +227,12 @@ static void client_give(
         }
         return;
     }
-    cmds_result_fn on_result = entry->on_result;
-    void *context = entry->context;
     if (!result->last) {
-        on_result(context, result);
+        cmdi_client_shard_tell(
+                client->client_shard, entry->on_result, entry->context, result, false);
         return;
     }
-    client_remove(client, entry);
-    cmdi_pool_release(&client_shard->pool, entry);
-    client_tell_room(client);
-    on_result(context, result);
-    cmdi_client_shard_uncount(client_shard);
+    client_finish(client, entry, result, true);
 }
 
 /* --- Results ---------------------------------------------------------------------------------- */
@@ -574,17 +587,20 @@ int cmdi_client_send_foreign(struct cmdi_client *client, const struct cmdi_comma
     return error;
 }
 
-/* A record of another thread that goes no further. */
-static void client_refuse_record(struct cmdi_client *client, struct cmdi_record *record, int error)
+/* A record of another thread that goes no further: it was counted, and has no entry yet. */
+static void client_refuse_record(struct cmdi_client *client, struct cmdi_record *record, int code)
 {
+    struct cmdi_client_shard *client_shard = client->client_shard;
+    struct cmds_error text;
     if (record->on_result == NULL) {
         return;
     }
     if (record->ticket != NULL &&
-            cmdi_tickets_close(client->client_shard->config->tickets, record->ticket)) {
-        error = CMDS_E_CANCELLED;
+            cmdi_tickets_close(client_shard->config->tickets, record->ticket)) {
+        code = CMDS_E_CANCELLED;
     }
-    client_tell_error(client, record, error);
+    struct cmds_result result = client_error_result(client, record->sequence, code, &text);
+    cmdi_client_shard_tell(client_shard, record->on_result, record->context, &result, true);
 }
 
 static void client_take_record(struct cmdi_client *client, struct cmdi_record *record)
@@ -640,8 +656,7 @@ static void client_inbox_take(struct cmdi_client *client, bool close)
             client_taken_size(client) + cmdi_queue_size(&client->taken), memory_order_relaxed);
     uint32_t count = client->inbox_count;
     client->inbox_count = 0;
-    uint64_t pending = atomic_load_explicit(&client->client_shard->pending, memory_order_relaxed);
-    atomic_store_explicit(&client->client_shard->pending, pending + count, memory_order_release);
+    (void)cmdi_client_shard_add(client->client_shard, count);
     pthread_mutex_unlock(&client->inbox_lock);
     for (struct cmdi_record *record; (record = cmdi_queue_front(&client->taken)) != NULL;) {
         client_take_record(client, record);

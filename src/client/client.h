@@ -30,6 +30,7 @@
 #include <cmdstream/client.h>
 #include <cmdstream/codec.h>
 
+#include "base/assert.h"
 #include "base/pool.h"
 #include "client/pending.h"
 #include "client/queue.h"
@@ -194,19 +195,44 @@ void cmdi_client_shard_init(struct cmdi_client_shard *client_shard, struct cmdi_
 void cmdi_client_shard_fini(struct cmdi_client_shard *client_shard);
 /** The shard's clock: the turn's, or, on a shard that is between two turns, the real one. */
 uint64_t cmdi_client_shard_now_ms(const struct cmdi_client_shard *client_shard);
+/*
+ * `pending` has one writer, the shard, so an addition needs no locked instruction; release, so that
+ * whoever sees 0 sees what the callbacks did.
+ */
+static inline uint64_t cmdi_client_shard_add(struct cmdi_client_shard *client_shard, uint64_t more)
+{
+    uint64_t pending = atomic_load_explicit(&client_shard->pending, memory_order_relaxed) + more;
+    atomic_store_explicit(&client_shard->pending, pending, memory_order_release);
+    return pending;
+}
+/** A command was accepted: it ends in cmdi_client_shard_tell(). */
 static inline void cmdi_client_shard_count(struct cmdi_client_shard *client_shard)
 {
-    atomic_store_explicit(&client_shard->pending,
-            atomic_load_explicit(&client_shard->pending, memory_order_relaxed) + 1,
-            memory_order_release);
+    (void)cmdi_client_shard_add(client_shard, 1);
 }
-/** A command that was counted has had its last result. */
-static inline void cmdi_client_shard_uncount(struct cmdi_client_shard *client_shard)
+/** A command that was counted already was counted once more, by the send that took it. No end. */
+static inline void cmdi_client_shard_counted_twice(struct cmdi_client_shard *client_shard)
 {
-    uint64_t pending = atomic_load_explicit(&client_shard->pending, memory_order_relaxed) - 1;
-    atomic_store_explicit(&client_shard->pending, pending, memory_order_release);
-    if (__builtin_expect(client_shard->wants_idle, 0) && pending == 0) {
-        client_shard->config->ops->on_idle(client_shard);
+    uint64_t pending = cmdi_client_shard_add(client_shard, (uint64_t)-1);
+    CMDI_ASSERT(pending > 0 && pending != UINT64_MAX);
+}
+/**
+ * Tells a result of a command that was counted. With `last`, which is result->last, the command is
+ * over. This is the only place where the callback of a command is called, and the only one where a
+ * command stops to be pending; the callback is the last thing that knows it, so whatever else is the
+ * command's has been let go of before. A send that is refused comes here never: it returns a code.
+ */
+static inline void cmdi_client_shard_tell(struct cmdi_client_shard *client_shard,
+        cmds_result_fn on_result, void *context, const struct cmds_result *result, bool last)
+{
+    CMDI_ASSERT_SLOW(result->last == last);
+    on_result(context, result);
+    if (last) {
+        uint64_t pending = cmdi_client_shard_add(client_shard, (uint64_t)-1);
+        CMDI_ASSERT_SLOW(pending != UINT64_MAX);
+        if (CMDI_UNLIKELY(client_shard->wants_idle) && pending == 0) {
+            client_shard->config->ops->on_idle(client_shard);
+        }
     }
 }
 

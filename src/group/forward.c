@@ -104,11 +104,10 @@ static void forward_free_body(struct cmdi_forward *forward)
     forward->body = NULL;
 }
 
-static void forward_tell_error(struct cmdi_forward *forward, int error, const char *text)
+static struct cmds_result forward_error_result(int code, const char *text)
 {
-    struct cmds_result result = {
-            .error = error, .last = true, .text = text != NULL ? text : cmds_error_text(error)};
-    forward->tell(forward, &result);
+    return (struct cmds_result){
+            .error = code, .last = true, .text = text != NULL ? text : cmds_error_text(code)};
 }
 
 static void forward_on_result(void *context, const struct cmds_result *result)
@@ -126,13 +125,15 @@ static void forward_stop_waiting(struct cmdi_forward *forward, enum forward_stat
     forward->state = state;
 }
 
-/* One that was counted ends without having been sent. */
-static void forward_fail(struct cmdi_forward *forward, int error, const char *text)
+/*
+ * One that was counted ends without having been sent. That may be the end of the group_shard, but
+ * not of its memory.
+ */
+static void forward_fail(struct cmdi_forward *forward, int code, const char *text)
 {
-    struct cmdi_client_shard *client_shard = &forward->group_shard->client_shard;
-    forward_tell_error(
-            forward, error, text); // Perhaps the end of the group shard, but not of its memory.
-    cmdi_client_shard_uncount(client_shard);
+    struct cmds_result result = forward_error_result(code, text);
+    cmdi_client_shard_tell(
+            &forward->group_shard->client_shard, forward_on_result, forward, &result, true);
 }
 
 static void forward_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
@@ -230,7 +231,7 @@ void cmdi_forward_feed(struct cmdi_group_shard *group_shard)
         }
         forward_stop_waiting(forward, error == 0 ? FORWARD_SENT : FORWARD_ENDING);
         if (error == 0) {
-            cmdi_client_shard_uncount(&group_shard->client_shard); // The send has counted it again.
+            cmdi_client_shard_counted_twice(&group_shard->client_shard);
         } else {
             forward_fail(forward, error == CMDS_E_NOT_CONNECTED ? CMDS_E_NOT_SENT : error, NULL);
         }
@@ -437,7 +438,9 @@ static void courier_on_go(struct cmdi_shard *shard, struct cmdi_mail *mail)
         forward_wait(forward);
     } else {
         forward->state = FORWARD_ENDING;
-        forward_tell_error(forward, error == CMDS_E_NOT_CONNECTED ? CMDS_E_NOT_SENT : error, NULL);
+        struct cmds_result result =
+                forward_error_result(error == CMDS_E_NOT_CONNECTED ? CMDS_E_NOT_SENT : error, NULL);
+        forward->tell(forward, &result); // It was never counted here.
     }
 }
 
