@@ -46,7 +46,7 @@ struct cmds_codec_place {
 /** See base.h for other sizes than this one; a codec of 0.1 has everything up to decode. */
 struct cmds_codec {
     uint32_t struct_size, version; // sizeof(struct cmds_codec), CMDS_CODEC_VERSION.
-    uint32_t flags, unused;        // CMDS_CODEC_...
+    uint32_t flags, unused;        // CMDS_CODEC_...; an unknown bit is refused. 0.
     const char *name;              // As in `--codec`.
 
     /**

@@ -37,7 +37,7 @@ struct cmds_exec {
     const struct cmds_type *type;
     cmds_any_fn exec;
     cmds_invoke_fn invoke;
-    uint32_t flags, unused;
+    uint32_t flags, unused; // By the macros. A bit that the library does not know is refused.
 };
 enum {
     CMDS_EXEC_POOL_ = 1

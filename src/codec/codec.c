@@ -16,7 +16,8 @@
 
 enum {
     // A server's frame is at most 16 MiB by default, and arrays of structs grow when they are read.
-    CMDI_CODEC_ARENA_MAX = 64 << 20
+    CMDI_CODEC_ARENA_MAX = 64 << 20,
+    CODEC_FLAGS = CMDS_CODEC_SELF_DELIMITING | CMDS_CODEC_DESCRIPTORS,
 };
 
 /* A type that is described to another codec has no rows: it would be carried as nothing at all. */
@@ -54,6 +55,11 @@ int cmdi_codec_check(const struct cmds_codec *codec, const struct cmds_protocol 
     if (codec->version != CMDS_CODEC_VERSION) {
         return cmdi_fail(error, -EINVAL, "codec: version %u; this library knows %d", codec->version,
                 CMDS_CODEC_VERSION);
+    }
+    if ((codec->flags & ~(uint32_t)CODEC_FLAGS) != 0 || codec->unused != 0) {
+        return cmdi_fail(error, -E2BIG,
+                "codec: flags 0x%x, unused 0x%x: this library (%s) knows the flags 0x%x only",
+                codec->flags, codec->unused, CMDS_VERSION, CODEC_FLAGS);
     }
     if (codec->size == NULL || codec->encode == NULL || codec->decode == NULL) {
         return cmdi_fail(error, -EINVAL, "codec: it lacks size, encode or decode");

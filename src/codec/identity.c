@@ -91,7 +91,7 @@ static bool descriptor_same(const struct cmds_type *own, const struct cmds_type 
 static bool type_same(const struct cmds_type *own, const struct cmds_type *other)
 {
     return own->number == other->number && own->role == other->role && own->last == other->last &&
-           own->one_way == other->one_way && other->schema != NULL &&
+           own->one_way == other->one_way && own->flags == other->flags && other->schema != NULL &&
            schema_same(own->schema, other->schema) && descriptor_same(own, other);
 }
 

@@ -188,6 +188,10 @@ static int field_check(const struct place *place, uint32_t index, uint32_t depth
     if (code < 0) {
         return code;
     }
+    if ((field->flags & ~CMDS_FIELD_IS_LAST_) != 0) {
+        return REFUSE(place, "has flags 0x%x, of which this library knows 0x%x only", field->flags,
+                (unsigned)CMDS_FIELD_IS_LAST_);
+    }
     if ((field->flags & CMDS_FIELD_IS_LAST_) &&
             (field->kind != CMDS_KIND_BOOL || field->shape != CMDS_SHAPE_ONE)) {
         return REFUSE(place, "%s", "marks the last result: it must be a bool");
@@ -349,6 +353,11 @@ static int type_check(const struct cmds_type *type, uint8_t role, struct cmds_er
     if (!cmdi_is_zero(type, sizeof(*type), type->struct_size)) {
         return cmdi_fail(error, CMDS_E_SCHEMA, TOO_NEW, "type", type->schema->name, CMDS_VERSION);
     }
+    if (type->flags != 0 || type->unused != 0) {
+        return cmdi_fail(error, CMDS_E_SCHEMA,
+                "type %s: flags 0x%x, unused 0x%x: this library (%s) does not know such a flag",
+                type->schema->name, type->flags, type->unused, CMDS_VERSION);
+    }
     if (type->role != role) {
         return cmdi_fail(error, CMDS_E_SCHEMA, "%s is in the list of %s and is none",
                 type->schema->name, list);
@@ -395,6 +404,11 @@ int cmds_protocol_check(const struct cmds_protocol *protocol, struct cmds_error 
     if (!cmdi_is_zero(protocol, sizeof(*protocol), protocol->struct_size)) {
         return cmdi_fail(error, CMDS_E_SCHEMA, TOO_NEW, "protocol",
                 protocol->name != NULL ? protocol->name : "", CMDS_VERSION);
+    }
+    if (protocol->unused != 0) {
+        return cmdi_fail(error, CMDS_E_SCHEMA,
+                "protocol %s: unused is 0x%x: this library (%s) does not know what it means",
+                protocol->name != NULL ? protocol->name : "", protocol->unused, CMDS_VERSION);
     }
     int code = types_check(protocol->commands, protocol->command_count, CMDS_ROLE_COMMAND, error);
     return code < 0 ? code

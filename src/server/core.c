@@ -125,6 +125,12 @@ static int core_add_exec(
                 "%s: an exec function for %s, which is not a command of it",
                 options->protocol->name, exec->type != NULL ? exec->type->schema->name : "nothing");
     }
+    if ((exec->flags & ~(uint32_t)CMDS_EXEC_POOL_) != 0 || exec->unused != 0 ||
+            !cmdi_is_zero(exec, sizeof(*exec), options->exec_stride)) {
+        return cmdi_fail(error, -E2BIG,
+                "%s: the row of %s has something that this library (%s) does not know",
+                options->protocol->name, exec->type->schema->name, CMDS_VERSION);
+    }
     const struct cmdi_type_entry *entry =
             cmdi_type_table_entry(&core->commands, exec->type->number);
     const struct cmds_exec **slot = &core->execs[entry - core->commands.entries];

@@ -70,7 +70,7 @@ static void test_identity_is_what_the_type_says(void)
 static void test_identity_any_difference_is_another_type(void)
 {
     struct cmds_field rows[3];
-    for (int i = 0; i < 11; i++) {
+    for (int i = 0; i < 12; i++) {
         memcpy(rows, twice_pair_fields, sizeof(rows));
         struct cmds_schema part = twice_part_schema, schema = twice_pair_schema;
         struct cmds_type type = twice_pair_type;
@@ -90,6 +90,7 @@ static void test_identity_any_difference_is_another_type(void)
         rows[2].nested = i == 8 ? &schema : rows[2].nested;
         part.name = i == 9 ? "part" : part.name;
         rows[2].size_max = i == 10 ? 7 : 0;
+        type.flags = i == 11;
         CU_ASSERT_FALSE(cmdi_type_same(&twice_pair_type, &type));
     }
 }

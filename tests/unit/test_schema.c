@@ -9,6 +9,7 @@
 #include "codec/protocol.h"
 #include "support/harness.h"
 #include "support/shop.h"
+#include "wire/varint.h"
 
 struct value {
     int64_t value;
@@ -194,6 +195,7 @@ static void test_schema_impossible_rows_are_refused(void)
     WITH((row.shape = CMDS_SHAPE_OPTIONAL, row.item_offset = 0), "lies outside");
     WITH((row.shape = CMDS_SHAPE_ARRAY), "size is 8; it should be 16");
     WITH(row.flags = CMDS_FIELD_IS_LAST_, "must be a bool");
+    WITH(row.flags = 2, "flags 0x2");
     WITH(row.name = NULL, "no name");
 #undef WITH
     row = right;
@@ -202,6 +204,39 @@ static void test_schema_impossible_rows_are_refused(void)
     schema.field_stride = sizeof(row);
     schema.value_size = 0;
     refuses_types(&type, NULL, false, "has 0 bytes");
+}
+
+/* A later library's flag must not be passed over in silence. */
+static void test_schema_unknown_flags_are_refused(void)
+{
+    struct cmds_type type = zero_type;
+    struct cmds_protocol protocol = good;
+    for (unsigned bit = 0; bit < 8; bit++) {
+        type.flags = (uint8_t)(1u << bit);
+        refuses_types(&type, NULL, false, "does not know such a flag");
+    }
+    type.flags = 0;
+    type.unused = 1;
+    refuses_types(&type, NULL, false, "does not know such a flag");
+    protocol.unused = 1;
+    CU_ASSERT_EQUAL(cmds_protocol_check(&protocol, NULL), CMDS_E_SCHEMA);
+}
+
+/* They are set aside for the library, and yet a protocol may have them, as in Go. */
+static void test_schema_reserved_numbers_are_legal(void)
+{
+    struct cmds_type first = zero_type, last = shop_order_type;
+    first.number = CMDS_NUMBER_RESERVED_MIN;
+    last.number = CMDS_NUMBER_RESERVED_MAX;
+    const struct cmds_type *const types[] = {&first, &last};
+    const struct cmds_protocol protocol = CMDS_PROTOCOL("reserved", types, good_results);
+    uint8_t wire[CMDI_VARINT_SIZE_MAX];
+
+    CU_ASSERT_EQUAL(cmds_protocol_check(&protocol, NULL), 0);
+    CU_ASSERT_PTR_EQUAL(cmdi_varint_encode(wire, CMDS_NUMBER_RESERVED_MIN), wire + 2);
+    CU_ASSERT_EQUAL(memcmp(wire, "\x80\x7f", 2), 0);
+    CU_ASSERT_PTR_EQUAL(cmdi_varint_encode(wire, CMDS_NUMBER_RESERVED_MAX), wire + 2);
+    CU_ASSERT_EQUAL(memcmp(wire, "\xff\x7f", 2), 0);
 }
 
 /* A table built against a newer header has longer rows, of which it uses no more than we know. */
@@ -341,6 +376,8 @@ static CU_TestInfo tests[] = {
         {"contradicting lists are refused", test_schema_contradicting_lists_are_refused},
         {"contradicting last rules are refused", test_schema_contradicting_last_rules_are_refused},
         {"impossible rows are refused", test_schema_impossible_rows_are_refused},
+        {"unknown flags are refused", test_schema_unknown_flags_are_refused},
+        {"reserved numbers are legal", test_schema_reserved_numbers_are_legal},
         {"longer rows are read by their stride", test_schema_longer_rows_are_read_by_their_stride},
         {"types are found by name", test_schema_types_are_found_by_name},
         {"types are found by number", test_schema_types_are_found_by_number},

@@ -296,6 +296,30 @@ static void test_an_exec_function_is_for_a_command_of_the_protocol(void)
     CU_ASSERT(refused(&options, CMDS_E_SCHEMA, "nothing"));
 }
 
+/* A later library's flag must not be passed over in silence. */
+static void test_a_row_of_a_newer_header_is_refused_unless_it_is_zero(void)
+{
+    struct {
+        struct cmds_exec row;
+        uint64_t newer;
+    } rows[] = {{CMDS_EXEC(greet, exec_greet), 0}, {CMDS_EXEC(add, exec_add), 0}};
+    struct cmds_server_options options = right_options();
+    options.execs = &rows[0].row;
+    options.exec_stride = sizeof(rows[0]);
+    CU_ASSERT(accepted(&options));
+
+    rows[1].newer = 1;
+    CU_ASSERT(refused(&options, -E2BIG, "calc: the row of add"));
+    rows[1].newer = 0;
+    rows[1].row.unused = 1;
+    CU_ASSERT(refused(&options, -E2BIG, "calc: the row of add"));
+    rows[1].row.unused = 0;
+    rows[1].row.flags = CMDS_EXEC_POOL_ << 1;
+    CU_ASSERT(refused(&options, -E2BIG, "calc: the row of add"));
+    rows[1].row.flags = CMDS_EXEC_POOL_;
+    CU_ASSERT(accepted(&options));
+}
+
 struct forgot {
     int64_t a, b;
 };
@@ -481,6 +505,8 @@ static CU_TestInfo tests[] = {
         {"each command has one exec function", test_each_command_has_one_exec_function},
         {"an exec function is for a command of the protocol",
                 test_an_exec_function_is_for_a_command_of_the_protocol},
+        {"a row of a newer header is refused unless it is zero",
+                test_a_row_of_a_newer_header_is_refused_unless_it_is_zero},
         {"mistakes of a row are refused by name", test_mistakes_of_a_row_are_refused_by_name},
         {"addresses and shards on a runtime", test_addresses_and_shards_on_a_runtime},
         {"a failed start leaves no socket file", test_a_failed_start_leaves_no_socket_file},

@@ -83,9 +83,14 @@ static void test_tables_a_codec_of_another_version(void)
     CU_ASSERT_EQUAL(codec_outcome(size, 1), -E2BIG); // A member that is reserved today.
     CU_ASSERT_EQUAL(codec_outcome(least, 0), 0);
     CU_ASSERT_EQUAL(codec_outcome(least - 8, 0), -EINVAL);
-    struct cmds_codec unsized = cmds_codec_msgpack;
+    struct cmds_codec unsized = cmds_codec_msgpack, flagged = cmds_codec_msgpack;
     unsized.struct_size = 0;
     CU_ASSERT_EQUAL(cmdi_codec_check(&unsized, &notes, NULL), -EINVAL);
+    flagged.flags = CMDS_CODEC_DESCRIPTORS << 1;
+    CU_ASSERT_EQUAL(cmdi_codec_check(&flagged, &notes, NULL), -E2BIG);
+    flagged.flags = 0;
+    flagged.unused = 1;
+    CU_ASSERT_EQUAL(cmdi_codec_check(&flagged, &notes, NULL), -E2BIG);
 }
 
 static int dispatch_outcome(uint32_t size, uint8_t last)
