@@ -42,7 +42,7 @@ static void client_watch_deadline(struct cmdi_client *client, uint64_t deadline_
 
 /* The entry of the command that gets the next sequence. Returns: NULL without memory. */
 static struct cmdi_pending *client_register(struct cmdi_client *client, cmds_result_fn on_result,
-        void *context, uint64_t deadline_ms, struct cmdi_ticket *ticket)
+        void *context, uint64_t deadline_ms, struct cmdi_pending_extra *extra)
 {
     struct cmdi_pending *entry = cmdi_pool_acquire(&client->client_shard->pool);
     if (CMDI_UNLIKELY(entry == NULL)) {
@@ -52,10 +52,10 @@ static struct cmdi_pending *client_register(struct cmdi_client *client, cmds_res
     entry->deadline_ms = deadline_ms;
     entry->on_result = on_result;
     entry->context = context;
-    entry->ticket = ticket;
+    entry->extra = extra;
     entry->flags = 0;
-    if (CMDI_UNLIKELY(ticket != NULL)) {
-        ticket->entry = entry;
+    if (CMDI_UNLIKELY(extra != NULL)) {
+        extra->ticket.entry = entry;
     }
     cmdi_pending_insert(&client->table, entry);
     client_publish(client);
@@ -125,7 +125,7 @@ static inline void client_finish(struct cmdi_client *client, struct cmdi_pending
         cmdi_pool_release(&client_shard->pool, entry);
     } else {
         entry->on_result = NULL;
-        entry->ticket = NULL;
+        entry->extra = NULL;
         entry->deadline_ms = UINT64_MAX;
         entry->flags = 0;
     }
@@ -166,7 +166,7 @@ static void client_deliver(struct cmdi_client *client)
             client->ended_tail = &client->ended;
         }
         int code = entry->error;
-        if (entry->ticket != NULL && cmdi_tickets_close(tickets, entry->ticket)) {
+        if (entry->extra != NULL && cmdi_extra_close(tickets, entry->extra)) {
             code = CMDS_E_CANCELLED; // Somebody forgot it before it ended by itself.
         }
         struct cmds_result result = client_error_result(client, entry->sequence, code, &text);
@@ -206,10 +206,10 @@ static bool client_claim(struct cmdi_client *client, struct cmdi_pending *entry,
 {
     struct cmdi_tickets *tickets = client->client_shard->config->tickets;
     if (!last) {
-        return !cmdi_tickets_is_forgotten(tickets, entry->ticket);
+        return !cmdi_tickets_is_forgotten(tickets, &entry->extra->ticket);
     }
-    bool was_forgotten = cmdi_tickets_close(tickets, entry->ticket);
-    entry->ticket = NULL;
+    bool was_forgotten = cmdi_extra_close(tickets, entry->extra);
+    entry->extra = NULL;
     if (was_forgotten) {
         client_end(client, entry, CMDS_E_CANCELLED);
     }
@@ -220,7 +220,7 @@ static void client_give(
         struct cmdi_client *client, struct cmdi_pending *entry, const struct cmds_result *result)
 {
     if (CMDI_UNLIKELY(entry == NULL || !client_waits_for(entry) ||
-                      (entry->ticket != NULL && !client_claim(client, entry, result->last)))) {
+                      (entry->extra != NULL && !client_claim(client, entry, result->last)))) {
         client_give_unexpected(client, entry, result);
         if (client->ended != NULL) {
             client_deliver(client);
@@ -389,8 +389,8 @@ static int client_send_later(struct cmdi_client *client, const struct cmdi_comma
     }
     struct cmdi_pending *entry = NULL;
     if (answered) {
-        entry = client_register(client, command->on_result, command->context, command->deadline_ms,
-                command->ticket);
+        entry = client_register(
+                client, command->on_result, command->context, command->deadline_ms, command->extra);
         if (entry == NULL) {
             return -ENOMEM;
         }
@@ -439,7 +439,7 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
     }
     if (CMDI_LIKELY(command->on_result != NULL)) {
         if (client_register(client, command->on_result, command->context, command->deadline_ms,
-                    command->ticket) == NULL) {
+                    command->extra) == NULL) {
             return -ENOMEM;
         }
         cmdi_client_shard_count(client_shard);
@@ -561,7 +561,7 @@ static int client_inbox_put(struct cmdi_client *client, const struct cmdi_comman
     record->deadline_ms = command->deadline_ms;
     record->on_result = command->on_result;
     record->context = command->context;
-    record->ticket = command->ticket;
+    record->extra = command->extra;
     (void)client_encode(client, command, cmdi_record_body(record));
     if (command->on_result != NULL) {
         client->inbox_count++;
@@ -595,8 +595,7 @@ static void client_refuse_record(struct cmdi_client *client, struct cmdi_record 
     if (record->on_result == NULL) {
         return;
     }
-    if (record->ticket != NULL &&
-            cmdi_tickets_close(client_shard->config->tickets, record->ticket)) {
+    if (record->extra != NULL && cmdi_extra_close(client_shard->config->tickets, record->extra)) {
         code = CMDS_E_CANCELLED;
     }
     struct cmds_result result = client_error_result(client, record->sequence, code, &text);
@@ -609,14 +608,14 @@ static void client_take_record(struct cmdi_client *client, struct cmdi_record *r
         client_refuse_record(client, record, client->is_closing ? CMDS_E_CLOSED : CMDS_E_NOT_SENT);
         return;
     }
-    if (record->ticket != NULL &&
-            cmdi_tickets_is_forgotten(client->client_shard->config->tickets, record->ticket)) {
+    if (record->extra != NULL && cmdi_tickets_is_forgotten(client->client_shard->config->tickets,
+                                         &record->extra->ticket)) {
         client_refuse_record(client, record, CMDS_E_CANCELLED);
         return;
     }
     bool answered = record->on_result != NULL;
     if (answered && client_register(client, record->on_result, record->context, record->deadline_ms,
-                            record->ticket) == NULL) {
+                            record->extra) == NULL) {
         client_refuse_record(client, record, -ENOMEM);
         return;
     }

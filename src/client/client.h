@@ -32,9 +32,9 @@
 
 #include "base/assert.h"
 #include "base/pool.h"
+#include "client/extra.h"
 #include "client/pending.h"
 #include "client/queue.h"
-#include "client/ticket.h"
 #include "codec/arena.h"
 #include "codec/protocol.h"
 #include "conn/conn.h"
@@ -133,8 +133,8 @@ struct cmdi_command {
     size_t body_size;         // Encoded.
     cmds_result_fn on_result; // NULL: no result ever comes.
     void *context;
-    uint64_t deadline_ms; // CLOCK_MONOTONIC; UINT64_MAX: none.
-    struct cmdi_ticket *ticket;
+    uint64_t deadline_ms;             // CLOCK_MONOTONIC; UINT64_MAX: none.
+    struct cmdi_pending_extra *extra; // NULL: none. The client takes it if it takes the command.
 };
 
 struct cmdi_client {

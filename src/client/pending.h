@@ -14,7 +14,7 @@
 
 #include <cmdstream/client.h>
 
-struct cmdi_ticket;
+struct cmdi_pending_extra;
 
 enum {
     CMDI_PENDING_BUCKETS_MIN = 16,
@@ -35,8 +35,8 @@ struct cmdi_pending {
     uint64_t deadline_ms; // Of the shard's clock; UINT64_MAX: none.
     cmds_result_fn on_result;
     void *context;
-    struct cmdi_ticket *ticket;      // NULL: nobody asked for one.
-    struct cmdi_pending *ended_next; // Valid with CMDI_PENDING_ENDED, as is `error`.
+    struct cmdi_pending_extra *extra; // NULL: it has no more than this.
+    struct cmdi_pending *ended_next;  // Valid with CMDI_PENDING_ENDED, as is `error`.
     int32_t error;
     uint32_t flags;
 };

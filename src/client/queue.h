@@ -17,7 +17,7 @@
 
 #include "base/account.h"
 
-struct cmdi_ticket;
+struct cmdi_pending_extra;
 
 struct cmdi_record {
     size_t size; // Of the record and its body, rounded up to the alignment of the next one.
@@ -27,7 +27,7 @@ struct cmdi_record {
     uint64_t deadline_ms;
     cmds_result_fn on_result; // NULL: no result ever comes.
     void *context;
-    struct cmdi_ticket *ticket;
+    struct cmdi_pending_extra *extra; // NULL: none.
     /* The body follows. */
 };
 

@@ -20,13 +20,7 @@ void cmdi_tickets_init(struct cmdi_tickets *tickets)
 
 void cmdi_tickets_fini(struct cmdi_tickets *tickets)
 {
-    for (uint32_t i = 0; tickets->buckets != NULL && i <= tickets->mask; i++) {
-        while (tickets->buckets[i] != NULL) {
-            struct cmdi_ticket *ticket = tickets->buckets[i];
-            tickets->buckets[i] = ticket->next;
-            free(ticket);
-        }
-    }
+    CMDI_ASSERT(tickets->count == 0);
     free(tickets->buckets);
     tickets->buckets = NULL;
     (void)pthread_mutex_destroy(&tickets->lock);
@@ -64,12 +58,9 @@ static bool tickets_grow(struct cmdi_tickets *tickets)
     return true;
 }
 
-struct cmdi_ticket *cmdi_tickets_open(struct cmdi_tickets *tickets)
+bool cmdi_tickets_open(struct cmdi_tickets *tickets, struct cmdi_ticket *ticket)
 {
-    struct cmdi_ticket *ticket = calloc(1, sizeof(*ticket));
-    if (ticket == NULL) {
-        return NULL;
-    }
+    *ticket = (struct cmdi_ticket){.id = 0};
     cmdi_list_init(&ticket->link);
     pthread_mutex_lock(&tickets->lock);
     bool room =
@@ -82,11 +73,7 @@ struct cmdi_ticket *cmdi_tickets_open(struct cmdi_tickets *tickets)
         tickets->count++;
     }
     pthread_mutex_unlock(&tickets->lock);
-    if (!room) {
-        free(ticket);
-        return NULL;
-    }
-    return ticket;
+    return room;
 }
 
 bool cmdi_tickets_close(struct cmdi_tickets *tickets, struct cmdi_ticket *ticket)
@@ -102,7 +89,6 @@ bool cmdi_tickets_close(struct cmdi_tickets *tickets, struct cmdi_ticket *ticket
     cmdi_list_remove(&ticket->link);
     bool was_forgotten = ticket->is_forgotten;
     pthread_mutex_unlock(&tickets->lock);
-    free(ticket);
     return was_forgotten;
 }
 

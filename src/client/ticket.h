@@ -22,8 +22,8 @@ struct cmdi_pending;
 struct cmdi_ticket {
     struct cmdi_ticket *next; // In its bucket.
     uint64_t id;
-    struct cmdi_client *
-            client; // Who was given the command. Written by the sender before anybody knows the id.
+    // The one that was given the command. Written by the sender before anybody knows the id.
+    struct cmdi_client *client;
     struct cmdi_pending *entry; // NULL until the client's shard has it. The shard's.
     struct cmdi_list link;      // Of the forgotten ones of a shard. Under the lock.
     bool is_forgotten;          // Under the lock.
@@ -39,15 +39,15 @@ struct cmdi_tickets {
 void cmdi_tickets_init(struct cmdi_tickets *tickets);
 /** Gives back the table, if it is empty. Thread: any. */
 void cmdi_tickets_trim(struct cmdi_tickets *tickets);
-/** Tickets that are still there are freed. */
+/** Every ticket was closed. */
 void cmdi_tickets_fini(struct cmdi_tickets *tickets);
 
-/** Thread: any. Gives: cmdi_tickets_close(). Returns: NULL without memory. */
-struct cmdi_ticket *cmdi_tickets_open(struct cmdi_tickets *tickets);
 /**
- * The command is over, or was never queued; frees the ticket. Returns: it was forgotten before.
- * Thread: any.
+ * The ticket gets an id and is in the table until cmdi_tickets_close(): its memory stays the
+ * caller's. Returns: false without memory. Thread: any.
  */
+bool cmdi_tickets_open(struct cmdi_tickets *tickets, struct cmdi_ticket *ticket);
+/** The command is over, or was never queued. Returns: it was forgotten before. Thread: any. */
 bool cmdi_tickets_close(struct cmdi_tickets *tickets, struct cmdi_ticket *ticket);
 /** Thread: any. */
 bool cmdi_tickets_is_forgotten(struct cmdi_tickets *tickets, struct cmdi_ticket *ticket);

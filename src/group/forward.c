@@ -547,7 +547,7 @@ static int forward_measure(struct cmds_group *group, struct cmds_message message
         error = CMDS_E_WRONG_TYPE; // It has no result to answer the call with.
     }
     command->deadline_ms = forward_deadline(group, call, cmdi_call_shard(call)->now_ms);
-    command->ticket = NULL;
+    command->extra = NULL;
     return error;
 }
 

@@ -148,8 +148,8 @@ int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmd
     }
     for (uint32_t i = 0; i < count; i++) {
         *client = group_shard->order[index];
-        if (CMDI_UNLIKELY(command->ticket != NULL)) {
-            command->ticket->client = *client;
+        if (CMDI_UNLIKELY(command->extra != NULL)) {
+            command->extra->ticket.client = *client;
         }
         int error = cmdi_client_send(*client, command);
         if (CMDI_LIKELY(error != -ENOBUFS)) {
@@ -177,8 +177,8 @@ static int group_send_to_any(
         if (state == CMDI_CLIENT_DOWN || (any_up && state != CMDI_CLIENT_UP)) {
             continue;
         }
-        if (command->ticket != NULL) {
-            command->ticket->client = client;
+        if (command->extra != NULL) {
+            command->extra->ticket.client = client;
         }
         int code = cmdi_client_send_foreign(client, command);
         if (code != -ENOBUFS && code != CMDS_E_NOT_CONNECTED) {
@@ -286,14 +286,14 @@ static int group_send_with_ticket(struct cmds_group *group, struct cmdi_group_sh
     if (cmdi_group_is_foreign(group)) {
         return CMDS_E_FORKED; // Before any lock.
     }
-    command->ticket = cmdi_tickets_open(&group->tickets);
-    if (command->ticket == NULL) {
+    command->extra = cmdi_extra_open(&group->tickets);
+    if (command->extra == NULL) {
         return -ENOMEM;
     }
-    how->ticket->id = command->ticket->id; // Before the result can come.
+    how->ticket->id = command->extra->ticket.id; // Before the result can come.
     int error = group_send(group, group_shard, command, how);
     if (error < 0) {
-        (void)cmdi_tickets_close(&group->tickets, command->ticket);
+        (void)cmdi_extra_close(&group->tickets, command->extra);
         how->ticket->id = 0;
     }
     return error;
@@ -315,7 +315,7 @@ static int group_send_inside(struct cmds_group *group, struct cmdi_group_shard *
     }
     command.on_result = on_result != NULL ? on_result : group_ignore;
     command.context = context;
-    command.ticket = NULL;
+    command.extra = NULL;
     if (CMDI_UNLIKELY(message.type->one_way != 0)) {
         /* Nothing ever comes, so there is nothing to wait for or to forget. */
         command.on_result = NULL;

@@ -8,8 +8,8 @@
 
 #include <stdlib.h>
 
+#include "client/extra.h"
 #include "client/queue.h"
-#include "client/ticket.h"
 #include "support/harness.h"
 
 enum {
@@ -95,32 +95,38 @@ static struct cmdi_list *ticket_list_of(struct cmdi_client *client)
 static void test_ticket_forget_wins_over_a_later_close_and_only_once(void)
 {
     struct cmdi_tickets tickets;
-    struct cmdi_ticket *list[200];
+    struct cmdi_pending_extra *list[200];
     struct cmdi_client *client = (struct cmdi_client *)(void *)entries; // Never looked at.
     cmdi_tickets_init(&tickets);
     cmdi_list_init(&ticket_list);
 
     for (int i = 0; i < 200; i++) {
-        list[i] = cmdi_tickets_open(&tickets);
+        list[i] = cmdi_extra_open(&tickets);
         CU_ASSERT_PTR_NOT_NULL_FATAL(list[i]);
-        CU_ASSERT_EQUAL(list[i]->id, (uint64_t)i + 1);
-        list[i]->client = client;
+        CU_ASSERT_EQUAL(list[i]->ticket.id, (uint64_t)i + 1);
+        list[i]->ticket.client = client;
     }
     CU_ASSERT_TRUE(cmdi_tickets_has(&tickets, 7));
     CU_ASSERT_PTR_EQUAL(cmdi_tickets_forget(&tickets, 7, ticket_list_of), client);
     CU_ASSERT_PTR_NULL(cmdi_tickets_forget(&tickets, 7, ticket_list_of));
     CU_ASSERT_FALSE(cmdi_tickets_has(&tickets, 7));
-    CU_ASSERT_TRUE(cmdi_tickets_is_forgotten(&tickets, list[6]));
-    CU_ASSERT_TRUE(cmdi_tickets_close(&tickets, list[6])); // Also out of the list.
+    CU_ASSERT_TRUE(cmdi_tickets_is_forgotten(&tickets, &list[6]->ticket));
+    CU_ASSERT_TRUE(cmdi_extra_close(&tickets, list[6])); // Also out of the list.
     CU_ASSERT_PTR_NULL(cmdi_tickets_pop(&tickets, &ticket_list));
-    CU_ASSERT_FALSE(cmdi_tickets_close(&tickets, list[7]));
+    CU_ASSERT_FALSE(cmdi_extra_close(&tickets, list[7]));
     CU_ASSERT_PTR_NULL(cmdi_tickets_forget(&tickets, 8, ticket_list_of));
     CU_ASSERT_PTR_EQUAL(cmdi_tickets_forget(&tickets, 9, ticket_list_of), client);
-    CU_ASSERT_PTR_EQUAL(cmdi_tickets_pop(&tickets, &ticket_list), list[8]);
+    CU_ASSERT_PTR_EQUAL(cmdi_tickets_pop(&tickets, &ticket_list), &list[8]->ticket);
     CU_ASSERT_FALSE(cmdi_tickets_has(&tickets, 0));
     CU_ASSERT_FALSE(cmdi_tickets_has(&tickets, UINT64_MAX));
 
-    cmdi_tickets_fini(&tickets); // Frees those that are left.
+    for (int i = 0; i < 200; i++) {
+        if (i != 6 && i != 7) {
+            CU_ASSERT_EQUAL(cmdi_extra_close(&tickets, list[i]), i == 8);
+        }
+    }
+    CU_ASSERT_EQUAL(tickets.count, 0);
+    cmdi_tickets_fini(&tickets);
 }
 
 static void test_queue_keeps_order_and_bytes_through_growth(void)

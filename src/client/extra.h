@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What few commands have, beside what all have: an entry of the pending table is one cache line and
+ * full, so the rest is one block behind one pointer, which the common path never follows.
+ *
+ * The sender makes the block, on any thread, before the command can be answered. It travels with
+ * the command: command -> record of a queue -> pending entry; whoever ends the command gives it
+ * back. Today it holds the ticket. A hook's slot, a span, the twin of a hedged command belong here
+ * as well: they live as long.
+ */
+#ifndef CMDI_CLIENT_EXTRA_H
+#define CMDI_CLIENT_EXTRA_H
+
+#include <stdbool.h>
+
+#include "client/ticket.h"
+
+struct cmdi_pending_extra {
+    struct cmdi_ticket ticket; // In the group's table, from open to close.
+};
+
+/** Thread: any. Gives: cmdi_extra_close(). Returns: NULL without memory. */
+struct cmdi_pending_extra *cmdi_extra_open(struct cmdi_tickets *tickets);
+/**
+ * The command is over, or was never queued. Returns: it was forgotten before: it ends as cancelled.
+ * Thread: any.
+ */
+bool cmdi_extra_close(struct cmdi_tickets *tickets, struct cmdi_pending_extra *extra);
+
+#endif
