@@ -447,10 +447,6 @@ static void client_on_closing(struct cmdi_conn *conn)
 static void client_on_closed(struct cmdi_conn *conn)
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
-    if (!cmdi_conn_foreign_idle(conn)) {
-        return;
-    }
-    cmdi_conn_fini(conn);
     client->conn_live = false;
     if (client_is_connecting(client)) {
         client_next_target(client);

@@ -24,7 +24,6 @@ enum {
     CONN_TAKEN_MIN = 4096,                   // In write_timeout_ms, or else all that waits.
     CONN_WRITE_LOOKS = 4,                    // At what was taken, in that time.
     CONN_FINISH_MS = 10000,                  // Where there is no write_timeout_ms.
-    CONN_FOREIGN_KEPT_SIZE = 64 * 1024,      // A foreign buffer that grew beyond it is not kept.
     CONN_DEAF_LOOK_MS = 100, // A limit that cannot be judged now is looked at again.
 };
 
@@ -36,8 +35,6 @@ static void conn_move(struct cmdi_conn *conn, enum cmdi_conn_state next)
 
 static void conn_on_timer(struct cmdi_timer *timer, uint64_t now_ms);
 static void conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work);
-static void conn_on_foreign_mail(struct cmdi_shard *shard, struct cmdi_mail *mail);
-static void conn_on_foreign_trim(struct cmdi_trim *trim);
 static void conn_close_if_done(struct cmdi_conn *conn);
 static void conn_begin_write(struct cmdi_conn *conn);
 
@@ -55,8 +52,6 @@ int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
             .fd = -1,
             .slot = UINT32_MAX,
             .state = ops->on_server_info != NULL ? CMDI_CONN_HELLO : CMDI_CONN_OPEN,
-            .foreign_mail = {.fn = conn_on_foreign_mail},
-            .foreign_trim = {.fn = conn_on_foreign_trim},
             .received_at = shard->now_ms,
             .sent_at = shard->now_ms,
     };
@@ -66,19 +61,12 @@ int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
     cmdi_work_init(&conn->starve, cmdi_conn_rearm_starved);
     cmdi_timer_init(&conn->timer, conn_on_timer);
     cmdi_list_init(&conn->lacking);
-    cmdi_list_init(&conn->foreign_trim.link);
     cmdi_list_init(&conn->on_shard);
     if (transport->on_completion != NULL) {
         conn->slot = cmdi_shard_slot_acquire(shard, transport->on_completion, conn);
         if (conn->slot == UINT32_MAX) {
             return -ENOMEM;
         }
-    }
-    if (pthread_mutex_init(&conn->foreign_lock, NULL) != 0) {
-        if (conn->slot != UINT32_MAX) {
-            cmdi_shard_slot_release(shard, conn->slot);
-        }
-        return -ENOMEM;
     }
     conn->fd = fd;
     cmdi_list_push(&shard->conns, &conn->on_shard);
@@ -141,13 +129,6 @@ static void conn_return(struct cmdi_conn *conn, struct cmdi_conn_buffer *buffer)
     *buffer = (struct cmdi_conn_buffer){0};
 }
 
-static void conn_foreign_shut(struct cmdi_conn *conn)
-{
-    (void)pthread_mutex_lock(&conn->foreign_lock);
-    conn->foreign_closed = true;
-    (void)pthread_mutex_unlock(&conn->foreign_lock);
-}
-
 /* The last step: only the owner's memory is left. */
 static void conn_closed(struct cmdi_conn *conn)
 {
@@ -155,7 +136,6 @@ static void conn_closed(struct cmdi_conn *conn)
     conn_return(conn, &conn->fill);
     conn_return(conn, &conn->flight);
     conn_return(conn, &conn->stash);
-    conn_on_foreign_trim(&conn->foreign_trim);
     cmdi_conn_drop_place(conn);
     if (conn->slot != UINT32_MAX) {
         cmdi_shard_slot_release(conn->shard, conn->slot);
@@ -198,7 +178,6 @@ static void conn_abort(struct cmdi_conn *conn)
     cmdi_shard_timer_off(conn->shard, &conn->timer);
     cmdi_conn_lack_over(conn);
     cmdi_conn_drop_slices(conn);
-    conn_foreign_shut(conn);
     conn->ops->on_closing(conn);
     /* Never closed inside the call that failed it: the caller may still look at it. */
     cmdi_shard_ready(conn->shard, &conn->ready);
@@ -276,11 +255,12 @@ void cmdi_conn_finish(struct cmdi_conn *conn)
         cmdi_conn_fail(conn, CMDS_E_CLOSED, "closed before it was open");
         return;
     }
-    cmdi_conn_foreign_take(conn);
+    if (conn->ops->on_finishing != NULL) {
+        conn->ops->on_finishing(conn);
+    }
     if (conn->state >= CMDI_CONN_FINISHING) {
         return; // Something in there failed it, or finished it too.
     }
-    conn_foreign_shut(conn);
     conn_move(conn, CMDI_CONN_FINISHING);
     cmdi_conn_drop_slices(conn);
     if (cmdi_conn_output_size(conn) > 0) {
@@ -290,12 +270,6 @@ void cmdi_conn_finish(struct cmdi_conn *conn)
         conn_begin_write(conn);
     }
     cmdi_shard_flush(conn->shard, &conn->flush);
-}
-
-void cmdi_conn_fini(struct cmdi_conn *conn)
-{
-    CMDI_ASSERT(conn->foreign.data == NULL); // The shard may be gone: it went with the connection.
-    (void)pthread_mutex_destroy(&conn->foreign_lock);
 }
 
 /* --- Time ------------------------------------------------------------------------------------- */
@@ -523,13 +497,19 @@ static bool conn_fill_grow(struct cmdi_conn *conn, size_t size)
            conn_fill_lease(conn, want, false);
 }
 
-/* Below half of the bound any size is taken. */
+/*
+ * Below half of the bound any size is taken. What other threads have queued is looked at only beyond
+ * it: there they may have used the other half.
+ */
 static bool conn_output_allows(const struct cmdi_conn *conn, size_t size)
 {
     size_t max = conn->limits->output_size_max;
     size_t output = cmdi_conn_output_size(conn);
-    return output < max / 2 ||
-           output + size + atomic_load_explicit(&conn->foreign_size, memory_order_relaxed) <= max;
+    if (output < max / 2) {
+        return true;
+    }
+    size_t queued = conn->ops->queued != NULL ? conn->ops->queued(conn) : 0;
+    return output + size + queued <= max;
 }
 
 bool cmdi_conn_has_room(const struct cmdi_conn *conn, size_t size)
@@ -610,7 +590,7 @@ static void conn_send(struct cmdi_conn *conn)
 
 static void conn_tell_low(struct cmdi_conn *conn)
 {
-    atomic_store_explicit(&conn->output_seen, cmdi_conn_output_size(conn), memory_order_relaxed);
+    cmdi_conn_publish_output(conn, 0);
     if (conn->above_low && cmdi_conn_alive(conn) && !cmdi_conn_output_high(conn)) {
         conn->above_low = false;
         if (conn->ops->on_output_low != NULL) {
@@ -718,143 +698,4 @@ void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
     if (conn->state < CMDI_CONN_CLOSING) {
         cmdi_shard_flush(conn->shard, &conn->flush);
     }
-}
-
-/* --- Other threads ---------------------------------------------------------------------------- */
-
-static bool conn_foreign_grow(struct cmdi_conn *conn, size_t size, int *error)
-{
-    struct cmdi_account *account = &conn->shard->buffers.account;
-    struct cmdi_conn_buffer *foreign = &conn->foreign;
-    size_t capacity = foreign->capacity * 2 > 4096 ? foreign->capacity * 2 : 4096;
-    capacity = capacity > foreign->end + size ? capacity : foreign->end + size;
-    if (!cmdi_account_charge_shared(account, capacity - foreign->capacity)) {
-        *error = -ENOBUFS; // For now: the shard sees to it that there is memory again.
-        if (!conn->foreign_posted) {
-            conn->foreign_posted = true;
-            cmdi_shard_post(conn->shard, &conn->foreign_mail); // It may be asleep.
-        }
-        return false;
-    }
-    uint8_t *data = realloc(foreign->data, capacity);
-    if (data == NULL) {
-        cmdi_account_free_shared(account, capacity - foreign->capacity);
-        *error = -ENOMEM;
-        return false;
-    }
-    foreign->data = data;
-    foreign->capacity = capacity;
-    return true;
-}
-
-static uint8_t *conn_foreign_room(struct cmdi_conn *conn, size_t size, int *error)
-{
-    struct cmdi_conn_buffer *foreign = &conn->foreign;
-    if (conn->foreign_closed) {
-        *error = CMDS_E_CLOSED;
-        return NULL;
-    }
-    size_t seen = atomic_load_explicit(&conn->output_seen, memory_order_relaxed);
-    if (!cmdi_conn_queue_allows(conn->limits, foreign->end, seen, size)) {
-        *error = -ENOBUFS;
-        return NULL;
-    }
-    if (foreign->end + size > foreign->capacity && !conn_foreign_grow(conn, size, error)) {
-        return NULL;
-    }
-    return foreign->data + foreign->end;
-}
-
-uint8_t *cmdi_conn_foreign_reserve(struct cmdi_conn *conn, size_t size, int *error)
-{
-    (void)pthread_mutex_lock(&conn->foreign_lock);
-    uint8_t *room = conn_foreign_room(conn, size, error);
-    if (room == NULL) {
-        (void)pthread_mutex_unlock(&conn->foreign_lock);
-    }
-    return room;
-}
-
-void cmdi_conn_foreign_commit(struct cmdi_conn *conn, size_t size)
-{
-    conn->foreign.end += size;
-    atomic_store_explicit(&conn->foreign_size, conn->foreign.end, memory_order_relaxed);
-    bool post = size > 0 && !conn->foreign_posted;
-    conn->foreign_posted = conn->foreign_posted || post;
-    if (post) {
-        // Under the lock: the connection cannot go meanwhile.
-        cmdi_shard_post(conn->shard, &conn->foreign_mail);
-    }
-    (void)pthread_mutex_unlock(&conn->foreign_lock);
-}
-
-static void conn_foreign_free(struct cmdi_conn *conn, struct cmdi_conn_buffer *foreign)
-{
-    cmdi_account_free_shared(&conn->shard->buffers.account, foreign->capacity);
-    free(foreign->data);
-    *foreign = (struct cmdi_conn_buffer){0};
-}
-
-/* Gives back what is not used. */
-static void conn_on_foreign_trim(struct cmdi_trim *trim)
-{
-    struct cmdi_conn *conn = CMDI_CONTAINER(trim, struct cmdi_conn, foreign_trim);
-    cmdi_list_remove(&trim->link);
-    (void)pthread_mutex_lock(&conn->foreign_lock);
-    if (conn->foreign.end == 0) {
-        conn_foreign_free(conn, &conn->foreign);
-    }
-    (void)pthread_mutex_unlock(&conn->foreign_lock);
-}
-
-void cmdi_conn_foreign_take(struct cmdi_conn *conn)
-{
-    if (atomic_load_explicit(&conn->foreign_size, memory_order_relaxed) == 0) {
-        return;
-    }
-    (void)pthread_mutex_lock(&conn->foreign_lock);
-    struct cmdi_conn_buffer taken = conn->foreign;
-    conn->foreign = (struct cmdi_conn_buffer){0};
-    atomic_store_explicit(&conn->foreign_size, 0, memory_order_relaxed);
-    /* Before others may append again: it counts as output from here on. */
-    atomic_store_explicit(
-            &conn->output_seen, cmdi_conn_output_size(conn) + taken.end, memory_order_relaxed);
-    (void)pthread_mutex_unlock(&conn->foreign_lock);
-    if (taken.end > 0 && conn->ops->on_foreign != NULL) {
-        conn->ops->on_foreign(conn, taken.data, taken.end);
-        atomic_store_explicit(
-                &conn->output_seen, cmdi_conn_output_size(conn), memory_order_relaxed);
-    }
-    taken.end = 0;
-    (void)pthread_mutex_lock(&conn->foreign_lock);
-    if (conn->foreign.data == NULL && taken.capacity <= CONN_FOREIGN_KEPT_SIZE &&
-            !conn->foreign_closed) {
-        conn->foreign = taken;
-        taken = (struct cmdi_conn_buffer){0};
-        cmdi_account_watch(&conn->shard->buffers.account, &conn->foreign_trim);
-    }
-    (void)pthread_mutex_unlock(&conn->foreign_lock);
-    conn_foreign_free(conn, &taken);
-}
-
-static void conn_on_foreign_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)
-{
-    (void)shard;
-    struct cmdi_conn *conn = CMDI_CONTAINER(mail, struct cmdi_conn, foreign_mail);
-    (void)pthread_mutex_lock(&conn->foreign_lock);
-    conn->foreign_posted = false;
-    (void)pthread_mutex_unlock(&conn->foreign_lock);
-    /* Taken in every state: the owner has to let go of what the records name. */
-    cmdi_conn_foreign_take(conn);
-    if (conn->state == CMDI_CONN_CLOSED) {
-        conn->ops->on_closed(conn); // It could not go while this message was under way.
-    }
-}
-
-bool cmdi_conn_foreign_idle(struct cmdi_conn *conn)
-{
-    (void)pthread_mutex_lock(&conn->foreign_lock);
-    bool idle = !conn->foreign_posted;
-    (void)pthread_mutex_unlock(&conn->foreign_lock);
-    return idle;
 }

@@ -8,19 +8,18 @@
  * nobody's standstill holds the shard's buffers.
  *
  * Output. Frames are appended to `fill`; at the end of the turn `fill` becomes `flight` and one
- * SEND takes it. Other threads append to `foreign` under a lock, which the shard empties once a
- * turn. All these are leased and given back when empty.
+ * SEND takes it. Both are leased and given back when empty. What other threads want to send, the
+ * owner collects in an inbox of its own (shard/inbox.h); the connection only tells them how large
+ * the output is.
  *
  * Life. One owner embeds the connection and gets each event by its ops, last of all on_closed,
- * exactly once. Nothing below is called by another thread than the shard's, but for the foreign
- * functions.
+ * exactly once. All functions below are for the shard's thread.
  *
  *     CONNECTING -> HELLO -> OPEN -> FINISHING -> LINGERING -> CLOSING -> CLOSED     (each may go straight to CLOSING)
  */
 #ifndef CMDI_CONN_CONN_H
 #define CMDI_CONN_CONN_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -82,8 +81,6 @@ struct cmdi_conn_ops {
     bool (*run)(struct cmdi_conn *conn, uint32_t budget);
     /** Output fell to the low mark after it had been above it. May be NULL. */
     void (*on_output_low)(struct cmdi_conn *conn);
-    /** What other threads appended since; `data` is borrowed. May be NULL. */
-    void (*on_foreign)(struct cmdi_conn *conn, const uint8_t *data, size_t size);
     /**
      * The peer's FIN has come and every whole frame before it has run. Nothing is closed yet: the
      * owner decides.
@@ -97,11 +94,18 @@ struct cmdi_conn_ops {
     /** Is there a reason to stay although nothing is received: calls in flight, say. NULL: none. */
     bool (*is_busy)(const struct cmdi_conn *conn);
     /**
+     * Inside cmdi_conn_finish(): the last moment to append output, for what other threads have
+     * queued. It may fail the connection. May be NULL.
+     */
+    void (*on_finishing)(struct cmdi_conn *conn);
+    /** Bytes that other threads have queued for the output: they share its bound. NULL: none. */
+    size_t (*queued)(const struct cmdi_conn *conn);
+    /**
      * The state is CLOSING: conn->error says why. Nothing is sent any more; fail what is pending.
      * May run inside cmdi_conn_fail.
      */
     void (*on_closing)(struct cmdi_conn *conn);
-    /** The state is CLOSED. The owner may free the memory, once cmdi_conn_foreign_idle(). */
+    /** The state is CLOSED. The owner may free the memory. */
     void (*on_closed)(struct cmdi_conn *conn);
     /** Bytes that the owner holds for it, beside its buffers. NULL: none. */
     size_t (*held)(const struct cmdi_conn *conn);
@@ -194,15 +198,6 @@ struct cmdi_conn {
 
     struct cmds_error error; // The first failure; EOF when the peer left in order.
 
-    /* Other threads. */
-    pthread_mutex_t foreign_lock;
-    // malloc'ed, and charged to the account as shared. Under the lock.
-    struct cmdi_conn_buffer foreign;
-    struct cmdi_trim foreign_trim; // It has capacity that nobody uses. The shard's.
-    struct cmdi_mail foreign_mail;
-    bool foreign_posted;         // The mail is under way. Under the lock.
-    bool foreign_closed;         // No more is accepted. Under the lock.
-    _Atomic size_t foreign_size; // How much waits: read without the lock.
     // Of the output, as other threads know it: all beyond half of the bound, and what is taken.
     _Atomic size_t output_seen;
 };
@@ -224,8 +219,6 @@ int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
 void cmdi_conn_connect(struct cmdi_conn *conn, const struct cmdi_address *address);
 /** Begins to receive. */
 void cmdi_conn_start(struct cmdi_conn *conn);
-/** After on_closed: the lock and the foreign buffer. */
-void cmdi_conn_fini(struct cmdi_conn *conn);
 
 /** Closes at once, because of `code`; the first cause stays. Safe in any op and any state. */
 void cmdi_conn_fail(struct cmdi_conn *conn, int code, const char *format, ...)
@@ -277,6 +270,16 @@ static inline bool cmdi_conn_queue_allows(
 {
     size_t max = limits->output_size_max;
     return queued + seen < max / 2 || (queued + size <= max / 2 && queued + seen + size <= max);
+}
+
+/**
+ * Other threads learn how large the output is; `more` bytes that were taken from them are on their
+ * way into it, and count already.
+ */
+static inline void cmdi_conn_publish_output(struct cmdi_conn *conn, size_t more)
+{
+    atomic_store_explicit(
+            &conn->output_seen, cmdi_conn_output_size(conn) + more, memory_order_relaxed);
 }
 
 /** Would cmdi_conn_reserve() of this size succeed? As far as one can know without malloc. */
@@ -355,29 +358,6 @@ static inline void cmdi_conn_ready(struct cmdi_conn *conn)
 {
     cmdi_shard_ready(conn->shard, &conn->ready);
 }
-
-/* --- Other threads ---------------------------------------------------------------------------- */
-
-/**
- * Locks `foreign` and makes room for `size` bytes at its end. Thread: any, while the connection's
- * memory is known to live.
- *
- * Returns: where to write, and the lock is held until cmdi_conn_foreign_commit(); NULL, not locked,
- *          and CMDS_E_CLOSED, -ENOBUFS (the output bound, the shard's memory) or -ENOMEM in *error.
- */
-uint8_t *cmdi_conn_foreign_reserve(struct cmdi_conn *conn, size_t size, int *error);
-/**
- * `size` bytes are written (0: nothing was), the lock is released, the shard is told. Thread: as
- * reserve.
- */
-void cmdi_conn_foreign_commit(struct cmdi_conn *conn, size_t size);
-/** Takes what waits there now, by on_foreign. Thread: shard. */
-void cmdi_conn_foreign_take(struct cmdi_conn *conn);
-/**
- * No message about this connection is under way: after on_closed its memory may go. If not,
- * `on_closed` runs again later.
- */
-bool cmdi_conn_foreign_idle(struct cmdi_conn *conn);
 
 /* --- From the transport ----------------------------------------------------------------------- */
 

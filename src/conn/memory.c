@@ -23,8 +23,7 @@ enum {
 
 size_t cmdi_conn_held(const struct cmdi_conn *conn)
 {
-    size_t buffers = conn->fill.capacity + conn->flight.capacity + conn->stash.capacity +
-                     atomic_load_explicit(&conn->foreign_size, memory_order_relaxed);
+    size_t buffers = conn->fill.capacity + conn->flight.capacity + conn->stash.capacity;
     return buffers + (conn->ops->held != NULL ? conn->ops->held(conn) : 0);
 }
 

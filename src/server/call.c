@@ -12,8 +12,8 @@
  * end makes the count 1 again, for on_exec_error, which may keep the call once more.
  *
  * Results from the shard go straight to the connection's output. From elsewhere they go to its
- * foreign buffer as records
- *     struct foreign_result | the frame
+ * inbox as records
+ *     struct inbox_record | the frame
  * which the shard copies behind what is there; a call's results keep the order in which one thread
  * sent them.
  */
@@ -25,7 +25,7 @@
 #include "codec/value.h"
 #include "server/server.h"
 
-struct foreign_result {
+struct inbox_record {
     size_t size; // Of the frame behind it.
 };
 
@@ -91,7 +91,7 @@ static int call_send_here(struct cmds_call *call, const struct call_frame *frame
     struct cmdi_conn *conn = &call->connection->conn;
     int error = 0;
     // What was sent before this, by whomever, goes first; it may fail the connection.
-    cmdi_conn_foreign_take(conn);
+    cmdi_connection_take_inbox(call->connection);
     if (CMDI_UNLIKELY(conn->state != CMDI_CONN_OPEN)) {
         return CMDS_E_GONE;
     }
@@ -112,23 +112,53 @@ static int call_send_here(struct cmds_call *call, const struct call_frame *frame
     return 0;
 }
 
-static int call_send_from_elsewhere(struct cmds_call *call, const struct call_frame *frame)
+/*
+ * Room for a record behind those that wait. The queue and the output share one bound.
+ *
+ * Returns: NULL, and in *code why. Under the inbox's lock.
+ */
+static uint8_t *call_reserve_elsewhere(struct cmds_connection *connection, size_t size, int *code)
 {
-    struct cmdi_conn *conn = &call->connection->conn;
-    struct foreign_result record = {frame->size};
-    int error = 0;
-    uint8_t *out = cmdi_conn_foreign_reserve(conn, sizeof(record) + frame->size, &error);
+    struct cmdi_conn *conn = &connection->conn;
+    struct cmdi_inbox *inbox = &connection->inbox;
+    size_t seen = atomic_load_explicit(&conn->output_seen, memory_order_relaxed);
+    if (!inbox->closed && !cmdi_conn_queue_allows(conn->limits, inbox->bytes.size, seen, size)) {
+        *code = -ENOBUFS;
+        return NULL;
+    }
+    uint8_t *out = cmdi_inbox_reserve(inbox, size, code);
+    if (*code == -ENOBUFS) {
+        cmdi_inbox_post(inbox); // The shard sees to it that there is memory; it may be asleep.
+    }
+    return out;
+}
+
+/* Under the inbox's lock, so that the connection cannot go between the commit and the mail. */
+static int call_leave_record(struct cmds_call *call, const struct call_frame *frame)
+{
+    struct cmdi_inbox *inbox = &call->connection->inbox;
+    struct inbox_record record = {frame->size};
+    int code = 0;
+    uint8_t *out = call_reserve_elsewhere(call->connection, sizeof(record) + frame->size, &code);
     if (out == NULL) {
-        return error == CMDS_E_CLOSED ? CMDS_E_GONE : error;
+        return code == CMDS_E_CLOSED ? CMDS_E_GONE : code;
     }
     if (frame->last && call_finish(call)) {
-        cmdi_conn_foreign_commit(conn, 0);
         return CMDS_E_FINISHED;
     }
     memcpy(out, &record, sizeof(record));
     call_write(call, frame, out + sizeof(record));
-    cmdi_conn_foreign_commit(conn, sizeof(record) + frame->size);
+    cmdi_inbox_commit(inbox, sizeof(record) + frame->size);
+    cmdi_inbox_post(inbox);
     return 0;
+}
+
+static int call_send_from_elsewhere(struct cmds_call *call, const struct call_frame *frame)
+{
+    cmdi_inbox_lock(&call->connection->inbox);
+    int code = call_leave_record(call, frame);
+    cmdi_inbox_unlock(&call->connection->inbox);
+    return code;
 }
 
 int cmds_call_send(struct cmds_call *call, struct cmds_message result)
@@ -151,11 +181,14 @@ int cmds_call_send(struct cmds_call *call, struct cmds_message result)
     return call_send_from_elsewhere(call, &frame);
 }
 
-void cmdi_connection_on_foreign(struct cmdi_conn *conn, const uint8_t *data, size_t size)
+static void call_write_records(struct cmds_connection *connection, const uint8_t *data, size_t size)
 {
+    struct cmdi_conn *conn = &connection->conn;
     while (size > 0 && conn->state == CMDI_CONN_OPEN) {
-        struct foreign_result record;
+        struct inbox_record record;
+        CMDI_ASSERT(size > sizeof(record));
         memcpy(&record, data, sizeof(record));
+        CMDI_ASSERT(record.size <= size - sizeof(record));
         uint8_t *out = cmdi_conn_reserve_beyond(conn, record.size);
         if (out == NULL) {
             CMDI_COUNT(conn->shard, out_of_memory, 1);
@@ -170,8 +203,23 @@ void cmdi_connection_on_foreign(struct cmdi_conn *conn, const uint8_t *data, siz
         size -= sizeof(record) + record.size;
     }
     if (conn->state == CMDI_CONN_OPEN) {
-        cmdi_connection_hold_back(cmdi_connection_of(conn));
+        cmdi_connection_hold_back(connection);
     }
+}
+
+void cmdi_connection_take_results(struct cmds_connection *connection)
+{
+    struct cmdi_inbox *inbox = &connection->inbox;
+    cmdi_inbox_lock(inbox);
+    struct cmdi_inbox_bytes taken = cmdi_inbox_take(inbox);
+    // Before others may append again: it counts as output from here on.
+    cmdi_conn_publish_output(&connection->conn, taken.size);
+    cmdi_inbox_unlock(inbox);
+    if (taken.size > 0) {
+        call_write_records(connection, taken.data, taken.size);
+        cmdi_conn_publish_output(&connection->conn, 0);
+    }
+    cmdi_inbox_give_back(inbox, &taken);
 }
 
 /* --- Keeping a call --------------------------------------------------------------------------- */
@@ -522,7 +570,7 @@ static void call_on_last_unref(struct cmdi_shard *shard, struct cmdi_mail *mail)
         call_end_orphan(call); // The server was closed while this message was under way.
         return;
     }
-    cmdi_conn_foreign_take(&call->connection->conn); // Its results go out before it ends.
+    cmdi_connection_take_inbox(call->connection); // Its results go out before it ends.
     cmdi_call_end(call);
 }
 

@@ -125,8 +125,22 @@ _Static_assert(offsetof(struct cmds_connection, conn) == 0, "connection_is_busy"
 
 static size_t connection_held(const struct cmdi_conn *conn)
 {
-    const void *connection = conn;
-    return ((const struct cmds_connection *)connection)->kept_size;
+    const struct cmds_connection *connection = (const void *)conn;
+    return connection->kept_size + cmdi_inbox_size(&connection->inbox);
+}
+
+static size_t connection_queued(const struct cmdi_conn *conn)
+{
+    const struct cmds_connection *connection = (const void *)conn;
+    return cmdi_inbox_size(&connection->inbox);
+}
+
+/* What was accepted from other threads leaves; nothing is accepted behind it. */
+static void connection_on_finishing(struct cmdi_conn *conn)
+{
+    struct cmds_connection *connection = cmdi_connection_of(conn);
+    cmdi_connection_take_inbox(connection);
+    cmdi_inbox_close(&connection->inbox);
 }
 
 static void connection_log_end(const struct cmds_connection *connection)
@@ -166,6 +180,7 @@ static void connection_on_closing(struct cmdi_conn *conn)
     struct cmds_connection *connection = cmdi_connection_of(conn);
     struct cmdi_list *node = NULL;
     struct cmdi_list calls;
+    cmdi_inbox_close(&connection->inbox);
     connection_log_end(connection);
     cmdi_shard_timer_off(conn->shard, &connection->room);
     while ((node = cmdi_list_pop(&connection->again)) != NULL) {
@@ -184,7 +199,7 @@ static void connection_free(struct cmds_connection *connection)
 {
     struct cmdi_server_shard *server_shard = connection->server_shard;
     cmdi_list_remove(&connection->link);
-    cmdi_conn_fini(&connection->conn);
+    cmdi_inbox_fini(&connection->inbox);
     cmdi_pool_release(&server_shard->connection_pool, connection);
 }
 
@@ -202,8 +217,9 @@ static void connection_on_closed(struct cmdi_conn *conn)
     struct cmds_connection *connection = cmdi_connection_of(conn);
     struct cmdi_server_shard *server_shard = connection->server_shard;
     connection_tell_end(connection);
-    if (connection->closed || !cmdi_conn_foreign_idle(conn)) {
-        return; // Called again when the message has come.
+    cmdi_inbox_trim(&connection->inbox);
+    if (connection->closed || cmdi_inbox_is_posted(&connection->inbox)) {
+        return; // Called again when the mail has come.
     }
     connection->closed = true;
     if (connection->in_flight == 0) {
@@ -215,15 +231,28 @@ static void connection_on_closed(struct cmdi_conn *conn)
     cmdi_server_shard_changed(server_shard, true);
 }
 
+/* Taken in every state, or else its memory would stay. */
+static void connection_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    (void)shard;
+    struct cmds_connection *connection = CMDI_CONTAINER(mail, struct cmds_connection, inbox.mail);
+    cmdi_inbox_arrived(&connection->inbox);
+    cmdi_connection_take_inbox(connection);
+    if (connection->conn.state == CMDI_CONN_CLOSED) {
+        connection_on_closed(&connection->conn); // It could not go while the mail was under way.
+    }
+}
+
 static const struct cmdi_conn_ops connection_ops = {
         .on_frame = cmdi_connection_on_frame,
         .on_ping = connection_on_ping,
         .run = cmdi_connection_run_again,
         .on_output_low = connection_on_output_low,
-        .on_foreign = cmdi_connection_on_foreign,
         .on_held = connection_on_held,
         .on_eof = connection_on_eof,
         .is_busy = connection_is_busy,
+        .on_finishing = connection_on_finishing,
+        .queued = connection_queued,
         .on_closing = connection_on_closing,
         .on_closed = connection_on_closed,
         .held = connection_held,
@@ -290,6 +319,7 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
     connection->pings = false;
     connection->eof = false;
     connection->closed = false;
+    cmdi_inbox_init(&connection->inbox, server_shard->shard, connection_on_inbox);
     cmdi_timer_init(&connection->room, connection_on_room);
     cmdi_job_queue_init(
             &connection->jobs, server_shard->server != NULL ? &server_shard->server->jobs : NULL);

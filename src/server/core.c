@@ -309,7 +309,7 @@ void cmdi_server_shard_orphan_ended(
         struct cmdi_server_shard *server_shard, struct cmds_connection *connection)
 {
     if (--connection->in_flight == 0) {
-        cmdi_conn_fini(&connection->conn);
+        cmdi_inbox_fini(&connection->inbox);
     }
     bool last = --server_shard->orphans == 0;
     (void)pthread_mutex_unlock(&server_shard->lock);

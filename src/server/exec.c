@@ -156,8 +156,8 @@ static void exec_on_worker_done(struct cmdi_shard *shard, struct cmdi_mail *mail
     struct cmds_call *call = CMDI_CONTAINER(mail, struct cmds_call, mail);
     struct cmdi_server_shard *server_shard = call->connection->server_shard;
     server_shard->jobs--;
-    /* What it sent is in the foreign buffer: it goes out before the call may end. */
-    cmdi_conn_foreign_take(&call->connection->conn);
+    // What it sent is in the inbox: it goes out before the call may end.
+    cmdi_connection_take_inbox(call->connection);
     cmdi_list_remove(&call->link);
     call->flags = (uint8_t)(call->flags & ~CMDI_CALL_IN_POOL);
     exec_returned(call, call->job_code);

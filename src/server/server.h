@@ -12,7 +12,7 @@
  *
  * A connection and its calls are touched by their shard alone, but for the functions of
  * <cmdstream/server.h> that say otherwise. Those come down to three: results go through the
- * connection's foreign buffer, the last unref through a message to the shard, and after the
+ * connection's inbox, the last unref through a message to the shard, and after the
  * server's end through the server shard's lock.
  */
 #ifndef CMDI_SERVER_SERVER_H
@@ -34,6 +34,7 @@
 #include "ring/poller.h"
 #include "ring/socket.h"
 #include "server/call_hook.h"
+#include "shard/inbox.h"
 #include "shard/runtime.h"
 
 enum {
@@ -85,9 +86,10 @@ struct cmdi_server_shard {
 struct cmds_connection {
     struct cmdi_conn conn;
     struct cmdi_server_shard *server_shard;
-    struct cmdi_list link;  // server_shard->connections
-    struct cmdi_list calls; // struct cmds_call: kept, waiting, or in the pool.
-    struct cmdi_list again; // struct cmds_call: to be run once more.
+    struct cmdi_list link;   // server_shard->connections
+    struct cmdi_list calls;  // struct cmds_call: kept, waiting, or in the pool.
+    struct cmdi_list again;  // struct cmds_call: to be run once more.
+    struct cmdi_inbox inbox; // Results of other threads.
     uint64_t id;
     void *context;
     struct cmdi_timer room; // Paused, and a little room: reads on when it fires.
@@ -305,8 +307,15 @@ void cmdi_call_end(struct cmds_call *call);
 void cmdi_call_drop(struct cmds_call *call);
 /** As if the exec function had returned `code`. Thread: shard. */
 void cmdi_call_failed(struct cmds_call *call, int code, const char *text);
-/** Results that other threads queued on this connection. */
-void cmdi_connection_on_foreign(struct cmdi_conn *conn, const uint8_t *data, size_t size);
+/** Results that other threads left go to the output. Thread: shard. */
+void cmdi_connection_take_results(struct cmds_connection *connection);
+/** The same, if there are any. */
+static inline void cmdi_connection_take_inbox(struct cmds_connection *connection)
+{
+    if (CMDI_UNLIKELY(cmdi_inbox_size(&connection->inbox) > 0)) {
+        cmdi_connection_take_results(connection);
+    }
+}
 
 /** One command: decode, make a call, run it. */
 int64_t cmdi_connection_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame);

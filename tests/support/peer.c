@@ -311,7 +311,6 @@ void peer_free(struct peer *peer)
         peer_advance(peer);
     }
     peer_expect_closed(peer);
-    cmdi_conn_fini(&peer->conn);
     (void)cmdi_shard_set_current(NULL);
     cmdi_shard_destroy(peer->shard);
     free(peer->sent);

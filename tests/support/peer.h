@@ -35,8 +35,7 @@ struct peer {
     uint64_t frames; // The last sequence that was run: they come as 1, 2, 3...
     uint64_t pause_at, fail_at, finish_at, ping_count;
     uint32_t lows, eofs, closings, closeds;
-    uint64_t foreign_next[4]; // Of each thread, the number that comes next.
-    bool wrong;               // A frame or a record was not the one expected.
+    bool wrong; // A frame was not the one expected.
     bool busy, told_inside;
     int connect_error;
 };

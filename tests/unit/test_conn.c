@@ -169,7 +169,6 @@ static void test_conn_budget_lets_others_in(void)
     cmdi_conn_fail(&other->conn, CMDS_E_CLOSED, "done");
     peer_end_operations(other);
     CU_ASSERT_EQUAL(other->closeds, 1);
-    cmdi_conn_fini(&other->conn);
     free(other->sent);
     free(other);
     peer_free(peer);

@@ -37,7 +37,6 @@ static void peer_drop(struct peer *peer)
     peer_advance(peer);
     peer_end_operations(peer);
     CU_ASSERT_EQUAL(peer->closeds, 1);
-    cmdi_conn_fini(&peer->conn);
     free(peer->sent);
 }
 

@@ -112,7 +112,6 @@ static void wire_close(struct wire *wire)
     CU_ASSERT_EQUAL(wire->peer.closings, 1);
     CU_ASSERT_EQUAL(wire->peer.conn.ops_in_flight, 0);
     CU_ASSERT_FALSE(wire->peer.wrong);
-    cmdi_conn_fini(&wire->peer.conn);
 }
 
 static void shard_free(struct cmdi_shard *shard)
@@ -301,7 +300,6 @@ static void test_conn_slices_few_bytes_leave_buffers_free(void)
             turn(shard);
         }
         (void)close(wires[i].fd);
-        cmdi_conn_fini(&wires[i].peer.conn);
     }
     shard_free(shard);
 }

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An inbox: bytes that other threads leave for one object of a shard (a connection, a client).
+ *
+ *     other threads --lock, reserve, write, commit--> inbox --one mail--> shard: take, read, give back
+ *
+ * What the bytes mean, and how many may wait, is the owner's business: it looks at its own bound
+ * under the lock, before it reserves. The shard's mailbox carries the mail, the inbox what the mail
+ * is about, so that a thousand appends wake the shard once.
+ *
+ * Why nothing is lost. Whoever commits first behind a take finds `posted` false and posts. The
+ * shard sets it back before it takes, so what is appended after that posts again, at worst for
+ * nothing. After cmdi_inbox_close() nothing is accepted, so what is taken then is the last.
+ *
+ * Why the memory is safe. The owner may go when the inbox is closed and cmdi_inbox_is_posted() is
+ * false. A sender that posts under the lock is over once that was looked at; one that posts after
+ * it has to keep the owner alive by other means.
+ *
+ * The buffer is malloc'ed, as other threads grow it, and charged to the shard's account as shared.
+ * A small one is kept for the next time; the account asks for it back when memory is short.
+ */
+#ifndef CMDI_SHARD_INBOX_H
+#define CMDI_SHARD_INBOX_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/account.h"
+#include "shard/shard.h"
+
+/** Bytes at 0..size. data NULL: none. As aligned as malloc's. */
+struct cmdi_inbox_bytes {
+    uint8_t *data;
+    size_t capacity, size;
+};
+
+struct cmdi_inbox {
+    _Atomic size_t size;      // Of what waits. Written under the lock, read without it.
+    struct cmdi_shard *shard; // Constant.
+    struct cmdi_mail mail;    // About the owner: `fn` is its own.
+    struct cmdi_trim trim;    // It has capacity that nobody uses. The shard's.
+    pthread_mutex_t lock;     // Of all below.
+    struct cmdi_inbox_bytes bytes;
+    bool posted; // The mail is under way.
+    bool closed; // No more is accepted.
+};
+
+/** `on_mail` runs on the shard; it begins with cmdi_inbox_arrived(). Thread: any. */
+void cmdi_inbox_init(struct cmdi_inbox *inbox, struct cmdi_shard *shard, cmdi_mail_fn on_mail);
+/** Nothing is in it, no mail is under way, cmdi_inbox_trim() was called. Thread: any. */
+void cmdi_inbox_fini(struct cmdi_inbox *inbox);
+
+/** How much waits. Thread: any; exact on the shard as far as it knows, or under the lock. */
+static inline size_t cmdi_inbox_size(const struct cmdi_inbox *inbox)
+{
+    return atomic_load_explicit(&inbox->size, memory_order_relaxed);
+}
+
+/* --- Any thread, while the owner is known to live --------------------------------------------- */
+
+static inline void cmdi_inbox_lock(struct cmdi_inbox *inbox)
+{
+    (void)pthread_mutex_lock(&inbox->lock);
+}
+static inline void cmdi_inbox_unlock(struct cmdi_inbox *inbox)
+{
+    (void)pthread_mutex_unlock(&inbox->lock);
+}
+/** Would cmdi_inbox_reserve() succeed, as far as one can know without malloc? Under the lock. */
+bool cmdi_inbox_has_room(const struct cmdi_inbox *inbox, size_t size);
+/**
+ * Room for `size` bytes at the end, until the lock is released. Under the lock.
+ *
+ * Returns: NULL, and in *code CMDS_E_CLOSED, -ENOBUFS (the shard's memory is short for now) or
+ *          -ENOMEM.
+ */
+uint8_t *cmdi_inbox_reserve(struct cmdi_inbox *inbox, size_t size, int *code);
+/** `size` bytes of what was reserved are written. Under the lock. */
+void cmdi_inbox_commit(struct cmdi_inbox *inbox, size_t size);
+/**
+ * The mail is the caller's to post, now or when the lock is released. Under the lock.
+ * Returns: false: it is under way.
+ */
+static inline bool cmdi_inbox_take_mail(struct cmdi_inbox *inbox)
+{
+    bool is_mine = !inbox->posted;
+    inbox->posted = true;
+    return is_mine;
+}
+/** Posts the mail, unless it is under way. Under the lock. */
+static inline void cmdi_inbox_post(struct cmdi_inbox *inbox)
+{
+    if (cmdi_inbox_take_mail(inbox)) {
+        cmdi_shard_post(inbox->shard, &inbox->mail);
+    }
+}
+
+/* --- The shard -------------------------------------------------------------------------------- */
+
+/** The mail has come; what is appended from here on posts it again. */
+void cmdi_inbox_arrived(struct cmdi_inbox *inbox);
+/** The mail is under way: the owner has to stay. */
+bool cmdi_inbox_is_posted(struct cmdi_inbox *inbox);
+/** Nothing is accepted any more. */
+void cmdi_inbox_close(struct cmdi_inbox *inbox);
+/**
+ * All that waits becomes the caller's. Under the lock, where it tells other threads what counts
+ * from now on. Gives: cmdi_inbox_give_back().
+ */
+struct cmdi_inbox_bytes cmdi_inbox_take(struct cmdi_inbox *inbox);
+/** What was taken has been read: its memory is kept for the next time, or freed. */
+void cmdi_inbox_give_back(struct cmdi_inbox *inbox, struct cmdi_inbox_bytes *taken);
+/** Gives back memory that nobody uses. */
+void cmdi_inbox_trim(struct cmdi_inbox *inbox);
+
+#endif
