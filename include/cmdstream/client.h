@@ -68,7 +68,8 @@ struct cmds_group_options {
     // Connections. Default 1, at most 65536; at least as many as shards, so that each has its own.
     uint32_t client_count;
     const struct cmds_protocol *protocol;
-    // "127.0.0.1:9000", "[::1]:9000", "host.name:9000", "unix:/run/x", "unix:@abstract".
+    // "127.0.0.1:9000", "[::1]:9000", "host.name:9000", "unix:/run/x", "unix:@abstract". Of a name's
+    // addresses the first 8 are tried, one after the other.
     const char *connect;
     const struct cmds_codec *codec;       // NULL: msgpack.
     const struct cmds_dispatch *dispatch; // NULL: round-robin.

@@ -38,7 +38,7 @@
 #include "codec/arena.h"
 #include "codec/protocol.h"
 #include "conn/conn.h"
-#include "net/address.h"
+#include "net/targets.h"
 
 struct cmdi_client;
 struct cmdi_client_shard;
@@ -64,12 +64,6 @@ static inline enum cmdi_room cmdi_room_of(bool is_here, bool one_way)
     return (enum cmdi_room)((is_here ? CMDI_ROOM_HERE : CMDI_ROOM_ELSEWHERE) + one_way);
 }
 
-/** One address to try, and how it is called in errors. */
-struct cmdi_target {
-    struct cmdi_address address;
-    char text[2 * CMDI_ADDRESS_TEXT_MAX];
-};
-
 /** What clients tell their group. On their shard, none inside a public function. */
 struct cmdi_client_ops {
     /** The state is UP, or DOWN and client->error says why. */
@@ -92,10 +86,7 @@ struct cmdi_client_ops {
     void (*release)(struct cmdi_client_shard *client_shard);
 };
 
-/**
- * The same for all clients of a group. Constant, but for the targets: set before
- * cmdi_client_connect.
- */
+/** The same for all clients of a group. Constant. */
 struct cmdi_client_config {
     const struct cmdi_client_ops *ops;
     const struct cmds_codec *codec;
@@ -109,9 +100,6 @@ struct cmdi_client_config {
     uint32_t in_flight_max;
     uint32_t connect_timeout_ms;
     uint32_t keepalive_ms, keepalive_interval_ms;
-    uint32_t target_count; // 0 when resolving failed: then resolve_error says why.
-    struct cmds_error resolve_error;
-    struct cmdi_target targets[CMDI_ADDRESSES_MAX];
 };
 
 /** What the clients of one group on one shard share. The shard's, but for what is atomic. */
@@ -170,10 +158,11 @@ struct cmdi_client {
     bool inbox_posted, inbox_closed; // Under the lock.
 
     /* Life. */
-    uint32_t number; // In the group.
-    uint32_t order;  // The owner of client_shard keeps its place in a list here.
-    uint32_t target; // The next address to try.
-    bool conn_live;  // From init to on_closed.
+    uint32_t number;              // In the group.
+    uint32_t order;               // The owner of client_shard keeps its place in a list here.
+    struct cmdi_targets *targets; // A count of its own. NULL: not known yet.
+    uint32_t target;              // The next one of them to try.
+    bool conn_live;               // From init to on_closed.
     bool is_closing;
     bool pinging;      // A ping was the last thing that was sent.
     bool pong_awaited; // Nothing came since a ping.
@@ -243,8 +232,11 @@ void cmdi_client_init(
 void cmdi_client_fini(struct cmdi_client *client);
 /** The time for connecting begins, unless it has. */
 void cmdi_client_start(struct cmdi_client *client);
-/** The targets are known, or are known not to be: starts, and tries the first one. */
-void cmdi_client_connect(struct cmdi_client *client);
+/**
+ * The addresses are known, or why there are none: starts, and tries the first one. Takes a count of
+ * `targets`.
+ */
+void cmdi_client_connect(struct cmdi_client *client, struct cmdi_targets *targets);
 /**
  * Ends everything with CMDS_E_CLOSED; ops->on_closed when it is over, perhaps before this returns.
  * A connection that owes and is owed nothing ends in order, if that takes no longer than

@@ -27,8 +27,9 @@ static void client_state_set(struct cmdi_client *client, enum cmdi_client_state 
 
 static const char *client_target_text(const struct cmdi_client *client)
 {
-    CMDI_ASSERT(client->target > 0);
-    return client->client_shard->config->targets[client->target - 1].text;
+    CMDI_ASSERT(client->targets != NULL && client->target > 0);
+    CMDI_ASSERT(client->target <= client->targets->count);
+    return client->targets->list[client->target - 1].text;
 }
 
 static bool client_is_connecting(const struct cmdi_client *client)
@@ -86,6 +87,7 @@ void cmdi_client_fini(struct cmdi_client *client)
     cmdi_queue_clear(&client->taken);
     cmdi_queue_clear(&client->inbox);
     (void)pthread_mutex_destroy(&client->inbox_lock);
+    cmdi_targets_unref(client->targets);
 }
 
 /* --- Down ------------------------------------------------------------------------------------- */
@@ -182,11 +184,11 @@ static void client_next_target(struct cmdi_client *client)
 {
     const struct cmdi_client_config *config = client->client_shard->config;
     uint64_t now_ms = cmdi_client_shard_now_ms(client->client_shard);
-    while (client->target < config->target_count && now_ms < client->connect_until_ms) {
-        const struct cmdi_target *target = &config->targets[client->target++];
+    while (client->target < client->targets->count && now_ms < client->connect_until_ms) {
+        const struct cmdi_target *target = &client->targets->list[client->target++];
         int error = client_try(client, target);
         if (error == 0) {
-            client_arm_attempt(client, now_ms, config->target_count - client->target + 1);
+            client_arm_attempt(client, now_ms, client->targets->count - client->target + 1);
             return;
         }
         (void)cmdi_fail(
@@ -214,14 +216,16 @@ void cmdi_client_start(struct cmdi_client *client)
     }
 }
 
-void cmdi_client_connect(struct cmdi_client *client)
+void cmdi_client_connect(struct cmdi_client *client, struct cmdi_targets *targets)
 {
     if (cmdi_client_state(client) != CMDI_CLIENT_RESOLVE) {
         return; // Closed, or its time was over.
     }
     cmdi_client_start(client);
-    if (client->client_shard->config->target_count == 0) {
-        client->error = client->client_shard->config->resolve_error;
+    CMDI_ASSERT(client->targets == NULL && !client->conn_live);
+    client->targets = cmdi_targets_ref(targets);
+    if (targets->count == 0) {
+        client->error = targets->error;
     }
     client_next_target(client);
 }
@@ -290,9 +294,8 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
     if (info.size != config->server_info.size ||
             memcmp(info.data, config->server_info.data, info.size) != 0) {
         client->error = (struct cmds_error){0};
-        client->target =
-                // The service is another one; its other addresses would say the same.
-                config->target_count;
+        // The service is another one: its other addresses would say the same.
+        client->target = client->targets->count;
         return cmdi_fail(&client->error, CMDS_E_SERVER_INFO_MISMATCH,
                 "ServerInfo of %s: \"%.*s\", but \"%.*s\" was expected", config->connect,
                 (int)(info.size < 64 ? info.size : 64), (const char *)info.data,

@@ -264,6 +264,17 @@ static void group_shard_close(struct cmdi_group_shard *group_shard)
     cmdi_group_shard_drop(group_shard); // The count that it was made with.
 }
 
+/* With the newest addresses that are known. */
+static void group_shard_connect(struct cmdi_group_shard *group_shard)
+{
+    struct cmdi_targets *targets = cmdi_endpoint_targets(&group_shard->group->endpoint);
+    CMDI_ASSERT(targets != NULL);
+    for (uint32_t i = 0; i < group_shard->client_count; i++) {
+        cmdi_client_connect(&group_shard->clients[i], targets);
+    }
+    cmdi_targets_unref(targets);
+}
+
 static void group_shard_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
     struct cmdi_group_shard *group_shard = CMDI_CONTAINER(mail, struct cmdi_group_shard, mail);
@@ -272,8 +283,8 @@ static void group_shard_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail
     for (uint32_t i = 0; i < group_shard->client_count && (nudges & CMDI_NUDGE_START) != 0; i++) {
         cmdi_client_start(&group_shard->clients[i]);
     }
-    for (uint32_t i = 0; i < group_shard->client_count && (nudges & CMDI_NUDGE_TARGETS) != 0; i++) {
-        cmdi_client_connect(&group_shard->clients[i]);
+    if ((nudges & CMDI_NUDGE_TARGETS) != 0) {
+        group_shard_connect(group_shard);
     }
     if ((nudges & CMDI_NUDGE_FORGET) != 0) {
         struct cmdi_ticket *ticket = NULL;
@@ -323,6 +334,7 @@ static void group_free_parts(struct cmds_group *group)
     free(group->shards);
     free(group->clients);
     free(group->config);
+    cmdi_endpoint_fini(&group->endpoint);
 }
 
 /* Clients number `index`, `index` + shard_count, ... */
@@ -446,34 +458,23 @@ static void group_begin_stop(struct cmdi_service *service);
 static void group_stop(struct cmdi_service *service);
 static void group_forget(struct cmdi_service *service);
 
+/* On a thread of its own: the group cannot go meanwhile, because its close waits for us. */
+static void group_on_targets(void *context)
+{
+    struct cmds_group *group = context;
+    for (uint32_t i = 0; i < group->shard_count; i++) {
+        cmdi_group_shard_nudge(group->shards[i], CMDI_NUDGE_TARGETS);
+    }
+}
+
 /*
- * Returns: the addresses are known, or why they never will be. A close that came first has found no
- * resolver to let go of, so none is begun.
+ * A failure to look the address up is a failure to connect: the clients report it. If a close came
+ * first there is no lookup, and the clients are closed before their time begins.
  */
-static bool group_begin_resolve(struct cmds_group *group)
+static void group_start(struct cmds_group *group)
 {
-    pthread_mutex_lock(&group->lock);
-    bool failed = atomic_load(&group->closing) == 0 &&
-                  cmdi_resolve_begin(&group->resolve, group, &group->config->resolve_error) < 0;
-    pthread_mutex_unlock(&group->lock);
-    return failed;
-}
-
-static void group_let_go_of_resolve(struct cmds_group *group)
-{
-    pthread_mutex_lock(&group->lock);
-    struct cmdi_resolve *resolve = group->resolve;
-    group->resolve = NULL;
-    pthread_mutex_unlock(&group->lock);
-    cmdi_resolve_let_go(resolve); // Not under the lock: the resolver may be telling us.
-}
-
-/* A failure to resolve is a failure to connect: the clients tell it. */
-static void group_start(struct cmds_group *group, bool is_numeric)
-{
-    uint32_t count = group->shard_count;
-    bool is_known = is_numeric || group_begin_resolve(group);
-    for (uint32_t i = 0; i < count; i++) {
+    bool is_known = cmdi_endpoint_resolve(&group->endpoint);
+    for (uint32_t i = 0; i < group->shard_count; i++) {
         cmdi_group_shard_nudge(group->shards[i], is_known ? CMDI_NUDGE_TARGETS : CMDI_NUDGE_START);
     }
 }
@@ -497,8 +498,8 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
     group->owner_ops = *owner_ops;
     group->service = (struct cmdi_service){
             .begin_stop = group_begin_stop, .stop = group_stop, .forget = group_forget};
-    bool is_numeric = cmdi_address_is_numeric(mine.connect);
-    code = is_numeric ? cmdi_group_targets_resolve(group->config, mine.connect, error) : 0;
+    code = cmdi_endpoint_init(
+            &group->endpoint, group->options.connect, error, group_on_targets, group);
     if (code == 0) {
         code = cmdi_runtime_add(runtime, &group->service);
         code = code == CMDS_E_FORKED ? cmdi_fail(error, code, "%s", cmds_error_text(code))
@@ -512,7 +513,7 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
     }
     cmdi_group_hold(group); // A callback may close it before we are done.
     *out = group;
-    group_start(group, is_numeric);
+    group_start(group);
     cmdi_group_leave(group);
     return 0;
 }
@@ -534,7 +535,7 @@ bool cmdi_group_begin_close(struct cmds_group *group, uint32_t linger_ms)
     bool mine = atomic_exchange(&group->closing, 1) == 0;
     if (mine) {
         group->linger_ms = linger_ms;
-        group_let_go_of_resolve(group);
+        cmdi_endpoint_close(&group->endpoint);
         for (uint32_t i = 0; i < group->shard_count; i++) {
             cmdi_group_shard_nudge(group->shards[i], CMDI_NUDGE_CLOSE);
         }

@@ -32,15 +32,14 @@
 
 #include "base/list.h"
 #include "client/client.h"
+#include "group/endpoint.h"
 #include "machine/fork.h"
 #include "shard/runtime.h"
-
-struct cmdi_resolve;
 
 /** What a group shard is told from elsewhere: a bit of `nudges`, and one mail for all of them. */
 enum cmdi_nudge {
     CMDI_NUDGE_START = 1,   // The time for connecting begins.
-    CMDI_NUDGE_TARGETS = 2, // The addresses are known: connect.
+    CMDI_NUDGE_TARGETS = 2, // The endpoint has addresses, or says why not: connect.
     CMDI_NUDGE_ROOM = 4,    // Somebody was refused: tell when there is room.
     CMDI_NUDGE_WATCH = 8,   // Somebody waits for no command to be pending.
     CMDI_NUDGE_FORGET = 16, // Tickets lie in `forgotten`.
@@ -118,7 +117,7 @@ struct cmds_group {
     struct cmdi_group_shard **shards; // One per shard of the runtime.
     uint32_t shard_count;
     struct cmdi_client **clients; // All of them, by number.
-    struct cmdi_resolve *resolve; // NULL: the address was numeric. Let go by close.
+    struct cmdi_endpoint endpoint;
 
     struct cmdi_group_owner_ops owner_ops; // Of the sender above it.
 

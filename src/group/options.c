@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What a group is told to be: defaults, bounds with the name of the field, tables, and addresses.
- *
- * Names are resolved on a thread of their own, because the resolver blocks for as long as it likes.
- * The thread and the group share a counted block; a group that is closed meanwhile takes itself out
- * of it and never waits.
- */
+/* What a group is told to be: defaults, and bounds with the name of the field. */
 #include "group/options.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "base/error.h"
 #include "codec/codec.h"
@@ -135,109 +126,4 @@ void cmdi_group_config_fill(
             .linger_timeout_ms = CMDI_GROUP_LINGER_MS,
             .self_delimiting = (options->codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0,
     };
-}
-
-/* --- Addresses -------------------------------------------------------------------------------- */
-
-int cmdi_group_targets_resolve(
-        struct cmdi_client_config *config, const char *connect, struct cmds_error *error)
-{
-    struct cmdi_address addresses[CMDI_ADDRESSES_MAX];
-    bool is_numeric = cmdi_address_is_numeric(connect);
-    int count = cmdi_address_resolve(connect, addresses, CMDI_ADDRESSES_MAX, error);
-    if (count < 0) {
-        return count;
-    }
-    for (int i = 0; i < count; i++) {
-        struct cmdi_target *target = &config->targets[i];
-        char text[CMDI_ADDRESS_TEXT_MAX];
-        target->address = addresses[i];
-        cmdi_address_text(&addresses[i], text, sizeof(text));
-        if (is_numeric) {
-            (void)snprintf(target->text, sizeof(target->text), "%s", text);
-        } else {
-            (void)snprintf(target->text, sizeof(target->text), "%.*s (%s)",
-                    CMDI_ADDRESS_TEXT_MAX - 4, connect, text);
-        }
-    }
-    config->target_count = (uint32_t)count;
-    return 0;
-}
-
-struct cmdi_resolve {
-    pthread_mutex_t lock;
-    struct cmds_group *group;         // NULL: it does not want to know any more. Under the lock.
-    uint32_t refs;                    // Under the lock.
-    struct cmdi_client_config config; // Only the targets and the error are used.
-    char connect[];
-};
-
-/* Called with the lock held. */
-static void resolve_unref(struct cmdi_resolve *resolve)
-{
-    bool last = --resolve->refs == 0;
-    pthread_mutex_unlock(&resolve->lock);
-    if (last) {
-        (void)pthread_mutex_destroy(&resolve->lock);
-        free(resolve);
-    }
-}
-
-/* Under the lock: the group cannot go. */
-static void resolve_tell(struct cmdi_resolve *resolve)
-{
-    struct cmds_group *group = resolve->group;
-    struct cmdi_client_config *config = group->config;
-    memcpy(config->targets, resolve->config.targets, sizeof(config->targets));
-    config->target_count = resolve->config.target_count;
-    config->resolve_error = resolve->config.resolve_error;
-    for (uint32_t i = 0; i < group->shard_count; i++) {
-        cmdi_group_shard_nudge(group->shards[i], CMDI_NUDGE_TARGETS);
-    }
-}
-
-static void *resolve_main(void *argument)
-{
-    struct cmdi_resolve *resolve = argument;
-    (void)cmdi_group_targets_resolve(
-            &resolve->config, resolve->connect, &resolve->config.resolve_error);
-    pthread_mutex_lock(&resolve->lock);
-    if (resolve->group != NULL) {
-        resolve_tell(resolve);
-    }
-    resolve_unref(resolve);
-    return NULL;
-}
-
-int cmdi_resolve_begin(
-        struct cmdi_resolve **out, struct cmds_group *group, struct cmds_error *error)
-{
-    size_t size = strlen(group->options.connect) + 1;
-    struct cmdi_resolve *resolve = calloc(1, sizeof(*resolve) + size);
-    if (resolve == NULL) {
-        return cmdi_fail(error, -ENOMEM, "no memory to resolve \"%s\"", group->options.connect);
-    }
-    (void)pthread_mutex_init(&resolve->lock, NULL); // Cannot fail without attributes.
-    memcpy(resolve->connect, group->options.connect, size);
-    resolve->group = group;
-    resolve->refs = 2; // The thread's and the group's.
-    *out = resolve;
-    int code = cmdi_thread_start(NULL, resolve_main, resolve, "cmds-resolve", 0);
-    if (code < 0) {
-        *out = NULL;
-        (void)pthread_mutex_destroy(&resolve->lock);
-        free(resolve);
-        return cmdi_fail(error, code, "resolve \"%s\": no thread could be started: %s",
-                group->options.connect, cmds_error_text(code));
-    }
-    return 0;
-}
-
-void cmdi_resolve_let_go(struct cmdi_resolve *resolve)
-{
-    if (resolve != NULL) {
-        pthread_mutex_lock(&resolve->lock);
-        resolve->group = NULL;
-        resolve_unref(resolve);
-    }
 }

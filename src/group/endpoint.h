@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a group's connections go: what the user wrote, the lookup of it that is under way, and the
+ * newest snapshot of addresses. It knows neither shards nor clients.
+ *
+ * A snapshot never changes. Whoever connects takes a count of the newest one; a lookup that ends
+ * later puts another one in its place, and those who hold the old one keep it.
+ */
+#ifndef CMDI_GROUP_ENDPOINT_H
+#define CMDI_GROUP_ENDPOINT_H
+
+#include <pthread.h>
+
+#include "net/targets.h"
+
+struct cmdi_resolve;
+
+struct cmdi_endpoint {
+    const char *connect; // As the user wrote it.
+    bool is_numeric;     // No lookup is needed: `targets` is there from the beginning.
+    void (*on_targets)(void *context);
+    void *context;
+
+    pthread_mutex_t lock;         // Of all below.
+    bool is_closed;               // No lookup begins any more.
+    struct cmdi_resolve *resolve; // The lookup that was begun last. Let go by close.
+    struct cmdi_targets *targets; // NULL: no lookup has ended yet.
+};
+
+/**
+ * Reads `connect`, if no lookup is needed.
+ *
+ * Owner:   keeps `connect` and `context` until cmdi_endpoint_fini(), which is due in any case.
+ * Thread:  setup. `on_targets` runs on a thread of its own, once for each lookup that ends.
+ * Returns: 0; -EINVAL: not an address.
+ */
+int cmdi_endpoint_init(struct cmdi_endpoint *endpoint, const char *connect,
+        struct cmds_error *error, void (*on_targets)(void *context), void *context);
+/** It is closed, or no lookup was begun. A zeroed one is fine. Thread: any, the last one. */
+void cmdi_endpoint_fini(struct cmdi_endpoint *endpoint);
+/**
+ * Begins a lookup in place of one that may be under way; unless none is needed, or it is closed. A
+ * failure to begin is the result of the lookup. Thread: any, not inside on_targets.
+ *
+ * Returns: true: there is a snapshot, and on_targets does not run; false: it will, unless closed.
+ */
+bool cmdi_endpoint_resolve(struct cmdi_endpoint *endpoint);
+/** From its return on_targets does not run. Waits for one that does. Thread: any. */
+void cmdi_endpoint_close(struct cmdi_endpoint *endpoint);
+/** Owner: gives a count: cmdi_targets_unref(). Thread: any. Returns: NULL: none yet. */
+struct cmdi_targets *cmdi_endpoint_targets(struct cmdi_endpoint *endpoint);
+
+#endif
