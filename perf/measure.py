@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import resource
 import select
 import signal
@@ -82,8 +83,8 @@ def parse(parser):
     if pairs is not None and options.pairs is None:
         options.pairs = pairs
     options.tool = options.build / "cmdstream"
-    options.limit = options.build / "perf/limit"
-    for program in (options.tool, options.limit):
+    options.ceiling = options.build / "perf/ceiling"
+    for program in (options.tool, options.ceiling):
         if not program.exists():
             sys.exit(f"{program} is missing: cmake --preset release && cmake --build --preset release")
     raise_nofile()
@@ -173,10 +174,10 @@ def bench(options, *words, bind=None):
                 *words], bind)
 
 
-def limit(options, *words):
+def ceiling(options, *words):
     """The ceiling, on the CPUs that `bench` gives the first shard of each side."""
     server_cpus, client_cpus = halves()
-    return run([options.limit, "--json", "--warmup", 0.3, "--duration", options.duration,
+    return run([options.ceiling, "--json", "--warmup", 0.3, "--duration", options.duration,
                 "--server-cpu", server_cpus[0], "--client-cpu", client_cpus[0], *words])
 
 
@@ -232,6 +233,13 @@ def busy_thread():
     """A foreign thread that wants a whole core, wherever the scheduler puts it."""
     with running([sys.executable, "-c", "while True: pass"]):
         yield
+
+
+def version_of(command, pattern, **how):
+    with contextlib.suppress(OSError):
+        match = re.search(pattern, finish(command, **how)[1])
+        return match[1] if match else "unknown"
+    return "unknown"
 
 
 # ---- Figures -------------------------------------------------------------------------------------
