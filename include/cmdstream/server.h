@@ -163,8 +163,8 @@ struct cmds_server_options {
     // about so long, but at least 4 s, it is given up (CMDS_NEVER: after the system's time, two hours
     // and more).
     uint32_t idle_timeout_ms;
-    uint32_t frame_timeout_ms;     // From a frame's first byte to its last. Default 10000.
-    uint32_t handshake_timeout_ms; // For the ServerInfo to leave. Default 5000.
+    uint32_t frame_timeout_ms;       // From a frame's first byte to its last. Default 10000.
+    uint32_t server_info_timeout_ms; // For the ServerInfo to leave. Default 5000.
     // How long queued output may wait without the peer taking 4 KiB of it, or all of it if it is
     // less: a TCP peer's system acknowledges it, a UNIX peer reads it. Default 10000. An orderly
     // close has 10 s if this is CMDS_NEVER.

@@ -51,7 +51,7 @@ int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
             .limits = limits,
             .fd = -1,
             .slot = UINT32_MAX,
-            .state = ops->on_server_info != NULL ? CMDI_CONN_HELLO : CMDI_CONN_OPEN,
+            .state = ops->on_server_info != NULL ? CMDI_CONN_SERVER_INFO : CMDI_CONN_OPEN,
             .received_at = shard->now_ms,
             .sent_at = shard->now_ms,
     };
@@ -102,9 +102,9 @@ void cmdi_conn_connect(struct cmdi_conn *conn, const struct cmdi_address *addres
 
 void cmdi_conn_start(struct cmdi_conn *conn)
 {
-    if (conn->limits->hello_timeout_ms != CMDS_NEVER) {
-        conn->hello_until = conn->shard->now_ms + conn->limits->hello_timeout_ms + 1;
-        cmdi_conn_watch(conn, conn->hello_until);
+    if (conn->limits->server_info_timeout_ms != CMDS_NEVER) {
+        conn->server_info_until = conn->shard->now_ms + conn->limits->server_info_timeout_ms + 1;
+        cmdi_conn_watch(conn, conn->server_info_until);
     }
     cmdi_conn_watch_after(conn, conn->received_at, conn->limits->idle_timeout_ms);
     cmdi_conn_arm_recv(conn, conn->limits->expect_quiet);
@@ -118,7 +118,7 @@ void cmdi_conn_on_connect(struct cmdi_conn *conn, int32_t result)
         return;
     }
     if (result == 0) {
-        conn_move(conn, CMDI_CONN_HELLO);
+        conn_move(conn, CMDI_CONN_SERVER_INFO);
     }
     conn->ops->on_connected(conn, result);
 }
@@ -421,14 +421,14 @@ static void conn_check_input(struct cmdi_conn *conn, uint64_t now_ms)
 }
 
 /* Returns: it was over, or cannot be judged. */
-static bool conn_check_hello(struct cmdi_conn *conn, uint64_t now_ms)
+static bool conn_check_server_info(struct cmdi_conn *conn, uint64_t now_ms)
 {
     bool is_client = conn->ops->on_server_info != NULL;
-    if (conn->hello_until == 0) {
+    if (conn->server_info_until == 0) {
         return false;
     }
-    if (now_ms < conn->hello_until) {
-        cmdi_conn_watch(conn, conn->hello_until);
+    if (now_ms < conn->server_info_until) {
+        cmdi_conn_watch(conn, conn->server_info_until);
         return false;
     }
     if (is_client && conn_is_unheard(conn)) {
@@ -436,7 +436,7 @@ static bool conn_check_hello(struct cmdi_conn *conn, uint64_t now_ms)
         return true;
     }
     cmdi_conn_fail(conn, CMDS_E_TIMEOUT, "no ServerInfo went through within %u ms",
-            conn->limits->hello_timeout_ms);
+            conn->limits->server_info_timeout_ms);
     return true;
 }
 
@@ -462,7 +462,7 @@ static void conn_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
         return;
     }
     if (conn_check_write(conn, now_ms) || conn->state == CMDI_CONN_FINISHING ||
-            conn_check_hello(conn, now_ms)) {
+            conn_check_server_info(conn, now_ms)) {
         return;
     }
     conn_check_held(conn, now_ms);
@@ -603,7 +603,7 @@ static void conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, flush);
     if (!conn_may_send(conn)) {
-        return; // The completion of the send, or the hello, comes back here.
+        return; // The completion of the send, or the ServerInfo, comes back here.
     }
     if (!shard->flushing_heavy && cmdi_conn_output_size(conn) > CMDI_SHARD_SEND_LIGHT) {
         cmdi_list_push(&shard->heavy, &work->link); // Behind those with little.
@@ -629,9 +629,9 @@ static bool conn_took(struct cmdi_conn *conn, size_t size)
     conn->flight.begin += size;
     conn->sent_size += size;
     conn->sent_at = conn->shard->now_ms;
-    conn->hello_sent = true;
+    conn->server_info_sent = true;
     if (conn->state == CMDI_CONN_OPEN && conn->ops->on_server_info == NULL) {
-        conn->hello_until = 0; // A server's first bytes are its ServerInfo.
+        conn->server_info_until = 0; // A server's first bytes are its ServerInfo.
     }
     CMDI_COUNT(conn->shard, send_bytes, size);
     if (conn->flight.begin < conn->flight.end) {

@@ -15,7 +15,7 @@
  * Life. One owner embeds the connection and gets each event by its ops, last of all on_closed,
  * exactly once. All functions below are for the shard's thread.
  *
- *     CONNECTING -> HELLO -> OPEN -> FINISHING -> LINGERING -> CLOSING -> CLOSED     (each may go straight to CLOSING)
+ *     CONNECTING -> SERVER_INFO -> OPEN -> FINISHING -> LINGERING -> CLOSING -> CLOSED     (each may go straight to CLOSING)
  */
 #ifndef CMDI_CONN_CONN_H
 #define CMDI_CONN_CONN_H
@@ -35,7 +35,7 @@ struct cmdi_conn;
 enum cmdi_conn_state {
     CMDI_CONN_CONNECTING, // fd valid; the connect is in flight. Output is collected.
     // A recv is armed; a client waits for the ServerInfo. Output is collected.
-    CMDI_CONN_HELLO,
+    CMDI_CONN_SERVER_INFO,
     CMDI_CONN_OPEN, // Frames are run, output is sent.
     // No frame is run any more; what is to be sent leaves, then the write side is shut.
     CMDI_CONN_FINISHING,
@@ -64,13 +64,13 @@ struct cmdi_conn_ops {
     /** The byte 00. Returns: as on_frame. */
     int (*on_ping)(struct cmdi_conn *conn);
     /**
-     * The connect is over; only CONNECTING. `error` 0: the state is HELLO now. Negative: the owner
-     * fails it. NULL: never connects.
+     * The connect is over; only CONNECTING. `error` 0: the state is SERVER_INFO now. Negative: the
+     * owner fails it. NULL: never connects.
      */
     void (*on_connected)(struct cmdi_conn *conn, int error);
     /**
-     * In state HELLO. Returns: 0: the state becomes OPEN; negative closes. NULL: there is no hello
-     * to wait for.
+     * In state SERVER_INFO. Returns: 0: the state becomes OPEN; negative closes. NULL: there is no
+     * ServerInfo to wait for.
      */
     int (*on_server_info)(struct cmdi_conn *conn, struct cmds_bytes info);
     /**
@@ -115,7 +115,7 @@ struct cmdi_conn_ops {
 struct cmdi_conn_limits {
     uint32_t frame_size_max;
     uint32_t output_size_max;
-    uint32_t hello_timeout_ms; // Until the ServerInfo has left, or has come.
+    uint32_t server_info_timeout_ms; // Until the ServerInfo has left, or has come.
     uint32_t frame_timeout_ms;
     uint32_t write_timeout_ms;
     uint32_t idle_timeout_ms;
@@ -156,11 +156,11 @@ struct cmdi_conn {
     bool unrun;      // Of what was received no run has seen the last part.
     bool input_stopped; // By cmdi_conn_stop_input.
     bool eof_told;
-    bool above_low;  // Output was above the low mark: on_output_low is owed.
-    bool starved;    // The recv ended because the shard had no buffer left.
-    bool hello_sent; // The first SEND is over.
-    bool running;    // Inside run: teardown waits.
-    bool spent;      // This run has made its share of output: what can wait for the next one does.
+    bool above_low;        // Output was above the low mark: on_output_low is owed.
+    bool starved;          // The recv ended because the shard had no buffer left.
+    bool server_info_sent; // The first SEND is over.
+    bool running;          // Inside run: teardown waits.
+    bool spent; // This run has made its share of output: what can wait for the next one does.
     uint8_t light_runs; // The last so many asked for little, see conn_set_level().
     bool hold_output;   // Not even OPEN sends (test harness).
     bool lacks_input;   // `lacks` is for the stash: no frame is run until then.
@@ -191,7 +191,7 @@ struct cmdi_conn {
     uint64_t armed_at;   // ...and when, in ms.
 
     /* Times, in ms of the shard's clock; 0: not running. */
-    uint64_t hello_until, frame_since, write_since, received_at, sent_at, linger_until;
+    uint64_t server_info_until, frame_since, write_since, received_at, sent_at, linger_until;
     uint64_t finished_at; // The peer's FIN was seen, perhaps behind what is not read yet.
     uint64_t deaf_since;  // No recv is armed, and that is our doing.
     struct cmdi_timer timer;
@@ -205,8 +205,7 @@ struct cmdi_conn {
 /* --- Life ------------------------------------------------------------------------------------- */
 
 /**
- * The state is CONNECTING or HELLO (`connecting`), for on_server_info NULL OPEN. Nothing is armed
- * yet.
+ * The state becomes SERVER_INFO, or OPEN if ops->on_server_info is NULL. Nothing is armed yet.
  *
  * Owner:   takes `fd` (-1: the transport opens none) on success; keeps ops, transport and limits
  *          until on_closed.

@@ -237,7 +237,7 @@ static size_t conn_run_frame(
 }
 
 /* The server's first words. Returns: their size; 0: not whole, or the connection failed. */
-static size_t conn_run_hello(struct cmdi_conn *conn, const uint8_t *data, size_t size)
+static size_t conn_run_server_info(struct cmdi_conn *conn, const uint8_t *data, size_t size)
 {
     struct cmds_bytes info = {0};
     int used = cmdi_server_info_decode(data, size, &info);
@@ -251,9 +251,9 @@ static size_t conn_run_hello(struct cmdi_conn *conn, const uint8_t *data, size_t
         cmdi_conn_fail(conn, code, "ServerInfo: %s", cmds_error_text(code));
         return 0;
     }
-    if (conn->state == CMDI_CONN_HELLO) {
+    if (conn->state == CMDI_CONN_SERVER_INFO) {
         conn->state = CMDI_CONN_OPEN;
-        conn->hello_until = 0;
+        conn->server_info_until = 0;
         cmdi_shard_flush(conn->shard, &conn->flush); // What was collected until now.
     }
     return (size_t)used;
@@ -269,8 +269,8 @@ static size_t conn_run_bytes(
         conn->frame_need = 0;
         if (CMDI_LIKELY(conn->state == CMDI_CONN_OPEN)) {
             used = conn_run_frame(conn, data + at, size - at, run);
-        } else if (conn->state == CMDI_CONN_HELLO) {
-            used = conn_run_hello(conn, data + at, size - at);
+        } else if (conn->state == CMDI_CONN_SERVER_INFO) {
+            used = conn_run_server_info(conn, data + at, size - at);
         }
         if (used == 0) {
             break;
@@ -320,8 +320,8 @@ static bool conn_has_input(const struct cmdi_conn *conn)
 
 static bool conn_may_run(const struct cmdi_conn *conn)
 {
-    return (conn->state == CMDI_CONN_OPEN || conn->state == CMDI_CONN_HELLO) && !conn->paused &&
-           !conn->lacks_input;
+    return (conn->state == CMDI_CONN_OPEN || conn->state == CMDI_CONN_SERVER_INFO) &&
+           !conn->paused && !conn->lacks_input;
 }
 
 static void conn_begin_piece(const struct cmdi_conn *conn, struct conn_run *run)
@@ -463,7 +463,7 @@ static void conn_hear_again(struct cmdi_conn *conn)
     conn->armed_turn = conn->shard->stats.turns;
     conn->received_at = conn->received_at + deaf_ms < now_ms ? conn->received_at + deaf_ms : now_ms;
     conn->frame_since += conn->frame_since != 0 ? deaf_ms : 0;
-    conn->hello_until += is_client && conn->hello_until != 0 ? deaf_ms : 0;
+    conn->server_info_until += is_client && conn->server_info_until != 0 ? deaf_ms : 0;
 }
 
 void cmdi_conn_arm_recv(struct cmdi_conn *conn, bool poll_first)

@@ -118,7 +118,7 @@ void cmdi_group_config_fill(
     config->limits = (struct cmdi_conn_limits){
             .frame_size_max = options->frame_size_max,
             .output_size_max = options->output_size_max,
-            .hello_timeout_ms = CMDS_NEVER, // The client's own timer covers all addresses.
+            .server_info_timeout_ms = CMDS_NEVER, // The client's own timer covers all addresses.
             .frame_timeout_ms =
                     CMDS_NEVER, // Deadlines and the pong find a server that stops in mid-frame.
             .write_timeout_ms = options->write_timeout_ms,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server's side of a connection: hello, pings, back-pressure, drain, and the news about its
- * end.
+ * The server's side of a connection: ServerInfo, pings, back-pressure, drain, and the news about
+ * its end.
  *
  * It closes by itself when the peer has finished and the last call has ended; it is freed when it
  * is closed, no message from another thread is under way, and no call of it is kept.
@@ -281,18 +281,18 @@ void cmdi_connection_drain(struct cmds_connection *connection)
     cmdi_conn_stop_input(&connection->conn);
 }
 
-static bool connection_say_hello(struct cmds_connection *connection)
+static bool connection_send_server_info(struct cmds_connection *connection)
 {
     const struct cmdi_server_core *core = connection->server_shard->core;
     int error = 0;
-    uint8_t *out = cmdi_conn_reserve(&connection->conn, core->hello_size, &error);
+    uint8_t *out = cmdi_conn_reserve(&connection->conn, core->server_info_size, &error);
     if (out == NULL) {
         CMDI_COUNT(connection->conn.shard, out_of_memory, 1);
         cmdi_conn_fail(&connection->conn, CMDS_E_MEMORY_LIMIT, "no memory for the ServerInfo");
         return false;
     }
-    memcpy(out, core->hello, core->hello_size);
-    cmdi_conn_commit(&connection->conn, core->hello_size);
+    memcpy(out, core->server_info, core->server_info_size);
+    cmdi_conn_commit(&connection->conn, core->server_info_size);
     return true;
 }
 
@@ -335,7 +335,7 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
         return connection;
     }
     connection->told = true;
-    if (connection->conn.state == CMDI_CONN_OPEN && connection_say_hello(connection)) {
+    if (connection->conn.state == CMDI_CONN_OPEN && connection_send_server_info(connection)) {
         cmdi_conn_start(&connection->conn);
     }
     if (server_shard->draining) {

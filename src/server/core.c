@@ -21,7 +21,7 @@ enum {
     CORE_OUTPUT_SIZE_MIN = 4096, // The ServerInfo and a pong must always find room.
     CORE_IDLE_MS = 120000,
     CORE_FRAME_MS = 10000,
-    CORE_HELLO_MS = 5000,
+    CORE_SERVER_INFO_MS = 5000,
     CORE_WRITE_MS = 10000,
     CORE_LINGER_MS = 2000,
     CORE_BACKLOG = 4096,
@@ -51,7 +51,7 @@ static int core_take_options(struct cmdi_server_core *core,
     core_default(&mine->kept_size_max, CORE_KEPT_SIZE);
     core_default(&mine->idle_timeout_ms, CORE_IDLE_MS);
     core_default(&mine->frame_timeout_ms, CORE_FRAME_MS);
-    core_default(&mine->handshake_timeout_ms, CORE_HELLO_MS);
+    core_default(&mine->server_info_timeout_ms, CORE_SERVER_INFO_MS);
     core_default(&mine->write_timeout_ms, CORE_WRITE_MS);
     core_default(&mine->exec_timeout_ms, CMDS_NEVER);
     core_default(&mine->linger_timeout_ms, CORE_LINGER_MS);
@@ -185,12 +185,13 @@ int cmdi_server_core_create(struct cmdi_server_core **out,
     }
     const struct cmds_server_options *mine = &core->options;
     core->self_delimiting = (mine->codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0;
-    core->hello_size =
-            (size_t)(cmdi_server_info_encode(core->hello, mine->server_info) - core->hello);
+    core->server_info_size =
+            (size_t)(cmdi_server_info_encode(core->server_info, mine->server_info) -
+                     core->server_info);
     core->limits = (struct cmdi_conn_limits){
             .frame_size_max = mine->frame_size_max,
             .output_size_max = mine->output_size_max,
-            .hello_timeout_ms = mine->handshake_timeout_ms,
+            .server_info_timeout_ms = mine->server_info_timeout_ms,
             .frame_timeout_ms = mine->frame_timeout_ms,
             .write_timeout_ms = mine->write_timeout_ms,
             .idle_timeout_ms = mine->idle_timeout_ms,

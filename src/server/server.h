@@ -49,8 +49,8 @@ struct cmdi_server_core {
     struct cmdi_type_table commands, results;
     const struct cmds_exec **execs; // By the index of the command's entry in `commands`.
     struct cmdi_conn_limits limits;
-    uint8_t hello[2 + CMDI_SERVER_INFO_MAX];
-    size_t hello_size;
+    uint8_t server_info[2 + CMDI_SERVER_INFO_MAX];
+    size_t server_info_size;
     bool self_delimiting;
     _Atomic uint32_t refs; // One for the server, one for each shard.
 };

@@ -30,7 +30,7 @@ struct cmds_test {
     uint64_t now_ns, sequence;
     uint8_t *sent; // What the connection sent and nobody has read.
     size_t sent_size, sent_capacity;
-    size_t hello_left; // Of the ServerInfo, still to come.
+    size_t server_info_left; // Of the ServerInfo, still to come.
     struct cmds_result **results;
     uint32_t result_count, result_capacity;
     uint32_t output_size_max;
@@ -223,8 +223,8 @@ static int64_t test_frame_size(
 static void test_read(struct cmds_test *test)
 {
     const struct cmdi_server_core *core = test->server_shard->core;
-    size_t at = test->hello_left < test->sent_size ? test->hello_left : test->sent_size;
-    test->hello_left -= at;
+    size_t at = test->server_info_left < test->sent_size ? test->server_info_left : test->sent_size;
+    test->server_info_left -= at;
     while (at < test->sent_size) {
         struct cmdi_frame frame = {0};
         size_t missing = 0;
@@ -311,7 +311,7 @@ static void test_connect(struct cmds_test *test)
     if (test->connection != NULL) {
         return;
     }
-    test->hello_left = test->server_shard->core->hello_size;
+    test->server_info_left = test->server_shard->core->server_info_size;
     test->sent_size = 0;
     test->connection = cmdi_connection_open(test->server_shard, &test_transport, -1, "test");
 }

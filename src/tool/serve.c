@@ -20,7 +20,7 @@ struct serve_options {
     const char *listen, *codec, *cpus, *server_info;
     uint32_t shards, spin_us, workers;
     uint32_t max_frame, max_connections, max_in_flight, max_output, max_kept, max_memory;
-    uint32_t handshake_timeout_ms, frame_timeout_ms, idle_timeout_ms, write_timeout_ms,
+    uint32_t server_info_timeout_ms, frame_timeout_ms, idle_timeout_ms, write_timeout_ms,
             exec_timeout_ms;
     uint32_t drain_ms, burn_us;
     bool spin_always, no_pin, reuse_port, quiet, verbose;
@@ -57,8 +57,8 @@ static const struct tool_option serve_rows[] = {
                 "of commands that one connection's calls keep (default 16 MiB)"),
         TOOL_U32(serve_options, "max-memory", "BYTES", max_memory, 1048576, UINT32_MAX,
                 "of a shard; near it whoever holds most is closed (default 1 GiB)"),
-        TOOL_U32(serve_options, "handshake-timeout-ms", "N", handshake_timeout_ms, 1, UINT32_MAX,
-                "for the ServerInfo to leave (default 5000; 4294967295: never)"),
+        TOOL_U32(serve_options, "server-info-timeout-ms", "N", server_info_timeout_ms, 1,
+                UINT32_MAX, "for the ServerInfo to leave (default 5000; 4294967295: never)"),
         TOOL_U32(serve_options, "frame-timeout-ms", "N", frame_timeout_ms, 1, UINT32_MAX,
                 "from a frame's first byte to its last (default 10000)"),
         TOOL_U32(serve_options, "idle-timeout-ms", "N", idle_timeout_ms, 1, UINT32_MAX,
@@ -129,7 +129,7 @@ static int serve_start_server(struct serve *serve, struct cmds_error *error)
     options.frame_size_max = from->max_frame;
     options.output_size_max = from->max_output;
     options.kept_size_max = from->max_kept;
-    options.handshake_timeout_ms = from->handshake_timeout_ms;
+    options.server_info_timeout_ms = from->server_info_timeout_ms;
     options.frame_timeout_ms = from->frame_timeout_ms;
     options.idle_timeout_ms = from->idle_timeout_ms;
     options.write_timeout_ms = from->write_timeout_ms;

@@ -65,7 +65,7 @@ PING = b"\x00"
 
 
 # ---- Connections -----------------------------------------------------------------------------------
-def connect(address, receive_buffer=0, hello=True, timeout=PATIENCE_S):
+def connect(address, receive_buffer=0, server_info=True, timeout=PATIENCE_S):
     """`receive_buffer`: SO_RCVBUF, so that little fits between the server and a peer that does not read."""
     if address.startswith("unix:"):
         peer = socket.socket(socket.AF_UNIX)
@@ -79,7 +79,7 @@ def connect(address, receive_buffer=0, hello=True, timeout=PATIENCE_S):
         peer.settimeout(timeout)
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer.connect((host, int(port)))
-    if hello and read(peer, len(SERVER_INFO)) != SERVER_INFO:
+    if server_info and read(peer, len(SERVER_INFO)) != SERVER_INFO:
         raise AssertionError("another ServerInfo than the default one")
     return peer
 

@@ -14,7 +14,7 @@ SERVE = (
     ("--codec", "msgpack-map", "--server-info", "default", "--shards", 1, "--cpus", ONE_CPU, "--reuse-port",
      "--spin-always", "--spin-us", 50, "--workers", 2, "--max-connections", 10, "--max-in-flight", 8, "--max-frame", 4096,
      "--max-kept", 65536, "--max-memory", 33554432,
-     "--max-output", 8192, "--handshake-timeout-ms", 1000, "--frame-timeout-ms", 1000, "--idle-timeout-ms", 1000,
+     "--max-output", 8192, "--server-info-timeout-ms", 1000, "--frame-timeout-ms", 1000, "--idle-timeout-ms", 1000,
      "--write-timeout-ms", 1000, "--exec-timeout-ms", 1000, "--drain-ms", 100, "--burn-us", 1, "--quiet"),
     ("--no-pin", "--verbose"),
 )

@@ -152,7 +152,7 @@ static void test_two_listeners_keep_one_limit(void)
     }
     CU_ASSERT_EQUAL(atomic_load(&world.connected), 1);
     raw_close(&first);
-    CU_ASSERT(raw_hello(&second)); // Its turn has come.
+    CU_ASSERT(raw_server_info(&second)); // Its turn has come.
     CU_ASSERT(world_echoes(&second, 1));
 
     CU_ASSERT_FATAL(raw_open(&third, world.address, 0, NULL) == 0);

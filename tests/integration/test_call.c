@@ -140,7 +140,7 @@ static void test_call_send_is_bounded(void)
     world.options.frame_size_max = 200000;
     world.options.output_size_max = 100000;
     CU_ASSERT_FATAL(world_start(&world) == 0 && raw_open(&raw, world.address, 4096, NULL) == 0 &&
-                    raw_hello(&raw));
+                    raw_server_info(&raw));
 
     CU_ASSERT(raw_send(&raw, 1, run_message(&run)));
     while (world_read_item(&raw, &sequence, &last) == 0) {
@@ -259,7 +259,7 @@ static void test_call_streams_to_a_slow_reader_in_bounded_memory(void)
     world_init(&world);
     world.exec = exec_stream;
     CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &other));
-    CU_ASSERT_FATAL(raw_open(&slow, world.address, 4096, NULL) == 0 && raw_hello(&slow));
+    CU_ASSERT_FATAL(raw_open(&slow, world.address, 4096, NULL) == 0 && raw_server_info(&slow));
 
     CU_ASSERT(raw_send(&slow, 1, run_message(&run)));
     do { // Until nothing moves any more: the kernel's buffers are full.

@@ -9,14 +9,14 @@
 #include "support/answers.h"
 #include "support/world.h"
 
-#define HELLO "0764656661756c74"
+#define SERVER_INFO "0764656661756c74"
 
 /**
- * What the raw server does with a connection: says `hello`, reads `reads` commands, says `reply`,
- * waits or leaves.
+ * What the raw server does with a connection: sends `server_info`, reads `reads` commands, sends
+ * `reply`, waits or leaves.
  */
 struct script {
-    const char *hello, *reply;
+    const char *server_info, *reply;
     uint32_t reads;
     bool stays;  // Waits until the client has gone; else it leaves at once.
     bool resets; // Leaves with a RST.
@@ -42,7 +42,7 @@ static void script_serve(struct raw_server *server, struct raw *peer, void *cont
 {
     struct script *script = context;
     struct raw_frame frame;
-    (void)raw_write_hex(peer, script->hello);
+    (void)raw_write_hex(peer, script->server_info);
     for (uint32_t i = 0; i < script->reads; i++) {
         if (raw_read(peer, &frame) != RAW_FRAME) {
             return;
@@ -136,13 +136,13 @@ static struct cmds_stats scene_stats(const struct scene *scene)
 /* --- ServerInfo ------------------------------------------------------------------------------- */
 
 /*
- * A command sent before the connection was up has certainly not left; or the hello was refused
+ * A command sent before the connection was up has certainly not left; or the ServerInfo was refused
  * before it could be sent.
  */
-static void check_hello(const char *hello, bool stays, int code, const char *words)
+static void check_server_info(const char *server_info, bool stays, int code, const char *words)
 {
     struct scene scene;
-    struct script script = {.hello = hello, .stays = stays};
+    struct script script = {.server_info = server_info, .stays = stays};
     scene_init(&scene);
     scene.options.connect_timeout_ms = stays ? 60 : 0;
     scene_start(&scene, &script);
@@ -165,20 +165,20 @@ static void check_hello(const char *hello, bool stays, int code, const char *wor
 
 static void test_client_names_what_was_wrong_with_the_server_info(void)
 {
-    check_hello("056f74686572", true, CMDS_E_SERVER_INFO_MISMATCH,
+    check_server_info("056f74686572", true, CMDS_E_SERVER_INFO_MISMATCH,
             "\"other\", but \"default\" was expected");
-    check_hello("0764656661756c", true, CMDS_E_TIMEOUT, "ServerInfo");
-    check_hello("", true, CMDS_E_TIMEOUT, "ServerInfo");
-    check_hello("8108", true, CMDS_E_TOO_LARGE_SERVER_INFO, "ServerInfo");
-    check_hello("00", true, CMDS_E_PROTO, "ServerInfo");
-    check_hello("07646566", false, CMDS_E_EOF, "ServerInfo");
-    check_hello("", false, CMDS_E_EOF, "ServerInfo");
+    check_server_info("0764656661756c", true, CMDS_E_TIMEOUT, "ServerInfo");
+    check_server_info("", true, CMDS_E_TIMEOUT, "ServerInfo");
+    check_server_info("8108", true, CMDS_E_TOO_LARGE_SERVER_INFO, "ServerInfo");
+    check_server_info("00", true, CMDS_E_PROTO, "ServerInfo");
+    check_server_info("07646566", false, CMDS_E_EOF, "ServerInfo");
+    check_server_info("", false, CMDS_E_EOF, "ServerInfo");
 }
 
 static void test_client_refused_connection_says_so(void)
 {
     struct scene scene;
-    struct script script = {.hello = HELLO};
+    struct script script = {.server_info = SERVER_INFO};
     scene_init(&scene);
     scene_start(&scene, &script);
     raw_server_stop(&scene.server); // The port is free again.
@@ -204,7 +204,7 @@ static void test_client_refused_connection_says_so(void)
 static void check_reply(const char *reply, int answer, int code, uint32_t unexpected)
 {
     struct scene scene;
-    struct script script = {.hello = HELLO, .reply = reply, .reads = 1, .stays = true};
+    struct script script = {.server_info = SERVER_INFO, .reply = reply, .reads = 1, .stays = true};
     scene_init(&scene);
     scene_start(&scene, &script);
     CU_ASSERT_FATAL(cmds_group_wait(scene.group, RAW_GUARD_MS, NULL) == 0);
@@ -246,7 +246,8 @@ static void test_client_takes_no_result_on_trust(void)
 static void check_end(const char *reply, bool resets, int code)
 {
     struct scene scene;
-    struct script script = {.hello = HELLO, .reply = reply, .reads = 1, .resets = resets};
+    struct script script = {
+            .server_info = SERVER_INFO, .reply = reply, .reads = 1, .resets = resets};
     scene_init(&scene);
     scene_start(&scene, &script);
     CU_ASSERT_FATAL(cmds_group_wait(scene.group, RAW_GUARD_MS, NULL) == 0);
@@ -272,7 +273,7 @@ static void test_client_tells_how_the_server_left(void)
 static void test_client_keepalive_finds_a_silent_server(void)
 {
     struct scene scene;
-    struct script script = {.hello = HELLO, .stays = true};
+    struct script script = {.server_info = SERVER_INFO, .stays = true};
     scene_init(&scene);
     scene.options.keepalive_ms = 30;
     scene.options.keepalive_interval_ms = 20;
@@ -293,7 +294,7 @@ static void test_client_keepalive_finds_a_silent_server(void)
 static void test_client_keepalive_keeps_a_server_that_answers(void)
 {
     struct scene scene;
-    struct script script = {.hello = HELLO, .stays = true, .pongs = true};
+    struct script script = {.server_info = SERVER_INFO, .stays = true, .pongs = true};
     scene_init(&scene);
     scene.options.keepalive_ms = 40;
     scene.options.keepalive_interval_ms = 10;
@@ -313,7 +314,7 @@ static void silent_serve(struct raw_server *server, struct raw *peer, void *cont
 {
     struct raw_server *self = server;
     (void)context;
-    (void)raw_write_hex(peer, HELLO);
+    (void)raw_write_hex(peer, SERVER_INFO);
     while (!atomic_load(&self->stopping)) {
         raw_pause(NULL);
     }

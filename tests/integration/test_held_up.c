@@ -211,7 +211,7 @@ static void test_held_up_deputy_keeps_to_the_limit(void)
     CU_ASSERT_EQUAL(cmds_server_connection_count(hold.world.server), 2);
     raw_close(&one);
     atomic_store(&hold.let_go, 1);
-    CU_ASSERT(raw_hello(&two) && world_echoes(&two, 1));
+    CU_ASSERT(raw_server_info(&two) && world_echoes(&two, 1));
 
     raw_close(&two);
     hold_stop(&hold);

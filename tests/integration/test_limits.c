@@ -103,7 +103,7 @@ static void test_limits_a_peer_that_takes_nothing(void)
     world.exec = exec_endless;
     world.options.write_timeout_ms = 100;
     CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &other));
-    CU_ASSERT_FATAL(raw_open(&slow, world.address, 4096, NULL) == 0 && raw_hello(&slow));
+    CU_ASSERT_FATAL(raw_open(&slow, world.address, 4096, NULL) == 0 && raw_server_info(&slow));
 
     CU_ASSERT(raw_send(&slow, 1, run_message(&run)));
     WORLD_UNTIL(&world, atomic_load(&world.disconnected) == 1);
@@ -163,7 +163,7 @@ static void test_limits_queue_one_connection_too_many(void)
     for (uint32_t i = 2; i < 6; i++) { // Each end lets the next one in, in order.
         CU_ASSERT_EQUAL(cmds_server_connection_count(world.server), 2);
         raw_close(&raw[i - 2]);
-        CU_ASSERT_FATAL(raw_hello(&raw[i]) && world_echoes(&raw[i], 1));
+        CU_ASSERT_FATAL(raw_server_info(&raw[i]) && world_echoes(&raw[i], 1));
         CU_ASSERT_EQUAL(atomic_load(&world.connected), i + 1);
     }
     CU_ASSERT_EQUAL(world_stats(&world).connections_refused, 0);

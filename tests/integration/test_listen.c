@@ -151,7 +151,7 @@ static void test_listen_on_several_addresses(void)
         CU_ASSERT_FATAL(cmds_server_address(world.server, i, text, sizeof(text)) == 0);
         CU_ASSERT_EQUAL(strncmp(text, i == 1 ? "unix:@" : "127.0.0.1:", i == 1 ? 6 : 10), 0);
         CU_ASSERT(i != 2 || strcmp(text, world.address) != 0);
-        CU_ASSERT_FATAL(raw_open(&raw, text, 0, NULL) == 0 && raw_hello(&raw));
+        CU_ASSERT_FATAL(raw_open(&raw, text, 0, NULL) == 0 && raw_server_info(&raw));
         CU_ASSERT(world_echoes(&raw, 1));
         raw_close(&raw);
     }

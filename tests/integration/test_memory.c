@@ -168,7 +168,7 @@ static int exec_hog(struct cmds_call *call, const struct run *run)
 
 static bool hog_start(struct world *world, struct raw *hog)
 {
-    bool good = raw_open(hog, world->address, 4096, world_turn(world)) == 0 && raw_hello(hog);
+    bool good = raw_open(hog, world->address, 4096, world_turn(world)) == 0 && raw_server_info(hog);
     for (uint64_t i = 1; i <= 20 && good; i++) {
         good = raw_send(hog, i, run_message(&(struct run){0}));
     }

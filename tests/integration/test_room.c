@@ -23,13 +23,13 @@ static const struct cmds_protocol room_protocol =
 /* A server that says who it is, and then reads, when it is told to. */
 struct door {
     struct raw_server server;
-    _Atomic uint32_t says_hello, reads;
+    _Atomic uint32_t sends_server_info, reads;
 };
 
 static void door_serve(struct raw_server *server, struct raw *peer, void *context)
 {
     struct door *door = context;
-    while (!atomic_load(&door->says_hello) && !atomic_load(&server->stopping)) {
+    while (!atomic_load(&door->sends_server_info) && !atomic_load(&server->stopping)) {
         raw_pause(NULL);
     }
     (void)raw_write_hex(peer, "0764656661756c74");
@@ -147,7 +147,7 @@ static void check_not_told_before_there_is_room(bool one_way)
     CU_ASSERT_TRUE(told <= 10); // Each time for a tenth of the bound at least.
 
     /* Up, and nobody reads: what the kernel takes makes room, until that is full as well. */
-    atomic_store(&waiter.door.says_hello, 1);
+    atomic_store(&waiter.door.sends_server_info, 1);
     WAITER_UNTIL(atomic_load(&waiter.ups) == 1);
     useless = 0;
     for (uint32_t i = 0; i < 300; i++) {
@@ -210,7 +210,7 @@ static void test_room_on_the_shard_is_by_the_same_rule(void)
     }
     CU_ASSERT_EQUAL(atomic_load(&waiter.told), 0); // The backlog is full for the one refused.
 
-    atomic_store(&waiter.door.says_hello, 1);
+    atomic_store(&waiter.door.sends_server_info, 1);
     atomic_store(&waiter.door.reads, 1);
     WAITER_UNTIL(atomic_load(&waiter.told) == 1);
     uint32_t pushed = atomic_load(&waiter.pushed);
@@ -246,7 +246,7 @@ static void test_room_for_what_is_too_large_is_never_promised(void)
     put.data.size = 5000;
     CU_ASSERT_EQUAL(
             cmds_group_send(waiter.group, put_message(&put), NULL, NULL, NULL), CMDS_E_LIMIT);
-    atomic_store(&waiter.door.says_hello, 1);
+    atomic_store(&waiter.door.sends_server_info, 1);
     atomic_store(&waiter.door.reads, 1);
     WAITER_UNTIL(atomic_load(&waiter.ups) == 1);
     put.data.size = 4490; // Larger than the whole output: it goes when nothing else waits.
@@ -264,7 +264,7 @@ static void test_room_a_backlog_without_memory_is_lost_after_it_was_up(void)
     waiter_start(&waiter);
     CU_ASSERT_EQUAL(put_large(&waiter, false), 0);
 
-    atomic_store(&waiter.door.says_hello, 1);
+    atomic_store(&waiter.door.sends_server_info, 1);
     WAITER_UNTIL(atomic_load(&waiter.down) == 1);
     for (int i = 0; i < 20; i++) {
         raw_pause(NULL); // Nothing follows.
@@ -307,7 +307,7 @@ static void test_room_when_others_give_memory_back(void)
     struct waiter waiter;
     waiter_init(&waiter);
     waiter_start(&waiter);
-    atomic_store(&waiter.door.says_hello, 1);
+    atomic_store(&waiter.door.sends_server_info, 1);
     atomic_store(&waiter.door.reads, 1);
     WAITER_UNTIL(atomic_load(&waiter.ups) == 1);
 

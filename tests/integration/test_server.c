@@ -115,7 +115,7 @@ static void test_server_bounds_pongs_that_nobody_reads(void)
     }
     CU_ASSERT(world_stats(&world).read_pauses > 0); // It stopped reading,
     CU_ASSERT(world_echoes(&other, 1));
-    CU_ASSERT_FATAL(raw_hello(&raw)); // and goes on when the peer does.
+    CU_ASSERT_FATAL(raw_server_info(&raw)); // and goes on when the peer does.
     CU_ASSERT_FATAL(raw_fill(&raw, written < 4 << 20 ? written : 4 << 20));
 
     raw_close(&raw);

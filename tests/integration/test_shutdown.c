@@ -96,7 +96,7 @@ static void meet_output(struct scene *scene, struct raw *raw)
     struct run run = {0};
     uint64_t before = world_stats(&scene->world).commands_received;
     CU_ASSERT_FATAL(raw_open(raw, scene->world.address, 4096, world_turn(&scene->world)) == 0 &&
-                    raw_hello(raw));
+                    raw_server_info(raw));
     CU_ASSERT(raw_send(raw, 1, run_message(&run)));
     WORLD_UNTIL(&scene->world, world_stats(&scene->world).commands_received == before + 1);
 }

@@ -264,7 +264,7 @@ static void check_slow_reader(const char *listen)
     world.options.write_timeout_ms = 2000;
     world.exec = exec_endless;
     start(&world, listen);
-    CU_ASSERT_FATAL(raw_open(&raw, world.address, 4096, NULL) == 0 && raw_hello(&raw));
+    CU_ASSERT_FATAL(raw_open(&raw, world.address, 4096, NULL) == 0 && raw_server_info(&raw));
     CU_ASSERT_FATAL(raw_send(&raw, 1, run_message(&run)));
 
     CU_ASSERT(read_slowly(&raw, 5000)); // 1 MB in all: less than the send that is under way.

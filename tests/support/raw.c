@@ -333,7 +333,7 @@ static size_t raw_varint_read(const uint8_t *data, size_t size, uint64_t *value)
     return 0;
 }
 
-bool raw_hello(struct raw *raw)
+bool raw_server_info(struct raw *raw)
 {
     return raw_expect_hex(raw, "0764656661756c74");
 }

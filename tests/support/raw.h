@@ -90,7 +90,7 @@ size_t raw_hex(const char *hex, uint8_t *out, size_t size);
 
 size_t raw_varint(uint8_t *out, uint64_t value);
 /** The default ServerInfo. */
-bool raw_hello(struct raw *raw);
+bool raw_server_info(struct raw *raw);
 /** A whole frame. Returns: its size. */
 size_t raw_frame_encode(
         uint8_t *out, uint64_t sequence, uint64_t type, const void *body, size_t body_size);

@@ -115,7 +115,7 @@ struct cmds_runtime *world_turn(const struct world *world)
 
 bool world_connect(struct world *world, struct raw *raw)
 {
-    return raw_open(raw, world->address, 0, world_turn(world)) == 0 && raw_hello(raw);
+    return raw_open(raw, world->address, 0, world_turn(world)) == 0 && raw_server_info(raw);
 }
 
 bool world_echoes(struct raw *raw, uint64_t sequence)

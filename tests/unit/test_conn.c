@@ -732,19 +732,19 @@ static const struct cmdi_conn_ops client_ops = {
 static struct peer *client_connected(void)
 {
     struct peer *peer = peer_open(&client_ops);
-    peer->limits.hello_timeout_ms = 100;
+    peer->limits.server_info_timeout_ms = 100;
     cmdi_conn_connect(&peer->conn, NULL);
     peer_append(peer, "early", 5); // Collected until the ServerInfo has come.
     peer_advance(peer);
     peer->connecting = false;
     cmdi_conn_on_connect(&peer->conn, 0);
     peer_advance(peer);
-    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_HELLO);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_SERVER_INFO);
     CU_ASSERT_PTR_NULL(peer->sending);
     return peer;
 }
 
-static void test_conn_client_sends_after_the_hello(void)
+static void test_conn_client_sends_after_the_server_info(void)
 {
     uint8_t wire[16] = {4, 'c', 'a', 'l', 'c'};
     size_t size = (size_t)(peer_put_frame(wire + 5, 1, 2) - wire);
@@ -757,13 +757,13 @@ static void test_conn_client_sends_after_the_hello(void)
         (void)peer_send_all(peer);
         CU_ASSERT_EQUAL(peer->frames, 1);
         CU_ASSERT_EQUAL(peer->sent_size, 5);
-        peer_advance_ms(peer, 1000); // The hello's deadline is no more.
+        peer_advance_ms(peer, 1000); // The ServerInfo's deadline is no more.
         CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
         peer_free(peer);
     }
 }
 
-static void test_conn_client_hello_fails(void)
+static void test_conn_client_server_info_fails(void)
 {
     struct peer *peer = client_connected();
     cmdi_conn_feed(&peer->conn, "\003abc", 4);
@@ -903,16 +903,16 @@ static void test_conn_write_has_to_go_on(void)
     peer_free(peer);
 }
 
-static void test_conn_hello_has_to_leave(void)
+static void test_conn_server_info_has_to_leave(void)
 {
     struct peer *peer = peer_open(&peer_server_ops);
-    peer->limits.hello_timeout_ms = 100;
+    peer->limits.server_info_timeout_ms = 100;
     peer_append(peer, "\004calc", 5);
     cmdi_conn_start(&peer->conn);
     expect_timeout(peer, 100, CMDS_E_TIMEOUT);
 
     peer = peer_open(&peer_server_ops);
-    peer->limits.hello_timeout_ms = 100;
+    peer->limits.server_info_timeout_ms = 100;
     peer_append(peer, "\004calc", 5);
     cmdi_conn_start(&peer->conn);
     (void)peer_send_all(peer);
@@ -955,13 +955,13 @@ CU_TestInfo test_conn[] = {
         {"finish inside a frame runs no more", test_conn_finish_inside_a_frame_runs_no_more},
         {"fail inside a frame", test_conn_fail_inside_a_frame},
         {"fails in every state", test_conn_fails_in_every_state},
-        {"client sends after the hello", test_conn_client_sends_after_the_hello},
-        {"client hello fails", test_conn_client_hello_fails},
+        {"client sends after the ServerInfo", test_conn_client_sends_after_the_server_info},
+        {"client ServerInfo fails", test_conn_client_server_info_fails},
         {"client connect fails", test_conn_client_connect_fails},
         {"idle ends it", test_conn_idle_ends_it},
         {"frame has to get whole", test_conn_frame_has_to_get_whole},
         {"write has to go on", test_conn_write_has_to_go_on},
-        {"hello has to leave", test_conn_hello_has_to_leave},
+        {"ServerInfo has to leave", test_conn_server_info_has_to_leave},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("conn", test_conn)

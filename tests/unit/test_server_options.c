@@ -97,15 +97,15 @@ static void test_zero_is_the_default(void)
     CU_ASSERT_EQUAL(mine->output_size_max, 1024 * 1024);
     CU_ASSERT_EQUAL(mine->idle_timeout_ms, 120000);
     CU_ASSERT_EQUAL(mine->frame_timeout_ms, 10000);
-    CU_ASSERT_EQUAL(mine->handshake_timeout_ms, 5000);
+    CU_ASSERT_EQUAL(mine->server_info_timeout_ms, 5000);
     CU_ASSERT_EQUAL(mine->write_timeout_ms, 10000);
     CU_ASSERT_EQUAL(mine->exec_timeout_ms, CMDS_NEVER);
     CU_ASSERT_EQUAL(mine->linger_timeout_ms, 2000);
     CU_ASSERT_EQUAL(mine->backlog, 4096);
     CU_ASSERT_EQUAL(mine->overflow, CMDS_OVERFLOW_REFUSE);
     CU_ASSERT_PTR_EQUAL(mine->codec, &cmds_codec_msgpack);
-    CU_ASSERT_EQUAL(core->hello_size, 8);
-    CU_ASSERT_EQUAL(memcmp(core->hello,
+    CU_ASSERT_EQUAL(core->server_info_size, 8);
+    CU_ASSERT_EQUAL(memcmp(core->server_info,
                             "\x07"
                             "default",
                             8),
@@ -120,7 +120,8 @@ static void test_an_option_that_is_set_stays(void)
     options.in_flight_max = 2;
     options.frame_size_max = 3;
     options.output_size_max = 4096;
-    options.idle_timeout_ms = options.frame_timeout_ms = options.handshake_timeout_ms = CMDS_NEVER;
+    options.idle_timeout_ms = options.frame_timeout_ms = options.server_info_timeout_ms =
+            CMDS_NEVER;
     options.write_timeout_ms = options.linger_timeout_ms = CMDS_NEVER;
     options.exec_timeout_ms = 7;
     options.server_info = (struct cmds_bytes){"x", 1};
@@ -135,7 +136,7 @@ static void test_an_option_that_is_set_stays(void)
     CU_ASSERT_EQUAL(core->limits.idle_timeout_ms, CMDS_NEVER);
     CU_ASSERT_EQUAL(core->limits.linger_timeout_ms, CMDS_NEVER);
     CU_ASSERT_EQUAL(core->options.exec_timeout_ms, 7);
-    CU_ASSERT_EQUAL(core->hello_size, 2);
+    CU_ASSERT_EQUAL(core->server_info_size, 2);
     cmdi_server_core_unref(core);
 }
 
