@@ -60,6 +60,14 @@ typedef void (*cmds_forward_fn)(struct cmds_call *call, const struct cmds_result
 /* --- Group: asynchronous ---------------------------------------------------------------------- */
 
 /**
+ * What a connection of a group can do. Values may be added, but none of these changes its meaning.
+ */
+enum cmds_connection_state {
+    CMDS_CONNECTION_DOWN = 0, // It takes no command: it was lost, or never came up.
+    CMDS_CONNECTION_UP = 1,   // It takes commands and sends them.
+};
+
+/**
  * Start from CMDS_GROUP_OPTIONS_INIT. A field left at zero takes the default beside it. Times in
  * ms, CMDS_NEVER: no limit.
  */
@@ -68,8 +76,8 @@ struct cmds_group_options {
     // Connections. Default 1, at most 65536; at least as many as shards, so that each has its own.
     uint32_t client_count;
     const struct cmds_protocol *protocol;
-    // "127.0.0.1:9000", "[::1]:9000", "host.name:9000", "unix:/run/x", "unix:@abstract". Of a name's
-    // addresses the first 8 are tried, one after the other.
+    // "127.0.0.1:9000", "[::1]:9000", "host.name:9000", "unix:/run/x", "unix:@abstract". Of the
+    // addresses of a name the first 8 are tried, one after the other.
     const char *connect;
     const struct cmds_codec *codec;       // NULL: msgpack.
     const struct cmds_dispatch *dispatch; // NULL: round-robin.
@@ -108,11 +116,16 @@ struct cmds_group_options {
      */
     void (*on_unexpected)(void *context, const struct cmds_result *result);
     /**
-     * A connection is up (`cause` is zeroed), or lost and why. At most twice for each, up first;
-     * one that never comes up is only lost.
+     * The state of a connection has changed. CMDS_CONNECTION_UP: `cause` is zeroed.
+     * CMDS_CONNECTION_DOWN: `cause` says why. Today each connection reports at most two states, UP
+     * first, and one that never comes up reports DOWN alone. Later versions may report more states,
+     * and UP after DOWN: write `state == CMDS_CONNECTION_UP`, so that a state you do not know counts
+     * as not connected.
+     *
+     * Owner: borrows `cause` until it returns.
      */
-    void (*on_state)(
-            void *context, uint32_t client, bool connected, const struct cmds_error *cause);
+    void (*on_state)(void *context, uint32_t client, enum cmds_connection_state state,
+            const struct cmds_error *cause);
 };
 /** Names one command of a group, for has and forget. Only valid for the group that filled it in. */
 struct cmds_ticket {

@@ -114,7 +114,8 @@ static void group_shard_on_state(struct cmdi_client *client, bool connected)
     }
     cmdi_group_shard_reorder(group_shard, client);
     if (group->options.on_state != NULL) {
-        group->options.on_state(group->options.context, client->number, connected,
+        group->options.on_state(group->options.context, client->number,
+                connected ? CMDS_CONNECTION_UP : CMDS_CONNECTION_DOWN,
                 connected ? &none : &client->error);
     }
     if (group_shard->up_count + group_shard->connecting_count == 0 && !group_shard->closing) {

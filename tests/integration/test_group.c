@@ -15,6 +15,7 @@ struct guest {
     struct answers *answers, *unexpected;
     struct cmds_error error;
     _Atomic uint32_t up, down, writable, closed;
+    _Atomic uint32_t odd;  // States that were reported and should not have been.
     _Atomic int32_t cause; // Of the last connection lost.
 };
 
@@ -28,13 +29,17 @@ static void guest_on_unexpected(void *context, const struct cmds_result *result)
     answers_take(((struct guest *)context)->unexpected, result);
 }
 
-static void guest_on_state(
-        void *context, uint32_t client, bool connected, const struct cmds_error *cause)
+static void guest_on_state(void *context, uint32_t client, enum cmds_connection_state state,
+        const struct cmds_error *cause)
 {
     struct guest *guest = context;
     (void)client;
+    bool is_known = state == CMDS_CONNECTION_UP || state == CMDS_CONNECTION_DOWN;
+    if (!is_known || (state == CMDS_CONNECTION_UP) != (cause->code == 0)) {
+        atomic_fetch_add(&guest->odd, 1);
+    }
     atomic_store(&guest->cause, cause->code);
-    atomic_fetch_add(connected ? &guest->up : &guest->down, 1);
+    atomic_fetch_add(state == CMDS_CONNECTION_UP ? &guest->up : &guest->down, 1);
 }
 
 static void guest_on_closed(void *context)
@@ -68,6 +73,7 @@ static void guest_close(struct guest *guest, const struct world *world)
 {
     cmds_group_close(guest->group, guest_on_closed, guest);
     WORLD_UNTIL(world, atomic_load(&guest->closed) == 1);
+    CU_ASSERT_EQUAL(atomic_load(&guest->odd), 0);
     answers_free(guest->answers);
     answers_free(guest->unexpected);
 }

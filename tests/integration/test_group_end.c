@@ -351,12 +351,13 @@ struct stopped {
     _Atomic uint32_t closed, down;
 };
 
-static void stopped_on_state(
-        void *context, uint32_t client, bool connected, const struct cmds_error *cause)
+static void stopped_on_state(void *context, uint32_t client, enum cmds_connection_state state,
+        const struct cmds_error *cause)
 {
     struct stopped *stopped = context;
     (void)client;
-    if (!connected && cause->code == CMDS_E_CLOSED && atomic_fetch_add(&stopped->down, 1) == 0) {
+    if (state != CMDS_CONNECTION_UP && cause->code == CMDS_E_CLOSED &&
+            atomic_fetch_add(&stopped->down, 1) == 0) {
         cmds_group_close(stopped->group, count_one, &stopped->closed);
     }
 }
@@ -412,12 +413,12 @@ static void closer_reach(struct closer *closer, int when)
     }
 }
 
-static void closer_on_state(
-        void *context, uint32_t client, bool connected, const struct cmds_error *cause)
+static void closer_on_state(void *context, uint32_t client, enum cmds_connection_state state,
+        const struct cmds_error *cause)
 {
     (void)client;
     (void)cause;
-    closer_reach(context, connected ? CLOSE_ON_UP : CLOSE_ON_DOWN);
+    closer_reach(context, state == CMDS_CONNECTION_UP ? CLOSE_ON_UP : CLOSE_ON_DOWN);
 }
 static void closer_on_writable(void *context)
 {
@@ -568,13 +569,13 @@ static void mute_on_closed(void *context)
     (void)atomic_compare_exchange_strong(mute->first_saw, &none, atomic_load(mute->down));
 }
 
-static void mute_on_state(
-        void *context, uint32_t client, bool connected, const struct cmds_error *cause)
+static void mute_on_state(void *context, uint32_t client, enum cmds_connection_state state,
+        const struct cmds_error *cause)
 {
     struct mute *mute = context;
     (void)client;
     (void)cause;
-    if (!connected) {
+    if (state != CMDS_CONNECTION_UP) {
         atomic_fetch_add(mute->down, 1);
         cmds_group_close(mute->group, mute_on_closed, mute);
     }

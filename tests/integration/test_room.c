@@ -58,14 +58,15 @@ static void waiter_on_writable(void *context)
     atomic_fetch_add(&((struct waiter *)context)->told, 1);
 }
 
-static void waiter_on_state(
-        void *context, uint32_t client, bool connected, const struct cmds_error *cause)
+static void waiter_on_state(void *context, uint32_t client, enum cmds_connection_state state,
+        const struct cmds_error *cause)
 {
     struct waiter *waiter = context;
     (void)client;
     atomic_store(&waiter->cause, cause->code);
-    atomic_store(&waiter->order, atomic_load(&waiter->order) * 10 + (connected ? 1 : 2));
-    atomic_fetch_add(connected ? &waiter->ups : &waiter->down, 1);
+    atomic_store(&waiter->order,
+            atomic_load(&waiter->order) * 10 + (state == CMDS_CONNECTION_UP ? 1 : 2));
+    atomic_fetch_add(state == CMDS_CONNECTION_UP ? &waiter->ups : &waiter->down, 1);
 }
 
 static void waiter_on_closed(void *context)

@@ -250,13 +250,13 @@ struct watched {
     sem_t lost, over, closed;
 };
 
-static void watched_on_state(
-        void *context, uint32_t client, bool connected, const struct cmds_error *cause)
+static void watched_on_state(void *context, uint32_t client, enum cmds_connection_state state,
+        const struct cmds_error *cause)
 {
     struct watched *watched = context;
     (void)client;
     (void)cause;
-    if (!connected) {
+    if (state != CMDS_CONNECTION_UP) {
         sem_post(&watched->lost);
     }
 }
