@@ -44,7 +44,7 @@ ARROWS = {
 CODEC_ARROWS = "base codec common"  # codecs/<name>/.
 # One header each that is a seam: (folder, header) beside the arrows.
 SEAMS = {
-    ("group", "server/call_hook.h"),  # A forwarded command learns that its call is over.
+    ("group", "server/call_observer.h"),  # A forwarded command learns that its call is over.
 }
 
 # Third party's header -> places that may include it.

@@ -17,7 +17,7 @@
 
 #include "base/error.h"
 #include "group/group.h"
-#include "server/call_hook.h"
+#include "server/call_observer.h"
 
 enum {
     FORWARD_BODY_SMALL = 256, // Waits inside the forward; a larger body is malloc'ed.
@@ -36,7 +36,7 @@ struct cmdi_forward {
             struct cmdi_forward *forward, const struct cmds_result *result); // `last`: frees it.
     struct cmds_call *call; // A reference. The call's shard's.
     cmds_forward_fn on_result;
-    struct cmdi_call_hook hook; // In the call.
+    struct cmdi_call_observer observer; // In the call.
     uint64_t deadline_ms;
     enum forward_state state;
     bool is_here; // The call lives on the same shard.
@@ -259,7 +259,7 @@ static void forward_tell_here(struct cmdi_forward *forward, const struct cmds_re
         on_result(call, result);
         return;
     }
-    cmdi_list_remove(&forward->hook.link);
+    cmdi_list_remove(&forward->observer.link);
     cmdi_list_remove(&forward->work.link);
     cmdi_pool_release(&group_shard->forward_pool, forward);
     on_result(call, result);
@@ -267,9 +267,9 @@ static void forward_tell_here(struct cmdi_forward *forward, const struct cmds_re
     cmdi_group_shard_drop(group_shard); // Now: the result was in the group shard's memory.
 }
 
-static void forward_on_cancel(struct cmdi_call_hook *hook)
+static void forward_on_cancel(struct cmdi_call_observer *observer)
 {
-    forward_cancel(CMDI_CONTAINER(hook, struct cmdi_forward, hook));
+    forward_cancel(CMDI_CONTAINER(observer, struct cmdi_forward, observer));
 }
 
 static void forward_init(
@@ -282,18 +282,18 @@ static void forward_init(
     forward->body = NULL;
     forward->is_here = false;
     cmdi_list_init(&forward->link);
-    cmdi_list_init(&forward->hook.link);
+    cmdi_list_init(&forward->observer.link);
     cmdi_timer_init(&forward->timer, forward_on_timer);
     cmdi_work_init(&forward->work, forward_on_work);
 }
 
 static void forward_bind(struct cmdi_forward *forward, struct cmds_call *call,
-        cmds_forward_fn on_result, void (*on_cancel)(struct cmdi_call_hook *hook))
+        cmds_forward_fn on_result, void (*on_cancel)(struct cmdi_call_observer *observer))
 {
     forward->call = cmds_call_ref(call);
     forward->on_result = on_result;
-    forward->hook.fn = on_cancel;
-    cmdi_call_hook_add(call, &forward->hook);
+    forward->observer.fn = on_cancel;
+    cmdi_call_observe(call, &forward->observer);
 }
 
 /* Each one holds the group shard: whichever way it ends, and be it in a later turn. */
@@ -347,7 +347,7 @@ static void courier_end_home(struct courier *courier, const struct cmds_result *
 {
     struct cmdi_forward *forward = &courier->forward;
     courier->home_over = true;
-    cmdi_list_remove(&forward->hook.link);
+    cmdi_list_remove(&forward->observer.link);
     forward->on_result(forward->call, result);
     cmds_call_unref(forward->call);
     courier_unref(courier);
@@ -465,9 +465,9 @@ static void courier_on_cancelled(struct cmdi_shard *shard, struct cmdi_mail *mai
  * The call is cancelled: its side ends here and now, the other one is told. No mail comes home from
  * here on.
  */
-static void courier_on_cancel(struct cmdi_call_hook *hook)
+static void courier_on_cancel(struct cmdi_call_observer *observer)
 {
-    struct cmdi_forward *forward = CMDI_CONTAINER(hook, struct cmdi_forward, hook);
+    struct cmdi_forward *forward = CMDI_CONTAINER(observer, struct cmdi_forward, observer);
     struct courier *courier = CMDI_CONTAINER(forward, struct courier, forward);
     pthread_mutex_lock(&courier->lock);
     courier->home_alive = false;

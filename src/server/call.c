@@ -263,7 +263,7 @@ void cmdi_call_warm(struct cmds_call *call)
     call->after = NULL;
     call->on_cancel = NULL;
     cmdi_list_init(&call->link);
-    cmdi_list_init(&call->hooks);
+    cmdi_list_init(&call->observers);
     cmdi_timer_init(&call->timer, call_on_timer);
     cmdi_timer_init(&call->deadline, call_on_deadline);
     uint64_t deadline_ns = cmds_call_deadline_ns(call);
@@ -381,10 +381,10 @@ void cmds_call_on_cancel(struct cmds_call *call, cmds_call_fn fn)
     call->on_cancel = fn;
 }
 
-void cmdi_call_hook_add(struct cmds_call *call, struct cmdi_call_hook *hook)
+void cmdi_call_observe(struct cmds_call *call, struct cmdi_call_observer *observer)
 {
     cmdi_call_warm(call);
-    cmdi_list_push(&call->hooks, &hook->link);
+    cmdi_list_push(&call->observers, &observer->link);
 }
 
 bool cmdi_call_is_finished(const struct cmds_call *call)
@@ -433,9 +433,9 @@ void cmdi_call_cancel(struct cmds_call *call)
         return; // Nobody has it any more: its end is under way.
     }
     struct cmdi_list *node = NULL;
-    while ((node = cmdi_list_pop(&call->hooks)) != NULL) {
-        struct cmdi_call_hook *hook = CMDI_CONTAINER(node, struct cmdi_call_hook, link);
-        hook->fn(hook);
+    while ((node = cmdi_list_pop(&call->observers)) != NULL) {
+        struct cmdi_call_observer *observer = CMDI_CONTAINER(node, struct cmdi_call_observer, link);
+        observer->fn(observer);
     }
     cmdi_call_tell(call);
     if (cmdi_timer_armed(&call->timer)) {

@@ -33,7 +33,7 @@
 #include "conn/conn.h"
 #include "ring/poller.h"
 #include "ring/socket.h"
-#include "server/call_hook.h"
+#include "server/call_observer.h"
 #include "shard/inbox.h"
 #include "shard/runtime.h"
 
@@ -132,7 +132,7 @@ struct cmds_call {
     uint32_t kept_pool; // Where it is from; CMDI_KEPT_POOLS: malloc.
     int job_code;       // What the exec function returned on the worker.
     struct cmdi_list link;
-    struct cmdi_list hooks; // struct cmdi_call_hook
+    struct cmdi_list observers; // struct cmdi_call_observer
     struct cmdi_timer timer, deadline;
     cmds_call_fn after, on_cancel;
     struct cmdi_mail mail;
@@ -290,7 +290,7 @@ void cmdi_call_warm(struct cmds_call *call);
  */
 void cmdi_call_list(struct cmds_call *call);
 /**
- * Nobody waits any more: tells hooks and on_cancel, once. Borrows `call`, which may be about to end
+ * Nobody waits any more: tells observers and on_cancel, once. Borrows `call`, which may be about to end
  * or end in here. Thread: shard.
  */
 void cmdi_call_cancel(struct cmds_call *call);

@@ -65,9 +65,9 @@ class CheckTest(unittest.TestCase):
         self.refused("client may include")
 
     def test_seam_is_for_one_folder(self):
-        self.write("src/group/a.c", '#include "server/call_hook.h"\n')
+        self.write("src/group/a.c", '#include "server/call_observer.h"\n')
         self.accepted()
-        self.write("src/client/a.c", '#include "server/call_hook.h"\n')
+        self.write("src/client/a.c", '#include "server/call_observer.h"\n')
         self.refused("client may include")
 
     def test_folder_without_arrows(self):

@@ -3,8 +3,8 @@
  * For what works on behalf of a call (a forwarded command): to learn, on the call's shard, that
  * nobody waits any more.
  */
-#ifndef CMDI_SERVER_CALL_HOOK_H
-#define CMDI_SERVER_CALL_HOOK_H
+#ifndef CMDI_SERVER_CALL_OBSERVER_H
+#define CMDI_SERVER_CALL_OBSERVER_H
 
 #include <stdbool.h>
 
@@ -12,17 +12,17 @@
 
 struct cmds_call;
 
-/** In no list: not hooked. Take it out with cmdi_list_remove(&hook->link). */
-struct cmdi_call_hook {
+/** In no list: not observing. Take it out with cmdi_list_remove(&observer->link). */
+struct cmdi_call_observer {
     struct cmdi_list link;
-    void (*fn)(struct cmdi_call_hook *hook);
+    void (*fn)(struct cmdi_call_observer *observer);
 };
 
 /**
- * `hook->fn` runs at most once, taken out before. The caller holds a reference on the call. Thread:
+ * `observer->fn` runs at most once, taken out before. The caller holds a reference on the call. Thread:
  * the call's shard.
  */
-void cmdi_call_hook_add(struct cmds_call *call, struct cmdi_call_hook *hook);
+void cmdi_call_observe(struct cmds_call *call, struct cmdi_call_observer *observer);
 /**
  * `size` bytes that are kept for the call count for its connection and its shard, until uncharge.
  * Returns: false: the shard has not as much. Thread: the call's shard.
