@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* How a codec's check() says that it cannot carry a type. */
+/*
+ * How a codec's check() says that it cannot carry a type. As a codec of a user does, without the core's
+ * cmdi_fail(), which another library cannot see; so a sentence has no text from outside in it.
+ */
 #ifndef CMDI_COMMON_REFUSE_H
 #define CMDI_COMMON_REFUSE_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names and texts of errors, the record of the first one, and the growth of option structs.
+ * Names and texts of errors, and the record of the first one.
  *
  * The texts of errno are our own for the codes that a program over sockets meets, because they can
  * say what to do; the C library's are translated by locale and not everywhere safe between threads.
@@ -13,8 +13,9 @@
 #include "base/error.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
+
+#include "base/text.h"
 
 #if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 32)
 #define CMDI_LIBC_HAS_ERROR_TABLES 1
@@ -23,9 +24,7 @@
 #endif
 
 enum {
-    CMDI_ERRNO_MAX = 4095,
-    CMDI_OPTIONS_SIZE_MIN = 8, // The smallest INIT macro; less is a struct that nobody started.
-    CMDI_OPTIONS_SIZE_MAX = 4096,
+    CMDI_ERRNO_MAX = 4095
 };
 
 #define CMDI_ERRNOS(X)                                                                             \
@@ -135,83 +134,28 @@ const char *cmds_version(void)
     return CMDS_VERSION;
 }
 
-/*
- * What a peer, a file or a program named may stand in the text; an escape sequence must not reach a
- * terminal or a log.
- */
-static void text_defuse(char *text)
-{
-    for (; *text != '\0'; text++) {
-        unsigned char byte = (unsigned char)*text;
-        if (byte < 0x20 || byte == 0x7f) {
-            *text = '?';
-        }
-    }
-}
-
-int cmdi_fail(struct cmds_error *error, int code, const char *format, ...)
+int cmdi_fail_list(struct cmds_error *error, int code, const char *format, va_list list)
 {
     if (error == NULL || error->code != 0) {
         return code;
     }
-    va_list list;
-    va_start(list, format);
     int size = vsnprintf(error->text, sizeof(error->text), format, list);
-    va_end(list);
     if (size < 0) {
         error->text[0] = '\0';
     } else if ((size_t)size >= sizeof(error->text)) {
         // The reader must see that it was cut.
         memcpy(error->text + sizeof(error->text) - 4, "...", 4);
     }
-    text_defuse(error->text);
+    cmdi_text_defuse(error->text);
     error->code = code;
     return code;
 }
 
-bool cmdi_is_zero(const void *table, size_t from, size_t size)
+int cmdi_fail(struct cmds_error *error, int code, const char *format, ...)
 {
-    const unsigned char *bytes = table;
-    for (size_t i = from; i < size; i++) {
-        if (bytes[i] != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-int cmdi_table_check(
-        const void *table, size_t known, size_t least, const char *name, struct cmds_error *error)
-{
-    uint32_t size;
-    memcpy(&size, table, sizeof(size));
-    if (size < least || size > CMDI_OPTIONS_SIZE_MAX) {
-        return cmdi_fail(
-                error, -EINVAL, "%s: struct_size is %u: it should be its size", name, size);
-    }
-    if (!cmdi_is_zero(table, known, size)) {
-        return cmdi_fail(error, -E2BIG,
-                "%s: has something that this library (%s, older than the header) does not know",
-                name, CMDS_VERSION);
-    }
-    return 0;
-}
-
-int cmdi_options_take(void *mine, size_t mine_size, const void *theirs, const char *name,
-        struct cmds_error *error)
-{
-    uint32_t size;
-    memcpy(&size, theirs, sizeof(size));
-    if (size < CMDI_OPTIONS_SIZE_MIN || size > CMDI_OPTIONS_SIZE_MAX) {
-        return cmdi_fail(
-                error, -EINVAL, "%s: struct_size is %u: start from its INIT macro", name, size);
-    }
-    if (!cmdi_is_zero(theirs, mine_size, size)) {
-        return cmdi_fail(error, -E2BIG,
-                "%s: sets an option that this library (%s, older than the header) does not have",
-                name, CMDS_VERSION);
-    }
-    memset(mine, 0, mine_size);
-    memcpy(mine, theirs, size < mine_size ? size : mine_size);
-    return 0;
+    va_list list;
+    va_start(list, format);
+    code = cmdi_fail_list(error, code, format, list);
+    va_end(list);
+    return code;
 }

@@ -13,6 +13,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/options.h"
 
 enum {
     // A server's frame is at most 16 MiB by default, and arrays of structs grow when they are read.

@@ -15,6 +15,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/options.h"
 #include "codec/value.h"
 
 enum {

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "base/options.h"
 #include "client/client.h"
 
 static uint32_t round_robin_pick(const struct cmds_dispatch *self, uint64_t pick_count,

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "base/options.h"
 #include "codec/codec.h"
 #include "group/dispatch.h"
 #include "group/group.h"

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "base/options.h"
 #include "group/dispatch.h"
 #include "group/group.h"
 #include "ring/clock.h"

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/options.h"
 #include "client/result.h"
 #include "ring/clock.h"
 #include "ring/thread.h"

@@ -15,6 +15,8 @@
 
 #include <cmdstream/runtime.h>
 
+#include "base/text.h"
+#include "base/time.h"
 #include "machine/output.h"
 #include "shard/shard.h"
 
@@ -53,7 +55,7 @@ void cmdi_shard_log(struct cmdi_shard *shard, enum cmdi_log_reason reason,
     if (shard->options.log == NULL || shard->options.log->fn == NULL) {
         return;
     }
-    uint64_t second = shard->now_ms / 1000 + 1;
+    uint64_t second = shard->now_ms / CMDI_MS_PER_S + 1;
     if (shard->log_second[reason] == second) {
         shard->log_count[reason]++;
         return;
@@ -69,10 +71,6 @@ void cmdi_shard_log(struct cmdi_shard *shard, enum cmdi_log_reason reason,
                 shard->log_count[reason]);
         shard->log_count[reason] = 0;
     }
-    for (char *c = text; *c != '\0'; c++) {
-        if ((unsigned char)*c < ' ' || *c == 0x7f) {
-            *c = '?'; // Nothing that a peer sent may move the reader's cursor.
-        }
-    }
+    cmdi_text_defuse(text); // Nothing that a peer sent may move the reader's cursor.
     shard->options.log->fn(shard->options.log->context, level, text);
 }

@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/options.h"
+#include "base/time.h"
 #include "machine/cpu.h"
 #include "machine/probe.h"
 #include "ring/clock.h"
@@ -67,11 +69,6 @@ static int runtime_parse_cpus(const char *text, struct runtime_cpus *cpus, struc
     return cpus->count > 0 ? 0 : cmdi_fail(error, -EINVAL, "cpus \"%s\": names no CPU", text);
 }
 
-static uint32_t runtime_default(uint32_t value, uint32_t otherwise)
-{
-    return value != 0 ? value : otherwise;
-}
-
 static int runtime_check_stack(const char *name, uint32_t size, struct cmds_error *error)
 {
     if (size != 0 && size < RUNTIME_STACK_SIZE_MIN) {
@@ -123,16 +120,16 @@ static int runtime_take_options(struct cmds_runtime_options *mine,
     if (code < 0) {
         return code;
     }
-    mine->spin_us =
-            mine->spin_us == CMDS_SPIN_OFF ? 0 : runtime_default(mine->spin_us, RUNTIME_SPIN_US);
-    mine->pool_thread_count = runtime_default(mine->pool_thread_count, RUNTIME_POOL_THREADS);
-    mine->pool_queue_max = runtime_default(mine->pool_queue_max, RUNTIME_POOL_QUEUE);
-    mine->buffer_size = runtime_default(mine->buffer_size, RUNTIME_BUFFER_SIZE);
-    mine->buffer_count_max = runtime_default(mine->buffer_count_max, RUNTIME_BUFFERS_MAX);
+    cmdi_default(&mine->spin_us, RUNTIME_SPIN_US);
+    mine->spin_us = mine->spin_us != CMDS_SPIN_OFF ? mine->spin_us : 0;
+    cmdi_default(&mine->pool_thread_count, RUNTIME_POOL_THREADS);
+    cmdi_default(&mine->pool_queue_max, RUNTIME_POOL_QUEUE);
+    cmdi_default(&mine->buffer_size, RUNTIME_BUFFER_SIZE);
+    cmdi_default(&mine->buffer_count_max, RUNTIME_BUFFERS_MAX);
     mine->memory_size_max = mine->memory_size_max != 0 ? mine->memory_size_max : RUNTIME_MEMORY;
-    mine->ring_entries = runtime_default(mine->ring_entries, mine->shard_count == CMDS_SHARDS_INLINE
-                                                                     ? RUNTIME_RING_ENTRIES_INLINE
-                                                                     : RUNTIME_RING_ENTRIES);
+    bool is_inline = mine->shard_count == CMDS_SHARDS_INLINE;
+    cmdi_default(
+            &mine->ring_entries, is_inline ? RUNTIME_RING_ENTRIES_INLINE : RUNTIME_RING_ENTRIES);
     return runtime_check_options(mine, error);
 }
 
@@ -433,7 +430,7 @@ static bool runtime_settle(struct cmdi_shard *shard)
 {
     uint64_t next_ms = cmdi_timer_wheel_next(&shard->timers);
     if (next_ms != CMDI_TIMER_NONE) {
-        cmdi_ring_alarm(shard->ring, next_ms * 1000000);
+        cmdi_ring_alarm(shard->ring, cmdi_ms_to_ns(next_ms));
         // A failure comes again in the next turn.
         (void)cmdi_ring_enter(shard->ring, CMDI_RING_WAIT_NONE);
     }
@@ -476,8 +473,8 @@ int cmds_runtime_turn(struct cmds_runtime *runtime, uint32_t wait_us)
     if (wait_us == CMDS_TURN_NOWAIT) {
         return runtime_turn(runtime, CMDI_RING_WAIT_NONE);
     }
-    code = runtime_turn(
-            runtime, wait_us == CMDS_NEVER ? CMDI_RING_WAIT_FOREVER : (uint64_t)wait_us * 1000);
+    code = runtime_turn(runtime,
+            wait_us == CMDS_NEVER ? CMDI_RING_WAIT_FOREVER : (uint64_t)wait_us * CMDI_NS_PER_US);
     if (code != 0) {
         return code;
     }
@@ -505,7 +502,7 @@ int cmdi_runtime_wait(struct cmds_runtime *runtime, _Atomic uint32_t *word, uint
 {
     int code = cmdi_runtime_may_block(runtime);
     uint64_t until_ns =
-            timeout_ms == CMDS_NEVER ? UINT64_MAX : cmdi_now_ns() + (uint64_t)timeout_ms * 1000000;
+            timeout_ms == CMDS_NEVER ? UINT64_MAX : cmdi_now_ns() + cmdi_ms_to_ns(timeout_ms);
     while (code >= 0 && atomic_load(word) == 0) {
         uint64_t left_ns = runtime_left(until_ns);
         if (left_ns == 0) {

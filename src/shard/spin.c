@@ -2,11 +2,13 @@
 /* The spin as a small state machine over times. One thread. */
 #include "shard/spin.h"
 
+#include "base/time.h"
+
 enum {
-    SPIN_GAP_NS = 500 * 1000, // Nobody stays away so long but by losing the core.
-    SPIN_STOP_NS_MIN = 20 * 1000 * 1000,
-    SPIN_STOP_NS_MAX = 1000 * 1000 * 1000,
-    SPIN_CHECK_NS = 50 * 1000 * 1000,
+    SPIN_GAP_NS = 500 * CMDI_NS_PER_US, // Nobody stays away so long but by losing the core.
+    SPIN_STOP_NS_MIN = 20 * CMDI_NS_PER_MS,
+    SPIN_STOP_NS_MAX = CMDI_NS_PER_S,
+    SPIN_CHECK_NS = 50 * CMDI_NS_PER_MS,
     /*
      * The threads of the kernel alone interrupt a spinning thread some hundred times a second, for
      * microseconds; a shard that shares the core with the one it talks to is switched out with
@@ -77,7 +79,7 @@ bool cmdi_spin_check(struct cmdi_spin *spin, uint64_t preemptions, uint64_t now_
     bool first = spin->checked_ns == 0;
     spin->checked_ns = now_ns;
     spin->preemptions = preemptions;
-    if (first || count * 1000000000u <= (uint64_t)SPIN_PREEMPTIONS_PER_SECOND_MAX * span_ns) {
+    if (first || count * CMDI_NS_PER_S <= (uint64_t)SPIN_PREEMPTIONS_PER_SECOND_MAX * span_ns) {
         return false;
     }
     spin_stop(spin, now_ns);
