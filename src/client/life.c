@@ -154,16 +154,17 @@ static int client_try(struct cmdi_client *client, const struct cmdi_target *targ
     if (fd < 0) {
         return fd;
     }
-    int error = cmdi_conn_init(&client->conn, client_shard->shard, &cmdi_client_conn_ops,
-            config->transport, &config->limits, fd);
-    if (error < 0) {
+    cmdi_conn_init(&client->conn, client_shard->shard, &cmdi_client_conn_ops, config->transport,
+            &config->limits);
+    int code = cmdi_conn_open(&client->conn, fd, &target->address);
+    if (code < 0) {
         cmdi_fd_close(fd);
-        return error;
+        return code;
     }
+    CMDI_ASSERT(code == 0); // A connect is never over at once.
     client->conn_live = true;
     client->deadline_mark = 0;
     client_state_set(client, CMDI_CLIENT_CONNECT);
-    cmdi_conn_connect(&client->conn, &target->address);
     return 0;
 }
 
@@ -256,19 +257,14 @@ static void client_on_connect_timeout(struct cmdi_client *client, uint64_t now_m
     cmdi_conn_fail(&client->conn, CMDS_E_TIMEOUT, "%s", client->error.text);
 }
 
-static void client_on_connected(struct cmdi_conn *conn, int error)
+static void client_on_open(struct cmdi_conn *conn, int code)
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
     if (!client_is_connecting(client)) {
         return;
     }
-    if (error < 0) {
-        cmdi_conn_fail(
-                conn, error, "%s", cmds_error_text(error)); // on_closing makes a sentence of it.
-    } else if (cmdi_socket_undo_self(conn->fd)) {
-        cmdi_conn_fail(conn, -ECONNREFUSED,
-                "refused: nobody listens, and the connection had reached its own end, as the port "
-                "is one that the kernel also gives to clients (ip_local_port_range)");
+    if (code < 0) {
+        cmdi_conn_fail(conn, code, "%s", cmds_error_text(code)); // on_closing names the address.
     } else {
         client_state_set(client, CMDI_CLIENT_SERVER_INFO);
         cmdi_conn_start(conn);
@@ -462,7 +458,7 @@ static void client_on_closed(struct cmdi_conn *conn)
 const struct cmdi_conn_ops cmdi_client_conn_ops = {
         .on_frame = cmdi_client_on_frame,
         .on_ping = client_on_ping,
-        .on_connected = client_on_connected,
+        .on_open = client_on_open,
         .on_server_info = client_on_server_info,
         .on_output_low = client_on_output_low,
         .on_eof = client_on_eof,

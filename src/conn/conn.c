@@ -27,9 +27,21 @@ enum {
     CONN_DEAF_LOOK_MS = 100, // A limit that cannot be judged now is looked at again.
 };
 
-static void conn_move(struct cmdi_conn *conn, enum cmdi_conn_state next)
+#define CONN_BIT(state) (1u << CMDI_CONN_##state)
+
+static const uint8_t conn_moves[] = {
+        [CMDI_CONN_CONNECTING] = CONN_BIT(SERVER_INFO) | CONN_BIT(OPEN) | CONN_BIT(CLOSING),
+        [CMDI_CONN_SERVER_INFO] = CONN_BIT(OPEN) | CONN_BIT(CLOSING),
+        [CMDI_CONN_OPEN] = CONN_BIT(FINISHING) | CONN_BIT(CLOSING),
+        [CMDI_CONN_FINISHING] = CONN_BIT(LINGERING) | CONN_BIT(CLOSING),
+        [CMDI_CONN_LINGERING] = CONN_BIT(CLOSING),
+        [CMDI_CONN_CLOSING] = CONN_BIT(CLOSED),
+        [CMDI_CONN_CLOSED] = 0,
+};
+
+void cmdi_conn_move(struct cmdi_conn *conn, enum cmdi_conn_state next)
 {
-    CMDI_ASSERT(next > conn->state);
+    CMDI_ASSERT((conn_moves[conn->state] >> next & 1) != 0);
     conn->state = (uint8_t)next;
 }
 
@@ -40,18 +52,17 @@ static void conn_begin_write(struct cmdi_conn *conn);
 
 /* --- Life ------------------------------------------------------------------------------------- */
 
-int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
+void cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
         const struct cmdi_conn_ops *ops, const struct cmdi_transport *transport,
-        const struct cmdi_conn_limits *limits, int fd)
+        const struct cmdi_conn_limits *limits)
 {
+    CMDI_ASSERT(transport->state_size <= CMDI_TRANSPORT_STATE_MAX);
     *conn = (struct cmdi_conn){
             .shard = shard,
             .ops = ops,
             .transport = transport,
             .limits = limits,
-            .fd = -1,
-            .slot = UINT32_MAX,
-            .state = ops->on_server_info != NULL ? CMDI_CONN_SERVER_INFO : CMDI_CONN_OPEN,
+            .state = CMDI_CONN_CONNECTING,
             .received_at = shard->now_ms,
             .sent_at = shard->now_ms,
     };
@@ -62,18 +73,31 @@ int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
     cmdi_timer_init(&conn->timer, conn_on_timer);
     cmdi_list_init(&conn->lacking);
     cmdi_list_init(&conn->on_shard);
-    if (transport->on_completion != NULL) {
-        conn->slot = cmdi_shard_slot_acquire(shard, transport->on_completion, conn);
-        if (conn->slot == UINT32_MAX) {
-            return -ENOMEM;
-        }
+}
+
+/* The transport is open: what the peer says first is waited for, or nothing is. */
+static void conn_opened(struct cmdi_conn *conn)
+{
+    cmdi_conn_move(
+            conn, conn->ops->on_server_info != NULL ? CMDI_CONN_SERVER_INFO : CMDI_CONN_OPEN);
+}
+
+int cmdi_conn_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *address)
+{
+    struct cmdi_shard *shard = conn->shard;
+    CMDI_ASSERT(conn->state == CMDI_CONN_CONNECTING && cmdi_list_empty(&conn->on_shard));
+    int code = conn->transport->open(conn, fd, address);
+    if (code < 0) {
+        return code;
     }
-    conn->fd = fd;
     cmdi_list_push(&shard->conns, &conn->on_shard);
     shard->relieve = cmdi_conn_relieve;
     shard->connection_count++;
     CMDI_COUNT(shard, connections, 1);
-    return 0;
+    if (code > 0) {
+        conn_opened(conn);
+    }
+    return code;
 }
 
 /* Sees to it that the timer fires at `at_ms` or earlier; what is due then is looked up then. */
@@ -92,16 +116,9 @@ void cmdi_conn_watch_after(struct cmdi_conn *conn, uint64_t since_ms, uint32_t t
     }
 }
 
-void cmdi_conn_connect(struct cmdi_conn *conn, const struct cmdi_address *address)
-{
-    CMDI_ASSERT(conn->ops->on_connected != NULL);
-    conn->state = CMDI_CONN_CONNECTING;
-    conn->ops_in_flight++;
-    conn->transport->connect(conn, address);
-}
-
 void cmdi_conn_start(struct cmdi_conn *conn)
 {
+    CMDI_ASSERT(conn->state == CMDI_CONN_SERVER_INFO || conn->state == CMDI_CONN_OPEN);
     if (conn->limits->server_info_timeout_ms != CMDS_NEVER) {
         conn->server_info_until = conn->shard->now_ms + conn->limits->server_info_timeout_ms + 1;
         cmdi_conn_watch(conn, conn->server_info_until);
@@ -110,17 +127,16 @@ void cmdi_conn_start(struct cmdi_conn *conn)
     cmdi_conn_arm_recv(conn, conn->limits->expect_quiet);
 }
 
-void cmdi_conn_on_connect(struct cmdi_conn *conn, int32_t result)
+void cmdi_conn_on_open(struct cmdi_conn *conn, int code)
 {
-    conn->ops_in_flight--;
     if (conn->state != CMDI_CONN_CONNECTING) {
-        conn_close_if_done(conn);
+        CMDI_ASSERT(conn->state == CMDI_CONN_CLOSING);
         return;
     }
-    if (result == 0) {
-        conn_move(conn, CMDI_CONN_SERVER_INFO);
+    if (code == 0) {
+        conn_opened(conn);
     }
-    conn->ops->on_connected(conn, result);
+    conn->ops->on_open(conn, code);
 }
 
 static void conn_return(struct cmdi_conn *conn, struct cmdi_conn_buffer *buffer)
@@ -132,15 +148,10 @@ static void conn_return(struct cmdi_conn *conn, struct cmdi_conn_buffer *buffer)
 /* The last step: only the owner's memory is left. */
 static void conn_closed(struct cmdi_conn *conn)
 {
-    conn->transport->close(conn);
     conn_return(conn, &conn->fill);
     conn_return(conn, &conn->flight);
     conn_return(conn, &conn->stash);
     cmdi_conn_drop_place(conn);
-    if (conn->slot != UINT32_MAX) {
-        cmdi_shard_slot_release(conn->shard, conn->slot);
-        conn->slot = UINT32_MAX;
-    }
     cmdi_list_remove(&conn->ready.link);
     cmdi_list_remove(&conn->flush.link);
     cmdi_list_remove(&conn->starve.link);
@@ -153,16 +164,24 @@ static void conn_closed(struct cmdi_conn *conn)
     __atomic_store_n(
             &conn->shard->stats.connections, conn->shard->stats.connections - 1, __ATOMIC_RELAXED);
     CMDI_COUNT(conn->shard, connections_closed, 1);
-    conn_move(conn, CMDI_CONN_CLOSED);
+    cmdi_conn_move(conn, CMDI_CONN_CLOSED);
     conn->ops->on_closed(conn);
 }
 
 static void conn_close_if_done(struct cmdi_conn *conn)
 {
     /* Inside a run the owner's functions are still on the stack: the run looks again at its end. */
-    if (conn->state == CMDI_CONN_CLOSING && conn->ops_in_flight == 0 && !conn->running) {
+    if (conn->state == CMDI_CONN_CLOSING && conn->transport_closed && !conn->running) {
         conn_closed(conn);
     }
+}
+
+void cmdi_conn_on_closed(struct cmdi_conn *conn)
+{
+    CMDI_ASSERT(!conn->transport_closed);
+    conn->transport_closed = true;
+    /* Inside abort the state is not CLOSING yet: the run that conn_abort() asks for comes here. */
+    conn_close_if_done(conn);
 }
 
 void cmdi_conn_close_if_done(struct cmdi_conn *conn)
@@ -170,11 +189,12 @@ void cmdi_conn_close_if_done(struct cmdi_conn *conn)
     conn_close_if_done(conn);
 }
 
-/* From any state to CLOSING. */
+/* From any state to CLOSING. The transport may close inside: the connection does not. */
 static void conn_abort(struct cmdi_conn *conn)
 {
+    CMDI_ASSERT(conn->state < CMDI_CONN_CLOSING);
     conn->transport->abort(conn);
-    conn_move(conn, CMDI_CONN_CLOSING);
+    cmdi_conn_move(conn, CMDI_CONN_CLOSING);
     cmdi_shard_timer_off(conn->shard, &conn->timer);
     cmdi_conn_lack_over(conn);
     cmdi_conn_drop_slices(conn);
@@ -235,7 +255,7 @@ static void conn_linger_if_sent(struct cmdi_conn *conn)
     if (conn->state != CMDI_CONN_FINISHING || conn->flight.data != NULL || conn->fill.end > 0) {
         return;
     }
-    conn_move(conn, CMDI_CONN_LINGERING);
+    cmdi_conn_move(conn, CMDI_CONN_LINGERING);
     conn->transport->shut_write(conn);
     conn->linger_until = conn->shard->now_ms + conn->limits->linger_timeout_ms + 1;
     cmdi_conn_watch(conn, conn->linger_until);
@@ -261,7 +281,7 @@ void cmdi_conn_finish(struct cmdi_conn *conn)
     if (conn->state >= CMDI_CONN_FINISHING) {
         return; // Something in there failed it, or finished it too.
     }
-    conn_move(conn, CMDI_CONN_FINISHING);
+    cmdi_conn_move(conn, CMDI_CONN_FINISHING);
     cmdi_conn_drop_slices(conn);
     if (cmdi_conn_output_size(conn) > 0) {
         // What was never looked at begins now.
@@ -564,8 +584,7 @@ static void conn_swap(struct cmdi_conn *conn)
 
 static bool conn_may_send(const struct cmdi_conn *conn)
 {
-    return (conn->state == CMDI_CONN_OPEN || conn->state == CMDI_CONN_FINISHING) &&
-           !conn->sending && !conn->hold_output;
+    return (conn->state == CMDI_CONN_OPEN || conn->state == CMDI_CONN_FINISHING) && !conn->sending;
 }
 
 /* How much of the flight goes with one operation. */
@@ -583,7 +602,6 @@ static void conn_send(struct cmdi_conn *conn)
     conn->shard->send_left -= (int64_t)size + CMDI_SHARD_SEND_COST;
     conn->send_size = (uint32_t)size;
     conn->sending = true;
-    conn->ops_in_flight++;
     CMDI_COUNT(conn->shard, sends, 1);
     conn->transport->send(conn, conn->flight.data + conn->flight.begin, size);
 }
@@ -629,7 +647,6 @@ static bool conn_took(struct cmdi_conn *conn, size_t size)
     conn->flight.begin += size;
     conn->sent_size += size;
     conn->sent_at = conn->shard->now_ms;
-    conn->server_info_sent = true;
     if (conn->state == CMDI_CONN_OPEN && conn->ops->on_server_info == NULL) {
         conn->server_info_until = 0; // A server's first bytes are its ServerInfo.
     }
@@ -674,10 +691,8 @@ void cmdi_conn_flush_now(struct cmdi_conn *conn)
 
 void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
 {
-    conn->ops_in_flight--;
     conn->sending = false;
     if (conn->state >= CMDI_CONN_CLOSING) {
-        conn_close_if_done(conn);
         return;
     }
     if (result == -EINTR || result == -EAGAIN) {

@@ -15,25 +15,28 @@
  * Life. One owner embeds the connection and gets each event by its ops, last of all on_closed,
  * exactly once. All functions below are for the shard's thread.
  *
- *     CONNECTING -> SERVER_INFO -> OPEN -> FINISHING -> LINGERING -> CLOSING -> CLOSED     (each may go straight to CLOSING)
+ *     CONNECTING -> SERVER_INFO -> OPEN -> FINISHING -> LINGERING -> CLOSING -> CLOSED
+ *
+ * Each may go straight to CLOSING; without a ServerInfo to wait for SERVER_INFO is left out.
  */
 #ifndef CMDI_CONN_CONN_H
 #define CMDI_CONN_CONN_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <cmdstream/codec.h>
 
-#include "net/transport.h"
+#include "conn/transport.h"
 #include "shard/shard.h"
 #include "wire/frame.h"
 
 struct cmdi_conn;
 
 enum cmdi_conn_state {
-    CMDI_CONN_CONNECTING, // fd valid; the connect is in flight. Output is collected.
+    CMDI_CONN_CONNECTING, // The transport is being opened. Output is collected.
     // A recv is armed; a client waits for the ServerInfo. Output is collected.
     CMDI_CONN_SERVER_INFO,
     CMDI_CONN_OPEN, // Frames are run, output is sent.
@@ -41,8 +44,8 @@ enum cmdi_conn_state {
     CMDI_CONN_FINISHING,
     // Our FIN is out; input is thrown away until the peer's comes, or the deadline.
     CMDI_CONN_LINGERING,
-    CMDI_CONN_CLOSING, // Operations are being cancelled.
-    CMDI_CONN_CLOSED,  // fd is -1, nothing is in flight, on_closed has been or is being called.
+    CMDI_CONN_CLOSING, // The transport was aborted, and may still call.
+    CMDI_CONN_CLOSED,  // The transport is closed; on_closed has been or is being called.
 };
 
 /** From on_frame: not now. The frame stays, and is seen again after cmdi_conn_resume(). */
@@ -64,10 +67,11 @@ struct cmdi_conn_ops {
     /** The byte 00. Returns: as on_frame. */
     int (*on_ping)(struct cmdi_conn *conn);
     /**
-     * The connect is over; only CONNECTING. `error` 0: the state is SERVER_INFO now. Negative: the
-     * owner fails it. NULL: never connects.
+     * The transport's open is over, which was not when cmdi_conn_open() returned. `code` 0: the
+     * state is SERVER_INFO or OPEN now, and the owner calls cmdi_conn_start(). Negative: the owner fails
+     * it. NULL: its transports open at once.
      */
-    void (*on_connected)(struct cmdi_conn *conn, int error);
+    void (*on_open)(struct cmdi_conn *conn, int code);
     /**
      * In state SERVER_INFO. Returns: 0: the state becomes OPEN; negative closes. NULL: there is no
      * ServerInfo to wait for.
@@ -143,26 +147,23 @@ struct cmdi_conn {
     struct cmdi_conn_buffer flight; // Being sent.
     size_t fill_hint;               // What the last flight needed: the next fill is leased at once.
     size_t made_size;               // Of this run's output: what is no longer in `fill`.
-    size_t lacks;    // Bytes that the shard had no memory for: it waits for them. 0: it does not.
-    uint8_t state;   // enum cmdi_conn_state
-    bool paused;     // The owner wants no frames: set by pause, cleared by resume.
-    bool sending;    // A SEND is in flight.
-    bool receiving;  // A recv is armed: multishot, unless slow.
-    bool slow;       // What came was run so slowly that one buffer does at a time.
-    bool watching;   // No recv is, and the transport looks out for the peer's end.
-    bool watched;    // It has nothing more to tell.
-    bool cancelling; // ... and being cancelled.
-    bool eof;        // The peer's FIN was seen; slices and stash may still hold frames.
-    bool unrun;      // Of what was received no run has seen the last part.
+    size_t lacks;   // Bytes that the shard had no memory for: it waits for them. 0: it does not.
+    uint8_t state;  // enum cmdi_conn_state
+    bool paused;    // The owner wants no frames: set by pause, cleared by resume.
+    bool sending;   // A SEND is in flight.
+    bool receiving; // A recv is armed.
+    bool slow;      // What came was run so slowly that one buffer does at a time.
+    bool watching;  // No recv is, and the transport looks out for the peer's end.
+    bool watched;   // It has nothing more to tell.
+    bool eof;       // The peer's FIN was seen; slices and stash may still hold frames.
+    bool unrun;     // Of what was received no run has seen the last part.
     bool input_stopped; // By cmdi_conn_stop_input.
     bool eof_told;
-    bool above_low;        // Output was above the low mark: on_output_low is owed.
-    bool starved;          // The recv ended because the shard had no buffer left.
-    bool server_info_sent; // The first SEND is over.
-    bool running;          // Inside run: teardown waits.
-    bool spent; // This run has made its share of output: what can wait for the next one does.
+    bool above_low; // Output was above the low mark: on_output_low is owed.
+    bool starved;   // The recv ended because the shard had no buffer left.
+    bool running;   // Inside run: teardown waits.
+    bool spent;     // This run has made its share of output: what can wait for the next one does.
     uint8_t light_runs; // The last so many asked for little, see conn_set_level().
-    bool hold_output;   // Not even OPEN sends (test harness).
     bool lacks_input;   // `lacks` is for the stash: no frame is run until then.
     bool evicted;       // It held most when memory was short, and is being closed.
 
@@ -177,15 +178,15 @@ struct cmdi_conn {
     struct cmdi_list on_shard; // shard->conns
     struct cmdi_list lacking;  // shard->lacking, unless its own output will free what it lacks.
 
-    int fd;
-    uint32_t slot;          // Of the shard: who gets completions.
-    uint32_t send_size;     // Of the SEND in flight.
-    uint32_t ops_in_flight; // Completions still to come for this connection.
-    int32_t recv_error;     // Why the input ended, beside the peer's FIN. Valid with eof.
+    union {
+        max_align_t align;
+        unsigned char bytes[CMDI_TRANSPORT_STATE_MAX];
+    } transport_state;     // The transport's own.
+    bool transport_closed; // cmdi_conn_on_closed() was called. Only CLOSING and CLOSED.
+    uint32_t send_size;    // Of the SEND in flight.
+    int32_t recv_error;    // Why the input ended, beside the peer's FIN. Valid with eof.
     uint64_t sent_size, received_size;
-    uint64_t taken_size;  // Of the peer, when write_since began: transport->taken.
-    uint64_t queue_moved; // Of a transport that sees no more than its queue move.
-    size_t queue_seen;
+    uint64_t taken_size; // Of the peer, when write_since began: transport->taken.
     uint64_t run_size;   // Of what was received: run.
     uint64_t armed_turn; // In which the recv was armed last: stats.turns...
     uint64_t armed_at;   // ...and when, in ms.
@@ -205,17 +206,21 @@ struct cmdi_conn {
 /* --- Life ------------------------------------------------------------------------------------- */
 
 /**
- * The state becomes SERVER_INFO, or OPEN if ops->on_server_info is NULL. Nothing is armed yet.
+ * The state is CONNECTING; nothing has begun, and the shard knows nothing of it.
  *
- * Owner:   takes `fd` (-1: the transport opens none) on success; keeps ops, transport and limits
- *          until on_closed.
- * Returns: 0; -ENOMEM.
+ * Owner: keeps ops, transport and limits until on_closed.
  */
-int cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
+void cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
         const struct cmdi_conn_ops *ops, const struct cmdi_transport *transport,
-        const struct cmdi_conn_limits *limits, int fd);
-/** Connects (the state becomes CONNECTING); the address is borrowed until on_connected. */
-void cmdi_conn_connect(struct cmdi_conn *conn, const struct cmdi_address *address);
+        const struct cmdi_conn_limits *limits);
+/**
+ * Opens the transport: as its open(). From here on the connection ends with on_closed.
+ *
+ * Owner:   takes `fd` on success. `address` is borrowed until on_open.
+ * Returns: 1: the state is SERVER_INFO, or OPEN without on_server_info, and the owner calls
+ *          cmdi_conn_start(); 0: on_open will report; -ENOMEM: it is as after init.
+ */
+int cmdi_conn_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *address);
 /** Begins to receive. */
 void cmdi_conn_start(struct cmdi_conn *conn);
 
@@ -350,7 +355,7 @@ bool cmdi_conn_is_behind(const struct cmdi_conn *conn);
  * caller's, and 0 again afterwards. However much comes meanwhile, the answer becomes true.
  */
 bool cmdi_conn_has_run(struct cmdi_conn *conn, uint64_t *mark);
-/** Bytes that did not come through the shard's buffers (a harness, later TLS); copied. */
+/** Bytes were received that are in no buffer of the shard's (a harness, a security layer); copied. */
 void cmdi_conn_feed(struct cmdi_conn *conn, const void *data, size_t size);
 /** The owner has work for ops->run. */
 static inline void cmdi_conn_ready(struct cmdi_conn *conn)
@@ -360,11 +365,25 @@ static inline void cmdi_conn_ready(struct cmdi_conn *conn)
 
 /* --- From the transport ----------------------------------------------------------------------- */
 
-void cmdi_conn_on_connect(struct cmdi_conn *conn, int32_t result);
-void cmdi_conn_on_recv(struct cmdi_conn *conn, const struct cmdi_completion *completion);
+/* Each of these is legal in every state: what comes when nobody wants it is thrown away. */
+
+/** The open is over. `code`: 0; -errno. */
+void cmdi_conn_on_open(struct cmdi_conn *conn, int code);
+/**
+ * Bytes were received into a buffer of the shard's, which becomes the connection's. `more_waits`:
+ * there were more than fitted.
+ */
+void cmdi_conn_on_data(struct cmdi_conn *conn, uint16_t buffer, uint32_t size, bool more_waits);
+/**
+ * The armed receive is over. `code`: 0: the peer's FIN; -ENOBUFS: the shard has no free buffer;
+ * -EAGAIN, -EINTR, -ECANCELED: it may be armed again; else the -errno that ended the input.
+ */
+void cmdi_conn_on_recv_end(struct cmdi_conn *conn, int code);
+/** The send is over. `result`: bytes taken; -errno. */
 void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result);
-void cmdi_conn_on_cancel(struct cmdi_conn *conn, int32_t result);
-/** `result`: bits as of cmdi_ring_watch; -errno. */
-void cmdi_conn_on_watch(struct cmdi_conn *conn, int32_t result);
+/** The watch is over. `events`: bits of enum cmdi_peer_event; -errno. */
+void cmdi_conn_on_watch(struct cmdi_conn *conn, int events);
+/** Nothing of the transport is left. Once, after abort or inside it. Last: it may free `conn`. */
+void cmdi_conn_on_closed(struct cmdi_conn *conn);
 
 #endif

@@ -118,21 +118,6 @@ static void conn_stash_all(struct cmdi_conn *conn)
     }
 }
 
-void cmdi_conn_feed(struct cmdi_conn *conn, const void *data, size_t size)
-{
-    if (conn->state >= CMDI_CONN_FINISHING || size == 0) {
-        return;
-    }
-    CMDI_ASSERT(conn->slices.count == 0); // One source of bytes only, or their order is lost.
-    if (conn_stash_append(conn, data, size)) {
-        conn->received_size += size;
-        conn->received_at = conn->shard->now_ms;
-        cmdi_conn_ready(conn);
-    } else {
-        conn_fail_memory(conn, size);
-    }
-}
-
 /* --- Frames ----------------------------------------------------------------------------------- */
 
 struct conn_run {
@@ -252,7 +237,7 @@ static size_t conn_run_server_info(struct cmdi_conn *conn, const uint8_t *data, 
         return 0;
     }
     if (conn->state == CMDI_CONN_SERVER_INFO) {
-        conn->state = CMDI_CONN_OPEN;
+        cmdi_conn_move(conn, CMDI_CONN_OPEN);
         conn->server_info_until = 0;
         cmdi_shard_flush(conn->shard, &conn->flush); // What was collected until now.
     }
@@ -474,18 +459,16 @@ void cmdi_conn_arm_recv(struct cmdi_conn *conn, bool poll_first)
         return;
     }
     conn->receiving = true;
-    conn->cancelling = false;
-    conn->ops_in_flight++;
     conn_hear_again(conn);
-    conn->transport->recv(conn, poll_first);
+    conn->transport->recv(conn, conn->slow   ? CMDI_RECV_ONE
+                                : poll_first ? CMDI_RECV_QUIET
+                                             : CMDI_RECV_STREAM);
 }
 
-static void conn_cancel_recv(struct cmdi_conn *conn)
+static void conn_stop_recv(struct cmdi_conn *conn)
 {
-    if (conn->receiving && !conn->cancelling) {
-        conn->cancelling = true;
-        conn->ops_in_flight++;
-        conn->transport->recv_cancel(conn);
+    if (conn->receiving) {
+        conn->transport->stop_recv(conn);
     }
 }
 
@@ -493,7 +476,7 @@ void cmdi_conn_stop_input(struct cmdi_conn *conn)
 {
     if (!conn->input_stopped && conn->state < CMDI_CONN_FINISHING) {
         conn->input_stopped = true;
-        conn_cancel_recv(conn);
+        conn_stop_recv(conn);
         cmdi_conn_watch(conn, conn->shard->now_ms + CMDI_CONN_HELD_MS);
         cmdi_conn_ready(conn);
     }
@@ -511,7 +494,6 @@ static void conn_watch_peer(struct cmdi_conn *conn)
         return;
     }
     conn->watching = true;
-    conn->ops_in_flight++;
     conn->transport->watch(conn, conn->finished_at == 0);
 }
 
@@ -524,14 +506,12 @@ static void conn_peer_finished(struct cmdi_conn *conn)
     }
 }
 
-void cmdi_conn_on_watch(struct cmdi_conn *conn, int32_t result)
+void cmdi_conn_on_watch(struct cmdi_conn *conn, int events)
 {
-    bool failed = result > 0 && (result & CMDI_RING_PEER_FAILED) != 0;
-    bool gone = result > 0 && (result & CMDI_RING_PEER_GONE) != 0;
+    bool failed = events > 0 && (events & CMDI_PEER_FAILED) != 0;
+    bool gone = events > 0 && (events & CMDI_PEER_GONE) != 0;
     conn->watching = false;
-    conn->ops_in_flight--;
     if (conn->state >= CMDI_CONN_FINISHING) {
-        cmdi_conn_close_if_done(conn);
         return;
     }
     /* A UNIX peer that has gone may have left commands behind, which we have not read yet. */
@@ -543,8 +523,8 @@ void cmdi_conn_on_watch(struct cmdi_conn *conn, int32_t result)
         cmdi_conn_fail(conn, CMDS_E_EOF, "the peer has gone");
         return;
     }
-    conn->watched = result < 0 || gone; // It would say so again and again.
-    if (result > 0) {
+    conn->watched = events < 0 || gone; // It would say so again and again.
+    if (events > 0) {
         conn_peer_finished(conn);
     }
     cmdi_conn_ready(conn);
@@ -565,9 +545,9 @@ static void conn_steer_recv(struct cmdi_conn *conn, bool more)
 {
     bool stash_full = more && conn->stash.end - conn->stash.begin > CMDI_SHARD_BYTES_PER_RUN;
     if (conn->lacks_input) {
-        conn_cancel_recv(conn);
+        conn_stop_recv(conn);
     } else if (conn->paused) {
-        conn_cancel_recv(conn);
+        conn_stop_recv(conn);
         conn_stash_all(conn);
     } else if (!conn->receiving && !conn->starved &&
                ((conn->slices.count <= 1 && !stash_full) || conn_is_long_deaf(conn))) {
@@ -655,29 +635,23 @@ void cmdi_conn_rearm_starved(struct cmdi_shard *shard, struct cmdi_work *work)
     }
 }
 
-/* The multishot recv is over; the result says why. */
-static void conn_recv_ended(struct cmdi_conn *conn, int32_t result)
+/* The code says why. */
+static void conn_recv_ended(struct cmdi_conn *conn, int code)
 {
-    conn->receiving = false;
-    conn->cancelling = false;
     conn->deaf_since = conn->shard->now_ms;
-    conn->ops_in_flight--;
-    if (conn->state >= CMDI_CONN_CLOSING) {
-        return;
-    }
-    if (result == 0) {
+    if (code == 0) {
         conn->eof = true;
         conn_peer_finished(conn);
-    } else if (result == -ENOBUFS) {
+    } else if (code == -ENOBUFS) {
         CMDI_COUNT(conn->shard, buffers_empty, 1);
         if (!cmdi_receive_grow(&conn->shard->receive)) {
             conn->starved = true;
             conn->starve.level = conn->ready.level;
             cmdi_receive_wait(&conn->shard->receive, &conn->starve);
         }
-    } else if (result < 0 && result != -ECANCELED && result != -EINTR && result != -EAGAIN) {
+    } else if (code != -ECANCELED && code != -EINTR && code != -EAGAIN) {
         conn->eof = true;
-        conn->recv_error = result;
+        conn->recv_error = code;
     }
     /* All else passes: the end of the next run arms it again. */
 }
@@ -687,58 +661,81 @@ static void conn_recv_ended(struct cmdi_conn *conn, int32_t result)
  * in the same instant: where buffers are scarce those few bytes are copied, so that whoever asks for
  * little does not wait for a buffer.
  */
-static bool conn_is_wasteful(const struct cmdi_conn *conn, const struct cmdi_completion *completion)
+static bool conn_is_wasteful(const struct cmdi_conn *conn, uint32_t size)
 {
-    return conn->state < CMDI_CONN_FINISHING && completion->result <= CONN_FEW_BYTES &&
-           cmdi_receive_is_scarce(&conn->shard->receive);
+    return size <= CONN_FEW_BYTES && cmdi_receive_is_scarce(&conn->shard->receive);
 }
 
-void cmdi_conn_on_recv(struct cmdi_conn *conn, const struct cmdi_completion *completion)
+/* Bytes in a buffer of the shard's: a slice more, if there is a frame to be read in it. */
+static void conn_take_slice(struct cmdi_conn *conn, uint16_t buffer, uint32_t size)
 {
-    bool take = conn->state < CMDI_CONN_FINISHING && completion->result > 0;
-    if (completion->result > 0) {
-        CMDI_COUNT(conn->shard, recv_bytes, completion->result);
-        conn->received_size += (uint64_t)completion->result;
-    }
-    if (completion->flags & CMDI_COMPLETION_BUFFER) {
-        if (take) {
-            cmdi_receive_push(&conn->shard->receive, &conn->slices, completion->buffer,
-                    (uint32_t)completion->result, conn->shard->now_ns);
-            conn->received_at = conn->shard->now_ms;
-            conn->unrun = true;
-        } else {
-            cmdi_receive_give_back(&conn->shard->receive, completion->buffer);
-        }
-    }
-    conn->slow = conn->slow && (completion->flags & CMDI_COMPLETION_NONEMPTY) != 0;
-    if ((completion->flags & CMDI_COMPLETION_MORE) == 0) {
-        conn_recv_ended(conn, completion->result);
-    }
-    if (conn->state == CMDI_CONN_LINGERING && conn->eof) {
-        cmdi_conn_fail(conn, CMDS_E_CLOSED, "closed in order");
-    } else if (conn->state == CMDI_CONN_LINGERING && !conn->receiving && !conn->starved) {
-        cmdi_conn_arm_recv(conn, false);
-    }
-    if (conn->state < CMDI_CONN_FINISHING &&
-            cmdi_receive_is_over(&conn->shard->receive, &conn->slices, CONN_SHARE_PART)) {
-        conn_cancel_recv(conn);
-        if (cmdi_receive_is_over(&conn->shard->receive, &conn->slices, CONN_STASH_PART)) {
+    struct cmdi_receive *receive = &conn->shard->receive;
+    cmdi_receive_push(receive, &conn->slices, buffer, size, conn->shard->now_ns);
+    if (cmdi_receive_is_over(receive, &conn->slices, CONN_SHARE_PART)) {
+        conn_stop_recv(conn);
+        if (cmdi_receive_is_over(receive, &conn->slices, CONN_STASH_PART)) {
             conn_stash_all(conn);
         }
     }
-    if (conn->slices.count > 0 && conn_is_wasteful(conn, completion)) {
+    if (conn->slices.count > 0 && conn_is_wasteful(conn, size)) {
         conn_stash_all(conn);
     }
+}
+
+/* So many bytes were received, however. */
+static void conn_count_received(struct cmdi_conn *conn, size_t size)
+{
+    CMDI_COUNT(conn->shard, recv_bytes, size);
+    conn->received_size += size;
+}
+
+void cmdi_conn_on_data(struct cmdi_conn *conn, uint16_t buffer, uint32_t size, bool more_waits)
+{
+    CMDI_ASSERT(conn->receiving && size > 0);
+    conn_count_received(conn, size);
+    conn->slow = conn->slow && more_waits;
+    if (conn->state >= CMDI_CONN_FINISHING) {
+        cmdi_receive_give_back(&conn->shard->receive, buffer);
+        return;
+    }
+    conn->received_at = conn->shard->now_ms;
+    conn->unrun = true;
+    conn_take_slice(conn, buffer, size);
     cmdi_conn_ready(conn);
 }
 
-void cmdi_conn_on_cancel(struct cmdi_conn *conn, int32_t result)
+void cmdi_conn_feed(struct cmdi_conn *conn, const void *data, size_t size)
 {
-    /*
-     * The completion of the operation itself tells its end. What was not found may have been
-     * between two states: the next run tries again.
-     */
-    conn->cancelling = conn->cancelling && result != -ENOENT && result != -EALREADY;
-    conn->ops_in_flight--;
-    cmdi_conn_close_if_done(conn);
+    if (size == 0) {
+        return;
+    }
+    conn_count_received(conn, size);
+    if (conn->state >= CMDI_CONN_FINISHING) {
+        return;
+    }
+    CMDI_ASSERT(conn->slices.count == 0); // One source of bytes only, or their order is lost.
+    conn->received_at = conn->shard->now_ms;
+    conn->unrun = true;
+    if (conn_stash_append(conn, data, size)) {
+        cmdi_conn_ready(conn);
+    } else {
+        conn_fail_memory(conn, size);
+    }
+}
+
+void cmdi_conn_on_recv_end(struct cmdi_conn *conn, int code)
+{
+    CMDI_ASSERT(conn->receiving && code <= 0);
+    conn->receiving = false;
+    if (conn->state >= CMDI_CONN_CLOSING) {
+        return;
+    }
+    conn_recv_ended(conn, code);
+    conn->slow = conn->slow && code == -EAGAIN;
+    if (conn->state == CMDI_CONN_LINGERING && conn->eof) {
+        cmdi_conn_fail(conn, CMDS_E_CLOSED, "closed in order");
+    } else if (conn->state == CMDI_CONN_LINGERING && !conn->starved) {
+        cmdi_conn_arm_recv(conn, false);
+    }
+    cmdi_conn_ready(conn);
 }

@@ -35,5 +35,7 @@ void cmdi_conn_count_reset(struct cmdi_conn *conn, int32_t error);
 /** The timer fires when `timeout_ms` is over, or earlier. */
 void cmdi_conn_watch_after(struct cmdi_conn *conn, uint64_t since_ms, uint32_t timeout_ms);
 void cmdi_conn_close_if_done(struct cmdi_conn *conn);
+/** Asserts that the move is legal. */
+void cmdi_conn_move(struct cmdi_conn *conn, enum cmdi_conn_state next);
 
 #endif

@@ -243,7 +243,10 @@ static void connection_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail
     }
 }
 
+static void connection_on_open(struct cmdi_conn *conn, int code);
+
 static const struct cmdi_conn_ops connection_ops = {
+        .on_open = connection_on_open,
         .on_frame = cmdi_connection_on_frame,
         .on_ping = connection_on_ping,
         .run = cmdi_connection_run_again,
@@ -296,14 +299,45 @@ static bool connection_send_server_info(struct cmds_connection *connection)
     return true;
 }
 
+/* Its bytes go both ways now, and who the peer is is known: the server may refuse it. */
+static void connection_opened(struct cmds_connection *connection)
+{
+    struct cmdi_server_shard *server_shard = connection->server_shard;
+    const struct cmds_server_options *options = &server_shard->core->options;
+    if (options->on_connect != NULL && options->on_connect(options->receiver, connection) < 0) {
+        CMDI_COUNT(server_shard->shard, connections_refused, 1);
+        cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "refused by on_connect");
+        return;
+    }
+    connection->told = true;
+    if (connection->conn.state == CMDI_CONN_OPEN && connection_send_server_info(connection)) {
+        cmdi_conn_start(&connection->conn);
+    }
+    if (server_shard->draining) {
+        cmdi_connection_drain(connection);
+    }
+}
+
+static void connection_on_open(struct cmdi_conn *conn, int code)
+{
+    if (code < 0) {
+        cmdi_conn_fail(conn, code, "%s", cmds_error_text(code));
+    } else {
+        connection_opened(cmdi_connection_of(conn));
+    }
+}
+
 struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_shard,
         const struct cmdi_transport *transport, int fd, const char *peer)
 {
-    const struct cmds_server_options *options = &server_shard->core->options;
     struct cmds_connection *connection = cmdi_pool_acquire(&server_shard->connection_pool);
-    if (connection == NULL ||
-            cmdi_conn_init(&connection->conn, server_shard->shard, &connection_ops, transport,
-                    &server_shard->core->limits, fd) < 0) {
+    int code = -ENOMEM;
+    if (connection != NULL) {
+        cmdi_conn_init(&connection->conn, server_shard->shard, &connection_ops, transport,
+                &server_shard->core->limits);
+        code = cmdi_conn_open(&connection->conn, fd, NULL);
+    }
+    if (code < 0) {
         if (connection != NULL) {
             cmdi_pool_release(&server_shard->connection_pool, connection);
         }
@@ -329,17 +363,8 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
     cmdi_list_init(&connection->link);
     cmdi_list_push(&server_shard->connections, &connection->link);
     CMDI_COUNT(server_shard->shard, connections_accepted, 1);
-    if (options->on_connect != NULL && options->on_connect(options->receiver, connection) < 0) {
-        CMDI_COUNT(server_shard->shard, connections_refused, 1);
-        cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "refused by on_connect");
-        return connection;
-    }
-    connection->told = true;
-    if (connection->conn.state == CMDI_CONN_OPEN && connection_send_server_info(connection)) {
-        cmdi_conn_start(&connection->conn);
-    }
-    if (server_shard->draining) {
-        cmdi_connection_drain(connection);
+    if (code > 0) {
+        connection_opened(connection);
     }
     return connection;
 }

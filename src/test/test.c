@@ -39,8 +39,8 @@ struct cmds_test {
     bool sending;       // A send is to be completed.
     bool receiving;     // A recv is armed; it never brings anything.
     bool peer_finished; // Our FIN was seen.
-    uint32_t recv_ends; // Recvs and cancels to be completed.
-    uint32_t cancels;
+    bool recv_stopped;  // A recv is to be ended.
+    bool aborted, closed;
     size_t sending_size;
     bool disconnected, out_of_memory;
     bool shard_started; // on_shard_start has succeeded.
@@ -69,7 +69,7 @@ static void test_leave(struct test_scope before)
 
 /* --- A transport that keeps ------------------------------------------------------------------- */
 
-/* The one connection of the test that is being driven; the transport has no state of its own. */
+/* The one connection of the test that is being driven: what its transport knows is the test's. */
 static struct cmds_test *test_of(struct cmdi_conn *conn)
 {
     CMDI_ASSERT(test_current != NULL && conn->shard == test_current->shard);
@@ -92,9 +92,18 @@ static void test_keep(struct cmds_test *test, const uint8_t *data, size_t size)
     test->sent_size += size;
 }
 
-static void transport_recv(struct cmdi_conn *conn, bool poll_first)
+static int transport_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *address)
 {
-    (void)poll_first;
+    struct cmds_test *test = test_of(conn);
+    CMDI_ASSERT(fd < 0 && address == NULL);
+    test->sending = test->receiving = test->peer_finished = false;
+    test->recv_stopped = test->aborted = test->closed = false;
+    return 1;
+}
+
+static void transport_recv(struct cmdi_conn *conn, enum cmdi_recv_mode mode)
+{
+    (void)mode;
     test_of(conn)->receiving = true;
 }
 
@@ -112,12 +121,9 @@ static int64_t transport_send_now(struct cmdi_conn *conn, const uint8_t *data, s
     return (int64_t)size;
 }
 
-static void transport_recv_cancel(struct cmdi_conn *conn)
+static void transport_stop_recv(struct cmdi_conn *conn)
 {
-    struct cmds_test *test = test_of(conn);
-    test->cancels++;
-    test->recv_ends += test->receiving;
-    test->receiving = false;
+    test_of(conn)->recv_stopped = true;
 }
 
 /* The other side answers our FIN with its own. */
@@ -127,26 +133,21 @@ static void transport_shut_write(struct cmdi_conn *conn)
     test->peer_finished = true;
 }
 
-static void transport_close(struct cmdi_conn *conn)
-{
-    (void)conn; // There is no descriptor.
-}
-
 static void transport_abort(struct cmdi_conn *conn)
 {
     struct cmds_test *test = test_of(conn);
-    test->recv_ends += test->receiving;
-    test->receiving = false;
+    test->aborted = true;
+    test->recv_stopped = true;
 }
 
 static const struct cmdi_transport test_transport = {
+        .open = transport_open,
         .recv = transport_recv,
+        .stop_recv = transport_stop_recv,
         .send = transport_send,
         .send_now = transport_send_now,
-        .recv_cancel = transport_recv_cancel,
         .shut_write = transport_shut_write,
         .abort = transport_abort,
-        .close = transport_close,
 };
 
 /* --- Reading what was sent -------------------------------------------------------------------- */
@@ -262,19 +263,15 @@ static bool test_complete(struct cmds_test *test)
         cmdi_conn_on_send(conn, (int32_t)test->sending_size);
         return true;
     }
-    if (test->cancels > 0) {
-        test->cancels--;
-        cmdi_conn_on_cancel(conn, 0);
+    if (test->receiving && (test->peer_finished || test->recv_stopped)) {
+        int code = test->peer_finished ? 0 : -ECANCELED;
+        test->peer_finished = test->receiving = test->recv_stopped = false;
+        cmdi_conn_on_recv_end(conn, code);
         return true;
     }
-    if (test->peer_finished && test->receiving) {
-        test->peer_finished = test->receiving = false;
-        cmdi_conn_on_recv(conn, &(struct cmdi_completion){.result = 0});
-        return true;
-    }
-    if (test->recv_ends > 0) {
-        test->recv_ends--;
-        cmdi_conn_on_recv(conn, &(struct cmdi_completion){.result = -ECANCELED});
+    if (test->aborted && !test->closed) {
+        test->closed = true;
+        cmdi_conn_on_closed(conn); // Last: it may free the connection.
         return true;
     }
     return false;
@@ -287,8 +284,6 @@ static void test_drive(struct cmds_test *test)
         cmdi_shard_advance(test->shard, test->now_ns);
         if (cmdi_list_empty(&test->server_shard->connections)) {
             test->connection = NULL;
-            test->sending = test->receiving = test->peer_finished = false;
-            test->recv_ends = test->cancels = 0;
         }
     } while (test_complete(test));
     test_read(test);

@@ -15,24 +15,26 @@ struct peer *peer_of(struct cmdi_conn *conn)
 
 /* --- A transport that waits to be told -------------------------------------------------------- */
 
-static void fake_connect(struct cmdi_conn *conn, const struct cmdi_address *address)
+static int fake_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *address)
 {
-    (void)address;
-    peer_of(conn)->connecting = true;
+    (void)fd;
+    peer_of(conn)->opening = address != NULL;
+    return address == NULL;
 }
 
-static void fake_recv(struct cmdi_conn *conn, bool poll_first)
+static void fake_recv(struct cmdi_conn *conn, enum cmdi_recv_mode mode)
 {
-    (void)poll_first;
-    CMDI_ASSERT(!peer_of(conn)->receiving);
+    (void)mode;
+    CMDI_ASSERT(!peer_of(conn)->receiving && !peer_of(conn)->aborted);
     peer_of(conn)->receiving = true;
+    peer_of(conn)->stopping = false;
     peer_of(conn)->recvs++;
 }
 
 static void fake_send(struct cmdi_conn *conn, const uint8_t *data, size_t size)
 {
     struct peer *peer = peer_of(conn);
-    CMDI_ASSERT(peer->sending == NULL && size > 0);
+    CMDI_ASSERT(peer->sending == NULL && size > 0 && !peer->aborted);
     peer->sending = data;
     peer->sending_size = size;
 }
@@ -56,15 +58,17 @@ static int64_t fake_send_now(struct cmdi_conn *conn, const uint8_t *data, size_t
     return (int64_t)take;
 }
 
-static void fake_recv_cancel(struct cmdi_conn *conn)
+static void fake_stop_recv(struct cmdi_conn *conn)
 {
-    peer_of(conn)->cancels++;
-    peer_of(conn)->cancels_due++;
+    struct peer *peer = peer_of(conn);
+    CMDI_ASSERT(peer->receiving);
+    peer->stops += !peer->stopping;
+    peer->stopping = true;
 }
 
 static void fake_watch(struct cmdi_conn *conn, bool finish)
 {
-    CMDI_ASSERT(!peer_of(conn)->watching);
+    CMDI_ASSERT(!peer_of(conn)->watching && !peer_of(conn)->aborted);
     peer_of(conn)->watching = true;
     peer_of(conn)->watch_finish = finish;
 }
@@ -82,40 +86,46 @@ static void fake_shut_write(struct cmdi_conn *conn)
     peer_of(conn)->shuts++;
 }
 
+static bool peer_is_in_flight(const struct peer *peer)
+{
+    return peer->sending != NULL || peer->receiving || peer->opening || peer->watching;
+}
+
+/* Aborted, and nothing is in flight any more. */
+static void peer_close_if_done(struct peer *peer)
+{
+    if (peer->aborted && peer->closes == 0 && !peer_is_in_flight(peer)) {
+        peer->closes++;
+        cmdi_conn_on_closed(&peer->conn);
+    }
+}
+
 static void fake_abort(struct cmdi_conn *conn)
 {
     peer_of(conn)->aborts++;
-}
-
-static void fake_close(struct cmdi_conn *conn)
-{
-    const struct peer *peer = peer_of(conn);
-    CMDI_ASSERT(peer->sending == NULL && !peer->receiving && !peer->connecting && !peer->watching &&
-                peer->cancels_due == 0);
-    peer_of(conn)->closes++;
+    peer_of(conn)->aborted = true;
+    peer_close_if_done(peer_of(conn));
 }
 
 static const struct cmdi_transport fake_transport = {
-        .connect = fake_connect,
+        .open = fake_open,
         .recv = fake_recv,
+        .stop_recv = fake_stop_recv,
         .send = fake_send,
         .send_now = fake_send_now,
-        .recv_cancel = fake_recv_cancel,
         .shut_write = fake_shut_write,
         .abort = fake_abort,
-        .close = fake_close,
 };
 
 const struct cmdi_transport peer_watching_transport = {
-        .connect = fake_connect,
+        .open = fake_open,
         .recv = fake_recv,
+        .stop_recv = fake_stop_recv,
         .send = fake_send,
         .send_now = fake_send_now,
         .watch = fake_watch,
-        .recv_cancel = fake_recv_cancel,
         .shut_write = fake_shut_write,
         .abort = fake_abort,
-        .close = fake_close,
         .taken = fake_taken,
 };
 
@@ -215,8 +225,10 @@ void peer_init(struct peer *peer, struct cmdi_shard *shard, const struct cmdi_co
     *peer = (struct peer){.shard = shard, .limits = peer_limits, .now_takes = PEER_SENT_MAX};
     peer->sent = malloc(PEER_SENT_MAX);
     CU_ASSERT_PTR_NOT_NULL_FATAL(peer->sent);
-    CU_ASSERT_EQUAL_FATAL(
-            cmdi_conn_init(&peer->conn, shard, ops, &fake_transport, &peer->limits, -1), 0);
+    static const struct cmdi_address address;
+    bool opens = ops->on_open != NULL;
+    cmdi_conn_init(&peer->conn, shard, ops, &fake_transport, &peer->limits);
+    CU_ASSERT_EQUAL_FATAL(cmdi_conn_open(&peer->conn, -1, opens ? &address : NULL), !opens);
 }
 
 struct peer *peer_open(const struct cmdi_conn_ops *ops)
@@ -244,6 +256,14 @@ void peer_advance_ms(struct peer *peer, uint64_t ms)
     cmdi_shard_advance(peer->shard, peer->shard->now_ns + ms * 1000000);
 }
 
+void peer_open_done(struct peer *peer, int code)
+{
+    CU_ASSERT_TRUE_FATAL(peer->opening);
+    peer->opening = false;
+    cmdi_conn_on_open(&peer->conn, code);
+    peer_close_if_done(peer);
+}
+
 void peer_send_done(struct peer *peer, int32_t result)
 {
     if (result > 0) {
@@ -251,20 +271,23 @@ void peer_send_done(struct peer *peer, int32_t result)
     }
     peer->sending = NULL;
     cmdi_conn_on_send(&peer->conn, result);
+    peer_close_if_done(peer);
 }
 
-void peer_recv_done(struct peer *peer, int32_t result)
+void peer_recv_done(struct peer *peer, int code)
 {
     CU_ASSERT_TRUE_FATAL(peer->receiving);
-    peer->receiving = false;
-    cmdi_conn_on_recv(&peer->conn, &(struct cmdi_completion){.result = result});
+    peer->receiving = peer->stopping = false;
+    cmdi_conn_on_recv_end(&peer->conn, code);
+    peer_close_if_done(peer);
 }
 
-void peer_watch_done(struct peer *peer, int32_t result)
+void peer_watch_done(struct peer *peer, int events)
 {
     CU_ASSERT_TRUE_FATAL(peer->watching);
     peer->watching = false;
-    cmdi_conn_on_watch(&peer->conn, result);
+    cmdi_conn_on_watch(&peer->conn, events);
+    peer_close_if_done(peer);
 }
 
 void peer_end_operations(struct peer *peer)
@@ -276,12 +299,8 @@ void peer_end_operations(struct peer *peer)
             peer_recv_done(peer, -ECANCELED);
         } else if (peer->watching) {
             peer_watch_done(peer, -ECANCELED);
-        } else if (peer->cancels_due > 0) {
-            peer->cancels_due--;
-            cmdi_conn_on_cancel(&peer->conn, 0);
-        } else if (peer->connecting) {
-            peer->connecting = false;
-            cmdi_conn_on_connect(&peer->conn, -ECANCELED);
+        } else if (peer->opening) {
+            peer_open_done(peer, -ECANCELED);
         }
         peer_advance(peer);
     }
@@ -296,7 +315,6 @@ static void peer_expect_closed(struct peer *peer)
     CU_ASSERT_EQUAL(peer->closeds, 1);
     CU_ASSERT_EQUAL(peer->closes, 1);
     CU_ASSERT_EQUAL(peer->aborts, 1);
-    CU_ASSERT_EQUAL(peer->conn.ops_in_flight, 0);
     CU_ASSERT_EQUAL(peer->shard->buffers.leased_size, 0);
     CU_ASSERT_EQUAL(peer->shard->connection_count, 0);
     CU_ASSERT_EQUAL(cmdi_timer_wheel_next(&peer->shard->timers), CMDI_TIMER_NONE);

@@ -26,18 +26,20 @@ struct peer {
     uint8_t *sent;
     size_t sent_size;
     int64_t now_takes; // What send_now returns at most.
-    bool connecting, receiving;
+    bool opening, receiving;
+    bool stopping;               // The armed receive is being ended.
     bool watching, watch_finish; // A watch is armed, also for a FIN.
-    uint64_t taken;              // What the transport says that watches...
-    size_t waiting;              // ...and counts.
-    uint32_t recvs, cancels, cancels_due, shuts, aborts, closes;
+    bool aborted;
+    uint64_t taken; // What the transport says that watches...
+    size_t waiting; // ...and counts.
+    uint32_t recvs, stops, shuts, aborts, closes;
 
     uint64_t frames; // The last sequence that was run: they come as 1, 2, 3...
     uint64_t pause_at, fail_at, finish_at, ping_count;
     uint32_t lows, eofs, closings, closeds;
     bool wrong; // A frame was not the one expected.
     bool busy, told_inside;
-    int connect_error;
+    int open_code;
 };
 
 struct peer *peer_of(struct cmdi_conn *conn);
@@ -60,13 +62,13 @@ extern const struct cmdi_transport peer_watching_transport;
 
 /* --- Life ------------------------------------------------------------------------------------- */
 
-/** On a shard that is there. */
+/** On a shard that is there. Ops with on_open: the transport is being opened. */
 void peer_init(struct peer *peer, struct cmdi_shard *shard, const struct cmdi_conn_ops *ops);
 /** On a manual shard of its own, which becomes the current one. Gives: peer_free(). */
 struct peer *peer_open(const struct cmdi_conn_ops *ops);
 /** One of peer_server_ops whose receive is armed. */
 struct peer *peer_started(void);
-/** What the kernel would complete after the transport's abort, until it is closed. */
+/** Ends what is in flight after the transport's abort, until it is closed. */
 void peer_end_operations(struct peer *peer);
 /** Closes it; asserts that everything was told once and nothing is left. */
 void peer_free(struct peer *peer);
@@ -77,9 +79,10 @@ void peer_free(struct peer *peer);
 void peer_advance(struct peer *peer);
 void peer_advance_ms(struct peer *peer, uint64_t ms);
 /** The operation in flight has ended. */
+void peer_open_done(struct peer *peer, int code);
 void peer_send_done(struct peer *peer, int32_t result);
-void peer_recv_done(struct peer *peer, int32_t result);
-void peer_watch_done(struct peer *peer, int32_t result);
+void peer_recv_done(struct peer *peer, int code);
+void peer_watch_done(struct peer *peer, int events);
 /** Completes sends as long as there are any. Returns: how many. */
 uint32_t peer_send_all(struct peer *peer);
 

@@ -187,10 +187,8 @@ static void test_conn_pause_loses_nothing(void)
         cmdi_conn_feed(&peer->conn, wire + size / 2, size - size / 2);
         peer_advance(peer);
         CU_ASSERT_EQUAL(peer->frames, at);
-        CU_ASSERT_EQUAL(peer->cancels, 1); // What is not read stays with the peer.
+        CU_ASSERT_EQUAL(peer->stops, 1); // What is not read stays with the peer.
         peer_recv_done(peer, -ECANCELED);
-        peer->cancels_due--;
-        cmdi_conn_on_cancel(&peer->conn, 0);
         peer_advance(peer);
         CU_ASSERT_FALSE(peer->receiving);
 
@@ -202,19 +200,18 @@ static void test_conn_pause_loses_nothing(void)
     }
 }
 
-static void test_conn_cancel_that_found_nothing_is_tried_again(void)
+static void test_conn_stop_that_failed_is_tried_again(void)
 {
     struct peer *peer = peer_started();
     cmdi_conn_pause(&peer->conn);
     peer_advance(peer);
-    CU_ASSERT_EQUAL(peer->cancels, 1);
+    CU_ASSERT_EQUAL(peer->stops, 1);
 
-    peer->cancels_due--;
-    cmdi_conn_on_cancel(&peer->conn, -ENOENT);
+    peer->stopping = false; // The cancel found nothing.
     cmdi_conn_ready(&peer->conn);
     peer_advance(peer);
 
-    CU_ASSERT_EQUAL(peer->cancels, 2);
+    CU_ASSERT_EQUAL(peer->stops, 2);
     peer_free(peer);
 }
 
@@ -682,8 +679,8 @@ static void test_conn_fails_in_every_state(void)
     peer_advance(peer);
     peer_append(peer, "in fill", 7);
     cmdi_conn_pause(&peer->conn);
-    peer_advance(peer); // A send, a receive and a cancel are in flight.
-    CU_ASSERT_EQUAL(peer->conn.ops_in_flight, 3);
+    peer_advance(peer); // A send is in flight, and a receive that is being ended.
+    CU_ASSERT(peer->sending != NULL && peer->receiving && peer->stopping);
     fail_twice(peer);
 
     peer = peer_started();
@@ -702,11 +699,11 @@ static void test_conn_fails_in_every_state(void)
 
 /* --- A client's beginning --------------------------------------------------------------------- */
 
-static void on_connected(struct cmdi_conn *conn, int error)
+static void on_open(struct cmdi_conn *conn, int code)
 {
-    peer_of(conn)->connect_error = error;
-    if (error < 0) {
-        cmdi_conn_fail(conn, error, "connect");
+    peer_of(conn)->open_code = code;
+    if (code < 0) {
+        cmdi_conn_fail(conn, code, "connect");
     } else {
         cmdi_conn_start(conn);
     }
@@ -721,7 +718,7 @@ static int on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
 static const struct cmdi_conn_ops client_ops = {
         .on_frame = peer_on_frame,
         .on_ping = peer_on_ping,
-        .on_connected = on_connected,
+        .on_open = on_open,
         .on_server_info = on_server_info,
         .on_output_low = peer_on_output_low,
         .on_eof = peer_on_eof,
@@ -733,11 +730,9 @@ static struct peer *client_connected(void)
 {
     struct peer *peer = peer_open(&client_ops);
     peer->limits.server_info_timeout_ms = 100;
-    cmdi_conn_connect(&peer->conn, NULL);
     peer_append(peer, "early", 5); // Collected until the ServerInfo has come.
     peer_advance(peer);
-    peer->connecting = false;
-    cmdi_conn_on_connect(&peer->conn, 0);
+    peer_open_done(peer, 0);
     peer_advance(peer);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_SERVER_INFO);
     CU_ASSERT_PTR_NULL(peer->sending);
@@ -788,16 +783,14 @@ static void test_conn_client_server_info_fails(void)
 static void test_conn_client_connect_fails(void)
 {
     struct peer *peer = peer_open(&client_ops);
-    cmdi_conn_connect(&peer->conn, NULL);
-    peer->connecting = false;
-    cmdi_conn_on_connect(&peer->conn, -ECONNREFUSED);
-    CU_ASSERT_EQUAL(peer->connect_error, -ECONNREFUSED);
+    peer_open_done(peer, -ECONNREFUSED);
+    CU_ASSERT_EQUAL(peer->open_code, -ECONNREFUSED);
     peer_advance(peer);
     peer_free(peer);
 
     peer = peer_open(&client_ops);
-    cmdi_conn_connect(&peer->conn, NULL);
-    fail_twice(peer); // While it connects: on_connected is not called any more.
+    peer->open_code = 1;
+    fail_twice(peer); // While it connects: on_open is not called any more.
 }
 
 /* --- Time ------------------------------------------------------------------------------------- */
@@ -931,8 +924,7 @@ CU_TestInfo test_conn[] = {
         {"without memory fails alone", test_conn_without_memory_fails_alone},
         {"budget lets others in", test_conn_budget_lets_others_in},
         {"pause loses nothing", test_conn_pause_loses_nothing},
-        {"cancel that found nothing is tried again",
-                test_conn_cancel_that_found_nothing_is_tried_again},
+        {"stop that failed is tried again", test_conn_stop_that_failed_is_tried_again},
         {"resumes while the cancel is under way", test_conn_resumes_while_the_cancel_is_under_way},
         {"eof comes after the frames", test_conn_eof_comes_after_the_frames},
         {"eof inside a frame is an error", test_conn_eof_inside_a_frame_is_an_error},

@@ -85,8 +85,6 @@ static struct peer *held_peer(const struct cmdi_conn_ops *ops, uint32_t idle_tim
     cmdi_conn_pause(&peer->conn);
     peer_advance_ms(peer, 1);
     peer_recv_done(peer, -ECANCELED);
-    peer->cancels_due--;
-    cmdi_conn_on_cancel(&peer->conn, 0);
     peer_advance(peer);
     return peer;
 }
@@ -95,13 +93,13 @@ static void test_conn_held_is_watched(void)
 {
     struct peer *peer = held_peer(&peer_server_ops, CMDS_NEVER);
     CU_ASSERT_TRUE(peer->watching && peer->watch_finish);
-    peer_watch_done(peer, CMDI_RING_PEER_FAILED | CMDI_RING_PEER_GONE);
+    peer_watch_done(peer, CMDI_PEER_FAILED | CMDI_PEER_GONE);
     CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_EOF);
     CU_ASSERT_EQUAL(peer->shard->stats.resets, 1);
     peer_free(peer);
 
     peer = held_peer(&peer_server_ops, 5000); // A FIN: its calls have their time.
-    peer_watch_done(peer, CMDI_RING_PEER_FINISHED);
+    peer_watch_done(peer, CMDI_PEER_FINISHED);
     peer_advance(peer);
     CU_ASSERT_TRUE(peer->watching && !peer->watch_finish); // Not for the same one again.
     peer_advance_ms(peer, 4990);

@@ -94,7 +94,6 @@ static void share_the_bound(bool shard_first)
     stream_open(&stream);
     struct cmdi_conn *conn = &stream.connection->conn;
     struct cmdi_inbox *inbox = &stream.connection->inbox;
-    conn->hold_output = true;
 
     if (shard_first) {
         stream_fill_on_shard(&stream);
@@ -109,7 +108,6 @@ static void share_the_bound(bool shard_first)
     stream_fill(&stream);
     CU_ASSERT(stream_size(&stream) <= BOUND + 2 * SLACK);
 
-    conn->hold_output = false;
     cmdi_shard_flush(conn->shard, &conn->flush);
     stream_expect_all(&stream);
     CU_ASSERT_EQUAL(stream_size(&stream), 0);
@@ -152,7 +150,6 @@ static void test_results_that_are_being_taken_count(void)
     struct cmdi_shard *before = cmdi_shard_set_current(conn->shard);
     transport.send_now = send_nothing_now;
     conn->transport = &transport;
-    conn->hold_output = true;
     while (cmdi_conn_output_size(conn) < BOUND / 2) {
         CU_ASSERT_EQUAL_FATAL(stream_send(&stream, false), 0);
     }
@@ -163,7 +160,6 @@ static void test_results_that_are_being_taken_count(void)
     (void)cmdi_shard_set_current(conn->shard);
     int64_t sent = stream.sent;
     mid_take = &stream;
-    conn->hold_output = false;
     conn->shard->flush_size = 1024;
     cmdi_connection_take_inbox(stream.connection);
     (void)cmdi_shard_set_current(before);
@@ -227,7 +223,10 @@ static int act_close_behind_mail(struct cmds_call *call, const struct act *act)
     CU_ASSERT_EQUAL(acts_answer(call, act->number), 0);
     (void)cmdi_shard_set_current(shard);
 
-    conn->ops_in_flight = 0; // The recv: it never brings anything.
+    static struct cmdi_transport transport;
+    transport = *conn->transport;
+    transport.abort = cmdi_conn_on_closed; // At once: nothing is in flight.
+    conn->transport = &transport;
     cmdi_conn_fail(conn, CMDS_E_CLOSED, "closed");
     cmdi_conn_run(shard, &conn->ready);
 
