@@ -10,7 +10,7 @@
 
 #include "common.h"
 #include "json.h"
-#include "options.h"
+#include "rows.h"
 #include "test_protocol.h"
 #include "wait.h"
 
@@ -25,15 +25,13 @@ struct call_options {
 };
 
 static const struct tool_option call_rows[] = {
-        TOOL_TEXT(call_options, "codec", "NAME", codec, TOOL_CODEC_NAMES " (default msgpack)"),
-        TOOL_TEXT(call_options, "server-info", "TEXT", server_info,
-                "what the server must say (default \"default\")"),
+        TOOL_ROW_CODEC(call_options),
+        TOOL_ROW_SERVER_INFO(call_options),
         TOOL_U32(call_options, "repeat", "N", repeat, 1, UINT32_MAX,
                 "send it so often, one after the other (default 1)"),
         TOOL_U32(call_options, "deadline-ms", "N", deadline_ms, 1, UINT32_MAX,
                 "for all results of one command, and to connect (default 5000; 4294967295: none)"),
-        TOOL_U32(call_options, "max-frame", "BYTES", max_frame, 64, UINT32_MAX,
-                "of one command or result (default 16 MiB)"),
+        TOOL_ROW_MAX_FRAME(call_options),
 };
 static const struct tool_command call_command = {
         .usage = "call [OPTIONS] ADDRESS COMMAND [JSON]",

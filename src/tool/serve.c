@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "common.h"
-#include "options.h"
+#include "rows.h"
 #include "test_service.h"
 
 struct serve_options {
@@ -30,7 +30,7 @@ static const struct tool_option serve_rows[] = {
         TOOL_TEXT(serve_options, "listen", "ADDRESS", listen,
                 "127.0.0.1:9000 by default; port 0: any; [::1]:PORT, unix:PATH; several with "
                 "commas"),
-        TOOL_TEXT(serve_options, "codec", "NAME", codec, TOOL_CODEC_NAMES " (default msgpack)"),
+        TOOL_ROW_CODEC(serve_options),
         TOOL_TEXT(serve_options, "server-info", "TEXT", server_info,
                 "what clients must expect (default \"default\")"),
         TOOL_U32(serve_options, "shards", "N", shards, 1, CMDS_SHARDS_MAX,
@@ -41,16 +41,15 @@ static const struct tool_option serve_rows[] = {
         TOOL_FLAG(serve_options, "reuse-port", reuse_port, "a listener per shard (SO_REUSEPORT)"),
         TOOL_FLAG(serve_options, "spin-always", spin_always,
                 "look for work --spin-us each time, also when others need the core"),
-        TOOL_U32(serve_options, "spin-us", "N", spin_us, 0, 10000000,
+        TOOL_U32(serve_options, "spin-us", "N", spin_us, 0, TOOL_SPIN_US_MAX,
                 "the most a shard looks for work before it sleeps; 0: none (default 100)"),
-        TOOL_U32(serve_options, "workers", "N", workers, 1, 1024,
+        TOOL_U32(serve_options, "workers", "N", workers, 1, TOOL_WORKERS_MAX,
                 "threads of the pool that runs `work` (default 4)"),
         TOOL_U32(serve_options, "max-connections", "N", max_connections, 1, 1000000,
                 "one more is accepted and closed at once (default 10000)"),
-        TOOL_U32(serve_options, "max-in-flight", "N", max_in_flight, 1, 1048576,
+        TOOL_U32(serve_options, "max-in-flight", "N", max_in_flight, 1, TOOL_IN_FLIGHT_MAX,
                 "calls per connection; at the bound it stops reading (default 1024)"),
-        TOOL_U32(serve_options, "max-frame", "BYTES", max_frame, 64, UINT32_MAX,
-                "of one command or result (default 16 MiB)"),
+        TOOL_ROW_MAX_FRAME(serve_options),
         TOOL_U32(serve_options, "max-output", "BYTES", max_output, 4096, UINT32_MAX,
                 "waiting on one connection (default 1 MiB)"),
         TOOL_U32(serve_options, "max-kept", "BYTES", max_kept, 1, UINT32_MAX,
@@ -69,7 +68,7 @@ static const struct tool_option serve_rows[] = {
                 "a call's deadline (default: none)"),
         TOOL_U32(serve_options, "drain-ms", "N", drain_ms, 0, UINT32_MAX,
                 "after SIGTERM: for calls in flight to end (default 10000)"),
-        TOOL_U32(serve_options, "burn-us", "N", burn_us, 0, 1000000,
+        TOOL_U32(serve_options, "burn-us", "N", burn_us, 0, TOOL_BURN_US_MAX,
                 "CPU time that each echo burns on its shard, for measurements (default 0)"),
         TOOL_FLAG(serve_options, "quiet", quiet, "errors only"),
         TOOL_FLAG(serve_options, "verbose", verbose,

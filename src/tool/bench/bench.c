@@ -11,22 +11,22 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "bench.h"
-#include "options.h"
+#include "bench/bench.h"
+#include "rows.h"
 
 static const struct tool_option bench_rows[] = {
         TOOL_TEXT(bench_options, "connect", "ADDRESS", connect,
                 "measure this server (default: one of its own, in a child process)"),
         TOOL_TEXT(bench_options, "command", "NAME", command,
                 "echo, stream, sleep or work (default echo)"),
-        TOOL_TEXT(bench_options, "codec", "NAME", codec, TOOL_CODEC_NAMES " (default msgpack)"),
+        TOOL_ROW_CODEC(bench_options),
         TOOL_DOUBLE(bench_options, "duration", "S", duration, 0, 86400,
                 "seconds that are measured, more than 0 (default 5)"),
         TOOL_DOUBLE(
                 bench_options, "warmup", "S", warmup, 0, 3600, "seconds before them (default 0.5)"),
         TOOL_U32(bench_options, "conns", "N", conns, 1, 65536,
                 "connections (default 8; with --blocking 1)"),
-        TOOL_U32(bench_options, "in-flight", "K", in_flight, 1, 1048576,
+        TOOL_U32(bench_options, "in-flight", "K", in_flight, 1, TOOL_IN_FLIGHT_MAX,
                 "commands in flight on each (default 128; with --rate the most, 1024)"),
         TOOL_DOUBLE(bench_options, "rate", "R", rate, 0, 100000000,
                 "open loop: so many commands/s in total, 0.001 or more, however fast the answers "
@@ -57,24 +57,23 @@ static const struct tool_option bench_rows[] = {
         TOOL_U32(bench_options, "light", "N", light, 1, 65536,
                 "N more connections with one command in flight each, reported apart"),
         TOOL_U32(bench_options, "idle", "N", idle, 1, 65536, "N more connections that do nothing"),
-        TOOL_U32(bench_options, "spin-us", "N", spin_us, 0, 10000000,
+        TOOL_U32(bench_options, "spin-us", "N", spin_us, 0, TOOL_SPIN_US_MAX,
                 "of both sides: the most they look for work, us; 0: not at all (default 100)"),
         TOOL_FLAG(bench_options, "spin-always", spin_always,
                 "both sides spin --spin-us each time, also when others need the core"),
-        TOOL_U32(bench_options, "client-spin-us", "N", client_spin_us, 0, 10000000,
+        TOOL_U32(bench_options, "client-spin-us", "N", client_spin_us, 0, TOOL_SPIN_US_MAX,
                 "of the client alone"),
-        TOOL_U32(bench_options, "server-spin-us", "N", server_spin_us, 0, 10000000,
+        TOOL_U32(bench_options, "server-spin-us", "N", server_spin_us, 0, TOOL_SPIN_US_MAX,
                 "of its own server alone"),
         TOOL_U32(bench_options, "server-shards", "N", server_shards, 1, CMDS_SHARDS_MAX,
                 "of its own server (default: one per CPU of the server)"),
-        TOOL_U32(bench_options, "server-workers", "N", server_workers, 1, 1024,
+        TOOL_U32(bench_options, "server-workers", "N", server_workers, 1, TOOL_WORKERS_MAX,
                 "threads of its own server's pool (default 4)"),
-        TOOL_U32(bench_options, "burn-us", "N", burn_us, 0, 1000000,
+        TOOL_U32(bench_options, "burn-us", "N", burn_us, 0, TOOL_BURN_US_MAX,
                 "CPU time that each echo burns on its own server's shard (default 0)"),
         TOOL_U32(bench_options, "server-pid", "PID", server_pid, 1, BENCH_PID_MAX,
                 "with --connect: count the CPU time of this process"),
-        TOOL_TEXT(bench_options, "server-info", "TEXT", server_info,
-                "what the server must say (default \"default\")"),
+        TOOL_ROW_SERVER_INFO(bench_options),
         TOOL_FLAG(bench_options, "share", share,
                 "both sides may use all allowed CPUs (shards are pinned still)"),
         TOOL_FLAG(

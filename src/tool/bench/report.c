@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bench.h"
+#include "bench/bench.h"
 
 struct report_latency {
     uint64_t count;
@@ -33,14 +33,14 @@ uint64_t bench_errors(const struct bench *bench)
 }
 
 static struct report_latency report_latency(
-        const struct tool_clock *clock, const struct tool_histogram *histogram)
+        const struct tool_clock *clock, const struct cmdi_histogram *histogram)
 {
     return (struct report_latency){
             .count = histogram->count,
-            .p50 = tool_clock_to_us(clock, tool_histogram_quantile(histogram, 0.5)),
-            .p90 = tool_clock_to_us(clock, tool_histogram_quantile(histogram, 0.9)),
-            .p99 = tool_clock_to_us(clock, tool_histogram_quantile(histogram, 0.99)),
-            .p999 = tool_clock_to_us(clock, tool_histogram_quantile(histogram, 0.999)),
+            .p50 = tool_clock_to_us(clock, cmdi_histogram_quantile(histogram, 0.5)),
+            .p90 = tool_clock_to_us(clock, cmdi_histogram_quantile(histogram, 0.9)),
+            .p99 = tool_clock_to_us(clock, cmdi_histogram_quantile(histogram, 0.99)),
+            .p999 = tool_clock_to_us(clock, cmdi_histogram_quantile(histogram, 0.999)),
             .max = tool_clock_to_us(clock, histogram->max),
     };
 }
@@ -73,8 +73,8 @@ static struct report report_make(struct bench *bench)
             report.first_error = worker->first_error.text;
         }
         if (i > 0) {
-            tool_histogram_merge(&first->latency, &worker->latency);
-            tool_histogram_merge(&first->light, &worker->light);
+            cmdi_histogram_merge(&first->latency, &worker->latency);
+            cmdi_histogram_merge(&first->light, &worker->light);
         }
     }
     report.latency = report_latency(&bench->plan.clock, &first->latency);

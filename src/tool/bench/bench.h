@@ -2,11 +2,11 @@
 /*
  * What the parts of `cmdstream bench` share.
  *
- *     bench.c           options, CPUs, the order of things
- *     bench_server.c    the server in a child process, and what CPU time it used
- *     bench_load.c      lanes: one command in flight each, answers checked; runs on the client's shards
- *     bench_run.c       three ways to drive it: the runtime's shards, threads that turn their own runtime, blocking callers
- *     bench_report.c    the table and the JSON object
+ *     bench.c     options, CPUs, the order of things
+ *     server.c    the server in a child process, and what CPU time it used
+ *     load.c      lanes: one command in flight each, answers checked; runs on the client's shards
+ *     run.c       three ways to drive it: the runtime's shards, threads that turn their own runtime, blocking callers
+ *     report.c    the table and the JSON object
  *
  * Who writes what: the plan is constant from the moment the load starts, but for its two ends,
  * which the main thread moves to now when a signal ends the measurement. A worker (a shard, or a
@@ -21,9 +21,9 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
+#include "base/histogram.h"
 #include "clock.h"
 #include "common.h"
-#include "histogram.h"
 #include "test_protocol.h"
 #include "wait.h"
 
@@ -128,8 +128,8 @@ struct bench_worker {
     uint32_t index;
     bool group_closed;
 
-    struct tool_histogram latency;
-    struct tool_histogram light;
+    struct cmdi_histogram latency;
+    struct cmdi_histogram light;
 };
 
 struct bench_server {
@@ -170,7 +170,7 @@ struct bench {
     enum cmds_log_level log_level;
 };
 
-/* bench_load.c */
+/* load.c */
 extern const struct cmds_dispatch bench_dispatch_sticky;
 /**
  * Room for `conns` x `in_flight` lanes of `group` and `light` more of `light_group`. Returns: 0,
@@ -207,7 +207,7 @@ void bench_lane_end(struct bench_lane *lane, uint64_t now);
 /** Counts one error; the first one's text is reported. */
 void bench_worker_error(struct bench_worker *worker, int code, const char *text);
 
-/* bench_run.c */
+/* run.c */
 /**
  * Connects, loads, measures, closes. From the start of the load to the end of the measurement the
  * first SIGINT or SIGTERM ends the latter; any other has its usual effect.
@@ -216,7 +216,7 @@ void bench_worker_error(struct bench_worker *worker, int code, const char *text)
  */
 int bench_run(struct bench *bench, struct cmds_error *error);
 
-/* bench_server.c */
+/* server.c */
 /**
  * Starts `cmdstream serve` on these CPUs and waits until it listens. Returns: 0, -errno; a line on
  * stderr then.
@@ -226,7 +226,7 @@ void bench_server_stop(struct bench_server *server);
 /** User and system time of the server's process so far. Returns: -1 if it cannot be read. */
 int64_t bench_server_cpu_ns(const struct bench_server *server);
 
-/* bench_report.c */
+/* report.c */
 void bench_report(struct bench *bench);
 uint64_t bench_errors(const struct bench *bench);
 

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "bench.h"
+#include "bench/bench.h"
 
 enum {
     LOAD_ERRORS_MAX = 1000 // Of one worker; then its lanes retire: a dead server ends the run.
@@ -165,7 +165,7 @@ void bench_lane_end(struct bench_lane *lane, uint64_t now)
         load_add(&worker->commands, 1);
     }
     if (lane->began >= plan->measure_from && lane->began < bench_at(&plan->end)) {
-        tool_histogram_record(lane->light ? &worker->light : &worker->latency,
+        cmdi_histogram_record(lane->light ? &worker->light : &worker->latency,
                 now > lane->began ? now - lane->began : 0);
     }
 }
@@ -333,7 +333,7 @@ void bench_worker_count_unsent(struct bench_worker *worker, uint64_t now)
         }
         worker->unsent++;
         if (due >= plan->measure_from) {
-            tool_histogram_record(&worker->latency, until > due ? until - due : 0);
+            cmdi_histogram_record(&worker->latency, until > due ? until - due : 0);
         }
     }
 }
