@@ -32,7 +32,9 @@
 
 #include "base/assert.h"
 #include "base/pool.h"
+#include "client/attempts.h"
 #include "client/extra.h"
+#include "client/keepalive.h"
 #include "client/pending.h"
 #include "client/queue.h"
 #include "codec/arena.h"
@@ -43,12 +45,31 @@
 struct cmdi_client;
 struct cmdi_client_shard;
 
+/** What each state is, which fields are valid in it, and what state_timer is for. */
 enum cmdi_client_state {
-    CMDI_CLIENT_RESOLVE,     // No address is known yet. Commands wait in the backlog.
-    CMDI_CLIENT_CONNECT,     // `conn` is valid. Commands wait in the backlog.
-    CMDI_CLIENT_SERVER_INFO, // ... and the ServerInfo is waited for.
-    CMDI_CLIENT_UP,          // Commands are written.
-    CMDI_CLIENT_DOWN,        // `error` says why and does not change any more. Commands are refused.
+    /**
+     * No address is known. Commands wait in the backlog. Timer, once it has begun: the end of
+     * `attempts`.
+     */
+    CMDI_CLIENT_RESOLVE,
+    /**
+     * `conn` connects to targets->list[target], or is closing because it could not. Commands wait.
+     * Timer: the end of this attempt.
+     */
+    CMDI_CLIENT_CONNECT,
+    /** `conn` is connected, and its ServerInfo is to come. Else as CONNECT; it is one attempt. */
+    CMDI_CLIENT_SERVER_INFO,
+    /**
+     * Commands are written. `keepalive` is valid unless keepalive_ms is CMDS_NEVER. Timer: the next
+     * look of the keepalive.
+     */
+    CMDI_CLIENT_UP,
+    /**
+     * For good. `error` says why, and does not change any more. Commands are refused, and none is
+     * pending but those whose callback is due. `conn` is valid while conn_live: it is closing.
+     * Timer, when the client was closed in order: the end of the server's time to let go.
+     */
+    CMDI_CLIENT_DOWN,
 };
 
 /** From where a command comes, and whether it takes a place in the window. */
@@ -161,20 +182,12 @@ struct cmdi_client {
     uint32_t number;              // In the group.
     uint32_t order;               // The owner of client_shard keeps its place in a list here.
     struct cmdi_targets *targets; // A count of its own. NULL: not known yet.
-    uint32_t target;              // The next one of them to try.
+    uint32_t target;              // The one of them that is being tried, or is connected.
     bool conn_live;               // From init to on_closed.
     bool is_closing;
-    bool pinging;      // A ping was the last thing that was sent.
-    bool pong_awaited; // Nothing came since a ping.
-    uint64_t connect_until_ms;
-    uint64_t since_ms;      // When this attempt began; when it came UP.
-    uint64_t ping_ms;       // When the last ping was written; 0: none was.
-    uint64_t ping_end;      // conn.sent_size, once the first one without a pong has left...
-    uint64_t pong_since_ms; // ...and when: of the shard's awake clock. 0: it has not yet.
-    uint64_t ping_received; // conn.received_size when it was written.
-    uint64_t ping_sequence; // sequence_sent at the last ping.
-    /* RESOLVE to SERVER_INFO: gives up. UP: the next ping. Closing: linger. */
-    struct cmdi_timer state_timer;
+    struct cmdi_attempts attempts;
+    struct cmdi_keepalive keepalive;
+    struct cmdi_timer state_timer; // See enum cmdi_client_state.
     struct cmds_error error;
 };
 

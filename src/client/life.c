@@ -20,16 +20,42 @@ enum {
     CLIENT_LOOK_MS = 10, // A limit that cannot be judged now is looked at again.
 };
 
-static void client_state_set(struct cmdi_client *client, enum cmdi_client_state state)
+#define CLIENT_BIT(state) (1u << CMDI_CLIENT_##state)
+
+/*
+ * A client that connects again after a while would get a state WAITING here, from CONNECT,
+ * SERVER_INFO and UP, to CONNECT and DOWN: commands wait in the backlog, `error` says why the last
+ * connection ended, state_timer begins the next attempt.
+ */
+static const uint8_t client_moves[] = {
+        [CMDI_CLIENT_RESOLVE] = CLIENT_BIT(CONNECT) | CLIENT_BIT(DOWN),
+        [CMDI_CLIENT_CONNECT] = CLIENT_BIT(CONNECT) | CLIENT_BIT(SERVER_INFO) | CLIENT_BIT(DOWN),
+        [CMDI_CLIENT_SERVER_INFO] = CLIENT_BIT(CONNECT) | CLIENT_BIT(UP) | CLIENT_BIT(DOWN),
+        [CMDI_CLIENT_UP] = CLIENT_BIT(DOWN),
+        [CMDI_CLIENT_DOWN] = 0,
+};
+
+static void client_move(struct cmdi_client *client, enum cmdi_client_state next)
 {
-    atomic_store_explicit(&client->state, (uint32_t)state, memory_order_release);
+    CMDI_ASSERT((client_moves[cmdi_client_state(client)] & (1u << next)) != 0);
+    atomic_store_explicit(&client->state, (uint32_t)next, memory_order_release);
 }
 
+static void client_arm(struct cmdi_client *client, uint64_t at_ms)
+{
+    cmdi_shard_timer(client->client_shard->shard, &client->state_timer, at_ms);
+}
+
+static void client_disarm(struct cmdi_client *client)
+{
+    cmdi_shard_timer_off(client->client_shard->shard, &client->state_timer);
+}
+
+/* The address that is being tried, or was tried last. */
 static const char *client_target_text(const struct cmdi_client *client)
 {
-    CMDI_ASSERT(client->targets != NULL && client->target > 0);
-    CMDI_ASSERT(client->target <= client->targets->count);
-    return client->targets->list[client->target - 1].text;
+    CMDI_ASSERT(client->targets != NULL && client->target < client->targets->count);
+    return client->targets->list[client->target].text;
 }
 
 static bool client_is_connecting(const struct cmdi_client *client)
@@ -97,8 +123,8 @@ static void client_down(struct cmdi_client *client)
 {
     struct cmdi_shard *shard = client->client_shard->shard;
     CMDI_ASSERT(client->error.code != 0);
-    client_state_set(client, CMDI_CLIENT_DOWN);
-    cmdi_shard_timer_off(shard, &client->state_timer);
+    client_move(client, CMDI_CLIENT_DOWN);
+    client_disarm(client);
     if (!client->is_closing) {
         cmdi_shard_log(shard, CMDI_LOG_CLIENT, CMDS_LOG_WARN, "client %u: %s", client->number,
                 client->error.text);
@@ -113,7 +139,7 @@ static void client_down(struct cmdi_client *client)
 static void client_closed(struct cmdi_client *client)
 {
     cmdi_list_remove(&client->ended_work.link);
-    cmdi_shard_timer_off(client->client_shard->shard, &client->state_timer);
+    client_disarm(client);
     client->client_shard->config->ops->on_closed(client);
 }
 
@@ -127,8 +153,8 @@ void cmdi_client_close(struct cmdi_client *client, uint32_t linger_ms)
                    linger_ms > 0;
     client->is_closing = true;
     if (!was_down) {
-        client->error =
-                (struct cmds_error){0}; // An address that failed before is of no interest any more.
+        /* An address that failed before is of no interest any more. */
+        client->error = (struct cmds_error){0};
         (void)cmdi_fail(&client->error, CMDS_E_CLOSED, "the group was closed");
         client_down(client);
     }
@@ -136,8 +162,7 @@ void cmdi_client_close(struct cmdi_client *client, uint32_t linger_ms)
         client_closed(client);
     } else if (orderly) {
         cmdi_conn_finish(&client->conn);
-        cmdi_shard_timer(client->client_shard->shard, &client->state_timer,
-                cmdi_client_shard_now_ms(client->client_shard) + linger_ms);
+        client_arm(client, cmdi_client_shard_now_ms(client->client_shard) + linger_ms);
     } else {
         cmdi_conn_fail(&client->conn, CMDS_E_CLOSED, "the group was closed");
     }
@@ -164,56 +189,44 @@ static int client_try(struct cmdi_client *client, const struct cmdi_target *targ
     CMDI_ASSERT(code == 0); // A connect is never over at once.
     client->conn_live = true;
     client->deadline_mark = 0;
-    client_state_set(client, CMDI_CLIENT_CONNECT);
+    client_move(client, CMDI_CLIENT_CONNECT);
     return 0;
 }
 
-/*
- * Each address gets its share of the time that is left, so that one that answers nothing does not
- * use it all up.
- */
-static void client_arm_attempt(struct cmdi_client *client, uint64_t now_ms, uint32_t targets_left)
-{
-    client->since_ms = now_ms;
-    if (client->connect_until_ms != UINT64_MAX) {
-        uint64_t share_ms = (client->connect_until_ms - now_ms) / targets_left;
-        cmdi_shard_timer(client->client_shard->shard, &client->state_timer, now_ms + share_ms);
-    }
-}
-
+/* Tries the next address, or is down when there is none. */
 static void client_next_target(struct cmdi_client *client)
 {
-    const struct cmdi_client_config *config = client->client_shard->config;
     uint64_t now_ms = cmdi_client_shard_now_ms(client->client_shard);
-    while (client->target < client->targets->count && now_ms < client->connect_until_ms) {
-        const struct cmdi_target *target = &client->targets->list[client->target++];
-        int error = client_try(client, target);
-        if (error == 0) {
-            client_arm_attempt(client, now_ms, client->targets->count - client->target + 1);
+    uint64_t until_ms = 0;
+    while (cmdi_attempts_next(
+            &client->attempts, now_ms, client->targets->count, &client->target, &until_ms)) {
+        const struct cmdi_target *target = &client->targets->list[client->target];
+        int code = client_try(client, target);
+        if (code == 0) {
+            if (until_ms != UINT64_MAX) {
+                client_arm(client, until_ms);
+            }
             return;
         }
         (void)cmdi_fail(
-                &client->error, error, "connect %s: %s", target->text, cmds_error_text(error));
+                &client->error, code, "connect %s: %s", target->text, cmds_error_text(code));
     }
     if (client->error.code == 0) { // The addresses came in the very moment in which it was over.
         (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "resolve %s: no time was left to connect",
-                config->connect);
+                client->client_shard->config->connect);
     }
     client_down(client);
 }
 
 void cmdi_client_start(struct cmdi_client *client)
 {
-    uint32_t timeout_ms = client->client_shard->config->connect_timeout_ms;
-    if (client->connect_until_ms != 0 || cmdi_client_state(client) != CMDI_CLIENT_RESOLVE) {
+    if (client->attempts.has_begun || cmdi_client_state(client) != CMDI_CLIENT_RESOLVE) {
         return;
     }
-    client->since_ms = cmdi_client_shard_now_ms(client->client_shard);
-    client->connect_until_ms =
-            timeout_ms == CMDS_NEVER ? UINT64_MAX : client->since_ms + timeout_ms;
-    if (timeout_ms != CMDS_NEVER) {
-        cmdi_shard_timer(
-                client->client_shard->shard, &client->state_timer, client->connect_until_ms);
+    cmdi_attempts_begin(&client->attempts, cmdi_client_shard_now_ms(client->client_shard),
+            client->client_shard->config->connect_timeout_ms);
+    if (client->attempts.until_ms != UINT64_MAX) {
+        client_arm(client, client->attempts.until_ms);
     }
 }
 
@@ -231,29 +244,29 @@ void cmdi_client_connect(struct cmdi_client *client, struct cmdi_targets *target
     client_next_target(client);
 }
 
-static void client_on_connect_timeout(struct cmdi_client *client, uint64_t now_ms)
+static void client_on_resolve_limit(struct cmdi_client *client, uint64_t now_ms)
 {
-    unsigned ms = (unsigned)(now_ms - client->since_ms);
-    if (!client->conn_live) {
-        (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "resolve %s: no answer within %u ms",
-                client->client_shard->config->connect, ms);
-        client_down(client);
-        return;
-    }
-    if (cmdi_client_state(client) == CMDI_CLIENT_SERVER_INFO &&
-            cmdi_conn_is_behind(&client->conn)) {
-        cmdi_shard_timer(
-                client->client_shard->shard, &client->state_timer, now_ms + CLIENT_LOOK_MS);
+    (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "resolve %s: no answer within %u ms",
+            client->client_shard->config->connect, (unsigned)(now_ms - client->attempts.since_ms));
+    client_down(client);
+}
+
+static void client_on_connect_limit(struct cmdi_client *client, uint64_t now_ms)
+{
+    (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "connect %s: no answer within %u ms",
+            client_target_text(client), (unsigned)(now_ms - client->attempts.since_ms));
+    cmdi_conn_fail(&client->conn, CMDS_E_TIMEOUT, "%s", client->error.text);
+}
+
+static void client_on_server_info_limit(struct cmdi_client *client, uint64_t now_ms)
+{
+    if (cmdi_conn_is_behind(&client->conn)) {
+        client_arm(client, now_ms + CLIENT_LOOK_MS);
         return; // It may have come: the shard had no buffer for it.
     }
-    if (cmdi_client_state(client) == CMDI_CLIENT_CONNECT) {
-        (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "connect %s: no answer within %u ms",
-                client_target_text(client), ms);
-    } else {
-        (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT,
-                "ServerInfo of %s: not received within %u ms; is it a cmd-stream server?",
-                client_target_text(client), ms);
-    }
+    (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT,
+            "ServerInfo of %s: not received within %u ms; is it a cmd-stream server?",
+            client_target_text(client), (unsigned)(now_ms - client->attempts.since_ms));
     cmdi_conn_fail(&client->conn, CMDS_E_TIMEOUT, "%s", client->error.text);
 }
 
@@ -264,19 +277,22 @@ static void client_on_open(struct cmdi_conn *conn, int code)
         return;
     }
     if (code < 0) {
-        cmdi_conn_fail(conn, code, "%s", cmds_error_text(code)); // on_closing names the address.
+        /* on_closing names the address. */
+        cmdi_conn_fail(conn, code, "%s", cmds_error_text(code));
     } else {
-        client_state_set(client, CMDI_CLIENT_SERVER_INFO);
+        client_move(client, CMDI_CLIENT_SERVER_INFO);
         cmdi_conn_start(conn);
     }
 }
 
-static void client_arm_keepalive(struct cmdi_client *client, uint64_t now_ms)
+static void client_begin_keepalive(struct cmdi_client *client, uint64_t now_ms)
 {
-    cmdi_shard_timer_off(client->client_shard->shard, &client->state_timer);
-    if (client->client_shard->config->keepalive_ms != CMDS_NEVER) {
-        cmdi_shard_timer(client->client_shard->shard, &client->state_timer,
-                now_ms + client->client_shard->config->keepalive_ms);
+    const struct cmdi_client_config *config = client->client_shard->config;
+    client_disarm(client);
+    if (config->keepalive_ms != CMDS_NEVER) {
+        cmdi_keepalive_begin(
+                &client->keepalive, config->keepalive_ms, config->keepalive_interval_ms, now_ms);
+        client_arm(client, cmdi_keepalive_first_ms(&client->keepalive));
     }
 }
 
@@ -291,7 +307,7 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
             memcmp(info.data, config->server_info.data, info.size) != 0) {
         client->error = (struct cmds_error){0};
         // The service is another one: its other addresses would say the same.
-        client->target = client->targets->count;
+        cmdi_attempts_end(&client->attempts);
         return cmdi_fail(&client->error, CMDS_E_SERVER_INFO_MISMATCH,
                 "ServerInfo of %s: \"%.*s\", but \"%.*s\" was expected", config->connect,
                 (int)(info.size < 64 ? info.size : 64), (const char *)info.data,
@@ -299,9 +315,8 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
                 (const char *)config->server_info.data);
     }
     client->error = (struct cmds_error){0};
-    client->since_ms = client->client_shard->shard->now_ms;
-    client_state_set(client, CMDI_CLIENT_UP);
-    client_arm_keepalive(client, client->since_ms);
+    client_move(client, CMDI_CLIENT_UP);
+    client_begin_keepalive(client, client->client_shard->shard->now_ms);
     config->ops->on_state(client, true);
     cmdi_client_write_backlog(client); // Last: it may find no memory, and close the connection.
     return 0;
@@ -319,94 +334,70 @@ static int client_on_ping(struct cmdi_conn *conn)
     return 0;
 }
 
-static void client_ping(struct cmdi_client *client, uint64_t now_ms)
+/* Without memory there is none: the next look is after an interval all the same. */
+static void client_ping(struct cmdi_client *client, const struct cmdi_keepalive_look *look)
 {
-    int error = 0;
-    uint8_t *out = cmdi_conn_reserve(&client->conn, 1, &error);
+    int code = 0;
+    uint8_t *out = cmdi_conn_reserve(&client->conn, CMDI_KEEPALIVE_PING_SIZE, &code);
     if (out == NULL) {
         return;
     }
     *out = 0;
-    cmdi_conn_commit(&client->conn, 1);
+    cmdi_conn_commit(&client->conn, CMDI_KEEPALIVE_PING_SIZE);
     CMDI_COUNT(client->client_shard->shard, pings, 1);
-    if (!client->pong_awaited) {
-        client->pong_awaited = true;
-        client->pong_since_ms = 0;
-        client->ping_end = client->conn.sent_size + cmdi_conn_output_size(&client->conn);
-        client->ping_received = client->conn.received_size;
-    }
-    client->pinging = true;
-    client->ping_ms = now_ms;
-    client->ping_sequence = client->sequence_sent;
+    cmdi_keepalive_pinged(&client->keepalive, look);
 }
 
-/*
- * Anything that came after a ping proves as much as its pong; and what has come and is still to be
- * run may be before it. Patience begins when the ping has left, and ends for while we were stopped.
- * Returns: how much of it is left; UINT64_MAX: all.
- */
-static uint64_t client_patience(struct cmdi_client *client, uint64_t patience_ms)
+static void client_on_keepalive(struct cmdi_client *client, uint64_t now_ms)
 {
-    struct cmdi_conn *conn = &client->conn;
-    uint64_t awake_ms = cmdi_shard_awake_ms(conn->shard);
-    if (conn->received_size != client->ping_received || cmdi_conn_is_behind(conn)) {
-        client->pong_awaited = false;
-    }
-    if (!client->pong_awaited || conn->sent_size < client->ping_end) {
-        return UINT64_MAX;
-    }
-    if (client->pong_since_ms == 0) {
-        uint64_t ago_ms = conn->shard->now_ms - conn->sent_at;
-        client->pong_since_ms =
-                ago_ms < client->client_shard->config->keepalive_interval_ms
-                        ? awake_ms - ago_ms
-                        : awake_ms - client->client_shard->config->keepalive_interval_ms;
-    }
-    uint64_t end_ms = client->pong_since_ms + patience_ms;
-    return end_ms > awake_ms ? end_ms - awake_ms : 0;
-}
-
-static void client_keepalive(struct cmdi_client *client, uint64_t now_ms)
-{
-    const struct cmdi_client_config *config = client->client_shard->config;
-    uint64_t patience_ms = (uint64_t)config->keepalive_ms + config->keepalive_interval_ms;
-    uint64_t left_ms = client_patience(client, patience_ms);
-    if (left_ms == 0) {
-        cmdi_conn_fail(&client->conn, CMDS_E_LOST, "no pong for %u ms", (unsigned)patience_ms);
+    const struct cmdi_conn *conn = &client->conn;
+    struct cmdi_keepalive_look look = {
+            .now_ms = now_ms,
+            .awake_ms = cmdi_shard_awake_ms(conn->shard),
+            .sent_ms = conn->sent_at,
+            .sent_size = conn->sent_size,
+            .received_size = conn->received_size,
+            .sequence_sent = client->sequence_sent,
+            .output_size = cmdi_conn_output_size(conn),
+            .is_behind = cmdi_conn_is_behind(conn),
+    };
+    uint64_t next_ms = 0;
+    enum cmdi_keepalive_verdict verdict = cmdi_keepalive_check(&client->keepalive, &look, &next_ms);
+    if (verdict == CMDI_KEEPALIVE_LOST) {
+        cmdi_conn_fail(&client->conn, CMDS_E_LOST, "no pong for %u ms",
+                (unsigned)cmdi_keepalive_patience_ms(&client->keepalive));
         return;
     }
-    bool pinged_last = client->pinging && client->sequence_sent == client->ping_sequence;
-    uint64_t sent_ms =
-            client->conn.sent_at > client->since_ms ? client->conn.sent_at : client->since_ms;
-    uint64_t due_ms = pinged_last ? client->ping_ms + config->keepalive_interval_ms
-                                  : sent_ms + config->keepalive_ms;
-    if (client->ping_ms == 0) {
-        due_ms = now_ms; // The first one whatever else is sent: so the server knows that we ping.
+    if (verdict == CMDI_KEEPALIVE_PING) {
+        client_ping(client, &look);
     }
-    if (due_ms <= now_ms) {
-        if (cmdi_conn_output_size(&client->conn) ==
-                0) { // Else something is on its way: that is not idle.
-            client_ping(client, now_ms);
-        }
+    if (verdict != CMDI_KEEPALIVE_WAIT) {
         cmdi_client_trim(client);
-        due_ms = now_ms + config->keepalive_interval_ms;
     }
-    if (left_ms < due_ms - now_ms) {
-        due_ms = now_ms + left_ms;
-    }
-    cmdi_shard_timer(client->client_shard->shard, &client->state_timer, due_ms);
+    client_arm(client, next_ms);
 }
+
+static void client_on_linger_limit(struct cmdi_client *client, uint64_t now_ms)
+{
+    (void)now_ms;
+    CMDI_ASSERT(client->is_closing && client->conn_live);
+    cmdi_conn_fail(&client->conn, CMDS_E_CLOSED, "the server did not let go of it in time");
+}
+
+/* What state_timer is for. */
+static void (*const client_on_timer[])(struct cmdi_client *client, uint64_t now_ms) = {
+        [CMDI_CLIENT_RESOLVE] = client_on_resolve_limit,
+        [CMDI_CLIENT_CONNECT] = client_on_connect_limit,
+        [CMDI_CLIENT_SERVER_INFO] = client_on_server_info_limit,
+        [CMDI_CLIENT_UP] = client_on_keepalive,
+        [CMDI_CLIENT_DOWN] = client_on_linger_limit,
+};
 
 void cmdi_client_on_state_timer(struct cmdi_timer *timer, uint64_t now_ms)
 {
     struct cmdi_client *client = CMDI_CONTAINER(timer, struct cmdi_client, state_timer);
-    if (client_is_connecting(client)) {
-        client_on_connect_timeout(client, now_ms);
-    } else if (cmdi_client_state(client) == CMDI_CLIENT_UP) {
-        client_keepalive(client, now_ms);
-    } else if (client->is_closing && client->conn_live) {
-        cmdi_conn_fail(&client->conn, CMDS_E_CLOSED, "the server did not let go of it in time");
-    }
+    CMDI_ASSERT(client->conn_live || cmdi_client_state(client) == CMDI_CLIENT_RESOLVE);
+    client_on_timer[cmdi_client_state(client)](client, now_ms);
 }
 
 /* --- The end of a connection ------------------------------------------------------------------ */
@@ -422,8 +413,8 @@ static void client_on_output_low(struct cmdi_conn *conn)
 
 static void client_on_eof(struct cmdi_conn *conn)
 {
-    cmdi_conn_fail(conn, CMDS_E_EOF,
-            "the server closed it"); // It sends nothing more: what is pending has no answer.
+    /* It sends nothing more: what is pending has no answer. */
+    cmdi_conn_fail(conn, CMDS_E_EOF, "the server closed it");
 }
 
 static void client_on_closing(struct cmdi_conn *conn)
