@@ -15,12 +15,12 @@
 
 #include <cmdstream/codec.h>
 
+#include "base/hint.h"
 #include "codec/protocol.h"
 #include "codec/value.h"
 
 /* The walk over a struct has its own copy of what is done for an item; everybody else calls one. */
-#define CMDI_INLINED   inline __attribute__((always_inline))
-#define CMDI_RARELY(x) __builtin_expect(!!(x), 0)
+#define CMDI_INLINED inline __attribute__((always_inline))
 
 #define CMDI_LOAD(type, from)                                                                      \
     __extension__({                                                                                \
@@ -68,10 +68,10 @@ static inline bool cmdi_row_is_named(const struct cmds_field *row, const void *n
 /** What all borrowed things must be: there, where the program says so, and within the limit. */
 static inline int cmdi_span_check(const void *data, size_t size, size_t size_max)
 {
-    if (CMDI_RARELY(size > size_max)) {
+    if (CMDI_UNLIKELY(size > size_max)) {
         return CMDS_E_LIMIT;
     }
-    return CMDI_RARELY(data == NULL && size != 0) ? -EINVAL : 0;
+    return CMDI_UNLIKELY(data == NULL && size != 0) ? -EINVAL : 0;
 }
 
 /**

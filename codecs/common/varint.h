@@ -18,6 +18,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/hint.h"
+
 static inline int64_t cmdi_leb_size(uint64_t value)
 {
     unsigned bits = 64u - (unsigned)__builtin_clzll(value | 1);
@@ -37,7 +39,7 @@ static inline uint8_t *cmdi_leb_write(uint8_t *out, uint64_t value)
 /** Returns: bytes used; 0: not whole; -1: more than 64 bits, or an eleventh byte. */
 static inline int cmdi_leb_read(const uint8_t *at, const uint8_t *end, uint64_t *value)
 {
-    if (__builtin_expect(at < end && *at < 0x80, 1)) {
+    if (CMDI_LIKELY(at < end && *at < 0x80)) {
         *value = *at;
         return 1;
     }

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hint.h"
 #include "json/json.h"
 #include "json/pow10.h"
 
@@ -463,7 +464,7 @@ static ALWAYS_INLINE int parse(
     struct parsed parsed = parse_text(text, size);
     *negative = parsed.negative;
     *bits = nearest(format, parsed.mantissa, parsed.exponent);
-    if (__builtin_expect(parsed.more, 0)) {
+    if (CMDI_UNLIKELY(parsed.more)) {
         uint64_t above = nearest(format, parsed.mantissa + 1, parsed.exponent);
         if (above != *bits && is_above_middle(format, text, size, parsed.exponent, *bits)) {
             *bits = above;
@@ -476,12 +477,12 @@ int cmdi_json_parse_f64(const char *text, size_t size, double *value)
 {
     uint64_t bits;
     bool negative;
-    int error = parse(&binary64, text, size, &bits, &negative);
-    if (error == 0) {
+    int code = parse(&binary64, text, size, &bits, &negative);
+    if (code == 0) {
         bits |= (uint64_t)negative << 63;
         memcpy(value, &bits, sizeof(bits));
     }
-    return error;
+    return code;
 }
 
 /* Not by way of a double: rounding twice may miss the nearest. */
@@ -489,10 +490,10 @@ int cmdi_json_parse_f32(const char *text, size_t size, float *value)
 {
     uint64_t bits;
     bool negative;
-    int error = parse(&binary32, text, size, &bits, &negative);
-    if (error == 0) {
+    int code = parse(&binary32, text, size, &bits, &negative);
+    if (code == 0) {
         uint32_t narrow = (uint32_t)bits | (uint32_t)negative << 31;
         memcpy(value, &narrow, sizeof(narrow));
     }
-    return error;
+    return code;
 }

@@ -12,6 +12,7 @@
  * What remains is the arena's to bound: a field that comes twice takes room twice, and two bytes
  * can say a large struct. No state, any thread.
  */
+#include "base/hint.h"
 #include "common/names.h"
 #include "common/value.h"
 #include "json/json.h"
@@ -23,7 +24,7 @@ struct reader {
     size_t scanned;    // Bytes of the last list that was counted.
     size_t ahead_left; // Bytes in arrays of structs that may still be scanned ahead.
     struct cmdi_work work;
-    int error; // Of the last look for a row.
+    int code; // Of the last look for a row.
 };
 
 static int read_struct(struct reader *reader, const struct cmds_schema *schema, uint8_t *value);
@@ -39,10 +40,10 @@ int64_t cmdi_json_read(const struct cmds_schema *schema, struct cmds_bytes in,
     if (first == 0) {
         return CMDS_E_PROTO;
     }
-    int error =
+    int code =
             first == 'n' ? cmdi_json_take_null(&reader.scan) : read_struct(&reader, schema, value);
-    if (error < 0) {
-        return error;
+    if (code < 0) {
+        return code;
     }
     (void)cmdi_json_peek(&reader.scan);
     return reader.scan.at == reader.scan.end ? (int64_t)in.size : CMDS_E_PROTO;
@@ -53,20 +54,20 @@ int64_t cmdi_json_read(const struct cmds_schema *schema, struct cmds_bytes in,
 static int read_bool(struct reader *reader, uint8_t *to)
 {
     bool value = *reader->scan.at == 't';
-    int error = value ? cmdi_json_take_word(&reader->scan, "true", 4)
-                      : cmdi_json_take_word(&reader->scan, "false", 5);
-    if (error == 0) {
+    int code = value ? cmdi_json_take_word(&reader->scan, "true", 4)
+                     : cmdi_json_take_word(&reader->scan, "false", 5);
+    if (code == 0) {
         CMDI_STORE(bool, to, value);
     }
-    return error;
+    return code;
 }
 
 static int read_integer(struct reader *reader, uint8_t kind, uint8_t *to)
 {
     const uint8_t *from = reader->scan.at;
     bool integer, negative = *from == '-';
-    int error = cmdi_json_take_number(&reader->scan, &integer);
-    if (error < 0 || !integer) {
+    int code = cmdi_json_take_number(&reader->scan, &integer);
+    if (code < 0 || !integer) {
         return CMDS_E_PROTO;
     }
     uint64_t value = 0;
@@ -91,21 +92,21 @@ static int read_float(struct reader *reader, uint8_t kind, uint8_t *to)
 {
     const char *from = (const char *)reader->scan.at;
     bool integer;
-    int error = cmdi_json_take_number(&reader->scan, &integer);
-    if (error < 0) {
-        return error;
+    int code = cmdi_json_take_number(&reader->scan, &integer);
+    if (code < 0) {
+        return code;
     }
     size_t size = (size_t)((const char *)reader->scan.at - from);
     if (kind == CMDS_KIND_F32) {
         float value = 0;
-        error = cmdi_json_parse_f32(from, size, &value);
+        code = cmdi_json_parse_f32(from, size, &value);
         CMDI_STORE(float, to, value);
     } else {
         double value = 0;
-        error = cmdi_json_parse_f64(from, size, &value);
+        code = cmdi_json_parse_f64(from, size, &value);
         CMDI_STORE(double, to, value);
     }
-    return error;
+    return code;
 }
 
 /* --- Text and bytes --------------------------------------------------------------------------- */
@@ -125,14 +126,14 @@ static int text_build(
 static inline int read_string(struct reader *reader, size_t size_max, struct cmds_bytes *string)
 {
     struct cmdi_json_text text;
-    int error = cmdi_json_take_text(&reader->scan, &text);
-    if (CMDI_RARELY(error < 0)) {
-        return error;
+    int code = cmdi_json_take_text(&reader->scan, &text);
+    if (CMDI_UNLIKELY(code < 0)) {
+        return code;
     }
-    if (CMDI_RARELY(text.size > size_max)) {
+    if (CMDI_UNLIKELY(text.size > size_max)) {
         return CMDS_E_LIMIT;
     }
-    if (CMDI_RARELY(text.changed)) {
+    if (CMDI_UNLIKELY(text.changed)) {
         return text_build(reader, &text, string);
     }
     *string = (struct cmds_bytes){text.from, text.size};
@@ -250,14 +251,14 @@ static int read_byte(struct reader *reader, uint8_t *to)
 static int read_numbers(struct reader *reader, uint32_t count_max, struct cmds_bytes *bytes)
 {
     struct cmdi_array list = {0};
-    int error = open_list(reader, 1, count_max, &list);
+    int code = open_list(reader, 1, count_max, &list);
     uint8_t *items = list.items;
-    for (size_t i = 0; error == 0 && i < list.count; i++) {
-        error = next_in_list(reader, ']', i);
-        error = error < 0 ? error : read_byte(reader, items + i);
+    for (size_t i = 0; code == 0 && i < list.count; i++) {
+        code = next_in_list(reader, ']', i);
+        code = code < 0 ? code : read_byte(reader, items + i);
     }
     *bytes = (struct cmds_bytes){list.items, list.count};
-    return error < 0 ? error : close_list(reader, ']', list.count);
+    return code < 0 ? code : close_list(reader, ']', list.count);
 }
 
 /* Bytes, and an array of uint8_t, which Go does not tell apart either. */
@@ -267,15 +268,15 @@ static int read_bytes(struct reader *reader, uint32_t size_max, struct cmds_byte
         return read_numbers(reader, size_max, bytes);
     }
     struct cmds_bytes text = {0};
-    int error = read_string(reader, SIZE_MAX, &text);
-    if (error < 0) {
-        return error;
+    int code = read_string(reader, SIZE_MAX, &text);
+    if (code < 0) {
+        return code;
     }
     size_t size = text.size / 4 * 3; // At most: padding and line ends are nothing.
     if (size_max != 0 && size > size_max) {
-        error = base64_decode(text, NULL, &size);
-        if (error < 0 || size > size_max) {
-            return error < 0 ? error : CMDS_E_LIMIT;
+        code = base64_decode(text, NULL, &size);
+        if (code < 0 || size > size_max) {
+            return code < 0 ? code : CMDS_E_LIMIT;
         }
     }
     uint8_t *out = cmds_arena_alloc(reader->arena, size, 1);
@@ -291,8 +292,8 @@ static int read_blob(struct reader *reader, const struct cmds_field *row, uint8_
     if (*reader->scan.at != '[') {
         return CMDS_E_PROTO;
     }
-    int error = cmdi_json_open(&reader->scan);
-    for (size_t i = 0; error == 0; i++) {
+    int code = cmdi_json_open(&reader->scan);
+    for (size_t i = 0; code == 0; i++) {
         int more = cmdi_json_next(&reader->scan, ']', i == 0);
         if (more == 0) {
             return i == row->item_size ? 0 : CMDS_E_PROTO;
@@ -300,9 +301,9 @@ static int read_blob(struct reader *reader, const struct cmds_field *row, uint8_
         if (more < 0 || i == row->item_size) {
             return CMDS_E_PROTO;
         }
-        error = read_byte(reader, to + i);
+        code = read_byte(reader, to + i);
     }
-    return error;
+    return code;
 }
 
 /* --- Maps, arrays and structs ----------------------------------------------------------------- */
@@ -310,16 +311,16 @@ static int read_blob(struct reader *reader, const struct cmds_field *row, uint8_
 static int read_pair(struct reader *reader, struct cmds_pair *pair)
 {
     struct cmds_bytes key = {0}, value = {"", 0};
-    int error = read_string(reader, SIZE_MAX, &key);
-    error = error < 0 ? error : cmdi_json_take(&reader->scan, ':');
-    if (error < 0) {
-        return error;
+    int code = read_string(reader, SIZE_MAX, &key);
+    code = code < 0 ? code : cmdi_json_take(&reader->scan, ':');
+    if (code < 0) {
+        return code;
     }
-    error = cmdi_json_peek(&reader->scan) == 'n' ? cmdi_json_take_null(&reader->scan)
-                                                 : read_string(reader, SIZE_MAX, &value);
+    code = cmdi_json_peek(&reader->scan) == 'n' ? cmdi_json_take_null(&reader->scan)
+                                                : read_string(reader, SIZE_MAX, &value);
     pair->key = (struct cmds_string){key.data, key.size};
     pair->value = (struct cmds_string){value.data, value.size};
-    return error;
+    return code;
 }
 
 static int read_map(struct reader *reader, uint8_t *to, uint32_t count_max)
@@ -328,14 +329,14 @@ static int read_map(struct reader *reader, uint8_t *to, uint32_t count_max)
     if (*reader->scan.at != '{') {
         return CMDS_E_PROTO;
     }
-    int error = open_list(reader, sizeof(struct cmds_pair), count_max, &list);
+    int code = open_list(reader, sizeof(struct cmds_pair), count_max, &list);
     struct cmds_pair *pairs = list.items;
-    for (size_t i = 0; error == 0 && i < list.count; i++) {
-        error = next_in_list(reader, '}', i);
-        error = error < 0 ? error : read_pair(reader, &pairs[i]);
+    for (size_t i = 0; code == 0 && i < list.count; i++) {
+        code = next_in_list(reader, '}', i);
+        code = code < 0 ? code : read_pair(reader, &pairs[i]);
     }
     CMDI_STORE(struct cmdi_array, to, list);
-    return error < 0 ? error : close_list(reader, '}', list.count);
+    return code < 0 ? code : close_list(reader, '}', list.count);
 }
 
 /* `at` is on the value's first byte, and that is not null's. */
@@ -344,7 +345,7 @@ static int read_item(
 {
     struct cmds_bytes bytes = {0};
     size_t size_max = row_max != 0 ? row_max : SIZE_MAX;
-    int error;
+    int code;
     switch (row->kind) {
     case CMDS_KIND_BOOL:
         return read_bool(reader, to);
@@ -352,17 +353,17 @@ static int read_item(
     case CMDS_KIND_F64:
         return read_float(reader, row->kind, to);
     case CMDS_KIND_STRING:
-        error = read_string(reader, size_max, &bytes);
+        code = read_string(reader, size_max, &bytes);
         CMDI_STORE(struct cmds_bytes, to, bytes);
-        return error;
+        return code;
     case CMDS_KIND_BYTES:
-        error = read_bytes(reader, row_max, &bytes);
+        code = read_bytes(reader, row_max, &bytes);
         CMDI_STORE(struct cmds_bytes, to, bytes);
-        return error;
+        return code;
     case CMDS_KIND_TEXT:
         size_max = size_max < row->item_size ? size_max : row->item_size - 1u;
-        error = read_string(reader, size_max, &bytes);
-        return error < 0 ? error : cmdi_text_store(row, to, bytes, row_max);
+        code = read_string(reader, size_max, &bytes);
+        return code < 0 ? code : cmdi_text_store(row, to, bytes, row_max);
     case CMDS_KIND_MAP:
         return read_map(reader, to, row_max);
     case CMDS_KIND_BLOB:
@@ -402,14 +403,14 @@ static int array_open(
     if (nests && reader->ahead_left == 0) {
         return cmdi_json_open(&reader->scan);
     }
-    int error = open_list(reader, row->item_size, row->size_max, array);
+    int code = open_list(reader, row->item_size, row->size_max, array);
     *room = array->count;
     array->count = 0;
     if (nests) {
         size_t left = reader->ahead_left;
         reader->ahead_left = left > reader->scanned ? left - reader->scanned : 0;
     }
-    return error;
+    return code;
 }
 
 static __attribute__((noinline)) int read_array(
@@ -417,28 +418,28 @@ static __attribute__((noinline)) int read_array(
 {
     if (row->kind == CMDS_KIND_U8) {
         struct cmds_bytes bytes = {0};
-        int error = read_bytes(reader, row->size_max, &bytes);
+        int code = read_bytes(reader, row->size_max, &bytes);
         CMDI_STORE(struct cmds_bytes, to, bytes);
-        return error;
+        return code;
     }
     struct cmdi_array array = {0};
     size_t room = 0;
     if (*reader->scan.at != '[') {
         return CMDS_E_PROTO;
     }
-    int error = array_open(reader, row, &array, &room);
-    int more = error < 0 ? error : cmdi_json_next(&reader->scan, ']', true);
+    int code = array_open(reader, row, &array, &room);
+    int more = code < 0 ? code : cmdi_json_next(&reader->scan, ']', true);
     while (more > 0) {
-        if (CMDI_RARELY(array.count == room)) {
-            error = array_grow(reader, row, &array, &room);
+        if (CMDI_UNLIKELY(array.count == room)) {
+            code = array_grow(reader, row, &array, &room);
         }
-        if (error == 0) {
+        if (code == 0) {
             uint8_t *item = (uint8_t *)array.items + array.count * row->item_size;
-            error = *reader->scan.at == 'n' ? cmdi_json_take_null(&reader->scan)
-                                            : read_item(reader, row, item, 0);
+            code = *reader->scan.at == 'n' ? cmdi_json_take_null(&reader->scan)
+                                           : read_item(reader, row, item, 0);
             array.count++;
         }
-        more = error < 0 ? error : cmdi_json_next(&reader->scan, ']', false);
+        more = code < 0 ? code : cmdi_json_next(&reader->scan, ']', false);
     }
     CMDI_STORE(struct cmdi_array, to, array);
     return more;
@@ -448,23 +449,23 @@ static __attribute__((noinline)) int read_array(
 static __attribute__((noinline)) int read_null(
         struct reader *reader, const struct cmds_field *row, uint8_t *to)
 {
-    int error = cmdi_json_take_null(&reader->scan);
+    int code = cmdi_json_take_null(&reader->scan);
     bool empties = row->shape != CMDS_SHAPE_ONE || row->kind == CMDS_KIND_MAP ||
                    row->kind == CMDS_KIND_BYTES;
-    return error == 0 && empties ? cmdi_work_clear(&reader->work, row, to) : error;
+    return code == 0 && empties ? cmdi_work_clear(&reader->work, row, to) : code;
 }
 
 static int read_field(struct reader *reader, const struct cmds_field *row, uint8_t *value)
 {
     uint8_t *to = value + row->offset;
     uint8_t first = cmdi_json_peek(&reader->scan);
-    if (CMDI_RARELY(first == 'n')) {
+    if (CMDI_UNLIKELY(first == 'n')) {
         return read_null(reader, row, to);
     }
-    if (CMDI_RARELY(first == 0)) {
+    if (CMDI_UNLIKELY(first == 0)) {
         return CMDS_E_PROTO;
     }
-    if (__builtin_expect(row->shape == CMDS_SHAPE_ONE, 1)) {
+    if (CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE)) {
         return read_item(reader, row, to, row->size_max);
     }
     if (row->shape == CMDS_SHAPE_ARRAY) {
@@ -474,12 +475,12 @@ static int read_field(struct reader *reader, const struct cmds_field *row, uint8
     return read_item(reader, row, to + row->item_offset, row->size_max);
 }
 
-/* Another one than the next. Returns: NULL: there is none; or reader->error says why not. */
+/* Another one than the next. Returns: NULL: there is none; or reader->code says why not. */
 static __attribute__((noinline)) const struct cmds_field *find_row(
         struct reader *reader, const struct cmds_schema *schema, const struct cmdi_json_text *name)
 {
     const struct cmds_field *row = NULL;
-    reader->error = cmdi_json_find_row(&reader->work, schema, name, &row);
+    reader->code = cmdi_json_find_row(&reader->work, schema, name, &row);
     return row;
 }
 
@@ -490,11 +491,11 @@ static __attribute__((noinline)) const struct cmds_field *find_row(
 static CMDI_INLINED const struct cmds_field *next_row(
         const struct cmds_schema *schema, const struct cmdi_json_text *name, uint32_t index)
 {
-    if (CMDI_RARELY(index >= schema->field_count || name->changed)) {
+    if (CMDI_UNLIKELY(index >= schema->field_count || name->changed)) {
         return NULL; // What changes is not what stands there.
     }
     const struct cmds_field *row = cmds_schema_field(schema, index);
-    return __builtin_expect(cmdi_row_is_named(row, name->from, name->size), 1) ? row : NULL;
+    return CMDI_LIKELY(cmdi_row_is_named(row, name->from, name->size)) ? row : NULL;
 }
 
 static uint32_t row_index(const struct cmds_schema *schema, const struct cmds_field *row)
@@ -508,22 +509,22 @@ static int read_struct(struct reader *reader, const struct cmds_schema *schema, 
     if (*reader->scan.at != '{') {
         return CMDS_E_PROTO;
     }
-    int error = cmdi_json_open(&reader->scan);
-    int more = error < 0 ? error : cmdi_json_next(&reader->scan, '}', true);
+    int code = cmdi_json_open(&reader->scan);
+    int more = code < 0 ? code : cmdi_json_next(&reader->scan, '}', true);
     uint32_t index = 0;
     while (more > 0) {
         struct cmdi_json_text name;
-        error = cmdi_json_take_text(&reader->scan, &name);
-        error = error < 0 ? error : cmdi_json_take(&reader->scan, ':');
-        if (CMDI_RARELY(error < 0)) {
-            return error;
+        code = cmdi_json_take_text(&reader->scan, &name);
+        code = code < 0 ? code : cmdi_json_take(&reader->scan, ':');
+        if (CMDI_UNLIKELY(code < 0)) {
+            return code;
         }
         const struct cmds_field *row = next_row(schema, &name, index);
         index++;
-        if (CMDI_RARELY(row == NULL)) {
+        if (CMDI_UNLIKELY(row == NULL)) {
             row = find_row(reader, schema, &name);
-            if (reader->error < 0) {
-                return reader->error;
+            if (reader->code < 0) {
+                return reader->code;
             }
             index = row != NULL ? row_index(schema, row) + 1 : index - 1;
         }

@@ -67,9 +67,9 @@ int cmdi_json_take_text_slow(
 {
     const uint8_t *from = scan->at + 1;
     struct walk walk = {.at = plain, .end = scan->end, .size = (size_t)(plain - from)};
-    int error = walk_to_quote(&walk);
-    if (error < 0) {
-        return error;
+    int code = walk_to_quote(&walk);
+    if (code < 0) {
+        return code;
     }
     *text = (struct cmdi_json_text){from, walk.at, walk.size, walk.changed};
     scan->at = walk.at + 1;
@@ -192,9 +192,9 @@ static int walk_to_quote(struct walk *walk)
             return 0;
         }
         if (*plain == '\\') {
-            int error = walk_escape(walk);
-            if (error < 0) {
-                return error;
+            int code = walk_escape(walk);
+            if (code < 0) {
+                return code;
             }
             continue;
         }
@@ -230,8 +230,8 @@ int64_t cmdi_json_skip(struct cmdi_json_scan *scan)
         if (opened) {
             nest.objects = nest.objects << 1 | (first == '{');
         }
-        int error = opened ? cmdi_json_open(scan) : skip_scalar(scan, first);
-        int more = error < 0 ? error : skip_to_value(scan, &nest, opened);
+        int code = opened ? cmdi_json_open(scan) : skip_scalar(scan, first);
+        int more = code < 0 ? code : skip_to_value(scan, &nest, opened);
         if (more <= 0) {
             return more < 0 ? more : nest.count;
         }
@@ -255,9 +255,9 @@ static int skip_to_value(struct cmdi_json_scan *scan, struct nest *nest, bool op
         nest->count += scan->depth == nest->floor + 1;
         if (more > 0 && object) {
             struct cmdi_json_text name;
-            int error = cmdi_json_take_text(scan, &name);
-            error = error < 0 ? error : cmdi_json_take(scan, ':');
-            return error < 0 ? error : 1;
+            int code = cmdi_json_take_text(scan, &name);
+            code = code < 0 ? code : cmdi_json_take(scan, ':');
+            return code < 0 ? code : 1;
         }
         return more;
     }

@@ -9,6 +9,7 @@
 #ifndef CMDI_JSON_SCAN_H
 #define CMDI_JSON_SCAN_H
 
+#include "base/hint.h"
 #include "common/value.h"
 #include "json/plain.h"
 
@@ -46,7 +47,7 @@ static inline uint8_t cmdi_json_peek(struct cmdi_json_scan *scan)
 {
     while (scan->at < scan->end) {
         uint8_t byte = *scan->at;
-        if (__builtin_expect(byte > ' ', 1)) {
+        if (CMDI_LIKELY(byte > ' ')) {
             return byte;
         }
         if (byte != ' ' && byte != '\t' && byte != '\n' && byte != '\r') {
@@ -114,12 +115,12 @@ static inline int cmdi_json_next(struct cmdi_json_scan *scan, uint8_t close, boo
 /** Returns: 0; CMDS_E_PROTO: no string follows, or it is not well formed. */
 static inline int cmdi_json_take_text(struct cmdi_json_scan *scan, struct cmdi_json_text *text)
 {
-    if (CMDI_RARELY(cmdi_json_peek(scan) != '"')) {
+    if (CMDI_UNLIKELY(cmdi_json_peek(scan) != '"')) {
         return CMDS_E_PROTO;
     }
     const uint8_t *from = scan->at + 1;
     const uint8_t *plain = cmdi_json_plain_end(from, scan->end, false);
-    if (CMDI_RARELY(plain == scan->end || *plain != '"')) {
+    if (CMDI_UNLIKELY(plain == scan->end || *plain != '"')) {
         return cmdi_json_take_text_slow(scan, plain, text);
     }
     *text = (struct cmdi_json_text){from, plain, (size_t)(plain - from), false};

@@ -8,6 +8,7 @@
  */
 #include <math.h>
 
+#include "base/hint.h"
 #include "common/utf8.h"
 #include "common/value.h"
 #include "json/json.h"
@@ -21,7 +22,7 @@ enum {
 struct sink {
     uint8_t *out; // NULL: only counts.
     size_t size;
-    int error;
+    int code;
 };
 
 static inline void put(struct sink *sink, const void *data, size_t size)
@@ -42,19 +43,19 @@ static inline void put_byte(struct sink *sink, char byte)
 
 #define PUT(sink, literal) put(sink, "" literal, sizeof(literal) - 1)
 
-static void fail(struct sink *sink, int error)
+static void fail(struct sink *sink, int code)
 {
-    sink->error = sink->error != 0 ? sink->error : error;
+    sink->code = sink->code != 0 ? sink->code : code;
 }
 
 /* Is it there, and within the limit? Otherwise nothing of it is looked at. */
 static bool is_sound(struct sink *sink, const void *data, size_t size, uint32_t row_max)
 {
-    int error = cmdi_span_check(data, size, row_max != 0 ? row_max : UINT32_MAX);
-    if (CMDI_RARELY(error < 0)) {
-        fail(sink, error);
+    int code = cmdi_span_check(data, size, row_max != 0 ? row_max : UINT32_MAX);
+    if (CMDI_UNLIKELY(code < 0)) {
+        fail(sink, code);
     }
-    return error == 0;
+    return code == 0;
 }
 
 /* --- Text ------------------------------------------------------------------------------------- */
@@ -327,7 +328,7 @@ static void put_array(struct sink *sink, const struct cmds_field *row, const uin
     }
     const uint8_t *item = array.items;
     put_byte(sink, '[');
-    for (size_t i = 0; i < array.count && sink->error == 0; i++, item += row->item_size) {
+    for (size_t i = 0; i < array.count && sink->code == 0; i++, item += row->item_size) {
         if (i > 0) {
             put_byte(sink, ',');
         }
@@ -355,7 +356,7 @@ static void put_struct(struct sink *sink, const struct cmds_schema *schema, cons
 {
     const struct cmds_field *row = schema->fields;
     char before = '{';
-    for (uint32_t i = 0; i < schema->field_count && sink->error == 0;
+    for (uint32_t i = 0; i < schema->field_count && sink->code == 0;
             i++, row = cmdi_row_after(row, schema->field_stride)) {
         if (row->kind != CMDS_KIND_RESERVED) {
             put_byte(sink, before);
@@ -373,5 +374,5 @@ int64_t cmdi_json_write(const struct cmds_schema *schema, const uint8_t *value, 
 {
     struct sink sink = {.out = out};
     put_struct(&sink, schema, value);
-    return sink.error < 0 ? sink.error : (int64_t)sink.size;
+    return sink.code < 0 ? sink.code : (int64_t)sink.size;
 }

@@ -11,6 +11,7 @@
  * array, so nothing recurses; memory by the arena; what names in disorder cost by names.h. Where the same field comes twice in a map, the last one counts.
  * No state, any thread.
  */
+#include "base/hint.h"
 #include "msgpack/msgpack.h"
 
 #include <float.h>
@@ -80,9 +81,8 @@ static inline void want_row(struct reader *reader, const struct cmds_field *row,
 {
     reader->field = row;
     reader->target = base + row->offset;
-    reader->want = __builtin_expect(row->shape == CMDS_SHAPE_ONE, 1)
-                           ? row->kind
-                           : WANT_MANY + (uint32_t)row->shape;
+    reader->want = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE) ? row->kind
+                                                             : WANT_MANY + (uint32_t)row->shape;
 }
 
 static inline void frame_pass_row(struct frame *frame)
@@ -93,7 +93,7 @@ static inline void frame_pass_row(struct frame *frame)
 
 static inline void want_next_row(struct reader *reader, struct frame *frame)
 {
-    if (__builtin_expect(frame->left == 0, 0)) {
+    if (CMDI_UNLIKELY(frame->left == 0)) {
         reader->want = WANT_SKIP; // A newer peer has more fields.
         return;
     }
@@ -325,7 +325,7 @@ static inline int store_double(struct reader *reader, double value)
     if (reader->want == WANT_OPTIONAL) {
         want_optional_value(reader);
     }
-    if (__builtin_expect(reader->want == CMDS_KIND_F64, 1)) {
+    if (CMDI_LIKELY(reader->want == CMDS_KIND_F64)) {
         STORE(double, reader, value);
         return 0;
     }
@@ -347,7 +347,7 @@ static inline int store_double(struct reader *reader, double value)
 static inline bool within_limit(const struct reader *reader, size_t size)
 {
     uint32_t size_max = reader->field->size_max;
-    if (__builtin_expect(size_max == 0 || size <= size_max, 1)) {
+    if (CMDI_LIKELY(size_max == 0 || size <= size_max)) {
         return true;
     }
     return reader->frame->mode == MODE_ITEMS || reader->frame->mode == MODE_PAIRS;
@@ -370,7 +370,7 @@ static int store_bytes_slow(struct reader *reader, const char *data, size_t size
 /* str and bin alike: both are in use for both. */
 static inline int store_bytes(struct reader *reader, const char *data, size_t size)
 {
-    if (__builtin_expect(reader->want != CMDS_KIND_STRING && reader->want != CMDS_KIND_BYTES, 0)) {
+    if (CMDI_UNLIKELY(reader->want != CMDS_KIND_STRING && reader->want != CMDS_KIND_BYTES)) {
         return store_bytes_slow(reader, data, size);
     }
     if (!within_limit(reader, size)) {
@@ -413,7 +413,7 @@ static int store_bytes_slow(struct reader *reader, const char *data, size_t size
 
 static inline int frame_open(struct reader *reader, struct frame frame, struct frame **opened)
 {
-    if (__builtin_expect(reader->frame == &reader->frames[CMDI_DEPTH_MAX], 0)) {
+    if (CMDI_UNLIKELY(reader->frame == &reader->frames[CMDI_DEPTH_MAX])) {
         return CMDS_E_LIMIT;
     }
     *++reader->frame = frame;
@@ -472,7 +472,7 @@ static int other_open(struct reader *reader, struct frame **opened)
 /* Every element that is announced takes a byte or more of the input. */
 static inline int budget_take(struct reader *reader, uint64_t count)
 {
-    if (__builtin_expect(count > reader->budget, 0)) {
+    if (CMDI_UNLIKELY(count > reader->budget)) {
         return CMDS_E_PROTO;
     }
     reader->budget -= (size_t)count;
@@ -555,28 +555,28 @@ static inline int on_ext(struct reader *reader, const char *base, const char *da
 
 static CMDI_INLINED int on_array(struct reader *reader, unsigned count, struct frame **opened)
 {
-    int error = budget_take(reader, count);
+    int code = budget_take(reader, count);
     if (reader->want == WANT_OPTIONAL) {
         want_optional_value(reader);
     }
-    if (error < 0) {
-        return error;
+    if (code < 0) {
+        return code;
     }
     if (reader->want == WANT_ROOT || reader->want == CMDS_KIND_STRUCT) {
-        error = struct_open(reader, MODE_STRUCT, opened);
-        if (error == 0) {
+        code = struct_open(reader, MODE_STRUCT, opened);
+        if (code == 0) {
             want_next_row(reader, reader->frame);
         }
-        return error;
+        return code;
     }
     if (reader->want != WANT_ARRAY) {
         return other_open(reader, opened);
     }
-    error = list_open(reader, MODE_ITEMS, count, reader->field->item_size, opened);
-    if (error == 0 && count > 0) {
+    code = list_open(reader, MODE_ITEMS, count, reader->field->item_size, opened);
+    if (code == 0 && count > 0) {
         want_item(reader, reader->frame);
     }
-    return error;
+    return code;
 }
 
 static inline int on_array_item(struct reader *reader, struct frame **container, struct frame *done)
@@ -600,26 +600,26 @@ static inline int on_array_item(struct reader *reader, struct frame **container,
 
 static inline int on_map(struct reader *reader, unsigned count, struct frame **opened)
 {
-    int error = budget_take(reader, 2 * (uint64_t)count);
+    int code = budget_take(reader, 2 * (uint64_t)count);
     if (reader->want == WANT_OPTIONAL) {
         want_optional_value(reader);
     }
-    if (error < 0) {
-        return error;
+    if (code < 0) {
+        return code;
     }
     if (reader->want == WANT_ROOT || reader->want == CMDS_KIND_STRUCT) {
-        error = struct_open(reader, MODE_KEYED, opened);
+        code = struct_open(reader, MODE_KEYED, opened);
         reader->want = WANT_KEY;
-        return error;
+        return code;
     }
     if (reader->want != CMDS_KIND_MAP) {
         return other_open(reader, opened);
     }
-    error = list_open(reader, MODE_PAIRS, count, sizeof(struct cmds_pair), opened);
-    if (error == 0 && count > 0) {
+    code = list_open(reader, MODE_PAIRS, count, sizeof(struct cmds_pair), opened);
+    if (code == 0 && count > 0) {
         want_pair(reader, reader->frame);
     }
-    return error;
+    return code;
 }
 
 static inline int on_map_item(
@@ -671,7 +671,7 @@ int64_t cmdi_msgpack_read(const struct cmds_schema *schema, struct cmds_bytes in
     parser_init(&parser);
     size_t used = 0;
     int result = parser_execute(&parser, in.data, in.size, &used);
-    if (__builtin_expect(result == 1 && used == in.size, 1)) {
+    if (CMDI_LIKELY(result == 1 && used == in.size)) {
         return (int64_t)used;
     }
     if (result == MSGPACK_UNPACK_NOMEM_ERROR) {

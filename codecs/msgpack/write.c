@@ -6,6 +6,7 @@
  * instead of a callback per item. The two walks take the same steps in the same order; the size walk is the one that
  * refuses, so that the write cannot fail. They recurse over nested schemas, never over the value. No state, any thread.
  */
+#include "base/hint.h"
 #include "msgpack/msgpack.h"
 
 #include <errno.h>
@@ -93,17 +94,17 @@ static inline int span_check(const void *data, size_t size, uint32_t size_max)
 static int64_t map_size(const uint8_t *at, uint32_t count_max)
 {
     struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
-    int error = span_check(map.items, map.count, count_max);
-    if (error < 0) {
-        return error;
+    int code = span_check(map.items, map.count, count_max);
+    if (code < 0) {
+        return code;
     }
     int64_t total = list_head_size(map.count);
     for (size_t i = 0; i < map.count; i++) {
         const struct cmds_pair *pair = &map.items[i];
-        error = span_check(pair->key.data, pair->key.size, 0);
-        error = error < 0 ? error : span_check(pair->value.data, pair->value.size, 0);
-        if (error < 0) {
-            return error;
+        code = span_check(pair->key.data, pair->key.size, 0);
+        code = code < 0 ? code : span_check(pair->value.data, pair->value.size, 0);
+        if (code < 0) {
+            return code;
         }
         total += str_size(pair->key.size) + str_size(pair->value.size);
     }
@@ -122,7 +123,7 @@ static CMDI_INLINED int64_t item_size(
         const struct cmds_field *field, const uint8_t *at, uint32_t size_max, bool as_map)
 {
     struct cmds_bytes span;
-    int error;
+    int code;
     switch (field->kind) {
     case CMDS_KIND_I8:
         return signed_size(CMDI_LOAD(int8_t, at));
@@ -147,9 +148,9 @@ static CMDI_INLINED int64_t item_size(
     case CMDS_KIND_STRING:
     case CMDS_KIND_BYTES:
         span = CMDI_LOAD(struct cmds_bytes, at);
-        error = span_check(span.data, span.size, size_max);
-        if (__builtin_expect(error < 0, 0)) {
-            return error;
+        code = span_check(span.data, span.size, size_max);
+        if (CMDI_UNLIKELY(code < 0)) {
+            return code;
         }
         return field->kind == CMDS_KIND_STRING ? str_size(span.size) : bin_size(span.size);
     case CMDS_KIND_MAP:
@@ -174,9 +175,9 @@ static int64_t item_size_called(
 static int64_t array_size(const struct cmds_field *field, const uint8_t *at, bool as_map)
 {
     struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
-    int error = span_check(array.items, array.count, field->size_max);
-    if (error < 0) {
-        return error;
+    int code = span_check(array.items, array.count, field->size_max);
+    if (code < 0) {
+        return code;
     }
     const uint8_t *item = array.items;
     int64_t total = list_head_size(array.count);
@@ -212,10 +213,10 @@ static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *valu
             total += str_size(strlen(field->name));
         }
         const uint8_t *at = value + field->offset;
-        int64_t size = __builtin_expect(field->shape == CMDS_SHAPE_ONE, 1)
+        int64_t size = CMDI_LIKELY(field->shape == CMDS_SHAPE_ONE)
                                ? item_size(field, at, field->size_max, as_map)
                                : many_size(field, at, as_map);
-        if (__builtin_expect(size < 0, 0)) {
+        if (CMDI_UNLIKELY(size < 0)) {
             return size;
         }
         total += size;
@@ -373,9 +374,8 @@ static uint8_t *write_struct(
             out = write_str(out, field->name, strlen(field->name));
         }
         const uint8_t *at = value + field->offset;
-        out = __builtin_expect(field->shape == CMDS_SHAPE_ONE, 1)
-                      ? write_item(out, field, at, as_map)
-                      : write_many(out, field, at, as_map);
+        out = CMDI_LIKELY(field->shape == CMDS_SHAPE_ONE) ? write_item(out, field, at, as_map)
+                                                          : write_many(out, field, at, as_map);
     }
     return out;
 }

@@ -8,6 +8,7 @@
  * could cost the square of what it sends. (Levels beyond those that a place has room for, which no
  * checked type has, are begun anew.) No state but the place, any thread.
  */
+#include "base/hint.h"
 #include "mus/reader.h"
 
 enum {
@@ -46,7 +47,7 @@ static inline void walk_keep(struct walk *walk, unsigned level)
 static int skip(struct walk *walk, size_t size)
 {
     size_t left = cmdi_mus_bytes_left(&walk->reader);
-    if (CMDI_RARELY(size > left)) {
+    if (CMDI_UNLIKELY(size > left)) {
         return cmdi_mus_short_by(&walk->reader, size - left);
     }
     walk->reader.at += size;
@@ -61,8 +62,8 @@ static int skip_span(struct walk *walk, size_t size_max)
 
 static int skip_pair(struct walk *walk)
 {
-    int error = skip_span(walk, CMDI_MUS_COUNT_MAX);
-    return error != 0 ? error : skip_span(walk, CMDI_MUS_COUNT_MAX);
+    int code = skip_span(walk, CMDI_MUS_COUNT_MAX);
+    return code != 0 ? code : skip_span(walk, CMDI_MUS_COUNT_MAX);
 }
 
 static int skip_item(
@@ -104,9 +105,9 @@ static int walk_list(
     if (here->left == 0) {
         size_t count = 0;
         size_t count_max = cmdi_mus_count_max(row->size_max);
-        int error = cmdi_mus_read_count(&walk->reader, count_max, &count);
-        if (error != 0 || count == 0) {
-            return error;
+        int code = cmdi_mus_read_count(&walk->reader, count_max, &count);
+        if (code != 0 || count == 0) {
+            return code;
         }
         here->left = (uint32_t)count;
         walk_keep(walk, level);
@@ -118,12 +119,12 @@ static int walk_list(
     }
     for (; here->left > 0; here->left--) {
         const uint8_t *from = walk->reader.at;
-        int error = skip_item(walk, row, 0, level);
-        if (CMDI_RARELY(error == 0 && walk->reader.at == from)) {
+        int code = skip_item(walk, row, 0, level);
+        if (CMDI_UNLIKELY(code == 0 && walk->reader.at == from)) {
             return CMDS_E_PROTO; // Structs that are nothing: see check().
         }
-        if (error != 0) {
-            return cmdi_mus_list_short(&walk->reader, error, here->left - 1, size_min);
+        if (code != 0) {
+            return cmdi_mus_list_short(&walk->reader, code, here->left - 1, size_min);
         }
         walk_keep(walk, level);
     }
@@ -167,9 +168,9 @@ static int walk_struct(struct walk *walk, const struct cmds_schema *schema, unsi
         walk->place.depth = level + 1;
     }
     for (; here->row < schema->field_count; here->row++, here->left = 0) {
-        int error = walk_row(walk, cmds_schema_field(schema, here->row), here, level);
-        if (error != 0) {
-            return error;
+        int code = walk_row(walk, cmds_schema_field(schema, here->row), here, level);
+        if (code != 0) {
+            return code;
         }
         walk_keep(walk, level);
     }
@@ -185,7 +186,7 @@ int64_t cmdi_mus_find_end(
     memcpy(&walk.place, place, sizeof(*place));
     walk.reader =
             (struct cmdi_mus_reader){walk.begin + walk.place.at, walk.begin + in.size, 0, NULL};
-    int error = walk_struct(&walk, schema, 0);
+    int code = walk_struct(&walk, schema, 0);
     memcpy(place, &walk.place, sizeof(*place));
-    return cmdi_mus_outcome(&walk.reader, in, error);
+    return cmdi_mus_outcome(&walk.reader, in, code);
 }

@@ -9,6 +9,7 @@
  * above the row's limit is refused at once, not after a sea of bytes. The walk recurses over nested
  * schemas, never over the input. No state, any thread.
  */
+#include "base/hint.h"
 #include "mus/reader.h"
 
 /* A varint of more bytes than its kind has is refused before it ends, as in Go. */
@@ -21,10 +22,10 @@ static int read_integer(struct cmdi_mus_reader *reader, const struct cmds_field 
     size_t size_max = sizes[row->kind - (is_signed ? CMDS_KIND_I8 : CMDS_KIND_U8)];
     const uint8_t *from = reader->at;
     uint64_t value = 0;
-    int error = cmdi_mus_read_varint(reader, &value);
-    if (CMDI_RARELY(error != 0)) {
-        bool too_long = error == CMDI_MUS_SHORT && cmdi_mus_bytes_left(reader) >= size_max;
-        return too_long ? CMDS_E_PROTO : error;
+    int code = cmdi_mus_read_varint(reader, &value);
+    if (CMDI_UNLIKELY(code != 0)) {
+        bool too_long = code == CMDI_MUS_SHORT && cmdi_mus_bytes_left(reader) >= size_max;
+        return too_long ? CMDS_E_PROTO : code;
     }
     if ((size_t)(reader->at - from) > size_max) {
         return CMDS_E_PROTO;
@@ -36,16 +37,16 @@ static int read_text(
         struct cmdi_mus_reader *reader, const struct cmds_field *row, uint8_t *to, uint32_t row_max)
 {
     struct cmds_bytes span = {0};
-    int error = cmdi_mus_read_span(reader, row->item_size - 1, &span);
-    return error != 0 ? error : cmdi_text_store(row, to, span, row_max);
+    int code = cmdi_mus_read_span(reader, row->item_size - 1, &span);
+    return code != 0 ? code : cmdi_text_store(row, to, span, row_max);
 }
 
 static int read_blob(struct cmdi_mus_reader *reader, const struct cmds_field *row, uint8_t *to)
 {
     size_t size = 0;
-    int error = cmdi_mus_read_count(reader, INT64_MAX, &size);
-    if (error != 0) {
-        return error;
+    int code = cmdi_mus_read_count(reader, INT64_MAX, &size);
+    if (code != 0) {
+        return code;
     }
     if (size != row->item_size) {
         return CMDS_E_PROTO;
@@ -60,7 +61,7 @@ static int read_blob(struct cmdi_mus_reader *reader, const struct cmds_field *ro
 
 static int read_raw(struct cmdi_mus_reader *reader, uint8_t *to, unsigned size)
 {
-    if (CMDI_RARELY(cmdi_mus_bytes_left(reader) < size)) {
+    if (CMDI_UNLIKELY(cmdi_mus_bytes_left(reader) < size)) {
         return cmdi_mus_short_by(reader, size - cmdi_mus_bytes_left(reader));
     }
     uint64_t bits = cmdi_fixed_read(reader->at, size);
@@ -75,10 +76,10 @@ static int read_raw(struct cmdi_mus_reader *reader, uint8_t *to, unsigned size)
 
 static inline int read_byte(struct cmdi_mus_reader *reader, uint8_t value_max, uint8_t *to)
 {
-    if (CMDI_RARELY(cmdi_mus_bytes_left(reader) == 0)) {
+    if (CMDI_UNLIKELY(cmdi_mus_bytes_left(reader) == 0)) {
         return cmdi_mus_short_by(reader, 1);
     }
-    if (CMDI_RARELY(*reader->at > value_max)) {
+    if (CMDI_UNLIKELY(*reader->at > value_max)) {
         return CMDS_E_PROTO;
     }
     *to = *reader->at++;
@@ -89,9 +90,9 @@ static inline int read_byte(struct cmdi_mus_reader *reader, uint8_t value_max, u
 static int list_open(struct cmdi_mus_reader *reader, uint32_t row_max, size_t size_min,
         size_t item_size, struct cmdi_array *array)
 {
-    int error = cmdi_mus_read_count(reader, cmdi_mus_count_max(row_max), &array->count);
-    if (error != 0 || array->count == 0) {
-        return error;
+    int code = cmdi_mus_read_count(reader, cmdi_mus_count_max(row_max), &array->count);
+    if (code != 0 || array->count == 0) {
+        return code;
     }
     if (array->count > cmdi_mus_bytes_left(reader) / size_min) { // Below 2^32 * 2^3: no overflow.
         return cmdi_mus_short_by(reader, array->count * size_min - cmdi_mus_bytes_left(reader));
@@ -108,21 +109,20 @@ static int list_open(struct cmdi_mus_reader *reader, uint32_t row_max, size_t si
 static int read_map(struct cmdi_mus_reader *reader, uint8_t *to, uint32_t row_max)
 {
     struct cmdi_array array = {0};
-    int error =
-            list_open(reader, row_max, CMDI_MUS_PAIR_SIZE_MIN, sizeof(struct cmds_pair), &array);
+    int code = list_open(reader, row_max, CMDI_MUS_PAIR_SIZE_MIN, sizeof(struct cmds_pair), &array);
     struct cmds_pair *pairs = array.items;
-    for (size_t i = 0; error == 0 && i < array.count; i++) {
+    for (size_t i = 0; code == 0 && i < array.count; i++) {
         struct cmds_bytes key = {0}, value = {0};
-        error = cmdi_mus_read_span(reader, CMDI_MUS_COUNT_MAX, &key);
-        error = error != 0 ? error : cmdi_mus_read_span(reader, CMDI_MUS_COUNT_MAX, &value);
-        if (error != 0) {
-            return cmdi_mus_list_short(reader, error, array.count - i - 1, CMDI_MUS_PAIR_SIZE_MIN);
+        code = cmdi_mus_read_span(reader, CMDI_MUS_COUNT_MAX, &key);
+        code = code != 0 ? code : cmdi_mus_read_span(reader, CMDI_MUS_COUNT_MAX, &value);
+        if (code != 0) {
+            return cmdi_mus_list_short(reader, code, array.count - i - 1, CMDI_MUS_PAIR_SIZE_MIN);
         }
         pairs[i].key = (struct cmds_string){key.data, key.size};
         pairs[i].value = (struct cmds_string){value.data, value.size};
     }
     memcpy(to, &array, sizeof(array));
-    return error;
+    return code;
 }
 
 static int read_struct(
@@ -132,7 +132,7 @@ static CMDI_INLINED int read_item(
         struct cmdi_mus_reader *reader, const struct cmds_field *row, uint8_t *to, uint32_t row_max)
 {
     struct cmds_bytes span;
-    int error;
+    int code;
     switch (row->kind) {
     case CMDS_KIND_RESERVED:
         return 0;
@@ -147,11 +147,11 @@ static CMDI_INLINED int read_item(
         return read_raw(reader, to, 8);
     case CMDS_KIND_STRING:
     case CMDS_KIND_BYTES:
-        error = cmdi_mus_read_span(reader, cmdi_mus_count_max(row_max), &span);
-        if (__builtin_expect(error == 0, 1)) {
+        code = cmdi_mus_read_span(reader, cmdi_mus_count_max(row_max), &span);
+        if (CMDI_LIKELY(code == 0)) {
             memcpy(to, &span, sizeof(span));
         }
-        return error;
+        return code;
     case CMDS_KIND_MAP:
         return read_map(reader, to, row_max);
     case CMDS_KIND_TEXT:
@@ -169,20 +169,20 @@ static int read_array(struct cmdi_mus_reader *reader, const struct cmds_field *r
 {
     struct cmdi_array array = {0};
     size_t size_min = cmdi_mus_item_size_min(row);
-    int error = list_open(reader, row->size_max, size_min, row->item_size, &array);
+    int code = list_open(reader, row->size_max, size_min, row->item_size, &array);
     uint8_t *item = array.items;
-    for (size_t i = 0; error == 0 && i < array.count; i++, item += row->item_size) {
+    for (size_t i = 0; code == 0 && i < array.count; i++, item += row->item_size) {
         const uint8_t *from = reader->at;
-        error = read_item(reader, row, item, 0);
-        if (CMDI_RARELY(error == 0 && reader->at == from)) {
+        code = read_item(reader, row, item, 0);
+        if (CMDI_UNLIKELY(code == 0 && reader->at == from)) {
             return CMDS_E_PROTO; // What check() refuses, from a program that did not ask it.
         }
-        if (error != 0) {
-            return cmdi_mus_list_short(reader, error, array.count - i - 1, size_min);
+        if (code != 0) {
+            return cmdi_mus_list_short(reader, code, array.count - i - 1, size_min);
         }
     }
     memcpy(to, &array, sizeof(array));
-    return error;
+    return code;
 }
 
 static int read_many(struct cmdi_mus_reader *reader, const struct cmds_field *row, uint8_t *to)
@@ -191,9 +191,9 @@ static int read_many(struct cmdi_mus_reader *reader, const struct cmds_field *ro
         return read_array(reader, row, to);
     }
     uint8_t flag = CMDI_MUS_NIL;
-    int error = read_byte(reader, CMDI_MUS_NIL, &flag);
-    if (error != 0 || flag == CMDI_MUS_NIL) {
-        return error;
+    int code = read_byte(reader, CMDI_MUS_NIL, &flag);
+    if (code != 0 || flag == CMDI_MUS_NIL) {
+        return code;
     }
     CMDI_STORE(bool, to, true);
     return read_item(reader, row, to + row->item_offset, row->size_max);
@@ -206,11 +206,11 @@ static int read_struct(
     for (uint32_t i = 0; i < schema->field_count;
             i++, row = cmdi_row_after(row, schema->field_stride)) {
         uint8_t *to = value + row->offset;
-        int error = __builtin_expect(row->shape == CMDS_SHAPE_ONE, 1)
-                            ? read_item(reader, row, to, row->size_max)
-                            : read_many(reader, row, to);
-        if (CMDI_RARELY(error != 0)) {
-            return error;
+        int code = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE)
+                           ? read_item(reader, row, to, row->size_max)
+                           : read_many(reader, row, to);
+        if (CMDI_UNLIKELY(code != 0)) {
+            return code;
         }
     }
     return 0;
@@ -222,6 +222,6 @@ int64_t cmdi_mus_read(const struct cmds_schema *schema, struct cmds_bytes in,
     static const uint8_t nothing[1];
     const uint8_t *begin = in.data != NULL ? in.data : nothing;
     struct cmdi_mus_reader reader = {begin, begin + in.size, 0, arena};
-    int error = read_struct(&reader, schema, value);
-    return cmdi_mus_outcome(&reader, in, error);
+    int code = read_struct(&reader, schema, value);
+    return cmdi_mus_outcome(&reader, in, code);
 }

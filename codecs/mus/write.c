@@ -6,6 +6,7 @@
  * that the write cannot fail. They recurse over nested schemas, never over the value. No state, any
  * thread.
  */
+#include "base/hint.h"
 #include "common/value.h"
 #include "common/varint.h"
 #include "mus/mus.h"
@@ -14,16 +15,16 @@
 
 static inline int64_t span_size(const void *data, size_t size, uint32_t row_max)
 {
-    int error = cmdi_span_check(data, size, cmdi_mus_count_max(row_max));
-    return CMDI_RARELY(error < 0) ? error : cmdi_leb_size(size) + (int64_t)size;
+    int code = cmdi_span_check(data, size, cmdi_mus_count_max(row_max));
+    return CMDI_UNLIKELY(code < 0) ? code : cmdi_leb_size(size) + (int64_t)size;
 }
 
 static int64_t map_size(const uint8_t *at, uint32_t row_max)
 {
     struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
-    int error = cmdi_span_check(map.items, map.count, cmdi_mus_count_max(row_max));
-    if (error < 0) {
-        return error;
+    int code = cmdi_span_check(map.items, map.count, cmdi_mus_count_max(row_max));
+    if (code < 0) {
+        return code;
     }
     int64_t total = cmdi_leb_size(map.count);
     for (size_t i = 0; i < map.count; i++) {
@@ -82,9 +83,9 @@ static CMDI_INLINED int64_t item_size(
 static int64_t array_size(const struct cmds_field *row, const uint8_t *at)
 {
     struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
-    int error = cmdi_span_check(array.items, array.count, cmdi_mus_count_max(row->size_max));
-    if (error < 0) {
-        return error;
+    int code = cmdi_span_check(array.items, array.count, cmdi_mus_count_max(row->size_max));
+    if (code < 0) {
+        return code;
     }
     const uint8_t *item = array.items;
     int64_t total = cmdi_leb_size(array.count);
@@ -117,10 +118,9 @@ static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *valu
     for (uint32_t i = 0; i < schema->field_count;
             i++, row = cmdi_row_after(row, schema->field_stride)) {
         const uint8_t *at = value + row->offset;
-        int64_t size = __builtin_expect(row->shape == CMDS_SHAPE_ONE, 1)
-                               ? item_size(row, at, row->size_max)
-                               : many_size(row, at);
-        if (CMDI_RARELY(size < 0)) {
+        int64_t size = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE) ? item_size(row, at, row->size_max)
+                                                                 : many_size(row, at);
+        if (CMDI_UNLIKELY(size < 0)) {
             return size;
         }
         total += size;
@@ -210,8 +210,8 @@ static uint8_t *write_struct(uint8_t *out, const struct cmds_schema *schema, con
     for (uint32_t i = 0; i < schema->field_count;
             i++, row = cmdi_row_after(row, schema->field_stride)) {
         const uint8_t *at = value + row->offset;
-        out = __builtin_expect(row->shape == CMDS_SHAPE_ONE, 1) ? write_item(out, row, at)
-                                                                : write_many(out, row, at);
+        out = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE) ? write_item(out, row, at)
+                                                        : write_many(out, row, at);
     }
     return out;
 }

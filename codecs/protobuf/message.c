@@ -109,12 +109,12 @@ static int repeated_check(
 {
     size_t count = CMDI_LOAD(size_t, message + field->quantifier_offset);
     const uint8_t *item = CMDI_LOAD(const uint8_t *, message + field->offset);
-    int error = count > 0 && item == NULL ? -EINVAL : 0;
-    for (size_t i = 0; error == 0 && has_pointer(field) && i < count; i++) {
-        error = pointer_check(field, item, depth);
+    int code = count > 0 && item == NULL ? -EINVAL : 0;
+    for (size_t i = 0; code == 0 && has_pointer(field) && i < count; i++) {
+        code = pointer_check(field, item, depth);
         item += element_size(field);
     }
-    return error;
+    return code;
 }
 
 static int unknown_check(const ProtobufCMessage *message)
@@ -145,23 +145,23 @@ static int value_check(const ProtobufCMessage *message,
     if (depth > CMDI_DEPTH_MAX) {
         return CMDS_E_LIMIT;
     }
-    int error = unknown_check(message);
-    for (unsigned i = 0; error == 0 && i < descriptor->n_fields; i++) {
+    int code = unknown_check(message);
+    for (unsigned i = 0; code == 0 && i < descriptor->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
         if (field->label == PROTOBUF_C_LABEL_REPEATED) {
-            error = repeated_check(field, at, depth);
+            code = repeated_check(field, at, depth);
         } else if (has_pointer(field) && !is_other_of_oneof(field, at)) {
-            error = pointer_check(field, at + field->offset, depth);
+            code = pointer_check(field, at + field->offset, depth);
         }
     }
-    return error;
+    return code;
 }
 
 int64_t cmdi_message_size(const struct cmds_type *type, const void *value)
 {
-    int error = value_check(value, type->descriptor, 1);
-    if (error < 0) {
-        return error;
+    int code = value_check(value, type->descriptor, 1);
+    if (code < 0) {
+        return code;
     }
     size_t size = protobuf_c_message_get_packed_size(value);
     return size > INT32_MAX ? CMDS_E_LIMIT : (int64_t)size;
@@ -262,9 +262,9 @@ static int message_scan(
     memset(&seen, 0, (descriptor->n_fields / 64 + 1) * sizeof(seen.bits[0]));
     while (at < end) {
         struct cmdi_protobuf_field field = {0};
-        int error = cmdi_protobuf_next(&at, end, &field);
-        if (error < 0 || field.form == CMDI_PROTOBUF_GROUP) {
-            return error < 0 ? error : CMDS_E_PROTO;
+        int code = cmdi_protobuf_next(&at, end, &field);
+        if (code < 0 || field.form == CMDI_PROTOBUF_GROUP) {
+            return code < 0 ? code : CMDS_E_PROTO;
         }
         const ProtobufCFieldDescriptor *known =
                 protobuf_c_message_descriptor_get_field(descriptor, field.number);
@@ -272,11 +272,11 @@ static int message_scan(
             continue;
         }
         if (known->type == PROTOBUF_C_TYPE_MESSAGE && known->label != PROTOBUF_C_LABEL_REPEATED) {
-            error = seen_once(&seen, (unsigned)(known - descriptor->fields));
+            code = seen_once(&seen, (unsigned)(known - descriptor->fields));
         }
-        error = error < 0 ? error : field_scan(known, &field, depth);
-        if (error < 0) {
-            return error;
+        code = code < 0 ? code : field_scan(known, &field, depth);
+        if (code < 0) {
+            return code;
         }
     }
     return 0;
@@ -306,9 +306,9 @@ int64_t cmdi_message_read(
     const ProtobufCMessageDescriptor *descriptor = type->descriptor;
     struct memory memory = {arena, false};
     ProtobufCAllocator allocator = {memory_alloc, memory_free, &memory};
-    int error = message_scan(descriptor, in, 1);
-    if (error < 0) {
-        return error;
+    int code = message_scan(descriptor, in, 1);
+    if (code < 0) {
+        return code;
     }
     ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, &allocator, in.size, in.data);
     if (message == NULL) {

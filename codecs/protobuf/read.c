@@ -13,6 +13,7 @@
  *
  * The walk recurses over nested schemas, never over the input. No state, any thread.
  */
+#include "base/hint.h"
 #include "common/utf8.h"
 #include "common/value.h"
 #include "protobuf/protobuf.h"
@@ -67,16 +68,16 @@ static int span_check(struct cmds_bytes span, bool text, uint32_t size_max)
 static int read_item(struct cmds_arena *arena, const struct cmds_field *row,
         const struct cmdi_protobuf_field *field, uint32_t row_max, uint8_t *to)
 {
-    int error;
+    int code;
     switch (row->kind) {
     case CMDS_KIND_STRING:
     case CMDS_KIND_BYTES:
-        error = span_check(field->bytes, row->kind == CMDS_KIND_STRING, row_max);
+        code = span_check(field->bytes, row->kind == CMDS_KIND_STRING, row_max);
         memcpy(to, &field->bytes, sizeof(field->bytes));
-        return error;
+        return code;
     case CMDS_KIND_TEXT:
-        error = span_check(field->bytes, true, 0);
-        return error < 0 ? error : cmdi_text_store(row, to, field->bytes, row_max);
+        code = span_check(field->bytes, true, 0);
+        return code < 0 ? code : cmdi_text_store(row, to, field->bytes, row_max);
     case CMDS_KIND_BLOB:
         if (field->bytes.size != row->item_size) {
             return CMDS_E_PROTO;
@@ -97,16 +98,16 @@ static int read_pair(const struct cmdi_protobuf_field *field, struct cmds_pair *
     *pair = (struct cmds_pair){{"", 0}, {"", 0}};
     while (at < end) {
         struct cmdi_protobuf_field part = {0};
-        int error = cmdi_protobuf_next(&at, end, &part);
-        if (error < 0) {
-            return error;
+        int code = cmdi_protobuf_next(&at, end, &part);
+        if (code < 0) {
+            return code;
         }
         if (part.form != CMDI_PROTOBUF_BYTES || part.number > 2) {
             continue;
         }
-        error = span_check(part.bytes, true, 0);
-        if (error < 0) {
-            return error;
+        code = span_check(part.bytes, true, 0);
+        if (code < 0) {
+            return code;
         }
         struct cmds_string string = {part.bytes.data, part.bytes.size};
         *(part.number == 1 ? &pair->key : &pair->value) = string;
@@ -149,9 +150,9 @@ static int lists_count(
 {
     while (at < end) {
         struct cmdi_protobuf_field field = {0};
-        int error = cmdi_protobuf_next(&at, end, &field);
-        if (error < 0) {
-            return error;
+        int code = cmdi_protobuf_next(&at, end, &field);
+        if (code < 0) {
+            return code;
         }
         if (field.number > schema->field_count) {
             continue;
@@ -163,9 +164,9 @@ static int lists_count(
         uint8_t *to = value + row->offset;
         struct cmdi_array array = CMDI_LOAD(struct cmdi_array, to);
         size_t count = 0;
-        error = field_count(row, &field, &count);
-        if (error < 0) {
-            return error;
+        code = field_count(row, &field, &count);
+        if (code < 0) {
+            return code;
         }
         array.count += count; // At most one for each byte of the input.
         memcpy(to, &array, sizeof(array));
@@ -248,31 +249,31 @@ static int read_packed(
 static int read_list(struct cmds_arena *arena, const struct cmds_field *row,
         const struct cmdi_protobuf_field *field, uint8_t *to)
 {
-    if (CMDI_RARELY(!cmdi_protobuf_has_row(row))) {
+    if (CMDI_UNLIKELY(!cmdi_protobuf_has_row(row))) {
         return CMDS_E_PROTO;
     }
-    int error = list_make_room(arena, row, to);
+    int code = list_make_room(arena, row, to);
     struct cmdi_array array = CMDI_LOAD(struct cmdi_array, to);
     bool single = field->form == cmdi_protobuf_form_of(row->kind);
-    if (error < 0 || (!single && field->form != CMDI_PROTOBUF_BYTES) || array.items == NULL) {
-        return error; // 0: another wire type, or packed numbers, none of them.
+    if (code < 0 || (!single && field->form != CMDI_PROTOBUF_BYTES) || array.items == NULL) {
+        return code; // 0: another wire type, or packed numbers, none of them.
     }
     size_t filled = list_room(&array).filled;
     uint8_t *item = (uint8_t *)array.items + filled * list_item_size(row);
     if (!single) {
-        error = read_packed(row, field->bytes, item, &filled);
+        code = read_packed(row, field->bytes, item, &filled);
     } else {
         filled++;
         if (row->kind == CMDS_KIND_MAP) {
             struct cmds_pair pair;
-            error = read_pair(field, &pair);
+            code = read_pair(field, &pair);
             memcpy(item, &pair, sizeof(pair));
         } else {
-            error = read_item(arena, row, field, 0, item);
+            code = read_item(arena, row, field, 0, item);
         }
     }
     list_set_filled(&array, filled);
-    return error;
+    return code;
 }
 
 /* --- Messages --------------------------------------------------------------------------------- */
@@ -281,10 +282,10 @@ static int read_field(struct cmds_arena *arena, const struct cmds_field *row,
         const struct cmdi_protobuf_field *field, uint8_t *value)
 {
     uint8_t *to = value + row->offset;
-    if (CMDI_RARELY(is_list(row))) {
+    if (CMDI_UNLIKELY(is_list(row))) {
         return read_list(arena, row, field, to);
     }
-    if (CMDI_RARELY(field->form != cmdi_protobuf_form_of(row->kind))) {
+    if (CMDI_UNLIKELY(field->form != cmdi_protobuf_form_of(row->kind))) {
         return 0; // As a field that nobody knows.
     }
     if (row->shape == CMDS_SHAPE_OPTIONAL) {
@@ -299,33 +300,33 @@ static int read_message(struct cmds_arena *arena, const struct cmds_schema *sche
 {
     const uint8_t *at = in.data, *end = at + in.size;
     bool counted = false;
-    int error = 0;
-    while (error == 0 && at < end) {
+    int code = 0;
+    while (code == 0 && at < end) {
         const uint8_t *from = at;
         struct cmdi_protobuf_field field;
-        error = cmdi_protobuf_next(&at, end, &field);
-        if (CMDI_RARELY(error < 0)) {
-            return error;
+        code = cmdi_protobuf_next(&at, end, &field);
+        if (CMDI_UNLIKELY(code < 0)) {
+            return code;
         }
-        if (CMDI_RARELY(field.number > schema->field_count)) {
+        if (CMDI_UNLIKELY(field.number > schema->field_count)) {
             continue;
         }
         const struct cmds_field *row = cmds_schema_field(schema, field.number - 1);
-        if (CMDI_RARELY(row->kind == CMDS_KIND_RESERVED)) {
+        if (CMDI_UNLIKELY(row->kind == CMDS_KIND_RESERVED)) {
             continue;
         }
-        if (CMDI_RARELY(is_list(row) && !counted)) {
+        if (CMDI_UNLIKELY(is_list(row) && !counted)) {
             counted = true;
-            error = lists_count(schema, from, end, value);
+            code = lists_count(schema, from, end, value);
         }
-        error = error < 0 ? error : read_field(arena, row, &field, value);
+        code = code < 0 ? code : read_field(arena, row, &field, value);
     }
-    return error;
+    return code;
 }
 
 int64_t cmdi_protobuf_read(const struct cmds_schema *schema, struct cmds_bytes in,
         struct cmds_arena *arena, uint8_t *value)
 {
-    int error = read_message(arena, schema, in, value);
-    return error < 0 ? error : (int64_t)in.size;
+    int code = read_message(arena, schema, in, value);
+    return code < 0 ? code : (int64_t)in.size;
 }

@@ -5,6 +5,7 @@
  */
 #include "protobuf/wire.h"
 
+#include "base/hint.h"
 #include "common/value.h"
 
 enum {
@@ -17,7 +18,7 @@ static int wire_tag(const uint8_t **at, const uint8_t *end, uint64_t number_max,
 {
     uint64_t tag = 0;
     int used = cmdi_leb_read(*at, end, &tag);
-    if (CMDI_RARELY(used <= 0 || tag >> 3 == 0 || tag >> 3 > number_max)) {
+    if (CMDI_UNLIKELY(used <= 0 || tag >> 3 == 0 || tag >> 3 > number_max)) {
         return CMDS_E_PROTO;
     }
     *at += used;
@@ -72,9 +73,9 @@ static int wire_skip_group(const uint8_t **at, const uint8_t *end, uint32_t numb
     open[0] = number;
     while (depth > 0) {
         struct cmdi_protobuf_field field = {0};
-        int error = wire_tag(at, end, GROUP_NUMBER_MAX, &field);
-        if (error < 0) {
-            return error;
+        int code = wire_tag(at, end, GROUP_NUMBER_MAX, &field);
+        if (code < 0) {
+            return code;
         }
         if (field.form == CMDI_PROTOBUF_GROUP) {
             if (depth == CMDI_DEPTH_MAX) {
@@ -94,10 +95,11 @@ static int wire_skip_group(const uint8_t **at, const uint8_t *end, uint32_t numb
 
 int cmdi_protobuf_next(const uint8_t **at, const uint8_t *end, struct cmdi_protobuf_field *field)
 {
-    int error = wire_tag(at, end, NUMBER_MAX, field);
-    if (CMDI_RARELY(error < 0)) {
-        return error;
+    int code = wire_tag(at, end, NUMBER_MAX, field);
+    if (CMDI_UNLIKELY(code < 0)) {
+        return code;
     }
-    return CMDI_RARELY(field->form == CMDI_PROTOBUF_GROUP) ? wire_skip_group(at, end, field->number)
-                                                           : wire_value(at, end, field);
+    return CMDI_UNLIKELY(field->form == CMDI_PROTOBUF_GROUP)
+                   ? wire_skip_group(at, end, field->number)
+                   : wire_value(at, end, field);
 }

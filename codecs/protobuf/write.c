@@ -6,6 +6,7 @@
  * depth times the work of one walk, for a depth that a checked protocol bounds. The size walk is
  * the one that refuses. No state, any thread.
  */
+#include "base/hint.h"
 #include "common/utf8.h"
 #include "common/value.h"
 #include "protobuf/protobuf.h"
@@ -57,26 +58,26 @@ static CMDI_INLINED int64_t number_size(uint8_t kind, uint64_t value)
 
 static int string_check(const void *data, size_t size, uint32_t row_max)
 {
-    int error = cmdi_span_check(data, size, row_max != 0 ? row_max : INT32_MAX);
-    if (error == 0 && !cmdi_utf8_is_valid(data, size)) {
-        error = -EINVAL;
+    int code = cmdi_span_check(data, size, row_max != 0 ? row_max : INT32_MAX);
+    if (code == 0 && !cmdi_utf8_is_valid(data, size)) {
+        code = -EINVAL;
     }
-    return error;
+    return code;
 }
 
 static int64_t pair_size(const struct cmds_pair *pair)
 {
-    int error = string_check(pair->key.data, pair->key.size, 0);
-    error = error < 0 ? error : string_check(pair->value.data, pair->value.size, 0);
-    return error < 0 ? error : 2 + bytes_size(pair->key.size) + bytes_size(pair->value.size);
+    int code = string_check(pair->key.data, pair->key.size, 0);
+    code = code < 0 ? code : string_check(pair->value.data, pair->value.size, 0);
+    return code < 0 ? code : 2 + bytes_size(pair->key.size) + bytes_size(pair->value.size);
 }
 
 static int64_t map_size(const uint8_t *at, uint32_t number, uint32_t row_max)
 {
     struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
-    int error = cmdi_span_check(map.items, map.count, row_max != 0 ? row_max : INT32_MAX);
-    int64_t total = error;
-    for (size_t i = 0; error == 0 && i < map.count; i++) {
+    int code = cmdi_span_check(map.items, map.count, row_max != 0 ? row_max : INT32_MAX);
+    int64_t total = code;
+    for (size_t i = 0; code == 0 && i < map.count; i++) {
         int64_t size = pair_size(&map.items[i]);
         if (size < 0) {
             return size;
@@ -95,17 +96,17 @@ static int64_t payload_size(
 {
     struct cmds_bytes span;
     int64_t size;
-    int error;
+    int code;
     switch (row->kind) {
     case CMDS_KIND_STRING:
         span = CMDI_LOAD(struct cmds_bytes, at);
-        error = string_check(span.data, span.size, row_max);
-        size = error < 0 ? error : (int64_t)span.size;
+        code = string_check(span.data, span.size, row_max);
+        size = code < 0 ? code : (int64_t)span.size;
         break;
     case CMDS_KIND_BYTES:
         span = CMDI_LOAD(struct cmds_bytes, at);
-        error = cmdi_span_check(span.data, span.size, row_max != 0 ? row_max : INT32_MAX);
-        size = error < 0 ? error : (int64_t)span.size;
+        code = cmdi_span_check(span.data, span.size, row_max != 0 ? row_max : INT32_MAX);
+        size = code < 0 ? code : (int64_t)span.size;
         break;
     case CMDS_KIND_TEXT:
         size = cmdi_text_length(row, at, row_max);
@@ -128,7 +129,7 @@ static int64_t payload_size(
 static CMDI_INLINED int64_t item_size(const struct cmds_field *row, const uint8_t *at,
         uint32_t number, uint32_t row_max, bool always)
 {
-    if (__builtin_expect(is_number(row->kind), 1)) {
+    if (CMDI_LIKELY(is_number(row->kind))) {
         uint64_t value = number_load(row->kind, at);
         return value == 0 && !always ? 0 : tag_size(number) + number_size(row->kind, value);
     }
@@ -137,7 +138,7 @@ static CMDI_INLINED int64_t item_size(const struct cmds_field *row, const uint8_
     }
     bool empty = false;
     int64_t size = payload_size(row, at, row_max, &empty);
-    if (CMDI_RARELY(size < 0)) {
+    if (CMDI_UNLIKELY(size < 0)) {
         return size;
     }
     return empty && !always ? 0 : tag_size(number) + bytes_size((size_t)size);
@@ -157,9 +158,9 @@ static int64_t array_size(const struct cmds_field *row, const uint8_t *at, uint3
 {
     struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
     uint32_t count_max = row->size_max != 0 ? row->size_max : INT32_MAX;
-    int error = cmdi_span_check(array.items, array.count, count_max);
-    if (error < 0 || array.count == 0) {
-        return error;
+    int code = cmdi_span_check(array.items, array.count, count_max);
+    if (code < 0 || array.count == 0) {
+        return code;
     }
     if (is_number(row->kind)) {
         return tag_size(number) + bytes_size((size_t)packed_size(row, array));
@@ -193,14 +194,14 @@ int64_t cmdi_protobuf_size(const struct cmds_schema *schema, const uint8_t *valu
     const struct cmds_field *row = schema->fields;
     for (uint32_t i = 1; i <= schema->field_count;
             i++, row = cmdi_row_after(row, schema->field_stride)) {
-        if (CMDI_RARELY(row->kind == CMDS_KIND_RESERVED)) {
+        if (CMDI_UNLIKELY(row->kind == CMDS_KIND_RESERVED)) {
             continue;
         }
         const uint8_t *at = value + row->offset;
-        int64_t size = __builtin_expect(row->shape == CMDS_SHAPE_ONE, 1)
+        int64_t size = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE)
                                ? item_size(row, at, i, row->size_max, false)
                                : many_size(row, at, i);
-        if (CMDI_RARELY(size < 0)) {
+        if (CMDI_UNLIKELY(size < 0)) {
             return size;
         }
         total += size;
@@ -312,9 +313,8 @@ uint8_t *cmdi_protobuf_write(const struct cmds_schema *schema, const uint8_t *va
             i++, row = cmdi_row_after(row, schema->field_stride)) {
         if (row->kind != CMDS_KIND_RESERVED) {
             const uint8_t *at = value + row->offset;
-            out = __builtin_expect(row->shape == CMDS_SHAPE_ONE, 1)
-                          ? write_item(out, row, at, i, false)
-                          : write_many(out, row, at, i);
+            out = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE) ? write_item(out, row, at, i, false)
+                                                            : write_many(out, row, at, i);
         }
     }
     return out;

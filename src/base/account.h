@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/hint.h"
 #include "base/list.h"
 
 enum {
@@ -96,7 +97,7 @@ static inline bool cmdi_account_charge(struct cmdi_account *account, size_t size
     if (account == NULL) {
         return true;
     }
-    if (__builtin_expect(!cmdi_account_allows(account, size), 0)) {
+    if (CMDI_UNLIKELY(!cmdi_account_allows(account, size))) {
         account->refused = account->refused || size <= cmdi_account_mark(account);
         return false;
     }

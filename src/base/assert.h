@@ -10,13 +10,12 @@
 
 #include <stdnoreturn.h>
 
+#include "base/hint.h"
+
 noreturn void cmdi_assert_failed(const char *fact, const char *file, int line);
 
 /** Not our fault, and yet the end: the kernel took away what everything stands on. printf. */
 noreturn void cmdi_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-#define CMDI_LIKELY(x)   __builtin_expect(!!(x), 1)
-#define CMDI_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 #define CMDI_ASSERT(fact)                                                                          \
     (CMDI_LIKELY(fact) ? (void)0 : cmdi_assert_failed(#fact, __FILE__, __LINE__))

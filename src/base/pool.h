@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/account.h"
+#include "base/hint.h"
 #include "base/list.h"
 
 #ifdef CMDI_POOLS_MALLOC
@@ -66,7 +67,7 @@ static inline void *cmdi_pool_acquire(struct cmdi_pool *pool)
     return cmdi_pool_grow(pool);
 #endif
     struct cmdi_pool_item *item = pool->free;
-    if (__builtin_expect(item == NULL, 0)) {
+    if (CMDI_UNLIKELY(item == NULL)) {
         return cmdi_pool_grow(pool);
     }
     pool->free = item->next;

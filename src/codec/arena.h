@@ -20,6 +20,7 @@
 #include <cmdstream/codec.h>
 
 #include "base/account.h"
+#include "base/hint.h"
 #include "base/pool.h"
 
 enum {
@@ -67,7 +68,7 @@ static inline void *cmdi_arena_alloc(struct cmds_arena *arena, size_t size, size
     uint8_t *at = arena->at + (-(uintptr_t)arena->at & (align - 1));
     // A size of 0 wraps and takes the slow way. Chunks end at a multiple of 16, so `at` is never
     // beyond the end.
-    if (__builtin_expect(size - 1 < (size_t)(arena->end - at), 1)) {
+    if (CMDI_LIKELY(size - 1 < (size_t)(arena->end - at))) {
         arena->at = at + size;
         return at;
     }
@@ -77,7 +78,7 @@ static inline void *cmdi_arena_alloc(struct cmds_arena *arena, size_t size, size
 /** Everything that was handed out is gone; the memory stays for the next value, whatever it takes. */
 static inline void cmdi_arena_reset(struct cmds_arena *arena)
 {
-    if (CMDI_POOLS_KEEP_NOTHING || __builtin_expect(arena->grown, 0)) {
+    if (CMDI_POOLS_KEEP_NOTHING || CMDI_UNLIKELY(arena->grown)) {
         cmdi_arena_reset_slow(arena);
         return;
     }

@@ -174,7 +174,7 @@ int cmds_codec_decode(const struct cmds_codec *codec, const struct cmds_type *ty
         return CMDS_E_SCHEMA;
     }
     cmdi_arena_init(&arena, CMDI_CODEC_ARENA_MAX);
-    int error = decode_in(&arena, codec, type, in, value);
+    int code = decode_in(&arena, codec, type, in, value);
     cmdi_arena_fini(&arena);
-    return error;
+    return code;
 }

@@ -8,6 +8,7 @@
 
 #include <cmdstream/codec.h>
 
+#include "base/hint.h"
 #include "codec/arena.h"
 
 /**
@@ -39,7 +40,7 @@ static inline void *cmdi_codec_begin(
     uint32_t value_size = type->schema->value_size;
     cmdi_arena_begin(arena, value_size, size);
     void *built = cmdi_arena_alloc(arena, value_size, _Alignof(max_align_t));
-    if (__builtin_expect(built != NULL, 1)) {
+    if (CMDI_LIKELY(built != NULL)) {
         memset(built, 0, value_size);
     }
     return built;
@@ -55,16 +56,16 @@ static inline int64_t cmdi_codec_decode(const struct cmds_codec *codec,
         const struct cmds_type *type, struct cmds_bytes in, struct cmds_codec_place *place,
         struct cmds_arena *arena, void **value)
 {
-    if (__builtin_expect((codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0, 0)) {
+    if (CMDI_UNLIKELY((codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0)) {
         return cmdi_codec_decode_open_ended(codec, type, in, place, arena, value);
     }
     void *built = cmdi_codec_begin(arena, type, in.size);
-    if (__builtin_expect(built == NULL, 0)) {
+    if (CMDI_UNLIKELY(built == NULL)) {
         return -ENOMEM;
     }
     *value = built;
     int64_t used = codec->decode(codec, type, in, arena, built);
-    if (__builtin_expect((uint64_t)used == in.size, 1)) {
+    if (CMDI_LIKELY((uint64_t)used == in.size)) {
         return used;
     }
     if (used < 0) {

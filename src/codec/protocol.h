@@ -12,6 +12,8 @@
 
 #include <cmdstream/schema.h>
 
+#include "base/hint.h"
+
 enum {
     CMDI_TYPE_DENSE_MAX = 256, // Numbers below it are an index.
     CMDI_DEPTH_MAX = 32, // Structs, arrays and maps inside each other; the decoders refuse more.
@@ -60,13 +62,13 @@ bool cmdi_type_is_last_slow(const struct cmdi_type_entry *entry, const void *val
  */
 static inline bool cmdi_type_same(const struct cmds_type *own, const struct cmds_type *other)
 {
-    return __builtin_expect(own == other, 1) || cmdi_type_same_slow(own, other);
+    return CMDI_LIKELY(own == other) || cmdi_type_same_slow(own, other);
 }
 
 static inline struct cmdi_type_entry *cmdi_type_table_entry(
         const struct cmdi_type_table *table, uint64_t number)
 {
-    if (__builtin_expect(number < table->dense_count, 1)) {
+    if (CMDI_LIKELY(number < table->dense_count)) {
         struct cmdi_type_entry *entry = &table->entries[number];
         return entry->type != NULL ? entry : NULL;
     }
@@ -95,7 +97,7 @@ static inline bool cmdi_type_table_is_last(
         const struct cmdi_type_table *table, const struct cmds_type *type, const void *value)
 {
     const struct cmdi_type_entry *entry = cmdi_type_table_entry(table, type->number);
-    if (__builtin_expect(entry->last_offset == CMDI_LAST_ALWAYS, 1)) {
+    if (CMDI_LIKELY(entry->last_offset == CMDI_LAST_ALWAYS)) {
         return true;
     }
     return cmdi_type_is_last_slow(entry, value);

@@ -149,11 +149,11 @@ int tool_flush(void)
 
 int tool_finish(int status)
 {
-    int error = tool_flush();
-    if (error < 0 && error != -EPIPE) {
-        fprintf(stderr, "cmdstream: stdout does not take what is printed: %s\n", strerror(-error));
+    int code = tool_flush();
+    if (code < 0 && code != -EPIPE) {
+        fprintf(stderr, "cmdstream: stdout does not take what is printed: %s\n", strerror(-code));
     }
-    return error < 0 && status == TOOL_EXIT_OK ? TOOL_EXIT_FAILED : status;
+    return code < 0 && status == TOOL_EXIT_OK ? TOOL_EXIT_FAILED : status;
 }
 
 uint32_t tool_cpus(uint16_t *cpus, uint32_t max)

@@ -195,10 +195,10 @@ int doctor_try_start(struct doctor_child *child)
     if (child->pid == 0) {
         try_in_child(ends[1], parent);
     }
-    int error = child->pid < 0 ? -errno : 0;
+    int code = child->pid < 0 ? -errno : 0;
     child->output = ends[0];
     close(ends[1]);
-    return error;
+    return code;
 }
 
 static void try_say_end(int status, char *text, size_t size)

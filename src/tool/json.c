@@ -221,16 +221,16 @@ int tool_json_to_value(const struct cmds_schema *schema, const char *name, const
     const char *key;
     json_t *member;
     uint64_t seen = 0;
-    int error = 0;
+    int code = 0;
     json_object_foreach(walked, key, member)
     {
-        error = json_take_member(schema, name, key, member, value, &seen, text);
-        if (error < 0) {
+        code = json_take_member(schema, name, key, member, value, &seen, text);
+        if (code < 0) {
             break;
         }
     }
     json_decref(walked);
-    return error;
+    return code;
 }
 
 /* --- Writing ---------------------------------------------------------------------------------- */

@@ -61,9 +61,9 @@ static struct cmds_string service_pattern(struct service_shard *shard, int64_t s
  * A client that does not read fills its connection's output; the call then waits for room instead
  * of failing.
  */
-static int service_again_if_full(int error)
+static int service_again_if_full(int code)
 {
-    return error == -ENOBUFS ? CMDS_EXEC_AGAIN : error;
+    return code == -ENOBUFS ? CMDS_EXEC_AGAIN : code;
 }
 
 static int service_echo(struct cmds_call *call, const struct command_echo *echo)
@@ -92,18 +92,18 @@ static int service_stream(struct cmds_call *call, const struct command_stream *s
     int64_t sent = (int64_t)(intptr_t)cmds_call_context(call);
     int64_t left = stream->count - sent;
     int64_t end = left > SERVICE_BATCH_MAX ? sent + SERVICE_BATCH_MAX : stream->count;
-    int error = 0;
+    int code = 0;
     while (sent < end) {
         struct result_item item = {sent, sent == stream->count - 1, data};
-        error = cmds_call_send(call, result_item_message(&item));
-        if (error < 0) {
+        code = cmds_call_send(call, result_item_message(&item));
+        if (code < 0) {
             break;
         }
         sent++;
     }
     cmds_call_set_context(call, (void *)(intptr_t)sent);
-    if (error < 0) {
-        return service_again_if_full(error);
+    if (code < 0) {
+        return service_again_if_full(code);
     }
     return sent < stream->count ? CMDS_EXEC_AGAIN : 0;
 }
@@ -112,12 +112,12 @@ static void service_sleep_over(struct cmds_call *call)
 {
     const struct command_sleep *sleep = command_sleep_of(call);
     struct result_echo result = {sleep->boolean, sleep->int64, sleep->string, sleep->float64};
-    int error = cmds_call_send(call, result_echo_message(&result));
-    if (error == -ENOBUFS) {
-        error = cmds_call_after(call, SERVICE_RETRY_MS, service_sleep_over);
+    int code = cmds_call_send(call, result_echo_message(&result));
+    if (code == -ENOBUFS) {
+        code = cmds_call_after(call, SERVICE_RETRY_MS, service_sleep_over);
     }
-    if (error < 0 && error != CMDS_E_GONE) {
-        cmds_call_fail(call, error, "sleep: the result could not be sent");
+    if (code < 0 && code != CMDS_E_GONE) {
+        cmds_call_fail(call, code, "sleep: the result could not be sent");
     }
 }
 
@@ -125,8 +125,8 @@ static int service_sleep(struct cmds_call *call, const struct command_sleep *sle
 {
     int64_t ms = sleep->ms < 0 ? 0 : sleep->ms;
     uint32_t delay_ms = ms >= CMDS_NEVER ? CMDS_NEVER - 1 : (uint32_t)ms;
-    int error = cmds_call_keep_command(call);
-    return error < 0 ? error : cmds_call_after(call, delay_ms, service_sleep_over);
+    int code = cmds_call_keep_command(call);
+    return code < 0 ? code : cmds_call_after(call, delay_ms, service_sleep_over);
 }
 
 static int service_fail(struct cmds_call *call, const struct command_fail *fail)

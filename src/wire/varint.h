@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/hint.h"
+
 enum {
     CMDI_VARINT_SIZE_MAX = 10,
 };
@@ -42,12 +44,12 @@ static inline int cmdi_varint_decode_word(uint64_t word, uint64_t *value)
 
 static inline int cmdi_varint_decode(const uint8_t *data, size_t size, uint64_t *value)
 {
-    if (__builtin_expect(size > 0 && data[0] < 0x80, 1)) {
+    if (CMDI_LIKELY(size > 0 && data[0] < 0x80)) {
         *value = data[0];
         return 1;
     }
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (__builtin_expect(size >= sizeof(uint64_t), 1)) {
+    if (CMDI_LIKELY(size >= sizeof(uint64_t))) {
         uint64_t word;
         memcpy(&word, data, sizeof(word));
         int used = cmdi_varint_decode_word(word, value);

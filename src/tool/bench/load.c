@@ -188,16 +188,16 @@ static void load_send(struct bench_lane *lane, uint64_t began)
     union bench_value value;
     lane->began = began;
     struct cmds_message message = bench_lane_message(lane, &value);
-    int error = cmds_group_send(lane->group, message, lane->how, load_on_result, lane);
-    if (error == 0) {
+    int code = cmds_group_send(lane->group, message, lane->how, load_on_result, lane);
+    if (code == 0) {
         return;
     }
-    if (error == -ENOBUFS) {
+    if (code == -ENOBUFS) {
         lane->next = lane->worker->stalled;
         lane->worker->stalled = lane;
         return;
     }
-    bench_worker_error(lane->worker, error, cmds_error_text(error));
+    bench_worker_error(lane->worker, code, cmds_error_text(code));
     load_retire(lane);
 }
 

@@ -138,18 +138,18 @@ int bench_server_start(struct bench *bench, const uint16_t *cpus, uint32_t cpu_c
     if (pid == 0) {
         server_exec(arguments, cpus, cpu_count, ends[1], parent);
     }
-    int error = pid < 0 ? -errno : 0;
+    int code = pid < 0 ? -errno : 0;
     free(arguments);
     close(ends[1]);
     bench->server = (struct bench_server){.pid = pid, .own = pid > 0, .output = ends[0]};
-    if (error == 0) {
-        error = server_read_address(&bench->server);
+    if (code == 0) {
+        code = server_read_address(&bench->server);
     }
-    if (error < 0) {
+    if (code < 0) {
         fprintf(stderr, "cmdstream bench: the server did not start\n");
         bench_server_stop(&bench->server);
     }
-    return error;
+    return code;
 }
 
 void bench_server_stop(struct bench_server *server)
