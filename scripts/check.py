@@ -2,20 +2,26 @@
 # SPDX-License-Identifier: MIT
 """The rules of the house that a program can hold: a rule is not a rule until it stands here.
 
-  includes   which folder of src/ may include which (the table ARROWS), and who may include a
-             third party's header
+  includes   which folder of src/ may include which, and who may include a third party's header
+  objects    the same for symbols, so that nothing is used through a third folder's header; no circle
+             of files; nothing but src/ring and src/machine asks the kernel (scripts/check_objects.py,
+             where the tables are)
   symbols    the shared library exports every function that a public header declares, and only names
              that begin with cmds_; other global names of the static library begin with cmdi_
-  length     a file has at most 1,000 lines, a function 70. Older offenders stand in
-             scripts/check_ratchet.json with their length, which may only shrink
+  length     a file has at most 700 lines, a function 60, README.md 150
+  comments   no // comment inside a statement, nor one that broke the statement into lines
   format     clang-format, in the version that .clang-format was written for
   words      no work left without the number of its issue
   licence    the SPDX line opens every source file
   generated  a file that a script writes is what the script writes today
+  commits    a commit's title has at most 72 characters, the line after it is blank
 
-scripts/check.py [--library libcmdstream.so] [--ratchet] [--root FOLDER]
+scripts/check.py [--library libcmdstream.so] [--build FOLDER] [--ratchet] [--root FOLDER]
+scripts/check.py --commits
 
---ratchet writes lengths that have shrunk back to the file. The exit status is 1 when a rule is broken.
+Older offenders stand in scripts/check_ratchet.json with their length, their number of comments, or
+their circle of files, which may only shrink; --ratchet writes what has shrunk back to the file.
+--commits looks at the commits alone, 77: it cannot. The exit status is 1 when a rule is broken.
 """
 import argparse
 import json
@@ -25,29 +31,10 @@ import shutil
 import subprocess
 import sys
 
-# Folder of src/ -> folders that it may include, besides itself, include/cmdstream/ and libc.
-ARROWS = {
-    "base": "",
-    "machine": "base",
-    "wire": "base",
-    "codec": "base",
-    "ring": "base machine",
-    "shard": "base machine ring",
-    "net": "base ring shard",
-    "conn": "base wire ring shard net",
-    "server": "base machine wire ring shard net conn codec",
-    "client": "base wire ring shard net conn codec",
-    "group": "base machine ring shard net client codec",
-    "test": "base wire ring shard net conn server client group codec",
-    "tool": "",  # Public headers only: what it needs, every user has.
-}
-CODEC_ARROWS = "base codec common"  # codecs/<name>/.
-# One header each that is a seam: (folder, header) beside the arrows.
-SEAMS = {
-    ("group", "server/call_observer.h"),  # A forwarded command learns that its call is over.
-    # Plain values that need nothing of the library: `bench` measures by the same buckets as it.
-    ("tool", "base/histogram.h"),
-}
+sys.dont_write_bytecode = True
+import check_objects
+import check_text
+from check_objects import ARROWS, CODEC_ARROWS
 
 # Third party's header -> places that may include it.
 THIRD_PARTY = {
@@ -65,8 +52,12 @@ STANDARD_HEADERS = set(  # type_traits: under __cplusplus.
 # Script that knows --check -> what it writes.
 GENERATED = {"scripts/gen_each.py": "include/cmdstream/each.h"}
 
-FILE_LINES_MAX = 1000
-FUNCTION_LINES_MAX = 70
+FILE_LINES_MAX = 700
+FUNCTION_LINES_MAX = 60
+LINES_MAX = {"README.md": 150}  # Of single files.
+COMMIT_TITLE_MAX = 72
+# The commit from which on titles are looked at: older ones cannot be mended any more.
+COMMITS_AFTER = "e82741f88e52552e644cdd9dd5eaf76d29f76154"
 CLANG_FORMAT_MAJOR = 14
 
 C_FOLDERS = ("include", "src", "codecs", "tests", "perf")
@@ -80,6 +71,18 @@ class Checker:
         self.root = root
         self.problems = []
         self.notes = []
+
+    def check_tree(self, arguments):
+        self.check_includes()
+        self.check_ratcheted(arguments.build, arguments.ratchet)
+        self.check_words()
+        self.check_licence()
+        self.check_generated()
+        self.check_format()
+        if arguments.library:
+            self.check_symbols(arguments.library.resolve())
+        else:
+            self.notes.append("symbols: not checked, no --library")
 
     def report(self, path, line, text):
         self.problems.append(f"{path}:{line}: {text}")
@@ -119,7 +122,7 @@ class Checker:
     def check_arrow(self, name, number, header, folder, allowed):
         if allowed is None:
             self.report(name, number, f"src/{folder} is not in the table of scripts/check.py")
-        elif (folder, header) in SEAMS:
+        elif check_objects.seam(name, header):
             return
         elif folder == "tool":
             if not (self.root / "src/tool" / header).is_file():
@@ -188,33 +191,98 @@ class Checker:
             for match in re.finditer(r"\bCMDS_API\b[^;{}#]*?\b(cmds_\w+)\s*(\(|;|\[)", text):
                 yield name, text.count("\n", 0, match.start()) + 1, match[1]
 
-    # ---- length --------------------------------------------------------------------------------
+    # ---- length, comments, and the ratchet -------------------------------------------------------
     def lengths(self):
         """The offenders: {"src/x.c": lines, "src/x.c:function": lines}, and where each stands."""
         found, places = {}, {}
-        for name, lines in self.c_files():
-            if len(lines) > FILE_LINES_MAX:
+        for name, path in self.measured_files():
+            text = path.read_text(encoding="utf-8")
+            lines = text.splitlines()
+            if len(lines) > LINES_MAX.get(name, FILE_LINES_MAX):
                 found[name], places[name] = len(lines), 1
-            for function, start, count in functions(lines):
+            functions = ()
+            if path.suffix in C_SUFFIXES:
+                functions = check_text.c_functions(lines)
+            elif check_text.is_python(name, text):
+                functions = check_text.python_functions(text)
+            for function, start, count in functions:
                 if count > FUNCTION_LINES_MAX:
                     found[f"{name}:{function}"], places[f"{name}:{function}"] = count, start
         return found, places
 
-    def check_length(self, write):
-        path = self.root / "scripts/check_ratchet.json"
-        old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    def measured_files(self):
+        """Sources, scripts with and without a suffix, files of CMake, README.md."""
+        for name, path in self.files(TEXT_FOLDERS, TEXT_SUFFIXES):
+            if path.suffix in C_SUFFIXES + (".py", ".sh", ".cmake") or path.name == "CMakeLists.txt":
+                yield name, path
+            elif path.suffix == "" and path.read_bytes().startswith(b"#!"):
+                yield name, path
+        for name in ("README.md", "CMakeLists.txt"):
+            if (self.root / name).is_file():
+                yield name, self.root / name
+
+    def check_length(self, old):
         found, places = self.lengths()
         for key, count in found.items():
-            limit = FUNCTION_LINES_MAX if ":" in key else FILE_LINES_MAX
+            name = key.split(":")[0]
+            limit = FUNCTION_LINES_MAX if ":" in key else LINES_MAX.get(name, FILE_LINES_MAX)
             if count > old.get(key, limit):
-                self.report(key.split(":")[0], places[key],
+                self.report(name, places[key],
                             f"{key.split(':')[-1]} has {count} lines, at most {old.get(key, limit)}")
-        shrunk = {key: min(count, found[key]) for key, count in old.items() if key in found}
-        if shrunk != old and write:
-            path.write_text(json.dumps(shrunk, indent=4, sort_keys=True) + "\n", encoding="utf-8")
-        elif shrunk != old:
+        return {key: min(count, found[key]) for key, count in old.items() if key in found}
+
+    def check_comments(self, old):
+        found = {}
+        for name, lines in self.c_files():
+            places = list(check_text.broken_statements(lines))
+            if places:
+                found[name] = len(places)
+            if len(places) > old.get(name, 0):
+                for number in places:
+                    self.report(name, number, "a comment breaks this statement: put it above")
+        return {name: min(count, found[name]) for name, count in old.items() if name in found}
+
+    def check_ratcheted(self, build, write):
+        """The rules that older code may break as far as it does. `build`: None without objects."""
+        path = self.root / "scripts/check_ratchet.json"
+        old = {"lines": {}, "comments": {}, "circles": []}
+        if path.exists():
+            old.update(json.loads(path.read_text(encoding="utf-8")))
+        now = {
+            "lines": self.check_length(old["lines"]),
+            "comments": self.check_comments(old["comments"]),
+            "circles": old["circles"],
+        }
+        found = check_objects.check(self.root, build, old["circles"], self.report, self.notes.append)
+        if found is not None:  # What is new is refused, not written.
+            now["circles"] = [circle for circle in found
+                              if any(set(circle) <= set(known) for known in old["circles"])]
+        if now != old and write:
+            path.write_text(json.dumps(now, indent=4, sort_keys=True) + "\n", encoding="utf-8")
+        elif now != old:
             self.report("scripts/check_ratchet.json", 1,
                         "something has shrunk: scripts/check.py --ratchet, so that it stays so")
+
+    # ---- commits -------------------------------------------------------------------------------
+    def git(self, *arguments):
+        return subprocess.run(["git", *arguments], cwd=self.root, capture_output=True, text=True)
+
+    def check_commits(self):
+        """Returns: why nothing could be looked at; None: all were."""
+        if not shutil.which("git") or not (self.root / ".git").exists():
+            return "this is no git repository"
+        if self.git("merge-base", "--is-ancestor", COMMITS_AFTER, "HEAD").returncode != 0:
+            return f"the history does not reach back to {COMMITS_AFTER[:9]}"
+        log = self.git("log", "--no-merges", "--format=%h%n%B%x00", f"{COMMITS_AFTER}..HEAD")
+        for text in log.stdout.split("\0"):
+            number, _, message = text.strip("\n").partition("\n")
+            lines = message.split("\n")
+            if len(lines[0]) > COMMIT_TITLE_MAX:
+                self.report(number, 1, f"a title of {len(lines[0])} characters, at most "
+                                       f"{COMMIT_TITLE_MAX}: {lines[0]}")
+            if len(lines) > 1 and lines[1]:
+                self.report(number, 2, f"the line after the title is not blank: {lines[1]}")
+        return None
 
     # ---- format, words, licence ----------------------------------------------------------------
     def check_format(self):
@@ -263,45 +331,28 @@ class Checker:
                     self.report(name, 1, f"not what {script} writes: run it")
 
 
-def functions(lines):
-    """(name, first line, count of lines) of each function: in our layout its braces alone stand at
-    the margin. The lines of its head count."""
-    start = None
-    for index, line in enumerate(lines):
-        if line == "{":
-            start = index
-            while start > 0 and re.match(r"[\w\s*]", lines[start - 1]) and lines[start - 1].strip():
-                start -= 1
-        elif line.startswith("}") and start is not None:
-            head = " ".join(lines[start : start + 6])
-            match = re.search(r"(\w+)\s*\(", head)
-            yield (match[1] if match else "?"), start + 1, index - start + 1
-            start = None
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--root", type=pathlib.Path,
                         default=pathlib.Path(__file__).resolve().parent.parent)
     parser.add_argument("--library", type=pathlib.Path, help="the shared library, to see its names")
-    parser.add_argument("--ratchet", action="store_true", help="write lengths that have shrunk")
+    parser.add_argument("--build", type=pathlib.Path, help="a build's folder, to see its objects")
+    parser.add_argument("--ratchet", action="store_true", help="write what has shrunk")
+    parser.add_argument("--commits", action="store_true", help="look at commits, and nothing else")
     arguments = parser.parse_args()
 
     checker = Checker(arguments.root.resolve())
-    checker.check_includes()
-    checker.check_length(arguments.ratchet)
-    checker.check_words()
-    checker.check_licence()
-    checker.check_generated()
-    checker.check_format()
-    if arguments.library:
-        checker.check_symbols(arguments.library.resolve())
+    skipped = None
+    if arguments.commits:
+        skipped = checker.check_commits()
+        if skipped:
+            print(f"***** commits: NOT checked, {skipped} *****")
     else:
-        checker.notes.append("symbols: not checked, no --library")
+        checker.check_tree(arguments)
     for line in checker.notes + checker.problems:
         print(line)
     print(f"check: {len(checker.problems)} problems")
-    return 1 if checker.problems else 0
+    return 77 if skipped else 1 if checker.problems else 0
 
 
 if __name__ == "__main__":

@@ -211,8 +211,8 @@ static bool probe_completes(struct io_uring *ring, uint32_t flags)
 static bool probe_recv_over(
         struct io_uring *ring, struct io_uring_buf_ring *buffers, const int fds[2])
 {
-    static char memory[PROBE_BUFFERS]
-                      [PROBE_BUFFER_SIZE]; // Never read: several probes at once do no harm.
+    // Never read: several probes at once do no harm.
+    static char memory[PROBE_BUFFERS][PROBE_BUFFER_SIZE];
     struct io_uring_buf_reg registration = {
             .ring_addr = (uint64_t)(uintptr_t)buffers, .ring_entries = PROBE_BUFFERS};
     if (io_uring_register_buf_ring(ring, &registration, 0) < 0) {
@@ -403,8 +403,8 @@ static void probe_facts(struct cmds_probe *probe)
     snprintf(probe->liburing_version, sizeof(probe->liburing_version), "%d.%d",
             IO_URING_VERSION_MAJOR, IO_URING_VERSION_MINOR);
 #else
-    snprintf(probe->liburing_version, sizeof(probe->liburing_version),
-            "2.3"); // 2.4 began to say it.
+    // 2.4 began to say it.
+    snprintf(probe->liburing_version, sizeof(probe->liburing_version), "2.3");
 #endif
     probe->io_uring_disabled = probe_sysctl();
     probe->seccomp_mode = probe_seccomp();

@@ -459,11 +459,6 @@ uint32_t cmdi_ring_in_flight(const struct cmdi_ring *ring)
     return ring->in_flight;
 }
 
-bool cmdi_ring_has_unsubmitted(const struct cmdi_ring *ring)
-{
-    return ring_unsubmitted(ring) > 0;
-}
-
 static void ring_publish_buffers(struct cmdi_ring *ring)
 {
     if (ring->buffers_added > 0) {
@@ -530,7 +525,7 @@ int cmdi_ring_enter(struct cmdi_ring *ring, uint64_t wait_ns)
         wait_ns = CMDI_RING_WAIT_NONE;
     }
     if (wait_ns == CMDI_RING_WAIT_NONE && !ring_kernel_has_work(ring) &&
-            !cmdi_ring_has_unsubmitted(ring)) {
+            ring_unsubmitted(ring) == 0) {
         ring_publish_buffers(ring);
         return 0;
     }

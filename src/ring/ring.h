@@ -139,8 +139,6 @@ void cmdi_ring_alarm(struct cmdi_ring *ring, uint64_t at_ns);
 bool cmdi_ring_has_work(const struct cmdi_ring *ring);
 /** Operations without their final completion, the ring's own included. */
 uint32_t cmdi_ring_in_flight(const struct cmdi_ring *ring);
-/** Operations are queued that the kernel has not seen. */
-bool cmdi_ring_has_unsubmitted(const struct cmdi_ring *ring);
 /**
  * Submits what is queued, and lets the kernel finish what it has for us; waits up to `wait_ns` for
  * a first completion.

@@ -296,8 +296,8 @@ static void test_ring_group_grows_and_shrinks(void)
     }
     CU_ASSERT_EQUAL(cmdi_ring_buffer_count(ring), 8);
 
-    use_up(ring, fds, 8,
-            buffers); // It shrinks while all are ours, and grows while some are parked.
+    // It shrinks while all are ours, and grows while some are parked.
+    use_up(ring, fds, 8, buffers);
     for (uint32_t i = 0; i < 4; i++) {
         cmdi_ring_buffers_shrink(ring);
     }
@@ -494,8 +494,8 @@ static void test_ring_fd_tells_of_everything(void)
     cmdi_ring_alarm(ring, cmdi_now_ns() + 1000000);
     CU_ASSERT_EQUAL(cmdi_ring_enter(ring, CMDI_RING_WAIT_NONE), 0);
     CU_ASSERT_TRUE(readable(ring, -1));
-    expect_quiet(
-            ring); // An alarm alone is nobody's completion, and has to be cleared all the same.
+    // An alarm alone is nobody's completion, and has to be cleared all the same.
+    expect_quiet(ring);
     pair_close(fds);
     cmdi_ring_destroy(ring);
 }

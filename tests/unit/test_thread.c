@@ -36,8 +36,8 @@ static void test_thread_futex_wakes_who_waits(void)
         }
         atomic_store(&meeting.go, 1);
         cmdi_futex_wake(&meeting.go, 1);
-        CU_ASSERT_EQUAL(pthread_join(thread, NULL),
-                0); // A lost wake hangs here, and the alarm names the test.
+        // A lost wake hangs here, and the alarm names the test.
+        CU_ASSERT_EQUAL(pthread_join(thread, NULL), 0);
     }
 }
 
