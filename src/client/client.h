@@ -3,8 +3,11 @@
  * A client: one connection of a group to its server, on one shard, and the commands that wait for
  * an answer on it.
  *
- *     other threads -> inbox (locked) --mail--> shard --+-> output of the connection      up, and nothing waits before it
- *                                                       +-> backlog                       connecting, full, or behind others
+ *     other threads -> inbox (locked) --mail--> shard --+-> output of the connection
+ *                                                       +-> backlog
+ *
+ * The output takes a command if the connection is up and nothing waits before it; the backlog takes
+ * it while the connection comes up, is full, or others wait already.
  *
  * Every command that the shard has taken is in the pending table, with its sequence, whether it has
  * been written or not; the backlog holds those that have not. So a deadline or a forget finds each
@@ -15,9 +18,17 @@
  * the inbox is the client's, not the connection's. Only the functions marked "Thread: any" may be
  * called off the shard.
  *
- *     RESOLVE -> CONNECT -> SERVER_INFO -> UP -> DOWN
+ * This is the object. What is done with it, each file using only those above it:
  *
- * CONNECT and SERVER_INFO go back to CONNECT for the next address.
+ *     client_shard  what the clients of one shard share; the place where every result is told
+ *     entry         into the pending table and out of it
+ *     memory        what a client holds
+ *     send          commands of the shard, the backlog
+ *     finish        ends: deadlines, forgets, the end of the connection
+ *     receive       results
+ *     inbox         commands of other threads
+ *     room          would a command be taken?
+ *     life          attempts, keepalive, states
  */
 #ifndef CMDI_CLIENT_CLIENT_H
 #define CMDI_CLIENT_CLIENT_H
@@ -28,22 +39,15 @@
 #include <stdint.h>
 
 #include <cmdstream/client.h>
-#include <cmdstream/codec.h>
 
-#include "base/assert.h"
-#include "base/pool.h"
 #include "client/attempts.h"
+#include "client/client_shard.h"
 #include "client/extra.h"
 #include "client/keepalive.h"
 #include "client/pending.h"
 #include "client/queue.h"
-#include "codec/arena.h"
-#include "codec/protocol.h"
 #include "conn/conn.h"
 #include "net/targets.h"
-
-struct cmdi_client;
-struct cmdi_client_shard;
 
 /** What each state is, which fields are valid in it, and what state_timer is for. */
 enum cmdi_client_state {
@@ -70,68 +74,6 @@ enum cmdi_client_state {
      * Timer, when the client was closed in order: the end of the server's time to let go.
      */
     CMDI_CLIENT_DOWN,
-};
-
-/** From where a command comes, and whether it takes a place in the window. */
-enum cmdi_room {
-    CMDI_ROOM_HERE, // Its client's shard.
-    CMDI_ROOM_HERE_ONE_WAY,
-    CMDI_ROOM_ELSEWHERE,
-    CMDI_ROOM_ELSEWHERE_ONE_WAY,
-    CMDI_ROOM_COUNT,
-};
-static inline enum cmdi_room cmdi_room_of(bool is_here, bool one_way)
-{
-    return (enum cmdi_room)((is_here ? CMDI_ROOM_HERE : CMDI_ROOM_ELSEWHERE) + one_way);
-}
-
-/** What clients tell their group. On their shard, none inside a public function. */
-struct cmdi_client_ops {
-    /** The state is UP, or DOWN and client->error says why. */
-    void (*on_state)(struct cmdi_client *client, bool connected);
-    /** A result that nobody waits for. */
-    void (*on_unexpected)(struct cmdi_client *client, const struct cmds_result *result);
-    /**
-     * A window or an output that was full has room; only while client_shard->wants_room. Called
-     * often: schedule.
-     */
-    void (*on_room)(struct cmdi_client_shard *client_shard);
-    /** client_shard->pending fell to 0; only while client_shard->wants_idle. */
-    void (*on_idle)(struct cmdi_client_shard *client_shard);
-    /** After cmdi_client_close: nothing of the client is used any more. */
-    void (*on_closed)(struct cmdi_client *client);
-    /**
-     * A message about a client is under way: the memory must stay until release. hold: any thread.
-     */
-    void (*hold)(struct cmdi_client_shard *client_shard);
-    void (*release)(struct cmdi_client_shard *client_shard);
-};
-
-/** The same for all clients of a group. Constant. */
-struct cmdi_client_config {
-    const struct cmdi_client_ops *ops;
-    const struct cmds_codec *codec;
-    const struct cmdi_type_table *results;
-    struct cmdi_tickets *tickets;
-    const struct cmdi_transport *transport;
-    const char *connect; // As the user wrote it.
-    struct cmds_bytes server_info;
-    struct cmdi_conn_limits limits;
-    uint64_t decode_size_max;
-    uint32_t in_flight_max;
-    uint32_t connect_timeout_ms;
-    uint32_t keepalive_ms, keepalive_interval_ms;
-};
-
-/** What the clients of one group on one shard share. The shard's, but for what is atomic. */
-struct cmdi_client_shard {
-    struct cmdi_shard *shard;
-    const struct cmdi_client_config *config;
-    struct cmdi_pool pool;    // struct cmdi_pending
-    struct cmds_arena arena;  // Of the result that is being told.
-    bool wants_room;          // Somebody was refused: tell on_room.
-    bool wants_idle;          // Somebody waits for pending to be 0: tell on_idle.
-    _Atomic uint64_t pending; // Commands without their last result. Written by the shard.
 };
 
 /** A command on its way in. Built on the stack. */
@@ -191,72 +133,6 @@ struct cmdi_client {
     struct cmds_error error;
 };
 
-void cmdi_client_shard_init(struct cmdi_client_shard *client_shard, struct cmdi_shard *shard,
-        const struct cmdi_client_config *config);
-/** All its clients are closed. */
-void cmdi_client_shard_fini(struct cmdi_client_shard *client_shard);
-/** The shard's clock: the turn's, or, on a shard that is between two turns, the real one. */
-uint64_t cmdi_client_shard_now_ms(const struct cmdi_client_shard *client_shard);
-/*
- * `pending` has one writer, the shard, so an addition needs no locked instruction; release, so that
- * whoever sees 0 sees what the callbacks did.
- */
-static inline uint64_t cmdi_client_shard_add(struct cmdi_client_shard *client_shard, uint64_t more)
-{
-    uint64_t pending = atomic_load_explicit(&client_shard->pending, memory_order_relaxed) + more;
-    atomic_store_explicit(&client_shard->pending, pending, memory_order_release);
-    return pending;
-}
-/** A command was accepted: it ends in cmdi_client_shard_tell(). */
-static inline void cmdi_client_shard_count(struct cmdi_client_shard *client_shard)
-{
-    (void)cmdi_client_shard_add(client_shard, 1);
-}
-/** A command that was counted already was counted once more, by the send that took it. No end. */
-static inline void cmdi_client_shard_counted_twice(struct cmdi_client_shard *client_shard)
-{
-    uint64_t pending = cmdi_client_shard_add(client_shard, (uint64_t)-1);
-    CMDI_ASSERT(pending > 0 && pending != UINT64_MAX);
-}
-/**
- * Tells a result of a command that was counted. With `last`, which is result->last, the command is
- * over. This is the only place where the callback of a command is called, and the only one where a
- * command stops to be pending; the callback is the last thing that knows it, so whatever else is the
- * command's has been let go of before. A send that is refused comes here never: it returns a code.
- */
-static inline void cmdi_client_shard_tell(struct cmdi_client_shard *client_shard,
-        cmds_result_fn on_result, void *context, const struct cmds_result *result, bool last)
-{
-    CMDI_ASSERT_SLOW(result->last == last);
-    on_result(context, result);
-    if (last) {
-        uint64_t pending = cmdi_client_shard_add(client_shard, (uint64_t)-1);
-        CMDI_ASSERT_SLOW(pending != UINT64_MAX);
-        if (CMDI_UNLIKELY(client_shard->wants_idle) && pending == 0) {
-            client_shard->config->ops->on_idle(client_shard);
-        }
-    }
-}
-
-/** State RESOLVE; commands are taken from here on. Thread: any. */
-void cmdi_client_init(
-        struct cmdi_client *client, struct cmdi_client_shard *client_shard, uint32_t number);
-/** After on_closed, or if it was never started. Thread: any. */
-void cmdi_client_fini(struct cmdi_client *client);
-/** The time for connecting begins, unless it has. */
-void cmdi_client_start(struct cmdi_client *client);
-/**
- * The addresses are known, or why there are none: starts, and tries the first one. Takes a count of
- * `targets`.
- */
-void cmdi_client_connect(struct cmdi_client *client, struct cmdi_targets *targets);
-/**
- * Ends everything with CMDS_E_CLOSED; ops->on_closed when it is over, perhaps before this returns.
- * A connection that owes and is owed nothing ends in order, if that takes no longer than
- * `linger_ms`; all others at once. Never inside a callback.
- */
-void cmdi_client_close(struct cmdi_client *client, uint32_t linger_ms);
-
 static inline enum cmdi_client_state cmdi_client_state(const struct cmdi_client *client)
 {
     return (enum cmdi_client_state)atomic_load_explicit(&client->state, memory_order_acquire);
@@ -266,46 +142,10 @@ static inline uint32_t cmdi_client_load(const struct cmdi_client *client)
     return atomic_load_explicit(&client->in_flight, memory_order_relaxed) +
            atomic_load_explicit(&client->queued, memory_order_relaxed);
 }
-/**
- * Would a command with a body of this size be taken now? By the same rule as the sends below, so
- * that nobody is told of room where the next send is refused. Thread: shard.
- */
-bool cmdi_client_has_room(struct cmdi_client *client, enum cmdi_room room, size_t body_size);
-
-/**
- * Writes the command, or lets it wait for the connection; client->sequence is its sequence then.
- *
- * Returns: 0; -ENOBUFS: the window or the output is full; CMDS_E_NOT_CONNECTED; -ENOMEM.
- */
-int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *command);
-/** The same from another thread. Thread: any. Returns: as cmdi_client_send. */
-int cmdi_client_send_foreign(struct cmdi_client *client, const struct cmdi_command *command);
-/**
- * Its callback will run with CMDS_E_CANCELLED, not inside this. Returns: 0; -ENOENT: nobody waits
- * for it.
- */
-int cmdi_client_forget(struct cmdi_client *client, uint64_t sequence);
-/** The same for a ticket that was marked; the callback runs inside this. */
-void cmdi_client_forget_ticket(struct cmdi_client *client, struct cmdi_ticket *ticket);
-
-/* --- Between the files of this folder --------------------------------------------------------- */
-
-extern const struct cmdi_conn_ops cmdi_client_conn_ops;
-
-int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame);
-/** Ends all that is pending, and what waits in the inbox, which is closed. The state is DOWN. */
-void cmdi_client_end_all(struct cmdi_client *client);
-/** Writes what waits, as far as there is room. */
-void cmdi_client_write_backlog(struct cmdi_client *client);
-/** Other threads learn how much waits for the connection. */
-void cmdi_client_publish_size(struct cmdi_client *client);
-/** Bytes of its queues, as cmdi_conn_ops.held. */
-size_t cmdi_client_held(const struct cmdi_conn *conn);
-/** Gives back memory that an idle connection does not need. */
-void cmdi_client_trim(struct cmdi_client *client);
-void cmdi_client_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail);
-void cmdi_client_on_deadline(struct cmdi_timer *timer, uint64_t now_ms);
-void cmdi_client_on_ended(struct cmdi_shard *shard, struct cmdi_work *work);
-void cmdi_client_on_state_timer(struct cmdi_timer *timer, uint64_t now_ms);
+/** As the shard sees it. */
+static inline bool cmdi_client_is_up(const struct cmdi_client *client)
+{
+    return atomic_load_explicit(&client->state, memory_order_relaxed) == CMDI_CLIENT_UP;
+}
 
 #endif

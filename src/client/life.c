@@ -8,17 +8,24 @@
  * on the shard, in ops of the connection, timers and mails, so callbacks may be called from here
  * directly.
  */
-#include "client/client.h"
+#include "client/life.h"
 
 #include <errno.h>
 
 #include "base/error.h"
+#include "client/finish.h"
+#include "client/inbox.h"
+#include "client/receive.h"
+#include "client/send.h"
 #include "ring/clock.h"
 #include "ring/socket.h"
 
 enum {
     CLIENT_LOOK_MS = 10, // A limit that cannot be judged now is looked at again.
 };
+
+static const struct cmdi_conn_ops client_conn_ops;
+static void client_on_state_timer(struct cmdi_timer *timer, uint64_t now_ms);
 
 #define CLIENT_BIT(state) (1u << CMDI_CLIENT_##state)
 
@@ -63,29 +70,6 @@ static bool client_is_connecting(const struct cmdi_client *client)
     return cmdi_client_state(client) < CMDI_CLIENT_UP;
 }
 
-/* --- Client shard ----------------------------------------------------------------------------- */
-
-void cmdi_client_shard_init(struct cmdi_client_shard *client_shard, struct cmdi_shard *shard,
-        const struct cmdi_client_config *config)
-{
-    *client_shard = (struct cmdi_client_shard){.shard = shard, .config = config};
-    cmdi_pool_init(&client_shard->pool, sizeof(struct cmdi_pending));
-    cmdi_arena_init(&client_shard->arena, (size_t)config->decode_size_max);
-    cmdi_pool_charge_to(&client_shard->pool, &shard->buffers.account);
-    cmdi_arena_charge_to(&client_shard->arena, &shard->buffers.account);
-}
-
-void cmdi_client_shard_fini(struct cmdi_client_shard *client_shard)
-{
-    cmdi_pool_fini(&client_shard->pool);
-    cmdi_arena_fini(&client_shard->arena);
-}
-
-uint64_t cmdi_client_shard_now_ms(const struct cmdi_client_shard *client_shard)
-{
-    return client_shard->shard->in_turn ? client_shard->shard->now_ms : cmdi_now_ns() / 1000000;
-}
-
 /* --- Init and fini ---------------------------------------------------------------------------- */
 
 void cmdi_client_init(
@@ -100,7 +84,7 @@ void cmdi_client_init(
     client->ended_tail = &client->ended;
     cmdi_work_init(&client->ended_work, cmdi_client_on_ended);
     cmdi_timer_init(&client->deadline_timer, cmdi_client_on_deadline);
-    cmdi_timer_init(&client->state_timer, cmdi_client_on_state_timer);
+    cmdi_timer_init(&client->state_timer, client_on_state_timer);
     (void)pthread_mutex_init(&client->inbox_lock, NULL); // Cannot fail without attributes.
     client->inbox_mail.fn = cmdi_client_on_inbox;
 }
@@ -131,6 +115,8 @@ static void client_down(struct cmdi_client *client)
     }
     client->client_shard->config->ops->on_state(client, false);
     cmdi_client_end_all(client);
+    cmdi_client_close_inbox(client);
+    cmdi_client_trim(client);
     cmdi_shard_timer_off(shard, &client->deadline_timer);
     client->deadline_next_ms = UINT64_MAX;
 }
@@ -179,7 +165,7 @@ static int client_try(struct cmdi_client *client, const struct cmdi_target *targ
     if (fd < 0) {
         return fd;
     }
-    cmdi_conn_init(&client->conn, client_shard->shard, &cmdi_client_conn_ops, config->transport,
+    cmdi_conn_init(&client->conn, client_shard->shard, &client_conn_ops, config->transport,
             &config->limits);
     int code = cmdi_conn_open(&client->conn, fd, &target->address);
     if (code < 0) {
@@ -393,7 +379,7 @@ static void (*const client_on_timer[])(struct cmdi_client *client, uint64_t now_
         [CMDI_CLIENT_DOWN] = client_on_linger_limit,
 };
 
-void cmdi_client_on_state_timer(struct cmdi_timer *timer, uint64_t now_ms)
+static void client_on_state_timer(struct cmdi_timer *timer, uint64_t now_ms)
 {
     struct cmdi_client *client = CMDI_CONTAINER(timer, struct cmdi_client, state_timer);
     CMDI_ASSERT(client->conn_live || cmdi_client_state(client) == CMDI_CLIENT_RESOLVE);
@@ -446,7 +432,7 @@ static void client_on_closed(struct cmdi_conn *conn)
     }
 }
 
-const struct cmdi_conn_ops cmdi_client_conn_ops = {
+static const struct cmdi_conn_ops client_conn_ops = {
         .on_frame = cmdi_client_on_frame,
         .on_ping = client_on_ping,
         .on_open = client_on_open,

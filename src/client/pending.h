@@ -10,9 +10,12 @@
 #ifndef CMDI_CLIENT_PENDING_H
 #define CMDI_CLIENT_PENDING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <cmdstream/client.h>
+
+#include "base/assert.h"
 
 struct cmdi_pending_extra;
 
@@ -66,7 +69,7 @@ struct cmdi_pending *cmdi_pending_pop(struct cmdi_pending_table *table, uint32_t
 
 static inline void cmdi_pending_insert(struct cmdi_pending_table *table, struct cmdi_pending *entry)
 {
-    if (__builtin_expect(table->count > table->mask, 0)) {
+    if (CMDI_UNLIKELY(table->count > table->mask)) {
         cmdi_pending_grow(table);
     }
     struct cmdi_pending **bucket = &table->buckets[entry->sequence & table->mask];
@@ -84,6 +87,12 @@ static inline struct cmdi_pending *cmdi_pending_find(
         entry = entry->next;
     }
     return entry;
+}
+
+/** Somebody waits for its result. */
+static inline bool cmdi_pending_is_awaited(const struct cmdi_pending *entry)
+{
+    return entry->on_result != NULL && (entry->flags & CMDI_PENDING_ENDED) == 0;
 }
 
 #endif

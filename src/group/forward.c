@@ -16,6 +16,7 @@
 #include <cmdstream/server.h>
 
 #include "base/error.h"
+#include "client/finish.h"
 #include "group/group.h"
 #include "server/call_observer.h"
 

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "client/finish.h"
+#include "client/life.h"
 #include "group/forward.h"
 #include "group/options.h"
 #include "ring/thread.h"

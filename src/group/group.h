@@ -32,6 +32,7 @@
 
 #include "base/list.h"
 #include "client/client.h"
+#include "client/room.h"
 #include "group/endpoint.h"
 #include "machine/fork.h"
 #include "shard/runtime.h"

@@ -10,6 +10,8 @@
 
 #include "base/error.h"
 #include "base/options.h"
+#include "client/inbox.h"
+#include "client/send.h"
 #include "group/dispatch.h"
 #include "group/group.h"
 #include "ring/clock.h"

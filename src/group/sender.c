@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/options.h"
+#include "client/finish.h"
 #include "client/result.h"
 #include "ring/clock.h"
 #include "ring/thread.h"

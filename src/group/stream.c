@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "client/finish.h"
 #include "client/result.h"
 #include "group/sender.h"
 #include "ring/thread.h"

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* The shared part's beginning and end, and its clock. One thread: the shard. */
+#include "client/client_shard.h"
+
+#include "client/pending.h"
+#include "ring/clock.h"
+
+void cmdi_client_shard_init(struct cmdi_client_shard *client_shard, struct cmdi_shard *shard,
+        const struct cmdi_client_config *config)
+{
+    *client_shard = (struct cmdi_client_shard){.shard = shard, .config = config};
+    cmdi_pool_init(&client_shard->pool, sizeof(struct cmdi_pending));
+    cmdi_arena_init(&client_shard->arena, (size_t)config->decode_size_max);
+    cmdi_pool_charge_to(&client_shard->pool, &shard->buffers.account);
+    cmdi_arena_charge_to(&client_shard->arena, &shard->buffers.account);
+}
+
+void cmdi_client_shard_fini(struct cmdi_client_shard *client_shard)
+{
+    cmdi_pool_fini(&client_shard->pool);
+    cmdi_arena_fini(&client_shard->arena);
+}
+
+uint64_t cmdi_client_shard_now_ms(const struct cmdi_client_shard *client_shard)
+{
+    return client_shard->shard->in_turn ? client_shard->shard->now_ms : cmdi_now_ns() / 1000000;
+}

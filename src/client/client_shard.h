@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the clients of one group on one shard share: the configuration, the memory of pending
+ * commands and of results, and the count of commands that have not ended.
+ *
+ * Every result reaches its callback in cmdi_client_shard_tell() and nowhere else, and a command that
+ * was accepted ends there.
+ */
+#ifndef CMDI_CLIENT_CLIENT_SHARD_H
+#define CMDI_CLIENT_CLIENT_SHARD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cmdstream/client.h>
+#include <cmdstream/codec.h>
+
+#include "base/assert.h"
+#include "base/pool.h"
+#include "codec/arena.h"
+#include "codec/protocol.h"
+#include "conn/conn.h"
+
+struct cmdi_client;
+struct cmdi_client_shard;
+struct cmdi_tickets;
+struct cmdi_transport;
+
+/** What clients tell their group. On their shard, none inside a public function. */
+struct cmdi_client_ops {
+    /** The state is UP, or DOWN and client->error says why. */
+    void (*on_state)(struct cmdi_client *client, bool connected);
+    /** A result that nobody waits for. */
+    void (*on_unexpected)(struct cmdi_client *client, const struct cmds_result *result);
+    /**
+     * A window or an output that was full has room; only while client_shard->wants_room. Called
+     * often: schedule.
+     */
+    void (*on_room)(struct cmdi_client_shard *client_shard);
+    /** client_shard->pending fell to 0; only while client_shard->wants_idle. */
+    void (*on_idle)(struct cmdi_client_shard *client_shard);
+    /** After cmdi_client_close: nothing of the client is used any more. */
+    void (*on_closed)(struct cmdi_client *client);
+    /**
+     * A message about a client is under way: the memory must stay until release. hold: any thread.
+     */
+    void (*hold)(struct cmdi_client_shard *client_shard);
+    void (*release)(struct cmdi_client_shard *client_shard);
+};
+
+/** The same for all clients of a group. Constant. */
+struct cmdi_client_config {
+    const struct cmdi_client_ops *ops;
+    const struct cmds_codec *codec;
+    const struct cmdi_type_table *results;
+    struct cmdi_tickets *tickets;
+    const struct cmdi_transport *transport;
+    const char *connect; // As the user wrote it.
+    struct cmds_bytes server_info;
+    struct cmdi_conn_limits limits;
+    uint64_t decode_size_max;
+    uint32_t in_flight_max;
+    uint32_t connect_timeout_ms;
+    uint32_t keepalive_ms, keepalive_interval_ms;
+};
+
+/** What the clients of one group on one shard share. The shard's, but for what is atomic. */
+struct cmdi_client_shard {
+    struct cmdi_shard *shard;
+    const struct cmdi_client_config *config;
+    struct cmdi_pool pool;    // struct cmdi_pending
+    struct cmds_arena arena;  // Of the result that is being told.
+    bool wants_room;          // Somebody was refused: tell on_room.
+    bool wants_idle;          // Somebody waits for pending to be 0: tell on_idle.
+    _Atomic uint64_t pending; // Commands without their last result. Written by the shard.
+};
+
+void cmdi_client_shard_init(struct cmdi_client_shard *client_shard, struct cmdi_shard *shard,
+        const struct cmdi_client_config *config);
+/** All its clients are closed. */
+void cmdi_client_shard_fini(struct cmdi_client_shard *client_shard);
+/** The shard's clock: the turn's, or, on a shard that is between two turns, the real one. */
+uint64_t cmdi_client_shard_now_ms(const struct cmdi_client_shard *client_shard);
+/*
+ * `pending` has one writer, the shard, so an addition needs no locked instruction; release, so that
+ * whoever sees 0 sees what the callbacks did.
+ */
+static inline uint64_t cmdi_client_shard_add(struct cmdi_client_shard *client_shard, uint64_t more)
+{
+    uint64_t pending = atomic_load_explicit(&client_shard->pending, memory_order_relaxed) + more;
+    atomic_store_explicit(&client_shard->pending, pending, memory_order_release);
+    return pending;
+}
+/** A command was accepted: it ends in cmdi_client_shard_tell(). */
+static inline void cmdi_client_shard_count(struct cmdi_client_shard *client_shard)
+{
+    (void)cmdi_client_shard_add(client_shard, 1);
+}
+/** A command that was counted already was counted once more, by the send that took it. No end. */
+static inline void cmdi_client_shard_counted_twice(struct cmdi_client_shard *client_shard)
+{
+    uint64_t pending = cmdi_client_shard_add(client_shard, (uint64_t)-1);
+    CMDI_ASSERT(pending > 0 && pending != UINT64_MAX);
+}
+/**
+ * Tells a result of a command that was counted. With `last`, which is result->last, the command is
+ * over. This is the only place where the callback of a command is called, and the only one where a
+ * command stops to be pending; the callback is the last thing that knows it, so whatever else is the
+ * command's has been let go of before. A send that is refused comes here never: it returns a code.
+ */
+static inline void cmdi_client_shard_tell(struct cmdi_client_shard *client_shard,
+        cmds_result_fn on_result, void *context, const struct cmds_result *result, bool last)
+{
+    CMDI_ASSERT_SLOW(result->last == last);
+    on_result(context, result);
+    if (last) {
+        uint64_t pending = cmdi_client_shard_add(client_shard, (uint64_t)-1);
+        CMDI_ASSERT_SLOW(pending != UINT64_MAX);
+        if (CMDI_UNLIKELY(client_shard->wants_idle) && pending == 0) {
+            client_shard->config->ops->on_idle(client_shard);
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A command's entry: into the table of its client, and out of it. The shard.
+ */
+#ifndef CMDI_CLIENT_ENTRY_H
+#define CMDI_CLIENT_ENTRY_H
+
+#include "client/client.h"
+
+/** Other threads learn how many commands are in the window. */
+static inline void cmdi_client_publish_count(struct cmdi_client *client)
+{
+    atomic_store_explicit(&client->in_flight, client->table.count, memory_order_relaxed);
+}
+
+/** deadline_timer fires then, or earlier. */
+static inline void cmdi_client_watch_deadline(struct cmdi_client *client, uint64_t deadline_ms)
+{
+    if (CMDI_UNLIKELY(deadline_ms < client->deadline_next_ms)) {
+        client->deadline_next_ms = deadline_ms;
+        cmdi_shard_timer(client->client_shard->shard, &client->deadline_timer, deadline_ms);
+    }
+}
+
+/**
+ * The entry of the command that gets the next sequence. Takes `extra`. Returns: NULL without memory,
+ * or at the shard's bound.
+ */
+struct cmdi_pending *cmdi_client_register(struct cmdi_client *client, cmds_result_fn on_result,
+        void *context, uint64_t deadline_ms, struct cmdi_pending_extra *extra);
+/** Out of the table; it is the caller's. */
+static inline void cmdi_client_remove(struct cmdi_client *client, struct cmdi_pending *entry)
+{
+    cmdi_pending_remove(&client->table, entry);
+    cmdi_client_publish_count(client);
+}
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* Ends that are not a result, and the list of callbacks that are due. The shard. */
+#include "client/finish.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/error.h"
+
+enum {
+    CLIENT_SCAN_PER_MS = 8192, // Entries looked at per ms at most when deadlines are checked.
+};
+
+void cmdi_client_end(struct cmdi_client *client, struct cmdi_pending *entry, int code)
+{
+    entry->error = code;
+    entry->flags |= CMDI_PENDING_ENDED;
+    entry->ended_next = NULL;
+    *client->ended_tail = entry;
+    client->ended_tail = &entry->ended_next;
+    if (entry->sequence > client->sequence_sent) {
+        cmdi_client_remove(client, entry);
+        entry->flags |= CMDI_PENDING_OUT;
+        client->waiting--;
+    }
+}
+
+struct cmds_result cmdi_client_error_result(
+        const struct cmdi_client *client, uint64_t sequence, int code, struct cmds_error *text)
+{
+    struct cmds_result result = {.error = code,
+            .last = true,
+            .text = client->error.text,
+            .sequence = sequence,
+            .client = client->number};
+    if (code == CMDS_E_TIMEOUT) {
+        (void)snprintf(text->text, sizeof(text->text), "%s: no result within the deadline",
+                client->client_shard->config->connect);
+        result.text = text->text;
+    } else if (code == CMDS_E_CANCELLED || code == -ENOMEM) {
+        result.text = cmds_error_text(code);
+    }
+    return result;
+}
+
+void cmdi_client_deliver(struct cmdi_client *client)
+{
+    struct cmdi_tickets *tickets = client->client_shard->config->tickets;
+    while (client->ended != NULL) {
+        struct cmdi_pending *entry = client->ended;
+        struct cmds_error text;
+        client->ended = entry->ended_next;
+        if (client->ended == NULL) {
+            client->ended_tail = &client->ended;
+        }
+        int code = entry->error;
+        if (entry->extra != NULL && cmdi_extra_close(tickets, entry->extra)) {
+            code = CMDS_E_CANCELLED; // Somebody forgot it before it ended by itself.
+        }
+        struct cmds_result result = cmdi_client_error_result(client, entry->sequence, code, &text);
+        cmdi_client_finish(client, entry, &result, false);
+    }
+    cmdi_client_tell_room(client);
+}
+
+void cmdi_client_on_ended(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)shard;
+    cmdi_client_deliver(CMDI_CONTAINER(work, struct cmdi_client, ended_work));
+}
+
+void cmdi_client_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    struct cmdi_client *client = CMDI_CONTAINER(timer, struct cmdi_client, deadline_timer);
+    struct cmdi_pending_table *table = &client->table;
+    uint64_t earliest_ms = UINT64_MAX;
+    if (client->conn_live && !cmdi_conn_has_run(&client->conn, &client->deadline_mark)) {
+        /* The answer may be among what has not been run. */
+        cmdi_shard_timer(client->client_shard->shard, timer, now_ms + 1);
+        return;
+    }
+    for (uint32_t i = 0; i <= table->mask; i++) {
+        struct cmdi_pending *next = NULL;
+        for (struct cmdi_pending *entry = table->buckets[i]; entry != NULL; entry = next) {
+            next = entry->next;
+            if (!cmdi_pending_is_awaited(entry)) {
+                continue;
+            }
+            if (entry->deadline_ms <= now_ms) {
+                CMDI_COUNT(client->client_shard->shard, deadlines, 1);
+                cmdi_client_end(client, entry, CMDS_E_TIMEOUT);
+            } else if (entry->deadline_ms < earliest_ms) {
+                earliest_ms = entry->deadline_ms;
+            }
+        }
+    }
+    client->deadline_next_ms = UINT64_MAX;
+    if (earliest_ms != UINT64_MAX) {
+        /*
+         * With very many commands it looks less often: a little late is better than a shard that
+         * only scans.
+         */
+        uint64_t soonest_ms = now_ms + 1 + table->count / CLIENT_SCAN_PER_MS;
+        cmdi_client_watch_deadline(client, earliest_ms > soonest_ms ? earliest_ms : soonest_ms);
+    }
+    cmdi_client_deliver(client);
+    cmdi_client_trim(client);
+}
+
+int cmdi_client_forget(struct cmdi_client *client, uint64_t sequence)
+{
+    struct cmdi_pending *entry = cmdi_pending_find(&client->table, sequence);
+    if (entry == NULL || !cmdi_pending_is_awaited(entry)) {
+        return -ENOENT;
+    }
+    cmdi_client_end(client, entry, CMDS_E_CANCELLED);
+    cmdi_shard_ready(client->client_shard->shard, &client->ended_work);
+    return 0;
+}
+
+void cmdi_client_forget_ticket(struct cmdi_client *client, struct cmdi_ticket *ticket)
+{
+    /* Without an entry it is in the inbox, and will be found to be forgotten there. */
+    struct cmdi_pending *entry = ticket->entry;
+    if (entry != NULL && cmdi_pending_is_awaited(entry)) {
+        cmdi_client_end(client, entry, CMDS_E_CANCELLED);
+        cmdi_client_deliver(client);
+    }
+}
+
+void cmdi_client_end_all(struct cmdi_client *client)
+{
+    int lost = client->is_closing ? CMDS_E_CLOSED : CMDS_E_LOST;
+    int unsent = client->is_closing ? CMDS_E_CLOSED : CMDS_E_NOT_SENT;
+    uint32_t bucket = 0;
+    struct cmdi_pending *entry = NULL;
+    while ((entry = cmdi_pending_pop(&client->table, &bucket)) != NULL) {
+        if (entry->on_result == NULL) {
+            cmdi_pool_release(&client->client_shard->pool, entry);
+            continue;
+        }
+        entry->flags |= CMDI_PENDING_OUT;
+        if (cmdi_pending_is_awaited(entry)) {
+            entry->flags |= CMDI_PENDING_ENDED;
+            entry->error = entry->sequence > client->sequence_sent ? unsent : lost;
+            entry->ended_next = NULL;
+            *client->ended_tail = entry;
+            client->ended_tail = &entry->ended_next;
+        }
+    }
+    client->waiting = 0;
+    cmdi_client_publish_count(client);
+    cmdi_queue_clear(&client->backlog);
+    cmdi_client_publish_size(client);
+    cmdi_client_deliver(client);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* The way of a command from another thread to its entry. See inbox.h. */
+#include "client/inbox.h"
+
+#include <errno.h>
+
+#include "client/finish.h"
+
+/* Under the inbox's lock: the bound of what other threads queue. */
+static bool client_inbox_allows(const struct cmdi_client *client, size_t body_size)
+{
+    return cmdi_conn_queue_allows(&client->client_shard->config->limits,
+            cmdi_queue_size(&client->inbox),
+            atomic_load_explicit(&client->backlog_size, memory_order_relaxed),
+            cmdi_record_size(body_size));
+}
+
+bool cmdi_client_inbox_has_room(struct cmdi_client *client, size_t body_size)
+{
+    pthread_mutex_lock(&client->inbox_lock);
+    bool has_room = client_inbox_allows(client, body_size) &&
+                    cmdi_queue_has_room(&client->inbox, body_size);
+    pthread_mutex_unlock(&client->inbox_lock);
+    return has_room;
+}
+
+/* Under the lock. */
+static int client_inbox_put(struct cmdi_client *client, const struct cmdi_command *command)
+{
+    if (client->inbox_closed) {
+        return CMDS_E_NOT_CONNECTED;
+    }
+    if (!cmdi_client_in_window(client, command->on_result != NULL) ||
+            !client_inbox_allows(client, command->body_size)) {
+        return -ENOBUFS;
+    }
+    int error = 0;
+    struct cmdi_record *record = cmdi_queue_append(&client->inbox, command->body_size, &error);
+    if (record == NULL) {
+        return error;
+    }
+    atomic_store_explicit(
+            &client->inbox_size, cmdi_queue_size(&client->inbox), memory_order_relaxed);
+    record->type = command->type->number;
+    record->deadline_ms = command->deadline_ms;
+    record->on_result = command->on_result;
+    record->context = command->context;
+    record->extra = command->extra;
+    (void)cmdi_client_encode(client, command, cmdi_record_body(record));
+    if (command->on_result != NULL) {
+        client->inbox_count++;
+        atomic_fetch_add_explicit(&client->queued, 1, memory_order_release);
+    }
+    return 0;
+}
+
+int cmdi_client_send_foreign(struct cmdi_client *client, const struct cmdi_command *command)
+{
+    bool post = false;
+    pthread_mutex_lock(&client->inbox_lock);
+    int error = client_inbox_put(client, command);
+    if (error == 0 && !client->inbox_posted) {
+        client->inbox_posted = true;
+        post = true;
+    }
+    pthread_mutex_unlock(&client->inbox_lock);
+    if (post) {
+        client->client_shard->config->ops->hold(client->client_shard);
+        cmdi_shard_post(client->client_shard->shard, &client->inbox_mail);
+    }
+    return error;
+}
+
+/* --- The shard -------------------------------------------------------------------------------- */
+
+/* A record of another thread that goes no further: it was counted, and has no entry yet. */
+static void client_refuse_record(struct cmdi_client *client, struct cmdi_record *record, int code)
+{
+    struct cmdi_client_shard *client_shard = client->client_shard;
+    struct cmds_error text;
+    if (record->on_result == NULL) {
+        return;
+    }
+    if (record->extra != NULL && cmdi_extra_close(client_shard->config->tickets, record->extra)) {
+        code = CMDS_E_CANCELLED;
+    }
+    struct cmds_result result = cmdi_client_error_result(client, record->sequence, code, &text);
+    cmdi_client_shard_tell(client_shard, record->on_result, record->context, &result, true);
+}
+
+static void client_take_record(struct cmdi_client *client, struct cmdi_record *record)
+{
+    if (cmdi_client_state(client) == CMDI_CLIENT_DOWN) {
+        client_refuse_record(client, record, client->is_closing ? CMDS_E_CLOSED : CMDS_E_NOT_SENT);
+        return;
+    }
+    if (record->extra != NULL && cmdi_tickets_is_forgotten(client->client_shard->config->tickets,
+                                         &record->extra->ticket)) {
+        client_refuse_record(client, record, CMDS_E_CANCELLED);
+        return;
+    }
+    bool answered = record->on_result != NULL;
+    if (answered && cmdi_client_register(client, record->on_result, record->context,
+                            record->deadline_ms, record->extra) == NULL) {
+        client_refuse_record(client, record, -ENOMEM);
+        return;
+    }
+    record->sequence = ++client->sequence;
+    bool in_window = !answered || client->table.count - client->waiting <=
+                                          client->client_shard->config->in_flight_max;
+    if (cmdi_client_is_up(client) && cmdi_queue_size(&client->backlog) == 0 && in_window &&
+            cmdi_client_write_record(client, record) == 0) {
+        return;
+    }
+    int error = 0;
+    struct cmdi_record *copy = cmdi_queue_append(&client->backlog, record->body_size, &error);
+    client->waiting += answered;
+    if (copy == NULL) {
+        struct cmdi_pending *entry =
+                answered ? cmdi_pending_find(&client->table, record->sequence) : NULL;
+        if (entry != NULL) {
+            cmdi_client_end(client, entry, error == -ENOBUFS ? CMDS_E_NOT_SENT : error);
+            cmdi_shard_ready(client->client_shard->shard, &client->ended_work);
+        }
+        return;
+    }
+    memcpy(copy, record, sizeof(*record) + record->body_size);
+}
+
+/* Everything that other threads have queued becomes the shard's. */
+static void client_inbox_take(struct cmdi_client *client, bool close)
+{
+    pthread_mutex_lock(&client->inbox_lock);
+    struct cmdi_queue empty = client->taken;
+    client->taken = client->inbox;
+    client->inbox = empty;
+    client->inbox_closed |= close;
+    atomic_store_explicit(&client->inbox_size, 0, memory_order_relaxed);
+    /* Before others may append again: what was taken counts as backlog from here on. */
+    atomic_store_explicit(&client->backlog_size,
+            cmdi_client_taken_size(client) + cmdi_queue_size(&client->taken), memory_order_relaxed);
+    uint32_t count = client->inbox_count;
+    client->inbox_count = 0;
+    (void)cmdi_client_shard_add(client->client_shard, count);
+    pthread_mutex_unlock(&client->inbox_lock);
+    for (struct cmdi_record *record; (record = cmdi_queue_front(&client->taken)) != NULL;) {
+        client_take_record(client, record);
+        cmdi_queue_pop(&client->taken);
+    }
+    cmdi_client_publish_size(client);
+    /*
+     * Last: who adds up what is queued and what is pending or in flight may see a command twice for
+     * a moment, but never not at all. Else others would be let into a window that is full.
+     */
+    atomic_fetch_sub_explicit(&client->queued, count, memory_order_release);
+}
+
+void cmdi_client_close_inbox(struct cmdi_client *client)
+{
+    client_inbox_take(client, true);
+}
+
+void cmdi_client_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    (void)shard;
+    struct cmdi_client *client = CMDI_CONTAINER(mail, struct cmdi_client, inbox_mail);
+    pthread_mutex_lock(&client->inbox_lock);
+    client->inbox_posted = false;
+    pthread_mutex_unlock(&client->inbox_lock);
+    client_inbox_take(client, false);
+    if (client->client_shard->wants_room) {
+        /* What was in the inbox may be written. */
+        client->client_shard->config->ops->on_room(client->client_shard);
+    }
+    client->client_shard->config->ops->release(client->client_shard);
+}

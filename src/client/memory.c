@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* See memory.h. */
+#include "client/memory.h"
+
+void cmdi_client_publish_size(struct cmdi_client *client)
+{
+    atomic_store_explicit(
+            &client->backlog_size, cmdi_client_taken_size(client), memory_order_relaxed);
+    if (client->conn_live && cmdi_conn_output_high(&client->conn)) {
+        client->conn.above_low = true; // They learn it, too, when it has fallen.
+    }
+}
+
+size_t cmdi_client_held(const struct cmdi_conn *conn)
+{
+    const struct cmdi_client *client =
+            CMDI_CONTAINER((struct cmdi_conn *)(uintptr_t)conn, struct cmdi_client, conn);
+    return client->backlog.capacity + client->taken.capacity +
+           atomic_load_explicit(&client->inbox_size, memory_order_relaxed);
+}
+
+void cmdi_client_trim(struct cmdi_client *client)
+{
+    if (client->table.count > 0) {
+        return;
+    }
+    cmdi_pending_trim(&client->table);
+    cmdi_queue_trim(&client->backlog);
+    cmdi_queue_trim(&client->taken);
+    pthread_mutex_lock(&client->inbox_lock);
+    cmdi_queue_trim(&client->inbox);
+    pthread_mutex_unlock(&client->inbox_lock);
+}

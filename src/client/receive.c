@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A result is decoded, its command is found, and its callback is called. A server is not trusted: a
+ * result for what was never sent ends the connection; one that nobody waits for is told apart.
+ */
+#include "client/receive.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "client/finish.h"
+#include "codec/codec.h"
+
+/* `entry` is NULL, a tombstone, or about to become one. */
+static void client_give_unexpected(
+        struct cmdi_client *client, struct cmdi_pending *entry, const struct cmds_result *result)
+{
+    CMDI_COUNT(client->client_shard->shard, unexpected_results, 1);
+    if (entry != NULL && result->last) {
+        cmdi_client_remove(client, entry);
+        if ((entry->flags & CMDI_PENDING_ENDED) != 0) {
+            entry->flags |= CMDI_PENDING_OUT; // The list of callbacks still has it.
+        } else {
+            cmdi_pool_release(&client->client_shard->pool, entry);
+        }
+        cmdi_client_tell_room(client);
+    }
+    client->client_shard->config->ops->on_unexpected(client, result);
+}
+
+/*
+ * A result of a command with a ticket: a forget that came first wins. Returns: false: nobody waits
+ * any more.
+ */
+static bool client_claim(struct cmdi_client *client, struct cmdi_pending *entry, bool last)
+{
+    struct cmdi_tickets *tickets = client->client_shard->config->tickets;
+    if (!last) {
+        return !cmdi_tickets_is_forgotten(tickets, &entry->extra->ticket);
+    }
+    bool was_forgotten = cmdi_extra_close(tickets, entry->extra);
+    entry->extra = NULL;
+    if (was_forgotten) {
+        cmdi_client_end(client, entry, CMDS_E_CANCELLED);
+    }
+    return !was_forgotten;
+}
+
+static void client_give(
+        struct cmdi_client *client, struct cmdi_pending *entry, const struct cmds_result *result)
+{
+    if (CMDI_UNLIKELY(entry == NULL || !cmdi_pending_is_awaited(entry) ||
+                      (entry->extra != NULL && !client_claim(client, entry, result->last)))) {
+        client_give_unexpected(client, entry, result);
+        if (client->ended != NULL) {
+            cmdi_client_deliver(client);
+        }
+        return;
+    }
+    if (!result->last) {
+        cmdi_client_shard_tell(
+                client->client_shard, entry->on_result, entry->context, result, false);
+        return;
+    }
+    cmdi_client_finish(client, entry, result, true);
+}
+
+/* --- Frames ----------------------------------------------------------------------------------- */
+
+static int64_t client_refuse(
+        struct cmdi_client *client, int code, const char *what, const struct cmdi_frame *frame)
+{
+    cmdi_conn_fail(&client->conn, code, "%s (sequence %llu, type %llu)", what,
+            (unsigned long long)frame->sequence, (unsigned long long)frame->type);
+    return code;
+}
+
+static int64_t client_on_unknown(
+        struct cmdi_client *client, const struct cmdi_frame *frame, struct cmdi_pending *entry)
+{
+    if (client->client_shard->config->limits.self_delimiting) {
+        return client_refuse(client, CMDS_E_UNKNOWN_RESULT,
+                "a result type that is not in the protocol, and without a length", frame);
+    }
+    char text[128];
+    (void)snprintf(text, sizeof(text),
+            "the server sent result type %llu, which this program does not know",
+            (unsigned long long)frame->type);
+    struct cmds_result result = {.error = CMDS_E_UNKNOWN_RESULT,
+            .last = true,
+            .text = text,
+            .sequence = frame->sequence,
+            .client = client->number,
+            .size = (uint32_t)frame->body_size};
+    client_give(client, entry, &result);
+    return (int64_t)frame->body_size;
+}
+
+/*
+ * Decodes into the arena of the client_shard. Returns: bytes used; more than there are: not whole;
+ * negative: the connection is being closed.
+ */
+static int64_t client_decode(struct cmdi_client *client, const struct cmdi_frame *frame,
+        const struct cmds_type *type, void **value)
+{
+    struct cmdi_client_shard *client_shard = client->client_shard;
+    int64_t used = cmdi_codec_decode(client_shard->config->codec, type,
+            (struct cmds_bytes){frame->body, frame->body_size}, frame->place, &client_shard->arena,
+            value);
+    if (CMDI_LIKELY(used >= 0)) {
+        return used;
+    }
+    if (used == -ENOMEM) {
+        return client_refuse(client, -ENOMEM, "no memory for a result", frame);
+    }
+    CMDI_COUNT(client_shard->shard, codec_errors, 1);
+    return client_refuse(client, used == CMDS_E_LIMIT ? CMDS_E_LIMIT : CMDS_E_PROTO,
+            used == CMDS_E_LIMIT ? "a result is larger than its limits"
+                                 : "a result could not be decoded",
+            frame);
+}
+
+int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame)
+{
+    struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
+    struct cmdi_client_shard *client_shard = client->client_shard;
+    if (CMDI_UNLIKELY(frame->sequence > client->sequence_sent)) {
+        return client_refuse(
+                client, CMDS_E_PROTO, "a result for a command that was never sent", frame);
+    }
+    struct cmdi_pending *entry = cmdi_pending_find(&client->table, frame->sequence);
+    const struct cmdi_type_entry *row =
+            cmdi_type_table_entry(client_shard->config->results, frame->type);
+    if (CMDI_UNLIKELY(row == NULL)) {
+        CMDI_COUNT(client_shard->shard, results_received, 1);
+        return client_on_unknown(client, frame, entry);
+    }
+    void *value = NULL;
+    int64_t used = client_decode(client, frame, row->type, &value);
+    if (CMDI_UNLIKELY(used < 0 || used > (int64_t)frame->body_size)) {
+        return used;
+    }
+    CMDI_COUNT(client_shard->shard, results_received, 1);
+    struct cmds_result result = {
+            .last = cmdi_type_table_is_last(client_shard->config->results, row->type, value),
+            .type = row->type,
+            .value = value,
+            .text = "",
+            .sequence = frame->sequence,
+            .client = client->number,
+            .size = (uint32_t)used,
+    };
+    client_give(client, entry, &result);
+    return used;
+}

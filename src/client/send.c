@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a command to bytes. A send that is refused leaves no trace: it returns a code, and nothing is
+ * called back. The shard.
+ */
+#include "client/send.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "client/entry.h"
+
+uint8_t *cmdi_client_encode(
+        const struct cmdi_client *client, const struct cmdi_command *command, uint8_t *out)
+{
+    if (CMDI_UNLIKELY(command->value == NULL)) {
+        memcpy(out, command->body, command->body_size);
+        return out + command->body_size;
+    }
+    const struct cmds_codec *codec = client->client_shard->config->codec;
+    uint8_t *end = codec->encode(codec, command->type, command->value, out, command->body_size);
+    CMDI_ASSERT_SLOW(end == out + command->body_size);
+    return end;
+}
+
+/* The connection is not up, or others wait already. */
+static int client_send_later(struct cmdi_client *client, const struct cmdi_command *command)
+{
+    if (cmdi_client_state(client) == CMDI_CLIENT_DOWN) {
+        return CMDS_E_NOT_CONNECTED;
+    }
+    bool answered = command->on_result != NULL;
+    if (!cmdi_client_in_window(client, answered) ||
+            !cmdi_client_may_wait(client, command->body_size)) {
+        return -ENOBUFS;
+    }
+    struct cmdi_pending *entry = NULL;
+    if (answered) {
+        entry = cmdi_client_register(
+                client, command->on_result, command->context, command->deadline_ms, command->extra);
+        if (entry == NULL) {
+            return -ENOMEM;
+        }
+    }
+    int error = 0;
+    struct cmdi_record *record = cmdi_queue_append(&client->backlog, command->body_size, &error);
+    if (record == NULL) {
+        if (entry != NULL) {
+            cmdi_client_remove(client, entry);
+            cmdi_pool_release(&client->client_shard->pool, entry);
+        }
+        return error;
+    }
+    record->type = command->type->number;
+    record->sequence = ++client->sequence;
+    record->on_result = command->on_result;
+    (void)cmdi_client_encode(client, command, cmdi_record_body(record));
+    cmdi_client_publish_size(client);
+    if (answered) {
+        client->waiting++;
+        cmdi_client_shard_count(client->client_shard);
+    }
+    return 0;
+}
+
+int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *command)
+{
+    struct cmdi_client_shard *client_shard = client->client_shard;
+    bool self_delimiting = client_shard->config->limits.self_delimiting;
+    if (CMDI_UNLIKELY(!cmdi_client_is_up(client) || cmdi_queue_size(&client->backlog) > 0)) {
+        return client_send_later(client, command);
+    }
+    int error = -ENOBUFS;
+    if (CMDI_UNLIKELY(!cmdi_client_in_window(client, command->on_result != NULL))) {
+        return error;
+    }
+    if (CMDI_UNLIKELY(cmdi_conn_output_high(&client->conn)) &&
+            !cmdi_client_may_wait(client, command->body_size)) {
+        client->conn.above_low = true;
+        return error;
+    }
+    uint8_t *out =
+            cmdi_conn_reserve(&client->conn, CMDI_FRAME_HEADER_MAX + command->body_size, &error);
+    if (CMDI_UNLIKELY(out == NULL)) {
+        return error;
+    }
+    if (CMDI_LIKELY(command->on_result != NULL)) {
+        if (cmdi_client_register(client, command->on_result, command->context, command->deadline_ms,
+                    command->extra) == NULL) {
+            return -ENOMEM;
+        }
+        cmdi_client_shard_count(client_shard);
+    }
+    uint64_t sequence = ++client->sequence;
+    client->sequence_sent = sequence;
+    uint8_t *end = cmdi_frame_header_encode(
+            out, sequence, command->type->number, command->body_size, self_delimiting);
+    end = cmdi_client_encode(client, command, end);
+    cmdi_conn_commit(&client->conn, (size_t)(end - out));
+    CMDI_COUNT(client_shard->shard, commands_sent, 1);
+    return 0;
+}
+
+int cmdi_client_write_record(struct cmdi_client *client, struct cmdi_record *record)
+{
+    bool self_delimiting = client->client_shard->config->limits.self_delimiting;
+    int error = 0;
+    uint8_t *out =
+            cmdi_conn_reserve(&client->conn, CMDI_FRAME_HEADER_MAX + record->body_size, &error);
+    if (out == NULL) {
+        return error;
+    }
+    uint8_t *end = cmdi_frame_header_encode(
+            out, record->sequence, record->type, record->body_size, self_delimiting);
+    memcpy(end, cmdi_record_body(record), record->body_size);
+    client->sequence_sent = record->sequence;
+    cmdi_conn_commit(&client->conn, (size_t)(end - out) + record->body_size);
+    CMDI_COUNT(client->client_shard->shard, commands_sent, 1);
+    return 0;
+}
+
+void cmdi_client_write_backlog(struct cmdi_client *client)
+{
+    struct cmdi_record *record = NULL;
+    while ((record = cmdi_queue_front(&client->backlog)) != NULL) {
+        bool answered = record->on_result != NULL;
+        if (answered && cmdi_pending_find(&client->table, record->sequence) == NULL) {
+            cmdi_queue_pop(&client->backlog); // It ended while it waited.
+            continue;
+        }
+        if (!cmdi_client_is_up(client)) {
+            break;
+        }
+        if (answered && client->table.count - client->waiting >=
+                                client->client_shard->config->in_flight_max) {
+            break; // Two threads overshot the window; the server must not see it.
+        }
+        int error = cmdi_client_write_record(client, record);
+        if (error == -ENOBUFS) {
+            break; // on_output_low goes on.
+        }
+        if (error < 0) {
+            cmdi_conn_fail(&client->conn, error, "no memory to send a command");
+            break;
+        }
+        client->waiting -= answered;
+        cmdi_queue_pop(&client->backlog);
+    }
+    cmdi_client_publish_size(client);
+}
