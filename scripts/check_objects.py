@@ -62,7 +62,7 @@ LIBC_MATH = re.compile(r"(fabs|floor|ceil|trunc|round|lround|llround|rint|fmod|l
 LIBC_MORE = {
     "src/base/assert.c": "stderr fprintf vfprintf fputs fputc fwrite",  # Last words.
     "src/base/pool.c": "mmap munmap",  # Memory of another kind than malloc's, and no more.
-    "src/server/server.c": "stdout stderr printf puts fprintf fflush",  # cmds_server_main(), a program.
+    "src/server/main.c": "stdout stderr printf puts fprintf fflush",  # cmds_server_main(), a program.
 }
 # Of the seam, used by nobody yet.
 TO_COME = {"cmdi_random": "the jitter of reconnects"}

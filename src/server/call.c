@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A call: its results, its references, its end.
+ * A call: its references, what it keeps, its failure, its end.
  *
  * References. The shard holds one while the exec function runs or is to be run again; each kept
  * pointer is another. The last one ends the call on its shard. A call whose shard is gone (its
@@ -10,217 +10,19 @@
  * the shard the connection's list and the deadline still know the call, but only borrow it. They
  * take a reference only where there is one (call_try_ref), else they leave it to its end. Only the
  * end makes the count 1 again, for on_exec_error, which may keep the call once more.
- *
- * Results from the shard go straight to the connection's output. From elsewhere they go to its
- * inbox as records
- *     struct inbox_record | the frame
- * which the shard copies behind what is there; a call's results keep the order in which one thread
- * sent them.
  */
+#include "server/call.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "codec/value.h"
-#include "server/server.h"
-
-struct inbox_record {
-    size_t size; // Of the frame behind it.
-};
-
-/* --- Results ---------------------------------------------------------------------------------- */
-
-struct call_frame {
-    const struct cmds_type *type; // The server's own.
-    const void *value;
-    size_t body_size, size;
-    bool last;
-};
-
-/* What the result will look like on the wire. */
-static int call_measure(
-        const struct cmds_call *call, struct cmds_message result, struct call_frame *frame)
-{
-    const struct cmdi_server_core *core = cmdi_call_core(call);
-    const struct cmds_codec *codec = core->options.codec;
-    if (CMDI_UNLIKELY(!cmdi_type_table_has(&core->results, result.type) || result.value == NULL)) {
-        return CMDS_E_WRONG_TYPE;
-    }
-    frame->type = result.type;
-    frame->value = result.value;
-    int64_t size = codec->size(codec, result.type, result.value);
-    if (CMDI_UNLIKELY(size < 0 || size > core->options.frame_size_max)) {
-        return size < 0 ? (int)size : CMDS_E_LIMIT;
-    }
-    frame->body_size = (size_t)size;
-    frame->size = frame->body_size + cmdi_frame_header_size(call->sequence, result.type->number,
-                                             (uint64_t)size, core->self_delimiting);
-    frame->last = cmdi_type_table_is_last(&core->results, result.type, result.value);
-    return 0;
-}
-
-static void call_write(const struct cmds_call *call, const struct call_frame *frame, uint8_t *out)
-{
-    const struct cmdi_server_core *core = cmdi_call_core(call);
-    const struct cmds_codec *codec = core->options.codec;
-    uint8_t *body = cmdi_frame_header_encode(
-            out, call->sequence, frame->type->number, frame->body_size, core->self_delimiting);
-    uint8_t *end = codec->encode(codec, frame->type, frame->value, body, frame->body_size);
-    CMDI_ASSERT_SLOW(end == out + frame->size);
-    (void)end;
-}
-
-/* Takes the right to send the last result. Returns: somebody else had it. */
-static bool call_finish(struct cmds_call *call)
-{
-    if (atomic_load_explicit(&call->refs, memory_order_acquire) == 1) {
-        /*
-         * Nobody else has the call: no atomic exchange. But somebody may have had it since the
-         * caller looked.
-         */
-        bool taken = atomic_load_explicit(&call->finished, memory_order_relaxed) != 0;
-        atomic_store_explicit(&call->finished, 1, memory_order_relaxed);
-        return taken;
-    }
-    return atomic_exchange(&call->finished, 1) != 0;
-}
-
-static int call_send_here(struct cmds_call *call, const struct call_frame *frame)
-{
-    struct cmdi_conn *conn = &call->connection->conn;
-    int error = 0;
-    // What was sent before this, by whomever, goes first; it may fail the connection.
-    cmdi_connection_take_inbox(call->connection);
-    if (CMDI_UNLIKELY(conn->state != CMDI_CONN_OPEN)) {
-        return CMDS_E_GONE;
-    }
-    uint8_t *out = cmdi_conn_reserve(conn, frame->size, &error);
-    if (CMDI_UNLIKELY(out == NULL)) {
-        return error;
-    }
-    if (frame->last && CMDI_UNLIKELY(call_finish(call))) {
-        return CMDS_E_FINISHED;
-    }
-    call_write(call, frame, out);
-    cmdi_conn_commit(conn, frame->size);
-    CMDI_COUNT(conn->shard, results_sent, 1);
-    if (CMDI_UNLIKELY(!(call->flags & CMDI_CALL_RUNNING))) {
-        // After an exec function its caller sees to it.
-        cmdi_connection_hold_back(call->connection);
-    }
-    return 0;
-}
-
-/*
- * Room for a record behind those that wait. The queue and the output share one bound.
- *
- * Returns: NULL, and in *code why. Under the inbox's lock.
- */
-static uint8_t *call_reserve_elsewhere(struct cmds_connection *connection, size_t size, int *code)
-{
-    struct cmdi_conn *conn = &connection->conn;
-    struct cmdi_inbox *inbox = &connection->inbox;
-    size_t seen = atomic_load_explicit(&conn->output_seen, memory_order_relaxed);
-    if (!inbox->closed && !cmdi_conn_queue_allows(conn->limits, inbox->bytes.size, seen, size)) {
-        *code = -ENOBUFS;
-        return NULL;
-    }
-    uint8_t *out = cmdi_inbox_reserve(inbox, size, code);
-    if (*code == -ENOBUFS) {
-        cmdi_inbox_post(inbox); // The shard sees to it that there is memory; it may be asleep.
-    }
-    return out;
-}
-
-/* Under the inbox's lock, so that the connection cannot go between the commit and the mail. */
-static int call_leave_record(struct cmds_call *call, const struct call_frame *frame)
-{
-    struct cmdi_inbox *inbox = &call->connection->inbox;
-    struct inbox_record record = {frame->size};
-    int code = 0;
-    uint8_t *out = call_reserve_elsewhere(call->connection, sizeof(record) + frame->size, &code);
-    if (out == NULL) {
-        return code == CMDS_E_CLOSED ? CMDS_E_GONE : code;
-    }
-    if (frame->last && call_finish(call)) {
-        return CMDS_E_FINISHED;
-    }
-    memcpy(out, &record, sizeof(record));
-    call_write(call, frame, out + sizeof(record));
-    cmdi_inbox_commit(inbox, sizeof(record) + frame->size);
-    cmdi_inbox_post(inbox);
-    return 0;
-}
-
-static int call_send_from_elsewhere(struct cmds_call *call, const struct call_frame *frame)
-{
-    cmdi_inbox_lock(&call->connection->inbox);
-    int code = call_leave_record(call, frame);
-    cmdi_inbox_unlock(&call->connection->inbox);
-    return code;
-}
-
-int cmds_call_send(struct cmds_call *call, struct cmds_message result)
-{
-    struct call_frame frame;
-    if (CMDI_UNLIKELY(atomic_load_explicit(&call->cancelled, memory_order_relaxed) != 0 ||
-                      call->type->one_way != 0)) {
-        return CMDS_E_GONE;
-    }
-    if (CMDI_UNLIKELY(atomic_load_explicit(&call->finished, memory_order_relaxed) != 0)) {
-        return CMDS_E_FINISHED;
-    }
-    int code = call_measure(call, result, &frame);
-    if (CMDI_UNLIKELY(code < 0)) {
-        return code;
-    }
-    if (CMDI_LIKELY(cmdi_shard_current() == call->connection->conn.shard)) {
-        return call_send_here(call, &frame);
-    }
-    return call_send_from_elsewhere(call, &frame);
-}
-
-static void call_write_records(struct cmds_connection *connection, const uint8_t *data, size_t size)
-{
-    struct cmdi_conn *conn = &connection->conn;
-    while (size > 0 && conn->state == CMDI_CONN_OPEN) {
-        struct inbox_record record;
-        CMDI_ASSERT(size > sizeof(record));
-        memcpy(&record, data, sizeof(record));
-        CMDI_ASSERT(record.size <= size - sizeof(record));
-        uint8_t *out = cmdi_conn_reserve_beyond(conn, record.size);
-        if (out == NULL) {
-            CMDI_COUNT(conn->shard, out_of_memory, 1);
-            cmdi_conn_fail(
-                    conn, CMDS_E_MEMORY_LIMIT, "no memory for %zu bytes of results", record.size);
-            return;
-        }
-        memcpy(out, data + sizeof(record), record.size);
-        cmdi_conn_commit(conn, record.size);
-        CMDI_COUNT(conn->shard, results_sent, 1);
-        data += sizeof(record) + record.size;
-        size -= sizeof(record) + record.size;
-    }
-    if (conn->state == CMDI_CONN_OPEN) {
-        cmdi_connection_hold_back(connection);
-    }
-}
-
-void cmdi_connection_take_results(struct cmds_connection *connection)
-{
-    struct cmdi_inbox *inbox = &connection->inbox;
-    cmdi_inbox_lock(inbox);
-    struct cmdi_inbox_bytes taken = cmdi_inbox_take(inbox);
-    // Before others may append again: it counts as output from here on.
-    cmdi_conn_publish_output(&connection->conn, taken.size);
-    cmdi_inbox_unlock(inbox);
-    if (taken.size > 0) {
-        call_write_records(connection, taken.data, taken.size);
-        cmdi_conn_publish_output(&connection->conn, 0);
-    }
-    cmdi_inbox_give_back(inbox, &taken);
-}
+#include "server/call_observer.h"
+#include "server/result.h"
+#include "server/window.h"
 
 /* --- Keeping a call --------------------------------------------------------------------------- */
 
@@ -231,7 +33,7 @@ static void call_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
     cmds_call_fn fn = call->after;
     call->after = NULL;
     fn(call);
-    cmdi_call_drop(call);
+    cmdi_call_unref_here(call);
 }
 
 static void call_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
@@ -244,7 +46,11 @@ static void call_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
     cmdi_call_cancel(call);
 }
 
-void cmdi_call_settle(struct cmds_call *call)
+/*
+ * The shard lets go of a call that outlives its server. A timer would fire on a shard that no longer
+ * knows the call, so what was to run later runs now.
+ */
+static void call_end_timers(struct cmds_call *call)
 {
     struct cmdi_shard *shard = call->connection->server_shard->shard;
     cmdi_shard_timer_off(shard, &call->deadline);
@@ -254,12 +60,30 @@ void cmdi_call_settle(struct cmds_call *call)
     }
 }
 
-void cmdi_call_warm(struct cmds_call *call)
+void cmdi_calls_end_timers(struct cmdi_server_shard *server_shard)
 {
-    if (call->flags & CMDI_CALL_WARM) {
+    struct cmdi_list zombies;
+    struct cmdi_list calls;
+    struct cmdi_list *node = NULL;
+    cmdi_server_shard_ending(server_shard);
+    cmdi_list_take(&zombies, &server_shard->zombies);
+    while ((node = cmdi_list_pop(&zombies)) != NULL) {
+        struct cmds_connection *connection = CMDI_CONTAINER(node, struct cmds_connection, link);
+        cmdi_list_push(&server_shard->zombies, node);
+        cmdi_list_take(&calls, &connection->calls);
+        while ((node = cmdi_list_pop(&calls)) != NULL) {
+            cmdi_list_push(&connection->calls, node);
+            call_end_timers(CMDI_CONTAINER(node, struct cmds_call, link));
+        }
+    }
+}
+
+void cmdi_call_init_rest(struct cmds_call *call)
+{
+    if (call->flags & CMDI_CALL_WHOLE) {
         return;
     }
-    call->flags |= CMDI_CALL_WARM;
+    call->flags |= CMDI_CALL_WHOLE;
     call->after = NULL;
     call->on_cancel = NULL;
     cmdi_list_init(&call->link);
@@ -288,31 +112,6 @@ static uint32_t call_kept_pool(const struct cmdi_server_shard *server_shard, siz
     return pool;
 }
 
-bool cmdi_call_charge(struct cmds_call *call, size_t size)
-{
-    struct cmdi_server_shard *server_shard = call->connection->server_shard;
-    if (!cmdi_account_charge(&server_shard->shard->buffers.account, size)) {
-        return false;
-    }
-    server_shard->kept_size += size;
-    call->connection->kept_size += size;
-    return true;
-}
-
-void cmdi_call_uncharge(struct cmds_call *call, size_t size)
-{
-    struct cmdi_server_shard *server_shard = call->connection->server_shard;
-    if (server_shard->ended) {
-        return; // It left the account with its server shard.
-    }
-    cmdi_account_sub(&server_shard->shard->buffers.account, size);
-    server_shard->kept_size -= size;
-    call->connection->kept_size -= size;
-    if (CMDI_UNLIKELY(call->connection->conn.paused)) {
-        cmdi_connection_read_on(call->connection); // A body that was forwarded: its call stays.
-    }
-}
-
 int cmds_call_keep_command(struct cmds_call *call)
 {
     struct cmdi_server_shard *server_shard = call->connection->server_shard;
@@ -328,10 +127,10 @@ int cmds_call_keep_command(struct cmds_call *call)
         call->kept = cmdi_pool_acquire(&server_shard->kept_pools[pool]);
         call->kept_size = server_shard->kept_pools[pool].item_size;
         call->connection->kept_size += call->kept != NULL ? call->kept_size : 0;
-    } else if (cmdi_call_charge(call, size)) {
+    } else if (cmdi_window_charge(call->connection, size)) {
         call->kept = malloc(size);
         call->kept_size = size;
-        cmdi_call_uncharge(call, call->kept == NULL ? size : 0);
+        cmdi_window_uncharge(call->connection, call->kept == NULL ? size : 0);
     } else {
         return -ENOBUFS;
     }
@@ -357,11 +156,12 @@ int cmds_call_after(struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn)
     if (cmdi_shard_current() != shard) {
         return -EXDEV;
     }
-    if (server_shard->ending || atomic_load_explicit(&call->cancelled, memory_order_relaxed) != 0) {
+    if (server_shard->state == CMDI_SERVER_SHARD_ENDING ||
+            atomic_load_explicit(&call->cancelled, memory_order_relaxed) != 0) {
         // The server lets go of the shard, and a timer would outlive it; or nobody needs it later.
         return CMDS_E_GONE;
     }
-    cmdi_call_warm(call);
+    cmdi_call_init_rest(call);
     if (call->after != NULL) {
         return -EBUSY;
     }
@@ -374,27 +174,11 @@ int cmds_call_after(struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn)
 
 void cmds_call_on_cancel(struct cmds_call *call, cmds_call_fn fn)
 {
-    // Else a worker runs its function: the call is warm, and its flags are the shard's.
+    // Else a worker runs its function: the call is whole, and its flags are the shard's.
     if (cmdi_shard_current() == call->connection->server_shard->shard) {
-        cmdi_call_warm(call);
+        cmdi_call_init_rest(call);
     }
     call->on_cancel = fn;
-}
-
-void cmdi_call_observe(struct cmds_call *call, struct cmdi_call_observer *observer)
-{
-    cmdi_call_warm(call);
-    cmdi_list_push(&call->observers, &observer->link);
-}
-
-bool cmdi_call_is_finished(const struct cmds_call *call)
-{
-    return atomic_load(&call->finished) != 0;
-}
-
-struct cmdi_shard *cmdi_call_shard(const struct cmds_call *call)
-{
-    return call->connection->server_shard->shard;
 }
 
 /*
@@ -412,9 +196,9 @@ static bool call_try_ref(struct cmds_call *call)
     return false;
 }
 
-void cmdi_call_tell(struct cmds_call *call)
+void cmdi_call_run_on_cancel(struct cmds_call *call)
 {
-    if (!(call->flags & CMDI_CALL_WARM) || (call->flags & CMDI_CALL_IN_POOL)) {
+    if (!(call->flags & CMDI_CALL_WHOLE) || (call->flags & CMDI_CALL_IN_POOL)) {
         return; // A function that runs on a worker is not disturbed: its return comes back here.
     }
     cmds_call_fn fn = call->on_cancel;
@@ -426,7 +210,7 @@ void cmdi_call_tell(struct cmds_call *call)
 
 void cmdi_call_cancel(struct cmds_call *call)
 {
-    if (atomic_exchange(&call->cancelled, 1) != 0 || !(call->flags & CMDI_CALL_WARM)) {
+    if (atomic_exchange(&call->cancelled, 1) != 0 || !(call->flags & CMDI_CALL_WHOLE)) {
         return;
     }
     if (!call_try_ref(call)) {
@@ -437,12 +221,55 @@ void cmdi_call_cancel(struct cmds_call *call)
         struct cmdi_call_observer *observer = CMDI_CONTAINER(node, struct cmdi_call_observer, link);
         observer->fn(observer);
     }
-    cmdi_call_tell(call);
+    cmdi_call_run_on_cancel(call);
     if (cmdi_timer_armed(&call->timer)) {
         struct cmdi_shard *shard = call->connection->server_shard->shard;
         cmdi_shard_timer(shard, &call->timer, shard->now_ms); // Nobody needs it later.
     }
-    cmdi_call_drop(call);
+    cmdi_call_unref_here(call);
+}
+
+/* --- Failure ---------------------------------------------------------------------------------- */
+
+/*
+ * What the library itself may give an exec function ends one call: what a send, a group or an
+ * upstream answered says nothing against the peer that asked. All else is the application's own,
+ * and as in Go an exec function that fails closes its connection.
+ */
+static bool call_error_is_own(int code)
+{
+    bool of_library = code <= CMDS_E_PROTO && code >= CMDS_E_MIN_;
+    return !of_library && code != -ENOBUFS && code != -ENOMEM;
+}
+
+void cmdi_call_failed_as(struct cmds_call *call, int code, const char *text, bool closes)
+{
+    struct cmds_connection *connection = call->connection;
+    struct cmdi_shard *shard = connection->server_shard->shard;
+    const struct cmds_server_options *options = &call->core->options;
+    if ((call->flags & CMDI_CALL_FAILED) || atomic_load(&call->cancelled)) {
+        return; // Dealt with, or nobody cares.
+    }
+    call->flags |= CMDI_CALL_FAILED;
+    CMDI_COUNT(shard, exec_errors, 1);
+    struct cmds_error error = {.code = code};
+    (void)snprintf(error.text, sizeof(error.text), "%s: %s", call->type->schema->name,
+            text != NULL ? text : cmds_error_text(code));
+    if (options->on_exec_error != NULL &&
+            options->on_exec_error(options->receiver, call, &error) == 0) {
+        return;
+    }
+    enum cmdi_log_reason reason = code == CMDS_E_UNFINISHED ? CMDI_LOG_UNFINISHED : CMDI_LOG_EXEC;
+    cmdi_shard_log(shard, reason, CMDS_LOG_WARN, "%s: command %llu: %s", connection->peer,
+            (unsigned long long)call->sequence, error.text);
+    if (closes) {
+        cmdi_conn_refuse(&connection->conn, code, "%s", error.text);
+    }
+}
+
+void cmdi_call_failed(struct cmds_call *call, int code, const char *text)
+{
+    cmdi_call_failed_as(call, code, text, call_error_is_own(code));
 }
 
 /* --- The end ---------------------------------------------------------------------------------- */
@@ -457,7 +284,7 @@ static void call_free_kept(struct cmds_call *call)
         call->connection->kept_size -= call->kept_size;
     } else {
         free(call->kept);
-        cmdi_call_uncharge(call, call->kept_size);
+        cmdi_window_uncharge(call->connection, call->kept_size);
     }
     call->kept = NULL;
 }
@@ -483,7 +310,7 @@ static bool call_is_unfinished(const struct cmds_call *call)
 static bool call_unfinished(struct cmds_call *call)
 {
     const char *text = "the exec function returned 0 without the last result, nobody has the call";
-    if (call->flags & CMDI_CALL_WARM) {
+    if (call->flags & CMDI_CALL_WHOLE) {
         if (!cmdi_list_empty(&call->link)) {
             text = "the last reference was let go without the last result";
         }
@@ -496,8 +323,8 @@ static bool call_unfinished(struct cmds_call *call)
     if (atomic_load(&call->refs) == 1) {
         return false;
     }
-    cmdi_call_list(call);
-    cmdi_call_drop(call);
+    cmdi_call_attach(call);
+    cmdi_call_unref_here(call);
     return true;
 }
 
@@ -514,19 +341,20 @@ static void call_end_orphan(struct cmds_call *call)
     cmdi_server_shard_orphan_ended(server_shard, connection);
 }
 
-void cmdi_call_list(struct cmds_call *call)
+void cmdi_call_attach(struct cmds_call *call)
 {
     if (call->kept == NULL) {
         call_set_command(call, NULL); // It was borrowed from the receive buffer.
     }
-    cmdi_call_warm(call);
+    cmdi_call_init_rest(call);
     cmdi_list_remove(&call->link);
     cmdi_list_push(&call->connection->calls, &call->link);
     if (call->connection->conn.state >= CMDI_CONN_CLOSING) {
         cmdi_call_cancel(call); // The connection went while the function ran.
     }
     if (atomic_load(&call->cancelled)) {
-        cmdi_call_tell(call); // Unless it has been told: it was cancelled while it was in the pool.
+        // Unless it has been told: it was cancelled while it was in the pool.
+        cmdi_call_run_on_cancel(call);
     }
 }
 
@@ -538,7 +366,7 @@ void cmdi_call_end(struct cmds_call *call)
             call_is_unfinished(call) && call_unfinished(call)) {
         return;
     }
-    if (call->flags & CMDI_CALL_WARM) {
+    if (call->flags & CMDI_CALL_WHOLE) {
         CMDI_ASSERT(!cmdi_timer_armed(&call->timer)); // It holds a reference.
         cmdi_list_remove(&call->link);
         cmdi_shard_timer_off(server_shard->shard, &call->deadline);
@@ -547,10 +375,10 @@ void cmdi_call_end(struct cmds_call *call)
         call_free_kept(call);
     }
     cmdi_pool_release(&server_shard->call_pool, call);
-    cmdi_connection_call_ended(connection);
+    cmdi_window_call_ended(connection);
 }
 
-void cmdi_call_drop(struct cmds_call *call)
+void cmdi_call_unref_here(struct cmds_call *call)
 {
     if (atomic_fetch_sub(&call->refs, 1) != 1) {
         return;
@@ -570,7 +398,7 @@ static void call_on_last_unref(struct cmdi_shard *shard, struct cmdi_mail *mail)
         call_end_orphan(call); // The server was closed while this message was under way.
         return;
     }
-    cmdi_connection_take_inbox(call->connection); // Its results go out before it ends.
+    cmdi_result_take(call->connection); // Its results go out before it ends.
     cmdi_call_end(call);
 }
 
@@ -616,7 +444,7 @@ static void call_on_failure(struct cmdi_shard *shard, struct cmdi_mail *mail)
     (void)shard;
     struct call_failure *failure = CMDI_CONTAINER(mail, struct call_failure, mail);
     cmdi_call_failed(failure->call, failure->code, failure->text[0] != '\0' ? failure->text : NULL);
-    cmdi_call_drop(failure->call);
+    cmdi_call_unref_here(failure->call);
     free(failure);
 }
 
@@ -628,7 +456,7 @@ void cmds_call_fail(struct cmds_call *call, int code, const char *text)
             !server_shard->ended) {
         (void)cmds_call_ref(call); // on_exec_error may close the connection: on_cancel lets go.
         cmdi_call_failed(call, code, text);
-        cmdi_call_drop(call);
+        cmdi_call_unref_here(call);
         return;
     }
     struct call_failure *failure = calloc(1, sizeof(*failure));
@@ -663,7 +491,7 @@ bool cmds_call_is_cancelled(const struct cmds_call *call)
 
 void *cmds_call_receiver(const struct cmds_call *call)
 {
-    return cmdi_call_core(call)->options.receiver;
+    return call->core->options.receiver;
 }
 
 void *cmds_call_shard_state(const struct cmds_call *call)
@@ -698,7 +526,7 @@ uint64_t cmds_call_received_ns(const struct cmds_call *call)
 
 uint64_t cmds_call_deadline_ns(const struct cmds_call *call)
 {
-    uint32_t timeout_ms = cmdi_call_core(call)->options.exec_timeout_ms;
+    uint32_t timeout_ms = call->core->options.exec_timeout_ms;
     return timeout_ms == CMDS_NEVER ? UINT64_MAX
                                     : call->received_ns + (uint64_t)timeout_ms * 1000000;
 }

@@ -19,8 +19,8 @@ struct cmdi_call_observer {
 };
 
 /**
- * `observer->fn` runs at most once, taken out before. The caller holds a reference on the call. Thread:
- * the call's shard.
+ * `observer->fn` runs at most once, taken out before. The caller holds a reference on the call.
+ * Thread: the call's shard.
  */
 void cmdi_call_observe(struct cmds_call *call, struct cmdi_call_observer *observer);
 /**

@@ -6,11 +6,16 @@
  * It closes by itself when the peer has finished and the last call has ended; it is freed when it
  * is closed, no message from another thread is under way, and no call of it is kept.
  */
+#include "server/connection.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "server/server.h"
+#include "server/call.h"
+#include "server/exec.h"
+#include "server/result.h"
+#include "server/window.h"
 
 // Of the whole process, so that an id in a log names one connection.
 static _Atomic uint64_t connection_ids;
@@ -27,7 +32,7 @@ static int connection_on_ping(struct cmdi_conn *conn)
     cmdi_conn_commit(conn, 1);
     CMDI_COUNT(conn->shard, pings, 1);
     cmdi_connection_of(conn)->pings = true;
-    cmdi_connection_hold_back(cmdi_connection_of(conn));
+    cmdi_window_hold_back(cmdi_connection_of(conn));
     return 0;
 }
 
@@ -53,54 +58,7 @@ static void connection_on_output_low(struct cmdi_conn *conn)
     if (!cmdi_list_empty(&connection->again)) {
         cmdi_conn_ready(conn);
     }
-    if (!cmdi_connection_is_full(connection)) {
-        cmdi_conn_resume(conn);
-    }
-}
-
-/*
- * Reads on when there is room: at once with a quarter of it, else a moment later. At the bound it
- * would stop and go for every single call; but calls that stay for long must not hold up for ever
- * those that do not.
- */
-void cmdi_connection_read_on(struct cmds_connection *connection)
-{
-    struct cmdi_conn *conn = &connection->conn;
-    const struct cmds_server_options *options = &connection->server_shard->core->options;
-    uint32_t max = options->in_flight_max;
-    if (conn->state != CMDI_CONN_OPEN || cmdi_connection_is_full(connection)) {
-        return;
-    }
-    bool much_kept = connection->kept_size > options->kept_size_max - options->kept_size_max / 4;
-    if (cmdi_conn_output_high(conn)) {
-        conn->above_low = true; // on_output_low goes on.
-    } else if (connection->in_flight <= max - max / 4 - (max < 4) && !much_kept) {
-        cmdi_conn_resume(conn);
-    } else if (!cmdi_timer_armed(&connection->room)) {
-        cmdi_shard_timer(conn->shard, &connection->room, conn->shard->now_ms + 1);
-    }
-}
-
-static void connection_on_room(struct cmdi_timer *timer, uint64_t now_ms)
-{
-    (void)now_ms;
-    struct cmds_connection *connection = CMDI_CONTAINER(timer, struct cmds_connection, room);
-    struct cmdi_conn *conn = &connection->conn;
-    if (cmdi_connection_is_full(connection)) {
-        return; // Full again; the next call that ends sees to it.
-    }
-    if (cmdi_conn_output_high(conn)) {
-        conn->above_low = true;
-    } else {
-        cmdi_conn_resume(conn);
-    }
-}
-
-static void connection_finish_if_idle(struct cmds_connection *connection)
-{
-    if (connection->eof && connection->in_flight == 0) {
-        cmdi_conn_finish(&connection->conn);
-    }
+    cmdi_window_on_output_low(connection);
 }
 
 static void connection_on_eof(struct cmdi_conn *conn)
@@ -113,33 +71,29 @@ static void connection_on_eof(struct cmdi_conn *conn)
         conn->error.code = conn->eof ? CMDS_E_EOF : CMDS_E_DRAINING;
         (void)snprintf(conn->error.text, sizeof(conn->error.text), "%s", text);
     }
-    connection_finish_if_idle(connection);
+    cmdi_connection_finish_if_idle(connection);
 }
 
 static bool connection_is_busy(const struct cmdi_conn *conn)
 {
-    const void *connection = conn; // The connection begins with it.
-    return ((const struct cmds_connection *)connection)->in_flight > 0;
-}
-_Static_assert(offsetof(struct cmds_connection, conn) == 0, "connection_is_busy");
-
-static size_t connection_held(const struct cmdi_conn *conn)
-{
-    const struct cmds_connection *connection = (const void *)conn;
-    return connection->kept_size + cmdi_inbox_size(&connection->inbox);
+    return cmdi_connection_of_const(conn)->in_flight > 0;
 }
 
 static size_t connection_queued(const struct cmdi_conn *conn)
 {
-    const struct cmds_connection *connection = (const void *)conn;
-    return cmdi_inbox_size(&connection->inbox);
+    return cmdi_inbox_size(&cmdi_connection_of_const(conn)->inbox);
+}
+
+static size_t connection_held(const struct cmdi_conn *conn)
+{
+    return cmdi_connection_of_const(conn)->kept_size + connection_queued(conn);
 }
 
 /* What was accepted from other threads leaves; nothing is accepted behind it. */
 static void connection_on_finishing(struct cmdi_conn *conn)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
-    cmdi_connection_take_inbox(connection);
+    cmdi_result_take(connection);
     cmdi_inbox_close(&connection->inbox);
 }
 
@@ -182,25 +136,17 @@ static void connection_on_closing(struct cmdi_conn *conn)
     struct cmdi_list calls;
     cmdi_inbox_close(&connection->inbox);
     connection_log_end(connection);
-    cmdi_shard_timer_off(conn->shard, &connection->room);
+    cmdi_window_fini(connection);
     while ((node = cmdi_list_pop(&connection->again)) != NULL) {
         struct cmds_call *call = CMDI_CONTAINER(node, struct cmds_call, link);
-        cmdi_call_list(call); // Which cancels it; somebody may keep it.
-        cmdi_call_drop(call);
+        cmdi_call_attach(call); // Which cancels it; somebody may keep it.
+        cmdi_call_unref_here(call);
     }
     cmdi_list_take(&calls, &connection->calls);
     while ((node = cmdi_list_pop(&calls)) != NULL) {
         cmdi_list_push(&connection->calls, node);
         cmdi_call_cancel(CMDI_CONTAINER(node, struct cmds_call, link));
     }
-}
-
-static void connection_free(struct cmds_connection *connection)
-{
-    struct cmdi_server_shard *server_shard = connection->server_shard;
-    cmdi_list_remove(&connection->link);
-    cmdi_inbox_fini(&connection->inbox);
-    cmdi_pool_release(&server_shard->connection_pool, connection);
 }
 
 static void connection_tell_end(struct cmds_connection *connection)
@@ -223,12 +169,12 @@ static void connection_on_closed(struct cmdi_conn *conn)
     }
     connection->closed = true;
     if (connection->in_flight == 0) {
-        connection_free(connection);
+        cmdi_server_shard_free_connection(server_shard, connection);
     } else {
         cmdi_list_remove(&connection->link);
         cmdi_list_push(&server_shard->zombies, &connection->link);
     }
-    cmdi_server_shard_changed(server_shard, true);
+    cmdi_server_shard_connection_closed(server_shard);
 }
 
 /* Taken in every state, or else its memory would stay. */
@@ -237,7 +183,7 @@ static void connection_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail
     (void)shard;
     struct cmds_connection *connection = CMDI_CONTAINER(mail, struct cmds_connection, inbox.mail);
     cmdi_inbox_arrived(&connection->inbox);
-    cmdi_connection_take_inbox(connection);
+    cmdi_result_take(connection);
     if (connection->conn.state == CMDI_CONN_CLOSED) {
         connection_on_closed(&connection->conn); // It could not go while the mail was under way.
     }
@@ -247,9 +193,9 @@ static void connection_on_open(struct cmdi_conn *conn, int code);
 
 static const struct cmdi_conn_ops connection_ops = {
         .on_open = connection_on_open,
-        .on_frame = cmdi_connection_on_frame,
+        .on_frame = cmdi_exec_on_frame,
         .on_ping = connection_on_ping,
-        .run = cmdi_connection_run_again,
+        .run = cmdi_exec_run_again,
         .on_output_low = connection_on_output_low,
         .on_held = connection_on_held,
         .on_eof = connection_on_eof,
@@ -262,27 +208,6 @@ static const struct cmdi_conn_ops connection_ops = {
 };
 
 /* --- Life ------------------------------------------------------------------------------------- */
-
-void cmdi_connection_call_ended(struct cmds_connection *connection)
-{
-    struct cmdi_conn *conn = &connection->conn;
-    CMDI_ASSERT_SLOW(connection->in_flight > 0);
-    connection->in_flight--;
-    if (CMDI_UNLIKELY(conn->paused)) {
-        cmdi_connection_read_on(connection);
-    }
-    if (CMDI_UNLIKELY(connection->eof)) {
-        connection_finish_if_idle(connection);
-    }
-    if (CMDI_UNLIKELY(connection->closed) && connection->in_flight == 0) {
-        connection_free(connection);
-    }
-}
-
-void cmdi_connection_drain(struct cmds_connection *connection)
-{
-    cmdi_conn_stop_input(&connection->conn);
-}
 
 static bool connection_send_server_info(struct cmds_connection *connection)
 {
@@ -313,7 +238,7 @@ static void connection_opened(struct cmds_connection *connection)
     if (connection->conn.state == CMDI_CONN_OPEN && connection_send_server_info(connection)) {
         cmdi_conn_start(&connection->conn);
     }
-    if (server_shard->draining) {
+    if (server_shard->state == CMDI_SERVER_SHARD_DRAINING) {
         cmdi_connection_drain(connection);
     }
 }
@@ -347,16 +272,13 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
     connection->server_shard = server_shard;
     connection->id = atomic_fetch_add_explicit(&connection_ids, 1, memory_order_relaxed) + 1;
     connection->context = NULL;
-    connection->in_flight = 0;
-    connection->kept_size = 0;
     connection->told = false;
     connection->pings = false;
     connection->eof = false;
     connection->closed = false;
     cmdi_inbox_init(&connection->inbox, server_shard->shard, connection_on_inbox);
-    cmdi_timer_init(&connection->room, connection_on_room);
-    cmdi_job_queue_init(
-            &connection->jobs, server_shard->server != NULL ? &server_shard->server->jobs : NULL);
+    cmdi_window_init(connection);
+    cmdi_job_queue_init(&connection->jobs, server_shard->lane);
     (void)snprintf(connection->peer, sizeof(connection->peer), "%s", peer);
     cmdi_list_init(&connection->calls);
     cmdi_list_init(&connection->again);

@@ -6,12 +6,15 @@
  * listed, and goes back when the function returns; nothing here is done for it that only a kept
  * call needs.
  */
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
+#include "server/exec.h"
 
+#include <errno.h>
+
+#include "base/assert.h"
 #include "codec/codec.h"
-#include "server/server.h"
+#include "server/call.h"
+#include "server/result.h"
+#include "server/window.h"
 
 enum {
     EXEC_ROUND_UNITS = 4, // A round makes a batch: it counts as so many frames.
@@ -23,7 +26,7 @@ struct cmds_invocation {
 };
 
 /* The exec function itself: an invoker may keep a round from it, or change what it returned. */
-static int call_invoke(struct cmds_call *call)
+static int exec_invoke(struct cmds_call *call)
 {
     int code = call->exec->invoke(call->exec->exec, call, call->command);
     call->owed = code == CMDS_EXEC_AGAIN;
@@ -32,65 +35,24 @@ static int call_invoke(struct cmds_call *call)
 
 int cmds_invocation_next(struct cmds_invocation *next, struct cmds_call *call)
 {
-    const struct cmds_server_options *options = &cmdi_call_core(call)->options;
+    const struct cmds_server_options *options = &call->core->options;
     if (next->index < options->invoker_count) {
         struct cmds_invocation deeper = {next->index + 1};
         return options->invokers[next->index](options->receiver, call, &deeper);
     }
-    return call_invoke(call);
+    return exec_invoke(call);
 }
 
-int cmdi_call_execute(struct cmds_call *call)
+static int exec_call(struct cmds_call *call)
 {
-    if (CMDI_LIKELY(cmdi_call_core(call)->options.invoker_count == 0)) {
-        return call_invoke(call);
+    if (CMDI_LIKELY(call->core->options.invoker_count == 0)) {
+        return exec_invoke(call);
     }
     struct cmds_invocation first = {0};
     return cmds_invocation_next(&first, call);
 }
 
 /* --- What came back from the exec function ---------------------------------------------------- */
-
-/*
- * What the library itself may give an exec function ends one call: what a send, a group or an
- * upstream answered says nothing against the peer that asked. All else is the application's own,
- * and as in Go an exec function that fails closes its connection.
- */
-static bool exec_error_is_own(int code)
-{
-    bool of_library = code <= CMDS_E_PROTO && code >= CMDS_E_MIN_;
-    return !of_library && code != -ENOBUFS && code != -ENOMEM;
-}
-
-static void exec_failed(struct cmds_call *call, int code, const char *text, bool closes)
-{
-    struct cmds_connection *connection = call->connection;
-    struct cmdi_shard *shard = connection->server_shard->shard;
-    const struct cmds_server_options *options = &cmdi_call_core(call)->options;
-    if ((call->flags & CMDI_CALL_FAILED) || atomic_load(&call->cancelled)) {
-        return; // Dealt with, or nobody cares.
-    }
-    call->flags |= CMDI_CALL_FAILED;
-    CMDI_COUNT(shard, exec_errors, 1);
-    struct cmds_error error = {.code = code};
-    (void)snprintf(error.text, sizeof(error.text), "%s: %s", call->type->schema->name,
-            text != NULL ? text : cmds_error_text(code));
-    if (options->on_exec_error != NULL &&
-            options->on_exec_error(options->receiver, call, &error) == 0) {
-        return;
-    }
-    enum cmdi_log_reason reason = code == CMDS_E_UNFINISHED ? CMDI_LOG_UNFINISHED : CMDI_LOG_EXEC;
-    cmdi_shard_log(shard, reason, CMDS_LOG_WARN, "%s: command %llu: %s", connection->peer,
-            (unsigned long long)call->sequence, error.text);
-    if (closes) {
-        cmdi_conn_refuse(&connection->conn, code, "%s", error.text);
-    }
-}
-
-void cmdi_call_failed(struct cmds_call *call, int code, const char *text)
-{
-    exec_failed(call, code, text, exec_error_is_own(code));
-}
 
 /* The shard has no more to do for it: it ends, or lives on for those who keep it. */
 static void exec_let_go(struct cmds_call *call)
@@ -100,8 +62,8 @@ static void exec_let_go(struct cmds_call *call)
         cmdi_call_end(call);
         return;
     }
-    cmdi_call_list(call);
-    cmdi_call_drop(call);
+    cmdi_call_attach(call);
+    cmdi_call_unref_here(call);
 }
 
 /* Returns: it will be run once more, with the same command. */
@@ -120,7 +82,7 @@ static bool exec_again(struct cmds_call *call)
         return false;
     }
     call->round++;
-    cmdi_call_warm(call);
+    cmdi_call_init_rest(call);
     cmdi_list_remove(&call->link);
     cmdi_list_push(&connection->again, &call->link);
     cmdi_conn_ready(&connection->conn);
@@ -131,7 +93,7 @@ static bool exec_again(struct cmds_call *call)
 static void exec_is_over(struct cmds_call *call)
 {
     if (CMDI_UNLIKELY(call->owed)) {
-        cmdi_call_tell(call);
+        cmdi_call_run_on_cancel(call);
     }
     exec_let_go(call);
 }
@@ -155,20 +117,19 @@ static void exec_on_worker_done(struct cmdi_shard *shard, struct cmdi_mail *mail
     (void)shard;
     struct cmds_call *call = CMDI_CONTAINER(mail, struct cmds_call, mail);
     struct cmdi_server_shard *server_shard = call->connection->server_shard;
-    server_shard->jobs--;
     // What it sent is in the inbox: it goes out before the call may end.
-    cmdi_connection_take_inbox(call->connection);
+    cmdi_result_take(call->connection);
     cmdi_list_remove(&call->link);
     call->flags = (uint8_t)(call->flags & ~CMDI_CALL_IN_POOL);
     exec_returned(call, call->job_code);
-    cmdi_server_shard_changed(server_shard, false);
+    cmdi_server_shard_job_ended(server_shard);
 }
 
 static void exec_on_worker(struct cmdi_job *job)
 {
     struct cmds_call *call = CMDI_CONTAINER(job, struct cmds_call, job);
     /* Whoever sends and leaves, over and over, must not keep the pool busy. */
-    call->job_code = cmds_call_is_cancelled(call) ? CMDS_E_GONE : cmdi_call_execute(call);
+    call->job_code = cmds_call_is_cancelled(call) ? CMDS_E_GONE : exec_call(call);
     call->mail.fn = exec_on_worker_done;
     // The server waits for its jobs: the shard lives.
     cmdi_shard_post(call->connection->server_shard->shard, &call->mail);
@@ -190,22 +151,17 @@ static void exec_in_pool(struct cmds_call *call)
         exec_returned(call, code);
         return;
     }
-    if (server_shard->server == NULL) {
-        exec_returned(call, cmdi_call_execute(call)); // The test harness: its thread is the pool.
-        return;
-    }
     call->flags |= CMDI_CALL_IN_POOL;
-    cmdi_call_list(call); // Before the push: then it is the worker's.
+    cmdi_call_attach(call); // Before the push: then it is the worker's.
     server_shard->jobs++;
     call->job.fn = exec_on_worker;
-    code = cmdi_workers_push(
-            &server_shard->server->runtime->workers, &call->connection->jobs, &call->job);
+    code = server_shard->ops->push_job(server_shard, &call->connection->jobs, &call->job);
     if (code < 0) {
         server_shard->jobs--;
         call->flags = (uint8_t)(call->flags & ~CMDI_CALL_IN_POOL);
         cmdi_list_remove(&call->link);
         // Nobody's mistake: the next command finds a thread, or one more is tried for it.
-        exec_failed(call, code, exec_push_text(code), false);
+        cmdi_call_failed_as(call, code, exec_push_text(code), false);
         exec_is_over(call);
     }
 }
@@ -219,12 +175,12 @@ static void exec_run(struct cmds_call *call)
         return;
     }
     call->flags |= CMDI_CALL_RUNNING;
-    int code = cmdi_call_execute(call);
+    int code = exec_call(call);
     call->flags = (uint8_t)(call->flags & ~CMDI_CALL_RUNNING);
     exec_returned(call, code);
 }
 
-bool cmdi_connection_run_again(struct cmdi_conn *conn, uint32_t budget)
+bool cmdi_exec_run_again(struct cmdi_conn *conn, uint32_t budget)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
     bool first = true; // It always goes: the frames of this run may have used it up.
@@ -245,7 +201,7 @@ bool cmdi_connection_run_again(struct cmdi_conn *conn, uint32_t budget)
     if (conn->state != CMDI_CONN_OPEN) {
         return false;
     }
-    cmdi_connection_hold_back(connection); // Above the mark the end of a send calls us again.
+    cmdi_window_hold_back(connection); // Above the mark the end of a send calls us again.
     return !cmdi_list_empty(&connection->again) && !cmdi_conn_output_high(conn);
 }
 
@@ -288,26 +244,17 @@ static struct cmds_call *exec_new_call(struct cmds_connection *connection,
     call->flags = 0;
     call->owed = false;
     call->kept = NULL;
-    connection->in_flight++;
+    cmdi_window_call_begun(connection);
     return call;
 }
 
-void cmdi_connection_hold_back(struct cmds_connection *connection)
-{
-    struct cmdi_conn *conn = &connection->conn;
-    if (CMDI_UNLIKELY(cmdi_conn_output_high(conn))) {
-        conn->above_low = true;
-        cmdi_conn_pause(conn);
-    }
-}
-
-int64_t cmdi_connection_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame)
+int64_t cmdi_exec_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
     struct cmdi_server_shard *server_shard = connection->server_shard;
     struct cmdi_server_core *core = server_shard->core;
     const struct cmdi_type_entry *entry = cmdi_type_table_entry(&core->commands, frame->type);
-    if (CMDI_UNLIKELY(cmdi_connection_is_full(connection))) {
+    if (CMDI_UNLIKELY(cmdi_window_is_full(connection))) {
         /* At the bound pings are still answered; reading stops at the first command beyond it. */
         cmdi_conn_pause(conn);
         return CMDI_CONN_LATER;
@@ -334,6 +281,6 @@ int64_t cmdi_connection_on_frame(struct cmdi_conn *conn, const struct cmdi_frame
     call->command = value;
     CMDI_COUNT(conn->shard, commands_received, 1);
     exec_run(call);
-    cmdi_connection_hold_back(connection);
+    cmdi_window_hold_back(connection);
     return used;
 }

@@ -2,8 +2,8 @@
 /*
  * Listening: one socket and one accept per address, on one shard, and each accepted descriptor goes
  * to the shard with the fewest connections. The count grows when it is handed out, so that a burst
- * spreads evenly too. A shard that is held up gets none as long as another turns; for the listener's
- * own shard there is a deputy (deputy.c).
+ * spreads evenly too. A shard that is held up gets none as long as another turns; for the
+ * listener's own shard there is a deputy (deputy.c).
  *
  * When descriptors or memory run out, accepting rests, longer each time, up to a second: an accept
  * that fails at once would otherwise be a loop. With reuse_port each shard listens for itself and
@@ -15,8 +15,10 @@
 
 #include "base/error.h"
 #include "net/address.h"
+#include "ring/clock.h"
 #include "ring/socket.h"
 #include "ring/thread.h"
+#include "server/connection.h"
 #include "server/server.h"
 
 enum {
@@ -25,6 +27,48 @@ enum {
     LISTENER_BACKOFF_MS_MIN = 10,
     LISTENER_BACKOFF_MS_MAX = 1000,
 };
+
+/* --- Places ----------------------------------------------------------------------------------- */
+
+/* Several listeners take at once: the count never goes beyond the limit. */
+bool cmdi_server_take_place(struct cmds_server *server)
+{
+    uint32_t before = atomic_load(&server->connection_count);
+    while (before < server->core->options.connection_count_max) {
+        if (atomic_compare_exchange_weak(&server->connection_count, &before, before + 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void cmdi_server_give_place(struct cmds_server *server)
+{
+    atomic_fetch_sub(&server->connection_count, 1);
+    for (uint32_t i = 0; i < server->listener_count; i++) {
+        cmdi_listener_room(&server->listeners[i]);
+    }
+}
+
+struct cmdi_server_shard *cmdi_server_choose_shard(
+        struct cmds_server *server, struct cmdi_server_shard *own)
+{
+    uint64_t now_ns = cmdi_now_ns();
+    struct cmdi_server_shard *best = own;
+    uint32_t least = own != NULL ? atomic_load_explicit(&own->shard->load, memory_order_relaxed)
+                                 : UINT32_MAX;
+    for (uint32_t i = 0; i < server->shard_count; i++) {
+        struct cmdi_shard *shard = server->shards[i]->shard;
+        uint32_t load = atomic_load_explicit(&shard->load, memory_order_relaxed);
+        if (load < least && cmdi_shard_turns(shard, now_ns)) {
+            least = load;
+            best = server->shards[i];
+        }
+    }
+    return best;
+}
+
+/* --- Accepting -------------------------------------------------------------------------------- */
 
 static struct cmds_server_options *listener_options(const struct cmdi_listener *listener)
 {
@@ -64,10 +108,10 @@ static void listener_adopt(struct cmdi_server_shard *server_shard, int fd)
     if (cmdi_socket_peer(fd, &address) == 0) {
         cmdi_address_text(&address, peer, sizeof(peer));
     }
-    if (server_shard->closing ||
+    if (!cmdi_server_shard_is_open(server_shard) ||
             cmdi_connection_open(server_shard, &cmdi_transport_socket, fd, peer) == NULL) {
         cmdi_fd_close(fd);
-        cmdi_server_shard_changed(server_shard, true);
+        cmdi_server_shard_connection_closed(server_shard);
     }
 }
 

@@ -7,26 +7,23 @@
  * shards let go, memory freed.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "machine/signals.h"
 #include "net/address.h"
 #include "ring/clock.h"
 #include "ring/socket.h"
 #include "ring/thread.h"
+#include "server/call.h"
 #include "server/server.h"
 
 enum {
-    SERVER_DRAIN_MS = 10000,   // Of cmds_server_main.
     SERVER_OTHER_FILES = 64,   // Open beside connections, about.
     SERVER_ROOM_MAX = 1 << 20, // Connections that room is made for: 8 MB of the kernel's memory.
-    SERVER_SWEEP = 64,         // Connections that are drained or closed in one go.
 };
 
-/* --- Shards' news ----------------------------------------------------------------------------- */
+/* --- News ----------------------------------------------------------------------------- */
 
 static void server_set(_Atomic uint32_t *word)
 {
@@ -41,98 +38,50 @@ static void server_check_drained(struct cmds_server *server)
     }
 }
 
-/* What its calls have queued before (a forward that tells of its cancellation) runs before this. */
-static void server_end_shard(struct cmdi_shard *shard, struct cmdi_work *work)
+/* --- What a server does for its parts --------------------------------------------------------- */
+
+static void server_on_connection_closed(struct cmdi_server_shard *server_shard)
 {
-    struct cmdi_server_shard *server_shard =
-            CMDI_CONTAINER(work, struct cmdi_server_shard, end_work);
-    struct cmds_server *server = server_shard->server;
+    struct cmds_server *server = server_shard->owner;
+    atomic_fetch_sub(&server_shard->shard->load, 1);
+    atomic_fetch_sub(&server->connection_count, 1);
+    for (uint32_t i = 0; i < server->listener_count && cmdi_server_shard_is_open(server_shard);
+            i++) {
+        cmdi_listener_room(&server->listeners[i]);
+    }
+    server_check_drained(server);
+}
+
+static void server_on_empty(struct cmdi_server_shard *server_shard)
+{
+    struct cmds_server *server = server_shard->owner;
     const struct cmds_server_options *options = &server->core->options;
+    uint32_t index = server_shard->shard->index;
     bool state_started = server_shard->state_started;
     void *shard_state = server_shard->shard_state;
-    cmdi_list_remove(&server_shard->sweep.link); // It may have found that nothing is left.
     // Runs what cmds_call_after still has to run, which may look at the shard's state.
+    cmdi_calls_end_timers(server_shard);
     cmdi_server_shard_end(server_shard);
     if (state_started && options->on_shard_stop != NULL) {
-        options->on_shard_stop(options->receiver, shard->index, shard_state);
+        options->on_shard_stop(options->receiver, index, shard_state);
     }
     if (atomic_fetch_sub(&server->shards_left, 1) == 1) {
         server_set(&server->shards_ended);
     }
 }
 
-static void server_on_shard_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
+static int server_push_job(
+        struct cmdi_server_shard *server_shard, struct cmdi_job_queue *queue, struct cmdi_job *job)
 {
-    struct cmdi_server_shard *server_shard = CMDI_CONTAINER(mail, struct cmdi_server_shard, end);
-    cmdi_work_init(&server_shard->end_work, server_end_shard);
-    cmdi_shard_ready(shard, &server_shard->end_work);
+    struct cmds_server *server = server_shard->owner;
+    return cmdi_workers_push(&server->runtime->workers, queue, job);
 }
 
-static void server_check_shard(struct cmdi_server_shard *server_shard)
-{
-    if (server_shard->closing && !server_shard->ending && server_shard->jobs == 0 &&
-            cmdi_list_empty(&server_shard->connections)) {
-        server_shard->ending = true;
-        server_shard->end.fn = server_on_shard_end;
-        // Not from inside what has just ended.
-        cmdi_shard_post(server_shard->shard, &server_shard->end);
-    }
-}
-
-/* Several listeners take at once: the count never goes beyond the limit. */
-bool cmdi_server_take_place(struct cmds_server *server)
-{
-    uint32_t before = atomic_load(&server->connection_count);
-    while (before < server->core->options.connection_count_max) {
-        if (atomic_compare_exchange_weak(&server->connection_count, &before, before + 1)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void cmdi_server_give_place(struct cmds_server *server)
-{
-    atomic_fetch_sub(&server->connection_count, 1);
-    for (uint32_t i = 0; i < server->listener_count; i++) {
-        cmdi_listener_room(&server->listeners[i]);
-    }
-}
-
-struct cmdi_server_shard *cmdi_server_choose_shard(
-        struct cmds_server *server, struct cmdi_server_shard *own)
-{
-    uint64_t now_ns = cmdi_now_ns();
-    struct cmdi_server_shard *best = own;
-    uint32_t least = own != NULL ? atomic_load_explicit(&own->shard->load, memory_order_relaxed)
-                                 : UINT32_MAX;
-    for (uint32_t i = 0; i < server->shard_count; i++) {
-        struct cmdi_shard *shard = server->shards[i]->shard;
-        uint32_t load = atomic_load_explicit(&shard->load, memory_order_relaxed);
-        if (load < least && cmdi_shard_turns(shard, now_ns)) {
-            least = load;
-            best = server->shards[i];
-        }
-    }
-    return best;
-}
-
-void cmdi_server_shard_changed(struct cmdi_server_shard *server_shard, bool connection_closed)
-{
-    struct cmds_server *server = server_shard->server;
-    if (server == NULL) {
-        return; // The test harness.
-    }
-    if (connection_closed) {
-        atomic_fetch_sub(&server_shard->shard->load, 1);
-        atomic_fetch_sub(&server->connection_count, 1);
-        for (uint32_t i = 0; i < server->listener_count && !server_shard->closing; i++) {
-            cmdi_listener_room(&server->listeners[i]);
-        }
-        server_check_drained(server);
-    }
-    server_check_shard(server_shard);
-}
+static const struct cmdi_server_shard_ops server_shard_ops = {
+        .on_connection_closed = server_on_connection_closed,
+        .on_empty = server_on_empty,
+        .push_job = server_push_job,
+};
 
 /* --- Start ------------------------------------------------------------------------------------ */
 
@@ -147,11 +96,13 @@ static void server_start_shard(struct cmdi_shard *shard, void *context)
     struct server_shard_start *start = context;
     struct cmds_server *server = start->server;
     const struct cmds_server_options *options = &server->core->options;
-    struct cmdi_server_shard *server_shard = cmdi_server_shard_create(server->core, server, shard);
+    struct cmdi_server_shard *server_shard =
+            cmdi_server_shard_create(server->core, shard, &server_shard_ops, server);
     if (server_shard == NULL) {
         start->code = cmdi_fail(start->error, -ENOMEM, "no memory for shard %u", shard->index);
         return;
     }
+    server_shard->lane = &server->jobs;
     server->shards[shard->index] = server_shard;
     server->shard_count++;
     atomic_fetch_add(&server->shards_left, 1);
@@ -383,48 +334,10 @@ static void server_stop_listeners(struct cmds_server *server)
     }
 }
 
-/*
- * Each connection goes behind the others when it was told, so the first ones are those that were
- * not: new ones come last, and know. Ten thousand told at once would hold up the other servers of
- * the runtime.
- */
-static void server_run_sweep(struct cmdi_shard *shard, struct cmdi_work *work)
-{
-    struct cmdi_server_shard *server_shard = CMDI_CONTAINER(work, struct cmdi_server_shard, sweep);
-    for (uint32_t i = 0; i < SERVER_SWEEP && server_shard->sweep_left > 0; i++) {
-        struct cmdi_list *node = cmdi_list_pop(&server_shard->connections);
-        if (node == NULL) {
-            server_shard->sweep_left = 0;
-            break;
-        }
-        server_shard->sweep_left--;
-        cmdi_list_push(&server_shard->connections, node);
-        struct cmds_connection *connection = CMDI_CONTAINER(node, struct cmds_connection, link);
-        if (server_shard->closing) {
-            cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "the server was closed");
-        } else {
-            cmdi_connection_drain(connection);
-        }
-    }
-    if (server_shard->sweep_left > 0) {
-        cmdi_shard_ready(shard, work);
-    }
-}
-
-static void server_sweep(struct cmdi_server_shard *server_shard)
-{
-    // Not fewer than there are here: also those that have closed and wait for a message.
-    server_shard->sweep_left = server_shard->connection_pool.live;
-    server_shard->sweep.fn = server_run_sweep;
-    server_run_sweep(server_shard->shard, &server_shard->sweep);
-}
-
 static void server_drain_shard(struct cmdi_shard *shard, void *context)
 {
     struct cmds_server *server = context;
-    struct cmdi_server_shard *server_shard = server->shards[shard->index];
-    server_shard->draining = true;
-    server_sweep(server_shard);
+    cmdi_server_shard_drain(server->shards[shard->index]);
 }
 
 int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms)
@@ -448,10 +361,7 @@ int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms)
 static void server_close_shard(struct cmdi_shard *shard, void *context)
 {
     struct cmds_server *server = context;
-    struct cmdi_server_shard *server_shard = server->shards[shard->index];
-    server_shard->closing = true;
-    server_sweep(server_shard);
-    server_check_shard(server_shard);
+    cmdi_server_shard_close(server->shards[shard->index]);
 }
 
 static void server_nothing(struct cmdi_shard *shard, void *context)
@@ -508,49 +418,4 @@ int cmds_server_address(const struct cmds_server *server, uint32_t index, char *
 uint32_t cmds_server_connection_count(const struct cmds_server *server)
 {
     return atomic_load(&server->connection_count);
-}
-
-/* --- A program whose job is to serve ---------------------------------------------------------- */
-
-/* Waits for a signal to end, drains; a second signal ends the wait. */
-static int main_serve(struct cmds_server *server)
-{
-    char address[CMDI_ADDRESS_TEXT_MAX];
-    for (uint32_t i = 0; cmds_server_address(server, i, address, sizeof(address)) == 0; i++) {
-        (void)printf("listening on %s\n", address);
-    }
-    (void)fflush(stdout);
-    cmdi_stop_signals_wait();
-    uint64_t until_ns = cmdi_now_ns() + (uint64_t)SERVER_DRAIN_MS * 1000000;
-    int code = CMDS_E_TIMEOUT;
-    while (code == CMDS_E_TIMEOUT && cmdi_now_ns() < until_ns) {
-        code = cmds_server_shutdown(server, 100);
-        if (code == CMDS_E_TIMEOUT && cmdi_stop_signals_take()) {
-            break;
-        }
-    }
-    if (code < 0) {
-        cmds_log_stderr(NULL, CMDS_LOG_WARN, "some calls had not ended: their connections are cut");
-    }
-    return code < 0 ? 2 : 0;
-}
-
-int cmds_server_main(const struct cmds_server_options *options)
-{
-    struct cmds_runtime_options runtime_options = CMDS_RUNTIME_OPTIONS_INIT;
-    runtime_options.on_log = cmds_log_stderr;
-    struct cmds_runtime *runtime = NULL;
-    struct cmds_server *server = NULL;
-    struct cmds_error error = CMDS_ERROR_INIT;
-    cmdi_stop_signals_block();
-    int status = 1;
-    if (cmds_runtime_start(&runtime, &runtime_options, &error) == 0 &&
-            cmds_server_start(&server, runtime, options, &error) == 0) {
-        status = main_serve(server);
-    } else {
-        (void)fprintf(stderr, "%s\n", error.text);
-    }
-    cmds_server_close(server);
-    cmds_runtime_stop(runtime);
-    return status;
 }

@@ -16,7 +16,8 @@
 #include "base/error.h"
 #include "base/options.h"
 #include "codec/codec.h"
-#include "server/server.h"
+#include "server/call.h"
+#include "server/exec.h"
 
 enum {
     TEST_ROUNDS_MAX = 1000,
@@ -355,6 +356,36 @@ static int test_take_invokers(
     return 0;
 }
 
+/* --- The owner of a server's part ------------------------------------------------------------- */
+
+static void test_on_connection_closed(struct cmdi_server_shard *server_shard)
+{
+    (void)server_shard; // test_drive() sees it.
+}
+
+static void test_on_empty(struct cmdi_server_shard *server_shard)
+{
+    (void)server_shard; // It is never CLOSING: cmds_test_close() ends it.
+}
+
+/* The thread of the test is the pool. */
+static int test_push_job(
+        struct cmdi_server_shard *server_shard, struct cmdi_job_queue *queue, struct cmdi_job *job)
+{
+    (void)server_shard;
+    (void)queue;
+    job->fn(job);
+    return 0;
+}
+
+static const struct cmdi_server_shard_ops test_shard_ops = {
+        .on_connection_closed = test_on_connection_closed,
+        .on_empty = test_on_empty,
+        .push_job = test_push_job,
+};
+
+/* --- Opening ---------------------------------------------------------------------------------- */
+
 static int test_start_state(struct cmds_test *test, struct cmds_error *error)
 {
     const struct cmds_server_options *options = &test->options;
@@ -390,7 +421,7 @@ int cmds_test_open(
         code = cmdi_shard_create(&test->shard, &shard_options, error);
     }
     if (code == 0) {
-        test->server_shard = cmdi_server_shard_create(core, NULL, test->shard);
+        test->server_shard = cmdi_server_shard_create(core, test->shard, &test_shard_ops, test);
         code = test->server_shard != NULL ? 0 : cmdi_fail(error, -ENOMEM, "no memory for a test");
     }
     cmdi_server_core_unref(core); // The server shard holds its own.
@@ -428,7 +459,7 @@ static int test_execute(
         cmdi_conn_fail(&test->connection->conn, CMDS_E_EOF, "disconnected");
     }
     test->code = 0;
-    int64_t used = cmdi_connection_on_frame(&test->connection->conn, &frame);
+    int64_t used = cmdi_exec_on_frame(&test->connection->conn, &frame);
     test_leave(before);
     test_drive(test);
     if (used < 0) {
@@ -517,6 +548,7 @@ void cmds_test_close(struct cmds_test *test)
     const struct cmds_server_options *options = &test->options;
     void *shard_state = test->server_shard->shard_state;
     struct test_scope before = test_enter(test);
+    cmdi_calls_end_timers(test->server_shard);
     cmdi_server_shard_end(test->server_shard); // Kept calls may outlive it...
     // ... and what their threads have posted until then ends here.
     cmdi_shard_advance(test->shard, test->now_ns);

@@ -7,7 +7,8 @@
 #include <errno.h>
 
 #include "conn/input.h"
-#include "server/server.h"
+#include "server/call.h"
+#include "server/result.h"
 #include "support/acts.h"
 #include "support/harness.h"
 
@@ -161,7 +162,7 @@ static void test_results_that_are_being_taken_count(void)
     int64_t sent = stream.sent;
     mid_take = &stream;
     conn->shard->flush_size = 1024;
-    cmdi_connection_take_inbox(stream.connection);
+    cmdi_result_take(stream.connection);
     (void)cmdi_shard_set_current(before);
 
     CU_ASSERT(stream.sent - sent < SLACK); // As much as the headers of the records took.

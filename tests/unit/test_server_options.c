@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "server/server.h"
+#include "server/options.h"
 #include "support/harness.h"
 
 struct add {

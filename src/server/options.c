@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What a server is made of before it runs: checked options, tables, and the memory of its parts on
- * the shards.
- */
+/* A server's options: their defaults, their checks, and the tables that are made of them. */
+#include "server/options.h"
+
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "base/options.h"
 #include "codec/codec.h"
-#include "server/server.h"
 
 enum {
     CORE_CONNECTIONS = 10000,
@@ -26,8 +23,6 @@ enum {
     CORE_WRITE_MS = 10000,
     CORE_LINGER_MS = 2000,
     CORE_BACKLOG = 4096,
-    CORE_KEPT_SMALL = 512,
-    CORE_KEPT_LARGE = 2048,
 };
 
 static void core_default(uint32_t *field, uint32_t value)
@@ -214,108 +209,4 @@ void cmdi_server_core_unref(struct cmdi_server_core *core)
     cmdi_type_table_fini(&core->results);
     free(core->execs);
     free(core);
-}
-
-/* --- The part on one shard --------------------------------------------------------------------- */
-
-struct cmdi_server_shard *cmdi_server_shard_create(
-        struct cmdi_server_core *core, struct cmds_server *server, struct cmdi_shard *shard)
-{
-    struct cmdi_server_shard *server_shard = calloc(1, sizeof(*server_shard));
-    if (server_shard == NULL) {
-        return NULL;
-    }
-    server_shard->core = core;
-    server_shard->server = server;
-    server_shard->shard = shard;
-    cmdi_list_init(&server_shard->connections);
-    cmdi_work_init(&server_shard->sweep, NULL);
-    cmdi_list_init(&server_shard->zombies);
-    cmdi_pool_init(&server_shard->connection_pool, sizeof(struct cmds_connection));
-    cmdi_pool_init(&server_shard->call_pool, sizeof(struct cmds_call));
-    cmdi_pool_init(&server_shard->kept_pools[0], CORE_KEPT_SMALL);
-    cmdi_pool_init(&server_shard->kept_pools[1], CORE_KEPT_LARGE);
-    /*
-     * A value takes more room than its bytes; what one frame may need is bounded by a multiple of
-     * it.
-     */
-    cmdi_arena_init(&server_shard->arena, (size_t)core->options.frame_size_max * 4 + 1024 * 1024);
-    struct cmdi_account *account = &shard->buffers.account;
-    cmdi_arena_charge_to(&server_shard->arena, account);
-    cmdi_pool_charge_to(&server_shard->connection_pool, account);
-    cmdi_pool_charge_to(&server_shard->call_pool, account);
-    cmdi_pool_charge_to(&server_shard->kept_pools[0], account);
-    cmdi_pool_charge_to(&server_shard->kept_pools[1], account);
-    // Cannot fail with default attributes on Linux.
-    (void)pthread_mutex_init(&server_shard->lock, NULL);
-    atomic_fetch_add(&core->refs, 1);
-    return server_shard;
-}
-
-/* What calls still keep is their keepers' from here on, on whatever thread. */
-static void server_shard_leave_account(struct cmdi_server_shard *server_shard)
-{
-    cmdi_arena_fini(&server_shard->arena);
-    cmdi_pool_leave(&server_shard->connection_pool);
-    cmdi_pool_leave(&server_shard->call_pool);
-    cmdi_pool_leave(&server_shard->kept_pools[0]);
-    cmdi_pool_leave(&server_shard->kept_pools[1]);
-    cmdi_account_sub(&server_shard->shard->buffers.account, server_shard->kept_size);
-}
-
-static void server_shard_free(struct cmdi_server_shard *server_shard)
-{
-    cmdi_pool_fini(&server_shard->connection_pool);
-    cmdi_pool_fini(&server_shard->call_pool);
-    cmdi_pool_fini(&server_shard->kept_pools[0]);
-    cmdi_pool_fini(&server_shard->kept_pools[1]);
-    (void)pthread_mutex_destroy(&server_shard->lock);
-    cmdi_server_core_unref(server_shard->core);
-    free(server_shard);
-}
-
-/* Timers of kept calls would fire on a shard that no longer knows them. */
-static void server_shard_settle_calls(struct cmdi_server_shard *server_shard)
-{
-    struct cmdi_list zombies;
-    struct cmdi_list calls;
-    struct cmdi_list *node = NULL;
-    cmdi_list_take(&zombies, &server_shard->zombies);
-    while ((node = cmdi_list_pop(&zombies)) != NULL) {
-        struct cmds_connection *connection = CMDI_CONTAINER(node, struct cmds_connection, link);
-        cmdi_list_push(&server_shard->zombies, node);
-        cmdi_list_take(&calls, &connection->calls);
-        while ((node = cmdi_list_pop(&calls)) != NULL) {
-            cmdi_list_push(&connection->calls, node);
-            cmdi_call_settle(CMDI_CONTAINER(node, struct cmds_call, link));
-        }
-    }
-}
-
-void cmdi_server_shard_end(struct cmdi_server_shard *server_shard)
-{
-    server_shard->ending = true;
-    server_shard_settle_calls(server_shard);
-    server_shard_leave_account(server_shard);
-    (void)pthread_mutex_lock(&server_shard->lock);
-    server_shard->ended = true;
-    server_shard->orphans = server_shard->call_pool.live;
-    bool last = server_shard->orphans == 0;
-    (void)pthread_mutex_unlock(&server_shard->lock);
-    if (last) {
-        server_shard_free(server_shard);
-    }
-}
-
-void cmdi_server_shard_orphan_ended(
-        struct cmdi_server_shard *server_shard, struct cmds_connection *connection)
-{
-    if (--connection->in_flight == 0) {
-        cmdi_inbox_fini(&connection->inbox);
-    }
-    bool last = --server_shard->orphans == 0;
-    (void)pthread_mutex_unlock(&server_shard->lock);
-    if (last) {
-        server_shard_free(server_shard);
-    }
 }

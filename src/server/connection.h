@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server's side of a connection. It is its shard's alone, but for the inbox, by which other
+ * threads send results.
+ */
+#ifndef CMDI_SERVER_CONNECTION_H
+#define CMDI_SERVER_CONNECTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "conn/conn.h"
+#include "server/server_shard.h"
+#include "shard/inbox.h"
+#include "shard/workers.h"
+
+enum {
+    CMDI_PEER_TEXT_MAX = 64,
+};
+
+struct cmds_connection {
+    struct cmdi_conn conn; // First.
+    struct cmdi_server_shard *server_shard;
+    struct cmdi_list link;   // server_shard->connections, zombies
+    struct cmdi_list calls;  // struct cmds_call: kept, waiting, or in the pool.
+    struct cmdi_list again;  // struct cmds_call: to be run once more.
+    struct cmdi_inbox inbox; // Results of other threads.
+    uint64_t id;
+    void *context;
+    struct cmdi_timer read_on_timer; // window.c
+    // Of its calls in the pool, each of which keeps it alive. Under the pool's lock.
+    struct cmdi_job_queue jobs;
+    size_t kept_size;   // Bytes that calls keep.
+    uint32_t in_flight; // Calls alive.
+    bool told;          // on_connect has accepted it: on_disconnect is owed.
+    bool pings;         // Its peer knows what a ping is: one has come.
+    bool eof;           // Nothing more comes: closes when the last call ends.
+    bool closed;        // Only its memory is left.
+    char peer[CMDI_PEER_TEXT_MAX];
+};
+_Static_assert(offsetof(struct cmds_connection, conn) == 0, "cmdi_connection_of_const");
+
+/**
+ * A connection over `transport`; sends the ServerInfo and begins to receive. Takes `fd`. Thread:
+ * its shard. Returns: NULL without memory: `fd` was not taken.
+ */
+struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_shard,
+        const struct cmdi_transport *transport, int fd, const char *peer);
+
+static inline struct cmds_connection *cmdi_connection_of(struct cmdi_conn *conn)
+{
+    return CMDI_CONTAINER(conn, struct cmds_connection, conn);
+}
+static inline const struct cmds_connection *cmdi_connection_of_const(const struct cmdi_conn *conn)
+{
+    const void *connection = conn; // It begins with it.
+    return connection;
+}
+/** Executes what was received, and closes with the last call. */
+static inline void cmdi_connection_drain(struct cmds_connection *connection)
+{
+    cmdi_conn_stop_input(&connection->conn);
+}
+/** Its peer has finished: it closes in order with its last call. */
+static inline void cmdi_connection_finish_if_idle(struct cmds_connection *connection)
+{
+    if (connection->eof && connection->in_flight == 0) {
+        cmdi_conn_finish(&connection->conn);
+    }
+}
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* A program whose job is to serve: on public functions only, but for the signals that end it. */
+#include <stdio.h>
+
+#include <cmdstream/runtime.h>
+#include <cmdstream/server.h>
+
+#include "machine/signals.h"
+#include "net/address.h"
+#include "ring/clock.h"
+
+enum {
+    MAIN_DRAIN_MS = 10000,
+};
+
+/* Waits for a signal to end, drains; a second signal ends the wait. */
+static int main_serve(struct cmds_server *server)
+{
+    char address[CMDI_ADDRESS_TEXT_MAX];
+    for (uint32_t i = 0; cmds_server_address(server, i, address, sizeof(address)) == 0; i++) {
+        (void)printf("listening on %s\n", address);
+    }
+    (void)fflush(stdout);
+    cmdi_stop_signals_wait();
+    uint64_t until_ns = cmdi_now_ns() + (uint64_t)MAIN_DRAIN_MS * 1000000;
+    int code = CMDS_E_TIMEOUT;
+    while (code == CMDS_E_TIMEOUT && cmdi_now_ns() < until_ns) {
+        code = cmds_server_shutdown(server, 100);
+        if (code == CMDS_E_TIMEOUT && cmdi_stop_signals_take()) {
+            break;
+        }
+    }
+    if (code < 0) {
+        cmds_log_stderr(NULL, CMDS_LOG_WARN, "some calls had not ended: their connections are cut");
+    }
+    return code < 0 ? 2 : 0;
+}
+
+int cmds_server_main(const struct cmds_server_options *options)
+{
+    struct cmds_runtime_options runtime_options = CMDS_RUNTIME_OPTIONS_INIT;
+    runtime_options.on_log = cmds_log_stderr;
+    struct cmds_runtime *runtime = NULL;
+    struct cmds_server *server = NULL;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    cmdi_stop_signals_block();
+    int status = 1;
+    if (cmds_runtime_start(&runtime, &runtime_options, &error) == 0 &&
+            cmds_server_start(&server, runtime, options, &error) == 0) {
+        status = main_serve(server);
+    } else {
+        (void)fprintf(stderr, "%s\n", error.text);
+    }
+    cmds_server_close(server);
+    cmds_runtime_stop(runtime);
+    return status;
+}

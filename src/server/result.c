@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Results from the shard go straight to the connection's output. Those of other threads go to its
+ * inbox as records
+ *     struct result_record | the frame
+ * which the shard copies behind what is there. A send on the shard takes the inbox first, and so
+ * does the end of a call, so a call's results keep the order in which one thread sent them.
+ *
+ * Inbox and output share one bound. Each side sees the other's size without a lock, and may be wrong
+ * by what moves at that moment. Therefore the inbox has half of the bound for itself, and what is
+ * being taken counts as output before others may append again.
+ */
+#include "server/result.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "codec/protocol.h"
+#include "server/call.h"
+#include "server/window.h"
+#include "wire/frame.h"
+
+struct result_record {
+    size_t size; // Of the frame behind it.
+};
+
+struct result_frame {
+    const struct cmds_type *type; // The server's own.
+    const void *value;
+    size_t body_size, size;
+    bool last;
+};
+
+/* What the result will look like on the wire. */
+static int result_measure(
+        const struct cmds_call *call, struct cmds_message result, struct result_frame *frame)
+{
+    const struct cmdi_server_core *core = call->core;
+    const struct cmds_codec *codec = core->options.codec;
+    if (CMDI_UNLIKELY(!cmdi_type_table_has(&core->results, result.type) || result.value == NULL)) {
+        return CMDS_E_WRONG_TYPE;
+    }
+    frame->type = result.type;
+    frame->value = result.value;
+    int64_t size = codec->size(codec, result.type, result.value);
+    if (CMDI_UNLIKELY(size < 0 || size > core->options.frame_size_max)) {
+        return size < 0 ? (int)size : CMDS_E_LIMIT;
+    }
+    frame->body_size = (size_t)size;
+    frame->size = frame->body_size + cmdi_frame_header_size(call->sequence, result.type->number,
+                                             (uint64_t)size, core->self_delimiting);
+    frame->last = cmdi_type_table_is_last(&core->results, result.type, result.value);
+    return 0;
+}
+
+static void result_write(
+        const struct cmds_call *call, const struct result_frame *frame, uint8_t *out)
+{
+    const struct cmdi_server_core *core = call->core;
+    const struct cmds_codec *codec = core->options.codec;
+    uint8_t *body = cmdi_frame_header_encode(
+            out, call->sequence, frame->type->number, frame->body_size, core->self_delimiting);
+    uint8_t *end = codec->encode(codec, frame->type, frame->value, body, frame->body_size);
+    CMDI_ASSERT_SLOW(end == out + frame->size);
+    (void)end;
+}
+
+/* Takes the right to send the last result. Returns: somebody else had it. */
+static bool result_claim_last(struct cmds_call *call)
+{
+    if (atomic_load_explicit(&call->refs, memory_order_acquire) == 1) {
+        /*
+         * Nobody else has the call: no atomic exchange. But somebody may have had it since the
+         * caller looked.
+         */
+        bool taken = atomic_load_explicit(&call->finished, memory_order_relaxed) != 0;
+        atomic_store_explicit(&call->finished, 1, memory_order_relaxed);
+        return taken;
+    }
+    return atomic_exchange(&call->finished, 1) != 0;
+}
+
+static int result_send_here(struct cmds_call *call, const struct result_frame *frame)
+{
+    struct cmdi_conn *conn = &call->connection->conn;
+    int error = 0;
+    // What was sent before this, by whomever, goes first; it may fail the connection.
+    cmdi_result_take(call->connection);
+    if (CMDI_UNLIKELY(conn->state != CMDI_CONN_OPEN)) {
+        return CMDS_E_GONE;
+    }
+    uint8_t *out = cmdi_conn_reserve(conn, frame->size, &error);
+    if (CMDI_UNLIKELY(out == NULL)) {
+        return error;
+    }
+    if (frame->last && CMDI_UNLIKELY(result_claim_last(call))) {
+        return CMDS_E_FINISHED;
+    }
+    result_write(call, frame, out);
+    cmdi_conn_commit(conn, frame->size);
+    CMDI_COUNT(conn->shard, results_sent, 1);
+    if (CMDI_UNLIKELY(!(call->flags & CMDI_CALL_RUNNING))) {
+        // After an exec function its caller sees to it.
+        cmdi_window_hold_back(call->connection);
+    }
+    return 0;
+}
+
+/*
+ * Room for a record behind those that wait. The queue and the output share one bound.
+ *
+ * Returns: NULL, and in *code why. Under the inbox's lock.
+ */
+static uint8_t *result_reserve(struct cmds_connection *connection, size_t size, int *code)
+{
+    struct cmdi_conn *conn = &connection->conn;
+    struct cmdi_inbox *inbox = &connection->inbox;
+    size_t seen = atomic_load_explicit(&conn->output_seen, memory_order_relaxed);
+    if (!inbox->closed && !cmdi_conn_queue_allows(conn->limits, inbox->bytes.size, seen, size)) {
+        *code = -ENOBUFS;
+        return NULL;
+    }
+    uint8_t *out = cmdi_inbox_reserve(inbox, size, code);
+    if (*code == -ENOBUFS) {
+        cmdi_inbox_post(inbox); // The shard sees to it that there is memory; it may be asleep.
+    }
+    return out;
+}
+
+/* Under the inbox's lock, so that the connection cannot go between the commit and the mail. */
+static int result_leave(struct cmds_call *call, const struct result_frame *frame)
+{
+    struct cmdi_inbox *inbox = &call->connection->inbox;
+    struct result_record record = {frame->size};
+    int code = 0;
+    uint8_t *out = result_reserve(call->connection, sizeof(record) + frame->size, &code);
+    if (out == NULL) {
+        return code == CMDS_E_CLOSED ? CMDS_E_GONE : code;
+    }
+    if (frame->last && result_claim_last(call)) {
+        return CMDS_E_FINISHED;
+    }
+    memcpy(out, &record, sizeof(record));
+    result_write(call, frame, out + sizeof(record));
+    cmdi_inbox_commit(inbox, sizeof(record) + frame->size);
+    cmdi_inbox_post(inbox);
+    return 0;
+}
+
+static int result_send_from_elsewhere(struct cmds_call *call, const struct result_frame *frame)
+{
+    cmdi_inbox_lock(&call->connection->inbox);
+    int code = result_leave(call, frame);
+    cmdi_inbox_unlock(&call->connection->inbox);
+    return code;
+}
+
+int cmds_call_send(struct cmds_call *call, struct cmds_message result)
+{
+    struct result_frame frame;
+    if (CMDI_UNLIKELY(atomic_load_explicit(&call->cancelled, memory_order_relaxed) != 0 ||
+                      call->type->one_way != 0)) {
+        return CMDS_E_GONE;
+    }
+    if (CMDI_UNLIKELY(atomic_load_explicit(&call->finished, memory_order_relaxed) != 0)) {
+        return CMDS_E_FINISHED;
+    }
+    int code = result_measure(call, result, &frame);
+    if (CMDI_UNLIKELY(code < 0)) {
+        return code;
+    }
+    if (CMDI_LIKELY(cmdi_shard_current() == call->connection->conn.shard)) {
+        return result_send_here(call, &frame);
+    }
+    return result_send_from_elsewhere(call, &frame);
+}
+
+static void result_write_records(
+        struct cmds_connection *connection, const uint8_t *data, size_t size)
+{
+    struct cmdi_conn *conn = &connection->conn;
+    while (size > 0 && conn->state == CMDI_CONN_OPEN) {
+        struct result_record record;
+        CMDI_ASSERT(size > sizeof(record));
+        memcpy(&record, data, sizeof(record));
+        CMDI_ASSERT(record.size <= size - sizeof(record));
+        uint8_t *out = cmdi_conn_reserve_beyond(conn, record.size);
+        if (out == NULL) {
+            CMDI_COUNT(conn->shard, out_of_memory, 1);
+            cmdi_conn_fail(
+                    conn, CMDS_E_MEMORY_LIMIT, "no memory for %zu bytes of results", record.size);
+            return;
+        }
+        memcpy(out, data + sizeof(record), record.size);
+        cmdi_conn_commit(conn, record.size);
+        CMDI_COUNT(conn->shard, results_sent, 1);
+        data += sizeof(record) + record.size;
+        size -= sizeof(record) + record.size;
+    }
+    if (conn->state == CMDI_CONN_OPEN) {
+        cmdi_window_hold_back(connection);
+    }
+}
+
+void cmdi_result_take_now(struct cmds_connection *connection)
+{
+    struct cmdi_inbox *inbox = &connection->inbox;
+    cmdi_inbox_lock(inbox);
+    struct cmdi_inbox_bytes taken = cmdi_inbox_take(inbox);
+    // Before others may append again: it counts as output from here on.
+    cmdi_conn_publish_output(&connection->conn, taken.size);
+    cmdi_inbox_unlock(inbox);
+    if (taken.size > 0) {
+        result_write_records(connection, taken.data, taken.size);
+        cmdi_conn_publish_output(&connection->conn, 0);
+    }
+    cmdi_inbox_give_back(inbox, &taken);
+}

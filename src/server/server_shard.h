@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A server's part on one shard: its connections and calls, their memory, and how they end.
+ *
+ * It belongs to a server, or to a test harness, and knows neither: what its owner is to do stands
+ * in a table. It ends when its owner has closed it and the last connection has closed and the last
+ * job has come back. Calls that are kept by then outlive it as orphans, and its memory with them.
+ */
+#ifndef CMDI_SERVER_SERVER_SHARD_H
+#define CMDI_SERVER_SERVER_SHARD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/pool.h"
+#include "codec/arena.h"
+#include "server/options.h"
+#include "shard/shard.h"
+#include "shard/workers.h"
+
+struct cmds_connection;
+struct cmdi_server_shard;
+
+enum {
+    CMDI_KEPT_POOLS = 2,
+};
+
+/** What the owner does for it. All on the shard's thread, none is NULL. */
+struct cmdi_server_shard_ops {
+    /** A connection has closed, or one that was counted for it could not be opened. */
+    void (*on_connection_closed)(struct cmdi_server_shard *server_shard);
+    /** CLOSING, and nothing is left: calls cmdi_server_shard_end(), with which it is gone. */
+    void (*on_empty)(struct cmdi_server_shard *server_shard);
+    /**
+     * Runs job->fn, which may block, where that may be: the worker pool. `queue` is that of the
+     * job's connection. Returns: as cmdi_workers_push().
+     */
+    int (*push_job)(struct cmdi_server_shard *server_shard, struct cmdi_job_queue *queue,
+            struct cmdi_job *job);
+};
+
+enum cmdi_server_shard_state {
+    CMDI_SERVER_SHARD_OPEN,     // Connections come.
+    CMDI_SERVER_SHARD_DRAINING, // Each one, also a new one, ends with its last call.
+    CMDI_SERVER_SHARD_CLOSING,  // No new one; ends with its last connection and job.
+    CMDI_SERVER_SHARD_ENDING,   // None is left. No timer may be armed any more.
+};
+
+struct cmdi_server_shard {
+    struct cmdi_server_core *core;
+    const struct cmdi_server_shard_ops *ops; // Until ended.
+    void *owner;                             // Of `ops`.
+    struct cmdi_shard *shard;                // Valid until ended.
+    struct cmdi_job_lane *lane;              // Of the owner's jobs. NULL: it has none.
+    struct cmdi_list connections;            // struct cmds_connection: not closed yet.
+    // struct cmds_connection: closed, but calls of them are kept.
+    struct cmdi_list zombies;
+    struct cmdi_pool connection_pool, call_pool;
+    // Copied commands up to 512, up to 2048 bytes; larger ones are malloc'ed.
+    struct cmdi_pool kept_pools[CMDI_KEPT_POOLS];
+    struct cmds_arena arena; // Of the command being decoded.
+    uint64_t kept_size;      // Copied commands and the like that are malloc'ed: in the account.
+    void *shard_state;
+    uint8_t state;          // enum cmdi_server_shard_state
+    bool state_started;     // on_shard_start has succeeded.
+    uint32_t jobs;          // Calls in the worker pool.
+    uint32_t sweep_left;    // Connections at most that are still to be drained or closed...
+    struct cmdi_work sweep; // ... some at a time.
+    struct cmdi_mail end;
+    struct cmdi_work end_work;
+
+    pthread_mutex_t lock; // Of the two below, for threads that let go of the last reference.
+    bool ended;           // The shard does not know us any more.
+    uint32_t orphans;     // Calls that were alive when it ended.
+};
+
+/** Keeps `ops`. Gives: cmdi_server_shard_end(). Thread: its shard. Returns: NULL without memory. */
+struct cmdi_server_shard *cmdi_server_shard_create(struct cmdi_server_core *core,
+        struct cmdi_shard *shard, const struct cmdi_server_shard_ops *ops, void *owner);
+/** Each connection ends with its last call, some at a time. Thread: its shard. */
+void cmdi_server_shard_drain(struct cmdi_server_shard *server_shard);
+/** Each connection is closed, some at a time; ops->on_empty when all are. Thread: its shard. */
+void cmdi_server_shard_close(struct cmdi_server_shard *server_shard);
+/** No timer is armed from here on: those of calls have been ended. Thread: its shard. */
+void cmdi_server_shard_ending(struct cmdi_server_shard *server_shard);
+/**
+ * The shard lets go: frees it, or leaves it to the calls that are alive. After
+ * cmdi_calls_end_timers(). Thread: its shard.
+ */
+void cmdi_server_shard_end(struct cmdi_server_shard *server_shard);
+
+/** One of its connections has closed, or could not be opened. Thread: its shard. */
+void cmdi_server_shard_connection_closed(struct cmdi_server_shard *server_shard);
+/** A job has come back. Thread: its shard. */
+void cmdi_server_shard_job_ended(struct cmdi_server_shard *server_shard);
+/** A closed connection without calls: its memory. Thread: its shard. */
+void cmdi_server_shard_free_connection(
+        struct cmdi_server_shard *server_shard, struct cmds_connection *connection);
+/**
+ * A call that outlived it has ended; frees it with the last one. Thread: any, under
+ * server_shard->lock, which it releases.
+ */
+void cmdi_server_shard_orphan_ended(
+        struct cmdi_server_shard *server_shard, struct cmds_connection *connection);
+
+static inline bool cmdi_server_shard_is_open(const struct cmdi_server_shard *server_shard)
+{
+    return server_shard->state < CMDI_SERVER_SHARD_CLOSING;
+}
+
+#endif
