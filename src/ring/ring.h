@@ -32,8 +32,8 @@ enum {
     CMDI_RING_WAIT_NONE = 0,
 };
 #define CMDI_RING_WAIT_FOREVER UINT64_MAX
-/** User data of zero belongs to the ring itself. */
-#define CMDI_RING_OWN 0
+/** User data up to this belongs to the ring itself. */
+#define CMDI_RING_OWN_MAX 15
 
 struct cmdi_ring_options {
     uint32_t entries;            // Of the submission queue.

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Receive buffers: a group that the kernel takes from. Address space is there for as many as it may
+ * grow to, memory for those that were used. A number above the group's size is parked: unless it is
+ * with the kernel or the owner from a larger time, and then it is parked when it comes back.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/error.h"
+#include "ring/inside.h"
+
+static void ring_provide(struct cmdi_ring *ring, uint32_t buffer)
+{
+    ring->buffer_states[buffer] = CMDI_RING_BUFFER_PROVIDED;
+    cmdi_ring_poison(ring, buffer, true);
+    io_uring_buf_ring_add(ring->group, ring->buffers + (size_t)buffer * ring->buffer_size,
+            ring->buffer_size, (unsigned short)buffer,
+            io_uring_buf_ring_mask(ring->buffer_count_max), (int)ring->buffers_added);
+    ring->buffers_added++;
+}
+
+static void *ring_map(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+int cmdi_ring_buffers_init(struct cmdi_ring *ring, const struct cmdi_ring_options *options,
+        struct cmdi_ring_patience *patience, struct cmds_error *error)
+{
+    ring->buffer_size = options->buffer_size;
+    ring->buffer_count_max = options->buffer_count_max;
+    ring->buffer_count_min = options->buffer_count;
+    ring->group = ring_map(ring->buffer_count_max * sizeof(struct io_uring_buf));
+    ring->buffers = ring_map((size_t)ring->buffer_count_max * ring->buffer_size);
+    ring->buffer_states = malloc(ring->buffer_count_max);
+    if (ring->group == NULL || ring->buffers == NULL || ring->buffer_states == NULL) {
+        return cmdi_fail(error, -ENOMEM, "no memory for %u receive buffers of %u bytes",
+                ring->buffer_count_max, ring->buffer_size);
+    }
+    io_uring_buf_ring_init(ring->group);
+    struct io_uring_buf_reg registration = {
+            .ring_addr = (uint64_t)(uintptr_t)ring->group,
+            .ring_entries = ring->buffer_count_max,
+            .bgid = CMDI_RING_BUFFER_GROUP,
+    };
+    int code = 0;
+    do {
+        code = io_uring_register_buf_ring(&ring->uring, &registration, 0);
+    } while (code == -ENOMEM && cmdi_ring_wait_for_memory(patience, CMDI_RING_SETUP_WAIT_MAX_MS));
+    if (code == -ENOMEM) {
+        return cmdi_ring_refused(code, error);
+    }
+    if (code < 0) {
+        return cmdi_fail(error, code, "io_uring: registering %u receive buffers failed: %s",
+                ring->buffer_count_max, strerror(-code));
+    }
+    ring->group_registered = true;
+    memset(ring->buffer_states, CMDI_RING_BUFFER_PARKED, ring->buffer_count_max);
+    for (; ring->buffer_count < options->buffer_count; ring->buffer_count++) {
+        ring_provide(ring, ring->buffer_count);
+    }
+    return 0;
+}
+
+void cmdi_ring_buffers_fini(struct cmdi_ring *ring, bool written)
+{
+    if (ring->group != NULL && !written) {
+        (void)munmap(ring->group, ring->buffer_count_max * sizeof(struct io_uring_buf));
+    }
+    if (ring->buffers != NULL && !written) {
+        for (uint32_t i = 0; i < ring->buffer_count_max; i++) {
+            cmdi_ring_poison(ring, i, false); // The addresses may be somebody else's soon.
+        }
+        (void)munmap(ring->buffers, (size_t)ring->buffer_count_max * ring->buffer_size);
+    }
+    free(ring->buffer_states);
+}
+
+uint8_t *cmdi_ring_buffer(const struct cmdi_ring *ring, uint16_t buffer)
+{
+    CMDI_ASSERT(buffer < ring->buffer_count_max);
+    return ring->buffers + (size_t)buffer * ring->buffer_size;
+}
+
+static void ring_park(struct cmdi_ring *ring, uint32_t buffer)
+{
+    ring->buffer_states[buffer] = CMDI_RING_BUFFER_PARKED;
+    cmdi_ring_poison(ring, buffer, true);
+    (void)madvise(
+            ring->buffers + (size_t)buffer * ring->buffer_size, ring->buffer_size, MADV_DONTNEED);
+}
+
+void cmdi_ring_buffer_release(struct cmdi_ring *ring, uint16_t buffer)
+{
+    CMDI_ASSERT(buffer < ring->buffer_count_max && ring->buffers_held > 0);
+    CMDI_ASSERT(ring->buffer_states[buffer] == CMDI_RING_BUFFER_HELD);
+    ring->buffers_held--;
+    if (CMDI_UNLIKELY(buffer >= ring->buffer_count)) {
+        ring_park(ring, buffer); // The group has shrunk meanwhile.
+        return;
+    }
+    ring_provide(ring, buffer);
+}
+
+uint32_t cmdi_ring_buffer_count(const struct cmdi_ring *ring)
+{
+    return ring->buffer_count;
+}
+
+uint32_t cmdi_ring_buffers_free(const struct cmdi_ring *ring)
+{
+    return ring->buffer_count > ring->buffers_held ? ring->buffer_count - ring->buffers_held : 0;
+}
+
+bool cmdi_ring_buffers_grow(struct cmdi_ring *ring)
+{
+    uint32_t target = ring->buffer_count * 2;
+    if (target > ring->buffer_count_max) {
+        return false;
+    }
+    for (; ring->buffer_count < target; ring->buffer_count++) {
+        // Else the kernel or we still have it from before a shrink.
+        if (ring->buffer_states[ring->buffer_count] == CMDI_RING_BUFFER_PARKED) {
+            ring_provide(ring, ring->buffer_count);
+        }
+    }
+    return true;
+}
+
+void cmdi_ring_buffers_shrink(struct cmdi_ring *ring)
+{
+    if (ring->buffer_count / 2 >= ring->buffer_count_min) {
+        // Those above leave the group one by one, as they are used and released.
+        ring->buffer_count /= 2;
+    }
+}
