@@ -48,6 +48,24 @@ enum cmdi_conn_state {
     CMDI_CONN_CLOSED,  // The transport is closed; on_closed has been or is being called.
 };
 
+/** What a connection receives. Whether frames are run is another matter: see `paused`. */
+enum cmdi_input_state {
+    CMDI_INPUT_IDLE, // No receive is armed; the end of the next run arms one, if there is room.
+    CMDI_INPUT_RECEIVING, // One is armed.
+    CMDI_INPUT_STARVED,   // It ended for want of a buffer: `starve` waits for one.
+    CMDI_INPUT_STOPPING,  // One is armed and being ended, by cmdi_conn_stop_input().
+    CMDI_INPUT_STOPPED,   // None will be armed, unless the rest is to be thrown away.
+    // The peer's FIN was seen, or the input broke: recv_error. Slices and stash may hold frames.
+    CMDI_INPUT_ENDED,
+};
+
+/** While no receive is armed the transport may look out for the peer's end. */
+enum cmdi_watch_state {
+    CMDI_WATCH_OFF,
+    CMDI_WATCH_ARMED, // Its end comes to cmdi_conn_on_watch().
+    CMDI_WATCH_OVER,  // It has nothing more to report, or cannot.
+};
+
 /** From on_frame: not now. The frame stays, and is seen again after cmdi_conn_resume(). */
 #define CMDI_CONN_LATER INT64_MIN
 
@@ -111,6 +129,10 @@ struct cmdi_conn_ops {
     void (*on_closing)(struct cmdi_conn *conn);
     /** The state is CLOSED. The owner may free the memory. */
     void (*on_closed)(struct cmdi_conn *conn);
+    /** cmdi_conn_refuse() lets the output leave: a server. */
+    bool answers_first;
+    /** Nothing is there yet when a receive is first armed: a server's accepted connection. */
+    bool expects_quiet;
     /** Bytes that the owner holds for it, beside its buffers. NULL: none. */
     size_t (*held)(const struct cmdi_conn *conn);
 };
@@ -124,10 +146,7 @@ struct cmdi_conn_limits {
     uint32_t write_timeout_ms;
     uint32_t idle_timeout_ms;
     uint32_t linger_timeout_ms;
-    bool self_delimiting; // The codec finds the end of a body.
-    bool answers_first;   // cmdi_conn_refuse lets the output leave: a server.
-    // Nothing is there yet when a recv is first armed: a server's accepted connection.
-    bool expect_quiet;
+    bool self_delimiting; // Not a limit, but of the same owner: the codec finds the end of a body.
 };
 
 /** Bytes at begin..end of a leased buffer; data NULL: none leased. */
@@ -149,18 +168,14 @@ struct cmdi_conn {
     size_t made_size;               // Of this run's output: what is no longer in `fill`.
     size_t lacks;   // Bytes that the shard had no memory for: it waits for them. 0: it does not.
     uint8_t state;  // enum cmdi_conn_state
+    uint8_t input;  // enum cmdi_input_state
+    uint8_t watch;  // enum cmdi_watch_state
     bool paused;    // The owner wants no frames: set by pause, cleared by resume.
     bool sending;   // A SEND is in flight.
-    bool receiving; // A recv is armed.
     bool slow;      // What came was run so slowly that one buffer does at a time.
-    bool watching;  // No recv is, and the transport looks out for the peer's end.
-    bool watched;   // It has nothing more to tell.
-    bool eof;       // The peer's FIN was seen; slices and stash may still hold frames.
     bool unrun;     // Of what was received no run has seen the last part.
-    bool input_stopped; // By cmdi_conn_stop_input.
-    bool eof_told;
+    bool end_told;  // on_eof was called, or the connection was failed in its place.
     bool above_low; // Output was above the low mark: on_output_low is owed.
-    bool starved;   // The recv ended because the shard had no buffer left.
     bool running;   // Inside run: teardown waits.
     bool spent;     // This run has made its share of output: what can wait for the next one does.
     uint8_t light_runs; // The last so many asked for little, see conn_set_level().
@@ -184,7 +199,7 @@ struct cmdi_conn {
     } transport_state;     // The transport's own.
     bool transport_closed; // cmdi_conn_on_closed() was called. Only CLOSING and CLOSED.
     uint32_t send_size;    // Of the SEND in flight.
-    int32_t recv_error;    // Why the input ended, beside the peer's FIN. Valid with eof.
+    int32_t recv_error;    // Why the input ended, beside the peer's FIN. Valid if ENDED.
     uint64_t sent_size, received_size;
     uint64_t taken_size; // Of the peer, when write_since began: transport->taken.
     uint64_t run_size;   // Of what was received: run.
@@ -321,22 +336,6 @@ static inline void cmdi_conn_commit(struct cmdi_conn *conn, size_t size)
         cmdi_conn_flush_now(conn);
     }
 }
-
-/* --- Memory that is short: memory.c ------------------------------------------------------------ */
-
-/** Bytes that the connection holds of the shard's memory. */
-size_t cmdi_conn_held(const struct cmdi_conn *conn);
-/**
- * A lease of `size` bytes was refused: it waits until there is memory, or is closed. Returns:
- * -ENOBUFS; -ENOMEM: there is none, or never as much, and it does not wait.
- */
-int cmdi_conn_lack(struct cmdi_conn *conn, size_t size, bool input);
-/** It waits no more. */
-void cmdi_conn_lack_over(struct cmdi_conn *conn);
-/** One that was closed for what it held has closed; its calls may keep some of it for a while. */
-void cmdi_conn_evicted_closed(struct cmdi_conn *conn);
-/** shard->relieve. */
-void cmdi_conn_relieve(struct cmdi_shard *shard);
 
 /* --- Input ------------------------------------------------------------------------------------ */
 

@@ -2,20 +2,18 @@
 /*
  * Input of a connection: from the shard's receive buffers to frames.
  *
- * Receiving and running are two steps. A completion only queues its buffer as a slice; the run
- * takes frames out of slices, at most a budget of them a turn, so that nobody's flood delays the
- * others. A frame that lies whole in a slice is never copied.
+ * Receiving and running are two steps. What is received is only queued, as slices; the run takes
+ * frames out of them, at most a budget of them a turn, so that nobody's flood delays the others. A
+ * frame that lies whole in a slice is never copied.
  *
- *     stash: [ begin ... end )   then the slices, oldest first      = the bytes of the connection in their order
- *
- * A paused connection keeps no slice: its bytes go to the stash and its recv is cancelled, so its
+ * A paused connection keeps no slice: its bytes go to the stash and its recv is ended, so its
  * standstill costs the others no buffer. Nothing here is freed while the owner's callback may look
  * at it: teardown waits for the end of the run.
  */
-#include "conn/input.h"
-
 #include <errno.h>
 #include <string.h>
+
+#include "conn/parts.h"
 
 enum {
     CONN_BYTES_PER_UNIT = 4096,                        // Of input: take about as long as a frame.
@@ -23,70 +21,11 @@ enum {
     CONN_HEAVY_OUTPUT = CMDI_SHARD_OUTPUT_PER_RUN / 4, // ... as this is.
     CONN_LIGHT_RUNS = 8, // After so many that were not it is believed to ask for little.
     CONN_FEW_BYTES = 1024,
-    CONN_SLOW_MS = 500, // From the end of a recv to the next, while what it brought was run.
     CONN_LONG_DEAF_MS = 2000,
     CONN_BEHIND_SIZE_MAX = 4 * 1024 * 1024, // That much and more waits to be run: no buffer more.
-    CONN_FAST_MS = 5,                       // From the recv of one buffer to that of the next.
     CONN_SHARE_PART = 8, // Of the shard's buffers, what a connection may hold and receive on...
     CONN_STASH_PART = 4, // ... and what it may hold at all.
 };
-
-/* --- Slices ----------------------------------------------------------------------------------- */
-
-static void conn_drop_stash(struct cmdi_conn *conn)
-{
-    cmdi_buffers_return(&conn->shard->buffers, conn->stash.data, conn->stash.capacity);
-    conn->stash = (struct cmdi_conn_buffer){0};
-}
-
-void cmdi_conn_drop_slices(struct cmdi_conn *conn)
-{
-    if (conn->running) {
-        return; // A callback may be reading them; the run comes back here.
-    }
-    cmdi_receive_drop(&conn->shard->receive, &conn->slices);
-    conn_drop_stash(conn);
-    cmdi_conn_drop_place(conn);
-}
-
-/* --- Stash ------------------------------------------------------------------------------------ */
-
-/* Room for `size` more. It grows by what has come, never by what a length claims. */
-static bool conn_stash_room(struct cmdi_conn *conn, size_t size)
-{
-    struct cmdi_conn_buffer *stash = &conn->stash;
-    size_t used = stash->end - stash->begin;
-    if (stash->end + size <= stash->capacity) {
-        return true;
-    }
-    if (used + size <= stash->capacity && stash->begin >= used) {
-        memcpy(stash->data, stash->data + stash->begin, used); // They do not overlap.
-    } else {
-        struct cmdi_conn_buffer grown = {0};
-        grown.data = cmdi_buffers_lease(&conn->shard->buffers, used + size, &grown.capacity);
-        if (grown.data == NULL) {
-            return false;
-        }
-        if (used > 0) {
-            memcpy(grown.data, stash->data + stash->begin, used);
-        }
-        conn_drop_stash(conn);
-        *stash = grown;
-    }
-    stash->begin = 0;
-    stash->end = used;
-    return true;
-}
-
-static bool conn_stash_append(struct cmdi_conn *conn, const void *data, size_t size)
-{
-    if (!conn_stash_room(conn, size)) {
-        return false;
-    }
-    memcpy(conn->stash.data + conn->stash.end, data, size);
-    conn->stash.end += size;
-    return true;
-}
 
 static void conn_fail_memory(struct cmdi_conn *conn, size_t size)
 {
@@ -94,27 +33,12 @@ static void conn_fail_memory(struct cmdi_conn *conn, size_t size)
     cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for %zu bytes of input", size);
 }
 
-/* Up to `size` bytes from the oldest slice go to the stash; not if the connection waits for memory. */
-static bool conn_stash_slice(struct cmdi_conn *conn, size_t size)
+/* A part of the slices went to the stash, or not: without hope of memory the connection ends. */
+static void conn_check_stashed(struct cmdi_conn *conn, int code)
 {
-    struct cmdi_receive *receive = &conn->shard->receive;
-    struct cmds_bytes slice = cmdi_receive_oldest(receive, &conn->slices);
-    size_t take = size < slice.size ? size : slice.size;
-    if (!conn_stash_append(conn, slice.data, take)) {
-        size_t size_after = conn->stash.end - conn->stash.begin + take;
-        if (cmdi_conn_lack(conn, size_after, true) == -ENOMEM) {
-            conn_fail_memory(conn, size_after);
-        }
-        return false;
-    }
-    (void)cmdi_receive_use(receive, &conn->slices, take);
-    return true;
-}
-
-static void conn_stash_all(struct cmdi_conn *conn)
-{
-    while (conn->slices.count > 0 && conn_stash_slice(conn, SIZE_MAX)) {
-        // One after the other, in order.
+    if (code == -ENOMEM) {
+        struct cmds_bytes slice = cmdi_receive_oldest(&conn->shard->receive, &conn->slices);
+        conn_fail_memory(conn, conn->stash.end - conn->stash.begin + slice.size);
     }
 }
 
@@ -140,28 +64,6 @@ static void conn_fail_frame(struct cmdi_conn *conn, int64_t code, const struct c
     } else {
         cmdi_conn_refuse(conn, (int)code, "a frame header that is no header");
     }
-}
-
-/* The next looks at this frame go on where the last one ended. */
-static void conn_open_place(struct cmdi_conn *conn)
-{
-    size_t capacity = 0;
-    void *place = cmdi_buffers_lease(&conn->shard->buffers, sizeof(*conn->place), &capacity);
-    CMDI_ASSERT(place == NULL || capacity == CMDI_BUFFER_SIZE_MIN);
-    conn->place = place;
-    if (place == NULL) {
-        CMDI_COUNT(conn->shard, out_of_memory, 1);
-        cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for a frame that is cut");
-        return;
-    }
-    *conn->place = (struct cmds_codec_place){.words = {0}};
-}
-
-void cmdi_conn_drop_place(struct cmdi_conn *conn)
-{
-    void *place = conn->place;
-    cmdi_buffers_return(&conn->shard->buffers, place, CMDI_BUFFER_SIZE_MIN);
-    conn->place = NULL;
 }
 
 /*
@@ -202,8 +104,9 @@ static size_t conn_run_frame(
                 return 0;
             }
             conn->frame_need = frame.header_size + (size_t)used;
-            if (conn->place == NULL) {
-                conn_open_place(conn);
+            if (conn->place == NULL && !cmdi_conn_open_place(conn)) {
+                CMDI_COUNT(conn->shard, out_of_memory, 1);
+                cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for a frame that is cut");
             }
             return 0;
         }
@@ -278,13 +181,13 @@ static void conn_run_stash(struct cmdi_conn *conn, struct conn_run *run)
     if (size < conn->frame_need) {
         run->partial = conn->slices.count == 0;
         if (!run->partial) {
-            (void)conn_stash_slice(conn, conn->frame_need - size); // Or the connection failed.
+            conn_check_stashed(conn, cmdi_conn_stash_slice(conn, conn->frame_need - size));
         }
         return;
     }
     stash->begin += conn_run_bytes(conn, stash->data + stash->begin, size, run);
     if (stash->begin == stash->end) {
-        conn_drop_stash(conn);
+        cmdi_conn_drop_stash(conn);
     }
 }
 
@@ -294,7 +197,8 @@ static void conn_run_slice(struct cmdi_conn *conn, struct conn_run *run)
     struct cmds_bytes slice = cmdi_receive_oldest(receive, &conn->slices);
     size_t used = conn_run_bytes(conn, slice.data, slice.size, run);
     if (!cmdi_receive_use(receive, &conn->slices, used) && conn->frame_need > 0) {
-        (void)conn_stash_slice(conn, SIZE_MAX); // The next one goes on where this one was cut.
+        // The next one continues where this one was cut.
+        conn_check_stashed(conn, cmdi_conn_stash_slice(conn, SIZE_MAX));
     }
 }
 
@@ -358,7 +262,7 @@ static bool conn_run_frames(struct cmdi_conn *conn, uint32_t *used)
         conn->frame_since = 0;
     } else if (run.progress || conn->frame_since == 0) {
         conn->frame_since = conn->shard->now_ms + (conn->shard->now_ms == 0);
-        cmdi_conn_watch_after(conn, conn->frame_since, conn->limits->frame_timeout_ms);
+        cmdi_conn_timer_after(conn, conn->frame_since, conn->limits->frame_timeout_ms);
     }
     return conn_may_run(conn) && conn_has_input(conn) && !run.partial;
 }
@@ -366,13 +270,13 @@ static bool conn_run_frames(struct cmdi_conn *conn, uint32_t *used)
 /* The peer has finished, and what it sent has run. */
 static void conn_run_eof(struct cmdi_conn *conn)
 {
-    bool ended = conn->eof || (conn->input_stopped && !conn->receiving);
+    bool ended = conn->input == CMDI_INPUT_ENDED || conn->input == CMDI_INPUT_STOPPED;
     /* What has come is run first; but not at a bound, for a peer that has gone. */
     bool waits = conn->paused ? conn->recv_error == 0 : conn->slices.count > 0;
-    if (!ended || waits || conn->eof_told || conn->state >= CMDI_CONN_FINISHING) {
+    if (!ended || waits || conn->end_told || conn->state >= CMDI_CONN_FINISHING) {
         return;
     }
-    conn->eof_told = true;
+    conn->end_told = true;
     if (conn->recv_error < 0) {
         cmdi_conn_count_reset(conn, conn->recv_error);
         cmdi_conn_fail(conn, conn->recv_error == -ECONNRESET ? CMDS_E_EOF : conn->recv_error,
@@ -381,7 +285,8 @@ static void conn_run_eof(struct cmdi_conn *conn)
         cmdi_conn_fail(
                 conn, CMDS_E_EOF, "the peer closed the connection before its ServerInfo was whole");
     } else {
-        if (conn->eof && conn->stash.begin < conn->stash.end && conn->error.code == 0) {
+        bool is_fin = conn->input == CMDI_INPUT_ENDED;
+        if (is_fin && conn->stash.begin < conn->stash.end && conn->error.code == 0) {
             CMDI_COUNT(conn->shard, proto_errors, 1);
             conn->error = (struct cmds_error){
                     CMDS_E_PROTO, "the peer closed the connection inside a frame"};
@@ -390,145 +295,7 @@ static void conn_run_eof(struct cmdi_conn *conn)
     }
 }
 
-/* --- Receiving -------------------------------------------------------------------------------- */
-
-bool cmdi_conn_is_deaf(const struct cmdi_conn *conn)
-{
-    bool armed = conn->receiving && conn->armed_turn != conn->shard->stats.turns;
-    return !armed && !conn->eof && conn->state != CMDI_CONN_CONNECTING;
-}
-
-bool cmdi_conn_is_behind(const struct cmdi_conn *conn)
-{
-    bool waits = conn->unrun || conn->slices.count > 0 ||
-                 (conn->stash.begin < conn->stash.end && conn->frame_since == 0);
-    return waits || cmdi_conn_is_deaf(conn);
-}
-
-bool cmdi_conn_has_ping(struct cmdi_conn *conn)
-{
-    if (conn->stash.begin < conn->stash.end) {
-        return conn->stash.data[conn->stash.begin] == 0;
-    }
-    return !conn->receiving && conn->slices.count == 0 && conn->transport->has_ping != NULL &&
-           conn->transport->has_ping(conn);
-}
-
-bool cmdi_conn_has_run(struct cmdi_conn *conn, uint64_t *mark)
-{
-    if (!cmdi_conn_is_behind(conn)) {
-        *mark = 0;
-        return true;
-    }
-    if (*mark == 0) {
-        size_t unread = conn->transport->unread != NULL ? conn->transport->unread(conn) : 0;
-        *mark = conn->received_size + unread;
-    }
-    if (conn->run_size < *mark) {
-        return false;
-    }
-    *mark = 0;
-    return true;
-}
-
-/* The time in which we did not listen is not the peer's. */
-static void conn_hear_again(struct cmdi_conn *conn)
-{
-    uint64_t now_ms = conn->shard->now_ms;
-    uint64_t deaf_ms = conn->deaf_since != 0 ? now_ms - conn->deaf_since : 0;
-    bool is_client = conn->ops->on_server_info != NULL;
-    conn->deaf_since = 0;
-    /*
-     * A multishot recv takes a megabyte or more at once. Where that takes long to run, nothing is
-     * received for so long that the peer would give us up: steps are small until we are fast, or
-     * have caught up.
-     */
-    conn->slow = deaf_ms >= CONN_SLOW_MS || (conn->slow && now_ms - conn->armed_at > CONN_FAST_MS);
-    conn->armed_at = now_ms;
-    conn->armed_turn = conn->shard->stats.turns;
-    conn->received_at = conn->received_at + deaf_ms < now_ms ? conn->received_at + deaf_ms : now_ms;
-    conn->frame_since += conn->frame_since != 0 ? deaf_ms : 0;
-    conn->server_info_until += is_client && conn->server_info_until != 0 ? deaf_ms : 0;
-}
-
-void cmdi_conn_arm_recv(struct cmdi_conn *conn, bool poll_first)
-{
-    bool stopped = conn->eof || (conn->input_stopped && conn->state < CMDI_CONN_FINISHING);
-    if (conn->receiving || stopped || conn->state >= CMDI_CONN_CLOSING ||
-            conn->state == CMDI_CONN_CONNECTING) {
-        return;
-    }
-    conn->receiving = true;
-    conn_hear_again(conn);
-    conn->transport->recv(conn, conn->slow   ? CMDI_RECV_ONE
-                                : poll_first ? CMDI_RECV_QUIET
-                                             : CMDI_RECV_STREAM);
-}
-
-static void conn_stop_recv(struct cmdi_conn *conn)
-{
-    if (conn->receiving) {
-        conn->transport->stop_recv(conn);
-    }
-}
-
-void cmdi_conn_stop_input(struct cmdi_conn *conn)
-{
-    if (!conn->input_stopped && conn->state < CMDI_CONN_FINISHING) {
-        conn->input_stopped = true;
-        conn_stop_recv(conn);
-        cmdi_conn_watch(conn, conn->shard->now_ms + CMDI_CONN_HELD_MS);
-        cmdi_conn_ready(conn);
-    }
-}
-
-/*
- * Nothing is received for now, or any more, but whoever goes has to be noticed. After a FIN the
- * same FIN would be noticed for ever.
- */
-static void conn_watch_peer(struct cmdi_conn *conn)
-{
-    bool held = cmdi_conn_is_held(conn) || conn->eof_told;
-    if (!held || conn->receiving || conn->watching || conn->watched ||
-            conn->transport->watch == NULL) {
-        return;
-    }
-    conn->watching = true;
-    conn->transport->watch(conn, conn->finished_at == 0);
-}
-
-/* The peer sends no more. From here on the calls that it waits for have their time. */
-static void conn_peer_finished(struct cmdi_conn *conn)
-{
-    if (conn->finished_at == 0) {
-        conn->finished_at = conn->shard->now_ms + (conn->shard->now_ms == 0);
-        cmdi_conn_watch_after(conn, conn->finished_at, conn->limits->idle_timeout_ms);
-    }
-}
-
-void cmdi_conn_on_watch(struct cmdi_conn *conn, int events)
-{
-    bool failed = events > 0 && (events & CMDI_PEER_FAILED) != 0;
-    bool gone = events > 0 && (events & CMDI_PEER_GONE) != 0;
-    conn->watching = false;
-    if (conn->state >= CMDI_CONN_FINISHING) {
-        return;
-    }
-    /* A UNIX peer that has gone may have left commands behind, which we have not read yet. */
-    bool unread =
-            conn->slices.count > 0 || conn->stash.begin < conn->stash.end ||
-            (!conn->eof && conn->transport->unread != NULL && conn->transport->unread(conn) > 0);
-    if (failed || (gone && !unread)) {
-        cmdi_conn_count_reset(conn, failed ? -ECONNRESET : 0);
-        cmdi_conn_fail(conn, CMDS_E_EOF, "the peer has gone");
-        return;
-    }
-    conn->watched = events < 0 || gone; // It would say so again and again.
-    if (events > 0) {
-        conn_peer_finished(conn);
-    }
-    cmdi_conn_ready(conn);
-}
+/* --- The run ---------------------------------------------------------------------------------- */
 
 /* Nothing was received for so long that a buffer more is due, for the peer to see that we live. */
 static bool conn_is_long_deaf(const struct cmdi_conn *conn)
@@ -545,11 +312,11 @@ static void conn_steer_recv(struct cmdi_conn *conn, bool more)
 {
     bool stash_full = more && conn->stash.end - conn->stash.begin > CMDI_SHARD_BYTES_PER_RUN;
     if (conn->lacks_input) {
-        conn_stop_recv(conn);
+        cmdi_conn_stop_recv(conn);
     } else if (conn->paused) {
-        conn_stop_recv(conn);
-        conn_stash_all(conn);
-    } else if (!conn->receiving && !conn->starved &&
+        cmdi_conn_stop_recv(conn);
+        conn_check_stashed(conn, cmdi_conn_stash_all(conn));
+    } else if (conn->input == CMDI_INPUT_IDLE &&
                ((conn->slices.count <= 1 && !stash_full) || conn_is_long_deaf(conn))) {
         cmdi_conn_arm_recv(conn, false);
     }
@@ -599,61 +366,19 @@ void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work)
         return;
     }
     conn_steer_recv(conn, more_input);
-    conn_watch_peer(conn);
+    cmdi_conn_watch_peer(conn);
     if (more) {
         cmdi_conn_ready(conn);
     }
 }
 
-void cmdi_conn_pause(struct cmdi_conn *conn)
-{
-    if (!conn->paused) {
-        conn->paused = true;
-        CMDI_COUNT(conn->shard, read_pauses, 1);
-        cmdi_conn_watch(conn, conn->shard->now_ms + CMDI_CONN_HELD_MS);
-        cmdi_conn_ready(conn);
-    }
-}
+/* --- From the transport ----------------------------------------------------------------------- */
 
-void cmdi_conn_resume(struct cmdi_conn *conn)
+/* So many bytes were received, however. */
+static void conn_count_received(struct cmdi_conn *conn, size_t size)
 {
-    if (conn->paused) {
-        conn->paused = false;
-        cmdi_conn_ready(conn);
-    }
-}
-
-void cmdi_conn_rearm_starved(struct cmdi_shard *shard, struct cmdi_work *work)
-{
-    (void)shard;
-    struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, starve);
-    conn->starved = false;
-    if (conn->state == CMDI_CONN_LINGERING) {
-        cmdi_conn_arm_recv(conn, false);
-    } else {
-        cmdi_conn_ready(conn); // The end of the run arms it, if there is room.
-    }
-}
-
-/* The code says why. */
-static void conn_recv_ended(struct cmdi_conn *conn, int code)
-{
-    conn->deaf_since = conn->shard->now_ms;
-    if (code == 0) {
-        conn->eof = true;
-        conn_peer_finished(conn);
-    } else if (code == -ENOBUFS) {
-        CMDI_COUNT(conn->shard, buffers_empty, 1);
-        if (!cmdi_receive_grow(&conn->shard->receive)) {
-            conn->starved = true;
-            conn->starve.level = conn->ready.level;
-            cmdi_receive_wait(&conn->shard->receive, &conn->starve);
-        }
-    } else if (code != -ECANCELED && code != -EINTR && code != -EAGAIN) {
-        conn->eof = true;
-        conn->recv_error = code;
-    }
-    /* All else passes: the end of the next run arms it again. */
+    CMDI_COUNT(conn->shard, recv_bytes, size);
+    conn->received_size += size;
 }
 
 /*
@@ -672,26 +397,19 @@ static void conn_take_slice(struct cmdi_conn *conn, uint16_t buffer, uint32_t si
     struct cmdi_receive *receive = &conn->shard->receive;
     cmdi_receive_push(receive, &conn->slices, buffer, size, conn->shard->now_ns);
     if (cmdi_receive_is_over(receive, &conn->slices, CONN_SHARE_PART)) {
-        conn_stop_recv(conn);
+        cmdi_conn_stop_recv(conn);
         if (cmdi_receive_is_over(receive, &conn->slices, CONN_STASH_PART)) {
-            conn_stash_all(conn);
+            conn_check_stashed(conn, cmdi_conn_stash_all(conn));
         }
     }
     if (conn->slices.count > 0 && conn_is_wasteful(conn, size)) {
-        conn_stash_all(conn);
+        conn_check_stashed(conn, cmdi_conn_stash_all(conn));
     }
-}
-
-/* So many bytes were received, however. */
-static void conn_count_received(struct cmdi_conn *conn, size_t size)
-{
-    CMDI_COUNT(conn->shard, recv_bytes, size);
-    conn->received_size += size;
 }
 
 void cmdi_conn_on_data(struct cmdi_conn *conn, uint16_t buffer, uint32_t size, bool more_waits)
 {
-    CMDI_ASSERT(conn->receiving && size > 0);
+    CMDI_ASSERT(cmdi_conn_is_receiving(conn) && size > 0);
     conn_count_received(conn, size);
     conn->slow = conn->slow && more_waits;
     if (conn->state >= CMDI_CONN_FINISHING) {
@@ -716,26 +434,94 @@ void cmdi_conn_feed(struct cmdi_conn *conn, const void *data, size_t size)
     CMDI_ASSERT(conn->slices.count == 0); // One source of bytes only, or their order is lost.
     conn->received_at = conn->shard->now_ms;
     conn->unrun = true;
-    if (conn_stash_append(conn, data, size)) {
+    if (cmdi_conn_stash_append(conn, data, size)) {
         cmdi_conn_ready(conn);
     } else {
         conn_fail_memory(conn, size);
     }
 }
 
+/* What the input is after a receive that ended with `code`. */
+static enum cmdi_input_state conn_input_after(struct cmdi_conn *conn, int code)
+{
+    if (code != -ENOBUFS && code != -ECANCELED && code != -EINTR && code != -EAGAIN) {
+        return CMDI_INPUT_ENDED;
+    }
+    if (conn->input == CMDI_INPUT_STOPPING) {
+        return CMDI_INPUT_STOPPED;
+    }
+    bool starved = code == -ENOBUFS && !cmdi_receive_grow(&conn->shard->receive);
+    return starved ? CMDI_INPUT_STARVED : CMDI_INPUT_IDLE; // The end of the next run arms it again.
+}
+
+static void conn_recv_ended(struct cmdi_conn *conn, int code)
+{
+    conn->deaf_since = conn->shard->now_ms;
+    CMDI_COUNT(conn->shard, buffers_empty, code == -ENOBUFS);
+    cmdi_conn_input_move(conn, conn_input_after(conn, code));
+    if (conn->input == CMDI_INPUT_ENDED) {
+        conn->recv_error = code;
+        if (code == 0) {
+            cmdi_conn_peer_finished(conn);
+        }
+    } else if (conn->input == CMDI_INPUT_STARVED) {
+        conn->starve.level = conn->ready.level;
+        cmdi_receive_wait(&conn->shard->receive, &conn->starve);
+    }
+}
+
 void cmdi_conn_on_recv_end(struct cmdi_conn *conn, int code)
 {
-    CMDI_ASSERT(conn->receiving && code <= 0);
-    conn->receiving = false;
+    CMDI_ASSERT(cmdi_conn_is_receiving(conn) && code <= 0);
     if (conn->state >= CMDI_CONN_CLOSING) {
+        cmdi_conn_input_move(conn, CMDI_INPUT_ENDED);
         return;
     }
     conn_recv_ended(conn, code);
     conn->slow = conn->slow && code == -EAGAIN;
-    if (conn->state == CMDI_CONN_LINGERING && conn->eof) {
+    if (conn->state == CMDI_CONN_LINGERING && conn->input == CMDI_INPUT_ENDED) {
         cmdi_conn_fail(conn, CMDS_E_CLOSED, "closed in order");
-    } else if (conn->state == CMDI_CONN_LINGERING && !conn->starved) {
+    } else if (conn->state == CMDI_CONN_LINGERING) {
         cmdi_conn_arm_recv(conn, false);
+    }
+    cmdi_conn_ready(conn);
+}
+
+void cmdi_conn_on_buffers(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)shard;
+    struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, starve);
+    cmdi_conn_input_move(conn, CMDI_INPUT_IDLE);
+    if (conn->state == CMDI_CONN_LINGERING) {
+        cmdi_conn_arm_recv(conn, false);
+    } else {
+        cmdi_conn_ready(conn); // The end of the run arms it, if there is room.
+    }
+}
+
+void cmdi_conn_on_watch(struct cmdi_conn *conn, int events)
+{
+    bool failed = events > 0 && (events & CMDI_PEER_FAILED) != 0;
+    bool gone = events > 0 && (events & CMDI_PEER_GONE) != 0;
+    CMDI_ASSERT(conn->watch == CMDI_WATCH_ARMED);
+    conn->watch = CMDI_WATCH_OFF;
+    if (conn->state >= CMDI_CONN_FINISHING) {
+        return;
+    }
+    /* A UNIX peer that has gone may have left commands behind, which we have not read yet. */
+    bool unread = conn->slices.count > 0 || conn->stash.begin < conn->stash.end ||
+                  (conn->input != CMDI_INPUT_ENDED && conn->transport->unread != NULL &&
+                          conn->transport->unread(conn) > 0);
+    if (failed || (gone && !unread)) {
+        cmdi_conn_count_reset(conn, failed ? -ECONNRESET : 0);
+        cmdi_conn_fail(conn, CMDS_E_EOF, "the peer has gone");
+        return;
+    }
+    if (events < 0 || gone) {
+        conn->watch = CMDI_WATCH_OVER; // It would say so again and again.
+    }
+    if (events > 0) {
+        cmdi_conn_peer_finished(conn);
     }
     cmdi_conn_ready(conn);
 }

@@ -66,9 +66,10 @@ static void connection_on_eof(struct cmdi_conn *conn)
     struct cmds_connection *connection = cmdi_connection_of(conn);
     connection->eof = true;
     if (conn->error.code == 0) {
+        bool is_fin = conn->input == CMDI_INPUT_ENDED;
         const char *text =
-                conn->eof ? "the peer closed the connection" : "the server is shutting down";
-        conn->error.code = conn->eof ? CMDS_E_EOF : CMDS_E_DRAINING;
+                is_fin ? "the peer closed the connection" : "the server is shutting down";
+        conn->error.code = is_fin ? CMDS_E_EOF : CMDS_E_DRAINING;
         (void)snprintf(conn->error.text, sizeof(conn->error.text), "%s", text);
     }
     cmdi_connection_finish_if_idle(connection);
@@ -192,6 +193,8 @@ static void connection_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail
 static void connection_on_open(struct cmdi_conn *conn, int code);
 
 static const struct cmdi_conn_ops connection_ops = {
+        .answers_first = true,
+        .expects_quiet = true,
         .on_open = connection_on_open,
         .on_frame = cmdi_exec_on_frame,
         .on_ping = connection_on_ping,

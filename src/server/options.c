@@ -193,8 +193,6 @@ int cmdi_server_core_create(struct cmdi_server_core **out,
             .idle_timeout_ms = mine->idle_timeout_ms,
             .linger_timeout_ms = mine->linger_timeout_ms,
             .self_delimiting = core->self_delimiting,
-            .expect_quiet = true,
-            .answers_first = true,
     };
     *out = core;
     return 0;

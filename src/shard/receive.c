@@ -111,7 +111,7 @@ bool cmdi_receive_is_scarce(const struct cmdi_receive *receive)
 
 bool cmdi_receive_grow(struct cmdi_receive *receive)
 {
-    return cmdi_ring_buffers_grow(receive->ring);
+    return receive->ring != NULL && cmdi_ring_buffers_grow(receive->ring);
 }
 
 void cmdi_receive_shrink(struct cmdi_receive *receive)
@@ -130,7 +130,8 @@ void cmdi_receive_wait(struct cmdi_receive *receive, struct cmdi_work *work)
 
 bool cmdi_receive_can_feed(const struct cmdi_receive *receive)
 {
-    return !cmdi_list_empty(&receive->starved) && !cmdi_receive_is_scarce(receive);
+    return receive->ring != NULL && !cmdi_list_empty(&receive->starved) &&
+           !cmdi_receive_is_scarce(receive);
 }
 
 void cmdi_receive_feed(struct cmdi_receive *receive, struct cmdi_list ready[CMDI_LEVELS])

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "conn/parts.h"
 #include "support/harness.h"
 #include "support/peer.h"
 
@@ -149,13 +150,12 @@ static void test_conn_is_not_judged_while_it_does_not_listen(void)
         cmdi_conn_feed(&peer->conn, wire, cut ? 3 : 0);
         peer_advance(peer);
         peer_advance_ms(peer, 300);
-        peer->conn.starved = true; // As after -ENOBUFS.
-        peer_recv_done(peer, -ECANCELED);
+        peer_recv_done(peer, -ENOBUFS);
         peer_advance_ms(peer, 60000);
         CU_ASSERT_EQUAL_FATAL(peer->conn.state, CMDI_CONN_OPEN);
         CU_ASSERT_TRUE(cmdi_conn_is_behind(&peer->conn));
-        peer->conn.starved = false;
-        cmdi_conn_ready(&peer->conn);
+        cmdi_list_remove(&peer->conn.starve.link); // Here is one.
+        cmdi_conn_on_buffers(peer->shard, &peer->conn.starve);
         peer_advance(peer);
         CU_ASSERT_TRUE(peer->receiving);
         peer_advance_ms(peer, cut ? 190 : 690); // What was left of its time...
@@ -184,6 +184,127 @@ static void test_conn_has_run_what_had_come(void)
     peer_free(peer);
 }
 
+/* --- Each limit ends it ----------------------------------------------------------------------- */
+
+static void expect_timeout(struct peer *peer, uint64_t ms, int code)
+{
+    peer_advance_ms(peer, ms - 1);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
+    peer_advance_ms(peer, 2);
+    CU_ASSERT_EQUAL(peer->conn.error.code, code);
+    peer_free(peer);
+}
+
+static void test_conn_idle_ends_it(void)
+{
+    struct peer *peer = peer_open(&peer_server_ops);
+    peer->limits.idle_timeout_ms = 100;
+    cmdi_conn_start(&peer->conn);
+    expect_timeout(peer, 100, CMDS_E_IDLE);
+
+    peer = peer_open(&peer_server_ops);
+    peer->limits.idle_timeout_ms = 100;
+    cmdi_conn_start(&peer->conn);
+    peer_advance_ms(peer, 99);
+    cmdi_conn_feed(&peer->conn, "", 1); // A ping is a sign of life.
+    expect_timeout(peer, 100, CMDS_E_IDLE);
+
+    peer = peer_open(&peer_server_ops);
+    peer->limits.idle_timeout_ms = 100;
+    cmdi_conn_start(&peer->conn);
+    peer->busy = true;
+    peer_advance_ms(peer, 1000);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
+    peer->busy = false;
+    peer_advance_ms(peer, 102);
+    CU_ASSERT_EQUAL(peer->shard->stats.idle_closes, 1);
+    peer_free(peer);
+}
+
+static void test_conn_frame_has_to_get_whole(void)
+{
+    uint8_t wire[64];
+    size_t size = (size_t)(peer_put_frame(peer_put_frame(wire, 1, 5), 2, 5) - wire);
+    struct peer *peer = peer_open(&peer_server_ops);
+    peer->limits.frame_timeout_ms = 100;
+    cmdi_conn_start(&peer->conn);
+
+    for (size_t i = 0; i < size / 2 + 1; i++) { // Each byte within the time, the frame as well.
+        cmdi_conn_feed(&peer->conn, wire + i, 1);
+        peer_advance_ms(peer, 10);
+    }
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
+    CU_ASSERT_EQUAL(peer->frames, 1);
+    for (size_t i = size / 2 + 1; i < size - 1; i++) { // Drops do not keep it alive.
+        peer_advance_ms(peer, 30);
+        cmdi_conn_feed(&peer->conn, wire + i, 1);
+    }
+    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_TIMEOUT);
+    CU_ASSERT_EQUAL(peer->shard->stats.frame_timeouts, 1);
+    peer_free(peer);
+
+    peer = peer_open(&peer_server_ops); // While it is paused, the time is not the peer's.
+    peer->limits.frame_timeout_ms = 100;
+    cmdi_conn_start(&peer->conn);
+    cmdi_conn_feed(&peer->conn, wire, 3);
+    peer_advance(peer);
+    cmdi_conn_pause(&peer->conn);
+    peer_advance(peer);
+    peer_advance_ms(peer, 1000);
+    cmdi_conn_resume(&peer->conn);
+    peer_advance(peer);
+    expect_timeout(peer, 100, CMDS_E_TIMEOUT);
+}
+
+static void test_conn_write_has_to_go_on(void)
+{
+    struct peer *peer = peer_open(&peer_server_ops);
+    static const char large[20000];
+    peer->limits.write_timeout_ms = 100;
+    cmdi_conn_start(&peer->conn);
+    peer_append(peer, large, sizeof(large));
+    peer_advance(peer);
+    peer_advance_ms(peer, 99);
+    peer_send_done(peer, 4096); // Progress: the time begins anew when it is found.
+    peer_advance_ms(peer, 4);
+    peer_advance_ms(peer, 99);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
+    peer_send_done(peer, 4095); // Less in that time is none: a byte now and then holds nothing.
+    peer_advance_ms(peer, 2);
+    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_SLOW_PEER);
+    CU_ASSERT_EQUAL(peer->shard->stats.slow_consumers, 1);
+    peer_free(peer);
+
+    /* In order or not: a peer that takes nothing cannot hold it. */
+    peer = peer_open(&peer_server_ops);
+    peer->limits.write_timeout_ms = 100;
+    cmdi_conn_start(&peer->conn);
+    peer_append(peer, "0123456789", 10);
+    cmdi_conn_finish(&peer->conn);
+    peer_advance(peer);
+    peer_advance_ms(peer, 101);
+    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_SLOW_PEER);
+    peer_free(peer);
+}
+
+static void test_conn_server_info_has_to_leave(void)
+{
+    struct peer *peer = peer_open(&peer_server_ops);
+    peer->limits.server_info_timeout_ms = 100;
+    peer_append(peer, "\004calc", 5);
+    cmdi_conn_start(&peer->conn);
+    expect_timeout(peer, 100, CMDS_E_TIMEOUT);
+
+    peer = peer_open(&peer_server_ops);
+    peer->limits.server_info_timeout_ms = 100;
+    peer_append(peer, "\004calc", 5);
+    cmdi_conn_start(&peer->conn);
+    (void)peer_send_all(peer);
+    peer_advance_ms(peer, 1000);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
+    peer_free(peer);
+}
+
 static CU_TestInfo tests[] = {
         {"write is judged by what the peer takes",
                 test_conn_write_is_judged_by_what_the_peer_takes},
@@ -193,6 +314,10 @@ static CU_TestInfo tests[] = {
         {"is not judged while it does not listen",
                 test_conn_is_not_judged_while_it_does_not_listen},
         {"has run what had come", test_conn_has_run_what_had_come},
+        {"idle ends it", test_conn_idle_ends_it},
+        {"frame has to get whole", test_conn_frame_has_to_get_whole},
+        {"write has to go on", test_conn_write_has_to_go_on},
+        {"ServerInfo has to leave", test_conn_server_info_has_to_leave},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("conn limits", tests)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conn/input.h"
+#include "conn/parts.h"
 #include "support/harness.h"
 #include "support/peer.h"
 

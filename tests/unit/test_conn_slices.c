@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "conn/parts.h"
 #include "support/harness.h"
 #include "support/peer.h"
 
@@ -199,7 +200,7 @@ static void test_conn_paused_one_holds_no_buffer(void)
     struct wire other;
     wire_open(&paused, shard, data, size);
     paused.peer.pause_at = 1;
-    while (paused.peer.frames == 0 || paused.peer.conn.receiving) {
+    while (paused.peer.frames == 0 || cmdi_conn_is_receiving(&paused.peer.conn)) {
         turn(shard);
     }
     CU_ASSERT_EQUAL(paused.peer.conn.slices.count, 0);

@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "conn/input.h"
+#include "conn/parts.h"
 #include "server/call.h"
 #include "server/result.h"
 #include "support/acts.h"

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection's states, and the way down.
+ *
+ * Teardown is one way: fail or finish moves the state down, the transport ends what is in flight and
+ * reports when nothing of it is left; then on_closed. What the transport reports until then is taken
+ * and thrown away.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "conn/parts.h"
+
+#define CONN_BIT(state) (1u << CMDI_CONN_##state)
+
+static const uint8_t conn_moves[] = {
+        [CMDI_CONN_CONNECTING] = CONN_BIT(SERVER_INFO) | CONN_BIT(OPEN) | CONN_BIT(CLOSING),
+        [CMDI_CONN_SERVER_INFO] = CONN_BIT(OPEN) | CONN_BIT(CLOSING),
+        [CMDI_CONN_OPEN] = CONN_BIT(FINISHING) | CONN_BIT(CLOSING),
+        [CMDI_CONN_FINISHING] = CONN_BIT(LINGERING) | CONN_BIT(CLOSING),
+        [CMDI_CONN_LINGERING] = CONN_BIT(CLOSING),
+        [CMDI_CONN_CLOSING] = CONN_BIT(CLOSED),
+        [CMDI_CONN_CLOSED] = 0,
+};
+
+void cmdi_conn_move(struct cmdi_conn *conn, enum cmdi_conn_state next)
+{
+    CMDI_ASSERT((conn_moves[conn->state] >> next & 1) != 0);
+    conn->state = (uint8_t)next;
+}
+
+/* --- Closing ---------------------------------------------------------------------------------- */
+
+/* The last step: only the owner's memory is left. */
+static void conn_closed(struct cmdi_conn *conn)
+{
+    cmdi_conn_return(conn, &conn->fill);
+    cmdi_conn_return(conn, &conn->flight);
+    cmdi_conn_return(conn, &conn->stash);
+    cmdi_conn_drop_place(conn);
+    cmdi_list_remove(&conn->ready.link);
+    cmdi_list_remove(&conn->flush.link);
+    cmdi_list_remove(&conn->starve.link);
+    cmdi_list_remove(&conn->on_shard);
+    if (CMDI_UNLIKELY(conn->evicted)) {
+        cmdi_conn_evicted_closed(conn);
+    }
+    cmdi_shard_timer_off(conn->shard, &conn->timer);
+    conn->shard->connection_count--;
+    __atomic_store_n(
+            &conn->shard->stats.connections, conn->shard->stats.connections - 1, __ATOMIC_RELAXED);
+    CMDI_COUNT(conn->shard, connections_closed, 1);
+    cmdi_conn_move(conn, CMDI_CONN_CLOSED);
+    conn->ops->on_closed(conn);
+}
+
+void cmdi_conn_close_if_done(struct cmdi_conn *conn)
+{
+    /* Inside a run the owner's functions are still on the stack: the run looks again at its end. */
+    if (conn->state == CMDI_CONN_CLOSING && conn->transport_closed && !conn->running) {
+        conn_closed(conn);
+    }
+}
+
+void cmdi_conn_on_closed(struct cmdi_conn *conn)
+{
+    CMDI_ASSERT(!conn->transport_closed);
+    conn->transport_closed = true;
+    /* Inside abort the state is not CLOSING yet: the run that cmdi_conn_abort() asks for comes here. */
+    cmdi_conn_close_if_done(conn);
+}
+
+/* From any state to CLOSING. The transport may close inside: the connection does not. */
+void cmdi_conn_abort(struct cmdi_conn *conn)
+{
+    CMDI_ASSERT(conn->state < CMDI_CONN_CLOSING);
+    conn->transport->abort(conn);
+    cmdi_conn_move(conn, CMDI_CONN_CLOSING);
+    cmdi_shard_timer_off(conn->shard, &conn->timer);
+    cmdi_conn_lack_over(conn);
+    cmdi_conn_drop_slices(conn);
+    conn->ops->on_closing(conn);
+    /* Never closed inside the call that failed it: the caller may still look at it. */
+    cmdi_shard_ready(conn->shard, &conn->ready);
+}
+
+/* --- Failing ---------------------------------------------------------------------------------- */
+
+/* The first cause stays, but for an end in order that did not remain one. */
+static void conn_set_error(struct cmdi_conn *conn, int code, const char *format, va_list list)
+{
+    int before = conn->error.code;
+    bool orderly = before == 0 || before == CMDS_E_EOF || before == CMDS_E_DRAINING;
+    if (before == 0 || (orderly && code == CMDS_E_SLOW_PEER)) {
+        conn->error.code = code;
+        (void)vsnprintf(conn->error.text, sizeof(conn->error.text), format, list);
+    }
+}
+
+void cmdi_conn_fail(struct cmdi_conn *conn, int code, const char *format, ...)
+{
+    if (conn->state >= CMDI_CONN_CLOSING) {
+        return; // What follows the first failure is its echo.
+    }
+    va_list list;
+    va_start(list, format);
+    conn_set_error(conn, code, format, list);
+    va_end(list);
+    cmdi_conn_abort(conn);
+}
+
+void cmdi_conn_count_reset(struct cmdi_conn *conn, int code)
+{
+    bool reset = code == -EPIPE || code == -ECONNRESET || code == -ETIMEDOUT ||
+                 code == -EHOSTUNREACH || code == -ENETUNREACH;
+    CMDI_COUNT(conn->shard, resets, reset && conn->state < CMDI_CONN_CLOSING);
+}
+
+/* --- In order --------------------------------------------------------------------------------- */
+
+/* FINISHING, and everything has left. */
+void cmdi_conn_linger_if_sent(struct cmdi_conn *conn)
+{
+    if (conn->state != CMDI_CONN_FINISHING || conn->flight.data != NULL || conn->fill.end > 0) {
+        return;
+    }
+    cmdi_conn_move(conn, CMDI_CONN_LINGERING);
+    conn->transport->shut_write(conn);
+    conn->linger_until = conn->shard->now_ms + conn->limits->linger_timeout_ms + 1;
+    cmdi_conn_timer_by(conn, conn->linger_until);
+    if (conn->input == CMDI_INPUT_ENDED) {
+        cmdi_conn_abort(conn);
+    } else {
+        cmdi_conn_arm_recv(conn, false); // It was paused: now the input is read to be thrown away.
+    }
+}
+
+void cmdi_conn_finish(struct cmdi_conn *conn)
+{
+    if (conn->state >= CMDI_CONN_FINISHING) {
+        return;
+    }
+    if (conn->state < CMDI_CONN_OPEN) {
+        cmdi_conn_fail(conn, CMDS_E_CLOSED, "closed before it was open");
+        return;
+    }
+    if (conn->ops->on_finishing != NULL) {
+        conn->ops->on_finishing(conn);
+    }
+    if (conn->state >= CMDI_CONN_FINISHING) {
+        return; // Something in there failed it, or finished it too.
+    }
+    cmdi_conn_move(conn, CMDI_CONN_FINISHING);
+    cmdi_conn_drop_slices(conn);
+    if (cmdi_conn_output_size(conn) > 0) {
+        // What was never looked at begins now.
+        bool never = conn->limits->write_timeout_ms == CMDS_NEVER;
+        conn->write_since = never ? 0 : conn->write_since;
+        cmdi_conn_begin_write(conn);
+    }
+    cmdi_shard_flush(conn->shard, &conn->flush);
+}
+
+void cmdi_conn_refuse(struct cmdi_conn *conn, int code, const char *format, ...)
+{
+    if (conn->state >= CMDI_CONN_FINISHING) {
+        return; // It is closing already, and nothing more is run.
+    }
+    va_list list;
+    va_start(list, format);
+    conn_set_error(conn, code, format, list);
+    va_end(list);
+    if (conn->ops->answers_first && conn->state == CMDI_CONN_OPEN) {
+        cmdi_conn_finish(conn);
+    } else {
+        cmdi_conn_abort(conn);
+    }
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection's limits of time, when its timer fires. Each is judged after all that had come by
+ * then was received and run, or it is judged later.
+ */
+#include "conn/parts.h"
+
+enum {
+    CONN_TAKEN_MIN = 4096,   // In write_timeout_ms, or else all that waits.
+    CONN_DEAF_LOOK_MS = 100, // A limit that cannot be judged now is looked at again.
+};
+
+/* Is `timeout_ms` over that began at `since_ms`? If not, the timer is set for it. */
+static bool conn_overdue(
+        struct cmdi_conn *conn, uint64_t since_ms, uint32_t timeout_ms, uint64_t now_ms)
+{
+    if (timeout_ms == CMDS_NEVER) {
+        return false;
+    }
+    if (now_ms >= since_ms + timeout_ms) {
+        return true;
+    }
+    cmdi_conn_timer_after(conn, since_ms, timeout_ms);
+    return false;
+}
+
+/* --- Output ----------------------------------------------------------------------------------- */
+
+/*
+ * What counts is what the peer's side has acknowledged, not what the kernel has taken from us: a
+ * send of 256 KiB may last for minutes, and its peer read all the time. Returns: it failed.
+ */
+static bool conn_check_write(struct cmdi_conn *conn, uint64_t now_ms)
+{
+    uint32_t timeout_ms = cmdi_conn_write_timeout(conn);
+    if (conn->write_since == 0 || timeout_ms == CMDS_NEVER) {
+        return false;
+    }
+    size_t waiting = 0;
+    uint64_t taken = conn->transport->taken != NULL ? conn->transport->taken(conn, &waiting)
+                                                    : conn->sent_size;
+    uint64_t more = taken - conn->taken_size;
+    waiting += cmdi_conn_output_size(conn);
+    if (waiting == 0 || more >= CONN_TAKEN_MIN) {
+        conn->taken_size = taken;
+        conn->write_since = waiting > 0 ? now_ms : 0;
+    } else if (now_ms >= conn->write_since + timeout_ms) {
+        CMDI_COUNT(conn->shard, slow_consumers, 1);
+        cmdi_conn_fail(conn, CMDS_E_SLOW_PEER, "the peer took %s for %u ms, %zu bytes wait",
+                more == 0 ? "nothing" : "next to nothing", timeout_ms, waiting);
+        return true;
+    }
+    if (conn->write_since != 0) {
+        cmdi_conn_look_at_write(conn, now_ms);
+    }
+    return false;
+}
+
+/* --- Input ------------------------------------------------------------------------------------ */
+
+/* It has finished: those calls of it that do not end, while nothing of them leaves. */
+static void conn_check_finished(struct cmdi_conn *conn, uint64_t now_ms)
+{
+    uint64_t since_ms = conn->finished_at > conn->sent_at ? conn->finished_at : conn->sent_at;
+    since_ms = since_ms > conn->received_at ? since_ms : conn->received_at; // It was behind that.
+    if (cmdi_conn_output_size(conn) > 0) {
+        since_ms = now_ms; // Whether that goes on is watched by itself.
+    }
+    if (!conn_overdue(conn, since_ms, conn->limits->idle_timeout_ms, now_ms)) {
+        return;
+    }
+    CMDI_COUNT(conn->shard, idle_closes, 1);
+    cmdi_conn_fail(conn, CMDS_E_IDLE, "the peer had finished, and nothing was sent for %u ms",
+            conn->limits->idle_timeout_ms);
+}
+
+/* What we do not read, the peer may take for our end. */
+static void conn_check_held(struct cmdi_conn *conn, uint64_t now_ms)
+{
+    if (!cmdi_conn_is_held(conn)) {
+        return;
+    }
+    if (conn->ops->on_held != NULL && now_ms >= conn->sent_at + CMDI_CONN_HELD_MS &&
+            cmdi_conn_output_size(conn) == 0) {
+        conn->ops->on_held(conn);
+    }
+    cmdi_conn_timer_by(conn, now_ms + CMDI_CONN_HELD_MS);
+}
+
+static void conn_check_idle(struct cmdi_conn *conn, uint64_t now_ms)
+{
+    /* Whoever has just been sent a result had waited for it: that was not idle. */
+    uint64_t since_ms = conn->received_at > conn->sent_at ? conn->received_at : conn->sent_at;
+    if (!conn_overdue(conn, since_ms, conn->limits->idle_timeout_ms, now_ms)) {
+        return;
+    }
+    if ((conn->ops->is_busy != NULL && conn->ops->is_busy(conn)) ||
+            cmdi_conn_output_size(conn) > 0) {
+        cmdi_conn_timer_after(conn, now_ms, conn->limits->idle_timeout_ms);
+        return;
+    }
+    CMDI_COUNT(conn->shard, idle_closes, 1);
+    cmdi_conn_fail(conn, CMDS_E_IDLE, "nothing received for %u ms", conn->limits->idle_timeout_ms);
+}
+
+/* What came may lie in the kernel, or here: this turn's pass has not got to it. */
+static bool conn_is_unheard(const struct cmdi_conn *conn)
+{
+    return cmdi_conn_is_deaf(conn) || conn->unrun;
+}
+
+/* What was to be received until then. Of what we did not listen to there is nothing to judge. */
+static void conn_check_input(struct cmdi_conn *conn, uint64_t now_ms)
+{
+    uint32_t timeout_ms = conn->limits->frame_timeout_ms;
+    if (conn->finished_at != 0) {
+        conn_check_finished(conn, now_ms);
+        return;
+    }
+    if (conn_is_unheard(conn)) {
+        cmdi_conn_timer_by(
+                conn, now_ms + (cmdi_conn_is_held(conn) ? CMDI_CONN_HELD_MS : CONN_DEAF_LOOK_MS));
+        return;
+    }
+    if (conn->frame_since != 0 && conn_overdue(conn, conn->frame_since, timeout_ms, now_ms)) {
+        CMDI_COUNT(conn->shard, frame_timeouts, 1);
+        cmdi_conn_fail(conn, CMDS_E_TIMEOUT, "a frame did not get whole within %u ms", timeout_ms);
+        return;
+    }
+    conn_check_idle(conn, now_ms);
+}
+
+/* Returns: it was over, or cannot be judged. */
+static bool conn_check_server_info(struct cmdi_conn *conn, uint64_t now_ms)
+{
+    bool is_client = conn->ops->on_server_info != NULL;
+    if (conn->server_info_until == 0) {
+        return false;
+    }
+    if (now_ms < conn->server_info_until) {
+        cmdi_conn_timer_by(conn, conn->server_info_until);
+        return false;
+    }
+    if (is_client && conn_is_unheard(conn)) {
+        cmdi_conn_timer_by(conn, now_ms + CONN_DEAF_LOOK_MS);
+        return true;
+    }
+    cmdi_conn_fail(conn, CMDS_E_TIMEOUT, "no ServerInfo went through within %u ms",
+            conn->limits->server_info_timeout_ms);
+    return true;
+}
+
+/* --- All of them ------------------------------------------------------------------------------ */
+
+/* Twice the time where a FIN may lie in the socket and be hidden by a shortage of buffers. */
+static void conn_check_linger(struct cmdi_conn *conn, uint64_t now_ms)
+{
+    uint64_t until = conn->linger_until;
+    bool deaf = cmdi_conn_is_receiving(conn) ? cmdi_conn_is_deaf(conn)
+                                             : conn->input == CMDI_INPUT_STARVED;
+    if (now_ms < until) {
+        cmdi_conn_timer_by(conn, until);
+    } else if (deaf && now_ms < until + conn->limits->linger_timeout_ms) {
+        cmdi_conn_timer_by(conn, now_ms + CONN_DEAF_LOOK_MS);
+    } else {
+        cmdi_conn_abort(conn);
+    }
+}
+
+void cmdi_conn_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    struct cmdi_conn *conn = CMDI_CONTAINER(timer, struct cmdi_conn, timer);
+    if (conn->state == CMDI_CONN_LINGERING) {
+        conn_check_linger(conn, now_ms);
+        return;
+    }
+    if (conn_check_write(conn, now_ms) || conn->state == CMDI_CONN_FINISHING ||
+            conn_check_server_info(conn, now_ms)) {
+        return;
+    }
+    conn_check_held(conn, now_ms);
+    conn_check_input(conn, now_ms);
+}

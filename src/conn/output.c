@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Output of a connection: `fill` is appended to, `flight` is being sent.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "conn/parts.h"
+
+enum {
+    CONN_SEND_SIZE_MAX = 256 * 1024,         // Of one send.
+    CONN_SEND_SIZE_MAX_OF_MANY = 128 * 1024, // When others with much wait behind it.
+    CONN_SENT_PER_UNIT = 4096,               // In mid-turn: takes about as long as a frame.
+};
+
+/* --- Room ------------------------------------------------------------------------------------- */
+
+/* `fill` with room for `size` more. */
+static bool conn_fill_lease(struct cmdi_conn *conn, size_t size, bool from_reserve)
+{
+    struct cmdi_buffers *buffers = &conn->shard->buffers;
+    struct cmdi_conn_buffer grown = {.end = conn->fill.end};
+    grown.data = from_reserve ? cmdi_buffers_lease_reserve(buffers, size, &grown.capacity)
+                              : cmdi_buffers_lease(buffers, size, &grown.capacity);
+    if (grown.data == NULL) {
+        return false;
+    }
+    if (conn->fill.end > 0) {
+        memcpy(grown.data, conn->fill.data, conn->fill.end);
+    }
+    cmdi_conn_return(conn, &conn->fill);
+    conn->fill = grown;
+    return true;
+}
+
+static bool conn_fill_grow(struct cmdi_conn *conn, size_t size)
+{
+    size_t want = conn->fill.end + size;
+    bool hinted = conn->fill.data == NULL && want < conn->fill_hint;
+    return (hinted && conn_fill_lease(conn, conn->fill_hint, false)) ||
+           conn_fill_lease(conn, want, false);
+}
+
+/*
+ * Below half of the bound any size is taken. What other threads have queued is looked at only beyond
+ * it: there they may have used the other half.
+ */
+static bool conn_output_allows(const struct cmdi_conn *conn, size_t size)
+{
+    size_t max = conn->limits->output_size_max;
+    size_t output = cmdi_conn_output_size(conn);
+    if (output < max / 2) {
+        return true;
+    }
+    size_t queued = conn->ops->queued != NULL ? conn->ops->queued(conn) : 0;
+    return output + size + queued <= max;
+}
+
+bool cmdi_conn_has_room(const struct cmdi_conn *conn, size_t size)
+{
+    return conn_output_allows(conn, size) &&
+           (conn->fill.end + size <= conn->fill.capacity ||
+                   cmdi_buffers_allow(&conn->shard->buffers, conn->fill.end + size));
+}
+
+uint8_t *cmdi_conn_reserve_slow(struct cmdi_conn *conn, size_t size, int *error)
+{
+    size_t max = conn->limits->output_size_max;
+    size_t output = cmdi_conn_output_size(conn);
+    conn->above_low = conn->above_low || output >= max / 2;
+    if (!conn_output_allows(conn, size)) {
+        *error = -ENOBUFS;
+        return NULL;
+    }
+    if (conn->fill.end + size > conn->fill.capacity && !conn_fill_grow(conn, size)) {
+        *error = cmdi_conn_lack(conn, conn->fill.end + size, false);
+        return NULL;
+    }
+    if (output + size >= max / 2) { // Below it others count on the half without looking.
+        atomic_store_explicit(&conn->output_seen, output + size, memory_order_relaxed);
+    }
+    return conn->fill.data + conn->fill.end;
+}
+
+uint8_t *cmdi_conn_reserve_beyond(struct cmdi_conn *conn, size_t size)
+{
+    if (cmdi_conn_output_high(conn)) {
+        conn->above_low = true;
+    }
+    if (conn->fill.end + size > conn->fill.capacity &&
+            !conn_fill_lease(conn, conn->fill.end + size, true)) {
+        return NULL;
+    }
+    return conn->fill.data + conn->fill.end;
+}
+
+/* --- Sending ---------------------------------------------------------------------------------- */
+
+/* `fill` becomes `flight`. */
+static void conn_swap(struct cmdi_conn *conn)
+{
+    CMDI_ASSERT(conn->flight.data == NULL);
+    cmdi_conn_begin_write(conn);
+    conn->flight = conn->fill;
+    conn->fill = (struct cmdi_conn_buffer){0};
+    /* Follows the load up at once, and down by half a step each time. */
+    size_t half = conn->fill_hint / 2;
+    conn->fill_hint = conn->flight.end > half ? conn->flight.end : half;
+}
+
+static bool conn_may_send(const struct cmdi_conn *conn)
+{
+    return (conn->state == CMDI_CONN_OPEN || conn->state == CMDI_CONN_FINISHING) && !conn->sending;
+}
+
+/* How much of the flight goes with one operation. */
+static size_t conn_send_size(const struct cmdi_conn *conn)
+{
+    size_t size = conn->flight.end - conn->flight.begin;
+    size_t max =
+            cmdi_list_empty(&conn->shard->heavy) ? CONN_SEND_SIZE_MAX : CONN_SEND_SIZE_MAX_OF_MANY;
+    return size < max ? size : max;
+}
+
+static void conn_send(struct cmdi_conn *conn)
+{
+    size_t size = conn_send_size(conn);
+    conn->shard->send_left -= (int64_t)size + CMDI_SHARD_SEND_COST;
+    conn->send_size = (uint32_t)size;
+    conn->sending = true;
+    CMDI_COUNT(conn->shard, sends, 1);
+    conn->transport->send(conn, conn->flight.data + conn->flight.begin, size);
+}
+
+static void conn_tell_low(struct cmdi_conn *conn)
+{
+    cmdi_conn_publish_output(conn, 0);
+    if (conn->above_low && cmdi_conn_alive(conn) && !cmdi_conn_output_high(conn)) {
+        conn->above_low = false;
+        if (conn->ops->on_output_low != NULL) {
+            conn->ops->on_output_low(conn);
+        }
+    }
+}
+
+void cmdi_conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, flush);
+    if (!conn_may_send(conn)) {
+        return; // The completion of the send, or the ServerInfo, comes back here.
+    }
+    if (!shard->flushing_heavy && cmdi_conn_output_size(conn) > CMDI_SHARD_SEND_LIGHT) {
+        cmdi_list_push(&shard->heavy, &work->link); // Behind those with little.
+        return;
+    }
+    if (conn->flight.data == NULL && conn->fill.end > 0) {
+        conn_swap(conn);
+    }
+    if (conn->flight.data != NULL) {
+        conn_send(conn);
+        return;
+    }
+    conn_tell_low(conn); // What was sent in mid-turn has no completion that would tell.
+    cmdi_conn_linger_if_sent(conn);
+}
+
+/* Accounts for bytes that the kernel took. Returns: nothing of the flight is left. */
+static bool conn_took(struct cmdi_conn *conn, size_t size)
+{
+    if (size == 0) {
+        return false;
+    }
+    conn->flight.begin += size;
+    conn->sent_size += size;
+    conn->sent_at = conn->shard->now_ms;
+    if (conn->state == CMDI_CONN_OPEN && conn->ops->on_server_info == NULL) {
+        conn->server_info_until = 0; // A server's first bytes are its ServerInfo.
+    }
+    CMDI_COUNT(conn->shard, send_bytes, size);
+    if (conn->flight.begin < conn->flight.end) {
+        return false;
+    }
+    cmdi_conn_return(conn, &conn->flight);
+    if (CMDI_UNLIKELY(conn->lacks > 0) && !conn->lacks_input) {
+        cmdi_conn_lack_over(conn); // It has given memory back itself: the next try tells.
+    }
+    return true;
+}
+
+/*
+ * In mid-turn, when a stream has filled a good piece: the kernel takes it while the next piece is
+ * being made, and what is in the cache is sent from the cache. An operation of the ring would leave
+ * only at the end of the turn.
+ *
+ * Not without end: a run that has made its share sends no more, so that its output comes to its
+ * bound however fast the peer reads, and whoever makes it has to wait.
+ */
+void cmdi_conn_flush_now(struct cmdi_conn *conn)
+{
+    conn->spent =
+            conn->running && conn->made_size + conn->fill.end >= (size_t)CMDI_SHARD_OUTPUT_PER_RUN;
+    if (!conn_may_send(conn) || conn->flight.data != NULL ||
+            (conn->running && conn->made_size >= (size_t)CMDI_SHARD_OUTPUT_PER_RUN)) {
+        return;
+    }
+    conn->made_size += conn->fill.end;
+    conn_swap(conn);
+    size_t size = conn_send_size(conn);
+    int64_t sent = conn->transport->send_now(conn, conn->flight.data + conn->flight.begin, size);
+    cmdi_shard_worked(conn->shard, (uint32_t)(size / CONN_SENT_PER_UNIT));
+    CMDI_COUNT(conn->shard, sends, 1);
+    CMDI_COUNT(conn->shard, short_sends, sent < (int64_t)size);
+    /* A failure is found again, and handled, by the send of what is left. */
+    (void)conn_took(conn, sent > 0 ? (size_t)sent : 0);
+    cmdi_shard_flush(conn->shard, &conn->flush);
+}
+
+void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
+{
+    conn->sending = false;
+    if (conn->state >= CMDI_CONN_CLOSING) {
+        return;
+    }
+    if (result == -EINTR || result == -EAGAIN) {
+        result = 0; // It passes: what is left is sent again.
+    }
+    if (result < 0) {
+        cmdi_conn_count_reset(conn, result);
+        cmdi_conn_fail(conn, result == -EPIPE || result == -ECONNRESET ? CMDS_E_EOF : result,
+                "send: %s", strerror(-result));
+        return;
+    }
+    CMDI_COUNT(conn->shard, short_sends, (uint32_t)result < conn->send_size);
+    if (!conn_took(conn, (size_t)result)) {
+        cmdi_shard_flush(conn->shard, &conn->flush); // In its turn.
+        return;
+    }
+    conn_tell_low(conn);
+    if (conn->state < CMDI_CONN_CLOSING) {
+        cmdi_shard_flush(conn->shard, &conn->flush);
+    }
+}
