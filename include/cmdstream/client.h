@@ -177,7 +177,7 @@ CMDS_BEGIN_
  *          cmds_runtime_stop() does. *group is set before the first callback runs.
  * Thread:  any, a shard too; an inline runtime: the thread that turns it.
  * Returns: 0; CMDS_E_SCHEMA; -EINVAL: an option, by name; -ENOMEM; CMDS_E_CLOSED: the runtime is
- *          stopping.
+ *          stopping; what the dispatch strategy's init returned.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_open(struct cmds_group **group, struct cmds_runtime *runtime,
         const struct cmds_group_options *options, struct cmds_error *error);

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which connection of a group takes a command. A strategy is a constant table; the group owns its
- * state.
+ * Which connection of a group takes a command. A strategy is a constant table of functions; what it
+ * remembers lies in memory that the group gives it.
+ *
+ * A group asks about lists of connections. Each shard with connections of the group has a list of
+ * its own: those connections, in the order of their numbers. All threads that are no shard of the
+ * group's runtime share one more list: all connections, where index i is connection number i; a
+ * shard whose own connections are all lost, or that has none, uses that list too. A list never
+ * changes, so an index means the same connection for as long as the group lives: one that is lost
+ * keeps its place. For a list of one connection the strategy is not asked.
  */
 #ifndef CMDSTREAM_DISPATCH_H
 #define CMDSTREAM_DISPATCH_H
@@ -10,49 +17,69 @@
 
 CMDS_BEGIN_
 
-/** What a strategy sees of one connection. Made by the library only, so it may grow at its end. */
+/** A bit of cmds_candidate.flags. Ignore bits you do not know. */
+enum cmds_candidate_flag {
+    CMDS_CANDIDATE_DOWN = 1, // It takes no command now: it is lost, or others are up and it is not.
+};
+
+/** What a strategy sees of one connection. Made by the library only. */
 struct cmds_candidate {
-    uint32_t client;    // Its number in the group.
-    uint32_t in_flight; // Commands sent and not answered yet.
-    bool is_down;       // It is lost, or not connected yet: it takes no command now.
-    uint8_t unused[7];
+    uint32_t struct_size; // Of the library's own struct. A member beyond it is not there.
+    uint32_t client;      // The connection's number in the group.
+    uint32_t in_flight;   // Commands that it has taken and that are not answered yet.
+    uint32_t flags;       // enum cmds_candidate_flag
 };
 
 /**
- * Tells a strategy about the connection `index`, below `count`; `source` as it came.
+ * Returns what there is to know of the connection `index`, which is below `count`. `source` is what
+ * pick was given.
  *
- * Owner:   borrowed until the next call of it, or until pick returns.
+ * Owner:   borrowed until it is called again, or pick returns.
  * Thread:  inside pick.
  */
 typedef const struct cmds_candidate *(*cmds_candidate_fn)(const void *source, uint32_t index);
 
 enum {
-    CMDS_DISPATCH_VERSION = 1
+    CMDS_DISPATCH_VERSION = 1,
+    CMDS_DISPATCH_STATE_MAX = 1048576, // Of state_size.
 };
 
-/**
- * The group asks for a connection that is up; if its window is full, it tries those after it in
- * turn. On a shard the candidates are the shard's own connections of the group that are up, or
- * without any those that are connecting; from any other thread, and on a shard that has neither,
- * all of them. See base.h for other sizes than this one.
- */
+/** See base.h for tables of other sizes than this one. */
 struct cmds_dispatch {
     uint32_t struct_size, version; // sizeof(struct cmds_dispatch), CMDS_DISPATCH_VERSION.
     const char *name;
+    // Bytes of `state`: one block for each list, zeroed, aligned to 64 bytes. 0: `state` is NULL.
+    uint32_t state_size;
+    uint32_t unused; // 0.
     /**
-     * Picks one of `count` (at least 1) connections. `candidate(source, index)` tells about one of
-     * them. If the one picked is down or full, those after it are tried in turn. `pick_count` counts the picks of this shard (or of all other threads together); `key`
-     * is the sticky_key of the send, or 0.
+     * Prepares the state of a list of `count` connections, at least 1. May be NULL.
      *
-     * Thread:  any shard, at once; the function keeps no state.
+     * Thread:  the one that opens the group, before any pick.
+     * Returns: 0; or a negative code, which cmds_group_open() returns: then fini is not called for
+     *          this state.
+     */
+    int (*init)(const struct cmds_dispatch *self, void *state, uint32_t count);
+    /**
+     * Ends the state of a list, before on_closed of cmds_group_close() runs. May be NULL.
+     *
+     * Thread:  a shard, after the last pick; or the one that failed to open the group.
+     */
+    void (*fini)(const struct cmds_dispatch *self, void *state);
+    /**
+     * Picks one of the `count` connections of a list, at least 2. `candidate(source, index)` tells
+     * about one of them. `key` is the sticky_key of the send, or 0. If the one picked is down or
+     * full, the group tries those after it, in the order of the list.
+     *
+     * Thread:  the list's shard, or any other for the list of all. Never two at once with the same
+     *          `state`; a strategy without state may be called by any number of threads at once.
      * Returns: an index below `count`.
      */
-    uint32_t (*pick)(const struct cmds_dispatch *self, uint64_t pick_count, uint64_t key,
-            uint32_t count, cmds_candidate_fn candidate, const void *source);
-    void (*reserved[6])(void); // NULL.
+    uint32_t (*pick)(const struct cmds_dispatch *self, void *state, uint64_t key, uint32_t count,
+            cmds_candidate_fn candidate, const void *source);
+    void (*reserved[4])(void); // NULL.
 };
 
-/** One after the other. The default. */
+/** One after the other, without those that are down. The default. */
 extern CMDS_API const struct cmds_dispatch cmds_dispatch_round_robin;
 
 CMDS_END_

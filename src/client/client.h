@@ -121,11 +121,11 @@ struct cmdi_client {
     bool inbox_posted, inbox_closed; // Under the lock.
 
     /* Life. */
-    uint32_t number;              // In the group.
-    uint32_t order;               // The owner of client_shard keeps its place in a list here.
-    struct cmdi_targets *targets; // A count of its own. NULL: not known yet.
-    uint32_t target;              // The one of them that is being tried, or is connected.
-    bool conn_live;               // From init to on_closed.
+    uint32_t number;                   // In the group.
+    enum cmdi_client_state counted_as; // The owner of client_shard counts it in this state.
+    struct cmdi_targets *targets;      // A count of its own. NULL: not known yet.
+    uint32_t target;                   // The one of them that is being tried, or is connected.
+    bool conn_live;                    // From init to on_closed.
     bool is_closing;
     struct cmdi_attempts attempts;
     struct cmdi_keepalive keepalive;

@@ -1,32 +1,50 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Round-robin, and the call of any other strategy. No state: the picks are counted by who asks. Any
- * thread.
- */
+/* Round-robin, and the call of any other strategy. See dispatch.h. */
 #include "group/dispatch.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/assert.h"
 #include "base/error.h"
 #include "base/options.h"
-#include "client/client.h"
 
-static uint32_t round_robin_pick(const struct cmds_dispatch *self, uint64_t pick_count,
-        uint64_t key, uint32_t count, cmds_candidate_fn candidate, const void *source)
+enum {
+    DISPATCH_ALIGN = 64, // A cache line: the states of two shards share none.
+};
+
+/* --- Round-robin ------------------------------------------------------------------------------ */
+
+struct round_robin_source {
+    cmds_candidate_fn candidate;
+    const void *source;
+};
+
+static bool round_robin_takes(const void *from, uint32_t index)
 {
+    const struct round_robin_source *asked = from;
+    return (asked->candidate(asked->source, index)->flags & CMDS_CANDIDATE_DOWN) == 0;
+}
+
+static uint32_t round_robin_pick(const struct cmds_dispatch *self, void *state, uint64_t key,
+        uint32_t count, cmds_candidate_fn candidate, const void *source)
+{
+    const struct round_robin_source asked = {candidate, source};
     (void)self;
     (void)key;
-    (void)candidate;
-    (void)source;
-    return (uint32_t)(pick_count % count);
+    return cmdi_round_robin_pick(state, count, round_robin_takes, &asked);
 }
 
 const struct cmds_dispatch cmds_dispatch_round_robin = {
         .struct_size = sizeof(struct cmds_dispatch),
         .version = CMDS_DISPATCH_VERSION,
         .name = "round-robin",
+        .state_size = sizeof(struct cmdi_round_robin),
         .pick = round_robin_pick,
 };
+
+/* --- Any strategy ----------------------------------------------------------------------------- */
 
 int cmdi_dispatch_check(const struct cmds_dispatch *dispatch, struct cmds_error *error)
 {
@@ -38,30 +56,80 @@ int cmdi_dispatch_check(const struct cmds_dispatch *dispatch, struct cmds_error 
     if (dispatch->version != CMDS_DISPATCH_VERSION || dispatch->pick == NULL) {
         return cmdi_fail(error, -EINVAL, "dispatch: version or pick is not set");
     }
+    if (dispatch->unused != 0) {
+        return cmdi_fail(error, -E2BIG, "dispatch: `unused` is not 0");
+    }
+    if (dispatch->state_size > CMDS_DISPATCH_STATE_MAX) {
+        return cmdi_fail(error, -EINVAL, "dispatch: state_size %u: at most %d",
+                dispatch->state_size, CMDS_DISPATCH_STATE_MAX);
+    }
     return 0;
+}
+
+int cmdi_picker_init(struct cmdi_picker *picker, const struct cmds_dispatch *dispatch,
+        uint32_t count, struct cmds_error *error)
+{
+    size_t size = ((size_t)dispatch->state_size + DISPATCH_ALIGN - 1) / DISPATCH_ALIGN;
+    void *state = size > 0 ? aligned_alloc(DISPATCH_ALIGN, size * DISPATCH_ALIGN) : NULL;
+    int code = 0;
+    CMDI_ASSERT(picker->dispatch == NULL && count > 0);
+    if (size > 0 && state == NULL) {
+        return cmdi_fail(error, -ENOMEM, "no memory for the state of a dispatch strategy");
+    }
+    if (state != NULL) {
+        memset(state, 0, size * DISPATCH_ALIGN);
+    }
+    if (dispatch->init != NULL) {
+        code = dispatch->init(dispatch, state, count);
+    }
+    if (code < 0) {
+        free(state);
+        return cmdi_fail(error, code, "dispatch %s: init: %s",
+                dispatch->name != NULL ? dispatch->name : "", cmds_error_text(code));
+    }
+    *picker = (struct cmdi_picker){dispatch, state};
+    return 0;
+}
+
+void cmdi_picker_fini(struct cmdi_picker *picker)
+{
+    const struct cmds_dispatch *dispatch = picker->dispatch;
+    if (dispatch != NULL && dispatch->fini != NULL) {
+        dispatch->fini(dispatch, picker->state);
+    }
+    free(picker->state);
+    *picker = (struct cmdi_picker){NULL, NULL};
 }
 
 /* What a strategy's `source` is. */
 struct dispatch_source {
     struct cmdi_client *const *clients;
+    uint32_t count;
+    bool any_up;
     struct cmds_candidate *told; // The one that was told about last.
 };
 
 static const struct cmds_candidate *dispatch_candidate(const void *from, uint32_t index)
 {
     const struct dispatch_source *source = from;
+    CMDI_ASSERT(index < source->count);
     const struct cmdi_client *client = source->clients[index];
-    *source->told = (struct cmds_candidate){.client = client->number,
+    bool takes = cmdi_dispatch_takes(cmdi_client_state(client), source->any_up);
+    *source->told = (struct cmds_candidate){.struct_size = sizeof(*source->told),
+            .client = client->number,
             .in_flight = cmdi_client_load(client),
-            .is_down = cmdi_client_state(client) == CMDI_CLIENT_DOWN};
+            .flags = takes ? 0 : CMDS_CANDIDATE_DOWN};
     return source->told;
 }
 
-uint32_t cmdi_dispatch_pick(const struct cmds_dispatch *dispatch, uint64_t pick_count, uint64_t key,
-        struct cmdi_client *const *clients, uint32_t count)
+uint32_t cmdi_picker_pick(const struct cmdi_picker *picker, uint64_t key,
+        struct cmdi_client *const *clients, uint32_t count, bool any_up)
 {
+    const struct cmds_dispatch *dispatch = picker->dispatch;
     struct cmds_candidate told;
-    struct dispatch_source source = {clients, &told};
-    uint32_t index = dispatch->pick(dispatch, pick_count, key, count, dispatch_candidate, &source);
+    struct dispatch_source source = {clients, count, any_up, &told};
+    CMDI_ASSERT_SLOW(dispatch != NULL && count > 0);
+    uint32_t index =
+            dispatch->pick(dispatch, picker->state, key, count, dispatch_candidate, &source);
     return index < count ? index : index % count;
 }

@@ -1,21 +1,63 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Picking a connection, as values: a list of candidates and a count go in, an index comes out.
+ * Picking a connection: a strategy, its state for one list of connections, and what it sees of
+ * them.
  */
 #ifndef CMDI_GROUP_DISPATCH_H
 #define CMDI_GROUP_DISPATCH_H
 
 #include <cmdstream/dispatch.h>
 
-struct cmdi_client;
+#include "client/client.h"
 
-/** Returns: 0; -EINVAL: not a strategy that this library knows how to call. */
+/** A strategy and its state for one list. */
+struct cmdi_picker {
+    const struct cmds_dispatch *dispatch; // NULL: not made yet, or gone.
+    void *state;                          // NULL: it has none.
+};
+
+/** Returns: 0; -EINVAL, -E2BIG: not a strategy that this library knows how to call. */
 int cmdi_dispatch_check(const struct cmds_dispatch *dispatch, struct cmds_error *error);
+
 /**
- * Asks the strategy about clients in an array. Returns: an index below `count`, whatever the
- * strategy says. Thread: any.
+ * `picker` is zeroed. Thread: setup. Returns: 0, and cmdi_picker_fini() ends it; -ENOMEM; what the
+ * strategy's init returned.
  */
-uint32_t cmdi_dispatch_pick(const struct cmds_dispatch *dispatch, uint64_t pick_count, uint64_t key,
-        struct cmdi_client *const *clients, uint32_t count);
+int cmdi_picker_init(struct cmdi_picker *picker, const struct cmds_dispatch *dispatch,
+        uint32_t count, struct cmds_error *error);
+/** Zeroed, or once more: does nothing. Nobody picks any more. */
+void cmdi_picker_fini(struct cmdi_picker *picker);
+/**
+ * Asks the strategy about `count` clients. `any_up`: at least one of them is UP, so that those that
+ * are connecting are down to it. Thread: one at a time, if there is a state. Returns: an index
+ * below `count`, whatever the strategy says.
+ */
+uint32_t cmdi_picker_pick(const struct cmdi_picker *picker, uint64_t key,
+        struct cmdi_client *const *clients, uint32_t count, bool any_up);
+
+/** Does a client in this state take commands now? */
+static inline bool cmdi_dispatch_takes(enum cmdi_client_state state, bool any_up)
+{
+    return state == CMDI_CLIENT_UP || (!any_up && state < CMDI_CLIENT_UP);
+}
+
+/** The state of round-robin. */
+struct cmdi_round_robin {
+    uint32_t next; // The index that is asked first.
+};
+/**
+ * The rule of round-robin: the first from `next` on that takes commands, and `next` is the one
+ * after it. The table and the short way of cmdi_group_shard_pick() are this one function.
+ */
+static inline uint32_t cmdi_round_robin_pick(struct cmdi_round_robin *round_robin, uint32_t count,
+        bool (*takes)(const void *source, uint32_t index), const void *source)
+{
+    uint32_t index = round_robin->next < count ? round_robin->next : 0;
+    for (uint32_t i = 1; i < count && CMDI_UNLIKELY(!takes(source, index)); i++) {
+        index = index + 1 < count ? index + 1 : 0;
+    }
+    round_robin->next = index + 1;
+    return index;
+}
 
 #endif

@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "client/finish.h"
+#include "group/dispatch.h"
 #include "group/group.h"
 #include "server/call_observer.h"
 
@@ -521,8 +522,7 @@ static struct cmdi_group_shard *forward_find_shard(struct cmds_group *group)
     bool any_up = atomic_load(&group->up_count) > 0;
     for (uint32_t i = 0; i < count; i++) {
         struct cmdi_client *client = group->clients[(pick_count + i) % count];
-        enum cmdi_client_state state = cmdi_client_state(client);
-        if (state == CMDI_CLIENT_UP || (state != CMDI_CLIENT_DOWN && !any_up)) {
+        if (cmdi_dispatch_takes(cmdi_client_state(client), any_up)) {
             return cmdi_group_shard_of(client);
         }
     }

@@ -58,6 +58,7 @@ static void group_free_struct(struct cmds_group *group)
 {
     cmdi_tickets_fini(&group->tickets);
     (void)pthread_mutex_destroy(&group->lock);
+    (void)pthread_mutex_destroy(&group->picker_lock);
     free((void *)(uintptr_t)group->options.connect);
     free((void *)(uintptr_t)group->options.server_info.data);
     free(group);
@@ -114,7 +115,7 @@ static void group_shard_on_state(struct cmdi_client *client, bool connected)
     if (!connected && !client->is_closing) {
         group_keep_first_error(group, &client->error);
     }
-    cmdi_group_shard_reorder(group_shard, client);
+    cmdi_group_shard_recount(group_shard, client);
     if (group->options.on_state != NULL) {
         group->options.on_state(group->options.context, client->number,
                 connected ? CMDS_CONNECTION_UP : CMDS_CONNECTION_DOWN,
@@ -321,13 +322,38 @@ static void group_shard_free(struct cmdi_group_shard *group_shard)
         cmdi_client_fini(&group_shard->clients[i]);
     }
     free(group_shard->clients);
-    free(group_shard->order);
+    free(group_shard->list);
     free(group_shard);
+}
+
+/* Nobody picks any more: on a shard its group shard has ended, all others hold a count. */
+static void group_free_pickers(struct cmds_group *group)
+{
+    for (uint32_t i = 0; i < group->shard_count; i++) {
+        cmdi_picker_fini(&group->shards[i]->picker);
+    }
+    cmdi_picker_fini(&group->picker);
+}
+
+/* One for each list of connections. */
+static int group_make_pickers(struct cmds_group *group, struct cmds_error *error)
+{
+    const struct cmds_dispatch *dispatch = group->options.dispatch;
+    int code = cmdi_picker_init(&group->picker, dispatch, group->options.client_count, error);
+    for (uint32_t i = 0; i < group->shard_count && code == 0; i++) {
+        struct cmdi_group_shard *group_shard = group->shards[i];
+        if (group_shard->client_count > 0) {
+            code = cmdi_picker_init(
+                    &group_shard->picker, dispatch, group_shard->client_count, error);
+        }
+    }
+    return code;
 }
 
 /* All that hangs on it: nobody is inside. */
 static void group_free_parts(struct cmds_group *group)
 {
+    group_free_pickers(group);
     for (uint32_t i = 0; i < group->shard_count; i++) {
         group_shard_free(group->shards[i]);
     }
@@ -367,8 +393,8 @@ static struct cmdi_group_shard *group_shard_create(struct cmds_group *group, uin
     cmdi_list_init(&group_shard->forgotten);
     group_shard->mail.fn = group_shard_on_mail;
     group_shard->clients = calloc(count > 0 ? count : 1, sizeof(*group_shard->clients));
-    group_shard->order = calloc(count > 0 ? count : 1, sizeof(struct cmdi_client *));
-    if (group_shard->clients == NULL || group_shard->order == NULL) {
+    group_shard->list = calloc(count > 0 ? count : 1, sizeof(struct cmdi_client *));
+    if (group_shard->clients == NULL || group_shard->list == NULL) {
         group_shard_free(group_shard);
         return NULL;
     }
@@ -376,8 +402,7 @@ static struct cmdi_group_shard *group_shard_create(struct cmds_group *group, uin
     for (uint32_t i = 0; i < count; i++) {
         uint32_t number = index + i * stride;
         cmdi_client_init(&group_shard->clients[i], &group_shard->client_shard, number);
-        group_shard->clients[i].order = i;
-        group_shard->order[i] = &group_shard->clients[i];
+        group_shard->list[i] = &group_shard->clients[i];
         group->clients[number] = &group_shard->clients[i];
     }
     return group_shard;
@@ -447,6 +472,7 @@ static struct cmds_group *group_create(
     cmdi_list_init(&group->waiters);
     cmdi_tickets_init(&group->tickets);
     (void)pthread_mutex_init(&group->lock, NULL); // Cannot fail without attributes.
+    (void)pthread_mutex_init(&group->picker_lock, NULL);
     if (group_fill(group, options) < 0) {
         group_free_parts(group);
         group_free_struct(group);
@@ -503,6 +529,9 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
             .begin_stop = group_begin_stop, .stop = group_stop, .forget = group_forget};
     code = cmdi_endpoint_init(
             &group->endpoint, group->options.connect, error, group_on_targets, group);
+    if (code == 0) {
+        code = group_make_pickers(group, error);
+    }
     if (code == 0) {
         code = cmdi_runtime_add(runtime, &group->service);
         code = code == CMDS_E_FORKED ? cmdi_fail(error, code, "%s", cmds_error_text(code))
@@ -637,6 +666,7 @@ static void group_on_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
     (void)shard;
     struct cmds_group *group = CMDI_CONTAINER(mail, struct cmds_group, end_mail);
     if (group->end_round == 0) {
+        group_free_pickers(group); // Before those are told who may take the strategy away then.
         group_tell_closers(group);
     }
     if (++group->end_round < group->shard_count) {

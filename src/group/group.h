@@ -28,11 +28,11 @@
 #include <stdint.h>
 
 #include <cmdstream/client.h>
-#include <cmdstream/dispatch.h>
 
 #include "base/list.h"
 #include "client/client.h"
 #include "client/room.h"
+#include "group/dispatch.h"
 #include "group/endpoint.h"
 #include "machine/fork.h"
 #include "shard/runtime.h"
@@ -56,14 +56,11 @@ struct cmdi_group_shard {
     // Clients that are not closed, forwards of forward_pool: with the last one it ends.
     uint32_t hold_count;
 
-    /*
-     * Dispatch. `order` holds the clients that are up first, then those that are connecting, then
-     * the others.
-     */
-    struct cmdi_client **order;
-    uint32_t up_count, connecting_count;
-    uint32_t next;       // Round-robin: the index in `order` that is asked next.
-    uint64_t pick_count; // Picks so far.
+    /* Dispatch. */
+    struct cmdi_client **list; // All of them, by number. Constant.
+    struct cmdi_picker picker;
+    uint32_t up_count, connecting_count; // Of `list`, as counted_as says.
+    bool all_up; // There are connections, and up_count is the number of them.
     bool closing;
 
     // By enum cmdi_room: the smallest body of those that were refused; SIZE_MAX: none was.
@@ -124,8 +121,10 @@ struct cmds_group {
 
     _Atomic uint32_t closing;
     _Atomic uint32_t up_count, connecting_count;
-    _Atomic uint64_t pick_count; // Picks of threads that are no shard of ours.
-    _Atomic uint32_t refs;       // And CMDI_GROUP_ENDED.
+    _Atomic uint64_t pick_count; // Picks by threads that are no shard of ours, and of forwards.
+    pthread_mutex_t picker_lock;
+    struct cmdi_picker picker; // For those threads. Under picker_lock, if it has a state.
+    _Atomic uint32_t refs;     // And CMDI_GROUP_ENDED.
     _Atomic uint32_t handles;
     _Atomic uint32_t opener_gone; // Its handle has been taken.
     uint32_t linger_ms;           // Set by who began to close it, before the group shards are told.
@@ -202,8 +201,10 @@ int cmdi_group_measure(
  */
 int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmdi_command *command,
         uint64_t key, struct cmdi_client **client);
-/** Moves a client between the parts of `order`. */
-void cmdi_group_shard_reorder(struct cmdi_group_shard *group_shard, struct cmdi_client *client);
+/** The client's state has changed. */
+void cmdi_group_shard_recount(struct cmdi_group_shard *group_shard, struct cmdi_client *client);
+/** Asks the strategy. Returns: an index into `list`, which is not empty. Thread: its shard. */
+uint32_t cmdi_group_shard_pick(struct cmdi_group_shard *group_shard, uint64_t key);
 /** A command of this kind, with a body of this size, was refused: on_writable is owed. */
 void cmdi_group_shard_refused(
         struct cmdi_group_shard *group_shard, enum cmdi_room room, size_t body_size);

@@ -33,47 +33,70 @@ struct cmdi_group_shard *cmdi_group_here(const struct cmds_group *group)
     return group->shards[0]; // Between two turns its thread is the shard all the same.
 }
 
-/* --- The order of a group shard's clients ----------------------------------------------------- */
+/* --- What a group shard's clients can do ------------------------------------------------------ */
 
-static void group_shard_swap(
-        struct cmdi_group_shard *group_shard, struct cmdi_client *client, uint32_t to)
+static void group_shard_count_state(
+        struct cmdi_group_shard *group_shard, enum cmdi_client_state state, uint32_t more)
 {
-    struct cmdi_client *other = group_shard->order[to];
-    uint32_t from = client->order;
-    group_shard->order[from] = other;
-    other->order = from;
-    group_shard->order[to] = client;
-    client->order = to;
-}
-
-void cmdi_group_shard_reorder(struct cmdi_group_shard *group_shard, struct cmdi_client *client)
-{
-    enum cmdi_client_state state = cmdi_client_state(client);
     struct cmds_group *group = group_shard->group;
-    bool was_up = client->order < group_shard->up_count;
-    bool was_connecting =
-            !was_up && client->order < group_shard->up_count + group_shard->connecting_count;
-    if (was_up && state == CMDI_CLIENT_DOWN) {
-        group_shard_swap(group_shard, client, --group_shard->up_count);
-        group_shard_swap(
-                group_shard, client, group_shard->up_count + group_shard->connecting_count);
-        atomic_fetch_sub(&group->up_count, 1);
-    } else if (was_connecting && state == CMDI_CLIENT_UP) {
-        group_shard_swap(group_shard, client, group_shard->up_count++);
-        group_shard->connecting_count--;
-        atomic_fetch_add(&group->up_count, 1); // In this order: Done must not be seen in between.
-        atomic_fetch_sub(&group->connecting_count, 1);
-    } else if (was_connecting && state == CMDI_CLIENT_DOWN) {
-        group_shard_swap(
-                group_shard, client, group_shard->up_count + --group_shard->connecting_count);
-        atomic_fetch_sub(&group->connecting_count, 1);
+    if (state == CMDI_CLIENT_UP) {
+        group_shard->up_count += more;
+        atomic_fetch_add(&group->up_count, more);
+    } else if (state < CMDI_CLIENT_UP) {
+        group_shard->connecting_count += more;
+        atomic_fetch_add(&group->connecting_count, more);
     }
+    group_shard->all_up = group_shard->up_count == group_shard->client_count;
+    CMDI_ASSERT(group_shard->up_count <= group_shard->client_count);
+    CMDI_ASSERT(group_shard->connecting_count <= group_shard->client_count);
 }
 
-/* Those that are up; without any, those that are connecting. Both begin at order[0]. */
-static uint32_t group_shard_usable(const struct cmdi_group_shard *group_shard)
+void cmdi_group_shard_recount(struct cmdi_group_shard *group_shard, struct cmdi_client *client)
 {
-    return group_shard->up_count > 0 ? group_shard->up_count : group_shard->connecting_count;
+    enum cmdi_client_state was = client->counted_as;
+    client->counted_as = cmdi_client_state(client);
+    /* In this order: in between the group must not look as if no connection were left. */
+    group_shard_count_state(group_shard, client->counted_as, 1);
+    group_shard_count_state(group_shard, was, (uint32_t)-1);
+}
+
+/* Is there one that takes commands? */
+static bool group_shard_is_usable(const struct cmdi_group_shard *group_shard)
+{
+    return (group_shard->up_count | group_shard->connecting_count) != 0;
+}
+
+/* Does this one? */
+static bool group_shard_takes(const void *source, uint32_t index)
+{
+    const struct cmdi_group_shard *group_shard = source;
+    return cmdi_dispatch_takes(
+            cmdi_client_state(group_shard->list[index]), group_shard->up_count > 0);
+}
+
+/* As a rule all are up, and then no state is looked at. */
+static bool group_shard_takes_always(const void *source, uint32_t index)
+{
+    (void)source;
+    (void)index;
+    return true;
+}
+
+static inline uint32_t group_shard_pick(struct cmdi_group_shard *group_shard, uint64_t key)
+{
+    const struct cmdi_picker *picker = &group_shard->picker;
+    uint32_t count = group_shard->client_count;
+    if (CMDI_UNLIKELY(picker->dispatch != &cmds_dispatch_round_robin)) {
+        return cmdi_picker_pick(picker, key, group_shard->list, count, group_shard->up_count > 0);
+    }
+    return CMDI_LIKELY(group_shard->all_up)
+                   ? cmdi_round_robin_pick(picker->state, count, group_shard_takes_always, NULL)
+                   : cmdi_round_robin_pick(picker->state, count, group_shard_takes, group_shard);
+}
+
+uint32_t cmdi_group_shard_pick(struct cmdi_group_shard *group_shard, uint64_t key)
+{
+    return group_shard_pick(group_shard, key);
 }
 
 void cmdi_group_shard_refused(
@@ -89,9 +112,9 @@ void cmdi_group_shard_refused(
 static bool group_shard_has_room_for(
         const struct cmdi_group_shard *group_shard, enum cmdi_room room, size_t body_size)
 {
-    uint32_t count = group_shard_usable(group_shard);
-    for (uint32_t i = 0; i < count; i++) {
-        if (cmdi_client_has_room(group_shard->order[i], room, body_size)) {
+    for (uint32_t i = 0; i < group_shard->client_count; i++) {
+        if (group_shard_takes(group_shard, i) &&
+                cmdi_client_has_room(group_shard->list[i], room, body_size)) {
             return true;
         }
     }
@@ -133,34 +156,80 @@ int cmdi_group_measure(
     return 0;
 }
 
+static inline int group_shard_send_to(
+        struct cmdi_client *client, const struct cmdi_command *command, struct cmdi_client **chosen)
+{
+    *chosen = client;
+    if (CMDI_UNLIKELY(command->extra != NULL)) {
+        command->extra->ticket.client = client;
+    }
+    return cmdi_client_send(client, command);
+}
+
+/* To the first one that has room, of `count` from `index` on. */
+static int group_shard_send_from(struct cmdi_group_shard *group_shard,
+        const struct cmdi_command *command, uint32_t index, uint32_t count,
+        struct cmdi_client **client)
+{
+    for (uint32_t i = 0; i < count; i++, index++) {
+        index = index < group_shard->client_count ? index : 0;
+        if (group_shard_takes(group_shard, index)) {
+            int code = group_shard_send_to(group_shard->list[index], command, client);
+            if (code != -ENOBUFS) {
+                return code;
+            }
+        }
+    }
+    return -ENOBUFS;
+}
+
+/* Not all are up. */
+static int group_shard_send_to_some(struct cmdi_group_shard *group_shard,
+        const struct cmdi_command *command, uint64_t key, struct cmdi_client **client)
+{
+    uint32_t count = group_shard->client_count;
+    if (!group_shard_is_usable(group_shard)) {
+        return CMDS_E_NOT_CONNECTED;
+    }
+    uint32_t index = count > 1 ? group_shard_pick(group_shard, key) : 0;
+    return group_shard_send_from(group_shard, command, index, count, client);
+}
+
 int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmdi_command *command,
         uint64_t key, struct cmdi_client **client)
 {
-    const struct cmds_dispatch *dispatch = group_shard->group->options.dispatch;
-    uint32_t count = group_shard_usable(group_shard);
-    uint32_t index = 0;
-    if (CMDI_UNLIKELY(count == 0)) {
-        return CMDS_E_NOT_CONNECTED;
+    uint32_t count = group_shard->client_count;
+    if (CMDI_UNLIKELY(!group_shard->all_up)) {
+        return group_shard_send_to_some(group_shard, command, key, client);
     }
-    if (count > 1 && CMDI_LIKELY(dispatch == &cmds_dispatch_round_robin)) {
-        index = group_shard->next < count ? group_shard->next : 0;
-        group_shard->next = index + 1;
-    } else if (count > 1) {
-        index = cmdi_dispatch_pick(
-                dispatch, group_shard->pick_count++, key, group_shard->order, count);
+    uint32_t index = count > 1 ? group_shard_pick(group_shard, key) : 0;
+    int code = group_shard_send_to(group_shard->list[index], command, client);
+    if (CMDI_UNLIKELY(code == -ENOBUFS)) {
+        return group_shard_send_from(group_shard, command, index + 1, count - 1, client);
     }
-    for (uint32_t i = 0; i < count; i++) {
-        *client = group_shard->order[index];
-        if (CMDI_UNLIKELY(command->extra != NULL)) {
-            command->extra->ticket.client = *client;
-        }
-        int error = cmdi_client_send(*client, command);
-        if (CMDI_LIKELY(error != -ENOBUFS)) {
-            return error;
-        }
-        index = index + 1 < count ? index + 1 : 0;
+    return code;
+}
+
+/*
+ * Threads that are no shard of ours share one list, and so one state, which therefore has a lock.
+ * Of round-robin it is one counter without a lock; then a connection that is down leaves its share
+ * to the one after it.
+ */
+static uint32_t group_pick(struct cmds_group *group, uint64_t key, bool any_up)
+{
+    const struct cmdi_picker *picker = &group->picker;
+    uint32_t count = group->options.client_count;
+    if (CMDI_LIKELY(picker->dispatch == &cmds_dispatch_round_robin)) {
+        uint64_t before = atomic_fetch_add_explicit(&group->pick_count, 1, memory_order_relaxed);
+        return (uint32_t)(before % count);
     }
-    return -ENOBUFS;
+    if (picker->state == NULL) {
+        return cmdi_picker_pick(picker, key, group->clients, count, any_up);
+    }
+    pthread_mutex_lock(&group->picker_lock);
+    uint32_t index = cmdi_picker_pick(picker, key, group->clients, count, any_up);
+    pthread_mutex_unlock(&group->picker_lock);
+    return index;
 }
 
 /* One that is up, from `index` on; without any, one that is connecting. */
@@ -168,16 +237,12 @@ static int group_send_to_any(
         struct cmds_group *group, const struct cmdi_command *command, uint64_t key)
 {
     uint32_t count = group->options.client_count;
-    uint64_t pick_count = atomic_fetch_add_explicit(&group->pick_count, 1, memory_order_relaxed);
-    uint32_t first = count > 1 ? cmdi_dispatch_pick(group->options.dispatch, pick_count, key,
-                                         group->clients, count)
-                               : 0;
     bool any_up = atomic_load(&group->up_count) > 0;
+    uint32_t first = count > 1 ? group_pick(group, key, any_up) : 0;
     int error = CMDS_E_NOT_CONNECTED;
     for (uint32_t i = 0; i < count; i++) {
         struct cmdi_client *client = group->clients[(first + i) % count];
-        enum cmdi_client_state state = cmdi_client_state(client);
-        if (state == CMDI_CLIENT_DOWN || (any_up && state != CMDI_CLIENT_UP)) {
+        if (!cmdi_dispatch_takes(cmdi_client_state(client), any_up)) {
             continue;
         }
         if (command->extra != NULL) {
@@ -249,8 +314,7 @@ static int group_ask_for_room(struct cmds_group *group, const struct cmdi_comman
     bool any_up = atomic_load(&group->up_count) > 0;
     int error = CMDS_E_NOT_CONNECTED;
     for (uint32_t i = 0; i < group->options.client_count; i++) {
-        enum cmdi_client_state state = cmdi_client_state(group->clients[i]);
-        if (state == CMDI_CLIENT_UP || (state != CMDI_CLIENT_DOWN && !any_up)) {
+        if (cmdi_dispatch_takes(cmdi_client_state(group->clients[i]), any_up)) {
             struct cmdi_group_shard *group_shard = cmdi_group_shard_of(group->clients[i]);
             cmdi_group_shard_refused(group_shard, room, command->body_size);
             cmdi_group_shard_nudge(group_shard, CMDI_NUDGE_ROOM);
@@ -355,7 +419,7 @@ int cmds_group_send(struct cmds_group *group, struct cmds_message message,
         return CMDS_E_CLOSED;
     }
     struct cmdi_group_shard *group_shard = cmdi_group_here(group);
-    if (CMDI_LIKELY(group_shard != NULL) && CMDI_LIKELY(group_shard_usable(group_shard) > 0)) {
+    if (CMDI_LIKELY(group_shard != NULL) && CMDI_LIKELY(group_shard_is_usable(group_shard))) {
         return group_send_inside(group, group_shard, message, how, on_result, context);
     }
     return group_send_entered(group, message, how, on_result, context);

@@ -30,10 +30,10 @@ static int add(struct cmds_call *call, const struct point *point)
 }
 static const struct cmds_exec execs[] = {CMDS_EXEC(point, add)};
 
-static uint32_t first_pick(const struct cmds_dispatch *self, uint64_t turn, uint64_t key,
+static uint32_t first_pick(const struct cmds_dispatch *self, void *state, uint64_t key,
         uint32_t count, cmds_candidate_fn candidate, const void *source)
 {
-    (void)self, (void)turn, (void)key, (void)candidate, (void)source;
+    (void)self, (void)state, (void)key, (void)candidate, (void)source;
     return count - 1;
 }
 static struct cmds_dispatch dispatch = {.struct_size = sizeof(struct cmds_dispatch),

@@ -51,11 +51,11 @@ static int guest_echo(struct guest *guest, int64_t number, uint64_t key)
 
 /* --- Dispatch --------------------------------------------------------------------------------- */
 
-static uint32_t pick_by_key(const struct cmds_dispatch *self, uint64_t turn, uint64_t key,
+static uint32_t pick_by_key(const struct cmds_dispatch *self, void *state, uint64_t key,
         uint32_t count, cmds_candidate_fn candidate, const void *source)
 {
     (void)self;
-    (void)turn;
+    (void)state;
     return candidate(source, (uint32_t)(key % count)) != NULL ? (uint32_t)(key % count) : 0;
 }
 
@@ -118,11 +118,11 @@ static void test_options_a_strategy_decides_by_its_key(void)
     guest_stop(&guest);
 }
 
-static uint32_t pick_first(const struct cmds_dispatch *self, uint64_t turn, uint64_t key,
+static uint32_t pick_first(const struct cmds_dispatch *self, void *state, uint64_t key,
         uint32_t count, cmds_candidate_fn candidate, const void *source)
 {
     (void)self;
-    (void)turn;
+    (void)state;
     (void)key;
     (void)candidate;
     (void)source;
@@ -176,6 +176,144 @@ static void test_options_a_full_window_passes_to_the_next(void)
     CU_ASSERT_EQUAL(clients, (1u << CLIENTS) - 1);
 
     guest_stop(&guest);
+}
+
+/* --- A strategy with a state ------------------------------------------------------------------ */
+
+enum {
+    HAMMERS = 4,
+    HAMMER_SENDS = 500,
+};
+
+struct kept {
+    _Atomic uint32_t busy; // Inside pick.
+    uint32_t picks;
+    uint32_t count;
+};
+
+static struct {
+    _Atomic uint32_t inits, finis, picks, doubles, closed;
+    uint32_t sizes;     // Sum of the lists' lengths.
+    uint32_t fail_at;   // The init that fails; 0: none.
+    uint32_t ends_late; // A state that ended after on_closed.
+} seen;
+
+static int kept_init(const struct cmds_dispatch *self, void *state, uint32_t count)
+{
+    (void)self;
+    ((struct kept *)state)->count = count;
+    seen.sizes += count;
+    return atomic_fetch_add(&seen.inits, 1) + 1 == seen.fail_at ? -EPERM : 0;
+}
+
+static void kept_fini(const struct cmds_dispatch *self, void *state)
+{
+    (void)self;
+    seen.ends_late += atomic_load(&seen.closed);
+    atomic_fetch_add(&seen.finis, 1);
+    atomic_fetch_add(&seen.picks, ((struct kept *)state)->picks);
+}
+
+static uint32_t kept_pick(const struct cmds_dispatch *self, void *state, uint64_t key,
+        uint32_t count, cmds_candidate_fn candidate, const void *source)
+{
+    struct kept *kept = state;
+    (void)self;
+    (void)key;
+    (void)candidate;
+    (void)source;
+    if (atomic_exchange(&kept->busy, 1) != 0 || kept->count != count) {
+        atomic_fetch_add(&seen.doubles, 1);
+    }
+    uint32_t index = kept->picks++ % count;
+    atomic_store(&kept->busy, 0);
+    return index;
+}
+
+static const struct cmds_dispatch kept_dispatch = {.struct_size = sizeof(kept_dispatch),
+        .version = CMDS_DISPATCH_VERSION,
+        .name = "kept",
+        .state_size = sizeof(struct kept),
+        .init = kept_init,
+        .fini = kept_fini,
+        .pick = kept_pick};
+
+static void kept_on_closed(void *context)
+{
+    (void)context;
+    atomic_store(&seen.closed, 1);
+}
+
+static void *hammer_main(void *context)
+{
+    for (uint32_t sent = 0; sent < HAMMER_SENDS;) {
+        if (guest_echo(context, sent, 0) == 0) {
+            sent++;
+        } else {
+            raw_pause(NULL);
+        }
+    }
+    return NULL;
+}
+
+static void kept_send(void *context)
+{
+    (void)guest_echo(context, 1, 0);
+}
+
+static void test_options_a_strategy_keeps_a_state_for_each_list(void)
+{
+    struct guest guest;
+    pthread_t threads[HAMMERS];
+    memset(&seen, 0, sizeof(seen));
+    guest_init(&guest);
+    guest.options.client_count = CLIENTS;
+    guest.options.dispatch = &kept_dispatch;
+    guest_start(&guest);
+    CU_ASSERT_EQUAL(atomic_load(&seen.inits), 3); // Two shards, and all other threads.
+    CU_ASSERT_EQUAL(seen.sizes, 2 * CLIENTS);
+
+    for (int i = 0; i < HAMMERS; i++) {
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, hammer_main, &guest), 0);
+    }
+    CU_ASSERT_EQUAL(cmds_runtime_post(guest.world.runtime, 0, kept_send, &guest), 0);
+    for (int i = 0; i < HAMMERS; i++) {
+        (void)pthread_join(threads[i], NULL);
+    }
+    WORLD_UNTIL(
+            &guest.world, atomic_load(&guest.answers->last_count) == HAMMERS * HAMMER_SENDS + 1);
+    CU_ASSERT_EQUAL(atomic_load(&seen.finis), 0);
+    cmds_group_close(guest.group, kept_on_closed, NULL);
+    WORLD_UNTIL(&guest.world, atomic_load(&seen.closed) == 1);
+    CU_ASSERT_EQUAL(atomic_load(&seen.finis), 3);
+    CU_ASSERT_EQUAL(seen.ends_late, 0);
+    CU_ASSERT_EQUAL(atomic_load(&seen.doubles), 0); // Never two at once with one state.
+    CU_ASSERT_TRUE(atomic_load(&seen.picks) > HAMMERS * HAMMER_SENDS);
+
+    world_stop(&guest.world);
+    answers_free(guest.answers);
+}
+
+static void test_options_a_strategy_that_fails_to_begin(void)
+{
+    struct guest guest;
+    guest_init(&guest);
+    CU_ASSERT_FATAL(world_start(&guest.world) == 0);
+    guest.options.connect = guest.world.address;
+    guest.options.client_count = CLIENTS;
+    guest.options.dispatch = &kept_dispatch;
+    for (uint32_t at = 1; at <= 3; at++) {
+        struct cmds_error error = CMDS_ERROR_INIT;
+        memset(&seen, 0, sizeof(seen));
+        seen.fail_at = at;
+        CU_ASSERT_EQUAL(
+                cmds_group_open(&guest.group, guest.world.runtime, &guest.options, &error), -EPERM);
+        CU_ASSERT_TRUE(strstr(error.text, "kept") != NULL);
+        CU_ASSERT_EQUAL(atomic_load(&seen.inits), at);
+        CU_ASSERT_EQUAL(atomic_load(&seen.finis), at - 1); // Of those that began.
+    }
+    world_stop(&guest.world);
+    answers_free(guest.answers);
 }
 
 /* --- The connection --------------------------------------------------------------------------- */
@@ -325,6 +463,9 @@ static void test_options_of_a_sender_are_named(void)
 
 static CU_TestInfo test_group_options[] = {
         {"a strategy and its key", test_options_a_strategy_decides_by_its_key},
+        {"a strategy keeps a state for each list",
+                test_options_a_strategy_keeps_a_state_for_each_list},
+        {"a strategy that fails to begin", test_options_a_strategy_that_fails_to_begin},
         {"a full window", test_options_a_full_window_passes_to_the_next},
         {"a server info", test_options_a_server_info_of_both_sides},
         {"a large result", test_options_a_result_beyond_its_limit_ends_the_connection},

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Dispatch as values: each connection gets its share, a strategy sees what it needs and cannot
- * break out of the list, and the order of a group shard's clients follows their states.
+ * Dispatch as values: each connection that takes commands gets its share, a strategy sees what it
+ * needs and cannot break out of the list, an index means the same connection whatever becomes of
+ * the others, and the counts of a group shard follow the states of its clients.
  */
 #include "group/dispatch.h"
 
@@ -21,9 +22,10 @@ static struct cmdi_group_shard group_shard;
 static void state_set(uint32_t number, enum cmdi_client_state state)
 {
     atomic_store(&clients[number].state, (uint32_t)state);
-    cmdi_group_shard_reorder(&group_shard, &clients[number]);
+    cmdi_group_shard_recount(&group_shard, &clients[number]);
 }
 
+/* All are connecting. */
 static void setup(void)
 {
     memset(&group, 0, sizeof(group));
@@ -31,35 +33,72 @@ static void setup(void)
     memset(clients, 0, sizeof(clients));
     for (uint32_t i = 0; i < COUNT; i++) {
         clients[i].number = i;
-        clients[i].order = i;
         list[i] = &clients[i];
     }
     group_shard.group = &group;
-    group_shard.order = list;
+    group_shard.list = list;
     group_shard.client_count = COUNT;
     group_shard.connecting_count = COUNT;
     atomic_store(&group.connecting_count, COUNT);
 }
 
-static void test_dispatch_round_robin_is_fair(void)
-{
-    uint32_t picks[COUNT] = {0};
-    setup();
+/* --- Round-robin ------------------------------------------------------------------------------ */
 
-    for (uint64_t pick_count = 0; pick_count < 1000; pick_count++) {
-        picks[cmdi_dispatch_pick(&cmds_dispatch_round_robin, pick_count, 0, list, COUNT)]++;
+static void test_dispatch_round_robin_is_fair_to_those_that_are_up(void)
+{
+    for (uint32_t down = 0; down < 1u << COUNT; down++) {
+        struct cmdi_picker picker = {NULL, NULL};
+        uint32_t picks[COUNT] = {0};
+        uint32_t up_count = 0;
+        setup();
+        for (uint32_t i = 0; i < COUNT; i++) {
+            bool is_down = (down >> i & 1) != 0;
+            state_set(i, is_down ? CMDI_CLIENT_DOWN : CMDI_CLIENT_UP);
+            up_count += !is_down;
+        }
+        CU_ASSERT_EQUAL(cmdi_picker_init(&picker, &cmds_dispatch_round_robin, COUNT, NULL), 0);
+        for (uint32_t i = 0; i < 60; i++) {
+            uint32_t index = cmdi_picker_pick(&picker, 0, list, COUNT, up_count > 0);
+            picks[index % COUNT]++;
+            CU_ASSERT_TRUE(index < COUNT);
+        }
+        for (uint32_t i = 0; i < COUNT && up_count > 0; i++) {
+            CU_ASSERT_EQUAL(picks[i], (down >> i & 1) != 0 ? 0 : 60 / up_count);
+        }
+        cmdi_picker_fini(&picker);
     }
-    for (uint32_t i = 0; i < COUNT; i++) {
-        CU_ASSERT_EQUAL(picks[i], 1000 / COUNT);
-    }
-    CU_ASSERT_EQUAL(cmdi_dispatch_pick(&cmds_dispatch_round_robin, UINT64_MAX, 9, list, 1), 0);
 }
 
-static uint32_t pick_least(const struct cmds_dispatch *self, uint64_t pick_count, uint64_t key,
+/* A group shard does not ask the table. Whatever the states, it does what the table would. */
+static void test_dispatch_short_way_of_round_robin_is_the_table(void)
+{
+    static const enum cmdi_client_state states[] = {
+            CMDI_CLIENT_CONNECT, CMDI_CLIENT_UP, CMDI_CLIENT_DOWN};
+    struct cmdi_picker picker = {NULL, NULL};
+    setup();
+    CU_ASSERT_EQUAL(cmdi_picker_init(&picker, &cmds_dispatch_round_robin, COUNT, NULL), 0);
+    CU_ASSERT_EQUAL(
+            cmdi_picker_init(&group_shard.picker, &cmds_dispatch_round_robin, COUNT, NULL), 0);
+    for (uint32_t courses = 0; courses < 3 * 3 * 3 * 3 * 3; courses++) {
+        for (uint32_t i = 0, left = courses; i < COUNT; i++, left /= 3) {
+            state_set(i, states[left % 3]);
+        }
+        for (uint32_t i = 0; i < 7; i++) {
+            uint32_t index = cmdi_picker_pick(&picker, 0, list, COUNT, group_shard.up_count > 0);
+            CU_ASSERT_EQUAL(cmdi_group_shard_pick(&group_shard, 0), index);
+        }
+    }
+    cmdi_picker_fini(&picker);
+    cmdi_picker_fini(&group_shard.picker);
+}
+
+/* --- A strategy of the user's ----------------------------------------------------------------- */
+
+static uint32_t pick_least(const struct cmds_dispatch *self, void *state, uint64_t key,
         uint32_t count, cmds_candidate_fn candidate, const void *source)
 {
     (void)self;
-    (void)pick_count;
+    CU_ASSERT_PTR_NULL(state); // It asked for none.
     if (key == 77) {
         return UINT32_MAX; // A broken strategy.
     }
@@ -67,7 +106,9 @@ static uint32_t pick_least(const struct cmds_dispatch *self, uint64_t pick_count
     uint32_t least = UINT32_MAX;
     for (uint32_t i = 0; i < count; i++) {
         const struct cmds_candidate *one = candidate(source, i);
-        if (!one->is_down && one->in_flight < least) {
+        CU_ASSERT_EQUAL(one->struct_size, sizeof(*one));
+        CU_ASSERT_EQUAL(one->client, i);
+        if ((one->flags & CMDS_CANDIDATE_DOWN) == 0 && one->in_flight < least) {
             least = one->in_flight;
             best = i;
         }
@@ -81,6 +122,7 @@ static void test_dispatch_custom_strategy_sees_the_load(void)
             .version = CMDS_DISPATCH_VERSION,
             .name = "least",
             .pick = pick_least};
+    struct cmdi_picker picker = {NULL, NULL};
     struct cmds_error error = CMDS_ERROR_INIT;
     setup();
     for (uint32_t i = 0; i < COUNT; i++) {
@@ -89,39 +131,159 @@ static void test_dispatch_custom_strategy_sees_the_load(void)
     atomic_store(&clients[4].queued, 100);
 
     CU_ASSERT_EQUAL(cmdi_dispatch_check(&least, NULL), 0);
-    CU_ASSERT_EQUAL(cmdi_dispatch_pick(&least, 0, 0, list, COUNT), 3);
-    state_set(3, CMDI_CLIENT_DOWN); // Of all threads' list, where it stays.
-    struct cmdi_client *all[COUNT];
-    for (uint32_t i = 0; i < COUNT; i++) {
-        all[i] = &clients[i];
-    }
-    CU_ASSERT_EQUAL(cmdi_dispatch_pick(&least, 0, 0, all, COUNT), 2);
-    CU_ASSERT_TRUE(cmdi_dispatch_pick(&least, 0, 77, all, COUNT) < COUNT);
+    CU_ASSERT_EQUAL(cmdi_picker_init(&picker, &least, COUNT, NULL), 0);
+    CU_ASSERT_EQUAL(cmdi_picker_pick(&picker, 0, list, COUNT, false), 3); // All are connecting.
+    state_set(3, CMDI_CLIENT_DOWN);
+    CU_ASSERT_EQUAL(cmdi_picker_pick(&picker, 0, list, COUNT, false), 2);
+    state_set(0, CMDI_CLIENT_UP); // Those that are connecting are down to it now.
+    CU_ASSERT_EQUAL(cmdi_picker_pick(&picker, 0, list, COUNT, true), 0);
+    CU_ASSERT_TRUE(cmdi_picker_pick(&picker, 77, list, COUNT, true) < COUNT);
+    cmdi_picker_fini(&picker);
+
     least.version = 9;
     CU_ASSERT_EQUAL(cmdi_dispatch_check(&least, &error), -EINVAL);
     CU_ASSERT_TRUE(strstr(error.text, "dispatch") != NULL);
 }
 
-/* Those that are up first, then those that are connecting, and every client exactly once. */
-static void check_order(void)
+static uint32_t pick_by_key(const struct cmds_dispatch *self, void *state, uint64_t key,
+        uint32_t count, cmds_candidate_fn candidate, const void *source)
+{
+    (void)self, (void)state, (void)candidate, (void)source;
+    return (uint32_t)(key % count);
+}
+
+static void test_dispatch_index_means_the_same_connection_whatever_comes(void)
+{
+    static const struct cmds_dispatch by_key = {.struct_size = sizeof(by_key),
+            .version = CMDS_DISPATCH_VERSION,
+            .name = "by key",
+            .pick = pick_by_key};
+    setup();
+    CU_ASSERT_EQUAL(cmdi_picker_init(&group_shard.picker, &by_key, COUNT, NULL), 0);
+    for (uint32_t down = 0; down < 1u << COUNT; down++) {
+        for (uint32_t i = 0; i < COUNT; i++) {
+            state_set(i, (down >> i & 1) != 0 ? CMDI_CLIENT_DOWN : CMDI_CLIENT_UP);
+        }
+        for (uint32_t key = 0; key < COUNT; key++) {
+            uint32_t index = cmdi_group_shard_pick(&group_shard, key);
+            CU_ASSERT_EQUAL(group_shard.list[index]->number, key);
+        }
+    }
+    cmdi_picker_fini(&group_shard.picker);
+}
+
+/* --- State ------------------------------------------------------------------------------------ */
+
+struct kept {
+    uint32_t count, picks, inits;
+};
+static uint32_t fini_count, fini_picks;
+static int init_code;
+
+static int kept_init(const struct cmds_dispatch *self, void *state, uint32_t count)
+{
+    struct kept *kept = state;
+    CU_ASSERT_EQUAL((uintptr_t)state % 64, 0);
+    CU_ASSERT_EQUAL(kept->count + kept->picks + kept->inits, 0);
+    CU_ASSERT_EQUAL(self->state_size, sizeof(*kept));
+    kept->count = count;
+    kept->inits++;
+    return init_code;
+}
+
+static void kept_fini(const struct cmds_dispatch *self, void *state)
+{
+    const struct kept *kept = state;
+    (void)self;
+    CU_ASSERT_EQUAL(kept->inits, 1);
+    fini_count++;
+    fini_picks += kept->picks;
+}
+
+static uint32_t kept_pick(const struct cmds_dispatch *self, void *state, uint64_t key,
+        uint32_t count, cmds_candidate_fn candidate, const void *source)
+{
+    struct kept *kept = state;
+    (void)self, (void)key, (void)candidate, (void)source;
+    CU_ASSERT_EQUAL(kept->count, count);
+    return kept->picks++ % count;
+}
+
+static const struct cmds_dispatch kept_dispatch = {.struct_size = sizeof(kept_dispatch),
+        .version = CMDS_DISPATCH_VERSION,
+        .name = "kept",
+        .state_size = sizeof(struct kept),
+        .init = kept_init,
+        .fini = kept_fini,
+        .pick = kept_pick};
+
+static void test_dispatch_each_list_has_a_state_of_its_own(void)
+{
+    struct cmdi_picker one = {NULL, NULL}, other = {NULL, NULL};
+    setup();
+    fini_count = fini_picks = 0;
+    init_code = 0;
+    CU_ASSERT_EQUAL(cmdi_picker_init(&one, &kept_dispatch, COUNT, NULL), 0);
+    CU_ASSERT_EQUAL(cmdi_picker_init(&other, &kept_dispatch, 2, NULL), 0);
+    for (uint32_t i = 0; i < 10; i++) {
+        CU_ASSERT_EQUAL(cmdi_picker_pick(&one, 0, list, COUNT, true), i % COUNT);
+    }
+    CU_ASSERT_EQUAL(cmdi_picker_pick(&other, 0, list, 2, true), 0);
+    cmdi_picker_fini(&one);
+    CU_ASSERT_EQUAL(fini_count, 1);
+    CU_ASSERT_EQUAL(fini_picks, 10);
+    cmdi_picker_fini(&one); // Once more is nothing.
+    cmdi_picker_fini(&other);
+    CU_ASSERT_EQUAL(fini_count, 2);
+    CU_ASSERT_EQUAL(fini_picks, 11);
+}
+
+static void test_dispatch_init_that_fails_is_told_and_not_ended(void)
+{
+    struct cmdi_picker picker = {NULL, NULL};
+    struct cmds_error error = CMDS_ERROR_INIT;
+    fini_count = 0;
+    init_code = -EPERM;
+    CU_ASSERT_EQUAL(cmdi_picker_init(&picker, &kept_dispatch, COUNT, &error), -EPERM);
+    CU_ASSERT_TRUE(strstr(error.text, "kept") != NULL);
+    cmdi_picker_fini(&picker);
+    CU_ASSERT_EQUAL(fini_count, 0);
+}
+
+static void test_dispatch_bad_tables_are_refused(void)
+{
+    struct cmds_dispatch bad = kept_dispatch;
+    bad.pick = NULL;
+    CU_ASSERT_EQUAL(cmdi_dispatch_check(&bad, NULL), -EINVAL);
+    bad = kept_dispatch;
+    bad.unused = 1;
+    CU_ASSERT_EQUAL(cmdi_dispatch_check(&bad, NULL), -E2BIG);
+    bad = kept_dispatch;
+    bad.state_size = CMDS_DISPATCH_STATE_MAX;
+    CU_ASSERT_EQUAL(cmdi_dispatch_check(&bad, NULL), 0);
+    bad.state_size++;
+    CU_ASSERT_EQUAL(cmdi_dispatch_check(&bad, NULL), -EINVAL);
+}
+
+/* --- Counts ----------------------------------------------------------------------------------- */
+
+static void check_counts(void)
 {
     uint32_t up = 0, connecting = 0;
     for (uint32_t i = 0; i < COUNT; i++) {
         enum cmdi_client_state state = cmdi_client_state(list[i]);
-        CU_ASSERT_EQUAL(list[i]->order, i);
-        CU_ASSERT_EQUAL(state == CMDI_CLIENT_UP, i < group_shard.up_count);
-        CU_ASSERT_EQUAL(state == CMDI_CLIENT_DOWN,
-                i >= group_shard.up_count + group_shard.connecting_count);
+        CU_ASSERT_EQUAL(list[i]->number, i);
         up += state == CMDI_CLIENT_UP;
         connecting += state < CMDI_CLIENT_UP;
     }
     CU_ASSERT_EQUAL(group_shard.up_count, up);
     CU_ASSERT_EQUAL(group_shard.connecting_count, connecting);
+    CU_ASSERT_EQUAL(group_shard.all_up, up == COUNT);
     CU_ASSERT_EQUAL(atomic_load(&group.up_count), up);
     CU_ASSERT_EQUAL(atomic_load(&group.connecting_count), connecting);
 }
 
-static void test_group_shard_order_follows_every_course_of_states(void)
+static void test_group_shard_counts_follow_every_course_of_states(void)
 {
     /*
      * Each client's course is one of: stays, fails, comes up, comes up and fails; all combinations,
@@ -140,16 +302,25 @@ static void test_group_shard_order_follows_every_course_of_states(void)
             } else if (course == 3) {
                 state_set(number, CMDI_CLIENT_DOWN);
             }
+            check_counts();
         }
-        check_order();
     }
 }
 
 static CU_TestInfo test_dispatch[] = {
-        {"round-robin is fair", test_dispatch_round_robin_is_fair},
+        {"round-robin is fair to those that are up",
+                test_dispatch_round_robin_is_fair_to_those_that_are_up},
+        {"the short way of round-robin is the table",
+                test_dispatch_short_way_of_round_robin_is_the_table},
         {"a custom strategy sees the load", test_dispatch_custom_strategy_sees_the_load},
-        {"a group shard's order follows every course of states",
-                test_group_shard_order_follows_every_course_of_states},
+        {"an index means the same connection, whatever comes",
+                test_dispatch_index_means_the_same_connection_whatever_comes},
+        {"each list has a state of its own", test_dispatch_each_list_has_a_state_of_its_own},
+        {"an init that fails is told, and not ended",
+                test_dispatch_init_that_fails_is_told_and_not_ended},
+        {"bad tables are refused", test_dispatch_bad_tables_are_refused},
+        {"a group shard's counts follow every course of states",
+                test_group_shard_counts_follow_every_course_of_states},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("dispatch", test_dispatch)

@@ -15,11 +15,11 @@ enum {
     LOAD_ERRORS_MAX = 1000 // Of one worker; then its lanes retire: a dead server ends the run.
 };
 
-static uint32_t load_sticky_pick(const struct cmds_dispatch *self, uint64_t turn, uint64_t key,
+static uint32_t load_sticky_pick(const struct cmds_dispatch *self, void *state, uint64_t key,
         uint32_t count, cmds_candidate_fn candidate, const void *source)
 {
     (void)self;
-    (void)turn;
+    (void)state;
     (void)candidate;
     (void)source;
     return (uint32_t)(key % count);

@@ -93,12 +93,12 @@ static int use_exec_nothing(struct cmds_call *call, const struct use_nothing *no
 static const struct cmds_exec use_execs[] = {
         CMDS_EXEC(use_all, use_exec_all), CMDS_EXEC_IN_POOL(use_nothing, use_exec_nothing)};
 
-static uint32_t use_pick(const struct cmds_dispatch *self, uint64_t turn, uint64_t key,
+static uint32_t use_pick(const struct cmds_dispatch *self, void *state, uint64_t key,
         uint32_t count, cmds_candidate_fn candidate, const void *source)
 {
     const struct cmds_candidate *first = candidate(source, 0);
-    (void)self, (void)turn, (void)key;
-    return first->is_down ? 1 % count : first->in_flight % count;
+    (void)self, (void)state, (void)key;
+    return (first->flags & CMDS_CANDIDATE_DOWN) != 0 ? 1 % count : first->in_flight % count;
 }
 
 int main(void)
@@ -117,7 +117,7 @@ int main(void)
     struct use_tell tell = {1};
     struct cmds_message message = use_tell_message(&tell);
     const struct cmds_field *row = cmds_schema_field(message.type->schema, 0);
-    uint32_t (*pick)(const struct cmds_dispatch *, uint64_t, uint64_t, uint32_t, cmds_candidate_fn,
+    uint32_t (*pick)(const struct cmds_dispatch *, void *, uint64_t, uint32_t, cmds_candidate_fn,
             const void *) = use_pick;
     if (value->size > 0 && row->size > 0 && pick == use_pick) {
         (void)printf("%.*s %.*s\n", CMDS_STRING_ARGS(*value), CMDS_STRING_ARGS(pairs[0].key));
