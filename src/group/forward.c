@@ -17,8 +17,8 @@
 
 #include "base/error.h"
 #include "client/finish.h"
-#include "group/dispatch.h"
-#include "group/group.h"
+#include "group/ref.h"
+#include "group/send.h"
 #include "server/call_observer.h"
 
 enum {
@@ -595,8 +595,7 @@ int cmds_group_forward(struct cmds_group *group, struct cmds_message message,
         return CMDS_E_CLOSED;
     }
     struct cmdi_group_shard *group_shard = cmdi_group_here(group);
-    if (CMDI_LIKELY(
-                group_shard != NULL && group_shard->up_count + group_shard->connecting_count > 0)) {
+    if (CMDI_LIKELY(group_shard != NULL && cmdi_group_shard_is_usable(group_shard))) {
         struct cmdi_command command;
         error = forward_measure(group, message, call, &command);
         return error < 0 ? error : forward_here(group_shard, &command, call, on_result);

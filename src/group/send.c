@@ -6,65 +6,20 @@
  * On a shard with connections that are up or coming up, a send stays there: no lock, no clock, no
  * wake. All other senders put the encoded command into the inbox of any connection.
  */
+#include "group/send.h"
+
 #include <errno.h>
 
 #include "base/error.h"
 #include "base/options.h"
 #include "client/inbox.h"
 #include "client/send.h"
-#include "group/dispatch.h"
-#include "group/group.h"
+#include "group/ref.h"
 #include "ring/clock.h"
-
-/* --- Where are we ----------------------------------------------------------------------------- */
-
-struct cmdi_group_shard *cmdi_group_here(const struct cmds_group *group)
-{
-    struct cmds_runtime *runtime = group->runtime;
-    const struct cmdi_shard *shard = cmdi_shard_current();
-    if (CMDI_LIKELY(shard != NULL)) {
-        /* By address: other threads may be here without holding the runtime. */
-        return shard->options.runtime == runtime ? group->shards[shard->index] : NULL;
-    }
-    if (CMDI_LIKELY(!group->is_inline) || atomic_load(&runtime->turner_known) == 0 ||
-            !pthread_equal(runtime->turner, pthread_self())) {
-        return NULL;
-    }
-    return group->shards[0]; // Between two turns its thread is the shard all the same.
-}
 
 /* --- What a group shard's clients can do ------------------------------------------------------ */
 
-static void group_shard_count_state(
-        struct cmdi_group_shard *group_shard, enum cmdi_client_state state, uint32_t more)
-{
-    struct cmds_group *group = group_shard->group;
-    if (state == CMDI_CLIENT_UP) {
-        group_shard->up_count += more;
-        atomic_fetch_add(&group->up_count, more);
-    } else if (state < CMDI_CLIENT_UP) {
-        group_shard->connecting_count += more;
-        atomic_fetch_add(&group->connecting_count, more);
-    }
-    group_shard->all_up = group_shard->up_count == group_shard->client_count;
-    CMDI_ASSERT(group_shard->up_count <= group_shard->client_count);
-    CMDI_ASSERT(group_shard->connecting_count <= group_shard->client_count);
-}
-
-void cmdi_group_shard_recount(struct cmdi_group_shard *group_shard, struct cmdi_client *client)
-{
-    enum cmdi_client_state was = client->counted_as;
-    client->counted_as = cmdi_client_state(client);
-    /* In this order: in between the group must not look as if no connection were left. */
-    group_shard_count_state(group_shard, client->counted_as, 1);
-    group_shard_count_state(group_shard, was, (uint32_t)-1);
-}
-
-/* Is there one that takes commands? */
-static bool group_shard_is_usable(const struct cmdi_group_shard *group_shard)
-{
-    return (group_shard->up_count | group_shard->connecting_count) != 0;
-}
+/* --- Which client takes a command ------------------------------------------------------------- */
 
 /* Does this one? */
 static bool group_shard_takes(const void *source, uint32_t index)
@@ -188,7 +143,7 @@ static int group_shard_send_to_some(struct cmdi_group_shard *group_shard,
         const struct cmdi_command *command, uint64_t key, struct cmdi_client **client)
 {
     uint32_t count = group_shard->client_count;
-    if (!group_shard_is_usable(group_shard)) {
+    if (!cmdi_group_shard_is_usable(group_shard)) {
         return CMDS_E_NOT_CONNECTED;
     }
     uint32_t index = count > 1 ? group_shard_pick(group_shard, key) : 0;
@@ -419,7 +374,7 @@ int cmds_group_send(struct cmds_group *group, struct cmds_message message,
         return CMDS_E_CLOSED;
     }
     struct cmdi_group_shard *group_shard = cmdi_group_here(group);
-    if (CMDI_LIKELY(group_shard != NULL) && CMDI_LIKELY(group_shard_is_usable(group_shard))) {
+    if (CMDI_LIKELY(group_shard != NULL) && CMDI_LIKELY(cmdi_group_shard_is_usable(group_shard))) {
         return group_send_inside(group, group_shard, message, how, on_result, context);
     }
     return group_send_entered(group, message, how, on_result, context);

@@ -6,18 +6,26 @@
  * wait for, and sleeps on the word. Whatever changes wakes all of them; they look again. No
  * polling, and no cost where nobody waits.
  */
+#include "group/wait.h"
+
 #include <errno.h>
 
 #include "base/error.h"
-#include "group/group.h"
+#include "group/ref.h"
 #include "ring/clock.h"
 #include "ring/thread.h"
+
+/** Somebody who sleeps until something about the group changes. On his stack. */
+struct group_waiter {
+    struct cmdi_list link;
+    _Atomic uint32_t woken;
+};
 
 void cmdi_group_wake(struct cmds_group *group)
 {
     pthread_mutex_lock(&group->lock);
     for (struct cmdi_list *node = group->waiters.next; node != &group->waiters; node = node->next) {
-        struct cmdi_group_waiter *waiter = CMDI_CONTAINER(node, struct cmdi_group_waiter, link);
+        struct group_waiter *waiter = CMDI_CONTAINER(node, struct group_waiter, link);
         atomic_store(&waiter->woken, 1);
         cmdi_futex_wake(&waiter->woken, 1);
     }
@@ -95,7 +103,7 @@ typedef bool (*group_condition_fn)(struct cmds_group *group);
 static int group_wait_for(
         struct cmds_group *group, group_condition_fn condition, uint32_t timeout_ms)
 {
-    struct cmdi_group_waiter waiter = {.woken = 0};
+    struct group_waiter waiter = {.woken = 0};
     uint64_t start_ms = cmdi_now_ns() / 1000000;
     int code = cmdi_runtime_may_block(group->runtime);
     if (code < 0) {

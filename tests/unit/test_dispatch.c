@@ -8,7 +8,8 @@
 
 #include <errno.h>
 
-#include "group/group.h"
+#include "group/group_shard.h"
+#include "group/send.h"
 #include "support/harness.h"
 
 enum {

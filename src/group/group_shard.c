@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a group's part on one shard: made with its clients, told by mail what to do, and what
+ * it passes on of what its clients tell.
+ */
+#include "group/group_shard.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "client/finish.h"
+#include "client/life.h"
+#include "client/room.h"
+#include "group/forward.h"
+#include "group/ref.h"
+#include "group/send.h"
+#include "group/wait.h"
+
+/* --- Which clients take commands -------------------------------------------------------------- */
+
+static void group_shard_count_state(
+        struct cmdi_group_shard *group_shard, enum cmdi_client_state state, uint32_t more)
+{
+    struct cmds_group *group = group_shard->group;
+    if (state == CMDI_CLIENT_UP) {
+        group_shard->up_count += more;
+        atomic_fetch_add(&group->up_count, more);
+    } else if (state < CMDI_CLIENT_UP) {
+        group_shard->connecting_count += more;
+        atomic_fetch_add(&group->connecting_count, more);
+    }
+    group_shard->all_up = group_shard->up_count == group_shard->client_count;
+}
+
+void cmdi_group_shard_recount(struct cmdi_group_shard *group_shard, struct cmdi_client *client)
+{
+    enum cmdi_client_state was = client->counted_as;
+    client->counted_as = cmdi_client_state(client);
+    /* In this order: in between the group must not look as if no connection were left. */
+    group_shard_count_state(group_shard, client->counted_as, 1);
+    group_shard_count_state(group_shard, was, (uint32_t)-1);
+    CMDI_ASSERT(group_shard->up_count <= group_shard->client_count);
+    CMDI_ASSERT(group_shard->connecting_count <= group_shard->client_count - group_shard->up_count);
+}
+
+/* --- What clients tell ------------------------------------------------------------------------ */
+
+static void group_keep_first_error(struct cmds_group *group, const struct cmds_error *error)
+{
+    pthread_mutex_lock(&group->lock);
+    if (group->first_error.code == 0) {
+        group->first_error = *error;
+    }
+    pthread_mutex_unlock(&group->lock);
+}
+
+static void group_shard_on_state(struct cmdi_client *client, bool connected)
+{
+    static const struct cmds_error none = CMDS_ERROR_INIT;
+    struct cmdi_group_shard *group_shard = cmdi_group_shard_of(client);
+    struct cmds_group *group = group_shard->group;
+    if (!connected && !client->is_closing) {
+        group_keep_first_error(group, &client->error);
+    }
+    cmdi_group_shard_recount(group_shard, client);
+    if (group->options.on_state != NULL) {
+        group->options.on_state(group->options.context, client->number,
+                connected ? CMDS_CONNECTION_UP : CMDS_CONNECTION_DOWN,
+                connected ? &none : &client->error);
+    }
+    if (!cmdi_group_shard_is_usable(group_shard) && !group_shard->closing) {
+        cmdi_forward_end_waiting(group_shard, CMDS_E_NOT_SENT, client->error.text);
+    }
+    if (!group_shard->closing) {
+        /* Whoever waits for room finds it, or learns that there will be none. */
+        cmdi_shard_flush(group_shard->client_shard.shard, &group_shard->room_work);
+    }
+    cmdi_group_wake(group);
+}
+
+static void group_shard_on_unexpected(struct cmdi_client *client, const struct cmds_result *result)
+{
+    const struct cmds_group_options *options = &cmdi_group_shard_of(client)->group->options;
+    if (options->on_unexpected != NULL) {
+        options->on_unexpected(options->context, result);
+    }
+}
+
+static void group_shard_on_room(struct cmdi_client_shard *client_shard)
+{
+    struct cmdi_group_shard *group_shard =
+            CMDI_CONTAINER(client_shard, struct cmdi_group_shard, client_shard);
+    if (!group_shard->closing) {
+        cmdi_shard_flush(client_shard->shard, &group_shard->room_work);
+    }
+}
+
+static bool group_shard_owes_room(const struct cmdi_group_shard *group_shard)
+{
+    bool owes = false;
+    for (int i = 0; i < CMDI_ROOM_COUNT; i++) {
+        owes |= atomic_load(&group_shard->refused[i]) != SIZE_MAX;
+    }
+    return owes;
+}
+
+static void group_shard_tell_room(struct cmdi_group_shard *group_shard)
+{
+    const struct cmds_group *group = group_shard->group;
+    /* Before anybody is told: a send that is refused from here on is a new one, and owed again. */
+    for (int i = 0; i < CMDI_ROOM_COUNT; i++) {
+        atomic_store(&group_shard->refused[i], SIZE_MAX);
+    }
+    if (group->owner_ops.on_room != NULL) {
+        group->owner_ops.on_room(group->owner_ops.context);
+    }
+    if (group->options.on_writable != NULL) {
+        group->options.on_writable(group->options.context);
+    }
+}
+
+/*
+ * Might what was refused have been refused for want of memory? A queue doubles, and may have the
+ * old half beside it meanwhile.
+ */
+static bool group_shard_memory_is_short(const struct cmdi_group_shard *group_shard)
+{
+    const struct cmdi_conn_limits *limits = &group_shard->client_shard.config->limits;
+    size_t most = 4 * ((size_t)limits->output_size_max + limits->frame_size_max);
+    return !cmdi_account_allows(&group_shard->client_shard.shard->buffers.account, most);
+}
+
+static void group_shard_look_for_room(struct cmdi_group_shard *group_shard)
+{
+    group_shard->client_shard.wants_room = false;
+    cmdi_forward_feed(group_shard);
+    if (group_shard_owes_room(group_shard)) {
+        bool none_left = !cmdi_group_shard_is_usable(group_shard);
+        if (none_left || cmdi_group_shard_has_room(group_shard)) {
+            group_shard_tell_room(group_shard);
+        } else {
+            group_shard->client_shard.wants_room = true;
+        }
+    }
+    /* If it is memory that others hold, no connection of ours would tell. */
+    if (group_shard->client_shard.wants_room && !group_shard->closing &&
+            group_shard_memory_is_short(group_shard)) {
+        cmdi_shard_refused(group_shard->client_shard.shard, &group_shard->memory_work);
+    }
+}
+
+/* At the end of a turn in which room was made for somebody who was refused. */
+static void group_shard_run_room(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)shard;
+    group_shard_look_for_room(CMDI_CONTAINER(work, struct cmdi_group_shard, room_work));
+}
+
+static void group_shard_run_memory(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)shard;
+    group_shard_look_for_room(CMDI_CONTAINER(work, struct cmdi_group_shard, memory_work));
+}
+
+static void group_shard_on_idle(struct cmdi_client_shard *client_shard)
+{
+    client_shard->wants_idle = false; // A waiter that still finds commands pending sets it again.
+    cmdi_group_wake(CMDI_CONTAINER(client_shard, struct cmdi_group_shard, client_shard)->group);
+}
+
+static void group_shard_hold(struct cmdi_client_shard *client_shard)
+{
+    cmdi_group_hold(CMDI_CONTAINER(client_shard, struct cmdi_group_shard, client_shard)->group);
+}
+
+static void group_shard_release(struct cmdi_client_shard *client_shard)
+{
+    cmdi_group_leave(CMDI_CONTAINER(client_shard, struct cmdi_group_shard, client_shard)->group);
+}
+
+static void group_shard_on_closed(struct cmdi_client *client)
+{
+    cmdi_group_shard_drop(cmdi_group_shard_of(client));
+}
+
+const struct cmdi_client_ops cmdi_group_shard_client_ops = {
+        .on_state = group_shard_on_state,
+        .on_unexpected = group_shard_on_unexpected,
+        .on_room = group_shard_on_room,
+        .on_idle = group_shard_on_idle,
+        .on_closed = group_shard_on_closed,
+        .hold = group_shard_hold,
+        .release = group_shard_release,
+};
+
+/* --- What group shards are told --------------------------------------------------------------- */
+
+/* Told once. */
+static void group_shard_close(struct cmdi_group_shard *group_shard)
+{
+    group_shard->closing = true;
+    cmdi_forward_end_waiting(group_shard, CMDS_E_CLOSED, "the group was closed");
+    for (uint32_t i = 0; i < group_shard->client_count; i++) {
+        cmdi_client_close(&group_shard->clients[i], group_shard->group->linger_ms);
+    }
+    cmdi_group_shard_drop(group_shard); // The count that it was made with.
+}
+
+/* With the newest addresses that are known. */
+static void group_shard_connect(struct cmdi_group_shard *group_shard)
+{
+    struct cmdi_targets *targets = cmdi_endpoint_targets(&group_shard->group->endpoint);
+    CMDI_ASSERT(targets != NULL);
+    for (uint32_t i = 0; i < group_shard->client_count; i++) {
+        cmdi_client_connect(&group_shard->clients[i], targets);
+    }
+    cmdi_targets_unref(targets);
+}
+
+static void group_shard_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)
+{
+    struct cmdi_group_shard *group_shard = CMDI_CONTAINER(mail, struct cmdi_group_shard, mail);
+    struct cmds_group *group = group_shard->group;
+    uint32_t nudges = atomic_exchange(&group_shard->nudges, 0);
+    for (uint32_t i = 0; i < group_shard->client_count && (nudges & CMDI_NUDGE_START) != 0; i++) {
+        cmdi_client_start(&group_shard->clients[i]);
+    }
+    if ((nudges & CMDI_NUDGE_TARGETS) != 0) {
+        group_shard_connect(group_shard);
+    }
+    if ((nudges & CMDI_NUDGE_FORGET) != 0) {
+        struct cmdi_ticket *ticket = NULL;
+        while ((ticket = cmdi_tickets_pop(&group->tickets, &group_shard->forgotten)) != NULL) {
+            cmdi_client_forget_ticket(ticket->client, ticket);
+        }
+    }
+    if ((nudges & CMDI_NUDGE_ROOM) != 0 && !group_shard->closing) {
+        cmdi_shard_flush(shard, &group_shard->room_work);
+    }
+    if ((nudges & CMDI_NUDGE_WATCH) != 0) {
+        group_shard->client_shard.wants_idle = true;
+        if (atomic_load(&group_shard->client_shard.pending) == 0) {
+            group_shard_on_idle(&group_shard->client_shard);
+        }
+    }
+    if ((nudges & CMDI_NUDGE_CLOSE) != 0) {
+        group_shard_close(group_shard);
+    }
+    cmdi_group_leave(group);
+}
+
+/* --- Memory ----------------------------------------------------------------------------------- */
+
+void cmdi_group_shard_free(struct cmdi_group_shard *group_shard)
+{
+    if (group_shard == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < group_shard->client_count; i++) {
+        cmdi_client_fini(&group_shard->clients[i]);
+    }
+    free(group_shard->clients);
+    free(group_shard->list);
+    free(group_shard);
+}
+
+/* Clients number `index`, `index` + shard_count, ... */
+struct cmdi_group_shard *cmdi_group_shard_create(struct cmds_group *group, uint32_t index)
+{
+    uint32_t total = group->options.client_count;
+    uint32_t stride = group->runtime->shard_count;
+    uint32_t count = index < total ? (total - index + stride - 1) / stride : 0;
+    struct cmdi_group_shard *group_shard = aligned_alloc(64, (sizeof(*group_shard) + 63) / 64 * 64);
+    if (group_shard == NULL) {
+        return NULL;
+    }
+    // One count for each client, and one that the close gives back.
+    *group_shard = (struct cmdi_group_shard){
+            .group = group, .hold_count = count + 1, .connecting_count = count};
+    for (int i = 0; i < CMDI_ROOM_COUNT; i++) {
+        atomic_store(&group_shard->refused[i], SIZE_MAX);
+    }
+    cmdi_client_shard_init(
+            &group_shard->client_shard, group->runtime->shards[index], group->config);
+    cmdi_pool_init(&group_shard->forward_pool, cmdi_forward_size());
+    cmdi_pool_charge_to(
+            &group_shard->forward_pool, &group_shard->client_shard.shard->buffers.account);
+    cmdi_work_init(&group_shard->room_work, group_shard_run_room);
+    cmdi_work_init(&group_shard->memory_work, group_shard_run_memory);
+    cmdi_list_init(&group_shard->forwards);
+    cmdi_list_init(&group_shard->forgotten);
+    group_shard->mail.fn = group_shard_on_mail;
+    group_shard->clients = calloc(count > 0 ? count : 1, sizeof(*group_shard->clients));
+    group_shard->list = calloc(count > 0 ? count : 1, sizeof(struct cmdi_client *));
+    if (group_shard->clients == NULL || group_shard->list == NULL) {
+        cmdi_group_shard_free(group_shard);
+        return NULL;
+    }
+    group_shard->client_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t number = index + i * stride;
+        cmdi_client_init(&group_shard->clients[i], &group_shard->client_shard, number);
+        group_shard->list[i] = &group_shard->clients[i];
+        group->clients[number] = &group_shard->clients[i];
+    }
+    return group_shard;
+}

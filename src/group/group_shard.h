@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* A group's part on one shard: its connections there, and what waits for room on them. */
+#ifndef CMDI_GROUP_GROUP_SHARD_H
+#define CMDI_GROUP_GROUP_SHARD_H
+
+#include "client/room.h"
+#include "group/group.h"
+
+/** What a group shard is told from elsewhere: a bit of `nudges`, and one mail for all of them. */
+enum cmdi_nudge {
+    CMDI_NUDGE_START = 1,   // The time for connecting begins.
+    CMDI_NUDGE_TARGETS = 2, // The endpoint has addresses, or says why not: connect.
+    CMDI_NUDGE_ROOM = 4,    // Somebody was refused: tell when there is room.
+    CMDI_NUDGE_WATCH = 8,   // Somebody waits for no command to be pending.
+    CMDI_NUDGE_FORGET = 16, // Tickets lie in `forgotten`.
+    CMDI_NUDGE_CLOSE = 32,
+};
+
+/** A group's part on one shard. */
+struct cmdi_group_shard {
+    struct cmdi_client_shard client_shard;
+    struct cmds_group *group;
+    struct cmdi_client *clients;
+    uint32_t client_count;
+    // Clients that are not closed, forwards of forward_pool: with the last one it ends.
+    uint32_t hold_count;
+
+    /* Dispatch. */
+    struct cmdi_client **list; // All of them, by number. Constant.
+    struct cmdi_picker picker;
+    uint32_t up_count, connecting_count; // Of `list`, as counted_as says.
+    bool all_up; // There are connections, and up_count is the number of them.
+    bool closing;
+
+    // By enum cmdi_room: the smallest body of those that were refused; SIZE_MAX: none was.
+    _Atomic size_t refused[CMDI_ROOM_COUNT];
+    struct cmdi_work room_work;
+    struct cmdi_work memory_work; // The shard's memory may have been what was short.
+    struct cmdi_list forwards;    // struct cmdi_forward: wait for room, oldest first.
+    struct cmdi_pool forward_pool;
+    struct cmdi_list forgotten; // struct cmdi_ticket: under the tickets' lock.
+
+    _Atomic uint32_t nudges; // enum cmdi_nudge; not 0: the mail is under way.
+    struct cmdi_mail mail;
+};
+
+extern const struct cmdi_client_ops cmdi_group_shard_client_ops;
+
+/**
+ * With the clients number `index`, `index` + shard_count, ... of the group, which learns where they
+ * are. Thread: setup. Returns: NULL without memory.
+ */
+struct cmdi_group_shard *cmdi_group_shard_create(struct cmds_group *group, uint32_t index);
+/** Nobody is inside any more. NULL is fine. Thread: any. */
+void cmdi_group_shard_free(struct cmdi_group_shard *group_shard);
+/** The client's state has changed: counts it anew, here and in the group. Thread: its shard. */
+void cmdi_group_shard_recount(struct cmdi_group_shard *group_shard, struct cmdi_client *client);
+
+static inline struct cmdi_group_shard *cmdi_group_shard_of(const struct cmdi_client *client)
+{
+    return CMDI_CONTAINER(client->client_shard, struct cmdi_group_shard, client_shard);
+}
+/** Is there a client that takes commands? Thread: its shard. */
+static inline bool cmdi_group_shard_is_usable(const struct cmdi_group_shard *group_shard)
+{
+    return (group_shard->up_count | group_shard->connecting_count) != 0;
+}
+
+#endif

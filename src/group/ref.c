@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Counts of a group and of its parts, and messages to them. See ref.h.
+ *
+ * Why nobody touches what was freed: whoever is inside holds a count, and the one who gives back the
+ * last one turns 0 into CMDI_GROUP_ENDED, after which no count can be taken any more. Only he sends
+ * `end_mail`, whose round frees what hangs on the group. The struct itself is counted by `handles`.
+ */
+#include "group/ref.h"
+
+#include "base/assert.h"
+
+void cmdi_group_leave(struct cmds_group *group)
+{
+    uint32_t nobody = 0;
+    if (atomic_fetch_sub_explicit(&group->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    /* If somebody has entered meanwhile, he does it when he leaves. */
+    if (atomic_compare_exchange_strong(&group->refs, &nobody, CMDI_GROUP_ENDED)) {
+        cmdi_shard_post(group->runtime->shards[0], &group->end_mail);
+        /* Not before this may the runtime go: the post was not over when the shard had the mail. */
+        atomic_store(&group->end_posted, 1);
+    }
+}
+
+bool cmdi_group_enter(struct cmds_group *group)
+{
+    if (atomic_load_explicit(&group->refs, memory_order_relaxed) < CMDI_GROUP_ENDED &&
+            atomic_fetch_add_explicit(&group->refs, 1, memory_order_acquire) < CMDI_GROUP_ENDED) {
+        return true;
+    }
+    return false; // What was added to a group that has ended is of no interest to anybody.
+}
+
+void cmdi_group_shard_nudge(struct cmdi_group_shard *group_shard, enum cmdi_nudge what)
+{
+    uint32_t before = atomic_fetch_or(&group_shard->nudges, (uint32_t)what);
+    if (before == 0) {
+        cmdi_group_hold(group_shard->group);
+        cmdi_shard_post(group_shard->client_shard.shard, &group_shard->mail);
+    }
+}
+
+struct cmdi_group_shard *cmdi_group_here(const struct cmds_group *group)
+{
+    struct cmds_runtime *runtime = group->runtime;
+    const struct cmdi_shard *shard = cmdi_shard_current();
+    if (CMDI_LIKELY(shard != NULL)) {
+        /* By address: other threads may be here without holding the runtime. */
+        return shard->options.runtime == runtime ? group->shards[shard->index] : NULL;
+    }
+    if (CMDI_LIKELY(!group->is_inline) || atomic_load(&runtime->turner_known) == 0 ||
+            !pthread_equal(runtime->turner, pthread_self())) {
+        return NULL;
+    }
+    return group->shards[0]; // Between two turns its thread is the shard all the same.
+}
+
+/*
+ * The last one ends the group shard. Callers further up may still look at it: its memory stays
+ * until end_mail has come round.
+ */
+void cmdi_group_shard_drop(struct cmdi_group_shard *group_shard)
+{
+    CMDI_ASSERT(group_shard->hold_count > 0);
+    if (--group_shard->hold_count > 0) {
+        return;
+    }
+    CMDI_ASSERT(group_shard->closing && cmdi_list_empty(&group_shard->forwards));
+    cmdi_list_remove(&group_shard->room_work.link);
+    cmdi_list_remove(&group_shard->memory_work.link);
+    cmdi_pool_fini(&group_shard->forward_pool);
+    cmdi_client_shard_fini(&group_shard->client_shard);
+    cmdi_group_leave(group_shard->group);
+}

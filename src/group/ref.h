@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Being inside a group: counts that keep it, messages to its parts, and the part on the caller's
+ * shard. See group.h for who holds what.
+ */
+#ifndef CMDI_GROUP_REF_H
+#define CMDI_GROUP_REF_H
+
+#include "base/assert.h"
+#include "group/group_shard.h"
+#include "machine/fork.h"
+
+/** As cmdi_runtime_is_foreign(), also when the runtime is gone. Thread: any. */
+static inline bool cmdi_group_is_foreign(const struct cmds_group *group)
+{
+    return CMDI_UNLIKELY(group->fork_count != cmdi_fork_count());
+}
+/** The caller holds a count already, or is on a shard whose group shard has not ended. */
+static inline void cmdi_group_hold(struct cmds_group *group)
+{
+    uint32_t before = atomic_fetch_add_explicit(&group->refs, 1, memory_order_relaxed);
+    CMDI_ASSERT(before != 0 && before < CMDI_GROUP_ENDED);
+}
+/** Gives back a count. */
+void cmdi_group_leave(struct cmds_group *group);
+/**
+ * Takes a count, unless the group has ended: what hangs on it stays until cmdi_group_leave().
+ * Thread: any.
+ */
+bool cmdi_group_enter(struct cmds_group *group);
+/**
+ * Tells a group shard; the group is held while it is under way. Thread: any that holds the group,
+ * or a shard of it.
+ */
+void cmdi_group_shard_nudge(struct cmdi_group_shard *group_shard, enum cmdi_nudge what);
+
+/**
+ * The group shard of the shard that runs the caller; an inline runtime: of its thread. Returns:
+ * NULL on all other threads.
+ */
+struct cmdi_group_shard *cmdi_group_here(const struct cmds_group *group);
+/** A hold_count is given back; the last one ends the group shard. Thread: its shard. */
+void cmdi_group_shard_drop(struct cmdi_group_shard *group_shard);
+
+#endif

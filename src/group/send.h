@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* From a command to a connection of a group. */
+#ifndef CMDI_GROUP_SEND_H
+#define CMDI_GROUP_SEND_H
+
+#include "group/group_shard.h"
+
+/**
+ * Checks the command and measures it. `out` lacks callback, deadline and ticket. Returns: 0;
+ * CMDS_E_WRONG_TYPE, CMDS_E_LIMIT.
+ */
+int cmdi_group_measure(
+        const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out);
+/**
+ * To one of the group shard's own clients; *client is which. Thread: its shard. Returns: as
+ * cmds_group_send.
+ */
+int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmdi_command *command,
+        uint64_t key, struct cmdi_client **client);
+/** Asks the strategy. Returns: an index into `list`, which is not empty. Thread: its shard. */
+uint32_t cmdi_group_shard_pick(struct cmdi_group_shard *group_shard, uint64_t key);
+/** A command of this kind, with a body of this size, was refused: on_writable is owed. */
+void cmdi_group_shard_refused(
+        struct cmdi_group_shard *group_shard, enum cmdi_room room, size_t body_size);
+/**
+ * Is there room with one of those that take commands now, for one that was refused? Thread: shard.
+ */
+bool cmdi_group_shard_has_room(const struct cmdi_group_shard *group_shard);
+
+#endif
