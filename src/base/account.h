@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/hint.h"
+#include "base/assert.h"
 #include "base/list.h"
 
 enum {
@@ -84,6 +84,7 @@ static inline void cmdi_account_add(struct cmdi_account *account, size_t size)
 static inline void cmdi_account_sub(struct cmdi_account *account, size_t size)
 {
     if (account != NULL) {
+        CMDI_ASSERT(account->size >= size); // Nobody frees what was not charged.
         __atomic_store_n(&account->size, account->size - size, __ATOMIC_RELAXED);
     }
 }
@@ -123,6 +124,7 @@ static inline bool cmdi_account_charge_reserve(struct cmdi_account *account, siz
 /** `fn` is called when memory is to be given back. Once is enough. */
 static inline void cmdi_account_watch(struct cmdi_account *account, struct cmdi_trim *trim)
 {
+    CMDI_ASSERT(account == NULL || trim->fn != NULL);
     if (account != NULL && cmdi_list_empty(&trim->link)) {
         cmdi_list_push(&account->trims, &trim->link);
     }
@@ -159,7 +161,10 @@ static inline bool cmdi_account_charge_shared(struct cmdi_account *account, size
 static inline void cmdi_account_free_shared(struct cmdi_account *account, size_t size)
 {
     if (account != NULL && size > 0) {
-        atomic_fetch_sub_explicit(&account->shared_size, size, memory_order_relaxed);
+        uint64_t before =
+                atomic_fetch_sub_explicit(&account->shared_size, size, memory_order_relaxed);
+        CMDI_ASSERT(before >= size);
+        (void)before;
     }
 }
 

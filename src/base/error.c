@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/assert.h"
 #include "base/text.h"
 
 #if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 32)
@@ -136,6 +137,7 @@ const char *cmds_version(void)
 
 int cmdi_fail_list(struct cmds_error *error, int code, const char *format, va_list list)
 {
+    CMDI_ASSERT(code < 0);
     if (error == NULL || error->code != 0) {
         return code;
     }

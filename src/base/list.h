@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/assert.h"
+
 struct cmdi_list {
     struct cmdi_list *next, *prev;
 };
@@ -29,6 +31,7 @@ static inline bool cmdi_list_empty(const struct cmdi_list *head)
 
 static inline void cmdi_list_push(struct cmdi_list *head, struct cmdi_list *node)
 {
+    CMDI_ASSERT_SLOW(cmdi_list_empty(node)); // It is in no other list.
     node->prev = head->prev;
     node->next = head;
     head->prev->next = node;
@@ -37,6 +40,7 @@ static inline void cmdi_list_push(struct cmdi_list *head, struct cmdi_list *node
 
 static inline void cmdi_list_remove(struct cmdi_list *node)
 {
+    CMDI_ASSERT_SLOW(node->prev->next == node && node->next->prev == node);
     node->prev->next = node->next;
     node->next->prev = node->prev;
     cmdi_list_init(node);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/assert.h"
 #include "base/error.h"
 
 enum {
@@ -24,6 +25,7 @@ bool cmdi_is_zero(const void *table, size_t from, size_t size)
 int cmdi_table_check(
         const void *table, size_t known, size_t least, const char *name, struct cmds_error *error)
 {
+    CMDI_ASSERT(least >= sizeof(uint32_t) && least <= known);
     uint32_t size;
     memcpy(&size, table, sizeof(size));
     if (size < least || size > OPTIONS_SIZE_MAX) {
@@ -41,6 +43,7 @@ int cmdi_table_check(
 int cmdi_options_take(void *mine, size_t mine_size, const void *theirs, const char *name,
         struct cmds_error *error)
 {
+    CMDI_ASSERT(mine_size >= OPTIONS_SIZE_MIN && mine_size <= OPTIONS_SIZE_MAX);
     uint32_t size;
     memcpy(&size, theirs, sizeof(size));
     if (size < OPTIONS_SIZE_MIN || size > OPTIONS_SIZE_MAX) {

@@ -41,6 +41,7 @@ static void pool_on_trim(struct cmdi_trim *trim)
 
 void cmdi_pool_charge_to(struct cmdi_pool *pool, struct cmdi_account *account)
 {
+    CMDI_ASSERT(pool->account == NULL && pool->live == 0 && pool->chunks == NULL);
     pool->account = account;
     pool->trim.fn = pool_on_trim;
 }
@@ -105,6 +106,7 @@ void *cmdi_pool_grow(struct cmdi_pool *pool)
 void cmdi_pool_free(struct cmdi_pool *pool, void *object)
 {
     struct pool_block *block = CMDI_CONTAINER(object, struct pool_block, object);
+    CMDI_ASSERT(pool->live > 0);
     cmdi_list_remove(&block->link);
     pool->live--;
     cmdi_account_sub(pool->account, sizeof(*block) + pool->item_size);

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "base/account.h"
-#include "base/hint.h"
+#include "base/assert.h"
 #include "base/list.h"
 
 #ifdef CMDI_POOLS_MALLOC
@@ -81,6 +81,7 @@ static inline void cmdi_pool_release(struct cmdi_pool *pool, void *object)
     cmdi_pool_free(pool, object);
     return;
 #endif
+    CMDI_ASSERT_SLOW(pool->live > 0);
     struct cmdi_pool_item *item = object;
     item->next = pool->free;
     pool->free = item;

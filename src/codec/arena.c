@@ -46,6 +46,7 @@ static void arena_on_trim(struct cmdi_trim *trim)
 
 void cmdi_arena_charge_to(struct cmds_arena *arena, struct cmdi_account *account)
 {
+    CMDI_ASSERT(arena->account == NULL && arena->chunk == NULL);
     arena->account = account;
     arena->trim.fn = arena_on_trim;
 }
@@ -83,6 +84,7 @@ static void chunk_enter(struct cmds_arena *arena)
     arena->base = (uint8_t *)(arena->chunk + 1);
     arena->at = arena->base;
     arena->end = arena->base + (size & ~(size_t)(CMDI_ARENA_ALIGN_MAX - 1));
+    CMDI_ASSERT((uintptr_t)arena->base % CMDI_ARENA_ALIGN_MAX == 0); // malloc's, and our head.
 }
 
 /* Twice the last chunk, or as much as is asked for, as long as the bound allows it. */
@@ -138,6 +140,7 @@ void *cmdi_arena_alloc_slow(struct cmds_arena *arena, size_t size, size_t align)
         arena->grown = true; // So that the reset comes by and forgets it.
         return NULL;
     }
+    CMDI_ASSERT(chunk_size >= need && chunk_size <= arena->size_max - arena->size);
     cmdi_account_watch(arena->account, &arena->trim);
     chunk->older = arena->chunk;
     chunk->size = chunk_size;
@@ -146,6 +149,7 @@ void *cmdi_arena_alloc_slow(struct cmds_arena *arena, size_t size, size_t align)
     arena->size += chunk_size;
     arena->used = used;
     chunk_enter(arena);
+    CMDI_ASSERT(size <= (size_t)(arena->end - arena->base));
     arena->at = arena->base + size;
     return arena->base;
 }

@@ -107,6 +107,7 @@ int64_t cmdi_codec_decode_open_ended(const struct cmds_codec *codec, const struc
         struct cmds_bytes in, struct cmds_codec_place *place, struct cmds_arena *arena,
         void **value)
 {
+    CMDI_ASSERT((codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0);
     struct cmds_codec_place begin = {{0}};
     bool finds =
             codec->struct_size >= offsetof(struct cmds_codec, reserved) && codec->find_end != NULL;
@@ -158,6 +159,7 @@ static int decode_in(struct cmds_arena *arena, const struct cmds_codec *codec,
     if ((uint64_t)used != in.size) {
         return CMDS_E_PROTO; // Cut off, or something lies behind the value.
     }
+    CMDI_ASSERT(built != NULL);
     void *copy = cmds_value_copy(type->schema, built);
     if (copy == NULL) {
         return -ENOMEM;

@@ -487,6 +487,7 @@ int cmdi_type_table_init(
         entries[index].type = types[i];
         entries[index].last_offset = last_offset_of(types[i]);
     }
+    CMDI_ASSERT(next == dense + sparse);
     qsort(entries + dense, sparse, sizeof(*entries), entry_compare);
     *table = (struct cmdi_type_table){entries, dense, sparse};
     return 0;
@@ -528,6 +529,7 @@ bool cmdi_type_is_last_slow(const struct cmdi_type_entry *entry, const void *val
     case CMDI_LAST_ASK:
         return entry->type->is_last(value);
     default:
+        CMDI_ASSERT(entry->last_offset < entry->type->schema->value_size);
         return ((const unsigned char *)value)[entry->last_offset] != 0;
     }
 }

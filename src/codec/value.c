@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "codec/copier.h"
 
 static void copy_bytes(struct cmdi_copier *copier, const void *from, void *to)
@@ -125,6 +126,7 @@ size_t cmdi_value_copy_size(const struct cmds_schema *schema, const void *value)
     if (schema->copy != NULL) {
         return schema->copy(schema, value, NULL, 0);
     }
+    CMDI_ASSERT(schema->value_size > 0); // The protocol was checked.
     struct cmdi_copier copier = {.size_max = SIZE_MAX / 2};
     (void)cmdi_copier_take(&copier, 1, schema->value_size, value);
     copy_inside(&copier, schema, value, NULL);
@@ -142,6 +144,7 @@ void *cmdi_value_copy_into(
     if (copy != NULL) {
         copy_inside(&copier, schema, value, copy);
     }
+    CMDI_ASSERT(copier.used == SIZE_MAX || copier.used <= size);
     return copier.used != SIZE_MAX ? copy : NULL;
 }
 

@@ -110,6 +110,7 @@ static int group_wait_for(
         return code;
     }
     pthread_mutex_lock(&group->lock);
+    cmdi_list_init(&waiter.link);
     cmdi_list_push(&group->waiters, &waiter.link);
     pthread_mutex_unlock(&group->lock);
     while (code == 0 && !condition(group)) {

@@ -55,6 +55,7 @@ static uint8_t *buffers_take(struct cmdi_buffers *buffers, size_t room)
     uint32_t class = buffers_class(room);
     if (class < CMDI_BUFFER_CLASSES && buffers->free[class] != NULL) {
         struct cmdi_buffer_free *buffer = buffers->free[class];
+        CMDI_ASSERT(buffers->kept_size >= room);
         buffers->free[class] = buffer->next;
         buffers->kept_size -= room;
         return (uint8_t *)buffer;
@@ -104,7 +105,7 @@ void cmdi_buffers_return(struct cmdi_buffers *buffers, uint8_t *data, size_t cap
     if (data == NULL) {
         return;
     }
-    CMDI_ASSERT(buffers->leased_size >= capacity);
+    CMDI_ASSERT(buffers->leased_size >= capacity && capacity == cmdi_buffers_room(capacity));
     buffers->leased_size -= capacity;
     cmdi_account_sub(&buffers->account, capacity);
     uint32_t class = buffers_class(capacity);

@@ -15,6 +15,7 @@
 
 #include <cmdstream/runtime.h>
 
+#include "base/assert.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "machine/output.h"
@@ -52,6 +53,7 @@ void cmds_log_stderr(void *context, enum cmds_log_level level, const char *text)
 void cmdi_shard_log(struct cmdi_shard *shard, enum cmdi_log_reason reason,
         enum cmds_log_level level, const char *format, ...)
 {
+    CMDI_ASSERT((uint32_t)reason < sizeof(shard->log_second) / sizeof(shard->log_second[0]));
     if (shard->options.log == NULL || shard->options.log->fn == NULL) {
         return;
     }

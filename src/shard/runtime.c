@@ -359,6 +359,7 @@ void cmds_runtime_stop(struct cmds_runtime *runtime)
 
 int cmdi_runtime_add(struct cmds_runtime *runtime, struct cmdi_service *service)
 {
+    cmdi_list_init(&service->link);
     if (cmdi_runtime_is_foreign(runtime)) {
         return CMDS_E_FORKED;
     }

@@ -2,6 +2,7 @@
 /* The spin as a small state machine over times. One thread. */
 #include "shard/spin.h"
 
+#include "base/assert.h"
 #include "base/time.h"
 
 enum {
@@ -44,6 +45,7 @@ void cmdi_spin_end(struct cmdi_spin *spin, bool hit)
     } else {
         spin->doubt = more < SPIN_DOUBT_MAX ? more : SPIN_DOUBT_MAX;
     }
+    CMDI_ASSERT(spin->doubt <= SPIN_DOUBT_MAX);
     spin->sleeps_left = spin->doubt / SPIN_DOUBT_OF_SLEEP;
 }
 
@@ -60,6 +62,7 @@ static void spin_stop(struct cmdi_spin *spin, uint64_t now_ns)
 
 bool cmdi_spin_gap(struct cmdi_spin *spin, uint64_t before_ns, uint64_t now_ns)
 {
+    CMDI_ASSERT(now_ns >= before_ns);
     if (now_ns - before_ns < SPIN_GAP_NS) {
         return false;
     }
@@ -74,6 +77,7 @@ bool cmdi_spin_check_due(const struct cmdi_spin *spin, uint64_t now_ns)
 
 bool cmdi_spin_check(struct cmdi_spin *spin, uint64_t preemptions, uint64_t now_ns)
 {
+    CMDI_ASSERT(now_ns >= spin->checked_ns && preemptions >= spin->preemptions);
     uint64_t span_ns = now_ns - spin->checked_ns;
     uint64_t count = preemptions - spin->preemptions;
     bool first = spin->checked_ns == 0;

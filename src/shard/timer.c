@@ -30,6 +30,7 @@ void cmdi_timer_init(struct cmdi_timer *timer, cmdi_timer_fn fn)
  */
 static uint32_t wheel_slot(const struct cmdi_timer_wheel *wheel, uint64_t at_ms)
 {
+    CMDI_ASSERT(at_ms > wheel->now_ms); // The present slot is being emptied, or is empty.
     uint64_t span = (uint64_t)1 << (DIGIT_BITS * CMDI_TIMER_LEVELS);
     if (at_ms - wheel->now_ms >= span - (span >> DIGIT_BITS)) {
         at_ms = wheel->now_ms + span - (span >> DIGIT_BITS) - 1;
@@ -53,6 +54,7 @@ void cmdi_timer_disarm(struct cmdi_timer_wheel *wheel, struct cmdi_timer *timer)
     if (!cmdi_timer_armed(timer)) {
         return;
     }
+    CMDI_ASSERT(timer->slot < CMDI_TIMER_LEVELS * CMDI_TIMER_SLOTS);
     cmdi_list_remove(&timer->link);
     if (cmdi_list_empty(&wheel->slots[timer->slot])) {
         wheel->used[timer->slot / CMDI_TIMER_SLOTS] &=
@@ -70,6 +72,7 @@ void cmdi_timer_arm(struct cmdi_timer_wheel *wheel, struct cmdi_timer *timer, ui
 
 static void wheel_take_slot(struct cmdi_timer_wheel *wheel, uint32_t slot)
 {
+    CMDI_ASSERT(cmdi_list_empty(&wheel->due) && !cmdi_list_empty(&wheel->slots[slot]));
     cmdi_list_take(&wheel->due, &wheel->slots[slot]);
     wheel->used[slot / CMDI_TIMER_SLOTS] &= ~((uint64_t)1 << (slot % CMDI_TIMER_SLOTS));
 }

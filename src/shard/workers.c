@@ -32,6 +32,7 @@ int cmdi_workers_init(struct cmdi_workers *workers, uint32_t thread_count_max, u
 static void workers_queue(
         struct cmdi_workers *workers, struct cmdi_job_queue *queue, struct cmdi_job *job)
 {
+    CMDI_ASSERT(queue->lane != NULL && job->fn != NULL);
     job->next = NULL;
     if (queue->head == NULL) {
         queue->tail = &queue->head;
@@ -56,6 +57,7 @@ static struct cmdi_job *workers_next(struct cmdi_workers *workers)
     struct cmdi_job_queue *queue =
             CMDI_CONTAINER(cmdi_list_pop(&lane->queues), struct cmdi_job_queue, link);
     struct cmdi_job *job = queue->head;
+    CMDI_ASSERT(job != NULL && queue->lane == lane && workers->queued > 0);
     queue->head = job->next;
     if (queue->head != NULL) {
         cmdi_list_push(&lane->queues, &queue->link);
@@ -121,6 +123,7 @@ static bool workers_add_thread(struct cmdi_workers *workers)
     if (workers->queued < workers->idle || workers->thread_count == workers->thread_count_max) {
         return true;
     }
+    CMDI_ASSERT(workers->thread_count < workers->thread_count_max && !workers->stopping);
     int code = cmdi_thread_start(&workers->threads[workers->thread_count], workers_main, workers,
             "cmds-worker", workers->stack_size);
     workers->thread_count += code == 0;
@@ -160,6 +163,7 @@ void cmdi_workers_fini(struct cmdi_workers *workers)
     for (uint32_t i = 0; i < workers->thread_count; i++) {
         cmdi_thread_join(workers->threads[i]);
     }
+    CMDI_ASSERT(workers->queued == 0 && workers->idle == 0); // The last thread left nothing.
     (void)pthread_mutex_destroy(&workers->lock);
     free(workers->threads);
     *workers = (struct cmdi_workers){0};

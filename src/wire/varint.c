@@ -4,9 +4,12 @@
 
 #include <cmdstream/base.h>
 
+#include "base/assert.h"
+
 int cmdi_varint_decode_slow(const uint8_t *data, size_t size, uint64_t *value)
 {
     uint64_t result = 0;
+    CMDI_ASSERT(size == 0 || data != NULL);
     for (size_t i = 0; i < size; i++) {
         uint8_t byte = data[i];
         if (i == CMDI_VARINT_SIZE_MAX - 1 && byte > 1) {
