@@ -19,7 +19,7 @@
 #include "codec/protocol.h"
 #include "codec/value.h"
 
-/* The walk over a struct has its own copy of what is done for an item; everybody else calls one. */
+/* The walk over a struct gets a copy of the code for one item; other callers call a function. */
 #define CMDI_INLINED inline __attribute__((always_inline))
 
 #define CMDI_LOAD(type, from)                                                                      \

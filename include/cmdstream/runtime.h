@@ -33,7 +33,8 @@ struct cmds_runtime;
 enum {
     CMDS_SHARDS_PER_CORE = 0,
     CMDS_SHARDS_MAX = 1024,
-    CMDS_SHARDS_INLINE = UINT16_MAX, // No threads: whoever calls cmds_runtime_turn() is the shard.
+    // No threads: the thread that calls cmds_runtime_turn() is the shard.
+    CMDS_SHARDS_INLINE = UINT16_MAX,
 };
 enum {
     CMDS_TURN_NOWAIT = 0

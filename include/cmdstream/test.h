@@ -16,7 +16,7 @@ CMDS_BEGIN_
 struct cmds_test;
 
 /**
- * The same checks as cmds_server_start; `listen` is not looked at. Owner: as there. Gives *test:
+ * The same checks as cmds_server_start; `listen` is not used. Owner: as there. Gives *test:
  * cmds_test_close(). Returns: 0; as cmds_server_start.
  */
 CMDS_NODISCARD CMDS_API int cmds_test_open(struct cmds_test **test,

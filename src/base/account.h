@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How much memory a shard holds, whoever holds it for what: leased buffers, chunks of pools, large
- * arenas, kept commands, queues. One bound for all of it.
+ * How much memory a shard holds in all: leased buffers, chunks of pools, large arenas, kept commands,
+ * queues. One bound for all of it.
  *
  *     0 ............................ 7/8 ............ size_max
  *       whatever is asked for         small sizes only, and what frees as much as it takes
  *
- * The last part is a reserve: those who hold much are refused before there is nothing left for those
- * who hold little. A refusal is remembered, and the shard looks at the end of its turn who is to
- * pay for it.
+ * The last part is a reserve: connections that hold much are refused before there is nothing left for
+ * connections that hold little. A refusal is remembered, and at the end of its turn the shard decides
+ * which connection pays for it.
  *
  * The shard's own thread charges `size`; other threads charge `shared_size`, and only when a buffer
  * grows. NULL in place of an account: nothing is counted, nothing is bounded.
@@ -28,7 +28,7 @@ enum {
     CMDI_ACCOUNT_SMALL = 16 * 1024, // Up to it a charge may go into the reserve.
 };
 
-/** Who has memory that nobody uses. Linked while he may have; `fn` on the shard's thread. */
+/** An owner of memory that may be unused. Linked while it may have some; `fn` on the shard's thread. */
 struct cmdi_trim {
     struct cmdi_list link;
     void (*fn)(struct cmdi_trim *trim);
@@ -38,7 +38,7 @@ struct cmdi_account {
     uint64_t size; // Written by the shard alone, read by anybody.
     uint64_t size_max;
     struct cmdi_list trims; // struct cmdi_trim
-    bool refused;           // Since the shard last looked, and who asked does not wait.
+    bool refused;           // Since the shard last checked, to a caller that does not wait.
     /* Written by any thread. */
     _Atomic bool shared_refused; // As `refused`.
     _Atomic uint64_t shared_size;
@@ -73,7 +73,7 @@ static inline bool cmdi_account_allows(const struct cmdi_account *account, size_
 
 /* --- The shard's thread ----------------------------------------------------------------------- */
 
-/** Without a look at the bound: for what was allowed, or frees as much soon. */
+/** Without a check of the bound: the size was allowed before, or as much is freed soon. */
 static inline void cmdi_account_add(struct cmdi_account *account, size_t size)
 {
     if (account != NULL) {
@@ -106,7 +106,7 @@ static inline bool cmdi_account_charge(struct cmdi_account *account, size_t size
     return true;
 }
 
-/** The same with the reserve, whatever the size: for what the life of a connection hangs on. */
+/** The same, but any size may take from the reserve: a connection cannot live without it. */
 static inline bool cmdi_account_charge_reserve(struct cmdi_account *account, size_t size)
 {
     if (account == NULL) {
@@ -130,7 +130,7 @@ static inline void cmdi_account_watch(struct cmdi_account *account, struct cmdi_
     }
 }
 
-/** Everybody gives back what he does not use. */
+/** Every owner gives back the memory that it does not use. */
 static inline void cmdi_account_trim(struct cmdi_account *account)
 {
     struct cmdi_list *node = account->trims.next;

@@ -34,7 +34,7 @@ struct cmdi_pool {
     size_t item_size;
     uint32_t items_per_chunk;
     uint32_t live;                // Acquired and not released.
-    struct cmdi_account *account; // NULL: nobody counts.
+    struct cmdi_account *account; // NULL: not counted.
     struct cmdi_trim trim;
     // Asked to give back while there was little: how often that is still to be passed over.
     uint32_t trims_to_skip, trims_skipped;
@@ -51,7 +51,7 @@ void cmdi_pool_charge_to(struct cmdi_pool *pool, struct cmdi_account *account);
 void cmdi_pool_leave(struct cmdi_pool *pool);
 /** Gives the chunks back whose objects are all free. */
 void cmdi_pool_trim(struct cmdi_pool *pool);
-/** Frees all chunks, whoever still holds an object of them. A zeroed pool is fine. */
+/** Frees all chunks, even if objects of them are still held. A zeroed pool is fine. */
 void cmdi_pool_fini(struct cmdi_pool *pool);
 /** Slow path of acquire. Returns: NULL without memory, or at the account's bound. */
 void *cmdi_pool_grow(struct cmdi_pool *pool);

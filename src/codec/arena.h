@@ -45,7 +45,7 @@ struct cmds_arena {
     // Since the last reset there was no memory, or not for this shard: tells -ENOMEM from
     // CMDS_E_LIMIT.
     bool no_memory;
-    struct cmdi_account *account; // NULL: nobody counts.
+    struct cmdi_account *account; // NULL: not counted.
     struct cmdi_trim trim;
 };
 
@@ -58,7 +58,7 @@ void cmdi_arena_init(struct cmds_arena *arena, size_t size_max);
 void cmdi_arena_charge_to(struct cmds_arena *arena, struct cmdi_account *account);
 /** A zeroed one is fine. Everything that was handed out is gone. */
 void cmdi_arena_fini(struct cmds_arena *arena);
-/** What the inline parts below leave over. */
+/** The slow cases of the inline functions below. */
 void *cmdi_arena_alloc_slow(struct cmds_arena *arena, size_t size, size_t align);
 void cmdi_arena_reset_slow(struct cmds_arena *arena);
 

@@ -98,10 +98,10 @@ static bool open_ended_is_greedy(
 }
 
 /*
- * Behind the value may lie anything, or a part of it may be missing, so that what it may take is not
- * known before it was read. What all bytes pay for is tried; one that takes more than its own is
- * refused afterwards, which ends its connection. One that takes more than all of them may be cut: then
- * its end decides.
+ * Further frames may lie behind the value, or a part of it may be missing, so that its size, and with
+ * it the memory that it may take, is not known before it was read. It is read first with what all
+ * bytes allow. A value that took more than its own bytes allow is refused afterwards, which ends its
+ * connection. A value that needs more than all bytes allow may be cut: then find_end() decides.
  */
 int64_t cmdi_codec_decode_open_ended(const struct cmds_codec *codec, const struct cmds_type *type,
         struct cmds_bytes in, struct cmds_codec_place *place, struct cmds_arena *arena,

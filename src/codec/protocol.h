@@ -52,7 +52,7 @@ struct cmdi_type_entry *cmdi_type_table_search(
         const struct cmdi_type_table *table, uint64_t number);
 /** What cmdi_type_same() leaves over: two objects. */
 bool cmdi_type_same_slow(const struct cmds_type *own, const struct cmds_type *other);
-/** A type may be gone from now on: what was found out about two is not true for ever. */
+/** A type may be gone from now on, and another one lie there: forgets which pairs are the same. */
 void cmdi_types_forget(void);
 bool cmdi_type_is_last_slow(const struct cmdi_type_entry *entry, const void *value);
 

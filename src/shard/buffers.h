@@ -5,7 +5,7 @@
  * just sent is the next one filled, while it is in the cache.
  *
  * Leases count in the shard's account, which bounds them together with all else that the shard
- * holds. What is kept for the next lease counts as free: it goes when somebody needs the room.
+ * holds. A buffer kept for the next lease counts as free: it is freed when its room is needed.
  */
 #ifndef CMDI_SHARD_BUFFERS_H
 #define CMDI_SHARD_BUFFERS_H

@@ -2,8 +2,8 @@
 /*
  * The shard's log, which is bounded by time, and a sink for it that waits for nobody.
  *
- * Whoever reads stderr may be gone, or stopped, while the pipe to it is full; a shard that waited
- * there would be lost, and with it all its connections. So a line goes as a whole or not at all.
+ * The reader of stderr may be gone, or stopped, while the pipe to it is full; a shard that waited
+ * there would be lost, and with it all its connections. So a line is written as a whole or not at all.
  * The lock is held for two system calls that do not wait.
  */
 #include <limits.h>

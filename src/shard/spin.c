@@ -6,14 +6,14 @@
 #include "base/time.h"
 
 enum {
-    SPIN_GAP_NS = 500 * CMDI_NS_PER_US, // Nobody stays away so long but by losing the core.
+    SPIN_GAP_NS = 500 * CMDI_NS_PER_US, // Only a thread that lost the core is away so long.
     SPIN_STOP_NS_MIN = 20 * CMDI_NS_PER_MS,
     SPIN_STOP_NS_MAX = CMDI_NS_PER_S,
     SPIN_CHECK_NS = 50 * CMDI_NS_PER_MS,
     /*
      * The threads of the kernel alone interrupt a spinning thread some hundred times a second, for
      * microseconds; a shard that shares the core with the one it talks to is switched out with
-     * every message, more than 10,000 times. Whoever takes whole slices is seen as a gap.
+     * every message, more than 10,000 times. A thread that takes whole slices is seen as a gap.
      */
     SPIN_PREEMPTIONS_PER_SECOND_MAX = 2000,
     SPIN_DOUBT_OF_SLEEP = 8, // So much of it is a sleep without a spin before.

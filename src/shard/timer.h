@@ -58,7 +58,7 @@ static inline bool cmdi_timer_armed(const struct cmdi_timer *timer)
  * Returns: how many.
  */
 uint32_t cmdi_timer_wheel_advance(struct cmdi_timer_wheel *wheel, uint64_t now_ms);
-/** The same, but fires at most `max`; the others are due at once, and the next call goes on. */
+/** The same, but fires at most `max`; the others are due at once, and the next call continues. */
 uint32_t cmdi_timer_wheel_advance_some(
         struct cmdi_timer_wheel *wheel, uint64_t now_ms, uint32_t max);
 /**

@@ -46,7 +46,7 @@ static void workers_queue(
     workers->queued++;
 }
 
-/* The next in turn; what has more goes behind the others. Returns: NULL without any. */
+/* The next in turn; its queue and its lane go behind the others if they have more. Returns: NULL: none. */
 static struct cmdi_job *workers_next(struct cmdi_workers *workers)
 {
     struct cmdi_list *node = cmdi_list_pop(&workers->turns);
@@ -138,7 +138,7 @@ int cmdi_workers_push(
     if (workers->stopping) {
         code = CMDS_E_CLOSED;
     } else if (workers->queued >= workers->queued_max && queue->head != NULL) {
-        code = -ENOBUFS; // Whoever piled up waits; whoever did not is let in.
+        code = -ENOBUFS; // A connection without a job is let in all the same.
     } else if (!workers_add_thread(workers)) {
         code = -EAGAIN;
     } else {

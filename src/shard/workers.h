@@ -9,10 +9,9 @@
  *              |
  *             job -> job -> job               in order
  *
- * So a job waits for those of its own connection, and for one of each other connection that has
- * any; what somebody else has piled up behind that is no concern of it. Lanes and queues belong to
- * their owners and are known here only as long as a job is in them: an owner that outlives its jobs
- * has nothing to unregister.
+ * So a job waits for the jobs of its own connection, and for one job of each other connection that
+ * has any, however many more those have. Lanes and queues belong to their owners and are known here
+ * only as long as a job is in them: an owner that outlives its jobs has nothing to unregister.
  */
 #ifndef CMDI_SHARD_WORKERS_H
 #define CMDI_SHARD_WORKERS_H

@@ -55,7 +55,7 @@ static const struct tool_option serve_rows[] = {
         TOOL_U32(serve_options, "max-kept", "BYTES", max_kept, 1, UINT32_MAX,
                 "of commands that one connection's calls keep (default 16 MiB)"),
         TOOL_U32(serve_options, "max-memory", "BYTES", max_memory, 1048576, UINT32_MAX,
-                "of a shard; near it whoever holds most is closed (default 1 GiB)"),
+                "of a shard; near it the connection that holds most is closed (default 1 GiB)"),
         TOOL_U32(serve_options, "server-info-timeout-ms", "N", server_info_timeout_ms, 1,
                 UINT32_MAX, "for the ServerInfo to leave (default 5000; 4294967295: never)"),
         TOOL_U32(serve_options, "frame-timeout-ms", "N", frame_timeout_ms, 1, UINT32_MAX,
@@ -233,8 +233,8 @@ static const struct tool_rule serve_rules[] = {
 };
 
 /*
- * What was asked for by name must be possible; the default is taken as far as it goes, and that is
- * said.
+ * A number that was asked for must be possible; the default is taken as far as it goes, with a line
+ * that says so.
  */
 static bool serve_check_files(const struct serve_options *options)
 {

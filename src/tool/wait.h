@@ -26,7 +26,7 @@ struct tool_wait {
 bool tool_wait_is_seen(void);
 /**
  * Owner:   keeps `text` until tool_wait_end(), which every begin needs.
- * limit_ms, after which the wait ends by itself, is told; UINT32_MAX: none. Nothing happens unless
+ * limit_ms, after which the wait ends by itself, is printed; UINT32_MAX: none. Nothing happens unless
  * `shown`.
  */
 void tool_wait_begin(struct tool_wait *wait, bool shown, const char *text, uint32_t limit_ms);
