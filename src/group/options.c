@@ -120,8 +120,8 @@ void cmdi_group_config_fill(
             .frame_size_max = options->frame_size_max,
             .output_size_max = options->output_size_max,
             .server_info_timeout_ms = CMDS_NEVER, // The client's own timer covers all addresses.
-            .frame_timeout_ms =
-                    CMDS_NEVER, // Deadlines and the pong find a server that stops in mid-frame.
+            /* Deadlines and the pong find a server that stops in mid-frame. */
+            .frame_timeout_ms = CMDS_NEVER,
             .write_timeout_ms = options->write_timeout_ms,
             .idle_timeout_ms = CMDS_NEVER,
             .linger_timeout_ms = CMDI_GROUP_LINGER_MS,

@@ -2,9 +2,10 @@
 /*
  * Counts of a group and of its parts, and messages to them. See ref.h.
  *
- * Why nobody touches what was freed: whoever is inside holds a count, and the one who gives back the
- * last one turns 0 into CMDI_GROUP_ENDED, after which no count can be taken any more. Only he sends
- * `end_mail`, whose round frees what hangs on the group. The struct itself is counted by `handles`.
+ * Why nobody touches what was freed: whoever is inside holds a count, and the one who gives back
+ * the last one turns 0 into CMDI_GROUP_ENDED, after which no count can be taken any more. Only he
+ * sends `end_mail`, whose round frees what hangs on the group. The struct itself is counted by
+ * `handles`.
  */
 #include "group/ref.h"
 
@@ -13,10 +14,12 @@
 void cmdi_group_leave(struct cmds_group *group)
 {
     uint32_t nobody = 0;
-    if (atomic_fetch_sub_explicit(&group->refs, 1, memory_order_acq_rel) != 1) {
+    uint32_t before = atomic_fetch_sub_explicit(&group->refs, 1, memory_order_acq_rel);
+    CMDI_ASSERT(before > 0 && before < CMDI_GROUP_ENDED);
+    if (before != 1) {
         return;
     }
-    /* If somebody has entered meanwhile, he does it when he leaves. */
+    /* If another thread has entered meanwhile, it does this when it leaves. */
     if (atomic_compare_exchange_strong(&group->refs, &nobody, CMDI_GROUP_ENDED)) {
         cmdi_shard_post(group->runtime->shards[0], &group->end_mail);
         /* Not before this may the runtime go: the post was not over when the shard had the mail. */

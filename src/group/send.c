@@ -194,7 +194,7 @@ static int group_send_to_any(
     uint32_t count = group->options.client_count;
     bool any_up = atomic_load(&group->up_count) > 0;
     uint32_t first = count > 1 ? group_pick(group, key, any_up) : 0;
-    int error = CMDS_E_NOT_CONNECTED;
+    int refused = CMDS_E_NOT_CONNECTED;
     for (uint32_t i = 0; i < count; i++) {
         struct cmdi_client *client = group->clients[(first + i) % count];
         if (!cmdi_dispatch_takes(cmdi_client_state(client), any_up)) {
@@ -207,9 +207,9 @@ static int group_send_to_any(
         if (code != -ENOBUFS && code != CMDS_E_NOT_CONNECTED) {
             return code;
         }
-        error = code == -ENOBUFS ? -ENOBUFS : error;
+        refused = code == -ENOBUFS ? -ENOBUFS : refused;
     }
-    return error;
+    return refused;
 }
 
 /* --- cmds_group_send -------------------------------------------------------------------------- */
@@ -222,9 +222,8 @@ static void group_ignore(void *context, const struct cmds_result *result)
 
 static uint64_t group_deadline(uint64_t now_ms, uint32_t deadline_ms)
 {
-    return deadline_ms == CMDS_NEVER
-                   ? UINT64_MAX
-                   : now_ms + deadline_ms + 1; // The ms that has begun is not whole.
+    /* One more: the ms that has begun is not whole. */
+    return deadline_ms == CMDS_NEVER ? UINT64_MAX : now_ms + deadline_ms + 1;
 }
 
 static int group_take_how(const struct cmds_group *group, const struct cmds_send_options *how,
@@ -247,19 +246,19 @@ static int group_send_here(struct cmdi_group_shard *group_shard, struct cmdi_com
         const struct cmds_send_options *how)
 {
     struct cmdi_client *client = NULL;
-    int error = -ENOBUFS;
+    int code = -ENOBUFS;
     command->deadline_ms =
             group_deadline(cmdi_client_shard_now_ms(&group_shard->client_shard), how->deadline_ms);
-    if (CMDI_LIKELY(cmdi_list_empty(
-                &group_shard->forwards))) { // Else there are others who wait for room.
-        error = cmdi_group_shard_send(group_shard, command, how->sticky_key, &client);
+    /* Else others wait for room, and go first. */
+    if (CMDI_LIKELY(cmdi_list_empty(&group_shard->forwards))) {
+        code = cmdi_group_shard_send(group_shard, command, how->sticky_key, &client);
     }
-    if (CMDI_UNLIKELY(error == -ENOBUFS)) {
+    if (CMDI_UNLIKELY(code == -ENOBUFS)) {
         cmdi_group_shard_refused(
                 group_shard, cmdi_room_of(true, command->on_result == NULL), command->body_size);
         group_shard->client_shard.wants_room = true;
     }
-    return error;
+    return code;
 }
 
 /* Those that refused it are to tell. Returns: -ENOBUFS; CMDS_E_NOT_CONNECTED: they have gone. */
@@ -267,16 +266,16 @@ static int group_ask_for_room(struct cmds_group *group, const struct cmdi_comman
 {
     enum cmdi_room room = cmdi_room_of(false, command->on_result == NULL);
     bool any_up = atomic_load(&group->up_count) > 0;
-    int error = CMDS_E_NOT_CONNECTED;
+    int code = CMDS_E_NOT_CONNECTED;
     for (uint32_t i = 0; i < group->options.client_count; i++) {
         if (cmdi_dispatch_takes(cmdi_client_state(group->clients[i]), any_up)) {
             struct cmdi_group_shard *group_shard = cmdi_group_shard_of(group->clients[i]);
             cmdi_group_shard_refused(group_shard, room, command->body_size);
             cmdi_group_shard_nudge(group_shard, CMDI_NUDGE_ROOM);
-            error = -ENOBUFS;
+            code = -ENOBUFS;
         }
     }
-    return error;
+    return code;
 }
 
 /* The caller has entered. */
@@ -290,8 +289,8 @@ static int group_send_from_elsewhere(
         return CMDS_E_CLOSED;
     }
     command->deadline_ms = group_deadline(cmdi_now_ns() / 1000000, how->deadline_ms);
-    int error = group_send_to_any(group, command, how->sticky_key);
-    return error == -ENOBUFS ? group_ask_for_room(group, command) : error;
+    int code = group_send_to_any(group, command, how->sticky_key);
+    return code == -ENOBUFS ? group_ask_for_room(group, command) : code;
 }
 
 /* `group_shard` NULL: from elsewhere. */
@@ -313,12 +312,12 @@ static int group_send_with_ticket(struct cmds_group *group, struct cmdi_group_sh
         return -ENOMEM;
     }
     how->ticket->id = command->extra->ticket.id; // Before the result can come.
-    int error = group_send(group, group_shard, command, how);
-    if (error < 0) {
+    int code = group_send(group, group_shard, command, how);
+    if (code < 0) {
         (void)cmdi_extra_close(&group->tickets, command->extra);
         how->ticket->id = 0;
     }
-    return error;
+    return code;
 }
 
 /* Inside the group: on a shard of it, or entered. */
@@ -328,12 +327,12 @@ static int group_send_inside(struct cmds_group *group, struct cmdi_group_shard *
 {
     struct cmdi_command command;
     struct cmds_send_options mine;
-    int error = group_take_how(group, how, &mine);
-    if (CMDI_LIKELY(error == 0)) {
-        error = cmdi_group_measure(group, message, &command);
+    int code = group_take_how(group, how, &mine);
+    if (CMDI_LIKELY(code == 0)) {
+        code = cmdi_group_measure(group, message, &command);
     }
-    if (CMDI_UNLIKELY(error < 0)) {
-        return error;
+    if (CMDI_UNLIKELY(code < 0)) {
+        return code;
     }
     command.on_result = on_result != NULL ? on_result : group_ignore;
     command.context = context;
@@ -358,9 +357,9 @@ static int group_send_entered(struct cmds_group *group, struct cmds_message mess
     if (!cmdi_group_enter(group)) {
         return CMDS_E_CLOSED;
     }
-    int error = group_send_inside(group, NULL, message, how, on_result, context);
+    int code = group_send_inside(group, NULL, message, how, on_result, context);
     cmdi_group_leave(group);
-    return error;
+    return code;
 }
 
 int cmds_group_send(struct cmds_group *group, struct cmds_message message,

@@ -3,10 +3,14 @@
  * The blocking sender: open, send, close. See sender.h for how callers and shards meet; send_multi
  * is in stream.c.
  *
- * futex_wake costs a shard 13 to 18 us, so of all callers whose results came in one turn it wakes
- * the first one only, after the turn's enter; each one that wakes wakes the next before it returns.
- * A caller that gives up meanwhile either is not in that chain yet, and says so in `claim`, or is,
- * and then stays until the chain has come to it.
+ * futex_wake costs a shard 13 to 18 us. So of all callers whose results came in one turn the shard
+ * wakes only the first, after the turn's enter; each caller that wakes up wakes the next one before
+ * it returns.
+ *
+ * Why the chain does not break: `claim` has one winner. If the shard wins, the caller is in the
+ * chain, and a caller whose time is over waits until the chain has come to it. If the caller wins,
+ * it leaves, and the shard frees the block when the result comes, without putting it into the
+ * chain.
  */
 #include "group/sender.h"
 
@@ -57,10 +61,12 @@ uint32_t cmdi_sender_left_ms(const struct cmdi_sender_time *time)
     return now_ns < time->until_ns ? (uint32_t)((time->until_ns - now_ns + 999999) / 1000000) : 0;
 }
 
-/* One user less; the last one tells a close that waits. */
+/* One user less; the last one wakes a close that waits. */
 static void sender_drop(_Atomic uint32_t *users)
 {
-    if (atomic_fetch_sub(users, 1) == (CMDI_SENDER_CLOSING | 1)) {
+    uint32_t before = atomic_fetch_sub(users, 1);
+    CMDI_ASSERT((before & ~CMDI_SENDER_CLOSING) > 0);
+    if (before == (CMDI_SENDER_CLOSING | 1)) {
         cmdi_futex_wake(users, 1); // By address only: the sender may be gone.
     }
 }
@@ -88,7 +94,10 @@ void cmdi_sender_leave(struct cmds_sender *sender)
     sender_drop(&sender->users);
 }
 
-/* Runs on a shard. */
+/*
+ * On a shard. The count of waiters is read after `room` was raised, and a waiter raises the count
+ * before it reads `room`: so either it sees that `room` has changed, or it is woken.
+ */
 static void sender_on_room(void *context)
 {
     struct cmds_sender *sender = context;
@@ -156,8 +165,8 @@ int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command,
     struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
     how.ticket = ticket;
     for (;;) {
-        uint32_t seen = atomic_load(
-                &sender->room); // Before the attempt: room that comes after it is not missed.
+        /* Before the attempt, so that room that comes after it is not missed. */
+        uint32_t seen = atomic_load(&sender->room);
         how.deadline_ms = cmdi_sender_left_ms(time);
         int code = sender_try(sender, command, &how, on_result, context);
         if (code == -ENOBUFS) {
@@ -175,8 +184,9 @@ int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command,
 static void sender_set_done(struct cmdi_sender_wait *wait)
 {
     _Atomic uint32_t *done = &wait->done;
-    atomic_store(done,
-            1); // The caller may free the block from here on; the wake needs only the address.
+    CMDI_ASSERT_SLOW(atomic_load(done) == 0);
+    atomic_store(done, 1);
+    /* The caller may have freed the block: the wake needs only its address. */
     cmdi_futex_wake(done, 1);
 }
 
@@ -190,15 +200,28 @@ static void sender_on_after(struct cmdi_shard *shard, struct cmdi_work *work)
     if (first != NULL) {
         sender_set_done(first);
     }
-    cmdi_sender_wake_streams(sender_shard);
+    while (sender_shard->sleepers != NULL) {
+        struct cmdi_sender_sleeper *sleeper = sender_shard->sleepers;
+        sender_shard->sleepers = sleeper->next;
+        sleeper->wake(sleeper);
+    }
 }
 
-struct cmdi_sender_shard *cmdi_sender_here(struct cmds_sender *sender)
+/* The part on the shard that runs the caller; its work will run after this turn. */
+static struct cmdi_sender_shard *sender_here(struct cmds_sender *sender)
 {
     struct cmdi_shard *shard = cmdi_shard_current();
+    CMDI_ASSERT(shard != NULL && shard->options.runtime == sender->runtime);
     struct cmdi_sender_shard *sender_shard = &sender->shards[shard->index];
     cmdi_shard_after(shard, &sender_shard->work);
     return sender_shard;
+}
+
+void cmdi_sender_wake_after(struct cmds_sender *sender, struct cmdi_sender_sleeper *sleeper)
+{
+    struct cmdi_sender_shard *sender_shard = sender_here(sender);
+    sleeper->next = sender_shard->sleepers;
+    sender_shard->sleepers = sleeper;
 }
 
 /* Into the wait's own room, or a block of its own. */
@@ -228,6 +251,7 @@ static void sender_on_result(void *context, const struct cmds_result *result)
     }
     uint32_t expected = SENDER_WAITING;
     if (!atomic_compare_exchange_strong(&wait->claim, &expected, SENDER_CLAIMED)) {
+        CMDI_ASSERT(expected == SENDER_ABANDONED);
         free(wait);
         return;
     }
@@ -241,7 +265,7 @@ static void sender_on_result(void *context, const struct cmds_result *result)
     } else {
         sender_keep(wait, result);
     }
-    struct cmdi_sender_shard *sender_shard = cmdi_sender_here(wait->sender);
+    struct cmdi_sender_shard *sender_shard = sender_here(wait->sender);
     *sender_shard->waits_tail = wait;
     sender_shard->waits_tail = &wait->wake_next;
 }
@@ -260,8 +284,9 @@ static int sender_sleep(struct cmds_sender *sender, struct cmdi_sender_wait *wai
         if (atomic_compare_exchange_strong(&wait->claim, &expected, SENDER_ABANDONED)) {
             return code;
         }
-        while (atomic_load(&wait->done) == 0 &&
-                code != -EXDEV) { // In the chain: its turn comes in a moment.
+        CMDI_ASSERT(expected == SENDER_CLAIMED);
+        /* The shard has claimed it: it is in the chain, which comes to it in a moment. */
+        while (atomic_load(&wait->done) == 0 && code != -EXDEV) {
             code = cmdi_runtime_wait(sender->runtime, &wait->done, CMDS_NEVER);
         }
     }
@@ -367,8 +392,8 @@ static int sender_start_runtime(struct cmds_sender *sender, const struct cmds_se
     }
     struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
     options.shard_count = mine->single_thread ? CMDS_SHARDS_INLINE : 1;
-    options.no_pinning =
-            true; // It is one thread among the program's own: the scheduler knows better.
+    /* It is one thread among the program's own: the scheduler knows better. */
+    options.no_pinning = true;
     options.ring_entries = SENDER_RING_ENTRIES;
     int code = cmds_runtime_start(&sender->runtime, &options, error);
     sender->owns_runtime = code == 0;
@@ -436,8 +461,8 @@ static int sender_connect(struct cmds_sender *sender, const struct cmds_sender_o
     }
     if (code == 0) {
         (void)cmds_group_ref(sender->group);
-        code = cmds_group_wait(
-                sender->group, CMDS_NEVER, error); // Each client has connect_timeout_ms.
+        /* Each client has connect_timeout_ms. */
+        code = cmds_group_wait(sender->group, CMDS_NEVER, error);
     }
     return code;
 }
@@ -463,8 +488,8 @@ int cmds_sender_open(struct cmds_sender **out, const struct cmds_sender_options 
     code = sender_connect(sender, &mine, error);
     if (code < 0) {
         sender_free(sender, 0);
-        return cmdi_fail(
-                error, code, "open: %s", cmds_error_text(code)); // Unless somebody said it better.
+        /* Unless a sentence that says more is there already. */
+        return cmdi_fail(error, code, "open: %s", cmds_error_text(code));
     }
     *out = sender;
     return 0;
@@ -480,9 +505,10 @@ void cmds_sender_close(struct cmds_sender *sender, uint32_t timeout_ms)
             timeout_ms == CMDS_NEVER ? UINT64_MAX : cmdi_now_ns() + (uint64_t)timeout_ms * 1000000;
     atomic_fetch_or(&sender->users, CMDI_SENDER_CLOSING);
     atomic_fetch_add(&sender->room, 1);
-    cmdi_futex_wake(&sender->room, INT32_MAX); // Who waits for room learns that there will be none.
-    (void)cmds_group_drain(
-            sender->group, timeout_ms); // What has not ended then ends with CMDS_E_CLOSED.
+    /* Those that wait for room learn that there will be none. */
+    cmdi_futex_wake(&sender->room, INT32_MAX);
+    /* What has not ended by then ends with CMDS_E_CLOSED. */
+    (void)cmds_group_drain(sender->group, timeout_ms);
     uint32_t left_ms = cmdi_sender_left_ms(&time);
     sender_free(sender, left_ms < CMDI_GROUP_LINGER_MS ? left_ms : CMDI_GROUP_LINGER_MS);
 }

@@ -2,10 +2,10 @@
 /*
  * The inside of a sender: a group, and threads that sleep until their results are there.
  *
- * A caller and the shard meet in a block that the caller allocates (struct wait in sender.c, struct
- * stream in stream.c) and that is freed by whoever comes second. The shard never wakes a thread in
- * the middle of a turn: it collects in its sender_shard, and wakes when the turn has entered the
- * kernel.
+ * A caller and the shard meet in a block that the caller allocates (struct cmdi_sender_wait in
+ * sender.c, struct sender_stream in stream.c) and that is freed by whoever comes second. The shard
+ * never wakes a thread in the middle of a turn: it collects in its sender_shard, and wakes when the
+ * turn has entered the kernel.
  */
 #ifndef CMDI_GROUP_SENDER_H
 #define CMDI_GROUP_SENDER_H
@@ -15,14 +15,19 @@
 
 #include "group/group.h"
 
-struct cmdi_sender_wait;
-struct cmdi_sender_stream;
+/** A caller that sleeps, in the list of those that a shard wakes after its turn. The shard's. */
+struct cmdi_sender_sleeper {
+    struct cmdi_sender_sleeper *next;
+    void (*wake)(struct cmdi_sender_sleeper *sleeper); // It is in no list any more.
+};
 
-/** A sender's part on one shard: who is to be woken after this turn. The shard's. */
+struct cmdi_sender_wait;
+
+/** A sender's part on one shard: those that are woken after this turn. The shard's. */
 struct cmdi_sender_shard {
     struct cmdi_work work;
-    struct cmdi_sender_wait *waits, **waits_tail;
-    struct cmdi_sender_stream *streams;
+    struct cmdi_sender_wait *waits, **waits_tail; // Only the first: each wakes the next.
+    struct cmdi_sender_sleeper *sleepers;         // All of them.
 };
 
 #define CMDI_SENDER_CLOSING UINT32_C(0x80000000)
@@ -62,10 +67,7 @@ uint32_t cmdi_sender_left_ms(const struct cmdi_sender_time *time);
 int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command,
         const struct cmdi_sender_time *time, struct cmds_ticket *ticket, cmds_result_fn on_result,
         void *context, struct cmds_error *error);
-/** The part on the shard that runs the caller; its work will run after this turn. */
-struct cmdi_sender_shard *cmdi_sender_here(struct cmds_sender *sender);
-
-/** stream.c: wakes those that it lists. Thread: shard. */
-void cmdi_sender_wake_streams(struct cmdi_sender_shard *sender_shard);
+/** Wakes it after this turn. It is in no list. Thread: shard. */
+void cmdi_sender_wake_after(struct cmds_sender *sender, struct cmdi_sender_sleeper *sleeper);
 
 #endif

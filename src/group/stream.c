@@ -25,11 +25,11 @@ struct stream_item {
     struct cmds_result *result;
 };
 
-struct cmdi_sender_stream {
+struct sender_stream {
     struct cmds_sender *sender;
-    struct cmdi_sender_stream *wake_next; // In its list. The shard's.
-    bool is_listed;                       // The shard's.
-    int cut;                              // Why the shard has forgotten the rest. The shard's.
+    struct cmdi_sender_sleeper sleeper; // The shard's.
+    bool is_listed;                     // `sleeper` is in a list. The shard's.
+    int cut;                            // Why the shard has forgotten the rest. The shard's.
     _Atomic uint32_t refs;
     _Atomic uint32_t ready; // Futex: look into the queue.
 
@@ -51,9 +51,12 @@ static void stream_free_items(struct stream_item *item)
     }
 }
 
-static void stream_unref(struct cmdi_sender_stream *stream)
+static void stream_unref(struct sender_stream *stream)
 {
-    if (atomic_fetch_sub_explicit(&stream->refs, 1, memory_order_acq_rel) == 1) {
+    uint32_t before = atomic_fetch_sub_explicit(&stream->refs, 1, memory_order_acq_rel);
+    CMDI_ASSERT(before > 0);
+    if (before == 1) {
+        CMDI_ASSERT(!stream->is_listed);
         stream_free_items(stream->items);
         (void)pthread_mutex_destroy(&stream->lock);
         free(stream);
@@ -62,32 +65,27 @@ static void stream_unref(struct cmdi_sender_stream *stream)
 
 /* --- On the shard ----------------------------------------------------------------------------- */
 
-void cmdi_sender_wake_streams(struct cmdi_sender_shard *sender_shard)
+static void stream_wake(struct cmdi_sender_sleeper *sleeper)
 {
-    while (sender_shard->streams != NULL) {
-        struct cmdi_sender_stream *stream = sender_shard->streams;
-        sender_shard->streams = stream->wake_next;
-        stream->is_listed = false;
-        if (atomic_exchange(&stream->ready, 1) == 0) {
-            cmdi_futex_wake(&stream->ready, 1);
-        }
-        stream_unref(stream);
+    struct sender_stream *stream = CMDI_CONTAINER(sleeper, struct sender_stream, sleeper);
+    stream->is_listed = false;
+    if (atomic_exchange(&stream->ready, 1) == 0) {
+        cmdi_futex_wake(&stream->ready, 1);
     }
+    stream_unref(stream);
 }
 
-static void stream_wake_later(struct cmdi_sender_stream *stream)
+static void stream_wake_later(struct sender_stream *stream)
 {
-    struct cmdi_sender_shard *sender_shard = cmdi_sender_here(stream->sender);
     if (!stream->is_listed) {
         stream->is_listed = true;
         atomic_fetch_add(&stream->refs, 1);
-        stream->wake_next = sender_shard->streams;
-        sender_shard->streams = stream;
+        cmdi_sender_wake_after(stream->sender, &stream->sleeper);
     }
 }
 
 /* Under the lock. Returns: 0; CMDS_E_LIMIT; -ENOMEM. */
-static int stream_append(struct cmdi_sender_stream *stream, const struct cmds_result *result)
+static int stream_append(struct sender_stream *stream, const struct cmds_result *result)
 {
     size_t size = sizeof(struct stream_item) + sizeof(*result) + cmdi_result_value_size(result);
     if (stream->items != NULL && size > STREAM_SIZE_MAX - stream->size) {
@@ -109,8 +107,7 @@ static int stream_append(struct cmdi_sender_stream *stream, const struct cmds_re
 }
 
 /* Under the lock. */
-static void stream_end(
-        struct cmdi_sender_stream *stream, const struct cmds_result *result, int code)
+static void stream_end(struct sender_stream *stream, const struct cmds_result *result, int code)
 {
     stream->is_over = true;
     if (stream->cut != 0 || code < 0) {
@@ -126,8 +123,9 @@ static void stream_end(
 
 static void stream_on_result(void *context, const struct cmds_result *result)
 {
-    struct cmdi_sender_stream *stream = context;
+    struct sender_stream *stream = context;
     int code = 0;
+    CMDI_ASSERT(!stream->is_over);
     pthread_mutex_lock(&stream->lock);
     if (!stream->is_left && stream->cut == 0 && result->error == 0) {
         code = stream_append(stream, result);
@@ -151,11 +149,11 @@ static void stream_on_result(void *context, const struct cmds_result *result)
  * Tells what is there. Returns: what `each` returned; *over: nothing follows, for the reason in
  * `end`.
  */
-static int stream_tell(struct cmdi_sender_stream *stream, cmds_result_each_fn each, void *context,
+static int stream_tell(struct sender_stream *stream, cmds_result_each_fn each, void *context,
         bool *over, struct cmds_error *end)
 {
     int stop = 0;
-    atomic_store(&stream->ready, 0); // Before the look: what comes after it wakes us.
+    atomic_store(&stream->ready, 0); // Before the check: what comes after it wakes us.
     pthread_mutex_lock(&stream->lock);
     struct stream_item *item = stream->items;
     stream->items = NULL;
@@ -179,7 +177,7 @@ static int stream_tell(struct cmdi_sender_stream *stream, cmds_result_each_fn ea
  * Until the last result, or the end of our patience. Returns: as cmds_sender_send_multi; *over:
  * nothing is to be forgotten.
  */
-static int stream_run(struct cmdi_sender_stream *stream, const struct cmdi_sender_time *time,
+static int stream_run(struct sender_stream *stream, const struct cmdi_sender_time *time,
         struct cmds_error *error, cmds_result_each_fn each, void *context, bool *over)
 {
     for (;;) {
@@ -206,12 +204,13 @@ static int stream_send(struct cmds_sender *sender, struct cmds_message command,
         const struct cmdi_sender_time *time, struct cmds_error *error, cmds_result_each_fn each,
         void *context)
 {
-    struct cmdi_sender_stream *stream = calloc(1, sizeof(*stream));
+    struct sender_stream *stream = calloc(1, sizeof(*stream));
     if (stream == NULL) {
         return cmdi_fail(error, -ENOMEM, "send: no memory");
     }
     struct cmds_ticket ticket = {0};
     stream->sender = sender;
+    stream->sleeper.wake = stream_wake;
     stream->items_tail = &stream->items;
     (void)pthread_mutex_init(&stream->lock, NULL); // Cannot fail without attributes.
     atomic_store(&stream->refs, 2);

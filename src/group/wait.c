@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a group tells about itself, and waiting for it to change.
+ * What a group reports about itself, and waiting for it to change.
  *
- * Who waits puts a word on its stack into the group's list, looks whether there is something to
- * wait for, and sleeps on the word. Whatever changes wakes all of them; they look again. No
- * polling, and no cost where nobody waits.
+ * A waiter links a futex word on its stack into the group's list, checks its condition, and sleeps
+ * on the word. A change of the group sets the words of all waiters and wakes them; each checks
+ * again. It clears its word before it checks: a change after the check has set the word again, and
+ * the next sleep returns at once. No polling, and no cost where nobody waits.
  */
 #include "group/wait.h"
 
@@ -44,7 +45,7 @@ uint32_t cmds_group_size(const struct cmds_group *group)
     return group != NULL ? group->options.client_count : 0;
 }
 
-/* What is constant to the caller is counted all the same. */
+/* The group is constant to the caller, but its count of users is not. */
 static struct cmds_group *group_counted(const struct cmds_group *group)
 {
     return (struct cmds_group *)(uintptr_t)group;
@@ -96,7 +97,7 @@ int cmds_group_error(const struct cmds_group *group, struct cmds_error *error)
 
 /* --- Waiting ---------------------------------------------------------------------------------- */
 
-/* Returns: true: nothing to wait for. Whoever makes it so must wake us. */
+/* Returns: true: nothing to wait for. Whoever makes it true must call cmdi_group_wake(). */
 typedef bool (*group_condition_fn)(struct cmds_group *group);
 
 /* The caller has entered: it leaves soon after a close, which makes every condition true. */
@@ -119,8 +120,8 @@ static int group_wait_for(
                            : waited_ms < timeout_ms ? timeout_ms - (uint32_t)waited_ms
                                                     : 0;
         code = cmdi_runtime_wait(group->runtime, &waiter.woken, left_ms);
-        atomic_store(&waiter.woken,
-                0); // Before the next look, so that what comes after the look is not lost.
+        /* Before the next check, so that what comes after that is not lost. */
+        atomic_store(&waiter.woken, 0);
     }
     pthread_mutex_lock(&group->lock);
     cmdi_list_remove(&waiter.link);
@@ -133,7 +134,7 @@ static bool group_has_settled(struct cmds_group *group)
     return atomic_load(&group->connecting_count) == 0;
 }
 
-/* Asks those that still have something to tell when they have not. */
+/* Asks each part with commands pending to report when none is left. */
 static bool group_is_idle(struct cmds_group *group)
 {
     bool idle = true;
@@ -146,7 +147,7 @@ static bool group_is_idle(struct cmds_group *group)
     return idle;
 }
 
-/* Not all are up: how many, and why not the first one that is missing. */
+/* Not all are up: says how many are, and why the first that is missing is not. */
 static int group_tell_missing(const struct cmds_group *group, int code, struct cmds_error *error)
 {
     uint32_t count = group->options.client_count;
