@@ -174,6 +174,25 @@ int cmdi_socket_listen(
     return fd;
 }
 
+static int socket_option(int fd, int option)
+{
+    int value = 0;
+    socklen_t size = sizeof(value);
+    return getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : -errno;
+}
+
+int cmdi_socket_prepare_listening(int fd)
+{
+    int listens = socket_option(fd, SO_ACCEPTCONN);
+    if (listens <= 0 || socket_option(fd, SO_TYPE) != SOCK_STREAM) {
+        return listens < 0 ? listens : -EINVAL;
+    }
+    int flags = fcntl(fd, F_GETFL);
+    bool done = flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
+                fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+    return done ? 0 : -errno;
+}
+
 int cmdi_socket_accept_now(int fd)
 {
     int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC);

@@ -24,6 +24,11 @@ int cmdi_socket_open(const struct cmdi_address *address, uint32_t keepalive_ms);
 int cmdi_socket_listen(
         const struct cmdi_address *address, int backlog, bool reuse_port, uint32_t keepalive_ms);
 /**
+ * A listening socket that was made elsewhere becomes as cmdi_socket_listen() makes it: CLOEXEC, not
+ * blocking. Returns: 0; -EINVAL: it does not listen for streams; -errno.
+ */
+int cmdi_socket_prepare_listening(int fd);
+/**
  * Accepts from a listening socket, with CLOEXEC, if somebody waits. Returns: fd; -EAGAIN: nobody;
  * -errno.
  */

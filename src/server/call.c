@@ -47,8 +47,8 @@ static void call_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
 }
 
 /*
- * The shard lets go of a call that outlives its server. A timer would fire on a shard that no longer
- * knows the call, so what was to run later runs now.
+ * The shard lets go of a call that outlives its server. A timer would fire on a shard that no
+ * longer knows the call, so what was to run later runs now.
  */
 static void call_end_timers(struct cmds_call *call)
 {

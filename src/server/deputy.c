@@ -1,40 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The deputy: a thread that accepts for a listener whose shard does not turn.
- *
- * An accept belongs to one ring, and to the thread of that ring: while that runs a long exec
- * function, connections wait in the backlog although other shards are idle. To arm an accept on
- * every ring would not help: the kernel gives a new connection to the one that has waited longest,
- * busy or not. So somebody looks who is never busy.
- *
  * It sleeps until a connection arrives, waits a moment, and looks: a shard that turns has accepted
  * by then. So it wakes at most once in that moment however many arrive, and never without one. It
- * starts after the listeners and ends before them, so their descriptors are valid; it touches
+ * starts after the acceptors and ends before them, so their descriptors are valid; it touches
  * nothing of theirs but what is constant.
  */
+#include "server/deputy.h"
+
 #include "ring/clock.h"
-#include "ring/poller.h"
 #include "ring/socket.h"
 #include "ring/thread.h"
+#include "server/accept.h"
 #include "server/server.h"
 
 #define DEPUTY_PATIENCE_NS (3u * 1000 * 1000)
 
 /* Accepts what waits, for shards that turn. Returns: none does, look again. */
-static bool deputy_accept(struct cmdi_listener *listener)
+static bool deputy_accept(struct cmdi_acceptor *acceptor)
 {
-    struct cmds_server *server = listener->server;
+    struct cmds_server *server = acceptor->server;
     for (;;) {
-        struct cmdi_server_shard *server_shard = cmdi_server_choose_shard(server, NULL);
+        struct cmdi_server_shard *server_shard = cmdi_accept_choose_shard(server, NULL);
         if (server_shard == NULL) {
             return true;
         }
-        if (!cmdi_server_take_place(server)) {
+        if (!cmdi_accept_take_seat(server)) {
             return false; // What happens to one too many is the listener's business.
         }
-        int fd = cmdi_socket_accept_now(listener->fd);
-        if (fd < 0 || cmdi_listener_hand_over(server_shard, fd) < 0) {
-            cmdi_server_give_place(server);
+        int fd = cmdi_socket_accept_now(acceptor->listener.fd);
+        if (fd < 0 || cmdi_accept_hand_over(server_shard, fd) < 0) {
+            cmdi_accept_give_seat(server);
+            cmdi_accept_tell_seat(server);
             return false;
         }
     }
@@ -43,10 +39,10 @@ static bool deputy_accept(struct cmdi_listener *listener)
 static bool deputy_look(struct cmds_server *server)
 {
     bool again = false;
-    for (uint32_t i = 0; i < server->listener_count; i++) {
-        struct cmdi_listener *listener = &server->listeners[i];
-        if (!cmdi_shard_turns(listener->shard, cmdi_now_ns())) {
-            again = deputy_accept(listener) || again;
+    for (uint32_t i = 0; i < server->acceptor_count; i++) {
+        struct cmdi_acceptor *acceptor = &server->acceptors[i];
+        if (!cmdi_shard_turns(acceptor->listener.shard, cmdi_now_ns())) {
+            again = deputy_accept(acceptor) || again;
         }
     }
     return again;
@@ -71,8 +67,8 @@ void cmdi_deputy_start(struct cmds_server *server)
         return; // Nobody else could take them; or: as if all shards always turned.
     }
     int code = 0;
-    for (uint32_t i = 0; i < server->listener_count && code == 0; i++) {
-        code = cmdi_poller_add(&deputy->poller, server->listeners[i].fd);
+    for (uint32_t i = 0; i < server->acceptor_count && code == 0; i++) {
+        code = cmdi_poller_add(&deputy->poller, server->acceptors[i].listener.fd);
     }
     code = code == 0 ? cmdi_thread_start(&deputy->thread, deputy_main, server, "cmds-deputy", 0)
                      : code;

@@ -6,9 +6,9 @@
  * which the shard copies behind what is there. A send on the shard takes the inbox first, and so
  * does the end of a call, so a call's results keep the order in which one thread sent them.
  *
- * Inbox and output share one bound. Each side sees the other's size without a lock, and may be wrong
- * by what moves at that moment. Therefore the inbox has half of the bound for itself, and what is
- * being taken counts as output before others may append again.
+ * Inbox and output share one bound. Each side sees the other's size without a lock, and may be
+ * wrong by what moves at that moment. Therefore the inbox has half of the bound for itself, and
+ * what is being taken counts as output before others may append again.
  */
 #include "server/result.h"
 

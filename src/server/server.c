@@ -31,6 +31,25 @@ static void server_set(_Atomic uint32_t *word)
     cmdi_futex_wake(word, INT32_MAX);
 }
 
+// By state: those that may follow.
+static const uint8_t server_moves[] = {
+        [CMDI_SERVER_RUNNING] = 1 << CMDI_SERVER_DRAINING | 1 << CMDI_SERVER_CLOSING,
+        [CMDI_SERVER_DRAINING] = 1 << CMDI_SERVER_CLOSING,
+        [CMDI_SERVER_CLOSING] = 0,
+};
+
+/* Several threads may want to drain it. Returns: this one is to do so. */
+static bool server_move(struct cmds_server *server, enum cmdi_server_state next)
+{
+    uint32_t before = atomic_load(&server->state);
+    while ((server_moves[before] & (1u << next)) != 0) {
+        if (atomic_compare_exchange_weak(&server->state, &before, next)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void server_check_drained(struct cmds_server *server)
 {
     if (atomic_load(&server->quiet) != 0 && atomic_load(&server->connection_count) == 0) {
@@ -44,10 +63,9 @@ static void server_on_connection_closed(struct cmdi_server_shard *server_shard)
 {
     struct cmds_server *server = server_shard->owner;
     atomic_fetch_sub(&server_shard->shard->load, 1);
-    atomic_fetch_sub(&server->connection_count, 1);
-    for (uint32_t i = 0; i < server->listener_count && cmdi_server_shard_is_open(server_shard);
-            i++) {
-        cmdi_listener_room(&server->listeners[i]);
+    cmdi_accept_give_seat(server);
+    if (cmdi_server_shard_is_open(server_shard)) {
+        cmdi_accept_tell_seat(server);
     }
     server_check_drained(server);
 }
@@ -118,7 +136,7 @@ static void server_start_shard(struct cmdi_shard *shard, void *context)
     server_shard->state_started = true;
 }
 
-static int server_add_listeners(
+static int server_add_acceptors(
         struct cmds_server *server, const struct cmdi_address *first, struct cmds_error *error)
 {
     const struct cmds_server_options *options = &server->core->options;
@@ -128,20 +146,20 @@ static int server_add_listeners(
         return cmdi_fail(error, -EINVAL, "listen: reuse_port is not for UNIX sockets");
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (server->listener_count == server->listener_count_max) {
+        if (server->acceptor_count == server->acceptor_count_max) {
             return cmdi_fail(
                     error, -EINVAL, "listen: more than %d addresses", CMDI_ADDRESSES_OF_SERVER_MAX);
         }
         uint32_t shard =
-                options->reuse_port ? i : server->listener_count % server->runtime->shard_count;
-        struct cmdi_listener *listener = &server->listeners[server->listener_count];
-        int code = cmdi_listener_open(
-                listener, server, server->runtime->shards[shard], &address, error);
+                options->reuse_port ? i : server->acceptor_count % server->runtime->shard_count;
+        struct cmdi_acceptor *acceptor = &server->acceptors[server->acceptor_count];
+        int code = cmdi_acceptor_open(
+                acceptor, server, server->runtime->shards[shard], &address, error);
         if (code < 0) {
             return code;
         }
-        server->listener_count++;
-        address = listener->address; // All shards share the port that 0 became.
+        server->acceptor_count++;
+        address = acceptor->listener.address; // All shards share the port that 0 became.
     }
     return 0;
 }
@@ -184,7 +202,7 @@ static int server_listen_one(
     int code = count < 0 ? count : -EADDRNOTAVAIL;
     for (int i = 0; i < count && code < 0; i++) { // The first that works: [::] takes IPv4 too.
         struct cmds_error last = CMDS_ERROR_INIT;
-        code = server_add_listeners(server, &addresses[i], &last);
+        code = server_add_acceptors(server, &addresses[i], &last);
         if (code < 0 && i + 1 == count) {
             (void)cmdi_fail(error, code, "%s", last.text);
         }
@@ -208,25 +226,25 @@ static int server_listen(struct cmds_server *server, struct cmds_error *error)
     return code;
 }
 
-struct server_listener_start {
-    struct cmdi_listener *listener;
+struct server_acceptor_start {
+    struct cmdi_acceptor *acceptor;
     int code;
 };
 
-static void server_start_listener(struct cmdi_shard *shard, void *context)
+static void server_start_acceptor(struct cmdi_shard *shard, void *context)
 {
     (void)shard;
-    struct server_listener_start *start = context;
-    start->code = cmdi_listener_start(start->listener);
+    struct server_acceptor_start *start = context;
+    start->code = cmdi_acceptor_start(start->acceptor);
 }
 
-static int server_start_listeners(struct cmds_server *server, struct cmds_error *error)
+static int server_start_acceptors(struct cmds_server *server, struct cmds_error *error)
 {
     int code = 0;
-    for (uint32_t i = 0; i < server->listener_count && code == 0; i++) {
-        struct server_listener_start start = {.listener = &server->listeners[i]};
-        cmdi_runtime_call(
-                server->runtime, start.listener->shard->index, server_start_listener, &start);
+    for (uint32_t i = 0; i < server->acceptor_count && code == 0; i++) {
+        struct server_acceptor_start start = {.acceptor = &server->acceptors[i]};
+        cmdi_runtime_call(server->runtime, start.acceptor->listener.shard->index,
+                server_start_acceptor, &start);
         code = start.code;
     }
     return code < 0 ? cmdi_fail(error, code, "no memory for a listener") : 0;
@@ -237,10 +255,10 @@ static int server_start_parts(struct cmds_server *server, struct cmds_error *err
     struct cmds_runtime *runtime = server->runtime;
     struct server_shard_start start = {.server = server, .error = error};
     uint32_t per_address = server->core->options.reuse_port ? runtime->shard_count : 1;
-    server->listener_count_max = CMDI_ADDRESSES_OF_SERVER_MAX * per_address;
+    server->acceptor_count_max = CMDI_ADDRESSES_OF_SERVER_MAX * per_address;
     server->shards = calloc(runtime->shard_count, sizeof(struct cmdi_server_shard *));
-    server->listeners = calloc(server->listener_count_max, sizeof(*server->listeners));
-    if (server->shards == NULL || server->listeners == NULL) {
+    server->acceptors = calloc(server->acceptor_count_max, sizeof(*server->acceptors));
+    if (server->shards == NULL || server->acceptors == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for a server");
     }
     for (uint32_t i = 0; i < runtime->shard_count && start.code >= 0; i++) {
@@ -250,7 +268,7 @@ static int server_start_parts(struct cmds_server *server, struct cmds_error *err
     if (code == 0) {
         uint32_t most = server->core->options.connection_count_max;
         uint32_t room = most < SERVER_ROOM_MAX ? most : SERVER_ROOM_MAX;
-        cmdi_fd_expect(server->listeners[0].fd, room + SERVER_OTHER_FILES);
+        cmdi_fd_expect(server->acceptors[0].listener.fd, room + SERVER_OTHER_FILES);
     }
     return code;
 }
@@ -259,7 +277,7 @@ static void server_free(struct cmds_server *server)
 {
     cmdi_server_core_unref(server->core);
     free(server->shards);
-    free(server->listeners);
+    free(server->acceptors);
     free(server);
 }
 
@@ -296,15 +314,15 @@ int cmds_server_start(struct cmds_server **out, struct cmds_runtime *runtime,
     }
     code = server_start_parts(server, error);
     if (code == 0) {
-        code = server_start_listeners(server, error);
+        code = server_start_acceptors(server, error);
         if (code == 0) {
             cmdi_deputy_start(server);
             code = cmdi_runtime_add(runtime, &server->service);
             code = code < 0 ? cmdi_fail(error, code, "the runtime is stopping") : 0;
         }
     } else {
-        for (uint32_t i = 0; i < server->listener_count; i++) {
-            cmdi_listener_abandon(&server->listeners[i]);
+        for (uint32_t i = 0; i < server->acceptor_count; i++) {
+            cmdi_acceptor_close(&server->acceptors[i]);
         }
     }
     if (code < 0) {
@@ -317,20 +335,21 @@ int cmds_server_start(struct cmds_server **out, struct cmds_runtime *runtime,
 
 /* --- Drain and close -------------------------------------------------------------------------- */
 
-static void server_stop_listener(struct cmdi_shard *shard, void *context)
+static void server_stop_acceptor(struct cmdi_shard *shard, void *context)
 {
     (void)shard;
-    cmdi_listener_stop(context);
+    cmdi_acceptor_stop(context);
 }
 
-static void server_stop_listeners(struct cmds_server *server)
+static void server_stop_acceptors(struct cmds_server *server)
 {
     cmdi_deputy_stop(server);
-    for (uint32_t i = 0; i < server->listener_count; i++) {
-        struct cmdi_listener *listener = &server->listeners[i];
-        cmdi_runtime_call(server->runtime, listener->shard->index, server_stop_listener, listener);
+    for (uint32_t i = 0; i < server->acceptor_count; i++) {
+        struct cmdi_acceptor *acceptor = &server->acceptors[i];
+        cmdi_runtime_call(
+                server->runtime, acceptor->listener.shard->index, server_stop_acceptor, acceptor);
         /* Deadlock and failed turns were ruled out by the callers; then it ends. */
-        (void)cmdi_runtime_wait(server->runtime, &listener->closed, CMDS_NEVER);
+        (void)cmdi_runtime_wait(server->runtime, &acceptor->closed, CMDS_NEVER);
     }
 }
 
@@ -343,12 +362,11 @@ static void server_drain_shard(struct cmdi_shard *shard, void *context)
 int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms)
 {
     int code = cmdi_runtime_may_block(server->runtime);
-    uint32_t running = CMDI_SERVER_RUNNING;
     if (code < 0) {
         return code;
     }
-    if (atomic_compare_exchange_strong(&server->state, &running, CMDI_SERVER_DRAINING)) {
-        server_stop_listeners(server);
+    if (server_move(server, CMDI_SERVER_DRAINING)) {
+        server_stop_acceptors(server);
         for (uint32_t i = 0; i < server->shard_count; i++) {
             cmdi_runtime_call(server->runtime, i, server_drain_shard, server);
         }
@@ -373,8 +391,9 @@ static void server_nothing(struct cmdi_shard *shard, void *context)
 /* The caller owns the server, and it is in no list any more. */
 static void server_end(struct cmds_server *server)
 {
-    atomic_store(&server->state, CMDI_SERVER_CLOSING);
-    server_stop_listeners(server);
+    bool closes = server_move(server, CMDI_SERVER_CLOSING);
+    CMDI_ASSERT(closes);
+    server_stop_acceptors(server);
     for (uint32_t i = 0; i < server->shard_count; i++) {
         cmdi_runtime_call(server->runtime, i, server_close_shard, server);
     }
@@ -382,7 +401,7 @@ static void server_end(struct cmds_server *server)
         (void)cmdi_runtime_wait(server->runtime, &server->shards_ended, CMDS_NEVER);
     }
     for (uint32_t i = 0; i < server->shard_count; i++) {
-        // Messages to listeners are behind us.
+        // Every mail posted to an acceptor has run by now.
         cmdi_runtime_call(server->runtime, i, server_nothing, NULL);
     }
     server_free(server);
@@ -404,10 +423,10 @@ int cmds_server_address(const struct cmds_server *server, uint32_t index, char *
 {
     char full[CMDI_ADDRESS_TEXT_MAX];
     uint32_t step = server->core->options.reuse_port ? server->runtime->shard_count : 1;
-    if (index >= server->listener_count / step) {
+    if (index >= server->acceptor_count / step) {
         return -ENOENT;
     }
-    cmdi_address_text(&server->listeners[index * step].address, full, sizeof(full));
+    cmdi_address_text(&server->acceptors[index * step].listener.address, full, sizeof(full));
     if (strlen(full) >= size) {
         return -ENOBUFS;
     }

@@ -26,7 +26,7 @@ static int exec_close(struct cmds_call *call, const struct run *run)
     const struct world *world = cmds_call_receiver(call);
     pthread_t thread;
     (void)run;
-    if (atomic_load(&world->server->listeners[0].closed) == 0) {
+    if (atomic_load(&world->server->acceptors[0].closed) == 0) {
         return CMDS_EXEC_AGAIN;
     }
     while (atomic_load(&world->runtime->shards[0]->mailbox) == NULL) {

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The deputy: a thread that accepts for listeners whose shard does not turn.
+ *
+ * An accept belongs to one ring, and to the thread of that ring: while that runs a long exec
+ * function, connections wait in the backlog although other shards are idle. To arm an accept on
+ * every ring would not help: the kernel gives a new connection to the one that has waited longest,
+ * busy or not. So a thread looks that is never busy.
+ */
+#ifndef CMDI_SERVER_DEPUTY_H
+#define CMDI_SERVER_DEPUTY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ring/poller.h"
+
+struct cmds_server;
+
+struct cmdi_deputy {
+    struct cmdi_poller poller; // Valid while running.
+    pthread_t thread;
+    bool running; // Thread: setup.
+    _Atomic uint32_t stopping;
+};
+
+/** After the acceptors; without it the server works, too. Thread: setup. */
+void cmdi_deputy_start(struct cmds_server *server);
+/** Before the acceptors; it may have been stopped before. Thread: setup. */
+void cmdi_deputy_stop(struct cmds_server *server);
+
+#endif
