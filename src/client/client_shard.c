@@ -2,6 +2,7 @@
 /* The shared part's beginning and end, and its clock. One thread: the shard. */
 #include "client/client_shard.h"
 
+#include "base/time.h"
 #include "client/pending.h"
 #include "ring/clock.h"
 
@@ -23,5 +24,6 @@ void cmdi_client_shard_fini(struct cmdi_client_shard *client_shard)
 
 uint64_t cmdi_client_shard_now_ms(const struct cmdi_client_shard *client_shard)
 {
-    return client_shard->shard->in_turn ? client_shard->shard->now_ms : cmdi_now_ns() / 1000000;
+    return client_shard->shard->in_turn ? client_shard->shard->now_ms
+                                        : cmdi_ns_to_ms(cmdi_now_ns());
 }

@@ -8,8 +8,8 @@
  */
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 
+#include "base/error.h"
 #include "conn/parts.h"
 
 #define CONN_BIT(state) (1u << CMDI_CONN_##state)
@@ -93,8 +93,8 @@ static void conn_set_error(struct cmdi_conn *conn, int code, const char *format,
     int before = conn->error.code;
     bool orderly = before == 0 || before == CMDS_E_EOF || before == CMDS_E_DRAINING;
     if (before == 0 || (orderly && code == CMDS_E_SLOW_PEER)) {
-        conn->error.code = code;
-        (void)vsnprintf(conn->error.text, sizeof(conn->error.text), format, list);
+        conn->error.code = 0;
+        (void)cmdi_fail_list(&conn->error, code, format, list);
     }
 }
 

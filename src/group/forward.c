@@ -16,6 +16,7 @@
 #include <cmdstream/server.h>
 
 #include "base/error.h"
+#include "base/time.h"
 #include "client/finish.h"
 #include "group/ref.h"
 #include "group/send.h"
@@ -536,7 +537,7 @@ static uint64_t forward_deadline(
     uint32_t deadline_ms = group->options.deadline_ms;
     uint64_t mine_ms = deadline_ms == CMDS_NEVER ? UINT64_MAX : now_ms + deadline_ms;
     uint64_t call_ns = cmds_call_deadline_ns(call);
-    uint64_t call_ms = call_ns == UINT64_MAX ? UINT64_MAX : call_ns / 1000000 + 1;
+    uint64_t call_ms = call_ns == UINT64_MAX ? UINT64_MAX : cmdi_ns_to_ms(call_ns) + 1;
     return mine_ms < call_ms ? mine_ms : call_ms;
 }
 

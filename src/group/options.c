@@ -27,23 +27,18 @@ enum {
     GROUP_DECODE_EXTRA = 1024 * 1024, // A small frame may hold structs that are larger in memory.
 };
 
-static void options_default(uint32_t *field, uint32_t value)
-{
-    *field = *field != 0 ? *field : value;
-}
-
 static void options_fill(struct cmds_group_options *mine)
 {
     static const char default_info[] = "default";
-    options_default(&mine->client_count, 1);
-    options_default(&mine->in_flight_max, GROUP_IN_FLIGHT);
-    options_default(&mine->deadline_ms, GROUP_DEADLINE_MS);
-    options_default(&mine->connect_timeout_ms, GROUP_CONNECT_TIMEOUT_MS);
-    options_default(&mine->frame_size_max, GROUP_FRAME_SIZE);
-    options_default(&mine->output_size_max, GROUP_OUTPUT_SIZE);
-    options_default(&mine->write_timeout_ms, GROUP_WRITE_TIMEOUT_MS);
-    options_default(&mine->keepalive_ms, GROUP_KEEPALIVE_MS);
-    options_default(&mine->keepalive_interval_ms, GROUP_KEEPALIVE_INTERVAL_MS);
+    cmdi_default(&mine->client_count, 1);
+    cmdi_default(&mine->in_flight_max, GROUP_IN_FLIGHT);
+    cmdi_default(&mine->deadline_ms, GROUP_DEADLINE_MS);
+    cmdi_default(&mine->connect_timeout_ms, GROUP_CONNECT_TIMEOUT_MS);
+    cmdi_default(&mine->frame_size_max, GROUP_FRAME_SIZE);
+    cmdi_default(&mine->output_size_max, GROUP_OUTPUT_SIZE);
+    cmdi_default(&mine->write_timeout_ms, GROUP_WRITE_TIMEOUT_MS);
+    cmdi_default(&mine->keepalive_ms, GROUP_KEEPALIVE_MS);
+    cmdi_default(&mine->keepalive_interval_ms, GROUP_KEEPALIVE_INTERVAL_MS);
     mine->codec = mine->codec != NULL ? mine->codec : &cmds_codec_msgpack;
     mine->dispatch = mine->dispatch != NULL ? mine->dispatch : &cmds_dispatch_round_robin;
     if (mine->server_info.size == 0) {

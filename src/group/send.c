@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/options.h"
+#include "base/time.h"
 #include "client/inbox.h"
 #include "client/send.h"
 #include "group/ref.h"
@@ -288,7 +289,7 @@ static int group_send_from_elsewhere(
     if (atomic_load(&group->closing) != 0) {
         return CMDS_E_CLOSED;
     }
-    command->deadline_ms = group_deadline(cmdi_now_ns() / 1000000, how->deadline_ms);
+    command->deadline_ms = group_deadline(cmdi_ns_to_ms(cmdi_now_ns()), how->deadline_ms);
     int code = group_send_to_any(group, command, how->sticky_key);
     return code == -ENOBUFS ? group_ask_for_room(group, command) : code;
 }

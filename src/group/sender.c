@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "base/options.h"
+#include "base/time.h"
 #include "client/finish.h"
 #include "client/result.h"
 #include "ring/clock.h"
@@ -28,6 +29,7 @@
 enum {
     SENDER_BLOCK_SIZE = 1024, // Of a wait with room for its result: malloc's fast path.
     SENDER_RING_ENTRIES = 64, // Of its own runtime: some programs open a sender for each request.
+    SENDER_TURN_MS_MAX = 1000 * 1000, // So that it can be said in us.
 };
 
 enum sender_claim {
@@ -58,7 +60,7 @@ uint32_t cmdi_sender_left_ms(const struct cmdi_sender_time *time)
         return CMDS_NEVER;
     }
     uint64_t now_ns = cmdi_now_ns();
-    return now_ns < time->until_ns ? (uint32_t)((time->until_ns - now_ns + 999999) / 1000000) : 0;
+    return now_ns < time->until_ns ? (uint32_t)cmdi_ns_to_ms_up(time->until_ns - now_ns) : 0;
 }
 
 /* One user less; the last one wakes a close that waits. */
@@ -85,7 +87,7 @@ int cmdi_sender_enter(struct cmds_sender *sender, uint32_t timeout_ms,
     time->timeout_ms = timeout_ms != 0 ? timeout_ms : sender->group->options.deadline_ms;
     time->until_ns = time->timeout_ms == CMDS_NEVER
                              ? UINT64_MAX
-                             : cmdi_now_ns() + (uint64_t)time->timeout_ms * 1000000;
+                             : cmdi_now_ns() + cmdi_ms_to_ns(time->timeout_ms);
     return 0;
 }
 
@@ -121,11 +123,11 @@ static int sender_wait_room(
         if (left_ms == 0) {
             code = CMDS_E_TIMEOUT;
         } else if (sender->runtime->is_inline) {
-            code = cmds_runtime_turn(
-                    sender->runtime, left_ms < 1000000 ? left_ms * 1000 : 1000000000);
+            code = cmds_runtime_turn(sender->runtime,
+                    left_ms < SENDER_TURN_MS_MAX ? left_ms * 1000 : SENDER_TURN_MS_MAX * 1000);
         } else {
             cmdi_futex_wait(&sender->room, seen,
-                    left_ms == CMDS_NEVER ? UINT64_MAX : (uint64_t)left_ms * 1000000);
+                    left_ms == CMDS_NEVER ? UINT64_MAX : cmdi_ms_to_ns(left_ms));
         }
     }
     atomic_fetch_sub(&sender->room_waiters, 1);
@@ -502,7 +504,7 @@ void cmds_sender_close(struct cmds_sender *sender, uint32_t timeout_ms)
     }
     struct cmdi_sender_time time = {.timeout_ms = timeout_ms};
     time.until_ns =
-            timeout_ms == CMDS_NEVER ? UINT64_MAX : cmdi_now_ns() + (uint64_t)timeout_ms * 1000000;
+            timeout_ms == CMDS_NEVER ? UINT64_MAX : cmdi_now_ns() + cmdi_ms_to_ns(timeout_ms);
     atomic_fetch_or(&sender->users, CMDI_SENDER_CLOSING);
     atomic_fetch_add(&sender->room, 1);
     /* Those that wait for room learn that there will be none. */

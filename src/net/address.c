@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "ring/name.h"
 
 enum {
@@ -240,10 +241,7 @@ static void address_text_unix(const struct cmdi_address *address, char *text, si
     }
     size_t end = is_abstract ? path_size : strlen(path);
     for (size_t i = 0; i < end; i++) {
-        unsigned char byte = (unsigned char)path[i];
-        path[i] = byte < 0x20 || byte == 0x7f
-                          ? '?'
-                          : path[i]; // A peer chose it; it may end in a terminal.
+        path[i] = cmdi_char_defuse(path[i]); // A peer chose it; it may end in a terminal.
     }
     (void)snprintf(text, size, ADDRESS_UNIX "%s", path);
 }

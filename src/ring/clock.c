@@ -6,12 +6,14 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "base/time.h"
+
 uint64_t cmdi_now_ns(void)
 {
     struct timespec now;
     // Cannot fail: the clock exists and the pointer is good.
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return (uint64_t)now.tv_sec * CMDI_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 uint64_t cmdi_random(void)
@@ -35,7 +37,7 @@ void cmdi_sleep_ms(uint32_t ms)
 {
     const struct timespec time = {
             .tv_sec = (time_t)(ms / 1000),
-            .tv_nsec = (long)(ms % 1000) * 1000000,
+            .tv_nsec = (long)(ms % CMDI_MS_PER_S * CMDI_NS_PER_MS),
     };
     (void)nanosleep(&time, NULL); // A signal ends it early: the callers look again.
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/time.h"
 #include "ring/clock.h"
 #include "ring/inside.h"
 
@@ -138,7 +139,7 @@ void cmdi_ring_drain(struct cmdi_ring *ring)
     io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
     sqe->user_data = RING_OWN_DRAIN;
     for (uint32_t i = 0; i < RING_DRAIN_ENTERS && ring->in_flight > 0; i++) {
-        if (cmdi_ring_enter(ring, 1000000) < 0) {
+        if (cmdi_ring_enter(ring, CMDI_NS_PER_MS) < 0) {
             return;
         }
         while (cmdi_ring_harvest(ring, completions, 64) > 0) {
@@ -219,8 +220,8 @@ uint32_t cmdi_ring_in_flight(const struct cmdi_ring *ring)
 static int ring_enter_once(struct cmdi_ring *ring, uint32_t wait_count, uint64_t wait_ns)
 {
     struct __kernel_timespec time = {
-            .tv_sec = (long long)(wait_ns / 1000000000u),
-            .tv_nsec = (long long)(wait_ns % 1000000000u),
+            .tv_sec = (long long)(wait_ns / CMDI_NS_PER_S),
+            .tv_nsec = (long long)(wait_ns % CMDI_NS_PER_S),
     };
     struct io_uring_getevents_arg argument = {
             .sigmask_sz = _NSIG / 8,
@@ -458,8 +459,8 @@ void cmdi_ring_alarm(struct cmdi_ring *ring, uint64_t at_ns)
     bool moves = ring->alarm_armed;
     ring->alarm_armed = true;
     ring->alarm_at_ns = at_ns;
-    ring->alarm_time.tv_sec = (long long)(at_ns / 1000000000u);
-    ring->alarm_time.tv_nsec = (long long)(at_ns % 1000000000u);
+    ring->alarm_time.tv_sec = (long long)(at_ns / CMDI_NS_PER_S);
+    ring->alarm_time.tv_nsec = (long long)(at_ns % CMDI_NS_PER_S);
     struct io_uring_sqe *sqe = ring_sqe(ring);
     if (moves) { // If it has just fired, this finds nothing, and who looks then sets the next.
         io_uring_prep_timeout_update(sqe, &ring->alarm_time, RING_OWN_ALARM, IORING_TIMEOUT_ABS);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/time.h"
 #include "machine/fork.h"
 
 enum {
@@ -103,8 +104,8 @@ void cmdi_thread_join(pthread_t thread)
 void cmdi_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
 {
     struct timespec timeout = {
-            .tv_sec = (time_t)(timeout_ns / 1000000000u),
-            .tv_nsec = (long)(timeout_ns % 1000000000u),
+            .tv_sec = (time_t)(timeout_ns / CMDI_NS_PER_S),
+            .tv_nsec = (long)(timeout_ns % CMDI_NS_PER_S),
     };
     /*
      * Every way to return is one that the caller expects: woken, changed, timed out, interrupted.

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/time.h"
 #include "codec/value.h"
 #include "server/call_observer.h"
 #include "server/result.h"
@@ -93,7 +94,7 @@ void cmdi_call_init_rest(struct cmds_call *call)
     uint64_t deadline_ns = cmds_call_deadline_ns(call);
     if (deadline_ns != UINT64_MAX) {
         cmdi_shard_timer(call->connection->server_shard->shard, &call->deadline,
-                (deadline_ns + 999999) / 1000000);
+                cmdi_ns_to_ms_up(deadline_ns));
     }
 }
 
@@ -168,7 +169,7 @@ int cmds_call_after(struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn)
     call->after = fn;
     (void)cmds_call_ref(call);
     cmdi_shard_timer(
-            shard, &call->timer, (shard->now_ns + (uint64_t)delay_ms * 1000000 + 999999) / 1000000);
+            shard, &call->timer, cmdi_ns_to_ms_up(shard->now_ns + cmdi_ms_to_ns(delay_ms)));
     return 0;
 }
 
@@ -527,8 +528,7 @@ uint64_t cmds_call_received_ns(const struct cmds_call *call)
 uint64_t cmds_call_deadline_ns(const struct cmds_call *call)
 {
     uint32_t timeout_ms = call->core->options.exec_timeout_ms;
-    return timeout_ms == CMDS_NEVER ? UINT64_MAX
-                                    : call->received_ns + (uint64_t)timeout_ms * 1000000;
+    return timeout_ms == CMDS_NEVER ? UINT64_MAX : call->received_ns + cmdi_ms_to_ns(timeout_ms);
 }
 
 struct cmds_connection *cmds_call_connection(const struct cmds_call *call)

@@ -5,6 +5,7 @@
 #include <cmdstream/runtime.h>
 #include <cmdstream/server.h>
 
+#include "base/time.h"
 #include "machine/signals.h"
 #include "net/address.h"
 #include "ring/clock.h"
@@ -22,7 +23,7 @@ static int main_serve(struct cmds_server *server)
     }
     (void)fflush(stdout);
     cmdi_stop_signals_wait();
-    uint64_t until_ns = cmdi_now_ns() + (uint64_t)MAIN_DRAIN_MS * 1000000;
+    uint64_t until_ns = cmdi_now_ns() + cmdi_ms_to_ns(MAIN_DRAIN_MS);
     int code = CMDS_E_TIMEOUT;
     while (code == CMDS_E_TIMEOUT && cmdi_now_ns() < until_ns) {
         code = cmds_server_shutdown(server, 100);

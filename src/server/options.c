@@ -25,13 +25,6 @@ enum {
     CORE_BACKLOG = 4096,
 };
 
-static void core_default(uint32_t *field, uint32_t value)
-{
-    if (*field == 0) {
-        *field = value;
-    }
-}
-
 static int core_take_options(struct cmdi_server_core *core,
         const struct cmds_server_options *options, struct cmds_error *error)
 {
@@ -40,18 +33,18 @@ static int core_take_options(struct cmdi_server_core *core,
     if (code < 0) {
         return code;
     }
-    core_default(&mine->connection_count_max, CORE_CONNECTIONS);
-    core_default(&mine->in_flight_max, CORE_IN_FLIGHT);
-    core_default(&mine->frame_size_max, CORE_FRAME_SIZE);
-    core_default(&mine->output_size_max, CORE_OUTPUT_SIZE);
-    core_default(&mine->kept_size_max, CORE_KEPT_SIZE);
-    core_default(&mine->idle_timeout_ms, CORE_IDLE_MS);
-    core_default(&mine->frame_timeout_ms, CORE_FRAME_MS);
-    core_default(&mine->server_info_timeout_ms, CORE_SERVER_INFO_MS);
-    core_default(&mine->write_timeout_ms, CORE_WRITE_MS);
-    core_default(&mine->exec_timeout_ms, CMDS_NEVER);
-    core_default(&mine->linger_timeout_ms, CORE_LINGER_MS);
-    core_default(&mine->backlog, CORE_BACKLOG);
+    cmdi_default(&mine->connection_count_max, CORE_CONNECTIONS);
+    cmdi_default(&mine->in_flight_max, CORE_IN_FLIGHT);
+    cmdi_default(&mine->frame_size_max, CORE_FRAME_SIZE);
+    cmdi_default(&mine->output_size_max, CORE_OUTPUT_SIZE);
+    cmdi_default(&mine->kept_size_max, CORE_KEPT_SIZE);
+    cmdi_default(&mine->idle_timeout_ms, CORE_IDLE_MS);
+    cmdi_default(&mine->frame_timeout_ms, CORE_FRAME_MS);
+    cmdi_default(&mine->server_info_timeout_ms, CORE_SERVER_INFO_MS);
+    cmdi_default(&mine->write_timeout_ms, CORE_WRITE_MS);
+    cmdi_default(&mine->exec_timeout_ms, CMDS_NEVER);
+    cmdi_default(&mine->linger_timeout_ms, CORE_LINGER_MS);
+    cmdi_default(&mine->backlog, CORE_BACKLOG);
     mine->codec = mine->codec != NULL ? mine->codec : &cmds_codec_msgpack;
     if (mine->server_info.size == 0) {
         mine->server_info = (struct cmds_bytes){"default", 7};

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/options.h"
+#include "base/time.h"
 #include "codec/codec.h"
 #include "server/call.h"
 #include "server/exec.h"
@@ -504,11 +505,11 @@ uint32_t cmds_test_result_count(struct cmds_test *test)
 
 void cmds_test_advance_ms(struct cmds_test *test, uint32_t ms)
 {
-    uint64_t until_ns = test->now_ns + (uint64_t)ms * 1000000;
+    uint64_t until_ns = test->now_ns + cmdi_ms_to_ns(ms);
     uint64_t next_ms = cmdi_timer_wheel_next(&test->shard->timers);
     // One moment after the other: a timer may arm the next one.
-    while (next_ms <= until_ns / 1000000) {
-        test->now_ns = next_ms * 1000000;
+    while (next_ms <= cmdi_ns_to_ms(until_ns)) {
+        test->now_ns = cmdi_ms_to_ns(next_ms);
         test_drive(test);
         next_ms = cmdi_timer_wheel_next(&test->shard->timers);
     }
