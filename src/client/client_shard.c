@@ -24,6 +24,5 @@ void cmdi_client_shard_fini(struct cmdi_client_shard *client_shard)
 
 uint64_t cmdi_client_shard_now_ms(const struct cmdi_client_shard *client_shard)
 {
-    return client_shard->shard->in_turn ? client_shard->shard->now_ms
-                                        : cmdi_ns_to_ms(cmdi_now_ns());
+    return cmdi_shard_clock_ms(client_shard->shard);
 }

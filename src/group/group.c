@@ -14,6 +14,7 @@
 #include "group/options.h"
 #include "group/ref.h"
 #include "ring/thread.h"
+#include "shard/drive.h"
 
 static void group_on_end(struct cmdi_shard *shard, struct cmdi_mail *mail);
 
@@ -153,7 +154,7 @@ static struct cmds_group *group_create(
     }
     group->runtime = runtime;
     group->fork_count = cmdi_fork_count();
-    group->is_inline = runtime->is_inline;
+    group->has_threads = runtime->drive == CMDI_DRIVE_THREAD;
     group->end_mail.fn = group_on_end;
     cmdi_list_init(&group->waiters);
     cmdi_tickets_init(&group->tickets);
@@ -380,9 +381,9 @@ static void group_begin_stop(struct cmdi_service *service)
 static void group_stop(struct cmdi_service *service)
 {
     struct cmds_group *group = CMDI_CONTAINER(service, struct cmds_group, service);
-    if (cmdi_runtime_wait(group->runtime, &group->gone, CMDS_NEVER) < 0) {
-        return; // An inline runtime is stopped by another thread than its own: what its callbacks
-                // may still see stays.
+    if (cmdi_runtime_wait(group->runtime, &group->gone, 0, CMDS_NEVER) < 0) {
+        /* An inline runtime is stopped by another thread: what its callbacks may still see stays. */
+        return;
     }
     (void)cmdi_runtime_retire(group->runtime, service, true);
 }

@@ -61,7 +61,7 @@ struct cmdi_group_shard;
 struct cmds_group {
     struct cmdi_service service;
     struct cmds_runtime *runtime;      // Lives as long as somebody is inside.
-    bool is_inline;                    // So is the runtime.
+    bool has_threads;                  // Its shards have.
     uint32_t fork_count;               // As the runtime's, which may be gone.
     struct cmds_group_options options; // Defaults filled in; strings are ours.
     struct cmdi_client_config *config;

@@ -10,6 +10,7 @@
 #include "group/ref.h"
 
 #include "base/assert.h"
+#include "shard/drive.h"
 
 void cmdi_group_leave(struct cmds_group *group)
 {
@@ -53,8 +54,7 @@ struct cmdi_group_shard *cmdi_group_here(const struct cmds_group *group)
         /* By address: other threads may be here without holding the runtime. */
         return shard->options.runtime == runtime ? group->shards[shard->index] : NULL;
     }
-    if (CMDI_LIKELY(!group->is_inline) || atomic_load(&runtime->turner_known) == 0 ||
-            !pthread_equal(runtime->turner, pthread_self())) {
+    if (CMDI_LIKELY(group->has_threads) || !cmdi_runtime_is_turner(runtime)) {
         return NULL;
     }
     return group->shards[0]; // Between two turns its thread is the shard all the same.

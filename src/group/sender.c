@@ -25,11 +25,11 @@
 #include "client/result.h"
 #include "ring/clock.h"
 #include "ring/thread.h"
+#include "shard/drive.h"
 
 enum {
     SENDER_BLOCK_SIZE = 1024, // Of a wait with room for its result: malloc's fast path.
     SENDER_RING_ENTRIES = 64, // Of its own runtime: some programs open a sender for each request.
-    SENDER_TURN_MS_MAX = 1000 * 1000, // So that it can be said in us.
 };
 
 enum sender_claim {
@@ -116,22 +116,10 @@ static void sender_on_room(void *context)
 static int sender_wait_room(
         struct cmds_sender *sender, uint32_t seen, const struct cmdi_sender_time *time)
 {
-    int code = 0;
     atomic_fetch_add(&sender->room_waiters, 1);
-    while (code >= 0 && atomic_load(&sender->room) == seen) {
-        uint32_t left_ms = cmdi_sender_left_ms(time);
-        if (left_ms == 0) {
-            code = CMDS_E_TIMEOUT;
-        } else if (sender->runtime->is_inline) {
-            code = cmds_runtime_turn(sender->runtime,
-                    left_ms < SENDER_TURN_MS_MAX ? left_ms * 1000 : SENDER_TURN_MS_MAX * 1000);
-        } else {
-            cmdi_futex_wait(&sender->room, seen,
-                    left_ms == CMDS_NEVER ? UINT64_MAX : cmdi_ms_to_ns(left_ms));
-        }
-    }
+    int code = cmdi_runtime_wait(sender->runtime, &sender->room, seen, cmdi_sender_left_ms(time));
     atomic_fetch_sub(&sender->room_waiters, 1);
-    return code < 0 ? code : 0;
+    return code;
 }
 
 /* One attempt. */
@@ -280,7 +268,7 @@ static void sender_on_result(void *context, const struct cmds_result *result)
 static int sender_sleep(struct cmds_sender *sender, struct cmdi_sender_wait *wait,
         const struct cmdi_sender_time *time)
 {
-    int code = cmdi_runtime_wait(sender->runtime, &wait->done, cmdi_sender_left_ms(time));
+    int code = cmdi_runtime_wait(sender->runtime, &wait->done, 0, cmdi_sender_left_ms(time));
     if (code < 0) {
         uint32_t expected = SENDER_WAITING;
         if (atomic_compare_exchange_strong(&wait->claim, &expected, SENDER_ABANDONED)) {
@@ -289,7 +277,7 @@ static int sender_sleep(struct cmds_sender *sender, struct cmdi_sender_wait *wai
         CMDI_ASSERT(expected == SENDER_CLAIMED);
         /* The shard has claimed it: it is in the chain, which comes to it in a moment. */
         while (atomic_load(&wait->done) == 0 && code != -EXDEV) {
-            code = cmdi_runtime_wait(sender->runtime, &wait->done, CMDS_NEVER);
+            code = cmdi_runtime_wait(sender->runtime, &wait->done, 0, CMDS_NEVER);
         }
     }
     if (wait->wake_next != NULL) {
@@ -430,7 +418,7 @@ static void sender_free(struct cmds_sender *sender, uint32_t linger_ms)
     if (sender->group != NULL) {
         (void)cmdi_group_begin_close(sender->group, linger_ms);
         cmds_group_close(sender->group, NULL, NULL); // Takes the opener's handle.
-        (void)cmdi_runtime_wait(sender->runtime, &sender->gone, CMDS_NEVER);
+        (void)cmdi_runtime_wait(sender->runtime, &sender->gone, 0, CMDS_NEVER);
     }
     for (uint32_t users = 0;
             (users = atomic_load(&sender->users)) != 0 && users != CMDI_SENDER_CLOSING;) {

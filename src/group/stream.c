@@ -15,6 +15,7 @@
 #include "client/result.h"
 #include "group/sender.h"
 #include "ring/thread.h"
+#include "shard/drive.h"
 
 enum {
     STREAM_SIZE_MAX = 16 * 1024 * 1024,
@@ -190,7 +191,7 @@ static int stream_run(struct sender_stream *stream, const struct cmdi_sender_tim
             return end.code < 0 ? cmdi_fail(error, end.code, "%s", end.text) : 0;
         }
         int code = cmdi_runtime_wait(
-                stream->sender->runtime, &stream->ready, cmdi_sender_left_ms(time));
+                stream->sender->runtime, &stream->ready, 0, cmdi_sender_left_ms(time));
         if (code < 0) {
             return cmdi_fail(error, code, "%s: %s within %u ms",
                     stream->sender->group->options.connect,

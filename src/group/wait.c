@@ -16,6 +16,7 @@
 #include "group/ref.h"
 #include "ring/clock.h"
 #include "ring/thread.h"
+#include "shard/drive.h"
 
 /** Somebody who sleeps until something about the group changes. On his stack. */
 struct group_waiter {
@@ -120,7 +121,7 @@ static int group_wait_for(
         uint32_t left_ms = timeout_ms == CMDS_NEVER ? CMDS_NEVER
                            : waited_ms < timeout_ms ? timeout_ms - (uint32_t)waited_ms
                                                     : 0;
-        code = cmdi_runtime_wait(group->runtime, &waiter.woken, left_ms);
+        code = cmdi_runtime_wait(group->runtime, &waiter.woken, 0, left_ms);
         /* Before the next check, so that what comes after that is not lost. */
         atomic_store(&waiter.woken, 0);
     }

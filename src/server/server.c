@@ -17,6 +17,7 @@
 #include "ring/thread.h"
 #include "server/call.h"
 #include "server/server.h"
+#include "shard/drive.h"
 
 enum {
     SERVER_OTHER_FILES = 64,   // Open beside connections, about.
@@ -349,7 +350,7 @@ static void server_stop_acceptors(struct cmds_server *server)
         cmdi_runtime_call(
                 server->runtime, acceptor->listener.shard->index, server_stop_acceptor, acceptor);
         /* Deadlock and failed turns were ruled out by the callers; then it ends. */
-        (void)cmdi_runtime_wait(server->runtime, &acceptor->closed, CMDS_NEVER);
+        (void)cmdi_runtime_wait(server->runtime, &acceptor->closed, 0, CMDS_NEVER);
     }
 }
 
@@ -373,7 +374,7 @@ int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms)
         atomic_store(&server->quiet, 1);
     }
     server_check_drained(server);
-    return cmdi_runtime_wait(server->runtime, &server->drained, timeout_ms);
+    return cmdi_runtime_wait(server->runtime, &server->drained, 0, timeout_ms);
 }
 
 static void server_close_shard(struct cmdi_shard *shard, void *context)
@@ -398,7 +399,7 @@ static void server_end(struct cmds_server *server)
         cmdi_runtime_call(server->runtime, i, server_close_shard, server);
     }
     if (server->shard_count > 0) {
-        (void)cmdi_runtime_wait(server->runtime, &server->shards_ended, CMDS_NEVER);
+        (void)cmdi_runtime_wait(server->runtime, &server->shards_ended, 0, CMDS_NEVER);
     }
     for (uint32_t i = 0; i < server->shard_count; i++) {
         // Every mail posted to an acceptor has run by now.

@@ -18,6 +18,7 @@
 #include "machine/probe.h"
 #include "ring/clock.h"
 #include "ring/thread.h"
+#include "shard/drive.h"
 
 enum {
     RUNTIME_SPIN_US = 100,
@@ -151,7 +152,7 @@ static uint32_t runtime_shard_count(
 static bool runtime_pins(const struct cmds_runtime *runtime,
         const struct cmds_runtime_options *options, const struct runtime_cpus *cpus)
 {
-    return !options->no_pinning && !runtime->is_inline &&
+    return !options->no_pinning && runtime->drive == CMDI_DRIVE_THREAD &&
            (cpus->named || runtime_shard_count(options, cpus) >= cpus->count);
 }
 
@@ -167,7 +168,7 @@ static void runtime_shard_options(const struct cmds_runtime *runtime,
             /* Under a quota a spin burns what the work will need. */
             .spin_us = quota && !options->spin_always ? 0 : options->spin_us,
             .spin_always = options->spin_always,
-            .has_thread = !runtime->is_inline,
+            .drive = runtime->drive,
             .stack_size = options->shard_stack_size,
             .memory_size_max = options->memory_size_max,
             .log = &runtime->log,
@@ -177,7 +178,7 @@ static void runtime_shard_options(const struct cmds_runtime *runtime,
                     .buffer_size = options->buffer_size,
                     .buffer_count = buffers_max < RUNTIME_BUFFERS ? buffers_max : RUNTIME_BUFFERS,
                     .buffer_count_max = buffers_max,
-                    .external_wait = runtime->is_inline},
+                    .external_wait = runtime->drive == CMDI_DRIVE_INLINE},
     };
 }
 
@@ -223,41 +224,14 @@ static void runtime_free(struct cmds_runtime *runtime)
     free(runtime);
 }
 
-static int runtime_start_shards(struct cmds_runtime *runtime, struct cmds_error *error)
-{
-    uint32_t started = 0;
-    int code = 0;
-    while (!runtime->is_inline && started < runtime->shard_count && code == 0) {
-        code = cmdi_shard_start(runtime->shards[started]);
-        started += code == 0;
-    }
-    if (code < 0) {
-        (void)cmdi_fail(error, code,
-                "shard %u: its thread could not be started: %s; the limit is of processes (ulimit "
-                "-u, TasksMax=, pids.max) or memory",
-                started, strerror(-code));
-    }
-    for (uint32_t i = 0; i < started; i++) {
-        int one = cmdi_shard_wait_start(runtime->shards[i]);
-        if (one < 0 && code == 0) {
-            code = cmdi_fail(error, one, "shard %u: io_uring cannot be used on its thread: %s", i,
-                    strerror(-one));
-        }
-    }
-    for (uint32_t i = 0; i < started && code < 0; i++) {
-        cmdi_shard_join(runtime->shards[i]);
-    }
-    return code;
-}
-
 /* On the only thread of a child: it is no shard, though it may have been one. */
 static void runtime_in_child(void)
 {
     (void)cmdi_shard_set_current(NULL);
 }
 
-int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_options *options,
-        struct cmds_error *error)
+int cmdi_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_options *options,
+        enum cmdi_drive drive, struct cmds_error *error)
 {
     struct cmds_runtime_options mine;
     struct runtime_cpus cpus = {.count = 0};
@@ -277,20 +251,21 @@ int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_opti
         free(runtime);
         return cmdi_fail(error, -ENOMEM, "no memory for a runtime");
     }
-    runtime->is_inline = mine.shard_count == CMDS_SHARDS_INLINE;
+    runtime->drive = drive;
     runtime->fork_count = cmdi_fork_count();
     runtime->log = (struct cmdi_log){mine.on_log, mine.log_context};
     cmdi_list_init(&runtime->services);
     cmdi_list_init(&runtime->retired);
     (void)pthread_mutex_init(&runtime->lock, NULL); // Cannot fail with default attributes on Linux.
-    code = cmdi_workers_init(&runtime->workers, mine.pool_thread_count, mine.pool_queue_max);
+    code = cmdi_workers_init(&runtime->workers,
+            drive == CMDI_DRIVE_STEPPED ? 0 : mine.pool_thread_count, mine.pool_queue_max);
     code = code < 0 ? cmdi_fail(error, code, "no memory for the worker pool") : 0;
     runtime->workers.stack_size = mine.pool_stack_size;
     if (code == 0) {
         code = runtime_make_shards(runtime, &mine, &cpus, error);
     }
     if (code == 0) {
-        code = runtime_start_shards(runtime, error);
+        code = cmdi_drive_start(runtime, error);
     }
     if (code < 0) {
         runtime_free(runtime);
@@ -298,6 +273,17 @@ int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_opti
     }
     *out = runtime;
     return 0;
+}
+
+int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_options *options,
+        struct cmds_error *error)
+{
+    struct cmds_runtime_options mine;
+    int code = cmdi_options_take(&mine, sizeof(mine), options, "cmds_runtime_options", error);
+    bool is_inline = code == 0 && mine.shard_count == CMDS_SHARDS_INLINE;
+    return code < 0 ? code
+                    : cmdi_runtime_start(out, options,
+                              is_inline ? CMDI_DRIVE_INLINE : CMDI_DRIVE_THREAD, error);
 }
 
 /* The next one to stop. It and those behind it begin, up to one that has to be stopped first. */
@@ -315,19 +301,6 @@ static struct cmdi_service *runtime_take_service(struct cmds_runtime *runtime)
     struct cmdi_service *first = runtime_pop(&runtime->services);
     (void)pthread_mutex_unlock(&runtime->lock);
     return first;
-}
-
-static int runtime_turn(struct cmds_runtime *runtime, uint64_t wait_ns);
-
-/* The thread that stops an inline runtime finishes what still lies in its ring and its mailbox. */
-static void runtime_end_inline(struct cmds_runtime *runtime)
-{
-    for (uint32_t i = 0; i < 64 && runtime_turn(runtime, CMDI_RING_WAIT_NONE) > 0; i++) {
-        // Until it is quiet.
-    }
-    struct cmdi_shard *before = cmdi_shard_set_current(runtime->shards[0]);
-    cmdi_shard_take_last_mail(runtime->shards[0]);
-    (void)cmdi_shard_set_current(before);
 }
 
 void cmds_runtime_stop(struct cmds_runtime *runtime)
@@ -348,12 +321,7 @@ void cmds_runtime_stop(struct cmds_runtime *runtime)
         service->stop(service);
     }
     cmdi_workers_fini(&runtime->workers);
-    if (runtime->is_inline) {
-        runtime_end_inline(runtime);
-    }
-    for (uint32_t i = 0; i < runtime->shard_count && !runtime->is_inline; i++) {
-        cmdi_shard_join(runtime->shards[i]);
-    }
+    cmdi_drive_stop(runtime);
     runtime_free(runtime);
 }
 
@@ -401,145 +369,7 @@ bool cmdi_runtime_retire(struct cmds_runtime *runtime, struct cmdi_service *serv
     return mine;
 }
 
-/* --- Turning and waiting ---------------------------------------------------------------------- */
-
-/* Inline: is the caller the one thread that may turn? The first to ask is. */
-static int runtime_claim(struct cmds_runtime *runtime)
-{
-    if (cmdi_runtime_is_foreign(runtime)) {
-        return CMDS_E_FORKED;
-    }
-    if (atomic_load(&runtime->turner_known) == 0) {
-        (void)pthread_mutex_lock(&runtime->lock);
-        if (atomic_load(&runtime->turner_known) == 0) {
-            runtime->turner = pthread_self();
-            atomic_store(&runtime->turner_known, 1);
-        }
-        (void)pthread_mutex_unlock(&runtime->lock);
-    }
-    if (!pthread_equal(runtime->turner, pthread_self())) {
-        return -EXDEV;
-    }
-    return runtime->shards[0]->in_turn || cmdi_shard_current() == runtime->shards[0] ? -EDEADLK : 0;
-}
-
-/*
- * Inline: the fd of the runtime is to be silent until something happens from now on. Returns:
- * nothing has already.
- */
-static bool runtime_settle(struct cmdi_shard *shard)
-{
-    uint64_t next_ms = cmdi_timer_wheel_next(&shard->timers);
-    if (next_ms != CMDI_TIMER_NONE) {
-        cmdi_ring_alarm(shard->ring, cmdi_ms_to_ns(next_ms));
-        // A failure comes again in the next turn.
-        (void)cmdi_ring_enter(shard->ring, CMDI_RING_WAIT_NONE);
-    }
-    cmdi_ring_fd_quiet(shard->ring);
-    atomic_store(&shard->sleeping, 1); // Whoever posts from now on wakes the fd.
-    return atomic_load(&shard->mailbox) == NULL && !cmdi_shard_has_work(shard);
-}
-
-static int runtime_turn(struct cmds_runtime *runtime, uint64_t wait_ns)
-{
-    struct cmdi_shard *shard = runtime->shards[0];
-    int code = 0;
-    if (!shard->enabled) {
-        code = cmdi_ring_enable(shard->ring);
-        if (code < 0) {
-            return code;
-        }
-        shard->enabled = true;
-    }
-    struct cmdi_shard *before = cmdi_shard_set_current(shard);
-    atomic_store_explicit(&shard->sleeping, 0, memory_order_relaxed);
-    code = cmdi_shard_turn(shard, wait_ns);
-    if (code == 0 && wait_ns == CMDI_RING_WAIT_NONE && !runtime_settle(shard)) {
-        code = cmdi_shard_turn(shard, CMDI_RING_WAIT_NONE);
-        code = code == 0 ? 1 : code; // Something had come: the caller looks again before it sleeps.
-    }
-    (void)cmdi_shard_set_current(before);
-    return code;
-}
-
-int cmds_runtime_turn(struct cmds_runtime *runtime, uint32_t wait_us)
-{
-    if (!runtime->is_inline) {
-        return -EINVAL;
-    }
-    int code = runtime_claim(runtime);
-    if (code < 0) {
-        return code;
-    }
-    if (wait_us == CMDS_TURN_NOWAIT) {
-        return runtime_turn(runtime, CMDI_RING_WAIT_NONE);
-    }
-    code = runtime_turn(runtime,
-            wait_us == CMDS_NEVER ? CMDI_RING_WAIT_FOREVER : (uint64_t)wait_us * CMDI_NS_PER_US);
-    if (code != 0) {
-        return code;
-    }
-    return runtime_turn(runtime, CMDI_RING_WAIT_NONE); // Runs what ended the wait.
-}
-
-int cmdi_runtime_may_block(struct cmds_runtime *runtime)
-{
-    if (cmdi_runtime_is_foreign(runtime)) {
-        return CMDS_E_FORKED;
-    }
-    if (cmdi_shard_current() != NULL) {
-        return -EDEADLK;
-    }
-    return runtime->is_inline ? runtime_claim(runtime) : 0;
-}
-
-static uint64_t runtime_left(uint64_t until_ns)
-{
-    uint64_t now_ns = cmdi_now_ns();
-    return until_ns == UINT64_MAX ? UINT64_MAX : until_ns > now_ns ? until_ns - now_ns : 0;
-}
-
-int cmdi_runtime_wait(struct cmds_runtime *runtime, _Atomic uint32_t *word, uint32_t timeout_ms)
-{
-    int code = cmdi_runtime_may_block(runtime);
-    uint64_t until_ns =
-            timeout_ms == CMDS_NEVER ? UINT64_MAX : cmdi_now_ns() + cmdi_ms_to_ns(timeout_ms);
-    while (code >= 0 && atomic_load(word) == 0) {
-        uint64_t left_ns = runtime_left(until_ns);
-        if (left_ns == 0) {
-            return CMDS_E_TIMEOUT;
-        }
-        if (runtime->is_inline) {
-            code = runtime_turn(runtime, left_ns);
-        } else {
-            cmdi_futex_wait(word, 0, left_ns);
-        }
-    }
-    return code < 0 ? code : 0;
-}
-
-void cmdi_runtime_call(struct cmds_runtime *runtime, uint32_t index,
-        void (*fn)(struct cmdi_shard *shard, void *context), void *context)
-{
-    struct cmdi_shard *shard = runtime->shards[index];
-    if (!runtime->is_inline) {
-        cmdi_shard_call(shard, fn, context);
-        return;
-    }
-    struct cmdi_shard *before = cmdi_shard_set_current(shard);
-    fn(shard, context);
-    (void)cmdi_shard_set_current(before);
-    if (atomic_exchange(&shard->sleeping, 0) != 0) {
-        cmdi_ring_wake(shard->ring); // What it left for the next turn, the fd has to ask for.
-    }
-}
-
 /* --- Small public things ---------------------------------------------------------------------- */
-
-int cmds_runtime_fd(const struct cmds_runtime *runtime)
-{
-    return runtime->is_inline ? cmdi_ring_fd(runtime->shards[0]->ring) : -EINVAL;
-}
 
 uint32_t cmds_runtime_shard_count(const struct cmds_runtime *runtime)
 {
@@ -613,9 +443,9 @@ int cmds_runtime_describe(const struct cmds_runtime *runtime, char *text, size_t
     cmdi_kernel_release(kernel, sizeof(kernel));
     return snprintf(text, size, "Linux %s, %u %s, io_uring with %s%s%s", kernel,
             runtime->shard_count,
-            runtime->is_inline          ? "inline shard"
-            : runtime->shard_count == 1 ? "shard"
-                                        : "shards",
+            runtime->drive == CMDI_DRIVE_INLINE ? "inline shard"
+            : runtime->shard_count == 1         ? "shard"
+                                                : "shards",
             yes[0] != '\0' ? yes : "its floor", no[0] != '\0' ? ", without " : "", no);
 }
 

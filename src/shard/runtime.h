@@ -41,7 +41,8 @@ struct cmdi_service {
 struct cmds_runtime {
     struct cmdi_shard **shards;
     uint32_t shard_count;
-    bool is_inline; // One shard, no thread.
+    enum cmdi_drive drive;
+    uint64_t now_ns; // STEPPED: the time that was given last.
     _Atomic uint32_t stopping;
     struct cmdi_log log;
     struct cmdi_workers workers;
@@ -51,7 +52,7 @@ struct cmds_runtime {
     uint32_t retired_count;
     _Atomic uint64_t post_count; // cmds_runtime_post waiting.
     uint32_t fork_count;         // cmdi_fork_count() of its process.
-    pthread_t turner;            // Inline: who turned first. Valid with turner_known.
+    pthread_t turner;            // Without threads: who turned first. Valid with turner_known.
     _Atomic uint32_t turner_known;
 };
 
@@ -76,21 +77,9 @@ bool cmdi_runtime_remove(struct cmds_runtime *runtime, struct cmdi_service *serv
 bool cmdi_runtime_retire(struct cmds_runtime *runtime, struct cmdi_service *service, bool removed);
 
 /**
- * Waits until *word is not 0: asleep on it as a futex (whoever sets it calls cmdi_futex_wake), or,
- * inline, by turning.
- *
- * Thread:  any but a shard in its turn; inline: the thread that turns.
- * Returns: 0; CMDS_E_TIMEOUT; -EDEADLK on a shard or inside a callback; -EXDEV: inline, and another
- *          thread turns it; CMDS_E_FORKED; what a turn returned if it failed.
+ * As cmds_runtime_start(), by that drive: INLINE has one shard, the others options->shard_count.
  */
-int cmdi_runtime_wait(struct cmds_runtime *runtime, _Atomic uint32_t *word, uint32_t timeout_ms);
-/** Whether the caller may block on this runtime. Returns: 0, -EDEADLK, -EXDEV, CMDS_E_FORKED as above. */
-int cmdi_runtime_may_block(struct cmds_runtime *runtime);
-/**
- * Runs fn on a shard and returns when it has; on an inline runtime the caller is its thread and it
- * runs at once. Thread: as wait.
- */
-void cmdi_runtime_call(struct cmds_runtime *runtime, uint32_t shard,
-        void (*fn)(struct cmdi_shard *shard, void *context), void *context);
+int cmdi_runtime_start(struct cmds_runtime **runtime, const struct cmds_runtime_options *options,
+        enum cmdi_drive drive, struct cmds_error *error);
 
 #endif

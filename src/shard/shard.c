@@ -14,13 +14,13 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/time.h"
 #include "machine/cpu.h"
 #include "ring/clock.h"
 #include "ring/thread.h"
 
 enum {
     SHARD_SLOTS_FIRST = 64,
-    SHARD_QUIET_MS = 1000, // How often a shard looks for memory to give back.
     SHARD_GENERATION_MASK = 0xffffff,
     SHARD_SPIN_LOOKS = 64,          // At the ring and the mailbox between two looks at the clock.
     SHARD_HARVEST = 32,             // Completions, or timers, between two looks at the clock.
@@ -111,8 +111,7 @@ void cmdi_shard_post(struct cmdi_shard *shard, struct cmdi_mail *mail)
         mail->next = head;
     } while (!atomic_compare_exchange_weak_explicit(
             &shard->mailbox, &head, mail, memory_order_seq_cst, memory_order_relaxed));
-    if (shard->ring != NULL && atomic_load(&shard->sleeping) != 0 &&
-            atomic_exchange(&shard->sleeping, 0) != 0) {
+    if (atomic_load(&shard->sleeping) != 0 && atomic_exchange(&shard->sleeping, 0) != 0) {
         __atomic_fetch_add(&shard->stats.wakes, 1, __ATOMIC_RELAXED);
         cmdi_ring_wake(shard->ring);
     }
@@ -214,7 +213,7 @@ static void shard_begin_step(struct cmdi_shard *shard)
  */
 void cmdi_shard_look(struct cmdi_shard *shard)
 {
-    if (shard->ring != NULL) { // A manual shard has only the time that it is given.
+    if (shard->options.drive != CMDI_DRIVE_STEPPED) {
         uint64_t now_ns = cmdi_now_ns();
         uint64_t took_ns = now_ns - shard->looked_ns;
         if (took_ns > SHARD_LOOK_NS_MAX) {
@@ -233,6 +232,9 @@ static uint32_t shard_harvest(struct cmdi_shard *shard)
 {
     struct cmdi_completion completions[SHARD_HARVEST];
     uint32_t total = 0;
+    if (shard->ring == NULL) {
+        return 0;
+    }
     shard_begin_step(shard);
     while (total < CMDI_SHARD_COMPLETIONS_PER_TURN && !shard->step_over) {
         uint32_t count = cmdi_ring_harvest(shard->ring, completions, SHARD_HARVEST);
@@ -394,6 +396,9 @@ static void shard_tell_refused(struct cmdi_shard *shard)
 
 static int shard_enter(struct cmdi_shard *shard, uint64_t wait_ns)
 {
+    if (shard->ring == NULL) {
+        return 0;
+    }
     CMDI_COUNT(shard, enters, 1);
     return cmdi_ring_enter(shard->ring, wait_ns);
 }
@@ -407,6 +412,9 @@ static int shard_enter(struct cmdi_shard *shard, uint64_t wait_ns)
 static uint32_t shard_look(struct cmdi_shard *shard)
 {
     uint32_t handled = 0;
+    if (shard->ring == NULL) {
+        return 0;
+    }
     uint32_t looks = cmdi_ring_in_flight(shard->ring) / SHARD_LOOK_ITEMS + 2;
     for (uint32_t i = 0; i < looks && (i == 0 || cmdi_ring_has_work(shard->ring)); i++) {
         if (shard_enter(shard, CMDI_RING_WAIT_NONE) < 0) {
@@ -428,7 +436,7 @@ static uint32_t shard_before_timers(struct cmdi_shard *shard, uint64_t due_ms)
 {
     uint64_t late_ms = shard->now_ms - due_ms;
     shard->stalled_ms += late_ms >= SHARD_STALL_MS ? late_ms : 0;
-    return shard->ring != NULL ? shard_look(shard) : 0;
+    return shard_look(shard);
 }
 
 static uint32_t shard_run(struct cmdi_shard *shard)
@@ -437,9 +445,7 @@ static uint32_t shard_run(struct cmdi_shard *shard)
     uint64_t due_ms = shard->now_ms > shard->timers.now_ms ? cmdi_timer_wheel_next(&shard->timers)
                                                            : CMDI_TIMER_NONE;
     CMDI_COUNT(shard, turns, 1);
-    if (shard->ring != NULL) {
-        handled += shard_harvest(shard);
-    }
+    handled += shard_harvest(shard);
     if (CMDI_UNLIKELY(due_ms <= shard->now_ms)) {
         handled += shard_before_timers(shard, due_ms);
     }
@@ -472,7 +478,7 @@ static bool shard_has_own_work(const struct cmdi_shard *shard)
 
 bool cmdi_shard_has_work(const struct cmdi_shard *shard)
 {
-    return shard_has_own_work(shard) || cmdi_ring_has_work(shard->ring) ||
+    return shard_has_own_work(shard) || (shard->ring != NULL && cmdi_ring_has_work(shard->ring)) ||
            cmdi_receive_can_feed(&shard->receive);
 }
 
@@ -594,7 +600,7 @@ static int shard_end_turn(struct cmdi_shard *shard, uint64_t wait_ns)
 
 int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns)
 {
-    CMDI_ASSERT(!shard->in_turn);
+    CMDI_ASSERT(!shard->in_turn && shard->options.drive != CMDI_DRIVE_STEPPED);
     shard->in_turn = true;
     shard_set_time(shard, cmdi_now_ns());
     atomic_store_explicit(&shard->busy_since_ns, shard->now_ns, memory_order_relaxed);
@@ -603,27 +609,40 @@ int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns)
     __atomic_store_n(&shard->stats.memory_bytes, cmdi_account_used(&shard->buffers.account),
             __ATOMIC_RELAXED);
     /* Who turns an inline shard looks at what has run before anything is waited for. */
-    bool look_first = handled > 0 && !shard->options.has_thread;
+    bool look_first = handled > 0 && shard->options.drive == CMDI_DRIVE_INLINE;
     int code = shard_end_turn(shard, look_first ? CMDI_RING_WAIT_NONE : wait_ns);
     shard->in_turn = false;
     return code < 0 ? code : (int)handled;
 }
 
-void cmdi_shard_advance(struct cmdi_shard *shard, uint64_t now_ns)
+bool cmdi_shard_step(struct cmdi_shard *shard, uint64_t now_ns)
 {
-    CMDI_ASSERT(shard->ring == NULL);
+    CMDI_ASSERT(shard->options.drive == CMDI_DRIVE_STEPPED && !shard->in_turn);
+    struct cmdi_shard *before = cmdi_shard_set_current(shard);
+    uint32_t handled = 0;
+    shard->in_turn = true;
     shard_set_time(shard, now_ns);
     do {
-        (void)shard_run(shard);
-        (void)shard_run_list(shard, &shard->ended);
-    } while (shard_has_own_work(shard));
+        handled += shard_run(shard);
+        (void)shard_enter(shard, CMDI_RING_WAIT_NONE); // A simulated one does not fail.
+        handled += shard_run_list(shard, &shard->ended);
+    } while (cmdi_shard_has_work(shard));
+    shard->in_turn = false;
+    (void)cmdi_shard_set_current(before);
+    return handled > 0;
+}
+
+uint64_t cmdi_shard_clock_ms(const struct cmdi_shard *shard)
+{
+    bool given = shard->in_turn || shard->options.drive == CMDI_DRIVE_STEPPED;
+    return given ? shard->now_ms : cmdi_ns_to_ms(cmdi_now_ns());
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */
 
 static int shard_init_ring(struct cmdi_shard *shard, struct cmds_error *error)
 {
-    if (shard->options.manual) {
+    if (shard->options.no_ring) {
         return cmdi_receive_init(&shard->receive, NULL, 0);
     }
     int code = cmdi_ring_create(&shard->ring, &shard->options.ring, error);
@@ -667,7 +686,7 @@ int cmdi_shard_create(
     cmdi_list_init(&shard->refused);
     shard_set_pace(shard);
     cmdi_buffers_init(&shard->buffers, options->memory_size_max);
-    shard_set_time(shard, options->manual ? 0 : cmdi_now_ns());
+    shard_set_time(shard, options->drive == CMDI_DRIVE_STEPPED ? 0 : cmdi_now_ns());
     cmdi_timer_wheel_init(&shard->timers, shard->now_ms);
     cmdi_spin_init(&shard->spin, (uint64_t)options->spin_us * 1000);
     int code = shard_init_ring(shard, error);
@@ -677,111 +696,6 @@ int cmdi_shard_create(
     }
     *out = shard;
     return 0;
-}
-
-struct shard_quiet {
-    struct cmdi_timer timer;
-    struct cmdi_shard *shard;
-    uint64_t buffers_empty, bytes; // As they were at the last look.
-};
-
-/* A shard through which little went for a second gives memory back, one step at a time. */
-static void shard_quiet(struct cmdi_timer *timer, uint64_t now_ms)
-{
-    struct shard_quiet *quiet = CMDI_CONTAINER(timer, struct shard_quiet, timer);
-    struct cmdi_shard *shard = quiet->shard;
-    uint64_t bytes = shard->stats.recv_bytes + shard->stats.send_bytes;
-    if (bytes - quiet->bytes < 1024 * 1024) {
-        cmdi_buffers_trim(&shard->buffers);
-        cmdi_account_trim(&shard->buffers.account);
-        if (quiet->buffers_empty == shard->stats.buffers_empty) {
-            cmdi_receive_shrink(&shard->receive);
-        }
-    }
-    quiet->bytes = bytes;
-    quiet->buffers_empty = shard->stats.buffers_empty;
-    cmdi_shard_timer(shard, timer, now_ms + SHARD_QUIET_MS);
-}
-
-/* The first enter tells whether the kernel lets this thread. Who starts the runtime waits for it. */
-static int shard_begin(struct cmdi_shard *shard)
-{
-    int code = cmdi_ring_enable(shard->ring);
-    code = code == 0 ? cmdi_ring_enter(shard->ring, CMDI_RING_WAIT_NONE) : code;
-    shard->enabled = code == 0;
-    shard->start_code = code;
-    atomic_store(&shard->started, 1);
-    cmdi_futex_wake(&shard->started, 1);
-    return code;
-}
-
-/*
- * Enter fails only when the ring is unusable: without it every connection here hangs for ever.
- * Better to say so and stop.
- */
-static void shard_lost_ring(struct cmdi_shard *shard, int code)
-{
-    shard->log_second[CMDI_LOG_OTHER] = 0; // Whatever was logged in this second.
-    cmdi_shard_log(shard, CMDI_LOG_OTHER, CMDS_LOG_ERROR,
-            "shard %u: io_uring_enter: %s; its connections cannot go on, the process ends",
-            shard->index, strerror(-code));
-    cmdi_die("shard %u: io_uring_enter: %s; its connections cannot go on", shard->index,
-            strerror(-code));
-}
-
-static void *shard_main(void *argument)
-{
-    struct cmdi_shard *shard = argument;
-    struct shard_quiet quiet = {.shard = shard};
-    shard_of_thread = shard;
-    if (shard->options.cpu >= 0 && cmdi_cpu_pin((uint16_t)shard->options.cpu) < 0) {
-        cmdi_shard_log(shard, CMDI_LOG_OTHER, CMDS_LOG_WARN, "shard %u: cannot be pinned to CPU %d",
-                shard->index, shard->options.cpu);
-    }
-    int code = shard_begin(shard);
-    if (code < 0) {
-        cmdi_ring_drain(shard->ring);
-        shard_of_thread = NULL;
-        return NULL;
-    }
-    cmdi_timer_init(&quiet.timer, shard_quiet);
-    cmdi_shard_timer(shard, &quiet.timer, shard->now_ms + SHARD_QUIET_MS);
-    while (code >= 0 && atomic_load(&shard->stopping) == 0) {
-        code = cmdi_shard_turn(shard, CMDI_RING_WAIT_FOREVER);
-    }
-    if (code < 0) {
-        shard_lost_ring(shard, code);
-    }
-    cmdi_shard_timer_off(shard, &quiet.timer);
-    // By its owner. Others may still wake it: it is freed after the join.
-    cmdi_ring_drain(shard->ring);
-    shard_of_thread = NULL;
-    return NULL;
-}
-
-int cmdi_shard_start(struct cmdi_shard *shard)
-{
-    char name[16];
-    (void)snprintf(name, sizeof(name), "cmds-shard-%u", shard->index % 10000);
-    return cmdi_thread_start(&shard->thread, shard_main, shard, name, shard->options.stack_size);
-}
-
-int cmdi_shard_wait_start(struct cmdi_shard *shard)
-{
-    while (atomic_load(&shard->started) == 0) {
-        cmdi_futex_wait(&shard->started, 0, UINT64_MAX);
-    }
-    return shard->start_code;
-}
-
-void cmdi_shard_join(struct cmdi_shard *shard)
-{
-    atomic_store(&shard->stopping, 1);
-    if (atomic_exchange(&shard->sleeping, 0) != 0) {
-        cmdi_ring_wake(shard->ring);
-    }
-    cmdi_thread_join(shard->thread);
-    cmdi_shard_take_last_mail(shard);
 }
 
 void cmdi_shard_take_last_mail(struct cmdi_shard *shard)

@@ -12,8 +12,8 @@
  * after so many bytes, and what is left is the first of the next turn, which does not wait. Who
  * asks for little comes first, see enum cmdi_shard_level.
  *
- * Without a ring (`manual`) a shard is a set of values with a clock that somebody moves: the test
- * harness runs on it.
+ * Who calls cmdi_shard_turn() is another matter: see shard/drive.h. A shard that is stepped does not
+ * even need a ring, as long as nothing on it uses one.
  */
 #ifndef CMDI_SHARD_SHARD_H
 #define CMDI_SHARD_SHARD_H
@@ -65,12 +65,19 @@ struct cmdi_slot {
  * ignored, its buffer returned.
  */
 
+/** Who runs a shard: see shard/drive.h. */
+enum cmdi_drive {
+    CMDI_DRIVE_THREAD,
+    CMDI_DRIVE_INLINE,
+    CMDI_DRIVE_STEPPED,
+};
+
 struct cmdi_shard_options {
     uint32_t index;
+    enum cmdi_drive drive;
     int cpu;             // -1: not pinned.
     uint32_t spin_us;    // 0: never spin.
-    bool has_thread;     // false: inline or manual.
-    bool manual;         // No ring.
+    bool no_ring;        // Only STEPPED: nothing on it uses one.
     bool spin_always;    // As in cmds_runtime_options.
     uint32_t stack_size; // Of the thread; 0: the default.
     struct cmdi_ring_options ring;
@@ -109,7 +116,7 @@ enum {
 };
 
 struct cmdi_shard {
-    struct cmdi_ring *ring;  // NULL: manual.
+    struct cmdi_ring *ring;  // NULL: no_ring.
     uint64_t now_ns, now_ms; // When this turn began.
     uint64_t stalled_ms;     // How much of the time until then was lost: cmdi_shard_awake_ms().
     struct cmdi_list ready[CMDI_LEVELS]; // struct cmdi_work: once in the next pass over it.
@@ -184,18 +191,6 @@ static inline bool cmdi_shard_turns(const struct cmdi_shard *shard, uint64_t now
 /** Gives: cmdi_shard_destroy(). The thread is not started. Returns: 0, or why in `error`. */
 int cmdi_shard_create(struct cmdi_shard **shard, const struct cmdi_shard_options *options,
         struct cmds_error *error);
-/** Starts the thread. Returns: 0, -errno. */
-int cmdi_shard_start(struct cmdi_shard *shard);
-/**
- * Waits until a started thread works. Returns: 0; -errno: why its ring cannot be used: the thread
- * has ended, and is to be joined.
- */
-int cmdi_shard_wait_start(struct cmdi_shard *shard);
-/**
- * Asks the thread to end and joins it. What still lies in the mailbox is run by the caller, with no
- * shard current.
- */
-void cmdi_shard_join(struct cmdi_shard *shard);
 /** Runs what was posted, however long it takes: at the end. */
 void cmdi_shard_take_last_mail(struct cmdi_shard *shard);
 /** NULL is fine. */
@@ -211,14 +206,17 @@ struct cmdi_shard *cmdi_shard_current(void);
  * was handled; -errno.
  */
 int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns);
-/** Something is to be done at once: a turn would not wait. Not manual. */
+/** Something is to be done at once: a turn would not wait. */
 bool cmdi_shard_has_work(const struct cmdi_shard *shard);
 /**
- * Manual and inline: this thread is the shard from now on (NULL: no more). Returns: the one before.
+ * This thread is the shard from now on (NULL: no more). Returns: the one before. For whoever runs it.
  */
 struct cmdi_shard *cmdi_shard_set_current(struct cmdi_shard *shard);
-/** Manual: moves the clock, fires timers, runs what is ready. */
-void cmdi_shard_advance(struct cmdi_shard *shard, uint64_t now_ns);
+/**
+ * STEPPED: the time is `now_ns`; runs turns until nothing is left to be done in this moment, as this
+ * thread. Returns: something was done.
+ */
+bool cmdi_shard_step(struct cmdi_shard *shard, uint64_t now_ns);
 
 /**
  * Gives: cmdi_shard_slot_release(), once nothing is in flight for it. Returns: its number;
@@ -299,6 +297,9 @@ static inline uint64_t cmdi_shard_awake_ms(const struct cmdi_shard *shard)
 {
     return shard->now_ms - shard->stalled_ms;
 }
+
+/** Now: in a turn its time, between two turns the clock's. Thread: the shard. */
+uint64_t cmdi_shard_clock_ms(const struct cmdi_shard *shard);
 
 static inline void cmdi_shard_timer(
         struct cmdi_shard *shard, struct cmdi_timer *timer, uint64_t at_ms)

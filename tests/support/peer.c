@@ -211,9 +211,10 @@ const struct cmdi_conn_limits peer_limits = {
         .linger_timeout_ms = 1000,
 };
 
-static struct cmdi_shard *peer_manual_shard(void)
+static struct cmdi_shard *peer_stepped_shard(void)
 {
-    struct cmdi_shard_options options = {.cpu = -1, .manual = true, .memory_size_max = 1 << 30};
+    struct cmdi_shard_options options = {
+            .cpu = -1, .drive = CMDI_DRIVE_STEPPED, .no_ring = true, .memory_size_max = 1 << 30};
     struct cmdi_shard *shard = NULL;
     CU_ASSERT_EQUAL_FATAL(cmdi_shard_create(&shard, &options, NULL), 0);
     CU_ASSERT_PTR_NULL(cmdi_shard_set_current(shard));
@@ -235,7 +236,7 @@ struct peer *peer_open(const struct cmdi_conn_ops *ops)
 {
     struct peer *peer = malloc(sizeof(*peer));
     CU_ASSERT_PTR_NOT_NULL_FATAL(peer);
-    peer_init(peer, peer_manual_shard(), ops);
+    peer_init(peer, peer_stepped_shard(), ops);
     return peer;
 }
 
@@ -248,12 +249,12 @@ struct peer *peer_started(void)
 
 void peer_advance(struct peer *peer)
 {
-    cmdi_shard_advance(peer->shard, peer->shard->now_ns);
+    (void)cmdi_shard_step(peer->shard, peer->shard->now_ns);
 }
 
 void peer_advance_ms(struct peer *peer, uint64_t ms)
 {
-    cmdi_shard_advance(peer->shard, peer->shard->now_ns + ms * 1000000);
+    (void)cmdi_shard_step(peer->shard, peer->shard->now_ns + ms * 1000000);
 }
 
 void peer_open_done(struct peer *peer, int code)

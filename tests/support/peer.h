@@ -64,7 +64,7 @@ extern const struct cmdi_transport peer_watching_transport;
 
 /** On a shard that is there. Ops with on_open: the transport is being opened. */
 void peer_init(struct peer *peer, struct cmdi_shard *shard, const struct cmdi_conn_ops *ops);
-/** On a manual shard of its own, which becomes the current one. Gives: peer_free(). */
+/** On a stepped shard of its own, which becomes the current one. Gives: peer_free(). */
 struct peer *peer_open(const struct cmdi_conn_ops *ops);
 /** One of peer_server_ops whose receive is armed. */
 struct peer *peer_started(void);

@@ -49,7 +49,7 @@ static struct cmdi_shard *ring_shard(
 {
     struct cmdi_shard_options options = {
             .cpu = -1,
-            .has_thread = thread,
+            .drive = thread ? CMDI_DRIVE_THREAD : CMDI_DRIVE_INLINE,
             .memory_size_max = 1 << 26,
             .ring = {.entries = 16,
                     .completion_entries = 64,

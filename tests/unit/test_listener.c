@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "shard/drive.h"
 #include "support/harness.h"
 #include "support/raw.h"
 
@@ -83,7 +84,7 @@ static const struct cmdi_listener_ops owner_ops = {
 static void owner_open(struct owner *owner, bool once)
 {
     struct cmdi_shard_options options = {.cpu = -1,
-            .has_thread = true,
+            .drive = CMDI_DRIVE_THREAD,
             .memory_size_max = 1 << 20,
             .ring = {.entries = 16,
                     .completion_entries = 64,
@@ -96,7 +97,7 @@ static void owner_open(struct owner *owner, bool once)
     if (cmdi_shard_create(&owner->shard, &options, &error) < 0) {
         cmdi_test_skip(error.text);
     }
-    CU_ASSERT_EQUAL_FATAL(cmdi_shard_start(owner->shard), 0);
+    CU_ASSERT_EQUAL_FATAL(cmdi_drive_start_thread(owner->shard), 0);
     cmdi_listener_init(&owner->listener, owner->shard, &owner_ops, once);
 }
 
@@ -176,7 +177,7 @@ static void owner_close(struct owner *owner)
         (void)close(owner->fds[i]);
     }
     CU_ASSERT_EQUAL(atomic_load(&owner->closed), 1);
-    cmdi_shard_join(owner->shard);
+    cmdi_drive_join(owner->shard);
     cmdi_shard_destroy(owner->shard);
 }
 

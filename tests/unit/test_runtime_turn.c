@@ -4,7 +4,7 @@
  * an event that does not come, an fd that stays silent or is never silent again, a turn on the wrong
  * thread.
  */
-#include "shard/runtime.h"
+#include "shard/drive.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -17,6 +17,7 @@
 #include "machine/cpu.h"
 #include "ring/clock.h"
 #include "ring/thread.h"
+#include "shard/drive.h"
 #include "support/harness.h"
 
 enum {
@@ -26,6 +27,7 @@ enum {
 };
 
 static const struct cmdi_shard_options options_ring = {
+        .drive = CMDI_DRIVE_INLINE,
         .cpu = -1,
         .memory_size_max = 1 << 20,
         .ring = {.entries = 16,
@@ -45,9 +47,10 @@ static struct cmdi_shard *make_shard(const struct cmdi_shard_options *options)
     return shard;
 }
 
-static struct cmdi_shard *manual_shard(void)
+static struct cmdi_shard *stepped_shard(void)
 {
-    struct cmdi_shard_options options = {.cpu = -1, .manual = true, .memory_size_max = 1 << 20};
+    struct cmdi_shard_options options = {
+            .cpu = -1, .drive = CMDI_DRIVE_STEPPED, .no_ring = true, .memory_size_max = 1 << 20};
     return make_shard(&options);
 }
 
@@ -55,17 +58,17 @@ static struct cmdi_shard *manual_shard(void)
 static struct cmdi_shard *running_shard(uint32_t spin_us, bool spin_always)
 {
     struct cmdi_shard_options options = options_ring;
-    options.has_thread = true;
+    options.drive = CMDI_DRIVE_THREAD;
     options.spin_us = spin_us;
     options.spin_always = spin_always;
     struct cmdi_shard *shard = make_shard(&options);
-    CU_ASSERT_EQUAL_FATAL(cmdi_shard_start(shard), 0);
+    CU_ASSERT_EQUAL_FATAL(cmdi_drive_start_thread(shard), 0);
     return shard;
 }
 
 static void stop_shard(struct cmdi_shard *shard)
 {
-    cmdi_shard_join(shard);
+    cmdi_drive_join(shard);
     cmdi_shard_destroy(shard);
 }
 
@@ -83,7 +86,7 @@ static void test_shard_slots_name_their_owner_only(void)
     enum {
         SLOTS = 1000,
     };
-    struct cmdi_shard *shard = manual_shard();
+    struct cmdi_shard *shard = stepped_shard();
     uint32_t owner = 0;
     static bool used[SLOTS * 2];
     memset(used, 0, sizeof(used));
@@ -247,7 +250,7 @@ static void test_shard_sleep_loses_no_wake(void)
         ROUNDS = 60000,
     };
     struct cmdi_shard_options options = options_ring;
-    options.has_thread = true; // It is the test's own.
+    options.drive = CMDI_DRIVE_THREAD; // It is the test's own.
     struct cmdi_shard *shard = make_shard(&options);
     struct numbered mail;
     struct poster poster = {.shard = shard, .count = ROUNDS, .mails = &mail};
@@ -338,7 +341,7 @@ static void run_step(struct cmdi_shard *shard, struct cmdi_work *work)
 
 static void test_shard_work_runs_in_its_order(void)
 {
-    struct cmdi_shard *shard = manual_shard();
+    struct cmdi_shard *shard = stepped_shard();
     struct step after = {.name = 'e'};
     struct step flush = {.name = 'f'};
     struct step late = {.name = 'l'};
@@ -355,7 +358,7 @@ static void test_shard_work_runs_in_its_order(void)
     cmdi_shard_ready(shard, &ready.work);
     cmdi_shard_ready(shard, &ready.work); // Once.
     cmdi_shard_ready(shard, &second.work);
-    cmdi_shard_advance(shard, 0);
+    (void)cmdi_shard_step(shard, 0);
 
     CU_ASSERT_STRING_EQUAL(steps_run, "rsfel"); // What became ready meanwhile: the next pass.
     cmdi_shard_destroy(shard);

@@ -9,10 +9,13 @@
 
 #include "support/harness.h"
 
-static struct cmdi_shard *manual_shard(const struct cmdi_log *log)
+static struct cmdi_shard *stepped_shard(const struct cmdi_log *log)
 {
-    struct cmdi_shard_options options = {
-            .cpu = -1, .manual = true, .memory_size_max = 1 << 20, .log = log};
+    struct cmdi_shard_options options = {.cpu = -1,
+            .drive = CMDI_DRIVE_STEPPED,
+            .no_ring = true,
+            .memory_size_max = 1 << 20,
+            .log = log};
     struct cmdi_shard *shard = NULL;
     CU_ASSERT_EQUAL_FATAL(cmdi_shard_create(&shard, &options, NULL), 0);
     return shard;
@@ -34,7 +37,7 @@ static void keep_line(void *context, enum cmds_log_level level, const char *text
 static void test_shard_log_is_bounded(void)
 {
     const struct cmdi_log log = {.fn = keep_line};
-    struct cmdi_shard *shard = manual_shard(&log);
+    struct cmdi_shard *shard = stepped_shard(&log);
     char text[2000];
     memset(text, 'a', sizeof(text) - 1);
     text[sizeof(text) - 1] = '\0';
@@ -49,10 +52,10 @@ static void test_shard_log_is_bounded(void)
     CU_ASSERT_EQUAL(line_count, 2);
     CU_ASSERT_EQUAL(strlen(lines[1]), 511);
 
-    cmdi_shard_advance(shard, 1000000000u);
+    (void)cmdi_shard_step(shard, 1000000000u);
     cmdi_shard_log(shard, CMDI_LOG_PROTO, CMDS_LOG_WARN, "again");
     CU_ASSERT_STRING_EQUAL(lines[2], "again (and 999 more like it)");
-    cmdi_shard_advance(shard, 2000000000u);
+    (void)cmdi_shard_step(shard, 2000000000u);
     cmdi_shard_log(shard, CMDI_LOG_PROTO, CMDS_LOG_WARN, "and again");
     CU_ASSERT_STRING_EQUAL(lines[3], "and again");
     cmdi_shard_destroy(shard);
@@ -61,7 +64,7 @@ static void test_shard_log_is_bounded(void)
 static void test_shard_log_carries_no_control_characters(void)
 {
     const struct cmdi_log log = {.fn = keep_line};
-    struct cmdi_shard *shard = manual_shard(&log);
+    struct cmdi_shard *shard = stepped_shard(&log);
     line_count = 0;
 
     cmdi_shard_log(shard, CMDI_LOG_PROTO, CMDS_LOG_WARN, "%s", "a\033[2J\r\nb\t\177 \303\244");
