@@ -10,13 +10,9 @@
 #ifndef CMDI_GROUP_FORWARD_H
 #define CMDI_GROUP_FORWARD_H
 
-#include "group/group_shard.h"
+#include <stddef.h>
 
 /** Of what a group shard's forward_pool hands out. */
 size_t cmdi_forward_size(void);
-/** Sends those that wait, as far as there is room. Thread: shard. */
-void cmdi_forward_feed(struct cmdi_group_shard *group_shard);
-/** Ends those that wait: the group is closed, or no connection is left. Thread: shard. */
-void cmdi_forward_end_waiting(struct cmdi_group_shard *group_shard, int code, const char *text);
 
 #endif

@@ -11,6 +11,7 @@
 #include "client/finish.h"
 #include "client/life.h"
 #include "client/room.h"
+#include "group/attempt.h"
 #include "group/forward.h"
 #include "group/ref.h"
 #include "group/send.h"
@@ -69,7 +70,7 @@ static void group_shard_on_state(struct cmdi_client *client, bool connected)
                 connected ? &none : &client->error);
     }
     if (!cmdi_group_shard_is_usable(group_shard) && !group_shard->closing) {
-        cmdi_forward_end_waiting(group_shard, CMDS_E_NOT_SENT, client->error.text);
+        cmdi_attempt_end_waiting(group_shard, CMDS_E_NOT_SENT, client->error.text);
     }
     if (!group_shard->closing) {
         /* Whoever waits for room finds it, or learns that there will be none. */
@@ -133,7 +134,7 @@ static bool group_shard_memory_is_short(const struct cmdi_group_shard *group_sha
 static void group_shard_look_for_room(struct cmdi_group_shard *group_shard)
 {
     group_shard->client_shard.wants_room = false;
-    cmdi_forward_feed(group_shard);
+    cmdi_attempt_feed(group_shard);
     if (group_shard_owes_room(group_shard)) {
         bool none_left = !cmdi_group_shard_is_usable(group_shard);
         if (none_left || cmdi_group_shard_has_room(group_shard)) {
@@ -199,7 +200,7 @@ const struct cmdi_client_ops cmdi_group_shard_client_ops = {
 static void group_shard_close(struct cmdi_group_shard *group_shard)
 {
     group_shard->closing = true;
-    cmdi_forward_end_waiting(group_shard, CMDS_E_CLOSED, "the group was closed");
+    cmdi_attempt_end_waiting(group_shard, CMDS_E_CLOSED, "the group was closed");
     for (uint32_t i = 0; i < group_shard->client_count; i++) {
         cmdi_client_close(&group_shard->clients[i], group_shard->group->linger_ms);
     }
@@ -287,7 +288,7 @@ struct cmdi_group_shard *cmdi_group_shard_create(struct cmds_group *group, uint3
             &group_shard->forward_pool, &group_shard->client_shard.shard->buffers.account);
     cmdi_work_init(&group_shard->room_work, group_shard_run_room);
     cmdi_work_init(&group_shard->memory_work, group_shard_run_memory);
-    cmdi_list_init(&group_shard->forwards);
+    cmdi_list_init(&group_shard->waiting);
     cmdi_list_init(&group_shard->forgotten);
     group_shard->mail.fn = group_shard_on_mail;
     group_shard->clients = calloc(count > 0 ? count : 1, sizeof(*group_shard->clients));

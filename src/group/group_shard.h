@@ -36,7 +36,7 @@ struct cmdi_group_shard {
     _Atomic size_t refused[CMDI_ROOM_COUNT];
     struct cmdi_work room_work;
     struct cmdi_work memory_work; // The shard's memory may have been what was short.
-    struct cmdi_list forwards;    // struct cmdi_forward: wait for room, oldest first.
+    struct cmdi_list waiting;     // struct cmdi_attempt: for room, oldest first.
     struct cmdi_pool forward_pool;
     struct cmdi_list forgotten; // struct cmdi_ticket: under the tickets' lock.
 

@@ -70,7 +70,7 @@ void cmdi_group_shard_drop(struct cmdi_group_shard *group_shard)
     if (--group_shard->hold_count > 0) {
         return;
     }
-    CMDI_ASSERT(group_shard->closing && cmdi_list_empty(&group_shard->forwards));
+    CMDI_ASSERT(group_shard->closing && cmdi_list_empty(&group_shard->waiting));
     cmdi_list_remove(&group_shard->room_work.link);
     cmdi_list_remove(&group_shard->memory_work.link);
     cmdi_pool_fini(&group_shard->forward_pool);

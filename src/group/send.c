@@ -80,7 +80,7 @@ static bool group_shard_has_room_for(
 bool cmdi_group_shard_has_room(const struct cmdi_group_shard *group_shard)
 {
     /* On the shard those who wait go first. */
-    bool others_wait = !cmdi_list_empty(&group_shard->forwards);
+    bool others_wait = !cmdi_list_empty(&group_shard->waiting);
     for (int i = others_wait ? CMDI_ROOM_ELSEWHERE : 0; i < CMDI_ROOM_COUNT; i++) {
         size_t body_size = atomic_load(&group_shard->refused[i]);
         if (body_size != SIZE_MAX &&
@@ -251,7 +251,7 @@ static int group_send_here(struct cmdi_group_shard *group_shard, struct cmdi_com
     command->deadline_ms =
             group_deadline(cmdi_client_shard_now_ms(&group_shard->client_shard), how->deadline_ms);
     /* Else others wait for room, and go first. */
-    if (CMDI_LIKELY(cmdi_list_empty(&group_shard->forwards))) {
+    if (CMDI_LIKELY(cmdi_list_empty(&group_shard->waiting))) {
         code = cmdi_group_shard_send(group_shard, command, how->sticky_key, &client);
     }
     if (CMDI_UNLIKELY(code == -ENOBUFS)) {

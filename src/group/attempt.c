@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Attempts. See attempt.h.
+ *
+ * Why each ends exactly once: an attempt is counted by whoever will tell its end. While it waits
+ * that is the attempt itself; with the send it is the client, to which it gives its callback.
+ * Each way out of WAITING takes it out of the list and stops its timer first, so that no other way
+ * finds it there.
+ */
+#include "group/attempt.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "client/finish.h"
+#include "group/ref.h"
+#include "group/send.h"
+
+#define ATTEMPT_BIT(state) (1u << CMDI_ATTEMPT_##state)
+
+static const uint8_t attempt_moves[] = {
+        [CMDI_ATTEMPT_NEW] = ATTEMPT_BIT(WAITING) | ATTEMPT_BIT(SENT) | ATTEMPT_BIT(ENDING),
+        [CMDI_ATTEMPT_WAITING] = ATTEMPT_BIT(SENT) | ATTEMPT_BIT(ENDING),
+        [CMDI_ATTEMPT_SENT] = 0,
+        [CMDI_ATTEMPT_ENDING] = 0,
+};
+
+static void attempt_move(struct cmdi_attempt *attempt, enum cmdi_attempt_state next)
+{
+    CMDI_ASSERT((attempt_moves[attempt->state] & (1u << next)) != 0);
+    attempt->state = next;
+}
+
+static struct cmdi_shard *attempt_shard(const struct cmdi_attempt *attempt)
+{
+    return attempt->group_shard->client_shard.shard;
+}
+
+void cmdi_attempt_free_body(struct cmdi_attempt *attempt)
+{
+    if (attempt->body != NULL && attempt->body != attempt->small) {
+        free(attempt->body);
+        attempt->ops->uncharge(attempt, attempt->body_size);
+    }
+    attempt->body = NULL;
+}
+
+/* --- The end ---------------------------------------------------------------------------------- */
+
+static struct cmds_result attempt_error_result(int code, const char *text)
+{
+    return (struct cmds_result){
+            .error = code, .last = true, .text = text != NULL ? text : cmds_error_text(code)};
+}
+
+void cmdi_attempt_on_result(void *context, const struct cmds_result *result)
+{
+    struct cmdi_attempt *attempt = context;
+    CMDI_ASSERT_SLOW(attempt->state == CMDI_ATTEMPT_SENT || attempt->state == CMDI_ATTEMPT_ENDING);
+    attempt->ops->on_result(attempt, result);
+}
+
+/* Out of the list of those that wait; it stays counted as pending. */
+static void attempt_stop_waiting(struct cmdi_attempt *attempt, enum cmdi_attempt_state next)
+{
+    CMDI_ASSERT(attempt->state == CMDI_ATTEMPT_WAITING);
+    cmdi_list_remove(&attempt->link);
+    cmdi_shard_timer_off(attempt_shard(attempt), &attempt->timer);
+    cmdi_attempt_free_body(attempt);
+    attempt_move(attempt, next);
+}
+
+/*
+ * One that was counted ends without having been sent. That may be the end of the group_shard, but
+ * not of its memory.
+ */
+static void attempt_fail(struct cmdi_attempt *attempt, int code, const char *text)
+{
+    struct cmds_result result = attempt_error_result(code, text);
+    CMDI_ASSERT(attempt->state == CMDI_ATTEMPT_ENDING);
+    cmdi_client_shard_tell(
+            &attempt->group_shard->client_shard, cmdi_attempt_on_result, attempt, &result, true);
+}
+
+void cmdi_attempt_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    (void)now_ms;
+    struct cmdi_attempt *attempt = CMDI_CONTAINER(timer, struct cmdi_attempt, timer);
+    CMDI_COUNT(attempt_shard(attempt), deadlines, 1);
+    attempt_stop_waiting(attempt, CMDI_ATTEMPT_ENDING);
+    attempt_fail(attempt, CMDS_E_TIMEOUT, "no connection had room within the deadline");
+}
+
+void cmdi_attempt_on_work(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)shard;
+    attempt_fail(CMDI_CONTAINER(work, struct cmdi_attempt, work), CMDS_E_CANCELLED, NULL);
+}
+
+void cmdi_attempt_forget(struct cmdi_attempt *attempt)
+{
+    if (attempt->state == CMDI_ATTEMPT_WAITING) {
+        attempt_stop_waiting(attempt, CMDI_ATTEMPT_ENDING);
+        cmdi_shard_ready(attempt_shard(attempt), &attempt->work);
+    } else if (attempt->state == CMDI_ATTEMPT_SENT) {
+        /* -ENOENT: its last result is being told. */
+        (void)cmdi_client_forget(attempt->client, attempt->sequence);
+    }
+}
+
+/* --- The beginning ---------------------------------------------------------------------------- */
+
+static int attempt_send(struct cmdi_attempt *attempt, const struct cmdi_command *command)
+{
+    int code = cmdi_group_shard_send(attempt->group_shard, command, 0, &attempt->client);
+    if (CMDI_LIKELY(code == 0)) {
+        attempt->sequence = attempt->client->sequence;
+    }
+    return code;
+}
+
+static void attempt_wait(struct cmdi_attempt *attempt)
+{
+    struct cmdi_group_shard *group_shard = attempt->group_shard;
+    CMDI_ASSERT(attempt->body != NULL);
+    attempt_move(attempt, CMDI_ATTEMPT_WAITING);
+    cmdi_list_push(&group_shard->waiting, &attempt->link);
+    cmdi_client_shard_count(&group_shard->client_shard);
+    group_shard->client_shard.wants_room = true;
+    if (attempt->deadline_ms != UINT64_MAX) {
+        cmdi_shard_timer(attempt_shard(attempt), &attempt->timer, attempt->deadline_ms);
+    }
+}
+
+int cmdi_attempt_keep(struct cmdi_attempt *attempt, const struct cmdi_command *command)
+{
+    const struct cmds_codec *codec = attempt->group_shard->client_shard.config->codec;
+    CMDI_ASSERT(attempt->state == CMDI_ATTEMPT_NEW && attempt->body == NULL);
+    attempt->type = command->type;
+    attempt->body_size = command->body_size;
+    attempt->body = attempt->small;
+    if (command->body_size > sizeof(attempt->small)) {
+        if (!attempt->ops->charge(attempt, command->body_size)) {
+            attempt->body = NULL;
+            return -ENOBUFS;
+        }
+        attempt->body = malloc(command->body_size);
+    }
+    if (attempt->body == NULL) {
+        attempt->ops->uncharge(attempt, command->body_size);
+        return -ENOMEM;
+    }
+    (void)codec->encode(codec, command->type, command->value, attempt->body, command->body_size);
+    return 0;
+}
+
+int cmdi_attempt_begin_later(
+        struct cmdi_attempt *attempt, const struct cmdi_command *command, int code)
+{
+    code = code == -ENOBUFS ? cmdi_attempt_keep(attempt, command) : code;
+    if (code == 0) {
+        attempt_wait(attempt);
+    }
+    return code;
+}
+
+static struct cmdi_command attempt_command(struct cmdi_attempt *attempt)
+{
+    CMDI_ASSERT(attempt->body != NULL);
+    return (struct cmdi_command){
+            .type = attempt->type,
+            .body = attempt->body,
+            .body_size = attempt->body_size,
+            .on_result = cmdi_attempt_on_result,
+            .context = attempt,
+            .deadline_ms = attempt->deadline_ms,
+    };
+}
+
+/* What a send of a command that waited returned, as its result says it. */
+static int attempt_outcome(int code)
+{
+    return code == CMDS_E_NOT_CONNECTED ? CMDS_E_NOT_SENT : code;
+}
+
+void cmdi_attempt_begin_kept(struct cmdi_attempt *attempt)
+{
+    struct cmdi_command command = attempt_command(attempt);
+    struct cmdi_group_shard *group_shard = attempt->group_shard;
+    int code = group_shard->closing ? CMDS_E_CLOSED : -ENOBUFS;
+    CMDI_ASSERT(cmdi_group_here(group_shard->group) == group_shard);
+    if (code == -ENOBUFS && cmdi_list_empty(&group_shard->waiting)) {
+        code = attempt_send(attempt, &command);
+    }
+    if (code == 0) {
+        attempt_move(attempt, CMDI_ATTEMPT_SENT);
+        cmdi_attempt_free_body(attempt);
+    } else if (code == -ENOBUFS) {
+        attempt_wait(attempt);
+    } else {
+        struct cmds_result result = attempt_error_result(attempt_outcome(code), NULL);
+        attempt_move(attempt, CMDI_ATTEMPT_ENDING);
+        attempt->ops->on_result(attempt, &result); // It was never counted here.
+    }
+}
+
+/* --- Those that wait -------------------------------------------------------------------------- */
+
+static struct cmdi_attempt *attempt_first(struct cmdi_group_shard *group_shard)
+{
+    return CMDI_CONTAINER(group_shard->waiting.next, struct cmdi_attempt, link);
+}
+
+void cmdi_attempt_feed(struct cmdi_group_shard *group_shard)
+{
+    while (!cmdi_list_empty(&group_shard->waiting)) {
+        struct cmdi_attempt *attempt = attempt_first(group_shard);
+        struct cmdi_command command = attempt_command(attempt);
+        int code = attempt_send(attempt, &command);
+        if (code == -ENOBUFS) {
+            group_shard->client_shard.wants_room = true;
+            return;
+        }
+        attempt_stop_waiting(attempt, code == 0 ? CMDI_ATTEMPT_SENT : CMDI_ATTEMPT_ENDING);
+        if (code == 0) {
+            cmdi_client_shard_counted_twice(&group_shard->client_shard);
+        } else {
+            attempt_fail(attempt, attempt_outcome(code), NULL);
+        }
+    }
+}
+
+void cmdi_attempt_end_waiting(struct cmdi_group_shard *group_shard, int code, const char *text)
+{
+    while (!cmdi_list_empty(&group_shard->waiting)) {
+        struct cmdi_attempt *attempt = attempt_first(group_shard);
+        attempt_stop_waiting(attempt, CMDI_ATTEMPT_ENDING);
+        attempt_fail(attempt, code, text);
+    }
+}
