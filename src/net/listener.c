@@ -5,9 +5,9 @@
  * When descriptors or memory run out, it rests, longer each time, up to a second: an accept that
  * fails at once would otherwise be a loop.
  *
- * The way out of ACCEPTING is always the accept's last completion. A cancel that comes while the
- * kernel looks at the accept may find nothing and the accept go on, so the cancel's own completion
- * is looked at, and the cancel tried again as long as the accept has not ended.
+ * The way out of ACCEPTING is always the accept's last completion. A cancel that arrives while the
+ * kernel works on the accept may find nothing, and the accept continues. So the cancel's own
+ * completion is checked, and the cancel tried again as long as the accept has not ended.
  */
 #include "net/listener.h"
 
@@ -67,8 +67,8 @@ static void listener_close(struct cmdi_listener *listener)
         listener->slot = UINT32_MAX;
     }
     /*
-     * While the socket listens, nobody who wants the path takes it for stale, and while it is open,
-     * no other file can have its number: what is removed is ours.
+     * While the socket listens, no other server takes the path for stale, and while it is open, no
+     * other file can have its number: the file that is removed is ours.
      */
     cmdi_socket_file_remove(&listener->address, &listener->file);
     cmdi_fd_close(listener->fd);

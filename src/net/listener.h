@@ -84,7 +84,7 @@ void cmdi_listener_close(struct cmdi_listener *listener);
 
 /** Begins to accept. Thread: its shard. Returns: 0; -ENOMEM: it is LISTENING still. */
 int cmdi_listener_start(struct cmdi_listener *listener);
-/** The owner may take one again: goes on if it is PARKED. Thread: its shard. */
+/** The owner may take one again: accepts if it is PARKED. Thread: its shard. */
 void cmdi_listener_resume(struct cmdi_listener *listener);
 /** Accepts no more; ops->on_closed when it is CLOSED, if it was not. Thread: its shard. */
 void cmdi_listener_stop(struct cmdi_listener *listener);

@@ -111,6 +111,7 @@ static void accept_on_delivery(struct cmdi_shard *shard, struct cmdi_mail *mail)
 
 int cmdi_accept_hand_over(struct cmdi_server_shard *server_shard, int fd)
 {
+    CMDI_ASSERT(fd >= 0);
     struct accept_delivery *delivery = malloc(sizeof(*delivery));
     if (delivery == NULL) {
         cmdi_fd_close(fd);

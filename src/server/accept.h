@@ -48,7 +48,7 @@ void cmdi_acceptor_stop(struct cmdi_acceptor *acceptor);
 bool cmdi_accept_take_seat(struct cmds_server *server);
 /** Gives it back: its connection has ended. Thread: any. */
 void cmdi_accept_give_seat(struct cmds_server *server);
-/** A seat was given back: whoever waits for one goes on. Thread: any. */
+/** A seat was given back: acceptors that wait for one continue. Thread: any. */
 void cmdi_accept_tell_seat(struct cmds_server *server);
 /**
  * The shard with the fewest connections of those that turn; `own`, which is always one of them, if

@@ -32,6 +32,7 @@ static void call_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
     (void)now_ms;
     struct cmds_call *call = CMDI_CONTAINER(timer, struct cmds_call, timer);
     cmds_call_fn fn = call->after;
+    CMDI_ASSERT(fn != NULL);
     call->after = NULL;
     fn(call);
     cmdi_call_unref_here(call);
@@ -98,7 +99,7 @@ void cmdi_call_init_rest(struct cmds_call *call)
     }
 }
 
-/* Whoever holds the call may look at the same time, from another thread. */
+/* Another thread that holds the call may read it at the same time. */
 static void call_set_command(struct cmds_call *call, const void *command)
 {
     __atomic_store_n(&call->command, command, __ATOMIC_RELEASE);
@@ -166,6 +167,7 @@ int cmds_call_after(struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn)
     if (call->after != NULL) {
         return -EBUSY;
     }
+    CMDI_ASSERT(!cmdi_timer_armed(&call->timer));
     call->after = fn;
     (void)cmds_call_ref(call);
     cmdi_shard_timer(
@@ -330,13 +332,14 @@ static bool call_unfinished(struct cmds_call *call)
 }
 
 /*
- * The shard does not know it any more: only memory is given back, under the lock of all who do so.
+ * The shard does not know it any more: only memory is given back, under the lock of all orphans.
  */
 static void call_end_orphan(struct cmds_call *call)
 {
     struct cmds_connection *connection = call->connection;
     struct cmdi_server_shard *server_shard = connection->server_shard;
     (void)pthread_mutex_lock(&server_shard->lock);
+    CMDI_ASSERT(server_shard->ended && atomic_load(&call->refs) == 0);
     call_free_kept(call);
     cmdi_pool_release(&server_shard->call_pool, call);
     cmdi_server_shard_orphan_ended(server_shard, connection);
@@ -344,6 +347,7 @@ static void call_end_orphan(struct cmds_call *call)
 
 void cmdi_call_attach(struct cmds_call *call)
 {
+    CMDI_ASSERT(cmdi_shard_current() == call->connection->server_shard->shard);
     if (call->kept == NULL) {
         call_set_command(call, NULL); // It was borrowed from the receive buffer.
     }
@@ -354,7 +358,7 @@ void cmdi_call_attach(struct cmds_call *call)
         cmdi_call_cancel(call); // The connection went while the function ran.
     }
     if (atomic_load(&call->cancelled)) {
-        // Unless it has been told: it was cancelled while it was in the pool.
+        // If it was cancelled while it was in the pool, on_cancel has not run yet.
         cmdi_call_run_on_cancel(call);
     }
 }

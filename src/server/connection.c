@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "server/call.h"
 #include "server/exec.h"
 #include "server/result.h"
@@ -43,9 +44,9 @@ static int connection_on_ping(struct cmdi_conn *conn)
 static void connection_on_held(struct cmdi_conn *conn)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
-    int error = 0;
+    int code = 0;
     connection->pings = connection->pings || cmdi_conn_has_ping(conn);
-    uint8_t *out = connection->pings ? cmdi_conn_reserve(conn, 1, &error) : NULL;
+    uint8_t *out = connection->pings ? cmdi_conn_reserve(conn, 1, &code) : NULL;
     if (out != NULL) {
         *out = 0;
         cmdi_conn_commit(conn, 1);
@@ -153,16 +154,17 @@ static void connection_on_closing(struct cmdi_conn *conn)
 static void connection_tell_end(struct cmds_connection *connection)
 {
     const struct cmds_server_options *options = &connection->server_shard->core->options;
-    if (connection->told && options->on_disconnect != NULL) {
+    if (connection->owes_disconnect && options->on_disconnect != NULL) {
         options->on_disconnect(options->receiver, connection, &connection->conn.error);
     }
-    connection->told = false;
+    connection->owes_disconnect = false;
 }
 
 static void connection_on_closed(struct cmdi_conn *conn)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
     struct cmdi_server_shard *server_shard = connection->server_shard;
+    CMDI_ASSERT(conn->state == CMDI_CONN_CLOSED);
     connection_tell_end(connection);
     cmdi_inbox_trim(&connection->inbox);
     if (connection->closed || cmdi_inbox_is_posted(&connection->inbox)) {
@@ -215,8 +217,8 @@ static const struct cmdi_conn_ops connection_ops = {
 static bool connection_send_server_info(struct cmds_connection *connection)
 {
     const struct cmdi_server_core *core = connection->server_shard->core;
-    int error = 0;
-    uint8_t *out = cmdi_conn_reserve(&connection->conn, core->server_info_size, &error);
+    int code = 0;
+    uint8_t *out = cmdi_conn_reserve(&connection->conn, core->server_info_size, &code);
     if (out == NULL) {
         CMDI_COUNT(connection->conn.shard, out_of_memory, 1);
         cmdi_conn_fail(&connection->conn, CMDS_E_MEMORY_LIMIT, "no memory for the ServerInfo");
@@ -227,7 +229,7 @@ static bool connection_send_server_info(struct cmds_connection *connection)
     return true;
 }
 
-/* Its bytes go both ways now, and who the peer is is known: the server may refuse it. */
+/* Its bytes go both ways now, and the peer is known: the server may refuse it. */
 static void connection_opened(struct cmds_connection *connection)
 {
     struct cmdi_server_shard *server_shard = connection->server_shard;
@@ -237,7 +239,7 @@ static void connection_opened(struct cmds_connection *connection)
         cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "refused by on_connect");
         return;
     }
-    connection->told = true;
+    connection->owes_disconnect = true;
     if (connection->conn.state == CMDI_CONN_OPEN && connection_send_server_info(connection)) {
         cmdi_conn_start(&connection->conn);
     }
@@ -275,7 +277,7 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
     connection->server_shard = server_shard;
     connection->id = atomic_fetch_add_explicit(&connection_ids, 1, memory_order_relaxed) + 1;
     connection->context = NULL;
-    connection->told = false;
+    connection->owes_disconnect = false;
     connection->pings = false;
     connection->eof = false;
     connection->closed = false;

@@ -32,12 +32,12 @@ struct cmds_connection {
     struct cmdi_timer read_on_timer; // window.c
     // Of its calls in the pool, each of which keeps it alive. Under the pool's lock.
     struct cmdi_job_queue jobs;
-    size_t kept_size;   // Bytes that calls keep.
-    uint32_t in_flight; // Calls alive.
-    bool told;          // on_connect has accepted it: on_disconnect is owed.
-    bool pings;         // Its peer knows what a ping is: one has come.
-    bool eof;           // Nothing more comes: closes when the last call ends.
-    bool closed;        // Only its memory is left.
+    size_t kept_size;     // Bytes that calls keep.
+    uint32_t in_flight;   // Calls alive.
+    bool owes_disconnect; // on_connect has accepted it.
+    bool pings;           // Its peer knows what a ping is: one has come.
+    bool eof;             // Nothing more comes: closes when the last call ends.
+    bool closed;          // Only its memory is left.
     char peer[CMDI_PEER_TEXT_MAX];
 };
 _Static_assert(offsetof(struct cmds_connection, conn) == 0, "cmdi_connection_of_const");

@@ -7,6 +7,7 @@
  */
 #include "server/deputy.h"
 
+#include "base/assert.h"
 #include "ring/clock.h"
 #include "ring/socket.h"
 #include "ring/thread.h"
@@ -63,8 +64,9 @@ static void *deputy_main(void *argument)
 void cmdi_deputy_start(struct cmds_server *server)
 {
     struct cmdi_deputy *deputy = &server->deputy;
+    CMDI_ASSERT(!deputy->running);
     if (server->shard_count < 2 || cmdi_poller_init(&deputy->poller) < 0) {
-        return; // Nobody else could take them; or: as if all shards always turned.
+        return; // No other shard could take them; or: as if all shards always turned.
     }
     int code = 0;
     for (uint32_t i = 0; i < server->acceptor_count && code == 0; i++) {

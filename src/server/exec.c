@@ -52,9 +52,9 @@ static int exec_call(struct cmds_call *call)
     return cmds_invocation_next(&first, call);
 }
 
-/* --- What came back from the exec function ---------------------------------------------------- */
+/* --- After the exec function ----------------------------------------------------------------- */
 
-/* The shard has no more to do for it: it ends, or lives on for those who keep it. */
+/* The shard is done with it: it ends, or lives on for the references that others hold. */
 static void exec_let_go(struct cmds_call *call)
 {
     if (CMDI_LIKELY(atomic_load_explicit(&call->refs, memory_order_acquire) == 1)) {
@@ -81,6 +81,7 @@ static bool exec_again(struct cmds_call *call)
         cmdi_call_failed(call, code, NULL);
         return false;
     }
+    CMDI_ASSERT(call->kept != NULL);
     call->round++;
     cmdi_call_init_rest(call);
     cmdi_list_remove(&call->link);
@@ -119,6 +120,7 @@ static void exec_on_worker_done(struct cmdi_shard *shard, struct cmdi_mail *mail
     struct cmdi_server_shard *server_shard = call->connection->server_shard;
     // What it sent is in the inbox: it goes out before the call may end.
     cmdi_result_take(call->connection);
+    CMDI_ASSERT((call->flags & CMDI_CALL_IN_POOL) != 0 && server_shard->jobs > 0);
     cmdi_list_remove(&call->link);
     call->flags = (uint8_t)(call->flags & ~CMDI_CALL_IN_POOL);
     exec_returned(call, call->job_code);
@@ -128,7 +130,7 @@ static void exec_on_worker_done(struct cmdi_shard *shard, struct cmdi_mail *mail
 static void exec_on_worker(struct cmdi_job *job)
 {
     struct cmds_call *call = CMDI_CONTAINER(job, struct cmds_call, job);
-    /* Whoever sends and leaves, over and over, must not keep the pool busy. */
+    // A peer that sends and leaves, over and over, must not keep the pool busy.
     call->job_code = cmds_call_is_cancelled(call) ? CMDS_E_GONE : exec_call(call);
     call->mail.fn = exec_on_worker_done;
     // The server waits for its jobs: the shard lives.
@@ -151,6 +153,7 @@ static void exec_in_pool(struct cmds_call *call)
         exec_returned(call, code);
         return;
     }
+    CMDI_ASSERT((call->flags & (CMDI_CALL_IN_POOL | CMDI_CALL_RUNNING)) == 0);
     call->flags |= CMDI_CALL_IN_POOL;
     cmdi_call_attach(call); // Before the push: then it is the worker's.
     server_shard->jobs++;
@@ -191,7 +194,7 @@ bool cmdi_exec_run_again(struct cmdi_conn *conn, uint32_t budget)
         struct cmdi_list *node = cmdi_list_pop(&connection->again);
         struct cmds_call *call = CMDI_CONTAINER(node, struct cmds_call, link);
         if (cmds_call_is_cancelled(call)) {
-            exec_let_go(call); // Its deadline has passed, and on_cancel was told.
+            exec_let_go(call); // Its deadline has passed, and on_cancel has run.
             continue;
         }
         CMDI_COUNT(conn->shard, exec_rounds, 1);
@@ -271,7 +274,7 @@ int64_t cmdi_exec_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fram
         return exec_proto_error(connection, frame, (int)used, NULL);
     }
     if (CMDI_UNLIKELY(used > (int64_t)frame->body_size)) {
-        return used; // Not whole: looked at again when so much has come.
+        return used; // Not whole: tried again when so much has arrived.
     }
     struct cmds_call *call =
             exec_new_call(connection, core->execs[entry - core->commands.entries], type, frame);

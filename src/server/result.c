@@ -84,15 +84,15 @@ static bool result_claim_last(struct cmds_call *call)
 static int result_send_here(struct cmds_call *call, const struct result_frame *frame)
 {
     struct cmdi_conn *conn = &call->connection->conn;
-    int error = 0;
+    int code = 0;
     // What was sent before this, by whomever, goes first; it may fail the connection.
     cmdi_result_take(call->connection);
     if (CMDI_UNLIKELY(conn->state != CMDI_CONN_OPEN)) {
         return CMDS_E_GONE;
     }
-    uint8_t *out = cmdi_conn_reserve(conn, frame->size, &error);
+    uint8_t *out = cmdi_conn_reserve(conn, frame->size, &code);
     if (CMDI_UNLIKELY(out == NULL)) {
-        return error;
+        return code;
     }
     if (frame->last && CMDI_UNLIKELY(result_claim_last(call))) {
         return CMDS_E_FINISHED;

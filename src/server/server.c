@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/error.h"
 #include "net/address.h"
 #include "ring/clock.h"
@@ -276,6 +277,7 @@ static int server_start_parts(struct cmds_server *server, struct cmds_error *err
 
 static void server_free(struct cmds_server *server)
 {
+    CMDI_ASSERT(atomic_load(&server->shards_left) == 0 && !server->deputy.running);
     cmdi_server_core_unref(server->core);
     free(server->shards);
     free(server->acceptors);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Back-pressure of a server's connection: how many calls are alive, how much they keep, how much
- * output waits, and when reading stops and goes on because of it.
+ * output waits, and when reading stops and continues because of it.
  *
  * At a bound the connection stops reading: the rest is TCP's, and the answer of a command that runs
  * always has room. Two bounds stop it at different points: the output's after the frame that went

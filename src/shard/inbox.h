@@ -8,13 +8,13 @@
  * under the lock, before it reserves. The shard's mailbox carries the mail, the inbox what the mail
  * is about, so that a thousand appends wake the shard once.
  *
- * Why nothing is lost. Whoever commits first behind a take finds `posted` false and posts. The
- * shard sets it back before it takes, so what is appended after that posts again, at worst for
- * nothing. After cmdi_inbox_close() nothing is accepted, so what is taken then is the last.
+ * Why nothing is lost. The first sender that commits behind an arrival finds `posted` false and
+ * posts. The shard sets it back before it takes, so an append after that posts again, at worst for
+ * nothing. After cmdi_inbox_close() nothing is accepted, so the take behind it is the last.
  *
  * Why the memory is safe. The owner may go when the inbox is closed and cmdi_inbox_is_posted() is
- * false. A sender that posts under the lock is over once that was looked at; one that posts after
- * it has to keep the owner alive by other means.
+ * false. A sender that posts under the lock has finished by then, as that takes the lock; a sender
+ * that posts after it has to keep the owner alive by other means.
  *
  * The buffer is malloc'ed, as other threads grow it, and charged to the shard's account as shared.
  * A small one is kept for the next time; the account asks for it back when memory is short.
