@@ -30,7 +30,6 @@ SEAMS = {
     ("src/group/forward.c", "server/call_observer.h"): "a forwarded command learns that its call is over",
     ("src/group/forward.c", "server/call.h"): "a forwarded command answers the call it was made for",
     ("src/tool/bench", "base/histogram.h"): "plain values: bench measures by the buckets of the library",
-    ("src/group", "cmdi_transport_socket"): "the transport of who names none",
     ("src/group", "cmds_codec_msgpack"): "the codec of who names none",
     ("src/server", "cmds_codec_msgpack"): "the codec of who names none",
 }

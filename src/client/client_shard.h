@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the clients of one group on one shard share: the configuration, the memory of pending
+ * What the clients of one group on one shard share: the memory of pending
  * commands and of results, and the count of commands that have not ended.
  *
  * Every result reaches its callback in cmdi_client_shard_tell() and nowhere else, and a command that
@@ -18,14 +18,11 @@
 
 #include "base/assert.h"
 #include "base/pool.h"
+#include "client/config.h"
 #include "codec/arena.h"
-#include "codec/protocol.h"
-#include "conn/conn.h"
 
 struct cmdi_client;
 struct cmdi_client_shard;
-struct cmdi_tickets;
-struct cmdi_transport;
 
 /** What clients tell their group. On their shard, none inside a public function. */
 struct cmdi_client_ops {
@@ -47,22 +44,6 @@ struct cmdi_client_ops {
      */
     void (*hold)(struct cmdi_client_shard *client_shard);
     void (*release)(struct cmdi_client_shard *client_shard);
-};
-
-/** The same for all clients of a group. Constant. */
-struct cmdi_client_config {
-    const struct cmdi_client_ops *ops;
-    const struct cmds_codec *codec;
-    const struct cmdi_type_table *results;
-    struct cmdi_tickets *tickets;
-    const struct cmdi_transport *transport;
-    const char *connect; // As the user wrote it.
-    struct cmds_bytes server_info;
-    struct cmdi_conn_limits limits;
-    uint64_t decode_size_max;
-    uint32_t in_flight_max;
-    uint32_t connect_timeout_ms;
-    uint32_t keepalive_ms, keepalive_interval_ms;
 };
 
 /** What the clients of one group on one shard share. The shard's, but for what is atomic. */

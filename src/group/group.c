@@ -122,7 +122,7 @@ static int group_fill(struct cmds_group *group, const struct cmds_group_options 
     if (group->config == NULL) {
         return -ENOMEM;
     }
-    cmdi_group_config_fill(group->config, &group->options);
+    cmdi_client_config_fill(group->config, &group->options, CMDI_GROUP_LINGER_MS);
     group->config->ops = &cmdi_group_shard_client_ops;
     group->config->results = &group->results;
     group->config->tickets = &group->tickets;

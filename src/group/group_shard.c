@@ -120,15 +120,12 @@ static void group_shard_tell_room(struct cmdi_group_shard *group_shard)
     }
 }
 
-/*
- * Might what was refused have been refused for want of memory? A queue doubles, and may have the
- * old half beside it meanwhile.
- */
+/* Might what was refused have been refused for want of memory? */
 static bool group_shard_memory_is_short(const struct cmdi_group_shard *group_shard)
 {
-    const struct cmdi_conn_limits *limits = &group_shard->client_shard.config->limits;
-    size_t most = 4 * ((size_t)limits->output_size_max + limits->frame_size_max);
-    return !cmdi_account_allows(&group_shard->client_shard.shard->buffers.account, most);
+    const struct cmdi_client_shard *client_shard = &group_shard->client_shard;
+    return !cmdi_account_allows(&client_shard->shard->buffers.account,
+            cmdi_client_config_memory_max(client_shard->config));
 }
 
 static void group_shard_look_for_room(struct cmdi_group_shard *group_shard)

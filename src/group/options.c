@@ -6,10 +6,9 @@
 
 #include "base/error.h"
 #include "base/options.h"
+#include "client/config.h"
 #include "codec/codec.h"
 #include "group/dispatch.h"
-#include "group/group.h"
-#include "ring/thread.h"
 
 enum {
     GROUP_CLIENTS_MAX = 65536,
@@ -24,7 +23,6 @@ enum {
     GROUP_WRITE_TIMEOUT_MS = 10000,
     GROUP_KEEPALIVE_MS = 3000,
     GROUP_KEEPALIVE_INTERVAL_MS = 1000,
-    GROUP_DECODE_EXTRA = 1024 * 1024, // A small frame may hold structs that are larger in memory.
 };
 
 static void options_fill(struct cmds_group_options *mine)
@@ -64,9 +62,9 @@ static int options_check_limits(const struct cmds_group_options *mine, struct cm
         return cmdi_fail(error, -EINVAL, "output_size_max %u: at least %d", mine->output_size_max,
                 GROUP_OUTPUT_SIZE_MIN);
     }
-    if (mine->server_info.size > CMDI_SERVER_INFO_MAX || mine->server_info.data == NULL) {
+    if (mine->server_info.size > CMDI_CLIENT_SERVER_INFO_MAX || mine->server_info.data == NULL) {
         return cmdi_fail(error, -EINVAL, "server_info of %zu bytes: 1 to %d",
-                mine->server_info.size, CMDI_SERVER_INFO_MAX);
+                mine->server_info.size, CMDI_CLIENT_SERVER_INFO_MAX);
     }
     return 0;
 }
@@ -97,29 +95,4 @@ int cmdi_group_options_take(struct cmds_group_options *mine,
         code = options_check_protocol(mine, error);
     }
     return code < 0 ? code : cmdi_dispatch_check(mine->dispatch, error);
-}
-
-void cmdi_group_config_fill(
-        struct cmdi_client_config *config, const struct cmds_group_options *options)
-{
-    config->codec = options->codec;
-    config->transport = &cmdi_transport_socket;
-    config->connect = options->connect;
-    config->server_info = options->server_info;
-    config->decode_size_max = (uint64_t)options->frame_size_max * 4 + GROUP_DECODE_EXTRA;
-    config->in_flight_max = options->in_flight_max;
-    config->connect_timeout_ms = options->connect_timeout_ms;
-    config->keepalive_ms = options->keepalive_ms;
-    config->keepalive_interval_ms = options->keepalive_interval_ms;
-    config->limits = (struct cmdi_conn_limits){
-            .frame_size_max = options->frame_size_max,
-            .output_size_max = options->output_size_max,
-            .server_info_timeout_ms = CMDS_NEVER, // The client's own timer covers all addresses.
-            /* Deadlines and the pong find a server that stops in mid-frame. */
-            .frame_timeout_ms = CMDS_NEVER,
-            .write_timeout_ms = options->write_timeout_ms,
-            .idle_timeout_ms = CMDS_NEVER,
-            .linger_timeout_ms = CMDI_GROUP_LINGER_MS,
-            .self_delimiting = (options->codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0,
-    };
 }

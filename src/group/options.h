@@ -5,16 +5,11 @@
 
 #include <cmdstream/client.h>
 
-struct cmdi_client_config;
-
 /**
  * Copies, fills in the defaults, checks. Strings are still the caller's. Returns: 0; as
  * cmds_group_open. Thread: any.
  */
 int cmdi_group_options_take(struct cmds_group_options *mine,
         const struct cmds_group_options *options, struct cmds_error *error);
-/** What the options say about a connection. Thread: setup. */
-void cmdi_group_config_fill(
-        struct cmdi_client_config *config, const struct cmds_group_options *options);
 
 #endif

@@ -102,7 +102,7 @@ int cmdi_group_measure(
         return CMDS_E_WRONG_TYPE;
     }
     int64_t size = codec->size(codec, message.type, message.value);
-    if (CMDI_UNLIKELY(size < 0 || size > (int64_t)group->config->limits.frame_size_max)) {
+    if (CMDI_UNLIKELY(size < 0 || size > (int64_t)group->options.frame_size_max)) {
         return size < 0 ? (int)size : CMDS_E_LIMIT;
     }
     out->type = message.type;
