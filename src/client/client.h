@@ -33,7 +33,6 @@
 #ifndef CMDI_CLIENT_CLIENT_H
 #define CMDI_CLIENT_CLIENT_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,6 +47,7 @@
 #include "client/queue.h"
 #include "conn/conn.h"
 #include "net/targets.h"
+#include "shard/inbox.h"
 
 /** What each state is, which fields are valid in it, and what state_timer is for. */
 enum cmdi_client_state {
@@ -106,19 +106,14 @@ struct cmdi_client {
     struct cmdi_pending_table table;
     struct cmdi_queue backlog;
     _Atomic size_t backlog_size; // Of the backlog and the output, as other threads know it.
-    _Atomic size_t inbox_size;   // Of the inbox, as the shard knows it. Under the inbox's lock.
 
     struct cmdi_pending *ended, **ended_tail; // Callbacks that are due.
     struct cmdi_work ended_work;
     struct cmdi_timer deadline_timer;
 
     /* Other threads. */
-    pthread_mutex_t inbox_lock;
-    struct cmdi_queue inbox; // Under the lock.
-    uint32_t inbox_count;    // Its records that are to be answered. Under the lock.
-    struct cmdi_queue taken; // The shard's: what was the inbox.
-    struct cmdi_mail inbox_mail;
-    bool inbox_posted, inbox_closed; // Under the lock.
+    struct cmdi_inbox inbox; // Of struct cmdi_record.
+    uint32_t inbox_count;    // Its records that are to be answered. Under its lock.
 
     /* Life. */
     uint32_t number;                   // In the group.

@@ -6,47 +6,47 @@
 
 #include "client/finish.h"
 
-/* Under the inbox's lock: the bound of what other threads queue. */
+/* Under the lock: the bound of what other threads queue. */
 static bool client_inbox_allows(const struct cmdi_client *client, size_t body_size)
 {
-    return cmdi_conn_queue_allows(&client->client_shard->config->limits,
-            cmdi_queue_size(&client->inbox),
+    return cmdi_conn_queue_allows(&client->client_shard->config->limits, client->inbox.bytes.size,
             atomic_load_explicit(&client->backlog_size, memory_order_relaxed),
             cmdi_record_size(body_size));
 }
 
 bool cmdi_client_inbox_has_room(struct cmdi_client *client, size_t body_size)
 {
-    pthread_mutex_lock(&client->inbox_lock);
+    cmdi_inbox_lock(&client->inbox);
     bool has_room = client_inbox_allows(client, body_size) &&
-                    cmdi_queue_has_room(&client->inbox, body_size);
-    pthread_mutex_unlock(&client->inbox_lock);
+                    cmdi_inbox_has_room(&client->inbox, cmdi_record_size(body_size));
+    cmdi_inbox_unlock(&client->inbox);
     return has_room;
 }
 
 /* Under the lock. */
 static int client_inbox_put(struct cmdi_client *client, const struct cmdi_command *command)
 {
-    if (client->inbox_closed) {
+    struct cmdi_inbox *inbox = &client->inbox;
+    if (inbox->closed) {
         return CMDS_E_NOT_CONNECTED;
     }
     if (!cmdi_client_in_window(client, command->on_result != NULL) ||
             !client_inbox_allows(client, command->body_size)) {
         return -ENOBUFS;
     }
-    int error = 0;
-    struct cmdi_record *record = cmdi_queue_append(&client->inbox, command->body_size, &error);
-    if (record == NULL) {
-        return error;
+    int code = 0;
+    uint8_t *out = cmdi_inbox_reserve(inbox, cmdi_record_size(command->body_size), &code);
+    if (out == NULL) {
+        return code;
     }
-    atomic_store_explicit(
-            &client->inbox_size, cmdi_queue_size(&client->inbox), memory_order_relaxed);
+    struct cmdi_record *record = cmdi_record_begin(out, command->body_size);
     record->type = command->type->number;
     record->deadline_ms = command->deadline_ms;
     record->on_result = command->on_result;
     record->context = command->context;
     record->extra = command->extra;
     (void)cmdi_client_encode(client, command, cmdi_record_body(record));
+    cmdi_inbox_commit(inbox, record->size);
     if (command->on_result != NULL) {
         client->inbox_count++;
         atomic_fetch_add_explicit(&client->queued, 1, memory_order_release);
@@ -56,19 +56,15 @@ static int client_inbox_put(struct cmdi_client *client, const struct cmdi_comman
 
 int cmdi_client_send_foreign(struct cmdi_client *client, const struct cmdi_command *command)
 {
-    bool post = false;
-    pthread_mutex_lock(&client->inbox_lock);
-    int error = client_inbox_put(client, command);
-    if (error == 0 && !client->inbox_posted) {
-        client->inbox_posted = true;
-        post = true;
-    }
-    pthread_mutex_unlock(&client->inbox_lock);
+    cmdi_inbox_lock(&client->inbox);
+    int code = client_inbox_put(client, command);
+    bool post = code == 0 && cmdi_inbox_take_mail(&client->inbox);
+    cmdi_inbox_unlock(&client->inbox);
     if (post) {
         client->client_shard->config->ops->hold(client->client_shard);
-        cmdi_shard_post(client->client_shard->shard, &client->inbox_mail);
+        cmdi_shard_post(client->client_shard->shard, &client->inbox.mail);
     }
-    return error;
+    return code;
 }
 
 /* --- The shard -------------------------------------------------------------------------------- */
@@ -112,14 +108,14 @@ static void client_take_record(struct cmdi_client *client, struct cmdi_record *r
             cmdi_client_write_record(client, record) == 0) {
         return;
     }
-    int error = 0;
-    struct cmdi_record *copy = cmdi_queue_append(&client->backlog, record->body_size, &error);
+    int code = 0;
+    struct cmdi_record *copy = cmdi_queue_append(&client->backlog, record->body_size, &code);
     client->waiting += answered;
     if (copy == NULL) {
         struct cmdi_pending *entry =
                 answered ? cmdi_pending_find(&client->table, record->sequence) : NULL;
         if (entry != NULL) {
-            cmdi_client_end(client, entry, error == -ENOBUFS ? CMDS_E_NOT_SENT : error);
+            cmdi_client_end(client, entry, code == -ENOBUFS ? CMDS_E_NOT_SENT : code);
             cmdi_shard_ready(client->client_shard->shard, &client->ended_work);
         }
         return;
@@ -127,47 +123,47 @@ static void client_take_record(struct cmdi_client *client, struct cmdi_record *r
     memcpy(copy, record, sizeof(*record) + record->body_size);
 }
 
-/* Everything that other threads have queued becomes the shard's. */
-static void client_inbox_take(struct cmdi_client *client, bool close)
+/*
+ * Everything that other threads have queued becomes the shard's.
+ *
+ * Another thread adds up what is queued and what is in flight, or pending, to know whether there is
+ * room, or whether all is over. So what is taken counts as pending before the lock is released, and
+ * stops to count as queued at the very end: for a moment such a sum may count a command twice, but
+ * it never misses one. In the same way its bytes count as backlog before others may append again.
+ */
+static void client_inbox_take(struct cmdi_client *client)
 {
-    pthread_mutex_lock(&client->inbox_lock);
-    struct cmdi_queue empty = client->taken;
-    client->taken = client->inbox;
-    client->inbox = empty;
-    client->inbox_closed |= close;
-    atomic_store_explicit(&client->inbox_size, 0, memory_order_relaxed);
-    /* Before others may append again: what was taken counts as backlog from here on. */
-    atomic_store_explicit(&client->backlog_size,
-            cmdi_client_taken_size(client) + cmdi_queue_size(&client->taken), memory_order_relaxed);
+    struct cmdi_inbox *inbox = &client->inbox;
+    cmdi_inbox_lock(inbox);
+    struct cmdi_inbox_bytes taken = cmdi_inbox_take(inbox);
+    atomic_store_explicit(&client->backlog_size, cmdi_client_taken_size(client) + taken.size,
+            memory_order_relaxed);
     uint32_t count = client->inbox_count;
     client->inbox_count = 0;
     (void)cmdi_client_shard_add(client->client_shard, count);
-    pthread_mutex_unlock(&client->inbox_lock);
-    for (struct cmdi_record *record; (record = cmdi_queue_front(&client->taken)) != NULL;) {
+    cmdi_inbox_unlock(inbox);
+    for (size_t at = 0; at < taken.size;) {
+        struct cmdi_record *record = (struct cmdi_record *)(void *)(taken.data + at);
         client_take_record(client, record);
-        cmdi_queue_pop(&client->taken);
+        at += record->size;
     }
+    cmdi_inbox_give_back(inbox, &taken);
     cmdi_client_publish_size(client);
-    /*
-     * Last: who adds up what is queued and what is pending or in flight may see a command twice for
-     * a moment, but never not at all. Else others would be let into a window that is full.
-     */
     atomic_fetch_sub_explicit(&client->queued, count, memory_order_release);
 }
 
 void cmdi_client_close_inbox(struct cmdi_client *client)
 {
-    client_inbox_take(client, true);
+    cmdi_inbox_close(&client->inbox);
+    client_inbox_take(client);
 }
 
 void cmdi_client_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
-    (void)shard;
-    struct cmdi_client *client = CMDI_CONTAINER(mail, struct cmdi_client, inbox_mail);
-    pthread_mutex_lock(&client->inbox_lock);
-    client->inbox_posted = false;
-    pthread_mutex_unlock(&client->inbox_lock);
-    client_inbox_take(client, false);
+    struct cmdi_client *client = CMDI_CONTAINER(mail, struct cmdi_client, inbox.mail);
+    CMDI_ASSERT(shard == client->client_shard->shard);
+    cmdi_inbox_arrived(&client->inbox);
+    client_inbox_take(client);
     if (client->client_shard->wants_room) {
         /* What was in the inbox may be written. */
         client->client_shard->config->ops->on_room(client->client_shard);

@@ -79,14 +79,11 @@ void cmdi_client_init(
             .client_shard = client_shard, .number = number, .deadline_next_ms = UINT64_MAX};
     cmdi_pending_init(&client->table);
     client->backlog.account = &client_shard->shard->buffers.account;
-    client->inbox.account = client->backlog.account;
-    client->taken.account = client->backlog.account;
     client->ended_tail = &client->ended;
     cmdi_work_init(&client->ended_work, cmdi_client_on_ended);
     cmdi_timer_init(&client->deadline_timer, cmdi_client_on_deadline);
     cmdi_timer_init(&client->state_timer, client_on_state_timer);
-    (void)pthread_mutex_init(&client->inbox_lock, NULL); // Cannot fail without attributes.
-    client->inbox_mail.fn = cmdi_client_on_inbox;
+    cmdi_inbox_init(&client->inbox, client_shard->shard, cmdi_client_on_inbox);
 }
 
 void cmdi_client_fini(struct cmdi_client *client)
@@ -94,9 +91,7 @@ void cmdi_client_fini(struct cmdi_client *client)
     CMDI_ASSERT(!client->conn_live);
     cmdi_pending_fini(&client->table);
     cmdi_queue_clear(&client->backlog);
-    cmdi_queue_clear(&client->taken);
-    cmdi_queue_clear(&client->inbox);
-    (void)pthread_mutex_destroy(&client->inbox_lock);
+    cmdi_inbox_fini(&client->inbox);
     cmdi_targets_unref(client->targets);
 }
 

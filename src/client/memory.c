@@ -15,8 +15,7 @@ size_t cmdi_client_held(const struct cmdi_conn *conn)
 {
     const struct cmdi_client *client =
             CMDI_CONTAINER((struct cmdi_conn *)(uintptr_t)conn, struct cmdi_client, conn);
-    return client->backlog.capacity + client->taken.capacity +
-           atomic_load_explicit(&client->inbox_size, memory_order_relaxed);
+    return client->backlog.capacity + cmdi_inbox_size(&client->inbox);
 }
 
 void cmdi_client_trim(struct cmdi_client *client)
@@ -26,8 +25,5 @@ void cmdi_client_trim(struct cmdi_client *client)
     }
     cmdi_pending_trim(&client->table);
     cmdi_queue_trim(&client->backlog);
-    cmdi_queue_trim(&client->taken);
-    pthread_mutex_lock(&client->inbox_lock);
-    cmdi_queue_trim(&client->inbox);
-    pthread_mutex_unlock(&client->inbox_lock);
+    cmdi_inbox_trim(&client->inbox);
 }

@@ -72,8 +72,7 @@ struct cmdi_record *cmdi_queue_append(struct cmdi_queue *queue, size_t body_size
         *error = code;
         return NULL;
     }
-    struct cmdi_record *record = (struct cmdi_record *)(void *)(queue->data + queue->end);
-    *record = (struct cmdi_record){.size = size, .body_size = body_size};
+    struct cmdi_record *record = cmdi_record_begin(queue->data + queue->end, body_size);
     queue->end += size;
     return record;
 }

@@ -2,9 +2,9 @@
 /*
  * Encoded commands that are not on the wire yet, in one run of bytes, first in, first out.
  *
- * A record is what the shard needs to send it and to answer for it, then the body. Two uses: what
- * other threads queue for a connection (under a lock of the caller), and what waits for a
- * connection that is not up or not taking any more.
+ * A record is what the shard needs to send it and to answer for it, then the body. The queue holds
+ * what waits for a connection that is not up or not taking any more; other threads leave records in
+ * the client's inbox.
  */
 #ifndef CMDI_CLIENT_QUEUE_H
 #define CMDI_CLIENT_QUEUE_H
@@ -62,6 +62,13 @@ static inline size_t cmdi_record_size(size_t body_size)
 static inline uint8_t *cmdi_record_body(struct cmdi_record *record)
 {
     return (uint8_t *)(record + 1);
+}
+/** A record at `at`, which has cmdi_record_size() bytes and the alignment of one. */
+static inline struct cmdi_record *cmdi_record_begin(void *at, size_t body_size)
+{
+    struct cmdi_record *record = at;
+    *record = (struct cmdi_record){.size = cmdi_record_size(body_size), .body_size = body_size};
+    return record;
 }
 /** Returns: NULL when it is empty. */
 static inline struct cmdi_record *cmdi_queue_front(const struct cmdi_queue *queue)

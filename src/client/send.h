@@ -19,8 +19,7 @@ static inline bool cmdi_client_in_window(const struct cmdi_client *client, bool 
 static inline bool cmdi_client_may_wait(const struct cmdi_client *client, size_t body_size)
 {
     size_t max = client->client_shard->config->limits.output_size_max;
-    size_t waiting = cmdi_client_taken_size(client) +
-                     atomic_load_explicit(&client->inbox_size, memory_order_relaxed);
+    size_t waiting = cmdi_client_taken_size(client) + cmdi_inbox_size(&client->inbox);
     return waiting < max / 2 || waiting + cmdi_record_size(body_size) <= max;
 }
 
