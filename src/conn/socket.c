@@ -85,7 +85,7 @@ static int socket_open(struct cmdi_conn *conn, int fd, const struct cmdi_address
     struct socket *socket = socket_of(conn);
     CMDI_ASSERT(fd >= 0);
     socket->slot = cmdi_shard_slot_acquire(conn->shard, socket_on_completion, conn);
-    if (socket->slot == UINT32_MAX) {
+    if (socket->slot == CMDI_SLOT_NONE) {
         return -ENOMEM;
     }
     socket->fd = fd;

@@ -16,7 +16,7 @@
 #include "client/inbox.h"
 #include "client/send.h"
 #include "group/ref.h"
-#include "ring/clock.h"
+#include "shard/drive.h"
 
 /* --- What a group shard's clients can do ------------------------------------------------------ */
 
@@ -289,7 +289,8 @@ static int group_send_from_elsewhere(
     if (atomic_load(&group->closing) != 0) {
         return CMDS_E_CLOSED;
     }
-    command->deadline_ms = group_deadline(cmdi_ns_to_ms(cmdi_now_ns()), how->deadline_ms);
+    command->deadline_ms =
+            group_deadline(cmdi_ns_to_ms(cmdi_runtime_now_ns(group->runtime)), how->deadline_ms);
     int code = group_send_to_any(group, command, how->sticky_key);
     return code == -ENOBUFS ? group_ask_for_room(group, command) : code;
 }

@@ -368,7 +368,7 @@ int cmdi_runtime_may_block(struct cmds_runtime *runtime)
     return runtime->drive == CMDI_DRIVE_THREAD ? 0 : drive_claim(runtime);
 }
 
-static uint64_t drive_now_ns(const struct cmds_runtime *runtime)
+uint64_t cmdi_runtime_now_ns(const struct cmds_runtime *runtime)
 {
     return runtime->drive == CMDI_DRIVE_STEPPED ? runtime->now_ns : cmdi_now_ns();
 }
@@ -380,7 +380,7 @@ int cmdi_runtime_wait(
     if (code < 0 || atomic_load(word) != seen) {
         return code;
     }
-    uint64_t now_ns = drive_now_ns(runtime);
+    uint64_t now_ns = cmdi_runtime_now_ns(runtime);
     uint64_t until_ns = timeout_ms == CMDS_NEVER ? UINT64_MAX : now_ns + cmdi_ms_to_ns(timeout_ms);
     if (runtime->drive == CMDI_DRIVE_STEPPED) {
         return drive_step_until(runtime, word, seen, until_ns);

@@ -61,6 +61,8 @@ int cmdi_runtime_may_block(struct cmds_runtime *runtime);
  */
 void cmdi_runtime_call(struct cmds_runtime *runtime, uint32_t shard,
         void (*fn)(struct cmdi_shard *shard, void *context), void *context);
+/** The clock by which the runtime's time limits are judged. Thread: any. */
+uint64_t cmdi_runtime_now_ns(const struct cmds_runtime *runtime);
 /** The shards have no threads, and the caller is the one that turns them. Thread: any. */
 bool cmdi_runtime_is_turner(const struct cmds_runtime *runtime);
 

@@ -20,15 +20,12 @@
 #include "ring/thread.h"
 
 enum {
-    SHARD_SLOTS_FIRST = 64,
-    SHARD_GENERATION_MASK = 0xffffff,
     SHARD_SPIN_LOOKS = 64,          // At the ring and the mailbox between two looks at the clock.
     SHARD_HARVEST = 32,             // Completions, or timers, between two looks at the clock.
     SHARD_LOOK_NS_MAX = 100 * 1000, // So long between two looks at the clock in a step.
     SHARD_STALL_MS = 200,           // A timer so late has not met a long turn: nobody was here.
     SHARD_LOOK_ITEMS = 256,         // That a look does at least: 17 enters of about 20 each.
 };
-#define SHARD_SLOT_NONE UINT32_MAX
 
 static _Thread_local struct cmdi_shard *shard_of_thread;
 
@@ -42,64 +39,6 @@ struct cmdi_shard *cmdi_shard_set_current(struct cmdi_shard *shard)
     struct cmdi_shard *before = shard_of_thread;
     shard_of_thread = shard;
     return before;
-}
-
-/* --- Slots ------------------------------------------------------------------------------------ */
-
-static bool shard_slots_grow(struct cmdi_shard *shard)
-{
-    uint32_t count = shard->slot_count == 0 ? SHARD_SLOTS_FIRST : shard->slot_count * 2;
-    struct cmdi_slot *slots = realloc(shard->slots, count * sizeof(*slots));
-    if (slots == NULL) {
-        return false;
-    }
-    shard->slots = slots;
-    for (uint32_t i = count; i-- > shard->slot_count;) {
-        slots[i] = (struct cmdi_slot){.generation = 1, .next_free = shard->slot_free};
-        shard->slot_free = i;
-    }
-    shard->slot_count = count;
-    return true;
-}
-
-uint32_t cmdi_shard_slot_acquire(struct cmdi_shard *shard, cmdi_completion_fn fn, void *owner)
-{
-    if (shard->slot_free == SHARD_SLOT_NONE && !shard_slots_grow(shard)) {
-        return UINT32_MAX;
-    }
-    uint32_t index = shard->slot_free;
-    struct cmdi_slot *slot = &shard->slots[index];
-    shard->slot_free = slot->next_free;
-    slot->owner = owner;
-    slot->fn = fn;
-    return index;
-}
-
-void cmdi_shard_slot_release(struct cmdi_shard *shard, uint32_t index)
-{
-    struct cmdi_slot *slot = &shard->slots[index];
-    CMDI_ASSERT(slot->owner != NULL);
-    slot->owner = NULL;
-    slot->generation = (slot->generation + 1) & SHARD_GENERATION_MASK;
-    slot->generation += slot->generation == 0;
-    slot->next_free = shard->slot_free;
-    shard->slot_free = index;
-}
-
-static void shard_complete(struct cmdi_shard *shard, const struct cmdi_completion *completion)
-{
-    uint32_t index = (uint32_t)completion->user_data;
-    uint32_t generation = (uint32_t)(completion->user_data >> 32) & SHARD_GENERATION_MASK;
-    CMDI_ASSERT(index < shard->slot_count);
-    struct cmdi_slot *slot = &shard->slots[index];
-    if (CMDI_UNLIKELY(slot->owner == NULL || slot->generation != generation)) {
-        CMDI_COUNT(shard, stale_completions, 1);
-        if (completion->flags & CMDI_COMPLETION_BUFFER) {
-            cmdi_receive_give_back(&shard->receive, completion->buffer);
-        }
-        return;
-    }
-    slot->fn(slot->owner, (uint32_t)(completion->user_data >> 56), completion);
 }
 
 /* --- Mailbox ---------------------------------------------------------------------------------- */
@@ -239,7 +178,7 @@ static uint32_t shard_harvest(struct cmdi_shard *shard)
     while (total < CMDI_SHARD_COMPLETIONS_PER_TURN && !shard->step_over) {
         uint32_t count = cmdi_ring_harvest(shard->ring, completions, SHARD_HARVEST);
         for (uint32_t i = 0; i < count; i++) {
-            shard_complete(shard, &completions[i]);
+            cmdi_shard_complete(shard, &completions[i]);
         }
         total += count;
         if (count < SHARD_HARVEST) {
@@ -672,7 +611,7 @@ int cmdi_shard_create(
     memset(shard, 0, sizeof(*shard));
     shard->options = *options;
     shard->index = options->index;
-    shard->slot_free = SHARD_SLOT_NONE;
+    shard->slot_free = CMDI_SLOT_NONE;
     shard->stats.struct_size = sizeof(shard->stats);
     for (uint32_t level = 0; level < CMDI_LEVELS; level++) {
         cmdi_list_init(&shard->ready[level]);

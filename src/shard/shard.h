@@ -53,6 +53,7 @@ struct cmdi_mail {
 typedef void (*cmdi_completion_fn)(
         void *owner, uint32_t operation, const struct cmdi_completion *completion);
 
+#define CMDI_SLOT_NONE UINT32_MAX
 struct cmdi_slot {
     void *owner;           // NULL: free.
     cmdi_completion_fn fn; // Valid while owned.
@@ -220,10 +221,12 @@ bool cmdi_shard_step(struct cmdi_shard *shard, uint64_t now_ns);
 
 /**
  * Gives: cmdi_shard_slot_release(), once nothing is in flight for it. Returns: its number;
- * UINT32_MAX without memory.
+ * CMDI_SLOT_NONE without memory.
  */
 uint32_t cmdi_shard_slot_acquire(struct cmdi_shard *shard, cmdi_completion_fn fn, void *owner);
 void cmdi_shard_slot_release(struct cmdi_shard *shard, uint32_t slot);
+/** A completion goes to the owner of its slot; of a stale one the buffer is given back. */
+void cmdi_shard_complete(struct cmdi_shard *shard, const struct cmdi_completion *completion);
 static inline uint64_t cmdi_shard_user_data(
         const struct cmdi_shard *shard, uint32_t slot, uint32_t operation)
 {

@@ -98,6 +98,9 @@ bool cmdi_workers_run(struct cmdi_workers *workers)
     bool any = false;
     struct cmdi_job *job = NULL;
     CMDI_ASSERT(workers->thread_count_max == 0);
+    if (workers->threads == NULL) {
+        return false; // It has ended.
+    }
     do {
         (void)pthread_mutex_lock(&workers->lock);
         job = workers_next(workers);
