@@ -253,7 +253,7 @@ static void test_a_connection_stays_while_a_mail_is_under_way(void)
     CU_ASSERT_EQUAL(app.disconnects, 2);
 }
 
-CU_TestInfo test_server_inbox[] = {
+CU_TestInfo test_result[] = {
         {"results of threads and shard share a bound",
                 test_results_of_threads_and_shard_share_a_bound},
         {"results that are being taken count", test_results_that_are_being_taken_count},
@@ -264,4 +264,4 @@ CU_TestInfo test_server_inbox[] = {
                 test_a_connection_stays_while_a_mail_is_under_way},
         CU_TEST_INFO_NULL,
 };
-CMDI_TEST_MAIN("server_inbox", test_server_inbox)
+CMDI_TEST_MAIN("result", test_result)
