@@ -31,7 +31,7 @@ struct cmds_call {
     _Atomic uint8_t finished;  // The last result was sent.
     _Atomic uint8_t cancelled; // Nobody waits.
     uint8_t flags;             // enum cmdi_call_flag. The shard's.
-    // Its exec function has asked for another round, which it has not got. Written by the thread that runs it.
+    // Its exec function asked for another round, which it has not got. Of the thread that runs it.
     bool owed;
 
     /* Only for calls that live longer than their exec function: see cmdi_call_init_rest(). */

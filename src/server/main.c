@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A program whose job is to serve: on public functions only, but for the signals that end it. */
+/* A program whose job is to serve: on public functions, the clock, and the signals that end it. */
 #include <stdio.h>
 
 #include <cmdstream/runtime.h>

@@ -85,8 +85,8 @@ void cmdi_server_shard_free_connection(
 
 /*
  * Each connection goes behind the others when it was drained or closed, so the first ones are those
- * that were not; new ones come last, and are drained when they open. Ten thousand at once would hold
- * up the other servers of the runtime.
+ * that were not; new ones come last, and are drained when they open. Ten thousand at once would
+ * hold up the other servers of the runtime.
  */
 static void server_shard_run_sweep(struct cmdi_shard *shard, struct cmdi_work *work)
 {

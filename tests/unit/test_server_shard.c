@@ -27,6 +27,7 @@ static void owner_on_empty(struct cmdi_server_shard *server_shard)
     CU_ASSERT_FALSE(owner->in_close);
     CU_ASSERT_EQUAL(server_shard->state, CMDI_SERVER_SHARD_ENDING);
     owner->empty++;
+    cmdi_shard_ready(server_shard->shard, &server_shard->sweep); // It is taken out at the end.
     cmdi_calls_end_timers(server_shard);
     cmdi_server_shard_end(server_shard);
 }
@@ -124,6 +125,7 @@ static void test_server_shard_waits_for_its_connections(void)
     struct owner owner;
     struct cmdi_list connection; // Never looked into: the sweep finds none in the pool.
     owner_open(&owner, &app);
+    cmdi_list_init(&connection);
     cmdi_list_push(&owner.server_shard->connections, &connection);
 
     owner_begin_close(&owner);
