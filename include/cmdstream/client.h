@@ -91,23 +91,24 @@ struct cmds_group_options {
     // Below half of it a command of any legal size is taken: at most it is exceeded by one command
     // of the shard and one of another thread. Default 1 MiB, at least 4096.
     uint32_t output_size_max;
-    // In so long the server must take 4 KiB, or all that waits for it. Default 10000.
+    // How long output may wait without the server taking 4 KiB of it, or all. Default 10000.
     uint32_t write_timeout_ms;
-    // Time without a command before a ping. One ping is sent so long after the connection came up
-    // in any case, so that the server knows of pings. Default 3000; CMDS_NEVER: no pings.
+    // Time without a command after which a ping is sent. The first ping is sent this long after the
+    // connection came up in any case, so that the server knows of pings. Default 3000; CMDS_NEVER: no
+    // pings.
     uint32_t keepalive_ms;
-    // Between pings. A connection is lost when nothing at all has been received for keepalive_ms
-    // and one interval after a ping has left; what was received and waits for its callback counts,
-    // and the time in which the shard was stopped or held up does not. Default 1000. A server that
-    // does not read, at a bound or in its drain, shows once a second that it lives: no less than
-    // that should both together be.
+    // Time between pings. A connection is lost if nothing at all is received for keepalive_ms +
+    // keepalive_interval_ms after a ping has left. Bytes that were received and wait for their
+    // callback count; time in which the shard was stopped or held up does not. Default 1000. A server
+    // that does not read, at a bound or in its drain, sends a sign of life once a second: the sum of
+    // the two should be no less than that.
     uint32_t keepalive_interval_ms;
     struct cmds_bytes server_info; // What the server must say. Default "default".
     void *context;                 // For the callbacks below, which run on a shard.
     /**
-     * A send was -ENOBUFS, and one like it would be taken now, or no connection is left to take it.
-     * Per shard, for its own connections; perhaps before that send has returned, once for all that
-     * were refused until then.
+     * A send returned -ENOBUFS, and one like it would be taken now; or no connection is left to take
+     * it. Runs on each shard for the sends that its connections refused, once for all of them, and
+     * perhaps before such a send has returned.
      */
     void (*on_writable)(void *context);
     /**
@@ -340,8 +341,8 @@ CMDS_NODISCARD CMDS_API int cmds_sender_send(struct cmds_sender *sender,
         struct cmds_error *error);
 /**
  * `each` runs on the calling thread for every good result, in order; nonzero forgets the rest and
- * is returned; of a one-way command it never runs. timeout_ms is for the whole. Results wait for `each` in memory, up to 16 MiB: beyond
- * that the stream ends with CMDS_E_LIMIT.
+ * is returned; of a one-way command it never runs. timeout_ms is for the whole. Results wait for
+ * `each` in memory, up to 16 MiB: beyond that the stream ends with CMDS_E_LIMIT.
  *
  * Thread:  as cmds_sender_send.
  * Returns: 0 after the last result; what `each` returned; else as cmds_sender_send.
@@ -351,7 +352,8 @@ CMDS_NODISCARD CMDS_API int cmds_sender_send_multi(struct cmds_sender *sender,
         cmds_result_each_fn each, void *context);
 /**
  * The group under it, for what the sender does not offer; owned by the sender, which closes it.
- * Who may use it after cmds_sender_close() has begun needs a cmds_group_ref(). Thread: any.
+ * A thread that may use it after cmds_sender_close() has begun needs a reference of its own
+ * (cmds_group_ref). Thread: any.
  */
 CMDS_API struct cmds_group *cmds_sender_group(struct cmds_sender *sender);
 /**

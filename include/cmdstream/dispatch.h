@@ -68,7 +68,8 @@ struct cmds_dispatch {
     /**
      * Picks one of the `count` connections of a list, at least 2. `candidate(source, index)` tells
      * about one of them. `key` is the sticky_key of the send, or 0. If the one picked is down or
-     * full, the group tries those after it, in the order of the list.
+     * full, the group tries those after it, in the order of the list. It calls no function of the
+     * group.
      *
      * Thread:  the list's shard, or any other for the list of all. Never two at once with the same
      *          `state`; a strategy without state may be called by any number of threads at once.

@@ -104,7 +104,7 @@ void cmdi_attempt_forget(struct cmdi_attempt *attempt)
         attempt_stop_waiting(attempt, CMDI_ATTEMPT_ENDING);
         cmdi_shard_ready(attempt_shard(attempt), &attempt->work);
     } else if (attempt->state == CMDI_ATTEMPT_SENT) {
-        /* -ENOENT: its last result is being told. */
+        /* -ENOENT: its last result is being reported. */
         (void)cmdi_client_forget(attempt->client, attempt->sequence);
     }
 }

@@ -24,7 +24,7 @@ enum cmdi_attempt_state {
     CMDI_ATTEMPT_NEW,     // In no list, and not counted as pending. `body` is, once it was kept.
     CMDI_ATTEMPT_WAITING, // In group_shard->waiting, and counted; body and timer are valid.
     CMDI_ATTEMPT_SENT,    // `client` and `sequence` are valid; the client has counted it.
-    CMDI_ATTEMPT_ENDING,  // In no list; its last result is being told, or `work` will tell it.
+    CMDI_ATTEMPT_ENDING,  // In no list; its last result is being reported, or `work` will do so.
 };
 
 struct cmdi_attempt;

@@ -106,7 +106,7 @@ struct dispatch_source {
     struct cmdi_client *const *clients;
     uint32_t count;
     bool any_up;
-    struct cmds_candidate *told; // The one that was told about last.
+    struct cmds_candidate *shown; // The one that was asked about last.
 };
 
 static const struct cmds_candidate *dispatch_candidate(const void *from, uint32_t index)
@@ -115,19 +115,19 @@ static const struct cmds_candidate *dispatch_candidate(const void *from, uint32_
     CMDI_ASSERT(index < source->count);
     const struct cmdi_client *client = source->clients[index];
     bool takes = cmdi_dispatch_takes(cmdi_client_state(client), source->any_up);
-    *source->told = (struct cmds_candidate){.struct_size = sizeof(*source->told),
+    *source->shown = (struct cmds_candidate){.struct_size = sizeof(*source->shown),
             .client = client->number,
             .in_flight = cmdi_client_load(client),
             .flags = takes ? 0 : CMDS_CANDIDATE_DOWN};
-    return source->told;
+    return source->shown;
 }
 
 uint32_t cmdi_picker_pick(const struct cmdi_picker *picker, uint64_t key,
         struct cmdi_client *const *clients, uint32_t count, bool any_up)
 {
     const struct cmds_dispatch *dispatch = picker->dispatch;
-    struct cmds_candidate told;
-    struct dispatch_source source = {clients, count, any_up, &told};
+    struct cmds_candidate shown;
+    struct dispatch_source source = {clients, count, any_up, &shown};
     CMDI_ASSERT_SLOW(dispatch != NULL && count > 0);
     uint32_t index =
             dispatch->pick(dispatch, picker->state, key, count, dispatch_candidate, &source);

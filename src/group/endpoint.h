@@ -4,7 +4,7 @@
  * newest snapshot of addresses. It knows neither shards nor clients.
  *
  * A snapshot never changes. Whoever connects takes a count of the newest one; a lookup that ends
- * later puts another one in its place, and those who hold the old one keep it.
+ * later puts another one in its place, and users of the old one keep it.
  */
 #ifndef CMDI_GROUP_ENDPOINT_H
 #define CMDI_GROUP_ENDPOINT_H

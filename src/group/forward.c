@@ -40,7 +40,7 @@ struct courier {
     // A mail, not work, tells the call's shard: mail is run even if the shard ends before.
     struct cmdi_mail go, cancel, last, cancelled;
     int last_code;  // What `last` carries: there was no memory for the result itself.
-    bool home_over; // The call has been told its last. The call's shard's.
+    bool home_over; // The call has had its last result, or `cancelled` brings it. Its shard's.
     pthread_mutex_t lock;
     bool home_alive; // The call's shard still wants mail. Under the lock.
     _Atomic uint32_t refs;
@@ -269,8 +269,8 @@ static void courier_on_cancelled(struct cmdi_shard *shard, struct cmdi_mail *mai
 }
 
 /*
- * The call is cancelled: its side ends here and now, the other one is told. No mail comes home from
- * here on.
+ * The call is cancelled: its side ends here and now, and a mail ends the other one. No mail leaves
+ * for home from here on.
  */
 static void courier_on_cancel(struct cmdi_call_observer *observer)
 {
@@ -279,7 +279,7 @@ static void courier_on_cancel(struct cmdi_call_observer *observer)
     pthread_mutex_lock(&courier->lock);
     courier->home_alive = false;
     pthread_mutex_unlock(&courier->lock);
-    courier->home_over = true; // What is under way home is not told.
+    courier->home_over = true; // Results on their way home are dropped.
     cmdi_shard_post(courier->home, &courier->cancelled);
     atomic_fetch_add(&courier->refs, 1);
     cmdi_shard_post(forward->attempt.group_shard->client_shard.shard, &courier->cancel);

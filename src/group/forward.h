@@ -5,7 +5,7 @@
  * It is executed by a group shard: by that of the call's shard if it has connections, and then no
  * thread is crossed; else by another one, and command, results and cancellation travel by mail. A
  * full window never fails it: it waits in the group shard's list. It ends in exactly one result
- * with `last`, told on the call's shard.
+ * with `last`, reported on the call's shard.
  */
 #ifndef CMDI_GROUP_FORWARD_H
 #define CMDI_GROUP_FORWARD_H

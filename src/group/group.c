@@ -47,7 +47,7 @@ void cmds_group_unref(struct cmds_group *group)
     }
 }
 
-/* The handle that open gave: the first close takes it, or who stops the runtime. */
+/* The handle that open gave: the first close takes it, or the end of the runtime. */
 static bool group_take_opener(struct cmds_group *group)
 {
     return atomic_exchange(&group->opener_gone, 1) == 0;
@@ -263,14 +263,14 @@ bool cmdi_group_begin_close(struct cmds_group *group, uint32_t linger_ms)
     return mine;
 }
 
-/* Stands in `closers` when those who were in it have been told. */
-static struct cmdi_group_closer closers_told;
+/* Stands in `closers` once every callback in it has been called. */
+static struct cmdi_group_closer closers_called;
 
 /* Returns: false: too late, the group has closed. */
 static bool group_add_closer(struct cmds_group *group, struct cmdi_group_closer *closer)
 {
     closer->next = atomic_load(&group->closers);
-    while (closer->next != &closers_told) {
+    while (closer->next != &closers_called) {
         if (atomic_compare_exchange_weak(&group->closers, &closer->next, closer)) {
             return true;
         }
@@ -312,7 +312,7 @@ void cmds_group_close(struct cmds_group *group, void (*on_closed)(void *context)
 /* In the order in which they closed it. */
 static void group_tell_closers(struct cmds_group *group)
 {
-    struct cmdi_group_closer *newest = atomic_exchange(&group->closers, &closers_told);
+    struct cmdi_group_closer *newest = atomic_exchange(&group->closers, &closers_called);
     struct cmdi_group_closer *oldest = NULL;
     while (newest != NULL) {
         struct cmdi_group_closer *next = newest->next;
@@ -336,7 +336,8 @@ static void group_gone(struct cmds_group *group)
     _Atomic uint32_t *gone = &group->gone;
     group_free_parts(group);
     if (!cmdi_runtime_retire(group->runtime, &group->service, false)) {
-        atomic_store(gone, 1); // Who stops the runtime waits for it; the struct is there till then.
+        /* The end of the runtime waits for it, and holds the struct till then. */
+        atomic_store(gone, 1);
         cmdi_futex_wake(gone, 1);
     }
     if (owner_ops.on_gone != NULL) {
@@ -345,15 +346,16 @@ static void group_gone(struct cmds_group *group)
 }
 
 /*
- * First on shard 0, to tell; then once on every other shard, and on shard 0 again, until he who
+ * First on shard 0, to call on_closed; then once on every other shard, and on shard 0 again, until
  * sent it is out of here.
  */
 static void group_on_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
     (void)shard;
     struct cmds_group *group = CMDI_CONTAINER(mail, struct cmds_group, end_mail);
+    CMDI_ASSERT(atomic_load(&group->refs) >= CMDI_GROUP_ENDED && atomic_load(&group->closing) != 0);
     if (group->end_round == 0) {
-        group_free_pickers(group); // Before those are told who may take the strategy away then.
+        group_free_pickers(group); // Before on_closed, after which the strategy may go.
         group_tell_closers(group);
     }
     if (++group->end_round < group->shard_count) {
@@ -382,7 +384,7 @@ static void group_stop(struct cmdi_service *service)
 {
     struct cmds_group *group = CMDI_CONTAINER(service, struct cmds_group, service);
     if (cmdi_runtime_wait(group->runtime, &group->gone, 0, CMDS_NEVER) < 0) {
-        /* An inline runtime is stopped by another thread: what its callbacks may still see stays. */
+        /* Stopped by another thread than its own: what its callbacks may still see stays. */
         return;
     }
     (void)cmdi_runtime_retire(group->runtime, service, true);

@@ -82,20 +82,20 @@ struct cmds_group {
     _Atomic uint32_t refs;     // And CMDI_GROUP_ENDED.
     _Atomic uint32_t handles;
     _Atomic uint32_t opener_gone; // Its handle has been taken.
-    uint32_t linger_ms;           // Set by who began to close it, before the group shards are told.
+    uint32_t linger_ms; // Set by the one that began to close it, before it nudges the parts.
 
     pthread_mutex_t lock;
     // Of the first connection that was lost or failed. Under the lock.
     struct cmds_error first_error;
     struct cmdi_list waiters; // struct group_waiter of wait.c. Under the lock.
 
-    // Newest first; once they have been told, a mark that says so.
+    // Newest first; once all have been called, a mark that says so.
     _Atomic(struct cmdi_group_closer *) closers;
     struct cmdi_group_closer opener; // Of the first close: it needs no memory.
     struct cmdi_mail end_mail;
     uint32_t end_round;          // Shards that end_mail has been to. Its own.
     _Atomic uint32_t end_posted; // Whoever sent it first does not touch the runtime any more.
-    _Atomic uint32_t gone;       // Futex: only the struct is left, for who stops the runtime.
+    _Atomic uint32_t gone;       // Futex: only the struct is left, for the end of the runtime.
 };
 
 /** As cmds_group_open; copies owner_ops. */

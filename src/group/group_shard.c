@@ -108,7 +108,7 @@ static bool group_shard_owes_room(const struct cmdi_group_shard *group_shard)
 static void group_shard_tell_room(struct cmdi_group_shard *group_shard)
 {
     const struct cmds_group *group = group_shard->group;
-    /* Before anybody is told: a send that is refused from here on is a new one, and owed again. */
+    /* Before on_writable: a send that is refused from here on is a new one, and owed again. */
     for (int i = 0; i < CMDI_ROOM_COUNT; i++) {
         atomic_store(&group_shard->refused[i], SIZE_MAX);
     }
@@ -191,11 +191,12 @@ const struct cmdi_client_ops cmdi_group_shard_client_ops = {
         .release = group_shard_release,
 };
 
-/* --- What group shards are told --------------------------------------------------------------- */
+/* --- Nudges ----------------------------------------------------------------------------------- */
 
 /* Told once. */
 static void group_shard_close(struct cmdi_group_shard *group_shard)
 {
+    CMDI_ASSERT(!group_shard->closing && group_shard->hold_count > 0);
     group_shard->closing = true;
     cmdi_attempt_end_waiting(group_shard, CMDS_E_CLOSED, "the group was closed");
     for (uint32_t i = 0; i < group_shard->client_count; i++) {
@@ -208,7 +209,7 @@ static void group_shard_close(struct cmdi_group_shard *group_shard)
 static void group_shard_connect(struct cmdi_group_shard *group_shard)
 {
     struct cmdi_targets *targets = cmdi_endpoint_targets(&group_shard->group->endpoint);
-    CMDI_ASSERT(targets != NULL);
+    CMDI_ASSERT(targets != NULL); // The nudge came after it was set.
     for (uint32_t i = 0; i < group_shard->client_count; i++) {
         cmdi_client_connect(&group_shard->clients[i], targets);
     }
@@ -220,6 +221,7 @@ static void group_shard_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail
     struct cmdi_group_shard *group_shard = CMDI_CONTAINER(mail, struct cmdi_group_shard, mail);
     struct cmds_group *group = group_shard->group;
     uint32_t nudges = atomic_exchange(&group_shard->nudges, 0);
+    CMDI_ASSERT(shard == group_shard->client_shard.shard && nudges != 0);
     for (uint32_t i = 0; i < group_shard->client_count && (nudges & CMDI_NUDGE_START) != 0; i++) {
         cmdi_client_start(&group_shard->clients[i]);
     }

@@ -6,7 +6,7 @@
 #include "client/room.h"
 #include "group/group.h"
 
-/** What a group shard is told from elsewhere: a bit of `nudges`, and one mail for all of them. */
+/** What other threads want of a group shard: a bit of `nudges`, and one mail for all of them. */
 enum cmdi_nudge {
     CMDI_NUDGE_START = 1,   // The time for connecting begins.
     CMDI_NUDGE_TARGETS = 2, // The endpoint has addresses, or says why not: connect.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a group is told to be: defaults, and bounds with the name of the field. */
+/* Options of a group: defaults, and bounds with the name of the field. */
 #include "group/options.h"
 
 #include <errno.h>

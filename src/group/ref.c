@@ -2,10 +2,10 @@
 /*
  * Counts of a group and of its parts, and messages to them. See ref.h.
  *
- * Why nobody touches what was freed: whoever is inside holds a count, and the one who gives back
- * the last one turns 0 into CMDI_GROUP_ENDED, after which no count can be taken any more. Only he
- * sends `end_mail`, whose round frees what hangs on the group. The struct itself is counted by
- * `handles`.
+ * Why nobody touches what was freed: a thread that is inside holds a count, and the thread that
+ * gives back the last one turns 0 into CMDI_GROUP_ENDED, after which no count can be taken. Only
+ * that one sends `end_mail`, whose round frees what hangs on the group. The struct itself is
+ * counted by `handles`.
  */
 #include "group/ref.h"
 

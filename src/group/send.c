@@ -79,7 +79,7 @@ static bool group_shard_has_room_for(
 
 bool cmdi_group_shard_has_room(const struct cmdi_group_shard *group_shard)
 {
-    /* On the shard those who wait go first. */
+    /* On the shard, attempts that wait go first. */
     bool others_wait = !cmdi_list_empty(&group_shard->waiting);
     for (int i = others_wait ? CMDI_ROOM_ELSEWHERE : 0; i < CMDI_ROOM_COUNT; i++) {
         size_t body_size = atomic_load(&group_shard->refused[i]);

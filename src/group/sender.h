@@ -34,7 +34,7 @@ struct cmdi_sender_shard {
 
 struct cmds_sender {
     struct cmds_runtime *runtime;
-    struct cmds_group *group; // A handle of ours: callers may look at it after it has closed.
+    struct cmds_group *group;         // A handle of ours: callers may ask it after it has closed.
     struct cmdi_sender_shard *shards; // One per shard of the runtime.
     bool owns_runtime;
     _Atomic uint32_t users; // Threads inside a call, and CMDI_SENDER_CLOSING.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmds_sender_send_multi: many results, told on the caller's thread.
+ * cmds_sender_send_multi: many results, passed on to the caller's thread.
  *
  * The shard copies each result into the stream's queue, which is bounded, and wakes the caller at
  * the end of the turn, if it sleeps. The stream is counted: one for the caller, one for the
@@ -32,7 +32,7 @@ struct sender_stream {
     bool is_listed;                     // `sleeper` is in a list. The shard's.
     int cut;                            // Why the shard has forgotten the rest. The shard's.
     _Atomic uint32_t refs;
-    _Atomic uint32_t ready; // Futex: look into the queue.
+    _Atomic uint32_t ready; // Futex: there is something in the queue, or it is over.
 
     pthread_mutex_t lock; // Of all below.
     struct stream_item *items, **items_tail;

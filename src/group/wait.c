@@ -17,7 +17,7 @@
 #include "ring/thread.h"
 #include "shard/drive.h"
 
-/** Somebody who sleeps until something about the group changes. On his stack. */
+/* A thread that sleeps until something about the group changes. On its stack. */
 struct group_waiter {
     struct cmdi_list link;
     _Atomic uint32_t woken;

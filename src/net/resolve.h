@@ -3,8 +3,8 @@
  * Looking up a name on a thread of its own, because the name service blocks for as long as it
  * likes.
  *
- * The thread and the one who asked share a counted block. Who asked may let go at any time without
- * waiting for the name service; the thread then finds nobody to report to, and frees the block.
+ * The thread and its owner share a counted block. The owner may let go at any time without waiting
+ * for the name service; the thread then finds nobody to report to, and frees the block.
  */
 #ifndef CMDI_NET_RESOLVE_H
 #define CMDI_NET_RESOLVE_H
@@ -25,8 +25,8 @@ typedef void (*cmdi_resolved_fn)(void *context, const struct cmdi_address *addre
 /**
  * Begins to look up `text`.
  *
- * Owner:   copies `text`; gives *resolve, set before the thread starts: cmdi_resolve_let_go(). Keeps
- *          `context` until then.
+ * Owner:   copies `text`; gives *resolve, set before the thread starts: cmdi_resolve_let_go().
+ *          Keeps `context` until then.
  * Thread:  any.
  * Returns: 0; -ENOMEM, -EAGAIN; `fn` is not called then.
  */

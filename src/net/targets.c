@@ -10,7 +10,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 
-/* Stands for all that could not be made. Nobody gives its first count back, so it is never freed. */
+/* Stands for all that could not be made. Its first count is never given back: it is not freed. */
 static struct cmdi_targets targets_no_memory = {
         .refs = 1,
         .error = {.code = -ENOMEM, .text = "no memory for the addresses"},

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What one name stood for when it was looked up: addresses to try, and how each is called in errors.
+ * What one name stood for when it was looked up: addresses to try, and how each is called in
+ * errors.
  *
- * Constant from the moment it is made, and counted. Whoever looks the name up again makes another
- * one; those who use this one keep it for as long as they hold a count.
+ * Constant from the moment it is made, and counted. Another lookup makes another one; each user of
+ * this one keeps it for as long as it holds a count.
  */
 #ifndef CMDI_NET_TARGETS_H
 #define CMDI_NET_TARGETS_H
