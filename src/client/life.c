@@ -402,15 +402,15 @@ static void client_on_closing(struct cmdi_conn *conn)
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
     enum cmdi_client_state state = cmdi_client_state(client);
-    const char *text =
-            conn->error.text[0] != '\0' ? conn->error.text : cmds_error_text(conn->error.code);
+    struct cmds_error error;
+    cmdi_conn_error(conn, &error);
     if (state == CMDI_CLIENT_CONNECT || state == CMDI_CLIENT_SERVER_INFO) {
-        (void)cmdi_fail(&client->error, conn->error.code, "%s %s: %s",
+        (void)cmdi_fail(&client->error, error.code, "%s %s: %s",
                 state == CMDI_CLIENT_SERVER_INFO ? "ServerInfo of" : "connect",
-                client_target_text(client), text);
+                client_target_text(client), error.text);
     } else if (state == CMDI_CLIENT_UP) {
-        (void)cmdi_fail(&client->error, conn->error.code, "connection to %s lost: %s",
-                client_target_text(client), text);
+        (void)cmdi_fail(&client->error, error.code, "connection to %s lost: %s",
+                client_target_text(client), error.text);
         client_down(client);
     }
 }
@@ -419,6 +419,7 @@ static void client_on_closed(struct cmdi_conn *conn)
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
     client->conn_live = false;
+    cmdi_conn_fini(conn);
     if (client_is_connecting(client)) {
         client_next_target(client);
     }

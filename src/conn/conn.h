@@ -123,7 +123,7 @@ struct cmdi_conn_ops {
     /** Bytes that other threads have queued for the output: they share its bound. NULL: none. */
     size_t (*queued)(const struct cmdi_conn *conn);
     /**
-     * The state is CLOSING: conn->error says why. Nothing is sent any more; fail what is pending.
+     * The state is CLOSING: cmdi_conn_error() says why. Nothing is sent any more; fail what is pending.
      * May run inside cmdi_conn_fail.
      */
     void (*on_closing)(struct cmdi_conn *conn);
@@ -212,7 +212,9 @@ struct cmdi_conn {
     uint64_t deaf_since;  // No recv is armed, and that is our doing.
     struct cmdi_timer timer;
 
-    struct cmds_error error; // The first failure; EOF when the peer left in order.
+    /* Why it ends: the first cause; EOF when the peer left in order. See cmdi_conn_error(). */
+    int error_code;   // 0: there is none.
+    char *error_text; // malloc'ed; NULL: there was no memory for it.
 
     // Of the output, as other threads know it: all beyond half of the bound, and what is taken.
     _Atomic size_t output_seen;
@@ -239,6 +241,14 @@ int cmdi_conn_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *ad
 /** Begins to receive. */
 void cmdi_conn_start(struct cmdi_conn *conn);
 
+/** After on_closed: gives back what its error took. */
+void cmdi_conn_fini(struct cmdi_conn *conn);
+
+/** Why it ends, if nothing has said so before. Closes nothing. */
+void cmdi_conn_note(struct cmdi_conn *conn, int code, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+/** Why it ends or has ended; code 0: it does not. Thread: shard. */
+void cmdi_conn_error(const struct cmdi_conn *conn, struct cmds_error *error);
 /** Closes at once, because of `code`; the first cause stays. Safe in any op and any state. */
 void cmdi_conn_fail(struct cmdi_conn *conn, int code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));

@@ -286,10 +286,9 @@ static void conn_run_eof(struct cmdi_conn *conn)
                 conn, CMDS_E_EOF, "the peer closed the connection before its ServerInfo was whole");
     } else {
         bool is_fin = conn->input == CMDI_INPUT_ENDED;
-        if (is_fin && conn->stash.begin < conn->stash.end && conn->error.code == 0) {
+        if (is_fin && conn->stash.begin < conn->stash.end && conn->error_code == 0) {
             CMDI_COUNT(conn->shard, proto_errors, 1);
-            conn->error = (struct cmds_error){
-                    CMDS_E_PROTO, "the peer closed the connection inside a frame"};
+            cmdi_conn_note(conn, CMDS_E_PROTO, "the peer closed the connection inside a frame");
         }
         conn->ops->on_eof(conn);
     }

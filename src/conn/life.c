@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 
 #include "base/error.h"
 #include "conn/parts.h"
@@ -90,11 +91,41 @@ void cmdi_conn_abort(struct cmdi_conn *conn)
 /* The first cause stays, but for an end in order that did not remain one. */
 static void conn_set_error(struct cmdi_conn *conn, int code, const char *format, va_list list)
 {
-    int before = conn->error.code;
+    int before = conn->error_code;
     bool orderly = before == 0 || before == CMDS_E_EOF || before == CMDS_E_DRAINING;
-    if (before == 0 || (orderly && code == CMDS_E_SLOW_PEER)) {
-        conn->error.code = 0;
-        (void)cmdi_fail_list(&conn->error, code, format, list);
+    if (before != 0 && !(orderly && code == CMDS_E_SLOW_PEER)) {
+        return;
+    }
+    struct cmds_error error = CMDS_ERROR_INIT;
+    conn->error_code = code;
+    (void)cmdi_fail_list(&error, code, format, list);
+    free(conn->error_text);
+    conn->error_text = strdup(error.text);
+}
+
+void cmdi_conn_error(const struct cmdi_conn *conn, struct cmds_error *error)
+{
+    *error = (struct cmds_error){0};
+    if (conn->error_code != 0) {
+        const char *text = conn->error_text;
+        (void)cmdi_fail(error, conn->error_code, "%s",
+                text != NULL ? text : cmds_error_text(conn->error_code));
+    }
+}
+
+void cmdi_conn_fini(struct cmdi_conn *conn)
+{
+    free(conn->error_text);
+    conn->error_text = NULL;
+}
+
+void cmdi_conn_note(struct cmdi_conn *conn, int code, const char *format, ...)
+{
+    va_list list;
+    if (conn->error_code == 0) {
+        va_start(list, format);
+        conn_set_error(conn, code, format, list);
+        va_end(list);
     }
 }
 

@@ -106,7 +106,7 @@ void cmdi_conn_peer_finished(struct cmdi_conn *conn);
 
 /** Asserts that the move is legal. */
 void cmdi_conn_move(struct cmdi_conn *conn, enum cmdi_conn_state next);
-/** To CLOSING. conn->error is set, or the end is in order. */
+/** To CLOSING. The error is set, or the end is in order. */
 void cmdi_conn_abort(struct cmdi_conn *conn);
 /** CLOSING, and nothing of the transport is left: the last step, after which it may be freed. */
 void cmdi_conn_close_if_done(struct cmdi_conn *conn);

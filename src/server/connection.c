@@ -66,12 +66,10 @@ static void connection_on_eof(struct cmdi_conn *conn)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
     connection->eof = true;
-    if (conn->error.code == 0) {
-        bool is_fin = conn->input == CMDI_INPUT_ENDED;
-        const char *text =
-                is_fin ? "the peer closed the connection" : "the server is shutting down";
-        conn->error.code = is_fin ? CMDS_E_EOF : CMDS_E_DRAINING;
-        (void)snprintf(conn->error.text, sizeof(conn->error.text), "%s", text);
+    if (conn->input == CMDI_INPUT_ENDED) {
+        cmdi_conn_note(conn, CMDS_E_EOF, "the peer closed the connection");
+    } else {
+        cmdi_conn_note(conn, CMDS_E_DRAINING, "the server is shutting down");
     }
     cmdi_connection_finish_if_idle(connection);
 }
@@ -101,9 +99,10 @@ static void connection_on_finishing(struct cmdi_conn *conn)
 
 static void connection_log_end(const struct cmds_connection *connection)
 {
-    const struct cmds_error *error = &connection->conn.error;
+    struct cmds_error error;
     enum cmdi_log_reason reason = CMDI_LOG_OTHER;
-    switch (error->code) {
+    cmdi_conn_error(&connection->conn, &error);
+    switch (error.code) {
     case 0:
     case CMDS_E_EOF:
     case CMDS_E_CLOSED:
@@ -128,7 +127,7 @@ static void connection_log_end(const struct cmds_connection *connection)
         break;
     }
     cmdi_shard_log(connection->server_shard->shard, reason, CMDS_LOG_WARN, "%s: closed: %s",
-            connection->peer, error->text);
+            connection->peer, error.text);
 }
 
 static void connection_on_closing(struct cmdi_conn *conn)
@@ -155,9 +154,12 @@ static void connection_tell_end(struct cmds_connection *connection)
 {
     const struct cmds_server_options *options = &connection->server_shard->core->options;
     if (connection->owes_disconnect && options->on_disconnect != NULL) {
-        options->on_disconnect(options->receiver, connection, &connection->conn.error);
+        struct cmds_error error;
+        cmdi_conn_error(&connection->conn, &error);
+        options->on_disconnect(options->receiver, connection, &error);
     }
     connection->owes_disconnect = false;
+    cmdi_conn_fini(&connection->conn); // Kept calls may keep the rest; nobody asks why it ended.
 }
 
 static void connection_on_closed(struct cmdi_conn *conn)

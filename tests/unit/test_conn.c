@@ -164,7 +164,7 @@ static void test_conn_send_error_closes(void)
         peer_advance(peer);
         peer_send_done(peer, codes[i][0]);
         peer_advance(peer);
-        CU_ASSERT_EQUAL(peer->conn.error.code, codes[i][1]);
+        CU_ASSERT_EQUAL(peer->conn.error_code, codes[i][1]);
         peer_free(peer);
     }
 }
@@ -191,7 +191,7 @@ static void test_conn_finish_sends_shuts_and_lingers(void)
     peer_recv_done(peer, 0);
     peer_advance(peer);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_CLOSED);
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_CLOSED);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_CLOSED);
     peer_free(peer);
 }
 
@@ -257,8 +257,8 @@ static void test_conn_fail_inside_a_frame(void)
         peer_append(peer, "x", 1);
         peer_advance(peer);
         CU_ASSERT_EQUAL(peer->frames, at);
-        CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_LOST);
-        CU_ASSERT_STRING_EQUAL(peer->conn.error.text, "said so");
+        CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_LOST);
+        CU_ASSERT_STRING_EQUAL(peer->conn.error_text, "said so");
         CU_ASSERT_EQUAL(peer->sent_size, 0);
         peer_free(peer);
     }
@@ -272,7 +272,7 @@ static void fail_twice(struct peer *peer)
     CU_ASSERT_EQUAL(peer->closings, 1);
     CU_ASSERT_EQUAL(peer->closeds, 0); // Never inside the call.
     peer_advance(peer);
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_LOST);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_LOST);
     peer_free(peer);
 }
 
@@ -370,18 +370,18 @@ static void test_conn_client_server_info_fails(void)
     struct peer *peer = client_connected();
     cmdi_conn_feed(&peer->conn, "\003abc", 4);
     peer_advance(peer);
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_SERVER_INFO_MISMATCH);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SERVER_INFO_MISMATCH);
     peer_free(peer);
 
     peer = client_connected();
     peer_advance_ms(peer, 102);
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_TIMEOUT);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_TIMEOUT);
     peer_free(peer);
 
     peer = client_connected();
     peer_recv_done(peer, 0);
     peer_advance(peer);
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_EOF);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_EOF);
     peer_free(peer);
 
     fail_twice(client_connected());

@@ -78,6 +78,7 @@ static void close_peers(uint32_t count)
         cmdi_conn_fail(&peers[i]->conn, CMDS_E_CLOSED, "done");
         peer_end_operations(peers[i]);
         CU_ASSERT_EQUAL(peers[i]->closeds, 1);
+        cmdi_conn_fini(&peers[i]->conn);
         free(peers[i]->sent);
         free(peers[i]);
     }

@@ -78,7 +78,7 @@ static void test_conn_refuses_a_length_before_its_body(void)
     cmdi_conn_feed(&peer->conn, wire, size);
     peer_advance(peer);
 
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_LIMIT);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_LIMIT);
     CU_ASSERT_EQUAL(peer->frames, 0);
     CU_ASSERT_EQUAL(peer->shard->stats.proto_errors, 1);
     peer_free(peer);
@@ -105,7 +105,7 @@ static void test_conn_refuses_behind_its_answers(void)
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_LINGERING);
     peer_recv_done(peer, 0);
     peer_advance(peer);
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_LIMIT);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_LIMIT);
     peer_free(peer);
 }
 
@@ -118,7 +118,7 @@ static void test_conn_refuses_what_is_no_header(void)
     cmdi_conn_feed(&peer->conn, wire, sizeof(wire));
     peer_advance(peer);
 
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_PROTO);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_PROTO);
     peer_free(peer);
 }
 
@@ -132,7 +132,7 @@ static void test_conn_without_memory_fails_alone(void)
     cmdi_conn_feed(&peer->conn, wire, 10);
     peer_advance(peer);
 
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_MEMORY_LIMIT);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_MEMORY_LIMIT);
     CU_ASSERT_EQUAL(peer->shard->stats.out_of_memory, 1);
     peer_free(peer);
 }
@@ -170,6 +170,7 @@ static void test_conn_budget_lets_others_in(void)
     cmdi_conn_fail(&other->conn, CMDS_E_CLOSED, "done");
     peer_end_operations(other);
     CU_ASSERT_EQUAL(other->closeds, 1);
+    cmdi_conn_fini(&other->conn);
     free(other->sent);
     free(other);
     peer_free(peer);
@@ -251,7 +252,7 @@ static void test_conn_eof_comes_after_the_frames(void)
 
     CU_ASSERT_EQUAL(peer->frames, PEER_FRAMES);
     CU_ASSERT_EQUAL(peer->eofs, 1);
-    CU_ASSERT_EQUAL(peer->conn.error.code, 0);
+    CU_ASSERT_EQUAL(peer->conn.error_code, 0);
     CU_ASSERT_EQUAL(peer->recvs, 1);
     peer_free(peer);
 }
@@ -267,7 +268,7 @@ static void test_conn_eof_inside_a_frame_is_an_error(void)
     peer_advance(peer);
 
     CU_ASSERT_EQUAL(peer->eofs, 1);
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_PROTO);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_PROTO);
     peer_free(peer);
 }
 
@@ -276,13 +277,13 @@ static void test_conn_recv_error_closes(void)
     struct peer *peer = peer_started();
     peer_recv_done(peer, -ECONNRESET);
     peer_advance(peer);
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_EOF);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_EOF);
     peer_free(peer);
 
     peer = peer_started();
     peer_recv_done(peer, -ETIMEDOUT);
     peer_advance(peer);
-    CU_ASSERT_EQUAL(peer->conn.error.code, -ETIMEDOUT);
+    CU_ASSERT_EQUAL(peer->conn.error_code, -ETIMEDOUT);
     peer_free(peer);
 
     peer = peer_started();
@@ -403,7 +404,7 @@ static void test_conn_self_delimiting_keeps_the_limit(void)
         cmdi_conn_feed(&peer->conn, wire, (size_t)(body - wire) + 100u + over);
         peer_advance(peer);
         CU_ASSERT_EQUAL(peer->frames, over ? 0 : 1);
-        CU_ASSERT_EQUAL(peer->conn.error.code, over ? CMDS_E_LIMIT : 0);
+        CU_ASSERT_EQUAL(peer->conn.error_code, over ? CMDS_E_LIMIT : 0);
         peer_free(peer);
     }
 }

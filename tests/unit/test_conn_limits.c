@@ -34,7 +34,7 @@ static void test_conn_write_is_judged_by_what_the_peer_takes(void)
     peer_advance_ms(peer, 90);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
     peer_advance_ms(peer, 102);
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_SLOW_PEER);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER);
     peer_free(peer);
 
     peer = peer_open(&peer_server_ops); // Nothing waits any more: the time is over.
@@ -56,11 +56,11 @@ static void test_conn_finish_ends_without_a_write_limit(void)
     peer_advance_ms(peer, 1000000);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN); // There is no limit.
     cmdi_conn_finish(&peer->conn);
-    peer->conn.error.code = CMDS_E_EOF; // An end in order...
+    peer->conn.error_code = CMDS_E_EOF; // An end in order...
     peer_advance_ms(peer, 9000);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_FINISHING);
     peer_advance_ms(peer, 1100);
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_SLOW_PEER); // ...that did not remain one.
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER); // ...that did not remain one.
     CU_ASSERT_EQUAL(peer->shard->stats.slow_consumers, 1);
     peer_free(peer);
 }
@@ -95,7 +95,7 @@ static void test_conn_held_is_watched(void)
     struct peer *peer = held_peer(&peer_server_ops, CMDS_NEVER);
     CU_ASSERT_TRUE(peer->watching && peer->watch_finish);
     peer_watch_done(peer, CMDI_PEER_FAILED | CMDI_PEER_GONE);
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_EOF);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_EOF);
     CU_ASSERT_EQUAL(peer->shard->stats.resets, 1);
     peer_free(peer);
 
@@ -106,7 +106,7 @@ static void test_conn_held_is_watched(void)
     peer_advance_ms(peer, 4990);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
     peer_advance_ms(peer, 20);
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_IDLE);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_IDLE);
     peer_free(peer);
 
     peer = held_peer(&peer_server_ops, CMDS_NEVER); // A watch that fails is not tried for ever.
@@ -161,7 +161,7 @@ static void test_conn_is_not_judged_while_it_does_not_listen(void)
         peer_advance_ms(peer, cut ? 190 : 690); // What was left of its time...
         CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
         peer_advance_ms(peer, 120); // ...and no more.
-        CU_ASSERT_EQUAL(peer->conn.error.code, cut ? CMDS_E_TIMEOUT : CMDS_E_IDLE);
+        CU_ASSERT_EQUAL(peer->conn.error_code, cut ? CMDS_E_TIMEOUT : CMDS_E_IDLE);
         peer_free(peer);
     }
 }
@@ -191,7 +191,7 @@ static void expect_timeout(struct peer *peer, uint64_t ms, int code)
     peer_advance_ms(peer, ms - 1);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
     peer_advance_ms(peer, 2);
-    CU_ASSERT_EQUAL(peer->conn.error.code, code);
+    CU_ASSERT_EQUAL(peer->conn.error_code, code);
     peer_free(peer);
 }
 
@@ -239,7 +239,7 @@ static void test_conn_frame_has_to_get_whole(void)
         peer_advance_ms(peer, 30);
         cmdi_conn_feed(&peer->conn, wire + i, 1);
     }
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_TIMEOUT);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_TIMEOUT);
     CU_ASSERT_EQUAL(peer->shard->stats.frame_timeouts, 1);
     peer_free(peer);
 
@@ -271,7 +271,7 @@ static void test_conn_write_has_to_go_on(void)
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
     peer_send_done(peer, 4095); // Less in that time is none: a byte now and then holds nothing.
     peer_advance_ms(peer, 2);
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_SLOW_PEER);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER);
     CU_ASSERT_EQUAL(peer->shard->stats.slow_consumers, 1);
     peer_free(peer);
 
@@ -283,7 +283,7 @@ static void test_conn_write_has_to_go_on(void)
     cmdi_conn_finish(&peer->conn);
     peer_advance(peer);
     peer_advance_ms(peer, 101);
-    CU_ASSERT_EQUAL(peer->conn.error.code, CMDS_E_SLOW_PEER);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER);
     peer_free(peer);
 }
 

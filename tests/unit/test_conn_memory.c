@@ -37,6 +37,7 @@ static void peer_drop(struct peer *peer)
     peer_advance(peer);
     peer_end_operations(peer);
     CU_ASSERT_EQUAL(peer->closeds, 1);
+    cmdi_conn_fini(&peer->conn);
     free(peer->sent);
 }
 
@@ -92,8 +93,8 @@ static void test_conn_who_holds_most_makes_room_for_who_waits(void)
     peer_send_done(little, 10 * KIB);
     peer_advance(waits);
 
-    CU_ASSERT_EQUAL(most->conn.error.code, CMDS_E_MEMORY_LIMIT);
-    CU_ASSERT_PTR_NOT_NULL(strstr(most->conn.error.text, "524288 bytes"));
+    CU_ASSERT_EQUAL(most->conn.error_code, CMDS_E_MEMORY_LIMIT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(most->conn.error_text, "524288 bytes"));
     CU_ASSERT_EQUAL(waits->lows, 0); // Its memory is the kernel's still.
     peer_advance(waits);
     CU_ASSERT_EQUAL(much->closings, 0); // One at a time.
@@ -172,7 +173,7 @@ static void test_conn_what_was_kept_comes_back_before_the_next_goes(void)
     cmdi_account_add(account, kept_beside);
 
     peer_advance_ms(hog, 200);
-    CU_ASSERT_EQUAL(hog->conn.error.code, CMDS_E_MEMORY_LIMIT);
+    CU_ASSERT_EQUAL(hog->conn.error_code, CMDS_E_MEMORY_LIMIT);
     peer_end_operations(hog);
     CU_ASSERT_EQUAL(hog->closeds, 1);
     peer_advance_ms(innocent, 50);
@@ -203,7 +204,7 @@ static void test_conn_what_was_kept_is_not_waited_for_without_end(void)
     peer_end_operations(hog);
     peer_advance_ms(next, 1000);
 
-    CU_ASSERT_EQUAL(next->conn.error.code, CMDS_E_MEMORY_LIMIT);
+    CU_ASSERT_EQUAL(next->conn.error_code, CMDS_E_MEMORY_LIMIT);
     cmdi_account_sub(account, kept_beside);
     crowd_close(&crowd);
 }
@@ -237,7 +238,7 @@ static void test_conn_waits_in_vain_where_nobody_holds_much(void)
     CU_ASSERT_EQUAL(peer_try(wants, 100 * KIB), -ENOBUFS);
     peer_advance(wants);
 
-    CU_ASSERT_EQUAL(wants->conn.error.code, CMDS_E_MEMORY_LIMIT);
+    CU_ASSERT_EQUAL(wants->conn.error_code, CMDS_E_MEMORY_LIMIT);
     CU_ASSERT_EQUAL(little->closings, 0);
     CU_ASSERT_EQUAL(wants->shard->stats.memory_evictions, 0);
     cmdi_account_sub(account, 800 * KIB);
@@ -280,7 +281,7 @@ static void test_conn_who_holds_most_goes_before_nothing_is_left(void)
     cmdi_account_add(account, 20 * KIB);
     peer_advance_ms(holds, 1000);
 
-    CU_ASSERT_EQUAL(holds->conn.error.code, CMDS_E_MEMORY_LIMIT);
+    CU_ASSERT_EQUAL(holds->conn.error_code, CMDS_E_MEMORY_LIMIT);
     cmdi_account_sub(account, 460 * KIB);
     crowd_close(&crowd);
 }

@@ -110,6 +110,7 @@ static void wire_close(struct wire *wire)
     }
     (void)pthread_join(wire->writer, NULL);
     (void)close(wire->fd);
+    cmdi_conn_fini(&wire->peer.conn);
     CU_ASSERT_EQUAL(wire->peer.closings, 1);
     CU_ASSERT_FALSE(wire->peer.wrong);
 }
@@ -138,7 +139,7 @@ static void test_conn_slices_survive_every_cut(void)
                 turn(shard);
             }
             CU_ASSERT_EQUAL(wire.peer.frames, PEER_FRAMES);
-            CU_ASSERT_EQUAL(wire.peer.conn.error.code, 0);
+            CU_ASSERT_EQUAL(wire.peer.conn.error_code, 0);
             wire_close(&wire);
             shard_free(shard);
         }
@@ -240,7 +241,7 @@ static void test_conn_lingers_over_a_ring(void)
     CU_ASSERT_EQUAL(recv(wire.fd, text, sizeof(text), 0), 10);
     CU_ASSERT_EQUAL(recv(wire.fd, text, sizeof(text), 0), 0);
     CU_ASSERT_EQUAL(wire.peer.frames, 3);
-    CU_ASSERT_EQUAL(wire.peer.conn.error.code, CMDS_E_CLOSED);
+    CU_ASSERT_EQUAL(wire.peer.conn.error_code, CMDS_E_CLOSED);
     wire_close(&wire);
     shard_free(shard);
 }
@@ -299,6 +300,7 @@ static void test_conn_slices_few_bytes_leave_buffers_free(void)
         while (wires[i].peer.closeds == 0) {
             turn(shard);
         }
+        cmdi_conn_fini(&wires[i].peer.conn);
         (void)close(wires[i].fd);
     }
     shard_free(shard);
