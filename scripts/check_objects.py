@@ -172,7 +172,15 @@ def declarations(root, place):
     return found
 
 
-def check_plan(report):
+def check_plan(root, report):
+    """It draws no circle, and it and the list of sources are of folders that there are."""
+    build = root / "CMakeLists.txt"
+    if build.is_file():
+        globbed = re.findall(r"\bsrc/([\w/]+)/\*\.c", build.read_text(encoding="utf-8"))
+        for place in sorted(set(ARROWS) | set(globbed)):
+            if not (root / "src" / place).is_dir():
+                report("CMakeLists.txt" if place in globbed else "scripts/check_objects.py", 1,
+                       f"there is no src/{place}")
     for circle in arrow_circles(ARROWS, SEAMS):
         report("scripts/check_objects.py", 1, f"the arrows lead in a circle: {' '.join(circle)}")
 
@@ -257,7 +265,7 @@ def check_circles(found, old, report):
 
 def check(root, build, old_circles, report, note):
     """All of it. Returns: the circles of files today, or None if nothing was there to be seen."""
-    check_plan(report)
+    check_plan(root, report)
     if build is None:
         note("objects: not checked, no --build")
         return None

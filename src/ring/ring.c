@@ -58,7 +58,9 @@ uint32_t cmdi_ring_features(const struct cmdi_ring *ring)
 int cmdi_ring_create(
         struct cmdi_ring **out, const struct cmdi_ring_options *options, struct cmds_error *error)
 {
-    CMDI_ASSERT(options->buffer_count <= options->buffer_count_max);
+    CMDI_ASSERT(options->entries > 0 && options->buffer_size > 0);
+    CMDI_ASSERT(options->buffer_count > 0 && options->buffer_count <= options->buffer_count_max);
+    CMDI_ASSERT(options->buffer_count_max <= CMDI_RING_BUFFERS_MAX);
     CMDI_ASSERT((options->buffer_count_max & (options->buffer_count_max - 1)) == 0);
     struct cmdi_ring *ring = calloc(1, sizeof(*ring));
     if (ring == NULL) {

@@ -156,6 +156,7 @@ static int socket_bind(int fd, const struct cmdi_address *address)
 int cmdi_socket_listen(
         const struct cmdi_address *address, int backlog, bool reuse_port, uint32_t keepalive_ms)
 {
+    CMDI_ASSERT(backlog >= 0);
     int fd = cmdi_socket_open(address, keepalive_ms);
     if (fd < 0) {
         return fd;
@@ -252,11 +253,13 @@ int cmdi_socket_peer(int fd, struct cmdi_address *address)
 
 void cmdi_socket_shutdown(int fd, int how)
 {
+    CMDI_ASSERT(fd >= 0);
     (void)shutdown(fd, how); // ENOTCONN: the peer was faster, and that is what was wanted.
 }
 
 int64_t cmdi_socket_send_now(int fd, const void *data, size_t size)
 {
+    CMDI_ASSERT(fd >= 0 && size > 0);
     ssize_t sent = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
     return sent >= 0 ? sent : -errno;
 }
@@ -310,6 +313,7 @@ bool cmdi_socket_undo_self(int fd)
 
 void cmdi_fd_expect(int fd, uint32_t count)
 {
+    CMDI_ASSERT(fd >= 0);
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == 0) {
         return;

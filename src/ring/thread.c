@@ -63,6 +63,7 @@ static int thread_set_stack(pthread_attr_t *attributes, size_t size)
 int cmdi_thread_start(pthread_t *thread, void *(*fn)(void *argument), void *argument,
         const char *name, size_t stack_size)
 {
+    CMDI_ASSERT(fn != NULL && strlen(name) <= THREAD_NAME_MAX);
     struct thread_start *start = malloc(sizeof(*start));
     pthread_attr_t attributes;
     pthread_t started;

@@ -322,6 +322,16 @@ class CheckTest(unittest.TestCase):
         self.assertIn("objects: not checked, none in", self.check("--build", self.root / "build").stdout)
         self.assertIn("objects: not checked, no --build", self.check().stdout)
 
+    def test_folders_that_there_are(self):
+        for folder in check_objects.ARROWS:
+            (self.root / "src" / folder).mkdir(parents=True, exist_ok=True)
+        self.write("CMakeLists.txt", "file(GLOB a src/base/*.c src/tool/*.c)\n", licence="")
+        self.accepted()
+        (self.root / "src/tool").rmdir()
+        self.refused("CMakeLists.txt:1: there is no src/tool")
+        (self.root / "src/wire").rmdir()
+        self.refused("scripts/check_objects.py:1: there is no src/wire")
+
     def test_arrows_without_circles(self):
         self.assertEqual(check_objects.arrow_circles({"a": "b", "b": "c", "c": ""}, {}), [])
         self.assertEqual(check_objects.arrow_circles({"a": "b", "b": "c", "c": "a"}, {}), [["a", "b", "c"]])
@@ -329,7 +339,7 @@ class CheckTest(unittest.TestCase):
         self.assertEqual(check_objects.arrow_circles({"a": "b", "b": "c", "c": ""}, seams), [["a", "b", "c"]])
         problems = []
         with unittest.mock.patch.dict(check_objects.ARROWS, base="test"):
-            check_objects.check_plan(lambda *problem: problems.append(problem))
+            check_objects.check_plan(self.root, lambda *problem: problems.append(problem))
         self.assertIn("the arrows lead in a circle: base", problems[0][2])
 
     # ---- commits ----
