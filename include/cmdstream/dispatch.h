@@ -31,8 +31,8 @@ struct cmds_candidate {
 };
 
 /**
- * Returns what there is to know of the connection `index`, which is below `count`. `source` is what
- * pick was given.
+ * Returns what there is to know of the connection `index`, modulo `count`. `source` is what pick was
+ * given.
  *
  * Owner:   borrowed until it is called again, or pick returns.
  * Thread:  inside pick.
@@ -73,7 +73,7 @@ struct cmds_dispatch {
      *
      * Thread:  the list's shard, or any other for the list of all. Never two at once with the same
      *          `state`; a strategy without state may be called by any number of threads at once.
-     * Returns: an index below `count`.
+     * Returns: an index; the group takes it modulo `count`.
      */
     uint32_t (*pick)(const struct cmds_dispatch *self, void *state, uint64_t key, uint32_t count,
             cmds_candidate_fn candidate, const void *source);

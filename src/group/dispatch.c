@@ -112,7 +112,8 @@ struct dispatch_source {
 static const struct cmds_candidate *dispatch_candidate(const void *from, uint32_t index)
 {
     const struct dispatch_source *source = from;
-    CMDI_ASSERT(index < source->count);
+    /* A strategy is not ours: as with the index that it picks, it stays inside the list. */
+    index = index < source->count ? index : index % source->count;
     const struct cmdi_client *client = source->clients[index];
     bool takes = cmdi_dispatch_takes(cmdi_client_state(client), source->any_up);
     *source->shown = (struct cmds_candidate){.struct_size = sizeof(*source->shown),

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "ring/name.h"
@@ -139,6 +140,7 @@ static uint32_t address_numeric(
     struct in_addr v4 = {.s_addr = htonl(INADDR_ANY)};
     struct in6_addr v6 = IN6ADDR_ANY_INIT;
     uint32_t scope = 0;
+    CMDI_ASSERT(max > 0);
     if (parts->host[0] == '\0' && !parts->bracketed) {
         address_set_v6(
                 &addresses[0], v6, 0, parts->port); // Takes IPv4 as well, where there is IPv6.
@@ -229,6 +231,7 @@ static void address_text_unix(const struct cmdi_address *address, char *text, si
 {
     char path[sizeof(address->as.local.sun_path) + 1];
     size_t head = offsetof(struct sockaddr_un, sun_path);
+    CMDI_ASSERT(size > 0 && address->size <= sizeof(address->as));
     size_t path_size = address->size > head ? (size_t)address->size - head : 0;
     bool is_abstract = path_size > 0 && address->as.local.sun_path[0] == '\0';
     if (path_size > sizeof(address->as.local.sun_path)) {

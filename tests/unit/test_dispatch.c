@@ -106,6 +106,7 @@ static uint32_t pick_least(const struct cmds_dispatch *self, void *state, uint64
     uint32_t best = 0;
     uint32_t least = UINT32_MAX;
     for (uint32_t i = 0; i < count; i++) {
+        CU_ASSERT_EQUAL(candidate(source, i + count)->client, i); // Stays inside the list.
         const struct cmds_candidate *one = candidate(source, i);
         CU_ASSERT_EQUAL(one->struct_size, sizeof(*one));
         CU_ASSERT_EQUAL(one->client, i);
