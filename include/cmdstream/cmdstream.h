@@ -10,5 +10,6 @@
 #include <cmdstream/runtime.h>
 #include <cmdstream/schema.h>
 #include <cmdstream/server.h>
+#include <cmdstream/stats.h>
 
 #endif

@@ -17,6 +17,7 @@
 #include <cmdstream/codec.h>
 
 #include "base/assert.h"
+#include "base/count.h"
 #include "base/pool.h"
 #include "client/config.h"
 #include "codec/arena.h"
@@ -46,12 +47,20 @@ struct cmdi_client_ops {
     void (*release)(struct cmdi_client_shard *client_shard);
 };
 
+struct cmdi_client_counters {
+    struct cmdi_conn_counters conn;
+#define CMDI_X_(kind, name, meaning) uint64_t name;
+    CMDS_GROUP_OWN_COUNTERS_(CMDI_X_)
+#undef CMDI_X_
+};
+
 /** What the clients of one group on one shard share. The shard's, but for what is atomic. */
 struct cmdi_client_shard {
     struct cmdi_shard *shard;
     const struct cmdi_client_config *config;
-    struct cmdi_pool pool;    // struct cmdi_pending
-    struct cmds_arena arena;  // Of the result that is being told.
+    struct cmdi_pool pool;   // struct cmdi_pending
+    struct cmds_arena arena; // Of the result that is being told.
+    struct cmdi_client_counters counters;
     bool wants_room;          // Somebody was refused: tell on_room.
     bool wants_idle;          // Somebody waits for pending to be 0: tell on_idle.
     _Atomic uint64_t pending; // Commands without their last result. Written by the shard.

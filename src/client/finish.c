@@ -87,7 +87,7 @@ void cmdi_client_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
                 continue;
             }
             if (entry->deadline_ms <= now_ms) {
-                CMDI_COUNT(client->client_shard->shard, deadlines, 1);
+                CMDI_COUNT(&client->client_shard->counters, deadlines, 1);
                 cmdi_client_end(client, entry, CMDS_E_TIMEOUT);
             } else if (entry->deadline_ms < earliest_ms) {
                 earliest_ms = entry->deadline_ms;

@@ -161,7 +161,7 @@ static int client_try(struct cmdi_client *client, const struct cmdi_target *targ
         return fd;
     }
     cmdi_conn_init(&client->conn, client_shard->shard, &client_conn_ops, config->transport,
-            &config->limits);
+            &config->limits, &client_shard->counters.conn);
     int code = cmdi_conn_open(&client->conn, fd, &target->address);
     if (code < 0) {
         cmdi_fd_close(fd);
@@ -325,7 +325,7 @@ static void client_ping(struct cmdi_client *client, const struct cmdi_keepalive_
     }
     *out = 0;
     cmdi_conn_commit(&client->conn, CMDI_KEEPALIVE_PING_SIZE);
-    CMDI_COUNT(client->client_shard->shard, pings, 1);
+    CMDI_COUNT(&client->client_shard->counters, pings_sent, 1);
     cmdi_keepalive_pinged(&client->keepalive, look);
 }
 

@@ -15,7 +15,7 @@
 static void client_give_unexpected(
         struct cmdi_client *client, struct cmdi_pending *entry, const struct cmds_result *result)
 {
-    CMDI_COUNT(client->client_shard->shard, unexpected_results, 1);
+    CMDI_COUNT(&client->client_shard->counters, unexpected_results, 1);
     if (entry != NULL && result->last) {
         cmdi_client_remove(client, entry);
         if ((entry->flags & CMDI_PENDING_ENDED) != 0) {
@@ -113,7 +113,7 @@ static int64_t client_decode(struct cmdi_client *client, const struct cmdi_frame
     if (used == -ENOMEM) {
         return client_refuse(client, -ENOMEM, "no memory for a result", frame);
     }
-    CMDI_COUNT(client_shard->shard, codec_errors, 1);
+    CMDI_COUNT(&client_shard->counters.conn, codec_errors, 1);
     return client_refuse(client, used == CMDS_E_LIMIT ? CMDS_E_LIMIT : CMDS_E_PROTO,
             used == CMDS_E_LIMIT ? "a result is larger than its limits"
                                  : "a result could not be decoded",
@@ -132,7 +132,7 @@ int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fr
     const struct cmdi_type_entry *row =
             cmdi_type_table_entry(client_shard->config->results, frame->type);
     if (CMDI_UNLIKELY(row == NULL)) {
-        CMDI_COUNT(client_shard->shard, results_received, 1);
+        CMDI_COUNT(&client_shard->counters, results_received, 1);
         return client_on_unknown(client, frame, entry);
     }
     void *value = NULL;
@@ -140,7 +140,7 @@ int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fr
     if (CMDI_UNLIKELY(used < 0 || used > (int64_t)frame->body_size)) {
         return used;
     }
-    CMDI_COUNT(client_shard->shard, results_received, 1);
+    CMDI_COUNT(&client_shard->counters, results_received, 1);
     struct cmds_result result = {
             .last = cmdi_type_table_is_last(client_shard->config->results, row->type, value),
             .type = row->type,

@@ -97,7 +97,7 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
             out, sequence, command->type->number, command->body_size, self_delimiting);
     end = cmdi_client_encode(client, command, end);
     cmdi_conn_commit(&client->conn, (size_t)(end - out));
-    CMDI_COUNT(client_shard->shard, commands_sent, 1);
+    CMDI_COUNT(&client_shard->counters, commands_sent, 1);
     return 0;
 }
 
@@ -115,7 +115,7 @@ int cmdi_client_write_record(struct cmdi_client *client, struct cmdi_record *rec
     memcpy(end, cmdi_record_body(record), record->body_size);
     client->sequence_sent = record->sequence;
     cmdi_conn_commit(&client->conn, (size_t)(end - out) + record->body_size);
-    CMDI_COUNT(client->client_shard->shard, commands_sent, 1);
+    CMDI_COUNT(&client->client_shard->counters, commands_sent, 1);
     return 0;
 }
 

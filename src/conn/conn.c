@@ -9,7 +9,7 @@
 
 void cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
         const struct cmdi_conn_ops *ops, const struct cmdi_transport *transport,
-        const struct cmdi_conn_limits *limits)
+        const struct cmdi_conn_limits *limits, struct cmdi_conn_counters *counters)
 {
     CMDI_ASSERT(transport->state_size <= CMDI_TRANSPORT_STATE_MAX);
     *conn = (struct cmdi_conn){
@@ -17,6 +17,7 @@ void cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
             .ops = ops,
             .transport = transport,
             .limits = limits,
+            .counters = counters,
             .state = CMDI_CONN_CONNECTING,
             .received_at = shard->now_ms,
             .sent_at = shard->now_ms,
@@ -48,7 +49,7 @@ int cmdi_conn_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *ad
     cmdi_list_push(&shard->conns, &conn->on_shard);
     shard->relieve = cmdi_conn_relieve;
     shard->connection_count++;
-    CMDI_COUNT(shard, connections, 1);
+    CMDI_GAUGE(conn->counters, connections, 1);
     if (code > 0) {
         conn_opened(conn);
     }

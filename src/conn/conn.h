@@ -200,10 +200,11 @@ struct cmdi_conn {
     bool transport_closed; // cmdi_conn_on_closed() was called. Only CLOSING and CLOSED.
     uint32_t send_size;    // Of the SEND in flight.
     int32_t recv_error;    // Why the input ended, beside the peer's FIN. Valid if ENDED.
+    struct cmdi_conn_counters *counters; // The owner's, on this shard.
     uint64_t sent_size, received_size;
     uint64_t taken_size; // Of the peer, when write_since began: transport->taken.
     uint64_t run_size;   // Of what was received: run.
-    uint64_t armed_turn; // In which the recv was armed last: stats.turns...
+    uint64_t armed_turn; // In which the recv was armed last: counters.turns...
     uint64_t armed_at;   // ...and when, in ms.
 
     /* Times, in ms of the shard's clock; 0: not running. */
@@ -225,11 +226,11 @@ struct cmdi_conn {
 /**
  * The state is CONNECTING; nothing has begun, and the shard knows nothing of it.
  *
- * Owner: keeps ops, transport and limits until on_closed.
+ * Owner: keeps ops, transport, limits and counters until on_closed.
  */
 void cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
         const struct cmdi_conn_ops *ops, const struct cmdi_transport *transport,
-        const struct cmdi_conn_limits *limits);
+        const struct cmdi_conn_limits *limits, struct cmdi_conn_counters *counters);
 /**
  * Opens the transport: as its open(). From here on the connection ends with on_closed.
  *

@@ -29,7 +29,7 @@ enum {
 
 static void conn_fail_memory(struct cmdi_conn *conn, size_t size)
 {
-    CMDI_COUNT(conn->shard, out_of_memory, 1);
+    CMDI_COUNT(conn->counters, out_of_memory, 1);
     cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for %zu bytes of input", size);
 }
 
@@ -55,7 +55,7 @@ struct conn_run {
 
 static void conn_fail_frame(struct cmdi_conn *conn, int64_t code, const struct cmdi_frame *frame)
 {
-    CMDI_COUNT(conn->shard, proto_errors, 1);
+    CMDI_COUNT(conn->counters, proto_errors, 1);
     if (code == CMDS_E_LIMIT) {
         cmdi_conn_refuse(conn, CMDS_E_LIMIT,
                 "a frame (sequence %llu, type %llu) is larger than %u bytes",
@@ -105,7 +105,7 @@ static size_t conn_run_frame(
             }
             conn->frame_need = frame.header_size + (size_t)used;
             if (conn->place == NULL && !cmdi_conn_open_place(conn)) {
-                CMDI_COUNT(conn->shard, out_of_memory, 1);
+                CMDI_COUNT(conn->counters, out_of_memory, 1);
                 cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for a frame that is cut");
             }
             return 0;
@@ -135,7 +135,7 @@ static size_t conn_run_server_info(struct cmdi_conn *conn, const uint8_t *data, 
     }
     int code = used < 0 ? used : conn->ops->on_server_info(conn, info);
     if (code < 0) {
-        CMDI_COUNT(conn->shard, proto_errors, used < 0);
+        CMDI_COUNT(conn->counters, proto_errors, used < 0);
         cmdi_conn_fail(conn, code, "ServerInfo: %s", cmds_error_text(code));
         return 0;
     }
@@ -287,7 +287,7 @@ static void conn_run_eof(struct cmdi_conn *conn)
     } else {
         bool is_fin = conn->input == CMDI_INPUT_ENDED;
         if (is_fin && conn->stash.begin < conn->stash.end && conn->error_code == 0) {
-            CMDI_COUNT(conn->shard, proto_errors, 1);
+            CMDI_COUNT(conn->counters, proto_errors, 1);
             cmdi_conn_note(conn, CMDS_E_PROTO, "the peer closed the connection inside a frame");
         }
         conn->ops->on_eof(conn);
@@ -376,7 +376,8 @@ void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work)
 /* So many bytes were received, however. */
 static void conn_count_received(struct cmdi_conn *conn, size_t size)
 {
-    CMDI_COUNT(conn->shard, recv_bytes, size);
+    CMDI_COUNT(conn->counters, recv_bytes, size);
+    conn->shard->moved_size += size;
     conn->received_size += size;
 }
 
@@ -456,7 +457,7 @@ static enum cmdi_input_state conn_input_after(struct cmdi_conn *conn, int code)
 static void conn_recv_ended(struct cmdi_conn *conn, int code)
 {
     conn->deaf_since = conn->shard->now_ms;
-    CMDI_COUNT(conn->shard, buffers_empty, code == -ENOBUFS);
+    CMDI_COUNT(&conn->shard->counters, buffers_empty, code == -ENOBUFS);
     cmdi_conn_input_move(conn, conn_input_after(conn, code));
     if (conn->input == CMDI_INPUT_ENDED) {
         conn->recv_error = code;

@@ -49,9 +49,8 @@ static void conn_closed(struct cmdi_conn *conn)
     }
     cmdi_shard_timer_off(conn->shard, &conn->timer);
     conn->shard->connection_count--;
-    __atomic_store_n(
-            &conn->shard->stats.connections, conn->shard->stats.connections - 1, __ATOMIC_RELAXED);
-    CMDI_COUNT(conn->shard, connections_closed, 1);
+    CMDI_GAUGE(conn->counters, connections, -1);
+    CMDI_COUNT(conn->counters, connections_closed, 1);
     cmdi_conn_move(conn, CMDI_CONN_CLOSED);
     conn->ops->on_closed(conn);
 }
@@ -145,7 +144,7 @@ void cmdi_conn_count_reset(struct cmdi_conn *conn, int code)
 {
     bool reset = code == -EPIPE || code == -ECONNRESET || code == -ETIMEDOUT ||
                  code == -EHOSTUNREACH || code == -ENETUNREACH;
-    CMDI_COUNT(conn->shard, resets, reset && conn->state < CMDI_CONN_CLOSING);
+    CMDI_COUNT(conn->counters, resets, reset && conn->state < CMDI_CONN_CLOSING);
 }
 
 /* --- In order --------------------------------------------------------------------------------- */

@@ -45,7 +45,7 @@ static bool conn_check_write(struct cmdi_conn *conn, uint64_t now_ms)
         conn->taken_size = taken;
         conn->write_since = waiting > 0 ? now_ms : 0;
     } else if (now_ms >= conn->write_since + timeout_ms) {
-        CMDI_COUNT(conn->shard, slow_consumers, 1);
+        CMDI_COUNT(conn->counters, slow_consumers, 1);
         cmdi_conn_fail(conn, CMDS_E_SLOW_PEER, "the peer took %s for %u ms, %zu bytes wait",
                 more == 0 ? "nothing" : "next to nothing", timeout_ms, waiting);
         return true;
@@ -69,7 +69,7 @@ static void conn_check_finished(struct cmdi_conn *conn, uint64_t now_ms)
     if (!conn_overdue(conn, since_ms, conn->limits->idle_timeout_ms, now_ms)) {
         return;
     }
-    CMDI_COUNT(conn->shard, idle_closes, 1);
+    CMDI_COUNT(conn->counters, idle_closes, 1);
     cmdi_conn_fail(conn, CMDS_E_IDLE, "the peer had finished, and nothing was sent for %u ms",
             conn->limits->idle_timeout_ms);
 }
@@ -99,7 +99,7 @@ static void conn_check_idle(struct cmdi_conn *conn, uint64_t now_ms)
         cmdi_conn_timer_after(conn, now_ms, conn->limits->idle_timeout_ms);
         return;
     }
-    CMDI_COUNT(conn->shard, idle_closes, 1);
+    CMDI_COUNT(conn->counters, idle_closes, 1);
     cmdi_conn_fail(conn, CMDS_E_IDLE, "nothing received for %u ms", conn->limits->idle_timeout_ms);
 }
 
@@ -123,7 +123,7 @@ static void conn_check_input(struct cmdi_conn *conn, uint64_t now_ms)
         return;
     }
     if (conn->frame_since != 0 && conn_overdue(conn, conn->frame_since, timeout_ms, now_ms)) {
-        CMDI_COUNT(conn->shard, frame_timeouts, 1);
+        CMDI_COUNT(conn->counters, frame_timeouts, 1);
         cmdi_conn_fail(conn, CMDS_E_TIMEOUT, "a frame did not get whole within %u ms", timeout_ms);
         return;
     }

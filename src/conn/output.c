@@ -128,7 +128,7 @@ static void conn_send(struct cmdi_conn *conn)
     conn->shard->send_left -= (int64_t)size + CMDI_SHARD_SEND_COST;
     conn->send_size = (uint32_t)size;
     conn->sending = true;
-    CMDI_COUNT(conn->shard, sends, 1);
+    CMDI_COUNT(conn->counters, sends, 1);
     conn->transport->send(conn, conn->flight.data + conn->flight.begin, size);
 }
 
@@ -176,7 +176,8 @@ static bool conn_took(struct cmdi_conn *conn, size_t size)
     if (conn->state == CMDI_CONN_OPEN && conn->ops->on_server_info == NULL) {
         conn->server_info_until = 0; // A server's first bytes are its ServerInfo.
     }
-    CMDI_COUNT(conn->shard, send_bytes, size);
+    CMDI_COUNT(conn->counters, send_bytes, size);
+    conn->shard->moved_size += size;
     if (conn->flight.begin < conn->flight.end) {
         return false;
     }
@@ -208,8 +209,8 @@ void cmdi_conn_flush_now(struct cmdi_conn *conn)
     size_t size = conn_send_size(conn);
     int64_t sent = conn->transport->send_now(conn, conn->flight.data + conn->flight.begin, size);
     cmdi_shard_worked(conn->shard, (uint32_t)(size / CONN_SENT_PER_UNIT));
-    CMDI_COUNT(conn->shard, sends, 1);
-    CMDI_COUNT(conn->shard, short_sends, sent < (int64_t)size);
+    CMDI_COUNT(conn->counters, sends, 1);
+    CMDI_COUNT(conn->counters, short_sends, sent < (int64_t)size);
     /* A failure is found again, and handled, by the send of what is left. */
     (void)conn_took(conn, sent > 0 ? (size_t)sent : 0);
     cmdi_shard_flush(conn->shard, &conn->flush);
@@ -230,7 +231,7 @@ void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
                 "send: %s", strerror(-result));
         return;
     }
-    CMDI_COUNT(conn->shard, short_sends, (uint32_t)result < conn->send_size);
+    CMDI_COUNT(conn->counters, short_sends, (uint32_t)result < conn->send_size);
     if (!conn_took(conn, (size_t)result)) {
         cmdi_shard_flush(conn->shard, &conn->flush); // In its turn.
         return;

@@ -44,7 +44,7 @@ static void conn_hear_again(struct cmdi_conn *conn)
      */
     conn->slow = deaf_ms >= CONN_SLOW_MS || (conn->slow && now_ms - conn->armed_at > CONN_FAST_MS);
     conn->armed_at = now_ms;
-    conn->armed_turn = conn->shard->stats.turns;
+    conn->armed_turn = conn->shard->counters.turns;
     conn->received_at = conn->received_at + deaf_ms < now_ms ? conn->received_at + deaf_ms : now_ms;
     conn->frame_since += conn->frame_since != 0 ? deaf_ms : 0;
     conn->server_info_until += is_client && conn->server_info_until != 0 ? deaf_ms : 0;
@@ -89,7 +89,7 @@ void cmdi_conn_pause(struct cmdi_conn *conn)
 {
     if (!conn->paused) {
         conn->paused = true;
-        CMDI_COUNT(conn->shard, read_pauses, 1);
+        CMDI_COUNT(conn->counters, read_pauses, 1);
         cmdi_conn_timer_by(conn, conn->shard->now_ms + CMDI_CONN_HELD_MS);
         cmdi_conn_ready(conn);
     }
@@ -107,7 +107,7 @@ void cmdi_conn_resume(struct cmdi_conn *conn)
 
 bool cmdi_conn_is_deaf(const struct cmdi_conn *conn)
 {
-    bool armed = cmdi_conn_is_receiving(conn) && conn->armed_turn != conn->shard->stats.turns;
+    bool armed = cmdi_conn_is_receiving(conn) && conn->armed_turn != conn->shard->counters.turns;
     return !armed && conn->input != CMDI_INPUT_ENDED && conn->state != CMDI_CONN_CONNECTING;
 }
 

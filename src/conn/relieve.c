@@ -57,14 +57,14 @@ static void relieve_evict(struct cmdi_shard *shard)
     if (victim != NULL) {
         victim->evicted = true;
         shard->evictions++;
-        CMDI_COUNT(shard, memory_evictions, 1);
-        CMDI_COUNT(shard, out_of_memory, 1);
+        CMDI_COUNT(victim->counters, memory_evictions, 1);
+        CMDI_COUNT(victim->counters, out_of_memory, 1);
         cmdi_conn_fail(victim, CMDS_E_MEMORY_LIMIT,
                 "the shard's memory is short, and of all connections this one held most: %zu bytes",
                 held);
     } else if (!cmdi_list_empty(&shard->lacking)) {
         struct cmdi_conn *first = CMDI_CONTAINER(shard->lacking.next, struct cmdi_conn, lacking);
-        CMDI_COUNT(shard, out_of_memory, 1);
+        CMDI_COUNT(first->counters, out_of_memory, 1);
         cmdi_conn_fail(first, CMDS_E_MEMORY_LIMIT,
                 "no memory for %zu bytes, and no connection holds much of it", first->lacks);
         // One of them may have sufficed.

@@ -87,7 +87,7 @@ void cmdi_attempt_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
 {
     (void)now_ms;
     struct cmdi_attempt *attempt = CMDI_CONTAINER(timer, struct cmdi_attempt, timer);
-    CMDI_COUNT(attempt_shard(attempt), deadlines, 1);
+    CMDI_COUNT(&attempt->group_shard->client_shard.counters, deadlines, 1);
     attempt_stop_waiting(attempt, CMDI_ATTEMPT_ENDING);
     attempt_fail(attempt, CMDS_E_TIMEOUT, "no connection had room within the deadline");
 }

@@ -503,3 +503,8 @@ void cmds_sender_close(struct cmds_sender *sender, uint32_t timeout_ms)
     uint32_t left_ms = cmdi_sender_left_ms(&time);
     sender_free(sender, left_ms < CMDI_GROUP_LINGER_MS ? left_ms : CMDI_GROUP_LINGER_MS);
 }
+
+int cmds_sender_stats(struct cmds_sender *sender, struct cmds_group_counters *counters)
+{
+    return cmds_group_stats(sender->group, counters);
+}

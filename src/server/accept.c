@@ -23,6 +23,12 @@ static const struct cmds_server_options *acceptor_options(const struct cmdi_acce
     return &acceptor->server->core->options;
 }
 
+/* Of its shard, on which it runs. */
+static struct cmdi_server_counters *acceptor_counters(struct cmdi_listener *listener)
+{
+    return &acceptor_of(listener)->server->shards[listener->shard->index]->counters;
+}
+
 /* --- Seats ------------------------------------------------------------------------------------ */
 
 /* Several listeners take at once: the count never goes beyond the limit. */
@@ -136,7 +142,7 @@ static void acceptor_deliver(struct cmdi_acceptor *acceptor, int fd)
         atomic_fetch_add(&shard->load, 1);
         accept_open(server_shard, fd);
     } else if (cmdi_accept_hand_over(server_shard, fd) < 0) {
-        CMDI_COUNT(shard, out_of_memory, 1);
+        CMDI_COUNT(&own->counters.conn, out_of_memory, 1);
         cmdi_accept_give_seat(server);
         cmdi_accept_tell_seat(server);
     }
@@ -161,7 +167,7 @@ static void acceptor_on_accepted(struct cmdi_listener *listener, int fd)
         acceptor->waiting_fd = fd; // Another listener was faster.
         return;
     }
-    CMDI_COUNT(listener->shard, connections_refused, 1);
+    CMDI_COUNT(acceptor_counters(listener), connections_refused, 1);
     cmdi_shard_log(listener->shard, CMDI_LOG_REFUSED, CMDS_LOG_WARN,
             "a connection was refused: %u are open (connection_count_max)",
             acceptor_options(acceptor)->connection_count_max);
@@ -177,7 +183,7 @@ static bool acceptor_may_accept(struct cmdi_listener *listener)
 
 static void acceptor_on_error(struct cmdi_listener *listener, int code, uint32_t rest_ms)
 {
-    CMDI_COUNT(listener->shard, accept_errors, 1);
+    CMDI_COUNT(acceptor_counters(listener), accept_errors, 1);
     cmdi_shard_log(listener->shard, CMDI_LOG_ACCEPT, CMDS_LOG_WARN,
             "accept: %s; trying again in %u ms; raise the limit of open files (ulimit -n) if it is "
             "that",

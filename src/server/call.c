@@ -43,7 +43,7 @@ static void call_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
     (void)now_ms;
     struct cmds_call *call = CMDI_CONTAINER(timer, struct cmds_call, deadline);
     if (!atomic_load(&call->cancelled) && !atomic_load(&call->finished)) {
-        CMDI_COUNT(call->connection->server_shard->shard, deadlines, 1);
+        CMDI_COUNT(&call->connection->server_shard->counters, exec_timeouts, 1);
     }
     cmdi_call_cancel(call);
 }
@@ -254,7 +254,7 @@ void cmdi_call_failed_as(struct cmds_call *call, int code, const char *text, boo
         return; // Dealt with, or nobody cares.
     }
     call->flags |= CMDI_CALL_FAILED;
-    CMDI_COUNT(shard, exec_errors, 1);
+    CMDI_COUNT(&connection->server_shard->counters, exec_errors, 1);
     struct cmds_error error = {.code = code};
     (void)snprintf(error.text, sizeof(error.text), "%s: %s", call->type->schema->name,
             text != NULL ? text : cmds_error_text(code));
@@ -320,7 +320,7 @@ static bool call_unfinished(struct cmds_call *call)
         cmdi_list_remove(&call->link);
         call->on_cancel = NULL; // It was for those who kept the call.
     }
-    CMDI_COUNT(call->connection->server_shard->shard, unfinished_calls, 1);
+    CMDI_COUNT(&call->connection->server_shard->counters, unfinished_calls, 1);
     atomic_store_explicit(&call->refs, 1, memory_order_relaxed); // The end's own.
     cmdi_call_failed(call, CMDS_E_UNFINISHED, text);
     if (atomic_load(&call->refs) == 1) {

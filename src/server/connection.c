@@ -31,7 +31,7 @@ static int connection_on_ping(struct cmdi_conn *conn)
     }
     *out = 0;
     cmdi_conn_commit(conn, 1);
-    CMDI_COUNT(conn->shard, pings, 1);
+    CMDI_COUNT(&cmdi_connection_of(conn)->server_shard->counters, pings_answered, 1);
     cmdi_connection_of(conn)->pings = true;
     cmdi_window_hold_back(cmdi_connection_of(conn));
     return 0;
@@ -222,7 +222,7 @@ static bool connection_send_server_info(struct cmds_connection *connection)
     int code = 0;
     uint8_t *out = cmdi_conn_reserve(&connection->conn, core->server_info_size, &code);
     if (out == NULL) {
-        CMDI_COUNT(connection->conn.shard, out_of_memory, 1);
+        CMDI_COUNT(connection->conn.counters, out_of_memory, 1);
         cmdi_conn_fail(&connection->conn, CMDS_E_MEMORY_LIMIT, "no memory for the ServerInfo");
         return false;
     }
@@ -237,7 +237,7 @@ static void connection_opened(struct cmds_connection *connection)
     struct cmdi_server_shard *server_shard = connection->server_shard;
     const struct cmds_server_options *options = &server_shard->core->options;
     if (options->on_connect != NULL && options->on_connect(options->receiver, connection) < 0) {
-        CMDI_COUNT(server_shard->shard, connections_refused, 1);
+        CMDI_COUNT(&server_shard->counters, connections_refused, 1);
         cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "refused by on_connect");
         return;
     }
@@ -266,14 +266,14 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
     int code = -ENOMEM;
     if (connection != NULL) {
         cmdi_conn_init(&connection->conn, server_shard->shard, &connection_ops, transport,
-                &server_shard->core->limits);
+                &server_shard->core->limits, &server_shard->counters.conn);
         code = cmdi_conn_open(&connection->conn, fd, NULL);
     }
     if (code < 0) {
         if (connection != NULL) {
             cmdi_pool_release(&server_shard->connection_pool, connection);
         }
-        CMDI_COUNT(server_shard->shard, out_of_memory, 1);
+        CMDI_COUNT(&server_shard->counters.conn, out_of_memory, 1);
         return NULL;
     }
     connection->server_shard = server_shard;
@@ -291,7 +291,7 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
     cmdi_list_init(&connection->again);
     cmdi_list_init(&connection->link);
     cmdi_list_push(&server_shard->connections, &connection->link);
-    CMDI_COUNT(server_shard->shard, connections_accepted, 1);
+    CMDI_COUNT(&server_shard->counters, connections_accepted, 1);
     if (code > 0) {
         connection_opened(connection);
     }

@@ -197,7 +197,7 @@ bool cmdi_exec_run_again(struct cmdi_conn *conn, uint32_t budget)
             exec_let_go(call); // Its deadline has passed, and on_cancel has run.
             continue;
         }
-        CMDI_COUNT(conn->shard, exec_rounds, 1);
+        CMDI_COUNT(&connection->server_shard->counters, exec_rounds, 1);
         exec_run(call);
         cmdi_shard_worked(conn->shard, EXEC_ROUND_UNITS);
     }
@@ -213,11 +213,11 @@ static int exec_proto_error(struct cmds_connection *connection, const struct cmd
 {
     struct cmdi_conn *conn = &connection->conn;
     if (code == CMDS_E_PROTO && what != NULL) {
-        CMDI_COUNT(conn->shard, proto_errors, 1);
+        CMDI_COUNT(conn->counters, proto_errors, 1);
     } else if (code == -ENOMEM) {
-        CMDI_COUNT(conn->shard, out_of_memory, 1);
+        CMDI_COUNT(conn->counters, out_of_memory, 1);
     } else {
-        CMDI_COUNT(conn->shard, codec_errors, 1);
+        CMDI_COUNT(conn->counters, codec_errors, 1);
     }
     cmdi_conn_refuse(conn, code, "command %llu of type %llu: %s",
             (unsigned long long)frame->sequence, (unsigned long long)frame->type,
@@ -282,7 +282,7 @@ int64_t cmdi_exec_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fram
         return exec_proto_error(connection, frame, -ENOMEM, NULL);
     }
     call->command = value;
-    CMDI_COUNT(conn->shard, commands_received, 1);
+    CMDI_COUNT(&connection->server_shard->counters, commands_received, 1);
     exec_run(call);
     cmdi_window_hold_back(connection);
     return used;

@@ -99,7 +99,7 @@ static int result_send_here(struct cmds_call *call, const struct result_frame *f
     }
     result_write(call, frame, out);
     cmdi_conn_commit(conn, frame->size);
-    CMDI_COUNT(conn->shard, results_sent, 1);
+    CMDI_COUNT(&call->connection->server_shard->counters, results_sent, 1);
     if (CMDI_UNLIKELY(!(call->flags & CMDI_CALL_RUNNING))) {
         // After an exec function its caller sees to it.
         cmdi_window_hold_back(call->connection);
@@ -187,14 +187,14 @@ static void result_write_records(
         CMDI_ASSERT(record.size <= size - sizeof(record));
         uint8_t *out = cmdi_conn_reserve_beyond(conn, record.size);
         if (out == NULL) {
-            CMDI_COUNT(conn->shard, out_of_memory, 1);
+            CMDI_COUNT(conn->counters, out_of_memory, 1);
             cmdi_conn_fail(
                     conn, CMDS_E_MEMORY_LIMIT, "no memory for %zu bytes of results", record.size);
             return;
         }
         memcpy(out, data + sizeof(record), record.size);
         cmdi_conn_commit(conn, record.size);
-        CMDI_COUNT(conn->shard, results_sent, 1);
+        CMDI_COUNT(&connection->server_shard->counters, results_sent, 1);
         data += sizeof(record) + record.size;
         size -= sizeof(record) + record.size;
     }

@@ -351,3 +351,15 @@ uint32_t cmds_server_connection_count(const struct cmds_server *server)
 {
     return atomic_load(&server->connection_count);
 }
+
+CMDI_COUNTERS_MATCH(struct cmdi_server_counters, struct cmds_server_counters);
+
+void cmds_server_stats(const struct cmds_server *server, struct cmds_server_counters *counters)
+{
+    struct cmds_server_counters sums = {0};
+    for (uint32_t i = 0; i < server->shard_count; i++) {
+        const struct cmdi_server_counters *block = &server->shards[i]->counters;
+        cmdi_counters_add(&sums, block, sizeof(*block));
+    }
+    cmdi_counters_give(counters, &sums, sizeof(sums));
+}

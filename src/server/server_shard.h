@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/count.h"
 #include "base/list.h"
 #include "base/pool.h"
 #include "codec/arena.h"
@@ -48,6 +49,13 @@ enum cmdi_server_shard_state {
     CMDI_SERVER_SHARD_ENDING,   // None is left. No timer may be armed any more.
 };
 
+struct cmdi_server_counters {
+    struct cmdi_conn_counters conn;
+#define CMDI_X_(kind, name, meaning) uint64_t name;
+    CMDS_SERVER_OWN_COUNTERS_(CMDI_X_)
+#undef CMDI_X_
+};
+
 struct cmdi_server_shard {
     struct cmdi_server_core *core;
     const struct cmdi_server_shard_ops *ops; // Until ended.
@@ -61,7 +69,8 @@ struct cmdi_server_shard {
     // Copied commands up to 512, up to 2048 bytes; larger ones are malloc'ed.
     struct cmdi_pool kept_pools[CMDI_KEPT_POOLS];
     struct cmds_arena arena; // Of the command being decoded.
-    uint64_t kept_size;      // Copied commands and the like that are malloc'ed: in the account.
+    struct cmdi_server_counters counters;
+    uint64_t kept_size; // Copied commands and the like that are malloc'ed: in the account.
     void *shard_state;
     uint8_t state;          // enum cmdi_server_shard_state
     bool state_started;     // on_shard_start has succeeded.

@@ -34,16 +34,16 @@ static void drive_quiet(struct cmdi_timer *timer, uint64_t now_ms)
 {
     struct drive_quiet *quiet = CMDI_CONTAINER(timer, struct drive_quiet, timer);
     struct cmdi_shard *shard = quiet->shard;
-    uint64_t bytes = shard->stats.recv_bytes + shard->stats.send_bytes;
+    uint64_t bytes = shard->moved_size;
     if (bytes - quiet->bytes < DRIVE_QUIET_BYTES) {
         cmdi_buffers_trim(&shard->buffers);
         cmdi_account_trim(&shard->buffers.account);
-        if (quiet->buffers_empty == shard->stats.buffers_empty) {
+        if (quiet->buffers_empty == shard->counters.buffers_empty) {
             cmdi_receive_shrink(&shard->receive);
         }
     }
     quiet->bytes = bytes;
-    quiet->buffers_empty = shard->stats.buffers_empty;
+    quiet->buffers_empty = shard->counters.buffers_empty;
     cmdi_shard_timer(shard, timer, now_ms + DRIVE_QUIET_MS);
 }
 

@@ -449,15 +449,14 @@ int cmds_runtime_describe(const struct cmds_runtime *runtime, char *text, size_t
             yes[0] != '\0' ? yes : "its floor", no[0] != '\0' ? ", without " : "", no);
 }
 
-void cmds_runtime_stats(const struct cmds_runtime *runtime, struct cmds_stats *stats)
+CMDI_COUNTERS_MATCH(struct cmdi_shard_counters, struct cmds_runtime_counters);
+
+void cmds_runtime_stats(const struct cmds_runtime *runtime, struct cmds_runtime_counters *counters)
 {
-    struct cmds_stats sum = {.struct_size = stats->struct_size};
+    struct cmds_runtime_counters sums = {0};
     for (uint32_t i = 0; i < runtime->shard_count; i++) {
-        const struct cmds_stats *one = &runtime->shards[i]->stats;
-#define CMDS_X_(name, meaning) sum.name += __atomic_load_n(&one->name, __ATOMIC_RELAXED);
-        CMDS_COUNTERS(CMDS_X_)
-#undef CMDS_X_
+        const struct cmdi_shard_counters *block = &runtime->shards[i]->counters;
+        cmdi_counters_add(&sums, block, sizeof(*block));
     }
-    size_t size = stats->struct_size < sizeof(sum) ? stats->struct_size : sizeof(sum);
-    memcpy(stats, &sum, size);
+    cmdi_counters_give(counters, &sums, sizeof(sums));
 }

@@ -51,7 +51,7 @@ void cmdi_shard_post(struct cmdi_shard *shard, struct cmdi_mail *mail)
     } while (!atomic_compare_exchange_weak_explicit(
             &shard->mailbox, &head, mail, memory_order_seq_cst, memory_order_relaxed));
     if (atomic_load(&shard->sleeping) != 0 && atomic_exchange(&shard->sleeping, 0) != 0) {
-        __atomic_fetch_add(&shard->stats.wakes, 1, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&shard->counters.wakes, 1, __ATOMIC_RELAXED);
         cmdi_ring_wake(shard->ring);
     }
 }
@@ -97,7 +97,7 @@ static uint32_t shard_take_mail(struct cmdi_shard *shard, bool all)
         cmdi_shard_worked(shard, 1);
         count++;
     }
-    CMDI_COUNT(shard, posts, count);
+    CMDI_COUNT(&shard->counters, posts, count);
     return count;
 }
 
@@ -186,7 +186,7 @@ static uint32_t shard_harvest(struct cmdi_shard *shard)
         }
         cmdi_shard_look(shard); // Each may have ended a connection with all its calls.
     }
-    CMDI_COUNT(shard, completions, total);
+    CMDI_COUNT(&shard->counters, completions, total);
     return total;
 }
 
@@ -338,7 +338,7 @@ static int shard_enter(struct cmdi_shard *shard, uint64_t wait_ns)
     if (shard->ring == NULL) {
         return 0;
     }
-    CMDI_COUNT(shard, enters, 1);
+    CMDI_COUNT(&shard->counters, enters, 1);
     return cmdi_ring_enter(shard->ring, wait_ns);
 }
 
@@ -383,7 +383,7 @@ static uint32_t shard_run(struct cmdi_shard *shard)
     uint32_t handled = shard_take_mail(shard, false);
     uint64_t due_ms = shard->now_ms > shard->timers.now_ms ? cmdi_timer_wheel_next(&shard->timers)
                                                            : CMDI_TIMER_NONE;
-    CMDI_COUNT(shard, turns, 1);
+    CMDI_COUNT(&shard->counters, turns, 1);
     handled += shard_harvest(shard);
     if (CMDI_UNLIKELY(due_ms <= shard->now_ms)) {
         handled += shard_before_timers(shard, due_ms);
@@ -452,20 +452,20 @@ static bool shard_spin(struct cmdi_shard *shard, uint64_t until_ns)
     if (budget_ns == 0) {
         return false;
     }
-    CMDI_COUNT(shard, spins, 1);
+    CMDI_COUNT(&shard->counters, spins, 1);
     uint64_t before_ns = start_ns;
     for (;;) {
         for (uint32_t i = 0; i < SHARD_SPIN_LOOKS; i++) {
             if (cmdi_ring_has_work(shard->ring) || shard_has_mail(shard)) {
                 cmdi_spin_end(&shard->spin, true);
-                CMDI_COUNT(shard, spin_hits, 1);
+                CMDI_COUNT(&shard->counters, spin_hits, 1);
                 return true;
             }
             cmdi_cpu_pause();
         }
         uint64_t now_ns = cmdi_now_ns();
         if (!always && cmdi_spin_gap(&shard->spin, before_ns, now_ns)) {
-            CMDI_COUNT(shard, spin_stops, 1);
+            CMDI_COUNT(&shard->counters, spin_stops, 1);
             return false;
         }
         before_ns = now_ns;
@@ -483,7 +483,7 @@ static void shard_watch_preemptions(struct cmdi_shard *shard)
 {
     if (!shard->options.spin_always && cmdi_spin_check_due(&shard->spin, shard->now_ns) &&
             cmdi_spin_check(&shard->spin, cmdi_preemptions(), shard->now_ns)) {
-        CMDI_COUNT(shard, spin_stops, 1);
+        CMDI_COUNT(&shard->counters, spin_stops, 1);
     }
 }
 
@@ -495,7 +495,7 @@ static int shard_sleep(struct cmdi_shard *shard, uint64_t until_ns)
     if (atomic_load(&shard->mailbox) != NULL || atomic_load(&shard->stopping) != 0) {
         wait_ns = CMDI_RING_WAIT_NONE;
     }
-    CMDI_COUNT(shard, sleeps, 1);
+    CMDI_COUNT(&shard->counters, sleeps, 1);
     int code = shard_enter(shard, wait_ns);
     atomic_store_explicit(&shard->sleeping, 0, memory_order_relaxed);
     return code;
@@ -544,8 +544,8 @@ int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns)
     shard_set_time(shard, cmdi_now_ns());
     atomic_store_explicit(&shard->busy_since_ns, shard->now_ns, memory_order_relaxed);
     uint32_t handled = shard_run(shard);
-    __atomic_store_n(&shard->stats.buffer_bytes, shard->buffers.leased_size, __ATOMIC_RELAXED);
-    __atomic_store_n(&shard->stats.memory_bytes, cmdi_account_used(&shard->buffers.account),
+    __atomic_store_n(&shard->counters.buffer_bytes, shard->buffers.leased_size, __ATOMIC_RELAXED);
+    __atomic_store_n(&shard->counters.memory_bytes, cmdi_account_used(&shard->buffers.account),
             __ATOMIC_RELAXED);
     /* Who turns an inline shard looks at what has run before anything is waited for. */
     bool look_first = handled > 0 && shard->options.drive == CMDI_DRIVE_INLINE;
@@ -612,7 +612,6 @@ int cmdi_shard_create(
     shard->options = *options;
     shard->index = options->index;
     shard->slot_free = CMDI_SLOT_NONE;
-    shard->stats.struct_size = sizeof(shard->stats);
     for (uint32_t level = 0; level < CMDI_LEVELS; level++) {
         cmdi_list_init(&shard->ready[level]);
     }

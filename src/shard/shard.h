@@ -27,6 +27,7 @@
 #include <cmdstream/runtime.h>
 
 #include "base/assert.h"
+#include "base/count.h"
 #include "base/list.h"
 #include "ring/ring.h"
 #include "shard/buffers.h"
@@ -116,6 +117,12 @@ enum {
     CMDI_SHARD_FLUSH_SIZE_OF_PART = 20 * 1024,
 };
 
+struct cmdi_shard_counters {
+#define CMDI_X_(kind, name, meaning) uint64_t name;
+    CMDS_RUNTIME_COUNTERS(CMDI_X_)
+#undef CMDI_X_
+};
+
 struct cmdi_shard {
     struct cmdi_ring *ring;  // NULL: no_ring.
     uint64_t now_ns, now_ms; // When this turn began.
@@ -132,7 +139,8 @@ struct cmdi_shard {
     struct cmdi_receive receive; // Of a shard without a ring there are no buffers.
     struct cmdi_slot *slots;
     uint32_t slot_count, slot_free;
-    struct cmds_stats stats; // Written here, read by anybody: CMDI_COUNT.
+    struct cmdi_shard_counters counters;
+    uint64_t moved_size; // Received and sent by its connections: how busy it is.
     struct cmdi_buffers buffers;
     // Memory is short: at the end of a turn, see cmdi_conn_relieve(). Set with the first connection.
     void (*relieve)(struct cmdi_shard *shard);
@@ -172,11 +180,6 @@ struct cmdi_shard {
     _Atomic uint32_t load;          // Connections given to this shard, also those on their way.
     _Atomic uint64_t busy_since_ns; // When the present turn began; 0: it waits. By the shard alone.
 };
-
-/** Counts on the shard's own thread; readers may look at any time. */
-#define CMDI_COUNT(shard, name, number)                                                            \
-    __atomic_store_n(                                                                              \
-            &(shard)->stats.name, (shard)->stats.name + (uint64_t)(number), __ATOMIC_RELAXED)
 
 /** A turn may last so long before others think that it is held up. */
 #define CMDI_SHARD_HELD_UP_NS (2u * 1000 * 1000)

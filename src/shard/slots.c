@@ -56,7 +56,7 @@ void cmdi_shard_complete(struct cmdi_shard *shard, const struct cmdi_completion 
     CMDI_ASSERT(index < shard->slot_count);
     struct cmdi_slot *slot = &shard->slots[index];
     if (CMDI_UNLIKELY(slot->owner == NULL || slot->generation != generation)) {
-        CMDI_COUNT(shard, stale_completions, 1);
+        CMDI_COUNT(&shard->counters, stale_completions, 1);
         if (completion->flags & CMDI_COMPLETION_BUFFER) {
             cmdi_receive_give_back(&shard->receive, completion->buffer);
         }

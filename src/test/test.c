@@ -447,7 +447,7 @@ int cmds_test_open(
 static int test_execute(
         struct cmds_test *test, struct cmds_message command, uint8_t *body, int64_t size)
 {
-    uint64_t unfinished = test->shard->stats.unfinished_calls;
+    uint64_t unfinished = test->server_shard->counters.unfinished_calls;
     struct cmdi_frame frame = {.sequence = ++test->sequence,
             .type = command.type->number,
             .body = body,
@@ -468,8 +468,9 @@ static int test_execute(
     if (used < 0) {
         return (int)used;
     }
-    return test->code == 0 && test->shard->stats.unfinished_calls != unfinished ? CMDS_E_UNFINISHED
-                                                                                : test->code;
+    return test->code == 0 && test->server_shard->counters.unfinished_calls != unfinished
+                   ? CMDS_E_UNFINISHED
+                   : test->code;
 }
 
 int cmds_test_send(struct cmds_test *test, struct cmds_message command)

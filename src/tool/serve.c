@@ -187,13 +187,13 @@ static int serve_drain(struct serve *serve)
     if (pthread_create(&thread, NULL, serve_second_signal, NULL) == 0) {
         (void)pthread_detach(thread);
     }
-    struct cmds_stats before = CMDS_STATS_INIT;
-    struct cmds_stats after = CMDS_STATS_INIT;
+    struct cmds_server_counters before = CMDS_SERVER_COUNTERS_INIT;
+    struct cmds_server_counters after = CMDS_SERVER_COUNTERS_INIT;
     uint32_t connections = cmds_server_connection_count(serve->server);
-    cmds_runtime_stats(serve->runtime, &before);
+    cmds_server_stats(serve->server, &before);
     int code = cmds_server_shutdown(serve->server, serve->options.drain_ms);
     uint32_t left = cmds_server_connection_count(serve->server);
-    cmds_runtime_stats(serve->runtime, &after);
+    cmds_server_stats(serve->server, &after);
 
     if (code < 0 || !serve->options.quiet) {
         tool_say("cmdstream serve: drained %u of %u connections; %llu commands executed and %llu "

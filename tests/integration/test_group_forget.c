@@ -24,7 +24,7 @@ static void test_group_deadline_ends_one_command_and_its_late_result_is_unexpect
     struct answer answer = answers_at(guest.answers, 0);
     CU_ASSERT_EQUAL(answer.error, CMDS_E_TIMEOUT);
     CU_ASSERT_TRUE(strstr(answer.text, world.address) != NULL);
-    CU_ASSERT_EQUAL(world_stats(&world).deadlines, 1);
+    CU_ASSERT_EQUAL(guest_counters(&guest).deadlines, 1);
     CU_ASSERT_EQUAL(cmds_group_pending(guest.group), 0);
     /*
      * The server still works on it: it counts in the window. The connection is as good as before.
@@ -35,7 +35,7 @@ static void test_group_deadline_ends_one_command_and_its_late_result_is_unexpect
     kept_answer(0);
     WORLD_UNTIL(&world, atomic_load(&guest.unexpected->count) == 1);
     CU_ASSERT_EQUAL(answers_at(guest.unexpected, 0).number, 7);
-    CU_ASSERT_EQUAL(world_stats(&world).unexpected_results, 1);
+    CU_ASSERT_EQUAL(guest_counters(&guest).unexpected_results, 1);
     CU_ASSERT_EQUAL(guest_echo(&guest, 10, NULL), 0);
     kept_answer(1);
     CU_ASSERT_EQUAL(cmds_group_drain(guest.group, RAW_GUARD_MS), 0);

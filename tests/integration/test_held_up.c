@@ -55,7 +55,7 @@ static int stream(struct hold *hold, struct cmds_call *call, int64_t size)
 {
     static const char data[ITEM_SIZE];
     int64_t sent = (int64_t)(intptr_t)cmds_call_context(call);
-    uint64_t turn = hold->world.runtime->shards[0]->stats.turns;
+    uint64_t turn = hold->world.runtime->shards[0]->counters.turns;
     int code = 0;
     hold->of_turn = turn == hold->turn ? hold->of_turn : 0;
     hold->turn = turn;

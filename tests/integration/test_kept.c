@@ -287,7 +287,7 @@ static void test_kept_call_ends_at_its_deadline(void)
     struct cmds_call *call = kept.calls[0];
     CU_ASSERT_EQUAL(cmds_call_deadline_ns(call) - cmds_call_received_ns(call), 20000000);
     WORLD_UNTIL(&world, atomic_load(&kept.cancelled) == 1);
-    CU_ASSERT_EQUAL(world_stats(&world).deadlines, 1);
+    CU_ASSERT_EQUAL(world_stats(&world).exec_timeouts, 1);
     CU_ASSERT_EQUAL(world_send_item(call, 1, true), CMDS_E_GONE);
     CU_ASSERT(world_echoes(&raw, 2)); // The connection stays.
     cmds_call_unref(call);

@@ -297,7 +297,7 @@ static void test_memory_of_a_client_is_one_bound(void)
     struct cmds_runtime *runtime = NULL;
     struct cmds_runtime_options runtime_options = CMDS_RUNTIME_OPTIONS_INIT;
     struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
-    struct cmds_stats stats = CMDS_STATS_INIT;
+    struct cmds_runtime_counters stats = CMDS_RUNTIME_COUNTERS_INIT;
     struct sending there = {.echo = {.string = {text, SIZE}}}, here;
     pthread_t thread;
     results = 0;

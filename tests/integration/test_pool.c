@@ -410,7 +410,7 @@ static void *gate_opener(void *argument)
 {
     struct world *world = argument;
     uint64_t until_ms = raw_now_ms() + RAW_GUARD_MS;
-    while (world_stats(world).connections > 0 && raw_now_ms() < until_ms) {
+    while (cmds_server_connection_count(world->server) > 0 && raw_now_ms() < until_ms) {
         raw_pause(NULL); // Until the close has begun.
     }
     gate_open(world->context);

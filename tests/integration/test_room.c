@@ -302,7 +302,7 @@ static void take_note(void *context)
 
 static uint64_t posts_of(const struct waiter *waiter)
 {
-    struct cmds_stats stats = CMDS_STATS_INIT;
+    struct cmds_runtime_counters stats = CMDS_RUNTIME_COUNTERS_INIT;
     cmds_runtime_stats(waiter->runtime, &stats);
     return stats.posts;
 }

@@ -74,13 +74,14 @@ static void test_runtime_counts_and_describes(void)
 
     // The completion may come after the answer.
     WORLD_UNTIL(&world, world_stats(&world).send_bytes > 8);
-    struct cmds_stats stats = world_stats(&world);
+    struct world_stats stats = world_stats(&world);
     CU_ASSERT_EQUAL(stats.connections, 1);
     CU_ASSERT_EQUAL(stats.connections_accepted, 1);
     CU_ASSERT_EQUAL(stats.commands_received, 1);
     CU_ASSERT_EQUAL(stats.results_sent, 1);
     CU_ASSERT(stats.recv_bytes > 0 && stats.turns > 0 && stats.enters > 0);
-    struct cmds_stats older = {.struct_size = offsetof(struct cmds_stats, enters), .enters = 4711};
+    struct cmds_runtime_counters older = {
+            .struct_size = offsetof(struct cmds_runtime_counters, enters), .enters = 4711};
     cmds_runtime_stats(world.runtime, &older); // Of a program that knows fewer counters.
     CU_ASSERT(older.turns > 0 && older.enters == 4711);
     CU_ASSERT_EQUAL(cmds_runtime_turn(world.runtime, 0), -EINVAL);

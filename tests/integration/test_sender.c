@@ -212,12 +212,13 @@ static void test_sender_many_results_until_last_or_until_told_to_stop(void)
 
 static int each_wait(void *context, const struct cmds_result *result)
 {
-    struct world *world = context;
+    struct cmds_group_counters counters = CMDS_GROUP_COUNTERS_INIT;
     (void)result;
     /* Until the shard has seen more than it may keep. */
     uint64_t until_ms = raw_now_ms() + RAW_GUARD_MS;
-    while (world_stats(world).unexpected_results == 0 && raw_now_ms() < until_ms) {
+    while (counters.unexpected_results == 0 && raw_now_ms() < until_ms) {
         raw_pause(NULL);
+        CU_ASSERT_EQUAL(cmds_sender_stats(context, &counters), 0);
     }
     return 0;
 }
@@ -236,7 +237,7 @@ static void test_sender_slow_taker_ends_its_stream_at_the_bound(void)
     struct cmds_sender *sender = open_sender(&world, &options);
 
     CU_ASSERT_EQUAL(cmds_sender_send_multi(
-                            sender, run_message(&endless), RAW_GUARD_MS, &error, each_wait, &world),
+                            sender, run_message(&endless), RAW_GUARD_MS, &error, each_wait, sender),
             CMDS_E_LIMIT);
 
     cmds_sender_close(sender, 0);

@@ -83,7 +83,7 @@ static void test_server_answers_pings(void)
     CU_ASSERT(raw_write(&raw, pings, sizeof(pings)));
     CU_ASSERT_FATAL(raw_fill(&raw, sizeof(pings)));
     CU_ASSERT_EQUAL(memcmp(raw.data + raw.begin, pings, sizeof(pings)), 0);
-    CU_ASSERT_EQUAL(world_stats(&world).pings, 1004);
+    CU_ASSERT_EQUAL(world_stats(&world).pings_answered, 1004);
 
     raw_close(&raw);
     world_stop(&world);
@@ -133,7 +133,7 @@ static void test_server_bounds_input_that_comes_faster_than_it_runs(void)
     CU_ASSERT_FATAL(world_start(&world) == 0);
     CU_ASSERT_FATAL(world_connect(&world, &raw) && world_connect(&world, &other));
 
-    while (world_stats(&world).pings < 1000000 && raw_now_ms() < until_ms) {
+    while (world_stats(&world).pings_answered < 1000000 && raw_now_ms() < until_ms) {
         CU_ASSERT_FATAL(raw_write_some(&raw, pings, sizeof(pings)) >= 0);
         while (recv(raw.fd, raw.data, raw.capacity, MSG_DONTWAIT) > 0) {
             // Thrown away: only its being read counts.
@@ -142,7 +142,7 @@ static void test_server_bounds_input_that_comes_faster_than_it_runs(void)
         most = now > most ? now : most;
         CU_ASSERT_FATAL(world_echoes(&other, sequence++));
     }
-    CU_ASSERT(world_stats(&world).pings >= 1000000);
+    CU_ASSERT(world_stats(&world).pings_answered >= 1000000);
     CU_ASSERT(most < HOLD_MAX);
 
     raw_close(&raw);
@@ -426,7 +426,7 @@ static void test_server_closes_on_bad_bytes_and_serves_the_others(void)
         WORLD_UNTIL(&world, atomic_load(&world.disconnected) == i + 1);
         proto += hostile[i].proto;
         codec += !hostile[i].proto;
-        struct cmds_stats stats = world_stats(&world);
+        struct world_stats stats = world_stats(&world);
         if (stats.proto_errors != proto || stats.codec_errors != codec) {
             printf("%s: %llu proto, %llu codec\n", hostile[i].what,
                     (unsigned long long)stats.proto_errors, (unsigned long long)stats.codec_errors);

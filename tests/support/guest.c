@@ -115,3 +115,10 @@ void kept_init(struct world *world)
     atomic_store(&kept_count, 0);
     world->exec = exec_keep;
 }
+
+struct cmds_group_counters guest_counters(const struct guest *guest)
+{
+    struct cmds_group_counters counters = CMDS_GROUP_COUNTERS_INIT;
+    CU_ASSERT_EQUAL(cmds_group_stats(guest->group, &counters), 0);
+    return counters;
+}

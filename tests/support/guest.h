@@ -31,6 +31,8 @@ void guest_start(struct guest *guest, struct world *world);
 void guest_close(struct guest *guest, const struct world *world);
 /** An answer comes at once. */
 int guest_echo(struct guest *guest, int64_t number, const struct cmds_send_options *how);
+/** Of its group, which is open. */
+struct cmds_group_counters guest_counters(const struct guest *guest);
 /** The world's exec decides. */
 int guest_run(
         struct guest *guest, int64_t what, int64_t number, const struct cmds_send_options *how);

@@ -228,7 +228,7 @@ void peer_init(struct peer *peer, struct cmdi_shard *shard, const struct cmdi_co
     CU_ASSERT_PTR_NOT_NULL_FATAL(peer->sent);
     static const struct cmdi_address address;
     bool opens = ops->on_open != NULL;
-    cmdi_conn_init(&peer->conn, shard, ops, &fake_transport, &peer->limits);
+    cmdi_conn_init(&peer->conn, shard, ops, &fake_transport, &peer->limits, &peer->counters);
     CU_ASSERT_EQUAL_FATAL(cmdi_conn_open(&peer->conn, -1, opens ? &address : NULL), !opens);
 }
 

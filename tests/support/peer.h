@@ -20,6 +20,7 @@ struct peer {
     struct cmdi_conn conn;
     struct cmdi_shard *shard;
     struct cmdi_conn_limits limits;
+    struct cmdi_conn_counters counters;
 
     const uint8_t *sending; // Copied when the send completes: until then it has to stay.
     size_t sending_size;

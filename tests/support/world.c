@@ -133,10 +133,21 @@ bool world_echoes(struct raw *raw, uint64_t sequence)
     return same;
 }
 
-struct cmds_stats world_stats(const struct world *world)
+struct world_stats world_stats(const struct world *world)
 {
-    struct cmds_stats stats = CMDS_STATS_INIT;
-    cmds_runtime_stats(world->runtime, &stats);
+    struct cmds_runtime_counters runtime = CMDS_RUNTIME_COUNTERS_INIT;
+    struct cmds_server_counters server = CMDS_SERVER_COUNTERS_INIT;
+    struct world_stats stats;
+    cmds_runtime_stats(world->runtime, &runtime);
+    if (world->server != NULL) {
+        cmds_server_stats(world->server, &server);
+    }
+#define WORLD_X_(kind, name, meaning) stats.name = runtime.name;
+    CMDS_RUNTIME_COUNTERS(WORLD_X_)
+#undef WORLD_X_
+#define WORLD_X_(kind, name, meaning) stats.name = server.name;
+    CMDS_SERVER_COUNTERS(WORLD_X_)
+#undef WORLD_X_
     return stats;
 }
 

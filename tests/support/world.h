@@ -69,6 +69,13 @@ enum {
     WORLD_LOG_SIZE = 300,
 };
 
+struct world_stats {
+#define WORLD_X_(kind, name, meaning) uint64_t name;
+    CMDS_RUNTIME_COUNTERS(WORLD_X_)
+    CMDS_SERVER_COUNTERS(WORLD_X_)
+#undef WORLD_X_
+};
+
 struct world {
     struct cmds_runtime_options runtime_options;
     struct cmds_server_options options;
@@ -102,7 +109,8 @@ struct cmds_runtime *world_turn(const struct world *world);
 bool world_connect(struct world *world, struct raw *raw);
 /** The answer of `echo` comes: the server lives, and takes part. */
 bool world_echoes(struct raw *raw, uint64_t sequence);
-struct cmds_stats world_stats(const struct world *world);
+/** Of runtime and server; without a server zeros for its part. */
+struct world_stats world_stats(const struct world *world);
 /** How many log lines contain `words`. */
 uint32_t world_logged(struct world *world, const char *words);
 /** An item without data. */

@@ -375,7 +375,7 @@ static void test_client_results_end_with_the_last(void)
     EXPECT_ENDED(outcome, 0);
     CU_ASSERT_EQUAL(rig_pending(rig), 0);
     CU_ASSERT_EQUAL(rig->client.table.count, 0);
-    CU_ASSERT_EQUAL(rig->shard->stats.results_received, 3);
+    CU_ASSERT_EQUAL(rig->client_shard.counters.results_received, 3);
     rig_answer(rig, 1, &done_type); // Once more: nobody waits for it.
     CU_ASSERT_EQUAL(outcome.results, 3);
     CU_ASSERT_EQUAL(rig->unexpected, 1);
@@ -420,7 +420,7 @@ static void test_client_deadline_ends_once_and_keeps_the_place(void)
     rig_answer(rig, 2, &done_type);
     EXPECT_ENDED(early[1], CMDS_E_TIMEOUT);
     CU_ASSERT_EQUAL(rig->unexpected, 1);
-    CU_ASSERT_EQUAL(rig->shard->stats.unexpected_results, 1);
+    CU_ASSERT_EQUAL(rig->client_shard.counters.unexpected_results, 1);
     CU_ASSERT_EQUAL(rig->rooms, 1);
     CU_ASSERT_TRUE(cmdi_client_has_room(&rig->client, CMDI_ROOM_HERE, 8));
     CU_ASSERT_EQUAL(ask_by(&late, NEVER), 0);
@@ -445,7 +445,7 @@ static void test_client_each_deadline_has_its_time(void)
         rig_advance_ms(rig, 1);
         EXPECT_ENDED(outcomes[i], CMDS_E_TIMEOUT);
         CU_ASSERT_STRING_EQUAL(outcomes[i].text, "nowhere: no result within the deadline");
-        CU_ASSERT_EQUAL(rig->shard->stats.deadlines, (uint64_t)(WINDOW - i));
+        CU_ASSERT_EQUAL(rig->client_shard.counters.deadlines, (uint64_t)(WINDOW - i));
     }
     rig_free(rig);
 }

@@ -53,7 +53,7 @@ static void test_conn_output_survives_every_short_send(void)
         (void)peer_send_all(peer);
 
         CU_ASSERT_TRUE(sent_numbers(peer, 65));
-        CU_ASSERT_EQUAL(peer->shard->stats.send_bytes, 65);
+        CU_ASSERT_EQUAL(peer->counters.send_bytes, 65);
         CU_ASSERT_EQUAL(peer->shard->buffers.leased_size, 0);
         peer_free(peer);
     }
@@ -70,7 +70,7 @@ static void test_conn_sends_once_a_turn(void)
     CU_ASSERT_EQUAL(peer_send_all(peer), 1);
 
     CU_ASSERT_TRUE(sent_numbers(peer, 1000));
-    CU_ASSERT_EQUAL(peer->shard->stats.short_sends, 0);
+    CU_ASSERT_EQUAL(peer->counters.short_sends, 0);
     peer_free(peer);
 }
 
@@ -84,7 +84,7 @@ static void test_conn_large_output_goes_in_pieces(void)
     CU_ASSERT_EQUAL(peer_send_all(peer), 3);
 
     CU_ASSERT_TRUE(sent_numbers(peer, 600 * 1024));
-    CU_ASSERT_EQUAL(peer->shard->stats.short_sends, 1); // What send_now did not take.
+    CU_ASSERT_EQUAL(peer->counters.short_sends, 1); // What send_now did not take.
     peer_free(peer);
 }
 

@@ -80,7 +80,7 @@ static void test_conn_refuses_a_length_before_its_body(void)
 
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_LIMIT);
     CU_ASSERT_EQUAL(peer->frames, 0);
-    CU_ASSERT_EQUAL(peer->shard->stats.proto_errors, 1);
+    CU_ASSERT_EQUAL(peer->counters.proto_errors, 1);
     peer_free(peer);
 }
 
@@ -133,7 +133,7 @@ static void test_conn_without_memory_fails_alone(void)
     peer_advance(peer);
 
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_MEMORY_LIMIT);
-    CU_ASSERT_EQUAL(peer->shard->stats.out_of_memory, 1);
+    CU_ASSERT_EQUAL(peer->counters.out_of_memory, 1);
     peer_free(peer);
 }
 

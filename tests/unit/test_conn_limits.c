@@ -61,7 +61,7 @@ static void test_conn_finish_ends_without_a_write_limit(void)
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_FINISHING);
     peer_advance_ms(peer, 1100);
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER); // ...that did not remain one.
-    CU_ASSERT_EQUAL(peer->shard->stats.slow_consumers, 1);
+    CU_ASSERT_EQUAL(peer->counters.slow_consumers, 1);
     peer_free(peer);
 }
 
@@ -96,7 +96,7 @@ static void test_conn_held_is_watched(void)
     CU_ASSERT_TRUE(peer->watching && peer->watch_finish);
     peer_watch_done(peer, CMDI_PEER_FAILED | CMDI_PEER_GONE);
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_EOF);
-    CU_ASSERT_EQUAL(peer->shard->stats.resets, 1);
+    CU_ASSERT_EQUAL(peer->counters.resets, 1);
     peer_free(peer);
 
     peer = held_peer(&peer_server_ops, 5000); // A FIN: its calls have their time.
@@ -217,7 +217,7 @@ static void test_conn_idle_ends_it(void)
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
     peer->busy = false;
     peer_advance_ms(peer, 102);
-    CU_ASSERT_EQUAL(peer->shard->stats.idle_closes, 1);
+    CU_ASSERT_EQUAL(peer->counters.idle_closes, 1);
     peer_free(peer);
 }
 
@@ -240,7 +240,7 @@ static void test_conn_frame_has_to_get_whole(void)
         cmdi_conn_feed(&peer->conn, wire + i, 1);
     }
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_TIMEOUT);
-    CU_ASSERT_EQUAL(peer->shard->stats.frame_timeouts, 1);
+    CU_ASSERT_EQUAL(peer->counters.frame_timeouts, 1);
     peer_free(peer);
 
     peer = peer_open(&peer_server_ops); // While it is paused, the time is not the peer's.
@@ -272,7 +272,7 @@ static void test_conn_write_has_to_go_on(void)
     peer_send_done(peer, 4095); // Less in that time is none: a byte now and then holds nothing.
     peer_advance_ms(peer, 2);
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER);
-    CU_ASSERT_EQUAL(peer->shard->stats.slow_consumers, 1);
+    CU_ASSERT_EQUAL(peer->counters.slow_consumers, 1);
     peer_free(peer);
 
     /* In order or not: a peer that takes nothing cannot hold it. */

@@ -88,8 +88,8 @@ static void wire_open(struct wire *wire, struct cmdi_shard *shard, const uint8_t
             .peer = {.shard = shard, .limits = peer_limits}, .data = data, .size = size};
     CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     wire->fd = fds[1];
-    cmdi_conn_init(
-            &wire->peer.conn, shard, &slices_ops, &cmdi_transport_socket, &wire->peer.limits);
+    cmdi_conn_init(&wire->peer.conn, shard, &slices_ops, &cmdi_transport_socket, &wire->peer.limits,
+            &wire->peer.counters);
     CU_ASSERT_EQUAL_FATAL(cmdi_conn_open(&wire->peer.conn, fds[0], NULL), 1);
     cmdi_conn_start(&wire->peer.conn);
     CU_ASSERT_EQUAL_FATAL(pthread_create(&wire->writer, NULL, wire_main, wire), 0);
@@ -281,8 +281,8 @@ static void test_conn_slices_few_bytes_leave_buffers_free(void)
         wires[i] = (struct wire){.peer = {.shard = shard, .limits = peer_limits}};
         CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
         wires[i].fd = fds[1];
-        cmdi_conn_init(
-                &wires[i].peer.conn, shard, &ops, &cmdi_transport_socket, &wires[i].peer.limits);
+        cmdi_conn_init(&wires[i].peer.conn, shard, &ops, &cmdi_transport_socket,
+                &wires[i].peer.limits, &wires[i].peer.counters);
         CU_ASSERT_EQUAL_FATAL(cmdi_conn_open(&wires[i].peer.conn, fds[0], NULL), 1);
         CU_ASSERT_EQUAL(send(fds[1], frame, sizeof(frame), MSG_NOSIGNAL), sizeof(frame));
         cmdi_conn_start(&wires[i].peer.conn);

@@ -124,7 +124,7 @@ static void test_shard_stale_completion_gives_its_buffer_back(void)
 
     for (uint32_t i = 0; i < 10; i++) {
         CU_ASSERT_EQUAL_FATAL(send(fds[1], "x", 1, MSG_NOSIGNAL), 1);
-        while (shard->stats.stale_completions == i) {
+        while (shard->counters.stale_completions == i) {
             CU_ASSERT_FATAL(cmdi_shard_turn(shard, CMDI_RING_WAIT_FOREVER) >= 0);
         }
     }
@@ -209,7 +209,7 @@ static void post_from_many(uint32_t spin_us)
         CU_ASSERT_EQUAL(atomic_load(&posters[i].wrong), 0);
         free(posters[i].mails);
     }
-    CU_ASSERT_EQUAL(__atomic_load_n(&shard->stats.posts, __ATOMIC_RELAXED), POSTERS * POSTS);
+    CU_ASSERT_EQUAL(__atomic_load_n(&shard->counters.posts, __ATOMIC_RELAXED), POSTERS * POSTS);
     stop_shard(shard);
 }
 

@@ -110,7 +110,9 @@ int main(void)
     struct cmds_group_options group_options = CMDS_GROUP_OPTIONS_INIT(&use_protocol);
     struct cmds_sender_options sender_options = CMDS_SENDER_OPTIONS_INIT(&use_protocol);
     struct cmds_send_options send_options = CMDS_SEND_OPTIONS_INIT;
-    struct cmds_stats stats = CMDS_STATS_INIT;
+    struct cmds_runtime_counters runtime_counters = CMDS_RUNTIME_COUNTERS_INIT;
+    struct cmds_server_counters server_counters = CMDS_SERVER_COUNTERS_INIT;
+    struct cmds_group_counters group_counters = CMDS_GROUP_COUNTERS_INIT;
     struct cmds_probe probe = CMDS_PROBE_INIT;
     struct cmds_map map = {pairs, 1};
     const struct cmds_string *value = cmds_map_find(map, cmds_string_from("key"));
@@ -125,6 +127,7 @@ int main(void)
     runtime_options.shard_count = send_options.deadline_ms;
     group_options.codec = &cmds_codec_msgpack_map;
     sender_options.group = &group_options;
-    (void)server_options, (void)probe, (void)stats, (void)sender_options, (void)runtime_options;
+    (void)runtime_counters, (void)server_counters, (void)group_counters;
+    (void)server_options, (void)probe, (void)sender_options, (void)runtime_options;
     return cmds_protocol_check(&use_protocol, &error);
 }

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Counters: of a runtime's shards, of one server, of one group.
+ *
+ * Each belongs to the object whose event it counts, and lives as long as that. Each list below is an
+ * X-macro of rows (kind, name, meaning), where `counter` only grows and `gauge` is a quantity now; so a
+ * program can print or export them without naming each:
+ *
+ *     #define PRINT(kind, name, meaning) printf("%s %llu\n", #name, (unsigned long long)counters.name);
+ *     CMDS_SERVER_COUNTERS(PRINT)
+ *
+ * The numbers are sums over the shards, which write them without a lock: each is exact, but the set is
+ * not one instant's. A struct begins with its size, so that a program and a library of different
+ * versions go together: a shorter struct gets the members that it has. New rows are added at the end
+ * of a struct.
+ */
+#ifndef CMDSTREAM_STATS_H
+#define CMDSTREAM_STATS_H
+
+#include <cmdstream/base.h>
+
+CMDS_BEGIN_
+
+struct cmds_group;
+struct cmds_runtime;
+struct cmds_sender;
+struct cmds_server;
+
+/** Of the shards: their loop, their ring, their memory. */
+#define CMDS_RUNTIME_COUNTERS(X)                                                                   \
+    X(counter, turns, "turns of a shard's loop")                                                   \
+    X(counter, enters, "io_uring_enter calls")                                                     \
+    X(counter, sleeps, "enters that could sleep")                                                  \
+    X(counter, completions, "completions harvested")                                               \
+    X(counter, spins, "spins begun")                                                               \
+    X(counter, spin_hits, "spins that found work")                                                 \
+    X(counter, spin_stops,                                                                         \
+            "times that another thread needed the core, and spinning stopped for a while")         \
+    X(counter, wakes, "wake-ups sent to a sleeping shard")                                         \
+    X(counter, posts, "messages taken from a shard's mailbox")                                     \
+    X(counter, stale_completions, "completions for a connection that was gone")                    \
+    X(counter, buffers_empty, "receives that ended because the shard's buffers were used up")      \
+    X(gauge, buffer_bytes, "leased for connection buffers now")                                    \
+    X(gauge, memory_bytes, "of all that memory_size_max bounds, held now")
+
+/** Of the connections of one server or one group: both lists below begin with these. */
+#define CMDS_CONNECTION_COUNTERS(X)                                                                \
+    X(gauge, connections, "open now")                                                              \
+    X(counter, connections_closed, "connections ended")                                            \
+    X(counter, recv_bytes, "bytes received")                                                       \
+    X(counter, send_bytes, "bytes sent")                                                           \
+    X(counter, sends, "send operations")                                                           \
+    X(counter, short_sends, "sends that took less than was given")                                 \
+    X(counter, read_pauses, "times that a connection stopped reading at a bound")                  \
+    X(counter, resets, "connections that the peer reset, or that lost their peer")                 \
+    X(counter, proto_errors, "connections closed: the peer broke the wire protocol")               \
+    X(counter, codec_errors, "connections closed: a body could not be decoded")                    \
+    X(counter, idle_closes, "connections closed: idle")                                            \
+    X(counter, frame_timeouts, "connections closed: a frame did not get whole in time")            \
+    X(counter, slow_consumers, "connections closed: the peer took nothing for too long")           \
+    X(counter, out_of_memory, "connections closed: no memory, or the shard's limit")               \
+    X(counter, memory_evictions, "... of those: they held most when a shard's memory was short")
+
+#define CMDS_SERVER_COUNTERS(X) CMDS_CONNECTION_COUNTERS(X) CMDS_SERVER_OWN_COUNTERS_(X)
+#define CMDS_SERVER_OWN_COUNTERS_(X)                                                               \
+    X(counter, connections_accepted, "connections accepted")                                       \
+    X(counter, connections_refused, "connections refused: the limit, or on_connect")               \
+    X(counter, accept_errors, "accepts that failed: no descriptor or no memory")                   \
+    X(counter, commands_received, "commands executed")                                             \
+    X(counter, results_sent, "results sent")                                                       \
+    X(counter, exec_errors, "exec functions that failed")                                          \
+    X(counter, exec_rounds, "exec functions run again")                                            \
+    X(counter, exec_timeouts, "calls given up: exec_timeout_ms passed before the last result")     \
+    X(counter, unfinished_calls, "calls released without a last result")                           \
+    X(counter, pings_answered, "pings answered")
+
+#define CMDS_GROUP_COUNTERS(X) CMDS_CONNECTION_COUNTERS(X) CMDS_GROUP_OWN_COUNTERS_(X)
+#define CMDS_GROUP_OWN_COUNTERS_(X)                                                                \
+    X(counter, commands_sent, "commands sent")                                                     \
+    X(counter, results_received, "results received")                                               \
+    X(counter, unexpected_results, "results that nobody waited for")                               \
+    X(counter, deadlines, "commands that ended by their deadline")                                 \
+    X(counter, pings_sent, "pings sent")
+
+#define CMDS_X_(kind, name, meaning) uint64_t name;
+struct cmds_runtime_counters {
+    uint32_t struct_size; // Set by CMDS_RUNTIME_COUNTERS_INIT.
+    uint32_t unused;
+    CMDS_RUNTIME_COUNTERS(CMDS_X_)
+};
+struct cmds_server_counters {
+    uint32_t struct_size; // Set by CMDS_SERVER_COUNTERS_INIT.
+    uint32_t unused;
+    CMDS_SERVER_COUNTERS(CMDS_X_)
+};
+struct cmds_group_counters {
+    uint32_t struct_size; // Set by CMDS_GROUP_COUNTERS_INIT.
+    uint32_t unused;
+    CMDS_GROUP_COUNTERS(CMDS_X_)
+};
+#undef CMDS_X_
+
+#ifdef __cplusplus
+#define CMDS_RUNTIME_COUNTERS_INIT cmds_detail::sized<struct cmds_runtime_counters>()
+#define CMDS_SERVER_COUNTERS_INIT  cmds_detail::sized<struct cmds_server_counters>()
+#define CMDS_GROUP_COUNTERS_INIT   cmds_detail::sized<struct cmds_group_counters>()
+#else
+#define CMDS_RUNTIME_COUNTERS_INIT                                                                 \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_runtime_counters)                                        \
+    }
+#define CMDS_SERVER_COUNTERS_INIT                                                                  \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_server_counters)                                         \
+    }
+#define CMDS_GROUP_COUNTERS_INIT                                                                   \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_group_counters)                                          \
+    }
+#endif
+
+/** Of all shards. Owner: borrows. Thread: any. */
+CMDS_API void cmds_runtime_stats(
+        const struct cmds_runtime *runtime, struct cmds_runtime_counters *counters);
+/** Owner: borrows. Thread: any, until cmds_server_close() or cmds_runtime_stop() is called. */
+CMDS_API void cmds_server_stats(
+        const struct cmds_server *server, struct cmds_server_counters *counters);
+/**
+ * Owner:   borrows.
+ * Thread:  any that may use the group: see cmds_group_ref().
+ * Returns: 0; CMDS_E_CLOSED: the group has ended, and `counters` is as it was.
+ */
+CMDS_API int cmds_group_stats(struct cmds_group *group, struct cmds_group_counters *counters);
+/**
+ * Of the sender's connections and commands. Owner: borrows. Thread: any, until cmds_sender_close() is
+ * called. Returns: as cmds_group_stats().
+ */
+CMDS_API int cmds_sender_stats(struct cmds_sender *sender, struct cmds_group_counters *counters);
+
+CMDS_END_
+
+#endif

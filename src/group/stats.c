@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* The counters of a group: sums over its shards. */
+#include <cmdstream/stats.h>
+
+#include "group/group_shard.h"
+#include "group/ref.h"
+
+CMDI_COUNTERS_MATCH(struct cmdi_client_counters, struct cmds_group_counters);
+
+int cmds_group_stats(struct cmds_group *group, struct cmds_group_counters *counters)
+{
+    struct cmds_group_counters sums = {0};
+    if (!cmdi_group_enter(group)) {
+        return CMDS_E_CLOSED;
+    }
+    for (uint32_t i = 0; i < group->shard_count; i++) {
+        const struct cmdi_client_counters *block = &group->shards[i]->client_shard.counters;
+        cmdi_counters_add(&sums, block, sizeof(*block));
+    }
+    cmdi_group_leave(group);
+    cmdi_counters_give(counters, &sums, sizeof(sums));
+    return 0;
+}
