@@ -364,9 +364,9 @@ CMDS_API uint64_t cmds_call_round(const struct cmds_call *call);
 /** The command's number on its connection (Go's Seq). Thread: any. */
 CMDS_API uint64_t cmds_call_sequence(const struct cmds_call *call);
 /**
- * When the turn began that ran the command, CLOCK_MONOTONIC; exec_timeout_ms counts from here. Its
- * bytes may have arrived in an earlier turn, if the connection's share of that one was used up.
- * Thread: any.
+ * When the shard took the command's bytes from the kernel, CLOCK_MONOTONIC; exec_timeout_ms counts
+ * from here. They may have waited here since, for their turn or while the connection was at a bound;
+ * what waits copied has the time of the last bytes that were copied with it. Thread: any.
  */
 CMDS_API uint64_t cmds_call_received_ns(const struct cmds_call *call);
 /**

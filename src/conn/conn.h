@@ -185,6 +185,8 @@ struct cmdi_conn {
     /* Input; per slice. */
     struct cmdi_slices slices;
     struct cmdi_conn_buffer stash;
+    uint64_t stash_ns;   // When the last of its bytes arrived.
+    uint64_t arrived_ns; // When the last bytes of what runs now arrived, by the shard's clock.
     size_t frame_need; // Bytes that the frame at stash.begin has at least, if it is known to be cut.
     // How far the codec has come in it; leased while a self-delimiting frame is cut.
     struct cmds_codec_place *place;

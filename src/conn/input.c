@@ -185,6 +185,7 @@ static void conn_run_stash(struct cmdi_conn *conn, struct conn_run *run)
         }
         return;
     }
+    conn->arrived_ns = conn->stash_ns;
     stash->begin += conn_run_bytes(conn, stash->data + stash->begin, size, run);
     if (stash->begin == stash->end) {
         cmdi_conn_drop_stash(conn);
@@ -195,6 +196,7 @@ static void conn_run_slice(struct cmdi_conn *conn, struct conn_run *run)
 {
     struct cmdi_receive *receive = &conn->shard->receive;
     struct cmds_bytes slice = cmdi_receive_oldest(receive, &conn->slices);
+    conn->arrived_ns = cmdi_receive_arrived_ns(receive, &conn->slices);
     size_t used = conn_run_bytes(conn, slice.data, slice.size, run);
     if (!cmdi_receive_use(receive, &conn->slices, used) && conn->frame_need > 0) {
         // The next one continues where this one was cut.
@@ -435,6 +437,7 @@ void cmdi_conn_feed(struct cmdi_conn *conn, const void *data, size_t size)
     conn->received_at = conn->shard->now_ms;
     conn->unrun = true;
     if (cmdi_conn_stash_append(conn, data, size)) {
+        conn->stash_ns = conn->shard->now_ns;
         cmdi_conn_ready(conn);
     } else {
         conn_fail_memory(conn, size);

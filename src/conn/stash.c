@@ -72,6 +72,7 @@ int cmdi_conn_stash_slice(struct cmdi_conn *conn, size_t size)
     if (!cmdi_conn_stash_append(conn, slice.data, take)) {
         return cmdi_conn_lack(conn, conn->stash.end - conn->stash.begin + take, true);
     }
+    conn->stash_ns = cmdi_receive_arrived_ns(receive, &conn->slices);
     (void)cmdi_receive_use(receive, &conn->slices, take);
     return 0;
 }

@@ -239,7 +239,7 @@ static struct cmds_call *exec_new_call(struct cmds_connection *connection,
     call->command = NULL;
     call->sequence = frame->sequence;
     call->round = 0;
-    call->received_ns = connection->conn.shard->now_ns;
+    call->received_ns = connection->conn.arrived_ns;
     call->context = NULL;
     atomic_store_explicit(&call->refs, 1, memory_order_relaxed);
     atomic_store_explicit(&call->finished, 0, memory_order_relaxed);

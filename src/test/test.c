@@ -462,6 +462,7 @@ static int test_execute(
         cmdi_conn_fail(&test->connection->conn, CMDS_E_EOF, "disconnected");
     }
     test->code = 0;
+    test->connection->conn.arrived_ns = test->shard->now_ns;
     int64_t used = cmdi_exec_on_frame(&test->connection->conn, &frame);
     test_leave(before);
     test_drive(test);

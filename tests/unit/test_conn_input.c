@@ -202,6 +202,42 @@ static void test_conn_pause_loses_nothing(void)
     }
 }
 
+static uint64_t arrived_ms[3];
+
+static int64_t on_frame_that_arrived(struct cmdi_conn *conn, const struct cmdi_frame *frame)
+{
+    if (frame->sequence <= 3) {
+        arrived_ms[frame->sequence - 1] = conn->arrived_ns / 1000000;
+    }
+    return peer_on_frame(conn, frame);
+}
+
+static void test_conn_knows_when_a_frame_arrived(void)
+{
+    uint8_t wire[64];
+    uint8_t *first_end = peer_put_frame(wire, 1, 10);
+    size_t size = (size_t)(peer_put_frame(first_end, 2, 5) - wire);
+    struct cmdi_conn_ops ops = peer_server_ops;
+    ops.on_frame = on_frame_that_arrived;
+    struct peer *peer = peer_open(&ops);
+    cmdi_conn_start(&peer->conn);
+
+    peer_advance_ms(peer, 5);
+    cmdi_conn_feed(&peer->conn, wire, 4);
+    peer_advance_ms(peer, 4);
+    cmdi_conn_feed(&peer->conn, wire + 4, (size_t)(first_end - wire) - 4);
+    peer_advance(peer);
+    CU_ASSERT_EQUAL(arrived_ms[0], 9); // The last of its bytes.
+
+    cmdi_conn_pause(&peer->conn);
+    cmdi_conn_feed(&peer->conn, first_end, size - (size_t)(first_end - wire));
+    peer_advance_ms(peer, 50);
+    cmdi_conn_resume(&peer->conn);
+    peer_advance(peer);
+    CU_ASSERT_EQUAL(arrived_ms[1], 9); // It was here long before it ran.
+    peer_free(peer);
+}
+
 static void test_conn_stop_that_failed_is_tried_again(void)
 {
     struct peer *peer = peer_started();
@@ -419,6 +455,7 @@ CU_TestInfo test_conn_input[] = {
         {"without memory fails alone", test_conn_without_memory_fails_alone},
         {"budget lets others in", test_conn_budget_lets_others_in},
         {"pause loses nothing", test_conn_pause_loses_nothing},
+        {"knows when a frame arrived", test_conn_knows_when_a_frame_arrived},
         {"stop that failed is tried again", test_conn_stop_that_failed_is_tried_again},
         {"resumes while the cancel is under way", test_conn_resumes_while_the_cancel_is_under_way},
         {"eof comes after the frames", test_conn_eof_comes_after_the_frames},
