@@ -142,8 +142,8 @@ static uint32_t address_numeric(
     uint32_t scope = 0;
     CMDI_ASSERT(max > 0);
     if (parts->host[0] == '\0' && !parts->bracketed) {
-        address_set_v6(
-                &addresses[0], v6, 0, parts->port); // Takes IPv4 as well, where there is IPv6.
+        // Takes IPv4 as well, where there is IPv6.
+        address_set_v6(&addresses[0], v6, 0, parts->port);
         if (max == 1) {
             return 1;
         }
@@ -178,8 +178,8 @@ static int address_unix(const char *text, struct cmdi_address *address, struct c
     address->as.local.sun_family = AF_UNIX;
     memcpy(address->as.local.sun_path, path, size);
     if (is_abstract) {
-        address->as.local.sun_path[0] =
-                '\0'; // Its name is as long as the size says: no terminator.
+        // Its name is as long as the size says: no terminator.
+        address->as.local.sun_path[0] = '\0';
     }
     address->size =
             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + (is_abstract ? 0 : 1));

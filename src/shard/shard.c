@@ -136,7 +136,7 @@ void cmdi_shard_call(struct cmdi_shard *shard, void (*fn)(struct cmdi_shard *sha
 static void shard_set_time(struct cmdi_shard *shard, uint64_t now_ns)
 {
     shard->now_ns = now_ns;
-    shard->now_ms = now_ns / 1000000;
+    shard->now_ms = cmdi_ns_to_ms(now_ns);
     shard->looked_ns = now_ns;
 }
 
@@ -427,8 +427,8 @@ static uint64_t shard_wait_until(struct cmdi_shard *shard, uint64_t wait_ns)
     uint64_t until_ns = wait_ns < CMDI_RING_WAIT_FOREVER - shard->now_ns ? shard->now_ns + wait_ns
                                                                          : CMDI_RING_WAIT_FOREVER;
     uint64_t next_ms = cmdi_timer_wheel_next(&shard->timers);
-    bool first = next_ms != CMDI_TIMER_NONE && next_ms * 1000000 < until_ns;
-    return first ? next_ms * 1000000 : until_ns;
+    bool first = next_ms != CMDI_TIMER_NONE && cmdi_ms_to_ns(next_ms) < until_ns;
+    return first ? cmdi_ms_to_ns(next_ms) : until_ns;
 }
 
 /* How long that is from now on: the turn and the spin have taken their time. */

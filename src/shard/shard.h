@@ -133,9 +133,9 @@ struct cmdi_shard {
     struct cmdi_list ended; // struct cmdi_work: after the enter of this turn.
     struct cmdi_list conns; // struct cmdi_conn: not closed.
     struct cmdi_list lacking; // struct cmdi_conn: wait for memory, first come first served.
-    struct cmdi_list
-            refused;       // struct cmdi_work: once memory was given back, see cmdi_shard_refused()
-    uint64_t refused_used; // Of the account, when that was last looked at.
+    // struct cmdi_work: once memory was given back, see cmdi_shard_refused().
+    struct cmdi_list refused;
+    uint64_t refused_used;       // Of the account, when that was last looked at.
     struct cmdi_receive receive; // Of a shard without a ring there are no buffers.
     struct cmdi_slot *slots;
     uint32_t slot_count, slot_free;

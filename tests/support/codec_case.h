@@ -43,8 +43,8 @@ CMDS_COMMAND(echo, 0, CMDS_AS(flag, "Bool"), CMDS_AS(number, "Int64"), CMDS_AS(t
 static inline int64_t case_decode(const struct cmds_codec *codec, const struct cmds_type *type,
         struct cmds_bytes bytes, void *value, struct cmds_arena *arena, void **exact)
 {
-    *exact = malloc(
-            bytes.size > 0 ? bytes.size : 1); // A read behind the end is seen by the sanitizer.
+    // A block of its own: a read behind the end is seen by the sanitizer.
+    *exact = malloc(bytes.size > 0 ? bytes.size : 1);
     memcpy(*exact, bytes.data, bytes.size);
     memset(value, 0, type->schema->value_size);
     cmdi_arena_init(arena, CASE_ARENA_MAX);

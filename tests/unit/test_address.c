@@ -53,8 +53,8 @@ static void test_address_families_have_the_right_size(void)
     CU_ASSERT_EQUAL(ntohs(address.as.v4.sin_port), 7);
     CU_ASSERT_EQUAL(ntohl(address.as.v4.sin_addr.s_addr), 0x0a010203u);
     CU_ASSERT_EQUAL(cmdi_address_resolve("unix:@ab", &address, 1, NULL), 1);
-    CU_ASSERT_EQUAL(address.size, offsetof(struct sockaddr_un, sun_path) +
-                                          3); // No terminator: it would be part of the name.
+    // No terminator: it would be part of the name.
+    CU_ASSERT_EQUAL(address.size, offsetof(struct sockaddr_un, sun_path) + 3);
     CU_ASSERT_EQUAL(address.as.local.sun_path[0], '\0');
     CU_ASSERT_EQUAL(cmdi_address_resolve("unix:/ab", &address, 1, NULL), 1);
     CU_ASSERT_EQUAL(address.size, offsetof(struct sockaddr_un, sun_path) + 4);

@@ -26,8 +26,8 @@ enum {
     RUN_CONNECT_MS = 30000,
     RUN_TURN_US_MAX = 1000,
     RUN_ERRORS_MAX = 1000, // Of one caller; then it gives up.
-    RUN_IDLE_KEEPALIVE_MS =
-            60000, // Idle connections are to be idle, and to outlive the server's idle limit.
+    // Idle connections are to be idle, and to outlive the server's idle limit.
+    RUN_IDLE_KEEPALIVE_MS = 60000,
     RUN_SEND_ON_MS = 1000, // Open loop: after the end, for what was due before it.
     RUN_LAST_MS = 1000,    // After the last deadline, for it to be told.
 };
