@@ -216,6 +216,9 @@ static void test_forward_waits_for_room(void)
         CU_ASSERT_EQUAL(atomic_load(&pair.answers->good_count), 20);
         CU_ASSERT_EQUAL(answers_with(pair.answers, 0), 20);
         CU_ASSERT_EQUAL(atomic_load(&pair.told_error), 0);
+        /* What waited was counted once while it waited and once when it was sent: it ends once. */
+        CU_ASSERT_EQUAL(cmds_group_drain(pair.up, RAW_GUARD_MS), 0);
+        CU_ASSERT_EQUAL(cmds_group_pending(pair.up), 0);
         pair_stop(&pair);
     }
 }

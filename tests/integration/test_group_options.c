@@ -5,6 +5,7 @@
  * that is kept.
  */
 #include <errno.h>
+#include <sched.h>
 
 #include "support/answers.h"
 #include "support/world.h"
@@ -118,6 +119,44 @@ static void test_options_a_strategy_decides_by_its_key(void)
     guest_stop(&guest);
 }
 
+/* On each shard, and from outside, every key is sent once. */
+static void send_each_key(void *context)
+{
+    struct guest *guest = context;
+    for (int64_t i = 0; i < CLIENTS; i++) {
+        if (guest_echo(guest, i, (uint64_t)i) < 0) {
+            return; // The answer that is missing fails the test.
+        }
+    }
+}
+
+/* Half of the connections are refused. Whoever picks one of them gets one of the others. */
+static void test_options_a_strategy_that_picks_a_lost_connection(void)
+{
+    struct guest guest;
+    uint32_t seen[CLIENTS] = {0};
+    guest_init(&guest);
+    guest.world.options.connection_count_max = CLIENTS / 2;
+    guest.options.client_count = CLIENTS;
+    guest.options.dispatch = &by_key;
+    CU_ASSERT_FATAL(world_start(&guest.world) == 0);
+    guest.options.connect = guest.world.address;
+    CU_ASSERT_FATAL(cmds_group_open(&guest.group, guest.world.runtime, &guest.options, NULL) == 0);
+    CU_ASSERT_TRUE(cmds_group_wait(guest.group, RAW_GUARD_MS, NULL) < 0);
+    CU_ASSERT_EQUAL(cmds_group_connected(guest.group), CLIENTS / 2);
+
+    send_each_key(&guest);
+    CU_ASSERT_EQUAL(cmds_runtime_post(guest.world.runtime, 0, send_each_key, &guest), 0);
+    CU_ASSERT_EQUAL(cmds_runtime_post(guest.world.runtime, 1, send_each_key, &guest), 0);
+    WORLD_UNTIL(&guest.world, atomic_load(&guest.answers->last_count) == 3 * CLIENTS);
+    CU_ASSERT_EQUAL(atomic_load(&guest.answers->good_count), 3 * CLIENTS);
+    for (uint32_t i = 0; i < 3 * CLIENTS; i++) {
+        seen[answers_at(guest.answers, i).client % CLIENTS]++;
+    }
+    CU_ASSERT_EQUAL((seen[0] > 0) + (seen[1] > 0) + (seen[2] > 0) + (seen[3] > 0), CLIENTS / 2);
+    guest_stop(&guest);
+}
+
 static uint32_t pick_first(const struct cmds_dispatch *self, void *state, uint64_t key,
         uint32_t count, cmds_candidate_fn candidate, const void *source)
 {
@@ -226,6 +265,9 @@ static uint32_t kept_pick(const struct cmds_dispatch *self, void *state, uint64_
         atomic_fetch_add(&seen.doubles, 1);
     }
     uint32_t index = kept->picks++ % count;
+    if (index == 0) {
+        (void)sched_yield(); // Others could come in now, if they were let.
+    }
     atomic_store(&kept->busy, 0);
     return index;
 }
@@ -466,6 +508,8 @@ static CU_TestInfo test_group_options[] = {
         {"a strategy keeps a state for each list",
                 test_options_a_strategy_keeps_a_state_for_each_list},
         {"a strategy that fails to begin", test_options_a_strategy_that_fails_to_begin},
+        {"a strategy that picks a lost connection",
+                test_options_a_strategy_that_picks_a_lost_connection},
         {"a full window", test_options_a_full_window_passes_to_the_next},
         {"a server info", test_options_a_server_info_of_both_sides},
         {"a large result", test_options_a_result_beyond_its_limit_ends_the_connection},
