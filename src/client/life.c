@@ -18,7 +18,6 @@
 #include "client/receive.h"
 #include "client/send.h"
 #include "ring/clock.h"
-#include "ring/socket.h"
 
 enum {
     CLIENT_LOOK_MS = 10, // A limit that cannot be judged now is looked at again.
@@ -156,15 +155,10 @@ static int client_try(struct cmdi_client *client, const struct cmdi_target *targ
 {
     struct cmdi_client_shard *client_shard = client->client_shard;
     const struct cmdi_client_config *config = client_shard->config;
-    int fd = cmdi_socket_open(&target->address, 0); // Its own pings probe.
-    if (fd < 0) {
-        return fd;
-    }
     cmdi_conn_init(&client->conn, client_shard->shard, &client_conn_ops, config->transport,
             &config->limits, &client_shard->counters.conn);
-    int code = cmdi_conn_open(&client->conn, fd, &target->address);
+    int code = cmdi_conn_open(&client->conn, -1, &target->address);
     if (code < 0) {
-        cmdi_fd_close(fd);
         return code;
     }
     CMDI_ASSERT(code == 0); // A connect is never over at once.

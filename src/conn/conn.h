@@ -238,7 +238,7 @@ void cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
  *
  * Owner:   takes `fd` on success. `address` is borrowed until on_open.
  * Returns: 1: the state is SERVER_INFO, or OPEN without on_server_info, and the owner calls
- *          cmdi_conn_start(); 0: on_open will report; -ENOMEM: it is as after init.
+ *          cmdi_conn_start(); 0: on_open will report; -errno: it is as after init.
  */
 int cmdi_conn_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *address);
 /** Begins to receive. */

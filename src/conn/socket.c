@@ -83,7 +83,7 @@ static void socket_on_completion(
 static int socket_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *address)
 {
     struct socket *socket = socket_of(conn);
-    CMDI_ASSERT(fd >= 0);
+    CMDI_ASSERT((fd < 0) == (address != NULL));
     socket->slot = cmdi_shard_slot_acquire(conn->shard, socket_on_completion, conn);
     if (socket->slot == CMDI_SLOT_NONE) {
         return -ENOMEM;
@@ -92,6 +92,12 @@ static int socket_open(struct cmdi_conn *conn, int fd, const struct cmdi_address
     if (address == NULL) {
         return 1;
     }
+    fd = cmdi_socket_open(address, 0); // A client's own pings probe.
+    if (fd < 0) {
+        cmdi_shard_slot_release(conn->shard, socket->slot);
+        return fd;
+    }
+    socket->fd = fd;
     cmdi_ring_connect(conn->shard->ring, fd, address, socket_begin(conn, SOCKET_CONNECT));
     return 0;
 }

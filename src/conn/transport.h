@@ -45,11 +45,11 @@ struct cmdi_transport {
     /** Of cmdi_conn.transport_state, zeroed before open; at most CMDI_TRANSPORT_STATE_MAX. */
     size_t state_size;
     /**
-     * `address` NULL: `fd` is connected (a server's). Else connects `fd` to it, and the address is
-     * borrowed until cmdi_conn_on_open.
+     * `address` NULL: `fd` is connected (a server's). Else `fd` is -1, and the transport connects to
+     * the address, which is borrowed until cmdi_conn_on_open.
      *
      * Owner:   takes `fd` on success (-1: the transport needs none).
-     * Returns: 1: it is open; 0: cmdi_conn_on_open will report; -ENOMEM: nothing has happened.
+     * Returns: 1: it is open; 0: cmdi_conn_on_open will report; -errno: nothing has happened.
      */
     int (*open)(struct cmdi_conn *conn, int fd, const struct cmdi_address *address);
     /** Arms the receive; it is not armed. Its end comes to cmdi_conn_on_recv_end. */
