@@ -111,6 +111,7 @@ static int64_t client_decode(struct cmdi_client *client, const struct cmdi_frame
         return used;
     }
     if (used == -ENOMEM) {
+        CMDI_COUNT(&client_shard->counters.conn, out_of_memory, 1);
         return client_refuse(client, -ENOMEM, "no memory for a result", frame);
     }
     CMDI_COUNT(&client_shard->counters.conn, codec_errors, 1);
@@ -125,6 +126,7 @@ int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fr
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
     struct cmdi_client_shard *client_shard = client->client_shard;
     if (CMDI_UNLIKELY(frame->sequence > client->sequence_sent)) {
+        CMDI_COUNT(&client_shard->counters.conn, proto_errors, 1);
         return client_refuse(
                 client, CMDS_E_PROTO, "a result for a command that was never sent", frame);
     }

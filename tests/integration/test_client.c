@@ -217,7 +217,9 @@ static void check_reply(const char *reply, int answer, int code, uint32_t unexpe
     CU_ASSERT_EQUAL(answers_at(scene.answers, 0).error, answer);
     CU_ASSERT_EQUAL(cmds_group_error(scene.group, NULL), code);
     CU_ASSERT_EQUAL(cmds_group_connected(scene.group), code == 0);
-    CU_ASSERT_EQUAL(scene_counters(&scene).unexpected_results, unexpected);
+    struct cmds_group_counters counters = scene_counters(&scene);
+    CU_ASSERT_EQUAL(counters.unexpected_results, unexpected);
+    CU_ASSERT_EQUAL(counters.proto_errors + counters.codec_errors, code != 0);
 
     scene_stop(&scene);
 }
