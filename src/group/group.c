@@ -32,6 +32,7 @@ struct cmds_group *cmds_group_ref(struct cmds_group *group)
 /* The last one: what hung on it went when it ended. */
 static void group_free_struct(struct cmds_group *group)
 {
+    CMDI_ASSERT(cmdi_list_empty(&group->waiters) && group->picker.dispatch == NULL);
     cmdi_tickets_fini(&group->tickets);
     (void)pthread_mutex_destroy(&group->lock);
     (void)pthread_mutex_destroy(&group->picker_lock);
@@ -42,7 +43,12 @@ static void group_free_struct(struct cmds_group *group)
 
 void cmds_group_unref(struct cmds_group *group)
 {
-    if (group != NULL && atomic_fetch_sub_explicit(&group->handles, 1, memory_order_acq_rel) == 1) {
+    if (group == NULL) {
+        return;
+    }
+    uint32_t before = atomic_fetch_sub_explicit(&group->handles, 1, memory_order_acq_rel);
+    CMDI_ASSERT(before > 0);
+    if (before == 1) {
         group_free_struct(group);
     }
 }
@@ -334,6 +340,8 @@ static void group_gone(struct cmds_group *group)
 {
     struct cmdi_group_owner_ops owner_ops = group->owner_ops;
     _Atomic uint32_t *gone = &group->gone;
+    CMDI_ASSERT(atomic_load(&group->closers) == &closers_called);
+    CMDI_ASSERT(atomic_load(&group->up_count) + atomic_load(&group->connecting_count) == 0);
     group_free_parts(group);
     if (!cmdi_runtime_retire(group->runtime, &group->service, false)) {
         /* The end of the runtime waits for it, and holds the struct till then. */

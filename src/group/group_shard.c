@@ -256,6 +256,8 @@ void cmdi_group_shard_free(struct cmdi_group_shard *group_shard)
     if (group_shard == NULL) {
         return;
     }
+    CMDI_ASSERT(atomic_load(&group_shard->nudges) == 0 && group_shard->picker.dispatch == NULL);
+    CMDI_ASSERT(cmdi_list_empty(&group_shard->waiting));
     for (uint32_t i = 0; i < group_shard->client_count; i++) {
         cmdi_client_fini(&group_shard->clients[i]);
     }
