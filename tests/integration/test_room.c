@@ -257,17 +257,32 @@ static void test_room_for_what_is_too_large_is_never_promised(void)
     waiter_stop(&waiter);
 }
 
+/* Somebody else on the shard takes its memory, all but a little. On the shard. */
+static void leave_little(void *context)
+{
+    struct cmdi_account *account = &cmdi_shard_current()->buffers.account;
+    uint64_t taken = cmdi_account_mark(account) - cmdi_account_used(account) - 64 * 1024;
+    cmdi_account_add(account, taken);
+    atomic_store((_Atomic uint64_t *)context, taken);
+}
+
+static void give_it_back(void *context)
+{
+    cmdi_account_sub(
+            &cmdi_shard_current()->buffers.account, atomic_load((_Atomic uint64_t *)context));
+    atomic_store((_Atomic uint64_t *)context, 0);
+}
+
 static void test_room_a_backlog_without_memory_is_lost_after_it_was_up(void)
 {
     struct waiter waiter;
+    _Atomic uint64_t taken = 0;
     waiter_init(&waiter);
-    /*
-     * Beside the shard's own buffers: enough for the inbox and the backlog, 100 and 128 KiB, but not
-     * for the backlog and an output of 128 KiB, once the inbox has been given back.
-     */
-    waiter.runtime_options.memory_size_max = 350 * 1024;
     waiter_start(&waiter);
     CU_ASSERT_EQUAL(put_large(&waiter, false), 0);
+    /* Behind it: it is in the backlog, and there is no memory left for the output. */
+    CU_ASSERT_EQUAL(cmds_runtime_post(waiter.runtime, 0, leave_little, &taken), 0);
+    WAITER_UNTIL(atomic_load(&taken) > 0);
 
     atomic_store(&waiter.door.sends_server_info, 1);
     WAITER_UNTIL(atomic_load(&waiter.down) == 1);
@@ -277,6 +292,8 @@ static void test_room_a_backlog_without_memory_is_lost_after_it_was_up(void)
     CU_ASSERT_EQUAL(atomic_load(&waiter.order), 12);
     CU_ASSERT_EQUAL(atomic_load(&waiter.cause), CMDS_E_MEMORY_LIMIT);
     CU_ASSERT_TRUE(cmds_group_done(waiter.group));
+    CU_ASSERT_EQUAL(cmds_runtime_post(waiter.runtime, 0, give_it_back, &taken), 0);
+    WAITER_UNTIL(atomic_load(&taken) == 0);
     waiter_stop(&waiter);
 }
 
