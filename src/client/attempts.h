@@ -2,9 +2,9 @@
 /*
  * Which address is tried next, and how long.
  *
- * All addresses together have `timeout_ms`, which begins before they are known. Each attempt gets an
- * equal share of what is left of it, so that an address that answers nothing does not use it all up,
- * and one that fails at once leaves its share to the others.
+ * All addresses together have `timeout_ms`, which begins before they are known. Each attempt gets
+ * an equal share of what is left of it, so that an address that answers nothing does not use it all
+ * up, and one that fails at once leaves its share to the others.
  *
  * No time passes between two attempts, and after the last address the client is down for good. A
  * client that tries again after a delay would ask here as well: the delay (base, factor, bound, and

@@ -11,8 +11,8 @@
  *
  * Every command that the shard has taken is in the pending table, with its sequence, whether it has
  * been written or not; the backlog holds those that have not. So a deadline or a forget finds each
- * of them in one place, and what never left this process is told apart (CMDS_E_NOT_SENT) from what
- * may have been executed (CMDS_E_LOST).
+ * of them in one place, and a command that never left this process (CMDS_E_NOT_SENT) is
+ * distinguished from one that may have been executed (CMDS_E_LOST).
  *
  * The client outlives its connection: `conn` is made anew for each address that is tried. Therefore
  * the inbox is the client's, not the connection's. Only the functions marked "Thread: any" may be
@@ -20,7 +20,8 @@
  *
  * This is the object. What is done with it, each file using only those above it:
  *
- *     client_shard  what the clients of one shard share; the place where every result is told
+ *     config        the options of the user, as a client needs them
+ *     client_shard  what the clients of one shard share; the place where every result is reported
  *     entry         into the pending table and out of it
  *     memory        what a client holds
  *     send          commands of the shard, the backlog

@@ -3,8 +3,8 @@
  * What the clients of one group on one shard share: the memory of pending
  * commands and of results, and the count of commands that have not ended.
  *
- * Every result reaches its callback in cmdi_client_shard_tell() and nowhere else, and a command that
- * was accepted ends there.
+ * Every result reaches its callback in cmdi_client_shard_tell() and nowhere else, and a command
+ * that was accepted ends there.
  */
 #ifndef CMDI_CLIENT_CLIENT_SHARD_H
 #define CMDI_CLIENT_CLIENT_SHARD_H
@@ -59,7 +59,7 @@ struct cmdi_client_shard {
     struct cmdi_shard *shard;
     const struct cmdi_client_config *config;
     struct cmdi_pool pool;   // struct cmdi_pending
-    struct cmds_arena arena; // Of the result that is being told.
+    struct cmds_arena arena; // Of the result that is being reported.
     struct cmdi_client_counters counters;
     bool wants_room;          // Somebody was refused: tell on_room.
     bool wants_idle;          // Somebody waits for pending to be 0: tell on_idle.
@@ -96,8 +96,9 @@ static inline void cmdi_client_shard_counted_twice(struct cmdi_client_shard *cli
 /**
  * Tells a result of a command that was counted. With `last`, which is result->last, the command is
  * over. This is the only place where the callback of a command is called, and the only one where a
- * command stops to be pending; the callback is the last thing that knows it, so whatever else is the
- * command's has been let go of before. A send that is refused comes here never: it returns a code.
+ * command stops to be pending; the callback is the last thing that knows it, so whatever else is
+ * the command's has been let go of before. A send that is refused comes here never: it returns a
+ * code.
  */
 static inline void cmdi_client_shard_tell(struct cmdi_client_shard *client_shard,
         cmds_result_fn on_result, void *context, const struct cmds_result *result, bool last)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is the same for all clients of a group, and constant: the options of the user as a client and
- * its connection need them.
+ * What is the same for all clients of a group, and constant: the options of the user as a client
+ * and its connection need them.
  */
 #ifndef CMDI_CLIENT_CONFIG_H
 #define CMDI_CLIENT_CONFIG_H
@@ -45,8 +45,8 @@ struct cmdi_client_config {
 void cmdi_client_config_fill(struct cmdi_client_config *config,
         const struct cmds_group_options *options, uint32_t linger_ms);
 /**
- * The memory that one command may ask for at most: a queue doubles, and may have the old half beside
- * it meanwhile.
+ * The memory that one command may ask for at most: a queue doubles, and may have the old half
+ * beside it meanwhile.
  */
 size_t cmdi_client_config_memory_max(const struct cmdi_client_config *config);
 

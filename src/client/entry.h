@@ -23,8 +23,8 @@ static inline void cmdi_client_watch_deadline(struct cmdi_client *client, uint64
 }
 
 /**
- * The entry of the command that gets the next sequence. Takes `extra`. Returns: NULL without memory,
- * or at the shard's bound.
+ * The entry of the command that gets the next sequence. Takes `extra`. Returns: NULL without
+ * memory, or at the shard's bound.
  */
 struct cmdi_pending *cmdi_client_register(struct cmdi_client *client, cmds_result_fn on_result,
         void *context, uint64_t deadline_ms, struct cmdi_pending_extra *extra);

@@ -13,6 +13,7 @@ enum {
 
 void cmdi_client_end(struct cmdi_client *client, struct cmdi_pending *entry, int code)
 {
+    CMDI_ASSERT(cmdi_pending_is_awaited(entry));
     entry->error = code;
     entry->flags |= CMDI_PENDING_ENDED;
     entry->ended_next = NULL;
@@ -21,6 +22,7 @@ void cmdi_client_end(struct cmdi_client *client, struct cmdi_pending *entry, int
     if (entry->sequence > client->sequence_sent) {
         cmdi_client_remove(client, entry);
         entry->flags |= CMDI_PENDING_OUT;
+        CMDI_ASSERT(client->waiting > 0);
         client->waiting--;
     }
 }
@@ -49,6 +51,7 @@ void cmdi_client_deliver(struct cmdi_client *client)
     while (client->ended != NULL) {
         struct cmdi_pending *entry = client->ended;
         struct cmds_error text;
+        CMDI_ASSERT((entry->flags & CMDI_PENDING_ENDED) != 0);
         client->ended = entry->ended_next;
         if (client->ended == NULL) {
             client->ended_tail = &client->ended;
@@ -65,8 +68,9 @@ void cmdi_client_deliver(struct cmdi_client *client)
 
 void cmdi_client_on_ended(struct cmdi_shard *shard, struct cmdi_work *work)
 {
-    (void)shard;
-    cmdi_client_deliver(CMDI_CONTAINER(work, struct cmdi_client, ended_work));
+    struct cmdi_client *client = CMDI_CONTAINER(work, struct cmdi_client, ended_work);
+    CMDI_ASSERT(shard == client->client_shard->shard);
+    cmdi_client_deliver(client);
 }
 
 void cmdi_client_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
@@ -122,6 +126,7 @@ void cmdi_client_forget_ticket(struct cmdi_client *client, struct cmdi_ticket *t
 {
     /* Without an entry it is in the inbox, and will be found to be forgotten there. */
     struct cmdi_pending *entry = ticket->entry;
+    CMDI_ASSERT(ticket->client == client && ticket->is_forgotten);
     if (entry != NULL && cmdi_pending_is_awaited(entry)) {
         cmdi_client_end(client, entry, CMDS_E_CANCELLED);
         cmdi_client_deliver(client);
@@ -130,6 +135,7 @@ void cmdi_client_forget_ticket(struct cmdi_client *client, struct cmdi_ticket *t
 
 void cmdi_client_end_all(struct cmdi_client *client)
 {
+    CMDI_ASSERT(cmdi_client_state(client) == CMDI_CLIENT_DOWN);
     int lost = client->is_closing ? CMDS_E_CLOSED : CMDS_E_LOST;
     int unsent = client->is_closing ? CMDS_E_CLOSED : CMDS_E_NOT_SENT;
     uint32_t bucket = 0;

@@ -4,7 +4,7 @@
  * callback with `last` for each.
  *
  * Callbacks may send, forget and close, so nothing that they could change is held across one: an
- * entry is first taken out, or marked and put into the list `ended`, and then told. The shard.
+ * entry is first taken out, or marked and put into the list `ended`, and then reported. The shard.
  */
 #ifndef CMDI_CLIENT_FINISH_H
 #define CMDI_CLIENT_FINISH_H
@@ -15,8 +15,8 @@
 
 /**
  * The end of every command that has an entry: with the server's last result (`answered`), or with
- * an error after cmdi_client_end(). The entry is let go of first, since the callback may do anything.
- * One that the server still may answer stays in the window as a tombstone.
+ * an error after cmdi_client_end(). The entry is let go of first, since the callback may do
+ * anything. One that the server still may answer stays in the window as a tombstone.
  */
 static inline void cmdi_client_finish(struct cmdi_client *client, struct cmdi_pending *entry,
         const struct cmds_result *result, bool answered)

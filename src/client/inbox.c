@@ -74,6 +74,7 @@ static void client_refuse_record(struct cmdi_client *client, struct cmdi_record 
 {
     struct cmdi_client_shard *client_shard = client->client_shard;
     struct cmds_error text;
+    CMDI_ASSERT(code < 0);
     if (record->on_result == NULL) {
         return;
     }
@@ -146,6 +147,7 @@ static void client_inbox_take(struct cmdi_client *client)
         struct cmdi_record *record = (struct cmdi_record *)(void *)(taken.data + at);
         client_take_record(client, record);
         at += record->size;
+        CMDI_ASSERT_SLOW(at <= taken.size);
     }
     cmdi_inbox_give_back(inbox, &taken);
     cmdi_client_publish_size(client);
@@ -154,6 +156,7 @@ static void client_inbox_take(struct cmdi_client *client)
 
 void cmdi_client_close_inbox(struct cmdi_client *client)
 {
+    CMDI_ASSERT(cmdi_client_state(client) == CMDI_CLIENT_DOWN);
     cmdi_inbox_close(&client->inbox);
     client_inbox_take(client);
 }

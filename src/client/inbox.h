@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Commands of other threads: encoded into the inbox under its lock, taken by the shard when its mail
- * comes.
+ * Commands of other threads: encoded into the inbox under its lock, taken by the shard when its
+ * mail comes.
  */
 #ifndef CMDI_CLIENT_INBOX_H
 #define CMDI_CLIENT_INBOX_H

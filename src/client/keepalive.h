@@ -8,7 +8,7 @@
  *
  * Three things must not make a living server a lost one. A ping that still waits in our output
  * cannot be answered, so patience begins when it has left. A process that was stopped has heard
- * nothing, so patience is counted in time awake. And what was received may not have been looked at:
+ * nothing, so patience is counted in time awake. And what was received may not have been run:
  * while the connection is behind, silence proves nothing.
  *
  * Pure values: times and counts come in, a verdict goes out.

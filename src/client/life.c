@@ -4,9 +4,9 @@
  * end.
  *
  * A connection that ends before it is UP makes room for the next address; the commands that wait
- * stay where they are. The first address that failed is the one that is told about. Everything runs
- * on the shard, in ops of the connection, timers and mails, so callbacks may be called from here
- * directly.
+ * stay where they are. The error that is reported is that of the first address that failed.
+ * Everything runs on the shard, in ops of the connection, timers and mails, so callbacks may be
+ * called from here directly.
  */
 #include "client/life.h"
 
@@ -20,7 +20,7 @@
 #include "ring/clock.h"
 
 enum {
-    CLIENT_LOOK_MS = 10, // A limit that cannot be judged now is looked at again.
+    CLIENT_LOOK_MS = 10, // A limit that cannot be judged now is checked again.
 };
 
 static const struct cmdi_conn_ops client_conn_ops;
@@ -118,6 +118,7 @@ static void client_down(struct cmdi_client *client)
 /* The connection is gone: its last word. */
 static void client_closed(struct cmdi_client *client)
 {
+    CMDI_ASSERT(client->is_closing && !client->conn_live && client->ended == NULL);
     cmdi_list_remove(&client->ended_work.link);
     client_disarm(client);
     client->client_shard->config->ops->on_closed(client);
@@ -162,6 +163,7 @@ static int client_try(struct cmdi_client *client, const struct cmdi_target *targ
         return code;
     }
     CMDI_ASSERT(code == 0); // A connect is never over at once.
+    CMDI_ASSERT(!client->conn_live);
     client->conn_live = true;
     client->deadline_mark = 0;
     client_move(client, CMDI_CLIENT_CONNECT);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
+
 enum {
     QUEUE_CAPACITY_MIN = 4096,
 };
@@ -61,6 +63,7 @@ static int queue_reserve(struct cmdi_queue *queue, size_t size)
     }
     queue->begin = 0;
     queue->end = used;
+    CMDI_ASSERT(queue->capacity - used >= size);
     return 0;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A result is decoded, its command is found, and its callback is called. A server is not trusted: a
- * result for what was never sent ends the connection; one that nobody waits for is told apart.
+ * result for what was never sent ends the connection; one that nobody waits for is reported as
+ * unexpected.
  */
 #include "client/receive.h"
 

@@ -23,7 +23,8 @@ static inline enum cmdi_room cmdi_room_of(bool is_here, bool one_way)
 
 /**
  * Would a command with a body of this size be taken now? By the same rule as cmdi_client_send()
- * and cmdi_client_send_foreign(), so that nobody is told of room where the next send is refused. Thread: shard.
+ * and cmdi_client_send_foreign(), so that room is never
+ * reported where the next send is refused. Thread: shard.
  */
 bool cmdi_client_has_room(struct cmdi_client *client, enum cmdi_room room, size_t body_size);
 

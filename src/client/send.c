@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a command to bytes. A send that is refused leaves no trace: it returns a code, and nothing is
- * called back. The shard.
+ * From a command to bytes. A send that is refused leaves no trace: it returns a code, and nothing
+ * is called back. The shard.
  */
 #include "client/send.h"
 
@@ -42,14 +42,14 @@ static int client_send_later(struct cmdi_client *client, const struct cmdi_comma
             return -ENOMEM;
         }
     }
-    int error = 0;
-    struct cmdi_record *record = cmdi_queue_append(&client->backlog, command->body_size, &error);
+    int code = 0;
+    struct cmdi_record *record = cmdi_queue_append(&client->backlog, command->body_size, &code);
     if (record == NULL) {
         if (entry != NULL) {
             cmdi_client_remove(client, entry);
             cmdi_pool_release(&client->client_shard->pool, entry);
         }
-        return error;
+        return code;
     }
     record->type = command->type->number;
     record->sequence = ++client->sequence;
@@ -70,19 +70,19 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
     if (CMDI_UNLIKELY(!cmdi_client_is_up(client) || cmdi_queue_size(&client->backlog) > 0)) {
         return client_send_later(client, command);
     }
-    int error = -ENOBUFS;
+    int code = -ENOBUFS;
     if (CMDI_UNLIKELY(!cmdi_client_in_window(client, command->on_result != NULL))) {
-        return error;
+        return code;
     }
     if (CMDI_UNLIKELY(cmdi_conn_output_high(&client->conn)) &&
             !cmdi_client_may_wait(client, command->body_size)) {
         client->conn.above_low = true;
-        return error;
+        return code;
     }
     uint8_t *out =
-            cmdi_conn_reserve(&client->conn, CMDI_FRAME_HEADER_MAX + command->body_size, &error);
+            cmdi_conn_reserve(&client->conn, CMDI_FRAME_HEADER_MAX + command->body_size, &code);
     if (CMDI_UNLIKELY(out == NULL)) {
-        return error;
+        return code;
     }
     if (CMDI_LIKELY(command->on_result != NULL)) {
         if (cmdi_client_register(client, command->on_result, command->context, command->deadline_ms,
@@ -104,11 +104,11 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
 int cmdi_client_write_record(struct cmdi_client *client, struct cmdi_record *record)
 {
     bool self_delimiting = client->client_shard->config->limits.self_delimiting;
-    int error = 0;
+    int code = 0;
     uint8_t *out =
-            cmdi_conn_reserve(&client->conn, CMDI_FRAME_HEADER_MAX + record->body_size, &error);
+            cmdi_conn_reserve(&client->conn, CMDI_FRAME_HEADER_MAX + record->body_size, &code);
     if (out == NULL) {
-        return error;
+        return code;
     }
     uint8_t *end = cmdi_frame_header_encode(
             out, record->sequence, record->type, record->body_size, self_delimiting);
@@ -135,12 +135,12 @@ void cmdi_client_write_backlog(struct cmdi_client *client)
                                 client->client_shard->config->in_flight_max) {
             break; // Two threads overshot the window; the server must not see it.
         }
-        int error = cmdi_client_write_record(client, record);
-        if (error == -ENOBUFS) {
-            break; // on_output_low goes on.
+        int code = cmdi_client_write_record(client, record);
+        if (code == -ENOBUFS) {
+            break; // on_output_low continues.
         }
-        if (error < 0) {
-            cmdi_conn_fail(&client->conn, error, "no memory to send a command");
+        if (code < 0) {
+            cmdi_conn_fail(&client->conn, code, "no memory to send a command");
             break;
         }
         client->waiting -= answered;

@@ -78,6 +78,7 @@ bool cmdi_tickets_open(struct cmdi_tickets *tickets, struct cmdi_ticket *ticket)
 
 bool cmdi_tickets_close(struct cmdi_tickets *tickets, struct cmdi_ticket *ticket)
 {
+    CMDI_ASSERT(ticket->id != 0);
     pthread_mutex_lock(&tickets->lock);
     struct cmdi_ticket **link = &tickets->buckets[ticket->id & tickets->mask];
     while (*link != ticket) {
@@ -88,6 +89,7 @@ bool cmdi_tickets_close(struct cmdi_tickets *tickets, struct cmdi_ticket *ticket
     tickets->count--;
     cmdi_list_remove(&ticket->link);
     bool was_forgotten = ticket->is_forgotten;
+    ticket->id = 0;
     pthread_mutex_unlock(&tickets->lock);
     return was_forgotten;
 }

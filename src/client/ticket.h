@@ -57,7 +57,7 @@ bool cmdi_tickets_has(struct cmdi_tickets *tickets, uint64_t id);
  * Marks it, and puts it into the list that `list_of` names for its client.
  *
  * Thread:  any.
- * Returns: the client, whose shard is now to be told; NULL: there is none, or it was forgotten
+ * Returns: the client, whose shard has to be notified now; NULL: there is none, or it was forgotten
  *          already.
  */
 struct cmdi_client *cmdi_tickets_forget(struct cmdi_tickets *tickets, uint64_t id,
