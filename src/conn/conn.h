@@ -217,7 +217,7 @@ struct cmdi_conn {
 
     /* Why it ends: the first cause; EOF when the peer left in order. See cmdi_conn_error(). */
     int error_code;   // 0: there is none.
-    char *error_text; // malloc'ed; NULL: there was no memory for it.
+    char *error_text; // Of shard->error_texts. NULL with an error: there was no memory for it.
 
     // Of the output, as other threads know it: all beyond half of the bound, and what is taken.
     _Atomic size_t output_seen;
@@ -244,7 +244,7 @@ int cmdi_conn_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *ad
 /** Begins to receive. */
 void cmdi_conn_start(struct cmdi_conn *conn);
 
-/** After on_closed: gives back what its error took. */
+/** After on_closed, on the shard: gives back what its error took. Again it does nothing. */
 void cmdi_conn_fini(struct cmdi_conn *conn);
 
 /** Why it ends, if nothing has said so before. Closes nothing. */

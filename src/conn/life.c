@@ -8,7 +8,7 @@
  */
 #include <errno.h>
 #include <stdarg.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "conn/parts.h"
@@ -96,10 +96,14 @@ static void conn_set_error(struct cmdi_conn *conn, int code, const char *format,
         return;
     }
     struct cmds_error error = CMDS_ERROR_INIT;
-    conn->error_code = code;
     (void)cmdi_fail_list(&error, code, format, list);
-    free(conn->error_text);
-    conn->error_text = strdup(error.text);
+    conn->error_code = code;
+    if (conn->error_text == NULL) {
+        conn->error_text = cmdi_pool_acquire(&conn->shard->error_texts);
+    }
+    if (conn->error_text != NULL) {
+        memcpy(conn->error_text, error.text, sizeof(error.text));
+    }
 }
 
 void cmdi_conn_error(const struct cmdi_conn *conn, struct cmds_error *error)
@@ -114,8 +118,10 @@ void cmdi_conn_error(const struct cmdi_conn *conn, struct cmds_error *error)
 
 void cmdi_conn_fini(struct cmdi_conn *conn)
 {
-    free(conn->error_text);
-    conn->error_text = NULL;
+    if (conn->error_text != NULL) {
+        cmdi_pool_release(&conn->shard->error_texts, conn->error_text);
+        conn->error_text = NULL;
+    }
 }
 
 void cmdi_conn_note(struct cmdi_conn *conn, int code, const char *format, ...)

@@ -37,6 +37,7 @@ static void drive_quiet(struct cmdi_timer *timer, uint64_t now_ms)
     uint64_t bytes = shard->moved_size;
     if (bytes - quiet->bytes < DRIVE_QUIET_BYTES) {
         cmdi_buffers_trim(&shard->buffers);
+        cmdi_pool_trim(&shard->error_texts);
         cmdi_account_trim(&shard->buffers.account);
         if (quiet->buffers_empty == shard->counters.buffers_empty) {
             cmdi_receive_shrink(&shard->receive);

@@ -623,6 +623,7 @@ int cmdi_shard_create(
     cmdi_list_init(&shard->lacking);
     cmdi_list_init(&shard->refused);
     shard_set_pace(shard);
+    cmdi_pool_init(&shard->error_texts, sizeof(((struct cmds_error *)0)->text));
     cmdi_buffers_init(&shard->buffers, options->memory_size_max);
     shard_set_time(shard, options->drive == CMDI_DRIVE_STEPPED ? 0 : cmdi_now_ns());
     cmdi_timer_wheel_init(&shard->timers, shard->now_ms);
@@ -649,6 +650,7 @@ void cmdi_shard_destroy(struct cmdi_shard *shard)
     }
     cmdi_ring_destroy(shard->ring);
     cmdi_buffers_fini(&shard->buffers);
+    cmdi_pool_fini(&shard->error_texts);
     cmdi_receive_fini(&shard->receive);
     free(shard->slots);
     free(shard);

@@ -29,6 +29,7 @@
 #include "base/assert.h"
 #include "base/count.h"
 #include "base/list.h"
+#include "base/pool.h"
 #include "ring/ring.h"
 #include "shard/buffers.h"
 #include "shard/receive.h"
@@ -142,7 +143,8 @@ struct cmdi_shard {
     struct cmdi_shard_counters counters;
     uint64_t moved_size; // Received and sent by its connections: how busy it is.
     struct cmdi_buffers buffers;
-    // Memory is short: at the end of a turn, see cmdi_conn_relieve(). Set with the first connection.
+    // Texts of the errors of connections that end. Not counted: they have to be there then.
+    struct cmdi_pool error_texts;
     void (*relieve)(struct cmdi_shard *shard);
     uint64_t relieve_trim_ms;  // When that last had everybody give back...
     uint64_t relieve_none_ms;  // ...and when it last found nobody who holds much.

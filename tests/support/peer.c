@@ -331,8 +331,8 @@ void peer_free(struct peer *peer)
     }
     peer_expect_closed(peer);
     (void)cmdi_shard_set_current(NULL);
-    cmdi_shard_destroy(peer->shard);
     cmdi_conn_fini(&peer->conn);
+    cmdi_shard_destroy(peer->shard);
     free(peer->sent);
     free(peer);
 }
