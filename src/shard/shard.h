@@ -145,6 +145,7 @@ struct cmdi_shard {
     struct cmdi_buffers buffers;
     // Texts of the errors of connections that end. Not counted: they have to be there then.
     struct cmdi_pool error_texts;
+    // Memory is short: at the end of a turn, see cmdi_conn_relieve(). Set with the first connection.
     void (*relieve)(struct cmdi_shard *shard);
     uint64_t relieve_trim_ms;  // When that last had everybody give back...
     uint64_t relieve_none_ms;  // ...and when it last found nobody who holds much.
