@@ -17,11 +17,11 @@ ARROWS = {
     "ring": "base machine",
     "shard": "base machine ring",
     "net": "base ring shard",
-    "conn": "base wire ring shard net",
+    "conn": "base wire ring shard",
     "server": "base machine wire ring shard net conn codec",
-    "client": "base wire ring shard net conn codec",
+    "client": "base shard net conn codec",
     "group": "base machine ring shard net client codec",
-    "test": "base wire ring shard net conn server client group codec",
+    "test": "base wire shard conn server codec",
     "tool": "",  # Public headers only: what it needs, every user has.
 }
 CODEC_ARROWS = "base codec common"  # codecs/<name>/.
@@ -213,6 +213,19 @@ def check_seams_are_needed(objects, used, report):
             report("scripts/check_objects.py", 1, f"SEAMS: {place} does not use {target} any more")
 
 
+def check_arrows_are_needed(root, objects, report):
+    """Those that nothing takes, by symbol or by include, say less than is true."""
+    needed = {(folder(name), folder(definer)) for name, _, definer in objects.uses()}
+    for path in (root / "src").rglob("*.[ch]"):
+        name = path.relative_to(root).as_posix()
+        for target in re.findall(r'^#include "(\w+)/', path.read_text(encoding="utf-8"), re.M):
+            needed.add((folder(name), target))
+    for name, targets in ARROWS.items():
+        for target in targets.split():
+            if (name, target) not in needed:
+                report("scripts/check_objects.py", 1, f"ARROWS: {name} does not use {target}")
+
+
 def check_kernel(root, objects, report):
     """Core and codecs without the objects of src/ring and src/machine ask for nothing but libc."""
     seam = {**declarations(root, "ring"), **declarations(root, "machine")}
@@ -277,6 +290,8 @@ def check(root, build, old_circles, report, note):
               for symbol, header in declarations(root, place).items() if header in NARROW}
     used = check_arrows(objects, narrow, report)
     check_seams_are_needed(objects, used, report)
+    if (root / "CMakeLists.txt").is_file():  # A whole tree.
+        check_arrows_are_needed(root, objects, report)
     check_kernel(root, objects, report)
     check_seam_is_used(root, objects, report)
     found = file_circles(objects)

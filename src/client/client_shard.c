@@ -2,9 +2,7 @@
 /* The shared part's beginning and end, and its clock. One thread: the shard. */
 #include "client/client_shard.h"
 
-#include "base/time.h"
 #include "client/pending.h"
-#include "ring/clock.h"
 
 void cmdi_client_shard_init(struct cmdi_client_shard *client_shard, struct cmdi_shard *shard,
         const struct cmdi_client_config *config)

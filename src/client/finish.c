@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "base/error.h"
-
 enum {
     CLIENT_SCAN_PER_MS = 8192, // Entries looked at per ms at most when deadlines are checked.
 };

@@ -17,7 +17,6 @@
 #include "client/inbox.h"
 #include "client/receive.h"
 #include "client/send.h"
-#include "ring/clock.h"
 
 enum {
     CLIENT_LOOK_MS = 10, // A limit that cannot be judged now is checked again.

@@ -15,7 +15,7 @@
 
 #include <cmdstream/client.h>
 
-#include "base/assert.h"
+#include "base/hint.h"
 
 struct cmdi_pending_extra;
 

@@ -9,7 +9,6 @@
 #include "group/endpoint.h"
 
 #include "base/assert.h"
-#include "base/error.h"
 #include "net/resolve.h"
 
 /* The old snapshot goes, unless somebody else uses it. */

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/error.h"
 
 /* Stands for all that could not be made. Its first count is never given back: it is not freed. */
 static struct cmdi_targets targets_no_memory = {

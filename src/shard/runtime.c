@@ -13,11 +13,8 @@
 
 #include "base/error.h"
 #include "base/options.h"
-#include "base/time.h"
 #include "machine/cpu.h"
 #include "machine/probe.h"
-#include "ring/clock.h"
-#include "ring/thread.h"
 #include "shard/drive.h"
 
 enum {

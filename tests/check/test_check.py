@@ -342,6 +342,18 @@ class CheckTest(unittest.TestCase):
             check_objects.check_plan(self.root, lambda *problem: problems.append(problem))
         self.assertIn("the arrows lead in a circle: base", problems[0][2])
 
+    def test_arrows_that_nothing_takes(self):
+        build = self.build(src_wire_a="int cmdi_f(void) { return 1; }\n",
+                           src_conn_a="int cmdi_f(void); int cmdi_g(void) { return cmdi_f(); }\n")
+        self.write("src/ring/a.h", "")
+        self.write("src/net/a.c", '#include "ring/a.h"\n')
+        self.accepted(*build)
+        self.write("CMakeLists.txt", "", licence="")
+        output = self.check(*build).stdout
+        self.assertIn("ARROWS: conn does not use shard", output)
+        self.assertNotIn("ARROWS: conn does not use wire", output)
+        self.assertNotIn("ARROWS: net does not use ring", output)
+
     # ---- commits ----
     def commits(self, *messages):
         """Under our own base, of which there is none here: every one of them is looked at."""
