@@ -5,13 +5,6 @@
  */
 #include "base/histogram.h"
 
-#include <string.h>
-
-void cmdi_histogram_reset(struct cmdi_histogram *histogram)
-{
-    memset(histogram, 0, sizeof(*histogram));
-}
-
 void cmdi_histogram_merge(struct cmdi_histogram *into, const struct cmdi_histogram *from)
 {
     into->count += from->count;

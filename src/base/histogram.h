@@ -47,7 +47,6 @@ static inline void cmdi_histogram_record(struct cmdi_histogram *histogram, uint6
     }
 }
 
-void cmdi_histogram_reset(struct cmdi_histogram *histogram);
 void cmdi_histogram_merge(struct cmdi_histogram *into, const struct cmdi_histogram *from);
 /**
  * The value that `quantile` (0..1) of the values do not exceed, at most the greatest seen. 0 if

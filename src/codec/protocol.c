@@ -60,6 +60,8 @@ static uint32_t kind_size(uint8_t kind)
     return sizes[kind];
 }
 
+static uint32_t schema_align(const struct cmds_schema *schema);
+
 static uint32_t field_align(const struct cmds_field *field)
 {
     if (field->shape == CMDS_SHAPE_ARRAY) {
@@ -75,13 +77,14 @@ static uint32_t field_align(const struct cmds_field *field)
     case CMDS_KIND_RESERVED:
         return 1;
     case CMDS_KIND_STRUCT:
-        return cmdi_schema_align(field->nested);
+        return schema_align(field->nested);
     default:
         return kind_size(field->kind);
     }
 }
 
-uint32_t cmdi_schema_align(const struct cmds_schema *schema)
+/* Of the struct itself. */
+static uint32_t schema_align(const struct cmds_schema *schema)
 {
     uint32_t align_max = 1;
     for (uint32_t i = 0; i < schema->field_count; i++) {
@@ -239,7 +242,7 @@ static int cover_check(const struct cmds_schema *schema, struct cmds_error *erro
     }
     while (covered < schema->value_size) {
         uint32_t until = next != NULL ? next->offset : schema->value_size;
-        uint32_t align = next != NULL ? field_align(next) : cmdi_schema_align(schema);
+        uint32_t align = next != NULL ? field_align(next) : schema_align(schema);
         if (until < covered) {
             return cmdi_fail(error, CMDS_E_SCHEMA,
                     "struct %s: fields %s and %s lie over each other", schema->name, last->name,

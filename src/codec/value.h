@@ -20,8 +20,6 @@ struct cmdi_array {
 _Static_assert(sizeof(struct cmdi_array) == sizeof(void *) + sizeof(size_t),
         "as CMDS_ARRAY_OF, without padding");
 
-/** The alignment of the struct itself. Thread: any. */
-uint32_t cmdi_schema_align(const struct cmds_schema *schema);
 /**
  * Bytes that cmdi_value_copy_into() needs for this value. Thread: any. Returns: SIZE_MAX if that is
  * more than there is.

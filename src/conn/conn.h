@@ -326,9 +326,8 @@ uint8_t *cmdi_conn_reserve_slow(struct cmdi_conn *conn, size_t size, int *error)
 static inline uint8_t *cmdi_conn_reserve(struct cmdi_conn *conn, size_t size, int *error)
 {
     size_t end = conn->fill.end + size;
-    if (__builtin_expect(end <= conn->fill.capacity && end <= conn->limits->output_size_max / 2 &&
-                                 conn->flight.data == NULL,
-                1)) {
+    if (CMDI_LIKELY(end <= conn->fill.capacity && end <= conn->limits->output_size_max / 2 &&
+                    conn->flight.data == NULL)) {
         return conn->fill.data + conn->fill.end;
     }
     return cmdi_conn_reserve_slow(conn, size, error);
@@ -345,7 +344,7 @@ static inline void cmdi_conn_commit(struct cmdi_conn *conn, size_t size)
 {
     conn->fill.end += size;
     cmdi_shard_flush(conn->shard, &conn->flush);
-    if (__builtin_expect(conn->fill.end >= conn->shard->flush_size, 0)) {
+    if (CMDI_UNLIKELY(conn->fill.end >= conn->shard->flush_size)) {
         cmdi_conn_flush_now(conn);
     }
 }

@@ -10,15 +10,12 @@
 
 #include <errno.h>
 
-#include "base/error.h"
 #include "base/options.h"
 #include "base/time.h"
 #include "client/inbox.h"
 #include "client/send.h"
 #include "group/ref.h"
 #include "shard/drive.h"
-
-/* --- What a group shard's clients can do ------------------------------------------------------ */
 
 /* --- Which client takes a command ------------------------------------------------------------- */
 
@@ -55,7 +52,8 @@ uint32_t cmdi_group_shard_pick(struct cmdi_group_shard *group_shard, uint64_t ke
     return group_shard_pick(group_shard, key);
 }
 
-void cmdi_group_shard_refused(
+/* A command of this kind, with a body of this size, was refused: on_writable is owed. */
+static void group_shard_refused(
         struct cmdi_group_shard *group_shard, enum cmdi_room room, size_t body_size)
 {
     size_t smallest = atomic_load(&group_shard->refused[room]);
@@ -255,7 +253,7 @@ static int group_send_here(struct cmdi_group_shard *group_shard, struct cmdi_com
         code = cmdi_group_shard_send(group_shard, command, how->sticky_key, &client);
     }
     if (CMDI_UNLIKELY(code == -ENOBUFS)) {
-        cmdi_group_shard_refused(
+        group_shard_refused(
                 group_shard, cmdi_room_of(true, command->on_result == NULL), command->body_size);
         group_shard->client_shard.wants_room = true;
     }
@@ -271,7 +269,7 @@ static int group_ask_for_room(struct cmds_group *group, const struct cmdi_comman
     for (uint32_t i = 0; i < group->options.client_count; i++) {
         if (cmdi_dispatch_takes(cmdi_client_state(group->clients[i]), any_up)) {
             struct cmdi_group_shard *group_shard = cmdi_group_shard_of(group->clients[i]);
-            cmdi_group_shard_refused(group_shard, room, command->body_size);
+            group_shard_refused(group_shard, room, command->body_size);
             cmdi_group_shard_nudge(group_shard, CMDI_NUDGE_ROOM);
             code = -ENOBUFS;
         }

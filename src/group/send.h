@@ -19,9 +19,6 @@ int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmd
         uint64_t key, struct cmdi_client **client);
 /** Asks the strategy. Returns: an index into `list`, which is not empty. Thread: its shard. */
 uint32_t cmdi_group_shard_pick(struct cmdi_group_shard *group_shard, uint64_t key);
-/** A command of this kind, with a body of this size, was refused: on_writable is owed. */
-void cmdi_group_shard_refused(
-        struct cmdi_group_shard *group_shard, enum cmdi_room room, size_t body_size);
 /**
  * Is there room with one of those that take commands now, for one that was refused? Thread: shard.
  */

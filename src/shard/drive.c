@@ -111,7 +111,11 @@ int cmdi_drive_start_thread(struct cmdi_shard *shard)
     return cmdi_thread_start(&shard->thread, drive_main, shard, name, shard->options.stack_size);
 }
 
-int cmdi_drive_wait_start(struct cmdi_shard *shard)
+/*
+ * Waits until a started thread works. Returns: 0; -errno: why its ring cannot be used: the thread
+ * has ended, and is to be joined.
+ */
+static int drive_wait_start(struct cmdi_shard *shard)
 {
     while (atomic_load(&shard->started) == 0) {
         cmdi_futex_wait(&shard->started, 0, UINT64_MAX);
@@ -145,7 +149,7 @@ static int drive_start_threads(struct cmds_runtime *runtime, struct cmds_error *
                 started, strerror(-code));
     }
     for (uint32_t i = 0; i < started; i++) {
-        int one = cmdi_drive_wait_start(runtime->shards[i]);
+        int one = drive_wait_start(runtime->shards[i]);
         if (one < 0 && code == 0) {
             code = cmdi_fail(error, one, "shard %u: io_uring cannot be used on its thread: %s", i,
                     strerror(-one));

@@ -25,11 +25,6 @@
 /** Returns: 0; -errno. */
 int cmdi_drive_start_thread(struct cmdi_shard *shard);
 /**
- * Waits until a started thread works. Returns: 0; -errno: why its ring cannot be used: the thread
- * has ended, and is to be joined.
- */
-int cmdi_drive_wait_start(struct cmdi_shard *shard);
-/**
  * Asks the thread to end and joins it. What still lies in the mailbox is run by the caller, with no
  * shard current.
  */
