@@ -123,7 +123,7 @@ static inline size_t cmdi_frame_header_size(
 static inline uint8_t *cmdi_frame_header_encode(
         uint8_t *out, uint64_t sequence, uint64_t type, uint64_t body_size, bool self_delimiting)
 {
-    CMDI_ASSERT_SLOW(sequence > 0 && sequence <= CMDI_SEQUENCE_MAX); // 0 is a ping.
+    CMDI_ASSERT_SLOW(sequence > 0); // 0 is a ping.
     out = cmdi_varint_encode(out, sequence);
     out = cmdi_varint_encode(out, type);
     return self_delimiting ? out : cmdi_varint_encode(out, body_size);
