@@ -44,8 +44,13 @@ extern "C++" { // Also where somebody includes this inside of extern "C".
  *
  *     shorter than the library's  what is missing reads as zero, which is each member's default;
  *     longer                      what the library does not know must be zero, or it refuses the
- *                                 struct by name: -E2BIG, of a protocol's tables CMDS_E_SCHEMA;
- *     shorter than in 0.1         refused: nobody has set the size.
+ *                                 struct by name: -E2BIG, of a protocol's tables CMDS_E_SCHEMA. The
+ *                                 same holds for flags, and for members named `unused`;
+ *     shorter than in 0.1         refused, but of options only below 8 bytes: nobody has set the size.
+ *
+ * Structs that the library fills begin with their size too, which the program sets by their INIT
+ * macro: the library writes what fits, and leaves what it does not know as it is. Structs that it makes
+ * (results, candidates) only grow at their end.
  *
  * Objects that the library exports (cmds_codec_msgpack, cmds_dispatch_round_robin, ...) never change
  * their size, since a program's linker may have made room for them: they end in reserved members.

@@ -40,6 +40,14 @@ int cmdi_table_check(
     return 0;
 }
 
+int cmdi_unused_check(uint64_t unused, const char *name, struct cmds_error *error)
+{
+    return unused == 0 ? 0
+                       : cmdi_fail(error, -E2BIG,
+                                 "%s: an unused member is set: this library (%s) does not know it",
+                                 name, CMDS_VERSION);
+}
+
 int cmdi_options_take(void *mine, size_t mine_size, const void *theirs, const char *name,
         struct cmds_error *error)
 {

@@ -31,6 +31,13 @@ int cmdi_options_take(void *mine, size_t mine_size, const void *theirs, const ch
  */
 int cmdi_table_check(
         const void *table, size_t known, size_t least, const char *name, struct cmds_error *error);
+/**
+ * `unused`: the reserved members of an options struct, or-ed together. A newer header may give them a
+ * meaning; a program that uses it is refused, as if the struct were longer.
+ *
+ * Returns: 0; -E2BIG: one of them is set.
+ */
+int cmdi_unused_check(uint64_t unused, const char *name, struct cmds_error *error);
 /** Are the bytes from `from` to `size` zero? */
 bool cmdi_is_zero(const void *table, size_t from, size_t size);
 

@@ -465,6 +465,9 @@ int cmds_sender_open(struct cmds_sender **out, const struct cmds_sender_options 
         return cmdi_fail(error, -EINVAL, "open: sender or options is NULL");
     }
     int code = cmdi_options_take(&mine, sizeof(mine), options, "cmds_sender_options", error);
+    code = code < 0 ? code
+                    : cmdi_unused_check(mine.unused[0] | mine.unused[1] | mine.unused[2],
+                              "cmds_sender_options", error);
     if (code < 0) {
         return code;
     }

@@ -115,6 +115,9 @@ static int runtime_take_options(struct cmds_runtime_options *mine,
         const struct cmds_runtime_options *options, struct cmds_error *error)
 {
     int code = cmdi_options_take(mine, sizeof(*mine), options, "cmds_runtime_options", error);
+    code = code < 0
+                   ? code
+                   : cmdi_unused_check(mine->unused | mine->unused2, "cmds_runtime_options", error);
     if (code < 0) {
         return code;
     }

@@ -472,13 +472,19 @@ static void test_options_a_result_outlives_its_callback(void)
 
 /* --- A sender's ------------------------------------------------------------------------------- */
 
-static void check_sender(const struct cmds_sender_options *options, const char *words)
+static void check_sender_code(
+        const struct cmds_sender_options *options, int code, const char *words)
 {
     struct cmds_sender *sender = NULL;
     struct cmds_error error = CMDS_ERROR_INIT;
-    CU_ASSERT_EQUAL(cmds_sender_open(&sender, options, &error), -EINVAL);
+    CU_ASSERT_EQUAL(cmds_sender_open(&sender, options, &error), code);
     CU_ASSERT_TRUE(strstr(error.text, words) != NULL);
     CU_ASSERT_PTR_NULL(sender);
+}
+
+static void check_sender(const struct cmds_sender_options *options, const char *words)
+{
+    check_sender_code(options, -EINVAL, words);
 }
 
 static void test_options_of_a_sender_are_named(void)
@@ -499,6 +505,8 @@ static void test_options_of_a_sender_are_named(void)
     options.group = NULL;
     options.protocol = NULL;
     check_sender(&options, "protocol");
+    options.unused[2] = 1;
+    check_sender_code(&options, -E2BIG, "cmds_sender_options: an unused member");
     options.struct_size = 0;
     check_sender(&options, "struct_size");
 }

@@ -53,6 +53,20 @@ static void test_runtime_bad_options_are_named(void)
     REFUSED(cpus = "99999", "cpus");
 }
 
+static void test_runtime_unused_members_are_for_newer_libraries(void)
+{
+    struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
+    struct cmds_runtime *runtime = NULL;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    options.unused = 1;
+    CU_ASSERT_EQUAL(cmds_runtime_start(&runtime, &options, &error), -E2BIG);
+    CU_ASSERT(strstr(error.text, "cmds_runtime_options: an unused member") != NULL);
+    options.unused = 0;
+    options.unused2 = 1;
+    CU_ASSERT_EQUAL(cmds_runtime_start(&runtime, &options, &error), -E2BIG);
+    CU_ASSERT_PTR_NULL(runtime);
+}
+
 static void test_runtime_counts_and_describes(void)
 {
     struct world world;
@@ -555,6 +569,8 @@ static void test_runtime_a_child_takes_nothing_along(void)
 
 static CU_TestInfo tests[] = {
         {"bad options are named", test_runtime_bad_options_are_named},
+        {"unused members are for newer libraries",
+                test_runtime_unused_members_are_for_newer_libraries},
         {"counts and describes", test_runtime_counts_and_describes},
         {"works without features", test_runtime_works_without_features},
         {"posts run in order", test_runtime_posts_run_in_order},

@@ -165,6 +165,17 @@ static void test_an_option_of_a_newer_header_is_refused_unless_it_is_zero(void)
     CU_ASSERT(refused(&larger.options, -E2BIG, "older"));
 }
 
+/* A newer header may give it a meaning: nobody must believe that it has one here. */
+static void test_an_unused_member_that_is_set_is_refused(void)
+{
+    struct cmds_server_options options = right_options();
+    options.unused = 1;
+    CU_ASSERT(refused(&options, -E2BIG, "cmds_server_options: an unused member"));
+    options = right_options();
+    options.unused2 = 1u << 31;
+    CU_ASSERT(refused(&options, -E2BIG, "cmds_server_options: an unused member"));
+}
+
 static void test_server_info_has_1_to_1024_bytes(void)
 {
     static const char info[1025] = "x";
@@ -496,6 +507,7 @@ static CU_TestInfo tests[] = {
         {"a struct nobody started is refused", test_a_struct_nobody_started_is_refused},
         {"an option of a newer header is refused unless it is zero",
                 test_an_option_of_a_newer_header_is_refused_unless_it_is_zero},
+        {"an unused member that is set is refused", test_an_unused_member_that_is_set_is_refused},
         {"server_info has 1 to 1024 bytes", test_server_info_has_1_to_1024_bytes},
         {"sizes have bounds", test_sizes_have_bounds},
         {"overflow is one of two", test_overflow_is_one_of_two},
