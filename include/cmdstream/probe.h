@@ -27,7 +27,7 @@ struct cmds_probe_feature {
     uint8_t unused[6];
 };
 
-/** Filled in by cmds_probe_run(). A number that could not be read is -1. */
+/** Filled in by cmds_probe_run(). A number that could not be read is -1. See base.h for other sizes. */
 struct cmds_probe {
     uint32_t struct_size; // CMDS_PROBE_INIT
     uint32_t feature_count;

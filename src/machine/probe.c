@@ -41,6 +41,7 @@ enum {
     PROBE_FILE_SIZE = 4096,
     PROBE_SECCOMP_FILTER = 2, // Of "Seccomp:" in /proc/self/status.
     PROBE_SHARD_KIB = 112,    // Of RLIMIT_MEMLOCK, for a shard with the default options.
+    PROBE_STRUCT_MAX = 4096,  // Beyond it nobody has set the size.
 };
 #define PROBE_FLAGS_BASE (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
 
@@ -421,10 +422,12 @@ static void probe_facts(struct cmds_probe *probe)
 
 int cmds_probe_run(struct cmds_probe *probe)
 {
-    if (probe == NULL || probe->struct_size != sizeof(*probe)) {
+    /* A newer header has a longer one, whose further members are left as they are. */
+    if (probe == NULL || probe->struct_size < sizeof(*probe) ||
+            probe->struct_size > PROBE_STRUCT_MAX) {
         return -EINVAL;
     }
-    *probe = (struct cmds_probe){.struct_size = sizeof(*probe)};
+    *probe = (struct cmds_probe){.struct_size = probe->struct_size};
     probe_facts(probe);
 
     struct io_uring_params params = {0};

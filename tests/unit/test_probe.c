@@ -63,6 +63,24 @@ static void test_probe_refuses_a_struct_that_was_not_begun(void)
     CU_ASSERT_EQUAL(cmds_probe_run(NULL), -EINVAL);
 }
 
+static void test_probe_leaves_what_a_newer_header_has(void)
+{
+    struct {
+        struct cmds_probe probe;
+        uint64_t newer;
+    } theirs = {.probe.struct_size = sizeof(theirs), .newer = 7};
+
+    CU_ASSERT_EQUAL(cmds_probe_run(&theirs.probe), 0);
+
+    CU_ASSERT_EQUAL(theirs.probe.struct_size, sizeof(theirs));
+    CU_ASSERT(theirs.probe.kernel_release[0] != '\0');
+    CU_ASSERT_EQUAL(theirs.newer, 7);
+    theirs.probe.struct_size = 4097;
+    CU_ASSERT_EQUAL(cmds_probe_run(&theirs.probe), -EINVAL);
+    theirs.probe.struct_size = sizeof(theirs.probe) - 1;
+    CU_ASSERT_EQUAL(cmds_probe_run(&theirs.probe), -EINVAL);
+}
+
 static void test_probe_finds_what_a_runtime_needs(void)
 {
     struct cmds_probe probe = CMDS_PROBE_INIT;
@@ -169,6 +187,7 @@ static void test_probe_names_seccomp_for_enosys(void)
 
 static CU_TestInfo test_probe[] = {
         {"refuses a struct that was not begun", test_probe_refuses_a_struct_that_was_not_begun},
+        {"leaves what a newer header has", test_probe_leaves_what_a_newer_header_has},
         {"sentences are whole", test_probe_sentences_are_whole},
         {"leaves no descriptor open", test_probe_leaves_no_descriptor_open},
         {"finds what a runtime needs", test_probe_finds_what_a_runtime_needs},
