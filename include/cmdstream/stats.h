@@ -11,8 +11,11 @@
  *
  * The numbers are sums over the shards, which write them without a lock: each is exact, but the set is
  * not one instant's. A struct begins with its size, so that a program and a library of different
- * versions go together: a shorter struct gets the members that it has. New rows are added at the end
- * of a struct.
+ * versions go together: a shorter struct gets the members that it has, and of a longer one the members
+ * that the library does not know stay as they are. New rows are added at the end of a struct.
+ *
+ * An event counts once in each counter whose meaning it has: a connection that is closed for an error
+ * is one more of connections_closed, and one more of that error.
  */
 #ifndef CMDSTREAM_STATS_H
 #define CMDSTREAM_STATS_H
@@ -43,10 +46,13 @@ struct cmds_server;
     X(gauge, buffer_bytes, "leased for connection buffers now")                                    \
     X(gauge, memory_bytes, "of all that memory_size_max bounds, held now")
 
-/** Of the connections of one server or one group: both lists below begin with these. */
+/**
+ * Of the connections of one server or one group. Both lists below begin with these, so this one does
+ * not grow: what is new is added at the end of those.
+ */
 #define CMDS_CONNECTION_COUNTERS(X)                                                                \
-    X(gauge, connections, "open now")                                                              \
-    X(counter, connections_closed, "connections ended")                                            \
+    X(gauge, connections, "open now; of a group, also those that are being opened")                \
+    X(counter, connections_closed, "connections ended; of a group, also attempts to open one")     \
     X(counter, recv_bytes, "bytes received")                                                       \
     X(counter, send_bytes, "bytes sent")                                                           \
     X(counter, sends, "send operations")                                                           \
@@ -63,15 +69,15 @@ struct cmds_server;
 
 #define CMDS_SERVER_COUNTERS(X) CMDS_CONNECTION_COUNTERS(X) CMDS_SERVER_OWN_COUNTERS_(X)
 #define CMDS_SERVER_OWN_COUNTERS_(X)                                                               \
-    X(counter, connections_accepted, "connections accepted")                                       \
-    X(counter, connections_refused, "connections refused: the limit, or on_connect")               \
+    X(counter, connections_accepted, "connections accepted within the limit")                      \
+    X(counter, connections_refused, "connections refused: the limit, or then on_connect")          \
     X(counter, accept_errors, "accepts that failed: no descriptor or no memory")                   \
-    X(counter, commands_received, "commands executed")                                             \
+    X(counter, commands_received, "commands decoded, each of which is a call")                     \
     X(counter, results_sent, "results sent")                                                       \
-    X(counter, exec_errors, "exec functions that failed")                                          \
+    X(counter, exec_errors, "calls that failed, unfinished ones among them")                       \
     X(counter, exec_rounds, "exec functions run again")                                            \
     X(counter, exec_timeouts, "calls given up: exec_timeout_ms passed before the last result")     \
-    X(counter, unfinished_calls, "calls released without a last result")                           \
+    X(counter, unfinished_calls, "calls that failed: released without a last result")              \
     X(counter, pings_answered, "pings answered")
 
 #define CMDS_GROUP_COUNTERS(X) CMDS_CONNECTION_COUNTERS(X) CMDS_GROUP_OWN_COUNTERS_(X)
@@ -128,7 +134,7 @@ CMDS_API void cmds_server_stats(
 /**
  * Owner:   borrows.
  * Thread:  any that may use the group: see cmds_group_ref().
- * Returns: 0; CMDS_E_CLOSED: the group has ended, and `counters` is as it was.
+ * Returns: 0; CMDS_E_CLOSED: the group has ended, and `counters` is as it was; -EINVAL: NULL.
  */
 CMDS_API int cmds_group_stats(struct cmds_group *group, struct cmds_group_counters *counters);
 /**

@@ -509,5 +509,5 @@ void cmds_sender_close(struct cmds_sender *sender, uint32_t timeout_ms)
 
 int cmds_sender_stats(struct cmds_sender *sender, struct cmds_group_counters *counters)
 {
-    return cmds_group_stats(sender->group, counters);
+    return cmds_group_stats(sender != NULL ? sender->group : NULL, counters);
 }

@@ -2,6 +2,8 @@
 /* The counters of a group: sums over its shards. */
 #include <cmdstream/stats.h>
 
+#include <errno.h>
+
 #include "group/group_shard.h"
 #include "group/ref.h"
 
@@ -10,6 +12,9 @@ CMDI_COUNTERS_MATCH(struct cmdi_client_counters, struct cmds_group_counters);
 int cmds_group_stats(struct cmds_group *group, struct cmds_group_counters *counters)
 {
     struct cmds_group_counters sums = {0};
+    if (group == NULL || counters == NULL) {
+        return -EINVAL;
+    }
     if (!cmdi_group_enter(group)) {
         return CMDS_E_CLOSED;
     }

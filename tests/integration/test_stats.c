@@ -4,6 +4,7 @@
  * object on the same shards, a gauge that does not come back to 0, a row that lies elsewhere in the
  * public struct than in a block, a struct of a program that knows fewer rows.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "base/count.h"
@@ -128,6 +129,9 @@ static void test_stats_of_a_group_that_has_ended(void)
 
     WORLD_UNTIL(&world, cmds_group_stats(handle, &counters) == CMDS_E_CLOSED);
     CU_ASSERT_EQUAL(counters.connections, 0);
+    CU_ASSERT_EQUAL(cmds_group_stats(NULL, &counters), -EINVAL);
+    CU_ASSERT_EQUAL(cmds_group_stats(handle, NULL), -EINVAL);
+    CU_ASSERT_EQUAL(cmds_sender_stats(NULL, &counters), -EINVAL);
     cmds_group_unref(handle);
     world_stop(&world);
 }
