@@ -362,7 +362,7 @@ static int forward_elsewhere(struct cmds_group *group, struct cmds_message messa
         struct cmds_call *call, cmds_forward_fn on_result)
 {
     struct cmdi_command command;
-    if (atomic_load(&group->closing) != 0) {
+    if (cmdi_group_is_closing(group)) {
         return CMDS_E_CLOSED;
     }
     int code = forward_measure(group, message, call, &command);
@@ -396,7 +396,7 @@ int cmds_group_forward(struct cmds_group *group, struct cmds_message message,
     if (code < 0) {
         return code;
     }
-    if (atomic_load_explicit(&group->closing, memory_order_relaxed) != 0) {
+    if (cmdi_group_is_closing(group)) {
         return CMDS_E_CLOSED;
     }
     struct cmdi_group_shard *group_shard = cmdi_group_here(group);

@@ -257,7 +257,7 @@ bool cmdi_group_begin_close(struct cmds_group *group, uint32_t linger_ms)
     if (!cmdi_group_enter(group)) {
         return false;
     }
-    bool mine = atomic_exchange(&group->closing, 1) == 0;
+    bool mine = cmdi_group_move(group, CMDI_GROUP_CLOSING);
     if (mine) {
         group->linger_ms = linger_ms;
         cmdi_endpoint_close(&group->endpoint);
@@ -340,7 +340,7 @@ static void group_gone(struct cmds_group *group)
 {
     struct cmdi_group_owner_ops owner_ops = group->owner_ops;
     _Atomic uint32_t *gone = &group->gone;
-    CMDI_ASSERT(atomic_load(&group->closers) == &closers_called);
+    CMDI_ASSERT(atomic_load(&group->state) == CMDI_GROUP_CLOSED);
     CMDI_ASSERT(atomic_load(&group->up_count) + atomic_load(&group->connecting_count) == 0);
     group_free_parts(group);
     if (!cmdi_runtime_retire(group->runtime, &group->service, false)) {
@@ -361,8 +361,9 @@ static void group_on_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
     (void)shard;
     struct cmds_group *group = CMDI_CONTAINER(mail, struct cmds_group, end_mail);
-    CMDI_ASSERT(atomic_load(&group->refs) >= CMDI_GROUP_ENDED && atomic_load(&group->closing) != 0);
+    CMDI_ASSERT(atomic_load(&group->refs) >= CMDI_GROUP_NOBODY);
     if (group->end_round == 0) {
+        (void)cmdi_group_move(group, CMDI_GROUP_CLOSED);
         group_free_pickers(group); // Before on_closed, after which the strategy may go.
         group_tell_closers(group);
     }

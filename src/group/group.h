@@ -9,15 +9,14 @@
  *        +- client i lives in group shard i % shard_count
  *
  * Life. Each group shard, each message under way and each call of another thread holds one count of
- * `refs`. The one who gives back the last one marks the group as ended, so that nobody enters it
- * any more, and sends `end_mail` to shard 0, which calls on_closed; then the mail goes round all
- * shards, so that whatever had begun on any of them is over, and all that hangs on the group is
- * freed.
+ * `refs`. The thread that gives back the last one ends the group, so that nobody enters it any
+ * more, and sends `end_mail` to shard 0, which calls on_closed; then the mail goes round all shards,
+ * so that whatever had begun on any of them is over, and all that hangs on the group is freed.
  *
  * Memory. What is left, the struct itself, is counted by `handles`: one is the opener's, which
  * close takes, others are given by cmds_group_ref(), and one is the runtime's, which keeps the
  * structs of the groups that ended last until it stops. So a thread that learns too late that
- * the group was closed reads `closing` and `refs`, and not what was freed.
+ * the group was closed reads `state` and `refs`, and not what was freed.
  */
 #ifndef CMDI_GROUP_GROUP_H
 #define CMDI_GROUP_GROUP_H
@@ -54,7 +53,14 @@ enum {
     CMDI_GROUP_LINGER_MS = 1000, // What a close gives a connection that ends in order.
 };
 /** In `refs`: there was nobody left, and nobody enters any more. */
-#define CMDI_GROUP_ENDED UINT32_C(0x80000000)
+#define CMDI_GROUP_NOBODY UINT32_C(0x80000000)
+
+enum cmdi_group_state {
+    CMDI_GROUP_OPEN,
+    CMDI_GROUP_CLOSING, // Commands are refused; linger_ms is valid, and the parts close.
+    CMDI_GROUP_ENDED,   // `refs` says that nobody is inside; end_mail is on its way to shard 0.
+    CMDI_GROUP_CLOSED,  // Every on_closed was or is being called; end_mail goes round.
+};
 
 struct cmdi_group_shard;
 
@@ -74,12 +80,12 @@ struct cmds_group {
 
     struct cmdi_group_owner_ops owner_ops; // Of the sender above it.
 
-    _Atomic uint32_t closing;
+    _Atomic uint32_t state; // enum cmdi_group_state; see cmdi_group_move().
     _Atomic uint32_t up_count, connecting_count;
     _Atomic uint64_t pick_count; // Picks by threads that are no shard of ours, and of forwards.
     pthread_mutex_t picker_lock;
     struct cmdi_picker picker; // For those threads. Under picker_lock, if it has a state.
-    _Atomic uint32_t refs;     // And CMDI_GROUP_ENDED.
+    _Atomic uint32_t refs;     // And CMDI_GROUP_NOBODY.
     _Atomic uint32_t handles;
     _Atomic uint32_t opener_gone; // Its handle has been taken.
     uint32_t linger_ms; // Set by the one that began to close it, before it nudges the parts.

@@ -3,7 +3,7 @@
  * Counts of a group and of its parts, and messages to them. See ref.h.
  *
  * Why nobody touches what was freed: a thread that is inside holds a count, and the thread that
- * gives back the last one turns 0 into CMDI_GROUP_ENDED, after which no count can be taken. Only
+ * gives back the last one turns 0 into CMDI_GROUP_NOBODY, after which no count can be taken. Only
  * that one sends `end_mail`, whose round frees what hangs on the group. The struct itself is
  * counted by `handles`.
  */
@@ -12,16 +12,39 @@
 #include "base/assert.h"
 #include "shard/drive.h"
 
+#define GROUP_BIT(state) (1u << CMDI_GROUP_##state)
+
+// By state: those that may follow.
+static const uint8_t group_moves[] = {
+        [CMDI_GROUP_OPEN] = GROUP_BIT(CLOSING),
+        [CMDI_GROUP_CLOSING] = GROUP_BIT(ENDED),
+        [CMDI_GROUP_ENDED] = GROUP_BIT(CLOSED),
+        [CMDI_GROUP_CLOSED] = 0,
+};
+
+bool cmdi_group_move(struct cmds_group *group, enum cmdi_group_state next)
+{
+    uint32_t before = atomic_load(&group->state);
+    while ((group_moves[before] & (1u << next)) != 0) {
+        if (atomic_compare_exchange_weak(&group->state, &before, next)) {
+            return true;
+        }
+    }
+    CMDI_ASSERT(next == CMDI_GROUP_CLOSING);
+    return false;
+}
+
 void cmdi_group_leave(struct cmds_group *group)
 {
     uint32_t nobody = 0;
     uint32_t before = atomic_fetch_sub_explicit(&group->refs, 1, memory_order_acq_rel);
-    CMDI_ASSERT(before > 0 && before < CMDI_GROUP_ENDED);
+    CMDI_ASSERT(before > 0 && before < CMDI_GROUP_NOBODY);
     if (before != 1) {
         return;
     }
     /* If another thread has entered meanwhile, it does this when it leaves. */
-    if (atomic_compare_exchange_strong(&group->refs, &nobody, CMDI_GROUP_ENDED)) {
+    if (atomic_compare_exchange_strong(&group->refs, &nobody, CMDI_GROUP_NOBODY)) {
+        (void)cmdi_group_move(group, CMDI_GROUP_ENDED);
         cmdi_shard_post(group->runtime->shards[0], &group->end_mail);
         /* Not before this may the runtime go: the post was not over when the shard had the mail. */
         atomic_store(&group->end_posted, 1);
@@ -30,8 +53,8 @@ void cmdi_group_leave(struct cmds_group *group)
 
 bool cmdi_group_enter(struct cmds_group *group)
 {
-    if (atomic_load_explicit(&group->refs, memory_order_relaxed) < CMDI_GROUP_ENDED &&
-            atomic_fetch_add_explicit(&group->refs, 1, memory_order_acquire) < CMDI_GROUP_ENDED) {
+    if (atomic_load_explicit(&group->refs, memory_order_relaxed) < CMDI_GROUP_NOBODY &&
+            atomic_fetch_add_explicit(&group->refs, 1, memory_order_acquire) < CMDI_GROUP_NOBODY) {
         return true;
     }
     return false; // What was added to a group that has ended is of no interest to anybody.

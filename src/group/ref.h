@@ -15,11 +15,21 @@ static inline bool cmdi_group_is_foreign(const struct cmds_group *group)
 {
     return CMDI_UNLIKELY(group->fork_count != cmdi_fork_count());
 }
+/** No more commands: it closes, or has closed. Thread: any. */
+static inline bool cmdi_group_is_closing(const struct cmds_group *group)
+{
+    return atomic_load_explicit(&group->state, memory_order_relaxed) != CMDI_GROUP_OPEN;
+}
+/**
+ * Several threads may want it to be CLOSING; each other state is entered by one of them. Thread:
+ * any. Returns: the caller moved it; false, only of CLOSING: another thread had.
+ */
+bool cmdi_group_move(struct cmds_group *group, enum cmdi_group_state next);
 /** The caller holds a count already, or is on a shard whose group shard has not ended. */
 static inline void cmdi_group_hold(struct cmds_group *group)
 {
     uint32_t before = atomic_fetch_add_explicit(&group->refs, 1, memory_order_relaxed);
-    CMDI_ASSERT(before != 0 && before < CMDI_GROUP_ENDED);
+    CMDI_ASSERT(before != 0 && before < CMDI_GROUP_NOBODY);
 }
 /** Gives back a count. */
 void cmdi_group_leave(struct cmds_group *group);

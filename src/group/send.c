@@ -284,7 +284,7 @@ static int group_send_from_elsewhere(
     if (cmdi_group_is_foreign(group)) {
         return CMDS_E_FORKED;
     }
-    if (atomic_load(&group->closing) != 0) {
+    if (cmdi_group_is_closing(group)) {
         return CMDS_E_CLOSED;
     }
     command->deadline_ms =
@@ -369,7 +369,7 @@ int cmds_group_send(struct cmds_group *group, struct cmds_message message,
         return -EINVAL;
     }
     /* First: of a group that has closed nothing else may be looked at. */
-    if (CMDI_UNLIKELY(atomic_load_explicit(&group->closing, memory_order_relaxed) != 0)) {
+    if (CMDI_UNLIKELY(cmdi_group_is_closing(group))) {
         return CMDS_E_CLOSED;
     }
     struct cmdi_group_shard *group_shard = cmdi_group_here(group);
