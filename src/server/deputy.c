@@ -16,6 +16,19 @@
 
 #define DEPUTY_PATIENCE_NS (3u * 1000 * 1000)
 
+// By state: those that may follow.
+static const uint8_t deputy_moves[] = {
+        [CMDI_DEPUTY_OFF] = 1 << CMDI_DEPUTY_RUNNING,
+        [CMDI_DEPUTY_RUNNING] = 1 << CMDI_DEPUTY_STOPPING | 1 << CMDI_DEPUTY_OFF, // No thread.
+        [CMDI_DEPUTY_STOPPING] = 1 << CMDI_DEPUTY_OFF,
+};
+
+static void deputy_move(struct cmdi_deputy *deputy, enum cmdi_deputy_state next)
+{
+    CMDI_ASSERT((deputy_moves[atomic_load(&deputy->state)] & (1u << next)) != 0);
+    atomic_store(&deputy->state, (uint32_t)next);
+}
+
 /* Accepts what waits, for shards that turn. Returns: none does, look again. */
 static bool deputy_accept(struct cmdi_acceptor *acceptor)
 {
@@ -55,8 +68,8 @@ static void *deputy_main(void *argument)
     struct cmdi_deputy *deputy = &server->deputy;
     while (cmdi_poller_wait(&deputy->poller)) {
         do {
-            cmdi_futex_wait(&deputy->stopping, 0, DEPUTY_PATIENCE_NS);
-        } while (atomic_load(&deputy->stopping) == 0 && deputy_look(server));
+            cmdi_futex_wait(&deputy->state, CMDI_DEPUTY_RUNNING, DEPUTY_PATIENCE_NS);
+        } while (atomic_load(&deputy->state) == CMDI_DEPUTY_RUNNING && deputy_look(server));
     }
     return NULL;
 }
@@ -64,7 +77,6 @@ static void *deputy_main(void *argument)
 void cmdi_deputy_start(struct cmds_server *server)
 {
     struct cmdi_deputy *deputy = &server->deputy;
-    CMDI_ASSERT(!deputy->running);
     if (server->shard_count < 2 || cmdi_poller_init(&deputy->poller) < 0) {
         return; // No other shard could take them; or: as if all shards always turned.
     }
@@ -72,10 +84,11 @@ void cmdi_deputy_start(struct cmds_server *server)
     for (uint32_t i = 0; i < server->acceptor_count && code == 0; i++) {
         code = cmdi_poller_add(&deputy->poller, server->acceptors[i].listener.fd);
     }
+    deputy_move(deputy, CMDI_DEPUTY_RUNNING);
     code = code == 0 ? cmdi_thread_start(&deputy->thread, deputy_main, server, "cmds-deputy", 0)
                      : code;
-    deputy->running = code == 0;
     if (code != 0) {
+        deputy_move(deputy, CMDI_DEPUTY_OFF);
         cmdi_poller_fini(&deputy->poller);
     }
 }
@@ -83,13 +96,13 @@ void cmdi_deputy_start(struct cmds_server *server)
 void cmdi_deputy_stop(struct cmds_server *server)
 {
     struct cmdi_deputy *deputy = &server->deputy;
-    if (!deputy->running) {
+    if (atomic_load(&deputy->state) == CMDI_DEPUTY_OFF) {
         return;
     }
-    atomic_store(&deputy->stopping, 1);
-    cmdi_futex_wake(&deputy->stopping, 1);
+    deputy_move(deputy, CMDI_DEPUTY_STOPPING);
+    cmdi_futex_wake(&deputy->state, 1);
     cmdi_poller_stop(&deputy->poller);
     cmdi_thread_join(deputy->thread);
     cmdi_poller_fini(&deputy->poller);
-    deputy->running = false;
+    deputy_move(deputy, CMDI_DEPUTY_OFF);
 }

@@ -12,18 +12,23 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "ring/poller.h"
 
 struct cmds_server;
 
+/** Moved by the threads that start and stop the server, one at a time. */
+enum cmdi_deputy_state {
+    CMDI_DEPUTY_OFF,
+    CMDI_DEPUTY_RUNNING,  // `poller` and `thread` are valid.
+    CMDI_DEPUTY_STOPPING, // The same; the thread is to end.
+};
+
 struct cmdi_deputy {
-    struct cmdi_poller poller; // Valid while running.
+    struct cmdi_poller poller;
     pthread_t thread;
-    bool running; // Thread: setup.
-    _Atomic uint32_t stopping;
+    _Atomic uint32_t state; // Futex. enum cmdi_deputy_state
 };
 
 /** After the acceptors; without it the server works, too. Thread: setup. */

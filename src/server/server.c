@@ -187,7 +187,8 @@ static int server_start_parts(struct cmds_server *server, struct cmds_error *err
 
 static void server_free(struct cmds_server *server)
 {
-    CMDI_ASSERT(atomic_load(&server->shards_left) == 0 && !server->deputy.running);
+    CMDI_ASSERT(atomic_load(&server->shards_left) == 0);
+    CMDI_ASSERT(atomic_load(&server->deputy.state) == CMDI_DEPUTY_OFF);
     cmdi_server_core_unref(server->core);
     free(server->shards);
     free(server->acceptors);
