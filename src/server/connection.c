@@ -21,6 +21,23 @@
 // Of the whole process, so that an id in a log names one connection.
 static _Atomic uint64_t connection_ids;
 
+#define CONNECTION_BIT(state) (1u << CMDI_CONNECTION_##state)
+
+// By state: those that may follow.
+static const uint8_t connection_moves[] = {
+        [CMDI_CONNECTION_NEW] = CONNECTION_BIT(ACCEPTED) | CONNECTION_BIT(TOLD),
+        [CMDI_CONNECTION_ACCEPTED] = CONNECTION_BIT(EOF) | CONNECTION_BIT(TOLD),
+        [CMDI_CONNECTION_EOF] = CONNECTION_BIT(TOLD),
+        [CMDI_CONNECTION_TOLD] = CONNECTION_BIT(CLOSED),
+        [CMDI_CONNECTION_CLOSED] = 0,
+};
+
+static void connection_move(struct cmds_connection *connection, enum cmdi_connection_state next)
+{
+    CMDI_ASSERT((connection_moves[connection->state] & (1u << next)) != 0);
+    connection->state = (uint8_t)next;
+}
+
 /* --- Events ----------------------------------------------------------------------------------- */
 
 static int connection_on_ping(struct cmdi_conn *conn)
@@ -65,7 +82,7 @@ static void connection_on_output_low(struct cmdi_conn *conn)
 static void connection_on_eof(struct cmdi_conn *conn)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
-    connection->eof = true;
+    connection_move(connection, CMDI_CONNECTION_EOF);
     if (conn->input == CMDI_INPUT_ENDED) {
         cmdi_conn_note(conn, CMDS_E_EOF, "the peer closed the connection");
     } else {
@@ -153,12 +170,13 @@ static void connection_on_closing(struct cmdi_conn *conn)
 static void connection_tell_end(struct cmds_connection *connection)
 {
     const struct cmds_server_options *options = &connection->server_shard->core->options;
-    if (connection->owes_disconnect && options->on_disconnect != NULL) {
+    bool is_owed = connection->state != CMDI_CONNECTION_NEW;
+    connection_move(connection, CMDI_CONNECTION_TOLD);
+    if (is_owed && options->on_disconnect != NULL) {
         struct cmds_error error;
         cmdi_conn_error(&connection->conn, &error);
         options->on_disconnect(options->receiver, connection, &error);
     }
-    connection->owes_disconnect = false;
     cmdi_conn_fini(&connection->conn); // Kept calls may keep the rest; nobody asks why it ended.
 }
 
@@ -167,12 +185,14 @@ static void connection_on_closed(struct cmdi_conn *conn)
     struct cmds_connection *connection = cmdi_connection_of(conn);
     struct cmdi_server_shard *server_shard = connection->server_shard;
     CMDI_ASSERT(conn->state == CMDI_CONN_CLOSED);
-    connection_tell_end(connection);
+    if (connection->state != CMDI_CONNECTION_TOLD) {
+        connection_tell_end(connection);
+    }
     cmdi_inbox_trim(&connection->inbox);
-    if (connection->closed || cmdi_inbox_is_posted(&connection->inbox)) {
+    if (cmdi_inbox_is_posted(&connection->inbox)) {
         return; // Called again when the mail has come.
     }
-    connection->closed = true;
+    connection_move(connection, CMDI_CONNECTION_CLOSED);
     if (connection->in_flight == 0) {
         cmdi_server_shard_free_connection(server_shard, connection);
     } else {
@@ -241,7 +261,7 @@ static void connection_opened(struct cmds_connection *connection)
         cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "refused by on_connect");
         return;
     }
-    connection->owes_disconnect = true;
+    connection_move(connection, CMDI_CONNECTION_ACCEPTED);
     if (connection->conn.state == CMDI_CONN_OPEN && connection_send_server_info(connection)) {
         cmdi_conn_start(&connection->conn);
     }
@@ -279,10 +299,8 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
     connection->server_shard = server_shard;
     connection->id = atomic_fetch_add_explicit(&connection_ids, 1, memory_order_relaxed) + 1;
     connection->context = NULL;
-    connection->owes_disconnect = false;
+    connection->state = CMDI_CONNECTION_NEW;
     connection->pings = false;
-    connection->eof = false;
-    connection->closed = false;
     cmdi_inbox_init(&connection->inbox, server_shard->shard, connection_on_inbox);
     cmdi_window_init(connection);
     cmdi_job_queue_init(&connection->jobs, server_shard->lane);

@@ -20,6 +20,15 @@ enum {
     CMDI_PEER_TEXT_MAX = 64,
 };
 
+/** What the server's user knows of it; beside the state of `conn`, which is that of its bytes. */
+enum cmdi_connection_state {
+    CMDI_CONNECTION_NEW,      // on_connect has not accepted it.
+    CMDI_CONNECTION_ACCEPTED, // on_disconnect is owed.
+    CMDI_CONNECTION_EOF,      // The same; nothing more comes: it closes when the last call ends.
+    CMDI_CONNECTION_TOLD,   // `conn` is closed, on_disconnect was called; a mail may be under way.
+    CMDI_CONNECTION_CLOSED, // Only its memory is left: of the last call, or of nobody.
+};
+
 struct cmds_connection {
     struct cmdi_conn conn; // First.
     struct cmdi_server_shard *server_shard;
@@ -32,12 +41,10 @@ struct cmds_connection {
     struct cmdi_timer read_on_timer; // window.c
     // Of its calls in the pool, each of which keeps it alive. Under the pool's lock.
     struct cmdi_job_queue jobs;
-    size_t kept_size;     // Bytes that calls keep.
-    uint32_t in_flight;   // Calls alive.
-    bool owes_disconnect; // on_connect has accepted it.
-    bool pings;           // Its peer knows what a ping is: one has come.
-    bool eof;             // Nothing more comes: closes when the last call ends.
-    bool closed;          // Only its memory is left.
+    size_t kept_size;   // Bytes that calls keep.
+    uint32_t in_flight; // Calls alive.
+    uint8_t state;      // enum cmdi_connection_state
+    bool pings;         // Its peer knows what a ping is: one has come.
     char peer[CMDI_PEER_TEXT_MAX];
 };
 _Static_assert(offsetof(struct cmds_connection, conn) == 0, "cmdi_connection_of_const");
@@ -66,7 +73,7 @@ static inline void cmdi_connection_drain(struct cmds_connection *connection)
 /** Its peer has finished: it closes in order with its last call. */
 static inline void cmdi_connection_finish_if_idle(struct cmds_connection *connection)
 {
-    if (connection->eof && connection->in_flight == 0) {
+    if (connection->state == CMDI_CONNECTION_EOF && connection->in_flight == 0) {
         cmdi_conn_finish(&connection->conn);
     }
 }

@@ -36,7 +36,8 @@ static void server_set(_Atomic uint32_t *word)
 // By state: those that may follow.
 static const uint8_t server_moves[] = {
         [CMDI_SERVER_RUNNING] = 1 << CMDI_SERVER_DRAINING | 1 << CMDI_SERVER_CLOSING,
-        [CMDI_SERVER_DRAINING] = 1 << CMDI_SERVER_CLOSING,
+        [CMDI_SERVER_DRAINING] = 1 << CMDI_SERVER_QUIET | 1 << CMDI_SERVER_CLOSING,
+        [CMDI_SERVER_QUIET] = 1 << CMDI_SERVER_CLOSING,
         [CMDI_SERVER_CLOSING] = 0,
 };
 
@@ -54,7 +55,8 @@ static bool server_move(struct cmds_server *server, enum cmdi_server_state next)
 
 static void server_check_drained(struct cmds_server *server)
 {
-    if (atomic_load(&server->quiet) != 0 && atomic_load(&server->connection_count) == 0) {
+    if (atomic_load(&server->state) >= CMDI_SERVER_QUIET &&
+            atomic_load(&server->connection_count) == 0) {
         server_set(&server->drained);
     }
 }
@@ -284,7 +286,7 @@ int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms)
         for (uint32_t i = 0; i < server->shard_count; i++) {
             cmdi_runtime_call(server->runtime, i, server_drain_shard, server);
         }
-        atomic_store(&server->quiet, 1);
+        (void)server_move(server, CMDI_SERVER_QUIET); // Unless it is closing by now.
     }
     server_check_drained(server);
     return cmdi_runtime_wait(server->runtime, &server->drained, 0, timeout_ms);

@@ -37,7 +37,8 @@ enum {
 
 enum cmdi_server_state {
     CMDI_SERVER_RUNNING,
-    CMDI_SERVER_DRAINING, // Accepts nothing; connections end with their last call.
+    CMDI_SERVER_DRAINING, // Accepts nothing; connections learn that they end with their last call.
+    CMDI_SERVER_QUIET,    // No connection comes any more, and all have learned it.
     CMDI_SERVER_CLOSING,
 };
 
@@ -53,9 +54,7 @@ struct cmds_server {
     uint32_t acceptor_count, acceptor_count_max;
     _Atomic uint32_t state;            // enum cmdi_server_state
     _Atomic uint32_t connection_count; // Seats taken: accepted and not closed.
-    // No connection comes any more, and all know that they are to end.
-    _Atomic uint32_t quiet;
-    _Atomic uint32_t drained; // Futex: quiet, and no connection is left.
+    _Atomic uint32_t drained;          // Futex: QUIET, and no connection is left.
     _Atomic uint32_t shards_left;
     _Atomic uint32_t shards_ended; // Futex: none is left.
 };

@@ -77,7 +77,7 @@ struct cmdi_server_shard *cmdi_server_shard_create(struct cmdi_server_core *core
 void cmdi_server_shard_free_connection(
         struct cmdi_server_shard *server_shard, struct cmds_connection *connection)
 {
-    CMDI_ASSERT(connection->closed && connection->in_flight == 0);
+    CMDI_ASSERT(connection->state == CMDI_CONNECTION_CLOSED && connection->in_flight == 0);
     cmdi_list_remove(&connection->link);
     cmdi_inbox_fini(&connection->inbox);
     cmdi_pool_release(&server_shard->connection_pool, connection);

@@ -77,10 +77,11 @@ void cmdi_window_call_ended(struct cmds_connection *connection)
     if (CMDI_UNLIKELY(connection->conn.paused)) {
         cmdi_window_read_on(connection);
     }
-    if (CMDI_UNLIKELY(connection->eof)) {
-        cmdi_connection_finish_if_idle(connection);
+    if (CMDI_LIKELY(connection->state == CMDI_CONNECTION_ACCEPTED)) {
+        return;
     }
-    if (CMDI_UNLIKELY(connection->closed) && connection->in_flight == 0) {
+    cmdi_connection_finish_if_idle(connection);
+    if (connection->state == CMDI_CONNECTION_CLOSED && connection->in_flight == 0) {
         cmdi_server_shard_free_connection(connection->server_shard, connection);
     }
 }

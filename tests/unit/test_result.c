@@ -233,7 +233,7 @@ static int act_close_behind_mail(struct cmds_call *call, const struct act *act)
 
     CU_ASSERT_EQUAL(conn->state, CMDI_CONN_CLOSED);
     CU_ASSERT_EQUAL(app->disconnects, 1);
-    CU_ASSERT_FALSE(connection->closed);
+    CU_ASSERT_EQUAL(connection->state, CMDI_CONNECTION_TOLD);
     CU_ASSERT_FALSE(cmdi_list_empty(&connection->server_shard->connections));
     return 0;
 }
