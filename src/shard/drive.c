@@ -275,7 +275,8 @@ void cmdi_runtime_step(struct cmds_runtime *runtime, uint64_t now_ns)
     while (busy) { // What one leaves for another may be behind that one's step.
         busy = cmdi_workers_run(&runtime->workers);
         for (uint32_t i = 0; i < runtime->shard_count; i++) {
-            busy = cmdi_shard_step(runtime->shards[i], now_ns) || busy;
+            // Not the time that was given: a job that waits has moved it further.
+            busy = cmdi_shard_step(runtime->shards[i], runtime->now_ns) || busy;
         }
     }
 }
@@ -301,7 +302,9 @@ static int drive_step_until(struct cmds_runtime *runtime, const _Atomic uint32_t
             return -EDEADLK; // Nobody is left who could change it.
         }
         bool over = next_ns > until_ns;
-        cmdi_runtime_step(runtime, over ? until_ns : next_ns);
+        uint64_t to_ns = over ? until_ns : next_ns;
+        /* A job that waits, in a step of this wait, may have moved the time beyond its end. */
+        cmdi_runtime_step(runtime, to_ns > runtime->now_ns ? to_ns : runtime->now_ns);
         if (over) {
             return atomic_load(word) == seen ? CMDS_E_TIMEOUT : 0;
         }

@@ -44,6 +44,7 @@ struct sim {
     int last_code;
     int64_t sum;
     uint32_t by_pool;
+    uint32_t job_waits_ms; // So long each job blocks; 0: it does not.
 };
 
 static int answer(struct cmds_call *call, int64_t number)
@@ -69,6 +70,11 @@ static int on_work(struct cmds_call *call, const struct work *work)
 {
     struct sim *sim = cmds_call_receiver(call);
     sim->by_pool += cmds_runtime_current_shard(sim->runtime) < 0;
+    if (sim->job_waits_ms > 0) {
+        _Atomic uint32_t never = 0;
+        CU_ASSERT_EQUAL(
+                cmdi_runtime_wait(sim->runtime, &never, 0, sim->job_waits_ms), CMDS_E_TIMEOUT);
+    }
     return answer(call, work->number);
 }
 
@@ -197,6 +203,44 @@ static void test_sim_waiting_moves_the_time(void)
     sim_close(&sim);
 }
 
+static int sim_work(struct sim *sim)
+{
+    struct work work = {1};
+    return cmds_group_send(sim->group, work_message(&work), NULL, on_result, sim);
+}
+
+/* A job may block, and the time that it takes is everybody's: no shard is given an earlier one. */
+static void test_sim_a_job_that_waits_moves_the_time(void)
+{
+    struct sim sim;
+    sim_open(&sim);
+    sim.job_waits_ms = 10;
+    uint64_t before_ns = sim.runtime->now_ns;
+    CU_ASSERT_EQUAL(sim_work(&sim), 0);
+    sim_step_ms(&sim, 0);
+    CU_ASSERT_EQUAL(sim.answers, 1);
+    CU_ASSERT_EQUAL(sim.runtime->now_ns, before_ns + 10 * 1000000ull);
+    for (uint32_t i = 0; i < sim.runtime->shard_count; i++) {
+        CU_ASSERT_EQUAL(sim.runtime->shards[i]->now_ns, sim.runtime->now_ns);
+    }
+    sim_close(&sim);
+}
+
+/* The time of whoever waits for the job is over before the job is. */
+static void test_sim_a_job_outlasts_a_wait(void)
+{
+    struct sim sim;
+    sim_open(&sim);
+    sim.job_waits_ms = 10;
+    CU_ASSERT_EQUAL(sim_work(&sim), 0);
+    _Atomic uint32_t never = 0;
+    uint64_t before_ns = sim.runtime->now_ns;
+    CU_ASSERT_EQUAL(cmdi_runtime_wait(sim.runtime, &never, 0, 5), CMDS_E_TIMEOUT);
+    CU_ASSERT_EQUAL(sim.runtime->now_ns, before_ns + 10 * 1000000ull);
+    CU_ASSERT_EQUAL(sim.answers, 1);
+    sim_close(&sim);
+}
+
 /* What a run costs in enters and bytes: nothing but what was asked for decides it. */
 static void run_once(uint64_t *enters, uint64_t *bytes)
 {
@@ -227,6 +271,8 @@ static CU_TestInfo tests[] = {
         {"jobs run in the step", test_sim_jobs_run_in_the_step},
         {"time is given", test_sim_time_is_given},
         {"waiting moves the time", test_sim_waiting_moves_the_time},
+        {"a job that waits moves the time", test_sim_a_job_that_waits_moves_the_time},
+        {"a job outlasts a wait", test_sim_a_job_outlasts_a_wait},
         {"the same run is the same", test_sim_the_same_run_is_the_same},
         CU_TEST_INFO_NULL,
 };
