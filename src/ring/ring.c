@@ -130,6 +130,13 @@ static uint32_t ring_unsubmitted(const struct cmdi_ring *ring)
 }
 
 /* The kernel may write into our buffers until every operation has completed. */
+void cmdi_ring_give_up(struct cmdi_ring *ring)
+{
+    CMDI_ASSERT(!ring->draining);
+    ring->owner = &ring_thread;
+    ring->broken = ring->broken < 0 ? ring->broken : -EXDEV;
+}
+
 void cmdi_ring_drain(struct cmdi_ring *ring)
 {
     struct cmdi_completion completions[64];

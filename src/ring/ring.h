@@ -85,6 +85,12 @@ int cmdi_ring_create(
  * destroy is called after it. Thread: the owner.
  */
 void cmdi_ring_drain(struct cmdi_ring *ring);
+/**
+ * The caller ends it in the place of its owner, which uses it no more. The kernel would take nothing
+ * from another thread, so nothing reaches it from here on: an enter fails with -EXDEV. Only destroy
+ * is called in the end. Thread: any.
+ */
+void cmdi_ring_give_up(struct cmdi_ring *ring);
 /** NULL is fine. Thread: the owner; any, if it was drained or never enabled. */
 void cmdi_ring_destroy(struct cmdi_ring *ring);
 /** The caller becomes the owner. Returns: 0; -errno. Done already, it does nothing. */

@@ -338,9 +338,15 @@ int cmdi_drive_start(struct cmds_runtime *runtime, struct cmds_error *error)
     return 0;
 }
 
-/* The thread that stops an inline runtime finishes what still lies in its ring and its mailbox. */
+/*
+ * The thread that stops an inline runtime finishes what still lies in its ring and its mailbox. If
+ * another thread has turned it, the kernel takes nothing from this one.
+ */
 static void drive_end_inline(struct cmds_runtime *runtime)
 {
+    if (drive_claim(runtime) == -EXDEV) {
+        cmdi_ring_give_up(runtime->shards[0]->ring);
+    }
     for (uint32_t i = 0; i < DRIVE_END_TURNS && drive_turn(runtime, CMDI_RING_WAIT_NONE) > 0; i++) {
         // Until it is quiet.
     }

@@ -251,6 +251,25 @@ static void test_runtime_turn_is_for_one_thread(void)
     cmds_runtime_stop(runtime);
 }
 
+/*
+ * The thread that turned it has ended, and another one stops the runtime. The kernel takes nothing
+ * from that one; what was posted runs all the same, and nobody is left behind.
+ */
+static void test_runtime_stops_without_its_thread(void)
+{
+    struct cmds_runtime *runtime = inline_runtime();
+    struct turner turner = {.runtime = runtime};
+    uint32_t count = 0;
+    pthread_t thread;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, turn_elsewhere, &turner), 0);
+    (void)pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(turner.code, 0);
+    CU_ASSERT_EQUAL(cmds_runtime_post(runtime, 0, add_one, &count), 0);
+
+    cmds_runtime_stop(runtime);
+    CU_ASSERT_EQUAL(count, 1);
+}
+
 static void test_runtime_posts_run_before_the_stop(void)
 {
     for (uint32_t is_inline = 0; is_inline <= 1; is_inline++) {
@@ -273,6 +292,7 @@ CU_TestInfo test_runtime_turn[] = {
         {"fd wakes for work that was left", test_runtime_fd_wakes_for_work_that_was_left},
         {"waits only for nothing", test_runtime_turn_waits_only_for_nothing},
         {"is for one thread", test_runtime_turn_is_for_one_thread},
+        {"stops without its thread", test_runtime_stops_without_its_thread},
         {"posts run before the stop", test_runtime_posts_run_before_the_stop},
         CU_TEST_INFO_NULL,
 };
