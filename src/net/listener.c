@@ -71,6 +71,9 @@ static void listener_close(struct cmdi_listener *listener)
      * other file can have its number: the file that is removed is ours.
      */
     cmdi_socket_file_remove(&listener->address, &listener->file);
+    if (!listener->is_shared) {
+        cmdi_socket_shutdown(listener->fd, SHUT_RDWR); // A forked child has a copy of it.
+    }
     cmdi_fd_close(listener->fd);
     listener->fd = -1;
 }
@@ -199,6 +202,7 @@ int cmdi_listener_bind(struct cmdi_listener *listener, const struct cmdi_address
         cmdi_fd_close(fd);
         return cmdi_fail(error, code, "listen: the address of a socket: %s", strerror(-code));
     }
+    listener->is_shared = false;
     listener->fd = fd;
     listener_move(listener, CMDI_LISTENER_LISTENING);
     return 0;
@@ -215,6 +219,7 @@ int cmdi_listener_adopt(struct cmdi_listener *listener, int fd, struct cmds_erro
     }
     listener->address = address;
     listener->file = (struct cmdi_socket_file){0};
+    listener->is_shared = true;
     listener->fd = fd;
     listener_move(listener, CMDI_LISTENER_LISTENING);
     return 0;
@@ -223,6 +228,7 @@ int cmdi_listener_adopt(struct cmdi_listener *listener, int fd, struct cmds_erro
 void cmdi_listener_disown(struct cmdi_listener *listener)
 {
     listener->file = (struct cmdi_socket_file){0};
+    listener->is_shared = true;
 }
 
 void cmdi_listener_close(struct cmdi_listener *listener)

@@ -7,10 +7,10 @@
  *     CLOSED -> LISTENING -+--> ACCEPTING +-> STOPPING -> CLOSED
  *                          +--> PARKED ---+                  the owner takes none for now
  *
- * The socket may be shared with another process, or come from one. So it is never shut down: the
- * accept is cancelled, and the descriptor closed when its last completion has come. A connection
- * that this completion brings is the owner's like any other; those that the kernel still queues
- * stay with the other process, or are reset by the kernel if this was the last descriptor.
+ * The accept is cancelled, and the descriptor closed when its last completion has come. A connection
+ * that this completion brings is the owner's like any other. Then the socket is shut down: a child
+ * that was forked has it too, and would keep the port, where nobody answers. Not so if it was
+ * adopted or disowned: another process listens on it, and has what the kernel still queues.
  *
  * Of a UNIX socket the file belongs to the listener if it made it, and is removed when it stops.
  */
@@ -56,8 +56,9 @@ struct cmdi_listener {
     int fd;
     uint32_t slot; // Of the shard; UINT32_MAX: none.
     uint32_t rest_ms;
-    uint8_t state; // enum cmdi_listener_state
-    bool once;     // One accept at a time.
+    uint8_t state;  // enum cmdi_listener_state
+    bool once;      // One accept at a time.
+    bool is_shared; // Another process listens on the socket, too.
 };
 
 /** State CLOSED; keeps `ops`. Thread: setup. */
@@ -70,14 +71,14 @@ void cmdi_listener_init(struct cmdi_listener *listener, struct cmdi_shard *shard
 int cmdi_listener_bind(struct cmdi_listener *listener, const struct cmdi_address *address,
         uint32_t backlog, bool reuse_port, uint32_t keepalive_ms, struct cmds_error *error);
 /**
- * LISTENING on a socket that listens already, made elsewhere. Its file is somebody else's.
+ * LISTENING on a socket that listens already, made elsewhere. It and its file are somebody else's.
  *
  * Owner:   takes `fd` on success.
  * Thread:  setup.
  * Returns: 0; -EINVAL: it is no listening stream socket; -errno.
  */
 int cmdi_listener_adopt(struct cmdi_listener *listener, int fd, struct cmds_error *error);
-/** Another process listens on from here on: stop and close leave the file to it. */
+/** Another process listens on from here on: stop and close leave the socket and the file to it. */
 void cmdi_listener_disown(struct cmdi_listener *listener);
 /** Closes one that is LISTENING; no op is called. Thread: setup. */
 void cmdi_listener_close(struct cmdi_listener *listener);

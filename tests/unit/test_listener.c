@@ -277,6 +277,7 @@ static void test_listener_leaves_a_shared_socket_whole(void)
     CU_ASSERT_FATAL(other >= 0);
     owner_start(&owner);
     struct cmdi_address address = owner.listener.address;
+    cmdi_listener_disown(&owner.listener);
     owner_stop(&owner);
 
     owner.listener.address = address;
@@ -289,6 +290,37 @@ static void test_listener_leaves_a_shared_socket_whole(void)
     owner_close(&owner);
 }
 
+/* A child that was forked has a copy of the socket, and does not know of it: the port is free. */
+static void stop_beside_a_copy(bool starts)
+{
+    struct owner owner;
+    struct raw raw;
+    owner_open(&owner, false);
+    owner_bind(&owner, "127.0.0.1:0");
+    int copy = dup(owner.listener.fd);
+    CU_ASSERT_FATAL(copy >= 0);
+    if (starts) {
+        owner_start(&owner);
+        cmdi_shard_call(owner.shard, call_nothing, NULL);
+    }
+    struct cmdi_address address = owner.listener.address;
+    owner_stop(&owner);
+
+    owner.listener.address = address;
+    CU_ASSERT_EQUAL(owner_connect(&owner, &raw), -ECONNREFUSED);
+    CU_ASSERT_EQUAL_FATAL(
+            cmdi_listener_bind(&owner.listener, &address, 16, false, CMDS_NEVER, NULL), 0);
+    cmdi_listener_close(&owner.listener);
+    cmdi_fd_close(copy);
+    owner_close(&owner);
+}
+
+static void test_listener_frees_the_port_for_all(void)
+{
+    stop_beside_a_copy(true);
+    stop_beside_a_copy(false);
+}
+
 /* Each connection is the owner's, or is still in the socket: none is closed unseen. */
 static void test_listener_loses_none_while_it_stops(void)
 {
@@ -297,6 +329,7 @@ static void test_listener_loses_none_while_it_stops(void)
         owner_open(&owner, round % 2 != 0);
         owner_bind(&owner, "127.0.0.1:0");
         int other = dup(owner.listener.fd);
+        cmdi_listener_disown(&owner.listener);
         owner_start(&owner);
         cmdi_shard_call(owner.shard, call_nothing, NULL); // The accept is in flight.
         cmdi_shard_call(owner.shard, call_connect_and_stop, &owner);
@@ -423,6 +456,7 @@ CU_TestInfo test_listener[] = {
         {"is parked and resumed", test_listener_is_parked_and_resumed},
         {"rests longer each time", test_listener_rests_longer_each_time},
         {"leaves a shared socket whole", test_listener_leaves_a_shared_socket_whole},
+        {"frees the port for all", test_listener_frees_the_port_for_all},
         {"loses none while it stops", test_listener_loses_none_while_it_stops},
         {"gives away what comes while it stops",
                 test_listener_gives_away_what_comes_while_it_stops},
