@@ -226,6 +226,7 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
         code = group_make_pickers(group, error);
     }
     if (code == 0) {
+        cmdi_group_hold(group); // From here on a callback, or the end of the runtime, may close it.
         code = cmdi_runtime_add(runtime, &group->service);
         code = code == CMDS_E_FORKED ? cmdi_fail(error, code, "%s", cmds_error_text(code))
                : code < 0            ? cmdi_fail(error, code, "the runtime is stopping")
@@ -236,7 +237,6 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
         group_free_struct(group);
         return code;
     }
-    cmdi_group_hold(group); // A callback may close it before we are done.
     *out = group;
     group_start(group);
     cmdi_group_leave(group);
