@@ -14,6 +14,8 @@
   words      no work left without the number of its issue
   licence    the SPDX line opens every source file
   generated  a file that a script writes is what the script writes today
+  map        docs/map.md has a link to each folder and names each public header; no link of README.md
+             and docs/ leads nowhere
   commits    a commit's title has at most 72 characters, the line after it is blank
 
 scripts/check.py [--library libcmdstream.so] [--build FOLDER] [--ratchet] [--root FOLDER]
@@ -52,6 +54,8 @@ STANDARD_HEADERS = set(  # type_traits: under __cplusplus.
 # Script that knows --check -> what it writes.
 GENERATED = {"scripts/gen_each.py": "include/cmdstream/each.h"}
 
+MAPPED = ("src", "codecs", "tests", "perf")  # Folders whose folders are in docs/map.md.
+
 FILE_LINES_MAX = 700
 FUNCTION_LINES_MAX = 60
 LINES_MAX = {"README.md": 150}  # Of single files.
@@ -77,6 +81,7 @@ class Checker:
         self.check_ratcheted(arguments.build, arguments.ratchet)
         self.check_words()
         self.check_licence()
+        self.check_map()
         self.check_generated()
         self.check_format()
         if arguments.library:
@@ -321,6 +326,32 @@ class Checker:
             if not lines or lines[0] != "/* SPDX-License-Identifier: MIT */":
                 self.report(name, 1, "/* SPDX-License-Identifier: MIT */ opens every file")
 
+    def check_map(self):
+        names = [path for path in (self.root / "README.md", *sorted(self.root.glob("docs/*.md")))
+                 if path.exists()]
+        linked = set()
+        for path in names:
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                for target in re.findall(r"\]\((?!\w+:|#)([^)#]+)", line):
+                    place = (path.parent / target).resolve()
+                    if path.name == "map.md":
+                        linked.add(place)
+                    if not place.exists():
+                        self.report(path.relative_to(self.root), number, f"there is no {target}")
+        self.check_map_is_whole(linked)
+
+    def check_map_is_whole(self, linked):
+        path = self.root / "docs/map.md"
+        if not path.exists():
+            return
+        for folder in MAPPED:
+            for place in sorted((self.root / folder).glob("[a-z]*/")):
+                if place.is_dir() and place.resolve() not in linked:
+                    self.report("docs/map.md", 1, f"has no link to {folder}/{place.name}")
+        text = path.read_text(encoding="utf-8")
+        for header in sorted((self.root / "include/cmdstream").glob("*.h")):
+            if f"`{header.stem}`" not in text:
+                self.report("docs/map.md", 1, f"does not name {header.name}")
 
     def check_generated(self):
         for script, name in GENERATED.items():

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* What a program's struct says and this library knows, and what it does not. See options.h. */
 #include "base/options.h"
 
 #include <errno.h>

@@ -386,6 +386,18 @@ class CheckTest(unittest.TestCase):
         self.assertIn("***** commits: NOT checked, the history does not reach back", result.stdout)
         self.assertEqual(result.returncode, 77)
 
+    def test_the_map_is_whole(self):
+        self.write("include/cmdstream/base.h", "")
+        self.write("tests/unit/test_a.c", "")
+        self.write("docs/map.md", "[base](../src/base), `base`, [page](https://x.y/z), [here](#map)\n", licence="")
+        self.refused("docs/map.md:1: has no link to tests/unit")
+        self.write("docs/map.md", "[base](../src/base), [unit](../tests/unit)\n", licence="")
+        self.refused("docs/map.md:1: does not name base.h")
+        self.write("docs/map.md", "[base](../src/base), [unit](../tests/unit), `base`\n", licence="")
+        self.accepted()
+        self.write("README.md", "line\n![plot](perf/plot.svg) and [a part](docs/map.md#map)\n", licence="")
+        self.refused("README.md:2: there is no perf/plot.svg")
+
     def test_a_generated_file_is_what_its_script_writes(self):
         script = "scripts/gen_each.py"
         shutil.copy(REPOSITORY / script, self.root / script)
