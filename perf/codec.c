@@ -176,13 +176,13 @@ static void msgpack_c_encode(const struct cmds_codec *codec)
         msgpack_packer packer;
         buffer.size = 0;
         msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
-        int error = msgpack_pack_array(&packer, 4);
-        error |= values[i].flag ? msgpack_pack_true(&packer) : msgpack_pack_false(&packer);
-        error |= msgpack_pack_int64(&packer, values[i].number);
-        error |= msgpack_pack_str(&packer, values[i].text.size);
-        error |= msgpack_pack_str_body(&packer, values[i].text.data, values[i].text.size);
-        error |= msgpack_pack_double(&packer, values[i].real);
-        need(error == 0 && buffer.size == sizes[i], "msgpack-c");
+        int code = msgpack_pack_array(&packer, 4);
+        code |= values[i].flag ? msgpack_pack_true(&packer) : msgpack_pack_false(&packer);
+        code |= msgpack_pack_int64(&packer, values[i].number);
+        code |= msgpack_pack_str(&packer, values[i].text.size);
+        code |= msgpack_pack_str_body(&packer, values[i].text.data, values[i].text.size);
+        code |= msgpack_pack_double(&packer, values[i].real);
+        need(code == 0 && buffer.size == sizes[i], "msgpack-c");
         sink += buffer.size;
     }
 }

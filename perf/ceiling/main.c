@@ -33,9 +33,9 @@ enum {
     SECONDS_TO_DRAIN = 10
 };
 
-_Noreturn void die(const char *what, int error)
+_Noreturn void die(const char *what, int code)
 {
-    fprintf(stderr, "ceiling: %s: %s\n", what, strerror(error < 0 ? -error : error));
+    fprintf(stderr, "ceiling: %s: %s\n", what, strerror(code < 0 ? -code : code));
     exit(1);
 }
 

@@ -64,10 +64,10 @@ static struct io_uring_sqe *side_sqe(struct side *side)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&side->ring);
     if (sqe == NULL) {
-        int error = io_uring_submit(&side->ring);
-        sqe = error < 0 ? NULL : io_uring_get_sqe(&side->ring);
+        int code = io_uring_submit(&side->ring);
+        sqe = code < 0 ? NULL : io_uring_get_sqe(&side->ring);
         if (sqe == NULL) {
-            die("submit", error);
+            die("submit", code);
         }
     }
     return sqe;
@@ -87,9 +87,9 @@ void side_init(struct side *side, const struct options *options, bool is_server)
             .cq_entries = 8 * RING_ENTRIES,
     };
     *side = (struct side){.options = options, .is_server = is_server, .listener = -1};
-    int error = io_uring_queue_init_params(RING_ENTRIES, &side->ring, &params);
-    if (error < 0) {
-        die("io_uring (`cmdstream doctor` says why)", error);
+    int code = io_uring_queue_init_params(RING_ENTRIES, &side->ring, &params);
+    if (code < 0) {
+        die("io_uring (`cmdstream doctor` says why)", code);
     }
     (void)io_uring_register_ring_fd(&side->ring); // Cheaper enters; without it they only cost more.
     size_t ring_size = options->buffer_count * sizeof(struct io_uring_buf);
@@ -104,9 +104,9 @@ void side_init(struct side *side, const struct options *options, bool is_server)
             .ring_addr = (uint64_t)(uintptr_t)side->buffer_ring,
             .ring_entries = options->buffer_count,
     };
-    error = io_uring_register_buf_ring(&side->ring, &registration, 0);
-    if (error < 0) {
-        die("register buffers", error);
+    code = io_uring_register_buf_ring(&side->ring, &registration, 0);
+    if (code < 0) {
+        die("register buffers", code);
     }
     io_uring_buf_ring_init(side->buffer_ring);
     int mask = io_uring_buf_ring_mask(options->buffer_count);

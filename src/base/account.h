@@ -122,7 +122,7 @@ static inline bool cmdi_account_charge_reserve(struct cmdi_account *account, siz
 }
 
 /** `fn` is called when memory is to be given back. Once is enough. */
-static inline void cmdi_account_watch(struct cmdi_account *account, struct cmdi_trim *trim)
+static inline void cmdi_account_add_trim(struct cmdi_account *account, struct cmdi_trim *trim)
 {
     CMDI_ASSERT(account == NULL || trim->fn != NULL);
     if (account != NULL && cmdi_list_empty(&trim->link)) {

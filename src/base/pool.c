@@ -247,7 +247,7 @@ void *cmdi_pool_grow(struct cmdi_pool *pool)
         cmdi_account_sub(pool->account, pool_chunk_size(pool));
         return NULL;
     }
-    cmdi_account_watch(pool->account, &pool->trim);
+    cmdi_account_add_trim(pool->account, &pool->trim);
     chunk->link.next = pool->chunks;
     pool->chunks = &chunk->link;
     pool->trims_to_skip = 0;

@@ -20,6 +20,6 @@ struct cmdi_pending *cmdi_client_register(struct cmdi_client *client, cmds_resul
     }
     cmdi_pending_insert(&client->table, entry);
     cmdi_client_publish_count(client);
-    cmdi_client_watch_deadline(client, deadline_ms);
+    cmdi_client_arm_deadline(client, deadline_ms);
     return entry;
 }

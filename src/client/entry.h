@@ -14,7 +14,7 @@ static inline void cmdi_client_publish_count(struct cmdi_client *client)
 }
 
 /** deadline_timer fires then, or earlier. */
-static inline void cmdi_client_watch_deadline(struct cmdi_client *client, uint64_t deadline_ms)
+static inline void cmdi_client_arm_deadline(struct cmdi_client *client, uint64_t deadline_ms)
 {
     if (CMDI_UNLIKELY(deadline_ms < client->deadline_next_ms)) {
         client->deadline_next_ms = deadline_ms;

@@ -5,8 +5,8 @@
  *
  * The sender makes the block, on any thread, before the command can be answered. It travels with
  * the command: command -> record of a queue -> pending entry; whoever ends the command gives it
- * back. Today it holds the ticket. A hook's slot, a span, the twin of a hedged command belong here
- * as well: they live as long.
+ * back. Today it holds the ticket. A span, the twin of a hedged command, what a hook of the user
+ * remembers of one belong here as well: they live as long.
  */
 #ifndef CMDI_CLIENT_EXTRA_H
 #define CMDI_CLIENT_EXTRA_H

@@ -103,7 +103,7 @@ void cmdi_client_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
          * only scans.
          */
         uint64_t soonest_ms = now_ms + 1 + table->count / CLIENT_SCAN_PER_MS;
-        cmdi_client_watch_deadline(client, earliest_ms > soonest_ms ? earliest_ms : soonest_ms);
+        cmdi_client_arm_deadline(client, earliest_ms > soonest_ms ? earliest_ms : soonest_ms);
     }
     cmdi_client_deliver(client);
     cmdi_client_trim(client);

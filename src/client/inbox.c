@@ -54,7 +54,7 @@ static int client_inbox_put(struct cmdi_client *client, const struct cmdi_comman
     return 0;
 }
 
-int cmdi_client_send_foreign(struct cmdi_client *client, const struct cmdi_command *command)
+int cmdi_client_inbox_send(struct cmdi_client *client, const struct cmdi_command *command)
 {
     cmdi_inbox_lock(&client->inbox);
     int code = client_inbox_put(client, command);

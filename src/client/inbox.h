@@ -12,7 +12,7 @@
 #include "client/client.h"
 
 /** As cmdi_client_send(), from another thread. Thread: any. Returns: as cmdi_client_send. */
-int cmdi_client_send_foreign(struct cmdi_client *client, const struct cmdi_command *command);
+int cmdi_client_inbox_send(struct cmdi_client *client, const struct cmdi_command *command);
 /** Would it be taken? Thread: any. */
 bool cmdi_client_inbox_has_room(struct cmdi_client *client, size_t body_size);
 /** The state is DOWN: what waits is refused, and no more is taken. */

@@ -67,12 +67,12 @@ static int queue_reserve(struct cmdi_queue *queue, size_t size)
     return 0;
 }
 
-struct cmdi_record *cmdi_queue_append(struct cmdi_queue *queue, size_t body_size, int *error)
+struct cmdi_record *cmdi_queue_append(struct cmdi_queue *queue, size_t body_size, int *code)
 {
     size_t size = cmdi_record_size(body_size);
-    int code = queue_reserve(queue, size);
-    if (code < 0) {
-        *error = code;
+    int result = queue_reserve(queue, size);
+    if (result < 0) {
+        *code = result;
         return NULL;
     }
     struct cmdi_record *record = cmdi_record_begin(queue->data + queue->end, body_size);

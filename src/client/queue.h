@@ -41,9 +41,9 @@ struct cmdi_queue {
 bool cmdi_queue_has_room(const struct cmdi_queue *queue, size_t body_size);
 /**
  * A record at the end with room for the body; valid until the next append. Returns: NULL without
- * memory, or at the account's bound: `*error` is -ENOMEM, -ENOBUFS then.
+ * memory, or at the account's bound: `*code` is -ENOMEM, -ENOBUFS then.
  */
-struct cmdi_record *cmdi_queue_append(struct cmdi_queue *queue, size_t body_size, int *error);
+struct cmdi_record *cmdi_queue_append(struct cmdi_queue *queue, size_t body_size, int *code);
 /** Everything in it is gone, and its memory. */
 void cmdi_queue_clear(struct cmdi_queue *queue);
 /** Gives back what is not used: everything if it is empty. */

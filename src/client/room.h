@@ -22,9 +22,9 @@ static inline enum cmdi_room cmdi_room_of(bool is_here, bool one_way)
 }
 
 /**
- * Would a command with a body of this size be taken now? By the same rule as cmdi_client_send()
- * and cmdi_client_send_foreign(), so that room is never
- * reported where the next send is refused. Thread: shard.
+ * Would a command with a body of this size be taken now? By the same rule as cmdi_client_send() and
+ * cmdi_client_inbox_send(), so that room is never reported where the next send is refused. Thread:
+ * shard.
  */
 bool cmdi_client_has_room(struct cmdi_client *client, enum cmdi_room room, size_t body_size);
 

@@ -141,7 +141,7 @@ void *cmdi_arena_alloc_slow(struct cmds_arena *arena, size_t size, size_t align)
         return NULL;
     }
     CMDI_ASSERT(chunk_size >= need && chunk_size <= arena->size_max - arena->size);
-    cmdi_account_watch(arena->account, &arena->trim);
+    cmdi_account_add_trim(arena->account, &arena->trim);
     chunk->older = arena->chunk;
     chunk->size = chunk_size;
     arena->grown = arena->grown || chunk->older != NULL || chunk_size > CMDI_ARENA_KEEP_MAX;

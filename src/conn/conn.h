@@ -317,20 +317,20 @@ static inline void cmdi_conn_publish_output(struct cmdi_conn *conn, size_t more)
 /** Would cmdi_conn_reserve() of this size succeed? As far as one can know without malloc. */
 bool cmdi_conn_has_room(const struct cmdi_conn *conn, size_t size);
 /** Slow path of reserve. */
-uint8_t *cmdi_conn_reserve_slow(struct cmdi_conn *conn, size_t size, int *error);
+uint8_t *cmdi_conn_reserve_slow(struct cmdi_conn *conn, size_t size, int *code);
 /**
- * Room for `size` bytes at the end of the output. Returns: NULL, and in *error -ENOBUFS (the bound,
+ * Room for `size` bytes at the end of the output. Returns: NULL, and in *code -ENOBUFS (the bound,
  * or the shard's memory is short: on_output_low when it is to be tried again), or -ENOMEM (there is
  * none, or never as much).
  */
-static inline uint8_t *cmdi_conn_reserve(struct cmdi_conn *conn, size_t size, int *error)
+static inline uint8_t *cmdi_conn_reserve(struct cmdi_conn *conn, size_t size, int *code)
 {
     size_t end = conn->fill.end + size;
     if (CMDI_LIKELY(end <= conn->fill.capacity && end <= conn->limits->output_size_max / 2 &&
                     conn->flight.data == NULL)) {
         return conn->fill.data + conn->fill.end;
     }
-    return cmdi_conn_reserve_slow(conn, size, error);
+    return cmdi_conn_reserve_slow(conn, size, code);
 }
 /**
  * The same beyond the bound: for what was taken from another thread, where the bound was looked at.

@@ -63,17 +63,17 @@ bool cmdi_conn_has_room(const struct cmdi_conn *conn, size_t size)
                    cmdi_buffers_allow(&conn->shard->buffers, conn->fill.end + size));
 }
 
-uint8_t *cmdi_conn_reserve_slow(struct cmdi_conn *conn, size_t size, int *error)
+uint8_t *cmdi_conn_reserve_slow(struct cmdi_conn *conn, size_t size, int *code)
 {
     size_t max = conn->limits->output_size_max;
     size_t output = cmdi_conn_output_size(conn);
     conn->above_low = conn->above_low || output >= max / 2;
     if (!conn_output_allows(conn, size)) {
-        *error = -ENOBUFS;
+        *code = -ENOBUFS;
         return NULL;
     }
     if (conn->fill.end + size > conn->fill.capacity && !conn_fill_grow(conn, size)) {
-        *error = cmdi_conn_lack(conn, conn->fill.end + size, false);
+        *code = cmdi_conn_lack(conn, conn->fill.end + size, false);
         return NULL;
     }
     if (output + size >= max / 2) { // Below it others count on the half without looking.

@@ -237,7 +237,7 @@ static void group_shard_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail
     if ((nudges & CMDI_NUDGE_ROOM) != 0 && !group_shard->closing) {
         cmdi_shard_flush(shard, &group_shard->room_work);
     }
-    if ((nudges & CMDI_NUDGE_WATCH) != 0) {
+    if ((nudges & CMDI_NUDGE_IDLE) != 0) {
         group_shard->client_shard.wants_idle = true;
         if (atomic_load(&group_shard->client_shard.pending) == 0) {
             group_shard_on_idle(&group_shard->client_shard);

@@ -11,7 +11,7 @@ enum cmdi_nudge {
     CMDI_NUDGE_START = 1,   // The time for connecting begins.
     CMDI_NUDGE_TARGETS = 2, // The endpoint has addresses, or says why not: connect.
     CMDI_NUDGE_ROOM = 4,    // Somebody was refused: tell when there is room.
-    CMDI_NUDGE_WATCH = 8,   // Somebody waits for no command to be pending.
+    CMDI_NUDGE_IDLE = 8,    // Somebody waits for no command to be pending.
     CMDI_NUDGE_FORGET = 16, // Tickets lie in `forgotten`.
     CMDI_NUDGE_CLOSE = 32,
 };

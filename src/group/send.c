@@ -202,7 +202,7 @@ static int group_send_to_any(
         if (command->extra != NULL) {
             command->extra->ticket.client = client;
         }
-        int code = cmdi_client_send_foreign(client, command);
+        int code = cmdi_client_inbox_send(client, command);
         if (code != -ENOBUFS && code != CMDS_E_NOT_CONNECTED) {
             return code;
         }

@@ -141,7 +141,7 @@ static bool group_is_idle(struct cmds_group *group)
     bool idle = true;
     for (uint32_t i = 0; i < group->shard_count; i++) {
         if (group_shard_pending(group->shards[i]) > 0) {
-            cmdi_group_shard_nudge(group->shards[i], CMDI_NUDGE_WATCH);
+            cmdi_group_shard_nudge(group->shards[i], CMDI_NUDGE_IDLE);
             idle = false;
         }
     }

@@ -16,8 +16,8 @@
 static _Thread_local bool fork_thread_blocks_signals;
 static _Atomic uint32_t fork_count;
 static void (*_Atomic fork_in_child)(void);
-static pthread_once_t fork_watch_once = PTHREAD_ONCE_INIT;
-static int fork_watch_code;
+static pthread_once_t fork_register_once = PTHREAD_ONCE_INIT;
+static int fork_register_code;
 
 void cmdi_fork_unblocks_signals(void)
 {
@@ -36,16 +36,16 @@ static void fork_happened(void)
     in_child();
 }
 
-static void fork_watch(void)
+static void fork_register(void)
 {
-    fork_watch_code = -pthread_atfork(NULL, NULL, fork_happened);
+    fork_register_code = -pthread_atfork(NULL, NULL, fork_happened);
 }
 
-int cmdi_fork_watch(void (*in_child)(void))
+int cmdi_fork_register(void (*in_child)(void))
 {
     atomic_store(&fork_in_child, in_child); // The same each time.
-    (void)pthread_once(&fork_watch_once, fork_watch);
-    return fork_watch_code;
+    (void)pthread_once(&fork_register_once, fork_register);
+    return fork_register_code;
 }
 
 uint32_t cmdi_fork_count(void)

@@ -11,7 +11,7 @@
  * From now on forks are counted, and `in_child` (the same one in every call) runs in each child of
  * fork(2), on its only thread. Returns: 0; -ENOMEM.
  */
-int cmdi_fork_watch(void (*in_child)(void));
+int cmdi_fork_register(void (*in_child)(void));
 /** How often this process was forked since: whoever remembers another number is of a parent. */
 uint32_t cmdi_fork_count(void);
 /**

@@ -17,9 +17,9 @@ int cmdi_poller_init(struct cmdi_poller *poller)
     struct epoll_event event = {.events = EPOLLIN, .data.fd = poller->stop_fd};
     if (poller->poll_fd < 0 || poller->stop_fd < 0 ||
             epoll_ctl(poller->poll_fd, EPOLL_CTL_ADD, poller->stop_fd, &event) != 0) {
-        int error = -errno;
+        int code = -errno;
         cmdi_poller_fini(poller);
-        return error;
+        return code;
     }
     return 0;
 }

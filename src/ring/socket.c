@@ -47,15 +47,15 @@ static int socket_keep_alive(int fd, uint32_t keepalive_ms)
     int idle_s = keepalive_ms / 2000 < SOCKET_KEEPALIVE_S_MAX ? (int)(keepalive_ms / 2000)
                                                               : SOCKET_KEEPALIVE_S_MAX;
     int interval_s = idle_s / SOCKET_KEEPALIVE_PROBES;
-    int error = socket_flag(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    if (error < 0 || keepalive_ms == CMDS_NEVER) {
-        return error;
+    int code = socket_flag(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    if (code < 0 || keepalive_ms == CMDS_NEVER) {
+        return code;
     }
-    error = socket_flag(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_s > 0 ? idle_s : 1);
-    if (error == 0) {
-        error = socket_flag(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval_s > 0 ? interval_s : 1);
+    code = socket_flag(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_s > 0 ? idle_s : 1);
+    if (code == 0) {
+        code = socket_flag(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval_s > 0 ? interval_s : 1);
     }
-    return error < 0 ? error : socket_flag(fd, IPPROTO_TCP, TCP_KEEPCNT, SOCKET_KEEPALIVE_PROBES);
+    return code < 0 ? code : socket_flag(fd, IPPROTO_TCP, TCP_KEEPCNT, SOCKET_KEEPALIVE_PROBES);
 }
 
 int cmdi_socket_open(const struct cmdi_address *address, uint32_t keepalive_ms)
@@ -64,16 +64,16 @@ int cmdi_socket_open(const struct cmdi_address *address, uint32_t keepalive_ms)
     if (fd < 0) {
         return -errno;
     }
-    int error = 0;
+    int code = 0;
     if (address_is_tcp(address)) {
-        error = socket_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-        if (error == 0 && keepalive_ms > 0) {
-            error = socket_keep_alive(fd, keepalive_ms);
+        code = socket_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        if (code == 0 && keepalive_ms > 0) {
+            code = socket_keep_alive(fd, keepalive_ms);
         }
     }
-    if (error < 0) {
+    if (code < 0) {
         cmdi_fd_close(fd);
-        return error;
+        return code;
     }
     return fd;
 }
@@ -84,16 +84,16 @@ static int socket_prepare(int fd, const struct cmdi_address *address, bool reuse
     if (!address_is_tcp(address)) {
         return 0;
     }
-    int error = socket_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (error == 0 && reuse_port) {
-        error = socket_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    int code = socket_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (code == 0 && reuse_port) {
+        code = socket_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     }
-    if (error == 0 && address->as.any.sa_family == AF_INET6 &&
+    if (code == 0 && address->as.any.sa_family == AF_INET6 &&
             IN6_IS_ADDR_UNSPECIFIED(&address->as.v6.sin6_addr)) {
         // [::] is any address, also an IPv4 one.
-        error = socket_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+        code = socket_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
     }
-    return error;
+    return code;
 }
 
 /*
@@ -135,17 +135,17 @@ static int socket_bind(int fd, const struct cmdi_address *address)
     if (bind(fd, &address->as.any, address->size) == 0) {
         return 0;
     }
-    int error = -errno;
+    int code = -errno;
     size_t offset = offsetof(struct sockaddr_un, sun_path);
-    if (error != -EADDRINUSE || address->as.any.sa_family != AF_UNIX || address->size <= offset ||
+    if (code != -EADDRINUSE || address->as.any.sa_family != AF_UNIX || address->size <= offset ||
             address->as.local.sun_path[0] == '\0' ||
             address->size - offset > sizeof(address->as.local.sun_path)) {
-        return error;
+        return code;
     }
     struct cmdi_address path = local_terminated(address);
     if (path.as.local.sun_path[sizeof(path.as.local.sun_path) - 1] != '\0' ||
             !local_path_is_stale(&path)) {
-        return error;
+        return code;
     }
     if (unlink(path.as.local.sun_path) != 0 && errno != ENOENT) {
         return -errno;
@@ -161,16 +161,16 @@ int cmdi_socket_listen(
     if (fd < 0) {
         return fd;
     }
-    int error = socket_prepare(fd, address, reuse_port);
-    if (error == 0) {
-        error = socket_bind(fd, address);
+    int code = socket_prepare(fd, address, reuse_port);
+    if (code == 0) {
+        code = socket_bind(fd, address);
     }
-    if (error == 0 && (fcntl(fd, F_SETFL, O_NONBLOCK) != 0 || listen(fd, backlog) != 0)) {
-        error = -errno;
+    if (code == 0 && (fcntl(fd, F_SETFL, O_NONBLOCK) != 0 || listen(fd, backlog) != 0)) {
+        code = -errno;
     }
-    if (error < 0) {
+    if (code < 0) {
         cmdi_fd_close(fd);
-        return error;
+        return code;
     }
     return fd;
 }

@@ -138,7 +138,7 @@ void cmdi_inbox_give_back(struct cmdi_inbox *inbox, struct cmdi_inbox_bytes *tak
     if (inbox->bytes.data == NULL && taken->capacity <= INBOX_KEPT_SIZE && !inbox->closed) {
         inbox->bytes = *taken;
         *taken = (struct cmdi_inbox_bytes){0};
-        cmdi_account_watch(&inbox->shard->buffers.account, &inbox->trim);
+        cmdi_account_add_trim(&inbox->shard->buffers.account, &inbox->trim);
     }
     cmdi_inbox_unlock(inbox);
     inbox_free(inbox, taken);

@@ -247,7 +247,7 @@ int cmdi_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_opti
         return code;
     }
     struct cmds_runtime *runtime = calloc(1, sizeof(*runtime));
-    if (runtime == NULL || cmdi_fork_watch(runtime_in_child) < 0) {
+    if (runtime == NULL || cmdi_fork_register(runtime_in_child) < 0) {
         free(runtime);
         return cmdi_fail(error, -ENOMEM, "no memory for a runtime");
     }

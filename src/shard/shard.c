@@ -479,7 +479,7 @@ static bool shard_spin(struct cmdi_shard *shard, uint64_t until_ns)
     }
 }
 
-static void shard_watch_preemptions(struct cmdi_shard *shard)
+static void shard_count_preemptions(struct cmdi_shard *shard)
 {
     if (!shard->options.spin_always && cmdi_spin_check_due(&shard->spin, shard->now_ns) &&
             cmdi_spin_check(&shard->spin, cmdi_preemptions(), shard->now_ns)) {
@@ -525,7 +525,7 @@ static int shard_end_turn(struct cmdi_shard *shard, uint64_t wait_ns)
         if (code < 0 || cmdi_shard_has_work(shard)) {
             return code;
         }
-        shard_watch_preemptions(shard);
+        shard_count_preemptions(shard);
         atomic_store_explicit(&shard->busy_since_ns, 0, memory_order_relaxed);
         if (shard_spin(shard, until_ns)) {
             shard->waited = true;

@@ -13,11 +13,11 @@
 
 static int exec_many(struct cmds_call *call, const struct run *run)
 {
-    int error = 0;
-    for (int64_t i = 0; i < run->number && error == 0; i++) {
-        error = world_send_item(call, i, i == run->number - 1);
+    int code = 0;
+    for (int64_t i = 0; i < run->number && code == 0; i++) {
+        code = world_send_item(call, i, i == run->number - 1);
     }
-    return error;
+    return code;
 }
 
 static void test_call_sends_many_results_in_order(void)
@@ -231,20 +231,20 @@ enum {
 static int exec_stream(struct cmds_call *call, const struct run *run)
 {
     int64_t index = (int64_t)(intptr_t)cmds_call_context(call);
-    int error = 0;
+    int code = 0;
     while (index < run->number) {
         struct item item = {index, index == run->number - 1, {large, CHUNK}};
-        error = cmds_call_send(call, item_message(&item));
-        if (error < 0) {
+        code = cmds_call_send(call, item_message(&item));
+        if (code < 0) {
             break;
         }
         index++;
     }
     cmds_call_set_context(call, (void *)(intptr_t)index);
-    if (error == 0 || error == -ENOBUFS) {
+    if (code == 0 || code == -ENOBUFS) {
         return index < run->number ? CMDS_EXEC_AGAIN : 0;
     }
-    return error;
+    return code;
 }
 
 static void test_call_streams_to_a_slow_reader_in_bounded_memory(void)

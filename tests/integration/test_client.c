@@ -330,7 +330,7 @@ static void test_client_deadlines_fire_while_the_output_is_full(void)
     struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
     struct echo echo = {.string = {large, sizeof(large)}};
     uint32_t accepted = 0;
-    int error = 0;
+    int code = 0;
     scene_init(&scene);
     how.deadline_ms = 50;
     runtime_options.shard_count = 1;
@@ -342,11 +342,11 @@ static void test_client_deadlines_fire_while_the_output_is_full(void)
             cmds_group_open(&scene.group, scene.runtime, &scene.options, &scene.error) == 0);
     CU_ASSERT_FATAL(cmds_group_wait(scene.group, RAW_GUARD_MS, NULL) == 0);
 
-    while (accepted < 1000 && (error = cmds_group_send(scene.group, echo_message(&echo), &how,
+    while (accepted < 1000 && (code = cmds_group_send(scene.group, echo_message(&echo), &how,
                                        answers_take, scene.answers)) == 0) {
         accepted++;
     }
-    CU_ASSERT_EQUAL(error, -ENOBUFS); // By bytes, long before the window of commands.
+    CU_ASSERT_EQUAL(code, -ENOBUFS); // By bytes, long before the window of commands.
     CU_ASSERT_TRUE(accepted > 0 && accepted < 1000);
     SCENE_UNTIL(atomic_load(&scene.answers->last_count) == accepted);
     CU_ASSERT_EQUAL(answers_with(scene.answers, CMDS_E_TIMEOUT), accepted);

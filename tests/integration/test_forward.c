@@ -60,11 +60,11 @@ static int front_exec(struct cmds_call *call, const struct run *run)
             run->what == FORWARD_ECHO ? echo_message(&echo) : run_message(&ask);
     int shard = cmds_runtime_current_shard(pair->front.runtime);
     cmds_call_set_context(call, (void *)(intptr_t)(shard + 1));
-    int error = cmds_group_forward(pair->up, message, call, pair_on_result);
-    if (error < 0) {
-        atomic_store(&pair->send_error, error);
+    int code = cmds_group_forward(pair->up, message, call, pair_on_result);
+    if (code < 0) {
+        atomic_store(&pair->send_error, code);
     }
-    return error;
+    return code;
 }
 
 static int front_exec_error(void *receiver, struct cmds_call *call, const struct cmds_error *error)
@@ -80,17 +80,17 @@ static _Atomic uint32_t back_held_count;
 static int back_exec(struct cmds_call *call, const struct run *run)
 {
     if (run->what == FORWARD_HOLD) {
-        int error = cmds_call_keep_command(call);
-        if (error == 0) {
+        int code = cmds_call_keep_command(call);
+        if (code == 0) {
             atomic_store(
                     &back_held[atomic_fetch_add(&back_held_count, 1) % 64], cmds_call_ref(call));
         }
-        return error;
+        return code;
     }
     int64_t index = (int64_t)cmds_call_round(call);
     bool last = index + 1 >= run->number;
-    int error = world_send_item(call, index, last);
-    return error < 0 || last ? error : CMDS_EXEC_AGAIN;
+    int code = world_send_item(call, index, last);
+    return code < 0 || last ? code : CMDS_EXEC_AGAIN;
 }
 
 static void back_release(void)

@@ -76,13 +76,13 @@ static void test_group_full_windows_and_every_command_answered_once(void)
 
     for (int64_t i = 0; i < COUNT;) {
         uint32_t writable = atomic_load(&guest.writable);
-        int error = guest_echo(&guest, i, NULL);
-        if (error == -ENOBUFS) {
+        int code = guest_echo(&guest, i, NULL);
+        if (code == -ENOBUFS) {
             refused++;
             WORLD_UNTIL(&world, atomic_load(&guest.writable) != writable);
             continue;
         }
-        CU_ASSERT_EQUAL_FATAL(error, 0);
+        CU_ASSERT_EQUAL_FATAL(code, 0);
         i++;
     }
     CU_ASSERT_EQUAL(cmds_group_drain(guest.group, RAW_GUARD_MS), 0);
@@ -98,8 +98,8 @@ static void test_group_full_windows_and_every_command_answered_once(void)
 static int exec_stream(struct cmds_call *call, const struct run *run)
 {
     int64_t index = (int64_t)cmds_call_round(call);
-    int error = world_send_item(call, index, index + 1 >= run->number);
-    return error < 0 || index + 1 >= run->number ? error : CMDS_EXEC_AGAIN;
+    int code = world_send_item(call, index, index + 1 >= run->number);
+    return code < 0 || index + 1 >= run->number ? code : CMDS_EXEC_AGAIN;
 }
 
 static void test_group_many_results_in_order_up_to_the_last(void)

@@ -93,9 +93,9 @@ static int up_exec(struct cmds_call *call, const struct run *run)
         cmds_group_close(up->group, up_on_closed, up);
         return world_send_item(call, 0, true);
     }
-    int error = cmds_group_forward(up->group, echo_message(&echo), call, up_on_result);
-    atomic_fetch_add(&up->forwarded, error == 0);
-    return error;
+    int code = cmds_group_forward(up->group, echo_message(&echo), call, up_on_result);
+    atomic_fetch_add(&up->forwarded, code == 0);
+    return code;
 }
 
 static void test_group_end_waits_for_forwards_that_were_cancelled(void)
@@ -440,8 +440,8 @@ static int closer_exec(struct cmds_call *call, const struct run *run)
 {
     int64_t index = (int64_t)cmds_call_round(call);
     (void)run;
-    int error = world_send_item(call, index, index == 999);
-    return error < 0 || index == 999 ? error : CMDS_EXEC_AGAIN;
+    int code = world_send_item(call, index, index == 999);
+    return code < 0 || index == 999 ? code : CMDS_EXEC_AGAIN;
 }
 
 /* More of what leads to the callbacks. Returns: it is closed. */

@@ -105,12 +105,12 @@ static void test_group_forget_races_with_results(void)
         }
         uint32_t writable = atomic_load(&guest.writable);
         how.ticket = &tickets[i % 32];
-        int error = guest_echo(&guest, i, &how); // One that failed leaves no ticket.
-        if (error == -ENOBUFS) {
+        int code = guest_echo(&guest, i, &how); // One that failed leaves no ticket.
+        if (code == -ENOBUFS) {
             WORLD_UNTIL(&world, atomic_load(&guest.writable) != writable);
             continue;
         }
-        CU_ASSERT_EQUAL_FATAL(error, 0);
+        CU_ASSERT_EQUAL_FATAL(code, 0);
         i++;
     }
     CU_ASSERT_EQUAL(cmds_group_drain(guest.group, RAW_GUARD_MS), 0);

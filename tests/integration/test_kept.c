@@ -35,9 +35,9 @@ static int exec_keep(struct cmds_call *call, const struct run *run)
 {
     struct world *world = cmds_call_receiver(call);
     struct kept *kept = world->context;
-    int error = run->what == 0 ? cmds_call_keep_command(call) : 0;
-    if (error < 0) {
-        return error;
+    int code = run->what == 0 ? cmds_call_keep_command(call) : 0;
+    if (code < 0) {
+        return code;
     }
     cmds_call_on_cancel(call, on_cancel);
     uint32_t index = atomic_load(&kept->count);

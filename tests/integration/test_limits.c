@@ -85,13 +85,13 @@ static void test_limits_time_of_a_frame(void)
 static int exec_endless(struct cmds_call *call, const struct run *run)
 {
     static char chunk[8192];
-    int error = 0;
+    int code = 0;
     (void)run;
-    while (error == 0) {
+    while (code == 0) {
         struct item item = {.data = {chunk, sizeof(chunk)}};
-        error = cmds_call_send(call, item_message(&item));
+        code = cmds_call_send(call, item_message(&item));
     }
-    return error == -ENOBUFS ? CMDS_EXEC_AGAIN : error;
+    return code == -ENOBUFS ? CMDS_EXEC_AGAIN : code;
 }
 
 static void test_limits_a_peer_that_takes_nothing(void)

@@ -161,12 +161,12 @@ static int exec_note(struct cmds_call *call, const struct note *note)
 {
     struct app *app = cmds_call_receiver(call);
     struct count count = {0};
-    int error = 0;
+    int code = 0;
     switch (note->what) {
     case NOTE_KEEP:
     case NOTE_FAIL:
-        error = cmds_call_keep_command(call);
-        return error < 0 ? error : cmds_call_after(call, 1, note_later);
+        code = cmds_call_keep_command(call);
+        return code < 0 ? code : cmds_call_after(call, 1, note_later);
     case NOTE_FORWARD:
         atomic_fetch_add(&app->runs, 1);
         return cmds_group_forward(app->upstream, count_message(&count), call, note_forwarded);
@@ -184,18 +184,18 @@ static int exec_work(struct cmds_call *call, const struct work *work)
 /* 0: the whole at once; n: n steps and the whole; -n: down from n, whose 0 is the last. */
 static int exec_count(struct cmds_call *call, const struct count *count)
 {
-    int error = 0;
-    for (int64_t i = -count->to; i >= 0 && count->to < 0 && error == 0; i--) {
-        error = cmds_call_send(call, (struct cmds_message){&down_type, &(struct down){i}});
+    int code = 0;
+    for (int64_t i = -count->to; i >= 0 && count->to < 0 && code == 0; i--) {
+        code = cmds_call_send(call, (struct cmds_message){&down_type, &(struct down){i}});
     }
-    for (int64_t i = 0; i < count->to && error == 0; i++) {
-        error = cmds_call_send(call, step_message(&(struct step){i}));
+    for (int64_t i = 0; i < count->to && code == 0; i++) {
+        code = cmds_call_send(call, step_message(&(struct step){i}));
     }
     if (count->to < 0) {
         int after = cmds_call_send(call, (struct cmds_message){&down_type, &(struct down){1}});
-        return error == 0 && after != CMDS_E_FINISHED ? -EPROTO : error;
+        return code == 0 && after != CMDS_E_FINISHED ? -EPROTO : code;
     }
-    return error < 0 ? error : cmds_call_send(call, whole_message(&(struct whole){count->to}));
+    return code < 0 ? code : cmds_call_send(call, whole_message(&(struct whole){count->to}));
 }
 
 static int exec_knock(struct cmds_call *call, const struct knock *knock)

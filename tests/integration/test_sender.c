@@ -141,12 +141,12 @@ static int exec_stream(struct cmds_call *call, const struct run *run)
 {
     int64_t index = (int64_t)cmds_call_round(call);
     struct item item = {index, run->number > 0 && index + 1 >= run->number, run->text};
-    int error = cmds_call_send(call, item_message(&item));
-    if (error == -ENOBUFS) {
-        error = 0;
+    int code = cmds_call_send(call, item_message(&item));
+    if (code == -ENOBUFS) {
+        code = 0;
         item.last = false;
     }
-    return error < 0 || item.last ? error : CMDS_EXEC_AGAIN;
+    return code < 0 || item.last ? code : CMDS_EXEC_AGAIN;
 }
 
 struct each {

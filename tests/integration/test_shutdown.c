@@ -37,13 +37,13 @@ static int exec_keep(struct cmds_call *call, const struct run *run)
 static int exec_endless(struct cmds_call *call, const struct run *run)
 {
     static char chunk[8192];
-    int error = 0;
+    int code = 0;
     (void)run;
-    for (int i = 0; i < 64 && error == 0; i++) {
+    for (int i = 0; i < 64 && code == 0; i++) {
         struct item item = {.data = {chunk, sizeof(chunk)}};
-        error = cmds_call_send(call, item_message(&item));
+        code = cmds_call_send(call, item_message(&item));
     }
-    return error == 0 || error == -ENOBUFS ? CMDS_EXEC_AGAIN : error;
+    return code == 0 || code == -ENOBUFS ? CMDS_EXEC_AGAIN : code;
 }
 
 static void after_long(struct cmds_call *call)

@@ -231,12 +231,12 @@ static void test_watch_pongs_come_while_it_drains(void)
 static int exec_endless(struct cmds_call *call, const struct run *run)
 {
     static char chunk[65536];
-    int error = 0;
+    int code = 0;
     (void)run;
-    while (error == 0) {
-        error = cmds_call_send(call, item_message(&(struct item){.data = {chunk, sizeof(chunk)}}));
+    while (code == 0) {
+        code = cmds_call_send(call, item_message(&(struct item){.data = {chunk, sizeof(chunk)}}));
     }
-    return error == -ENOBUFS ? CMDS_EXEC_AGAIN : error;
+    return code == -ENOBUFS ? CMDS_EXEC_AGAIN : code;
 }
 
 /* Reads a little now and then for so long. Returns: false: it was cut. */

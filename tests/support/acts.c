@@ -93,9 +93,9 @@ int acts_stream(struct cmds_call *call, const struct act *act)
 {
     int64_t number = (int64_t)cmds_call_round(call) + 1;
     struct line line = {number, number >= act->number};
-    int error = cmds_call_send(call, line_message(&line));
-    if (error == -ENOBUFS) {
+    int code = cmds_call_send(call, line_message(&line));
+    if (code == -ENOBUFS) {
         return CMDS_EXEC_AGAIN;
     }
-    return error < 0 || line.last ? error : CMDS_EXEC_AGAIN;
+    return code < 0 || line.last ? code : CMDS_EXEC_AGAIN;
 }

@@ -95,11 +95,11 @@ _Atomic uint32_t kept_count;
 static int exec_keep(struct cmds_call *call, const struct run *run)
 {
     (void)run;
-    int error = cmds_call_keep_command(call);
-    if (error == 0) {
+    int code = cmds_call_keep_command(call);
+    if (code == 0) {
         atomic_store(&kept_calls[atomic_fetch_add(&kept_count, 1) % KEPT_MAX], cmds_call_ref(call));
     }
-    return error;
+    return code;
 }
 
 void kept_answer(uint32_t index)

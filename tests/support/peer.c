@@ -363,8 +363,8 @@ size_t peer_mixed_frames(uint8_t *out, uint64_t count)
 
 void peer_append(struct peer *peer, const void *data, size_t size)
 {
-    int error = 0;
-    uint8_t *out = cmdi_conn_reserve(&peer->conn, size, &error);
+    int code = 0;
+    uint8_t *out = cmdi_conn_reserve(&peer->conn, size, &code);
     CU_ASSERT_PTR_NOT_NULL_FATAL(out);
     memcpy(out, data, size);
     cmdi_conn_commit(&peer->conn, size);

@@ -131,9 +131,9 @@ int raw_open(struct raw *raw, const char *text, int receive_size, struct cmds_ru
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_size, sizeof(receive_size));
     }
     if (connect(fd, &address.as.any, address.size) < 0) {
-        int error = errno;
+        int code = errno;
         (void)close(fd);
-        return -error;
+        return -code;
     }
     raw_init(raw, fd);
     raw->turn = turn;
@@ -462,9 +462,9 @@ int raw_server_start(struct raw_server *server, raw_serve_fn serve, void *contex
     }
     if (bind(server->fd, any, size) < 0 || listen(server->fd, 128) < 0 ||
             getsockname(server->fd, any, &size) < 0) {
-        int error = errno;
+        int code = errno;
         (void)close(server->fd);
-        return -error;
+        return -code;
     }
     (void)snprintf(
             server->address, sizeof(server->address), "127.0.0.1:%u", ntohs(address.sin_port));

@@ -277,7 +277,7 @@ int outcome_ask(struct outcome *outcome, int deadline_ms)
 int outcome_ask_elsewhere(struct outcome *outcome)
 {
     struct cmdi_command command = outcome_command(outcome, RIG_NEVER);
-    return cmdi_client_send_foreign(&outcome->rig->client, &command);
+    return cmdi_client_inbox_send(&outcome->rig->client, &command);
 }
 
 static void outcome_take(void *context, const struct cmds_result *result)

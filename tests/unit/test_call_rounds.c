@@ -94,12 +94,12 @@ static int run_step(struct cmds_call *call)
     if (app->step != STEP_STREAM) {
         return app->code;
     }
-    int error = cmds_call_send(call, line_message(&line));
-    if (error == 0 || error == -ENOBUFS) {
+    int code = cmds_call_send(call, line_message(&line));
+    if (code == 0 || code == -ENOBUFS) {
         return CMDS_EXEC_AGAIN;
     }
     free_context(call); // It ends by itself.
-    return error;
+    return code;
 }
 
 static int exec_step(struct cmds_call *call, const struct step *step)

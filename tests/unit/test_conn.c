@@ -19,8 +19,8 @@
 /* `size` bytes, each the next number. */
 static void append_numbers(struct peer *peer, size_t *next, size_t size)
 {
-    int error = 0;
-    uint8_t *out = cmdi_conn_reserve(&peer->conn, size, &error);
+    int code = 0;
+    uint8_t *out = cmdi_conn_reserve(&peer->conn, size, &code);
     CU_ASSERT_PTR_NOT_NULL_FATAL(out);
     for (size_t i = 0; i < size; i++) {
         out[i] = (uint8_t)((*next)++ * 7);
@@ -92,19 +92,19 @@ static void test_conn_bound_and_low_mark(void)
 {
     struct peer *peer = peer_started();
     uint8_t data[4096] = {0};
-    int error = 0;
+    int code = 0;
     peer->limits.output_size_max = 8192;
     peer_append(peer, data, 4095);
-    CU_ASSERT_PTR_NOT_NULL(cmdi_conn_reserve(&peer->conn, 100000, &error)); // Below half: any size.
+    CU_ASSERT_PTR_NOT_NULL(cmdi_conn_reserve(&peer->conn, 100000, &code)); // Below half: any size.
     peer_append(peer, data, 1);
 
-    CU_ASSERT_PTR_NOT_NULL(cmdi_conn_reserve(&peer->conn, 4096, &error));
-    CU_ASSERT_PTR_NULL(cmdi_conn_reserve(&peer->conn, 4097, &error));
-    CU_ASSERT_EQUAL(error, -ENOBUFS);
+    CU_ASSERT_PTR_NOT_NULL(cmdi_conn_reserve(&peer->conn, 4096, &code));
+    CU_ASSERT_PTR_NULL(cmdi_conn_reserve(&peer->conn, 4097, &code));
+    CU_ASSERT_EQUAL(code, -ENOBUFS);
     peer_append(peer, data, 4096);
-    CU_ASSERT_PTR_NULL(cmdi_conn_reserve(&peer->conn, 1, &error));
+    CU_ASSERT_PTR_NULL(cmdi_conn_reserve(&peer->conn, 1, &code));
     peer_advance(peer);
-    CU_ASSERT_PTR_NULL(cmdi_conn_reserve(&peer->conn, 1, &error)); // What is in flight counts.
+    CU_ASSERT_PTR_NULL(cmdi_conn_reserve(&peer->conn, 1, &code)); // What is in flight counts.
 
     peer_send_done(peer, 4096);
     peer_advance(peer);
@@ -138,10 +138,10 @@ static void test_conn_flush_in_mid_turn_tells_the_low_mark(void)
 {
     struct peer *peer = peer_started();
     size_t next = 0;
-    int error = 0;
+    int code = 0;
     peer->limits.output_size_max = 64 * 1024;
     append_numbers(peer, &next, 40 * 1024);
-    CU_ASSERT_PTR_NULL(cmdi_conn_reserve(&peer->conn, 30 * 1024, &error));
+    CU_ASSERT_PTR_NULL(cmdi_conn_reserve(&peer->conn, 30 * 1024, &code));
     CU_ASSERT_TRUE(peer->conn.above_low);
 
     cmdi_conn_flush_now(&peer->conn); // The socket takes all of it: no completion will come.

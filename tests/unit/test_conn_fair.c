@@ -42,8 +42,8 @@ static int64_t note_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame
 /* A command of a few bytes, a result of many. */
 static int64_t answer_much(struct cmdi_conn *conn, const struct cmdi_frame *frame)
 {
-    int error = 0;
-    uint8_t *out = cmdi_conn_reserve(conn, RESULT_SIZE, &error);
+    int code = 0;
+    uint8_t *out = cmdi_conn_reserve(conn, RESULT_SIZE, &code);
     CU_ASSERT_PTR_NOT_NULL_FATAL(out);
     memset(out, 'x', RESULT_SIZE);
     cmdi_conn_commit(conn, RESULT_SIZE);
@@ -166,8 +166,8 @@ static void note_send(struct cmdi_conn *conn, const uint8_t *data, size_t size)
 
 static void append(struct peer *peer, size_t size)
 {
-    int error = 0;
-    uint8_t *out = cmdi_conn_reserve(&peer->conn, size, &error);
+    int code = 0;
+    uint8_t *out = cmdi_conn_reserve(&peer->conn, size, &code);
     CU_ASSERT_PTR_NOT_NULL_FATAL(out);
     memset(out, 'x', size);
     cmdi_conn_commit(&peer->conn, size);

@@ -61,8 +61,8 @@ static void crowd_close(struct crowd *crowd)
 /* So much output, which is in flight then. */
 static void peer_hold(struct peer *peer, size_t size)
 {
-    int error = 0;
-    uint8_t *out = cmdi_conn_reserve(&peer->conn, size, &error);
+    int code = 0;
+    uint8_t *out = cmdi_conn_reserve(&peer->conn, size, &code);
     CU_ASSERT_PTR_NOT_NULL_FATAL(out);
     memset(out, 1, size);
     peer->conn.fill.end += size; // No send in mid-turn.
@@ -73,8 +73,8 @@ static void peer_hold(struct peer *peer, size_t size)
 
 static int peer_try(struct peer *peer, size_t size)
 {
-    int error = 0;
-    return cmdi_conn_reserve(&peer->conn, size, &error) != NULL ? 0 : error;
+    int code = 0;
+    return cmdi_conn_reserve(&peer->conn, size, &code) != NULL ? 0 : code;
 }
 
 static void test_conn_who_holds_most_makes_room_for_who_waits(void)

@@ -254,8 +254,8 @@ static void test_json_floats_agree_with_the_c_library(void)
             continue;
         }
         int size = snprintf(text, sizeof(text), "%.*e", (int)(state % 24), value);
-        int error = cmdi_json_parse_f64(text, (size_t)size, &read);
-        CU_ASSERT(error == 0 ? read == strtod(text, NULL) : isinf(strtod(text, NULL)));
+        int code = cmdi_json_parse_f64(text, (size_t)size, &read);
+        CU_ASSERT(code == 0 ? read == strtod(text, NULL) : isinf(strtod(text, NULL)));
         size_t short_size = cmdi_json_format_f64(shortest, value);
         CU_ASSERT(short_size <= sizeof(shortest));
         CU_ASSERT_EQUAL(cmdi_json_parse_f64(shortest, short_size, &again), 0);
@@ -368,8 +368,8 @@ static void test_json_every_way_of_reading_rounds_alike(void)
         float narrow = -1;
         float expected = strtof(texts[i], NULL);
         CU_ASSERT_EQUAL(read_f64(texts[i], strlen(texts[i])), strtod(texts[i], NULL));
-        int error = cmdi_json_parse_f32(texts[i], strlen(texts[i]), &narrow);
-        CU_ASSERT(isinf(expected) ? error == CMDS_E_PROTO : narrow == expected);
+        int code = cmdi_json_parse_f32(texts[i], strlen(texts[i]), &narrow);
+        CU_ASSERT(isinf(expected) ? code == CMDS_E_PROTO : narrow == expected);
     }
     double value = -1;
     CU_ASSERT_EQUAL(cmdi_json_parse_f64("1.7976931348623159e308", 22, &value), CMDS_E_PROTO);

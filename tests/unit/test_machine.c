@@ -64,8 +64,8 @@ static void test_machine_counts_forks_in_the_child(void)
     sigset_t before;
     (void)sigemptyset(&mask);
     (void)sigaddset(&mask, SIGUSR1);
-    CU_ASSERT_EQUAL_FATAL(cmdi_fork_watch(on_child), 0);
-    CU_ASSERT_EQUAL(cmdi_fork_watch(on_child), 0); // Registered once: on_child would run twice.
+    CU_ASSERT_EQUAL_FATAL(cmdi_fork_register(on_child), 0);
+    CU_ASSERT_EQUAL(cmdi_fork_register(on_child), 0); // Registered once: on_child would run twice.
     (void)fflush(NULL);
     CU_ASSERT_EQUAL(pthread_sigmask(SIG_SETMASK, &mask, &before), 0);
 
@@ -79,7 +79,7 @@ static void test_machine_child_of_our_thread_hears_signals(void)
 {
     _Atomic int status = -1;
     pthread_t thread;
-    CU_ASSERT_EQUAL_FATAL(cmdi_fork_watch(on_child), 0);
+    CU_ASSERT_EQUAL_FATAL(cmdi_fork_register(on_child), 0);
     (void)fflush(NULL);
     CU_ASSERT_EQUAL_FATAL(cmdi_thread_start(&thread, fork_here, (void *)&status, "forks", 0), 0);
     cmdi_thread_join(thread);

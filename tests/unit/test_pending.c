@@ -132,13 +132,13 @@ static void test_ticket_forget_wins_over_a_later_close_and_only_once(void)
 static void test_queue_keeps_order_and_bytes_through_growth(void)
 {
     struct cmdi_queue queue = {.data = NULL};
-    int error = 0;
+    int code = 0;
     uint64_t in = 0, out = 0;
 
     for (int round = 0; round < 200; round++) {
         for (int i = 0; i < 7; i++, in++) {
             size_t size = (size_t)(in * 37 % 301);
-            struct cmdi_record *record = cmdi_queue_append(&queue, size, &error);
+            struct cmdi_record *record = cmdi_queue_append(&queue, size, &code);
             CU_ASSERT_PTR_NOT_NULL_FATAL(record);
             CU_ASSERT_EQUAL((uintptr_t)record % _Alignof(struct cmdi_record), 0);
             record->sequence = in;

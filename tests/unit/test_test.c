@@ -276,7 +276,7 @@ static void test_invokers_run_in_order_and_may_refuse(void)
     cmds_test_close(test);
 }
 
-/* --- The pool, the hooks, several at a time --------------------------------------------------- */
+/* --- The pool, on_disconnect, several at a time ----------------------------------------------- */
 
 static int work_answer(struct cmds_call *call, const struct work *work)
 {
@@ -284,8 +284,8 @@ static int work_answer(struct cmds_call *call, const struct work *work)
         return (int)work->number;
     }
     struct line line = {(int64_t)cmds_call_round(call), cmds_call_round(call) == 2};
-    int error = cmds_call_send(call, line_message(&line));
-    return error < 0 || line.last ? error : CMDS_EXEC_AGAIN;
+    int code = cmds_call_send(call, line_message(&line));
+    return code < 0 || line.last ? code : CMDS_EXEC_AGAIN;
 }
 
 static void test_an_exec_function_of_the_pool_runs_here(void)

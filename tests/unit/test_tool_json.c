@@ -37,9 +37,9 @@ static int json_take(
     CU_ASSERT_PTR_NOT_NULL_FATAL(object);
     memset(value, 0, schema->value_size);
     text[0] = '\0';
-    int error = tool_json_to_value(schema, name, object, value, text);
+    int code = tool_json_to_value(schema, name, object, value, text);
     json_decref(object);
-    return error;
+    return code;
 }
 
 /* Returns: were all bytes UTF-8? */
@@ -96,9 +96,9 @@ static void test_json_takes_every_member(void)
     json_t *object =
             json_loads("{\"bool\":true,\"int64\":-5,\"string\":\"hi\",\"float64\":1.5}", 0, NULL);
 
-    int error = tool_json_to_value(&command_echo_schema, "echo", object, &echo, text);
+    int code = tool_json_to_value(&command_echo_schema, "echo", object, &echo, text);
 
-    CU_ASSERT_EQUAL(error, 0);
+    CU_ASSERT_EQUAL(code, 0);
     CU_ASSERT(echo.boolean && echo.int64 == -5);
     CU_ASSERT_EQUAL(echo.string.size, 2);
     CU_ASSERT_EQUAL(memcmp(echo.string.data, "hi", 2), 0);

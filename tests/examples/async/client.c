@@ -24,12 +24,12 @@ static void send_next(struct load *load)
 {
     while (load->to_send > 0) {
         struct cmds_message message = calc_add_message(&load->next);
-        int error = cmds_group_send(load->group, message, NULL, on_result, load);
-        if (error == -ENOBUFS) {
+        int code = cmds_group_send(load->group, message, NULL, on_result, load);
+        if (code == -ENOBUFS) {
             return; // The window is full; on_writable comes when it is not.
         }
         load->to_send--;
-        load->failed += error < 0;
+        load->failed += code < 0;
     }
 }
 

@@ -13,9 +13,9 @@ static int greet(struct cmds_call *call, const struct calc_greet *greet)
     uint64_t number = cmds_call_round(call) + 1;
     struct calc_line line = {
             .text = greet->name, .last = greet->count <= 0 || number >= (uint64_t)greet->count};
-    int error = cmds_call_send(call, calc_line_message(&line));
+    int code = cmds_call_send(call, calc_line_message(&line));
     /* Again when the connection has room; others go in between. */
-    return error < 0 || line.last ? error : CMDS_EXEC_AGAIN;
+    return code < 0 || line.last ? code : CMDS_EXEC_AGAIN;
 }
 
 static const struct cmds_exec execs[] = {CMDS_EXEC(calc_add, add), CMDS_EXEC(calc_greet, greet)};

@@ -26,13 +26,13 @@ struct jobs {
 static int jobs_push(struct jobs *jobs, struct cmds_call *call)
 {
     (void)pthread_mutex_lock(&jobs->lock);
-    int error = jobs->count == JOBS_MAX ? -ENOBUFS : 0;
-    if (error == 0) {
+    int code = jobs->count == JOBS_MAX ? -ENOBUFS : 0;
+    if (code == 0) {
         jobs->calls[(jobs->first + jobs->count++) % JOBS_MAX] = call;
         (void)pthread_cond_signal(&jobs->changed);
     }
     (void)pthread_mutex_unlock(&jobs->lock);
-    return error;
+    return code;
 }
 
 /* Waits. Returns: NULL: it is empty, and is to stop. */

@@ -26,14 +26,14 @@ static void *answer_all(void *argument) // Another thread, which may take its ti
 static int get(struct cmds_call *call, const struct lookup_get *command)
 {
     (void)command; // Borrowed: gone when we return, unless we keep a copy.
-    int error = cmds_call_keep_command(call);
-    if (error == 0) {
-        error = jobs_push(cmds_call_receiver(call), cmds_call_ref(call));
-        if (error < 0) {
+    int code = cmds_call_keep_command(call);
+    if (code == 0) {
+        code = jobs_push(cmds_call_receiver(call), cmds_call_ref(call));
+        if (code < 0) {
             cmds_call_unref(call);
         }
     }
-    return error;
+    return code;
 }
 
 static const struct cmds_exec execs[] = {CMDS_EXEC(lookup_get, get)};

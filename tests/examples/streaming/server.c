@@ -17,12 +17,12 @@ static int count(struct cmds_call *call, const struct range_count *command)
     int64_t sent = (int64_t)(intptr_t)cmds_call_context(call);
     for (int i = 0; i < BATCH; i++) {
         struct range_number number = {command->from + sent, command->from + sent >= command->to};
-        int error = cmds_call_send(call, range_number_message(&number));
-        if (error == -ENOBUFS) {
+        int code = cmds_call_send(call, range_number_message(&number));
+        if (code == -ENOBUFS) {
             break; // Full: this one is repeated in the next round.
         }
-        if (error < 0 || number.last) {
-            return error;
+        if (code < 0 || number.last) {
+            return code;
         }
         sent++;
     }
