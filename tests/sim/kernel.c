@@ -340,7 +340,7 @@ static void begin(struct cmdi_ring *ring, struct operation operation)
             return;
         }
     }
-    CMDI_ASSERT(!"more operations than the test needs");
+    cmdi_die("more operations than the test needs");
 }
 void cmdi_ring_accept(struct cmdi_ring *ring, int fd, bool once, uint64_t user_data)
 {
@@ -483,8 +483,7 @@ uint32_t cmdi_ring_features(const struct cmdi_ring *ring)
 
 uint64_t cmdi_now_ns(void)
 {
-    CMDI_ASSERT(!"a stepped shard reads no clock");
-    return 0;
+    cmdi_die("a stepped shard reads no clock");
 }
 uint64_t cmdi_random(void)
 {
