@@ -38,23 +38,23 @@ extern "C++" { // Also where somebody includes this inside of extern "C".
 #define CMDS_UNUSED_ __attribute__((unused))
 
 /*
- * Structs that a program fills, and hands over by a pointer, begin with their size: options, tables of
- * functions, types, schemas, protocols; rows of tables have a stride beside them. So a program and a
- * library of different versions go together, either way:
+ * Structs that a program fills, and hands over by a pointer, begin with their size: options, tables
+ * of functions, types, schemas, protocols; rows of tables have a stride beside them. So a program
+ * and a library of different versions go together, either way:
  *
  *     shorter than the library's  what is missing reads as zero, which is each member's default;
  *     longer                      what the library does not know must be zero, or it refuses the
  *                                 struct by name: -E2BIG, of a protocol's tables CMDS_E_SCHEMA. The
  *                                 same holds for flags, and for members named `unused`;
- *     shorter than in 0.1         refused, but of options only below 8 bytes: nobody has set the size.
+ *     shorter than in 0.1         refused: nobody has set the size. Options: only below 8 bytes.
  *
  * Structs that the library fills begin with their size too, which the program sets by their INIT
- * macro: the library writes what fits, and leaves what it does not know as it is. Structs that it makes
- * (results, candidates) only grow at their end.
+ * macro: the library writes what fits, and leaves what it does not know as it is. Structs that it
+ * makes (results, candidates) only grow at their end.
  *
- * Objects that the library exports (cmds_codec_msgpack, cmds_dispatch_round_robin, ...) never change
- * their size, since a program's linker may have made room for them: they end in reserved members.
- * What is marked as frozen has no size and never changes.
+ * Objects that the library exports (cmds_codec_msgpack, cmds_dispatch_round_robin, ...) never
+ * change their size, since a program's linker may have made room for them: they end in reserved
+ * members. What is marked as frozen has no size and never changes.
  */
 
 #ifdef __cplusplus
@@ -126,8 +126,8 @@ enum cmds_error_code {
 };
 
 /**
- * The caller's own record of what failed: code, and one sentence with phase, address and remedy.
- * Frozen layout.
+ * The caller's own record of what failed: a code, and one sentence that says what was tried, with
+ * which address, and what helps. Frozen layout.
  */
 struct cmds_error {
     int32_t code;   // 0 until something fails; the first failure stays.

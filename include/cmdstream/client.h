@@ -9,8 +9,8 @@
  * Where a pointer may be NULL its function says so; elsewhere NULL is -EINVAL, or the answer of a
  * group that has nothing.
  *
- * A group may be closed while other threads use it: each of them should have a reference of its
- * own (cmds_group_ref), and then learns by CMDS_E_CLOSED that it is over, whenever it looks.
+ * A group may be closed while other threads use it. Each of these threads should have a reference
+ * of its own (cmds_group_ref): its calls return CMDS_E_CLOSED from then on.
  */
 #ifndef CMDSTREAM_CLIENT_H
 #define CMDSTREAM_CLIENT_H
@@ -37,15 +37,15 @@ struct cmds_result {
     const struct cmds_type *type; // NULL with an error.
     // Read it with <tag>_of(result), which checks; NULL with an error.
     const void *value;
-    // The error in one sentence: phase, address, remedy. "" without one.
+    // The error in one sentence: what was tried, the address, what helps. "" without an error.
     const char *text;
     uint64_t sequence; // Of the command on its connection; 0 if it never got one.
     uint32_t client;   // The connection's number in its group.
     uint32_t size;     // Of the frame's body on the wire.
 };
 /**
- * Why <tag>_of(result) was NULL: the error, or CMDS_E_WRONG_TYPE. Never 0. NULL is fine. Thread:
- * any.
+ * Why <tag>_of(result) was NULL. NULL is fine. Thread: any. Returns: the result's error; without
+ * one, and of NULL, CMDS_E_WRONG_TYPE; never 0.
  */
 CMDS_API int cmds_result_cause(const struct cmds_result *result);
 /** Owner: gives: cmds_result_free(). Thread: any. Returns: NULL without memory, or of NULL. */
@@ -73,7 +73,8 @@ enum cmds_connection_state {
  */
 struct cmds_group_options {
     uint32_t struct_size; // CMDS_GROUP_OPTIONS_INIT sets it and `protocol`.
-    // Connections. Default 1, at most 65536; at least as many as shards, so that each has its own.
+    // Connections. Default 1, at most 65536. A shard without one sends through those of others:
+    // give as many as there are shards, or more.
     uint32_t client_count;
     const struct cmds_protocol *protocol;
     // "127.0.0.1:9000", "[::1]:9000", "host.name:9000", "unix:/run/x", "unix:@abstract". Of the
@@ -81,7 +82,8 @@ struct cmds_group_options {
     const char *connect;
     const struct cmds_codec *codec;       // NULL: msgpack.
     const struct cmds_dispatch *dispatch; // NULL: round-robin.
-    // Commands per connection. Default 1024, at most 1048576; not above the server's.
+    // Commands in flight per connection. Default 1024, at most 1048576. A server stops reading at
+    // its own in_flight_max, so more than that is of no use.
     uint32_t in_flight_max;
     uint32_t deadline_ms; // Of a command that names none. Default 5000.
     // From connect to the end of the ServerInfo, over all addresses. Default 5000.
@@ -94,34 +96,34 @@ struct cmds_group_options {
     // How long output may wait without the server taking 4 KiB of it, or all. Default 10000.
     uint32_t write_timeout_ms;
     // Time without a command after which a ping is sent. The first ping is sent this long after the
-    // connection came up in any case, so that the server knows of pings. Default 3000; CMDS_NEVER: no
-    // pings.
+    // connection came up in any case, so that the server knows of pings. Default 3000; CMDS_NEVER:
+    // no pings.
     uint32_t keepalive_ms;
     // Time between pings. A connection is lost if nothing at all is received for keepalive_ms +
     // keepalive_interval_ms after a ping has left. Bytes that were received and wait for their
-    // callback count; time in which the shard was stopped or held up does not. Default 1000. A server
-    // that does not read, at a bound or in its drain, sends a sign of life once a second: the sum of
-    // the two should be no less than that.
+    // callback count; time in which the shard was stopped or held up does not. Default 1000. A
+    // server that does not read, at a bound or in its drain, sends a sign of life once a second:
+    // the sum of the two should be no less than that.
     uint32_t keepalive_interval_ms;
     struct cmds_bytes server_info; // What the server must say. Default "default".
     void *context;                 // For the callbacks below, which run on a shard.
     /**
-     * A send returned -ENOBUFS, and one like it would be taken now; or no connection is left to take
-     * it. Runs on each shard for the sends that its connections refused, once for all of them, and
-     * perhaps before such a send has returned.
+     * A send returned -ENOBUFS, and one like it would be taken now; or no connection is left to
+     * take it. Runs on each shard for the sends that its connections refused, once for all of them,
+     * and perhaps before such a send has returned.
      */
     void (*on_writable)(void *context);
     /**
-     * A result that nobody waits for: it came after its deadline or was forgotten. `result` as in a
-     * result callback.
+     * A result that nobody waits for: its command's deadline had passed, or the command had been
+     * forgotten. `result` as in a result callback.
      */
     void (*on_unexpected)(void *context, const struct cmds_result *result);
     /**
      * The state of a connection has changed. CMDS_CONNECTION_UP: `cause` is zeroed.
-     * CMDS_CONNECTION_DOWN: `cause` says why. Today each connection reports at most two states, UP
-     * first, and one that never comes up reports DOWN alone. Later versions may report more states,
-     * and UP after DOWN: write `state == CMDS_CONNECTION_UP`, so that a state you do not know counts
-     * as not connected.
+     * CMDS_CONNECTION_DOWN: `cause` says why, CMDS_E_CLOSED if the group is being closed. Today
+     * each connection reports at most two states, UP first, and one that never comes up reports
+     * DOWN alone. Later versions may report more states, and UP after DOWN: write
+     * `state == CMDS_CONNECTION_UP`, so that a state you do not know counts as not connected.
      *
      * Owner: borrows `cause` until it returns.
      */
@@ -177,8 +179,8 @@ CMDS_BEGIN_
  *          closed. Gives *group: cmds_group_close(), which takes that reference; without a close
  *          cmds_runtime_stop() does. *group is set before the first callback runs.
  * Thread:  any, a shard too; an inline runtime: the thread that turns it.
- * Returns: 0; CMDS_E_SCHEMA; -EINVAL: an option, by name; -ENOMEM; CMDS_E_CLOSED: the runtime is
- *          stopping; what the dispatch strategy's init returned.
+ * Returns: 0; CMDS_E_SCHEMA; -EINVAL, -E2BIG: an option, by name; -ENOMEM; CMDS_E_CLOSED: the
+ *          runtime is stopping; what the dispatch strategy's init returned.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_open(struct cmds_group **group, struct cmds_runtime *runtime,
         const struct cmds_group_options *options, struct cmds_error *error);
@@ -191,7 +193,8 @@ CMDS_NODISCARD CMDS_API int cmds_group_open(struct cmds_group **group, struct cm
  * these functions before the runtime is stopped.)
  *
  * Without one, a thread that does not know of a close may still send and ask, and gets the same
- * answers, as long as the runtime runs and not more than 2,000 other groups have closed on it since.
+ * answers, as long as the runtime runs and not more than 2,000 other groups have closed on it
+ * since.
  *
  * Thread:  any that holds a reference, or knows that somebody does. NULL is fine.
  * Returns: `group`.
@@ -201,13 +204,13 @@ CMDS_API struct cmds_group *cmds_group_ref(struct cmds_group *group);
 CMDS_API void cmds_group_unref(struct cmds_group *group);
 
 /**
- * Until all are connected or have failed.
+ * Waits until each connection is up or has failed.
  *
  * Thread:  any but a shard (-EDEADLK); an inline runtime: the thread that turns it, and the call
  *          turns it.
- * Returns: 0; else the cause of the first that is not connected, and `error` says how many of how
- *          many are; CMDS_E_CLOSED: the group was closed, be it meanwhile; -EDEADLK; -EXDEV: inline,
- *          and another thread turns it.
+ * Returns: 0: all are up; else the cause of the first that is not (CMDS_E_TIMEOUT: none yet), and
+ *          `error` says how many of how many are; CMDS_E_CLOSED: the group was closed, be it
+ *          meanwhile; -EDEADLK; -EXDEV: inline, and another thread turns it.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_wait(
         struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error);
@@ -218,14 +221,14 @@ CMDS_NODISCARD CMDS_API int cmds_group_wait(
  * never runs; such a command is never pending and has no deadline, and one that still waits for its
  * connection when that ends is dropped without a word.
  *
- * Owner:   borrows `command` and `how`, which may be NULL, as `on_result` may; keeps `context` until
- *          the result with `last`.
+ * Owner:   borrows `command` and `how`, which may be NULL, as `on_result` may; keeps `context`
+ *          until the result with `last`.
  * Thread:  any; on a shard with connections of the group without a lock or a wake.
- * Returns: 0; -ENOBUFS: the window or the output is full, or the shard's memory is short, on_writable
- *          will tell; CMDS_E_NOT_CONNECTED: no connection is left; CMDS_E_CLOSED: somebody has begun
- *          to close the group; CMDS_E_WRONG_TYPE: not a command of this protocol; CMDS_E_LIMIT:
- *          larger than frame_size_max, it will never be taken; -EINVAL: a NULL pointer with a size;
- *          -ENOMEM.
+ * Returns: 0; -ENOBUFS: the window or the output is full, or the shard's memory is short,
+ *          on_writable will tell; CMDS_E_NOT_CONNECTED: no connection is left; CMDS_E_CLOSED:
+ *          somebody has begun to close the group; CMDS_E_WRONG_TYPE: not a command of this
+ *          protocol; CMDS_E_LIMIT: larger than frame_size_max, it will never be taken; -EINVAL: a
+ *          NULL pointer with a size; -ENOMEM.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmds_message command,
         const struct cmds_send_options *how, cmds_result_fn on_result, void *context);
@@ -235,8 +238,8 @@ CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmd
  * when the call is cancelled.
  *
  * Thread:  the call's shard.
- * Returns: 0, and on_result will run on the call's shard, the last time with `last`; CMDS_E_GONE: the
- *          call is cancelled; CMDS_E_FINISHED: it has had its last result; CMDS_E_CLOSED,
+ * Returns: 0, and on_result will run on the call's shard, the last time with `last`; CMDS_E_GONE:
+ *          the call is cancelled; CMDS_E_FINISHED: it has had its last result; CMDS_E_CLOSED,
  *          CMDS_E_NOT_CONNECTED, CMDS_E_WRONG_TYPE (also for a one-way command), CMDS_E_LIMIT,
  *          -ENOBUFS: it would have to wait, and memory_size_max has no room for that; -ENOMEM;
  *          -EXDEV off the call's shard; -EINVAL: one of the pointers is NULL.
@@ -246,11 +249,11 @@ CMDS_NODISCARD CMDS_API int cmds_group_forward(struct cmds_group *group,
 /** Is the command of this ticket still waited for? Thread: any. */
 CMDS_API bool cmds_group_has(struct cmds_group *group, struct cmds_ticket ticket);
 /**
- * on_result runs once more, with CMDS_E_CANCELLED, never inside this call. Thread: any. Returns: 0;
- * -ENOENT: it is over already.
+ * Ends the command of this ticket here; the server is not told. Its on_result runs once more, with
+ * CMDS_E_CANCELLED, never inside this call. Thread: any. Returns: 0; -ENOENT: it is over already.
  */
 CMDS_API int cmds_group_forget(struct cmds_group *group, struct cmds_ticket ticket);
-/** Connections that are up; of how many. Thread: any. */
+/** How many connections are up, and how many there are. Thread: any. */
 CMDS_API uint32_t cmds_group_connected(const struct cmds_group *group);
 CMDS_API uint32_t cmds_group_size(const struct cmds_group *group);
 /** Commands without their last result, over all connections; one-way ones never. Thread: any. */
@@ -263,7 +266,8 @@ CMDS_API bool cmds_group_done(const struct cmds_group *group);
  */
 CMDS_API int cmds_group_error(const struct cmds_group *group, struct cmds_error *error);
 /**
- * Until no command is pending. Thread: as cmds_group_wait. Returns: 0; CMDS_E_TIMEOUT; -EDEADLK.
+ * Waits until no command is pending. Thread: as cmds_group_wait. Returns: 0; CMDS_E_TIMEOUT;
+ * -EDEADLK, -EXDEV as there.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_drain(struct cmds_group *group, uint32_t timeout_ms);
 /**
@@ -293,7 +297,8 @@ struct cmds_sender_options {
     const char *connect;
     const struct cmds_codec *codec;
     struct cmds_runtime *runtime; // NULL: one of its own, with one thread.
-    // Whatever is not above; may be NULL. Borrowed until open returns.
+    // All other options of the group; NULL: their defaults. Borrowed until open returns. A member
+    // above that is not 0 goes before the same one here.
     const struct cmds_group_options *group;
     uint32_t connect_timeout_ms; // Default 5000.
     // One thread uses the sender and turns its private ring itself: no hop, the lowest latency. Not
@@ -327,9 +332,9 @@ CMDS_NODISCARD CMDS_API int cmds_sender_open(struct cmds_sender **sender,
  * CMDS_E_MORE_RESULTS: that result is not given, the rest is forgotten. A one-way command returns
  * when it is queued, with *result NULL.
  *
- * Owner:   borrows `command`. Gives *result: cmds_result_free(). `result` may be NULL: not wanted.
- * `timeout_ms` 0: the group's deadline.
+ * `timeout_ms` is the command's deadline; 0: the group's.
  *
+ * Owner:   borrows `command`. Gives *result: cmds_result_free(). `result` may be NULL: not wanted.
  * Thread:  any number at once; not on a shard (-EDEADLK). single_thread: always the same one
  *          (-EXDEV).
  * Returns: 0, and <tag>_of(*result) reads it; else *result is untouched and `error` says why:

@@ -5,10 +5,10 @@
  *
  * A group asks about lists of connections. Each shard with connections of the group has a list of
  * its own: those connections, in the order of their numbers. All threads that are no shard of the
- * group's runtime share one more list: all connections, where index i is connection number i; a
+ * group's runtime share one more list: all connections, where index i is connection number i. A
  * shard whose own connections are all lost, or that has none, uses that list too. A list never
- * changes, so an index means the same connection for as long as the group lives: one that is lost
- * keeps its place. For a list of one connection the strategy is not asked.
+ * changes: an index means the same connection for as long as the group lives, and a connection that
+ * is lost keeps its index. For a list of one connection the strategy is not asked.
  */
 #ifndef CMDSTREAM_DISPATCH_H
 #define CMDSTREAM_DISPATCH_H
@@ -31,8 +31,8 @@ struct cmds_candidate {
 };
 
 /**
- * Returns what there is to know of the connection `index`, modulo `count`. `source` is what pick was
- * given.
+ * Returns what there is to know of the connection `index`, modulo `count`. `source` is what pick
+ * was given.
  *
  * Owner:   borrowed until it is called again, or pick returns.
  * Thread:  inside pick.
@@ -68,11 +68,12 @@ struct cmds_dispatch {
     /**
      * Picks one of the `count` connections of a list, at least 2. `candidate(source, index)` tells
      * about one of them. `key` is the sticky_key of the send, or 0. If the one picked is down or
-     * full, the group tries those after it, in the order of the list. It calls no function of the
-     * group.
+     * full, the group tries those after it, in the order of the list. A strategy calls no function
+     * of the group.
      *
-     * Thread:  the list's shard, or any other for the list of all. Never two at once with the same
-     *          `state`; a strategy without state may be called by any number of threads at once.
+     * Thread:  the list's shard; for the list of all connections, any. Never two at once with the
+     *          same `state`; a strategy without state may be called by any number of threads at
+     *          once.
      * Returns: an index; the group takes it modulo `count`.
      */
     uint32_t (*pick)(const struct cmds_dispatch *self, void *state, uint64_t key, uint32_t count,

@@ -22,16 +22,16 @@ struct cmds_runtime;
 struct cmds_server;
 
 /**
- * What an exec function may return beside 0 and an error: it wants to be called again when the
- * connection has room.
+ * An exec function may return this beside 0 and an error: then it is called again when the
+ * connection has room. See CMDS_EXEC.
  */
 enum {
     CMDS_EXEC_AGAIN = 1
 };
 
 /**
- * A row of the exec table, made by CMDS_EXEC. The row's size is in the options (exec_stride), so that
- * a later version may add to it.
+ * A row of the exec table, made by CMDS_EXEC. The row's size is in the options (exec_stride), so
+ * that a later version may add to it.
  */
 struct cmds_exec {
     const struct cmds_type *type;
@@ -99,8 +99,8 @@ CMDS_BEGIN_
 
 /**
  * Middleware around every exec function: logging, tracing, access control. `return
- * cmds_invocation_next(next, call)` continues; a negative return without it refuses the command. Runs
- * once per round, on the thread of the exec function.
+ * cmds_invocation_next(next, call)` continues; a negative return without it refuses the command.
+ * Runs once per round, on the thread of the exec function.
  */
 typedef int (*cmds_invoker_fn)(
         void *receiver, struct cmds_call *call, struct cmds_invocation *next);
@@ -119,28 +119,29 @@ enum cmds_overflow {
  * ms, CMDS_NEVER: no limit.
  *
  * Limits are for peers, never for our own lateness. A shard that was stopped, held up or not turned
- * first handles everything that has arrived, and then checks its limits. While a connection does not
- * read (at a bound, in a drain, without buffers), the silence of its peer counts for nothing; a client
- * that sends pings gets a pong once a second meanwhile, unasked, and so knows that the server lives.
+ * first handles everything that has arrived, and then checks its limits. While a connection does
+ * not read (at a bound, in a drain, without buffers), the silence of its peer counts for nothing; a
+ * client that sends pings gets a pong once a second meanwhile, unasked, and so knows that the
+ * server lives.
  *
  * The end of a peer is noticed whether the connection reads or not. A reset, or the close of a UNIX
- * socket, closes the connection and cancels its calls at once; but the commands that a UNIX peer left
- * behind are run first, as if it had only finished sending, and if the connection stands at a bound
- * idle_timeout_ms ends that. A TCP peer that vanishes without a word is found by the kernel's probes,
- * see idle_timeout_ms. A peer that has only finished sending (half a close) gets the results of what
- * it sent before. Connections that end by a reset are counted in `resets`; those that end by a limit
- * have counters of their own, and a line in the log.
+ * socket, closes the connection and cancels its calls at once; but the commands that a UNIX peer
+ * left behind are run first, as if it had only finished sending, and if the connection stands at a
+ * bound idle_timeout_ms ends that. A TCP peer that vanishes without a word is found by the kernel's
+ * probes, see idle_timeout_ms. A peer that has only finished sending (half a close) gets the
+ * results of what it sent before. Connections that end by a reset are counted in `resets`; those
+ * that end by a limit have counters of their own, and a line in the log.
  */
 struct cmds_server_options {
-    // These and the next two: CMDS_SERVER_OPTIONS_INIT.
+    // CMDS_SERVER_OPTIONS_INIT sets these three, `protocol` and `execs`.
     uint32_t struct_size, exec_stride, exec_count;
-    // Default 10000; what happens to one more: overflow.
+    // Default 10000; `overflow` says what happens to one more.
     uint32_t connection_count_max;
     const struct cmds_protocol *protocol;
     const struct cmds_exec *execs;
-    // "127.0.0.1:9000", "[::]:0", "unix:/run/x", "unix:@abstract"; several with commas. A comma of a
-    // path has a backslash before it ("unix:/run/a\\,b"); a path has at most 107 bytes. Its file is
-    // removed when the server stops accepting, unless another server has put its own there.
+    // "127.0.0.1:9000", "[::]:0", "unix:/run/x", "unix:@abstract"; several with commas. A comma of
+    // a path has a backslash before it ("unix:/run/a\\,b"); a path has at most 107 bytes. Its file
+    // is removed when the server stops accepting, unless another server has put its own there.
     const char *listen;
     const struct cmds_codec *codec; // NULL: msgpack.
     // The application's state. Every shard has it at once: see on_shard_start.
@@ -153,15 +154,15 @@ struct cmds_server_options {
     // output_size_max and kept_size_max.
     uint32_t frame_size_max;
     // Output that may wait on one connection, results of the shard and of other threads together.
-    // Default 1 MiB, at least 4096. At the bound sends are -ENOBUFS, and CMDS_EXEC_AGAIN waits until
-    // half of it has left. Below half of it a result of any legal size is taken, so that the bound is
-    // exceeded at most by one result of the shard and one of another thread.
+    // Default 1 MiB, at least 4096. At the bound sends are -ENOBUFS, and CMDS_EXEC_AGAIN waits
+    // until half of it has left. Below half of it a result of any legal size is taken, so that the
+    // bound is exceeded at most by one result of the shard and one of another thread.
     uint32_t output_size_max;
-    // How long a connection may stay without anything received, anything sent and any call in flight.
-    // Default 120000. The calls of a peer that has finished sending have the same time, from the last
-    // result that left; then they are cancelled. And if a TCP peer answers no probe of the kernel for
-    // about so long, but at least 4 s, it is given up (CMDS_NEVER: after the system's time, two hours
-    // and more).
+    // How long a connection may stay without anything received, anything sent and any call in
+    // flight. Default 120000. The calls of a peer that has finished sending have the same time,
+    // from the last result that left; then they are cancelled. And if a TCP peer answers no probe
+    // of the kernel for about so long, but at least 4 s, it is given up (CMDS_NEVER: after the
+    // system's time, two hours and more).
     uint32_t idle_timeout_ms;
     uint32_t frame_timeout_ms;       // From a frame's first byte to its last. Default 10000.
     uint32_t server_info_timeout_ms; // For the ServerInfo to leave. Default 5000.
@@ -182,7 +183,7 @@ struct cmds_server_options {
     int (*on_shard_start)(void *receiver, uint32_t shard, void **shard_state);
     /** On each shard, after its last connection. */
     void (*on_shard_stop)(void *receiver, uint32_t shard, void *shard_state);
-    /** Negative refuses it. */
+    /** A connection was accepted. Negative refuses it: it is closed at once. */
     int (*on_connect)(void *receiver, struct cmds_connection *connection);
     /**
      * Once per connection, but for those that on_connect refused; `cause` is CMDS_E_EOF when the
@@ -240,14 +241,14 @@ CMDS_API int cmds_server_main(const struct cmds_server_options *options);
 
 /**
  * Binds, listens, and accepts on the runtime's shards. With more than one shard there is a further
- * thread: it sleeps, and accepts for a shard that is held up by a long exec function. A new connection
- * goes to the shard with the fewest connections among those that are not held up.
+ * thread: it sleeps, and accepts for a shard that is held up by a long exec function. A new
+ * connection goes to the shard with the fewest connections among those that are not held up.
  *
  * Owner:   copies the options; keeps protocol, execs, invokers, codec and receiver until
  *          cmds_server_close() returns. Gives *server: cmds_server_close().
  * Thread:  setup; an inline runtime: the thread that turns it.
  * Returns: 0; CMDS_E_SCHEMA: the tables contradict each other, or a command has no exec function,
- *          by name; -EINVAL: an option, by name; -EADDRINUSE, -EACCES, ... of the address;
+ *          by name; -EINVAL, -E2BIG: an option, by name; -EADDRINUSE, -EACCES, ... of the address;
  *          CMDS_E_CLOSED: the runtime is stopping; -EDEADLK on a shard; -EXDEV: another thread
  *          turns the inline runtime.
  */
@@ -271,8 +272,9 @@ CMDS_NODISCARD CMDS_API int cmds_server_address(
  */
 CMDS_NODISCARD CMDS_API int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms);
 /**
- * At once, and frees. Calls that are kept stay valid and are cancelled. Waits for exec functions in
- * the pool, so never from one. NULL is fine. Blocks. Thread: as shutdown.
+ * Closes all connections at once, and frees. Calls that are kept stay valid and are cancelled.
+ * Waits for exec functions in the pool, so never from one. NULL is fine. Blocks. Thread: as
+ * shutdown.
  */
 CMDS_API void cmds_server_close(struct cmds_server *server);
 /** Open connections now. Thread: any. */
@@ -287,9 +289,10 @@ CMDS_API uint32_t cmds_server_connection_count(const struct cmds_server *server)
  * Thread:  any; while the exec function runs or a reference is held. On the call's shard without a
  *          lock or a wake.
  * Returns: 0; CMDS_E_GONE: nobody waits, or the command is one-way; CMDS_E_FINISHED; -ENOBUFS: the
- *          output bound, or the shard's memory is short (nothing was sent; CMDS_EXEC_AGAIN runs when
- *          there is room again); CMDS_E_WRONG_TYPE: not a result of this protocol; CMDS_E_LIMIT: a
- *          field or the frame is too large; -EINVAL: a NULL pointer with a size; -ENOMEM.
+ *          output bound, or the shard's memory is short (nothing was sent; CMDS_EXEC_AGAIN runs
+ *          when there is room again); CMDS_E_WRONG_TYPE: not a result of this protocol;
+ *          CMDS_E_LIMIT: a field or the frame is too large; -EINVAL: a NULL pointer with a size;
+ *          -ENOMEM.
  */
 CMDS_NODISCARD CMDS_API int cmds_call_send(struct cmds_call *call, struct cmds_message result);
 /**
@@ -299,14 +302,14 @@ CMDS_NODISCARD CMDS_API int cmds_call_send(struct cmds_call *call, struct cmds_m
 CMDS_API void cmds_call_fail(struct cmds_call *call, int code, const char *text);
 
 /**
- * Takes a counted reference: the call outlives the exec function, its connection and its server. Never
- * fails. Thread: any that holds a reference or runs the exec function.
+ * Takes a counted reference: the call outlives the exec function, its connection and its server.
+ * Never fails. Thread: any that holds a reference or runs the exec function.
  */
 CMDS_API struct cmds_call *cmds_call_ref(struct cmds_call *call);
 /**
  * NULL is fine. If the last reference goes without a last result, the call ends with
- * CMDS_E_UNFINISHED (but never a one-way command), and on_exec_error is called for that; nothing else
- * is called for the call after it. Thread: any.
+ * CMDS_E_UNFINISHED (but never a one-way command), and on_exec_error is called for that; nothing
+ * else is called for the call after it. Thread: any.
  */
 CMDS_API void cmds_call_unref(struct cmds_call *call);
 /**
@@ -315,17 +318,17 @@ CMDS_API void cmds_call_unref(struct cmds_call *call);
  *
  * Thread:  inside the exec function.
  * Returns: 0; -ENOBUFS: memory_size_max (returned by an exec function it ends this call alone);
- *          -ENOMEM.
+ *          -ENOMEM; -EINVAL: the function has returned.
  */
 CMDS_NODISCARD CMDS_API int cmds_call_keep_command(struct cmds_call *call);
 
 typedef void (*cmds_call_fn)(struct cmds_call *call);
 /**
- * Runs `fn` on the shard after so many ms; holds a reference until `fn` has returned. A call has one
- * such timer at a time. If the call is cancelled (its connection is gone, its deadline has passed) or
- * the server closes, `fn` runs soon after that instead, but not inside the cancelling function.
- * Thread: shard. Returns: 0; -EBUSY: a timer is set; -EXDEV off the shard; CMDS_E_GONE: the call is
- * cancelled, or the server is closed.
+ * Runs `fn` on the shard after so many ms; holds a reference until `fn` has returned. A call has
+ * one such timer at a time. If the call is cancelled (its connection is gone, its deadline has
+ * passed) or the server closes, `fn` runs soon after that instead, but not inside the cancelling
+ * function. Thread: shard. Returns: 0; -EBUSY: a timer is set; -EXDEV off the shard; CMDS_E_GONE:
+ * the call is cancelled, or the server is closed.
  */
 CMDS_NODISCARD CMDS_API int cmds_call_after(
         struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn);
@@ -365,8 +368,8 @@ CMDS_API uint64_t cmds_call_round(const struct cmds_call *call);
 CMDS_API uint64_t cmds_call_sequence(const struct cmds_call *call);
 /**
  * When the shard took the command's bytes from the kernel, CLOCK_MONOTONIC; exec_timeout_ms counts
- * from here. They may have waited here since, for their turn or while the connection was at a bound;
- * what waits copied has the time of the last bytes that were copied with it. Thread: any.
+ * from here. They may have waited here since, for their turn or while the connection was at a
+ * bound; what waits copied has the time of the last bytes that were copied with it. Thread: any.
  */
 CMDS_API uint64_t cmds_call_received_ns(const struct cmds_call *call);
 /**

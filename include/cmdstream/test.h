@@ -16,8 +16,8 @@ CMDS_BEGIN_
 struct cmds_test;
 
 /**
- * The same checks as cmds_server_start; `listen` is not used. Owner: as there. Gives *test:
- * cmds_test_close(). Returns: 0; as cmds_server_start.
+ * Begins, after the checks of cmds_server_start(); `listen` is not used. Owner: as there. Gives
+ * *test: cmds_test_close(). Returns: 0; as cmds_server_start.
  */
 CMDS_NODISCARD CMDS_API int cmds_test_open(struct cmds_test **test,
         const struct cmds_server_options *options, struct cmds_error *error);
