@@ -54,7 +54,7 @@ struct cmds_server {
     uint32_t acceptor_count, acceptor_count_max;
     _Atomic uint32_t state;            // enum cmdi_server_state
     _Atomic uint32_t connection_count; // Seats taken: accepted and not closed.
-    _Atomic uint32_t drained;          // Futex: QUIET, and no connection is left.
+    _Atomic uint32_t drained;          // Futex: QUIET or later, and no connection is left.
     _Atomic uint32_t shards_left;
     _Atomic uint32_t shards_ended; // Futex: none is left.
 };

@@ -41,7 +41,7 @@ static bool window_is_wide(const struct cmds_connection *connection)
 {
     const struct cmds_server_options *options = &connection->server_shard->core->options;
     uint32_t max = options->in_flight_max;
-    return connection->in_flight <= max - max / 4 - (max < 4) &&
+    return connection->in_flight <= max - max / 4 &&
            connection->kept_size <= options->kept_size_max - options->kept_size_max / 4;
 }
 

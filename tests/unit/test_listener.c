@@ -265,6 +265,31 @@ static void test_listener_rests_longer_each_time(void)
     owner_close(&owner);
 }
 
+/* What it has rested is forgotten with the first connection. */
+static void test_listener_rests_briefly_after_a_success(void)
+{
+    struct owner owner;
+    struct raw raw;
+    owner_open(&owner, false);
+    owner_bind(&owner, "127.0.0.1:0");
+    (void)shutdown(owner.listener.fd, SHUT_RDWR);
+    owner_start(&owner);
+    wait_until(&owner.errors, 3);
+    CU_ASSERT_EQUAL_FATAL(listen(owner.listener.fd, 8), 0); // On another port.
+    CU_ASSERT_EQUAL_FATAL(cmdi_socket_local(owner.listener.fd, &owner.listener.address), 0);
+    CU_ASSERT_EQUAL(owner_connect(&owner, &raw), 0);
+    wait_until(&owner.accepted, 1);
+
+    uint32_t before = atomic_load(&owner.errors);
+    (void)shutdown(owner.listener.fd, SHUT_RDWR);
+    wait_until(&owner.errors, before + 1);
+
+    CU_ASSERT_EQUAL(owner.rests[before], 10);
+    owner_stop(&owner);
+    raw_close(&raw);
+    owner_close(&owner);
+}
+
 /* --- Sockets that others have, too ------------------------------------------------------------ */
 
 static void test_listener_leaves_a_shared_socket_whole(void)
@@ -455,6 +480,7 @@ CU_TestInfo test_listener[] = {
         {"accepts until it stops", test_listener_accepts_until_it_stops},
         {"is parked and resumed", test_listener_is_parked_and_resumed},
         {"rests longer each time", test_listener_rests_longer_each_time},
+        {"rests briefly after a success", test_listener_rests_briefly_after_a_success},
         {"leaves a shared socket whole", test_listener_leaves_a_shared_socket_whole},
         {"frees the port for all", test_listener_frees_the_port_for_all},
         {"loses none while it stops", test_listener_loses_none_while_it_stops},

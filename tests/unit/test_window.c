@@ -121,6 +121,26 @@ static void test_window_reads_on_a_moment_later(void)
     run_on_shard(act_timer);
 }
 
+/* It would never fire if every call that ends moved it. */
+static int act_timer_stays(struct cmds_call *call, const struct act *act)
+{
+    (void)act;
+    struct cmds_connection *connection = pause_with(call, IN_FLIGHT - 1, 0);
+    struct cmdi_shard *shard = connection->conn.shard;
+    cmdi_window_read_on(connection);
+    uint64_t at_ms = connection->read_on_timer.at_ms;
+    shard->now_ms++;
+    cmdi_window_read_on(connection);
+    CU_ASSERT_EQUAL(connection->read_on_timer.at_ms, at_ms);
+    shard->now_ms--;
+    return restore(call);
+}
+
+static void test_window_timer_stays_where_it_is(void)
+{
+    run_on_shard(act_timer_stays);
+}
+
 static int act_output(struct cmds_call *call, const struct act *act)
 {
     (void)act;
@@ -184,6 +204,7 @@ CU_TestInfo test_window[] = {
         {"is full at each bound", test_window_is_full_at_each_bound},
         {"reads on with a quarter free", test_window_reads_on_with_a_quarter_free},
         {"reads on a moment later", test_window_reads_on_a_moment_later},
+        {"timer stays where it is", test_window_timer_stays_where_it_is},
         {"waits for the output", test_window_waits_for_the_output},
         {"counts what is kept", test_window_counts_what_is_kept},
         CU_TEST_INFO_NULL,

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A shard's receive buffers, over a ring that is only numbers: this program defines the few functions
+ * of it that they use. What may go wrong: slices come out in another order, a buffer goes back early,
+ * twice or never, somebody waits for ever, or the greedy before the modest.
+ */
+#include "shard/receive.h"
+
+#include <string.h>
+
+#include "ring/ring.h"
+#include "support/harness.h"
+
+enum {
+    BUFFERS = 20,
+    SIZE = 100,
+};
+
+/* --- The ring --------------------------------------------------------------------------------- */
+
+struct cmdi_ring {
+    uint8_t data[BUFFERS][SIZE];
+    bool held[BUFFERS];
+    uint32_t count, count_max, shrinks;
+};
+
+uint8_t *cmdi_ring_buffer(const struct cmdi_ring *ring, uint16_t buffer)
+{
+    return (uint8_t *)(uintptr_t)ring->data[buffer];
+}
+void cmdi_ring_buffer_release(struct cmdi_ring *ring, uint16_t buffer)
+{
+    CU_ASSERT_TRUE(ring->held[buffer]);
+    ring->held[buffer] = false;
+}
+uint32_t cmdi_ring_buffer_count(const struct cmdi_ring *ring)
+{
+    return ring->count;
+}
+static uint32_t held_count(const struct cmdi_ring *ring)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < BUFFERS; i++) {
+        count += ring->held[i];
+    }
+    return count;
+}
+uint32_t cmdi_ring_buffers_free(const struct cmdi_ring *ring)
+{
+    return ring->count - held_count(ring);
+}
+bool cmdi_ring_buffers_grow(struct cmdi_ring *ring)
+{
+    ring->count = ring->count < ring->count_max ? ring->count * 2 : ring->count;
+    return ring->count < ring->count_max;
+}
+void cmdi_ring_buffers_shrink(struct cmdi_ring *ring)
+{
+    ring->shrinks++;
+}
+
+/* --- The tests -------------------------------------------------------------------------------- */
+
+struct desk {
+    struct cmdi_ring ring;
+    struct cmdi_receive receive;
+    struct cmdi_list ready[CMDI_LEVELS];
+};
+
+static void desk_open(struct desk *desk)
+{
+    *desk = (struct desk){.ring = {.count = BUFFERS, .count_max = BUFFERS}};
+    CU_ASSERT_EQUAL_FATAL(cmdi_receive_init(&desk->receive, &desk->ring, BUFFERS), 0);
+    for (int i = 0; i < CMDI_LEVELS; i++) {
+        cmdi_list_init(&desk->ready[i]);
+    }
+}
+
+/* The kernel fills it, for the owner of `slices`. */
+static void desk_fill(struct desk *desk, struct cmdi_slices *slices, uint16_t buffer, uint32_t size,
+        uint64_t now_ns)
+{
+    desk->ring.held[buffer] = true;
+    memset(desk->ring.data[buffer], buffer, SIZE);
+    cmdi_receive_push(&desk->receive, slices, buffer, size, now_ns);
+}
+
+/* The first `count` buffers are with somebody. */
+static void desk_hold(struct desk *desk, uint32_t count)
+{
+    for (uint32_t i = 0; i < BUFFERS; i++) {
+        desk->ring.held[i] = i < count;
+    }
+}
+
+static void test_receive_slices_keep_their_order(void)
+{
+    struct desk desk;
+    struct cmdi_slices mine = {.count = 0};
+    struct cmdi_slices other = {.count = 0};
+    desk_open(&desk);
+    desk_fill(&desk, &mine, 5, 10, 1000);
+    desk_fill(&desk, &other, 2, 20, 1500);
+    desk_fill(&desk, &mine, 0, 30, 2000);
+
+    struct cmds_bytes oldest = cmdi_receive_oldest(&desk.receive, &mine);
+    CU_ASSERT_EQUAL(oldest.size, 10);
+    CU_ASSERT_EQUAL(*(const uint8_t *)oldest.data, 5);
+    CU_ASSERT_EQUAL(cmdi_receive_arrived_ns(&desk.receive, &mine), 1000);
+    CU_ASSERT_TRUE(cmdi_receive_use(&desk.receive, &mine, 10));
+    oldest = cmdi_receive_oldest(&desk.receive, &mine);
+    CU_ASSERT_EQUAL(oldest.size, 30);
+    CU_ASSERT_EQUAL(*(const uint8_t *)oldest.data, 0);
+    CU_ASSERT_EQUAL(cmdi_receive_arrived_ns(&desk.receive, &mine), 2000);
+    CU_ASSERT_EQUAL(cmdi_receive_oldest(&desk.receive, &other).size, 20);
+
+    cmdi_receive_drop(&desk.receive, &mine);
+    CU_ASSERT_EQUAL(mine.count, 0);
+    CU_ASSERT_EQUAL(other.count, 1);
+    CU_ASSERT_EQUAL(held_count(&desk.ring), 1);
+    cmdi_receive_drop(&desk.receive, &other);
+    CU_ASSERT_EQUAL(held_count(&desk.ring), 0);
+    cmdi_receive_fini(&desk.receive);
+}
+
+static void test_receive_buffer_goes_back_with_its_last_byte(void)
+{
+    struct desk desk;
+    struct cmdi_slices mine = {.count = 0};
+    desk_open(&desk);
+    desk_fill(&desk, &mine, 3, 10, 0);
+    CU_ASSERT_FALSE(cmdi_receive_use(&desk.receive, &mine, 0));
+    CU_ASSERT_FALSE(cmdi_receive_use(&desk.receive, &mine, 9));
+    CU_ASSERT_EQUAL(held_count(&desk.ring), 1);
+    CU_ASSERT_EQUAL(cmdi_receive_oldest(&desk.receive, &mine).size, 1);
+    CU_ASSERT_TRUE(cmdi_receive_use(&desk.receive, &mine, 1));
+    CU_ASSERT_EQUAL(held_count(&desk.ring), 0);
+
+    desk.ring.held[4] = true; // Filled for one that has gone.
+    cmdi_receive_give_back(&desk.receive, 4);
+    CU_ASSERT_FALSE(desk.ring.held[4]);
+    cmdi_receive_fini(&desk.receive);
+}
+
+static void test_receive_share_is_a_part_and_more_than_one(void)
+{
+    struct desk desk;
+    desk_open(&desk);
+    CU_ASSERT_FALSE(cmdi_receive_is_over(&desk.receive, &(struct cmdi_slices){.count = 1}, 100));
+    CU_ASSERT_FALSE(cmdi_receive_is_over(&desk.receive, &(struct cmdi_slices){.count = 5}, 4));
+    CU_ASSERT_TRUE(cmdi_receive_is_over(&desk.receive, &(struct cmdi_slices){.count = 6}, 4));
+    desk_hold(&desk, BUFFERS - BUFFERS / 4);
+    CU_ASSERT_FALSE(cmdi_receive_is_scarce(&desk.receive));
+    desk_hold(&desk, BUFFERS - BUFFERS / 4 + 1);
+    CU_ASSERT_TRUE(cmdi_receive_is_scarce(&desk.receive));
+    cmdi_receive_fini(&desk.receive);
+}
+
+static void test_receive_those_that_ask_for_little_come_first(void)
+{
+    struct desk desk;
+    struct cmdi_work works[BUFFERS / 4 + 1];
+    int last = BUFFERS / 4;
+    desk_open(&desk);
+    desk_hold(&desk, BUFFERS);
+    for (int i = 0; i <= last; i++) {
+        cmdi_work_init(&works[i], NULL);
+        works[i].level = i < last ? CMDI_LEVEL_HEAVY : CMDI_LEVEL_LIGHT;
+        cmdi_receive_wait(&desk.receive, &works[i]);
+        cmdi_receive_wait(&desk.receive, &works[i]); // Which changes nothing.
+    }
+    CU_ASSERT_FALSE(cmdi_receive_can_feed(&desk.receive));
+    cmdi_receive_feed(&desk.receive, desk.ready);
+    CU_ASSERT_TRUE(cmdi_list_empty(&desk.ready[CMDI_LEVEL_LIGHT]));
+
+    desk_hold(&desk, BUFFERS - BUFFERS / 4); // Free for all but one of them.
+    CU_ASSERT_TRUE(cmdi_receive_can_feed(&desk.receive));
+    cmdi_receive_feed(&desk.receive, desk.ready);
+    CU_ASSERT_PTR_EQUAL(cmdi_list_pop(&desk.ready[CMDI_LEVEL_LIGHT]), &works[last].link);
+    for (int i = 0; i < last - 1; i++) {
+        CU_ASSERT_PTR_EQUAL(cmdi_list_pop(&desk.ready[CMDI_LEVEL_HEAVY]), &works[i].link);
+    }
+    CU_ASSERT_TRUE(cmdi_list_empty(&desk.ready[CMDI_LEVEL_HEAVY]));
+    CU_ASSERT_TRUE(cmdi_work_queued(&works[last - 1]));
+    cmdi_receive_feed(&desk.receive, desk.ready);
+    CU_ASSERT_PTR_EQUAL(cmdi_list_pop(&desk.ready[CMDI_LEVEL_HEAVY]), &works[last - 1].link);
+    CU_ASSERT_FALSE(cmdi_receive_can_feed(&desk.receive)); // Nobody waits.
+    cmdi_receive_fini(&desk.receive);
+}
+
+static void test_receive_group_grows_and_shrinks(void)
+{
+    struct desk desk;
+    desk_open(&desk);
+    desk.ring.count = BUFFERS / 4;
+    CU_ASSERT_TRUE(cmdi_receive_grow(&desk.receive));
+    CU_ASSERT_FALSE(cmdi_receive_grow(&desk.receive)); // That was the last.
+    cmdi_receive_shrink(&desk.receive);
+    CU_ASSERT_EQUAL(desk.ring.shrinks, 1);
+    cmdi_receive_fini(&desk.receive);
+}
+
+static void test_receive_without_a_ring_has_nothing(void)
+{
+    struct cmdi_receive receive;
+    CU_ASSERT_EQUAL(cmdi_receive_init(&receive, NULL, BUFFERS), 0);
+    CU_ASSERT_FALSE(cmdi_receive_grow(&receive));
+    CU_ASSERT_FALSE(cmdi_receive_can_feed(&receive));
+    cmdi_receive_fini(&receive);
+    cmdi_receive_fini(&(struct cmdi_receive){.slices = NULL});
+}
+
+static CU_TestInfo test_receive[] = {
+        {"slices keep their order", test_receive_slices_keep_their_order},
+        {"buffer goes back with its last byte", test_receive_buffer_goes_back_with_its_last_byte},
+        {"share is a part and more than one", test_receive_share_is_a_part_and_more_than_one},
+        {"those that ask for little come first", test_receive_those_that_ask_for_little_come_first},
+        {"group grows and shrinks", test_receive_group_grows_and_shrinks},
+        {"without a ring has nothing", test_receive_without_a_ring_has_nothing},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("receive", test_receive)
