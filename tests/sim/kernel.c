@@ -15,6 +15,8 @@
 #include "ring/socket.h"
 #include "ring/thread.h"
 
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+
 enum {
     SOCKETS = 64,
     FIRST_FD = 1000,
@@ -66,8 +68,6 @@ uint64_t kernel_sent_size(void)
 
 int cmdi_socket_open(const struct cmdi_address *address, uint32_t keepalive_ms)
 {
-    (void)address;
-    (void)keepalive_ms;
     for (int i = 0; i < SOCKETS; i++) {
         if (!sockets[i].open) {
             sockets[i] = (struct socket){.open = true, .peer = -1};
@@ -79,8 +79,6 @@ int cmdi_socket_open(const struct cmdi_address *address, uint32_t keepalive_ms)
 int cmdi_socket_listen(
         const struct cmdi_address *address, int backlog, bool reuse_port, uint32_t keepalive_ms)
 {
-    (void)backlog;
-    (void)reuse_port;
     int fd = cmdi_socket_open(address, keepalive_ms);
     if (fd >= 0) {
         socket_of(fd)->listening = true;
@@ -112,7 +110,6 @@ int cmdi_socket_local(int fd, struct cmdi_address *address)
 }
 int cmdi_socket_peer(int fd, struct cmdi_address *address)
 {
-    (void)fd;
     *address = (struct cmdi_address){.size = sizeof(struct sockaddr_in)};
     address->as.any.sa_family = AF_INET;
     return 0;
@@ -156,30 +153,9 @@ int64_t cmdi_socket_acked(int fd, size_t *waiting)
     *waiting = peer != NULL ? peer->queued : 0;
     return -ENOTSUP;
 }
-bool cmdi_socket_is_local(int fd)
-{
-    (void)fd;
-    return true;
-}
-bool cmdi_socket_undo_self(int fd)
-{
-    (void)fd;
-    return false;
-}
 void cmdi_socket_file_note(const struct cmdi_address *address, struct cmdi_socket_file *file)
 {
-    (void)address;
     *file = (struct cmdi_socket_file){0};
-}
-void cmdi_socket_file_remove(const struct cmdi_address *address, struct cmdi_socket_file *file)
-{
-    (void)address;
-    (void)file;
-}
-void cmdi_fd_expect(int fd, uint32_t count)
-{
-    (void)fd;
-    (void)count;
 }
 void cmdi_fd_close(int fd)
 {
@@ -354,7 +330,6 @@ void cmdi_ring_connect(
 }
 void cmdi_ring_recv(struct cmdi_ring *ring, int fd, bool poll_first, uint64_t user_data)
 {
-    (void)poll_first;
     begin(ring, (struct operation){.kind = RECV, .fd = fd, .user_data = user_data});
 }
 void cmdi_ring_recv_once(struct cmdi_ring *ring, int fd, uint64_t user_data)
@@ -390,7 +365,6 @@ void cmdi_ring_cancel(struct cmdi_ring *ring, uint64_t target, uint64_t user_dat
 int cmdi_ring_create(
         struct cmdi_ring **out, const struct cmdi_ring_options *options, struct cmds_error *error)
 {
-    (void)error;
     struct cmdi_ring *ring = calloc(1, sizeof(*ring));
     CMDI_ASSERT(ring != NULL);
     ring->options = *options;
@@ -455,70 +429,45 @@ uint32_t cmdi_ring_buffers_free(const struct cmdi_ring *ring)
 {
     return ring->options.buffer_count - ring->buffers_held;
 }
-bool cmdi_ring_buffers_grow(struct cmdi_ring *ring)
-{
-    (void)ring;
-    return false;
-}
-void cmdi_ring_buffers_shrink(struct cmdi_ring *ring)
-{
-    (void)ring;
-}
-int cmdi_ring_enable(struct cmdi_ring *ring)
-{
-    (void)ring;
-    return 0;
-}
 uint32_t cmdi_ring_entries(const struct cmdi_ring *ring)
 {
     return ring->options.entries;
 }
-uint32_t cmdi_ring_features(const struct cmdi_ring *ring)
-{
-    (void)ring;
-    return 0;
-}
+/* --- What has one answer ---------------------------------------------------------------------- */
 
-/* --- What has threads, names and waits: not here ---------------------------------------------- */
+#define ANSWER(type, value, name, ...)                                                             \
+    type name(__VA_ARGS__)                                                                         \
+    {                                                                                              \
+        return value;                                                                              \
+    }
+#define NOTHING(name, ...)                                                                         \
+    void name(__VA_ARGS__)                                                                         \
+    {                                                                                              \
+    }
 
-uint64_t cmdi_now_ns(void)
-{
-    cmdi_die("a stepped shard reads no clock");
-}
-uint64_t cmdi_random(void)
-{
-    return 4; // Chosen by the test.
-}
-int cmdi_thread_start(pthread_t *thread, void *(*fn)(void *argument), void *argument,
-        const char *name, size_t stack_size)
-{
-    (void)thread;
-    (void)fn;
-    (void)argument;
-    (void)name;
-    (void)stack_size;
-    return -EAGAIN;
-}
-void cmdi_futex_wake(_Atomic uint32_t *word, int count)
-{
-    (void)word;
-    (void)count;
-}
-int cmdi_poller_init(struct cmdi_poller *poller)
-{
-    (void)poller;
-    return -ENOSYS; // So there is no deputy: nothing is ever held up.
-}
+ANSWER(bool, true, cmdi_socket_is_local, int fd)
+ANSWER(bool, false, cmdi_socket_undo_self, int fd)
+ANSWER(int, 0, cmdi_ring_enable, struct cmdi_ring *ring)
+ANSWER(bool, false, cmdi_ring_buffers_grow, struct cmdi_ring *ring)
+ANSWER(uint32_t, 0, cmdi_ring_features, const struct cmdi_ring *ring)
+ANSWER(int, -EAGAIN, cmdi_thread_start, pthread_t *thread, void *(*fn)(void *argument),
+        void *argument, const char *name, size_t stack_size)
+ANSWER(int, -ENOSYS, cmdi_poller_init, struct cmdi_poller *poller) // So there is no deputy.
+ANSWER(uint64_t, 4, cmdi_random, void)
+NOTHING(cmdi_socket_file_remove, const struct cmdi_address *address, struct cmdi_socket_file *file)
+NOTHING(cmdi_fd_expect, int fd, uint32_t count)
+NOTHING(cmdi_ring_buffers_shrink, struct cmdi_ring *ring)
+NOTHING(cmdi_futex_wake, _Atomic uint32_t *word, int count)
 
-/* --- What nobody asks for who is stepped ------------------------------------------------------ */
+/* --- What nobody asks for where shards are stepped -------------------------------------------- */
 
 #define ABSENT(type, name, ...)                                                                    \
     type name(__VA_ARGS__)                                                                         \
     {                                                                                              \
         cmdi_die("%s: not in this kernel", #name);                                                 \
     }
-#pragma GCC diagnostic ignored "-Wunused-parameter"
 
+ABSENT(uint64_t, cmdi_now_ns, void)
 ABSENT(void, cmdi_futex_wait, _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
 ABSENT(void, cmdi_thread_join, pthread_t thread)
 ABSENT(uint32_t, cmdi_interface_index, const char *name)
