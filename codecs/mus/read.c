@@ -4,8 +4,8 @@
  *
  * There is no length in front of a value, so the bytes may end anywhere, and the reader says how
  * many more there must be at least: of a string what is missing of it, of an array a byte or what
- * its kind takes for each element that is still to come. Who has too few goes on with end.c. A count is
- * believed as far as the bytes that are there could hold it, and only so much is allocated; a count
+ * its kind takes for each element that is still to come. If there are too few, end.c continues. A count
+ * is believed as far as the bytes that are there could hold it, and only so much is allocated; a count
  * above the row's limit is refused at once, not after a sea of bytes. The walk recurses over nested
  * schemas, never over the input. No state, any thread.
  */

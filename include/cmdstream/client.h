@@ -362,8 +362,8 @@ CMDS_NODISCARD CMDS_API int cmds_sender_send_multi(struct cmds_sender *sender,
  */
 CMDS_API struct cmds_group *cmds_sender_group(struct cmds_sender *sender);
 /**
- * Waits up to timeout_ms for what is in flight, ends the rest with CMDS_E_CLOSED, frees. What is
- * left of timeout_ms then, at most a second, connections have to end in order; after it they are
+ * Waits up to timeout_ms for what is in flight, ends the rest with CMDS_E_CLOSED, frees. Then the
+ * connections have what is left of timeout_ms, at most a second, to end in order; after it they are
  * cut off, whatever their servers do. Calls under way on other threads end with CMDS_E_CLOSED, and
  * are waited for, as is the runtime if it is the sender's own: only `each` and callbacks of the
  * program can hold it up longer. No call may begin after it. NULL is fine.

@@ -324,8 +324,8 @@ static void conn_steer_recv(struct cmdi_conn *conn, bool more)
 }
 
 /*
- * Who has used much of its budget comes behind all others in the next pass; who has used little,
- * several times, before them.
+ * A connection that has used much of its budget comes behind all others in the next pass; one that has
+ * used little, several times, before them.
  */
 static void conn_set_level(struct cmdi_conn *conn, bool heavy)
 {

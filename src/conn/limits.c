@@ -89,7 +89,7 @@ static void conn_check_held(struct cmdi_conn *conn, uint64_t now_ms)
 
 static void conn_check_idle(struct cmdi_conn *conn, uint64_t now_ms)
 {
-    /* Whoever has just been sent a result had waited for it: that was not idle. */
+    /* A peer that has just been sent a result had waited for it: that was not idle. */
     uint64_t since_ms = conn->received_at > conn->sent_at ? conn->received_at : conn->sent_at;
     if (!conn_overdue(conn, since_ms, conn->limits->idle_timeout_ms, now_ms)) {
         return;

@@ -52,7 +52,7 @@ static struct cmdi_conn *relieve_find(struct cmdi_shard *shard, size_t *most)
 
 static void relieve_evict(struct cmdi_shard *shard)
 {
-    size_t held = CMDI_ACCOUNT_SMALL; // Whoever holds less is not the cause.
+    size_t held = CMDI_ACCOUNT_SMALL; // A connection that holds less is not the cause.
     struct cmdi_conn *victim = relieve_find(shard, &held);
     if (victim != NULL) {
         victim->evicted = true;

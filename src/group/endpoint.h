@@ -3,8 +3,8 @@
  * Where a group's connections go: what the user wrote, the lookup of it that is under way, and the
  * newest snapshot of addresses. It knows neither shards nor clients.
  *
- * A snapshot never changes. Whoever connects takes a count of the newest one; a lookup that ends
- * later puts another one in its place, and users of the old one keep it.
+ * A snapshot never changes. A client that connects takes a count of the newest one; a lookup that
+ * ends later puts another one in its place, and users of the old one keep it.
  */
 #ifndef CMDI_GROUP_ENDPOINT_H
 #define CMDI_GROUP_ENDPOINT_H

@@ -48,7 +48,7 @@ static void drive_quiet(struct cmdi_timer *timer, uint64_t now_ms)
     cmdi_shard_timer(shard, timer, now_ms + DRIVE_QUIET_MS);
 }
 
-/* The first enter tells whether the kernel lets this thread. Who starts the runtime waits for it. */
+/* The first enter tells whether the kernel lets this thread. The start of the runtime waits for it. */
 static int drive_begin(struct cmdi_shard *shard)
 {
     int code = cmdi_ring_enable(shard->ring);

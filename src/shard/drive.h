@@ -6,8 +6,8 @@
  *     INLINE    One thread of the program turns the one shard: the first that asks. It sleeps in a
  *               turn, or on the runtime's fd. (A second ring for one thread would gain nothing.)
  *     STEPPED   Somebody gives all shards the time, step by step. Nothing sleeps and nothing reads
- *               a clock; jobs of the pool run in the step, too. Whoever waits for something moves
- *               the time to the next timer. A simulation, or a test.
+ *               a clock; jobs of the pool run in the step, too. A thread that waits for something
+ *               moves the time to the next timer. A simulation, or a test.
  *
  * The rest of the library asks here, and does not know which it is.
  */

@@ -547,7 +547,7 @@ int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns)
     __atomic_store_n(&shard->counters.buffer_bytes, shard->buffers.leased_size, __ATOMIC_RELAXED);
     __atomic_store_n(&shard->counters.memory_bytes, cmdi_account_used(&shard->buffers.account),
             __ATOMIC_RELAXED);
-    /* Who turns an inline shard looks at what has run before anything is waited for. */
+    /* The thread that turns an inline shard looks at what has run before anything is waited for. */
     bool look_first = handled > 0 && shard->options.drive == CMDI_DRIVE_INLINE;
     int code = shard_end_turn(shard, look_first ? CMDI_RING_WAIT_NONE : wait_ns);
     shard->in_turn = false;

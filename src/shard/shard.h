@@ -9,8 +9,8 @@
  * functions marked "Thread: any".
  *
  * A turn is short, whoever asks for how much: each of its steps ends after about a millisecond or
- * after so many bytes, and what is left is the first of the next turn, which does not wait. Who
- * asks for little comes first, see enum cmdi_shard_level.
+ * after so many bytes, and what is left is the first of the next turn, which does not wait. A
+ * connection that asks for little comes first, see enum cmdi_shard_level.
  *
  * Who calls cmdi_shard_turn() is another matter: see shard/drive.h. A shard that is stepped does not
  * even need a ring, as long as nothing on it uses one.
@@ -43,7 +43,7 @@ struct cmdi_shard;
 
 struct cmdi_mail;
 typedef void (*cmdi_mail_fn)(struct cmdi_shard *shard, struct cmdi_mail *mail);
-/** Embedded in what it is about. Whoever posts it does not touch it until `fn` has begun. */
+/** Embedded in what it is about. The poster does not touch it until `fn` has begun. */
 struct cmdi_mail {
     struct cmdi_mail *next;
     cmdi_mail_fn fn;

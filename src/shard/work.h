@@ -15,8 +15,8 @@ struct cmdi_shard;
 struct cmdi_work;
 typedef void (*cmdi_work_fn)(struct cmdi_shard *shard, struct cmdi_work *work);
 /**
- * Who is run before whom. Each pass has time for each level, so that nobody waits for ever, but what
- * a level leaves goes to the next.
+ * Which work is run before which. Each pass has time for each level, so that nothing waits for ever;
+ * the time that a level leaves goes to the next.
  */
 enum cmdi_shard_level {
     CMDI_LEVEL_LIGHT,   // Asked for little, often enough to be believed; what is no connection.
