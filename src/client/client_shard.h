@@ -28,7 +28,7 @@ struct cmdi_client_shard;
 /** What clients tell their group. On their shard, none inside a public function. */
 struct cmdi_client_ops {
     /** The state is UP, or DOWN and client->error says why. */
-    void (*on_state)(struct cmdi_client *client, bool connected);
+    void (*on_state)(struct cmdi_client *client);
     /** A result that nobody waits for. */
     void (*on_unexpected)(struct cmdi_client *client, const struct cmds_result *result);
     /**

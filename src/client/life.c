@@ -106,7 +106,7 @@ static void client_down(struct cmdi_client *client)
         cmdi_shard_log(shard, CMDI_LOG_CLIENT, CMDS_LOG_WARN, "client %u: %s", client->number,
                 client->error.text);
     }
-    client->client_shard->config->ops->on_state(client, false);
+    client->client_shard->config->ops->on_state(client);
     cmdi_client_end_all(client);
     cmdi_client_close_inbox(client);
     cmdi_client_trim(client);
@@ -293,7 +293,7 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
     client->error = (struct cmds_error){0};
     client_move(client, CMDI_CLIENT_UP);
     client_begin_keepalive(client, client->client_shard->shard->now_ms);
-    config->ops->on_state(client, true);
+    config->ops->on_state(client);
     cmdi_client_write_backlog(client); // Last: it may find no memory, and close the connection.
     return 0;
 }

@@ -55,11 +55,12 @@ static void group_keep_first_error(struct cmds_group *group, const struct cmds_e
     pthread_mutex_unlock(&group->lock);
 }
 
-static void group_shard_on_state(struct cmdi_client *client, bool connected)
+static void group_shard_on_state(struct cmdi_client *client)
 {
     static const struct cmds_error none = CMDS_ERROR_INIT;
     struct cmdi_group_shard *group_shard = cmdi_group_shard_of(client);
     struct cmds_group *group = group_shard->group;
+    bool connected = cmdi_client_is_up(client);
     if (!connected && !client->is_closing) {
         group_keep_first_error(group, &client->error);
     }

@@ -72,9 +72,10 @@ static const struct cmdi_transport fake_transport = {
 
 /* --- A group ---------------------------------------------------------------------------------- */
 
-static void rig_on_state(struct cmdi_client *client, bool connected)
+static void rig_on_state(struct cmdi_client *client)
 {
     struct rig *rig = rig_of(client->client_shard);
+    bool connected = cmdi_client_is_up(client);
     rig->ups += connected;
     rig->downs += !connected;
 }
