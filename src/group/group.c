@@ -354,8 +354,14 @@ static void group_gone(struct cmds_group *group)
 }
 
 /*
- * First on shard 0, to call on_closed; then once on every other shard, and on shard 0 again, until
- * sent it is out of here.
+ * First on shard 0, to call on_closed; then once on every other shard; then on shard 0 again.
+ *
+ * Why all that hangs on the group may be freed then. Other threads hold a count, and there is none. A
+ * shard of the group holds none while it sends or calls back, and may have been doing so when the last
+ * count was given back; but a mail runs when nothing else is on its shard's stack, so behind the
+ * visit of this one nothing of the group is. Only the thread that posted it first may still be inside
+ * that post, which looks at the runtime: until `end_posted` says that it is not, the mail is posted
+ * again.
  */
 static void group_on_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {

@@ -5,6 +5,18 @@
  * Everything about a shard happens on it; these functions run on the caller's thread and wait for
  * the shards. The end comes in the order: no more accepts, connections closed, workers' calls back,
  * shards let go, memory freed.
+ *
+ * Why `drained` is set, and not too early. A connection counts from the moment in which its accept
+ * takes a seat until it is closed, also while it travels to its shard, which closes it if it drains
+ * by then. Shutdown first ends the accepts, then tells each shard, then moves to QUIET, and then looks
+ * at the count; the last connection gives its seat back, and then looks at the state. Both do so in
+ * sequentially consistent operations, so one of them sees that nothing is left.
+ *
+ * Why nothing of a server runs when it is freed. The deputy and the accepts have ended; each shard
+ * has reported its end, which it does when no connection is in its list and no call of it in the
+ * pool; and one more call to each shard has returned, so what was posted to an acceptor before has
+ * run. What calls that are kept still need is counted by itself: the core by `refs`, a shard's part
+ * by its orphans.
  */
 #include <errno.h>
 #include <stdlib.h>

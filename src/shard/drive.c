@@ -2,6 +2,12 @@
 /*
  * Who runs the shards of a runtime: threads of their own, the caller's thread, or somebody who gives
  * them time.
+ *
+ * Why a shard's end loses no mail. A thread is told to stop by a flag, and woken as by a mail: it
+ * looks at the flag behind `sleeping`, as at its mailbox, so it does not sleep through it. It ends
+ * between two turns and may leave mail behind; the join makes that mail the caller's, who runs it with
+ * no shard current. Whoever posts to a shard has to see to it that this happens before the join is
+ * over: services (servers, groups) are stopped before, and wait for their shards.
  */
 #include "shard/drive.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The shard's turn, its slots, mailbox and thread.
+ * The shard's turn, and its mailbox.
  *
  * Wake suppression: the shard sets `sleeping`, looks at the mailbox once more, and only then waits;
  * a poster pushes, then looks at `sleeping`. Both sides use sequentially consistent operations, so
