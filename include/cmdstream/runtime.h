@@ -50,7 +50,8 @@ enum cmds_log_level {
 /** Start from CMDS_RUNTIME_OPTIONS_INIT. A field left at zero takes the default beside it. */
 struct cmds_runtime_options {
     uint32_t struct_size; // Set by CMDS_RUNTIME_OPTIONS_INIT.
-    // Default CMDS_SHARDS_PER_CORE: the allowed CPUs, at most what a cgroup's cpu.max gives.
+    // Default CMDS_SHARDS_PER_CORE: the allowed CPUs, at most what a cgroup's cpu.max gives. At most
+    // CMDS_SHARDS_MAX, or CMDS_SHARDS_INLINE.
     uint32_t shard_count;
     // "0,2-5": the CPUs that the shards are pinned to, one after the other. Default: the CPUs this
     // process may use, if there is a shard for each of them. Fewer shards than CPUs are not pinned,
@@ -66,7 +67,7 @@ struct cmds_runtime_options {
     // times a second, is handled without a wake-up, and the core is busy all the time. A smaller
     // value, or CMDS_SPIN_OFF, takes less CPU.
     uint32_t spin_us;
-    // For exec functions marked CMDS_EXEC_IN_POOL. Default 4, started when first needed.
+    // For exec functions marked CMDS_EXEC_IN_POOL. Default 4, at most 1024; started when first needed.
     uint32_t pool_thread_count;
     uint32_t buffer_size; // Of one receive buffer. Default 32768, 4096..1 MiB.
     // Receive buffers a shard may grow to from 32. Default 512, at most 32768.
@@ -135,8 +136,8 @@ CMDS_NODISCARD CMDS_API int cmds_runtime_start(struct cmds_runtime **runtime,
  * cmds_group_close(), however many there are; no thread may be inside a function of a group
  * without a reference to it (cmds_group_ref). NULL is fine.
  *
- * Thread: setup, never on a shard: that ends the process; inline: the thread that turned it. In a
- *         forked child it does nothing.
+ * Thread: setup, never on a shard: that ends the process; inline: the thread that turned it, or
+ *         another one when that has ended. In a forked child it does nothing.
  */
 CMDS_API void cmds_runtime_stop(struct cmds_runtime *runtime);
 
@@ -153,8 +154,8 @@ CMDS_API void cmds_runtime_stop(struct cmds_runtime *runtime);
  */
 CMDS_API int cmds_runtime_turn(struct cmds_runtime *runtime, uint32_t wait_us);
 /**
- * Inline only: readable when a turn has something to do. Owned by the runtime. Returns: -EINVAL if
- * the runtime has threads.
+ * Inline only: readable when a turn has something to do. Owned by the runtime. Thread: any. Returns:
+ * the descriptor; -EINVAL if the runtime has threads.
  */
 CMDS_API int cmds_runtime_fd(const struct cmds_runtime *runtime);
 /** Thread: any. */

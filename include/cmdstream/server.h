@@ -139,7 +139,7 @@ struct cmds_server_options {
     uint32_t connection_count_max;
     const struct cmds_protocol *protocol;
     const struct cmds_exec *execs;
-    // "127.0.0.1:9000", "[::]:0", "unix:/run/x", "unix:@abstract"; several with commas. A comma of
+    // "127.0.0.1:9000", "[::]:0", "unix:/run/x", "unix:@abstract"; up to 64 with commas. A comma of
     // a path has a backslash before it ("unix:/run/a\\,b"); a path has at most 107 bytes. Its file
     // is removed when the server stops accepting, unless another server has put its own there.
     const char *listen;
@@ -175,7 +175,8 @@ struct cmds_server_options {
     uint32_t linger_timeout_ms;
     uint32_t backlog; // Of listen(2). Default 4096; the kernel's somaxconn caps it.
     uint8_t overflow; // enum cmds_overflow.
-    // A listener per shard: the kernel spreads connections by hash, unevenly when they are few.
+    // A listener per shard: the kernel spreads connections by hash, unevenly when they are few. Not
+    // for UNIX sockets.
     bool reuse_port;
     uint16_t unused;
     struct cmds_bytes server_info; // 1..1024 bytes. Default "default".

@@ -129,7 +129,6 @@ static uint32_t ring_unsubmitted(const struct cmdi_ring *ring)
     return sq->sqe_tail - __atomic_load_n(sq->khead, __ATOMIC_ACQUIRE);
 }
 
-/* The kernel may write into our buffers until every operation has completed. */
 void cmdi_ring_give_up(struct cmdi_ring *ring)
 {
     CMDI_ASSERT(!ring->draining);
@@ -137,6 +136,7 @@ void cmdi_ring_give_up(struct cmdi_ring *ring)
     ring->broken = ring->broken < 0 ? ring->broken : -EXDEV;
 }
 
+/* The kernel may write into our buffers until every operation has completed. */
 void cmdi_ring_drain(struct cmdi_ring *ring)
 {
     struct cmdi_completion completions[64];
