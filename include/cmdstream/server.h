@@ -129,8 +129,9 @@ enum cmds_overflow {
  * left behind are run first, as if it had only finished sending, and if the connection stands at a
  * bound idle_timeout_ms ends that. A TCP peer that vanishes without a word is found by the kernel's
  * probes, see idle_timeout_ms. A peer that has only finished sending (half a close) gets the
- * results of what it sent before. Connections that end by a reset are counted in `resets`; those
- * that end by a limit have counters of their own, and a line in the log.
+ * results of what it sent before. Connections that end by a reset are counted in `resets` of
+ * stats.h, those that end by a limit in the counter of that limit. The latter have a line in the log
+ * too, but for idle ones.
  */
 struct cmds_server_options {
     // CMDS_SERVER_OPTIONS_INIT sets these three, `protocol` and `execs`.
@@ -164,8 +165,9 @@ struct cmds_server_options {
     // of the kernel for about so long, but at least 4 s, it is given up (CMDS_NEVER: after the
     // system's time, two hours and more).
     uint32_t idle_timeout_ms;
-    uint32_t frame_timeout_ms;       // From a frame's first byte to its last. Default 10000.
-    uint32_t server_info_timeout_ms; // For the ServerInfo to leave. Default 5000.
+    uint32_t frame_timeout_ms; // From a frame's first byte to its last. Default 10000.
+    // For the ServerInfo to leave. Default 5000. A peer that does not take it counts as a slow consumer.
+    uint32_t server_info_timeout_ms;
     // How long queued output may wait without the peer taking 4 KiB of it, or all of it if it is
     // less: a TCP peer's system acknowledges it, a UNIX peer reads it. Default 10000. An orderly
     // close has 10 s if this is CMDS_NEVER.

@@ -145,6 +145,7 @@ static bool conn_check_server_info(struct cmdi_conn *conn, uint64_t now_ms)
         cmdi_conn_timer_by(conn, now_ms + CONN_DEAF_LOOK_MS);
         return true;
     }
+    CMDI_COUNT(conn->counters, slow_consumers, !is_client); // Of a server it is the peer that lags.
     cmdi_conn_fail(conn, CMDS_E_TIMEOUT, "no ServerInfo went through within %u ms",
             conn->limits->server_info_timeout_ms);
     return true;

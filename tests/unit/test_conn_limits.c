@@ -293,7 +293,12 @@ static void test_conn_server_info_has_to_leave(void)
     peer->limits.server_info_timeout_ms = 100;
     peer_append(peer, "\004calc", 5);
     cmdi_conn_start(&peer->conn);
-    expect_timeout(peer, 100, CMDS_E_TIMEOUT);
+    peer_advance_ms(peer, 99);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
+    peer_advance_ms(peer, 2);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_TIMEOUT);
+    CU_ASSERT_EQUAL(peer->counters.slow_consumers, 1);
+    peer_free(peer);
 
     peer = peer_open(&peer_server_ops);
     peer->limits.server_info_timeout_ms = 100;
