@@ -2,7 +2,7 @@
 /*
  * UTF-8 as Go checks it: no overlong form, no surrogate, nothing above U+10FFFF.
  *
- * Where text is mostly ASCII, 32 bytes are looked at in one step.
+ * Where text is mostly ASCII, 32 bytes are examined in one step.
  */
 #ifndef CMDI_COMMON_UTF8_H
 #define CMDI_COMMON_UTF8_H
@@ -40,7 +40,7 @@ static inline unsigned cmdi_utf8_size(const uint8_t *at, const uint8_t *end)
     return size;
 }
 
-/** How many of these are ASCII, in whole steps: the rest is looked at one by one. */
+/** How many of these are ASCII, in whole steps: the rest is examined one by one. */
 static inline size_t cmdi_ascii_prefix(const uint8_t *at, size_t size)
 {
     uint64_t words[4];

@@ -42,7 +42,7 @@ static uint8_t lower(uint8_t byte)
 
 /*
  * The next character without its case: ASCII, and the two others that fold to it. At least one byte
- * is `left`; of a terminated name 3 may be, because nothing behind a NUL is looked at.
+ * is `left`; of a terminated name 3 may be, because nothing behind a NUL is read.
  */
 static uint8_t fold(const uint8_t **at, size_t left)
 {

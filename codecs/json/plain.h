@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where text ends that stands for itself: sixteen bytes are looked at in one step, by the vector
+ * Where text ends that stands for itself: sixteen bytes are examined in one step, by the vector
  * extensions that gcc and clang share.
  *
  * Reader and writer agree on what needs a second look: control characters, the quote, the
@@ -95,7 +95,7 @@ static inline __attribute__((always_inline)) const uint8_t *cmdi_json_plain_end(
             return at;
         }
     }
-    if (at < end && at > from) { // What is left, together with some that was looked at.
+    if (at < end && at > from) { // What is left, together with some that was examined.
         at = end - sizeof(cmdi_json_block);
         return at + cmdi_json_plain_in_block(at, html);
     }

@@ -48,7 +48,7 @@ static void fail(struct sink *sink, int code)
     sink->code = sink->code != 0 ? sink->code : code;
 }
 
-/* Is it there, and within the limit? Otherwise nothing of it is looked at. */
+/* Is it there, and within the limit? Otherwise nothing of it is read. */
 static bool is_sound(struct sink *sink, const void *data, size_t size, uint32_t row_max)
 {
     int code = cmdi_span_check(data, size, row_max != 0 ? row_max : UINT32_MAX);

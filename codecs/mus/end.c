@@ -4,7 +4,7 @@
  *
  * It can be left anywhere and continues there: its place in the schema is a row, and the elements
  * that are left of that row's list, for each level of nested structs. So the bytes of a value are
- * looked at once, whatever pieces they come in; if decode() began anew for every piece, a peer
+ * read once, whatever pieces they come in; if decode() began anew for every piece, a peer
  * could cost the square of what it sends. (Levels beyond those that a place has room for, which no
  * checked type has, are begun anew.) No state but the place, any thread.
  */

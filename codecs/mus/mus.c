@@ -11,7 +11,7 @@
 #include "common/value.h"
 
 /*
- * The fewest bytes that a struct can be, and how many rows are looked at for them: those of structs
+ * The fewest bytes that a struct can be, and how many rows are visited for them: those of structs
  * inside of it count, elements of its arrays do not.
  */
 struct extent {

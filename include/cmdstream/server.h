@@ -61,9 +61,9 @@ CMDS_END_
  *                      and on_exec_error may answer; the connection stays, whatever an upstream did: errors do not
  *                      amplify;
  *     other negative   the application's own error (a misused function's -EINVAL or -EXDEV among them): as in Go the
- *                      connection is closed and on_disconnect told, unless on_exec_error answers. What was answered
+ *                      connection is closed and on_disconnect called, unless on_exec_error answers. What was answered
  *                      before still leaves.
- * Returning 0 with neither is CMDS_E_UNFINISHED: counted, logged, told to on_exec_error; the
+ * Returning 0 with neither is CMDS_E_UNFINISHED: counted, logged, reported to on_exec_error; the
  * connection stays.
  *
  * A one-way command (CMDS_COMMAND_ONE_WAY) may be kept, forwarded, run again and in the pool, and

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 enum {
-    CLIENT_SCAN_PER_MS = 8192, // Entries looked at per ms at most when deadlines are checked.
+    CLIENT_SCAN_PER_MS = 8192, // Entries visited per ms at most when deadlines are checked.
 };
 
 void cmdi_client_end(struct cmdi_client *client, struct cmdi_pending *entry, int code)

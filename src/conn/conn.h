@@ -333,7 +333,7 @@ static inline uint8_t *cmdi_conn_reserve(struct cmdi_conn *conn, size_t size, in
     return cmdi_conn_reserve_slow(conn, size, code);
 }
 /**
- * The same beyond the bound: for what was taken from another thread, where the bound was looked at.
+ * The same beyond the bound: for what was taken from another thread, where the bound was checked.
  * Returns: NULL without memory.
  */
 uint8_t *cmdi_conn_reserve_beyond(struct cmdi_conn *conn, size_t size);

@@ -171,7 +171,7 @@ static size_t conn_run_bytes(
 }
 
 /*
- * A frame that is cut is looked at again when what it lacks has come, not for every byte that
+ * A frame that is cut is examined again when what it lacks has come, not for every byte that
  * comes: where the codec finds the end, looking costs as much as the frame is large.
  */
 static void conn_run_stash(struct cmdi_conn *conn, struct conn_run *run)

@@ -190,7 +190,7 @@ void cmdi_conn_finish(struct cmdi_conn *conn)
     cmdi_conn_move(conn, CMDI_CONN_FINISHING);
     cmdi_conn_drop_slices(conn);
     if (cmdi_conn_output_size(conn) > 0) {
-        // What was never looked at begins now.
+        // A write that had no limit is judged from now on.
         bool never = conn->limits->write_timeout_ms == CMDS_NEVER;
         conn->write_since = never ? 0 : conn->write_since;
         cmdi_conn_begin_write(conn);

@@ -7,7 +7,7 @@
 
 enum {
     CONN_TAKEN_MIN = 4096,   // In write_timeout_ms, or else all that waits.
-    CONN_DEAF_LOOK_MS = 100, // A limit that cannot be judged now is looked at again.
+    CONN_DEAF_LOOK_MS = 100, // A limit that cannot be judged now is checked again.
 };
 
 /* Is `timeout_ms` over that began at `since_ms`? If not, the timer is set for it. */
@@ -64,7 +64,7 @@ static void conn_check_finished(struct cmdi_conn *conn, uint64_t now_ms)
     uint64_t since_ms = conn->finished_at > conn->sent_at ? conn->finished_at : conn->sent_at;
     since_ms = since_ms > conn->received_at ? since_ms : conn->received_at; // It was behind that.
     if (cmdi_conn_output_size(conn) > 0) {
-        since_ms = now_ms; // Whether that goes on is watched by itself.
+        since_ms = now_ms; // Whether that continues is checked by itself.
     }
     if (!conn_overdue(conn, since_ms, conn->limits->idle_timeout_ms, now_ms)) {
         return;

@@ -42,7 +42,7 @@ static bool conn_fill_grow(struct cmdi_conn *conn, size_t size)
 }
 
 /*
- * Below half of the bound any size is taken. What other threads have queued is looked at only beyond
+ * Below half of the bound any size is taken. What other threads have queued is counted only beyond
  * it: there they may have used the other half.
  */
 static bool conn_output_allows(const struct cmdi_conn *conn, size_t size)

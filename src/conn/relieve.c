@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What happens when a shard's memory is short: who waits, and who pays.
+ * What happens when a shard's memory is short: which connection waits, and which one pays.
  *
  * A connection that is refused waits (memory.c). If its own output is under way, that will free
- * memory; it tries again when it has left. If not, it stands in shard->lacking, and at the end of
- * each turn the shard looks: whoever fits now goes on, first come first served; else the connection
- * that holds most is closed, one at a time, and its memory is waited for. So those who hold little
- * are never closed for those who hold much. The reserve of the account keeps small leases going
+ * memory, and the connection tries again when the output has left. If not, it stands in
+ * shard->lacking. At the end of each turn the shard checks: a connection whose request fits now
+ * continues, first come first served; else the connection that holds most is closed, one at a time,
+ * and its memory is waited for. So a connection that holds little is never closed for one that holds
+ * much. The reserve of the account keeps small leases going
  * meanwhile.
  */
 #include "conn/parts.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of a group's part on one shard: made with its clients, told by mail what to do, and what
- * it passes on of what its clients tell.
+ * The life of a group's part on one shard: it is made with its clients, mail tells it what to do, and
+ * it passes on what its clients report.
  */
 #include "group/group_shard.h"
 

@@ -27,7 +27,7 @@ static bool group_shard_takes(const void *source, uint32_t index)
             cmdi_client_state(group_shard->list[index]), group_shard->up_count > 0);
 }
 
-/* As a rule all are up, and then no state is looked at. */
+/* As a rule all are up, and then no state is read. */
 static bool group_shard_takes_always(const void *source, uint32_t index)
 {
     (void)source;
@@ -368,7 +368,7 @@ int cmds_group_send(struct cmds_group *group, struct cmds_message message,
     if (CMDI_UNLIKELY(group == NULL)) {
         return -EINVAL;
     }
-    /* First: of a group that has closed nothing else may be looked at. */
+    /* First: of a group that has closed nothing else may be read. */
     if (CMDI_UNLIKELY(cmdi_group_is_closing(group))) {
         return CMDS_E_CLOSED;
     }

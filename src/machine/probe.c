@@ -208,7 +208,7 @@ static bool probe_completes(struct io_uring *ring, uint32_t flags)
     return completed;
 }
 
-/* A byte through a socket pair into a provided buffer, and the receive goes on. */
+/* A byte through a socket pair into a provided buffer, and the receive continues. */
 static bool probe_recv_over(
         struct io_uring *ring, struct io_uring_buf_ring *buffers, const int fds[2])
 {

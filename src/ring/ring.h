@@ -47,7 +47,7 @@ struct cmdi_ring_options {
 };
 
 enum {
-    CMDI_COMPLETION_MORE = 1,     // The operation goes on (multishot).
+    CMDI_COMPLETION_MORE = 1,     // The operation continues (multishot).
     CMDI_COMPLETION_BUFFER = 2,   // `buffer` was filled, and is ours until released.
     CMDI_COMPLETION_NONEMPTY = 4, // The socket had more to read.
 };

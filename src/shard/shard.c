@@ -323,7 +323,7 @@ static bool shard_is_short(struct cmdi_shard *shard)
            atomic_load_explicit(&account->shared_refused, memory_order_relaxed);
 }
 
-/* Less is used than when that was last looked at: they run at the end of the next turn. */
+/* Less is used than when that was last checked: they run at the end of the next turn. */
 static void shard_tell_refused(struct cmdi_shard *shard)
 {
     uint64_t used = cmdi_account_used(&shard->buffers.account);
@@ -367,8 +367,8 @@ static uint32_t shard_look(struct cmdi_shard *shard)
 }
 
 /*
- * A timer is due. Before it fires everything is looked at that had come by now: whoever was in time
- * shall not be judged by how late we are. Frames are run then, and a connection knows by itself
+ * A timer is due. Before it fires everything that had come by now is handled: a peer that was in
+ * time shall not be judged by how late we are. Frames are run then, and a connection knows by itself
  * which of them its turn's budget has left.
  */
 static uint32_t shard_before_timers(struct cmdi_shard *shard, uint64_t due_ms)

@@ -5,7 +5,7 @@
  *
  * The turn, over and over: take the mailbox, harvest completions, run what is ready (each with its
  * budget), fire timers, flush what became dirty, enter the kernel once. A timer judges somebody, so
- * what had come by its time is looked at first. Only this thread touches a shard, but for the
+ * what had come by its time is handled first. Only this thread touches a shard, but for the
  * functions marked "Thread: any".
  *
  * A turn is short, whoever asks for how much: each of its steps ends after about a millisecond or
@@ -136,7 +136,7 @@ struct cmdi_shard {
     struct cmdi_list lacking; // struct cmdi_conn: wait for memory, first come first served.
     // struct cmdi_work: once memory was given back, see cmdi_shard_refused().
     struct cmdi_list refused;
-    uint64_t refused_used;       // Of the account, when that was last looked at.
+    uint64_t refused_used;       // Of the account, when that was last checked.
     struct cmdi_receive receive; // Of a shard without a ring there are no buffers.
     struct cmdi_slot *slots;
     uint32_t slot_count, slot_free;
