@@ -16,6 +16,7 @@
 static void client_give_unexpected(
         struct cmdi_client *client, struct cmdi_pending *entry, const struct cmds_result *result)
 {
+    CMDI_ASSERT(entry == NULL || entry->sequence == result->sequence);
     CMDI_COUNT(&client->client_shard->counters, unexpected_results, 1);
     if (entry != NULL && result->last) {
         cmdi_client_remove(client, entry);
@@ -36,6 +37,7 @@ static void client_give_unexpected(
 static bool client_claim(struct cmdi_client *client, struct cmdi_pending *entry, bool last)
 {
     struct cmdi_tickets *tickets = client->client_shard->config->tickets;
+    CMDI_ASSERT(entry->extra != NULL && entry->extra->ticket.client == client);
     if (!last) {
         return !cmdi_tickets_is_forgotten(tickets, &entry->extra->ticket);
     }
@@ -126,6 +128,7 @@ int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fr
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
     struct cmdi_client_shard *client_shard = client->client_shard;
+    CMDI_ASSERT_SLOW(frame->sequence > 0 && cmdi_client_is_up(client));
     if (CMDI_UNLIKELY(frame->sequence > client->sequence_sent)) {
         CMDI_COUNT(&client_shard->counters.conn, proto_errors, 1);
         return client_refuse(

@@ -8,6 +8,7 @@
 /* Each line asks what the send of that kind asks: see cmdi_client_send() and its like. */
 bool cmdi_client_has_room(struct cmdi_client *client, enum cmdi_room room, size_t body_size)
 {
+    CMDI_ASSERT(room < CMDI_ROOM_COUNT);
     bool answered = room == CMDI_ROOM_HERE || room == CMDI_ROOM_ELSEWHERE;
     if (cmdi_client_state(client) == CMDI_CLIENT_DOWN || !cmdi_client_in_window(client, answered)) {
         return false;

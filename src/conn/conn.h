@@ -70,8 +70,8 @@ enum cmdi_watch_state {
 #define CMDI_CONN_LATER INT64_MIN
 
 /**
- * What the owner learns. All on the shard, and none but on_closing inside a call of the owner into
- * the connection.
+ * What the owner learns. All on the shard, and never inside a cmdi_conn_ function that the owner
+ * called, except on_closing.
  */
 struct cmdi_conn_ops {
     /**

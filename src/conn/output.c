@@ -20,6 +20,7 @@ static bool conn_fill_lease(struct cmdi_conn *conn, size_t size, bool from_reser
 {
     struct cmdi_buffers *buffers = &conn->shard->buffers;
     struct cmdi_conn_buffer grown = {.end = conn->fill.end};
+    CMDI_ASSERT(size > conn->fill.end);
     grown.data = from_reserve ? cmdi_buffers_lease_reserve(buffers, size, &grown.capacity)
                               : cmdi_buffers_lease(buffers, size, &grown.capacity);
     if (grown.data == NULL) {
@@ -125,6 +126,7 @@ static size_t conn_send_size(const struct cmdi_conn *conn)
 static void conn_send(struct cmdi_conn *conn)
 {
     size_t size = conn_send_size(conn);
+    CMDI_ASSERT(!conn->sending && size > 0);
     conn->shard->send_left -= (int64_t)size + CMDI_SHARD_SEND_COST;
     conn->send_size = (uint32_t)size;
     conn->sending = true;
@@ -170,6 +172,7 @@ static bool conn_took(struct cmdi_conn *conn, size_t size)
     if (size == 0) {
         return false;
     }
+    CMDI_ASSERT(size <= conn->flight.end - conn->flight.begin);
     conn->flight.begin += size;
     conn->sent_size += size;
     conn->sent_at = conn->shard->now_ms;
@@ -218,6 +221,7 @@ void cmdi_conn_flush_now(struct cmdi_conn *conn)
 
 void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
 {
+    CMDI_ASSERT(conn->sending);
     conn->sending = false;
     if (conn->state >= CMDI_CONN_CLOSING) {
         return;

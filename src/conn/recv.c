@@ -157,6 +157,7 @@ void cmdi_conn_watch_peer(struct cmdi_conn *conn)
             conn->transport->watch == NULL) {
         return;
     }
+    CMDI_ASSERT(conn->state != CMDI_CONN_CONNECTING && conn->state < CMDI_CONN_CLOSING);
     conn->watch = CMDI_WATCH_ARMED;
     conn->transport->watch(conn, conn->finished_at == 0);
 }

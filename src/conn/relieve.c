@@ -25,6 +25,7 @@ static void relieve_waiting(struct cmdi_shard *shard)
     uint64_t used = cmdi_account_used(account);
     while (!cmdi_list_empty(&shard->lacking)) {
         struct cmdi_conn *conn = CMDI_CONTAINER(shard->lacking.next, struct cmdi_conn, lacking);
+        CMDI_ASSERT(conn->lacks > 0 && conn->state < CMDI_CONN_CLOSING);
         uint64_t max =
                 conn->lacks <= CMDI_ACCOUNT_SMALL ? account->size_max : cmdi_account_mark(account);
         if (used + conn->lacks > max) {

@@ -56,6 +56,7 @@ uint32_t cmdi_group_shard_pick(struct cmdi_group_shard *group_shard, uint64_t ke
 static void group_shard_refused(
         struct cmdi_group_shard *group_shard, enum cmdi_room room, size_t body_size)
 {
+    CMDI_ASSERT(room < CMDI_ROOM_COUNT);
     size_t smallest = atomic_load(&group_shard->refused[room]);
     while (body_size < smallest &&
             !atomic_compare_exchange_weak(&group_shard->refused[room], &smallest, body_size)) {
@@ -77,6 +78,7 @@ static bool group_shard_has_room_for(
 
 bool cmdi_group_shard_has_room(const struct cmdi_group_shard *group_shard)
 {
+    CMDI_ASSERT(cmdi_shard_current() == group_shard->client_shard.shard);
     /* On the shard, attempts that wait go first. */
     bool others_wait = !cmdi_list_empty(&group_shard->waiting);
     for (int i = others_wait ? CMDI_ROOM_ELSEWHERE : 0; i < CMDI_ROOM_COUNT; i++) {
@@ -125,6 +127,7 @@ static int group_shard_send_from(struct cmdi_group_shard *group_shard,
         const struct cmdi_command *command, uint32_t index, uint32_t count,
         struct cmdi_client **client)
 {
+    CMDI_ASSERT(index <= group_shard->client_count && count <= group_shard->client_count);
     for (uint32_t i = 0; i < count; i++, index++) {
         index = index < group_shard->client_count ? index : 0;
         if (group_shard_takes(group_shard, index)) {
@@ -191,6 +194,8 @@ static int group_send_to_any(
         struct cmds_group *group, const struct cmdi_command *command, uint64_t key)
 {
     uint32_t count = group->options.client_count;
+    /* The caller is one of them. */
+    CMDI_ASSERT(atomic_load_explicit(&group->refs, memory_order_relaxed) > 0);
     bool any_up = atomic_load(&group->up_count) > 0;
     uint32_t first = count > 1 ? group_pick(group, key, any_up) : 0;
     int refused = CMDS_E_NOT_CONNECTED;
@@ -311,6 +316,7 @@ static int group_send_with_ticket(struct cmds_group *group, struct cmdi_group_sh
     if (command->extra == NULL) {
         return -ENOMEM;
     }
+    CMDI_ASSERT(command->on_result != NULL);
     how->ticket->id = command->extra->ticket.id; // Before the result can come.
     int code = group_send(group, group_shard, command, how);
     if (code < 0) {

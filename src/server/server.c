@@ -78,7 +78,8 @@ static void server_check_drained(struct cmds_server *server)
 static void server_on_connection_closed(struct cmdi_server_shard *server_shard)
 {
     struct cmds_server *server = server_shard->owner;
-    atomic_fetch_sub(&server_shard->shard->load, 1);
+    uint32_t before = atomic_fetch_sub(&server_shard->shard->load, 1);
+    CMDI_ASSERT(before > 0);
     cmdi_accept_give_seat(server);
     if (cmdi_server_shard_is_open(server_shard)) {
         cmdi_accept_tell_seat(server);
@@ -91,6 +92,8 @@ static void server_on_empty(struct cmdi_server_shard *server_shard)
     struct cmds_server *server = server_shard->owner;
     const struct cmds_server_options *options = &server->core->options;
     uint32_t index = server_shard->shard->index;
+    CMDI_ASSERT(server_shard->state == CMDI_SERVER_SHARD_ENDING);
+    CMDI_ASSERT(atomic_load(&server->state) == CMDI_SERVER_CLOSING);
     bool state_started = server_shard->state_started;
     void *shard_state = server_shard->shard_state;
     // Runs what cmds_call_after still has to run, which may look at the shard's state.
@@ -136,6 +139,7 @@ static void server_start_shard(struct cmdi_shard *shard, void *context)
         start->code = cmdi_fail(start->error, -ENOMEM, "no memory for shard %u", shard->index);
         return;
     }
+    CMDI_ASSERT(shard->index == server->shard_count);
     server_shard->lane = &server->jobs;
     server->shards[shard->index] = server_shard;
     server->shard_count++;
@@ -271,6 +275,7 @@ static void server_stop_acceptor(struct cmdi_shard *shard, void *context)
 
 static void server_stop_acceptors(struct cmds_server *server)
 {
+    CMDI_ASSERT(atomic_load(&server->state) != CMDI_SERVER_RUNNING);
     cmdi_deputy_stop(server);
     for (uint32_t i = 0; i < server->acceptor_count; i++) {
         struct cmdi_acceptor *acceptor = &server->acceptors[i];

@@ -189,6 +189,7 @@ static int runtime_make_shards(struct cmds_runtime *runtime,
         struct cmds_error *error)
 {
     uint32_t count = runtime_shard_count(options, cpus);
+    CMDI_ASSERT(count > 0 && count <= CMDS_SHARDS_MAX && cpus->count > 0);
     runtime->shards = calloc(count, sizeof(struct cmdi_shard *));
     if (runtime->shards == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for %u shards", count);
@@ -212,6 +213,7 @@ static struct cmdi_service *runtime_pop(struct cmdi_list *list)
 
 static void runtime_free(struct cmds_runtime *runtime)
 {
+    CMDI_ASSERT(cmdi_list_empty(&runtime->services));
     for (struct cmdi_service *old; (old = runtime_pop(&runtime->retired)) != NULL;) {
         old->forget(old);
     }
@@ -327,6 +329,7 @@ void cmds_runtime_stop(struct cmds_runtime *runtime)
 
 int cmdi_runtime_add(struct cmds_runtime *runtime, struct cmdi_service *service)
 {
+    CMDI_ASSERT(service->stop != NULL);
     cmdi_list_init(&service->link);
     if (cmdi_runtime_is_foreign(runtime)) {
         return CMDS_E_FORKED;
@@ -352,6 +355,7 @@ bool cmdi_runtime_remove(struct cmds_runtime *runtime, struct cmdi_service *serv
 bool cmdi_runtime_retire(struct cmds_runtime *runtime, struct cmdi_service *service, bool removed)
 {
     struct cmdi_service *oldest = NULL;
+    CMDI_ASSERT(service->forget != NULL);
     (void)pthread_mutex_lock(&runtime->lock);
     bool mine = !cmdi_list_empty(&service->link);
     cmdi_list_remove(&service->link);
@@ -396,7 +400,8 @@ static void runtime_run_post(struct cmdi_shard *shard, struct cmdi_mail *mail)
     (void)shard;
     struct runtime_post post = *CMDI_CONTAINER(mail, struct runtime_post, mail);
     free(CMDI_CONTAINER(mail, struct runtime_post, mail));
-    atomic_fetch_sub(&post.runtime->post_count, 1);
+    uint64_t before = atomic_fetch_sub(&post.runtime->post_count, 1);
+    CMDI_ASSERT(before > 0);
     post.fn(post.context);
 }
 

@@ -46,6 +46,7 @@ struct cmdi_shard *cmdi_shard_set_current(struct cmdi_shard *shard)
 void cmdi_shard_post(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
     struct cmdi_mail *head = atomic_load_explicit(&shard->mailbox, memory_order_relaxed);
+    CMDI_ASSERT_SLOW(mail->fn != NULL);
     do {
         mail->next = head;
     } while (!atomic_compare_exchange_weak_explicit(
@@ -124,6 +125,8 @@ void cmdi_shard_call(struct cmdi_shard *shard, void (*fn)(struct cmdi_shard *sha
         fn(shard, context);
         return;
     }
+    /* Nobody else would run it, and this waits. */
+    CMDI_ASSERT(shard->options.drive == CMDI_DRIVE_THREAD);
     struct shard_call call = {.mail = {.fn = shard_call_run}, .fn = fn, .context = context};
     cmdi_shard_post(shard, &call.mail);
     while (atomic_load(&call.done) == 0) {
@@ -135,6 +138,7 @@ void cmdi_shard_call(struct cmdi_shard *shard, void (*fn)(struct cmdi_shard *sha
 
 static void shard_set_time(struct cmdi_shard *shard, uint64_t now_ns)
 {
+    CMDI_ASSERT(now_ns >= shard->now_ns);
     shard->now_ns = now_ns;
     shard->now_ms = cmdi_ns_to_ms(now_ns);
     shard->looked_ns = now_ns;
@@ -271,6 +275,7 @@ static void shard_run_flush(struct cmdi_shard *shard)
 {
     struct cmdi_list now;
     struct cmdi_list *node = NULL;
+    CMDI_ASSERT(!shard->flushing_heavy);
     shard->send_left = CMDI_SHARD_SEND_PER_TURN;
     cmdi_list_take(&now, &shard->flush);
     while (shard->send_left > 0 && (node = cmdi_list_pop(&now)) != NULL) {
@@ -301,9 +306,8 @@ static bool shard_is_alone(const struct cmdi_shard *shard)
 }
 
 /*
- * After a wait the peer waits too, and the two would take turns. So that both work at the same time
- * a part of this turn's output leaves early: of a connection alone its first part, of several ones
- * what the first of them makes.
+ * After a wait both sides would work alternately. To overlap them, some output leaves in mid-turn: the
+ * first part if one connection is ready, all that the first connection makes if several are.
  */
 static void shard_set_pace(struct cmdi_shard *shard)
 {
@@ -540,6 +544,7 @@ static int shard_end_turn(struct cmdi_shard *shard, uint64_t wait_ns)
 int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns)
 {
     CMDI_ASSERT(!shard->in_turn && shard->options.drive != CMDI_DRIVE_STEPPED);
+    CMDI_ASSERT(shard_of_thread == shard);
     shard->in_turn = true;
     shard_set_time(shard, cmdi_now_ns());
     atomic_store_explicit(&shard->busy_since_ns, shard->now_ns, memory_order_relaxed);
@@ -648,6 +653,7 @@ void cmdi_shard_destroy(struct cmdi_shard *shard)
     if (shard == NULL) {
         return;
     }
+    CMDI_ASSERT(!shard->in_turn && shard_of_thread != shard);
     cmdi_ring_destroy(shard->ring);
     cmdi_buffers_fini(&shard->buffers);
     cmdi_pool_fini(&shard->error_texts);

@@ -67,6 +67,15 @@ static struct cmdi_shard *running_shard(uint32_t spin_us, bool spin_always)
     return shard;
 }
 
+/* As its thread would. */
+static int turn(struct cmdi_shard *shard, uint64_t wait_ns)
+{
+    struct cmdi_shard *before = cmdi_shard_set_current(shard);
+    int code = cmdi_shard_turn(shard, wait_ns);
+    (void)cmdi_shard_set_current(before);
+    return code;
+}
+
 static void stop_shard(struct cmdi_shard *shard)
 {
     cmdi_drive_join(shard);
@@ -126,7 +135,7 @@ static void test_shard_stale_completion_gives_its_buffer_back(void)
     for (uint32_t i = 0; i < 10; i++) {
         CU_ASSERT_EQUAL_FATAL(send(fds[1], "x", 1, MSG_NOSIGNAL), 1);
         while (shard->counters.stale_completions == i) {
-            CU_ASSERT_FATAL(cmdi_shard_turn(shard, CMDI_RING_WAIT_FOREVER) >= 0);
+            CU_ASSERT_FATAL(turn(shard, CMDI_RING_WAIT_FOREVER) >= 0);
         }
     }
 
@@ -263,7 +272,7 @@ static void test_shard_sleep_loses_no_wake(void)
     (void)cmdi_shard_set_current(shard);
     CU_ASSERT_EQUAL_FATAL(pthread_create(&poster.thread, NULL, one_by_one_main, &poster), 0);
     while (poster.expected < ROUNDS) {
-        CU_ASSERT_FATAL(cmdi_shard_turn(shard, CMDI_RING_WAIT_FOREVER) >= 0);
+        CU_ASSERT_FATAL(turn(shard, CMDI_RING_WAIT_FOREVER) >= 0);
     }
     (void)pthread_join(poster.thread, NULL);
     CU_ASSERT_EQUAL(atomic_load(&poster.wrong), 0);
@@ -404,10 +413,10 @@ static void test_shard_after_is_behind_the_sends(void)
     cmdi_shard_flush(shard, &flush);
     seen_after = 0;
 
-    CU_ASSERT_EQUAL(cmdi_shard_turn(shard, CMDI_RING_WAIT_NONE), 0);
+    CU_ASSERT_EQUAL(turn(shard, CMDI_RING_WAIT_NONE), 0);
 
     CU_ASSERT_EQUAL(seen_after, 1);
-    CU_ASSERT_EQUAL(cmdi_shard_turn(shard, CMDI_RING_WAIT_NONE), 1);
+    CU_ASSERT_EQUAL(turn(shard, CMDI_RING_WAIT_NONE), 1);
     CU_ASSERT_EQUAL(owner, 1);
     cmdi_shard_destroy(shard);
     (void)close(fds[0]);
@@ -552,7 +561,7 @@ static void test_shard_looks_before_a_timer_judges(void)
     cmdi_timer_init(&judged.timer, judge_fire);
     cmdi_work_init(&judged.work, judge_run);
     judge_open(shard, slot);
-    CU_ASSERT(cmdi_shard_turn(shard, CMDI_RING_WAIT_NONE) >= 0);
+    CU_ASSERT(turn(shard, CMDI_RING_WAIT_NONE) >= 0);
     cmdi_shard_timer(shard, &judged.timer, shard->now_ms + 10);
 
     for (uint32_t i = 0; i < JUDGE_PAIRS; i++) {
@@ -562,7 +571,7 @@ static void test_shard_looks_before_a_timer_judges(void)
     while (cmdi_now_ns() / 1000000 < due_ms + 300) {
         cmdi_cpu_pause(); // The shard does nothing meanwhile.
     }
-    CU_ASSERT(cmdi_shard_turn(shard, CMDI_RING_WAIT_NONE) >= 0);
+    CU_ASSERT(turn(shard, CMDI_RING_WAIT_NONE) >= 0);
 
     CU_ASSERT_EQUAL(judged.come_at_timer, JUDGE_PAIRS);
     CU_ASSERT_EQUAL(judged.run_at_timer, JUDGE_PAIRS);
