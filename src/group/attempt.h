@@ -4,8 +4,8 @@
  * a body of its own until it can be. It can be forgotten, and ends in exactly one result with
  * `last`.
  *
- * Whoever makes one embeds it, and holds the group shard until it has ended. A full window never
- * fails it. It knows nothing of the one who wants the result.
+ * The maker of an attempt embeds it, and holds the group shard until it has ended. A full window
+ * never fails it. It knows nothing of the one who wants the result.
  */
 #ifndef CMDI_GROUP_ATTEMPT_H
 #define CMDI_GROUP_ATTEMPT_H

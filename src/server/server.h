@@ -16,7 +16,7 @@
  * through the server shard's lock.
  *
  * The files, lowest first, each of which calls only those before it: options, server_shard, window
- * (back-pressure), result, call, exec, connection, accept, listen, deputy, server, main.
+ * (back-pressure), result, call, call_observer, exec, connection, accept, listen, deputy, server, main.
  */
 #ifndef CMDI_SERVER_SERVER_H
 #define CMDI_SERVER_SERVER_H
