@@ -101,7 +101,7 @@ static void accept_open(struct cmdi_server_shard *server_shard, int fd)
         cmdi_address_text(&address, peer, sizeof(peer));
     }
     if (!cmdi_server_shard_is_open(server_shard) ||
-            cmdi_connection_open(server_shard, &cmdi_transport_socket, fd, peer) == NULL) {
+            cmdi_connection_open(server_shard, server_shard->core->transport, fd, peer) == NULL) {
         cmdi_fd_close(fd);
         cmdi_server_shard_connection_closed(server_shard);
     }

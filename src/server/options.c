@@ -175,7 +175,7 @@ int cmdi_server_core_create(struct cmdi_server_core **out,
         return code;
     }
     const struct cmds_server_options *mine = &core->options;
-    core->self_delimiting = (mine->codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0;
+    core->transport = &cmdi_transport_socket;
     core->server_info_size =
             (size_t)(cmdi_server_info_encode(core->server_info, mine->server_info) -
                      core->server_info);
@@ -187,7 +187,7 @@ int cmdi_server_core_create(struct cmdi_server_core **out,
             .write_timeout_ms = mine->write_timeout_ms,
             .idle_timeout_ms = mine->idle_timeout_ms,
             .linger_timeout_ms = mine->linger_timeout_ms,
-            .self_delimiting = core->self_delimiting,
+            .self_delimiting = (mine->codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0,
     };
     *out = core;
     return 0;

@@ -6,7 +6,6 @@
 #define CMDI_SERVER_OPTIONS_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,11 +19,11 @@
 struct cmdi_server_core {
     struct cmds_server_options options; // Defaults filled in.
     struct cmdi_type_table commands, results;
-    const struct cmds_exec **execs; // By the index of the command's entry in `commands`.
+    const struct cmds_exec **execs;         // By the index of the command's entry in `commands`.
+    const struct cmdi_transport *transport; // Of the connections that are accepted.
     struct cmdi_conn_limits limits;
     uint8_t server_info[2 + CMDI_SERVER_INFO_MAX];
     size_t server_info_size;
-    bool self_delimiting;
     _Atomic uint32_t refs; // One for the server, one for each shard.
 };
 

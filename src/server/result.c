@@ -49,7 +49,7 @@ static int result_measure(
     }
     frame->body_size = (size_t)size;
     frame->size = frame->body_size + cmdi_frame_header_size(call->sequence, result.type->number,
-                                             (uint64_t)size, core->self_delimiting);
+                                             (uint64_t)size, core->limits.self_delimiting);
     frame->last = cmdi_type_table_is_last(&core->results, result.type, result.value);
     return 0;
 }
@@ -59,8 +59,8 @@ static void result_write(
 {
     const struct cmdi_server_core *core = call->core;
     const struct cmds_codec *codec = core->options.codec;
-    uint8_t *body = cmdi_frame_header_encode(
-            out, call->sequence, frame->type->number, frame->body_size, core->self_delimiting);
+    uint8_t *body = cmdi_frame_header_encode(out, call->sequence, frame->type->number,
+            frame->body_size, core->limits.self_delimiting);
     uint8_t *end = codec->encode(codec, frame->type, frame->value, body, frame->body_size);
     CMDI_ASSERT_SLOW(end == out + frame->size);
     (void)end;

@@ -210,7 +210,7 @@ static int64_t test_frame_size(
     const struct cmdi_server_core *core = test->server_shard->core;
     const struct cmds_type *type = cmdi_type_table_find(&core->results, frame->type);
     struct cmds_bytes body = {frame->body, frame->body_size};
-    if (!core->self_delimiting || type == NULL) {
+    if (!core->limits.self_delimiting || type == NULL) {
         return whole;
     }
     struct cmds_arena arena;
@@ -233,7 +233,7 @@ static void test_read(struct cmds_test *test)
         struct cmdi_frame frame = {0};
         size_t missing = 0;
         int64_t whole = cmdi_frame_decode(&frame, test->sent + at, test->sent_size - at,
-                core->limits.frame_size_max, core->self_delimiting, &missing);
+                core->limits.frame_size_max, core->limits.self_delimiting, &missing);
         int64_t size =
                 whole > 0 && frame.sequence != 0 ? test_frame_size(test, &frame, whole) : whole;
         if (size <= 0) {
