@@ -338,7 +338,7 @@ static void call_end_orphan(struct cmds_call *call)
 {
     struct cmds_connection *connection = call->connection;
     struct cmdi_server_shard *server_shard = connection->server_shard;
-    (void)pthread_mutex_lock(&server_shard->lock);
+    pthread_mutex_lock(&server_shard->lock);
     CMDI_ASSERT(server_shard->ended && atomic_load(&call->refs) == 0);
     call_free_kept(call);
     cmdi_pool_release(&server_shard->call_pool, call);
@@ -411,15 +411,15 @@ static void call_on_last_unref(struct cmdi_shard *shard, struct cmdi_mail *mail)
 static void call_end_elsewhere(struct cmds_call *call)
 {
     struct cmdi_server_shard *server_shard = call->connection->server_shard;
-    (void)pthread_mutex_lock(&server_shard->lock);
+    pthread_mutex_lock(&server_shard->lock);
     if (!server_shard->ended) {
         call->mail.fn = call_on_last_unref;
         // Under the lock: the shard cannot go meanwhile.
         cmdi_shard_post(server_shard->shard, &call->mail);
-        (void)pthread_mutex_unlock(&server_shard->lock);
+        pthread_mutex_unlock(&server_shard->lock);
         return;
     }
-    (void)pthread_mutex_unlock(&server_shard->lock);
+    pthread_mutex_unlock(&server_shard->lock);
     call_end_orphan(call);
 }
 
@@ -471,14 +471,14 @@ void cmds_call_fail(struct cmds_call *call, int code, const char *text)
     failure->mail.fn = call_on_failure;
     failure->code = code;
     (void)snprintf(failure->text, sizeof(failure->text), "%s", text != NULL ? text : "");
-    (void)pthread_mutex_lock(&server_shard->lock);
+    pthread_mutex_lock(&server_shard->lock);
     if (server_shard->ended) {
         free(failure);
     } else {
         failure->call = cmds_call_ref(call);
         cmdi_shard_post(server_shard->shard, &failure->mail);
     }
-    (void)pthread_mutex_unlock(&server_shard->lock);
+    pthread_mutex_unlock(&server_shard->lock);
 }
 
 /* --- What a call knows ------------------------------------------------------------------------ */

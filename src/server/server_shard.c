@@ -209,11 +209,11 @@ void cmdi_server_shard_end(struct cmdi_server_shard *server_shard)
     CMDI_ASSERT(cmdi_list_empty(&server_shard->connections) && server_shard->jobs == 0);
     cmdi_list_remove(&server_shard->sweep.link); // It may have found that nothing is left.
     server_shard_leave_account(server_shard);
-    (void)pthread_mutex_lock(&server_shard->lock);
+    pthread_mutex_lock(&server_shard->lock);
     server_shard->ended = true;
     server_shard->orphans = server_shard->call_pool.live;
     bool last = server_shard->orphans == 0;
-    (void)pthread_mutex_unlock(&server_shard->lock);
+    pthread_mutex_unlock(&server_shard->lock);
     if (last) {
         server_shard_free(server_shard);
     }
@@ -227,7 +227,7 @@ void cmdi_server_shard_orphan_ended(
         cmdi_inbox_fini(&connection->inbox);
     }
     bool last = --server_shard->orphans == 0;
-    (void)pthread_mutex_unlock(&server_shard->lock);
+    pthread_mutex_unlock(&server_shard->lock);
     if (last) {
         server_shard_free(server_shard);
     }

@@ -187,12 +187,12 @@ static int drive_claim(struct cmds_runtime *runtime)
         return CMDS_E_FORKED;
     }
     if (atomic_load(&runtime->turner_known) == 0) {
-        (void)pthread_mutex_lock(&runtime->lock);
+        pthread_mutex_lock(&runtime->lock);
         if (atomic_load(&runtime->turner_known) == 0) {
             runtime->turner = pthread_self();
             atomic_store(&runtime->turner_known, 1);
         }
-        (void)pthread_mutex_unlock(&runtime->lock);
+        pthread_mutex_unlock(&runtime->lock);
     }
     if (!pthread_equal(runtime->turner, pthread_self())) {
         return -EXDEV;

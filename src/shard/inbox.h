@@ -63,11 +63,11 @@ static inline size_t cmdi_inbox_size(const struct cmdi_inbox *inbox)
 
 static inline void cmdi_inbox_lock(struct cmdi_inbox *inbox)
 {
-    (void)pthread_mutex_lock(&inbox->lock);
+    pthread_mutex_lock(&inbox->lock);
 }
 static inline void cmdi_inbox_unlock(struct cmdi_inbox *inbox)
 {
-    (void)pthread_mutex_unlock(&inbox->lock);
+    pthread_mutex_unlock(&inbox->lock);
 }
 /** Would cmdi_inbox_reserve() succeed, as far as one can know without malloc? Under the lock. */
 bool cmdi_inbox_has_room(const struct cmdi_inbox *inbox, size_t size);

@@ -39,7 +39,7 @@ void cmds_log_stderr(void *context, enum cmds_log_level level, const char *text)
     }
     size_t size = strnlen(text, LOG_LINE_MAX - LOG_NOTE_MAX);
     memcpy(line, text, size);
-    (void)pthread_mutex_lock(&log_lock);
+    pthread_mutex_lock(&log_lock);
     if (log_dropped > 0) {
         size += (size_t)snprintf(
                 line + size, LOG_NOTE_MAX, " (%llu lines before it were dropped)", log_dropped);
@@ -47,7 +47,7 @@ void cmds_log_stderr(void *context, enum cmds_log_level level, const char *text)
     line[size++] = '\n';
     bool gone = cmdi_write_now(STDERR_FILENO, line, size) == 0;
     log_dropped = gone ? 0 : log_dropped + 1;
-    (void)pthread_mutex_unlock(&log_lock);
+    pthread_mutex_unlock(&log_lock);
 }
 
 void cmdi_shard_log(struct cmdi_shard *shard, enum cmdi_log_reason reason,

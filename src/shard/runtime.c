@@ -291,7 +291,7 @@ int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_opti
 /* The next one to stop. It and those behind it begin, up to one that has to be stopped first. */
 static struct cmdi_service *runtime_take_service(struct cmds_runtime *runtime)
 {
-    (void)pthread_mutex_lock(&runtime->lock);
+    pthread_mutex_lock(&runtime->lock);
     struct cmdi_list *node = runtime->services.next;
     for (; node != &runtime->services; node = node->next) {
         struct cmdi_service *service = CMDI_CONTAINER(node, struct cmdi_service, link);
@@ -301,7 +301,7 @@ static struct cmdi_service *runtime_take_service(struct cmds_runtime *runtime)
         service->begin_stop(service);
     }
     struct cmdi_service *first = runtime_pop(&runtime->services);
-    (void)pthread_mutex_unlock(&runtime->lock);
+    pthread_mutex_unlock(&runtime->lock);
     return first;
 }
 
@@ -312,9 +312,9 @@ void cmds_runtime_stop(struct cmds_runtime *runtime)
     }
     /* It would wait for itself. Nothing can be returned, and going on would free what is in use. */
     CMDI_ASSERT(cmdi_shard_current() == NULL);
-    (void)pthread_mutex_lock(&runtime->lock);
+    pthread_mutex_lock(&runtime->lock);
     atomic_store(&runtime->stopping, 1);
-    (void)pthread_mutex_unlock(&runtime->lock);
+    pthread_mutex_unlock(&runtime->lock);
     for (;;) {
         struct cmdi_service *service = runtime_take_service(runtime);
         if (service == NULL) {
@@ -334,21 +334,21 @@ int cmdi_runtime_add(struct cmds_runtime *runtime, struct cmdi_service *service)
     if (cmdi_runtime_is_foreign(runtime)) {
         return CMDS_E_FORKED;
     }
-    (void)pthread_mutex_lock(&runtime->lock);
+    pthread_mutex_lock(&runtime->lock);
     int code = atomic_load(&runtime->stopping) != 0 ? CMDS_E_CLOSED : 0;
     if (code == 0) {
         cmdi_list_push(&runtime->services, &service->link);
     }
-    (void)pthread_mutex_unlock(&runtime->lock);
+    pthread_mutex_unlock(&runtime->lock);
     return code;
 }
 
 bool cmdi_runtime_remove(struct cmds_runtime *runtime, struct cmdi_service *service)
 {
-    (void)pthread_mutex_lock(&runtime->lock);
+    pthread_mutex_lock(&runtime->lock);
     bool mine = !cmdi_list_empty(&service->link);
     cmdi_list_remove(&service->link);
-    (void)pthread_mutex_unlock(&runtime->lock);
+    pthread_mutex_unlock(&runtime->lock);
     return mine;
 }
 
@@ -356,7 +356,7 @@ bool cmdi_runtime_retire(struct cmds_runtime *runtime, struct cmdi_service *serv
 {
     struct cmdi_service *oldest = NULL;
     CMDI_ASSERT(service->forget != NULL);
-    (void)pthread_mutex_lock(&runtime->lock);
+    pthread_mutex_lock(&runtime->lock);
     bool mine = !cmdi_list_empty(&service->link);
     cmdi_list_remove(&service->link);
     if (mine || removed) {
@@ -366,7 +366,7 @@ bool cmdi_runtime_retire(struct cmds_runtime *runtime, struct cmdi_service *serv
             oldest = runtime_pop(&runtime->retired);
         }
     }
-    (void)pthread_mutex_unlock(&runtime->lock);
+    pthread_mutex_unlock(&runtime->lock);
     if (oldest != NULL) {
         oldest->forget(oldest);
     }

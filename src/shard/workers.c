@@ -79,9 +79,9 @@ static void workers_wait(struct cmdi_workers *workers)
 {
     uint32_t seen = atomic_load_explicit(&workers->wakes, memory_order_relaxed);
     workers->idle++;
-    (void)pthread_mutex_unlock(&workers->lock);
+    pthread_mutex_unlock(&workers->lock);
     cmdi_futex_wait(&workers->wakes, seen, UINT64_MAX);
-    (void)pthread_mutex_lock(&workers->lock);
+    pthread_mutex_lock(&workers->lock);
     CMDI_ASSERT(workers->idle > 0);
     workers->idle--;
 }
@@ -102,9 +102,9 @@ bool cmdi_workers_run(struct cmdi_workers *workers)
         return false; // It has ended.
     }
     do {
-        (void)pthread_mutex_lock(&workers->lock);
+        pthread_mutex_lock(&workers->lock);
         job = workers_next(workers);
-        (void)pthread_mutex_unlock(&workers->lock);
+        pthread_mutex_unlock(&workers->lock);
         if (job != NULL) {
             job->fn(job);
             any = true;
@@ -116,7 +116,7 @@ bool cmdi_workers_run(struct cmdi_workers *workers)
 static void *workers_main(void *argument)
 {
     struct cmdi_workers *workers = argument;
-    (void)pthread_mutex_lock(&workers->lock);
+    pthread_mutex_lock(&workers->lock);
     for (;;) {
         while (workers->queued == 0 && !workers->stopping) {
             workers_wait(workers);
@@ -125,11 +125,11 @@ static void *workers_main(void *argument)
         if (job == NULL) {
             break;
         }
-        (void)pthread_mutex_unlock(&workers->lock);
+        pthread_mutex_unlock(&workers->lock);
         job->fn(job);
-        (void)pthread_mutex_lock(&workers->lock);
+        pthread_mutex_lock(&workers->lock);
     }
-    (void)pthread_mutex_unlock(&workers->lock);
+    pthread_mutex_unlock(&workers->lock);
     return NULL;
 }
 
@@ -154,7 +154,7 @@ int cmdi_workers_push(
         struct cmdi_workers *workers, struct cmdi_job_queue *queue, struct cmdi_job *job)
 {
     int code = 0;
-    (void)pthread_mutex_lock(&workers->lock);
+    pthread_mutex_lock(&workers->lock);
     if (workers->stopping) {
         code = CMDS_E_CLOSED;
     } else if (workers->queued >= workers->queued_max && queue->head != NULL) {
@@ -167,7 +167,7 @@ int cmdi_workers_push(
             workers_wake(workers, 1); // Beyond that each idle thread was woken for a job before.
         }
     }
-    (void)pthread_mutex_unlock(&workers->lock);
+    pthread_mutex_unlock(&workers->lock);
     return code;
 }
 
@@ -179,10 +179,10 @@ void cmdi_workers_fini(struct cmdi_workers *workers)
     if (workers->thread_count_max == 0) {
         (void)cmdi_workers_run(workers);
     }
-    (void)pthread_mutex_lock(&workers->lock);
+    pthread_mutex_lock(&workers->lock);
     workers->stopping = true;
     workers_wake(workers, INT_MAX);
-    (void)pthread_mutex_unlock(&workers->lock);
+    pthread_mutex_unlock(&workers->lock);
     for (uint32_t i = 0; i < workers->thread_count; i++) {
         cmdi_thread_join(workers->threads[i]);
     }

@@ -31,29 +31,29 @@ static void gate_init(struct gate *gate)
 
 static void gate_open(struct gate *gate)
 {
-    (void)pthread_mutex_lock(&gate->lock);
+    pthread_mutex_lock(&gate->lock);
     gate->open = true;
     (void)pthread_cond_broadcast(&gate->changed);
-    (void)pthread_mutex_unlock(&gate->lock);
+    pthread_mutex_unlock(&gate->lock);
 }
 
 static void gate_open_for(struct gate *gate, uint32_t passes)
 {
-    (void)pthread_mutex_lock(&gate->lock);
+    pthread_mutex_lock(&gate->lock);
     gate->passes = passes;
     (void)pthread_cond_broadcast(&gate->changed);
-    (void)pthread_mutex_unlock(&gate->lock);
+    pthread_mutex_unlock(&gate->lock);
 }
 
 static void gate_pass(struct gate *gate)
 {
-    (void)pthread_mutex_lock(&gate->lock);
+    pthread_mutex_lock(&gate->lock);
     atomic_fetch_add(&gate->waiting, 1);
     while (!gate->open && gate->passes == 0) {
         (void)pthread_cond_wait(&gate->changed, &gate->lock);
     }
     gate->passes -= gate->passes > 0;
-    (void)pthread_mutex_unlock(&gate->lock);
+    pthread_mutex_unlock(&gate->lock);
 }
 
 static int exec_gate(struct cmds_call *call, const struct run *run)

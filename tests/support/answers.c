@@ -27,7 +27,7 @@ void answers_take(void *context, const struct cmds_result *result)
     struct answers *answers = context;
     const struct echoed *echoed = echoed_of(result);
     const struct item *item = item_of(result);
-    (void)pthread_mutex_lock(&answers->lock);
+    pthread_mutex_lock(&answers->lock);
     if (answers->stored < ANSWERS_MAX) {
         struct answer *answer = &answers->list[answers->stored++];
         answer->error = result->error;
@@ -37,7 +37,7 @@ void answers_take(void *context, const struct cmds_result *result)
         answer->number = echoed != NULL ? echoed->int64 : item != NULL ? item->index : INT64_MIN;
         (void)snprintf(answer->text, sizeof(answer->text), "%s", result->text);
     }
-    (void)pthread_mutex_unlock(&answers->lock);
+    pthread_mutex_unlock(&answers->lock);
     atomic_fetch_add(&answers->good_count, result->error == 0);
     atomic_fetch_add(&answers->count, 1);
     atomic_fetch_add(&answers->last_count, result->last);
@@ -46,21 +46,21 @@ void answers_take(void *context, const struct cmds_result *result)
 struct answer answers_at(struct answers *answers, uint32_t index)
 {
     struct answer answer = {0};
-    (void)pthread_mutex_lock(&answers->lock);
+    pthread_mutex_lock(&answers->lock);
     if (index < answers->stored) {
         answer = answers->list[index];
     }
-    (void)pthread_mutex_unlock(&answers->lock);
+    pthread_mutex_unlock(&answers->lock);
     return answer;
 }
 
 uint32_t answers_with(struct answers *answers, int32_t error)
 {
     uint32_t count = 0;
-    (void)pthread_mutex_lock(&answers->lock);
+    pthread_mutex_lock(&answers->lock);
     for (uint32_t i = 0; i < answers->stored; i++) {
         count += answers->list[i].error == error;
     }
-    (void)pthread_mutex_unlock(&answers->lock);
+    pthread_mutex_unlock(&answers->lock);
     return count;
 }

@@ -60,11 +60,11 @@ static void world_on_log(void *context, enum cmds_log_level level, const char *t
 {
     struct world *world = context;
     (void)level;
-    (void)pthread_mutex_lock(&world->log_lock);
+    pthread_mutex_lock(&world->log_lock);
     uint32_t line = atomic_load(&world->log_count);
     (void)snprintf(world->log[line % WORLD_LOG_LINES], WORLD_LOG_SIZE, "%s", text);
     atomic_store(&world->log_count, line + 1);
-    (void)pthread_mutex_unlock(&world->log_lock);
+    pthread_mutex_unlock(&world->log_lock);
 }
 
 void world_init(struct world *world)
@@ -154,11 +154,11 @@ struct world_stats world_stats(const struct world *world)
 uint32_t world_logged(struct world *world, const char *words)
 {
     uint32_t count = 0;
-    (void)pthread_mutex_lock(&world->log_lock);
+    pthread_mutex_lock(&world->log_lock);
     for (uint32_t i = 0; i < world->log_count && i < WORLD_LOG_LINES; i++) {
         count += strstr(world->log[i], words) != NULL;
     }
-    (void)pthread_mutex_unlock(&world->log_lock);
+    pthread_mutex_unlock(&world->log_lock);
     return count;
 }
 

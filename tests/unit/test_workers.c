@@ -81,9 +81,9 @@ static void test_workers_wake_one_thread_for_each_job(void)
     bool idle = false;
     while (!idle) { // One thread waits.
         (void)sched_yield();
-        (void)pthread_mutex_lock(&workers.lock);
+        pthread_mutex_lock(&workers.lock);
         idle = workers.idle == 1;
-        (void)pthread_mutex_unlock(&workers.lock);
+        pthread_mutex_unlock(&workers.lock);
     }
 
     struct meeting pair[2];
@@ -152,9 +152,9 @@ static void wait_until_taken(struct cmdi_workers *workers)
     bool taken = false;
     while (!taken) {
         (void)sched_yield();
-        (void)pthread_mutex_lock(&workers->lock);
+        pthread_mutex_lock(&workers->lock);
         taken = workers->queued == 0;
-        (void)pthread_mutex_unlock(&workers->lock);
+        pthread_mutex_unlock(&workers->lock);
     }
 }
 

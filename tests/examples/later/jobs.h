@@ -25,13 +25,13 @@ struct jobs {
 /* Returns: -ENOBUFS: it is full. */
 static int jobs_push(struct jobs *jobs, struct cmds_call *call)
 {
-    (void)pthread_mutex_lock(&jobs->lock);
+    pthread_mutex_lock(&jobs->lock);
     int code = jobs->count == JOBS_MAX ? -ENOBUFS : 0;
     if (code == 0) {
         jobs->calls[(jobs->first + jobs->count++) % JOBS_MAX] = call;
         (void)pthread_cond_signal(&jobs->changed);
     }
-    (void)pthread_mutex_unlock(&jobs->lock);
+    pthread_mutex_unlock(&jobs->lock);
     return code;
 }
 
@@ -39,7 +39,7 @@ static int jobs_push(struct jobs *jobs, struct cmds_call *call)
 static struct cmds_call *jobs_pop(struct jobs *jobs)
 {
     struct cmds_call *call = NULL;
-    (void)pthread_mutex_lock(&jobs->lock);
+    pthread_mutex_lock(&jobs->lock);
     while (jobs->count == 0 && !jobs->stopping) {
         (void)pthread_cond_wait(&jobs->changed, &jobs->lock);
     }
@@ -47,16 +47,16 @@ static struct cmds_call *jobs_pop(struct jobs *jobs)
         call = jobs->calls[jobs->first++ % JOBS_MAX];
         jobs->count--;
     }
-    (void)pthread_mutex_unlock(&jobs->lock);
+    pthread_mutex_unlock(&jobs->lock);
     return call;
 }
 
 static void jobs_stop(struct jobs *jobs)
 {
-    (void)pthread_mutex_lock(&jobs->lock);
+    pthread_mutex_lock(&jobs->lock);
     jobs->stopping = true;
     (void)pthread_cond_signal(&jobs->changed);
-    (void)pthread_mutex_unlock(&jobs->lock);
+    pthread_mutex_unlock(&jobs->lock);
 }
 
 #endif
