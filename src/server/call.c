@@ -64,14 +64,14 @@ static void call_end_timers(struct cmds_call *call)
 
 void cmdi_calls_end_timers(struct cmdi_server_shard *server_shard)
 {
-    struct cmdi_list zombies;
+    struct cmdi_list closed;
     struct cmdi_list calls;
     struct cmdi_list *node = NULL;
     cmdi_server_shard_ending(server_shard);
-    cmdi_list_take(&zombies, &server_shard->zombies);
-    while ((node = cmdi_list_pop(&zombies)) != NULL) {
+    cmdi_list_take(&closed, &server_shard->closed);
+    while ((node = cmdi_list_pop(&closed)) != NULL) {
         struct cmds_connection *connection = CMDI_CONTAINER(node, struct cmds_connection, link);
-        cmdi_list_push(&server_shard->zombies, node);
+        cmdi_list_push(&server_shard->closed, node);
         cmdi_list_take(&calls, &connection->calls);
         while ((node = cmdi_list_pop(&calls)) != NULL) {
             cmdi_list_push(&connection->calls, node);

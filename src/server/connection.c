@@ -197,7 +197,7 @@ static void connection_on_closed(struct cmdi_conn *conn)
         cmdi_server_shard_free_connection(server_shard, connection);
     } else {
         cmdi_list_remove(&connection->link);
-        cmdi_list_push(&server_shard->zombies, &connection->link);
+        cmdi_list_push(&server_shard->closed, &connection->link);
     }
     cmdi_server_shard_connection_closed(server_shard);
 }

@@ -32,7 +32,7 @@ enum cmdi_connection_state {
 struct cmds_connection {
     struct cmdi_conn conn; // First.
     struct cmdi_server_shard *server_shard;
-    struct cmdi_list link;   // server_shard->connections, zombies
+    struct cmdi_list link;   // server_shard->connections, or closed
     struct cmdi_list calls;  // struct cmds_call: kept, waiting, or in the pool.
     struct cmdi_list again;  // struct cmds_call: to be run once more.
     struct cmdi_inbox inbox; // Results of other threads.

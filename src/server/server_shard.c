@@ -50,7 +50,7 @@ struct cmdi_server_shard *cmdi_server_shard_create(struct cmdi_server_core *core
     server_shard->shard = shard;
     cmdi_list_init(&server_shard->connections);
     cmdi_work_init(&server_shard->sweep, NULL);
-    cmdi_list_init(&server_shard->zombies);
+    cmdi_list_init(&server_shard->closed);
     cmdi_pool_init(&server_shard->connection_pool, sizeof(struct cmds_connection));
     cmdi_pool_init(&server_shard->call_pool, sizeof(struct cmds_call));
     cmdi_pool_init(&server_shard->kept_pools[0], SERVER_SHARD_KEPT_SMALL);
