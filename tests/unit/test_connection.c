@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A server's connection over a transport that takes its time to open, as one with a handshake does.
+ * What may go wrong: the program hears of a peer that is not known yet, of one that never was, or
+ * twice of the end of one.
+ */
+#include "server/connection.h"
+
+#include <errno.h>
+
+#include "support/acts.h"
+#include "support/harness.h"
+
+struct desk {
+    struct app app;
+    struct cmdi_shard *shard;
+    struct cmdi_server_shard *server_shard;
+    struct cmds_connection *connection;
+    uint32_t closed, empty;
+};
+
+/* --- The transport ---------------------------------------------------------------------------- */
+
+static uint32_t received, sent_size;
+
+static int slow_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *address)
+{
+    (void)conn;
+    CU_ASSERT(fd == -1 && address == NULL);
+    return 0;
+}
+static void slow_recv(struct cmdi_conn *conn, enum cmdi_recv_mode mode)
+{
+    (void)conn;
+    (void)mode;
+    received++;
+}
+static void slow_nothing(struct cmdi_conn *conn)
+{
+    (void)conn;
+}
+static void slow_send(struct cmdi_conn *conn, const uint8_t *data, size_t size)
+{
+    (void)conn;
+    (void)data;
+    sent_size += (uint32_t)size;
+}
+static const struct cmdi_transport slow_transport = {
+        .open = slow_open,
+        .recv = slow_recv,
+        .stop_recv = slow_nothing,
+        .send = slow_send,
+        .shut_write = slow_nothing,
+        .abort = cmdi_conn_on_closed,
+};
+
+/* --- A server's part on one shard ------------------------------------------------------------- */
+
+static void desk_on_connection_closed(struct cmdi_server_shard *server_shard)
+{
+    ((struct desk *)server_shard->owner)->closed++;
+}
+static void desk_on_empty(struct cmdi_server_shard *server_shard)
+{
+    ((struct desk *)server_shard->owner)->empty++;
+    cmdi_server_shard_end(server_shard);
+}
+static const struct cmdi_server_shard_ops desk_ops = {
+        .on_connection_closed = desk_on_connection_closed,
+        .on_empty = desk_on_empty,
+};
+
+static void desk_step(struct desk *desk)
+{
+    (void)cmdi_shard_step(desk->shard, desk->shard->now_ns);
+}
+
+/* With a connection that is being opened. */
+static void desk_open(struct desk *desk)
+{
+    struct cmdi_shard_options shard_options = {
+            .cpu = -1, .drive = CMDI_DRIVE_STEPPED, .no_ring = true, .memory_size_max = 1 << 30};
+    struct cmdi_server_core *core = NULL;
+    *desk = (struct desk){.app = {.act = acts_echo}};
+    received = sent_size = 0;
+    struct cmds_server_options options = acts_options(&desk->app);
+    CU_ASSERT_EQUAL_FATAL(cmdi_shard_create(&desk->shard, &shard_options, NULL), 0);
+    CU_ASSERT_EQUAL_FATAL(cmdi_server_core_create(&core, &options, NULL), 0);
+    desk->server_shard = cmdi_server_shard_create(core, desk->shard, &desk_ops, desk);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(desk->server_shard);
+    cmdi_server_core_unref(core);
+    (void)cmdi_shard_set_current(desk->shard);
+    desk->connection = cmdi_connection_open(desk->server_shard, &slow_transport, -1, "slow");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(desk->connection);
+    desk_step(desk);
+    CU_ASSERT_EQUAL(desk->connection->state, CMDI_CONNECTION_NEW);
+    CU_ASSERT_EQUAL(desk->connection->conn.state, CMDI_CONN_CONNECTING);
+    CU_ASSERT_EQUAL(desk->app.connects + received + sent_size, 0);
+}
+
+/* The connection is closed by now, or is with the server's part. */
+static void desk_close(struct desk *desk, uint32_t connects, uint32_t disconnects)
+{
+    cmdi_server_shard_close(desk->server_shard);
+    desk_step(desk);
+    CU_ASSERT_EQUAL(desk->closed, 1);
+    CU_ASSERT_EQUAL(desk->empty, 1);
+    CU_ASSERT_EQUAL(desk->app.connects, connects);
+    CU_ASSERT_EQUAL(desk->app.disconnects, disconnects);
+    (void)cmdi_shard_set_current(NULL);
+    cmdi_shard_destroy(desk->shard);
+}
+
+static void test_connection_is_told_when_it_is_open(void)
+{
+    struct desk desk;
+    desk_open(&desk);
+    cmdi_conn_on_open(&desk.connection->conn, 0);
+    desk_step(&desk);
+    CU_ASSERT_EQUAL(desk.connection->state, CMDI_CONNECTION_ACCEPTED);
+    CU_ASSERT_EQUAL(desk.app.connects, 1);
+    CU_ASSERT_EQUAL(received, 1);
+    CU_ASSERT(sent_size > 0); // The ServerInfo.
+    desk_close(&desk, 1, 1);
+    CU_ASSERT_EQUAL(desk.app.cause, CMDS_E_CLOSED);
+}
+
+static void test_connection_that_does_not_open_was_never_there(void)
+{
+    struct desk desk;
+    desk_open(&desk);
+    cmdi_conn_on_open(&desk.connection->conn, -EPROTO);
+    desk_step(&desk);
+    CU_ASSERT_EQUAL(desk.closed, 1);
+    desk_close(&desk, 0, 0);
+}
+
+static void test_connection_that_is_refused_is_not_told_of_its_end(void)
+{
+    struct desk desk;
+    desk_open(&desk);
+    desk.app.refuse = true;
+    cmdi_conn_on_open(&desk.connection->conn, 0);
+    desk_step(&desk);
+    CU_ASSERT_EQUAL(desk.closed, 1);
+    CU_ASSERT_EQUAL(sent_size, 0);
+    desk_close(&desk, 1, 0);
+}
+
+static void test_connection_that_opens_may_be_closed(void)
+{
+    struct desk desk;
+    desk_open(&desk);
+    desk_close(&desk, 0, 0);
+}
+
+/* Drained before it was open: its peer has sent nothing that was received. */
+static void test_connection_that_opens_may_be_drained(void)
+{
+    struct desk desk;
+    desk_open(&desk);
+    cmdi_server_shard_drain(desk.server_shard);
+    desk_step(&desk);
+    CU_ASSERT_EQUAL(desk.app.connects, 0);
+    desk_close(&desk, 0, 0);
+}
+
+static CU_TestInfo test_connection[] = {
+        {"is told when it is open", test_connection_is_told_when_it_is_open},
+        {"that does not open was never there", test_connection_that_does_not_open_was_never_there},
+        {"that is refused is not told of its end",
+                test_connection_that_is_refused_is_not_told_of_its_end},
+        {"that opens may be closed", test_connection_that_opens_may_be_closed},
+        {"that opens may be drained", test_connection_that_opens_may_be_drained},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("connection", test_connection)
