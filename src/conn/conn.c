@@ -50,6 +50,10 @@ int cmdi_conn_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *ad
     shard->relieve = cmdi_conn_relieve;
     shard->connection_count++;
     CMDI_GAUGE(conn->counters, connections, 1);
+    if (conn->limits->server_info_timeout_ms != CMDS_NEVER) { // The transport's opening included.
+        conn->server_info_until = shard->now_ms + conn->limits->server_info_timeout_ms + 1;
+        cmdi_conn_timer_by(conn, conn->server_info_until);
+    }
     if (code > 0) {
         conn_opened(conn);
     }
@@ -59,10 +63,6 @@ int cmdi_conn_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *ad
 void cmdi_conn_start(struct cmdi_conn *conn)
 {
     CMDI_ASSERT(conn->state == CMDI_CONN_SERVER_INFO || conn->state == CMDI_CONN_OPEN);
-    if (conn->limits->server_info_timeout_ms != CMDS_NEVER) {
-        conn->server_info_until = conn->shard->now_ms + conn->limits->server_info_timeout_ms + 1;
-        cmdi_conn_timer_by(conn, conn->server_info_until);
-    }
     cmdi_conn_timer_after(conn, conn->received_at, conn->limits->idle_timeout_ms);
     cmdi_conn_arm_recv(conn, conn->ops->expects_quiet);
 }

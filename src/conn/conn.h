@@ -59,6 +59,13 @@ enum cmdi_input_state {
     CMDI_INPUT_ENDED,
 };
 
+/** What of the output is under way. `fill` is appended to in every state. */
+enum cmdi_output_state {
+    CMDI_OUTPUT_IDLE,    // `flight` is not leased.
+    CMDI_OUTPUT_LEFT,    // It holds bytes, of which no send is in flight: the next flush sends.
+    CMDI_OUTPUT_SENDING, // A send of them is in flight: send_size.
+};
+
 /** While no receive is armed the transport may look out for the peer's end. */
 enum cmdi_watch_state {
     CMDI_WATCH_OFF,
@@ -170,8 +177,8 @@ struct cmdi_conn {
     uint8_t state;  // enum cmdi_conn_state
     uint8_t input;  // enum cmdi_input_state
     uint8_t watch;  // enum cmdi_watch_state
+    uint8_t output; // enum cmdi_output_state
     bool paused;    // The owner wants no frames: set by pause, cleared by resume.
-    bool sending;   // A SEND is in flight.
     bool slow;      // What came was run so slowly that one buffer does at a time.
     bool unrun;     // Of what was received no run has seen the last part.
     bool end_told;  // on_eof was called, or the connection was failed in its place.
@@ -200,7 +207,7 @@ struct cmdi_conn {
         unsigned char bytes[CMDI_TRANSPORT_STATE_MAX];
     } transport_state;     // The transport's own.
     bool transport_closed; // cmdi_conn_on_closed() was called. Only CLOSING and CLOSED.
-    uint32_t send_size;    // Of the SEND in flight.
+    uint32_t send_size;    // Valid while SENDING.
     int32_t recv_error;    // Why the input ended, beside the peer's FIN. Valid if ENDED.
     struct cmdi_conn_counters *counters; // The owner's, on this shard.
     uint64_t sent_size, received_size;

@@ -158,7 +158,8 @@ void cmdi_conn_count_reset(struct cmdi_conn *conn, int code)
 /* FINISHING, and everything has left. */
 void cmdi_conn_linger_if_sent(struct cmdi_conn *conn)
 {
-    if (conn->state != CMDI_CONN_FINISHING || conn->flight.data != NULL || conn->fill.end > 0) {
+    if (conn->state != CMDI_CONN_FINISHING || conn->output != CMDI_OUTPUT_IDLE ||
+            conn->fill.end > 0) {
         return;
     }
     cmdi_conn_move(conn, CMDI_CONN_LINGERING);

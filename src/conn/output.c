@@ -95,15 +95,32 @@ uint8_t *cmdi_conn_reserve_beyond(struct cmdi_conn *conn, size_t size)
     return conn->fill.data + conn->fill.end;
 }
 
+/* --- The output's state ---------------------------------------------------------------------- */
+
+#define OUTPUT_BIT(state) (1u << CMDI_OUTPUT_##state)
+
+static const uint8_t output_moves[] = {
+        [CMDI_OUTPUT_IDLE] = OUTPUT_BIT(LEFT),
+        [CMDI_OUTPUT_LEFT] = OUTPUT_BIT(SENDING) | OUTPUT_BIT(IDLE),
+        [CMDI_OUTPUT_SENDING] = OUTPUT_BIT(LEFT),
+};
+
+static void conn_output_move(struct cmdi_conn *conn, enum cmdi_output_state next)
+{
+    CMDI_ASSERT((output_moves[conn->output] >> next & 1) != 0);
+    CMDI_ASSERT((conn->flight.data != NULL) == (next != CMDI_OUTPUT_IDLE));
+    conn->output = (uint8_t)next;
+}
+
 /* --- Sending ---------------------------------------------------------------------------------- */
 
 /* `fill` becomes `flight`. */
 static void conn_swap(struct cmdi_conn *conn)
 {
-    CMDI_ASSERT(conn->flight.data == NULL);
     cmdi_conn_begin_write(conn);
     conn->flight = conn->fill;
     conn->fill = (struct cmdi_conn_buffer){0};
+    conn_output_move(conn, CMDI_OUTPUT_LEFT);
     /* Follows the load up at once, and down by half a step each time. */
     size_t half = conn->fill_hint / 2;
     conn->fill_hint = conn->flight.end > half ? conn->flight.end : half;
@@ -111,7 +128,8 @@ static void conn_swap(struct cmdi_conn *conn)
 
 static bool conn_may_send(const struct cmdi_conn *conn)
 {
-    return (conn->state == CMDI_CONN_OPEN || conn->state == CMDI_CONN_FINISHING) && !conn->sending;
+    return (conn->state == CMDI_CONN_OPEN || conn->state == CMDI_CONN_FINISHING) &&
+           conn->output != CMDI_OUTPUT_SENDING;
 }
 
 /* How much of the flight goes with one operation. */
@@ -126,10 +144,10 @@ static size_t conn_send_size(const struct cmdi_conn *conn)
 static void conn_send(struct cmdi_conn *conn)
 {
     size_t size = conn_send_size(conn);
-    CMDI_ASSERT(!conn->sending && size > 0);
+    CMDI_ASSERT(size > 0);
     conn->shard->send_left -= (int64_t)size + CMDI_SHARD_SEND_COST;
     conn->send_size = (uint32_t)size;
-    conn->sending = true;
+    conn_output_move(conn, CMDI_OUTPUT_SENDING);
     CMDI_COUNT(conn->counters, sends, 1);
     conn->transport->send(conn, conn->flight.data + conn->flight.begin, size);
 }
@@ -155,10 +173,10 @@ void cmdi_conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work)
         cmdi_list_push(&shard->heavy, &work->link); // Behind those with little.
         return;
     }
-    if (conn->flight.data == NULL && conn->fill.end > 0) {
+    if (conn->output == CMDI_OUTPUT_IDLE && conn->fill.end > 0) {
         conn_swap(conn);
     }
-    if (conn->flight.data != NULL) {
+    if (conn->output == CMDI_OUTPUT_LEFT) {
         conn_send(conn);
         return;
     }
@@ -185,6 +203,7 @@ static bool conn_took(struct cmdi_conn *conn, size_t size)
         return false;
     }
     cmdi_conn_return(conn, &conn->flight);
+    conn_output_move(conn, CMDI_OUTPUT_IDLE);
     if (CMDI_UNLIKELY(conn->lacks > 0) && !conn->lacks_input) {
         cmdi_conn_lack_over(conn); // It has given memory back itself: the next try tells.
     }
@@ -203,7 +222,7 @@ void cmdi_conn_flush_now(struct cmdi_conn *conn)
 {
     conn->spent =
             conn->running && conn->made_size + conn->fill.end >= (size_t)CMDI_SHARD_OUTPUT_PER_RUN;
-    if (!conn_may_send(conn) || conn->flight.data != NULL ||
+    if (!conn_may_send(conn) || conn->output != CMDI_OUTPUT_IDLE ||
             (conn->running && conn->made_size >= (size_t)CMDI_SHARD_OUTPUT_PER_RUN)) {
         return;
     }
@@ -221,8 +240,7 @@ void cmdi_conn_flush_now(struct cmdi_conn *conn)
 
 void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
 {
-    CMDI_ASSERT(conn->sending);
-    conn->sending = false;
+    conn_output_move(conn, CMDI_OUTPUT_LEFT);
     if (conn->state >= CMDI_CONN_CLOSING) {
         return;
     }

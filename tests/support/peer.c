@@ -221,9 +221,11 @@ static struct cmdi_shard *peer_stepped_shard(void)
     return shard;
 }
 
-void peer_init(struct peer *peer, struct cmdi_shard *shard, const struct cmdi_conn_ops *ops)
+static void peer_init_timed(struct peer *peer, struct cmdi_shard *shard,
+        const struct cmdi_conn_ops *ops, uint32_t server_info_timeout_ms)
 {
     *peer = (struct peer){.shard = shard, .limits = peer_limits, .now_takes = PEER_SENT_MAX};
+    peer->limits.server_info_timeout_ms = server_info_timeout_ms;
     peer->sent = malloc(PEER_SENT_MAX);
     CU_ASSERT_PTR_NOT_NULL_FATAL(peer->sent);
     static const struct cmdi_address address;
@@ -232,12 +234,22 @@ void peer_init(struct peer *peer, struct cmdi_shard *shard, const struct cmdi_co
     CU_ASSERT_EQUAL_FATAL(cmdi_conn_open(&peer->conn, -1, opens ? &address : NULL), !opens);
 }
 
-struct peer *peer_open(const struct cmdi_conn_ops *ops)
+void peer_init(struct peer *peer, struct cmdi_shard *shard, const struct cmdi_conn_ops *ops)
+{
+    peer_init_timed(peer, shard, ops, CMDS_NEVER);
+}
+
+struct peer *peer_open_timed(const struct cmdi_conn_ops *ops, uint32_t server_info_timeout_ms)
 {
     struct peer *peer = malloc(sizeof(*peer));
     CU_ASSERT_PTR_NOT_NULL_FATAL(peer);
-    peer_init(peer, peer_stepped_shard(), ops);
+    peer_init_timed(peer, peer_stepped_shard(), ops, server_info_timeout_ms);
     return peer;
+}
+
+struct peer *peer_open(const struct cmdi_conn_ops *ops)
+{
+    return peer_open_timed(ops, CMDS_NEVER);
 }
 
 struct peer *peer_started(void)

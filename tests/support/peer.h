@@ -67,6 +67,8 @@ extern const struct cmdi_transport peer_watching_transport;
 void peer_init(struct peer *peer, struct cmdi_shard *shard, const struct cmdi_conn_ops *ops);
 /** On a stepped shard of its own, which becomes the current one. Gives: peer_free(). */
 struct peer *peer_open(const struct cmdi_conn_ops *ops);
+/** The same with a limit for the opening and the ServerInfo together. */
+struct peer *peer_open_timed(const struct cmdi_conn_ops *ops, uint32_t server_info_timeout_ms);
 /** One of peer_server_ops whose receive is armed. */
 struct peer *peer_started(void);
 /** Ends what is in flight after the transport's abort, until it is closed. */

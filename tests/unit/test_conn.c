@@ -335,8 +335,7 @@ static const struct cmdi_conn_ops client_ops = {
 
 static struct peer *client_connected(void)
 {
-    struct peer *peer = peer_open(&client_ops);
-    peer->limits.server_info_timeout_ms = 100;
+    struct peer *peer = peer_open_timed(&client_ops, 100);
     peer_append(peer, "early", 5); // Collected until the ServerInfo has come.
     peer_advance(peer);
     peer_open_done(peer, 0);

@@ -287,10 +287,35 @@ static void test_conn_write_has_to_go_on(void)
     peer_free(peer);
 }
 
+static void on_open_later(struct cmdi_conn *conn, int code)
+{
+    peer_of(conn)->open_code = code;
+}
+
+static void test_conn_opening_counts_in_the_time_of_the_server_info(void)
+{
+    struct cmdi_conn_ops ops = peer_server_ops;
+    ops.on_open = on_open_later;
+    struct peer *peer = peer_open_timed(&ops, 100);
+    peer_advance_ms(peer, 99);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_CONNECTING);
+    peer_advance_ms(peer, 2);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_TIMEOUT);
+    peer_free(peer);
+
+    peer = peer_open_timed(&ops, 100);
+    peer_advance_ms(peer, 60);
+    peer_open_done(peer, 0);
+    cmdi_conn_start(&peer->conn);
+    peer_append(peer, "\004calc", 5);
+    peer_advance_ms(peer, 41); // Of the whole time.
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_TIMEOUT);
+    peer_free(peer);
+}
+
 static void test_conn_server_info_has_to_leave(void)
 {
-    struct peer *peer = peer_open(&peer_server_ops);
-    peer->limits.server_info_timeout_ms = 100;
+    struct peer *peer = peer_open_timed(&peer_server_ops, 100);
     peer_append(peer, "\004calc", 5);
     cmdi_conn_start(&peer->conn);
     peer_advance_ms(peer, 99);
@@ -300,8 +325,7 @@ static void test_conn_server_info_has_to_leave(void)
     CU_ASSERT_EQUAL(peer->counters.slow_consumers, 1);
     peer_free(peer);
 
-    peer = peer_open(&peer_server_ops);
-    peer->limits.server_info_timeout_ms = 100;
+    peer = peer_open_timed(&peer_server_ops, 100);
     peer_append(peer, "\004calc", 5);
     cmdi_conn_start(&peer->conn);
     (void)peer_send_all(peer);
@@ -322,6 +346,8 @@ static CU_TestInfo tests[] = {
         {"idle ends it", test_conn_idle_ends_it},
         {"frame has to get whole", test_conn_frame_has_to_get_whole},
         {"write has to go on", test_conn_write_has_to_go_on},
+        {"opening counts in the time of the ServerInfo",
+                test_conn_opening_counts_in_the_time_of_the_server_info},
         {"ServerInfo has to leave", test_conn_server_info_has_to_leave},
         CU_TEST_INFO_NULL,
 };
