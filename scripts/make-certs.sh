@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Makes certificates for tests, right ones and wrong ones of every kind that a peer may come with:
+#
+#   scripts/make-certs.sh FOLDER              NAME.pem, NAME.key, NAME.der of each, and ca.crl
+#   scripts/make-certs.sh FOLDER --vectors    the same, and what tests/support/tls_vectors.h holds, to
+#                                             the standard output
+#
+# Nothing here guards anything: whoever has this script has the keys. Dates are fixed, so that what is
+# right today is right in 2048. Needs the program `openssl`, 3.0 or later.
+set -euo pipefail
+
+folder=${1:-} vectors=${2:-}
+if [ -z "$folder" ] || { [ -n "$vectors" ] && [ "$vectors" != --vectors ]; }; then
+    echo "usage: scripts/make-certs.sh FOLDER [--vectors]" >&2
+    exit 2
+fi
+command -v openssl >/dev/null || { echo "make-certs: openssl is missing: scripts/setup" >&2; exit 1; }
+mkdir -p "$folder"
+cd "$folder"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+cat >"$work/openssl.cnf" <<CONF
+[req]
+distinguished_name = any
+string_mask = utf8only
+[any]
+[ca]
+default_ca = one
+[one]
+database = $work/index
+new_certs_dir = $work
+unique_subject = no
+rand_serial = yes
+default_crl_days = 36500
+default_md = sha256
+policy = policy
+[policy]
+commonName = optional
+CONF
+: >"$work/index"
+
+start=20240101000000Z end=20481231235959Z # UTCTime; "future" and "ca" have the other form too.
+names=()
+
+# issue NAME ISSUER KEY SUBJECT EXTENSIONS [OPTION...]: ISSUER is a name made before, or "self". The
+# options are those of `openssl ca`, and win over the ones before them.
+issue() {
+    local name=$1 issuer=$2 key=$3 subject=$4 extensions=$5
+    shift 5
+    case $key in
+        rsa:*) openssl genpkey -quiet -algorithm RSA -pkeyopt "rsa_keygen_bits:${key#rsa:}" ;;
+        ec:*) openssl genpkey -quiet -algorithm EC -pkeyopt "ec_paramgen_curve:${key#ec:}" ;;
+        *) openssl genpkey -quiet -algorithm "$key" ;;
+    esac >"$name.key" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
+    chmod 600 "$name.key"
+    openssl req -new -utf8 -config "$work/openssl.cnf" -key "$name.key" -subj "$subject" \
+        -out "$work/request"
+    printf '%b\n' "$extensions" >"$work/extensions"
+    local -a by=(-cert "$issuer.pem" -keyfile "$issuer.key")
+    [ "$issuer" != self ] || by=(-selfsign -keyfile "$name.key")
+    openssl ca -batch -notext -config "$work/openssl.cnf" -preserveDN "${by[@]}" \
+        -extfile "$work/extensions" -in "$work/request" -out "$name.pem" \
+        -startdate "$start" -enddate "$end" "$@" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
+    openssl x509 -in "$name.pem" -outform DER -out "$name.der"
+    names+=("$name")
+}
+
+usage='basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature'
+server="$usage\nextendedKeyUsage=serverAuth"
+authority='basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign'
+san='subjectAltName=DNS:a.example'
+p256=ec:P-256
+
+# ---- Who signs
+issue ca self $p256 '/O=Example/CN=Test CA' "$authority" -enddate 20991231235959Z
+issue ca_rsa self rsa:2048 '/O=Example/CN=Test CA RSA' "$authority"
+issue ca_other self $p256 '/O=Example/CN=Test CA' "$authority" # Of the same name, with another key.
+issue not_ca ca $p256 '/O=Example/CN=No CA' "$server\n$san"
+
+# ---- Right ones
+issue server ca $p256 '/C=DE/O=Example, Ltd/OU=East/CN=s1' \
+    "$server,clientAuth\nsubjectAltName=DNS:a.example,DNS:B.Example,IP:127.0.0.1,IP:::1,URI:spiffe://example/s1"
+issue wildcard ca $p256 /CN=wildcard "$server\nsubjectAltName=DNS:*.example"
+issue ip ca $p256 /CN=ip "$server\nsubjectAltName=IP:10.0.0.1,IP:2001:db8::1"
+issue uri ca $p256 /CN=uri "$server\nsubjectAltName=URI:spiffe://example/uri"
+issue client ca $p256 /CN=client "$usage\nextendedKeyUsage=clientAuth\nsubjectAltName=email:c@example"
+issue plain ca $p256 / "$san" # No subject, no usage.
+issue ed25519 ca ED25519 /CN=ed25519 "$server\n$san"
+issue ed25519_self self ED25519 /CN=ed25519_self "$server\n$san" -md null
+issue p384 ca ec:P-384 /CN=p384 "$server\n$san" -md sha384
+issue rsa_2048 ca_rsa rsa:2048 /CN=rsa_2048 "$server\n$san"
+issue pss ca_rsa $p256 /CN=pss "$server\n$san" \
+    -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest
+issue subject ca $p256 '/DC=example/UID=7/O=Müller+OU=\#1 "a", b;<c>=\\d /title=x/CN= s ' \
+    "$server\n$san" -startdate 19491231000000Z
+
+# ---- Wrong ones
+issue expired ca $p256 /CN=expired "$server\n$san" -startdate 20200101000000Z -enddate 20201231235959Z
+issue future ca $p256 /CN=future "$server\n$san" -startdate 20900101000000Z -enddate 20991231235959Z
+issue other_ca ca_other $p256 /CN=other_ca "$server\n$san"
+issue under_not_ca not_ca $p256 /CN=under_not_ca "$server\n$san"
+issue cn_only ca $p256 /CN=a.example "$server"
+# a.example, a NUL, .org, as a name of DNS.
+issue nul ca $p256 /CN=nul \
+    "$server\nsubjectAltName=DER:30:10:82:0e:61:2e:65:78:61:6d:70:6c:65:00:2e:6f:72:67"
+issue control ca $p256 $'/CN=con\ntrol' "$server\n$san"
+issue sha1 ca $p256 /CN=sha1 "$server\n$san" -md sha1
+issue sha1_rsa ca_rsa $p256 /CN=sha1_rsa "$server\n$san" -md sha1
+issue md5 ca_rsa $p256 /CN=md5 "$server\n$san" -md md5
+issue pss_sha1 ca_rsa $p256 /CN=pss_sha1 "$server\n$san" \
+    -md sha1 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest
+issue rsa_1024 ca rsa:1024 /CN=rsa_1024 "$server\n$san"
+issue p224 ca ec:P-224 /CN=p224 "$server\n$san"
+issue no_digital_signature ca $p256 /CN=no_digital_signature "$san\nkeyUsage=keyEncipherment"
+issue other_usage ca $p256 /CN=other_usage "$usage\nextendedKeyUsage=codeSigning\n$san"
+issue revoked ca $p256 /CN=revoked "$server\n$san"
+openssl ca -config "$work/openssl.cnf" -cert ca.pem -keyfile ca.key -revoke revoked.pem 2>/dev/null
+openssl ca -config "$work/openssl.cnf" -cert ca.pem -keyfile ca.key -gencrl -out ca.crl 2>/dev/null
+
+[ "$vectors" = --vectors ] || exit 0
+cat <<'HEADER'
+/* SPDX-License-Identifier: MIT */
+/* Certificates as hex. Written once by scripts/make-certs.sh --vectors; their keys are gone. */
+#ifndef CMDI_TESTS_SUPPORT_TLS_VECTORS_H
+#define CMDI_TESTS_SUPPORT_TLS_VECTORS_H
+
+static const struct tls_vector {
+    const char *name, *hex;
+} tls_vectors[] = {
+HEADER
+for name in "${names[@]}"; do
+    printf '        {"%s",\n' "$name"
+    od -An -v -tx1 "$name.der" | tr -d ' \n' | fold -w 80 | sed 's/.*/                "&"/; $!s/$//'
+    printf '},\n'
+done
+printf '};\n\n#endif\n'
