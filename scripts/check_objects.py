@@ -22,7 +22,7 @@ ARROWS = {
     "client": "base shard net conn codec",
     "group": "base machine ring shard net client codec",
     "test": "base wire shard conn server codec",
-    "tls": "base",  # No part of the library.
+    "tls": "base common",  # No part of the library. Of codecs/common: UTF-8.
     "tool": "",  # Public headers only: what it needs, every user has.
 }
 CODEC_ARROWS = "base codec common"  # codecs/<name>/.
