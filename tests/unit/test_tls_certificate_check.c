@@ -125,6 +125,7 @@ static void test_check_host_compares_names(void)
     CU_ASSERT_TRUE(matches("a.example", "a.example."));
     CU_ASSERT_TRUE(matches("a", "a"));
     CU_ASSERT_TRUE(matches("a_b-c.1.x2", "a_b-c.1.x2"));
+    CU_ASSERT_TRUE(matches("AZaz09.example", "azAZ09.example"));
     CU_ASSERT_FALSE(matches("a.example", "b.example"));
     CU_ASSERT_FALSE(matches("a.example", "a.exampl"));
     CU_ASSERT_FALSE(matches("a.example", "aa.example"));
@@ -157,7 +158,8 @@ static void test_check_host_takes_one_wildcard_for_one_label(void)
 static void test_check_host_refuses_what_is_no_host(void)
 {
     static const char *const hosts[] = {"", ".", "..", "a..b", ".a", "a b", "a\nb", "a/b", "*",
-            "a:1", "[::1]", "::1%lo", "b\xc3\xbc", "127.1", "10.0.0.1.", "1", "a.2"};
+            "a:1", "[::1]", "::1%lo", "b\xc3\xbc", "127.1", "10.0.0.1.", "1", "a.2", "a.09", "a`b",
+            "a{b", "a@b"};
     for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
         CU_ASSERT_FALSE(matches(hosts[i], hosts[i])); // Not even where it is written.
         CU_ASSERT_FALSE(matches("10.0.0.1", hosts[i]));
@@ -308,6 +310,12 @@ static void test_check_sentences_of_the_other_faults(void)
     expect_fault_text(it, CMDI_CERTIFICATE_NOT_FOR_CLIENT,
             "its certificate is not for a client: its extendedKeyUsage lacks clientAuth");
     expect_fault_text(it, CMDI_CERTIFICATE_OTHER_HOST, "its certificate is for no host, not h");
+    tls_build_reset();
+    it.alt_names = tls_repeat(tls_der(0x82, BYTES("a")), 3);
+    expect_fault_text(it, CMDI_CERTIFICATE_OTHER_HOST, "its certificate is for a, a, a, not h");
+    it.alt_names = tls_repeat(tls_der(0x82, BYTES("a")), 4);
+    expect_fault_text(
+            it, CMDI_CERTIFICATE_OTHER_HOST, "its certificate is for a, a, a and 1 more, not h");
 }
 
 static void test_check_sentences_cut_long_names_between_characters(void)
