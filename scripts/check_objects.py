@@ -48,7 +48,7 @@ NARROW = {
 # threads want it, and a simulation has one. The same goes for the memory of malloc.
 LIBC = set(
     "abort calloc malloc realloc free aligned_alloc posix_memalign strdup "
-    "memchr memcmp memcpy memmove memset memrchr qsort bsearch "
+    "memchr memcmp bcmp memcpy memmove memset memrchr qsort bsearch "
     "strchr strcmp strcspn strlen strncmp strnlen strrchr strspn strstr "
     "strtod strtof strtol strtoll strtoul strtoull snprintf vsnprintf "
     "strerror strerror_r strerrordesc_np strerrorname_np inet_ntop inet_pton "
