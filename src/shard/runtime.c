@@ -232,16 +232,15 @@ static void runtime_in_child(void)
     (void)cmdi_shard_set_current(NULL);
 }
 
-int cmdi_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_options *options,
+/* `mine`: taken and checked. */
+static int runtime_start(struct cmds_runtime **out, const struct cmds_runtime_options *mine,
         enum cmdi_drive drive, struct cmds_error *error)
 {
-    struct cmds_runtime_options mine;
-    struct runtime_cpus cpus = {.count = 0};
-    int code = runtime_take_options(&mine, options, error);
-    cpus.named = code == 0 && mine.cpus != NULL;
+    struct runtime_cpus cpus = {.named = mine->cpus != NULL};
+    int code = 0;
     if (cpus.named) {
-        code = runtime_parse_cpus(mine.cpus, &cpus, error);
-    } else if (code == 0) {
+        code = runtime_parse_cpus(mine->cpus, &cpus, error);
+    } else {
         cpus.count = cmdi_cpus_allowed(cpus.list, CMDS_SHARDS_MAX);
         cpus.count += cpus.count == 0; // Nobody can say: CPU 0 exists.
     }
@@ -255,16 +254,16 @@ int cmdi_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_opti
     }
     runtime->drive = drive;
     runtime->fork_count = cmdi_fork_count();
-    runtime->log = (struct cmdi_log){mine.on_log, mine.log_context};
+    runtime->log = (struct cmdi_log){mine->on_log, mine->log_context};
     cmdi_list_init(&runtime->services);
     cmdi_list_init(&runtime->retired);
     (void)pthread_mutex_init(&runtime->lock, NULL); // Cannot fail with default attributes on Linux.
     code = cmdi_workers_init(&runtime->workers,
-            drive == CMDI_DRIVE_STEPPED ? 0 : mine.pool_thread_count, mine.pool_queue_max);
+            drive == CMDI_DRIVE_STEPPED ? 0 : mine->pool_thread_count, mine->pool_queue_max);
     code = code < 0 ? cmdi_fail(error, code, "no memory for the worker pool") : 0;
-    runtime->workers.stack_size = mine.pool_stack_size;
+    runtime->workers.stack_size = mine->pool_stack_size;
     if (code == 0) {
-        code = runtime_make_shards(runtime, &mine, &cpus, error);
+        code = runtime_make_shards(runtime, mine, &cpus, error);
     }
     if (code == 0) {
         code = cmdi_drive_start(runtime, error);
@@ -281,11 +280,20 @@ int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_opti
         struct cmds_error *error)
 {
     struct cmds_runtime_options mine;
-    int code = cmdi_options_take(&mine, sizeof(mine), options, "cmds_runtime_options", error);
-    bool is_inline = code == 0 && mine.shard_count == CMDS_SHARDS_INLINE;
-    return code < 0 ? code
-                    : cmdi_runtime_start(out, options,
-                              is_inline ? CMDI_DRIVE_INLINE : CMDI_DRIVE_THREAD, error);
+    int code = runtime_take_options(&mine, options, error);
+    if (code < 0) {
+        return code;
+    }
+    bool is_inline = mine.shard_count == CMDS_SHARDS_INLINE;
+    return runtime_start(out, &mine, is_inline ? CMDI_DRIVE_INLINE : CMDI_DRIVE_THREAD, error);
+}
+
+int cmdi_runtime_start_stepped(struct cmds_runtime **out,
+        const struct cmds_runtime_options *options, struct cmds_error *error)
+{
+    struct cmds_runtime_options mine;
+    int code = runtime_take_options(&mine, options, error);
+    return code < 0 ? code : runtime_start(out, &mine, CMDI_DRIVE_STEPPED, error);
 }
 
 /* The next one to stop. It and those behind it begin, up to one that has to be stopped first. */

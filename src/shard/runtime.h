@@ -76,10 +76,8 @@ bool cmdi_runtime_remove(struct cmds_runtime *runtime, struct cmdi_service *serv
  */
 bool cmdi_runtime_retire(struct cmds_runtime *runtime, struct cmdi_service *service, bool removed);
 
-/**
- * As cmds_runtime_start(), by that drive: INLINE has one shard, the others options->shard_count.
- */
-int cmdi_runtime_start(struct cmds_runtime **runtime, const struct cmds_runtime_options *options,
-        enum cmdi_drive drive, struct cmds_error *error);
+/** As cmds_runtime_start(), of options->shard_count shards that are stepped: see shard/drive.h. */
+int cmdi_runtime_start_stepped(struct cmds_runtime **runtime,
+        const struct cmds_runtime_options *options, struct cmds_error *error);
 
 #endif

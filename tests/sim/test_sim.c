@@ -99,8 +99,7 @@ static void sim_open(struct sim *sim)
     struct cmds_error error = CMDS_ERROR_INIT;
     struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
     options.shard_count = 2;
-    CU_ASSERT_EQUAL_FATAL(
-            cmdi_runtime_start(&sim->runtime, &options, CMDI_DRIVE_STEPPED, &error), 0);
+    CU_ASSERT_EQUAL_FATAL(cmdi_runtime_start_stepped(&sim->runtime, &options, &error), 0);
 
     struct cmds_server_options server = CMDS_SERVER_OPTIONS_INIT(&protocol, execs);
     server.listen = "127.0.0.1:9000";
