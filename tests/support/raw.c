@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ring/address.h"
+
 enum {
     RAW_TURN_US = 1000,
 };
@@ -58,17 +60,7 @@ static bool raw_wait(struct raw *raw, short events)
 
 /* --- Connecting ------------------------------------------------------------------------------- */
 
-struct raw_address {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-        struct sockaddr_un local;
-    } as;
-    socklen_t size;
-};
-
-static bool raw_local_address(const char *path, struct raw_address *address)
+static bool raw_local_address(const char *path, struct cmdi_address *address)
 {
     size_t size = strlen(path);
     if (size == 0 || size >= sizeof(address->as.local.sun_path)) {
@@ -84,7 +76,7 @@ static bool raw_local_address(const char *path, struct raw_address *address)
     return true;
 }
 
-static bool raw_parse(const char *text, struct raw_address *address)
+static bool raw_parse(const char *text, struct cmdi_address *address)
 {
     char host[64];
     const char *colon = strrchr(text, ':');
@@ -118,7 +110,7 @@ void raw_init(struct raw *raw, int fd)
 
 int raw_open(struct raw *raw, const char *text, int receive_size, struct cmds_runtime *turn)
 {
-    struct raw_address address;
+    struct cmdi_address address;
     *raw = (struct raw){.fd = -1};
     if (!raw_parse(text, &address)) {
         return -EINVAL;

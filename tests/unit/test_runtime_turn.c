@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "support/harness.h"
+#include "support/steps.h"
 
 enum {
     POSTS = 10000,
@@ -143,29 +144,6 @@ static void test_runtime_fd_wakes_for_timers(void)
     CU_ASSERT_FALSE(is_readable(epoll, 0)); // Silent again: the loop around it does not spin.
     (void)close(epoll);
     cmds_runtime_stop(runtime);
-}
-
-struct step {
-    struct cmdi_work work;
-    char name;
-    struct step *then; // Queued by it: ready, or to be flushed.
-    bool then_flush;
-};
-
-static char steps_run[32];
-
-static void run_step(struct cmdi_shard *shard, struct cmdi_work *work)
-{
-    struct step *step = CMDI_CONTAINER(work, struct step, work);
-    size_t size = strlen(steps_run);
-    CU_ASSERT_FALSE(cmdi_work_queued(work)); // So it may queue itself again.
-    CU_ASSERT_FATAL(size + 1 < sizeof(steps_run));
-    steps_run[size] = step->name;
-    if (step->then != NULL && step->then_flush) {
-        cmdi_shard_flush(shard, &step->then->work);
-    } else if (step->then != NULL) {
-        cmdi_shard_ready(shard, &step->then->work);
-    }
 }
 
 static void leave_work(struct cmdi_shard *shard, void *context)

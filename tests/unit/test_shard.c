@@ -20,6 +20,7 @@
 #include "ring/thread.h"
 #include "shard/drive.h"
 #include "support/harness.h"
+#include "support/steps.h"
 
 enum {
     POSTERS = 4,
@@ -332,26 +333,6 @@ static void test_shard_call_returns_when_it_has_run(void)
 }
 
 /* --- Work ------------------------------------------------------------------------------------- */
-
-struct step {
-    struct cmdi_work work;
-    char name;
-    struct step *then; // Made ready by it.
-};
-
-static char steps_run[32];
-
-static void run_step(struct cmdi_shard *shard, struct cmdi_work *work)
-{
-    struct step *step = CMDI_CONTAINER(work, struct step, work);
-    size_t size = strlen(steps_run);
-    CU_ASSERT_FALSE(cmdi_work_queued(work)); // So it may queue itself again.
-    CU_ASSERT_FATAL(size + 1 < sizeof(steps_run));
-    steps_run[size] = step->name;
-    if (step->then != NULL) {
-        cmdi_shard_ready(shard, &step->then->work);
-    }
-}
 
 static void test_shard_work_runs_in_its_order(void)
 {
