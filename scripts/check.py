@@ -188,9 +188,9 @@ class Checker:
                 yield fields[0], fields[1]
 
     def public_functions(self, codecs=False):
-        """Of the core; or of the codecs that are libraries of their own, include/cmdstream/codec_*.h."""
+        """Of the core; or of what are libraries of their own: include/cmdstream/codec_*.h, tls.h."""
         for name, lines in self.c_files():
-            if not name.startswith("include/") or codecs != ("/codec_" in name):
+            if not name.startswith("include/") or codecs != bool(re.search(r"/(codec_|tls\.)", name)):
                 continue
             text = "\n".join(lines)
             for match in re.finditer(r"\bCMDS_API\b[^;{}#]*?\b(cmds_\w+)\s*(\(|;|\[)", text):

@@ -117,7 +117,12 @@ CMDS_BEGIN_
     X(IDLE, -5020, "nothing came within the idle limit")                                           \
     X(REFUSED, -5021, "refused: the limit of connections is reached")                              \
     X(MEMORY_LIMIT, -5022, "the shard's memory limit is reached")                                  \
-    X(FORKED, -5023, "the runtime belongs to the process that this one was forked from")
+    X(FORKED, -5023, "the runtime belongs to the process that this one was forked from")           \
+    X(TLS_HANDSHAKE, -5024, "the TLS handshake failed")                                            \
+    X(TLS_CERTIFICATE, -5025, "the peer's certificate will not do")                                \
+    X(TLS_REFUSED, -5026, "the peer refused TLS with us: an alert of it")                          \
+    X(TLS_RECORD, -5027, "the peer sent what is no record of TLS")                                 \
+    X(TLS_CONFIG, -5028, "a certificate, a key or a list that TLS cannot work with")
 enum cmds_error_code {
 #define CMDS_X_(name, code, text) CMDS_E_##name = (code),
     CMDS_ERRORS(CMDS_X_)

@@ -48,7 +48,7 @@ struct cmds_server;
 
 /**
  * Of the connections of one server or one group. Both lists below begin with these, so this one does
- * not grow: what is new is added at the end of those.
+ * not grow, nor do those in their middle: what is new is added at their end.
  */
 #define CMDS_CONNECTION_COUNTERS(X)                                                                \
     X(gauge, connections, "open now; of a group, also those that are being opened")                \
@@ -67,7 +67,20 @@ struct cmds_server;
     X(counter, out_of_memory, "connections closed: no memory, or the shard's limit")               \
     X(counter, memory_evictions, "... of those: they held most when a shard's memory was short")
 
-#define CMDS_SERVER_COUNTERS(X) CMDS_CONNECTION_COUNTERS(X) CMDS_SERVER_OWN_COUNTERS_(X)
+/** Of their TLS; all 0 without. */
+#define CMDS_TLS_COUNTERS(X)                                                                       \
+    X(counter, tls_handshakes, "handshakes that ended well")                                       \
+    X(counter, tls_resumed, "... of those: a session was resumed")                                 \
+    X(counter, tls_failed, "handshakes that failed")                                               \
+    X(counter, tls_alerts_in, "alerts received, but for the one that ends in order")               \
+    X(counter, tls_alerts_out, "alerts sent, but for the one that ends in order")                  \
+    X(counter, tls_glitches, "records received that brought nothing")                              \
+    X(counter, tls_truncated, "connections that the peer ended without saying so")                 \
+    X(gauge, tls_waiting, "handshakes that wait for their turn now")                               \
+    X(counter, tls_handshake_us, "microseconds that handshakes took of the shards")
+
+#define CMDS_SERVER_COUNTERS(X)                                                                    \
+    CMDS_CONNECTION_COUNTERS(X) CMDS_SERVER_OWN_COUNTERS_(X) CMDS_TLS_COUNTERS(X)
 #define CMDS_SERVER_OWN_COUNTERS_(X)                                                               \
     X(counter, connections_accepted, "connections accepted within the limit")                      \
     X(counter, connections_refused, "connections refused: the limit, or then on_connect")          \
@@ -80,7 +93,8 @@ struct cmds_server;
     X(counter, unfinished_calls, "calls that failed: released without a last result")              \
     X(counter, pings_answered, "pings answered")
 
-#define CMDS_GROUP_COUNTERS(X) CMDS_CONNECTION_COUNTERS(X) CMDS_GROUP_OWN_COUNTERS_(X)
+#define CMDS_GROUP_COUNTERS(X)                                                                     \
+    CMDS_CONNECTION_COUNTERS(X) CMDS_GROUP_OWN_COUNTERS_(X) CMDS_TLS_COUNTERS(X)
 #define CMDS_GROUP_OWN_COUNTERS_(X)                                                                \
     X(counter, commands_sent, "commands sent")                                                     \
     X(counter, results_received, "results received")                                               \

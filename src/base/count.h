@@ -28,6 +28,13 @@ struct cmdi_conn_counters {
 #undef CMDI_X_
 };
 
+/** Of what TLS counts, likewise. */
+struct cmdi_tls_counters {
+#define CMDI_X_(kind, name, meaning) uint64_t name;
+    CMDS_TLS_COUNTERS(CMDI_X_)
+#undef CMDI_X_
+};
+
 /** The public struct of this kind has these rows, in this order, behind its size. */
 #define CMDI_COUNTERS_MATCH(block, counters)                                                       \
     _Static_assert(                                                                                \

@@ -29,6 +29,7 @@
 
 #include <cmdstream/codec.h>
 
+#include "conn/security.h"
 #include "conn/transport.h"
 #include "shard/shard.h"
 #include "wire/frame.h"
@@ -240,6 +241,18 @@ struct cmdi_conn {
 void cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
         const struct cmdi_conn_ops *ops, const struct cmdi_transport *transport,
         const struct cmdi_conn_limits *limits, struct cmdi_conn_counters *counters);
+/**
+ * Between init and open: a security layer stands between the connection and its transport. The state
+ * after CONNECTING is SECURING, also of a server's connection, whose open then returns 0; on_open
+ * reports when the handshake is over.
+ *
+ * Owner:   keeps tls, peer and counters until on_closed.
+ * Returns: 0; -ENOMEM.
+ */
+int cmdi_conn_secure(struct cmdi_conn *conn, struct cmds_tls *tls,
+        const struct cmdi_security_peer *peer, struct cmdi_tls_counters *counters);
+/** What the handshake has shown of the peer; NULL: it is not over, or there is no layer. */
+const struct cmds_tls_peer *cmdi_conn_tls_peer(const struct cmdi_conn *conn);
 /**
  * Opens the transport: as its open(). From here on the connection ends with on_closed.
  *

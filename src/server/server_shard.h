@@ -54,6 +54,7 @@ struct cmdi_server_counters {
 #define CMDI_X_(kind, name, meaning) uint64_t name;
     CMDS_SERVER_OWN_COUNTERS_(CMDI_X_)
 #undef CMDI_X_
+    struct cmdi_tls_counters tls;
 };
 
 struct cmdi_server_shard {

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TLS 1.3 and 1.2, mutual where wanted, by wolfSSL. Library: cmdstream_tls, which is optional: the
+ * core is MIT and knows nothing of wolfSSL, which is GPL; so is whatever is linked with this library.
+ *
+ *     struct cmds_tls_server_options options = CMDS_TLS_SERVER_OPTIONS_INIT;
+ *     options.certificate_file = "server.crt";
+ *     options.key_file = "server.key";
+ *     code = cmds_tls_server_new(&tls, &options, &error);
+ *     server_options.tls = tls;                                // Or those of a group, a sender.
+ *
+ * Safe by default: a client checks the server's certificate and name; TLS 1.2 and 1.3 with forward
+ * secrecy and AEAD ciphers alone; no renegotiation, no early data, no compression.
+ */
+#ifndef CMDSTREAM_TLS_H
+#define CMDSTREAM_TLS_H
+
+#include <cmdstream/base.h>
+
+CMDS_BEGIN_
+
+struct cmds_connection;
+
+/** TLS for one server or more, or for groups and senders. */
+struct cmds_tls;
+
+enum cmds_tls_clients {
+    CMDS_TLS_CLIENTS_NONE,     // A client is not asked for a certificate.
+    CMDS_TLS_CLIENTS_OPTIONAL, // It is, and may have none; a wrong one is refused.
+    CMDS_TLS_CLIENTS_REQUIRED, // Mutual TLS.
+};
+
+/** One more certificate of a server, for clients that ask for this name (SNI). */
+struct cmds_tls_name {
+    const char *server_name; // "a.example.org", or "*.example.org" for one label more.
+    const char *certificate_file;
+    const char *key_file;
+};
+
+/** Start from CMDS_TLS_SERVER_OPTIONS_INIT. A field left at zero takes the default beside it. */
+struct cmds_tls_server_options {
+    uint32_t struct_size;
+    uint8_t clients;              // enum cmds_tls_clients. Default NONE.
+    uint8_t version_min;          // 12 or 13. Default 12; 1.3 is preferred.
+    uint16_t handshakes_max;      // Under way on a shard at a time. Default 64.
+    const char *certificate_file; // PEM, the server's own first, then its chain. Needed.
+    const char *key_file;         // PEM. Needed; refused if its group or others may read it.
+    const char *client_ca_file;   // PEM. Needed unless NONE; never the system's store.
+    const char *crl_file;         // PEM, of client_ca_file's. NULL: none. Only unless NONE.
+    const char *ciphers;          // OpenSSL's names with colons. NULL: ours.
+    // Names with commas, best first. NULL: none. If set, a client that offers none of them is refused.
+    const char *alpn;
+    const struct cmds_tls_name *names;
+    uint32_t name_count;
+    // For how long a client of TLS 1.3 may resume. Default 7200; CMDS_NEVER: never. No client resumes
+    // where certificates are asked for.
+    uint32_t ticket_lifetime_s;
+};
+
+/** Start from CMDS_TLS_CLIENT_OPTIONS_INIT. A field left at zero takes the default beside it. */
+struct cmds_tls_client_options {
+    uint32_t struct_size;
+    uint8_t version_min;         // 12 or 13. Default 12; 1.3 is preferred.
+    bool unsafe_no_verification; // Any server will do: for tests alone.
+    bool no_resumption;          // Every connection makes a whole handshake.
+    uint8_t unused;
+    const char *ca_file;  // PEM. NULL: the system's store.
+    const char *crl_file; // PEM, of ca_file's. NULL: none.
+    // Asked for and checked. NULL: the host in `connect`. Needed for UNIX sockets.
+    const char *server_name;
+    const char *certificate_file; // PEM, our own first. NULL: none. Both or none.
+    const char *key_file;         // PEM. Refused if its group or others may read it.
+    const char *ciphers;          // OpenSSL's names with colons. NULL: ours.
+    const char *alpn;             // Names with commas, best first. NULL: none.
+};
+#ifdef __cplusplus
+#define CMDS_TLS_SERVER_OPTIONS_INIT cmds_detail::sized<struct cmds_tls_server_options>()
+#define CMDS_TLS_CLIENT_OPTIONS_INIT cmds_detail::sized<struct cmds_tls_client_options>()
+#else
+#define CMDS_TLS_SERVER_OPTIONS_INIT                                                               \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_tls_server_options)                                      \
+    }
+#define CMDS_TLS_CLIENT_OPTIONS_INIT                                                               \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_tls_client_options)                                      \
+    }
+#endif
+
+/**
+ * What the handshake has shown of the peer. Strings are never NULL. Without a certificate they are
+ * empty, the counts 0. The library makes it: it only grows at its end.
+ */
+struct cmds_tls_peer {
+    const char *common_name, *subject, *issuer;
+    const char *server_name;         // That the client asked for; "" without.
+    const char *alpn;                // That was agreed on; "" without.
+    const char *cipher;              // "TLS_AES_128_GCM_SHA256"
+    const char *const *dns_names;    // Of the certificate's subjectAltName, like the next two.
+    const char *const *ip_addresses; // As text.
+    const char *const *uris;
+    uint32_t dns_count, ip_count, uri_count;
+    uint8_t version; // 12 or 13.
+    bool verified;   // Its certificate was checked against the CAs; always with one.
+    bool resumed;    // Without a new key exchange of certificates; identity as in the first.
+    uint8_t unused;
+    uint8_t fingerprint[32]; // SHA-256 of the certificate; zeros without one.
+    uint64_t not_after_s;    // Of the certificate, since 1970; 0 without one.
+};
+
+/**
+ * Reads and checks all files.
+ *
+ * Owner:   copies the options. Gives *tls: cmds_tls_free().
+ * Thread:  any but a shard: it reads files.
+ * Returns: 0; -EINVAL, -E2BIG: an option, by name; CMDS_E_TLS_CONFIG: what a file holds, by name;
+ *          -errno of a file; -ENOMEM.
+ */
+CMDS_NODISCARD CMDS_API int cmds_tls_server_new(struct cmds_tls **tls,
+        const struct cmds_tls_server_options *options, struct cmds_error *error);
+/** For groups and senders; as cmds_tls_server_new(). */
+CMDS_NODISCARD CMDS_API int cmds_tls_client_new(struct cmds_tls **tls,
+        const struct cmds_tls_client_options *options, struct cmds_error *error);
+/**
+ * Reads all files anew: connections from now on use what they hold, those that live keep what they
+ * began with. All or nothing: on failure everything stays as it is.
+ *
+ * Thread:  any but a shard. Several at a time wait for each other.
+ * Returns: as cmds_tls_server_new().
+ */
+CMDS_NODISCARD CMDS_API int cmds_tls_reload(struct cmds_tls *tls, struct cmds_error *error);
+/** After the close of all servers, groups and senders that use it. NULL is fine. Thread: any. */
+CMDS_API void cmds_tls_free(struct cmds_tls *tls);
+
+/**
+ * One line for people: which wolfSSL, who makes AES, what it costs: "wolfSSL 5.5.4 (C only), AES by
+ * libgcrypt 1.10.1". Static. Thread: any.
+ */
+CMDS_API const char *cmds_tls_library(void);
+
+CMDS_END_
+
+#endif
