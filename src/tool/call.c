@@ -12,6 +12,7 @@
 #include "json.h"
 #include "rows.h"
 #include "test_protocol.h"
+#include "tls.h"
 #include "wait.h"
 
 enum {
@@ -22,6 +23,7 @@ enum {
 struct call_options {
     const char *codec, *server_info;
     uint32_t repeat, deadline_ms, max_frame;
+    struct tool_tls tls;
 };
 
 static const struct tool_option call_rows[] = {
@@ -32,6 +34,7 @@ static const struct tool_option call_rows[] = {
         TOOL_U32(call_options, "deadline-ms", "N", deadline_ms, 1, UINT32_MAX,
                 "for all results of one command, and to connect (default 5000; 4294967295: none)"),
         TOOL_ROW_MAX_FRAME(call_options),
+        TOOL_ROWS_TLS_CLIENT(call_options),
 };
 static const struct tool_command call_command = {
         .usage = "call [OPTIONS] ADDRESS COMMAND [JSON]",
@@ -166,6 +169,9 @@ int tool_call(int argc, char **argv)
     struct call_options options = {.repeat = 1, .deadline_ms = 5000};
     struct tool_line line;
     int status = tool_options_parse(&call_command, argc, argv, &options, &line);
+    if (status == TOOL_PARSED) {
+        status = tool_tls_check_client(&call_command, "call", &line, &options.tls);
+    }
     if (status != TOOL_PARSED) {
         return status;
     }

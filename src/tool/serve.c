@@ -15,6 +15,7 @@
 #include "common.h"
 #include "rows.h"
 #include "test_service.h"
+#include "tls.h"
 
 struct serve_options {
     const char *listen, *codec, *cpus, *server_info;
@@ -24,6 +25,7 @@ struct serve_options {
             exec_timeout_ms;
     uint32_t drain_ms, burn_us;
     bool spin_always, no_pin, reuse_port, quiet, verbose;
+    struct tool_tls tls;
 };
 
 static const struct tool_option serve_rows[] = {
@@ -70,6 +72,7 @@ static const struct tool_option serve_rows[] = {
                 "after SIGTERM: for calls in flight to end (default 10000)"),
         TOOL_U32(serve_options, "burn-us", "N", burn_us, 0, TOOL_BURN_US_MAX,
                 "CPU time that each echo burns on its shard, for measurements (default 0)"),
+        TOOL_ROWS_TLS_SERVER(serve_options),
         TOOL_FLAG(serve_options, "quiet", quiet, "errors only"),
         TOOL_FLAG(serve_options, "verbose", verbose,
                 "log everything, and say which features of io_uring are in use"),
@@ -265,6 +268,10 @@ static int serve_check(struct serve *serve, const struct tool_line *line)
     if (options->spin_always && options->spin_us == 0) {
         fprintf(stderr, "cmdstream serve: --spin-always does not go with --spin-us 0\n");
         return TOOL_EXIT_USAGE;
+    }
+    int status = tool_tls_check_server(&serve_command, "serve", line, &options->tls);
+    if (status != TOOL_PARSED) {
+        return status;
     }
     serve->codec = tool_codec_find("serve", options->codec);
     if (serve->codec == NULL ||

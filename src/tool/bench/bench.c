@@ -78,6 +78,7 @@ static const struct tool_option bench_rows[] = {
                 "both sides may use all allowed CPUs (shards are pinned still)"),
         TOOL_FLAG(
                 bench_options, "no-pin", no_pin, "as --share, and the scheduler places the shards"),
+        TOOL_ROWS_TLS_CLIENT(bench_options),
         TOOL_FLAG(bench_options, "json", json, "print one JSON object"),
         TOOL_FLAG(bench_options, "progress", progress,
                 "a line each second on stderr (default: if that is a terminal)"),
@@ -125,6 +126,12 @@ static const struct tool_rule bench_rules[] = {
         {"server-workers", "connect", false, "that server has options of its own"},
         {"burn-us", "connect", false, "that server has options of its own"},
         {"share", "connect", false, "the CPUs are not divided then"},
+        {"tls-ca", "connect", true, "its own server brings certificates along"},
+        {"tls-crl", "connect", true, "its own server brings certificates along"},
+        {"tls-server-name", "connect", true, "its own server brings certificates along"},
+        {"tls-cert", "connect", true, "its own server asks for none"},
+        {"tls-key", "connect", true, "its own server asks for none"},
+        {"tls-alpn", "connect", true, "its own server knows one protocol"},
 };
 /* And options of some commands only. */
 static const struct {
@@ -407,6 +414,9 @@ int tool_bench(int argc, char **argv)
     bench->log_level = CMDS_LOG_WARN;
     struct tool_line line;
     int status = tool_options_parse(&bench_command, argc, argv, &bench->options, &line);
+    if (status == TOOL_PARSED) {
+        status = tool_tls_check_client(&bench_command, "bench", &line, &bench->options.tls);
+    }
     if (status == TOOL_PARSED && !bench_take_options(bench, &line)) {
         status = TOOL_EXIT_USAGE;
     }

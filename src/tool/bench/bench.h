@@ -25,6 +25,7 @@
 #include "clock.h"
 #include "common.h"
 #include "test_protocol.h"
+#include "tls.h"
 #include "wait.h"
 
 enum {
@@ -54,6 +55,7 @@ struct bench_options {
     uint32_t spin_us, client_spin_us, server_spin_us;
     uint32_t server_shards, server_workers, server_pid;
     bool blocking, sender_single, own_threads, share, spin_always, no_pin, json, progress;
+    struct tool_tls tls;
 };
 
 /* Constant while the load runs, but for the atomic ones. */
