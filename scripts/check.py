@@ -44,6 +44,7 @@ THIRD_PARTY = {
     "msgpack": ("codecs/msgpack/", "tests/", "perf/"),
     "jansson": ("src/tool/", "tests/", "perf/codec.c"),
     "protobuf-c": ("codecs/protobuf/", "perf/codec.c"),
+    "wolfssl": ("src/tls/", "tests/"),
     "CUnit": ("tests/",),
 }
 STANDARD_HEADERS = set(  # type_traits: under __cplusplus.
@@ -161,18 +162,20 @@ class Checker:
         for header, number, name in self.public_functions():
             if name not in exported:
                 self.report(header, number, f"{name} is declared, but the library does not have it")
-        for path in sorted(library.parent.glob("**/libcmdstream_codec_*.so")):
-            self.check_codec_symbols(path)
-        static = library.with_name("libcmdstream.a")
-        if static.exists():
+        for path in sorted(library.parent.glob("**/libcmdstream_*.so")):
+            self.check_other_symbols(path)
+        for static in (library.with_name("libcmdstream.a"),
+                       *library.parent.glob("**/libcmdstream_tls.a")):
+            if not static.exists():
+                continue
             for name in sorted({name for name, _ in self.nm("--extern-only", static)}):
                 if not re.match(r"cmd[si]_", name):
                     self.report(static.name, 0, f"{name}: a global name begins with cmds_ or cmdi_")
 
-    def check_codec_symbols(self, library):
-        """A codec of its own: what its header declares, and nothing else."""
+    def check_other_symbols(self, library):
+        """A codec of its own, TLS: what its header declares, and nothing else."""
         header = "include/cmdstream/" + library.stem.removeprefix("libcmdstream_") + ".h"
-        declared = {name for place, _, name in self.public_functions(codecs=True) if place == header}
+        declared = {name for place, _, name in self.public_functions(others=True) if place == header}
         exported = {name.split("@")[0] for name, kind in self.nm("-D", library) if kind != "A"}
         for name in sorted(declared ^ exported):
             self.report(library.name, 0, f"{name} is either declared in {header} or exported, not both")
@@ -187,10 +190,10 @@ class Checker:
             if len(fields) >= 2 and not line.endswith(":"):
                 yield fields[0], fields[1]
 
-    def public_functions(self, codecs=False):
+    def public_functions(self, others=False):
         """Of the core; or of what are libraries of their own: include/cmdstream/codec_*.h, tls.h."""
         for name, lines in self.c_files():
-            if not name.startswith("include/") or codecs != bool(re.search(r"/(codec_|tls\.)", name)):
+            if not name.startswith("include/") or others != bool(re.search(r"/(codec_|tls\.)", name)):
                 continue
             text = "\n".join(lines)
             for match in re.finditer(r"\bCMDS_API\b[^;{}#]*?\b(cmds_\w+)\s*(\(|;|\[)", text):

@@ -22,7 +22,7 @@ ARROWS = {
     "client": "base shard net conn codec",
     "group": "base machine ring shard net client codec",
     "test": "base wire shard conn server codec",
-    "tls": "base common",  # No part of the library. Of codecs/common: UTF-8.
+    "tls": "base common conn",  # A library of its own. Of codecs/common: UTF-8; of conn: security.h.
     "tool": "",  # Public headers only: what it needs, every user has.
 }
 CODEC_ARROWS = "base codec common"  # codecs/<name>/.
@@ -68,7 +68,8 @@ LIBC_MORE = {
 # Of the seam, used by nobody yet.
 TO_COME = {"cmdi_random": "the jitter of reconnects"}
 # Prefix of a third party's symbols -> where they are used.
-PARTIES = {"msgpack_": "codecs/msgpack/", "protobuf_c_": "codecs/protobuf/"}
+PARTIES = {"msgpack_": "codecs/msgpack/", "protobuf_c_": "codecs/protobuf/",
+           "wolfSSL_": "src/tls/", "wolfTLS": "src/tls/", "wc_": "src/tls/"}
 
 
 def folder(name):

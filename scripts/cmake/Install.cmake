@@ -17,7 +17,7 @@ install(EXPORT cmdstreamSharedTargets NAMESPACE cmdstream:: DESTINATION ${packag
 
 configure_package_config_file(
     scripts/cmake/cmdstreamConfig.cmake.in ${PROJECT_BINARY_DIR}/cmdstreamConfig.cmake
-    INSTALL_DESTINATION ${package_dir})
+    INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_LIBDIR)
 # While the major version is 0, a new minor version may change what exists.
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/cmdstreamConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion)
@@ -52,6 +52,26 @@ foreach(codec IN ITEMS json protobuf mus)
     install(FILES ${PROJECT_BINARY_DIR}/cmdstream-codec-${codec}.pc
             DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endforeach()
+
+if(TARGET cmdstream_tls_static)
+    foreach(kind IN ITEMS static shared)
+        set(export cmdstream_tls_${kind})
+        install(TARGETS ${export} EXPORT ${export})
+        install(EXPORT ${export} NAMESPACE cmdstream:: DESTINATION ${package_dir})
+    endforeach()
+    # The static one needs a wolfSSL. One of our own comes along, by a name that no other has.
+    set(tls_requires "wolfssl >= 5.5")
+    set(tls_libs "")
+    if(cmdstream_wolfssl_archive)
+        install(FILES ${cmdstream_wolfssl_archive} DESTINATION ${CMAKE_INSTALL_LIBDIR}
+                RENAME libcmdstream_wolfssl.a)
+        set(tls_requires "")
+        set(tls_libs "-lcmdstream_wolfssl -lm -pthread")
+    endif()
+    configure_file(scripts/cmake/cmdstream-tls.pc.in ${PROJECT_BINARY_DIR}/cmdstream-tls.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/cmdstream-tls.pc
+            DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()
 
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY tests/examples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples

@@ -9,6 +9,10 @@ option(CMDSTREAM_BUILD_PERF "Build the benchmarks of perf/" ${PROJECT_IS_TOP_LEV
 option(CMDSTREAM_CODEC_JSON "Build the codec JSON" ${PROJECT_IS_TOP_LEVEL})
 option(CMDSTREAM_CODEC_PROTOBUF "Build the codec Protobuf" ${PROJECT_IS_TOP_LEVEL})
 option(CMDSTREAM_CODEC_MUS "Build the codec MUS" ${PROJECT_IS_TOP_LEVEL})
+# wolfSSL is GPL, and so is a program that is linked with it: OFF makes a tree that is MIT alone.
+option(CMDSTREAM_TLS "Build the library of TLS, on wolfSSL" ${PROJECT_IS_TOP_LEVEL})
+set(CMDSTREAM_WOLFSSL_PREFIX "" CACHE PATH
+    "Where scripts/build-wolfssl.sh has installed; empty: build/wolfssl if it is there, else the system's")
 option(CMDSTREAM_INSTALL "Make the install rules" ${PROJECT_IS_TOP_LEVEL})
 option(CMDSTREAM_WERROR "Treat warnings in our own code as errors" OFF)
 option(CMDSTREAM_LTO "Link-time optimization of our own targets" OFF)
@@ -18,6 +22,20 @@ set(CMDSTREAM_SANITIZE "" CACHE STRING "Sanitizers of our own targets, as in -fs
 
 if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
     set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug, Release, RelWithDebInfo" FORCE)
+endif()
+
+# wolfSSL of our own: what was asked for must be there, what lies there by itself is taken.
+set(cmdstream_wolfssl_prefix "${CMDSTREAM_WOLFSSL_PREFIX}")
+if(NOT cmdstream_wolfssl_prefix)
+    set(cmdstream_wolfssl_prefix "${PROJECT_SOURCE_DIR}/build/wolfssl")
+endif()
+set(cmdstream_wolfssl_archive "${cmdstream_wolfssl_prefix}/lib/libwolfssl.a")
+if(NOT EXISTS "${cmdstream_wolfssl_archive}")
+    if(CMDSTREAM_TLS AND CMDSTREAM_WOLFSSL_PREFIX)
+        message(FATAL_ERROR "CMDSTREAM_WOLFSSL_PREFIX: there is no ${cmdstream_wolfssl_archive}: "
+                            "scripts/build-wolfssl.sh makes it.")
+    endif()
+    set(cmdstream_wolfssl_archive "")
 endif()
 
 if(NOT CMAKE_SYSTEM_NAME STREQUAL "Linux")

@@ -74,6 +74,24 @@ macro(cmdstream_find_protobuf_c)
     endif()
 endmacro()
 
+# For TLS: `archive`, if there is one (of scripts/build-wolfssl.sh, its headers in `headers`), else the
+# system's library.
+macro(cmdstream_find_wolfssl archive headers)
+    if(NOT TARGET cmdstream::wolfssl AND NOT "${archive}" STREQUAL "")
+        add_library(cmdstream_wolfssl STATIC IMPORTED GLOBAL)
+        set_target_properties(cmdstream_wolfssl PROPERTIES
+                              IMPORTED_LOCATION "${archive}"
+                              INTERFACE_INCLUDE_DIRECTORIES "${headers}"
+                              INTERFACE_LINK_LIBRARIES "m;Threads::Threads")
+        cmdstream_name_dependency(cmdstream::wolfssl cmdstream_wolfssl)
+    elseif(NOT TARGET cmdstream::wolfssl)
+        cmdstream_find_module(CMDSTREAM_SYSTEM_WOLFSSL "wolfssl>=5.5" libwolfssl-dev)
+        if(TARGET PkgConfig::CMDSTREAM_SYSTEM_WOLFSSL)
+            cmdstream_name_dependency(cmdstream::wolfssl PkgConfig::CMDSTREAM_SYSTEM_WOLFSSL)
+        endif()
+    endif()
+endmacro()
+
 macro(cmdstream_find_dependencies)
     set(THREADS_PREFER_PTHREAD_FLAG ON)
     find_package(Threads REQUIRED)
