@@ -25,6 +25,7 @@ struct cmds_dispatch;
 struct cmds_group;
 struct cmds_runtime;
 struct cmds_sender;
+struct cmds_tls;
 
 /**
  * Made by the library only, so it may grow at its end. In a callback it is borrowed until the
@@ -86,7 +87,8 @@ struct cmds_group_options {
     // its own in_flight_max, so more than that is of no use.
     uint32_t in_flight_max;
     uint32_t deadline_ms; // Of a command that names none. Default 5000.
-    // From connect to the end of the ServerInfo, over all addresses. Default 5000.
+    // From connect to the end of the ServerInfo, a TLS handshake included, over all addresses. Default
+    // 5000.
     uint32_t connect_timeout_ms;
     uint32_t frame_size_max; // Body of one command or result. Default 16 MiB, at most 1 GiB.
     // Bytes that wait on one connection, those of other threads included; then sends are -ENOBUFS.
@@ -129,6 +131,9 @@ struct cmds_group_options {
      */
     void (*on_state)(void *context, uint32_t client, enum cmds_connection_state state,
             const struct cmds_error *cause);
+    // Of cmds_tls_client_new(), see tls.h; groups and senders may share it. The server has to have the
+    // name in `connect`, or the server_name of its options, which a UNIX socket needs. NULL: plain.
+    struct cmds_tls *tls;
 };
 /** Names one command of a group, for has and forget. Only valid for the group that filled it in. */
 struct cmds_ticket {
@@ -175,7 +180,7 @@ CMDS_BEGIN_
  * Starts to connect and returns. Commands may be sent at once; they wait for the connection within
  * their deadline. Names are resolved on a thread of their own.
  *
- * Owner:   copies the options; keeps protocol, codec, dispatch and context until the group has
+ * Owner:   copies the options; keeps protocol, codec, dispatch, tls and context until the group has
  *          closed. Gives *group: cmds_group_close(), which takes that reference; without a close
  *          cmds_runtime_stop() does. *group is set before the first callback runs.
  * Thread:  any, a shard too; an inline runtime: the thread that turns it.
@@ -305,6 +310,7 @@ struct cmds_sender_options {
     // with `runtime`.
     bool single_thread;
     uint8_t unused[3];
+    struct cmds_tls *tls; // As of the group. NULL: that of `group`, if it has one.
 };
 #ifdef __cplusplus
 #define CMDS_SENDER_OPTIONS_INIT(protocol_)                                                        \

@@ -20,6 +20,8 @@ struct cmds_connection;
 struct cmds_invocation;
 struct cmds_runtime;
 struct cmds_server;
+struct cmds_tls;
+struct cmds_tls_peer;
 
 /**
  * An exec function may return this beside 0 and an error: then it is called again when the
@@ -166,7 +168,8 @@ struct cmds_server_options {
     // system's time, two hours and more).
     uint32_t idle_timeout_ms;
     uint32_t frame_timeout_ms; // From a frame's first byte to its last. Default 10000.
-    // For the ServerInfo to leave. Default 5000. A peer that does not take it counts as a slow consumer.
+    // For the ServerInfo to leave, and with `tls` for the handshake before it. Default 5000. A peer that
+    // does not take it counts as a slow consumer.
     uint32_t server_info_timeout_ms;
     // How long queued output may wait without the peer taking 4 KiB of it, or all of it if it is
     // less: a TCP peer's system acknowledges it, a UNIX peer reads it. Default 10000. An orderly
@@ -186,7 +189,10 @@ struct cmds_server_options {
     int (*on_shard_start)(void *receiver, uint32_t shard, void **shard_state);
     /** On each shard, after its last connection. */
     void (*on_shard_stop)(void *receiver, uint32_t shard, void *shard_state);
-    /** A connection was accepted. Negative refuses it: it is closed at once. */
+    /**
+     * A connection was accepted; with `tls` its handshake is over, and cmds_connection_tls() says who
+     * the peer is. Negative refuses it: it is closed at once.
+     */
     int (*on_connect)(void *receiver, struct cmds_connection *connection);
     /**
      * Once per connection, but for those that on_connect refused; `cause` is CMDS_E_EOF when the
@@ -207,6 +213,8 @@ struct cmds_server_options {
     // reading, as at in_flight_max, until calls end. One command may always be kept, of any size.
     uint32_t kept_size_max;
     uint32_t unused2;
+    // Of cmds_tls_server_new(), see tls.h; several servers may share it. NULL: plain.
+    struct cmds_tls *tls;
 };
 #ifdef __cplusplus
 CMDS_END_
@@ -247,7 +255,7 @@ CMDS_API int cmds_server_main(const struct cmds_server_options *options);
  * thread: it sleeps, and accepts for a shard that is held up by a long exec function. A new
  * connection goes to the shard with the fewest connections among those that are not held up.
  *
- * Owner:   copies the options; keeps protocol, execs, invokers, codec and receiver until
+ * Owner:   copies the options; keeps protocol, execs, invokers, codec, receiver and tls until
  *          cmds_server_close() returns. Gives *server: cmds_server_close().
  * Thread:  setup; an inline runtime: the thread that turns it.
  * Returns: 0; CMDS_E_SCHEMA: the tables contradict each other, or a command has no exec function,
@@ -266,7 +274,7 @@ CMDS_NODISCARD CMDS_API int cmds_server_address(
         const struct cmds_server *server, uint32_t index, char *text, size_t size);
 /**
  * Drains: accepts no more, executes every command that was received, sends the results, and closes
- * each connection in order.
+ * each connection in order; one whose TLS handshake is not over ends at once.
  *
  * Thread:  any but a shard (-EDEADLK); an inline runtime: the thread that turns it, and the call
  *          turns it.
@@ -391,6 +399,15 @@ CMDS_API uint64_t cmds_connection_id(const struct cmds_connection *connection);
  * any.
  */
 CMDS_API const char *cmds_connection_peer(const struct cmds_connection *connection);
+/**
+ * What the TLS handshake has shown of the peer, see tls.h: who it is, if it has a certificate. Borrowed;
+ * it never changes, and lives as long as the connection or a call of it: until on_disconnect returns,
+ * and for as long as a call is kept.
+ *
+ * Thread:  any.
+ * Returns: NULL without TLS.
+ */
+CMDS_API const struct cmds_tls_peer *cmds_connection_tls(const struct cmds_connection *connection);
 /** Yours, one per connection; NULL at first. Thread: shard. */
 CMDS_API void *cmds_connection_context(const struct cmds_connection *connection);
 CMDS_API void cmds_connection_set_context(struct cmds_connection *connection, void *context);

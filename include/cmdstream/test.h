@@ -16,7 +16,7 @@ CMDS_BEGIN_
 struct cmds_test;
 
 /**
- * Begins, after the checks of cmds_server_start(); `listen` is not used. Owner: as there. Gives
+ * Begins, after the checks of cmds_server_start(); `listen` and `tls` are not used. Owner: as there. Gives
  * *test: cmds_test_close(). Returns: 0; as cmds_server_start.
  */
 CMDS_NODISCARD CMDS_API int cmds_test_open(struct cmds_test **test,

@@ -2,11 +2,30 @@
 /* From the options of a group to the constants of its clients. See config.h. */
 #include "client/config.h"
 
+#include <errno.h>
+
+#include "base/error.h"
+#include "conn/option_tls.h"
 #include "conn/transport.h"
 
 enum {
     CONFIG_DECODE_EXTRA = 1024 * 1024, // A small frame may hold structs that are larger in memory.
 };
+
+int cmdi_client_config_check_tls(const struct cmds_group_options *options, struct cmds_error *error)
+{
+    char host[CMDI_HOST_MAX];
+    int code = cmdi_option_tls_check(options->tls, false, error);
+    if (code < 0 || options->tls == NULL || options->tls->server_name != NULL ||
+            cmdi_address_host(options->connect, host) != -ENOENT) {
+        return code;
+    }
+    return cmdi_fail(error, -EINVAL,
+            "server_name: \"%s\" names no host: set it in cmds_tls_client_options; it is needed "
+            "for "
+            "UNIX sockets",
+            options->connect);
+}
 
 void cmdi_client_config_fill(struct cmdi_client_config *config,
         const struct cmds_group_options *options, uint32_t linger_ms)
@@ -14,6 +33,10 @@ void cmdi_client_config_fill(struct cmdi_client_config *config,
     config->codec = options->codec;
     config->transport = &cmdi_transport_socket;
     config->connect = options->connect;
+    config->tls = options->tls;
+    if (cmdi_address_host(options->connect, config->host) < 0) {
+        config->host[0] = '\0';
+    }
     config->server_info = options->server_info;
     config->decode_size_max = (uint64_t)options->frame_size_max * 4 + CONFIG_DECODE_EXTRA;
     config->in_flight_max = options->in_flight_max;

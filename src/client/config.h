@@ -11,6 +11,7 @@
 
 #include "codec/protocol.h"
 #include "conn/conn.h"
+#include "net/address.h"
 
 struct cmdi_client_ops;
 struct cmdi_tickets;
@@ -27,7 +28,9 @@ struct cmdi_client_config {
     const struct cmdi_type_table *results;
     struct cmdi_tickets *tickets;
     const struct cmdi_transport *transport;
-    const char *connect; // As the user wrote it.
+    const char *connect;      // As the user wrote it.
+    char host[CMDI_HOST_MAX]; // Of it; "": it names none.
+    struct cmds_tls *tls;     // NULL: plain.
     struct cmds_bytes server_info;
     struct cmdi_conn_limits limits;
     uint64_t decode_size_max;
@@ -36,6 +39,13 @@ struct cmdi_client_config {
     uint32_t keepalive_ms, keepalive_interval_ms;
 };
 
+/**
+ * The option `tls`, and whether a name is known by which the server's certificate can be checked.
+ *
+ * Returns: 0, also where `connect` is no address at all; -EINVAL.
+ */
+int cmdi_client_config_check_tls(
+        const struct cmds_group_options *options, struct cmds_error *error);
 /**
  * What the options, in which no default is missing, say about a connection. A close gives one that
  * ends in order `linger_ms`. Left to the caller: ops, results, tickets. Thread: setup.

@@ -19,13 +19,10 @@
 #include "base/text.h"
 #include "ring/name.h"
 
-enum {
-    ADDRESS_HOST_MAX = 254, // Of a DNS name, terminated.
-};
 #define ADDRESS_UNIX "unix:"
 
 struct address_parts {
-    char host[ADDRESS_HOST_MAX];
+    char host[CMDI_HOST_MAX];
     uint16_t port;
     bool bracketed;
 };
@@ -225,6 +222,24 @@ int cmdi_address_resolve(
                 error, -EINVAL, "address \"%s\": not an IPv6 address between the brackets", text);
     }
     return address_name(text, &parts, addresses, max, error);
+}
+
+int cmdi_address_host(const char *text, char *host)
+{
+    struct address_parts parts;
+    if (address_is_unix(text)) {
+        return -ENOENT;
+    }
+    if (address_split(text, &parts, NULL) < 0) {
+        return -EINVAL;
+    }
+    size_t size = parts.bracketed ? strcspn(parts.host, "%") : strlen(parts.host);
+    if (size == 0) {
+        return -ENOENT;
+    }
+    memcpy(host, parts.host, size);
+    host[size] = '\0';
+    return 0;
 }
 
 static void address_text_unix(const struct cmdi_address *address, char *text, size_t size)

@@ -17,6 +17,7 @@
 enum {
     CMDI_ADDRESS_TEXT_MAX = 128, // Of any address as text, terminated.
     CMDI_ADDRESSES_MAX = 8,      // That one name may stand for.
+    CMDI_HOST_MAX = 254,         // Of a DNS name, terminated.
 };
 
 /** True if `text` needs no name service: cmdi_address_resolve will not block. */
@@ -30,6 +31,13 @@ bool cmdi_address_is_numeric(const char *text);
  */
 int cmdi_address_resolve(
         const char *text, struct cmdi_address *addresses, uint32_t max, struct cmds_error *error);
+/**
+ * The host in `text`, as the user wrote it: without port, brackets, and the interface behind '%'.
+ *
+ * Owner:   `host` has CMDI_HOST_MAX bytes; untouched on failure.
+ * Returns: 0; -ENOENT: it names none ("unix:/run/x", ":9000"); -EINVAL: not an address.
+ */
+int cmdi_address_host(const char *text, char *host);
 /**
  * "10.0.0.7:41234", "[::1]:9000", "unix:/run/x", "unix:" for a peer without a name. Always
  * terminated.

@@ -136,6 +136,12 @@ static void connection_log_end(const struct cmds_connection *connection)
     case CMDS_E_SLOW_PEER:
         reason = CMDI_LOG_SLOW;
         break;
+    case CMDS_E_TLS_HANDSHAKE:
+    case CMDS_E_TLS_CERTIFICATE:
+    case CMDS_E_TLS_REFUSED:
+    case CMDS_E_TLS_RECORD:
+        reason = CMDI_LOG_TLS;
+        break;
     case CMDS_E_MEMORY_LIMIT:
     case -ENOMEM:
         reason = CMDI_LOG_MEMORY;
@@ -304,6 +310,7 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
     cmdi_inbox_init(&connection->inbox, server_shard->shard, connection_on_inbox);
     cmdi_window_init(connection);
     cmdi_job_queue_init(&connection->jobs, server_shard->lane);
+    connection->tls_peer = NULL;
     (void)snprintf(connection->peer, sizeof(connection->peer), "%s", peer);
     cmdi_list_init(&connection->calls);
     cmdi_list_init(&connection->again);
@@ -326,6 +333,11 @@ uint64_t cmds_connection_id(const struct cmds_connection *connection)
 const char *cmds_connection_peer(const struct cmds_connection *connection)
 {
     return connection->peer;
+}
+
+const struct cmds_tls_peer *cmds_connection_tls(const struct cmds_connection *connection)
+{
+    return connection->tls_peer;
 }
 
 void *cmds_connection_context(const struct cmds_connection *connection)

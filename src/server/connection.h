@@ -46,6 +46,7 @@ struct cmds_connection {
     uint8_t state;      // enum cmdi_connection_state
     bool pings;         // Its peer knows what a ping is: one has come.
     char peer[CMDI_PEER_TEXT_MAX];
+    struct cmds_tls_peer *tls_peer; // What it has shown, in a block of its own. NULL: none.
 };
 _Static_assert(offsetof(struct cmds_connection, conn) == 0, "cmdi_connection_of_const");
 

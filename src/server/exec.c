@@ -208,6 +208,17 @@ bool cmdi_exec_run_again(struct cmdi_conn *conn, uint32_t budget)
     return !cmdi_list_empty(&connection->again) && !cmdi_conn_output_high(conn);
 }
 
+/*
+ * A client that speaks TLS begins with 16 03 01: of these bytes a frame's header makes command 22 of
+ * type 3. No client of ours begins with number 22.
+ */
+static bool exec_looks_like_tls(
+        const struct cmds_connection *connection, const struct cmdi_frame *frame)
+{
+    return connection->conn.run_size == 0 && frame->sequence == 0x16 && frame->type == 0x03 &&
+           connection->server_shard->core->options.tls == NULL;
+}
+
 static int exec_proto_error(struct cmds_connection *connection, const struct cmdi_frame *frame,
         int code, const char *what)
 {
@@ -219,9 +230,12 @@ static int exec_proto_error(struct cmds_connection *connection, const struct cmd
     } else {
         CMDI_COUNT(conn->counters, codec_errors, 1);
     }
-    cmdi_conn_refuse(conn, code, "command %llu of type %llu: %s",
+    cmdi_conn_refuse(conn, code, "command %llu of type %llu: %s%s",
             (unsigned long long)frame->sequence, (unsigned long long)frame->type,
-            what != NULL ? what : cmds_error_text(code));
+            what != NULL ? what : cmds_error_text(code),
+            exec_looks_like_tls(connection, frame)
+                    ? "; this looks like TLS, and the server's port is plain"
+                    : "");
     return code;
 }
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/options.h"
 #include "codec/codec.h"
+#include "conn/option_tls.h"
 
 enum {
     CORE_CONNECTIONS = 10000,
@@ -75,7 +76,10 @@ static int core_check_limits(const struct cmds_server_options *mine, struct cmds
         return cmdi_fail(error, -EINVAL, "overflow %u: CMDS_OVERFLOW_REFUSE or CMDS_OVERFLOW_QUEUE",
                 mine->overflow);
     }
-    return 0;
+    int code = cmdi_option_tls_check(mine->tls, true, error);
+    return code == 0 && mine->tls != NULL
+                   ? cmdi_fail(error, -EOPNOTSUPP, "tls: connections cannot be secured yet")
+                   : code;
 }
 
 static int core_check_tables(const struct cmds_server_options *mine, struct cmds_error *error)

@@ -15,8 +15,8 @@
  * connection's inbox, the last unref through a message to the shard, and after the server's end
  * through the server shard's lock.
  *
- * The files, lowest first, each of which calls only those before it: options, server_shard, window
- * (back-pressure), result, call, call_observer, exec, connection, accept, listen, deputy, server, main.
+ * The files, lowest first, each of which calls only those before it: options, peer, server_shard,
+ * window (back-pressure), result, call, call_observer, exec, connection, accept, listen, deputy, server, main.
  */
 #ifndef CMDI_SERVER_SERVER_H
 #define CMDI_SERVER_SERVER_H

@@ -80,6 +80,7 @@ void cmdi_server_shard_free_connection(
     CMDI_ASSERT(connection->state == CMDI_CONNECTION_CLOSED && connection->in_flight == 0);
     cmdi_list_remove(&connection->link);
     cmdi_inbox_fini(&connection->inbox);
+    free(connection->tls_peer);
     cmdi_pool_release(&server_shard->connection_pool, connection);
 }
 
@@ -225,6 +226,7 @@ void cmdi_server_shard_orphan_ended(
     CMDI_ASSERT(server_shard->ended && server_shard->orphans > 0 && connection->in_flight > 0);
     if (--connection->in_flight == 0) {
         cmdi_inbox_fini(&connection->inbox);
+        free(connection->tls_peer);
     }
     bool last = --server_shard->orphans == 0;
     pthread_mutex_unlock(&server_shard->lock);

@@ -322,6 +322,7 @@ static inline void cmdi_shard_timer_off(struct cmdi_shard *shard, struct cmdi_ti
 
 enum cmdi_log_reason {
     CMDI_LOG_PROTO,
+    CMDI_LOG_TLS,
     CMDI_LOG_ACCEPT,
     CMDI_LOG_REFUSED,
     CMDI_LOG_TIMEOUT,

@@ -341,6 +341,7 @@ static int test_take_invokers(
         return code;
     }
     test->options.struct_size = sizeof(test->options);
+    test->options.tls = NULL; // There is no network.
     if (test->options.invokers == NULL && test->options.invoker_count > 0) {
         return 0; // The server's own check says so.
     }

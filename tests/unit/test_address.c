@@ -71,6 +71,30 @@ static void test_address_empty_host_is_any_of_both_families(void)
     CU_ASSERT_EQUAL(cmdi_address_resolve(":9000", addresses, 1, NULL), 1);
 }
 
+static void check_host(const char *text, const char *expected)
+{
+    char host[CMDI_HOST_MAX];
+    CU_ASSERT_EQUAL_FATAL(cmdi_address_host(text, host), 0);
+    CU_ASSERT_STRING_EQUAL(host, expected);
+}
+
+static void test_address_host_is_as_written_alone(void)
+{
+    char host[CMDI_HOST_MAX] = "untouched";
+
+    check_host("127.0.0.1:9000", "127.0.0.1");
+    check_host("a.example.:9000", "a.example.");
+    check_host("[::1]:9000", "::1");
+    check_host("[fe80::1%eth0]:80", "fe80::1");
+    CU_ASSERT_EQUAL(cmdi_address_host("unix:/run/a.example:9000", host), -ENOENT);
+    CU_ASSERT_EQUAL(cmdi_address_host("unix:@name", host), -ENOENT);
+    CU_ASSERT_EQUAL(cmdi_address_host(":9000", host), -ENOENT);
+    CU_ASSERT_EQUAL(cmdi_address_host("[]:9000", host), -ENOENT);
+    CU_ASSERT_EQUAL(cmdi_address_host("a.example", host), -EINVAL);
+    CU_ASSERT_EQUAL(cmdi_address_host("::1:9000", host), -EINVAL);
+    CU_ASSERT_STRING_EQUAL(host, "untouched");
+}
+
 static void test_address_wrong_texts_are_refused_without_asking(void)
 {
     static const char *const wrong[] = {"", "localhost", "127.0.0.1",
@@ -197,6 +221,7 @@ static CU_TestInfo test_address[] = {
         {"numeric comes back as written", test_address_numeric_comes_back_as_written},
         {"families have the right size", test_address_families_have_the_right_size},
         {"an empty host is any of both families", test_address_empty_host_is_any_of_both_families},
+        {"host is as written, alone", test_address_host_is_as_written_alone},
         {"wrong texts are refused without asking",
                 test_address_wrong_texts_are_refused_without_asking},
         {"the longest unix path is taken, one more is not",
