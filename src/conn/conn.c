@@ -5,7 +5,11 @@
  */
 #include "conn/conn.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 #include "conn/parts.h"
+#include "conn/secure.h"
 
 void cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
         const struct cmdi_conn_ops *ops, const struct cmdi_transport *transport,
@@ -31,11 +35,33 @@ void cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
     cmdi_list_init(&conn->on_shard);
 }
 
-/* The transport is open: what the peer says first is waited for, or nothing is. */
-static void conn_opened(struct cmdi_conn *conn)
+int cmdi_conn_secure(struct cmdi_conn *conn, struct cmds_tls *tls,
+        const struct cmdi_security_peer *peer, struct cmdi_tls_counters *counters)
 {
-    cmdi_conn_move(
-            conn, conn->ops->on_server_info != NULL ? CMDI_CONN_SERVER_INFO : CMDI_CONN_OPEN);
+    CMDI_ASSERT(conn->state == CMDI_CONN_CONNECTING && conn->secured == NULL);
+    CMDI_ASSERT(tls->security->version == CMDI_SECURITY_VERSION && tls->handshakes_max > 0);
+    CMDI_ASSERT(conn->ops->on_open != NULL);
+    struct cmdi_secured *secured = malloc(sizeof(*secured));
+    if (secured == NULL) {
+        return -ENOMEM;
+    }
+    *secured = (struct cmdi_secured){.conn = conn, .tls = tls, .peer = *peer, .counters = counters};
+    cmdi_work_init(&secured->step, cmdi_handshake_on_turn);
+    cmdi_list_init(&secured->seat);
+    conn->secured = secured;
+    return 0;
+}
+
+/* The transport is open: a handshake comes first, where there is a security layer. */
+static void conn_transport_opened(struct cmdi_conn *conn)
+{
+    if (conn->secured == NULL) {
+        cmdi_conn_opened(conn);
+        return;
+    }
+    cmdi_conn_move(conn, CMDI_CONN_SECURING);
+    cmdi_conn_arm_recv(conn, conn->ops->expects_quiet);
+    cmdi_conn_ready(conn); // A client speaks first.
 }
 
 int cmdi_conn_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *address)
@@ -55,9 +81,9 @@ int cmdi_conn_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *ad
         cmdi_conn_timer_by(conn, conn->server_info_until);
     }
     if (code > 0) {
-        conn_opened(conn);
+        conn_transport_opened(conn);
     }
-    return code;
+    return conn->secured != NULL ? 0 : code;
 }
 
 void cmdi_conn_start(struct cmdi_conn *conn)
@@ -74,7 +100,9 @@ void cmdi_conn_on_open(struct cmdi_conn *conn, int code)
         return;
     }
     if (code == 0) {
-        conn_opened(conn);
+        conn_transport_opened(conn);
     }
-    conn->ops->on_open(conn, code);
+    if (code < 0 || conn->secured == NULL) {
+        conn->ops->on_open(conn, code);
+    }
 }

@@ -15,9 +15,10 @@
  * Life. One owner embeds the connection and gets each event by its ops, last of all on_closed,
  * exactly once. All functions below are for the shard's thread.
  *
- *     CONNECTING -> SERVER_INFO -> OPEN -> FINISHING -> LINGERING -> CLOSING -> CLOSED
+ *     CONNECTING -> SECURING -> SERVER_INFO -> OPEN -> FINISHING -> LINGERING -> CLOSING -> CLOSED
  *
- * Each may go straight to CLOSING; without a ServerInfo to wait for SERVER_INFO is left out.
+ * Each may go straight to CLOSING. Without a security layer SECURING is left out, without a ServerInfo
+ * to wait for SERVER_INFO. From SECURING and SERVER_INFO it may go to FINISHING, for an alert to leave.
  */
 #ifndef CMDI_CONN_CONN_H
 #define CMDI_CONN_CONN_H
@@ -35,9 +36,12 @@
 #include "wire/frame.h"
 
 struct cmdi_conn;
+struct cmdi_secured;
 
 enum cmdi_conn_state {
     CMDI_CONN_CONNECTING, // The transport is being opened. Output is collected.
+    // A recv is armed; the security layer shakes hands. Output is collected, but for its own.
+    CMDI_CONN_SECURING,
     // A recv is armed; a client waits for the ServerInfo. Output is collected.
     CMDI_CONN_SERVER_INFO,
     CMDI_CONN_OPEN, // Frames are run, output is sent.
@@ -93,9 +97,10 @@ struct cmdi_conn_ops {
     /** The byte 00. Returns: as on_frame. */
     int (*on_ping)(struct cmdi_conn *conn);
     /**
-     * The transport's open is over, which was not when cmdi_conn_open() returned. `code` 0: the
-     * state is SERVER_INFO or OPEN now, and the owner calls cmdi_conn_start(). Negative: the owner fails
-     * it. NULL: its transports open at once.
+     * The transport's open is over, and so is the handshake of the security layer, which was not when
+     * cmdi_conn_open() returned. `code` 0: the state is SERVER_INFO or OPEN now, and the owner calls
+     * cmdi_conn_start(). Negative: the owner fails it; a handshake that fails ends as all else does, by
+     * on_closing. NULL: its transports open at once, and it has no security layer.
      */
     void (*on_open)(struct cmdi_conn *conn, int code);
     /**
@@ -149,7 +154,7 @@ struct cmdi_conn_ops {
 struct cmdi_conn_limits {
     uint32_t frame_size_max;
     uint32_t output_size_max;
-    uint32_t server_info_timeout_ms; // Until the ServerInfo has left, or has come.
+    uint32_t server_info_timeout_ms; // Until the ServerInfo has left, or has come; TLS included.
     uint32_t frame_timeout_ms;
     uint32_t write_timeout_ms;
     uint32_t idle_timeout_ms;
@@ -172,6 +177,7 @@ struct cmdi_conn {
     /* Output; per frame. */
     struct cmdi_conn_buffer fill;   // Appended to.
     struct cmdi_conn_buffer flight; // Being sent.
+    struct cmdi_secured *secured;   // Its security layer (conn/secure.h). NULL: none.
     size_t fill_hint;               // What the last flight needed: the next fill is leased at once.
     size_t made_size;               // Of this run's output: what is no longer in `fill`.
     size_t lacks;   // Bytes that the shard had no memory for: it waits for them. 0: it does not.
@@ -246,11 +252,14 @@ void cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
  * after CONNECTING is SECURING, also of a server's connection, whose open then returns 0; on_open
  * reports when the handshake is over.
  *
- * Owner:   keeps tls, peer and counters until on_closed.
+ * Owner:   keeps tls, counters and the strings of `peer` until cmdi_conn_unsecure(), which is due after
+ *          on_closed.
  * Returns: 0; -ENOMEM.
  */
 int cmdi_conn_secure(struct cmdi_conn *conn, struct cmds_tls *tls,
         const struct cmdi_security_peer *peer, struct cmdi_tls_counters *counters);
+/** After on_closed: frees the session, and with it what it knows of the peer. Thread: any. */
+void cmdi_conn_unsecure(struct cmdi_conn *conn);
 /** What the handshake has shown of the peer; NULL: it is not over, or there is no layer. */
 const struct cmds_tls_peer *cmdi_conn_tls_peer(const struct cmdi_conn *conn);
 /**
@@ -374,6 +383,8 @@ static inline void cmdi_conn_commit(struct cmdi_conn *conn, size_t size)
 /** No more frames for now: the rest stays, the recv is cancelled. Legal inside on_frame. */
 void cmdi_conn_pause(struct cmdi_conn *conn);
 void cmdi_conn_resume(struct cmdi_conn *conn);
+/** Nothing more comes from the peer: its FIN, or its security layer has said so. */
+bool cmdi_conn_peer_has_ended(const struct cmdi_conn *conn);
 /** Held: the next frame, which is not read, is a ping. */
 bool cmdi_conn_has_ping(struct cmdi_conn *conn);
 /**

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "conn/parts.h"
+#include "conn/secure.h"
 
 enum {
     CONN_BYTES_PER_UNIT = 4096,                        // Of input: take about as long as a frame.
@@ -37,8 +38,11 @@ static void conn_fail_memory(struct cmdi_conn *conn, size_t size)
 static void conn_check_stashed(struct cmdi_conn *conn, int code)
 {
     if (code == -ENOMEM) {
-        struct cmds_bytes slice = cmdi_receive_oldest(&conn->shard->receive, &conn->slices);
-        conn_fail_memory(conn, conn->stash.end - conn->stash.begin + slice.size);
+        size_t size = conn->stash.end - conn->stash.begin;
+        if (conn->slices.count > 0) {
+            size += cmdi_receive_oldest(&conn->shard->receive, &conn->slices).size;
+        }
+        conn_fail_memory(conn, size);
     }
 }
 
@@ -170,6 +174,46 @@ static size_t conn_run_bytes(
     return at;
 }
 
+/* The peer's layer has said that nothing more comes: as its FIN, which follows or does not. */
+static void conn_on_notified(struct cmdi_conn *conn)
+{
+    conn->secured->closed = true;
+    cmdi_receive_drop(&conn->shard->receive, &conn->slices);
+    cmdi_conn_drop_raw(conn);
+    cmdi_conn_peer_finished(conn);
+    cmdi_conn_stop_input(conn);
+}
+
+/* The next record goes to the stash. Returns: there was one with data. */
+static bool conn_open_record(struct cmdi_conn *conn, struct conn_run *run)
+{
+    struct cmds_error error = CMDS_ERROR_INIT;
+    int lack = 0;
+    enum cmdi_security_result result = cmdi_secure_open(conn, &lack, &error);
+    conn_check_stashed(conn, lack);
+    switch (result) {
+    case CMDI_SECURITY_DATA:
+        return true;
+    case CMDI_SECURITY_CUT:
+        run->partial = true;
+        break;
+    case CMDI_SECURITY_SPENT:
+        run->bytes = 0; // The rest in another turn.
+        break;
+    case CMDI_SECURITY_CLOSED:
+        conn_on_notified(conn);
+        break;
+    case CMDI_SECURITY_FAILED:
+        CMDI_COUNT(conn->counters, proto_errors, error.code == CMDS_E_TLS_RECORD);
+        cmdi_conn_fail_secured(conn, &error);
+        break;
+    default:
+        run->partial = lack == 0 && conn->stash.begin < conn->stash.end;
+        break;
+    }
+    return false;
+}
+
 /*
  * A frame that is cut is examined again when what it lacks has come, not for every byte that
  * comes: where the codec finds the end, looking costs as much as the frame is large.
@@ -179,8 +223,10 @@ static void conn_run_stash(struct cmdi_conn *conn, struct conn_run *run)
     struct cmdi_conn_buffer *stash = &conn->stash;
     size_t size = stash->end - stash->begin;
     if (size < conn->frame_need) {
-        run->partial = conn->slices.count == 0;
-        if (!run->partial) {
+        run->partial = conn->slices.count == 0 && !cmdi_secure_has_raw(conn);
+        if (!run->partial && conn->secured != NULL) {
+            (void)conn_open_record(conn, run);
+        } else if (!run->partial) {
             conn_check_stashed(conn, cmdi_conn_stash_slice(conn, conn->frame_need - size));
         }
         return;
@@ -189,6 +235,9 @@ static void conn_run_stash(struct cmdi_conn *conn, struct conn_run *run)
     stash->begin += conn_run_bytes(conn, stash->data + stash->begin, size, run);
     if (stash->begin == stash->end) {
         cmdi_conn_drop_stash(conn);
+        if (conn->secured != NULL) {
+            cmdi_secure_stash_is_empty(conn);
+        }
     }
 }
 
@@ -202,11 +251,6 @@ static void conn_run_slice(struct cmdi_conn *conn, struct conn_run *run)
         // The next one continues where this one was cut.
         conn_check_stashed(conn, cmdi_conn_stash_slice(conn, SIZE_MAX));
     }
-}
-
-static bool conn_has_input(const struct cmdi_conn *conn)
-{
-    return conn->slices.count > 0 || conn->stash.begin < conn->stash.end;
 }
 
 static bool conn_may_run(const struct cmdi_conn *conn)
@@ -246,12 +290,14 @@ static bool conn_run_frames(struct cmdi_conn *conn, uint32_t *used)
 {
     struct conn_run run = {.more = conn->shard->frames_per_run, .bytes = CMDI_SHARD_BYTES_PER_RUN};
     conn_begin_piece(conn, &run);
-    while (conn_may_run(conn) && conn_has_input(conn) && !run.partial && run.bytes > 0 &&
+    while (conn_may_run(conn) && cmdi_conn_has_received(conn) && !run.partial && run.bytes > 0 &&
             !conn->spent && !conn_run_is_over(conn, &run)) {
         if (conn->stash.begin < conn->stash.end) {
             conn_run_stash(conn, &run);
-        } else {
+        } else if (CMDI_LIKELY(conn->secured == NULL)) {
             conn_run_slice(conn, &run);
+        } else {
+            (void)conn_open_record(conn, &run);
         }
     }
     size_t bytes = CMDI_SHARD_BYTES_PER_RUN - run.bytes;
@@ -259,14 +305,37 @@ static bool conn_run_frames(struct cmdi_conn *conn, uint32_t *used)
             conn->shard, run.piece - run.frames + (uint32_t)(bytes / CONN_BYTES_PER_UNIT));
     *used = conn->shard->frames_per_run - run.more - run.frames;
     *used += bytes >= CMDI_SHARD_BYTES_PER_RUN / 2 ? CONN_HEAVY_FRAMES : 0;
-    conn->unrun = conn->unrun && conn_has_input(conn) && !run.partial;
+    conn->unrun = conn->unrun && cmdi_conn_has_received(conn) && !run.partial;
     if (!run.partial) {
         conn->frame_since = 0;
     } else if (run.progress || conn->frame_since == 0) {
         conn->frame_since = conn->shard->now_ms + (conn->shard->now_ms == 0);
         cmdi_conn_timer_after(conn, conn->frame_since, conn->limits->frame_timeout_ms);
     }
-    return conn_may_run(conn) && conn_has_input(conn) && !run.partial;
+    return conn_may_run(conn) && cmdi_conn_has_received(conn) && !run.partial;
+}
+
+/* The input has ended before the connection was open. */
+static void conn_fail_early(struct cmdi_conn *conn)
+{
+    if (!cmdi_conn_peer_has_ended(conn)) {
+        cmdi_conn_fail(conn, CMDS_E_DRAINING, "the server is shutting down");
+    } else if (conn->state == CMDI_CONN_SECURING) {
+        cmdi_conn_fail(conn, CMDS_E_EOF, "the peer closed the connection in the TLS handshake");
+    } else {
+        cmdi_conn_fail(
+                conn, CMDS_E_EOF, "the peer closed the connection before its ServerInfo was whole");
+    }
+}
+
+/* Somebody on the way can have cut it: whoever ends in order says so. */
+static void conn_check_truncated(struct cmdi_conn *conn)
+{
+    const struct cmdi_secured *secured = conn->secured;
+    if (secured != NULL && !secured->closed && conn->input == CMDI_INPUT_ENDED) {
+        CMDI_COUNT(secured->counters, tls_truncated, 1);
+        cmdi_conn_note(conn, CMDS_E_EOF, "the peer closed the connection without close_notify");
+    }
 }
 
 /* The peer has finished, and what it sent has run. */
@@ -274,7 +343,8 @@ static void conn_run_eof(struct cmdi_conn *conn)
 {
     bool ended = conn->input == CMDI_INPUT_ENDED || conn->input == CMDI_INPUT_STOPPED;
     /* What has come is run first; but not at a bound, for a peer that has gone. */
-    bool waits = conn->paused ? conn->recv_error == 0 : conn->slices.count > 0;
+    bool received = conn->slices.count > 0 || cmdi_secure_is_due(conn);
+    bool waits = conn->paused ? conn->recv_error == 0 : received;
     if (!ended || waits || conn->end_told || conn->state >= CMDI_CONN_FINISHING) {
         return;
     }
@@ -284,10 +354,10 @@ static void conn_run_eof(struct cmdi_conn *conn)
         cmdi_conn_fail(conn, conn->recv_error == -ECONNRESET ? CMDS_E_EOF : conn->recv_error,
                 "recv: %s", strerror(-conn->recv_error));
     } else if (conn->state < CMDI_CONN_OPEN) {
-        cmdi_conn_fail(
-                conn, CMDS_E_EOF, "the peer closed the connection before its ServerInfo was whole");
+        conn_fail_early(conn);
     } else {
-        bool is_fin = conn->input == CMDI_INPUT_ENDED;
+        bool is_fin = cmdi_conn_peer_has_ended(conn);
+        conn_check_truncated(conn);
         if (is_fin && conn->stash.begin < conn->stash.end && conn->error_code == 0) {
             CMDI_COUNT(conn->counters, proto_errors, 1);
             cmdi_conn_note(conn, CMDS_E_PROTO, "the peer closed the connection inside a frame");
@@ -305,18 +375,36 @@ static bool conn_is_long_deaf(const struct cmdi_conn *conn)
            conn->received_size - conn->run_size < CONN_BEHIND_SIZE_MAX;
 }
 
+/* What is not in slices any more. */
+static size_t conn_stashed(const struct cmdi_conn *conn)
+{
+    size_t raw = conn->secured != NULL ? conn->secured->raw.end - conn->secured->raw.begin : 0;
+    return conn->stash.end - conn->stash.begin + raw;
+}
+
+/* Of what it does not run it knows the first frame, which may be a ping. */
+static void conn_open_paused(struct cmdi_conn *conn)
+{
+    struct conn_run run = {0};
+    while (cmdi_secure_has_raw(conn) && conn->state == CMDI_CONN_OPEN &&
+            conn->stash.begin == conn->stash.end && conn_open_record(conn, &run)) {
+    }
+}
+
 /*
  * After a run: what is received from now on follows what could be run. `more`: frames are there
  * that have not.
  */
 static void conn_steer_recv(struct cmdi_conn *conn, bool more)
 {
-    bool stash_full = more && conn->stash.end - conn->stash.begin > CMDI_SHARD_BYTES_PER_RUN;
-    if (conn->lacks_input) {
+    bool stash_full = more && conn_stashed(conn) > CMDI_SHARD_BYTES_PER_RUN;
+    bool raw_full = conn->state == CMDI_CONN_SECURING && conn_stashed(conn) > CMDI_SECURE_RAW_MAX;
+    if (conn->lacks_input || raw_full) {
         cmdi_conn_stop_recv(conn);
     } else if (conn->paused) {
         cmdi_conn_stop_recv(conn);
         conn_check_stashed(conn, cmdi_conn_stash_all(conn));
+        conn_open_paused(conn);
     } else if (conn->input == CMDI_INPUT_IDLE &&
                ((conn->slices.count <= 1 && !stash_full) || conn_is_long_deaf(conn))) {
         cmdi_conn_arm_recv(conn, false);
@@ -334,6 +422,15 @@ static void conn_set_level(struct cmdi_conn *conn, bool heavy)
     conn->ready.level = heavy ? CMDI_LEVEL_HEAVY : believed ? CMDI_LEVEL_LIGHT : CMDI_LEVEL_UNKNOWN;
 }
 
+static void conn_run_handshake(struct cmdi_conn *conn)
+{
+    int code = cmdi_conn_stash_all(conn);
+    conn_check_stashed(conn, code);
+    if (code == 0) {
+        cmdi_handshake_run(conn);
+    }
+}
+
 void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, ready);
@@ -344,6 +441,9 @@ void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work)
         conn->running = true;
         conn->spent = false;
         conn->made_size = 0;
+        if (CMDI_UNLIKELY(conn->state == CMDI_CONN_SECURING)) {
+            conn_run_handshake(conn);
+        }
         more_input = conn_run_frames(conn, &used);
         more = more_input;
         if (conn->state == CMDI_CONN_OPEN && conn->ops->run != NULL) {
@@ -414,7 +514,7 @@ void cmdi_conn_on_data(struct cmdi_conn *conn, uint16_t buffer, uint32_t size, b
     CMDI_ASSERT(cmdi_conn_is_receiving(conn) && size > 0);
     conn_count_received(conn, size);
     conn->slow = conn->slow && more_waits;
-    if (conn->state >= CMDI_CONN_FINISHING) {
+    if (conn->state >= CMDI_CONN_FINISHING || (conn->secured != NULL && conn->secured->closed)) {
         cmdi_receive_give_back(&conn->shard->receive, buffer);
         return;
     }
@@ -512,7 +612,7 @@ void cmdi_conn_on_watch(struct cmdi_conn *conn, int events)
         return;
     }
     /* A UNIX peer that has gone may have left commands behind, which we have not read yet. */
-    bool unread = conn->slices.count > 0 || conn->stash.begin < conn->stash.end ||
+    bool unread = cmdi_conn_has_received(conn) ||
                   (conn->input != CMDI_INPUT_ENDED && conn->transport->unread != NULL &&
                           conn->transport->unread(conn) > 0);
     if (failed || (gone && !unread)) {

@@ -12,12 +12,20 @@
 
 #include "base/error.h"
 #include "conn/parts.h"
+#include "conn/secure.h"
+
+enum {
+    CONN_ALERT_MS = 1000, // For the peer to read why it was refused.
+};
 
 #define CONN_BIT(state) (1u << CMDI_CONN_##state)
 
 static const uint8_t conn_moves[] = {
-        [CMDI_CONN_CONNECTING] = CONN_BIT(SERVER_INFO) | CONN_BIT(OPEN) | CONN_BIT(CLOSING),
-        [CMDI_CONN_SERVER_INFO] = CONN_BIT(OPEN) | CONN_BIT(CLOSING),
+        [CMDI_CONN_CONNECTING] =
+                CONN_BIT(SECURING) | CONN_BIT(SERVER_INFO) | CONN_BIT(OPEN) | CONN_BIT(CLOSING),
+        [CMDI_CONN_SECURING] =
+                CONN_BIT(SERVER_INFO) | CONN_BIT(OPEN) | CONN_BIT(FINISHING) | CONN_BIT(CLOSING),
+        [CMDI_CONN_SERVER_INFO] = CONN_BIT(OPEN) | CONN_BIT(FINISHING) | CONN_BIT(CLOSING),
         [CMDI_CONN_OPEN] = CONN_BIT(FINISHING) | CONN_BIT(CLOSING),
         [CMDI_CONN_FINISHING] = CONN_BIT(LINGERING) | CONN_BIT(CLOSING),
         [CMDI_CONN_LINGERING] = CONN_BIT(CLOSING),
@@ -31,6 +39,12 @@ void cmdi_conn_move(struct cmdi_conn *conn, enum cmdi_conn_state next)
     conn->state = (uint8_t)next;
 }
 
+void cmdi_conn_opened(struct cmdi_conn *conn)
+{
+    cmdi_conn_move(
+            conn, conn->ops->on_server_info != NULL ? CMDI_CONN_SERVER_INFO : CMDI_CONN_OPEN);
+}
+
 /* --- Closing ---------------------------------------------------------------------------------- */
 
 /* The last step: only the owner's memory is left. */
@@ -39,6 +53,7 @@ static void conn_closed(struct cmdi_conn *conn)
     cmdi_conn_return(conn, &conn->fill);
     cmdi_conn_return(conn, &conn->flight);
     cmdi_conn_return(conn, &conn->stash);
+    cmdi_secure_close(conn);
     cmdi_conn_drop_place(conn);
     cmdi_list_remove(&conn->ready.link);
     cmdi_list_remove(&conn->flush.link);
@@ -76,6 +91,7 @@ void cmdi_conn_abort(struct cmdi_conn *conn)
 {
     CMDI_ASSERT(conn->state < CMDI_CONN_CLOSING);
     conn->transport->abort(conn);
+    cmdi_secure_leave(conn, false);
     cmdi_conn_move(conn, CMDI_CONN_CLOSING);
     cmdi_shard_timer_off(conn->shard, &conn->timer);
     cmdi_conn_lack_over(conn);
@@ -155,16 +171,24 @@ void cmdi_conn_count_reset(struct cmdi_conn *conn, int code)
 
 /* --- In order --------------------------------------------------------------------------------- */
 
+/* One that has failed waits no longer than its alert may need to be read. */
+static uint32_t conn_linger_ms(const struct cmdi_conn *conn)
+{
+    uint32_t linger_ms = conn->limits->linger_timeout_ms;
+    bool failed = conn->secured != NULL && conn->secured->failed;
+    return failed && linger_ms > CONN_ALERT_MS ? CONN_ALERT_MS : linger_ms;
+}
+
 /* FINISHING, and everything has left. */
 void cmdi_conn_linger_if_sent(struct cmdi_conn *conn)
 {
     if (conn->state != CMDI_CONN_FINISHING || conn->output != CMDI_OUTPUT_IDLE ||
-            conn->fill.end > 0) {
+            conn->fill.end > 0 || cmdi_secure_has_wire(conn) || cmdi_secure_notify(conn)) {
         return;
     }
     cmdi_conn_move(conn, CMDI_CONN_LINGERING);
     conn->transport->shut_write(conn);
-    conn->linger_until = conn->shard->now_ms + conn->limits->linger_timeout_ms + 1;
+    conn->linger_until = conn->shard->now_ms + conn_linger_ms(conn) + 1;
     cmdi_conn_timer_by(conn, conn->linger_until);
     if (conn->input == CMDI_INPUT_ENDED) {
         cmdi_conn_abort(conn);
@@ -196,6 +220,47 @@ void cmdi_conn_finish(struct cmdi_conn *conn)
         conn->write_since = never ? 0 : conn->write_since;
         cmdi_conn_begin_write(conn);
     }
+    cmdi_shard_flush(conn->shard, &conn->flush);
+}
+
+/* The alert that was made leaves now, in as far as the kernel takes it at once. */
+static void conn_send_alert_now(struct cmdi_conn *conn)
+{
+    struct cmdi_conn_buffer *wire = &conn->secured->wire;
+    if (conn->output == CMDI_OUTPUT_IDLE && wire->end > 0) {
+        int64_t sent = conn->transport->send_now(conn, wire->data, wire->end);
+        CMDI_COUNT(conn->counters, sends, 1);
+        CMDI_COUNT(conn->counters, send_bytes, sent > 0 ? sent : 0);
+    }
+}
+
+void cmdi_conn_fail_secured(struct cmdi_conn *conn, const struct cmds_error *error)
+{
+    struct cmdi_secured *secured = conn->secured;
+    if (conn->state >= CMDI_CONN_FINISHING) {
+        return;
+    }
+    cmdi_conn_note(conn, error->code, "%s", error->text);
+    cmdi_secure_leave(conn, false);
+    secured->failed = true;
+    if (!conn->ops->answers_first) {
+        conn_send_alert_now(conn);
+        cmdi_conn_abort(conn);
+        return;
+    }
+    if (secured->wire.end == 0) {
+        cmdi_conn_abort(conn);
+        return;
+    }
+    if (conn->ops->on_finishing != NULL) {
+        conn->ops->on_finishing(conn);
+    }
+    if (conn->state >= CMDI_CONN_FINISHING) {
+        return;
+    }
+    cmdi_conn_move(conn, CMDI_CONN_FINISHING);
+    cmdi_conn_drop_slices(conn);
+    cmdi_conn_begin_write(conn);
     cmdi_shard_flush(conn->shard, &conn->flush);
 }
 

@@ -4,6 +4,7 @@
  * then was received and run, or it is judged later.
  */
 #include "conn/parts.h"
+#include "conn/secure.h"
 
 enum {
     CONN_TAKEN_MIN = 4096,   // In write_timeout_ms, or else all that waits.
@@ -145,6 +146,12 @@ static bool conn_check_server_info(struct cmdi_conn *conn, uint64_t now_ms)
         cmdi_conn_timer_by(conn, now_ms + CONN_DEAF_LOOK_MS);
         return true;
     }
+    if (conn->state == CMDI_CONN_SECURING) {
+        cmdi_conn_fail(conn, CMDS_E_TIMEOUT, "the TLS handshake was not over within %u ms%s",
+                conn->limits->server_info_timeout_ms,
+                cmdi_secure_is_due(conn) ? ", as too many others were before it" : "");
+        return true;
+    }
     CMDI_COUNT(conn->counters, slow_consumers, !is_client); // Of a server it is the peer that lags.
     cmdi_conn_fail(conn, CMDS_E_TIMEOUT, "no ServerInfo went through within %u ms",
             conn->limits->server_info_timeout_ms);
@@ -178,6 +185,9 @@ void cmdi_conn_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
     if (conn_check_write(conn, now_ms) || conn->state == CMDI_CONN_FINISHING ||
             conn_check_server_info(conn, now_ms)) {
         return;
+    }
+    if (conn->state == CMDI_CONN_SECURING) {
+        cmdi_handshake_look(conn, now_ms);
     }
     conn_check_held(conn, now_ms);
     conn_check_input(conn, now_ms);

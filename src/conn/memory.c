@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "conn/parts.h"
+#include "conn/secure.h"
 
 enum {
     // What calls of a closed connection keep comes back when a worker or a thread lets go of them.
@@ -12,6 +13,8 @@ enum {
 size_t cmdi_conn_held(const struct cmdi_conn *conn)
 {
     size_t buffers = conn->fill.capacity + conn->flight.capacity + conn->stash.capacity;
+    buffers +=
+            conn->secured != NULL ? conn->secured->raw.capacity + conn->secured->wire.capacity : 0;
     return buffers + (conn->ops->held != NULL ? conn->ops->held(conn) : 0);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "conn/parts.h"
+#include "conn/secure.h"
 
 enum {
     CONN_SEND_SIZE_MAX = 256 * 1024,         // Of one send.
@@ -114,22 +115,65 @@ static void conn_output_move(struct cmdi_conn *conn, enum cmdi_output_state next
 
 /* --- Sending ---------------------------------------------------------------------------------- */
 
-/* `fill` becomes `flight`. */
-static void conn_swap(struct cmdi_conn *conn)
+/* What fill had. Follows the load up at once, and down by half a step each time. */
+static void conn_set_hint(struct cmdi_conn *conn, size_t size)
+{
+    size_t half = conn->fill_hint / 2;
+    conn->fill_hint = size > half ? size : half;
+}
+
+/* `source` becomes `flight`. */
+static void conn_swap(struct cmdi_conn *conn, struct cmdi_conn_buffer *source)
 {
     cmdi_conn_begin_write(conn);
-    conn->flight = conn->fill;
-    conn->fill = (struct cmdi_conn_buffer){0};
+    conn->flight = *source;
+    *source = (struct cmdi_conn_buffer){0};
     conn_output_move(conn, CMDI_OUTPUT_LEFT);
-    /* Follows the load up at once, and down by half a step each time. */
-    size_t half = conn->fill_hint / 2;
-    conn->fill_hint = conn->flight.end > half ? conn->flight.end : half;
+}
+
+/* Frames leave. */
+static bool conn_is_open(const struct cmdi_conn *conn)
+{
+    return conn->state == CMDI_CONN_OPEN || conn->state == CMDI_CONN_FINISHING;
 }
 
 static bool conn_may_send(const struct cmdi_conn *conn)
 {
-    return (conn->state == CMDI_CONN_OPEN || conn->state == CMDI_CONN_FINISHING) &&
-           conn->output != CMDI_OUTPUT_SENDING;
+    bool shakes_hands = conn->secured != NULL &&
+                        (conn->state == CMDI_CONN_SECURING || conn->state == CMDI_CONN_SERVER_INFO);
+    return (conn_is_open(conn) || shakes_hands) && conn->output != CMDI_OUTPUT_SENDING;
+}
+
+/* `fill` is sealed, as far as frames leave, and what was made becomes the flight. */
+static void conn_load_secured(struct cmdi_conn *conn)
+{
+    struct cmdi_secured *secured = conn->secured;
+    if (secured->failed) {
+        cmdi_conn_return(conn, &conn->fill); // Only an alert leaves.
+    } else if (conn->fill.end > 0 && conn_is_open(conn)) {
+        struct cmds_error error = CMDS_ERROR_INIT;
+        conn_set_hint(conn, conn->fill.end);
+        int code = cmdi_secure_seal(conn, &error);
+        if (code < 0) {
+            cmdi_conn_fail(
+                    conn, code, "%s", error.text[0] != '\0' ? error.text : cmds_error_text(code));
+            return;
+        }
+    }
+    if (secured->wire.end > 0) {
+        conn_swap(conn, &secured->wire);
+    }
+}
+
+/* The output is IDLE: what there is becomes the flight. */
+static void conn_load(struct cmdi_conn *conn)
+{
+    if (CMDI_UNLIKELY(conn->secured != NULL)) {
+        conn_load_secured(conn);
+    } else if (conn->fill.end > 0) {
+        conn_set_hint(conn, conn->fill.end);
+        conn_swap(conn, &conn->fill);
+    }
 }
 
 /* How much of the flight goes with one operation. */
@@ -173,8 +217,11 @@ void cmdi_conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work)
         cmdi_list_push(&shard->heavy, &work->link); // Behind those with little.
         return;
     }
-    if (conn->output == CMDI_OUTPUT_IDLE && conn->fill.end > 0) {
-        conn_swap(conn);
+    if (conn->output == CMDI_OUTPUT_IDLE) {
+        conn_load(conn);
+    }
+    if (conn->state >= CMDI_CONN_CLOSING) {
+        return;
     }
     if (conn->output == CMDI_OUTPUT_LEFT) {
         conn_send(conn);
@@ -227,7 +274,10 @@ void cmdi_conn_flush_now(struct cmdi_conn *conn)
         return;
     }
     conn->made_size += conn->fill.end;
-    conn_swap(conn);
+    conn_load(conn);
+    if (CMDI_UNLIKELY(conn->output != CMDI_OUTPUT_LEFT)) {
+        return; // It has failed.
+    }
     size_t size = conn_send_size(conn);
     int64_t sent = conn->transport->send_now(conn, conn->flight.data + conn->flight.begin, size);
     cmdi_shard_worked(conn->shard, (uint32_t)(size / CONN_SENT_PER_UNIT));

@@ -4,7 +4,8 @@
  * those above it in this list, never those below. What has to go the other way goes through the
  * functions that conn.c puts into the connection.
  *
- *     timer memory stash recv -> life -> limits relieve output -> input -> conn, socket
+ *     timer memory stash secure recv -> life -> handshake -> limits relieve output -> input
+ *         -> conn, socket
  */
 #ifndef CMDI_CONN_PARTS_H
 #define CMDI_CONN_PARTS_H
@@ -50,7 +51,12 @@ static inline void cmdi_conn_return(struct cmdi_conn *conn, struct cmdi_conn_buf
 
 /* --- stash.c ---------------------------------------------------------------------------------- */
 
-/** Copies bytes to its end. Returns: false without memory. */
+/**
+ * Room for `size` more in one of the connection's buffers of input. It grows by what has come, never
+ * by what a length claims. Returns: false without memory.
+ */
+bool cmdi_conn_stash_room(struct cmdi_conn *conn, struct cmdi_conn_buffer *stash, size_t size);
+/** Copies received bytes behind the others. Returns: false without memory. */
 bool cmdi_conn_stash_append(struct cmdi_conn *conn, const void *data, size_t size);
 /**
  * Up to `size` bytes of the oldest slice go to the stash. Returns: 0; as cmdi_conn_lack(), and it
@@ -61,6 +67,8 @@ int cmdi_conn_stash_slice(struct cmdi_conn *conn, size_t size);
 int cmdi_conn_stash_all(struct cmdi_conn *conn);
 /** The stash is empty: gives it back. */
 void cmdi_conn_drop_stash(struct cmdi_conn *conn);
+/** Of a security layer: what was received and not opened, beside the slices. */
+void cmdi_conn_drop_raw(struct cmdi_conn *conn);
 /** Gives all received bytes back, as nobody will read them; inside a run: when it ends. */
 void cmdi_conn_drop_slices(struct cmdi_conn *conn);
 /** The next looks at the frame that is cut continue where the last one ended. Returns: false
@@ -84,7 +92,8 @@ static inline bool cmdi_conn_input_is_stopped(const struct cmdi_conn *conn)
 /** We read nothing of what the peer sends, for a reason of our own that may last. */
 static inline bool cmdi_conn_is_held(const struct cmdi_conn *conn)
 {
-    return conn->state == CMDI_CONN_OPEN && (conn->paused || cmdi_conn_input_is_stopped(conn));
+    return conn->state == CMDI_CONN_OPEN &&
+           (conn->paused || (cmdi_conn_input_is_stopped(conn) && !cmdi_conn_peer_has_ended(conn)));
 }
 /** Asserts that the move is legal. */
 void cmdi_conn_input_move(struct cmdi_conn *conn, enum cmdi_input_state next);
@@ -106,6 +115,13 @@ void cmdi_conn_peer_finished(struct cmdi_conn *conn);
 
 /** Asserts that the move is legal. */
 void cmdi_conn_move(struct cmdi_conn *conn, enum cmdi_conn_state next);
+/** CONNECTING or SECURING is over: to what comes next. */
+void cmdi_conn_opened(struct cmdi_conn *conn);
+/**
+ * The security layer has failed. An alert that says why leaves first: a server closes in order, so
+ * that unread input does not reset it away; a client gives it to the kernel.
+ */
+void cmdi_conn_fail_secured(struct cmdi_conn *conn, const struct cmds_error *error);
 /** To CLOSING. The error is set, or the end is in order. */
 void cmdi_conn_abort(struct cmdi_conn *conn);
 /** CLOSING, and nothing of the transport is left: the last step, after which it may be freed. */

@@ -6,6 +6,7 @@
  * limits on the input are judged by what is said here.
  */
 #include "conn/parts.h"
+#include "conn/secure.h"
 
 enum {
     CONN_SLOW_MS = 500, // From the end of a recv to the next, while what it brought was run.
@@ -113,9 +114,14 @@ bool cmdi_conn_is_deaf(const struct cmdi_conn *conn)
 
 bool cmdi_conn_is_behind(const struct cmdi_conn *conn)
 {
-    bool waits = conn->unrun || conn->slices.count > 0 ||
+    bool waits = conn->unrun || conn->slices.count > 0 || cmdi_secure_has_raw(conn) ||
                  (conn->stash.begin < conn->stash.end && conn->frame_since == 0);
     return waits || cmdi_conn_is_deaf(conn);
+}
+
+bool cmdi_conn_peer_has_ended(const struct cmdi_conn *conn)
+{
+    return conn->input == CMDI_INPUT_ENDED || (conn->secured != NULL && conn->secured->closed);
 }
 
 bool cmdi_conn_has_ping(struct cmdi_conn *conn)
@@ -123,7 +129,7 @@ bool cmdi_conn_has_ping(struct cmdi_conn *conn)
     if (conn->stash.begin < conn->stash.end) {
         return conn->stash.data[conn->stash.begin] == 0;
     }
-    return !cmdi_conn_is_receiving(conn) && conn->slices.count == 0 &&
+    return !cmdi_conn_is_receiving(conn) && conn->slices.count == 0 && conn->secured == NULL &&
            conn->transport->has_ping != NULL && conn->transport->has_ping(conn);
 }
 

@@ -5,16 +5,25 @@
  *     stash: [ begin ... end )   then the slices, oldest first      = its bytes in their order
  *
  * Slices are the shard's buffers, which all its connections share. What cannot be run in place goes
- * to the stash, which is leased memory.
+ * to the stash, which is leased memory. With a security layer the stash has what was opened; what
+ * cannot stay in slices goes to conn->secured->raw.
  */
 #include <string.h>
 
 #include "conn/parts.h"
+#include "conn/secure.h"
 
 void cmdi_conn_drop_stash(struct cmdi_conn *conn)
 {
     cmdi_buffers_return(&conn->shard->buffers, conn->stash.data, conn->stash.capacity);
     conn->stash = (struct cmdi_conn_buffer){0};
+}
+
+void cmdi_conn_drop_raw(struct cmdi_conn *conn)
+{
+    if (conn->secured != NULL) {
+        cmdi_conn_return(conn, &conn->secured->raw);
+    }
 }
 
 void cmdi_conn_drop_slices(struct cmdi_conn *conn)
@@ -23,14 +32,13 @@ void cmdi_conn_drop_slices(struct cmdi_conn *conn)
         return; // A callback may be reading them; the run comes back here.
     }
     cmdi_receive_drop(&conn->shard->receive, &conn->slices);
+    cmdi_conn_drop_raw(conn);
     cmdi_conn_drop_stash(conn);
     cmdi_conn_drop_place(conn);
 }
 
-/* Room for `size` more. It grows by what has come, never by what a length claims. */
-static bool conn_stash_room(struct cmdi_conn *conn, size_t size)
+bool cmdi_conn_stash_room(struct cmdi_conn *conn, struct cmdi_conn_buffer *stash, size_t size)
 {
-    struct cmdi_conn_buffer *stash = &conn->stash;
     size_t used = stash->end - stash->begin;
     if (stash->end + size <= stash->capacity) {
         return true;
@@ -46,7 +54,7 @@ static bool conn_stash_room(struct cmdi_conn *conn, size_t size)
         if (used > 0) {
             memcpy(grown.data, stash->data + stash->begin, used);
         }
-        cmdi_conn_drop_stash(conn);
+        cmdi_conn_return(conn, stash);
         *stash = grown;
     }
     stash->begin = 0;
@@ -54,13 +62,20 @@ static bool conn_stash_room(struct cmdi_conn *conn, size_t size)
     return true;
 }
 
+/* Where bytes go as they were received. */
+static struct cmdi_conn_buffer *stash_of_received(struct cmdi_conn *conn)
+{
+    return conn->secured == NULL ? &conn->stash : &conn->secured->raw;
+}
+
 bool cmdi_conn_stash_append(struct cmdi_conn *conn, const void *data, size_t size)
 {
-    if (!conn_stash_room(conn, size)) {
+    struct cmdi_conn_buffer *stash = stash_of_received(conn);
+    if (!cmdi_conn_stash_room(conn, stash, size)) {
         return false;
     }
-    memcpy(conn->stash.data + conn->stash.end, data, size);
-    conn->stash.end += size;
+    memcpy(stash->data + stash->end, data, size);
+    stash->end += size;
     return true;
 }
 
@@ -70,7 +85,8 @@ int cmdi_conn_stash_slice(struct cmdi_conn *conn, size_t size)
     struct cmds_bytes slice = cmdi_receive_oldest(receive, &conn->slices);
     size_t take = size < slice.size ? size : slice.size;
     if (!cmdi_conn_stash_append(conn, slice.data, take)) {
-        return cmdi_conn_lack(conn, conn->stash.end - conn->stash.begin + take, true);
+        const struct cmdi_conn_buffer *stash = stash_of_received(conn);
+        return cmdi_conn_lack(conn, stash->end - stash->begin + take, true);
     }
     conn->stash_ns = cmdi_receive_arrived_ns(receive, &conn->slices);
     (void)cmdi_receive_use(receive, &conn->slices, take);

@@ -83,7 +83,7 @@ static void connection_on_eof(struct cmdi_conn *conn)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
     connection_move(connection, CMDI_CONNECTION_EOF);
-    if (conn->input == CMDI_INPUT_ENDED) {
+    if (cmdi_conn_peer_has_ended(conn)) {
         cmdi_conn_note(conn, CMDS_E_EOF, "the peer closed the connection");
     } else {
         cmdi_conn_note(conn, CMDS_E_DRAINING, "the server is shutting down");

@@ -81,6 +81,7 @@ void cmdi_server_shard_free_connection(
     cmdi_list_remove(&connection->link);
     cmdi_inbox_fini(&connection->inbox);
     free(connection->tls_peer);
+    cmdi_conn_unsecure(&connection->conn);
     cmdi_pool_release(&server_shard->connection_pool, connection);
 }
 

@@ -45,6 +45,10 @@ static void drive_quiet(struct cmdi_timer *timer, uint64_t now_ms)
         cmdi_buffers_trim(&shard->buffers);
         cmdi_pool_trim(&shard->error_texts);
         cmdi_account_trim(&shard->buffers.account);
+        if (shard->trim_due && shard->seat_count == 0) {
+            shard->trim_due = false;
+            shard->trim();
+        }
         if (quiet->buffers_empty == shard->counters.buffers_empty) {
             cmdi_receive_shrink(&shard->receive);
         }

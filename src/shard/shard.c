@@ -270,6 +270,14 @@ static uint32_t shard_run_ready(struct cmdi_shard *shard)
     return count;
 }
 
+/* One alone, however long the list: all others come before the next one. */
+static uint32_t shard_run_costly(struct cmdi_shard *shard)
+{
+    struct cmdi_work *work = CMDI_CONTAINER(cmdi_list_pop(&shard->costly), struct cmdi_work, link);
+    work->fn(shard, work);
+    return 1;
+}
+
 /* As many sends as one enter may copy: small ones first, of the large ones at least one. */
 static void shard_run_flush(struct cmdi_shard *shard)
 {
@@ -398,6 +406,9 @@ static uint32_t shard_run(struct cmdi_shard *shard)
     shard_set_pace(shard);
     handled += shard_run_ready(shard);
     handled += shard_fire(shard);
+    if (CMDI_UNLIKELY(!cmdi_list_empty(&shard->costly))) {
+        handled += shard_run_costly(shard);
+    }
     shard_run_flush(shard);
     if (CMDI_UNLIKELY(shard_is_short(shard)) && shard->relieve != NULL) {
         shard->relieve(shard);
@@ -416,7 +427,7 @@ static bool shard_has_own_work(const struct cmdi_shard *shard)
         ready = ready || !cmdi_list_empty(&shard->ready[level]);
     }
     return ready || !cmdi_list_empty(&shard->flush) || !cmdi_list_empty(&shard->heavy) ||
-           shard_has_mail(shard);
+           !cmdi_list_empty(&shard->costly) || shard_has_mail(shard);
 }
 
 bool cmdi_shard_has_work(const struct cmdi_shard *shard)
@@ -626,6 +637,9 @@ int cmdi_shard_create(
     cmdi_list_init(&shard->ended);
     cmdi_list_init(&shard->conns);
     cmdi_list_init(&shard->lacking);
+    cmdi_list_init(&shard->costly);
+    cmdi_list_init(&shard->seatless);
+    cmdi_list_init(&shard->seats);
     cmdi_list_init(&shard->refused);
     shard_set_pace(shard);
     cmdi_pool_init(&shard->error_texts, sizeof(((struct cmds_error *)0)->text));

@@ -130,9 +130,10 @@ struct cmdi_shard {
     uint64_t stalled_ms;     // How much of the time until then was lost: cmdi_shard_awake_ms().
     struct cmdi_list ready[CMDI_LEVELS]; // struct cmdi_work: once in the next pass over it.
     struct cmdi_list flush;              // struct cmdi_work: at the end of this turn.
-    struct cmdi_list heavy; // struct cmdi_work: behind those of `flush`, as long as there is room.
-    struct cmdi_list ended; // struct cmdi_work: after the enter of this turn.
-    struct cmdi_list conns; // struct cmdi_conn: not closed.
+    struct cmdi_list heavy;  // struct cmdi_work: behind those of `flush`, as long as there is room.
+    struct cmdi_list ended;  // struct cmdi_work: after the enter of this turn.
+    struct cmdi_list conns;  // struct cmdi_conn: not closed.
+    struct cmdi_list costly; // struct cmdi_work: one in each turn, behind all that is ready.
     struct cmdi_list lacking; // struct cmdi_conn: wait for memory, first come first served.
     // struct cmdi_work: once memory was given back, see cmdi_shard_refused().
     struct cmdi_list refused;
@@ -147,6 +148,12 @@ struct cmdi_shard {
     struct cmdi_pool error_texts;
     // Memory is short: at the end of a turn, see cmdi_conn_relieve(). Set with the first connection.
     void (*relieve)(struct cmdi_shard *shard);
+    /* Handshakes, see conn/secure.h. */
+    struct cmdi_list seatless; // struct cmdi_work: wait for a seat.
+    struct cmdi_list seats;    // struct cmdi_secured: wait for their peer, longest silent first.
+    uint32_t seat_count;       // Those among `costly` too.
+    bool trim_due;             // There were many: trim() once the shard is quiet.
+    void (*trim)(void);
     uint64_t relieve_trim_ms;  // When that last had everybody give back...
     uint64_t relieve_none_ms;  // ...and when it last found nobody who holds much.
     uint64_t relieve_after_ms; // Not sooner is the next connection closed for its memory.

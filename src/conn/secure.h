@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection's part of its security layer: the session, and the bytes on their way to it and from
+ * it. A connection without a layer has none of this: conn->secured is NULL, and costs a branch for
+ * each slice and each flush.
+ *
+ *     received, in order:  stash (opened) | inside the session | raw | slices
+ *     to be sent:          flight | wire | fill (to be sealed)
+ *
+ * `raw` takes what may not stay in the shard's buffers: what comes while a handshake waits for its
+ * turn, or the connection is paused.
+ *
+ * Handshakes. A step that costs much is the shard's `costly` work, one a turn, first come first
+ * served. A session is made in its first step, so a peer that says nothing costs nothing. So many
+ * handshakes may be under way on a shard as there are seats (handshakes_max); the others wait for a
+ * seat, and one whose peer has been silent for a second makes room for them.
+ *
+ * States of a handshake:
+ *
+ *     LISTENS -> [SEATLESS ->] DUE -> LISTENS -> DUE ... -> OVER
+ */
+#ifndef CMDI_CONN_SECURE_H
+#define CMDI_CONN_SECURE_H
+
+#include "conn/conn.h"
+
+enum {
+    CMDI_SECURE_RAW_MAX = 64 * 1024, // Received in a handshake: that much and more is not read.
+    CMDI_SECURE_IDLE_MS = 1000,      // A peer that says nothing for so long may lose its seat.
+};
+
+enum cmdi_handshake_state {
+    CMDI_HANDSHAKE_LISTENS,  // The peer has to say something, or the transport to be opened.
+    CMDI_HANDSHAKE_SEATLESS, // Its first step is due, and there is no seat: shard->seatless.
+    CMDI_HANDSHAKE_DUE,      // Its step is due: shard->costly.
+    CMDI_HANDSHAKE_OVER,     // Well or not.
+};
+
+struct cmdi_secured {
+    struct cmdi_conn *conn;
+    struct cmds_tls *tls;
+    struct cmdi_security_peer peer; // The owner's strings.
+    struct cmdi_tls_counters *counters;
+    struct cmdi_session *session; // NULL: no step was made.
+    struct cmdi_conn_buffer raw, wire;
+    struct cmdi_work step; // In shard->costly, or seatless.
+    struct cmdi_list seat; // shard->seats: has a session and no step due, longest silent first.
+    uint64_t heard_ms;     // When its last step was made.
+    int64_t overhead;      // Of what was received: used up, and not in run_size yet.
+    uint8_t handshake;     // enum cmdi_handshake_state
+    bool seated;           // Counts in shard->seat_count.
+    bool cut;              // The session holds a part of a record.
+    bool closed;           // The peer has said that nothing more comes.
+    bool notified;         // And so have we.
+    bool failed;           // Nothing is sealed or opened any more.
+};
+
+static inline bool cmdi_secure_has_raw(const struct cmdi_conn *conn)
+{
+    return conn->secured != NULL && conn->secured->raw.begin < conn->secured->raw.end;
+}
+/** There are bytes that were received and not run. */
+static inline bool cmdi_conn_has_received(const struct cmdi_conn *conn)
+{
+    return conn->slices.count > 0 || conn->stash.begin < conn->stash.end ||
+           cmdi_secure_has_raw(conn);
+}
+/** Something was made that has not left, beside fill and flight. */
+static inline bool cmdi_secure_has_wire(const struct cmdi_conn *conn)
+{
+    return conn->secured != NULL && conn->secured->wire.end > 0;
+}
+/** A step of its handshake is due, and we are late with it. */
+static inline bool cmdi_secure_is_due(const struct cmdi_conn *conn)
+{
+    return conn->secured != NULL && (conn->secured->handshake == CMDI_HANDSHAKE_DUE ||
+                                            conn->secured->handshake == CMDI_HANDSHAKE_SEATLESS);
+}
+
+/* --- secure.c: bytes -------------------------------------------------------------------------- */
+
+/** What a session calls; its context is the connection. */
+extern const struct cmdi_security_io cmdi_secure_io;
+
+/**
+ * One record into the stash. Returns: as security->open, of which DATA has been appended. In *lack:
+ * 0; else there was no room, the result is EMPTY, and it is as cmdi_conn_lack() says.
+ */
+enum cmdi_security_result cmdi_secure_open(
+        struct cmdi_conn *conn, int *lack, struct cmds_error *error);
+/** Everything in the stash was run. */
+void cmdi_secure_stash_is_empty(struct cmdi_conn *conn);
+/** All of `fill` goes to `wire`. Returns: 0; negative: it has failed, and `error` says why. */
+int cmdi_secure_seal(struct cmdi_conn *conn, struct cmds_error *error);
+/** The peer is told that nothing more comes; once. Returns: something is to be sent. */
+bool cmdi_secure_notify(struct cmdi_conn *conn);
+
+/* --- secure.c: seats -------------------------------------------------------------------------- */
+
+/** Asserts that the move is legal. */
+void cmdi_secure_move(struct cmdi_conn *conn, enum cmdi_handshake_state next);
+/** Its step is due: as soon as there is a seat and it is its turn. */
+void cmdi_secure_queue(struct cmdi_conn *conn);
+/** The handshake is over: its seat is free. `done`: well. Again it does nothing. */
+void cmdi_secure_leave(struct cmdi_conn *conn, bool done);
+/** Everything but the session is given back; the connection closes. */
+void cmdi_secure_close(struct cmdi_conn *conn);
+
+/* --- handshake.c ------------------------------------------------------------------------------ */
+
+/** SECURING, and all that has come is in `raw`: if it is enough, a step is made or queued. */
+void cmdi_handshake_run(struct cmdi_conn *conn);
+/** SECURING, and time has passed: of those that have a seat, one may have to go. */
+void cmdi_handshake_look(struct cmdi_conn *conn, uint64_t now_ms);
+/** shard->costly has come to it. */
+void cmdi_handshake_on_turn(struct cmdi_shard *shard, struct cmdi_work *work);
+
+#endif
