@@ -228,6 +228,7 @@ void cmdi_server_shard_orphan_ended(
     if (--connection->in_flight == 0) {
         cmdi_inbox_fini(&connection->inbox);
         free(connection->tls_peer);
+        cmdi_conn_unsecure(&connection->conn);
     }
     bool last = --server_shard->orphans == 0;
     pthread_mutex_unlock(&server_shard->lock);
