@@ -415,7 +415,6 @@ static void client_on_closed(struct cmdi_conn *conn)
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
     client->conn_live = false;
     cmdi_conn_fini(conn);
-    cmdi_conn_unsecure(conn);
     if (client_is_connecting(client)) {
         client_next_target(client);
     }

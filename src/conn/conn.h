@@ -252,14 +252,11 @@ void cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
  * after CONNECTING is SECURING, also of a server's connection, whose open then returns 0; on_open
  * reports when the handshake is over.
  *
- * Owner:   keeps tls, counters and the strings of `peer` until cmdi_conn_unsecure(), which is due after
- *          on_closed.
+ * Owner:   keeps tls, counters and the strings of `peer` until cmdi_conn_fini().
  * Returns: 0; -ENOMEM.
  */
 int cmdi_conn_secure(struct cmdi_conn *conn, struct cmds_tls *tls,
         const struct cmdi_security_peer *peer, struct cmdi_tls_counters *counters);
-/** After on_closed: frees the session, and with it what it knows of the peer. Thread: any. */
-void cmdi_conn_unsecure(struct cmdi_conn *conn);
 /** What the handshake has shown of the peer; NULL: it is not over, or there is no layer. */
 const struct cmds_tls_peer *cmdi_conn_tls_peer(const struct cmdi_conn *conn);
 /**
@@ -273,7 +270,10 @@ int cmdi_conn_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *ad
 /** Begins to receive. */
 void cmdi_conn_start(struct cmdi_conn *conn);
 
-/** After on_closed, on the shard: gives back what its error took. Again it does nothing. */
+/**
+ * After on_closed, or an open that failed; on the shard: gives back what its error took, and frees the session with what it
+ * knows of the peer. Again it does nothing.
+ */
 void cmdi_conn_fini(struct cmdi_conn *conn);
 
 /** Why it ends, if nothing has said so before. Closes nothing. */

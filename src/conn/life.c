@@ -138,6 +138,7 @@ void cmdi_conn_fini(struct cmdi_conn *conn)
         cmdi_pool_release(&conn->shard->error_texts, conn->error_text);
         conn->error_text = NULL;
     }
+    cmdi_secure_fini(conn);
 }
 
 void cmdi_conn_note(struct cmdi_conn *conn, int code, const char *format, ...)

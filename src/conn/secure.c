@@ -276,7 +276,7 @@ void cmdi_secure_close(struct cmdi_conn *conn)
     }
 }
 
-void cmdi_conn_unsecure(struct cmdi_conn *conn)
+void cmdi_secure_fini(struct cmdi_conn *conn)
 {
     struct cmdi_secured *secured = conn->secured;
     if (secured == NULL) {

@@ -105,6 +105,8 @@ void cmdi_secure_queue(struct cmdi_conn *conn);
 void cmdi_secure_leave(struct cmdi_conn *conn, bool done);
 /** Everything but the session is given back; the connection closes. */
 void cmdi_secure_close(struct cmdi_conn *conn);
+/** Ends the session. Again it does nothing. */
+void cmdi_secure_fini(struct cmdi_conn *conn);
 
 /* --- handshake.c ------------------------------------------------------------------------------ */
 

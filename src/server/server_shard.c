@@ -81,7 +81,6 @@ void cmdi_server_shard_free_connection(
     cmdi_list_remove(&connection->link);
     cmdi_inbox_fini(&connection->inbox);
     free(connection->tls_peer);
-    cmdi_conn_unsecure(&connection->conn);
     cmdi_pool_release(&server_shard->connection_pool, connection);
 }
 
@@ -228,7 +227,6 @@ void cmdi_server_shard_orphan_ended(
     if (--connection->in_flight == 0) {
         cmdi_inbox_fini(&connection->inbox);
         free(connection->tls_peer);
-        cmdi_conn_unsecure(&connection->conn);
     }
     bool last = --server_shard->orphans == 0;
     pthread_mutex_unlock(&server_shard->lock);
