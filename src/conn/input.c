@@ -428,6 +428,7 @@ static void conn_run_handshake(struct cmdi_conn *conn)
     conn_check_stashed(conn, code);
     if (code == 0) {
         cmdi_handshake_run(conn);
+        conn->unrun = cmdi_secure_is_due(conn);
     }
 }
 

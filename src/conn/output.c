@@ -276,7 +276,7 @@ void cmdi_conn_flush_now(struct cmdi_conn *conn)
     conn->made_size += conn->fill.end;
     conn_load(conn);
     if (CMDI_UNLIKELY(conn->output != CMDI_OUTPUT_LEFT)) {
-        return; // It has failed.
+        return; // It has failed, or only shakes hands.
     }
     size_t size = conn_send_size(conn);
     int64_t sent = conn->transport->send_now(conn, conn->flight.data + conn->flight.begin, size);

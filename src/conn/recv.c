@@ -114,7 +114,7 @@ bool cmdi_conn_is_deaf(const struct cmdi_conn *conn)
 
 bool cmdi_conn_is_behind(const struct cmdi_conn *conn)
 {
-    bool waits = conn->unrun || conn->slices.count > 0 || cmdi_secure_has_raw(conn) ||
+    bool waits = conn->unrun || conn->slices.count > 0 || cmdi_secure_is_late(conn) ||
                  (conn->stash.begin < conn->stash.end && conn->frame_since == 0);
     return waits || cmdi_conn_is_deaf(conn);
 }

@@ -59,6 +59,11 @@ static inline bool cmdi_secure_has_raw(const struct cmdi_conn *conn)
 {
     return conn->secured != NULL && conn->secured->raw.begin < conn->secured->raw.end;
 }
+/** What has come waits for us, and not for what is still to come. */
+static inline bool cmdi_secure_is_late(const struct cmdi_conn *conn)
+{
+    return cmdi_secure_has_raw(conn) && conn->secured->handshake != CMDI_HANDSHAKE_LISTENS;
+}
 /** There are bytes that were received and not run. */
 static inline bool cmdi_conn_has_received(const struct cmdi_conn *conn)
 {
