@@ -58,8 +58,8 @@ enum cmdi_client_state {
      */
     CMDI_CLIENT_RESOLVE,
     /**
-     * `conn` connects to targets->list[target], or is closing because it could not. Commands wait.
-     * Timer: the end of this attempt.
+     * `conn` connects to targets->list[target], and with TLS shakes hands; or is closing because it
+     * could not. Commands wait. Timer: the end of this attempt.
      */
     CMDI_CLIENT_CONNECT,
     /** `conn` is connected, and its ServerInfo is to come. Else as CONNECT; it is one attempt. */

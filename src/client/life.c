@@ -17,6 +17,7 @@
 #include "client/inbox.h"
 #include "client/receive.h"
 #include "client/send.h"
+#include "conn/option_tls.h"
 
 enum {
     CLIENT_LOOK_MS = 10, // A limit that cannot be judged now is checked again.
@@ -150,6 +151,15 @@ void cmdi_client_close(struct cmdi_client *client, uint32_t linger_ms)
 
 /* --- Connecting ------------------------------------------------------------------------------- */
 
+static int client_secure(struct cmdi_client *client, const struct cmdi_target *target)
+{
+    struct cmdi_client_shard *client_shard = client->client_shard;
+    const struct cmdi_client_config *config = client_shard->config;
+    const struct cmdi_security_peer server = {
+            .host = config->host[0] != '\0' ? config->host : NULL, .address = target->text};
+    return cmdi_conn_secure(&client->conn, config->tls, &server, &client_shard->counters.tls);
+}
+
 /* Begins with the next address. Returns: 0; or why that one cannot even be tried. */
 static int client_try(struct cmdi_client *client, const struct cmdi_target *target)
 {
@@ -157,8 +167,10 @@ static int client_try(struct cmdi_client *client, const struct cmdi_target *targ
     const struct cmdi_client_config *config = client_shard->config;
     cmdi_conn_init(&client->conn, client_shard->shard, &client_conn_ops, config->transport,
             &config->limits, &client_shard->counters.conn);
-    int code = cmdi_conn_open(&client->conn, -1, &target->address);
+    int code = config->tls != NULL ? client_secure(client, target) : 0;
+    code = code < 0 ? code : cmdi_conn_open(&client->conn, -1, &target->address);
     if (code < 0) {
+        cmdi_conn_fini(&client->conn);
         return code;
     }
     CMDI_ASSERT(code == 0); // A connect is never over at once.
@@ -229,8 +241,20 @@ static void client_on_resolve_limit(struct cmdi_client *client, uint64_t now_ms)
 
 static void client_on_connect_limit(struct cmdi_client *client, uint64_t now_ms)
 {
-    (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "connect %s: no answer within %u ms",
-            client_target_text(client), (unsigned)(now_ms - client->attempts.since_ms));
+    unsigned spent_ms = (unsigned)(now_ms - client->attempts.since_ms);
+    bool is_securing = client->conn.state == CMDI_CONN_SECURING;
+    if (is_securing && cmdi_conn_is_behind(&client->conn)) {
+        client_arm(client, now_ms + CLIENT_LOOK_MS);
+        return; // The server may have answered: the next step is ours.
+    }
+    if (is_securing) {
+        (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT,
+                "TLS handshake with %s: not over within %u ms; is it a TLS server?",
+                client_target_text(client), spent_ms);
+    } else {
+        (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "connect %s: no answer within %u ms",
+                client_target_text(client), spent_ms);
+    }
     cmdi_conn_fail(&client->conn, CMDS_E_TIMEOUT, "%s", client->error.text);
 }
 
@@ -241,8 +265,9 @@ static void client_on_server_info_limit(struct cmdi_client *client, uint64_t now
         return; // It may have come: the shard had no buffer for it.
     }
     (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT,
-            "ServerInfo of %s: not received within %u ms; is it a cmd-stream server?",
-            client_target_text(client), (unsigned)(now_ms - client->attempts.since_ms));
+            "ServerInfo of %s: not received within %u ms; is it a cmd-stream server%s?",
+            client_target_text(client), (unsigned)(now_ms - client->attempts.since_ms),
+            client->client_shard->config->tls == NULL ? ", or does it want TLS" : "");
     cmdi_conn_fail(&client->conn, CMDS_E_TIMEOUT, "%s", client->error.text);
 }
 
@@ -393,6 +418,21 @@ static void client_on_eof(struct cmdi_conn *conn)
     cmdi_conn_fail(conn, CMDS_E_EOF, "the server closed it");
 }
 
+/* It ended before it was up. */
+static void client_attempt_failed(struct cmdi_client *client, const struct cmds_error *error)
+{
+    bool is_securing = client->conn.ended_in == CMDI_CONN_SECURING;
+    if (is_securing && cmdi_tls_is_error(error->code)) {
+        (void)cmdi_fail(&client->error, error->code, "%s", error->text); // Names the server.
+        return;
+    }
+    (void)cmdi_fail(&client->error, error->code, "%s %s: %s",
+            is_securing                                            ? "TLS handshake with"
+            : cmdi_client_state(client) == CMDI_CLIENT_SERVER_INFO ? "ServerInfo of"
+                                                                   : "connect",
+            client_target_text(client), error->text);
+}
+
 static void client_on_closing(struct cmdi_conn *conn)
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
@@ -400,9 +440,7 @@ static void client_on_closing(struct cmdi_conn *conn)
     struct cmds_error error;
     cmdi_conn_error(conn, &error);
     if (state == CMDI_CLIENT_CONNECT || state == CMDI_CLIENT_SERVER_INFO) {
-        (void)cmdi_fail(&client->error, error.code, "%s %s: %s",
-                state == CMDI_CLIENT_SERVER_INFO ? "ServerInfo of" : "connect",
-                client_target_text(client), error.text);
+        client_attempt_failed(client, &error);
     } else if (state == CMDI_CLIENT_UP) {
         (void)cmdi_fail(&client->error, error.code, "connection to %s lost: %s",
                 client_target_text(client), error.text);

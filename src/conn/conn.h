@@ -214,6 +214,7 @@ struct cmdi_conn {
         unsigned char bytes[CMDI_TRANSPORT_STATE_MAX];
     } transport_state;     // The transport's own.
     bool transport_closed; // cmdi_conn_on_closed() was called. Only CLOSING and CLOSED.
+    uint8_t ended_in;      // The state that CLOSING came from. Only CLOSING and CLOSED.
     uint32_t send_size;    // Valid while SENDING.
     int32_t recv_error;    // Why the input ended, beside the peer's FIN. Valid if ENDED.
     struct cmdi_conn_counters *counters; // The owner's, on this shard.

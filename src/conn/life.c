@@ -92,6 +92,7 @@ void cmdi_conn_abort(struct cmdi_conn *conn)
     CMDI_ASSERT(conn->state < CMDI_CONN_CLOSING);
     conn->transport->abort(conn);
     cmdi_secure_leave(conn, false);
+    conn->ended_in = conn->state;
     cmdi_conn_move(conn, CMDI_CONN_CLOSING);
     cmdi_shard_timer_off(conn->shard, &conn->timer);
     cmdi_conn_lack_over(conn);

@@ -97,8 +97,5 @@ int cmdi_group_options_take(struct cmds_group_options *mine,
     if (code == 0) {
         code = cmdi_client_config_check_tls(mine, error);
     }
-    if (code == 0 && mine->tls != NULL) {
-        return cmdi_fail(error, -EOPNOTSUPP, "tls: connections cannot be secured yet");
-    }
     return code < 0 ? code : cmdi_dispatch_check(mine->dispatch, error);
 }

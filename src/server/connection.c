@@ -15,6 +15,7 @@
 #include "base/assert.h"
 #include "server/call.h"
 #include "server/exec.h"
+#include "server/peer.h"
 #include "server/result.h"
 #include "server/window.h"
 
@@ -149,8 +150,9 @@ static void connection_log_end(const struct cmds_connection *connection)
     default:
         break;
     }
-    cmdi_shard_log(connection->server_shard->shard, reason, CMDS_LOG_WARN, "%s: closed: %s",
-            connection->peer, error.text);
+    bool is_named = reason == CMDI_LOG_TLS && connection->state == CMDI_CONNECTION_NEW;
+    cmdi_shard_log(connection->server_shard->shard, reason, CMDS_LOG_WARN, "%s%s%s",
+            is_named ? "" : connection->peer, is_named ? "" : ": closed: ", error.text);
 }
 
 static void connection_on_closing(struct cmdi_conn *conn)
@@ -257,11 +259,29 @@ static bool connection_send_server_info(struct cmds_connection *connection)
     return true;
 }
 
+/* Who the peer is, before anybody may ask. Returns: false: it has failed, for want of memory. */
+static bool connection_take_peer(struct cmds_connection *connection)
+{
+    const struct cmds_tls_peer *peer = cmdi_conn_tls_peer(&connection->conn);
+    // NULL would say that there is no TLS.
+    CMDI_ASSERT((peer != NULL) == (connection->server_shard->core->options.tls != NULL));
+    connection->tls_peer = peer != NULL ? cmdi_peer_copy(peer) : NULL;
+    if (peer != NULL && connection->tls_peer == NULL) {
+        CMDI_COUNT(connection->conn.counters, out_of_memory, 1);
+        cmdi_conn_fail(&connection->conn, -ENOMEM, "no memory for what is known of the peer");
+        return false;
+    }
+    return true;
+}
+
 /* Its bytes go both ways now, and the peer is known: the server may refuse it. */
 static void connection_opened(struct cmds_connection *connection)
 {
     struct cmdi_server_shard *server_shard = connection->server_shard;
     const struct cmds_server_options *options = &server_shard->core->options;
+    if (!connection_take_peer(connection)) {
+        return;
+    }
     if (options->on_connect != NULL && options->on_connect(options->receiver, connection) < 0) {
         CMDI_COUNT(&server_shard->counters, connections_refused, 1);
         cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "refused by on_connect");
@@ -285,15 +305,34 @@ static void connection_on_open(struct cmdi_conn *conn, int code)
     }
 }
 
+/* The part of its bytes. Returns: as cmdi_conn_open(). */
+static int connection_begin(struct cmds_connection *connection,
+        struct cmdi_server_shard *server_shard, const struct cmdi_transport *transport, int fd)
+{
+    struct cmds_tls *tls = server_shard->core->options.tls;
+    struct cmdi_conn *conn = &connection->conn;
+    int code = 0;
+    cmdi_conn_init(conn, server_shard->shard, &connection_ops, transport,
+            &server_shard->core->limits, &server_shard->counters.conn);
+    if (tls != NULL) {
+        const struct cmdi_security_peer client = {.address = connection->peer};
+        code = cmdi_conn_secure(conn, tls, &client, &server_shard->counters.tls);
+    }
+    code = code < 0 ? code : cmdi_conn_open(conn, fd, NULL);
+    if (code < 0) {
+        cmdi_conn_fini(conn);
+    }
+    return code;
+}
+
 struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_shard,
         const struct cmdi_transport *transport, int fd, const char *peer)
 {
     struct cmds_connection *connection = cmdi_pool_acquire(&server_shard->connection_pool);
     int code = -ENOMEM;
     if (connection != NULL) {
-        cmdi_conn_init(&connection->conn, server_shard->shard, &connection_ops, transport,
-                &server_shard->core->limits, &server_shard->counters.conn);
-        code = cmdi_conn_open(&connection->conn, fd, NULL);
+        (void)snprintf(connection->peer, sizeof(connection->peer), "%s", peer);
+        code = connection_begin(connection, server_shard, transport, fd);
     }
     if (code < 0) {
         if (connection != NULL) {
@@ -311,7 +350,6 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
     cmdi_window_init(connection);
     cmdi_job_queue_init(&connection->jobs, server_shard->lane);
     connection->tls_peer = NULL;
-    (void)snprintf(connection->peer, sizeof(connection->peer), "%s", peer);
     cmdi_list_init(&connection->calls);
     cmdi_list_init(&connection->again);
     cmdi_list_init(&connection->link);
@@ -319,6 +357,8 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
     CMDI_COUNT(&server_shard->counters, connections_accepted, 1);
     if (code > 0) {
         connection_opened(connection);
+    } else if (server_shard->state == CMDI_SERVER_SHARD_DRAINING) {
+        cmdi_connection_drain(connection);
     }
     return connection;
 }

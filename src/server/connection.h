@@ -66,10 +66,17 @@ static inline const struct cmds_connection *cmdi_connection_of_const(const struc
     const void *connection = conn; // It begins with it.
     return connection;
 }
-/** Executes what was received, and closes with the last call. */
+/**
+ * Executes what was received, and closes with the last call. A client sends its first command when it
+ * has the ServerInfo: where that is not on its way, nothing was received, and it ends at once.
+ */
 static inline void cmdi_connection_drain(struct cmds_connection *connection)
 {
-    cmdi_conn_stop_input(&connection->conn);
+    if (connection->conn.state < CMDI_CONN_OPEN) {
+        cmdi_conn_fail(&connection->conn, CMDS_E_DRAINING, "the server is shutting down");
+    } else {
+        cmdi_conn_stop_input(&connection->conn);
+    }
 }
 /** Its peer has finished: it closes in order with its last call. */
 static inline void cmdi_connection_finish_if_idle(struct cmds_connection *connection)

@@ -76,10 +76,7 @@ static int core_check_limits(const struct cmds_server_options *mine, struct cmds
         return cmdi_fail(error, -EINVAL, "overflow %u: CMDS_OVERFLOW_REFUSE or CMDS_OVERFLOW_QUEUE",
                 mine->overflow);
     }
-    int code = cmdi_option_tls_check(mine->tls, true, error);
-    return code == 0 && mine->tls != NULL
-                   ? cmdi_fail(error, -EOPNOTSUPP, "tls: connections cannot be secured yet")
-                   : code;
+    return cmdi_option_tls_check(mine->tls, true, error);
 }
 
 static int core_check_tables(const struct cmds_server_options *mine, struct cmds_error *error)
