@@ -8,6 +8,7 @@
 
 #include <wolfssl/options.h>
 
+#include <wolfssl/error-ssl.h>
 #include <wolfssl/ssl.h>
 #include <wolfssl/version.h>
 
