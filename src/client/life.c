@@ -17,7 +17,6 @@
 #include "client/inbox.h"
 #include "client/receive.h"
 #include "client/send.h"
-#include "conn/option_tls.h"
 
 enum {
     CLIENT_LOOK_MS = 10, // A limit that cannot be judged now is checked again.
@@ -421,16 +420,15 @@ static void client_on_eof(struct cmdi_conn *conn)
 /* It ended before it was up. */
 static void client_attempt_failed(struct cmdi_client *client, const struct cmds_error *error)
 {
-    bool is_securing = client->conn.ended_in == CMDI_CONN_SECURING;
-    if (is_securing && cmdi_tls_is_error(error->code)) {
-        (void)cmdi_fail(&client->error, error->code, "%s", error->text); // Names the server.
-        return;
+    const char *phase = client->conn.ended_in == CMDI_CONN_SECURING ? "TLS handshake with"
+                        : cmdi_client_state(client) == CMDI_CLIENT_SERVER_INFO ? "ServerInfo of"
+                                                                               : "connect";
+    if (cmdi_conn_error_names_peer(error)) {
+        (void)cmdi_fail(&client->error, error->code, "%s", error->text);
+    } else {
+        (void)cmdi_fail(&client->error, error->code, "%s %s: %s", phase, client_target_text(client),
+                error->text);
     }
-    (void)cmdi_fail(&client->error, error->code, "%s %s: %s",
-            is_securing                                            ? "TLS handshake with"
-            : cmdi_client_state(client) == CMDI_CLIENT_SERVER_INFO ? "ServerInfo of"
-                                                                   : "connect",
-            client_target_text(client), error->text);
 }
 
 static void client_on_closing(struct cmdi_conn *conn)

@@ -282,6 +282,11 @@ void cmdi_conn_note(struct cmdi_conn *conn, int code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 /** Why it ends or has ended; code 0: it does not. Thread: shard. */
 void cmdi_conn_error(const struct cmdi_conn *conn, struct cmds_error *error);
+/**
+ * Does the sentence begin with what was tried, and with whom? Those of a handshake that failed do, as
+ * the layer knows best what it was about.
+ */
+bool cmdi_conn_error_names_peer(const struct cmds_error *error);
 /** Closes at once, because of `code`; the first cause stays. Safe in any op and any state. */
 void cmdi_conn_fail(struct cmdi_conn *conn, int code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));

@@ -15,10 +15,5 @@
  * Returns: 0; -EINVAL: it is made for the other side, or by a library of another version.
  */
 int cmdi_option_tls_check(const struct cmds_tls *tls, bool is_server, struct cmds_error *error);
-/** A session says so; in a handshake with a sentence that names the peer. */
-static inline bool cmdi_tls_is_error(int code)
-{
-    return code <= CMDS_E_TLS_HANDSHAKE && code >= CMDS_E_TLS_RECORD;
-}
 
 #endif

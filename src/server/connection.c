@@ -150,7 +150,7 @@ static void connection_log_end(const struct cmds_connection *connection)
     default:
         break;
     }
-    bool is_named = reason == CMDI_LOG_TLS && connection->state == CMDI_CONNECTION_NEW;
+    bool is_named = cmdi_conn_error_names_peer(&error);
     cmdi_shard_log(connection->server_shard->shard, reason, CMDS_LOG_WARN, "%s%s%s",
             is_named ? "" : connection->peer, is_named ? "" : ": closed: ", error.text);
 }
