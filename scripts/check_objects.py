@@ -49,11 +49,11 @@ NARROW = {
 LIBC = set(
     "abort calloc malloc realloc free aligned_alloc posix_memalign strdup "
     "memchr memcmp bcmp memcpy memmove memset memrchr qsort bsearch "
-    "strchr strcmp strcspn strlen strncmp strnlen strrchr strspn strstr "
+    "memmem explicit_bzero strcasecmp strchr strcmp strcspn strlen strncmp strnlen strrchr strspn strstr "
     "strtod strtof strtol strtoll strtoul strtoull snprintf vsnprintf "
     "strerror strerror_r strerrordesc_np strerrorname_np inet_ntop inet_pton "
     "pthread_mutex_init pthread_mutex_destroy pthread_mutex_lock pthread_mutex_trylock "
-    "pthread_mutex_unlock pthread_self pthread_equal "
+    "pthread_mutex_unlock pthread_self pthread_equal pthread_once "
     # Of the compiler and of the headers' macros.
     "_GLOBAL_OFFSET_TABLE_ __stack_chk_fail __tls_get_addr __errno_location __ctype_b_loc".split()
 )
@@ -65,6 +65,8 @@ LIBC_MORE = {
     "src/base/pool.c": "mmap munmap",  # Memory of another kind than malloc's, and no more.
     "src/tls/layer.c": "malloc_trim",  # Of a library of its own; a simulation has no TLS. The next too.
     "src/tls/complaint.c": "gmtime_r strftime",  # Dates of certificates.
+    "src/tls/files.c": "open read fstat close access secure_getenv",  # Before anything runs.
+    "src/tls/tickets.c": "getrandom clock_gettime",  # At a handshake.
     "src/server/main.c": "stdout stderr printf puts fprintf fflush",  # cmds_server_main(), a program.
 }
 # Of the seam, used by nobody yet.
@@ -133,6 +135,7 @@ class Objects:
     def __init__(self, root, build):
         self.undefined = {}  # File -> symbols.
         self.definer = {}  # Symbol -> file.
+        self.doubles = []  # (symbol, file, other file).
         self.is_lto = False
         newest = {}
         for path in sorted(build.glob("**/CMakeFiles/*.dir/**/*.o"), key=lambda p: p.stat().st_mtime):
@@ -155,7 +158,8 @@ class Objects:
             elif kind in "Uwv":
                 self.undefined[name].add(symbol)
             else:
-                self.definer[symbol] = name
+                if self.definer.setdefault(symbol, name) != name:
+                    self.doubles.append((symbol, name, self.definer[symbol]))
 
     def uses(self):
         """(file, symbol, file that defines it) across files."""
@@ -187,6 +191,13 @@ def check_plan(root, report):
                        f"there is no src/{place}")
     for circle in arrow_circles(ARROWS, SEAMS):
         report("scripts/check_objects.py", 1, f"the arrows lead in a circle: {' '.join(circle)}")
+
+
+def check_doubles(objects, report):
+    """Of two libraries in one program a linker takes one, and says nothing."""
+    for symbol, name, other in objects.doubles:
+        if symbol != "main":
+            report(name, 0, f"{symbol}: {other} has a global name like that too")
 
 
 def check_arrows(objects, narrow, report):
@@ -292,6 +303,7 @@ def check(root, build, old_circles, report, note):
         return None
     narrow = {symbol: header for place in ("ring", "machine")
               for symbol, header in declarations(root, place).items() if header in NARROW}
+    check_doubles(objects, report)
     used = check_arrows(objects, narrow, report)
     check_seams_are_needed(objects, used, report)
     if (root / "CMakeLists.txt").is_file():  # A whole tree.

@@ -95,7 +95,7 @@ static bool is_label_character(char c)
  * Labels with dots between them, none of them empty; the last is no number, or it would be an address
  * in one of the forms that resolvers take: 127.1, 10.0.0.1 with a dot behind it.
  */
-static bool is_dns_name(struct cmds_string name)
+bool cmdi_host_is_dns_name(struct cmds_string name)
 {
     size_t label_size = 0;
     bool is_number = true;
@@ -190,7 +190,7 @@ enum cmdi_certificate_fault cmdi_certificate_check_host(
     if (name.size > 0 && name.data[name.size - 1] == '.') {
         name.size--;
     }
-    return is_dns_name(name) && alt_names_have(certificate, CMDI_ALT_NAME_DNS, name)
+    return cmdi_host_is_dns_name(name) && alt_names_have(certificate, CMDI_ALT_NAME_DNS, name)
                    ? CMDI_CERTIFICATE_OK
                    : CMDI_CERTIFICATE_OTHER_HOST;
 }

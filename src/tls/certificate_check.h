@@ -27,6 +27,9 @@ enum cmdi_certificate_owner {
 CMDS_NODISCARD enum cmdi_certificate_fault cmdi_certificate_check(
         const struct cmdi_certificate *certificate, enum cmdi_certificate_owner owner);
 
+/** Labels of letters, digits, '-', '_' with dots between them; no address; no dot at the end. */
+bool cmdi_host_is_dns_name(struct cmds_string name);
+
 /**
  * Is it the certificate of this host? Only subjectAltName counts.
  *

@@ -25,7 +25,7 @@
 
 struct cmdi_context;
 struct cmdi_resume;
-struct cmdi_tickets;
+struct cmdi_tls_tickets;
 struct cmdi_tls_options;
 
 struct cmdi_tls {
@@ -43,8 +43,8 @@ struct cmdi_tls {
     bool resumes;    // A client keeps sessions; a server gives tickets.
     int verify_mode; // Of wolfSSL, as each WOLFSSL_CTX has it: for whoever sets a callback beside it.
 
-    struct cmdi_tickets *tickets; // Of a server that resumes.
-    struct cmdi_resume *resume;   // Of a client that resumes.
+    struct cmdi_tls_tickets *tickets; // Of a server that resumes.
+    struct cmdi_resume *resume;       // Of a client that resumes.
 
     pthread_mutex_t reload_mutex; // One reload at a time.
     pthread_mutex_t mutex;        // For `context`: taken for an instant.
@@ -59,6 +59,16 @@ static inline const struct cmdi_tls *cmdi_tls_of_const(const struct cmds_tls *tl
 {
     return (const struct cmdi_tls *)tls;
 }
+
+/**
+ * Reads all files, and checks them.
+ *
+ * Owner:   gives *context. Thread: any but a shard. Returns: as cmds_tls_server_new().
+ */
+int cmdi_context_read(
+        const struct cmdi_tls *tls, struct cmdi_context **context, struct cmds_error *error);
+/** Owner: takes `context`, which is the current one from now on. */
+void cmdi_tls_swap(struct cmdi_tls *tls, struct cmdi_context *context);
 
 /** Gives: the current context, counted: cmdi_context_unref(). Never NULL. */
 struct cmdi_context *cmdi_tls_hold(struct cmdi_tls *tls);

@@ -248,6 +248,13 @@ class CheckTest(unittest.TestCase):
         self.refused("src/codec/a.c:0: cmdi_f of src/wire/a.c: codec may use: base",
                      *self.build(src_codec_a=use))
 
+    def test_a_name_that_two_files_have(self):
+        build = self.build(src_net_a="int cmdi_f(void) { return 1; }\n",
+                           src_tls_a="int cmdi_f(void) { return 2; }\n")
+        self.refused("cmdi_f: src/net/a.c has a global name like that too", *build)
+        self.build(src_tls_a="static int cmdi_f(void) { return 2; }\n")
+        self.accepted(*build)
+
     def test_seam_for_a_symbol(self):
         use = "extern int cmds_codec_msgpack; int cmdi_f(void) { return cmds_codec_msgpack; }\n"
         codec = self.build(codecs_msgpack_a="int cmds_codec_msgpack;\n", src_server_a=use)
