@@ -189,9 +189,51 @@ void peer_on_closed(struct cmdi_conn *conn)
     peer_of(conn)->closeds++;
 }
 
+void peer_on_open(struct cmdi_conn *conn, int code)
+{
+    struct peer *peer = peer_of(conn);
+    peer->opens++;
+    peer->open_code = code;
+    if (code < 0) {
+        cmdi_conn_fail(conn, code, "connect");
+    } else {
+        cmdi_conn_start(conn);
+    }
+}
+
+int peer_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
+{
+    (void)conn;
+    return info.size == 4 && memcmp(info.data, "calc", 4) == 0 ? 0 : CMDS_E_SERVER_INFO_MISMATCH;
+}
+
 const struct cmdi_conn_ops peer_server_ops = {
         .on_frame = peer_on_frame,
         .on_ping = peer_on_ping,
+        .on_output_low = peer_on_output_low,
+        .on_eof = peer_on_eof,
+        .is_busy = peer_is_busy,
+        .on_closing = peer_on_closing,
+        .on_closed = peer_on_closed,
+};
+
+const struct cmdi_conn_ops peer_secured_server_ops = {
+        .on_frame = peer_on_frame,
+        .on_ping = peer_on_ping,
+        .on_open = peer_on_open,
+        .on_output_low = peer_on_output_low,
+        .on_eof = peer_on_eof,
+        .is_busy = peer_is_busy,
+        .on_closing = peer_on_closing,
+        .on_closed = peer_on_closed,
+        .answers_first = true,
+};
+
+const struct cmdi_conn_ops peer_client_ops = {
+        .on_frame = peer_on_frame,
+        .on_ping = peer_on_ping,
+        .on_open = peer_on_open,
+        .on_server_info = peer_on_server_info,
         .on_output_low = peer_on_output_low,
         .on_eof = peer_on_eof,
         .is_busy = peer_is_busy,
@@ -221,17 +263,46 @@ static struct cmdi_shard *peer_stepped_shard(void)
     return shard;
 }
 
-static void peer_init_timed(struct peer *peer, struct cmdi_shard *shard,
+static const struct cmdi_address some_address;
+
+static void peer_init_closed(struct peer *peer, struct cmdi_shard *shard,
         const struct cmdi_conn_ops *ops, uint32_t server_info_timeout_ms)
 {
     *peer = (struct peer){.shard = shard, .limits = peer_limits, .now_takes = PEER_SENT_MAX};
     peer->limits.server_info_timeout_ms = server_info_timeout_ms;
     peer->sent = malloc(PEER_SENT_MAX);
     CU_ASSERT_PTR_NOT_NULL_FATAL(peer->sent);
-    static const struct cmdi_address address;
-    bool opens = ops->on_open != NULL;
     cmdi_conn_init(&peer->conn, shard, ops, &fake_transport, &peer->limits, &peer->counters);
-    CU_ASSERT_EQUAL_FATAL(cmdi_conn_open(&peer->conn, -1, opens ? &address : NULL), !opens);
+}
+
+static void peer_init_timed(struct peer *peer, struct cmdi_shard *shard,
+        const struct cmdi_conn_ops *ops, uint32_t server_info_timeout_ms)
+{
+    peer_init_closed(peer, shard, ops, server_info_timeout_ms);
+    bool opens = ops->on_open != NULL;
+    CU_ASSERT_EQUAL_FATAL(cmdi_conn_open(&peer->conn, -1, opens ? &some_address : NULL), !opens);
+}
+
+void peer_init_secured(struct peer *peer, struct cmdi_shard *shard, const struct cmdi_conn_ops *ops,
+        struct cmds_tls *tls, uint32_t server_info_timeout_ms)
+{
+    static const struct cmdi_security_peer of_client = {.address = "client"};
+    static const struct cmdi_security_peer of_server = {.host = "host", .address = "host:1"};
+    bool is_server = tls->is_server;
+    peer_init_closed(peer, shard, ops, server_info_timeout_ms);
+    CU_ASSERT_EQUAL_FATAL(cmdi_conn_secure(&peer->conn, tls, is_server ? &of_client : &of_server,
+                                  &peer->tls_counters),
+            0);
+    CU_ASSERT_EQUAL_FATAL(cmdi_conn_open(&peer->conn, -1, is_server ? NULL : &some_address), 0);
+}
+
+struct peer *peer_open_secured(
+        const struct cmdi_conn_ops *ops, struct cmds_tls *tls, uint32_t server_info_timeout_ms)
+{
+    struct peer *peer = malloc(sizeof(*peer));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(peer);
+    peer_init_secured(peer, peer_stepped_shard(), ops, tls, server_info_timeout_ms);
+    return peer;
 }
 
 void peer_init(struct peer *peer, struct cmdi_shard *shard, const struct cmdi_conn_ops *ops)
@@ -319,29 +390,47 @@ void peer_end_operations(struct peer *peer)
     }
 }
 
-/* Everything was told once, nothing is left. */
-static void peer_expect_closed(struct peer *peer)
+/* Everything was told once. */
+static void peer_close(struct peer *peer)
 {
+    if (peer->conn.state < CMDI_CONN_CLOSING) {
+        cmdi_conn_fail(&peer->conn, CMDS_E_CLOSED, "the test is over");
+        peer_advance(peer);
+    }
     peer_end_operations(peer);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_CLOSED);
     CU_ASSERT_EQUAL(peer->closings, 1);
     CU_ASSERT_EQUAL(peer->closeds, 1);
     CU_ASSERT_EQUAL(peer->closes, 1);
     CU_ASSERT_EQUAL(peer->aborts, 1);
-    CU_ASSERT_EQUAL(peer->shard->buffers.leased_size, 0);
-    CU_ASSERT_EQUAL(peer->shard->connection_count, 0);
-    CU_ASSERT_EQUAL(cmdi_timer_wheel_next(&peer->shard->timers), CMDI_TIMER_NONE);
+    CU_ASSERT(peer->opens <= 1);
+    CU_ASSERT_EQUAL(peer->tls_counters.tls_waiting, 0);
     CU_ASSERT_FALSE(peer->told_inside);
     CU_ASSERT_FALSE(peer->wrong);
 }
 
+/* Nothing is left on the shard. */
+static void peer_expect_empty(const struct cmdi_shard *shard)
+{
+    CU_ASSERT_EQUAL(shard->buffers.leased_size, 0);
+    CU_ASSERT_EQUAL(shard->connection_count, 0);
+    CU_ASSERT_EQUAL(cmdi_timer_wheel_next(&shard->timers), CMDI_TIMER_NONE);
+    CU_ASSERT_EQUAL(shard->seat_count, 0);
+    CU_ASSERT_TRUE(cmdi_list_empty(&shard->seats) && cmdi_list_empty(&shard->seatless));
+    CU_ASSERT_TRUE(cmdi_list_empty(&shard->costly) && cmdi_list_empty(&shard->lacking));
+}
+
+void peer_fini(struct peer *peer)
+{
+    peer_close(peer);
+    cmdi_conn_fini(&peer->conn);
+    free(peer->sent);
+}
+
 void peer_free(struct peer *peer)
 {
-    if (peer->conn.state < CMDI_CONN_CLOSING) {
-        cmdi_conn_fail(&peer->conn, CMDS_E_CLOSED, "the test is over");
-        peer_advance(peer);
-    }
-    peer_expect_closed(peer);
+    peer_close(peer);
+    peer_expect_empty(peer->shard);
     (void)cmdi_shard_set_current(NULL);
     cmdi_conn_fini(&peer->conn);
     cmdi_shard_destroy(peer->shard);

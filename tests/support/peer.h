@@ -21,6 +21,7 @@ struct peer {
     struct cmdi_shard *shard;
     struct cmdi_conn_limits limits;
     struct cmdi_conn_counters counters;
+    struct cmdi_tls_counters tls_counters;
 
     const uint8_t *sending; // Copied when the send completes: until then it has to stay.
     size_t sending_size;
@@ -37,7 +38,7 @@ struct peer {
 
     uint64_t frames; // The last sequence that was run: they come as 1, 2, 3...
     uint64_t pause_at, fail_at, finish_at, ping_count;
-    uint32_t lows, eofs, closings, closeds;
+    uint32_t lows, eofs, opens, closings, closeds;
     bool wrong; // A frame was not the one expected.
     bool busy, told_inside;
     int open_code;
@@ -53,8 +54,14 @@ void peer_on_output_low(struct cmdi_conn *conn);
 void peer_on_eof(struct cmdi_conn *conn);
 void peer_on_closing(struct cmdi_conn *conn);
 void peer_on_closed(struct cmdi_conn *conn);
-/** All of these: a connection that begins OPEN. */
+/** Starts it, or fails it with the code. */
+void peer_on_open(struct cmdi_conn *conn, int code);
+/** "calc" it has to be. */
+int peer_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info);
+/** All of these but the last two: a connection that begins OPEN. */
 extern const struct cmdi_conn_ops peer_server_ops;
+/** The same with peer_on_open and answers_first; with both of them: for peer_open_secured(). */
+extern const struct cmdi_conn_ops peer_secured_server_ops, peer_client_ops;
 /** Large sizes, no time but a second of linger. */
 extern const struct cmdi_conn_limits peer_limits;
 
@@ -69,10 +76,21 @@ void peer_init(struct peer *peer, struct cmdi_shard *shard, const struct cmdi_co
 struct peer *peer_open(const struct cmdi_conn_ops *ops);
 /** The same with a limit for the opening and the ServerInfo together. */
 struct peer *peer_open_timed(const struct cmdi_conn_ops *ops, uint32_t server_info_timeout_ms);
+/**
+ * With a security layer: SECURING if `tls` is a server's; else its transport is being opened. A test
+ * has to ask for peer->opens. `tls` is kept.
+ */
+struct peer *peer_open_secured(
+        const struct cmdi_conn_ops *ops, struct cmds_tls *tls, uint32_t server_info_timeout_ms);
+/** The same on a shard that is there. */
+void peer_init_secured(struct peer *peer, struct cmdi_shard *shard, const struct cmdi_conn_ops *ops,
+        struct cmds_tls *tls, uint32_t server_info_timeout_ms);
 /** One of peer_server_ops whose receive is armed. */
 struct peer *peer_started(void);
 /** Ends what is in flight after the transport's abort, until it is closed. */
 void peer_end_operations(struct peer *peer);
+/** Closes one of peer_init(); its shard lives on. */
+void peer_fini(struct peer *peer);
 /** Closes it; asserts that everything was told once and nothing is left. */
 void peer_free(struct peer *peer);
 

@@ -306,36 +306,9 @@ static void test_conn_fails_in_every_state(void)
 
 /* --- A client's beginning --------------------------------------------------------------------- */
 
-static void on_open(struct cmdi_conn *conn, int code)
-{
-    peer_of(conn)->open_code = code;
-    if (code < 0) {
-        cmdi_conn_fail(conn, code, "connect");
-    } else {
-        cmdi_conn_start(conn);
-    }
-}
-
-static int on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
-{
-    (void)conn;
-    return info.size == 4 && memcmp(info.data, "calc", 4) == 0 ? 0 : CMDS_E_SERVER_INFO_MISMATCH;
-}
-
-static const struct cmdi_conn_ops client_ops = {
-        .on_frame = peer_on_frame,
-        .on_ping = peer_on_ping,
-        .on_open = on_open,
-        .on_server_info = on_server_info,
-        .on_output_low = peer_on_output_low,
-        .on_eof = peer_on_eof,
-        .on_closing = peer_on_closing,
-        .on_closed = peer_on_closed,
-};
-
 static struct peer *client_connected(void)
 {
-    struct peer *peer = peer_open_timed(&client_ops, 100);
+    struct peer *peer = peer_open_timed(&peer_client_ops, 100);
     peer_append(peer, "early", 5); // Collected until the ServerInfo has come.
     peer_advance(peer);
     peer_open_done(peer, 0);
@@ -388,13 +361,13 @@ static void test_conn_client_server_info_fails(void)
 
 static void test_conn_client_connect_fails(void)
 {
-    struct peer *peer = peer_open(&client_ops);
+    struct peer *peer = peer_open(&peer_client_ops);
     peer_open_done(peer, -ECONNREFUSED);
     CU_ASSERT_EQUAL(peer->open_code, -ECONNREFUSED);
     peer_advance(peer);
     peer_free(peer);
 
-    peer = peer_open(&client_ops);
+    peer = peer_open(&peer_client_ops);
     peer->open_code = 1;
     fail_twice(peer); // While it connects: on_open is not called any more.
 }
