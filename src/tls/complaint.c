@@ -233,21 +233,38 @@ static void put_complaint(struct cmdi_line *line, const struct cmdi_verify *veri
     }
 }
 
+/* What wolfSSL has found there, and we would have: our sentence says more. */
+static enum cmdi_certificate_fault complaint_of_ours(
+        const struct cmdi_verify *verify, const struct cmdi_certificate *certificate)
+{
+    switch (complaint_of(verify->code)) {
+    case COMPLAINT_SMALL_KEY:
+    case COMPLAINT_PURPOSE:
+    case COMPLAINT_KEY_USAGE:
+        return verify->depth == 0 ? cmdi_certificate_check(certificate, verify->owner)
+                                  : CMDI_CERTIFICATE_OK;
+    default:
+        return CMDI_CERTIFICATE_OK;
+    }
+}
+
 void cmdi_complaint_write(const struct cmdi_verify *verify, char *out, size_t size)
 {
     CMDI_ASSERT(verify->code != 0 || verify->fault != CMDI_CERTIFICATE_OK);
     struct cmdi_certificate certificate;
-    enum cmdi_certificate_fault broken =
-            cmdi_certificate_parse(&certificate, verify->der.data, verify->der.size);
-    if (verify->fault == CMDI_CERTIFICATE_OK) {
+    bool is_readable = cmdi_certificate_parse(&certificate, verify->der.data, verify->der.size) ==
+                       CMDI_CERTIFICATE_OK;
+    enum cmdi_certificate_fault fault = verify->fault;
+    if (fault == CMDI_CERTIFICATE_OK && is_readable) {
+        fault = complaint_of_ours(verify, &certificate);
+    }
+    if (fault == CMDI_CERTIFICATE_OK) {
         struct cmdi_line line = cmdi_line_begin(out, size);
-        put_complaint(&line, verify, broken == CMDI_CERTIFICATE_OK ? &certificate : NULL);
+        put_complaint(&line, verify, is_readable ? &certificate : NULL);
         return;
     }
-    size_t length =
-            cmdi_certificate_fault_text(&certificate, verify->fault, verify->host, out, size);
-    bool is_name = verify->fault >= CMDI_CERTIFICATE_NO_ALT_NAME;
-    if (is_name && length < size) {
+    size_t length = cmdi_certificate_fault_text(&certificate, fault, verify->host, out, size);
+    if (fault >= CMDI_CERTIFICATE_NO_ALT_NAME && length < size) {
         struct cmdi_line line = cmdi_line_begin(out + length, size - length);
         cmdi_line_text(&line, "; check server_name");
     }

@@ -38,7 +38,7 @@ static void make_folder(void)
     }
 }
 
-const char *tls_file(const char *name)
+const char *tls_file_of(const char *name, const char *suffix)
 {
     static char paths[PATH_COUNT][PATH_SIZE];
     static unsigned next;
@@ -48,8 +48,13 @@ const char *tls_file(const char *name)
         make_folder();
     }
     char *path = paths[next++ % PATH_COUNT];
-    snprintf(path, PATH_SIZE, "%s/%s", folder, name);
+    snprintf(path, PATH_SIZE, "%s/%s%s", folder, name, suffix);
     return path;
+}
+
+const char *tls_file(const char *name)
+{
+    return tls_file_of(name, "");
 }
 
 /* ---- What a connection is to a session ------------------------------------------------------- */
@@ -143,6 +148,9 @@ static enum cmdi_security_result checked(
         const struct tls_end *end, enum cmdi_security_result result)
 {
     bool has_failed = result == CMDI_SECURITY_FAILED;
+    if (has_failed && getenv("TLS_TELL") != NULL) {
+        fprintf(stderr, "%d %s\n", end->error.code, end->error.text);
+    }
     CU_ASSERT_EQUAL(end->error.code < 0, has_failed);
     CU_ASSERT_EQUAL(end->error.text[0] != '\0', has_failed);
     return result;
@@ -175,6 +183,46 @@ const struct cmds_tls_peer *tls_peer(const struct tls_end *end)
     return end->tls->security->peer(end->session);
 }
 
+/* ---- Both kinds of TLS ----------------------------------------------------------------------- */
+
+static struct cmds_tls *made(struct cmds_tls *tls, const struct cmds_error *error)
+{
+    if (tls == NULL) {
+        fprintf(stderr, "%s\n", error->text);
+    }
+    CU_ASSERT_PTR_NOT_NULL_FATAL(tls);
+    return tls;
+}
+
+struct cmds_tls *tls_new_server(const char *name, const char *client_ca)
+{
+    struct cmds_tls *tls = NULL;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct cmds_tls_server_options options = CMDS_TLS_SERVER_OPTIONS_INIT;
+    options.certificate_file = tls_file_of(name, ".pem");
+    options.key_file = tls_file_of(name, ".key");
+    if (client_ca != NULL) {
+        options.clients = CMDS_TLS_CLIENTS_REQUIRED;
+        options.client_ca_file = tls_file_of(client_ca, ".pem");
+    }
+    (void)cmds_tls_server_new(&tls, &options, &error);
+    return made(tls, &error);
+}
+
+struct cmds_tls *tls_new_client(const char *ca, const char *name)
+{
+    struct cmds_tls *tls = NULL;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct cmds_tls_client_options options = CMDS_TLS_CLIENT_OPTIONS_INIT;
+    options.ca_file = tls_file_of(ca, ".pem");
+    if (name != NULL) {
+        options.certificate_file = tls_file_of(name, ".pem");
+        options.key_file = tls_file_of(name, ".key");
+    }
+    (void)cmds_tls_client_new(&tls, &options, &error);
+    return made(tls, &error);
+}
+
 /* ---- Two ------------------------------------------------------------------------------------- */
 
 void tls_pair_init(struct tls_pair *pair, struct cmds_tls *client, struct cmds_tls *server)
@@ -197,6 +245,13 @@ void tls_pair_fini(struct tls_pair *pair)
     end_fini(&pair->server);
 }
 
+void tls_pair_free(struct tls_pair *pair)
+{
+    tls_pair_fini(pair);
+    cmds_tls_free(pair->client.tls);
+    cmds_tls_free(pair->server.tls);
+}
+
 static bool end_begin(struct tls_end *end, const char *host, const char *address)
 {
     struct cmdi_security_peer peer = {.host = host, .address = address};
@@ -210,12 +265,24 @@ static bool end_begin(struct tls_end *end, const char *host, const char *address
 
 bool tls_pair_begin_client(struct tls_pair *pair)
 {
-    return end_begin(&pair->client, pair->host, "server.address:1");
+    if (!end_begin(&pair->client, pair->host, "server.address:1")) {
+        return false;
+    }
+    if (pair->client_begun != NULL) {
+        pair->client_begun(pair->client.session);
+    }
+    return true;
 }
 
 bool tls_pair_begin_server(struct tls_pair *pair)
 {
-    return end_begin(&pair->server, NULL, "client.address:2");
+    if (!end_begin(&pair->server, NULL, "client.address:2")) {
+        return false;
+    }
+    if (pair->server_begun != NULL) {
+        pair->server_begun(pair->server.session);
+    }
+    return true;
 }
 
 bool tls_pair_shake(struct tls_pair *pair)

@@ -36,14 +36,24 @@ struct tls_end {
 struct tls_pair {
     struct tls_end client, server;
     const char *host; // That the client connects to. Default "a.example".
+    // Called once they have begun; NULL: not.
+    void (*client_begun)(struct cmdi_session *client), (*server_begun)(struct cmdi_session *server);
 };
 
-/** Path of a file that make-certs.sh makes, "server.pem". Static, until the next but seven. */
+/** Path of a file that make-certs.sh makes, "server.pem". Static, until the eighth after it. */
 const char *tls_file(const char *name);
+/** The same of a name and ".pem", say. */
+const char *tls_file_of(const char *name, const char *suffix);
+/** By these certificates. `client_ca`: clients have to have one of it; NULL: none is asked for. */
+struct cmds_tls *tls_new_server(const char *name, const char *client_ca);
+/** `name`: its own certificate; NULL: none. */
+struct cmds_tls *tls_new_client(const char *ca, const char *name);
 
 void tls_pair_init(struct tls_pair *pair, struct cmds_tls *client, struct cmds_tls *server);
 /** Ends both sessions. */
 void tls_pair_fini(struct tls_pair *pair);
+/** The same, and frees what tls_new_ has made for it. */
+void tls_pair_free(struct tls_pair *pair);
 /** begin(), and steps as long as there is something to move. Returns: both are done. */
 bool tls_pair_connect(struct tls_pair *pair);
 /** The same, after both sides have begun. */
