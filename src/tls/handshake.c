@@ -13,9 +13,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/assert.h"
 #include "tls/fault.h"
+#include "tls/resume.h"
 
 enum {
     HANDSHAKE_RECORD_HANDSHAKE = 22,
@@ -127,16 +129,51 @@ static int handshake_name_server(struct cmdi_session *session,
     return 0;
 }
 
-/* A name of DNS is asked for, an address is not: so it is written. Returns: 0; -ENOMEM. */
-static int handshake_ask_for(WOLFSSL *object, const char *name)
+static bool handshake_is_address(const char *name)
 {
     uint8_t address[sizeof(struct in6_addr)];
-    if (name[0] == '\0' || inet_pton(AF_INET, name, address) == 1 ||
-            inet_pton(AF_INET6, name, address) == 1) {
+    return inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
+}
+
+/* A name of DNS is asked for; an address is not, by the book. Returns: 0; -ENOMEM. */
+static int handshake_ask_for(WOLFSSL *object, const char *name)
+{
+    if (name[0] == '\0' || handshake_is_address(name)) {
         return 0;
     }
     int result = wolfSSL_UseSNI(object, WOLFSSL_SNI_HOST_NAME, name, (word16)strlen(name));
     return result == WOLFSSL_SUCCESS ? 0 : -ENOMEM;
+}
+
+/* Is this the certificate that a full handshake would accept today? */
+static bool handshake_still_knows(const struct cmdi_session *session, struct cmds_bytes leaf)
+{
+    struct cmdi_certificate certificate;
+    return !session->tls->verifies ||
+           (cmdi_certificate_parse(&certificate, leaf.data, leaf.size) == CMDI_CERTIFICATE_OK &&
+                   certificate.not_after_s >= (int64_t)time(NULL) &&
+                   cmdi_certificate_check_host(&certificate, session->handshake->server_name) ==
+                           CMDI_CERTIFICATE_OK);
+}
+
+/* A kept session is offered. Whatever fails, there is a full handshake. */
+static void handshake_resume(struct cmdi_session *session)
+{
+    struct cmdi_resume_key key = {
+            .server_name = session->tls->verifies ? session->handshake->server_name : "",
+            .address = session->address,
+            .policy = cmdi_context_policy(session->context),
+    };
+    WOLFSSL_SESSION *kept;
+    struct cmds_bytes leaf;
+    if (!cmdi_resume_take(session->tls->resume, &key, &kept, &leaf)) {
+        return;
+    }
+    session->handshake->known_leaf = leaf;
+    if (handshake_still_knows(session, leaf)) {
+        (void)wolfSSL_set_session(session->object, kept);
+    }
+    wolfSSL_SESSION_free(kept);
 }
 
 /* Returns: 0; -ENOMEM. */
@@ -159,6 +196,9 @@ static int handshake_make_object(struct cmdi_session *session)
             is_server ? CMDI_CERTIFICATE_OF_CLIENT : CMDI_CERTIFICATE_OF_SERVER, tls->verifies);
     cmdi_verify_attach(verify, session->object, tls->verify_mode);
     cmdi_shim_attach(&session->shim, session->object);
+    if (tls->resume != NULL) {
+        handshake_resume(session);
+    }
     return 0;
 }
 
@@ -251,15 +291,19 @@ static enum cmdi_security_result handshake_finish(
     const char *name = handshake->server_name;
     bool is_tls13 = wolfSSL_GetVersion(session->object) == WOLFSSL_TLSV1_3;
     bool is_resumed = wolfSSL_session_reused(session->object) != 0;
+    bool is_client = !session->tls->face.is_server;
+    bool is_checked = is_client && session->tls->verifies;
     struct cmdi_peer_facts facts = {
-            .leaf = handshake->verify.der,
-            .server_name = session->tls->face.is_server ? cmds_string_from(name)
-                                                        : (struct cmds_string){"", 0},
+            .leaf = is_resumed ? handshake->known_leaf : handshake->verify.der,
+            .server_name = cmds_string_from(handshake_is_address(name) ? "" : name),
             .alpn = handshake_alpn(session->object),
             .cipher = handshake_cipher(session->object),
             .version = is_tls13 ? 13 : 12,
-            .verified = handshake->verify.is_verified,
+            .verified = is_resumed ? is_checked && handshake->known_leaf.size > 0
+                                   : handshake->verify.is_verified,
             .resumed = is_resumed,
+            .is_kept = session->tls->resume != NULL,
+            .host = is_checked ? name : "",
     };
     int code;
     const char *objection =
@@ -275,7 +319,7 @@ static enum cmdi_security_result handshake_finish(
     if (is_tls13) {
         cmdi_tls_gate_set_tls13(&session->shim.gate);
     }
-    session->ticket_count = is_tls13 && !session->tls->face.is_server ? HANDSHAKE_TICKETS_MAX : 0;
+    session->ticket_count = is_tls13 && is_client ? HANDSHAKE_TICKETS_MAX : 0;
     cmdi_verify_detach(session->object);
     cmdi_session_drop_handshake(session);
     cmdi_session_move(session, CMDI_SESSION_OPEN);

@@ -99,10 +99,12 @@ static size_t peer_name_count(const struct cmdi_certificate *certificate)
 }
 
 /* Strings and names; `names` as above. */
-static void peer_lay_out(struct cmds_tls_peer *peer, struct block *block,
+static void peer_lay_out(struct cmdi_peer *made, struct block *block,
         const struct cmdi_peer_facts *facts, const struct cmdi_certificate *certificate,
         const char **names)
 {
+    struct cmds_tls_peer *peer = &made->face;
+    made->host = peer_put_string(block, cmds_string_from(facts->is_kept ? facts->host : ""));
     peer->server_name = peer_put_string(block, facts->server_name);
     peer->alpn = peer_put_string(block, facts->alpn);
     peer->cipher = peer_put_string(block, facts->cipher);
@@ -137,11 +139,11 @@ int cmdi_peer_create(struct cmdi_peer **peer, const struct cmdi_peer_facts *fact
         CMDI_ASSERT(!facts->verified || facts->leaf.size == 0);
         certificate = (struct cmdi_certificate){0};
     }
-    struct cmds_tls_peer counted;
+    struct cmdi_peer counted;
     struct block block = {0};
     peer_lay_out(&counted, &block, facts, &certificate, NULL);
     size_t names_size = peer_name_count(&certificate) * sizeof(char *);
-    size_t leaf_size = facts->keeps_leaf ? facts->leaf.size : 0;
+    size_t leaf_size = facts->is_kept ? facts->leaf.size : 0;
     struct cmdi_peer *made = calloc(1, sizeof(*made) + names_size + leaf_size + block.size);
     if (made == NULL) {
         return -ENOMEM;
@@ -154,7 +156,7 @@ int cmdi_peer_create(struct cmdi_peer **peer, const struct cmdi_peer_facts *fact
     }
     size_t counted_size = block.size;
     block = (struct block){.at = (char *)leaf + leaf_size};
-    peer_lay_out(&made->face, &block, facts, &certificate, names);
+    peer_lay_out(made, &block, facts, &certificate, names);
     CMDI_ASSERT(block.size == counted_size);
     made->face.version = facts->version;
     made->face.verified = facts->verified;

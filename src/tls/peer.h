@@ -13,7 +13,9 @@
 
 struct cmdi_peer {
     struct cmds_tls_peer face; // First.
-    struct cmds_bytes leaf;    // Of the same block; empty unless it was to be kept.
+    /* Of the same block; empty unless they were to be kept. */
+    const char *host;
+    struct cmds_bytes leaf;
 };
 
 struct cmdi_peer_facts {
@@ -21,7 +23,8 @@ struct cmdi_peer_facts {
     struct cmds_string server_name, alpn, cipher;
     uint8_t version; // 12 or 13.
     bool verified, resumed;
-    bool keeps_leaf;
+    bool is_kept;     // For a session that resumes this one: the leaf, and
+    const char *host; // whose certificate it was checked to be; "" if it was not.
 };
 
 /**

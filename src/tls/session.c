@@ -6,6 +6,11 @@
 
 #include "base/assert.h"
 #include "tls/fault.h"
+#include "tls/resume.h"
+
+enum {
+    SESSION_TICKET_SIZE_MAX = 4096, // A longer one is not kept.
+};
 
 #define SESSION_BIT(state) (1u << CMDI_SESSION_##state)
 
@@ -98,15 +103,40 @@ void cmdi_session_drop_handshake(struct cmdi_session *session)
 {
     if (session->handshake != NULL) {
         cmdi_verify_fini(&session->handshake->verify);
+        free((void *)session->handshake->known_leaf.data);
         free(session->handshake);
         session->handshake = NULL;
     }
+}
+
+/* For the next connection, if the server has sent a ticket. */
+static void session_keep(struct cmdi_session *session)
+{
+    uint8_t ticket[SESSION_TICKET_SIZE_MAX];
+    word32 size = sizeof(ticket);
+    WOLFSSL_SESSION *kept = NULL;
+    if (wolfSSL_get_SessionTicket(session->object, ticket, &size) == WOLFSSL_SUCCESS && size > 0) {
+        kept = wolfSSL_get1_session(session->object);
+    }
+    if (kept == NULL) {
+        return;
+    }
+    struct cmdi_resume_key key = {
+            .server_name = session->peer->host,
+            .address = session->address,
+            .policy = cmdi_context_policy(session->context),
+    };
+    cmdi_resume_keep(session->tls->resume, &key, kept, session->peer->leaf);
 }
 
 void cmdi_session_end(struct cmdi_session *session)
 {
     if (session == NULL) {
         return;
+    }
+    if (session->peer != NULL && session->tls->resume != NULL &&
+            session->state != CMDI_SESSION_FAILED) {
+        session_keep(session);
     }
     wolfSSL_free(session->object);
     cmdi_session_clear_errors();

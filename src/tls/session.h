@@ -34,7 +34,8 @@ struct cmdi_handshake {
     struct cmdi_verify verify;
     // The name that a client asks for, or that we check; no address of it has brackets or a scope.
     char server_name[CMDI_HELLO_NAME_MAX + 1];
-    bool lacks_alpn; // The client offers no protocol, and one of ours is wanted.
+    bool lacks_alpn;              // The client offers no protocol, and one of ours is wanted.
+    struct cmds_bytes known_leaf; // Of the session that a client would resume. Owned; empty: none.
 };
 
 struct cmdi_session {

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sessions that go on where an earlier one was: a shorter handshake, and no certificate in it. So who
+ * the server is must come from the first one, be checked as then, and count for nobody else.
+ */
+#include <string.h>
+
+#include <cmdstream/tls.h>
+
+#include "support/harness.h"
+#include "support/tls_pair.h"
+
+static struct cmds_tls *client, *server;
+
+static void set_up(const char *name, const char *client_ca)
+{
+    client = tls_new_client("ca", name);
+    server = tls_new_server("server", client_ca);
+}
+
+static void tear_down(void)
+{
+    cmds_tls_free(client);
+    cmds_tls_free(server);
+}
+
+/* One connection to this host, with a word from the server: its ticket comes before it. */
+static void connect_once(const char *host, struct tls_pair *pair)
+{
+    tls_pair_init(pair, client, server);
+    pair->host = host;
+    CU_ASSERT_TRUE_FATAL(tls_pair_connect(pair));
+    CU_ASSERT_EQUAL(tls_seal(&pair->server, "word", 4), 0);
+    tls_move(&pair->server, &pair->client, SIZE_MAX);
+    CU_ASSERT_EQUAL(tls_open(&pair->client), CMDI_SECURITY_DATA);
+    CU_ASSERT_EQUAL(pair->client.glitches, 0);
+}
+
+static bool connect_is_resumed(const char *host)
+{
+    struct tls_pair pair;
+    connect_once(host, &pair);
+    bool is_resumed = tls_peer(&pair.client)->resumed;
+    CU_ASSERT_EQUAL(tls_peer(&pair.server)->resumed, is_resumed);
+    tls_pair_fini(&pair);
+    return is_resumed;
+}
+
+static void test_the_next_connection_resumes(void)
+{
+    set_up(NULL, NULL);
+    CU_ASSERT_FALSE(connect_is_resumed("a.example"));
+    for (unsigned i = 0; i < 3; i++) {
+        CU_ASSERT_TRUE(connect_is_resumed("a.example"));
+    }
+    tear_down();
+}
+
+static void test_the_identity_is_that_of_the_first(void)
+{
+    struct tls_pair first, next;
+    set_up(NULL, NULL);
+    connect_once("a.example", &first);
+    struct cmds_tls_peer known = *tls_peer(&first.client);
+    tls_pair_fini(&first);
+    connect_once("a.example", &next);
+    const struct cmds_tls_peer *peer = tls_peer(&next.client);
+    CU_ASSERT_TRUE(peer->resumed);
+    CU_ASSERT_TRUE(peer->verified);
+    CU_ASSERT_STRING_EQUAL(peer->common_name, "s1");
+    CU_ASSERT_STRING_EQUAL(peer->server_name, "a.example");
+    CU_ASSERT_EQUAL(memcmp(peer->fingerprint, known.fingerprint, sizeof(known.fingerprint)), 0);
+    CU_ASSERT_EQUAL(peer->dns_count, 2);
+    CU_ASSERT_STRING_EQUAL(tls_peer(&next.server)->server_name, "a.example");
+    tls_pair_fini(&next);
+    tear_down();
+}
+
+static void test_a_session_is_nobody_elses(void)
+{
+    set_up(NULL, NULL);
+    CU_ASSERT_FALSE(connect_is_resumed("a.example"));
+    CU_ASSERT_FALSE(connect_is_resumed("b.example"));
+    CU_ASSERT_FALSE(connect_is_resumed("127.0.0.1"));
+    CU_ASSERT_TRUE(connect_is_resumed("a.example"));
+    tear_down();
+}
+
+static void test_a_session_is_used_once(void)
+{
+    struct tls_pair first, second;
+    set_up(NULL, NULL);
+    CU_ASSERT_FALSE(connect_is_resumed("a.example"));
+    connect_once("a.example", &first);
+    connect_once("a.example", &second);
+    CU_ASSERT_TRUE(tls_peer(&first.client)->resumed);
+    CU_ASSERT_FALSE(tls_peer(&second.client)->resumed);
+    tls_pair_fini(&first);
+    tls_pair_fini(&second);
+    tear_down();
+}
+
+static void test_a_session_that_failed_is_not_kept(void)
+{
+    struct tls_pair pair;
+    set_up(NULL, NULL);
+    connect_once("a.example", &pair);
+    tls_feed(&pair.client, "GET /", 5);
+    CU_ASSERT_EQUAL(tls_open(&pair.client), CMDI_SECURITY_FAILED);
+    tls_pair_fini(&pair);
+    CU_ASSERT_FALSE(connect_is_resumed("a.example"));
+    tear_down();
+}
+
+static void test_mutual_tls_is_never_resumed(void)
+{
+    set_up("client", "ca");
+    CU_ASSERT_FALSE(connect_is_resumed("a.example"));
+    CU_ASSERT_FALSE(connect_is_resumed("a.example"));
+    tear_down();
+}
+
+static void test_a_ticket_of_another_server_is_no_ticket(void)
+{
+    set_up(NULL, NULL);
+    CU_ASSERT_FALSE(connect_is_resumed("a.example"));
+    cmds_tls_free(server);
+    server = tls_new_server("server", NULL);
+    CU_ASSERT_FALSE(connect_is_resumed("a.example"));
+    CU_ASSERT_TRUE(connect_is_resumed("a.example"));
+    tear_down();
+}
+
+CU_TestInfo test_tls_resumption[] = {
+        {"the next connection resumes", test_the_next_connection_resumes},
+        {"the identity is that of the first", test_the_identity_is_that_of_the_first},
+        {"a session is nobody else's", test_a_session_is_nobody_elses},
+        {"a session is used once", test_a_session_is_used_once},
+        {"a session that failed is not kept", test_a_session_that_failed_is_not_kept},
+        {"mutual TLS is never resumed", test_mutual_tls_is_never_resumed},
+        {"a ticket of another server is no ticket", test_a_ticket_of_another_server_is_no_ticket},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("tls_resumption", test_tls_resumption)
