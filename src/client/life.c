@@ -440,8 +440,9 @@ static void client_on_closing(struct cmdi_conn *conn)
     if (state == CMDI_CLIENT_CONNECT || state == CMDI_CLIENT_SERVER_INFO) {
         client_attempt_failed(client, &error);
     } else if (state == CMDI_CLIENT_UP) {
-        (void)cmdi_fail(&client->error, error.code, "connection to %s lost: %s",
-                client_target_text(client), error.text);
+        bool is_named = cmdi_conn_error_names_peer(&error);
+        (void)cmdi_fail(&client->error, error.code, "connection%s%s lost: %s",
+                is_named ? "" : " to ", is_named ? "" : client_target_text(client), error.text);
         client_down(client);
     }
 }

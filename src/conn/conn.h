@@ -283,8 +283,8 @@ void cmdi_conn_note(struct cmdi_conn *conn, int code, const char *format, ...)
 /** Why it ends or has ended; code 0: it does not. Thread: shard. */
 void cmdi_conn_error(const struct cmdi_conn *conn, struct cmds_error *error);
 /**
- * Does the sentence begin with what was tried, and with whom? Those of a handshake that failed do, as
- * the layer knows best what it was about.
+ * Does the sentence begin with what was tried, and with whom? Those of a security layer do, as it knows
+ * best what it was about.
  */
 bool cmdi_conn_error_names_peer(const struct cmds_error *error);
 /** Closes at once, because of `code`; the first cause stays. Safe in any op and any state. */

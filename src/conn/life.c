@@ -135,8 +135,8 @@ void cmdi_conn_error(const struct cmdi_conn *conn, struct cmds_error *error)
 
 bool cmdi_conn_error_names_peer(const struct cmds_error *error)
 {
-    static const char begin[] = "TLS handshake with ";
-    return strncmp(error->text, begin, sizeof(begin) - 1) == 0;
+    return strncmp(error->text, "TLS handshake with ", 19) == 0 ||
+           strncmp(error->text, "TLS with ", 9) == 0;
 }
 
 void cmdi_conn_fini(struct cmdi_conn *conn)
