@@ -3,6 +3,7 @@
 #include "support/mask.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,6 +111,7 @@ struct cmdi_session {
     uint32_t glitches;
     struct mask_end end;
     bool done, failed, closed, notified;
+    char address[MASK_ADDRESS_MAX], wants[MASK_NAME_MAX], peer_name[MASK_NAME_MAX];
     struct cmds_tls_peer peer;
     size_t have; // Of the record that comes.
     uint8_t record[MASK_RECORD_MAX], out[MASK_RECORD_MAX];
@@ -137,16 +139,25 @@ static int mask_send(struct cmdi_session *session, uint8_t *end, struct cmds_err
     return 0;
 }
 
+static enum cmdi_security_result mask_fail_silently(
+        struct cmdi_session *session, struct cmds_error *error, int code, const char *text)
+{
+    (void)cmdi_fail(error, code, "TLS %s %s%s: mask: %s", session->done ? "with" : "handshake with",
+            session->address,
+            session->done && !session->mask->tls.is_server ? ", after the handshake" : "", text);
+    session->failed = true;
+    return CMDI_SECURITY_FAILED;
+}
+
 static enum cmdi_security_result mask_fail(
         struct cmdi_session *session, struct cmds_error *error, int code, const char *text)
 {
-    (void)cmdi_fail(error, code, "mask: %s", text);
     if (!session->mask->fails_silently && code != CMDS_E_TLS_REFUSED) {
+        struct cmds_error ignored = CMDS_ERROR_INIT;
         session->io->count(session->context, CMDI_SECURITY_ALERT_OUT);
-        (void)mask_send(session, mask_put(session->out, MASK_ALERT, "!", 1), error);
+        (void)mask_send(session, mask_put(session->out, MASK_ALERT, "!", 1), &ignored);
     }
-    session->failed = true;
-    return CMDI_SECURITY_FAILED;
+    return mask_fail_silently(session, error, code, text);
 }
 
 /* Up to `size` bytes of the record are there. Returns: all of them. */
@@ -173,9 +184,8 @@ static enum cmdi_security_result mask_read(struct cmdi_session *session, struct 
     bool whole = mask_fetch(session, MASK_HEADER_SIZE);
     if (whole && (session->record[0] < MASK_HELLO || session->record[0] > MASK_ASK ||
                          mask_body_size(session->record) > CMDI_SECURITY_RECORD_MAX)) {
-        session->failed = true; // What speaks something else would not understand an alert.
-        (void)cmdi_fail(error, CMDS_E_TLS_RECORD, "mask: no record");
-        return CMDI_SECURITY_FAILED;
+        // What speaks something else would not understand an alert.
+        return mask_fail_silently(session, error, CMDS_E_TLS_RECORD, "no record");
     }
     if (!whole || !mask_fetch(session, MASK_HEADER_SIZE + mask_body_size(session->record))) {
         return session->have > 0 ? CMDI_SECURITY_CUT : CMDI_SECURITY_EMPTY;
@@ -294,15 +304,48 @@ static int mask_begin(struct cmds_tls *tls, const struct cmdi_security_peer *pee
                     .version = 13,
                     .resumed = mask->resumes},
     };
+    const char *wants = mask->wants;
+    if (mask->checks_host) {
+        wants = tls->server_name != NULL ? tls->server_name : peer->host;
+        CMDI_ASSERT(wants != NULL);
+    }
+    (void)snprintf((*session)->wants, MASK_NAME_MAX, "%s", wants != NULL ? wants : "");
+    (void)snprintf((*session)->address, MASK_ADDRESS_MAX, "%s", peer->address);
     return 0;
+}
+
+/* A flight that says who sends it, if it has a name. */
+static uint8_t *mask_put_flight(const struct mask *mask, uint8_t *out, uint32_t flight)
+{
+    size_t name_size = mask->name != NULL ? strlen(mask->name) + 2 : 0; // With ':' and the NUL.
+    size_t size = mask->flight_size > 1 + name_size ? mask->flight_size : 1 + name_size;
+    uint8_t *end = mask_put_hello(out, (uint8_t)flight, size);
+    if (name_size > 0) {
+        (void)snprintf((char *)out + MASK_HEADER_SIZE + 1, name_size, ":%s", mask->name);
+    }
+    return end;
+}
+
+/* Who has sent the flight. Returns: it will do. */
+static bool mask_take_name(struct cmdi_session *session)
+{
+    const uint8_t *body = session->record + MASK_HEADER_SIZE;
+    size_t size = mask_body_size(session->record);
+    if (size > 2 && body[1] == ':') {
+        (void)snprintf(
+                session->peer_name, MASK_NAME_MAX, "%.*s", (int)size - 2, (const char *)body + 2);
+        session->peer.common_name = session->peer_name;
+        session->peer.verified = true;
+    }
+    return session->wants[0] == '\0' || session->flight + 2 < session->mask->flights ||
+           strcmp(session->wants, session->peer_name) == 0;
 }
 
 /* Our flight. Returns: DONE: it was the last one; else EMPTY, or FAILED. */
 static enum cmdi_security_result mask_speak(struct cmdi_session *session, struct cmds_error *error)
 {
     session->flight++;
-    uint8_t *end =
-            mask_put_hello(session->out, (uint8_t)session->flight, session->mask->flight_size);
+    uint8_t *end = mask_put_flight(session->mask, session->out, session->flight);
     if (mask_send(session, end, error) < 0) {
         return CMDI_SECURITY_FAILED;
     }
@@ -326,6 +369,9 @@ static enum cmdi_security_result mask_shake(struct cmdi_session *session, struct
     if (session->record[0] != MASK_HELLO || mask_body_size(session->record) == 0 ||
             session->record[MASK_HEADER_SIZE] != session->flight + 1) {
         return mask_fail(session, error, CMDS_E_TLS_HANDSHAKE, "not the flight that is due");
+    }
+    if (!mask_take_name(session)) {
+        return mask_fail(session, error, CMDS_E_TLS_CERTIFICATE, "the name is wrong");
     }
     session->flight++;
     return session->flight == mask->flights ? CMDI_SECURITY_DONE : mask_speak(session, error);

@@ -6,7 +6,8 @@
  *     record:    type (1), size of the body (2, the high byte first), body
  *     handshake: HELLO 1 by the client, HELLO 2 by the server, HELLO 3 by the client: `flights`
  *
- * Each body of a HELLO begins with its number. Bodies of DATA are masked by their place in the record
+ * Each body of a HELLO begins with its number; behind it a side that has a name says ":name". The client
+ * is done when it has sent the last one: as in TLS 1.3 it learns later if that was refused. Bodies of DATA are masked by their place in the record
  * and by the record's number, so none can be lost, doubled or exchanged unseen.
  *
  *     struct mask mask;
@@ -39,10 +40,15 @@ enum {
     MASK_RECORD_MAX = MASK_HEADER_SIZE + CMDI_SECURITY_RECORD_MAX,
     MASK_SPENT_AFTER = 4,    // Records that brought nothing, in one call.
     MASK_GLITCHES_MAX = 100, // Of a session: one more, and it fails.
+    MASK_NAME_MAX = 64,      // Terminated.
+    MASK_ADDRESS_MAX = 300,
 };
 
 struct mask {
     struct cmds_tls tls;
+    const char *name;       // Who we say that we are. NULL: nobody in particular.
+    const char *wants;      // Whom the peer has to be. NULL: anybody.
+    bool checks_host;       // A client's: instead, its server_name, or the host in `connect`.
     uint32_t flights;       // At least 2. Default 3.
     uint32_t flight_size;   // Of the body of each HELLO that is made. Default 10.
     bool is_light_at_last;  // What a server does behind its first step costs little.
