@@ -20,6 +20,7 @@
 CMDS_BEGIN_
 
 struct cmds_connection;
+struct cmds_tls_peer;
 
 /** TLS for one server or more, or for groups and senders. */
 struct cmds_tls;
@@ -72,6 +73,13 @@ struct cmds_tls_client_options {
     const char *key_file;         // PEM. Refused if its group or others may read it.
     const char *ciphers;          // OpenSSL's names with colons. NULL: ours.
     const char *alpn;             // Names with commas, best first. NULL: none.
+    /**
+     * A handshake went well, and this is the server. Negative refuses it all the same, as by its
+     * fingerprint or by the ALPN that was agreed on. On the connection's shard; it calls nothing of the
+     * library's. May be NULL. Owner: borrows `peer` until it returns.
+     */
+    int (*on_peer)(void *context, const struct cmds_tls_peer *peer);
+    void *context; // Of on_peer.
 };
 #ifdef __cplusplus
 #define CMDS_TLS_SERVER_OPTIONS_INIT cmds_detail::sized<struct cmds_tls_server_options>()

@@ -39,8 +39,10 @@ struct cmdi_tls {
     // The peer's certificate, if it has one, is checked: always, unless a server asks for none, or a client
     // has unsafe_no_verification.
     bool verifies;
-    bool requires;   // Without a checked certificate of the peer the handshake fails.
-    bool resumes;    // A client keeps sessions; a server gives tickets.
+    bool requires; // Without a checked certificate of the peer the handshake fails.
+    bool resumes;  // A client keeps sessions; a server gives tickets.
+    int (*on_peer)(void *context, const struct cmds_tls_peer *peer); // Of a client; NULL: none.
+    void *on_peer_context;
     int verify_mode; // Of wolfSSL, as each WOLFSSL_CTX has it: for whoever sets a callback beside it.
 
     struct cmdi_tls_tickets *tickets; // Of a server that resumes.

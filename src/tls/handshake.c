@@ -247,6 +247,13 @@ int cmdi_handshake_begin(struct cmds_tls *tls, const struct cmdi_security_peer *
 
 /* ---- Its end --------------------------------------------------------------------------------- */
 
+/* A client's program has the last word. */
+static bool handshake_program_refuses(const struct cmdi_session *session)
+{
+    const struct cmdi_tls *tls = session->tls;
+    return tls->on_peer != NULL && tls->on_peer(tls->on_peer_context, &session->peer->face) < 0;
+}
+
 /* Returns: what is not as it should be; NULL: nothing. */
 static const char *handshake_objection(const struct cmdi_session *session, bool is_verified,
         bool is_resumed, struct cmds_string alpn, int *code)
@@ -311,6 +318,10 @@ static enum cmdi_security_result handshake_finish(
     if (objection == NULL) {
         code = cmdi_peer_create(&session->peer, &facts);
         objection = "out of memory";
+    }
+    if (code == 0 && handshake_program_refuses(session)) {
+        code = CMDS_E_TLS_CERTIFICATE;
+        objection = "our program refuses it (on_peer)";
     }
     if (code < 0) {
         (void)cmdi_session_refuse(session, code, objection, error);

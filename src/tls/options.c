@@ -363,9 +363,12 @@ int cmdi_tls_options_of_client(struct cmdi_tls_options **options,
     created->version_min = mine.version_min;
     created->unsafe_no_verification = mine.unsafe_no_verification;
     created->no_resumption = mine.no_resumption;
+    created->handshakes_max = HANDSHAKES_DEFAULT;
     created->ca = (struct cmdi_file_name){"ca_file", mine.ca_file};
     created->crl = (struct cmdi_file_name){"crl_file", mine.crl_file};
     created->server_name = mine.server_name;
+    created->on_peer = mine.on_peer;
+    created->on_peer_context = mine.context;
     created->alpn = mine.alpn;
     set_pair(created, 0, mine.certificate_file, mine.key_file);
     code = check_trust_of_client(created, error);

@@ -32,13 +32,15 @@ struct cmdi_tls_options {
     bool unsafe_no_verification, no_resumption; // Of a client.
     uint8_t clients;                            // Of a server. enum cmds_tls_clients
     uint8_t version_min;                        // 12 or 13.
-    uint16_t handshakes_max;                    // Of a server.
+    uint16_t handshakes_max;                    // Of a client the default.
     uint32_t ticket_lifetime_s;                 // Of a server; 0: no tickets.
     struct cmdi_tls_pair *pairs; // The one for everybody else first; none: a client without.
     uint32_t pair_count;
     struct cmdi_file_name ca, crl; // Paths are NULL: none, of a client the system's.
     const char *server_name;       // Of a client. NULL: the host.
-    const char *alpn;              // NULL: none.
+    int (*on_peer)(void *context, const struct cmds_tls_peer *peer); // Of a client. NULL: none.
+    void *on_peer_context;
+    const char *alpn; // NULL: none.
     struct cmdi_ciphers ciphers;
     char *texts; // What all those point into, but static ones.
 };

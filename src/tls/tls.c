@@ -52,6 +52,8 @@ static void set_facts(struct cmdi_tls *tls, const struct cmdi_tls_options *optio
             .is_server = options->is_server,
     };
     tls->alpn = options->alpn;
+    tls->on_peer = options->on_peer;
+    tls->on_peer_context = options->on_peer_context;
     tls->clients = options->clients;
     tls->version_min = options->version_min;
     tls->verify_mode = cmdi_setup_verify_mode(options);
