@@ -108,6 +108,7 @@ struct call_target {
     const char *address;
     const struct cmds_codec *codec;
     struct cmds_bytes server_info;
+    struct cmds_tls *tls; // NULL: plain.
 };
 
 /* Until the first result; call_print() ends the wait. */
@@ -137,6 +138,7 @@ static int call_run(const struct call_options *from, const struct call_target *t
     options.group = &group;
     options.connect_timeout_ms = from->deadline_ms;
     options.single_thread = true;
+    options.tls = target->tls;
 
     struct cmds_sender *sender = NULL;
     struct cmds_error error = CMDS_ERROR_INIT;
@@ -199,7 +201,11 @@ int tool_call(int argc, char **argv)
         fprintf(stderr, "cmdstream call: %s\n", text);
         status = TOOL_EXIT_USAGE;
     } else {
-        status = call_run(&options, &target, (struct cmds_message){type, &value});
+        struct cmds_error error = CMDS_ERROR_INIT;
+        int code = tool_tls_make_client(&target.tls, &options.tls, &error);
+        status = code < 0 ? call_report(code, &error)
+                          : call_run(&options, &target, (struct cmds_message){type, &value});
+        tool_tls_free(target.tls);
     }
     json_decref(json);
     return status;

@@ -4,7 +4,8 @@
  *
  * Signals are blocked before the runtime starts its threads, so that the main thread alone takes
  * them, by sigwait: the first one drains, and while the main thread waits for that, a thread of its
- * own waits for the second.
+ * own waits for the second. With TLS a SIGHUP before that has the main thread read the certificates
+ * anew.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -79,13 +80,17 @@ static const struct tool_option serve_rows[] = {
 };
 static const struct tool_command serve_command = {
         .usage = "serve [OPTIONS]",
-        .about = "Serves the test protocol: echo, stream, sleep, fail, work. Prints `listening on "
-                 "ADDRESS (...)` on\n"
-                 "stdout when it is ready. SIGTERM or SIGINT drains: no new connections, the calls "
-                 "in flight end;\n"
-                 "a second signal ends it at once.\n",
+        .about =
+                "Serves the test protocol: echo, stream, sleep, fail, work. Prints `listening on "
+                "ADDRESS (...)` on\n"
+                "stdout when it is ready. SIGTERM or SIGINT drains: no new connections, the calls "
+                "in flight end;\n"
+                "a second signal ends it at once. With TLS, SIGHUP reads its files anew, for those "
+                "who come then.\n",
         .notes = "  $ cmdstream serve --listen 127.0.0.1:9000,unix:/tmp/cmdstream.socket\n"
-                 "  $ cmdstream serve --shards 2 --cpus 2,3 --max-connections 50000\n\n"
+                 "  $ cmdstream serve --shards 2 --cpus 2,3 --max-connections 50000\n"
+                 "  $ cmdstream serve --tls-cert server.pem --tls-key server.key --tls-ca ca.pem "
+                 "--tls-require-client-cert\n\n"
                  "Times are in ms unless their name says us; 4294967295: never.\n\n"
                  "Exit status: 0 drained; 1 could not start, or say where it listens; 2 some calls "
                  "did not end in time, or\n"
@@ -100,6 +105,7 @@ struct serve {
     struct cmds_bytes server_info;
     enum cmds_log_level log_level;
     struct tool_service service;
+    struct cmds_tls *tls; // NULL: plain.
     struct cmds_runtime *runtime;
     struct cmds_server *server;
 };
@@ -137,6 +143,7 @@ static int serve_start_server(struct serve *serve, struct cmds_error *error)
     options.write_timeout_ms = from->write_timeout_ms;
     options.exec_timeout_ms = from->exec_timeout_ms;
     options.reuse_port = from->reuse_port;
+    options.tls = serve->tls;
     return cmds_server_start(&serve->server, serve->runtime, &options, error);
 }
 
@@ -149,10 +156,13 @@ static bool serve_announce(const struct serve *serve)
 {
     char address[256];
     uint32_t shards = cmds_runtime_shard_count(serve->runtime);
+    const char *tls = serve->tls == NULL                              ? ""
+                      : serve->options.tls.require_client_certificate ? ", mutual TLS"
+                                                                      : ", TLS";
     for (uint32_t i = 0; cmds_server_address(serve->server, i, address, sizeof(address)) == 0;
             i++) {
-        printf("listening on %s (%u shard%s, io_uring, %s)\n", address, shards,
-                shards == 1 ? "" : "s", serve->codec->name);
+        printf("listening on %s (%u shard%s, io_uring, %s%s)\n", address, shards,
+                shards == 1 ? "" : "s", serve->codec->name, tls);
     }
     if (tool_flush() < 0) {
         return false; // tool_finish() says why.
@@ -172,6 +182,31 @@ static sigset_t serve_signals(void)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     return signals;
+}
+
+static void serve_reload(const struct serve *serve)
+{
+    struct cmds_error error = CMDS_ERROR_INIT;
+    int code = tool_tls_reload(serve->tls, &error);
+    if (code < 0) {
+        tool_say("cmdstream serve: TLS: not reloaded, the certificates from before stay: %s",
+                error.code < 0 ? error.text : cmds_error_text(code));
+    } else if (!serve->options.quiet) {
+        tool_say("cmdstream serve: TLS: reloaded; connections from now on get what the files hold");
+    }
+}
+
+/* Until the signal that ends it. */
+static void serve_wait(const struct serve *serve)
+{
+    sigset_t signals = serve_signals();
+    if (serve->tls != NULL) {
+        sigaddset(&signals, SIGHUP);
+    }
+    int signal_number = 0;
+    while (sigwait(&signals, &signal_number) == 0 && signal_number == SIGHUP) {
+        serve_reload(serve);
+    }
 }
 
 static void *serve_second_signal(void *context)
@@ -212,20 +247,20 @@ static int serve_drain(struct serve *serve)
 static int serve_run(struct serve *serve)
 {
     struct cmds_error error = CMDS_ERROR_INIT;
-    int code = serve_start_runtime(serve, &error);
+    int code = tool_tls_make_server(&serve->tls, &serve->options.tls, &error);
+    code = code < 0 ? code : serve_start_runtime(serve, &error);
     code = code < 0 ? code : serve_start_server(serve, &error);
     int status = TOOL_EXIT_FAILED;
     if (code < 0) {
         fprintf(stderr, "cmdstream serve: %s\n",
                 error.code < 0 ? error.text : cmds_error_text(code));
     } else if (serve_announce(serve)) {
-        sigset_t signals = serve_signals();
-        int signal_number = 0;
-        (void)sigwait(&signals, &signal_number);
+        serve_wait(serve);
         status = serve_drain(serve);
     }
     cmds_server_close(serve->server);
     cmds_runtime_stop(serve->runtime);
+    tool_tls_free(serve->tls);
     return status;
 }
 
@@ -301,6 +336,9 @@ int tool_serve(int argc, char **argv)
     serve.service.data_size_max = serve.options.max_frame > 0 ? serve.options.max_frame : 16U << 20;
 
     sigset_t signals = serve_signals();
+    if (serve.options.tls.certificate != NULL) {
+        sigaddset(&signals, SIGHUP); // Without TLS it ends a program, as ever.
+    }
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     return serve_run(&serve);

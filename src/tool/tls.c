@@ -72,6 +72,8 @@ int tool_tls_make_client(
     client.key_file = options->key;
     client.ciphers = options->ciphers;
     client.alpn = options->alpn;
+    client.on_peer = options->on_peer;
+    client.context = options->context;
     return cmds_tls_client_new(tls, &client, error);
 }
 

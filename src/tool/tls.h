@@ -21,6 +21,10 @@ struct tool_tls {
     const char *certificate, *key, *ca, *crl, *server_name, *min_version, *ciphers, *alpn;
     bool on; // Of a client.
     bool require_client_certificate;
+
+    /* No options, but of a client's program: see cmds_tls_client_options. */
+    int (*on_peer)(void *context, const struct cmds_tls_peer *peer);
+    void *context;
 };
 
 #ifdef CMDSTREAM_HAS_TLS

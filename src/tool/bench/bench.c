@@ -99,7 +99,9 @@ static const struct tool_command bench_command = {
                  "  $ cmdstream bench --conns 1 --in-flight 4096 --burn-us 1 --light 8\n\n"
                  "SIGINT (^C) or SIGTERM ends the measurement: what was measured so far is "
                  "reported, after the last\n"
-                 "answers; a second one ends it at once.\n\n"
+                 "answers; a second one ends it at once. With --tls its own server has a "
+                 "certificate that it brings along;\n"
+                 "handshakes are over when the load starts.\n\n"
                  "Exit status: 0; 1 there were errors, or it could not start; 2 a bad option; 130 "
                  "or 143 a signal ended it.\n",
         .options = bench_rows,
@@ -338,6 +340,7 @@ static void bench_free(struct bench *bench)
         free(bench->workers[i].lanes);
         free(bench->workers[i].hows);
     }
+    bench_secure_close(bench);
     free(bench->workers);
     free(bench->plan.text);
     free(bench->plan.pattern);
@@ -377,6 +380,7 @@ static int bench_measure(struct bench *bench)
 {
     struct cmds_error error = CMDS_ERROR_INIT;
     int code = bench_make_data(&bench->plan, bench->options.stream_size);
+    code = code < 0 ? code : bench_secure_open(bench);
     code = code < 0 ? code : bench_find_server(bench);
     if (code < 0) {
         return TOOL_EXIT_FAILED;
@@ -412,6 +416,7 @@ int tool_bench(int argc, char **argv)
             .client_spin_us = BENCH_UNSET,
             .server_spin_us = BENCH_UNSET};
     bench->log_level = CMDS_LOG_WARN;
+    bench->certificates = (struct bench_certificates)BENCH_CERTIFICATES_INIT;
     struct tool_line line;
     int status = tool_options_parse(&bench_command, argc, argv, &bench->options, &line);
     if (status == TOOL_PARSED) {

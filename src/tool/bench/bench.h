@@ -4,6 +4,8 @@
  *
  *     bench.c     options, CPUs, the order of things
  *     server.c    the server in a child process, and what CPU time it used
+ *     certificates.c  what that one needs for TLS
+ *     secure.c    the client's TLS, and what the two sides agreed on
  *     load.c      lanes: one command in flight each, answers checked; runs on the client's shards
  *     run.c       three ways to drive it: the runtime's shards, threads that turn their own runtime, blocking callers
  *     report.c    the table and the JSON object
@@ -22,6 +24,7 @@
 #include <sys/types.h>
 
 #include "base/histogram.h"
+#include "bench/certificates.h"
 #include "clock.h"
 #include "common.h"
 #include "test_protocol.h"
@@ -33,6 +36,7 @@ enum {
     BENCH_TEXT_OFFSETS = 16384,     // Strings start anywhere in so much text; a power of two.
     BENCH_LANES_MAX = 1 << 22,
     BENCH_WAIT_SIZE = 320,
+    BENCH_CIPHER_SIZE = 64,
     BENCH_PID_MAX = 1 << 22, // The kernel's; the clock of a greater one would be another clock.
     BENCH_EXIT_SIGNAL = 128, // And the signal's number, as a shell has it.
 };
@@ -141,6 +145,13 @@ struct bench_server {
     char address[256];
 };
 
+/* What the first handshake came to; written on its shard, read when all connections have closed. */
+struct bench_secured {
+    atomic_flag known;
+    uint8_t version; // 0: none. 12, 13.
+    char cipher[BENCH_CIPHER_SIZE];
+};
+
 /* Sums at one moment. */
 struct bench_sample {
     uint64_t at_ns, commands, results, bytes;
@@ -159,11 +170,14 @@ struct bench {
     struct bench_worker *workers;
     uint32_t worker_count;
     struct cmds_sender *sender;
-    sem_t ready;           // Threads of ours: connected, or failed.
-    sem_t done;            // A worker has no command in flight and will send no more.
-    sem_t closed;          // A group has closed.
-    bool off;              // Written before `go` is posted: do not start.
-    int signal;            // That ended the measurement; 0: its time did.
+    sem_t ready;          // Threads of ours: connected, or failed.
+    sem_t done;           // A worker has no command in flight and will send no more.
+    sem_t closed;         // A group has closed.
+    bool off;             // Written before `go` is posted: do not start.
+    int signal;           // That ended the measurement; 0: its time did.
+    struct cmds_tls *tls; // NULL: plain.
+    struct bench_secured secured;
+    struct bench_certificates certificates;
     struct tool_wait wait; // Until the load starts.
     char wait_text[BENCH_WAIT_SIZE];
     uint64_t start_ns, measure_ns; // The load begins, the measurement.
@@ -227,6 +241,16 @@ int bench_server_start(struct bench *bench, const uint16_t *cpus, uint32_t cpu_c
 void bench_server_stop(struct bench_server *server);
 /** User and system time of the server's process so far. Returns: -1 if it cannot be read. */
 int64_t bench_server_cpu_ns(const struct bench_server *server);
+
+/* secure.c */
+/**
+ * With --tls: certificates for a server of its own, unless there is another, and the client's TLS.
+ *
+ * Returns: 0; negative, and a line on stderr.
+ */
+int bench_secure_open(struct bench *bench);
+/** After all connections. */
+void bench_secure_close(struct bench *bench);
 
 /* report.c */
 void bench_report(struct bench *bench);

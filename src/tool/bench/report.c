@@ -120,6 +120,11 @@ static void report_cpu_row(const char *name, double us, bool any)
     }
 }
 
+static const char *report_version(const struct bench *bench)
+{
+    return bench->secured.version == 12 ? "1.2" : "1.3";
+}
+
 static void report_title(const struct bench *bench)
 {
     const struct bench_options *options = &bench->options;
@@ -128,7 +133,11 @@ static void report_title(const struct bench *bench)
         printf("ended by a signal: %.1f s of %.1f were measured\n",
                 (double)(bench->to.at_ns - bench->from.at_ns) / 1e9, options->duration);
     }
-    printf("%s, %s, %s: ", options->command, bench->plan.codec->name, bench->server.address);
+    printf("%s, %s, %s", options->command, bench->plan.codec->name, bench->server.address);
+    if (bench->secured.version != 0) {
+        printf(", TLS %s, %s", report_version(bench), bench->secured.cipher);
+    }
+    printf(": ");
     if (options->blocking) {
         printf("%u blocking callers, %s\n", options->callers,
                 options->sender_single ? "each with a sender of its own" : "one sender");
@@ -204,6 +213,18 @@ static void report_json_latency(
     }
 }
 
+/* NULL: plain. */
+static json_t *report_tls(const struct bench *bench)
+{
+    json_t *object = NULL;
+    if (bench->secured.version != 0) {
+        object = json_object();
+        report_set(object, "version", json_string(report_version(bench)));
+        report_set(object, "cipher", json_string(bench->secured.cipher));
+    }
+    return object;
+}
+
 static json_t *report_parameters(const struct bench *bench)
 {
     const struct bench_options *options = &bench->options;
@@ -211,6 +232,7 @@ static json_t *report_parameters(const struct bench *bench)
     report_set(object, "command", json_string(options->command));
     report_set(object, "codec", json_string(bench->plan.codec->name));
     report_set(object, "address", json_string(bench->server.address));
+    report_set(object, "tls", report_tls(bench));
     report_set(object, "mode",
             json_string(options->blocking
                                 ? (options->sender_single ? "blocking-single" : "blocking")

@@ -207,6 +207,7 @@ static struct cmds_group_options run_group_options(const struct bench *bench, ui
     options.in_flight_max = from->in_flight > 1024 ? from->in_flight : 0;
     options.deadline_ms = bench->plan.deadline_ms;
     options.connect_timeout_ms = RUN_CONNECT_MS;
+    options.tls = bench->tls;
     return options;
 }
 

@@ -81,6 +81,12 @@ static void server_arguments_make(const struct bench *bench, struct server_argum
     if (options->no_pin) {
         server_argument(arguments, "--no-pin");
     }
+    if (options->tls.on) {
+        server_argument(arguments, "--tls-cert");
+        server_argument(arguments, bench->certificates.certificate.path);
+        server_argument(arguments, "--tls-key");
+        server_argument(arguments, bench->certificates.key.path);
+    }
     arguments->list[arguments->count] = NULL;
 }
 
