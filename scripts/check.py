@@ -45,6 +45,7 @@ THIRD_PARTY = {
     "jansson": ("src/tool/", "tests/", "perf/codec.c"),
     "protobuf-c": ("codecs/protobuf/", "perf/codec.c"),
     "wolfssl": ("src/tls/", "tests/"),
+    "gcrypt": ("src/tls/",),
     "CUnit": ("tests/",),
 }
 STANDARD_HEADERS = set(  # type_traits: under __cplusplus.

@@ -63,6 +63,8 @@ LIBC_MATH = re.compile(r"(fabs|floor|ceil|trunc|round|lround|llround|rint|fmod|l
 LIBC_MORE = {
     "src/base/assert.c": "stderr fprintf vfprintf fputs fputc fwrite",  # Last words.
     "src/base/pool.c": "mmap munmap",  # Memory of another kind than malloc's, and no more.
+    "src/tls/aes_gcm.c": "pthread_key_create pthread_getspecific pthread_setspecific",  # A thread's end.
+    "src/tls/crypto.c": "__cpu_model",
     "src/tls/layer.c": "malloc_trim",  # Of a library of its own; a simulation has no TLS. The next too.
     "src/tls/complaint.c": "gmtime_r strftime",  # Dates of certificates.
     "src/tls/handshake.c": "time",  # Has a certificate expired since?
@@ -74,7 +76,7 @@ LIBC_MORE = {
 TO_COME = {"cmdi_random": "the jitter of reconnects"}
 # Prefix of a third party's symbols -> where they are used.
 PARTIES = {"msgpack_": "codecs/msgpack/", "protobuf_c_": "codecs/protobuf/",
-           "wolfSSL_": "src/tls/", "wolfTLS": "src/tls/", "wc_": "src/tls/"}
+           "wolfSSL_": "src/tls/", "wolfTLS": "src/tls/", "wc_": "src/tls/", "gcry_": "src/tls/"}
 
 
 def folder(name):

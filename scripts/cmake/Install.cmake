@@ -15,6 +15,10 @@ endif()
 install(EXPORT cmdstreamStaticTargets NAMESPACE cmdstream:: DESTINATION ${package_dir})
 install(EXPORT cmdstreamSharedTargets NAMESPACE cmdstream:: DESTINATION ${package_dir})
 
+set(cmdstream_has_gcrypt FALSE)
+if(TARGET cmdstream::gcrypt)
+    set(cmdstream_has_gcrypt TRUE)
+endif()
 configure_package_config_file(
     scripts/cmake/cmdstreamConfig.cmake.in ${PROJECT_BINARY_DIR}/cmdstreamConfig.cmake
     INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_LIBDIR)
@@ -67,6 +71,9 @@ if(TARGET cmdstream_tls_static)
                 RENAME libcmdstream_wolfssl.a)
         set(tls_requires "")
         set(tls_libs "-lcmdstream_wolfssl -lm -pthread")
+    endif()
+    if(TARGET cmdstream::gcrypt)
+        string(APPEND tls_requires " libgcrypt >= 1.9")
     endif()
     configure_file(scripts/cmake/cmdstream-tls.pc.in ${PROJECT_BINARY_DIR}/cmdstream-tls.pc @ONLY)
     install(FILES ${PROJECT_BINARY_DIR}/cmdstream-tls.pc

@@ -11,8 +11,11 @@ option(CMDSTREAM_CODEC_PROTOBUF "Build the codec Protobuf" ${PROJECT_IS_TOP_LEVE
 option(CMDSTREAM_CODEC_MUS "Build the codec MUS" ${PROJECT_IS_TOP_LEVEL})
 # wolfSSL is GPL, and so is a program that is linked with it: OFF makes a tree that is MIT alone.
 option(CMDSTREAM_TLS "Build the library of TLS, on wolfSSL" ${PROJECT_IS_TOP_LEVEL})
-set(CMDSTREAM_WOLFSSL_PREFIX "" CACHE PATH
-    "Where scripts/build-wolfssl.sh has installed; empty: build/wolfssl if it is there, else the system's")
+set(CMDSTREAM_WOLFSSL_PREFIX "" CACHE STRING
+    "Where scripts/build-wolfssl.sh has installed; SYSTEM; empty: build/wolfssl if it is there, else SYSTEM")
+set(CMDSTREAM_TLS_GCRYPT AUTO CACHE STRING
+    "AES by libgcrypt for a wolfSSL that has no assembly: AUTO (if it is there), ON, OFF")
+set_property(CACHE CMDSTREAM_TLS_GCRYPT PROPERTY STRINGS AUTO ON OFF)
 option(CMDSTREAM_INSTALL "Make the install rules" ${PROJECT_IS_TOP_LEVEL})
 option(CMDSTREAM_WERROR "Treat warnings in our own code as errors" OFF)
 option(CMDSTREAM_LTO "Link-time optimization of our own targets" OFF)
@@ -27,10 +30,14 @@ endif()
 # wolfSSL of our own: what was asked for must be there, what lies there by itself is taken.
 set(cmdstream_wolfssl_prefix "${CMDSTREAM_WOLFSSL_PREFIX}")
 if(NOT cmdstream_wolfssl_prefix)
-    set(cmdstream_wolfssl_prefix "${PROJECT_SOURCE_DIR}/build/wolfssl")
+    set(cmdstream_wolfssl_prefix build/wolfssl)
 endif()
+get_filename_component(cmdstream_wolfssl_prefix "${cmdstream_wolfssl_prefix}" ABSOLUTE
+                       BASE_DIR ${PROJECT_SOURCE_DIR})
 set(cmdstream_wolfssl_archive "${cmdstream_wolfssl_prefix}/lib/libwolfssl.a")
-if(NOT EXISTS "${cmdstream_wolfssl_archive}")
+if(CMDSTREAM_WOLFSSL_PREFIX STREQUAL "SYSTEM")
+    set(cmdstream_wolfssl_archive "")
+elseif(NOT EXISTS "${cmdstream_wolfssl_archive}")
     if(CMDSTREAM_TLS AND CMDSTREAM_WOLFSSL_PREFIX)
         message(FATAL_ERROR "CMDSTREAM_WOLFSSL_PREFIX: there is no ${cmdstream_wolfssl_archive}: "
                             "scripts/build-wolfssl.sh makes it.")

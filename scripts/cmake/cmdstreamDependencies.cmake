@@ -92,6 +92,16 @@ macro(cmdstream_find_wolfssl archive headers)
     endif()
 endmacro()
 
+# For TLS: AES of libgcrypt, where wolfSSL's own is slow.
+macro(cmdstream_find_gcrypt)
+    if(NOT TARGET cmdstream::gcrypt)
+        cmdstream_find_module(CMDSTREAM_GCRYPT "libgcrypt>=1.9" libgcrypt20-dev)
+        if(TARGET PkgConfig::CMDSTREAM_GCRYPT)
+            cmdstream_name_dependency(cmdstream::gcrypt PkgConfig::CMDSTREAM_GCRYPT)
+        endif()
+    endif()
+endmacro()
+
 macro(cmdstream_find_dependencies)
     set(THREADS_PREFER_PTHREAD_FLAG ON)
     find_package(Threads REQUIRED)

@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "tls/crypto.h"
 #include "tls/digest.h"
 #include "tls/options.h"
 #include "tls/own.h"
@@ -163,6 +164,10 @@ static int fill_entry(const struct cmdi_tls *tls, const struct material *materia
     }
     if (code == 0 && material->crl.bytes.data != NULL) {
         code = cmdi_trust_load_crls(entry->ctx, &material->crl, error);
+    }
+    if (code == 0) {
+        // Last: with a device, wolfSSL takes a public key for a private one that the device has.
+        (void)wolfSSL_CTX_SetDevId(entry->ctx, cmdi_tls_crypto_device());
     }
     return code;
 }

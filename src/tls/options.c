@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/options.h"
 #include "tls/certificate_check.h"
+#include "tls/crypto.h"
 
 enum {
     HANDSHAKES_DEFAULT = 64,
@@ -91,7 +92,7 @@ static int check_version(struct cmdi_tls_options *options, struct cmds_error *er
 static int check_ciphers(
         struct cmdi_tls_options *options, const char *list, struct cmds_error *error)
 {
-    options->ciphers = cmdi_ciphers_default(false);
+    options->ciphers = cmdi_ciphers_default(!cmdi_tls_aes_is_fast());
     return list != NULL ? cmdi_ciphers_parse(&options->ciphers, list, error) : 0;
 }
 

@@ -8,29 +8,13 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "tls/context.h"
+#include "tls/crypto.h"
 #include "tls/layer.h"
 #include "tls/options.h"
 #include "tls/refuse.h"
 #include "tls/resume.h"
 #include "tls/setup.h"
 #include "tls/tickets.h"
-
-static pthread_once_t wolf_once = PTHREAD_ONCE_INIT;
-static int wolf_result;
-
-static void wolf_start(void)
-{
-    wolf_result = wolfSSL_Init(); // Until the end of the process: others may use it too.
-}
-
-static int start_wolf(struct cmds_error *error)
-{
-    CMDI_ASSERT(pthread_once(&wolf_once, wolf_start) == 0);
-    return wolf_result == WOLFSSL_SUCCESS
-                   ? 0
-                   : cmdi_fail(error, CMDS_E_TLS_CONFIG, "TLS: wolfSSL does not start (%d)",
-                             wolf_result);
-}
 
 static void tls_destroy(struct cmdi_tls *tls)
 {
@@ -87,7 +71,7 @@ static int tls_create(
     CMDI_ASSERT(pthread_mutex_init(&created->mutex, NULL) == 0);
     CMDI_ASSERT(pthread_mutex_init(&created->reload_mutex, NULL) == 0);
     set_facts(created, options);
-    int code = start_wolf(error);
+    int code = cmdi_tls_crypto_start(error);
     if (code == 0) {
         code = create_resumption(created, error);
     }
@@ -144,5 +128,5 @@ void cmds_tls_free(struct cmds_tls *tls)
 
 const char *cmds_tls_library(void)
 {
-    return "wolfSSL " LIBWOLFSSL_VERSION_STRING;
+    return cmdi_tls_crypto_text();
 }
