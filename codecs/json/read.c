@@ -452,6 +452,9 @@ static __attribute__((noinline)) int read_null(
     int code = cmdi_json_take_null(&reader->scan);
     bool empties = row->shape != CMDS_SHAPE_ONE || row->kind == CMDS_KIND_MAP ||
                    row->kind == CMDS_KIND_BYTES;
+    if (row->shape == CMDS_SHAPE_OPTIONAL && !CMDI_LOAD(bool, to)) {
+        empties = false; // It is empty, and zero: our own encoding says so of every absent one.
+    }
     return code == 0 && empties ? cmdi_work_clear(&reader->work, row, to) : code;
 }
 

@@ -22,8 +22,9 @@
  * CMDS_E_PROTO: no JSON, another kind of value than the field's, a number that the field cannot
  * hold (a fraction or an exponent for an integer, 1e400), NUL in a char[N], another count than a
  * uint8_t[N]'s, bytes behind the value. CMDS_E_LIMIT: CMDS_MAX, char[N], 32 containers inside each
- * other, the arena, a large optional that is null again and again (more than 64 bytes of it for each
- * byte that came, beside 64 KiB). Each value is held against the limits, also one that a later one replaces.
+ * other, the arena, a large optional that is filled and null again and again (more than 64 bytes of
+ * it for each byte that came, beside 64 KiB). Each value is held against the limits, also one that
+ * a later one replaces.
  * CMDS_E_SCHEMA at start: a struct of more than 512 fields, a name of more than 255 bytes, or more
  * than eight names that differ only in their case, because a hostile body may make us compare each of
  * its names with all of these.

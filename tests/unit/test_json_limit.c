@@ -9,6 +9,7 @@
 
 #define CASE_CODEC cmds_codec_json
 #include "support/codec_case.h"
+#include "support/steep.h"
 
 struct pair {
     int64_t a, b;
@@ -323,6 +324,21 @@ static void test_json_the_longest_name_is_found(void)
     }
 }
 
+#define FIVE(text) text text text text text
+
+/* Only what has been filled is cleared; an absent optional is null in our own encoding too. */
+static void test_json_null_for_nothing_is_free(void)
+{
+    ACCEPTS(steep_type, "{" FIVE("\"book\":null,") "\"book\":null}");
+    ACCEPTS(steep_type, "{\"book\":{},\"book\":null," FIVE("\"book\":null,") "\"book\":{}}");
+    EXCEEDS(steep_type, "{" FIVE("\"book\":{},\"book\":null,") "\"book\":null}");
+    struct steep *steep =
+            case_value(json, &steep_type, CASE_BYTES("{\"book\":{\"blob\":null},\"book\":null}"));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(steep);
+    CU_ASSERT_FALSE(steep->book.has);
+    free(steep);
+}
+
 static CU_TestInfo tests[] = {
         {"limits hold", test_json_limits_hold},
         {"limits of rows made by hand hold", test_json_limits_of_rows_made_by_hand_hold},
@@ -334,6 +350,7 @@ static CU_TestInfo tests[] = {
         {"too many or too long names are refused at start",
                 test_json_too_many_or_too_long_names_are_refused_at_start},
         {"the longest name is found", test_json_the_longest_name_is_found},
+        {"null for nothing is free", test_json_null_for_nothing_is_free},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("json_limit", tests)
