@@ -116,7 +116,8 @@ extern CMDS_API const struct cmds_codec cmds_codec_msgpack_map;
 extern CMDS_API const struct cmds_codec cmds_codec_raw;
 
 /**
- * Encodes one value, without a connection: the codec's body alone, no type and no length.
+ * Encodes one value, without a connection: the codec's body alone, no type and no length. What it
+ * encodes, a decoder may yet refuse: large structs that say nothing (see cmds_arena_alloc()).
  *
  * Thread:  any.
  * Returns: the size of the body; CMDS_E_LIMIT, -EINVAL: as the codec's size(); -ENOBUFS if

@@ -54,6 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int64_t order = fuzz_decode(&cmds_codec_json, &shop_order_type, data, size);
     int64_t nothing = fuzz_decode(&cmds_codec_json, &nothing_type, data, size);
     (void)fuzz_decode(&cmds_codec_json, &steep_type, data, size);
+    (void)fuzz_decode(&cmds_codec_json, &shelf_type, data, size);
     REQUIRE(order < 0 || nothing == order); // What is read is also passed over.
     judge(nothing, data, size);
     return 0;

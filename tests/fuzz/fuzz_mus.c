@@ -34,6 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     int64_t used = fuzz_decode(&cmds_codec_mus, &shop_order_type, data, size);
     (void)fuzz_decode(&cmds_codec_mus, &steep_type, data, size);
+    (void)fuzz_decode(&cmds_codec_mus, &shelf_type, data, size);
     if (size > 0) {
         int64_t end = find_end(data, size);
         bool cut = used > (int64_t)size; // Of which the walk may see what decode() did not look at.

@@ -24,6 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     (void)fuzz_decode(&cmds_codec_protobuf, &shop_order_type, data, size);
     (void)fuzz_decode(&cmds_codec_protobuf, &steep_type, data, size);
+    (void)fuzz_decode(&cmds_codec_protobuf, &shelf_type, data, size);
     (void)fuzz_decode(&cmds_codec_protobuf, &node_type, data, size);
     (void)fuzz_decode(&cmds_codec_protobuf, &leaf_type, data, size);
     (void)fuzz_decode(&cmds_codec_protobuf, &parts_type, data, size);

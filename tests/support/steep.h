@@ -11,6 +11,10 @@ struct page {
 struct pages { // In each format an absent one is hardly a byte.
     CMDS_OPTIONAL_OF(struct page) page;
 };
+struct shelf { // Which takes few bytes, unlike a steep, whose `one` is always written.
+    CMDS_ARRAY_OF(struct pages) pages;
+    struct cmds_string note;
+};
 struct book {
     uint8_t blob[40000];
 };
@@ -37,5 +41,6 @@ CMDS_SCHEMA(line, text);
 CMDS_COMMAND(steep, 0, CMDS_ARRAY(pages, pages), CMDS_ARRAY(lines, line), CMDS_OPTIONAL(page, page),
         CMDS_ARRAY(floats), CMDS_ARRAY(doubles), string, map, bytes, CMDS_NESTED(one, page), text,
         CMDS_OPTIONAL(book, book));
+CMDS_COMMAND(shelf, 7, CMDS_ARRAY(pages, pages), note);
 
 #endif

@@ -254,6 +254,40 @@ static void forms_cost(const struct cmds_codec *codec, const struct form *forms,
 }
 #define FORMS_COST(codec, forms) forms_cost((codec), (forms), sizeof(forms) / sizeof((forms)[0]))
 
+/* --- Memory ----------------------------------------------------------------------------------- */
+
+/*
+ * The bytes that a value came in pay for its memory, also those that say nothing. Without these it is
+ * refused, though they are our own encoding of it; and decoded once more, it is the same.
+ */
+static void memory_is_paid_for(const struct cmds_codec *codec, const struct form *form, size_t size)
+{
+    uint8_t body[4096], own[4096], second[4096];
+    struct cmds_arena arena;
+    void *value = NULL, *refused = NULL;
+    CU_ASSERT_FATAL(size <= sizeof(body));
+    size = form_fill(form, body, size);
+    CU_ASSERT_EQUAL_FATAL(
+            cmds_codec_decode(codec, form->type, (struct cmds_bytes){body, size}, &value), 0);
+    struct cmds_message message = {form->type, value};
+    int64_t encoded = cmds_codec_encode(codec, message, own, sizeof(own));
+    CU_ASSERT_FATAL(encoded > 0 && encoded < (int64_t)size);
+    struct cmds_bytes in = {own, (size_t)encoded};
+    CU_ASSERT_EQUAL(cmds_codec_decode(codec, form->type, in, &refused), CMDS_E_LIMIT);
+    free(value);
+
+    value = calloc(1, form->type->schema->value_size);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(value);
+    cmdi_arena_init(&arena, 1 << 20);
+    cmdi_arena_begin(&arena, form->type->schema->value_size, size);
+    CU_ASSERT_EQUAL_FATAL(codec->decode(codec, form->type, in, &arena, value), encoded);
+    message.value = value;
+    CU_ASSERT_EQUAL(cmds_codec_encode(codec, message, second, sizeof(second)), encoded);
+    CU_ASSERT_EQUAL(memcmp(own, second, (size_t)encoded), 0);
+    cmdi_arena_fini(&arena);
+    free(value);
+}
+
 /* --- The codecs ------------------------------------------------------------------------------- */
 
 #define NAME_OF(digits) "one_name_that_is_as_long_as_the_others_and_parts_late_" digits
@@ -292,6 +326,15 @@ static void test_codec_cost_of_msgpack(void)
             FORM("floats", &steep_type, "\x94\xc0\xc0\xc0", MSGPACK_ARRAY, "\x01", ""),
     };
     FORMS_COST(&cmds_codec_msgpack, forms);
+}
+
+#define TEN(unit) unit unit unit unit unit unit unit unit unit unit
+
+static void test_codec_cost_of_msgpack_in_memory(void)
+{
+    static const struct form pages = FORM("pages, and elements that nobody knows", &shelf_type,
+            "\xdc\x01\x2e\xdc\0\x14" TEN("\x90\x90") "\xa0", UNCOUNTED, "\xc0", "");
+    memory_is_paid_for(&cmds_codec_msgpack, &pages, 27 + 300 + 8);
 }
 
 #ifdef WITH_JSON
@@ -354,6 +397,13 @@ static void test_codec_cost_of_json(void)
     };
     FORMS_COST(&cmds_codec_json, forms);
 }
+
+static void test_codec_cost_of_json_in_memory(void)
+{
+    static const struct form pages = FORM("pages, and spaces", &shelf_type,
+            "{\"pages\":[{}" TEN(",{},{},{}") "]", UNCOUNTED, " ", "}");
+    memory_is_paid_for(&cmds_codec_json, &pages, 1000);
+}
 #endif
 
 #ifdef WITH_MUS
@@ -369,6 +419,13 @@ static void test_codec_cost_of_mus(void)
             FORM("pairs", &steep_type, "\0\0\1\0\0\0", LEB_COUNT, "\0\0", ""),
     };
     FORMS_COST(&cmds_codec_mus, forms);
+}
+
+static void test_codec_cost_of_mus_in_memory(void)
+{
+    static const struct form pages = FORM("pages, and a count of ten bytes", &shelf_type,
+            "\x91\x80\x80\x80\x80\x80\x80\x80\x80\0" TEN("\1") "\1\1\1\1\1\1\1", LEB_SIZE, "n", "");
+    memory_is_paid_for(&cmds_codec_mus, &pages, 17 + 10 + 8 + 41);
 }
 
 /* Bytes that come one by one: each look is paid for by its byte. */
@@ -426,19 +483,34 @@ static void test_codec_cost_of_protobuf(void)
     };
     FORMS_COST(&cmds_codec_protobuf, forms);
 }
+
+static void test_codec_cost_of_protobuf_in_memory(void)
+{
+    static const struct form pages = FORM("pages, and fields that nobody knows", &shelf_type,
+            TEN("\x0a\0\x0a\0"), UNCOUNTED, "\xf8\x07\x01", "");
+    static const struct form leaves = FORM("messages, and a bool again and again", &leaf_type,
+            TEN(TEN("\x6a\0\x6a\0\x6a\0\x6a\0\x6a\0")), UNCOUNTED,
+            "\x08\x81\x80\x80\x80\x80\x80\x80\x80\x80\0", "");
+    memory_is_paid_for(&cmds_codec_protobuf, &pages, 400);
+    memory_is_paid_for(&cmds_codec_protobuf, &leaves, 1240);
+}
 #endif
 
 static CU_TestInfo tests[] = {
         {"of msgpack", test_codec_cost_of_msgpack},
+        {"of msgpack in memory", test_codec_cost_of_msgpack_in_memory},
 #ifdef WITH_JSON
         {"of json", test_codec_cost_of_json},
+        {"of json in memory", test_codec_cost_of_json_in_memory},
 #endif
 #ifdef WITH_MUS
         {"of mus", test_codec_cost_of_mus},
+        {"of mus in memory", test_codec_cost_of_mus_in_memory},
         {"of mus in pieces", test_codec_cost_of_mus_in_pieces},
 #endif
 #ifdef WITH_PROTOBUF
         {"of protobuf", test_codec_cost_of_protobuf},
+        {"of protobuf in memory", test_codec_cost_of_protobuf_in_memory},
 #endif
         CU_TEST_INFO_NULL,
 };
