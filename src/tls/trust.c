@@ -170,7 +170,7 @@ int cmdi_trust_load_crls(WOLFSSL_CTX *ctx, const struct cmdi_file *file, struct 
 {
     struct cmdi_pem pem = cmdi_pem_begin(file->bytes);
     struct cmdi_pem_block block;
-    enum cmdi_pem_result result;
+    enum cmdi_pem_result result = CMDI_PEM_END;
     unsigned count = 0;
     int code = enable_crls(ctx, file, error);
     while (code == 0 && (result = cmdi_pem_next(&pem, &block)) == CMDI_PEM_BLOCK) {
