@@ -99,6 +99,8 @@ issue subject ca $p256 '/DC=example/UID=7/O=Müller+OU=\#1 "a", b;<c>=\\d /title
 
 # ---- Wrong ones
 issue expired ca $p256 /CN=expired "$server\n$san" -startdate 20200101000000Z -enddate 20201231235959Z
+issue ca_expired self $p256 '/O=Example/CN=Test CA of old' "$authority" \
+    -startdate 20200101000000Z -enddate 20201231235959Z
 issue future ca $p256 /CN=future "$server\n$san" -startdate 20900101000000Z -enddate 20991231235959Z
 issue other_ca ca_other $p256 /CN=other_ca "$server\n$san"
 issue under_not_ca not_ca $p256 /CN=under_not_ca "$server\n$san"

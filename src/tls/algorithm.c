@@ -206,6 +206,7 @@ bool cmdi_algorithm_key(struct cmdi_der *from, struct cmdi_certificate *certific
             !cmdi_der_is_empty(content)) {
         return false;
     }
+    certificate->public_key = cmdi_der_bytes(bytes);
     if (cmdi_der_equal(oid, rsa)) {
         return parameters_are_absent(parameters) && key_rsa(bytes, certificate);
     }

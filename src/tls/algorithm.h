@@ -11,7 +11,7 @@
 
 /** An AlgorithmIdentifier: sets signature and signature_name. Returns: false: broken. */
 bool cmdi_algorithm_signature(struct cmdi_der *from, struct cmdi_certificate *certificate);
-/** A SubjectPublicKeyInfo: sets key, key_name, key_bits. Returns: false: broken. */
+/** A SubjectPublicKeyInfo: sets key, key_name, key_bits, public_key. Returns: false: broken. */
 bool cmdi_algorithm_key(struct cmdi_der *from, struct cmdi_certificate *certificate);
 
 #endif

@@ -89,8 +89,9 @@ struct cmdi_certificate {
     enum cmdi_key key;
     const char *key_name; // "RSA", "P-256"; static, never NULL.
     uint32_t key_bits;    // RSA: of the modulus. EC: of the curve; 0: the curve is not known.
-    uint16_t key_usage;   // Valid if has_key_usage.
-    uint8_t version;      // 1 to 3.
+    struct cmds_bytes public_key; // EC: the point. RSA: modulus and exponent, as DER.
+    uint16_t key_usage;           // Valid if has_key_usage.
+    uint8_t version;              // 1 to 3.
     bool has_alt_names, has_key_usage, has_extended_key_usage;
     bool for_server, for_client; // Valid if has_extended_key_usage.
     bool is_ca;                  // By basicConstraints.

@@ -9,12 +9,14 @@
 #include "base/error.h"
 #include "tls/certificate.h"
 #include "tls/certificate_check.h"
+#include "tls/keypair.h"
 #include "tls/name.h"
 #include "tls/pem.h"
 #include "tls/refuse.h"
 
 enum {
-    SENTENCE_SIZE = 200
+    SENTENCE_SIZE = 200,
+    SUBJECT_SIZE = 80,
 };
 
 /* ---- The chain ------------------------------------------------------------------------------- */
@@ -187,12 +189,17 @@ static int find_key(
     return 0;
 }
 
-static int refuse_key(const struct cmdi_file *certificate, const struct cmdi_file *key,
-        const struct chain *chain, struct cmds_error *error)
+/* Of the leaf, which was parsed before. */
+static int check_key(WOLFSSL_CTX *ctx, const struct cmdi_file *certificate,
+        const struct cmdi_file *key, const struct chain *chain, uint8_t *der, size_t size,
+        struct cmds_error *error)
 {
     struct cmdi_certificate leaf;
-    char subject[80] = "";
+    char subject[SUBJECT_SIZE] = "";
     if (cmdi_certificate_parse(&leaf, chain->leaf, chain->leaf_size) == CMDI_CERTIFICATE_OK) {
+        if (cmdi_keypair_check(ctx, &leaf, der, size)) {
+            return 0;
+        }
         (void)cmdi_name_text(leaf.subject, subject, sizeof(subject));
     }
     return cmdi_refuse_file(error, key, "not the key of the first certificate (%s) in %s", subject,
@@ -212,9 +219,16 @@ static int load_key(WOLFSSL_CTX *ctx, const struct cmdi_file *certificate,
     if (result != WOLFSSL_SUCCESS) {
         return cmdi_refuse_wolf(error, file, result);
     }
-    return wolfSSL_CTX_check_private_key(ctx) == WOLFSSL_SUCCESS
-                   ? 0
-                   : refuse_key(certificate, file, chain, error);
+    size_t size_max = cmdi_pem_size_max(block.body.size);
+    uint8_t *der = malloc(size_max);
+    if (der == NULL) {
+        return cmdi_refuse_memory(error);
+    }
+    size_t size = cmdi_pem_decode(block.body, der);
+    code = check_key(ctx, certificate, file, chain, der, size, error);
+    explicit_bzero(der, size_max);
+    free(der);
+    return code;
 }
 
 int cmdi_own_load(WOLFSSL_CTX *ctx, const struct cmdi_file *certificate,
