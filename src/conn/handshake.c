@@ -40,6 +40,8 @@ static void handshake_done(struct cmdi_conn *conn)
     CMDI_COUNT(secured->counters, tls_resumed, peer != NULL && peer->resumed);
     cmdi_conn_opened(conn);
     cmdi_secure_leave(conn, true);
+    secured->cut = false;
+    cmdi_secure_settle(conn);
     cmdi_conn_ready(conn); // More may have come behind it.
     conn->ops->on_open(conn, 0);
 }

@@ -236,7 +236,7 @@ static void conn_run_stash(struct cmdi_conn *conn, struct conn_run *run)
     if (stash->begin == stash->end) {
         cmdi_conn_drop_stash(conn);
         if (conn->secured != NULL) {
-            cmdi_secure_stash_is_empty(conn);
+            cmdi_secure_settle(conn);
         }
     }
 }

@@ -105,20 +105,23 @@ const struct cmdi_security_io cmdi_secure_io = {
 /* --- Opening and sealing ---------------------------------------------------------------------- */
 
 /*
- * In run_size bytes count as they were received. What a record has beside its data counts with the
- * first byte behind it; so run_size is never ahead of what has run, and gets there.
+ * In run_size bytes count as they were received. What records have beside their data counts as soon
+ * as the data before it has run; so run_size is never ahead of what has run, and gets there.
  */
-static void secure_settle(struct cmdi_conn *conn)
+void cmdi_secure_settle(struct cmdi_conn *conn)
 {
-    if (!conn->secured->cut) {
-        conn->run_size += (uint64_t)conn->secured->overhead;
-        conn->secured->overhead = 0;
+    struct cmdi_secured *secured = conn->secured;
+    if (!secured->cut) {
+        conn->run_size += (uint64_t)secured->overhead;
+        secured->overhead = 0;
+        secured->settled_size = conn->run_size;
     }
 }
 
-void cmdi_secure_stash_is_empty(struct cmdi_conn *conn)
+/* Of what was opened only the last record's data may be left. */
+static bool secure_has_run(const struct cmdi_conn *conn)
 {
-    secure_settle(conn);
+    return conn->stash.begin == conn->stash.end || conn->run_size != conn->secured->settled_size;
 }
 
 enum cmdi_security_result cmdi_secure_open(
@@ -133,7 +136,9 @@ enum cmdi_security_result cmdi_secure_open(
         *lack = cmdi_conn_lack(conn, stash->end - stash->begin + CMDI_SECURITY_RECORD_MAX, true);
         return CMDI_SECURITY_EMPTY;
     }
-    secure_settle(conn);
+    if (secure_has_run(conn)) {
+        cmdi_secure_settle(conn);
+    }
     enum cmdi_security_result result = secured->tls->security->open(
             secured->session, stash->data + stash->end, CMDI_SECURITY_RECORD_MAX, &size, error);
     CMDI_ASSERT(size <= CMDI_SECURITY_RECORD_MAX && (size > 0) == (result == CMDI_SECURITY_DATA));
@@ -142,6 +147,7 @@ enum cmdi_security_result cmdi_secure_open(
     secured->cut = result == CMDI_SECURITY_CUT;
     if (stash->begin == stash->end) {
         cmdi_conn_drop_stash(conn);
+        cmdi_secure_settle(conn);
     }
     return result;
 }

@@ -47,6 +47,7 @@ struct cmdi_secured {
     struct cmdi_list seat; // shard->seats: has a session and no step due, longest silent first.
     uint64_t heard_ms;     // When its last step was made.
     int64_t overhead;      // Of what was received: used up, and not in run_size yet.
+    uint64_t settled_size; // run_size, when it was last put there.
     uint8_t handshake;     // enum cmdi_handshake_state
     bool seated;           // Counts in shard->seat_count.
     bool cut;              // The session holds a part of a record.
@@ -93,8 +94,8 @@ extern const struct cmdi_security_io cmdi_secure_io;
  */
 enum cmdi_security_result cmdi_secure_open(
         struct cmdi_conn *conn, int *lack, struct cmds_error *error);
-/** Everything in the stash was run. */
-void cmdi_secure_stash_is_empty(struct cmdi_conn *conn);
+/** All that was opened has run: what was received beside it counts as run too. */
+void cmdi_secure_settle(struct cmdi_conn *conn);
 /** All of `fill` goes to `wire`. Returns: 0; negative: it has failed, and `error` says why. */
 int cmdi_secure_seal(struct cmdi_conn *conn, struct cmds_error *error);
 /** The peer is told that nothing more comes; once. Returns: something is to be sent. */
