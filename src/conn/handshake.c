@@ -97,16 +97,20 @@ void cmdi_handshake_on_turn(struct cmdi_shard *shard, struct cmdi_work *work)
     handshake_step(conn);
 }
 
-/* What has come is not enough for a step, or for a session. */
+/*
+ * What has come is not enough for a step. Beyond a bound no more is read: it never will be, and nobody
+ * could tell that from a peer that we do not hear.
+ */
 static void handshake_check_flight(struct cmdi_conn *conn)
 {
     const struct cmdi_secured *secured = conn->secured;
-    if (secured->session == NULL &&
-            secured->raw.end - secured->raw.begin > CMDI_SECURITY_FLIGHT_MAX) {
-        struct cmds_error error = {.code = CMDS_E_TLS_RECORD};
+    bool is_first = secured->session == NULL;
+    int size_max = is_first ? CMDI_SECURITY_FLIGHT_MAX : CMDI_SECURE_RAW_MAX;
+    if (secured->raw.end - secured->raw.begin > (size_t)size_max) {
+        struct cmds_error error = CMDS_ERROR_INIT;
         (void)cmdi_fail(&error, CMDS_E_TLS_RECORD,
-                "TLS handshake with %s: its first flight is longer than %d bytes",
-                secured->peer.address, CMDI_SECURITY_FLIGHT_MAX);
+                "TLS handshake with %s: its%s flight is longer than %d bytes",
+                secured->peer.address, is_first ? " first" : "", size_max);
         handshake_fail(conn, &error);
     }
 }
