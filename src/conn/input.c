@@ -305,6 +305,7 @@ static bool conn_run_frames(struct cmdi_conn *conn, uint32_t *used)
             conn->shard, run.piece - run.frames + (uint32_t)(bytes / CONN_BYTES_PER_UNIT));
     *used = conn->shard->frames_per_run - run.more - run.frames;
     *used += bytes >= CMDI_SHARD_BYTES_PER_RUN / 2 ? CONN_HEAVY_FRAMES : 0;
+    run.partial = run.partial || (conn_may_run(conn) && cmdi_secure_is_cut(conn));
     conn->unrun = conn->unrun && cmdi_conn_has_received(conn) && !run.partial;
     if (!run.partial) {
         conn->frame_since = 0;

@@ -71,6 +71,11 @@ static inline bool cmdi_conn_has_received(const struct cmdi_conn *conn)
     return conn->slices.count > 0 || conn->stash.begin < conn->stash.end ||
            cmdi_secure_has_raw(conn);
 }
+/** All that was received is run, but for a part of a record. */
+static inline bool cmdi_secure_is_cut(const struct cmdi_conn *conn)
+{
+    return conn->secured != NULL && conn->secured->cut && !cmdi_conn_has_received(conn);
+}
 /** Something was made that has not left, beside fill and flight. */
 static inline bool cmdi_secure_has_wire(const struct cmdi_conn *conn)
 {
