@@ -344,7 +344,7 @@ static void conn_run_eof(struct cmdi_conn *conn)
 {
     bool ended = conn->input == CMDI_INPUT_ENDED || conn->input == CMDI_INPUT_STOPPED;
     /* What has come is run first; but not at a bound, for a peer that has gone. */
-    bool received = conn->slices.count > 0 || cmdi_secure_is_due(conn);
+    bool received = conn->slices.count > 0 || cmdi_secure_is_due(conn) || cmdi_secure_is_late(conn);
     bool waits = conn->paused ? conn->recv_error == 0 : received;
     if (!ended || waits || conn->end_told || conn->state >= CMDI_CONN_FINISHING) {
         return;
