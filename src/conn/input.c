@@ -358,11 +358,11 @@ static void conn_run_eof(struct cmdi_conn *conn)
         conn_fail_early(conn);
     } else {
         bool is_fin = cmdi_conn_peer_has_ended(conn);
-        conn_check_truncated(conn);
         if (is_fin && conn->stash.begin < conn->stash.end && conn->error_code == 0) {
             CMDI_COUNT(conn->counters, proto_errors, 1);
             cmdi_conn_note(conn, CMDS_E_PROTO, "the peer closed the connection inside a frame");
         }
+        conn_check_truncated(conn);
         conn->ops->on_eof(conn);
     }
 }
