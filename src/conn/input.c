@@ -511,12 +511,18 @@ static void conn_take_slice(struct cmdi_conn *conn, uint16_t buffer, uint32_t si
     }
 }
 
+/* Nobody will run what comes now. */
+static bool conn_is_over(const struct cmdi_conn *conn)
+{
+    return conn->state >= CMDI_CONN_FINISHING || (conn->secured != NULL && conn->secured->closed);
+}
+
 void cmdi_conn_on_data(struct cmdi_conn *conn, uint16_t buffer, uint32_t size, bool more_waits)
 {
     CMDI_ASSERT(cmdi_conn_is_receiving(conn) && size > 0);
     conn_count_received(conn, size);
     conn->slow = conn->slow && more_waits;
-    if (conn->state >= CMDI_CONN_FINISHING || (conn->secured != NULL && conn->secured->closed)) {
+    if (conn_is_over(conn)) {
         cmdi_receive_give_back(&conn->shard->receive, buffer);
         return;
     }
@@ -532,7 +538,7 @@ void cmdi_conn_feed(struct cmdi_conn *conn, const void *data, size_t size)
         return;
     }
     conn_count_received(conn, size);
-    if (conn->state >= CMDI_CONN_FINISHING) {
+    if (conn_is_over(conn)) {
         return;
     }
     CMDI_ASSERT(conn->slices.count == 0); // One source of bytes only, or their order is lost.
