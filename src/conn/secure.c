@@ -201,7 +201,6 @@ void cmdi_secure_move(struct cmdi_conn *conn, enum cmdi_handshake_state next)
     CMDI_GAUGE(secured->counters, tls_waiting, (int)cmdi_secure_is_due(conn) - (int)was_due);
 }
 
-/* A client's seats are as many as a server's: both do public-key work. */
 static bool secure_has_seat(const struct cmdi_shard *shard, const struct cmdi_secured *secured)
 {
     return shard->seat_count < secured->tls->handshakes_max;
@@ -219,15 +218,15 @@ void cmdi_secure_queue(struct cmdi_conn *conn)
 {
     struct cmdi_secured *secured = conn->secured;
     struct cmdi_shard *shard = conn->shard;
+    bool needs_seat = secured->tls->is_server && !secured->seated;
     cmdi_list_remove(&secured->seat);
-    if (!secured->seated &&
-            (!secure_has_seat(shard, secured) || !cmdi_list_empty(&shard->seatless))) {
+    if (needs_seat && (!secure_has_seat(shard, secured) || !cmdi_list_empty(&shard->seatless))) {
         cmdi_secure_move(conn, CMDI_HANDSHAKE_SEATLESS);
         cmdi_list_push(&shard->seatless, &secured->step.link);
         cmdi_conn_timer_by(conn, shard->now_ms + CMDI_SECURE_IDLE_MS);
         return;
     }
-    if (!secured->seated) {
+    if (needs_seat) {
         secure_sit(shard, secured);
     }
     cmdi_secure_move(conn, CMDI_HANDSHAKE_DUE);

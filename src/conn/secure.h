@@ -12,8 +12,10 @@
  *
  * Handshakes. A step that costs much is the shard's `costly` work, one a turn, first come first
  * served. A session is made in its first step, so a peer that says nothing costs nothing. So many
- * handshakes may be under way on a shard as there are seats (handshakes_max); the others wait for a
- * seat, and one whose peer has been silent for a second makes room for them.
+ * handshakes of clients that came to us may be under way on a shard as there are seats
+ * (handshakes_max); the others wait for a seat, and one whose peer has been silent for a second makes
+ * room for them. A handshake with a server takes no seat: how many there are is our program's choice,
+ * and its server, which may be on this very shard, may need a seat before it answers.
  *
  * States of a handshake:
  *

@@ -130,7 +130,7 @@ struct cmdi_security {
 struct cmds_tls {
     const struct cmdi_security *security;
     const char *server_name; // A client's option. NULL: `host` of the peer is used.
-    uint16_t handshakes_max; // That are under way on a shard at a time.
+    uint16_t handshakes_max; // A server's: that are under way on a shard at a time.
     bool is_server;
 };
 

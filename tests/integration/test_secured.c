@@ -116,6 +116,15 @@ static void test_secured_drain(void)
     masks_check(secured_check_drain);
 }
 
+static void test_secured_storm(void)
+{
+    struct masks masks;
+    masks_init(&masks);
+    masks.server.tls.handshakes_max = 1;
+    secured_check_storm(&masks.server.tls, &masks.client.tls);
+    masks_fini(&masks);
+}
+
 static void test_secured_listener_on_each_shard(void)
 {
     struct masks masks;
@@ -408,6 +417,34 @@ static void test_secured_handshake_has_a_seat(void)
     masks_fini(&masks);
 }
 
+/* They have the only seats, and say nothing more. */
+static void test_secured_silent_peers_make_room(void)
+{
+    struct masks masks;
+    struct secured secured;
+    struct raw raws[SILENT];
+    masks_init(&masks);
+    masks.server.tls.handshakes_max = 1;
+    secured_init(&secured, &masks.server.tls, &masks.client.tls);
+    secured.world.runtime_options.shard_count = 1;
+    secured.world.options.server_info_timeout_ms = CMDS_NEVER;
+    secured.guest.options.connect_timeout_ms = RAW_GUARD_MS;
+    CU_ASSERT_FATAL(world_start(&secured.world) == 0);
+    silent_open(raws, &secured.world);
+    WORLD_UNTIL(&secured.world, atomic_load(&masks.server.begins) == 1);
+
+    CU_ASSERT_FATAL(guest_open(&secured.guest, secured.world.runtime, secured.world.address) == 0);
+    CU_ASSERT_EQUAL(cmds_group_wait(secured.guest.group, RAW_GUARD_MS, NULL), 0);
+
+    CU_ASSERT_TRUE(world_logged(&secured.world, "and others wait for the seat") >= 1);
+    CU_ASSERT_TRUE(secured_counters(&secured).tls_failed >= 2);
+    cmds_server_close(secured.world.server);
+    secured.world.server = NULL;
+    silent_close(raws);
+    secured_stop(&secured);
+    masks_fini(&masks);
+}
+
 /* A peer that has shaken hands sends a command, and ends without saying so. */
 static void test_secured_end_without_a_word_is_counted(void)
 {
@@ -481,6 +518,7 @@ CU_TestInfo test_secured[] = {
         {"senders", test_secured_senders},
         {"forwarding", test_secured_forwarding},
         {"drain", test_secured_drain},
+        {"storm", test_secured_storm},
         {"listener on each shard", test_secured_listener_on_each_shard},
         {"server of another name is refused", test_secured_server_of_another_name_is_refused},
         {"client of another name is refused", test_secured_client_of_another_name_is_refused},
@@ -493,6 +531,7 @@ CU_TestInfo test_secured[] = {
         {"close waits for no handshake", test_secured_close_waits_for_no_handshake},
         {"handshake has its time", test_secured_handshake_has_its_time},
         {"handshake has a seat", test_secured_handshake_has_a_seat},
+        {"silent peers make room", test_secured_silent_peers_make_room},
         {"end without a word is counted", test_secured_end_without_a_word_is_counted},
         {"options are refused by name", test_secured_options_are_refused_by_name},
         CU_TEST_INFO_NULL,

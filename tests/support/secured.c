@@ -8,6 +8,7 @@ enum {
     SECURED_ITEM_SIZE = 1000,
     SECURED_COMMANDS = 200,
     SECURED_SOON_MS = 30,
+    SECURED_STORM = 100,
 };
 
 enum secured_exec {
@@ -374,6 +375,29 @@ void secured_check_forward(struct cmds_tls *server, struct cmds_tls *client)
     guest_close(&back.guest, &back.world);
     world_stop(&front.world);
     world_stop(&back.world);
+}
+
+/* --- Many at once ----------------------------------------------------------------------------- */
+
+void secured_check_storm(struct cmds_tls *server, struct cmds_tls *client)
+{
+    struct secured secured;
+    secured_init(&secured, server, client);
+    secured.guest.options.client_count = SECURED_STORM;
+    secured.guest.options.connect_timeout_ms = RAW_GUARD_MS;
+    secured.world.options.server_info_timeout_ms = RAW_GUARD_MS;
+    secured_connect(&secured);
+
+    for (int64_t i = 0; i < SECURED_STORM; i++) {
+        CU_ASSERT_EQUAL(guest_echo(&secured.guest, i, NULL), 0);
+    }
+
+    WORLD_UNTIL(&secured.world, guest_last(&secured.guest) == SECURED_STORM);
+    CU_ASSERT_EQUAL(atomic_load(&secured.guest.answers->good_count), SECURED_STORM);
+    struct cmds_server_counters counters = secured_counters(&secured);
+    CU_ASSERT_EQUAL(counters.tls_handshakes, SECURED_STORM);
+    CU_ASSERT_EQUAL(counters.tls_failed + counters.tls_waiting, 0);
+    secured_stop(&secured);
 }
 
 /* --- Drain ------------------------------------------------------------------------------------ */

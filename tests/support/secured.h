@@ -51,6 +51,8 @@ void secured_check_keepalive(struct cmds_tls *server, struct cmds_tls *client);
 void secured_check_senders(struct cmds_tls *server, struct cmds_tls *client);
 /** A front that forwards to a back, both secured. */
 void secured_check_forward(struct cmds_tls *server, struct cmds_tls *client);
+/** Many come at once, to a server in their own runtime that takes few handshakes at a time. */
+void secured_check_storm(struct cmds_tls *server, struct cmds_tls *client);
 /** A shutdown answers what was received, and ends in order. */
 void secured_check_drain(struct cmds_tls *server, struct cmds_tls *client);
 
