@@ -108,6 +108,11 @@ void tool_tls_free(struct cmds_tls *tls)
     cmds_tls_free(tls);
 }
 
+const char *tool_tls_library(void)
+{
+    return cmds_tls_library();
+}
+
 #else
 
 /* By the rules, whose options are all there are but a client's --tls itself. */
@@ -155,6 +160,11 @@ int tool_tls_reload(struct cmds_tls *tls, struct cmds_error *error)
 void tool_tls_free(struct cmds_tls *tls)
 {
     (void)tls;
+}
+
+const char *tool_tls_library(void)
+{
+    return NULL;
 }
 
 #endif

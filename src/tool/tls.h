@@ -88,5 +88,7 @@ int tool_tls_make_server(
 int tool_tls_reload(struct cmds_tls *tls, struct cmds_error *error);
 /** After all that uses it has closed. NULL is fine. */
 void tool_tls_free(struct cmds_tls *tls);
+/** What makes TLS, in a line. Static. Returns: NULL: this build has no TLS. */
+const char *tool_tls_library(void);
 
 #endif

@@ -32,6 +32,14 @@ class Doctor(unittest.TestCase):
             self.assertRegex(server["text"], r": (\d+) of \1 connections answered, and the pool of threads")
         self.assertIn("Everything is fine." if not found["warnings"] else "It works.", program.run("doctor").stdout)
 
+    def test_it_says_what_makes_tls_and_how_to_have_it_faster(self):
+        found = json.loads(doctor().stdout)
+        if found["tls"] is None:
+            self.skipTest("this build has no TLS")
+        self.assertRegex(found["tls"], r"^wolfSSL \d+\.\d+\.\d+ \((C only|assembly)\), (AES by|no fast AES)")
+        self.assertEqual("scripts/build-wolfssl.sh" in " ".join(found["warnings"]), "(C only)" in found["tls"])
+        self.assertIn(found["tls"], program.run("doctor").stdout)
+
     def test_a_server_that_may_not_bind_is_a_problem(self):
         if "bind" not in program.SYSCALLS:
             self.skipTest("the number of bind(2) is not known on this machine")
