@@ -16,6 +16,7 @@
 #include "tls/refuse.h"
 #include "tls/resume.h"
 #include "tls/setup.h"
+#include "tls/thread.h"
 #include "tls/tickets.h"
 #include "tls/trust.h"
 
@@ -204,6 +205,7 @@ int cmdi_context_read(
         const struct cmdi_tls *tls, struct cmdi_context **context, struct cmds_error *error)
 {
     struct material material = {.count = 0};
+    cmdi_tls_thread_works();
     int code = read_pairs(&material, tls->options, error);
     if (code == 0) {
         code = read_trust(&material, tls->options, error);

@@ -18,6 +18,7 @@
 #include "base/assert.h"
 #include "tls/fault.h"
 #include "tls/resume.h"
+#include "tls/thread.h"
 
 enum {
     HANDSHAKE_RECORD_HANDSHAKE = 22,
@@ -222,6 +223,7 @@ int cmdi_handshake_begin(struct cmds_tls *tls, const struct cmdi_security_peer *
         struct cmdi_session **session, struct cmds_error *error)
 {
     *session = NULL;
+    cmdi_tls_thread_works();
     struct cmdi_session *made = handshake_allocate(peer->address);
     if (made == NULL) {
         struct cmdi_fault fault = {.address = peer->address, .phase = CMDI_FAULT_HANDSHAKE};
