@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -30,6 +31,7 @@ var errNoAnswer = errors.New("no answer came")
 type checker struct {
 	options  clientOptions
 	pingTime time.Duration
+	resumes  bool
 }
 
 var checks = []struct {
@@ -45,6 +47,7 @@ var checks = []struct {
 	{"group", (*checker).group},
 	{"keepalive", (*checker).keepalive},
 	{"reconnect", (*checker).reconnect},
+	{"tls", (*checker).tls},
 }
 
 func check(set *flag.FlagSet, arguments []string) int {
@@ -52,9 +55,11 @@ func check(set *flag.FlagSet, arguments []string) int {
 	set.StringVar(&c.options.address, "connect", "127.0.0.1:9000", "the server")
 	set.StringVar(&c.options.codec, "codec", "msgpack", "msgpack, msgpack-map, json, protobuf, mus")
 	set.StringVar(&c.options.info, "server-info", "default", "what the server says")
+	c.options.tls.defineClient(set)
 	set.DurationVar(&c.pingTime, "ping-time", 100*time.Millisecond, "for keepalive: the time between two pings")
 	only := set.String("only", "echo,stream,sleep,work,fail,info,group",
-		"these; and keepalive: the server closes what is idle for several --ping-time; reconnect: a line on stdin when it is back")
+		"these; and keepalive: the server closes what is idle for several --ping-time; reconnect: a line on stdin when it is back; tls: what two handshakes agree on")
+	set.BoolVar(&c.resumes, "tls-resumes", false, "for tls: the second handshake must resume the first; else it must not")
 	_ = set.Parse(arguments)
 	status := 0
 	for _, name := range strings.Split(*only, ",") {
@@ -408,4 +413,39 @@ func (c *checker) reconnect() error {
 		}
 		return err
 	})
+}
+
+// tls: what a handshake agrees on, and whether the next one resumes it.
+func (c *checker) tls() error {
+	var connection *tls.Conn
+	again := *c
+	again.options.wrap = func(conn net.Conn) net.Conn {
+		connection, _ = conn.(*tls.Conn)
+		return conn
+	}
+	d, err := newDialer(again.options)
+	if err != nil {
+		return err
+	}
+	protocol, _, _ := strings.Cut(c.options.tls.alpn, ",")
+	for _, resumes := range []bool{false, c.resumes} {
+		client, err := d.dial()
+		if err != nil {
+			return err
+		}
+		err = expect(client, testproto.EchoCmd{Int64: 1}, testproto.EchoResult{Int64: 1})
+		state := connection.ConnectionState()
+		_ = client.Close()
+		<-client.Done()
+		if err != nil {
+			return err
+		}
+		if state.NegotiatedProtocol != protocol {
+			return fmt.Errorf("%q was agreed on, not %q", state.NegotiatedProtocol, protocol)
+		}
+		if state.DidResume != resumes {
+			return fmt.Errorf("resumed: %t, and it should be %t", state.DidResume, resumes)
+		}
+	}
+	return nil
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"runtime/debug"
@@ -32,16 +33,22 @@ type clientOptions struct {
 	pingTime             time.Duration // 0: no pings.
 	reconnect            bool
 	wrap                 func(net.Conn) net.Conn // May be nil.
+	tls                  tlsOptions
 }
 
 type dialer struct {
 	options clientOptions
+	tls     *tls.Config // nil: plain.
 	codec   cln.Codec[receiver]
 	set     []cln.SetOption
 }
 
 func newDialer(o clientOptions) (*dialer, error) {
 	codec, _, err := codecs.New(o.codec)
+	if err != nil {
+		return nil, err
+	}
+	config, err := o.tls.client()
 	if err != nil {
 		return nil, err
 	}
@@ -53,11 +60,11 @@ func newDialer(o clientOptions) (*dialer, error) {
 	if o.pingTime > 0 {
 		set = append(set, cln.WithKeepalive(dcln.WithKeepaliveTime(o.pingTime), dcln.WithKeepaliveIntvl(o.pingTime)))
 	}
-	return &dialer{o, codec, set}, nil
+	return &dialer{o, config, codec, set}, nil
 }
 
 func (d *dialer) connect() (net.Conn, error) {
-	connection, err := net.Dial("tcp", d.options.address)
+	connection, err := dial(d.options.address, d.tls)
 	if err == nil && d.options.wrap != nil {
 		connection = d.options.wrap(connection)
 	}

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -54,6 +55,8 @@ func bench(set *flag.FlagSet, arguments []string) int {
 	o.Define(set, "echo", "stream", "sleep", "work")
 	set.StringVar(&o.Codec, "codec", "msgpack", strings.Join(codecs.Names, ", "))
 	info := set.String("server-info", "default", "what the server must say")
+	var secure tlsOptions
+	secure.defineClient(set)
 	_ = set.Parse(arguments)
 	if err := o.Check(set); err != nil {
 		complain("bench", err)
@@ -61,6 +64,10 @@ func bench(set *flag.FlagSet, arguments []string) int {
 	}
 	if _, _, err := codecs.New(o.Codec); err != nil {
 		complain("bench", err)
+		return exitUsage
+	}
+	if o.Connect == "" && secure.on {
+		complain("bench", errors.New("--tls goes with --connect"))
 		return exitUsage
 	}
 	if o.Connect == "" {
@@ -72,7 +79,7 @@ func bench(set *flag.FlagSet, arguments []string) int {
 		defer server.Stop()
 		o.Connect, o.ServerPid = server.Address, server.Pid
 	}
-	client, err := newDialer(clientOptions{codec: o.Codec, address: o.Connect, info: *info, bufferSize: o.BufferSize})
+	client, err := newDialer(clientOptions{codec: o.Codec, address: o.Connect, info: *info, bufferSize: o.BufferSize, tls: secure})
 	if err != nil {
 		return complain("bench", err)
 	}

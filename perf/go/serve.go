@@ -5,7 +5,6 @@ package main
 import (
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -29,6 +28,8 @@ func serve(set *flag.FlagSet, arguments []string) int {
 	bufferSize := set.Int("buffer-size", 0, "bytes of the reader's and the writer's buffers; 0: the library's default")
 	workers := set.Int("workers", 1024, "connections that are served at a time; the next ones wait")
 	idle := set.Int("idle-timeout-ms", 0, "a connection that has received nothing for so long is closed; 0: never")
+	var secure tlsOptions
+	secure.defineServer(set)
 	_ = set.Parse(arguments)
 
 	_, serverCodec, err := codecs.New(*codec)
@@ -44,14 +45,14 @@ func serve(set *flag.FlagSet, arguments []string) int {
 	if err != nil {
 		return complain("serve", err)
 	}
-	listener, err := net.Listen("tcp", *listen)
+	listener, err := secure.listen(*listen)
 	if err != nil {
 		return complain("serve", err)
 	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener.(*net.TCPListener)) }()
+	go func() { ended <- server.Serve(listener) }()
 	fmt.Printf("listening on %s (cmd-stream-go %s, %s)\n", listener.Addr(), version(), *codec)
 	select {
 	case err = <-ended:
