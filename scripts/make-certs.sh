@@ -70,6 +70,7 @@ issue() {
 
 usage='basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature'
 server="$usage\nextendedKeyUsage=serverAuth"
+both="$server,clientAuth"
 authority='basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign'
 san='subjectAltName=DNS:a.example'
 p256=ec:P-256
@@ -78,11 +79,11 @@ p256=ec:P-256
 issue ca self $p256 '/O=Example/CN=Test CA' "$authority" -enddate 20991231235959Z
 issue ca_rsa self rsa:2048 '/O=Example/CN=Test CA RSA' "$authority"
 issue ca_other self $p256 '/O=Example/CN=Test CA' "$authority" # Of the same name, with another key.
-issue not_ca ca $p256 '/O=Example/CN=No CA' "$server\n$san"
+issue not_ca ca $p256 '/O=Example/CN=No CA' "$both\n$san"
 
 # ---- Right ones
 issue server ca $p256 '/C=DE/O=Example, Ltd/OU=East/CN=s1' \
-    "$server,clientAuth\nsubjectAltName=DNS:a.example,DNS:B.Example,IP:127.0.0.1,IP:::1,URI:spiffe://example/s1"
+    "$both\nsubjectAltName=DNS:a.example,DNS:B.Example,IP:127.0.0.1,IP:::1,URI:spiffe://example/s1"
 issue wildcard ca $p256 /CN=wildcard "$server\nsubjectAltName=DNS:*.example"
 issue ip ca $p256 /CN=ip "$server\nsubjectAltName=IP:10.0.0.1,IP:2001:db8::1"
 issue uri ca $p256 /CN=uri "$server\nsubjectAltName=URI:spiffe://example/uri"
@@ -98,27 +99,27 @@ issue subject ca $p256 '/DC=example/UID=7/O=Müller+OU=\#1 "a", b;<c>=\\d /title
     "$server\n$san" -startdate 19491231000000Z
 
 # ---- Wrong ones
-issue expired ca $p256 /CN=expired "$server\n$san" -startdate 20200101000000Z -enddate 20201231235959Z
+issue expired ca $p256 /CN=expired "$both\n$san" -startdate 20200101000000Z -enddate 20201231235959Z
 issue ca_expired self $p256 '/O=Example/CN=Test CA of old' "$authority" \
     -startdate 20200101000000Z -enddate 20201231235959Z
-issue future ca $p256 /CN=future "$server\n$san" -startdate 20900101000000Z -enddate 20991231235959Z
-issue other_ca ca_other $p256 /CN=other_ca "$server\n$san"
-issue under_not_ca not_ca $p256 /CN=under_not_ca "$server\n$san"
+issue future ca $p256 /CN=future "$both\n$san" -startdate 20900101000000Z -enddate 20991231235959Z
+issue other_ca ca_other $p256 /CN=other_ca "$both\n$san"
+issue under_not_ca not_ca $p256 /CN=under_not_ca "$both\n$san"
 issue cn_only ca $p256 /CN=a.example "$server"
 # a.example, a NUL, .org, as a name of DNS.
 issue nul ca $p256 /CN=nul \
-    "$server\nsubjectAltName=DER:30:10:82:0e:61:2e:65:78:61:6d:70:6c:65:00:2e:6f:72:67"
-issue control ca $p256 $'/CN=con\ntrol' "$server\n$san"
-issue sha1 ca $p256 /CN=sha1 "$server\n$san" -md sha1
-issue sha1_rsa ca_rsa $p256 /CN=sha1_rsa "$server\n$san" -md sha1
-issue md5 ca_rsa $p256 /CN=md5 "$server\n$san" -md md5
-issue pss_sha1 ca_rsa $p256 /CN=pss_sha1 "$server\n$san" \
+    "$both\nsubjectAltName=DER:30:10:82:0e:61:2e:65:78:61:6d:70:6c:65:00:2e:6f:72:67"
+issue control ca $p256 $'/CN=con\ntrol' "$both\n$san"
+issue sha1 ca $p256 /CN=sha1 "$both\n$san" -md sha1
+issue sha1_rsa ca_rsa $p256 /CN=sha1_rsa "$both\n$san" -md sha1
+issue md5 ca_rsa $p256 /CN=md5 "$both\n$san" -md md5
+issue pss_sha1 ca_rsa $p256 /CN=pss_sha1 "$both\n$san" \
     -md sha1 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest
-issue rsa_1024 ca rsa:1024 /CN=rsa_1024 "$server\n$san"
-issue p224 ca ec:P-224 /CN=p224 "$server\n$san"
+issue rsa_1024 ca rsa:1024 /CN=rsa_1024 "$both\n$san"
+issue p224 ca ec:P-224 /CN=p224 "$both\n$san"
 issue no_digital_signature ca $p256 /CN=no_digital_signature "$san\nkeyUsage=keyEncipherment"
 issue other_usage ca $p256 /CN=other_usage "$usage\nextendedKeyUsage=codeSigning\n$san"
-issue revoked ca $p256 /CN=revoked "$server\n$san"
+issue revoked ca $p256 /CN=revoked "$both\n$san"
 openssl ca -config "$work/openssl.cnf" -cert ca.pem -keyfile ca.key -revoke revoked.pem 2>/dev/null
 openssl ca -config "$work/openssl.cnf" -cert ca.pem -keyfile ca.key -gencrl -out ca.crl 2>/dev/null
 
