@@ -2,6 +2,7 @@
 #include "tls/complaint.h"
 
 #include <stdint.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/assert.h"
@@ -192,12 +193,23 @@ static void put_number(struct cmdi_line *line, int number)
     cmdi_line_number(line, (unsigned)(number < 0 ? -number : number));
 }
 
+/* By its names; `certificate` as above. */
+static bool is_of_itself(const struct cmdi_certificate *certificate)
+{
+    return certificate != NULL && certificate->subject.size == certificate->issuer.size &&
+           memcmp(certificate->subject.data, certificate->issuer.data, certificate->issuer.size) ==
+                   0;
+}
+
 static void put_complaint(struct cmdi_line *line, const struct cmdi_verify *verify,
         const struct cmdi_certificate *certificate)
 {
     bool is_server = verify->owner == CMDI_CERTIFICATE_OF_CLIENT; // We are.
     const char *file = is_server ? "client_ca_file" : "ca_file";
     enum complaint complaint = complaint_of(verify->code);
+    if (complaint == COMPLAINT_NO_ISSUER && is_of_itself(certificate)) {
+        complaint = COMPLAINT_SELF_SIGNED; // Not every build tells them apart.
+    }
     put_who(line, certificate, verify->depth);
     switch (complaint) {
     case COMPLAINT_UNKNOWN:

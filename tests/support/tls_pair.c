@@ -148,9 +148,6 @@ static enum cmdi_security_result checked(
         const struct tls_end *end, enum cmdi_security_result result)
 {
     bool has_failed = result == CMDI_SECURITY_FAILED;
-    if (has_failed && getenv("TLS_TELL") != NULL) {
-        fprintf(stderr, "%d %s\n", end->error.code, end->error.text);
-    }
     CU_ASSERT_EQUAL(end->error.code < 0, has_failed);
     CU_ASSERT_EQUAL(end->error.text[0] != '\0', has_failed);
     return result;

@@ -162,6 +162,71 @@ static void test_a_flaw_anywhere_of_a_server_is_found(void)
     check_flaws(false, NULL, NULL);
 }
 
+/* ---- A wolfSSL that lets something through --------------------------------------------------- */
+
+static void check_nothing(struct cmdi_session *session)
+{
+    wolfSSL_set_verify(session->object, WOLFSSL_VERIFY_NONE, NULL);
+}
+
+static void test_a_server_wants_a_certificate_in_its_hands(void)
+{
+    struct tls_pair pair;
+    tls_pair_init(&pair, tls_new_client("ca", NULL), tls_new_server("server", "ca"));
+    pair.server_begun = check_nothing;
+    CU_ASSERT_FALSE(tls_pair_connect(&pair));
+    CU_ASSERT_EQUAL(pair.server.error.code, CMDS_E_TLS_CERTIFICATE);
+    CU_ASSERT_STRING_EQUAL(
+            pair.server.error.text, SHAKE_CLIENT "it has no certificate, and one is required");
+    CU_ASSERT_PTR_NULL(tls_peer(&pair.server));
+    tls_pair_free(&pair);
+}
+
+static void test_a_client_wants_a_certificate_in_its_hands(void)
+{
+    struct tls_pair pair;
+    tls_pair_init(&pair, tls_new_client("ca", NULL), tls_new_server("server", NULL));
+    pair.client_begun = check_nothing;
+    CU_ASSERT_FALSE(tls_pair_connect(&pair));
+    CU_ASSERT_EQUAL(pair.client.error.code, CMDS_E_TLS_CERTIFICATE);
+    CU_ASSERT_PTR_NULL(tls_peer(&pair.client));
+    tls_pair_free(&pair);
+}
+
+static void take_cbc(struct cmdi_session *session)
+{
+    CU_ASSERT_EQUAL(
+            wolfSSL_set_cipher_list(session->object, "ECDHE-ECDSA-AES128-SHA256"), WOLFSSL_SUCCESS);
+}
+
+static void take_cbc_client(struct cmdi_session *client)
+{
+    tls_swap(client, wolfTLSv1_2_client_method(), NULL, "ca");
+    tls_swap_name(client);
+    take_cbc(client);
+}
+
+static void take_cbc_server(struct cmdi_session *server)
+{
+    tls_swap(server, wolfTLSv1_2_server_method(), "server", NULL);
+    take_cbc(server);
+}
+
+static void test_a_cipher_that_is_none_of_ours_ends_it(void)
+{
+    struct tls_pair pair;
+    tls_pair_init(&pair, tls_new_client("ca", NULL), tls_new_server("server", NULL));
+    pair.client_begun = take_cbc_client;
+    pair.server_begun = take_cbc_server;
+    CU_ASSERT_FALSE(tls_pair_connect(&pair));
+    CU_ASSERT_EQUAL(pair.client.error.code, CMDS_E_TLS_HANDSHAKE);
+    CU_ASSERT_STRING_EQUAL(pair.client.error.text,
+            "TLS handshake with server.address:1: it came to a version or a cipher that we did not "
+            "offer");
+    CU_ASSERT_EQUAL(pair.server.error.code, CMDS_E_TLS_HANDSHAKE);
+    tls_pair_free(&pair);
+}
+
 /* ---- Records --------------------------------------------------------------------------------- */
 
 static void check_record(const char *bytes, size_t size, const char *text)
@@ -275,6 +340,11 @@ CU_TestInfo test_tls_hostile[] = {
         {"a client has to know whom it wants", test_a_client_has_to_know_whom_it_wants},
         {"a flaw anywhere of a client is found", test_a_flaw_anywhere_of_a_client_is_found},
         {"a flaw anywhere of a server is found", test_a_flaw_anywhere_of_a_server_is_found},
+        {"a server wants a certificate in its hands",
+                test_a_server_wants_a_certificate_in_its_hands},
+        {"a client wants a certificate in its hands",
+                test_a_client_wants_a_certificate_in_its_hands},
+        {"a cipher that is none of ours ends it", test_a_cipher_that_is_none_of_ours_ends_it},
         {"a record too short for its tag is not shown to wolfSSL",
                 test_a_record_too_short_for_its_tag_is_not_shown_to_wolfssl},
         {"records that do not belong there are refused",

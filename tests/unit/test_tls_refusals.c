@@ -26,15 +26,18 @@ struct refusal {
     const char *ca;
     const char *host;   // Of a server.
     const char *reason; // What the one who refuses says.
-    const char *told;   // What the other one says.
+    const char *told; // What the other one says. NULL: one of two things, by the build of wolfSSL.
 };
 
 /* Phase and address, reason, remedy. */
 static void check_text(const struct tls_end *end, int code, const char *begin, const char *reason)
 {
     char text[512];
-    snprintf(text, sizeof(text), "%s%s", begin, reason);
     CU_ASSERT_EQUAL(end->error.code, code);
+    if (reason == NULL) {
+        return;
+    }
+    snprintf(text, sizeof(text), "%s%s", begin, reason);
     if (strcmp(end->error.text, text) != 0) {
         printf("\n    \"%s\"\n    \"%s\"\n", end->error.text, text);
     }
@@ -81,7 +84,7 @@ static const struct refusal servers[] = {
         {"ed25519_self", "ca", "a.example",
                 "its certificate (CN=ed25519_self) is signed by itself alone, and not in "
                 "ca_file",
-                BAD_CERTIFICATE},
+                NULL},
         {"cn_only", "ca", "a.example",
                 "its certificate (CN=a.example) has no subjectAltName: a common name alone is "
                 "not "

@@ -266,6 +266,31 @@ static void test_a_second_flight_weighs_what_its_certificate_does(void)
     tls_pair_free(&pair);
 }
 
+static void show_no_key(struct cmdi_session *client)
+{
+    CU_ASSERT_EQUAL(wolfSSL_NoKeyShares(client->object), WOLFSSL_SUCCESS);
+}
+
+static void test_a_client_may_be_asked_for_another_key(void)
+{
+    struct tls_pair pair;
+    make_pair(&pair, NULL, NULL, 13);
+    pair.client_begun = show_no_key;
+    CU_ASSERT_TRUE_FATAL(tls_pair_begin_client(&pair));
+    CU_ASSERT_EQUAL(tls_step(&pair.client), CMDI_SECURITY_EMPTY);
+    tls_move(&pair.client, &pair.server, SIZE_MAX);
+    CU_ASSERT_TRUE_FATAL(tls_pair_begin_server(&pair));
+    CU_ASSERT_EQUAL(tls_step(&pair.server), CMDI_SECURITY_EMPTY); // HelloRetryRequest.
+    tls_move(&pair.server, &pair.client, SIZE_MAX);
+    CU_ASSERT_EQUAL(tls_step(&pair.client), CMDI_SECURITY_EMPTY);
+    tls_move(&pair.client, &pair.server, SIZE_MAX);
+    CU_ASSERT_EQUAL(tls_weigh(&pair.server), CMDI_SECURITY_HEAVY);
+    CU_ASSERT_TRUE(tls_pair_shake(&pair));
+    CU_ASSERT_STRING_EQUAL(tls_peer(&pair.server)->server_name, "a.example");
+    check_one_way(&pair.client, &pair.server);
+    tls_pair_free(&pair);
+}
+
 static void test_a_session_may_end_at_any_time(void)
 {
     for (unsigned steps = 0; steps < 3; steps++) {
@@ -448,6 +473,7 @@ CU_TestInfo test_tls_session[] = {
                 test_a_server_waits_for_the_first_flight_and_makes_nothing},
         {"a second flight weighs what its certificate does",
                 test_a_second_flight_weighs_what_its_certificate_does},
+        {"a client may be asked for another key", test_a_client_may_be_asked_for_another_key},
         {"a session may end at any time", test_a_session_may_end_at_any_time},
         {"a client sees the server", test_a_client_sees_the_server},
         {"a server sees whom a client asks for", test_a_server_sees_whom_a_client_asks_for},
