@@ -56,6 +56,7 @@ struct cmdi_secured {
     bool closed;           // The peer has said that nothing more comes.
     bool notified;         // And so have we.
     bool failed;           // Nothing is sealed or opened any more.
+    bool sealed;           // Something of the owner's was.
 };
 
 static inline bool cmdi_secure_has_raw(const struct cmdi_conn *conn)
@@ -84,6 +85,11 @@ static inline bool cmdi_secure_has_wire(const struct cmdi_conn *conn)
     return conn->secured != NULL && conn->secured->wire.end > 0;
 }
 /** A step of its handshake is due, and we are late with it. */
+/** What leaves, or has left, is the owner's: not a handshake alone. */
+static inline bool cmdi_secure_has_sealed(const struct cmdi_conn *conn)
+{
+    return CMDI_LIKELY(conn->secured == NULL) || conn->secured->sealed;
+}
 static inline bool cmdi_secure_is_due(const struct cmdi_conn *conn)
 {
     return conn->secured != NULL && (conn->secured->handshake == CMDI_HANDSHAKE_DUE ||
