@@ -3,7 +3,7 @@
  * Our client against any server of the test protocol: the rows of the interop matrix. The Go client
  * `cmdstream-go check` has the same ones against ours; tests/interop/run drives both.
  *
- *     interop_client ADDRESS CODEC [--server-info TEXT] [--ping-ms N] CHECK...
+ *     interop_client ADDRESS CODEC [--server-info TEXT] [--ping-ms N] [--tls-... VALUE] CHECK...
  *
  * It prints `ok CHECK` or `FAIL CHECK: why`, a line each. Facts of callbacks, which run on a shard,
  * are brought to the main thread by a semaphore.
@@ -19,6 +19,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "secure.h"
 #include "tool/common.h"
 #include "tool/test_protocol.h"
 
@@ -41,6 +42,7 @@ struct target {
     struct cmds_bytes server_info;
     uint32_t ping_ms; // Between the pings of the check of keepalive.
     bool nan;         // The codec has words for NaN and the infinities.
+    struct secure secure;
 };
 
 static char reason[REASON_SIZE]; // Why the check has failed. Main thread.
@@ -70,6 +72,7 @@ static int target_open(const struct target *target, uint32_t clients, struct cmd
     options.codec = target->codec;
     options.client_count = clients;
     options.group = &group;
+    options.tls = target->secure.tls;
     return cmds_sender_open(sender, &options, error);
 }
 
@@ -287,6 +290,7 @@ static bool watched_open(struct watched *watched, struct cmds_runtime *runtime,
     options.deadline_ms = CMDS_NEVER;
     options.context = watched;
     options.on_state = watched_on_state;
+    options.tls = target->secure.tls;
     sem_init(&watched->lost, 0, 0);
     sem_init(&watched->over, 0, 0);
     sem_init(&watched->closed, 0, 0);
@@ -554,6 +558,26 @@ static bool check_keepalive(const struct target *target)
     return good;
 }
 
+/* --- TLS: what a handshake agrees on, and whether the next one resumes it --------------------- */
+
+static bool check_tls(const struct target *target)
+{
+    const struct command_echo echo = {.string = CMDS_STRING("over TLS")};
+    for (uint32_t i = 0; i < 2; i++) {
+        struct cmds_sender *sender = target_must_open(target, 1);
+        bool good = sender != NULL && echo_check(sender, &echo);
+        cmds_sender_close(sender, 0);
+        if (!good) {
+            return false;
+        }
+        const char *problem = secure_problem(&target->secure, i == 0);
+        if (problem != NULL) {
+            return because("handshake %u: %s", i, problem);
+        }
+    }
+    return true;
+}
+
 /* ---------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -568,6 +592,7 @@ static const struct {
         {"info", check_info},
         {"group", check_group},
         {"keepalive", check_keepalive},
+        {"tls", check_tls},
 };
 
 static bool run_check(const struct target *target, const char *name)
@@ -590,7 +615,7 @@ static int take_options(struct target *target, int argc, char **argv)
             target->server_info = (struct cmds_bytes){argv[at + 1], strlen(argv[at + 1])};
         } else if (strcmp(argv[at], "--ping-ms") == 0) {
             target->ping_ms = (uint32_t)strtoul(argv[at + 1], NULL, 10);
-        } else {
+        } else if (!secure_take(&target->secure, argv[at], argv[at + 1])) {
             return -1;
         }
     }
@@ -601,8 +626,24 @@ static int take_options(struct target *target, int argc, char **argv)
 static int usage(void)
 {
     fprintf(stderr,
-            "Usage: interop_client ADDRESS CODEC [--server-info TEXT] [--ping-ms N] CHECK...\n");
+            "Usage: interop_client ADDRESS CODEC [--server-info TEXT] [--ping-ms N]\n"
+            "           [--tls-ca|--tls-cert|--tls-key|--tls-alpn|--tls-resumes VALUE] CHECK...\n");
     return 2;
+}
+
+static int run_checks(const struct target *target, char **names)
+{
+    int status = 0;
+    for (; *names != NULL; names++) {
+        if (run_check(target, *names)) {
+            printf("ok %s\n", *names);
+        } else {
+            printf("FAIL %s: %s\n", *names, reason);
+            status = 1;
+        }
+        fflush(stdout);
+    }
+    return status;
 }
 
 int main(int argc, char **argv)
@@ -625,15 +666,12 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof(text); i++) {
         text[i] = (char)('a' + i % 26);
     }
-    int status = 0;
-    for (int i = first; i < argc; i++) {
-        if (run_check(&target, argv[i])) {
-            printf("ok %s\n", argv[i]);
-        } else {
-            printf("FAIL %s: %s\n", argv[i], reason);
-            status = 1;
-        }
-        fflush(stdout);
+    struct cmds_error error = CMDS_ERROR_INIT;
+    if (secure_open(&target.secure, &error) < 0) {
+        fprintf(stderr, "interop_client: %s\n", error.text);
+        return 2;
     }
+    int status = run_checks(&target, argv + first);
+    secure_close(&target.secure);
     return status;
 }
