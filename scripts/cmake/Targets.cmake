@@ -40,15 +40,21 @@ function(cmdstream_own_target target)
     endif()
 endfunction()
 
-# One test of ctest. A program that hangs dies by itself: TIMEOUT. 77 means that it cannot run here.
+# One test of ctest, labelled with its folder, and with `tls` if that is in its name. A program that hangs dies by itself: TIMEOUT. 77 means that it cannot run here.
 set(cmdstream_test_environment
     "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
     "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
 function(cmdstream_add_test name label timeout)
     add_test(NAME ${name} COMMAND ${ARGN})
+    if(name MATCHES "(^|[._])tls([._]|$)" AND NOT label STREQUAL "tls")
+        list(APPEND label tls)
+    endif()
+    if(label MATCHES "tls" AND TARGET "${ARGV3}")
+        add_dependencies(tls-tests ${ARGV3})
+    endif()
     set_tests_properties(${name} PROPERTIES
-                         LABELS ${label} TIMEOUT ${timeout} SKIP_RETURN_CODE 77
+                         LABELS "${label}" TIMEOUT ${timeout} SKIP_RETURN_CODE 77
                          ENVIRONMENT "${cmdstream_test_environment}")
     if(label MATCHES "interop|install|example")
         # It loads a server and a client, each of which wants a core, or builds something.

@@ -184,11 +184,27 @@ static void conn_on_notified(struct cmdi_conn *conn)
     cmdi_conn_stop_input(conn);
 }
 
+/* What the session answers has no other bound: a peer may ask for ever, and take nothing. */
+static bool conn_check_answers(struct cmdi_conn *conn)
+{
+    size_t size = conn->secured->wire.end;
+    if (size <= CMDI_SECURE_ANSWERS_MAX) {
+        return true;
+    }
+    CMDI_COUNT(conn->counters, slow_consumers, 1);
+    cmdi_conn_fail(conn, CMDS_E_SLOW_PEER,
+            "the peer asks for answers of the TLS layer and takes none: %zu bytes wait", size);
+    return false;
+}
+
 /* The next record goes to the stash. Returns: there was one with data. */
 static bool conn_open_record(struct cmdi_conn *conn, struct conn_run *run)
 {
     struct cmds_error error = CMDS_ERROR_INIT;
     int lack = 0;
+    if (!conn_check_answers(conn)) {
+        return false;
+    }
     enum cmdi_security_result result = cmdi_secure_open(conn, &lack, &error);
     conn_check_stashed(conn, lack);
     switch (result) {

@@ -205,6 +205,19 @@ void cmdi_conn_linger_if_sent(struct cmdi_conn *conn)
     }
 }
 
+/* An end has an end: a write that had no limit is judged from now on. */
+static void conn_begin_finish(struct cmdi_conn *conn)
+{
+    cmdi_conn_move(conn, CMDI_CONN_FINISHING);
+    cmdi_conn_drop_slices(conn);
+    if (cmdi_conn_output_size(conn) > 0 || conn->secured != NULL) { // Which has its last words.
+        bool never = conn->limits->write_timeout_ms == CMDS_NEVER;
+        conn->write_since = never ? 0 : conn->write_since;
+        cmdi_conn_begin_write(conn);
+    }
+    cmdi_shard_flush(conn->shard, &conn->flush);
+}
+
 void cmdi_conn_finish(struct cmdi_conn *conn)
 {
     if (conn->state >= CMDI_CONN_FINISHING) {
@@ -220,15 +233,7 @@ void cmdi_conn_finish(struct cmdi_conn *conn)
     if (conn->state >= CMDI_CONN_FINISHING) {
         return; // Something in there failed it, or finished it too.
     }
-    cmdi_conn_move(conn, CMDI_CONN_FINISHING);
-    cmdi_conn_drop_slices(conn);
-    if (cmdi_conn_output_size(conn) > 0) {
-        // A write that had no limit is judged from now on.
-        bool never = conn->limits->write_timeout_ms == CMDS_NEVER;
-        conn->write_since = never ? 0 : conn->write_since;
-        cmdi_conn_begin_write(conn);
-    }
-    cmdi_shard_flush(conn->shard, &conn->flush);
+    conn_begin_finish(conn);
 }
 
 /* The alert that was made leaves now, in as far as the kernel takes it at once. */
@@ -266,10 +271,7 @@ void cmdi_conn_fail_secured(struct cmdi_conn *conn, const struct cmds_error *err
     if (conn->state >= CMDI_CONN_FINISHING) {
         return;
     }
-    cmdi_conn_move(conn, CMDI_CONN_FINISHING);
-    cmdi_conn_drop_slices(conn);
-    cmdi_conn_begin_write(conn);
-    cmdi_shard_flush(conn->shard, &conn->flush);
+    conn_begin_finish(conn);
 }
 
 void cmdi_conn_refuse(struct cmdi_conn *conn, int code, const char *format, ...)

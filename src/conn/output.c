@@ -241,7 +241,8 @@ static bool conn_took(struct cmdi_conn *conn, size_t size)
     conn->flight.begin += size;
     conn->sent_size += size;
     conn->sent_at = conn->shard->now_ms;
-    if (conn->state == CMDI_CONN_OPEN && conn->ops->on_server_info == NULL) {
+    if (conn->state == CMDI_CONN_OPEN && conn->ops->on_server_info == NULL &&
+            cmdi_secure_has_sealed(conn)) {
         conn->server_info_until = 0; // A server's first bytes are its ServerInfo.
     }
     CMDI_COUNT(conn->counters, send_bytes, size);

@@ -163,6 +163,7 @@ int cmdi_secure_seal(struct cmdi_conn *conn, struct cmds_error *error)
         error->code = CMDS_E_MEMORY_LIMIT;
         return error->code;
     }
+    secured->sealed = true;
     int code = secured->tls->security->seal(secured->session, conn->fill.data, size, error);
     cmdi_conn_return(conn, &conn->fill);
     return code;

@@ -27,8 +27,9 @@
 #include "conn/conn.h"
 
 enum {
-    CMDI_SECURE_RAW_MAX = 64 * 1024, // Received in a handshake: that much and more is not read.
-    CMDI_SECURE_IDLE_MS = 1000,      // A peer that says nothing for so long may lose its seat.
+    CMDI_SECURE_RAW_MAX = 64 * 1024,     // Received in a handshake: that much and more is not read.
+    CMDI_SECURE_ANSWERS_MAX = 64 * 1024, // Of the session's own, that wait behind a send.
+    CMDI_SECURE_IDLE_MS = 1000,          // A peer that says nothing for so long may lose its seat.
 };
 
 enum cmdi_handshake_state {
@@ -55,6 +56,7 @@ struct cmdi_secured {
     bool cut;              // The session holds a part of a record.
     bool closed;           // The peer has said that nothing more comes.
     bool notified;         // And so have we.
+    bool sealed;           // Something of the owner's was.
     bool failed;           // Nothing is sealed or opened any more.
 };
 
@@ -82,6 +84,11 @@ static inline bool cmdi_secure_is_cut(const struct cmdi_conn *conn)
 static inline bool cmdi_secure_has_wire(const struct cmdi_conn *conn)
 {
     return conn->secured != NULL && conn->secured->wire.end > 0;
+}
+/** What leaves, or has left, is the owner's: not a handshake alone. */
+static inline bool cmdi_secure_has_sealed(const struct cmdi_conn *conn)
+{
+    return CMDI_LIKELY(conn->secured == NULL) || conn->secured->sealed;
 }
 /** A step of its handshake is due, and we are late with it. */
 static inline bool cmdi_secure_is_due(const struct cmdi_conn *conn)

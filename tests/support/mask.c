@@ -194,6 +194,13 @@ static enum cmdi_security_result mask_read(struct cmdi_session *session, struct 
     return CMDI_SECURITY_DATA;
 }
 
+static int mask_answer(struct cmdi_session *session, struct cmds_error *error)
+{
+    static const uint8_t zeros[CMDI_SECURITY_RECORD_MAX];
+    uint8_t *end = mask_put(session->out, MASK_GLITCH, zeros, session->mask->answer_size);
+    return mask_send(session, end, error);
+}
+
 /* The record is one that both in a handshake and behind it means the same. Returns: DATA: it is not. */
 static enum cmdi_security_result mask_common(
         struct cmdi_session *session, uint32_t *in_call, struct cmds_error *error)
@@ -204,7 +211,7 @@ static enum cmdi_security_result mask_common(
         session->io->count(session->context, CMDI_SECURITY_ALERT_IN);
         return mask_fail(session, error, CMDS_E_TLS_REFUSED, "an alert of the peer");
     case MASK_ASK:
-        if (mask_send(session, mask_put(session->out, MASK_GLITCH, NULL, 0), error) < 0) {
+        if (mask_answer(session, error) < 0) {
             return CMDI_SECURITY_FAILED;
         }
         break;
@@ -409,6 +416,7 @@ static enum cmdi_security_result mask_open(struct cmdi_session *session, uint8_t
     if (++session->opens == session->mask->fails_in_open) {
         return mask_fail(session, error, CMDS_E_TLS_RECORD, "this record was to fail");
     }
+    session->glitches -= session->glitches > 0;
     *size = mask_body_size(session->record);
     mask_xor(out, session->record + MASK_HEADER_SIZE, *size, session->end.opened++);
     return CMDI_SECURITY_DATA;

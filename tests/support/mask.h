@@ -38,9 +38,10 @@ enum mask_type {
 enum {
     MASK_HEADER_SIZE = 3,
     MASK_RECORD_MAX = MASK_HEADER_SIZE + CMDI_SECURITY_RECORD_MAX,
-    MASK_SPENT_AFTER = 4,    // Records that brought nothing, in one call.
-    MASK_GLITCHES_MAX = 100, // Of a session: one more, and it fails.
-    MASK_NAME_MAX = 64,      // Terminated.
+    MASK_SPENT_AFTER = 4, // Records that brought nothing, in one call.
+    // Of a session, less one for each record with data. One more, and it fails.
+    MASK_GLITCHES_MAX = 100,
+    MASK_NAME_MAX = 64, // Terminated.
     MASK_ADDRESS_MAX = 300,
 };
 
@@ -51,6 +52,7 @@ struct mask {
     bool checks_host;       // A client's: instead, its server_name, or the host in `connect`.
     uint32_t flights;       // At least 2. Default 3.
     uint32_t flight_size;   // Of the body of each HELLO that is made. Default 10.
+    uint32_t answer_size;   // Of the body of what answers an ASK.
     bool is_light_at_last;  // What a server does behind its first step costs little.
     bool is_eager;          // A step is made of any part of a flight, but for the first.
     bool resumes;           // Its handshakes say that they resumed.
