@@ -4,125 +4,13 @@
  * small here that they cut frames at every byte, and so few that receives keep running out of them.
  * A shard that sleeps although something can be done would sleep for ever: then a test hangs.
  */
-#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "conn/parts.h"
 #include "support/harness.h"
-#include "support/peer.h"
-
-struct wire {
-    struct peer peer;
-    int fd; // The other end.
-    const uint8_t *data;
-    size_t size;
-    pthread_t writer;
-};
-
-/* These end a turn that would sleep, also on a shard with a thread. */
-static void on_eof(struct cmdi_conn *conn)
-{
-    peer_on_eof(conn);
-    atomic_store(&conn->shard->stopping, 1);
-}
-
-static void on_closed(struct cmdi_conn *conn)
-{
-    peer_on_closed(conn);
-    atomic_store(&conn->shard->stopping, 1);
-}
-
-static const struct cmdi_conn_ops slices_ops = {
-        .on_frame = peer_on_frame,
-        .on_ping = peer_on_ping,
-        .on_eof = on_eof,
-        .on_closing = peer_on_closing,
-        .on_closed = on_closed,
-};
-
-/* With `thread` it sleeps as soon as nothing is left, as a shard's own thread lets it do. */
-static struct cmdi_shard *ring_shard(
-        uint32_t buffer_size, uint32_t count, uint32_t count_max, bool thread)
-{
-    struct cmdi_shard_options options = {
-            .cpu = -1,
-            .drive = thread ? CMDI_DRIVE_THREAD : CMDI_DRIVE_INLINE,
-            .memory_size_max = 1 << 26,
-            .ring = {.entries = 16,
-                    .completion_entries = 64,
-                    .buffer_size = buffer_size,
-                    .buffer_count = count,
-                    .buffer_count_max = count_max},
-    };
-    struct cmdi_shard *shard = NULL;
-    struct cmds_error error = CMDS_ERROR_INIT;
-    if (cmdi_shard_create(&shard, &options, &error) < 0) {
-        cmdi_test_skip(error.text);
-    }
-    CU_ASSERT_EQUAL_FATAL(cmdi_ring_enable(shard->ring), 0);
-    (void)cmdi_shard_set_current(shard);
-    return shard;
-}
-
-static void *wire_main(void *argument)
-{
-    struct wire *wire = argument;
-    for (size_t at = 0; at < wire->size;) {
-        ssize_t sent = send(wire->fd, wire->data + at, wire->size - at, MSG_NOSIGNAL);
-        if (sent <= 0) {
-            break;
-        }
-        at += (size_t)sent;
-    }
-    (void)shutdown(wire->fd, SHUT_WR);
-    return NULL;
-}
-
-static void wire_open(struct wire *wire, struct cmdi_shard *shard, const uint8_t *data, size_t size)
-{
-    int fds[2];
-    *wire = (struct wire){
-            .peer = {.shard = shard, .limits = peer_limits}, .data = data, .size = size};
-    CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    wire->fd = fds[1];
-    cmdi_conn_init(&wire->peer.conn, shard, &slices_ops, &cmdi_transport_socket, &wire->peer.limits,
-            &wire->peer.counters);
-    CU_ASSERT_EQUAL_FATAL(cmdi_conn_open(&wire->peer.conn, fds[0], NULL), 1);
-    cmdi_conn_start(&wire->peer.conn);
-    CU_ASSERT_EQUAL_FATAL(pthread_create(&wire->writer, NULL, wire_main, wire), 0);
-}
-
-static void turn(struct cmdi_shard *shard)
-{
-    atomic_store(&shard->stopping, 0);
-    CU_ASSERT_FATAL(cmdi_shard_turn(shard, CMDI_RING_WAIT_FOREVER) >= 0);
-}
-
-static void wire_close(struct wire *wire)
-{
-    cmdi_conn_fail(&wire->peer.conn, CMDS_E_CLOSED, "the test is over");
-    (void)shutdown(wire->fd, SHUT_RDWR); // Ends the writer.
-    while (wire->peer.closeds == 0) {
-        turn(wire->peer.shard);
-    }
-    (void)pthread_join(wire->writer, NULL);
-    (void)close(wire->fd);
-    cmdi_conn_fini(&wire->peer.conn);
-    CU_ASSERT_EQUAL(wire->peer.closings, 1);
-    CU_ASSERT_FALSE(wire->peer.wrong);
-}
-
-static void shard_free(struct cmdi_shard *shard)
-{
-    CU_ASSERT_EQUAL(shard->buffers.leased_size, 0);
-    CU_ASSERT_EQUAL(shard->connection_count, 0);
-    CU_ASSERT_EQUAL(cmdi_ring_buffers_free(shard->ring), cmdi_ring_buffer_count(shard->ring));
-    (void)cmdi_shard_set_current(NULL);
-    cmdi_shard_destroy(shard);
-}
+#include "support/wires.h"
 
 static void test_conn_slices_survive_every_cut(void)
 {
@@ -132,16 +20,16 @@ static void test_conn_slices_survive_every_cut(void)
 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         for (uint32_t count = 1; count <= 8; count *= 2) {
-            struct cmdi_shard *shard = ring_shard(sizes[i], count, count <= 2 ? count : 8, true);
+            struct cmdi_shard *shard = wire_shard(sizes[i], count, count <= 2 ? count : 8, true);
             struct wire wire;
             wire_open(&wire, shard, data, size);
             while (wire.peer.eofs == 0) {
-                turn(shard);
+                wire_turn(shard);
             }
             CU_ASSERT_EQUAL(wire.peer.frames, PEER_FRAMES);
             CU_ASSERT_EQUAL(wire.peer.conn.error_code, 0);
             wire_close(&wire);
-            shard_free(shard);
+            wire_shard_free(shard);
         }
     }
 }
@@ -158,19 +46,19 @@ static void test_conn_flood_is_bounded(void)
     for (uint64_t sequence = 1; sequence <= FRAMES; sequence++) {
         end = peer_put_frame(end, sequence, 1);
     }
-    struct cmdi_shard *shard = ring_shard(4096, 4, 16, true);
+    struct cmdi_shard *shard = wire_shard(4096, 4, 16, true);
     struct wire wire;
     size_t most = 0;
     wire_open(&wire, shard, data, (size_t)(end - data));
     while (wire.peer.eofs == 0) {
-        turn(shard);
+        wire_turn(shard);
         most = shard->buffers.leased_size > most ? shard->buffers.leased_size : most;
     }
 
     CU_ASSERT_EQUAL(wire.peer.frames, FRAMES);
     CU_ASSERT(most <= 2 * CMDI_SHARD_BYTES_PER_RUN + 32 * 4096);
     wire_close(&wire);
-    shard_free(shard);
+    wire_shard_free(shard);
     free(data);
 }
 
@@ -178,63 +66,63 @@ static void test_conn_stop_and_go_loses_nothing(void)
 {
     static uint8_t data[PEER_WIRE_MAX];
     size_t size = peer_mixed_frames(data, 900);
-    struct cmdi_shard *shard = ring_shard(256, 4, 16, false);
+    struct cmdi_shard *shard = wire_shard(256, 4, 16, false);
     struct wire wire;
     wire_open(&wire, shard, data, size);
     while (wire.peer.eofs == 0) {
         wire.peer.pause_at = wire.peer.frames + 7;
         cmdi_conn_resume(&wire.peer.conn);
-        turn(shard);
+        wire_turn(shard);
     }
 
     CU_ASSERT_EQUAL(wire.peer.frames, 900);
     wire_close(&wire);
-    shard_free(shard);
+    wire_shard_free(shard);
 }
 
 static void test_conn_paused_one_holds_no_buffer(void)
 {
     static uint8_t data[PEER_WIRE_MAX];
     size_t size = peer_mixed_frames(data, 400);
-    struct cmdi_shard *shard = ring_shard(256, 4, 4, false);
+    struct cmdi_shard *shard = wire_shard(256, 4, 4, false);
     struct wire paused;
     struct wire other;
     wire_open(&paused, shard, data, size);
     paused.peer.pause_at = 1;
     while (paused.peer.frames == 0 || cmdi_conn_is_receiving(&paused.peer.conn)) {
-        turn(shard);
+        wire_turn(shard);
     }
     CU_ASSERT_EQUAL(paused.peer.conn.slices.count, 0);
 
     wire_open(&other, shard, data, size);
     while (other.peer.eofs == 0) {
-        turn(shard);
+        wire_turn(shard);
     }
     CU_ASSERT_EQUAL(other.peer.frames, 400);
     CU_ASSERT_EQUAL(paused.peer.frames, 1);
 
     cmdi_conn_resume(&paused.peer.conn);
     while (paused.peer.eofs == 0) {
-        turn(shard);
+        wire_turn(shard);
     }
     CU_ASSERT_EQUAL(paused.peer.frames, 400);
     wire_close(&paused);
     wire_close(&other);
-    shard_free(shard);
+    wire_shard_free(shard);
 }
 
 static void test_conn_lingers_over_a_ring(void)
 {
     static uint8_t data[PEER_WIRE_MAX];
     size_t size = peer_mixed_frames(data, 400);
-    struct cmdi_shard *shard = ring_shard(64, 2, 2, true);
+    struct cmdi_shard *shard = wire_shard(64, 2, 2, true);
     struct wire wire;
     wire_open(&wire, shard, data, size);
     wire.peer.finish_at = 3;
     peer_append(&wire.peer, "last words", 10);
 
     while (wire.peer.closeds == 0) { // The rest is read and thrown away, up to the peer's end.
-        turn(shard);
+        wire_turn(shard);
     }
 
     char text[16];
@@ -243,7 +131,7 @@ static void test_conn_lingers_over_a_ring(void)
     CU_ASSERT_EQUAL(wire.peer.frames, 3);
     CU_ASSERT_EQUAL(wire.peer.conn.error_code, CMDS_E_CLOSED);
     wire_close(&wire);
-    shard_free(shard);
+    wire_shard_free(shard);
 }
 
 /* --- Few bytes -------------------------------------------------------------------------------- */
@@ -269,11 +157,11 @@ static void test_conn_slices_few_bytes_leave_buffers_free(void)
     static const struct cmdi_conn_ops ops = {
             .on_frame = on_first_frame,
             .on_ping = peer_on_ping,
-            .on_eof = on_eof,
+            .on_eof = wire_on_eof,
             .on_closing = peer_on_closing,
-            .on_closed = on_closed,
+            .on_closed = wire_on_closed,
     };
-    struct cmdi_shard *shard = ring_shard(4096, FEW_BUFFERS, FEW_BUFFERS, true);
+    struct cmdi_shard *shard = wire_shard(4096, FEW_BUFFERS, FEW_BUFFERS, true);
     static struct wire wires[FEW_BUFFERS];
     free_at_first = UINT32_MAX;
     for (int i = 0; i < FEW_BUFFERS; i++) {
@@ -289,7 +177,7 @@ static void test_conn_slices_few_bytes_leave_buffers_free(void)
     }
 
     while (free_at_first == UINT32_MAX) {
-        turn(shard);
+        wire_turn(shard);
     }
 
     CU_ASSERT(free_at_first > 0);
@@ -298,12 +186,12 @@ static void test_conn_slices_few_bytes_leave_buffers_free(void)
     }
     for (int i = 0; i < FEW_BUFFERS; i++) {
         while (wires[i].peer.closeds == 0) {
-            turn(shard);
+            wire_turn(shard);
         }
         cmdi_conn_fini(&wires[i].peer.conn);
         (void)close(wires[i].fd);
     }
-    shard_free(shard);
+    wire_shard_free(shard);
 }
 
 CU_TestInfo test_conn_slices[] = {
