@@ -40,7 +40,6 @@ static void handshake_done(struct cmdi_conn *conn)
     CMDI_COUNT(secured->counters, tls_resumed, peer != NULL && peer->resumed);
     cmdi_conn_opened(conn);
     cmdi_secure_leave(conn, true);
-    secured->cut = false;
     cmdi_secure_settle(conn);
     cmdi_conn_ready(conn); // More may have come behind it.
     conn->ops->on_open(conn, 0);
@@ -76,8 +75,6 @@ static void handshake_step(struct cmdi_conn *conn)
         return;
     case CMDI_SECURITY_EMPTY:
     case CMDI_SECURITY_CUT:
-        secured->cut = result == CMDI_SECURITY_CUT;
-        break;
     case CMDI_SECURITY_SPENT:
         break;
     default:

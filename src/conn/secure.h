@@ -53,7 +53,7 @@ struct cmdi_secured {
     uint64_t settled_size; // run_size, when it was last put there.
     uint8_t handshake;     // enum cmdi_handshake_state
     bool seated;           // Counts in shard->seat_count.
-    bool cut;              // The session holds a part of a record.
+    bool cut;              // The session holds a part of a record, behind the handshake.
     bool closed;           // The peer has said that nothing more comes.
     bool notified;         // And so have we.
     bool sealed;           // Something of the owner's was.
