@@ -33,7 +33,7 @@ void wire_shard_free(struct cmdi_shard *shard);
 /** One turn. */
 void wire_turn(struct cmdi_shard *shard);
 
-/** A server's connection, and `data` on its way to it, borrowed until wire_close(). */
+/** A server's connection, and `data` on its way to it, borrowed until wire_close(). NULL: only `fd`. */
 void wire_open(struct wire *wire, struct cmdi_shard *shard, const uint8_t *data, size_t size);
 /** The same with a security layer. */
 void wire_open_secured(struct wire *wire, struct cmdi_shard *shard, struct cmds_tls *tls,

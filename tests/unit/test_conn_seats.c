@@ -239,6 +239,7 @@ static void test_seats_silent_one_has_its_second(void)
     feed_hello(peers[1], 1);
     peer_advance(peers[0]);
     feed_hello(peers[0], 1);
+    peer_advance(peers[0]);
     peer_advance_ms(peers[0], 500);
     CU_ASSERT_EQUAL(state_of(peers[0]), CMDI_HANDSHAKE_SEATLESS);
     (void)peer_send_all(peers[1]);
@@ -250,6 +251,37 @@ static void test_seats_silent_one_has_its_second(void)
     peer_advance_ms(peers[0], 1001);
     CU_ASSERT_EQUAL(failed(), 1);
     CU_ASSERT_EQUAL(state_of(peers[0]), CMDI_HANDSHAKE_LISTENS);
+    close_peers();
+}
+
+/* What comes meanwhile is collected, up to a bound; then it is read on. */
+static void test_seats_waiting_one_reads_so_much(void)
+{
+    static uint8_t large[CMDI_SECURE_RAW_MAX];
+    static const uint8_t pings[60000];
+    mask_init(&mask, true);
+    open_peers(2, 1, CMDS_NEVER);
+    feed_hello(peers[0], 1);
+    peer_advance(peers[0]);
+    struct mask_end end = {0};
+    uint8_t *at = mask_put_hello(mask_put_hello(large, 1, 10), 3, 10);
+    size_t size = (size_t)(mask_wrap(&end, at, pings, 60000, 10000) - large);
+    cmdi_conn_feed(&peers[1]->conn, large, size);
+    peer_advance(peers[1]);
+    CU_ASSERT_EQUAL(peers[1]->stops, 0);
+    (void)mask_wrap(&end, large, pings, 8000, 8000);
+    cmdi_conn_feed(&peers[1]->conn, large, 8003);
+    peer_advance(peers[1]);
+    CU_ASSERT_EQUAL(peers[1]->stops, 1);
+    peer_recv_done(peers[1], -ECANCELED);
+    peer_advance(peers[1]);
+    CU_ASSERT_FALSE(peers[1]->receiving);
+
+    cmdi_conn_fail(&peers[0]->conn, CMDS_E_LOST, "gone");
+    peer_advance(peers[1]);
+    CU_ASSERT_EQUAL(peers[1]->opens, 1);
+    CU_ASSERT_EQUAL(peers[1]->ping_count, 68000);
+    CU_ASSERT_TRUE(peers[1]->receiving);
     close_peers();
 }
 
@@ -334,6 +366,19 @@ static void test_seats_time_goes_on_behind_the_handshake(void)
         CU_ASSERT_EQUAL(masked.peer->tls_counters.tls_failed, 0);
         masked_free(&masked);
     }
+}
+
+static void test_seats_time_is_over_when_the_server_info_has_left(void)
+{
+    struct masked masked;
+    mask_init(&masked.mask, true);
+    masked_open(&masked, &peer_secured_server_ops, 400);
+    masked_shake(&masked);
+    peer_append(masked.peer, "\004calc", 5);
+    (void)peer_send_all(masked.peer);
+    peer_advance_ms(masked.peer, 1000);
+    CU_ASSERT_EQUAL(masked.peer->conn.state, CMDI_CONN_OPEN);
+    masked_free(&masked);
 }
 
 /* The last flight of the handshake, still under way when the peer's came, is not the ServerInfo. */
@@ -568,10 +613,13 @@ static CU_TestInfo tests[] = {
         {"nobody jumps the queue", test_seats_nobody_jumps_the_queue},
         {"silent one makes room", test_seats_silent_one_makes_room},
         {"silent one has its second", test_seats_silent_one_has_its_second},
+        {"waiting one reads so much", test_seats_waiting_one_reads_so_much},
         {"deadline in the queue", test_seats_deadline_in_the_queue},
         {"deadline of a turn", test_seats_deadline_of_a_turn},
         {"peer that says too little", test_seats_peer_that_says_too_little},
         {"time goes on behind the handshake", test_seats_time_goes_on_behind_the_handshake},
+        {"time is over when the ServerInfo has left",
+                test_seats_time_is_over_when_the_server_info_has_left},
         {"handshake that leaves late is no ServerInfo",
                 test_seats_handshake_that_leaves_late_is_no_server_info},
         {"teardown in every state", test_seats_teardown_in_every_state},

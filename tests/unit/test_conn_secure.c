@@ -515,6 +515,28 @@ static void test_secure_paused_one_knows_a_ping(void)
     }
 }
 
+static bool has_a_zero(struct cmdi_conn *conn)
+{
+    (void)conn;
+    return true;
+}
+
+/* What the transport sees are records: a byte 00 of theirs is no ping. */
+static void test_secure_paused_one_does_not_ask_the_transport(void)
+{
+    struct masked masked;
+    struct cmdi_transport transport = peer_watching_transport;
+    transport.has_ping = has_a_zero;
+    masked_shaken(&masked, true);
+    masked.peer->conn.transport = &transport;
+    cmdi_conn_pause(&masked.peer->conn);
+    peer_advance(masked.peer);
+    peer_recv_done(masked.peer, -ECANCELED);
+    peer_advance(masked.peer);
+    CU_ASSERT_FALSE(cmdi_conn_has_ping(&masked.peer->conn));
+    masked_free(&masked);
+}
+
 /* --- Records that bring nothing --------------------------------------------------------------- */
 
 static void test_secure_glitches_take_their_turns(void)
@@ -579,6 +601,8 @@ static CU_TestInfo tests[] = {
         {"knows when a frame arrived", test_secure_knows_when_a_frame_arrived},
         {"pause loses nothing", test_secure_pause_loses_nothing},
         {"paused one knows a ping", test_secure_paused_one_knows_a_ping},
+        {"paused one does not ask the transport",
+                test_secure_paused_one_does_not_ask_the_transport},
         {"glitches take their turns", test_secure_glitches_take_their_turns},
         {"glitches in a handshake", test_secure_glitches_in_a_handshake},
         CU_TEST_INFO_NULL,

@@ -157,6 +157,43 @@ static void test_secure_waiting_ones_hold_no_buffer(void)
     wire_shard_free(shard);
 }
 
+static uint64_t arrived_ns; // The last frame that has run.
+
+static int64_t on_frame_that_arrived(struct cmdi_conn *conn, const struct cmdi_frame *frame)
+{
+    arrived_ns = conn->arrived_ns;
+    return peer_on_frame(conn, frame);
+}
+
+/* Each of two frames is known to have come in its own turn. */
+static void test_secure_slices_know_when_they_arrived(void)
+{
+    struct cmdi_shard *shard = wire_shard(4096, 4, 4, false);
+    struct cmdi_conn_ops ops = peer_secured_server_ops;
+    struct mask_end end = {0};
+    struct mask mask;
+    struct wire wire;
+    uint8_t *at = mask_put_hello(mask_put_hello(data, 1, 10), 3, 10);
+    ops.on_frame = on_frame_that_arrived;
+    mask_init(&mask, true);
+    wire_open_secured(&wire, shard, &mask.tls, NULL, 0);
+    wire.peer.conn.ops = &ops;
+    for (uint64_t sequence = 1; sequence <= 3; sequence++) {
+        size_t size = (size_t)(peer_put_frame(frames, sequence, 10) - frames);
+        at = mask_put_data(&end, at, frames, size);
+        uint64_t before_ns = shard->now_ns;
+        CU_ASSERT_EQUAL(send(wire.fd, data, (size_t)(at - data), MSG_NOSIGNAL), at - data);
+        at = data;
+        while (wire.peer.frames < sequence) {
+            wire_turn(shard);
+        }
+        CU_ASSERT(sequence == 1 || arrived_ns > before_ns); // That turn had begun already.
+        CU_ASSERT(arrived_ns <= shard->now_ns);
+    }
+    wire_close(&wire);
+    wire_shard_free(shard);
+}
+
 /* The alert and close_notify arrive although input is unread. */
 static void test_secure_last_words_arrive_over_a_ring(void)
 {
@@ -193,6 +230,7 @@ static CU_TestInfo tests[] = {
         {"flood is bounded", test_secure_flood_is_bounded},
         {"stop and go loses nothing", test_secure_stop_and_go_loses_nothing},
         {"waiting ones hold no buffer", test_secure_waiting_ones_hold_no_buffer},
+        {"slices know when they arrived", test_secure_slices_know_when_they_arrived},
         {"last words arrive over a ring", test_secure_last_words_arrive_over_a_ring},
         CU_TEST_INFO_NULL,
 };
