@@ -335,6 +335,28 @@ static void test_secure_run_size_is_never_ahead(void)
     }
 }
 
+/* A stream that never stands still: each record ends inside a frame. */
+static void test_secure_run_size_does_not_fall_behind(void)
+{
+    struct masked masked;
+    masked_shaken(&masked, true);
+    struct cmdi_conn *conn = &masked.peer->conn;
+    size_t size = peer_mixed_frames(frames, 900);
+    size_t at = 0;
+    for (uint64_t count = 1; count <= 900; count++) {
+        size_t end = peer_mixed_frames(wire, count) - (count % 3 == 0) - 1;
+        masked_feed_data(&masked, frames + at, end - at, CMDI_SECURITY_RECORD_MAX);
+        at = end;
+        peer_advance(masked.peer);
+        CU_ASSERT(conn->received_size - conn->run_size <= 310 + 2 * MASK_HEADER_SIZE);
+    }
+    masked_feed_data(&masked, frames + at, size - at, 10);
+    peer_advance(masked.peer);
+    CU_ASSERT_EQUAL(masked.peer->frames, 900);
+    CU_ASSERT_EQUAL(conn->received_size, conn->run_size);
+    masked_free(&masked);
+}
+
 static void test_secure_has_run_what_had_come(void)
 {
     struct masked masked;
@@ -594,6 +616,7 @@ static CU_TestInfo tests[] = {
         {"frame of megabytes", test_secure_frame_of_megabytes},
         {"budget lets others in", test_secure_budget_lets_others_in},
         {"run size is never ahead", test_secure_run_size_is_never_ahead},
+        {"run size does not fall behind", test_secure_run_size_does_not_fall_behind},
         {"has run what had come", test_secure_has_run_what_had_come},
         {"nothing to run has run", test_secure_nothing_to_run_has_run},
         {"cut record is not behind", test_secure_cut_record_is_not_behind},

@@ -204,6 +204,7 @@ static void test_secure_answers_that_nobody_takes_are_bounded(void)
         peer_advance(peer);
     }
     CU_ASSERT(asked > 60 && asked < 70);
+    CU_ASSERT(cmdi_conn_held(&peer->conn) >= asked * 1000); // It is who holds much.
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER);
     CU_ASSERT_EQUAL(peer->counters.slow_consumers, 1);
     CU_ASSERT(peer->conn.state >= CMDI_CONN_CLOSING);
