@@ -3,9 +3,11 @@
 import contextlib
 import csv
 import dataclasses
+import pathlib
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -50,23 +52,61 @@ class Served:
             return measure.run(self.burst(address, conns, commands, sleep_ms), client_cpus, seconds=360)
 
 
+@dataclasses.dataclass(frozen=True)
+class Secure:
+    """TLS 1.3 by the same certificate, of P-256, for either language; both choose AES-128-GCM where it is fast."""
+
+    folder: pathlib.Path  # Of scripts/make-certs.sh.
+    words = ("--tls-min-version", "1.3")
+
+    def server(self):
+        return ("--tls-cert", self.folder / "server.pem", "--tls-key", self.folder / "server.key", *self.words)
+
+    def client(self):
+        return ("--tls", "--tls-ca", self.folder / "ca.pem", *self.words)
+
+    def wrap(self, connection):
+        context = ssl.create_default_context(cafile=self.folder / "ca.pem")
+        return context.wrap_socket(connection, server_hostname="127.0.0.1")
+
+
+class Plain:
+    """Without TLS."""
+
+    @staticmethod
+    def server():
+        return ()
+
+    @staticmethod
+    def client():
+        return ()
+
+    @staticmethod
+    def wrap(connection):
+        return connection
+
+
+def over(secure):
+    return " over TLS" if secure is not Plain else ""
+
+
 class Ours(Served):
     burst_seconds = BURST_OURS
 
-    def __init__(self, tools, codec):
-        self.tools, self.codec = tools, ("--codec", codec)
-        self.name = self.family = f"cmdstream {codec}"
+    def __init__(self, tools, codec, secure=Plain):
+        self.tools, self.codec, self.secure = tools, ("--codec", codec), secure
+        self.name = self.family = f"cmdstream {codec}{over(secure)}"
         self.column = f"cmdstream_tcp_{codec}"
 
     def serve(self, spin=()):
-        return [self.tools.ours, "serve", "--quiet", "--listen", "127.0.0.1:0", *self.codec, *spin]
+        return [self.tools.ours, "serve", "--quiet", "--listen", "127.0.0.1:0", *self.codec, *self.secure.server(), *spin]
 
     def serve_burst(self):
         return [*self.serve(), "--max-in-flight", 1 << 20, "--max-output", 1 << 30]
 
     def bench(self, address, pid, load):
-        return [self.tools.ours, "bench", "--connect", address, "--server-pid", pid, *self.codec, *load.spin,
-                *load.options(), *load.words]
+        return [self.tools.ours, "bench", "--connect", address, "--server-pid", pid, *self.codec, *self.secure.client(),
+                *load.spin, *load.options(), *load.words]
 
     def burst(self, address, conns, commands, sleep_ms):
         return [self.tools.burst, "--connect", address, *self.codec, "--conns", conns, "--commands", commands,
@@ -76,22 +116,23 @@ class Ours(Served):
 class Go(Served):
     """cmd-stream-go, or gRPC-Go with codec None."""
 
-    def __init__(self, tools, codec, buffers):
+    def __init__(self, tools, codec, buffers, secure=Plain):
+        self.secure = secure
         self.program = tools.go if codec else tools.grpc
         self.codec = ("--codec", codec) if codec else ()
         self.buffers = ("--buffer-size", buffers)
         self.burst_seconds = BURST_GO if codec else BURST_GRPC
-        self.family = f"Go {codec}" if codec else "gRPC-Go"
+        self.family = f"Go {codec}{over(secure)}" if codec else "gRPC-Go"
         self.name = self.family + (", 64 KiB buffers" if buffers else ", its defaults")
         self.column = (f"cmd-stream_tcp_{codec}" if codec else "grpc_http2_protobuf") + ("_64k" if buffers else "")
 
     def serve(self, _=()):
-        return [self.program, "serve", "--listen", "127.0.0.1:0", *self.codec, *self.buffers]
+        return [self.program, "serve", "--listen", "127.0.0.1:0", *self.codec, *self.buffers, *self.secure.server()]
 
     serve_burst = serve
 
     def connected(self, address):
-        return [self.program, "bench", "--connect", address, *self.codec, *self.buffers]
+        return [self.program, "bench", "--connect", address, *self.codec, *self.buffers, *self.secure.client()]
 
     def bench(self, address, pid, load):
         return [*self.connected(address), "--server-pid", pid, *load.options(), *load.words]
@@ -242,5 +283,5 @@ def greet_http2(connection):
 def connect(stack, peer, address, count):
     host, port = address.rsplit(":", 1)
     for _ in range(count):
-        connection = stack.enter_context(socket.create_connection((host, int(port)), 10))
+        connection = stack.enter_context(peer.secure.wrap(socket.create_connection((host, int(port)), 10)))
         (greet_http2 if peer.family == "gRPC-Go" else greet_ours)(connection)

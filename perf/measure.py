@@ -235,11 +235,11 @@ def busy_thread():
         yield
 
 
-def version_of(command, pattern, **how):
+def version_of(command, pattern, default="unknown", **how):
     with contextlib.suppress(OSError):
         match = re.search(pattern, finish(command, **how)[1])
-        return match[1] if match else "unknown"
-    return "unknown"
+        return match[1] if match else default
+    return default
 
 
 # ---- Figures -------------------------------------------------------------------------------------
