@@ -216,12 +216,14 @@ class Tls(With):
 
     # ---- Measuring
     def bench(self, *words):
-        done = program.run("bench", *SHORT, "--json", "--tls", *words)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        report = json.loads(done.stdout)
-        self.assertEqual(report["errors"], 0)
-        self.assertGreater(report["commands"], 0)
-        return report["parameters"]
+        for duration in (0.05, 0.5, 5):  # On a busy machine nobody may get a turn in the first.
+            done = program.run("bench", "--duration", duration, "--warmup", 0, "--json", "--tls", *words)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            report = json.loads(done.stdout)
+            self.assertEqual(report["errors"], 0)
+            if report["commands"] > 0:
+                return report["parameters"]
+        self.fail(f"no command went through: {words}")
 
     def test_a_bench_brings_what_it_needs(self):
         for words in ((), ("--blocking",), ("--blocking", "--sender-single"), ("--own-threads",), ("--rate", 500),
