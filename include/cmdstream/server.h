@@ -123,8 +123,8 @@ enum cmds_overflow {
  * Limits are for peers, never for our own lateness. A shard that was stopped, held up or not turned
  * first handles everything that has arrived, and then checks its limits. While a connection does
  * not read (at a bound, in a drain, without buffers), the silence of its peer counts for nothing; a
- * client that sends pings gets a pong once a second meanwhile, unasked, and so knows that the
- * server lives.
+ * client that sends pings (with TLS: that has sent one before) gets a pong once a second meanwhile,
+ * unasked, and so knows that the server lives.
  *
  * The end of a peer is noticed whether the connection reads or not. A reset, or the close of a UNIX
  * socket, closes the connection and cancels its calls at once; but the commands that a UNIX peer

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "fault/torture.h"
+#include "support/mask.h"
 #include "support/world.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -57,6 +58,9 @@ struct asked {
 };
 static struct asked asked[256];
 static _Atomic uint32_t asked_count;
+
+/* Of the scenes of these tests; NULL: plain. */
+static struct cmds_tls *server_tls, *client_tls;
 
 static char last_words[160];
 
@@ -227,6 +231,7 @@ static void sender_asks(struct scene *scene, bool single_thread)
     options.connect = scene->address;
     options.single_thread = single_thread;
     options.connect_timeout_ms = DEADLINE_MS;
+    options.tls = client_tls;
     if (cmds_sender_open(&sender, &options, &error) == 0) {
         int code = cmds_sender_send(sender, echo_message(&echo), DEADLINE_MS, &result, &error);
         if ((code == 0) != (result != NULL)) {
@@ -249,6 +254,7 @@ static int scene_open_group(struct scene *scene, struct cmds_group **group)
     options.connect = scene->address;
     options.client_count = 2;
     options.connect_timeout_ms = DEADLINE_MS;
+    options.tls = client_tls;
     int code = cmds_group_open(group, scene->runtime, &options, &error);
     if (code == 0) {
         (void)cmds_group_wait(*group, 2 * DEADLINE_MS, &error);
@@ -271,6 +277,7 @@ static int scene_begin(struct scene *scene, bool is_inline)
     options.listen = "127.0.0.1:0";
     options.receiver = scene;
     options.on_exec_error = serve_error;
+    options.tls = server_tls;
     int code = cmds_runtime_start(&scene->runtime, &runtime, &error);
     code = code == 0 ? cmds_server_start(&scene->server, scene->runtime, &options, &error) : code;
     if (code == 0) {
@@ -338,9 +345,11 @@ static uint64_t play(bool is_inline, uint64_t at, bool onwards)
     struct scene scene;
     uint32_t files = open_files();
     int64_t blocks = atomic_load(&torture.blocks);
-    (void)snprintf(last_words, sizeof(last_words),
-            "\n%s, call %llu%s: ", is_inline ? "inline" : "threads", (unsigned long long)at,
-            onwards ? " and all after" : "");
+    (void)snprintf(last_words, sizeof(last_words), "\n%s, call %llu%s: ",
+            is_inline            ? "inline"
+            : server_tls != NULL ? "secured"
+                                 : "threads",
+            (unsigned long long)at, onwards ? " and all after" : "");
     torture_arm(at, onwards);
     bool lives = scene_begin(&scene, is_inline) == 0;
     if (lives) {
@@ -411,6 +420,29 @@ static void test_torture_calls_fail_from_one_on_inline(void)
     play_all(true, true);
 }
 
+/* With what a security layer needs for each connection. */
+static void play_secured(bool onwards)
+{
+    struct mask server, client;
+    mask_init(&server, true);
+    mask_init(&client, false);
+    server_tls = &server.tls;
+    client_tls = &client.tls;
+    play_all(false, onwards);
+    server_tls = client_tls = NULL;
+    CU_ASSERT_EQUAL(atomic_load(&server.sessions) + atomic_load(&client.sessions), 0);
+}
+
+static void test_torture_one_call_fails_secured(void)
+{
+    play_secured(false);
+}
+
+static void test_torture_calls_fail_from_one_on_secured(void)
+{
+    play_secured(true);
+}
+
 /* A machine that is always short: behind the start, now this fails and now that. */
 static void test_torture_calls_fail_again_and_again(void)
 {
@@ -442,6 +474,8 @@ CU_TestInfo test_torture[] = {
         {"calls fail from one on", test_torture_calls_fail_from_one_on},
         {"inline, one call fails", test_torture_one_call_fails_inline},
         {"inline, calls fail from one on", test_torture_calls_fail_from_one_on_inline},
+        {"secured, one call fails", test_torture_one_call_fails_secured},
+        {"secured, calls fail from one on", test_torture_calls_fail_from_one_on_secured},
         {"calls fail again and again", test_torture_calls_fail_again_and_again},
         {"enter is refused for a moment", test_torture_enter_is_refused_for_a_moment},
         CU_TEST_INFO_NULL,

@@ -3,6 +3,7 @@
 #include "support/mask.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,8 +106,8 @@ struct cmdi_session {
     struct mask *mask;
     const struct cmdi_security_io *io;
     void *context;
-    const struct cmdi_shard *shard; // Where it began.
-    uint32_t flight;                // Of the handshake: the last one that was sent or received.
+    pthread_t thread; // Where it began: the shard's.
+    uint32_t flight;  // Of the handshake: the last one that was sent or received.
     uint32_t steps, opens, seals;
     uint32_t glitches;
     struct mask_end end;
@@ -122,10 +123,10 @@ static struct mask *mask_of(const struct cmds_tls *tls)
     return CMDI_CONTAINER(tls, struct mask, tls);
 }
 
-/* Each function but end() begins with it: on the shard, and not after a failure. */
+/* Each function but end() begins with it: on the shard's thread, and not after a failure. */
 static void mask_enter(const struct cmdi_session *session, bool done)
 {
-    CMDI_ASSERT(session->shard == cmdi_shard_current());
+    CMDI_ASSERT(pthread_equal(session->thread, pthread_self()));
     CMDI_ASSERT(!session->failed && session->done == done);
 }
 
@@ -301,7 +302,7 @@ static int mask_begin(struct cmds_tls *tls, const struct cmdi_security_peer *pee
             .mask = mask,
             .io = io,
             .context = context,
-            .shard = cmdi_shard_current(),
+            .thread = pthread_self(),
             .peer = {.common_name = "mask",
                     .subject = "CN=mask",
                     .issuer = "",
