@@ -230,6 +230,15 @@ static bool conn_open_record(struct cmdi_conn *conn, struct conn_run *run)
     return false;
 }
 
+/* More of a frame that is cut. Opening costs more than running: it takes of the budget. */
+static void conn_open_more(struct cmdi_conn *conn, struct conn_run *run)
+{
+    uint64_t before = conn->secured->opened_size;
+    (void)conn_open_record(conn, run);
+    uint64_t opened = conn->secured->opened_size - before;
+    run->bytes -= opened < run->bytes ? opened : run->bytes;
+}
+
 /*
  * A frame that is cut is examined again when what it lacks has come, not for every byte that
  * comes: where the codec finds the end, looking costs as much as the frame is large.
@@ -241,7 +250,7 @@ static void conn_run_stash(struct cmdi_conn *conn, struct conn_run *run)
     if (size < conn->frame_need) {
         run->partial = conn->slices.count == 0 && !cmdi_secure_has_raw(conn);
         if (!run->partial && conn->secured != NULL) {
-            (void)conn_open_record(conn, run);
+            conn_open_more(conn, run);
         } else if (!run->partial) {
             conn_check_stashed(conn, cmdi_conn_stash_slice(conn, conn->frame_need - size));
         }

@@ -143,6 +143,7 @@ enum cmdi_security_result cmdi_secure_open(
             secured->session, stash->data + stash->end, CMDI_SECURITY_RECORD_MAX, &size, error);
     CMDI_ASSERT(size <= CMDI_SECURITY_RECORD_MAX && (size > 0) == (result == CMDI_SECURITY_DATA));
     stash->end += size;
+    secured->opened_size += size;
     secured->overhead -= (int64_t)size;
     secured->cut = result == CMDI_SECURITY_CUT;
     if (stash->begin == stash->end) {

@@ -50,6 +50,7 @@ struct cmdi_secured {
     struct cmdi_list seat; // shard->seats: has a session and no step due, longest silent first.
     uint64_t heard_ms;     // When its last step was made.
     int64_t overhead;      // Of what was received: used up, and not in run_size yet.
+    uint64_t opened_size;  // Of data, in all.
     uint64_t settled_size; // run_size, when it was last put there.
     uint8_t handshake;     // enum cmdi_handshake_state
     bool seated;           // Counts in shard->seat_count.

@@ -305,6 +305,46 @@ static void test_secure_budget_lets_others_in(void)
     masked_free(&masked);
 }
 
+static uint32_t opens_before; // Of the mask, when the frame of the other one ran.
+static const struct mask *opening;
+
+static int64_t on_frame_meanwhile(struct cmdi_conn *conn, const struct cmdi_frame *frame)
+{
+    opens_before = opening->opens;
+    return peer_on_frame(conn, frame);
+}
+
+/* To open a frame of megabytes takes many runs, although nothing of it can be run. */
+static void test_secure_budget_counts_what_is_opened(void)
+{
+    enum {
+        BODY = 1024 * 1024,
+        RECORDS = CMDI_SHARD_BYTES_PER_RUN / CMDI_SECURITY_RECORD_MAX,
+    };
+    static struct peer other;
+    struct masked masked;
+    struct cmdi_conn_ops ops = peer_server_ops;
+    uint8_t *large = malloc(BODY + 64);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(large);
+    masked_shaken(&masked, true);
+    ops.on_frame = on_frame_meanwhile;
+    peer_init(&other, masked.peer->shard, &ops);
+    cmdi_conn_start(&other.conn);
+    opening = &masked.mask;
+
+    size_t size = (size_t)(peer_put_frame(large, 1, BODY) - large);
+    masked_feed_data(&masked, large, size, CMDI_SECURITY_RECORD_MAX);
+    cmdi_conn_feed(&other.conn, frames, (size_t)(peer_put_frame(frames, 1, 1) - frames));
+    peer_advance(masked.peer);
+
+    CU_ASSERT(opens_before <= RECORDS + 2);
+    CU_ASSERT_EQUAL(masked.peer->frames, 1);
+    CU_ASSERT_EQUAL(other.frames, 1);
+    peer_fini(&other);
+    masked_free(&masked);
+    free(large);
+}
+
 /* --- What has run ----------------------------------------------------------------------------- */
 
 /* In run_size bytes count as received, and never before what they carry has run. */
@@ -615,6 +655,7 @@ static CU_TestInfo tests[] = {
         {"frames come in records of every size", test_secure_frames_come_in_records_of_every_size},
         {"frame of megabytes", test_secure_frame_of_megabytes},
         {"budget lets others in", test_secure_budget_lets_others_in},
+        {"budget counts what is opened", test_secure_budget_counts_what_is_opened},
         {"run size is never ahead", test_secure_run_size_is_never_ahead},
         {"run size does not fall behind", test_secure_run_size_does_not_fall_behind},
         {"has run what had come", test_secure_has_run_what_had_come},
