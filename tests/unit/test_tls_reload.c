@@ -14,100 +14,36 @@
 
 #include <cmdstream/tls.h>
 
-#include "conn/security.h"
 #include "support/harness.h"
 #include "support/tls_pair.h"
+#include "support/tls_wire.h"
 
 enum {
     RELOADS = 1000,
     THREADS = 3,
     ROUNDS_MAX = 20,
-    WIRE_SIZE = 64 * 1024,
 };
 
 /* ---- Two sessions back to back, without an assertion: those are for the test's thread -------- */
 
-struct wire {
-    uint8_t data[WIRE_SIZE];
-    size_t at, size;
-};
-
-struct end {
-    struct cmds_tls *tls;
-    struct cmdi_session *session;
-    struct cmds_error error;
-    struct wire *in, *out;
-};
-
-static const uint8_t *end_peek(void *context, size_t *size)
-{
-    struct wire *in = ((struct end *)context)->in;
-    *size = in->size - in->at;
-    return *size > 0 ? in->data + in->at : NULL;
-}
-
-static void end_take(void *context, size_t size)
-{
-    ((struct end *)context)->in->at += size;
-}
-
-static int end_put(void *context, const uint8_t *data, size_t size)
-{
-    struct wire *out = ((struct end *)context)->out;
-    if (size > sizeof(out->data) - out->size) {
-        return -1;
-    }
-    memcpy(out->data + out->size, data, size);
-    out->size += size;
-    return 0;
-}
-
-static void end_count(void *context, enum cmdi_security_event event)
-{
-    (void)context;
-    (void)event;
-}
-
-static const struct cmdi_security_io end_io = {end_peek, end_take, end_put, end_count};
-
-static bool end_begin(struct end *end, const char *host)
-{
-    struct cmdi_security_peer peer = {.host = host, .address = "memory"};
-    return end->tls->security->begin(end->tls, &peer, &end_io, end, end->in->data + end->in->at,
-                   end->in->size - end->in->at, &end->session, &end->error) == 0;
-}
-
-/* Returns: it is over, well. */
-static bool end_step(struct end *end)
-{
-    return end->tls->security->step(end->session, &end->error) == CMDI_SECURITY_DONE;
-}
-
-static bool shake(struct end *client, struct end *server)
+static bool shake(struct tls_wire_end *client, struct tls_wire_end *server)
 {
     bool is_client_done = false, is_server_done = false;
-    if (!end_begin(client, "a.example")) {
+    if (!tls_wire_begin(client, "a.example")) {
         return false;
     }
-    is_client_done = end_step(client);
-    if (!end_begin(server, NULL)) {
+    is_client_done = tls_wire_step(client);
+    if (!tls_wire_begin(server, NULL)) {
         return false;
     }
     for (int i = 0; i < ROUNDS_MAX && !(is_client_done && is_server_done); i++) {
-        is_server_done = is_server_done || end_step(server);
-        is_client_done = is_client_done || end_step(client);
+        is_server_done = is_server_done || tls_wire_step(server);
+        is_client_done = is_client_done || tls_wire_step(client);
         if (client->error.code != 0 || server->error.code != 0) {
             return false;
         }
     }
     return is_client_done && is_server_done;
-}
-
-static void end_end(struct end *end)
-{
-    if (end->session != NULL) {
-        end->tls->security->end(end->session);
-    }
 }
 
 /* ---- Threads that do nothing else ------------------------------------------------------------ */
@@ -123,18 +59,18 @@ struct worker {
 static void *work(void *context)
 {
     struct worker *worker = context;
-    struct wire *wires = malloc(2 * sizeof(*wires));
+    struct tls_wire *wires = malloc(2 * sizeof(*wires));
     while (wires != NULL && !atomic_load(worker->stops)) {
         wires[0].at = wires[0].size = wires[1].at = wires[1].size = 0;
-        struct end client = {.tls = worker->client, .in = &wires[0], .out = &wires[1]};
-        struct end server = {.tls = worker->server, .in = &wires[1], .out = &wires[0]};
+        struct tls_wire_end client = {.tls = worker->client, .in = &wires[0], .out = &wires[1]};
+        struct tls_wire_end server = {.tls = worker->server, .in = &wires[1], .out = &wires[0]};
         if (shake(&client, &server)) {
             worker->done++;
         } else if (worker->failed++ == 0) {
             worker->error = client.error.code != 0 ? client.error : server.error;
         }
-        end_end(&client);
-        end_end(&server);
+        tls_wire_end(&client);
+        tls_wire_end(&server);
     }
     free(wires);
     return NULL;
