@@ -63,7 +63,7 @@ case $(uname -m) in
     x86_64) configure+=(--enable-intelasm) ;;
 esac
 cflags="-O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2"
-cflags+=" -DKEEP_PEER_CERT -DWOLFSSL_ALWAYS_VERIFY_CB -DWOLFSSL_ALT_NAMES"
+cflags+=" -DKEEP_PEER_CERT -DWOLFSSL_ALWAYS_VERIFY_CB -DWOLFSSL_ALT_NAMES -DWOLFSSL_EXTRA_ALERTS"
 
 for command in "$compiler" make autoconf automake libtoolize openssl; do
     command -v "${command%% *}" >/dev/null || fail "$command is missing: scripts/setup --full"
