@@ -7,6 +7,9 @@
 #   scripts/make-certs.sh FOLDER --vectors    the same, and what tests/support/tls_vectors.h holds, to
 #                                             the standard output
 #
+# Where CMDSTREAM_CERTS names a folder that has them already, they are copied from there: a build makes
+# them once, and each of its tests has its own.
+#
 # Nothing here guards anything: whoever has this script has the keys. Dates are fixed, so that what is
 # right today is right in 2048. Needs the program `openssl`, 3.0 or later.
 set -euo pipefail
@@ -18,6 +21,11 @@ if [ -z "$folder" ] || { [ -n "$vectors" ] && [ "$vectors" != --vectors ]; }; th
 fi
 command -v openssl >/dev/null || { echo "make-certs: openssl is missing: scripts/setup" >&2; exit 1; }
 mkdir -p "$folder"
+made=${CMDSTREAM_CERTS:-}
+if [ -z "$vectors" ] && [ -n "$made" ] && [ -e "$made/ca.crl" ]; then # The last that is made.
+    cp -p "$made"/*.{pem,key,der,crl} "$folder"
+    exit 0
+fi
 cd "$folder"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -44,7 +44,8 @@ endfunction()
 set(cmdstream_test_environment
     "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
-    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1"
+    "CMDSTREAM_CERTS=${PROJECT_BINARY_DIR}/tests/certs")
 function(cmdstream_add_test name label timeout)
     add_test(NAME ${name} COMMAND ${ARGN})
     if(name MATCHES "(^|[._])tls([._]|$)" AND NOT label STREQUAL "tls")
