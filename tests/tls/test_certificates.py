@@ -135,6 +135,16 @@ class Certificates(unittest.TestCase):
     def test_a_server_that_nobody_but_itself_has_signed(self):
         self.assertIsNone(why_not_refused(run_call("ed25519_self"), "CA", UNKNOWN_CA + "|" + BAD))
 
+    def test_a_chain_that_is_too_long(self):
+        """Nine signatures are fine."""
+        outcomes = {}
+        for length in (9, 10):
+            name = tls_peer.long_chain(length)
+            outcomes[length] = run_call(name, "--tls-ca", tls_peer.pem("root"))
+        self.assertIsNone(why_not_accepted(outcomes[9]))
+        self.assertFalse(outcomes[10][0])
+        self.assertRegex(outcomes[10][1], "more certificates|none of our CAs")
+
     # ---- Lists of what was revoked -------------------------------------------------------------
     def test_what_was_revoked(self):
         only = ("--tls-ca", tls_peer.pem("ca"))

@@ -57,6 +57,7 @@ class Case:
     def is_cut(self, line, alert=None):
         """`line`: a pattern in the log, if there should be one. `alert`: what the client must have been told; several: one of them."""
         said = self.client.end()
+        self.client.peer.close()  # Or the server waits a while, that its alert is not lost.
         self.test.assertTrue(line is None or self.server.says(line), f"no line with {line!r}: {self.server.log()!r}")
         if alert is not None:
             self.test.assertIn(said, alert if isinstance(alert, tuple) else (alert,), self.server.log())

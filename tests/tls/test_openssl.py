@@ -66,8 +66,9 @@ class Clients(unittest.TestCase):
             for one, cipher in ((server, "ECDHE-ECDSA-AES128-SHA"), (server, "ECDHE-ECDSA-AES256-SHA384"),
                                 (server, "aNULL"), (server, "eNULL"), (of_rsa, "kRSA"), (of_rsa, "ECDHE-RSA-AES256-SHA"),
                                 (of_rsa, "DHE-RSA-AES128-GCM-SHA256"), (of_rsa, "AES128-GCM-SHA256")):
-                said = self.refused(one, V12, "-cipher", f"{cipher}:@SECLEVEL=0")
-                self.assertRegex(said, "alert handshake failure|alert number 40", cipher)
+                self.assertIn("Cipher is (NONE)", self.refused(one, V12, "-cipher", f"{cipher}:@SECLEVEL=0"))
+            for one in (server, of_rsa):
+                self.assertTrue(one.says("no cipher in common"), one.log())
 
     def test_groups(self):
         with tls_peer.Server() as server:

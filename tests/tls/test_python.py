@@ -250,6 +250,30 @@ class Python(unittest.TestCase):
             self.assertTrue(peer.echoes(old, 1))
             old.close()
 
+    def test_files_are_read_anew_under_load(self):
+        """Whoever comes meanwhile is served, by the old context or the new one."""
+        stopping = threading.Event()
+
+        def reload():
+            while not stopping.wait(0.002):
+                self.server.signal(signal.SIGHUP)
+        thread = threading.Thread(target=reload)
+        thread.start()
+        try:
+            for version in VERSIONS * 40:
+                with tls_peer.connect(self.server, context_of(version)) as one:
+                    self.assertTrue(peer.echoes(one, 1))
+        finally:
+            stopping.set()
+            thread.join()
+
+    def test_a_reset_while_an_alert_is_on_its_way(self):
+        for _ in range(20):
+            client = tls13.connect(self.server.address, peer.PATIENCE_S).handshake()
+            client.send(77, b"x")
+            peer.reset(client.peer)
+        self.assertTrue(peer.echoes(self.connect(), 1))
+
 
 if __name__ == "__main__":
     tls_peer.main()

@@ -57,6 +57,35 @@ def folder():
     return path
 
 
+def openssl(*words, **how):
+    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True, cwd=folder(), **how)
+
+
+@functools.cache
+def root():
+    """A CA of its own, that may have CAs under it."""
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "root.key", "-out",
+            "root.pem", "-days", 3650, "-subj", "/CN=root")
+    return "root"
+
+
+def long_chain(length):
+    """Returns: the name of a certificate for NAME that is so many signatures below root()."""
+    above, chain = root(), []
+    for number in range(length, 0, -1):
+        name = f"chain_{length}" if number == 1 else f"chain_{length}_{number}"
+        use = f"subjectAltName=DNS:{NAME}" if number == 1 else "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign"
+        openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key",
+                "-out", "request", "-subj", f"/CN={name}")
+        openssl("x509", "-req", "-in", "request", "-CA", f"{above}.pem", "-CAkey", f"{above}.key", "-CAcreateserial", "-days",
+                3650, "-extfile", "/dev/stdin", "-out", f"{name}.pem", input=use.encode())
+        chain.insert(0, (folder() / f"{name}.pem").read_text(encoding="ascii"))
+        above = name
+    (folder() / f"{name}.key").chmod(0o600)
+    (folder() / f"{name}.pem").write_text("".join(chain), encoding="ascii")
+    return name
+
+
 def join(to, *parts):
     to.write_text("".join(part.read_text(encoding="ascii") for part in parts), encoding="ascii")
 
