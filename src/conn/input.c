@@ -281,7 +281,7 @@ static void conn_run_slice(struct cmdi_conn *conn, struct conn_run *run)
 static bool conn_may_run(const struct cmdi_conn *conn)
 {
     return (conn->state == CMDI_CONN_OPEN || conn->state == CMDI_CONN_SERVER_INFO) &&
-           !conn->paused && !conn->lacks_input;
+           !conn->paused && !conn->lacks_input && !cmdi_secure_seal_failed(conn);
 }
 
 static void conn_begin_piece(const struct cmdi_conn *conn, struct conn_run *run)
@@ -412,7 +412,7 @@ static size_t conn_stashed(const struct cmdi_conn *conn)
 static void conn_open_paused(struct cmdi_conn *conn)
 {
     struct conn_run run = {0};
-    while (cmdi_secure_has_raw(conn) && conn->state == CMDI_CONN_OPEN &&
+    while (cmdi_secure_has_raw(conn) && conn->state == CMDI_CONN_OPEN && !conn->secured->failed &&
             conn->stash.begin == conn->stash.end && conn_open_record(conn, &run)) {
     }
 }

@@ -155,8 +155,10 @@ static void conn_load_secured(struct cmdi_conn *conn)
         conn_set_hint(conn, conn->fill.end);
         int code = cmdi_secure_seal(conn, &error);
         if (code < 0) {
-            cmdi_conn_fail(
+            cmdi_conn_note(
                     conn, code, "%s", error.text[0] != '\0' ? error.text : cmds_error_text(code));
+            secured->failed = secured->seal_failed = true;
+            cmdi_shard_flush(conn->shard, &conn->flush);
             return;
         }
     }
@@ -220,7 +222,8 @@ void cmdi_conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work)
     if (conn->output == CMDI_OUTPUT_IDLE) {
         conn_load(conn);
     }
-    if (conn->state >= CMDI_CONN_CLOSING) {
+    if (CMDI_UNLIKELY(cmdi_secure_seal_failed(conn))) {
+        cmdi_conn_fail(conn, conn->error_code, "%s", cmds_error_text(conn->error_code));
         return;
     }
     if (conn->output == CMDI_OUTPUT_LEFT) {
@@ -263,6 +266,9 @@ static bool conn_took(struct cmdi_conn *conn, size_t size)
  * being made, and what is in the cache is sent from the cache. An operation of the ring would leave
  * only at the end of the turn.
  *
+ * A seal that fails closes nothing here: whoever appends may be a function of the program's, which no
+ * callback is to interrupt. The flush at the end of the turn does.
+ *
  * Not without end: a run that has made its share sends no more, so that its output comes to its
  * bound however fast the peer reads, and whoever makes it has to wait.
  */
@@ -277,7 +283,7 @@ void cmdi_conn_flush_now(struct cmdi_conn *conn)
     conn->made_size += conn->fill.end;
     conn_load(conn);
     if (CMDI_UNLIKELY(conn->output != CMDI_OUTPUT_LEFT)) {
-        return; // It has failed, or only shakes hands.
+        return; // It could not be sealed, or only shakes hands.
     }
     size_t size = conn_send_size(conn);
     int64_t sent = conn->transport->send_now(conn, conn->flight.data + conn->flight.begin, size);

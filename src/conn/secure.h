@@ -59,6 +59,7 @@ struct cmdi_secured {
     bool notified;         // And so have we.
     bool sealed;           // Something of the owner's was.
     bool failed;           // Nothing is sealed or opened any more.
+    bool seal_failed;      // Because of a seal: the next flush closes the connection.
 };
 
 static inline bool cmdi_secure_has_raw(const struct cmdi_conn *conn)
@@ -96,6 +97,11 @@ static inline bool cmdi_secure_is_due(const struct cmdi_conn *conn)
 {
     return conn->secured != NULL && (conn->secured->handshake == CMDI_HANDSHAKE_DUE ||
                                             conn->secured->handshake == CMDI_HANDSHAKE_SEATLESS);
+}
+
+static inline bool cmdi_secure_seal_failed(const struct cmdi_conn *conn)
+{
+    return conn->secured != NULL && conn->secured->seal_failed;
 }
 
 /* --- secure.c: bytes -------------------------------------------------------------------------- */
