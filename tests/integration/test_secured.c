@@ -445,6 +445,36 @@ static void test_secured_silent_peers_make_room(void)
     masks_fini(&masks);
 }
 
+/* So many handshakes at a time leave memory about, which a quiet shard gives back. */
+static void test_secured_many_handshakes_leave_nothing_about(void)
+{
+    enum {
+        MANY = 20,
+    };
+    struct masks masks;
+    struct secured secured;
+    struct raw raws[MANY];
+    uint8_t hello[64];
+    size_t size = (size_t)(mask_put_hello(hello, 1, 10) - hello);
+    masks_init(&masks);
+    secured_init(&secured, &masks.server.tls, NULL);
+    secured.world.runtime_options.shard_count = 1;
+    CU_ASSERT_FATAL(world_start(&secured.world) == 0);
+    for (int i = 0; i < MANY; i++) {
+        CU_ASSERT_FATAL(raw_open(&raws[i], secured.world.address, 0, NULL) == 0);
+        CU_ASSERT_TRUE(raw_write(&raws[i], hello, size));
+    }
+    WORLD_UNTIL(&secured.world, atomic_load(&masks.server.begins) == MANY);
+    uint32_t before = atomic_load(&mask_trims);
+    for (int i = 0; i < MANY; i++) {
+        raw_close(&raws[i]);
+    }
+    WORLD_UNTIL(&secured.world, atomic_load(&mask_trims) > before);
+    CU_ASSERT_EQUAL(atomic_load(&masks.server.sessions), 0);
+    world_stop(&secured.world);
+    masks_fini(&masks);
+}
+
 /* A peer that has shaken hands sends a command, and ends without saying so. */
 static void test_secured_end_without_a_word_is_counted(void)
 {
@@ -532,6 +562,7 @@ CU_TestInfo test_secured[] = {
         {"handshake has its time", test_secured_handshake_has_its_time},
         {"handshake has a seat", test_secured_handshake_has_a_seat},
         {"silent peers make room", test_secured_silent_peers_make_room},
+        {"many handshakes leave nothing about", test_secured_many_handshakes_leave_nothing_about},
         {"end without a word is counted", test_secured_end_without_a_word_is_counted},
         {"options are refused by name", test_secured_options_are_refused_by_name},
         CU_TEST_INFO_NULL,
