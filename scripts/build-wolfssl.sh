@@ -63,7 +63,9 @@ case $(uname -m) in
     x86_64) configure+=(--enable-intelasm) ;;
 esac
 cflags="-O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2"
-cflags+=" -DKEEP_PEER_CERT -DWOLFSSL_ALWAYS_VERIFY_CB -DWOLFSSL_ALT_NAMES -DWOLFSSL_EXTRA_ALERTS"
+cflags+=" -DKEEP_PEER_CERT -DWOLFSSL_ALT_NAMES -DWOLFSSL_EXTRA_ALERTS"
+# Each certificate of a chain is shown to us; one above the CA that we trust may be of an unknown CA.
+cflags+=" -DWOLFSSL_ALWAYS_VERIFY_CB -DWOLFSSL_VERIFY_CB_ALL_CERTS -DWOLFSSL_ALT_CERT_CHAINS"
 
 for command in "$compiler" make autoconf automake libtoolize openssl; do
     command -v "${command%% *}" >/dev/null || fail "$command is missing: scripts/setup --full"

@@ -3,9 +3,9 @@
 #
 # Makes certificates for tests, right ones and wrong ones of every kind that a peer may come with:
 #
-#   scripts/make-certs.sh FOLDER              NAME.pem, NAME.key, NAME.der of each, and ca.crl
-#   scripts/make-certs.sh FOLDER --vectors    the same, and what tests/support/tls_vectors.h holds, to
-#                                             the standard output
+#   scripts/make-certs.sh FOLDER              NAME.pem, NAME.key, NAME.der of each, and lists: NAME.crl
+#   scripts/make-certs.sh FOLDER --vectors    the same without chains of CAs, and what
+#                                             tests/support/tls_vectors.h holds, to the standard output
 #
 # Where CMDSTREAM_CERTS names a folder that has them already, they are copied from there: a build makes
 # them once, and each of its tests has its own.
@@ -22,7 +22,7 @@ fi
 command -v openssl >/dev/null || { echo "make-certs: openssl is missing: scripts/setup" >&2; exit 1; }
 mkdir -p "$folder"
 made=${CMDSTREAM_CERTS:-}
-if [ -z "$vectors" ] && [ -n "$made" ] && [ -e "$made/ca.crl" ]; then # The last that is made.
+if [ -z "$vectors" ] && [ -n "$made" ] && [ -e "$made/both.crl" ]; then # The last that is made.
     cp -p "$made"/*.{pem,key,der,crl} "$folder"
     exit 0
 fi
@@ -54,12 +54,13 @@ start=20240101000000Z end=20481231235959Z # UTCTime; "future" and "ca" have the 
 names=()
 
 # issue NAME ISSUER KEY SUBJECT EXTENSIONS [OPTION...]: ISSUER is a name made before, or "self". The
-# options are those of `openssl ca`, and win over the ones before them.
+# options are those of `openssl ca`, and win over the ones before them. KEY may be "of:NAME".
 issue() {
     local name=$1 issuer=$2 key=$3 subject=$4 extensions=$5
     shift 5
     case $key in
         rsa:*) openssl genpkey -quiet -algorithm RSA -pkeyopt "rsa_keygen_bits:${key#rsa:}" ;;
+        of:*) cat "${key#of:}.key" ;;
         ec:*) openssl genpkey -quiet -algorithm EC -pkeyopt "ec_paramgen_curve:${key#ec:}" ;;
         *) openssl genpkey -quiet -algorithm "$key" ;;
     esac >"$name.key" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
@@ -74,6 +75,14 @@ issue() {
         -startdate "$start" -enddate "$end" "$@" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
     openssl x509 -in "$name.pem" -outform DER -out "$name.der"
     names+=("$name")
+}
+
+# chain NAME LEAF CA...: what a peer shows that sends the CAs too. A chain has no .der.
+chain() {
+    local name=$1 leaf=$2
+    shift 2
+    cp -p "$leaf.key" "$name.key"
+    cat "$leaf.pem" "${@/%/.pem}" >"$name.pem"
 }
 
 usage='basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature'
@@ -131,7 +140,64 @@ issue revoked ca $p256 /CN=revoked "$both\n$san"
 openssl ca -config "$work/openssl.cnf" -cert ca.pem -keyfile ca.key -revoke revoked.pem 2>/dev/null
 openssl ca -config "$work/openssl.cnf" -cert ca.pem -keyfile ca.key -gencrl -out ca.crl 2>/dev/null
 
-[ "$vectors" = --vectors ] || exit 0
+# ---- Chains, right and wrong: all below `ca`
+# weak NAME KEY EXTENSIONS [OPTION...]: CA sub_NAME, and chain_NAME: a leaf, and that CA.
+weak() {
+    local name=$1 key=$2 extensions=$3
+    shift 3
+    issue "sub_$name" ca "$key" "/CN=Sub CA $name" "$extensions" "$@"
+    issue "under_$name" "sub_$name" $p256 "/CN=under_$name" "$both\n$san"
+    chain "chain_$name" "under_$name" "sub_$name"
+}
+
+# crl NAME CA [OPTION...]
+crl() {
+    openssl ca -config "$work/openssl.cnf" -cert "$2.pem" -keyfile "$2.key" -gencrl -out "$1.crl" \
+        "${@:3}" 2>/dev/null
+}
+
+make_chains() {
+    issue sub ca $p256 '/CN=Sub CA' "$authority"
+    issue sub_2 sub $p256 '/CN=Sub CA 2' "${authority/CA:TRUE/CA:TRUE,pathlen:0}"
+    issue under_sub sub $p256 /CN=under_sub "$both\n$san"
+    issue under_sub_2 sub_2 $p256 /CN=under_sub_2 "$both\n$san"
+    chain chain_2 under_sub sub
+    chain chain_3 under_sub_2 sub_2 sub
+    chain chain_root under_sub sub ca
+    chain chain_gap under_sub_2 sub
+    chain chain_not_ca under_not_ca not_ca
+    weak sha1 $p256 "$authority" -md sha1
+    weak rsa_1024 rsa:1024 "$authority"
+    weak rsa_2040 rsa:2040 "$authority"
+    weak p224 ec:P-224 "$authority"
+    weak expired $p256 "$authority" -startdate 20200101000000Z -enddate 20201231235959Z
+    weak no_sign $p256 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,cRLSign'
+    weak revoked $p256 "$authority"
+    chain chain_beside under_sub sub sub_sha1 # Which it does not need.
+    issue sub_deep sub_sha1 $p256 '/CN=Sub CA deep' "$authority"
+    issue under_deep sub_deep $p256 /CN=under_deep "$both\n$san"
+    chain chain_deep under_deep sub_deep sub_sha1
+    issue sub_3 sub_2 $p256 '/CN=Sub CA 3' "$authority" # Which sub_2 may not have.
+    issue under_sub_3 sub_3 $p256 /CN=under_sub_3 "$both\n$san"
+    chain chain_path under_sub_3 sub_3 sub_2 sub
+    # The same CA once more, as an older one has signed it: nothing of that counts for who trusts `ca`.
+    issue ca_old self rsa:1024 '/O=Example/CN=Old CA' "$authority" -md sha1
+    issue ca_cross ca_old of:ca '/O=Example/CN=Test CA' "$authority" -md sha1
+    chain chain_cross under_sub sub ca_cross
+    # A CA that is trusted as it is.
+    issue ca_sha1 self $p256 '/O=Example/CN=Test CA of SHA-1' "$authority" -md sha1
+    issue under_ca_sha1 ca_sha1 $p256 /CN=under_ca_sha1 "$both\n$san"
+    chain chain_ca_sha1 under_ca_sha1 ca_sha1
+
+    openssl ca -config "$work/openssl.cnf" -cert ca.pem -keyfile ca.key -revoke sub_revoked.pem 2>/dev/null
+    crl ca_sub ca # The same as ca.crl, and sub_revoked.
+    crl ca_old ca -crl_lastupdate 200101000000Z -crl_nextupdate 201231235959Z
+    crl sub sub
+    cat ca.pem sub.pem >ca_and_sub.pem
+    cat ca_sub.crl sub.crl >both.crl
+}
+
+[ "$vectors" = --vectors ] || { make_chains; exit 0; }
 cat <<'HEADER'
 /* SPDX-License-Identifier: MIT */
 /* Certificates as hex. Written once by scripts/make-certs.sh --vectors; their keys are gone. */

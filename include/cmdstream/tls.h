@@ -10,7 +10,9 @@
  *     server_options.tls = tls;                                // Or those of a group, a sender.
  *
  * Safe by default: a client checks the server's certificate and name; TLS 1.2 and 1.3 with forward
- * secrecy and AEAD ciphers alone; no renegotiation, no early data, no compression.
+ * secrecy and AEAD ciphers alone; no renegotiation, no early data, no compression. No certificate that a
+ * peer sends may be signed with SHA-1 or MD5, or have a key below RSA of 2048 bits or a curve of 256;
+ * a CA of our own file is trusted as it is. A peer has to send its whole chain.
  */
 #ifndef CMDSTREAM_TLS_H
 #define CMDSTREAM_TLS_H
@@ -47,8 +49,11 @@ struct cmds_tls_server_options {
     const char *certificate_file; // PEM, the server's own first, then its chain. Needed.
     const char *key_file;         // PEM. Needed; refused if its group or others may read it.
     const char *client_ca_file;   // PEM. Needed unless NONE; never the system's store.
-    const char *crl_file;         // PEM, of client_ca_file's. NULL: none. Only unless NONE.
-    const char *ciphers;          // OpenSSL's names with colons. NULL: ours.
+    // PEM, lists of revoked certificates. NULL: none. Only unless NONE. If set, each CA of a chain has to
+    // have a list in it that is in date: without, who comes with that chain is refused. A list must be
+    // signed by one of client_ca_file's: CAs between them and the clients have to be in there too.
+    const char *crl_file;
+    const char *ciphers; // OpenSSL's names with colons. NULL: ours.
     // Names with commas, best first. NULL: none. If set, a client that offers none of them is refused.
     const char *alpn;
     const struct cmds_tls_name *names;
@@ -66,7 +71,7 @@ struct cmds_tls_client_options {
     bool no_resumption;          // Every connection makes a whole handshake.
     uint8_t unused;
     const char *ca_file;  // PEM. NULL: the system's store.
-    const char *crl_file; // PEM, of ca_file's. NULL: none.
+    const char *crl_file; // PEM, of ca_file's, as a server's crl_file is. NULL: none.
     // Asked for and checked. NULL: the host in `connect`. Needed for UNIX sockets.
     const char *server_name;
     const char *certificate_file; // PEM, our own first. NULL: none. Both or none.

@@ -35,7 +35,9 @@ function(cmdstream_wolfssl_defines macro result)
     endif()
 endfunction()
 
-foreach(macro IN ITEMS WOLFSSL_TLS13 HAVE_AESGCM HAVE_CHACHA HAVE_SESSION_TICKET HAVE_ALPN HAVE_SNI HAVE_CRL)
+# The last two: each certificate of a chain is shown to us.
+foreach(macro IN ITEMS WOLFSSL_TLS13 HAVE_AESGCM HAVE_CHACHA HAVE_SESSION_TICKET HAVE_ALPN HAVE_SNI HAVE_CRL
+                       WOLFSSL_ALWAYS_VERIFY_CB WOLFSSL_VERIFY_CB_ALL_CERTS)
     cmdstream_wolfssl_defines(${macro} has)
     if(NOT has)
         message(FATAL_ERROR "This wolfSSL was built without ${macro}: scripts/build-wolfssl.sh builds one "

@@ -50,13 +50,17 @@ static enum cmdi_certificate_fault check_key(const struct cmdi_certificate *cert
     return certificate->key_bits < bits_min ? CMDI_CERTIFICATE_SMALL_KEY : CMDI_CERTIFICATE_OK;
 }
 
+enum cmdi_certificate_fault cmdi_certificate_check_strength(
+        const struct cmdi_certificate *certificate)
+{
+    enum cmdi_certificate_fault fault = check_signature(certificate);
+    return fault == CMDI_CERTIFICATE_OK ? check_key(certificate) : fault;
+}
+
 enum cmdi_certificate_fault cmdi_certificate_check(
         const struct cmdi_certificate *certificate, enum cmdi_certificate_owner owner)
 {
-    enum cmdi_certificate_fault fault = check_signature(certificate);
-    if (fault == CMDI_CERTIFICATE_OK) {
-        fault = check_key(certificate);
-    }
+    enum cmdi_certificate_fault fault = cmdi_certificate_check_strength(certificate);
     if (fault != CMDI_CERTIFICATE_OK) {
         return fault;
     }
@@ -282,12 +286,11 @@ static bool put_parse_fault(struct cmdi_line *line, const struct cmdi_certificat
         enum cmdi_certificate_fault fault)
 {
     static const char *const texts[] = {
-            [CMDI_CERTIFICATE_BROKEN] = "its certificate is not X.509 in DER: broken at its ",
-            [CMDI_CERTIFICATE_TOO_LARGE] = "its certificate is above 32 KiB",
-            [CMDI_CERTIFICATE_TOO_MANY] = "its certificate has too many entries in its ",
-            [CMDI_CERTIFICATE_NUL_IN_NAME] = "its certificate has a NUL in a name, in its ",
-            [CMDI_CERTIFICATE_BAD_CHARACTER] =
-                    "its certificate has a name that is not printable text, in its ",
+            [CMDI_CERTIFICATE_BROKEN] = " is not X.509 in DER: broken at its ",
+            [CMDI_CERTIFICATE_TOO_LARGE] = " is above 32 KiB",
+            [CMDI_CERTIFICATE_TOO_MANY] = " has too many entries in its ",
+            [CMDI_CERTIFICATE_NUL_IN_NAME] = " has a NUL in a name, in its ",
+            [CMDI_CERTIFICATE_BAD_CHARACTER] = " has a name that is not printable text, in its ",
     };
     if (fault < CMDI_CERTIFICATE_BROKEN || fault > CMDI_CERTIFICATE_BAD_CHARACTER) {
         return false;
@@ -336,13 +339,13 @@ static void put_check_fault(struct cmdi_line *line, const struct cmdi_certificat
 }
 
 size_t cmdi_certificate_fault_text(const struct cmdi_certificate *certificate,
-        enum cmdi_certificate_fault fault, const char *host, char *out, size_t size)
+        enum cmdi_certificate_fault fault, unsigned depth, const char *host, char *out, size_t size)
 {
     struct cmdi_line line = cmdi_line_begin(out, size);
+    cmdi_line_certificate(&line, depth);
     if (put_parse_fault(&line, certificate, fault)) {
         return line.length;
     }
-    cmdi_line_text(&line, "its certificate");
     if (certificate->common_name.size > 0) {
         cmdi_line_text(&line, " (CN=");
         put_quoted(&line, certificate->common_name.data, certificate->common_name.size);

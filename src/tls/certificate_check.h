@@ -23,7 +23,10 @@ enum cmdi_certificate_owner {
     CMDI_CERTIFICATE_OF_CLIENT,
 };
 
-/** Algorithm of its signature, kind and size of its key, and what it may be used for. */
+/** Algorithm of its signature, kind and size of its key: what is asked of a CA on the way too. */
+CMDS_NODISCARD enum cmdi_certificate_fault cmdi_certificate_check_strength(
+        const struct cmdi_certificate *certificate);
+/** The same, and what it may be used for. */
 CMDS_NODISCARD enum cmdi_certificate_fault cmdi_certificate_check(
         const struct cmdi_certificate *certificate, enum cmdi_certificate_owner owner);
 
@@ -46,10 +49,12 @@ CMDS_NODISCARD enum cmdi_certificate_fault cmdi_certificate_check_host(
  * Writes one sentence without a full stop, with what it was and what was wanted: "its certificate
  * (CN=s1) is for a.example, not b.example".
  *
+ * `depth`: 0: its own; 1: "certificate 2 of its chain", and so on.
  * `host`:  what cmdi_certificate_check_host() was asked for; may be NULL for all other faults.
  * Returns: as cmdi_name_text().
  */
 size_t cmdi_certificate_fault_text(const struct cmdi_certificate *certificate,
-        enum cmdi_certificate_fault fault, const char *host, char *out, size_t size);
+        enum cmdi_certificate_fault fault, unsigned depth, const char *host, char *out,
+        size_t size);
 
 #endif

@@ -135,7 +135,7 @@ static void put_quoted(struct cmdi_line *line, const char *text, size_t size)
 /* `certificate`: NULL: it could not be read. */
 static void put_who(struct cmdi_line *line, const struct cmdi_certificate *certificate, int depth)
 {
-    cmdi_line_text(line, depth == 0 ? "its certificate" : "a CA's certificate that it sent");
+    cmdi_line_certificate(line, (unsigned)depth);
     if (certificate != NULL && certificate->common_name.size > 0) {
         cmdi_line_text(line, " (CN=");
         put_quoted(line, certificate->common_name.data, certificate->common_name.size);
@@ -254,7 +254,7 @@ static enum cmdi_certificate_fault complaint_of_ours(
     case COMPLAINT_PURPOSE:
     case COMPLAINT_KEY_USAGE:
         return verify->depth == 0 ? cmdi_certificate_check(certificate, verify->owner)
-                                  : CMDI_CERTIFICATE_OK;
+                                  : cmdi_certificate_check_strength(certificate);
     default:
         return CMDI_CERTIFICATE_OK;
     }
@@ -275,7 +275,8 @@ void cmdi_complaint_write(const struct cmdi_verify *verify, char *out, size_t si
         put_complaint(&line, verify, is_readable ? &certificate : NULL);
         return;
     }
-    size_t length = cmdi_certificate_fault_text(&certificate, fault, verify->host, out, size);
+    size_t length = cmdi_certificate_fault_text(
+            &certificate, fault, (unsigned)verify->depth, verify->host, out, size);
     if (fault >= CMDI_CERTIFICATE_NO_ALT_NAME && length < size) {
         struct cmdi_line line = cmdi_line_begin(out + length, size - length);
         cmdi_line_text(&line, "; check server_name");

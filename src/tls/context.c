@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "tls/anchors.h"
 #include "tls/crypto.h"
 #include "tls/digest.h"
 #include "tls/options.h"
@@ -30,6 +31,7 @@ struct entry {
 struct cmdi_context {
     _Atomic uint32_t refs;
     uint8_t policy[CMDI_DIGEST_SIZE];
+    struct cmdi_anchors anchors; // Of each entry: they come from the same file.
     uint32_t count;
     struct entry entries[];
 };
@@ -148,12 +150,14 @@ static void context_destroy(struct cmdi_context *context)
     for (uint32_t i = 0; i < context->count; i++) {
         wolfSSL_CTX_free(context->entries[i].ctx);
     }
+    cmdi_anchors_fini(&context->anchors);
     free(context);
 }
 
 static int fill_entry(const struct cmdi_tls *tls, const struct material *material, uint32_t index,
-        struct entry *entry, struct cmds_error *error)
+        struct cmdi_context *context, struct cmds_error *error)
 {
+    struct entry *entry = &context->entries[index];
     const struct cmdi_tls_options *options = tls->options;
     int code = cmdi_setup_create(&entry->ctx, options, &entry->scope, error);
     if (code == 0 && index < material->count) {
@@ -161,7 +165,8 @@ static int fill_entry(const struct cmdi_tls *tls, const struct material *materia
                 entry->server_name, error);
     }
     if (code == 0 && material->ca.bytes.data != NULL) {
-        code = cmdi_trust_load_cas(entry->ctx, &material->ca, material->is_systems, error);
+        code = cmdi_trust_load_cas(entry->ctx, &material->ca, material->is_systems,
+                index == 0 ? &context->anchors : NULL, error);
     }
     if (code == 0 && material->crl.bytes.data != NULL) {
         code = cmdi_trust_load_crls(entry->ctx, &material->crl, error);
@@ -191,7 +196,7 @@ static int context_create(const struct cmdi_tls *tls, const struct material *mat
         entry->server_name = i < material->count ? tls->options->pairs[i].server_name : NULL;
         entry->scope.tickets = tls->tickets;
         digest_scope(created->policy, entry->server_name, entry->scope.digest);
-        code = fill_entry(tls, material, i, entry, error);
+        code = fill_entry(tls, material, i, created, error);
     }
     if (code < 0) {
         context_destroy(created);
@@ -314,6 +319,11 @@ int cmdi_context_object(const struct cmdi_tls *tls, const struct cmdi_context *c
 const uint8_t *cmdi_context_policy(const struct cmdi_context *context)
 {
     return context->policy;
+}
+
+const struct cmdi_anchors *cmdi_context_anchors(const struct cmdi_context *context)
+{
+    return &context->anchors;
 }
 
 bool cmdi_tls_allows(const struct cmdi_tls *tls, WOLFSSL *object)

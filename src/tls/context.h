@@ -23,6 +23,7 @@
 #include "conn/security.h"
 #include "tls/wolf.h"
 
+struct cmdi_anchors;
 struct cmdi_context;
 struct cmdi_resume;
 struct cmdi_tls_tickets;
@@ -99,6 +100,9 @@ int cmdi_context_object(const struct cmdi_tls *tls, const struct cmdi_context *c
 
 /** SHA-256 over what decides whom we believe: CA files, CRL, and the options. 32 bytes, the context's. */
 const uint8_t *cmdi_context_policy(const struct cmdi_context *context);
+
+/** The CAs that peers are checked against; the context's. */
+const struct cmdi_anchors *cmdi_context_anchors(const struct cmdi_context *context);
 
 /** Has the object agreed on a cipher and a version that our options allow? After the handshake. */
 bool cmdi_tls_allows(const struct cmdi_tls *tls, WOLFSSL *object);

@@ -194,7 +194,8 @@ static int handshake_make_object(struct cmdi_session *session)
     }
     struct cmdi_verify *verify = &session->handshake->verify;
     cmdi_verify_init(verify, is_server || !tls->verifies ? NULL : name,
-            is_server ? CMDI_CERTIFICATE_OF_CLIENT : CMDI_CERTIFICATE_OF_SERVER, tls->verifies);
+            is_server ? CMDI_CERTIFICATE_OF_CLIENT : CMDI_CERTIFICATE_OF_SERVER,
+            tls->verifies ? cmdi_context_anchors(session->context) : NULL);
     cmdi_verify_attach(verify, session->object, tls->verify_mode);
     cmdi_shim_attach(&session->shim, session->object);
     if (tls->resume != NULL) {

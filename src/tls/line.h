@@ -55,4 +55,16 @@ static inline void cmdi_line_number(struct cmdi_line *line, unsigned long long n
     cmdi_line_put(line, digits + at, sizeof(digits) - at);
 }
 
+/** How a certificate of a peer is called: 0 is its own, above it those that it sends with it. */
+static inline void cmdi_line_certificate(struct cmdi_line *line, unsigned depth)
+{
+    if (depth == 0) {
+        cmdi_line_text(line, "its certificate");
+        return;
+    }
+    cmdi_line_text(line, "certificate ");
+    cmdi_line_number(line, depth + 1);
+    cmdi_line_text(line, " of its chain");
+}
+
 #endif

@@ -39,7 +39,7 @@ static int chain_check(const struct cmdi_file *file, const struct chain *chain, 
         return 0;
     }
     char sentence[SENTENCE_SIZE];
-    (void)cmdi_certificate_fault_text(&certificate, fault, NULL, sentence, sizeof(sentence));
+    (void)cmdi_certificate_fault_text(&certificate, fault, 0, NULL, sentence, sizeof(sentence));
     return cmdi_refuse_file(error, file, "certificate %u in it: %s", chain->count + 1, sentence);
 }
 
@@ -122,7 +122,7 @@ static int check_leaf(const struct cmdi_file *file, const struct chain *chain,
         return 0;
     }
     char sentence[SENTENCE_SIZE];
-    (void)cmdi_certificate_fault_text(&leaf, fault, server_name, sentence, sizeof(sentence));
+    (void)cmdi_certificate_fault_text(&leaf, fault, 0, server_name, sentence, sizeof(sentence));
     return cmdi_refuse_file(error, file, "%s", sentence);
 }
 

@@ -13,6 +13,7 @@
 
 #include <cmdstream/base.h>
 
+#include "tls/anchors.h"
 #include "tls/files.h"
 #include "tls/wolf.h"
 
@@ -20,13 +21,14 @@
  * The verify mode of `ctx` is set already: dates are checked by it.
  *
  * `is_systems`: what we cannot use is left out too: it is not the user's.
+ * `anchors`:    those that were taken are added. NULL: somebody has them already.
  * Returns:      0; CMDS_E_TLS_CONFIG; -ENOMEM.
  */
-int cmdi_trust_load_cas(
-        WOLFSSL_CTX *ctx, const struct cmdi_file *file, bool is_systems, struct cmds_error *error);
+int cmdi_trust_load_cas(WOLFSSL_CTX *ctx, const struct cmdi_file *file, bool is_systems,
+        struct cmdi_anchors *anchors, struct cmds_error *error);
 /**
  * After the CAs: each list must be signed by one of them. From then on each certificate of a chain needs
- * the list of its issuer. None is fetched from anywhere.
+ * the list of its issuer, which is in date. None is fetched from anywhere.
  */
 int cmdi_trust_load_crls(WOLFSSL_CTX *ctx, const struct cmdi_file *file, struct cmds_error *error);
 

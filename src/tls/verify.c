@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Builds of wolfSSL differ in when they call: for each certificate of the chain, from its top down, or
- * for bad ones and the leaf alone. The leaf comes last, in all of them.
+ * wolfSSL calls for each certificate that came, from the top of the chain down, the leaf last. What it has
+ * found to be a CA it remembers if we do not refuse it, for all objects of the same WOLFSSL_CTX.
  */
 #include "tls/verify.h"
 
@@ -11,15 +11,20 @@
 #include "base/assert.h"
 
 void cmdi_verify_init(struct cmdi_verify *verify, const char *host,
-        enum cmdi_certificate_owner owner, bool checks)
+        enum cmdi_certificate_owner owner, const struct cmdi_anchors *anchors)
 {
-    *verify = (struct cmdi_verify){.host = host, .owner = owner, .checks = checks};
+    *verify = (struct cmdi_verify){.host = host, .owner = owner, .anchors = anchors};
 }
 
 void cmdi_verify_fini(struct cmdi_verify *verify)
 {
     free((void *)verify->der.data);
     verify->der = (struct cmds_bytes){0};
+}
+
+static bool is_same(struct cmds_bytes a, struct cmds_bytes b)
+{
+    return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
 }
 
 static void verify_keep(struct cmdi_verify *verify, const WOLFSSL_X509_STORE_CTX *store)
@@ -52,15 +57,75 @@ static enum cmdi_certificate_fault verify_judge(const struct cmdi_verify *verify
     return fault;
 }
 
+/*
+ * Does the chain lead from the leaf up to a name that we hold? wolfSSL takes a CA for known that came with
+ * another connection, which may have expired since: who comes with the leaf alone would be right or wrong
+ * by what others have sent.
+ */
+static bool verify_is_whole(const struct cmdi_verify *verify, const WOLFSSL_X509_STORE_CTX *store)
+{
+    struct cmdi_certificate at, next;
+    if (cmdi_certificate_parse(&at, verify->der.data, verify->der.size) != CMDI_CERTIFICATE_OK) {
+        return false;
+    }
+    for (int step = 0; step < store->totalCerts; step++) {
+        bool is_found = cmdi_anchors_have_name(verify->anchors, at.issuer);
+        if (is_found) {
+            return true;
+        }
+        for (int i = 1; i < store->totalCerts && !is_found; i++) {
+            is_found = cmdi_certificate_parse(&next, store->certs[i].buffer,
+                               store->certs[i].length) == CMDI_CERTIFICATE_OK &&
+                       is_same(next.subject, at.issuer);
+        }
+        if (!is_found) {
+            return false;
+        }
+        at = next;
+    }
+    return false;
+}
+
+/* One above the leaf, which wolfSSL has nothing against. */
+static bool verify_ca(struct cmdi_verify *verify, const WOLFSSL_X509_STORE_CTX *store)
+{
+    const WOLFSSL_BUFFER_INFO *certificate = &store->certs[store->error_depth];
+    struct cmdi_certificate ca;
+    enum cmdi_certificate_fault fault =
+            cmdi_certificate_parse(&ca, certificate->buffer, certificate->length);
+    if (fault == CMDI_CERTIFICATE_OK) {
+        if (cmdi_anchors_have(verify->anchors, &ca)) {
+            return true;
+        }
+        fault = cmdi_certificate_check_strength(&ca);
+    }
+    if (fault == CMDI_CERTIFICATE_OK) {
+        return true;
+    }
+    int code = wolfSSL_CertManagerVerifyBuffer(
+            verify->manager, certificate->buffer, (long)certificate->length, WOLFSSL_FILETYPE_ASN1);
+    if (code == ASN_NO_SIGNER_E || code == ASN_SELF_SIGNED_E) {
+        return true; // Nobody that it trusts has signed it: it goes by the others.
+    }
+    verify_keep(verify, store);
+    verify->lacks_memory = code == MEMORY_E || verify->der.size == 0;
+    verify->fault = fault;
+    verify->depth = store->error_depth;
+    return false;
+}
+
 static bool verify_leaf(struct cmdi_verify *verify, const WOLFSSL_X509_STORE_CTX *store)
 {
     verify_keep(verify, store);
-    if (!verify->checks) {
+    if (verify->anchors == NULL) {
         return true;
     }
     verify->lacks_memory = verify->der.size == 0;
     if (!verify->lacks_memory) {
         verify->fault = verify_judge(verify);
+        if (verify->fault == CMDI_CERTIFICATE_OK && !verify_is_whole(verify, store)) {
+            verify->code = ASN_NO_SIGNER_E;
+        }
     }
     verify->is_verified = !cmdi_verify_has_failed(verify);
     return verify->is_verified;
@@ -77,7 +142,7 @@ static int verify_call(int is_good, WOLFSSL_X509_STORE_CTX *store)
     if (cmdi_verify_has_failed(verify)) {
         return 0;
     }
-    if (verify->checks && (!is_good || store->error != 0)) {
+    if (verify->anchors != NULL && (!is_good || store->error != 0)) {
         verify->code = store->error != 0 ? store->error : VERIFY_CERT_ERROR;
         verify->depth = store->error_depth;
         verify_keep(verify, store);
@@ -86,11 +151,15 @@ static int verify_call(int is_good, WOLFSSL_X509_STORE_CTX *store)
     if (store->totalCerts == 0) {
         return 1; // It has none: the end of the handshake says whether it needs one.
     }
-    return store->error_depth > 0 || verify_leaf(verify, store) ? 1 : 0;
+    if (store->error_depth == 0) {
+        return verify_leaf(verify, store) ? 1 : 0;
+    }
+    return verify->anchors == NULL || verify_ca(verify, store) ? 1 : 0;
 }
 
 void cmdi_verify_attach(struct cmdi_verify *verify, WOLFSSL *object, int mode)
 {
+    verify->manager = wolfSSL_CTX_GetCertManager(wolfSSL_get_SSL_CTX(object));
     wolfSSL_set_verify(object, mode, verify_call);
     wolfSSL_SetCertCbCtx(object, verify);
 }

@@ -58,7 +58,7 @@ static void check_sentence(const struct cmdi_certificate *certificate,
         enum cmdi_certificate_fault fault, const char *host)
 {
     char text[TEXT_SIZE];
-    size_t length = cmdi_certificate_fault_text(certificate, fault, host, text, sizeof(text));
+    size_t length = cmdi_certificate_fault_text(certificate, fault, 0, host, text, sizeof(text));
     REQUIRE(length > 20 && (length >= sizeof(text) || strlen(text) == length));
     check_clean(text, strlen(text));
 }

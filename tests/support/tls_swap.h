@@ -24,7 +24,7 @@ static inline void tls_swap(
     }
     if (name != NULL) {
         int pem = WOLFSSL_FILETYPE_PEM;
-        int done = wolfSSL_CTX_use_certificate_file(context, tls_file_of(name, ".pem"), pem);
+        int done = wolfSSL_CTX_use_certificate_chain_file(context, tls_file_of(name, ".pem"));
         CU_ASSERT_EQUAL(done, WOLFSSL_SUCCESS);
         done = wolfSSL_CTX_use_PrivateKey_file(context, tls_file_of(name, ".key"), pem);
         CU_ASSERT_EQUAL(done, WOLFSSL_SUCCESS);

@@ -196,7 +196,7 @@ static size_t ask_everything(const struct cmdi_certificate *it)
             cmdi_certificate_check_host(it, "::1"),
     };
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-        sum += cmdi_certificate_fault_text(it, faults[i], "a.example", text, sizeof(text));
+        sum += cmdi_certificate_fault_text(it, faults[i], 0, "a.example", text, sizeof(text));
     }
     return sum;
 }

@@ -244,7 +244,7 @@ static void expect_sentence(const char *name, const char *host, const char *expe
     if (fault == CMDI_CERTIFICATE_OK && host != NULL) {
         fault = cmdi_certificate_check_host(&it, host);
     }
-    size_t length = cmdi_certificate_fault_text(&it, fault, host, text, sizeof(text));
+    size_t length = cmdi_certificate_fault_text(&it, fault, 0, host, text, sizeof(text));
     CU_ASSERT_EQUAL(length, strlen(text));
     CU_ASSERT_STRING_EQUAL(text, expected);
     free((void *)der.data);
@@ -289,7 +289,7 @@ static void expect_fault_text(
         struct cmdi_certificate it, enum cmdi_certificate_fault fault, const char *expected)
 {
     char text[TEXT_SIZE];
-    (void)cmdi_certificate_fault_text(&it, fault, "h", text, sizeof(text));
+    (void)cmdi_certificate_fault_text(&it, fault, 0, "h", text, sizeof(text));
     CU_ASSERT_STRING_EQUAL(text, expected);
 }
 

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Chains of CAs, right ones and wrong ones of every kind that scripts/make-certs.sh makes, at
+ * both sides, with and without lists of what is revoked. By every build of wolfSSL the same is refused,
+ * with a sentence that says which certificate of the chain it was.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <cmdstream/tls.h>
+
+#include "support/harness.h"
+#include "support/tls_pair.h"
+#include "support/tls_swap.h"
+
+struct chain {
+    const char *name; // What the peer shows.
+    const char *ca;   // What the other side trusts, and its lists; NULL: none.
+    const char *crl;
+    const char *why; // It is refused; NULL: it is right.
+};
+
+#define NO_ISSUER(leaf, issuer)                                                                    \
+    "its certificate (CN=" leaf ") is signed by none of our CAs (" issuer "); check ca_file"
+#define CA_OF(number, name) "certificate " number " of its chain (CN=Sub CA" name ")"
+#define FORGEABLE           " is signed by ecdsa-with-SHA1, which can be forged: SHA-256 or better is needed"
+#define SMALL(bits, kind, least)                                                                   \
+    " has a key of " bits " bits (" kind "): at least " least " are needed"
+#define NO_LIST " is of a CA that crl_file has no list of"
+
+static const struct chain chains[] = {
+        {"server", "ca", NULL, NULL},
+        {"chain_2", "ca", NULL, NULL},
+        {"chain_3", "ca", NULL, NULL},
+        {"chain_root", "ca", NULL, NULL},
+        {"under_sub", "ca_and_sub", NULL, NULL},
+        {"chain_2", "ca_and_sub", NULL, NULL},
+        {"chain_2", "sub", NULL, NULL}, // A CA that another has signed is trusted as it is.
+
+        // What we hold we have chosen; what is above it does not matter.
+        {"chain_ca_sha1", "ca_sha1", NULL, NULL},
+        {"chain_sha1", "sub_sha1", NULL, NULL},
+        {"chain_cross", "ca", NULL, NULL},
+
+        {"under_sub", "ca", NULL, NO_ISSUER("under_sub", "CN=Sub CA")},
+        {"chain_2", "ca_rsa", NULL, NO_ISSUER("under_sub", "CN=Sub CA")},
+        {"chain_not_ca", "ca", NULL, NO_ISSUER("under_not_ca", "CN=No CA,O=Example")},
+        {"chain_no_sign", "ca", NULL, NO_ISSUER("under_no_sign", "CN=Sub CA no_sign")},
+        {"chain_sha1", "ca", NULL, CA_OF("2", " sha1") FORGEABLE},
+        {"chain_deep", "ca", NULL, CA_OF("3", " sha1") FORGEABLE},
+        {"chain_rsa_1024", "ca", NULL, CA_OF("2", " rsa_1024") SMALL("1024", "RSA", "2048")},
+        {"chain_rsa_2040", "ca", NULL, CA_OF("2", " rsa_2040") SMALL("2040", "RSA", "2048")},
+        {"chain_p224", "ca", NULL, CA_OF("2", " p224") SMALL("224", "P-224", "256")},
+        {"chain_expired", "ca", NULL,
+                CA_OF("2", " expired") " has expired: it was good until 2020-12-31 23:59:59 UTC; "
+                                       "renew it, or check the clock"},
+        {"chain_path", "ca", NULL,
+                CA_OF("2", " 3") " stands deeper below a CA than that CA allows"},
+
+        // A list for each CA that is used, or it is refused.
+        {"server", "ca", "ca.crl", NULL},
+        {"chain_2", "ca_and_sub", "both.crl", NULL},
+        {"chain_revoked", "ca", NULL, NULL},
+        {"chain_revoked", "ca", "ca_sub.crl", CA_OF("2", " revoked") " is revoked, by crl_file"},
+        {"revoked", "ca", "ca.crl", "its certificate (CN=revoked) is revoked, by crl_file"},
+        {"chain_2", "ca_and_sub", "ca.crl", "its certificate (CN=under_sub)" NO_LIST},
+        {"chain_2", "ca_and_sub", "sub.crl", CA_OF("2", "") NO_LIST},
+        {"chain_2", "ca", "ca.crl", "its certificate (CN=under_sub)" NO_LIST},
+};
+enum {
+    CHAIN_COUNT = sizeof(chains) / sizeof(chains[0])
+};
+
+static const char *shown;
+
+/* Our own options take none of the wrong ones. */
+static void show(struct cmdi_session *server)
+{
+    tls_swap(server, wolfTLS_server_method(), shown, NULL);
+}
+
+static void show_to_server(struct cmdi_session *client)
+{
+    tls_swap(client, wolfTLS_client_method(), shown, "ca");
+    tls_swap_name(client);
+}
+
+static struct cmds_tls *new_client(const char *ca, const char *crl, struct cmds_error *error)
+{
+    struct cmds_tls *tls = NULL;
+    struct cmds_tls_client_options options = CMDS_TLS_CLIENT_OPTIONS_INIT;
+    options.ca_file = tls_file_of(ca, ".pem");
+    options.crl_file = crl != NULL ? tls_file(crl) : NULL;
+    options.no_resumption = true;
+    CU_ASSERT_EQUAL(cmds_tls_client_new(&tls, &options, error), error->code);
+    return tls;
+}
+
+static struct cmds_tls *new_server(const char *ca, const char *crl)
+{
+    struct cmds_tls *tls = NULL;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct cmds_tls_server_options options = CMDS_TLS_SERVER_OPTIONS_INIT;
+    options.certificate_file = tls_file("server.pem");
+    options.key_file = tls_file("server.key");
+    options.clients = CMDS_TLS_CLIENTS_REQUIRED;
+    options.client_ca_file = tls_file_of(ca, ".pem");
+    options.crl_file = crl != NULL ? tls_file(crl) : NULL;
+    CU_ASSERT_EQUAL(cmds_tls_server_new(&tls, &options, &error), 0);
+    return tls;
+}
+
+/* `why`: NULL: it went well. A client's words; a server's are of client_ca_file. */
+static void check(const struct tls_end *end, bool is_done, const char *why)
+{
+    const char *text = strstr(end->error.text, ":1: "), *file = strstr(end->error.text, "client_");
+    char said[sizeof(end->error.text)] = "";
+    text = text != NULL ? text : strstr(end->error.text, ":2: ");
+    if (text != NULL) {
+        int size = file != NULL ? (int)(file - text - 4) : (int)strlen(text + 4);
+        snprintf(said, sizeof(said), "%.*s%s", size, text + 4,
+                file != NULL ? file + strlen("client_") : "");
+    }
+    CU_ASSERT_EQUAL(is_done, why == NULL);
+    CU_ASSERT_EQUAL(end->error.code, why == NULL ? 0 : CMDS_E_TLS_CERTIFICATE);
+    if (strcmp(said, why != NULL ? why : "") != 0) {
+        printf("\n    %s: \"%s\"\n", shown, end->error.text);
+    }
+    CU_ASSERT_STRING_EQUAL(said, why != NULL ? why : "");
+    CU_ASSERT_EQUAL(end->alerts_out, why != NULL);
+}
+
+/* The same client again. */
+static void shows(
+        struct cmds_tls *client, struct cmds_tls *server, const char *name, const char *why)
+{
+    struct tls_pair pair;
+    shown = name;
+    tls_pair_init(&pair, client, server);
+    pair.server_begun = show;
+    bool is_done = tls_pair_connect(&pair);
+    check(&pair.client, is_done, why);
+    tls_pair_fini(&pair);
+}
+
+static void test_a_client_checks_a_chain(void)
+{
+    struct cmds_tls *server = tls_new_server("server", NULL);
+    for (size_t i = 0; i < CHAIN_COUNT; i++) {
+        struct cmds_error error = CMDS_ERROR_INIT;
+        struct cmds_tls *client = new_client(chains[i].ca, chains[i].crl, &error);
+        shows(client, server, chains[i].name, chains[i].why);
+        cmds_tls_free(client);
+    }
+    cmds_tls_free(server);
+}
+
+static void test_a_server_checks_a_chain(void)
+{
+    struct cmds_tls *client = tls_new_client("ca", NULL);
+    for (size_t i = 0; i < CHAIN_COUNT; i++) {
+        struct tls_pair pair;
+        shown = chains[i].name;
+        tls_pair_init(&pair, client, new_server(chains[i].ca, chains[i].crl));
+        pair.client_begun = show_to_server;
+        bool is_done = tls_pair_connect(&pair);
+        check(&pair.server, is_done, chains[i].why);
+        tls_pair_fini(&pair);
+        cmds_tls_free(pair.server.tls);
+    }
+    cmds_tls_free(client);
+}
+
+/* wolfSSL remembers CAs that came; what is right does not depend on what came before. */
+static void test_no_connection_depends_on_another(void)
+{
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct cmds_tls *client = new_client("ca", NULL, &error);
+    struct cmds_tls *server = tls_new_server("server", NULL);
+    shows(client, server, "chain_2", NULL);
+    shows(client, server, "under_sub", NO_ISSUER("under_sub", "CN=Sub CA"));
+    shows(client, server, "chain_3", NULL);
+    shows(client, server, "under_sub_2", NO_ISSUER("under_sub_2", "CN=Sub CA 2"));
+    shows(client, server, "chain_gap", NO_ISSUER("under_sub_2", "CN=Sub CA 2"));
+    shows(client, server, "chain_sha1", CA_OF("2", " sha1") FORGEABLE);
+    shows(client, server, "under_sha1", NO_ISSUER("under_sha1", "CN=Sub CA sha1"));
+    shows(client, server, "chain_beside", CA_OF("3", " sha1") FORGEABLE);
+    shows(client, server, "under_sha1", NO_ISSUER("under_sha1", "CN=Sub CA sha1"));
+    shows(client, server, "chain_2", NULL);
+    cmds_tls_free(client);
+    cmds_tls_free(server);
+}
+
+static void check_list(const char *ca, const char *crl, const char *why)
+{
+    struct cmds_error error = CMDS_ERROR_INIT;
+    CU_ASSERT_PTR_NULL(new_client(ca, crl, &error));
+    CU_ASSERT_EQUAL(error.code, CMDS_E_TLS_CONFIG);
+    if (strstr(error.text, why) == NULL) {
+        printf("\n    \"%s\"\n", error.text);
+    }
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, why));
+}
+
+static void test_lists_that_will_not_do(void)
+{
+    check_list("ca", "ca_old.crl", "list 1 in it has expired: fetch a new one");
+    check_list("ca", "both.crl", "list 2 in it was signed by none of the CAs that are trusted");
+    check_list("ca_other", "ca.crl", "list 1 in it was signed by none of the CAs that are trusted");
+}
+
+CU_TestInfo test_tls_chains[] = {
+        {"a client checks a chain", test_a_client_checks_a_chain},
+        {"a server checks a chain", test_a_server_checks_a_chain},
+        {"no connection depends on another", test_no_connection_depends_on_another},
+        {"lists that will not do", test_lists_that_will_not_do},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("tls_chains", test_tls_chains)
