@@ -471,7 +471,7 @@ static void test_secured_many_handshakes_leave_nothing_about(void)
     }
     WORLD_UNTIL(&secured.world, atomic_load(&mask_trims) > before);
     CU_ASSERT_EQUAL(atomic_load(&masks.server.sessions), 0);
-    world_stop(&secured.world);
+    secured_stop(&secured);
     masks_fini(&masks);
 }
 
