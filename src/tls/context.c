@@ -298,9 +298,11 @@ WOLFSSL_CTX *cmdi_context_for(const struct cmdi_context *context, struct cmds_st
 int cmdi_context_object(const struct cmdi_tls *tls, const struct cmdi_context *context,
         struct cmds_string server_name, WOLFSSL **object)
 {
+    // It reads random numbers from a file, and does not say what failed.
+    errno = 0;
     WOLFSSL *created = wolfSSL_new(cmdi_context_for(context, server_name));
     if (created == NULL) {
-        return -ENOMEM;
+        return errno == EMFILE || errno == ENFILE ? -errno : -ENOMEM;
     }
     if (tls->alpn != NULL) {
         char names[CMDI_TLS_ALPN_SIZE_MAX + 1];

@@ -93,7 +93,7 @@ WOLFSSL_CTX *cmdi_context_for(const struct cmdi_context *context, struct cmds_st
  * I/O, verify (with tls->verify_mode).
  *
  * Owner:   gives *object: wolfSSL_free(). The context is held as long.
- * Returns: 0; -ENOMEM.
+ * Returns: 0; -ENOMEM; -EMFILE, -ENFILE: wolfSSL reads random numbers from a file.
  */
 int cmdi_context_object(const struct cmdi_tls *tls, const struct cmdi_context *context,
         struct cmds_string server_name, WOLFSSL **object);

@@ -237,7 +237,7 @@ int cmdi_handshake_begin(struct cmds_tls *tls, const struct cmdi_security_peer *
     if (code == 0) {
         code = handshake_make_object(made);
         if (code < 0) {
-            (void)cmdi_session_refuse(made, code, "out of memory", error);
+            (void)cmdi_session_refuse(made, code, cmds_error_text(code), error);
         }
     }
     if (code < 0) {

@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmdstream/base.h>
 
@@ -30,9 +31,14 @@ enum cmdi_pem_result {
     CMDI_PEM_CUT, // A block has begun, and its end is not there.
 };
 
+/** A mark in front that says that it is UTF-8 is left out: the first block stands at the start of a line. */
 static inline struct cmdi_pem cmdi_pem_begin(struct cmds_bytes text)
 {
     const char *data = text.data;
+    if (text.size >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) {
+        data += 3;
+        text.size -= 3;
+    }
     return (struct cmdi_pem){data, text.size > 0 ? data + text.size : data};
 }
 

@@ -39,6 +39,15 @@ static void test_pem_blocks_in_their_order(void)
     CU_ASSERT_EQUAL(cmdi_pem_next(&pem, &block), CMDI_PEM_END);
 }
 
+static void test_pem_of_an_editor_with_a_mark(void)
+{
+    struct cmdi_pem pem = pem_of("\xef\xbb\xbf-----BEGIN A-----\r\nAAAA\r\n-----END A-----\r\n");
+    struct cmdi_pem_block block;
+    CU_ASSERT_EQUAL(cmdi_pem_next(&pem, &block), CMDI_PEM_BLOCK);
+    CU_ASSERT(is_text(block.label, "A") && is_text(block.body, "\r\nAAAA\r\n"));
+    CU_ASSERT_EQUAL(cmdi_pem_next(&pem, &block), CMDI_PEM_END);
+}
+
 static void test_pem_nothing(void)
 {
     static const char *const texts[] = {
@@ -114,6 +123,7 @@ static void test_pem_decodes_within_its_room(void)
 
 static const CU_TestInfo test_tls_pem[] = {
         {"blocks in their order", test_pem_blocks_in_their_order},
+        {"of an editor with a mark", test_pem_of_an_editor_with_a_mark},
         {"nothing", test_pem_nothing},
         {"half a block", test_pem_half_a_block},
         {"base64", test_pem_base64},
