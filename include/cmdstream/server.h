@@ -243,7 +243,8 @@ CMDS_BEGIN_
 /**
  * For a program whose job is to serve: starts a runtime of its own, prints "listening on ADDRESS"
  * for each address, waits for SIGTERM or SIGINT, drains for up to 10 s (a second signal ends it at
- * once). Errors go to stderr in words.
+ * once). With `tls`, SIGHUP until then has it read the files of that anew, see cmds_tls_reload().
+ * Errors go to stderr in words.
  *
  * Thread:  main, before other threads.
  * Returns: what main returns: 0; 1: could not start; 2: some calls did not end in time.

@@ -122,6 +122,8 @@ struct cmdi_security {
     void (*end)(struct cmdi_session *session);
     /** Borrowed until end(). Returns: NULL before DONE. Thread: any, where the caller keeps it. */
     const struct cmds_tls_peer *(*peer)(const struct cmdi_session *session);
+    /** cmds_tls_reload(), for those who know the library by this table alone. */
+    int (*reload)(struct cmds_tls *tls, struct cmds_error *error);
     /** A shard is quiet again after many handshakes: what they left behind may be given back. */
     void (*trim)(void);
 };

@@ -28,5 +28,6 @@ const struct cmdi_security cmdi_tls_security = {
         .notify = cmdi_records_notify,
         .end = cmdi_session_end,
         .peer = cmdi_session_peer,
+        .reload = cmds_tls_reload,
         .trim = layer_trim,
 };

@@ -102,23 +102,6 @@ int cmds_tls_client_new(struct cmds_tls **tls, const struct cmds_tls_client_opti
     return code < 0 ? code : tls_create(tls, mine, error);
 }
 
-int cmds_tls_reload(struct cmds_tls *face, struct cmds_error *error)
-{
-    struct cmdi_tls *tls = cmdi_tls_of(face);
-    struct cmdi_context *context = NULL;
-    pthread_mutex_lock(&tls->reload_mutex);
-    int code = cmdi_context_read(tls, &context, error);
-    if (code == 0) {
-        const uint8_t *policy = cmdi_context_policy(context);
-        if (tls->resume != NULL) {
-            cmdi_resume_drop_others(tls->resume, policy);
-        }
-        cmdi_tls_swap(tls, context);
-    }
-    pthread_mutex_unlock(&tls->reload_mutex);
-    return code;
-}
-
 void cmds_tls_free(struct cmds_tls *tls)
 {
     if (tls != NULL) {

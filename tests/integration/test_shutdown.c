@@ -4,11 +4,13 @@
  * runtime. One may hang, lose what it had accepted, leave a descriptor or a port behind, or wait
  * for a peer that does not play along. With threads and inline.
  */
+#include "support/mask.h"
 #include "support/world.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -471,6 +473,43 @@ static void test_shutdown_main_ends_by_signals(void)
     CU_ASSERT(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 2);
 }
 
+/* Until the server of the child has taken so many signals. */
+static bool has_reloaded(struct mask *shared, uint32_t count)
+{
+    for (uint32_t i = 0; i < 5000 && shared->reloads < count; i++) {
+        raw_pause(NULL);
+    }
+    return shared->reloads == count;
+}
+
+static void test_shutdown_main_reads_files_anew(void)
+{
+    struct scene scene = {.kept_count = 0};
+    int status = 0;
+    struct mask *mask = mmap(NULL, sizeof(*mask), PROT_READ | PROT_WRITE,
+            MAP_SHARED | MAP_ANONYMOUS, -1, 0); // Its counts are the child's.
+    CU_ASSERT_FATAL(mask != MAP_FAILED);
+    world_init(&scene.world);
+    mask_init(mask, true);
+    scene.world.options.tls = &mask->tls;
+    pid_t pid = serve_in_a_child(&scene, scene.world.address, sizeof(scene.world.address));
+    CU_ASSERT_FATAL(pid > 0);
+    CU_ASSERT(kill(pid, SIGHUP) == 0);
+    CU_ASSERT_TRUE(has_reloaded(mask, 1));
+    mask->cannot_reload = true;
+    CU_ASSERT(kill(pid, SIGHUP) == 0);
+    CU_ASSERT_TRUE(has_reloaded(mask, 2));
+    CU_ASSERT(kill(pid, SIGTERM) == 0);
+    CU_ASSERT(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+
+    scene.world.options.tls = NULL; // Then the signal means what it always means.
+    pid = serve_in_a_child(&scene, scene.world.address, sizeof(scene.world.address));
+    CU_ASSERT_FATAL(pid > 0);
+    CU_ASSERT(kill(pid, SIGHUP) == 0);
+    CU_ASSERT(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGHUP);
+    (void)munmap(mask, sizeof(*mask));
+}
+
 static void test_shutdown_main_says_why_it_does_not_start(void)
 {
     struct world world;
@@ -487,6 +526,7 @@ static void test_shutdown_main_says_why_it_does_not_start(void)
 
 static CU_TestInfo tests[] = {
         {"main ends by signals", test_shutdown_main_ends_by_signals},
+        {"main reads files anew", test_shutdown_main_reads_files_anew},
         {"main says why it does not start", test_shutdown_main_says_why_it_does_not_start},
         {"close in every state", test_shutdown_close_in_every_state},
         {"close while it drains", test_shutdown_close_while_it_drains},

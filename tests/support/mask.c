@@ -471,6 +471,14 @@ static void mask_trim(void)
     atomic_fetch_add(&mask_trims, 1);
 }
 
+static int mask_reload(struct cmds_tls *tls, struct cmds_error *error)
+{
+    struct mask *mask = CMDI_CONTAINER(tls, struct mask, tls);
+    atomic_fetch_add(&mask->reloads, 1);
+    return mask->cannot_reload ? cmdi_fail(error, CMDS_E_TLS_CONFIG, "the file: no certificate")
+                               : 0;
+}
+
 static const struct cmdi_security mask_security = {
         .version = CMDI_SECURITY_VERSION,
         .weigh = mask_weigh,
@@ -481,6 +489,7 @@ static const struct cmdi_security mask_security = {
         .notify = mask_notify,
         .end = mask_end,
         .peer = mask_peer,
+        .reload = mask_reload,
         .trim = mask_trim,
 };
 

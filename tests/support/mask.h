@@ -56,13 +56,14 @@ struct mask {
     bool is_light_at_last;  // What a server does behind its first step costs little.
     bool is_eager;          // A step is made of any part of a flight, but for the first.
     bool resumes;           // Its handshakes say that they resumed.
+    bool cannot_reload;     // reload() fails.
     bool cannot_begin;      // begin() fails.
     uint32_t fails_in_step; // Of each session: the first one is 1. 0: none.
     uint32_t fails_in_open; // At that record with data.
     uint32_t fails_in_seal; // In that call.
     bool fails_silently;    // Without an alert.
     /* What was called, and how many sessions there are. */
-    _Atomic uint32_t begins, steps, opens, seals, notifies, ends, sessions;
+    _Atomic uint32_t begins, steps, opens, seals, notifies, ends, sessions, reloads;
 };
 
 /** How often trim() was called, of all masks together. */

@@ -90,12 +90,15 @@ static void test_machine_takes_each_signal_to_end_once(void)
 {
     sigset_t before;
     CU_ASSERT_EQUAL(pthread_sigmask(SIG_SETMASK, NULL, &before), 0);
-    cmdi_stop_signals_block();
+    cmdi_stop_signals_block(true);
     CU_ASSERT_FALSE(cmdi_stop_signals_take());
 
     CU_ASSERT_EQUAL(raise(SIGTERM), 0);
-    cmdi_stop_signals_wait();
+    CU_ASSERT_TRUE(cmdi_stop_signals_wait(true));
     CU_ASSERT_FALSE(cmdi_stop_signals_take());
+    CU_ASSERT_EQUAL(raise(SIGHUP), 0);
+    CU_ASSERT_FALSE(cmdi_stop_signals_take()); // It does not ask to end.
+    CU_ASSERT_FALSE(cmdi_stop_signals_wait(true));
     CU_ASSERT_EQUAL(raise(SIGINT), 0);
     CU_ASSERT_TRUE(cmdi_stop_signals_take());
     CU_ASSERT_FALSE(cmdi_stop_signals_take());
