@@ -45,20 +45,6 @@ static void handshake_done(struct cmdi_conn *conn)
     conn->ops->on_open(conn, 0);
 }
 
-/* The peer's turn. */
-static void handshake_listen(struct cmdi_conn *conn)
-{
-    struct cmdi_secured *secured = conn->secured;
-    secured->heard_ms = conn->shard->now_ms;
-    cmdi_list_remove(&secured->seat);
-    if (secured->handshake != CMDI_HANDSHAKE_LISTENS) {
-        cmdi_secure_move(conn, CMDI_HANDSHAKE_LISTENS);
-    }
-    if (secured->seated) {
-        cmdi_list_push(&conn->shard->seats, &secured->seat);
-    }
-}
-
 static void handshake_step(struct cmdi_conn *conn)
 {
     struct cmdi_secured *secured = conn->secured;
@@ -81,7 +67,7 @@ static void handshake_step(struct cmdi_conn *conn)
         handshake_fail(conn, &error);
         return;
     }
-    handshake_listen(conn);
+    cmdi_secure_listen(conn);
     cmdi_conn_ready(conn); // It may have come meanwhile, or be the end.
 }
 
@@ -112,6 +98,23 @@ static void handshake_check_flight(struct cmdi_conn *conn)
     }
 }
 
+/* Where others wait for a seat, one that has had it for long has to go. */
+static void handshake_make_room(struct cmdi_shard *shard, uint64_t now_ms)
+{
+    if (cmdi_list_empty(&shard->seatless) || cmdi_list_empty(&shard->seats)) {
+        return; // Or all of them wait for us.
+    }
+    struct cmdi_secured *oldest = CMDI_CONTAINER(shard->seats.next, struct cmdi_secured, seat);
+    uint64_t seat_ms = cmdi_secure_seat_ms(shard);
+    if (now_ms >= oldest->sat_ms + seat_ms) {
+        struct cmds_error error = CMDS_ERROR_INIT;
+        (void)cmdi_fail(&error, CMDS_E_TIMEOUT,
+                "TLS handshake with %s: not over after %u ms, and others wait for the seat",
+                oldest->peer.address, (unsigned)(now_ms - oldest->sat_ms));
+        handshake_fail(oldest->conn, &error);
+    }
+}
+
 void cmdi_handshake_run(struct cmdi_conn *conn)
 {
     struct cmdi_secured *secured = conn->secured;
@@ -135,26 +138,15 @@ void cmdi_handshake_run(struct cmdi_conn *conn)
         break;
     case CMDI_SECURITY_HEAVY:
         cmdi_secure_queue(conn);
+        handshake_make_room(conn->shard, conn->shard->now_ms);
         break;
     }
 }
 
 void cmdi_handshake_look(struct cmdi_conn *conn, uint64_t now_ms)
 {
-    struct cmdi_shard *shard = conn->shard;
-    if (conn->secured->handshake != CMDI_HANDSHAKE_SEATLESS) {
-        return;
-    }
-    cmdi_conn_timer_by(conn, now_ms + CMDI_SECURE_IDLE_MS);
-    if (cmdi_list_empty(&shard->seats)) {
-        return; // All of them wait for us.
-    }
-    struct cmdi_secured *silent = CMDI_CONTAINER(shard->seats.next, struct cmdi_secured, seat);
-    if (now_ms >= silent->heard_ms + CMDI_SECURE_IDLE_MS) {
-        struct cmds_error error = CMDS_ERROR_INIT;
-        (void)cmdi_fail(&error, CMDS_E_TIMEOUT,
-                "TLS handshake with %s: nothing came for %u ms, and others wait for the seat",
-                silent->peer.address, CMDI_SECURE_IDLE_MS);
-        handshake_fail(silent->conn, &error);
+    if (conn->secured->handshake == CMDI_HANDSHAKE_SEATLESS) {
+        cmdi_conn_timer_by(conn, now_ms + cmdi_secure_seat_ms(conn->shard));
+        handshake_make_room(conn->shard, now_ms);
     }
 }

@@ -199,6 +199,8 @@ void cmdi_secure_move(struct cmdi_conn *conn, enum cmdi_handshake_state next)
     struct cmdi_secured *secured = conn->secured;
     bool was_due = cmdi_secure_is_due(conn);
     CMDI_ASSERT((handshake_moves[secured->handshake] >> next & 1) != 0);
+    conn->shard->seatless_count -= secured->handshake == CMDI_HANDSHAKE_SEATLESS;
+    conn->shard->seatless_count += next == CMDI_HANDSHAKE_SEATLESS;
     secured->handshake = (uint8_t)next;
     CMDI_GAUGE(secured->counters, tls_waiting, (int)cmdi_secure_is_due(conn) - (int)was_due);
 }
@@ -216,6 +218,38 @@ static void secure_sit(struct cmdi_shard *shard, struct cmdi_secured *secured)
     shard->trim = secured->tls->security->trim;
 }
 
+uint64_t cmdi_secure_seat_ms(const struct cmdi_shard *shard)
+{
+    uint64_t ms = CMDI_SECURE_SEAT_MS * (uint64_t)CMDI_SECURE_FEW /
+                  (CMDI_SECURE_FEW + shard->seatless_count);
+    return ms > CMDI_SECURE_SEAT_MIN_MS ? ms : CMDI_SECURE_SEAT_MIN_MS;
+}
+
+/* By sat_ms. Nearly always it is the youngest. */
+static void secure_list_seat(struct cmdi_shard *shard, struct cmdi_secured *secured)
+{
+    struct cmdi_list *before = shard->seats.prev;
+    while (before != &shard->seats &&
+            CMDI_CONTAINER(before, struct cmdi_secured, seat)->sat_ms > secured->sat_ms) {
+        before = before->prev;
+    }
+    cmdi_list_push(before->next, &secured->seat);
+}
+
+void cmdi_secure_listen(struct cmdi_conn *conn)
+{
+    struct cmdi_secured *secured = conn->secured;
+    cmdi_list_remove(&secured->seat);
+    if (secured->handshake != CMDI_HANDSHAKE_LISTENS) {
+        cmdi_secure_move(conn, CMDI_HANDSHAKE_LISTENS);
+    }
+    if (secured->seated) {
+        uint64_t now_ms = conn->shard->now_ms;
+        secured->sat_ms = secured->sat_ms != 0 ? secured->sat_ms : now_ms + (now_ms == 0);
+        secure_list_seat(conn->shard, secured);
+    }
+}
+
 void cmdi_secure_queue(struct cmdi_conn *conn)
 {
     struct cmdi_secured *secured = conn->secured;
@@ -225,7 +259,7 @@ void cmdi_secure_queue(struct cmdi_conn *conn)
     if (needs_seat && (!secure_has_seat(shard, secured) || !cmdi_list_empty(&shard->seatless))) {
         cmdi_secure_move(conn, CMDI_HANDSHAKE_SEATLESS);
         cmdi_list_push(&shard->seatless, &secured->step.link);
-        cmdi_conn_timer_by(conn, shard->now_ms + CMDI_SECURE_IDLE_MS);
+        cmdi_conn_timer_by(conn, shard->now_ms + cmdi_secure_seat_ms(shard));
         return;
     }
     if (needs_seat) {
@@ -268,8 +302,9 @@ void cmdi_secure_leave(struct cmdi_conn *conn, bool done)
         secured->seated = false;
         CMDI_ASSERT(conn->shard->seat_count > 0);
         conn->shard->seat_count--;
-        secure_seat_next(conn->shard);
     }
+    // Also if it had none: the first of those that wait may have needed more room than the others.
+    secure_seat_next(conn->shard);
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */

@@ -13,8 +13,10 @@
  * Handshakes. A step that costs much is the shard's `costly` work, one a turn, first come first
  * served. A session is made in its first step, so a peer that says nothing costs nothing. So many
  * handshakes of clients that came to us may be under way on a shard as there are seats
- * (handshakes_max); the others wait for a seat, and one whose peer has been silent for a second makes
- * room for them. A handshake with a server takes no seat: how many there are is our program's choice,
+ * (handshakes_max); the others wait for a seat. Whoever has had one for longest, and whose peer has the
+ * word, makes room for them: after a second, and the sooner the more of them wait. So peers that begin
+ * handshakes and end none cost those who are slow their patience, and nobody his turn; what they say
+ * meanwhile buys them no time. A handshake with a server takes no seat: how many there are is our program's choice,
  * and its server, which may be on this very shard, may need a seat before it answers.
  *
  * States of a handshake:
@@ -29,7 +31,9 @@
 enum {
     CMDI_SECURE_RAW_MAX = 64 * 1024,     // Received in a handshake: that much and more is not read.
     CMDI_SECURE_ANSWERS_MAX = 64 * 1024, // Of the session's own, that wait behind a send.
-    CMDI_SECURE_IDLE_MS = 1000,          // A peer that says nothing for so long may lose its seat.
+    CMDI_SECURE_SEAT_MS = 1000,          // Of a seat, while few wait for one.
+    CMDI_SECURE_SEAT_MIN_MS = 50,        // While many do: a round trip, and a client that is busy.
+    CMDI_SECURE_FEW = 16,                // With so many waiting it has half of its time.
 };
 
 enum cmdi_handshake_state {
@@ -47,8 +51,8 @@ struct cmdi_secured {
     struct cmdi_session *session; // NULL: no step was made.
     struct cmdi_conn_buffer raw, wire;
     struct cmdi_work step; // In shard->costly, or seatless.
-    struct cmdi_list seat; // shard->seats: has a session and no step due, longest silent first.
-    uint64_t heard_ms;     // When its last step was made.
+    struct cmdi_list seat; // shard->seats: has a session and no step due, by sat_ms.
+    uint64_t sat_ms;       // When its first step was made.
     int64_t overhead;      // Of what was received: used up, and not in run_size yet.
     uint64_t opened_size;  // Of data, in all.
     uint64_t settled_size; // run_size, when it was last put there.
@@ -126,8 +130,12 @@ bool cmdi_secure_notify(struct cmdi_conn *conn);
 
 /** Asserts that the move is legal. */
 void cmdi_secure_move(struct cmdi_conn *conn, enum cmdi_handshake_state next);
+/** For how long a handshake keeps its seat, as many as wait for one. */
+uint64_t cmdi_secure_seat_ms(const struct cmdi_shard *shard);
 /** Its step is due: as soon as there is a seat and it is its turn. */
 void cmdi_secure_queue(struct cmdi_conn *conn);
+/** The peer's turn. */
+void cmdi_secure_listen(struct cmdi_conn *conn);
 /** The handshake is over: its seat is free. `done`: well. Again it does nothing. */
 void cmdi_secure_leave(struct cmdi_conn *conn, bool done);
 /** Everything but the session is given back; the connection closes. */

@@ -150,9 +150,10 @@ struct cmdi_shard {
     void (*relieve)(struct cmdi_shard *shard);
     /* Handshakes, see conn/secure.h. */
     struct cmdi_list seatless; // struct cmdi_work: wait for a seat.
-    struct cmdi_list seats;    // struct cmdi_secured: wait for their peer, longest silent first.
-    uint32_t seat_count;       // Those among `costly` too.
-    bool trim_due;             // There were many: trim() once the shard is quiet.
+    struct cmdi_list seats;    // struct cmdi_secured: wait for their peer, longest seated first.
+    uint32_t seatless_count;
+    uint32_t seat_count; // Those among `costly` too.
+    bool trim_due;       // There were many: trim() once the shard is quiet.
     void (*trim)(void);
     uint64_t relieve_trim_ms;  // When that last had everybody give back...
     uint64_t relieve_none_ms;  // ...and when it last found nobody who holds much.
