@@ -179,6 +179,38 @@ int cmdi_aes_gcm_open(const struct cmdi_aes_gcm *record, const uint8_t tag[CMDI_
     return gcry_err_code(error) == GPG_ERR_CHECKSUM ? -EBADMSG : -EIO;
 }
 
+static void aes_slot_forget(struct aes_slot *slot)
+{
+    static const uint8_t nothing[KEY_SIZE_MAX];
+    for (int size = 0; size < SIZES; size++) {
+        if (slot->handles[size] != NULL) {
+            (void)gcry_cipher_setkey(slot->handles[size], nothing, aes_sizes[size].key_size);
+        }
+    }
+    explicit_bzero(slot->key, sizeof(slot->key));
+    slot->size = SIZES;
+}
+
+void cmdi_aes_gcm_forget(void)
+{
+    CMDI_ASSERT(aes_state == AES_READY);
+    struct aes_thread *thread = pthread_getspecific(aes_thread_key);
+    for (int i = 0; thread != NULL && i < CMDI_AES_GCM_HANDLES; i++) {
+        aes_slot_forget(&thread->slots[i]);
+    }
+}
+
+unsigned cmdi_aes_gcm_keys(void)
+{
+    CMDI_ASSERT(aes_state == AES_READY);
+    const struct aes_thread *thread = pthread_getspecific(aes_thread_key);
+    unsigned count = 0;
+    for (int i = 0; thread != NULL && i < CMDI_AES_GCM_HANDLES; i++) {
+        count += thread->slots[i].size != SIZES;
+    }
+    return count;
+}
+
 unsigned cmdi_aes_gcm_handles(void)
 {
     CMDI_ASSERT(aes_state == AES_READY);

@@ -55,7 +55,11 @@ int cmdi_aes_gcm_seal(const struct cmdi_aes_gcm *record, uint8_t tag[CMDI_AES_GC
 /** Returns: as above; -EBADMSG: the tag is wrong, and `out` was wiped. */
 int cmdi_aes_gcm_open(const struct cmdi_aes_gcm *record, const uint8_t tag[CMDI_AES_GCM_TAG_SIZE]);
 
-/** How many handles this thread has, for tests. */
+/** After the start: wipes the keys that this thread keeps; the handles stay. */
+void cmdi_aes_gcm_forget(void);
+
+/** How many handles this thread has, and keys, for tests. */
 unsigned cmdi_aes_gcm_handles(void);
+unsigned cmdi_aes_gcm_keys(void);
 
 #endif

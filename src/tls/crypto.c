@@ -189,6 +189,15 @@ int cmdi_tls_crypto_device(void)
     return crypto.device;
 }
 
+void cmdi_tls_crypto_forget(void)
+{
+#if CRYPTO_CAN_USE_GCRYPT
+    if (crypto.device != INVALID_DEVID) {
+        cmdi_aes_gcm_forget();
+    }
+#endif
+}
+
 bool cmdi_tls_aes_is_fast(void)
 {
     return cmdi_tls_crypto_start(NULL) == 0 && crypto.aes_is_fast;

@@ -24,6 +24,12 @@ CMDS_NODISCARD int cmdi_tls_crypto_start(struct cmds_error *error);
  */
 int cmdi_tls_crypto_device(void);
 
+/**
+ * A session of this thread has ended: what is kept of its keys outside of wolfSSL is wiped, with those of
+ * others, which their next records bring again.
+ */
+void cmdi_tls_crypto_forget(void);
+
 /** At any time. AES-GCM has the CPU's help. Else ChaCha20-Poly1305 is several times as fast. */
 bool cmdi_tls_aes_is_fast(void);
 /** At any time. What cmds_tls_library() says. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "tls/crypto.h"
 #include "tls/fault.h"
 #include "tls/resume.h"
 
@@ -139,6 +140,7 @@ void cmdi_session_end(struct cmdi_session *session)
         session_keep(session);
     }
     wolfSSL_free(session->object);
+    cmdi_tls_crypto_forget();
     cmdi_session_clear_errors();
     cmdi_context_unref(session->context);
     cmdi_session_drop_handshake(session);

@@ -210,6 +210,27 @@ static void test_gcm_sizes_of_keys(void)
     CU_ASSERT_EQUAL(cmdi_aes_gcm_open(&record.gcm, record.tag), -ENOTSUP);
 }
 
+static void test_gcm_keys_are_forgotten(void)
+{
+    begin();
+    struct record records[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        make_record(&records[i], i == 0 ? 32 : 16, 300 + i);
+        CU_ASSERT(agrees(&records[i], 61, 13));
+    }
+    unsigned handles = cmdi_aes_gcm_handles();
+    CU_ASSERT(cmdi_aes_gcm_keys() >= 3);
+
+    cmdi_aes_gcm_forget();
+
+    CU_ASSERT_EQUAL(cmdi_aes_gcm_keys(), 0);
+    CU_ASSERT_EQUAL(cmdi_aes_gcm_handles(), handles);
+    for (uint32_t i = 0; i < 3; i++) {
+        CU_ASSERT(agrees(&records[i], 61, 13));
+    }
+    CU_ASSERT(cmdi_aes_gcm_keys() >= 3);
+}
+
 /* A thread seals and opens with its own keys. Returns: NULL: all was right. */
 static void *thread_run(void *seed)
 {
@@ -322,6 +343,7 @@ static CU_TestInfo test_tls_crypto[] = {
 #ifdef CMDI_TLS_GCRYPT
         {"wrong tags", test_gcm_wrong_tags},
         {"many keys", test_gcm_many_keys},
+        {"keys are forgotten", test_gcm_keys_are_forgotten},
         {"sizes of keys", test_gcm_sizes_of_keys},
         {"threads", test_gcm_threads},
 #endif
