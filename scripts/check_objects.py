@@ -69,6 +69,7 @@ LIBC_MORE = {
     "src/tls/layer.c": "malloc_trim",  # Of a library of its own; a simulation has no TLS. The next too.
     "src/tls/complaint.c": "gmtime_r strftime",  # Dates of certificates.
     "src/tls/handshake.c": "time",  # Has a certificate expired since?
+    "src/tls/verify.c": "time",  # The same, of a CA of ours.
     "src/tls/trust.c": "time",  # Has a list of revoked certificates?
     "src/tls/files.c": "open read fstat close access secure_getenv",  # Before anything runs.
     "src/tls/tickets.c": "getrandom clock_gettime",  # At a handshake.

@@ -174,6 +174,11 @@ make_chains() {
     weak no_sign $p256 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,cRLSign'
     weak revoked $p256 "$authority"
     chain chain_beside under_sub sub sub_sha1 # Which it does not need.
+    weak ip $p256 "$authority\nnameConstraints=critical,permitted;IP:10.0.0.0/255.0.0.0"
+    issue under_ip_address sub_ip $p256 /CN=under_ip_address "$both\n$san,IP:127.0.0.1"
+    issue under_ip_uri sub_ip $p256 /CN=under_ip_uri "$both\n$san,URI:spiffe://example/x"
+    chain chain_ip_address under_ip_address sub_ip
+    chain chain_ip_uri under_ip_uri sub_ip
     issue sub_deep sub_sha1 $p256 '/CN=Sub CA deep' "$authority"
     issue under_deep sub_deep $p256 /CN=under_deep "$both\n$san"
     chain chain_deep under_deep sub_deep sub_sha1

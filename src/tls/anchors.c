@@ -10,6 +10,8 @@
 
 struct cmdi_anchor {
     uint8_t name[CMDI_DIGEST_SIZE], key[CMDI_DIGEST_SIZE];
+    int64_t not_after_s;
+    bool constrains_more;
 };
 
 static void digest_name(struct cmds_bytes subject, uint8_t out[CMDI_DIGEST_SIZE])
@@ -23,6 +25,8 @@ static void digest_name(struct cmds_bytes subject, uint8_t out[CMDI_DIGEST_SIZE]
 static void anchor_of(struct cmdi_anchor *anchor, const struct cmdi_certificate *certificate)
 {
     struct cmdi_digest digest;
+    anchor->not_after_s = certificate->not_after_s;
+    anchor->constrains_more = certificate->constrains_more;
     digest_name(certificate->subject, anchor->name);
     cmdi_digest_begin(&digest);
     cmdi_digest_add_text(&digest, certificate->key_name);
@@ -57,21 +61,27 @@ bool cmdi_anchors_have(
     struct cmdi_anchor wanted;
     anchor_of(&wanted, certificate);
     for (size_t i = 0; i < anchors->count; i++) {
-        if (memcmp(&anchors->all[i], &wanted, sizeof(wanted)) == 0) {
+        const struct cmdi_anchor *anchor = &anchors->all[i];
+        if (memcmp(anchor->name, wanted.name, sizeof(wanted.name)) == 0 &&
+                memcmp(anchor->key, wanted.key, sizeof(wanted.key)) == 0) {
             return true;
         }
     }
     return false;
 }
 
-bool cmdi_anchors_have_name(const struct cmdi_anchors *anchors, struct cmds_bytes subject)
+bool cmdi_anchors_have_name(const struct cmdi_anchors *anchors, struct cmds_bytes subject,
+        int64_t now_s, bool *constrains_more)
 {
     uint8_t wanted[CMDI_DIGEST_SIZE];
+    bool found = false;
     digest_name(subject, wanted);
     for (size_t i = 0; i < anchors->count; i++) {
-        if (memcmp(anchors->all[i].name, wanted, sizeof(wanted)) == 0) {
-            return true;
+        const struct cmdi_anchor *anchor = &anchors->all[i];
+        if (now_s <= anchor->not_after_s && memcmp(anchor->name, wanted, sizeof(wanted)) == 0) {
+            found = true;
+            *constrains_more = *constrains_more || anchor->constrains_more;
         }
     }
-    return false;
+    return found;
 }

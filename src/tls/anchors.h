@@ -27,7 +27,12 @@ void cmdi_anchors_fini(struct cmdi_anchors *anchors);
 /** Is it one of them, by name and key? */
 bool cmdi_anchors_have(
         const struct cmdi_anchors *anchors, const struct cmdi_certificate *certificate);
-/** Has one of them this name? `subject`: DER. */
-bool cmdi_anchors_have_name(const struct cmdi_anchors *anchors, struct cmds_bytes subject);
+/**
+ * Is one of this name good at this time, in seconds since 1970? Dates were asked for when they were read.
+ *
+ * `subject`: DER. *constrains_more: set if it is so of one of them, as of a struct cmdi_certificate.
+ */
+bool cmdi_anchors_have_name(const struct cmdi_anchors *anchors, struct cmds_bytes subject,
+        int64_t now_s, bool *constrains_more);
 
 #endif

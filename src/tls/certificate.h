@@ -95,6 +95,7 @@ struct cmdi_certificate {
     bool has_alt_names, has_key_usage, has_extended_key_usage;
     bool for_server, for_client; // Valid if has_extended_key_usage.
     bool is_ca;                  // By basicConstraints.
+    bool constrains_more; // Its nameConstraints has other kinds than DNS, mail and directory names.
 };
 
 enum cmdi_alt_name_kind {

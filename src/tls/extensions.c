@@ -177,6 +177,40 @@ static enum cmdi_certificate_fault extension_constraints(
     return CMDI_CERTIFICATE_OK;
 }
 
+/* The subtrees of one kind, permitted or excluded: a SEQUENCE each, which a name begins. */
+static bool constraint_subtrees(struct cmdi_der subtrees, struct cmdi_certificate *certificate)
+{
+    struct cmdi_der subtree, name;
+    uint8_t tag = 0;
+    while (!cmdi_der_is_empty(subtrees)) {
+        if (!cmdi_der_take(&subtrees, CMDI_DER_SEQUENCE, &subtree) ||
+                !cmdi_der_next(&subtree, &tag, &name)) {
+            return false;
+        }
+        certificate->constrains_more |=
+                tag != GENERAL_DNS && tag != GENERAL_MAIL && tag != GENERAL_DIRECTORY;
+    }
+    return true;
+}
+
+static enum cmdi_certificate_fault extension_name_constraints(
+        struct cmdi_der from, struct cmdi_certificate *certificate)
+{
+    struct cmdi_der content, subtrees;
+    if (!cmdi_der_take(&from, CMDI_DER_SEQUENCE, &content) || !cmdi_der_is_empty(from)) {
+        return CMDI_CERTIFICATE_BROKEN;
+    }
+    for (uint8_t kind = 0; kind <= 1; kind++) {
+        uint8_t tag = (uint8_t)(CMDI_DER_CONTEXT_CONSTRUCTED | kind);
+        if (cmdi_der_is_next(content, tag) &&
+                (!cmdi_der_take(&content, tag, &subtrees) ||
+                        !constraint_subtrees(subtrees, certificate))) {
+            return CMDI_CERTIFICATE_BROKEN;
+        }
+    }
+    return cmdi_der_is_empty(content) ? CMDI_CERTIFICATE_OK : CMDI_CERTIFICATE_BROKEN;
+}
+
 static const struct {
     struct cmds_string oid;
     const char *part;
@@ -186,6 +220,7 @@ static const struct {
         {OID("\x55\x1d\x0f"), "keyUsage", extension_key_usage},
         {OID("\x55\x1d\x25"), "extendedKeyUsage", extension_purposes},
         {OID("\x55\x1d\x13"), "basicConstraints", extension_constraints},
+        {OID("\x55\x1d\x1e"), "nameConstraints", extension_name_constraints},
 };
 enum {
     KNOWN_COUNT = sizeof(known) / sizeof(known[0])

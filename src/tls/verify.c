@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/assert.h"
 
@@ -60,30 +61,38 @@ static enum cmdi_certificate_fault verify_judge(const struct cmdi_verify *verify
 /*
  * Does the chain lead from the leaf up to a name that we hold? wolfSSL takes a CA for known that came with
  * another connection, which may have expired since: who comes with the leaf alone would be right or wrong
- * by what others have sent.
+ * by what others have sent. Returns: 0, or wolfSSL's number for what is wrong.
+ *
+ * On the way a CA may say which addresses and URIs there may be below it. wolfSSL does not ask for those
+ * kinds of nameConstraints: who has such names may not have them from there.
  */
-static bool verify_is_whole(const struct cmdi_verify *verify, const WOLFSSL_X509_STORE_CTX *store)
+static int verify_path(const struct cmdi_verify *verify, const WOLFSSL_X509_STORE_CTX *store)
 {
-    struct cmdi_certificate at, next;
-    if (cmdi_certificate_parse(&at, verify->der.data, verify->der.size) != CMDI_CERTIFICATE_OK) {
-        return false;
+    struct cmdi_certificate leaf, at, next;
+    bool is_constrained = false;
+    int64_t now_s = (int64_t)time(NULL);
+    if (cmdi_certificate_parse(&leaf, verify->der.data, verify->der.size) != CMDI_CERTIFICATE_OK) {
+        return ASN_PARSE_E;
     }
+    at = leaf;
     for (int step = 0; step < store->totalCerts; step++) {
-        bool is_found = cmdi_anchors_have_name(verify->anchors, at.issuer);
-        if (is_found) {
-            return true;
+        if (cmdi_anchors_have_name(verify->anchors, at.issuer, now_s, &is_constrained)) {
+            bool has_some = leaf.ip_count > 0 || leaf.uri_count > 0;
+            return is_constrained && has_some ? ASN_NAME_INVALID_E : 0;
         }
+        bool is_found = false;
         for (int i = 1; i < store->totalCerts && !is_found; i++) {
             is_found = cmdi_certificate_parse(&next, store->certs[i].buffer,
                                store->certs[i].length) == CMDI_CERTIFICATE_OK &&
                        is_same(next.subject, at.issuer);
         }
         if (!is_found) {
-            return false;
+            break;
         }
         at = next;
+        is_constrained = is_constrained || at.constrains_more;
     }
-    return false;
+    return ASN_NO_SIGNER_E;
 }
 
 /* One above the leaf, which wolfSSL has nothing against. */
@@ -123,9 +132,7 @@ static bool verify_leaf(struct cmdi_verify *verify, const WOLFSSL_X509_STORE_CTX
     verify->lacks_memory = verify->der.size == 0;
     if (!verify->lacks_memory) {
         verify->fault = verify_judge(verify);
-        if (verify->fault == CMDI_CERTIFICATE_OK && !verify_is_whole(verify, store)) {
-            verify->code = ASN_NO_SIGNER_E;
-        }
+        verify->code = verify->fault == CMDI_CERTIFICATE_OK ? verify_path(verify, store) : 0;
     }
     verify->is_verified = !cmdi_verify_has_failed(verify);
     return verify->is_verified;

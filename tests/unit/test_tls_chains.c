@@ -5,13 +5,16 @@
  * with a sentence that says which certificate of the chain it was.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmdstream/tls.h>
 
 #include "support/harness.h"
+#include "support/tls.h"
 #include "support/tls_pair.h"
 #include "support/tls_swap.h"
+#include "tls/anchors.h"
 
 struct chain {
     const char *name; // What the peer shows.
@@ -26,7 +29,8 @@ struct chain {
 #define FORGEABLE           " is signed by ecdsa-with-SHA1, which can be forged: SHA-256 or better is needed"
 #define SMALL(bits, kind, least)                                                                   \
     " has a key of " bits " bits (" kind "): at least " least " are needed"
-#define NO_LIST " is of a CA that crl_file has no list of"
+#define NOT_ITS_NAME(leaf) "its certificate (CN=" leaf ") has a name that its CA may not give"
+#define NO_LIST            " is of a CA that crl_file has no list of"
 
 static const struct chain chains[] = {
         {"server", "ca", NULL, NULL},
@@ -56,6 +60,13 @@ static const struct chain chains[] = {
                                        "renew it, or check the clock"},
         {"chain_path", "ca", NULL,
                 CA_OF("2", " 3") " stands deeper below a CA than that CA allows"},
+
+        // wolfSSL does not ask what a CA may say of addresses and URIs: who has any is refused there.
+        {"chain_ip", "ca", NULL, NULL},
+        {"under_ip", "sub_ip", NULL, NULL},
+        {"chain_ip_address", "ca", NULL, NOT_ITS_NAME("under_ip_address")},
+        {"chain_ip_uri", "ca", NULL, NOT_ITS_NAME("under_ip_uri")},
+        {"under_ip_address", "sub_ip", NULL, NOT_ITS_NAME("under_ip_address")},
 
         // A list for each CA that is used, or it is refused.
         {"server", "ca", "ca.crl", NULL},
@@ -191,6 +202,23 @@ static void test_no_connection_depends_on_another(void)
     cmds_tls_free(server);
 }
 
+/* Their dates were asked for when they were read, which may be long ago. */
+static void test_a_ca_of_ours_expires(void)
+{
+    struct cmdi_anchors anchors = {.all = NULL};
+    struct cmdi_certificate ca;
+    struct cmds_bytes der = tls_vector("ca");
+    bool constrains = false;
+    CU_ASSERT_EQUAL_FATAL(cmdi_certificate_parse(&ca, der.data, der.size), CMDI_CERTIFICATE_OK);
+    CU_ASSERT_EQUAL_FATAL(cmdi_anchors_add(&anchors, &ca), 0);
+    CU_ASSERT_TRUE(cmdi_anchors_have_name(&anchors, ca.subject, ca.not_after_s, &constrains));
+    CU_ASSERT_FALSE(cmdi_anchors_have_name(&anchors, ca.subject, ca.not_after_s + 1, &constrains));
+    CU_ASSERT_TRUE(cmdi_anchors_have(&anchors, &ca)); // Somebody may have renewed it.
+    CU_ASSERT_FALSE(constrains);
+    cmdi_anchors_fini(&anchors);
+    free((void *)der.data);
+}
+
 static void check_list(const char *ca, const char *crl, const char *why)
 {
     struct cmds_error error = CMDS_ERROR_INIT;
@@ -213,6 +241,7 @@ CU_TestInfo test_tls_chains[] = {
         {"a client checks a chain", test_a_client_checks_a_chain},
         {"a server checks a chain", test_a_server_checks_a_chain},
         {"no connection depends on another", test_no_connection_depends_on_another},
+        {"a CA of ours expires", test_a_ca_of_ours_expires},
         {"lists that will not do", test_lists_that_will_not_do},
         CU_TEST_INFO_NULL,
 };
