@@ -333,6 +333,10 @@ static enum cmdi_security_result handshake_finish(
     if (is_tls13) {
         cmdi_tls_gate_set_tls13(&session->shim.gate);
     }
+    if (is_tls13 && is_client && is_resumed) {
+        // It is used up, and its secret was replaced: without a new one the next handshake would fail.
+        (void)wolfSSL_set_SessionTicket(session->object, NULL, 0);
+    }
     session->ticket_count = is_tls13 && is_client ? HANDSHAKE_TICKETS_MAX : 0;
     cmdi_verify_detach(session->object);
     cmdi_session_drop_handshake(session);

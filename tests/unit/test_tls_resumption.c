@@ -112,6 +112,27 @@ static void test_a_session_that_failed_is_not_kept(void)
     tear_down();
 }
 
+/* What it began with is used up, and a server need not send another ticket. */
+static void test_a_session_without_a_new_ticket_is_not_kept(void)
+{
+    struct tls_pair pair;
+    set_up(NULL, NULL);
+    CU_ASSERT_FALSE(connect_is_resumed("a.example"));
+    tls_pair_init(&pair, client, server);
+    CU_ASSERT_TRUE(tls_pair_begin_client(&pair));
+    CU_ASSERT_EQUAL(tls_step(&pair.client), CMDI_SECURITY_EMPTY);
+    tls_move(&pair.client, &pair.server, SIZE_MAX);
+    CU_ASSERT_TRUE(tls_pair_begin_server(&pair));
+    CU_ASSERT_EQUAL(tls_step(&pair.server), CMDI_SECURITY_EMPTY);
+    tls_move(&pair.server, &pair.client, SIZE_MAX);
+    CU_ASSERT_EQUAL(tls_step(&pair.client), CMDI_SECURITY_DONE);
+    CU_ASSERT_TRUE(tls_peer(&pair.client)->resumed);
+    tls_pair_fini(&pair); // The server's ticket never comes.
+    CU_ASSERT_FALSE(connect_is_resumed("a.example"));
+    CU_ASSERT_TRUE(connect_is_resumed("a.example"));
+    tear_down();
+}
+
 static void test_mutual_tls_is_never_resumed(void)
 {
     set_up("client", "ca");
@@ -137,6 +158,8 @@ CU_TestInfo test_tls_resumption[] = {
         {"a session is nobody else's", test_a_session_is_nobody_elses},
         {"a session is used once", test_a_session_is_used_once},
         {"a session that failed is not kept", test_a_session_that_failed_is_not_kept},
+        {"a session without a new ticket is not kept",
+                test_a_session_without_a_new_ticket_is_not_kept},
         {"mutual TLS is never resumed", test_mutual_tls_is_never_resumed},
         {"a ticket of another server is no ticket", test_a_ticket_of_another_server_is_no_ticket},
         CU_TEST_INFO_NULL,
