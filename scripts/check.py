@@ -45,7 +45,7 @@ THIRD_PARTY = {
     "jansson": ("src/tool/", "tests/", "perf/codec.c"),
     "protobuf-c": ("codecs/protobuf/", "perf/codec.c"),
     "wolfssl": ("src/tls/", "tests/"),
-    "gcrypt": ("src/tls/", "tests/fault/test_tls_torture.c"),
+    "gcrypt": ("src/tls/", "tests/fault/torture_tls.c"),
     "CUnit": ("tests/",),
 }
 STANDARD_HEADERS = set(  # type_traits: under __cplusplus.

@@ -19,15 +19,10 @@
 #include <cmdstream/tls.h>
 
 #include "fault/torture.h"
+#include "fault/torture_tls.h"
 #include "support/harness.h"
 #include "support/raw.h"
 #include "support/tls_pair.h"
-#include "support/tls_swap.h"
-
-#include <wolfssl/wolfcrypt/memory.h>
-#ifdef CMDI_TLS_GCRYPT
-#include <gcrypt.h>
-#endif
 
 enum {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -109,60 +104,6 @@ static void is_wrong(const char *what)
     if (play.wrong == NULL) {
         play.wrong = what;
     }
-}
-
-/* ---- Allocations of others ------------------------------------------------------------------- */
-
-static _Atomic int64_t others; // Blocks of theirs, alive: torture.blocks has them too.
-
-/*
- * Of zeros: wolfSSL 5.5 frees the key of a signature before it has set it up, if the block behind it fails.
- * Whether it dies of that would depend on what the memory has held before.
- */
-static void *others_malloc(size_t size)
-{
-    void *block = calloc(1, size);
-    atomic_fetch_add(&others, block != NULL);
-    return block;
-}
-
-static void *others_realloc(void *block, size_t size)
-{
-    void *grown = realloc(block, size);
-    atomic_fetch_add(&others, block == NULL && grown != NULL);
-    return grown;
-}
-
-static void others_free(void *block)
-{
-    atomic_fetch_sub(&others, block != NULL);
-    free(block);
-}
-
-static int is_never_secure(const void *block)
-{
-    (void)block;
-    return 0;
-}
-
-#ifdef __SANITIZE_ADDRESS__
-/* What play_once() forgives wolfSSL. */
-__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libwolfssl\nleak:TLSX_KeyShare";
-}
-#endif
-
-/* Theirs go through ours, wherever those libraries lie. */
-static void take_allocators(void)
-{
-    CU_ASSERT_EQUAL(wolfSSL_SetAllocators(others_malloc, others_free, others_realloc), 0);
-#ifdef CMDI_TLS_GCRYPT
-    gcry_set_allocation_handler(
-            others_malloc, others_malloc, is_never_secure, others_realloc, others_free);
-#endif
-    (void)is_never_secure;
 }
 
 /* ---- Two sides ------------------------------------------------------------------------------- */
@@ -358,13 +299,13 @@ static void *play_on_thread(void *unused)
 static uint64_t play_once(const struct scene *scene, uint64_t at, bool onwards)
 {
     pthread_t thread;
-    int64_t blocks = atomic_load(&torture.blocks), theirs = atomic_load(&others);
+    int64_t blocks = torture_own_blocks(), theirs = atomic_load(&torture.others);
     play = (struct play){.scene = scene, .at = at, .onwards = onwards};
     (void)alarm(PLAY_SECONDS_MAX);
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, play_on_thread, NULL), 0);
     CU_ASSERT_EQUAL_FATAL(pthread_join(thread, NULL), 0);
-    theirs = atomic_load(&others) - theirs;
-    int64_t ours = atomic_load(&torture.blocks) - blocks - theirs;
+    theirs = atomic_load(&torture.others) - theirs;
+    int64_t ours = torture_own_blocks() - blocks;
     bool is_first = at == NONE; // What is made once for a process stays.
     bool is_clean = ours == 0 && (theirs == 0 || (theirs == 1 && atomic_load(&torture.failed) > 0));
     if (play.wrong != NULL || (!is_clean && !is_first)) {
@@ -401,7 +342,7 @@ static void play_all(bool onwards)
     const char *only = getenv("CMDSTREAM_TORTURE_SCENE");
     uint64_t played = 0, all = 0;
     (void)tls_file("ca.pem");
-    take_allocators();
+    torture_take_allocators();
     for (size_t i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++) {
         if (only == NULL || strcmp(only, scenes[i].name) == 0) {
             play_scene(&scenes[i], onwards, &played, &all);

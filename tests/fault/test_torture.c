@@ -15,6 +15,12 @@
 #include <unistd.h>
 
 #include "fault/torture.h"
+#ifdef TORTURE_TLS
+#include <cmdstream/tls.h>
+
+#include "fault/torture_tls.h"
+#include "support/tls_pair.h"
+#endif
 #include "support/mask.h"
 #include "support/world.h"
 
@@ -38,6 +44,8 @@ enum {
     STREAM_LENGTH = 20,
     ROUNDS = 3,
     DEADLINE_MS = 200,
+    TLS_PLAYS_MAX = 100,
+    TLS_PLAY_SECONDS_MAX = 60,
 };
 
 struct scene {
@@ -230,8 +238,8 @@ static void sender_asks(struct scene *scene, bool single_thread)
     struct echo echo = {.int64 = 7, .string = CMDS_STRING("sender")};
     options.connect = scene->address;
     options.single_thread = single_thread;
-    options.connect_timeout_ms = DEADLINE_MS;
     options.tls = client_tls;
+    options.connect_timeout_ms = DEADLINE_MS;
     if (cmds_sender_open(&sender, &options, &error) == 0) {
         int code = cmds_sender_send(sender, echo_message(&echo), DEADLINE_MS, &result, &error);
         if ((code == 0) != (result != NULL)) {
@@ -253,8 +261,8 @@ static int scene_open_group(struct scene *scene, struct cmds_group **group)
     struct cmds_error error = CMDS_ERROR_INIT;
     options.connect = scene->address;
     options.client_count = 2;
-    options.connect_timeout_ms = DEADLINE_MS;
     options.tls = client_tls;
+    options.connect_timeout_ms = DEADLINE_MS;
     int code = cmds_group_open(group, scene->runtime, &options, &error);
     if (code == 0) {
         (void)cmds_group_wait(*group, 2 * DEADLINE_MS, &error);
@@ -339,12 +347,14 @@ static uint32_t open_files(void)
     return count;
 }
 
+static bool is_first; // Play: it may leave blocks behind, once.
+
 /* Returns: calls that were counted. */
 static uint64_t play(bool is_inline, uint64_t at, bool onwards)
 {
     struct scene scene;
     uint32_t files = open_files();
-    int64_t blocks = atomic_load(&torture.blocks);
+    int64_t blocks = torture_own_blocks();
     (void)snprintf(last_words, sizeof(last_words), "\n%s, call %llu%s: ",
             is_inline            ? "inline"
             : server_tls != NULL ? "secured"
@@ -366,13 +376,12 @@ static uint64_t play(bool is_inline, uint64_t at, bool onwards)
     cmds_runtime_stop(scene.runtime);
     torture_disarm();
     bool clean = atomic_load(&scene.wrong) == 0 && recovered && open_files() == files &&
-                 atomic_load(&torture.blocks) == blocks;
+                 (torture_own_blocks() == blocks || is_first);
     if (!clean) {
         const char *first = atomic_load(&torture.first);
         printf("%s%s: wrong %u, recovered %d, files %u -> %u, blocks %lld -> %lld\n",
                 last_words + 1, first != NULL ? first : "none", atomic_load(&scene.wrong),
-                recovered, files, open_files(), (long long)blocks,
-                (long long)atomic_load(&torture.blocks));
+                recovered, files, open_files(), (long long)blocks, (long long)torture_own_blocks());
         CU_FAIL("see the line above");
     }
     return atomic_load(&torture.calls);
@@ -469,6 +478,33 @@ static void test_torture_enter_is_refused_for_a_moment(void)
     torture.enter_every = 0;
 }
 
+#ifdef TORTURE_TLS
+static void test_torture_over_tls(void)
+{
+    const char *only = getenv("CMDSTREAM_TORTURE_AT");
+    (void)signal(SIGABRT, on_abort);
+    torture_take_allocators();
+    client_tls = tls_new_client("ca", "client");
+    server_tls = tls_new_server("server", "ca");
+    is_first = true; // What a thread has for the records of all its connections stays.
+    (void)play(false, 0, false);
+    is_first = false;
+    uint64_t calls = play(false, 0, false), step = calls / TLS_PLAYS_MAX + 1, played = 0;
+    for (uint64_t at = 1 + raw_now_ms() % step; only == NULL && at <= calls; at += step, played++) {
+        (void)alarm(TLS_PLAY_SECONDS_MAX);
+        (void)play(false, at, played % 2 == 1);
+    }
+    if (only != NULL) {
+        (void)play(false, strtoull(only, NULL, 10), getenv("CMDSTREAM_TORTURE_ONWARDS") != NULL);
+    }
+    printf("***** a part: %llu of %llu calls ... ", (unsigned long long)played,
+            (unsigned long long)calls);
+    cmds_tls_free(client_tls);
+    cmds_tls_free(server_tls);
+    client_tls = server_tls = NULL;
+}
+#endif
+
 CU_TestInfo test_torture[] = {
         {"one call fails", test_torture_one_call_fails},
         {"calls fail from one on", test_torture_calls_fail_from_one_on},
@@ -478,6 +514,9 @@ CU_TestInfo test_torture[] = {
         {"secured, calls fail from one on", test_torture_calls_fail_from_one_on_secured},
         {"calls fail again and again", test_torture_calls_fail_again_and_again},
         {"enter is refused for a moment", test_torture_enter_is_refused_for_a_moment},
+#ifdef TORTURE_TLS
+        {"over TLS", test_torture_over_tls},
+#endif
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("torture", test_torture)

@@ -28,9 +28,15 @@ struct torture {
     _Atomic uint64_t enters;
 
     _Atomic int64_t blocks; // Of memory, alive.
+    _Atomic int64_t others; // Of these: those of other libraries, as far as they are known.
 };
 
 extern struct torture torture;
+
+static inline int64_t torture_own_blocks(void)
+{
+    return atomic_load(&torture.blocks) - atomic_load(&torture.others);
+}
 
 void torture_arm(uint64_t at, bool onwards);
 void torture_disarm(void);
