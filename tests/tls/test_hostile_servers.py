@@ -125,7 +125,7 @@ WITHIN = (
     ("silence", silent, r"TLS handshake.*(time|ms)|DEADLINE|TIMEOUT"),
     ("a close", closes, TLS),
     ("an alert", plain(tls13.record(ALERT, b"\2\x28")), "handshake_failure"),
-    ("records of nothing", plain(tls13.record(HANDSHAKE, b"") * MANY), TLS),
+    ("records of nothing", plain(tls13.record(HANDSHAKE, b"") * MANY), "without a byte in it"),
     ("CCS without end", plain(tls13.record(CHANGE_CIPHER_SPEC, b"\1") * MANY), TLS),
     ("a message of 16 MiB, begun", plain(tls13.record(HANDSHAKE, b"\2\xff\xff\xff" + bytes(16000)) * 4), TLS),
     ("a ClientHello", plain(tls13.record(HANDSHAKE, tls13.client_hello())), TLS),
@@ -174,13 +174,13 @@ def cut_info(one):
 TICKET = tls13.message(tls13.NEW_TICKET, struct.pack(">II", 7200, 1) + tls13.vector(1, b"\1") + tls13.vector(2, bytes(200)) + b"\0\0")
 
 AFTER = (
-    ("a record of a tag alone", lambda one: one.send_raw(one.writing.seal(b"")), TLS),
+    ("a record of a tag alone", lambda one: one.send_raw(one.writing.seal(b"")), "too short to hold sealed data"),
     ("an unknown type", sealed(99, b"x"), TLS),
     ("an empty record of a handshake", sealed(HANDSHAKE, b""), TLS),
     ("a CCS", plain(tls13.record(CHANGE_CIPHER_SPEC, b"\1")), TLS),
     ("a ServerInfo in the clear", plain(peer.SERVER_INFO + bytes(40)), TLS),
     ("data in the clear", plain(tls13.record(DATA, peer.SERVER_INFO * 5)), TLS),
-    ("a record of 16 KiB + 300", sealed(DATA, bytes(16384 + 300)), TLS),
+    ("a record of 16 KiB + 300", sealed(DATA, bytes(16384 + 300)), "longer than the protocol allows"),
     ("2,000 KeyUpdates", key_updates, "brought no data"),
     ("2,000 records of padding", many(DATA, b"", 10), "brought no data"),
     ("2,000 warnings", many(ALERT, bytes([tls13.WARNING, tls13.USER_CANCELED])), TLS),
