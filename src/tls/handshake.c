@@ -327,7 +327,10 @@ static enum cmdi_security_result handshake_finish(
         objection = "our program refuses it (on_peer)";
     }
     if (code < 0) {
+        // For wolfSSL all is well, and it has no alert for us; without this the peer would see a cut.
+        (void)wolfSSL_shutdown(session->object);
         (void)cmdi_session_refuse(session, code, objection, error);
+        cmdi_session_clear_errors();
         return CMDI_SECURITY_FAILED;
     }
     if (is_tls13) {

@@ -146,6 +146,10 @@ static void test_tls_who_the_program_refuses_fails(void)
     CU_ASSERT_EQUAL(look.count, 1);
     CU_ASSERT_EQUAL(pair.client.error.code, CMDS_E_TLS_CERTIFICATE);
     CU_ASSERT_PTR_NOT_NULL(strstr(pair.client.error.text, "on_peer"));
+    // The server is told, in order.
+    tls_move(&pair.client, &pair.server, SIZE_MAX);
+    CU_ASSERT(tls_peer(&pair.server) != NULL || tls_step(&pair.server) == CMDI_SECURITY_DONE);
+    CU_ASSERT_EQUAL(tls_open(&pair.server), CMDI_SECURITY_CLOSED);
     tls_pair_fini(&pair);
     cmds_tls_free(client);
     cmds_tls_free(server);
