@@ -138,8 +138,8 @@ static bool is_empty(const char *text)
     return text == NULL || *text == '\0';
 }
 
-/* Certificate and key, both or none. */
-static int check_pair(const struct cmdi_tls_pair *pair, bool needed, struct cmds_error *error)
+/* Certificate and key, both. */
+static int check_pair(const struct cmdi_tls_pair *pair, bool is_server, struct cmds_error *error)
 {
     bool has_certificate = !is_empty(pair->certificate.path), has_key = !is_empty(pair->key.path);
     if (has_certificate && has_key) {
@@ -150,10 +150,9 @@ static int check_pair(const struct cmdi_tls_pair *pair, bool needed, struct cmds
                 has_certificate ? pair->certificate.option : pair->key.option,
                 has_certificate ? pair->key.option : pair->certificate.option);
     }
-    return needed ? cmdi_fail(error, -EINVAL,
-                            "TLS: %s is missing: a server has a certificate and its key",
-                            pair->certificate.option)
-                  : 0;
+    return cmdi_fail(error, -EINVAL, "TLS: %s is %s", pair->certificate.option,
+            is_server ? "missing: a server has a certificate and its key"
+                      : "empty, and so is its key's: names of files, or NULL for none");
 }
 
 static int check_name(
@@ -373,7 +372,7 @@ int cmdi_tls_options_of_client(struct cmdi_tls_options **options,
     created->alpn = mine.alpn;
     set_pair(created, 0, mine.certificate_file, mine.key_file);
     code = check_trust_of_client(created, error);
-    if (code == 0 && is_empty(mine.certificate_file) && is_empty(mine.key_file)) {
+    if (mine.certificate_file == NULL && mine.key_file == NULL) {
         created->pair_count = 0;
     }
     return options_finish(options, created, mine.ciphers, code, error);

@@ -239,6 +239,9 @@ static void test_context_options_of_a_client(void)
     struct cmds_tls_client_options options = client_options();
     options.certificate_file = file_of("client.pem");
     refused_client(&options, -EINVAL, "certificate_file is there, and no key_file");
+    // "$UNSET" of a script: a client without a certificate that nobody has asked for.
+    options.certificate_file = options.key_file = "";
+    refused_client(&options, -EINVAL, "certificate_file is empty, and so is its key's");
     options = client_options();
     options.unsafe_no_verification = true;
     refused_client(&options, -EINVAL, "ca_file is there, and unsafe_no_verification");
