@@ -220,6 +220,7 @@ static void put_complaint(struct cmdi_line *line, const struct cmdi_verify *veri
         put_issuer(line, certificate);
         cmdi_line_text(line, "; check ");
         cmdi_line_text(line, file);
+        cmdi_line_text(line, verify->depth == 0 ? ", and whether it sends its chain" : "");
         break;
     case COMPLAINT_SELF_SIGNED:
         cmdi_line_text(line, " is signed by itself alone, and not in ");

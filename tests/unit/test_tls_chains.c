@@ -24,7 +24,8 @@ struct chain {
 };
 
 #define NO_ISSUER(leaf, issuer)                                                                    \
-    "its certificate (CN=" leaf ") is signed by none of our CAs (" issuer "); check ca_file"
+    "its certificate (CN=" leaf ") is signed by none of our CAs (" issuer "); check ca_file, and " \
+    "whether it sends its chain"
 #define CA_OF(number, name) "certificate " number " of its chain (CN=Sub CA" name ")"
 #define FORGEABLE           " is signed by ecdsa-with-SHA1, which can be forged: SHA-256 or better is needed"
 #define SMALL(bits, kind, least)                                                                   \

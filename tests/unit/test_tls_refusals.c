@@ -71,16 +71,16 @@ static const struct refusal servers[] = {
                 EXPIRED},
         {"other_ca", "ca", "a.example",
                 "its certificate (CN=other_ca) is signed by none of our CAs (CN=Test "
-                "CA,O=Example); check ca_file",
-                UNKNOWN_CA "; check its ca_file"},
+                "CA,O=Example); check ca_file, and whether it sends its chain",
+                UNKNOWN_CA "; check its ca_file, and our chain"},
         {"server", "ca_other", "a.example",
                 "its certificate (CN=s1) is signed by none of our CAs (CN=Test CA,O=Example); "
-                "check ca_file",
-                UNKNOWN_CA "; check its ca_file"},
+                "check ca_file, and whether it sends its chain",
+                UNKNOWN_CA "; check its ca_file, and our chain"},
         {"under_not_ca", "ca", "a.example",
                 "its certificate (CN=under_not_ca) is signed by none of our CAs (CN=No "
-                "CA,O=Example); check ca_file",
-                UNKNOWN_CA "; check its ca_file"},
+                "CA,O=Example); check ca_file, and whether it sends its chain",
+                UNKNOWN_CA "; check its ca_file, and our chain"},
         {"ed25519_self", "ca", "a.example",
                 "its certificate (CN=ed25519_self) is signed by itself alone, and not in "
                 "ca_file",
@@ -169,8 +169,8 @@ static void test_a_server_refuses_a_client(void)
     static const struct refusal cases[] = {
             {"client", "ca_other", NULL,
                     "its certificate (CN=client) is signed by none of our CAs (CN=Test "
-                    "CA,O=Example); check client_ca_file",
-                    UNKNOWN_CA "; check its client_ca_file"},
+                    "CA,O=Example); check client_ca_file, and whether it sends its chain",
+                    UNKNOWN_CA "; check its client_ca_file, and our chain"},
             {"no_digital_signature", "ca", NULL,
                     "its certificate (CN=no_digital_signature) may not sign a handshake: its "
                     "keyUsage "
