@@ -33,20 +33,24 @@ enum cmds_tls_clients {
     CMDS_TLS_CLIENTS_REQUIRED, // Mutual TLS.
 };
 
-/** One more certificate of a server, for clients that ask for this name (SNI). */
+/** One more certificate of a server, for clients that ask for this name (SNI). Frozen layout. */
 struct cmds_tls_name {
     const char *server_name; // "a.example.org", or "*.example.org" for one label more.
     const char *certificate_file;
     const char *key_file;
 };
 
-/** Start from CMDS_TLS_SERVER_OPTIONS_INIT. A field left at zero takes the default beside it. */
+/**
+ * Start from CMDS_TLS_SERVER_OPTIONS_INIT. A field left at zero takes the default beside it. A path that
+ * is relative counts from the working directory at each reading, a reload too. A certificate's file has
+ * at most 512 KiB, a key's 64 KiB, one of CAs or of a CRL 16 MiB.
+ */
 struct cmds_tls_server_options {
     uint32_t struct_size;
     uint8_t clients;              // enum cmds_tls_clients. Default NONE.
     uint8_t version_min;          // 12 or 13. Default 12; 1.3 is preferred.
     uint16_t handshakes_max;      // Under way on a shard at a time. Default 64.
-    const char *certificate_file; // PEM, the server's own first, then its chain. Needed.
+    const char *certificate_file; // PEM, the server's own first, then its chain: up to 9. Needed.
     const char *key_file;         // PEM. Needed; refused if its group or others may read it.
     const char *client_ca_file;   // PEM. Needed unless NONE; never the system's store.
     // PEM, lists of revoked certificates. NULL: none. Only unless NONE. If set, each CA of a chain has to
@@ -54,30 +58,38 @@ struct cmds_tls_server_options {
     // signed by one of client_ca_file's: CAs between them and the clients have to be in there too.
     const char *crl_file;
     const char *ciphers; // OpenSSL's names with colons. NULL: ours.
-    // Names with commas, best first. NULL: none. If set, a client that offers none of them is refused.
+    // Names with commas, best first, at most 1024 bytes. NULL: none. If set, a client that offers none
+    // of them is refused.
     const char *alpn;
-    const struct cmds_tls_name *names;
-    uint32_t name_count;
-    // For how long a client of TLS 1.3 may resume. Default 7200; CMDS_NEVER: never. No client resumes
-    // where certificates are asked for.
+    const struct cmds_tls_name *names; // Whoever asks for none of them gets certificate_file.
+    uint32_t name_count;               // At most 1000.
+    // For how long a client of TLS 1.3 may resume. Default 7200, at most 604800 (a week); CMDS_NEVER:
+    // never. No client resumes where certificates are asked for.
     uint32_t ticket_lifetime_s;
 };
 
-/** Start from CMDS_TLS_CLIENT_OPTIONS_INIT. A field left at zero takes the default beside it. */
+/**
+ * Start from CMDS_TLS_CLIENT_OPTIONS_INIT. A field left at zero takes the default beside it. Files are as
+ * of a server.
+ *
+ * Of connections of TLS 1.3 that ended well up to 64 sessions are kept, for the next connections to the
+ * same servers: each is used once, and forgotten by a reload that changes the CAs, the CRL or our own
+ * certificate.
+ */
 struct cmds_tls_client_options {
     uint32_t struct_size;
     uint8_t version_min;         // 12 or 13. Default 12; 1.3 is preferred.
     bool unsafe_no_verification; // Any server will do: for tests alone.
-    bool no_resumption;          // Every connection makes a whole handshake.
+    bool no_resumption;          // Every connection makes a whole handshake; none is kept.
     uint8_t unused;
-    const char *ca_file;  // PEM. NULL: the system's store.
+    const char *ca_file;  // PEM. NULL: the system's store; its place, or SSL_CERT_FILE.
     const char *crl_file; // PEM, of ca_file's, as a server's crl_file is. NULL: none.
     // Asked for and checked. NULL: the host in `connect`. Needed for UNIX sockets.
     const char *server_name;
     const char *certificate_file; // PEM, our own first. NULL: none. Both or none.
     const char *key_file;         // PEM. Refused if its group or others may read it.
     const char *ciphers;          // OpenSSL's names with colons. NULL: ours.
-    const char *alpn;             // Names with commas, best first. NULL: none.
+    const char *alpn;             // Names with commas, best first, as of a server. NULL: none.
     /**
      * A handshake went well, and this is the server. Negative refuses it all the same, as by its
      * fingerprint or by the ALPN that was agreed on. On the connection's shard; it calls nothing of the
@@ -114,8 +126,8 @@ struct cmds_tls_peer {
     const char *const *uris;
     uint32_t dns_count, ip_count, uri_count;
     uint8_t version; // 12 or 13.
-    bool verified;   // Its certificate was checked against the CAs; always with one.
-    bool resumed;    // Without a new key exchange of certificates; identity as in the first.
+    bool verified; // Its certificate was checked: always with one, but for unsafe_no_verification.
+    bool resumed;  // It showed no certificate again: all is as in the handshake before.
     uint8_t unused;
     uint8_t fingerprint[32]; // SHA-256 of the certificate; zeros without one.
     uint64_t not_after_s;    // Of the certificate, since 1970; 0 without one.
@@ -127,7 +139,8 @@ struct cmds_tls_peer {
  * Owner:   copies the options. Gives *tls: cmds_tls_free().
  * Thread:  any but a shard: it reads files.
  * Returns: 0; -EINVAL, -E2BIG: an option, by name; CMDS_E_TLS_CONFIG: what a file holds, by name;
- *          -errno of a file; -ENOMEM.
+ *          -errno of a file, as it was opened or read; -EACCES: others may read the key; -EINVAL: it is
+ *          no regular file; -EFBIG; -EBUSY: it was written to meanwhile; -ENOMEM.
  */
 CMDS_NODISCARD CMDS_API int cmds_tls_server_new(struct cmds_tls **tls,
         const struct cmds_tls_server_options *options, struct cmds_error *error);
@@ -136,7 +149,8 @@ CMDS_NODISCARD CMDS_API int cmds_tls_client_new(struct cmds_tls **tls,
         const struct cmds_tls_client_options *options, struct cmds_error *error);
 /**
  * Reads all files anew: connections from now on use what they hold, those that live keep what they
- * began with. All or nothing: on failure everything stays as it is.
+ * began with. All or nothing: on failure everything stays as it is. `error`: a fresh one each time, for
+ * the first failure stays in it.
  *
  * Thread:  any but a shard. Several at a time wait for each other.
  * Returns: as cmds_tls_server_new().
