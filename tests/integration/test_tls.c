@@ -258,6 +258,8 @@ static void test_tls_client_comes_again_with_what_it_kept(void)
 
     CU_ASSERT_EQUAL(secured_counters(&secured).tls_resumed, 1);
     CU_ASSERT_EQUAL(guest_counters(&again).tls_resumed, 1);
+    CU_ASSERT(secured_counters(&secured).tls_handshake_us > 0);
+    CU_ASSERT(guest_counters(&again).tls_handshake_us > 0);
     CU_ASSERT_EQUAL(guest_echo(&again, 2, NULL), 0);
     WORLD_UNTIL(&secured.world, guest_last(&again) == 1);
     secured.guest = again;
