@@ -19,6 +19,10 @@ set(cmdstream_has_gcrypt FALSE)
 if(TARGET cmdstream::gcrypt)
     set(cmdstream_has_gcrypt TRUE)
 endif()
+set(cmdstream_has_archive FALSE) # Of a wolfSSL that comes along, see below.
+if(cmdstream_wolfssl_archive)
+    set(cmdstream_has_archive TRUE)
+endif()
 configure_package_config_file(
     scripts/cmake/cmdstreamConfig.cmake.in ${PROJECT_BINARY_DIR}/cmdstreamConfig.cmake
     INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_LIBDIR)

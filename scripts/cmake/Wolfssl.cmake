@@ -61,7 +61,7 @@ else()
     set(wolfssl_aes "no fast AES: ChaCha20 instead, at a quarter of the speed (libgcrypt20-dev has one)")
 endif()
 if(wolfssl_has_assembly)
-    set(wolfssl_costs "a handshake takes 0.1 ms, an idle connection 6 KB")
+    set(wolfssl_costs "a handshake takes 0.1 ms, an idle connection 8 KB")
 else()
     set(wolfssl_costs "a handshake takes 0.2 ms and more, an idle connection 60 to 80 KB; better: \
 scripts/build-wolfssl.sh")
