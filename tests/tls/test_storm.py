@@ -3,6 +3,7 @@
 left of it. The figures are those of perf/storm.
 """
 import resource
+import ssl
 import threading
 import time
 import unittest
@@ -64,19 +65,32 @@ class Storms(unittest.TestCase):
         self.assertIsNone(self.neighbour.stop())
 
     def test_handshakes_at_once(self):
-        """All of them are done, and between them the neighbour is answered."""
+        """All of them are done, if some come again: whoever is slow makes room for others. The neighbour is answered
+        between them."""
         context = tls_peer.client_context()
-        with storm.Storm(self.server.address, context, AT_ONCE, tls_peer.NAME) as clients:
-            before = self.neighbour.answered
-            done = clients.run(peer.PATIENCE_S)
-            between = self.neighbour.answered - before
-            self.assertEqual(len(done), AT_ONCE, [one.problem for one in clients.clients if one.problem][:3])
-            self.assertGreater(between, 10)
-            for one in done[::50]:
-                one.tls.write(peer.echo(1))
-                one.socket.sendall(one.outgoing.read())
-            self.assertTrue(self.neighbour.goes_on())
+        before, left, end = self.neighbour.answered, AT_ONCE, time.monotonic() + peer.PATIENCE_S
+        while left > 0:
+            with storm.Storm(self.server.address, context, left, tls_peer.NAME) as clients:
+                done = clients.run(peer.PATIENCE_S)
+                for one in done[::50]:
+                    self.assertTrue(self.echoes(one))
+            left -= len(done)
+            self.assertLess(time.monotonic(), end, f"{left} of {AT_ONCE} were not served")
+        self.assertGreater(self.neighbour.answered, before + 10)
         self.ends_well()
+
+    @staticmethod
+    def echoes(client):
+        """One of a storm takes part as anybody does."""
+        client.tls.write(peer.echo(1))
+        client.socket.setblocking(True)
+        client.socket.settimeout(peer.PATIENCE_S)
+        client.socket.sendall(client.outgoing.read())
+        while True:
+            try:
+                return client.tls.read(100)[:1] == b"\1"
+            except ssl.SSLWantReadError:
+                client.incoming.write(client.socket.recv(65536))
 
     def test_hellos_that_come_byte_by_byte(self):
         """A thousand of them: who comes meanwhile is served, and they are cut in their time."""
