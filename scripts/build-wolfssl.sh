@@ -186,10 +186,11 @@ make_ready() (
 )
 
 # --enable-distro, which some packagers patch in, keeps options.h back; without it a program would be
-# compiled for the wolfSSL of the system.
+# compiled for the wolfSSL of the system. The licence goes where the library goes.
 install_aside() {
     make -C "$work/source" install DESTDIR="$work/installed" &&
-        cp "$work/source/wolfssl/options.h" "$new/include/wolfssl/options.h"
+        cp "$work/source/wolfssl/options.h" "$new/include/wolfssl/options.h" &&
+        cp "$work/source/COPYING" "$new/share/doc/wolfssl/COPYING"
 }
 
 new=$work/installed$prefix

@@ -73,6 +73,8 @@ if(TARGET cmdstream_tls_static)
     if(cmdstream_wolfssl_archive)
         install(FILES ${cmdstream_wolfssl_archive} DESTINATION ${CMAKE_INSTALL_LIBDIR}
                 RENAME libcmdstream_wolfssl.a)
+        install(FILES ${cmdstream_wolfssl_prefix}/share/doc/wolfssl/COPYING
+                DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME COPYING.wolfssl OPTIONAL)
         set(tls_requires "")
         set(tls_libs "-lcmdstream_wolfssl -lm -pthread")
     endif()
