@@ -336,8 +336,9 @@ static enum cmdi_security_result handshake_finish(
     if (is_tls13) {
         cmdi_tls_gate_set_tls13(&session->shim.gate);
     }
-    if (is_tls13 && is_client && is_resumed) {
-        // It is used up, and its secret was replaced: without a new one the next handshake would fail.
+    if (is_tls13 && is_client) {
+        // That of the session that it has offered, resumed or not: it is used up, and its secret was
+        // replaced. Without a new one the next handshake would fail.
         (void)wolfSSL_set_SessionTicket(session->object, NULL, 0);
     }
     session->ticket_count = is_tls13 && is_client ? HANDSHAKE_TICKETS_MAX : 0;

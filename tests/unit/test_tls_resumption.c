@@ -9,6 +9,7 @@
 
 #include "support/harness.h"
 #include "support/tls_pair.h"
+#include "support/tls_swap.h"
 
 static struct cmds_tls *client, *server;
 
@@ -133,6 +134,27 @@ static void test_a_session_without_a_new_ticket_is_not_kept(void)
     tear_down();
 }
 
+static void give_no_ticket(struct cmdi_session *session)
+{
+    CU_ASSERT_EQUAL(wolfSSL_no_ticket_TLSv13(session->object), 0);
+}
+
+/* Of two servers at one address: what the other did not take is not offered with another secret. */
+static void test_a_session_that_was_refused_is_not_kept(void)
+{
+    struct tls_pair pair;
+    set_up(NULL, NULL);
+    CU_ASSERT_FALSE(connect_is_resumed("a.example"));
+    struct cmds_tls *other = tls_new_server("server", NULL);
+    tls_pair_init(&pair, client, other);
+    pair.server_begun = give_no_ticket;
+    CU_ASSERT_TRUE(tls_pair_connect(&pair));
+    tls_pair_fini(&pair);
+    cmds_tls_free(other);
+    CU_ASSERT_FALSE(connect_is_resumed("a.example"));
+    tear_down();
+}
+
 static void test_mutual_tls_is_never_resumed(void)
 {
     set_up("client", "ca");
@@ -160,6 +182,7 @@ CU_TestInfo test_tls_resumption[] = {
         {"a session that failed is not kept", test_a_session_that_failed_is_not_kept},
         {"a session without a new ticket is not kept",
                 test_a_session_without_a_new_ticket_is_not_kept},
+        {"a session that was refused is not kept", test_a_session_that_was_refused_is_not_kept},
         {"mutual TLS is never resumed", test_mutual_tls_is_never_resumed},
         {"a ticket of another server is no ticket", test_a_ticket_of_another_server_is_no_ticket},
         CU_TEST_INFO_NULL,
