@@ -64,7 +64,7 @@ struct cmds_tls_server_options {
     const struct cmds_tls_name *names; // Whoever asks for none of them gets certificate_file.
     uint32_t name_count;               // At most 1000.
     // For how long a client of TLS 1.3 may resume. Default 7200, at most 604800 (a week); CMDS_NEVER:
-    // never. No client resumes where certificates are asked for.
+    // never. No client resumes where certificates are asked for, or without a fresh key exchange.
     uint32_t ticket_lifetime_s;
 };
 
@@ -74,7 +74,7 @@ struct cmds_tls_server_options {
  *
  * Of connections of TLS 1.3 that ended well up to 64 sessions are kept, for the next connections to the
  * same servers: each is used once, and forgotten by a reload that changes the CAs, the CRL or our own
- * certificate.
+ * certificate. A server that resumes without a fresh key exchange is refused.
  */
 struct cmds_tls_client_options {
     uint32_t struct_size;

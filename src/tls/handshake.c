@@ -99,6 +99,8 @@ static int handshake_read_hello(
     _Static_assert(sizeof(hello.server_name) == sizeof(session->handshake->server_name), "a name");
     memcpy(session->handshake->server_name, hello.server_name, sizeof(hello.server_name));
     session->handshake->lacks_alpn = session->tls->alpn != NULL && !hello.has_alpn;
+    session->handshake->wants_no_ticket = !hello.takes_psk_dhe;
+    session->shim.takes_no_ticket = !hello.takes_psk_dhe || !hello.has_key_share;
     return 0;
 }
 
@@ -188,6 +190,8 @@ static int handshake_make_object(struct cmdi_session *session)
             tls, session->context, cmds_string_from(is_server ? name : ""), &session->object);
     if (code == 0 && !is_server) {
         code = handshake_ask_for(session->object, name);
+    } else if (code == 0 && session->handshake->wants_no_ticket) {
+        (void)wolfSSL_no_ticket_TLSv13(session->object); // It could not use one here.
     }
     if (code < 0) {
         return code;
@@ -265,6 +269,9 @@ static const char *handshake_objection(const struct cmdi_session *session, bool 
     *code = CMDS_E_TLS_HANDSHAKE;
     if (!cmdi_tls_allows(tls, session->object)) {
         return "it came to a version or a cipher that we did not offer";
+    }
+    if (is_resumed && wolfSSL_get_curve_name(session->object) == NULL) {
+        return "it has resumed a session without a fresh key exchange";
     }
     if (tls->face.is_server && tls->alpn != NULL && alpn.size == 0) {
         return "no protocol in common (ALPN); check alpn";

@@ -19,7 +19,10 @@ enum {
     HELLO_VERSION_AND_RANDOM = 2 + 32,
     HELLO_EXTENSION_SERVER_NAME = 0,
     HELLO_EXTENSION_ALPN = 16,
+    HELLO_EXTENSION_PSK_MODES = 45,
+    HELLO_EXTENSION_KEY_SHARE = 51,
     HELLO_NAME_IS_HOST = 0,
+    HELLO_PSK_DHE = 1,
 };
 
 /* ---- The frame ------------------------------------------------------------------------------- */
@@ -198,6 +201,14 @@ static void hello_read_names(struct reader extension, struct cmdi_hello *hello)
     }
 }
 
+/* As wolfSSL does, the last one counts. */
+static void hello_read_psk_modes(struct reader extension, struct cmdi_hello *hello)
+{
+    struct reader modes;
+    hello->takes_psk_dhe = hello_vector(&extension, 1, &modes) && modes.left > 0 &&
+                           memchr(modes.at, HELLO_PSK_DHE, modes.left) != NULL;
+}
+
 static void hello_read_body(struct reader body, struct cmdi_hello *hello)
 {
     struct reader skipped, extensions, extension;
@@ -214,6 +225,12 @@ static void hello_read_body(struct reader body, struct cmdi_hello *hello)
             break;
         case HELLO_EXTENSION_ALPN:
             hello->has_alpn = true;
+            break;
+        case HELLO_EXTENSION_PSK_MODES:
+            hello_read_psk_modes(extension, hello);
+            break;
+        case HELLO_EXTENSION_KEY_SHARE:
+            hello->has_key_share = true;
             break;
         default:
             break;
@@ -239,7 +256,7 @@ static size_t hello_join(const uint8_t *data, size_t size, uint8_t *out, size_t 
 void cmdi_hello_read(const uint8_t *data, size_t size, struct cmdi_hello *hello)
 {
     hello->server_name[0] = '\0';
-    hello->has_alpn = false;
+    hello->has_alpn = hello->has_key_share = hello->takes_psk_dhe = false;
     struct record record;
     if (size == 0 || hello_record(data, size, &record) != CMDI_HELLO_WHOLE) {
         return;

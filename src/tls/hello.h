@@ -29,6 +29,8 @@ enum cmdi_hello_state {
 struct cmdi_hello {
     char server_name[CMDI_HELLO_NAME_MAX + 1]; // Printable, or empty: it asks for nobody.
     bool has_alpn;                             // It offers protocols.
+    bool has_key_share;                        // Of TLS 1.3, for a key exchange.
+    bool takes_psk_dhe;                        // To resume with a key exchange is fine for it.
 };
 
 /**

@@ -35,6 +35,7 @@ struct cmdi_handshake {
     // The name that a client asks for, or that we check; no address of it has brackets or a scope.
     char server_name[CMDI_HELLO_NAME_MAX + 1];
     bool lacks_alpn;              // The client offers no protocol, and one of ours is wanted.
+    bool wants_no_ticket;         // The client would not resume with a fresh key exchange.
     struct cmds_bytes known_leaf; // Of the session that a client would resume. Owned; empty: none.
 };
 

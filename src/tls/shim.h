@@ -20,7 +20,8 @@ struct cmdi_shim {
     const struct cmdi_security_io *io;
     void *context; // Of io.
     struct cmdi_tls_gate gate;
-    bool lacks_memory; // put() has failed.
+    bool lacks_memory;    // put() has failed.
+    bool takes_no_ticket; // Of a server: see tickets.h.
 };
 
 void cmdi_shim_init(

@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "tls/shim.h"
 
 #include <wolfssl/wolfcrypt/chacha20_poly1305.h>
 
@@ -178,8 +179,9 @@ int cmdi_tls_tickets_callback(WOLFSSL *object, unsigned char key_name[WOLFSSL_TI
         unsigned char *ticket, int size, int *size_out, void *context)
 {
     const struct cmdi_ticket_scope *scope = context;
-    (void)object;
-    if (scope->tickets == NULL || size <= 0 || size > CMDI_TICKET_SIZE_MAX) {
+    const struct cmdi_shim *shim = wolfSSL_GetIOReadCtx(object);
+    bool is_refused = seals == 0 && shim != NULL && shim->takes_no_ticket;
+    if (is_refused || scope->tickets == NULL || size <= 0 || size > CMDI_TICKET_SIZE_MAX) {
         return WOLFSSL_TICKET_RET_REJECT;
     }
     if (seals == 0) {

@@ -8,6 +8,9 @@
  * A ticket is good where it was made. Its seal covers a scope: the options, the CAs, the name of the
  * certificate. At another one it does not open, which is no fault: a whole handshake follows.
  *
+ * A client that would resume without a fresh key exchange has no use for a ticket: who learns a ticket's
+ * key later, or the client's memory, must not be able to read what was said before.
+ *
  *     key_name 16 | iv 16: nonce 12, zeros | length 2 | sealed: ticket, tag 16 | mac 32: of no use
  *
  * wolfSSL wants the parts, and reads `mac` behind the end of a shortened ticket: so the tag is not there.
@@ -42,7 +45,10 @@ int cmdi_tls_tickets_create(
 /** NULL is fine. Wipes the keys. */
 void cmdi_tls_tickets_destroy(struct cmdi_tls_tickets *tickets);
 
-/** For wolfSSL: SessionTicketEncCb, its context a struct cmdi_ticket_scope. */
+/**
+ * For wolfSSL: SessionTicketEncCb, its context a struct cmdi_ticket_scope. None is opened where the
+ * object's struct cmdi_shim takes_no_ticket.
+ */
 int cmdi_tls_tickets_callback(WOLFSSL *object, unsigned char key_name[WOLFSSL_TICKET_NAME_SZ],
         unsigned char iv[WOLFSSL_TICKET_IV_SZ], unsigned char mac[WOLFSSL_TICKET_MAC_SZ], int seals,
         unsigned char *ticket, int size, int *size_out, void *context);

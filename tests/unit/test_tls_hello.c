@@ -180,6 +180,37 @@ static void test_hello_may_ask_for_nobody(void)
     CU_ASSERT_STRING_EQUAL(read_exact(wire.data, wire.size).server_name, "");
 }
 
+static void test_hello_says_how_it_would_resume(void)
+{
+    static const struct {
+        const char *modes; // The extension, if it has a byte.
+        size_t size;
+        bool takes_psk_dhe;
+    } cases[] = {
+            {"", 0, false}, {"\1\1", 2, true}, {"\2\0\1", 3, true}, {"\3\7\1\0", 4, true},
+            {"\1\0", 2, false}, {"\2\0\2", 3, false}, {"\0", 1, false}, {"\2\1", 2, false}, // Cut.
+            {"\1\0\1", 3, false}, // What is behind the list does not count.
+    };
+    static struct bytes wire;
+    static struct bytes message;
+    static struct bytes extensions;
+    for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+        bool has_share = i % 2 != 0;
+        extensions.size = 0;
+        if (cases[i / 2].size > 0) {
+            add_extension(&extensions, 45, cases[i / 2].modes, cases[i / 2].size);
+        }
+        if (has_share) {
+            add_extension(&extensions, 51, "\0\0", 2);
+        }
+        make_message(&message, &extensions);
+        make_records(&wire, &message, SIZE_MAX / 2);
+        struct cmdi_hello hello = read_exact(wire.data, wire.size);
+        CU_ASSERT_EQUAL(hello.takes_psk_dhe, cases[i / 2].takes_psk_dhe);
+        CU_ASSERT_EQUAL(hello.has_key_share, has_share);
+    }
+}
+
 static void test_hello_reads_nothing_behind_a_wrong_length(void)
 {
     static struct bytes wire;
@@ -275,6 +306,7 @@ CU_TestInfo test_tls_hello[] = {
         {"hello waits at every cut of its records", test_hello_waits_at_every_cut_of_its_records},
         {"hello may be followed by more", test_hello_may_be_followed_by_more},
         {"hello may ask for nobody", test_hello_may_ask_for_nobody},
+        {"hello says how it would resume", test_hello_says_how_it_would_resume},
         {"hello reads nothing behind a wrong length",
                 test_hello_reads_nothing_behind_a_wrong_length},
         {"hello refuses what is none", test_hello_refuses_what_is_none},

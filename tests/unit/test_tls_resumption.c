@@ -3,6 +3,7 @@
  * Sessions that go on where an earlier one was: a shorter handshake, and no certificate in it. So who
  * the server is must come from the first one, be checked as then, and count for nobody else.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include <cmdstream/tls.h>
@@ -10,6 +11,7 @@
 #include "support/harness.h"
 #include "support/tls_pair.h"
 #include "support/tls_swap.h"
+#include "tls/tickets.h"
 
 static struct cmds_tls *client, *server;
 
@@ -174,6 +176,124 @@ static void test_a_ticket_of_another_server_is_no_ticket(void)
     tear_down();
 }
 
+/* ---- Forward secrecy ------------------------------------------------------------------------- */
+
+static void offer_psk_ke_alone(struct cmdi_session *session)
+{
+    CU_ASSERT_EQUAL(wolfSSL_no_dhe_psk(session->object), 0);
+}
+
+static bool connects_fully(void (*client_begun)(struct cmdi_session *session))
+{
+    struct tls_pair pair;
+    tls_pair_init(&pair, client, server);
+    pair.client_begun = client_begun;
+    bool is_done = tls_pair_connect(&pair);
+    CU_ASSERT_TRUE(is_done);
+    if (!is_done) {
+        printf("\n    %s\n    %s\n", pair.client.error.text, pair.server.error.text);
+    } else {
+        CU_ASSERT_FALSE(tls_peer(&pair.client)->resumed);
+        CU_ASSERT_FALSE(tls_peer(&pair.server)->resumed);
+        CU_ASSERT_EQUAL(tls_seal(&pair.server, "word", 4), 0);
+        tls_move(&pair.server, &pair.client, SIZE_MAX);
+        CU_ASSERT_EQUAL(tls_open(&pair.client), CMDI_SECURITY_DATA);
+    }
+    tls_pair_fini(&pair);
+    return is_done;
+}
+
+static void test_nobody_resumes_here_without_a_key_exchange(void)
+{
+    set_up(NULL, NULL);
+    CU_ASSERT_FALSE(connect_is_resumed("a.example"));
+    CU_ASSERT_TRUE(connects_fully(offer_psk_ke_alone)); // With a ticket that was good.
+    CU_ASSERT_TRUE(connects_fully(NULL));               // Which got it no other one.
+    CU_ASSERT_TRUE(connect_is_resumed("a.example"));
+    tear_down();
+}
+
+/* One that resumes by psk_ke if it can: our client has to offer it, as wolfSSL has no option. */
+static WOLFSSL_CTX *careless;
+
+static void be_careless(struct cmdi_session *session)
+{
+    wolfSSL_free(session->object);
+    session->object = wolfSSL_new(careless);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(session->object);
+    cmdi_verify_attach(&session->handshake->verify, session->object, WOLFSSL_VERIFY_NONE);
+    cmdi_shim_attach(&session->shim, session->object);
+    session->shim.takes_no_ticket = false;
+}
+
+static void make_careless(struct cmdi_ticket_scope *scope)
+{
+    int pem = WOLFSSL_FILETYPE_PEM;
+    careless = wolfSSL_CTX_new(wolfTLS_server_method());
+    CU_ASSERT_PTR_NOT_NULL_FATAL(careless);
+    CU_ASSERT_EQUAL(wolfSSL_CTX_use_certificate_file(careless, tls_file("server.pem"), pem), 1);
+    CU_ASSERT_EQUAL(wolfSSL_CTX_use_PrivateKey_file(careless, tls_file("server.key"), pem), 1);
+    CU_ASSERT_EQUAL_FATAL(cmdi_tls_tickets_create(&scope->tickets, 60, NULL), 0);
+    CU_ASSERT_EQUAL(wolfSSL_CTX_set_TicketEncCb(careless, cmdi_tls_tickets_callback), 1);
+    CU_ASSERT_EQUAL(wolfSSL_CTX_set_TicketEncCtx(careless, scope), 1);
+    CU_ASSERT_EQUAL(wolfSSL_CTX_no_dhe_psk(careless), 0);
+}
+
+static void connect_to_careless(
+        struct tls_pair *pair, void (*client_begun)(struct cmdi_session *session))
+{
+    tls_pair_init(pair, client, server);
+    pair->client_begun = client_begun;
+    pair->server_begun = be_careless;
+    (void)tls_pair_connect(pair);
+}
+
+/* And its ticket comes. */
+static void connect_fully_to_careless(void)
+{
+    struct tls_pair pair;
+    connect_to_careless(&pair, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(tls_peer(&pair.client));
+    CU_ASSERT_FALSE(tls_peer(&pair.client)->resumed);
+    CU_ASSERT_EQUAL_FATAL(tls_seal(&pair.server, "word", 4), 0);
+    tls_move(&pair.server, &pair.client, SIZE_MAX);
+    CU_ASSERT_EQUAL(tls_open(&pair.client), CMDI_SECURITY_DATA);
+    tls_pair_fini(&pair);
+}
+
+static void check_without_key_exchange(const struct tls_end *end)
+{
+    CU_ASSERT_EQUAL(end->error.code, CMDS_E_TLS_HANDSHAKE);
+    if (strstr(end->error.text, ": it has resumed a session without a fresh key exchange") ==
+            NULL) {
+        CU_FAIL("another sentence");
+        printf("\n    \"%s\"\n", end->error.text);
+    }
+    CU_ASSERT_PTR_NULL(tls_peer(end));
+}
+
+static void test_a_server_that_resumes_without_a_key_exchange_is_refused(void)
+{
+    struct tls_pair pair;
+    struct cmdi_ticket_scope scope = {.digest = "careless"};
+    set_up(NULL, NULL);
+    make_careless(&scope);
+    connect_fully_to_careless();
+    connect_to_careless(&pair, NULL);
+    CU_ASSERT(pair.client.error.code < 0); // By wolfSSL: some versions do not get so far.
+    CU_ASSERT_PTR_NULL(tls_peer(&pair.client));
+    tls_pair_fini(&pair);
+
+    connect_fully_to_careless(); // The session was used up.
+    connect_to_careless(&pair, offer_psk_ke_alone);
+    check_without_key_exchange(&pair.client);
+    check_without_key_exchange(&pair.server); // Whatever wolfSSL has thought.
+    tls_pair_fini(&pair);
+    wolfSSL_CTX_free(careless);
+    cmdi_tls_tickets_destroy(scope.tickets);
+    tear_down();
+}
+
 CU_TestInfo test_tls_resumption[] = {
         {"the next connection resumes", test_the_next_connection_resumes},
         {"the identity is that of the first", test_the_identity_is_that_of_the_first},
@@ -185,6 +305,10 @@ CU_TestInfo test_tls_resumption[] = {
         {"a session that was refused is not kept", test_a_session_that_was_refused_is_not_kept},
         {"mutual TLS is never resumed", test_mutual_tls_is_never_resumed},
         {"a ticket of another server is no ticket", test_a_ticket_of_another_server_is_no_ticket},
+        {"nobody resumes here without a key exchange",
+                test_nobody_resumes_here_without_a_key_exchange},
+        {"a server that resumes without a key exchange is refused",
+                test_a_server_that_resumes_without_a_key_exchange_is_refused},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("tls_resumption", test_tls_resumption)
