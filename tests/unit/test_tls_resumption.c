@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmdstream/tls.h>
 
@@ -12,6 +13,25 @@
 #include "support/tls_pair.h"
 #include "support/tls_swap.h"
 #include "tls/tickets.h"
+
+enum {
+    MINUTE_S = 60,
+};
+
+/* Of the calendar, for wolfSSL too. 0: as it is. */
+static time_t now_s;
+
+__attribute__((visibility("default"))) time_t time(time_t *out)
+{
+    struct timespec now = {.tv_sec = now_s};
+    if (now_s == 0) {
+        (void)clock_gettime(CLOCK_REALTIME, &now);
+    }
+    if (out != NULL) {
+        *out = now.tv_sec;
+    }
+    return now.tv_sec;
+}
 
 static struct cmds_tls *client, *server;
 
@@ -101,6 +121,26 @@ static void test_a_session_is_used_once(void)
     tls_pair_fini(&first);
     tls_pair_fini(&second);
     tear_down();
+}
+
+/* Its certificate ends within the time of the ticket: who resumed would know somebody by it after that. */
+static void test_a_session_ends_with_its_certificate(void)
+{
+    struct tls_pair pair;
+    now_s = 2493070200; // 2048-12-31 23:30:00 UTC
+    set_up(NULL, NULL);
+    CU_ASSERT_FALSE(connect_is_resumed("a.example"));
+    now_s += 29 * MINUTE_S;
+    CU_ASSERT_TRUE(connect_is_resumed("a.example"));
+    now_s += 2 * MINUTE_S;
+    tls_pair_init(&pair, client, server);
+    pair.host = "a.example";
+    CU_ASSERT_FALSE(tls_pair_connect(&pair));
+    CU_ASSERT_EQUAL(pair.client.error.code, CMDS_E_TLS_CERTIFICATE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(pair.client.error.text, "has expired"));
+    tls_pair_fini(&pair);
+    tear_down();
+    now_s = 0;
 }
 
 static void test_a_session_that_failed_is_not_kept(void)
@@ -299,6 +339,7 @@ CU_TestInfo test_tls_resumption[] = {
         {"the identity is that of the first", test_the_identity_is_that_of_the_first},
         {"a session is nobody else's", test_a_session_is_nobody_elses},
         {"a session is used once", test_a_session_is_used_once},
+        {"a session ends with its certificate", test_a_session_ends_with_its_certificate},
         {"a session that failed is not kept", test_a_session_that_failed_is_not_kept},
         {"a session without a new ticket is not kept",
                 test_a_session_without_a_new_ticket_is_not_kept},
