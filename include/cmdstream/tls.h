@@ -49,7 +49,7 @@ struct cmds_tls_server_options {
     uint32_t struct_size;
     uint8_t clients;              // enum cmds_tls_clients. Default NONE.
     uint8_t version_min;          // 12 or 13. Default 12; 1.3 is preferred.
-    uint16_t handshakes_max;      // Under way on a shard at a time. Default 64.
+    uint16_t handshakes_max;      // Under way on a shard at a time. Default 256.
     const char *certificate_file; // PEM, the server's own first, then its chain: up to 9. Needed.
     const char *key_file;         // PEM. Needed; refused if its group or others may read it.
     const char *client_ca_file;   // PEM. Needed unless NONE; never the system's store.

@@ -32,8 +32,9 @@ enum {
     CMDI_SECURE_RAW_MAX = 64 * 1024,     // Received in a handshake: that much and more is not read.
     CMDI_SECURE_ANSWERS_MAX = 64 * 1024, // Of the session's own, that wait behind a send.
     CMDI_SECURE_SEAT_MS = 1000,          // Of a seat, while few wait for one.
-    CMDI_SECURE_SEAT_MIN_MS = 50,        // While many do: a round trip, and a client that is busy.
-    CMDI_SECURE_FEW = 16,                // With so many waiting it has half of its time.
+    // While many do: a long round trip, or a client that is as busy as we are.
+    CMDI_SECURE_SEAT_MIN_MS = 100,
+    CMDI_SECURE_FEW = 256, // With so many waiting it has half of its time.
 };
 
 enum cmdi_handshake_state {

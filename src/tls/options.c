@@ -15,7 +15,7 @@
 #include "tls/crypto.h"
 
 enum {
-    HANDSHAKES_DEFAULT = 64,
+    HANDSHAKES_DEFAULT = 256,
     TICKET_LIFETIME_DEFAULT_S = 7200,
     ALPN_NAME_SIZE_MAX = 255,
 };

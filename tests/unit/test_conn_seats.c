@@ -235,7 +235,7 @@ static void test_seats_are_shorter_the_more_wait(void)
     static const struct {
         uint32_t waiting, ms;
     } cases[] = {{0, CMDI_SECURE_SEAT_MS}, {CMDI_SECURE_FEW, CMDI_SECURE_SEAT_MS / 2},
-            {3 * CMDI_SECURE_FEW, CMDI_SECURE_SEAT_MS / 4}, {1000, CMDI_SECURE_SEAT_MIN_MS},
+            {3 * CMDI_SECURE_FEW, CMDI_SECURE_SEAT_MS / 4}, {4000, CMDI_SECURE_SEAT_MIN_MS},
             {UINT32_MAX / 2, CMDI_SECURE_SEAT_MIN_MS}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct cmdi_shard shard = {.seatless_count = cases[i].waiting};

@@ -283,7 +283,7 @@ static void test_context_facts(void)
     struct cmds_tls_server_options server = server_options();
     struct cmds_tls *tls = server_of(&server);
     const struct cmdi_tls *facts = cmdi_tls_of(tls);
-    CU_ASSERT(tls->is_server && tls->handshakes_max == 64 && facts->version_min == 12);
+    CU_ASSERT(tls->is_server && tls->handshakes_max == 256 && facts->version_min == 12);
     CU_ASSERT(!facts->verifies && !facts->requires && facts->resumes && facts->alpn == NULL);
     cmds_tls_free(tls);
 
