@@ -173,6 +173,14 @@ make_chains() {
     weak expired $p256 "$authority" -startdate 20200101000000Z -enddate 20201231235959Z
     weak no_sign $p256 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,cRLSign'
     weak revoked $p256 "$authority"
+    weak for_any $p256 "$authority\nextendedKeyUsage=anyExtendedKeyUsage"
+    weak for_both $p256 "$authority\nextendedKeyUsage=codeSigning,clientAuth,serverAuth"
+    weak for_server $p256 "$authority\nextendedKeyUsage=serverAuth"
+    weak for_client $p256 "$authority\nextendedKeyUsage=clientAuth"
+    weak for_other $p256 "$authority\nextendedKeyUsage=codeSigning"
+    issue sub_low sub_for_other $p256 '/CN=Sub CA low' "$authority"
+    issue under_low sub_low $p256 /CN=under_low "$both\n$san"
+    chain chain_low under_low sub_low sub_for_other
     chain chain_beside under_sub sub sub_sha1 # Which it does not need.
     weak ip $p256 "$authority\nnameConstraints=critical,permitted;IP:10.0.0.0/255.0.0.0"
     issue under_ip_address sub_ip $p256 /CN=under_ip_address "$both\n$san,IP:127.0.0.1"

@@ -11,8 +11,9 @@
  *
  * Safe by default: a client checks the server's certificate and name; TLS 1.2 and 1.3 with forward
  * secrecy and AEAD ciphers alone; no renegotiation, no early data, no compression. No certificate that a
- * peer sends may be signed with SHA-1 or MD5, or have a key below RSA of 2048 bits or a curve of 256;
- * a CA of our own file is trusted as it is. A peer has to send its whole chain.
+ * peer sends, its own or a CA's, may be signed with SHA-1 or MD5, have a key below RSA of 2048 bits or a
+ * curve of 256, or an extendedKeyUsage that lacks the peer's side; a CA of our own file is trusted as it
+ * is. A peer has to send its whole chain.
  */
 #ifndef CMDSTREAM_TLS_H
 #define CMDSTREAM_TLS_H

@@ -40,7 +40,7 @@ enum cmdi_certificate_fault {
     CMDI_CERTIFICATE_TOO_MANY, // Parts of a name, extensions, names.
     CMDI_CERTIFICATE_NUL_IN_NAME,
     CMDI_CERTIFICATE_BAD_CHARACTER, // In a name that a program compares.
-    /* Of cmdi_certificate_check(). */
+    /* Of cmdi_certificate_check(), and but for digitalSignature of cmdi_certificate_check_ca(). */
     CMDI_CERTIFICATE_WEAK_SIGNATURE, // MD5 or SHA-1, which can be forged.
     CMDI_CERTIFICATE_UNKNOWN_SIGNATURE,
     CMDI_CERTIFICATE_SMALL_KEY,

@@ -50,24 +50,15 @@ static enum cmdi_certificate_fault check_key(const struct cmdi_certificate *cert
     return certificate->key_bits < bits_min ? CMDI_CERTIFICATE_SMALL_KEY : CMDI_CERTIFICATE_OK;
 }
 
-enum cmdi_certificate_fault cmdi_certificate_check_strength(
-        const struct cmdi_certificate *certificate)
+static enum cmdi_certificate_fault check_strength(const struct cmdi_certificate *certificate)
 {
     enum cmdi_certificate_fault fault = check_signature(certificate);
     return fault == CMDI_CERTIFICATE_OK ? check_key(certificate) : fault;
 }
 
-enum cmdi_certificate_fault cmdi_certificate_check(
+static enum cmdi_certificate_fault check_purpose(
         const struct cmdi_certificate *certificate, enum cmdi_certificate_owner owner)
 {
-    enum cmdi_certificate_fault fault = cmdi_certificate_check_strength(certificate);
-    if (fault != CMDI_CERTIFICATE_OK) {
-        return fault;
-    }
-    if (certificate->has_key_usage &&
-            (certificate->key_usage & CMDI_KEY_USAGE_DIGITAL_SIGNATURE) == 0) {
-        return CMDI_CERTIFICATE_NO_DIGITAL_SIGNATURE;
-    }
     if (!certificate->has_extended_key_usage) {
         return CMDI_CERTIFICATE_OK;
     }
@@ -75,6 +66,27 @@ enum cmdi_certificate_fault cmdi_certificate_check(
         return certificate->for_server ? CMDI_CERTIFICATE_OK : CMDI_CERTIFICATE_NOT_FOR_SERVER;
     }
     return certificate->for_client ? CMDI_CERTIFICATE_OK : CMDI_CERTIFICATE_NOT_FOR_CLIENT;
+}
+
+enum cmdi_certificate_fault cmdi_certificate_check(
+        const struct cmdi_certificate *certificate, enum cmdi_certificate_owner owner)
+{
+    enum cmdi_certificate_fault fault = check_strength(certificate);
+    if (fault != CMDI_CERTIFICATE_OK) {
+        return fault;
+    }
+    if (certificate->has_key_usage &&
+            (certificate->key_usage & CMDI_KEY_USAGE_DIGITAL_SIGNATURE) == 0) {
+        return CMDI_CERTIFICATE_NO_DIGITAL_SIGNATURE;
+    }
+    return check_purpose(certificate, owner);
+}
+
+enum cmdi_certificate_fault cmdi_certificate_check_ca(
+        const struct cmdi_certificate *ca, enum cmdi_certificate_owner owner)
+{
+    enum cmdi_certificate_fault fault = check_strength(ca);
+    return fault == CMDI_CERTIFICATE_OK ? check_purpose(ca, owner) : fault;
 }
 
 /* ---- Hosts ----------------------------------------------------------------------------------- */

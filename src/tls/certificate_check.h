@@ -23,12 +23,15 @@ enum cmdi_certificate_owner {
     CMDI_CERTIFICATE_OF_CLIENT,
 };
 
-/** Algorithm of its signature, kind and size of its key: what is asked of a CA on the way too. */
-CMDS_NODISCARD enum cmdi_certificate_fault cmdi_certificate_check_strength(
-        const struct cmdi_certificate *certificate);
-/** The same, and what it may be used for. */
+/** Algorithm of its signature, kind and size of its key; what it may be used for. */
 CMDS_NODISCARD enum cmdi_certificate_fault cmdi_certificate_check(
         const struct cmdi_certificate *certificate, enum cmdi_certificate_owner owner);
+/**
+ * The same of a CA above it: for what those below it may be used. That it is a CA, and may sign, is
+ * wolfSSL's to find.
+ */
+CMDS_NODISCARD enum cmdi_certificate_fault cmdi_certificate_check_ca(
+        const struct cmdi_certificate *ca, enum cmdi_certificate_owner owner);
 
 /** Labels of letters, digits, '-', '_' with dots between them; no address; no dot at the end. */
 bool cmdi_host_is_dns_name(struct cmds_string name);

@@ -255,7 +255,7 @@ static enum cmdi_certificate_fault complaint_of_ours(
     case COMPLAINT_PURPOSE:
     case COMPLAINT_KEY_USAGE:
         return verify->depth == 0 ? cmdi_certificate_check(certificate, verify->owner)
-                                  : cmdi_certificate_check_strength(certificate);
+                                  : cmdi_certificate_check_ca(certificate, verify->owner);
     default:
         return CMDI_CERTIFICATE_OK;
     }

@@ -106,7 +106,7 @@ static bool verify_ca(struct cmdi_verify *verify, const WOLFSSL_X509_STORE_CTX *
         if (cmdi_anchors_have(verify->anchors, &ca)) {
             return true;
         }
-        fault = cmdi_certificate_check_strength(&ca);
+        fault = cmdi_certificate_check_ca(&ca, verify->owner);
     }
     if (fault == CMDI_CERTIFICATE_OK) {
         return true;

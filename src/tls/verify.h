@@ -3,8 +3,9 @@
  * The peer's certificate, while wolfSSL looks at it: what wolfSSL has found, our own checks, and the
  * bytes of the certificate, which not every build of wolfSSL keeps.
  *
- * Of the CAs that a peer sends with it we ask that their signatures cannot be forged and their keys not
- * be guessed, but of those that we hold ourselves: they are trusted for what they are. So it is for all
+ * Of the CAs that a peer sends with it we ask that their signatures cannot be forged, their keys not be
+ * guessed, and that an extendedKeyUsage, if they have one, has the peer's side of a connection; but not
+ * of those that we hold ourselves: they are trusted for what they are. So it is for all
  * that wolfSSL has found to be a CA of ours, needed or not, as wolfSSL will remember it, for other
  * connections too. What it does not know, above the CA that we hold, does not matter.
  *

@@ -83,6 +83,28 @@ enum {
     CHAIN_COUNT = sizeof(chains) / sizeof(chains[0])
 };
 
+#define NO_SERVER " is not for a server: its extendedKeyUsage lacks serverAuth"
+#define NO_CLIENT " is not for a client: its extendedKeyUsage lacks clientAuth"
+
+/* Where a CA says what for those below it may be used: whose certificate it is makes the difference. */
+static const struct {
+    const char *name, *ca;
+    const char *why_no_server, *why_no_client; // As above.
+} purposes[] = {
+        {"chain_for_any", "ca", NULL, NULL},
+        {"chain_for_both", "ca", NULL, NULL},
+        {"chain_for_server", "ca", NULL, CA_OF("2", " for_server") NO_CLIENT},
+        {"chain_for_client", "ca", CA_OF("2", " for_client") NO_SERVER, NULL},
+        {"chain_for_other", "ca", CA_OF("2", " for_other") NO_SERVER,
+                CA_OF("2", " for_other") NO_CLIENT},
+        {"chain_low", "ca", CA_OF("3", " for_other") NO_SERVER, CA_OF("3", " for_other") NO_CLIENT},
+        {"chain_for_other", "sub_for_other", NULL, NULL}, // What we hold we have chosen.
+        {"chain_low", "sub_low", NULL, NULL},
+};
+enum {
+    PURPOSE_COUNT = sizeof(purposes) / sizeof(purposes[0])
+};
+
 static const char *shown;
 
 /* Our own options take none of the wrong ones. */
@@ -155,14 +177,31 @@ static void shows(
     tls_pair_fini(&pair);
 }
 
+static void client_checks(struct cmds_tls *server, const struct chain *chain)
+{
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct cmds_tls *client = new_client(chain->ca, chain->crl, &error);
+    shows(client, server, chain->name, chain->why);
+    cmds_tls_free(client);
+}
+
+static void server_checks(struct cmds_tls *client, const struct chain *chain)
+{
+    struct tls_pair pair;
+    shown = chain->name;
+    tls_pair_init(&pair, client, new_server(chain->ca, chain->crl));
+    pair.client_begun = show_to_server;
+    bool is_done = tls_pair_connect(&pair);
+    check(&pair.server, is_done, chain->why);
+    tls_pair_fini(&pair);
+    cmds_tls_free(pair.server.tls);
+}
+
 static void test_a_client_checks_a_chain(void)
 {
     struct cmds_tls *server = tls_new_server("server", NULL);
     for (size_t i = 0; i < CHAIN_COUNT; i++) {
-        struct cmds_error error = CMDS_ERROR_INIT;
-        struct cmds_tls *client = new_client(chains[i].ca, chains[i].crl, &error);
-        shows(client, server, chains[i].name, chains[i].why);
-        cmds_tls_free(client);
+        client_checks(server, &chains[i]);
     }
     cmds_tls_free(server);
 }
@@ -171,16 +210,22 @@ static void test_a_server_checks_a_chain(void)
 {
     struct cmds_tls *client = tls_new_client("ca", NULL);
     for (size_t i = 0; i < CHAIN_COUNT; i++) {
-        struct tls_pair pair;
-        shown = chains[i].name;
-        tls_pair_init(&pair, client, new_server(chains[i].ca, chains[i].crl));
-        pair.client_begun = show_to_server;
-        bool is_done = tls_pair_connect(&pair);
-        check(&pair.server, is_done, chains[i].why);
-        tls_pair_fini(&pair);
-        cmds_tls_free(pair.server.tls);
+        server_checks(client, &chains[i]);
     }
     cmds_tls_free(client);
+}
+
+static void test_a_ca_says_what_for(void)
+{
+    struct cmds_tls *client = tls_new_client("ca", NULL), *server = tls_new_server("server", NULL);
+    for (size_t i = 0; i < PURPOSE_COUNT; i++) {
+        client_checks(server,
+                &(struct chain){purposes[i].name, purposes[i].ca, NULL, purposes[i].why_no_server});
+        server_checks(client,
+                &(struct chain){purposes[i].name, purposes[i].ca, NULL, purposes[i].why_no_client});
+    }
+    cmds_tls_free(client);
+    cmds_tls_free(server);
 }
 
 /* wolfSSL remembers CAs that came; what is right does not depend on what came before. */
@@ -198,6 +243,8 @@ static void test_no_connection_depends_on_another(void)
     shows(client, server, "under_sha1", NO_ISSUER("under_sha1", "CN=Sub CA sha1"));
     shows(client, server, "chain_beside", CA_OF("3", " sha1") FORGEABLE);
     shows(client, server, "under_sha1", NO_ISSUER("under_sha1", "CN=Sub CA sha1"));
+    shows(client, server, "chain_for_other", CA_OF("2", " for_other") NO_SERVER);
+    shows(client, server, "under_for_other", NO_ISSUER("under_for_other", "CN=Sub CA for_other"));
     shows(client, server, "chain_2", NULL);
     cmds_tls_free(client);
     cmds_tls_free(server);
@@ -241,6 +288,7 @@ static void test_lists_that_will_not_do(void)
 CU_TestInfo test_tls_chains[] = {
         {"a client checks a chain", test_a_client_checks_a_chain},
         {"a server checks a chain", test_a_server_checks_a_chain},
+        {"a CA says what for", test_a_ca_says_what_for},
         {"no connection depends on another", test_no_connection_depends_on_another},
         {"a CA of ours expires", test_a_ca_of_ours_expires},
         {"lists that will not do", test_lists_that_will_not_do},
