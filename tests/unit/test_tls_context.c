@@ -645,6 +645,28 @@ static void test_context_policy_says_whom_we_believe(void)
     cmds_tls_free(tls);
 }
 
+/* What a client says of itself, and whom it does not believe any more: no session outlives that. */
+static void test_context_policy_has_lists_and_who_we_are(void)
+{
+    uint8_t first[32], second[32], third[32];
+    struct cmds_tls_client_options client = client_options();
+    client.crl_file = JOIN("live.crl", 0644, "ca.crl");
+    client.certificate_file = JOIN("live.pem", 0644, "client.pem");
+    client.key_file = JOIN("live.key", 0600, "client.key");
+    struct cmds_tls *tls = client_of(&client);
+    policy_of(tls, first);
+    (void)JOIN("live.crl", 0644, "ca_sub.crl");
+    CU_ASSERT_EQUAL(cmds_tls_reload(tls, NULL), 0);
+    policy_of(tls, second);
+    CU_ASSERT_NOT_EQUAL(memcmp(first, second, 32), 0);
+    (void)JOIN("live.pem", 0644, "plain.pem");
+    (void)JOIN("live.key", 0600, "plain.key");
+    CU_ASSERT_EQUAL(cmds_tls_reload(tls, NULL), 0);
+    policy_of(tls, third);
+    CU_ASSERT_NOT_EQUAL(memcmp(second, third, 32), 0);
+    cmds_tls_free(tls);
+}
+
 static void test_context_library_is_named(void)
 {
     CU_ASSERT_PTR_NOT_NULL(strstr(cmds_tls_library(), "wolfSSL "));
@@ -669,6 +691,7 @@ static const CU_TestInfo test_tls_context[] = {
         {"reload is whole or nothing", test_context_reload_is_whole_or_nothing},
         {"sessions keep what they began with", test_context_sessions_keep_what_they_began_with},
         {"policy says whom we believe", test_context_policy_says_whom_we_believe},
+        {"policy has lists and who we are", test_context_policy_has_lists_and_who_we_are},
         {"library is named", test_context_library_is_named},
         CU_TEST_INFO_NULL,
 };

@@ -104,6 +104,15 @@ static void write_file(const char *path, const struct text *text, size_t size)
     close(fd);
 }
 
+/* The next descriptor that the process gets: as before, if all files were closed. */
+static int next_fd(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    CU_ASSERT_FATAL(fd >= 0);
+    close(fd);
+    return fd;
+}
+
 /* ---- The test -------------------------------------------------------------------------------- */
 
 struct pair_of_files {
@@ -158,6 +167,7 @@ static void test_reload_while_sessions_begin(void)
     CU_ASSERT_EQUAL_FATAL(cmds_tls_server_new(&server, &server_options, NULL), 0);
     CU_ASSERT_EQUAL_FATAL(cmds_tls_client_new(&client, &client_options, NULL), 0);
     atomic_bool stops = false;
+    int fd = next_fd();
     for (int i = 0; i < THREADS; i++) {
         workers[i] = (struct worker){.client = client, .server = server, .stops = &stops};
         CU_ASSERT_EQUAL_FATAL(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
@@ -172,6 +182,7 @@ static void test_reload_while_sessions_begin(void)
         CU_ASSERT_EQUAL(workers[i].failed, 0);
         CU_ASSERT_STRING_EQUAL(workers[i].error.text, "");
     }
+    CU_ASSERT_EQUAL(next_fd(), fd);
     cmds_tls_free(client);
     cmds_tls_free(server);
 }
