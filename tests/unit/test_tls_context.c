@@ -429,6 +429,8 @@ static void test_context_forms_of_a_key(void)
     options.key_file =
             convert("secret.key", "openssl ec -in %s -out %s -aes128 -passout pass:x 2>/dev/null");
     refused_server(&options, CMDS_E_TLS_CONFIG, "encrypted, and there is nobody to ask");
+    options.key_file = convert("ssh.key", "sed 's/ PRIVATE/ OPENSSH PRIVATE/' <%s >%s");
+    refused_server(&options, CMDS_E_TLS_CONFIG, "a key of OpenSSH");
     static const char *const names[][2] = {{"ed25519.pem", "ed25519.key"}, {"p384.pem", "p384.key"},
             {"rsa_2048.pem", "rsa_2048.key"}, {"pss.pem", "pss.key"}};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
