@@ -177,7 +177,6 @@ struct cmdi_conn {
     /* Output; per frame. */
     struct cmdi_conn_buffer fill;   // Appended to.
     struct cmdi_conn_buffer flight; // Being sent.
-    struct cmdi_secured *secured;   // Its security layer (conn/secure.h). NULL: none.
     size_t fill_hint;               // What the last flight needed: the next fill is leased at once.
     size_t made_size;               // Of this run's output: what is no longer in `fill`.
     size_t lacks;   // Bytes that the shard had no memory for: it waits for them. 0: it does not.
@@ -197,6 +196,7 @@ struct cmdi_conn {
     bool evicted;       // It held most when memory was short, and is being closed.
 
     /* Input; per slice. */
+    struct cmdi_secured *secured; // Its security layer (conn/secure.h). NULL: none.
     struct cmdi_slices slices;
     struct cmdi_conn_buffer stash;
     uint64_t stash_ns;   // When the last of its bytes arrived.
