@@ -157,8 +157,8 @@ static const char p256_point[] =
 static bool prove_p256_agreement(void)
 {
     struct bytes key = steps(1, KEY_SIZE), point = unhex(p256_point), secret = {.size = KEY_SIZE};
-    ecc_key own, other;
-    WC_RNG rng;
+    ecc_key own = {0}, other = {0};
+    WC_RNG rng = {0};
     bool right = wc_ecc_init(&own) == 0 && wc_ecc_init(&other) == 0 && wc_InitRng(&rng) == 0;
     right = right &&
             wc_ecc_import_private_key_ex(key.data, key.size, NULL, 0, &own, ECC_SECP256R1) == 0 &&
@@ -166,9 +166,13 @@ static bool prove_p256_agreement(void)
 #ifdef ECC_TIMING_RESISTANT
     right = right && wc_ecc_set_rng(&own, &rng) == 0;
 #endif
-    return right && wc_ecc_shared_secret(&own, &other, secret.data, &secret.size) == 0 &&
-           is(secret.data, secret.size,
-                   "a6fdcdfd7fff42f85410128bab30010a67860879f1de150b6467430f73754d71");
+    right = right && wc_ecc_shared_secret(&own, &other, secret.data, &secret.size) == 0 &&
+            is(secret.data, secret.size,
+                    "a6fdcdfd7fff42f85410128bab30010a67860879f1de150b6467430f73754d71");
+    (void)wc_ecc_free(&own);
+    (void)wc_ecc_free(&other);
+    (void)wc_FreeRng(&rng);
+    return right;
 }
 
 static bool prove_p256_signature(void)
@@ -177,7 +181,7 @@ static bool prove_p256_signature(void)
     struct bytes signature =
             unhex("3045022100c3d070aa0c1b169a4070fc97e3cb44ce8966ee7244b0437559ea108a36df6ce5022037"
                   "a9df0c1fe895f47432e3e6852a2ba26ef5cd99493df14eb849239844b14bd5");
-    ecc_key key;
+    ecc_key key = {0};
     int valid = 0;
     bool right = wc_ecc_init(&key) == 0 &&
                  wc_ecc_import_x963_ex(point.data, point.size, &key, ECC_SECP256R1) == 0 &&
@@ -185,10 +189,12 @@ static bool prove_p256_signature(void)
                          signature.data, signature.size, hash.data, hash.size, &valid, &key) == 0 &&
                  valid == 1;
     hash.data[0] ^= 1;
-    return right &&
-           wc_ecc_verify_hash(signature.data, signature.size, hash.data, hash.size, &valid, &key) ==
-                   0 &&
-           valid == 0;
+    right = right &&
+            wc_ecc_verify_hash(
+                    signature.data, signature.size, hash.data, hash.size, &valid, &key) == 0 &&
+            valid == 0;
+    (void)wc_ecc_free(&key);
+    return right;
 }
 
 static bool prove_ed25519(void)
