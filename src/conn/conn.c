@@ -60,6 +60,7 @@ static void conn_transport_opened(struct cmdi_conn *conn)
         return;
     }
     cmdi_conn_move(conn, CMDI_CONN_SECURING);
+    cmdi_conn_timer_by(conn, conn->shard->now_ms + CMDI_SECURE_SILENT_MS);
     cmdi_conn_arm_recv(conn, conn->ops->expects_quiet);
     cmdi_conn_ready(conn); // A client speaks first.
 }

@@ -143,8 +143,23 @@ void cmdi_handshake_run(struct cmdi_conn *conn)
     }
 }
 
+/*
+ * A reset that came together with bytes is not reported by the receive that took these: the kernel
+ * waits for an event, and there is none any more. Others learn it by what they send.
+ */
+static void handshake_look_for_reset(struct cmdi_conn *conn, uint64_t now_ms)
+{
+    if (conn->input == CMDI_INPUT_RECEIVING && now_ms >= conn->armed_at + CMDI_SECURE_SILENT_MS) {
+        cmdi_conn_stop_recv(conn);
+    }
+    cmdi_conn_timer_by(conn, now_ms + CMDI_SECURE_SILENT_MS);
+}
+
 void cmdi_handshake_look(struct cmdi_conn *conn, uint64_t now_ms)
 {
+    if (conn->secured->tls->is_server) {
+        handshake_look_for_reset(conn, now_ms);
+    }
     if (conn->secured->handshake == CMDI_HANDSHAKE_SEATLESS) {
         cmdi_conn_timer_by(conn, now_ms + cmdi_secure_seat_ms(conn->shard));
         handshake_make_room(conn->shard, now_ms);

@@ -31,6 +31,7 @@
 enum {
     CMDI_SECURE_RAW_MAX = 64 * 1024,     // Received in a handshake: that much and more is not read.
     CMDI_SECURE_ANSWERS_MAX = 64 * 1024, // Of the session's own, that wait behind a send.
+    CMDI_SECURE_SILENT_MS = 500,         // After so long the receive is armed anew.
     CMDI_SECURE_SEAT_MS = 1000,          // Of a seat, while few wait for one.
     // While many do: a long round trip, or a client that is as busy as we are.
     CMDI_SECURE_SEAT_MIN_MS = 100,

@@ -556,8 +556,8 @@ static void test_seats_stopped_input_in_a_handshake(void)
         peer_advance(masked.peer);
         peer_recv_done(masked.peer, -ECANCELED);
         peer_advance(masked.peer);
-        CU_ASSERT_EQUAL(masked.peer->opens, due);
-        CU_ASSERT_EQUAL(masked.peer->eofs, due);
+        CU_ASSERT_EQUAL(masked.peer->opens, (uint32_t)due);
+        CU_ASSERT_EQUAL(masked.peer->eofs, (uint32_t)due);
         CU_ASSERT_EQUAL(masked.peer->conn.error_code, due ? 0 : CMDS_E_DRAINING);
         CU_ASSERT_FALSE(masked.peer->receiving);
         masked_free(&masked);

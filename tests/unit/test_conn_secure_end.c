@@ -196,6 +196,31 @@ static void test_secure_fin_in_the_handshake(void)
     }
 }
 
+/* One that came together with bytes is in no event any more: a receive armed anew finds it. */
+static void test_secure_reset_in_the_handshake_is_looked_for(void)
+{
+    struct masked masked;
+    for (int is_server = 0; is_server <= 1; is_server++) {
+        mask_init(&masked.mask, is_server != 0);
+        masked_open(&masked, is_server ? &peer_secured_server_ops : &peer_client_ops, CMDS_NEVER);
+        struct peer *peer = masked.peer;
+        uint32_t recvs = peer->recvs;
+        peer_advance_ms(peer, CMDI_SECURE_SILENT_MS - 1);
+        CU_ASSERT_EQUAL(peer->stops, 0);
+        peer_advance_ms(peer, 2);
+        CU_ASSERT_EQUAL(peer->stops, (uint32_t)is_server); // A client has sent something.
+        if (is_server) {
+            peer_recv_done(peer, -ECANCELED);
+            peer_advance(peer);
+            CU_ASSERT_EQUAL(peer->recvs, recvs + 1);
+            peer_recv_done(peer, -ECONNRESET);
+            peer_advance(peer);
+            expect_error(peer, CMDS_E_EOF, "reset");
+        }
+        masked_free(&masked);
+    }
+}
+
 /* What it sent before its end is read: an alert says why it went, and commands still run. */
 static void test_secure_fin_stands_behind_what_came(void)
 {
@@ -475,6 +500,7 @@ static CU_TestInfo tests[] = {
         {"paused one may fail", test_secure_paused_one_may_fail},
         {"close notify before the ServerInfo", test_secure_close_notify_before_the_server_info},
         {"fin in the handshake", test_secure_fin_in_the_handshake},
+        {"reset in the handshake is looked for", test_secure_reset_in_the_handshake_is_looked_for},
         {"fin stands behind what came", test_secure_fin_stands_behind_what_came},
         {"finish drains notifies shuts and lingers",
                 test_secure_finish_drains_notifies_shuts_and_lingers},

@@ -77,7 +77,7 @@ static void test_secure_record_waits_for_memory(void)
         peer_end_operations(&hog);
         peer_advance(peer);
         CU_ASSERT_EQUAL(peer->frames, 40);
-        CU_ASSERT_EQUAL(peer->eofs, fin);
+        CU_ASSERT_EQUAL(peer->eofs, (uint32_t)fin);
         CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
         CU_ASSERT_EQUAL(peer->counters.out_of_memory, 0);
         drain_account(&masked, size);
@@ -138,7 +138,7 @@ static void test_secure_sealing_takes_from_the_reserve(void)
         size_t size = fill_account(&masked, 64 * KIB - (size_t)short_of);
         peer_advance(masked.peer);
         CU_ASSERT_EQUAL(masked.peer->conn.error_code, short_of ? CMDS_E_MEMORY_LIMIT : 0);
-        CU_ASSERT_EQUAL(masked.peer->counters.out_of_memory, short_of);
+        CU_ASSERT_EQUAL(masked.peer->counters.out_of_memory, (uint64_t)short_of);
         CU_ASSERT_EQUAL(masked.peer->sending != NULL, !short_of);
         drain_account(&masked, size);
         if (!short_of) {

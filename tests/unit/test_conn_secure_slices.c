@@ -216,7 +216,7 @@ static void test_secure_last_words_arrive_over_a_ring(void)
         }
         struct mask_found found = mask_unwrap(&(struct mask_end){0}, got, (size_t)(at - got), NULL);
         CU_ASSERT_EQUAL(found.hellos, 1);
-        CU_ASSERT_EQUAL(found.alerts, fails);
+        CU_ASSERT_EQUAL(found.alerts, (uint32_t)fails);
         CU_ASSERT_EQUAL(found.notifies, !fails);
         CU_ASSERT_EQUAL(wire.peer.conn.error_code, fails ? CMDS_E_TLS_RECORD : CMDS_E_CLOSED);
         wire_close(&wire);
