@@ -59,8 +59,8 @@ struct cmds_tls_server_options {
     // signed by one of client_ca_file's: CAs between them and the clients have to be in there too.
     const char *crl_file;
     const char *ciphers; // OpenSSL's names with colons. NULL: ours.
-    // Names with commas, best first, at most 1024 bytes. NULL: none. If set, a client that offers none
-    // of them is refused.
+    // Names with commas, at most 1024 bytes. NULL: none. If set, the first of the client's that is among
+    // them is agreed on, and a client that offers none of them is refused.
     const char *alpn;
     const struct cmds_tls_name *names; // Whoever asks for none of them gets certificate_file.
     uint32_t name_count;               // At most 1000.
@@ -90,7 +90,7 @@ struct cmds_tls_client_options {
     const char *certificate_file; // PEM, our own first. NULL: none. Both or none.
     const char *key_file;         // PEM. Refused if its group or others may read it.
     const char *ciphers;          // OpenSSL's names with colons. NULL: ours.
-    const char *alpn;             // Names with commas, best first, as of a server. NULL: none.
+    const char *alpn;             // Names with commas, best first. NULL: none.
     /**
      * A handshake went well, and this is the server. Negative refuses it all the same, as by its
      * fingerprint or by the ALPN that was agreed on. On the connection's shard; it calls nothing of the

@@ -62,7 +62,7 @@ struct tool_tls {
             TOOL_TEXT(type, "tls-ciphers", "LIST", tls.ciphers,                                    \
                     "OpenSSL's names, with colons, best first (default: AEAD ciphers alone)"),     \
             TOOL_TEXT(type, "tls-alpn", "LIST", tls.alpn,                                          \
-                    "names of protocols, with commas, best first (default: none)")
+                    "names of protocols, with commas, a client's best first (default: none)")
 
 /**
  * `name` is the sub-command's. Returns: TOOL_PARSED; else the exit status, and one line on stderr: the
