@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 
 #include "base/assert.h"
-#include "base/text.h"
 #include "tls/line.h"
 
 static enum cmdi_certificate_fault check_signature(const struct cmdi_certificate *certificate)
@@ -214,23 +213,8 @@ enum cmdi_certificate_fault cmdi_certificate_check_host(
 /* ---- Sentences ------------------------------------------------------------------------------- */
 
 enum {
-    QUOTED_SIZE_MAX = 64, // Of a name in a sentence; what is longer is cut, and says so.
     NAMES_SHOWN_MAX = 3,
 };
-
-/* `size` bytes of ASCII or UTF-8. */
-static void put_quoted(struct cmdi_line *line, const char *text, size_t size)
-{
-    size_t shown = size <= QUOTED_SIZE_MAX ? size : QUOTED_SIZE_MAX;
-    while (shown < size && shown > 0 && ((unsigned char)text[shown] & 0xc0) == 0x80) {
-        shown--; // Not within a character.
-    }
-    for (size_t i = 0; i < shown; i++) {
-        char c = cmdi_char_defuse(text[i]);
-        cmdi_line_put(line, &c, 1);
-    }
-    cmdi_line_text(line, shown < size ? "..." : "");
-}
 
 static void put_alt_name(struct cmdi_line *line, const struct cmdi_alt_name *name)
 {
@@ -241,7 +225,7 @@ static void put_alt_name(struct cmdi_line *line, const struct cmdi_alt_name *nam
         CMDI_ASSERT(text != NULL); // There is room for all.
         cmdi_line_text(line, text);
     } else {
-        put_quoted(line, name->value.data, name->value.size);
+        cmdi_line_quoted(line, name->value.data, name->value.size);
     }
 }
 
@@ -277,7 +261,7 @@ static void put_other_host(struct cmdi_line *line, const struct cmdi_certificate
     cmdi_line_text(line, " is for ");
     put_alt_names(line, certificate);
     cmdi_line_text(line, ", not ");
-    put_quoted(line, host, strlen(host));
+    cmdi_line_quoted(line, host, strlen(host));
     cmdi_line_text(line, why);
 }
 
@@ -360,7 +344,7 @@ size_t cmdi_certificate_fault_text(const struct cmdi_certificate *certificate,
     }
     if (certificate->common_name.size > 0) {
         cmdi_line_text(&line, " (CN=");
-        put_quoted(&line, certificate->common_name.data, certificate->common_name.size);
+        cmdi_line_quoted(&line, certificate->common_name.data, certificate->common_name.size);
         cmdi_line_text(&line, ")");
     }
     if (fault == CMDI_CERTIFICATE_OTHER_HOST) {

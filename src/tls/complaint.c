@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "base/assert.h"
-#include "base/text.h"
 #include "tls/line.h"
 #include "tls/name.h"
 
@@ -115,37 +114,20 @@ static enum complaint complaint_of(int number)
 
 /* ---- Pieces ---------------------------------------------------------------------------------- */
 
-enum {
-    COMPLAINT_QUOTED_MAX = 64,
-};
-
-static void put_quoted(struct cmdi_line *line, const char *text, size_t size)
-{
-    size_t shown = size <= COMPLAINT_QUOTED_MAX ? size : COMPLAINT_QUOTED_MAX;
-    while (shown < size && shown > 0 && ((unsigned char)text[shown] & 0xc0) == 0x80) {
-        shown--; // Not within a character.
-    }
-    for (size_t i = 0; i < shown; i++) {
-        char c = cmdi_char_defuse(text[i]);
-        cmdi_line_put(line, &c, 1);
-    }
-    cmdi_line_text(line, shown < size ? "..." : "");
-}
-
 /* `certificate`: NULL: it could not be read. */
 static void put_who(struct cmdi_line *line, const struct cmdi_certificate *certificate, int depth)
 {
     cmdi_line_certificate(line, (unsigned)depth);
     if (certificate != NULL && certificate->common_name.size > 0) {
         cmdi_line_text(line, " (CN=");
-        put_quoted(line, certificate->common_name.data, certificate->common_name.size);
+        cmdi_line_quoted(line, certificate->common_name.data, certificate->common_name.size);
         cmdi_line_text(line, ")");
     }
 }
 
 static void put_issuer(struct cmdi_line *line, const struct cmdi_certificate *certificate)
 {
-    char issuer[COMPLAINT_QUOTED_MAX + 1];
+    char issuer[CMDI_LINE_QUOTED_MAX + 1];
     if (certificate == NULL || certificate->issuer.size == 0) {
         return;
     }

@@ -13,6 +13,12 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/text.h"
+
+enum {
+    CMDI_LINE_QUOTED_MAX = 64, // Of a name in a sentence; what is longer is cut, and says so.
+};
+
 struct cmdi_line {
     char *out; // May be NULL if `size` is 0.
     size_t size, length;
@@ -53,6 +59,20 @@ static inline void cmdi_line_number(struct cmdi_line *line, unsigned long long n
         number /= 10;
     } while (number > 0);
     cmdi_line_put(line, digits + at, sizeof(digits) - at);
+}
+
+/** `size` bytes of ASCII or UTF-8 that somebody else has chosen. */
+static inline void cmdi_line_quoted(struct cmdi_line *line, const char *text, size_t size)
+{
+    size_t shown = size <= CMDI_LINE_QUOTED_MAX ? size : CMDI_LINE_QUOTED_MAX;
+    while (shown < size && shown > 0 && ((unsigned char)text[shown] & 0xc0) == 0x80) {
+        shown--; // Not within a character.
+    }
+    for (size_t i = 0; i < shown; i++) {
+        char c = cmdi_char_defuse(text[i]);
+        cmdi_line_put(line, &c, 1);
+    }
+    cmdi_line_text(line, shown < size ? "..." : "");
 }
 
 /** How a certificate of a peer is called: 0 is its own, above it those that it sends with it. */
