@@ -192,9 +192,9 @@ class Checker:
                 yield fields[0], fields[1]
 
     def public_functions(self, others=False):
-        """Of the core; or of what are libraries of their own: include/cmdstream/codec_*.h, tls.h."""
+        """Of the core; or of what are libraries of their own: include/cmdstream/codec_*.h, tls.h, sim.h."""
         for name, lines in self.c_files():
-            if not name.startswith("include/") or others != bool(re.search(r"/(codec_|tls\.)", name)):
+            if not name.startswith("include/") or others != bool(re.search(r"/(codec_|tls\.|sim\.)", name)):
                 continue
             text = "\n".join(lines)
             for match in re.finditer(r"\bCMDS_API\b[^;{}#]*?\b(cmds_\w+)\s*(\(|;|\[)", text):

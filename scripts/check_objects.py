@@ -22,6 +22,7 @@ ARROWS = {
     "client": "base shard net conn codec",
     "group": "base machine ring shard net client codec",
     "test": "base wire shard conn server codec",
+    "sim": "base ring",  # Another library's half: what src/ring defines, without the kernel.
     "tls": "base common conn",  # A library of its own. Of codecs/common: UTF-8; of conn: security.h.
     "tool": "",  # Public headers only: what it needs, every user has.
 }
@@ -148,7 +149,8 @@ class Objects:
             target = next(p for p in path.parents if p.parent.name == "CMakeFiles")
             place = target.parent.parent.relative_to(build) / path.relative_to(target)
             name = place.with_suffix("").as_posix()
-            if re.match(r"(src|codecs)/", name) and (root / name).is_file():
+            # src/sim defines what src/ring does, for a library of its own: its includes are looked at.
+            if re.match(r"(src|codecs)/(?!sim/)", name) and (root / name).is_file():
                 newest[name] = path
         for name, path in newest.items():
             self.read(name, path)
