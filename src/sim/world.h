@@ -28,6 +28,8 @@
 #include "ring/address.h"
 
 #define CMDI_SIM_NEVER UINT64_MAX
+/** The clock when a world begins: of a machine that has been up for a while. */
+#define CMDI_SIM_BEGIN_NS 1000000000u
 
 /* --- Memory of the simulation itself ----------------------------------------------------------- */
 
@@ -46,7 +48,7 @@ struct cmdi_event {
     uint32_t place;        // In the heap; UINT32_MAX: not armed.
     cmdi_event_fn fn;
 };
-/** Since the world began; never 0 inside. */
+/** The world's monotonic clock. */
 uint64_t cmdi_sim_now(void);
 void cmdi_event_init(struct cmdi_event *event, cmdi_event_fn fn);
 /** Arms it, or moves it. A time that is over is now. */
@@ -157,8 +159,9 @@ struct cmdi_sim_part {
 void cmdi_sim_part_add(struct cmdi_sim_part *part);
 void cmdi_sim_part_remove(struct cmdi_sim_part *part);
 
-/** A number of the caller's process, for traces; 0: the loop. */
-uint32_t cmdi_sim_process_number(void);
+/** For traces. */
+const char *cmdi_sim_process_name(uint32_t number);
+/** Complete: no default is left open. NULL: there is no world. */
 const struct cmds_sim_options *cmdi_sim_options(void);
 
 #endif

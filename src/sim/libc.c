@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Clocks and sleeps as programs have them from libc, led here by the linker (--wrap), and those of the
+ * seam, ring/clock.h. Outside of the world they are the real ones.
+ */
+#include "sim/libc.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/time.h"
+#include "ring/clock.h"
+#include "sim/scheduler.h"
+#include "sim/world.h"
+
+#define LIBC_WALL_BEGIN_S 1767225600 // 2026, when a world begins.
+
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+time_t __real_time(time_t *now);
+int __real_nanosleep(const struct timespec *time, struct timespec *left);
+int __real_usleep(useconds_t us);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+time_t __wrap_time(time_t *now);
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
+int __wrap_usleep(useconds_t us);
+
+static int64_t wall_jumped_ns;
+
+void cmdi_sim_wall_begin(void)
+{
+    wall_jumped_ns = 0;
+}
+
+void cmdi_sim_wall_jump(int64_t ns)
+{
+    wall_jumped_ns += ns;
+}
+
+static uint64_t wall_now(void)
+{
+    return LIBC_WALL_BEGIN_S * (uint64_t)CMDI_NS_PER_S + cmdi_sim_now() + (uint64_t)wall_jumped_ns;
+}
+
+uint64_t cmdi_sim_time_of(const struct timespec *moment)
+{
+    uint64_t ns = (uint64_t)moment->tv_sec * CMDI_NS_PER_S + (uint64_t)moment->tv_nsec;
+    if (moment->tv_sec < LIBC_WALL_BEGIN_S / 2) {
+        return ns; // No world runs for so many years.
+    }
+    uint64_t now = wall_now();
+    return ns > now ? cmdi_sim_now() + (ns - now) : cmdi_sim_now();
+}
+
+static struct timespec timespec_of(uint64_t ns)
+{
+    return (struct timespec){
+            .tv_sec = (time_t)(ns / CMDI_NS_PER_S), .tv_nsec = (long)(ns % CMDI_NS_PER_S)};
+}
+
+static void libc_sleep(uint64_t ns)
+{
+    struct cmdi_sim_queue nobody;
+    cmdi_sim_queue_init(&nobody);
+    (void)cmdi_sim_wait(&nobody, cmdi_sim_now() + ns, "a time");
+}
+
+/* --- Of programs ------------------------------------------------------------------------------ */
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+    if (cmdi_sim_thread() == NULL) {
+        return __real_clock_gettime(clock, now);
+    }
+    cmdi_sim_yield();
+    bool wall = clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE || clock == CLOCK_TAI;
+    *now = timespec_of(wall ? wall_now() : cmdi_sim_now());
+    return 0;
+}
+
+time_t __wrap_time(time_t *now)
+{
+    if (cmdi_sim_thread() == NULL) {
+        return __real_time(now);
+    }
+    time_t seconds = (time_t)(wall_now() / CMDI_NS_PER_S);
+    if (now != NULL) {
+        *now = seconds;
+    }
+    return seconds;
+}
+
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
+{
+    if (cmdi_sim_thread() == NULL) {
+        return __real_nanosleep(time, left);
+    }
+    libc_sleep((uint64_t)time->tv_sec * CMDI_NS_PER_S + (uint64_t)time->tv_nsec);
+    return 0;
+}
+
+int __wrap_usleep(useconds_t us)
+{
+    if (cmdi_sim_thread() == NULL) {
+        return __real_usleep(us);
+    }
+    libc_sleep((uint64_t)us * CMDI_NS_PER_US);
+    return 0;
+}
+
+/* --- Of the seam ------------------------------------------------------------------------------ */
+
+uint64_t cmdi_now_ns(void)
+{
+    cmdi_sim_yield();
+    return cmdi_sim_now();
+}
+
+uint64_t cmdi_random(void)
+{
+    return cmdi_sim_draw(CMDI_CHANCE_LIBRARY);
+}
+
+void cmdi_sleep_ms(uint32_t ms)
+{
+    libc_sleep(cmdi_ms_to_ns(ms));
+}
