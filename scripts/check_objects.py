@@ -18,7 +18,7 @@ ARROWS = {
     "shard": "base machine ring",
     "net": "base ring shard",
     "conn": "base wire ring shard",
-    "server": "base machine wire ring shard net conn codec",
+    "server": "base wire ring shard net conn codec",
     "client": "base shard net conn codec",
     "group": "base machine ring shard net client codec",
     "test": "base wire shard conn server codec",
@@ -54,7 +54,7 @@ LIBC = set(
     "strtod strtof strtol strtoll strtoul strtoull snprintf vsnprintf "
     "strerror strerror_r strerrordesc_np strerrorname_np inet_ntop inet_pton "
     "pthread_mutex_init pthread_mutex_destroy pthread_mutex_lock pthread_mutex_trylock "
-    "pthread_mutex_unlock pthread_self pthread_equal pthread_once "
+    "pthread_mutex_unlock pthread_once "
     # Of the compiler and of the headers' macros.
     "_GLOBAL_OFFSET_TABLE_ __stack_chk_fail __tls_get_addr __errno_location __ctype_b_loc".split()
 )

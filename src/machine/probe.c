@@ -26,7 +26,7 @@
 
 #include <cmdstream/probe.h>
 
-#include "machine/cpu.h"
+#include "machine/cgroup.h"
 
 /* Kernel ABI that liburing 2.3 does not name yet. */
 enum {
@@ -417,7 +417,7 @@ static void probe_facts(struct cmds_probe *probe)
     probe->nofile_hard = has_nofile ? probe_limit(nofile.rlim_max) : -1;
     probe->shard_memlock_bytes = (int64_t)PROBE_SHARD_KIB * 1024;
     probe->cpu_count = probe_cpus();
-    probe->cpu_quota_percent = (int32_t)cmdi_cpu_quota_percent();
+    probe->cpu_quota_percent = (int32_t)cmdi_cgroup_cpu_percent();
 }
 
 int cmds_probe_run(struct cmds_probe *probe)

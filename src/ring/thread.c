@@ -26,6 +26,13 @@ enum {
     THREAD_NAME_MAX = 15,                  // As many bytes as the kernel keeps.
 };
 
+_Thread_local void *cmdi_thread_owned;
+
+uintptr_t cmdi_thread_self(void)
+{
+    return (uintptr_t)&cmdi_thread_owned;
+}
+
 struct thread_start {
     void *(*fn)(void *argument);
     void *argument;

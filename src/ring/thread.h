@@ -11,6 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** What a thread of the library keeps for itself: the shard that it runs, or NULL. Of src/shard alone. */
+extern _Thread_local void *cmdi_thread_owned;
+/** Who the calling thread is: another number for each one that lives. Thread: any. */
+uintptr_t cmdi_thread_self(void);
+
 /**
  * Starts a thread that blocks the signals that are sent to a process, and none of those that a fault
  * of its own raises. `thread` NULL: it is detached. `name` has at most 15 bytes. `stack_size` 0: the

@@ -8,9 +8,9 @@
 
 #include "base/time.h"
 #include "conn/security.h"
-#include "machine/signals.h"
 #include "net/address.h"
 #include "ring/clock.h"
+#include "ring/signals.h"
 
 enum {
     MAIN_DRAIN_MS = 10000,

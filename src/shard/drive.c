@@ -17,8 +17,8 @@
 
 #include "base/error.h"
 #include "base/time.h"
-#include "machine/cpu.h"
 #include "ring/clock.h"
+#include "ring/cpu.h"
 #include "ring/thread.h"
 
 enum {
@@ -193,12 +193,12 @@ static int drive_claim(struct cmds_runtime *runtime)
     if (atomic_load(&runtime->turner_known) == 0) {
         pthread_mutex_lock(&runtime->lock);
         if (atomic_load(&runtime->turner_known) == 0) {
-            runtime->turner = pthread_self();
+            runtime->turner = cmdi_thread_self();
             atomic_store(&runtime->turner_known, 1);
         }
         pthread_mutex_unlock(&runtime->lock);
     }
-    if (!pthread_equal(runtime->turner, pthread_self())) {
+    if (runtime->turner != cmdi_thread_self()) {
         return -EXDEV;
     }
     return drive_is_inside(runtime) ? -EDEADLK : 0;
@@ -206,8 +206,7 @@ static int drive_claim(struct cmds_runtime *runtime)
 
 bool cmdi_runtime_is_turner(const struct cmds_runtime *runtime)
 {
-    return atomic_load(&runtime->turner_known) != 0 &&
-           pthread_equal(runtime->turner, pthread_self());
+    return atomic_load(&runtime->turner_known) != 0 && runtime->turner == cmdi_thread_self();
 }
 
 /*

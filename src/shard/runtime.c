@@ -13,8 +13,8 @@
 
 #include "base/error.h"
 #include "base/options.h"
-#include "machine/cpu.h"
 #include "machine/probe.h"
+#include "ring/cpu.h"
 #include "shard/drive.h"
 
 enum {

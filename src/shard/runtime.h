@@ -52,7 +52,7 @@ struct cmds_runtime {
     uint32_t retired_count;
     _Atomic uint64_t post_count; // cmds_runtime_post waiting.
     uint32_t fork_count;         // cmdi_fork_count() of its process.
-    pthread_t turner;            // Without threads: who turned first. Valid with turner_known.
+    uintptr_t turner;            // Without threads: who turned first. Valid with turner_known.
     _Atomic uint32_t turner_known;
 };
 

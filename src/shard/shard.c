@@ -15,8 +15,8 @@
 
 #include "base/error.h"
 #include "base/time.h"
-#include "machine/cpu.h"
 #include "ring/clock.h"
+#include "ring/cpu.h"
 #include "ring/thread.h"
 
 enum {
@@ -27,17 +27,15 @@ enum {
     SHARD_LOOK_ITEMS = 256,         // That a look does at least: 17 enters of about 20 each.
 };
 
-static _Thread_local struct cmdi_shard *shard_of_thread;
-
 struct cmdi_shard *cmdi_shard_current(void)
 {
-    return shard_of_thread;
+    return cmdi_thread_owned;
 }
 
 struct cmdi_shard *cmdi_shard_set_current(struct cmdi_shard *shard)
 {
-    struct cmdi_shard *before = shard_of_thread;
-    shard_of_thread = shard;
+    struct cmdi_shard *before = cmdi_thread_owned;
+    cmdi_thread_owned = shard;
     return before;
 }
 
@@ -121,7 +119,7 @@ static void shard_call_run(struct cmdi_shard *shard, struct cmdi_mail *mail)
 void cmdi_shard_call(struct cmdi_shard *shard, void (*fn)(struct cmdi_shard *shard, void *context),
         void *context)
 {
-    if (shard_of_thread == shard) {
+    if (cmdi_thread_owned == shard) {
         fn(shard, context);
         return;
     }
@@ -555,7 +553,7 @@ static int shard_end_turn(struct cmdi_shard *shard, uint64_t wait_ns)
 int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns)
 {
     CMDI_ASSERT(!shard->in_turn && shard->options.drive != CMDI_DRIVE_STEPPED);
-    CMDI_ASSERT(shard_of_thread == shard);
+    CMDI_ASSERT(cmdi_thread_owned == shard);
     shard->in_turn = true;
     shard_set_time(shard, cmdi_now_ns());
     atomic_store_explicit(&shard->busy_since_ns, shard->now_ns, memory_order_relaxed);
@@ -667,7 +665,7 @@ void cmdi_shard_destroy(struct cmdi_shard *shard)
     if (shard == NULL) {
         return;
     }
-    CMDI_ASSERT(!shard->in_turn && shard_of_thread != shard);
+    CMDI_ASSERT(!shard->in_turn && cmdi_thread_owned != shard);
     cmdi_ring_destroy(shard->ring);
     cmdi_buffers_fini(&shard->buffers);
     cmdi_pool_fini(&shard->error_texts);

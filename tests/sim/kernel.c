@@ -9,9 +9,11 @@
 
 #include "base/assert.h"
 #include "ring/clock.h"
+#include "ring/cpu.h"
 #include "ring/name.h"
 #include "ring/poller.h"
 #include "ring/ring.h"
+#include "ring/signals.h"
 #include "ring/socket.h"
 #include "ring/thread.h"
 
@@ -165,6 +167,14 @@ void cmdi_fd_close(int fd)
         peer->peer = -1;
     }
     socket_of(fd)->open = false;
+}
+
+_Thread_local void *cmdi_thread_owned;
+
+uint32_t cmdi_cpus_allowed(uint16_t *cpus, uint32_t max)
+{
+    *cpus = 0;
+    return max > 0;
 }
 
 /* --- The ring --------------------------------------------------------------------------------- */
@@ -454,6 +464,10 @@ ANSWER(int, -EAGAIN, cmdi_thread_start, pthread_t *thread, void *(*fn)(void *arg
         void *argument, const char *name, size_t stack_size)
 ANSWER(int, -ENOSYS, cmdi_poller_init, struct cmdi_poller *poller) // So there is no deputy.
 ANSWER(uint64_t, 4, cmdi_random, void)
+ANSWER(uint32_t, 0, cmdi_cpu_quota_percent, void)
+ANSWER(int, 0, cmdi_cpu_pin, uint16_t cpu)
+ANSWER(uint64_t, 0, cmdi_preemptions, void)
+ANSWER(uintptr_t, 1, cmdi_thread_self, void)
 NOTHING(cmdi_socket_file_remove, const struct cmdi_address *address, struct cmdi_socket_file *file)
 NOTHING(cmdi_fd_expect, int fd, uint32_t count)
 NOTHING(cmdi_ring_buffers_shrink, struct cmdi_ring *ring)
@@ -468,6 +482,9 @@ NOTHING(cmdi_futex_wake, _Atomic uint32_t *word, int count)
     }
 
 ABSENT(uint64_t, cmdi_now_ns, void)
+ABSENT(void, cmdi_stop_signals_block, bool with_hangup)
+ABSENT(bool, cmdi_stop_signals_wait, bool with_hangup)
+ABSENT(bool, cmdi_stop_signals_take, void)
 ABSENT(void, cmdi_futex_wait, _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
 ABSENT(void, cmdi_thread_join, pthread_t thread)
 ABSENT(uint32_t, cmdi_interface_index, const char *name)

@@ -2,7 +2,7 @@
 /*
  * CPUs. A pinned thread could run elsewhere, and a quota could be looked for in the wrong place.
  */
-#include "machine/cpu.h"
+#include "ring/cpu.h"
 
 #include <errno.h>
 #include <fcntl.h>

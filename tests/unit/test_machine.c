@@ -16,7 +16,7 @@
 #include "machine/fork.h"
 #include "machine/output.h"
 #include "machine/probe.h"
-#include "machine/signals.h"
+#include "ring/signals.h"
 #include "ring/thread.h"
 #include "support/harness.h"
 

@@ -15,8 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "machine/cpu.h"
 #include "ring/clock.h"
+#include "ring/cpu.h"
 #include "ring/thread.h"
 #include "shard/drive.h"
 #include "support/harness.h"

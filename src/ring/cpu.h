@@ -2,8 +2,8 @@
 /*
  * The CPUs of this machine, as this thread and its cgroup may use them.
  */
-#ifndef CMDI_MACHINE_CPU_H
-#define CMDI_MACHINE_CPU_H
+#ifndef CMDI_RING_CPU_H
+#define CMDI_RING_CPU_H
 
 #include <stdint.h>
 

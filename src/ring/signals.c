@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Signals are waited for, never handled: no code of the library runs inside one. */
-#include "machine/signals.h"
+#include "ring/signals.h"
 
 #include <signal.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * The signals that ask a program to end, SIGTERM and SIGINT, and the one that asks it to read its files
  * anew, SIGHUP: for cmds_server_main().
  */
-#ifndef CMDI_MACHINE_SIGNALS_H
-#define CMDI_MACHINE_SIGNALS_H
+#ifndef CMDI_RING_SIGNALS_H
+#define CMDI_RING_SIGNALS_H
 
 #include <stdbool.h>
 
