@@ -149,7 +149,7 @@ CMDS_NODISCARD CMDS_API int cmds_sim_start(struct cmds_sim *sim,
  */
 CMDS_NODISCARD CMDS_API int cmds_sim_run(struct cmds_sim *sim, struct cmds_error *error);
 /** Of the run so far. Sets no more than report->struct_size bytes. Thread: also inside. */
-CMDS_API void cmds_sim_report(const struct cmds_sim *sim, struct cmds_sim_report *report);
+CMDS_API void cmds_sim_stats(const struct cmds_sim *sim, struct cmds_sim_report *report);
 /** Ends what still runs, as if killed, and frees everything. NULL is fine. */
 CMDS_API void cmds_sim_close(struct cmds_sim *sim);
 

@@ -23,8 +23,7 @@ struct cmdi_sock;
 
 /** What poll(2) would say of it now. */
 enum cmdi_sock_state {
-    CMDI_SOCK_READABLE =
-            1, // recv, or accept, would not wait: bytes, an end, an error, a connection.
+    CMDI_SOCK_READABLE = 1,  // recv, or accept, would not wait.
     CMDI_SOCK_WRITABLE = 2,  // send would not wait; a connect is over.
     CMDI_SOCK_FAILED = 4,    // Reset, given up, refused.
     CMDI_SOCK_GONE = 8,      // Nothing goes in either direction any more.
