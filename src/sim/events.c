@@ -4,9 +4,7 @@
 #include "sim/scheduler.h"
 #include "sim/world.h"
 
-enum {
-    EVENT_OFF = UINT32_MAX,
-};
+#define EVENT_OFF UINT32_MAX // The place of what is not armed.
 
 static struct {
     uint64_t now_ns, armed; // `armed`: how many ever were.
