@@ -38,11 +38,11 @@ enum cmds_sim_fault {
     CMDS_SIM_DELAYS = 1, // Latency that jumps; links that clog for a while; bytes in any pieces.
     CMDS_SIM_CUTS = 2,   // Connections that are reset.
     CMDS_SIM_PARTITIONS = 4, // Hosts that do not reach each other, in one direction or both.
-    CMDS_SIM_RESTARTS = 8, // Processes that are killed, or whose host loses power, and start again.
-    CMDS_SIM_STALLS = 16,  // Processes that stand still for a while; threads that get no CPU.
-    CMDS_SIM_KERNEL = 32,  // Descriptors, buffers, backlogs run out; operations end early.
-    CMDS_SIM_MEMORY = 64,  // malloc that returns NULL, for the library and for the program.
-    CMDS_SIM_NAMES = 128,  // Name services that are slow, dead, or say what is no longer true.
+    CMDS_SIM_RESTARTS = 8,   // Daemons that are killed, or whose host loses power, and start again.
+    CMDS_SIM_STALLS = 16,    // Processes that stand still for a while; threads that get no CPU.
+    CMDS_SIM_KERNEL = 32,    // Descriptors, buffers, backlogs run out; operations end early.
+    CMDS_SIM_MEMORY = 64,    // malloc that returns NULL, for the library and for the program.
+    CMDS_SIM_NAMES = 128,    // Name services that are slow, dead, or say what is no longer true.
     CMDS_SIM_WALL_CLOCK = 256 // The time of day that jumps. Deadlines and timers do not follow it.
 };
 enum {
@@ -116,7 +116,7 @@ inline struct cmds_sim_program sim_program(const char *name, int (*main)(void *c
 
 /** What has happened in a run. */
 struct cmds_sim_report {
-    uint32_t struct_size;
+    uint32_t struct_size;  // Set by CMDS_SIM_REPORT_INIT.
     uint32_t faults_drawn; // Of the network and of processes.
     uint64_t hash;         // Of all events: two runs with the same one were the same.
     uint64_t event_count;
@@ -126,6 +126,14 @@ struct cmds_sim_report {
     // Of processes that returned from main: what they had not given back.
     uint64_t blocks_left, bytes_left, files_left, threads_left;
 };
+#ifdef __cplusplus
+#define CMDS_SIM_REPORT_INIT cmds_detail::sized<struct cmds_sim_report>()
+#else
+#define CMDS_SIM_REPORT_INIT                                                                       \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_sim_report)                                              \
+    }
+#endif
 
 /* --- A run. Thread: the one that opens it, not inside ------------------------------------------ */
 
@@ -183,7 +191,7 @@ CMDS_API void cmds_sim_terminate(struct cmds_sim_process *process);
 CMDS_API void cmds_sim_kill(struct cmds_sim_process *process);
 /** As kill, but of its host: nobody is told, and what is sent there vanishes until it starts again. */
 CMDS_API void cmds_sim_power_off(struct cmds_sim_process *process);
-/** Starts one that has ended; nothing if it runs. */
+/** Starts one that has ended or is about to; nothing if it runs, or if the world does not yet. */
 CMDS_API void cmds_sim_restart(struct cmds_sim_process *process);
 CMDS_API bool cmds_sim_is_running(const struct cmds_sim_process *process);
 /** How often it has been started. */
