@@ -201,7 +201,7 @@ static void sim_describe_failure(const struct cmds_sim *sim, bool threads)
 }
 
 /* Returns: false: it is over, or cannot go on; *stuck: threads are the ones to look at. */
-static bool sim_go_on(struct cmds_sim *sim, bool *stuck)
+static bool sim_go_on(struct cmds_sim *sim, bool *idle, bool *stuck)
 {
     if (!sim->ending && sim_is_over(sim, false)) {
         sim_ask_to_end(sim);
@@ -209,15 +209,16 @@ static bool sim_go_on(struct cmds_sim *sim, bool *stuck)
     if (sim->ending && sim_is_over(sim, true)) {
         return false;
     }
-    *stuck = true;
+    bool was_idle = *idle;
+    *idle = !cmdi_sim_turn(); // Once is not enough: the last event may have been the end of a process.
     if (cmdi_sim_now() > CMDI_SIM_BEGIN_NS + cmdi_ms_to_ns(sim->options.time_max_ms)) {
+        *stuck = true;
         cmdi_sim_fail("it is not over after %u ms of its time", sim->options.time_max_ms);
-    } else if (!cmdi_sim_turn()) {
+    } else if (*idle && was_idle) {
+        *stuck = true;
         cmdi_sim_fail("nobody can go on: every thread waits for another");
-    } else {
-        *stuck = false;
     }
-    return !*stuck;
+    return true;
 }
 
 int cmds_sim_run(struct cmds_sim *sim, struct cmds_error *error)
@@ -234,8 +235,8 @@ int cmds_sim_run(struct cmds_sim *sim, struct cmds_error *error)
             cmdi_process_start(process);
         }
     }
-    bool stuck = false;
-    while (cmdi_sim_failure() == NULL && sim_go_on(sim, &stuck)) {
+    bool idle = false, stuck = false;
+    while (cmdi_sim_failure() == NULL && sim_go_on(sim, &idle, &stuck)) {
     }
     cmdi_faults_end();
     if (cmdi_sim_failure() == NULL) {

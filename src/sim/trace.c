@@ -56,8 +56,8 @@ static void trace_line(const struct trace_event *event, char *line, size_t size)
         (void)snprintf(
                 who, sizeof(who), "%s/%u", cmdi_sim_process_name(event->process), event->thread);
     }
-    int used = snprintf(
-            line, size, "%12.6f ms  %-16s ", (double)event->now_ns / (double)CMDI_NS_PER_MS, who);
+    int used = snprintf(line, size, "%12.6f ms  %-16s ",
+            (double)(event->now_ns - CMDI_SIM_BEGIN_NS) / (double)CMDI_NS_PER_MS, who);
     if (used < 0 || (size_t)used >= size) {
         return;
     }
