@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a client: see load.h. */
+#include "sim/load.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sim/veil.h"
+
+enum {
+    LOAD_STEP_MS = 5,
+    LOAD_CLOSE_MAX_MS = 40000, // A close takes a second, a stall up to half a minute.
+};
+
+struct load loads[SCENARIO_CLIENTS_MAX];
+
+bool load_may_fail(int code)
+{
+    uint32_t faults = oracle.scenario->faults;
+    return code < 0 && (faults & (CMDS_SIM_MEMORY | CMDS_SIM_KERNEL)) != 0;
+}
+
+bool load_is_over(const struct load *load)
+{
+    return load->sent >= load->plan->commands ||
+           oracle_now_ns() >= oracle.scenario->load_ms * 1000000ull;
+}
+
+static void load_pass(struct load *load, uint32_t ms)
+{
+    if (!load->plan->is_inline) {
+        cmds_sim_sleep_ms(ms);
+        return;
+    }
+    uint64_t until_ns = oracle_now_ns() + ms * 1000000ull;
+    while (oracle_now_ns() < until_ns) {
+        int code = cmds_runtime_turn(load->runtime, 1000);
+        if (code < 0) {
+            (void)oracle_fail("a turn: %s", cmds_error_name(code));
+            return;
+        }
+    }
+}
+
+/* --- A group -------------------------------------------------------------------------------------- */
+
+void load_group_options(struct load *load, struct cmds_group_options *options)
+{
+    const struct scenario_client *plan = load->plan;
+    const struct scenario_server *to = load->server;
+    const char *info = plan->is_stranger ? "somebody else" : to->server_info;
+    *options = (struct cmds_group_options)CMDS_GROUP_OPTIONS_INIT(&talk_protocol);
+    options->client_count = plan->connections;
+    options->connect = to->connect;
+    options->codec = scenario_codec_of(to->codec);
+    options->in_flight_max = plan->in_flight_max;
+    options->deadline_ms = plan->deadline_ms;
+    options->connect_timeout_ms = plan->connect_ms;
+    options->frame_size_max = plan->frame_size_max;
+    options->output_size_max = plan->output_size_max;
+    options->write_timeout_ms = plan->write_ms;
+    options->keepalive_ms = plan->keepalive_ms;
+    options->keepalive_interval_ms = plan->keepalive_interval_ms;
+    options->server_info = (struct cmds_bytes){info, strlen(info)};
+    options->on_writable = load_on_writable;
+    options->on_unexpected = load_on_unexpected;
+    options->on_state = load_on_state;
+    options->tls = to->masked ? veil_client(to->number) : NULL;
+}
+
+/* Returns: it is open. */
+static bool load_open(struct load *load, struct load_group *group)
+{
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct cmds_group_options options;
+    load_group_options(load, &options);
+    *group = (struct load_group){.load = load};
+    options.context = group;
+    for (uint32_t i = 0; i < LOAD_SHARDS_MAX; i++) {
+        group->drivers[i] = (struct load_driver){.group = group, .shard = i};
+    }
+    uint32_t window = load->plan->in_flight_max != 0 ? load->plan->in_flight_max : 1024;
+    group->pending_max = (uint64_t)window * load->plan->connections;
+    group->number = oracle_group_open(
+            load->life, load->plan->number, load->server->number, load->plan->connections);
+    int code = cmds_group_open(&group->group, load->runtime, &options, &error);
+    if (code < 0) {
+        oracle_group_never(group->number);
+        group->group = NULL;
+        group->is_closing = group->is_closed = true;
+        if (!load_may_fail(code)) {
+            (void)oracle_fail(
+                    "client %u: a group did not open: %s", load->plan->number, error.text);
+        }
+    }
+    return code == 0;
+}
+
+static void load_look(struct load_group *group)
+{
+    struct cmds_group_counters counters = CMDS_GROUP_COUNTERS_INIT;
+    bool is_quiet = cmds_group_pending(group->group) == 0;
+    int code = cmds_group_stats(group->group, &counters);
+    if (code == 0) {
+        oracle_group_counters(group->number, &counters, is_quiet && group->is_closing);
+    } else {
+        (void)oracle_fail("cmds_group_stats(): %s", cmds_error_name(code));
+    }
+    uint32_t connected = cmds_group_connected(group->group);
+    if (connected > group->load->plan->connections) {
+        (void)oracle_fail("group %u: %u connections are up", group->number, connected);
+    }
+}
+
+static void load_on_closed(void *context)
+{
+    struct load_group *group = context;
+    oracle_group_closed(group->number);
+    group->is_closed = true;
+}
+
+static void load_begin_close(struct load *load, struct load_group *group)
+{
+    bool drains = oracle_chance(2);
+    group->is_closing = true;
+    if (drains) {
+        int code =
+                cmds_group_drain(group->group, 1 + oracle_below(load->plan->is_hasty ? 20 : 3000));
+        if (code != 0 && code != CMDS_E_TIMEOUT) {
+            (void)oracle_fail("cmds_group_drain(): %s", cmds_error_name(code));
+        }
+    }
+    load_look(group);
+    oracle_group_closing(group->number);
+    cmds_group_close(group->group, load_on_closed, group);
+}
+
+/* --- A round: groups are opened, used, and closed -------------------------------------------------- */
+
+static void load_start_thread(struct load *load, struct load_group *group)
+{
+    struct load_thread *thread = &load->threads[load->thread_count];
+    *thread = (struct load_thread){.load = load, .group = group, .number = load->thread_count++};
+    if (group != NULL) {
+        thread->handle = cmds_group_ref(group->group);
+    }
+    int code = pthread_create(
+            &thread->thread, NULL, group != NULL ? load_thread_group : load_thread_sender, thread);
+    thread->is_running = code == 0;
+    if (code != 0) {
+        cmds_group_unref(thread->handle);
+    }
+}
+
+static void load_start_threads(struct load *load)
+{
+    const struct scenario_client *plan = load->plan;
+    load->thread_count = 0;
+    load->is_stopping = false;
+    for (uint32_t i = 0; i < plan->groups; i++) {
+        for (uint32_t t = 0; t < plan->threads && load->groups[i].group != NULL; t++) {
+            load_start_thread(load, &load->groups[i]);
+        }
+    }
+    for (uint32_t t = 0; t < plan->senders; t++) {
+        load_start_thread(load, NULL);
+    }
+}
+
+static void load_join_threads(struct load *load)
+{
+    load->is_stopping = true;
+    for (uint32_t i = 0; i < load->thread_count; i++) {
+        if (load->threads[i].is_running) {
+            (void)pthread_join(load->threads[i].thread, NULL);
+        }
+    }
+}
+
+/* Returns: it is worth while to go on. */
+static bool load_goes_on(struct load *load, uint64_t until_ns)
+{
+    bool lives = load->plan->senders > 0;
+    for (uint32_t i = 0; i < load->plan->groups; i++) {
+        struct load_group *group = &load->groups[i];
+        lives = lives ||
+                (group->group != NULL && !cmds_group_done(group->group) && !group->is_closing);
+    }
+    return lives && oracle_now_ns() < until_ns && !load_is_over(load);
+}
+
+static void load_wait_closed(struct load *load)
+{
+    for (uint32_t waited_ms = 0;; waited_ms += LOAD_STEP_MS) {
+        bool all = true;
+        for (uint32_t i = 0; i < load->plan->groups; i++) {
+            all = all && (load->groups[i].group == NULL || load->groups[i].is_closed);
+        }
+        if (all) {
+            return;
+        }
+        if (waited_ms > LOAD_CLOSE_MAX_MS) {
+            (void)oracle_fail("client %u: a group does not close", load->plan->number);
+            return;
+        }
+        load_pass(load, LOAD_STEP_MS);
+    }
+}
+
+static void load_round(struct load *load)
+{
+    const struct scenario_client *plan = load->plan;
+    uint64_t round_ms = 200 + oracle_below(plan->is_hasty ? 500 : 20000);
+    uint64_t until_ns = oracle_now_ns() + round_ms * 1000000;
+    for (uint32_t i = 0; i < plan->groups; i++) {
+        (void)load_open(load, &load->groups[i]);
+    }
+    load_start_threads(load);
+    if (load->groups[0].group != NULL && oracle_chance(3)) {
+        struct cmds_error error = CMDS_ERROR_INIT;
+        (void)cmds_group_wait(load->groups[0].group, oracle_below(1000), &error);
+    }
+    while (load_goes_on(load, until_ns)) {
+        for (uint32_t i = 0; i < plan->groups; i++) {
+            if (load->groups[i].group != NULL && !load->groups[i].is_closing) {
+                load_drive(&load->groups[i]);
+                load_look(&load->groups[i]);
+            }
+        }
+        load_pass(load, LOAD_STEP_MS + plan->think_us / 1000);
+    }
+    for (uint32_t i = 0; i < plan->groups; i++) {
+        if (load->groups[i].group != NULL) {
+            load_begin_close(load, &load->groups[i]);
+        }
+    }
+    load_wait_closed(load);
+    load_join_threads(load);
+}
+
+int load_main(void *context)
+{
+    struct load *load = context;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    const struct scenario_client *plan = load->plan;
+    struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
+    options.shard_count = plan->is_inline ? CMDS_SHARDS_INLINE : plan->shards;
+    options.buffer_size = plan->buffer_size;
+    options.buffer_count_max = plan->buffer_count_max;
+    options.memory_size_max = plan->memory_size_max;
+    options.ring_entries = plan->ring_entries;
+    options.spin_us = plan->spin_us;
+    load->life = oracle_life_begin(false, plan->number);
+    int code = 0;
+    while ((code = cmds_runtime_start(&load->runtime, &options, &error)) < 0) {
+        if (!load_may_fail(code)) {
+            (void)oracle_fail("client %u: its runtime: %s", plan->number, error.text);
+            return 1;
+        }
+        cmds_sim_sleep_ms(20);
+    }
+    load->shards = cmds_runtime_shard_count(load->runtime);
+    while (!load_is_over(load) && !cmds_sim_stopping()) {
+        load_round(load);
+        cmds_sim_sleep_ms(oracle_below(50));
+    }
+    cmds_runtime_stop(load->runtime);
+    oracle_life_end(load->life, 1);
+    return 0;
+}

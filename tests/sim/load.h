@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client of the simulated world: groups and blocking senders to one server, used by shards, by
+ * callbacks and by threads of the program's own, until what was drawn is sent.
+ *
+ * load.c has its life and that of its groups, load_send.c what is sent and what comes of it.
+ */
+#ifndef CMDI_TESTS_SIM_LOAD_H
+#define CMDI_TESTS_SIM_LOAD_H
+
+#include <pthread.h>
+
+#include "sim/oracle.h"
+
+enum {
+    LOAD_GROUPS_MAX = 2,
+    LOAD_SHARDS_MAX = 4,
+    LOAD_THREADS_MAX = 4,
+    LOAD_TICKETS = 16,
+};
+
+struct load;
+/** Commands of one shard (or of one thread) that may be forgotten. */
+struct load_ticket {
+    uint64_t id;
+    struct cmds_ticket ticket;
+};
+/** What one shard sends through one group. */
+struct load_driver {
+    struct load_group *group;
+    uint32_t shard, in_flight;
+    bool is_waiting; // For on_writable, or for a post.
+};
+struct load_group {
+    struct load *load;
+    struct cmds_group *group;
+    uint32_t number; // Of struct oracle_group.
+    bool is_closing, is_closed;
+    struct load_driver drivers[LOAD_SHARDS_MAX];
+    struct load_ticket tickets[LOAD_TICKETS];
+    uint32_t ticket_next;
+    uint64_t pending_max;
+};
+/** A thread of the program: through a group, or by a sender of its own. */
+struct load_thread {
+    struct load *load;
+    struct load_group *group; // NULL: a sender.
+    struct cmds_group *handle;
+    pthread_t thread;
+    bool is_running;
+    uint32_t number;
+};
+/** In static memory: what of it a start needs is set anew by each. */
+struct load {
+    const struct scenario_client *plan;
+    const struct scenario_server *server;
+    struct cmds_sim_process *process;
+    struct cmds_runtime *runtime;
+    uint32_t life, shards;
+    uint32_t sent; // Of plan->commands, in all lives.
+    bool is_stopping;
+    struct load_group groups[LOAD_GROUPS_MAX];
+    struct load_thread threads[LOAD_GROUPS_MAX * LOAD_THREADS_MAX + LOAD_THREADS_MAX];
+    uint32_t thread_count;
+};
+extern struct load loads[SCENARIO_CLIENTS_MAX];
+
+/** For struct cmds_sim_program: the context is its struct load. */
+int load_main(void *context);
+/** No more is to be sent. */
+bool load_is_over(const struct load *load);
+/** May this failure come of what was drawn? */
+bool load_may_fail(int code);
+/** The options of its groups; the callbacks are for a struct load_group. */
+void load_group_options(struct load *load, struct cmds_group_options *options);
+
+/* --- load_send.c -------------------------------------------------------------------------------- */
+
+/** On each shard of the runtime: begins to send through the group. */
+void load_drive(struct load_group *group);
+void load_on_writable(void *context);
+void load_on_unexpected(void *context, const struct cmds_result *result);
+void load_on_state(void *context, uint32_t client, enum cmds_connection_state state,
+        const struct cmds_error *cause);
+/** A thread that sends through the group; one with a sender of its own. */
+void *load_thread_group(void *context);
+void *load_thread_sender(void *context);
+
+#endif

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/* What the servers say, the lives of both, and what has to be so at the end. See oracle.h. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "sim/oracle_inside.h"
+
+/* --- Lives ------------------------------------------------------------------------------------- */
+
+struct oracle_life *oracle_life(uint32_t life)
+{
+    return &oracle_lives[life];
+}
+
+/* Its process was killed: what it had is gone, and nobody will be told. */
+static void oracle_life_died(uint32_t number)
+{
+    struct oracle_life *life = &oracle_lives[number];
+    life->is_dead = true;
+    for (uint32_t i = 1; i < oracle.group_count; i++) {
+        struct oracle_group *group = &oracle_groups[i];
+        if (group->life == number && group->state != ORACLE_GROUP_CLOSED) {
+            group->state = ORACLE_GROUP_VOID;
+        }
+    }
+    for (uint32_t i = 1; i < oracle.link_count; i++) {
+        if (oracle_links[i].life == number) {
+            oracle_links[i].is_open = false;
+        }
+    }
+    if (life->is_calm) {
+        (void)oracle_fail("%s %u died, and nothing befell it",
+                life->is_server ? "server" : "client", life->number);
+    }
+}
+
+static void oracle_life_replace(bool is_server, uint32_t number, uint32_t life)
+{
+    uint32_t *place = is_server ? &oracle_servers[number].life : &oracle_client_lives[number];
+    if (*place != 0 && !oracle_lives[*place].is_over) {
+        oracle_life_died(*place);
+    }
+    *place = life;
+    if (is_server) {
+        oracle_servers[number].epoch++;
+        oracle_servers[number].is_up = false;
+    }
+}
+
+uint32_t oracle_life_begin(bool is_server, uint32_t number)
+{
+    if (oracle.life_count == ORACLE_LIVES_MAX) {
+        (void)oracle_fail("the oracle: more than %u lives", ORACLE_LIVES_MAX);
+        return 0;
+    }
+    uint32_t life = oracle.life_count++;
+    bool is_calm = is_server ? scenario_server_is_calm(oracle.scenario, number)
+                             : !oracle.scenario->clients[number].fragile;
+    uint32_t unkind = (uint32_t)CMDS_SIM_ALL_FAULTS & ~(uint32_t)CMDS_SIM_WALL_CLOCK;
+    is_calm = is_calm && (oracle.scenario->faults & unkind) == 0;
+    oracle_lives[life] = (struct oracle_life){
+            .number = number, .is_server = is_server, .is_calm = is_calm, .drain = 1};
+    oracle_life_replace(is_server, number, life);
+    return life;
+}
+
+void oracle_life_up(uint32_t number)
+{
+    oracle_servers[oracle_lives[number].number].is_up = true;
+}
+
+void oracle_life_ending(uint32_t number)
+{
+    struct oracle_life *life = &oracle_lives[number];
+    if (life->is_server && !life->is_ending) {
+        oracle_servers[life->number].epoch++;
+        oracle_servers[life->number].is_up = false;
+    }
+    life->is_ending = true;
+}
+
+void oracle_life_end(uint32_t number, int drain)
+{
+    struct oracle_life *life = &oracle_lives[number];
+    oracle_life_ending(number);
+    life->drain = drain;
+    life->is_over = true;
+    oracle.checks++;
+    uint32_t *place = life->is_server ? &oracle_servers[life->number].life
+                                      : &oracle_client_lives[life->number];
+    if (*place == number) {
+        *place = 0;
+    }
+    if (life->is_server && life->connects != life->disconnects + life->refusals) {
+        (void)oracle_fail(
+                "server %u: on_connect ran %llu times, on_disconnect %llu, %llu were refused",
+                life->number, (unsigned long long)life->connects,
+                (unsigned long long)life->disconnects, (unsigned long long)life->refusals);
+    }
+    if (life->is_server && life->kept != 0) {
+        (void)oracle_fail("server %u: it is closed, and %llu calls are kept", life->number,
+                (unsigned long long)life->kept);
+    }
+}
+
+/* --- Connections -------------------------------------------------------------------------------- */
+
+uint32_t oracle_link_open(uint32_t life)
+{
+    if (oracle.link_count == ORACLE_LINKS_MAX) {
+        (void)oracle_fail("the oracle: more than %u connections", ORACLE_LINKS_MAX);
+        return 0;
+    }
+    uint32_t link = oracle.link_count++;
+    oracle_links[link] = (struct oracle_link){.life = life, .is_open = true};
+    oracle_lives[life].connects++;
+    if (oracle_lives[life].is_over) {
+        (void)oracle_fail("server %u: on_connect after its end", oracle_lives[life].number);
+    }
+    return link;
+}
+
+void oracle_link_refused(uint32_t link)
+{
+    oracle_links[link].is_open = false;
+    oracle_links[link].is_refused = true;
+    oracle_lives[oracle_links[link].life].refusals++;
+}
+
+void oracle_link_close(uint32_t link, const struct cmds_error *cause)
+{
+    struct oracle_life *life = &oracle_lives[oracle_links[link].life];
+    oracle.checks++;
+    if (link == 0 || !oracle_links[link].is_open) {
+        (void)oracle_fail("server %u: on_disconnect of a connection that is not open (%u)",
+                life->number, link);
+        return;
+    }
+    if (cause == NULL || cause->code >= 0) {
+        (void)oracle_fail("server %u: on_disconnect without a cause", life->number);
+    }
+    oracle_links[link].is_open = false;
+    life->disconnects++;
+}
+
+/* --- Calls -------------------------------------------------------------------------------------- */
+
+static bool oracle_is_plan(const struct oracle_command *command, const struct talk_ask *value)
+{
+    return command->how == value->how && command->count == value->count &&
+           command->delay_ms == value->delay_ms && command->size == value->size &&
+           oracle_body_is(value->body, value->id, UINT32_MAX, command->body_size);
+}
+
+/* On its shard: link is 0 in the pool, where nobody may ask for it. */
+static void oracle_exec_link(
+        uint32_t link, const struct cmds_call *call, struct oracle_command *command)
+{
+    struct oracle_link *at = &oracle_links[link];
+    const struct oracle_life *life = &oracle_lives[at->life];
+    const struct scenario_server *plan = &oracle.scenario->servers[life->number];
+    uint32_t bound = plan->in_flight_max != 0 ? plan->in_flight_max : 1024;
+    uint64_t sequence = cmds_call_sequence(call);
+    if (!at->is_open) {
+        (void)oracle_fail("server %u: a command of a connection that is not open", life->number);
+    }
+    if (sequence <= at->last_sequence) {
+        (void)oracle_fail("server %u: command %llu of a connection after command %llu",
+                life->number, (unsigned long long)sequence, (unsigned long long)at->last_sequence);
+    }
+    at->last_sequence = sequence;
+    at->live++;
+    if (at->live > bound) {
+        (void)oracle_fail("server %u: %u calls of a connection, and the bound is %u", life->number,
+                at->live, bound);
+    }
+    command->link = link;
+}
+
+struct oracle_command *oracle_exec(uint32_t number, uint32_t link, struct cmds_call *call,
+        enum oracle_type type, const struct talk_ask *value)
+{
+    struct oracle_life *life = &oracle_lives[number];
+    oracle.checks++;
+    if (value->id == 0 || value->id >= oracle.command_count ||
+            oracle_commands[value->id].type != type) {
+        (void)oracle_fail("server %u: command %llu was never sent", life->number,
+                (unsigned long long)value->id);
+        return NULL;
+    }
+    struct oracle_command *command = &oracle_commands[value->id];
+    const struct oracle_group *group = &oracle_groups[command->group];
+    if (!oracle_is_plan(command, value)) {
+        (void)oracle_fail("server %u: command %llu is not what was sent", life->number,
+                (unsigned long long)value->id);
+    }
+    if (life->is_over) {
+        (void)oracle_fail("server %u: a command after its end", life->number);
+    }
+    if (group->server != life->number) {
+        (void)oracle_fail("server %u: command %llu was for server %u", life->number,
+                (unsigned long long)value->id, group->server);
+    }
+    if (cmds_call_round(call) > 0) {
+        life->rounds++;
+        if (command->executions != 1 || command->life != number) {
+            (void)oracle_fail("command %llu: round %llu without a first one",
+                    (unsigned long long)value->id, (unsigned long long)cmds_call_round(call));
+        }
+        return command;
+    }
+    command->executions++;
+    command->life = number;
+    command->call = call;
+    life->executions++;
+    life->one_way += type == ORACLE_TELL;
+    oracle.executed++;
+    if (command->executions > 1) {
+        (void)oracle_fail("command %llu is executed twice", (unsigned long long)value->id);
+    }
+    if (command->state == ORACLE_REFUSED ||
+            (command->state == ORACLE_ENDED && command->end == CMDS_E_NOT_SENT)) {
+        (void)oracle_fail(
+                "command %llu was not sent, and is executed", (unsigned long long)value->id);
+    }
+    if (link != 0) {
+        oracle_exec_link(link, call, command);
+    }
+    return command;
+}
+
+uint32_t oracle_send_begin(uint64_t id)
+{
+    struct oracle_command *command = &oracle_commands[id];
+    command->tried = command->sent + 1;
+    if (command->tried == command->count) {
+        oracle_call_over(command);
+    }
+    return command->sent;
+}
+
+void oracle_send_end(uint64_t id, int code)
+{
+    struct oracle_command *command = &oracle_commands[id];
+    bool short_memory =
+            (oracle.scenario->faults & (CMDS_SIM_MEMORY | CMDS_SIM_KERNEL)) != 0 ||
+            oracle.scenario->servers[oracle_lives[command->life].number].memory_size_max;
+    oracle.checks++;
+    if (code == 0) {
+        command->sent++;
+        oracle_lives[command->life].results++;
+        if (command->type == ORACLE_TELL) {
+            (void)oracle_fail(
+                    "command %llu is one-way, and a result was taken", (unsigned long long)id);
+        }
+    } else if (code != CMDS_E_GONE && code != -ENOBUFS && !(code == -ENOMEM && short_memory)) {
+        (void)oracle_fail("command %llu: sending result %u returned %s", (unsigned long long)id,
+                command->sent, cmds_error_name(code));
+    }
+}
+
+void oracle_call_over(struct oracle_command *command)
+{
+    if (command->link != 0) {
+        oracle_links[command->link].live--;
+        command->link = 0;
+    }
+}
+
+void oracle_cancelled(struct oracle_command *command)
+{
+    struct oracle_life *life = &oracle_lives[command->life];
+    oracle.checks++;
+    if (command->is_cancelled) {
+        (void)oracle_fail("server %u: a call is cancelled twice", life->number);
+    }
+    if (command->executions > 0 && command->sent == command->count &&
+            command->type != ORACLE_TELL) {
+        (void)oracle_fail(
+                "server %u: a call is cancelled that has had its last result", life->number);
+    }
+    command->is_cancelled = true;
+    life->cancels++;
+}
+
+void oracle_server_counters(uint32_t number, const struct cmds_server_counters *counters)
+{
+    const struct oracle_life *life = &oracle_lives[number];
+    const struct scenario_server *plan = &oracle.scenario->servers[life->number];
+    bool exact = life->is_calm && plan->pool_queue_max == 0 && plan->memory_size_max == 0;
+    oracle.checks++;
+    if (counters->commands_received < life->executions ||
+            (exact && counters->commands_received != life->executions + life->failures)) {
+        (void)oracle_fail(
+                "server %u: commands_received is %llu, and %llu were executed, %llu were not",
+                life->number, (unsigned long long)counters->commands_received,
+                (unsigned long long)life->executions, (unsigned long long)life->failures);
+    }
+    /* What another thread has queued is lost with its connection, and not counted. */
+    if (counters->results_sent > life->results) {
+        (void)oracle_fail("server %u: results_sent is %llu, and %llu were", life->number,
+                (unsigned long long)counters->results_sent, (unsigned long long)life->results);
+    }
+    if (counters->connections_accepted < life->connects) {
+        (void)oracle_fail("server %u: connections_accepted is %llu, and %llu connected",
+                life->number, (unsigned long long)counters->connections_accepted,
+                (unsigned long long)life->connects);
+    }
+    if (plan->connection_count_max != 0 && counters->connections > plan->connection_count_max) {
+        (void)oracle_fail("server %u: %llu connections of %u", life->number,
+                (unsigned long long)counters->connections, plan->connection_count_max);
+    }
+}
+
+/* --- The end ------------------------------------------------------------------------------------ */
+
+/* A server that drained says that nothing was lost, and nothing came between. */
+static void oracle_check_drained(uint64_t id, const struct oracle_command *command)
+{
+    const struct oracle_group *group = &oracle_groups[command->group];
+    const struct oracle_life *life = &oracle_lives[command->life];
+    if (command->state == ORACLE_ENDED && command->end == CMDS_E_LOST && command->executions == 1 &&
+            command->sent == command->count && group->is_calm && life->is_over &&
+            life->drain == 0) {
+        (void)oracle_fail("command %llu was answered, server %u has drained, and it was lost",
+                (unsigned long long)id, life->number);
+    }
+}
+
+void oracle_finish(void)
+{
+    oracle.is_over = true;
+    for (uint32_t i = 1; i < oracle.life_count; i++) {
+        if (!oracle_lives[i].is_over && !oracle_lives[i].is_dead) {
+            (void)oracle_fail("%s %u has not ended",
+                    oracle_lives[i].is_server ? "server" : "client", oracle_lives[i].number);
+        }
+    }
+    for (uint32_t i = 1; i < oracle.group_count; i++) {
+        if (oracle_groups[i].state != ORACLE_GROUP_CLOSED &&
+                oracle_groups[i].state != ORACLE_GROUP_VOID) {
+            (void)oracle_fail("group %u has not closed", i);
+        }
+    }
+    for (uint64_t id = 1; id < oracle.command_count; id++) {
+        const struct oracle_command *command = &oracle_commands[id];
+        bool is_over = command->state == ORACLE_ENDED || command->state == ORACLE_REFUSED ||
+                       command->type == ORACLE_TELL ||
+                       oracle_groups[command->group].state == ORACLE_GROUP_VOID;
+        if (!is_over) {
+            (void)oracle_fail("command %llu has no end", (unsigned long long)id);
+        }
+        oracle_check_drained(id, command);
+    }
+}

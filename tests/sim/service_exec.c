@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: MIT */
+/* How a service executes commands: see enum talk_how. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "sim/service.h"
+#include "sim/veil.h"
+
+enum {
+    SERVICE_ROUND_RESULTS = 4, // Of CMDS_EXEC_AGAIN.
+    SERVICE_TRIES_MAX = 200,   // Of a thread that finds no room.
+};
+
+static uint64_t service_id(const struct cmds_call *call)
+{
+    return (uint64_t)(uintptr_t)cmds_call_context(call);
+}
+
+/* A reference or a timer holds the call, or a further round is to come; and does not any more. */
+static void service_keep(struct oracle_command *command)
+{
+    if (command->is_kept) {
+        (void)oracle_fail("a service keeps a call twice");
+    }
+    command->is_kept = true;
+    oracle_life(command->life)->kept++;
+}
+
+static void service_let_go(struct oracle_command *command)
+{
+    if (!command->is_kept) {
+        (void)oracle_fail("a service is called back for a call that it does not keep");
+        return;
+    }
+    command->is_kept = false;
+    oracle_life(command->life)->kept--;
+}
+
+/* The next result. Returns: as cmds_call_send(). */
+static int service_send(struct cmds_call *call, uint64_t id)
+{
+    const struct oracle_command *command = oracle_command(id);
+    uint32_t index = oracle_send_begin(id);
+    struct talk_part part = {.id = id,
+            .index = index,
+            .last = index + 1 == command->count,
+            .body = oracle_body(id, index, command->size)};
+    struct talk_bit bit = {.id = id, .index = index, .body = part.body};
+    bool is_bit = !part.last && (id + index) % 3 == 0;
+    int code = cmds_call_send(call, is_bit ? talk_bit_message(&bit) : talk_part_message(&part));
+    oracle_send_end(id, code);
+    return code;
+}
+
+/* Up to `count` results. Returns: 0: so many, or all; why not. */
+static int service_send_some(struct cmds_call *call, uint64_t id, uint32_t count)
+{
+    const struct oracle_command *command = oracle_command(id);
+    int code = 0;
+    for (uint32_t i = 0; i < count && command->sent < command->count && code == 0; i++) {
+        code = service_send(call, id);
+    }
+    return code;
+}
+
+/* --- Again -------------------------------------------------------------------------------------- */
+
+static void service_on_no_round(struct cmds_call *call)
+{
+    struct oracle_command *command = oracle_command(service_id(call));
+    service_let_go(command);
+    oracle_call_over(command);
+    oracle_cancelled(command);
+}
+
+static int service_again(struct cmds_call *call, uint64_t id, uint32_t results)
+{
+    struct oracle_command *command = oracle_command(id);
+    if (cmds_call_round(call) == 0) {
+        cmds_call_on_cancel(call, service_on_no_round);
+    } else {
+        service_let_go(command);
+    }
+    int code = service_send_some(call, id, results);
+    if (command->sent == command->count) {
+        return 0;
+    }
+    if (code < 0 && code != -ENOBUFS) {
+        return code;
+    }
+    service_keep(command);
+    return CMDS_EXEC_AGAIN;
+}
+
+/* --- Kept --------------------------------------------------------------------------------------- */
+
+static void service_on_timer(struct cmds_call *call)
+{
+    uint64_t id = service_id(call);
+    struct oracle_command *command = oracle_command(id);
+    service_let_go(command);
+    int code = cmds_call_is_cancelled(call) ? CMDS_E_GONE : service_send_some(call, id, 1);
+    if ((code < 0 && code != -ENOBUFS) || command->sent == command->count) {
+        oracle_call_over(command);
+        return;
+    }
+    code = cmds_call_after(call, command->delay_ms, service_on_timer);
+    if (code == 0) {
+        service_keep(command);
+    } else if (code != CMDS_E_GONE && code != -ENOMEM) {
+        (void)oracle_fail("cmds_call_after() in its timer: %s", cmds_error_name(code));
+    }
+}
+
+static int service_after(struct cmds_call *call, struct oracle_command *command)
+{
+    service_keep(command);
+    int code = cmds_call_after(call, command->delay_ms, service_on_timer);
+    if (code < 0) {
+        service_let_go(command);
+    }
+    return code;
+}
+
+static void service_on_cancel(struct cmds_call *call)
+{
+    oracle_cancelled(oracle_command(service_id(call)));
+}
+
+/* Answers on a thread that may wait. Lets go of the call. */
+static void service_answer(struct cmds_call *call, uint64_t id)
+{
+    struct oracle_command *command = oracle_command(id);
+    int code = 0;
+    for (uint32_t i = 0; i < SERVICE_TRIES_MAX && command->sent < command->count; i++) {
+        (void)usleep(command->delay_ms * 100);
+        code = service_send_some(call, id, 3);
+        if (code == 0) {
+            i = 0;
+        } else if (code != -ENOBUFS) {
+            break;
+        }
+    }
+    if (command->sent < command->count && code != CMDS_E_GONE) {
+        oracle_call_over(command);
+        cmds_call_fail(call, -ENOBUFS, "no room");
+    }
+    oracle_call_over(command);
+    service_let_go(command);
+    cmds_call_unref(call);
+}
+
+void *service_answers(void *context)
+{
+    struct service *service = context;
+    (void)pthread_mutex_lock(&service->lock);
+    while (service->first != 0 || !service->is_stopping) {
+        if (service->first == 0) {
+            (void)pthread_cond_wait(&service->filled, &service->lock);
+            continue;
+        }
+        uint32_t id = service->first;
+        service->first = oracle_command(id)->next;
+        (void)pthread_mutex_unlock(&service->lock);
+        service_answer(oracle_command(id)->call, id);
+        (void)pthread_mutex_lock(&service->lock);
+    }
+    (void)pthread_mutex_unlock(&service->lock);
+    return NULL;
+}
+
+static int service_foreign(struct service *service, struct cmds_call *call, uint64_t id)
+{
+    struct oracle_command *command = oracle_command(id);
+    if (!service->has_thread) {
+        return service_again(call, id, SERVICE_ROUND_RESULTS);
+    }
+    command->call = cmds_call_ref(call);
+    command->next = 0;
+    service_keep(command);
+    cmds_call_on_cancel(call, service_on_cancel);
+    (void)pthread_mutex_lock(&service->lock);
+    if (service->first == 0) {
+        service->first = (uint32_t)id;
+    } else {
+        oracle_command(service->last)->next = (uint32_t)id;
+    }
+    service->last = (uint32_t)id;
+    (void)pthread_cond_signal(&service->filled);
+    (void)pthread_mutex_unlock(&service->lock);
+    return 0;
+}
+
+static void service_on_post(void *context)
+{
+    uint64_t id = (uint64_t)(uintptr_t)context;
+    struct oracle_command *command = oracle_command(id);
+    struct cmds_call *call = command->call;
+    int code = service_send_some(call, id, command->count);
+    oracle_call_over(command);
+    service_let_go(command);
+    if (code == -ENOBUFS) {
+        cmds_call_fail(call, code, NULL);
+    }
+    cmds_call_unref(call);
+}
+
+static int service_shard(struct service *service, struct cmds_call *call, uint64_t id)
+{
+    struct oracle_command *command = oracle_command(id);
+    uint32_t shards = cmds_runtime_shard_count(service->runtime);
+    int here = cmds_runtime_current_shard(service->runtime);
+    if (here < 0) {
+        (void)oracle_fail("an exec function runs on no shard");
+        return -EPERM;
+    }
+    command->call = cmds_call_ref(call);
+    service_keep(command);
+    int code = cmds_runtime_post(service->runtime, ((uint32_t)here + 1) % shards, service_on_post,
+            (void *)(uintptr_t)id);
+    if (code < 0) {
+        service_let_go(command);
+        cmds_call_unref(call);
+    }
+    return code;
+}
+
+static void service_on_never(struct cmds_call *call)
+{
+    struct oracle_command *command = oracle_command(service_id(call));
+    oracle_cancelled(command);
+    oracle_call_over(command);
+    service_let_go(command);
+    cmds_call_unref(command->call);
+}
+
+static int service_never(struct cmds_call *call, struct oracle_command *command)
+{
+    command->call = cmds_call_ref(call);
+    service_keep(command);
+    cmds_call_on_cancel(call, service_on_never);
+    return 0;
+}
+
+/* --- Forwarded ---------------------------------------------------------------------------------- */
+
+static void service_on_forwarded(struct cmds_call *call, const struct cmds_result *result)
+{
+    uint64_t id = service_id(call);
+    struct oracle_command *command = oracle_command(id);
+    uint64_t other = command->other;
+    bool last = oracle_command_result(other, result);
+    if (result->error == 0) {
+        int code = service_send_some(call, id, 1);
+        if (code < 0 && code != CMDS_E_GONE) {
+            oracle_call_over(command);
+            cmds_call_fail(call, code, NULL);
+        }
+    } else {
+        oracle_call_over(command);
+        cmds_call_fail(call, result->error, result->text);
+    }
+    if (last) {
+        oracle_call_over(command);
+        service_let_go(command);
+    }
+}
+
+static int service_forward(struct service *service, struct cmds_call *call, uint64_t id)
+{
+    struct oracle_command *command = oracle_command(id);
+    if (service->upstream == NULL) {
+        return service_again(call, id, SERVICE_ROUND_RESULTS);
+    }
+    struct talk_ask ask = {.how = command->count == 1 ? TALK_AFTER : TALK_AGAIN,
+            .count = command->count,
+            .delay_ms = command->delay_ms,
+            .size = command->size < 900 ? command->size : 900};
+    uint64_t other = oracle_command_new(service->upstream_group, ORACLE_ASK, &ask, 0);
+    if (other == 0) {
+        return service_again(call, id, SERVICE_ROUND_RESULTS);
+    }
+    oracle_command(other)->due_ns = 0; // What is left of the call's, or the group's.
+    oracle_command(other)->other = (uint32_t)id;
+    command->other = (uint32_t)other;
+    ask.id = other;
+    service_keep(command);
+    int code = cmds_group_forward(
+            service->upstream, talk_ask_message(&ask), call, service_on_forwarded);
+    oracle_command_sent(other, code);
+    if (code < 0) {
+        service_let_go(command);
+    }
+    return code;
+}
+
+/* --- Exec functions ------------------------------------------------------------------------------ */
+
+static uint32_t service_link(const struct cmds_call *call)
+{
+    return (uint32_t)(uintptr_t)cmds_connection_context(cmds_call_connection(call));
+}
+
+static int service_ask_first(struct service *service, struct cmds_call *call,
+        struct oracle_command *command, uint64_t id)
+{
+    switch (command->how) {
+    case TALK_AFTER:
+        return service_after(call, command);
+    case TALK_FOREIGN:
+        return service_foreign(service, call, id);
+    case TALK_SHARD:
+        return service_shard(service, call, id);
+    case TALK_FORWARD:
+        return service_forward(service, call, id);
+    case TALK_SOFT:
+    case TALK_SOFT_ALONE:
+        (void)service_send_some(call, id, command->count - 1);
+        return CMDS_E_LIMIT;
+    case TALK_UNFINISHED:
+        return service_send_some(call, id, command->count - 1);
+    case TALK_NEVER:
+        return service_never(call, command);
+    case TALK_HARD:
+        (void)service_send_some(call, id, command->count - 1);
+        return -EPERM;
+    case TALK_CLOSE:
+        cmds_connection_close(cmds_call_connection(call));
+        return service_send_some(call, id, command->count);
+    default:
+        return service_send_some(call, id, command->count);
+    }
+}
+
+static int service_ask(struct cmds_call *call, const struct talk_ask *ask)
+{
+    struct service *service = cmds_call_receiver(call);
+    if (cmds_call_round(call) > 0 || ask->how == TALK_AGAIN) {
+        return service_again(call, ask->id, SERVICE_ROUND_RESULTS);
+    }
+    return service_ask_first(service, call, oracle_command(ask->id), ask->id);
+}
+
+static int service_work(struct cmds_call *call, const struct talk_work *work)
+{
+    if (cmds_call_round(call) == 0) {
+        (void)usleep(work->delay_ms * 1000);
+    }
+    return service_again(call, work->id, 2 * SERVICE_ROUND_RESULTS);
+}
+
+static int service_tell(struct cmds_call *call, const struct talk_tell *tell)
+{
+    struct talk_part part = {.id = tell->id, .last = true};
+    int code = cmds_call_send(call, talk_part_message(&part));
+    oracle_call_over(oracle_command(tell->id));
+    if (code != CMDS_E_GONE) {
+        (void)oracle_fail("a result of a one-way command: %s", cmds_error_name(code));
+    }
+    return 0;
+}
+
+static const struct cmds_exec service_execs[] = {
+        CMDS_EXEC(talk_ask, service_ask),
+        CMDS_EXEC_IN_POOL(talk_work, service_work),
+        CMDS_EXEC(talk_tell, service_tell),
+};
+
+/* --- Around them --------------------------------------------------------------------------------- */
+
+/* The outer one: the oracle is told of each execution here. */
+static int service_record(void *receiver, struct cmds_call *call, struct cmds_invocation *next)
+{
+    struct service *service = receiver;
+    const struct talk_ask *ask = talk_ask_of(call);
+    const struct talk_work *work = talk_work_of(call);
+    const struct talk_tell *tell = talk_tell_of(call);
+    enum oracle_type type = ask != NULL ? ORACLE_ASK : work != NULL ? ORACLE_WORK : ORACLE_TELL;
+    struct talk_ask value = {0};
+    if (ask != NULL) {
+        value = *ask;
+    } else if (work != NULL) {
+        value = (struct talk_ask){
+                work->id, work->how, work->count, work->delay_ms, work->size, work->body};
+    } else if (tell != NULL) {
+        value = (struct talk_ask){
+                tell->id, tell->how, tell->count, tell->delay_ms, tell->size, tell->body};
+    }
+    bool on_shard = type != ORACLE_WORK;
+    uint32_t link = on_shard && cmds_call_round(call) == 0 ? service_link(call) : 0;
+    if (oracle_exec(service->life, link, call, type, &value) == NULL) {
+        return -EPERM;
+    }
+    cmds_call_set_context(call, (void *)(uintptr_t)value.id);
+    return cmds_invocation_next(next, call);
+}
+
+static int service_guard(void *receiver, struct cmds_call *call, struct cmds_invocation *next)
+{
+    (void)receiver;
+    if (oracle_command(service_id(call))->how == TALK_REFUSED) {
+        return CMDS_E_DRAINING;
+    }
+    return cmds_invocation_next(next, call);
+}
+
+static const cmds_invoker_fn service_invokers[] = {service_record, service_guard};
+
+static int service_on_exec_error(
+        void *receiver, struct cmds_call *call, const struct cmds_error *error)
+{
+    struct service *service = receiver;
+    uint64_t id = service_id(call);
+    if (error->code >= 0) {
+        (void)oracle_fail("on_exec_error without an error");
+    }
+    if (id == 0) { // Nobody has run it: no room in the pool, no memory.
+        oracle_life(service->life)->failures++;
+        return error->code;
+    }
+    struct oracle_command *command = oracle_command(id);
+    uint32_t how = command->how;
+    if (how == TALK_SOFT && error->code == CMDS_E_LIMIT && command->sent + 1 == command->count) {
+        return service_send(call, id);
+    }
+    if (how == TALK_REFUSED) {
+        return service_send_some(call, id, command->count);
+    }
+    oracle_call_over(command);
+    return error->code;
+}
+
+static int service_on_connect(void *receiver, struct cmds_connection *connection)
+{
+    struct service *service = receiver;
+    if (service->plan->is_main) {
+        oracle_life_up(service->life);
+    }
+    uint32_t link = oracle_link_open(service->life);
+    if (service->plan->strict && oracle_chance(20)) {
+        oracle_link_refused(link);
+        return -EACCES;
+    }
+    cmds_connection_set_context(connection, (void *)(uintptr_t)link);
+    return 0;
+}
+
+static void service_on_disconnect(
+        void *receiver, struct cmds_connection *connection, const struct cmds_error *cause)
+{
+    (void)receiver;
+    oracle_link_close((uint32_t)(uintptr_t)cmds_connection_context(connection), cause);
+}
+
+static int service_on_shard_start(void *receiver, uint32_t shard, void **state)
+{
+    struct service *service = receiver;
+    (void)shard;
+    service->shards_started++;
+    *state = service;
+    return 0;
+}
+
+static void service_on_shard_stop(void *receiver, uint32_t shard, void *state)
+{
+    struct service *service = receiver;
+    if (state != service || service->shards_started == 0) {
+        (void)oracle_fail("server %u: on_shard_stop of shard %u", service->plan->number, shard);
+    }
+    service->shards_started--;
+}
+
+void service_options(struct service *service, struct cmds_server_options *options)
+{
+    const struct scenario_server *plan = service->plan;
+    *options = (struct cmds_server_options)CMDS_SERVER_OPTIONS_INIT(&talk_protocol, service_execs);
+    options->codec = scenario_codec_of(plan->codec);
+    options->receiver = service;
+    options->invokers = service_invokers;
+    options->invoker_count = 2;
+    options->in_flight_max = plan->in_flight_max;
+    options->frame_size_max = plan->frame_size_max;
+    options->output_size_max = plan->output_size_max;
+    options->kept_size_max = plan->kept_size_max;
+    options->connection_count_max = plan->connection_count_max;
+    options->overflow = plan->queues ? CMDS_OVERFLOW_QUEUE : CMDS_OVERFLOW_REFUSE;
+    options->reuse_port = plan->reuse_port;
+    options->idle_timeout_ms = plan->idle_ms;
+    options->frame_timeout_ms = plan->frame_ms;
+    options->write_timeout_ms = plan->write_ms;
+    options->exec_timeout_ms = plan->exec_ms;
+    options->linger_timeout_ms = plan->linger_ms;
+    options->server_info = (struct cmds_bytes){plan->server_info, strlen(plan->server_info)};
+    options->on_shard_start = service_on_shard_start;
+    options->on_shard_stop = service_on_shard_stop;
+    options->on_connect = service_on_connect;
+    options->on_disconnect = service_on_disconnect;
+    options->on_exec_error = service_on_exec_error;
+    options->tls = plan->masked ? veil_server(plan->number) : NULL;
+}
