@@ -74,7 +74,6 @@ LIBC_MORE = {
     "src/tls/trust.c": "time",  # Has a list of revoked certificates?
     "src/tls/files.c": "open read fstat close access secure_getenv",  # Before anything runs.
     "src/tls/tickets.c": "getrandom clock_gettime",  # At a handshake.
-    "src/server/main.c": "stdout stderr printf puts fprintf fflush",  # cmds_server_main(), a program.
 }
 # Of the seam, used by nobody yet.
 TO_COME = {"cmdi_random": "the jitter of reconnects"}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A program whose job is to serve: on public functions, the clock, and the signals that end it. */
 #include <stddef.h>
-#include <stdio.h>
 
 #include <cmdstream/runtime.h>
 #include <cmdstream/server.h>
@@ -10,6 +9,7 @@
 #include "conn/security.h"
 #include "net/address.h"
 #include "ring/clock.h"
+#include "ring/output.h"
 #include "ring/signals.h"
 
 enum {
@@ -27,7 +27,7 @@ static void main_reload(struct cmds_tls *tls)
 {
     struct cmds_error error = CMDS_ERROR_INIT;
     bool done = tls->security->reload(tls, &error) == 0;
-    (void)fprintf(stderr, "TLS: %s%s\n",
+    cmdi_say(true, "TLS: %s%s",
             done ? "reloaded; connections from now on get what the files hold"
                  : "not reloaded, the certificates from before stay: ",
             error.text);
@@ -38,9 +38,8 @@ static int main_serve(struct cmds_server *server, struct cmds_tls *tls)
 {
     char address[CMDI_ADDRESS_TEXT_MAX];
     for (uint32_t i = 0; cmds_server_address(server, i, address, sizeof(address)) == 0; i++) {
-        (void)printf("listening on %s\n", address);
+        cmdi_say(false, "listening on %s", address);
     }
-    (void)fflush(stdout);
     while (!cmdi_stop_signals_wait(tls != NULL)) {
         main_reload(tls);
     }
@@ -72,7 +71,7 @@ int cmds_server_main(const struct cmds_server_options *options)
             cmds_server_start(&server, runtime, options, &error) == 0) {
         status = main_serve(server, tls);
     } else {
-        (void)fprintf(stderr, "%s\n", error.text);
+        cmdi_say(true, "%s", error.text);
     }
     cmds_server_close(server);
     cmds_runtime_stop(runtime);

@@ -18,7 +18,7 @@
 #include "base/assert.h"
 #include "base/text.h"
 #include "base/time.h"
-#include "machine/output.h"
+#include "ring/output.h"
 #include "shard/shard.h"
 
 enum {

@@ -11,6 +11,7 @@
 #include "ring/clock.h"
 #include "ring/cpu.h"
 #include "ring/name.h"
+#include "ring/output.h"
 #include "ring/poller.h"
 #include "ring/ring.h"
 #include "ring/signals.h"
@@ -485,6 +486,8 @@ ABSENT(uint64_t, cmdi_now_ns, void)
 ABSENT(void, cmdi_stop_signals_block, bool with_hangup)
 ABSENT(bool, cmdi_stop_signals_wait, bool with_hangup)
 ABSENT(bool, cmdi_stop_signals_take, void)
+ABSENT(int, cmdi_write_now, int fd, const void *data, size_t size)
+ABSENT(void, cmdi_say, bool wrong, const char *format, ...)
 ABSENT(void, cmdi_futex_wait, _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
 ABSENT(void, cmdi_thread_join, pthread_t thread)
 ABSENT(uint32_t, cmdi_interface_index, const char *name)

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "machine/fork.h"
-#include "machine/output.h"
 #include "machine/probe.h"
+#include "ring/output.h"
 #include "ring/signals.h"
 #include "ring/thread.h"
 #include "support/harness.h"

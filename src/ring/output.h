@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines to where a program writes its log.
+ * What a program says: lines of its log, and of cmds_server_main(). Thread: any.
  */
-#ifndef CMDI_MACHINE_OUTPUT_H
-#define CMDI_MACHINE_OUTPUT_H
+#ifndef CMDI_RING_OUTPUT_H
+#define CMDI_RING_OUTPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /**
@@ -13,5 +14,7 @@
  * -errno: nobody can read it.
  */
 int cmdi_write_now(int fd, const void *data, size_t size);
+/** A line to stdout, at once; `wrong`: to stderr. It waits for whoever reads it. printf. */
+void cmdi_say(bool wrong, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

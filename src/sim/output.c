@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* What the programs of the world say, see ring/output.h: an event among the others. */
+#include "ring/output.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "sim/scheduler.h"
+#include "sim/world.h"
+
+int cmdi_write_now(int fd, const void *data, size_t size)
+{
+    if (cmdi_sim_thread() == NULL) {
+        return write(fd, data, size) < 0 ? -errno : 0;
+    }
+    const char *text = data;
+    size -= size > 0 && text[size - 1] == '\n';
+    cmdi_sim_note("%.*s", (int)size, text);
+    return 0;
+}
+
+void cmdi_say(bool wrong, const char *format, ...)
+{
+    (void)wrong;
+    va_list list;
+    va_start(list, format);
+    cmdi_sim_note_list(format, list);
+    va_end(list);
+}
