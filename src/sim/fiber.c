@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #if defined(__has_feature)
@@ -23,6 +22,7 @@
 #endif
 
 #include "base/assert.h"
+#include "sim/map.h"
 
 enum {
     FIBER_GUARD = 64 * 1024, // Below the stack; whoever runs over it is ended by the kernel.
@@ -131,7 +131,7 @@ static uint32_t fiber_kept_count;
 
 static uint8_t *fiber_map_stack(size_t size)
 {
-    uint8_t *memory = mmap(NULL, size + FIBER_GUARD, PROT_READ | PROT_WRITE,
+    uint8_t *memory = __real_mmap(NULL, size + FIBER_GUARD, PROT_READ | PROT_WRITE,
             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (memory == MAP_FAILED || mprotect(memory, FIBER_GUARD, PROT_NONE) != 0) {
         cmdi_die(
@@ -142,7 +142,7 @@ static uint8_t *fiber_map_stack(size_t size)
 
 static void fiber_unmap_stack(uint8_t *stack, size_t size)
 {
-    (void)munmap(stack - FIBER_GUARD, size + FIBER_GUARD);
+    (void)__real_munmap(stack - FIBER_GUARD, size + FIBER_GUARD);
 }
 
 /*

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "sim/map.h"
 #include "sim/scheduler.h"
 #include "sim/world.h"
 
@@ -150,7 +151,7 @@ static void note_remove(const void *memory)
 
 struct cmdi_sim_blocks cmdi_sim_memory_of(const struct cmdi_sim_crew *crew)
 {
-    struct cmdi_sim_blocks blocks = {0};
+    struct cmdi_sim_blocks blocks = cmdi_sim_maps_of(crew);
     for (uint32_t i = 0; i < notes.capacity; i++) {
         if (notes.table[i].memory != NULL && notes.table[i].crew == crew) {
             blocks.count++;
@@ -162,6 +163,7 @@ struct cmdi_sim_blocks cmdi_sim_memory_of(const struct cmdi_sim_crew *crew)
 
 void cmdi_sim_memory_drop(const struct cmdi_sim_crew *crew)
 {
+    cmdi_sim_maps_drop(crew);
     struct note *old = notes.table;
     uint32_t old_capacity = notes.capacity;
     notes.table = NULL;
