@@ -78,6 +78,14 @@ struct cmdi_file *cmdi_fd_get(int fd)
     return known ? process->files[fd] : NULL;
 }
 
+struct cmdi_file *cmdi_fd_replace(int fd, struct cmdi_file *file)
+{
+    struct cmdi_file *before = cmdi_fd_get(fd);
+    CMDI_ASSERT(before != NULL && file->refs > 0);
+    cmdi_process()->files[fd] = file;
+    return before;
+}
+
 struct cmdi_file *cmdi_fd_take(int fd)
 {
     struct cmdi_file *file = cmdi_fd_get(fd);

@@ -33,7 +33,8 @@ enum cmdi_sock_state {
 /** A place in the socket's queue of those who are told of each change. Embedded. */
 struct cmdi_sock_watch {
     struct cmdi_list link;
-    // Something may be so that was not. It may not release the socket, nor call into it.
+    // Something may be so that was not; the state is the new one already. It may ask for the state, and
+    // may not release the socket, nor call into it otherwise.
     void (*changed)(struct cmdi_sock_watch *watch);
 };
 

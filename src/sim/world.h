@@ -146,6 +146,8 @@ void cmdi_file_unref(struct cmdi_file *file);
  * -EMFILE, now and then by chance, and the reference stays the caller's.
  */
 int cmdi_fd_add(struct cmdi_file *file);
+/** Puts another file behind an open number, with the caller's reference. Gives what was there. */
+struct cmdi_file *cmdi_fd_replace(int fd, struct cmdi_file *file);
 /** Borrowed. NULL: no such descriptor in the caller's process. */
 struct cmdi_file *cmdi_fd_get(int fd);
 
