@@ -60,6 +60,22 @@ int64_t cmdi_sock_send(struct cmdi_sock *sock, const void *data, size_t size);
  */
 int cmdi_sock_connect(struct cmdi_sock *sock, const struct cmdi_address *address);
 int cmdi_sock_connected(struct cmdi_sock *sock);
+/** A new one, held by the caller: its file has one reference. */
+struct cmdi_sock *cmdi_sock_open(void);
+/** Port 0 becomes a free one. Returns: 0; -EADDRINUSE; -EADDRNOTAVAIL. */
+int cmdi_sock_bind(struct cmdi_sock *sock, const struct cmdi_address *address, bool reuse_port);
+/** It is bound. */
+void cmdi_sock_listen(struct cmdi_sock *sock, uint32_t backlog);
+bool cmdi_sock_is_listening(const struct cmdi_sock *sock);
+void cmdi_sock_shutdown(struct cmdi_sock *sock, int how); // As shutdown(2).
+/** Also of those that are accepted from it. See cmdi_socket_open(). */
+void cmdi_sock_set_keepalive(struct cmdi_sock *sock, uint32_t keepalive_ms);
+const struct cmdi_address *cmdi_sock_local(const struct cmdi_sock *sock);
+const struct cmdi_address *cmdi_sock_remote(const struct cmdi_sock *sock); // NULL: not connected.
+/** The first byte that lies there; -EAGAIN. */
+int cmdi_sock_peek(const struct cmdi_sock *sock);
+/** Bytes that the other end's kernel has, ever; *waiting: those sent that it has not. */
+uint64_t cmdi_sock_acked(const struct cmdi_sock *sock, size_t *waiting);
 /** One that waits. Returns: its file with a reference, in *file; -EAGAIN; -EMFILE and such, by chance. */
 int cmdi_sock_accept(struct cmdi_sock *sock, struct cmdi_file **file);
 
