@@ -95,6 +95,10 @@ bool cmdi_process_is_over(const struct cmds_sim_process *process);
 void cmdi_process_destroy(struct cmds_sim_process *process);
 void cmdi_host_destroy(struct cmdi_sim_host *host);
 
+/** crash.c: for the time of a run. */
+void cmdi_crash_begin(void);
+void cmdi_crash_end(void);
+
 /** files.c: closes all of them. */
 void cmdi_files_drop(struct cmds_sim_process *process);
 /** Takes it out of the caller's process. Returns: what it held, with its reference; NULL: none. */

@@ -228,6 +228,7 @@ int cmds_sim_run(struct cmds_sim *sim, struct cmds_error *error)
     }
     CMDI_ASSERT(cmdi_sim_thread() == NULL);
     sim->runs = true;
+    cmdi_crash_begin();
     cmdi_faults_begin();
     SIM_EACH(sim, process)
     {
@@ -239,6 +240,7 @@ int cmds_sim_run(struct cmds_sim *sim, struct cmds_error *error)
     while (cmdi_sim_failure() == NULL && sim_go_on(sim, &idle, &stuck)) {
     }
     cmdi_faults_end();
+    cmdi_crash_end();
     if (cmdi_sim_failure() == NULL) {
         return 0;
     }
