@@ -60,8 +60,8 @@ struct cmdi_sock {
     struct cmdi_sock *peer; // OPEN: the other end; NULL: it has vanished, and we do not know.
     struct cmdi_sim_host *remote_host;
     struct way in;
-    struct cmdi_event
-            timer; // CONNECTING: the next step; OPEN: keepalive, or sending again to nobody.
+    // CONNECTING: the next step; OPEN: keepalive, or sending again to nobody.
+    struct cmdi_event timer;
     uint32_t tries;
     bool is_bound;
     bool is_passive; // It was made by a SYN.
