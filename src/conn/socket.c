@@ -240,6 +240,17 @@ static void socket_received(struct cmdi_conn *conn, const struct cmdi_completion
     }
 }
 
+/* One that goes on may say what is known, and goes on after it has said that the peer has gone. */
+static void socket_watched(struct cmdi_conn *conn, const struct cmdi_completion *completion)
+{
+    int events = socket_peer_events(socket_of(conn), completion->result);
+    bool goes_on = (completion->flags & CMDI_COMPLETION_MORE) != 0;
+    bool is_known = events >= 0 && (events & (CMDI_PEER_FAILED | CMDI_PEER_GONE)) == 0;
+    if (conn->watch == CMDI_WATCH_ARMED && !(goes_on && is_known)) {
+        cmdi_conn_on_watch(conn, events);
+    }
+}
+
 /*
  * The completion of the operation itself reports its end. What was not found may have been between
  * two states: the next stop tries again.
@@ -275,7 +286,7 @@ static void socket_on_completion(
         socket_cancelled(socket, completion->result);
         break;
     case SOCKET_WATCH:
-        cmdi_conn_on_watch(conn, socket_peer_events(socket, completion->result));
+        socket_watched(conn, completion);
         break;
     }
     socket_close_if_done(conn);

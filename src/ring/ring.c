@@ -446,10 +446,17 @@ _Static_assert(CMDI_RING_PEER_FAILED == POLLERR && CMDI_RING_PEER_GONE == POLLHU
                        CMDI_RING_PEER_FINISHED == POLLRDHUP,
         "cmdi_ring_watch");
 
+/*
+ * The kernel says POLLRDHUP whether it is asked for or not. Where that is known already, a poll for
+ * once would complete in an instant, and so would each that comes after it.
+ */
 void cmdi_ring_watch(struct cmdi_ring *ring, int fd, bool finish, uint64_t user_data)
 {
     struct io_uring_sqe *sqe = ring_sqe(ring);
     io_uring_prep_poll_add(sqe, fd, POLLERR | POLLHUP | (finish ? (unsigned)POLLRDHUP : 0));
+    if (!finish) {
+        sqe->len |= IORING_POLL_ADD_MULTI;
+    }
     ring_queue(sqe, user_data);
 }
 

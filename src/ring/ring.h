@@ -129,7 +129,10 @@ enum {                                // Bits of a watch's result; poll(2) has t
     CMDI_RING_PEER_GONE = 0x10,       // Nothing goes in either direction any more.
     CMDI_RING_PEER_FINISHED = 0x2000, // It sends no more.
 };
-/** Completes once, when the peer has gone; with `finish` also when it has finished. */
+/**
+ * With `finish` it completes once, when the peer has finished or gone. Without, it is for a peer that has
+ * finished: multishot, a completion for each change, and perhaps one that says no more than that.
+ */
 void cmdi_ring_watch(struct cmdi_ring *ring, int fd, bool finish, uint64_t user_data);
 /** Ends the operation with that user data; both complete. */
 void cmdi_ring_cancel(struct cmdi_ring *ring, uint64_t target, uint64_t user_data);

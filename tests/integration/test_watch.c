@@ -136,6 +136,30 @@ static void test_watch_a_peer_that_finished_has_its_time(void)
     }
 }
 
+/* The shard has nothing to do for one whose calls take their time. */
+static void test_watch_a_peer_that_finished_costs_nothing(void)
+{
+    struct world world;
+    struct raw raw;
+    struct cmds_runtime_counters before = CMDS_RUNTIME_COUNTERS_INIT, after = before;
+    world_init(&world);
+    start(&world, NULL);
+    CU_ASSERT_FATAL(world_connect(&world, &raw));
+    fill(&world, &raw, 1);
+    raw_finish(&raw);
+    usleep(50000);
+
+    cmds_runtime_stats(world.runtime, &before);
+    usleep(100000);
+    cmds_runtime_stats(world.runtime, &after);
+
+    CU_ASSERT(after.turns - before.turns < 100); // It was as many as fit into the time.
+    raw_abort(&raw);                             // And its end is noticed.
+    WORLD_UNTIL(&world, atomic_load(&world.disconnected) == 1);
+    CU_ASSERT_EQUAL(atomic_load(&cancel_count), 1);
+    stop(&world);
+}
+
 static void test_watch_half_a_close_is_answered(void)
 {
     struct world world;
@@ -288,6 +312,7 @@ static CU_TestInfo tests[] = {
         {"a reset is noticed at once", test_watch_a_reset_is_noticed_at_once},
         {"a UNIX peer that closed is noticed", test_watch_a_unix_peer_that_closed_is_noticed},
         {"a peer that finished has its time", test_watch_a_peer_that_finished_has_its_time},
+        {"a peer that finished costs nothing", test_watch_a_peer_that_finished_costs_nothing},
         {"half a close is answered", test_watch_half_a_close_is_answered},
         {"a ping at the bound is answered", test_watch_a_ping_at_the_bound_is_answered},
         {"pongs come unasked while nothing is read",
