@@ -44,7 +44,7 @@ enum scenario_codec {
 
 struct scenario_server {
     uint32_t number;
-    char name[16], connect[32], server_info[32];
+    char name[24], connect[32], server_info[32];
     uint32_t port;
     uint32_t host_of; // The server whose host it lives on; its own number: a host of its own.
     uint8_t codec;    // enum scenario_codec
@@ -67,7 +67,7 @@ struct scenario_server {
 
 struct scenario_client {
     uint32_t number, server;
-    char name[16];
+    char name[24];
     bool is_inline, fragile, is_stranger; // Another ServerInfo.
     bool is_sleepy;                       // Callbacks sleep.
     bool is_tough;                        // Sends what makes a server close the connection.
