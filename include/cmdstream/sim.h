@@ -141,8 +141,9 @@ struct cmds_sim_report {
 CMDS_NODISCARD CMDS_API int cmds_sim_open(
         struct cmds_sim **sim, const struct cmds_sim_options *options, struct cmds_error *error);
 /**
- * Adds a process; it starts when the world runs, or at once if it does. Strings are copied. `process`
- * may be NULL. Thread: also inside. Returns: 0; -EINVAL; -EEXIST: the name; -ENOMEM.
+ * Adds a process; it starts when the world runs, daemons some ms before all others, or at once if it
+ * does. Strings are copied. `process` may be NULL. Thread: also inside. Returns: 0; -EINVAL; -EEXIST:
+ * the name; -ENOMEM.
  */
 CMDS_NODISCARD CMDS_API int cmds_sim_start(struct cmds_sim *sim,
         const struct cmds_sim_program *program, struct cmds_sim_process **process,

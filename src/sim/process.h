@@ -15,7 +15,7 @@
 #include "sim/world.h"
 
 enum cmdi_process_state {
-    CMDI_PROCESS_PLANNED, // The world does not run yet.
+    CMDI_PROCESS_PLANNED, // It was never started.
     CMDI_PROCESS_RUNNING,
     CMDI_PROCESS_ENDING, // None of its threads runs any more; the loop is going to clear up.
     CMDI_PROCESS_ENDED,  // Its main function has returned.

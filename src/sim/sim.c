@@ -20,6 +20,7 @@ enum {
     SIM_CPUS_MAX = 256,
     SIM_FILES_MIN = 16,
     SIM_NAME_MAX = 63,
+    SIM_HEAD_START_MS = 10, // Of daemons.
 };
 
 /* Each process of the world. */
@@ -221,6 +222,20 @@ static bool sim_go_on(struct cmds_sim *sim, bool *idle, bool *stuck)
     return true;
 }
 
+/* Whoever uses a service finds it there, at first. */
+static void sim_start_planned(struct cmds_sim *sim)
+{
+    uint64_t head_start_ns = cmdi_sim_about(CMDI_CHANCE_SCHEDULE, cmdi_ms_to_ns(SIM_HEAD_START_MS));
+    SIM_EACH(sim, process)
+    {
+        if (process->state == CMDI_PROCESS_PLANNED && process->daemon) {
+            cmdi_process_start(process);
+        } else if (process->state == CMDI_PROCESS_PLANNED) {
+            cmdi_process_restart_at(process, cmdi_sim_now() + head_start_ns);
+        }
+    }
+}
+
 int cmds_sim_run(struct cmds_sim *sim, struct cmds_error *error)
 {
     if (sim == NULL || sim->runs) {
@@ -230,12 +245,7 @@ int cmds_sim_run(struct cmds_sim *sim, struct cmds_error *error)
     sim->runs = true;
     cmdi_crash_begin();
     cmdi_faults_begin();
-    SIM_EACH(sim, process)
-    {
-        if (process->state == CMDI_PROCESS_PLANNED) {
-            cmdi_process_start(process);
-        }
-    }
+    sim_start_planned(sim);
     bool idle = false, stuck = false;
     while (cmdi_sim_failure() == NULL && sim_go_on(sim, &idle, &stuck)) {
     }

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "sim/process.h"
 #include "support/harness.h"
 #include "support/sim_runs.h"
 
@@ -307,7 +308,8 @@ static int main_killer(void *context)
         }
     }
     cmds_sim_sleep_ms(10);
-    if (cmds_sim_is_running(victim->process)) {
+    if (cmds_sim_is_running(victim->process) ||
+            cmdi_sim_memory_of(&victim->process->crew).count > 0) {
         return 2;
     }
     cmds_sim_restart(victim->process);
@@ -349,10 +351,11 @@ static int main_power_cut(void *context)
     cmds_sim_sleep_ms(1);
     bool ran = cmds_sim_is_running(victim[0].process) && cmds_sim_is_running(victim[1].process);
     cmds_sim_power_off(victim[0].process);
+    bool off = victim[0].process->host->is_off;
     cmds_sim_restart(victim[0].process); // At once: behind its end.
     cmds_sim_sleep_ms(1);
     bool one = cmds_sim_is_running(victim[0].process) && !cmds_sim_is_running(victim[1].process);
-    return ran && one ? 0 : 1;
+    return ran && one && off && !victim[0].process->host->is_off ? 0 : 1;
 }
 
 static void test_sim_process_loses_power_with_its_host(void)
