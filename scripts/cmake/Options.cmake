@@ -16,11 +16,18 @@ set(CMDSTREAM_WOLFSSL_PREFIX "" CACHE STRING
 set(CMDSTREAM_TLS_GCRYPT AUTO CACHE STRING
     "AES by libgcrypt for a wolfSSL that has no assembly: AUTO (if it is there), ON, OFF")
 set_property(CACHE CMDSTREAM_TLS_GCRYPT PROPERTY STRINGS AUTO ON OFF)
-# The simulation changes stacks by hand, and takes over functions that glibc and others name alike; the
-# thread sanitizer would have to be told of each change.
+include(CheckCSourceCompiles)
+check_c_source_compiles("
+    #include <features.h>
+    #ifndef __GLIBC__
+    #error
+    #endif
+    int main(void) { return 0; }" CMDSTREAM_HAS_GLIBC)
+# The simulation changes stacks by hand, and was tried with glibc alone; the thread sanitizer would have to
+# be told of each change.
 set(cmdstream_can_simulate OFF)
-if(PROJECT_IS_TOP_LEVEL AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|aarch64)$" AND
-   NOT CMDSTREAM_SANITIZE MATCHES "thread")
+if(PROJECT_IS_TOP_LEVEL AND CMDSTREAM_HAS_GLIBC AND
+   CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|aarch64)$" AND NOT CMDSTREAM_SANITIZE MATCHES "thread")
     set(cmdstream_can_simulate ON)
 endif()
 option(CMDSTREAM_SIM "Build the library of the simulation" ${cmdstream_can_simulate})

@@ -40,6 +40,13 @@ function(cmdstream_own_target target)
     endif()
 endfunction()
 
+# A program with the real library and the simulation in it has all of cmdstream twice: CMake refuses it.
+function(cmdstream_stands_on target ground) # kernel, simulation
+    set_target_properties(${target} PROPERTIES INTERFACE_CMDSTREAM_GROUND ${ground})
+    set_property(TARGET ${target} APPEND PROPERTY
+                 COMPATIBLE_INTERFACE_STRING CMDSTREAM_GROUND)
+endfunction()
+
 # One test of ctest, labelled with its folder, and with `tls` if that is in its name. A program that hangs dies by itself: TIMEOUT. 77 means that it cannot run here.
 set(cmdstream_test_environment
     "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"

@@ -39,6 +39,10 @@ struct cmds_result cmdi_client_error_result(
         result.text = text->text;
     } else if (code == CMDS_E_CANCELLED || code == -ENOMEM) {
         result.text = cmds_error_text(code);
+    } else if (client->error.code == 0) { // Nothing has happened to the connection.
+        (void)snprintf(text->text, sizeof(text->text), "%s: no room for what waits: %s",
+                client->client_shard->config->connect, cmds_error_text(code));
+        result.text = text->text;
     }
     return result;
 }

@@ -1,132 +1,157 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Receive buffers. Each is a block of its own, made when it is first filled; under the address sanitizer
- * it is freed when it is released, so whoever still reads it is found.
+ * Receive buffers: a group that the kernel takes from, as large as it is now. A number above its size is
+ * parked: unless it is with the kernel or the owner from a larger time, and then it is parked when it
+ * comes back.
+ *
+ * Each is a block of its own, made when it is first filled. Whoever still reads one that was given back
+ * would read the next peer's bytes: here these are noise, and under the address sanitizer it was freed.
  */
-#include "base/assert.h"
-#include "sim/ring_inside.h"
+#include <string.h>
 
-static bool buffer_is_freed(void)
-{
+#include "sim/ring_kernel.h"
+
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-    return true;
+#if __has_feature(address_sanitizer) // clang's name for it.
+#define __SANITIZE_ADDRESS__ 1
 #endif
 #endif
+
+enum {
+    BUFFER_NOISE = 0xdb,
 #ifdef __SANITIZE_ADDRESS__
-    return true;
+    BUFFER_IS_FREED = 1,
 #else
-    return false;
+    BUFFER_IS_FREED = 0,
 #endif
-}
+};
 
-static void buffer_provide(struct cmdi_ring *ring, uint32_t buffer)
+/* Nobody reads it any more. `parked`: for a while. */
+static void buffer_retire(struct cmdi_ring_buffers *buffers, uint32_t buffer, bool parked)
 {
-    uint32_t max = ring->options.buffer_count_max;
-    CMDI_ASSERT(ring->provided_count < max);
-    ring->buffer_states[buffer] = BUFFER_PROVIDED;
-    ring->provided[(ring->provided_first + ring->provided_count++) % max] = (uint16_t)buffer;
-}
-
-static void buffer_drop(struct cmdi_ring *ring, uint32_t buffer)
-{
-    cmdi_sim_free(ring->buffers[buffer]);
-    ring->buffers[buffer] = NULL;
-}
-
-void ring_buffers_init(struct cmdi_ring *ring)
-{
-    uint32_t max = ring->options.buffer_count_max;
-    ring->buffers = cmdi_sim_alloc(max * sizeof(uint8_t *));
-    ring->buffer_states = cmdi_sim_alloc(max);
-    ring->provided = cmdi_sim_alloc(max * sizeof(*ring->provided));
-    for (uint32_t i = 0; i < max; i++) {
-        ring->buffer_states[i] = BUFFER_PARKED;
-    }
-    for (; ring->buffer_count < ring->options.buffer_count; ring->buffer_count++) {
-        buffer_provide(ring, ring->buffer_count);
+    if (parked || BUFFER_IS_FREED) {
+        cmdi_sim_free(buffers->blocks[buffer]);
+        buffers->blocks[buffer] = NULL;
+    } else if (buffers->blocks[buffer] != NULL) {
+        memset(buffers->blocks[buffer], BUFFER_NOISE, buffers->filled[buffer]);
     }
 }
 
-void ring_buffers_fini(struct cmdi_ring *ring)
+static void buffer_provide(struct cmdi_ring_buffers *buffers, uint32_t buffer)
 {
-    for (uint32_t i = 0; i < ring->options.buffer_count_max; i++) {
-        buffer_drop(ring, i);
-    }
-    cmdi_sim_free(ring->buffers);
-    cmdi_sim_free(ring->buffer_states);
-    cmdi_sim_free(ring->provided);
+    uint32_t place = (buffers->begin + buffers->provided + buffers->added) % buffers->count_max;
+    CMDI_ASSERT(buffers->provided + buffers->added < buffers->count_max);
+    buffers->group[place] = (uint16_t)buffer;
+    buffers->added++;
+    buffers->states[buffer] = CMDI_RING_BUFFER_PROVIDED;
 }
 
-uint32_t ring_buffer_take(struct cmdi_ring *ring)
+void cmdi_ring_buffers_init(
+        struct cmdi_ring_buffers *buffers, const struct cmdi_ring_options *options)
 {
-    uint32_t max = ring->options.buffer_count_max;
-    CMDI_ASSERT(ring->provided_count > 0);
-    uint32_t buffer = ring->provided[ring->provided_first];
-    ring->provided_first = (ring->provided_first + 1) % max;
-    ring->provided_count--;
-    if (ring->buffers[buffer] == NULL) {
-        ring->buffers[buffer] = cmdi_sim_alloc(ring->options.buffer_size);
+    uint32_t max = options->buffer_count_max;
+    *buffers = (struct cmdi_ring_buffers){.size = options->buffer_size,
+            .count_min = options->buffer_count,
+            .count_max = max,
+            .blocks = cmdi_sim_alloc(max * sizeof(uint8_t *)),
+            .states = cmdi_sim_alloc(max),
+            .filled = cmdi_sim_alloc(max * sizeof(uint32_t)),
+            .group = cmdi_sim_alloc(max * sizeof(uint16_t))};
+    memset(buffers->states, CMDI_RING_BUFFER_PARKED, max);
+    for (; buffers->count < options->buffer_count; buffers->count++) {
+        buffer_provide(buffers, buffers->count);
     }
+}
+
+void cmdi_ring_buffers_fini(struct cmdi_ring_buffers *buffers)
+{
+    for (uint32_t i = 0; i < buffers->count_max; i++) {
+        cmdi_sim_free(buffers->blocks[i]);
+    }
+    cmdi_sim_free(buffers->blocks);
+    cmdi_sim_free(buffers->states);
+    cmdi_sim_free(buffers->filled);
+    cmdi_sim_free(buffers->group);
+}
+
+/* --- The kernel's side ------------------------------------------------------------------------ */
+
+uint8_t *cmdi_ring_buffer_next(struct cmdi_ring_buffers *buffers)
+{
+    if (buffers->provided == 0) {
+        return NULL;
+    }
+    uint16_t buffer = buffers->group[buffers->begin];
+    CMDI_ASSERT(buffers->states[buffer] == CMDI_RING_BUFFER_PROVIDED);
+    if (buffers->blocks[buffer] == NULL) {
+        buffers->blocks[buffer] = cmdi_sim_alloc(buffers->size);
+    }
+    return buffers->blocks[buffer];
+}
+
+uint16_t cmdi_ring_buffer_take(struct cmdi_ring_buffers *buffers, size_t filled)
+{
+    uint16_t buffer = buffers->group[buffers->begin];
+    CMDI_ASSERT(buffers->provided > 0 && filled <= buffers->size);
+    buffers->filled[buffer] = (uint32_t)filled;
+    buffers->begin = (buffers->begin + 1) % buffers->count_max;
+    buffers->provided--;
     return buffer;
 }
 
-void ring_buffer_untake(struct cmdi_ring *ring, uint32_t buffer)
+void cmdi_ring_buffer_hold(struct cmdi_ring_buffers *buffers, uint16_t buffer)
 {
-    uint32_t max = ring->options.buffer_count_max;
-    ring->provided_first = (ring->provided_first + max - 1) % max;
-    ring->provided[ring->provided_first] = (uint16_t)buffer;
-    ring->provided_count++;
+    CMDI_ASSERT(buffers->states[buffer] == CMDI_RING_BUFFER_PROVIDED);
+    buffers->states[buffer] = CMDI_RING_BUFFER_HELD;
+    buffers->held++;
 }
 
-void ring_buffer_hold(struct cmdi_ring *ring, uint32_t buffer)
-{
-    CMDI_ASSERT(ring->buffer_states[buffer] == BUFFER_PROVIDED);
-    ring->buffer_states[buffer] = BUFFER_HELD;
-    ring->buffers_held++;
-}
+/* --- The owner's side ------------------------------------------------------------------------- */
 
 uint8_t *cmdi_ring_buffer(const struct cmdi_ring *ring, uint16_t buffer)
 {
-    CMDI_ASSERT(buffer < ring->options.buffer_count_max && ring->buffers[buffer] != NULL);
-    return ring->buffers[buffer];
+    const struct cmdi_ring_buffers *buffers = &ring->kernel->buffers;
+    CMDI_ASSERT(buffer < buffers->count_max && buffers->states[buffer] == CMDI_RING_BUFFER_HELD);
+    return buffers->blocks[buffer];
 }
 
 void cmdi_ring_buffer_release(struct cmdi_ring *ring, uint16_t buffer)
 {
-    CMDI_ASSERT(buffer < ring->options.buffer_count_max && ring->buffers_held > 0);
-    CMDI_ASSERT(ring->buffer_states[buffer] == BUFFER_HELD);
-    ring->buffers_held--;
-    if (buffer_is_freed()) {
-        buffer_drop(ring, buffer);
+    struct cmdi_ring_buffers *buffers = &ring->kernel->buffers;
+    CMDI_ASSERT(buffer < buffers->count_max && buffers->held > 0);
+    CMDI_ASSERT(buffers->states[buffer] == CMDI_RING_BUFFER_HELD);
+    bool parks = buffer >= buffers->count; // The group has shrunk meanwhile.
+    buffers->held--;
+    buffer_retire(buffers, buffer, parks);
+    if (parks) {
+        buffers->states[buffer] = CMDI_RING_BUFFER_PARKED;
+    } else {
+        buffer_provide(buffers, buffer);
     }
-    if (buffer >= ring->buffer_count) { // The group has shrunk meanwhile.
-        ring->buffer_states[buffer] = BUFFER_PARKED;
-        buffer_drop(ring, buffer);
-        return;
-    }
-    buffer_provide(ring, buffer);
 }
 
 uint32_t cmdi_ring_buffer_count(const struct cmdi_ring *ring)
 {
-    return ring->buffer_count;
+    return ring->kernel->buffers.count;
 }
 
 uint32_t cmdi_ring_buffers_free(const struct cmdi_ring *ring)
 {
-    return ring->provided_count;
+    const struct cmdi_ring_buffers *buffers = &ring->kernel->buffers;
+    return buffers->count > buffers->held ? buffers->count - buffers->held : 0;
 }
 
 bool cmdi_ring_buffers_grow(struct cmdi_ring *ring)
 {
-    uint32_t target = ring->buffer_count * 2;
-    if (target > ring->options.buffer_count_max) {
+    struct cmdi_ring_buffers *buffers = &ring->kernel->buffers;
+    uint32_t target = buffers->count * 2;
+    if (target > buffers->count_max) {
         return false;
     }
-    for (; ring->buffer_count < target; ring->buffer_count++) {
-        if (ring->buffer_states[ring->buffer_count] == BUFFER_PARKED) {
-            buffer_provide(ring, ring->buffer_count);
+    for (; buffers->count < target; buffers->count++) {
+        // Else the kernel or the owner still has it from before a shrink.
+        if (buffers->states[buffers->count] == CMDI_RING_BUFFER_PARKED) {
+            buffer_provide(buffers, buffers->count);
         }
     }
     return true;
@@ -134,7 +159,9 @@ bool cmdi_ring_buffers_grow(struct cmdi_ring *ring)
 
 void cmdi_ring_buffers_shrink(struct cmdi_ring *ring)
 {
-    if (ring->buffer_count / 2 >= ring->options.buffer_count) {
-        ring->buffer_count /= 2;
+    struct cmdi_ring_buffers *buffers = &ring->kernel->buffers;
+    if (buffers->count / 2 >= buffers->count_min) {
+        // Those above leave the group one by one, as they are used and released.
+        buffers->count /= 2;
     }
 }

@@ -262,6 +262,24 @@ static void test_client_lost_connection_tells_what_may_have_been_executed(void)
     rig_free(rig);
 }
 
+/* From another thread, before there is a connection; and the shard has no room to keep it. */
+static void test_client_without_room_to_wait_says_so(void)
+{
+    struct rig *rig = rig_open();
+    struct outcome first = {.rig = rig}, outcome = {.rig = rig};
+    CU_ASSERT_EQUAL(outcome_ask_elsewhere(&first), 0);
+    rig_advance_ms(rig, 1); // It waits, and there is an entry for the next one.
+    cmdi_queue_clear(&rig->client.backlog);
+    CU_ASSERT_EQUAL(outcome_ask_elsewhere(&outcome), 0);
+    uint64_t size_max = rig->shard->buffers.account.size_max;
+    rig->shard->buffers.account.size_max = 0;
+    rig_advance_ms(rig, 1);
+    EXPECT_ENDED(outcome, CMDS_E_NOT_SENT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(outcome.text, "no room for what waits"));
+    rig->shard->buffers.account.size_max = size_max;
+    rig_free(rig);
+}
+
 static void test_client_refused_sends_are_not_called_back(void)
 {
     struct rig *rig = rig_connected();
@@ -340,6 +358,7 @@ static CU_TestInfo tests[] = {
         {"ticket forgotten ends its command", test_client_ticket_forgotten_ends_its_command},
         {"lost connection tells what may have been executed",
                 test_client_lost_connection_tells_what_may_have_been_executed},
+        {"without room to wait says so", test_client_without_room_to_wait_says_so},
         {"refused sends are not called back", test_client_refused_sends_are_not_called_back},
         {"callback may send", test_client_callback_may_send},
         {"bytes that were fed keep it alive", test_client_bytes_that_were_fed_keep_it_alive},
