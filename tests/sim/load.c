@@ -37,6 +37,7 @@ static void load_pass(struct load *load, uint32_t ms)
         int code = cmds_runtime_turn(load->runtime, 1000);
         if (code < 0) {
             (void)oracle_fail("a turn: %s", cmds_error_name(code));
+            cmds_sim_sleep_ms(1); // Where the run ends.
             return;
         }
     }

@@ -185,12 +185,9 @@ void oracle_group_closing(uint32_t number)
 static void oracle_group_check_end(uint32_t number)
 {
     const struct oracle_group *group = &oracle_groups[number];
-    if (group->taken != group->ended) {
-        (void)oracle_fail(
-                "group %u (client %d): %llu commands were taken, %llu have ended, and it is "
-                "closed",
-                number, (int)group->client, (unsigned long long)group->taken,
-                (unsigned long long)group->ended);
+    if (group->pending != 0) {
+        (void)oracle_fail("group %u (client %d): it is closed, and %llu commands have no end",
+                number, (int)group->client, (unsigned long long)group->pending);
     }
     for (uint32_t i = 0; i < group->connections && !group->is_sender; i++) {
         if (group->down[i] != 1) {
@@ -218,9 +215,9 @@ void oracle_group_closed(uint32_t number)
 void oracle_group_never(uint32_t number)
 {
     struct oracle_group *group = &oracle_groups[number];
-    if (group->taken != group->ended) {
+    if (group->pending != 0) {
         (void)oracle_fail("group %u: it did not open, and has %llu commands", number,
-                (unsigned long long)(group->taken - group->ended));
+                (unsigned long long)group->pending);
     }
     group->state = ORACLE_GROUP_VOID;
 }
@@ -280,6 +277,12 @@ void oracle_command_sent(uint64_t id, int code)
         group->taken += !one_way;
         if (command->state == ORACLE_SENDING) {
             command->state = ORACLE_TAKEN;
+            group->pending += !one_way;
+            if (!one_way && group->state == ORACLE_GROUP_CLOSED) {
+                (void)oracle_fail(
+                        "command %llu was taken, and its group has closed without its end",
+                        (unsigned long long)id);
+            }
         }
         return;
     }
@@ -410,6 +413,7 @@ void oracle_command_end(uint64_t id, int code)
         (void)oracle_fail("command %llu: the last result came, %u of %u", (unsigned long long)id,
                 command->received, command->count);
     }
+    group->pending -= command->state == ORACLE_TAKEN;
     command->state = ORACLE_ENDED;
     command->end = code;
     command->ended_ns = oracle_now_ns();

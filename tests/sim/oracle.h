@@ -72,6 +72,7 @@ struct oracle_group {
     uint8_t up[SCENARIO_CONNECTIONS_MAX], down[SCENARIO_CONNECTIONS_MAX];
     int32_t causes[SCENARIO_CONNECTIONS_MAX];
     uint32_t lost[SCENARIO_CONNECTIONS_MAX];
+    uint64_t pending; // Taken, and without an end.
     uint64_t taken, one_way, ended, results, unexpected, timeouts, cancelled, not_sent, closed;
     uint64_t slack_ns; // How late an end may be.
 };
@@ -82,8 +83,8 @@ struct oracle_life {
     bool is_server, is_calm, is_over, is_dead, is_ending;
     int32_t drain; // What the shutdown returned; 1: there was none.
     uint64_t executions, results, connects, disconnects, refusals, rounds, cancels, failures;
-    uint64_t kept; // Calls whose reference is held now.
-    uint64_t one_way;
+    uint64_t kept;  // Calls whose reference is held now.
+    uint64_t works; // Executions in the pool.
 };
 
 /** A connection, as a server sees it. */

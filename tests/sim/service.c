@@ -37,6 +37,7 @@ static void service_pass(struct service *service, uint32_t ms)
         int code = cmds_runtime_turn(service->runtime, 1000);
         if (code < 0) {
             (void)oracle_fail("a turn: %s", cmds_error_name(code));
+            cmds_sim_sleep_ms(1); // Where the run ends.
             return;
         }
     }
@@ -257,6 +258,8 @@ static bool service_live_as_main(struct service *service)
     char listen[32];
     service->life = oracle_life_begin(true, service->plan->number);
     service->shards_started = 0;
+    service->runtime = NULL;
+    service->upstream = NULL;
     service->has_thread = false;
     service_options(service, &options);
     (void)snprintf(listen, sizeof(listen), "0.0.0.0:%u", service->plan->port);

@@ -207,6 +207,9 @@ static void service_on_post(void *context)
 
 static int service_shard(struct service *service, struct cmds_call *call, uint64_t id)
 {
+    if (service->runtime == NULL) { // It is cmds_server_main's own.
+        return service_again(call, id, SERVICE_ROUND_RESULTS);
+    }
     struct oracle_command *command = oracle_command(id);
     uint32_t shards = cmds_runtime_shard_count(service->runtime);
     int here = cmds_runtime_current_shard(service->runtime);
