@@ -588,6 +588,7 @@ void cmdi_sock_shutdown(struct cmdi_sock *sock, int how)
         return;
     }
     if (sock->state != SOCK_OPEN) {
+        sock_changed(sock); // As Linux does: whoever has slept through the end finds it now.
         return;
     }
     if (how != SHUT_RD && !sock->shut_write) {

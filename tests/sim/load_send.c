@@ -114,8 +114,8 @@ static void load_forget_one(struct load_group *group, struct cmds_group *handle)
         return;
     }
     *place = (struct load_ticket){0};
-    bool had = cmds_group_has(handle, ticket.ticket);
     uint8_t state = oracle_command(ticket.id)->state;
+    bool had = cmds_group_has(handle, ticket.ticket);
     oracle_command_forget(ticket.id);
     int code = cmds_group_forget(handle, ticket.ticket);
     if (code != 0 && code != -ENOENT) {
@@ -321,6 +321,9 @@ static void load_sender_send(struct load *load, uint32_t number, struct cmds_sen
     uint32_t deadline_ms = 0;
     enum oracle_type type = load_draw(load, &plan);
     uint32_t own_ms = load_draw_deadline(load->plan, &deadline_ms);
+    if (own_ms == CMDS_NEVER) { // Nobody else could end it.
+        own_ms = deadline_ms = 1000;
+    }
     uint64_t id = oracle_command_new(number, type, &plan, deadline_ms);
     if (id == 0) {
         return;

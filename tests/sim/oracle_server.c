@@ -332,13 +332,15 @@ void oracle_finish(void)
 {
     oracle.is_over = true;
     for (uint32_t i = 1; i < oracle.life_count; i++) {
-        if (!oracle_lives[i].is_over && !oracle_lives[i].is_dead) {
+        /* One that was killed last has nobody to say so. */
+        if (!oracle_lives[i].is_over && oracle_lives[i].is_calm) {
             (void)oracle_fail("%s %u has not ended",
                     oracle_lives[i].is_server ? "server" : "client", oracle_lives[i].number);
         }
     }
     for (uint32_t i = 1; i < oracle.group_count; i++) {
-        if (oracle_groups[i].state != ORACLE_GROUP_CLOSED &&
+        if (oracle_lives[oracle_groups[i].life].is_over &&
+                oracle_groups[i].state != ORACLE_GROUP_CLOSED &&
                 oracle_groups[i].state != ORACLE_GROUP_VOID) {
             (void)oracle_fail("group %u has not closed", i);
         }
@@ -347,7 +349,8 @@ void oracle_finish(void)
         const struct oracle_command *command = &oracle_commands[id];
         bool is_over = command->state == ORACLE_ENDED || command->state == ORACLE_REFUSED ||
                        command->type == ORACLE_TELL ||
-                       oracle_groups[command->group].state == ORACLE_GROUP_VOID;
+                       oracle_groups[command->group].state == ORACLE_GROUP_VOID ||
+                       !oracle_lives[oracle_groups[command->group].life].is_over;
         if (!is_over) {
             (void)oracle_fail("command %llu has no end", (unsigned long long)id);
         }
