@@ -210,7 +210,7 @@ static int main_of_two_enters(void *context)
         cmdi_ring_recv(ring, fds[i][0], true, FIRST + i);
     }
     CU_ASSERT_EQUAL(cmdi_ring_enter(ring, CMDI_RING_WAIT_NONE), 0);
-    for (uint32_t round = 0; round < 4; round++) {
+    for (uint32_t round = 0; round < 40; round++) {
         for (uint32_t i = 0; i < PAIRS; i++) {
             send_text(fds[i][1], "x");
         }
