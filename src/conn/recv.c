@@ -135,7 +135,7 @@ bool cmdi_conn_has_ping(struct cmdi_conn *conn)
 
 bool cmdi_conn_has_run(struct cmdi_conn *conn, uint64_t *mark)
 {
-    if (!cmdi_conn_is_behind(conn)) {
+    if (!cmdi_conn_is_behind(conn) || conn->lacks_input) {
         *mark = 0;
         return true;
     }

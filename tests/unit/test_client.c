@@ -262,6 +262,20 @@ static void test_client_lost_connection_tells_what_may_have_been_executed(void)
     rig_free(rig);
 }
 
+/* What lies there cannot be run: others have the memory that it needs, and nobody knows how long. */
+static void test_client_deadline_does_not_wait_for_memory(void)
+{
+    struct rig *rig = rig_connected();
+    struct outcome outcome = {.rig = rig};
+    CU_ASSERT_EQUAL(outcome_ask(&outcome, 10), 0);
+    rig->client.conn.unrun = true;
+    rig->client.conn.lacks_input = true;
+    rig_advance_ms(rig, 12);
+    EXPECT_ENDED(outcome, CMDS_E_TIMEOUT);
+    rig->client.conn.lacks_input = rig->client.conn.unrun = false;
+    rig_free(rig);
+}
+
 /* From another thread, before there is a connection; and the shard has no room to keep it. */
 static void test_client_without_room_to_wait_says_so(void)
 {
@@ -358,6 +372,7 @@ static CU_TestInfo tests[] = {
         {"ticket forgotten ends its command", test_client_ticket_forgotten_ends_its_command},
         {"lost connection tells what may have been executed",
                 test_client_lost_connection_tells_what_may_have_been_executed},
+        {"deadline does not wait for memory", test_client_deadline_does_not_wait_for_memory},
         {"without room to wait says so", test_client_without_room_to_wait_says_so},
         {"refused sends are not called back", test_client_refused_sends_are_not_called_back},
         {"callback may send", test_client_callback_may_send},
