@@ -268,11 +268,11 @@ static void test_client_deadline_does_not_wait_for_memory(void)
     struct rig *rig = rig_connected();
     struct outcome outcome = {.rig = rig};
     CU_ASSERT_EQUAL(outcome_ask(&outcome, 10), 0);
-    rig->client.conn.unrun = true;
     rig->client.conn.lacks_input = true;
+    rig_feed(rig, "\x02", 1);
     rig_advance_ms(rig, 12);
     EXPECT_ENDED(outcome, CMDS_E_TIMEOUT);
-    rig->client.conn.lacks_input = rig->client.conn.unrun = false;
+    rig->client.conn.lacks_input = false;
     rig_free(rig);
 }
 
