@@ -100,7 +100,10 @@ static uint64_t oracle_slack_ns(uint32_t client, bool is_calm)
     uint64_t slack_ms = 100;
     bool stalls = (scenario->faults & (CMDS_SIM_STALLS | CMDS_SIM_KERNEL)) != 0;
     stalls = stalls || (!is_calm && (scenario->chaos & SCENARIO_STALL) != 0);
-    if (client == SCENARIO_NONE || scenario->clients[client].is_sleepy) {
+    /* What has come and cannot be read for want of memory may be the answer: it is waited for. */
+    bool is_short = client != SCENARIO_NONE && scenario->clients[client].memory_size_max != 0;
+    if (client == SCENARIO_NONE || scenario->clients[client].is_sleepy || is_short ||
+            (scenario->faults & CMDS_SIM_MEMORY) != 0) {
         slack_ms += 5000;
     }
     return (slack_ms + (stalls ? 30000 : 0)) * 1000000;
@@ -263,7 +266,18 @@ uint64_t oracle_command_new(
             .due_ns = deadline_ms == CMDS_NEVER ? UINT64_MAX
                                                 : now_ns + (uint64_t)deadline_ms * 1000000,
     };
+    if (type == ORACLE_WORK) {
+        oracle_servers[oracle_groups[group].server].has_works = true;
+    }
     return oracle.command_count++;
+}
+
+/* May there be no memory for it? */
+static bool oracle_is_short(const struct oracle_group *group)
+{
+    const struct scenario *scenario = oracle.scenario;
+    return (scenario->faults & (CMDS_SIM_MEMORY | CMDS_SIM_KERNEL)) != 0 ||
+           group->client == SCENARIO_NONE || scenario->clients[group->client].memory_size_max != 0;
 }
 
 void oracle_command_sent(uint64_t id, int code)
@@ -293,7 +307,7 @@ void oracle_command_sent(uint64_t id, int code)
                 (unsigned long long)id, cmds_error_name(code), command->executions, command->state);
     }
     command->state = ORACLE_REFUSED;
-    bool memory = (oracle.scenario->faults & (CMDS_SIM_MEMORY | CMDS_SIM_KERNEL)) != 0;
+    bool memory = oracle_is_short(group);
     bool fine = code == -ENOBUFS || code == CMDS_E_NOT_CONNECTED || code == CMDS_E_LIMIT ||
                 (code == CMDS_E_CLOSED && group->state != ORACLE_GROUP_OPEN) ||
                 (code == -ENOMEM && memory);
@@ -344,11 +358,7 @@ static void oracle_check_time(uint64_t id, const struct oracle_command *command,
 static void oracle_check_code(uint64_t id, const struct oracle_command *command, int code)
 {
     struct oracle_group *group = &oracle_groups[command->group];
-    const struct scenario *scenario = oracle.scenario;
-    bool short_memory = (scenario->faults & (CMDS_SIM_MEMORY | CMDS_SIM_KERNEL)) != 0 ||
-                        (group->client != SCENARIO_NONE &&
-                                scenario->clients[group->client].memory_size_max != 0) ||
-                        group->client == SCENARIO_NONE;
+    bool short_memory = oracle_is_short(group);
     bool fine = code == 0;
     switch (code) {
     case CMDS_E_TIMEOUT:

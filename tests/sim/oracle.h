@@ -83,8 +83,7 @@ struct oracle_life {
     bool is_server, is_calm, is_over, is_dead, is_ending;
     int32_t drain; // What the shutdown returned; 1: there was none.
     uint64_t executions, results, connects, disconnects, refusals, rounds, cancels, failures;
-    uint64_t kept;  // Calls whose reference is held now.
-    uint64_t works; // Executions in the pool.
+    uint64_t kept; // Calls whose reference is held now.
 };
 
 /** A connection, as a server sees it. */

@@ -9,6 +9,7 @@ struct oracle_server {
     uint32_t epoch; // One more whenever it begins to end, or is found to have died.
     uint32_t life;  // 0: none.
     bool is_up;     // It accepts.
+    bool has_works; // Commands for its pool were sent.
 };
 extern struct oracle_command oracle_commands[ORACLE_COMMANDS_MAX];
 extern struct oracle_group oracle_groups[ORACLE_GROUPS_MAX];

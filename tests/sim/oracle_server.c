@@ -213,7 +213,6 @@ struct oracle_command *oracle_exec(uint32_t number, uint32_t link, struct cmds_c
     command->life = number;
     command->call = call;
     life->executions++;
-    life->works += type == ORACLE_WORK;
     oracle.executed++;
     if (command->executions > 1) {
         (void)oracle_fail("command %llu is executed twice", (unsigned long long)value->id);
@@ -288,7 +287,8 @@ void oracle_server_counters(uint32_t number, const struct cmds_server_counters *
     const struct oracle_life *life = &oracle_lives[number];
     const struct scenario_server *plan = &oracle.scenario->servers[life->number];
     /* Calls that wait for the pool may end with their connection. */
-    bool exact = life->is_calm && life->works == 0 && plan->memory_size_max == 0;
+    bool exact =
+            life->is_calm && !oracle_servers[life->number].has_works && plan->memory_size_max == 0;
     oracle.checks++;
     if (counters->commands_received < life->executions ||
             (exact && counters->commands_received != life->executions + life->failures)) {
