@@ -400,8 +400,9 @@ bool cmdi_conn_has_ping(struct cmdi_conn *conn);
 bool cmdi_conn_is_behind(const struct cmdi_conn *conn);
 /**
  * Has everything been run that had come when this was first asked? *mark is 0 then; it is the
- * caller's, and 0 again afterwards. However much comes meanwhile, the answer becomes true; for what
- * cannot be run for want of memory nobody waits, since others may hold that for long.
+ * caller's, and 0 again afterwards. However much comes meanwhile, the answer becomes true; of one that is
+ * CLOSING it is, and for what cannot be run for want of memory nobody waits, since others may hold that
+ * for long.
  */
 bool cmdi_conn_has_run(struct cmdi_conn *conn, uint64_t *mark);
 /** Bytes were received that are in no buffer of the shard's (a harness, a security layer); copied. */

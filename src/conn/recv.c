@@ -135,7 +135,8 @@ bool cmdi_conn_has_ping(struct cmdi_conn *conn)
 
 bool cmdi_conn_has_run(struct cmdi_conn *conn, uint64_t *mark)
 {
-    if (!cmdi_conn_is_behind(conn) || conn->lacks_input) {
+    bool is_over = conn->state >= CMDI_CONN_CLOSING; // It runs nothing more.
+    if (is_over || conn->lacks_input || !cmdi_conn_is_behind(conn)) {
         *mark = 0;
         return true;
     }

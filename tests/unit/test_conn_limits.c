@@ -180,7 +180,9 @@ static void test_conn_has_run_what_had_come(void)
     peer->conn.run_size = size;
     CU_ASSERT_TRUE(cmdi_conn_has_run(&peer->conn, &mark));
     CU_ASSERT_EQUAL(mark, 0);
+    CU_ASSERT_FALSE(cmdi_conn_has_run(&peer->conn, &mark));
     cmdi_conn_fail(&peer->conn, CMDS_E_CLOSED, "done");
+    CU_ASSERT_TRUE(cmdi_conn_has_run(&peer->conn, &mark)); // Nothing of it will ever run.
     peer_free(peer);
 }
 
