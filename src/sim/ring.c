@@ -330,7 +330,7 @@ void cmdi_ring_send(
 
 void cmdi_ring_watch(struct cmdi_ring *ring, int fd, bool finish, uint64_t user_data)
 {
-    ring_op_on(ring, CMDI_RING_WATCH, fd, user_data)->quiet = finish;
+    ring_op_on(ring, CMDI_RING_WATCH, fd, user_data)->once = finish;
 }
 
 void cmdi_ring_cancel(struct cmdi_ring *ring, uint64_t target, uint64_t user_data)

@@ -50,11 +50,12 @@ struct cmdi_ring_op {
     const uint8_t *data;
     const struct cmdi_address *address;
     size_t size, done;
+    uint32_t told; // WATCH: bits of enum cmdi_sock_state.
     int fd;
     uint8_t kind;  // enum cmdi_ring_kind
     uint8_t state; // enum cmdi_ring_op_state
     bool once;     // Not multishot.
-    bool quiet;    // RECV: nothing is expected there. WATCH: also tells that the peer has finished.
+    bool quiet;    // RECV: nothing is expected there.
     bool cancelled;
 };
 

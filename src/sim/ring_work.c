@@ -209,7 +209,7 @@ static uint32_t op_awaits(const struct cmdi_ring_op *op)
     case CMDI_RING_SEND:
         return over | CMDI_SOCK_WRITABLE;
     case CMDI_RING_WATCH:
-        return over | (op->quiet ? CMDI_SOCK_FINISHED : 0);
+        return over | CMDI_SOCK_FINISHED;
     default:
         return 0;
     }
@@ -218,7 +218,8 @@ static uint32_t op_awaits(const struct cmdi_ring_op *op)
 static void op_changed(struct cmdi_sock_watch *watch)
 {
     struct cmdi_ring_op *op = CMDI_CONTAINER(watch, struct cmdi_ring_op, watch);
-    if (op->state == CMDI_RING_OP_ARMED && (cmdi_sock_state(op->sock) & op_awaits(op)) != 0) {
+    if (op->state == CMDI_RING_OP_ARMED &&
+            (cmdi_sock_state(op->sock) & op_awaits(op) & ~op->told) != 0) {
         cmdi_ring_op_ready(op);
     }
 }
@@ -353,6 +354,10 @@ static void op_connect(struct cmdi_ring_op *op)
     }
 }
 
+/*
+ * As the kernel's poll, which tells that the peer has finished whether it is asked or not. Multishot, it
+ * tells what there is at first, and then at each change.
+ */
 static void op_look(struct cmdi_ring_op *op)
 {
     uint32_t state = cmdi_sock_state(op->sock) & op_awaits(op);
@@ -360,9 +365,13 @@ static void op_look(struct cmdi_ring_op *op)
         op_arm(op);
         return;
     }
-    op_complete(op, ((state & CMDI_SOCK_FAILED) != 0 ? CMDI_RING_PEER_FAILED : 0) |
-                            ((state & CMDI_SOCK_GONE) != 0 ? CMDI_RING_PEER_GONE : 0) |
-                            ((state & CMDI_SOCK_FINISHED) != 0 ? CMDI_RING_PEER_FINISHED : 0));
+    int32_t result = ((state & CMDI_SOCK_FAILED) != 0 ? CMDI_RING_PEER_FAILED : 0) |
+                     ((state & CMDI_SOCK_GONE) != 0 ? CMDI_RING_PEER_GONE : 0) |
+                     ((state & CMDI_SOCK_FINISHED) != 0 ? CMDI_RING_PEER_FINISHED : 0);
+    op->told = state;
+    if (op_continue(op, result, 0, 0)) {
+        op_arm(op);
+    }
 }
 
 static void op_read_wake(struct cmdi_ring_op *op)

@@ -363,6 +363,7 @@ static void test_sim_ring_accepts_none_without_a_descriptor(void)
     CU_ASSERT_EQUAL(failures, SEEDS);
 }
 
+/* As poll(2) there, it tells that the peer has finished, whether it was asked to or not. */
 static int main_of_a_watcher(void *context)
 {
     (void)context;
@@ -373,17 +374,23 @@ static int main_of_a_watcher(void *context)
         cmdi_ring_watch(ring, fds[0], finish, FIRST);
         CU_ASSERT_EQUAL(cmdi_ring_enter(ring, CMDI_RING_WAIT_NONE), 0);
         send_text(fds[1], "x");
-        (void)world_shutdown(fds[1], SHUT_WR);
         CU_ASSERT_EQUAL(cmdi_ring_enter(ring, 50 * 1000 * 1000), 0);
-        if (finish) {
-            CU_ASSERT_EQUAL(next(ring).result, CMDI_RING_PEER_FINISHED);
-        } else {
-            CU_ASSERT_FALSE(cmdi_ring_has_work(ring)); // It may still read.
+        CU_ASSERT_FALSE(cmdi_ring_has_work(ring)); // Bytes are nothing to it.
+
+        (void)world_shutdown(fds[1], SHUT_WR);
+        struct cmdi_completion completion = next(ring);
+        CU_ASSERT_EQUAL(completion.result, CMDI_RING_PEER_FINISHED);
+        CU_ASSERT_EQUAL((completion.flags & CMDI_COMPLETION_MORE) == 0, finish);
+        send_text(fds[0], "y");
+        CU_ASSERT_EQUAL(cmdi_ring_enter(ring, 50 * 1000 * 1000), 0);
+        CU_ASSERT_FALSE(cmdi_ring_has_work(ring)); // It has said so once.
+
+        if (!finish) {
             (void)world_shutdown(fds[0], SHUT_RDWR);
             CU_ASSERT_TRUE(next(ring).result & CMDI_RING_PEER_GONE);
         }
-        pair_close(fds);
         cmdi_ring_destroy(ring);
+        pair_close(fds);
     }
     return 0;
 }
