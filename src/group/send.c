@@ -15,7 +15,7 @@
 #include "client/inbox.h"
 #include "client/send.h"
 #include "group/ref.h"
-#include "shard/drive.h"
+#include "ring/clock.h"
 
 /* --- Which client takes a command ------------------------------------------------------------- */
 
@@ -292,8 +292,7 @@ static int group_send_from_elsewhere(
     if (cmdi_group_is_closing(group)) {
         return CMDS_E_CLOSED;
     }
-    command->deadline_ms =
-            group_deadline(cmdi_ns_to_ms(cmdi_runtime_now_ns(group->runtime)), how->deadline_ms);
+    command->deadline_ms = group_deadline(cmdi_ns_to_ms(cmdi_now_ns()), how->deadline_ms);
     int code = group_send_to_any(group, command, how->sticky_key);
     return code == -ENOBUFS ? group_ask_for_room(group, command) : code;
 }

@@ -23,6 +23,7 @@
 #include "base/time.h"
 #include "client/finish.h"
 #include "client/result.h"
+#include "ring/clock.h"
 #include "ring/thread.h"
 #include "shard/drive.h"
 
@@ -58,7 +59,7 @@ uint32_t cmdi_sender_left_ms(const struct cmdi_sender_time *time)
     if (time->until_ns == UINT64_MAX) {
         return CMDS_NEVER;
     }
-    uint64_t now_ns = cmdi_runtime_now_ns(time->runtime);
+    uint64_t now_ns = cmdi_now_ns();
     return now_ns < time->until_ns ? (uint32_t)cmdi_ns_to_ms_up(time->until_ns - now_ns) : 0;
 }
 
@@ -83,11 +84,10 @@ int cmdi_sender_enter(struct cmds_sender *sender, uint32_t timeout_ms,
         sender_drop(&sender->users);
         return cmdi_fail(error, code, "send: %s", cmds_error_text(code));
     }
-    time->runtime = sender->runtime;
     time->timeout_ms = timeout_ms != 0 ? timeout_ms : sender->group->options.deadline_ms;
-    time->until_ns = time->timeout_ms == CMDS_NEVER ? UINT64_MAX
-                                                    : cmdi_runtime_now_ns(sender->runtime) +
-                                                              cmdi_ms_to_ns(time->timeout_ms);
+    time->until_ns = time->timeout_ms == CMDS_NEVER
+                             ? UINT64_MAX
+                             : cmdi_now_ns() + cmdi_ms_to_ns(time->timeout_ms);
     return 0;
 }
 
@@ -494,10 +494,9 @@ void cmds_sender_close(struct cmds_sender *sender, uint32_t timeout_ms)
     if (sender == NULL || cmdi_runtime_may_block(sender->runtime) < 0) {
         return; // On a shard it would wait for itself.
     }
-    struct cmdi_sender_time time = {.runtime = sender->runtime, .timeout_ms = timeout_ms};
-    time.until_ns = timeout_ms == CMDS_NEVER
-                            ? UINT64_MAX
-                            : cmdi_runtime_now_ns(sender->runtime) + cmdi_ms_to_ns(timeout_ms);
+    struct cmdi_sender_time time = {.timeout_ms = timeout_ms};
+    time.until_ns =
+            timeout_ms == CMDS_NEVER ? UINT64_MAX : cmdi_now_ns() + cmdi_ms_to_ns(timeout_ms);
     atomic_fetch_or(&sender->users, CMDI_SENDER_CLOSING);
     atomic_fetch_add(&sender->room, 1);
     /* Those that wait for room learn that there will be none. */

@@ -45,9 +45,8 @@ struct cmds_sender {
 
 /** The time a call has. */
 struct cmdi_sender_time {
-    const struct cmds_runtime *runtime; // Whose clock counts.
-    uint64_t until_ns;                  // UINT64_MAX: no limit.
-    uint32_t timeout_ms;                // As it was given.
+    uint64_t until_ns;   // UINT64_MAX: no limit.
+    uint32_t timeout_ms; // As it was given.
 };
 
 /**

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "group/ref.h"
+#include "ring/clock.h"
 #include "ring/thread.h"
 #include "shard/drive.h"
 
@@ -106,7 +107,7 @@ static int group_wait_for(
         struct cmds_group *group, group_condition_fn condition, uint32_t timeout_ms)
 {
     struct group_waiter waiter = {.woken = 0};
-    uint64_t start_ms = cmdi_ns_to_ms(cmdi_runtime_now_ns(group->runtime));
+    uint64_t start_ms = cmdi_ns_to_ms(cmdi_now_ns());
     int code = cmdi_runtime_may_block(group->runtime);
     if (code < 0) {
         return code;
@@ -116,7 +117,7 @@ static int group_wait_for(
     cmdi_list_push(&group->waiters, &waiter.link);
     pthread_mutex_unlock(&group->lock);
     while (code == 0 && !condition(group)) {
-        uint64_t waited_ms = cmdi_ns_to_ms(cmdi_runtime_now_ns(group->runtime)) - start_ms;
+        uint64_t waited_ms = cmdi_ns_to_ms(cmdi_now_ns()) - start_ms;
         uint32_t left_ms = timeout_ms == CMDS_NEVER ? CMDS_NEVER
                            : waited_ms < timeout_ms ? timeout_ms - (uint32_t)waited_ms
                                                     : 0;

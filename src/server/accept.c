@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "ring/clock.h"
 #include "ring/socket.h"
 #include "ring/thread.h"
 #include "server/connection.h"
 #include "server/server.h"
-#include "shard/drive.h"
 
 static struct cmdi_acceptor *acceptor_of(struct cmdi_listener *listener)
 {
@@ -72,7 +72,7 @@ static bool accept_is_full(const struct cmds_server *server)
 struct cmdi_server_shard *cmdi_accept_choose_shard(
         struct cmds_server *server, struct cmdi_server_shard *own)
 {
-    uint64_t now_ns = cmdi_runtime_now_ns(server->runtime);
+    uint64_t now_ns = cmdi_now_ns();
     struct cmdi_server_shard *best = own;
     uint32_t least = own != NULL ? atomic_load_explicit(&own->shard->load, memory_order_relaxed)
                                  : UINT32_MAX;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who runs the shards of a runtime: threads of their own, the caller's thread, or somebody who gives
- * them time.
+ * Who runs the shards of a runtime: threads of their own, or the caller's thread.
  *
  * Why a shard's end loses no mail. A thread is told to stop by a flag, and woken as by a mail: it
  * looks at the flag behind `sleeping`, as at its mailbox, so it does not sleep through it. It ends
@@ -274,77 +273,13 @@ int cmds_runtime_fd(const struct cmds_runtime *runtime)
     return runtime->drive == CMDI_DRIVE_INLINE ? cmdi_ring_fd(runtime->shards[0]->ring) : -EINVAL;
 }
 
-/* --- Step by step ----------------------------------------------------------------------------- */
-
-void cmdi_runtime_step(struct cmds_runtime *runtime, uint64_t now_ns)
-{
-    bool busy = true;
-    CMDI_ASSERT(runtime->drive == CMDI_DRIVE_STEPPED && now_ns >= runtime->now_ns);
-    runtime->now_ns = now_ns;
-    while (busy) { // What one leaves for another may be behind that one's step.
-        busy = cmdi_workers_run(&runtime->workers);
-        for (uint32_t i = 0; i < runtime->shard_count; i++) {
-            // Not the time that was given: a job that waits has moved it further.
-            busy = cmdi_shard_step(runtime->shards[i], runtime->now_ns) || busy;
-        }
-    }
-}
-
-uint64_t cmdi_runtime_next_ns(const struct cmds_runtime *runtime)
-{
-    uint64_t next_ms = CMDI_TIMER_NONE;
-    for (uint32_t i = 0; i < runtime->shard_count; i++) {
-        uint64_t one_ms = cmdi_timer_wheel_next(&runtime->shards[i]->timers);
-        next_ms = one_ms < next_ms ? one_ms : next_ms;
-    }
-    return next_ms == CMDI_TIMER_NONE ? UINT64_MAX : cmdi_ms_to_ns(next_ms);
-}
-
-/* Until *word is not `seen`: nothing sleeps, so time is what has to pass. */
-static int drive_step_until(struct cmds_runtime *runtime, const _Atomic uint32_t *word,
-        uint32_t seen, uint64_t until_ns)
-{
-    cmdi_runtime_step(runtime, runtime->now_ns);
-    while (atomic_load(word) == seen) {
-        uint64_t next_ns = cmdi_runtime_next_ns(runtime);
-        if (next_ns == UINT64_MAX && until_ns == UINT64_MAX) {
-            return -EDEADLK; // Nobody is left who could change it.
-        }
-        bool over = next_ns > until_ns;
-        uint64_t to_ns = over ? until_ns : next_ns;
-        /* A job that waits, in a step of this wait, may have moved the time beyond its end. */
-        cmdi_runtime_step(runtime, to_ns > runtime->now_ns ? to_ns : runtime->now_ns);
-        if (over) {
-            return atomic_load(word) == seen ? CMDS_E_TIMEOUT : 0;
-        }
-    }
-    return 0;
-}
-
 /* --- Whoever runs them ------------------------------------------------------------------------ */
-
-/* The caller is who steps them. */
-static int drive_start_stepped(struct cmds_runtime *runtime, struct cmds_error *error)
-{
-    int code = 0;
-    for (uint32_t i = 0; i < runtime->shard_count && code == 0; i++) {
-        code = cmdi_ring_enable(runtime->shards[i]->ring);
-    }
-    return code < 0 ? cmdi_fail(error, code, "a ring cannot be enabled: %s", strerror(-code)) : 0;
-}
 
 int cmdi_drive_start(struct cmds_runtime *runtime, struct cmds_error *error)
 {
     CMDI_ASSERT(runtime->drive != CMDI_DRIVE_INLINE || runtime->shard_count == 1);
-    switch (runtime->drive) {
-    case CMDI_DRIVE_THREAD:
-        return drive_start_threads(runtime, error);
-    case CMDI_DRIVE_STEPPED:
-        return drive_start_stepped(runtime, error);
-    case CMDI_DRIVE_INLINE:
-        break; // Its ring is enabled by its first turn, whose thread is the one that turns it.
-    }
-    return 0;
+    // The ring of an inline one is enabled by its first turn, whose thread is the one that turns it.
+    return runtime->drive == CMDI_DRIVE_THREAD ? drive_start_threads(runtime, error) : 0;
 }
 
 /*
@@ -353,30 +288,26 @@ int cmdi_drive_start(struct cmds_runtime *runtime, struct cmds_error *error)
  */
 static void drive_end_inline(struct cmds_runtime *runtime)
 {
+    struct cmdi_shard *shard = runtime->shards[0];
     if (drive_claim(runtime) == -EXDEV) {
-        cmdi_ring_give_up(runtime->shards[0]->ring);
+        cmdi_ring_give_up(shard->ring);
     }
     for (uint32_t i = 0; i < DRIVE_END_TURNS && drive_turn(runtime, CMDI_RING_WAIT_NONE) > 0; i++) {
         // Until it is quiet.
     }
+    struct cmdi_shard *before = cmdi_shard_set_current(shard);
+    cmdi_shard_take_last_mail(shard);
+    (void)cmdi_shard_set_current(before);
 }
 
 void cmdi_drive_stop(struct cmds_runtime *runtime)
 {
     if (runtime->drive == CMDI_DRIVE_INLINE) {
         drive_end_inline(runtime);
-    } else if (runtime->drive == CMDI_DRIVE_STEPPED) {
-        cmdi_runtime_step(runtime, runtime->now_ns);
+        return;
     }
     for (uint32_t i = 0; i < runtime->shard_count; i++) {
-        struct cmdi_shard *shard = runtime->shards[i];
-        if (runtime->drive == CMDI_DRIVE_THREAD) {
-            cmdi_drive_join(shard);
-            continue;
-        }
-        struct cmdi_shard *before = cmdi_shard_set_current(shard);
-        cmdi_shard_take_last_mail(shard);
-        (void)cmdi_shard_set_current(before);
+        cmdi_drive_join(runtime->shards[i]);
     }
 }
 
@@ -391,11 +322,6 @@ int cmdi_runtime_may_block(struct cmds_runtime *runtime)
     return runtime->drive == CMDI_DRIVE_THREAD ? 0 : drive_claim(runtime);
 }
 
-uint64_t cmdi_runtime_now_ns(const struct cmds_runtime *runtime)
-{
-    return runtime->drive == CMDI_DRIVE_STEPPED ? runtime->now_ns : cmdi_now_ns();
-}
-
 int cmdi_runtime_wait(
         struct cmds_runtime *runtime, _Atomic uint32_t *word, uint32_t seen, uint32_t timeout_ms)
 {
@@ -403,11 +329,8 @@ int cmdi_runtime_wait(
     if (code < 0 || atomic_load(word) != seen) {
         return code;
     }
-    uint64_t now_ns = cmdi_runtime_now_ns(runtime);
+    uint64_t now_ns = cmdi_now_ns();
     uint64_t until_ns = timeout_ms == CMDS_NEVER ? UINT64_MAX : now_ns + cmdi_ms_to_ns(timeout_ms);
-    if (runtime->drive == CMDI_DRIVE_STEPPED) {
-        return drive_step_until(runtime, word, seen, until_ns);
-    }
     while (code >= 0 && atomic_load(word) == seen) {
         now_ns = cmdi_now_ns();
         uint64_t left_ns = until_ns == UINT64_MAX ? UINT64_MAX

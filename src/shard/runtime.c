@@ -234,7 +234,7 @@ static void runtime_in_child(void)
 
 /* `mine`: taken and checked. */
 static int runtime_start(struct cmds_runtime **out, const struct cmds_runtime_options *mine,
-        enum cmdi_drive drive, struct cmds_error *error)
+        struct cmds_error *error)
 {
     struct runtime_cpus cpus = {.named = mine->cpus != NULL};
     int code = 0;
@@ -252,14 +252,14 @@ static int runtime_start(struct cmds_runtime **out, const struct cmds_runtime_op
         free(runtime);
         return cmdi_fail(error, -ENOMEM, "no memory for a runtime");
     }
-    runtime->drive = drive;
+    bool is_inline = mine->shard_count == CMDS_SHARDS_INLINE;
+    runtime->drive = is_inline ? CMDI_DRIVE_INLINE : CMDI_DRIVE_THREAD;
     runtime->fork_count = cmdi_fork_count();
     runtime->log = (struct cmdi_log){mine->on_log, mine->log_context};
     cmdi_list_init(&runtime->services);
     cmdi_list_init(&runtime->retired);
     (void)pthread_mutex_init(&runtime->lock, NULL); // Cannot fail with default attributes on Linux.
-    code = cmdi_workers_init(&runtime->workers,
-            drive == CMDI_DRIVE_STEPPED ? 0 : mine->pool_thread_count, mine->pool_queue_max);
+    code = cmdi_workers_init(&runtime->workers, mine->pool_thread_count, mine->pool_queue_max);
     code = code < 0 ? cmdi_fail(error, code, "no memory for the worker pool") : 0;
     runtime->workers.stack_size = mine->pool_stack_size;
     if (code == 0) {
@@ -281,19 +281,7 @@ int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_opti
 {
     struct cmds_runtime_options mine;
     int code = runtime_take_options(&mine, options, error);
-    if (code < 0) {
-        return code;
-    }
-    bool is_inline = mine.shard_count == CMDS_SHARDS_INLINE;
-    return runtime_start(out, &mine, is_inline ? CMDI_DRIVE_INLINE : CMDI_DRIVE_THREAD, error);
-}
-
-int cmdi_runtime_start_stepped(struct cmds_runtime **out,
-        const struct cmds_runtime_options *options, struct cmds_error *error)
-{
-    struct cmds_runtime_options mine;
-    int code = runtime_take_options(&mine, options, error);
-    return code < 0 ? code : runtime_start(out, &mine, CMDI_DRIVE_STEPPED, error);
+    return code < 0 ? code : runtime_start(out, &mine, error);
 }
 
 /* The next one to stop. It and those behind it begin, up to one that has to be stopped first. */

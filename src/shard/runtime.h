@@ -42,7 +42,6 @@ struct cmds_runtime {
     struct cmdi_shard **shards;
     uint32_t shard_count;
     enum cmdi_drive drive;
-    uint64_t now_ns; // STEPPED: the time that was given last.
     _Atomic uint32_t stopping;
     struct cmdi_log log;
     struct cmdi_workers workers;
@@ -75,9 +74,5 @@ bool cmdi_runtime_remove(struct cmds_runtime *runtime, struct cmdi_service *serv
  * Thread: any.
  */
 bool cmdi_runtime_retire(struct cmds_runtime *runtime, struct cmdi_service *service, bool removed);
-
-/** As cmds_runtime_start(), of options->shard_count shards that are stepped: see shard/drive.h. */
-int cmdi_runtime_start_stepped(struct cmds_runtime **runtime,
-        const struct cmds_runtime_options *options, struct cmds_error *error);
 
 #endif

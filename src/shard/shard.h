@@ -72,7 +72,7 @@ struct cmdi_slot {
 enum cmdi_drive {
     CMDI_DRIVE_THREAD,
     CMDI_DRIVE_INLINE,
-    CMDI_DRIVE_STEPPED,
+    CMDI_DRIVE_STEPPED, // A shard by itself, without a ring: cmds_test and tests give it the time.
 };
 
 struct cmdi_shard_options {

@@ -16,10 +16,11 @@
 
 int cmdi_workers_init(struct cmdi_workers *workers, uint32_t thread_count_max, uint32_t queued_max)
 {
+    CMDI_ASSERT(thread_count_max > 0);
     *workers =
             (struct cmdi_workers){.thread_count_max = thread_count_max, .queued_max = queued_max};
     cmdi_list_init(&workers->turns);
-    workers->threads = calloc((size_t)thread_count_max + 1, sizeof(*workers->threads));
+    workers->threads = calloc(thread_count_max, sizeof(*workers->threads));
     if (workers->threads == NULL) {
         return -ENOMEM;
     }
@@ -93,26 +94,6 @@ static void workers_wake(struct cmdi_workers *workers, int count)
     cmdi_futex_wake(&workers->wakes, count);
 }
 
-bool cmdi_workers_run(struct cmdi_workers *workers)
-{
-    bool any = false;
-    struct cmdi_job *job = NULL;
-    CMDI_ASSERT(workers->thread_count_max == 0);
-    if (workers->threads == NULL) {
-        return false; // It has ended.
-    }
-    do {
-        pthread_mutex_lock(&workers->lock);
-        job = workers_next(workers);
-        pthread_mutex_unlock(&workers->lock);
-        if (job != NULL) {
-            job->fn(job);
-            any = true;
-        }
-    } while (job != NULL);
-    return any;
-}
-
 static void *workers_main(void *argument)
 {
     struct cmdi_workers *workers = argument;
@@ -147,7 +128,7 @@ static bool workers_add_thread(struct cmdi_workers *workers)
     int code = cmdi_thread_start(&workers->threads[workers->thread_count], workers_main, workers,
             "cmds-worker", workers->stack_size);
     workers->thread_count += code == 0;
-    return workers->thread_count > 0 || workers->thread_count_max == 0;
+    return workers->thread_count > 0;
 }
 
 int cmdi_workers_push(
@@ -175,9 +156,6 @@ void cmdi_workers_fini(struct cmdi_workers *workers)
 {
     if (workers->threads == NULL) {
         return;
-    }
-    if (workers->thread_count_max == 0) {
-        (void)cmdi_workers_run(workers);
     }
     pthread_mutex_lock(&workers->lock);
     workers->stopping = true;

@@ -69,11 +69,6 @@ struct cmdi_workers {
 };
 
 int cmdi_workers_init(struct cmdi_workers *workers, uint32_t thread_count_max, uint32_t queued_max);
-/**
- * Of a pool without threads (thread_count_max 0): runs what is queued, on the caller's thread.
- * Returns: there was a job.
- */
-bool cmdi_workers_run(struct cmdi_workers *workers);
 /** Runs what is queued, then joins. A zeroed pool is fine. */
 void cmdi_workers_fini(struct cmdi_workers *workers);
 /**
