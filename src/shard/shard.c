@@ -345,9 +345,6 @@ static void shard_tell_refused(struct cmdi_shard *shard)
 
 static int shard_enter(struct cmdi_shard *shard, uint64_t wait_ns)
 {
-    if (shard->ring == NULL) {
-        return 0;
-    }
     CMDI_COUNT(&shard->counters, enters, 1);
     return cmdi_ring_enter(shard->ring, wait_ns);
 }
@@ -568,21 +565,18 @@ int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns)
     return code < 0 ? code : (int)handled;
 }
 
-bool cmdi_shard_step(struct cmdi_shard *shard, uint64_t now_ns)
+void cmdi_shard_step(struct cmdi_shard *shard, uint64_t now_ns)
 {
     CMDI_ASSERT(shard->options.drive == CMDI_DRIVE_STEPPED && !shard->in_turn);
     struct cmdi_shard *before = cmdi_shard_set_current(shard);
-    uint32_t handled = 0;
     shard->in_turn = true;
     shard_set_time(shard, now_ns);
     do {
-        handled += shard_run(shard);
-        (void)shard_enter(shard, CMDI_RING_WAIT_NONE); // A simulated one does not fail.
-        handled += shard_run_list(shard, &shard->ended);
+        (void)shard_run(shard);
+        (void)shard_run_list(shard, &shard->ended);
     } while (cmdi_shard_has_work(shard));
     shard->in_turn = false;
     (void)cmdi_shard_set_current(before);
-    return handled > 0;
 }
 
 uint64_t cmdi_shard_clock_ms(const struct cmdi_shard *shard)
@@ -595,7 +589,7 @@ uint64_t cmdi_shard_clock_ms(const struct cmdi_shard *shard)
 
 static int shard_init_ring(struct cmdi_shard *shard, struct cmds_error *error)
 {
-    if (shard->options.no_ring) {
+    if (shard->options.drive == CMDI_DRIVE_STEPPED) {
         return cmdi_receive_init(&shard->receive, NULL, 0);
     }
     int code = cmdi_ring_create(&shard->ring, &shard->options.ring, error);

@@ -12,8 +12,8 @@
  * after so many bytes, and what is left is the first of the next turn, which does not wait. A
  * connection that asks for little comes first, see enum cmdi_shard_level.
  *
- * Who calls cmdi_shard_turn() is another matter: see shard/drive.h. A shard that is stepped does not
- * even need a ring, as long as nothing on it uses one.
+ * Who calls cmdi_shard_turn() is another matter: see shard/drive.h. A shard that is stepped has no
+ * ring, and nothing on it may use one.
  */
 #ifndef CMDI_SHARD_SHARD_H
 #define CMDI_SHARD_SHARD_H
@@ -80,7 +80,6 @@ struct cmdi_shard_options {
     enum cmdi_drive drive;
     int cpu;             // -1: not pinned.
     uint32_t spin_us;    // 0: never spin.
-    bool no_ring;        // Only STEPPED: nothing on it uses one.
     bool spin_always;    // As in cmds_runtime_options.
     uint32_t stack_size; // Of the thread; 0: the default.
     struct cmdi_ring_options ring;
@@ -125,7 +124,7 @@ struct cmdi_shard_counters {
 };
 
 struct cmdi_shard {
-    struct cmdi_ring *ring;  // NULL: no_ring.
+    struct cmdi_ring *ring;  // NULL: stepped.
     uint64_t now_ns, now_ms; // When this turn began.
     uint64_t stalled_ms;     // How much of the time until then was lost: cmdi_shard_awake_ms().
     struct cmdi_list ready[CMDI_LEVELS]; // struct cmdi_work: once in the next pass over it.
@@ -229,9 +228,9 @@ bool cmdi_shard_has_work(const struct cmdi_shard *shard);
 struct cmdi_shard *cmdi_shard_set_current(struct cmdi_shard *shard);
 /**
  * STEPPED: the time is `now_ns`; runs turns until nothing is left to be done in this moment, as this
- * thread. Returns: something was done.
+ * thread.
  */
-bool cmdi_shard_step(struct cmdi_shard *shard, uint64_t now_ns);
+void cmdi_shard_step(struct cmdi_shard *shard, uint64_t now_ns);
 
 /**
  * Gives: cmdi_shard_slot_release(), once nothing is in flight for it. Returns: its number;

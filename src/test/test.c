@@ -283,7 +283,7 @@ static void test_drive(struct cmds_test *test)
 {
     struct test_scope before = test_enter(test);
     do {
-        (void)cmdi_shard_step(test->shard, test->now_ns);
+        cmdi_shard_step(test->shard, test->now_ns);
         if (cmdi_list_empty(&test->server_shard->connections)) {
             test->connection = NULL;
         }
@@ -418,10 +418,8 @@ int cmds_test_open(
         code = cmdi_server_core_create(&core, &test->options, error);
     }
     if (code == 0) {
-        struct cmdi_shard_options shard_options = {.drive = CMDI_DRIVE_STEPPED,
-                .no_ring = true,
-                .cpu = -1,
-                .memory_size_max = UINT64_MAX / 2};
+        struct cmdi_shard_options shard_options = {
+                .drive = CMDI_DRIVE_STEPPED, .cpu = -1, .memory_size_max = UINT64_MAX / 2};
         code = cmdi_shard_create(&test->shard, &shard_options, error);
     }
     if (code == 0) {
@@ -557,7 +555,7 @@ void cmds_test_close(struct cmds_test *test)
     cmdi_calls_end_timers(test->server_shard);
     cmdi_server_shard_end(test->server_shard); // Kept calls may outlive it...
     // ... and what their threads have posted until then ends here.
-    (void)cmdi_shard_step(test->shard, test->now_ns);
+    cmdi_shard_step(test->shard, test->now_ns);
     if (test->shard_started && options->on_shard_stop != NULL) {
         options->on_shard_stop(options->receiver, 0, shard_state);
     }

@@ -256,7 +256,7 @@ const struct cmdi_conn_limits peer_limits = {
 static struct cmdi_shard *peer_stepped_shard(void)
 {
     struct cmdi_shard_options options = {
-            .cpu = -1, .drive = CMDI_DRIVE_STEPPED, .no_ring = true, .memory_size_max = 1 << 30};
+            .cpu = -1, .drive = CMDI_DRIVE_STEPPED, .memory_size_max = 1 << 30};
     struct cmdi_shard *shard = NULL;
     CU_ASSERT_EQUAL_FATAL(cmdi_shard_create(&shard, &options, NULL), 0);
     CU_ASSERT_PTR_NULL(cmdi_shard_set_current(shard));
@@ -332,12 +332,12 @@ struct peer *peer_started(void)
 
 void peer_advance(struct peer *peer)
 {
-    (void)cmdi_shard_step(peer->shard, peer->shard->now_ns);
+    cmdi_shard_step(peer->shard, peer->shard->now_ns);
 }
 
 void peer_advance_ms(struct peer *peer, uint64_t ms)
 {
-    (void)cmdi_shard_step(peer->shard, peer->shard->now_ns + ms * 1000000);
+    cmdi_shard_step(peer->shard, peer->shard->now_ns + ms * 1000000);
 }
 
 void peer_open_done(struct peer *peer, int code)

@@ -125,11 +125,11 @@ static const struct cmdi_client_ops rig_ops = {
 
 void rig_advance_ms(struct rig *rig, uint64_t ms)
 {
-    (void)cmdi_shard_step(rig->shard, rig->shard->now_ns + ms * 1000000);
+    cmdi_shard_step(rig->shard, rig->shard->now_ns + ms * 1000000);
     while (rig->sending && !rig->aborted) {
         rig->sending = false;
         cmdi_conn_on_send(&rig->client.conn, (int32_t)rig->client.conn.send_size);
-        (void)cmdi_shard_step(rig->shard, rig->shard->now_ns);
+        cmdi_shard_step(rig->shard, rig->shard->now_ns);
     }
 }
 
@@ -170,7 +170,7 @@ void rig_end_operations(struct rig *rig)
 struct rig *rig_open(void)
 {
     struct cmdi_shard_options options = {
-            .cpu = -1, .drive = CMDI_DRIVE_STEPPED, .no_ring = true, .memory_size_max = 1 << 30};
+            .cpu = -1, .drive = CMDI_DRIVE_STEPPED, .memory_size_max = 1 << 30};
     struct rig *rig = calloc(1, sizeof(*rig));
     CU_ASSERT_PTR_NOT_NULL_FATAL(rig);
     CU_ASSERT_EQUAL_FATAL(cmdi_shard_create(&rig->shard, &options, NULL), 0);

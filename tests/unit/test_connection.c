@@ -72,14 +72,14 @@ static const struct cmdi_server_shard_ops desk_ops = {
 
 static void desk_step(struct desk *desk)
 {
-    (void)cmdi_shard_step(desk->shard, desk->shard->now_ns);
+    cmdi_shard_step(desk->shard, desk->shard->now_ns);
 }
 
 /* With a connection that is being opened. */
 static void desk_open(struct desk *desk)
 {
     struct cmdi_shard_options shard_options = {
-            .cpu = -1, .drive = CMDI_DRIVE_STEPPED, .no_ring = true, .memory_size_max = 1 << 30};
+            .cpu = -1, .drive = CMDI_DRIVE_STEPPED, .memory_size_max = 1 << 30};
     struct cmdi_server_core *core = NULL;
     *desk = (struct desk){.app = {.act = acts_echo}};
     received = sent_size = 0;

@@ -64,7 +64,7 @@ static void owner_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)
 static void owner_open(struct owner *owner)
 {
     struct cmdi_shard_options options = {
-            .cpu = -1, .drive = CMDI_DRIVE_STEPPED, .no_ring = true, .memory_size_max = 1 << 30};
+            .cpu = -1, .drive = CMDI_DRIVE_STEPPED, .memory_size_max = 1 << 30};
     struct cmdi_shard *shard = NULL;
     CU_ASSERT_EQUAL_FATAL(cmdi_shard_create(&shard, &options, NULL), 0);
     CU_ASSERT_PTR_NULL(cmdi_shard_set_current(shard));
@@ -74,7 +74,7 @@ static void owner_open(struct owner *owner)
 
 static void owner_advance(struct owner *owner)
 {
-    (void)cmdi_shard_step(owner->inbox.shard, owner->inbox.shard->now_ns);
+    cmdi_shard_step(owner->inbox.shard, owner->inbox.shard->now_ns);
 }
 
 static void owner_close(struct owner *owner)

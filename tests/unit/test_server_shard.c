@@ -50,7 +50,7 @@ static const struct cmdi_server_shard_ops owner_ops = {
 static void owner_open(struct owner *owner, struct app *app)
 {
     struct cmdi_shard_options shard_options = {
-            .cpu = -1, .drive = CMDI_DRIVE_STEPPED, .no_ring = true, .memory_size_max = 1 << 30};
+            .cpu = -1, .drive = CMDI_DRIVE_STEPPED, .memory_size_max = 1 << 30};
     struct cmds_server_options options = acts_options(app);
     struct cmdi_server_core *core = NULL;
     *owner = (struct owner){.empty = 0};
@@ -72,7 +72,7 @@ static void owner_begin_close(struct owner *owner)
 
 static void owner_advance(struct owner *owner)
 {
-    (void)cmdi_shard_step(owner->shard, owner->shard->now_ns);
+    cmdi_shard_step(owner->shard, owner->shard->now_ns);
 }
 
 static void owner_close(struct owner *owner)

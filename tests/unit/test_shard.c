@@ -52,7 +52,7 @@ static struct cmdi_shard *make_shard(const struct cmdi_shard_options *options)
 static struct cmdi_shard *stepped_shard(void)
 {
     struct cmdi_shard_options options = {
-            .cpu = -1, .drive = CMDI_DRIVE_STEPPED, .no_ring = true, .memory_size_max = 1 << 20};
+            .cpu = -1, .drive = CMDI_DRIVE_STEPPED, .memory_size_max = 1 << 20};
     return make_shard(&options);
 }
 
@@ -353,7 +353,7 @@ static void test_shard_work_runs_in_its_order(void)
     cmdi_shard_ready(shard, &ready.work);
     cmdi_shard_ready(shard, &ready.work); // Once.
     cmdi_shard_ready(shard, &second.work);
-    (void)cmdi_shard_step(shard, 0);
+    cmdi_shard_step(shard, 0);
 
     CU_ASSERT_STRING_EQUAL(steps_run, "rsfel"); // What became ready meanwhile: the next pass.
     cmdi_shard_destroy(shard);
