@@ -140,18 +140,31 @@ static inline int read_string(struct reader *reader, size_t size_max, struct cmd
     return 0;
 }
 
-static int32_t base64_value(uint8_t digit)
+/* By byte: one more than the digit's value; 0: it is no digit. */
+static const uint8_t base64_values[256] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 63, 0, 0, 0, 64, 53,
+        54, 55, 56, 57, 58, 59, 60, 61, 62, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+        12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 0, 0, 0, 0, 0, 0, 27, 28, 29,
+        30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52};
+
+/* Fours of digits, as far as there is nothing else. Returns: how many digits. */
+static size_t base64_decode_fours(struct cmds_bytes text, uint8_t *out)
 {
-    if (digit >= 'A' && digit <= 'Z') {
-        return digit - 'A';
+    const uint8_t *in = text.data;
+    size_t i = 0;
+    for (; text.size - i >= 4; i += 4) {
+        uint32_t value[4];
+        for (uint32_t k = 0; k < 4; k++) {
+            value[k] = base64_values[in[i + k]] - 1u;
+        }
+        if ((value[0] | value[1] | value[2] | value[3]) > 63) {
+            break;
+        }
+        *out++ = (uint8_t)(value[0] << 2 | value[1] >> 4);
+        *out++ = (uint8_t)(value[1] << 4 | value[2] >> 2);
+        *out++ = (uint8_t)(value[2] << 6 | value[3]);
     }
-    if (digit >= 'a' && digit <= 'z') {
-        return digit - 'a' + 26;
-    }
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0' + 52;
-    }
-    return digit == '+' ? 62 : digit == '/' ? 63 : -1;
+    return i;
 }
 
 /*
@@ -162,13 +175,14 @@ static int base64_decode(struct cmds_bytes text, uint8_t *out, size_t *out_size)
 {
     const uint8_t *in = text.data;
     uint32_t bits = 0;
-    size_t digits = 0, padding = 0, size = 0;
-    for (size_t i = 0; i < text.size; i++) {
+    size_t digits = out != NULL ? base64_decode_fours(text, out) : 0;
+    size_t padding = 0, size = digits / 4 * 3;
+    for (size_t i = digits; i < text.size; i++) {
         if (in[i] == '\n' || in[i] == '\r') {
             continue;
         }
         bool pads = in[i] == '=';
-        int32_t value = pads ? 0 : base64_value(in[i]);
+        int32_t value = pads ? 0 : (int32_t)base64_values[in[i]] - 1;
         bool over = padding > 0 && !pads; // Padding ends it.
         if (value < 0 || over || (pads && digits % 4 < 2)) {
             return CMDS_E_PROTO;

@@ -148,23 +148,27 @@ static void test_json_base64_is_strict(void)
     REFUSES(shop_order_type, "{\"invoice\":[256]}");
 }
 
-/* Each byte as a digit: the 64 that are one mean their place, any other is refused. */
+/* Each byte as each of four digits: the 64 that are one mean their place, any other is refused. */
 static void test_json_base64_has_64_digits(void)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char body[] = "{\"ob\":\"AAA?\"}";
-    for (int byte = 0x20; byte < 0x80; byte++) {
+    for (uint32_t i = 0; i < 8 * 0x60; i++) {
+        char body[32];
+        char byte = (char)(0x20 + i / 8);
         const char *digit = strchr(digits, byte);
-        body[10] = (char)byte;
+        uint32_t place = i % 4;
+        int size = snprintf(body, sizeof(body), "{\"ob\":\"%sAAAA\"}", i % 8 < 4 ? "" : "\\n");
+        body[(uint32_t)size - 6 + place] = byte;
         if (byte == '"' || byte == '\\' || byte == '=') { // The text's own, and padding.
             continue;
         }
-        struct lists *lists = case_value(json, &lists_type, body, sizeof(body) - 1);
+        struct lists *lists = case_value(json, &lists_type, body, (size_t)size);
         CU_ASSERT_EQUAL_FATAL(lists != NULL, digit != NULL);
         if (lists != NULL) {
             const uint8_t *bytes = lists->ob.value.data;
+            uint32_t bits = (uint32_t)(digit - digits) << 6 * (3 - place);
             CU_ASSERT_EQUAL(lists->ob.value.size, 3);
-            CU_ASSERT(bytes[0] == 0 && bytes[1] == 0 && bytes[2] == digit - digits);
+            CU_ASSERT_EQUAL((uint32_t)bytes[0] << 16 | (uint32_t)bytes[1] << 8 | bytes[2], bits);
             free(lists);
         }
     }
