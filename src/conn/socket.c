@@ -240,11 +240,19 @@ static void socket_received(struct cmdi_conn *conn, const struct cmdi_completion
     }
 }
 
-/* One that goes on may say what is known, and goes on after it has said that the peer has gone. */
+/*
+ * One that goes on may say what is known, and goes on after it has said that the peer has gone. If the
+ * cancel of an abort has missed it, it speaks once more, since both directions were shut: then it is
+ * cancelled again.
+ */
 static void socket_watched(struct cmdi_conn *conn, const struct cmdi_completion *completion)
 {
     int events = socket_peer_events(socket_of(conn), completion->result);
     bool goes_on = (completion->flags & CMDI_COMPLETION_MORE) != 0;
+    if (goes_on && socket_of(conn)->aborted) {
+        socket_cancel(conn, SOCKET_WATCH);
+        return;
+    }
     bool is_known = events >= 0 && (events & (CMDI_PEER_FAILED | CMDI_PEER_GONE)) == 0;
     if (conn->watch == CMDI_WATCH_ARMED && !(goes_on && is_known)) {
         cmdi_conn_on_watch(conn, events);
