@@ -118,6 +118,51 @@ static void test_conn_bound_and_low_mark(void)
     peer_free(peer);
 }
 
+static size_t foreign_size;
+
+static size_t foreign_queued(const struct cmdi_conn *conn)
+{
+    (void)conn;
+    return foreign_size;
+}
+
+/* Both together have one bound; below half of it the shard need not look. */
+static void test_conn_bound_counts_what_others_have_queued(void)
+{
+    struct peer *peer = peer_started();
+    struct cmdi_conn_ops ops = *peer->conn.ops;
+    uint8_t data[4096] = {0};
+    int code = 0;
+    ops.queued = foreign_queued;
+    peer->conn.ops = &ops;
+    peer->limits.output_size_max = 8192;
+    foreign_size = 4096;
+    CU_ASSERT_PTR_NOT_NULL(cmdi_conn_reserve(&peer->conn, 4096, &code));
+    peer_append(peer, data, 4096);
+
+    CU_ASSERT_PTR_NULL(cmdi_conn_reserve(&peer->conn, 1, &code));
+    CU_ASSERT_EQUAL(code, -ENOBUFS);
+    CU_ASSERT_FALSE(cmdi_conn_has_room(&peer->conn, 1));
+    foreign_size = 4095;
+    CU_ASSERT_PTR_NOT_NULL(cmdi_conn_reserve(&peer->conn, 1, &code));
+    CU_ASSERT_PTR_NULL(cmdi_conn_reserve(&peer->conn, 2, &code));
+
+    (void)peer_send_all(peer);
+    peer_free(peer);
+}
+
+/* The other side of it: what others may queue beside what they know of the output. */
+static void test_conn_queue_of_others_has_half_and_the_rest(void)
+{
+    const struct cmdi_conn_limits limits = {.output_size_max = 8192};
+
+    CU_ASSERT_TRUE(cmdi_conn_queue_allows(&limits, 0, 4095, 100000)); // Below half: any size.
+    CU_ASSERT_TRUE(cmdi_conn_queue_allows(&limits, 0, 4096, 4096));
+    CU_ASSERT_FALSE(cmdi_conn_queue_allows(&limits, 0, 4097, 4096));
+    CU_ASSERT_FALSE(cmdi_conn_queue_allows(&limits, 4000, 96, 97)); // Half is for the output alone.
+    CU_ASSERT_FALSE(cmdi_conn_queue_allows(&limits, 0, 8192, 1));
+}
+
 static void test_conn_flush_in_mid_turn_keeps_the_order(void)
 {
     static const int64_t takes[] = {PEER_SENT_MAX, 1, 5000, 98304, 0, -EAGAIN, -ENOBUFS};
@@ -377,6 +422,8 @@ CU_TestInfo test_conn[] = {
         {"sends once a turn", test_conn_sends_once_a_turn},
         {"large output goes in pieces", test_conn_large_output_goes_in_pieces},
         {"bound and low mark", test_conn_bound_and_low_mark},
+        {"bound counts what others have queued", test_conn_bound_counts_what_others_have_queued},
+        {"queue of others has half and the rest", test_conn_queue_of_others_has_half_and_the_rest},
         {"flush in mid-turn keeps the order", test_conn_flush_in_mid_turn_keeps_the_order},
         {"flush in mid-turn tells the low mark", test_conn_flush_in_mid_turn_tells_the_low_mark},
         {"send error closes", test_conn_send_error_closes},

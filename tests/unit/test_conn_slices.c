@@ -111,6 +111,27 @@ static void test_conn_paused_one_holds_no_buffer(void)
     wire_shard_free(shard);
 }
 
+/* Of a peer that sends no more the receive ends by nothing but its cancel. */
+static void test_conn_paused_one_stops_to_receive(void)
+{
+    static uint8_t data[PEER_WIRE_MAX];
+    size_t size = peer_mixed_frames(data, 1);
+    struct cmdi_shard *shard = wire_shard(256, 4, 4, true);
+    struct wire wire;
+    wire_open(&wire, shard, NULL, 0);
+    wire.peer.pause_at = 1;
+    CU_ASSERT_EQUAL_FATAL(send(wire.fd, data, size, MSG_NOSIGNAL), (ssize_t)size);
+
+    while (wire.peer.frames == 0 || cmdi_conn_is_receiving(&wire.peer.conn)) {
+        wire_turn(shard);
+    }
+
+    CU_ASSERT_EQUAL(send(wire.fd, data, size, MSG_NOSIGNAL), (ssize_t)size);
+    CU_ASSERT_EQUAL(wire.peer.conn.received_size, size); // The rest stays with the kernel.
+    wire_close(&wire);
+    wire_shard_free(shard);
+}
+
 static void test_conn_lingers_over_a_ring(void)
 {
     static uint8_t data[PEER_WIRE_MAX];
@@ -199,6 +220,7 @@ CU_TestInfo test_conn_slices[] = {
         {"flood is bounded", test_conn_flood_is_bounded},
         {"stop and go loses nothing", test_conn_stop_and_go_loses_nothing},
         {"paused one holds no buffer", test_conn_paused_one_holds_no_buffer},
+        {"paused one stops to receive", test_conn_paused_one_stops_to_receive},
         {"lingers over a ring", test_conn_lingers_over_a_ring},
         {"few bytes leave buffers free", test_conn_slices_few_bytes_leave_buffers_free},
         CU_TEST_INFO_NULL,
