@@ -9,6 +9,7 @@
 
 enum {
     LOAD_STEP_MS = 5,
+    LOAD_SETTLE_MAX = 60,
     LOAD_CLOSE_MAX_MS = 40000, // A close takes a second, a stall up to half a minute.
 };
 
@@ -94,7 +95,25 @@ static bool load_open(struct load *load, struct load_group *group)
                     "client %u: a group did not open: %s", load->plan->number, error.text);
         }
     }
+    group->own = code == 0 ? cmds_group_ref(group->group) : NULL;
     return code == 0;
+}
+
+/*
+ * Nothing is pending, so there is room: a send that found none must have been told by now. But what a
+ * server never answers has its place in the window for as long as the connection lives.
+ */
+static void load_look_at_driver(const struct load_group *group, const struct load_driver *driver)
+{
+    const struct oracle_group *known = oracle_group(group->number);
+    uint64_t late_ns = driver->waits_since_ns + 1000000000 + known->slack_ns;
+    if (known->timeouts + known->cancelled > 0) {
+        return;
+    }
+    if (driver->waits_since_ns != 0 && oracle_now_ns() > late_ns && group->closes == 0) {
+        (void)oracle_fail("group %u: there is room, and on_writable does not run on shard %u",
+                group->number, driver->shard);
+    }
 }
 
 static void load_look(struct load_group *group)
@@ -104,8 +123,11 @@ static void load_look(struct load_group *group)
     int code = cmds_group_stats(group->group, &counters);
     if (code == 0) {
         oracle_group_counters(group->number, &counters, is_quiet && group->is_closing);
-    } else {
+    } else if (code != CMDS_E_CLOSED || group->closes == 0) {
         (void)oracle_fail("cmds_group_stats(): %s", cmds_error_name(code));
+    }
+    for (uint32_t i = 0; is_quiet && i < LOAD_SHARDS_MAX; i++) {
+        load_look_at_driver(group, &group->drivers[i]);
     }
     uint32_t connected = cmds_group_connected(group->group);
     if (connected > group->load->plan->connections) {
@@ -116,8 +138,22 @@ static void load_look(struct load_group *group)
 static void load_on_closed(void *context)
 {
     struct load_group *group = context;
-    oracle_group_closed(group->number);
-    group->is_closed = true;
+    if (group->is_over++ == 0) {
+        oracle_group_closed(group->number);
+    }
+    if (group->is_over > group->closes) {
+        (void)oracle_fail("group %u: on_closed runs more often than it was closed", group->number);
+    }
+    group->is_closed = group->is_over == group->closes;
+}
+
+void load_close(struct load_group *group, struct cmds_group *handle)
+{
+    group->is_closing = true;
+    group->closes++;
+    group->is_closed = false;
+    oracle_group_closing(group->number);
+    cmds_group_close(handle, load_on_closed, group);
 }
 
 static void load_begin_close(struct load *load, struct load_group *group)
@@ -132,8 +168,7 @@ static void load_begin_close(struct load *load, struct load_group *group)
         }
     }
     load_look(group);
-    oracle_group_closing(group->number);
-    cmds_group_close(group->group, load_on_closed, group);
+    load_close(group, group->own);
 }
 
 /* --- A round: groups are opened, used, and closed -------------------------------------------------- */
@@ -172,6 +207,9 @@ static void load_join_threads(struct load *load)
 {
     load->is_stopping = true;
     for (uint32_t i = 0; i < load->thread_count; i++) {
+        while (load->threads[i].is_running && !load->threads[i].is_done) {
+            load_pass(load, LOAD_STEP_MS); // An inline runtime has to turn meanwhile.
+        }
         if (load->threads[i].is_running) {
             (void)pthread_join(load->threads[i].thread, NULL);
         }
@@ -235,8 +273,72 @@ static void load_round(struct load *load)
             load_begin_close(load, &load->groups[i]);
         }
     }
-    load_wait_closed(load);
     load_join_threads(load);
+    load_wait_closed(load);
+    for (uint32_t i = 0; i < plan->groups; i++) {
+        cmds_group_unref(load->groups[i].own);
+        load->groups[i].group = NULL;
+    }
+}
+
+/* --- The end -------------------------------------------------------------------------------------- */
+
+/* Nothing goes wrong any more: the server is found, and answers. Returns: so it is. */
+static bool load_asks_once(struct load *load)
+{
+    struct cmds_sender *sender = NULL;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&talk_protocol);
+    struct cmds_group_options group;
+    struct talk_ask ask = {.how = TALK_NOW, .count = 1};
+    load_group_options(load, &group);
+    group.on_state = NULL;
+    group.on_unexpected = NULL;
+    group.on_writable = NULL;
+    group.client_count = 1;
+    options.group = &group;
+    options.single_thread = true;
+    uint32_t number = oracle_group_open(load->life, load->plan->number, load->server->number, 1);
+    oracle_group(number)->is_sender = true;
+    int code = cmds_sender_open(&sender, &options, &error);
+    if (code < 0) {
+        oracle_sender_refused(number, code, &error);
+        return false;
+    }
+    ask.id = oracle_command_new(number, ORACLE_ASK, &ask, 5000);
+    if (ask.id != 0) {
+        struct cmds_result *result = NULL;
+        code = cmds_sender_send(sender, talk_ask_message(&ask), 5000, &result, &error);
+        if (code == 0) {
+            (void)oracle_command_value(ask.id, result);
+        }
+        oracle_group(number)->taken++;
+        oracle_command_end(ask.id, code);
+        cmds_result_free(result);
+    }
+    oracle_group_closing(number);
+    cmds_sender_close(sender, 1000);
+    oracle_group_closed(number);
+    return code == 0;
+}
+
+static void load_settle(struct load *load)
+{
+    /* Connections of hosts that have lost power may take all places for two minutes more. */
+    bool may_ask = !load->plan->is_stranger && load->server->connection_count_max == 0;
+    while (oracle_now_ns() < oracle.scenario->load_ms * 1000000ull) {
+        cmds_sim_sleep_ms(100);
+    }
+    for (uint32_t i = 0; i < LOAD_SETTLE_MAX && may_ask; i++) {
+        if (cmds_sim_stopping() || load_asks_once(load)) {
+            return;
+        }
+        cmds_sim_sleep_ms(1000);
+    }
+    if (may_ask) {
+        (void)oracle_fail("client %u: nothing goes wrong any more, and server %u does not answer",
+                load->plan->number, load->server->number);
+    }
 }
 
 int load_main(void *context)
@@ -266,6 +368,7 @@ int load_main(void *context)
         cmds_sim_sleep_ms(oracle_below(50));
     }
     cmds_runtime_stop(load->runtime);
+    load_settle(load);
     oracle_life_end(load->life, 1);
     return 0;
 }

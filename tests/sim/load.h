@@ -29,13 +29,16 @@ struct load_ticket {
 struct load_driver {
     struct load_group *group;
     uint32_t shard, in_flight;
-    bool is_waiting; // For on_writable, or for a post.
+    uint64_t waits_since_ns; // For on_writable; 0: it does not.
 };
 struct load_group {
     struct load *load;
     struct cmds_group *group;
     uint32_t number; // Of struct oracle_group.
     bool is_closing, is_closed;
+    struct cmds_group *own;   // The reference of the one that looks after it.
+    uint32_t closes, is_over; // How often it was closed, and how many on_closed have run.
+    uint32_t writables;       // How often on_writable has run.
     struct load_driver drivers[LOAD_SHARDS_MAX];
     struct load_ticket tickets[LOAD_TICKETS];
     uint32_t ticket_next;
@@ -47,7 +50,7 @@ struct load_thread {
     struct load_group *group; // NULL: a sender.
     struct cmds_group *handle;
     pthread_t thread;
-    bool is_running;
+    bool is_running, is_done;
     uint32_t number;
 };
 /** In static memory: what of it a start needs is set anew by each. */
@@ -76,6 +79,8 @@ void load_group_options(struct load *load, struct cmds_group_options *options);
 
 /* --- load_send.c -------------------------------------------------------------------------------- */
 
+/** Anybody who holds a reference. */
+void load_close(struct load_group *group, struct cmds_group *handle);
 /** On each shard of the runtime: begins to send through the group. */
 void load_drive(struct load_group *group);
 void load_on_writable(void *context);

@@ -173,6 +173,12 @@ static int load_send(
 
 static void load_on_result(void *context, const struct cmds_result *result)
 {
+    if (oracle_chance(8)) { // A copy says the same.
+        struct cmds_result *copy = cmds_result_copy(result);
+        (void)oracle_command_result((uint64_t)(uintptr_t)context, copy != NULL ? copy : result);
+        cmds_result_free(copy);
+        return;
+    }
     (void)oracle_command_result((uint64_t)(uintptr_t)context, result);
 }
 
@@ -184,9 +190,12 @@ static void load_driver_go(struct load_driver *driver)
     const struct scenario_client *plan = group->load->plan;
     /* A post may come to the next group in this place, which is not open yet. */
     while (group->group != NULL && !group->is_closing && driver->in_flight < plan->at_once) {
+        uint32_t writables = group->writables; // It may run before the send returns.
         int code = load_send(group, group->group, driver);
         if (code != 0) {
-            driver->is_waiting = code == -ENOBUFS;
+            if (code == -ENOBUFS && driver->waits_since_ns == 0 && writables == group->writables) {
+                driver->waits_since_ns = oracle_now_ns();
+            }
             return;
         }
         /* For a moment a command of another thread may count twice. */
@@ -216,7 +225,7 @@ static void load_on_shard_result(void *context, const struct cmds_result *result
         return;
     }
     if (plan->is_hasty && oracle_chance(400)) {
-        group->is_closing = true; // The one that looks after it closes it.
+        load_close(group, group->group);
         return;
     }
     if (oracle_below(100) < 70 || driver->in_flight == 0) {
@@ -251,10 +260,13 @@ void load_on_writable(void *context)
         (void)oracle_fail("on_writable runs on no shard");
         return;
     }
-    struct load_driver *driver = &group->drivers[shard];
-    if (!group->is_closing && driver->is_waiting) {
-        driver->is_waiting = false;
-        load_driver_go(driver);
+    /* It tells of this shard's connections, by whatever shard they were tried. */
+    group->writables++;
+    for (uint32_t i = 0; i < LOAD_SHARDS_MAX; i++) {
+        group->drivers[i].waits_since_ns = 0;
+    }
+    if (!group->is_closing) {
+        load_driver_go(&group->drivers[shard]);
     }
 }
 
@@ -293,9 +305,16 @@ void *load_thread_group(void *context)
                 (void)oracle_fail("cmds_group_drain(): %s", cmds_error_name(drained));
             }
         }
+        if (load->plan->is_hasty && oracle_chance(300)) {
+            load_close(group, thread->handle);
+        }
         (void)usleep(oracle_below(load->plan->think_us + 1));
     }
+    if (code == CMDS_E_CLOSED && cmds_group_connected(thread->handle) > 0 && group->is_closed) {
+        (void)oracle_fail("group %u: it has closed, and is connected", group->number);
+    }
     cmds_group_unref(thread->handle);
+    thread->is_done = true;
     return NULL;
 }
 
@@ -398,5 +417,6 @@ void *load_thread_sender(void *context)
         cmds_sender_close(sender, oracle_below(200));
         oracle_group_closed(number);
     }
+    thread->is_done = true;
     return NULL;
 }

@@ -58,8 +58,10 @@ static uint32_t draw_wide(struct draw *draw, uint32_t low, uint32_t high)
     return draw_between(draw, low, top);
 }
 
-static void draw_server_limits(struct draw *draw, struct scenario_server *server)
+static void draw_server_limits(
+        struct draw *draw, const struct scenario *scenario, struct scenario_server *server)
 {
+    uint32_t patience_ms = scenario->latency_us / 50; // Twenty times as long as a byte takes.
     server->in_flight_max = draw_rarely(draw, 3, 1, 20);
     server->frame_size_max = draw_rarely(draw, 4, 2048, 65536);
     server->output_size_max = draw_rarely(draw, 3, 4096, 65536);
@@ -75,8 +77,8 @@ static void draw_server_limits(struct draw *draw, struct scenario_server *server
     server->strict = draw_one_in(draw, 5);
     if (server->strict) {
         server->idle_ms = draw_rarely(draw, 2, 50, 3000);
-        server->frame_ms = draw_rarely(draw, 2, 5, 500);
-        server->write_ms = draw_rarely(draw, 2, 5, 500);
+        server->frame_ms = draw_rarely(draw, 2, 5 + patience_ms, 500 + patience_ms);
+        server->write_ms = draw_rarely(draw, 2, 5 + patience_ms, 500 + patience_ms);
         server->exec_ms = draw_rarely(draw, 2, 1, 1000);
         server->memory_size_max = draw_rarely(draw, 3, 1u << 20, 4u << 20);
     }
@@ -114,7 +116,7 @@ static void draw_server(struct draw *draw, struct scenario *scenario, uint32_t n
     (void)snprintf(server->name, sizeof(server->name), "server%u", number);
     (void)snprintf(server->server_info, sizeof(server->server_info),
             draw_one_in(draw, 2) ? "default" : "info-%u", number);
-    draw_server_limits(draw, server);
+    draw_server_limits(draw, scenario, server);
 }
 
 static void draw_client_limits(
@@ -253,19 +255,17 @@ bool scenario_server_is_calm(const struct scenario *scenario, uint32_t number)
         bool same = scenario->servers[i].host_of == server->host_of;
         host_is_fragile = host_is_fragile || (same && scenario->servers[i].fragile);
     }
+    /* A narrow link, or a limit of connections, is enough for a time limit. */
     return (scenario->faults & unkind) == 0 && (!host_is_fragile || scenario->chaos == 0) &&
-           !server->strict;
+           !server->strict && server->connection_count_max == 0 && scenario->bytes_per_ms == 0;
 }
 
 bool scenario_is_calm(const struct scenario *scenario, uint32_t number)
 {
     const struct scenario_client *client = &scenario->clients[number];
-    const struct scenario_server *server = &scenario->servers[client->server];
-    /* A narrow link, or a limit of connections, is enough for a time limit. */
     return scenario_server_is_calm(scenario, client->server) &&
            (!client->fragile || scenario->chaos == 0) && !client->is_stranger &&
-           !client->is_tough && client->memory_size_max == 0 && server->connection_count_max == 0 &&
-           scenario->bytes_per_ms == 0;
+           !client->is_tough && client->memory_size_max == 0;
 }
 
 const struct cmds_codec *scenario_codec_of(enum scenario_codec codec)
