@@ -64,11 +64,9 @@ void cmdi_crash_end(void)
     crash.stack = NULL;
 }
 
-#ifdef __SANITIZE_ADDRESS__
 void __asan_on_error(void);
-/* The sanitizer calls it before it says what it has found. */
+/* The address sanitizer, if the program is built with it, calls it before it says what it has found. */
 void __asan_on_error(void)
 {
     crash_tell();
 }
-#endif

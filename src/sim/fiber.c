@@ -11,27 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) // clang's name for it.
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#endif
-
 #include "base/assert.h"
 #include "sim/map.h"
 
 enum {
     FIBER_GUARD = 64 * 1024, // Below the stack; whoever runs over it is ended by the kernel.
     FIBER_KEPT_MAX = 64,     // Stacks of the usual size.
-#ifdef __SANITIZE_ADDRESS__
-    FIBER_STACK_SIZE = 2 * 1024 * 1024, // Frames are several times as large.
-#else
-    FIBER_STACK_SIZE = 512 * 1024,
-#endif
+    FIBER_STACK_SIZE = 2 * 1024 * 1024, // What is not touched costs nothing.
 };
 
 /** Puts the registers on this stack, its top into *from, and takes the registers from the other. */
@@ -147,49 +133,43 @@ static void fiber_unmap_stack(uint8_t *stack, size_t size)
 
 /*
  * The address sanitizer knows one stack for each thread, and is told of each change. Of the loop's stack
- * it alone knows the bounds, and tells them to whoever comes from there.
+ * it alone knows the bounds, and tells them to whoever comes from there. Weak: the program may be built
+ * with it, and this library without.
  */
-#ifdef __SANITIZE_ADDRESS__
+__attribute__((weak)) void __sanitizer_start_switch_fiber(
+        void **shadow, const void *stack, size_t size);
+__attribute__((weak)) void __sanitizer_finish_switch_fiber(
+        void *shadow, const void **stack_before, size_t *size_before);
+__attribute__((weak)) void __asan_unpoison_memory_region(const volatile void *memory, size_t size);
 
 static struct cmdi_fiber *fiber_left; // Who was left for the one that is entered.
 
 static void fiber_leaves(struct cmdi_fiber *from, struct cmdi_fiber *to)
 {
     fiber_left = from;
-    __sanitizer_start_switch_fiber(&from->shadow, to->stack, to->size);
+    if (__sanitizer_start_switch_fiber != NULL) {
+        __sanitizer_start_switch_fiber(&from->shadow, to->stack, to->size);
+    }
 }
+
 static void fiber_entered(struct cmdi_fiber *fiber)
 {
-    const void *stack = NULL;
-    size_t size = 0;
-    __sanitizer_finish_switch_fiber(fiber->shadow, &stack, &size);
-    fiber_left->stack = stack;
-    fiber_left->size = size;
+    if (__sanitizer_finish_switch_fiber != NULL) {
+        const void *stack = NULL;
+        size_t size = 0;
+        __sanitizer_finish_switch_fiber(fiber->shadow, &stack, &size);
+        fiber_left->stack = stack;
+        fiber_left->size = size;
+    }
 }
+
 /* Frames that will never be left have poisoned it, and the next fiber begins with a clean one. */
 static void fiber_clean(void *stack, size_t size)
 {
-    __asan_unpoison_memory_region(stack, size);
+    if (__asan_unpoison_memory_region != NULL) {
+        __asan_unpoison_memory_region(stack, size);
+    }
 }
-
-#else
-
-static void fiber_leaves(struct cmdi_fiber *from, struct cmdi_fiber *to)
-{
-    (void)from;
-    (void)to;
-}
-static void fiber_entered(struct cmdi_fiber *fiber)
-{
-    (void)fiber;
-}
-static void fiber_clean(void *stack, size_t size)
-{
-    (void)stack;
-    (void)size;
-}
-
-#endif
 
 static void fiber_main(void *argument)
 {
