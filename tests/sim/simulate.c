@@ -110,6 +110,7 @@ static void simulate_check_report(
 
 static struct outcome simulate_run(const struct simulate *simulate, uint64_t seed)
 {
+    static const uint32_t intervals_ms[] = {500, 100, 30, 10};
     static struct scenario scenario;
     struct outcome outcome = {.report = CMDS_SIM_REPORT_INIT};
     struct cmds_error error = CMDS_ERROR_INIT;
@@ -119,6 +120,8 @@ static struct outcome simulate_run(const struct simulate *simulate, uint64_t see
     options.seed = seed;
     options.faults = scenario.faults;
     options.faults_until_ms = scenario.load_ms;
+    options.fault_interval_ms =
+            intervals_ms[seed % (sizeof(intervals_ms) / sizeof(intervals_ms[0]))];
     options.time_max_ms = SIMULATE_TIME_MAX_MS;
     options.latency_us = scenario.latency_us;
     options.bytes_per_ms = scenario.bytes_per_ms;
