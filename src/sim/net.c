@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connections and their bytes.
+ * Sockets: their life, and what programs ask of them.
  *
- * An end that nobody holds any more is an orphan: the kernel still has it, until what it sent has
- * arrived, and it answers what comes with a reset. The two ends of a connection point to each other
- * until one of them is gone.
+ * An end that nobody holds any more is an orphan: its kernel still has it, until the other end has all
+ * that was sent and its FIN, and ours has theirs; what comes for it is answered with a reset. The two
+ * ends of a connection point to each other as long as both kernels know of it. An end whose peer has
+ * vanished learns of that when it sends: by a reset, if somebody answers there, or in the end by nothing.
  */
 #include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "base/assert.h"
@@ -15,11 +15,12 @@
 #include "sim/net_inside.h"
 
 enum {
-    WAY_SIZE_MIN = 4096,
-    SEGMENT_SIZE_MAX = 64 * 1024,
-    RESEND_NS_MAX = 4,                 // Seconds between two tries to send to nobody.
-    RESEND_TRIES_MAX = 240,            // A quarter of an hour of them.
-    RESEND_NS_MIN = 200 * 1000 * 1000, // The least time-out of a retransmission.
+    RESEND_NS_MIN = 200 * 1000 * 1000, // The least and
+    RESEND_S_MAX = 120,                // the longest time-out of a retransmission, of which
+    RESEND_TRIES_MAX = 15,             // there are so many, as net.ipv4.tcp_retries2: 924 s.
+    ORPHAN_S = 60,                     // An orphan is given up when nothing comes for so long.
+    KEEPALIVE_PROBES = 3,              // As ring/socket.c sets them.
+    KEEPALIVE_S = 7200,                // As net.ipv4.tcp_keepalive_time.
 };
 
 struct cmdi_net_counters net_counters;
@@ -29,6 +30,26 @@ static struct cmdi_list sock_all; // Through cmdi_sock.all.
 struct cmdi_net_counters cmdi_net_counters(void)
 {
     return net_counters;
+}
+
+// By state: those that may follow.
+#define STATE_BIT(state) (1u << (state))
+static const uint8_t sock_moves[] = {
+        [SOCK_FRESH] = STATE_BIT(SOCK_LISTENING) | STATE_BIT(SOCK_CONNECTING) |
+                       STATE_BIT(SOCK_ARRIVING) | STATE_BIT(SOCK_OPEN) | STATE_BIT(SOCK_DEAD),
+        [SOCK_LISTENING] = STATE_BIT(SOCK_FRESH) | STATE_BIT(SOCK_DEAD),
+        [SOCK_CONNECTING] = STATE_BIT(SOCK_OPEN) | STATE_BIT(SOCK_DEAD),
+        [SOCK_ARRIVING] = STATE_BIT(SOCK_OPEN) | STATE_BIT(SOCK_DEAD),
+        [SOCK_OPEN] = STATE_BIT(SOCK_DEAD),
+        [SOCK_DEAD] = 0,
+};
+
+void sock_move(struct cmdi_sock *sock, enum sock_state next)
+{
+    CMDI_ASSERT((sock_moves[sock->state] & STATE_BIT(next)) != 0);
+    sock->state = (uint8_t)next;
+    cmdi_event_off(&sock->timer);
+    sock->tries = 0;
 }
 
 /* --- Watches ---------------------------------------------------------------------------------- */
@@ -54,269 +75,173 @@ void sock_changed(struct cmdi_sock *sock)
     }
 }
 
-/* --- What flies ------------------------------------------------------------------------------- */
+/* --- The end of a connection ------------------------------------------------------------------ */
 
-static void way_grow(struct way *way, size_t size)
+void sock_leave(struct cmdi_sock *sock)
 {
-    if (way->unread + way->flying + size <= way->capacity) {
+    struct cmdi_sock *peer = sock->peer;
+    flow_stop(sock);
+    cmdi_event_off(&sock->timer);
+    if (peer == NULL) {
         return;
     }
-    size_t capacity = way->capacity > 0 ? way->capacity : WAY_SIZE_MIN;
-    while (capacity < way->unread + way->flying + size) {
-        capacity *= 2;
+    sock->peer = peer->peer = NULL;
+    flow_orphaned(peer);
+    if (peer->state == SOCK_OPEN) {
+        peer->tries = 0;
+        sock_arm_timer(peer);
     }
-    uint8_t *bytes = cmdi_sim_alloc(capacity);
-    size_t used = way->unread + way->flying;
-    size_t first = way->capacity - way->begin < used ? way->capacity - way->begin : used;
-    if (used > 0) {
-        memcpy(bytes, way->bytes + way->begin, first);
-        memcpy(bytes + first, way->bytes, used - first);
-    }
-    cmdi_sim_free(way->bytes);
-    way->bytes = bytes;
-    way->capacity = capacity;
-    way->begin = 0;
+    sock_free_if_over(peer);
 }
 
-static void way_put(struct way *way, const uint8_t *data, size_t size)
+void sock_reset(struct cmdi_sock *sock)
 {
-    way_grow(way, size);
-    size_t at = (way->begin + way->unread + way->flying) % way->capacity;
-    size_t first = way->capacity - at < size ? way->capacity - at : size;
-    memcpy(way->bytes + at, data, first);
-    memcpy(way->bytes, data + first, size - first);
-    way->flying += size;
-}
-
-static struct segment *way_segment(struct way *way, uint32_t index)
-{
-    return &way->segments[(way->first + index) % way->room];
-}
-
-static struct segment *way_push(struct way *way)
-{
-    if (way->count == way->room) {
-        uint32_t room = way->room > 0 ? way->room * 2 : 8;
-        struct segment *segments = cmdi_sim_alloc(room * sizeof(*segments));
-        for (uint32_t i = 0; i < way->count; i++) {
-            segments[i] = *way_segment(way, i);
-        }
-        cmdi_sim_free(way->segments);
-        way->segments = segments;
-        way->room = room;
-        way->first = 0;
-    }
-    return way_segment(way, way->count++);
-}
-
-/* The next one that arrives fires the event; one that waits for its link stops all behind it. */
-static void way_arm(struct way *way)
-{
-    if (way->count > 0 && way_segment(way, 0)->at_ns != CMDI_SIM_NEVER) {
-        cmdi_event_at(&way->arrival, way_segment(way, 0)->at_ns);
+    struct cmdi_sock *peer = sock->peer;
+    if (peer != NULL && !peer->orphan) {
+        cmdi_sim_trace("reset sent", sock->number, 0);
+        sock_leave(sock);
+        flow_reset(peer);
     } else {
-        cmdi_event_off(&way->arrival);
+        sock_leave(sock);
     }
 }
 
-static void way_clear(struct way *way)
+void sock_discard(struct cmdi_sock *sock)
 {
-    cmdi_event_off(&way->arrival);
-    way->flying = 0;
-    way->count = 0;
+    if (sock->listener != NULL && sock->state != SOCK_ARRIVING) {
+        sock->listener->queued_count--;
+    }
+    sock->listener = NULL;
+    cmdi_list_remove(&sock->queue_link);
+    sock->orphan = true;
+    if (!sock_is_local(sock)) {
+        sock_reset(sock);
+    } else if (sock->peer != NULL) {
+        sock->peer->error = -ECONNRESET;
+        local_close(sock);
+    }
+    if (sock->state != SOCK_DEAD) {
+        sock_move(sock, SOCK_DEAD);
+    }
+    sock_free_if_over(sock);
 }
-
-static void way_fini(struct way *way)
-{
-    way_clear(way);
-    cmdi_sim_free(way->bytes);
-    cmdi_sim_free(way->segments);
-    way->bytes = NULL;
-    way->segments = NULL;
-}
-
-static void sock_fly(struct cmdi_sock *to, enum segment_kind kind, size_t size)
-{
-    struct way *way = &to->in;
-    struct segment *segment = way_push(way);
-    uint64_t at_ns = net_arrival(to->remote_host, to->host, size, &way->busy_ns);
-    if (at_ns != CMDI_SIM_NEVER && way->count > 1 && at_ns < way->latest_ns) {
-        at_ns = way->latest_ns;
-    }
-    if (way->count > 1 && way_segment(way, way->count - 2)->at_ns == CMDI_SIM_NEVER) {
-        at_ns = CMDI_SIM_NEVER; // Behind what waits.
-    }
-    *segment = (struct segment){.at_ns = at_ns, .size = (uint32_t)size, .kind = (uint8_t)kind};
-    way->latest_ns = at_ns != CMDI_SIM_NEVER ? at_ns : way->latest_ns;
-    net_counters.segments++;
-    if (way->count == 1) {
-        way_arm(way);
-    }
-}
-
-void sock_send_control(struct cmdi_sock *sock, enum segment_kind kind)
-{
-    if (sock->peer != NULL) {
-        sock_fly(sock->peer, kind, 0);
-    }
-}
-
-/* What the link held back is sent again, some time after it works. */
-static void way_fly_again(struct cmdi_sock *to)
-{
-    struct way *way = &to->in;
-    if (to->remote_host == NULL || net_is_blocked(to->remote_host, to->host)) {
-        return;
-    }
-    for (uint32_t i = 0; i < way->count; i++) {
-        struct segment *segment = way_segment(way, i);
-        if (segment->at_ns == CMDI_SIM_NEVER) {
-            uint64_t at_ns = net_arrival(to->remote_host, to->host, segment->size, &way->busy_ns) +
-                             cmdi_sim_below(CMDI_CHANCE_NETWORK, RESEND_NS_MIN);
-            segment->at_ns = at_ns > way->latest_ns ? at_ns : way->latest_ns;
-            way->latest_ns = segment->at_ns;
-        }
-    }
-    way_arm(way);
-}
-
-void net_unblocked(void)
-{
-    for (struct cmdi_list *node = sock_all.next; node != &sock_all; node = node->next) {
-        way_fly_again(CMDI_CONTAINER(node, struct cmdi_sock, all));
-    }
-}
-
-/* --- What arrives ----------------------------------------------------------------------------- */
 
 void sock_die(struct cmdi_sock *sock, int code)
 {
-    if (sock->state == SOCK_DEAD) {
+    cmdi_sim_trace("dies", sock->number, (uint64_t)(uint32_t)-code);
+    sock_leave(sock);
+    if (sock->state == SOCK_ARRIVING) {
+        sock_discard(sock); // Nobody has heard of it yet.
         return;
     }
-    cmdi_sim_trace("dies", sock->number, (uint64_t)(uint32_t)-code);
-    sock->state = SOCK_DEAD;
+    sock_move(sock, SOCK_DEAD);
     sock->error = code;
-    cmdi_event_off(&sock->timer);
-    way_clear(&sock->in);
-    if (sock->listener != NULL && cmdi_list_empty(&sock->queue_link)) {
-        sock->listener->queued_count--; // Nobody has heard of it yet.
-        sock->listener = NULL;
-        sock->orphan = true;
-    }
-    struct cmdi_sock *peer = sock->peer;
-    if (peer != NULL) {
-        peer->peer = sock->peer = NULL;
-        sock_free_if_over(peer);
-    }
     sock_changed(sock);
     sock_free_if_over(sock);
 }
 
-/* The answer to whatever comes for an end that is not there. */
-static void sock_refuse(struct cmdi_sock *sock)
-{
-    cmdi_sim_trace("reset sent", sock->number, 0);
-    way_clear(&sock->in);
-    sock->in.unread = 0;
-    sock_send_control(sock, SEGMENT_RESET);
-    sock->state = SOCK_DEAD;
-    sock_free_if_over(sock);
-}
-
-/* The other end may have waited for this to arrive. */
-static void sock_settle_peer(struct cmdi_sock *sock)
-{
-    if (sock->peer != NULL) {
-        sock_free_if_over(sock->peer);
-    }
-}
-
-static void sock_receive_bytes(struct cmdi_sock *sock, size_t size)
-{
-    sock->in.flying -= size;
-    sock->in.unread += size;
-    sock->in.arrived += size;
-    net_counters.bytes += size;
-    cmdi_sim_trace("arrive", sock->number, size);
-    if (sock->orphan || sock->shut_read) {
-        sock_refuse(sock);
-    } else {
-        sock_changed(sock);
-        sock_settle_peer(sock);
-    }
-}
-
-static void sock_receive(struct cmdi_sock *sock, struct segment segment)
-{
-    sock->heard_ns = cmdi_sim_now();
-    switch ((enum segment_kind)segment.kind) {
-    case SEGMENT_BYTES:
-        sock_receive_bytes(sock, segment.size);
-        break;
-    case SEGMENT_FIN:
-        cmdi_sim_trace("FIN", sock->number, 0);
-        sock->in.finished = true;
-        sock_changed(sock);
-        sock_settle_peer(sock);
-        sock_free_if_over(sock);
-        break;
-    case SEGMENT_RESET:
-        sock_die(sock, sock->shut_write && sock->in.finished ? -EPIPE : -ECONNRESET);
-        break;
-    case SEGMENT_WINDOW:
-        sock_changed(sock);
-        break;
-    }
-}
-
-static void way_on_arrival(struct cmdi_event *event)
-{
-    struct cmdi_sock *sock = CMDI_CONTAINER(event, struct cmdi_sock, in.arrival);
-    struct way *way = &sock->in;
-    CMDI_ASSERT(way->count > 0);
-    struct segment segment = *way_segment(way, 0);
-    way->first = (way->first + 1) % way->room;
-    way->count--;
-    way_arm(way);
-    sock_receive(sock, segment);
-}
-
 /* --- Time of a connection --------------------------------------------------------------------- */
 
-/* Somebody answers from there: the host has power, and both directions work. */
-static bool sock_is_reached(const struct cmdi_sock *sock)
+bool sock_is_reached(const struct cmdi_sock *sock)
 {
     return !sock->remote_host->is_off && !net_is_blocked(sock->host, sock->remote_host) &&
            !net_is_blocked(sock->remote_host, sock->host);
 }
 
-static void sock_arm_timer(struct cmdi_sock *sock)
+static bool sock_is_acknowledged(const struct cmdi_sock *sock)
 {
-    if (sock->peer == NULL && sock->sent > 0 && sock->tries < RESEND_TRIES_MAX) {
-        uint64_t wait_ns = (uint64_t)RESEND_NS_MIN << (sock->tries < 4 ? sock->tries : 4);
-        cmdi_event_at(&sock->timer, cmdi_sim_now() + wait_ns);
-    } else if (sock->keepalive_ms > 0 && sock->keepalive_ms != CMDS_NEVER) {
-        cmdi_event_at(&sock->timer, sock->heard_ns + cmdi_ms_to_ns(sock->keepalive_ms));
+    return sock->known.acked >= sock_sent_end(sock);
+}
+
+/* Half of the time in silence, then probes in the rest of it, as ring/socket.c has it. */
+static uint64_t keepalive_idle_ns(const struct cmdi_sock *sock)
+{
+    uint64_t idle_s = sock->keepalive_ms == CMDS_NEVER ? KEEPALIVE_S : sock->keepalive_ms / 2000;
+    return (idle_s > 0 ? idle_s : 1) * CMDI_NS_PER_S;
+}
+
+static uint64_t keepalive_probe_ns(const struct cmdi_sock *sock)
+{
+    uint64_t probe_ns = keepalive_idle_ns(sock) / CMDI_NS_PER_S / KEEPALIVE_PROBES * CMDI_NS_PER_S;
+    return probe_ns > 0 ? probe_ns : CMDI_NS_PER_S;
+}
+
+/* To nobody: at first it takes as long as an answer does. */
+static uint64_t resend_ns(const struct cmdi_sock *sock)
+{
+    if (sock->tries == 0) {
+        return 2 * (uint64_t)cmdi_sim_options()->latency_us * CMDI_NS_PER_US;
+    }
+    uint64_t wait_ns = (uint64_t)RESEND_NS_MIN << (sock->tries - 1);
+    uint64_t most_ns = RESEND_S_MAX * (uint64_t)CMDI_NS_PER_S;
+    return wait_ns < most_ns ? wait_ns : most_ns;
+}
+
+void sock_arm_timer(struct cmdi_sock *sock)
+{
+    uint64_t now_ns = cmdi_sim_now();
+    CMDI_ASSERT(sock->state == SOCK_OPEN);
+    if (sock_is_local(sock)) {
+        return;
+    }
+    if (sock->peer == NULL && !sock_is_acknowledged(sock)) {
+        cmdi_event_at(&sock->timer, now_ns + resend_ns(sock));
+    } else if (sock->orphan) {
+        cmdi_event_at(&sock->timer, now_ns + ORPHAN_S * (uint64_t)CMDI_NS_PER_S);
+    } else if (sock->keepalive_ms > 0) {
+        uint64_t at_ns = sock->heard_ns + keepalive_idle_ns(sock);
+        cmdi_event_at(&sock->timer, at_ns + sock->tries * keepalive_probe_ns(sock));
     }
 }
 
-/* OPEN: nobody has been heard for so long, or bytes were sent to nobody. */
-static void sock_on_open_timer(struct cmdi_sock *sock)
+/* Who is there knows nothing of this connection. */
+static int sock_reset_code(const struct cmdi_sock *sock)
 {
-    bool reached = sock_is_reached(sock);
-    if (reached && sock->peer == NULL) {
-        sock_die(sock, -ECONNRESET); // Who is there knows nothing of this connection.
-        return;
-    }
-    if (reached) {
-        sock->heard_ns = cmdi_sim_now(); // The other kernel answers its probes.
-    } else if (sock->keepalive_ms > 0 && sock->keepalive_ms != CMDS_NEVER &&
-               cmdi_sim_now() >= sock->heard_ns + cmdi_ms_to_ns(sock->keepalive_ms)) {
+    return sock->in.finished && !sock->shut_write ? -EPIPE : -ECONNRESET;
+}
+
+static void sock_resend(struct cmdi_sock *sock)
+{
+    if (sock_is_reached(sock)) {
+        sock_die(sock, sock_reset_code(sock));
+    } else if (++sock->tries > RESEND_TRIES_MAX) {
         sock_die(sock, -ETIMEDOUT);
-        return;
+    } else {
+        sock_arm_timer(sock);
     }
-    if (++sock->tries >= RESEND_TRIES_MAX && sock->peer == NULL && sock->sent > 0) {
+}
+
+/* Nobody holds it, and the other end does not finish, or cannot be reached. */
+static void sock_abandon(struct cmdi_sock *sock)
+{
+    if (sock_is_acknowledged(sock) || !sock_is_reached(sock)) {
+        cmdi_sim_trace("vanishes", sock->number, 0);
+        sock_leave(sock);
+        sock_free_if_over(sock);
+    } else {
+        sock_arm_timer(sock);
+    }
+}
+
+/* Probes begin only when nothing is under way: that is sent again instead. */
+static void sock_probe(struct cmdi_sock *sock)
+{
+    uint64_t now_ns = cmdi_sim_now();
+    uint64_t idle_ns = keepalive_idle_ns(sock);
+    if (now_ns < sock->heard_ns + idle_ns) {
+        sock->tries = 0;
+    } else if (!sock_is_acknowledged(sock)) {
+        sock->tries = 0;
+        cmdi_event_at(&sock->timer, now_ns + idle_ns);
+        return;
+    } else if (sock_is_reached(sock)) {
+        if (sock->peer == NULL) {
+            sock_die(sock, sock_reset_code(sock));
+            return;
+        }
+        sock->heard_ns = now_ns;
+        sock->tries = 0;
+    } else if (sock->tries++ >= KEEPALIVE_PROBES) {
         sock_die(sock, -ETIMEDOUT);
         return;
     }
@@ -327,57 +252,82 @@ static void sock_on_timer(struct cmdi_event *event)
 {
     struct cmdi_sock *sock = CMDI_CONTAINER(event, struct cmdi_sock, timer);
     if (sock->state == SOCK_CONNECTING) {
-        sock_connect_step(sock);
-    } else if (sock->state == SOCK_OPEN) {
-        sock_on_open_timer(sock);
+        connect_due(sock);
+    } else if (sock->state == SOCK_ARRIVING) {
+        arriving_due(sock);
+    } else if (sock->peer == NULL && !sock_is_acknowledged(sock)) {
+        sock_resend(sock);
+    } else if (sock->orphan) {
+        sock_abandon(sock);
+    } else {
+        sock_probe(sock);
     }
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */
 
-/* Each connection has buffers of its own size, as the kernel tunes them. */
-static size_t way_draw_size(void)
+static void sock_close(struct cmdi_sock *sock)
 {
-    static const size_t sizes[] = {4096, 16384, 65536, 65536, 262144, 1048576};
-    return sizes[cmdi_sim_below(CMDI_CHANCE_NETWORK, sizeof(sizes) / sizeof(sizes[0]))];
+    switch ((enum sock_state)sock->state) {
+    case SOCK_LISTENING:
+        listener_close(sock);
+        break;
+    case SOCK_CONNECTING:
+        cmdi_list_remove(&sock->queue_link);
+        sock_reset(sock);
+        break;
+    case SOCK_OPEN:
+        if (sock_is_local(sock)) {
+            local_close(sock);
+        } else if (sock->in.unread > 0) {
+            sock_reset(sock);
+        } else {
+            sock->shut_write = true;
+            flow_launch(sock);
+            sock_arm_timer(sock);
+        }
+        break;
+    case SOCK_FRESH:
+    case SOCK_ARRIVING:
+    case SOCK_DEAD:
+        break;
+    }
 }
 
 static void sock_released(struct cmdi_file *file)
 {
     struct cmdi_sock *sock = CMDI_CONTAINER(file, struct cmdi_sock, file);
     cmdi_sim_trace("close", sock->number, sock->in.unread);
-    CMDI_ASSERT(!sock->orphan && cmdi_list_empty(&sock->watches));
-    sock->orphan = true;
-    if (sock->state == SOCK_LISTENING) {
-        sock_listener_closes(sock);
-    } else if (sock->state == SOCK_OPEN && sock->in.unread > 0) {
-        sock_refuse(sock);
-        return;
-    } else if (sock->state == SOCK_OPEN && !sock->shut_write) {
-        sock->shut_write = true;
-        sock_send_control(sock, SEGMENT_FIN);
-    } else if (sock->state == SOCK_CONNECTING) {
-        sock_send_control(sock, SEGMENT_RESET);
-        sock->state = SOCK_DEAD;
-        cmdi_event_off(&sock->timer);
+    CMDI_ASSERT(!sock->orphan);
+    struct cmdi_list *node = NULL;
+    while ((node = cmdi_list_pop(&sock->watches)) != NULL) {
+        struct cmdi_sock_watch *watch = CMDI_CONTAINER(node, struct cmdi_sock_watch, link);
+        CMDI_ASSERT(watch->released != NULL);
+        watch->released(watch);
     }
+    sock->orphan = true;
+    sock_unbind(sock);
+    sock_close(sock);
     sock_free_if_over(sock);
 }
 
-struct cmdi_sock *sock_new(struct cmdi_sim_host *host)
+struct cmdi_sock *sock_new(struct cmdi_sim_host *host, int family)
 {
     struct cmdi_sock *sock = cmdi_sim_alloc(sizeof(*sock));
     sock->file = (struct cmdi_file){.refs = 1, .released = sock_released};
     sock->host = host;
+    sock->family = family;
+    sock->local.as.any.sa_family = (sa_family_t)family;
     sock->number = ++sock_numbers;
-    sock->in.size_max = way_draw_size();
     cmdi_list_init(&sock->link);
     cmdi_list_init(&sock->all);
     cmdi_list_init(&sock->watches);
+    cmdi_list_init(&sock->of_table);
     cmdi_list_init(&sock->queued);
+    cmdi_list_init(&sock->arriving);
     cmdi_list_init(&sock->queue_link);
     cmdi_event_init(&sock->timer, sock_on_timer);
-    cmdi_event_init(&sock->in.arrival, way_on_arrival);
+    flow_init(sock);
     cmdi_list_push(&host->socks, &sock->link);
     cmdi_list_push(&sock_all, &sock->all);
     return sock;
@@ -385,29 +335,39 @@ struct cmdi_sock *sock_new(struct cmdi_sim_host *host)
 
 static void sock_free(struct cmdi_sock *sock)
 {
+    CMDI_ASSERT(cmdi_list_empty(&sock->watches));
     if (sock->peer != NULL) {
         sock->peer->peer = NULL;
     }
     cmdi_event_off(&sock->timer);
-    way_fini(&sock->in);
+    flow_fini(sock);
+    cmdi_list_remove(&sock->of_table);
     cmdi_list_remove(&sock->queue_link);
     cmdi_list_remove(&sock->link);
     cmdi_list_remove(&sock->all);
     cmdi_sim_free(sock);
 }
 
-/* Nothing that an orphan has sent is on its way any more, and nothing comes. */
+/* An orphan waits until the other end knows that we have its FIN, as it would be sent again. */
 void sock_free_if_over(struct cmdi_sock *sock)
 {
+    const struct cmdi_sock *peer = sock->peer;
     if (!sock->orphan) {
         return;
     }
-    bool sends = sock->peer != NULL && sock->peer->in.count > 0 && sock->state == SOCK_OPEN;
-    bool over = sock->state != SOCK_OPEN || sock->peer == NULL ||
-                (!sends && sock->in.finished && sock->in.count == 0);
-    if (over && !(sock->state == SOCK_DEAD && sock->peer != NULL && sock->peer->in.count > 0)) {
+    bool both_know = peer != NULL && sock->in.finished && sock_is_acknowledged(sock) &&
+                     peer->known.acked > sock->in.arrived;
+    if (sock->state != SOCK_OPEN || peer == NULL || both_know) {
         sock_free(sock);
     }
+}
+
+void sock_settle(struct cmdi_sock *sock)
+{
+    if (sock->peer != NULL) {
+        sock_free_if_over(sock->peer);
+    }
+    sock_free_if_over(sock);
 }
 
 void sock_pair(struct cmdi_sock *one, struct cmdi_sock *other)
@@ -418,16 +378,23 @@ void sock_pair(struct cmdi_sock *one, struct cmdi_sock *other)
     other->remote_host = one->host;
     one->remote = other->local;
     other->remote = one->local;
+    one->known.edge = other->in.window;
+    other->known.edge = one->in.window;
     net_counters.connections++;
 }
 
 void sock_open(struct cmdi_sock *sock)
 {
-    sock->state = SOCK_OPEN;
+    sock_move(sock, SOCK_OPEN);
     sock->heard_ns = cmdi_sim_now();
-    sock->tries = 0;
     sock_arm_timer(sock);
     sock_changed(sock);
+}
+
+struct cmdi_sock *cmdi_sock_open(int family)
+{
+    CMDI_ASSERT(cmdi_sim_host() != NULL);
+    return sock_new(cmdi_sim_host(), family);
 }
 
 struct cmdi_file *cmdi_sock_file(struct cmdi_sock *sock)
@@ -450,25 +417,18 @@ uint64_t cmdi_sock_number(const struct cmdi_sock *sock)
 
 /* --- What programs see ------------------------------------------------------------------------ */
 
-static size_t sock_room(const struct cmdi_sock *sock)
-{
-    if (sock->peer == NULL) {
-        return sock->sent < WAY_SIZE_MIN ? WAY_SIZE_MIN : 0; // Nobody acknowledges.
-    }
-    size_t used = sock->peer->in.unread + sock->peer->in.flying;
-    return used < sock->peer->in.size_max ? sock->peer->in.size_max - used : 0;
-}
-
 uint32_t cmdi_sock_state(const struct cmdi_sock *sock)
 {
     bool dead = sock->state == SOCK_DEAD;
+    bool fresh = sock->state == SOCK_FRESH;
     bool finished = dead || sock->in.finished || sock->shut_read;
-    bool gone = dead || (finished && sock->shut_write && sock->state == SOCK_OPEN) ||
-                sock->state == SOCK_FRESH;
+    bool gone = dead || fresh || (finished && sock->shut_write);
     bool waits = sock->state == SOCK_LISTENING && !cmdi_list_empty(&sock->queued);
-    bool writable = sock->state == SOCK_OPEN && (sock->shut_write || sock_room(sock) > 0);
+    bool roomy =
+            sock_is_local(sock) ? local_is_writable(sock) : flow_room(sock) >= sock->room_max / 3;
+    bool writable = dead || fresh || (sock->state == SOCK_OPEN && (sock->shut_write || roomy));
     return (sock->in.unread > 0 || finished || waits ? (uint32_t)CMDI_SOCK_READABLE : 0) |
-           (writable || dead ? (uint32_t)CMDI_SOCK_WRITABLE : 0) |
+           (writable ? (uint32_t)CMDI_SOCK_WRITABLE : 0) |
            (sock->error != 0 ? (uint32_t)CMDI_SOCK_FAILED : 0) |
            (gone ? (uint32_t)CMDI_SOCK_GONE : 0) | (finished ? (uint32_t)CMDI_SOCK_FINISHED : 0);
 }
@@ -485,42 +445,47 @@ size_t cmdi_sock_unread(const struct cmdi_sock *sock)
     return sock->in.unread;
 }
 
-/* The sender learns of the room after a while, if it had none. */
-static void sock_open_window(struct cmdi_sock *sock)
+bool cmdi_sock_has_end(const struct cmdi_sock *sock)
 {
-    struct way *way = &sock->in;
-    if (way->wanted && sock->peer != NULL &&
-            way->size_max - way->unread - way->flying >= way->size_max / 3) {
-        way->wanted = false;
-        sock_fly(sock->peer, SEGMENT_WINDOW, 0);
-    }
+    return sock->in.finished;
 }
 
-int64_t cmdi_sock_recv(struct cmdi_sock *sock, void *data, size_t size)
+/* What recv says where no bytes lie. Behind a FIN, TCP has nothing more to say. */
+static int sock_empty(struct cmdi_sock *sock)
 {
-    struct way *way = &sock->in;
-    size_t take = way->unread < size ? way->unread : size;
-    if (take > 0) {
-        size_t first = way->capacity - way->begin < take ? way->capacity - way->begin : take;
-        memcpy(data, way->bytes + way->begin, first);
-        memcpy((uint8_t *)data + first, way->bytes, take - first);
-        way->begin = (way->begin + take) % way->capacity;
-        way->unread -= take;
-        sock_open_window(sock);
-        return (int64_t)take;
+    if (sock->in.finished && !sock_is_local(sock)) {
+        return 0;
     }
     if (sock->error != 0) {
         return sock_take_error(sock);
     }
-    if (sock->state == SOCK_DEAD || way->finished || sock->shut_read) {
+    if (sock->state == SOCK_DEAD || sock->in.finished || sock->shut_read) {
         return 0;
     }
-    return sock->state == SOCK_OPEN ? -EAGAIN : -ENOTCONN;
+    return sock->state == SOCK_FRESH || sock->state == SOCK_LISTENING ? -ENOTCONN : -EAGAIN;
 }
 
-int cmdi_sock_peek(const struct cmdi_sock *sock)
+int64_t cmdi_sock_recv(struct cmdi_sock *sock, void *data, size_t size)
 {
-    return sock->in.unread > 0 ? sock->in.bytes[sock->in.begin] : -EAGAIN;
+    size_t took = way_take(&sock->in, data, size);
+    if (took == 0) {
+        return sock_empty(sock);
+    }
+    if (sock_is_local(sock)) {
+        local_read(sock);
+    } else {
+        flow_read(sock);
+    }
+    return (int64_t)took;
+}
+
+int cmdi_sock_peek(struct cmdi_sock *sock)
+{
+    if (sock->in.unread > 0) {
+        return sock->in.bytes[sock->in.begin];
+    }
+    int code = sock_empty(sock);
+    return code == 0 ? -ENODATA : code;
 }
 
 int64_t cmdi_sock_send(struct cmdi_sock *sock, const void *data, size_t size)
@@ -528,45 +493,50 @@ int64_t cmdi_sock_send(struct cmdi_sock *sock, const void *data, size_t size)
     if (sock->error != 0) {
         return sock_take_error(sock);
     }
-    if (sock->state != SOCK_OPEN || sock->shut_write) {
-        return sock->state == SOCK_FRESH || sock->state == SOCK_CONNECTING ? -ENOTCONN : -EPIPE;
+    if (sock->state == SOCK_CONNECTING) {
+        return -EAGAIN;
     }
-    size_t room = sock_room(sock);
+    if (sock->state == SOCK_OPEN && !sock->shut_write && sock_is_local(sock)) {
+        return local_send(sock, data, size);
+    }
+    if (sock->state != SOCK_OPEN || sock->shut_write) {
+        return sock->state == SOCK_FRESH && sock_is_local(sock) ? -ENOTCONN : -EPIPE;
+    }
+    size_t room = flow_room(sock);
     size_t take = size < room ? size : room;
     if (take == 0) {
-        if (sock->peer != NULL) {
-            sock->peer->in.wanted = true;
-        }
+        sock->wanted = true;
         return -EAGAIN;
     }
     sock->sent += take;
-    if (sock->peer == NULL) {
+    if (sock->peer == NULL && sock->sent - take <= sock->known.acked) {
+        sock->tries = 0;
         sock_arm_timer(sock);
-        return (int64_t)take;
-    }
-    way_put(&sock->peer->in, data, take);
-    for (size_t left = take; left > 0;) {
-        size_t piece = left < SEGMENT_SIZE_MAX ? left : SEGMENT_SIZE_MAX;
-        if (cmdi_sim_befalls(CMDS_SIM_DELAYS, CMDI_CHANCE_NETWORK, 8)) {
-            piece = 1 + cmdi_sim_below(CMDI_CHANCE_NETWORK, piece);
-        }
-        sock_fly(sock->peer, SEGMENT_BYTES, piece);
-        left -= piece;
+    } else if (sock->peer != NULL) {
+        way_put(&sock->peer->in, data, take);
+        flow_launch(sock);
     }
     return (int64_t)take;
 }
 
 uint64_t cmdi_sock_acked(const struct cmdi_sock *sock, size_t *waiting)
 {
-    uint64_t acked = sock->peer != NULL ? sock->peer->in.arrived : 0;
-    acked = acked < sock->sent ? acked : sock->sent;
-    *waiting = (size_t)(sock->sent - acked);
-    return acked;
+    if (sock_is_local(sock)) {
+        *waiting = local_waiting(sock);
+        return sock->sent;
+    }
+    *waiting = (size_t)(sock_sent_end(sock) - sock->known.acked);
+    return sock->known.acked;
 }
 
 void cmdi_sock_set_keepalive(struct cmdi_sock *sock, uint32_t keepalive_ms)
 {
     sock->keepalive_ms = keepalive_ms;
+}
+
+bool cmdi_sock_is_local(const struct cmdi_sock *sock)
+{
+    return sock_is_local(sock);
 }
 
 const struct cmdi_address *cmdi_sock_local(const struct cmdi_sock *sock)
@@ -576,30 +546,63 @@ const struct cmdi_address *cmdi_sock_local(const struct cmdi_sock *sock)
 
 const struct cmdi_address *cmdi_sock_remote(const struct cmdi_sock *sock)
 {
-    return sock->state == SOCK_OPEN || sock->state == SOCK_DEAD ? &sock->remote : NULL;
+    bool over = !sock_is_local(sock) && (cmdi_sock_state(sock) & CMDI_SOCK_GONE) != 0;
+    return sock->state == SOCK_OPEN && !over ? &sock->remote : NULL;
 }
 
+int cmdi_sock_connect(struct cmdi_sock *sock, const struct cmdi_address *address)
+{
+    if (sock->state != SOCK_FRESH) {
+        return -EISCONN;
+    }
+    if (address->as.any.sa_family != sock->family) {
+        return -EINVAL;
+    }
+    return sock_is_local(sock) ? local_connect(sock, address) : connect_begin(sock, address);
+}
+
+int cmdi_sock_connected(struct cmdi_sock *sock)
+{
+    if (sock->state == SOCK_CONNECTING) {
+        return -EINPROGRESS;
+    }
+    int code = sock_take_error(sock);
+    return code == 0 && sock->state == SOCK_DEAD ? -ECONNABORTED : code;
+}
+
+/* Whoever has slept through the end of it finds it now, as Linux has it. */
 void cmdi_sock_shutdown(struct cmdi_sock *sock, int how)
 {
-    if (sock->state == SOCK_LISTENING) {
-        sock_listener_closes(sock);
-        sock->state = SOCK_FRESH;
-        sock_changed(sock);
+    if (sock->state == SOCK_LISTENING && how != SHUT_WR) {
+        listener_close(sock);
+        sock_unbind(sock);
+        sock_move(sock, SOCK_FRESH);
+    } else if (sock->state == SOCK_CONNECTING) {
+        cmdi_list_remove(&sock->queue_link);
+        sock_reset(sock);
+        sock_die(sock, -ECONNRESET);
         return;
+    } else if (sock->state == SOCK_OPEN && sock_is_local(sock)) {
+        local_shutdown(sock, how);
+    } else if (sock->state == SOCK_OPEN) {
+        bool shuts = how != SHUT_RD && !sock->shut_write;
+        sock->shut_read = sock->shut_read || how != SHUT_WR;
+        sock->shut_write = sock->shut_write || shuts;
+        flow_launch(sock);
+        if (shuts && sock->peer == NULL) {
+            sock_arm_timer(sock);
+        }
     }
-    if (sock->state != SOCK_OPEN) {
-        sock_changed(sock); // As Linux does: whoever has slept through the end finds it now.
-        return;
-    }
-    if (how != SHUT_RD && !sock->shut_write) {
-        sock->shut_write = true;
-        sock_send_control(sock, SEGMENT_FIN);
-    }
-    sock->shut_read = sock->shut_read || how != SHUT_WR;
     sock_changed(sock);
 }
 
 /* --- Faults and the world --------------------------------------------------------------------- */
+
+static bool sock_can_be_cut(const struct cmdi_sock *sock)
+{
+    return sock->state == SOCK_OPEN && !sock_is_local(sock) && sock->peer != NULL &&
+           sock->peer->state == SOCK_OPEN && !sock->orphan && !sock->peer->orphan;
+}
 
 uint32_t cmdi_net_cut(
         const struct cmdi_sim_host *one, const struct cmdi_sim_host *other, uint32_t max)
@@ -608,13 +611,9 @@ uint32_t cmdi_net_cut(
     struct cmdi_list *node = one->socks.next;
     while (node != &one->socks && count < max) {
         struct cmdi_sock *sock = CMDI_CONTAINER(node, struct cmdi_sock, link);
-        node = node->next;
         struct cmdi_sock *peer = sock->peer;
-        if (sock->state == SOCK_OPEN && peer != NULL && peer->host == other && !sock->orphan &&
-                !peer->orphan) {
-            if (one == other && node == &peer->link) {
-                node = node->next;
-            }
+        node = node->next; // Both stay: programs hold them, or listeners.
+        if (sock_can_be_cut(sock) && peer->host == other) {
             sock_die(sock, -ECONNRESET);
             sock_die(peer, -ECONNRESET);
             count++;
@@ -625,25 +624,20 @@ uint32_t cmdi_net_cut(
 
 void cmdi_net_power_off(struct cmdi_sim_host *host)
 {
-    struct cmdi_list *node = host->socks.next;
-    while (node != &host->socks) {
+    struct cmdi_list socks;
+    struct cmdi_list *node = NULL;
+    cmdi_list_take(&socks, &host->socks);
+    while ((node = cmdi_list_pop(&socks)) != NULL) {
         struct cmdi_sock *sock = CMDI_CONTAINER(node, struct cmdi_sock, link);
-        node = node->next;
-        struct cmdi_sock *peer = sock->peer;
-        if (peer != NULL) {
-            peer->peer = sock->peer = NULL;
-            way_clear(&peer->in); // What was sent by us is lost with us.
-            if (peer->sent > sock->in.arrived) {
-                sock_arm_timer(peer);
-            }
-        }
-        cmdi_event_off(&sock->timer);
-        way_clear(&sock->in);
+        cmdi_list_push(&host->socks, node);
+        sock_unbind(sock);
+        sock_leave(sock);
         cmdi_list_remove(&sock->queue_link);
-        sock->orphan = sock->orphan || sock->listener != NULL; // Nobody has accepted it.
+        sock->orphan = sock->orphan || sock->listener != NULL || sock->state == SOCK_ARRIVING;
         sock->listener = NULL;
-        sock->state = SOCK_DEAD;
-        sock->is_bound = false;
+        if (sock->state != SOCK_DEAD) {
+            sock_move(sock, SOCK_DEAD);
+        }
         sock_free_if_over(sock);
     }
 }
@@ -654,15 +648,16 @@ void cmdi_net_begin(void)
     sock_numbers = 0;
     net_counters = (struct cmdi_net_counters){0};
     net_links_begin();
+    net_listen_begin();
+    net_local_begin();
 }
 
 void cmdi_net_end(void)
 {
     struct cmdi_list *node = NULL;
     while ((node = cmdi_list_pop(&sock_all)) != NULL) {
-        struct cmdi_sock *sock = CMDI_CONTAINER(node, struct cmdi_sock, all);
-        cmdi_list_init(&sock->all);
-        sock_free(sock);
+        sock_free(CMDI_CONTAINER(node, struct cmdi_sock, all));
     }
+    net_local_end();
     net_links_end();
 }

@@ -9,7 +9,7 @@
  *
  * Who uses a socket holds a reference to its file (world.h): descriptors and operations in flight. With
  * the last one the kernel closes it: FIN behind what is still to be sent; RST, if bytes lie in it that
- * nobody has read.
+ * nobody has read. What was closed on this side alone stays in its kernel, and may vanish from it unseen.
  *
  * None of this yields, and all of it is for the loop and for threads of the world alike.
  */
@@ -36,6 +36,8 @@ struct cmdi_sock_watch {
     // Something may be so that was not; the state is the new one already. It may ask for the state, and
     // may not release the socket, nor call into it otherwise.
     void (*changed)(struct cmdi_sock_watch *watch);
+    // The last reference is gone, and the watch is off. NULL: it has one of its own.
+    void (*released)(struct cmdi_sock_watch *watch);
 };
 
 /** The socket of a descriptor of the caller's process, borrowed. NULL: none, or something else. */
@@ -52,6 +54,8 @@ void cmdi_sock_unwatch(struct cmdi_sock_watch *watch); // None is fine.
 int64_t cmdi_sock_recv(struct cmdi_sock *sock, void *data, size_t size);
 /** Bytes that lie there. */
 size_t cmdi_sock_unread(const struct cmdi_sock *sock);
+/** Its FIN is here: behind the bytes recv finds the end, and no reset. */
+bool cmdi_sock_has_end(const struct cmdi_sock *sock);
 /** Queues what there is room for. Returns: how many; -EAGAIN: none; -EPIPE; once why it failed. */
 int64_t cmdi_sock_send(struct cmdi_sock *sock, const void *data, size_t size);
 /**
@@ -61,7 +65,7 @@ int64_t cmdi_sock_send(struct cmdi_sock *sock, const void *data, size_t size);
 int cmdi_sock_connect(struct cmdi_sock *sock, const struct cmdi_address *address);
 int cmdi_sock_connected(struct cmdi_sock *sock);
 /** A new one, held by the caller: its file has one reference. */
-struct cmdi_sock *cmdi_sock_open(void);
+struct cmdi_sock *cmdi_sock_open(int family);
 /** Port 0 becomes a free one. Returns: 0; -EADDRINUSE; -EADDRNOTAVAIL. */
 int cmdi_sock_bind(struct cmdi_sock *sock, const struct cmdi_address *address, bool reuse_port);
 /** It is bound. */
@@ -70,14 +74,23 @@ bool cmdi_sock_is_listening(const struct cmdi_sock *sock);
 void cmdi_sock_shutdown(struct cmdi_sock *sock, int how); // As shutdown(2).
 /** Also of those that are accepted from it. See cmdi_socket_open(). */
 void cmdi_sock_set_keepalive(struct cmdi_sock *sock, uint32_t keepalive_ms);
+bool cmdi_sock_is_local(const struct cmdi_sock *sock); // A UNIX socket.
 const struct cmdi_address *cmdi_sock_local(const struct cmdi_sock *sock);
 const struct cmdi_address *cmdi_sock_remote(const struct cmdi_sock *sock); // NULL: not connected.
-/** The first byte that lies there; -EAGAIN. */
-int cmdi_sock_peek(const struct cmdi_sock *sock);
-/** Bytes that the other end's kernel has, ever; *waiting: those sent that it has not. */
+/** The first byte that lies there; -ENODATA: the end; -EAGAIN and such, as recv. */
+int cmdi_sock_peek(struct cmdi_sock *sock);
+/**
+ * Bytes of which we know that the other end's kernel has them, ever; *waiting: those of which we do not.
+ * FIN is one of them. UNIX: all; *waiting: what it has not read, in blocks.
+ */
 uint64_t cmdi_sock_acked(const struct cmdi_sock *sock, size_t *waiting);
 /** One that waits. Returns: its file with a reference, in *file; -EAGAIN; -EMFILE and such, by chance. */
 int cmdi_sock_accept(struct cmdi_sock *sock, struct cmdi_file **file);
+
+/** The file of a UNIX socket on the caller's host: which one it is; 0: there is none. */
+uint64_t cmdi_net_path_number(const struct cmdi_address *address);
+/** Removes it if it is that one. */
+void cmdi_net_path_remove(const struct cmdi_address *address, uint64_t number);
 
 /* --- The links: what faults do. Hosts may be the same one --------------------------------------- */
 

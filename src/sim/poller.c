@@ -18,7 +18,7 @@ struct poller_sock {
     struct cmdi_sock_watch watch;
     struct cmdi_list link;
     struct poller *poller;
-    struct cmdi_sock *sock; // Without a reference: it takes its place in the queue with it.
+    struct cmdi_sock *sock; // Without a reference, as epoll has it.
 };
 
 static void poller_released(struct cmdi_file *file)
@@ -28,7 +28,6 @@ static void poller_released(struct cmdi_file *file)
     while ((node = cmdi_list_pop(&poller->socks)) != NULL) {
         struct poller_sock *one = CMDI_CONTAINER(node, struct poller_sock, link);
         cmdi_sock_unwatch(&one->watch);
-        cmdi_file_unref(cmdi_sock_file(one->sock));
         cmdi_sim_free(one);
     }
     cmdi_sim_free(poller);
@@ -48,6 +47,13 @@ static void poller_changed(struct cmdi_sock_watch *watch)
         one->poller->ready = true;
         (void)cmdi_sim_wake(&one->poller->waiting, 1);
     }
+}
+
+static void poller_sock_released(struct cmdi_sock_watch *watch)
+{
+    struct poller_sock *one = CMDI_CONTAINER(watch, struct poller_sock, watch);
+    cmdi_list_remove(&one->link);
+    cmdi_sim_free(one);
 }
 
 int cmdi_poller_init(struct cmdi_poller *poller)
@@ -83,7 +89,7 @@ int cmdi_poller_add(struct cmdi_poller *poller, int fd)
     one->poller = mine;
     one->sock = sock;
     one->watch.changed = poller_changed;
-    cmdi_file_ref(cmdi_sock_file(sock));
+    one->watch.released = poller_sock_released;
     cmdi_list_init(&one->link);
     cmdi_list_push(&mine->socks, &one->link);
     cmdi_sock_watch(sock, &one->watch);

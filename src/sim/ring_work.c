@@ -235,12 +235,10 @@ static void op_arm(struct cmdi_ring_op *op)
 
 /* --- What each of them does ------------------------------------------------------------------- */
 
-/* The end is as good as a byte. */
+/* The end is as good as a byte, whatever has come behind it. */
 static bool op_has_more(const struct cmdi_ring_op *op)
 {
-    return cmdi_sock_unread(op->sock) > 0 ||
-           (cmdi_sock_state(op->sock) & (CMDI_SOCK_FINISHED | CMDI_SOCK_FAILED)) ==
-                   CMDI_SOCK_FINISHED;
+    return cmdi_sock_unread(op->sock) > 0 || cmdi_sock_has_end(op->sock);
 }
 
 /* A reset that came right behind the bytes may have been told of together with them. */

@@ -31,15 +31,23 @@ static int socket_add(struct cmdi_sock *sock)
     return fd;
 }
 
+static bool socket_knows(const struct cmdi_address *address)
+{
+    sa_family_t family = address->as.any.sa_family;
+    return family == AF_INET || family == AF_INET6 || family == AF_UNIX;
+}
+
 int cmdi_socket_open(const struct cmdi_address *address, uint32_t keepalive_ms)
 {
     static const int failures[] = {-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM};
-    (void)address;
     cmdi_sim_yield();
+    if (!socket_knows(address)) {
+        return -EAFNOSUPPORT;
+    }
     if (cmdi_sim_befalls(CMDS_SIM_KERNEL, CMDI_CHANCE_KERNEL, SOCKET_FAILS_ONE_IN)) {
         return failures[cmdi_sim_below(CMDI_CHANCE_KERNEL, 4)];
     }
-    struct cmdi_sock *sock = cmdi_sock_open();
+    struct cmdi_sock *sock = cmdi_sock_open(address->as.any.sa_family);
     cmdi_sock_set_keepalive(sock, keepalive_ms);
     return socket_add(sock);
 }
@@ -49,7 +57,10 @@ int cmdi_socket_listen(
 {
     CMDI_ASSERT(backlog >= 0);
     cmdi_sim_yield();
-    struct cmdi_sock *sock = cmdi_sock_open();
+    if (!socket_knows(address)) {
+        return -EAFNOSUPPORT;
+    }
+    struct cmdi_sock *sock = cmdi_sock_open(address->as.any.sa_family);
     int code = cmdi_sock_bind(sock, address, reuse_port);
     if (code < 0) {
         cmdi_file_unref(cmdi_sock_file(sock));
@@ -66,32 +77,45 @@ int cmdi_socket_prepare_listening(int fd)
     return sock == NULL ? -EBADF : cmdi_sock_is_listening(sock) ? 0 : -EINVAL;
 }
 
+static void socket_nothing_released(struct cmdi_file *file)
+{
+    cmdi_sim_free(file);
+}
+
+/* The kernel takes a descriptor first: without one, whoever waits goes on waiting. */
 int cmdi_socket_accept_now(int fd)
 {
     struct cmdi_sock *sock = socket_of(fd);
     struct cmdi_file *file = NULL;
     cmdi_sim_yield();
+    struct cmdi_file *nothing = cmdi_sim_alloc(sizeof(*nothing));
+    *nothing = (struct cmdi_file){.refs = 1, .released = socket_nothing_released};
+    int accepted = cmdi_fd_add(nothing);
+    if (accepted < 0) {
+        cmdi_file_unref(nothing);
+        return accepted;
+    }
     int code = sock != NULL ? cmdi_sock_accept(sock, &file) : -EBADF;
     if (code < 0) {
+        cmdi_file_unref(cmdi_fd_take(accepted));
         return code;
     }
-    int accepted = cmdi_fd_add(file);
-    if (accepted < 0) {
-        cmdi_file_unref(file);
-    }
+    cmdi_file_unref(cmdi_fd_replace(accepted, file));
     return accepted;
 }
 
-/* The path of a UNIX socket is nothing but its address here: it is free when nobody listens. */
 void cmdi_socket_file_note(const struct cmdi_address *address, struct cmdi_socket_file *file)
 {
-    (void)address;
-    *file = (struct cmdi_socket_file){0};
+    uint64_t number = cmdi_net_path_number(address);
+    *file = (struct cmdi_socket_file){number != 0 ? 1 : 0, number};
 }
 
 void cmdi_socket_file_remove(const struct cmdi_address *address, struct cmdi_socket_file *file)
 {
-    (void)address;
+    cmdi_sim_yield();
+    if (file->inode != 0) {
+        cmdi_net_path_remove(address, file->inode);
+    }
     *file = (struct cmdi_socket_file){0};
 }
 
@@ -136,7 +160,7 @@ int64_t cmdi_socket_send_now(int fd, const void *data, size_t size)
 bool cmdi_socket_is_local(int fd)
 {
     struct cmdi_sock *sock = socket_of(fd);
-    return sock != NULL && cmdi_sock_local(sock)->as.any.sa_family == AF_UNIX;
+    return sock != NULL && cmdi_sock_is_local(sock);
 }
 
 size_t cmdi_socket_unread(int fd)
@@ -159,7 +183,7 @@ int64_t cmdi_socket_acked(int fd, size_t *waiting)
         return -EBADF;
     }
     uint64_t acked = cmdi_sock_acked(sock, waiting);
-    return cmdi_sock_local(sock)->as.any.sa_family == AF_UNIX ? -ENOTSUP : (int64_t)acked;
+    return cmdi_sock_is_local(sock) ? -ENOTSUP : (int64_t)acked;
 }
 
 bool cmdi_socket_undo_self(int fd)
