@@ -43,6 +43,7 @@ struct oracle_command {
     uint8_t type, state;
     bool forgotten;    // Somebody has asked for that.
     bool is_cancelled; // At the server.
+    bool in_pool;      // A thread of the server's pool runs its function.
     uint32_t how, count, delay_ms, size, body_size;
     uint32_t executions, life; // How often, and the last time by whom.
     uint32_t tried, sent;      // Results: given to the library by the server, and taken by it.
@@ -54,6 +55,7 @@ struct oracle_command {
     uint32_t link, next;
     uint32_t other; // The one that it is forwarded for, or as which it is forwarded.
     bool is_kept;
+    uint64_t cancelled_ns; // Its on_cancel ran; 0: it did not, or has none.
 };
 
 enum oracle_group_state {
@@ -90,7 +92,8 @@ struct oracle_life {
 struct oracle_link {
     uint32_t life;
     bool is_open, is_refused;
-    uint32_t live; // Calls whose last result was not given to the library.
+    uint32_t live;   // Calls whose last result was not given to the library.
+    uint64_t cut_ns; // A call was cancelled before its time: its end follows. 0: none was.
     uint64_t last_sequence;
 };
 
@@ -175,7 +178,10 @@ uint32_t oracle_send_begin(uint64_t id);
 void oracle_send_end(uint64_t id, int code);
 /** The call takes no part in the bound of its connection any more. */
 void oracle_call_over(struct oracle_command *command);
-void oracle_cancelled(struct oracle_command *command);
+/** Its on_cancel runs. `in_time`: what the call had as its time is over. */
+void oracle_cancelled(struct oracle_command *command, bool in_time);
+/** The service is told of the end of what a cancelled call had begun: that has to be soon. */
+void oracle_let_go(const struct oracle_command *command, const char *what);
 void oracle_server_counters(uint32_t life, const struct cmds_server_counters *counters);
 
 #endif

@@ -5,6 +5,10 @@
 
 #include "sim/oracle_inside.h"
 
+// How long what a cancelled call had begun may take to end, and its connection to close.
+#define ORACLE_SOON_NS   60000000u
+#define ORACLE_CLOSED_NS 1000000000u
+
 /* --- Lives ------------------------------------------------------------------------------------- */
 
 struct oracle_life *oracle_life(uint32_t life)
@@ -139,6 +143,12 @@ void oracle_link_close(uint32_t link, const struct cmds_error *cause)
     if (cause == NULL || cause->code >= 0) {
         (void)oracle_fail("server %u: on_disconnect without a cause", life->number);
     }
+    uint64_t cut_ns = oracle_links[link].cut_ns;
+    if (life->is_calm && cut_ns != 0 && oracle_now_ns() > cut_ns + ORACLE_CLOSED_NS) {
+        (void)oracle_fail("server %u: a call was cancelled before its time was over, and %llu us "
+                          "before its connection ended",
+                life->number, (unsigned long long)(oracle_now_ns() - cut_ns) / 1000);
+    }
     oracle_links[link].is_open = false;
     life->disconnects++;
 }
@@ -266,10 +276,16 @@ void oracle_call_over(struct oracle_command *command)
     }
 }
 
-void oracle_cancelled(struct oracle_command *command)
+void oracle_cancelled(struct oracle_command *command, bool in_time)
 {
     struct oracle_life *life = &oracle_lives[command->life];
     oracle.checks++;
+    if (command->in_pool) {
+        (void)oracle_fail("server %u: on_cancel runs beside its function", life->number);
+    }
+    if (command->link != 0 && !in_time && oracle_links[command->link].cut_ns == 0) {
+        oracle_links[command->link].cut_ns = oracle_now_ns();
+    }
     if (command->is_cancelled) {
         (void)oracle_fail("server %u: a call is cancelled twice", life->number);
     }
@@ -279,7 +295,20 @@ void oracle_cancelled(struct oracle_command *command)
                 "server %u: a call is cancelled that has had its last result", life->number);
     }
     command->is_cancelled = true;
+    command->cancelled_ns = oracle_now_ns();
     life->cancels++;
+}
+
+void oracle_let_go(const struct oracle_command *command, const char *what)
+{
+    const struct oracle_life *life = &oracle_lives[command->life];
+    oracle.checks++;
+    if (life->is_calm && command->cancelled_ns != 0 &&
+            oracle_now_ns() > command->cancelled_ns + ORACLE_SOON_NS) {
+        (void)oracle_fail("server %u: a call was cancelled %llu us ago, and its %s ends now",
+                life->number, (unsigned long long)(oracle_now_ns() - command->cancelled_ns) / 1000,
+                what);
+    }
 }
 
 void oracle_server_counters(uint32_t number, const struct cmds_server_counters *counters)

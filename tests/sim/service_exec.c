@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How a service executes commands: see enum talk_how. */
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sim/service.h"
@@ -65,12 +66,21 @@ static int service_send_some(struct cmds_call *call, uint64_t id, uint32_t count
 
 /* --- Again -------------------------------------------------------------------------------------- */
 
+/* What exec_timeout_ms gives the call is over. */
+static bool service_in_time(const struct cmds_call *call)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return now_ns >= cmds_call_deadline_ns(call);
+}
+
 static void service_on_no_round(struct cmds_call *call)
 {
     struct oracle_command *command = oracle_command(service_id(call));
     service_let_go(command);
+    oracle_cancelled(command, service_in_time(call));
     oracle_call_over(command);
-    oracle_cancelled(command);
 }
 
 static int service_again(struct cmds_call *call, uint64_t id, uint32_t results)
@@ -99,6 +109,10 @@ static void service_on_timer(struct cmds_call *call)
     uint64_t id = service_id(call);
     struct oracle_command *command = oracle_command(id);
     service_let_go(command);
+    oracle_let_go(command, "timer");
+    if (cmds_call_is_cancelled(call) && cmds_call_after(call, 1, service_on_timer) != CMDS_E_GONE) {
+        (void)oracle_fail("cmds_call_after() of a call that is cancelled");
+    }
     int code = cmds_call_is_cancelled(call) ? CMDS_E_GONE : service_send_some(call, id, 1);
     if ((code < 0 && code != -ENOBUFS) || command->sent == command->count) {
         oracle_call_over(command);
@@ -112,19 +126,20 @@ static void service_on_timer(struct cmds_call *call)
     }
 }
 
+static void service_on_cancel(struct cmds_call *call)
+{
+    oracle_cancelled(oracle_command(service_id(call)), service_in_time(call));
+}
+
 static int service_after(struct cmds_call *call, struct oracle_command *command)
 {
     service_keep(command);
+    cmds_call_on_cancel(call, service_on_cancel);
     int code = cmds_call_after(call, command->delay_ms, service_on_timer);
     if (code < 0) {
         service_let_go(command);
     }
     return code;
-}
-
-static void service_on_cancel(struct cmds_call *call)
-{
-    oracle_cancelled(oracle_command(service_id(call)));
 }
 
 /* Answers on a thread that may wait. Lets go of the call. */
@@ -231,7 +246,7 @@ static int service_shard(struct service *service, struct cmds_call *call, uint64
 static void service_on_never(struct cmds_call *call)
 {
     struct oracle_command *command = oracle_command(service_id(call));
-    oracle_cancelled(command);
+    oracle_cancelled(command, service_in_time(call));
     oracle_call_over(command);
     service_let_go(command);
     cmds_call_unref(command->call);
@@ -264,6 +279,7 @@ static void service_on_forwarded(struct cmds_call *call, const struct cmds_resul
         cmds_call_fail(call, result->error, result->text);
     }
     if (last) {
+        oracle_let_go(command, "forward");
         oracle_call_over(command);
         service_let_go(command);
     }
@@ -288,6 +304,7 @@ static int service_forward(struct service *service, struct cmds_call *call, uint
     command->other = (uint32_t)other;
     ask.id = other;
     service_keep(command);
+    cmds_call_on_cancel(call, service_on_cancel);
     int code = cmds_group_forward(
             service->upstream, talk_ask_message(&ask), call, service_on_forwarded);
     oracle_command_sent(other, code);
@@ -346,10 +363,14 @@ static int service_ask(struct cmds_call *call, const struct talk_ask *ask)
 
 static int service_work(struct cmds_call *call, const struct talk_work *work)
 {
+    struct oracle_command *command = oracle_command(work->id);
+    command->in_pool = true;
     if (cmds_call_round(call) == 0) {
         (void)usleep(work->delay_ms * 1000);
     }
-    return service_again(call, work->id, 2 * SERVICE_ROUND_RESULTS);
+    int code = service_again(call, work->id, 2 * SERVICE_ROUND_RESULTS);
+    command->in_pool = false;
+    return code;
 }
 
 static int service_tell(struct cmds_call *call, const struct talk_tell *tell)
@@ -423,6 +444,9 @@ static int service_on_exec_error(
     }
     struct oracle_command *command = oracle_command(id);
     uint32_t how = command->how;
+    if (command->type == ORACLE_TELL && error->code == CMDS_E_UNFINISHED) {
+        (void)oracle_fail("a one-way command was handled, and is told to be unfinished");
+    }
     if (how == TALK_SOFT && error->code == CMDS_E_LIMIT && command->sent + 1 == command->count) {
         return service_send(call, id);
     }
