@@ -16,8 +16,8 @@ enum {
     SCENARIO_SERVERS_MAX = 4,
     SCENARIO_CLIENTS_MAX = 5,
     SCENARIO_CONNECTIONS_MAX = 16,
-    SCENARIO_NONE = UINT32_MAX,
 };
+#define SCENARIO_NONE UINT32_MAX
 
 /** What chaos.c does to the fragile ones: bits. */
 enum scenario_chaos {
