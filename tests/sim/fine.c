@@ -20,12 +20,14 @@ void __sanitizer_cov_trace_pc(void);
 void __sanitizer_cov_trace_pc(void)
 {
     static uint64_t left;
+    if (cmdi_sim_thread() == NULL) {
+        left = 0; // The next world begins as each does, whatever ran before it.
+        return;
+    }
     if (left > 0) {
         left--;
         return;
     }
-    if (cmdi_sim_thread() != NULL) {
-        left = cmdi_sim_below(CMDI_CHANCE_SCHEDULE, FINE_BLOCKS * 2);
-        cmdi_sim_yield();
-    }
+    left = cmdi_sim_below(CMDI_CHANCE_SCHEDULE, FINE_BLOCKS * 2);
+    cmdi_sim_yield();
 }
