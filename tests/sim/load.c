@@ -116,16 +116,29 @@ static void load_look_at_driver(const struct load_group *group, const struct loa
     }
 }
 
+static void load_look_at_memory(const struct load *load)
+{
+    struct cmds_runtime_counters counters = CMDS_RUNTIME_COUNTERS_INIT;
+    uint64_t bound = load->plan->memory_size_max != 0 ? load->plan->memory_size_max : 1u << 30;
+    cmds_runtime_stats(load->runtime, &counters);
+    if (counters.memory_bytes > bound * load->shards) {
+        (void)oracle_fail("client %u: its runtime holds %llu bytes", load->plan->number,
+                (unsigned long long)counters.memory_bytes);
+    }
+}
+
 static void load_look(struct load_group *group)
 {
     struct cmds_group_counters counters = CMDS_GROUP_COUNTERS_INIT;
     bool is_quiet = cmds_group_pending(group->group) == 0;
+    uint64_t results = oracle_group_results(group->number);
     int code = cmds_group_stats(group->group, &counters);
     if (code == 0) {
-        oracle_group_counters(group->number, &counters, is_quiet && group->is_closing);
+        oracle_group_counters(group->number, &counters, results, is_quiet && group->is_closing);
     } else if (code != CMDS_E_CLOSED || group->closes == 0) {
         (void)oracle_fail("cmds_group_stats(): %s", cmds_error_name(code));
     }
+    load_look_at_memory(group->load);
     for (uint32_t i = 0; is_quiet && i < LOAD_SHARDS_MAX; i++) {
         load_look_at_driver(group, &group->drivers[i]);
     }
@@ -159,6 +172,7 @@ void load_close(struct load_group *group, struct cmds_group *handle)
 static void load_begin_close(struct load *load, struct load_group *group)
 {
     bool drains = oracle_chance(2);
+    group->is_left = load->is_last && group->closes == 0 && oracle_chance(2);
     group->is_closing = true;
     if (drains) {
         int code =
@@ -168,7 +182,9 @@ static void load_begin_close(struct load *load, struct load_group *group)
         }
     }
     load_look(group);
-    load_close(group, group->own);
+    if (!group->is_left) {
+        load_close(group, group->own);
+    }
 }
 
 /* --- A round: groups are opened, used, and closed -------------------------------------------------- */
@@ -233,7 +249,8 @@ static void load_wait_closed(struct load *load)
     for (uint32_t waited_ms = 0;; waited_ms += LOAD_STEP_MS) {
         bool all = true;
         for (uint32_t i = 0; i < load->plan->groups; i++) {
-            all = all && (load->groups[i].group == NULL || load->groups[i].is_closed);
+            const struct load_group *group = &load->groups[i];
+            all = all && (group->group == NULL || group->is_closed || group->is_left);
         }
         if (all) {
             return;
@@ -255,6 +272,7 @@ static void load_round(struct load *load)
         (void)load_open(load, &load->groups[i]);
     }
     load_start_threads(load);
+    load->is_last = false;
     if (load->groups[0].group != NULL && oracle_chance(3)) {
         struct cmds_error error = CMDS_ERROR_INIT;
         (void)cmds_group_wait(load->groups[0].group, oracle_below(1000), &error);
@@ -268,6 +286,8 @@ static void load_round(struct load *load)
         }
         load_pass(load, LOAD_STEP_MS + plan->think_us / 1000);
     }
+    /* Threads that send by senders go on: they may need the runtime. */
+    load->is_last = (load_is_over(load) || cmds_sim_stopping()) && plan->senders == 0;
     for (uint32_t i = 0; i < plan->groups; i++) {
         if (load->groups[i].group != NULL) {
             load_begin_close(load, &load->groups[i]);
@@ -276,8 +296,36 @@ static void load_round(struct load *load)
     load_join_threads(load);
     load_wait_closed(load);
     for (uint32_t i = 0; i < plan->groups; i++) {
-        cmds_group_unref(load->groups[i].own);
-        load->groups[i].group = NULL;
+        if (!load->groups[i].is_left) {
+            cmds_group_unref(load->groups[i].own);
+            load->groups[i].group = NULL;
+        }
+    }
+}
+
+/* The runtime closes what nobody has closed. Then a reference still answers. */
+static void load_stop(struct load *load)
+{
+    for (uint32_t i = 0; i < load->plan->groups; i++) {
+        if (load->groups[i].is_left) {
+            oracle_group_closing(load->groups[i].number);
+        }
+    }
+    cmds_runtime_stop(load->runtime);
+    for (uint32_t i = 0; i < load->plan->groups; i++) {
+        struct load_group *group = &load->groups[i];
+        struct talk_tell tell = {0};
+        if (!group->is_left) {
+            continue;
+        }
+        oracle_group_closed(group->number);
+        int code = cmds_group_send(group->own, talk_tell_message(&tell), NULL, NULL, NULL);
+        if (code != CMDS_E_CLOSED || cmds_group_pending(group->own) != 0 ||
+                cmds_group_connected(group->own) != 0 || !cmds_group_done(group->own)) {
+            (void)oracle_fail("group %u: its runtime has stopped; a send returned %s",
+                    group->number, cmds_error_name(code));
+        }
+        cmds_group_unref(group->own);
     }
 }
 
@@ -353,6 +401,7 @@ int load_main(void *context)
     options.memory_size_max = plan->memory_size_max;
     options.ring_entries = plan->ring_entries;
     options.spin_us = plan->spin_us;
+    memset(load->groups, 0, sizeof(load->groups)); // Of a life before, which was killed.
     load->life = oracle_life_begin(false, plan->number);
     int code = 0;
     while ((code = cmds_runtime_start(&load->runtime, &options, &error)) < 0) {
@@ -367,7 +416,7 @@ int load_main(void *context)
         load_round(load);
         cmds_sim_sleep_ms(oracle_below(50));
     }
-    cmds_runtime_stop(load->runtime);
+    load_stop(load);
     load_settle(load);
     oracle_life_end(load->life, 1);
     return 0;

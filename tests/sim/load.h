@@ -36,6 +36,7 @@ struct load_group {
     struct cmds_group *group;
     uint32_t number; // Of struct oracle_group.
     bool is_closing, is_closed;
+    bool is_left;             // For the runtime to close.
     struct cmds_group *own;   // The reference of the one that looks after it.
     uint32_t closes, is_over; // How often it was closed, and how many on_closed have run.
     uint32_t writables;       // How often on_writable has run.
@@ -60,8 +61,8 @@ struct load {
     struct cmds_sim_process *process;
     struct cmds_runtime *runtime;
     uint32_t life, shards;
-    uint32_t sent; // Of plan->commands, in all lives.
-    bool is_stopping;
+    uint32_t sent;             // Of plan->commands, in all lives.
+    bool is_stopping, is_last; // is_last: of its rounds.
     struct load_group groups[LOAD_GROUPS_MAX];
     struct load_thread threads[LOAD_GROUPS_MAX * LOAD_THREADS_MAX + LOAD_THREADS_MAX];
     uint32_t thread_count;

@@ -530,8 +530,13 @@ void oracle_unexpected(uint32_t number, const struct cmds_result *result)
     }
 }
 
-void oracle_group_counters(
-        uint32_t number, const struct cmds_group_counters *counters, bool is_quiet)
+uint64_t oracle_group_results(uint32_t number)
+{
+    return oracle_groups[number].results + oracle_groups[number].unexpected;
+}
+
+void oracle_group_counters(uint32_t number, const struct cmds_group_counters *counters,
+        uint64_t results, bool is_quiet)
 {
     const struct oracle_group *group = &oracle_groups[number];
     uint64_t taken = group->taken + group->one_way;
@@ -540,7 +545,6 @@ void oracle_group_counters(
         (void)oracle_fail("group %u: commands_sent is %llu, and %llu were taken", number,
                 (unsigned long long)counters->commands_sent, (unsigned long long)taken);
     }
-    uint64_t results = group->results + group->unexpected;
     if (counters->results_received < results && !group->is_sender) {
         (void)oracle_fail("group %u: results_received is %llu, and %llu came", number,
                 (unsigned long long)counters->results_received, (unsigned long long)results);

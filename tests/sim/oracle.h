@@ -53,9 +53,9 @@ struct oracle_command {
     /* The server's own. */
     struct cmds_call *call;
     uint32_t link, next;
-    uint32_t other; // The one that it is forwarded for, or as which it is forwarded.
-    bool is_kept;
-    uint64_t cancelled_ns; // Its on_cancel ran; 0: it did not, or has none.
+    uint32_t other;          // The one that it is forwarded for, or as which it is forwarded.
+    bool is_kept, is_copied; // With its command.
+    uint64_t cancelled_ns;   // Its on_cancel ran; 0: it did not, or has none.
 };
 
 enum oracle_group_state {
@@ -162,8 +162,11 @@ bool oracle_command_value(uint64_t id, const struct cmds_result *result);
 void oracle_command_end(uint64_t id, int code);
 void oracle_command_forget(uint64_t id);
 void oracle_unexpected(uint32_t group, const struct cmds_result *result);
-void oracle_group_counters(
-        uint32_t group, const struct cmds_group_counters *counters, bool is_quiet);
+/** Results, unexpected ones included, that have come so far. */
+uint64_t oracle_group_results(uint32_t group);
+/** `results`: before the counters were read. */
+void oracle_group_counters(uint32_t group, const struct cmds_group_counters *counters,
+        uint64_t results, bool is_quiet);
 
 /* --- Servers ----------------------------------------------------------------------------------- */
 

@@ -108,10 +108,16 @@ static void service_on_timer(struct cmds_call *call)
 {
     uint64_t id = service_id(call);
     struct oracle_command *command = oracle_command(id);
+    const struct talk_ask *ask = talk_ask_of(call);
     service_let_go(command);
     oracle_let_go(command, "timer");
     if (cmds_call_is_cancelled(call) && cmds_call_after(call, 1, service_on_timer) != CMDS_E_GONE) {
         (void)oracle_fail("cmds_call_after() of a call that is cancelled");
+    }
+    if (command->is_copied &&
+            (ask == NULL || ask->id != id ||
+                    !oracle_body_is(ask->body, id, UINT32_MAX, command->body_size))) {
+        (void)oracle_fail("command %llu is not what was kept", (unsigned long long)id);
     }
     int code = cmds_call_is_cancelled(call) ? CMDS_E_GONE : service_send_some(call, id, 1);
     if ((code < 0 && code != -ENOBUFS) || command->sent == command->count) {
@@ -133,6 +139,9 @@ static void service_on_cancel(struct cmds_call *call)
 
 static int service_after(struct cmds_call *call, struct oracle_command *command)
 {
+    if (service_id(call) % 2 == 0) {
+        command->is_copied = cmds_call_keep_command(call) == 0;
+    }
     service_keep(command);
     cmds_call_on_cancel(call, service_on_cancel);
     int code = cmds_call_after(call, command->delay_ms, service_on_timer);
@@ -416,6 +425,15 @@ static int service_record(void *receiver, struct cmds_call *call, struct cmds_in
         return -EPERM;
     }
     cmds_call_set_context(call, (void *)(uintptr_t)value.id);
+    uint32_t exec_ms = service->plan->exec_ms;
+    uint64_t deadline_ns = cmds_call_deadline_ns(call);
+    uint64_t received_ns = cmds_call_received_ns(call);
+    if (exec_ms == 0 ? deadline_ns != UINT64_MAX
+                     : deadline_ns < received_ns + (exec_ms - 1) * 1000000ull ||
+                               deadline_ns > received_ns + (exec_ms + 2) * 1000000ull) {
+        (void)oracle_fail("command %llu: its deadline is %lld us after it was received",
+                (unsigned long long)value.id, (long long)(deadline_ns - received_ns) / 1000);
+    }
     return cmds_invocation_next(next, call);
 }
 
