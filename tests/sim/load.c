@@ -55,6 +55,7 @@ void load_group_options(struct load *load, struct cmds_group_options *options)
     options->client_count = plan->connections;
     options->connect = to->connect;
     options->codec = scenario_codec_of(to->codec);
+    options->dispatch = plan->picks ? &load->strategy.dispatch : NULL;
     options->in_flight_max = plan->in_flight_max;
     options->deadline_ms = plan->deadline_ms;
     options->connect_timeout_ms = plan->connect_ms;
@@ -163,6 +164,7 @@ static void load_on_closed(void *context)
 void load_close(struct load_group *group, struct cmds_group *handle)
 {
     group->is_closing = true;
+    group->is_left = false;
     group->closes++;
     group->is_closed = false;
     oracle_group_closing(group->number);
@@ -172,7 +174,6 @@ void load_close(struct load_group *group, struct cmds_group *handle)
 static void load_begin_close(struct load *load, struct load_group *group)
 {
     bool drains = oracle_chance(2);
-    group->is_left = load->is_last && group->closes == 0 && oracle_chance(2);
     group->is_closing = true;
     if (drains) {
         int code =
@@ -182,6 +183,7 @@ static void load_begin_close(struct load *load, struct load_group *group)
         }
     }
     load_look(group);
+    group->is_left = load->is_last && group->closes == 0 && oracle_chance(2);
     if (!group->is_left) {
         load_close(group, group->own);
     }
@@ -401,6 +403,8 @@ int load_main(void *context)
     options.memory_size_max = plan->memory_size_max;
     options.ring_entries = plan->ring_entries;
     options.spin_us = plan->spin_us;
+    strategy_init(
+            &load->strategy, plan->connections > 3 ? plan->connections : 3, plan->in_flight_max);
     memset(load->groups, 0, sizeof(load->groups)); // Of a life before, which was killed.
     load->life = oracle_life_begin(false, plan->number);
     int code = 0;
@@ -417,6 +421,10 @@ int load_main(void *context)
         cmds_sim_sleep_ms(oracle_below(50));
     }
     load_stop(load);
+    if (load->strategy.states != 0) {
+        (void)oracle_fail("client %u: %u states of its dispatch strategy have not ended",
+                plan->number, load->strategy.states);
+    }
     load_settle(load);
     oracle_life_end(load->life, 1);
     return 0;

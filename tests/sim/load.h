@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "sim/oracle.h"
+#include "sim/strategy.h"
 
 enum {
     LOAD_GROUPS_MAX = 2,
@@ -61,7 +62,8 @@ struct load {
     struct cmds_sim_process *process;
     struct cmds_runtime *runtime;
     uint32_t life, shards;
-    uint32_t sent;             // Of plan->commands, in all lives.
+    uint32_t sent; // Of plan->commands, in all lives.
+    struct strategy strategy;
     bool is_stopping, is_last; // is_last: of its rounds.
     struct load_group groups[LOAD_GROUPS_MAX];
     struct load_thread threads[LOAD_GROUPS_MAX * LOAD_THREADS_MAX + LOAD_THREADS_MAX];

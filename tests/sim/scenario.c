@@ -173,6 +173,7 @@ static void draw_client(struct draw *draw, struct scenario *scenario, uint32_t n
     client->hows |= draw_one_in(draw, 3) ? 0 : 1u << TALK_NOW;
     client->hows |= client->hows == 0;
     client->hows |= client->is_tough ? 1u << TALK_HARD | 1u << TALK_CLOSE : 0;
+    client->picks = draw_one_in(draw, 3);
     (void)snprintf(client->name, sizeof(client->name), "client%u", number);
     draw_client_limits(draw, &scenario->servers[server], client);
 }
