@@ -76,6 +76,45 @@ static void test_json_limits_of_rows_made_by_hand_hold(void)
     EXCEEDS(limited_type, "{\"maps\":[{},{},{}]}");
 }
 
+struct leaf {
+    int64_t a;
+};
+CMDS_SCHEMA(leaf, a);
+struct twig {
+    CMDS_ARRAY_OF(struct leaf) leaves;
+};
+CMDS_SCHEMA(twig, CMDS_ARRAY(leaves, leaf));
+struct tree {
+    CMDS_ARRAY_OF(struct twig) twigs;
+};
+CMDS_COMMAND(tree, 3, CMDS_ARRAY(twigs, twig));
+
+/* Lists inside of lists are not counted ahead for ever: the last ones grow, and have their limit too. */
+static void test_json_limits_of_lists_that_were_not_counted_hold(void)
+{
+    enum {
+        TWIGS = 30
+    };
+    struct cmds_field twig_row = twig_fields[0], tree_row = tree_fields[0];
+    struct cmds_schema twigs = twig_schema, trees = tree_schema;
+    struct cmds_type limited_type = tree_type;
+    twig_row.size_max = 2;
+    twigs.fields = &twig_row;
+    tree_row.nested = &twigs;
+    trees.fields = &tree_row;
+    limited_type.schema = &trees;
+    char body[2048] = "{\"twigs\":[";
+    for (int i = 0; i < TWIGS; i++) {
+        (void)strcat(body, "{\"leaves\":[{\"a\":1},{\"a\":2}]},");
+    }
+    size_t size = strlen(body);
+    memcpy(body + size, "{}]}", 5);
+    CU_ASSERT_EQUAL(case_outcome(json, &limited_type, body, size + 4), (int64_t)size + 4);
+
+    memcpy(body + size - 3, ",{}]},{}]}", 11); // One more in the last of them.
+    CU_ASSERT_EQUAL(case_outcome(json, &limited_type, body, strlen(body)), CMDS_E_LIMIT);
+}
+
 static void test_json_an_element_too_many_is_written_nowhere(void)
 {
     struct blobs value;
@@ -342,6 +381,8 @@ static void test_json_null_for_nothing_is_free(void)
 static CU_TestInfo tests[] = {
         {"limits hold", test_json_limits_hold},
         {"limits of rows made by hand hold", test_json_limits_of_rows_made_by_hand_hold},
+        {"limits of lists that were not counted hold",
+                test_json_limits_of_lists_that_were_not_counted_hold},
         {"an element too many is written nowhere",
                 test_json_an_element_too_many_is_written_nowhere},
         {"limits of bytes and counts hold", test_json_limits_of_bytes_and_counts_hold},

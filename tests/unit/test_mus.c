@@ -147,6 +147,20 @@ static void test_mus_the_end_is_found_in_pieces(void)
     CU_ASSERT_EQUAL(find_end(&echo_type, claim, sizeof(claim), 1), CMDS_E_LIMIT);
 }
 
+/* Else a value in many pieces would cost its square. */
+static void test_mus_a_look_keeps_what_it_has_passed(void)
+{
+    struct cmds_codec_place place = {{0}};
+    size_t before = 0;
+    for (size_t there = 1; there < sizeof(go_order); there++) {
+        struct cmds_bytes in = {go_order, there};
+        CU_ASSERT(mus->find_end(mus, &shop_order_type, in, &place) > (int64_t)there);
+        CU_ASSERT(place.words[0] >= before && place.words[0] <= there);
+        before = (size_t)place.words[0];
+    }
+    CU_ASSERT(before > sizeof(go_order) / 2);
+}
+
 /* Sixteen levels of lists, looked at anew for each byte. */
 static void test_mus_deep_values_end_too(void)
 {
@@ -270,6 +284,7 @@ static CU_TestInfo tests[] = {
         {"a cut value says how much is missing at least",
                 test_mus_a_cut_value_says_how_much_is_missing_at_least},
         {"the end is found in pieces", test_mus_the_end_is_found_in_pieces},
+        {"a look keeps what it has passed", test_mus_a_look_keeps_what_it_has_passed},
         {"deep values end too", test_mus_deep_values_end_too},
         {"a large value may come in pieces", test_mus_a_large_value_may_come_in_pieces},
         {"a value ends where it ends", test_mus_a_value_ends_where_it_ends},

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include <cmdstream/client.h>
+
 #include "codec/arena.h"
 #include "support/harness.h"
 #include "support/shop.h"
@@ -53,6 +55,24 @@ static void test_value_copy_survives_the_original(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(copy);
     CU_ASSERT_TRUE(shop_order_equal(copy, &expected));
     free(copy);
+}
+
+/* The text too: what cmds_sender_send_multi() shows has left its connection long ago. */
+static void test_value_copy_of_a_result_survives_the_original(void)
+{
+    char text[] = "borrowed";
+    struct shop_order order = {.note = {text, 8}}, expected = {.note = CMDS_STRING("borrowed")};
+    struct cmds_type type = {.schema = &shop_order_schema};
+    struct cmds_result result = {.last = true, .type = &type, .value = &order, .text = text};
+
+    struct cmds_result *copy = cmds_result_copy(&result);
+    memset(text, '!', sizeof(text) - 1);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(copy);
+    CU_ASSERT_STRING_EQUAL(copy->text, "borrowed");
+    CU_ASSERT_TRUE(shop_order_equal(copy->value, &expected));
+    cmds_result_free(copy);
+    CU_ASSERT_PTR_NULL(cmds_result_copy(NULL));
 }
 
 static void test_value_copy_into_needs_exactly_what_it_says(void)
@@ -187,6 +207,7 @@ static void test_value_arena_gives_a_large_chunk_back(void)
 static CU_TestInfo tests[] = {
         {"is equal and in one block", test_value_copy_is_equal_and_in_one_block},
         {"survives the original", test_value_copy_survives_the_original},
+        {"of a result survives the original", test_value_copy_of_a_result_survives_the_original},
         {"into needs exactly what it says", test_value_copy_into_needs_exactly_what_it_says},
         {"of zero is the struct alone", test_value_copy_of_zero_is_the_struct_alone},
         {"leaves absent optionals alone", test_value_copy_leaves_absent_optionals_alone},
