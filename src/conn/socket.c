@@ -237,6 +237,8 @@ static void socket_received(struct cmdi_conn *conn, const struct cmdi_completion
     }
     if ((completion->flags & CMDI_COMPLETION_MORE) == 0) {
         cmdi_conn_on_recv_end(conn, result > 0 ? -EAGAIN : result);
+    } else if (socket_of(conn)->aborted) {
+        socket_cancel(conn, SOCKET_RECV); // The cancel of the abort may have missed it.
     }
 }
 
