@@ -344,10 +344,18 @@ void oracle_server_counters(uint32_t number, const struct cmds_server_counters *
 
 /* --- The end ------------------------------------------------------------------------------------ */
 
-/* A server that drained says that nothing was lost, and nothing came between. */
+/*
+ * A server that drained says that nothing was lost, and nothing came between. A client that is slow to
+ * read has linger_timeout_ms, no more.
+ */
 static void oracle_check_drained(uint64_t id, const struct oracle_command *command)
 {
     const struct oracle_group *group = &oracle_groups[command->group];
+    const struct scenario *scenario = oracle.scenario;
+    if (scenario->servers[group->server].linger_ms != 0 ||
+            (group->client != SCENARIO_NONE && scenario->clients[group->client].is_sleepy)) {
+        return;
+    }
     const struct oracle_life *life = &oracle_lives[command->life];
     if (command->state == ORACLE_ENDED && command->end == CMDS_E_LOST && command->executions == 1 &&
             command->sent == command->count && group->is_calm && life->is_over &&
