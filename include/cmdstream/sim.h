@@ -4,19 +4,21 @@
  * clock, with faults that are drawn by one seed. The same seed is the same run, event by event.
  *
  * A program that links cmdstream::sim (the library `cmdstream_sim`) in place of cmdstream::cmdstream
- * runs here as it is: its runtimes, servers, groups and senders, its own threads (pthread_create), locks
- * and condition variables, its clocks (clock_gettime, time) and its sleeps (nanosleep, usleep) are those
- * of the world. All of them run on the one thread that called cmds_sim_run(), and change over only where
- * they wait, lock, or ask the library for something. So nothing is ever really at the same time, whatever
- * could be comes in every order, and an hour of waiting takes no time.
+ * runs here as it is: its runtimes, servers, groups and senders, its own threads (pthread_create, exit),
+ * mutexes, rwlocks, condition variables and semaphores, its clocks (clock_gettime, time) and its sleeps
+ * (nanosleep, usleep, sleep, sched_yield) are those of the world. All of them run on the one thread that
+ * called cmds_sim_run(), and change over only where they wait, lock, or ask the library for something. So
+ * nothing is ever really at the same time, whatever could be comes in every order, and an hour of waiting
+ * takes no time.
  *
  *     world      hosts, joined by links that delay, break and heal
  *     host       an address (10.0.0.1 and so on) and, as its name, that of its first process
  *     process    a main function; descriptors, threads and memory of its own; killed, stopped, started
  *
  * What a program must not do here: keep state in global variables that a restart of its process should
- * forget (it lies in the one memory that all processes share), ask the kernel itself (files, sockets and
- * epoll of its own; cmds_runtime_fd), depend on addresses in memory, or wait busily without any call.
+ * forget (it lies in the one memory that all processes share), or in variables of a thread (all threads
+ * share one: _Thread_local, pthread_key_create), ask the kernel itself (files, sockets and epoll of its
+ * own; cmds_runtime_fd), depend on addresses in memory, or wait busily without any call.
  *
  * One world at a time, on one thread. "Inside" means: on a thread of a process of the world, which its
  * main function and whatever the library calls back are.

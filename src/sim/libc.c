@@ -20,10 +20,12 @@ int __real_clock_gettime(clockid_t clock, struct timespec *now);
 time_t __real_time(time_t *now);
 int __real_nanosleep(const struct timespec *time, struct timespec *left);
 int __real_usleep(useconds_t us);
+unsigned __real_sleep(unsigned seconds);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 time_t __wrap_time(time_t *now);
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
 int __wrap_usleep(useconds_t us);
+unsigned __wrap_sleep(unsigned seconds);
 
 static int64_t wall_jumped_ns;
 
@@ -105,6 +107,15 @@ int __wrap_usleep(useconds_t us)
         return __real_usleep(us);
     }
     libc_sleep((uint64_t)us * CMDI_NS_PER_US);
+    return 0;
+}
+
+unsigned __wrap_sleep(unsigned seconds)
+{
+    if (cmdi_sim_thread() == NULL) {
+        return __real_sleep(seconds);
+    }
+    libc_sleep((uint64_t)seconds * CMDI_NS_PER_S);
     return 0;
 }
 

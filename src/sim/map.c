@@ -60,7 +60,7 @@ void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd,
 int __wrap_munmap(void *address, size_t size)
 {
     char *begin = address;
-    for (uint32_t i = 0; i < maps.count; i++) {
+    for (uint32_t i = 0; cmdi_sim_has_worlds() && i < maps.count; i++) {
         struct map *map = &maps.table[i];
         if (begin < map->begin || begin >= map->begin + map->size) {
             continue;

@@ -8,6 +8,7 @@
  * always does.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,7 +132,7 @@ static void note_close_gap(uint32_t gap)
 
 static void note_remove(const void *memory)
 {
-    if (memory == NULL || notes.count == 0) {
+    if (memory == NULL || !cmdi_sim_has_worlds() || notes.count == 0) {
         return;
     }
     uint32_t mask = notes.capacity - 1;
@@ -254,6 +255,9 @@ char *__wrap_strdup(const char *text)
 
 void __wrap_free(void *memory)
 {
+    if (memory != NULL && cmdi_sim_has_worlds() && cmdi_sim_locks_any()) {
+        cmdi_sim_locks_forget(memory, malloc_usable_size(memory));
+    }
     note_remove(memory);
     __real_free(memory);
 }

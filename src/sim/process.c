@@ -250,10 +250,9 @@ bool cmdi_process_is_over(const struct cmds_sim_process *process)
 
 /* --- Its start -------------------------------------------------------------------------------- */
 
-static void *process_main(void *argument)
+noreturn void cmdi_process_exit(int status)
 {
-    struct cmds_sim_process *process = argument;
-    int status = process->main(process->context);
+    struct cmds_sim_process *process = cmdi_process();
     CMDI_ASSERT(process->state == CMDI_PROCESS_RUNNING);
     process->threads_left = process->crew.thread_count - 1;
     cmdi_sim_note("%s ends with %d", process->name, status);
@@ -261,7 +260,22 @@ static void *process_main(void *argument)
         cmdi_sim_fail("the main function of %s returned %d", process->name, status);
     }
     process_end(process, false);
-    return NULL;
+    cmdi_sim_thread_exit(NULL);
+}
+
+static void *process_main(void *argument)
+{
+    struct cmds_sim_process *process = argument;
+    cmdi_process_exit(process->main(process->context));
+}
+
+noreturn void cmdi_process_thread_exit(void *result)
+{
+    struct cmds_sim_process *process = cmdi_process();
+    if (process->crew.thread_count == 1) { // The last one.
+        cmdi_process_exit(0);
+    }
+    cmdi_sim_thread_exit(result);
 }
 
 void cmdi_process_start(struct cmds_sim_process *process)

@@ -80,6 +80,10 @@ struct cmds_sim_process *cmdi_process_add(const struct cmds_sim_program *program
 void cmdi_process_start(struct cmds_sim_process *process);
 /** If it runs, or was going to. It may be the caller's, and then this does not return. */
 void cmdi_process_kill(struct cmds_sim_process *process);
+/** The caller's ends by itself, as if its main function had returned that. */
+noreturn void cmdi_process_exit(int status);
+/** Only the calling thread does, and with the last one its process. */
+noreturn void cmdi_process_thread_exit(void *result);
 /** All of its processes, and nobody is told. */
 void cmdi_host_power_off(struct cmdi_sim_host *host);
 /** Asks it to end, if it runs. */

@@ -5,6 +5,7 @@
  */
 #include "sim/scheduler.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,7 +24,6 @@ enum {
 
 static struct {
     struct cmdi_fiber loop;
-    struct cmdi_sim_thread *running;   // NULL: the loop.
     struct cmdi_sim_thread **runnable; // None of them is running or parked.
     uint32_t runnable_count, runnable_capacity;
     uint32_t yield_one_in;
@@ -32,15 +32,36 @@ static struct {
     struct cmdi_sim_thread *over; // Has ended and is to be freed, once its stack is left.
     struct cmdi_sim_queue queues[SCHEDULER_QUEUES];
 } scheduler;
+// NULL: the loop. Whatever other real threads there are is outside.
+static _Thread_local struct cmdi_sim_thread *running;
+static _Thread_local bool has_worlds; // It opens them, and is the one to run them.
 
 struct cmdi_sim_thread *cmdi_sim_thread(void)
 {
-    return scheduler.running;
+    return running;
+}
+
+bool cmdi_sim_has_worlds(void)
+{
+    return has_worlds;
+}
+
+struct cmdi_sim_thread *cmdi_sim_step_out(void)
+{
+    struct cmdi_sim_thread *thread = running;
+    running = NULL;
+    return thread;
+}
+
+void cmdi_sim_step_in(struct cmdi_sim_thread *thread)
+{
+    CMDI_ASSERT(running == NULL);
+    running = thread;
 }
 
 struct cmdi_sim_crew *cmdi_sim_crew(void)
 {
-    return scheduler.running != NULL ? scheduler.running->crew : NULL;
+    return running != NULL ? running->crew : NULL;
 }
 
 uint64_t cmdi_sim_switch_count(void)
@@ -90,22 +111,25 @@ static struct cmdi_sim_thread *runnable_draw(void)
 /* From the loop. Returns when the thread waits, yields or has ended. */
 static void scheduler_run(struct cmdi_sim_thread *thread)
 {
-    CMDI_ASSERT(scheduler.running == NULL && thread->state == CMDI_SIM_THREAD_RUNNABLE);
-    scheduler.running = thread;
+    CMDI_ASSERT(running == NULL && thread->state == CMDI_SIM_THREAD_RUNNABLE);
+    running = thread;
+    thread->owed = NULL;
     scheduler.switches++;
     void *owned = cmdi_thread_owned;
     cmdi_thread_owned = thread->owned;
     cmdi_fiber_switch(&scheduler.loop, &thread->fiber);
     thread->owned = cmdi_thread_owned;
     cmdi_thread_owned = owned;
-    scheduler.running = NULL;
+    running = NULL;
 }
 
 /* To the loop. Returns when the thread's turn has come again. */
 static void scheduler_leave(void)
 {
-    struct cmdi_sim_thread *thread = scheduler.running;
+    struct cmdi_sim_thread *thread = running;
+    int error = errno; // Each thread has its own.
     cmdi_fiber_switch(&thread->fiber, &scheduler.loop);
+    errno = error;
 }
 
 static uint64_t scheduler_cost(void)
@@ -124,7 +148,7 @@ static void scheduler_stall(void)
 
 void cmdi_sim_yield(void)
 {
-    struct cmdi_sim_thread *thread = scheduler.running;
+    struct cmdi_sim_thread *thread = running;
     if (thread == NULL) {
         return;
     }
@@ -164,7 +188,7 @@ static void thread_time_over(struct cmdi_event *event)
 
 bool cmdi_sim_wait(struct cmdi_sim_queue *queue, uint64_t until_ns, const char *what)
 {
-    struct cmdi_sim_thread *thread = scheduler.running;
+    struct cmdi_sim_thread *thread = running;
     CMDI_ASSERT(thread != NULL);
     thread->state = CMDI_SIM_THREAD_WAITING;
     thread->waits_for = what;
@@ -196,7 +220,7 @@ _Static_assert(SCHEDULER_QUEUES == 64, "the six highest bits of the hash");
 
 bool cmdi_sim_wait_on(const void *address, uint64_t until_ns, const char *what)
 {
-    scheduler.running->address = address;
+    running->address = address;
     return cmdi_sim_wait(queue_of(address), until_ns, what);
 }
 
@@ -210,6 +234,7 @@ uint32_t cmdi_sim_wake_on(const void *address, uint32_t count)
         node = node->next;
         if (thread->address == address) {
             thread_wake(thread, true);
+            thread->owed = address;
             woken++;
         }
     }
@@ -229,11 +254,12 @@ static void thread_free(struct cmdi_sim_thread *thread)
 
 noreturn void cmdi_sim_thread_exit(void *result)
 {
-    struct cmdi_sim_thread *thread = scheduler.running;
+    struct cmdi_sim_thread *thread = running;
     CMDI_ASSERT(thread != NULL && thread->state == CMDI_SIM_THREAD_RUNNABLE);
     thread->result = result;
     thread->state = CMDI_SIM_THREAD_ENDED;
     thread->crew->thread_count--;
+    cmdi_sim_locks_leave(thread);
     (void)cmdi_sim_wake(&thread->ended, UINT32_MAX);
     if (thread->detached) {
         scheduler.over = thread;
@@ -245,6 +271,7 @@ noreturn void cmdi_sim_thread_exit(void *result)
 static void thread_main(void *argument)
 {
     struct cmdi_sim_thread *thread = argument;
+    errno = 0;
     cmdi_sim_thread_exit(thread->fn(thread->argument));
 }
 
@@ -280,7 +307,7 @@ void cmdi_sim_thread_detach(struct cmdi_sim_thread *thread)
 
 void *cmdi_sim_thread_join(struct cmdi_sim_thread *thread)
 {
-    CMDI_ASSERT(!thread->detached && thread != scheduler.running);
+    CMDI_ASSERT(!thread->detached && thread != running);
     while (thread->state != CMDI_SIM_THREAD_ENDED) {
         (void)cmdi_sim_wait(&thread->ended, CMDI_SIM_NEVER, "the end of a thread");
     }
@@ -298,6 +325,19 @@ void cmdi_sim_crew_init(struct cmdi_sim_crew *crew, uint32_t number)
     cmdi_list_init(&crew->parked);
 }
 
+/* A lock or a condition that several processes share: what it was woken for, another one is. */
+static void crew_pass_on(const struct cmdi_sim_crew *crew)
+{
+    for (const struct cmdi_list *node = crew->threads.next; node != &crew->threads;
+            node = node->next) {
+        const struct cmdi_sim_thread *thread =
+                CMDI_CONTAINER(node, const struct cmdi_sim_thread, link);
+        if (thread->owed != NULL) {
+            (void)cmdi_sim_wake_on(thread->owed, 1);
+        }
+    }
+}
+
 void cmdi_sim_crew_drop(struct cmdi_sim_crew *crew)
 {
     struct cmdi_list *node = crew->threads.next;
@@ -309,6 +349,8 @@ void cmdi_sim_crew_drop(struct cmdi_sim_crew *crew)
             runnable_remove(thread);
         }
     }
+    cmdi_sim_locks_drop(crew);
+    crew_pass_on(crew);
     while ((node = cmdi_list_pop(&crew->threads)) != NULL) {
         thread_free(CMDI_CONTAINER(node, struct cmdi_sim_thread, link));
     }
@@ -356,7 +398,7 @@ void cmdi_sim_crew_describe(const struct cmdi_sim_crew *crew, const char *proces
 
 bool cmdi_sim_turn(void)
 {
-    CMDI_ASSERT(scheduler.running == NULL);
+    CMDI_ASSERT(running == NULL);
     cmdi_sim_fire_due();
     if (scheduler.runnable_count > 0) {
         scheduler_run(runnable_draw());
@@ -379,8 +421,9 @@ bool cmdi_sim_turn(void)
 void cmdi_sim_scheduler_begin(void)
 {
     static const uint32_t rates[] = {1, 2, 8, 64};
-    CMDI_ASSERT(scheduler.running == NULL && scheduler.runnable_count == 0);
+    CMDI_ASSERT(running == NULL && scheduler.runnable_count == 0);
     cmdi_fiber_init_loop(&scheduler.loop);
+    has_worlds = true;
     scheduler.switches = 0;
     scheduler.yields = 0;
     scheduler.yield_one_in = rates[cmdi_sim_below(CMDI_CHANCE_SCHEDULE, 4)];
@@ -391,7 +434,7 @@ void cmdi_sim_scheduler_begin(void)
 
 void cmdi_sim_scheduler_end(void)
 {
-    CMDI_ASSERT(scheduler.running == NULL && scheduler.runnable_count == 0);
+    CMDI_ASSERT(running == NULL && scheduler.runnable_count == 0);
     cmdi_sim_free(scheduler.runnable);
     scheduler.runnable = NULL;
     scheduler.runnable_capacity = 0;

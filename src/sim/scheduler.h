@@ -39,6 +39,7 @@ struct cmdi_sim_thread {
     struct cmdi_event timeout;
     struct cmdi_sim_queue ended; // Who joins it.
     const void *address;         // It waits for: see cmdi_sim_wait_on(); else NULL.
+    const void *owed;            // It was woken for, and has not run since; else NULL.
     const char *waits_for;       // A constant text.
     void *(*fn)(void *argument);
     void *argument, *result;
@@ -71,6 +72,12 @@ void cmdi_sim_crew_describe(const struct cmdi_sim_crew *crew, const char *proces
 bool cmdi_sim_wait_on(const void *address, uint64_t until_ns, const char *what);
 uint32_t cmdi_sim_wake_on(const void *address, uint32_t count);
 
+/** The caller is one that opens worlds: none of what the folder keeps is touched by any other. */
+bool cmdi_sim_has_worlds(void);
+/** Until cmdi_sim_step_in() the caller's thread is outside, as the loop is. Gives what that takes. */
+struct cmdi_sim_thread *cmdi_sim_step_out(void);
+void cmdi_sim_step_in(struct cmdi_sim_thread *thread);
+
 /** What the loop does once: events that are due, one thread. Returns: false: nothing is left to do. */
 bool cmdi_sim_turn(void);
 /** As far as threads and events go. */
@@ -97,6 +104,16 @@ void cmdi_sim_fail_list(const char *format, va_list list);
 const char *cmdi_sim_failure(void);
 /** The last events, to stderr. */
 void cmdi_sim_trace_tell(void);
+
+/* --- Of lock.c: what a thread has locked and not unlocked ----------------------------------------- */
+
+bool cmdi_sim_locks_any(void);
+/** What lies in this memory is no lock any more, held or not. */
+void cmdi_sim_locks_forget(const void *memory, size_t size);
+/** It ends, and nobody will unlock that any more. */
+void cmdi_sim_locks_leave(const struct cmdi_sim_thread *thread);
+/** All that its threads hold is unlocked: another process may share it, or its next life. */
+void cmdi_sim_locks_drop(const struct cmdi_sim_crew *crew);
 
 /* --- Of memory.c: what a crew has allocated and not freed ---------------------------------------- */
 

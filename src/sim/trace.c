@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What has happened: a hash of all of it, and the last events as text. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +25,7 @@ static struct {
     uint64_t hash, count;
     struct trace_event *last; // The last ones, round and round.
     uint32_t capacity;
-    bool failed;
+    bool failed, telling;
     char failure[sizeof(((struct cmds_error *)0)->text)];
 } trace;
 
@@ -84,11 +85,18 @@ static struct trace_event *trace_next(void)
 static void trace_show(const struct trace_event *event)
 {
     const struct cmds_sim_options *options = cmdi_sim_options();
-    if (options->on_event != NULL) {
-        char line[TRACE_TEXT_MAX + 80];
-        trace_line(event, line, sizeof(line));
-        options->on_event(options->event_context, line);
+    if (options->on_event == NULL || trace.telling) {
+        return;
     }
+    char line[TRACE_TEXT_MAX + 80];
+    int error = errno;
+    trace_line(event, line, sizeof(line));
+    trace.telling = true; // It may note something itself.
+    struct cmdi_sim_thread *inside = cmdi_sim_step_out();
+    options->on_event(options->event_context, line);
+    cmdi_sim_step_in(inside);
+    trace.telling = false;
+    errno = error;
 }
 
 void cmdi_sim_trace(const char *what, uint64_t a, uint64_t b)
