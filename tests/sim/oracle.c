@@ -94,19 +94,22 @@ struct oracle_group *oracle_group(uint32_t group)
     return &oracle_groups[group];
 }
 
-static uint64_t oracle_slack_ns(uint32_t client, bool is_calm)
+/* `late`: how late an end may be; else: by how much a deadline, which counts from the turn's time. */
+static uint64_t oracle_slack_ns(uint32_t client, bool is_calm, bool late)
 {
     const struct scenario *scenario = oracle.scenario;
-    uint64_t slack_ms = 100;
-    bool stalls = (scenario->faults & (CMDS_SIM_STALLS | CMDS_SIM_KERNEL)) != 0;
+    uint64_t slack_ms = late ? 100 : 2;
+    bool stalls = (scenario->faults & CMDS_SIM_STALLS) != 0;
     stalls = stalls || (!is_calm && (scenario->chaos & SCENARIO_STALL) != 0);
     /* What has come and cannot be read for want of memory may be the answer: it is waited for. */
     bool is_short = client != SCENARIO_NONE && scenario->clients[client].memory_size_max != 0;
-    if (client == SCENARIO_NONE || scenario->clients[client].is_sleepy || is_short ||
-            (scenario->faults & CMDS_SIM_MEMORY) != 0) {
-        slack_ms += 5000;
+    is_short = is_short || (scenario->faults & CMDS_SIM_MEMORY) != 0;
+    if (client == SCENARIO_NONE || scenario->clients[client].is_sleepy) {
+        slack_ms += late ? 5000 : 1000;
+    } else if (is_short && late) {
+        slack_ms += 1000;
     }
-    return (slack_ms + (stalls ? 30000 : 0)) * 1000000;
+    return (slack_ms + (stalls ? 8000 : 0)) * 1000000;
 }
 
 uint32_t oracle_group_open(uint32_t life, uint32_t client, uint32_t server, uint32_t connections)
@@ -126,7 +129,8 @@ uint32_t oracle_group_open(uint32_t life, uint32_t client, uint32_t server, uint
             .client = client,
             .connections = connections,
             .is_calm = is_calm,
-            .slack_ns = oracle_slack_ns(client, is_calm),
+            .slack_ns = oracle_slack_ns(client, is_calm, true),
+            .early_ns = oracle_slack_ns(client, is_calm, false),
             .epoch = oracle_servers[server].epoch,
             .was_down = !oracle_servers[server].is_up,
     };
@@ -343,8 +347,7 @@ static void oracle_check_time(uint64_t id, const struct oracle_command *command,
         }
         return;
     }
-    uint64_t early_ns = group->slack_ns >= 1000000000 ? group->slack_ns : 2000000;
-    if (code == CMDS_E_TIMEOUT && now_ns + early_ns < command->due_ns) {
+    if (code == CMDS_E_TIMEOUT && now_ns + group->early_ns < command->due_ns) {
         (void)oracle_fail("command %llu timed out %llu us early", (unsigned long long)id,
                 (unsigned long long)((command->due_ns - now_ns) / 1000));
     }

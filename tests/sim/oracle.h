@@ -76,7 +76,7 @@ struct oracle_group {
     uint32_t lost[SCENARIO_CONNECTIONS_MAX];
     uint64_t pending; // Taken, and without an end.
     uint64_t taken, one_way, ended, results, unexpected, timeouts, cancelled, not_sent, closed;
-    uint64_t slack_ns; // How late an end may be.
+    uint64_t slack_ns, early_ns; // How late an end may be; how early, for a deadline.
 };
 
 /** One start of a server, or one of a client's process. */
