@@ -33,6 +33,12 @@ uintptr_t cmdi_thread_self(void)
     return (uintptr_t)&cmdi_thread_owned;
 }
 
+uint64_t cmdi_process_next_number(void)
+{
+    static _Atomic uint64_t count;
+    return atomic_fetch_add_explicit(&count, 1, memory_order_relaxed) + 1;
+}
+
 struct thread_start {
     void *(*fn)(void *argument);
     void *argument;

@@ -13,14 +13,12 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "ring/thread.h"
 #include "server/call.h"
 #include "server/exec.h"
 #include "server/peer.h"
 #include "server/result.h"
 #include "server/window.h"
-
-// Of the whole process, so that an id in a log names one connection.
-static _Atomic uint64_t connection_ids;
 
 #define CONNECTION_BIT(state) (1u << CMDI_CONNECTION_##state)
 
@@ -342,7 +340,7 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
         return NULL;
     }
     connection->server_shard = server_shard;
-    connection->id = atomic_fetch_add_explicit(&connection_ids, 1, memory_order_relaxed) + 1;
+    connection->id = cmdi_process_next_number(); // So that an id in a log names one connection.
     connection->context = NULL;
     connection->state = CMDI_CONNECTION_NEW;
     connection->pings = false;

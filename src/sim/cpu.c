@@ -3,10 +3,11 @@
 #include "ring/cpu.h"
 
 #include "base/assert.h"
-#include "sim/world.h"
+#include "sim/scheduler.h"
 
 uint32_t cmdi_cpus_allowed(uint16_t *cpus, uint32_t max)
 {
+    (void)cmdi_sim_inside(); // A runtime asks this first.
     uint32_t count = cmdi_sim_options()->cpu_count < max ? cmdi_sim_options()->cpu_count : max;
     for (uint32_t i = 0; i < count; i++) {
         cpus[i] = (uint16_t)i;

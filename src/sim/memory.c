@@ -2,7 +2,8 @@
 /*
  * The memory of the programs of the world: the linker leads their calls of malloc and the like here
  * (--wrap). It is libc's, with a note of which process has it: when that is killed, the kernel would give
- * it back, and when it ends by itself, whatever is left can be counted.
+ * it back, and when it ends by itself, whatever is left can be counted. A block that is reallocated stays
+ * whose it was: also nobody's, if it was allocated outside.
  *
  * Memory that libc or a shared library has allocated is in no note, and free() does with it what it
  * always does.
@@ -28,6 +29,7 @@ void *__real_realloc(void *memory, size_t size);
 void *__real_aligned_alloc(size_t alignment, size_t size);
 int __real_posix_memalign(void **memory, size_t alignment, size_t size);
 char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t max);
 void __real_free(void *memory);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
@@ -35,6 +37,8 @@ void *__wrap_realloc(void *memory, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
 char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t max);
+void *__wrap_reallocarray(void *memory, size_t count, size_t size);
 void __wrap_free(void *memory);
 
 /* --- The simulation's own --------------------------------------------------------------------- */
@@ -103,9 +107,8 @@ static void note_grow(void)
     cmdi_sim_free(old);
 }
 
-static void *note_add(void *memory, size_t size)
+static void *note_add_of(const struct cmdi_sim_crew *crew, void *memory, size_t size)
 {
-    const struct cmdi_sim_crew *crew = cmdi_sim_crew();
     if (memory != NULL && crew != NULL) {
         if (notes.count * 2 >= notes.capacity) {
             note_grow();
@@ -114,6 +117,11 @@ static void *note_add(void *memory, size_t size)
         note_insert((struct note){.memory = memory, .crew = crew, .size = size});
     }
     return memory;
+}
+
+static void *note_add(void *memory, size_t size)
+{
+    return note_add_of(cmdi_sim_crew(), memory, size);
 }
 
 /* Those behind it that its place had displaced move up. */
@@ -130,14 +138,17 @@ static void note_close_gap(uint32_t gap)
     notes.table[gap].memory = NULL;
 }
 
-static void note_remove(const void *memory)
+/* Returns: whose it was. NULL: nobody's of the world. */
+static const struct cmdi_sim_crew *note_remove(const void *memory)
 {
+    const struct cmdi_sim_crew *crew = NULL;
     if (memory == NULL || !cmdi_sim_has_worlds() || notes.count == 0) {
-        return;
+        return NULL;
     }
     uint32_t mask = notes.capacity - 1;
     for (uint32_t i = note_home(memory); notes.table[i].memory != NULL; i = (i + 1) & mask) {
         if (notes.table[i].memory == memory) {
+            crew = notes.table[i].crew;
             notes.count--;
             note_close_gap(i);
             break;
@@ -148,6 +159,7 @@ static void note_remove(const void *memory)
         notes.table = NULL;
         notes.capacity = 0;
     }
+    return crew;
 }
 
 struct cmdi_sim_blocks cmdi_sim_memory_of(const struct cmdi_sim_crew *crew)
@@ -191,6 +203,14 @@ static bool memory_fails(void)
            cmdi_sim_befalls(CMDS_SIM_MEMORY, CMDI_CHANCE_MEMORY, MEMORY_FAILS_ONE_IN);
 }
 
+/* What lay there is no lock any more. */
+static void memory_forget_locks(void *memory)
+{
+    if (memory != NULL && cmdi_sim_has_worlds() && cmdi_sim_locks_any()) {
+        cmdi_sim_locks_forget(memory, malloc_usable_size(memory));
+    }
+}
+
 void *__wrap_malloc(size_t size)
 {
     if (memory_fails()) {
@@ -215,12 +235,24 @@ void *__wrap_realloc(void *memory, size_t size)
         errno = ENOMEM;
         return NULL;
     }
+    if (memory == NULL) {
+        return note_add(__real_realloc(NULL, size), size);
+    }
+    memory_forget_locks(memory);
     void *moved = __real_realloc(memory, size);
     if (moved != NULL || size == 0) {
-        note_remove(memory);
-        (void)note_add(moved, size);
+        (void)note_add_of(note_remove(memory), moved, size);
     }
     return moved;
+}
+
+void *__wrap_reallocarray(void *memory, size_t count, size_t size)
+{
+    if (size > 0 && count > SIZE_MAX / size) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return __wrap_realloc(memory, count * size);
 }
 
 void *__wrap_aligned_alloc(size_t alignment, size_t size)
@@ -253,11 +285,18 @@ char *__wrap_strdup(const char *text)
     return note_add(__real_strdup(text), strlen(text) + 1);
 }
 
+char *__wrap_strndup(const char *text, size_t max)
+{
+    if (memory_fails()) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return note_add(__real_strndup(text, max), strnlen(text, max) + 1);
+}
+
 void __wrap_free(void *memory)
 {
-    if (memory != NULL && cmdi_sim_has_worlds() && cmdi_sim_locks_any()) {
-        cmdi_sim_locks_forget(memory, malloc_usable_size(memory));
-    }
-    note_remove(memory);
+    memory_forget_locks(memory);
+    (void)note_remove(memory);
     __real_free(memory);
 }

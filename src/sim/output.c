@@ -23,9 +23,14 @@ int cmdi_write_now(int fd, const void *data, size_t size)
 
 void cmdi_say(bool wrong, const char *format, ...)
 {
-    (void)wrong;
     va_list list;
     va_start(list, format);
-    cmdi_sim_note_list(format, list);
+    if (cmdi_sim_thread() != NULL) {
+        cmdi_sim_note_list(format, list);
+    } else {
+        FILE *file = wrong ? stderr : stdout;
+        (void)vfprintf(file, format, list);
+        (void)fputc('\n', file);
+    }
     va_end(list);
 }

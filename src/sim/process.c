@@ -293,6 +293,7 @@ void cmdi_process_start(struct cmds_sim_process *process)
     process->stop_asked = false;
     process->stops_pending = 0;
     process->threads_left = 0;
+    process->counted = 0;
     process->host->is_off = false;
     cmdi_sim_queue_init(&process->signalled);
     cmdi_sim_crew_init(&process->crew, process->number);

@@ -45,6 +45,7 @@ struct cmds_sim_process {
     struct cmdi_file **files; // By number.
     uint32_t file_capacity, file_count;
     uint32_t file_adds; // Since it was started.
+    uint64_t counted;   // Since it was started: see cmdi_process_next_number().
 };
 
 struct cmds_sim {

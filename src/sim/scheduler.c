@@ -41,6 +41,15 @@ struct cmdi_sim_thread *cmdi_sim_thread(void)
     return running;
 }
 
+struct cmdi_sim_thread *cmdi_sim_inside(void)
+{
+    if (running == NULL) {
+        cmdi_die("cmdstream_sim: the library is called outside of a world: start the program as a "
+                 "process of one, with cmds_sim_start()");
+    }
+    return running;
+}
+
 bool cmdi_sim_has_worlds(void)
 {
     return has_worlds;

@@ -63,6 +63,8 @@ noreturn void cmdi_sim_thread_exit(void *result);
 /** All of its threads vanish where they stand. Not the one that calls: from the loop, or of others. */
 void cmdi_sim_crew_drop(struct cmdi_sim_crew *crew);
 void cmdi_sim_crew_stop(struct cmdi_sim_crew *crew, bool stopped);
+/** The calling thread. Outside, where the library does not work, the program ends and is told why. */
+struct cmdi_sim_thread *cmdi_sim_inside(void);
 /** The calling thread's; NULL: the loop. */
 struct cmdi_sim_crew *cmdi_sim_crew(void);
 /** A line for each of its threads and what it waits for, to stderr. */

@@ -5,7 +5,7 @@
 #include <errno.h>
 
 #include "base/assert.h"
-#include "sim/scheduler.h"
+#include "sim/process.h"
 #include "sim/world.h"
 
 enum {
@@ -15,20 +15,10 @@ enum {
 
 _Thread_local void *cmdi_thread_owned;
 
-static struct cmdi_sim_thread *thread_caller(void)
-{
-    struct cmdi_sim_thread *thread = cmdi_sim_thread();
-    if (thread == NULL) {
-        cmdi_die("cmdstream_sim: the library is called outside of a world: start the program as a "
-                 "process of one, with cmds_sim_start()");
-    }
-    return thread;
-}
-
 int cmdi_thread_start(pthread_t *thread, void *(*fn)(void *argument), void *argument,
         const char *name, size_t stack_size)
 {
-    struct cmdi_sim_crew *crew = thread_caller()->crew;
+    struct cmdi_sim_crew *crew = cmdi_sim_inside()->crew;
     if (cmdi_sim_befalls(CMDS_SIM_MEMORY, CMDI_CHANCE_MEMORY, THREAD_FAILS_ONE_IN)) {
         return -EAGAIN;
     }
@@ -49,12 +39,18 @@ void cmdi_thread_join(pthread_t thread)
 
 uintptr_t cmdi_thread_self(void)
 {
-    return (uintptr_t)thread_caller();
+    return (uintptr_t)cmdi_sim_inside();
+}
+
+uint64_t cmdi_process_next_number(void)
+{
+    static uint64_t outside; // Of cmds_test, which needs no world.
+    return ++*(cmdi_process() != NULL ? &cmdi_process()->counted : &outside);
 }
 
 void cmdi_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
 {
-    (void)thread_caller();
+    (void)cmdi_sim_inside();
     cmdi_sim_yield();
     bool for_nothing = cmdi_sim_befalls(
             CMDS_SIM_KERNEL, CMDI_CHANCE_SCHEDULE, THREAD_WAKES_FOR_NOTHING_ONE_IN);

@@ -63,6 +63,8 @@ static int on_ask(struct cmds_call *call, const struct ask *ask)
         return -1;
     }
     atomic_fetch_add(&service->by_shard[shard], 1);
+    uint64_t id = cmds_connection_id(cmds_call_connection(call));
+    cmds_sim_note(cmds_sim_current(), "connection %llu asks", (unsigned long long)id);
     if (ask->number < 0) {
         atomic_store(&service->kept, cmds_call_ref(call));
         return 0;
