@@ -43,6 +43,7 @@ struct oracle_command {
     uint8_t type, state;
     bool forgotten;    // Somebody has asked for that.
     bool is_cancelled; // At the server.
+    bool has_failed;   // There, and nobody answers it.
     bool in_pool;      // A thread of the server's pool runs its function.
     uint32_t how, count, delay_ms, size, body_size;
     uint32_t executions, life; // How often, and the last time by whom.
@@ -77,6 +78,7 @@ struct oracle_group {
     uint64_t pending; // Taken, and without an end.
     uint64_t taken, one_way, ended, results, unexpected, timeouts, cancelled, not_sent, closed;
     uint64_t slack_ns, early_ns; // How late an end may be; how early, for a deadline.
+    uint64_t heard_ns;           // When something of a command of it last went on, at either side.
 };
 
 /** One start of a server, or one of a client's process. */

@@ -220,6 +220,7 @@ struct oracle_command *oracle_exec(uint32_t number, uint32_t link, struct cmds_c
         return command;
     }
     command->executions++;
+    oracle_groups[command->group].heard_ns = oracle_now_ns();
     command->life = number;
     command->call = call;
     life->executions++;
@@ -257,6 +258,7 @@ void oracle_send_end(uint64_t id, int code)
     oracle.checks++;
     if (code == 0) {
         command->sent++;
+        oracle_groups[command->group].heard_ns = oracle_now_ns();
         oracle_lives[command->life].results++;
         if (command->type == ORACLE_TELL) {
             (void)oracle_fail(

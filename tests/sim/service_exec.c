@@ -471,6 +471,7 @@ static int service_on_exec_error(
     if (how == TALK_REFUSED) {
         return service_send_some(call, id, command->count);
     }
+    command->has_failed = true;
     oracle_call_over(command);
     return error->code;
 }
