@@ -152,7 +152,11 @@ static void load_look(struct load_group *group)
 static void load_on_closed(void *context)
 {
     struct load_group *group = context;
-    if (group->is_over++ == 0) {
+    /* Of a later close, which had no memory to be told of the end: inside that call, before it. */
+    bool early = group->closes > 1 && load_may_fail(-ENOMEM) &&
+                 oracle_group(group->number)->pending > 0 && group->is_over == group->early;
+    group->early += early;
+    if (group->is_over++ == group->early && !early) {
         oracle_group_closed(group->number);
     }
     if (group->is_over > group->closes) {

@@ -40,6 +40,7 @@ struct load_group {
     bool is_left;             // For the runtime to close.
     struct cmds_group *own;   // The reference of the one that looks after it.
     uint32_t closes, is_over; // How often it was closed, and how many on_closed have run.
+    uint32_t early;           // Of these, before the end.
     uint32_t writables;       // How often on_writable has run.
     struct load_driver drivers[LOAD_SHARDS_MAX];
     struct load_ticket tickets[LOAD_TICKETS];

@@ -150,6 +150,15 @@ static bool oracle_may_lose(const struct oracle_group *group)
     return !group->is_calm || group->was_down || server->epoch != group->epoch || is_main;
 }
 
+/*
+ * With TLS a server that does not read, because it is at a bound, tells only those that it lives who have
+ * sent a ping before: see cmds_server_options. Commands before the first ping may have met the bound.
+ */
+static bool oracle_is_first_ping(const struct oracle_group *group, const struct cmds_error *cause)
+{
+    return oracle.scenario->servers[group->server].masked && strstr(cause->text, "no pong") != NULL;
+}
+
 void oracle_group_state(uint32_t number, uint32_t client, enum cmds_connection_state state,
         const struct cmds_error *cause)
 {
@@ -176,7 +185,7 @@ void oracle_group_state(uint32_t number, uint32_t client, enum cmds_connection_s
         } else if (cause->code == CMDS_E_CLOSED && group->state == ORACLE_GROUP_OPEN) {
             (void)oracle_fail("group %u: DOWN says closed, but it was not", number);
         } else if (cause->code != CMDS_E_CLOSED && group->state == ORACLE_GROUP_OPEN &&
-                   !oracle_may_lose(group)) {
+                   !oracle_may_lose(group) && !oracle_is_first_ping(group, cause)) {
             (void)oracle_fail(
                     "group %u (client %d, server %u): nothing disturbed connection %u, and "
                     "it is down: %s",
