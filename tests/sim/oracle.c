@@ -164,6 +164,7 @@ void oracle_group_state(uint32_t number, uint32_t client, enum cmds_connection_s
 {
     struct oracle_group *group = &oracle_groups[number];
     oracle.checks++;
+    group->is_calm = group->is_calm && !oracle_is_first_ping(group, cause);
     if (group->state == ORACLE_GROUP_CLOSED || group->state == ORACLE_GROUP_VOID) {
         (void)oracle_fail("group %u: on_state after its end", number);
     } else if (client >= group->connections) {
@@ -185,7 +186,7 @@ void oracle_group_state(uint32_t number, uint32_t client, enum cmds_connection_s
         } else if (cause->code == CMDS_E_CLOSED && group->state == ORACLE_GROUP_OPEN) {
             (void)oracle_fail("group %u: DOWN says closed, but it was not", number);
         } else if (cause->code != CMDS_E_CLOSED && group->state == ORACLE_GROUP_OPEN &&
-                   !oracle_may_lose(group) && !oracle_is_first_ping(group, cause)) {
+                   !oracle_may_lose(group)) {
             (void)oracle_fail(
                     "group %u (client %d, server %u): nothing disturbed connection %u, and "
                     "it is down: %s",
