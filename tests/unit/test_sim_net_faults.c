@@ -347,6 +347,26 @@ static void test_sim_net_a_host_without_power_tells_nobody(void)
     play_both(client_loses_its_peer, server_accepts);
 }
 
+static void client_has_sent_to_what_is_gone(struct rig *rig)
+{
+    int fd = connected(rig);
+    block_to_server();
+    CU_ASSERT_EQUAL(send_text(fd, "x"), 1);
+    cmds_sim_power_off(play.server_process);
+    heal();
+    cmds_sim_sleep_ms(1000);
+    CU_ASSERT_EQUAL(cmdi_socket_peek(fd), -EAGAIN);
+
+    cmds_sim_restart(play.server_process);
+    CU_ASSERT_EQUAL(recv_one(rig, fd), -ECONNRESET); // It is sent again, without our doing.
+    cmdi_fd_close(fd);
+}
+
+static void test_sim_net_what_was_lost_is_sent_again(void)
+{
+    play_both(client_has_sent_to_what_is_gone, server_accepts);
+}
+
 static void client_fills_what_is_gone(struct rig *rig)
 {
     int fd = connected(rig);
@@ -375,7 +395,7 @@ static void client_is_out_of_reach(struct rig *rig)
     int fd = connected(rig);
     cmds_sim_sleep_ms(LONG_MS); // Silent, and there.
     block_to_server();
-    cmds_sim_sleep_ms(20 * 1000); // One or two probes are lost.
+    cmds_sim_sleep_ms(38 * 1000); // Probes begin after 30 s; two of the three are lost.
     heal();
     cmds_sim_sleep_ms(LONG_MS);
     CU_ASSERT_EQUAL(play.step, 2);
@@ -391,6 +411,33 @@ static void client_is_out_of_reach(struct rig *rig)
 static void test_sim_net_keepalive_gives_up_who_is_out_of_reach(void)
 {
     play_with(client_is_out_of_reach, server_keeps_alive, 4, 60 * 1000);
+}
+
+static void server_has_sent_in_vain(struct rig *rig)
+{
+    server_accepts(rig);
+    block_to_client();
+    CU_ASSERT_EQUAL(send_text(play.fd, "hello"), 5);
+    cmds_sim_sleep_ms(3 * 60 * 1000);
+    CU_ASSERT_EQUAL(cmdi_socket_peek(play.fd), -EAGAIN);
+    heal();
+    recv_bytes(rig, play.fd, 1);
+    cmdi_fd_close(play.fd);
+}
+
+static void client_is_back_in_time(struct rig *rig)
+{
+    int fd = connected(rig);
+    recv_bytes(rig, fd, 5);
+    CU_ASSERT_EQUAL(send_text(fd, "x"), 1);
+    CU_ASSERT_EQUAL(recv_one(rig, fd), 0);
+    cmdi_fd_close(fd);
+}
+
+/* As long as something is sent again and again, nothing is probed: Linux gives up much later then. */
+static void test_sim_net_keepalive_waits_for_what_is_sent(void)
+{
+    play_with(client_is_back_in_time, server_has_sent_in_vain, 4, 60 * 1000);
 }
 
 static void client_sees_a_kill(struct rig *rig)
@@ -541,6 +588,8 @@ static CU_TestInfo test_sim_net_faults[] = {
         {"what nobody acknowledges is given up", test_sim_net_what_nobody_acknowledges_is_given_up},
         {"keepalive gives up who is out of reach",
                 test_sim_net_keepalive_gives_up_who_is_out_of_reach},
+        {"what was lost is sent again", test_sim_net_what_was_lost_is_sent_again},
+        {"keepalive waits for what is sent", test_sim_net_keepalive_waits_for_what_is_sent},
         {"a kill closes", test_sim_net_a_kill_closes},
         {"a cut resets both ends", test_sim_net_a_cut_resets_both_ends},
         {"a link has a pace", test_sim_net_a_link_has_a_pace},
