@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The simulated network keeps the facts of the real one: those of test_stream.c and
- * test_stream_local.c, which run here as they are, in worlds of many seeds.
+ * The simulated network keeps the facts of the real one: those of test_stream.c,
+ * test_stream_local.c and test_name.c, which run here as they are, in worlds of many seeds.
  */
 #include "support/harness.h"
 #include "support/sim_runs.h"
@@ -9,6 +9,7 @@
 #pragma push_macro("CMDI_TEST_MAIN")
 #undef CMDI_TEST_MAIN
 #define CMDI_TEST_MAIN(suite, tests)
+#include "unit/test_name.c"
 #include "unit/test_stream.c"
 #include "unit/test_stream_local.c"
 #pragma pop_macro("CMDI_TEST_MAIN")
@@ -47,6 +48,7 @@ static void keep_facts(const CU_TestInfo *test)
 
 static void test_sim_net_keeps_the_facts(void)
 {
+    keep_facts(test_name);
     keep_facts(test_stream);
     keep_facts(test_stream_local);
 }
