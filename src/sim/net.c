@@ -8,6 +8,7 @@
  * vanished learns of that when it sends: by a reset, if somebody answers there, or in the end by nothing.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/assert.h"
@@ -568,6 +569,17 @@ int cmdi_sock_connected(struct cmdi_sock *sock)
     }
     int code = sock_take_error(sock);
     return code == 0 && sock->state == SOCK_DEAD ? -ECONNABORTED : code;
+}
+
+bool cmdi_sock_undo_self(struct cmdi_sock *sock)
+{
+    bool is_self = sock->state == SOCK_OPEN && !sock_is_local(sock) && sock->peer == NULL &&
+                   sock->local.size == sock->remote.size &&
+                   memcmp(&sock->local.as, &sock->remote.as, sock->local.size) == 0;
+    if (is_self) {
+        sock_move(sock, SOCK_DEAD);
+    }
+    return is_self;
 }
 
 /* Whoever has slept through the end of it finds it now, as Linux has it. */

@@ -64,6 +64,8 @@ int64_t cmdi_sock_send(struct cmdi_sock *sock, const void *data, size_t size);
  */
 int cmdi_sock_connect(struct cmdi_sock *sock, const struct cmdi_address *address);
 int cmdi_sock_connected(struct cmdi_sock *sock);
+/** See cmdi_socket_undo_self(). */
+bool cmdi_sock_undo_self(struct cmdi_sock *sock);
 /** A new one, held by the caller: its file has one reference. */
 struct cmdi_sock *cmdi_sock_open(int family);
 /** Port 0 becomes a free one. Returns: 0; -EADDRINUSE; -EADDRNOTAVAIL. */

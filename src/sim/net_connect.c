@@ -21,6 +21,8 @@ enum {
     SYN_ACK_RETRIES_MAX = 5, // As net.ipv4.tcp_synack_retries: 63 s.
     SYN_LOST_ONE_IN = 100,   // As if the queue were full, under CMDS_SIM_KERNEL.
     CONNECT_TO_NOBODY_S = 3, // Until the neighbour of an unknown address is given up.
+    CONNECT_SELF_ONE_IN = 8, // That has its own port for its peer's, under CMDS_SIM_KERNEL.
+    CONNECT_TO_SELF = 1,     // As an answer.
 };
 
 /** What the timer is for. */
@@ -66,6 +68,13 @@ static void connect_answer(struct cmdi_sock *sock, int code)
     }
 }
 
+/* The port that the kernel has chosen for it may be the very one that nobody listens on. */
+static bool connect_meets_itself(const struct cmdi_sock *sock)
+{
+    return sock->remote_host == sock->host && port_is_drawn(port_of(&sock->remote)) &&
+           cmdi_sim_befalls(CMDS_SIM_KERNEL, CMDI_CHANCE_NETWORK, CONNECT_SELF_ONE_IN);
+}
+
 /* The SYN has arrived. */
 static void connect_arrives(struct cmdi_sock *sock)
 {
@@ -80,7 +89,7 @@ static void connect_arrives(struct cmdi_sock *sock)
     }
     struct cmdi_sock *listener = listener_find(sock->remote_host, &sock->remote, sock->lot);
     if (listener == NULL) {
-        connect_answer(sock, -ECONNREFUSED);
+        connect_answer(sock, connect_meets_itself(sock) ? CONNECT_TO_SELF : -ECONNREFUSED);
         return;
     }
     if (listener_is_full(listener) ||
@@ -117,6 +126,9 @@ static void connect_ends(struct cmdi_sock *sock, int code)
     if (code < 0) {
         sock_die(sock, code);
         return;
+    }
+    if (code == CONNECT_TO_SELF) {
+        sock->local = sock->remote;
     }
     sock_open(sock);
     connect_confirm(sock);

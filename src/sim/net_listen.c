@@ -96,6 +96,11 @@ static bool port_is_free(
     return true;
 }
 
+bool port_is_drawn(uint16_t port)
+{
+    return port >= PORT_FIRST && port < PORT_FIRST + PORT_COUNT;
+}
+
 uint16_t port_draw(struct cmdi_sim_host *host, const struct cmdi_address *address)
 {
     struct cmdi_address local = *address;

@@ -188,8 +188,8 @@ int64_t cmdi_socket_acked(int fd, size_t *waiting)
 
 bool cmdi_socket_undo_self(int fd)
 {
-    (void)fd; // No host here connects to itself without a listener.
-    return false;
+    struct cmdi_sock *sock = socket_of(fd);
+    return sock != NULL && cmdi_sock_undo_self(sock);
 }
 
 void cmdi_fd_expect(int fd, uint32_t count)

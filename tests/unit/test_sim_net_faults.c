@@ -577,6 +577,42 @@ static void test_sim_net_an_aborted_connection_is_gone(void)
     CU_ASSERT(aborted > 0);
 }
 
+static int main_of_selves(void *context)
+{
+    struct rig rig;
+    uint32_t *selves = context;
+    struct cmdi_address address = v4(INADDR_LOOPBACK, 0);
+    rig_init(&rig);
+    int listener = -1;
+    UNTIL(&rig, (listener = cmdi_socket_listen(&address, 4, false, 0)) >= 0);
+    CU_ASSERT_EQUAL(cmdi_socket_local(listener, &address), 0);
+    cmdi_fd_close(listener);
+    for (uint32_t i = 0; i < 50; i++) {
+        int fd = -1;
+        UNTIL(&rig, (fd = cmdi_socket_open(&address, 0)) >= 0);
+        cmdi_ring_connect(rig.ring, fd, &address, FIRST + CONNECT);
+        int32_t code = await(&rig, CONNECT);
+        CU_ASSERT(code == 0 || code == -ECONNREFUSED);
+        CU_ASSERT_EQUAL(cmdi_socket_undo_self(fd), code == 0);
+        CU_ASSERT_FALSE(cmdi_socket_undo_self(fd));
+        *selves += code == 0;
+        cmdi_fd_close(fd);
+    }
+    rig_fini(&rig);
+    return 0;
+}
+
+static void test_sim_net_a_connection_may_reach_its_own_end(void)
+{
+    uint32_t selves = 0;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct cmds_sim *sim = open_world(seed, CMDS_SIM_KERNEL);
+        (void)add(sim, "one", false, main_of_selves, &selves);
+        CU_ASSERT_EQUAL(finish(sim, NULL, NULL, 0), 0);
+    }
+    CU_ASSERT(selves > 0);
+}
+
 static CU_TestInfo test_sim_net_faults[] = {
         {"bytes and FIN wait for a broken link", test_sim_net_bytes_and_fin_wait_for_a_broken_link},
         {"acknowledgements need the way back", test_sim_net_acknowledgements_need_the_way_back},
@@ -593,6 +629,7 @@ static CU_TestInfo test_sim_net_faults[] = {
         {"a kill closes", test_sim_net_a_kill_closes},
         {"a cut resets both ends", test_sim_net_a_cut_resets_both_ends},
         {"a link has a pace", test_sim_net_a_link_has_a_pace},
+        {"a connection may reach its own end", test_sim_net_a_connection_may_reach_its_own_end},
         {"an aborted connection is gone", test_sim_net_an_aborted_connection_is_gone},
         CU_TEST_INFO_NULL,
 };
