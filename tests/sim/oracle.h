@@ -85,7 +85,8 @@ struct oracle_group {
 struct oracle_life {
     uint32_t number;
     bool is_server, is_calm, is_over, is_dead, is_ending;
-    int32_t drain; // What the shutdown returned; 1: there was none.
+    uint64_t ending_ns; // When it began to end.
+    int32_t drain;      // What the shutdown returned; 1: there was none.
     uint64_t executions, results, connects, disconnects, refusals, rounds, cancels, failures;
     uint64_t kept; // Calls whose reference is held now.
 };

@@ -80,6 +80,7 @@ void oracle_life_ending(uint32_t number)
         oracle_servers[life->number].epoch++;
         oracle_servers[life->number].is_up = false;
     }
+    life->ending_ns = life->is_ending ? life->ending_ns : oracle_now_ns();
     life->is_ending = true;
 }
 
@@ -347,18 +348,18 @@ void oracle_server_counters(uint32_t number, const struct cmds_server_counters *
 /* --- The end ------------------------------------------------------------------------------------ */
 
 /*
- * A server that drained says that nothing was lost, and nothing came between. A client that is slow to
- * read has linger_timeout_ms, no more.
+ * A server that drained says that nothing was lost, and nothing came between. What has not been read when
+ * linger_timeout_ms is over may be lost all the same: the connection is cut off.
  */
 static void oracle_check_drained(uint64_t id, const struct oracle_command *command)
 {
     const struct oracle_group *group = &oracle_groups[command->group];
-    const struct scenario *scenario = oracle.scenario;
-    if (scenario->servers[group->server].linger_ms != 0 ||
-            (group->client != SCENARIO_NONE && scenario->clients[group->client].is_sleepy)) {
+    uint32_t linger_ms = oracle.scenario->servers[group->server].linger_ms;
+    const struct oracle_life *life = &oracle_lives[command->life];
+    uint64_t linger_ns = (linger_ms != 0 ? linger_ms : 2000) * 1000000ull;
+    if (command->ended_ns >= life->ending_ns + linger_ns) {
         return;
     }
-    const struct oracle_life *life = &oracle_lives[command->life];
     if (command->state == ORACLE_ENDED && command->end == CMDS_E_LOST && command->executions == 1 &&
             command->sent == command->count && group->is_calm && life->is_over &&
             life->drain == 0) {
