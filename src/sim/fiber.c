@@ -163,6 +163,24 @@ static void fiber_entered(struct cmdi_fiber *fiber)
     }
 }
 
+/*
+ * Where it looks for uses of what a function has returned from, a fiber has a second stack, which goes
+ * when it is the running one's and is left for good. It does not run: for a moment it is said to.
+ */
+static void fiber_drop_shadow(struct cmdi_fiber *fiber)
+{
+    void *running = NULL;
+    const void *stack = NULL;
+    size_t size = 0;
+    if (fiber->shadow == NULL || __sanitizer_start_switch_fiber == NULL) {
+        return;
+    }
+    __sanitizer_start_switch_fiber(&running, fiber->stack, fiber->size);
+    __sanitizer_finish_switch_fiber(fiber->shadow, &stack, &size);
+    __sanitizer_start_switch_fiber(NULL, stack, size);
+    __sanitizer_finish_switch_fiber(running, NULL, NULL);
+}
+
 /* Frames that will never be left have poisoned it, and the next fiber begins with a clean one. */
 static void fiber_clean(void *stack, size_t size)
 {
@@ -210,6 +228,7 @@ void cmdi_fiber_fini(struct cmdi_fiber *fiber)
 {
     uint8_t *stack = fiber->memory;
     CMDI_ASSERT(stack != NULL);
+    fiber_drop_shadow(fiber);
     fiber_clean(stack, fiber->size);
     if (fiber->size == FIBER_STACK_SIZE && fiber_kept_count < FIBER_KEPT_MAX) {
         fiber_kept[fiber_kept_count++] = stack;

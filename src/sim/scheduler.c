@@ -117,6 +117,30 @@ static struct cmdi_sim_thread *runnable_draw(void)
 
 /* --- Changing over ---------------------------------------------------------------------------- */
 
+/* Of the C++ library: what a thread has caught or thrown and is not done with. NULL: there is none. */
+struct exceptions {
+    void *caught;
+    unsigned uncaught;
+};
+__attribute__((weak)) struct exceptions *__cxa_get_globals(void);
+
+static struct exceptions exceptions_take(void)
+{
+    struct exceptions taken = {.caught = NULL};
+    if (__cxa_get_globals != NULL) {
+        taken = *__cxa_get_globals();
+        *__cxa_get_globals() = (struct exceptions){.caught = NULL};
+    }
+    return taken;
+}
+
+static void exceptions_give_back(struct exceptions exceptions)
+{
+    if (__cxa_get_globals != NULL) {
+        *__cxa_get_globals() = exceptions;
+    }
+}
+
 /* From the loop. Returns when the thread waits, yields or has ended. */
 static void scheduler_run(struct cmdi_sim_thread *thread)
 {
@@ -126,7 +150,9 @@ static void scheduler_run(struct cmdi_sim_thread *thread)
     scheduler.switches++;
     void *owned = cmdi_thread_owned;
     cmdi_thread_owned = thread->owned;
+    struct exceptions exceptions = exceptions_take();
     cmdi_fiber_switch(&scheduler.loop, &thread->fiber);
+    exceptions_give_back(exceptions);
     thread->owned = cmdi_thread_owned;
     cmdi_thread_owned = owned;
     running = NULL;
@@ -137,7 +163,9 @@ static void scheduler_leave(void)
 {
     struct cmdi_sim_thread *thread = running;
     int error = errno; // Each thread has its own.
+    struct exceptions exceptions = exceptions_take();
     cmdi_fiber_switch(&thread->fiber, &scheduler.loop);
+    exceptions_give_back(exceptions);
     errno = error;
 }
 
