@@ -645,7 +645,8 @@ void cmdi_net_power_off(struct cmdi_sim_host *host)
         sock_unbind(sock);
         sock_leave(sock);
         cmdi_list_remove(&sock->queue_link);
-        sock->orphan = sock->orphan || sock->listener != NULL || sock->state == SOCK_ARRIVING;
+        // One that waits to connect is a program's, and in a list of its listener all the same.
+        sock->orphan = sock->orphan || (sock->listener != NULL && sock->state != SOCK_CONNECTING);
         sock->listener = NULL;
         if (sock->state != SOCK_DEAD) {
             sock_move(sock, SOCK_DEAD);

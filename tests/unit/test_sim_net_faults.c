@@ -613,6 +613,55 @@ static void test_sim_net_a_connection_may_reach_its_own_end(void)
     CU_ASSERT(selves > 0);
 }
 
+static struct cmds_sim_process *waiting_process;
+
+/* Who listens takes one, and the other waits for room. */
+static int main_of_waiting(void *context)
+{
+    struct rig rig;
+    int *step = context;
+    int fds[3] = {-1, -1, -1};
+    struct cmdi_address address = {.as.local = {.sun_family = AF_UNIX, .sun_path = "/run/full"}};
+    address.size = sizeof(address.as.local);
+    rig_init(&rig);
+    fds[0] = cmdi_socket_listen(&address, 0, false, 0);
+    CU_ASSERT_FATAL(fds[0] >= 0);
+    CU_ASSERT_EQUAL(dial(&rig, &address, &fds[1]), 0);
+    fds[2] = cmdi_socket_open(&address, 0);
+    cmdi_ring_connect(rig.ring, fds[2], &address, FIRST + CONNECT);
+    CU_ASSERT_TRUE(stays(&rig, CONNECT));
+    *step = 1;
+    UNTIL(&rig, *step == 2); // Its host has no power by then.
+    CU_FAIL("a host without power goes on");
+    return 0;
+}
+
+static int main_of_power(void *context)
+{
+    int *step = context;
+    while (*step == 0) {
+        cmds_sim_sleep_ms(1);
+    }
+    cmds_sim_power_off(waiting_process);
+    cmds_sim_sleep_ms(1000);
+    *step = 2;
+    return 0;
+}
+
+static void test_sim_net_power_fails_while_one_waits_for_room(void)
+{
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct cmds_sim_report report;
+        struct cmds_sim *sim = open_world(seed, 0);
+        int step = 0;
+        waiting_process = add(sim, "one", true, main_of_waiting, &step);
+        (void)add(sim, "two", false, main_of_power, &step);
+        CU_ASSERT_EQUAL(finish(sim, &report, NULL, 0), 0);
+        CU_ASSERT_EQUAL(step, 2);
+        CU_ASSERT_EQUAL(report.files_left, 0);
+    }
+}
+
 static CU_TestInfo test_sim_net_faults[] = {
         {"bytes and FIN wait for a broken link", test_sim_net_bytes_and_fin_wait_for_a_broken_link},
         {"acknowledgements need the way back", test_sim_net_acknowledgements_need_the_way_back},
@@ -630,6 +679,7 @@ static CU_TestInfo test_sim_net_faults[] = {
         {"a cut resets both ends", test_sim_net_a_cut_resets_both_ends},
         {"a link has a pace", test_sim_net_a_link_has_a_pace},
         {"a connection may reach its own end", test_sim_net_a_connection_may_reach_its_own_end},
+        {"power fails while one waits for room", test_sim_net_power_fails_while_one_waits_for_room},
         {"an aborted connection is gone", test_sim_net_an_aborted_connection_is_gone},
         CU_TEST_INFO_NULL,
 };
