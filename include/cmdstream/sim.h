@@ -125,7 +125,8 @@ struct cmds_sim_report {
     uint64_t time_ns;                                     // Of the world.
     uint64_t switch_count;                                // From one thread to another.
     uint64_t connection_count, segment_count, byte_count; // Of the network.
-    // Of processes that returned from main: what they had not given back.
+    // Of processes that returned from main: what they had not given back. Threads: those that ran, or that
+    // nobody had joined.
     uint64_t blocks_left, bytes_left, files_left, threads_left;
 };
 #ifdef __cplusplus

@@ -250,11 +250,22 @@ bool cmdi_process_is_over(const struct cmds_sim_process *process)
 
 /* --- Its start -------------------------------------------------------------------------------- */
 
+/* Also those that have ended, and that nobody has joined. */
+static uint32_t process_threads(const struct cmds_sim_process *process)
+{
+    uint32_t count = 0;
+    const struct cmdi_list *all = &process->crew.threads;
+    for (const struct cmdi_list *node = all->next; node != all; node = node->next) {
+        count++;
+    }
+    return count;
+}
+
 noreturn void cmdi_process_exit(int status)
 {
     struct cmds_sim_process *process = cmdi_process();
     CMDI_ASSERT(process->state == CMDI_PROCESS_RUNNING);
-    process->threads_left = process->crew.thread_count - 1;
+    process->threads_left = process_threads(process) - 1;
     cmdi_sim_note("%s ends with %d", process->name, status);
     if (status != 0) {
         cmdi_sim_fail("the main function of %s returned %d", process->name, status);

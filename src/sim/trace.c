@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What has happened: a hash of all of it, and the last events as text. */
 #include <errno.h>
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +27,7 @@ static struct {
     struct trace_event *last; // The last ones, round and round.
     uint32_t capacity;
     bool failed, telling;
+    locale_t locale; // "C", whatever the program has set.
     char failure[sizeof(((struct cmds_error *)0)->text)];
 } trace;
 
@@ -115,7 +117,9 @@ static void trace_text(const char *format, va_list list)
 {
     struct trace_event *event = trace_next();
     event->what = NULL;
+    locale_t before = uselocale(trace.locale); // It is hashed: nobody's comma for a point.
     (void)vsnprintf(event->text, sizeof(event->text), format, list);
+    (void)uselocale(before);
     trace_mix_text(event->text);
     trace_show(event);
 }
@@ -181,6 +185,7 @@ void cmdi_sim_trace_begin(void)
     trace.hash = 0x243f6a8885a308d3u;
     trace.count = 0;
     trace.failed = false;
+    trace.locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     trace.capacity = cmdi_sim_options()->event_count;
     trace.last = cmdi_sim_alloc(trace.capacity * sizeof(*trace.last));
 }
@@ -189,4 +194,5 @@ void cmdi_sim_trace_end(void)
 {
     cmdi_sim_free(trace.last);
     trace.last = NULL;
+    freelocale(trace.locale);
 }
