@@ -61,11 +61,11 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
     }
     struct cmdi_sim_thread *made =
             cmdi_sim_thread_new(cmdi_sim_crew(), fn, argument, "thread", stack_size);
-    *thread = (pthread_t)(uintptr_t)made;
     if (detached == PTHREAD_CREATE_DETACHED) {
         cmdi_sim_thread_detach(made);
     }
-    cmdi_sim_yield();
+    cmdi_sim_yield(); // It may run, and end, before anybody knows who it is.
+    *thread = (pthread_t)(uintptr_t)made;
     return 0;
 }
 

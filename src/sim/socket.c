@@ -85,9 +85,9 @@ static void socket_nothing_released(struct cmdi_file *file)
 /* The kernel takes a descriptor first: without one, whoever waits goes on waiting. */
 int cmdi_socket_accept_now(int fd)
 {
+    cmdi_sim_yield();
     struct cmdi_sock *sock = socket_of(fd);
     struct cmdi_file *file = NULL;
-    cmdi_sim_yield();
     struct cmdi_file *nothing = cmdi_sim_alloc(sizeof(*nothing));
     *nothing = (struct cmdi_file){.refs = 1, .released = socket_nothing_released};
     int accepted = cmdi_fd_add(nothing);
@@ -142,8 +142,8 @@ int cmdi_socket_peer(int fd, struct cmdi_address *address)
 
 void cmdi_socket_shutdown(int fd, int how)
 {
-    struct cmdi_sock *sock = socket_of(fd);
     cmdi_sim_yield();
+    struct cmdi_sock *sock = socket_of(fd);
     if (sock != NULL) {
         cmdi_sock_shutdown(sock, how);
     }
@@ -151,9 +151,9 @@ void cmdi_socket_shutdown(int fd, int how)
 
 int64_t cmdi_socket_send_now(int fd, const void *data, size_t size)
 {
-    struct cmdi_sock *sock = socket_of(fd);
     CMDI_ASSERT(size > 0);
     cmdi_sim_yield();
+    struct cmdi_sock *sock = socket_of(fd);
     return sock != NULL ? cmdi_sock_send(sock, data, size) : -EBADF;
 }
 

@@ -23,12 +23,13 @@ int cmdi_thread_start(pthread_t *thread, void *(*fn)(void *argument), void *argu
         return -EAGAIN;
     }
     struct cmdi_sim_thread *made = cmdi_sim_thread_new(crew, fn, argument, name, stack_size);
-    if (thread != NULL) {
-        *thread = (pthread_t)(uintptr_t)made;
-    } else {
+    if (thread == NULL) {
         cmdi_sim_thread_detach(made);
     }
-    cmdi_sim_yield();
+    cmdi_sim_yield(); // It may run before anybody knows who it is.
+    if (thread != NULL) {
+        *thread = (pthread_t)(uintptr_t)made;
+    }
     return 0;
 }
 

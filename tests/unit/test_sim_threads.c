@@ -357,6 +357,38 @@ static void test_sim_threads_know_themselves_and_end(void)
     CU_ASSERT(!pthread_equal(own.seen[0], own.seen[1]) && !pthread_equal(own.seen[1], own.seen[2]));
 }
 
+struct early {
+    pthread_t thread;
+    uint32_t count;
+};
+
+static void *early_looks(void *argument)
+{
+    struct early *early = argument;
+    early->count += early->thread == 0;
+    return NULL;
+}
+
+static int main_early(void *context)
+{
+    struct early *early = context;
+    early->thread = 0;
+    return pthread_create(&early->thread, NULL, early_looks, early) != 0 ||
+           pthread_join(early->thread, NULL) != 0;
+}
+
+static void test_sim_threads_may_run_before_they_are_known(void)
+{
+    struct early early = {.count = 0};
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        struct cmds_sim *sim = open_world(seed, CMDS_SIM_NO_FAULTS);
+        (void)add(sim, "early", false, main_early, &early);
+        CU_ASSERT_EQUAL_FATAL(finish(sim, NULL, NULL, 0), 0);
+    }
+
+    CU_ASSERT(early.count > 0 && early.count < 100);
+}
+
 static int main_exits(void *context)
 {
     exit(*(int *)context);
@@ -533,6 +565,7 @@ static CU_TestInfo test_sim_threads[] = {
         {"threads forget locks that were freed", test_sim_threads_forget_locks_that_were_freed},
         {"threads have an errno each", test_sim_threads_have_an_errno_each},
         {"threads know themselves and end", test_sim_threads_know_themselves_and_end},
+        {"threads may run before they are known", test_sim_threads_may_run_before_they_are_known},
         {"threads end their process by exit", test_sim_threads_end_their_process_by_exit},
         {"threads sleep in the time of the world", test_sim_threads_sleep_in_the_time_of_the_world},
         {"threads may wake for nothing", test_sim_threads_may_wake_for_nothing},
