@@ -22,6 +22,9 @@ int __real_pthread_setname_np(pthread_t thread, const char *name);
 int __real_pthread_setaffinity_np(pthread_t thread, size_t size, const void *cpus);
 noreturn void __real_pthread_exit(void *result);
 noreturn void __real_exit(int status);
+noreturn void __real__exit(int status);
+noreturn void __real__Exit(int status);
+noreturn void __real_quick_exit(int status);
 int __real_sched_yield(void);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
         void *(*fn)(void *argument), void *argument);
@@ -32,6 +35,9 @@ int __wrap_pthread_setname_np(pthread_t thread, const char *name);
 int __wrap_pthread_setaffinity_np(pthread_t thread, size_t size, const void *cpus);
 noreturn void __wrap_pthread_exit(void *result);
 noreturn void __wrap_exit(int status);
+noreturn void __wrap__exit(int status);
+noreturn void __wrap__Exit(int status);
+noreturn void __wrap_quick_exit(int status);
 int __wrap_sched_yield(void);
 
 static bool is_inside(void)
@@ -129,6 +135,31 @@ noreturn void __wrap_exit(int status)
 {
     if (!is_inside()) {
         __real_exit(status);
+    }
+    cmdi_process_exit(status);
+}
+
+/* These as well end the process of the world, and not the run: that would look like one that is well. */
+noreturn void __wrap__exit(int status)
+{
+    if (!is_inside()) {
+        __real__exit(status);
+    }
+    cmdi_process_exit(status);
+}
+
+noreturn void __wrap__Exit(int status)
+{
+    if (!is_inside()) {
+        __real__Exit(status);
+    }
+    cmdi_process_exit(status);
+}
+
+noreturn void __wrap_quick_exit(int status)
+{
+    if (!is_inside()) {
+        __real_quick_exit(status);
     }
     cmdi_process_exit(status);
 }

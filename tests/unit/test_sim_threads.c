@@ -410,6 +410,28 @@ static void test_sim_threads_end_their_process_by_exit(void)
     CU_ASSERT_STRING_EQUAL(text, "seed 1: the main function of exits returned 3");
 }
 
+static void (*const exits_at_once[])(int status) = {_exit, _Exit, quick_exit};
+
+static int main_exits_at_once(void *context)
+{
+    exits_at_once[*(const size_t *)context](4);
+    return 0;
+}
+
+/* By libc's own the whole run would be over, with whatever status the program had in mind. */
+static void test_sim_threads_end_their_process_alone_at_once(void)
+{
+    for (size_t i = 0; i < sizeof(exits_at_once) / sizeof(exits_at_once[0]); i++) {
+        char text[256];
+        struct cmds_sim *sim = open_world(1, CMDS_SIM_NO_FAULTS);
+        (void)add(sim, "exits", false, main_exits_at_once, &i);
+
+        CU_ASSERT_EQUAL(finish(sim, NULL, text, sizeof(text)), CMDS_E_SIM);
+
+        CU_ASSERT_STRING_EQUAL(text, "seed 1: the main function of exits returned 4");
+    }
+}
+
 /* --- Time --------------------------------------------------------------------------------------- */
 
 static int main_sleeps_an_hour(void *context)
@@ -567,6 +589,8 @@ static CU_TestInfo test_sim_threads[] = {
         {"threads know themselves and end", test_sim_threads_know_themselves_and_end},
         {"threads may run before they are known", test_sim_threads_may_run_before_they_are_known},
         {"threads end their process by exit", test_sim_threads_end_their_process_by_exit},
+        {"threads end their process alone at once",
+                test_sim_threads_end_their_process_alone_at_once},
         {"threads sleep in the time of the world", test_sim_threads_sleep_in_the_time_of_the_world},
         {"threads may wake for nothing", test_sim_threads_may_wake_for_nothing},
         {"threads run the same when watched", test_sim_threads_run_the_same_when_watched},
