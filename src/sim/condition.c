@@ -17,6 +17,8 @@ enum {
 int __real_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex);
 int __real_pthread_cond_timedwait(
         pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *until);
+int __real_pthread_cond_clockwait(pthread_cond_t *condition, pthread_mutex_t *mutex,
+        clockid_t clock, const struct timespec *until);
 int __real_pthread_cond_signal(pthread_cond_t *condition);
 int __real_pthread_cond_broadcast(pthread_cond_t *condition);
 int __real_sem_wait(sem_t *semaphore);
@@ -26,6 +28,8 @@ int __real_sem_post(sem_t *semaphore);
 int __wrap_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex);
 int __wrap_pthread_cond_timedwait(
         pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *until);
+int __wrap_pthread_cond_clockwait(pthread_cond_t *condition, pthread_mutex_t *mutex,
+        clockid_t clock, const struct timespec *until);
 int __wrap_pthread_cond_signal(pthread_cond_t *condition);
 int __wrap_pthread_cond_broadcast(pthread_cond_t *condition);
 int __wrap_sem_wait(sem_t *semaphore);
@@ -72,6 +76,16 @@ int __wrap_pthread_cond_timedwait(
 {
     if (!is_inside()) {
         return __real_pthread_cond_timedwait(condition, mutex, until);
+    }
+    return condition_wait(condition, mutex, cmdi_sim_time_of(until), "a condition, or a time");
+}
+
+/* The one that C++ waits by. */
+int __wrap_pthread_cond_clockwait(pthread_cond_t *condition, pthread_mutex_t *mutex,
+        clockid_t clock, const struct timespec *until)
+{
+    if (!is_inside()) {
+        return __real_pthread_cond_clockwait(condition, mutex, clock, until);
     }
     return condition_wait(condition, mutex, cmdi_sim_time_of(until), "a condition, or a time");
 }

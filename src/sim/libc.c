@@ -6,6 +6,7 @@
 #include "sim/libc.h"
 
 #include <errno.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -21,11 +22,19 @@ time_t __real_time(time_t *now);
 int __real_nanosleep(const struct timespec *time, struct timespec *left);
 int __real_usleep(useconds_t us);
 unsigned __real_sleep(unsigned seconds);
+int __real_gettimeofday(struct timeval *now, void *zone);
+int __real_timespec_get(struct timespec *now, int base);
+int __real_clock_nanosleep(
+        clockid_t clock, int flags, const struct timespec *time, struct timespec *left);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 time_t __wrap_time(time_t *now);
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
 int __wrap_usleep(useconds_t us);
 unsigned __wrap_sleep(unsigned seconds);
+int __wrap_gettimeofday(struct timeval *now, void *zone);
+int __wrap_timespec_get(struct timespec *now, int base);
+int __wrap_clock_nanosleep(
+        clockid_t clock, int flags, const struct timespec *time, struct timespec *left);
 
 static int64_t wall_jumped_ns;
 
@@ -85,6 +94,7 @@ time_t __wrap_time(time_t *now)
     if (cmdi_sim_thread() == NULL) {
         return __real_time(now);
     }
+    cmdi_sim_yield(); // Whoever asks until a second is over gets there.
     time_t seconds = (time_t)(wall_now() / CMDI_NS_PER_S);
     if (now != NULL) {
         *now = seconds;
@@ -116,6 +126,40 @@ unsigned __wrap_sleep(unsigned seconds)
         return __real_sleep(seconds);
     }
     libc_sleep((uint64_t)seconds * CMDI_NS_PER_S);
+    return 0;
+}
+
+int __wrap_gettimeofday(struct timeval *now, void *zone)
+{
+    if (cmdi_sim_thread() == NULL) {
+        return __real_gettimeofday(now, zone);
+    }
+    cmdi_sim_yield();
+    struct timespec wall = timespec_of(wall_now());
+    *now = (struct timeval){.tv_sec = wall.tv_sec, .tv_usec = wall.tv_nsec / 1000};
+    return 0;
+}
+
+int __wrap_timespec_get(struct timespec *now, int base)
+{
+    if (cmdi_sim_thread() == NULL || base != TIME_UTC) {
+        return __real_timespec_get(now, base);
+    }
+    cmdi_sim_yield();
+    *now = timespec_of(wall_now());
+    return base;
+}
+
+int __wrap_clock_nanosleep(
+        clockid_t clock, int flags, const struct timespec *time, struct timespec *left)
+{
+    if (cmdi_sim_thread() == NULL) {
+        return __real_clock_nanosleep(clock, flags, time, left);
+    }
+    bool absolute = (flags & TIMER_ABSTIME) != 0;
+    uint64_t ns = (uint64_t)time->tv_sec * CMDI_NS_PER_S + (uint64_t)time->tv_nsec;
+    uint64_t until_ns = absolute ? cmdi_sim_time_of(time) : cmdi_sim_now() + ns;
+    libc_sleep(until_ns > cmdi_sim_now() ? until_ns - cmdi_sim_now() : 0);
     return 0;
 }
 

@@ -22,6 +22,8 @@
 int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __real_pthread_mutex_trylock(pthread_mutex_t *mutex);
 int __real_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until);
+int __real_pthread_mutex_clocklock(
+        pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until);
 int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
 int __real_pthread_rwlock_rdlock(pthread_rwlock_t *lock);
 int __real_pthread_rwlock_tryrdlock(pthread_rwlock_t *lock);
@@ -31,6 +33,8 @@ int __real_pthread_rwlock_unlock(pthread_rwlock_t *lock);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_trylock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until);
+int __wrap_pthread_mutex_clocklock(
+        pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until);
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
 int __wrap_pthread_rwlock_rdlock(pthread_rwlock_t *lock);
 int __wrap_pthread_rwlock_tryrdlock(pthread_rwlock_t *lock);
@@ -228,6 +232,16 @@ int __wrap_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec
 {
     if (cmdi_sim_thread() == NULL) {
         return __real_pthread_mutex_timedlock(mutex, until);
+    }
+    cmdi_sim_yield();
+    return cmdi_sim_lock(mutex, cmdi_sim_time_of(until));
+}
+
+int __wrap_pthread_mutex_clocklock(
+        pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
+{
+    if (cmdi_sim_thread() == NULL) {
+        return __real_pthread_mutex_clocklock(mutex, clock, until);
     }
     cmdi_sim_yield();
     return cmdi_sim_lock(mutex, cmdi_sim_time_of(until));

@@ -12,6 +12,7 @@
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -454,6 +455,74 @@ static void test_sim_threads_sleep_in_the_time_of_the_world(void)
     CU_ASSERT(report.time_ns >= 3600 * UINT64_C(1000000000));
 }
 
+static bool passed_ms(uint64_t *since_ns, uint64_t ms)
+{
+    uint64_t before_ns = *since_ns;
+    *since_ns = cmds_sim_now_ns(cmds_sim_current());
+    uint64_t passed_ns = *since_ns - before_ns;
+    return passed_ns >= ms * 1000000 && passed_ns < (ms + 5) * 1000000;
+}
+
+/* Returns: which of the ways to see the time, or to let it pass, goes past the world. */
+static int main_sees_time(void *context)
+{
+    pthread_mutex_t taken = PTHREAD_MUTEX_INITIALIZER, lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
+    struct timespec now, second = {.tv_sec = 1};
+    struct timeval day;
+    uint64_t since_ns = cmds_sim_now_ns(cmds_sim_current());
+    time_t begun = time(NULL);
+    (void)context;
+    if (gettimeofday(&day, NULL) != 0 || day.tv_sec != begun) {
+        return 1;
+    }
+    if (timespec_get(&now, TIME_UTC) != TIME_UTC || now.tv_sec != begun) {
+        return 2;
+    }
+    if (clock_nanosleep(CLOCK_MONOTONIC, 0, &second, NULL) != 0 || !passed_ms(&since_ns, 1000)) {
+        return 3;
+    }
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    now.tv_sec += 1;
+    if (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &now, NULL) != 0 ||
+            !passed_ms(&since_ns, 1000)) {
+        return 4;
+    }
+    now.tv_sec += 1;
+    (void)pthread_mutex_lock(&lock);
+    if (pthread_cond_clockwait(&condition, &lock, CLOCK_MONOTONIC, &now) != ETIMEDOUT ||
+            !passed_ms(&since_ns, 1000)) {
+        return 5;
+    }
+    now.tv_sec += 1;
+    (void)pthread_mutex_lock(&taken);
+    if (pthread_mutex_clocklock(&taken, CLOCK_MONOTONIC, &now) != ETIMEDOUT ||
+            !passed_ms(&since_ns, 1000)) {
+        return 6;
+    }
+    return 0;
+}
+
+static int main_asks_until_a_second_is_over(void *context)
+{
+    time_t begun = time(NULL);
+    while (time(NULL) == begun) {
+    }
+    return context != NULL;
+}
+
+static void test_sim_threads_see_no_other_time(void)
+{
+    char text[256];
+    struct cmds_sim *sim = open_world(1, CMDS_SIM_NO_FAULTS);
+    (void)add(sim, "time", false, main_sees_time, NULL);
+    (void)add(sim, "asks", false, main_asks_until_a_second_is_over, NULL);
+
+    CU_ASSERT_EQUAL(finish(sim, NULL, text, sizeof(text)), 0);
+
+    CU_ASSERT_STRING_EQUAL(text, "");
+}
+
 static pthread_mutex_t late_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t late_condition = PTHREAD_COND_INITIALIZER;
 
@@ -592,6 +661,7 @@ static CU_TestInfo test_sim_threads[] = {
         {"threads end their process alone at once",
                 test_sim_threads_end_their_process_alone_at_once},
         {"threads sleep in the time of the world", test_sim_threads_sleep_in_the_time_of_the_world},
+        {"threads see no other time", test_sim_threads_see_no_other_time},
         {"threads may wake for nothing", test_sim_threads_may_wake_for_nothing},
         {"threads run the same when watched", test_sim_threads_run_the_same_when_watched},
         {"threads of the machine are outside", test_sim_threads_of_the_machine_are_outside},
