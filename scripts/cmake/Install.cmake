@@ -72,7 +72,8 @@ endforeach()
 if(TARGET cmdstream_sim)
     install(TARGETS cmdstream_sim EXPORT cmdstream_sim)
     install(EXPORT cmdstream_sim NAMESPACE cmdstream:: DESTINATION ${package_dir})
-    list(TRANSFORM CMDSTREAM_SIM_WRAPPED PREPEND -Wl,--wrap= OUTPUT_VARIABLE sim_options)
+    list(TRANSFORM CMDSTREAM_SIM_WRAPPED REPLACE "(.+)" "-Wl,--wrap=\\1,--undefined=__wrap_\\1"
+         OUTPUT_VARIABLE sim_options)
     list(JOIN sim_options " " sim_options)
     configure_file(scripts/cmake/cmdstream-sim.pc.in ${PROJECT_BINARY_DIR}/cmdstream-sim.pc @ONLY)
     install(FILES ${PROJECT_BINARY_DIR}/cmdstream-sim.pc
