@@ -63,10 +63,11 @@ struct cmds_sim_options {
     uint32_t faults_until_ms;
     // A run that is not over by then has failed. Of the world's time; default 600000.
     uint32_t time_max_ms;
-    uint32_t latency_us;     // One way, on average, of a link without a fault. Default 100.
-    uint32_t bytes_per_ms;   // Of a link, in each direction. Default 1000000: 8 Gbit/s.
-    uint32_t cpu_count;      // Of each host: shards of a runtime that names no number. Default 2.
-    uint32_t file_count_max; // Descriptors of a process. Default 1024.
+    uint32_t latency_us;   // One way, on average, of a link without a fault. Default 100.
+    uint32_t bytes_per_ms; // Of a link, in each direction. Default 1000000: 8 Gbit/s.
+    // Of each host: shards of a runtime that names no number. Default 2, at most 256.
+    uint32_t cpu_count;
+    uint32_t file_count_max; // Descriptors of a process. Default 1024, at least 16.
     uint32_t event_count;    // Last events that a failure tells. Default 64.
     // Every event, as a line, when it happens: to see what a seed does. NULL: none. It runs outside.
     void (*on_event)(void *context, const char *text);
@@ -87,7 +88,9 @@ struct cmds_sim_program {
     // It runs until it is asked to end: cmds_sim_run() does that when all others have returned.
     bool daemon;
     uint8_t unused[3];
-    const char *name; // Also the name to connect to, "shop:9000", unless `host` is given.
+    // Also the name to connect to, "shop:9000", unless `host` is given. 1 to 63 characters, none of
+    // them a space or of ",:/[]"; no other process has it.
+    const char *name;
     // Default: a host of its own, with this name. Processes that give the same name share an address.
     const char *host;
     // Runs as the process's first thread, anew after each restart. Its end is that of the process, and
@@ -140,13 +143,16 @@ struct cmds_sim_report {
 
 /* --- A run. Thread: the one that opens it, not inside ------------------------------------------ */
 
-/** Gives *sim: cmds_sim_close(). Returns: 0; -EINVAL; -EBUSY: there is one already; -ENOMEM. */
+/**
+ * Gives *sim: cmds_sim_close(). Returns: 0; -EINVAL; -EBUSY: there is one already. Without memory of
+ * its own the simulation ends the program, here and later, and says so.
+ */
 CMDS_NODISCARD CMDS_API int cmds_sim_open(
         struct cmds_sim **sim, const struct cmds_sim_options *options, struct cmds_error *error);
 /**
  * Adds a process; it starts when the world runs, daemons some ms before all others, or at once if it
  * does. Strings are copied. `process` may be NULL. Thread: also inside. Returns: 0; -EINVAL; -EEXIST:
- * the name; -ENOMEM.
+ * the name.
  */
 CMDS_NODISCARD CMDS_API int cmds_sim_start(struct cmds_sim *sim,
         const struct cmds_sim_program *program, struct cmds_sim_process **process,
@@ -157,7 +163,7 @@ CMDS_NODISCARD CMDS_API int cmds_sim_start(struct cmds_sim *sim,
  *
  * Returns: 0; CMDS_E_SIM: the run has failed, and `error` says how, the seed and the last events come
  *          before it on stderr: a main function that did not return 0, cmds_sim_fail(), no thread that
- *          could go on, time_max_ms.
+ *          could go on, one that made 20 million calls without a wait, time_max_ms.
  */
 CMDS_NODISCARD CMDS_API int cmds_sim_run(struct cmds_sim *sim, struct cmds_error *error);
 /** Of the run so far. Sets no more than report->struct_size bytes. Thread: also inside. */
@@ -176,7 +182,10 @@ CMDS_API uint64_t cmds_sim_random(struct cmds_sim *sim);
 /** Since the world began. Thread: also outside. */
 CMDS_API uint64_t cmds_sim_now_ns(const struct cmds_sim *sim);
 CMDS_API void cmds_sim_sleep_ms(uint32_t ms);
-/** An event of the program's own: it is hashed and shown with the others. printf. Also outside. */
+/**
+ * An event of the program's own: it is hashed and shown with the others; what is beyond 159 bytes is
+ * cut off. printf. Also outside.
+ */
 CMDS_API void cmds_sim_note(struct cmds_sim *sim, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 /** The run has failed, and ends at the caller's next wait. The first to say so is heard. printf. */
@@ -214,7 +223,7 @@ CMDS_API uint32_t cmds_sim_cut(struct cmds_sim_process *one, struct cmds_sim_pro
 CMDS_API void cmds_sim_heal(struct cmds_sim *sim);
 /**
  * From now on `name` means these addresses ("10.0.0.1,10.0.0.2"), and none if it is empty; NULL: what
- * it meant before. Returns: 0; -EINVAL; -ENOMEM.
+ * it meant before. At most 32. Returns: 0; -EINVAL.
  */
 CMDS_API int cmds_sim_set_name(struct cmds_sim *sim, const char *name, const char *addresses);
 /** "10.0.0.1": where its host is reached. */
