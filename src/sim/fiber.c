@@ -17,7 +17,8 @@
 enum {
     FIBER_GUARD = 64 * 1024, // Below the stack; whoever runs over it is ended by the kernel.
     FIBER_KEPT_MAX = 64,     // Stacks of the usual size.
-    FIBER_STACK_SIZE = 2 * 1024 * 1024, // What is not touched costs nothing.
+    // As programs are used to. What is not touched costs nothing.
+    FIBER_STACK_SIZE = 8 * 1024 * 1024,
 };
 
 /** Puts the registers on this stack, its top into *from, and takes the registers from the other. */
@@ -181,11 +182,15 @@ static void fiber_drop_shadow(struct cmdi_fiber *fiber)
     __sanitizer_finish_switch_fiber(running, NULL, NULL);
 }
 
-/* Frames that will never be left have poisoned it, and the next fiber begins with a clean one. */
-static void fiber_clean(void *stack, size_t size)
+/*
+ * Frames that will never be left have poisoned it, and the next fiber begins with a clean one. Below its
+ * top all frames were left.
+ */
+static void fiber_clean(const struct cmdi_fiber *fiber)
 {
     if (__asan_unpoison_memory_region != NULL) {
-        __asan_unpoison_memory_region(stack, size);
+        const uint8_t *end = (const uint8_t *)fiber->memory + fiber->size;
+        __asan_unpoison_memory_region(fiber->top, (size_t)(end - (const uint8_t *)fiber->top));
     }
 }
 
@@ -229,7 +234,7 @@ void cmdi_fiber_fini(struct cmdi_fiber *fiber)
     uint8_t *stack = fiber->memory;
     CMDI_ASSERT(stack != NULL);
     fiber_drop_shadow(fiber);
-    fiber_clean(stack, fiber->size);
+    fiber_clean(fiber);
     if (fiber->size == FIBER_STACK_SIZE && fiber_kept_count < FIBER_KEPT_MAX) {
         fiber_kept[fiber_kept_count++] = stack;
     } else {

@@ -433,6 +433,28 @@ static void test_sim_threads_end_their_process_alone_at_once(void)
     }
 }
 
+static void *stack_uses(void *argument)
+{
+    volatile uint8_t room[6 * 1024 * 1024]; // A thread of the machine has 8 MiB.
+    memset((uint8_t *)(uintptr_t)room, 1, sizeof(room));
+    (void)usleep(1);
+    return room[4096] == 1 ? NULL : argument;
+}
+
+static int main_uses_its_stack(void *context)
+{
+    (void)context;
+    return run_threads(stack_uses, &rwlock) != 0 || stack_uses(&rwlock) != NULL;
+}
+
+static void test_sim_threads_have_room_on_their_stacks(void)
+{
+    struct cmds_sim *sim = open_world(1, CMDS_SIM_NO_FAULTS);
+    (void)add(sim, "stack", false, main_uses_its_stack, NULL);
+
+    CU_ASSERT_EQUAL(finish(sim, NULL, NULL, 0), 0);
+}
+
 /* --- Time --------------------------------------------------------------------------------------- */
 
 static int main_sleeps_an_hour(void *context)
@@ -657,6 +679,7 @@ static CU_TestInfo test_sim_threads[] = {
         {"threads have an errno each", test_sim_threads_have_an_errno_each},
         {"threads know themselves and end", test_sim_threads_know_themselves_and_end},
         {"threads may run before they are known", test_sim_threads_may_run_before_they_are_known},
+        {"threads have room on their stacks", test_sim_threads_have_room_on_their_stacks},
         {"threads end their process by exit", test_sim_threads_end_their_process_by_exit},
         {"threads end their process alone at once",
                 test_sim_threads_end_their_process_alone_at_once},
