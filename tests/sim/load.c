@@ -107,7 +107,8 @@ static bool load_open(struct load *load, struct load_group *group)
 static void load_look_at_driver(const struct load_group *group, const struct load_driver *driver)
 {
     const struct oracle_group *known = oracle_group(group->number);
-    uint64_t late_ns = driver->waits_since_ns + 1000000000 + known->slack_ns;
+    /* It may have been refused while its connection came up, which has five seconds. */
+    uint64_t late_ns = driver->waits_since_ns + 6000000000 + known->slack_ns;
     if (known->timeouts + known->cancelled > 0) {
         return;
     }
