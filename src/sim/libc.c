@@ -69,13 +69,6 @@ static struct timespec timespec_of(uint64_t ns)
             .tv_sec = (time_t)(ns / CMDI_NS_PER_S), .tv_nsec = (long)(ns % CMDI_NS_PER_S)};
 }
 
-static void libc_sleep(uint64_t ns)
-{
-    struct cmdi_sim_queue nobody;
-    cmdi_sim_queue_init(&nobody);
-    (void)cmdi_sim_wait(&nobody, cmdi_sim_now() + ns, "a time");
-}
-
 /* --- Of programs ------------------------------------------------------------------------------ */
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
@@ -107,7 +100,7 @@ int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
     if (cmdi_sim_thread() == NULL) {
         return __real_nanosleep(time, left);
     }
-    libc_sleep((uint64_t)time->tv_sec * CMDI_NS_PER_S + (uint64_t)time->tv_nsec);
+    cmdi_sim_sleep((uint64_t)time->tv_sec * CMDI_NS_PER_S + (uint64_t)time->tv_nsec, "a time");
     return 0;
 }
 
@@ -116,7 +109,7 @@ int __wrap_usleep(useconds_t us)
     if (cmdi_sim_thread() == NULL) {
         return __real_usleep(us);
     }
-    libc_sleep((uint64_t)us * CMDI_NS_PER_US);
+    cmdi_sim_sleep((uint64_t)us * CMDI_NS_PER_US, "a time");
     return 0;
 }
 
@@ -125,7 +118,7 @@ unsigned __wrap_sleep(unsigned seconds)
     if (cmdi_sim_thread() == NULL) {
         return __real_sleep(seconds);
     }
-    libc_sleep((uint64_t)seconds * CMDI_NS_PER_S);
+    cmdi_sim_sleep((uint64_t)seconds * CMDI_NS_PER_S, "a time");
     return 0;
 }
 
@@ -159,7 +152,7 @@ int __wrap_clock_nanosleep(
     bool absolute = (flags & TIMER_ABSTIME) != 0;
     uint64_t ns = (uint64_t)time->tv_sec * CMDI_NS_PER_S + (uint64_t)time->tv_nsec;
     uint64_t until_ns = absolute ? cmdi_sim_time_of(time) : cmdi_sim_now() + ns;
-    libc_sleep(until_ns > cmdi_sim_now() ? until_ns - cmdi_sim_now() : 0);
+    cmdi_sim_sleep(until_ns > cmdi_sim_now() ? until_ns - cmdi_sim_now() : 0, "a time");
     return 0;
 }
 
@@ -178,5 +171,5 @@ uint64_t cmdi_random(void)
 
 void cmdi_sleep_ms(uint32_t ms)
 {
-    libc_sleep(cmdi_ms_to_ns(ms));
+    cmdi_sim_sleep(cmdi_ms_to_ns(ms), "a time");
 }

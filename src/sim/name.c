@@ -16,13 +16,6 @@ enum {
     NAME_HANGS_MS = 5000,
 };
 
-static void name_wait(uint64_t ns)
-{
-    struct cmdi_sim_queue nobody;
-    cmdi_sim_queue_init(&nobody);
-    (void)cmdi_sim_wait(&nobody, cmdi_sim_now() + ns, "a name service");
-}
-
 static void name_set_v4(struct cmdi_address *address, struct in_addr host, uint16_t port)
 {
     *address = (struct cmdi_address){.size = sizeof(address->as.v4)};
@@ -54,9 +47,10 @@ int cmdi_name_resolve(const char *host, uint16_t port, struct cmdi_address *addr
     if (strcmp(host, "localhost") == 0 && cmdi_sim_look_up(host, found, max) == 0) {
         return name_local(port, addresses, max);
     }
-    name_wait(cmdi_sim_about(CMDI_CHANCE_NETWORK, CMDI_NS_PER_MS));
+    cmdi_sim_sleep(cmdi_sim_about(CMDI_CHANCE_NETWORK, CMDI_NS_PER_MS), "a name service");
     if (cmdi_sim_befalls(CMDS_SIM_NAMES, CMDI_CHANCE_NETWORK, NAME_HANGS_ONE_IN)) {
-        name_wait(cmdi_sim_below(CMDI_CHANCE_NETWORK, cmdi_ms_to_ns(NAME_HANGS_MS)));
+        cmdi_sim_sleep(cmdi_sim_below(CMDI_CHANCE_NETWORK, cmdi_ms_to_ns(NAME_HANGS_MS)),
+                "a name service");
     }
     if (cmdi_sim_befalls(CMDS_SIM_NAMES, CMDI_CHANCE_NETWORK, NAME_FAILS_ONE_IN)) {
         *why = "the name service does not answer";

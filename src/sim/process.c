@@ -347,9 +347,7 @@ void cmdi_process_stall(struct cmds_sim_process *process, uint64_t until_ns)
     cmdi_event_at(&process->resume, until_ns);
     cmdi_sim_crew_stop(&process->crew, true);
     if (process == cmdi_process()) { // Parked behind this wait.
-        struct cmdi_sim_queue nobody;
-        cmdi_sim_queue_init(&nobody);
-        (void)cmdi_sim_wait(&nobody, cmdi_sim_now(), "going on");
+        cmdi_sim_sleep(0, "going on");
     }
 }
 

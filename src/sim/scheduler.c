@@ -176,11 +176,9 @@ static uint64_t scheduler_cost(void)
 
 static void scheduler_stall(void)
 {
-    struct cmdi_sim_queue nobody;
-    cmdi_sim_queue_init(&nobody);
     uint64_t ns = cmdi_sim_about(CMDI_CHANCE_SCHEDULE, SCHEDULER_STALL_NS);
     cmdi_sim_trace("no CPU for", ns, 0);
-    (void)cmdi_sim_wait(&nobody, cmdi_sim_now() + ns, "a CPU");
+    cmdi_sim_sleep(ns, "a CPU");
 }
 
 void cmdi_sim_yield(void)
@@ -237,6 +235,13 @@ bool cmdi_sim_wait(struct cmdi_sim_queue *queue, uint64_t until_ns, const char *
     cmdi_sim_pass(scheduler_cost());
     scheduler_leave();
     return thread->woken;
+}
+
+void cmdi_sim_sleep(uint64_t ns, const char *what)
+{
+    struct cmdi_sim_queue nobody; // Wakes it.
+    cmdi_sim_queue_init(&nobody);
+    (void)cmdi_sim_wait(&nobody, cmdi_sim_now() + ns, what);
 }
 
 uint32_t cmdi_sim_wake(struct cmdi_sim_queue *queue, uint32_t count)

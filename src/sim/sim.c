@@ -318,9 +318,7 @@ uint64_t cmds_sim_now_ns(const struct cmds_sim *sim)
 void cmds_sim_sleep_ms(uint32_t ms)
 {
     (void)sim_caller("cmds_sim_sleep_ms");
-    struct cmdi_sim_queue nobody;
-    cmdi_sim_queue_init(&nobody);
-    (void)cmdi_sim_wait(&nobody, cmdi_sim_now() + cmdi_ms_to_ns(ms), "a time");
+    cmdi_sim_sleep(cmdi_ms_to_ns(ms), "a time");
 }
 
 void cmds_sim_note(struct cmds_sim *sim, const char *format, ...)

@@ -114,6 +114,8 @@ void cmdi_sim_yield(void);
  * for whoever asks why nobody goes on ("recv", "join"). Returns: it was woken; false: the time is over.
  */
 bool cmdi_sim_wait(struct cmdi_sim_queue *queue, uint64_t until_ns, const char *what);
+/** The calling thread does nothing for so long. `what` as above. */
+void cmdi_sim_sleep(uint64_t ns, const char *what);
 /** Those that wait longest, at most `count`. From anywhere; it never yields. Returns: how many. */
 uint32_t cmdi_sim_wake(struct cmdi_sim_queue *queue, uint32_t count);
 
