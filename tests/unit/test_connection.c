@@ -2,12 +2,13 @@
 /*
  * A server's connection over a transport that takes its time to open, as one with a handshake does.
  * What may go wrong: the program hears of a peer that is not known yet, of one that never was, or
- * twice of the end of one.
+ * twice of the end of one; one that comes late, or behind another, is not drained or closed.
  */
 #include "server/connection.h"
 
 #include <errno.h>
 
+#include "conn/parts.h"
 #include "support/acts.h"
 #include "support/harness.h"
 
@@ -29,6 +30,11 @@ static int slow_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *
     CU_ASSERT(fd == -1 && address == NULL);
     return 0;
 }
+static int quick_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *address)
+{
+    (void)slow_open(conn, fd, address);
+    return 1;
+}
 static void slow_recv(struct cmdi_conn *conn, enum cmdi_recv_mode mode)
 {
     (void)conn;
@@ -47,6 +53,15 @@ static void slow_send(struct cmdi_conn *conn, const uint8_t *data, size_t size)
 }
 static const struct cmdi_transport slow_transport = {
         .open = slow_open,
+        .recv = slow_recv,
+        .stop_recv = slow_nothing,
+        .send = slow_send,
+        .shut_write = slow_nothing,
+        .abort = cmdi_conn_on_closed,
+};
+
+static const struct cmdi_transport quick_transport = {
+        .open = quick_open,
         .recv = slow_recv,
         .stop_recv = slow_nothing,
         .send = slow_send,
@@ -98,17 +113,24 @@ static void desk_open(struct desk *desk)
     CU_ASSERT_EQUAL(desk->app.connects + received + sent_size, 0);
 }
 
-/* The connection is closed by now, or is with the server's part. */
-static void desk_close(struct desk *desk, uint32_t connects, uint32_t disconnects)
+/* All connections are closed by now, or are with the server's part. */
+static void desk_close_all(
+        struct desk *desk, uint32_t count, uint32_t connects, uint32_t disconnects)
 {
     cmdi_server_shard_close(desk->server_shard);
     desk_step(desk);
-    CU_ASSERT_EQUAL(desk->closed, 1);
+    CU_ASSERT_EQUAL(desk->closed, count);
     CU_ASSERT_EQUAL(desk->empty, 1);
     CU_ASSERT_EQUAL(desk->app.connects, connects);
     CU_ASSERT_EQUAL(desk->app.disconnects, disconnects);
     (void)cmdi_shard_set_current(NULL);
     cmdi_shard_destroy(desk->shard);
+}
+
+/* Of one connection. */
+static void desk_close(struct desk *desk, uint32_t connects, uint32_t disconnects)
+{
+    desk_close_all(desk, 1, connects, disconnects);
 }
 
 static void test_connection_is_told_when_it_is_open(void)
@@ -165,6 +187,46 @@ static void test_connection_that_opens_may_be_drained(void)
     desk_close(&desk, 0, 0);
 }
 
+/* It was under way when its server began to drain. */
+static void test_connection_that_comes_late_is_drained(void)
+{
+    struct desk desk;
+    desk_open(&desk);
+    cmdi_server_shard_drain(desk.server_shard);
+    desk_step(&desk);
+
+    struct cmds_connection *late =
+            cmdi_connection_open(desk.server_shard, &quick_transport, -1, "late");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(late);
+    desk_step(&desk);
+
+    CU_ASSERT_EQUAL_FATAL(late->conn.input, CMDI_INPUT_STOPPING);
+    cmdi_conn_on_recv_end(&late->conn, -ECANCELED);
+    desk_step(&desk);
+    CU_ASSERT_EQUAL(late->state, CMDI_CONNECTION_EOF); // It closes when its output has left.
+    desk_close_all(&desk, 2, 1, 1);
+}
+
+/* The first one is closed, and a mail for it is under way: both stand in the list. */
+static void test_connection_behind_one_that_waits_for_a_mail_is_closed(void)
+{
+    struct desk desk;
+    desk_open(&desk);
+    struct cmds_connection *second =
+            cmdi_connection_open(desk.server_shard, &quick_transport, -1, "second");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(second);
+    struct cmdi_inbox *inbox = &desk.connection->inbox;
+    cmdi_inbox_lock(inbox);
+    cmdi_inbox_post(inbox);
+    cmdi_inbox_unlock(inbox);
+    cmdi_conn_fail(&desk.connection->conn, CMDS_E_CLOSED, "closed");
+    cmdi_conn_run(desk.shard, &desk.connection->conn.ready);
+    CU_ASSERT_EQUAL(desk.connection->state, CMDI_CONNECTION_TOLD);
+    CU_ASSERT_EQUAL(desk.closed, 0);
+
+    desk_close_all(&desk, 2, 1, 1);
+}
+
 static CU_TestInfo test_connection[] = {
         {"is told when it is open", test_connection_is_told_when_it_is_open},
         {"that does not open was never there", test_connection_that_does_not_open_was_never_there},
@@ -172,6 +234,9 @@ static CU_TestInfo test_connection[] = {
                 test_connection_that_is_refused_is_not_told_of_its_end},
         {"that opens may be closed", test_connection_that_opens_may_be_closed},
         {"that opens may be drained", test_connection_that_opens_may_be_drained},
+        {"that comes late is drained", test_connection_that_comes_late_is_drained},
+        {"behind one that waits for a mail is closed",
+                test_connection_behind_one_that_waits_for_a_mail_is_closed},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("connection", test_connection)

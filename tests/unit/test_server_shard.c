@@ -142,10 +142,40 @@ static void test_server_shard_waits_for_its_connections(void)
     owner_close(&owner);
 }
 
+/* What a call has queued at its end, as a forward that reports its cancellation. */
+static struct owner *late_owner;
+static uint32_t late_runs;
+
+static void run_late(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)shard;
+    (void)work;
+    CU_ASSERT_EQUAL(late_owner->empty, 0);
+    late_runs++;
+}
+
+static void test_server_shard_ends_behind_what_was_queued(void)
+{
+    struct app app = {.act = acts_echo};
+    struct owner owner;
+    struct cmdi_work late;
+    owner_open(&owner, &app);
+    late_owner = &owner;
+    late_runs = 0;
+    cmdi_work_init(&late, run_late);
+
+    owner_begin_close(&owner);
+    cmdi_shard_ready(owner.shard, &late);
+
+    owner_close(&owner);
+    CU_ASSERT_EQUAL(late_runs, 1);
+}
+
 CU_TestInfo test_server_shard[] = {
         {"ends when it is empty", test_server_shard_ends_when_it_is_empty},
         {"waits for its jobs", test_server_shard_waits_for_its_jobs},
         {"waits for its connections", test_server_shard_waits_for_its_connections},
+        {"ends behind what was queued", test_server_shard_ends_behind_what_was_queued},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("server_shard", test_server_shard)

@@ -119,6 +119,8 @@ enum guest_event {
 
 /** Connects; what the server does then is not waited for. Gives: guest_close(). */
 void guest_open(struct guest *guest);
+/** The same. Returns: false: nobody listens, and nothing is given. */
+bool guest_try(struct guest *guest);
 /** Waits for the ServerInfo. Returns: it came in time. */
 bool guest_is_in(struct guest *guest, uint64_t ms);
 /** guest_open() and the ServerInfo. */
