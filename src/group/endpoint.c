@@ -12,7 +12,7 @@
 #include "net/resolve.h"
 
 /* The old snapshot goes, unless somebody else uses it. */
-static void endpoint_set(struct cmdi_endpoint *endpoint, struct cmdi_targets *targets)
+static void endpoint_set(struct cmdi_group_endpoint *endpoint, struct cmdi_targets *targets)
 {
     pthread_mutex_lock(&endpoint->lock);
     struct cmdi_targets *old = endpoint->targets;
@@ -24,16 +24,16 @@ static void endpoint_set(struct cmdi_endpoint *endpoint, struct cmdi_targets *ta
 static void endpoint_on_resolved(void *context, const struct cmdi_address *addresses,
         uint32_t count, const struct cmds_error *error)
 {
-    struct cmdi_endpoint *endpoint = context;
+    struct cmdi_group_endpoint *endpoint = context;
     endpoint_set(endpoint, cmdi_targets_create(endpoint->connect, addresses, count, error));
     endpoint->on_targets(endpoint->context);
 }
 
-int cmdi_endpoint_init(struct cmdi_endpoint *endpoint, const char *connect,
+int cmdi_group_endpoint_init(struct cmdi_group_endpoint *endpoint, const char *connect,
         struct cmds_error *error, void (*on_targets)(void *context), void *context)
 {
     struct cmdi_address addresses[CMDI_ADDRESSES_MAX];
-    *endpoint = (struct cmdi_endpoint){.connect = connect,
+    *endpoint = (struct cmdi_group_endpoint){.connect = connect,
             .is_numeric = cmdi_address_is_numeric(connect),
             .on_targets = on_targets,
             .context = context};
@@ -50,7 +50,7 @@ int cmdi_endpoint_init(struct cmdi_endpoint *endpoint, const char *connect,
     return 0;
 }
 
-void cmdi_endpoint_fini(struct cmdi_endpoint *endpoint)
+void cmdi_group_endpoint_fini(struct cmdi_group_endpoint *endpoint)
 {
     CMDI_ASSERT(endpoint->resolve == NULL);
     cmdi_targets_unref(endpoint->targets);
@@ -60,7 +60,7 @@ void cmdi_endpoint_fini(struct cmdi_endpoint *endpoint)
     endpoint->targets = NULL;
 }
 
-bool cmdi_endpoint_resolve(struct cmdi_endpoint *endpoint)
+bool cmdi_group_endpoint_resolve(struct cmdi_group_endpoint *endpoint)
 {
     struct cmds_error error = CMDS_ERROR_INIT;
     int code = 0;
@@ -82,7 +82,7 @@ bool cmdi_endpoint_resolve(struct cmdi_endpoint *endpoint)
     return code < 0;
 }
 
-void cmdi_endpoint_close(struct cmdi_endpoint *endpoint)
+void cmdi_group_endpoint_close(struct cmdi_group_endpoint *endpoint)
 {
     pthread_mutex_lock(&endpoint->lock);
     struct cmdi_resolve *resolve = endpoint->resolve;
@@ -92,7 +92,7 @@ void cmdi_endpoint_close(struct cmdi_endpoint *endpoint)
     cmdi_resolve_let_go(resolve);
 }
 
-struct cmdi_targets *cmdi_endpoint_targets(struct cmdi_endpoint *endpoint)
+struct cmdi_targets *cmdi_group_endpoint_targets(struct cmdi_group_endpoint *endpoint)
 {
     pthread_mutex_lock(&endpoint->lock);
     struct cmdi_targets *targets = endpoint->targets;

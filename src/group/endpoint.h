@@ -15,7 +15,7 @@
 
 struct cmdi_resolve;
 
-struct cmdi_endpoint {
+struct cmdi_group_endpoint {
     const char *connect; // As the user wrote it.
     bool is_numeric;     // No lookup is needed: `targets` is there from the beginning.
     void (*on_targets)(void *context);
@@ -30,24 +30,24 @@ struct cmdi_endpoint {
 /**
  * Reads `connect`, if no lookup is needed.
  *
- * Owner:   keeps `connect` and `context` until cmdi_endpoint_fini(), which is due in any case.
+ * Owner:   keeps `connect` and `context` until cmdi_group_endpoint_fini(), which is due in any case.
  * Thread:  setup. `on_targets` runs on a thread of its own, once for each lookup that ends.
  * Returns: 0; -EINVAL: not an address.
  */
-int cmdi_endpoint_init(struct cmdi_endpoint *endpoint, const char *connect,
+int cmdi_group_endpoint_init(struct cmdi_group_endpoint *endpoint, const char *connect,
         struct cmds_error *error, void (*on_targets)(void *context), void *context);
 /** It is closed, or no lookup was begun. A zeroed one is fine. Thread: any, the last one. */
-void cmdi_endpoint_fini(struct cmdi_endpoint *endpoint);
+void cmdi_group_endpoint_fini(struct cmdi_group_endpoint *endpoint);
 /**
  * Begins a lookup in place of one that may be under way; unless none is needed, or it is closed. A
  * failure to begin is the result of the lookup. Thread: any, not inside on_targets.
  *
  * Returns: true: there is a snapshot, and on_targets does not run; false: it will, unless closed.
  */
-bool cmdi_endpoint_resolve(struct cmdi_endpoint *endpoint);
+bool cmdi_group_endpoint_resolve(struct cmdi_group_endpoint *endpoint);
 /** From its return on_targets does not run. Waits for one that does. Thread: any. */
-void cmdi_endpoint_close(struct cmdi_endpoint *endpoint);
+void cmdi_group_endpoint_close(struct cmdi_group_endpoint *endpoint);
 /** Owner: gives a count: cmdi_targets_unref(). Thread: any. Returns: NULL: none yet. */
-struct cmdi_targets *cmdi_endpoint_targets(struct cmdi_endpoint *endpoint);
+struct cmdi_targets *cmdi_group_endpoint_targets(struct cmdi_group_endpoint *endpoint);
 
 #endif

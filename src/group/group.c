@@ -98,7 +98,7 @@ static void group_free_parts(struct cmds_group *group)
     free(group->shards);
     free(group->clients);
     free(group->config);
-    cmdi_endpoint_fini(&group->endpoint);
+    cmdi_group_endpoint_fini(&group->endpoint);
 }
 
 static int group_copy_strings(struct cmds_group *group, const struct cmds_group_options *options)
@@ -195,7 +195,7 @@ static void group_on_targets(void *context)
  */
 static void group_start(struct cmds_group *group)
 {
-    bool is_known = cmdi_endpoint_resolve(&group->endpoint);
+    bool is_known = cmdi_group_endpoint_resolve(&group->endpoint);
     for (uint32_t i = 0; i < group->shard_count; i++) {
         cmdi_group_shard_nudge(group->shards[i], is_known ? CMDI_NUDGE_TARGETS : CMDI_NUDGE_START);
     }
@@ -220,7 +220,7 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
     group->owner_ops = *owner_ops;
     group->service = (struct cmdi_service){
             .begin_stop = group_begin_stop, .stop = group_stop, .forget = group_forget};
-    code = cmdi_endpoint_init(
+    code = cmdi_group_endpoint_init(
             &group->endpoint, group->options.connect, error, group_on_targets, group);
     if (code == 0) {
         code = group_make_pickers(group, error);
@@ -260,7 +260,7 @@ bool cmdi_group_begin_close(struct cmds_group *group, uint32_t linger_ms)
     bool mine = cmdi_group_move(group, CMDI_GROUP_CLOSING);
     if (mine) {
         group->linger_ms = linger_ms;
-        cmdi_endpoint_close(&group->endpoint);
+        cmdi_group_endpoint_close(&group->endpoint);
         for (uint32_t i = 0; i < group->shard_count; i++) {
             cmdi_group_shard_nudge(group->shards[i], CMDI_NUDGE_CLOSE);
         }

@@ -80,7 +80,7 @@ struct cmds_group {
     struct cmdi_group_shard **shards; // One per shard of the runtime.
     uint32_t shard_count;
     struct cmdi_client **clients; // All of them, by number.
-    struct cmdi_endpoint endpoint;
+    struct cmdi_group_endpoint endpoint;
 
     struct cmdi_group_owner_ops owner_ops; // Of the sender above it.
 

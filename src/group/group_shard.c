@@ -209,7 +209,7 @@ static void group_shard_close(struct cmdi_group_shard *group_shard)
 /* With the newest addresses that are known. */
 static void group_shard_connect(struct cmdi_group_shard *group_shard)
 {
-    struct cmdi_targets *targets = cmdi_endpoint_targets(&group_shard->group->endpoint);
+    struct cmdi_targets *targets = cmdi_group_endpoint_targets(&group_shard->group->endpoint);
     CMDI_ASSERT(targets != NULL); // The nudge came after it was set.
     for (uint32_t i = 0; i < group_shard->client_count; i++) {
         cmdi_client_connect(&group_shard->clients[i], targets);

@@ -173,50 +173,51 @@ static void count_one(void *context)
 
 static void test_endpoint_of_a_numeric_address_asks_nobody(void)
 {
-    struct cmdi_endpoint endpoint;
+    struct cmdi_group_endpoint endpoint;
     struct cmds_error error = CMDS_ERROR_INIT;
     _Atomic uint32_t told = 0;
 
     setup(7);
-    CU_ASSERT_EQUAL(cmdi_endpoint_init(&endpoint, "[::1]:9000", NULL, count_one, &told), 0);
-    CU_ASSERT_TRUE(cmdi_endpoint_resolve(&endpoint));
-    struct cmdi_targets *targets = cmdi_endpoint_targets(&endpoint);
-    cmdi_endpoint_close(&endpoint);
-    cmdi_endpoint_fini(&endpoint);
+    CU_ASSERT_EQUAL(cmdi_group_endpoint_init(&endpoint, "[::1]:9000", NULL, count_one, &told), 0);
+    CU_ASSERT_TRUE(cmdi_group_endpoint_resolve(&endpoint));
+    struct cmdi_targets *targets = cmdi_group_endpoint_targets(&endpoint);
+    cmdi_group_endpoint_close(&endpoint);
+    cmdi_group_endpoint_fini(&endpoint);
     CU_ASSERT_EQUAL_FATAL(targets->count, 1); // Ours, whatever became of the endpoint.
     CU_ASSERT_STRING_EQUAL(targets->list[0].text, "[::1]:9000");
     CU_ASSERT_EQUAL(targets->error.code, 0);
     cmdi_targets_unref(targets);
     CU_ASSERT_EQUAL(atomic_load(&told) + atomic_load(&asked), 0);
 
-    CU_ASSERT_EQUAL(cmdi_endpoint_init(&endpoint, "nonsense", &error, count_one, &told), -EINVAL);
+    CU_ASSERT_EQUAL(
+            cmdi_group_endpoint_init(&endpoint, "nonsense", &error, count_one, &told), -EINVAL);
     CU_ASSERT_TRUE(strstr(error.text, "nonsense") != NULL);
-    cmdi_endpoint_fini(&endpoint);
-    endpoint = (struct cmdi_endpoint){.connect = NULL};
-    cmdi_endpoint_fini(&endpoint);
+    cmdi_group_endpoint_fini(&endpoint);
+    endpoint = (struct cmdi_group_endpoint){.connect = NULL};
+    cmdi_group_endpoint_fini(&endpoint);
 }
 
 static void test_endpoint_resolved_again_leaves_the_old_addresses_alone(void)
 {
-    struct cmdi_endpoint endpoint;
+    struct cmdi_group_endpoint endpoint;
     _Atomic uint32_t told = 0;
 
     setup(1);
-    CU_ASSERT_EQUAL(cmdi_endpoint_init(&endpoint, "a.name:9000", NULL, count_one, &told), 0);
-    CU_ASSERT_PTR_NULL(cmdi_endpoint_targets(&endpoint));
-    CU_ASSERT_FALSE(cmdi_endpoint_resolve(&endpoint));
+    CU_ASSERT_EQUAL(cmdi_group_endpoint_init(&endpoint, "a.name:9000", NULL, count_one, &told), 0);
+    CU_ASSERT_PTR_NULL(cmdi_group_endpoint_targets(&endpoint));
+    CU_ASSERT_FALSE(cmdi_group_endpoint_resolve(&endpoint));
     wait_for(&told, 1);
-    struct cmdi_targets *first = cmdi_endpoint_targets(&endpoint);
+    struct cmdi_targets *first = cmdi_group_endpoint_targets(&endpoint);
 
     atomic_store(&answer, 2);
-    CU_ASSERT_FALSE(cmdi_endpoint_resolve(&endpoint));
+    CU_ASSERT_FALSE(cmdi_group_endpoint_resolve(&endpoint));
     wait_for(&told, 2);
-    struct cmdi_targets *second = cmdi_endpoint_targets(&endpoint);
+    struct cmdi_targets *second = cmdi_group_endpoint_targets(&endpoint);
 
     atomic_store(&answer, 0);
-    CU_ASSERT_FALSE(cmdi_endpoint_resolve(&endpoint));
+    CU_ASSERT_FALSE(cmdi_group_endpoint_resolve(&endpoint));
     wait_for(&told, 3);
-    struct cmdi_targets *third = cmdi_endpoint_targets(&endpoint);
+    struct cmdi_targets *third = cmdi_group_endpoint_targets(&endpoint);
 
     CU_ASSERT_STRING_EQUAL(first->list[0].text, "a.name:9000 (127.0.0.1:9000)");
     CU_ASSERT_STRING_EQUAL(second->list[0].text, "a.name:9000 (127.0.0.2:9000)");
@@ -225,26 +226,26 @@ static void test_endpoint_resolved_again_leaves_the_old_addresses_alone(void)
     cmdi_targets_unref(first);
     cmdi_targets_unref(second);
     cmdi_targets_unref(third);
-    cmdi_endpoint_close(&endpoint);
-    cmdi_endpoint_fini(&endpoint);
+    cmdi_group_endpoint_close(&endpoint);
+    cmdi_group_endpoint_fini(&endpoint);
 }
 
 /* One lookup hangs. Another one takes its place, and what the first one says comes too late. */
 static void test_endpoint_drops_a_lookup_that_hangs(void)
 {
-    struct cmdi_endpoint endpoint;
+    struct cmdi_group_endpoint endpoint;
     _Atomic uint32_t told = 0;
 
     setup(0);
     atomic_store(&held, 1);
-    CU_ASSERT_EQUAL(cmdi_endpoint_init(&endpoint, "a.name:9000", NULL, count_one, &told), 0);
-    CU_ASSERT_FALSE(cmdi_endpoint_resolve(&endpoint));
+    CU_ASSERT_EQUAL(cmdi_group_endpoint_init(&endpoint, "a.name:9000", NULL, count_one, &told), 0);
+    CU_ASSERT_FALSE(cmdi_group_endpoint_resolve(&endpoint));
     wait_for(&asked, 1);
-    CU_ASSERT_FALSE(cmdi_endpoint_resolve(&endpoint));
+    CU_ASSERT_FALSE(cmdi_group_endpoint_resolve(&endpoint));
     wait_for(&asked, 2);
-    cmdi_endpoint_close(&endpoint);
-    CU_ASSERT_FALSE(cmdi_endpoint_resolve(&endpoint)); // Too late: nothing begins.
-    cmdi_endpoint_fini(&endpoint);
+    cmdi_group_endpoint_close(&endpoint);
+    CU_ASSERT_FALSE(cmdi_group_endpoint_resolve(&endpoint)); // Too late: nothing begins.
+    cmdi_group_endpoint_fini(&endpoint);
     atomic_store(&held, 0);
     wait_for(&answered, 2);
     CU_ASSERT_EQUAL(atomic_load(&asked), 2);
