@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/hash.h"
 
 enum {
     SPREAD_SCAN_MAX = 256, // Candidates that one slot is compared with: bounds the work.
@@ -35,30 +36,6 @@ struct spread {
     struct spread_rank *ranks; // Of the endpoints that are not out, highest first.
     uint32_t rank_count;
 };
-
-/* --- Hashes ----------------------------------------------------------------------------------- */
-
-/* Every bit of what goes in changes half of the bits that come out. */
-static uint64_t spread_mix(uint64_t value)
-{
-    value = (value ^ (value >> 32)) * UINT64_C(0xd6e8feb86659fd93);
-    value = (value ^ (value >> 32)) * UINT64_C(0xd6e8feb86659fd93);
-    return value ^ (value >> 32);
-}
-
-uint64_t cmdi_spread_score(uint64_t hash, uint64_t seed)
-{
-    return spread_mix(hash ^ spread_mix(seed));
-}
-
-uint64_t cmdi_spread_hash(const char *text)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); // FNV-1a, and mixed: its high bits are poor.
-    for (; *text != '\0'; text++) {
-        hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-    }
-    return spread_mix(hash);
-}
 
 /* --- Memory ----------------------------------------------------------------------------------- */
 
@@ -135,7 +112,7 @@ static void spread_set_quotas(
     for (uint32_t i = 0; i < spread->count; i++) {
         if (!endpoints[i].is_out) {
             spread->ranks[spread->rank_count++] = (struct spread_rank){
-                    .score = cmdi_spread_score(endpoints[i].hash, seed), .endpoint = i};
+                    .score = cmdi_hash_rank(endpoints[i].hash, seed), .endpoint = i};
         }
     }
     if (spread->rank_count == 0) {

@@ -38,9 +38,5 @@ struct cmdi_spread_endpoint {
  */
 int cmdi_spread(uint32_t *slots, uint32_t slot_count, uint32_t shard_count,
         const struct cmdi_spread_endpoint *endpoints, uint32_t count, uint64_t seed);
-/** How an endpoint is ranked by the group with that seed. */
-uint64_t cmdi_spread_score(uint64_t hash, uint64_t seed);
-/** Of the text of an address. */
-uint64_t cmdi_spread_hash(const char *text);
 
 #endif

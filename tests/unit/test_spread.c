@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "support/harness.h"
 
 enum {
@@ -37,7 +38,7 @@ static uint64_t address_hash(uint32_t number)
 {
     char text[32];
     (void)snprintf(text, sizeof(text), "10.0.%u.%u:9000", number / 256, number % 256);
-    return cmdi_spread_hash(text);
+    return cmdi_hash_text(text);
 }
 
 static struct world world_of(

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One place that connections of a group may go to: "10.0.0.7:9000", "unix:/run/x", or a name whose
+ * addresses are tried one after the other.
+ *
+ * Counted: the group's list holds a count, and each connection that goes there one of its own, so an
+ * endpoint that has left the list lives until the last of them has gone elsewhere. Text, host and hash
+ * are constant; the rest is atomic, or under the lock.
+ */
+#ifndef CMDI_NET_ENDPOINT_H
+#define CMDI_NET_ENDPOINT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "net/targets.h"
+
+enum {
+    CMDI_ENDPOINTS_MAX = 4096, // Of a group.
+    CMDI_ENDPOINT_WEIGHT = 10, // Of one that names none.
+    CMDI_ENDPOINT_WEIGHT_MAX = 100,
+};
+
+struct cmdi_endpoint {
+    _Atomic uint32_t refs;
+    uint32_t number;         // In its group; never given twice.
+    _Atomic uint32_t weight; // 1 to CMDI_ENDPOINT_WEIGHT_MAX.
+    _Atomic uint32_t zone;
+    uint64_t hash;             // Of `text`.
+    _Atomic uint64_t since_ms; // When it joined a list that others were in; 0: it was there first.
+    _Atomic bool is_out;       // Its ServerInfo was a wrong one: it gets no connection.
+    bool is_name;              // A lookup gives its addresses.
+    _Atomic uint32_t failures; // Connections in a row that were lost, or did not come up.
+
+    pthread_mutex_t lock;         // Of all below.
+    struct cmdi_targets *targets; // NULL: no lookup has ended yet.
+    struct cmds_error error;      // Why the last connection failed or was lost.
+
+    const char *host; // For TLS: in the certificate; NULL: it has none. Behind `text`.
+    char text[];      // As the user wrote it; one of several of a name: "10.0.0.7:9000".
+};
+
+/**
+ * `host` NULL: none. `targets` NULL: it is a name, and a lookup will give them.
+ *
+ * Owner:   copies the texts; takes the count of `targets`, also on failure. Gives a count:
+ *          cmdi_endpoint_unref().
+ * Thread:  any.
+ * Returns: NULL without memory.
+ */
+struct cmdi_endpoint *cmdi_endpoint_create(
+        const char *text, const char *host, struct cmdi_targets *targets);
+/** The caller holds a count, or somebody does for it. Thread: any. Returns: `endpoint`. */
+struct cmdi_endpoint *cmdi_endpoint_ref(struct cmdi_endpoint *endpoint);
+/** NULL is fine. Thread: any. */
+void cmdi_endpoint_unref(struct cmdi_endpoint *endpoint);
+/** Owner: gives a count: cmdi_targets_unref(). Thread: any. Returns: NULL: none yet. */
+struct cmdi_targets *cmdi_endpoint_targets(struct cmdi_endpoint *endpoint);
+/** A lookup has ended. Owner: takes the count. Thread: any. */
+void cmdi_endpoint_set_targets(struct cmdi_endpoint *endpoint, struct cmdi_targets *targets);
+/** A connection to it failed, or was lost. Thread: any. */
+void cmdi_endpoint_failed(struct cmdi_endpoint *endpoint, const struct cmds_error *error);
+/** A connection to it has come up. Thread: any. */
+void cmdi_endpoint_succeeded(struct cmdi_endpoint *endpoint);
+
+#endif
