@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "server/call_observer.h"
 #include "support/harness.h"
 
 /* --- Kept calls, timers, deadlines ------------------------------------------------------------ */
@@ -187,6 +188,47 @@ static void test_kept_calls_survive_connection_and_test(void)
     cmds_call_unref(NULL);
 }
 
+struct watcher {
+    struct cmdi_call_observer observer;
+    struct app *app;
+    uint32_t told, cancels; // The latter when it was told.
+};
+
+static void watcher_on_cancel(struct cmdi_call_observer *observer)
+{
+    struct watcher *watcher = CMDI_CONTAINER(observer, struct watcher, observer);
+    watcher->told++;
+    watcher->cancels = watcher->app->cancels;
+}
+
+/* Whatever works for a call, as a forward does, learns that nobody waits any more: once, and first. */
+static void test_a_cancelled_call_tells_who_works_for_it(void)
+{
+    struct app app = {.act = act_keep};
+    struct cmds_test *test = acts_open(&app);
+    struct watcher one = {.observer.fn = watcher_on_cancel, .app = &app}, other = one, gone = one;
+    cmdi_list_init(&one.observer.link);
+    cmdi_list_init(&other.observer.link);
+    cmdi_list_init(&gone.observer.link);
+    CU_ASSERT_EQUAL(acts_send(test, 1), 0);
+    cmdi_call_observe(app.kept, &one.observer);
+    cmdi_call_observe(app.kept, &gone.observer);
+    cmdi_call_observe(app.kept, &other.observer);
+    cmdi_list_remove(&gone.observer.link);
+
+    cmds_test_disconnect(test);
+
+    CU_ASSERT_EQUAL(one.told, 1);
+    CU_ASSERT_EQUAL(other.told, 1);
+    CU_ASSERT_EQUAL(gone.told, 0);
+    CU_ASSERT_EQUAL(one.cancels + other.cancels, 0);
+    CU_ASSERT_EQUAL(app.cancels, 1);
+    CU_ASSERT_TRUE(cmdi_list_empty(&one.observer.link));
+    cmds_call_unref(app.kept);
+    cmds_test_close(test);
+    CU_ASSERT_EQUAL(one.told, 1);
+}
+
 /* --- Other threads ---------------------------------------------------------------------------- */
 
 static void *thread_answers(void *context)
@@ -236,6 +278,7 @@ static CU_TestInfo tests[] = {
         {"a cancelled stream is not run again", test_a_cancelled_stream_is_not_run_again},
         {"a kept command is a copy", test_a_kept_command_is_a_copy},
         {"kept calls survive connection and test", test_kept_calls_survive_connection_and_test},
+        {"a cancelled call tells who works for it", test_a_cancelled_call_tells_who_works_for_it},
         {"another thread answers", test_another_thread_answers},
         {"the last reference races with the close", test_the_last_reference_races_with_the_close},
         CU_TEST_INFO_NULL,

@@ -87,6 +87,17 @@ static void stream_expect_all(struct stream *stream)
     }
 }
 
+/* Nothing goes behind the last one, wherever it is sent from. */
+static void expect_finished(struct stream *stream)
+{
+    for (uint32_t last = 0; last < 2; last++) {
+        CU_ASSERT_EQUAL(stream_send(stream, last != 0), CMDS_E_FINISHED);
+        struct cmdi_shard *before = cmdi_shard_set_current(stream->connection->conn.shard);
+        CU_ASSERT_EQUAL(stream_send(stream, last != 0), CMDS_E_FINISHED);
+        (void)cmdi_shard_set_current(before);
+    }
+}
+
 /* --- The bound -------------------------------------------------------------------------------- */
 
 static void share_the_bound(bool shard_first)
@@ -116,7 +127,7 @@ static void share_the_bound(bool shard_first)
     CU_ASSERT(cmdi_inbox_size(inbox) >= BOUND / 2 - SLACK);
     stream_expect_all(&stream);
     CU_ASSERT_EQUAL(stream_send(&stream, true), 0);
-    CU_ASSERT_EQUAL(stream_send(&stream, true), CMDS_E_FINISHED);
+    expect_finished(&stream);
     stream_expect_all(&stream);
     cmds_call_unref(stream.app.kept);
     cmds_test_close(stream.test);
@@ -172,6 +183,44 @@ static void test_results_that_are_being_taken_count(void)
     cmds_test_close(stream.test);
 }
 
+/* Once, in the middle of a take: another thread sends one more. */
+static int64_t send_one_more(struct cmdi_conn *conn, const uint8_t *data, size_t size)
+{
+    (void)conn;
+    (void)data;
+    (void)size;
+    struct stream *stream = mid_take;
+    mid_take = NULL;
+    if (stream != NULL) {
+        struct cmdi_shard *before = cmdi_shard_set_current(NULL);
+        CU_ASSERT_EQUAL(stream_send(stream, false), 0);
+        (void)cmdi_shard_set_current(before);
+    }
+    return 0;
+}
+
+static void test_results_sent_while_others_are_taken_come_too(void)
+{
+    struct stream stream;
+    stream_open(&stream);
+    struct cmdi_conn *conn = &stream.connection->conn;
+    struct cmdi_transport transport = *conn->transport;
+    transport.send_now = send_one_more;
+    conn->transport = &transport;
+    for (uint32_t i = 0; i < SLACK; i++) {
+        CU_ASSERT_EQUAL(stream_send(&stream, false), 0);
+    }
+
+    mid_take = &stream;
+    conn->shard->flush_size = 128;
+    CU_ASSERT(cmds_test_result_count(stream.test) > SLACK); // Its mail comes.
+
+    CU_ASSERT_PTR_NULL(mid_take);
+    stream_expect_all(&stream);
+    cmds_call_unref(stream.app.kept);
+    cmds_test_close(stream.test);
+}
+
 static void test_results_refused_for_memory_wake_the_shard(void)
 {
     struct stream stream;
@@ -188,6 +237,44 @@ static void test_results_refused_for_memory_wake_the_shard(void)
 
     CU_ASSERT_EQUAL(stream_send(&stream, true), 0);
     stream_expect_all(&stream);
+    cmds_call_unref(stream.app.kept);
+    cmds_test_close(stream.test);
+}
+
+static struct stream *in_exec;
+
+/* Of another command of the connection. */
+static int act_without_memory(struct cmds_call *call, const struct act *act)
+{
+    struct cmdi_shard *shard = cmdi_shard_set_current(NULL);
+    struct cmdi_account *account = &shard->buffers.account;
+    uint64_t size_max = account->size_max;
+    (void)act;
+    stream_fill(in_exec);
+    (void)cmdi_shard_set_current(shard);
+
+    account->size_max = cmdi_account_used(account);
+    CU_ASSERT_EQUAL(stream_send(in_exec, false), CMDS_E_GONE);
+    account->size_max = size_max;
+
+    CU_ASSERT_EQUAL(call->connection->conn.state, CMDI_CONN_CLOSING);
+    CU_ASSERT_EQUAL(call->connection->conn.error_code, CMDS_E_MEMORY_LIMIT);
+    return 0;
+}
+
+/* The shard's own send takes what others have sent, and there is no memory for that. */
+static void test_results_that_find_no_memory_end_their_connection(void)
+{
+    struct stream stream;
+    stream_open(&stream);
+    stream.app.act = act_without_memory;
+    in_exec = &stream;
+
+    CU_ASSERT_EQUAL(acts_send(stream.test, 2), 0);
+
+    CU_ASSERT_EQUAL(stream.app.runs, 2);
+    CU_ASSERT_EQUAL(cmds_test_result_count(stream.test), 0);
+    CU_ASSERT_EQUAL(stream.app.disconnects, 1);
     cmds_call_unref(stream.app.kept);
     cmds_test_close(stream.test);
 }
@@ -257,6 +344,10 @@ CU_TestInfo test_result[] = {
         {"results of threads and shard share a bound",
                 test_results_of_threads_and_shard_share_a_bound},
         {"results that are being taken count", test_results_that_are_being_taken_count},
+        {"results sent while others are taken come too",
+                test_results_sent_while_others_are_taken_come_too},
+        {"results that find no memory end their connection",
+                test_results_that_find_no_memory_end_their_connection},
         {"results refused for memory wake the shard",
                 test_results_refused_for_memory_wake_the_shard},
         {"results leave before the FIN", test_results_leave_before_the_fin},
