@@ -4,6 +4,7 @@
 #define CMDSTREAM_CMDSTREAM_H
 
 #include <cmdstream/base.h>
+#include <cmdstream/breaker.h>
 #include <cmdstream/client.h>
 #include <cmdstream/codec.h>
 #include <cmdstream/dispatch.h>

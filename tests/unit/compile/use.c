@@ -113,6 +113,8 @@ int main(void)
     struct cmds_runtime_counters runtime_counters = CMDS_RUNTIME_COUNTERS_INIT;
     struct cmds_server_counters server_counters = CMDS_SERVER_COUNTERS_INIT;
     struct cmds_group_counters group_counters = CMDS_GROUP_COUNTERS_INIT;
+    struct cmds_breaker_options breaker_options = CMDS_BREAKER_OPTIONS_INIT;
+    struct cmds_breaker_info breaker_info = CMDS_BREAKER_INFO_INIT;
     struct cmds_probe probe = CMDS_PROBE_INIT;
     struct cmds_map map = {pairs, 1};
     const struct cmds_string *value = cmds_map_find(map, cmds_string_from("key"));
@@ -127,6 +129,10 @@ int main(void)
     runtime_options.shard_count = send_options.deadline_ms;
     group_options.codec = &cmds_codec_msgpack_map;
     sender_options.group = &group_options;
+    breaker_options.success_threshold = breaker_info.trials;
+    if (cmds_breaker_state(CMDS_NULL_) == CMDS_BREAKER_OPEN) {
+        return cmds_breaker_new(CMDS_NULL_, &breaker_options, &error);
+    }
     (void)runtime_counters, (void)server_counters, (void)group_counters;
     (void)server_options, (void)probe, (void)sender_options, (void)runtime_options;
     return cmds_protocol_check(&use_protocol, &error);
