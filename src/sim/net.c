@@ -577,6 +577,7 @@ bool cmdi_sock_undo_self(struct cmdi_sock *sock)
                    sock->local.size == sock->remote.size &&
                    memcmp(&sock->local.as, &sock->remote.as, sock->local.size) == 0;
     if (is_self) {
+        sock_unbind(sock);
         sock_move(sock, SOCK_DEAD);
     }
     return is_self;

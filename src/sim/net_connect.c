@@ -127,8 +127,9 @@ static void connect_ends(struct cmdi_sock *sock, int code)
         sock_die(sock, code);
         return;
     }
-    if (code == CONNECT_TO_SELF) {
-        sock->local = sock->remote;
+    if (code == CONNECT_TO_SELF && !port_take(sock, &sock->remote)) {
+        sock_die(sock, -ECONNREFUSED); // Its server has come meanwhile.
+        return;
     }
     sock_open(sock);
     connect_confirm(sock);

@@ -181,6 +181,8 @@ void port_set(struct cmdi_address *address, uint16_t port);
 /** One that nobody has bound, of those for who names none; 0: there is none. */
 uint16_t port_draw(struct cmdi_sim_host *host, const struct cmdi_address *address);
 bool port_is_drawn(uint16_t port); // One of those.
+/** Binds it, unless somebody has the port. Returns: it is bound. */
+bool port_take(struct cmdi_sock *sock, const struct cmdi_address *address);
 /** Who listens there; of several that share it always the same one for a `lot`. NULL: nobody. */
 struct cmdi_sock *listener_find(
         const struct cmdi_sim_host *host, const struct cmdi_address *address, uint64_t lot);

@@ -127,13 +127,19 @@ int cmdi_sock_bind(struct cmdi_sock *sock, const struct cmdi_address *address, b
     if (port_of(&local) == 0) {
         port_set(&local, port_draw(sock->host, &local));
     }
-    if (port_of(&local) == 0 || !port_is_free(sock->host, &local, reuse_port)) {
-        return -EADDRINUSE;
-    }
-    sock->local = local;
     sock->reuse_port = reuse_port;
-    cmdi_list_push(port_bucket(sock->host, port_of(&local)), &sock->of_table);
-    return 0;
+    return port_of(&local) != 0 && port_take(sock, &local) ? 0 : -EADDRINUSE;
+}
+
+bool port_take(struct cmdi_sock *sock, const struct cmdi_address *address)
+{
+    CMDI_ASSERT(cmdi_list_empty(&sock->of_table));
+    if (!port_is_free(sock->host, address, sock->reuse_port)) {
+        return false;
+    }
+    sock->local = *address;
+    cmdi_list_push(port_bucket(sock->host, port_of(address)), &sock->of_table);
+    return true;
 }
 
 void sock_unbind(struct cmdi_sock *sock)
