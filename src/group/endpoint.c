@@ -71,8 +71,8 @@ bool cmdi_group_endpoint_resolve(struct cmdi_group_endpoint *endpoint)
     struct cmdi_resolve *old = endpoint->resolve;
     endpoint->resolve = NULL;
     if (!endpoint->is_closed) {
-        code = cmdi_resolve_begin(
-                &endpoint->resolve, endpoint->connect, &error, endpoint_on_resolved, endpoint);
+        code = cmdi_resolve_begin(&endpoint->resolve, endpoint->connect, CMDI_ADDRESSES_MAX, &error,
+                endpoint_on_resolved, endpoint);
     }
     pthread_mutex_unlock(&endpoint->lock);
     cmdi_resolve_let_go(old);

@@ -20,6 +20,7 @@
 #include "ring/name.h"
 
 #define ADDRESS_UNIX "unix:"
+#define ADDRESS_DNS  "dns:"
 
 struct address_parts {
     char host[CMDI_HOST_MAX];
@@ -197,6 +198,24 @@ bool cmdi_address_is_numeric(const char *text)
     struct cmdi_address addresses[CMDI_ADDRESSES_MAX];
     return address_is_unix(text) || address_split(text, &parts, NULL) < 0 || parts.bracketed ||
            address_numeric(&parts, addresses, CMDI_ADDRESSES_MAX) > 0;
+}
+
+const char *cmdi_address_dns(const char *text)
+{
+    size_t size = sizeof(ADDRESS_DNS) - 1;
+    return strncmp(text, ADDRESS_DNS, size) == 0 ? text + size : NULL;
+}
+
+size_t cmdi_address_list_take(const char **list, const char **item)
+{
+    const char *from = *list + strspn(*list, " ");
+    size_t size = strcspn(from, ",");
+    *list = from[size] == ',' ? from + size + 1 : NULL;
+    *item = from;
+    while (size > 0 && from[size - 1] == ' ') {
+        size--;
+    }
+    return size;
 }
 
 int cmdi_address_resolve(

@@ -15,13 +15,24 @@
 #include "ring/address.h"
 
 enum {
-    CMDI_ADDRESS_TEXT_MAX = 128, // Of any address as text, terminated.
-    CMDI_ADDRESSES_MAX = 8,      // That one name may stand for.
-    CMDI_HOST_MAX = 254,         // Of a DNS name, terminated.
+    CMDI_ADDRESS_TEXT_MAX = 128,    // Of any address as text, terminated.
+    CMDI_ADDRESSES_MAX = 8,         // That one name may stand for.
+    CMDI_ADDRESSES_NAME_MAX = 1024, // Of a name each of whose addresses is an endpoint.
+    CMDI_HOST_MAX = 254,            // Of a DNS name, terminated.
 };
 
 /** True if `text` needs no name service: cmdi_address_resolve will not block. */
 bool cmdi_address_is_numeric(const char *text);
+/**
+ * "dns:name:9000": each address of the name is a place of its own. Returns: what stands behind the colon;
+ * NULL: it is not of that form.
+ */
+const char *cmdi_address_dns(const char *text);
+/**
+ * Takes the first address off a list, "10.0.0.7:9000, dns:name:9000". `*list` is then what comes behind it,
+ * NULL if nothing does. Returns: the size of the address at `*item`, without spaces around it.
+ */
+size_t cmdi_address_list_take(const char **list, const char **item);
 /**
  * All addresses that `text` stands for, in the order to try them. Blocks for names. An empty host
  * ("":9000) is any address.

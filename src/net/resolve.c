@@ -21,7 +21,9 @@ struct cmdi_resolve {
     cmdi_resolved_fn fn; // NULL: nobody wants to know any more. Under the lock.
     void *context;       // As long as `fn` is there.
     uint32_t refs;       // The thread's and the owner's. Under the lock.
-    char text[];
+    uint32_t address_max;
+    char *text; // Behind the addresses.
+    struct cmdi_address addresses[];
 };
 
 /* Called with the lock held. */
@@ -39,29 +41,31 @@ static void resolve_unref(struct cmdi_resolve *resolve)
 static void *resolve_main(void *argument)
 {
     struct cmdi_resolve *resolve = argument;
-    struct cmdi_address addresses[CMDI_ADDRESSES_MAX];
     struct cmds_error error = CMDS_ERROR_INIT;
-    int count = cmdi_address_resolve(resolve->text, addresses, CMDI_ADDRESSES_MAX, &error);
+    int count =
+            cmdi_address_resolve(resolve->text, resolve->addresses, resolve->address_max, &error);
     CMDI_ASSERT(count != 0 && (count > 0) == (error.code == 0));
     pthread_mutex_lock(&resolve->lock);
     if (resolve->fn != NULL) {
-        resolve->fn(resolve->context, addresses, count > 0 ? (uint32_t)count : 0, &error);
+        resolve->fn(resolve->context, resolve->addresses, count > 0 ? (uint32_t)count : 0, &error);
     }
     resolve_unref(resolve);
     return NULL;
 }
 
-int cmdi_resolve_begin(struct cmdi_resolve **out, const char *text, struct cmds_error *error,
-        cmdi_resolved_fn fn, void *context)
+int cmdi_resolve_begin(struct cmdi_resolve **out, const char *text, uint32_t address_max,
+        struct cmds_error *error, cmdi_resolved_fn fn, void *context)
 {
     size_t size = strlen(text) + 1;
-    struct cmdi_resolve *resolve = calloc(1, sizeof(*resolve) + size);
-    CMDI_ASSERT(fn != NULL);
+    struct cmdi_resolve *resolve =
+            calloc(1, sizeof(*resolve) + address_max * sizeof(resolve->addresses[0]) + size);
+    CMDI_ASSERT(fn != NULL && address_max > 0);
     if (resolve == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory to resolve \"%s\"", text);
     }
     (void)pthread_mutex_init(&resolve->lock, NULL); // Cannot fail without attributes.
-    memcpy(resolve->text, text, size);
+    resolve->address_max = address_max;
+    resolve->text = memcpy(&resolve->addresses[address_max], text, size);
     resolve->fn = fn;
     resolve->context = context;
     resolve->refs = 2;

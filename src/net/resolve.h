@@ -23,15 +23,15 @@ typedef void (*cmdi_resolved_fn)(void *context, const struct cmdi_address *addre
         uint32_t count, const struct cmds_error *error);
 
 /**
- * Begins to look up `text`.
+ * Begins to look up `text`: its first `address_max` addresses.
  *
  * Owner:   copies `text`; gives *resolve, set before the thread starts: cmdi_resolve_let_go().
  *          Keeps `context` until then.
  * Thread:  any.
  * Returns: 0; -ENOMEM, -EAGAIN; `fn` is not called then.
  */
-int cmdi_resolve_begin(struct cmdi_resolve **resolve, const char *text, struct cmds_error *error,
-        cmdi_resolved_fn fn, void *context);
+int cmdi_resolve_begin(struct cmdi_resolve **resolve, const char *text, uint32_t address_max,
+        struct cmds_error *error, cmdi_resolved_fn fn, void *context);
 /**
  * From its return `fn` does not run and its context is not touched any more. Waits for an `fn` that
  * is running, but never for the name service. NULL is fine. Thread: any, once.

@@ -96,8 +96,9 @@ static void test_resolve_reports_addresses_or_why_there_are_none(void)
     struct report lost = {.leave = 1};
 
     setup(7);
-    CU_ASSERT_EQUAL_FATAL(
-            cmdi_resolve_begin(&resolve, "a.name:9000", NULL, on_resolved, &found), 0);
+    CU_ASSERT_EQUAL_FATAL(cmdi_resolve_begin(&resolve, "a.name:9000", CMDI_ADDRESSES_MAX, NULL,
+                                  on_resolved, &found),
+            0);
     wait_for(&found.count, 1);
     cmdi_resolve_let_go(resolve);
     CU_ASSERT_EQUAL(found.address_count, 1);
@@ -105,7 +106,9 @@ static void test_resolve_reports_addresses_or_why_there_are_none(void)
     CU_ASSERT_STRING_EQUAL(found.text, "127.0.0.7:9000");
 
     setup(0);
-    CU_ASSERT_EQUAL_FATAL(cmdi_resolve_begin(&resolve, "a.name:9000", NULL, on_resolved, &lost), 0);
+    CU_ASSERT_EQUAL_FATAL(cmdi_resolve_begin(&resolve, "a.name:9000", CMDI_ADDRESSES_MAX, NULL,
+                                  on_resolved, &lost),
+            0);
     wait_for(&lost.count, 1);
     cmdi_resolve_let_go(resolve);
     CU_ASSERT_EQUAL(lost.address_count, 0);
@@ -119,8 +122,9 @@ static void test_resolve_let_go_waits_for_no_name_service(void)
 
     setup(7);
     atomic_store(&held, 1);
-    CU_ASSERT_EQUAL_FATAL(
-            cmdi_resolve_begin(&resolve, "a.name:9000", NULL, on_resolved, report), 0);
+    CU_ASSERT_EQUAL_FATAL(cmdi_resolve_begin(&resolve, "a.name:9000", CMDI_ADDRESSES_MAX, NULL,
+                                  on_resolved, report),
+            0);
     wait_for(&asked, 1);
     cmdi_resolve_let_go(resolve); // Returns, though the answer never comes.
     CU_ASSERT_EQUAL(atomic_load(&report->count), 0);
@@ -150,8 +154,9 @@ static void test_resolve_let_go_waits_for_a_report_under_way(void)
     pthread_t thread;
 
     setup(7);
-    CU_ASSERT_EQUAL_FATAL(
-            cmdi_resolve_begin(&leaver.resolve, "a.name:9000", NULL, on_resolved, &report), 0);
+    CU_ASSERT_EQUAL_FATAL(cmdi_resolve_begin(&leaver.resolve, "a.name:9000", CMDI_ADDRESSES_MAX,
+                                  NULL, on_resolved, &report),
+            0);
     wait_for(&report.count, 1);
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, leaver_main, &leaver), 0);
     for (int i = 0; i < 20; i++) {
