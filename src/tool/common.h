@@ -91,5 +91,6 @@ int tool_serve(int argc, char **argv);
 int tool_bench(int argc, char **argv);
 int tool_call(int argc, char **argv);
 int tool_doctor(int argc, char **argv);
+int tool_stress(int argc, char **argv);
 
 #endif

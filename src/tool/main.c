@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The program `cmdstream`: serve, bench, call, doctor. Built on the public headers alone, so that
+ * The program `cmdstream`: serve, bench, call, doctor, stress. Built on the public headers alone, so that
  * whatever it does, any program can do.
  */
 #include <stdio.h>
@@ -19,6 +19,8 @@ static const struct {
         {"call", "send one command from the shell, print its results as JSON lines", tool_call},
         {"doctor", "say whether io_uring works here, what it offers, and what to do if not",
                 tool_doctor},
+        {"stress", "clients and servers that restart, stall and fail; each result is checked",
+                tool_stress},
 };
 enum {
     MAIN_COMMAND_COUNT = sizeof(main_commands) / sizeof(main_commands[0])

@@ -28,6 +28,17 @@ BENCH = (
     (*SHORT, "--command", "sleep", "--sleep-ms", 1, "--own-threads", "--spin-always", "--conns", 1, "--json"),
 )
 CALL = ("--codec", "msgpack", "--server-info", "default", "--repeat", 2, "--deadline-ms", 9000, "--max-frame", 4096)
+STRESS = (
+    ("--duration", 0.3, "--warmup", 0.1, "--seed", 1, "--report", 0.1, "--sessions", 2, "--in-flight", 2, "--clients", 2,
+     "--window", 3, "--rate", 1000, "--slow-sessions", 1, "--slow-clients", 1, "--threads", 1, "--fail-prob", 0.01,
+     "--echo-prob", 0.5, "--max-stream-results", 3, "--payload-max", 20, "--large-prob", 0.1, "--large-max", 3000,
+     "--delay-prob", 0.1, "--delay-max-ms", 3, "--deadline-ms", 9000, "--short-prob", 0.1, "--short-max-ms", 50,
+     "--forget-prob", 0.1, "--no-pause-prob", 0.5, "--workload-pause-prob", 0.4, "--workload-pause-max-ms", 5,
+     "--keepalive-pause-max-ms", 5, "--keepalive-time-ms", 50, "--keepalive-intvl-ms", 50, "--server-shards", 1,
+     "--server-up-max-ms", 60000, "--server-down-max-ms", 5, "--server-stall-max-ms", 5, "--server-stop", "kill",
+     "--codec", "msgpack-map", "--json"),
+    ("--like-go", "--duration", 0.3, "--server-up-max-ms", 60000, "--verbose", "--json"),
+)
 # Words, and what the sentence names.
 REFUSED = (
     ((), "which command"), (("serv",), "did you mean serve"), (("--version", "x"), "x"), (("help", "bnch"), "bench"),
@@ -53,6 +64,12 @@ REFUSED = (
     (("bench", "--string-size", "5x"), "--string-size"), (("bench", "--command", "ech"), "echo"),
     (("call", "127.0.0.1:1"), "missing"), (("call", "127.0.0.1:1", "eco"), "echo"), (("call", "a", "echo", "{}", "b"), "b"),
     (("call", "a", "echo", "{"), "JSON"), (("call", "--repeat", 0, "a", "echo"), "--repeat"), (("doctor", "x"), "x"),
+    (("stress", "--serve", "a", "--connect", "b"), "--serve does not go with --connect"),
+    (("stress", "--serve", "a", "--duration", 1), "--duration"), (("stress", "--server-stop", "burn"), "--server-stop"),
+    (("stress", "--connect", "a", "--server-stop", "kill"), "--server-stop"),
+    (("stress", "--fail-prob", 0.6, "--echo-prob", 0.6), "--fail-prob"), (("stress", "--echo-prob", 2), "--echo-prob"),
+    (("stress", "--no-pause-prob", 0.9, "--workload-pause-prob", 0.2), "--workload-pause-prob"),
+    (("stress", "--sessions", 0, "--slow-sessions", 0), "nobody sends"), (("stress", "--codec", "xml"), "msgpack"),
 )
 
 
@@ -100,6 +117,13 @@ class Options(unittest.TestCase):
             done = program.run("call", *CALL, server.address, "echo")
             self.assertEqual((done.returncode, len(done.stdout.splitlines())), (0, 2))
 
+    def test_stress_takes_every_option_of_its_help(self):
+        self.assertEqual(of_words(*STRESS) | {"--serve", "--connect"}, of_help("stress"))
+        for words in STRESS:
+            done = program.run("stress", *words)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertGreater(json.loads(done.stdout)["success"], 0)
+
     def test_what_would_be_ignored_is_refused_by_name(self):
         for words, name in REFUSED:
             done = program.run(*words)
@@ -109,7 +133,7 @@ class Options(unittest.TestCase):
 
     def test_connections_beyond_the_limit_of_files_are_refused_at_once(self):
         for words in (("bench", "--idle", 100), ("bench", "--conns", 100), ("bench", "--light", 100),
-                      ("bench", "--blocking", "--sender-single", "--callers", 100),
+                      ("bench", "--blocking", "--sender-single", "--callers", 100), ("stress", "--clients", 100),
                       ("serve", "--listen", "127.0.0.1:0", "--max-connections", 100)):
             done = program.run(*words, files=64)
             self.assertEqual(done.returncode, 1, words)
