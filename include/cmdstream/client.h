@@ -258,6 +258,26 @@ CMDS_API bool cmds_group_has(struct cmds_group *group, struct cmds_ticket ticket
  * CMDS_E_CANCELLED, never inside this call. Thread: any. Returns: 0; -ENOENT: it is over already.
  */
 CMDS_API int cmds_group_forget(struct cmds_group *group, struct cmds_ticket ticket);
+/**
+ * Stops reading from connection `client` (that of cmds_result.client), until as many calls of
+ * cmds_group_resume() as there were of this: for whoever gets results faster than they can be dealt
+ * with. What has not been read fills the way back to the server, which then has to wait: its sends
+ * are -ENOBUFS. In a result callback no further result of that connection follows.
+ *
+ * It stops all results of the connection. Commands are still sent on it, and their deadlines pass
+ * meanwhile: what comes too late is on_unexpected's. A reset, and the end of the group, are noticed;
+ * a server that vanishes without a word is not until reading goes on. A server whose slow_reader is
+ * CMDS_SLOW_READER_CLOSE ends a connection that takes nothing for its write_timeout_ms; that it
+ * takes something is shown by a little that is read every 2 s all the same, up to 4 MiB in all.
+ *
+ * The count stays when the connection is lost: whatever took its place is not read either. So each
+ * pause is to be followed by one resume, also after the last result.
+ *
+ * Thread:  any; in a callback of the connection it takes effect at once, elsewhere soon.
+ * Returns: 0; -EINVAL: there is no such connection, or, of a resume, it is not paused; CMDS_E_CLOSED.
+ */
+CMDS_API int cmds_group_pause(struct cmds_group *group, uint32_t client);
+CMDS_API int cmds_group_resume(struct cmds_group *group, uint32_t client);
 /** How many connections are up, and how many there are. Thread: any. */
 CMDS_API uint32_t cmds_group_connected(const struct cmds_group *group);
 CMDS_API uint32_t cmds_group_size(const struct cmds_group *group);
@@ -311,6 +331,11 @@ struct cmds_sender_options {
     bool single_thread;
     uint8_t unused[3];
     struct cmds_tls *tls; // As of the group. NULL: that of `group`, if it has one.
+    // Of one send_multi: bytes of results that wait for `each`. With so many the stream's connection
+    // stops reading, and with no more than stream_size_low it reads on; one result of any legal size
+    // is always taken. Default 1 MiB, and a quarter of it.
+    uint32_t stream_size_max;
+    uint32_t stream_size_low;
 };
 #ifdef __cplusplus
 #define CMDS_SENDER_OPTIONS_INIT(protocol_)                                                        \
@@ -352,8 +377,11 @@ CMDS_NODISCARD CMDS_API int cmds_sender_send(struct cmds_sender *sender,
         struct cmds_error *error);
 /**
  * `each` runs on the calling thread for every good result, in order; nonzero forgets the rest and
- * is returned; of a one-way command it never runs. timeout_ms is for the whole. Results wait for
- * `each` in memory, up to 16 MiB: beyond that the stream ends with CMDS_E_LIMIT.
+ * is returned; of a one-way command it never runs. timeout_ms is for the whole.
+ *
+ * Results wait for `each` in memory, up to stream_size_max and one more: then their connection stops
+ * reading, as by cmds_group_pause(), so that the server, too, has to wait. What else the connection
+ * would bring waits meanwhile: give streams that are read slowly a sender of their own.
  *
  * Thread:  as cmds_sender_send.
  * Returns: 0 after the last result; what `each` returned; else as cmds_sender_send.

@@ -27,6 +27,7 @@
  *     send          commands of the shard, the backlog
  *     finish        ends: deadlines, forgets, the end of the connection
  *     receive       results
+ *     pause         the program's pauses
  *     inbox         commands of other threads
  *     room          would a command be taken?
  *     life          attempts, keepalive, states
@@ -113,6 +114,7 @@ struct cmdi_client {
     struct cmdi_timer deadline_timer;
 
     /* Other threads. */
+    _Atomic uint32_t pauses; // By the program: while there are any, nothing is read. See pause.h.
     struct cmdi_inbox inbox; // Of struct cmdi_record.
     uint32_t inbox_count;    // Its records that are to be answered. Under its lock.
 

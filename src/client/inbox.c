@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "client/finish.h"
+#include "client/pause.h"
 
 /* Under the lock: the bound of what other threads queue. */
 static bool client_inbox_allows(const struct cmdi_client *client, size_t body_size)
@@ -167,6 +168,7 @@ void cmdi_client_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail)
     CMDI_ASSERT(shard == client->client_shard->shard);
     cmdi_inbox_arrived(&client->inbox);
     client_inbox_take(client);
+    cmdi_client_apply_pause(client);
     if (client->client_shard->wants_room) {
         /* What was in the inbox may be written. */
         client->client_shard->config->ops->on_room(client->client_shard);

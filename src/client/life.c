@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "client/finish.h"
 #include "client/inbox.h"
+#include "client/pause.h"
 #include "client/receive.h"
 #include "client/send.h"
 
@@ -317,6 +318,7 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
     client->error = (struct cmds_error){0};
     client_move(client, CMDI_CLIENT_UP);
     client_begin_keepalive(client, client->client_shard->shard->now_ms);
+    cmdi_client_apply_pause(client);
     config->ops->on_state(client);
     cmdi_client_write_backlog(client); // Last: it may find no memory, and close the connection.
     return 0;

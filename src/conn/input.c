@@ -22,8 +22,6 @@ enum {
     CONN_HEAVY_OUTPUT = CMDI_SHARD_OUTPUT_PER_RUN / 4, // ... as this is.
     CONN_LIGHT_RUNS = 8, // After so many that were not it is believed to ask for little.
     CONN_FEW_BYTES = 1024,
-    CONN_LONG_DEAF_MS = 2000,
-    CONN_BEHIND_SIZE_MAX = 4 * 1024 * 1024, // That much and more waits to be run: no buffer more.
     CONN_SHARE_PART = 8, // Of the shard's buffers, what a connection may hold and receive on...
     CONN_STASH_PART = 4, // ... and what it may hold at all.
 };
@@ -394,13 +392,6 @@ static void conn_run_eof(struct cmdi_conn *conn)
 
 /* --- The run ---------------------------------------------------------------------------------- */
 
-/* Nothing was received for so long that a buffer more is due, for the peer to see that we live. */
-static bool conn_is_long_deaf(const struct cmdi_conn *conn)
-{
-    return conn->deaf_since != 0 && conn->shard->now_ms >= conn->deaf_since + CONN_LONG_DEAF_MS &&
-           conn->received_size - conn->run_size < CONN_BEHIND_SIZE_MAX;
-}
-
 /* What is not in slices any more. */
 static size_t conn_stashed(const struct cmdi_conn *conn)
 {
@@ -431,8 +422,12 @@ static void conn_steer_recv(struct cmdi_conn *conn, bool more)
         cmdi_conn_stop_recv(conn);
         conn_check_stashed(conn, cmdi_conn_stash_all(conn));
         conn_open_paused(conn);
+        /* A server judges by what is taken: a client that waits for its program shows that it lives. */
+        if (cmdi_conn_is_client(conn) && cmdi_conn_is_long_deaf(conn)) {
+            cmdi_conn_arm_recv(conn, false);
+        }
     } else if (conn->input == CMDI_INPUT_IDLE &&
-               ((conn->slices.count <= 1 && !stash_full) || conn_is_long_deaf(conn))) {
+               ((conn->slices.count <= 1 && !stash_full) || cmdi_conn_is_long_deaf(conn))) {
         cmdi_conn_arm_recv(conn, false);
     }
 }

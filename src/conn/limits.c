@@ -37,6 +37,12 @@ static bool conn_check_write(struct cmdi_conn *conn, uint64_t now_ms)
     if (conn->write_since == 0 || timeout_ms == CMDS_NEVER) {
         return false;
     }
+    if (cmdi_conn_is_held(conn) && cmdi_conn_is_client(conn)) {
+        /* A server whose results we do not read may have to stop reading as well. */
+        conn->write_since = now_ms;
+        cmdi_conn_look_at_write(conn, now_ms);
+        return false;
+    }
     size_t waiting = 0;
     uint64_t taken = conn->transport->taken != NULL ? conn->transport->taken(conn, &waiting)
                                                     : conn->sent_size;
@@ -84,6 +90,9 @@ static void conn_check_held(struct cmdi_conn *conn, uint64_t now_ms)
     if (conn->ops->on_held != NULL && now_ms >= conn->sent_at + CMDI_CONN_HELD_MS &&
             cmdi_conn_output_size(conn) == 0) {
         conn->ops->on_held(conn);
+    }
+    if (cmdi_conn_is_client(conn) && cmdi_conn_is_long_deaf(conn)) {
+        cmdi_conn_ready(conn); // The end of the run receives a little.
     }
     cmdi_conn_timer_by(conn, now_ms + CMDI_CONN_HELD_MS);
 }
@@ -134,7 +143,7 @@ static void conn_check_input(struct cmdi_conn *conn, uint64_t now_ms)
 /* Returns: it was over, or cannot be judged. */
 static bool conn_check_server_info(struct cmdi_conn *conn, uint64_t now_ms)
 {
-    bool is_client = conn->ops->on_server_info != NULL;
+    bool is_client = cmdi_conn_is_client(conn);
     if (conn->server_info_until == 0) {
         return false;
     }

@@ -16,6 +16,12 @@ enum {
     CMDI_CONN_HELD_MS = 1000, // How often on_held is called.
 };
 
+/** It waits for a ServerInfo. */
+static inline bool cmdi_conn_is_client(const struct cmdi_conn *conn)
+{
+    return conn->ops->on_server_info != NULL;
+}
+
 /* --- timer.c ---------------------------------------------------------------------------------- */
 
 /** The timer fires at `at_ms`, or earlier. */
@@ -95,6 +101,8 @@ static inline bool cmdi_conn_is_held(const struct cmdi_conn *conn)
     return conn->state == CMDI_CONN_OPEN &&
            (conn->paused || (cmdi_conn_input_is_stopped(conn) && !cmdi_conn_peer_has_ended(conn)));
 }
+/** Nothing was received for so long that a buffer more is due, for the peer to see that we live. */
+bool cmdi_conn_is_long_deaf(const struct cmdi_conn *conn);
 /** Asserts that the move is legal. */
 void cmdi_conn_input_move(struct cmdi_conn *conn, enum cmdi_input_state next);
 /** Arms the receive, if the input's state and the connection's let it. */

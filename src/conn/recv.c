@@ -11,6 +11,8 @@
 enum {
     CONN_SLOW_MS = 500, // From the end of a recv to the next, while what it brought was run.
     CONN_FAST_MS = 5,   // From the recv of one buffer to that of the next.
+    CONN_LONG_DEAF_MS = 2000,
+    CONN_BEHIND_SIZE_MAX = 4 * 1024 * 1024, // That much and more waits to be run: no buffer more.
 };
 
 #define INPUT_BIT(state) (1u << CMDI_INPUT_##state)
@@ -36,7 +38,6 @@ static void conn_hear_again(struct cmdi_conn *conn)
 {
     uint64_t now_ms = conn->shard->now_ms;
     uint64_t deaf_ms = conn->deaf_since != 0 ? now_ms - conn->deaf_since : 0;
-    bool is_client = conn->ops->on_server_info != NULL;
     conn->deaf_since = 0;
     /*
      * A multishot recv takes a megabyte or more at once. Where that takes long to run, nothing is
@@ -48,7 +49,8 @@ static void conn_hear_again(struct cmdi_conn *conn)
     conn->armed_turn = conn->shard->counters.turns;
     conn->received_at = conn->received_at + deaf_ms < now_ms ? conn->received_at + deaf_ms : now_ms;
     conn->frame_since += conn->frame_since != 0 ? deaf_ms : 0;
-    conn->server_info_until += is_client && conn->server_info_until != 0 ? deaf_ms : 0;
+    conn->server_info_until +=
+            cmdi_conn_is_client(conn) && conn->server_info_until != 0 ? deaf_ms : 0;
 }
 
 void cmdi_conn_arm_recv(struct cmdi_conn *conn, bool poll_first)
@@ -112,6 +114,13 @@ bool cmdi_conn_is_deaf(const struct cmdi_conn *conn)
     return !armed && conn->input != CMDI_INPUT_ENDED && conn->state != CMDI_CONN_CONNECTING;
 }
 
+/* So long that a buffer more is due, unless too many bytes wait to be run already. */
+bool cmdi_conn_is_long_deaf(const struct cmdi_conn *conn)
+{
+    return conn->deaf_since != 0 && conn->shard->now_ms >= conn->deaf_since + CONN_LONG_DEAF_MS &&
+           conn->received_size - conn->run_size < CONN_BEHIND_SIZE_MAX;
+}
+
 bool cmdi_conn_is_behind(const struct cmdi_conn *conn)
 {
     bool waits = conn->unrun || conn->slices.count > 0 || cmdi_secure_is_late(conn) ||
@@ -136,7 +145,7 @@ bool cmdi_conn_has_ping(struct cmdi_conn *conn)
 bool cmdi_conn_has_run(struct cmdi_conn *conn, uint64_t *mark)
 {
     bool is_over = conn->state >= CMDI_CONN_CLOSING; // It runs nothing more.
-    if (is_over || conn->lacks_input || !cmdi_conn_is_behind(conn)) {
+    if (is_over || conn->lacks_input || conn->paused || !cmdi_conn_is_behind(conn)) {
         *mark = 0;
         return true;
     }

@@ -13,6 +13,7 @@
 #include "base/options.h"
 #include "base/time.h"
 #include "client/inbox.h"
+#include "client/pause.h"
 #include "client/send.h"
 #include "group/ref.h"
 #include "ring/clock.h"
@@ -382,6 +383,34 @@ int cmds_group_send(struct cmds_group *group, struct cmds_message message,
         return group_send_inside(group, group_shard, message, how, on_result, context);
     }
     return group_send_entered(group, message, how, on_result, context);
+}
+
+/* --- Pauses --------------------------------------------------------------------------------------- */
+
+int cmds_group_pause(struct cmds_group *group, uint32_t client)
+{
+    if (group == NULL || client >= group->options.client_count) {
+        return -EINVAL;
+    }
+    if (!cmdi_group_enter(group)) {
+        return CMDS_E_CLOSED;
+    }
+    cmdi_client_pause(group->clients[client]);
+    cmdi_group_leave(group);
+    return 0;
+}
+
+int cmds_group_resume(struct cmds_group *group, uint32_t client)
+{
+    if (group == NULL || client >= group->options.client_count) {
+        return -EINVAL;
+    }
+    if (!cmdi_group_enter(group)) {
+        return CMDS_E_CLOSED;
+    }
+    int code = cmdi_client_resume(group->clients[client]);
+    cmdi_group_leave(group);
+    return code;
 }
 
 /* --- Tickets ---------------------------------------------------------------------------------- */

@@ -30,6 +30,7 @@
 enum {
     SENDER_BLOCK_SIZE = 1024, // Of a wait with room for its result: malloc's fast path.
     SENDER_RING_ENTRIES = 64, // Of its own runtime: some programs open a sender for each request.
+    SENDER_STREAM_SIZE = 1024 * 1024,
 };
 
 enum sender_claim {
@@ -433,11 +434,24 @@ static void sender_free(struct cmds_sender *sender, uint32_t linger_ms)
     free(sender);
 }
 
+static int sender_take_stream_sizes(struct cmds_sender *sender,
+        const struct cmds_sender_options *mine, struct cmds_error *error)
+{
+    uint32_t max = mine->stream_size_max != 0 ? mine->stream_size_max : SENDER_STREAM_SIZE;
+    uint32_t low = mine->stream_size_low != 0 ? mine->stream_size_low : max / 4;
+    sender->stream_size_max = max;
+    sender->stream_size_low = low;
+    return low <= max ? 0
+                      : cmdi_fail(error, -EINVAL, "stream_size_low %u: at most stream_size_max, %u",
+                                low, max);
+}
+
 static int sender_connect(struct cmds_sender *sender, const struct cmds_sender_options *mine,
         struct cmds_error *error)
 {
     struct cmds_group_options options;
-    int code = sender_group_options(&options, mine, error);
+    int code = sender_take_stream_sizes(sender, mine, error);
+    code = code < 0 ? code : sender_group_options(&options, mine, error);
     if (code == 0) {
         code = sender_start_runtime(sender, mine, error);
     }

@@ -37,8 +37,9 @@ struct cmds_sender {
     struct cmds_group *group;         // A handle of ours: callers may ask it after it has closed.
     struct cmdi_sender_shard *shards; // One per shard of the runtime.
     bool owns_runtime;
-    _Atomic uint32_t users; // Threads inside a call, and CMDI_SENDER_CLOSING.
-    _Atomic uint32_t room;  // Futex: grows whenever a full window has room again.
+    uint32_t stream_size_max, stream_size_low; // Of the options.
+    _Atomic uint32_t users;                    // Threads inside a call, and CMDI_SENDER_CLOSING.
+    _Atomic uint32_t room; // Futex: grows whenever a full window has room again.
     _Atomic uint32_t room_waiters;
     _Atomic uint32_t gone; // Futex: no shard will touch the sender any more.
 };

@@ -2,9 +2,10 @@
 /*
  * cmds_sender_send_multi: many results, passed on to the caller's thread.
  *
- * The shard copies each result into the stream's queue, which is bounded, and wakes the caller at
- * the end of the turn, if it sleeps. The stream is counted: one for the caller, one for the
- * command, one while it is in the list of a sender_shard.
+ * The shard copies each result into the stream's queue and wakes the caller at the end of the turn,
+ * if it sleeps. When too much waits there it pauses the stream's connection, and the caller, or the
+ * end of the stream, lets it read on. The stream is counted: one for the caller, one for the command,
+ * one while it is in the list of a sender_shard.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,18 +13,16 @@
 
 #include "base/error.h"
 #include "client/finish.h"
+#include "client/pause.h"
 #include "client/result.h"
 #include "group/sender.h"
 #include "ring/thread.h"
 #include "shard/drive.h"
 
-enum {
-    STREAM_SIZE_MAX = 16 * 1024 * 1024,
-};
-
 struct stream_item {
     struct stream_item *next;
     struct cmds_result *result;
+    size_t size; // Of both.
 };
 
 struct sender_stream {
@@ -36,7 +35,9 @@ struct sender_stream {
 
     pthread_mutex_t lock; // Of all below.
     struct stream_item *items, **items_tail;
-    size_t size;           // Of the items.
+    size_t size;           // Of the items, and of those that the caller has taken and not told.
+    bool is_paused;        // Its connection does not read because of it.
+    uint32_t client;       // That one. Valid with is_paused.
     bool is_over;          // Nothing follows.
     bool is_left;          // The caller wants no more.
     struct cmds_error end; // Why it is over; code 0: the last result is among the items.
@@ -85,26 +86,48 @@ static void stream_wake_later(struct sender_stream *stream)
     }
 }
 
-/* Under the lock. Returns: 0; CMDS_E_LIMIT; -ENOMEM. */
+/* Under the lock. Returns: 0; -ENOMEM. */
 static int stream_append(struct sender_stream *stream, const struct cmds_result *result)
 {
-    size_t size = sizeof(struct stream_item) + sizeof(*result) + cmdi_result_value_size(result);
-    if (stream->items != NULL && size > STREAM_SIZE_MAX - stream->size) {
-        return CMDS_E_LIMIT;
-    }
     struct stream_item *item = malloc(sizeof(*item));
     if (item == NULL) {
         return -ENOMEM;
     }
-    *item = (struct stream_item){.result = cmds_result_copy(result)};
+    *item = (struct stream_item){
+            .result = cmds_result_copy(result),
+            .size = sizeof(*item) + sizeof(*result) + cmdi_result_value_size(result),
+    };
     if (item->result == NULL) {
         free(item);
         return -ENOMEM;
     }
     *stream->items_tail = item;
     stream->items_tail = &item->next;
-    stream->size = size < STREAM_SIZE_MAX - stream->size ? stream->size + size : STREAM_SIZE_MAX;
+    stream->size += item->size;
     return 0;
+}
+
+/*
+ * Under the lock. So much waits that its connection is to wait as well: the one that is being read
+ * brings no further result.
+ */
+static void stream_pause_if_full(struct sender_stream *stream, const struct cmds_result *result)
+{
+    if (!stream->is_paused && stream->size >= stream->sender->stream_size_max) {
+        stream->is_paused = true;
+        stream->client = result->client;
+        cmdi_client_pause(stream->sender->group->clients[stream->client]);
+    }
+}
+
+/* Under the lock. Thread: any; of the sender's group, which has not gone, or of its shards. */
+static void stream_read_on(struct sender_stream *stream)
+{
+    if (stream->is_paused) {
+        stream->is_paused = false;
+        /* CMDS_E_CLOSED: with the group nothing is read any more. */
+        (void)cmds_group_resume(stream->sender->group, stream->client);
+    }
 }
 
 /* Under the lock. */
@@ -112,11 +135,8 @@ static void stream_end(struct sender_stream *stream, const struct cmds_result *r
 {
     stream->is_over = true;
     if (stream->cut != 0 || code < 0) {
-        int cut = stream->cut != 0 ? stream->cut : code;
-        (void)cmdi_fail(&stream->end, cut,
-                cut == CMDS_E_LIMIT ? "results came faster than they were taken, %d bytes wait"
-                                    : "no memory for a result",
-                STREAM_SIZE_MAX);
+        (void)cmdi_fail(
+                &stream->end, stream->cut != 0 ? stream->cut : code, "no memory for a result");
     } else if (result->error != 0) {
         (void)cmdi_fail(&stream->end, result->error, "%s", result->text);
     }
@@ -133,6 +153,9 @@ static void stream_on_result(void *context, const struct cmds_result *result)
     }
     if (result->last) {
         stream_end(stream, result, code);
+        stream_read_on(stream);
+    } else if (!stream->is_left) {
+        stream_pause_if_full(stream, result);
     }
     pthread_mutex_unlock(&stream->lock);
     stream_wake_later(stream);
@@ -145,6 +168,20 @@ static void stream_on_result(void *context, const struct cmds_result *result)
 }
 
 /* --- On the caller's thread ------------------------------------------------------------------- */
+
+/* Done with an item. */
+static void stream_took(struct sender_stream *stream, struct stream_item *item)
+{
+    pthread_mutex_lock(&stream->lock);
+    CMDI_ASSERT(item->size <= stream->size);
+    stream->size -= item->size;
+    if (stream->size <= stream->sender->stream_size_low) {
+        stream_read_on(stream);
+    }
+    pthread_mutex_unlock(&stream->lock);
+    cmds_result_free(item->result);
+    free(item);
+}
 
 /*
  * Tells what is there. Returns: what `each` returned; *over: nothing follows, for the reason in
@@ -159,15 +196,13 @@ static int stream_tell(struct sender_stream *stream, cmds_result_each_fn each, v
     struct stream_item *item = stream->items;
     stream->items = NULL;
     stream->items_tail = &stream->items;
-    stream->size = 0;
     *over = stream->is_over;
     *end = stream->end;
     pthread_mutex_unlock(&stream->lock);
     while (item != NULL && stop == 0) {
         struct stream_item *next = item->next;
         stop = each(context, item->result);
-        cmds_result_free(item->result);
-        free(item);
+        stream_took(stream, item);
         item = next;
     }
     stream_free_items(item);

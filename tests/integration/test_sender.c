@@ -210,37 +210,64 @@ static void test_sender_many_results_until_last_or_until_told_to_stop(void)
     world_stop(&world);
 }
 
-static int each_wait(void *context, const struct cmds_result *result)
+struct slow {
+    struct cmds_sender *sender;
+    uint32_t results;
+};
+
+/* The first one is looked at until the connection has stopped reading because of it. */
+static int each_slowly(void *context, const struct cmds_result *result)
 {
+    struct slow *slow = context;
     struct cmds_group_counters counters = CMDS_GROUP_COUNTERS_INIT;
-    (void)result;
-    /* Until the shard has seen more than it may keep. */
     uint64_t until_ms = raw_now_ms() + RAW_GUARD_MS;
-    while (counters.unexpected_results == 0 && raw_now_ms() < until_ms) {
+    CU_ASSERT_PTR_NOT_NULL(item_of(result));
+    while (slow->results == 0 && counters.read_pauses == 0 && raw_now_ms() < until_ms) {
         raw_pause(NULL);
-        CU_ASSERT_EQUAL(cmds_sender_stats(context, &counters), 0);
+        CU_ASSERT_EQUAL(cmds_sender_stats(slow->sender, &counters), 0);
     }
-    return 0;
+    slow->results++;
+    return slow->results == 100 ? 100 : 0; // More than fits on the way.
 }
 
-static void test_sender_slow_taker_ends_its_stream_at_the_bound(void)
+static void test_sender_slow_taker_slows_its_server_down(void)
 {
     static char large[1000000];
     struct world world;
     struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&world_protocol);
-    struct cmds_error error = CMDS_ERROR_INIT;
     struct run endless = {0, 0, {large, sizeof(large)}};
+    int64_t back = 0;
     world_init(&world);
     world.exec = exec_stream;
     CU_ASSERT_FATAL(world_start(&world) == 0);
     options.runtime = world.runtime;
-    struct cmds_sender *sender = open_sender(&world, &options);
+    options.stream_size_max = 4000000;
+    struct slow slow = {open_sender(&world, &options), 0};
 
-    CU_ASSERT_EQUAL(cmds_sender_send_multi(
-                            sender, run_message(&endless), RAW_GUARD_MS, &error, each_wait, sender),
-            CMDS_E_LIMIT);
+    CU_ASSERT_EQUAL(cmds_sender_send_multi(slow.sender, run_message(&endless), RAW_GUARD_MS, NULL,
+                            each_slowly, &slow),
+            100);
+    CU_ASSERT_EQUAL(send_echo(slow.sender, 5, (struct cmds_string)CMDS_STRING(""), &back, NULL), 0);
 
-    cmds_sender_close(sender, 0);
+    cmds_sender_close(slow.sender, 0);
+    world_stop(&world);
+}
+
+static void test_sender_stream_sizes_are_checked(void)
+{
+    struct world world;
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&world_protocol);
+    struct cmds_sender *sender = NULL;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    world_init(&world);
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    options.connect = world.address;
+    options.stream_size_max = 1000;
+    options.stream_size_low = 1001;
+
+    CU_ASSERT_EQUAL(cmds_sender_open(&sender, &options, &error), -EINVAL);
+    CU_ASSERT_TRUE(strstr(error.text, "stream_size_low") != NULL);
+
     world_stop(&world);
 }
 
@@ -437,8 +464,8 @@ static CU_TestInfo test_sender[] = {
         {"many threads and a small window", test_sender_many_threads_and_a_small_window},
         {"many results until last or until told to stop",
                 test_sender_many_results_until_last_or_until_told_to_stop},
-        {"a slow taker ends its stream at the bound",
-                test_sender_slow_taker_ends_its_stream_at_the_bound},
+        {"slow taker slows its server down", test_sender_slow_taker_slows_its_server_down},
+        {"stream sizes are checked", test_sender_stream_sizes_are_checked},
         {"time is for the whole", test_sender_time_is_for_the_whole},
         {"close ends those who wait", test_sender_close_ends_those_who_wait},
         {"lost and never connected are told apart",

@@ -136,6 +136,76 @@ static void test_conn_held_shows_that_it_lives(void)
     peer_free(peer);
 }
 
+/* One that is open and reads nothing, as its program has enough. */
+static struct peer *paused_client(uint32_t write_timeout_ms)
+{
+    struct peer *peer = peer_open(&peer_client_ops);
+    peer->conn.transport = &peer_watching_transport;
+    peer->limits.write_timeout_ms = write_timeout_ms;
+    peer->opening = false;
+    cmdi_conn_on_open(&peer->conn, 0);
+    peer_advance(peer);
+    cmdi_conn_feed(&peer->conn,
+            "\x04"
+            "calc",
+            5);
+    peer_advance(peer);
+    CU_ASSERT_EQUAL_FATAL(peer->conn.state, CMDI_CONN_OPEN);
+    cmdi_conn_pause(&peer->conn);
+    peer_advance_ms(peer, 1);
+    peer_recv_done(peer, -ECANCELED);
+    peer_advance(peer);
+    return peer;
+}
+
+/* A server ends a peer that takes nothing for long: a client takes a little, but not without end. */
+static void test_conn_paused_client_takes_a_little(void)
+{
+    static uint8_t wire[PEER_WIRE_MAX];
+    struct peer *peer = paused_client(CMDS_NEVER);
+    peer_advance_ms(peer, 1900);
+    CU_ASSERT_FALSE(peer->receiving);
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < 1000; i++) {
+        peer_advance_ms(peer, 1000);
+        if (peer->receiving) {
+            cmdi_conn_feed(&peer->conn, wire, sizeof(wire));
+            peer_recv_done(peer, -EAGAIN);
+            peer_advance(peer);
+            CU_ASSERT_FALSE(peer->receiving);
+            taken++;
+        }
+    }
+    CU_ASSERT_EQUAL(taken, 4 * 1024 * 1024 / sizeof(wire));
+    CU_ASSERT_EQUAL(peer->frames, 0);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
+    peer_free(peer);
+
+    peer = held_peer(&peer_server_ops, CMDS_NEVER); // A server that is at a bound takes nothing.
+    peer_advance_ms(peer, 10000);
+    CU_ASSERT_FALSE(peer->receiving);
+    peer_free(peer);
+}
+
+/* It may not read because we do not. */
+static void test_conn_paused_client_does_not_judge_its_server(void)
+{
+    struct peer *peer = paused_client(100);
+    peer->waiting = 10;
+    peer_append(peer, "0123456789", 10);
+    CU_ASSERT_EQUAL(peer_send_all(peer), 1);
+    for (int i = 0; i < 10; i++) {
+        peer_advance_ms(peer, 90);
+    }
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
+    cmdi_conn_resume(&peer->conn);
+    for (int i = 0; i < 10; i++) {
+        peer_advance_ms(peer, 90);
+    }
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER);
+    peer_free(peer);
+}
+
 /* In a shortage of buffers bytes may lie in the socket: an idle peer and a cut frame have time. */
 static void test_conn_is_not_judged_while_it_does_not_listen(void)
 {
@@ -180,6 +250,10 @@ static void test_conn_has_run_what_had_come(void)
     peer->conn.run_size = size;
     CU_ASSERT_TRUE(cmdi_conn_has_run(&peer->conn, &mark));
     CU_ASSERT_EQUAL(mark, 0);
+    CU_ASSERT_FALSE(cmdi_conn_has_run(&peer->conn, &mark));
+    cmdi_conn_pause(&peer->conn);
+    CU_ASSERT_TRUE(cmdi_conn_has_run(&peer->conn, &mark)); // Not before it is resumed.
+    cmdi_conn_resume(&peer->conn);
     CU_ASSERT_FALSE(cmdi_conn_has_run(&peer->conn, &mark));
     cmdi_conn_fail(&peer->conn, CMDS_E_CLOSED, "done");
     CU_ASSERT_TRUE(cmdi_conn_has_run(&peer->conn, &mark)); // Nothing of it will ever run.
@@ -344,6 +418,9 @@ static CU_TestInfo tests[] = {
         {"held shows that it lives", test_conn_held_shows_that_it_lives},
         {"is not judged while it does not listen",
                 test_conn_is_not_judged_while_it_does_not_listen},
+        {"a paused client takes a little", test_conn_paused_client_takes_a_little},
+        {"a paused client does not judge its server",
+                test_conn_paused_client_does_not_judge_its_server},
         {"has run what had come", test_conn_has_run_what_had_come},
         {"idle ends it", test_conn_idle_ends_it},
         {"frame has to get whole", test_conn_frame_has_to_get_whole},

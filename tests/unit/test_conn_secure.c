@@ -407,14 +407,11 @@ static void test_secure_has_run_what_had_come(void)
     CU_ASSERT_FALSE(cmdi_conn_is_behind(conn));
     CU_ASSERT_TRUE(cmdi_conn_has_run(conn, &mark));
 
-    cmdi_conn_pause(conn);
     masked_feed_data(&masked, frames, peer_mixed_frames(frames, 8), 20);
-    peer_advance(masked.peer);
     CU_ASSERT_TRUE(cmdi_conn_is_behind(conn));
     CU_ASSERT_FALSE(cmdi_conn_has_run(conn, &mark));
     CU_ASSERT_EQUAL(mark, conn->received_size);
 
-    cmdi_conn_resume(conn);
     peer_advance(masked.peer);
     CU_ASSERT_TRUE(cmdi_conn_has_run(conn, &mark));
     CU_ASSERT_EQUAL(mark, 0);
