@@ -453,11 +453,23 @@ static void conn_run_handshake(struct cmdi_conn *conn)
     }
 }
 
+/*
+ * It reads on. If it comes to its bound in this very run, as one that sends a stream does each time,
+ * it has received in between what lies in the socket: else the stream would go on alone for ever.
+ */
+static void conn_read_on(struct cmdi_conn *conn)
+{
+    if (conn->input == CMDI_INPUT_IDLE && conn_may_run(conn) && !cmdi_conn_has_received(conn)) {
+        cmdi_conn_arm_recv(conn, false);
+    }
+}
+
 void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, ready);
     bool more_input = false;
     bool more = false;
+    conn_read_on(conn);
     if (conn->state < CMDI_CONN_FINISHING) {
         uint32_t used = 0;
         conn->running = true;

@@ -379,6 +379,56 @@ static void test_sim_stream_whose_server_vanishes(void)
     CU_ASSERT_TRUE(feed_run(&feed, use_hidden));
 }
 
+static int use_deadline_of_its_own(struct feed *feed)
+{
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&feed_protocol);
+    struct reader reader = {.feed = feed, .pause_ms = 10};
+    if (feed_open_sender(&reader.sender, &options) < 0) {
+        return 1;
+    }
+    int code = read_stream(&reader, 0, CHUNK, 500);
+    bool right = code == CMDS_E_TIMEOUT && !reader.wrong && reader.next > 40;
+    code = feed_ask(reader.sender, 2000); // Nothing of the stream holds the connection up.
+    cmds_sender_close(reader.sender, 1000);
+    return right && code == 0 ? 0 : 2;
+}
+
+static void test_sim_stream_whose_time_is_over(void)
+{
+    struct feed feed;
+    feed_init(&feed);
+    CU_ASSERT_TRUE(feed_run(&feed, use_deadline_of_its_own));
+}
+
+/* Its command has ended, and what is not read has nothing to wait for. */
+static int stay_too_long(struct reader *reader)
+{
+    if (reader->next == 3) {
+        cmds_sim_sleep_ms(1000);
+        reader->wrong |= feed_ask(reader->sender, 500) != 0;
+    }
+    return 0;
+}
+
+static int use_overstay(struct feed *feed)
+{
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&feed_protocol);
+    struct reader reader = {.feed = feed, .on_chunk = stay_too_long};
+    if (feed_open_sender(&reader.sender, &options) < 0) {
+        return 1;
+    }
+    int code = read_stream(&reader, 0, CHUNK, 500);
+    cmds_sender_close(reader.sender, 1000);
+    return code == CMDS_E_TIMEOUT && !reader.wrong && reader.next > 3 ? 0 : 2;
+}
+
+static void test_sim_stream_that_ended_holds_nobody_up(void)
+{
+    struct feed feed;
+    feed_init(&feed);
+    CU_ASSERT_TRUE(feed_run(&feed, use_overstay));
+}
+
 static void *close_it(void *context)
 {
     struct reader *reader = context;
@@ -536,6 +586,8 @@ static CU_TestInfo tests[] = {
         {"two of one connection", test_sim_stream_two_of_one_connection},
         {"whose server dies", test_sim_stream_whose_server_dies},
         {"whose server vanishes", test_sim_stream_whose_server_vanishes},
+        {"whose time is over", test_sim_stream_whose_time_is_over},
+        {"that ended holds nobody up", test_sim_stream_that_ended_holds_nobody_up},
         {"whose sender is closed", test_sim_stream_whose_sender_is_closed},
         {"of a group is paused", test_sim_stream_of_a_group_is_paused},
         CU_TEST_INFO_NULL,
