@@ -19,7 +19,13 @@ CMDS_BEGIN_
 
 /** A bit of cmds_candidate.flags. Ignore bits you do not know. */
 enum cmds_candidate_flag {
-    CMDS_CANDIDATE_DOWN = 1, // It takes no command now: it is lost, or others are up and it is not.
+    // It takes no command now: it is lost; or others are up and it is not, or its endpoint is out.
+    CMDS_CANDIDATE_DOWN = 1,
+    CMDS_CANDIDATE_FULL = 2, // As many commands as the group allows are in flight.
+};
+
+enum {
+    CMDS_WEIGHT = 1000, // cmds_candidate.weight of an endpoint for which no weight was set.
 };
 
 /** What a strategy sees of one connection. Made by the library only. */
@@ -28,6 +34,18 @@ struct cmds_candidate {
     uint32_t client;      // The connection's number in the group.
     uint32_t in_flight;   // Commands that it has taken and that are not answered yet.
     uint32_t flags;       // enum cmds_candidate_flag
+
+    /* What follows, older libraries do not have. */
+    uint32_t endpoint; // Where it leads: the index of cmds_group_endpoint(), at this moment.
+    /**
+     * How long a command takes until its first result, in microseconds: the longest of late, which
+     * halves every 8 s as long as others are shorter. A command that fails counts with its deadline
+     * at least. 0: no result yet.
+     */
+    uint32_t ewma_us;
+    uint32_t weight;   // 100 times the endpoint's weight; less in the first 10 s of a new endpoint.
+    uint32_t failures; // Commands and attempts to connect that failed, since the last result.
+    uint64_t hash;     // Of the endpoint's address: the same in every process.
 };
 
 /**
@@ -81,8 +99,30 @@ struct cmds_dispatch {
     void (*reserved[4])(void); // NULL.
 };
 
-/** One after the other, without those that are down. The default. */
+/*
+ * The strategies of the library. None of them takes a connection that is down, or full while
+ * another is not, and all but the first respect the weights.
+ */
+
+/** One after the other. The default. */
 extern CMDS_API const struct cmds_dispatch cmds_dispatch_round_robin;
+/**
+ * The one of the least cost: latency (ewma_us) * (in_flight + 1) / weight; of equal ones each in its
+ * turn. Of up to 16 connections all are looked at; of more, 16 in a row, from a random one on. A
+ * connection without any result gets one command first, and is taken for slow until it has answered.
+ */
+extern CMDS_API const struct cmds_dispatch cmds_dispatch_least;
+/** The one of the lesser cost, as above, of two random ones: the same work for any number. */
+extern CMDS_API const struct cmds_dispatch cmds_dispatch_p2c;
+/**
+ * The commands of one sticky_key go to one endpoint, and to one connection there, in every process
+ * and every shard that sees the endpoint; a new endpoint takes its share of the keys from all
+ * others, one that goes gives its own to all others, and no further key moves. (Rendezvous hashing,
+ * by weight.) If the first choice of a key is down or full, or has more than 8 commands in flight
+ * and more than 1.25 times its share of all, the command goes to the key's second choice, which is
+ * as fixed as the first one; see the counter `second_choices`. Without a key: as least.
+ */
+extern CMDS_API const struct cmds_dispatch cmds_dispatch_sticky;
 
 CMDS_END_
 

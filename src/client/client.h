@@ -45,6 +45,7 @@
 #include "client/client_shard.h"
 #include "client/extra.h"
 #include "client/keepalive.h"
+#include "client/latency.h"
 #include "client/pending.h"
 #include "client/queue.h"
 #include "conn/conn.h"
@@ -100,6 +101,7 @@ struct cmdi_client {
     _Atomic uint32_t state;     // enum cmdi_client_state
     _Atomic uint32_t in_flight; // Entries of the table.
     _Atomic uint32_t queued;    // Of the inbox, until they are in the table.
+    struct cmdi_latency latency;
     uint32_t waiting;       // Entries that have not been written: their records are in the backlog.
     uint64_t sequence;      // The last one given.
     uint64_t sequence_sent; // The last one written.

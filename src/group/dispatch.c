@@ -87,7 +87,7 @@ int cmdi_picker_init(struct cmdi_picker *picker, const struct cmds_dispatch *dis
         return cmdi_fail(error, code, "dispatch %s: init: %s",
                 dispatch->name != NULL ? dispatch->name : "", cmds_error_text(code));
     }
-    *picker = (struct cmdi_picker){dispatch, state};
+    *picker = (struct cmdi_picker){dispatch, state, cmdi_strategy_short_pick(dispatch)};
     return 0;
 }
 
@@ -98,38 +98,51 @@ void cmdi_picker_fini(struct cmdi_picker *picker)
         dispatch->fini(dispatch, picker->state);
     }
     free(picker->state);
-    *picker = (struct cmdi_picker){NULL, NULL};
+    *picker = (struct cmdi_picker){NULL, NULL, NULL};
 }
 
 /* What a strategy's `source` is. */
 struct dispatch_source {
-    struct cmdi_client *const *clients;
-    uint32_t count;
-    bool any_up;
+    const struct cmdi_dispatch_list *list;
     struct cmds_candidate *shown; // The one that was asked about last.
 };
 
 static const struct cmds_candidate *dispatch_candidate(const void *from, uint32_t index)
 {
+    static const uint32_t flags[] = {
+            [CMDI_SEEN_DOWN] = CMDS_CANDIDATE_DOWN,
+            [CMDI_SEEN_FULL] = CMDS_CANDIDATE_FULL,
+            [CMDI_SEEN_TAKES] = 0,
+    };
     const struct dispatch_source *source = from;
+    uint32_t count = source->list->count;
     /* A strategy is not ours: as with the index that it picks, it stays inside the list. */
-    index = index < source->count ? index : index % source->count;
-    const struct cmdi_client *client = source->clients[index];
-    bool takes = cmdi_dispatch_takes(cmdi_client_state(client), source->any_up);
-    *source->shown = (struct cmds_candidate){.struct_size = sizeof(*source->shown),
-            .client = client->number,
-            .in_flight = cmdi_client_load(client),
-            .flags = takes ? 0 : CMDS_CANDIDATE_DOWN};
+    struct cmdi_seen seen = cmdi_dispatch_see(source->list, index < count ? index : index % count);
+    *source->shown = (struct cmds_candidate){
+            .struct_size = sizeof(*source->shown),
+            .client = seen.client,
+            .in_flight = seen.in_flight,
+            .flags = flags[seen.rank],
+            .endpoint = seen.endpoint,
+            .ewma_us = seen.ewma_us,
+            .weight = seen.weight,
+            .failures = seen.failures,
+            .hash = seen.hash,
+    };
     return source->shown;
 }
 
-uint32_t cmdi_picker_pick(const struct cmdi_picker *picker, uint64_t key,
-        struct cmdi_client *const *clients, uint32_t count, bool any_up)
+uint32_t cmdi_picker_pick(
+        const struct cmdi_picker *picker, uint64_t key, const struct cmdi_dispatch_list *list)
 {
     const struct cmds_dispatch *dispatch = picker->dispatch;
-    struct cmds_candidate shown;
-    struct dispatch_source source = {clients, count, any_up, &shown};
+    uint32_t count = list->count;
     CMDI_ASSERT_SLOW(dispatch != NULL && count > 0);
+    if (CMDI_LIKELY(picker->short_pick != NULL)) {
+        return picker->short_pick(picker->state, key, list);
+    }
+    struct cmds_candidate shown;
+    struct dispatch_source source = {list, &shown};
     uint32_t index =
             dispatch->pick(dispatch, picker->state, key, count, dispatch_candidate, &source);
     return index < count ? index : index % count;

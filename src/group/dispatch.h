@@ -8,12 +8,13 @@
 
 #include <cmdstream/dispatch.h>
 
-#include "client/client.h"
+#include "group/strategies.h"
 
 /** A strategy and its state for one list. */
 struct cmdi_picker {
     const struct cmds_dispatch *dispatch; // NULL: not made yet, or gone.
     void *state;                          // NULL: it has none.
+    cmdi_short_pick_fn short_pick;        // NULL: it is asked by its table.
 };
 
 /** Returns: 0; -EINVAL, -E2BIG: not a strategy that this library knows how to call. */
@@ -27,19 +28,9 @@ int cmdi_picker_init(struct cmdi_picker *picker, const struct cmds_dispatch *dis
         uint32_t count, struct cmds_error *error);
 /** Zeroed, or once more: does nothing. Nobody picks any more. */
 void cmdi_picker_fini(struct cmdi_picker *picker);
-/**
- * Asks the strategy about `count` clients. `any_up`: at least one of them is UP, so that those that
- * are connecting are down to it. Thread: one at a time, if there is a state. Returns: an index
- * below `count`, whatever the strategy says.
- */
-uint32_t cmdi_picker_pick(const struct cmdi_picker *picker, uint64_t key,
-        struct cmdi_client *const *clients, uint32_t count, bool any_up);
-
-/** Does a client in this state take commands now? */
-static inline bool cmdi_dispatch_takes(enum cmdi_client_state state, bool any_up)
-{
-    return state == CMDI_CLIENT_UP || (!any_up && state < CMDI_CLIENT_UP);
-}
+/** Asks the strategy. Thread: one at a time, if there is a state. Returns: an index into the list. */
+uint32_t cmdi_picker_pick(
+        const struct cmdi_picker *picker, uint64_t key, const struct cmdi_dispatch_list *list);
 
 /** The state of round-robin. */
 struct cmdi_round_robin {

@@ -18,7 +18,7 @@
  * structs of the groups that ended last until it stops. So a thread that learns too late that
  * the group was closed reads `state` and `refs`, and not what was freed.
  *
- * The files, lowest first, each of which calls only those before it: ref, endpoint, dispatch, options,
+ * The files, lowest first, each of which calls only those before it: ref, endpoint, strategies, dispatch, options,
  * send (a command finds its connection), stats, wait, attempt (a forwarded command waits for room),
  * forward, group_shard, group, sender, stream.
  */

@@ -36,12 +36,25 @@ static bool group_shard_takes_always(const void *source, uint32_t index)
     return true;
 }
 
+static uint32_t group_shard_ask(const struct cmdi_group_shard *group_shard, uint64_t key)
+{
+    const struct cmdi_client_shard *client_shard = &group_shard->client_shard;
+    const struct cmdi_dispatch_list list = {
+            .clients = group_shard->list,
+            .count = group_shard->client_count,
+            .in_flight_max = client_shard->config->in_flight_max,
+            .now_ms = (uint32_t)client_shard->shard->now_ms,
+            .any_up = group_shard->up_count > 0,
+    };
+    return cmdi_picker_pick(&group_shard->picker, key, &list);
+}
+
 static inline uint32_t group_shard_pick(struct cmdi_group_shard *group_shard, uint64_t key)
 {
     const struct cmdi_picker *picker = &group_shard->picker;
     uint32_t count = group_shard->client_count;
     if (CMDI_UNLIKELY(picker->dispatch != &cmds_dispatch_round_robin)) {
-        return cmdi_picker_pick(picker, key, group_shard->list, count, group_shard->up_count > 0);
+        return group_shard_ask(group_shard, key);
     }
     return CMDI_LIKELY(group_shard->all_up)
                    ? cmdi_round_robin_pick(picker->state, count, group_shard_takes_always, NULL)
@@ -170,10 +183,10 @@ int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmd
 
 /*
  * Threads that are no shard of ours share one list, and so one state, which therefore has a lock.
- * Of round-robin it is one counter without a lock; then a connection that is down leaves its share
- * to the one after it.
+ * Ours do without: of round-robin it is one counter, and then a connection that is down leaves its
+ * share to the one after it; the others are given what they remember, out of the same counter.
  */
-static uint32_t group_pick(struct cmds_group *group, uint64_t key, bool any_up)
+static uint32_t group_pick(struct cmds_group *group, uint64_t key, bool any_up, uint64_t now_ms)
 {
     const struct cmdi_picker *picker = &group->picker;
     uint32_t count = group->options.client_count;
@@ -181,24 +194,36 @@ static uint32_t group_pick(struct cmds_group *group, uint64_t key, bool any_up)
         uint64_t before = atomic_fetch_add_explicit(&group->pick_count, 1, memory_order_relaxed);
         return (uint32_t)(before % count);
     }
+    const struct cmdi_dispatch_list list = {
+            .clients = group->clients,
+            .count = count,
+            .in_flight_max = group->options.in_flight_max,
+            .now_ms = (uint32_t)now_ms,
+            .any_up = any_up,
+    };
+    if (picker->short_pick != NULL) {
+        uint64_t before = atomic_fetch_add_explicit(&group->pick_count, 1, memory_order_relaxed);
+        struct cmdi_strategy mine = {.random = before + 1, .next = (uint32_t)(before % count)};
+        return picker->short_pick(&mine, key, &list);
+    }
     if (picker->state == NULL) {
-        return cmdi_picker_pick(picker, key, group->clients, count, any_up);
+        return cmdi_picker_pick(picker, key, &list);
     }
     pthread_mutex_lock(&group->picker_lock);
-    uint32_t index = cmdi_picker_pick(picker, key, group->clients, count, any_up);
+    uint32_t index = cmdi_picker_pick(picker, key, &list);
     pthread_mutex_unlock(&group->picker_lock);
     return index;
 }
 
 /* One that is up, from `index` on; without any, one that is connecting. */
 static int group_send_to_any(
-        struct cmds_group *group, const struct cmdi_command *command, uint64_t key)
+        struct cmds_group *group, const struct cmdi_command *command, uint64_t key, uint64_t now_ms)
 {
     uint32_t count = group->options.client_count;
     /* The caller is one of them. */
     CMDI_ASSERT(atomic_load_explicit(&group->refs, memory_order_relaxed) > 0);
     bool any_up = atomic_load(&group->up_count) > 0;
-    uint32_t first = count > 1 ? group_pick(group, key, any_up) : 0;
+    uint32_t first = count > 1 ? group_pick(group, key, any_up, now_ms) : 0;
     int refused = CMDS_E_NOT_CONNECTED;
     for (uint32_t i = 0; i < count; i++) {
         struct cmdi_client *client = group->clients[(first + i) % count];
@@ -293,8 +318,9 @@ static int group_send_from_elsewhere(
     if (cmdi_group_is_closing(group)) {
         return CMDS_E_CLOSED;
     }
-    command->deadline_ms = group_deadline(cmdi_ns_to_ms(cmdi_now_ns()), how->deadline_ms);
-    int code = group_send_to_any(group, command, how->sticky_key);
+    uint64_t now_ms = cmdi_ns_to_ms(cmdi_now_ns());
+    command->deadline_ms = group_deadline(now_ms, how->deadline_ms);
+    int code = group_send_to_any(group, command, how->sticky_key, now_ms);
     return code == -ENOBUFS ? group_ask_for_room(group, command) : code;
 }
 

@@ -13,8 +13,11 @@
 #include "support/harness.h"
 
 enum {
-    COUNT = 5
+    COUNT = 5,
+    WINDOW = 50,
 };
+static struct cmdi_shard shard;
+static const struct cmdi_client_config config = {.in_flight_max = WINDOW};
 static struct cmdi_client clients[COUNT];
 static struct cmdi_client *list[COUNT];
 static struct cmds_group group;
@@ -37,10 +40,24 @@ static void setup(void)
         list[i] = &clients[i];
     }
     group_shard.group = &group;
+    group_shard.client_shard.shard = &shard;
+    group_shard.client_shard.config = &config;
     group_shard.list = list;
     group_shard.client_count = COUNT;
     group_shard.connecting_count = COUNT;
     atomic_store(&group.connecting_count, COUNT);
+}
+
+static uint32_t pick_of(const struct cmdi_picker *picker, uint64_t key, uint32_t count, bool any_up)
+{
+    const struct cmdi_dispatch_list of = {
+            .clients = list, .count = count, .in_flight_max = WINDOW, .any_up = any_up};
+    return cmdi_picker_pick(picker, key, &of);
+}
+
+static uint32_t pick(const struct cmdi_picker *picker, uint64_t key, bool any_up)
+{
+    return pick_of(picker, key, COUNT, any_up);
 }
 
 /* --- Round-robin ------------------------------------------------------------------------------ */
@@ -48,7 +65,7 @@ static void setup(void)
 static void test_dispatch_round_robin_is_fair_to_those_that_are_up(void)
 {
     for (uint32_t down = 0; down < 1u << COUNT; down++) {
-        struct cmdi_picker picker = {NULL, NULL};
+        struct cmdi_picker picker = {NULL, NULL, NULL};
         uint32_t picks[COUNT] = {0};
         uint32_t up_count = 0;
         setup();
@@ -59,7 +76,7 @@ static void test_dispatch_round_robin_is_fair_to_those_that_are_up(void)
         }
         CU_ASSERT_EQUAL(cmdi_picker_init(&picker, &cmds_dispatch_round_robin, COUNT, NULL), 0);
         for (uint32_t i = 0; i < 60; i++) {
-            uint32_t index = cmdi_picker_pick(&picker, 0, list, COUNT, up_count > 0);
+            uint32_t index = pick(&picker, 0, up_count > 0);
             picks[index % COUNT]++;
             CU_ASSERT_TRUE(index < COUNT);
         }
@@ -75,7 +92,7 @@ static void test_dispatch_short_way_of_round_robin_is_the_table(void)
 {
     static const enum cmdi_client_state states[] = {
             CMDI_CLIENT_CONNECT, CMDI_CLIENT_UP, CMDI_CLIENT_DOWN};
-    struct cmdi_picker picker = {NULL, NULL};
+    struct cmdi_picker picker = {NULL, NULL, NULL};
     setup();
     CU_ASSERT_EQUAL(cmdi_picker_init(&picker, &cmds_dispatch_round_robin, COUNT, NULL), 0);
     CU_ASSERT_EQUAL(
@@ -85,12 +102,69 @@ static void test_dispatch_short_way_of_round_robin_is_the_table(void)
             state_set(i, states[left % 3]);
         }
         for (uint32_t i = 0; i < 7; i++) {
-            uint32_t index = cmdi_picker_pick(&picker, 0, list, COUNT, group_shard.up_count > 0);
+            uint32_t index = pick(&picker, 0, group_shard.up_count > 0);
             CU_ASSERT_EQUAL(cmdi_group_shard_pick(&group_shard, 0), index);
         }
     }
     cmdi_picker_fini(&picker);
     cmdi_picker_fini(&group_shard.picker);
+}
+
+/* --- The other strategies of the library ------------------------------------------------------ */
+
+static uint64_t chance;
+
+static uint32_t roll(uint32_t below)
+{
+    chance = chance * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    return (uint32_t)((chance >> 33) % below);
+}
+
+static void shake(void)
+{
+    static const enum cmdi_client_state states[] = {
+            CMDI_CLIENT_CONNECT, CMDI_CLIENT_UP, CMDI_CLIENT_UP, CMDI_CLIENT_DOWN};
+    for (uint32_t i = 0; i < COUNT; i++) {
+        state_set(i, states[roll(4)]);
+        atomic_store(&clients[i].in_flight, roll(2) != 0 ? roll(WINDOW + 5) : roll(4));
+        atomic_store(&clients[i].latency.ewma_us, roll(3) * roll(400));
+    }
+    shard.now_ms += roll(5000);
+}
+
+/* A group shard asks none of them by its table. Whatever it sees, it picks what the table would. */
+static void strategy_is_its_table(const struct cmds_dispatch *dispatch)
+{
+    struct cmdi_strategy by_table, mine;
+    struct cmdi_picker *picker = &group_shard.picker;
+    setup();
+    chance = 3;
+    CU_ASSERT_EQUAL(cmdi_picker_init(picker, dispatch, COUNT, NULL), 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(picker->short_pick);
+    ((struct cmdi_strategy *)picker->state)->random = 1;
+    for (uint32_t i = 0; i < 20000; i++) {
+        uint64_t key = roll(2) != 0 ? roll(100) : 0;
+        struct cmdi_picker table = {dispatch, &by_table, NULL};
+        shake();
+        memcpy(&by_table, picker->state, sizeof(by_table));
+        struct cmdi_dispatch_list of = {.clients = list,
+                .count = COUNT,
+                .in_flight_max = WINDOW,
+                .now_ms = (uint32_t)shard.now_ms,
+                .any_up = group_shard.up_count > 0};
+        uint32_t index = cmdi_group_shard_pick(&group_shard, key);
+        CU_ASSERT_EQUAL(cmdi_picker_pick(&table, key, &of), index);
+        memcpy(&mine, picker->state, sizeof(mine));
+        CU_ASSERT_EQUAL(memcmp(&mine, &by_table, sizeof(mine)), 0);
+    }
+    cmdi_picker_fini(picker);
+}
+
+static void test_dispatch_short_way_of_the_others_is_their_table(void)
+{
+    strategy_is_its_table(&cmds_dispatch_least);
+    strategy_is_its_table(&cmds_dispatch_p2c);
+    strategy_is_its_table(&cmds_dispatch_sticky);
 }
 
 /* --- A strategy of the user's ----------------------------------------------------------------- */
@@ -110,6 +184,9 @@ static uint32_t pick_least(const struct cmds_dispatch *self, void *state, uint64
         const struct cmds_candidate *one = candidate(source, i);
         CU_ASSERT_EQUAL(one->struct_size, sizeof(*one));
         CU_ASSERT_EQUAL(one->client, i);
+        CU_ASSERT_EQUAL(one->weight, CMDS_WEIGHT);
+        CU_ASSERT_EQUAL((one->flags & CMDS_CANDIDATE_FULL) != 0,
+                (one->flags & CMDS_CANDIDATE_DOWN) == 0 && one->in_flight >= WINDOW);
         if ((one->flags & CMDS_CANDIDATE_DOWN) == 0 && one->in_flight < least) {
             least = one->in_flight;
             best = i;
@@ -124,7 +201,7 @@ static void test_dispatch_custom_strategy_sees_the_load(void)
             .version = CMDS_DISPATCH_VERSION,
             .name = "least",
             .pick = pick_least};
-    struct cmdi_picker picker = {NULL, NULL};
+    struct cmdi_picker picker = {NULL, NULL, NULL};
     struct cmds_error error = CMDS_ERROR_INIT;
     setup();
     for (uint32_t i = 0; i < COUNT; i++) {
@@ -134,12 +211,12 @@ static void test_dispatch_custom_strategy_sees_the_load(void)
 
     CU_ASSERT_EQUAL(cmdi_dispatch_check(&least, NULL), 0);
     CU_ASSERT_EQUAL(cmdi_picker_init(&picker, &least, COUNT, NULL), 0);
-    CU_ASSERT_EQUAL(cmdi_picker_pick(&picker, 0, list, COUNT, false), 3); // All are connecting.
+    CU_ASSERT_EQUAL(pick(&picker, 0, false), 3); // All are connecting.
     state_set(3, CMDI_CLIENT_DOWN);
-    CU_ASSERT_EQUAL(cmdi_picker_pick(&picker, 0, list, COUNT, false), 2);
+    CU_ASSERT_EQUAL(pick(&picker, 0, false), 2);
     state_set(0, CMDI_CLIENT_UP); // Those that are connecting are down to it now.
-    CU_ASSERT_EQUAL(cmdi_picker_pick(&picker, 0, list, COUNT, true), 0);
-    CU_ASSERT_TRUE(cmdi_picker_pick(&picker, 77, list, COUNT, true) < COUNT);
+    CU_ASSERT_EQUAL(pick(&picker, 0, true), 0);
+    CU_ASSERT_TRUE(pick(&picker, 77, true) < COUNT);
     cmdi_picker_fini(&picker);
 
     least.version = 9;
@@ -221,16 +298,16 @@ static const struct cmds_dispatch kept_dispatch = {.struct_size = sizeof(kept_di
 
 static void test_dispatch_each_list_has_a_state_of_its_own(void)
 {
-    struct cmdi_picker one = {NULL, NULL}, other = {NULL, NULL};
+    struct cmdi_picker one = {NULL, NULL, NULL}, other = {NULL, NULL, NULL};
     setup();
     fini_count = fini_picks = 0;
     init_code = 0;
     CU_ASSERT_EQUAL(cmdi_picker_init(&one, &kept_dispatch, COUNT, NULL), 0);
     CU_ASSERT_EQUAL(cmdi_picker_init(&other, &kept_dispatch, 2, NULL), 0);
     for (uint32_t i = 0; i < 10; i++) {
-        CU_ASSERT_EQUAL(cmdi_picker_pick(&one, 0, list, COUNT, true), i % COUNT);
+        CU_ASSERT_EQUAL(pick(&one, 0, true), i % COUNT);
     }
-    CU_ASSERT_EQUAL(cmdi_picker_pick(&other, 0, list, 2, true), 0);
+    CU_ASSERT_EQUAL(pick_of(&other, 0, 2, true), 0);
     cmdi_picker_fini(&one);
     CU_ASSERT_EQUAL(fini_count, 1);
     CU_ASSERT_EQUAL(fini_picks, 10);
@@ -242,7 +319,7 @@ static void test_dispatch_each_list_has_a_state_of_its_own(void)
 
 static void test_dispatch_init_that_fails_is_told_and_not_ended(void)
 {
-    struct cmdi_picker picker = {NULL, NULL};
+    struct cmdi_picker picker = {NULL, NULL, NULL};
     struct cmds_error error = CMDS_ERROR_INIT;
     fini_count = 0;
     init_code = -EPERM;
@@ -314,6 +391,8 @@ static CU_TestInfo test_dispatch[] = {
                 test_dispatch_round_robin_is_fair_to_those_that_are_up},
         {"the short way of round-robin is the table",
                 test_dispatch_short_way_of_round_robin_is_the_table},
+        {"the short way of the others is their table",
+                test_dispatch_short_way_of_the_others_is_their_table},
         {"a custom strategy sees the load", test_dispatch_custom_strategy_sees_the_load},
         {"an index means the same connection, whatever comes",
                 test_dispatch_index_means_the_same_connection_whatever_comes},
