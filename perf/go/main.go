@@ -19,11 +19,12 @@ import (
 const (
 	exitFailed = 1
 	exitUsage  = 2
-	usage      = `Usage: cmdstream-go serve|bench|check [OPTIONS]
+	usage      = `Usage: cmdstream-go serve|bench|check|stress [OPTIONS]
 
   serve   serves the test protocol, and prints "listening on ADDRESS (...)" when it is ready
   bench   commands/s, latencies, CPU time; the options and the JSON object of "cmdstream bench"
   check   sends the whole test protocol to a server and says what went wrong
+  stress  one side of "cmdstream stress": a server that restarts, or clients that check every result
 `
 )
 
@@ -40,6 +41,8 @@ func main() {
 		os.Exit(bench(set, os.Args[2:]))
 	case "check":
 		os.Exit(check(set, os.Args[2:]))
+	case "stress":
+		os.Exit(stressTest(set, os.Args[2:]))
 	}
 	fmt.Fprint(os.Stderr, usage)
 	os.Exit(exitUsage)

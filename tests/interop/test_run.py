@@ -148,6 +148,45 @@ class TestCell(unittest.TestCase):
         self.assertEqual(output.getvalue().count("FAIL"), 1)
 
 
+class StressFake:
+    """A side of the stress test, made of Python."""
+
+    def __init__(self, code):
+        self.code = code
+
+    def stress(self, *_):
+        return [sys.executable, "-c", self.code]
+
+
+class TestStress(unittest.TestCase):
+    def setUp(self):
+        self.runner = load()
+
+    def problems(self, server=GOOD_SERVER, counts='"verify_errors": 0, "success": 5, "network_errors": 1', ends=""):
+        host, client = StressFake(server), StressFake(f"print('{{\"total_commands\": 6, {counts}}}'); {ends}")
+        with contextlib.redirect_stdout(io.StringIO()):
+            return [self.runner.stress_verdict(host, client, "json")[0]]
+
+    def test_good(self):
+        self.assertEqual(self.problems(), [None])
+
+    def test_each_reason_to_fail(self):
+        for counts in ('"verify_errors": 1, "success": 5, "network_errors": 1',
+                       '"verify_errors": 0, "success": 0, "network_errors": 1',
+                       '"verify_errors": 0, "success": 5, "network_errors": 0'):
+            self.assertIsNotNone(self.problems(counts=counts)[0], counts)
+        self.assertIn("status 1", self.problems(ends="exit(1)")[0])
+
+    def test_a_server_that_ends_badly(self):
+        with self.assertRaises(self.runner.Problem):
+            self.problems(server=server_that("exit(1)"))
+
+    def test_every_way_is_counted(self):
+        bad = StressFake("exit('no')")
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.assertEqual(len(self.runner.run_stress(bad, bad, ("json", "msgpack"))), 4)
+
+
 class TestChildren(unittest.TestCase):
     def test_they_die_with_the_runner(self):
         code = (f"import sys; sys.path.insert(0, {str(RUN.parent)!r}); from test_run import load\n"

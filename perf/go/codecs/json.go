@@ -7,6 +7,9 @@ import (
 	"reflect"
 
 	"cmdstream/perf/go/testproto"
+
+	cln "github.com/cmd-stream/cmd-stream-go/client"
+	srv "github.com/cmd-stream/cmd-stream-go/server"
 )
 
 var jsonFormat = format{
@@ -23,6 +26,18 @@ func asJSON[V any]() listed {
 		err := json.Unmarshal(body, &value)
 		return value, err
 	}}
+}
+
+// Listed is a type of a protocol; its place in the list is its number on the wire.
+type Listed = listed
+
+// AsJSON is a type of a protocol of one's own.
+func AsJSON[V any]() Listed { return asJSON[V]() }
+
+// JSON makes both sides' codec of a protocol of one's own.
+func JSON[R any](commands, results []Listed) (cln.Codec[R], srv.Codec[R]) {
+	own := &format{append: appendJSON, commands: commands, results: results}
+	return framedClient[R]{own}, framedServer[R]{own}
 }
 
 func appendJSON(out []byte, value any) ([]byte, error) {
