@@ -19,10 +19,12 @@
 
 CMDS_BEGIN_
 
+struct cmds_breaker;
 struct cmds_call;
 struct cmds_codec;
 struct cmds_dispatch;
 struct cmds_group;
+struct cmds_hooks;
 struct cmds_runtime;
 struct cmds_sender;
 struct cmds_tls;
@@ -134,6 +136,14 @@ struct cmds_group_options {
     // Of cmds_tls_client_new(), see tls.h; groups and senders may share it. The server has to have the
     // name in `connect`, or the server_name of its options, which a UNIX socket needs. NULL: plain.
     struct cmds_tls *tls;
+    // What sees each command, in this order; see hooks.h. What they point to is copied, their
+    // contexts are kept. NULL with a count of 0: none.
+    const struct cmds_hooks *const *hooks;
+    // Refuses commands while the server fails; see breaker.h. Groups and senders may share it. NULL:
+    // none.
+    struct cmds_breaker *breaker;
+    uint32_t hooks_count; // At most CMDS_HOOKS_MAX.
+    uint32_t unused;
 };
 /** Names one command of a group, for has and forget. Only valid for the group that filled it in. */
 struct cmds_ticket {
@@ -147,6 +157,7 @@ struct cmds_send_options {
     // Filled in before the first result and before the send returns 0; such a command costs a short
     // lock more. Of a one-way command id is 0, which names nothing. May be NULL.
     struct cmds_ticket *ticket;
+    void *data; // For the group's hooks: struct cmds_sent_command has it.
 };
 #ifdef __cplusplus
 CMDS_END_
@@ -180,8 +191,8 @@ CMDS_BEGIN_
  * Starts to connect and returns. Commands may be sent at once; they wait for the connection within
  * their deadline. Names are resolved on a thread of their own.
  *
- * Owner:   copies the options; keeps protocol, codec, dispatch, tls and context until the group has
- *          closed. Gives *group: cmds_group_close(), which takes that reference; without a close
+ * Owner:   copies the options; keeps protocol, codec, dispatch, tls, breaker and contexts until the
+ *          group has closed. Gives *group: cmds_group_close(), which takes that reference; without a close
  *          cmds_runtime_stop() does. *group is set before the first callback runs.
  * Thread:  any, a shard too; an inline runtime: the thread that turns it.
  * Returns: 0; CMDS_E_SCHEMA; -EINVAL, -E2BIG: an option, by name; -ENOMEM; CMDS_E_CLOSED: the
@@ -233,7 +244,8 @@ CMDS_NODISCARD CMDS_API int cmds_group_wait(
  *          on_writable will tell; CMDS_E_NOT_CONNECTED: no connection is left; CMDS_E_CLOSED:
  *          somebody has begun to close the group; CMDS_E_WRONG_TYPE: not a command of this
  *          protocol; CMDS_E_LIMIT: larger than frame_size_max, it will never be taken; -EINVAL: a
- *          NULL pointer with a size; -ENOMEM.
+ *          NULL pointer with a size; -ENOMEM; CMDS_E_NOT_ALLOWED: the breaker is open; what a hook's
+ *          before_send returned.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmds_message command,
         const struct cmds_send_options *how, cmds_result_fn on_result, void *context);
@@ -247,7 +259,7 @@ CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmd
  *          the call is cancelled; CMDS_E_FINISHED: it has had its last result; CMDS_E_CLOSED,
  *          CMDS_E_NOT_CONNECTED, CMDS_E_WRONG_TYPE (also for a one-way command), CMDS_E_LIMIT,
  *          -ENOBUFS: it would have to wait, and memory_size_max has no room for that; -ENOMEM;
- *          -EXDEV off the call's shard; -EINVAL: one of the pointers is NULL.
+ *          CMDS_E_NOT_ALLOWED, and what a hook's before_send returned; -EXDEV off the call's shard; -EINVAL: one of the pointers is NULL.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_forward(struct cmds_group *group,
         struct cmds_message command, struct cmds_call *call, cmds_forward_fn on_result);

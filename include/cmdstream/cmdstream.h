@@ -8,6 +8,7 @@
 #include <cmdstream/client.h>
 #include <cmdstream/codec.h>
 #include <cmdstream/dispatch.h>
+#include <cmdstream/hooks.h>
 #include <cmdstream/runtime.h>
 #include <cmdstream/schema.h>
 #include <cmdstream/server.h>

@@ -54,11 +54,20 @@ static struct cmds_result attempt_error_result(int code, const char *text)
             .error = code, .last = true, .text = text != NULL ? text : cmds_error_text(code)};
 }
 
+/* Hooks and breaker first: with `last` the attempt may be gone then. */
+static void attempt_tell(struct cmdi_attempt *attempt, const struct cmds_result *result)
+{
+    if (CMDI_UNLIKELY(attempt->track != NULL)) {
+        cmdi_track_see(attempt->track, result);
+    }
+    attempt->ops->on_result(attempt, result);
+}
+
 void cmdi_attempt_on_result(void *context, const struct cmds_result *result)
 {
     struct cmdi_attempt *attempt = context;
     CMDI_ASSERT_SLOW(attempt->state == CMDI_ATTEMPT_SENT || attempt->state == CMDI_ATTEMPT_ENDING);
-    attempt->ops->on_result(attempt, result);
+    attempt_tell(attempt, result);
 }
 
 /* Out of the list of those that wait; it stays counted as pending. */
@@ -201,7 +210,7 @@ void cmdi_attempt_begin_kept(struct cmdi_attempt *attempt)
     } else {
         struct cmds_result result = attempt_error_result(attempt_outcome(code), NULL);
         attempt_move(attempt, CMDI_ATTEMPT_ENDING);
-        attempt->ops->on_result(attempt, &result); // It was never counted here.
+        attempt_tell(attempt, &result); // It was never counted here.
     }
 }
 

@@ -46,6 +46,7 @@ struct cmdi_attempt {
 
     struct cmdi_client *client;
     uint64_t sequence;
+    struct cmdi_track *track; // What hooks and breaker know of it; NULL: the group has none.
 
     struct cmdi_list link; // group_shard->waiting
     struct cmdi_timer timer;
@@ -74,6 +75,7 @@ static inline void cmdi_attempt_init(struct cmdi_attempt *attempt,
     attempt->state = CMDI_ATTEMPT_NEW;
     attempt->deadline_ms = deadline_ms;
     attempt->client = NULL;
+    attempt->track = NULL;
     attempt->body = NULL;
     cmdi_list_init(&attempt->link);
     cmdi_timer_init(&attempt->timer, cmdi_attempt_on_timer);

@@ -115,13 +115,14 @@ static void forward_on_cancel(struct cmdi_call_observer *observer)
 
 /* Each one holds the group shard: whichever way it ends, and be it in a later turn. */
 static int forward_here(struct cmdi_group_shard *group_shard, struct cmdi_command *command,
-        struct cmds_call *call, cmds_forward_fn on_result)
+        struct cmdi_track *track, struct cmds_call *call, cmds_forward_fn on_result)
 {
     struct cmdi_forward *forward = cmdi_pool_acquire(&group_shard->forward_pool);
     if (forward == NULL) {
         return -ENOMEM;
     }
     cmdi_attempt_init(&forward->attempt, &forward_attempt_ops, group_shard, command->deadline_ms);
+    forward->attempt.track = track;
     forward->call = call; // It is charged for a body that waits.
     int code = cmdi_attempt_begin(&forward->attempt, command);
     if (CMDI_UNLIKELY(code < 0)) {
@@ -286,7 +287,7 @@ static void courier_on_cancel(struct cmdi_call_observer *observer)
 }
 
 static int forward_there(struct cmdi_group_shard *group_shard, const struct cmdi_command *command,
-        struct cmds_call *call, cmds_forward_fn on_result)
+        struct cmdi_track *track, struct cmds_call *call, cmds_forward_fn on_result)
 {
     struct courier *courier = calloc(1, sizeof(*courier));
     if (courier == NULL) {
@@ -294,6 +295,7 @@ static int forward_there(struct cmdi_group_shard *group_shard, const struct cmdi
     }
     struct cmdi_forward *forward = &courier->forward;
     cmdi_attempt_init(&forward->attempt, &courier_attempt_ops, group_shard, command->deadline_ms);
+    forward->attempt.track = track;
     int code = cmdi_attempt_keep(&forward->attempt, command);
     if (code < 0) {
         cmdi_attempt_fini(&forward->attempt);
@@ -357,6 +359,34 @@ static int forward_measure(struct cmds_group *group, struct cmds_message message
     return code;
 }
 
+/* Breaker and hooks first, if there are any. `group_shard`: as cmdi_track_begin(). */
+static int forward_track(struct cmds_group *group, struct cmdi_group_shard *group_shard,
+        struct cmdi_command *command, const struct cmds_call *call, struct cmdi_track **track)
+{
+    uint64_t now_ms = cmdi_call_shard(call)->now_ms;
+    uint32_t left_ms = CMDS_NEVER;
+    if (CMDI_LIKELY(!group->tracker.is_used)) {
+        return 0;
+    }
+    if (command->deadline_ms - now_ms < CMDS_NEVER) {
+        left_ms = command->deadline_ms > now_ms ? (uint32_t)(command->deadline_ms - now_ms) : 0;
+    }
+    int code = cmdi_track_begin(group, group_shard, command, left_ms, NULL, track);
+    if (code == 0 && (*track)->tracked.until_ms < command->deadline_ms) {
+        command->deadline_ms = (*track)->tracked.until_ms;
+    }
+    return code;
+}
+
+/* Its track ends with what was not sent. Returns: `code`. */
+static int forward_end_track(struct cmdi_track *track, const struct cmdi_command *command, int code)
+{
+    if (code < 0 && track != NULL) {
+        cmdi_track_refuse(track, command->value, code);
+    }
+    return code;
+}
+
 /* The caller has entered the group. */
 static int forward_elsewhere(struct cmds_group *group, struct cmds_message message,
         struct cmds_call *call, cmds_forward_fn on_result)
@@ -369,9 +399,31 @@ static int forward_elsewhere(struct cmds_group *group, struct cmds_message messa
     if (code < 0) {
         return code;
     }
+    struct cmdi_track *track = NULL;
+    code = forward_track(group, NULL, &command, call, &track);
+    if (code < 0) {
+        return code;
+    }
     struct cmdi_group_shard *group_shard = forward_find_shard(group);
-    return group_shard != NULL ? forward_there(group_shard, &command, call, on_result)
+    code = group_shard != NULL ? forward_there(group_shard, &command, track, call, on_result)
                                : CMDS_E_NOT_CONNECTED;
+    return forward_end_track(track, &command, code);
+}
+
+static inline int forward_from_here(struct cmdi_group_shard *group_shard,
+        struct cmds_message message, struct cmds_call *call, cmds_forward_fn on_result)
+{
+    struct cmdi_command command;
+    struct cmdi_track *track = NULL;
+    int code = forward_measure(group_shard->group, message, call, &command);
+    if (CMDI_LIKELY(code == 0)) {
+        code = forward_track(group_shard->group, group_shard, &command, call, &track);
+    }
+    if (CMDI_UNLIKELY(code < 0)) {
+        return code;
+    }
+    code = forward_here(group_shard, &command, track, call, on_result);
+    return forward_end_track(track, &command, code);
 }
 
 /* Of a call for which nothing can be done any more. Returns: 0; why not. */
@@ -401,9 +453,7 @@ int cmds_group_forward(struct cmds_group *group, struct cmds_message message,
     }
     struct cmdi_group_shard *group_shard = cmdi_group_here(group);
     if (CMDI_LIKELY(group_shard != NULL && cmdi_group_shard_is_usable(group_shard))) {
-        struct cmdi_command command;
-        code = forward_measure(group, message, call, &command);
-        return code < 0 ? code : forward_here(group_shard, &command, call, on_result);
+        return forward_from_here(group_shard, message, call, on_result);
     }
     if (!cmdi_group_enter(group)) {
         return CMDS_E_CLOSED;

@@ -95,6 +95,7 @@ static void group_free_parts(struct cmds_group *group)
     cmdi_type_table_fini(&group->commands);
     cmdi_type_table_fini(&group->results);
     cmdi_tickets_trim(&group->tickets);
+    cmdi_tracker_fini(&group->tracker);
     free(group->shards);
     free(group->clients);
     free(group->config);
@@ -119,6 +120,7 @@ static int group_fill(struct cmds_group *group, const struct cmds_group_options 
 {
     const struct cmds_protocol *protocol = options->protocol;
     if (group_copy_strings(group, options) < 0 ||
+            cmdi_tracker_init(&group->tracker, options, NULL) < 0 ||
             cmdi_type_table_init(&group->commands, protocol->commands, protocol->command_count) <
                     0 ||
             cmdi_type_table_init(&group->results, protocol->results, protocol->result_count) < 0) {

@@ -18,8 +18,9 @@
  * structs of the groups that ended last until it stops. So a thread that learns too late that
  * the group was closed reads `state` and `refs`, and not what was freed.
  *
- * The files, lowest first, each of which calls only those before it: ref, endpoint, strategies, dispatch, options,
- * send (a command finds its connection), stats, wait, attempt (a forwarded command waits for room),
+ * The files, lowest first, each of which calls only those before it: ref, endpoint, strategies,
+ * dispatch, breaker, hooks, options, track (what these two keep of a command), send (a command finds
+ * its connection), stats, wait, attempt (a forwarded command waits for room),
  * forward, group_shard, group, sender, stream.
  */
 #ifndef CMDI_GROUP_GROUP_H
@@ -36,6 +37,7 @@
 #include "client/client.h"
 #include "group/dispatch.h"
 #include "group/endpoint.h"
+#include "group/track.h"
 #include "shard/runtime.h"
 
 /** What a sender learns beyond the callbacks of the program. All may be NULL. On a shard. */
@@ -81,6 +83,8 @@ struct cmds_group {
     uint32_t shard_count;
     struct cmdi_client **clients; // All of them, by number.
     struct cmdi_group_endpoint endpoint;
+
+    struct cmdi_tracker tracker;
 
     struct cmdi_group_owner_ops owner_ops; // Of the sender above it.
 

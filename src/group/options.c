@@ -9,6 +9,7 @@
 #include "client/config.h"
 #include "codec/codec.h"
 #include "group/dispatch.h"
+#include "group/hooks.h"
 
 enum {
     GROUP_CLIENTS_MAX = 65536,
@@ -96,6 +97,13 @@ int cmdi_group_options_take(struct cmds_group_options *mine,
     }
     if (code == 0) {
         code = cmdi_client_config_check_tls(mine, error);
+    }
+    if (code == 0) {
+        struct cmdi_hooks hooks;
+        code = cmdi_hooks_take(&hooks, mine, error);
+    }
+    if (code == 0) {
+        code = cmdi_unused_check(mine->unused, "cmds_group_options", error);
     }
     return code < 0 ? code : cmdi_dispatch_check(mine->dispatch, error);
 }

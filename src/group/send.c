@@ -352,10 +352,52 @@ static int group_send_with_ticket(struct cmds_group *group, struct cmdi_group_sh
     return code;
 }
 
+static inline int group_send_whole(struct cmds_group *group, struct cmdi_group_shard *group_shard,
+        struct cmdi_command *command, const struct cmds_send_options *how)
+{
+    return CMDI_UNLIKELY(how->ticket != NULL)
+                   ? group_send_with_ticket(group, group_shard, command, how)
+                   : group_send(group, group_shard, command, how);
+}
+
+/* Breaker and hooks first. `kept`: where it stays if there is no room; NULL: nowhere. */
+static int group_send_tracked(struct cmds_group *group, struct cmdi_group_shard *group_shard,
+        struct cmdi_command *command, struct cmds_send_options *how, struct cmdi_kept *kept)
+{
+    struct cmdi_track *track = NULL;
+    bool answered = command->on_result != NULL;
+    if (cmdi_group_is_foreign(group)) {
+        return CMDS_E_FORKED; // Before any lock.
+    }
+    int code = kept != NULL && kept->is_kept
+                       ? cmdi_track_begin_again(group, group_shard, kept, &track)
+                       : cmdi_track_begin(
+                                 group, group_shard, command, how->deadline_ms, how->data, &track);
+    if (CMDI_UNLIKELY(code < 0)) {
+        return code;
+    }
+    how->deadline_ms = cmdi_track_left_ms(track, how->deadline_ms);
+    if (CMDI_LIKELY(answered)) {
+        track->on_result = command->on_result;
+        track->context = command->context;
+        command->on_result = cmdi_track_on_result;
+        command->context = track;
+    }
+    code = group_send_whole(group, group_shard, command, how);
+    if (CMDI_UNLIKELY(code == -ENOBUFS && kept != NULL)) {
+        cmdi_track_keep(track, kept);
+    } else if (CMDI_UNLIKELY(code < 0)) {
+        cmdi_track_refuse(track, command->value, code);
+    } else if (!answered) {
+        cmdi_track_end_one_way(track);
+    }
+    return code;
+}
+
 /* Inside the group: on a shard of it, or entered. */
-static int group_send_inside(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmds_message message, const struct cmds_send_options *how, cmds_result_fn on_result,
-        void *context)
+static inline int group_send_inside(struct cmds_group *group, struct cmdi_group_shard *group_shard,
+        struct cmds_message message, const struct cmds_send_options *how,
+        const struct cmdi_send_end *end)
 {
     struct cmdi_command command;
     struct cmds_send_options mine;
@@ -366,8 +408,8 @@ static int group_send_inside(struct cmds_group *group, struct cmdi_group_shard *
     if (CMDI_UNLIKELY(code < 0)) {
         return code;
     }
-    command.on_result = on_result != NULL ? on_result : group_ignore;
-    command.context = context;
+    command.on_result = end->on_result != NULL ? end->on_result : group_ignore;
+    command.context = end->context;
     command.extra = NULL;
     if (CMDI_UNLIKELY(message.type->one_way != 0)) {
         /* Nothing ever comes, so there is nothing to wait for or to forget. */
@@ -377,25 +419,25 @@ static int group_send_inside(struct cmds_group *group, struct cmdi_group_shard *
         }
         mine.ticket = NULL;
     }
-    if (CMDI_UNLIKELY(mine.ticket != NULL)) {
-        return group_send_with_ticket(group, group_shard, &command, &mine);
+    if (CMDI_UNLIKELY(group->tracker.is_used)) {
+        return group_send_tracked(group, group_shard, &command, &mine, end->kept);
     }
-    return group_send(group, group_shard, &command, &mine);
+    return group_send_whole(group, group_shard, &command, &mine);
 }
 
 static int group_send_entered(struct cmds_group *group, struct cmds_message message,
-        const struct cmds_send_options *how, cmds_result_fn on_result, void *context)
+        const struct cmds_send_options *how, const struct cmdi_send_end *end)
 {
     if (!cmdi_group_enter(group)) {
         return CMDS_E_CLOSED;
     }
-    int code = group_send_inside(group, NULL, message, how, on_result, context);
+    int code = group_send_inside(group, NULL, message, how, end);
     cmdi_group_leave(group);
     return code;
 }
 
-int cmds_group_send(struct cmds_group *group, struct cmds_message message,
-        const struct cmds_send_options *how, cmds_result_fn on_result, void *context)
+int cmdi_group_send(struct cmds_group *group, struct cmds_message message,
+        const struct cmds_send_options *how, const struct cmdi_send_end *end)
 {
     if (CMDI_UNLIKELY(group == NULL)) {
         return -EINVAL;
@@ -406,9 +448,16 @@ int cmds_group_send(struct cmds_group *group, struct cmds_message message,
     }
     struct cmdi_group_shard *group_shard = cmdi_group_here(group);
     if (CMDI_LIKELY(group_shard != NULL) && CMDI_LIKELY(cmdi_group_shard_is_usable(group_shard))) {
-        return group_send_inside(group, group_shard, message, how, on_result, context);
+        return group_send_inside(group, group_shard, message, how, end);
     }
-    return group_send_entered(group, message, how, on_result, context);
+    return group_send_entered(group, message, how, end);
+}
+
+int cmds_group_send(struct cmds_group *group, struct cmds_message message,
+        const struct cmds_send_options *how, cmds_result_fn on_result, void *context)
+{
+    const struct cmdi_send_end end = {.on_result = on_result, .context = context};
+    return cmdi_group_send(group, message, how, &end);
 }
 
 /* --- Pauses --------------------------------------------------------------------------------------- */

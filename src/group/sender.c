@@ -23,6 +23,7 @@
 #include "base/time.h"
 #include "client/finish.h"
 #include "client/result.h"
+#include "group/send.h"
 #include "ring/clock.h"
 #include "ring/thread.h"
 #include "shard/drive.h"
@@ -125,7 +126,7 @@ static int sender_wait_room(
 
 /* One attempt. */
 static int sender_try(struct cmds_sender *sender, struct cmds_message command,
-        const struct cmds_send_options *how, cmds_result_fn on_result, void *context)
+        const struct cmds_send_options *how, const struct cmdi_send_end *end)
 {
     if (how->deadline_ms == 0) {
         return CMDS_E_TIMEOUT;
@@ -133,7 +134,7 @@ static int sender_try(struct cmds_sender *sender, struct cmds_message command,
     if ((atomic_load(&sender->users) & CMDI_SENDER_CLOSING) != 0) {
         return CMDS_E_CLOSED;
     }
-    return cmds_group_send(sender->group, command, how, on_result, context);
+    return cmdi_group_send(sender->group, command, how, end);
 }
 
 static int sender_fail(
@@ -154,17 +155,23 @@ int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command,
         void *context, struct cmds_error *error)
 {
     struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+    struct cmdi_kept kept;
+    const struct cmdi_send_end end = {on_result, context, &kept};
+    kept.is_kept = false;
     how.ticket = ticket;
     for (;;) {
         /* Before the attempt, so that room that comes after it is not missed. */
         uint32_t seen = atomic_load(&sender->room);
         how.deadline_ms = cmdi_sender_left_ms(time);
-        int code = sender_try(sender, command, &how, on_result, context);
+        int code = sender_try(sender, command, &how, &end);
         if (code == -ENOBUFS) {
             code = sender_wait_room(sender, seen, time);
             if (code == 0) {
                 continue;
             }
+        }
+        if (kept.is_kept) { // Of a group with hooks: they learn that it was not sent.
+            cmdi_kept_refuse(sender->group, &kept, command.value, code);
         }
         return code < 0 ? sender_fail(sender, code, time->timeout_ms, error) : 0;
     }

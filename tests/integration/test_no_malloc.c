@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What may go wrong: somebody allocates for each command. This program counts the mallocs of the
- * whole process while 20,000 commands go through a group and a server, after a warm-up in which
- * pools and buffers have grown.
+ * whole process while 20,000 commands go through a group and a server, with hooks and without,
+ * after a warm-up in which pools and buffers have grown.
  */
 #include "support/world.h"
 
@@ -47,6 +47,7 @@ struct load {
     struct echo echo;
     _Atomic uint64_t good, failed;
     uint64_t to_send;
+    _Atomic uint64_t hooked; // Ends that hooks saw, with what they had left at the beginning.
 };
 
 static void load_send(struct load *load);
@@ -81,6 +82,11 @@ static void load_begin(void *context)
     }
 }
 
+static uint64_t load_ended(struct load *load)
+{
+    return atomic_load(&load->good) + atomic_load(&load->failed);
+}
+
 /* Returns: mallocs of the process meanwhile. */
 static uint64_t load_run(struct world *world, struct load *load)
 {
@@ -88,23 +94,47 @@ static uint64_t load_run(struct world *world, struct load *load)
     atomic_store(&load->good, 0);
     load->to_send = COMMANDS;
     CU_ASSERT_FATAL(cmds_runtime_post(world->runtime, 0, load_begin, load) == 0);
-    WORLD_UNTIL(world, atomic_load(&load->good) + atomic_load(&load->failed) == COMMANDS);
+    WORLD_UNTIL(world, load_ended(load) == COMMANDS);
     return atomic_load(&malloc_count) - before;
+}
+
+static int load_before(void *context, struct cmds_sent_command *command)
+{
+    command->user = context;
+    return 0;
+}
+
+static void load_after(
+        void *context, struct cmds_sent_command *command, const struct cmds_result *result)
+{
+    struct load *load = context;
+    atomic_fetch_add(&load->hooked, result->last && command->user == load);
 }
 #endif
 
-static void test_no_malloc_per_command(void)
+static void check_no_malloc(bool with_hooks)
 {
 #if MALLOC_IS_OURS
     static char text[1000];
     struct world world;
     struct load load = {.echo = {.int64 = 5, .string = {text, sizeof(text)}}};
+    struct cmds_hooks hooks = CMDS_HOOKS_INIT;
+    const struct cmds_hooks *list[] = {&hooks};
+    struct cmds_breaker_options breaker_options = CMDS_BREAKER_OPTIONS_INIT;
     memset(text, 'x', sizeof(text));
     world_init(&world);
     world.runtime_options.shard_count = 1;
     CU_ASSERT_FATAL(world_start(&world) == 0);
     struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
     options.connect = world.address;
+    hooks.context = &load;
+    hooks.before_send = load_before;
+    hooks.on_result = load_after;
+    if (with_hooks) {
+        options.hooks = list;
+        options.hooks_count = 1;
+        CU_ASSERT_FATAL(cmds_breaker_new(&options.breaker, &breaker_options, NULL) == 0);
+    }
     CU_ASSERT_FATAL(cmds_group_open(&load.group, world.runtime, &options, NULL) == 0);
     CU_ASSERT_FATAL(cmds_group_wait(load.group, RAW_GUARD_MS, NULL) == 0);
 
@@ -112,6 +142,7 @@ static void test_no_malloc_per_command(void)
     uint64_t count = load_run(&world, &load);
 
     CU_ASSERT_EQUAL(atomic_load(&load.failed), 0);
+    CU_ASSERT_EQUAL(atomic_load(&load.hooked), with_hooks ? 2 * COMMANDS : 0);
     /*
      * A quiet shard gives memory back once a second and takes it again: a handful. One per command
      * would be 20,000.
@@ -119,13 +150,26 @@ static void test_no_malloc_per_command(void)
     CU_ASSERT(count < 100);
     cmds_group_close(load.group, NULL, NULL);
     world_stop(&world);
+    cmds_breaker_free(options.breaker);
 #else
+    (void)with_hooks;
     cmdi_test_skip("malloc belongs to the sanitizer in this build");
 #endif
 }
 
+static void test_no_malloc_per_command(void)
+{
+    check_no_malloc(false);
+}
+
+static void test_no_malloc_per_command_with_hooks(void)
+{
+    check_no_malloc(true);
+}
+
 CU_TestInfo test_no_malloc[] = {
         {"per command", test_no_malloc_per_command},
+        {"per command with hooks", test_no_malloc_per_command_with_hooks},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("no malloc", test_no_malloc)

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a group with hooks or a circuit breaker keeps of each command, from before it is sent to its
+ * end. All other groups have none of this, and no command of theirs pays for it.
+ *
+ * The record stands between the connection and the callback of the program. A shard takes it from a
+ * pool of its own, all other threads from one of the group, under a lock. It goes back to where it
+ * is from: to another shard by a list, which that one takes over when its pool is empty.
+ */
+#ifndef CMDI_GROUP_TRACK_H
+#define CMDI_GROUP_TRACK_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <cmdstream/breaker.h>
+
+#include "base/pool.h"
+#include "group/hooks.h"
+
+struct cmdi_command;
+struct cmdi_group_shard;
+
+/** What breaker and hooks know of a command. */
+struct cmdi_tracked {
+    uint64_t permit;   // Of the breaker.
+    uint64_t until_ms; // A hook's deadline; UINT64_MAX: none.
+    bool has_counted;  // The breaker knows how it went.
+    struct cmds_sent_command command;
+};
+
+/** One command. Written by one thread at a time: the sender's, then that of its connection. */
+struct cmdi_track {
+    struct cmdi_track *next; // In `returned`.
+    struct cmds_group *group;
+    struct cmdi_group_shard *home; // Whose pool it is of; NULL: the group's.
+    cmds_result_fn on_result;      // Of the program, with its context.
+    void *context;
+    struct cmdi_tracked tracked;
+    void *users[]; // One for each hooks.
+};
+
+/** One that waits for room outside of the group, on the stack of the thread that sends it. */
+struct cmdi_kept {
+    bool is_kept;
+    struct cmdi_tracked tracked;
+    void *users[CMDS_HOOKS_MAX];
+};
+
+/** Of a group. Constant, but for what is under the lock. */
+struct cmdi_tracker {
+    bool is_used;
+    struct cmdi_hooks hooks;
+    struct cmds_breaker *breaker; // NULL: none.
+    size_t track_size;
+    pthread_mutex_t lock;
+    struct cmdi_pool pool;        // Of threads that are no shard of the group. Under the lock.
+    _Atomic uint64_t not_allowed; // Commands that the breaker refused.
+};
+
+/** Of a group shard. */
+struct cmdi_track_pool {
+    struct cmdi_pool pool;                 // The shard's.
+    _Atomic(struct cmdi_track *) returned; // By other threads.
+};
+
+/** Thread: setup. Returns: 0; -EINVAL, -E2BIG: an option. */
+int cmdi_tracker_init(struct cmdi_tracker *tracker, const struct cmds_group_options *options,
+        struct cmds_error *error);
+/** No command is left. A zeroed one is fine. */
+void cmdi_tracker_fini(struct cmdi_tracker *tracker);
+void cmdi_track_pool_init(struct cmdi_track_pool *pool, const struct cmdi_tracker *tracker,
+        struct cmdi_account *account);
+/** The shard lets go of it; other shards may still return what is of it. Thread: its shard. */
+void cmdi_track_pool_leave(struct cmdi_track_pool *pool);
+/** No command is left. Thread: any. */
+void cmdi_track_pool_fini(struct cmdi_track_pool *pool);
+
+/**
+ * A command is about to be sent: asks the breaker and the hooks.
+ *
+ * `group_shard`: of the caller's shard, whose connections will take it; NULL: the caller is on any
+ * other thread and has entered the group. `deadline_ms`: what it has, or CMDS_NEVER.
+ *
+ * Returns: 0, and *track ends by cmdi_track_see(), _refuse() or _end_one_way(); else what the send
+ * returns.
+ */
+int cmdi_track_begin(struct cmds_group *group, struct cmdi_group_shard *group_shard,
+        const struct cmdi_command *command, uint32_t deadline_ms, void *data,
+        struct cmdi_track **track);
+/** The same for one that was kept, which it is no longer. */
+int cmdi_track_begin_again(struct cmds_group *group, struct cmdi_group_shard *group_shard,
+        struct cmdi_kept *kept, struct cmdi_track **track);
+/** What it has now, if it had so much: a hook may have made it less. Thread: that of its begin. */
+uint32_t cmdi_track_left_ms(const struct cmdi_track *track, uint32_t deadline_ms);
+/** It was not sent after all. `value` is what it was to carry. Thread: that of its begin. */
+void cmdi_track_refuse(struct cmdi_track *track, const void *value, int code);
+/** It was not sent, and will be tried again. Thread: that of its begin. */
+void cmdi_track_keep(struct cmdi_track *track, struct cmdi_kept *kept);
+/** It will not: as cmdi_track_refuse(). The caller has a reference to the group. */
+void cmdi_kept_refuse(
+        struct cmds_group *group, struct cmdi_kept *kept, const void *value, int code);
+/** It was queued, and nothing will ever come of it. Thread: that of its begin. */
+void cmdi_track_end_one_way(struct cmdi_track *track);
+/** A result, before whoever waits for it. With `last` the track is gone. Thread: shard. */
+void cmdi_track_see(struct cmdi_track *track, const struct cmds_result *result);
+/** As a command's callback: tells the program's own too. */
+void cmdi_track_on_result(void *track, const struct cmds_result *result);
+
+#endif
