@@ -54,6 +54,8 @@ static const struct tool_option bench_rows[] = {
                 "of one work command (default 10)"),
         TOOL_U32(bench_options, "deadline-ms", "N", deadline_ms, 1, 3600000,
                 "of a command (default 5000, plus --sleep-ms)"),
+        TOOL_FLAG(bench_options, "hooks", hooks,
+                "with hooks and a circuit breaker around each command, that do nothing"),
         TOOL_U32(bench_options, "light", "N", light, 1, 65536,
                 "N more connections with one command in flight each, reported apart"),
         TOOL_U32(bench_options, "idle", "N", idle, 1, 65536, "N more connections that do nothing"),
@@ -380,6 +382,7 @@ static int bench_measure(struct bench *bench)
 {
     struct cmds_error error = CMDS_ERROR_INIT;
     int code = bench_make_data(&bench->plan, bench->options.stream_size);
+    code = code < 0 ? code : bench_watch_open(bench);
     code = code < 0 ? code : bench_secure_open(bench);
     code = code < 0 ? code : bench_find_server(bench);
     if (code < 0) {
@@ -394,7 +397,7 @@ static int bench_measure(struct bench *bench)
                 error.code < 0 ? error.text : cmds_error_text(code));
     }
     bench_server_stop(&bench->server);
-    return status;
+    return bench_watch_close(bench) == 0 ? status : TOOL_EXIT_FAILED;
 }
 
 int tool_bench(int argc, char **argv)

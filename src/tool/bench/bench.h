@@ -8,6 +8,7 @@
  *     secure.c    the client's TLS, and what the two sides agreed on
  *     load.c      lanes: one command in flight each, answers checked; runs on the client's shards
  *     run.c       three ways to drive it: the runtime's shards, threads that turn their own runtime, blocking callers
+ *     watch.c     hooks and a circuit breaker around each command
  *     report.c    the table and the JSON object
  *
  * Who writes what: the plan is constant from the moment the load starts, but for its two ends,
@@ -58,7 +59,7 @@ struct bench_options {
     uint32_t stream_count, stream_size, sleep_ms, work_us, burn_us, deadline_ms;
     uint32_t spin_us, client_spin_us, server_spin_us;
     uint32_t server_shards, server_workers, server_pid;
-    bool blocking, sender_single, own_threads, share, spin_always, no_pin, json, progress;
+    bool blocking, sender_single, own_threads, share, spin_always, no_pin, json, progress, hooks;
     struct tool_tls tls;
 };
 
@@ -159,6 +160,14 @@ struct bench_sample {
     int64_t server_cpu_ns; // -1: unknown.
 };
 
+/* Of --hooks. */
+struct bench_watch {
+    struct cmds_breaker *breaker;
+    struct cmds_hooks hooks;
+    const struct cmds_hooks *list[1];
+    _Atomic uint64_t wrong; // Commands whose end had not what their beginning left there.
+};
+
 struct bench {
     struct bench_options options;
     struct bench_plan plan;
@@ -176,6 +185,7 @@ struct bench {
     bool off;             // Written before `go` is posted: do not start.
     int signal;           // That ended the measurement; 0: its time did.
     struct cmds_tls *tls; // NULL: plain.
+    struct bench_watch watch;
     struct bench_secured secured;
     struct bench_certificates certificates;
     struct tool_wait wait; // Until the load starts.
@@ -186,6 +196,11 @@ struct bench {
     enum cmds_log_level log_level;
 };
 
+/* watch.c. Returns: 0; -ENOMEM. */
+int bench_watch_open(struct bench *bench);
+void bench_watch_set(const struct bench *bench, struct cmds_group_options *options);
+/* Returns: commands whose hooks were wrong. */
+uint64_t bench_watch_close(struct bench *bench);
 /* load.c */
 extern const struct cmds_dispatch bench_dispatch_sticky;
 /**

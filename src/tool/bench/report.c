@@ -240,6 +240,7 @@ static json_t *report_parameters(const struct bench *bench)
                         : options->own_threads ? "closed-own-threads"
                                                : "closed"));
     report_set(object, "dispatch", json_string(bench->plan.sticky ? "sticky" : "round-robin"));
+    report_set(object, "hooks", json_boolean(options->hooks));
     report_set(object, "own_server", json_boolean(options->connect == NULL));
     report_count(object, "conns", options->conns);
     report_count(object, "in_flight", options->in_flight);

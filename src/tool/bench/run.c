@@ -208,6 +208,7 @@ static struct cmds_group_options run_group_options(const struct bench *bench, ui
     options.deadline_ms = bench->plan.deadline_ms;
     options.connect_timeout_ms = RUN_CONNECT_MS;
     options.tls = bench->tls;
+    bench_watch_set(bench, &options);
     return options;
 }
 
