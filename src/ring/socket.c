@@ -257,6 +257,23 @@ void cmdi_socket_shutdown(int fd, int how)
     (void)shutdown(fd, how); // ENOTCONN: the peer was faster, and that is what was wanted.
 }
 
+/* To connect to nothing is how Linux says disconnect: whatever it was doing, the peer gets a reset. */
+static void socket_disconnect(int fd)
+{
+    struct sockaddr none = {.sa_family = AF_UNSPEC};
+    (void)connect(fd, &none, sizeof(none));
+}
+
+void cmdi_socket_reset(int fd)
+{
+    CMDI_ASSERT(fd >= 0);
+    if (cmdi_socket_is_local(fd)) {
+        (void)shutdown(fd, SHUT_RDWR);
+    } else {
+        socket_disconnect(fd);
+    }
+}
+
 int64_t cmdi_socket_send_now(int fd, const void *data, size_t size)
 {
     CMDI_ASSERT(fd >= 0 && size > 0);
@@ -306,8 +323,7 @@ bool cmdi_socket_undo_self(int fd)
         return false;
     }
     /* A close would leave the port in TIME_WAIT, where no server could bind it; this does not. */
-    struct sockaddr none = {.sa_family = AF_UNSPEC};
-    (void)connect(fd, &none, sizeof(none));
+    socket_disconnect(fd);
     return true;
 }
 

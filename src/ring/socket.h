@@ -50,6 +50,11 @@ int cmdi_socket_local(int fd, struct cmdi_address *address);
 int cmdi_socket_peer(int fd, struct cmdi_address *address);
 /** shutdown(2), never through the ring: OP_SHUTDOWN goes to a worker thread of the kernel. */
 void cmdi_socket_shutdown(int fd, int how);
+/**
+ * Of TCP: the peer gets a reset at once, and what was not sent is dropped. A UNIX socket has no reset:
+ * both directions are shut. Operations of either end.
+ */
+void cmdi_socket_reset(int fd);
 /** send(2) without waiting. Returns: bytes; -errno. */
 int64_t cmdi_socket_send_now(int fd, const void *data, size_t size);
 /** A UNIX socket. */

@@ -583,6 +583,13 @@ bool cmdi_sock_undo_self(struct cmdi_sock *sock)
     return is_self;
 }
 
+static void sock_disconnect(struct cmdi_sock *sock)
+{
+    cmdi_list_remove(&sock->queue_link);
+    sock_reset(sock);
+    sock_die(sock, -ECONNRESET);
+}
+
 /* Whoever has slept through the end of it finds it now, as Linux has it. */
 void cmdi_sock_shutdown(struct cmdi_sock *sock, int how)
 {
@@ -591,9 +598,7 @@ void cmdi_sock_shutdown(struct cmdi_sock *sock, int how)
         sock_unbind(sock);
         sock_move(sock, SOCK_FRESH);
     } else if (sock->state == SOCK_CONNECTING) {
-        cmdi_list_remove(&sock->queue_link);
-        sock_reset(sock);
-        sock_die(sock, -ECONNRESET);
+        sock_disconnect(sock);
         return;
     } else if (sock->state == SOCK_OPEN && sock_is_local(sock)) {
         local_shutdown(sock, how);
@@ -607,6 +612,15 @@ void cmdi_sock_shutdown(struct cmdi_sock *sock, int how)
         }
     }
     sock_changed(sock);
+}
+
+void cmdi_sock_disconnect(struct cmdi_sock *sock)
+{
+    if (sock_is_local(sock)) {
+        cmdi_sock_shutdown(sock, SHUT_RDWR);
+    } else if (sock->state == SOCK_CONNECTING || sock->state == SOCK_OPEN) {
+        sock_disconnect(sock);
+    }
 }
 
 /* --- Faults and the world --------------------------------------------------------------------- */

@@ -74,6 +74,8 @@ int cmdi_sock_bind(struct cmdi_sock *sock, const struct cmdi_address *address, b
 void cmdi_sock_listen(struct cmdi_sock *sock, uint32_t backlog);
 bool cmdi_sock_is_listening(const struct cmdi_sock *sock);
 void cmdi_sock_shutdown(struct cmdi_sock *sock, int how); // As shutdown(2).
+/** See cmdi_socket_reset(). */
+void cmdi_sock_disconnect(struct cmdi_sock *sock);
 /** Also of those that are accepted from it. See cmdi_socket_open(). */
 void cmdi_sock_set_keepalive(struct cmdi_sock *sock, uint32_t keepalive_ms);
 bool cmdi_sock_is_local(const struct cmdi_sock *sock); // A UNIX socket.

@@ -149,6 +149,15 @@ void cmdi_socket_shutdown(int fd, int how)
     }
 }
 
+void cmdi_socket_reset(int fd)
+{
+    cmdi_sim_yield();
+    struct cmdi_sock *sock = socket_of(fd);
+    if (sock != NULL) {
+        cmdi_sock_disconnect(sock);
+    }
+}
+
 int64_t cmdi_socket_send_now(int fd, const void *data, size_t size)
 {
     CMDI_ASSERT(size > 0);

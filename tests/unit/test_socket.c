@@ -50,6 +50,38 @@ static void expect_tcp_options(int fd, int idle_s, int interval_s)
     }
 }
 
+/* Returns: the accepted end of a connection; *fd: the other one. */
+static int connected(int *fd)
+{
+    struct cmdi_address address = ipv4(0);
+    int listener = cmdi_socket_listen(&address, 1, false, 0);
+    CU_ASSERT_EQUAL_FATAL(cmdi_socket_local(listener, &address), 0);
+    *fd = cmdi_socket_open(&address, 0);
+    CU_ASSERT_EQUAL_FATAL(connect(*fd, &address.as.any, address.size), 0);
+    int accepted = cmdi_socket_accept_now(listener);
+    CU_ASSERT_FATAL(accepted >= 0);
+    cmdi_fd_close(listener);
+    return accepted;
+}
+
+/* A FIN before it, and the peer would take it for an orderly end. */
+static void test_socket_a_reset_is_no_fin(void)
+{
+    int fd = -1;
+    int peer = connected(&fd);
+    char text[8];
+    CU_ASSERT_EQUAL(cmdi_socket_send_now(fd, "last", 4), 4);
+
+    cmdi_socket_reset(fd);
+
+    CU_ASSERT_EQUAL(recv(peer, text, sizeof(text), 0), 4);
+    CU_ASSERT_EQUAL(recv(peer, text, sizeof(text), 0), -1);
+    CU_ASSERT_EQUAL(errno, ECONNRESET);
+    CU_ASSERT(recv(fd, text, sizeof(text), MSG_DONTWAIT) <= 0 && errno != EAGAIN);
+    cmdi_fd_close(fd);
+    cmdi_fd_close(peer);
+}
+
 /*
  * A socket that is bound to the port that it connects to, as the kernel may choose it, is its own
  * peer. A server must be able to bind the port right after it.
@@ -308,6 +340,7 @@ static void test_socket_an_abstract_name_is_in_use_and_then_free(void)
 }
 
 static CU_TestInfo test_socket[] = {
+        {"a reset is no FIN", test_socket_a_reset_is_no_fin},
         {"a connection to itself is undone", test_socket_a_connection_to_itself_is_undone},
         {"accepted sockets inherit, and addresses agree",
                 test_socket_accepted_sockets_inherit_and_addresses_agree},
