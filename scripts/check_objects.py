@@ -22,7 +22,7 @@ ARROWS = {
     "client": "base shard net conn codec",
     "group": "base machine ring shard net client codec",
     "test": "base wire shard conn server codec",
-    "chaos": "base ring shard net",  # Beside the library: the proxy of tests.
+    "chaos": "base ring shard net",  # Beside the library: the proxy of the tool and of tests.
     "sim": "base ring",  # Another library's half: what src/ring defines, without the kernel.
     "tls": "base common conn",  # A library of its own. Of codecs/common: UTF-8; of conn: security.h.
     "tool": "",  # Public headers only: what it needs, every user has.
@@ -33,6 +33,9 @@ SEAMS = {
     ("src/group/forward.c", "server/call_observer.h"): "a forwarded command learns that its call is over",
     ("src/group/forward.c", "server/call.h"): "a forwarded command answers the call it was made for",
     ("src/tool/bench", "base/histogram.h"): "plain values: bench measures by the buckets of the library",
+    ("src/tool/chaos.c", "chaos/chaos.h"): "no part of the library: the proxy is for the tool",
+    ("src/tool/chaos_options.c", "chaos/chaos.h"): "the same",
+    ("src/tool/chaos.h", "chaos/chaos.h"): "the same",
     ("src/group", "cmds_codec_msgpack"): "the codec of who names none",
     ("src/server", "cmds_codec_msgpack"): "the codec of who names none",
 }

@@ -90,6 +90,7 @@ int tool_cpus_bind(const uint16_t *cpus, uint32_t count);
 int tool_serve(int argc, char **argv);
 int tool_bench(int argc, char **argv);
 int tool_call(int argc, char **argv);
+int tool_chaos(int argc, char **argv);
 int tool_doctor(int argc, char **argv);
 int tool_stress(int argc, char **argv);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The program `cmdstream`: serve, bench, call, doctor, stress. Built on the public headers alone, so that
- * whatever it does, any program can do.
+ * The program `cmdstream`: serve, bench, call, chaos, doctor, stress. Built on the public headers alone,
+ * so that whatever it does, any program can do; but for chaos, whose proxy is the library's own.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +17,7 @@ static const struct {
         {"bench", "measure throughput and latency, against a server of its own or another",
                 tool_bench},
         {"call", "send one command from the shell, print its results as JSON lines", tool_call},
+        {"chaos", "stand between clients and servers, and treat connections badly", tool_chaos},
         {"doctor", "say whether io_uring works here, what it offers, and what to do if not",
                 tool_doctor},
         {"stress", "clients and servers that restart, stall and fail; each result is checked",
