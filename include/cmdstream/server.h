@@ -116,6 +116,14 @@ enum cmds_overflow {
     CMDS_OVERFLOW_QUEUE, // It waits in the kernel's backlog until another one ends.
 };
 
+/** What happens to a connection whose peer takes too little of its results, see write_timeout_ms. */
+enum cmds_slow_reader {
+    CMDS_SLOW_READER_CLOSE, // It is closed, and counted.
+    // It stays, however long: it holds no more than its bounds, and its calls wait. A peer whose system
+    // answers nothing any more ends by the kernel's own time, a quarter of an hour or so.
+    CMDS_SLOW_READER_WAIT,
+};
+
 /**
  * Start from CMDS_SERVER_OPTIONS_INIT. A field left at zero takes the default beside it. Times in
  * ms, CMDS_NEVER: no limit.
@@ -171,9 +179,10 @@ struct cmds_server_options {
     // For the ServerInfo to leave, and with `tls` for the handshake before it. Default 5000. A peer that
     // does not take it counts as a slow consumer.
     uint32_t server_info_timeout_ms;
-    // How long queued output may wait without the peer taking 4 KiB of it, or all of it if it is
-    // less: a TCP peer's system acknowledges it, a UNIX peer reads it. Default 10000. An orderly
-    // close has 10 s if this is CMDS_NEVER.
+    // How long queued output may wait without the peer taking a little of it: 500 bytes for each
+    // second of this, at most 4 KiB, or all of it if it is less. A TCP peer's system acknowledges it, a
+    // UNIX peer reads it. Default 10000. Then slow_reader says what happens; an orderly close ends in any
+    // case, after 10 s if this is CMDS_NEVER.
     uint32_t write_timeout_ms;
     uint32_t exec_timeout_ms; // The call's deadline: the wire carries none. Default CMDS_NEVER.
     // How long an orderly close reads on, so that no last result is lost. Default 2000.
@@ -183,7 +192,8 @@ struct cmds_server_options {
     // A listener per shard: the kernel spreads connections by hash, unevenly when they are few. Not
     // for UNIX sockets.
     bool reuse_port;
-    uint16_t unused;
+    uint8_t slow_reader; // enum cmds_slow_reader.
+    uint8_t unused;
     struct cmds_bytes server_info; // 1..1024 bytes. Default "default".
     /** On each shard, before its first connection. Negative stops the start. */
     int (*on_shard_start)(void *receiver, uint32_t shard, void **shard_state);

@@ -80,7 +80,8 @@ struct cmds_server;
     X(counter, tls_handshake_us, "microseconds that handshakes took of the shards")
 
 #define CMDS_SERVER_COUNTERS(X)                                                                    \
-    CMDS_CONNECTION_COUNTERS(X) CMDS_SERVER_OWN_COUNTERS_(X) CMDS_TLS_COUNTERS(X)
+    CMDS_CONNECTION_COUNTERS(X)                                                                    \
+    CMDS_SERVER_OWN_COUNTERS_(X) CMDS_TLS_COUNTERS(X) CMDS_SERVER_PRESSURE_COUNTERS_(X)
 #define CMDS_SERVER_OWN_COUNTERS_(X)                                                               \
     X(counter, connections_accepted, "connections accepted within the limit")                      \
     X(counter, connections_refused, "connections refused: the limit, or then on_connect")          \
@@ -93,14 +94,21 @@ struct cmds_server;
     X(counter, unfinished_calls, "calls that failed: released without a last result")              \
     X(counter, pings_answered, "pings answered")
 
+#define CMDS_SERVER_PRESSURE_COUNTERS_(X)                                                          \
+    X(counter, results_refused, "sends of results that were -ENOBUFS")                             \
+    X(counter, slow_spared, "times that a slow reader was let stay (CMDS_SLOW_READER_WAIT)")
+
 #define CMDS_GROUP_COUNTERS(X)                                                                     \
-    CMDS_CONNECTION_COUNTERS(X) CMDS_GROUP_OWN_COUNTERS_(X) CMDS_TLS_COUNTERS(X)
+    CMDS_CONNECTION_COUNTERS(X)                                                                    \
+    CMDS_GROUP_OWN_COUNTERS_(X) CMDS_TLS_COUNTERS(X) CMDS_GROUP_PRESSURE_COUNTERS_(X)
 #define CMDS_GROUP_OWN_COUNTERS_(X)                                                                \
     X(counter, commands_sent, "commands sent")                                                     \
     X(counter, results_received, "results received")                                               \
     X(counter, unexpected_results, "results that nobody waited for")                               \
     X(counter, deadlines, "commands that ended by their deadline")                                 \
     X(counter, pings_sent, "pings sent")
+#define CMDS_GROUP_PRESSURE_COUNTERS_(X)                                                           \
+    X(counter, sends_refused, "sends of commands that were -ENOBUFS")
 
 #define CMDS_X_(kind, name, meaning) uint64_t name;
 struct cmds_runtime_counters {

@@ -53,6 +53,9 @@ struct cmdi_client_counters {
     CMDS_GROUP_OWN_COUNTERS_(CMDI_X_)
 #undef CMDI_X_
     struct cmdi_tls_counters tls;
+#define CMDI_X_(kind, name, meaning) uint64_t name;
+    CMDS_GROUP_PRESSURE_COUNTERS_(CMDI_X_)
+#undef CMDI_X_
 };
 
 /** What the clients of one group on one shard share. The shard's, but for what is atomic. */

@@ -126,6 +126,11 @@ struct cmdi_conn_ops {
      * be: the peer may well doubt that we live. NULL: may it.
      */
     void (*on_held)(struct cmdi_conn *conn);
+    /**
+     * For write_timeout_ms the peer has taken too little of what waits for it. Returns: it may stay as
+     * long again. NULL: it may not.
+     */
+    bool (*spares_slow)(struct cmdi_conn *conn);
     /** Is there a reason to stay although nothing is received: calls in flight, say. NULL: none. */
     bool (*is_busy)(const struct cmdi_conn *conn);
     /**

@@ -7,7 +7,8 @@
 #include "conn/secure.h"
 
 enum {
-    CONN_TAKEN_MIN = 4096,   // In write_timeout_ms, or else all that waits.
+    CONN_TAKEN_MIN = 4096,   // In write_timeout_ms, or all that waits; less in less than 8 s:
+    CONN_TAKEN_MS = 2,       // a byte in so many ms.
     CONN_DEAF_LOOK_MS = 100, // A limit that cannot be judged now is checked again.
 };
 
@@ -26,6 +27,20 @@ static bool conn_overdue(
 }
 
 /* --- Output ----------------------------------------------------------------------------------- */
+
+/* What a peer has to take in this time at least, as long as there is more. */
+static uint64_t conn_taken_min(uint32_t timeout_ms)
+{
+    uint64_t size = timeout_ms / CONN_TAKEN_MS;
+    return size >= CONN_TAKEN_MIN ? CONN_TAKEN_MIN : size > 0 ? size : 1;
+}
+
+/* One that takes too little. Returns: its owner lets it stay; an end has an end. */
+static bool conn_is_spared(struct cmdi_conn *conn)
+{
+    return conn->state == CMDI_CONN_OPEN && conn->ops->spares_slow != NULL &&
+           conn->ops->spares_slow(conn);
+}
 
 /*
  * What counts is what the peer's side has acknowledged, not what the kernel has taken from us: a
@@ -48,10 +63,11 @@ static bool conn_check_write(struct cmdi_conn *conn, uint64_t now_ms)
                                                     : conn->sent_size;
     uint64_t more = taken - conn->taken_size;
     waiting += cmdi_conn_output_size(conn);
-    if (waiting == 0 || more >= CONN_TAKEN_MIN) {
+    bool is_over = now_ms >= conn->write_since + timeout_ms;
+    if (waiting == 0 || more >= conn_taken_min(timeout_ms) || (is_over && conn_is_spared(conn))) {
         conn->taken_size = taken;
         conn->write_since = waiting > 0 ? now_ms : 0;
-    } else if (now_ms >= conn->write_since + timeout_ms) {
+    } else if (is_over) {
         CMDI_COUNT(conn->counters, slow_consumers, 1);
         cmdi_conn_fail(conn, CMDS_E_SLOW_PEER, "the peer took %s for %u ms, %zu bytes wait",
                 more == 0 ? "nothing" : "next to nothing", timeout_ms, waiting);

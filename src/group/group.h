@@ -90,6 +90,7 @@ struct cmds_group {
 
     _Atomic uint32_t state; // enum cmdi_group_state; see cmdi_group_move().
     _Atomic uint32_t up_count, connecting_count;
+    _Atomic uint64_t refused_elsewhere; // sends_refused, by threads that are no shard of ours.
     _Atomic uint64_t pick_count; // Picks by threads that are no shard of ours, and of forwards.
     pthread_mutex_t picker_lock;
     struct cmdi_picker picker; // For those threads. Under picker_lock, if it has a state.

@@ -287,6 +287,7 @@ static int group_send_here(struct cmdi_group_shard *group_shard, struct cmdi_com
         group_shard_refused(
                 group_shard, cmdi_room_of(true, command->on_result == NULL), command->body_size);
         group_shard->client_shard.wants_room = true;
+        CMDI_COUNT(&group_shard->client_shard.counters, sends_refused, 1);
     }
     return code;
 }
@@ -305,6 +306,7 @@ static int group_ask_for_room(struct cmds_group *group, const struct cmdi_comman
             code = -ENOBUFS;
         }
     }
+    atomic_fetch_add(&group->refused_elsewhere, code == -ENOBUFS);
     return code;
 }
 

@@ -22,6 +22,7 @@ int cmds_group_stats(struct cmds_group *group, struct cmds_group_counters *count
         const struct cmdi_client_counters *block = &group->shards[i]->client_shard.counters;
         cmdi_counters_add(&sums, block, sizeof(*block));
     }
+    sums.sends_refused += atomic_load(&group->refused_elsewhere);
     cmdi_group_leave(group);
     cmdi_counters_give(counters, &sums, sizeof(sums));
     return 0;

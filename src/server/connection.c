@@ -90,6 +90,14 @@ static void connection_on_eof(struct cmdi_conn *conn)
     cmdi_connection_finish_if_idle(connection);
 }
 
+static bool connection_spares_slow(struct cmdi_conn *conn)
+{
+    struct cmdi_server_shard *server_shard = cmdi_connection_of(conn)->server_shard;
+    bool stays = server_shard->core->options.slow_reader == CMDS_SLOW_READER_WAIT;
+    CMDI_COUNT(&server_shard->counters, slow_spared, stays);
+    return stays;
+}
+
 static bool connection_is_busy(const struct cmdi_conn *conn)
 {
     return cmdi_connection_of_const(conn)->in_flight > 0;
@@ -232,6 +240,7 @@ static const struct cmdi_conn_ops connection_ops = {
         .on_output_low = connection_on_output_low,
         .on_held = connection_on_held,
         .on_eof = connection_on_eof,
+        .spares_slow = connection_spares_slow,
         .is_busy = connection_is_busy,
         .on_finishing = connection_on_finishing,
         .queued = connection_queued,

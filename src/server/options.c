@@ -76,6 +76,11 @@ static int core_check_limits(const struct cmds_server_options *mine, struct cmds
         return cmdi_fail(error, -EINVAL, "overflow %u: CMDS_OVERFLOW_REFUSE or CMDS_OVERFLOW_QUEUE",
                 mine->overflow);
     }
+    if (mine->slow_reader > CMDS_SLOW_READER_WAIT) {
+        return cmdi_fail(error, -EINVAL,
+                "slow_reader %u: CMDS_SLOW_READER_CLOSE or CMDS_SLOW_READER_WAIT",
+                mine->slow_reader);
+    }
     return cmdi_option_tls_check(mine->tls, true, error);
 }
 

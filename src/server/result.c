@@ -92,6 +92,7 @@ static int result_send_here(struct cmds_call *call, const struct result_frame *f
     }
     uint8_t *out = cmdi_conn_reserve(conn, frame->size, &code);
     if (CMDI_UNLIKELY(out == NULL)) {
+        CMDI_COUNT(&call->connection->server_shard->counters, results_refused, code == -ENOBUFS);
         return code;
     }
     if (frame->last && CMDI_UNLIKELY(result_claim_last(call))) {
@@ -153,6 +154,9 @@ static int result_send_from_elsewhere(struct cmds_call *call, const struct resul
     cmdi_inbox_lock(&call->connection->inbox);
     int code = result_leave(call, frame);
     cmdi_inbox_unlock(&call->connection->inbox);
+    if (CMDI_UNLIKELY(code == -ENOBUFS)) {
+        atomic_fetch_add(&call->connection->server_shard->refused_elsewhere, 1);
+    }
     return code;
 }
 

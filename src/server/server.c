@@ -380,6 +380,7 @@ void cmds_server_stats(const struct cmds_server *server, struct cmds_server_coun
     for (uint32_t i = 0; i < server->shard_count; i++) {
         const struct cmdi_server_counters *block = &server->shards[i]->counters;
         cmdi_counters_add(&sums, block, sizeof(*block));
+        sums.results_refused += atomic_load(&server->shards[i]->refused_elsewhere);
     }
     cmdi_counters_give(counters, &sums, sizeof(sums));
 }

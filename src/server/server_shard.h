@@ -55,6 +55,9 @@ struct cmdi_server_counters {
     CMDS_SERVER_OWN_COUNTERS_(CMDI_X_)
 #undef CMDI_X_
     struct cmdi_tls_counters tls;
+#define CMDI_X_(kind, name, meaning) uint64_t name;
+    CMDS_SERVER_PRESSURE_COUNTERS_(CMDI_X_)
+#undef CMDI_X_
 };
 
 struct cmdi_server_shard {
@@ -70,6 +73,7 @@ struct cmdi_server_shard {
     struct cmdi_pool kept_pools[CMDI_KEPT_POOLS];
     struct cmds_arena arena; // Of the command being decoded.
     struct cmdi_server_counters counters;
+    _Atomic uint64_t refused_elsewhere; // results_refused, by other threads.
     uint64_t kept_size; // Copied commands and the like that are malloc'ed: in the account.
     void *shard_state;
     uint8_t state;          // enum cmdi_server_shard_state

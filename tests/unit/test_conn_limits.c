@@ -48,6 +48,86 @@ static void test_conn_write_is_judged_by_what_the_peer_takes(void)
     peer_free(peer);
 }
 
+/* One whose output waits: it has been sent, and the peer has taken nothing of it. */
+static struct peer *waiting_peer(const struct cmdi_conn_ops *ops, uint32_t write_timeout_ms)
+{
+    static const char large[20000];
+    struct peer *peer = peer_open(ops);
+    peer->limits.write_timeout_ms = write_timeout_ms;
+    peer->conn.transport = &peer_watching_transport;
+    peer->waiting = sizeof(large);
+    cmdi_conn_start(&peer->conn);
+    peer_append(peer, large, sizeof(large));
+    CU_ASSERT_FATAL(peer_send_all(peer) > 0);
+    return peer;
+}
+
+/* So many bytes each second for 100 s, and from then on none. */
+static void check_rate(uint32_t write_timeout_ms, uint64_t bytes, bool stays)
+{
+    struct peer *peer = waiting_peer(&peer_server_ops, write_timeout_ms);
+    for (int i = 0; i < 100; i++) {
+        peer_advance_ms(peer, 1000);
+        peer->taken += bytes;
+    }
+    CU_ASSERT_EQUAL(peer->conn.state == CMDI_CONN_OPEN, stays);
+    for (int i = 0; i < 3; i++) {
+        peer_advance_ms(peer, write_timeout_ms / 2 + 1);
+    }
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER);
+    peer_free(peer);
+}
+
+static void test_conn_write_limit_is_a_rate(void)
+{
+    for (uint32_t timeout_ms = 2000; timeout_ms <= 64000; timeout_ms *= 2) {
+        check_rate(timeout_ms, 1024, true);
+        check_rate(timeout_ms, timeout_ms < 32000 ? 250 : 62, false);
+    }
+    check_rate(4, 1024, false); // Nothing for so short a time is too little all the same.
+}
+
+static bool spares;
+static uint32_t asked_count;
+
+static bool spare(struct cmdi_conn *conn)
+{
+    (void)conn;
+    asked_count++;
+    return spares;
+}
+
+static void test_conn_slow_peer_may_be_spared(void)
+{
+    struct cmdi_conn_ops ops = peer_server_ops;
+    ops.spares_slow = spare;
+    spares = true;
+    asked_count = 0;
+    struct peer *peer = waiting_peer(&ops, 100);
+    for (int i = 0; i < 1010; i++) {
+        peer_advance_ms(peer, 10);
+    }
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
+    CU_ASSERT(asked_count >= 90 && asked_count <= 100); // Once each time.
+    CU_ASSERT_EQUAL(peer->counters.slow_consumers, 0);
+
+    spares = false;
+    peer_advance_ms(peer, 110);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER);
+    peer_free(peer);
+
+    spares = true; // An end has an end.
+    peer = waiting_peer(&ops, 100);
+    peer_append(peer, "0123456789", 10);
+    peer_advance(peer);
+    cmdi_conn_finish(&peer->conn);
+    peer_advance_ms(peer, 50);
+    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_FINISHING);
+    peer_advance_ms(peer, 60);
+    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER);
+    peer_free(peer);
+}
+
 static void test_conn_finish_ends_without_a_write_limit(void)
 {
     struct peer *peer = peer_started();
@@ -345,7 +425,7 @@ static void test_conn_write_has_to_go_on(void)
     peer_advance_ms(peer, 4);
     peer_advance_ms(peer, 99);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
-    peer_send_done(peer, 4095); // Less in that time is none: a byte now and then holds nothing.
+    peer_send_done(peer, 49); // Less in that time is none: a byte now and then holds nothing.
     peer_advance_ms(peer, 2);
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER);
     CU_ASSERT_EQUAL(peer->counters.slow_consumers, 1);
@@ -413,6 +493,8 @@ static void test_conn_server_info_has_to_leave(void)
 static CU_TestInfo tests[] = {
         {"write is judged by what the peer takes",
                 test_conn_write_is_judged_by_what_the_peer_takes},
+        {"the write limit is a rate", test_conn_write_limit_is_a_rate},
+        {"a slow peer may be spared", test_conn_slow_peer_may_be_spared},
         {"finish ends without a write limit", test_conn_finish_ends_without_a_write_limit},
         {"held is watched", test_conn_held_is_watched},
         {"held shows that it lives", test_conn_held_shows_that_it_lives},

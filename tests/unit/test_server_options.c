@@ -103,6 +103,7 @@ static void test_zero_is_the_default(void)
     CU_ASSERT_EQUAL(mine->linger_timeout_ms, 2000);
     CU_ASSERT_EQUAL(mine->backlog, 4096);
     CU_ASSERT_EQUAL(mine->overflow, CMDS_OVERFLOW_REFUSE);
+    CU_ASSERT_EQUAL(mine->slow_reader, CMDS_SLOW_READER_CLOSE);
     CU_ASSERT_PTR_EQUAL(mine->codec, &cmds_codec_msgpack);
     CU_ASSERT_EQUAL(core->server_info_size, 8);
     CU_ASSERT_EQUAL(memcmp(core->server_info,
@@ -202,6 +203,15 @@ static void test_sizes_have_bounds(void)
     CU_ASSERT(accepted(&options));
     options.output_size_max = 4095;
     CU_ASSERT(refused(&options, -EINVAL, "output_size_max 4095"));
+}
+
+static void test_slow_reader_is_one_of_two(void)
+{
+    struct cmds_server_options options = right_options();
+    options.slow_reader = CMDS_SLOW_READER_WAIT;
+    CU_ASSERT(accepted(&options));
+    options.slow_reader = 2;
+    CU_ASSERT(refused(&options, -EINVAL, "slow_reader 2"));
 }
 
 static void test_overflow_is_one_of_two(void)
@@ -511,6 +521,7 @@ static CU_TestInfo tests[] = {
         {"server_info has 1 to 1024 bytes", test_server_info_has_1_to_1024_bytes},
         {"sizes have bounds", test_sizes_have_bounds},
         {"overflow is one of two", test_overflow_is_one_of_two},
+        {"slow_reader is one of two", test_slow_reader_is_one_of_two},
         {"an invoker is not NULL", test_an_invoker_is_not_null},
         {"a codec is whole and of this version", test_a_codec_is_whole_and_of_this_version},
         {"a codec that cannot carry a type says so", test_a_codec_that_cannot_carry_a_type_says_so},
