@@ -95,7 +95,7 @@ static void group_free_parts(struct cmds_group *group)
     cmdi_type_table_fini(&group->commands);
     cmdi_type_table_fini(&group->results);
     cmdi_tickets_trim(&group->tickets);
-    cmdi_tracker_fini(&group->tracker);
+    cmdi_stock_fini(&group->track_stock);
     free(group->shards);
     free(group->clients);
     free(group->config);
@@ -126,6 +126,7 @@ static int group_fill(struct cmds_group *group, const struct cmds_group_options 
             cmdi_type_table_init(&group->results, protocol->results, protocol->result_count) < 0) {
         return -ENOMEM;
     }
+    cmdi_stock_init(&group->track_stock, cmdi_track_size(&group->tracker), NULL);
     group->config = calloc(1, sizeof(*group->config));
     if (group->config == NULL) {
         return -ENOMEM;

@@ -85,6 +85,7 @@ struct cmds_group {
     struct cmdi_group_endpoint endpoint;
 
     struct cmdi_tracker tracker;
+    struct cmdi_stock track_stock; // Of threads that are no shard of ours.
 
     struct cmdi_group_owner_ops owner_ops; // Of the sender above it.
 

@@ -262,7 +262,7 @@ void cmdi_group_shard_free(struct cmdi_group_shard *group_shard)
     for (uint32_t i = 0; i < group_shard->client_count; i++) {
         cmdi_client_fini(&group_shard->clients[i]);
     }
-    cmdi_track_pool_fini(&group_shard->track_pool);
+    cmdi_stock_fini(&group_shard->track_stock);
     free(group_shard->clients);
     free(group_shard->list);
     free(group_shard);
@@ -289,8 +289,8 @@ struct cmdi_group_shard *cmdi_group_shard_create(struct cmds_group *group, uint3
     cmdi_pool_init(&group_shard->forward_pool, cmdi_forward_size());
     cmdi_pool_charge_to(
             &group_shard->forward_pool, &group_shard->client_shard.shard->buffers.account);
-    cmdi_track_pool_init(&group_shard->track_pool, &group->tracker,
-            &group_shard->client_shard.shard->buffers.account);
+    cmdi_stock_init(&group_shard->track_stock, cmdi_track_size(&group->tracker),
+            group_shard->client_shard.shard);
     cmdi_work_init(&group_shard->room_work, group_shard_run_room);
     cmdi_work_init(&group_shard->memory_work, group_shard_run_memory);
     cmdi_list_init(&group_shard->waiting);

@@ -11,114 +11,37 @@
 #include "group/group_shard.h"
 #include "ring/clock.h"
 
-/* --- Memory ----------------------------------------------------------------------------------- */
-
 int cmdi_tracker_init(struct cmdi_tracker *tracker, const struct cmds_group_options *options,
         struct cmds_error *error)
 {
     int code = cmdi_hooks_take(&tracker->hooks, options, error);
-    if (code < 0) {
-        return code;
-    }
     tracker->breaker = options->breaker;
     tracker->is_used = tracker->hooks.count > 0 || tracker->breaker != NULL;
-    tracker->track_size = sizeof(struct cmdi_track) + tracker->hooks.count * sizeof(void *);
-    (void)pthread_mutex_init(&tracker->lock, NULL); // Cannot fail without attributes.
-    cmdi_pool_init(&tracker->pool, tracker->track_size);
-    return 0;
+    return code;
 }
 
-void cmdi_tracker_fini(struct cmdi_tracker *tracker)
+size_t cmdi_track_size(const struct cmdi_tracker *tracker)
 {
-    if (tracker->track_size > 0) {
-        CMDI_ASSERT(tracker->pool.live == 0);
-        cmdi_pool_fini(&tracker->pool);
-        (void)pthread_mutex_destroy(&tracker->lock);
-        tracker->track_size = 0;
-    }
-}
-
-void cmdi_track_pool_init(struct cmdi_track_pool *pool, const struct cmdi_tracker *tracker,
-        struct cmdi_account *account)
-{
-    cmdi_pool_init(&pool->pool, tracker->track_size);
-    cmdi_pool_charge_to(&pool->pool, account);
-}
-
-static void track_take_returned(struct cmdi_track_pool *pool)
-{
-    struct cmdi_track *track = atomic_exchange(&pool->returned, NULL);
-    while (track != NULL) {
-        struct cmdi_track *next = track->next;
-        cmdi_pool_release(&pool->pool, track);
-        track = next;
-    }
-}
-
-void cmdi_track_pool_leave(struct cmdi_track_pool *pool)
-{
-    cmdi_pool_leave(&pool->pool);
-}
-
-void cmdi_track_pool_fini(struct cmdi_track_pool *pool)
-{
-    track_take_returned(pool);
-    CMDI_ASSERT(pool->pool.live == 0);
-    cmdi_pool_fini(&pool->pool);
-}
-
-static struct cmdi_track *track_acquire(
-        struct cmdi_tracker *tracker, struct cmdi_group_shard *group_shard)
-{
-    if (CMDI_LIKELY(group_shard != NULL)) {
-        struct cmdi_track_pool *pool = &group_shard->track_pool;
-        if (CMDI_UNLIKELY(pool->pool.free == NULL)) {
-            track_take_returned(pool);
-        }
-        return cmdi_pool_acquire(&pool->pool);
-    }
-    pthread_mutex_lock(&tracker->lock);
-    struct cmdi_track *track = cmdi_pool_acquire(&tracker->pool);
-    pthread_mutex_unlock(&tracker->lock);
-    return track;
-}
-
-/* `is_home`: on the thread that took it. */
-static void track_release(struct cmdi_track *track, bool is_home)
-{
-    struct cmdi_group_shard *home = track->home;
-    if (home == NULL) {
-        struct cmdi_tracker *tracker = &track->group->tracker;
-        pthread_mutex_lock(&tracker->lock);
-        cmdi_pool_release(&tracker->pool, track);
-        pthread_mutex_unlock(&tracker->lock);
-    } else if (CMDI_LIKELY(is_home)) {
-        cmdi_pool_release(&home->track_pool.pool, track);
-    } else {
-        track->next = atomic_load(&home->track_pool.returned);
-        while (!atomic_compare_exchange_weak(&home->track_pool.returned, &track->next, track)) {
-            // `next` is what somebody else has just put there.
-        }
-    }
+    return sizeof(struct cmdi_track) + tracker->hooks.count * sizeof(void *);
 }
 
 /* --- The beginning ---------------------------------------------------------------------------- */
 
-static uint64_t track_now_ms(const struct cmdi_group_shard *group_shard)
+/* The turn's, on a shard; not asked for every command. */
+static uint64_t track_now_ms(void)
 {
-    return group_shard != NULL ? cmdi_client_shard_now_ms(&group_shard->client_shard)
-                               : cmdi_ns_to_ms(cmdi_now_ns());
+    const struct cmdi_shard *shard = cmdi_shard_current();
+    return shard != NULL ? cmdi_shard_clock_ms(shard) : cmdi_ns_to_ms(cmdi_now_ns());
 }
 
-static int track_allow(
-        struct cmdi_tracker *tracker, const struct cmdi_group_shard *group_shard, uint64_t *permit)
+static int track_allow(struct cmdi_tracker *tracker, uint64_t *permit)
 {
     struct cmds_breaker *breaker = tracker->breaker;
     *permit = 0;
     if (breaker == NULL || CMDI_LIKELY(cmdi_breaker_passes(breaker, permit))) {
         return 0;
     }
-    int code = cmdi_breaker_allow_trial(breaker, track_now_ms(group_shard), permit);
+    int code = cmdi_breaker_allow_trial(breaker, track_now_ms(), permit);
     if (code < 0) {
         atomic_fetch_add_explicit(&tracker->not_allowed, 1, memory_order_relaxed);
     }
@@ -139,10 +62,10 @@ static void tracked_count(struct cmdi_tracker *tracker, struct cmdi_tracked *tra
 
 static struct cmdi_track *track_make(struct cmds_group *group, struct cmdi_group_shard *group_shard)
 {
-    struct cmdi_track *track = track_acquire(&group->tracker, group_shard);
+    struct cmdi_track *track =
+            cmdi_stock_take(group_shard != NULL ? &group_shard->track_stock : &group->track_stock);
     if (CMDI_LIKELY(track != NULL)) {
         track->group = group;
-        track->home = group_shard;
     }
     return track;
 }
@@ -166,7 +89,7 @@ static int track_ask(struct cmdi_track *track, const struct cmdi_command *comman
     };
     int code = cmdi_hooks_before(hooks, &tracked->command, track->users);
     if (CMDI_UNLIKELY(code == 0 && tracked->command.deadline_ms < deadline_ms)) {
-        tracked->until_ms = track_now_ms(track->home) + tracked->command.deadline_ms;
+        tracked->until_ms = track_now_ms() + tracked->command.deadline_ms;
     }
     tracked->command.value = NULL; // From here on another thread may have it.
     return code;
@@ -179,7 +102,7 @@ int cmdi_track_begin(struct cmds_group *group, struct cmdi_group_shard *group_sh
     struct cmdi_tracker *tracker = &group->tracker;
     uint64_t permit;
     CMDI_ASSERT_SLOW(tracker->is_used);
-    int code = track_allow(tracker, group_shard, &permit);
+    int code = track_allow(tracker, &permit);
     if (CMDI_UNLIKELY(code < 0)) {
         return code;
     }
@@ -193,7 +116,7 @@ int cmdi_track_begin(struct cmds_group *group, struct cmdi_group_shard *group_sh
     code = track_ask(track, command, deadline_ms, data);
     if (CMDI_UNLIKELY(code < 0)) {
         tracked_count(tracker, &track->tracked, CMDS_BREAKER_IGNORED, 0);
-        track_release(track, true);
+        cmdi_stock_give_back(&track->stocked);
         return code;
     }
     *out = track;
@@ -206,7 +129,7 @@ uint32_t cmdi_track_left_ms(const struct cmdi_track *track, uint32_t deadline_ms
     if (CMDI_LIKELY(until_ms == UINT64_MAX)) {
         return deadline_ms;
     }
-    uint64_t now_ms = track_now_ms(track->home);
+    uint64_t now_ms = track_now_ms();
     uint64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 0;
     return left_ms < deadline_ms ? (uint32_t)left_ms : deadline_ms;
 }
@@ -234,7 +157,7 @@ void cmdi_track_keep(struct cmdi_track *track, struct cmdi_kept *kept)
     kept->is_kept = true;
     kept->tracked = track->tracked;
     memcpy(kept->users, track->users, track->group->tracker.hooks.count * sizeof(void *));
-    track_release(track, true);
+    cmdi_stock_give_back(&track->stocked);
 }
 
 /* --- The end ---------------------------------------------------------------------------------- */
@@ -244,13 +167,13 @@ void cmdi_track_keep(struct cmdi_track *track, struct cmdi_kept *kept)
  * success as soon as something comes, and a failure if its connection is lost.
  */
 static void tracked_tell(struct cmdi_tracker *tracker, struct cmdi_tracked *tracked, void **users,
-        const struct cmdi_group_shard *group_shard, const struct cmds_result *result)
+        const struct cmds_result *result)
 {
     if (tracker->breaker != NULL && (!tracked->has_counted || result->error != 0)) {
         enum cmds_breaker_outcome outcome = cmdi_breaker_classify(tracker->breaker, result);
         if (!tracked->has_counted || outcome == CMDS_BREAKER_FAILURE) {
             tracked_count(tracker, tracked, outcome,
-                    outcome == CMDS_BREAKER_FAILURE ? track_now_ms(group_shard) : 0);
+                    outcome == CMDS_BREAKER_FAILURE ? track_now_ms() : 0);
         }
     }
     cmdi_hooks_tell(&tracker->hooks, &tracked->command, users, result);
@@ -265,8 +188,8 @@ void cmdi_track_refuse(struct cmdi_track *track, const void *value, int code)
 {
     struct cmds_result result = track_refusal(code);
     track->tracked.command.value = value;
-    tracked_tell(&track->group->tracker, &track->tracked, track->users, track->home, &result);
-    track_release(track, true);
+    tracked_tell(&track->group->tracker, &track->tracked, track->users, &result);
+    cmdi_stock_give_back(&track->stocked);
 }
 
 void cmdi_kept_refuse(struct cmds_group *group, struct cmdi_kept *kept, const void *value, int code)
@@ -275,7 +198,7 @@ void cmdi_kept_refuse(struct cmds_group *group, struct cmdi_kept *kept, const vo
     CMDI_ASSERT(kept->is_kept);
     kept->is_kept = false;
     kept->tracked.command.value = value;
-    tracked_tell(&group->tracker, &kept->tracked, kept->users, NULL, &result);
+    tracked_tell(&group->tracker, &kept->tracked, kept->users, &result);
 }
 
 void cmdi_track_end_one_way(struct cmdi_track *track)
@@ -284,27 +207,18 @@ void cmdi_track_end_one_way(struct cmdi_track *track)
     struct cmds_result result = {.last = true, .text = ""};
     tracked_count(tracker, &track->tracked, CMDS_BREAKER_IGNORED, 0);
     cmdi_hooks_tell(&tracker->hooks, &track->tracked.command, track->users, &result);
-    track_release(track, true);
-}
-
-/* The part of its group on the shard that runs the caller. */
-static struct cmdi_group_shard *track_here(const struct cmdi_track *track)
-{
-    const struct cmdi_shard *shard = cmdi_shard_current();
-    CMDI_ASSERT_SLOW(shard != NULL && shard->options.runtime == track->group->runtime);
-    return track->group->shards[shard->index];
+    cmdi_stock_give_back(&track->stocked);
 }
 
 void cmdi_track_see(struct cmdi_track *track, const struct cmds_result *result)
 {
-    struct cmdi_group_shard *here = track_here(track);
     struct cmds_sent_command *command = &track->tracked.command;
     command->sequence = result->sequence;
     command->client = result->client;
     command->result_count += result->error == 0;
-    tracked_tell(&track->group->tracker, &track->tracked, track->users, here, result);
+    tracked_tell(&track->group->tracker, &track->tracked, track->users, result);
     if (CMDI_LIKELY(result->last)) {
-        track_release(track, track->home == here);
+        cmdi_stock_give_back(&track->stocked);
     }
 }
 

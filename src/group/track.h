@@ -3,21 +3,19 @@
  * What a group with hooks or a circuit breaker keeps of each command, from before it is sent to its
  * end. All other groups have none of this, and no command of theirs pays for it.
  *
- * The record stands between the connection and the callback of the program. A shard takes it from a
- * pool of its own, all other threads from one of the group, under a lock. It goes back to where it
- * is from: to another shard by a list, which that one takes over when its pool is empty.
+ * The record stands between the connection and the callback of the program, in an object of the
+ * shard's stock, or of the group's for all other threads.
  */
 #ifndef CMDI_GROUP_TRACK_H
 #define CMDI_GROUP_TRACK_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
 #include <cmdstream/breaker.h>
 
-#include "base/pool.h"
 #include "group/hooks.h"
+#include "group/stock.h"
 
 struct cmdi_command;
 struct cmdi_group_shard;
@@ -32,10 +30,9 @@ struct cmdi_tracked {
 
 /** One command. Written by one thread at a time: the sender's, then that of its connection. */
 struct cmdi_track {
-    struct cmdi_track *next; // In `returned`.
+    struct cmdi_stocked stocked;
     struct cmds_group *group;
-    struct cmdi_group_shard *home; // Whose pool it is of; NULL: the group's.
-    cmds_result_fn on_result;      // Of the program, with its context.
+    cmds_result_fn on_result; // Of the program, with its context.
     void *context;
     struct cmdi_tracked tracked;
     void *users[]; // One for each hooks.
@@ -48,34 +45,19 @@ struct cmdi_kept {
     void *users[CMDS_HOOKS_MAX];
 };
 
-/** Of a group. Constant, but for what is under the lock. */
+/** Of a group. Constant, but for the atomic. */
 struct cmdi_tracker {
     bool is_used;
     struct cmdi_hooks hooks;
     struct cmds_breaker *breaker; // NULL: none.
-    size_t track_size;
-    pthread_mutex_t lock;
-    struct cmdi_pool pool;        // Of threads that are no shard of the group. Under the lock.
     _Atomic uint64_t not_allowed; // Commands that the breaker refused.
-};
-
-/** Of a group shard. */
-struct cmdi_track_pool {
-    struct cmdi_pool pool;                 // The shard's.
-    _Atomic(struct cmdi_track *) returned; // By other threads.
 };
 
 /** Thread: setup. Returns: 0; -EINVAL, -E2BIG: an option. */
 int cmdi_tracker_init(struct cmdi_tracker *tracker, const struct cmds_group_options *options,
         struct cmds_error *error);
-/** No command is left. A zeroed one is fine. */
-void cmdi_tracker_fini(struct cmdi_tracker *tracker);
-void cmdi_track_pool_init(struct cmdi_track_pool *pool, const struct cmdi_tracker *tracker,
-        struct cmdi_account *account);
-/** The shard lets go of it; other shards may still return what is of it. Thread: its shard. */
-void cmdi_track_pool_leave(struct cmdi_track_pool *pool);
-/** No command is left. Thread: any. */
-void cmdi_track_pool_fini(struct cmdi_track_pool *pool);
+/** Bytes of a track. */
+size_t cmdi_track_size(const struct cmdi_tracker *tracker);
 
 /**
  * A command is about to be sent: asks the breaker and the hooks.
