@@ -58,9 +58,14 @@ CMDS_END_
  * ProtobufCMessageDescriptor.
  */
 #define CMDS_PROTOBUF_COMMAND(tag, number, Message, descriptor)                                    \
+    CMDS_PROTOBUF_COMMAND_(tag, number, 0, Message, descriptor)
+/** As CMDS_COMMAND_IDEMPOTENT. */
+#define CMDS_PROTOBUF_COMMAND_IDEMPOTENT(tag, number, Message, descriptor)                         \
+    CMDS_PROTOBUF_COMMAND_(tag, number, CMDS_TYPE_IDEMPOTENT, Message, descriptor)
+#define CMDS_PROTOBUF_COMMAND_(tag, number, flags, Message, descriptor)                            \
     typedef Message tag##_value_;                                                                  \
-    CMDS_PROTOBUF_TYPE_(                                                                           \
-            tag, number, CMDS_ROLE_COMMAND, CMDS_LAST_BY_FIELD_, CMDS_NULL_, Message, descriptor)  \
+    CMDS_PROTOBUF_TYPE_(tag, number, CMDS_ROLE_COMMAND, CMDS_LAST_BY_FIELD_, CMDS_NULL_, flags,    \
+            Message, descriptor)                                                                   \
     static inline CMDS_UNUSED_ const Message *tag##_of(const struct cmds_call *call)               \
     {                                                                                              \
         return CMDS_CAST_(const Message *, cmds_call_value(call, &tag##_type));                    \
@@ -89,7 +94,7 @@ CMDS_END_
     CMDS_PROTOBUF_RESULT_(tag, number, CMDS_LAST_NEVER_, CMDS_NULL_, Message, descriptor)
 
 #define CMDS_PROTOBUF_RESULT_(tag, number, rule, is_last, Message, descriptor)                     \
-    CMDS_PROTOBUF_TYPE_(tag, number, CMDS_ROLE_RESULT, rule, is_last, Message, descriptor)         \
+    CMDS_PROTOBUF_TYPE_(tag, number, CMDS_ROLE_RESULT, rule, is_last, 0, Message, descriptor)      \
     static inline CMDS_UNUSED_ const Message *tag##_of(const struct cmds_result *result)           \
     {                                                                                              \
         return CMDS_CAST_(const Message *, cmds_result_value(result, &tag##_type));                \
@@ -116,11 +121,11 @@ CMDS_END_
                 tag##_invoke, (flags), 0                                                           \
     }
 #endif
-#define CMDS_PROTOBUF_TYPE_(tag, number, role, rule, is_last, Message, descriptor)                 \
+#define CMDS_PROTOBUF_TYPE_(tag, number, role, rule, is_last, flags, Message, descriptor)          \
     static const struct cmds_schema tag##_schema = {sizeof(struct cmds_schema),                    \
             sizeof(struct cmds_field), 0, sizeof(Message), #tag, CMDS_NULL_, cmds_protobuf_copy};  \
     static const struct cmds_type tag##_type = {sizeof(struct cmds_type), (number), (role),        \
-            (rule), 0, 0, 0, &tag##_schema, (is_last), &(descriptor), #descriptor};                \
+            (rule), 0, (flags), 0, &tag##_schema, (is_last), &(descriptor), #descriptor};          \
     static inline CMDS_UNUSED_ struct cmds_message tag##_message(const Message *value)             \
     {                                                                                              \
         struct cmds_message message = {&tag##_type, value};                                        \

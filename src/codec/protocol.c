@@ -357,7 +357,7 @@ static int type_check(const struct cmds_type *type, uint8_t role, struct cmds_er
     if (!cmdi_is_zero(type, sizeof(*type), type->struct_size)) {
         return cmdi_fail(error, CMDS_E_SCHEMA, TOO_NEW, "type", type->schema->name, CMDS_VERSION);
     }
-    if (type->flags != 0 || type->unused != 0) {
+    if ((type->flags & ~CMDS_TYPE_IDEMPOTENT) != 0 || type->unused != 0) {
         return cmdi_fail(error, CMDS_E_SCHEMA,
                 "type %s: flags 0x%x, unused 0x%x: this library (%s) does not know such a flag",
                 type->schema->name, type->flags, type->unused, CMDS_VERSION);
@@ -366,9 +366,9 @@ static int type_check(const struct cmds_type *type, uint8_t role, struct cmds_er
         return cmdi_fail(error, CMDS_E_SCHEMA, "%s is in the list of %s and is none",
                 type->schema->name, list);
     }
-    if (type->one_way && role == CMDS_ROLE_RESULT) {
-        return cmdi_fail(error, CMDS_E_SCHEMA, "result %s is one-way; only commands are",
-                type->schema->name);
+    if ((type->one_way != 0 || type->flags != 0) && role == CMDS_ROLE_RESULT) {
+        return cmdi_fail(error, CMDS_E_SCHEMA, "result %s is %s; only commands are",
+                type->schema->name, type->one_way != 0 ? "one-way" : "idempotent");
     }
     return last_check(type, error);
 }

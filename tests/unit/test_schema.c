@@ -28,6 +28,11 @@ struct note {
     struct cmds_string text;
 };
 CMDS_COMMAND_ONE_WAY(note, 70000, text);
+struct look {
+    int64_t number;
+};
+CMDS_COMMAND_IDEMPOTENT(look, 70001, number);
+CMDS_COMMAND_EMPTY_IDEMPOTENT(list, 70002);
 CMDS_COMMAND_EMPTY(ping, 7);
 struct padded {
     bool a;
@@ -168,6 +173,9 @@ static void test_schema_contradicting_last_rules_are_refused(void)
     struct cmds_type one_way = value_type;
     one_way.one_way = 1;
     refuses_types(&one_way, NULL, true, "one-way");
+    struct cmds_type idempotent = value_type;
+    idempotent.flags = CMDS_TYPE_IDEMPOTENT;
+    refuses_types(&idempotent, NULL, true, "idempotent");
 }
 
 /* Rows by hand, each with one mistake. */
@@ -211,7 +219,7 @@ static void test_schema_unknown_flags_are_refused(void)
 {
     struct cmds_type type = zero_type;
     struct cmds_protocol protocol = good;
-    for (unsigned bit = 0; bit < 8; bit++) {
+    for (unsigned bit = 1; bit < 8; bit++) {
         type.flags = (uint8_t)(1u << bit);
         refuses_types(&type, NULL, false, "does not know such a flag");
     }
@@ -220,6 +228,17 @@ static void test_schema_unknown_flags_are_refused(void)
     refuses_types(&type, NULL, false, "does not know such a flag");
     protocol.unused = 1;
     CU_ASSERT_EQUAL(cmds_protocol_check(&protocol, NULL), CMDS_E_SCHEMA);
+}
+
+static void test_schema_idempotent_commands(void)
+{
+    static const struct cmds_type *const types[] = {&look_type, &list_type};
+    const struct cmds_protocol protocol = CMDS_PROTOCOL("idempotent", types, good_results);
+
+    CU_ASSERT_EQUAL(cmds_protocol_check(&protocol, NULL), 0);
+    CU_ASSERT_EQUAL(look_type.flags, CMDS_TYPE_IDEMPOTENT);
+    CU_ASSERT_EQUAL(list_type.flags, CMDS_TYPE_IDEMPOTENT);
+    CU_ASSERT_EQUAL(zero_type.flags, 0);
 }
 
 /* They are set aside for the library, and yet a protocol may have them, as in Go. */
@@ -377,6 +396,7 @@ static CU_TestInfo tests[] = {
         {"contradicting last rules are refused", test_schema_contradicting_last_rules_are_refused},
         {"impossible rows are refused", test_schema_impossible_rows_are_refused},
         {"unknown flags are refused", test_schema_unknown_flags_are_refused},
+        {"idempotent commands", test_schema_idempotent_commands},
         {"reserved numbers are legal", test_schema_reserved_numbers_are_legal},
         {"longer rows are read by their stride", test_schema_longer_rows_are_read_by_their_stride},
         {"types are found by name", test_schema_types_are_found_by_name},

@@ -62,6 +62,9 @@ struct use_line {
 struct use_tell {
     int64_t number;
 };
+struct use_find {
+    int64_t number;
+};
 CMDS_SCHEMA(use_part, number, CMDS_MAX(name, 100));
 CMDS_COMMAND(use_all, 0, flag, i8, i16, i32, i64, wide, u8, u16, u32, u64, f32, f64, state,
         CMDS_AS(string, "String"), CMDS_MAX(bytes, 1000), map, text, blob,
@@ -69,11 +72,13 @@ CMDS_COMMAND(use_all, 0, flag, i8, i16, i32, i64, wide, u8, u16, u32, u64, f32, 
         CMDS_ARRAY(maps), CMDS_OPTIONAL(maybe), CMDS_OPTIONAL(maybe_part, use_part), CMDS_RESERVED);
 CMDS_COMMAND_ONE_WAY(use_tell, 1, number);
 CMDS_COMMAND_EMPTY(use_nothing, 2);
+CMDS_COMMAND_IDEMPOTENT(use_find, 3, number);
+CMDS_COMMAND_EMPTY_IDEMPOTENT(use_list, 4);
 CMDS_RESULT(use_line, 0, text, CMDS_LAST(last));
 CMDS_RESULT_EMPTY(use_done, 1);
 
 static const struct cmds_type *const use_commands[] = {
-        &use_all_type, &use_tell_type, &use_nothing_type};
+        &use_all_type, &use_tell_type, &use_nothing_type, &use_find_type, &use_list_type};
 static const struct cmds_type *const use_results[] = {&use_line_type, &use_done_type};
 static const struct cmds_protocol use_protocol = CMDS_PROTOCOL("use", use_commands, use_results);
 
