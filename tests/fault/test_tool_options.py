@@ -36,7 +36,7 @@ STRESS = (
      "--forget-prob", 0.1, "--no-pause-prob", 0.5, "--workload-pause-prob", 0.4, "--workload-pause-max-ms", 5,
      "--keepalive-pause-max-ms", 5, "--keepalive-time-ms", 50, "--keepalive-intvl-ms", 50, "--server-shards", 1,
      "--server-up-max-ms", 60000, "--server-down-max-ms", 5, "--server-stall-max-ms", 5, "--server-stop", "kill",
-     "--codec", "msgpack-map", "--json"),
+     "--chaos", "--chaos-faults", "split", "--chaos-every", "50", "--codec", "msgpack-map", "--json"),
     ("--like-go", "--duration", 0.3, "--server-up-max-ms", 60000, "--verbose", "--json"),
 )
 # Words, and what the sentence names.
@@ -69,6 +69,7 @@ REFUSED = (
     (("stress", "--connect", "a", "--server-stop", "kill"), "--server-stop"),
     (("stress", "--fail-prob", 0.6, "--echo-prob", 0.6), "--fail-prob"), (("stress", "--echo-prob", 2), "--echo-prob"),
     (("stress", "--no-pause-prob", 0.9, "--workload-pause-prob", 0.2), "--workload-pause-prob"),
+    (("stress", "--serve", "a", "--chaos"), "--chaos"), (("stress", "--chaos-faults", "cut"), "--chaos"),
     (("stress", "--sessions", 0, "--slow-sessions", 0), "nobody sends"), (("stress", "--codec", "xml"), "msgpack"),
 )
 

@@ -45,9 +45,17 @@ class Whole(unittest.TestCase):
         self.assertGreater(result["failed_as_asked"], 0)
         self.assertGreater(result["connections_up"], 10)
 
+    def test_a_proxy_that_treats_connections_badly(self):
+        status, result, errors = stress("--duration", 4, "--chaos", "--chaos-every", "50..200", "--fail-prob", 0,
+                                        "--server-up-max-ms", 60000)
+        self.good(status, result, errors)
+        self.assertGreater(result["network_errors"], 0)
+        self.assertGreater(result["proxy"]["descriptors_peak"], result["proxy"]["descriptors_begin"])
+        self.assertEqual(result["proxy"]["descriptors_end"], result["proxy"]["descriptors_begin"])
+
     @unittest.skipUnless(os.environ.get("CMDSTREAM_TLS") == "1", "this build has no TLS")
     def test_tls(self):
-        status, result, errors = stress("--duration", 3, "--tls", *RESTARTS, "--sessions", 8)
+        status, result, errors = stress("--duration", 4, "--tls", "--chaos", *RESTARTS, "--sessions", 8)
         self.good(status, result, errors)
         self.assertTrue(result["tls"])
 

@@ -115,6 +115,18 @@ static json_t *report_servers(const struct stress *stress)
     return object;
 }
 
+static json_t *report_proxy(const struct stress *stress)
+{
+    json_t *object = json_object();
+    report_count(object, "descriptors_begin", stress->proxy_begin.descriptors);
+    report_count(object, "descriptors_end", stress->proxy_end.descriptors);
+    report_count(object, "descriptors_peak", stress->proxy_peak.descriptors);
+    report_count(object, "rss_begin_kib", stress->proxy_begin.memory_kib);
+    report_count(object, "rss_end_kib", stress->proxy_end.memory_kib);
+    report_count(object, "rss_peak_kib", stress->proxy_peak.memory_kib);
+    return object;
+}
+
 void stress_report_json(const struct stress *stress)
 {
     struct report report = report_make(stress);
@@ -152,6 +164,7 @@ void stress_report_json(const struct stress *stress)
     report_set(object, "rss_kib", report_memory(&stress->watch));
     report_set(object, "servers",
             stress->options.connect == NULL ? report_servers(stress) : json_null());
+    report_set(object, "proxy", stress->options.chaos ? report_proxy(stress) : json_null());
     (void)json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
     putchar('\n');
     json_decref(object);
@@ -175,6 +188,11 @@ bool stress_has_failed(const struct stress *stress)
     failed |= report_fail_if(stress->never_woken > 0, "on_writable never came");
     failed |= report_fail_if(report.sum.unexpected > 0, "errors that should not be");
     failed |= report_fail_if(report.success == 0, "not one command had its answer");
+    failed |= report_fail_if(stress->proxy_failed, "the proxy ended badly");
+    failed |=
+            report_fail_if(stress->options.connect == NULL &&
+                                   stress->proxy_end.descriptors > stress->proxy_begin.descriptors,
+                    "the proxy holds connections that nobody has");
     failed |= report_fail_if(stress->served.failures > 0, "a server ended badly");
     failed |=
             report_fail_if(stress_watch_descriptors_grew(&stress->watch), "open descriptors grew");

@@ -21,10 +21,23 @@ enum {
     RUN_TICK_NS = 1000 * 1000,
     RUN_CHILD_END_MS = 20000,
     RUN_CLOSE_MS = 10000,
+    RUN_PROXY_EMPTY_MS = 10000,
     RUN_LAST_MS = 15000, // After the last deadline, for every command to end.
 };
 #define RUN_NS_PER_S  UINT64_C(1000000000)
 #define RUN_NS_PER_MS UINT64_C(1000000)
+
+/* Sleeps for a tick. Returns: the signal that came meanwhile; 0: none. */
+static int run_sleep(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    struct timespec wait = {.tv_nsec = RUN_TICK_NS};
+    int number = sigtimedwait(&signals, NULL, &wait);
+    return number > 0 ? number : 0;
+}
 
 /* --- Children -------------------------------------------------------------------------------------- */
 
@@ -89,6 +102,78 @@ static void run_end_server(struct stress *stress)
         tool_say("cmdstream stress: the supervisor of the servers %s",
                 tool_child_how(status, how, sizeof(how)));
         stress->served.failures += stress->served.failures == 0;
+    }
+}
+
+/* Between the clients and whatever address they would have connected to. */
+static int run_start_proxy(struct stress *stress)
+{
+    const struct stress_options *options = &stress->options;
+    if (!options->chaos) {
+        return 0;
+    }
+    char route[TOOL_CHILD_ADDRESS_SIZE + 16];
+    snprintf(route, sizeof(route), "127.0.0.1:0=%s", stress->address);
+    struct tool_arguments arguments = {.count = 0};
+    tool_argument(&arguments, "cmdstream");
+    tool_argument(&arguments, "chaos");
+    tool_argument(&arguments, "--quiet");
+    tool_argument_text(&arguments, "--faults", options->chaos_faults);
+    tool_argument_text(&arguments, "--every", options->chaos_every);
+    tool_argument_number(&arguments, "--seed", options->seed);
+    tool_argument(&arguments, route);
+    int code = tool_child_start(&stress->proxy, &arguments);
+    if (code < 0) {
+        fprintf(stderr, "cmdstream stress: the proxy did not start: %s\n", strerror(-code));
+        return code;
+    }
+    snprintf(stress->address, sizeof(stress->address), "%s", stress->proxy.address);
+    stress->proxy_begin = stress_sample_of(stress->proxy.pid);
+    return 0;
+}
+
+static void run_look_at_proxy(struct stress *stress)
+{
+    int status;
+    char how[64];
+    if (stress->proxy.pid <= 0) {
+        return;
+    }
+    if (tool_child_has_ended(&stress->proxy, &status)) {
+        tool_say("cmdstream stress: the proxy was not told to end, and %s",
+                tool_child_how(status, how, sizeof(how)));
+        stress->proxy_failed = true;
+        return;
+    }
+    struct stress_sample *peak = &stress->proxy_peak;
+    stress->proxy_end = stress_sample_of(stress->proxy.pid);
+    if (stress->proxy_end.descriptors > peak->descriptors) {
+        peak->descriptors = stress->proxy_end.descriptors;
+    }
+    if (stress->proxy_end.memory_kib > peak->memory_kib) {
+        peak->memory_kib = stress->proxy_end.memory_kib;
+    }
+}
+
+static void run_end_proxy(struct stress *stress)
+{
+    char how[64];
+    if (stress->proxy.pid <= 0) {
+        return;
+    }
+    // Nobody is left: what it holds now it holds for nobody. What a fault holds up ends with that. A server
+    // that is not ours may still have what is half open.
+    uint64_t until_ns = tool_now_ns() + RUN_PROXY_EMPTY_MS * RUN_NS_PER_MS;
+    do {
+        (void)run_sleep();
+        run_look_at_proxy(stress);
+    } while (stress->proxy_end.descriptors > stress->proxy_begin.descriptors &&
+             tool_now_ns() < until_ns && stress->proxy.pid > 0 && stress->options.connect == NULL);
+    int status = tool_child_end(&stress->proxy, SIGTERM, RUN_CHILD_END_MS, NULL, 0);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != TOOL_EXIT_OK) {
+        tool_say("cmdstream stress: the proxy was told to end, and %s",
+                tool_child_how(status, how, sizeof(how)));
+        stress->proxy_failed = true;
     }
 }
 
@@ -207,18 +292,7 @@ static void run_sample(struct stress *stress, uint64_t now_ns)
         }
     }
     stress_watch_add(&stress->watch, now_ns, sample);
-}
-
-/* Sleeps for a tick. Returns: the signal that came meanwhile; 0: none. */
-static int run_sleep(void)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    struct timespec wait = {.tv_nsec = RUN_TICK_NS};
-    int number = sigtimedwait(&signals, NULL, &wait);
-    return number > 0 ? number : 0;
+    run_look_at_proxy(stress);
 }
 
 static int run_turn(struct stress *stress)
@@ -294,6 +368,7 @@ static int run_all(struct stress *stress, struct cmds_error *error)
 {
     int code = run_open_tls(stress, error);
     code = code < 0 ? code : run_start_server(stress);
+    code = code < 0 ? code : run_start_proxy(stress);
     code = code < 0 ? code : run_open(stress, error);
     if (code < 0) {
         return code;
@@ -319,6 +394,7 @@ int stress_run(struct stress *stress)
     int code = run_all(stress, &error);
     run_close(stress);
     run_end_server(stress);
+    run_end_proxy(stress);
     tool_tls_free(stress->tls);
     bench_certificates_close(&stress->certificates);
     stress->watch.closed = stress_sample_of(getpid());

@@ -100,6 +100,12 @@ static const struct tool_option stress_rows[] = {
                 "the longest that it is stopped and goes on (default 6000)"),
         TOOL_TEXT(stress_options, "server-stop", "HOW", server_stop,
                 "kill, drain, stall or mix: what happens to it (default mix)"),
+        TOOL_FLAG(stress_options, "chaos", chaos,
+                "a proxy in between that treats connections badly: `cmdstream chaos`"),
+        TOOL_TEXT(stress_options, "chaos-faults", "LIST", chaos_faults,
+                "what it does: its --faults (default all)"),
+        TOOL_TEXT(stress_options, "chaos-every", "MS", chaos_every,
+                "how often: its --every (default 200..2000)"),
         TOOL_ROW_CODEC(stress_options),
         TOOL_ROWS_TLS_CLIENT(stress_options),
         TOOL_FLAG(stress_options, "tls-require-client-cert", tls.require_client_certificate,
@@ -116,7 +122,7 @@ static const struct tool_command stress_command = {
                  "exactly once. Without\n"
                  "--serve or --connect both sides run here, the servers as child processes.\n",
         .notes = "  $ cmdstream stress --duration 60\n"
-                 "  $ cmdstream stress --duration 1800 --tls --seed 7 --json\n"
+                 "  $ cmdstream stress --duration 1800 --chaos --tls --seed 7 --json\n"
                  "  $ cmdstream stress --serve 127.0.0.1:9000 &\n"
                  "  $ cmdstream stress --connect 127.0.0.1:9000 --like-go\n\n"
                  "Times are in ms unless they are in S, seconds. SIGINT (^C) or SIGTERM ends the "
@@ -125,7 +131,8 @@ static const struct tool_command stress_command = {
                  "servers.\n\n"
                  "Exit status: 0; 1 a result was wrong, a command did not end or ended with an "
                  "error that should not be, none\n"
-                 "had its answer, a server ended badly, or open descriptors grew; 2 a bad "
+                 "had its answer, a server or the proxy ended badly, or open descriptors grew; 2 a "
+                 "bad "
                  "option.\n",
         .options = stress_rows,
         .option_count = sizeof(stress_rows) / sizeof(stress_rows[0]),
@@ -134,6 +141,9 @@ static const struct tool_command stress_command = {
 static const struct tool_rule stress_rules[] = {
         {"serve", "connect", false, "the one is the servers alone, the other the clients alone"},
         {"duration", "serve", false, "servers run until a signal"},
+        {"chaos", "serve", false, "the proxy is beside the clients"},
+        {"chaos-faults", "chaos", true, NULL},
+        {"chaos-every", "chaos", true, NULL},
         {"tls", "serve", false, "a server has TLS by its certificate, --tls-cert"},
         {"tls-server-name", "serve", false, "that is for clients"},
         {"tls-require-client-cert", "serve", true, NULL},
@@ -155,6 +165,8 @@ static const struct tool_rule stress_own_tls_rules[] = {
 
 static const struct stress_options stress_defaults = {
         .server_stop = "mix",
+        .chaos_faults = "all",
+        .chaos_every = "200..2000",
         .warmup = 10,
         .report = 10,
         .fail_prob = 0.0001,

@@ -40,7 +40,7 @@ enum {
 };
 
 struct stress_options {
-    const char *serve, *connect, *codec, *server_stop;
+    const char *serve, *connect, *codec, *server_stop, *chaos_faults, *chaos_every;
     double duration, warmup, report;
     double fail_prob, echo_prob, large_prob, delay_prob, short_prob, forget_prob;
     double no_pause_prob, workload_pause_prob;
@@ -50,7 +50,7 @@ struct stress_options {
     uint32_t workload_pause_max_ms, keepalive_pause_max_ms, keepalive_time_ms,
             keepalive_interval_ms;
     uint32_t server_shards, server_up_max_ms, server_down_max_ms, server_stall_max_ms;
-    bool like_go, json, verbose;
+    bool like_go, chaos, json, verbose;
     struct tool_tls tls;
 };
 
@@ -193,9 +193,12 @@ struct stress {
     struct bench_certificates certificates;
     enum cmds_log_level log_level;
 
-    char address[TOOL_CHILD_ADDRESS_SIZE];
+    char address[TOOL_CHILD_ADDRESS_SIZE]; // What the clients connect to.
     struct stress_server server;
     struct stress_served served;
+    struct tool_child proxy; // With --chaos.
+    struct stress_sample proxy_begin, proxy_end, proxy_peak;
+    bool proxy_failed;
     struct cmds_runtime *runtime;
     struct stress_lot lots[STRESS_LOTS];
     struct stress_worker *workers;
