@@ -32,8 +32,8 @@ class Whole(unittest.TestCase):
         self.assertGreater(result["success_stream"], 0)
         self.assertEqual(result["descriptors"]["closed"], result["descriptors"]["begin"])
         self.assertFalse(result["descriptors"]["grew"])
-        ends = ("success", "cb_blocked", "send_timeouts", "result_timeouts", "cancelled", "network_errors",
-                "unexpected_errors")
+        ends = ("success", "cb_blocked", "send_timeouts", "result_timeouts", "cancelled", "vetoed",
+                "network_errors", "unexpected_errors")
         self.assertEqual(sum(result[name] for name in ends), result["total_commands"])
 
     def test_servers_that_restart(self):

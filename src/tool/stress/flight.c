@@ -73,6 +73,10 @@ void stress_count_error(struct stress_worker *worker, const struct stress_flight
         }
     } else if (code == CMDS_E_CANCELLED) {
         STRESS_COUNT(worker, cancelled);
+    } else if (code == CMDS_E_NOT_ALLOWED) {
+        STRESS_COUNT(worker, blocked);
+    } else if (code == STRESS_VETO && flight->veto) {
+        STRESS_COUNT(worker, vetoed);
     } else if (flight_is_network(code)) {
         STRESS_COUNT(worker, network);
         if (flight->kind == STRESS_KIND_FAIL && code == CMDS_E_LOST) {
@@ -113,7 +117,7 @@ static const char *flight_look_at_echo(
 static const char *flight_look_at_item(
         const struct stress *stress, struct stress_flight *flight, const struct stress_item *item)
 {
-    uint32_t index = flight->got++;
+    uint32_t index = flight->got;
     if (flight->kind != STRESS_KIND_STREAM) {
         return "a stream's item to another command";
     }
@@ -159,6 +163,7 @@ static void flight_take(
         struct stress_worker *here, struct stress_flight *flight, const struct cmds_result *result)
 {
     const char *wrong = flight_look(here->stress, flight, result);
+    flight->got++;
     if (wrong != NULL) {
         stress_wrong(here, flight->number, wrong);
         flight->kind = STRESS_KIND_FAIL; // Counts as no success.

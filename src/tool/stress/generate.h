@@ -29,6 +29,7 @@ enum stress_purpose {
     STRESS_FORGET,
     STRESS_PAUSE,
     STRESS_SERVER,
+    STRESS_REFUSE,
     STRESS_TEXT = 1 << 20,
     STRESS_ITEM_SIZE = 1 << 24,
 };

@@ -47,7 +47,7 @@ void stress_report(const struct stress *stress, FILE *out)
     fprintf(out, "  - %-20s%llu\n", "Late Results:", (unsigned long long)sum->late);
     report_line(out, &report, "Send Timeouts:", sum->send_timeouts, "");
     report_line(out, &report, "Result Timeouts:", sum->result_timeouts, "");
-    report_line(out, &report, "Cancelled:", sum->cancelled, "");
+    report_line(out, &report, "Cancelled, Vetoed:", sum->cancelled + sum->vetoed, "");
     report_line(out, &report, "Network Error:", sum->network, "");
     report_line(out, &report, "Unexpected Error:", sum->unexpected, "");
     report_line(out, &report, "Verify Error:", sum->verify, " [CRITICAL]");
@@ -145,6 +145,9 @@ void stress_report_json(const struct stress *stress)
     report_count(object, "send_timeouts", sum->send_timeouts);
     report_count(object, "result_timeouts", sum->result_timeouts);
     report_count(object, "cancelled", sum->cancelled);
+    report_count(object, "vetoed", sum->vetoed);
+    report_count(object, "hooked", sum->hooked);
+    report_count(object, "cb_opened", stress->lots[0].opened + stress->lots[1].opened);
     report_count(object, "network_errors", sum->network);
     report_count(object, "unexpected_errors", sum->unexpected);
     report_count(object, "waits_for_room", sum->full);
@@ -185,6 +188,11 @@ bool stress_has_failed(const struct stress *stress)
     struct report report = report_make(stress);
     bool failed = report_fail_if(report.sum.verify > 0, "results were wrong");
     failed |= report_fail_if(stress->left > 0, "commands never ended");
+    failed |= report_fail_if(report.sum.hooked != report.sum.hook_ends,
+            "hooks saw more commands begin than end, or less");
+    failed |=
+            report_fail_if(report.sum.blocked != stress->lots[0].refused + stress->lots[1].refused,
+                    "a breaker says that it refused more commands, or less");
     failed |= report_fail_if(stress->never_woken > 0, "on_writable never came");
     failed |= report_fail_if(report.sum.unexpected > 0, "errors that should not be");
     failed |= report_fail_if(report.success == 0, "not one command had its answer");

@@ -225,7 +225,8 @@ static int run_open_group(struct stress_lot *lot, struct cmds_error *error)
     options.on_state = run_on_state;
     options.tls = stress->tls;
     struct cmds_group *group = NULL;
-    int code = cmds_group_open(&group, stress->runtime, &options, error);
+    int code = stress_guard_make(lot, &options, error);
+    code = code < 0 ? code : cmds_group_open(&group, stress->runtime, &options, error);
     if (code == 0) {
         atomic_store_explicit(&lot->group, group, memory_order_release);
     }
@@ -351,6 +352,9 @@ static void run_close(struct stress *stress)
                 atomic_load_explicit(&stress->lots[i].group, memory_order_relaxed), NULL, NULL);
     }
     cmds_runtime_stop(stress->runtime);
+    for (uint32_t i = 0; i < STRESS_LOTS; i++) {
+        stress_guard_free(&stress->lots[i]);
+    }
 }
 
 /* A session that waits for room at the end, when all room is free, was never told. */

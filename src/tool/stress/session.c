@@ -22,7 +22,7 @@ enum {
 struct session_draw {
     enum stress_kind kind;
     uint32_t count, size, delay_ms, deadline_ms;
-    bool forget;
+    bool forget, veto;
 };
 
 static void session_go(struct stress_session *session);
@@ -67,6 +67,7 @@ static struct session_draw session_draw(const struct stress *stress, uint64_t nu
                 1 + session_below(stress, number, STRESS_DEADLINE, 1, options->short_max_ms);
     }
     draw.forget = session_share(stress, number, STRESS_FORGET) < options->forget_prob;
+    draw.veto = session_share(stress, number, STRESS_REFUSE) < options->veto_prob;
     return draw;
 }
 
@@ -199,12 +200,14 @@ static bool session_send(struct stress_session *session)
     how.ticket = draw.forget ? &ticket : NULL;
 
     struct stress_flight *flight = session_take_flight(session);
+    how.data = flight;
     flight->number = number;
     flight->sequence = 0;
     flight->count = draw.count;
     flight->size = draw.size;
     flight->got = 0;
     flight->kind = (uint8_t)draw.kind;
+    flight->veto = draw.veto;
     atomic_store_explicit(&flight->state, STRESS_FLIGHT_OUT, memory_order_relaxed);
     struct cmds_group *group = atomic_load_explicit(&session->lot->group, memory_order_acquire);
     int code = cmds_group_send(

@@ -78,6 +78,18 @@ static const struct tool_option stress_rows[] = {
                 "from 1 on (default 50)"),
         TOOL_DOUBLE(stress_options, "forget-prob", "P", forget_prob, 0, 1,
                 "of a command that is forgotten soon after it was sent (default 0.001)"),
+        TOOL_DOUBLE(stress_options, "veto-prob", "P", veto_prob, 0, 1,
+                "of a command that a hook refuses (default 0.0001)"),
+        TOOL_U32(stress_options, "cb-window-size", "N", breaker_window_size, 1, 65536,
+                "of the circuit breaker; of that of sessions without pauses 100 times so much "
+                "(default 10)"),
+        TOOL_DOUBLE(stress_options, "cb-failure-rate", "R", breaker_failure_rate, 0, 1,
+                "of the window, so that it opens (default 0.5)"),
+        TOOL_U32(stress_options, "cb-open-duration-ms", "N", breaker_open_ms, 1, STRESS_MS_MAX,
+                "how long then; that of sessions without pauses a tenth of it (default 3000)"),
+        TOOL_U32(stress_options, "cb-success-threshold", "N", breaker_success_threshold, 1, 65536,
+                "trials that go well until it closes (default 2)"),
+        TOOL_FLAG(stress_options, "no-breaker", no_breaker, "no circuit breaker"),
         TOOL_DOUBLE(stress_options, "no-pause-prob", "P", no_pause_prob, 0, 1,
                 "of no pause between two commands of a session with pauses (default 0.8)"),
         TOOL_DOUBLE(stress_options, "workload-pause-prob", "P", workload_pause_prob, 0, 1,
@@ -141,6 +153,10 @@ static const struct tool_command stress_command = {
 static const struct tool_rule stress_rules[] = {
         {"serve", "connect", false, "the one is the servers alone, the other the clients alone"},
         {"duration", "serve", false, "servers run until a signal"},
+        {"cb-window-size", "no-breaker", false, NULL},
+        {"cb-failure-rate", "no-breaker", false, NULL},
+        {"cb-open-duration-ms", "no-breaker", false, NULL},
+        {"cb-success-threshold", "no-breaker", false, NULL},
         {"chaos", "serve", false, "the proxy is beside the clients"},
         {"chaos-faults", "chaos", true, NULL},
         {"chaos-every", "chaos", true, NULL},
@@ -175,6 +191,11 @@ static const struct stress_options stress_defaults = {
         .delay_prob = 0.01,
         .short_prob = 0.01,
         .forget_prob = 0.001,
+        .veto_prob = 0.0001,
+        .breaker_window_size = 10,
+        .breaker_failure_rate = 0.5,
+        .breaker_open_ms = 3000,
+        .breaker_success_threshold = 2,
         .no_pause_prob = 0.8,
         .workload_pause_prob = 0.19,
         .sessions = 64,
@@ -212,6 +233,7 @@ static struct stress_options stress_like_go(void)
     options.deadline_ms = 102;
     options.short_prob = 0;
     options.forget_prob = 0;
+    options.veto_prob = 0;
     options.server_stop = "kill";
     return options;
 }

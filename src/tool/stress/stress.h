@@ -9,6 +9,7 @@
  *     run.c        the clients: runtime, groups, a clock for the shards; the servers and proxies as child processes
  *     session.c    sessions: which command is next, and when
  *     flight.c     one command from its start to its one end: every result is checked
+ *     guard.c      hooks and circuit breakers of the groups, and what is checked of them
  *     watch.c      descriptors and memory of this process over time
  *     report.c     the lines, and the JSON object
  *
@@ -20,10 +21,13 @@
 #ifndef CMDSTREAM_TOOL_STRESS_H
 #define CMDSTREAM_TOOL_STRESS_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include <cmdstream/breaker.h>
 
 #include "bench/certificates.h"
 #include "child.h"
@@ -43,14 +47,15 @@ struct stress_options {
     const char *serve, *connect, *codec, *server_stop, *chaos_faults, *chaos_every;
     double duration, warmup, report;
     double fail_prob, echo_prob, large_prob, delay_prob, short_prob, forget_prob;
-    double no_pause_prob, workload_pause_prob;
+    double no_pause_prob, workload_pause_prob, veto_prob, breaker_failure_rate;
     double rate;
     uint32_t seed, sessions, in_flight, clients, window, slow_sessions, slow_clients, threads;
     uint32_t stream_max, payload_max, large_max, delay_max_ms, deadline_ms, short_max_ms;
     uint32_t workload_pause_max_ms, keepalive_pause_max_ms, keepalive_time_ms,
             keepalive_interval_ms;
+    uint32_t breaker_window_size, breaker_open_ms, breaker_success_threshold;
     uint32_t server_shards, server_up_max_ms, server_down_max_ms, server_stall_max_ms;
-    bool like_go, chaos, json, verbose;
+    bool like_go, no_breaker, chaos, json, verbose;
     struct tool_tls tls;
 };
 
@@ -65,6 +70,9 @@ struct stress_options {
     X(fail, "commands that had to fail, and did by losing their connection")                       \
     X(items, "items of streams")                                                                   \
     X(blocked, "refused by the circuit breaker")                                                   \
+    X(vetoed, "refused by a hook, as it was to")                                                   \
+    X(hooked, "commands that hooks let pass")                                                      \
+    X(hook_ends, "... of those: their ends, as hooks saw them")                                    \
     X(keepalive, "pauses that are long enough for pings")                                          \
     X(late, "results that came after their command had ended")                                     \
     X(send_timeouts, "commands that had not left at their deadline")                               \
@@ -88,6 +96,7 @@ struct stress_counts {
 #undef STRESS_MEMBER_
 #undef STRESS_ATOMIC_
 
+#define STRESS_VETO                (-EACCES) // What a hook refuses a command with.
 #define STRESS_COUNT(worker, name) stress_add(&(worker)->counts.name, 1)
 static inline void stress_add(_Atomic uint64_t *counter, uint64_t count)
 {
@@ -119,6 +128,7 @@ struct stress_flight {
     uint64_t sequence;         // On its connection; 0: no result yet.
     uint32_t count, size, got; // Of a stream: items, the most of each, those that came.
     uint8_t kind;              // enum stress_kind
+    bool veto;                 // A hook is to refuse it.
     _Atomic uint8_t state;     // enum stress_flight_state
 };
 
@@ -173,6 +183,10 @@ struct stress_lot {
     _Atomic(struct cmds_group *) group;
     uint32_t sessions, in_flight, clients, window;
     bool slow; // With pauses.
+    struct cmds_hooks hooks;
+    const struct cmds_hooks *hooks_list[1];
+    struct cmds_breaker *breaker; // NULL: none.
+    uint64_t opened, refused;     // What it came to, when all is closed.
 };
 
 /* A supervisor, which has the servers as children. */
@@ -243,6 +257,13 @@ void stress_tick(void *context);
 /** on_writable of a group; `context` is its lot. */
 void stress_on_writable(void *context);
 struct stress_counters stress_sum(const struct stress *stress);
+
+/* guard.c */
+/** Puts a lot's hooks, and its breaker unless there is to be none, into the options. */
+int stress_guard_make(
+        struct stress_lot *lot, struct cmds_group_options *options, struct cmds_error *error);
+/** After the runtime has stopped. */
+void stress_guard_free(struct stress_lot *lot);
 
 /* service.c: the servers' side */
 int stress_serve_here(const struct stress *stress);
