@@ -25,7 +25,7 @@ BENCH = (
     (*SHORT, "--blocking", "--callers", 2, "--sender-single", "--no-pin", "--progress", "--command", "work", "--work-us", 1,
      "--server-workers", 1, "--json"),
     (*SHORT, "--rate", 100, "--command", "stream", "--stream-count", 2, "--stream-size", 3, "--json"),
-    (*SHORT, "--command", "sleep", "--sleep-ms", 1, "--own-threads", "--spin-always", "--conns", 1, "--json"),
+    (*SHORT, "--command", "sleep", "--sleep-ms", 1, "--own-threads", "--spin-always", "--conns", 1, "--hooks", "--json"),
 )
 CALL = ("--codec", "msgpack", "--server-info", "default", "--repeat", 2, "--deadline-ms", 9000, "--max-frame", 4096)
 STRESS = (
