@@ -27,11 +27,18 @@ static int exec_work(struct cmds_call *call, const struct work *work)
     return hall->work(call, work);
 }
 
-static const struct cmds_type *const commands[] = {&act_type, &work_type};
+static int exec_big(struct cmds_call *call, const struct big *big)
+{
+    struct hall *hall = cmds_call_receiver(call);
+    hall->bigs++;
+    return hall->big(call, big);
+}
+
+static const struct cmds_type *const commands[] = {&act_type, &work_type, &big_type};
 static const struct cmds_type *const results[] = {&value_type, &line_type};
 static const struct cmds_protocol protocol = CMDS_PROTOCOL("hall", commands, results);
 static const struct cmds_exec execs[] = {
-        CMDS_EXEC(act, exec_act), CMDS_EXEC_IN_POOL(work, exec_work)};
+        CMDS_EXEC(act, exec_act), CMDS_EXEC_IN_POOL(work, exec_work), CMDS_EXEC(big, exec_big)};
 
 static int on_connect(void *receiver, struct cmds_connection *connection)
 {
@@ -54,19 +61,31 @@ static int work_echo(struct cmds_call *call, const struct work *work)
     return hall_answer(call, work->number);
 }
 
+static int big_echo(struct cmds_call *call, const struct big *big)
+{
+    return hall_answer(call, big->number);
+}
+
+struct cmds_server_options hall_options(struct hall *hall)
+{
+    struct cmds_server_options options = CMDS_SERVER_OPTIONS_INIT(&protocol, execs);
+    options.listen = "127.0.0.1:9000";
+    options.receiver = hall;
+    options.on_connect = on_connect;
+    options.on_disconnect = on_disconnect;
+    return options;
+}
+
 void hall_init(struct hall *hall)
 {
     *hall = (struct hall){.sim_options = CMDS_SIM_OPTIONS_INIT,
             .runtime_options = CMDS_RUNTIME_OPTIONS_INIT,
-            .options = CMDS_SERVER_OPTIONS_INIT(&protocol, execs),
+            .options = hall_options(hall),
             .act = hall_act_echo,
-            .work = work_echo};
+            .work = work_echo,
+            .big = big_echo};
     hall->sim_options.time_max_ms = 600000;
     hall->runtime_options.shard_count = 1;
-    hall->options.listen = "127.0.0.1:9000";
-    hall->options.receiver = hall;
-    hall->options.on_connect = on_connect;
-    hall->options.on_disconnect = on_disconnect;
 }
 
 static int hall_main(void *context)

@@ -28,6 +28,10 @@ struct act {
 struct work {
     int64_t number;
 };
+struct big {
+    int64_t number;
+    struct cmds_string text;
+};
 struct value {
     int64_t number;
 };
@@ -38,6 +42,7 @@ struct line {
 };
 CMDS_COMMAND(act, 0, number);
 CMDS_COMMAND(work, 1, number);
+CMDS_COMMAND(big, 2, number, text);
 CMDS_RESULT(value, 0, number);
 CMDS_RESULT(line, 1, number, CMDS_LAST(last), text);
 
@@ -47,6 +52,7 @@ struct hall {
     struct cmds_server_options options;
     int (*act)(struct cmds_call *call, const struct act *act);
     int (*work)(struct cmds_call *call, const struct work *work); // On a thread of the pool.
+    int (*big)(struct cmds_call *call, const struct big *big);
     void (*script)(struct hall *hall);
     void *context;
 
@@ -54,12 +60,14 @@ struct hall {
     struct cmds_server *server; // The script may close it, and sets it to NULL then.
     struct cmds_call *kept[HALL_CALLS_MAX];
     uint32_t kept_count;
-    uint32_t acts, works, cancels, connects, disconnects;
+    uint32_t acts, works, bigs, cancels, connects, disconnects;
     int cause; // Of the last disconnect.
 };
 
 /** One shard, a listener on HALL_PORT, exec functions that answer with the number. */
 void hall_init(struct hall *hall);
+/** The options of a further server of the same kind, for another receiver. */
+struct cmds_server_options hall_options(struct hall *hall);
 /** Runs the script in a world of this seed; then all is closed, and nothing may be left. */
 void hall_run(struct hall *hall, uint64_t seed, void (*script)(struct hall *hall));
 
