@@ -63,11 +63,15 @@ typedef void (*cmds_forward_fn)(struct cmds_call *call, const struct cmds_result
 /* --- Group: asynchronous ---------------------------------------------------------------------- */
 
 /**
- * What a connection of a group can do. Values may be added, but none of these changes its meaning.
+ * What a connection of a group does. Values may be added, but none of these changes its meaning.
  */
 enum cmds_connection_state {
-    CMDS_CONNECTION_DOWN = 0, // It takes no command: it was lost, or never came up.
-    CMDS_CONNECTION_UP = 1,   // It takes commands and sends them.
+    // For good: the group was closed, the server is another one (CMDS_E_SERVER_INFO_MISMATCH), or it
+    // was lost or never came up, and is not tried again.
+    CMDS_CONNECTION_DOWN = 0,
+    CMDS_CONNECTION_UP = 1,         // It takes commands and sends them.
+    CMDS_CONNECTION_WAITING = 2,    // It was lost or did not come up, and will be tried again.
+    CMDS_CONNECTION_CONNECTING = 3, // It is being opened.
 };
 
 /**
@@ -123,10 +127,10 @@ struct cmds_group_options {
      */
     void (*on_unexpected)(void *context, const struct cmds_result *result);
     /**
-     * The state of a connection has changed. CMDS_CONNECTION_UP: `cause` is zeroed.
-     * CMDS_CONNECTION_DOWN: `cause` says why, CMDS_E_CLOSED if the group is being closed. Today
-     * each connection reports at most two states, UP first, and one that never comes up reports
-     * DOWN alone. Later versions may report more states, and UP after DOWN: write
+     * The state of a connection has changed. `cause` says why it is not up, in words that name the
+     * address, how often it was tried and when it is tried again (CMDS_E_CLOSED: the group is being
+     * closed); of CMDS_CONNECTION_UP it is zeroed. A connection begins as CONNECTING, which is not
+     * told; DOWN is its last state. Later versions may report more states: write
      * `state == CMDS_CONNECTION_UP`, so that a state you do not know counts as not connected.
      *
      * Owner: borrows `cause` until it returns.
@@ -143,7 +147,13 @@ struct cmds_group_options {
     // none.
     struct cmds_breaker *breaker;
     uint32_t hooks_count; // At most CMDS_HOOKS_MAX.
-    uint32_t unused;
+    // A connection that is lost, or cannot be opened, is tried again after a random time: at most
+    // this after the first failure, twice as much after each further one in a row, up to
+    // reconnect_delay_max_ms. A connection that was up for a second ends the row. Default 100;
+    // CMDS_NEVER: it is not tried again.
+    uint32_t reconnect_delay_ms;
+    uint32_t reconnect_delay_max_ms; // Default 30000; CMDS_NEVER: no bound.
+    uint32_t reconnect_count_max;    // Failures in a row after which it stays down. 0: no limit.
 };
 /** Names one command of a group, for has and forget. Only valid for the group that filled it in. */
 struct cmds_ticket {
@@ -188,8 +198,11 @@ CMDS_BEGIN_
 #endif
 
 /**
- * Starts to connect and returns. Commands may be sent at once; they wait for the connection within
- * their deadline. Names are resolved on a thread of their own.
+ * Starts to connect and returns, whether the server is there or not: a connection that is lost or
+ * cannot be opened is tried again (see reconnect_delay_ms). Commands may be sent at once; while no
+ * connection is up they wait for the first that is, within their deadline. Those that had been
+ * written when a connection is lost end with CMDS_E_LOST, those that had not with CMDS_E_NOT_SENT.
+ * Names are resolved on a thread of their own, and again when a connection has failed.
  *
  * Owner:   copies the options; keeps protocol, codec, dispatch, tls, breaker and contexts until the
  *          group has closed. Gives *group: cmds_group_close(), which takes that reference; without a close
@@ -220,20 +233,21 @@ CMDS_API struct cmds_group *cmds_group_ref(struct cmds_group *group);
 CMDS_API void cmds_group_unref(struct cmds_group *group);
 
 /**
- * Waits until each connection is up or has failed.
+ * Waits until each connection is up, or down for good. One that is tried again is waited for.
  *
  * Thread:  any but a shard (-EDEADLK); an inline runtime: the thread that turns it, and the call
  *          turns it.
- * Returns: 0: all are up; else the cause of the first that is not (CMDS_E_TIMEOUT: none yet), and
- *          `error` says how many of how many are; CMDS_E_CLOSED: the group was closed, be it
+ * Returns: 0: all are up; else why the first that is not failed last (CMDS_E_TIMEOUT: it has not
+ *          failed yet), and `error` says how many of how many are up; CMDS_E_CLOSED: the group was closed, be it
  *          meanwhile; -EDEADLK; -EXDEV: inline, and another thread turns it.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_wait(
         struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error);
 
 /**
- * Queues one command, encoded before this returns. `on_result` runs on a shard, never inside this
- * call: once for each result, up to one with `last`. Of a one-way command (CMDS_COMMAND_ONE_WAY) it
+ * Queues one command, encoded before this returns. `on_result` runs on the shard of the connection
+ * that carries it, which is the caller's own as long as one of its connections is up; never inside
+ * this call: once for each result, up to one with `last`. Of a one-way command (CMDS_COMMAND_ONE_WAY) it
  * never runs; such a command is never pending and has no deadline, and one that still waits for its
  * connection when that ends is dropped without a word.
  *
@@ -241,8 +255,8 @@ CMDS_NODISCARD CMDS_API int cmds_group_wait(
  *          until the result with `last`.
  * Thread:  any; on a shard with connections of the group without a lock or a wake.
  * Returns: 0; -ENOBUFS: the window or the output is full, or the shard's memory is short,
- *          on_writable will tell; CMDS_E_NOT_CONNECTED: no connection is left; CMDS_E_CLOSED:
- *          somebody has begun to close the group; CMDS_E_WRONG_TYPE: not a command of this
+ *          on_writable will tell; CMDS_E_NOT_CONNECTED: every connection is down for
+ *          good; CMDS_E_CLOSED: somebody has begun to close the group; CMDS_E_WRONG_TYPE: not a command of this
  *          protocol; CMDS_E_LIMIT: larger than frame_size_max, it will never be taken; -EINVAL: a
  *          NULL pointer with a size; -ENOMEM; CMDS_E_NOT_ALLOWED: the breaker is open; what a hook's
  *          before_send returned.
@@ -293,13 +307,43 @@ CMDS_API int cmds_group_resume(struct cmds_group *group, uint32_t client);
 /** How many connections are up, and how many there are. Thread: any. */
 CMDS_API uint32_t cmds_group_connected(const struct cmds_group *group);
 CMDS_API uint32_t cmds_group_size(const struct cmds_group *group);
+/** What there is to know of one connection. Start from CMDS_CONNECTION_INFO_INIT. */
+struct cmds_connection_info {
+    uint32_t struct_size; // CMDS_CONNECTION_INFO_INIT; members beyond it are not written.
+    uint32_t state;       // enum cmds_connection_state
+    uint32_t failed;      // How often it failed in a row: see reconnect_delay_ms.
+    uint32_t retry_ms;    // WAITING: until it is tried again.
+    uint32_t rtt_us;      // From the last ping that was answered to its answer; 0: none was.
+    uint32_t unused;
+    uint64_t up_count;       // How often it has been up.
+    struct cmds_error error; // Why it is not up; zeroed while it is up, or has not failed yet.
+};
+#ifdef __cplusplus
+#define CMDS_CONNECTION_INFO_INIT cmds_detail::sized<struct cmds_connection_info>()
+#else
+#define CMDS_CONNECTION_INFO_INIT                                                                  \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_connection_info)                                         \
+    }
+#endif
+/**
+ * Owner:   borrows `info`.
+ * Thread:  any.
+ * Returns: 0; -EINVAL: there is no connection of that number, or a NULL pointer; CMDS_E_CLOSED: the
+ *          group has ended, and `info` is as it was.
+ */
+CMDS_API int cmds_group_connection(
+        struct cmds_group *group, uint32_t client, struct cmds_connection_info *info);
 /** Commands without their last result, over all connections; one-way ones never. Thread: any. */
 CMDS_API uint64_t cmds_group_pending(const struct cmds_group *group);
-/** True when no connection is up or coming up: Go's Done. Thread: any. */
+/**
+ * True when no connection is up or will ever be: Go's Done. While connections are tried again it is
+ * false. Thread: any.
+ */
 CMDS_API bool cmds_group_done(const struct cmds_group *group);
 /**
- * Why the first lost connection was lost. Thread: any. Returns: its code, 0 if none was; `error`
- * (may be NULL) gets the sentence.
+ * Why the first connection that was lost, or could not be opened, was so; it may be up again. Thread:
+ * any. Returns: its code, 0 if none was; `error` (may be NULL) gets the sentence.
  */
 CMDS_API int cmds_group_error(const struct cmds_group *group, struct cmds_error *error);
 /**
@@ -341,7 +385,10 @@ struct cmds_sender_options {
     // One thread uses the sender and turns its private ring itself: no hop, the lowest latency. Not
     // with `runtime`.
     bool single_thread;
-    uint8_t unused[3];
+    // Open does not wait for the connections, and so does not fail if servers are away: calls wait for
+    // them within their timeout.
+    bool connect_later;
+    uint8_t unused[2];
     struct cmds_tls *tls; // As of the group. NULL: that of `group`, if it has one.
     // Of one send_multi: bytes of results that wait for `each`. With so many the stream's connection
     // stops reading, and with no more than stream_size_low it reads on; one result of any legal size
@@ -360,7 +407,8 @@ struct cmds_sender_options {
 #endif
 
 /**
- * Connects all clients; fails if any of them does.
+ * Connects all clients; fails if any of them does, unless connect_later is set. From then on those
+ * that are lost are tried again, as of a group, and calls wait for them within their timeout.
  *
  * Owner:   as cmds_group_open. Gives *sender: cmds_sender_close(). On failure *sender is untouched.
  * Thread:  any but a shard.

@@ -6,9 +6,7 @@
  * an equal share of what is left of it, so that an address that answers nothing does not use it all
  * up, and one that fails at once leaves its share to the others.
  *
- * No time passes between two attempts, and after the last address the client is down for good. A
- * client that tries again after a delay would ask here as well: the delay (base, factor, bound, and
- * jitter from a random number that is given) is one more answer of cmdi_attempts_next().
+ * No time passes between two attempts of a round; when the next round begins is backoff.h's.
  *
  * Pure values: the time comes in, the decision goes out.
  */

@@ -14,7 +14,7 @@
  * of them in one place, and a command that never left this process (CMDS_E_NOT_SENT) is
  * distinguished from one that may have been executed (CMDS_E_LOST).
  *
- * The client outlives its connection: `conn` is made anew for each address that is tried. Therefore
+ * The client outlives its connections: `conn` is made anew for each address that is tried. Therefore
  * the inbox is the client's, not the connection's. Only the functions marked "Thread: any" may be
  * called off the shard.
  *
@@ -29,6 +29,7 @@
  *     receive       results
  *     pause         the program's pauses
  *     inbox         commands of other threads
+ *     handover      commands that wait here go to a client that is up
  *     room          would a command be taken?
  *     life          attempts, keepalive, states
  */
@@ -42,6 +43,7 @@
 #include <cmdstream/client.h>
 
 #include "client/attempts.h"
+#include "client/backoff.h"
 #include "client/client_shard.h"
 #include "client/extra.h"
 #include "client/keepalive.h"
@@ -56,7 +58,7 @@
 enum cmdi_client_state {
     /**
      * No address is known. Commands wait in the backlog. Timer, once it has begun: the end of
-     * `attempts`.
+     * `attempts`. Up to UP each state is one of those in which it may come up.
      */
     CMDI_CLIENT_RESOLVE,
     /**
@@ -66,6 +68,11 @@ enum cmdi_client_state {
     CMDI_CLIENT_CONNECT,
     /** `conn` is connected, and its ServerInfo is to come. Else as CONNECT; it is one attempt. */
     CMDI_CLIENT_SERVER_INFO,
+    /**
+     * It was lost, or a round of attempts has failed: `error` says why, and when the next round
+     * begins. Commands wait. `conn` is valid while conn_live: it is closing. Timer: the next round.
+     */
+    CMDI_CLIENT_WAITING,
     /**
      * Commands are written. `keepalive` is valid unless keepalive_ms is CMDS_NEVER. Timer: the next
      * look of the keepalive.
@@ -89,6 +96,7 @@ struct cmdi_command {
     void *context;
     uint64_t deadline_ms;             // CLOCK_MONOTONIC; UINT64_MAX: none.
     struct cmdi_pending_extra *extra; // NULL: none. The client takes it if it takes the command.
+    bool is_moved; // It was another client's already: its ticket is known, and may be forgotten.
 };
 
 struct cmdi_client {
@@ -127,10 +135,17 @@ struct cmdi_client {
     uint32_t target;                   // The one of them that is being tried, or is connected.
     bool conn_live;                    // From init to on_closed.
     bool is_closing;
-    struct cmdi_attempts attempts;
+    bool is_retry_due; // In WAITING: only the end of the old connection is waited for.
+    bool is_hopeless;  // Another round would end as the last one did.
+    struct cmdi_targets *targets_next; // For the next round. NULL: the same.
+    struct cmdi_attempts attempts;     // Of this round.
+    struct cmdi_backoff backoff;
+    uint64_t retry_at_ms; // In WAITING.
     struct cmdi_keepalive keepalive;
+    _Atomic uint32_t rtt_us;       // Of the last ping that was answered; 0: none was.
     struct cmdi_timer state_timer; // See enum cmdi_client_state.
-    struct cmds_error error;
+    struct cmds_error error;       // Why it is not up, once it had been or a round has failed.
+    struct cmds_error round_error; // Of the round that goes on, or the connection that ends.
 };
 
 static inline enum cmdi_client_state cmdi_client_state(const struct cmdi_client *client)

@@ -27,7 +27,10 @@ struct cmdi_client_shard;
 
 /** What clients tell their group. On their shard, none inside a public function. */
 struct cmdi_client_ops {
-    /** The state is UP, or DOWN and client->error says why. */
+    /**
+     * The state is UP; DOWN or WAITING, and client->error says why; or another round begins, and
+     * with RESOLVE it has no addresses.
+     */
     void (*on_state)(struct cmdi_client *client);
     /** A result that nobody waits for. */
     void (*on_unexpected)(struct cmdi_client *client, const struct cmds_result *result);
@@ -36,6 +39,11 @@ struct cmdi_client_ops {
      * often: schedule.
      */
     void (*on_room)(struct cmdi_client_shard *client_shard);
+    /**
+     * Commands wait for a client that is not up, and could go to another one. Called often:
+     * schedule.
+     */
+    void (*on_backlog)(struct cmdi_client_shard *client_shard);
     /** client_shard->pending fell to 0; only while client_shard->wants_idle. */
     void (*on_idle)(struct cmdi_client_shard *client_shard);
     /** After cmdi_client_close: nothing of the client is used any more. */
@@ -95,7 +103,10 @@ static inline void cmdi_client_shard_count(struct cmdi_client_shard *client_shar
 static inline void cmdi_client_shard_counted_twice(struct cmdi_client_shard *client_shard)
 {
     uint64_t pending = cmdi_client_shard_add(client_shard, (uint64_t)-1);
-    CMDI_ASSERT(pending > 0 && pending != UINT64_MAX);
+    CMDI_ASSERT(pending != UINT64_MAX);
+    if (client_shard->wants_idle && pending == 0) {
+        client_shard->config->ops->on_idle(client_shard); // It is another shard's now.
+    }
 }
 /**
  * Tells a result of a command that was counted. With `last`, which is result->last, the command is

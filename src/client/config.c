@@ -41,6 +41,9 @@ void cmdi_client_config_fill(struct cmdi_client_config *config,
     config->decode_size_max = (uint64_t)options->frame_size_max * 4 + CONFIG_DECODE_EXTRA;
     config->in_flight_max = options->in_flight_max;
     config->connect_timeout_ms = options->connect_timeout_ms;
+    config->backoff = (struct cmdi_backoff_options){.delay_ms = options->reconnect_delay_ms,
+            .delay_max_ms = options->reconnect_delay_max_ms,
+            .count_max = options->reconnect_count_max};
     config->keepalive_ms = options->keepalive_ms;
     config->keepalive_interval_ms = options->keepalive_interval_ms;
     config->limits = (struct cmdi_conn_limits){

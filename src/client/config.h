@@ -9,6 +9,7 @@
 #include <cmdstream/client.h>
 #include <cmdstream/codec.h>
 
+#include "client/backoff.h"
 #include "codec/protocol.h"
 #include "conn/conn.h"
 #include "net/address.h"
@@ -25,7 +26,7 @@ enum {
 struct cmdi_client_config {
     const struct cmdi_client_ops *ops;
     const struct cmds_codec *codec;
-    const struct cmdi_type_table *results;
+    const struct cmdi_type_table *commands, *results;
     struct cmdi_tickets *tickets;
     const struct cmdi_transport *transport;
     const char *connect;      // As the user wrote it.
@@ -36,6 +37,7 @@ struct cmdi_client_config {
     uint64_t decode_size_max;
     uint32_t in_flight_max;
     uint32_t connect_timeout_ms;
+    struct cmdi_backoff_options backoff;
     uint32_t keepalive_ms, keepalive_interval_ms;
 };
 

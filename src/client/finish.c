@@ -33,7 +33,11 @@ struct cmds_result cmdi_client_error_result(
             .text = client->error.text,
             .sequence = sequence,
             .client = client->number};
-    if (code == CMDS_E_TIMEOUT) {
+    if (code == CMDS_E_TIMEOUT && client->error.code != 0) {
+        (void)snprintf(text->text, sizeof(text->text),
+                "no result within the deadline; not connected: %.200s", client->error.text);
+        result.text = text->text;
+    } else if (code == CMDS_E_TIMEOUT) {
         (void)snprintf(text->text, sizeof(text->text), "%s: no result within the deadline",
                 client->client_shard->config->connect);
         result.text = text->text;
@@ -137,7 +141,7 @@ void cmdi_client_forget_ticket(struct cmdi_client *client, struct cmdi_ticket *t
 
 void cmdi_client_end_all(struct cmdi_client *client)
 {
-    CMDI_ASSERT(cmdi_client_state(client) == CMDI_CLIENT_DOWN);
+    CMDI_ASSERT(!cmdi_client_is_up(client));
     int lost = client->is_closing ? CMDS_E_CLOSED : CMDS_E_LOST;
     int unsent = client->is_closing ? CMDS_E_CLOSED : CMDS_E_NOT_SENT;
     uint32_t bucket = 0;
@@ -160,5 +164,6 @@ void cmdi_client_end_all(struct cmdi_client *client)
     cmdi_client_publish_count(client);
     cmdi_queue_clear(&client->backlog);
     cmdi_client_publish_size(client);
-    cmdi_client_deliver(client);
+    cmdi_shard_timer_off(client->client_shard->shard, &client->deadline_timer);
+    client->deadline_next_ms = UINT64_MAX;
 }

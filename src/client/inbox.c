@@ -40,6 +40,11 @@ static int client_inbox_put(struct cmdi_client *client, const struct cmdi_comman
     if (out == NULL) {
         return code;
     }
+    if (command->is_moved && command->extra != NULL &&
+            !cmdi_tickets_move(
+                    client->client_shard->config->tickets, &command->extra->ticket, client)) {
+        return CMDS_E_CANCELLED; // Nothing was committed.
+    }
     struct cmdi_record *record = cmdi_record_begin(out, command->body_size);
     record->type = command->type->number;
     record->deadline_ms = command->deadline_ms;
@@ -153,6 +158,9 @@ static void client_inbox_take(struct cmdi_client *client)
     cmdi_inbox_give_back(inbox, &taken);
     cmdi_client_publish_size(client);
     atomic_fetch_sub_explicit(&client->queued, count, memory_order_release);
+    if (!cmdi_client_is_up(client) && cmdi_queue_size(&client->backlog) > 0) {
+        client->client_shard->config->ops->on_backlog(client->client_shard);
+    }
 }
 
 void cmdi_client_close_inbox(struct cmdi_client *client)

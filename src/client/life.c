@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of a client: addresses tried one after the other, the ServerInfo, keepalive, and the
- * end.
+ * The life of a client: rounds of attempts, the ServerInfo, keepalive, and the end.
  *
- * A connection that ends before it is UP makes room for the next address; the commands that wait
- * stay where they are. The error that is reported is that of the first address that failed.
+ * A round tries the addresses one after the other. A connection that ends before it is UP makes room
+ * for the next address; the error that is reported is that of the first address of the round that
+ * failed. After a round that failed, and after a connection that was lost, the client waits and
+ * begins another one. Commands that wait stay where they are meanwhile; those of a connection that
+ * was lost end at once.
  * Everything runs on the shard, in ops of the connection, timers and mails, so callbacks may be
  * called from here directly.
  */
@@ -28,16 +30,15 @@ static void client_on_state_timer(struct cmdi_timer *timer, uint64_t now_ms);
 
 #define CLIENT_BIT(state) (1u << CMDI_CLIENT_##state)
 
-/*
- * A client that connects again after a while would get a state WAITING here, from CONNECT,
- * SERVER_INFO and UP, to CONNECT and DOWN: commands wait in the backlog, `error` says why the last
- * connection ended, state_timer begins the next attempt.
- */
 static const uint8_t client_moves[] = {
-        [CMDI_CLIENT_RESOLVE] = CLIENT_BIT(CONNECT) | CLIENT_BIT(DOWN),
-        [CMDI_CLIENT_CONNECT] = CLIENT_BIT(CONNECT) | CLIENT_BIT(SERVER_INFO) | CLIENT_BIT(DOWN),
-        [CMDI_CLIENT_SERVER_INFO] = CLIENT_BIT(CONNECT) | CLIENT_BIT(UP) | CLIENT_BIT(DOWN),
-        [CMDI_CLIENT_UP] = CLIENT_BIT(DOWN),
+        [CMDI_CLIENT_RESOLVE] = CLIENT_BIT(CONNECT) | CLIENT_BIT(WAITING) | CLIENT_BIT(DOWN),
+        [CMDI_CLIENT_CONNECT] = CLIENT_BIT(CONNECT) | CLIENT_BIT(SERVER_INFO) |
+                                CLIENT_BIT(WAITING) | CLIENT_BIT(DOWN),
+        [CMDI_CLIENT_SERVER_INFO] =
+                CLIENT_BIT(CONNECT) | CLIENT_BIT(UP) | CLIENT_BIT(WAITING) | CLIENT_BIT(DOWN),
+        [CMDI_CLIENT_WAITING] =
+                CLIENT_BIT(RESOLVE) | CLIENT_BIT(CONNECT) | CLIENT_BIT(WAITING) | CLIENT_BIT(DOWN),
+        [CMDI_CLIENT_UP] = CLIENT_BIT(WAITING) | CLIENT_BIT(DOWN),
         [CMDI_CLIENT_DOWN] = 0,
 };
 
@@ -64,9 +65,11 @@ static const char *client_target_text(const struct cmdi_client *client)
     return client->targets->list[client->target].text;
 }
 
+/* `conn` is an attempt of a round. */
 static bool client_is_connecting(const struct cmdi_client *client)
 {
-    return cmdi_client_state(client) < CMDI_CLIENT_UP;
+    enum cmdi_client_state state = cmdi_client_state(client);
+    return state == CMDI_CLIENT_CONNECT || state == CMDI_CLIENT_SERVER_INFO;
 }
 
 /* --- Init and fini ---------------------------------------------------------------------------- */
@@ -92,33 +95,77 @@ void cmdi_client_fini(struct cmdi_client *client)
     cmdi_queue_clear(&client->backlog);
     cmdi_inbox_fini(&client->inbox);
     cmdi_targets_unref(client->targets);
+    cmdi_targets_unref(client->targets_next);
 }
 
-/* --- Down ------------------------------------------------------------------------------------- */
+/* --- Down, and what comes before it ------------------------------------------------------------- */
+
+static void client_log(const struct cmdi_client *client)
+{
+    cmdi_shard_log(client->client_shard->shard, CMDI_LOG_CLIENT, CMDS_LOG_WARN, "client %u: %s",
+            client->number, client->error.text);
+}
 
 /* For good. client->error is set. */
 static void client_down(struct cmdi_client *client)
 {
-    struct cmdi_shard *shard = client->client_shard->shard;
     CMDI_ASSERT(client->error.code != 0);
     client_move(client, CMDI_CLIENT_DOWN);
     client_disarm(client);
     if (!client->is_closing) {
-        cmdi_shard_log(shard, CMDI_LOG_CLIENT, CMDS_LOG_WARN, "client %u: %s", client->number,
-                client->error.text);
+        client_log(client);
     }
-    client->client_shard->config->ops->on_state(client);
+    /* Before on_state, in which new commands may be sent. */
     cmdi_client_end_all(client);
+    client->client_shard->config->ops->on_state(client);
+    cmdi_client_deliver(client);
     cmdi_client_close_inbox(client);
     cmdi_client_trim(client);
-    cmdi_shard_timer_off(shard, &client->deadline_timer);
-    client->deadline_next_ms = UINT64_MAX;
+}
+
+/* `error` says why, in one sentence; it gets another half. */
+static void client_wait(
+        struct cmdi_client *client, const struct cmds_error *error, uint32_t delay_ms)
+{
+    bool was_up = cmdi_client_is_up(client);
+    client->error = (struct cmds_error){0};
+    (void)cmdi_fail(&client->error, error->code, "%.190s (try %u; the next one in %u ms)",
+            error->text, (unsigned)client->backoff.failed, (unsigned)delay_ms);
+    client->retry_at_ms = cmdi_client_shard_now_ms(client->client_shard) + delay_ms;
+    client->is_retry_due = false;
+    client_move(client, CMDI_CLIENT_WAITING);
+    client_arm(client, client->retry_at_ms);
+    client_log(client);
+    if (was_up) {
+        cmdi_client_end_all(client);
+    }
+    client->client_shard->config->ops->on_state(client);
+    cmdi_client_deliver(client);
+    cmdi_client_trim(client);
+}
+
+/* A connection was lost, or a round has failed: client->round_error says why. */
+static void client_failed(struct cmdi_client *client)
+{
+    const struct cmdi_client_config *config = client->client_shard->config;
+    struct cmds_error error = client->round_error;
+    uint32_t delay_ms = 0;
+    CMDI_ASSERT(error.code != 0 && !client->is_closing);
+    bool again = cmdi_backoff_failed(&client->backoff, &config->backoff,
+            cmdi_client_shard_now_ms(client->client_shard), cmdi_shard_random(), &delay_ms);
+    if (again && !client->is_hopeless) {
+        client_wait(client, &error, delay_ms);
+    } else {
+        client->error = error;
+        client_down(client);
+    }
 }
 
 /* The connection is gone: its last word. */
 static void client_closed(struct cmdi_client *client)
 {
     CMDI_ASSERT(client->is_closing && !client->conn_live && client->ended == NULL);
+    CMDI_ASSERT(cmdi_client_state(client) == CMDI_CLIENT_DOWN);
     cmdi_list_remove(&client->ended_work.link);
     client_disarm(client);
     client->client_shard->config->ops->on_closed(client);
@@ -181,7 +228,7 @@ static int client_try(struct cmdi_client *client, const struct cmdi_target *targ
     return 0;
 }
 
-/* Tries the next address, or is down when there is none. */
+/* Tries the next address; without one the round has failed. */
 static void client_next_target(struct cmdi_client *client)
 {
     uint64_t now_ms = cmdi_client_shard_now_ms(client->client_shard);
@@ -197,13 +244,56 @@ static void client_next_target(struct cmdi_client *client)
             return;
         }
         (void)cmdi_fail(
-                &client->error, code, "connect %s: %s", target->text, cmds_error_text(code));
+                &client->round_error, code, "connect %s: %s", target->text, cmds_error_text(code));
     }
-    if (client->error.code == 0) { // The addresses came in the very moment in which it was over.
-        (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "resolve %s: no time was left to connect",
-                client->client_shard->config->connect);
+    if (client->round_error.code == 0) { // The addresses came in the moment in which it was over.
+        (void)cmdi_fail(&client->round_error, CMDS_E_TIMEOUT,
+                "resolve %s: no time was left to connect", client->client_shard->config->connect);
     }
-    client_down(client);
+    client_failed(client);
+}
+
+/* The newest addresses that are known are those of this round. */
+static void client_take_targets(struct cmdi_client *client)
+{
+    if (client->targets_next != NULL) {
+        cmdi_targets_unref(client->targets);
+        client->targets = client->targets_next;
+        client->targets_next = NULL;
+    }
+}
+
+/* What was waited for is over: another round. */
+static void client_begin_round(struct cmdi_client *client)
+{
+    const struct cmdi_client_config *config = client->client_shard->config;
+    CMDI_ASSERT(cmdi_client_state(client) == CMDI_CLIENT_WAITING && !client->conn_live);
+    client->round_error = (struct cmds_error){0};
+    client->attempts = (struct cmdi_attempts){0};
+    cmdi_attempts_begin(&client->attempts, cmdi_client_shard_now_ms(client->client_shard),
+            config->connect_timeout_ms);
+    client_take_targets(client);
+    if (client->targets != NULL && client->targets->count > 0) {
+        client_next_target(client);
+    } else {
+        client_move(client, CMDI_CLIENT_RESOLVE);
+        client_disarm(client);
+        if (client->attempts.until_ms != UINT64_MAX) {
+            client_arm(client, client->attempts.until_ms);
+        }
+    }
+    if (cmdi_client_state(client) < CMDI_CLIENT_WAITING) {
+        config->ops->on_state(client);
+    }
+}
+
+static void client_on_retry(struct cmdi_client *client, uint64_t now_ms)
+{
+    (void)now_ms;
+    client->is_retry_due = true;
+    if (!client->conn_live) { // Else the old connection's last word begins it.
+        client_begin_round(client);
+    }
 }
 
 void cmdi_client_start(struct cmdi_client *client)
@@ -220,23 +310,29 @@ void cmdi_client_start(struct cmdi_client *client)
 
 void cmdi_client_connect(struct cmdi_client *client, struct cmdi_targets *targets)
 {
-    if (cmdi_client_state(client) != CMDI_CLIENT_RESOLVE) {
-        return; // Closed, or its time was over.
+    enum cmdi_client_state state = cmdi_client_state(client);
+    if (client->is_closing || state == CMDI_CLIENT_DOWN) {
+        return;
+    }
+    cmdi_targets_unref(client->targets_next);
+    client->targets_next = cmdi_targets_ref(targets);
+    if (state != CMDI_CLIENT_RESOLVE) {
+        return; // They are for the next round.
     }
     cmdi_client_start(client);
-    CMDI_ASSERT(client->targets == NULL && !client->conn_live);
-    client->targets = cmdi_targets_ref(targets);
+    CMDI_ASSERT(!client->conn_live);
+    client_take_targets(client);
     if (targets->count == 0) {
-        client->error = targets->error;
+        client->round_error = targets->error;
     }
     client_next_target(client);
 }
 
 static void client_on_resolve_limit(struct cmdi_client *client, uint64_t now_ms)
 {
-    (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "resolve %s: no answer within %u ms",
+    (void)cmdi_fail(&client->round_error, CMDS_E_TIMEOUT, "resolve %s: no answer within %u ms",
             client->client_shard->config->connect, (unsigned)(now_ms - client->attempts.since_ms));
-    client_down(client);
+    client_failed(client);
 }
 
 static void client_on_connect_limit(struct cmdi_client *client, uint64_t now_ms)
@@ -248,14 +344,14 @@ static void client_on_connect_limit(struct cmdi_client *client, uint64_t now_ms)
         return; // The server may have answered: the next step is ours.
     }
     if (is_securing) {
-        (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT,
+        (void)cmdi_fail(&client->round_error, CMDS_E_TIMEOUT,
                 "TLS handshake with %s: not over within %u ms; is it a TLS server?",
                 client_target_text(client), spent_ms);
     } else {
-        (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT, "connect %s: no answer within %u ms",
+        (void)cmdi_fail(&client->round_error, CMDS_E_TIMEOUT, "connect %s: no answer within %u ms",
                 client_target_text(client), spent_ms);
     }
-    cmdi_conn_fail(&client->conn, CMDS_E_TIMEOUT, "%s", client->error.text);
+    cmdi_conn_fail(&client->conn, CMDS_E_TIMEOUT, "%s", client->round_error.text);
 }
 
 static void client_on_server_info_limit(struct cmdi_client *client, uint64_t now_ms)
@@ -264,17 +360,17 @@ static void client_on_server_info_limit(struct cmdi_client *client, uint64_t now
         client_arm(client, now_ms + CLIENT_LOOK_MS);
         return; // It may have come: the shard had no buffer for it.
     }
-    (void)cmdi_fail(&client->error, CMDS_E_TIMEOUT,
+    (void)cmdi_fail(&client->round_error, CMDS_E_TIMEOUT,
             "ServerInfo of %s: not received within %u ms; is it a cmd-stream server%s?",
             client_target_text(client), (unsigned)(now_ms - client->attempts.since_ms),
             client->client_shard->config->tls == NULL ? ", or does it want TLS" : "");
-    cmdi_conn_fail(&client->conn, CMDS_E_TIMEOUT, "%s", client->error.text);
+    cmdi_conn_fail(&client->conn, CMDS_E_TIMEOUT, "%s", client->round_error.text);
 }
 
 static void client_on_open(struct cmdi_conn *conn, int code)
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
-    if (!client_is_connecting(client)) {
+    if (cmdi_client_state(client) != CMDI_CLIENT_CONNECT) {
         return;
     }
     if (code < 0) {
@@ -301,21 +397,24 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
     const struct cmdi_client_config *config = client->client_shard->config;
-    if (!client_is_connecting(client)) {
+    if (cmdi_client_state(client) != CMDI_CLIENT_SERVER_INFO) {
         return CMDS_E_CLOSED;
     }
     if (info.size != config->server_info.size ||
             memcmp(info.data, config->server_info.data, info.size) != 0) {
-        client->error = (struct cmds_error){0};
-        // The service is another one: its other addresses would say the same.
+        client->round_error = (struct cmds_error){0};
+        // The service is another one: its other addresses would say the same, and so will it later.
         cmdi_attempts_end(&client->attempts);
-        return cmdi_fail(&client->error, CMDS_E_SERVER_INFO_MISMATCH,
+        client->is_hopeless = true;
+        return cmdi_fail(&client->round_error, CMDS_E_SERVER_INFO_MISMATCH,
                 "ServerInfo of %s: \"%.*s\", but \"%.*s\" was expected", config->connect,
                 (int)(info.size < 64 ? info.size : 64), (const char *)info.data,
                 (int)(config->server_info.size < 64 ? config->server_info.size : 64),
                 (const char *)config->server_info.data);
     }
     client->error = (struct cmds_error){0};
+    client->round_error = (struct cmds_error){0};
+    cmdi_backoff_up(&client->backoff, client->client_shard->shard->now_ms);
     client_move(client, CMDI_CLIENT_UP);
     client_begin_keepalive(client, client->client_shard->shard->now_ms);
     cmdi_client_apply_pause(client);
@@ -391,6 +490,7 @@ static void (*const client_on_timer[])(struct cmdi_client *client, uint64_t now_
         [CMDI_CLIENT_RESOLVE] = client_on_resolve_limit,
         [CMDI_CLIENT_CONNECT] = client_on_connect_limit,
         [CMDI_CLIENT_SERVER_INFO] = client_on_server_info_limit,
+        [CMDI_CLIENT_WAITING] = client_on_retry,
         [CMDI_CLIENT_UP] = client_on_keepalive,
         [CMDI_CLIENT_DOWN] = client_on_linger_limit,
 };
@@ -398,7 +498,8 @@ static void (*const client_on_timer[])(struct cmdi_client *client, uint64_t now_
 static void client_on_state_timer(struct cmdi_timer *timer, uint64_t now_ms)
 {
     struct cmdi_client *client = CMDI_CONTAINER(timer, struct cmdi_client, state_timer);
-    CMDI_ASSERT(client->conn_live || cmdi_client_state(client) == CMDI_CLIENT_RESOLVE);
+    CMDI_ASSERT(client->conn_live || cmdi_client_state(client) == CMDI_CLIENT_RESOLVE ||
+                cmdi_client_state(client) == CMDI_CLIENT_WAITING);
     client_on_timer[cmdi_client_state(client)](client, now_ms);
 }
 
@@ -426,10 +527,10 @@ static void client_attempt_failed(struct cmdi_client *client, const struct cmds_
                         : cmdi_client_state(client) == CMDI_CLIENT_SERVER_INFO ? "ServerInfo of"
                                                                                : "connect";
     if (cmdi_conn_error_names_peer(error)) {
-        (void)cmdi_fail(&client->error, error->code, "%s", error->text);
+        (void)cmdi_fail(&client->round_error, error->code, "%s", error->text);
     } else {
-        (void)cmdi_fail(&client->error, error->code, "%s %s: %s", phase, client_target_text(client),
-                error->text);
+        (void)cmdi_fail(&client->round_error, error->code, "%s %s: %s", phase,
+                client_target_text(client), error->text);
     }
 }
 
@@ -443,9 +544,10 @@ static void client_on_closing(struct cmdi_conn *conn)
         client_attempt_failed(client, &error);
     } else if (state == CMDI_CLIENT_UP) {
         bool is_named = cmdi_conn_error_names_peer(&error);
-        (void)cmdi_fail(&client->error, error.code, "connection%s%s lost: %s",
+        client->round_error = (struct cmds_error){0};
+        (void)cmdi_fail(&client->round_error, error.code, "connection%s%s lost: %s",
                 is_named ? "" : " to ", is_named ? "" : client_target_text(client), error.text);
-        client_down(client);
+        client_failed(client);
     }
 }
 
@@ -454,11 +556,13 @@ static void client_on_closed(struct cmdi_conn *conn)
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
     client->conn_live = false;
     cmdi_conn_fini(conn);
-    if (client_is_connecting(client)) {
-        client_next_target(client);
-    }
+    cmdi_client_publish_size(client); // Its output went with it.
     if (client->is_closing) {
         client_closed(client);
+    } else if (client_is_connecting(client)) {
+        client_next_target(client);
+    } else if (cmdi_client_state(client) == CMDI_CLIENT_WAITING && client->is_retry_due) {
+        client_begin_round(client);
     }
 }
 

@@ -102,6 +102,19 @@ bool cmdi_tickets_is_forgotten(struct cmdi_tickets *tickets, struct cmdi_ticket 
     return is_forgotten;
 }
 
+bool cmdi_tickets_move(
+        struct cmdi_tickets *tickets, struct cmdi_ticket *ticket, struct cmdi_client *client)
+{
+    pthread_mutex_lock(&tickets->lock);
+    bool moves = !ticket->is_forgotten;
+    if (moves) {
+        ticket->client = client;
+        ticket->entry = NULL;
+    }
+    pthread_mutex_unlock(&tickets->lock);
+    return moves;
+}
+
 /* Under the lock. Returns: NULL if there is none, or it was forgotten. */
 static struct cmdi_ticket *tickets_find(struct cmdi_tickets *tickets, uint64_t id)
 {

@@ -22,7 +22,8 @@ struct cmdi_pending;
 struct cmdi_ticket {
     struct cmdi_ticket *next; // In its bucket.
     uint64_t id;
-    // The one that was given the command. Written by the sender before anybody knows the id.
+    // The one that has the command. Written by the sender before anybody knows the id, and later
+    // under the lock.
     struct cmdi_client *client;
     struct cmdi_pending *entry; // NULL until the client's shard has it. The shard's.
     struct cmdi_list link;      // Of the forgotten ones of a shard. Under the lock.
@@ -51,6 +52,12 @@ bool cmdi_tickets_open(struct cmdi_tickets *tickets, struct cmdi_ticket *ticket)
 bool cmdi_tickets_close(struct cmdi_tickets *tickets, struct cmdi_ticket *ticket);
 /** Thread: any. */
 bool cmdi_tickets_is_forgotten(struct cmdi_tickets *tickets, struct cmdi_ticket *ticket);
+/**
+ * Its command goes to another client, whose shard has no entry of it yet. Thread: the shard that
+ * has it. Returns: false: it was forgotten, and stays.
+ */
+bool cmdi_tickets_move(
+        struct cmdi_tickets *tickets, struct cmdi_ticket *ticket, struct cmdi_client *client);
 /** Is there a ticket of this id that nobody forgot? Thread: any. */
 bool cmdi_tickets_has(struct cmdi_tickets *tickets, uint64_t id);
 /**

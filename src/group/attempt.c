@@ -120,8 +120,13 @@ void cmdi_attempt_forget(struct cmdi_attempt *attempt)
 
 /* --- The beginning ---------------------------------------------------------------------------- */
 
+/* Without a connection that is up it waits here: behind one of them it would have to wait for it. */
 static int attempt_send(struct cmdi_attempt *attempt, const struct cmdi_command *command)
 {
+    const struct cmdi_group_shard *group_shard = attempt->group_shard;
+    if (group_shard->up_count == 0) {
+        return cmdi_group_shard_is_usable(group_shard) ? -ENOBUFS : CMDS_E_NOT_CONNECTED;
+    }
     int code = cmdi_group_shard_send(attempt->group_shard, command, 0, &attempt->client);
     if (CMDI_LIKELY(code == 0)) {
         attempt->sequence = attempt->client->sequence;
@@ -167,6 +172,9 @@ int cmdi_attempt_keep(struct cmdi_attempt *attempt, const struct cmdi_command *c
 int cmdi_attempt_begin_later(
         struct cmdi_attempt *attempt, const struct cmdi_command *command, int code)
 {
+    if (code == -ENOBUFS && !cmdi_group_shard_is_usable(attempt->group_shard)) {
+        code = CMDS_E_NOT_CONNECTED;
+    }
     code = code == -ENOBUFS ? cmdi_attempt_keep(attempt, command) : code;
     if (code == 0) {
         attempt_wait(attempt);

@@ -106,7 +106,8 @@ static inline int cmdi_attempt_begin(struct cmdi_attempt *attempt, struct cmdi_c
     CMDI_ASSERT_SLOW(attempt->state == CMDI_ATTEMPT_NEW);
     command->on_result = cmdi_attempt_on_result;
     command->context = attempt;
-    if (CMDI_LIKELY(cmdi_list_empty(&group_shard->waiting))) { // Else the others go first.
+    /* Else the others go first; and while none is up it waits here, not behind one connection. */
+    if (CMDI_LIKELY(cmdi_list_empty(&group_shard->waiting) && group_shard->up_count > 0)) {
         code = cmdi_group_shard_send(group_shard, command, 0, &attempt->client);
     }
     if (CMDI_UNLIKELY(code != 0)) {

@@ -11,12 +11,17 @@
 #include "base/assert.h"
 #include "net/resolve.h"
 
+enum {
+    ENDPOINT_PAUSE_MS = 1000, // Between the beginnings of two lookups.
+};
+
 /* The old snapshot goes, unless somebody else uses it. */
 static void endpoint_set(struct cmdi_group_endpoint *endpoint, struct cmdi_targets *targets)
 {
     pthread_mutex_lock(&endpoint->lock);
     struct cmdi_targets *old = endpoint->targets;
     endpoint->targets = targets;
+    endpoint->is_looking = false;
     pthread_mutex_unlock(&endpoint->lock);
     cmdi_targets_unref(old);
 }
@@ -71,6 +76,7 @@ bool cmdi_group_endpoint_resolve(struct cmdi_group_endpoint *endpoint)
     struct cmdi_resolve *old = endpoint->resolve;
     endpoint->resolve = NULL;
     if (!endpoint->is_closed) {
+        endpoint->is_looking = true;
         code = cmdi_resolve_begin(&endpoint->resolve, endpoint->connect, CMDI_ADDRESSES_MAX, &error,
                 endpoint_on_resolved, endpoint);
     }
@@ -80,6 +86,21 @@ bool cmdi_group_endpoint_resolve(struct cmdi_group_endpoint *endpoint)
         endpoint_set(endpoint, cmdi_targets_create(endpoint->connect, NULL, 0, &error));
     }
     return code < 0;
+}
+
+bool cmdi_group_endpoint_refresh(struct cmdi_group_endpoint *endpoint, uint64_t now_ms, bool wanted)
+{
+    if (endpoint->is_numeric) {
+        return false;
+    }
+    pthread_mutex_lock(&endpoint->lock);
+    bool begins = !endpoint->is_closed && !endpoint->is_looking &&
+                  (wanted || now_ms - endpoint->begun_ms >= ENDPOINT_PAUSE_MS);
+    if (begins) {
+        endpoint->begun_ms = now_ms;
+    }
+    pthread_mutex_unlock(&endpoint->lock);
+    return begins && cmdi_group_endpoint_resolve(endpoint);
 }
 
 void cmdi_group_endpoint_close(struct cmdi_group_endpoint *endpoint)

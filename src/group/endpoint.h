@@ -23,6 +23,8 @@ struct cmdi_group_endpoint {
 
     pthread_mutex_t lock;         // Of all below.
     bool is_closed;               // No lookup begins any more.
+    bool is_looking;              // One is under way.
+    uint64_t begun_ms;            // When the last refresh began.
     struct cmdi_resolve *resolve; // The lookup that was begun last. Let go by close.
     struct cmdi_targets *targets; // NULL: no lookup has ended yet.
 };
@@ -45,6 +47,13 @@ void cmdi_group_endpoint_fini(struct cmdi_group_endpoint *endpoint);
  * Returns: true: there is a snapshot, and on_targets does not run; false: it will, unless closed.
  */
 bool cmdi_group_endpoint_resolve(struct cmdi_group_endpoint *endpoint);
+/**
+ * Begins another lookup, unless one is under way or, if it is not `wanted`, began less than a second
+ * ago. Thread: any, not inside on_targets. Returns: true: it could not begin, and the snapshot says
+ * so.
+ */
+bool cmdi_group_endpoint_refresh(
+        struct cmdi_group_endpoint *endpoint, uint64_t now_ms, bool wanted);
 /** From its return on_targets does not run. Waits for one that does. Thread: any. */
 void cmdi_group_endpoint_close(struct cmdi_group_endpoint *endpoint);
 /** Owner: gives a count: cmdi_targets_unref(). Thread: any. Returns: NULL: none yet. */

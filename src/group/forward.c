@@ -356,6 +356,7 @@ static int forward_measure(struct cmds_group *group, struct cmds_message message
     }
     command->deadline_ms = forward_deadline(group, call, cmdi_call_shard(call)->now_ms);
     command->extra = NULL;
+    command->is_moved = false;
     return code;
 }
 
@@ -452,7 +453,7 @@ int cmds_group_forward(struct cmds_group *group, struct cmds_message message,
         return CMDS_E_CLOSED;
     }
     struct cmdi_group_shard *group_shard = cmdi_group_here(group);
-    if (CMDI_LIKELY(group_shard != NULL && cmdi_group_shard_is_usable(group_shard))) {
+    if (CMDI_LIKELY(group_shard != NULL && cmdi_group_shard_is_first(group_shard))) {
         return forward_from_here(group_shard, message, call, on_result);
     }
     if (!cmdi_group_enter(group)) {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "group/connection.h"
 #include "group/options.h"
 #include "group/ref.h"
 #include "ring/thread.h"
@@ -98,6 +99,7 @@ static void group_free_parts(struct cmds_group *group)
     cmdi_stock_fini(&group->track_stock);
     free(group->shards);
     free(group->clients);
+    free(group->views);
     free(group->config);
     cmdi_group_endpoint_fini(&group->endpoint);
 }
@@ -133,13 +135,18 @@ static int group_fill(struct cmds_group *group, const struct cmds_group_options 
     }
     cmdi_client_config_fill(group->config, &group->options, CMDI_GROUP_LINGER_MS);
     group->config->ops = &cmdi_group_shard_client_ops;
+    group->config->commands = &group->commands;
     group->config->results = &group->results;
     group->config->tickets = &group->tickets;
     uint32_t shard_count = group->runtime->shard_count;
     group->shards = calloc(shard_count, sizeof(struct cmdi_group_shard *));
     group->clients = calloc(options->client_count, sizeof(struct cmdi_client *));
-    if (group->shards == NULL || group->clients == NULL) {
+    group->views = calloc(options->client_count, sizeof(*group->views));
+    if (group->shards == NULL || group->clients == NULL || group->views == NULL) {
         return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < options->client_count; i++) {
+        group->views[i].state = CMDS_CONNECTION_CONNECTING;
     }
     for (; group->shard_count < shard_count; group->shard_count++) {
         struct cmdi_group_shard *group_shard = cmdi_group_shard_create(group, group->shard_count);
@@ -186,10 +193,7 @@ static void group_forget(struct cmdi_service *service);
 /* On a thread of its own: the group cannot go meanwhile, because its close waits for us. */
 static void group_on_targets(void *context)
 {
-    struct cmds_group *group = context;
-    for (uint32_t i = 0; i < group->shard_count; i++) {
-        cmdi_group_shard_nudge(group->shards[i], CMDI_NUDGE_TARGETS);
-    }
+    cmdi_group_nudge_all(context, CMDI_NUDGE_TARGETS);
 }
 
 /*
@@ -199,9 +203,7 @@ static void group_on_targets(void *context)
 static void group_start(struct cmds_group *group)
 {
     bool is_known = cmdi_group_endpoint_resolve(&group->endpoint);
-    for (uint32_t i = 0; i < group->shard_count; i++) {
-        cmdi_group_shard_nudge(group->shards[i], is_known ? CMDI_NUDGE_TARGETS : CMDI_NUDGE_START);
-    }
+    cmdi_group_nudge_all(group, is_known ? CMDI_NUDGE_TARGETS : CMDI_NUDGE_START);
 }
 
 int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
@@ -264,9 +266,7 @@ bool cmdi_group_begin_close(struct cmds_group *group, uint32_t linger_ms)
     if (mine) {
         group->linger_ms = linger_ms;
         cmdi_group_endpoint_close(&group->endpoint);
-        for (uint32_t i = 0; i < group->shard_count; i++) {
-            cmdi_group_shard_nudge(group->shards[i], CMDI_NUDGE_CLOSE);
-        }
+        cmdi_group_nudge_all(group, CMDI_NUDGE_CLOSE);
     }
     cmdi_group_leave(group);
     return mine;

@@ -20,7 +20,7 @@
  *
  * The files, lowest first, each of which calls only those before it: ref, endpoint, strategies,
  * dispatch, breaker, hooks, options, track (what these two keep of a command), send (a command finds
- * its connection), stats, wait, attempt (a forwarded command waits for room),
+ * its connection), stats, connection, wait, attempt (a forwarded command waits for room),
  * forward, group_shard, group, sender, stream.
  */
 #ifndef CMDI_GROUP_GROUP_H
@@ -68,6 +68,7 @@ enum cmdi_group_state {
     CMDI_GROUP_CLOSED,  // Every on_closed was or is being called; end_mail goes round.
 };
 
+struct cmdi_connection_view;
 struct cmdi_group_shard;
 
 struct cmds_group {
@@ -81,7 +82,8 @@ struct cmds_group {
     struct cmdi_tickets tickets;
     struct cmdi_group_shard **shards; // One per shard of the runtime.
     uint32_t shard_count;
-    struct cmdi_client **clients; // All of them, by number.
+    struct cmdi_client **clients;       // All of them, by number.
+    struct cmdi_connection_view *views; // Of each. Under the lock.
     struct cmdi_group_endpoint endpoint;
 
     struct cmdi_tracker tracker;

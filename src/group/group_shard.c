@@ -9,9 +9,11 @@
 
 #include "base/assert.h"
 #include "client/finish.h"
+#include "client/handover.h"
 #include "client/life.h"
 #include "client/room.h"
 #include "group/attempt.h"
+#include "group/connection.h"
 #include "group/forward.h"
 #include "group/ref.h"
 #include "group/send.h"
@@ -46,36 +48,25 @@ void cmdi_group_shard_recount(struct cmdi_group_shard *group_shard, struct cmdi_
 
 /* --- What clients tell ------------------------------------------------------------------------ */
 
-static void group_keep_first_error(struct cmds_group *group, const struct cmds_error *error)
-{
-    pthread_mutex_lock(&group->lock);
-    if (group->first_error.code == 0) {
-        group->first_error = *error;
-    }
-    pthread_mutex_unlock(&group->lock);
-}
-
 static void group_shard_on_state(struct cmdi_client *client)
 {
-    static const struct cmds_error none = CMDS_ERROR_INIT;
     struct cmdi_group_shard *group_shard = cmdi_group_shard_of(client);
     struct cmds_group *group = group_shard->group;
-    bool connected = cmdi_client_is_up(client);
-    if (!connected && !client->is_closing) {
-        group_keep_first_error(group, &client->error);
-    }
+    bool was_any_up = atomic_load(&group->up_count) > 0;
     cmdi_group_shard_recount(group_shard, client);
-    if (group->options.on_state != NULL) {
-        group->options.on_state(group->options.context, client->number,
-                connected ? CMDS_CONNECTION_UP : CMDS_CONNECTION_DOWN,
-                connected ? &none : &client->error);
-    }
+    cmdi_connection_changed(group, client);
     if (!cmdi_group_shard_is_usable(group_shard) && !group_shard->closing) {
         cmdi_attempt_end_waiting(group_shard, CMDS_E_NOT_SENT, client->error.text);
     }
     if (!group_shard->closing) {
         /* Whoever waits for room finds it, or learns that there will be none. */
         cmdi_shard_flush(group_shard->client_shard.shard, &group_shard->room_work);
+    }
+    if (!was_any_up && cmdi_client_is_up(client)) {
+        cmdi_group_nudge_all(group, CMDI_NUDGE_ROOM); // What waits elsewhere has a way out.
+    }
+    if (!client->is_closing && !cmdi_client_is_up(client)) {
+        cmdi_connection_look_up(group, cmdi_client_state(client) == CMDI_CLIENT_RESOLVE);
     }
     cmdi_group_wake(group);
 }
@@ -129,9 +120,25 @@ static bool group_shard_memory_is_short(const struct cmdi_group_shard *group_sha
             cmdi_client_config_memory_max(client_shard->config));
 }
 
+/* Commands that wait for a connection that is not up go to one that is. */
+static void group_shard_hand_over(struct cmdi_group_shard *group_shard)
+{
+    if (group_shard->connecting_count == 0 || atomic_load(&group_shard->group->up_count) == 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < group_shard->client_count; i++) {
+        if (!cmdi_client_is_up(group_shard->list[i])) {
+            cmdi_client_hand_over(group_shard->list[i], cmdi_group_send_moved);
+        }
+    }
+}
+
 static void group_shard_look_for_room(struct cmdi_group_shard *group_shard)
 {
     group_shard->client_shard.wants_room = false;
+    if (!group_shard->closing) {
+        group_shard_hand_over(group_shard);
+    }
     cmdi_attempt_feed(group_shard);
     if (group_shard_owes_room(group_shard)) {
         bool none_left = !cmdi_group_shard_is_usable(group_shard);
@@ -186,6 +193,7 @@ const struct cmdi_client_ops cmdi_group_shard_client_ops = {
         .on_state = group_shard_on_state,
         .on_unexpected = group_shard_on_unexpected,
         .on_room = group_shard_on_room,
+        .on_backlog = group_shard_on_room,
         .on_idle = group_shard_on_idle,
         .on_closed = group_shard_on_closed,
         .hold = group_shard_hold,

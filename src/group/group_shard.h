@@ -61,6 +61,15 @@ static inline struct cmdi_group_shard *cmdi_group_shard_of(const struct cmdi_cli
 {
     return CMDI_CONTAINER(client->client_shard, struct cmdi_group_shard, client_shard);
 }
+/**
+ * Is it here that a command of this shard is sent? Where a connection is up; without any in the whole
+ * group, where one may come up. Thread: its shard.
+ */
+static inline bool cmdi_group_shard_is_first(const struct cmdi_group_shard *group_shard)
+{
+    return group_shard->up_count > 0 ||
+           (group_shard->connecting_count > 0 && atomic_load(&group_shard->group->up_count) == 0);
+}
 /** Is there a client that takes commands? Thread: its shard. */
 static inline bool cmdi_group_shard_is_usable(const struct cmdi_group_shard *group_shard)
 {

@@ -24,6 +24,8 @@ enum {
     GROUP_WRITE_TIMEOUT_MS = 10000,
     GROUP_KEEPALIVE_MS = 3000,
     GROUP_KEEPALIVE_INTERVAL_MS = 1000,
+    GROUP_RECONNECT_DELAY_MS = 100,
+    GROUP_RECONNECT_DELAY_MAX_MS = 30000,
 };
 
 static void options_fill(struct cmds_group_options *mine)
@@ -38,6 +40,8 @@ static void options_fill(struct cmds_group_options *mine)
     cmdi_default(&mine->write_timeout_ms, GROUP_WRITE_TIMEOUT_MS);
     cmdi_default(&mine->keepalive_ms, GROUP_KEEPALIVE_MS);
     cmdi_default(&mine->keepalive_interval_ms, GROUP_KEEPALIVE_INTERVAL_MS);
+    cmdi_default(&mine->reconnect_delay_ms, GROUP_RECONNECT_DELAY_MS);
+    cmdi_default(&mine->reconnect_delay_max_ms, GROUP_RECONNECT_DELAY_MAX_MS);
     mine->codec = mine->codec != NULL ? mine->codec : &cmds_codec_msgpack;
     mine->dispatch = mine->dispatch != NULL ? mine->dispatch : &cmds_dispatch_round_robin;
     if (mine->server_info.size == 0) {
@@ -101,9 +105,6 @@ int cmdi_group_options_take(struct cmds_group_options *mine,
     if (code == 0) {
         struct cmdi_hooks hooks;
         code = cmdi_hooks_take(&hooks, mine, error);
-    }
-    if (code == 0) {
-        code = cmdi_unused_check(mine->unused, "cmds_group_options", error);
     }
     return code < 0 ? code : cmdi_dispatch_check(mine->dispatch, error);
 }

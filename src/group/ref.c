@@ -69,6 +69,13 @@ void cmdi_group_shard_nudge(struct cmdi_group_shard *group_shard, enum cmdi_nudg
     }
 }
 
+void cmdi_group_nudge_all(struct cmds_group *group, enum cmdi_nudge what)
+{
+    for (uint32_t i = 0; i < group->shard_count; i++) {
+        cmdi_group_shard_nudge(group->shards[i], what);
+    }
+}
+
 struct cmdi_group_shard *cmdi_group_here(const struct cmds_group *group)
 {
     struct cmds_runtime *runtime = group->runtime;

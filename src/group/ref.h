@@ -43,6 +43,8 @@ bool cmdi_group_enter(struct cmds_group *group);
  * or a shard of it.
  */
 void cmdi_group_shard_nudge(struct cmdi_group_shard *group_shard, enum cmdi_nudge what);
+/** All of them. Thread: as that. */
+void cmdi_group_nudge_all(struct cmds_group *group, enum cmdi_nudge what);
 
 /**
  * The group shard of the shard that runs the caller; an inline runtime: of its thread. Returns:

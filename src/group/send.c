@@ -230,7 +230,7 @@ static int group_send_to_any(
         if (!cmdi_dispatch_takes(cmdi_client_state(client), any_up)) {
             continue;
         }
-        if (command->extra != NULL) {
+        if (command->extra != NULL && !command->is_moved) {
             command->extra->ticket.client = client;
         }
         int code = cmdi_client_inbox_send(client, command);
@@ -240,6 +240,16 @@ static int group_send_to_any(
         refused = code == -ENOBUFS ? -ENOBUFS : refused;
     }
     return refused;
+}
+
+int cmdi_group_send_moved(struct cmdi_client *client, struct cmdi_command *command)
+{
+    struct cmds_group *group = cmdi_group_shard_of(client)->group;
+    if (atomic_load(&group->up_count) == 0) {
+        return CMDS_E_NOT_CONNECTED; // Else it might come back to the one that it left.
+    }
+    command->is_moved = true;
+    return group_send_to_any(group, command, 0, cmdi_client_shard_now_ms(client->client_shard));
 }
 
 /* --- cmds_group_send -------------------------------------------------------------------------- */
@@ -413,6 +423,7 @@ static inline int group_send_inside(struct cmds_group *group, struct cmdi_group_
     command.on_result = end->on_result != NULL ? end->on_result : group_ignore;
     command.context = end->context;
     command.extra = NULL;
+    command.is_moved = false;
     if (CMDI_UNLIKELY(message.type->one_way != 0)) {
         /* Nothing ever comes, so there is nothing to wait for or to forget. */
         command.on_result = NULL;
@@ -449,7 +460,7 @@ int cmdi_group_send(struct cmds_group *group, struct cmds_message message,
         return CMDS_E_CLOSED;
     }
     struct cmdi_group_shard *group_shard = cmdi_group_here(group);
-    if (CMDI_LIKELY(group_shard != NULL) && CMDI_LIKELY(cmdi_group_shard_is_usable(group_shard))) {
+    if (CMDI_LIKELY(group_shard != NULL) && CMDI_LIKELY(cmdi_group_shard_is_first(group_shard))) {
         return group_send_inside(group, group_shard, message, how, end);
     }
     return group_send_entered(group, message, how, end);

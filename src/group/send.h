@@ -27,6 +27,11 @@ int cmdi_group_measure(
  */
 int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmdi_command *command,
         uint64_t key, struct cmdi_client **client);
+/**
+ * A command that waits for a client that is not up goes to one that is. Thread: its shard. Returns: 0;
+ * CMDS_E_CANCELLED: it was forgotten; else it stays.
+ */
+int cmdi_group_send_moved(struct cmdi_client *client, struct cmdi_command *command);
 /** Asks the strategy. Returns: an index into `list`, which is not empty. Thread: its shard. */
 uint32_t cmdi_group_shard_pick(struct cmdi_group_shard *group_shard, uint64_t key);
 /**

@@ -24,6 +24,7 @@
 #include "client/finish.h"
 #include "client/result.h"
 #include "group/send.h"
+#include "group/wait.h"
 #include "ring/clock.h"
 #include "ring/thread.h"
 #include "shard/drive.h"
@@ -473,8 +474,10 @@ static int sender_connect(struct cmds_sender *sender, const struct cmds_sender_o
     }
     if (code == 0) {
         (void)cmds_group_ref(sender->group);
+    }
+    if (code == 0 && !mine->connect_later) {
         /* Each client has connect_timeout_ms. */
-        code = cmds_group_wait(sender->group, CMDS_NEVER, error);
+        code = cmdi_group_wait_first_round(sender->group, CMDS_NEVER, error);
     }
     return code;
 }
@@ -488,8 +491,8 @@ int cmds_sender_open(struct cmds_sender **out, const struct cmds_sender_options 
     }
     int code = cmdi_options_take(&mine, sizeof(mine), options, "cmds_sender_options", error);
     code = code < 0 ? code
-                    : cmdi_unused_check(mine.unused[0] | mine.unused[1] | mine.unused[2],
-                              "cmds_sender_options", error);
+                    : cmdi_unused_check(
+                              mine.unused[0] | mine.unused[1], "cmds_sender_options", error);
     if (code < 0) {
         return code;
     }

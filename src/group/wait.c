@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "group/connection.h"
 #include "group/ref.h"
 #include "ring/clock.h"
 #include "ring/thread.h"
@@ -136,6 +137,18 @@ static bool group_has_settled(struct cmds_group *group)
     return atomic_load(&group->connecting_count) == 0;
 }
 
+/* Each is up, or has failed at least once. */
+static bool group_has_tried(struct cmds_group *group)
+{
+    bool tried = true;
+    for (uint32_t i = 0; i < group->options.client_count && tried; i++) {
+        struct cmdi_connection_view view;
+        cmdi_connection_view(group, i, &view);
+        tried = view.state == CMDS_CONNECTION_UP || view.plain.code != 0;
+    }
+    return tried;
+}
+
 /* Asks each part with commands pending to report when none is left. */
 static bool group_is_idle(struct cmds_group *group)
 {
@@ -150,18 +163,20 @@ static bool group_is_idle(struct cmds_group *group)
 }
 
 /* Not all are up: says how many are, and why the first that is missing is not. */
-static int group_tell_missing(const struct cmds_group *group, int code, struct cmds_error *error)
+static int group_tell_missing(
+        struct cmds_group *group, bool and_when, int code, struct cmds_error *error)
 {
     uint32_t count = group->options.client_count;
     uint32_t up = cmds_group_connected(group);
     for (uint32_t i = 0; i < count; i++) {
-        const struct cmdi_client *client = group->clients[i];
-        enum cmdi_client_state state = cmdi_client_state(client);
-        if (state == CMDI_CLIENT_DOWN) {
-            return cmdi_fail(error, client->error.code, "%u of %u connected; client %u: %s", up,
-                    count, i, client->error.text);
+        struct cmdi_connection_view view;
+        cmdi_connection_view(group, i, &view);
+        const struct cmds_error *why = and_when ? &view.error : &view.plain;
+        if (view.state != CMDS_CONNECTION_UP && why->code != 0) {
+            return cmdi_fail(
+                    error, why->code, "%u of %u connected; client %u: %s", up, count, i, why->text);
         }
-        if (state != CMDI_CLIENT_UP && code < 0) {
+        if (view.state != CMDS_CONNECTION_UP && code < 0) {
             return cmdi_fail(error, code, "%u of %u connected; client %u: still connecting to %s",
                     up, count, i, group->options.connect);
         }
@@ -169,14 +184,19 @@ static int group_tell_missing(const struct cmds_group *group, int code, struct c
     return code;
 }
 
-static int group_wait_connected(
-        struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error)
+/* `and_when`: the error says when a connection is tried again. */
+static int group_wait(struct cmds_group *group, group_condition_fn condition, bool and_when,
+        uint32_t timeout_ms, struct cmds_error *error)
 {
-    int code = group_wait_for(group, group_has_settled, timeout_ms);
-    if (code < 0 && code != CMDS_E_TIMEOUT) {
-        return cmdi_fail(error, code, "wait: %s", cmds_error_text(code));
+    if (!cmdi_group_enter(group)) {
+        return cmdi_fail(error, CMDS_E_CLOSED, "wait: the group was closed");
     }
-    return group_tell_missing(group, code, error);
+    int code = group_wait_for(group, condition, timeout_ms);
+    code = code < 0 && code != CMDS_E_TIMEOUT
+                   ? cmdi_fail(error, code, "wait: %s", cmds_error_text(code))
+                   : group_tell_missing(group, and_when, code, error);
+    cmdi_group_leave(group);
+    return code;
 }
 
 int cmds_group_wait(struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error)
@@ -184,12 +204,13 @@ int cmds_group_wait(struct cmds_group *group, uint32_t timeout_ms, struct cmds_e
     if (group == NULL) {
         return cmdi_fail(error, -EINVAL, "wait: no group");
     }
-    if (!cmdi_group_enter(group)) {
-        return cmdi_fail(error, CMDS_E_CLOSED, "wait: the group was closed");
-    }
-    int code = group_wait_connected(group, timeout_ms, error);
-    cmdi_group_leave(group);
-    return code;
+    return group_wait(group, group_has_settled, true, timeout_ms, error);
+}
+
+int cmdi_group_wait_first_round(
+        struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error)
+{
+    return group_wait(group, group_has_tried, false, timeout_ms, error);
 }
 
 int cmds_group_drain(struct cmds_group *group, uint32_t timeout_ms)

@@ -7,5 +7,11 @@
 
 /** Everybody who waits checks again. Thread: any. */
 void cmdi_group_wake(struct cmds_group *group);
+/**
+ * As cmds_group_wait, but one that has failed once is not waited for, and the error does not say when
+ * it is tried again.
+ */
+int cmdi_group_wait_first_round(
+        struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error);
 
 #endif

@@ -585,6 +585,11 @@ uint64_t cmdi_shard_clock_ms(const struct cmdi_shard *shard)
     return given ? shard->now_ms : cmdi_ns_to_ms(cmdi_now_ns());
 }
 
+uint64_t cmdi_shard_random(void)
+{
+    return cmdi_random();
+}
+
 /* --- Life ------------------------------------------------------------------------------------- */
 
 static int shard_init_ring(struct cmdi_shard *shard, struct cmds_error *error)

@@ -316,6 +316,8 @@ static inline uint64_t cmdi_shard_awake_ms(const struct cmdi_shard *shard)
 
 /** Now: in a turn its time, between two turns the clock's. Thread: the shard. */
 uint64_t cmdi_shard_clock_ms(const struct cmdi_shard *shard);
+/** A random number, for what must not happen everywhere at once. No secret. Thread: any. */
+uint64_t cmdi_shard_random(void);
 
 static inline void cmdi_shard_timer(
         struct cmdi_shard *shard, struct cmdi_timer *timer, uint64_t at_ms)

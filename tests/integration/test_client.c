@@ -82,6 +82,7 @@ static void scene_init(struct scene *scene)
 {
     memset(scene, 0, sizeof(*scene));
     scene->options = (struct cmds_group_options)CMDS_GROUP_OPTIONS_INIT(&world_protocol);
+    scene->options.reconnect_delay_ms = CMDS_NEVER;
     scene->options.context = scene;
     scene->options.on_unexpected = scene_on_unexpected;
     scene->answers = answers_new();

@@ -88,6 +88,7 @@ static void flood_drain(bool later)
     runtime_options.shard_count = 2;
     CU_ASSERT_FATAL(cmds_runtime_start(&runtime, &runtime_options, NULL) == 0);
     struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
+    options.reconnect_delay_ms = CMDS_NEVER;
     options.connect = world->address;
     options.client_count = CLIENTS;
     options.deadline_ms = CMDS_NEVER;

@@ -117,6 +117,7 @@ static void pair_init(struct pair *pair, uint32_t shards, uint32_t up_clients)
     pair->front.options.on_exec_error = front_exec_error;
     pair->back.exec = back_exec;
     pair->up_options = (struct cmds_group_options)CMDS_GROUP_OPTIONS_INIT(&world_protocol);
+    pair->up_options.reconnect_delay_ms = CMDS_NEVER;
     pair->up_options.client_count = up_clients;
     pair->answers = answers_new();
 }
@@ -124,6 +125,7 @@ static void pair_init(struct pair *pair, uint32_t shards, uint32_t up_clients)
 static void pair_start(struct pair *pair, uint32_t in_clients)
 {
     struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
+    options.reconnect_delay_ms = CMDS_NEVER;
     CU_ASSERT_FATAL(world_start(&pair->front) == 0 && world_start(&pair->back) == 0);
     pair->up_options.connect = pair->back.address;
     CU_ASSERT_FATAL(cmds_group_open(&pair->up, pair->front.runtime, &pair->up_options, NULL) == 0);

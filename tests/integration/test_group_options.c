@@ -23,6 +23,7 @@ static void guest_init(struct guest *guest)
     memset(guest, 0, sizeof(*guest));
     world_init(&guest->world);
     guest->options = (struct cmds_group_options)CMDS_GROUP_OPTIONS_INIT(&world_protocol);
+    guest->options.reconnect_delay_ms = CMDS_NEVER;
     guest->answers = answers_new();
 }
 
@@ -505,7 +506,7 @@ static void test_options_of_a_sender_are_named(void)
     options.group = NULL;
     options.protocol = NULL;
     check_sender(&options, "protocol");
-    options.unused[2] = 1;
+    options.unused[1] = 1;
     check_sender_code(&options, -E2BIG, "cmds_sender_options: an unused member");
     options.struct_size = 0;
     check_sender(&options, "struct_size");

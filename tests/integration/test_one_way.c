@@ -102,6 +102,7 @@ static void ways_start(struct ways *ways, bool single_thread)
     struct cmds_runtime_options runtime = CMDS_RUNTIME_OPTIONS_INIT;
     struct cmds_server_options server = CMDS_SERVER_OPTIONS_INIT(&protocol, execs);
     struct cmds_sender_options sender = CMDS_SENDER_OPTIONS_INIT(&protocol);
+    struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&protocol);
     atomic_store(&told_sum, 0);
     atomic_store(&told_count, 0);
     runtime.shard_count = 2;
@@ -110,6 +111,8 @@ static void ways_start(struct ways *ways, bool single_thread)
     CU_ASSERT_FATAL(cmds_server_start(&ways->server, ways->runtime, &server, NULL) == 0);
     CU_ASSERT_FATAL(
             cmds_server_address(ways->server, 0, ways->address, sizeof(ways->address)) == 0);
+    group.reconnect_delay_ms = CMDS_NEVER;
+    sender.group = &group;
     sender.connect = ways->address;
     sender.single_thread = single_thread;
     CU_ASSERT_FATAL(cmds_sender_open(&ways->sender, &sender, NULL) == 0);

@@ -80,6 +80,7 @@ static void waiter_init(struct waiter *waiter)
     waiter->runtime_options = (struct cmds_runtime_options)CMDS_RUNTIME_OPTIONS_INIT;
     waiter->runtime_options.shard_count = 1;
     waiter->options = (struct cmds_group_options)CMDS_GROUP_OPTIONS_INIT(&room_protocol);
+    waiter->options.reconnect_delay_ms = CMDS_NEVER;
     waiter->options.context = waiter;
     waiter->options.on_writable = waiter_on_writable;
     waiter->options.on_state = waiter_on_state;

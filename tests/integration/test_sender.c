@@ -379,8 +379,11 @@ static void test_sender_lost_and_never_connected_are_told_apart(void)
 {
     struct world world;
     struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&world_protocol);
+    struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
     struct late late = {.code = 0};
     pthread_t thread;
+    group.reconnect_delay_ms = CMDS_NEVER;
+    options.group = &group;
     world_init(&world);
     world.exec = exec_hold;
     CU_ASSERT_FATAL(world_start(&world) == 0);

@@ -52,6 +52,7 @@ void load_group_options(struct load *load, struct cmds_group_options *options)
     const struct scenario_server *to = load->server;
     const char *info = plan->is_stranger ? "somebody else" : to->server_info;
     *options = (struct cmds_group_options)CMDS_GROUP_OPTIONS_INIT(&talk_protocol);
+    options->reconnect_delay_ms = CMDS_NEVER;
     options->client_count = plan->connections;
     options->connect = to->connect;
     options->codec = scenario_codec_of(to->codec);

@@ -167,7 +167,7 @@ static inline bool feed_run(struct feed *feed, int (*use)(struct feed *feed))
     feed->test_process = add(sim, "test", false, feed_test, feed);
     int code = finish(sim, &report, NULL, 0);
     CU_ASSERT_EQUAL(code, 0);
-    CU_ASSERT_EQUAL(report.files_left + report.threads_left, 0);
+    CU_ASSERT_EQUAL(report.files_left, 0); // A lookup may still wait for its answer: a thread.
     return code == 0;
 }
 

@@ -37,6 +37,8 @@ void guest_init(struct guest *guest)
 {
     memset(guest, 0, sizeof(*guest));
     guest->options = (struct cmds_group_options)CMDS_GROUP_OPTIONS_INIT(&world_protocol);
+    // What these tests see is one connection; see test_sim_reconnect for those that come back.
+    guest->options.reconnect_delay_ms = CMDS_NEVER;
     guest->options.context = guest;
     guest->options.on_writable = guest_on_writable;
     guest->options.on_unexpected = guest_on_unexpected;

@@ -115,6 +115,7 @@ static const struct cmdi_client_ops rig_ops = {
         .on_state = rig_on_state,
         .on_unexpected = rig_on_unexpected,
         .on_room = rig_on_room,
+        .on_backlog = rig_on_room,
         .on_idle = rig_on_idle,
         .on_closed = rig_on_closed,
         .hold = rig_hold,
@@ -196,6 +197,7 @@ struct rig *rig_open(void)
             .decode_size_max = 1 << 20,
             .in_flight_max = RIG_WINDOW,
             .connect_timeout_ms = CMDS_NEVER,
+            .backoff = {.delay_ms = CMDS_NEVER},
             .keepalive_ms = RIG_IDLE_MS,
             .keepalive_interval_ms = RIG_INTERVAL_MS,
     };

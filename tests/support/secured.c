@@ -317,6 +317,7 @@ void secured_check_senders(struct cmds_tls *server, struct cmds_tls *client)
     options.single_thread = true;
     secured_check_sender(&secured, &options);
     struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
+    group.reconnect_delay_ms = CMDS_NEVER;
     group.tls = client;
     options.tls = NULL; // As the group's options say.
     options.group = &group;
@@ -352,6 +353,7 @@ void secured_check_forward(struct cmds_tls *server, struct cmds_tls *client)
     struct secured back;
     struct secured_front front = {.up = NULL};
     struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
+    options.reconnect_delay_ms = CMDS_NEVER;
     secured_init(&back, server, client);
     CU_ASSERT_FATAL(world_start(&back.world) == 0);
     world_init(&front.world);

@@ -306,6 +306,7 @@ static void script_waits(struct hall *hall)
     struct guest guest;
     other_open(&waits.other);
     waits.other.hall.act = hall_act_keep;
+    waits.asker.options.reconnect_delay_ms = CMDS_NEVER;
     waits.asker.options.in_flight_max = 1;
     waits.asker.options.deadline_ms = CMDS_NEVER;
     hall->context = &waits;
