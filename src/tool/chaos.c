@@ -284,7 +284,7 @@ static bool chaos_announce(struct chaos *chaos)
                     chaos->listens[i], "target", target, "seed",
                     (json_int_t)chaos->tool.options.seed));
         } else {
-            printf("listening on %s for %s (seed %llu)\n", chaos->listens[i], target,
+            printf("listening on %s (for %s, seed %llu)\n", chaos->listens[i], target,
                     (unsigned long long)chaos->tool.options.seed);
         }
     }

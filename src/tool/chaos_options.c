@@ -70,7 +70,8 @@ static const struct tool_command chaos_command = {
                 "nothing can be told from a\n"
                 "direct connection: FIN for FIN, reset for reset, and who reads slowly slows the "
                 "sender down. Prints\n"
-                "`listening on ADDRESS for TARGET` when it is ready, a line for each fault, and a "
+                "`listening on ADDRESS (for TARGET, seed N)` when it is ready, a line for each "
+                "fault, and a "
                 "summary at its end.\n",
         .notes = "Faults; the first ones last, and heal:\n" CMDI_CHAOS_FAULTS(
                 CHAOS_LINE) "\n"

@@ -89,6 +89,14 @@ static bool child_read_line(const struct tool_child *child, char *line, size_t s
     return false;
 }
 
+/* Of a line for people, or of one for programs. */
+static bool child_take_address(struct tool_child *child, const char *line)
+{
+    static const char json[] = "{\"event\":\"listening\",\"address\":\"%255[^\"]";
+    return sscanf(line, "listening on %255s", child->address) == 1 ||
+           sscanf(line, json, child->address) == 1;
+}
+
 int tool_child_start(struct tool_child *child, const struct tool_arguments *arguments)
 {
     int ends[2];
@@ -112,8 +120,8 @@ int tool_child_start(struct tool_child *child, const struct tool_arguments *argu
         child->pid = 0;
     }
     char line[CHILD_LINE_SIZE];
-    if (code == 0 && (!child_read_line(child, line, sizeof(line)) ||
-                             sscanf(line, "listening on %255s", child->address) != 1)) {
+    if (code == 0 &&
+            (!child_read_line(child, line, sizeof(line)) || !child_take_address(child, line))) {
         code = -ECONNREFUSED;
     }
     if (code < 0) {

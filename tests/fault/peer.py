@@ -175,12 +175,15 @@ class Server:
             stdout=subprocess.PIPE, stderr=self.errors, text=True, pass_fds=pass_fds,
             env={**os.environ, **(environment or {})})
         line = self.process.stdout.readline()
-        if "listening on " not in line:
+        if "listening" not in line:
             self.process.kill()
             self.process.wait()
             raise AssertionError(f"no start: {line!r} {self.log()!r}")
-        self.address = line.split("listening on ")[1].split(" (")[0].strip()
+        self.address = self.take_address(line)
         self.pid = self.process.pid
+
+    def take_address(self, line):
+        return line.split("listening on ")[1].split(" (")[0].strip()
 
     def __enter__(self):
         return self
