@@ -136,9 +136,10 @@ static void side_received(struct cmdi_side *side, const struct cmdi_completion *
     }
 }
 
+/* Gone is also who has finished where we have, too: only a failure is one. */
 static int side_events(int result)
 {
-    bool failed = result < 0 || (result & (CMDI_RING_PEER_FAILED | CMDI_RING_PEER_GONE)) != 0;
+    bool failed = result < 0 || (result & CMDI_RING_PEER_FAILED) != 0;
     bool finished = result >= 0 && (result & CMDI_RING_PEER_FINISHED) != 0;
     return (failed ? CMDI_SIDE_FAILED : 0) | (finished ? CMDI_SIDE_FINISHED : 0);
 }

@@ -126,11 +126,15 @@ static void target_on_accept_error(struct cmdi_listener *listener, int code, uin
             strerror(-code), rest_ms);
 }
 
+static void target_settle(struct cmdi_chaos_target *target);
+
+/* Perhaps because a fault began that is over by now. */
 static void target_on_listener_closed(struct cmdi_listener *listener)
 {
     struct cmdi_chaos_target *target = target_of(listener);
     target->chaos->listening -= target->listens;
     target->listens = false;
+    target_settle(target);
     target->chaos->on_gone(target->chaos);
 }
 
@@ -155,19 +159,18 @@ static int target_listen_again(struct cmdi_chaos_target *target)
     return code;
 }
 
-/* The listener is as the faults want it. Returns: when to look again; UINT64_MAX: need not be. */
+/*
+ * The listener is as the faults want it, or will be when on_closed is called. Returns: when to look again;
+ * UINT64_MAX: need not be.
+ */
 static uint64_t target_settle_listener(struct cmdi_chaos_target *target)
 {
-    uint64_t again_ms = cmdi_shard_clock_ms(target_shard(target)) + TARGET_AGAIN_MS;
     if (target_suffers(target, CMDI_CHAOS_REFUSE)) {
         cmdi_listener_stop(&target->listener);
         return UINT64_MAX;
     }
-    if (!target->listens) {
-        return target_listen_again(target) < 0 ? again_ms : UINT64_MAX;
-    }
-    bool is_ending = cmdi_listener_is_over(&target->listener); // Its accept is cancelled.
-    return is_ending ? again_ms : UINT64_MAX;
+    uint64_t again_ms = cmdi_shard_clock_ms(target_shard(target)) + TARGET_AGAIN_MS;
+    return target->listens || target_listen_again(target) == 0 ? UINT64_MAX : again_ms;
 }
 
 /* Links that were held go on. */

@@ -58,6 +58,9 @@ static inline int connect_to(const char *text)
 {
     struct cmdi_address address = address_of(text);
     int fd = cmdi_socket_open(&address, 0);
+    if (fd < 0) {
+        return fd;
+    }
     int code = cmdi_sock_connect(cmdi_sock_of_fd(fd), &address);
     code = code == 0 ? -EINPROGRESS : code;
     while (code == -EINPROGRESS &&
@@ -218,6 +221,8 @@ struct run {
     void (*test)(struct world *world);
     struct cmdi_chaos_options options;
     const char *target;
+    uint64_t seed;   // Of the world.
+    uint32_t faults; // Of the world: enum cmds_sim_fault.
 };
 
 static inline int run_main(void *context)
@@ -236,7 +241,8 @@ static inline void in_world(const struct run *run)
     struct cmds_sim_report report;
     struct cmds_sim *sim = NULL;
     struct run copy = *run;
-    options.seed = 3;
+    options.seed = run->seed != 0 ? run->seed : 3;
+    options.faults = run->faults;
     options.time_max_ms = 3 * HOUR_MS;
     CU_ASSERT_EQUAL_FATAL(cmds_sim_open(&sim, &options, NULL), 0);
     (void)add(sim, "one", false, run_main, &copy);

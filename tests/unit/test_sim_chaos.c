@@ -234,6 +234,28 @@ static void test_sim_chaos_throttles(void)
                     .throttle = RATE}});
 }
 
+/* It is not for a reset to be faster than what came before it. */
+static void use_throttle_and_reset(struct world *world)
+{
+    char data[RATE / 2] = {0}, back[RATE];
+    size_t size = 0;
+    join(world);
+    say(world->client, data, sizeof(data));
+    cmds_sim_sleep_ms(10);
+    cmdi_socket_reset(world->client);
+    CU_ASSERT_EQUAL(hear_all(world->target, back, sizeof(back), &size), -ECONNRESET);
+    CU_ASSERT_EQUAL(size, sizeof(data));
+    part(world);
+}
+
+static void test_sim_chaos_passes_a_reset_behind_slow_bytes(void)
+{
+    in_world(&(struct run){.test = use_throttle_and_reset,
+            .options = {.always = 1u << CMDI_CHAOS_THROTTLE,
+                    .ways = CMDI_CHAOS_BOTH,
+                    .throttle = RATE}});
+}
+
 static void use_split(struct world *world)
 {
     uint64_t before;
@@ -319,6 +341,20 @@ static void use_refuse(struct world *world)
     cmds_sim_sleep_ms(200);
     join(world);
     part(world);
+
+    CU_ASSERT_EQUAL(strike(world, CMDI_CHAOS_REFUSE, CMDI_CHAOS_BOTH, CMDS_NEVER), ROUTES);
+    char text[CMDI_ADDRESS_TEXT_MAX];
+    cmdi_chaos_address(world->chaos, 0, text, sizeof(text));
+    struct cmdi_address address = address_of(text);
+    cmds_sim_sleep_ms(10);
+    int fd = cmdi_socket_listen(&address, 1, false, 0); // Its port is another's for a while.
+    CU_ASSERT(fd >= 0);
+    cmdi_chaos_heal(world->chaos);
+    cmds_sim_sleep_ms(200);
+    cmdi_fd_close(fd);
+    cmds_sim_sleep_ms(200);
+    join(world);
+    part(world);
 }
 
 static void test_sim_chaos_refuses_for_a_while(void)
@@ -342,6 +378,10 @@ static void use_hang(struct world *world)
     world->target = accept_of(world, 0, 6000);
     CU_ASSERT_FATAL(world->target >= 0);
     CU_ASSERT(hears(world->target, "hello?"));
+    cmdi_socket_shutdown(world->target, SHUT_WR);
+    CU_ASSERT(is_finished(world->client));
+    cmdi_socket_shutdown(world->client, SHUT_WR); // It has been watched, and has not failed.
+    CU_ASSERT(is_finished(world->target));
     part(world);
 }
 
@@ -377,6 +417,7 @@ CU_TestInfo test_sim_chaos[] = {
         {"delays and keeps the order", test_sim_chaos_delays_and_keeps_the_order},
         {"delays one direction", test_sim_chaos_delays_one_direction},
         {"throttles", test_sim_chaos_throttles},
+        {"passes a reset behind slow bytes", test_sim_chaos_passes_a_reset_behind_slow_bytes},
         {"splits to single bytes", test_sim_chaos_splits_to_single_bytes},
         {"swallows all and heals", test_sim_chaos_swallows_all_and_heals},
         {"swallows one direction", test_sim_chaos_swallows_one_direction},

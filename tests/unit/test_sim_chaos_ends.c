@@ -145,6 +145,7 @@ static void test_sim_chaos_befalls_one_or_a_target_or_all(void)
 enum {
     EVENTS = 100,
     SCHEDULES = 4,
+    SEEDS = 10,
 };
 struct events {
     uint32_t count, hits;
@@ -247,6 +248,18 @@ static void test_sim_chaos_is_drawn_by_its_seed(void)
     }
 }
 
+/* The kernel refuses, links clog, others reset, and nothing stays behind all the same. */
+static void test_sim_chaos_bears_what_else_fails(void)
+{
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct events events = {0};
+        struct run run = schedule_of(seed, &events);
+        run.seed = seed;
+        run.faults = CMDS_SIM_DELAYS | CMDS_SIM_CUTS | CMDS_SIM_STALLS | CMDS_SIM_KERNEL;
+        in_world(&run);
+    }
+}
+
 CU_TestInfo test_sim_chaos_ends[] = {
         {"cuts at a byte", test_sim_chaos_cuts_at_a_byte},
         {"resets at a byte of one direction", test_sim_chaos_resets_at_a_byte_of_one_direction},
@@ -254,6 +267,7 @@ CU_TestInfo test_sim_chaos_ends[] = {
         {"opens half of a connection", test_sim_chaos_opens_half_of_a_connection},
         {"befalls one or a target or all", test_sim_chaos_befalls_one_or_a_target_or_all},
         {"is drawn by its seed", test_sim_chaos_is_drawn_by_its_seed},
+        {"bears what else fails", test_sim_chaos_bears_what_else_fails},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("sim_chaos_ends", test_sim_chaos_ends)
