@@ -154,10 +154,22 @@ struct cmds_group_options {
     uint32_t reconnect_delay_ms;
     uint32_t reconnect_delay_max_ms; // Default 30000; CMDS_NEVER: no bound.
     uint32_t reconnect_count_max;    // Failures in a row after which it stays down. 0: no limit.
+    uint32_t resend; // Of commands that do not say: enum cmds_resend. Default CMDS_RESEND_NEVER.
+    uint32_t unused;
 };
 /** Names one command of a group, for has and forget. Only valid for the group that filled it in. */
 struct cmds_ticket {
     uint64_t id; // Never used twice in a group, never 0; not the sequence on the wire.
+};
+/** Whether a command is sent again. Forwarded ones never are. */
+enum cmds_resend {
+    CMDS_RESEND_DEFAULT, // As the group's option says.
+    // If it ends with CMDS_E_NOT_SENT, and once if it ends with CMDS_E_LOST, but that only of a type
+    // that is idempotent (see CMDS_COMMAND_IDEMPOTENT). It waits for a connection with room, within
+    // its deadline. Not after a first result, nor while the breaker is not closed. Its bytes are kept
+    // until it has ended; more than 256 are malloc'ed.
+    CMDS_RESEND_ONCE,
+    CMDS_RESEND_NEVER,
 };
 /** A command's own. NULL in a send: the group's. */
 struct cmds_send_options {
@@ -167,7 +179,9 @@ struct cmds_send_options {
     // Filled in before the first result and before the send returns 0; such a command costs a short
     // lock more. Of a one-way command id is 0, which names nothing. May be NULL.
     struct cmds_ticket *ticket;
-    void *data; // For the group's hooks: struct cmds_sent_command has it.
+    void *data;      // For the group's hooks: struct cmds_sent_command has it.
+    uint32_t resend; // enum cmds_resend
+    uint32_t unused;
 };
 #ifdef __cplusplus
 CMDS_END_

@@ -100,7 +100,8 @@ struct cmds_server;
 
 #define CMDS_GROUP_COUNTERS(X)                                                                     \
     CMDS_CONNECTION_COUNTERS(X)                                                                    \
-    CMDS_GROUP_OWN_COUNTERS_(X) CMDS_TLS_COUNTERS(X) CMDS_GROUP_PRESSURE_COUNTERS_(X)
+    CMDS_GROUP_OWN_COUNTERS_(X)                                                                    \
+    CMDS_TLS_COUNTERS(X) CMDS_GROUP_PRESSURE_COUNTERS_(X) CMDS_GROUP_AGAIN_COUNTERS_(X)
 #define CMDS_GROUP_OWN_COUNTERS_(X)                                                                \
     X(counter, commands_sent, "commands sent")                                                     \
     X(counter, results_received, "results received")                                               \
@@ -109,6 +110,9 @@ struct cmds_server;
     X(counter, pings_sent, "pings sent")
 #define CMDS_GROUP_PRESSURE_COUNTERS_(X)                                                           \
     X(counter, sends_refused, "sends of commands that were -ENOBUFS")
+#define CMDS_GROUP_AGAIN_COUNTERS_(X)                                                              \
+    X(counter, commands_not_allowed, "sends of commands that the circuit breaker refused")         \
+    X(counter, commands_resent, "times that a command was sent again: see `resend`")
 
 #define CMDS_X_(kind, name, meaning) uint64_t name;
 struct cmds_runtime_counters {

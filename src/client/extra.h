@@ -17,6 +17,12 @@
 
 struct cmdi_pending_extra {
     struct cmdi_ticket ticket; // In the group's table, from open to close.
+    // Of a command that may be sent again: who closes it after CMDS_E_LOST and CMDS_E_NOT_SENT, by
+    // its own pointer, which a close clears. NULL: nobody but the client.
+    struct cmdi_pending_extra **owner;
+    // While no client has the command: somebody has forgotten it. NULL: a client has it. The
+    // shard's.
+    void (*on_forget)(struct cmdi_pending_extra *extra);
 };
 
 /** Thread: any. Gives: cmdi_extra_close(). Returns: NULL without memory. */
@@ -26,5 +32,10 @@ struct cmdi_pending_extra *cmdi_extra_open(struct cmdi_tickets *tickets);
  * Thread: any.
  */
 bool cmdi_extra_close(struct cmdi_tickets *tickets, struct cmdi_pending_extra *extra);
+/**
+ * The same for a command that ends with this error: with some the owner keeps it, unless it was
+ * forgotten. Thread: its shard.
+ */
+bool cmdi_extra_end(struct cmdi_tickets *tickets, struct cmdi_pending_extra *extra, int code);
 
 #endif

@@ -63,7 +63,7 @@ void cmdi_client_deliver(struct cmdi_client *client)
             client->ended_tail = &client->ended;
         }
         int code = entry->error;
-        if (entry->extra != NULL && cmdi_extra_close(tickets, entry->extra)) {
+        if (entry->extra != NULL && cmdi_extra_end(tickets, entry->extra, code)) {
             code = CMDS_E_CANCELLED; // Somebody forgot it before it ended by itself.
         }
         struct cmds_result result = cmdi_client_error_result(client, entry->sequence, code, &text);

@@ -84,7 +84,8 @@ static void client_refuse_record(struct cmdi_client *client, struct cmdi_record 
     if (record->on_result == NULL) {
         return;
     }
-    if (record->extra != NULL && cmdi_extra_close(client_shard->config->tickets, record->extra)) {
+    if (record->extra != NULL &&
+            cmdi_extra_end(client_shard->config->tickets, record->extra, code)) {
         code = CMDS_E_CANCELLED;
     }
     struct cmds_result result = cmdi_client_error_result(client, record->sequence, code, &text);

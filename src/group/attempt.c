@@ -39,7 +39,7 @@ static struct cmdi_shard *attempt_shard(const struct cmdi_attempt *attempt)
 
 void cmdi_attempt_free_body(struct cmdi_attempt *attempt)
 {
-    if (attempt->body != NULL && attempt->body != attempt->small) {
+    if (attempt->body != NULL && attempt->body != attempt->small && !attempt->is_borrowed) {
         free(attempt->body);
         attempt->ops->uncharge(attempt, attempt->body_size);
     }
@@ -130,6 +130,9 @@ static int attempt_send(struct cmdi_attempt *attempt, const struct cmdi_command 
     int code = cmdi_group_shard_send(attempt->group_shard, command, 0, &attempt->client);
     if (CMDI_LIKELY(code == 0)) {
         attempt->sequence = attempt->client->sequence;
+        if (attempt->extra != NULL) {
+            attempt->extra->on_forget = NULL; // The client finds it.
+        }
     }
     return code;
 }
@@ -192,6 +195,8 @@ static struct cmdi_command attempt_command(struct cmdi_attempt *attempt)
             .on_result = cmdi_attempt_on_result,
             .context = attempt,
             .deadline_ms = attempt->deadline_ms,
+            .extra = attempt->extra,
+            .is_moved = attempt->extra != NULL, // Its ticket is known.
     };
 }
 

@@ -52,7 +52,9 @@ struct cmdi_attempt {
     struct cmdi_timer timer;
     struct cmdi_work work; // Forgotten while it waited.
     const struct cmds_type *type;
-    uint8_t *body; // `small`, or malloc'ed. NULL: none is kept.
+    struct cmdi_pending_extra *extra; // Its ticket; NULL: it has none.
+    bool is_borrowed;                 // `body` is, and stays as long as the attempt.
+    uint8_t *body;                    // `small`, or malloc'ed. NULL: none is kept.
     size_t body_size;
     uint8_t small[CMDI_ATTEMPT_BODY_SMALL];
 };
@@ -76,6 +78,8 @@ static inline void cmdi_attempt_init(struct cmdi_attempt *attempt,
     attempt->deadline_ms = deadline_ms;
     attempt->client = NULL;
     attempt->track = NULL;
+    attempt->extra = NULL;
+    attempt->is_borrowed = false;
     attempt->body = NULL;
     cmdi_list_init(&attempt->link);
     cmdi_timer_init(&attempt->timer, cmdi_attempt_on_timer);

@@ -14,6 +14,7 @@
 #include "group/connection.h"
 #include "group/options.h"
 #include "group/ref.h"
+#include "group/resend.h"
 #include "ring/thread.h"
 #include "shard/drive.h"
 
@@ -97,6 +98,7 @@ static void group_free_parts(struct cmds_group *group)
     cmdi_type_table_fini(&group->results);
     cmdi_tickets_trim(&group->tickets);
     cmdi_stock_fini(&group->track_stock);
+    cmdi_stock_fini(&group->resend_stock);
     free(group->shards);
     free(group->clients);
     free(group->views);
@@ -129,6 +131,7 @@ static int group_fill(struct cmds_group *group, const struct cmds_group_options 
         return -ENOMEM;
     }
     cmdi_stock_init(&group->track_stock, cmdi_track_size(&group->tracker), NULL);
+    cmdi_stock_init(&group->resend_stock, sizeof(struct cmdi_resend), NULL);
     group->config = calloc(1, sizeof(*group->config));
     if (group->config == NULL) {
         return -ENOMEM;

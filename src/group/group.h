@@ -19,9 +19,9 @@
  * the group was closed reads `state` and `refs`, and not what was freed.
  *
  * The files, lowest first, each of which calls only those before it: ref, endpoint, strategies,
- * dispatch, breaker, hooks, options, track (what these two keep of a command), send (a command finds
- * its connection), stats, connection, wait, attempt (a forwarded command waits for room),
- * forward, group_shard, group, sender, stream.
+ * dispatch, breaker, hooks, options, stock, track (what hooks and breaker keep of a command), send (a
+ * command finds its connection), stats, connection, wait, attempt (a command waits for room), resend
+ * (one is sent again), command (what the program sends), forward, group_shard, group, sender, stream.
  */
 #ifndef CMDI_GROUP_GROUP_H
 #define CMDI_GROUP_GROUP_H
@@ -87,7 +87,7 @@ struct cmds_group {
     struct cmdi_group_endpoint endpoint;
 
     struct cmdi_tracker tracker;
-    struct cmdi_stock track_stock; // Of threads that are no shard of ours.
+    struct cmdi_stock track_stock, resend_stock; // Of threads that are no shard of ours.
 
     struct cmdi_group_owner_ops owner_ops; // Of the sender above it.
 

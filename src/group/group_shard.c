@@ -16,6 +16,7 @@
 #include "group/connection.h"
 #include "group/forward.h"
 #include "group/ref.h"
+#include "group/resend.h"
 #include "group/send.h"
 #include "group/wait.h"
 
@@ -225,6 +226,17 @@ static void group_shard_connect(struct cmdi_group_shard *group_shard)
     cmdi_targets_unref(targets);
 }
 
+/* A client has the command, or an attempt that waits here. */
+static void group_shard_forget(struct cmdi_ticket *ticket)
+{
+    struct cmdi_pending_extra *extra = CMDI_CONTAINER(ticket, struct cmdi_pending_extra, ticket);
+    if (extra->on_forget != NULL) {
+        extra->on_forget(extra);
+    } else {
+        cmdi_client_forget_ticket(ticket->client, ticket);
+    }
+}
+
 static void group_shard_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
     struct cmdi_group_shard *group_shard = CMDI_CONTAINER(mail, struct cmdi_group_shard, mail);
@@ -240,7 +252,7 @@ static void group_shard_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail
     if ((nudges & CMDI_NUDGE_FORGET) != 0) {
         struct cmdi_ticket *ticket = NULL;
         while ((ticket = cmdi_tickets_pop(&group->tickets, &group_shard->forgotten)) != NULL) {
-            cmdi_client_forget_ticket(ticket->client, ticket);
+            group_shard_forget(ticket);
         }
     }
     if ((nudges & CMDI_NUDGE_ROOM) != 0 && !group_shard->closing) {
@@ -271,6 +283,7 @@ void cmdi_group_shard_free(struct cmdi_group_shard *group_shard)
         cmdi_client_fini(&group_shard->clients[i]);
     }
     cmdi_stock_fini(&group_shard->track_stock);
+    cmdi_stock_fini(&group_shard->resend_stock);
     free(group_shard->clients);
     free(group_shard->list);
     free(group_shard);
@@ -298,6 +311,8 @@ struct cmdi_group_shard *cmdi_group_shard_create(struct cmds_group *group, uint3
     cmdi_pool_charge_to(
             &group_shard->forward_pool, &group_shard->client_shard.shard->buffers.account);
     cmdi_stock_init(&group_shard->track_stock, cmdi_track_size(&group->tracker),
+            group_shard->client_shard.shard);
+    cmdi_stock_init(&group_shard->resend_stock, sizeof(struct cmdi_resend),
             group_shard->client_shard.shard);
     cmdi_work_init(&group_shard->room_work, group_shard_run_room);
     cmdi_work_init(&group_shard->memory_work, group_shard_run_memory);

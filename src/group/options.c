@@ -106,5 +106,11 @@ int cmdi_group_options_take(struct cmds_group_options *mine,
         struct cmdi_hooks hooks;
         code = cmdi_hooks_take(&hooks, mine, error);
     }
+    if (code == 0 && mine->resend > CMDS_RESEND_NEVER) {
+        code = cmdi_fail(error, -EINVAL, "resend %u: one of enum cmds_resend", mine->resend);
+    }
+    if (code == 0) {
+        code = cmdi_unused_check(mine->unused, "cmds_group_options", error);
+    }
     return code < 0 ? code : cmdi_dispatch_check(mine->dispatch, error);
 }

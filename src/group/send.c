@@ -10,10 +10,8 @@
 
 #include <errno.h>
 
-#include "base/options.h"
 #include "base/time.h"
 #include "client/inbox.h"
-#include "client/pause.h"
 #include "client/send.h"
 #include "group/ref.h"
 #include "ring/clock.h"
@@ -131,7 +129,12 @@ static inline int group_shard_send_to(
 {
     *chosen = client;
     if (CMDI_UNLIKELY(command->extra != NULL)) {
-        command->extra->ticket.client = client;
+        struct cmdi_ticket *ticket = &command->extra->ticket;
+        if (!command->is_moved) {
+            ticket->client = client;
+        } else if (!cmdi_tickets_move(client->client_shard->config->tickets, ticket, client)) {
+            return CMDS_E_CANCELLED;
+        }
     }
     return cmdi_client_send(client, command);
 }
@@ -252,43 +255,15 @@ int cmdi_group_send_moved(struct cmdi_client *client, struct cmdi_command *comma
     return group_send_to_any(group, command, 0, cmdi_client_shard_now_ms(client->client_shard));
 }
 
-/* --- cmds_group_send -------------------------------------------------------------------------- */
-
-static void group_ignore(void *context, const struct cmds_result *result)
-{
-    (void)context;
-    (void)result;
-}
-
-static uint64_t group_deadline(uint64_t now_ms, uint32_t deadline_ms)
-{
-    /* One more: the ms that has begun is not whole. */
-    return deadline_ms == CMDS_NEVER ? UINT64_MAX : now_ms + deadline_ms + 1;
-}
-
-static int group_take_how(const struct cmds_group *group, const struct cmds_send_options *how,
-        struct cmds_send_options *mine)
-{
-    *mine = (struct cmds_send_options){.struct_size = sizeof(*mine)};
-    if (how != NULL && CMDI_LIKELY(how->struct_size == sizeof(*mine))) {
-        *mine = *how; // Built against this header: nothing to reconcile.
-    } else if (how != NULL) {
-        int code = cmdi_options_take(mine, sizeof(*mine), how, "cmds_send_options", NULL);
-        if (code < 0) {
-            return code;
-        }
-    }
-    mine->deadline_ms = mine->deadline_ms != 0 ? mine->deadline_ms : group->options.deadline_ms;
-    return 0;
-}
+/* --- From here or elsewhere ------------------------------------------------------------------- */
 
 static int group_send_here(struct cmdi_group_shard *group_shard, struct cmdi_command *command,
         const struct cmds_send_options *how)
 {
     struct cmdi_client *client = NULL;
     int code = -ENOBUFS;
-    command->deadline_ms =
-            group_deadline(cmdi_client_shard_now_ms(&group_shard->client_shard), how->deadline_ms);
+    command->deadline_ms = cmdi_group_deadline(
+            cmdi_client_shard_now_ms(&group_shard->client_shard), how->deadline_ms);
     /* Else others wait for room, and go first. */
     if (CMDI_LIKELY(cmdi_list_empty(&group_shard->waiting))) {
         code = cmdi_group_shard_send(group_shard, command, how->sticky_key, &client);
@@ -331,201 +306,14 @@ static int group_send_from_elsewhere(
         return CMDS_E_CLOSED;
     }
     uint64_t now_ms = cmdi_ns_to_ms(cmdi_now_ns());
-    command->deadline_ms = group_deadline(now_ms, how->deadline_ms);
+    command->deadline_ms = cmdi_group_deadline(now_ms, how->deadline_ms);
     int code = group_send_to_any(group, command, how->sticky_key, now_ms);
     return code == -ENOBUFS ? group_ask_for_room(group, command) : code;
 }
 
-/* `group_shard` NULL: from elsewhere. */
-static int group_send(struct cmds_group *group, struct cmdi_group_shard *group_shard,
+int cmdi_group_queue(struct cmds_group *group, struct cmdi_group_shard *group_shard,
         struct cmdi_command *command, const struct cmds_send_options *how)
 {
     return CMDI_LIKELY(group_shard != NULL) ? group_send_here(group_shard, command, how)
                                             : group_send_from_elsewhere(group, command, how);
-}
-
-static int group_send_with_ticket(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmdi_command *command, const struct cmds_send_options *how)
-{
-    if (cmdi_group_is_foreign(group)) {
-        return CMDS_E_FORKED; // Before any lock.
-    }
-    command->extra = cmdi_extra_open(&group->tickets);
-    if (command->extra == NULL) {
-        return -ENOMEM;
-    }
-    CMDI_ASSERT(command->on_result != NULL);
-    how->ticket->id = command->extra->ticket.id; // Before the result can come.
-    int code = group_send(group, group_shard, command, how);
-    if (code < 0) {
-        (void)cmdi_extra_close(&group->tickets, command->extra);
-        how->ticket->id = 0;
-    }
-    return code;
-}
-
-static inline int group_send_whole(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmdi_command *command, const struct cmds_send_options *how)
-{
-    return CMDI_UNLIKELY(how->ticket != NULL)
-                   ? group_send_with_ticket(group, group_shard, command, how)
-                   : group_send(group, group_shard, command, how);
-}
-
-/* Breaker and hooks first. `kept`: where it stays if there is no room; NULL: nowhere. */
-static int group_send_tracked(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmdi_command *command, struct cmds_send_options *how, struct cmdi_kept *kept)
-{
-    struct cmdi_track *track = NULL;
-    bool answered = command->on_result != NULL;
-    if (cmdi_group_is_foreign(group)) {
-        return CMDS_E_FORKED; // Before any lock.
-    }
-    int code = kept != NULL && kept->is_kept
-                       ? cmdi_track_begin_again(group, group_shard, kept, &track)
-                       : cmdi_track_begin(
-                                 group, group_shard, command, how->deadline_ms, how->data, &track);
-    if (CMDI_UNLIKELY(code < 0)) {
-        return code;
-    }
-    how->deadline_ms = cmdi_track_left_ms(track, how->deadline_ms);
-    if (CMDI_LIKELY(answered)) {
-        track->on_result = command->on_result;
-        track->context = command->context;
-        command->on_result = cmdi_track_on_result;
-        command->context = track;
-    }
-    code = group_send_whole(group, group_shard, command, how);
-    if (CMDI_UNLIKELY(code == -ENOBUFS && kept != NULL)) {
-        cmdi_track_keep(track, kept);
-    } else if (CMDI_UNLIKELY(code < 0)) {
-        cmdi_track_refuse(track, command->value, code);
-    } else if (!answered) {
-        cmdi_track_end_one_way(track);
-    }
-    return code;
-}
-
-/* Inside the group: on a shard of it, or entered. */
-static inline int group_send_inside(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmds_message message, const struct cmds_send_options *how,
-        const struct cmdi_send_end *end)
-{
-    struct cmdi_command command;
-    struct cmds_send_options mine;
-    int code = group_take_how(group, how, &mine);
-    if (CMDI_LIKELY(code == 0)) {
-        code = cmdi_group_measure(group, message, &command);
-    }
-    if (CMDI_UNLIKELY(code < 0)) {
-        return code;
-    }
-    command.on_result = end->on_result != NULL ? end->on_result : group_ignore;
-    command.context = end->context;
-    command.extra = NULL;
-    command.is_moved = false;
-    if (CMDI_UNLIKELY(message.type->one_way != 0)) {
-        /* Nothing ever comes, so there is nothing to wait for or to forget. */
-        command.on_result = NULL;
-        if (mine.ticket != NULL) {
-            mine.ticket->id = 0;
-        }
-        mine.ticket = NULL;
-    }
-    if (CMDI_UNLIKELY(group->tracker.is_used)) {
-        return group_send_tracked(group, group_shard, &command, &mine, end->kept);
-    }
-    return group_send_whole(group, group_shard, &command, &mine);
-}
-
-static int group_send_entered(struct cmds_group *group, struct cmds_message message,
-        const struct cmds_send_options *how, const struct cmdi_send_end *end)
-{
-    if (!cmdi_group_enter(group)) {
-        return CMDS_E_CLOSED;
-    }
-    int code = group_send_inside(group, NULL, message, how, end);
-    cmdi_group_leave(group);
-    return code;
-}
-
-int cmdi_group_send(struct cmds_group *group, struct cmds_message message,
-        const struct cmds_send_options *how, const struct cmdi_send_end *end)
-{
-    if (CMDI_UNLIKELY(group == NULL)) {
-        return -EINVAL;
-    }
-    /* First: of a group that has closed nothing else may be read. */
-    if (CMDI_UNLIKELY(cmdi_group_is_closing(group))) {
-        return CMDS_E_CLOSED;
-    }
-    struct cmdi_group_shard *group_shard = cmdi_group_here(group);
-    if (CMDI_LIKELY(group_shard != NULL) && CMDI_LIKELY(cmdi_group_shard_is_first(group_shard))) {
-        return group_send_inside(group, group_shard, message, how, end);
-    }
-    return group_send_entered(group, message, how, end);
-}
-
-int cmds_group_send(struct cmds_group *group, struct cmds_message message,
-        const struct cmds_send_options *how, cmds_result_fn on_result, void *context)
-{
-    const struct cmdi_send_end end = {.on_result = on_result, .context = context};
-    return cmdi_group_send(group, message, how, &end);
-}
-
-/* --- Pauses --------------------------------------------------------------------------------------- */
-
-int cmds_group_pause(struct cmds_group *group, uint32_t client)
-{
-    if (group == NULL || client >= group->options.client_count) {
-        return -EINVAL;
-    }
-    if (!cmdi_group_enter(group)) {
-        return CMDS_E_CLOSED;
-    }
-    cmdi_client_pause(group->clients[client]);
-    cmdi_group_leave(group);
-    return 0;
-}
-
-int cmds_group_resume(struct cmds_group *group, uint32_t client)
-{
-    if (group == NULL || client >= group->options.client_count) {
-        return -EINVAL;
-    }
-    if (!cmdi_group_enter(group)) {
-        return CMDS_E_CLOSED;
-    }
-    int code = cmdi_client_resume(group->clients[client]);
-    cmdi_group_leave(group);
-    return code;
-}
-
-/* --- Tickets ---------------------------------------------------------------------------------- */
-
-bool cmds_group_has(struct cmds_group *group, struct cmds_ticket ticket)
-{
-    return group != NULL && cmdi_tickets_has(&group->tickets, ticket.id);
-}
-
-static struct cmdi_list *group_forgotten_of(struct cmdi_client *client)
-{
-    return &cmdi_group_shard_of(client)->forgotten;
-}
-
-int cmds_group_forget(struct cmds_group *group, struct cmds_ticket ticket)
-{
-    if (group == NULL) {
-        return -EINVAL;
-    }
-    if (!cmdi_group_enter(group)) {
-        return -ENOENT; // With the group everything has ended.
-    }
-    struct cmdi_client *client =
-            cmdi_tickets_forget(&group->tickets, ticket.id, group_forgotten_of);
-    if (client != NULL) {
-        cmdi_group_shard_nudge(cmdi_group_shard_of(client), CMDI_NUDGE_FORGET);
-    }
-    cmdi_group_leave(group);
-    return client != NULL ? 0 : -ENOENT;
 }

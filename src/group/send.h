@@ -5,16 +5,19 @@
 
 #include "group/group_shard.h"
 
-/** Who learns how a command ended. */
-struct cmdi_send_end {
-    cmds_result_fn on_result;
-    void *context;
-    struct cmdi_kept *kept; // Where its track stays after -ENOBUFS; NULL: it ends.
-};
+/** When a command that is sent now is too late. */
+static inline uint64_t cmdi_group_deadline(uint64_t now_ms, uint32_t deadline_ms)
+{
+    /* One more: the ms that has begun is not whole. */
+    return deadline_ms == CMDS_NEVER ? UINT64_MAX : now_ms + deadline_ms + 1;
+}
+/**
+ * To a connection of this group shard; NULL: to any, and the caller has entered the group. `how` has
+ * a deadline. Returns: as cmds_group_send.
+ */
+int cmdi_group_queue(struct cmds_group *group, struct cmdi_group_shard *group_shard,
+        struct cmdi_command *command, const struct cmds_send_options *how);
 
-/** As cmds_group_send. After a kept one the next call is the same command, or cmdi_kept_refuse(). */
-int cmdi_group_send(struct cmds_group *group, struct cmds_message message,
-        const struct cmds_send_options *how, const struct cmdi_send_end *end);
 /**
  * Checks the command and measures it. `out` lacks callback, deadline and ticket. Returns: 0;
  * CMDS_E_WRONG_TYPE, CMDS_E_LIMIT.

@@ -23,7 +23,7 @@
 #include "base/time.h"
 #include "client/finish.h"
 #include "client/result.h"
-#include "group/send.h"
+#include "group/command.h"
 #include "group/wait.h"
 #include "ring/clock.h"
 #include "ring/thread.h"

@@ -23,6 +23,7 @@ int cmds_group_stats(struct cmds_group *group, struct cmds_group_counters *count
         cmdi_counters_add(&sums, block, sizeof(*block));
     }
     sums.sends_refused += atomic_load(&group->refused_elsewhere);
+    sums.commands_not_allowed += atomic_load(&group->tracker.not_allowed);
     cmdi_group_leave(group);
     cmdi_counters_give(counters, &sums, sizeof(sums));
     return 0;

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Commands that may be sent again. See resend.h.
+ *
+ * Why it ends once: somebody holds it at each moment, a client to which it was sent, or its attempt,
+ * and each of these reports one last result. That report is either the beginning of the next try or,
+ * in resend_end(), the end.
+ */
+#include "group/resend.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "group/breaker.h"
+#include "group/ref.h"
+#include "group/send.h"
+
+static void resend_on_attempt(struct cmdi_attempt *attempt, const struct cmds_result *result);
+static void resend_on_result(void *context, const struct cmds_result *result);
+
+/* --- Memory ----------------------------------------------------------------------------------- */
+
+/* Its body is charged for as long as it is kept: an attempt of it charges nothing. */
+static bool resend_charge(struct cmdi_attempt *attempt, size_t size)
+{
+    (void)attempt;
+    (void)size;
+    return true;
+}
+
+static void resend_uncharge(struct cmdi_attempt *attempt, size_t size)
+{
+    (void)attempt;
+    (void)size;
+}
+
+static const struct cmdi_attempt_ops resend_attempt_ops = {
+        .on_result = resend_on_attempt,
+        .charge = resend_charge,
+        .uncharge = resend_uncharge,
+};
+
+/* Returns: 0; -ENOBUFS: the shard's memory is short; -ENOMEM. */
+static int resend_make_body(struct cmdi_resend *resend, size_t size)
+{
+    resend->body = resend->attempt.small;
+    resend->body_size = size;
+    if (size <= sizeof(resend->attempt.small)) {
+        return 0;
+    }
+    if (!cmdi_account_charge_shared(resend->account, size)) {
+        return -ENOBUFS;
+    }
+    resend->body = malloc(size);
+    if (resend->body == NULL) {
+        cmdi_account_free_shared(resend->account, size);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+static void resend_free(struct cmdi_resend *resend)
+{
+    CMDI_ASSERT(resend->extra == NULL);
+    if (resend->body != resend->attempt.small) {
+        free(resend->body);
+        cmdi_account_free_shared(resend->account, resend->body_size);
+    }
+    cmdi_stock_give_back(&resend->stocked);
+}
+
+/* --- The beginning ---------------------------------------------------------------------------- */
+
+int cmdi_resend_begin(struct cmds_group *group, struct cmdi_group_shard *group_shard,
+        struct cmdi_command *command, struct cmdi_resend **out)
+{
+    struct cmdi_group_shard *payer = group_shard != NULL ? group_shard : group->shards[0];
+    struct cmdi_resend *resend = cmdi_stock_take(
+            group_shard != NULL ? &group_shard->resend_stock : &group->resend_stock);
+    if (resend == NULL) {
+        return -ENOMEM;
+    }
+    resend->group = group;
+    resend->on_result = command->on_result;
+    resend->context = command->context;
+    resend->type = command->type;
+    resend->extra = NULL;
+    resend->account = &payer->client_shard.shard->buffers.account;
+    resend->deadline_ms = command->deadline_ms;
+    resend->was_lost = false;
+    resend->has_result = false;
+    resend->holds = NULL;
+    int code = resend_make_body(resend, command->body_size);
+    if (code < 0) {
+        cmdi_stock_give_back(&resend->stocked);
+        return code;
+    }
+    const struct cmds_codec *codec = group->config->codec;
+    (void)codec->encode(codec, command->type, command->value, resend->body, resend->body_size);
+    command->value = NULL;
+    command->body = resend->body;
+    command->on_result = resend_on_result;
+    command->context = resend;
+    *out = resend;
+    return 0;
+}
+
+void cmdi_resend_own(struct cmdi_resend *resend, struct cmdi_pending_extra *extra)
+{
+    resend->extra = extra;
+    extra->owner = &resend->extra;
+}
+
+void cmdi_resend_drop(struct cmdi_resend *resend)
+{
+    resend_free(resend);
+}
+
+/* --- Again ------------------------------------------------------------------------------------ */
+
+/* `result` is its last. `was_sent`: a connection had taken the command. */
+static bool resend_may(
+        const struct cmdi_resend *resend, const struct cmds_result *result, bool was_sent)
+{
+    struct cmds_group *group = resend->group;
+    const struct cmds_breaker *breaker = group->tracker.breaker;
+    bool is_connected = atomic_load(&group->up_count) + atomic_load(&group->connecting_count) > 0;
+    uint64_t permit;
+    bool is_safe = result->error == CMDS_E_NOT_SENT ||
+                   (result->error == CMDS_E_LOST && !resend->was_lost &&
+                           (resend->type->flags & CMDS_TYPE_IDEMPOTENT) != 0);
+    return is_safe && was_sent && is_connected && !resend->has_result &&
+           !cmdi_group_is_closing(group) &&
+           resend->deadline_ms > cmdi_shard_clock_ms(cmdi_shard_current()) &&
+           (breaker == NULL || cmdi_breaker_passes(breaker, &permit));
+}
+
+static void resend_on_forget(struct cmdi_pending_extra *extra)
+{
+    struct cmdi_resend *resend = CMDI_CONTAINER(extra->owner, struct cmdi_resend, extra);
+    cmdi_attempt_forget(&resend->attempt);
+}
+
+/* Where no connection is up, but another shard has one. Returns: true: that one has it now. */
+static bool resend_elsewhere(struct cmdi_resend *resend, struct cmdi_group_shard *here)
+{
+    struct cmdi_group_shard *holds = resend->holds;
+    struct cmdi_command command = {
+            .type = resend->type,
+            .body = resend->body,
+            .body_size = resend->body_size,
+            .on_result = resend_on_result,
+            .context = resend,
+            .deadline_ms = resend->deadline_ms,
+            .extra = resend->extra,
+    };
+    if (here->up_count > 0) {
+        return false;
+    }
+    resend->holds = NULL; // Before another thread may have it.
+    if (cmdi_group_send_moved(&here->clients[0], &command) < 0) {
+        resend->holds = holds;
+        return false;
+    }
+    if (holds != NULL) {
+        cmdi_group_shard_drop(holds);
+    }
+    return true;
+}
+
+/* By an attempt of this shard, which may wait here. It may end inside this. */
+static void resend_here(struct cmdi_resend *resend, struct cmdi_group_shard *here)
+{
+    struct cmdi_attempt *attempt = &resend->attempt;
+    CMDI_ASSERT(resend->holds == NULL || resend->holds == here);
+    if (resend->holds == NULL) {
+        here->hold_count++;
+        resend->holds = here;
+    }
+    cmdi_attempt_init(attempt, &resend_attempt_ops, here, resend->deadline_ms);
+    attempt->type = resend->type;
+    attempt->body = resend->body;
+    attempt->body_size = resend->body_size;
+    attempt->is_borrowed = true;
+    attempt->extra = resend->extra;
+    if (resend->extra != NULL) {
+        resend->extra->on_forget = resend_on_forget;
+    }
+    cmdi_attempt_begin_kept(attempt);
+}
+
+static void resend_again(struct cmdi_resend *resend, const struct cmds_result *result)
+{
+    struct cmdi_group_shard *here = resend->group->shards[cmdi_shard_current()->index];
+    resend->was_lost |= result->error == CMDS_E_LOST;
+    CMDI_COUNT(&here->client_shard.counters, commands_resent, 1);
+    if (!resend_elsewhere(resend, here)) {
+        resend_here(resend, here);
+    }
+}
+
+/* --- The end ---------------------------------------------------------------------------------- */
+
+/* `result` is the last. The ticket may say that it was forgotten. */
+static void resend_end(struct cmdi_resend *resend, const struct cmds_result *result)
+{
+    struct cmdi_group_shard *holds = resend->holds;
+    cmds_result_fn on_result = resend->on_result;
+    void *context = resend->context;
+    struct cmds_result last = *result;
+    if (resend->was_lost && last.error == CMDS_E_NOT_SENT) {
+        last.error = CMDS_E_LOST; // Not this time, but it was: it may have been executed.
+    }
+    if (resend->extra != NULL && cmdi_extra_close(&resend->group->tickets, resend->extra)) {
+        last.error = CMDS_E_CANCELLED;
+        last.text = cmds_error_text(CMDS_E_CANCELLED);
+    }
+    resend_free(resend);
+    on_result(context, &last);
+    if (holds != NULL) {
+        cmdi_group_shard_drop(holds); // Now: the result was in the group shard's memory.
+    }
+}
+
+static void resend_tell(struct cmdi_resend *resend, const struct cmds_result *result, bool was_sent)
+{
+    if (!result->last) {
+        resend->has_result = true;
+        resend->on_result(resend->context, result);
+    } else if (CMDI_UNLIKELY(resend_may(resend, result, was_sent))) {
+        resend_again(resend, result);
+    } else {
+        resend_end(resend, result);
+    }
+}
+
+/* Of a connection to which it was sent without an attempt. */
+static void resend_on_result(void *context, const struct cmds_result *result)
+{
+    resend_tell(context, result, true);
+}
+
+static void resend_on_attempt(struct cmdi_attempt *attempt, const struct cmds_result *result)
+{
+    bool was_sent = attempt->state == CMDI_ATTEMPT_SENT;
+    if (result->last) {
+        cmdi_attempt_fini(attempt);
+    }
+    resend_tell(CMDI_CONTAINER(attempt, struct cmdi_resend, attempt), result, was_sent);
+}
