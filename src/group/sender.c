@@ -30,6 +30,7 @@
 #include "shard/drive.h"
 
 enum {
+    SENDER_GRACE_MS = 50,     // For a shard to end a command by its deadline.
     SENDER_BLOCK_SIZE = 1024, // Of a wait with room for its result: malloc's fast path.
     SENDER_RING_ENTRIES = 64, // Of its own runtime: some programs open a sender for each request.
     SENDER_STREAM_SIZE = 1024 * 1024,
@@ -64,6 +65,14 @@ uint32_t cmdi_sender_left_ms(const struct cmdi_sender_time *time)
     }
     uint64_t now_ns = cmdi_now_ns();
     return now_ns < time->until_ns ? (uint32_t)cmdi_ns_to_ms_up(time->until_ns - now_ns) : 0;
+}
+
+uint32_t cmdi_sender_patience_ms(
+        const struct cmds_sender *sender, const struct cmdi_sender_time *time)
+{
+    uint32_t left_ms = cmdi_sender_left_ms(time);
+    bool waits = sender->group->tracker.is_used && left_ms < CMDS_NEVER - SENDER_GRACE_MS;
+    return waits ? left_ms + SENDER_GRACE_MS : left_ms;
 }
 
 /* One user less; the last one wakes a close that waits. */
@@ -277,7 +286,8 @@ static void sender_on_result(void *context, const struct cmds_result *result)
 static int sender_sleep(struct cmds_sender *sender, struct cmdi_sender_wait *wait,
         const struct cmdi_sender_time *time)
 {
-    int code = cmdi_runtime_wait(sender->runtime, &wait->done, 0, cmdi_sender_left_ms(time));
+    int code = cmdi_runtime_wait(
+            sender->runtime, &wait->done, 0, cmdi_sender_patience_ms(sender, time));
     if (code < 0) {
         uint32_t expected = SENDER_WAITING;
         if (atomic_compare_exchange_strong(&wait->claim, &expected, SENDER_ABANDONED)) {

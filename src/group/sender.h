@@ -60,6 +60,12 @@ void cmdi_sender_leave(struct cmds_sender *sender);
 /** What is left, rounded up. Returns: 0: nothing; CMDS_NEVER: no limit. */
 uint32_t cmdi_sender_left_ms(const struct cmdi_sender_time *time);
 /**
+ * How long to wait for a result. With hooks or a breaker a moment longer: the shard ends the command
+ * by its deadline, and they have learned of it before the caller does.
+ */
+uint32_t cmdi_sender_patience_ms(
+        const struct cmds_sender *sender, const struct cmdi_sender_time *time);
+/**
  * cmds_group_send, with the time that is left; waits while the window is full. `ticket` may be
  * NULL.
  *

@@ -225,8 +225,8 @@ static int stream_run(struct sender_stream *stream, const struct cmdi_sender_tim
         if (*over) {
             return end.code < 0 ? cmdi_fail(error, end.code, "%s", end.text) : 0;
         }
-        int code = cmdi_runtime_wait(
-                stream->sender->runtime, &stream->ready, 0, cmdi_sender_left_ms(time));
+        int code = cmdi_runtime_wait(stream->sender->runtime, &stream->ready, 0,
+                cmdi_sender_patience_ms(stream->sender, time));
         if (code < 0) {
             return cmdi_fail(error, code, "%s: %s within %u ms",
                     stream->sender->group->options.connect,
