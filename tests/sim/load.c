@@ -46,6 +46,11 @@ static void load_pass(struct load *load, uint32_t ms)
 
 /* --- A group -------------------------------------------------------------------------------------- */
 
+static bool load_is_hooked(const struct load *load)
+{
+    return load->plan->number % 2 == 0;
+}
+
 void load_group_options(struct load *load, struct cmds_group_options *options)
 {
     const struct scenario_client *plan = load->plan;
@@ -69,6 +74,9 @@ void load_group_options(struct load *load, struct cmds_group_options *options)
     options->on_writable = load_on_writable;
     options->on_unexpected = load_on_unexpected;
     options->on_state = load_on_state;
+    if (load_is_hooked(load)) {
+        hooked_set(&load->hooked, options);
+    }
     options->tls = to->masked ? veil_client(to->number) : NULL;
 }
 
@@ -413,6 +421,9 @@ int load_main(void *context)
             &load->strategy, plan->connections > 3 ? plan->connections : 3, plan->in_flight_max);
     memset(load->groups, 0, sizeof(load->groups)); // Of a life before, which was killed.
     load->life = oracle_life_begin(false, plan->number);
+    if (load_is_hooked(load)) {
+        hooked_begin(&load->hooked);
+    }
     int code = 0;
     while ((code = cmds_runtime_start(&load->runtime, &options, &error)) < 0) {
         if (!load_may_fail(code)) {
@@ -432,6 +443,9 @@ int load_main(void *context)
                 plan->number, load->strategy.states);
     }
     load_settle(load);
+    if (load_is_hooked(load)) {
+        hooked_end(&load->hooked, plan->number);
+    }
     oracle_life_end(load->life, 1);
     return 0;
 }
