@@ -63,7 +63,7 @@ enum {
     TOOL_EXIT_OK = 0,
     TOOL_EXIT_FAILED = 1,
     TOOL_EXIT_USAGE = 2,
-    TOOL_OPTIONS_MAX = 60,
+    TOOL_OPTIONS_MAX = 64,
     TOOL_PARSED = -1, // Of tool_options_parse: go on.
 };
 

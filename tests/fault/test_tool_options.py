@@ -30,12 +30,13 @@ BENCH = (
 CALL = ("--codec", "msgpack", "--server-info", "default", "--repeat", 2, "--deadline-ms", 9000, "--max-frame", 4096)
 STRESS = (
     ("--duration", 0.3, "--warmup", 0.1, "--seed", 1, "--report", 0.1, "--sessions", 2, "--in-flight", 2, "--clients", 2,
-     "--window", 3, "--rate", 1000, "--slow-sessions", 1, "--slow-clients", 1, "--threads", 1, "--fail-prob", 0.01,
+     "--window", 3, "--rate", 1000, "--slow-sessions", 1, "--slow-clients", 1, "--callers", 1,
+     "--reconnect-delay-max-ms", 100, "--threads", 1, "--fail-prob", 0.01,
      "--echo-prob", 0.5, "--max-stream-results", 3, "--payload-max", 20, "--large-prob", 0.1, "--large-max", 3000,
      "--delay-prob", 0.1, "--delay-max-ms", 3, "--deadline-ms", 9000, "--short-prob", 0.1, "--short-max-ms", 50,
      "--forget-prob", 0.1, "--veto-prob", 0.1, "--cb-window-size", 10, "--cb-failure-rate", 0.9, "--cb-open-duration-ms", 50,
      "--cb-success-threshold", 1, "--no-pause-prob", 0.5, "--workload-pause-prob", 0.4, "--workload-pause-max-ms", 5,
-     "--keepalive-pause-max-ms", 5, "--keepalive-time-ms", 50, "--keepalive-intvl-ms", 50, "--server-shards", 1,
+     "--keepalive-pause-max-ms", 5, "--keepalive-time-ms", 50, "--keepalive-intvl-ms", 50, "--servers", 1, "--server-shards", 1,
      "--server-up-max-ms", 60000, "--server-down-max-ms", 5, "--server-stall-max-ms", 5, "--server-stop", "kill",
      "--chaos", "--chaos-faults", "split", "--chaos-every", "50", "--codec", "msgpack-map", "--json"),
     ("--like-go", "--no-breaker", "--duration", 0.3, "--server-up-max-ms", 60000, "--verbose", "--json"),
@@ -71,7 +72,7 @@ REFUSED = (
     (("stress", "--fail-prob", 0.6, "--echo-prob", 0.6), "--fail-prob"), (("stress", "--echo-prob", 2), "--echo-prob"),
     (("stress", "--no-pause-prob", 0.9, "--workload-pause-prob", 0.2), "--workload-pause-prob"),
     (("stress", "--serve", "a", "--chaos"), "--chaos"), (("stress", "--chaos-faults", "cut"), "--chaos"),
-    (("stress", "--sessions", 0, "--slow-sessions", 0), "nobody sends"), (("stress", "--codec", "xml"), "msgpack"),
+    (("stress", "--sessions", 0, "--slow-sessions", 0, "--callers", 0), "nobody sends"), (("stress", "--codec", "xml"), "msgpack"),
 )
 
 

@@ -51,7 +51,7 @@ class Whole(unittest.TestCase):
         self.good(status, result, errors)
         self.assertGreater(result["network_errors"], 0)
         self.assertGreater(result["proxy"]["descriptors_peak"], result["proxy"]["descriptors_begin"])
-        self.assertEqual(result["proxy"]["descriptors_end"], result["proxy"]["descriptors_begin"])
+        self.assertLessEqual(result["proxy"]["descriptors_end"], result["proxy"]["descriptors_begin"])
 
     @unittest.skipUnless(os.environ.get("CMDSTREAM_TLS") == "1", "this build has no TLS")
     def test_tls(self):
@@ -60,7 +60,7 @@ class Whole(unittest.TestCase):
         self.assertTrue(result["tls"])
 
     def test_a_rate_and_the_pauses_of_go(self):
-        status, result, errors = stress("--duration", 2, "--server-up-max-ms", 60000, "--rate", 500)
+        status, result, errors = stress("--duration", 2, "--server-up-max-ms", 60000, "--rate", 500, "--callers", 0)
         self.good(status, result, errors)
         self.assertLess(result["commands_per_second"], 1500)
         status, result, errors = stress("--duration", 2, "--server-up-max-ms", 60000, "--like-go")
@@ -196,7 +196,7 @@ class Lies(unittest.TestCase):
         server = FakeServer(answer)
         try:
             return stress("--connect", server.address, "--codec", "json", "--duration", 0.5, "--sessions", 1,
-                          "--in-flight", 2, "--slow-sessions", 0, "--clients", 1, "--threads", 1, "--rate", 200,
+                          "--in-flight", 2, "--slow-sessions", 0, "--callers", 0, "--clients", 1, "--threads", 1, "--rate", 200,
                           "--fail-prob", 0, "--delay-prob", 0, "--large-prob", 0, "--short-prob", 0,
                           "--forget-prob", 0, "--deadline-ms", deadline_ms, *words)
         finally:

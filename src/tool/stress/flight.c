@@ -7,16 +7,25 @@
 #include <errno.h>
 #include <string.h>
 
-#include "stress/generate.h"
-#include "stress/protocol.h"
-#include "stress/stress.h"
+#include "stress/draw.h"
 
 enum {
     FLIGHT_COMPLAINTS_MAX = 20
 };
 
+/* Of a caller's thread. */
+static _Thread_local struct stress_worker *flight_worker;
+
+void stress_worker_be(struct stress_worker *worker)
+{
+    flight_worker = worker;
+}
+
 struct stress_worker *stress_worker_here(struct stress *stress)
 {
+    if (flight_worker != NULL) {
+        return flight_worker;
+    }
     int shard = cmds_runtime_current_shard(stress->runtime);
     return &stress->workers[shard > 0 ? shard : 0];
 }
@@ -43,6 +52,19 @@ void stress_wrong(struct stress_worker *worker, uint64_t number, const char *wha
             (unsigned long long)(number & UINT32_MAX), (unsigned long long)(number >> 32), what);
     STRESS_COUNT(worker, verify);
     flight_keep_first(worker->stress, &worker->stress->first_wrong, CMDS_E_PROTO, text);
+}
+
+void stress_flight_begin(
+        struct stress_flight *flight, const struct stress_draw *draw, uint64_t number)
+{
+    flight->number = number;
+    flight->sequence = 0;
+    flight->count = draw->count;
+    flight->size = draw->size;
+    flight->got = 0;
+    flight->kind = (uint8_t)draw->kind;
+    flight->veto = draw->veto;
+    atomic_store_explicit(&flight->state, STRESS_FLIGHT_OUT, memory_order_relaxed);
 }
 
 /* --- Errors ---------------------------------------------------------------------------------------- */

@@ -16,41 +16,59 @@ enum {
     GUARD_OPEN_PART = 10,
 };
 
-/* What an option `data` of its send said, and what before_send kept. */
-static const struct stress_flight *guard_flight(
-        struct stress_worker *here, const struct cmds_sent_command *command)
+/* A caller's sends have no `data`. */
+static void *guard_token(struct stress_lot *lot, const struct cmds_sent_command *command)
+{
+    return command->data != NULL ? command->data : lot;
+}
+
+static uint64_t guard_number(const struct cmds_sent_command *command)
 {
     const struct stress_flight *flight = command->data;
-    if (command->user != command->data) {
-        stress_wrong(here, flight->number, "what a hook has kept is another one's");
+    return flight != NULL ? flight->number : 0;
+}
+
+static struct stress_worker *guard_look(
+        struct stress_lot *lot, const struct cmds_sent_command *command)
+{
+    struct stress_worker *here = stress_worker_here(lot->stress);
+    if (command->user != guard_token(lot, command)) {
+        stress_wrong(here, guard_number(command), "what a hook has kept is another one's");
     }
-    return flight;
+    return here;
 }
 
 static int guard_before_send(void *context, struct cmds_sent_command *command)
 {
-    struct stress_worker *here = stress_worker_here(((struct stress_lot *)context)->stress);
+    struct stress_lot *lot = context;
+    struct stress_worker *here = stress_worker_here(lot->stress);
     const struct stress_flight *flight = command->data;
     if (command->user != NULL || command->sequence != 0 || command->value == NULL) {
-        stress_wrong(
-                here, flight->number, "a command that a hook sees before it is sent has been used");
+        stress_wrong(here, guard_number(command),
+                "a command that a hook sees before it is sent has been used");
     }
-    if (flight->veto) {
+    if (flight != NULL && flight->veto) {
         return STRESS_VETO;
     }
-    command->user = command->data;
+    command->user = guard_token(lot, command);
     STRESS_COUNT(here, hooked);
     return 0;
+}
+
+/* A caller looks at its results later, on another thread: theirs are not compared. */
+static bool guard_is_next(const struct cmds_sent_command *command)
+{
+    const struct stress_flight *flight = command->data;
+    return flight == NULL ? command->result_count > 0
+                          : command->result_count == (uint64_t)flight->got + 1;
 }
 
 static void guard_on_result(
         void *context, struct cmds_sent_command *command, const struct cmds_result *result)
 {
-    struct stress_worker *here = stress_worker_here(((struct stress_lot *)context)->stress);
-    const struct stress_flight *flight = guard_flight(here, command);
-    if (result->error != 0 || command->result_count != (uint64_t)flight->got + 1 ||
-            command->sequence != result->sequence) {
-        stress_wrong(here, flight->number, "a hook got a result that is not the next one");
+    struct stress_worker *here = guard_look(context, command);
+    if (result->error != 0 || !guard_is_next(command) || command->sequence != result->sequence) {
+        stress_wrong(here, guard_number(command), "a hook got a result that is not the next one");
     }
     if (result->last) {
         STRESS_COUNT(here, hook_ends);
@@ -60,10 +78,9 @@ static void guard_on_result(
 static void guard_on_error(
         void *context, struct cmds_sent_command *command, const struct cmds_result *result)
 {
-    struct stress_worker *here = stress_worker_here(((struct stress_lot *)context)->stress);
-    const struct stress_flight *flight = guard_flight(here, command);
+    struct stress_worker *here = guard_look(context, command);
     if (result->error >= 0 || result->error == CMDS_E_TIMEOUT) {
-        stress_wrong(here, flight->number, "a hook for errors got something else");
+        stress_wrong(here, guard_number(command), "a hook for errors got something else");
     }
     STRESS_COUNT(here, hook_ends);
 }
@@ -71,10 +88,9 @@ static void guard_on_error(
 static void guard_on_timeout(
         void *context, struct cmds_sent_command *command, const struct cmds_result *result)
 {
-    struct stress_worker *here = stress_worker_here(((struct stress_lot *)context)->stress);
-    const struct stress_flight *flight = guard_flight(here, command);
+    struct stress_worker *here = guard_look(context, command);
     if (result->error != CMDS_E_TIMEOUT) {
-        stress_wrong(here, flight->number, "a hook for deadlines got something else");
+        stress_wrong(here, guard_number(command), "a hook for deadlines got something else");
     }
     STRESS_COUNT(here, hook_ends);
 }
@@ -84,10 +100,11 @@ static int guard_make_breaker(struct stress_lot *lot, struct cmds_error *error)
     const struct stress_options *from = &lot->stress->options;
     struct cmds_breaker_options options = CMDS_BREAKER_OPTIONS_INIT;
     uint64_t window = from->breaker_window_size;
-    window = lot->slow ? window : window * GUARD_WINDOW_TIMES;
+    window = lot->manner == STRESS_LOT_SLOW ? window : window * GUARD_WINDOW_TIMES;
     options.window_size = (uint32_t)(window < GUARD_WINDOW_MAX ? window : GUARD_WINDOW_MAX);
     options.failure_rate = from->breaker_failure_rate;
-    uint32_t open_ms = lot->slow ? from->breaker_open_ms : from->breaker_open_ms / GUARD_OPEN_PART;
+    uint32_t open_ms = lot->manner == STRESS_LOT_SLOW ? from->breaker_open_ms
+                                                      : from->breaker_open_ms / GUARD_OPEN_PART;
     options.open_ms = open_ms > 0 ? open_ms : 1;
     options.success_threshold = from->breaker_success_threshold;
     return cmds_breaker_new(&lot->breaker, &options, error);

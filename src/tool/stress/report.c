@@ -26,6 +26,16 @@ static struct report report_make(const struct stress *stress)
     return report;
 }
 
+static struct cmds_breaker_info report_breakers(const struct stress *stress)
+{
+    struct cmds_breaker_info sum = CMDS_BREAKER_INFO_INIT;
+    for (uint32_t i = 0; i < STRESS_LOTS; i++) {
+        sum.opened += stress->lots[i].opened;
+        sum.refused += stress->lots[i].refused;
+    }
+    return sum;
+}
+
 static void report_line(
         FILE *out, const struct report *report, const char *name, uint64_t count, const char *more)
 {
@@ -104,26 +114,28 @@ static json_t *report_memory(const struct stress_watch *watch)
 static json_t *report_servers(const struct stress *stress)
 {
     json_t *object = json_object();
-    const struct stress_served *served = &stress->served;
-    report_count(object, "starts", served->starts);
-    report_count(object, "kills", served->kills);
-    report_count(object, "drains", served->drains);
-    report_count(object, "stalls", served->stalls);
-    report_count(object, "failures", served->failures);
-    report_count(object, "descriptors_peak", served->descriptors_peak);
-    report_count(object, "rss_peak_kib", served->memory_peak_kib);
+    struct stress_served served = stress_served_sum(stress);
+    report_count(object, "count", stress->backend_count);
+    report_count(object, "starts", served.starts);
+    report_count(object, "kills", served.kills);
+    report_count(object, "drains", served.drains);
+    report_count(object, "stalls", served.stalls);
+    report_count(object, "failures", served.failures);
+    report_count(object, "descriptors_peak", served.descriptors_peak);
+    report_count(object, "rss_peak_kib", served.memory_peak_kib);
     return object;
 }
 
 static json_t *report_proxy(const struct stress *stress)
 {
     json_t *object = json_object();
-    report_count(object, "descriptors_begin", stress->proxy_begin.descriptors);
-    report_count(object, "descriptors_end", stress->proxy_end.descriptors);
-    report_count(object, "descriptors_peak", stress->proxy_peak.descriptors);
-    report_count(object, "rss_begin_kib", stress->proxy_begin.memory_kib);
-    report_count(object, "rss_end_kib", stress->proxy_end.memory_kib);
-    report_count(object, "rss_peak_kib", stress->proxy_peak.memory_kib);
+    struct stress_backend sum = stress_proxies_sum(stress);
+    report_count(object, "descriptors_begin", sum.proxy_begin.descriptors);
+    report_count(object, "descriptors_end", sum.proxy_end.descriptors);
+    report_count(object, "descriptors_peak", sum.proxy_peak.descriptors);
+    report_count(object, "rss_begin_kib", sum.proxy_begin.memory_kib);
+    report_count(object, "rss_end_kib", sum.proxy_end.memory_kib);
+    report_count(object, "rss_peak_kib", sum.proxy_peak.memory_kib);
     return object;
 }
 
@@ -147,7 +159,7 @@ void stress_report_json(const struct stress *stress)
     report_count(object, "cancelled", sum->cancelled);
     report_count(object, "vetoed", sum->vetoed);
     report_count(object, "hooked", sum->hooked);
-    report_count(object, "cb_opened", stress->lots[0].opened + stress->lots[1].opened);
+    report_count(object, "cb_opened", report_breakers(stress).opened);
     report_count(object, "network_errors", sum->network);
     report_count(object, "unexpected_errors", sum->unexpected);
     report_count(object, "waits_for_room", sum->full);
@@ -190,18 +202,17 @@ bool stress_has_failed(const struct stress *stress)
     failed |= report_fail_if(stress->left > 0, "commands never ended");
     failed |= report_fail_if(report.sum.hooked != report.sum.hook_ends,
             "hooks saw more commands begin than end, or less");
-    failed |=
-            report_fail_if(report.sum.blocked != stress->lots[0].refused + stress->lots[1].refused,
-                    "a breaker says that it refused more commands, or less");
+    failed |= report_fail_if(report.sum.blocked != report_breakers(stress).refused,
+            "a breaker says that it refused more commands, or less");
     failed |= report_fail_if(stress->never_woken > 0, "on_writable never came");
     failed |= report_fail_if(report.sum.unexpected > 0, "errors that should not be");
     failed |= report_fail_if(report.success == 0, "not one command had its answer");
-    failed |= report_fail_if(stress->proxy_failed, "the proxy ended badly");
-    failed |=
-            report_fail_if(stress->options.connect == NULL &&
-                                   stress->proxy_end.descriptors > stress->proxy_begin.descriptors,
-                    "the proxy holds connections that nobody has");
-    failed |= report_fail_if(stress->served.failures > 0, "a server ended badly");
+    for (uint32_t i = 0; i < stress->backend_count; i++) {
+        failed |= report_fail_if(stress_backend_leaks(&stress->backends[i]),
+                "the proxy holds connections that nobody has");
+    }
+    failed |= report_fail_if(stress_served_sum(stress).failures > 0, "a server ended badly");
+    failed |= report_fail_if(stress_proxies_sum(stress).proxy_failed, "the proxy ended badly");
     failed |=
             report_fail_if(stress_watch_descriptors_grew(&stress->watch), "open descriptors grew");
     return failed;

@@ -8,68 +8,16 @@
 #include <string.h>
 
 #include "clock.h"
-#include "stress/generate.h"
-#include "stress/protocol.h"
+#include "stress/draw.h"
 #include "stress/stress.h"
 
 enum {
     SESSION_FLIGHTS_MIN = 4,
-    SESSION_RETRY_MAX_MS = 20, // After a send that no connection took.
     SESSION_NS_PER_MS = 1000 * 1000,
-};
-
-/* What a session sends next, all drawn. */
-struct session_draw {
-    enum stress_kind kind;
-    uint32_t count, size, delay_ms, deadline_ms;
-    bool forget, veto;
 };
 
 static void session_go(struct stress_session *session);
 static void session_on_result(void *context, const struct cmds_result *result);
-
-/* --- Drawing --------------------------------------------------------------------------------------- */
-
-static double session_share(
-        const struct stress *stress, uint64_t number, enum stress_purpose purpose)
-{
-    return stress_share(stress_random(stress->options.seed, number, purpose));
-}
-
-static uint32_t session_below(const struct stress *stress, uint64_t number,
-        enum stress_purpose purpose, uint64_t index, uint64_t count)
-{
-    // A purpose that is asked for a share and a number needs two values: they are far from each other.
-    uint64_t random = stress_random(stress->options.seed, number, purpose + (index << 32));
-    return (uint32_t)stress_below(random, count);
-}
-
-static struct session_draw session_draw(const struct stress *stress, uint64_t number)
-{
-    const struct stress_options *options = &stress->options;
-    double kind = session_share(stress, number, STRESS_KIND);
-    struct session_draw draw = {.deadline_ms = options->deadline_ms};
-    draw.kind = kind < options->fail_prob                        ? STRESS_KIND_FAIL
-                : kind < options->fail_prob + options->echo_prob ? STRESS_KIND_ECHO
-                                                                 : STRESS_KIND_STREAM;
-    bool large = session_share(stress, number, STRESS_SIZE) < options->large_prob;
-    uint64_t size_max = large ? options->large_max : options->payload_max;
-    draw.size = session_below(stress, number, STRESS_SIZE, 1, size_max + 1);
-    if (draw.kind == STRESS_KIND_STREAM) {
-        draw.count = 1 + session_below(stress, number, STRESS_COUNT, 1, options->stream_max);
-    }
-    if (session_share(stress, number, STRESS_DELAY) < options->delay_prob) {
-        draw.delay_ms =
-                session_below(stress, number, STRESS_DELAY, 1, (uint64_t)options->delay_max_ms + 1);
-    }
-    if (session_share(stress, number, STRESS_DEADLINE) < options->short_prob) {
-        draw.deadline_ms =
-                1 + session_below(stress, number, STRESS_DEADLINE, 1, options->short_max_ms);
-    }
-    draw.forget = session_share(stress, number, STRESS_FORGET) < options->forget_prob;
-    draw.veto = session_share(stress, number, STRESS_REFUSE) < options->veto_prob;
-    return draw;
-}
 
 /* --- Lists ----------------------------------------------------------------------------------------- */
 
@@ -132,33 +80,6 @@ static void session_wake_all(struct stress_session **list)
 
 /* --- Sending --------------------------------------------------------------------------------------- */
 
-union session_value {
-    struct stress_echo echo;
-    struct stress_stream stream;
-    struct stress_fail fail;
-};
-
-static struct cmds_message session_message(struct stress_worker *worker,
-        const struct session_draw *draw, uint64_t number, union session_value *value)
-{
-    uint64_t seed = worker->stress->options.seed;
-    switch (draw->kind) {
-    case STRESS_KIND_ECHO:
-        stress_write(worker->text, draw->size, stress_random(seed, number, STRESS_TEXT));
-        value->echo = (struct stress_echo){
-                (int64_t)seed, (int64_t)number, draw->delay_ms, {worker->text, draw->size}};
-        return stress_echo_message(&value->echo);
-    case STRESS_KIND_STREAM:
-        value->stream = (struct stress_stream){
-                (int64_t)seed, (int64_t)number, draw->delay_ms, draw->count, draw->size};
-        return stress_stream_message(&value->stream);
-    case STRESS_KIND_FAIL:
-        break;
-    }
-    value->fail = (struct stress_fail){(int64_t)number, draw->delay_ms};
-    return stress_fail_message(&value->fail);
-}
-
 static void session_forget_later(struct stress_session *session, struct cmds_ticket ticket)
 {
     struct stress_worker *worker = session->worker;
@@ -181,9 +102,7 @@ static bool session_refused(struct stress_session *session, struct stress_flight
     STRESS_COUNT(worker, begun);
     STRESS_COUNT(worker, ended);
     stress_count_error(worker, flight, code, cmds_error_text(code));
-    session_pause(session, 1 + stress_below(stress_random(worker->stress->options.seed,
-                                                    flight->number, STRESS_PAUSE),
-                                       SESSION_RETRY_MAX_MS));
+    session_pause(session, stress_retry_ms(worker->stress, flight->number));
     return false;
 }
 
@@ -192,8 +111,8 @@ static bool session_send(struct stress_session *session)
 {
     struct stress_worker *worker = session->worker;
     uint64_t number = session->index << 32 | session->drawn;
-    struct session_draw draw = session_draw(worker->stress, number);
-    union session_value value;
+    struct stress_draw draw = stress_draw(worker->stress, number);
+    union stress_value value;
     struct cmds_ticket ticket = {0};
     struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
     how.deadline_ms = draw.deadline_ms;
@@ -201,17 +120,10 @@ static bool session_send(struct stress_session *session)
 
     struct stress_flight *flight = session_take_flight(session);
     how.data = flight;
-    flight->number = number;
-    flight->sequence = 0;
-    flight->count = draw.count;
-    flight->size = draw.size;
-    flight->got = 0;
-    flight->kind = (uint8_t)draw.kind;
-    flight->veto = draw.veto;
-    atomic_store_explicit(&flight->state, STRESS_FLIGHT_OUT, memory_order_relaxed);
+    stress_flight_begin(flight, &draw, number);
     struct cmds_group *group = atomic_load_explicit(&session->lot->group, memory_order_acquire);
     int code = cmds_group_send(
-            group, session_message(worker, &draw, number, &value), &how, session_on_result, flight);
+            group, stress_message(worker, &draw, number, &value), &how, session_on_result, flight);
     if (code < 0) {
         return session_refused(session, flight, code);
     }
@@ -227,7 +139,7 @@ static bool session_send(struct stress_session *session)
 static bool session_is_allowed(struct stress_session *session)
 {
     struct stress_worker *worker = session->worker;
-    if (!(worker->stress->options.rate > 0) || session->lot->slow) {
+    if (!(worker->stress->options.rate > 0) || session->lot->manner == STRESS_LOT_SLOW) {
         return true;
     }
     if (worker->allowance < 1) {
@@ -252,16 +164,16 @@ static uint64_t session_draw_pause(const struct stress_session *session, uint64_
 {
     const struct stress *stress = session->worker->stress;
     const struct stress_options *options = &stress->options;
-    double share = session_share(stress, number, STRESS_PAUSE);
-    if (!session->lot->slow || share < options->no_pause_prob) {
+    double share = stress_draw_share(stress, number, STRESS_PAUSE);
+    if (session->lot->manner != STRESS_LOT_SLOW || share < options->no_pause_prob) {
         return 0;
     }
     if (share < options->no_pause_prob + options->workload_pause_prob) {
-        return session_below(
+        return stress_draw_below(
                 stress, number, STRESS_PAUSE, 1, (uint64_t)options->workload_pause_max_ms + 1);
     }
     STRESS_COUNT(session->worker, keepalive);
-    return options->keepalive_time_ms + session_below(stress, number, STRESS_PAUSE, 1,
+    return options->keepalive_time_ms + stress_draw_below(stress, number, STRESS_PAUSE, 1,
                                                 (uint64_t)options->keepalive_pause_max_ms + 1);
 }
 
@@ -349,6 +261,15 @@ static void session_tick_rate(struct stress_worker *worker, uint64_t passed_ms)
     session_wake_all(&worker->thirsty);
 }
 
+static void session_count_waiting(struct stress_worker *worker)
+{
+    uint32_t count = 0;
+    for (struct stress_session *session = worker->full; session != NULL; session = session->next) {
+        count++;
+    }
+    atomic_store_explicit(&worker->waiting, count, memory_order_relaxed);
+}
+
 void stress_tick(void *context)
 {
     struct stress_worker *worker = context;
@@ -375,6 +296,9 @@ void stress_tick(void *context)
     }
     if (worker->stress->options.rate > 0) {
         session_tick_rate(worker, passed_ms);
+    }
+    if (atomic_load_explicit(&worker->stress->stopping, memory_order_relaxed)) {
+        session_count_waiting(worker);
     }
 }
 
@@ -423,15 +347,16 @@ int stress_sessions_make(struct stress *stress)
         stress->session_count += stress->lots[i].sessions;
         flight_count += (size_t)stress->lots[i].sessions * session_flight_count(&stress->lots[i]);
     }
-    size_t workers_size = stress->worker_count * sizeof(*stress->workers);
+    uint32_t worker_count = stress->worker_count + stress->options.callers;
+    size_t workers_size = worker_count * sizeof(*stress->workers);
     stress->workers = aligned_alloc(64, workers_size);
-    stress->sessions = calloc(stress->session_count, sizeof(*stress->sessions));
-    stress->flights = calloc(flight_count, sizeof(*stress->flights));
+    stress->sessions = calloc((size_t)stress->session_count + 1, sizeof(*stress->sessions));
+    stress->flights = calloc(flight_count + 1, sizeof(*stress->flights));
     if (stress->workers == NULL || stress->sessions == NULL || stress->flights == NULL) {
         return -ENOMEM;
     }
     memset(stress->workers, 0, workers_size);
-    for (uint32_t i = 0; i < stress->worker_count; i++) {
+    for (uint32_t i = 0; i < worker_count; i++) {
         stress->workers[i].stress = stress;
         stress->workers[i].index = i;
         stress->workers[i].now_ms = tool_now_ns() / SESSION_NS_PER_MS;
@@ -460,7 +385,7 @@ void stress_sessions_free(struct stress *stress)
 struct stress_counters stress_sum(const struct stress *stress)
 {
     struct stress_counters sum = {0};
-    for (uint32_t i = 0; i < stress->worker_count; i++) {
+    for (uint32_t i = 0; i < stress->worker_count + stress->options.callers; i++) {
         const struct stress_worker *worker = &stress->workers[i];
         STRESS_COUNTERS(SESSION_SUM_)
     }

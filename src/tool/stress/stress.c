@@ -17,6 +17,7 @@ enum {
     STRESS_MS_MAX = 3600000,
     STRESS_CLIENTS_MAX = 4096,
     STRESS_SESSIONS_MAX = 65536,
+    STRESS_CALLERS_MAX = 256,
     STRESS_THREADS_DEFAULT_MAX = 8,
     STRESS_SHARDS_MAX = 64,
 };
@@ -52,6 +53,12 @@ static const struct tool_option stress_rows[] = {
                 "sessions with pauses, one command at a time (default 8)"),
         TOOL_U32(stress_options, "slow-clients", "N", slow_clients, 1, STRESS_CLIENTS_MAX,
                 "connections that those share (default 2)"),
+        TOOL_U32(stress_options, "callers", "N", callers, 0, STRESS_CALLERS_MAX,
+                "threads that block in one sender, which has as many connections (default 4)"),
+        TOOL_U32(stress_options, "reconnect-delay-max-ms", "N", reconnect_delay_max_ms, 1,
+                STRESS_MS_MAX,
+                "the longest pause before a lost connection is tried again (default "
+                "500)"),
         TOOL_U32(stress_options, "threads", "N", threads, 1, CMDS_SHARDS_MAX,
                 "shards of the clients (default: the allowed CPUs, 2 to 8)"),
         TOOL_DOUBLE(stress_options, "fail-prob", "P", fail_prob, 0, 1,
@@ -102,6 +109,8 @@ static const struct tool_option stress_rows[] = {
                 "without a command before a ping (default 2000)"),
         TOOL_U32(stress_options, "keepalive-intvl-ms", "N", keepalive_interval_ms, 1, STRESS_MS_MAX,
                 "between two pings (default 1000)"),
+        TOOL_U32(stress_options, "servers", "N", servers, 1, STRESS_SERVERS_MAX,
+                "each restarts by itself, and has a proxy of its own (default 1)"),
         TOOL_U32(stress_options, "server-shards", "N", server_shards, 1, STRESS_SHARDS_MAX,
                 "of a server (default 2)"),
         TOOL_U32(stress_options, "server-up-max-ms", "N", server_up_max_ms, 0, STRESS_MS_MAX,
@@ -163,6 +172,8 @@ static const struct tool_rule stress_rules[] = {
         {"tls", "serve", false, "a server has TLS by its certificate, --tls-cert"},
         {"tls-server-name", "serve", false, "that is for clients"},
         {"tls-require-client-cert", "serve", true, NULL},
+        {"servers", "serve", false, "it is one; start as many"},
+        {"servers", "connect", false, "those servers have options of their own"},
         {"server-shards", "connect", false, "those servers have options of their own"},
         {"server-up-max-ms", "connect", false, "those servers have options of their own"},
         {"server-down-max-ms", "connect", false, "those servers have options of their own"},
@@ -204,6 +215,8 @@ static const struct stress_options stress_defaults = {
         .window = 128,
         .slow_sessions = 8,
         .slow_clients = 2,
+        .callers = 4,
+        .reconnect_delay_max_ms = 500,
         .stream_max = 5,
         .payload_max = 256,
         .large_max = STRESS_TEXT_MAX,
@@ -214,6 +227,7 @@ static const struct stress_options stress_defaults = {
         .keepalive_pause_max_ms = 6000,
         .keepalive_time_ms = 2000,
         .keepalive_interval_ms = 1000,
+        .servers = 1,
         .server_shards = 2,
         .server_up_max_ms = 20000,
         .server_down_max_ms = 5000,
@@ -227,6 +241,7 @@ static struct stress_options stress_like_go(void)
     options.sessions = 0;
     options.slow_sessions = 10;
     options.slow_clients = 4;
+    options.callers = 0;
     options.payload_max = 9;
     options.large_prob = 0;
     options.delay_prob = 1;
@@ -268,19 +283,22 @@ static void stress_fill(struct stress *stress)
     }
     stress->worker_count = options->threads;
     stress->log_level = options->verbose ? CMDS_LOG_WARN : CMDS_LOG_ERROR;
-    stress->lots[0] = (struct stress_lot){.stress = stress,
-            .name = "fast",
+    stress->lots[STRESS_LOT_FAST] = (struct stress_lot){.stress = stress,
+            .manner = STRESS_LOT_FAST,
             .sessions = options->sessions,
             .in_flight = options->in_flight,
             .clients = options->clients,
             .window = options->window};
-    stress->lots[1] = (struct stress_lot){.stress = stress,
-            .name = "slow",
+    stress->lots[STRESS_LOT_SLOW] = (struct stress_lot){.stress = stress,
+            .manner = STRESS_LOT_SLOW,
             .sessions = options->slow_sessions,
             .in_flight = 1,
             .clients = options->slow_clients,
-            .window = options->window,
-            .slow = true};
+            .window = options->window};
+    stress->lots[STRESS_LOT_CALLERS] = (struct stress_lot){.stress = stress,
+            .manner = STRESS_LOT_CALLERS,
+            .clients = options->callers,
+            .window = options->window};
 }
 
 static bool stress_refuse(bool bad, const char *text)
@@ -294,8 +312,10 @@ static bool stress_refuse(bool bad, const char *text)
 /* What the table of options cannot say. */
 static bool stress_numbers_go(const struct stress_options *options)
 {
-    return !stress_refuse(options->serve == NULL && options->sessions + options->slow_sessions == 0,
-                   "--sessions 0 and --slow-sessions 0: nobody sends") &&
+    return !stress_refuse(
+                   options->serve == NULL &&
+                           options->sessions + options->slow_sessions + options->callers == 0,
+                   "--sessions 0, --slow-sessions 0 and --callers 0: nobody sends") &&
            !stress_refuse(options->fail_prob + options->echo_prob > 1,
                    "--fail-prob and --echo-prob are more than 1 together") &&
            !stress_refuse(options->no_pause_prob + options->workload_pause_prob > 1,
@@ -348,7 +368,7 @@ int tool_stress(int argc, char **argv)
         stress_fill(stress);
         (void)signal(SIGPIPE, SIG_IGN);
         const struct stress_options *options = &stress->options;
-        uint64_t connections = options->clients + options->slow_clients;
+        uint64_t connections = options->clients + options->slow_clients + options->callers;
         status = options->serve == NULL &&
                                  !tool_files_suffice("stress", connections, options->threads)
                          ? TOOL_EXIT_FAILED

@@ -6,9 +6,13 @@
  *     generate.c   all that is random, texts among it: plain values
  *     service.c    a server of the stress protocol, in this process
  *     supervise.c  --serve: such a server in a child process, which is ended and started again and again
- *     run.c        the clients: runtime, groups, a clock for the shards; the servers and proxies as child processes
- *     session.c    sessions: which command is next, and when
+ *     run.c        the clients: runtime, groups, a clock for the shards
+ *     backend.c    the servers and proxies, as child processes
+ *     session.c    sessions: when to send the next command
+ *     caller.c     callers: threads that block in a sender
+ *     draw.c       which command is next
  *     flight.c     one command from its start to its one end: every result is checked
+ *     lot.c        the options of their groups
  *     guard.c      hooks and circuit breakers of the groups, and what is checked of them
  *     watch.c      descriptors and memory of this process over time
  *     report.c     the lines, and the JSON object
@@ -30,17 +34,17 @@
 #include <cmdstream/breaker.h>
 
 #include "bench/certificates.h"
-#include "child.h"
 #include "common.h"
+#include "stress/backend.h"
 #include "stress/watch.h"
 #include "tls.h"
 
 enum {
     STRESS_TEXT_MAX = 1 << 16,
-    STRESS_LOTS = 2,
     STRESS_WHEEL_SIZE = 4096, // Slots of a ms; a power of two.
     STRESS_EXIT_WRONG_TEXT = 3,
     STRESS_LINE_SIZE = 1024,
+    STRESS_SERVERS_MAX = 16,
 };
 
 struct stress_options {
@@ -49,14 +53,24 @@ struct stress_options {
     double fail_prob, echo_prob, large_prob, delay_prob, short_prob, forget_prob;
     double no_pause_prob, workload_pause_prob, veto_prob, breaker_failure_rate;
     double rate;
-    uint32_t seed, sessions, in_flight, clients, window, slow_sessions, slow_clients, threads;
+    uint32_t seed, sessions, in_flight, clients, window, slow_sessions, slow_clients, callers,
+            threads;
     uint32_t stream_max, payload_max, large_max, delay_max_ms, deadline_ms, short_max_ms;
     uint32_t workload_pause_max_ms, keepalive_pause_max_ms, keepalive_time_ms,
             keepalive_interval_ms;
-    uint32_t breaker_window_size, breaker_open_ms, breaker_success_threshold;
-    uint32_t server_shards, server_up_max_ms, server_down_max_ms, server_stall_max_ms;
+    uint32_t reconnect_delay_max_ms, breaker_window_size, breaker_open_ms,
+            breaker_success_threshold;
+    uint32_t servers, server_shards, server_up_max_ms, server_down_max_ms, server_stall_max_ms;
     bool like_go, no_breaker, chaos, json, verbose;
     struct tool_tls tls;
+};
+
+/* Those who send, by their manner; each lot has connections of its own. */
+enum stress_lots {
+    STRESS_LOT_FAST,
+    STRESS_LOT_SLOW,    // With pauses.
+    STRESS_LOT_CALLERS, // Blocking.
+    STRESS_LOTS
 };
 
 /* --- What is counted ---------------------------------------------------------------------------- */
@@ -163,6 +177,8 @@ struct stress_worker {
     _Alignas(64) struct stress_counts counts;
     _Atomic bool ticking;  // A tick was posted and has not run.
     _Atomic bool writable; // on_writable ran, perhaps on another shard: for the next tick.
+    // Sessions that wait for room, at the end of a tick when all is to stop.
+    _Atomic uint32_t waiting;
     _Alignas(64) _Atomic(struct stress_flight *) returned;
 
     _Alignas(64) struct stress *stress;
@@ -179,25 +195,13 @@ struct stress_worker {
 /* Sessions of one manner, and their connections. */
 struct stress_lot {
     struct stress *stress;
-    const char *name;
     _Atomic(struct cmds_group *) group;
     uint32_t sessions, in_flight, clients, window;
-    bool slow; // With pauses.
+    enum stress_lots manner;
     struct cmds_hooks hooks;
     const struct cmds_hooks *hooks_list[1];
     struct cmds_breaker *breaker; // NULL: none.
     uint64_t opened, refused;     // What it came to, when all is closed.
-};
-
-/* A supervisor, which has the servers as children. */
-struct stress_server {
-    struct tool_child child;
-};
-
-/* What a supervisor has to tell at its end. */
-struct stress_served {
-    uint64_t starts, kills, drains, stalls, failures;
-    uint64_t descriptors_peak, memory_peak_kib;
 };
 
 struct stress {
@@ -207,16 +211,16 @@ struct stress {
     struct bench_certificates certificates;
     enum cmds_log_level log_level;
 
-    char address[TOOL_CHILD_ADDRESS_SIZE]; // What the clients connect to.
-    struct stress_server server;
-    struct stress_served served;
-    struct tool_child proxy; // With --chaos.
-    struct stress_sample proxy_begin, proxy_end, proxy_peak;
-    bool proxy_failed;
+    struct stress_backend backends[STRESS_SERVERS_MAX];
+    uint32_t backend_count;
+    char addresses[STRESS_SERVERS_MAX * TOOL_CHILD_ADDRESS_SIZE]; // With commas.
     struct cmds_runtime *runtime;
     struct stress_lot lots[STRESS_LOTS];
-    struct stress_worker *workers;
-    uint32_t worker_count;
+    struct stress_worker *workers; // Of shards, then of callers.
+    uint32_t worker_count;         // Of shards.
+    struct cmds_sender *sender;    // The callers'.
+    struct stress_caller *callers;
+    uint32_t caller_count;
     struct stress_session *sessions;
     struct stress_flight *flights;
     uint32_t session_count;
@@ -224,7 +228,6 @@ struct stress {
 
     struct stress_watch watch;
     uint64_t start_ns, end_ns;
-    uint64_t lost_groups;
     uint64_t left;        // Commands that never ended.
     uint64_t never_woken; // Sessions that wait for room, though there is.
     int signal;           // That ended the load; 0: its time did.
@@ -245,8 +248,10 @@ void stress_count_error(struct stress_worker *worker, const struct stress_flight
         const char *text);
 /** Counts what must not be, and says it on stderr, up to a bound. Thread: any shard. */
 void stress_wrong(struct stress_worker *worker, uint64_t number, const char *what);
-/** The worker of the shard that this runs on. */
+/** The worker of the shard that this runs on, or of this thread. */
 struct stress_worker *stress_worker_here(struct stress *stress);
+/** This thread is no shard; it is that worker. */
+void stress_worker_be(struct stress_worker *worker);
 
 /* session.c */
 /** Workers, sessions, flights of all lots. Returns: 0, -ENOMEM. */
@@ -264,6 +269,16 @@ int stress_guard_make(
         struct stress_lot *lot, struct cmds_group_options *options, struct cmds_error *error);
 /** After the runtime has stopped. */
 void stress_guard_free(struct stress_lot *lot);
+
+/* lot.c */
+/** All but the callers' is a group of its own. Returns: 0; negative, see `error`. */
+int stress_lot_options(
+        struct stress_lot *lot, struct cmds_group_options *options, struct cmds_error *error);
+
+/* caller.c */
+int stress_callers_start(struct stress *stress, struct cmds_error *error);
+/** Waits for the last command of each. */
+void stress_callers_end(struct stress *stress);
 
 /* service.c: the servers' side */
 int stress_serve_here(const struct stress *stress);
