@@ -288,26 +288,31 @@ static void chaos_free(struct cmdi_chaos *chaos)
     free(chaos);
 }
 
+/* What is there from the beginning, before anybody is accepted. */
+static void chaos_befall_at_first(struct cmdi_chaos_target *target, uint32_t kinds)
+{
+    const struct cmdi_chaos_options *options = &target->chaos->options;
+    struct cmdi_draw draw = {options->seed};
+    uint8_t ways = cmdi_plan_draw_ways(options, &draw);
+    for (uint32_t kind = 0; kind < CMDI_CHAOS_LASTING; kind++) {
+        bool stays = (options->always >> kind & 1) != 0 || options->until_ms == 0;
+        uint32_t lasts_ms = stays ? CMDS_NEVER : options->until_ms;
+        if ((kinds >> kind & 1) != 0) {
+            (void)cmdi_chaos_target_befall(
+                    target, kind, ways, cmdi_chaos_until(target->chaos->start_ms, lasts_ms));
+        }
+    }
+}
+
 static void chaos_on_begin(struct cmdi_shard *shard, void *context)
 {
     struct chaos_request *request = context;
     struct cmdi_chaos *chaos = request->chaos;
-    uint32_t lasting = chaos_from_the_beginning(&chaos->options);
+    uint32_t kinds = chaos_from_the_beginning(&chaos->options);
     chaos->start_ms = cmdi_shard_clock_ms(shard);
     for (uint32_t i = 0; i < chaos->options.route_count && request->code == 0; i++) {
-        struct cmdi_chaos_target *target = &chaos->targets[i];
-        request->code = cmdi_chaos_target_start(target);
-        for (uint32_t kind = 0; kind < CMDI_CHAOS_LASTING && request->code == 0; kind++) {
-            struct cmdi_draw draw = {chaos->options.seed};
-            uint8_t ways = cmdi_plan_draw_ways(&chaos->options, &draw);
-            bool is_always = (chaos->options.always >> kind & 1) != 0;
-            uint32_t lasts_ms = is_always || chaos->options.until_ms == 0 ? CMDS_NEVER
-                                                                          : chaos->options.until_ms;
-            if ((lasting >> kind & 1) != 0) {
-                (void)cmdi_chaos_target_befall(
-                        target, kind, ways, cmdi_chaos_until(chaos->start_ms, lasts_ms));
-            }
-        }
+        chaos_befall_at_first(&chaos->targets[i], kinds);
+        request->code = cmdi_chaos_target_start(&chaos->targets[i]);
     }
     if (request->code == 0) {
         chaos_arm_next(chaos);

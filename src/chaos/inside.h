@@ -74,6 +74,7 @@ struct cmdi_chaos_target {
     struct cmdi_address bound; // Port 0 has become one. Constant.
     char *text;                // As the user wrote it. Owned.
     bool is_numeric;
+    bool has_begun;
     bool listens; // The listener is not CLOSED; else `refuse` lasts, or it could not listen again.
     struct cmdi_timer timer; // The end of a fault `refuse` or `hang`, or the next try to listen.
     struct cmdi_list links;

@@ -145,13 +145,26 @@ static const struct cmdi_listener_ops target_listener_ops = {
         .on_closed = target_on_listener_closed,
 };
 
+/* LISTENING. Returns: 0; -ENOMEM: it is CLOSED. */
+static int target_accept(struct cmdi_chaos_target *target)
+{
+    int code = cmdi_listener_start(&target->listener);
+    if (code < 0) {
+        cmdi_listener_close(&target->listener);
+        return code;
+    }
+    target->listens = true;
+    target->chaos->listening++;
+    return 0;
+}
+
 /* Returns: 0; else the next try is up to the caller. */
 static int target_listen_again(struct cmdi_chaos_target *target)
 {
     struct cmds_error error = CMDS_ERROR_INIT;
     int code =
             cmdi_listener_bind(&target->listener, &target->bound, TARGET_BACKLOG, false, 0, &error);
-    code = code < 0 ? code : cmdi_chaos_target_start(target);
+    code = code < 0 ? code : target_accept(target);
     if (code < 0) {
         cmdi_shard_log(target_shard(target), CMDI_LOG_ACCEPT, CMDS_LOG_WARN,
                 "cannot listen again yet: %s", error.text);
@@ -188,7 +201,7 @@ static void target_settle_links(struct cmdi_chaos_target *target)
 static void target_settle(struct cmdi_chaos_target *target)
 {
     struct cmdi_shard *shard = target_shard(target);
-    if (target->chaos->closing) {
+    if (target->chaos->closing || !target->has_begun) {
         return;
     }
     uint64_t wake_ms = target_settle_listener(target);
@@ -213,14 +226,17 @@ static void target_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
 
 int cmdi_chaos_target_start(struct cmdi_chaos_target *target)
 {
-    int code = cmdi_listener_start(&target->listener);
-    if (code < 0) {
-        cmdi_listener_close(&target->listener);
-        return code;
+    int code = 0;
+    target->has_begun = true;
+    if (target_suffers(target, CMDI_CHAOS_REFUSE)) {
+        cmdi_listener_close(&target->listener); // Nobody was accepted yet, and nobody will be.
+    } else {
+        code = target_accept(target);
     }
-    target->listens = true;
-    target->chaos->listening++;
-    return 0;
+    if (code == 0) {
+        target_settle(target);
+    }
+    return code;
 }
 
 void cmdi_chaos_target_resume(struct cmdi_chaos_target *target)

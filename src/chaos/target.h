@@ -21,7 +21,7 @@ void cmdi_chaos_target_fini(struct cmdi_chaos_target *target);
 
 /* --- On the shard ------------------------------------------------------------------------------ */
 
-/** Accepts from now on. Returns: 0; -ENOMEM. */
+/** Accepts from now on, unless it is befallen by `refuse` already. Returns: 0; -ENOMEM. */
 int cmdi_chaos_target_start(struct cmdi_chaos_target *target);
 /** Listens no more, and drops its links. */
 void cmdi_chaos_target_stop(struct cmdi_chaos_target *target);
