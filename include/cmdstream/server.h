@@ -165,8 +165,8 @@ struct cmds_server_options {
     // output_size_max and kept_size_max.
     uint32_t frame_size_max;
     // Output that may wait on one connection, results of the shard and of other threads together.
-    // Default 1 MiB, at least 4096. At the bound sends are -ENOBUFS, and CMDS_EXEC_AGAIN waits
-    // until half of it has left. Below half of it a result of any legal size is taken, so that the
+    // Default 1 MiB, at least 4096. At the bound sends are -ENOBUFS; CMDS_EXEC_AGAIN and
+    // cmds_call_on_writable() wait until half of it has left. Below half of it a result of any legal size is taken, so that the
     // bound is exceeded at most by one result of the shard and one of another thread.
     uint32_t output_size_max;
     // How long a connection may stay without anything received, anything sent and any call in
@@ -312,7 +312,7 @@ CMDS_API uint32_t cmds_server_connection_count(const struct cmds_server *server)
  *          lock or a wake.
  * Returns: 0; CMDS_E_GONE: nobody waits, or the command is one-way; CMDS_E_FINISHED; -ENOBUFS: the
  *          output bound, or the shard's memory is short (nothing was sent; CMDS_EXEC_AGAIN runs
- *          when there is room again); CMDS_E_WRONG_TYPE: not a result of this protocol;
+ *          when there is room again, and so does cmds_call_on_writable()); CMDS_E_WRONG_TYPE: not a result of this protocol;
  *          CMDS_E_LIMIT: a field or the frame is too large; -EINVAL: a NULL pointer with a size;
  *          -ENOMEM.
  */
@@ -372,6 +372,21 @@ CMDS_NODISCARD CMDS_API int cmds_call_after(
  * set before is forgotten with the last reference.
  */
 CMDS_API void cmds_call_on_cancel(struct cmds_call *call, cmds_call_fn fn);
+/**
+ * After a send that was -ENOBUFS: runs `fn` once, on the call's shard, when one of that size would be
+ * taken; soon if it would be by then. Also, then soon, when the call is cancelled or the server
+ * closes: its send says so. Never inside this function, nor inside one that cancels the call; beside
+ * the exec function while that runs in the pool. It holds a reference until `fn` has returned, and a
+ * call has one at a time.
+ *     Room is for whoever sends first, so the next send may be -ENOBUFS once more: then ask again. Calls
+ * of one connection are told in the order in which they asked, and in turns with CMDS_EXEC_AGAIN. A
+ * thread that is to wait sleeps on what `fn` wakes.
+ *
+ * Thread:  any that holds a reference or runs the exec function.
+ * Returns: 0; -EBUSY: it is asked for already; CMDS_E_GONE: nobody waits for results of this call;
+ *          CMDS_E_FINISHED; -EINVAL: NULL.
+ */
+CMDS_NODISCARD CMDS_API int cmds_call_on_writable(struct cmds_call *call, cmds_call_fn fn);
 /** Thread: any. */
 CMDS_API bool cmds_call_is_cancelled(const struct cmds_call *call);
 

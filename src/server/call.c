@@ -90,6 +90,8 @@ void cmdi_call_init_rest(struct cmds_call *call)
     call->on_cancel = NULL;
     cmdi_list_init(&call->link);
     cmdi_list_init(&call->observers);
+    cmdi_list_init(&call->writable_link);
+    cmdi_list_init(&call->writable_observer.link);
     cmdi_timer_init(&call->timer, call_on_timer);
     cmdi_timer_init(&call->deadline, call_on_deadline);
     uint64_t deadline_ns = cmds_call_deadline_ns(call);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/call_observer.h"
 #include "server/connection.h"
 
 enum cmdi_call_flag {
@@ -33,6 +34,10 @@ struct cmds_call {
     uint8_t flags;             // enum cmdi_call_flag. The shard's.
     // Its exec function asked for another round, which it has not got. Of the thread that runs it.
     bool owed;
+    // See writable.h. Of whoever was refused last, whatever its thread: the size of the frame.
+    _Atomic uint32_t refused_size;
+    // NULL: nobody asked. Whoever sets it has a reference for it.
+    _Atomic(cmds_call_fn) on_writable;
 
     /* Only for calls that live longer than their exec function: see cmdi_call_init_rest(). */
     void *kept;         // The copied command...
@@ -45,6 +50,10 @@ struct cmds_call {
     cmds_call_fn after, on_cancel;
     struct cmdi_mail mail;
     struct cmdi_job job;
+    // While it waits for room. The shard's, but for the mail of another thread that asked.
+    struct cmdi_list writable_link; // connection->writable, or server_shard->over
+    struct cmdi_call_observer writable_observer;
+    struct cmdi_mail writable_mail;
 };
 
 /** Initialises what only calls that stay need. */

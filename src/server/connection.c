@@ -19,6 +19,7 @@
 #include "server/peer.h"
 #include "server/result.h"
 #include "server/window.h"
+#include "server/writable.h"
 
 #define CONNECTION_BIT(state) (1u << CMDI_CONNECTION_##state)
 
@@ -72,6 +73,7 @@ static void connection_on_held(struct cmdi_conn *conn)
 static void connection_on_output_low(struct cmdi_conn *conn)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
+    cmdi_writable_look(connection);
     if (!cmdi_list_empty(&connection->again)) {
         cmdi_conn_ready(conn);
     }
@@ -169,6 +171,7 @@ static void connection_on_closing(struct cmdi_conn *conn)
     cmdi_inbox_close(&connection->inbox);
     connection_log_end(connection);
     cmdi_window_fini(connection);
+    cmdi_writable_fini(connection);
     while ((node = cmdi_list_pop(&connection->again)) != NULL) {
         struct cmds_call *call = CMDI_CONTAINER(node, struct cmds_call, link);
         cmdi_call_attach(call); // Which cancels it; somebody may keep it.
@@ -221,6 +224,7 @@ static void connection_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail
 {
     (void)shard;
     struct cmds_connection *connection = CMDI_CONTAINER(mail, struct cmds_connection, inbox.mail);
+    cmdi_writable_look(connection); // In the run, which takes it too.
     cmdi_inbox_arrived(&connection->inbox);
     cmdi_result_take(connection);
     if (connection->conn.state == CMDI_CONN_CLOSED) {
@@ -236,7 +240,7 @@ static const struct cmdi_conn_ops connection_ops = {
         .on_open = connection_on_open,
         .on_frame = cmdi_exec_on_frame,
         .on_ping = connection_on_ping,
-        .run = cmdi_exec_run_again,
+        .run = cmdi_exec_run,
         .on_output_low = connection_on_output_low,
         .on_held = connection_on_held,
         .on_eof = connection_on_eof,
@@ -355,6 +359,7 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
     connection->pings = false;
     cmdi_inbox_init(&connection->inbox, server_shard->shard, connection_on_inbox);
     cmdi_window_init(connection);
+    cmdi_writable_init(connection);
     cmdi_job_queue_init(&connection->jobs, server_shard->lane);
     connection->tls_peer = NULL;
     cmdi_list_init(&connection->calls);

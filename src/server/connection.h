@@ -32,10 +32,13 @@ enum cmdi_connection_state {
 struct cmds_connection {
     struct cmdi_conn conn; // First.
     struct cmdi_server_shard *server_shard;
-    struct cmdi_list link;   // server_shard->connections, or closed
-    struct cmdi_list calls;  // struct cmds_call: kept, waiting, or in the pool.
-    struct cmdi_list again;  // struct cmds_call: to be run once more.
-    struct cmdi_inbox inbox; // Results of other threads.
+    struct cmdi_list link;        // server_shard->connections, or closed
+    struct cmdi_list calls;       // struct cmds_call: kept, waiting, or in the pool.
+    struct cmdi_list again;       // struct cmds_call: to be run once more.
+    struct cmdi_list writable;    // struct cmds_call: to be told of room, see writable.h.
+    struct cmdi_work memory_work; // It may be the shard's memory that they wait for.
+    bool writable_first;          // They, before those to be run once more: in turns.
+    struct cmdi_inbox inbox;      // Results of other threads.
     uint64_t id;
     void *context;
     struct cmdi_timer read_on_timer; // window.c

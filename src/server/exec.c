@@ -15,6 +15,7 @@
 #include "server/call.h"
 #include "server/result.h"
 #include "server/window.h"
+#include "server/writable.h"
 
 enum {
     EXEC_ROUND_UNITS = 4, // A round makes a batch: it counts as so many frames.
@@ -183,9 +184,9 @@ static void exec_run(struct cmds_call *call)
     exec_returned(call, code);
 }
 
-bool cmdi_exec_run_again(struct cmdi_conn *conn, uint32_t budget)
+static bool exec_run_again(struct cmds_connection *connection, uint32_t budget)
 {
-    struct cmds_connection *connection = cmdi_connection_of(conn);
+    struct cmdi_conn *conn = &connection->conn;
     bool first = true; // It always goes: the frames of this run may have used it up.
     while (!cmdi_list_empty(&connection->again) && !cmdi_conn_output_high(conn) &&
             conn->state == CMDI_CONN_OPEN && budget-- > 0 &&
@@ -198,6 +199,7 @@ bool cmdi_exec_run_again(struct cmdi_conn *conn, uint32_t budget)
             continue;
         }
         CMDI_COUNT(&connection->server_shard->counters, exec_rounds, 1);
+        connection->writable_first = true;
         exec_run(call);
         cmdi_shard_worked(conn->shard, EXEC_ROUND_UNITS);
     }
@@ -206,6 +208,21 @@ bool cmdi_exec_run_again(struct cmdi_conn *conn, uint32_t budget)
     }
     cmdi_window_hold_back(connection); // Above the mark the end of a send calls us again.
     return !cmdi_list_empty(&connection->again) && !cmdi_conn_output_high(conn);
+}
+
+bool cmdi_exec_run(struct cmdi_conn *conn, uint32_t budget)
+{
+    struct cmds_connection *connection = cmdi_connection_of(conn);
+    if (CMDI_LIKELY(cmdi_list_empty(&connection->writable))) {
+        return exec_run_again(connection, budget);
+    }
+    /* Each of the two may use up the room, and then it is the other's turn. */
+    bool writable_first = connection->writable_first;
+    bool more = writable_first && cmdi_writable_run(connection, budget);
+    more = (conn->state == CMDI_CONN_OPEN && exec_run_again(connection, budget)) || more;
+    return (!writable_first && conn->state == CMDI_CONN_OPEN &&
+                   cmdi_writable_run(connection, budget)) ||
+           more;
 }
 
 /*
@@ -260,6 +277,8 @@ static struct cmds_call *exec_new_call(struct cmds_connection *connection,
     atomic_store_explicit(&call->cancelled, 0, memory_order_relaxed);
     call->flags = 0;
     call->owed = false;
+    atomic_store_explicit(&call->refused_size, 0, memory_order_relaxed);
+    atomic_store_explicit(&call->on_writable, NULL, memory_order_relaxed);
     call->kept = NULL;
     cmdi_window_call_begun(connection);
     return call;

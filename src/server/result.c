@@ -81,6 +81,13 @@ static bool result_claim_last(struct cmds_call *call)
     return atomic_exchange(&call->finished, 1) != 0;
 }
 
+/* For cmds_call_on_writable(): what there is to be room for. */
+static void result_refused(struct cmds_call *call, size_t size)
+{
+    CMDI_ASSERT(size <= UINT32_MAX);
+    atomic_store_explicit(&call->refused_size, (uint32_t)size, memory_order_relaxed);
+}
+
 static int result_send_here(struct cmds_call *call, const struct result_frame *frame)
 {
     struct cmdi_conn *conn = &call->connection->conn;
@@ -92,6 +99,7 @@ static int result_send_here(struct cmds_call *call, const struct result_frame *f
     }
     uint8_t *out = cmdi_conn_reserve(conn, frame->size, &code);
     if (CMDI_UNLIKELY(out == NULL)) {
+        result_refused(call, frame->size);
         CMDI_COUNT(&call->connection->server_shard->counters, results_refused, code == -ENOBUFS);
         return code;
     }
@@ -155,6 +163,7 @@ static int result_send_from_elsewhere(struct cmds_call *call, const struct resul
     int code = result_leave(call, frame);
     cmdi_inbox_unlock(&call->connection->inbox);
     if (CMDI_UNLIKELY(code == -ENOBUFS)) {
+        result_refused(call, sizeof(struct result_record) + frame->size);
         atomic_fetch_add(&call->connection->server_shard->refused_elsewhere, 1);
     }
     return code;

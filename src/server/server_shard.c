@@ -50,6 +50,8 @@ struct cmdi_server_shard *cmdi_server_shard_create(struct cmdi_server_core *core
     server_shard->shard = shard;
     cmdi_list_init(&server_shard->connections);
     cmdi_work_init(&server_shard->sweep, NULL);
+    cmdi_list_init(&server_shard->over);
+    cmdi_work_init(&server_shard->over_work, NULL);
     cmdi_list_init(&server_shard->closed);
     cmdi_pool_init(&server_shard->connection_pool, sizeof(struct cmds_connection));
     cmdi_pool_init(&server_shard->call_pool, sizeof(struct cmds_call));
@@ -78,6 +80,7 @@ void cmdi_server_shard_free_connection(
         struct cmdi_server_shard *server_shard, struct cmds_connection *connection)
 {
     CMDI_ASSERT(connection->state == CMDI_CONNECTION_CLOSED && connection->in_flight == 0);
+    CMDI_ASSERT(cmdi_list_empty(&connection->writable));
     cmdi_list_remove(&connection->link);
     cmdi_inbox_fini(&connection->inbox);
     free(connection->tls_peer);
@@ -137,8 +140,20 @@ static void server_shard_on_end(struct cmdi_shard *shard, struct cmdi_mail *mail
     cmdi_shard_ready(shard, &server_shard->end_work);
 }
 
+/* Calls of connections that have closed are cancelled, so none asks any more. */
+static bool server_shard_is_asked(struct cmdi_server_shard *server_shard)
+{
+    pthread_mutex_lock(&server_shard->lock);
+    bool is_asked = server_shard->asks > 0;
+    pthread_mutex_unlock(&server_shard->lock);
+    return is_asked;
+}
+
 static void server_shard_check_empty(struct cmdi_server_shard *server_shard)
 {
+    if (server_shard->state == CMDI_SERVER_SHARD_CLOSING && server_shard_is_asked(server_shard)) {
+        return; // The mail comes back here.
+    }
     if (server_shard->state == CMDI_SERVER_SHARD_CLOSING && server_shard->jobs == 0 &&
             cmdi_list_empty(&server_shard->connections)) {
         server_shard_move(server_shard, CMDI_SERVER_SHARD_ENDING);
@@ -150,6 +165,15 @@ static void server_shard_check_empty(struct cmdi_server_shard *server_shard)
 void cmdi_server_shard_connection_closed(struct cmdi_server_shard *server_shard)
 {
     server_shard->ops->on_connection_closed(server_shard);
+    server_shard_check_empty(server_shard);
+}
+
+void cmdi_server_shard_ask_ended(struct cmdi_server_shard *server_shard)
+{
+    pthread_mutex_lock(&server_shard->lock);
+    CMDI_ASSERT(server_shard->asks > 0);
+    server_shard->asks--;
+    pthread_mutex_unlock(&server_shard->lock);
     server_shard_check_empty(server_shard);
 }
 
@@ -208,6 +232,7 @@ void cmdi_server_shard_end(struct cmdi_server_shard *server_shard)
 {
     CMDI_ASSERT(server_shard->state == CMDI_SERVER_SHARD_ENDING && !server_shard->ended);
     CMDI_ASSERT(cmdi_list_empty(&server_shard->connections) && server_shard->jobs == 0);
+    CMDI_ASSERT(cmdi_list_empty(&server_shard->over));
     cmdi_list_remove(&server_shard->sweep.link); // It may have found that nothing is left.
     server_shard_leave_account(server_shard);
     pthread_mutex_lock(&server_shard->lock);

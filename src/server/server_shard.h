@@ -81,12 +81,16 @@ struct cmdi_server_shard {
     uint32_t jobs;          // Calls in the worker pool.
     uint32_t sweep_left;    // Connections at most that are still to be drained or closed...
     struct cmdi_work sweep; // ... some at a time.
+    struct cmdi_list over; // struct cmds_call: waited for room, and nobody waits for it any more...
+    struct cmdi_work over_work; // ... which they learn in here.
     struct cmdi_mail end;
     struct cmdi_work end_work;
 
-    pthread_mutex_t lock; // Of the two below, for threads that let go of the last reference.
-    bool ended;           // The shard does not know us any more.
-    uint32_t orphans;     // Calls that were alive when it ended.
+    // Of those below, for threads that let go of the last reference, or ask for room.
+    pthread_mutex_t lock;
+    bool ended;       // The shard does not know us any more.
+    uint32_t asks;    // Mails of calls that ask for room, under way: it stays until they have come.
+    uint32_t orphans; // Calls that were alive when it ended.
 };
 
 /** Keeps `ops`. Gives: cmdi_server_shard_end(). Thread: its shard. Returns: NULL without memory. */
@@ -106,6 +110,8 @@ void cmdi_server_shard_end(struct cmdi_server_shard *server_shard);
 
 /** One of its connections has closed, or could not be opened. Thread: its shard. */
 void cmdi_server_shard_connection_closed(struct cmdi_server_shard *server_shard);
+/** One of `asks` has come. Thread: its shard. */
+void cmdi_server_shard_ask_ended(struct cmdi_server_shard *server_shard);
 /** A job has come back. Thread: its shard. */
 void cmdi_server_shard_job_ended(struct cmdi_server_shard *server_shard);
 /** A closed connection without calls: its memory. Thread: its shard. */

@@ -117,14 +117,23 @@ static int put_large(struct waiter *waiter, bool one_way)
             waiter->group, one_way ? put_message(&put) : echo_message(&echo), NULL, NULL, NULL);
 }
 
+static uint64_t refused_of(const struct waiter *waiter)
+{
+    struct cmds_group_counters counters = CMDS_GROUP_COUNTERS_INIT;
+    CU_ASSERT_EQUAL(cmds_group_stats(waiter->group, &counters), 0);
+    return counters.sends_refused;
+}
+
 /* As a program would: sends until it is refused, and again when it was told. */
 static void push_until_refused(struct waiter *waiter, bool one_way)
 {
     int code = 0;
+    uint64_t refused = refused_of(waiter);
     for (uint32_t i = 0; i < 10000 && code == 0; i++) {
         code = put_large(waiter, one_way);
     }
     CU_ASSERT_EQUAL(code, -ENOBUFS);
+    CU_ASSERT_EQUAL(refused_of(waiter), refused + 1);
 }
 
 static void check_not_told_before_there_is_room(bool one_way)
@@ -206,6 +215,7 @@ static void test_room_on_the_shard_is_by_the_same_rule(void)
     CU_ASSERT_EQUAL(cmds_runtime_post(waiter.runtime, 0, push_on_shard, &waiter), 0);
     WAITER_UNTIL(atomic_load(&waiter.shard_code) != 0);
     CU_ASSERT_EQUAL(atomic_load(&waiter.shard_code), -ENOBUFS);
+    CU_ASSERT_EQUAL(refused_of(&waiter), 1);
     WAITER_UNTIL(atomic_load(&waiter.ended) == 1);
     for (int i = 0; i < 50; i++) {
         raw_pause(NULL);

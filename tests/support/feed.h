@@ -6,6 +6,7 @@
  * give(count, size)   `count` chunks of `size` bytes and the end; count 0: without end
  * echo(number)        number
  * keep(number)        kept: the test answers, or nobody does
+ * work(number)        in the pool: number, or what the test does
  */
 #ifndef CMDI_TESTS_SUPPORT_FEED_H
 #define CMDI_TESTS_SUPPORT_FEED_H
@@ -31,6 +32,9 @@ struct echo {
 struct keep {
     int64_t number;
 };
+struct work {
+    int64_t number;
+};
 struct chunk {
     int64_t index;
     struct cmds_bytes data;
@@ -41,9 +45,11 @@ struct end {
 CMDS_COMMAND(give, 0, count, size);
 CMDS_COMMAND(echo, 1, number);
 CMDS_COMMAND(keep, 2, number);
+CMDS_COMMAND(work, 3, number);
 CMDS_RESULT_NEVER_LAST(chunk, 0, index, data);
 CMDS_RESULT(end, 1, number);
-static const struct cmds_type *const feed_commands[] = {&give_type, &echo_type, &keep_type};
+static const struct cmds_type *const feed_commands[] = {
+        &give_type, &echo_type, &keep_type, &work_type};
 static const struct cmds_type *const feed_results[] = {&chunk_type, &end_type};
 static const struct cmds_protocol feed_protocol =
         CMDS_PROTOCOL("feed", feed_commands, feed_results);
@@ -55,7 +61,10 @@ struct feed {
     struct cmds_runtime *server_runtime;
     struct cmds_server *server; // NULL: it is not up.
     struct cmds_sim_process *server_process, *test_process;
-    int (*on_keep)(struct cmds_call *call, const struct keep *keep); // Of the test. NULL: as above.
+    // Of the test. NULL: as above.
+    int (*on_keep)(struct cmds_call *call, const struct keep *keep);
+    int (*on_work)(struct cmds_call *call, const struct work *work);
+    void (*on_closed)(struct feed *feed); // The server has been closed. NULL: nothing.
     struct cmds_call *_Atomic kept;
     _Atomic uint64_t gives_cancelled;
 };
@@ -103,8 +112,15 @@ static int feed_keep(struct cmds_call *call, const struct keep *keep)
     return 0;
 }
 
-static const struct cmds_exec feed_execs[] = {
-        CMDS_EXEC(give, feed_give), CMDS_EXEC(echo, feed_echo), CMDS_EXEC(keep, feed_keep)};
+static int feed_work(struct cmds_call *call, const struct work *work)
+{
+    struct feed *feed = cmds_call_receiver(call);
+    return feed->on_work != NULL ? feed->on_work(call, work)
+                                 : cmds_call_send(call, end_message(&(struct end){work->number}));
+}
+
+static const struct cmds_exec feed_execs[] = {CMDS_EXEC(give, feed_give),
+        CMDS_EXEC(echo, feed_echo), CMDS_EXEC(keep, feed_keep), CMDS_EXEC_IN_POOL(work, feed_work)};
 
 static inline int feed_serve(void *context)
 {
@@ -122,6 +138,9 @@ static inline int feed_serve(void *context)
     struct cmds_server *server = feed->server;
     feed->server = NULL;
     cmds_server_close(server);
+    if (feed->on_closed != NULL) {
+        feed->on_closed(feed);
+    }
     cmds_runtime_stop(feed->server_runtime);
     return code;
 }

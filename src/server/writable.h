@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls that wait for room in the output of their connection: cmds_call_on_writable().
+ *
+ *     any thread --mail--> connection->writable --room--> told
+ *                               |
+ *                               +--cancelled--> server_shard->over --> told
+ *
+ * Each holds a reference on its call from the question until it was told. It is told in the
+ * connection's run, where what it sends has a bound, or, cancelled, in a work of its own, as nothing of
+ * the program's runs inside what cancels.
+ */
+#ifndef CMDI_SERVER_WRITABLE_H
+#define CMDI_SERVER_WRITABLE_H
+
+#include "server/connection.h"
+
+void cmdi_writable_init(struct cmds_connection *connection);
+/** It closes: its calls, which are being cancelled, learn it by themselves. */
+void cmdi_writable_fini(struct cmds_connection *connection);
+/** There may be room: those that wait are told in the next run. */
+static inline void cmdi_writable_look(struct cmds_connection *connection)
+{
+    if (CMDI_UNLIKELY(!cmdi_list_empty(&connection->writable))) {
+        cmdi_conn_ready(&connection->conn);
+    }
+}
+/** Tells as many as there is room for, at most `budget`, in a run. Returns: there is room for more. */
+bool cmdi_writable_run(struct cmds_connection *connection, uint32_t budget);
+
+#endif
