@@ -34,7 +34,7 @@ STRESS = (
      "--reconnect-delay-max-ms", 100, "--threads", 1, "--fail-prob", 0.01,
      "--echo-prob", 0.5, "--max-stream-results", 3, "--payload-max", 20, "--large-prob", 0.1, "--large-max", 3000,
      "--delay-prob", 0.1, "--delay-max-ms", 3, "--deadline-ms", 9000, "--short-prob", 0.1, "--short-max-ms", 50,
-     "--forget-prob", 0.1, "--veto-prob", 0.1, "--cb-window-size", 10, "--cb-failure-rate", 0.9, "--cb-open-duration-ms", 50,
+     "--forget-prob", 0.1, "--resend-prob", 0.1, "--veto-prob", 0.1, "--cb-window-size", 10, "--cb-failure-rate", 0.9, "--cb-open-duration-ms", 50,
      "--cb-success-threshold", 1, "--no-pause-prob", 0.5, "--workload-pause-prob", 0.4, "--workload-pause-max-ms", 5,
      "--keepalive-pause-max-ms", 5, "--keepalive-time-ms", 50, "--keepalive-intvl-ms", 50, "--servers", 1, "--server-shards", 1,
      "--server-up-max-ms", 60000, "--server-down-max-ms", 5, "--server-stall-max-ms", 5, "--server-stop", "kill",

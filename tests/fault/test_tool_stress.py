@@ -43,6 +43,7 @@ class Whole(unittest.TestCase):
         self.assertGreater(servers["starts"], 1)
         self.assertEqual(servers["starts"], 1 + servers["kills"] + servers["drains"])
         self.assertGreater(result["failed_as_asked"], 0)
+        self.assertGreater(result["resent"], 0)
         self.assertGreater(result["connections_up"], 10)
 
     def test_a_proxy_that_treats_connections_badly(self):

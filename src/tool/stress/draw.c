@@ -42,6 +42,7 @@ struct stress_draw stress_draw(const struct stress *stress, uint64_t number)
                 1 + stress_draw_below(stress, number, STRESS_DEADLINE, 1, options->short_max_ms);
     }
     draw.forget = stress_draw_share(stress, number, STRESS_FORGET) < options->forget_prob;
+    draw.resend = stress_draw_share(stress, number, STRESS_RESEND) < options->resend_prob;
     draw.veto = stress_draw_share(stress, number, STRESS_REFUSE) < options->veto_prob;
     return draw;
 }

@@ -10,7 +10,7 @@
 struct stress_draw {
     enum stress_kind kind;
     uint32_t count, size, delay_ms, deadline_ms;
-    bool forget, veto;
+    bool forget, veto, resend;
 };
 
 union stress_value {

@@ -30,6 +30,7 @@ enum stress_purpose {
     STRESS_PAUSE,
     STRESS_SERVER,
     STRESS_REFUSE,
+    STRESS_RESEND,
     STRESS_TEXT = 1 << 20,
     STRESS_ITEM_SIZE = 1 << 24,
 };

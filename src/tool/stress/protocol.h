@@ -39,8 +39,9 @@ struct stress_item {
     struct cmds_string text;
 };
 
-CMDS_COMMAND(stress_echo, 0, seed, number, delay_ms, text);
-CMDS_COMMAND(stress_stream, 1, seed, number, delay_ms, count, size);
+/* Each may be executed twice: the same answer comes. */
+CMDS_COMMAND_IDEMPOTENT(stress_echo, 0, seed, number, delay_ms, text);
+CMDS_COMMAND_IDEMPOTENT(stress_stream, 1, seed, number, delay_ms, count, size);
 CMDS_COMMAND(stress_fail, 2, number, delay_ms);
 CMDS_RESULT(stress_echoed, 0, number, text);
 CMDS_RESULT(stress_item, 1, number, index, CMDS_LAST(last), text);

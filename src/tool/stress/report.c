@@ -159,6 +159,8 @@ void stress_report_json(const struct stress *stress)
     report_count(object, "cancelled", sum->cancelled);
     report_count(object, "vetoed", sum->vetoed);
     report_count(object, "hooked", sum->hooked);
+    report_count(object, "resent", stress->resent);
+    report_count(object, "pings_sent", stress->pings);
     report_count(object, "cb_opened", report_breakers(stress).opened);
     report_count(object, "network_errors", sum->network);
     report_count(object, "unexpected_errors", sum->unexpected);

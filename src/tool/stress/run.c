@@ -230,8 +230,22 @@ static void run_finish(struct stress *stress)
     } while (stress->never_woken > 0 && tool_now_ns() < until_ns);
 }
 
+static void run_count_groups(struct stress *stress)
+{
+    for (uint32_t i = 0; i < STRESS_LOTS; i++) {
+        struct cmds_group *group =
+                atomic_load_explicit(&stress->lots[i].group, memory_order_relaxed);
+        struct cmds_group_counters counters = CMDS_GROUP_COUNTERS_INIT;
+        if (group != NULL && cmds_group_stats(group, &counters) == 0) {
+            stress->resent += counters.commands_resent;
+            stress->pings += counters.pings_sent;
+        }
+    }
+}
+
 static void run_close(struct stress *stress)
 {
+    run_count_groups(stress);
     stress_callers_end(stress);
     for (uint32_t i = 0; i < STRESS_LOTS; i++) {
         cmds_group_close(

@@ -85,6 +85,9 @@ static const struct tool_option stress_rows[] = {
                 "from 1 on (default 50)"),
         TOOL_DOUBLE(stress_options, "forget-prob", "P", forget_prob, 0, 1,
                 "of a command that is forgotten soon after it was sent (default 0.001)"),
+        TOOL_DOUBLE(stress_options, "resend-prob", "P", resend_prob, 0, 1,
+                "of a command of a session that is sent again if its connection is lost (default "
+                "0.1)"),
         TOOL_DOUBLE(stress_options, "veto-prob", "P", veto_prob, 0, 1,
                 "of a command that a hook refuses (default 0.0001)"),
         TOOL_U32(stress_options, "cb-window-size", "N", breaker_window_size, 1, 65536,
@@ -202,6 +205,7 @@ static const struct stress_options stress_defaults = {
         .delay_prob = 0.01,
         .short_prob = 0.01,
         .forget_prob = 0.001,
+        .resend_prob = 0.1,
         .veto_prob = 0.0001,
         .breaker_window_size = 10,
         .breaker_failure_rate = 0.5,
@@ -248,6 +252,7 @@ static struct stress_options stress_like_go(void)
     options.deadline_ms = 102;
     options.short_prob = 0;
     options.forget_prob = 0;
+    options.resend_prob = 0;
     options.veto_prob = 0;
     options.server_stop = "kill";
     return options;

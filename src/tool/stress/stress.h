@@ -51,7 +51,7 @@ struct stress_options {
     const char *serve, *connect, *codec, *server_stop, *chaos_faults, *chaos_every;
     double duration, warmup, report;
     double fail_prob, echo_prob, large_prob, delay_prob, short_prob, forget_prob;
-    double no_pause_prob, workload_pause_prob, veto_prob, breaker_failure_rate;
+    double no_pause_prob, workload_pause_prob, resend_prob, veto_prob, breaker_failure_rate;
     double rate;
     uint32_t seed, sessions, in_flight, clients, window, slow_sessions, slow_clients, callers,
             threads;
@@ -228,9 +228,10 @@ struct stress {
 
     struct stress_watch watch;
     uint64_t start_ns, end_ns;
-    uint64_t left;        // Commands that never ended.
-    uint64_t never_woken; // Sessions that wait for room, though there is.
-    int signal;           // That ended the load; 0: its time did.
+    uint64_t left;          // Commands that never ended.
+    uint64_t resent, pings; // As the groups say.
+    uint64_t never_woken;   // Sessions that wait for room, though there is.
+    int signal;             // That ended the load; 0: its time did.
 
     pthread_mutex_t mutex; // Of the rest.
     struct cmds_error first_unexpected, first_wrong;
