@@ -80,12 +80,16 @@ enum cmds_connection_state {
  */
 struct cmds_group_options {
     uint32_t struct_size; // CMDS_GROUP_OPTIONS_INIT sets it and `protocol`.
-    // Connections. Default 1, at most 65536. A shard without one sends through those of others:
-    // give as many as there are shards, or more.
+    // Connections, at most 65536. They are shared out among the endpoints, so with fewer connections
+    // than endpoints some have none. Default: of one address 1; of a list as many as it has, of
+    // "dns:" 4 for each shard, but at least one and at most 16 for each shard. A shard without one
+    // sends through those of others: give as many as there are shards, or more.
     uint32_t client_count;
     const struct cmds_protocol *protocol;
-    // "127.0.0.1:9000", "[::1]:9000", "host.name:9000", "unix:/run/x", "unix:@abstract". Of the
-    // addresses of a name the first 8 are tried, one after the other.
+    // "127.0.0.1:9000", "[::1]:9000", "host.name:9000", "unix:/run/x", "unix:@abstract", or several
+    // with commas between them, each of which is an endpoint. A name is one endpoint: the first 8 of
+    // its addresses are tried, one after the other. Of "dns:host.name:9000" each address is one, as
+    // they come and go; see cmds_group_set_endpoints().
     const char *connect;
     const struct cmds_codec *codec;       // NULL: msgpack.
     const struct cmds_dispatch *dispatch; // NULL: round-robin.
@@ -155,7 +159,10 @@ struct cmds_group_options {
     uint32_t reconnect_delay_max_ms; // Default 30000; CMDS_NEVER: no bound.
     uint32_t reconnect_count_max;    // Failures in a row after which it stays down. 0: no limit.
     uint32_t resend; // Of commands that do not say: enum cmds_resend. Default CMDS_RESEND_NEVER.
-    uint32_t unused;
+    // How often the names of "dns:" are looked up, give or take a fifth. They are as well when a
+    // connection failed, but no more often than once a second. Default 30000, at least 1000;
+    // CMDS_NEVER: only then.
+    uint32_t resolve_interval_ms;
 };
 /** Names one command of a group, for has and forget. Only valid for the group that filled it in. */
 struct cmds_ticket {
@@ -323,12 +330,12 @@ CMDS_API uint32_t cmds_group_connected(const struct cmds_group *group);
 CMDS_API uint32_t cmds_group_size(const struct cmds_group *group);
 /** What there is to know of one connection. Start from CMDS_CONNECTION_INFO_INIT. */
 struct cmds_connection_info {
-    uint32_t struct_size; // CMDS_CONNECTION_INFO_INIT; members beyond it are not written.
-    uint32_t state;       // enum cmds_connection_state
-    uint32_t failed;      // How often it failed in a row: see reconnect_delay_ms.
-    uint32_t retry_ms;    // WAITING: until it is tried again.
-    uint32_t rtt_us;      // From the last ping that was answered to its answer; 0: none was.
-    uint32_t unused;
+    uint32_t struct_size;    // CMDS_CONNECTION_INFO_INIT; members beyond it are not written.
+    uint32_t state;          // enum cmds_connection_state
+    uint32_t failed;         // How often it failed in a row: see reconnect_delay_ms.
+    uint32_t retry_ms;       // WAITING: until it is tried again.
+    uint32_t rtt_us;         // From the last ping that was answered to its answer; 0: none was.
+    uint32_t endpoint;       // Where it goes: cmds_endpoint_state.number; 0: not known yet.
     uint64_t up_count;       // How often it has been up.
     struct cmds_error error; // Why it is not up; zeroed while it is up, or has not failed yet.
 };
@@ -348,6 +355,93 @@ struct cmds_connection_info {
  */
 CMDS_API int cmds_group_connection(
         struct cmds_group *group, uint32_t client, struct cmds_connection_info *info);
+/* --- Group: endpoints ------------------------------------------------------------------------- */
+
+/** One place of several to which a group connects. Start from CMDS_ENDPOINT_INIT(address). */
+struct cmds_endpoint {
+    uint32_t struct_size;
+    uint32_t weight;     // How much of the load it is to have beside others. 1 to 100. Default 10.
+    const char *address; // Each form of cmds_group_options.connect, but for the comma.
+    uint32_t zone;       // Free to use. Shown in cmds_endpoint_state.
+    uint32_t unused;
+};
+#ifdef __cplusplus
+CMDS_END_
+extern "C++" {
+namespace cmds_detail
+{
+inline struct cmds_endpoint endpoint_init(const char *address)
+{
+    struct cmds_endpoint endpoint = sized<struct cmds_endpoint>();
+    endpoint.address = address;
+    return endpoint;
+}
+} // namespace cmds_detail
+}
+CMDS_BEGIN_
+#define CMDS_ENDPOINT_INIT(address_) cmds_detail::endpoint_init(address_)
+#define CMDS_ENDPOINT_STATE_INIT     cmds_detail::sized<struct cmds_endpoint_state>()
+#else
+#define CMDS_ENDPOINT_INIT(address_)                                                               \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_endpoint), .address = (address_)                         \
+    }
+#define CMDS_ENDPOINT_STATE_INIT                                                                   \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_endpoint_state)                                          \
+    }
+#endif
+/**
+ * Puts this list in place of the one that `connect` or an earlier call gave. Every endpoint gets as many
+ * connections as any other, or one more; no more of them move than that takes. A connection that moves
+ * takes no new command, ends in order when nobody waits for an answer on it, and connects to its new
+ * endpoint. Those of an endpoint whose address is in both lists stay.
+ *
+ * A wrong ServerInfo takes one endpoint out until the list changes; only if it is the last one are
+ * connections down for good.
+ *
+ * Owner:   copies.
+ * Thread:  any, in callbacks too.
+ * Returns: 0; -EINVAL: no endpoint, an address that is none, a weight, a UNIX socket where TLS needs a
+ *          name; -E2BIG: more than 4096, or a member that this library lacks; -ENOMEM; then nothing has
+ *          changed; CMDS_E_CLOSED: the group was closed.
+ */
+CMDS_NODISCARD CMDS_API int cmds_group_set_endpoints(struct cmds_group *group,
+        const struct cmds_endpoint *endpoints, uint32_t count, struct cmds_error *error);
+
+/** What there is to know of one endpoint. Start from CMDS_ENDPOINT_STATE_INIT. */
+struct cmds_endpoint_state {
+    uint32_t struct_size; // CMDS_ENDPOINT_STATE_INIT; members beyond it are not written.
+    uint32_t number;      // Its own as long as it is in the list; never 0, never given twice.
+    uint32_t weight, zone;
+    uint32_t client_count;   // Connections that are to go there,
+    uint32_t up_count;       // and those that are up.
+    uint32_t failures;       // Connections in a row that were lost or did not come up.
+    uint32_t flags;          // enum cmds_endpoint_flag
+    uint64_t in_flight;      // Commands without their last result.
+    uint32_t ewma_us;        // Mean latency, the newest weighing most; 0: not known.
+    uint32_t ejected_ms;     // How much longer it gets no command, because others do better.
+    char address[272];       // "10.0.0.7:9000", "host.name:9000", "unix:/run/x"
+    struct cmds_error error; // Why the last connection was lost or did not come up.
+};
+enum cmds_endpoint_flag {
+    CMDS_ENDPOINT_STRANGER = 1, // Its ServerInfo was another one: it gets no connection.
+};
+/** How many there are in the list; with "dns:" it grows and shrinks. Thread: any. */
+CMDS_API uint32_t cmds_group_endpoint_count(struct cmds_group *group);
+/**
+ * The one at `index`, in the order of the list; of a name in that in which its addresses were found.
+ *
+ * Owner:   borrows `state`.
+ * Thread:  any.
+ * Returns: 0; -ENOENT: there are not so many; -EINVAL; CMDS_E_CLOSED: the group has ended. Then `state`
+ *          is as it was.
+ */
+CMDS_API int cmds_group_endpoint(
+        struct cmds_group *group, uint32_t index, struct cmds_endpoint_state *state);
+
+/* --- Group: the rest -------------------------------------------------------------------------- */
+
 /** Commands without their last result, over all connections; one-way ones never. Thread: any. */
 CMDS_API uint64_t cmds_group_pending(const struct cmds_group *group);
 /**
@@ -387,7 +481,7 @@ CMDS_API void cmds_group_close(
 /** Start from CMDS_SENDER_OPTIONS_INIT. A field left at zero takes the default beside it. */
 struct cmds_sender_options {
     uint32_t struct_size;  // CMDS_SENDER_OPTIONS_INIT sets it and `protocol`.
-    uint32_t client_count; // Default 1.
+    uint32_t client_count; // Default: as of a group.
     const struct cmds_protocol *protocol;
     const char *connect;
     const struct cmds_codec *codec;

@@ -31,6 +31,8 @@
  *     inbox         commands of other threads
  *     handover      commands that wait here go to a client that is up
  *     room          would a command be taken?
+ *     state         the moves from one to another
+ *     leave         from one server to another without a loss
  *     life          attempts, keepalive, states
  */
 #ifndef CMDI_CLIENT_CLIENT_H
@@ -51,7 +53,7 @@
 #include "client/pending.h"
 #include "client/queue.h"
 #include "conn/conn.h"
-#include "net/targets.h"
+#include "net/endpoint.h"
 #include "shard/inbox.h"
 
 /** What each state is, which fields are valid in it, and what state_timer is for. */
@@ -73,6 +75,12 @@ enum cmdi_client_state {
      * begins. Commands wait. `conn` is valid while conn_live: it is closing. Timer: the next round.
      */
     CMDI_CLIENT_WAITING,
+    /**
+     * It is up, and goes to another endpoint as soon as nobody waits for what was written: answers are
+     * read, commands wait. Then `conn` ends in order: is_finishing. Timer: is anybody left, or the next
+     * look of the keepalive.
+     */
+    CMDI_CLIENT_LEAVING,
     /**
      * Commands are written. `keepalive` is valid unless keepalive_ms is CMDS_NEVER. Timer: the next
      * look of the keepalive.
@@ -131,16 +139,21 @@ struct cmdi_client {
     /* Life. */
     uint32_t number;                   // In the group.
     enum cmdi_client_state counted_as; // The owner of client_shard counts it in this state.
-    struct cmdi_targets *targets;      // A count of its own. NULL: not known yet.
-    uint32_t target;                   // The one of them that is being tried, or is connected.
-    bool conn_live;                    // From init to on_closed.
+    // Where it goes; a count of its own. NULL: nobody knows yet. Others may look: see endpoint.h.
+    _Atomic(struct cmdi_endpoint *) endpoint;
+    struct cmdi_endpoint *endpoint_next; // In the next round. NULL: the same. A count of its own.
+    struct cmdi_targets *targets;        // Of this round; a count of its own. NULL: not known yet.
+    uint32_t target;                     // The one of them that is being tried, or is connected.
+    bool conn_live;                      // From init to on_closed.
     bool is_closing;
-    bool is_retry_due; // In WAITING: only the end of the old connection is waited for.
-    bool is_hopeless;  // Another round would end as the last one did.
-    struct cmdi_targets *targets_next; // For the next round. NULL: the same.
-    struct cmdi_attempts attempts;     // Of this round.
+    bool is_retry_due;             // In WAITING: only the end of the old connection is waited for.
+    bool is_hopeless;              // Another round would end as the last one did.
+    struct cmdi_attempts attempts; // Of this round.
     struct cmdi_backoff backoff;
-    uint64_t retry_at_ms; // In WAITING.
+    uint64_t retry_at_ms;   // In WAITING.
+    uint64_t look_at_ms;    // In UP and LEAVING: the keepalive's next look.
+    uint32_t leave_look_ms; // In LEAVING: how long until the next look whether anybody is left.
+    bool is_finishing;      // In LEAVING.
     struct cmdi_keepalive keepalive;
     _Atomic uint32_t rtt_us;       // Of the last ping that was answered; 0: none was.
     struct cmdi_timer state_timer; // See enum cmdi_client_state.
@@ -156,6 +169,11 @@ static inline uint32_t cmdi_client_load(const struct cmdi_client *client)
 {
     return atomic_load_explicit(&client->in_flight, memory_order_relaxed) +
            atomic_load_explicit(&client->queued, memory_order_relaxed);
+}
+/** Where it goes; NULL: nobody knows yet. Off the shard only what is atomic in it. */
+static inline struct cmdi_endpoint *cmdi_client_endpoint(const struct cmdi_client *client)
+{
+    return atomic_load_explicit(&client->endpoint, memory_order_acquire);
 }
 /** As the shard sees it. */
 static inline bool cmdi_client_is_up(const struct cmdi_client *client)

@@ -24,6 +24,7 @@
 
 struct cmdi_client;
 struct cmdi_client_shard;
+struct cmdi_endpoint;
 
 /** What clients tell their group. On their shard, none inside a public function. */
 struct cmdi_client_ops {
@@ -32,6 +33,11 @@ struct cmdi_client_ops {
      * with RESOLVE it has no addresses.
      */
     void (*on_state)(struct cmdi_client *client);
+    /**
+     * The server is another one than it should be. Returns: the endpoint to go to instead, with a count
+     * that the client takes; NULL: there is none, and it is down for good.
+     */
+    struct cmdi_endpoint *(*on_stranger)(struct cmdi_client *client);
     /** A result that nobody waits for. */
     void (*on_unexpected)(struct cmdi_client *client, const struct cmds_result *result);
     /**

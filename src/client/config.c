@@ -2,9 +2,6 @@
 /* From the options of a group to the constants of its clients. See config.h. */
 #include "client/config.h"
 
-#include <errno.h>
-
-#include "base/error.h"
 #include "conn/option_tls.h"
 #include "conn/transport.h"
 
@@ -14,17 +11,7 @@ enum {
 
 int cmdi_client_config_check_tls(const struct cmds_group_options *options, struct cmds_error *error)
 {
-    char host[CMDI_HOST_MAX];
-    int code = cmdi_option_tls_check(options->tls, false, error);
-    if (code < 0 || options->tls == NULL || options->tls->server_name != NULL ||
-            cmdi_address_host(options->connect, host) != -ENOENT) {
-        return code;
-    }
-    return cmdi_fail(error, -EINVAL,
-            "server_name: \"%s\" names no host: set it in cmds_tls_client_options; it is needed "
-            "for "
-            "UNIX sockets",
-            options->connect);
+    return cmdi_option_tls_check(options->tls, false, error);
 }
 
 void cmdi_client_config_fill(struct cmdi_client_config *config,
@@ -34,9 +21,6 @@ void cmdi_client_config_fill(struct cmdi_client_config *config,
     config->transport = &cmdi_transport_socket;
     config->connect = options->connect;
     config->tls = options->tls;
-    if (cmdi_address_host(options->connect, config->host) < 0) {
-        config->host[0] = '\0';
-    }
     config->server_info = options->server_info;
     config->decode_size_max = (uint64_t)options->frame_size_max * 4 + CONFIG_DECODE_EXTRA;
     config->in_flight_max = options->in_flight_max;

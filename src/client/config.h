@@ -29,9 +29,8 @@ struct cmdi_client_config {
     const struct cmdi_type_table *commands, *results;
     struct cmdi_tickets *tickets;
     const struct cmdi_transport *transport;
-    const char *connect;      // As the user wrote it.
-    char host[CMDI_HOST_MAX]; // Of it; "": it names none.
-    struct cmds_tls *tls;     // NULL: plain.
+    const char *connect;  // As the user wrote it.
+    struct cmds_tls *tls; // NULL: plain.
     struct cmds_bytes server_info;
     struct cmdi_conn_limits limits;
     uint64_t decode_size_max;
@@ -41,11 +40,7 @@ struct cmdi_client_config {
     uint32_t keepalive_ms, keepalive_interval_ms;
 };
 
-/**
- * The option `tls`, and whether a name is known by which the server's certificate can be checked.
- *
- * Returns: 0, also where `connect` is no address at all; -EINVAL.
- */
+/** The option `tls`. Returns: 0; -EINVAL. */
 int cmdi_client_config_check_tls(
         const struct cmds_group_options *options, struct cmds_error *error);
 /**

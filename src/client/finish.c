@@ -139,6 +139,38 @@ void cmdi_client_forget_ticket(struct cmdi_client *client, struct cmdi_ticket *t
     }
 }
 
+/* It is out of the table, and of no use to the server's answer. */
+static void client_end_out(struct cmdi_client *client, struct cmdi_pending *entry, int code)
+{
+    if (entry->on_result == NULL) {
+        cmdi_pool_release(&client->client_shard->pool, entry);
+        return;
+    }
+    entry->flags |= CMDI_PENDING_OUT;
+    if (cmdi_pending_is_awaited(entry)) {
+        entry->flags |= CMDI_PENDING_ENDED;
+        entry->error = code;
+        entry->ended_next = NULL;
+        *client->ended_tail = entry;
+        client->ended_tail = &entry->ended_next;
+    }
+}
+
+void cmdi_client_end_written(struct cmdi_client *client)
+{
+    for (uint32_t i = 0; i <= client->table.mask; i++) {
+        struct cmdi_pending *next = NULL;
+        for (struct cmdi_pending *entry = client->table.buckets[i]; entry != NULL; entry = next) {
+            next = entry->next;
+            if (entry->sequence <= client->sequence_sent) {
+                cmdi_client_remove(client, entry);
+                client_end_out(client, entry, CMDS_E_LOST);
+            }
+        }
+    }
+    CMDI_ASSERT(client->table.count == client->waiting);
+}
+
 void cmdi_client_end_all(struct cmdi_client *client)
 {
     CMDI_ASSERT(!cmdi_client_is_up(client));
@@ -147,18 +179,7 @@ void cmdi_client_end_all(struct cmdi_client *client)
     uint32_t bucket = 0;
     struct cmdi_pending *entry = NULL;
     while ((entry = cmdi_pending_pop(&client->table, &bucket)) != NULL) {
-        if (entry->on_result == NULL) {
-            cmdi_pool_release(&client->client_shard->pool, entry);
-            continue;
-        }
-        entry->flags |= CMDI_PENDING_OUT;
-        if (cmdi_pending_is_awaited(entry)) {
-            entry->flags |= CMDI_PENDING_ENDED;
-            entry->error = entry->sequence > client->sequence_sent ? unsent : lost;
-            entry->ended_next = NULL;
-            *client->ended_tail = entry;
-            client->ended_tail = &entry->ended_next;
-        }
+        client_end_out(client, entry, entry->sequence > client->sequence_sent ? unsent : lost);
     }
     client->waiting = 0;
     cmdi_client_publish_count(client);

@@ -55,6 +55,8 @@ struct cmds_result cmdi_client_error_result(
         const struct cmdi_client *client, uint64_t sequence, int code, struct cmds_error *text);
 /** Ends all that is pending. The state is DOWN. */
 void cmdi_client_end_all(struct cmdi_client *client);
+/** Ends what was written; what waits goes on waiting. */
+void cmdi_client_end_written(struct cmdi_client *client);
 
 /**
  * Its callback will run with CMDS_E_CANCELLED, not inside this. Returns: 0; -ENOENT: nobody waits

@@ -7,6 +7,10 @@
  * failed. After a round that failed, and after a connection that was lost, the client waits and
  * begins another one. Commands that wait stay where they are meanwhile; those of a connection that
  * was lost end at once.
+ *
+ * A client that is to go to another endpoint leaves the one it is connected to when nobody waits for an
+ * answer any more; then it begins a round there. What was sent meanwhile waits for that.
+ *
  * Everything runs on the shard, in ops of the connection, timers and mails, so callbacks may be
  * called from here directly.
  */
@@ -17,9 +21,11 @@
 #include "base/error.h"
 #include "client/finish.h"
 #include "client/inbox.h"
+#include "client/leave.h"
 #include "client/pause.h"
 #include "client/receive.h"
 #include "client/send.h"
+#include "client/state.h"
 
 enum {
     CLIENT_LOOK_MS = 10, // A limit that cannot be judged now is checked again.
@@ -28,41 +34,11 @@ enum {
 static const struct cmdi_conn_ops client_conn_ops;
 static void client_on_state_timer(struct cmdi_timer *timer, uint64_t now_ms);
 
-#define CLIENT_BIT(state) (1u << CMDI_CLIENT_##state)
-
-static const uint8_t client_moves[] = {
-        [CMDI_CLIENT_RESOLVE] = CLIENT_BIT(CONNECT) | CLIENT_BIT(WAITING) | CLIENT_BIT(DOWN),
-        [CMDI_CLIENT_CONNECT] = CLIENT_BIT(CONNECT) | CLIENT_BIT(SERVER_INFO) |
-                                CLIENT_BIT(WAITING) | CLIENT_BIT(DOWN),
-        [CMDI_CLIENT_SERVER_INFO] =
-                CLIENT_BIT(CONNECT) | CLIENT_BIT(UP) | CLIENT_BIT(WAITING) | CLIENT_BIT(DOWN),
-        [CMDI_CLIENT_WAITING] =
-                CLIENT_BIT(RESOLVE) | CLIENT_BIT(CONNECT) | CLIENT_BIT(WAITING) | CLIENT_BIT(DOWN),
-        [CMDI_CLIENT_UP] = CLIENT_BIT(WAITING) | CLIENT_BIT(DOWN),
-        [CMDI_CLIENT_DOWN] = 0,
-};
-
-static void client_move(struct cmdi_client *client, enum cmdi_client_state next)
+/* What errors call the server whose address is not known. */
+static const char *client_name(const struct cmdi_client *client)
 {
-    CMDI_ASSERT((client_moves[cmdi_client_state(client)] & (1u << next)) != 0);
-    atomic_store_explicit(&client->state, (uint32_t)next, memory_order_release);
-}
-
-static void client_arm(struct cmdi_client *client, uint64_t at_ms)
-{
-    cmdi_shard_timer(client->client_shard->shard, &client->state_timer, at_ms);
-}
-
-static void client_disarm(struct cmdi_client *client)
-{
-    cmdi_shard_timer_off(client->client_shard->shard, &client->state_timer);
-}
-
-/* The address that is being tried, or was tried last. */
-static const char *client_target_text(const struct cmdi_client *client)
-{
-    CMDI_ASSERT(client->targets != NULL && client->target < client->targets->count);
-    return client->targets->list[client->target].text;
+    const struct cmdi_endpoint *endpoint = cmdi_client_endpoint(client);
+    return endpoint != NULL ? endpoint->text : client->client_shard->config->connect;
 }
 
 /* `conn` is an attempt of a round. */
@@ -95,7 +71,8 @@ void cmdi_client_fini(struct cmdi_client *client)
     cmdi_queue_clear(&client->backlog);
     cmdi_inbox_fini(&client->inbox);
     cmdi_targets_unref(client->targets);
-    cmdi_targets_unref(client->targets_next);
+    cmdi_endpoint_unref(cmdi_client_endpoint(client));
+    cmdi_endpoint_unref(client->endpoint_next);
 }
 
 /* --- Down, and what comes before it ------------------------------------------------------------- */
@@ -110,8 +87,8 @@ static void client_log(const struct cmdi_client *client)
 static void client_down(struct cmdi_client *client)
 {
     CMDI_ASSERT(client->error.code != 0);
-    client_move(client, CMDI_CLIENT_DOWN);
-    client_disarm(client);
+    cmdi_client_move(client, CMDI_CLIENT_DOWN);
+    cmdi_client_disarm(client);
     if (!client->is_closing) {
         client_log(client);
     }
@@ -127,21 +104,35 @@ static void client_down(struct cmdi_client *client)
 static void client_wait(
         struct cmdi_client *client, const struct cmds_error *error, uint32_t delay_ms)
 {
-    bool was_up = cmdi_client_is_up(client);
+    enum cmdi_client_state was = cmdi_client_state(client);
     client->error = (struct cmds_error){0};
     (void)cmdi_fail(&client->error, error->code, "%.190s (try %u; the next one in %u ms)",
             error->text, (unsigned)client->backoff.failed, (unsigned)delay_ms);
     client->retry_at_ms = cmdi_client_shard_now_ms(client->client_shard) + delay_ms;
     client->is_retry_due = false;
-    client_move(client, CMDI_CLIENT_WAITING);
-    client_arm(client, client->retry_at_ms);
+    cmdi_client_move(client, CMDI_CLIENT_WAITING);
+    cmdi_client_arm(client, client->retry_at_ms);
     client_log(client);
-    if (was_up) {
+    if (was == CMDI_CLIENT_UP) {
         cmdi_client_end_all(client);
+    } else if (was == CMDI_CLIENT_LEAVING) {
+        cmdi_client_end_written(client);
     }
     client->client_shard->config->ops->on_state(client);
     cmdi_client_deliver(client);
     cmdi_client_trim(client);
+}
+
+/* The server is another one: its endpoint will get no connection any more. Returns: false: nor will any. */
+static bool client_turn_away(struct cmdi_client *client)
+{
+    struct cmdi_endpoint *endpoint = client->client_shard->config->ops->on_stranger(client);
+    if (endpoint != NULL) {
+        cmdi_endpoint_unref(client->endpoint_next);
+        client->endpoint_next = endpoint;
+        client->is_hopeless = false;
+    }
+    return endpoint != NULL;
 }
 
 /* A connection was lost, or a round has failed: client->round_error says why. */
@@ -153,7 +144,7 @@ static void client_failed(struct cmdi_client *client)
     CMDI_ASSERT(error.code != 0 && !client->is_closing);
     bool again = cmdi_backoff_failed(&client->backoff, &config->backoff,
             cmdi_client_shard_now_ms(client->client_shard), cmdi_shard_random(), &delay_ms);
-    if (again && !client->is_hopeless) {
+    if (again && (!client->is_hopeless || client_turn_away(client))) {
         client_wait(client, &error, delay_ms);
     } else {
         client->error = error;
@@ -167,7 +158,7 @@ static void client_closed(struct cmdi_client *client)
     CMDI_ASSERT(client->is_closing && !client->conn_live && client->ended == NULL);
     CMDI_ASSERT(cmdi_client_state(client) == CMDI_CLIENT_DOWN);
     cmdi_list_remove(&client->ended_work.link);
-    client_disarm(client);
+    cmdi_client_disarm(client);
     client->client_shard->config->ops->on_closed(client);
 }
 
@@ -177,8 +168,8 @@ void cmdi_client_close(struct cmdi_client *client, uint32_t linger_ms)
         return;
     }
     bool was_down = cmdi_client_state(client) == CMDI_CLIENT_DOWN;
-    bool orderly = cmdi_client_state(client) == CMDI_CLIENT_UP && client->table.count == 0 &&
-                   linger_ms > 0;
+    bool orderly = cmdi_client_state(client) == CMDI_CLIENT_UP && client->table.count == 0;
+    orderly = (orderly || client->is_finishing) && linger_ms > 0;
     client->is_closing = true;
     if (!was_down) {
         /* An address that failed before is of no interest any more. */
@@ -189,8 +180,10 @@ void cmdi_client_close(struct cmdi_client *client, uint32_t linger_ms)
     if (!client->conn_live) {
         client_closed(client);
     } else if (orderly) {
-        cmdi_conn_finish(&client->conn);
-        client_arm(client, cmdi_client_shard_now_ms(client->client_shard) + linger_ms);
+        if (!client->is_finishing) {
+            cmdi_conn_finish(&client->conn);
+        }
+        cmdi_client_arm(client, cmdi_client_shard_now_ms(client->client_shard) + linger_ms);
     } else {
         cmdi_conn_fail(&client->conn, CMDS_E_CLOSED, "the group was closed");
     }
@@ -203,7 +196,7 @@ static int client_secure(struct cmdi_client *client, const struct cmdi_target *t
     struct cmdi_client_shard *client_shard = client->client_shard;
     const struct cmdi_client_config *config = client_shard->config;
     const struct cmdi_security_peer server = {
-            .host = config->host[0] != '\0' ? config->host : NULL, .address = target->text};
+            .host = cmdi_client_endpoint(client)->host, .address = target->text};
     return cmdi_conn_secure(&client->conn, config->tls, &server, &client_shard->counters.tls);
 }
 
@@ -224,7 +217,7 @@ static int client_try(struct cmdi_client *client, const struct cmdi_target *targ
     CMDI_ASSERT(!client->conn_live);
     client->conn_live = true;
     client->deadline_mark = 0;
-    client_move(client, CMDI_CLIENT_CONNECT);
+    cmdi_client_move(client, CMDI_CLIENT_CONNECT);
     return 0;
 }
 
@@ -239,7 +232,7 @@ static void client_next_target(struct cmdi_client *client)
         int code = client_try(client, target);
         if (code == 0) {
             if (until_ms != UINT64_MAX) {
-                client_arm(client, until_ms);
+                cmdi_client_arm(client, until_ms);
             }
             return;
         }
@@ -248,19 +241,23 @@ static void client_next_target(struct cmdi_client *client)
     }
     if (client->round_error.code == 0) { // The addresses came in the moment in which it was over.
         (void)cmdi_fail(&client->round_error, CMDS_E_TIMEOUT,
-                "resolve %s: no time was left to connect", client->client_shard->config->connect);
+                "resolve %s: no time was left to connect", client_name(client));
     }
     client_failed(client);
 }
 
-/* The newest addresses that are known are those of this round. */
-static void client_take_targets(struct cmdi_client *client)
+/* A round goes to the endpoint that is the newest by now, by its newest addresses. */
+static void client_take_endpoint(struct cmdi_client *client)
 {
-    if (client->targets_next != NULL) {
-        cmdi_targets_unref(client->targets);
-        client->targets = client->targets_next;
-        client->targets_next = NULL;
+    if (client->endpoint_next != NULL) {
+        struct cmdi_endpoint *old = cmdi_client_endpoint(client);
+        atomic_store_explicit(&client->endpoint, client->endpoint_next, memory_order_release);
+        client->endpoint_next = NULL;
+        cmdi_endpoint_unref(old);
     }
+    struct cmdi_endpoint *endpoint = cmdi_client_endpoint(client);
+    cmdi_targets_unref(client->targets);
+    client->targets = endpoint != NULL ? cmdi_endpoint_targets(endpoint) : NULL;
 }
 
 /* What was waited for is over: another round. */
@@ -268,18 +265,19 @@ static void client_begin_round(struct cmdi_client *client)
 {
     const struct cmdi_client_config *config = client->client_shard->config;
     CMDI_ASSERT(cmdi_client_state(client) == CMDI_CLIENT_WAITING && !client->conn_live);
+    client->is_finishing = false;
     client->round_error = (struct cmds_error){0};
     client->attempts = (struct cmdi_attempts){0};
     cmdi_attempts_begin(&client->attempts, cmdi_client_shard_now_ms(client->client_shard),
             config->connect_timeout_ms);
-    client_take_targets(client);
+    client_take_endpoint(client);
     if (client->targets != NULL && client->targets->count > 0) {
         client_next_target(client);
     } else {
-        client_move(client, CMDI_CLIENT_RESOLVE);
-        client_disarm(client);
+        cmdi_client_move(client, CMDI_CLIENT_RESOLVE);
+        cmdi_client_disarm(client);
         if (client->attempts.until_ms != UINT64_MAX) {
-            client_arm(client, client->attempts.until_ms);
+            cmdi_client_arm(client, client->attempts.until_ms);
         }
     }
     if (cmdi_client_state(client) < CMDI_CLIENT_WAITING) {
@@ -304,34 +302,78 @@ void cmdi_client_start(struct cmdi_client *client)
     cmdi_attempts_begin(&client->attempts, cmdi_client_shard_now_ms(client->client_shard),
             client->client_shard->config->connect_timeout_ms);
     if (client->attempts.until_ms != UINT64_MAX) {
-        client_arm(client, client->attempts.until_ms);
+        cmdi_client_arm(client, client->attempts.until_ms);
     }
 }
 
-void cmdi_client_connect(struct cmdi_client *client, struct cmdi_targets *targets)
+/* In RESOLVE, and something is known. */
+static void client_resolved(struct cmdi_client *client)
+{
+    CMDI_ASSERT(!client->conn_live);
+    cmdi_client_start(client);
+    client_take_endpoint(client);
+    if (client->targets == NULL) {
+        return; // It is a name, which has not been looked up yet.
+    }
+    if (client->targets->count == 0) {
+        client->round_error = client->targets->error;
+    }
+    client_next_target(client);
+}
+
+/* It goes elsewhere in the next round, and that begins soon. */
+static void client_redirect(struct cmdi_client *client, struct cmdi_endpoint *endpoint)
+{
+    uint64_t now_ms = cmdi_client_shard_now_ms(client->client_shard);
+    cmdi_endpoint_unref(client->endpoint_next);
+    client->endpoint_next = cmdi_endpoint_ref(endpoint);
+    client->backoff = (struct cmdi_backoff){0};
+    switch (cmdi_client_state(client)) {
+    case CMDI_CLIENT_CONNECT:
+    case CMDI_CLIENT_SERVER_INFO:
+        cmdi_attempts_end(&client->attempts);
+        cmdi_conn_fail(
+                &client->conn, CMDS_E_NOT_CONNECTED, "it goes to %s instead", endpoint->text);
+        break;
+    case CMDI_CLIENT_WAITING:
+        client->retry_at_ms = now_ms;
+        cmdi_client_arm(client, now_ms);
+        break;
+    case CMDI_CLIENT_UP:
+        cmdi_client_leave(client);
+        break;
+    default:
+        break;
+    }
+}
+
+void cmdi_client_assign(
+        struct cmdi_client *client, struct cmdi_endpoint *endpoint, const struct cmds_error *error)
 {
     enum cmdi_client_state state = cmdi_client_state(client);
+    struct cmdi_endpoint *now =
+            client->endpoint_next != NULL ? client->endpoint_next : cmdi_client_endpoint(client);
     if (client->is_closing || state == CMDI_CLIENT_DOWN) {
         return;
     }
-    cmdi_targets_unref(client->targets_next);
-    client->targets_next = cmdi_targets_ref(targets);
-    if (state != CMDI_CLIENT_RESOLVE) {
-        return; // They are for the next round.
+    if (endpoint != NULL && endpoint != now) {
+        client_redirect(client, endpoint);
     }
-    cmdi_client_start(client);
-    CMDI_ASSERT(!client->conn_live);
-    client_take_targets(client);
-    if (targets->count == 0) {
-        client->round_error = targets->error;
+    if (state == CMDI_CLIENT_RESOLVE && endpoint != NULL) {
+        client_resolved(client);
+    } else if (state == CMDI_CLIENT_RESOLVE && error->code != 0) {
+        cmdi_client_start(client);
+        client->round_error = *error;
+        client_failed(client);
+    } else {
+        cmdi_client_start(client);
     }
-    client_next_target(client);
 }
 
 static void client_on_resolve_limit(struct cmdi_client *client, uint64_t now_ms)
 {
     (void)cmdi_fail(&client->round_error, CMDS_E_TIMEOUT, "resolve %s: no answer within %u ms",
-            client->client_shard->config->connect, (unsigned)(now_ms - client->attempts.since_ms));
+            client_name(client), (unsigned)(now_ms - client->attempts.since_ms));
     client_failed(client);
 }
 
@@ -340,16 +382,16 @@ static void client_on_connect_limit(struct cmdi_client *client, uint64_t now_ms)
     unsigned spent_ms = (unsigned)(now_ms - client->attempts.since_ms);
     bool is_securing = client->conn.state == CMDI_CONN_SECURING;
     if (is_securing && cmdi_conn_is_behind(&client->conn)) {
-        client_arm(client, now_ms + CLIENT_LOOK_MS);
+        cmdi_client_arm(client, now_ms + CLIENT_LOOK_MS);
         return; // The server may have answered: the next step is ours.
     }
     if (is_securing) {
         (void)cmdi_fail(&client->round_error, CMDS_E_TIMEOUT,
                 "TLS handshake with %s: not over within %u ms; is it a TLS server?",
-                client_target_text(client), spent_ms);
+                cmdi_client_target_text(client), spent_ms);
     } else {
         (void)cmdi_fail(&client->round_error, CMDS_E_TIMEOUT, "connect %s: no answer within %u ms",
-                client_target_text(client), spent_ms);
+                cmdi_client_target_text(client), spent_ms);
     }
     cmdi_conn_fail(&client->conn, CMDS_E_TIMEOUT, "%s", client->round_error.text);
 }
@@ -357,12 +399,12 @@ static void client_on_connect_limit(struct cmdi_client *client, uint64_t now_ms)
 static void client_on_server_info_limit(struct cmdi_client *client, uint64_t now_ms)
 {
     if (cmdi_conn_is_behind(&client->conn)) {
-        client_arm(client, now_ms + CLIENT_LOOK_MS);
+        cmdi_client_arm(client, now_ms + CLIENT_LOOK_MS);
         return; // It may have come: the shard had no buffer for it.
     }
     (void)cmdi_fail(&client->round_error, CMDS_E_TIMEOUT,
             "ServerInfo of %s: not received within %u ms; is it a cmd-stream server%s?",
-            client_target_text(client), (unsigned)(now_ms - client->attempts.since_ms),
+            cmdi_client_target_text(client), (unsigned)(now_ms - client->attempts.since_ms),
             client->client_shard->config->tls == NULL ? ", or does it want TLS" : "");
     cmdi_conn_fail(&client->conn, CMDS_E_TIMEOUT, "%s", client->round_error.text);
 }
@@ -377,7 +419,7 @@ static void client_on_open(struct cmdi_conn *conn, int code)
         /* on_closing names the address. */
         cmdi_conn_fail(conn, code, "%s", cmds_error_text(code));
     } else {
-        client_move(client, CMDI_CLIENT_SERVER_INFO);
+        cmdi_client_move(client, CMDI_CLIENT_SERVER_INFO);
         cmdi_conn_start(conn);
     }
 }
@@ -385,11 +427,13 @@ static void client_on_open(struct cmdi_conn *conn, int code)
 static void client_begin_keepalive(struct cmdi_client *client, uint64_t now_ms)
 {
     const struct cmdi_client_config *config = client->client_shard->config;
-    client_disarm(client);
+    cmdi_client_disarm(client);
+    client->look_at_ms = UINT64_MAX;
     if (config->keepalive_ms != CMDS_NEVER) {
         cmdi_keepalive_begin(
                 &client->keepalive, config->keepalive_ms, config->keepalive_interval_ms, now_ms);
-        client_arm(client, cmdi_keepalive_first_ms(&client->keepalive));
+        client->look_at_ms = cmdi_keepalive_first_ms(&client->keepalive);
+        cmdi_client_arm(client, client->look_at_ms);
     }
 }
 
@@ -407,7 +451,7 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
         cmdi_attempts_end(&client->attempts);
         client->is_hopeless = true;
         return cmdi_fail(&client->round_error, CMDS_E_SERVER_INFO_MISMATCH,
-                "ServerInfo of %s: \"%.*s\", but \"%.*s\" was expected", config->connect,
+                "ServerInfo of %s: \"%.*s\", but \"%.*s\" was expected", client_name(client),
                 (int)(info.size < 64 ? info.size : 64), (const char *)info.data,
                 (int)(config->server_info.size < 64 ? config->server_info.size : 64),
                 (const char *)config->server_info.data);
@@ -415,7 +459,7 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
     client->error = (struct cmds_error){0};
     client->round_error = (struct cmds_error){0};
     cmdi_backoff_up(&client->backoff, client->client_shard->shard->now_ms);
-    client_move(client, CMDI_CLIENT_UP);
+    cmdi_client_move(client, CMDI_CLIENT_UP);
     client_begin_keepalive(client, client->client_shard->shard->now_ms);
     cmdi_client_apply_pause(client);
     config->ops->on_state(client);
@@ -475,7 +519,16 @@ static void client_on_keepalive(struct cmdi_client *client, uint64_t now_ms)
     if (verdict != CMDI_KEEPALIVE_WAIT) {
         cmdi_client_trim(client);
     }
-    client_arm(client, next_ms);
+    client->look_at_ms = next_ms;
+    cmdi_client_arm(client, next_ms);
+}
+
+static void client_on_leave(struct cmdi_client *client, uint64_t now_ms)
+{
+    if (cmdi_client_look_left(client, now_ms)) {
+        client_on_keepalive(client, now_ms);
+        cmdi_client_look_again(client, now_ms);
+    }
 }
 
 static void client_on_linger_limit(struct cmdi_client *client, uint64_t now_ms)
@@ -491,6 +544,7 @@ static void (*const client_on_timer[])(struct cmdi_client *client, uint64_t now_
         [CMDI_CLIENT_CONNECT] = client_on_connect_limit,
         [CMDI_CLIENT_SERVER_INFO] = client_on_server_info_limit,
         [CMDI_CLIENT_WAITING] = client_on_retry,
+        [CMDI_CLIENT_LEAVING] = client_on_leave,
         [CMDI_CLIENT_UP] = client_on_keepalive,
         [CMDI_CLIENT_DOWN] = client_on_linger_limit,
 };
@@ -530,7 +584,7 @@ static void client_attempt_failed(struct cmdi_client *client, const struct cmds_
         (void)cmdi_fail(&client->round_error, error->code, "%s", error->text);
     } else {
         (void)cmdi_fail(&client->round_error, error->code, "%s %s: %s", phase,
-                client_target_text(client), error->text);
+                cmdi_client_target_text(client), error->text);
     }
 }
 
@@ -542,11 +596,14 @@ static void client_on_closing(struct cmdi_conn *conn)
     cmdi_conn_error(conn, &error);
     if (state == CMDI_CLIENT_CONNECT || state == CMDI_CLIENT_SERVER_INFO) {
         client_attempt_failed(client, &error);
-    } else if (state == CMDI_CLIENT_UP) {
+    } else if (state == CMDI_CLIENT_LEAVING && client->is_finishing) {
+        cmdi_client_left(client);
+    } else if (state == CMDI_CLIENT_UP || state == CMDI_CLIENT_LEAVING) {
         bool is_named = cmdi_conn_error_names_peer(&error);
         client->round_error = (struct cmds_error){0};
         (void)cmdi_fail(&client->round_error, error.code, "connection%s%s lost: %s",
-                is_named ? "" : " to ", is_named ? "" : client_target_text(client), error.text);
+                is_named ? "" : " to ", is_named ? "" : cmdi_client_target_text(client),
+                error.text);
         client_failed(client);
     }
 }
@@ -559,6 +616,9 @@ static void client_on_closed(struct cmdi_conn *conn)
     cmdi_client_publish_size(client); // Its output went with it.
     if (client->is_closing) {
         client_closed(client);
+    } else if (client_is_connecting(client) && client->endpoint_next != NULL) {
+        cmdi_client_move(client, CMDI_CLIENT_WAITING);
+        client_begin_round(client);
     } else if (client_is_connecting(client)) {
         client_next_target(client);
     } else if (cmdi_client_state(client) == CMDI_CLIENT_WAITING && client->is_retry_due) {

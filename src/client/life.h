@@ -17,10 +17,12 @@ void cmdi_client_fini(struct cmdi_client *client);
 /** The time for connecting begins, unless it has. */
 void cmdi_client_start(struct cmdi_client *client);
 /**
- * The addresses are known, or why there are none: starts, and tries the first one. Takes a count of
- * `targets`.
+ * Where it goes from here on: to another endpoint, as soon as nobody waits for answers of the one that it
+ * is connected to; or to the same, whose addresses may have become known. NULL: nobody knows, and `error`,
+ * if it is one, says why. Takes a count of `endpoint`.
  */
-void cmdi_client_connect(struct cmdi_client *client, struct cmdi_targets *targets);
+void cmdi_client_assign(
+        struct cmdi_client *client, struct cmdi_endpoint *endpoint, const struct cmds_error *error);
 /**
  * Ends everything with CMDS_E_CLOSED; ops->on_closed when it is over, perhaps before this returns.
  * A connection that owes and is owed nothing ends in order, if that takes no longer than

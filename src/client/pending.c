@@ -83,3 +83,15 @@ struct cmdi_pending *cmdi_pending_pop(struct cmdi_pending_table *table, uint32_t
     }
     return NULL;
 }
+
+bool cmdi_pending_any_awaited(const struct cmdi_pending_table *table, uint64_t sequence_max)
+{
+    for (uint32_t i = 0; i <= table->mask && table->count > 0; i++) {
+        for (struct cmdi_pending *entry = table->buckets[i]; entry != NULL; entry = entry->next) {
+            if (entry->sequence <= sequence_max && cmdi_pending_is_awaited(entry)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}

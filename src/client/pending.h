@@ -94,5 +94,7 @@ static inline bool cmdi_pending_is_awaited(const struct cmdi_pending *entry)
 {
     return entry->on_result != NULL && (entry->flags & CMDI_PENDING_ENDED) == 0;
 }
+/** Of one up to this sequence? Looks at all of them. */
+bool cmdi_pending_any_awaited(const struct cmdi_pending_table *table, uint64_t sequence_max);
 
 #endif

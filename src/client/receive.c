@@ -128,7 +128,8 @@ int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fr
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
     struct cmdi_client_shard *client_shard = client->client_shard;
-    CMDI_ASSERT_SLOW(frame->sequence > 0 && cmdi_client_is_up(client));
+    CMDI_ASSERT_SLOW(frame->sequence > 0);
+    CMDI_ASSERT_SLOW(cmdi_client_is_up(client) || cmdi_client_state(client) == CMDI_CLIENT_LEAVING);
     if (CMDI_UNLIKELY(frame->sequence > client->sequence_sent)) {
         CMDI_COUNT(&client_shard->counters.conn, proto_errors, 1);
         return client_refuse(

@@ -15,6 +15,7 @@ static const enum cmds_connection_state connection_states[] = {
         [CMDI_CLIENT_CONNECT] = CMDS_CONNECTION_CONNECTING,
         [CMDI_CLIENT_SERVER_INFO] = CMDS_CONNECTION_CONNECTING,
         [CMDI_CLIENT_WAITING] = CMDS_CONNECTION_WAITING,
+        [CMDI_CLIENT_LEAVING] = CMDS_CONNECTION_CONNECTING,
         [CMDI_CLIENT_UP] = CMDS_CONNECTION_UP,
         [CMDI_CLIENT_DOWN] = CMDS_CONNECTION_DOWN,
 };
@@ -24,8 +25,11 @@ void cmdi_connection_changed(struct cmds_group *group, struct cmdi_client *clien
     enum cmds_connection_state state = connection_states[cmdi_client_state(client)];
     struct cmdi_connection_view *view = &group->views[client->number];
     bool is_bad = state == CMDS_CONNECTION_WAITING || state == CMDS_CONNECTION_DOWN;
+    const struct cmdi_endpoint *endpoint = cmdi_client_endpoint(client);
     pthread_mutex_lock(&group->lock);
+    bool is_told = state == CMDS_CONNECTION_CONNECTING && view->state == state;
     view->state = state;
+    view->endpoint = endpoint != NULL ? atomic_load(&endpoint->number) : 0;
     view->failed = client->backoff.failed;
     view->retry_at_ms = client->retry_at_ms;
     view->up_count += state == CMDS_CONNECTION_UP;
@@ -37,17 +41,9 @@ void cmdi_connection_changed(struct cmds_group *group, struct cmdi_client *clien
         group->first_error = client->error;
     }
     pthread_mutex_unlock(&group->lock);
-    if (group->options.on_state != NULL) {
+    if (group->options.on_state != NULL && !is_told) {
         const struct cmds_error cause = client->error; // It may change in a callback's callee.
         group->options.on_state(group->options.context, client->number, state, &cause);
-    }
-}
-
-void cmdi_connection_look_up(struct cmds_group *group, bool wanted)
-{
-    uint64_t now_ms = cmdi_ns_to_ms(cmdi_now_ns());
-    if (cmdi_group_endpoint_refresh(&group->endpoint, now_ms, wanted)) {
-        cmdi_group_nudge_all(group, CMDI_NUDGE_TARGETS);
     }
 }
 
@@ -86,6 +82,7 @@ int cmds_group_connection(
             .failed = view.failed,
             .retry_ms = connection_left_ms(&view),
             .rtt_us = atomic_load_explicit(&group->clients[client]->rtt_us, memory_order_relaxed),
+            .endpoint = view.endpoint,
             .up_count = view.up_count,
             .error = view.error,
     };

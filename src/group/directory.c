@@ -120,11 +120,7 @@ static struct cmdi_endpoint *directory_create(struct cmdi_directory *directory, 
     bool has_host = cmdi_address_host(name, host) == 0;
     struct cmdi_targets *targets =
             count > 0 ? cmdi_targets_create(name, addresses, count, NULL) : NULL;
-    struct cmdi_endpoint *endpoint = cmdi_endpoint_create(text, has_host ? host : NULL, targets);
-    if (endpoint != NULL) {
-        endpoint->number = directory->number_next++;
-    }
-    return endpoint;
+    return cmdi_endpoint_create(&directory->store, text, has_host ? host : NULL, targets);
 }
 
 /* The one that is known by that address, or a new one. Owner: gives a count. Returns: NULL: no memory. */
@@ -216,6 +212,7 @@ static uint32_t directory_list(struct cmdi_directory *directory)
     }
     for (uint32_t i = 0; i < count; i++) {
         atomic_store(&cmdi_endpoint_ref(list[i])->is_out, false);
+        list[i]->index = i;
     }
     directory_drop_list(directory);
     directory->list = list;
@@ -225,9 +222,11 @@ static uint32_t directory_list(struct cmdi_directory *directory)
 
 /* --- Set -------------------------------------------------------------------------------------- */
 
-void cmdi_directory_init(struct cmdi_directory *directory, uint32_t interval_ms)
+void cmdi_directory_init(struct cmdi_directory *directory, uint32_t interval_ms, bool needs_host)
 {
-    *directory = (struct cmdi_directory){.interval_ms = interval_ms, .asked = UINT32_MAX};
+    *directory = (struct cmdi_directory){
+            .interval_ms = interval_ms, .needs_host = needs_host, .asked = UINT32_MAX};
+    cmdi_endpoint_store_init(&directory->store);
 }
 
 void cmdi_directory_fini(struct cmdi_directory *directory)
@@ -236,6 +235,7 @@ void cmdi_directory_fini(struct cmdi_directory *directory)
     sources_free(directory->sources, directory->source_count);
     directory->sources = NULL;
     directory->source_count = 0;
+    cmdi_endpoint_store_fini(&directory->store);
 }
 
 /* What is known of it needs no lookup: an address, or a plain name, which is one endpoint. */
@@ -265,10 +265,17 @@ static int source_read_fixed(struct cmdi_directory *directory, struct cmdi_sourc
 static int source_init(struct cmdi_directory *directory, struct cmdi_source *source,
         const struct cmdi_place *place, uint64_t now_ms, struct cmds_error *error)
 {
+    char host[CMDI_HOST_MAX];
     const char *name = place->address != NULL ? cmdi_address_dns(place->address) : NULL;
     const char *text = name != NULL ? name : place->address;
     if (text == NULL || text[0] == '\0') {
         return cmdi_fail(error, -EINVAL, "connect: no address, as in \"127.0.0.1:9000\"");
+    }
+    if (directory->needs_host && cmdi_address_host(text, host) == -ENOENT) {
+        return cmdi_fail(error, -EINVAL,
+                "server_name: \"%s\" names no host: set it in cmds_tls_client_options; UNIX "
+                "sockets need it",
+                text);
     }
     if (place->weight > CMDI_ENDPOINT_WEIGHT_MAX) {
         return cmdi_fail(error, -EINVAL, "weight %u of \"%s\": at most %d", place->weight, text,
@@ -353,6 +360,7 @@ int cmdi_directory_set(struct cmdi_directory *directory, const struct cmdi_place
     sources_free(directory->sources, directory->source_count);
     directory->sources = sources;
     directory->source_count = (uint32_t)count;
+    directory->error = (struct cmds_error){0};
     directory->asked = asked;
     return (int)directory_list(directory);
 }
@@ -447,10 +455,14 @@ bool cmdi_directory_has_names(const struct cmdi_directory *directory)
 /* --- Answers ---------------------------------------------------------------------------------- */
 
 /* Returns: bits of enum cmdi_news. */
-static uint32_t source_fail(struct cmdi_source *source, const struct cmds_error *error)
+static uint32_t source_fail(struct cmdi_directory *directory, struct cmdi_source *source,
+        const struct cmds_error *error)
 {
+    directory->error = *error;
     uint32_t news = source->failures++ == 0 ? CMDI_NEWS_FAILS : 0;
-    if (source->kind == CMDI_SOURCE_NAME) {
+    if (!source_knows(source)) {
+        news |= CMDI_NEWS_TARGETS;
+    } else if (source->kind == CMDI_SOURCE_NAME) {
         struct cmdi_endpoint *endpoint = source->items[0].endpoint;
         struct cmdi_targets *targets = cmdi_endpoint_targets(endpoint);
         if (targets == NULL || targets->count == 0) { // Else they stay.
@@ -544,7 +556,7 @@ uint32_t cmdi_directory_late(struct cmdi_directory *directory, uint64_t now_ms)
     struct cmdi_source *source = &directory->sources[directory->asked];
     (void)cmdi_fail(&error, CMDS_E_TIMEOUT, "resolve \"%s\": no answer within %d ms", source->text,
             CMDI_DIRECTORY_PATIENCE_MS);
-    return source_fail(source, &error);
+    return source_fail(directory, source, &error);
 }
 
 uint32_t cmdi_directory_answer(struct cmdi_directory *directory,
@@ -563,7 +575,7 @@ uint32_t cmdi_directory_answer(struct cmdi_directory *directory,
     if (count > 0) {
         news = source_answer(directory, source, addresses, count, now_ms);
     } else if (!directory->has_given_up) {
-        news = source_fail(source, error);
+        news = source_fail(directory, source, error);
     }
     source_schedule(source, directory->interval_ms, now_ms, random);
     return news;

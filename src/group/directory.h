@@ -74,31 +74,35 @@ struct cmdi_source {
 /** What a step has found: bits. */
 enum cmdi_news {
     CMDI_NEWS_LIST = 1,    // The list is another one.
-    CMDI_NEWS_TARGETS = 2, // The addresses of a plain name, or why there are none.
+    CMDI_NEWS_TARGETS = 2, // The addresses of a plain name, or why a name has none.
     CMDI_NEWS_FAILS = 4,   // Lookups of a name fail, for the first time in a row.
     CMDI_NEWS_WORKS = 8,   // They do so no longer.
 };
 
 struct cmdi_directory {
     uint32_t interval_ms; // CMDS_NEVER: only when a connection failed.
-    uint32_t number_next; // Of the next new endpoint.
-    struct cmdi_source *sources;
+    bool needs_host;      // An address without one, "unix:/run/x", is refused.
+    uint8_t unused[3];
     uint32_t source_count;
+    struct cmdi_source *sources;
     uint32_t count;              // Of `list`.
     struct cmdi_endpoint **list; // A count of each.
     bool is_asking;              // A lookup is under way,
     bool has_given_up;           // and has taken too long.
-    uint8_t unused[2];
+    uint8_t unused_too[2];
     uint32_t asked;       // the one of this source; UINT32_MAX: of one that has gone meanwhile.
     uint64_t patience_ms; // Until then it has not.
+    struct cmdi_endpoint_store store;
+    struct cmds_error error; // Why a lookup failed, the last one that did.
 };
 
 /** Reads "a:1,dns:b:2". Owner: gives *places, and their addresses, in one block: free(). Returns: how many;
  * -EINVAL, -ENOMEM. Thread: any. */
 int cmdi_places_read(struct cmdi_place **places, const char *connect, struct cmds_error *error);
 
-/** Zeroed and without endpoints. */
-void cmdi_directory_init(struct cmdi_directory *directory, uint32_t interval_ms);
+/** Without endpoints. */
+void cmdi_directory_init(struct cmdi_directory *directory, uint32_t interval_ms, bool needs_host);
+/** Every other count of its endpoints has been given back. */
 void cmdi_directory_fini(struct cmdi_directory *directory);
 /**
  * The list is now that of these places. An endpoint whose address is in both lists stays the same; a name

@@ -1,125 +1,136 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A group's address and its lookups. See endpoint.h.
- *
- * Two locks meet here: the endpoint's, and the one of a lookup under which it reports. A report
- * takes ours inside the lookup's; so nothing here lets go of a lookup, which takes the lookup's
- * lock, while it holds ours.
- */
-#include "group/endpoint.h"
+/* The endpoints of a group, as its program sets and sees them. Any thread. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "base/assert.h"
-#include "net/resolve.h"
+#include "base/error.h"
+#include "base/options.h"
+#include "base/time.h"
+#include "group/connection.h"
+#include "group/ref.h"
+#include "ring/clock.h"
 
-enum {
-    ENDPOINT_PAUSE_MS = 1000, // Between the beginnings of two lookups.
-};
+/* --- Set -------------------------------------------------------------------------------------- */
 
-/* The old snapshot goes, unless somebody else uses it. */
-static void endpoint_set(struct cmdi_group_endpoint *endpoint, struct cmdi_targets *targets)
+/* The program's structs may be shorter or longer than ours: all of one size. */
+static int places_take(struct cmdi_place *places, const struct cmds_endpoint *endpoints,
+        uint32_t count, struct cmds_error *error)
 {
-    pthread_mutex_lock(&endpoint->lock);
-    struct cmdi_targets *old = endpoint->targets;
-    endpoint->targets = targets;
-    endpoint->is_looking = false;
-    pthread_mutex_unlock(&endpoint->lock);
-    cmdi_targets_unref(old);
-}
-
-static void endpoint_on_resolved(void *context, const struct cmdi_address *addresses,
-        uint32_t count, const struct cmds_error *error)
-{
-    struct cmdi_group_endpoint *endpoint = context;
-    endpoint_set(endpoint, cmdi_targets_create(endpoint->connect, addresses, count, error));
-    endpoint->on_targets(endpoint->context);
-}
-
-int cmdi_group_endpoint_init(struct cmdi_group_endpoint *endpoint, const char *connect,
-        struct cmds_error *error, void (*on_targets)(void *context), void *context)
-{
-    struct cmdi_address addresses[CMDI_ADDRESSES_MAX];
-    *endpoint = (struct cmdi_group_endpoint){.connect = connect,
-            .is_numeric = cmdi_address_is_numeric(connect),
-            .on_targets = on_targets,
-            .context = context};
-    (void)pthread_mutex_init(&endpoint->lock, NULL); // Cannot fail without attributes.
-    if (!endpoint->is_numeric) {
-        return 0;
+    size_t size = endpoints[0].struct_size;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct cmds_endpoint *theirs = (const void *)((const char *)endpoints + i * size);
+        struct cmds_endpoint mine;
+        int code = cmdi_options_take(&mine, sizeof(mine), theirs, "cmds_endpoint", error);
+        code = code < 0 ? code : cmdi_unused_check(mine.unused, "cmds_endpoint", error);
+        if (code < 0) {
+            return code;
+        }
+        if (mine.struct_size != size) {
+            return cmdi_fail(error, -EINVAL, "cmds_endpoint %u: its struct_size is another one", i);
+        }
+        places[i] = (struct cmdi_place){mine.address, mine.weight, mine.zone};
     }
-    int count = cmdi_address_resolve(connect, addresses, CMDI_ADDRESSES_MAX, error);
-    if (count < 0) {
-        return count;
-    }
-    CMDI_ASSERT(count > 0);
-    endpoint->targets = cmdi_targets_create(connect, addresses, (uint32_t)count, NULL);
     return 0;
 }
 
-void cmdi_group_endpoint_fini(struct cmdi_group_endpoint *endpoint)
+static int group_set_endpoints(struct cmds_group *group, const struct cmds_endpoint *endpoints,
+        uint32_t count, struct cmds_error *error)
 {
-    CMDI_ASSERT(endpoint->resolve == NULL);
-    cmdi_targets_unref(endpoint->targets);
-    if (endpoint->connect != NULL) {
-        (void)pthread_mutex_destroy(&endpoint->lock);
+    struct cmdi_place *places = calloc(count, sizeof(*places));
+    if (places == NULL) {
+        return cmdi_fail(error, -ENOMEM, "no memory for %u endpoints", count);
     }
-    endpoint->targets = NULL;
+    int code = places_take(places, endpoints, count, error);
+    if (code == 0) {
+        code = cmdi_endpoints_set(
+                &group->endpoints, places, count, cmdi_ns_to_ms(cmdi_now_ns()), error);
+    }
+    free(places);
+    return code;
 }
 
-bool cmdi_group_endpoint_resolve(struct cmdi_group_endpoint *endpoint)
+int cmds_group_set_endpoints(struct cmds_group *group, const struct cmds_endpoint *endpoints,
+        uint32_t count, struct cmds_error *error)
 {
-    struct cmds_error error = CMDS_ERROR_INIT;
-    int code = 0;
-    if (endpoint->is_numeric) {
-        return true;
+    if (group == NULL || endpoints == NULL || count == 0) {
+        return cmdi_fail(error, -EINVAL, "set_endpoints: no group, or no endpoint");
     }
-    pthread_mutex_lock(&endpoint->lock);
-    struct cmdi_resolve *old = endpoint->resolve;
-    endpoint->resolve = NULL;
-    if (!endpoint->is_closed) {
-        endpoint->is_looking = true;
-        code = cmdi_resolve_begin(&endpoint->resolve, endpoint->connect, CMDI_ADDRESSES_MAX, &error,
-                endpoint_on_resolved, endpoint);
+    if (count > CMDI_ENDPOINTS_MAX) {
+        return cmdi_fail(error, -E2BIG, "set_endpoints: %u endpoints: at most %d", count,
+                CMDI_ENDPOINTS_MAX);
     }
-    pthread_mutex_unlock(&endpoint->lock);
-    cmdi_resolve_let_go(old);
-    if (code < 0) {
-        endpoint_set(endpoint, cmdi_targets_create(endpoint->connect, NULL, 0, &error));
+    if (!cmdi_group_enter(group)) {
+        return cmdi_fail(error, CMDS_E_CLOSED, "set_endpoints: the group was closed");
     }
-    return code < 0;
+    int code = cmdi_group_is_closing(group)
+                       ? cmdi_fail(error, CMDS_E_CLOSED, "set_endpoints: the group was closed")
+                       : group_set_endpoints(group, endpoints, count, error);
+    cmdi_group_leave(group);
+    return code;
 }
 
-bool cmdi_group_endpoint_refresh(struct cmdi_group_endpoint *endpoint, uint64_t now_ms, bool wanted)
+/* --- View ------------------------------------------------------------------------------------- */
+
+uint32_t cmds_group_endpoint_count(struct cmds_group *group)
 {
-    if (endpoint->is_numeric) {
-        return false;
+    uint32_t count = 0;
+    if (group != NULL && cmdi_group_enter(group)) {
+        count = cmdi_endpoints_count(&group->endpoints);
+        cmdi_group_leave(group);
     }
-    pthread_mutex_lock(&endpoint->lock);
-    bool begins = !endpoint->is_closed && !endpoint->is_looking &&
-                  (wanted || now_ms - endpoint->begun_ms >= ENDPOINT_PAUSE_MS);
-    if (begins) {
-        endpoint->begun_ms = now_ms;
-    }
-    pthread_mutex_unlock(&endpoint->lock);
-    return begins && cmdi_group_endpoint_resolve(endpoint);
+    return count;
 }
 
-void cmdi_group_endpoint_close(struct cmdi_group_endpoint *endpoint)
+static void endpoint_count_clients(
+        struct cmds_group *group, uint32_t number, struct cmds_endpoint_state *state)
 {
-    pthread_mutex_lock(&endpoint->lock);
-    struct cmdi_resolve *resolve = endpoint->resolve;
-    endpoint->resolve = NULL;
-    endpoint->is_closed = true;
-    pthread_mutex_unlock(&endpoint->lock);
-    cmdi_resolve_let_go(resolve);
+    for (uint32_t i = 0; i < group->options.client_count; i++) {
+        struct cmdi_connection_view view;
+        cmdi_connection_view(group, i, &view);
+        if (view.endpoint == number) {
+            state->up_count += view.state == CMDS_CONNECTION_UP;
+            state->in_flight += cmdi_client_load(group->clients[i]);
+        }
+    }
 }
 
-struct cmdi_targets *cmdi_group_endpoint_targets(struct cmdi_group_endpoint *endpoint)
+static struct cmds_endpoint_state endpoint_state(
+        struct cmds_group *group, struct cmdi_endpoint *endpoint)
 {
+    struct cmds_endpoint_state state = {
+            .number = atomic_load(&endpoint->number),
+            .weight = atomic_load(&endpoint->weight),
+            .zone = atomic_load(&endpoint->zone),
+            .client_count = atomic_load(&endpoint->slot_count),
+            .failures = atomic_load(&endpoint->failures),
+            .flags = atomic_load(&endpoint->is_out) ? CMDS_ENDPOINT_STRANGER : 0,
+    };
+    (void)snprintf(state.address, sizeof(state.address), "%s", endpoint->text);
     pthread_mutex_lock(&endpoint->lock);
-    struct cmdi_targets *targets = endpoint->targets;
-    if (targets != NULL) {
-        (void)cmdi_targets_ref(targets);
-    }
+    state.error = endpoint->error;
     pthread_mutex_unlock(&endpoint->lock);
-    return targets;
+    endpoint_count_clients(group, state.number, &state);
+    return state;
+}
+
+int cmds_group_endpoint(struct cmds_group *group, uint32_t index, struct cmds_endpoint_state *state)
+{
+    if (group == NULL || state == NULL ||
+            state->struct_size < offsetof(struct cmds_endpoint_state, number)) {
+        return -EINVAL;
+    }
+    if (!cmdi_group_enter(group)) {
+        return CMDS_E_CLOSED;
+    }
+    struct cmdi_endpoint *endpoint = cmdi_endpoints_at(&group->endpoints, index);
+    if (endpoint != NULL) {
+        struct cmds_endpoint_state full = endpoint_state(group, endpoint);
+        full.struct_size = state->struct_size;
+        memcpy(state, &full, full.struct_size < sizeof(full) ? full.struct_size : sizeof(full));
+        cmdi_endpoint_unref(endpoint);
+    }
+    cmdi_group_leave(group);
+    return endpoint != NULL ? 0 : -ENOENT;
 }

@@ -11,10 +11,12 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/time.h"
 #include "group/connection.h"
 #include "group/options.h"
 #include "group/ref.h"
 #include "group/resend.h"
+#include "ring/clock.h"
 #include "ring/thread.h"
 #include "shard/drive.h"
 
@@ -103,7 +105,7 @@ static void group_free_parts(struct cmds_group *group)
     free(group->clients);
     free(group->views);
     free(group->config);
-    cmdi_group_endpoint_fini(&group->endpoint);
+    cmdi_endpoints_fini(&group->endpoints);
 }
 
 static int group_copy_strings(struct cmds_group *group, const struct cmds_group_options *options)
@@ -193,10 +195,32 @@ static void group_begin_stop(struct cmdi_service *service);
 static void group_stop(struct cmdi_service *service);
 static void group_forget(struct cmdi_service *service);
 
-/* On a thread of its own: the group cannot go meanwhile, because its close waits for us. */
-static void group_on_targets(void *context)
+/*
+ * On any thread, also that of a lookup: the group cannot go meanwhile, because its close waits for that
+ * one, and all others hold it.
+ */
+static void group_on_news(void *context, uint32_t news)
 {
-    cmdi_group_nudge_all(context, CMDI_NUDGE_TARGETS);
+    struct cmds_group *group = context;
+    if ((news & (CMDI_NEWS_LIST | CMDI_NEWS_TARGETS)) != 0) {
+        cmdi_group_nudge_all(group, CMDI_NUDGE_TARGETS);
+    }
+    cmdi_group_shard_nudge(group->shards[0], CMDI_NUDGE_LOOK_UP);
+}
+
+static int group_init_endpoints(struct cmds_group *group, struct cmds_error *error)
+{
+    const struct cmds_group_options *options = &group->options;
+    const struct cmdi_endpoints_options mine = {
+            .connect = options->connect,
+            .interval_ms = options->resolve_interval_ms,
+            .slot_count = options->client_count,
+            .shard_count = group->shard_count,
+            .needs_host = options->tls != NULL && options->tls->server_name == NULL,
+            .on_news = group_on_news,
+            .context = group,
+    };
+    return cmdi_endpoints_init(&group->endpoints, &mine, error);
 }
 
 /*
@@ -205,8 +229,9 @@ static void group_on_targets(void *context)
  */
 static void group_start(struct cmds_group *group)
 {
-    bool is_known = cmdi_group_endpoint_resolve(&group->endpoint);
-    cmdi_group_nudge_all(group, is_known ? CMDI_NUDGE_TARGETS : CMDI_NUDGE_START);
+    (void)cmdi_endpoints_run(&group->endpoints, cmdi_ns_to_ms(cmdi_now_ns()));
+    cmdi_group_nudge_all(group, CMDI_NUDGE_TARGETS);
+    cmdi_group_shard_nudge(group->shards[0], CMDI_NUDGE_LOOK_UP); // Its timer is for the next one.
 }
 
 int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
@@ -217,7 +242,7 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
     if (out == NULL || runtime == NULL || options == NULL) {
         return cmdi_fail(error, -EINVAL, "open: group, runtime or options is NULL");
     }
-    int code = cmdi_group_options_take(&mine, options, error);
+    int code = cmdi_group_options_take(&mine, options, runtime->shard_count, error);
     if (code < 0) {
         return code;
     }
@@ -228,8 +253,7 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
     group->owner_ops = *owner_ops;
     group->service = (struct cmdi_service){
             .begin_stop = group_begin_stop, .stop = group_stop, .forget = group_forget};
-    code = cmdi_group_endpoint_init(
-            &group->endpoint, group->options.connect, error, group_on_targets, group);
+    code = group_init_endpoints(group, error);
     if (code == 0) {
         code = group_make_pickers(group, error);
     }
@@ -268,7 +292,7 @@ bool cmdi_group_begin_close(struct cmds_group *group, uint32_t linger_ms)
     bool mine = cmdi_group_move(group, CMDI_GROUP_CLOSING);
     if (mine) {
         group->linger_ms = linger_ms;
-        cmdi_group_endpoint_close(&group->endpoint);
+        cmdi_endpoints_close(&group->endpoints);
         cmdi_group_nudge_all(group, CMDI_NUDGE_CLOSE);
     }
     cmdi_group_leave(group);

@@ -18,10 +18,11 @@
  * structs of the groups that ended last until it stops. So a thread that learns too late that
  * the group was closed reads `state` and `refs`, and not what was freed.
  *
- * The files, lowest first, each of which calls only those before it: ref, endpoint, strategies,
- * dispatch, breaker, hooks, options, stock, track (what hooks and breaker keep of a command), send (a
- * command finds its connection), stats, connection, wait, attempt (a command waits for room), resend
- * (one is sent again), command (what the program sends), forward, group_shard, group, sender, stream.
+ * The files, lowest first, each of which calls only those before it: ref, spread, directory,
+ * endpoints, strategies, dispatch, breaker, hooks, options, stock, track (what hooks and breaker keep
+ * of a command), send (a command finds its connection), stats, connection, endpoint (what a program
+ * sees of one), wait, attempt (a command waits for room), resend (one is sent again), command (what the
+ * program sends), forward, group_shard, group, sender, stream.
  */
 #ifndef CMDI_GROUP_GROUP_H
 #define CMDI_GROUP_GROUP_H
@@ -36,7 +37,7 @@
 #include "base/list.h"
 #include "client/client.h"
 #include "group/dispatch.h"
-#include "group/endpoint.h"
+#include "group/endpoints.h"
 #include "group/track.h"
 #include "shard/runtime.h"
 
@@ -84,7 +85,7 @@ struct cmds_group {
     uint32_t shard_count;
     struct cmdi_client **clients;       // All of them, by number.
     struct cmdi_connection_view *views; // Of each. Under the lock.
-    struct cmdi_group_endpoint endpoint;
+    struct cmdi_endpoints endpoints;
 
     struct cmdi_tracker tracker;
     struct cmdi_stock track_stock, resend_stock; // Of threads that are no shard of ours.

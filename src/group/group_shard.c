@@ -49,6 +49,26 @@ void cmdi_group_shard_recount(struct cmdi_group_shard *group_shard, struct cmdi_
 
 /* --- What clients tell ------------------------------------------------------------------------ */
 
+/* What the client's state says of its endpoint. A name is looked up again if it failed. */
+static void group_shard_judge_endpoint(struct cmds_group *group, const struct cmdi_client *client)
+{
+    struct cmdi_endpoint *endpoint = cmdi_client_endpoint(client);
+    enum cmdi_client_state state = cmdi_client_state(client);
+    if (endpoint == NULL || client->is_closing) {
+        return;
+    }
+    if (state == CMDI_CLIENT_UP) {
+        cmdi_endpoint_succeeded(endpoint);
+    } else if (state == CMDI_CLIENT_WAITING || state == CMDI_CLIENT_DOWN) {
+        cmdi_endpoint_failed(endpoint, &client->round_error);
+    }
+    if ((state == CMDI_CLIENT_WAITING || state == CMDI_CLIENT_RESOLVE) &&
+            cmdi_endpoints_failed(
+                    &group->endpoints, endpoint, cmdi_client_shard_now_ms(client->client_shard))) {
+        cmdi_group_shard_nudge(group->shards[0], CMDI_NUDGE_LOOK_UP);
+    }
+}
+
 static void group_shard_on_state(struct cmdi_client *client)
 {
     struct cmdi_group_shard *group_shard = cmdi_group_shard_of(client);
@@ -66,10 +86,16 @@ static void group_shard_on_state(struct cmdi_client *client)
     if (!was_any_up && cmdi_client_is_up(client)) {
         cmdi_group_nudge_all(group, CMDI_NUDGE_ROOM); // What waits elsewhere has a way out.
     }
-    if (!client->is_closing && !cmdi_client_is_up(client)) {
-        cmdi_connection_look_up(group, cmdi_client_state(client) == CMDI_CLIENT_RESOLVE);
-    }
+    group_shard_judge_endpoint(group, client);
     cmdi_group_wake(group);
+}
+
+static struct cmdi_endpoint *group_shard_on_stranger(struct cmdi_client *client)
+{
+    struct cmds_group *group = cmdi_group_shard_of(client)->group;
+    struct cmdi_endpoint *endpoint = cmdi_client_endpoint(client);
+    cmdi_endpoint_failed(endpoint, &client->round_error);
+    return cmdi_endpoints_turn_away(&group->endpoints, endpoint, client->number);
 }
 
 static void group_shard_on_unexpected(struct cmdi_client *client, const struct cmds_result *result)
@@ -192,6 +218,7 @@ static void group_shard_on_closed(struct cmdi_client *client)
 
 const struct cmdi_client_ops cmdi_group_shard_client_ops = {
         .on_state = group_shard_on_state,
+        .on_stranger = group_shard_on_stranger,
         .on_unexpected = group_shard_on_unexpected,
         .on_room = group_shard_on_room,
         .on_backlog = group_shard_on_room,
@@ -208,6 +235,7 @@ static void group_shard_close(struct cmdi_group_shard *group_shard)
 {
     CMDI_ASSERT(!group_shard->closing && group_shard->hold_count > 0);
     group_shard->closing = true;
+    cmdi_shard_timer_off(group_shard->client_shard.shard, &group_shard->look_up_timer);
     cmdi_attempt_end_waiting(group_shard, CMDS_E_CLOSED, "the group was closed");
     for (uint32_t i = 0; i < group_shard->client_count; i++) {
         cmdi_client_close(&group_shard->clients[i], group_shard->group->linger_ms);
@@ -215,15 +243,54 @@ static void group_shard_close(struct cmdi_group_shard *group_shard)
     cmdi_group_shard_drop(group_shard); // The count that it was made with.
 }
 
-/* With the newest addresses that are known. */
-static void group_shard_connect(struct cmdi_group_shard *group_shard)
+/* Each client learns where it is to go by now. */
+static void group_shard_assign(struct cmdi_group_shard *group_shard)
 {
-    struct cmdi_targets *targets = cmdi_group_endpoint_targets(&group_shard->group->endpoint);
-    CMDI_ASSERT(targets != NULL); // The nudge came after it was set.
+    struct cmdi_endpoints *endpoints = &group_shard->group->endpoints;
     for (uint32_t i = 0; i < group_shard->client_count; i++) {
-        cmdi_client_connect(&group_shard->clients[i], targets);
+        struct cmdi_client *client = &group_shard->clients[i];
+        struct cmds_error error = CMDS_ERROR_INIT;
+        struct cmdi_endpoint *endpoint = cmdi_endpoints_of(endpoints, client->number, &error);
+        cmdi_client_assign(client, endpoint, &error);
+        cmdi_endpoint_unref(endpoint);
     }
-    cmdi_targets_unref(targets);
+}
+
+static void group_shard_say_news(struct cmdi_group_shard *group_shard)
+{
+    struct cmdi_shard *shard = group_shard->client_shard.shard;
+    struct cmdi_endpoints *endpoints = &group_shard->group->endpoints;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    uint32_t news = cmdi_endpoints_heard(endpoints, &error);
+    uint32_t count = cmdi_endpoints_count(endpoints);
+    if ((news & CMDI_NEWS_FAILS) != 0) {
+        cmdi_shard_log(shard, CMDI_LOG_OTHER, CMDS_LOG_WARN,
+                "endpoints: %s; the %u that are known stay", error.text, (unsigned)count);
+    }
+    if ((news & CMDI_NEWS_WORKS) != 0) {
+        cmdi_shard_log(shard, CMDI_LOG_OTHER, CMDS_LOG_INFO, "endpoints: lookups work again");
+    }
+    if ((news & CMDI_NEWS_LIST) != 0) {
+        cmdi_shard_log(shard, CMDI_LOG_OTHER, CMDS_LOG_INFO, "endpoints: %u now", (unsigned)count);
+    }
+}
+
+static void group_shard_look_up(struct cmdi_group_shard *group_shard)
+{
+    struct cmdi_shard *shard = group_shard->client_shard.shard;
+    uint64_t now_ms = cmdi_client_shard_now_ms(&group_shard->client_shard);
+    uint64_t due_ms = cmdi_endpoints_run(&group_shard->group->endpoints, now_ms);
+    cmdi_shard_timer_off(shard, &group_shard->look_up_timer);
+    if (due_ms != UINT64_MAX) {
+        cmdi_shard_timer(shard, &group_shard->look_up_timer, due_ms);
+    }
+    group_shard_say_news(group_shard);
+}
+
+static void group_shard_on_look_up(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    (void)now_ms;
+    group_shard_look_up(CMDI_CONTAINER(timer, struct cmdi_group_shard, look_up_timer));
 }
 
 /* A client has the command, or an attempt that waits here. */
@@ -243,11 +310,11 @@ static void group_shard_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail
     struct cmds_group *group = group_shard->group;
     uint32_t nudges = atomic_exchange(&group_shard->nudges, 0);
     CMDI_ASSERT(shard == group_shard->client_shard.shard && nudges != 0);
-    for (uint32_t i = 0; i < group_shard->client_count && (nudges & CMDI_NUDGE_START) != 0; i++) {
-        cmdi_client_start(&group_shard->clients[i]);
-    }
     if ((nudges & CMDI_NUDGE_TARGETS) != 0) {
-        group_shard_connect(group_shard);
+        group_shard_assign(group_shard);
+    }
+    if ((nudges & CMDI_NUDGE_LOOK_UP) != 0 && !group_shard->closing) {
+        group_shard_look_up(group_shard);
     }
     if ((nudges & CMDI_NUDGE_FORGET) != 0) {
         struct cmdi_ticket *ticket = NULL;
@@ -319,6 +386,7 @@ struct cmdi_group_shard *cmdi_group_shard_create(struct cmds_group *group, uint3
     cmdi_list_init(&group_shard->waiting);
     cmdi_list_init(&group_shard->forgotten);
     group_shard->mail.fn = group_shard_on_mail;
+    cmdi_timer_init(&group_shard->look_up_timer, group_shard_on_look_up);
     group_shard->clients = calloc(count > 0 ? count : 1, sizeof(*group_shard->clients));
     group_shard->list = calloc(count > 0 ? count : 1, sizeof(struct cmdi_client *));
     if (group_shard->clients == NULL || group_shard->list == NULL) {

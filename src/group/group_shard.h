@@ -8,8 +8,8 @@
 
 /** What other threads want of a group shard: a bit of `nudges`, and one mail for all of them. */
 enum cmdi_nudge {
-    CMDI_NUDGE_START = 1,   // The time for connecting begins.
-    CMDI_NUDGE_TARGETS = 2, // The endpoint has addresses, or says why not: connect.
+    CMDI_NUDGE_TARGETS = 1, // Where connections go, or by which addresses, may be another question.
+    CMDI_NUDGE_LOOK_UP = 2, // Of the first shard: see when the next lookup is due, and what is new.
     CMDI_NUDGE_ROOM = 4,    // Somebody was refused: tell when there is room.
     CMDI_NUDGE_IDLE = 8,    // Somebody waits for no command to be pending.
     CMDI_NUDGE_FORGET = 16, // Tickets lie in `forgotten`.
@@ -43,6 +43,7 @@ struct cmdi_group_shard {
 
     _Atomic uint32_t nudges; // enum cmdi_nudge; not 0: the mail is under way.
     struct cmdi_mail mail;
+    struct cmdi_timer look_up_timer; // Of the first shard.
 };
 
 extern const struct cmdi_client_ops cmdi_group_shard_client_ops;

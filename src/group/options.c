@@ -10,9 +10,14 @@
 #include "codec/codec.h"
 #include "group/dispatch.h"
 #include "group/hooks.h"
+#include "net/address.h"
 
 enum {
     GROUP_CLIENTS_MAX = 65536,
+    GROUP_SHARD_CLIENTS = 4, // Of several endpoints.
+    GROUP_SHARD_CLIENTS_MAX = 16,
+    GROUP_RESOLVE_INTERVAL_MS = 30000,
+    GROUP_RESOLVE_INTERVAL_MIN_MS = 1000,
     GROUP_IN_FLIGHT = 1024,
     GROUP_IN_FLIGHT_MAX = 1048576,
     GROUP_DEADLINE_MS = 5000,
@@ -28,10 +33,26 @@ enum {
     GROUP_RECONNECT_DELAY_MAX_MS = 30000,
 };
 
+/* One address: one. Several: enough that each shard has some choice. */
+static uint32_t options_client_count(const char *connect, uint32_t shard_count)
+{
+    uint32_t listed = 1;
+    bool is_dns = cmdi_address_dns(connect) != NULL;
+    for (const char *at = connect; *at != '\0'; at++) {
+        listed += *at == ',';
+    }
+    if (listed == 1 && !is_dns) {
+        return 1;
+    }
+    uint32_t least = GROUP_SHARD_CLIENTS * shard_count;
+    uint32_t most = GROUP_SHARD_CLIENTS_MAX * shard_count;
+    return listed < least ? least : listed < most ? listed : most;
+}
+
 static void options_fill(struct cmds_group_options *mine)
 {
     static const char default_info[] = "default";
-    cmdi_default(&mine->client_count, 1);
+    cmdi_default(&mine->resolve_interval_ms, GROUP_RESOLVE_INTERVAL_MS);
     cmdi_default(&mine->in_flight_max, GROUP_IN_FLIGHT);
     cmdi_default(&mine->deadline_ms, GROUP_DEADLINE_MS);
     cmdi_default(&mine->connect_timeout_ms, GROUP_CONNECT_TIMEOUT_MS);
@@ -63,6 +84,10 @@ static int options_check_limits(const struct cmds_group_options *mine, struct cm
         return cmdi_fail(error, -EINVAL, "frame_size_max %u: at most %d", mine->frame_size_max,
                 GROUP_FRAME_SIZE_MAX);
     }
+    if (mine->resolve_interval_ms < GROUP_RESOLVE_INTERVAL_MIN_MS) {
+        return cmdi_fail(error, -EINVAL, "resolve_interval_ms %u: at least %d",
+                mine->resolve_interval_ms, GROUP_RESOLVE_INTERVAL_MIN_MS);
+    }
     if (mine->output_size_max < GROUP_OUTPUT_SIZE_MIN) {
         return cmdi_fail(error, -EINVAL, "output_size_max %u: at least %d", mine->output_size_max,
                 GROUP_OUTPUT_SIZE_MIN);
@@ -85,16 +110,17 @@ static int options_check_protocol(const struct cmds_group_options *mine, struct 
 }
 
 int cmdi_group_options_take(struct cmds_group_options *mine,
-        const struct cmds_group_options *options, struct cmds_error *error)
+        const struct cmds_group_options *options, uint32_t shard_count, struct cmds_error *error)
 {
     int code = cmdi_options_take(mine, sizeof(*mine), options, "cmds_group_options", error);
     if (code < 0) {
         return code;
     }
-    options_fill(mine);
     if (mine->connect == NULL || mine->connect[0] == '\0') {
         return cmdi_fail(error, -EINVAL, "connect: no address, as in \"127.0.0.1:9000\"");
     }
+    cmdi_default(&mine->client_count, options_client_count(mine->connect, shard_count));
+    options_fill(mine);
     code = options_check_limits(mine, error);
     if (code == 0) {
         code = options_check_protocol(mine, error);
@@ -108,9 +134,6 @@ int cmdi_group_options_take(struct cmds_group_options *mine,
     }
     if (code == 0 && mine->resend > CMDS_RESEND_NEVER) {
         code = cmdi_fail(error, -EINVAL, "resend %u: one of enum cmds_resend", mine->resend);
-    }
-    if (code == 0) {
-        code = cmdi_unused_check(mine->unused, "cmds_group_options", error);
     }
     return code < 0 ? code : cmdi_dispatch_check(mine->dispatch, error);
 }

@@ -10,6 +10,6 @@
  * cmds_group_open. Thread: any.
  */
 int cmdi_group_options_take(struct cmds_group_options *mine,
-        const struct cmds_group_options *options, struct cmds_error *error);
+        const struct cmds_group_options *options, uint32_t shard_count, struct cmds_error *error);
 
 #endif

@@ -8,26 +8,82 @@
 #include "base/assert.h"
 #include "base/hash.h"
 
-struct cmdi_endpoint *cmdi_endpoint_create(
-        const char *text, const char *host, struct cmdi_targets *targets)
+/* --- The store -------------------------------------------------------------------------------- */
+
+void cmdi_endpoint_store_init(struct cmdi_endpoint_store *store)
+{
+    *store = (struct cmdi_endpoint_store){.unused = NULL};
+    (void)pthread_mutex_init(&store->lock, NULL); // Cannot fail without attributes.
+}
+
+void cmdi_endpoint_store_fini(struct cmdi_endpoint_store *store)
+{
+    CMDI_ASSERT(store->count == 0);
+    while (store->unused != NULL) {
+        struct cmdi_endpoint *endpoint = store->unused;
+        store->unused = endpoint->next;
+        (void)pthread_mutex_destroy(&endpoint->lock);
+        free(endpoint);
+    }
+    (void)pthread_mutex_destroy(&store->lock);
+}
+
+/* What is atomic stays what it was: somebody may be reading it. */
+static struct cmdi_endpoint *store_take(struct cmdi_endpoint_store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    struct cmdi_endpoint *endpoint = store->unused;
+    if (endpoint != NULL) {
+        store->unused = endpoint->next;
+    } else if ((endpoint = calloc(1, sizeof(*endpoint))) != NULL) {
+        (void)pthread_mutex_init(&endpoint->lock, NULL);
+        endpoint->store = store;
+    }
+    if (endpoint != NULL) {
+        store->count++;
+        atomic_store(&endpoint->number, ++store->number_last);
+    }
+    pthread_mutex_unlock(&store->lock);
+    return endpoint;
+}
+
+static void store_give(struct cmdi_endpoint_store *store, struct cmdi_endpoint *endpoint)
+{
+    pthread_mutex_lock(&store->lock);
+    CMDI_ASSERT(store->count > 0);
+    store->count--;
+    endpoint->next = store->unused;
+    store->unused = endpoint;
+    pthread_mutex_unlock(&store->lock);
+}
+
+/* --- An endpoint ------------------------------------------------------------------------------ */
+
+struct cmdi_endpoint *cmdi_endpoint_create(struct cmdi_endpoint_store *store, const char *text,
+        const char *host, struct cmdi_targets *targets)
 {
     size_t text_size = strlen(text) + 1;
     size_t host_size = host != NULL ? strlen(host) + 1 : 0;
-    struct cmdi_endpoint *endpoint = calloc(1, sizeof(*endpoint) + text_size + host_size);
+    char *texts = malloc(text_size + host_size);
+    struct cmdi_endpoint *endpoint = texts != NULL ? store_take(store) : NULL;
     if (endpoint == NULL) {
+        free(texts);
         cmdi_targets_unref(targets);
         return NULL;
     }
-    (void)pthread_mutex_init(&endpoint->lock, NULL); // Cannot fail without attributes.
-    atomic_store(&endpoint->refs, 1);
-    atomic_store(&endpoint->weight, CMDI_ENDPOINT_WEIGHT);
-    endpoint->hash = cmdi_hash_text(text);
+    endpoint->text = memcpy(texts, text, text_size);
+    endpoint->host = host != NULL ? memcpy(texts + text_size, host, host_size) : NULL;
     endpoint->is_name = targets == NULL;
     endpoint->targets = targets;
-    memcpy(endpoint->text, text, text_size);
-    if (host != NULL) {
-        endpoint->host = memcpy(endpoint->text + text_size, host, host_size);
-    }
+    endpoint->error = (struct cmds_error){0};
+    atomic_store(&endpoint->hash, cmdi_hash_text(text));
+    atomic_store(&endpoint->weight, CMDI_ENDPOINT_WEIGHT);
+    atomic_store(&endpoint->zone, 0);
+    atomic_store(&endpoint->since_ms, 0);
+    atomic_store(&endpoint->failures, 0);
+    atomic_store(&endpoint->slot_count, 0);
+    atomic_store(&endpoint->is_out, false);
+    atomic_store(&endpoint->refs, 1);
     return endpoint;
 }
 
@@ -44,8 +100,10 @@ void cmdi_endpoint_unref(struct cmdi_endpoint *endpoint)
     if (endpoint != NULL &&
             atomic_fetch_sub_explicit(&endpoint->refs, 1, memory_order_acq_rel) == 1) {
         cmdi_targets_unref(endpoint->targets);
-        (void)pthread_mutex_destroy(&endpoint->lock);
-        free(endpoint);
+        endpoint->targets = NULL;
+        free(endpoint->text);
+        endpoint->text = NULL;
+        store_give(endpoint->store, endpoint);
     }
 }
 

@@ -4,8 +4,9 @@
  * addresses are tried one after the other.
  *
  * Counted: the group's list holds a count, and each connection that goes there one of its own, so an
- * endpoint that has left the list lives until the last of them has gone elsewhere. Text, host and hash
- * are constant; the rest is atomic, or under the lock.
+ * endpoint that has left the list lives until the last of them has gone elsewhere. Then it waits in its
+ * group's store to become another one. So whoever is inside the group may follow a pointer to an endpoint
+ * without a count, and read what is atomic: at worst it is that of another endpoint.
  */
 #ifndef CMDI_NET_ENDPOINT_H
 #define CMDI_NET_ENDPOINT_H
@@ -18,40 +19,57 @@
 #include "net/targets.h"
 
 enum {
-    CMDI_ENDPOINTS_MAX = 4096, // Of a group.
+    CMDI_ENDPOINTS_MAX = 4096, // In a group's list.
     CMDI_ENDPOINT_WEIGHT = 10, // Of one that names none.
     CMDI_ENDPOINT_WEIGHT_MAX = 100,
 };
 
-struct cmdi_endpoint {
-    _Atomic uint32_t refs;
-    uint32_t number;         // In its group; never given twice.
-    _Atomic uint32_t weight; // 1 to CMDI_ENDPOINT_WEIGHT_MAX.
-    _Atomic uint32_t zone;
-    uint64_t hash;             // Of `text`.
-    _Atomic uint64_t since_ms; // When it joined a list that others were in; 0: it was there first.
-    _Atomic bool is_out;       // Its ServerInfo was a wrong one: it gets no connection.
-    bool is_name;              // A lookup gives its addresses.
-    _Atomic uint32_t failures; // Connections in a row that were lost, or did not come up.
+/** All endpoints that a group has ever had at the same time. */
+struct cmdi_endpoint_store {
+    pthread_mutex_t lock;
+    struct cmdi_endpoint *unused; // Linked by `next`. Under the lock, as the two below.
+    uint32_t number_last;
+    uint32_t count; // In use.
+};
 
-    pthread_mutex_t lock;         // Of all below.
+struct cmdi_endpoint {
+    struct cmdi_endpoint_store *store;
+    struct cmdi_endpoint *next; // In the store.
+    _Atomic uint32_t refs;      // 0: in the store.
+    _Atomic uint32_t number;    // In its group; never 0, never given twice.
+    _Atomic uint64_t hash;      // Of `text`.
+    _Atomic uint32_t weight;    // 1 to CMDI_ENDPOINT_WEIGHT_MAX.
+    _Atomic uint32_t zone;      // 0: none is named.
+    _Atomic uint64_t since_ms;  // When it joined a list that others were in; 0: it was there first.
+    _Atomic uint32_t failures;  // Connections in a row that were lost, or did not come up.
+    _Atomic uint32_t slot_count; // Connections that are to go there.
+    _Atomic bool is_out;         // Its ServerInfo was a wrong one: it gets no connection.
+
+    /* With a count only. */
+    bool is_name; // A lookup gives its addresses.
+    uint8_t unused[2];
+    uint32_t index;               // In its group's list. The list's.
+    pthread_mutex_t lock;         // Of the two below.
     struct cmdi_targets *targets; // NULL: no lookup has ended yet.
     struct cmds_error error;      // Why the last connection failed or was lost.
-
-    const char *host; // For TLS: in the certificate; NULL: it has none. Behind `text`.
-    char text[];      // As the user wrote it; one of several of a name: "10.0.0.7:9000".
+    const char *host;             // For TLS: in the certificate; NULL: it has none. Behind `text`.
+    char *text; // As the user wrote it; of one of several of a name: "10.0.0.7:9000".
 };
+
+void cmdi_endpoint_store_init(struct cmdi_endpoint_store *store);
+/** No endpoint is in use. A zeroed one is fine. */
+void cmdi_endpoint_store_fini(struct cmdi_endpoint_store *store);
 
 /**
  * `host` NULL: none. `targets` NULL: it is a name, and a lookup will give them.
  *
  * Owner:   copies the texts; takes the count of `targets`, also on failure. Gives a count:
- *          cmdi_endpoint_unref().
+ *          cmdi_endpoint_unref(). The store outlives it.
  * Thread:  any.
  * Returns: NULL without memory.
  */
-struct cmdi_endpoint *cmdi_endpoint_create(
-        const char *text, const char *host, struct cmdi_targets *targets);
+struct cmdi_endpoint *cmdi_endpoint_create(struct cmdi_endpoint_store *store, const char *text,
+        const char *host, struct cmdi_targets *targets);
 /** The caller holds a count, or somebody does for it. Thread: any. Returns: `endpoint`. */
 struct cmdi_endpoint *cmdi_endpoint_ref(struct cmdi_endpoint *endpoint);
 /** NULL is fine. Thread: any. */

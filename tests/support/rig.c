@@ -80,6 +80,14 @@ static void rig_on_state(struct cmdi_client *client)
     rig->downs += !connected;
 }
 
+static struct cmdi_endpoint *rig_on_stranger(struct cmdi_client *client)
+{
+    struct rig *rig = rig_of(client->client_shard);
+    struct cmdi_endpoint *other = rig->other;
+    rig->other = NULL;
+    return other;
+}
+
 static void rig_on_unexpected(struct cmdi_client *client, const struct cmds_result *result)
 {
     (void)result;
@@ -113,6 +121,7 @@ static void rig_release(struct cmdi_client_shard *client_shard)
 
 static const struct cmdi_client_ops rig_ops = {
         .on_state = rig_on_state,
+        .on_stranger = rig_on_stranger,
         .on_unexpected = rig_on_unexpected,
         .on_room = rig_on_room,
         .on_backlog = rig_on_room,
@@ -179,6 +188,7 @@ struct rig *rig_open(void)
     CU_ASSERT_EQUAL_FATAL(cmdi_type_table_init(&rig->results, results, 2), 0);
     cmdi_tickets_init(&rig->tickets);
     cmdi_list_init(&rig->forgotten);
+    cmdi_endpoint_store_init(&rig->endpoints);
     rig->config = (struct cmdi_client_config){
             .ops = &rig_ops,
             .codec = &cmds_codec_raw,
@@ -207,13 +217,21 @@ struct rig *rig_open(void)
     return rig;
 }
 
-void rig_connect(struct rig *rig)
+struct cmdi_endpoint *rig_endpoint(struct rig *rig, const char *text)
 {
     struct cmdi_address address;
-    CU_ASSERT_EQUAL_FATAL(cmdi_address_resolve("127.0.0.1:1", &address, 1, NULL), 1);
+    CU_ASSERT_EQUAL_FATAL(cmdi_address_resolve(text, &address, 1, NULL), 1);
     struct cmdi_targets *targets = cmdi_targets_create("nowhere", &address, 1, NULL);
-    cmdi_client_connect(&rig->client, targets);
-    cmdi_targets_unref(targets);
+    struct cmdi_endpoint *endpoint = cmdi_endpoint_create(&rig->endpoints, text, NULL, targets);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(endpoint);
+    return endpoint;
+}
+
+void rig_connect(struct rig *rig)
+{
+    struct cmdi_endpoint *endpoint = rig_endpoint(rig, "127.0.0.1:1");
+    cmdi_client_assign(&rig->client, endpoint, NULL);
+    cmdi_endpoint_unref(endpoint);
     CU_ASSERT_TRUE_FATAL(rig->opening);
     rig->opening = false;
     cmdi_conn_on_open(&rig->client.conn, 0);
@@ -246,6 +264,7 @@ void rig_free(struct rig *rig)
     CU_ASSERT_EQUAL(rig->tickets.count, 0);
     CU_ASSERT_EQUAL(rig->holds, 0);
     cmdi_client_fini(&rig->client);
+    cmdi_endpoint_store_fini(&rig->endpoints);
     cmdi_client_shard_fini(&rig->client_shard);
     cmdi_tickets_fini(&rig->tickets);
     cmdi_type_table_fini(&rig->results);

@@ -52,6 +52,9 @@ struct rig {
     struct cmdi_type_table results;
     struct cmdi_tickets tickets;
     struct cmdi_list forgotten;
+    struct cmdi_endpoint_store endpoints;
+    // Where it is to go if its server is a stranger; a count that it takes. NULL: nowhere.
+    struct cmdi_endpoint *other;
     bool opening, receiving, sending, aborted; // The transport.
     uint64_t sent_size;                        // By the transport.
     int holds;
@@ -60,6 +63,8 @@ struct rig {
 
 /** In state RESOLVE. Gives: rig_free(). */
 struct rig *rig_open(void);
+/** Gives a count. */
+struct cmdi_endpoint *rig_endpoint(struct rig *rig, const char *text);
 /** Up: its server has said who it is. */
 void rig_connect(struct rig *rig);
 struct rig *rig_connected(void);

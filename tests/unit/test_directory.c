@@ -18,18 +18,15 @@ enum {
     INTERVAL = 30000,
 };
 
-static struct cmdi_directory directory_of(const char *connect)
+static void open_directory(struct cmdi_directory *directory, const char *connect)
 {
-    struct cmdi_directory directory;
     struct cmdi_place *places = NULL;
-    cmdi_directory_init(&directory, INTERVAL);
+    cmdi_directory_init(directory, INTERVAL, false);
     int count = cmdi_places_read(&places, connect, NULL);
     CU_ASSERT_FATAL(count > 0);
     CU_ASSERT_EQUAL_FATAL(
-            cmdi_directory_set(&directory, places, (uint32_t)count, NOW, NULL) & ~CMDI_NEWS_LIST,
-            0);
+            cmdi_directory_set(directory, places, (uint32_t)count, NOW, NULL) & ~CMDI_NEWS_LIST, 0);
     free(places);
-    return directory;
 }
 
 static uint32_t set(struct cmdi_directory *directory, const char *connect, uint64_t now_ms)
@@ -94,8 +91,8 @@ static bool is_about(uint64_t ms, uint64_t expected)
 
 static void test_directory_reads_a_list(void)
 {
-    struct cmdi_directory directory =
-            directory_of("10.0.0.1:9000, 10.0.0.2:9000 ,[::1]:80,unix:/run/x,a.name:9000");
+    struct cmdi_directory directory;
+    open_directory(&directory, "10.0.0.1:9000, 10.0.0.2:9000 ,[::1]:80,unix:/run/x,a.name:9000");
 
     CU_ASSERT_EQUAL_FATAL(directory.count, 5);
     CU_ASSERT_STRING_EQUAL(directory.list[0]->text, "10.0.0.1:9000");
@@ -119,7 +116,7 @@ static void check_refused(const char *connect, const char *part)
     struct cmdi_directory directory;
     struct cmdi_place *places = NULL;
     struct cmds_error error = CMDS_ERROR_INIT;
-    cmdi_directory_init(&directory, INTERVAL);
+    cmdi_directory_init(&directory, INTERVAL, false);
 
     int code = cmdi_places_read(&places, connect, &error);
     if (code > 0) {
@@ -144,10 +141,37 @@ static void test_directory_refuses_what_is_no_address(void)
     check_refused("dns:name", "port");
 }
 
+/* For TLS: a client that knows no name to check should not find out when it connects. */
+static int set_one(const char *address, bool needs_host, struct cmds_error *error)
+{
+    struct cmdi_directory directory;
+    const struct cmdi_place place = {.address = address};
+    cmdi_directory_init(&directory, INTERVAL, needs_host);
+    int code = cmdi_directory_set(&directory, &place, 1, NOW, error);
+    cmdi_directory_fini(&directory);
+    return code;
+}
+
+static void test_directory_that_needs_hosts_refuses_what_has_none(void)
+{
+    static const char *const nameless[] = {"unix:/run/x", "unix:@x", ":9000"};
+
+    CU_ASSERT_EQUAL(set_one("a.example:9000", true, NULL), CMDI_NEWS_LIST);
+    CU_ASSERT_EQUAL(set_one("dns:a.example:9000", true, NULL), 0);
+    CU_ASSERT_EQUAL(set_one("[::1]:9000", true, NULL), CMDI_NEWS_LIST);
+    for (size_t i = 0; i < sizeof(nameless) / sizeof(nameless[0]); i++) {
+        struct cmds_error error = CMDS_ERROR_INIT;
+        CU_ASSERT_EQUAL(set_one(nameless[i], false, NULL), CMDI_NEWS_LIST);
+        CU_ASSERT_EQUAL(set_one(nameless[i], true, &error), -EINVAL);
+        CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "server_name: "));
+        CU_ASSERT_PTR_NOT_NULL(strstr(error.text, nameless[i]));
+    }
+}
+
 static void test_directory_has_each_address_once(void)
 {
-    struct cmdi_directory directory =
-            directory_of("10.0.0.1:9000,10.0.0.2:9000,10.0.0.1:9000,dns:a:9000,dns:a:9000");
+    struct cmdi_directory directory;
+    open_directory(&directory, "10.0.0.1:9000,10.0.0.2:9000,10.0.0.1:9000,dns:a:9000,dns:a:9000");
 
     check_list(&directory, "12");
     CU_ASSERT_EQUAL(directory.source_count, 4 - 1);
@@ -159,7 +183,8 @@ static void test_directory_has_each_address_once(void)
 
 static void test_directory_of_addresses_asks_nobody(void)
 {
-    struct cmdi_directory directory = directory_of("10.0.0.1:9000,dns:10.0.0.2:9000");
+    struct cmdi_directory directory;
+    open_directory(&directory, "10.0.0.1:9000,dns:10.0.0.2:9000");
 
     CU_ASSERT_EQUAL(cmdi_directory_due_ms(&directory), UINT64_MAX);
     CU_ASSERT_PTR_NULL(cmdi_directory_begin(&directory, UINT64_MAX - 1));
@@ -174,7 +199,8 @@ static void test_directory_of_addresses_asks_nobody(void)
 
 static void test_directory_adds_at_once_and_drops_at_the_second_answer(void)
 {
-    struct cmdi_directory directory = directory_of("dns:a:9000");
+    struct cmdi_directory directory;
+    open_directory(&directory, "dns:a:9000");
     uint64_t now_ms = ask(&directory, "a:9000");
     CU_ASSERT_EQUAL(now_ms, NOW);
     CU_ASSERT_EQUAL(answer(&directory, "12", now_ms), CMDI_NEWS_LIST);
@@ -200,7 +226,8 @@ static void test_directory_adds_at_once_and_drops_at_the_second_answer(void)
 
 static void test_directory_bears_answers_that_rotate(void)
 {
-    struct cmdi_directory directory = directory_of("dns:a:9000");
+    struct cmdi_directory directory;
+    open_directory(&directory, "dns:a:9000");
     (void)answer(&directory, "1234", ask(&directory, "a:9000"));
     for (int i = 0; i < 100; i++) {
         uint64_t now_ms = ask(&directory, "a:9000");
@@ -212,7 +239,8 @@ static void test_directory_bears_answers_that_rotate(void)
 
 static void test_directory_keeps_all_while_lookups_fail(void)
 {
-    struct cmdi_directory directory = directory_of("dns:a:9000");
+    struct cmdi_directory directory;
+    open_directory(&directory, "dns:a:9000");
     uint64_t now_ms = ask(&directory, "a:9000");
     (void)answer(&directory, "12", now_ms);
     uint64_t since_ms = now_ms;
@@ -241,7 +269,8 @@ static void test_directory_keeps_all_while_lookups_fail(void)
 static void test_directory_asks_again_while_nothing_is_known(void)
 {
     static const uint64_t expected[] = {1000, 2000, 4000, 8000, 8000, 8000};
-    struct cmdi_directory directory = directory_of("dns:a:9000");
+    struct cmdi_directory directory;
+    open_directory(&directory, "dns:a:9000");
     uint64_t now_ms = ask(&directory, "a:9000");
     for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
         (void)answer(&directory, "", now_ms);
@@ -259,7 +288,8 @@ static void test_directory_asks_again_while_nothing_is_known(void)
 
 static void test_directory_asks_when_a_connection_failed(void)
 {
-    struct cmdi_directory directory = directory_of("10.0.0.9:9000,dns:a:9000");
+    struct cmdi_directory directory;
+    open_directory(&directory, "10.0.0.9:9000,dns:a:9000");
     uint64_t now_ms = ask(&directory, "a:9000");
     (void)answer(&directory, "12", now_ms);
 
@@ -284,7 +314,8 @@ static void test_directory_asks_when_a_connection_failed(void)
 
 static void test_directory_of_a_plain_name_asks_only_then(void)
 {
-    struct cmdi_directory directory = directory_of("a:9000");
+    struct cmdi_directory directory;
+    open_directory(&directory, "a:9000");
     struct cmdi_endpoint *endpoint = directory.list[0];
     uint64_t now_ms = ask(&directory, "a:9000");
     CU_ASSERT_EQUAL(answer(&directory, "", now_ms), CMDI_NEWS_FAILS | CMDI_NEWS_TARGETS);
@@ -308,7 +339,8 @@ static void test_directory_of_a_plain_name_asks_only_then(void)
 
 static void test_directory_waits_for_a_lookup_that_hangs(void)
 {
-    struct cmdi_directory directory = directory_of("dns:a:9000");
+    struct cmdi_directory directory;
+    open_directory(&directory, "dns:a:9000");
     uint64_t now_ms = ask(&directory, "a:9000");
     (void)answer(&directory, "1", now_ms);
     now_ms = ask(&directory, "a:9000");
@@ -330,7 +362,7 @@ static void test_directory_without_an_interval_asks_only_when_it_must(void)
 {
     struct cmdi_directory directory;
     struct cmdi_place place = {.address = "dns:a:9000"};
-    cmdi_directory_init(&directory, CMDS_NEVER);
+    cmdi_directory_init(&directory, CMDS_NEVER, false);
     CU_ASSERT_EQUAL(cmdi_directory_set(&directory, &place, 1, NOW, NULL), 0);
     uint64_t now_ms = ask(&directory, "a:9000");
     (void)answer(&directory, "1", now_ms);
@@ -346,7 +378,8 @@ static void test_directory_without_an_interval_asks_only_when_it_must(void)
 
 static void test_directory_set_keeps_those_that_stay(void)
 {
-    struct cmdi_directory directory = directory_of("10.0.0.1:9000,10.0.0.2:9000");
+    struct cmdi_directory directory;
+    open_directory(&directory, "10.0.0.1:9000,10.0.0.2:9000");
     struct cmdi_endpoint *second = directory.list[1];
     struct cmdi_endpoint *first = cmdi_endpoint_ref(directory.list[0]);
 
@@ -377,7 +410,8 @@ static void test_directory_set_keeps_those_that_stay(void)
 
 static void test_directory_set_leaves_a_lookup_alone(void)
 {
-    struct cmdi_directory directory = directory_of("10.0.0.9:9000,dns:a:9000");
+    struct cmdi_directory directory;
+    open_directory(&directory, "10.0.0.9:9000,dns:a:9000");
     uint64_t now_ms = ask(&directory, "a:9000");
 
     CU_ASSERT_EQUAL(set(&directory, "dns:b:9000,dns:a:9000", now_ms), CMDI_NEWS_LIST);
@@ -395,6 +429,8 @@ static void test_directory_set_leaves_a_lookup_alone(void)
 static CU_TestInfo tests[] = {
         {"reads a list", test_directory_reads_a_list},
         {"refuses what is no address", test_directory_refuses_what_is_no_address},
+        {"that needs hosts refuses what has none",
+                test_directory_that_needs_hosts_refuses_what_has_none},
         {"has each address once", test_directory_has_each_address_once},
         {"of addresses asks nobody", test_directory_of_addresses_asks_nobody},
         {"adds at once, and drops at the second answer",

@@ -4,13 +4,15 @@
  * asked is leaving, or has asked again: nobody waits for it, nobody is called who has left, and
  * addresses that somebody still uses do not change under him.
  */
-#include "group/endpoint.h"
+#include "group/endpoints.h"
 
 #include <errno.h>
 #include <netdb.h>
 #include <stdlib.h>
 
+#include "base/time.h"
 #include "net/resolve.h"
+#include "ring/clock.h"
 #include "ring/thread.h"
 #include "support/harness.h"
 
@@ -171,90 +173,206 @@ static void test_resolve_let_go_waits_for_a_report_under_way(void)
 
 /* --- Endpoints -------------------------------------------------------------------------------- */
 
-static void count_one(void *context)
+/* The endpoints of a group with as many slots, on two shards, and what they told. */
+struct told {
+    struct cmdi_endpoints endpoints;
+    _Atomic uint32_t lists, targets, all;
+};
+
+static void on_news(void *context, uint32_t news)
 {
-    atomic_fetch_add((_Atomic uint32_t *)context, 1);
+    struct told *told = context;
+    atomic_fetch_add(&told->lists, (news & CMDI_NEWS_LIST) != 0);
+    atomic_fetch_add(&told->targets, (news & CMDI_NEWS_TARGETS) != 0);
+    atomic_fetch_add(&told->all, 1);
 }
 
-static void test_endpoint_of_a_numeric_address_asks_nobody(void)
+static int told_init(
+        struct told *told, const char *connect, uint32_t slot_count, struct cmds_error *error)
 {
-    struct cmdi_group_endpoint endpoint;
+    const struct cmdi_endpoints_options options = {.connect = connect,
+            .interval_ms = 30000,
+            .slot_count = slot_count,
+            .shard_count = 2,
+            .on_news = on_news,
+            .context = told};
+    *told = (struct told){.all = 0};
+    return cmdi_endpoints_init(&told->endpoints, &options, error);
+}
+
+static void told_fini(struct told *told)
+{
+    cmdi_endpoints_close(&told->endpoints);
+    cmdi_endpoints_fini(&told->endpoints);
+}
+
+static uint64_t now_ms(void)
+{
+    return cmdi_ns_to_ms(cmdi_now_ns());
+}
+
+/* "127.0.0.1:9000"; "": it has none. */
+static void check_slot(struct told *told, uint32_t slot, const char *expected)
+{
     struct cmds_error error = CMDS_ERROR_INIT;
-    _Atomic uint32_t told = 0;
+    struct cmdi_endpoint *endpoint = cmdi_endpoints_of(&told->endpoints, slot, &error);
+    CU_ASSERT_STRING_EQUAL(endpoint != NULL ? endpoint->text : "", expected);
+    cmdi_endpoint_unref(endpoint);
+}
+
+static void test_endpoints_of_numeric_addresses_ask_nobody(void)
+{
+    struct told told;
+    struct cmds_error error = CMDS_ERROR_INIT;
 
     setup(7);
-    CU_ASSERT_EQUAL(cmdi_group_endpoint_init(&endpoint, "[::1]:9000", NULL, count_one, &told), 0);
-    CU_ASSERT_TRUE(cmdi_group_endpoint_resolve(&endpoint));
-    struct cmdi_targets *targets = cmdi_group_endpoint_targets(&endpoint);
-    cmdi_group_endpoint_close(&endpoint);
-    cmdi_group_endpoint_fini(&endpoint);
+    CU_ASSERT_EQUAL_FATAL(told_init(&told, "[::1]:9000", 3, NULL), 0);
+    CU_ASSERT_EQUAL(cmdi_endpoints_run(&told.endpoints, now_ms()), UINT64_MAX);
+    check_slot(&told, 0, "[::1]:9000");
+    check_slot(&told, 2, "[::1]:9000");
+    struct cmdi_endpoint *endpoint = cmdi_endpoints_of(&told.endpoints, 1, &error);
+    CU_ASSERT_EQUAL(endpoint->slot_count, 3);
+    CU_ASSERT_FALSE(cmdi_endpoints_failed(&told.endpoints, endpoint, now_ms()));
+    struct cmdi_targets *targets = cmdi_endpoint_targets(endpoint);
+    cmdi_endpoint_unref(endpoint);
+    told_fini(&told);
     CU_ASSERT_EQUAL_FATAL(targets->count, 1); // Ours, whatever became of the endpoint.
     CU_ASSERT_STRING_EQUAL(targets->list[0].text, "[::1]:9000");
-    CU_ASSERT_EQUAL(targets->error.code, 0);
     cmdi_targets_unref(targets);
-    CU_ASSERT_EQUAL(atomic_load(&told) + atomic_load(&asked), 0);
+    CU_ASSERT_EQUAL(atomic_load(&told.all) + atomic_load(&asked), 0);
 
-    CU_ASSERT_EQUAL(
-            cmdi_group_endpoint_init(&endpoint, "nonsense", &error, count_one, &told), -EINVAL);
+    CU_ASSERT_EQUAL(told_init(&told, "nonsense", 3, &error), -EINVAL);
     CU_ASSERT_TRUE(strstr(error.text, "nonsense") != NULL);
-    cmdi_group_endpoint_fini(&endpoint);
-    endpoint = (struct cmdi_group_endpoint){.connect = NULL};
-    cmdi_group_endpoint_fini(&endpoint);
+    cmdi_endpoints_fini(&told.endpoints);
+    cmdi_endpoints_fini(&told.endpoints); // A zeroed one.
 }
 
-static void test_endpoint_resolved_again_leaves_the_old_addresses_alone(void)
+static void test_endpoints_of_a_name_are_looked_up_again_when_they_fail(void)
 {
-    struct cmdi_group_endpoint endpoint;
-    _Atomic uint32_t told = 0;
+    struct told told;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    uint64_t begin_ms = now_ms();
 
     setup(1);
-    CU_ASSERT_EQUAL(cmdi_group_endpoint_init(&endpoint, "a.name:9000", NULL, count_one, &told), 0);
-    CU_ASSERT_PTR_NULL(cmdi_group_endpoint_targets(&endpoint));
-    CU_ASSERT_FALSE(cmdi_group_endpoint_resolve(&endpoint));
-    wait_for(&told, 1);
-    struct cmdi_targets *first = cmdi_group_endpoint_targets(&endpoint);
+    CU_ASSERT_EQUAL_FATAL(told_init(&told, "a.name:9000", 1, NULL), 0);
+    struct cmdi_endpoint *endpoint = cmdi_endpoints_of(&told.endpoints, 0, &error);
+    CU_ASSERT_PTR_NULL(cmdi_endpoint_targets(endpoint));
+    (void)cmdi_endpoints_run(&told.endpoints, begin_ms);
+    wait_for(&told.targets, 1);
+    struct cmdi_targets *first = cmdi_endpoint_targets(endpoint);
 
     atomic_store(&answer, 2);
-    CU_ASSERT_FALSE(cmdi_group_endpoint_resolve(&endpoint));
-    wait_for(&told, 2);
-    struct cmdi_targets *second = cmdi_group_endpoint_targets(&endpoint);
+    CU_ASSERT_TRUE(cmdi_endpoints_failed(&told.endpoints, endpoint, now_ms()));
+    CU_ASSERT_FALSE(cmdi_endpoints_failed(&told.endpoints, endpoint, now_ms())); // As soon.
+    (void)cmdi_endpoints_run(&told.endpoints, now_ms() + 5000);
+    wait_for(&told.targets, 2);
+    struct cmdi_targets *second = cmdi_endpoint_targets(endpoint);
 
     atomic_store(&answer, 0);
-    CU_ASSERT_FALSE(cmdi_group_endpoint_resolve(&endpoint));
-    wait_for(&told, 3);
-    struct cmdi_targets *third = cmdi_group_endpoint_targets(&endpoint);
+    (void)cmdi_endpoints_failed(&told.endpoints, endpoint, now_ms());
+    (void)cmdi_endpoints_run(&told.endpoints, now_ms() + 5000);
+    wait_for(&told.targets, 3);
+    struct cmdi_targets *third = cmdi_endpoint_targets(endpoint);
 
     CU_ASSERT_STRING_EQUAL(first->list[0].text, "a.name:9000 (127.0.0.1:9000)");
     CU_ASSERT_STRING_EQUAL(second->list[0].text, "a.name:9000 (127.0.0.2:9000)");
-    CU_ASSERT_EQUAL(third->count, 0);
-    CU_ASSERT_EQUAL(third->error.code, -EHOSTUNREACH);
+    CU_ASSERT_PTR_EQUAL(third, second); // They stay.
+    CU_ASSERT_EQUAL(
+            cmdi_endpoints_heard(&told.endpoints, &error) & CMDI_NEWS_FAILS, CMDI_NEWS_FAILS);
+    CU_ASSERT_EQUAL(error.code, -EHOSTUNREACH);
+    CU_ASSERT_EQUAL(cmdi_endpoints_heard(&told.endpoints, &error), 0);
     cmdi_targets_unref(first);
     cmdi_targets_unref(second);
     cmdi_targets_unref(third);
-    cmdi_group_endpoint_close(&endpoint);
-    cmdi_group_endpoint_fini(&endpoint);
+    cmdi_endpoint_unref(endpoint);
+    told_fini(&told);
 }
 
-/* One lookup hangs. Another one takes its place, and what the first one says comes too late. */
-static void test_endpoint_drops_a_lookup_that_hangs(void)
+static void test_endpoints_of_dns_come_and_their_slots_follow(void)
 {
-    struct cmdi_group_endpoint endpoint;
-    _Atomic uint32_t told = 0;
+    struct told told;
+    struct cmds_error error = CMDS_ERROR_INIT;
+
+    setup(0);
+    CU_ASSERT_EQUAL_FATAL(told_init(&told, "dns:a.name:9000", 2, NULL), 0);
+    check_slot(&told, 0, "");
+    (void)cmdi_endpoints_run(&told.endpoints, now_ms());
+    wait_for(&told.targets, 1);
+    CU_ASSERT_PTR_NULL(cmdi_endpoints_of(&told.endpoints, 1, &error));
+    CU_ASSERT_EQUAL(error.code, -EHOSTUNREACH);
+
+    atomic_store(&answer, 1);
+    (void)cmdi_endpoints_run(&told.endpoints, now_ms() + 60000);
+    wait_for(&told.lists, 1);
+    check_slot(&told, 0, "127.0.0.1:9000");
+    check_slot(&told, 1, "127.0.0.1:9000");
+
+    atomic_store(&answer, 2);
+    (void)cmdi_endpoints_run(&told.endpoints, now_ms() + 60000);
+    wait_for(&told.lists, 2); // Now there are two.
+    (void)cmdi_endpoints_run(&told.endpoints, now_ms() + 60000);
+    wait_for(&told.lists, 3); // The first one was missing twice.
+    check_slot(&told, 0, "127.0.0.2:9000");
+    check_slot(&told, 1, "127.0.0.2:9000");
+    CU_ASSERT_EQUAL(cmdi_endpoints_count(&told.endpoints), 1);
+    told_fini(&told);
+}
+
+static void test_endpoints_turn_a_stranger_away_but_not_the_last(void)
+{
+    struct told told;
+    struct cmds_error error = CMDS_ERROR_INIT;
+
+    CU_ASSERT_EQUAL_FATAL(told_init(&told, "10.0.0.1:1,10.0.0.2:1", 2, NULL), 0);
+    struct cmdi_endpoint *first = cmdi_endpoints_of(&told.endpoints, 0, &error);
+    struct cmdi_endpoint *second = cmdi_endpoints_of(&told.endpoints, 1, &error);
+    CU_ASSERT_PTR_NOT_EQUAL(first, second);
+
+    struct cmdi_endpoint *other = cmdi_endpoints_turn_away(&told.endpoints, first, 0);
+    CU_ASSERT_PTR_EQUAL(other, second);
+    CU_ASSERT_EQUAL(second->slot_count, 2);
+    CU_ASSERT_EQUAL(told.lists, 1);
+    CU_ASSERT_PTR_NULL(cmdi_endpoints_turn_away(&told.endpoints, second, 1));
+    CU_ASSERT_EQUAL(told.lists, 1);
+
+    cmdi_endpoint_unref(other);
+    cmdi_endpoint_unref(first);
+    cmdi_endpoint_unref(second);
+    told_fini(&told);
+}
+
+/* A lookup hangs. No other one begins beside it, and what it says in the end comes too late. */
+static void test_endpoints_closed_drop_a_lookup_that_hangs(void)
+{
+    struct told told;
 
     setup(0);
     atomic_store(&held, 1);
-    CU_ASSERT_EQUAL(cmdi_group_endpoint_init(&endpoint, "a.name:9000", NULL, count_one, &told), 0);
-    CU_ASSERT_FALSE(cmdi_group_endpoint_resolve(&endpoint));
+    CU_ASSERT_EQUAL_FATAL(told_init(&told, "dns:a.name:9000", 1, NULL), 0);
+    (void)cmdi_endpoints_run(&told.endpoints, now_ms());
     wait_for(&asked, 1);
-    CU_ASSERT_FALSE(cmdi_group_endpoint_resolve(&endpoint));
-    wait_for(&asked, 2);
-    cmdi_group_endpoint_close(&endpoint);
-    CU_ASSERT_FALSE(cmdi_group_endpoint_resolve(&endpoint)); // Too late: nothing begins.
-    cmdi_group_endpoint_fini(&endpoint);
+    CU_ASSERT_EQUAL(cmdi_endpoints_run(&told.endpoints, now_ms() + 5100), UINT64_MAX);
+    CU_ASSERT_EQUAL(atomic_load(&told.targets), 1); // It takes too long.
+    CU_ASSERT_EQUAL(cmdi_endpoints_run(&told.endpoints, now_ms() + 3600000), UINT64_MAX);
+    cmdi_endpoints_close(&told.endpoints);
+    CU_ASSERT_EQUAL(cmdi_endpoints_run(&told.endpoints, now_ms()), UINT64_MAX); // Too late.
+    cmdi_endpoints_fini(&told.endpoints);
     atomic_store(&held, 0);
-    wait_for(&answered, 2);
-    CU_ASSERT_EQUAL(atomic_load(&asked), 2);
-    CU_ASSERT_EQUAL(atomic_load(&told), 0);
+    wait_for(&answered, 1);
+    CU_ASSERT_EQUAL(atomic_load(&asked), 1);
+    CU_ASSERT_EQUAL(atomic_load(&told.all), 1);
+}
+
+static void test_endpoints_closed_ask_nobody(void)
+{
+    struct told told;
+
+    setup(1);
+    CU_ASSERT_EQUAL_FATAL(told_init(&told, "dns:a.name:9000", 1, NULL), 0);
+    cmdi_endpoints_close(&told.endpoints);
+    CU_ASSERT_EQUAL(cmdi_endpoints_run(&told.endpoints, now_ms()), UINT64_MAX);
+    CU_ASSERT_PTR_NULL(told.endpoints.resolve);
+    told_fini(&told);
 }
 
 static CU_TestInfo test_endpoint[] = {
@@ -262,10 +380,14 @@ static CU_TestInfo test_endpoint[] = {
                 test_resolve_reports_addresses_or_why_there_are_none},
         {"let_go waits for no name service", test_resolve_let_go_waits_for_no_name_service},
         {"let_go waits for a report under way", test_resolve_let_go_waits_for_a_report_under_way},
-        {"a numeric address asks nobody", test_endpoint_of_a_numeric_address_asks_nobody},
-        {"resolved again, it leaves the old addresses alone",
-                test_endpoint_resolved_again_leaves_the_old_addresses_alone},
-        {"a lookup that hangs is dropped", test_endpoint_drops_a_lookup_that_hangs},
+        {"of numeric addresses ask nobody", test_endpoints_of_numeric_addresses_ask_nobody},
+        {"of a name are looked up again when they fail",
+                test_endpoints_of_a_name_are_looked_up_again_when_they_fail},
+        {"of dns come, and their slots follow", test_endpoints_of_dns_come_and_their_slots_follow},
+        {"turn a stranger away, but not the last",
+                test_endpoints_turn_a_stranger_away_but_not_the_last},
+        {"closed, ask nobody", test_endpoints_closed_ask_nobody},
+        {"closed, drop a lookup that hangs", test_endpoints_closed_drop_a_lookup_that_hangs},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("endpoint", test_endpoint)

@@ -147,6 +147,7 @@ static int buyer_main(void *context)
     (void)cmds_group_stats(buyer->group, &buyer->counters);
     cmds_group_close(buyer->group, NULL, NULL);
     cmds_runtime_stop(buyer->runtime);
+    cmds_sim_sleep_ms(20); // A look-up that was under way is over.
     return code;
 }
 
@@ -166,7 +167,7 @@ static void reset(void)
 
 static void run(int (*use)(struct buyer *buyer))
 {
-    struct cmds_sim *sim = open_world(5, CMDS_SIM_NO_FAULTS);
+    struct cmds_sim *sim = open_world(2, CMDS_SIM_NO_FAULTS);
     struct cmds_sim_report report;
     buyer.shop = add(sim, "shop", true, shop_main, NULL);
     buyer.use = use;
