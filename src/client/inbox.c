@@ -139,7 +139,7 @@ static void client_take_record(struct cmdi_client *client, struct cmdi_record *r
  * stops to count as queued at the very end: for a moment such a sum may count a command twice, but
  * it never misses one. In the same way its bytes count as backlog before others may append again.
  */
-static void client_inbox_take(struct cmdi_client *client)
+void cmdi_client_take_inbox(struct cmdi_client *client)
 {
     struct cmdi_inbox *inbox = &client->inbox;
     cmdi_inbox_lock(inbox);
@@ -168,7 +168,7 @@ void cmdi_client_close_inbox(struct cmdi_client *client)
 {
     CMDI_ASSERT(cmdi_client_state(client) == CMDI_CLIENT_DOWN);
     cmdi_inbox_close(&client->inbox);
-    client_inbox_take(client);
+    cmdi_client_take_inbox(client);
 }
 
 void cmdi_client_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail)
@@ -176,7 +176,7 @@ void cmdi_client_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail)
     struct cmdi_client *client = CMDI_CONTAINER(mail, struct cmdi_client, inbox.mail);
     CMDI_ASSERT(shard == client->client_shard->shard);
     cmdi_inbox_arrived(&client->inbox);
-    client_inbox_take(client);
+    cmdi_client_take_inbox(client);
     cmdi_client_apply_pause(client);
     if (client->client_shard->wants_room) {
         /* What was in the inbox may be written. */

@@ -168,6 +168,10 @@ void cmdi_client_close(struct cmdi_client *client, uint32_t linger_ms)
         return;
     }
     bool was_down = cmdi_client_state(client) == CMDI_CLIENT_DOWN;
+    if (!was_down) {
+        /* The message that closes it may have overtaken that of the inbox: it rides with an older one. */
+        cmdi_client_take_inbox(client);
+    }
     bool orderly = cmdi_client_state(client) == CMDI_CLIENT_UP && client->table.count == 0;
     orderly = (orderly || client->is_finishing) && linger_ms > 0;
     client->is_closing = true;

@@ -318,6 +318,22 @@ static void test_client_refused_sends_are_not_called_back(void)
     rig_free(rig);
 }
 
+/* The message of the inbox may come later than that of the close. */
+static void test_client_writes_what_was_sent_elsewhere_before_its_close(void)
+{
+    struct rig *rig = rig_connected();
+    struct outcome outcome = {.rig = rig};
+    struct cmdi_command command = outcome_command(&outcome, RIG_NEVER);
+    command.on_result = NULL;
+    uint64_t written = rig->client.sequence_sent;
+
+    CU_ASSERT_EQUAL(cmdi_client_inbox_send(&rig->client, &command), 0);
+    cmdi_client_close(&rig->client, 0);
+
+    CU_ASSERT_EQUAL(rig->client.sequence_sent, written + 1);
+    rig_free(rig);
+}
+
 static void test_client_callback_may_send(void)
 {
     struct rig *rig = rig_connected();
@@ -377,6 +393,8 @@ static CU_TestInfo tests[] = {
         {"deadline does not wait for memory", test_client_deadline_does_not_wait_for_memory},
         {"without room to wait says so", test_client_without_room_to_wait_says_so},
         {"refused sends are not called back", test_client_refused_sends_are_not_called_back},
+        {"writes what was sent elsewhere before its close",
+                test_client_writes_what_was_sent_elsewhere_before_its_close},
         {"callback may send", test_client_callback_may_send},
         {"bytes that were fed keep it alive", test_client_bytes_that_were_fed_keep_it_alive},
         CU_TEST_INFO_NULL,
