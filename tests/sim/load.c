@@ -446,6 +446,7 @@ int load_main(void *context)
     if (load_is_hooked(load)) {
         hooked_end(&load->hooked, plan->number);
     }
+    cmds_sim_sleep_ms(20); // A look-up that was under way is over, unless it hangs.
     oracle_life_end(load->life, 1);
     return 0;
 }

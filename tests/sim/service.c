@@ -280,9 +280,10 @@ int service_main(void *context)
         if (!service->plan->is_main) {
             service_live(service);
         } else if (!service_live_as_main(service)) {
-            return 0;
+            break;
         }
         cmds_sim_sleep_ms(oracle_below(2 * SERVICE_RETRY_MS));
     }
+    cmds_sim_sleep_ms(20); // A look-up that was under way is over, unless it hangs.
     return 0;
 }
