@@ -397,7 +397,7 @@ CMDS_BEGIN_
  * takes no new command, ends in order when nobody waits for an answer on it, and connects to its new
  * endpoint. Those of an endpoint whose address is in both lists stay.
  *
- * A wrong ServerInfo takes one endpoint out until the list changes; only if it is the last one are
+ * cmds_group_wait() waits until all have moved. A wrong ServerInfo takes one endpoint out until the list changes; only if it is the last one are
  * connections down for good.
  *
  * Owner:   copies.

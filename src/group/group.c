@@ -203,6 +203,7 @@ static void group_on_news(void *context, uint32_t news)
 {
     struct cmds_group *group = context;
     if ((news & (CMDI_NEWS_LIST | CMDI_NEWS_TARGETS)) != 0) {
+        (void)atomic_fetch_add(&group->list_version, 1); // First: see group_has_settled().
         cmdi_group_nudge_all(group, CMDI_NUDGE_TARGETS);
     }
     cmdi_group_shard_nudge(group->shards[0], CMDI_NUDGE_LOOK_UP);

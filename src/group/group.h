@@ -86,6 +86,7 @@ struct cmds_group {
     struct cmdi_client **clients;       // All of them, by number.
     struct cmdi_connection_view *views; // Of each. Under the lock.
     struct cmdi_endpoints endpoints;
+    _Atomic uint32_t list_version; // How often the list of endpoints has changed.
 
     struct cmdi_tracker tracker;
     struct cmdi_stock track_stock, resend_stock; // Of threads that are no shard of ours.

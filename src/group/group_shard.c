@@ -247,6 +247,7 @@ static void group_shard_close(struct cmdi_group_shard *group_shard)
 static void group_shard_assign(struct cmdi_group_shard *group_shard)
 {
     struct cmdi_endpoints *endpoints = &group_shard->group->endpoints;
+    uint32_t version = atomic_load(&group_shard->group->list_version);
     for (uint32_t i = 0; i < group_shard->client_count; i++) {
         struct cmdi_client *client = &group_shard->clients[i];
         struct cmds_error error = CMDS_ERROR_INIT;
@@ -254,6 +255,8 @@ static void group_shard_assign(struct cmdi_group_shard *group_shard)
         cmdi_client_assign(client, endpoint, &error);
         cmdi_endpoint_unref(endpoint);
     }
+    atomic_store(&group_shard->list_seen, version);
+    cmdi_group_wake(group_shard->group);
 }
 
 static void group_shard_say_news(struct cmdi_group_shard *group_shard)

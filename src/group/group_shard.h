@@ -31,6 +31,7 @@ struct cmdi_group_shard {
     uint32_t up_count, connecting_count; // Of `list`, as counted_as says.
     bool all_up; // There are connections, and up_count is the number of them.
     bool closing;
+    _Atomic uint32_t list_seen; // The list_version that its clients know of.
 
     // By enum cmdi_room: the smallest body of those that were refused; SIZE_MAX: none was.
     _Atomic size_t refused[CMDI_ROOM_COUNT];

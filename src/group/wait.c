@@ -132,8 +132,14 @@ static int group_wait_for(
     return code;
 }
 
+/* Every connection is where it is to be by the newest list, or down. */
 static bool group_has_settled(struct cmds_group *group)
 {
+    for (uint32_t i = 0; i < group->shard_count; i++) {
+        if (atomic_load(&group->shards[i]->list_seen) != atomic_load(&group->list_version)) {
+            return false;
+        }
+    }
     return atomic_load(&group->connecting_count) == 0;
 }
 

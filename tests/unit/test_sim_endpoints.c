@@ -551,8 +551,7 @@ static int use_set(struct world *world)
     if (set_endpoints(world, "s1:9000", "s2:9000") < 0) {
         return 2;
     }
-    load(world, 2000);
-    if (!is_even(world, "12", 15) || cmds_group_wait(world->group, 1000, NULL) < 0) {
+    if (cmds_group_wait(world->group, 1000, NULL) < 0 || !is_even(world, "12", 15)) {
         return 3;
     }
     if (set_endpoints(world, "nonsense", NULL) != -EINVAL ||
