@@ -6,6 +6,7 @@
  * give(count, size)   `count` chunks of `size` bytes and the end; count 0: without end
  * echo(number)        number
  * keep(number)        kept: the test answers, or nobody does
+ * put(index, data)    counted, if `data` is nothing but the letter of this index
  * work(number)        in the pool: number, or what the test does
  */
 #ifndef CMDI_TESTS_SUPPORT_FEED_H
@@ -35,6 +36,10 @@ struct keep {
 struct work {
     int64_t number;
 };
+struct put {
+    int64_t index;
+    struct cmds_bytes data;
+};
 struct chunk {
     int64_t index;
     struct cmds_bytes data;
@@ -46,10 +51,11 @@ CMDS_COMMAND(give, 0, count, size);
 CMDS_COMMAND(echo, 1, number);
 CMDS_COMMAND(keep, 2, number);
 CMDS_COMMAND(work, 3, number);
+CMDS_COMMAND(put, 4, index, data);
 CMDS_RESULT_NEVER_LAST(chunk, 0, index, data);
 CMDS_RESULT(end, 1, number);
 static const struct cmds_type *const feed_commands[] = {
-        &give_type, &echo_type, &keep_type, &work_type};
+        &give_type, &echo_type, &keep_type, &work_type, &put_type};
 static const struct cmds_type *const feed_results[] = {&chunk_type, &end_type};
 static const struct cmds_protocol feed_protocol =
         CMDS_PROTOCOL("feed", feed_commands, feed_results);
@@ -66,7 +72,8 @@ struct feed {
     int (*on_work)(struct cmds_call *call, const struct work *work);
     void (*on_closed)(struct feed *feed); // The server has been closed. NULL: nothing.
     struct cmds_call *_Atomic kept;
-    _Atomic uint64_t gives_cancelled;
+    _Atomic uint64_t gives_cancelled, puts;
+    _Atomic bool torn; // A put was not what its client had sent.
 };
 
 static char feed_bytes[FEED_CHUNK_MAX];
@@ -112,6 +119,17 @@ static int feed_keep(struct cmds_call *call, const struct keep *keep)
     return 0;
 }
 
+static int feed_put(struct cmds_call *call, const struct put *put)
+{
+    struct feed *feed = cmds_call_receiver(call);
+    const char *data = put->data.data;
+    for (size_t i = 0; i < put->data.size; i++) {
+        feed->torn = feed->torn || data[i] != 'a' + (char)put->index;
+    }
+    atomic_fetch_add(&feed->puts, 1);
+    return cmds_call_send(call, end_message(&(struct end){put->index}));
+}
+
 static int feed_work(struct cmds_call *call, const struct work *work)
 {
     struct feed *feed = cmds_call_receiver(call);
@@ -120,7 +138,8 @@ static int feed_work(struct cmds_call *call, const struct work *work)
 }
 
 static const struct cmds_exec feed_execs[] = {CMDS_EXEC(give, feed_give),
-        CMDS_EXEC(echo, feed_echo), CMDS_EXEC(keep, feed_keep), CMDS_EXEC_IN_POOL(work, feed_work)};
+        CMDS_EXEC(echo, feed_echo), CMDS_EXEC(keep, feed_keep), CMDS_EXEC(put, feed_put),
+        CMDS_EXEC_IN_POOL(work, feed_work)};
 
 static inline int feed_serve(void *context)
 {
