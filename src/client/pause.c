@@ -6,7 +6,9 @@
 
 void cmdi_client_apply_pause(struct cmdi_client *client)
 {
-    if (!client->conn_live || !cmdi_client_is_up(client)) {
+    /* Also of one that is leaving; before the ServerInfo there is nothing to pause. */
+    if (!client->conn_live ||
+            (!cmdi_client_is_up(client) && client->conn.state != CMDI_CONN_OPEN)) {
         return;
     }
     if (atomic_load(&client->pauses) > 0) {

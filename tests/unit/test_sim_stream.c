@@ -313,6 +313,38 @@ static void test_sim_stream_two_of_one_connection(void)
     CU_ASSERT_TRUE(feed_run(&feed, use_two_streams));
 }
 
+/* The connection is to go to another endpoint, and stays until the stream has ended. */
+static int move_on(struct reader *reader)
+{
+    struct cmds_endpoint endpoint = CMDS_ENDPOINT_INIT("10.200.0.1:9000");
+    if (reader->next == 3) {
+        struct cmds_group *group = cmds_sender_group(reader->sender);
+        reader->wrong |= cmds_group_set_endpoints(group, &endpoint, 1, NULL) < 0;
+    }
+    return 0;
+}
+
+static int use_move(struct feed *feed)
+{
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&feed_protocol);
+    struct reader reader = {.feed = feed, .pause_ms = 5, .on_chunk = move_on};
+    options.stream_size_max = 65536;
+    if (feed_open_sender(&reader.sender, &options) < 0) {
+        return 1;
+    }
+    int code = read_stream(&reader, 3000, CHUNK, CMDS_NEVER);
+    cmds_sender_close(reader.sender, 1000);
+    return code == 0 && !reader.wrong && reader.next == 3000 && reader.ahead_max < ON_THE_WAY ? 0
+                                                                                              : 2;
+}
+
+static void test_sim_stream_whose_connection_moves(void)
+{
+    struct feed feed;
+    feed_init(&feed);
+    CU_ASSERT_TRUE(feed_run(&feed, use_move));
+}
+
 /* --- Ends while nothing is read ---------------------------------------------------------------- */
 
 static int kill_server(struct reader *reader)
@@ -584,6 +616,7 @@ static CU_TestInfo tests[] = {
         {"does not hold up deadlines", test_sim_stream_does_not_hold_up_deadlines},
         {"leaves other connections alone", test_sim_stream_leaves_other_connections_alone},
         {"two of one connection", test_sim_stream_two_of_one_connection},
+        {"whose connection moves", test_sim_stream_whose_connection_moves},
         {"whose server dies", test_sim_stream_whose_server_dies},
         {"whose server vanishes", test_sim_stream_whose_server_vanishes},
         {"whose time is over", test_sim_stream_whose_time_is_over},
