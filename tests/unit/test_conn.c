@@ -309,6 +309,36 @@ static void test_conn_fail_inside_a_frame(void)
     }
 }
 
+static int64_t end_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame)
+{
+    struct peer *peer = peer_of(conn);
+    int64_t used = peer_on_frame(conn, frame);
+    if (conn->state == CMDI_CONN_CLOSING && peer->receiving) {
+        peer_recv_done(peer, -ECANCELED); // It was all that the transport had in flight.
+        CU_ASSERT_EQUAL(peer->closes, 1);
+        CU_ASSERT_EQUAL(peer->closeds, 0); // We are on its stack.
+    }
+    return used;
+}
+
+static void test_conn_that_closes_inside_a_frame_is_there_until_its_end(void)
+{
+    static uint8_t wire[PEER_WIRE_MAX];
+    size_t size = peer_mixed_frames(wire, PEER_FRAMES);
+    struct cmdi_conn_ops ops = peer_server_ops;
+    ops.on_frame = end_on_frame;
+    struct peer *peer = peer_open(&ops);
+    cmdi_conn_start(&peer->conn);
+    peer->fail_at = 2;
+
+    cmdi_conn_feed(&peer->conn, wire, size);
+    peer_advance(peer);
+
+    CU_ASSERT_EQUAL(peer->frames, 2);
+    CU_ASSERT_EQUAL(peer->closeds, 1);
+    peer_free(peer);
+}
+
 static void fail_twice(struct peer *peer)
 {
     cmdi_conn_fail(&peer->conn, CMDS_E_LOST, "first");
@@ -432,6 +462,8 @@ CU_TestInfo test_conn[] = {
         {"finish after eof closes at once", test_conn_finish_after_eof_closes_at_once},
         {"finish inside a frame runs no more", test_conn_finish_inside_a_frame_runs_no_more},
         {"fail inside a frame", test_conn_fail_inside_a_frame},
+        {"that closes inside a frame is there until its end",
+                test_conn_that_closes_inside_a_frame_is_there_until_its_end},
         {"fails in every state", test_conn_fails_in_every_state},
         {"client sends after the ServerInfo", test_conn_client_sends_after_the_server_info},
         {"client ServerInfo fails", test_conn_client_server_info_fails},

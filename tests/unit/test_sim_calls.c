@@ -142,6 +142,37 @@ static void test_sim_calls_time_runs_while_they_wait_for_their_turn(void)
     run_all(&hall, script_waits);
 }
 
+/* Its command comes in two parts, cut anywhere, and then byte by byte. */
+static void script_cut(struct hall *hall)
+{
+    uint8_t out[64];
+    struct guest guest;
+    (void)hall;
+    guest_enter(&guest);
+    for (size_t cut = 1; cut < 7; cut++) {
+        size_t size = guest_encode(&guest, out, &act_type, (int64_t)cut);
+        CU_ASSERT_EQUAL(guest_write(&guest, out, cut), cut);
+        hall_pause_us(500);
+        CU_ASSERT_EQUAL(guest_write(&guest, out + cut, size - cut), size - cut);
+        CU_ASSERT_TRUE(guest_expects(&guest, (int64_t)cut, 100));
+    }
+    size_t size = guest_encode(&guest, out, &act_type, 7);
+    for (size_t i = 0; i < size; i++) {
+        CU_ASSERT_EQUAL(guest_write(&guest, out + i, 1), 1);
+        hall_pause_us(500);
+    }
+    CU_ASSERT_TRUE(guest_expects(&guest, 7, 100));
+    guest_close(&guest);
+}
+
+static void test_sim_calls_come_in_parts(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+
+    run_all(&hall, script_cut);
+}
+
 /* --- The last result -------------------------------------------------------------------------- */
 
 struct race {
@@ -378,6 +409,7 @@ static CU_TestInfo tests[] = {
         {"a deadline is never early", test_sim_calls_a_deadline_is_never_early},
         {"time runs while they wait for their turn",
                 test_sim_calls_time_runs_while_they_wait_for_their_turn},
+        {"come in parts", test_sim_calls_come_in_parts},
         {"have one last result, whoever sends it",
                 test_sim_calls_have_one_last_result_whoever_sends_it},
         {"a stream goes on when its output has left",

@@ -32,8 +32,8 @@ static void run_all(struct hall *hall, void (*script)(struct hall *hall))
 
 void __real_cmdi_ring_wake(struct cmdi_ring *ring);
 void __wrap_cmdi_ring_wake(struct cmdi_ring *ring);
-void __real_cmdi_group_shard_nudge(struct cmdi_group_shard *group_shard, enum cmdi_nudge what);
-void __wrap_cmdi_group_shard_nudge(struct cmdi_group_shard *group_shard, enum cmdi_nudge what);
+void __real_cmdi_shard_post(struct cmdi_shard *shard, struct cmdi_mail *mail);
+void __wrap_cmdi_shard_post(struct cmdi_shard *shard, struct cmdi_mail *mail);
 void __real_cmdi_group_shard_drop(struct cmdi_group_shard *group_shard);
 void __wrap_cmdi_group_shard_drop(struct cmdi_group_shard *group_shard);
 
@@ -53,9 +53,9 @@ void __wrap_cmdi_ring_wake(struct cmdi_ring *ring)
 }
 
 /* Between what one part of a group is told and the next one. */
-void __wrap_cmdi_group_shard_nudge(struct cmdi_group_shard *group_shard, enum cmdi_nudge what)
+void __wrap_cmdi_shard_post(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
-    __real_cmdi_group_shard_nudge(group_shard, what);
+    __real_cmdi_shard_post(shard, mail);
     dawdle();
 }
 

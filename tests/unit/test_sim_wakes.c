@@ -15,6 +15,7 @@
 enum {
     SEEDS = 20,
     TIMES = 300,
+    LONG_NS = 100 * 1000,
     LOOK_NS = 50,
     GUARD_NS = 10 * 1000 * 1000, // Of the world.
 };
@@ -77,6 +78,34 @@ static void test_sim_wakes_a_shard_sees_what_is_posted(void)
     in_worlds(main_posts);
 }
 
+/* Together as long as many steps: what one of them has no time for is left for the next. */
+static void see_slowly(void *context)
+{
+    cmdi_sim_sleep(LONG_NS, "a test");
+    see(context);
+}
+
+static int main_leaves(void *context)
+{
+    struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
+    struct cmds_runtime *runtime = NULL;
+    (void)context;
+    options.shard_count = 1;
+    int code = cmds_runtime_start(&runtime, &options, NULL);
+    for (uint32_t i = 1; i <= TIMES && code == 0; i++) {
+        code = cmds_runtime_post(runtime, 0, see_slowly, NULL);
+    }
+    cmdi_sim_sleep((TIMES + 100) * (uint64_t)LONG_NS, "a test");
+    missed += seen < TIMES;
+    cmds_runtime_stop(runtime);
+    return code;
+}
+
+static void test_sim_wakes_a_shard_sees_what_a_long_step_has_left(void)
+{
+    in_worlds(main_leaves);
+}
+
 /* --- The pool --------------------------------------------------------------------------------- */
 
 static void run_job(struct cmdi_job *job)
@@ -113,6 +142,8 @@ static void test_sim_wakes_the_pool_sees_what_is_pushed(void)
 
 static CU_TestInfo tests[] = {
         {"a shard sees what is posted", test_sim_wakes_a_shard_sees_what_is_posted},
+        {"a shard sees what a long step has left",
+                test_sim_wakes_a_shard_sees_what_a_long_step_has_left},
         {"the pool sees what is pushed", test_sim_wakes_the_pool_sees_what_is_pushed},
         CU_TEST_INFO_NULL,
 };

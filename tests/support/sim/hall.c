@@ -34,11 +34,19 @@ static int exec_big(struct cmds_call *call, const struct big *big)
     return hall->big(call, big);
 }
 
-static const struct cmds_type *const commands[] = {&act_type, &work_type, &big_type};
+static int exec_note(struct cmds_call *call, const struct note *note)
+{
+    struct hall *hall = cmds_call_receiver(call);
+    (void)note;
+    hall->notes++;
+    return 0;
+}
+
+static const struct cmds_type *const commands[] = {&act_type, &work_type, &big_type, &note_type};
 static const struct cmds_type *const results[] = {&value_type, &line_type};
 static const struct cmds_protocol protocol = CMDS_PROTOCOL("hall", commands, results);
-static const struct cmds_exec execs[] = {
-        CMDS_EXEC(act, exec_act), CMDS_EXEC_IN_POOL(work, exec_work), CMDS_EXEC(big, exec_big)};
+static const struct cmds_exec execs[] = {CMDS_EXEC(act, exec_act),
+        CMDS_EXEC_IN_POOL(work, exec_work), CMDS_EXEC(big, exec_big), CMDS_EXEC(note, exec_note)};
 
 static int on_connect(void *receiver, struct cmds_connection *connection)
 {

@@ -32,6 +32,10 @@ struct big {
     int64_t number;
     struct cmds_string text;
 };
+struct note {
+    int64_t number;
+    struct cmds_string text;
+};
 struct value {
     int64_t number;
 };
@@ -43,6 +47,7 @@ struct line {
 CMDS_COMMAND(act, 0, number);
 CMDS_COMMAND(work, 1, number);
 CMDS_COMMAND(big, 2, number, text);
+CMDS_COMMAND_ONE_WAY(note, 3, number, text);
 CMDS_RESULT(value, 0, number);
 CMDS_RESULT(line, 1, number, CMDS_LAST(last), text);
 
@@ -60,7 +65,7 @@ struct hall {
     struct cmds_server *server; // The script may close it, and sets it to NULL then.
     struct cmds_call *kept[HALL_CALLS_MAX];
     uint32_t kept_count;
-    uint32_t acts, works, bigs, cancels, connects, disconnects;
+    uint32_t acts, works, bigs, notes, cancels, connects, disconnects;
     int cause; // Of the last disconnect.
 };
 

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Forwards that wait for room on the only connection of their group, whose server the test plays. What may
+ * go wrong: they are not sent, or not in their order, count for ever or not at all, or go on for nobody.
+ */
+#include <errno.h>
+
+#include "ring/socket.h"
+#include "support/sim/host.h"
+
+enum {
+    SEEDS = 5,
+    FORWARDS = 12,
+    BODY_SIZE = 100000,
+    KEPT_SIZE = 3 * BODY_SIZE,
+    DEADLINE_MS = 1000,
+};
+
+static char text[BODY_SIZE];
+
+struct relay {
+    struct asker asker;
+    int listener;
+    struct guest server;
+    uint32_t lasts, cancelled;
+    int overtake; // What a send was told in the callback of the last result.
+};
+
+static void run_all(struct hall *hall, void (*script)(struct hall *hall))
+{
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct hall mine = *hall;
+        mine.options.receiver = &mine;
+        hall_run(&mine, seed, script);
+    }
+}
+
+static void relay_open(struct relay *relay, struct hall *hall)
+{
+    *relay = (struct relay){.listener = host_listen()};
+    hall->context = relay;
+    asker_init(&relay->asker, hall);
+    relay->asker.options.in_flight_max = 1;
+    relay->asker.options.deadline_ms = DEADLINE_MS;
+    asker_open(&relay->asker, hall);
+    host_enter(relay->listener, &relay->server);
+    HALL_UNTIL(relay->asker.ups == 1);
+}
+
+static void relay_close(struct relay *relay)
+{
+    asker_close(&relay->asker);
+    guest_close(&relay->server);
+    cmdi_fd_close(relay->listener);
+}
+
+static void on_forwarded(struct cmds_call *call, const struct cmds_result *result)
+{
+    struct hall *hall = cmds_call_receiver(call);
+    struct relay *relay = hall->context;
+    const struct value *value = value_of(result);
+    CU_ASSERT_TRUE(result->last);
+    relay->lasts++;
+    relay->cancelled += result->error == CMDS_E_CANCELLED;
+    if (value != NULL) {
+        relay->overtake = ask(&relay->asker, 77, 0, NULL); // There is a place, but for others.
+        (void)hall_answer(call, value->number);
+    }
+}
+
+/* With a body that has to be kept while it waits. */
+static int act_forward(struct cmds_call *call, const struct act *act)
+{
+    struct relay *relay = ((struct hall *)cmds_call_receiver(call))->context;
+    struct big big = {act->number, {text, BODY_SIZE}};
+    return cmds_group_forward(relay->asker.group, big_message(&big), call, on_forwarded);
+}
+
+/* One after the other, as the window has a place; the body of each that was sent makes room for the next. */
+static void script_order(struct hall *hall)
+{
+    struct relay relay;
+    struct guest guest;
+    relay_open(&relay, hall);
+    guest_enter(&guest);
+    for (int64_t i = 0; i < FORWARDS; i++) {
+        (void)guest_send(&guest, &act_type, i);
+    }
+    for (int64_t i = 0; i < FORWARDS; i++) {
+        uint64_t sequence = host_expects(&relay.server, i, 100);
+        CU_ASSERT_NOT_EQUAL(sequence, 0);
+        CU_ASSERT_TRUE(host_is_left_alone(&relay.server));
+        if (i + 1 < FORWARDS) {
+            CU_ASSERT(cmds_group_pending(relay.asker.group) > 1);
+        }
+        host_answer(&relay.server, sequence, i);
+        CU_ASSERT_TRUE(guest_expects(&guest, i, 100));
+        CU_ASSERT_EQUAL(relay.overtake, i + 1 < FORWARDS ? -ENOBUFS : 0);
+    }
+    uint64_t sequence = host_expects(&relay.server, 77, 100); // What was sent behind the last one.
+    CU_ASSERT_NOT_EQUAL(sequence, 0);
+    host_answer(&relay.server, sequence, 77);
+
+    CU_ASSERT_EQUAL(cmds_group_drain(relay.asker.group, 1000), 0);
+    CU_ASSERT_EQUAL(cmds_group_pending(relay.asker.group), 0);
+    cmds_sim_sleep_ms(2 * DEADLINE_MS); // No deadline of theirs is left.
+    CU_ASSERT_EQUAL(relay.lasts, FORWARDS);
+    guest_close(&guest);
+    relay_close(&relay);
+}
+
+static void test_sim_forward_waits_for_its_turn(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.act = act_forward;
+    hall.options.kept_size_max = KEPT_SIZE;
+
+    run_all(&hall, script_order);
+}
+
+/* They count as pending while they wait: a drain waits for them. */
+static void script_pending(struct hall *hall)
+{
+    struct relay relay;
+    struct guest guest;
+    relay_open(&relay, hall);
+    guest_enter(&guest);
+    for (int64_t i = 0; i < 3; i++) {
+        (void)guest_send(&guest, &act_type, i);
+    }
+    CU_ASSERT_NOT_EQUAL(host_expects(&relay.server, 0, 100), 0);
+    cmds_sim_sleep_ms(HALL_SETTLE_MS);
+    CU_ASSERT_EQUAL(cmds_group_pending(relay.asker.group), 3);
+
+    HALL_UNTIL(relay.lasts == 3); // By their deadline.
+    CU_ASSERT_EQUAL(cmds_group_pending(relay.asker.group), 0);
+    guest_close(&guest);
+    relay_close(&relay);
+}
+
+static void test_sim_forward_is_pending_while_it_waits(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.act = act_forward;
+
+    run_all(&hall, script_pending);
+}
+
+/* Those who asked have gone, on the shard of the connection and on another one. */
+static void script_cancel(struct hall *hall)
+{
+    struct relay relay;
+    struct guest guests[2];
+    struct answer command;
+    relay_open(&relay, hall);
+    for (uint32_t i = 0; i < 2; i++) {
+        guest_enter(&guests[i]);
+        (void)guest_send(&guests[i], &work_type, 0); // An answer that is never read.
+        (void)guest_send(&guests[i], &act_type, 1);
+        (void)guest_send(&guests[i], &act_type, 1);
+    }
+    CU_ASSERT_EQUAL(guest_read(&relay.server, &command, 100), GUEST_ANSWER);
+    HALL_UNTIL(hall->acts == 4 && hall_stats(hall).results_sent == 2);
+    cmds_sim_sleep_ms(HALL_SETTLE_MS);
+    guest_close(&guests[0]);
+    guest_close(&guests[1]);
+    HALL_UNTIL(relay.lasts == 4);
+
+    CU_ASSERT_EQUAL(relay.cancelled, 4);
+    host_answer(&relay.server, command.sequence, 1);
+    CU_ASSERT_TRUE(host_is_left_alone(&relay.server));
+    CU_ASSERT_EQUAL(cmds_group_pending(relay.asker.group), 0);
+    relay_close(&relay);
+}
+
+static void test_sim_forward_ends_with_its_call(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.act = act_forward;
+    hall.runtime_options.shard_count = 2;
+
+    run_all(&hall, script_cancel);
+}
+
+static CU_TestInfo tests[] = {
+        {"waits for its turn", test_sim_forward_waits_for_its_turn},
+        {"is pending while it waits", test_sim_forward_is_pending_while_it_waits},
+        {"ends with its call", test_sim_forward_ends_with_its_call},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("sim_forward", tests)
