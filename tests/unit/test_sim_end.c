@@ -10,7 +10,7 @@
 #include "ring/ring.h"
 #include "ring/socket.h"
 #include "sim/world.h"
-#include "support/sim/hall.h"
+#include "support/sim/host.h"
 
 enum {
     SEEDS = 10,
@@ -223,10 +223,11 @@ enum {
     ACT_ECHO,
     LONG_MS = 3,
     GUESTS = 24,
-    ECHOES = 12,  // Then it is believed to ask for little, and runs with what is no connection.
-    FORWARDS = 4, // On each shard, of a window of one.
-    MUTE_PORT = 9001,
+    ECHOES = 12,      // Then it is believed to ask for little, and runs with what is no connection.
+    FORWARDS_MAX = 4, // On each shard, of a window of one.
 };
+
+static uint32_t forward_count; // On each shard.
 
 struct forwards {
     struct cmds_group *group;
@@ -234,6 +235,8 @@ struct forwards {
     struct cmds_connection *connections[SHARDS];
     uint32_t begun, lasts;
     volatile bool closed;
+    int listener;
+    struct guest servers[SHARDS];
 };
 
 static void on_forwarded(struct cmds_call *call, const struct cmds_result *result)
@@ -264,16 +267,7 @@ static int act_forward(struct cmds_call *call, const struct act *act)
     return hall_answer(call, act->number);
 }
 
-/* Takes connections, and says nothing. */
-static int mute_listen(void)
-{
-    struct cmdi_address address = {.size = sizeof(address.as.v4)};
-    address.as.v4.sin_family = AF_INET;
-    address.as.v4.sin_port = htons(MUTE_PORT);
-    address.as.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return cmdi_socket_listen(&address, 16, false, 0);
-}
-
+/* Its server says who it is, and then nothing. */
 static void forwards_open(struct forwards *forwards, struct hall *hall)
 {
     struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(hall->options.protocol);
@@ -282,6 +276,18 @@ static void forwards_open(struct forwards *forwards, struct hall *hall)
     options.in_flight_max = 1;
     hall->context = forwards;
     CU_ASSERT_EQUAL(cmds_group_open(&forwards->group, hall->runtime, &options, NULL), 0);
+    for (uint32_t i = 0; i < options.client_count; i++) {
+        host_enter(forwards->listener, &forwards->servers[i]);
+    }
+    CU_ASSERT_EQUAL(cmds_group_wait(forwards->group, 1000, NULL), 0);
+}
+
+static void forwards_close(struct forwards *forwards, uint32_t shards)
+{
+    for (uint32_t i = 0; i < shards; i++) {
+        guest_close(&forwards->servers[i]);
+    }
+    cmdi_fd_close(forwards->listener);
 }
 
 /* On all shards, as many on each, in turn; each is known to ask for little. */
@@ -297,21 +303,20 @@ static void guests_enter(struct guest *guests)
 }
 
 /*
- * Forwards wait for room when their connection is closed: each is to be told by a work, which stands behind
- * long commands of others. Meanwhile the group is closed.
+ * One forward is at its server, others wait for room when their connection is closed: each is to be told by
+ * a work, which stands behind long commands of others. Meanwhile the group is closed.
  */
 static void script_forwards(struct hall *hall)
 {
-    struct forwards forwards = {.begun = 0};
+    struct forwards forwards = {.listener = host_listen()};
     struct guest guests[GUESTS];
     uint32_t shards = hall->runtime_options.shard_count;
-    int mute = mute_listen();
     forwards_open(&forwards, hall);
     guests_enter(guests);
-    for (uint32_t i = 0; i < FORWARDS * shards; i++) {
+    for (uint32_t i = 0; i < forward_count * shards; i++) {
         (void)guest_send(&guests[i % shards], &act_type, ACT_FORWARD);
     }
-    HALL_UNTIL(forwards.begun == FORWARDS * shards);
+    HALL_UNTIL(forwards.begun == forward_count * shards);
     for (uint32_t i = shards; i < GUESTS; i++) { // The first one holds up those behind it.
         bool closes = i >= 2 * shards && i < 3 * shards;
         (void)guest_send(&guests[i], &act_type, closes ? ACT_CLOSE : ACT_LONG);
@@ -322,11 +327,11 @@ static void script_forwards(struct hall *hall)
     cmds_group_close(forwards.group, on_forwards_closed, &forwards);
     HALL_UNTIL(forwards.closed);
 
-    CU_ASSERT_EQUAL(forwards.lasts, FORWARDS * shards);
+    CU_ASSERT_EQUAL(forwards.lasts, forward_count * shards);
     for (uint32_t i = 0; i < GUESTS; i++) {
         guest_close(&guests[i]);
     }
-    cmdi_fd_close(mute);
+    forwards_close(&forwards, shards);
 }
 
 static void test_sim_end_of_a_group_waits_for_its_forwards(void)
@@ -335,9 +340,12 @@ static void test_sim_end_of_a_group_waits_for_its_forwards(void)
     hall_init(&hall);
     hall.act = act_forward;
 
-    run_all(&hall, script_forwards);
-    hall.runtime_options.shard_count = SHARDS;
-    run_all(&hall, script_forwards);
+    for (forward_count = 1; forward_count <= FORWARDS_MAX; forward_count += FORWARDS_MAX - 1) {
+        for (uint32_t shards = 1; shards <= SHARDS; shards++) {
+            hall.runtime_options.shard_count = shards;
+            run_all(&hall, script_forwards);
+        }
+    }
 }
 
 /* --- The runtime -------------------------------------------------------------------------------- */
