@@ -257,8 +257,9 @@ static void chaos_summary(
 
 static int chaos_start(struct chaos *chaos, struct cmds_error *error)
 {
-    static enum cmds_log_level level = CMDS_LOG_WARN;
+    static enum cmds_log_level level;
     struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
+    level = chaos->tool.line.quiet ? CMDS_LOG_ERROR : CMDS_LOG_WARN;
     options.shard_count = 1;
     options.spin_us = CMDS_SPIN_OFF;
     options.on_log = tool_log;

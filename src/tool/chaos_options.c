@@ -56,7 +56,8 @@ static const struct tool_option chaos_rows[] = {
                 "more wait to be accepted (default 10000)"),
         TOOL_U32(tool_chaos_options, "buffer", "BYTES", buffer, 65536, CHAOS_BYTES_MAX,
                 "read ahead each way of a connection, so much in each --delay (default 65536)"),
-        TOOL_FLAG(tool_chaos_options, "quiet", quiet, "no line for each fault"),
+        TOOL_FLAG(tool_chaos_options, "quiet", quiet,
+                "no line for each fault or connection that fails"),
         TOOL_FLAG(tool_chaos_options, "json", json, "each line is a JSON object"),
 };
 
