@@ -107,15 +107,15 @@ struct cmds_group_options {
     uint32_t output_size_max;
     // How long output may wait without the server taking 4 KiB of it, or all. Default 10000.
     uint32_t write_timeout_ms;
-    // Time without a command after which a ping is sent. The first ping is sent this long after the
-    // connection came up in any case, so that the server knows of pings. Default 3000; CMDS_NEVER:
-    // no pings.
+    // A ping is sent as soon as the connection is up, and when no command was sent or nothing was
+    // received for so long. Default 2500; CMDS_NEVER: no pings.
     uint32_t keepalive_ms;
-    // Time between pings. A connection is lost if nothing at all is received for keepalive_ms +
-    // keepalive_interval_ms after a ping has left. Bytes that were received and wait for their
-    // callback count; time in which the shard was stopped or held up does not. Default 1000. A
-    // server that does not read, at a bound or in its drain, sends a sign of life once a second:
-    // the sum of the two should be no less than that.
+    // Time between pings while that lasts. A connection is lost if nothing at all is received for
+    // twice as long after a ping has reached the server's side, or if nothing of what is in its way is
+    // acknowledged for so long. Bytes that were received and wait for their callback count; time in
+    // which the shard was stopped or held up does not. Default 1000: a server that has vanished is
+    // found within 5 s. A server that does not read, at a bound or in its drain, sends a sign of life
+    // once a second: with less than 750 such a server may be taken for a dead one.
     uint32_t keepalive_interval_ms;
     struct cmds_bytes server_info; // What the server must say. Default "default".
     void *context;                 // For the callbacks below, which run on a shard.
@@ -153,7 +153,8 @@ struct cmds_group_options {
     uint32_t hooks_count; // At most CMDS_HOOKS_MAX.
     // A connection that is lost, or cannot be opened, is tried again after a random time: at most
     // this after the first failure, twice as much after each further one in a row, up to
-    // reconnect_delay_max_ms. A connection that was up for a second ends the row. Default 100;
+    // reconnect_delay_max_ms. A connection that was up for a second, or answered a
+    // command, ends the row. Default 100;
     // CMDS_NEVER: it is not tried again.
     uint32_t reconnect_delay_ms;
     uint32_t reconnect_delay_max_ms; // Default 30000; CMDS_NEVER: no bound.

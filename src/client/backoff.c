@@ -10,6 +10,7 @@ void cmdi_backoff_up(struct cmdi_backoff *backoff, uint64_t now_ms)
 {
     CMDI_ASSERT(now_ms > 0);
     backoff->up_at_ms = now_ms;
+    backoff->is_proved = false;
 }
 
 /* `delay_ms`, doubled for each failure but the first, up to the bound. */
@@ -27,7 +28,8 @@ bool cmdi_backoff_failed(struct cmdi_backoff *backoff, const struct cmdi_backoff
         uint64_t now_ms, uint64_t random, uint32_t *delay_ms)
 {
     CMDI_ASSERT(options->delay_ms > 0);
-    if (backoff->up_at_ms != 0 && now_ms - backoff->up_at_ms >= CMDI_BACKOFF_STABLE_MS) {
+    if (backoff->up_at_ms != 0 &&
+            (backoff->is_proved || now_ms - backoff->up_at_ms >= CMDI_BACKOFF_STABLE_MS)) {
         backoff->failed = 0;
     }
     backoff->up_at_ms = 0;

@@ -6,8 +6,8 @@
  * row, up to `delay_max_ms`. The whole of it is random ("full jitter"), so that clients which lost
  * their server at the same moment do not come back at the same moment.
  *
- * A connection that came up ends the row only if it stayed up for a while: a server that accepts and
- * closes at once, for ever, is tried as seldom as one that does not answer.
+ * A connection that came up ends the row only if it answered a command or stayed up for a while: a
+ * server that accepts and closes at once, for ever, is tried as seldom as one that does not answer.
  *
  * Pure values: times and a random number come in, the decision goes out.
  */
@@ -30,6 +30,7 @@ struct cmdi_backoff_options {
 struct cmdi_backoff {
     uint32_t failed;   // In a row, now.
     uint64_t up_at_ms; // When it came up; 0: it is not.
+    bool is_proved;    // A command was answered since: the server does what it is for.
 };
 
 /** The connection is up. */

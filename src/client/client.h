@@ -155,6 +155,7 @@ struct cmdi_client {
     uint32_t leave_look_ms; // In LEAVING: how long until the next look whether anybody is left.
     bool is_finishing;      // In LEAVING.
     struct cmdi_keepalive keepalive;
+    uint64_t pinged_ns;            // When a ping was written whose answer tells the time; 0: none.
     _Atomic uint32_t rtt_us;       // Of the last ping that was answered; 0: none was.
     struct cmdi_timer state_timer; // See enum cmdi_client_state.
     struct cmds_error error;       // Why it is not up, once it had been or a round has failed.

@@ -13,17 +13,18 @@ void cmdi_keepalive_begin(
 }
 
 /*
- * How much patience is left; UINT64_MAX: all of it. A look may come long after the ping has left:
- * patience then began at that time, at most one interval ago, since a look is never later.
+ * Since when nothing has happened that proves life. A look may come long after the ping was
+ * delivered: patience then began at that time, at most one interval ago, since a look is never later.
  */
-static uint64_t keepalive_left_ms(
+static uint64_t keepalive_silent_since_ms(
         struct cmdi_keepalive *keepalive, const struct cmdi_keepalive_look *look)
 {
-    if (look->received_size != keepalive->ping_received || look->is_behind) {
-        keepalive->pong_awaited = false;
-    }
-    if (!keepalive->pong_awaited || look->sent_size < keepalive->ping_end) {
-        return UINT64_MAX;
+    if (look->delivered_size < keepalive->ping_end) {
+        if (look->delivered_size != keepalive->delivered_size) {
+            keepalive->delivered_size = look->delivered_size;
+            keepalive->delivered_at_ms = look->awake_ms;
+        }
+        return keepalive->delivered_at_ms;
     }
     if (keepalive->pong_since_ms == 0) {
         uint64_t ago_ms = look->now_ms - look->sent_ms;
@@ -31,22 +32,47 @@ static uint64_t keepalive_left_ms(
                 look->awake_ms -
                 (ago_ms < keepalive->interval_ms ? ago_ms : keepalive->interval_ms);
     }
-    uint64_t end_ms = keepalive->pong_since_ms + cmdi_keepalive_patience_ms(keepalive);
+    return keepalive->pong_since_ms;
+}
+
+/* How much patience is left; UINT64_MAX: all of it. */
+static uint64_t keepalive_left_ms(
+        struct cmdi_keepalive *keepalive, const struct cmdi_keepalive_look *look)
+{
+    bool is_delivered = look->delivered_size >= keepalive->ping_end;
+    if (look->received_size != keepalive->ping_received || look->is_behind ||
+            (!keepalive->is_asked && is_delivered)) {
+        keepalive->pong_awaited = false;
+    }
+    if (!keepalive->pong_awaited) {
+        return UINT64_MAX;
+    }
+    uint64_t end_ms =
+            keepalive_silent_since_ms(keepalive, look) + cmdi_keepalive_patience_ms(keepalive);
     return end_ms > look->awake_ms ? end_ms - look->awake_ms : 0;
 }
 
-/* When the next ping is due. The first one at once, so that the server knows that we ping. */
+static uint64_t keepalive_later(uint64_t one_ms, uint64_t other_ms)
+{
+    return one_ms > other_ms ? one_ms : other_ms;
+}
+
+/* When the next ping is due. The first one at once. */
 static uint64_t keepalive_due_ms(
         const struct cmdi_keepalive *keepalive, const struct cmdi_keepalive_look *look)
 {
     if (keepalive->ping_ms == 0) {
         return look->now_ms;
     }
-    if (look->sequence_sent == keepalive->ping_sequence) {
-        return keepalive->ping_ms + keepalive->interval_ms; // Nothing but pings was sent since.
+    uint64_t again_ms = keepalive->ping_ms + keepalive->interval_ms;
+    uint64_t heard_ms = keepalive_later(look->received_ms, keepalive->since_ms);
+    if (look->sequence_sent == keepalive->ping_sequence &&
+            keepalive->ping_ms > keepalive->since_ms) {
+        return again_ms; // Nothing but pings was sent since.
     }
-    uint64_t sent_ms = look->sent_ms > keepalive->since_ms ? look->sent_ms : keepalive->since_ms;
-    return sent_ms + keepalive->idle_ms;
+    uint64_t sent_ms = keepalive_later(look->sent_ms, keepalive->since_ms);
+    uint64_t idle_since_ms = sent_ms < heard_ms ? sent_ms : heard_ms;
+    return keepalive_later(idle_since_ms + keepalive->idle_ms, again_ms);
 }
 
 enum cmdi_keepalive_verdict cmdi_keepalive_check(
@@ -59,22 +85,29 @@ enum cmdi_keepalive_verdict cmdi_keepalive_check(
     enum cmdi_keepalive_verdict verdict = CMDI_KEEPALIVE_WAIT;
     uint64_t due_ms = keepalive_due_ms(keepalive, look);
     if (due_ms <= look->now_ms) {
-        verdict = look->output_size == 0 ? CMDI_KEEPALIVE_PING : CMDI_KEEPALIVE_BUSY;
+        bool is_in_the_way = look->output_size > 0 && keepalive->pong_awaited;
+        verdict = is_in_the_way ? CMDI_KEEPALIVE_BUSY : CMDI_KEEPALIVE_PING;
         due_ms = look->now_ms + keepalive->interval_ms;
     }
     *next_ms = left_ms < due_ms - look->now_ms ? look->now_ms + left_ms : due_ms;
     return verdict;
 }
 
-void cmdi_keepalive_pinged(struct cmdi_keepalive *keepalive, const struct cmdi_keepalive_look *look)
+void cmdi_keepalive_pinged(
+        struct cmdi_keepalive *keepalive, const struct cmdi_keepalive_look *look, bool is_written)
 {
-    CMDI_ASSERT(look->output_size == 0); // Else it was not to be written.
     if (!keepalive->pong_awaited) {
         keepalive->pong_awaited = true;
+        keepalive->is_asked = is_written;
         keepalive->pong_since_ms = 0;
-        keepalive->ping_end = look->sent_size + CMDI_KEEPALIVE_PING_SIZE;
+        keepalive->ping_end = look->sent_size + look->output_size +
+                              (is_written ? (uint64_t)CMDI_KEEPALIVE_PING_SIZE : 0);
         keepalive->ping_received = look->received_size;
+        keepalive->delivered_size = look->delivered_size;
+        keepalive->delivered_at_ms = look->awake_ms;
     }
-    keepalive->ping_ms = look->now_ms;
-    keepalive->ping_sequence = look->sequence_sent;
+    if (is_written) {
+        keepalive->ping_ms = look->now_ms;
+        keepalive->ping_sequence = look->sequence_sent;
+    }
 }

@@ -2,14 +2,17 @@
 /*
  * Does the server still live, and when is it asked?
  *
- * A connection that has sent nothing for `idle_ms` sends a ping, then one more every `interval_ms`
- * as long as pings are all that is sent. Anything received after a ping proves as much as its pong.
- * If nothing is received for idle_ms + interval_ms after one, the connection is lost.
+ * A ping is sent as soon as the connection is up, so that a server knows that it will be asked, also
+ * when it does not read for a while; then whenever no command was sent, or nothing was received, for
+ * `idle_ms`, and every `interval_ms` as long as that lasts. Anything received after a ping proves as
+ * much as its pong. If nothing is received for two intervals after one, the connection is lost.
  *
- * Three things must not make a living server a lost one. A ping that still waits in our output
- * cannot be answered, so patience begins when it has left. A process that was stopped has heard
- * nothing, so patience is counted in time awake. And what was received may not have been run:
- * while the connection is behind, silence proves nothing.
+ * Four things must not make a living server a lost one. A ping that is still on its way cannot be
+ * answered: until the peer's side has acknowledged it, what counts is that something is
+ * acknowledged, so a slow link is no dead one. A process that was stopped has heard nothing, so
+ * patience is counted in time awake. What was received may not have been run: while the connection
+ * is behind, silence proves nothing. And a ping for which there was no room was not asked: then the
+ * output that is in its way has to move.
  *
  * Pure values: times and counts come in, a verdict goes out.
  */
@@ -26,13 +29,16 @@ enum {
 
 struct cmdi_keepalive {
     uint32_t idle_ms, interval_ms;
-    bool pong_awaited;      // Nothing was received since a ping, as far as the last look knows.
-    uint64_t since_ms;      // When the connection came up.
-    uint64_t ping_ms;       // When the last ping was written; 0: none was.
+    bool pong_awaited; // Nothing was received since a ping, as far as the last look knows.
+    bool is_asked;     // ...and that ping was written; else only the output before it is watched.
+    uint64_t since_ms; // When the connection came up.
+    uint64_t ping_ms;  // When the last ping was written; 0: none was.
     uint64_t ping_sequence; // sequence_sent at the last ping.
-    uint64_t ping_end;      // What sent_size is once the first ping without a pong has left...
+    uint64_t ping_end;      // What delivered_size is once the first ping without a pong has come...
     uint64_t ping_received; // ...what received_size was when that was written...
-    uint64_t pong_since_ms; // ...and when it left, in time awake. 0: it has not, or nobody looked.
+    uint64_t delivered_size;  // ...how far it was at the last look...
+    uint64_t delivered_at_ms; // ...since when, in time awake...
+    uint64_t pong_since_ms; // ...and when it had come, in time awake. 0: not yet, or nobody looked.
 };
 
 /** What a connection looks like. Sizes count every byte since it began. */
@@ -40,38 +46,44 @@ struct cmdi_keepalive_look {
     uint64_t now_ms;
     uint64_t awake_ms; // A clock that stands still while the process is stopped.
     uint64_t sent_ms;  // When bytes left last; 0: never.
+    uint64_t received_ms;
     uint64_t sent_size;
-    uint64_t received_size; // By whatever way they came.
-    uint64_t sequence_sent; // Of the last command.
-    size_t output_size;     // Bytes that are still to leave.
-    bool is_behind;         // The peer's bytes may lie somewhere, not received or not run.
+    uint64_t delivered_size; // Of these, what the peer's side has acknowledged.
+    uint64_t received_size;  // By whatever way they came.
+    uint64_t sequence_sent;  // Of the last command.
+    size_t output_size;      // Bytes that are still to leave.
+    bool is_behind;          // The peer's bytes may lie somewhere, not received or not run.
 };
 
 enum cmdi_keepalive_verdict {
     CMDI_KEEPALIVE_WAIT,
-    CMDI_KEEPALIVE_BUSY, // A ping is due, but output is on its way: that is not idle.
+    CMDI_KEEPALIVE_BUSY, // A ping is due, but output and another one are on their way.
     CMDI_KEEPALIVE_PING, // Write a ping, then cmdi_keepalive_pinged().
     CMDI_KEEPALIVE_LOST,
 };
 
-/** The connection is up. */
+/** The connection is up; cmdi_keepalive_check() is due. */
 void cmdi_keepalive_begin(
         struct cmdi_keepalive *keepalive, uint32_t idle_ms, uint32_t interval_ms, uint64_t now_ms);
-/** When cmdi_keepalive_check() is to run for the first time. */
-static inline uint64_t cmdi_keepalive_first_ms(const struct cmdi_keepalive *keepalive)
-{
-    return keepalive->since_ms + keepalive->idle_ms;
-}
 /** How long a server may be silent after a ping. */
 static inline uint64_t cmdi_keepalive_patience_ms(const struct cmdi_keepalive *keepalive)
 {
-    return (uint64_t)keepalive->idle_ms + keepalive->interval_ms;
+    return 2 * (uint64_t)keepalive->interval_ms;
+}
+/**
+ * Does cmdi_keepalive_check() need to know delivered_size? Else it may be sent_size: to ask for it is
+ * a system call.
+ */
+static inline bool cmdi_keepalive_asks_delivered(
+        const struct cmdi_keepalive *keepalive, uint64_t received_size)
+{
+    return keepalive->pong_awaited && received_size == keepalive->ping_received;
 }
 /** Returns: what to do now; *next_ms: when to look again, unless it is LOST. */
 enum cmdi_keepalive_verdict cmdi_keepalive_check(struct cmdi_keepalive *keepalive,
         const struct cmdi_keepalive_look *look, uint64_t *next_ms);
-/** The ping was written; `look` is what the check saw. */
+/** A ping was due; `look` is what the check saw. `is_written`: there was room for it. */
 void cmdi_keepalive_pinged(
-        struct cmdi_keepalive *keepalive, const struct cmdi_keepalive_look *look);
+        struct cmdi_keepalive *keepalive, const struct cmdi_keepalive_look *look, bool is_written);
 
 #endif

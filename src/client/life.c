@@ -428,16 +428,19 @@ static void client_on_open(struct cmdi_conn *conn, int code)
     }
 }
 
+static void client_on_keepalive(struct cmdi_client *client, uint64_t now_ms);
+
+/* With a ping before anything else: a server that will not read for a while knows of pings then. */
 static void client_begin_keepalive(struct cmdi_client *client, uint64_t now_ms)
 {
     const struct cmdi_client_config *config = client->client_shard->config;
     cmdi_client_disarm(client);
     client->look_at_ms = UINT64_MAX;
+    client->pinged_ns = 0;
     if (config->keepalive_ms != CMDS_NEVER) {
         cmdi_keepalive_begin(
                 &client->keepalive, config->keepalive_ms, config->keepalive_interval_ms, now_ms);
-        client->look_at_ms = cmdi_keepalive_first_ms(&client->keepalive);
-        cmdi_client_arm(client, client->look_at_ms);
+        client_on_keepalive(client, now_ms);
     }
 }
 
@@ -474,37 +477,51 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
 /* --- Keepalive -------------------------------------------------------------------------------- */
 
 /*
- * A pong: that it was received is all that it says. A server that does not read for a while sends
- * some unasked.
+ * A pong. For the keepalive it is as good as anything received; a server that does not read for a
+ * while sends some unasked, of which the first may be taken for an answer.
  */
 static int client_on_ping(struct cmdi_conn *conn)
 {
-    (void)conn;
+    struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
+    if (client->pinged_ns != 0) {
+        uint64_t rtt_us = (conn->shard->now_ns - client->pinged_ns) / 1000;
+        atomic_store_explicit(&client->rtt_us,
+                rtt_us == 0           ? 1
+                : rtt_us < UINT32_MAX ? (uint32_t)rtt_us
+                                      : UINT32_MAX,
+                memory_order_relaxed);
+        client->pinged_ns = 0;
+    }
     return 0;
 }
 
-/* Without memory there is none: the next look is after an interval all the same. */
+/* Without room there is none: the next look is after an interval all the same. */
 static void client_ping(struct cmdi_client *client, const struct cmdi_keepalive_look *look)
 {
     int code = 0;
     uint8_t *out = cmdi_conn_reserve(&client->conn, CMDI_KEEPALIVE_PING_SIZE, &code);
-    if (out == NULL) {
-        return;
+    if (out != NULL) {
+        *out = 0;
+        cmdi_conn_commit(&client->conn, CMDI_KEEPALIVE_PING_SIZE);
+        CMDI_COUNT(&client->client_shard->counters, pings_sent, 1);
+        if (client->pinged_ns == 0 && look->output_size == 0) {
+            client->pinged_ns = client->conn.shard->now_ns;
+        }
     }
-    *out = 0;
-    cmdi_conn_commit(&client->conn, CMDI_KEEPALIVE_PING_SIZE);
-    CMDI_COUNT(&client->client_shard->counters, pings_sent, 1);
-    cmdi_keepalive_pinged(&client->keepalive, look);
+    cmdi_keepalive_pinged(&client->keepalive, look, out != NULL);
 }
 
 static void client_on_keepalive(struct cmdi_client *client, uint64_t now_ms)
 {
-    const struct cmdi_conn *conn = &client->conn;
+    struct cmdi_conn *conn = &client->conn;
+    bool asks = cmdi_keepalive_asks_delivered(&client->keepalive, conn->received_size);
     struct cmdi_keepalive_look look = {
             .now_ms = now_ms,
             .awake_ms = cmdi_shard_awake_ms(conn->shard),
             .sent_ms = conn->sent_at,
+            .received_ms = conn->received_at,
             .sent_size = conn->sent_size,
+            .delivered_size = asks ? cmdi_conn_delivered_size(conn) : conn->sent_size,
             .received_size = conn->received_size,
             .sequence_sent = client->sequence_sent,
             .output_size = cmdi_conn_output_size(conn),

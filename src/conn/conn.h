@@ -224,10 +224,11 @@ struct cmdi_conn {
     int32_t recv_error;    // Why the input ended, beside the peer's FIN. Valid if ENDED.
     struct cmdi_conn_counters *counters; // The owner's, on this shard.
     uint64_t sent_size, received_size;
-    uint64_t taken_size; // Of the peer, when write_since began: transport->taken.
-    uint64_t run_size;   // Of what was received: run.
-    uint64_t armed_turn; // In which the recv was armed last: counters.turns...
-    uint64_t armed_at;   // ...and when, in ms.
+    uint64_t taken_size;       // Of the peer, when write_since began: transport->taken.
+    uint64_t write_stalled_ms; // shard->stalled_ms of that time.
+    uint64_t run_size;         // Of what was received: run.
+    uint64_t armed_turn;       // In which the recv was armed last: counters.turns...
+    uint64_t armed_at;         // ...and when, in ms.
 
     /* Times, in ms of the shard's clock; 0: not running. */
     uint64_t server_info_until, frame_since, write_since, received_at, sent_at, linger_until;
@@ -353,6 +354,12 @@ static inline void cmdi_conn_publish_output(struct cmdi_conn *conn, size_t more)
     atomic_store_explicit(
             &conn->output_seen, cmdi_conn_output_size(conn) + more, memory_order_relaxed);
 }
+
+/**
+ * How many of the bytes sent the peer's side has acknowledged, about; all of them where nobody knows.
+ * A system call.
+ */
+uint64_t cmdi_conn_delivered_size(struct cmdi_conn *conn);
 
 /** Would cmdi_conn_reserve() of this size succeed? As far as one can know without malloc. */
 bool cmdi_conn_has_room(const struct cmdi_conn *conn, size_t size);

@@ -35,11 +35,26 @@ static uint64_t conn_taken_min(uint32_t timeout_ms)
     return size >= CONN_TAKEN_MIN ? CONN_TAKEN_MIN : size > 0 ? size : 1;
 }
 
+uint64_t cmdi_conn_delivered_size(struct cmdi_conn *conn)
+{
+    size_t waiting = 0;
+    if (conn->transport->taken != NULL) {
+        (void)conn->transport->taken(conn, &waiting);
+    }
+    return waiting < conn->sent_size ? conn->sent_size - waiting : 0;
+}
+
 /* One that takes too little. Returns: its owner lets it stay; an end has an end. */
 static bool conn_is_spared(struct cmdi_conn *conn)
 {
     return conn->state == CMDI_CONN_OPEN && conn->ops->spares_slow != NULL &&
            conn->ops->spares_slow(conn);
+}
+
+static void conn_watch_write(struct cmdi_conn *conn, uint64_t since_ms)
+{
+    conn->write_since = since_ms;
+    conn->write_stalled_ms = conn->shard->stalled_ms;
 }
 
 /*
@@ -54,7 +69,7 @@ static bool conn_check_write(struct cmdi_conn *conn, uint64_t now_ms)
     }
     if (cmdi_conn_is_held(conn) && cmdi_conn_is_client(conn)) {
         /* A server whose results we do not read may have to stop reading as well. */
-        conn->write_since = now_ms;
+        conn_watch_write(conn, now_ms);
         cmdi_conn_look_at_write(conn, now_ms);
         return false;
     }
@@ -63,10 +78,12 @@ static bool conn_check_write(struct cmdi_conn *conn, uint64_t now_ms)
                                                     : conn->sent_size;
     uint64_t more = taken - conn->taken_size;
     waiting += cmdi_conn_output_size(conn);
-    bool is_over = now_ms >= conn->write_since + timeout_ms;
+    /* While we were stopped nothing was given to the kernel, and nobody looked. */
+    uint64_t stalled_ms = conn->shard->stalled_ms - conn->write_stalled_ms;
+    bool is_over = now_ms >= conn->write_since + timeout_ms + stalled_ms;
     if (waiting == 0 || more >= conn_taken_min(timeout_ms) || (is_over && conn_is_spared(conn))) {
         conn->taken_size = taken;
-        conn->write_since = waiting > 0 ? now_ms : 0;
+        conn_watch_write(conn, waiting > 0 ? now_ms : 0);
     } else if (is_over) {
         CMDI_COUNT(conn->counters, slow_consumers, 1);
         cmdi_conn_fail(conn, CMDS_E_SLOW_PEER, "the peer took %s for %u ms, %zu bytes wait",

@@ -114,6 +114,15 @@ def read_frame(peer):
     return sequence, kind, read(peer, read_varint(peer))
 
 
+def read_command(peer):
+    """As a server, whose client pings first. Returns: as read_frame()."""
+    while True:
+        sequence, kind, body = read_frame(peer)
+        if sequence != 0:
+            return sequence, kind, body
+        peer.sendall(b"\0")
+
+
 def echoes(peer, sequence, data=b"hi"):
     """The server answers an echo on this connection: it lives, and takes part."""
     peer.sendall(echo(sequence, data))

@@ -25,7 +25,7 @@ class FakeServer:
         with one:
             if self.body is not None:
                 one.sendall(peer.SERVER_INFO)
-                sequence, _, _ = peer.read_frame(one)
+                sequence, _, _ = peer.read_command(one)
                 one.sendall(peer.frame(sequence, 0, self.body))
             while one.recv(65536):
                 pass

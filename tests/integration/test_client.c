@@ -83,6 +83,8 @@ static void scene_init(struct scene *scene)
     memset(scene, 0, sizeof(*scene));
     scene->options = (struct cmds_group_options)CMDS_GROUP_OPTIONS_INIT(&world_protocol);
     scene->options.reconnect_delay_ms = CMDS_NEVER;
+    // Its server reads so often, and then does what it does.
+    scene->options.keepalive_ms = CMDS_NEVER;
     scene->options.context = scene;
     scene->options.on_unexpected = scene_on_unexpected;
     scene->answers = answers_new();

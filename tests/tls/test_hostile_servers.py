@@ -228,7 +228,7 @@ class HostileServers(unittest.TestCase):
                 one.send(HANDSHAKE, TICKET)
                 one.update_keys(asks=True)
             one.sendall(peer.SERVER_INFO)
-            sequence, kind, body = peer.read_frame(one)
+            sequence, kind, body = peer.read_command(one)
             one.sendall(peer.frame(sequence, kind, body))
         with Host(serve) as host:
             done = tls_peer.call(host.address)

@@ -72,6 +72,11 @@ static void test_backoff_only_a_stable_connection_ends_the_row(void)
     CU_ASSERT_TRUE(
             cmdi_backoff_failed(&backoff, &defaults, BEGIN + CMDI_BACKOFF_STABLE_MS, 1, &delay_ms));
     CU_ASSERT_EQUAL(backoff.failed, 1);
+    cmdi_backoff_up(&backoff, BEGIN);
+    backoff.failed = 7;
+    backoff.is_proved = true;
+    CU_ASSERT_TRUE(cmdi_backoff_failed(&backoff, &defaults, BEGIN + 1, 1, &delay_ms));
+    CU_ASSERT_EQUAL(backoff.failed, 1);
     /* The time that it was down is no time that it was up. */
     CU_ASSERT_TRUE(cmdi_backoff_failed(&backoff, &defaults, 2 * BEGIN, 1, &delay_ms));
     CU_ASSERT_EQUAL(backoff.failed, 2);

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keepalive as values. It could call a living server lost, because a ping had not left yet, we had
- * been stopped, or the pong lay unread; wait for a dead one for ever; ping a busy connection; or not
- * ping at all. Times are plain numbers here.
+ * Keepalive as values. It could call a living server lost, because a ping was still on its way, we had
+ * been stopped, or the pong lay unread; wait for a dead one for ever, because commands are sent all the
+ * time or output stands in the way of a ping; ping a busy connection; or not ping at all. Times are plain
+ * numbers here.
  */
 #include "client/keepalive.h"
 
 #include "support/harness.h"
 
 enum {
-    IDLE = 1030, // No multiple of the interval: patience ends between two pings.
+    IDLE = 1030, // No multiple of the interval.
     INTERVAL = 100,
-    PATIENCE = IDLE + INTERVAL,
+    PATIENCE = 2 * INTERVAL,
     BEGIN = 50000,
 };
 
@@ -21,13 +22,6 @@ struct line {
     struct cmdi_keepalive_look look;
     uint64_t next_ms;
 };
-
-static struct line line_begun(void)
-{
-    struct line line = {.look = {.now_ms = BEGIN, .awake_ms = 7 * BEGIN, .sequence_sent = 77}};
-    cmdi_keepalive_begin(&line.keepalive, IDLE, INTERVAL, BEGIN);
-    return line;
-}
 
 static void line_pass(struct line *line, uint64_t ms)
 {
@@ -41,42 +35,63 @@ static enum cmdi_keepalive_verdict line_check(struct line *line)
     return cmdi_keepalive_check(&line->keepalive, &line->look, &line->next_ms);
 }
 
-/* The ping is written; it leaves at once, or stays in the output. */
-static void line_ping(struct line *line, bool leaves)
+/* Bytes leave us; with `arrives` the other side has them. */
+static void line_leave(struct line *line, uint64_t size, bool arrives)
 {
-    cmdi_keepalive_pinged(&line->keepalive, &line->look);
-    if (leaves) {
-        line->look.sent_size += CMDI_KEEPALIVE_PING_SIZE;
-        line->look.sent_ms = line->look.now_ms;
-    } else {
-        line->look.output_size += CMDI_KEEPALIVE_PING_SIZE;
+    line->look.sent_size += size;
+    line->look.sent_ms = line->look.now_ms;
+    if (arrives) {
+        line->look.delivered_size = line->look.sent_size;
     }
 }
 
-/* A ping has just left. */
+static void line_hear(struct line *line, uint64_t size)
+{
+    line->look.received_size += size;
+    line->look.received_ms = line->look.now_ms;
+}
+
+static void line_ping(struct line *line, bool arrives)
+{
+    cmdi_keepalive_pinged(&line->keepalive, &line->look, true);
+    line_leave(line, CMDI_KEEPALIVE_PING_SIZE, arrives);
+}
+
+static void line_send_command(struct line *line)
+{
+    line->look.sequence_sent++;
+    line_leave(line, 20, true);
+}
+
+/* Up, and the first ping has arrived. */
+static struct line line_begun(void)
+{
+    struct line line = {.look = {.now_ms = BEGIN, .awake_ms = 7 * BEGIN, .sequence_sent = 77}};
+    cmdi_keepalive_begin(&line.keepalive, IDLE, INTERVAL, BEGIN);
+    CU_ASSERT_EQUAL_FATAL(line_check(&line), CMDI_KEEPALIVE_PING);
+    line_ping(&line, true);
+    return line;
+}
+
+/* The first ping was answered; it is idle, and another one has been sent. */
 static struct line line_pinged(void)
 {
     struct line line = line_begun();
+    line_hear(&line, 1);
     line_pass(&line, IDLE);
     CU_ASSERT_EQUAL_FATAL(line_check(&line), CMDI_KEEPALIVE_PING);
     line_ping(&line, true);
     return line;
 }
 
-static void line_send_command(struct line *line)
-{
-    line->look.sequence_sent++;
-    line->look.sent_size += 20;
-    line->look.sent_ms = line->look.now_ms;
-}
-
-static void test_keepalive_pings_first_whatever_else_is_sent(void)
+static void test_keepalive_pings_at_once_and_then_when_idle(void)
 {
     struct line line = line_begun();
-
-    CU_ASSERT_EQUAL(cmdi_keepalive_first_ms(&line.keepalive), BEGIN + IDLE);
-    line_pass(&line, IDLE);
-    line_send_command(&line);
+    line_hear(&line, 1);
+    line_pass(&line, 10);
+    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_WAIT);
+    CU_ASSERT_EQUAL(line.next_ms, BEGIN + IDLE);
+    line_pass(&line, IDLE - 10);
     CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING);
     CU_ASSERT_EQUAL(line.next_ms, BEGIN + IDLE + INTERVAL);
 }
@@ -86,7 +101,7 @@ static void test_keepalive_pings_each_interval_while_idle(void)
     struct line line = line_pinged();
 
     for (int i = 0; i < 100; i++) {
-        line.look.received_size++; // The pong.
+        line_hear(&line, 1); // The pong.
         line_pass(&line, INTERVAL - 1);
         CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_WAIT);
         CU_ASSERT_EQUAL(line.next_ms, line.look.now_ms + 1);
@@ -101,38 +116,44 @@ static void test_keepalive_waits_from_the_last_command(void)
 {
     struct line line = line_pinged();
 
-    line.look.received_size++;
     line_pass(&line, 30);
     line_send_command(&line);
-    line.look.received_size += 20;
+    line_hear(&line, 20);
     CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_WAIT);
     CU_ASSERT_EQUAL(line.next_ms, line.look.now_ms + IDLE);
     line_pass(&line, IDLE);
     CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING);
 }
 
-static void test_keepalive_output_on_its_way_is_not_idle(void)
+/* Commands go out all the time, and nothing comes back. */
+static void test_keepalive_asks_a_silent_server_though_commands_are_sent(void)
 {
     struct line line = line_begun();
-
-    line_pass(&line, IDLE);
-    line.look.output_size = 1;
-    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_BUSY);
-    CU_ASSERT_EQUAL(line.next_ms, line.look.now_ms + INTERVAL);
-    line.look.output_size = 0;
-    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING);
+    line_hear(&line, 1);
+    uint64_t heard_ms = line.look.now_ms;
+    enum cmdi_keepalive_verdict verdict = CMDI_KEEPALIVE_WAIT;
+    while (verdict != CMDI_KEEPALIVE_LOST && line.look.now_ms < heard_ms + 10 * IDLE) {
+        line_send_command(&line);
+        verdict = line_check(&line);
+        if (verdict == CMDI_KEEPALIVE_PING) {
+            CU_ASSERT_TRUE(line.look.now_ms >= heard_ms + IDLE);
+            line_ping(&line, true);
+        }
+        line_pass(&line, 1);
+    }
+    CU_ASSERT_EQUAL(verdict, CMDI_KEEPALIVE_LOST);
+    CU_ASSERT_TRUE(line.look.now_ms <= heard_ms + IDLE + PATIENCE + 2);
 }
 
-static void test_keepalive_a_ping_that_was_not_written_is_tried_again(void)
+static void test_keepalive_what_is_sent_and_answered_needs_no_ping(void)
 {
     struct line line = line_begun();
-
-    line_pass(&line, IDLE);
-    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING); // There was no memory for it.
-    line_pass(&line, INTERVAL);
-    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING);
-    line_pass(&line, 10 * PATIENCE);
-    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING); // Nothing was asked: nothing is lost.
+    for (int i = 0; i < 10 * IDLE; i++) {
+        line_send_command(&line);
+        line_hear(&line, 20);
+        CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_WAIT);
+        line_pass(&line, 1);
+    }
 }
 
 static void test_keepalive_silence_after_a_ping_is_a_loss(void)
@@ -142,15 +163,13 @@ static void test_keepalive_silence_after_a_ping_is_a_loss(void)
     uint64_t end_ms = line.look.now_ms + PATIENCE;
     CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_WAIT);
     while (line.next_ms < end_ms) {
-        CU_ASSERT_EQUAL_FATAL(line.next_ms, line.look.now_ms + INTERVAL);
-        line_pass(&line, INTERVAL);
-        CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING);
+        line_pass(&line, line.next_ms - line.look.now_ms);
+        CU_ASSERT_EQUAL_FATAL(line_check(&line), CMDI_KEEPALIVE_PING);
         line_ping(&line, true); // Later pings do not lengthen the patience.
     }
-    CU_ASSERT_EQUAL(line.next_ms, end_ms); // Before the next ping would be due.
+    CU_ASSERT_EQUAL(line.next_ms, end_ms);
     line_pass(&line, end_ms - line.look.now_ms - 1);
     CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_WAIT);
-    CU_ASSERT_EQUAL(line.next_ms, end_ms);
     line_pass(&line, 1);
     CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
 }
@@ -161,13 +180,8 @@ static void test_keepalive_anything_received_is_as_good_as_a_pong(void)
 
     CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_WAIT);
     line_pass(&line, 10 * PATIENCE);
-    line.look.received_size += 500;
-    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING);
-    line_ping(&line, true);
-    line_pass(&line, PATIENCE);
-    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING); // Now it was looked at: from here on.
-    line_pass(&line, PATIENCE);
-    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
+    line_hear(&line, 500);
+    CU_ASSERT_NOT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
 }
 
 static void test_keepalive_what_lies_unread_may_be_the_pong(void)
@@ -182,27 +196,63 @@ static void test_keepalive_what_lies_unread_may_be_the_pong(void)
     CU_ASSERT_NOT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST); // The next ping decides.
 }
 
-static void test_keepalive_a_ping_that_has_not_left_has_no_answer(void)
+/* A link that is slow: what is before the ping gets through, a little each time. */
+static void test_keepalive_a_ping_on_its_way_has_no_answer(void)
 {
     struct line line = line_begun();
+    line_hear(&line, 1);
     line_pass(&line, IDLE);
-    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING);
-    line_ping(&line, false);
-
-    line_pass(&line, 10 * PATIENCE);
-    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_BUSY);
-
-    /* It leaves; half an interval later somebody looks. */
-    line.look.sent_size += line.look.output_size;
+    line.look.output_size = 5000;
+    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING); // Behind all of that.
+    cmdi_keepalive_pinged(&line.keepalive, &line.look, true);
+    line.look.output_size++;
+    CU_ASSERT_TRUE(cmdi_keepalive_asks_delivered(&line.keepalive, line.look.received_size));
+    for (int i = 0; i < 50; i++) {
+        line_pass(&line, PATIENCE - 1);
+        line_leave(&line, 100, true);
+        line.look.output_size -= 100;
+        enum cmdi_keepalive_verdict verdict = line_check(&line);
+        CU_ASSERT_TRUE(verdict == CMDI_KEEPALIVE_WAIT || verdict == CMDI_KEEPALIVE_BUSY);
+    }
+    line_leave(&line, 1, true);
     line.look.output_size = 0;
-    line.look.sent_ms = line.look.now_ms;
     line_pass(&line, INTERVAL / 2);
-    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING);
-    line_ping(&line, true);
-    line_pass(&line, PATIENCE - INTERVAL / 2 - 1);
+    CU_ASSERT_NOT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
+    line_pass(&line, PATIENCE - INTERVAL / 2 - 1); // From when it had left.
     CU_ASSERT_NOT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
     line_pass(&line, 1);
     CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
+}
+
+/* Nothing of what is before the ping gets through: it was not answered, and never will be. */
+static void test_keepalive_output_that_stands_still_is_silence(void)
+{
+    for (int written = 0; written <= 1; written++) {
+        struct line line = line_begun();
+        line_hear(&line, 1);
+        line_pass(&line, IDLE);
+        line.look.output_size = 5000;
+        CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING);
+        cmdi_keepalive_pinged(&line.keepalive, &line.look, written == 1); // 0: no room for it.
+        line_pass(&line, PATIENCE - 1);
+        CU_ASSERT_NOT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
+        line_pass(&line, 1);
+        CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
+    }
+}
+
+static void test_keepalive_a_ping_without_room_was_not_asked(void)
+{
+    struct line line = line_begun();
+    line_hear(&line, 1);
+    line_pass(&line, IDLE);
+    line.look.output_size = 10;
+    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING);
+    cmdi_keepalive_pinged(&line.keepalive, &line.look, false);
+    line_leave(&line, 10, true);
+    line.look.output_size = 0;
+    line_pass(&line, 10 * PATIENCE);
+    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING); // Nothing was asked: nothing is lost.
 }
 
 static void test_keepalive_time_stopped_is_no_silence(void)
@@ -212,7 +262,6 @@ static void test_keepalive_time_stopped_is_no_silence(void)
     CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_WAIT);
     line.look.now_ms += 100 * PATIENCE; // The clock went on, we did not.
     CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING);
-    CU_ASSERT_EQUAL(line.next_ms, line.look.now_ms + INTERVAL);
 
     /* Stopped before the first look after a ping: of that time at most an interval counts. */
     line = line_pinged();
@@ -225,18 +274,20 @@ static void test_keepalive_time_stopped_is_no_silence(void)
 }
 
 static CU_TestInfo tests[] = {
-        {"pings first whatever else is sent", test_keepalive_pings_first_whatever_else_is_sent},
+        {"pings at once and then when idle", test_keepalive_pings_at_once_and_then_when_idle},
         {"pings each interval while idle", test_keepalive_pings_each_interval_while_idle},
         {"waits from the last command", test_keepalive_waits_from_the_last_command},
-        {"output on its way is not idle", test_keepalive_output_on_its_way_is_not_idle},
-        {"a ping that was not written is tried again",
-                test_keepalive_a_ping_that_was_not_written_is_tried_again},
+        {"asks a silent server though commands are sent",
+                test_keepalive_asks_a_silent_server_though_commands_are_sent},
+        {"what is sent and answered needs no ping",
+                test_keepalive_what_is_sent_and_answered_needs_no_ping},
         {"silence after a ping is a loss", test_keepalive_silence_after_a_ping_is_a_loss},
         {"anything received is as good as a pong",
                 test_keepalive_anything_received_is_as_good_as_a_pong},
         {"what lies unread may be the pong", test_keepalive_what_lies_unread_may_be_the_pong},
-        {"a ping that has not left has no answer",
-                test_keepalive_a_ping_that_has_not_left_has_no_answer},
+        {"a ping on its way has no answer", test_keepalive_a_ping_on_its_way_has_no_answer},
+        {"output that stands still is silence", test_keepalive_output_that_stands_still_is_silence},
+        {"a ping without room was not asked", test_keepalive_a_ping_without_room_was_not_asked},
         {"time stopped is no silence", test_keepalive_time_stopped_is_no_silence},
         CU_TEST_INFO_NULL,
 };
