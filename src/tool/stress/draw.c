@@ -28,7 +28,7 @@ struct stress_draw stress_draw(const struct stress *stress, uint64_t number)
                 : kind < options->fail_prob + options->echo_prob ? STRESS_KIND_ECHO
                                                                  : STRESS_KIND_STREAM;
     bool large = stress_draw_share(stress, number, STRESS_SIZE) < options->large_prob;
-    uint64_t size_max = large ? options->large_max : options->payload_max;
+    uint64_t size_max = large ? STRESS_TEXT_MAX : options->payload_max;
     draw.size = stress_draw_below(stress, number, STRESS_SIZE, 1, size_max + 1);
     if (draw.kind == STRESS_KIND_STREAM) {
         draw.count = 1 + stress_draw_below(stress, number, STRESS_COUNT, 1, options->stream_max);

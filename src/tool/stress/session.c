@@ -117,6 +117,7 @@ static bool session_send(struct stress_session *session)
     struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
     how.deadline_ms = draw.deadline_ms;
     how.ticket = draw.forget ? &ticket : NULL;
+    how.sticky_key = session->index; // Of a strategy that cares.
     how.resend = draw.resend ? CMDS_RESEND_ONCE : CMDS_RESEND_NEVER;
 
     struct stress_flight *flight = session_take_flight(session);

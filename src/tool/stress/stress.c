@@ -53,6 +53,10 @@ static const struct tool_option stress_rows[] = {
                 "sessions with pauses, one command at a time (default 8)"),
         TOOL_U32(stress_options, "slow-clients", "N", slow_clients, 1, STRESS_CLIENTS_MAX,
                 "connections that those share (default 2)"),
+        TOOL_TEXT(stress_options, "dispatch", "NAME", dispatch,
+                "default, round-robin, least, p2c, sticky: which connection a command takes "
+                "(default "
+                "default)"),
         TOOL_U32(stress_options, "callers", "N", callers, 0, STRESS_CALLERS_MAX,
                 "threads that block in one sender, which has as many connections (default 4)"),
         TOOL_U32(stress_options, "reconnect-delay-max-ms", "N", reconnect_delay_max_ms, 1,
@@ -70,9 +74,7 @@ static const struct tool_option stress_rows[] = {
         TOOL_U32(stress_options, "payload-max", "BYTES", payload_max, 0, STRESS_TEXT_MAX,
                 "of an echo's or an item's text, from 0 on (default 256)"),
         TOOL_DOUBLE(stress_options, "large-prob", "P", large_prob, 0, 1,
-                "of a command whose texts have up to --large-max bytes (default 0.001)"),
-        TOOL_U32(stress_options, "large-max", "BYTES", large_max, 0, STRESS_TEXT_MAX,
-                "(default 65536)"),
+                "of a command whose texts have up to 65536 bytes (default 0.001)"),
         TOOL_DOUBLE(stress_options, "delay-prob", "P", delay_prob, 0, 1,
                 "of a command that the server answers late (default 0.01)"),
         TOOL_U32(stress_options, "delay-max-ms", "N", delay_max_ms, 0, STRESS_MS_MAX,
@@ -195,6 +197,7 @@ static const struct tool_rule stress_own_tls_rules[] = {
 
 static const struct stress_options stress_defaults = {
         .server_stop = "mix",
+        .dispatch = "default",
         .chaos_faults = "all",
         .chaos_every = "200..2000",
         .warmup = 10,
@@ -223,7 +226,6 @@ static const struct stress_options stress_defaults = {
         .reconnect_delay_max_ms = 500,
         .stream_max = 5,
         .payload_max = 256,
-        .large_max = STRESS_TEXT_MAX,
         .delay_max_ms = 100,
         .deadline_ms = 5000,
         .short_max_ms = 50,
@@ -325,6 +327,8 @@ static bool stress_numbers_go(const struct stress_options *options)
                    "--fail-prob and --echo-prob are more than 1 together") &&
            !stress_refuse(options->no_pause_prob + options->workload_pause_prob > 1,
                    "--no-pause-prob and --workload-pause-prob are more than 1 together") &&
+           !stress_refuse(!stress_lot_knows(options->dispatch),
+                   "--dispatch is one of default, round-robin, least, p2c, sticky") &&
            !stress_refuse(!stress_supervise_knows(options->server_stop),
                    "--server-stop is one of kill, drain, stall, mix");
 }

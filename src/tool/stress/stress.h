@@ -48,14 +48,14 @@ enum {
 };
 
 struct stress_options {
-    const char *serve, *connect, *codec, *server_stop, *chaos_faults, *chaos_every;
+    const char *serve, *connect, *codec, *server_stop, *dispatch, *chaos_faults, *chaos_every;
     double duration, warmup, report;
     double fail_prob, echo_prob, large_prob, delay_prob, short_prob, forget_prob;
     double no_pause_prob, workload_pause_prob, resend_prob, veto_prob, breaker_failure_rate;
     double rate;
     uint32_t seed, sessions, in_flight, clients, window, slow_sessions, slow_clients, callers,
             threads;
-    uint32_t stream_max, payload_max, large_max, delay_max_ms, deadline_ms, short_max_ms;
+    uint32_t stream_max, payload_max, delay_max_ms, deadline_ms, short_max_ms;
     uint32_t workload_pause_max_ms, keepalive_pause_max_ms, keepalive_time_ms,
             keepalive_interval_ms;
     uint32_t reconnect_delay_max_ms, breaker_window_size, breaker_open_ms,
@@ -272,6 +272,8 @@ int stress_guard_make(
 void stress_guard_free(struct stress_lot *lot);
 
 /* lot.c */
+/** Is it a value of --dispatch? */
+bool stress_lot_knows(const char *dispatch);
 /** All but the callers' is a group of its own. Returns: 0; negative, see `error`. */
 int stress_lot_options(
         struct stress_lot *lot, struct cmds_group_options *options, struct cmds_error *error);
