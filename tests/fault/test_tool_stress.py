@@ -52,7 +52,14 @@ class Whole(unittest.TestCase):
         self.good(status, result, errors)
         self.assertGreater(result["network_errors"], 0)
         self.assertGreater(result["proxy"]["descriptors_peak"], result["proxy"]["descriptors_begin"])
+        self.assertEqual(result["servers"]["count"], 1)
         self.assertLessEqual(result["proxy"]["descriptors_end"], result["proxy"]["descriptors_begin"])
+
+    def test_several_servers_of_which_each_restarts_by_itself(self):
+        status, result, errors = stress("--duration", 4, "--chaos", "--servers", 3, *RESTARTS)
+        self.good(status, result, errors)
+        self.assertEqual(result["servers"]["count"], 3)
+        self.assertGreater(result["servers"]["starts"], 3)
 
     @unittest.skipUnless(os.environ.get("CMDSTREAM_TLS") == "1", "this build has no TLS")
     def test_tls(self):
