@@ -69,12 +69,12 @@ void hooked_set(struct hooked *hooked, struct cmds_group_options *options)
     options->resend = CMDS_RESEND_ONCE; // Of what was not sent: no type here is idempotent.
 }
 
-void hooked_end(struct hooked *hooked, uint32_t client)
+void hooked_end(struct hooked *hooked, uint32_t number)
 {
     for (int i = 0; i < HOOKED_COUNT; i++) {
         const struct hooked_one *one = &hooked->ones[i];
         if (one->begun != one->ended || one->begun != hooked->ones[0].begun) {
-            (void)oracle_fail("client %u: hooks saw %llu commands begin and %llu end", client,
+            (void)oracle_fail("number %u: hooks saw %llu commands begin and %llu end", number,
                     (unsigned long long)one->begun, (unsigned long long)one->ended);
         }
     }

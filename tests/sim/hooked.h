@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hooks of some clients of the simulated world: whatever is done to a command, each of two hooks sees
- * it begin, and end once.
+ * Hooks of some clients of the simulated world, and of the groups of its servers: whatever is done to a
+ * command, each of two hooks sees it begin, and end once.
  */
 #ifndef CMDI_TESTS_SIM_HOOKED_H
 #define CMDI_TESTS_SIM_HOOKED_H
@@ -28,7 +28,7 @@ struct hooked {
 /** A life begins. */
 void hooked_begin(struct hooked *hooked);
 void hooked_set(struct hooked *hooked, struct cmds_group_options *options);
-/** All groups have closed. `client` is its number. */
-void hooked_end(struct hooked *hooked, uint32_t client);
+/** All groups have closed. `number`: of whose they are. */
+void hooked_end(struct hooked *hooked, uint32_t number);
 
 #endif

@@ -79,6 +79,8 @@ static void service_open_upstream(struct service *service)
     options.on_state = service_on_upstream_state;
     options.on_unexpected = service_on_upstream_unexpected;
     options.tls = to->masked ? veil_client(to->number) : NULL;
+    hooked_begin(&service->hooked);
+    hooked_set(&service->hooked, &options);
     service->upstream_closed = false;
     service->upstream_group =
             oracle_group_open(service->life, SCENARIO_NONE, plan->upstream, options.client_count);
@@ -217,6 +219,9 @@ static void service_end(struct service *service)
     if (service->upstream != NULL && !service->upstream_closed) {
         (void)oracle_fail("server %u: its runtime has stopped, and its group has not closed",
                 service->plan->number);
+    }
+    if (service->plan->upstream != SCENARIO_NONE && service->runtime != NULL) {
+        hooked_end(&service->hooked, service->plan->number);
     }
     if (service->shards_started != 0) {
         (void)oracle_fail("server %u: on_shard_stop is missing %u times", service->plan->number,
