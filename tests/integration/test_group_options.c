@@ -501,6 +501,14 @@ static void test_options_of_a_sender_are_named(void)
     options.group = &group;
     check_sender(&options, "output_size_max");
     group.output_size_max = 0;
+    group.hooks_count = 1;
+    check_sender(&options, "hooks");
+    group.hooks_count = CMDS_HOOKS_MAX + 1;
+    check_sender(&options, "hooks_count");
+    group.hooks_count = 0;
+    group.resend = CMDS_RESEND_NEVER + 1;
+    check_sender(&options, "resend");
+    group.resend = 0;
     group.struct_size = 1;
     check_sender(&options, "cmds_sender_options.group");
     options.group = NULL;

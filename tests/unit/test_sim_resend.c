@@ -545,6 +545,24 @@ static int use_sender(struct buyer *mine)
     return 0;
 }
 
+static int use_wrong(struct buyer *mine)
+{
+    mine->how.resend = CMDS_RESEND_NEVER + 1;
+    if (buyer_send(mine, 0, 1) != -EINVAL) {
+        return 1;
+    }
+    mine->how.resend = 0;
+    mine->how.unused = 1;
+    return buyer_send(mine, 0, 1) != -E2BIG;
+}
+
+static void test_sim_resend_refuses_what_it_does_not_know(void)
+{
+    reset();
+    run(use_wrong);
+    CU_ASSERT_EQUAL(buyer.lasts, 0);
+}
+
 static void test_sim_resend_of_a_sender(void)
 {
     reset();
@@ -570,6 +588,7 @@ static CU_TestInfo tests[] = {
         {"is one command to hooks", test_sim_resend_is_one_command_to_hooks},
         {"not while the breaker is open", test_sim_resend_not_while_the_breaker_is_open},
         {"of a sender", test_sim_resend_of_a_sender},
+        {"refuses what it does not know", test_sim_resend_refuses_what_it_does_not_know},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("sim_resend", tests)
