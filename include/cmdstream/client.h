@@ -173,9 +173,10 @@ struct cmds_ticket {
 enum cmds_resend {
     CMDS_RESEND_DEFAULT, // As the group's option says.
     // If it ends with CMDS_E_NOT_SENT, and once if it ends with CMDS_E_LOST, but that only of a type
-    // that is idempotent (see CMDS_COMMAND_IDEMPOTENT). It waits for a connection with room, within
-    // its deadline. Not after a first result, nor while the breaker is not closed. Its bytes are kept
-    // until it has ended; more than 256 are malloc'ed.
+    // that is idempotent (see CMDS_COMMAND_IDEMPOTENT), and 10 ms later, since a server that ends
+    // takes its other connections along. It waits for a connection with room, within its deadline.
+    // Not after a first result, nor while the breaker is not closed. Its bytes are kept until it has
+    // ended; more than 256 are malloc'ed.
     CMDS_RESEND_ONCE,
     CMDS_RESEND_NEVER,
 };

@@ -237,6 +237,7 @@ static void group_shard_close(struct cmdi_group_shard *group_shard)
     group_shard->closing = true;
     cmdi_shard_timer_off(group_shard->client_shard.shard, &group_shard->look_up_timer);
     cmdi_attempt_end_waiting(group_shard, CMDS_E_CLOSED, "the group was closed");
+    cmdi_resend_end_resting(group_shard, CMDS_E_CLOSED, "the group was closed");
     for (uint32_t i = 0; i < group_shard->client_count; i++) {
         cmdi_client_close(&group_shard->clients[i], group_shard->group->linger_ms);
     }
@@ -387,6 +388,7 @@ struct cmdi_group_shard *cmdi_group_shard_create(struct cmds_group *group, uint3
     cmdi_work_init(&group_shard->room_work, group_shard_run_room);
     cmdi_work_init(&group_shard->memory_work, group_shard_run_memory);
     cmdi_list_init(&group_shard->waiting);
+    cmdi_list_init(&group_shard->resting);
     cmdi_list_init(&group_shard->forgotten);
     group_shard->mail.fn = group_shard_on_mail;
     cmdi_timer_init(&group_shard->look_up_timer, group_shard_on_look_up);

@@ -38,6 +38,7 @@ struct cmdi_group_shard {
     struct cmdi_work room_work;
     struct cmdi_work memory_work; // The shard's memory may have been what was short.
     struct cmdi_list waiting;     // struct cmdi_attempt: for room, oldest first.
+    struct cmdi_list resting;     // struct cmdi_resend: lost, and to be sent again.
     struct cmdi_pool forward_pool;
     struct cmdi_stock track_stock, resend_stock;
     struct cmdi_list forgotten; // struct cmdi_ticket: under the tickets' lock.

@@ -2,9 +2,12 @@
 /*
  * Commands that may be sent again. See resend.h.
  *
- * Why it ends once: somebody holds it at each moment, a client to which it was sent, or its attempt,
- * and each of these reports one last result. That report is either the beginning of the next try or,
- * in resend_end(), the end.
+ * Why it ends once: somebody holds it at each moment, a client to which it was sent, its attempt, or
+ * the list of those that rest, and each of these reports one last result. That report is either the
+ * beginning of the next try or, in resend_end(), the end.
+ *
+ * Why it rests: a server that ends takes all connections with it, and the shard learns of one before
+ * the others. At once, the only other try would go to one of those.
  */
 #include "group/resend.h"
 
@@ -16,7 +19,12 @@
 #include "group/ref.h"
 #include "group/send.h"
 
+enum {
+    RESEND_REST_MS = 10,
+};
+
 static void resend_on_attempt(struct cmdi_attempt *attempt, const struct cmds_result *result);
+static void resend_end(struct cmdi_resend *resend, const struct cmds_result *result);
 static void resend_on_result(void *context, const struct cmds_result *result);
 
 /* --- Memory ----------------------------------------------------------------------------------- */
@@ -91,6 +99,7 @@ int cmdi_resend_begin(struct cmds_group *group, struct cmdi_group_shard *group_s
     resend->was_lost = false;
     resend->has_result = false;
     resend->holds = NULL;
+    resend->is_resting = false;
     int code = resend_make_body(resend, command->body_size);
     if (code < 0) {
         cmdi_stock_give_back(&resend->stocked);
@@ -136,10 +145,53 @@ static bool resend_may(
            (breaker == NULL || cmdi_breaker_passes(breaker, &permit));
 }
 
+static void resend_hold(struct cmdi_resend *resend, struct cmdi_group_shard *here)
+{
+    CMDI_ASSERT(resend->holds == NULL || resend->holds == here);
+    if (resend->holds == NULL) {
+        here->hold_count++;
+        resend->holds = here;
+    }
+}
+
+/* --- Those that rest -------------------------------------------------------------------------- */
+
+static void resend_on_end(void *context, const struct cmds_result *result)
+{
+    resend_end(context, result);
+}
+
+/* It was counted as pending: what `fn` does is counted before that ends. */
+static void resend_stop_resting(
+        struct cmdi_resend *resend, cmds_result_fn fn, int code, const char *text)
+{
+    struct cmdi_client_shard *client_shard = &resend->holds->client_shard;
+    struct cmds_result result = {
+            .error = code, .last = true, .text = text != NULL ? text : cmds_error_text(code)};
+    CMDI_ASSERT(resend->is_resting);
+    resend->is_resting = false;
+    cmdi_list_remove(&resend->link);
+    cmdi_shard_timer_off(client_shard->shard, &resend->timer);
+    cmdi_client_shard_tell(client_shard, fn, resend, &result, true);
+}
+
 static void resend_on_forget(struct cmdi_pending_extra *extra)
 {
     struct cmdi_resend *resend = CMDI_CONTAINER(extra->owner, struct cmdi_resend, extra);
-    cmdi_attempt_forget(&resend->attempt);
+    if (resend->is_resting) {
+        resend_stop_resting(resend, resend_on_end, CMDS_E_CANCELLED, NULL);
+    } else {
+        cmdi_attempt_forget(&resend->attempt);
+    }
+}
+
+void cmdi_resend_end_resting(struct cmdi_group_shard *group_shard, int code, const char *text)
+{
+    while (!cmdi_list_empty(&group_shard->resting)) {
+        struct cmdi_resend *resend =
+                CMDI_CONTAINER(group_shard->resting.next, struct cmdi_resend, link);
+        resend_stop_resting(resend, resend_on_end, code, text);
+    }
 }
 
 /* Where no connection is up, but another shard has one. Returns: true: that one has it now. */
@@ -158,6 +210,9 @@ static bool resend_elsewhere(struct cmdi_resend *resend, struct cmdi_group_shard
     if (here->up_count > 0) {
         return false;
     }
+    if (resend->extra != NULL) {
+        resend->extra->on_forget = NULL; // The client finds it.
+    }
     resend->holds = NULL; // Before another thread may have it.
     if (cmdi_group_send_moved(&here->clients[0], &command) < 0) {
         resend->holds = holds;
@@ -173,11 +228,7 @@ static bool resend_elsewhere(struct cmdi_resend *resend, struct cmdi_group_shard
 static void resend_here(struct cmdi_resend *resend, struct cmdi_group_shard *here)
 {
     struct cmdi_attempt *attempt = &resend->attempt;
-    CMDI_ASSERT(resend->holds == NULL || resend->holds == here);
-    if (resend->holds == NULL) {
-        here->hold_count++;
-        resend->holds = here;
-    }
+    resend_hold(resend, here);
     cmdi_attempt_init(attempt, &resend_attempt_ops, here, resend->deadline_ms);
     attempt->type = resend->type;
     attempt->body = resend->body;
@@ -190,13 +241,57 @@ static void resend_here(struct cmdi_resend *resend, struct cmdi_group_shard *her
     cmdi_attempt_begin_kept(attempt);
 }
 
-static void resend_again(struct cmdi_resend *resend, const struct cmds_result *result)
+static void resend_go(struct cmdi_resend *resend, struct cmdi_group_shard *here)
 {
-    struct cmdi_group_shard *here = resend->group->shards[cmdi_shard_current()->index];
-    resend->was_lost |= result->error == CMDS_E_LOST;
     CMDI_COUNT(&here->client_shard.counters, commands_resent, 1);
     if (!resend_elsewhere(resend, here)) {
         resend_here(resend, here);
+    }
+}
+
+static void resend_on_rested(void *context, const struct cmds_result *result)
+{
+    struct cmdi_resend *resend = context;
+    (void)result;
+    resend_go(resend, resend->holds);
+}
+
+static void resend_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    struct cmdi_resend *resend = CMDI_CONTAINER(timer, struct cmdi_resend, timer);
+    if (resend->deadline_ms > now_ms) {
+        resend_stop_resting(resend, resend_on_rested, CMDS_E_LOST, NULL);
+    } else {
+        CMDI_COUNT(&resend->holds->client_shard.counters, deadlines, 1);
+        resend_stop_resting(resend, resend_on_end, CMDS_E_TIMEOUT, NULL);
+    }
+}
+
+static void resend_rest(struct cmdi_resend *resend, struct cmdi_group_shard *here)
+{
+    struct cmdi_shard *shard = here->client_shard.shard;
+    uint64_t at_ms = cmdi_shard_clock_ms(shard) + RESEND_REST_MS;
+    resend_hold(resend, here);
+    resend->is_resting = true;
+    cmdi_list_init(&resend->link);
+    cmdi_list_push(&here->resting, &resend->link);
+    cmdi_client_shard_count(&here->client_shard);
+    cmdi_timer_init(&resend->timer, resend_on_timer);
+    cmdi_shard_timer(
+            shard, &resend->timer, at_ms < resend->deadline_ms ? at_ms : resend->deadline_ms);
+    if (resend->extra != NULL) {
+        resend->extra->on_forget = resend_on_forget;
+    }
+}
+
+static void resend_again(struct cmdi_resend *resend, const struct cmds_result *result)
+{
+    struct cmdi_group_shard *here = resend->group->shards[cmdi_shard_current()->index];
+    if (result->error == CMDS_E_LOST) {
+        resend->was_lost = true;
+        resend_rest(resend, here);
+    } else {
+        resend_go(resend, here);
     }
 }
 

@@ -4,11 +4,12 @@
  *
  *     sent --- a result, a deadline, forgotten ---------------> the program's callback
  *      | ^
- *      | +-- sent by a connection of this shard
- *      v           |
- *     NOT_SENT; LOST once, of an idempotent type
- *      |           |
- *      +------> an attempt, which waits for a connection with room, within the same deadline
+ *      | +---------- sent by a connection of this shard
+ *      |                       |
+ *      +- NOT_SENT -------> an attempt, which waits for a connection with room
+ *      |                       ^
+ *      +- LOST, once, ------> rests, until what ended its connection has ended the others as well
+ *         of an idempotent type
  *
  * Only commands for which it was asked have any of this. It stands below hooks and breaker: they see
  * one command. A ticket stays valid throughout.
@@ -31,10 +32,14 @@ struct cmdi_resend {
     uint8_t *body;                // attempt.small, or malloc'ed.
     size_t body_size;
     uint64_t deadline_ms;
-    bool was_lost;                  // It may have been executed: one time more, and no more.
-    bool has_result;                // It has been executed.
-    struct cmdi_attempt attempt;    // Valid with `holds`; but for `small`.
-    struct cmdi_group_shard *holds; // The one that the attempt is of. NULL: it was sent directly.
+    bool was_lost;               // It may have been executed: one time more, and no more.
+    bool has_result;             // It has been executed.
+    struct cmdi_attempt attempt; // Valid with `holds`; but for `small`.
+    // The one that it rests on, or that the attempt is of. NULL: it was sent directly.
+    struct cmdi_group_shard *holds;
+    struct cmdi_list link; // In holds->resting, with is_resting.
+    struct cmdi_timer timer;
+    bool is_resting; // It counts as pending.
 };
 
 /**
@@ -49,5 +54,7 @@ int cmdi_resend_begin(struct cmds_group *group, struct cmdi_group_shard *group_s
 void cmdi_resend_own(struct cmdi_resend *resend, struct cmdi_pending_extra *extra);
 /** It was not sent at all. Thread: that of its begin. */
 void cmdi_resend_drop(struct cmdi_resend *resend);
+/** The group is closed: ends those that rest. Thread: shard. */
+void cmdi_resend_end_resting(struct cmdi_group_shard *group_shard, int code, const char *text);
 
 #endif

@@ -147,7 +147,7 @@ static int buyer_main(void *context)
     (void)cmds_group_stats(buyer->group, &buyer->counters);
     cmds_group_close(buyer->group, NULL, NULL);
     cmds_runtime_stop(buyer->runtime);
-    cmds_sim_sleep_ms(20); // A look-up that was under way is over.
+    cmds_sim_sleep_ms(200); // A look-up that its group did not wait for ends.
     return code;
 }
 
@@ -162,7 +162,7 @@ static void reset(void)
     buyer.options = (struct cmds_group_options)CMDS_GROUP_OPTIONS_INIT(&protocol);
     buyer.how = (struct cmds_send_options)CMDS_SEND_OPTIONS_INIT;
     buyer.how.resend = CMDS_RESEND_ONCE;
-    buyer.options.client_count = 2;
+    buyer.options.client_count = 3;
 }
 
 static void run(int (*use)(struct buyer *buyer))
