@@ -7,6 +7,7 @@
  */
 #include "support/world.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 enum {
@@ -162,6 +163,112 @@ static void test_two_listeners_keep_one_limit(void)
     raw_close(&third);
 }
 
+/* --- Threads that are refused ------------------------------------------------------------------ */
+
+enum {
+    PIECE_SIZE = 64 * 1024,
+    PIECES = 300, // 19 MB of results, of which 1 MB may wait.
+    GIVERS = 3,
+};
+
+/* A thread that gives the results of a kept call, and sleeps while there is no room. */
+struct giver {
+    struct cmds_call *call;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t told_cond;
+    bool told; // Under the lock.
+    uint32_t asks;
+    int code;
+};
+static struct giver givers[GIVERS];
+static _Atomic uint32_t giver_count;
+
+static void giver_wake(struct cmds_call *call)
+{
+    struct giver *giver = cmds_call_context(call);
+    pthread_mutex_lock(&giver->lock);
+    giver->told = true;
+    pthread_cond_signal(&giver->told_cond);
+    pthread_mutex_unlock(&giver->lock);
+}
+
+static int giver_wait(struct giver *giver)
+{
+    int code = cmds_call_on_writable(giver->call, giver_wake);
+    giver->asks++;
+    pthread_mutex_lock(&giver->lock);
+    while (code == 0 && !giver->told) {
+        (void)pthread_cond_wait(&giver->told_cond, &giver->lock);
+    }
+    giver->told = false;
+    pthread_mutex_unlock(&giver->lock);
+    return code;
+}
+
+static void *give(void *context)
+{
+    struct giver *giver = context;
+    for (uint32_t i = 0; i < PIECES && giver->code == 0;) {
+        struct item item = {.index = i, .last = i == PIECES - 1, .data = {big, PIECE_SIZE}};
+        giver->code = cmds_call_send(giver->call, item_message(&item));
+        i += giver->code == 0;
+        giver->code = giver->code == -ENOBUFS ? giver_wait(giver) : giver->code;
+    }
+    cmds_call_unref(giver->call);
+    return NULL;
+}
+
+static int exec_give(struct cmds_call *call, const struct run *run)
+{
+    struct giver *giver = &givers[run->number];
+    *giver = (struct giver){.call = cmds_call_ref(call)};
+    (void)pthread_mutex_init(&giver->lock, NULL);
+    (void)pthread_cond_init(&giver->told_cond, NULL);
+    cmds_call_set_context(call, giver);
+    atomic_fetch_add(&giver_count, 1);
+    return pthread_create(&giver->thread, NULL, give, giver) == 0 ? 0 : -EAGAIN;
+}
+
+/* `read_all` false: the peer leaves when all of them have been refused. */
+static void check_threads(bool read_all)
+{
+    struct world world;
+    struct raw raw;
+    world_init(&world);
+    world.exec = exec_give;
+    atomic_store(&giver_count, 0);
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
+    for (int64_t i = 0; i < GIVERS; i++) {
+        CU_ASSERT_FATAL(send_run(&raw, (uint64_t)i + 1, 0, i));
+    }
+    WORLD_UNTIL(&world, atomic_load(&giver_count) == GIVERS);
+    WORLD_UNTIL(&world, world_stats(&world).results_refused >= GIVERS);
+    int64_t next[GIVERS] = {0};
+    uint32_t asks = 0;
+    for (uint32_t i = 0; read_all && i < GIVERS * PIECES; i++) {
+        uint64_t sequence = 0;
+        bool last = false;
+        int64_t index = world_read_item(&raw, &sequence, &last);
+        CU_ASSERT_FATAL(sequence >= 1 && sequence <= GIVERS);
+        CU_ASSERT_EQUAL_FATAL(index, next[sequence - 1]++);
+    }
+    raw_close(&raw);
+    for (uint32_t i = 0; i < GIVERS; i++) {
+        (void)pthread_join(givers[i].thread, NULL);
+        CU_ASSERT_EQUAL(givers[i].code, read_all ? 0 : CMDS_E_GONE);
+        asks += givers[i].asks;
+    }
+    CU_ASSERT(asks > 0);
+    world_stop(&world);
+}
+
+static void test_threads_that_are_refused_are_told_of_room(void)
+{
+    check_threads(true);
+    check_threads(false);
+}
+
 static void *release(void *context)
 {
     (void)cmds_call_send(context, note_message(&(struct note){1}));
@@ -201,6 +308,8 @@ static CU_TestInfo tests[] = {
                 test_calls_that_stay_do_not_hold_up_the_others},
         {"a ping behind a full output is answered", test_a_ping_behind_a_full_output_is_answered},
         {"two listeners keep one limit", test_two_listeners_keep_one_limit},
+        {"threads that are refused are told of room",
+                test_threads_that_are_refused_are_told_of_room},
         {"the last reference races with the close of the server",
                 test_the_last_reference_races_with_the_close_of_the_server},
         CU_TEST_INFO_NULL,

@@ -124,11 +124,14 @@ static void service_on_timer(struct cmds_call *call)
         oracle_call_over(command);
         return;
     }
-    code = cmds_call_after(call, command->delay_ms, service_on_timer);
+    /* Half of those that were refused are told of room, the others try again. */
+    code = code == -ENOBUFS && id % 2 == 1
+                   ? cmds_call_on_writable(call, service_on_timer)
+                   : cmds_call_after(call, command->delay_ms, service_on_timer);
     if (code == 0) {
         service_keep(command);
     } else if (code != CMDS_E_GONE && code != -ENOMEM) {
-        (void)oracle_fail("cmds_call_after() in its timer: %s", cmds_error_name(code));
+        (void)oracle_fail("to be called again, in its timer: %s", cmds_error_name(code));
     }
 }
 
