@@ -183,6 +183,17 @@ static uint32_t list_fill(struct cmdi_endpoint **list, const struct cmdi_directo
     return count;
 }
 
+/* Room for all items that there are, and some more. Returns: NULL without memory. */
+static struct cmdi_endpoint **list_alloc(const struct cmdi_directory *directory, uint32_t more)
+{
+    size_t most = (size_t)more + 1;
+    for (uint32_t i = 0; i < directory->source_count; i++) {
+        most += directory->sources[i].item_count;
+    }
+    most = most < CMDI_ENDPOINTS_MAX ? most : CMDI_ENDPOINTS_MAX;
+    return calloc(most, sizeof(struct cmdi_endpoint *));
+}
+
 static bool list_is(
         const struct cmdi_directory *directory, struct cmdi_endpoint *const *list, uint32_t count)
 {
@@ -192,21 +203,15 @@ static bool list_is(
 }
 
 /*
- * Makes the list anew from the items. One that was out has another chance in another list. Without memory
- * it stays as it is until the next change.
+ * Makes the list anew from the items, in memory of list_alloc(), which it takes. One that was out has
+ * another chance in another list.
  *
  * Returns: CMDI_NEWS_LIST, or 0.
  */
-static uint32_t directory_list(struct cmdi_directory *directory)
+static uint32_t directory_list(struct cmdi_directory *directory, struct cmdi_endpoint **list)
 {
-    size_t most = 1;
-    for (uint32_t i = 0; i < directory->source_count; i++) {
-        most += directory->sources[i].item_count;
-    }
-    most = most < CMDI_ENDPOINTS_MAX ? most : CMDI_ENDPOINTS_MAX;
-    struct cmdi_endpoint **list = calloc(most, sizeof(struct cmdi_endpoint *));
-    uint32_t count = list != NULL ? list_fill(list, directory) : 0;
-    if (list == NULL || list_is(directory, list, count)) {
+    uint32_t count = list_fill(list, directory);
+    if (list_is(directory, list, count)) {
         free(list);
         return 0;
     }
@@ -342,11 +347,15 @@ int cmdi_directory_set(struct cmdi_directory *directory, const struct cmdi_place
                 place_count, CMDI_ENDPOINTS_MAX);
     }
     struct cmdi_source *sources = calloc(place_count, sizeof(*sources));
-    if (sources == NULL) {
+    struct cmdi_endpoint **list = list_alloc(directory, place_count);
+    if (sources == NULL || list == NULL) {
+        free(sources);
+        free(list);
         return cmdi_fail(error, -ENOMEM, "no memory for %u endpoints", place_count);
     }
     int count = sources_read(directory, sources, places, place_count, now_ms, error);
     if (count < 0) {
+        free(list);
         return count;
     }
     for (uint32_t i = 0; i < (uint32_t)count; i++) {
@@ -362,7 +371,7 @@ int cmdi_directory_set(struct cmdi_directory *directory, const struct cmdi_place
     directory->source_count = (uint32_t)count;
     directory->error = (struct cmds_error){0};
     directory->asked = asked;
-    return (int)directory_list(directory);
+    return (int)directory_list(directory, list);
 }
 
 /* --- When ------------------------------------------------------------------------------------- */
@@ -537,7 +546,12 @@ static uint32_t source_answer(struct cmdi_directory *directory, struct cmdi_sour
         news |= CMDI_NEWS_TARGETS;
     } else {
         source_read_answer(directory, source, addresses, count, now_ms);
-        news |= directory_list(directory);
+        struct cmdi_endpoint **list = list_alloc(directory, 0);
+        if (list == NULL) {
+            source->due_ms = now_ms; // The list stays; another answer will find memory.
+        } else {
+            news |= directory_list(directory, list);
+        }
     }
     source->has_answered = true;
     return news;

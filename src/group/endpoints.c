@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/error.h"
 #include "base/time.h"
 #include "group/spread.h"
 #include "net/resolve.h"
@@ -48,7 +49,7 @@ static uint32_t slot_index(
 
 /*
  * The list or one of its endpoints has changed. With all of them out, or without memory, each slot stays
- * where it is. Returns: some endpoint is not out.
+ * where it is; in the latter case it is tried again. Returns: some endpoint is not out.
  */
 static bool endpoints_spread(struct cmdi_endpoints *endpoints)
 {
@@ -64,12 +65,15 @@ static bool endpoints_spread(struct cmdi_endpoints *endpoints)
     for (uint32_t i = 0; i < options->slot_count; i++) {
         endpoints->indexes[i] = slot_index(directory, endpoints->slots[i]);
     }
-    if (any && cmdi_spread(endpoints->indexes, options->slot_count, options->shard_count, list,
-                       directory->count, endpoints->seed) == 0) {
-        for (uint32_t i = 0; i < options->slot_count; i++) {
-            slot_set(&endpoints->slots[i], directory->list[endpoints->indexes[i]]);
-        }
+    int code = list == NULL ? -ENOMEM : 0;
+    if (any) {
+        code = cmdi_spread(endpoints->indexes, options->slot_count, options->shard_count, list,
+                directory->count, endpoints->seed);
     }
+    for (uint32_t i = 0; i < options->slot_count && any && code == 0; i++) {
+        slot_set(&endpoints->slots[i], directory->list[endpoints->indexes[i]]);
+    }
+    endpoints->is_stale = code < 0;
     free(list);
     return any;
 }
@@ -78,7 +82,7 @@ static bool endpoints_spread(struct cmdi_endpoints *endpoints)
 static void endpoints_take_news(struct cmdi_endpoints *endpoints, uint32_t news)
 {
     endpoints->said |= news;
-    if ((news & CMDI_NEWS_LIST) != 0) {
+    if ((news & CMDI_NEWS_LIST) != 0 || endpoints->is_stale) {
         (void)endpoints_spread(endpoints);
     }
 }
@@ -127,7 +131,12 @@ uint64_t cmdi_endpoints_run(struct cmdi_endpoints *endpoints, uint64_t now_ms)
         news = cmdi_directory_late(&endpoints->directory, now_ms);
         old = endpoints_ask(endpoints, now_ms, &news);
         due_ms = cmdi_directory_due_ms(&endpoints->directory);
+        bool was_stale = endpoints->is_stale;
         endpoints_take_news(endpoints, news);
+        news |= was_stale && !endpoints->is_stale ? CMDI_NEWS_LIST : 0;
+        if (endpoints->is_stale && due_ms > now_ms + CMDI_DIRECTORY_SPACING_MS) {
+            due_ms = now_ms + CMDI_DIRECTORY_SPACING_MS;
+        }
     }
     pthread_mutex_unlock(&endpoints->lock);
     cmdi_resolve_let_go(old);
@@ -170,7 +179,7 @@ int cmdi_endpoints_init(struct cmdi_endpoints *endpoints,
     endpoints->slots = calloc(options->slot_count, sizeof(struct cmdi_endpoint *));
     endpoints->indexes = calloc(options->slot_count, sizeof(*endpoints->indexes));
     if (endpoints->slots == NULL || endpoints->indexes == NULL) {
-        return -ENOMEM;
+        return cmdi_fail(error, -ENOMEM, "no memory for the endpoints of a group");
     }
     int count = cmdi_places_read(&places, options->connect, error);
     if (count < 0) {
@@ -183,8 +192,11 @@ int cmdi_endpoints_init(struct cmdi_endpoints *endpoints,
         atomic_store(&endpoints->has_names, cmdi_directory_has_names(&endpoints->directory));
         endpoints_take_news(endpoints, (uint32_t)news);
         endpoints->said = 0;
+        news = endpoints->is_stale
+                       ? cmdi_fail(error, -ENOMEM, "no memory for the endpoints of a group")
+                       : 0;
     }
-    return news < 0 ? news : 0;
+    return news;
 }
 
 void cmdi_endpoints_fini(struct cmdi_endpoints *endpoints)
@@ -240,7 +252,15 @@ struct cmdi_endpoint *cmdi_endpoints_turn_away(
     struct cmdi_endpoint *other = NULL;
     pthread_mutex_lock(&endpoints->lock);
     atomic_store(&endpoint->is_out, true);
-    if (endpoints_spread(endpoints) && endpoints->slots[slot] != endpoint) {
+    const struct cmdi_directory *directory = &endpoints->directory;
+    bool any = endpoints_spread(endpoints);
+    for (uint32_t i = 0; i < directory->count && endpoints->is_stale; i++) {
+        if (!atomic_load(&directory->list[i]->is_out)) { // Better one that is not even than none.
+            slot_set(&endpoints->slots[slot], directory->list[i]);
+            any = true;
+        }
+    }
+    if (any && endpoints->slots[slot] != endpoint) {
         other = cmdi_endpoint_ref(endpoints->slots[slot]);
     }
     pthread_mutex_unlock(&endpoints->lock);

@@ -36,6 +36,7 @@ struct cmdi_endpoints {
     struct cmdi_endpoint **slots; // Where each is to go; a count of each. NULL: nowhere yet.
     uint32_t *indexes;            // For the spread.
     struct cmdi_resolve *resolve; // The lookup that was begun last. Let go by close.
+    bool is_stale;                // There was no memory to spread the slots anew.
     uint32_t said;                // Bits of enum cmdi_news that nobody has heard of yet.
 };
 
