@@ -1,6 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* How a command gets its entry. The shard. */
+/* How a command gets its entry, and what it costs if it fails. The shard. */
 #include "client/entry.h"
+
+#include "base/time.h"
+
+enum {
+    CLIENT_FAILURE_US = 5000000, // Of a command without a deadline.
+};
+
+uint32_t cmdi_client_failure_us(
+        const struct cmdi_client *client, const struct cmdi_pending *entry, uint32_t took_us)
+{
+    uint64_t now_ms = client->client_shard->shard->now_ms;
+    uint64_t left_us = entry->deadline_ms == UINT64_MAX ? CLIENT_FAILURE_US
+                       : entry->deadline_ms > now_ms
+                               ? (entry->deadline_ms - now_ms) * (CMDI_NS_PER_MS / CMDI_NS_PER_US)
+                               : 0;
+    uint64_t us = took_us + left_us;
+    return us < CMDI_LATENCY_US_MAX ? (uint32_t)us : CMDI_LATENCY_US_MAX;
+}
 
 struct cmdi_pending *cmdi_client_register(struct cmdi_client *client, cmds_result_fn on_result,
         void *context, uint64_t deadline_ms, struct cmdi_pending_extra *extra)
@@ -14,6 +32,7 @@ struct cmdi_pending *cmdi_client_register(struct cmdi_client *client, cmds_resul
     entry->on_result = on_result;
     entry->context = context;
     entry->extra = extra;
+    entry->sent_us = client->client_shard->shard->clock_us;
     entry->flags = 0;
     if (CMDI_UNLIKELY(extra != NULL)) {
         extra->ticket.entry = entry;

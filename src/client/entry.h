@@ -22,12 +22,33 @@ static inline void cmdi_client_arm_deadline(struct cmdi_client *client, uint64_t
     }
 }
 
+/** What a command that failed after `took_us` costs. */
+uint32_t cmdi_client_failure_us(
+        const struct cmdi_client *client, const struct cmdi_pending *entry, uint32_t took_us);
 /**
  * The entry of the command that gets the next sequence. Takes `extra`. Returns: NULL without
  * memory, or at the shard's bound.
  */
 struct cmdi_pending *cmdi_client_register(struct cmdi_client *client, cmds_result_fn on_result,
         void *context, uint64_t deadline_ms, struct cmdi_pending_extra *extra);
+/**
+ * Its first result has come: how long that took is known of the connection. With an error it counts
+ * as slow as its deadline at least, so that nobody is drawn to a server that fails fast.
+ */
+static inline void cmdi_client_observe(
+        struct cmdi_client *client, struct cmdi_pending *entry, bool failed)
+{
+    const struct cmdi_shard *shard = client->client_shard->shard;
+    if (CMDI_UNLIKELY((entry->flags & CMDI_PENDING_ANSWERED) != 0)) {
+        return;
+    }
+    entry->flags |= CMDI_PENDING_ANSWERED;
+    uint32_t took_us = shard->clock_us - entry->sent_us;
+    cmdi_latency_observe(&client->latency,
+            CMDI_LIKELY(!failed) ? took_us : cmdi_client_failure_us(client, entry, took_us),
+            (uint32_t)shard->now_ms);
+}
+
 /** Out of the table; it is the caller's. */
 static inline void cmdi_client_remove(struct cmdi_client *client, struct cmdi_pending *entry)
 {

@@ -12,6 +12,9 @@ enum {
 void cmdi_client_end(struct cmdi_client *client, struct cmdi_pending *entry, int code)
 {
     CMDI_ASSERT(cmdi_pending_is_awaited(entry));
+    if (code == CMDS_E_TIMEOUT && cmdi_client_is_up(client)) {
+        cmdi_client_observe(client, entry, true);
+    }
     entry->error = code;
     entry->flags |= CMDI_PENDING_ENDED;
     entry->ended_next = NULL;

@@ -26,6 +26,7 @@ enum {
 enum cmdi_pending_flag {
     CMDI_PENDING_ENDED = 1, // In the list of those whose callback is due: not waited for any more.
     CMDI_PENDING_OUT = 2,   // ... and out of the table already.
+    CMDI_PENDING_ANSWERED = 4, // It has had a result.
 };
 
 /**
@@ -39,8 +40,11 @@ struct cmdi_pending {
     cmds_result_fn on_result;
     void *context;
     struct cmdi_pending_extra *extra; // NULL: it has no more than this.
-    struct cmdi_pending *ended_next;  // Valid with CMDI_PENDING_ENDED, as is `error`.
-    int32_t error;
+    struct cmdi_pending *ended_next;  // Valid with CMDI_PENDING_ENDED.
+    union {
+        uint32_t sent_us; // Of the shard's clock, its low half. Valid without CMDI_PENDING_ENDED.
+        int32_t error;    // Valid with it.
+    };
     uint32_t flags;
 };
 _Static_assert(sizeof(struct cmdi_pending) <= 64, "a pending command is one cache line");

@@ -60,6 +60,7 @@ static void client_give(
         }
         return;
     }
+    cmdi_client_observe(client, entry, result->error < 0);
     if (!result->last) {
         cmdi_client_shard_tell(
                 client->client_shard, entry->on_result, entry->context, result, false);

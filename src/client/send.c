@@ -124,7 +124,9 @@ void cmdi_client_write_backlog(struct cmdi_client *client)
     struct cmdi_record *record = NULL;
     while ((record = cmdi_queue_front(&client->backlog)) != NULL) {
         bool answered = record->on_result != NULL;
-        if (answered && cmdi_pending_find(&client->table, record->sequence) == NULL) {
+        struct cmdi_pending *entry =
+                answered ? cmdi_pending_find(&client->table, record->sequence) : NULL;
+        if (answered && entry == NULL) {
             cmdi_queue_pop(&client->backlog); // It ended while it waited.
             continue;
         }
@@ -142,6 +144,11 @@ void cmdi_client_write_backlog(struct cmdi_client *client)
         if (code < 0) {
             cmdi_conn_fail(&client->conn, code, "no memory to send a command");
             break;
+        }
+        if (entry != NULL) {
+            CMDI_ASSERT((entry->flags & CMDI_PENDING_ENDED) == 0);
+            /* Until now it has waited for us, not for the server. */
+            entry->sent_us = client->client_shard->shard->clock_us;
         }
         client->waiting -= answered;
         cmdi_queue_pop(&client->backlog);

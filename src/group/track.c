@@ -30,7 +30,7 @@ size_t cmdi_track_size(const struct cmdi_tracker *tracker)
 /* The turn's, on a shard; not asked for every command. */
 static uint64_t track_now_ms(void)
 {
-    const struct cmdi_shard *shard = cmdi_shard_current();
+    struct cmdi_shard *shard = cmdi_shard_current();
     return shard != NULL ? cmdi_shard_clock_ms(shard) : cmdi_ns_to_ms(cmdi_now_ns());
 }
 

@@ -139,6 +139,7 @@ static void shard_set_time(struct cmdi_shard *shard, uint64_t now_ns)
     CMDI_ASSERT(now_ns >= shard->now_ns);
     shard->now_ns = now_ns;
     shard->now_ms = cmdi_ns_to_ms(now_ns);
+    shard->clock_us = (uint32_t)(now_ns / CMDI_NS_PER_US);
     shard->looked_ns = now_ns;
 }
 
@@ -579,10 +580,15 @@ void cmdi_shard_step(struct cmdi_shard *shard, uint64_t now_ns)
     (void)cmdi_shard_set_current(before);
 }
 
-uint64_t cmdi_shard_clock_ms(const struct cmdi_shard *shard)
+uint64_t cmdi_shard_clock_ms(struct cmdi_shard *shard)
 {
     bool given = shard->in_turn || shard->options.drive == CMDI_DRIVE_STEPPED;
-    return given ? shard->now_ms : cmdi_ns_to_ms(cmdi_now_ns());
+    if (CMDI_LIKELY(given)) {
+        return shard->now_ms;
+    }
+    uint64_t now_ns = cmdi_now_ns();
+    shard->clock_us = (uint32_t)(now_ns / CMDI_NS_PER_US);
+    return cmdi_ns_to_ms(now_ns);
 }
 
 uint64_t cmdi_shard_random(void)

@@ -126,7 +126,9 @@ struct cmdi_shard_counters {
 struct cmdi_shard {
     struct cmdi_ring *ring;  // NULL: stepped.
     uint64_t now_ns, now_ms; // When this turn began.
-    uint64_t stalled_ms;     // How much of the time until then was lost: cmdi_shard_awake_ms().
+    // The low half of it; between two turns of when cmdi_shard_clock_ms() was last called.
+    uint32_t clock_us;
+    uint64_t stalled_ms; // How much of the time until then was lost: cmdi_shard_awake_ms().
     struct cmdi_list ready[CMDI_LEVELS]; // struct cmdi_work: once in the next pass over it.
     struct cmdi_list flush;              // struct cmdi_work: at the end of this turn.
     struct cmdi_list heavy;  // struct cmdi_work: behind those of `flush`, as long as there is room.
@@ -315,7 +317,7 @@ static inline uint64_t cmdi_shard_awake_ms(const struct cmdi_shard *shard)
 }
 
 /** Now: in a turn its time, between two turns the clock's. Thread: the shard. */
-uint64_t cmdi_shard_clock_ms(const struct cmdi_shard *shard);
+uint64_t cmdi_shard_clock_ms(struct cmdi_shard *shard);
 /** A random number, for what must not happen everywhere at once. No secret. Thread: any. */
 uint64_t cmdi_shard_random(void);
 
