@@ -224,11 +224,12 @@ struct cmdi_conn {
     int32_t recv_error;    // Why the input ended, beside the peer's FIN. Valid if ENDED.
     struct cmdi_conn_counters *counters; // The owner's, on this shard.
     uint64_t sent_size, received_size;
-    uint64_t taken_size;       // Of the peer, when write_since began: transport->taken.
-    uint64_t write_stalled_ms; // shard->stalled_ms of that time.
-    uint64_t run_size;         // Of what was received: run.
-    uint64_t armed_turn;       // In which the recv was armed last: counters.turns...
-    uint64_t armed_at;         // ...and when, in ms.
+    uint64_t taken_size;                   // Of the peer, when write_since began: transport->taken.
+    uint64_t looked_taken, looked_waiting; // At the last look since: of that, and what waited.
+    uint64_t write_stalled_ms;             // shard->stalled_ms of that time.
+    uint64_t run_size;                     // Of what was received: run.
+    uint64_t armed_turn;                   // In which the recv was armed last: counters.turns...
+    uint64_t armed_at;                     // ...and when, in ms.
 
     /* Times, in ms of the shard's clock; 0: not running. */
     uint64_t server_info_until, frame_since, write_since, received_at, sent_at, linger_until;

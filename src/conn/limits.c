@@ -81,7 +81,12 @@ static bool conn_check_write(struct cmdi_conn *conn, uint64_t now_ms)
     /* While we were stopped nothing was given to the kernel, and nobody looked. */
     uint64_t stalled_ms = conn->shard->stalled_ms - conn->write_stalled_ms;
     bool is_over = now_ms >= conn->write_since + timeout_ms + stalled_ms;
-    if (waiting == 0 || more >= conn_taken_min(timeout_ms) || (is_over && conn_is_spared(conn))) {
+    /* All that waited at the last look has been taken: what waits now is new. */
+    bool keeps_up = taken - conn->looked_taken >= conn->looked_waiting;
+    conn->looked_taken = taken;
+    conn->looked_waiting = waiting;
+    if (waiting == 0 || keeps_up || more >= conn_taken_min(timeout_ms) ||
+            (is_over && conn_is_spared(conn))) {
         conn->taken_size = taken;
         conn_watch_write(conn, waiting > 0 ? now_ms : 0);
     } else if (is_over) {

@@ -53,6 +53,7 @@ void cmdi_conn_begin_write(struct cmdi_conn *conn)
         uint64_t now_ms = conn->shard->now_ms;
         conn->write_since = now_ms + (now_ms == 0);
         conn->write_stalled_ms = conn->shard->stalled_ms;
+        conn->looked_waiting = SIZE_MAX; // Nobody has looked yet.
         cmdi_conn_look_at_write(conn, now_ms);
     }
 }
