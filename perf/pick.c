@@ -25,19 +25,25 @@ static struct cmdi_client clients[COUNT_MAX];
 static struct cmdi_client *list[COUNT_MAX];
 static struct cmdi_shard shard;
 static struct cmdi_client_config config;
+static struct cmds_group group;
 static struct cmdi_group_shard group_shard;
+static struct cmdi_endpoint endpoints[COUNT_MAX];
 
 static void setup(uint32_t count)
 {
     config.in_flight_max = 1024;
     group_shard.client_shard.shard = &shard;
     group_shard.client_shard.config = &config;
+    group_shard.group = &group;
     group_shard.list = list;
     group_shard.client_count = group_shard.up_count = count;
     group_shard.all_up = true;
     for (uint32_t i = 0; i < count; i++) {
         clients[i].number = i;
         list[i] = &clients[i];
+        atomic_store(&endpoints[i].hash, (i + 1) * UINT64_C(0xd6e8feb86659fd93));
+        atomic_store(&endpoints[i].weight, CMDI_ENDPOINT_WEIGHT);
+        atomic_store(&clients[i].endpoint, &endpoints[i]);
         atomic_store(&clients[i].state, CMDI_CLIENT_UP);
         atomic_store(&clients[i].in_flight, i * 7 % 5);
         cmdi_latency_observe(&clients[i].latency, 100 + i * 11 % 7, 0);

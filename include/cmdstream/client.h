@@ -91,8 +91,9 @@ struct cmds_group_options {
     // its addresses are tried, one after the other. Of "dns:host.name:9000" each address is one, as
     // they come and go; see cmds_group_set_endpoints().
     const char *connect;
-    const struct cmds_codec *codec;       // NULL: msgpack.
-    const struct cmds_dispatch *dispatch; // NULL: round-robin.
+    const struct cmds_codec *codec; // NULL: msgpack.
+    // NULL: round-robin; if `connect` is a list, or begins with "dns:", cmds_dispatch_least.
+    const struct cmds_dispatch *dispatch;
     // Commands in flight per connection. Default 1024, at most 1048576. A server stops reading at
     // its own in_flight_max, so more than that is of no use.
     uint32_t in_flight_max;
@@ -416,14 +417,14 @@ struct cmds_endpoint_state {
     uint32_t struct_size; // CMDS_ENDPOINT_STATE_INIT; members beyond it are not written.
     uint32_t number;      // Its own as long as it is in the list; never 0, never given twice.
     uint32_t weight, zone;
-    uint32_t client_count;   // Connections that are to go there,
-    uint32_t up_count;       // and those that are up.
-    uint32_t failures;       // Connections in a row that were lost or did not come up.
-    uint32_t flags;          // enum cmds_endpoint_flag
-    uint64_t in_flight;      // Commands without their last result.
-    uint32_t ewma_us;        // Mean latency, the newest weighing most; 0: not known.
-    uint32_t ejected_ms;     // How much longer it gets no command, because others do better.
-    char address[272];       // "10.0.0.7:9000", "host.name:9000", "unix:/run/x"
+    uint32_t client_count; // Connections that are to go there,
+    uint32_t up_count;     // and those that are up.
+    uint32_t failures;     // Connections in a row that were lost or did not come up.
+    uint32_t flags;        // enum cmds_endpoint_flag
+    uint64_t in_flight;    // Commands without their last result.
+    uint32_t ewma_us;      // The mean of its connections': see struct cmds_candidate.
+    uint32_t ejected_ms;   // How much longer it gets no command, because it fails. See dispatch.h.
+    char address[272];     // "10.0.0.7:9000", "host.name:9000", "unix:/run/x"
     struct cmds_error error; // Why the last connection was lost or did not come up.
 };
 enum cmds_endpoint_flag {

@@ -36,7 +36,7 @@ struct cmds_candidate {
     uint32_t flags;       // enum cmds_candidate_flag
 
     /* What follows, older libraries do not have. */
-    uint32_t endpoint; // Where it leads: the index of cmds_group_endpoint(), at this moment.
+    uint32_t endpoint; // Where it leads: cmds_endpoint_state.number; 0: not known yet.
     /**
      * How long a command takes until its first result, in microseconds: the longest of late, which
      * halves every 8 s as long as others are shorter. A command that fails counts with its deadline
@@ -102,14 +102,22 @@ struct cmds_dispatch {
 /*
  * The strategies of the library. None of them takes a connection that is down, or full while
  * another is not, and all but the first respect the weights.
+ *
+ * An endpoint whose transport fails is passed over by each of them, and is down to a strategy of your
+ * own: after 5 failures in a row (a connection that does not come up, or is lost with commands in
+ * flight; a deadline that passes while another endpoint answers), or if, of 20 commands or more in 10 s,
+ * more than a fifth fail and far more than of the others. It is out for 5 s, the next time for 10 s, at
+ * most for a minute; then one command tries it. Never more than (n - 1) / 2 of n endpoints are out; if
+ * none of the others is up, those that are out are used. What an application answers does not matter.
  */
 
-/** One after the other. The default. */
+/** One after the other. The default for one endpoint. */
 extern CMDS_API const struct cmds_dispatch cmds_dispatch_round_robin;
 /**
  * The one of the least cost: latency (ewma_us) * (in_flight + 1) / weight; of equal ones each in its
- * turn. Of up to 16 connections all are looked at; of more, 16 in a row, from a random one on. A
- * connection without any result gets one command first, and is taken for slow until it has answered.
+ * turn, and latencies up to 1.5 times the lowest one are equal. The default for several endpoints. Of up
+ * to 8 connections all are looked at; of more, 8 in a row, from a random one on. A connection without any
+ * result gets one command first, and is taken for slow until it has answered.
  */
 extern CMDS_API const struct cmds_dispatch cmds_dispatch_least;
 /** The one of the lesser cost, as above, of two random ones: the same work for any number. */

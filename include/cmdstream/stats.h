@@ -112,7 +112,9 @@ struct cmds_server;
     X(counter, sends_refused, "sends of commands that were -ENOBUFS")
 #define CMDS_GROUP_AGAIN_COUNTERS_(X)                                                              \
     X(counter, commands_not_allowed, "sends of commands that the circuit breaker refused")         \
-    X(counter, commands_resent, "times that a command was sent again: see `resend`")
+    X(counter, commands_resent, "times that a command was sent again: see `resend`")               \
+    X(counter, second_choices,                                                                     \
+            "commands whose key's first choice was down, out, full, or had too many")
 
 #define CMDS_X_(kind, name, meaning) uint64_t name;
 struct cmds_runtime_counters {

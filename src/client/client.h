@@ -118,6 +118,8 @@ struct cmdi_client {
     _Atomic uint32_t in_flight; // Entries of the table.
     _Atomic uint32_t queued;    // Of the inbox, until they are in the table.
     struct cmdi_latency latency;
+    _Atomic uint32_t answered;    // Commands that have had a result; it turns over.
+    _Atomic uint32_t answered_ms; // The clock's low half, when one had.
     uint32_t waiting;       // Entries that have not been written: their records are in the backlog.
     uint64_t sequence;      // The last one given.
     uint64_t sequence_sent; // The last one written.
@@ -146,6 +148,7 @@ struct cmdi_client {
     uint32_t target;                     // The one of them that is being tried, or is connected.
     bool conn_live;                      // From init to on_closed.
     bool is_closing;
+    bool has_lost;                 // Its last connection ended with commands in flight.
     bool is_retry_due;             // In WAITING: only the end of the old connection is waited for.
     bool is_hopeless;              // Another round would end as the last one did.
     struct cmdi_attempts attempts; // Of this round.
@@ -156,6 +159,7 @@ struct cmdi_client {
     bool is_finishing;      // In LEAVING.
     struct cmdi_keepalive keepalive;
     uint64_t pinged_ns;            // When a ping was written whose answer tells the time; 0: none.
+    uint32_t answered_seen;        // For the health of its endpoint, under the lock of that.
     _Atomic uint32_t rtt_us;       // Of the last ping that was answered; 0: none was.
     struct cmdi_timer state_timer; // See enum cmdi_client_state.
     struct cmds_error error;       // Why it is not up, once it had been or a round has failed.

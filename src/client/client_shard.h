@@ -38,6 +38,10 @@ struct cmdi_client_ops {
      * that the client takes; NULL: there is none, and it is down for good.
      */
     struct cmdi_endpoint *(*on_stranger)(struct cmdi_client *client);
+    /** A command's deadline has passed, so long after it was sent, and there was no result. */
+    void (*on_timeout)(struct cmdi_client *client, uint32_t took_ms);
+    /** There was a result; only while the endpoint has failures. */
+    void (*on_answer)(struct cmdi_client *client);
     /** A result that nobody waits for. */
     void (*on_unexpected)(struct cmdi_client *client, const struct cmds_result *result);
     /**

@@ -8,6 +8,17 @@ enum {
     CLIENT_FAILURE_US = 5000000, // Of a command without a deadline.
 };
 
+void cmdi_client_observe_timeout(struct cmdi_client *client, struct cmdi_pending *entry)
+{
+    const struct cmdi_shard *shard = client->client_shard->shard;
+    uint32_t took_us = shard->clock_us - entry->sent_us;
+    if ((entry->flags & CMDI_PENDING_ANSWERED) == 0) {
+        cmdi_latency_observe(&client->latency, took_us, (uint32_t)shard->now_ms);
+        client->client_shard->config->ops->on_timeout(
+                client, took_us / (CMDI_NS_PER_MS / CMDI_NS_PER_US));
+    }
+}
+
 uint32_t cmdi_client_failure_us(
         const struct cmdi_client *client, const struct cmdi_pending *entry, uint32_t took_us)
 {

@@ -6,6 +6,7 @@
 #define CMDI_CLIENT_ENTRY_H
 
 #include "client/client.h"
+#include "net/endpoint.h"
 
 /** Other threads learn how many commands are in the window. */
 static inline void cmdi_client_publish_count(struct cmdi_client *client)
@@ -22,6 +23,8 @@ static inline void cmdi_client_arm_deadline(struct cmdi_client *client, uint64_t
     }
 }
 
+/** It ends by its deadline, and was written. */
+void cmdi_client_observe_timeout(struct cmdi_client *client, struct cmdi_pending *entry);
 /** What a command that failed after `took_us` costs. */
 uint32_t cmdi_client_failure_us(
         const struct cmdi_client *client, const struct cmdi_pending *entry, uint32_t took_us);
@@ -43,10 +46,20 @@ static inline void cmdi_client_observe(
         return;
     }
     entry->flags |= CMDI_PENDING_ANSWERED;
+    uint32_t now_ms = (uint32_t)shard->now_ms;
     uint32_t took_us = shard->clock_us - entry->sent_us;
     cmdi_latency_observe(&client->latency,
             CMDI_LIKELY(!failed) ? took_us : cmdi_client_failure_us(client, entry, took_us),
-            (uint32_t)shard->now_ms);
+            now_ms);
+    uint32_t before = atomic_load_explicit(&client->answered, memory_order_relaxed);
+    atomic_store_explicit(&client->answered, before + 1, memory_order_relaxed);
+    atomic_store_explicit(&client->answered_ms, now_ms, memory_order_relaxed);
+    const struct cmdi_endpoint *endpoint = cmdi_client_endpoint(client);
+    if (CMDI_LIKELY(endpoint != NULL) &&
+            CMDI_UNLIKELY(
+                    atomic_load_explicit(&endpoint->health.failures, memory_order_relaxed) != 0)) {
+        client->client_shard->config->ops->on_answer(client);
+    }
 }
 
 /** Out of the table; it is the caller's. */

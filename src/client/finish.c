@@ -13,7 +13,7 @@ void cmdi_client_end(struct cmdi_client *client, struct cmdi_pending *entry, int
 {
     CMDI_ASSERT(cmdi_pending_is_awaited(entry));
     if (code == CMDS_E_TIMEOUT && cmdi_client_is_up(client)) {
-        cmdi_client_observe(client, entry, true);
+        cmdi_client_observe_timeout(client, entry);
     }
     entry->error = code;
     entry->flags |= CMDI_PENDING_ENDED;
@@ -156,6 +156,7 @@ static void client_end_out(struct cmdi_client *client, struct cmdi_pending *entr
         entry->ended_next = NULL;
         *client->ended_tail = entry;
         client->ended_tail = &entry->ended_next;
+        client->has_lost |= code == CMDS_E_LOST;
     }
 }
 

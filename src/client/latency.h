@@ -18,7 +18,7 @@
 enum {
     CMDI_LATENCY_STEP_MS = 256,    // For less it does not fall: a fiftieth at most.
     CMDI_LATENCY_HALF_LOG = 13,    // 2^13 ms.
-    CMDI_LATENCY_US_MAX = 1 << 28, // So that products of it fit into 64 bits.
+    CMDI_LATENCY_US_MAX = 1 << 26, // So that products of it fit into 64 bits.
 };
 
 struct cmdi_latency {

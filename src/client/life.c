@@ -467,6 +467,7 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
     client->round_error = (struct cmds_error){0};
     cmdi_backoff_up(&client->backoff, client->client_shard->shard->now_ms);
     cmdi_latency_reset(&client->latency);
+    client->has_lost = false;
     cmdi_client_move(client, CMDI_CLIENT_UP);
     client_begin_keepalive(client, client->client_shard->shard->now_ms);
     cmdi_client_apply_pause(client);

@@ -147,3 +147,9 @@ uint32_t cmdi_picker_pick(
             dispatch->pick(dispatch, picker->state, key, count, dispatch_candidate, &source);
     return index < count ? index : index % count;
 }
+
+uint64_t cmdi_picker_second_choices(const struct cmdi_picker *picker)
+{
+    const struct cmdi_strategy *strategy = picker->short_pick != NULL ? picker->state : NULL;
+    return strategy != NULL ? atomic_load(&strategy->second_choices) : 0;
+}

@@ -32,6 +32,9 @@ void cmdi_picker_fini(struct cmdi_picker *picker);
 uint32_t cmdi_picker_pick(
         const struct cmdi_picker *picker, uint64_t key, const struct cmdi_dispatch_list *list);
 
+/** Of sticky, so far. Thread: any, while it is there. */
+uint64_t cmdi_picker_second_choices(const struct cmdi_picker *picker);
+
 /** The state of round-robin. */
 struct cmdi_round_robin {
     uint32_t next; // The index that is asked first.

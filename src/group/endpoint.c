@@ -84,16 +84,22 @@ uint32_t cmds_group_endpoint_count(struct cmds_group *group)
 }
 
 static void endpoint_count_clients(
-        struct cmds_group *group, uint32_t number, struct cmds_endpoint_state *state)
+        struct cmds_group *group, uint64_t now_ms, struct cmds_endpoint_state *state)
 {
+    uint32_t number = state->number;
+    uint64_t sum_us = 0, known = 0;
     for (uint32_t i = 0; i < group->options.client_count; i++) {
         struct cmdi_connection_view view;
         cmdi_connection_view(group, i, &view);
         if (view.endpoint == number) {
+            uint32_t ewma_us = cmdi_latency_us(&group->clients[i]->latency, (uint32_t)now_ms);
             state->up_count += view.state == CMDS_CONNECTION_UP;
             state->in_flight += cmdi_client_load(group->clients[i]);
+            sum_us += ewma_us;
+            known += ewma_us != 0;
         }
     }
+    state->ewma_us = known > 0 ? (uint32_t)(sum_us / known) : 0;
 }
 
 static struct cmds_endpoint_state endpoint_state(
@@ -111,7 +117,10 @@ static struct cmds_endpoint_state endpoint_state(
     pthread_mutex_lock(&endpoint->lock);
     state.error = endpoint->error;
     pthread_mutex_unlock(&endpoint->lock);
-    endpoint_count_clients(group, state.number, &state);
+    uint64_t now_ms = cmdi_ns_to_ms(cmdi_now_ns());
+    uint64_t until_ms = atomic_load(&endpoint->health.until_ms);
+    state.ejected_ms = until_ms > now_ms ? (uint32_t)(until_ms - now_ms) : 0;
+    endpoint_count_clients(group, now_ms, &state);
     return state;
 }
 

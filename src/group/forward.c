@@ -23,6 +23,7 @@
 #include "base/assert.h"
 #include "base/time.h"
 #include "group/attempt.h"
+#include "group/health.h"
 #include "group/ref.h"
 #include "group/send.h"
 #include "server/call_observer.h"
@@ -322,14 +323,14 @@ static int forward_there(struct cmdi_group_shard *group_shard, const struct cmdi
  * A group shard whose connections take commands; the next one each time. Returns: NULL: there is
  * none.
  */
-static struct cmdi_group_shard *forward_find_shard(struct cmds_group *group)
+static struct cmdi_group_shard *forward_find_shard(struct cmds_group *group, uint64_t now_ms)
 {
-    uint32_t count = group->options.client_count;
+    struct cmdi_dispatch_list list;
+    cmdi_group_view(group, now_ms, &list);
     uint64_t pick_count = atomic_fetch_add_explicit(&group->pick_count, 1, memory_order_relaxed);
-    bool any_up = atomic_load(&group->up_count) > 0;
-    for (uint32_t i = 0; i < count; i++) {
-        struct cmdi_client *client = group->clients[(pick_count + i) % count];
-        if (cmdi_dispatch_takes(cmdi_client_state(client), any_up)) {
+    for (uint32_t i = 0; i < list.count; i++) {
+        struct cmdi_client *client = list.clients[(pick_count + i) % list.count];
+        if (cmdi_dispatch_list_takes(&list, client)) {
             return cmdi_group_shard_of(client);
         }
     }
@@ -405,7 +406,7 @@ static int forward_elsewhere(struct cmds_group *group, struct cmds_message messa
     if (code < 0) {
         return code;
     }
-    struct cmdi_group_shard *group_shard = forward_find_shard(group);
+    struct cmdi_group_shard *group_shard = forward_find_shard(group, cmdi_call_shard(call)->now_ms);
     code = group_shard != NULL ? forward_there(group_shard, &command, track, call, on_result)
                                : CMDS_E_NOT_CONNECTED;
     return forward_end_track(track, &command, code);
@@ -453,7 +454,8 @@ int cmds_group_forward(struct cmds_group *group, struct cmds_message message,
         return CMDS_E_CLOSED;
     }
     struct cmdi_group_shard *group_shard = cmdi_group_here(group);
-    if (CMDI_LIKELY(group_shard != NULL && cmdi_group_shard_is_first(group_shard))) {
+    if (CMDI_LIKELY(group_shard != NULL && cmdi_group_shard_is_first(group_shard)) &&
+            CMDI_LIKELY(!cmdi_group_has_out(group) || !cmdi_group_shard_is_out(group_shard))) {
         return forward_from_here(group_shard, message, call, on_result);
     }
     if (!cmdi_group_enter(group)) {

@@ -19,7 +19,7 @@
  * the group was closed reads `state` and `refs`, and not what was freed.
  *
  * The files, lowest first, each of which calls only those before it: ref, spread, directory,
- * endpoints, strategies, dispatch, breaker, hooks, options, stock, track (what hooks and breaker keep
+ * endpoints, health, strategies, dispatch, breaker, hooks, options, stock, track (what hooks and breaker keep
  * of a command), send (a command finds its connection), stats, connection, endpoint (what a program
  * sees of one), wait, attempt (a command waits for room), resend (one is sent again), command (what the
  * program sends), forward, group_shard, group, sender, stream.
@@ -96,7 +96,8 @@ struct cmds_group {
     _Atomic uint32_t state; // enum cmdi_group_state; see cmdi_group_move().
     _Atomic uint32_t up_count, connecting_count;
     _Atomic uint64_t refused_elsewhere; // sends_refused, by threads that are no shard of ours.
-    _Atomic uint64_t pick_count; // Picks by threads that are no shard of ours, and of forwards.
+    _Atomic uint64_t pick_count;     // Picks by threads that are no shard of ours, and of forwards.
+    _Atomic uint64_t second_choices; // Of sticky, by those threads.
     pthread_mutex_t picker_lock;
     struct cmdi_picker picker; // For those threads. Under picker_lock, if it has a state.
     _Atomic uint32_t refs;     // And CMDI_GROUP_NOBODY.

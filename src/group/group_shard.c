@@ -15,6 +15,7 @@
 #include "group/attempt.h"
 #include "group/connection.h"
 #include "group/forward.h"
+#include "group/health.h"
 #include "group/ref.h"
 #include "group/resend.h"
 #include "group/send.h"
@@ -50,8 +51,10 @@ void cmdi_group_shard_recount(struct cmdi_group_shard *group_shard, struct cmdi_
 /* --- What clients tell ------------------------------------------------------------------------ */
 
 /* What the client's state says of its endpoint. A name is looked up again if it failed. */
-static void group_shard_judge_endpoint(struct cmds_group *group, const struct cmdi_client *client)
+static void group_shard_judge_endpoint(
+        struct cmds_group *group, const struct cmdi_client *client, enum cmdi_client_state was)
 {
+    bool was_up = was == CMDI_CLIENT_UP || was == CMDI_CLIENT_LEAVING;
     struct cmdi_endpoint *endpoint = cmdi_client_endpoint(client);
     enum cmdi_client_state state = cmdi_client_state(client);
     if (endpoint == NULL || client->is_closing) {
@@ -61,6 +64,9 @@ static void group_shard_judge_endpoint(struct cmds_group *group, const struct cm
         cmdi_endpoint_succeeded(endpoint);
     } else if (state == CMDI_CLIENT_WAITING || state == CMDI_CLIENT_DOWN) {
         cmdi_endpoint_failed(endpoint, &client->round_error);
+        if (!was_up || client->has_lost) {
+            cmdi_group_connection_failed(group, client);
+        }
     }
     if ((state == CMDI_CLIENT_WAITING || state == CMDI_CLIENT_RESOLVE) &&
             cmdi_endpoints_failed(
@@ -74,6 +80,7 @@ static void group_shard_on_state(struct cmdi_client *client)
     struct cmdi_group_shard *group_shard = cmdi_group_shard_of(client);
     struct cmds_group *group = group_shard->group;
     bool was_any_up = atomic_load(&group->up_count) > 0;
+    enum cmdi_client_state was = client->counted_as;
     cmdi_group_shard_recount(group_shard, client);
     cmdi_connection_changed(group, client);
     if (!cmdi_group_shard_is_usable(group_shard) && !group_shard->closing) {
@@ -86,7 +93,7 @@ static void group_shard_on_state(struct cmdi_client *client)
     if (!was_any_up && cmdi_client_is_up(client)) {
         cmdi_group_nudge_all(group, CMDI_NUDGE_ROOM); // What waits elsewhere has a way out.
     }
-    group_shard_judge_endpoint(group, client);
+    group_shard_judge_endpoint(group, client, was);
     cmdi_group_wake(group);
 }
 
@@ -219,6 +226,8 @@ static void group_shard_on_closed(struct cmdi_client *client)
 const struct cmdi_client_ops cmdi_group_shard_client_ops = {
         .on_state = group_shard_on_state,
         .on_stranger = group_shard_on_stranger,
+        .on_timeout = cmdi_group_shard_on_timeout,
+        .on_answer = cmdi_group_shard_on_answer,
         .on_unexpected = group_shard_on_unexpected,
         .on_room = group_shard_on_room,
         .on_backlog = group_shard_on_room,

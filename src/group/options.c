@@ -3,6 +3,7 @@
 #include "group/options.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/options.h"
@@ -49,6 +50,12 @@ static uint32_t options_client_count(const char *connect, uint32_t shard_count)
     return listed < least ? least : listed < most ? listed : most;
 }
 
+/* Of several endpoints one may be slower than another. */
+static bool options_name_several(const char *connect)
+{
+    return strchr(connect, ',') != NULL || cmdi_address_dns(connect) != NULL;
+}
+
 static void options_fill(struct cmds_group_options *mine)
 {
     static const char default_info[] = "default";
@@ -64,7 +71,6 @@ static void options_fill(struct cmds_group_options *mine)
     cmdi_default(&mine->reconnect_delay_ms, GROUP_RECONNECT_DELAY_MS);
     cmdi_default(&mine->reconnect_delay_max_ms, GROUP_RECONNECT_DELAY_MAX_MS);
     mine->codec = mine->codec != NULL ? mine->codec : &cmds_codec_msgpack;
-    mine->dispatch = mine->dispatch != NULL ? mine->dispatch : &cmds_dispatch_round_robin;
     if (mine->server_info.size == 0) {
         mine->server_info = (struct cmds_bytes){default_info, sizeof(default_info) - 1};
     }
@@ -120,6 +126,10 @@ int cmdi_group_options_take(struct cmds_group_options *mine,
         return cmdi_fail(error, -EINVAL, "connect: no address, as in \"127.0.0.1:9000\"");
     }
     cmdi_default(&mine->client_count, options_client_count(mine->connect, shard_count));
+    if (mine->dispatch == NULL) {
+        bool several = options_name_several(mine->connect);
+        mine->dispatch = several ? &cmds_dispatch_least : &cmds_dispatch_round_robin;
+    }
     options_fill(mine);
     code = options_check_limits(mine, error);
     if (code == 0) {

@@ -9,12 +9,17 @@
 #include <cmdstream/dispatch.h>
 
 #include "client/client.h"
+#include "net/endpoint.h"
 
 /** Does a client in this state take commands now? */
 static inline bool cmdi_dispatch_takes(enum cmdi_client_state state, bool any_up)
 {
     return state == CMDI_CLIENT_UP || (!any_up && state < CMDI_CLIENT_UP);
 }
+
+enum {
+    CMDI_SLOW_START_MS = 10000,
+};
 
 /** Which connection is rather picked; within one rank the strategy decides. */
 enum cmdi_seen_rank {
@@ -39,21 +44,73 @@ struct cmdi_dispatch_list {
     struct cmdi_client *const *clients;
     uint32_t count;
     uint32_t in_flight_max; // Of each.
-    uint32_t now_ms;        // The clock's low half.
-    bool any_up; // At least one of them is UP, so that those that are connecting are down to it.
+    uint64_t now_ms;
+    bool any_up;   // At least one of them is UP, so that those that are connecting are down to it.
+    bool skip_out; // At least one is UP and its endpoint is not out: those that are out are down.
 };
 
-static inline struct cmdi_seen cmdi_dispatch_see(const void *source, uint32_t index)
+/** Is its endpoint passed over now? Thread: any that is inside the group. */
+static inline bool cmdi_dispatch_is_out(const struct cmdi_client *client, uint64_t now_ms)
+{
+    const struct cmdi_endpoint *endpoint = cmdi_client_endpoint(client);
+    return endpoint != NULL && cmdi_health_is_out(&endpoint->health, now_ms);
+}
+/** Some endpoints are out: are there others in the list? */
+static inline bool cmdi_dispatch_skips_out(const struct cmdi_dispatch_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (cmdi_client_state(list->clients[i]) == CMDI_CLIENT_UP &&
+                !cmdi_dispatch_is_out(list->clients[i], list->now_ms)) {
+            return true;
+        }
+    }
+    return false;
+}
+/** Does one of the list take commands now? */
+static inline bool cmdi_dispatch_list_takes(
+        const struct cmdi_dispatch_list *list, const struct cmdi_client *client)
+{
+    return cmdi_dispatch_takes(cmdi_client_state(client), list->any_up) &&
+           !(CMDI_UNLIKELY(list->skip_out) && cmdi_dispatch_is_out(client, list->now_ms));
+}
+
+/** Of a new endpoint it grows for a while, so that it warms up before it gets its share. */
+static inline uint32_t cmdi_dispatch_weight(const struct cmdi_endpoint *endpoint, uint64_t now_ms)
+{
+    uint32_t weight = 100 * atomic_load_explicit(&endpoint->weight, memory_order_relaxed);
+    uint64_t since_ms = atomic_load_explicit(&endpoint->since_ms, memory_order_relaxed);
+    uint64_t age_ms = now_ms - since_ms;
+    if (CMDI_UNLIKELY(since_ms != 0 && age_ms < CMDI_SLOW_START_MS)) {
+        age_ms = age_ms > CMDI_SLOW_START_MS / 10 ? age_ms : CMDI_SLOW_START_MS / 10;
+        weight = (uint32_t)(weight * age_ms / CMDI_SLOW_START_MS);
+    }
+    return weight > 0 ? weight : 1;
+}
+
+/* Into each strategy, which uses a part of it: a call would cost more than that part. */
+__attribute__((always_inline)) static inline struct cmdi_seen cmdi_dispatch_see(
+        const void *source, uint32_t index)
 {
     const struct cmdi_dispatch_list *list = source;
     const struct cmdi_client *client = list->clients[index];
+    const struct cmdi_endpoint *endpoint = cmdi_client_endpoint(client);
     struct cmdi_seen seen = {.client = client->number,
             .in_flight = cmdi_client_load(client),
-            .ewma_us = cmdi_latency_us(&client->latency, list->now_ms),
+            .ewma_us = cmdi_latency_us(&client->latency, (uint32_t)list->now_ms),
             .weight = CMDS_WEIGHT};
-    seen.rank = !cmdi_dispatch_takes(cmdi_client_state(client), list->any_up) ? CMDI_SEEN_DOWN
-                : seen.in_flight >= list->in_flight_max                       ? CMDI_SEEN_FULL
-                                                                              : CMDI_SEEN_TAKES;
+    seen.rank = !cmdi_dispatch_list_takes(list, client) ? CMDI_SEEN_DOWN
+                : seen.in_flight >= list->in_flight_max ? CMDI_SEEN_FULL
+                                                        : CMDI_SEEN_TAKES;
+    if (CMDI_LIKELY(endpoint != NULL)) {
+        seen.hash = atomic_load_explicit(&endpoint->hash, memory_order_relaxed);
+        seen.endpoint = atomic_load_explicit(&endpoint->number, memory_order_relaxed);
+        seen.failures = atomic_load_explicit(&endpoint->health.failures, memory_order_relaxed);
+        seen.weight = cmdi_dispatch_weight(endpoint, list->now_ms);
+    }
+    if (CMDI_UNLIKELY(list->skip_out) && endpoint != NULL &&
+            cmdi_health_wants_trial(&endpoint->health, list->now_ms)) {
+        seen.ewma_us = 0; // Else nobody would ever try it.
+    }
     return seen;
 }
 

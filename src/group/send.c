@@ -13,21 +13,39 @@
 #include "base/time.h"
 #include "client/inbox.h"
 #include "client/send.h"
+#include "group/health.h"
 #include "group/ref.h"
 #include "ring/clock.h"
 
 /* --- Which client takes a command ------------------------------------------------------------- */
 
-/* Does this one? */
-static bool group_shard_takes(const void *source, uint32_t index)
+/* The shard's own, as they are now. Made in its place: a copy would wait for what it is made of. */
+static inline void group_shard_view(
+        const struct cmdi_group_shard *group_shard, struct cmdi_dispatch_list *list)
 {
-    const struct cmdi_group_shard *group_shard = source;
-    return cmdi_dispatch_takes(
-            cmdi_client_state(group_shard->list[index]), group_shard->up_count > 0);
+    const struct cmdi_client_shard *client_shard = &group_shard->client_shard;
+    list->clients = group_shard->list;
+    list->count = group_shard->client_count;
+    list->in_flight_max = client_shard->config->in_flight_max;
+    list->now_ms = client_shard->shard->now_ms;
+    list->any_up = group_shard->up_count > 0;
+    list->skip_out =
+            CMDI_UNLIKELY(cmdi_group_has_out(group_shard->group)) && cmdi_dispatch_skips_out(list);
 }
 
-/* As a rule all are up, and then no state is read. */
-static bool group_shard_takes_always(const void *source, uint32_t index)
+static bool group_list_takes(const void *source, uint32_t index)
+{
+    const struct cmdi_dispatch_list *list = source;
+    return cmdi_dispatch_list_takes(list, list->clients[index]);
+}
+
+/* As a rule all are up, and none is passed over: then no state is read. */
+static inline bool group_shard_all_take(const struct cmdi_group_shard *group_shard)
+{
+    return CMDI_LIKELY(group_shard->all_up) && CMDI_LIKELY(!cmdi_group_has_out(group_shard->group));
+}
+
+static bool group_takes_always(const void *source, uint32_t index)
 {
     (void)source;
     (void)index;
@@ -36,32 +54,37 @@ static bool group_shard_takes_always(const void *source, uint32_t index)
 
 static uint32_t group_shard_ask(const struct cmdi_group_shard *group_shard, uint64_t key)
 {
-    const struct cmdi_client_shard *client_shard = &group_shard->client_shard;
-    const struct cmdi_dispatch_list list = {
-            .clients = group_shard->list,
-            .count = group_shard->client_count,
-            .in_flight_max = client_shard->config->in_flight_max,
-            .now_ms = (uint32_t)client_shard->shard->now_ms,
-            .any_up = group_shard->up_count > 0,
-    };
-    return cmdi_picker_pick(&group_shard->picker, key, &list);
+    const struct cmdi_picker *picker = &group_shard->picker;
+    struct cmdi_dispatch_list list;
+    group_shard_view(group_shard, &list);
+    if (picker->dispatch == &cmds_dispatch_round_robin) {
+        return cmdi_round_robin_pick(picker->state, list.count, group_list_takes, &list);
+    }
+    return cmdi_picker_pick(picker, key, &list);
 }
 
 static inline uint32_t group_shard_pick(struct cmdi_group_shard *group_shard, uint64_t key)
 {
     const struct cmdi_picker *picker = &group_shard->picker;
-    uint32_t count = group_shard->client_count;
-    if (CMDI_UNLIKELY(picker->dispatch != &cmds_dispatch_round_robin)) {
-        return group_shard_ask(group_shard, key);
+    if (CMDI_LIKELY(picker->dispatch == &cmds_dispatch_round_robin) &&
+            group_shard_all_take(group_shard)) {
+        return cmdi_round_robin_pick(
+                picker->state, group_shard->client_count, group_takes_always, NULL);
     }
-    return CMDI_LIKELY(group_shard->all_up)
-                   ? cmdi_round_robin_pick(picker->state, count, group_shard_takes_always, NULL)
-                   : cmdi_round_robin_pick(picker->state, count, group_shard_takes, group_shard);
+    return group_shard_ask(group_shard, key);
 }
 
 uint32_t cmdi_group_shard_pick(struct cmdi_group_shard *group_shard, uint64_t key)
 {
     return group_shard_pick(group_shard, key);
+}
+
+bool cmdi_group_shard_is_out(const struct cmdi_group_shard *group_shard)
+{
+    struct cmdi_dispatch_list own, all;
+    group_shard_view(group_shard, &own);
+    cmdi_group_view(group_shard->group, own.now_ms, &all);
+    return !own.skip_out && all.skip_out;
 }
 
 /* A command of this kind, with a body of this size, was refused: on_writable is owed. */
@@ -79,8 +102,10 @@ static void group_shard_refused(
 static bool group_shard_has_room_for(
         const struct cmdi_group_shard *group_shard, enum cmdi_room room, size_t body_size)
 {
+    struct cmdi_dispatch_list list;
+    group_shard_view(group_shard, &list);
     for (uint32_t i = 0; i < group_shard->client_count; i++) {
-        if (group_shard_takes(group_shard, i) &&
+        if (group_list_takes(&list, i) &&
                 cmdi_client_has_room(group_shard->list[i], room, body_size)) {
             return true;
         }
@@ -139,16 +164,34 @@ static inline int group_shard_send_to(
     return cmdi_client_send(client, command);
 }
 
+/*
+ * May this command go there? The first one that comes to an endpoint that was out for long enough is
+ * its trial, if it has an answer.
+ */
+static bool group_list_claim(const struct cmdi_dispatch_list *list, struct cmdi_client *client,
+        const struct cmdi_command *command)
+{
+    struct cmdi_endpoint *endpoint = cmdi_client_endpoint(client);
+    if (!list->skip_out || endpoint == NULL) {
+        return true;
+    }
+    return cmdi_health_is_in(&endpoint->health) ||
+           (command->on_result != NULL && cmdi_health_claim(&endpoint->health, list->now_ms));
+}
+
 /* To the first one that has room, of `count` from `index` on. */
 static int group_shard_send_from(struct cmdi_group_shard *group_shard,
         const struct cmdi_command *command, uint32_t index, uint32_t count,
         struct cmdi_client **client)
 {
-    CMDI_ASSERT(index <= group_shard->client_count && count <= group_shard->client_count);
+    struct cmdi_dispatch_list list;
+    group_shard_view(group_shard, &list);
+    CMDI_ASSERT(index <= list.count && count <= list.count);
     for (uint32_t i = 0; i < count; i++, index++) {
-        index = index < group_shard->client_count ? index : 0;
-        if (group_shard_takes(group_shard, index)) {
-            int code = group_shard_send_to(group_shard->list[index], command, client);
+        index = index < list.count ? index : 0;
+        if (group_list_takes(&list, index) &&
+                group_list_claim(&list, list.clients[index], command)) {
+            int code = group_shard_send_to(list.clients[index], command, client);
             if (code != -ENOBUFS) {
                 return code;
             }
@@ -157,7 +200,7 @@ static int group_shard_send_from(struct cmdi_group_shard *group_shard,
     return -ENOBUFS;
 }
 
-/* Not all are up. */
+/* Not all are up, or some are passed over. */
 static int group_shard_send_to_some(struct cmdi_group_shard *group_shard,
         const struct cmdi_command *command, uint64_t key, struct cmdi_client **client)
 {
@@ -173,7 +216,7 @@ int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmd
         uint64_t key, struct cmdi_client **client)
 {
     uint32_t count = group_shard->client_count;
-    if (CMDI_UNLIKELY(!group_shard->all_up)) {
+    if (CMDI_UNLIKELY(!group_shard_all_take(group_shard))) {
         return group_shard_send_to_some(group_shard, command, key, client);
     }
     uint32_t index = count > 1 ? group_shard_pick(group_shard, key) : 0;
@@ -189,48 +232,57 @@ int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmd
  * Ours do without: of round-robin it is one counter, and then a connection that is down leaves its
  * share to the one after it; the others are given what they remember, out of the same counter.
  */
-static uint32_t group_pick(struct cmds_group *group, uint64_t key, bool any_up, uint64_t now_ms)
+static uint32_t group_pick(
+        struct cmds_group *group, uint64_t key, const struct cmdi_dispatch_list *list)
 {
     const struct cmdi_picker *picker = &group->picker;
-    uint32_t count = group->options.client_count;
     if (CMDI_LIKELY(picker->dispatch == &cmds_dispatch_round_robin)) {
         uint64_t before = atomic_fetch_add_explicit(&group->pick_count, 1, memory_order_relaxed);
-        return (uint32_t)(before % count);
+        return (uint32_t)(before % list->count);
     }
-    const struct cmdi_dispatch_list list = {
-            .clients = group->clients,
-            .count = count,
-            .in_flight_max = group->options.in_flight_max,
-            .now_ms = (uint32_t)now_ms,
-            .any_up = any_up,
-    };
     if (picker->short_pick != NULL) {
         uint64_t before = atomic_fetch_add_explicit(&group->pick_count, 1, memory_order_relaxed);
-        struct cmdi_strategy mine = {.random = before + 1, .next = (uint32_t)(before % count)};
-        return picker->short_pick(&mine, key, &list);
+        struct cmdi_strategy mine = {
+                .random = before + 1, .next = (uint32_t)(before % list->count)};
+        uint32_t index = picker->short_pick(&mine, key, list);
+        if (CMDI_UNLIKELY(atomic_load(&mine.second_choices) != 0)) {
+            atomic_fetch_add(&group->second_choices, 1);
+        }
+        return index;
     }
     if (picker->state == NULL) {
-        return cmdi_picker_pick(picker, key, &list);
+        return cmdi_picker_pick(picker, key, list);
     }
     pthread_mutex_lock(&group->picker_lock);
-    uint32_t index = cmdi_picker_pick(picker, key, &list);
+    uint32_t index = cmdi_picker_pick(picker, key, list);
     pthread_mutex_unlock(&group->picker_lock);
     return index;
+}
+
+void cmdi_group_view(
+        const struct cmds_group *group, uint64_t now_ms, struct cmdi_dispatch_list *list)
+{
+    list->clients = group->clients;
+    list->count = group->options.client_count;
+    list->in_flight_max = group->options.in_flight_max;
+    list->now_ms = now_ms;
+    list->any_up = atomic_load(&group->up_count) > 0;
+    list->skip_out = CMDI_UNLIKELY(cmdi_group_has_out(group)) && cmdi_dispatch_skips_out(list);
 }
 
 /* One that is up, from `index` on; without any, one that is connecting. */
 static int group_send_to_any(
         struct cmds_group *group, const struct cmdi_command *command, uint64_t key, uint64_t now_ms)
 {
-    uint32_t count = group->options.client_count;
     /* The caller is one of them. */
     CMDI_ASSERT(atomic_load_explicit(&group->refs, memory_order_relaxed) > 0);
-    bool any_up = atomic_load(&group->up_count) > 0;
-    uint32_t first = count > 1 ? group_pick(group, key, any_up, now_ms) : 0;
+    struct cmdi_dispatch_list list;
+    cmdi_group_view(group, now_ms, &list);
+    uint32_t first = list.count > 1 ? group_pick(group, key, &list) : 0;
     int refused = CMDS_E_NOT_CONNECTED;
-    for (uint32_t i = 0; i < count; i++) {
-        struct cmdi_client *client = group->clients[(first + i) % count];
-        if (!cmdi_dispatch_takes(cmdi_client_state(client), any_up)) {
+    for (uint32_t i = 0; i < list.count; i++) {
+        struct cmdi_client *client = list.clients[(first + i) % list.count];
+        if (!cmdi_dispatch_list_takes(&list, client) || !group_list_claim(&list, client, command)) {
             continue;
         }
         if (command->extra != NULL && !command->is_moved) {

@@ -35,6 +35,13 @@ int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmd
  * CMDS_E_CANCELLED: it was forgotten; else it stays.
  */
 int cmdi_group_send_moved(struct cmdi_client *client, struct cmdi_command *command);
+/**
+ * Some endpoints are out. Are all of this shard's, but not all of the others'? Thread: its shard.
+ */
+bool cmdi_group_shard_is_out(const struct cmdi_group_shard *group_shard);
+/** All connections, as they are now. Thread: any that is inside the group. */
+void cmdi_group_view(
+        const struct cmds_group *group, uint64_t now_ms, struct cmdi_dispatch_list *list);
 /** Asks the strategy. Returns: an index into `list`, which is not empty. Thread: its shard. */
 uint32_t cmdi_group_shard_pick(struct cmdi_group_shard *group_shard, uint64_t key);
 /**

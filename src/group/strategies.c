@@ -32,18 +32,28 @@ static inline uint32_t strategy_draw(struct cmdi_strategy *strategy, uint32_t co
 
 /* --- Cost ------------------------------------------------------------------------------------- */
 
+/* What the cost of a connection is made of. */
+struct strategy_load {
+    uint32_t ewma_us, in_flight, weight;
+    enum cmdi_seen_rank rank;
+};
 struct strategy_cost {
     uint64_t time; // Divided by the weight.
     uint32_t weight;
     enum cmdi_seen_rank rank;
 };
 
-static inline struct strategy_cost strategy_cost(struct cmdi_seen seen)
+static inline struct strategy_load strategy_load(struct cmdi_seen seen)
+{
+    return (struct strategy_load){seen.ewma_us, seen.in_flight, seen.weight, seen.rank};
+}
+
+static inline struct strategy_cost strategy_cost(struct strategy_load load)
 {
     /* The first command of a connection tells how long it takes; till then it gets no second one. */
-    uint64_t ewma_us = seen.ewma_us == 0 && seen.in_flight > 0 ? CMDI_LATENCY_NEW_US : seen.ewma_us;
+    uint64_t ewma_us = load.ewma_us == 0 && load.in_flight > 0 ? CMDI_LATENCY_NEW_US : load.ewma_us;
     return (struct strategy_cost){
-            .time = ewma_us * (seen.in_flight + 1), .weight = seen.weight, .rank = seen.rank};
+            .time = ewma_us * (load.in_flight + 1), .weight = load.weight, .rank = load.rank};
 }
 
 /* None is less than one of the lowest rank, not even another one of it. */
@@ -55,22 +65,78 @@ static inline bool strategy_is_less(struct strategy_cost one, struct strategy_co
 
 /* --- Least ------------------------------------------------------------------------------------ */
 
+/*
+ * Nobody's latency is known to a half: up to 1.5 times the lowest one counts as that. Else of two equal
+ * servers one would have all the commands, as long as there are so few that none is in flight.
+ */
+static inline uint32_t least_round(uint32_t ewma_us, uint32_t lowest_us)
+{
+    uint32_t most_us = lowest_us + lowest_us / 2;
+    return ewma_us - 1 < most_us ? lowest_us : ewma_us; // 0 stays: it is not known.
+}
+
+/* Arrays, not structs: a struct that has just been written in parts is slow to read as one. */
+struct least_loads {
+    uint32_t ewma_us[CMDI_LEAST_LOOKS], in_flight[CMDI_LEAST_LOOKS], weight[CMDI_LEAST_LOOKS];
+    uint8_t rank[CMDI_LEAST_LOOKS];
+    uint32_t lowest_us; // The least latency of those that take commands, less 1.
+    enum cmdi_seen_rank best_rank;
+};
+
+static inline void least_look(struct least_loads *loads, uint32_t looks, uint32_t index,
+        uint32_t count, cmdi_seen_fn see, const void *source)
+{
+    loads->lowest_us = CMDI_LATENCY_US_MAX - 1;
+    loads->best_rank = CMDI_SEEN_DOWN;
+    for (uint32_t i = 0; i < looks; i++) {
+        struct cmdi_seen seen = see(source, index);
+        loads->ewma_us[i] = seen.ewma_us;
+        loads->in_flight[i] = seen.in_flight;
+        loads->weight[i] = seen.weight;
+        loads->rank[i] = (uint8_t)seen.rank;
+        uint32_t us = CMDI_LIKELY(seen.rank == CMDI_SEEN_TAKES) ? seen.ewma_us - 1 : UINT32_MAX;
+        loads->lowest_us = us < loads->lowest_us ? us : loads->lowest_us; // Of 0 it is the highest.
+        loads->best_rank = seen.rank > loads->best_rank ? seen.rank : loads->best_rank;
+        index = index + 1 < count ? index + 1 : 0;
+    }
+}
+
+/* Returns: which one of them. */
+static inline uint32_t least_of(const struct least_loads *loads, uint32_t looks)
+{
+    uint64_t least = UINT64_MAX >> 14; // Times any weight it fits.
+    uint32_t best = 0, weight = 1;
+    for (uint32_t i = 0; i < looks; i++) {
+        struct strategy_load load = {least_round(loads->ewma_us[i], loads->lowest_us + 1),
+                loads->in_flight[i], loads->weight[i], loads->best_rank};
+        struct strategy_cost cost = strategy_cost(load);
+        bool is_less =
+                loads->rank[i] == loads->best_rank && cost.time * weight < least * cost.weight;
+        best = is_less ? i : best;
+        least = is_less ? cost.time : least;
+        weight = is_less ? cost.weight : weight;
+    }
+    return best;
+}
+
 static inline uint32_t least_pick(
         struct cmdi_strategy *strategy, uint32_t count, cmdi_seen_fn see, const void *source)
 {
-    bool all = count <= CMDI_LEAST_LOOKS;
-    uint32_t index = all ? strategy->next : strategy_draw(strategy, count);
-    index = index < count ? index : 0;
-    uint32_t best = index;
-    struct strategy_cost least = strategy_cost(see(source, index));
-    for (uint32_t i = 1; i < count && (i < CMDI_LEAST_LOOKS || least.rank != CMDI_SEEN_TAKES);
-            i++) {
-        index = index + 1 < count ? index + 1 : 0;
-        struct strategy_cost cost = strategy_cost(see(source, index));
-        if (strategy_is_less(cost, least)) {
-            least = cost;
-            best = index;
+    struct least_loads loads;
+    uint32_t looks = count < CMDI_LEAST_LOOKS ? count : CMDI_LEAST_LOOKS;
+    uint32_t first = count == looks ? strategy->next : strategy_draw(strategy, count);
+    uint32_t best = first = first < count ? first : 0;
+    /* Once, as a rule: others are looked at if none of these takes commands. */
+    for (uint32_t looked = 0; looked < count; looked += looks) {
+        least_look(&loads, looks, first, count, see, source);
+        if (CMDI_LIKELY(loads.best_rank == CMDI_SEEN_TAKES) || looked == 0) {
+            best = first + least_of(&loads, looks);
+            best = best < count ? best : best - count;
         }
+        if (CMDI_LIKELY(loads.best_rank == CMDI_SEEN_TAKES)) {
+            break;
+        }
+        first = (first + looks) % count;
     }
     strategy->next = best + 1;
     return best;
@@ -85,8 +151,8 @@ static inline uint32_t p2c_pick(
         uint32_t one = strategy_draw(strategy, count);
         uint32_t other = strategy_draw(strategy, count - 1);
         other += other >= one;
-        struct strategy_cost cost = strategy_cost(see(source, one));
-        struct strategy_cost other_cost = strategy_cost(see(source, other));
+        struct strategy_cost cost = strategy_cost(strategy_load(see(source, one)));
+        struct strategy_cost other_cost = strategy_cost(strategy_load(see(source, other)));
         if (strategy_is_less(other_cost, cost)) {
             cost = other_cost;
             one = other;

@@ -10,7 +10,7 @@
 #include "group/seen.h"
 
 enum {
-    CMDI_LEAST_LOOKS = 16,         // Connections that least looks at.
+    CMDI_LEAST_LOOKS = 8,          // Connections that least looks at.
     CMDI_STICKY_FLOOR = 8,         // So many in flight are never too many for a first choice.
     CMDI_LATENCY_NEW_US = 1 << 20, // Of a connection with commands in flight and no result yet.
 };

@@ -52,6 +52,7 @@ static void store_give(struct cmdi_endpoint_store *store, struct cmdi_endpoint *
     pthread_mutex_lock(&store->lock);
     CMDI_ASSERT(store->count > 0);
     store->count--;
+    cmdi_health_forget(&store->health, &endpoint->health);
     endpoint->next = store->unused;
     store->unused = endpoint;
     pthread_mutex_unlock(&store->lock);

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "net/health.h"
 #include "net/targets.h"
 
 enum {
@@ -30,6 +31,7 @@ struct cmdi_endpoint_store {
     struct cmdi_endpoint *unused; // Linked by `next`. Under the lock, as the two below.
     uint32_t number_last;
     uint32_t count; // In use.
+    struct cmdi_health health;
 };
 
 struct cmdi_endpoint {
@@ -42,8 +44,9 @@ struct cmdi_endpoint {
     _Atomic uint32_t zone;      // 0: none is named.
     _Atomic uint64_t since_ms;  // When it joined a list that others were in; 0: it was there first.
     _Atomic uint32_t failures;  // Connections in a row that were lost, or did not come up.
-    _Atomic uint32_t slot_count; // Connections that are to go there.
-    _Atomic bool is_out;         // Its ServerInfo was a wrong one: it gets no connection.
+    _Atomic uint32_t slot_count;    // Connections that are to go there.
+    _Atomic bool is_out;            // Its ServerInfo was a wrong one: it gets no connection.
+    struct cmdi_health_cell health; // Its lock is the store's.
 
     /* With a count only. */
     bool is_name; // A lookup gives its addresses.

@@ -119,9 +119,22 @@ static void rig_release(struct cmdi_client_shard *client_shard)
     rig_of(client_shard)->holds--;
 }
 
+static void rig_on_timeout(struct cmdi_client *client, uint32_t took_ms)
+{
+    (void)client;
+    (void)took_ms;
+}
+
+static void rig_on_answer(struct cmdi_client *client)
+{
+    (void)client;
+}
+
 static const struct cmdi_client_ops rig_ops = {
         .on_state = rig_on_state,
         .on_stranger = rig_on_stranger,
+        .on_timeout = rig_on_timeout,
+        .on_answer = rig_on_answer,
         .on_unexpected = rig_on_unexpected,
         .on_room = rig_on_room,
         .on_backlog = rig_on_room,

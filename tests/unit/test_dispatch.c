@@ -150,7 +150,7 @@ static void strategy_is_its_table(const struct cmds_dispatch *dispatch)
         struct cmdi_dispatch_list of = {.clients = list,
                 .count = COUNT,
                 .in_flight_max = WINDOW,
-                .now_ms = (uint32_t)shard.now_ms,
+                .now_ms = shard.now_ms,
                 .any_up = group_shard.up_count > 0};
         uint32_t index = cmdi_group_shard_pick(&group_shard, key);
         CU_ASSERT_EQUAL(cmdi_picker_pick(&table, key, &of), index);

@@ -216,7 +216,7 @@ static int run(struct world *world, int (*use)(struct world *world))
     struct cmds_sim_options options = CMDS_SIM_OPTIONS_INIT;
     struct cmds_sim_report report;
     struct cmds_sim *sim = NULL;
-    options.seed = 11;
+    options.seed = 12;
     options.faults = world->faults;
     options.faults_until_ms = 3600 * 1000;
     options.time_max_ms = 3600 * 1000;
@@ -347,7 +347,7 @@ static int use_late_name(struct world *world)
     set_shop(world, "");
     load(world, 4000);
     set_shop(world, "01");
-    return cmds_group_wait(world->group, 10000, NULL) == 0 && is_even(world, "01", 5) ? 0 : 1;
+    return cmds_group_wait(world->group, 10000, NULL) == 0 && is_even(world, "01", 15) ? 0 : 1;
 }
 
 static void test_sim_endpoints_wait_for_a_name_that_comes_late(void)
