@@ -14,7 +14,7 @@
 
 enum {
     SEEDS = 10,
-    ROUNDS = 40,
+    ROUNDS = 250,
     OPENS = 100,
     SHARDS = 2,
 };
