@@ -106,7 +106,8 @@ struct cmds_group_options {
     // Below half of it a command of any legal size is taken: at most it is exceeded by one command
     // of the shard and one of another thread. Default 1 MiB, at least 4096.
     uint32_t output_size_max;
-    // How long output may wait without the server taking 4 KiB of it, or all. Default 10000.
+    // How long output may wait without the server taking a little of it: 500 bytes for each second of
+    // this, at most 4 KiB, or all. Not while results are not read, see cmds_group_pause(). Default 10000.
     uint32_t write_timeout_ms;
     // A ping is sent as soon as the connection is up, and when no command was sent or nothing was
     // received for so long. Default 2500; CMDS_NEVER: no pings.
