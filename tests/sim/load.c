@@ -57,7 +57,6 @@ void load_group_options(struct load *load, struct cmds_group_options *options)
     const struct scenario_server *to = load->server;
     const char *info = plan->is_stranger ? "somebody else" : to->server_info;
     *options = (struct cmds_group_options)CMDS_GROUP_OPTIONS_INIT(&talk_protocol);
-    options->reconnect_delay_ms = CMDS_NEVER;
     options->client_count = plan->connections;
     options->connect = to->connect;
     options->codec = scenario_codec_of(to->codec);
@@ -65,6 +64,9 @@ void load_group_options(struct load *load, struct cmds_group_options *options)
     options->in_flight_max = plan->in_flight_max;
     options->deadline_ms = plan->deadline_ms;
     options->connect_timeout_ms = plan->connect_ms;
+    options->reconnect_delay_ms = plan->reconnect_ms;
+    options->reconnect_delay_max_ms = plan->reconnect_max_ms;
+    options->reconnect_count_max = plan->reconnect_count;
     options->frame_size_max = plan->frame_size_max;
     options->output_size_max = plan->output_size_max;
     options->write_timeout_ms = plan->write_ms;

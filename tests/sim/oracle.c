@@ -137,6 +137,7 @@ uint32_t oracle_group_open(uint32_t life, uint32_t client, uint32_t server, uint
             .epoch = oracle_servers[server].epoch,
             .was_down = !oracle_servers[server].is_up,
     };
+    memset(oracle_groups[number].states, CMDS_CONNECTION_CONNECTING, connections);
     return number;
 }
 
@@ -159,6 +160,40 @@ static bool oracle_is_first_ping(const struct oracle_group *group, const struct 
     return oracle.scenario->servers[group->server].masked && strstr(cause->text, "no pong") != NULL;
 }
 
+/* A connection that waits begins anew, or fails at once for want of an address. */
+static bool oracle_may_follow(uint32_t before, uint32_t next)
+{
+    static const uint8_t follows[] = {
+            [CMDS_CONNECTION_DOWN] = 0,
+            [CMDS_CONNECTION_UP] = 1u << CMDS_CONNECTION_DOWN | 1u << CMDS_CONNECTION_WAITING,
+            [CMDS_CONNECTION_WAITING] = 1u << CMDS_CONNECTION_DOWN | 1u << CMDS_CONNECTION_WAITING |
+                                        1u << CMDS_CONNECTION_CONNECTING,
+            [CMDS_CONNECTION_CONNECTING] = 1u << CMDS_CONNECTION_DOWN | 1u << CMDS_CONNECTION_UP |
+                                           1u << CMDS_CONNECTION_WAITING,
+    };
+    return before < sizeof(follows) && next < sizeof(follows) &&
+           (follows[before] & 1u << next) != 0;
+}
+
+/* It is not up any more, or not yet. */
+static void oracle_check_cause(uint32_t number, uint32_t client, enum cmds_connection_state state,
+        const struct cmds_error *cause)
+{
+    struct oracle_group *group = &oracle_groups[number];
+    bool is_bad = state == CMDS_CONNECTION_WAITING || state == CMDS_CONNECTION_DOWN;
+    if (state == CMDS_CONNECTION_DOWN) {
+        group->causes[client] = cause->code;
+    }
+    if (is_bad && cause->code == CMDS_E_CLOSED && group->state == ORACLE_GROUP_OPEN) {
+        (void)oracle_fail("group %u: state %u says closed, but it was not", number, state);
+    } else if (is_bad && cause->code != CMDS_E_CLOSED && group->state == ORACLE_GROUP_OPEN &&
+               !oracle_may_lose(group)) {
+        (void)oracle_fail("group %u (client %d, server %u): nothing disturbed connection %u, and "
+                          "it is in state %u: %s",
+                number, (int)group->client, group->server, client, state, cause->text);
+    }
+}
+
 void oracle_group_state(uint32_t number, uint32_t client, enum cmds_connection_state state,
         const struct cmds_error *cause)
 {
@@ -170,28 +205,18 @@ void oracle_group_state(uint32_t number, uint32_t client, enum cmds_connection_s
     } else if (client >= group->connections) {
         (void)oracle_fail(
                 "group %u: on_state of connection %u of %u", number, client, group->connections);
-    } else if (state == CMDS_CONNECTION_UP && (group->up[client] > 0 || group->down[client] > 0)) {
-        (void)oracle_fail("group %u: connection %u comes up again", number, client);
-    } else if (state == CMDS_CONNECTION_UP) {
-        group->up[client]++;
-        if (cause->code != 0 || cause->text[0] != '\0') {
-            (void)oracle_fail("group %u: UP has a cause, %d", number, cause->code);
-        }
-    } else if (group->down[client]++ > 0) {
-        (void)oracle_fail("group %u: connection %u is down twice", number, client);
+    } else if (!oracle_may_follow(group->states[client], state)) {
+        (void)oracle_fail("group %u: connection %u: state %u after %u", number, client, state,
+                group->states[client]);
+    } else if ((cause->code == 0) != (state == CMDS_CONNECTION_UP) ||
+               (cause->text[0] == '\0') != (state == CMDS_CONNECTION_UP)) {
+        (void)oracle_fail("group %u: state %u has the cause %d", number, state, cause->code);
     } else {
-        group->causes[client] = cause->code;
-        if (cause->code >= 0) {
-            (void)oracle_fail("group %u: DOWN without a cause", number);
-        } else if (cause->code == CMDS_E_CLOSED && group->state == ORACLE_GROUP_OPEN) {
-            (void)oracle_fail("group %u: DOWN says closed, but it was not", number);
-        } else if (cause->code != CMDS_E_CLOSED && group->state == ORACLE_GROUP_OPEN &&
-                   !oracle_may_lose(group)) {
-            (void)oracle_fail(
-                    "group %u (client %d, server %u): nothing disturbed connection %u, and "
-                    "it is down: %s",
-                    number, (int)group->client, group->server, client, cause->text);
-        }
+        group->states[client] = (uint8_t)state;
+        group->up[client] += state == CMDS_CONNECTION_UP;
+        group->waits[client] += state == CMDS_CONNECTION_WAITING;
+        group->down[client] = (uint8_t)(group->down[client] + (state == CMDS_CONNECTION_DOWN));
+        oracle_check_cause(number, client, state, cause);
     }
 }
 
@@ -214,7 +239,7 @@ static void oracle_group_check_end(uint32_t number)
             (void)oracle_fail("group %u: it is closed, and connection %u was never down (up %u)",
                     number, i, group->up[i]);
         }
-        if (group->lost[i] > 0 && group->causes[i] == CMDS_E_CLOSED) {
+        if (group->lost[i] > 0 && group->waits[i] == 0 && group->causes[i] == CMDS_E_CLOSED) {
             (void)oracle_fail("group %u: %u commands were lost, and connection %u was not", number,
                     group->lost[i], i);
         }

@@ -72,7 +72,9 @@ struct oracle_group {
     uint32_t epoch; // Of its server, when it was opened.
     uint8_t state;
     bool is_calm, is_sender, was_down;
-    uint8_t up[SCENARIO_CONNECTIONS_MAX], down[SCENARIO_CONNECTIONS_MAX];
+    uint8_t states[SCENARIO_CONNECTIONS_MAX]; // enum cmds_connection_state, told last.
+    uint8_t down[SCENARIO_CONNECTIONS_MAX];
+    uint32_t up[SCENARIO_CONNECTIONS_MAX], waits[SCENARIO_CONNECTIONS_MAX];
     int32_t causes[SCENARIO_CONNECTIONS_MAX];
     uint32_t lost[SCENARIO_CONNECTIONS_MAX];
     uint64_t pending; // Taken, and without an end.

@@ -130,6 +130,9 @@ static void draw_client_limits(
     client->keepalive_ms = draw_one_in(draw, 3) ? CMDS_NEVER : draw_rarely(draw, 3, 1000, 5000);
     client->keepalive_interval_ms = draw_rarely(draw, 3, 1000, 3000);
     client->connect_ms = draw_rarely(draw, 4, 500, 8000);
+    client->reconnect_ms = draw_one_in(draw, 3) ? CMDS_NEVER : draw_rarely(draw, 2, 1, 500);
+    client->reconnect_max_ms = draw_rarely(draw, 2, 100, 3000);
+    client->reconnect_count = draw_rarely(draw, 4, 1, 8);
     client->memory_size_max = draw_rarely(draw, 10, 1u << 20, 4u << 20);
     client->buffer_size = draw_rarely(draw, 4, 4096, 9000);
     client->buffer_count_max = draw_rarely(draw, 5, 1, 64);

@@ -79,6 +79,8 @@ struct scenario_client {
     uint32_t hows; // Bits by enum talk_how.
     uint32_t in_flight_max, frame_size_max, output_size_max;
     uint32_t deadline_ms, keepalive_ms, keepalive_interval_ms, write_ms, connect_ms;
+    uint32_t reconnect_ms, reconnect_max_ms,
+            reconnect_count; // reconnect_ms CMDS_NEVER: it does not.
     uint64_t memory_size_max;
     uint32_t buffer_size, buffer_count_max;
     uint32_t ring_entries, spin_us;

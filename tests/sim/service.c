@@ -69,7 +69,7 @@ static void service_open_upstream(struct service *service)
     const struct scenario_server *to = &oracle.scenario->servers[plan->upstream];
     struct cmds_error error = CMDS_ERROR_INIT;
     struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&talk_protocol);
-    options.reconnect_delay_ms = CMDS_NEVER;
+    options.reconnect_delay_ms = (plan->number & 2) != 0 ? CMDS_NEVER : 0;
     uint32_t shards = cmds_runtime_shard_count(service->runtime);
     options.client_count = shards + (plan->number & 1);
     options.connect = to->connect;
