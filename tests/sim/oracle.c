@@ -151,15 +151,6 @@ static bool oracle_may_lose(const struct oracle_group *group)
     return !group->is_calm || group->was_down || server->epoch != group->epoch || is_main;
 }
 
-/*
- * With TLS a server that does not read, because it is at a bound, tells only those that it lives who have
- * sent a ping before: see cmds_server_options. Commands before the first ping may have met the bound.
- */
-static bool oracle_is_first_ping(const struct oracle_group *group, const struct cmds_error *cause)
-{
-    return oracle.scenario->servers[group->server].masked && strstr(cause->text, "no pong") != NULL;
-}
-
 /* A connection that waits begins anew, or fails at once for want of an address. */
 static bool oracle_may_follow(uint32_t before, uint32_t next)
 {
@@ -199,7 +190,6 @@ void oracle_group_state(uint32_t number, uint32_t client, enum cmds_connection_s
 {
     struct oracle_group *group = &oracle_groups[number];
     oracle.checks++;
-    group->is_calm = group->is_calm && !oracle_is_first_ping(group, cause);
     if (group->state == ORACLE_GROUP_CLOSED || group->state == ORACLE_GROUP_VOID) {
         (void)oracle_fail("group %u: on_state after its end", number);
     } else if (client >= group->connections) {
