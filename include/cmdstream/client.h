@@ -155,9 +155,9 @@ struct cmds_group_options {
     uint32_t hooks_count; // At most CMDS_HOOKS_MAX.
     // A connection that is lost, or cannot be opened, is tried again after a random time: at most
     // this after the first failure, twice as much after each further one in a row, up to
-    // reconnect_delay_max_ms. A connection that was up for a second, or answered a
-    // command, ends the row. Default 100;
-    // CMDS_NEVER: it is not tried again.
+    // reconnect_delay_max_ms and to twice the time that the row has lasted. A connection that was up
+    // for a second, or answered a command, ends the row. Default 100; CMDS_NEVER: it is not tried
+    // again.
     uint32_t reconnect_delay_ms;
     uint32_t reconnect_delay_max_ms; // Default 30000; CMDS_NEVER: no bound.
     uint32_t reconnect_count_max;    // Failures in a row after which it stays down. 0: no limit.

@@ -3,7 +3,8 @@
  * When is a server that was lost, or could not be reached, tried again?
  *
  * After a random time up to a bound, which begins at `delay_ms` and doubles with each failure in a
- * row, up to `delay_max_ms`. The whole of it is random ("full jitter"), so that clients which lost
+ * row, up to `delay_max_ms`, and to twice the time that the row has lasted: who tried often because
+ * his random times were short does not stay away longer than others for it. The whole of it is random ("full jitter"), so that clients which lost
  * their server at the same moment do not come back at the same moment.
  *
  * A connection that came up ends the row only if it answered a command or stayed up for a while: a
@@ -29,6 +30,7 @@ struct cmdi_backoff_options {
 
 struct cmdi_backoff {
     uint32_t failed;   // In a row, now.
+    uint64_t since_ms; // When the row began.
     uint64_t up_at_ms; // When it came up; 0: it is not.
     bool is_proved;    // A command was answered since: the server does what it is for.
 };

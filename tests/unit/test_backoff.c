@@ -11,6 +11,7 @@
 
 enum {
     BEGIN = 1000000,
+    LATER = BEGIN + 1000000,
     DELAY = 100,
     DELAY_MAX = 30000,
 };
@@ -24,10 +25,11 @@ static uint32_t longest(struct cmdi_backoff *backoff, const struct cmdi_backoff_
     uint32_t delay_ms = 0;
     for (uint64_t random = 0; random < 70000; random++) {
         struct cmdi_backoff copy = *backoff;
-        CU_ASSERT_TRUE(cmdi_backoff_failed(&copy, options, BEGIN, random, &delay_ms));
+        CU_ASSERT_TRUE(cmdi_backoff_failed(&copy, options, LATER, random, &delay_ms));
         most_ms = delay_ms > most_ms ? delay_ms : most_ms;
     }
-    CU_ASSERT_TRUE(cmdi_backoff_failed(backoff, options, BEGIN, 0, &delay_ms));
+    CU_ASSERT_TRUE(cmdi_backoff_failed(backoff, options, LATER, 0, &delay_ms));
+    backoff->since_ms = BEGIN;    // Long ago.
     CU_ASSERT_EQUAL(delay_ms, 0); // Anything between none and the longest.
     return most_ms;
 }
@@ -41,6 +43,20 @@ static void test_backoff_doubles_up_to_its_bound(void)
         CU_ASSERT_EQUAL(backoff.failed, i);
         expected_ms = expected_ms * 2 < DELAY_MAX ? expected_ms * 2 : DELAY_MAX;
     }
+}
+
+/* Who has tried often in a short time comes back as soon as others. */
+static void test_backoff_is_no_longer_than_the_row(void)
+{
+    struct cmdi_backoff backoff = {.failed = 9, .since_ms = LATER - 700};
+    uint32_t most_ms = 0;
+    uint32_t delay_ms = 0;
+    for (uint64_t random = 0; random < 70000; random++) {
+        struct cmdi_backoff copy = backoff;
+        CU_ASSERT_TRUE(cmdi_backoff_failed(&copy, &defaults, LATER, random, &delay_ms));
+        most_ms = delay_ms > most_ms ? delay_ms : most_ms;
+    }
+    CU_ASSERT_EQUAL(most_ms, DELAY + 2 * 700);
 }
 
 static void test_backoff_has_extremes(void)
@@ -95,6 +111,7 @@ static void test_backoff_counts(void)
 
 static CU_TestInfo tests[] = {
         {"doubles up to its bound", test_backoff_doubles_up_to_its_bound},
+        {"no longer than the row", test_backoff_is_no_longer_than_the_row},
         {"extremes", test_backoff_has_extremes},
         {"only a stable connection ends the row",
                 test_backoff_only_a_stable_connection_ends_the_row},
