@@ -112,12 +112,13 @@ struct cmds_group_options {
     // A ping is sent as soon as the connection is up, and when no command was sent or nothing was
     // received for so long. Default 2500; CMDS_NEVER: no pings.
     uint32_t keepalive_ms;
-    // Time between pings while that lasts. A connection is lost if nothing at all is received for
-    // twice as long after a ping has reached the server's side, or if nothing of what is in its way is
-    // acknowledged for so long. Bytes that were received and wait for their callback count; time in
-    // which the shard was stopped or held up does not. Default 1000: a server that has vanished is
-    // found within 5 s. A server that does not read, at a bound or in its drain, sends a sign of life
-    // once a second: with less than 750 such a server may be taken for a dead one.
+    // Time between pings while that lasts. A connection is lost if nothing at all is received for two
+    // of them after a ping has reached the server's side, or nothing of what is in its way is
+    // acknowledged for so long, and nothing is received for keepalive_ms and two of them in all. Bytes
+    // that were received and wait for their callback count; time in which the shard was stopped or
+    // held up does not. Default 1000: a server that has vanished is found within 5 s. A server that
+    // does not read, at a bound or in its drain, sends a sign of life once a second: keepalive_ms and
+    // two of these should be no less than 1500.
     uint32_t keepalive_interval_ms;
     struct cmds_bytes server_info; // What the server must say. Default "default".
     void *context;                 // For the callbacks below, which run on a shard.

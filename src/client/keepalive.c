@@ -51,9 +51,19 @@ static uint64_t keepalive_left_ms(
     if (!keepalive->pong_awaited) {
         return UINT64_MAX;
     }
-    uint64_t end_ms =
-            keepalive_silent_since_ms(keepalive, look) + cmdi_keepalive_patience_ms(keepalive);
+    uint64_t end_ms = keepalive_silent_since_ms(keepalive, look) + keepalive->patience_ms;
     return end_ms > look->awake_ms ? end_ms - look->awake_ms : 0;
+}
+
+/* See the header: two intervals, and what is left of idle_ms since the server was heard. */
+static uint64_t keepalive_patience_ms(
+        const struct cmdi_keepalive *keepalive, const struct cmdi_keepalive_look *look)
+{
+    uint64_t heard_ms =
+            look->received_ms > keepalive->since_ms ? look->received_ms : keepalive->since_ms;
+    uint64_t ago_ms = look->now_ms - heard_ms;
+    return 2 * (uint64_t)keepalive->interval_ms +
+           (ago_ms < keepalive->idle_ms ? keepalive->idle_ms - ago_ms : 0);
 }
 
 static uint64_t keepalive_later(uint64_t one_ms, uint64_t other_ms)
@@ -103,6 +113,7 @@ void cmdi_keepalive_pinged(
     if (!keepalive->pong_awaited) {
         keepalive->pong_awaited = true;
         keepalive->is_asked = is_written;
+        keepalive->patience_ms = keepalive_patience_ms(keepalive, look);
         keepalive->pong_since_ms = 0;
         keepalive->ping_end = look->sent_size + look->output_size +
                               (is_written ? (uint64_t)CMDI_KEEPALIVE_PING_SIZE : 0);

@@ -5,7 +5,8 @@
  * A ping is sent as soon as the connection is up, so that a server knows that it will be asked, also
  * when it does not read for a while; then whenever no command was sent, or nothing was received, for
  * `idle_ms`, and every `interval_ms` as long as that lasts. Anything received after a ping proves as
- * much as its pong. If nothing is received for two intervals after one, the connection is lost.
+ * much as its pong. The connection is lost if nothing is received for two intervals after one, and
+ * for `idle_ms` and two intervals in all: a server that was just heard may be busy for a while.
  *
  * Four things must not make a living server a lost one. A ping that is still on its way cannot be
  * answered: until the peer's side has acknowledged it, what counts is that something is
@@ -35,6 +36,7 @@ struct cmdi_keepalive {
     uint64_t ping_ms;  // When the last ping was written; 0: none was.
     uint64_t ping_sequence; // sequence_sent at the last ping.
     uint64_t ping_end;      // What delivered_size is once the first ping without a pong has come...
+    uint64_t patience_ms;   // ...how long the server may be silent from then on...
     uint64_t ping_received; // ...what received_size was when that was written...
     uint64_t delivered_size;  // ...how far it was at the last look...
     uint64_t delivered_at_ms; // ...since when, in time awake...
@@ -65,11 +67,6 @@ enum cmdi_keepalive_verdict {
 /** The connection is up; cmdi_keepalive_check() is due. */
 void cmdi_keepalive_begin(
         struct cmdi_keepalive *keepalive, uint32_t idle_ms, uint32_t interval_ms, uint64_t now_ms);
-/** How long a server may be silent after a ping. */
-static inline uint64_t cmdi_keepalive_patience_ms(const struct cmdi_keepalive *keepalive)
-{
-    return 2 * (uint64_t)keepalive->interval_ms;
-}
 /**
  * Does cmdi_keepalive_check() need to know delivered_size? Else it may be sent_size: to ask for it is
  * a system call.

@@ -533,7 +533,7 @@ static void client_on_keepalive(struct cmdi_client *client, uint64_t now_ms)
     enum cmdi_keepalive_verdict verdict = cmdi_keepalive_check(&client->keepalive, &look, &next_ms);
     if (verdict == CMDI_KEEPALIVE_LOST) {
         cmdi_conn_fail(&client->conn, CMDS_E_LOST, "no pong for %u ms",
-                (unsigned)cmdi_keepalive_patience_ms(&client->keepalive));
+                (unsigned)client->keepalive.patience_ms);
         return;
     }
     if (verdict == CMDI_KEEPALIVE_PING) {

@@ -8,6 +8,10 @@
 
 #include "support/harness.h"
 
+enum {
+    PEER_STEP_MS = 150, // Less than what a shard takes for a stop.
+};
+
 struct peer *peer_of(struct cmdi_conn *conn)
 {
     return CMDI_CONTAINER(conn, struct peer, conn);
@@ -338,6 +342,14 @@ void peer_advance(struct peer *peer)
 void peer_advance_ms(struct peer *peer, uint64_t ms)
 {
     cmdi_shard_step(peer->shard, peer->shard->now_ns + ms * 1000000);
+}
+
+void peer_pass_ms(struct peer *peer, uint64_t ms)
+{
+    for (uint64_t step_ms = 0; ms > 0; ms -= step_ms) {
+        step_ms = ms < PEER_STEP_MS ? ms : PEER_STEP_MS;
+        peer_advance_ms(peer, step_ms);
+    }
 }
 
 void peer_open_done(struct peer *peer, int code)

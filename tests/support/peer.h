@@ -99,6 +99,8 @@ void peer_free(struct peer *peer);
 /** Runs what is to be run now. */
 void peer_advance(struct peer *peer);
 void peer_advance_ms(struct peer *peer, uint64_t ms);
+/** The same in steps: a shard that is very late with a timer was stopped, for which peers do not pay. */
+void peer_pass_ms(struct peer *peer, uint64_t ms);
 /** The operation in flight has ended. */
 void peer_open_done(struct peer *peer, int code);
 void peer_send_done(struct peer *peer, int32_t result);

@@ -27,13 +27,13 @@ static void test_conn_write_is_judged_by_what_the_peer_takes(void)
     peer_append(peer, large, sizeof(large));
     CU_ASSERT_EQUAL(peer_send_all(peer), 1); // All is out of our hands.
     for (int i = 0; i < 4; i++) {
-        peer_advance_ms(peer, 90);
+        peer_pass_ms(peer, 90);
         CU_ASSERT_EQUAL_FATAL(peer->conn.state, CMDI_CONN_OPEN);
         peer->taken += 4096;
     }
-    peer_advance_ms(peer, 90);
+    peer_pass_ms(peer, 90);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
-    peer_advance_ms(peer, 102);
+    peer_pass_ms(peer, 102);
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER);
     peer_free(peer);
 
@@ -43,7 +43,7 @@ static void test_conn_write_is_judged_by_what_the_peer_takes(void)
     cmdi_conn_start(&peer->conn);
     peer_append(peer, large, 10);
     CU_ASSERT_EQUAL(peer_send_all(peer), 1);
-    peer_advance_ms(peer, 1000);
+    peer_pass_ms(peer, 1000);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
     peer_free(peer);
 }
@@ -67,12 +67,12 @@ static void check_rate(uint32_t write_timeout_ms, uint64_t bytes, bool stays)
 {
     struct peer *peer = waiting_peer(&peer_server_ops, write_timeout_ms);
     for (int i = 0; i < 100; i++) {
-        peer_advance_ms(peer, 1000);
+        peer_pass_ms(peer, 1000);
         peer->taken += bytes;
     }
     CU_ASSERT_EQUAL(peer->conn.state == CMDI_CONN_OPEN, stays);
     for (int i = 0; i < 3; i++) {
-        peer_advance_ms(peer, write_timeout_ms / 2 + 1);
+        peer_pass_ms(peer, write_timeout_ms / 2 + 1);
     }
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER);
     peer_free(peer);
@@ -105,14 +105,14 @@ static void test_conn_slow_peer_may_be_spared(void)
     asked_count = 0;
     struct peer *peer = waiting_peer(&ops, 100);
     for (int i = 0; i < 1010; i++) {
-        peer_advance_ms(peer, 10);
+        peer_pass_ms(peer, 10);
     }
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
     CU_ASSERT(asked_count >= 90 && asked_count <= 100); // Once each time.
     CU_ASSERT_EQUAL(peer->counters.slow_consumers, 0);
 
     spares = false;
-    peer_advance_ms(peer, 110);
+    peer_pass_ms(peer, 110);
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER);
     peer_free(peer);
 
@@ -121,9 +121,9 @@ static void test_conn_slow_peer_may_be_spared(void)
     peer_append(peer, "0123456789", 10);
     peer_advance(peer);
     cmdi_conn_finish(&peer->conn);
-    peer_advance_ms(peer, 50);
+    peer_pass_ms(peer, 50);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_FINISHING);
-    peer_advance_ms(peer, 60);
+    peer_pass_ms(peer, 60);
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER);
     peer_free(peer);
 }
@@ -133,13 +133,13 @@ static void test_conn_finish_ends_without_a_write_limit(void)
     struct peer *peer = peer_started();
     peer_append(peer, "0123456789", 10);
     peer_advance(peer);
-    peer_advance_ms(peer, 1000000);
+    peer_pass_ms(peer, 1000000);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN); // There is no limit.
     cmdi_conn_finish(&peer->conn);
     peer->conn.error_code = CMDS_E_EOF; // An end in order...
-    peer_advance_ms(peer, 9000);
+    peer_pass_ms(peer, 9000);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_FINISHING);
-    peer_advance_ms(peer, 1100);
+    peer_pass_ms(peer, 1100);
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER); // ...that did not remain one.
     CU_ASSERT_EQUAL(peer->counters.slow_consumers, 1);
     peer_free(peer);
@@ -164,7 +164,7 @@ static struct peer *held_peer(const struct cmdi_conn_ops *ops, uint32_t idle_tim
     peer->busy = true;
     cmdi_conn_start(&peer->conn);
     cmdi_conn_pause(&peer->conn);
-    peer_advance_ms(peer, 1);
+    peer_pass_ms(peer, 1);
     peer_recv_done(peer, -ECANCELED);
     peer_advance(peer);
     return peer;
@@ -183,9 +183,9 @@ static void test_conn_held_is_watched(void)
     peer_watch_done(peer, CMDI_PEER_FINISHED);
     peer_advance(peer);
     CU_ASSERT_TRUE(peer->watching && !peer->watch_finish); // Not for the same one again.
-    peer_advance_ms(peer, 4990);
+    peer_pass_ms(peer, 4990);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
-    peer_advance_ms(peer, 20);
+    peer_pass_ms(peer, 20);
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_IDLE);
     peer_free(peer);
 
@@ -204,13 +204,13 @@ static void test_conn_held_shows_that_it_lives(void)
     held_count = 0;
     struct peer *peer = held_peer(&ops, CMDS_NEVER);
     for (int i = 0; i < 5; i++) {
-        peer_advance_ms(peer, 1001);
+        peer_pass_ms(peer, 1001);
     }
     CU_ASSERT(held_count >= 4 && held_count <= 5);
     cmdi_conn_resume(&peer->conn);
     held_count = 0;
     for (int i = 0; i < 5; i++) {
-        peer_advance_ms(peer, 1001);
+        peer_pass_ms(peer, 1001);
     }
     CU_ASSERT_EQUAL(held_count, 0);
     peer_free(peer);
@@ -232,7 +232,7 @@ static struct peer *paused_client(uint32_t write_timeout_ms)
     peer_advance(peer);
     CU_ASSERT_EQUAL_FATAL(peer->conn.state, CMDI_CONN_OPEN);
     cmdi_conn_pause(&peer->conn);
-    peer_advance_ms(peer, 1);
+    peer_pass_ms(peer, 1);
     peer_recv_done(peer, -ECANCELED);
     peer_advance(peer);
     return peer;
@@ -243,11 +243,11 @@ static void test_conn_paused_client_takes_a_little(void)
 {
     static uint8_t wire[PEER_WIRE_MAX];
     struct peer *peer = paused_client(CMDS_NEVER);
-    peer_advance_ms(peer, 1900);
+    peer_pass_ms(peer, 1900);
     CU_ASSERT_FALSE(peer->receiving);
     uint32_t taken = 0;
     for (uint32_t i = 0; i < 1000; i++) {
-        peer_advance_ms(peer, 1000);
+        peer_pass_ms(peer, 1000);
         if (peer->receiving) {
             cmdi_conn_feed(&peer->conn, wire, sizeof(wire));
             peer_recv_done(peer, -EAGAIN);
@@ -262,7 +262,7 @@ static void test_conn_paused_client_takes_a_little(void)
     peer_free(peer);
 
     peer = held_peer(&peer_server_ops, CMDS_NEVER); // A server that is at a bound takes nothing.
-    peer_advance_ms(peer, 10000);
+    peer_pass_ms(peer, 10000);
     CU_ASSERT_FALSE(peer->receiving);
     peer_free(peer);
 }
@@ -275,12 +275,12 @@ static void test_conn_paused_client_does_not_judge_its_server(void)
     peer_append(peer, "0123456789", 10);
     CU_ASSERT_EQUAL(peer_send_all(peer), 1);
     for (int i = 0; i < 10; i++) {
-        peer_advance_ms(peer, 90);
+        peer_pass_ms(peer, 90);
     }
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
     cmdi_conn_resume(&peer->conn);
     for (int i = 0; i < 10; i++) {
-        peer_advance_ms(peer, 90);
+        peer_pass_ms(peer, 90);
     }
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER);
     peer_free(peer);
@@ -296,21 +296,21 @@ static void test_conn_is_not_judged_while_it_does_not_listen(void)
         peer->limits.idle_timeout_ms = 1000;
         peer->limits.frame_timeout_ms = cut ? 500 : CMDS_NEVER;
         cmdi_conn_start(&peer->conn);
-        peer_advance_ms(peer, 1);
+        peer_pass_ms(peer, 1);
         cmdi_conn_feed(&peer->conn, wire, cut ? 3 : 0);
         peer_advance(peer);
-        peer_advance_ms(peer, 300);
+        peer_pass_ms(peer, 300);
         peer_recv_done(peer, -ENOBUFS);
-        peer_advance_ms(peer, 60000);
+        peer_pass_ms(peer, 60000);
         CU_ASSERT_EQUAL_FATAL(peer->conn.state, CMDI_CONN_OPEN);
         CU_ASSERT_TRUE(cmdi_conn_is_behind(&peer->conn));
         cmdi_list_remove(&peer->conn.starve.link); // Here is one.
         cmdi_conn_on_buffers(peer->shard, &peer->conn.starve);
         peer_advance(peer);
         CU_ASSERT_TRUE(peer->receiving);
-        peer_advance_ms(peer, cut ? 190 : 690); // What was left of its time...
+        peer_pass_ms(peer, cut ? 190 : 690); // What was left of its time...
         CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
-        peer_advance_ms(peer, 120); // ...and no more.
+        peer_pass_ms(peer, 120); // ...and no more.
         CU_ASSERT_EQUAL(peer->conn.error_code, cut ? CMDS_E_TIMEOUT : CMDS_E_IDLE);
         peer_free(peer);
     }
@@ -322,7 +322,7 @@ static void test_conn_has_run_what_had_come(void)
     uint64_t mark = 0;
     size_t size = peer_mixed_frames(wire, 8);
     struct peer *peer = peer_started();
-    peer_advance_ms(peer, 1);
+    peer_pass_ms(peer, 1);
     CU_ASSERT_TRUE(cmdi_conn_has_run(&peer->conn, &mark));
     cmdi_conn_feed(&peer->conn, wire, size);
     CU_ASSERT_FALSE(cmdi_conn_has_run(&peer->conn, &mark));
@@ -344,9 +344,9 @@ static void test_conn_has_run_what_had_come(void)
 
 static void expect_timeout(struct peer *peer, uint64_t ms, int code)
 {
-    peer_advance_ms(peer, ms - 1);
+    peer_pass_ms(peer, ms - 1);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
-    peer_advance_ms(peer, 2);
+    peer_pass_ms(peer, 2);
     CU_ASSERT_EQUAL(peer->conn.error_code, code);
     peer_free(peer);
 }
@@ -361,7 +361,7 @@ static void test_conn_idle_ends_it(void)
     peer = peer_open(&peer_server_ops);
     peer->limits.idle_timeout_ms = 100;
     cmdi_conn_start(&peer->conn);
-    peer_advance_ms(peer, 99);
+    peer_pass_ms(peer, 99);
     cmdi_conn_feed(&peer->conn, "", 1); // A ping is a sign of life.
     expect_timeout(peer, 100, CMDS_E_IDLE);
 
@@ -369,10 +369,10 @@ static void test_conn_idle_ends_it(void)
     peer->limits.idle_timeout_ms = 100;
     cmdi_conn_start(&peer->conn);
     peer->busy = true;
-    peer_advance_ms(peer, 1000);
+    peer_pass_ms(peer, 1000);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
     peer->busy = false;
-    peer_advance_ms(peer, 102);
+    peer_pass_ms(peer, 102);
     CU_ASSERT_EQUAL(peer->counters.idle_closes, 1);
     peer_free(peer);
 }
@@ -387,12 +387,12 @@ static void test_conn_frame_has_to_get_whole(void)
 
     for (size_t i = 0; i < size / 2 + 1; i++) { // Each byte within the time, the frame as well.
         cmdi_conn_feed(&peer->conn, wire + i, 1);
-        peer_advance_ms(peer, 10);
+        peer_pass_ms(peer, 10);
     }
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
     CU_ASSERT_EQUAL(peer->frames, 1);
     for (size_t i = size / 2 + 1; i < size - 1; i++) { // Drops do not keep it alive.
-        peer_advance_ms(peer, 30);
+        peer_pass_ms(peer, 30);
         cmdi_conn_feed(&peer->conn, wire + i, 1);
     }
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_TIMEOUT);
@@ -406,7 +406,7 @@ static void test_conn_frame_has_to_get_whole(void)
     peer_advance(peer);
     cmdi_conn_pause(&peer->conn);
     peer_advance(peer);
-    peer_advance_ms(peer, 1000);
+    peer_pass_ms(peer, 1000);
     cmdi_conn_resume(&peer->conn);
     peer_advance(peer);
     expect_timeout(peer, 100, CMDS_E_TIMEOUT);
@@ -420,13 +420,13 @@ static void test_conn_write_has_to_go_on(void)
     cmdi_conn_start(&peer->conn);
     peer_append(peer, large, sizeof(large));
     peer_advance(peer);
-    peer_advance_ms(peer, 99);
+    peer_pass_ms(peer, 99);
     peer_send_done(peer, 4096); // Progress: the time begins anew when it is found.
-    peer_advance_ms(peer, 4);
-    peer_advance_ms(peer, 99);
+    peer_pass_ms(peer, 4);
+    peer_pass_ms(peer, 99);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
     peer_send_done(peer, 49); // Less in that time is none: a byte now and then holds nothing.
-    peer_advance_ms(peer, 2);
+    peer_pass_ms(peer, 2);
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER);
     CU_ASSERT_EQUAL(peer->counters.slow_consumers, 1);
     peer_free(peer);
@@ -438,7 +438,7 @@ static void test_conn_write_has_to_go_on(void)
     peer_append(peer, "0123456789", 10);
     cmdi_conn_finish(&peer->conn);
     peer_advance(peer);
-    peer_advance_ms(peer, 101);
+    peer_pass_ms(peer, 101);
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_SLOW_PEER);
     peer_free(peer);
 }
@@ -453,18 +453,18 @@ static void test_conn_opening_counts_in_the_time_of_the_server_info(void)
     struct cmdi_conn_ops ops = peer_server_ops;
     ops.on_open = on_open_later;
     struct peer *peer = peer_open_timed(&ops, 100);
-    peer_advance_ms(peer, 99);
+    peer_pass_ms(peer, 99);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_CONNECTING);
-    peer_advance_ms(peer, 2);
+    peer_pass_ms(peer, 2);
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_TIMEOUT);
     peer_free(peer);
 
     peer = peer_open_timed(&ops, 100);
-    peer_advance_ms(peer, 60);
+    peer_pass_ms(peer, 60);
     peer_open_done(peer, 0);
     cmdi_conn_start(&peer->conn);
     peer_append(peer, "\004calc", 5);
-    peer_advance_ms(peer, 41); // Of the whole time.
+    peer_pass_ms(peer, 41); // Of the whole time.
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_TIMEOUT);
     peer_free(peer);
 }
@@ -474,9 +474,9 @@ static void test_conn_server_info_has_to_leave(void)
     struct peer *peer = peer_open_timed(&peer_server_ops, 100);
     peer_append(peer, "\004calc", 5);
     cmdi_conn_start(&peer->conn);
-    peer_advance_ms(peer, 99);
+    peer_pass_ms(peer, 99);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
-    peer_advance_ms(peer, 2);
+    peer_pass_ms(peer, 2);
     CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_TIMEOUT);
     CU_ASSERT_EQUAL(peer->counters.slow_consumers, 1);
     peer_free(peer);
@@ -485,7 +485,7 @@ static void test_conn_server_info_has_to_leave(void)
     peer_append(peer, "\004calc", 5);
     cmdi_conn_start(&peer->conn);
     (void)peer_send_all(peer);
-    peer_advance_ms(peer, 1000);
+    peer_pass_ms(peer, 1000);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
     peer_free(peer);
 }

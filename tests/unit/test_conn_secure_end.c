@@ -205,9 +205,9 @@ static void test_secure_reset_in_the_handshake_is_looked_for(void)
         masked_open(&masked, is_server ? &peer_secured_server_ops : &peer_client_ops, CMDS_NEVER);
         struct peer *peer = masked.peer;
         uint32_t recvs = peer->recvs;
-        peer_advance_ms(peer, CMDI_SECURE_SILENT_MS - 1);
+        peer_pass_ms(peer, CMDI_SECURE_SILENT_MS - 1);
         CU_ASSERT_EQUAL(peer->stops, 0);
-        peer_advance_ms(peer, 2);
+        peer_pass_ms(peer, 2);
         CU_ASSERT_EQUAL(peer->stops, (uint32_t)is_server); // A client has sent something.
         if (is_server) {
             peer_recv_done(peer, -ECANCELED);
@@ -271,7 +271,7 @@ static void test_secure_finish_drains_notifies_shuts_and_lingers(void)
     CU_ASSERT_EQUAL(found.last, MASK_NOTIFY);
     CU_ASSERT_EQUAL(found.size, 6);
     CU_ASSERT_EQUAL(memcmp(masked.data, "onetwo", 6), 0);
-    peer_advance_ms(peer, 900); // Up to linger_timeout_ms.
+    peer_pass_ms(peer, 900); // Up to linger_timeout_ms.
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_LINGERING);
     masked_feed(&masked, MASK_NOTIFY); // It is thrown away with all else.
     peer_recv_done(peer, 0);
@@ -382,9 +382,9 @@ static void test_secure_alert_lingers_for_a_second(void)
         masked.peer->limits.linger_timeout_ms = linger_ms;
         masked_feed_hello(&masked, 1);
         (void)peer_send_all(masked.peer);
-        peer_advance_ms(masked.peer, linger_ms == 200 ? 199 : 999);
+        peer_pass_ms(masked.peer, linger_ms == 200 ? 199 : 999);
         CU_ASSERT_EQUAL(masked.peer->conn.state, CMDI_CONN_LINGERING);
-        peer_advance_ms(masked.peer, 2);
+        peer_pass_ms(masked.peer, 2);
         CU_ASSERT_EQUAL(masked.peer->conn.state, CMDI_CONN_CLOSING);
         masked_free(&masked);
     }
@@ -401,7 +401,7 @@ static void test_secure_alert_that_nobody_takes(void)
     peer_advance(masked.peer);
     CU_ASSERT_PTR_NOT_NULL(masked.peer->sending);
     CU_ASSERT_EQUAL(masked.peer->conn.state, CMDI_CONN_FINISHING);
-    peer_advance_ms(masked.peer, 10200);
+    peer_pass_ms(masked.peer, 10200);
     CU_ASSERT(masked.peer->conn.state >= CMDI_CONN_CLOSING);
     CU_ASSERT_EQUAL(masked.peer->conn.error_code, CMDS_E_TLS_CERTIFICATE);
     masked_free(&masked);

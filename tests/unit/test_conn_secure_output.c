@@ -220,9 +220,9 @@ static void expect_slow_peer(struct masked *masked, uint64_t ms)
     struct peer *peer = masked->peer;
     peer_advance(peer);
     CU_ASSERT_PTR_NOT_NULL(peer->sending);
-    peer_advance_ms(peer, ms - 20);
+    peer_pass_ms(peer, ms - 20);
     CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_FINISHING);
-    peer_advance_ms(peer, 22);
+    peer_pass_ms(peer, 22);
     CU_ASSERT(peer->conn.state >= CMDI_CONN_CLOSING);
     CU_ASSERT_EQUAL(peer->counters.slow_consumers, 1);
     masked_free(masked);

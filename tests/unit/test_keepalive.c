@@ -174,6 +174,21 @@ static void test_keepalive_silence_after_a_ping_is_a_loss(void)
     CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
 }
 
+/* A ping just after something was heard: there is more patience, the same time in all. */
+static void test_keepalive_who_was_just_heard_has_more_time(void)
+{
+    struct line line = line_begun();
+    uint64_t end_ms = BEGIN + IDLE + PATIENCE;
+    for (line_pass(&line, 1); line.look.now_ms < end_ms; line_pass(&line, 1)) {
+        enum cmdi_keepalive_verdict verdict = line_check(&line);
+        CU_ASSERT_NOT_EQUAL(verdict, CMDI_KEEPALIVE_LOST);
+        if (verdict == CMDI_KEEPALIVE_PING) {
+            line_ping(&line, true);
+        }
+    }
+    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
+}
+
 static void test_keepalive_anything_received_is_as_good_as_a_pong(void)
 {
     struct line line = line_pinged();
@@ -282,6 +297,7 @@ static CU_TestInfo tests[] = {
         {"what is sent and answered needs no ping",
                 test_keepalive_what_is_sent_and_answered_needs_no_ping},
         {"silence after a ping is a loss", test_keepalive_silence_after_a_ping_is_a_loss},
+        {"who was just heard has more time", test_keepalive_who_was_just_heard_has_more_time},
         {"anything received is as good as a pong",
                 test_keepalive_anything_received_is_as_good_as_a_pong},
         {"what lies unread may be the pong", test_keepalive_what_lies_unread_may_be_the_pong},

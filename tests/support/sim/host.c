@@ -126,6 +126,7 @@ void asker_init(struct asker *asker, struct hall *hall)
     asker->options.connect = "127.0.0.1:9001";
     asker->options.deadline_ms = asker->options.connect_timeout_ms = CMDS_NEVER;
     asker->options.reconnect_delay_ms = CMDS_NEVER;
+    asker->options.keepalive_ms = CMDS_NEVER; // What its server reads are commands.
     asker->options.context = asker;
     asker->options.on_writable = on_writable;
     asker->options.on_unexpected = on_unexpected;
