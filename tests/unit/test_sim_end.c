@@ -255,6 +255,9 @@ static int act_forward(struct cmds_call *call, const struct act *act)
     struct hall *hall = cmds_call_receiver(call);
     struct forwards *forwards = hall->context;
     int shard = cmds_runtime_current_shard(hall->runtime);
+    if (forwards == NULL) { // Its guests have gone.
+        return hall_answer(call, act->number);
+    }
     if (act->number == ACT_FORWARD) {
         forwards->connections[shard] = cmds_call_connection(call);
         forwards->begun++;
@@ -332,6 +335,7 @@ static void script_forwards(struct hall *hall)
         guest_close(&guests[i]);
     }
     forwards_close(&forwards, shards);
+    hall->context = NULL;
 }
 
 static void test_sim_end_of_a_group_waits_for_its_forwards(void)
