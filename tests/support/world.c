@@ -5,6 +5,8 @@
  */
 #include "support/world.h"
 
+#include <errno.h>
+
 static const struct cmds_type *const world_commands[] = {&echo_type, &run_type, &pool_type};
 static const struct cmds_type *const world_results[] = {&echoed_type, &item_type, &note_type};
 const struct cmds_protocol world_protocol = CMDS_PROTOCOL("world", world_commands, world_results);
@@ -96,6 +98,26 @@ int world_start(struct world *world)
         fprintf(stderr, "%s\n", world->error.text);
     }
     atomic_fetch_add(&world->executed, 0); // Exec functions, which add to it, see what is set here.
+    return code;
+}
+
+void world_end_server(struct world *world)
+{
+    cmds_server_close(world->server);
+    world->server = NULL;
+}
+
+int world_serve_again(struct world *world)
+{
+    uint64_t until_ms = raw_now_ms() + RAW_GUARD_MS;
+    int code = 0;
+    world->options.listen = world->address;
+    do { // A socket of somebody else may have the port for a moment, as one to connect from.
+        code = cmds_server_start(&world->server, world->runtime, &world->options, &world->error);
+    } while (code == -EADDRINUSE && raw_now_ms() < until_ms);
+    if (code < 0) {
+        fprintf(stderr, "%s\n", world->error.text);
+    }
     return code;
 }
 

@@ -101,6 +101,10 @@ struct world {
 void world_init(struct world *world);
 /** Runtime and server. Returns: 0, or why in world->error. */
 int world_start(struct world *world);
+/** The server alone, at once: its address stays known, and nobody listens there. */
+void world_end_server(struct world *world);
+/** A server where the last one was. Returns: 0, or why in world->error. */
+int world_serve_again(struct world *world);
 /** Server, then runtime. Safe when one or both are gone. */
 void world_stop(struct world *world);
 /** NULL unless the runtime is inline: who waits must turn it. */
