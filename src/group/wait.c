@@ -132,6 +132,18 @@ static int group_wait_for(
     return code;
 }
 
+/* What is reported of each says up or down. The counts change a moment before that. */
+static bool group_is_reported(struct cmds_group *group)
+{
+    bool reported = true;
+    for (uint32_t i = 0; i < group->options.client_count && reported; i++) {
+        struct cmdi_connection_view view;
+        cmdi_connection_view(group, i, &view);
+        reported = view.state == CMDS_CONNECTION_UP || view.state == CMDS_CONNECTION_DOWN;
+    }
+    return reported;
+}
+
 /* Every connection is where it is to be by the newest list, or down. */
 static bool group_has_settled(struct cmds_group *group)
 {
@@ -140,7 +152,7 @@ static bool group_has_settled(struct cmds_group *group)
             return false;
         }
     }
-    return atomic_load(&group->connecting_count) == 0;
+    return atomic_load(&group->connecting_count) == 0 && group_is_reported(group);
 }
 
 /* Each is up, or has failed at least once. */
