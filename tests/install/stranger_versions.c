@@ -64,7 +64,7 @@ static int ask(const struct cmds_codec *codec, struct cmds_error *error)
     struct cmds_runtime *runtime = NULL;
     struct cmds_group *group = NULL;
     runtime_options.shard_count = CMDS_SHARDS_INLINE;
-    options.connect = "unix:@a stranger's, where nobody listens";
+    options.connect = "unix:@a stranger's where nobody listens";
     options.codec = codec;
     options.dispatch = &dispatch;
     int code = cmds_runtime_start(&runtime, &runtime_options, error);
