@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Forwards that wait for room on the only connection of their group, whose server the test plays. What may
- * go wrong: they are not sent, or not in their order, count for ever or not at all, or go on for nobody.
+ * Forwards that wait for room on the only connection of their group, whose server the test plays, and those
+ * whose call lives on another shard. What may go wrong: they are not sent, or not in their order, count for
+ * ever or not at all, go on for nobody, end twice, or bring something home where nothing is left.
  */
 #include <errno.h>
 
+#include "group/group.h"
 #include "ring/socket.h"
+#include "server/call.h"
 #include "support/sim/host.h"
 
 enum {
@@ -23,7 +26,8 @@ struct relay {
     int listener;
     struct guest server;
     uint32_t lasts, cancelled;
-    int overtake; // What a send was told in the callback of the last result.
+    int overtake;           // What a send was told in the callback of the last result.
+    struct cmds_call *call; // That was forwarded to another shard. Borrowed.
 };
 
 static void run_all(struct hall *hall, void (*script)(struct hall *hall))
@@ -185,10 +189,167 @@ static void test_sim_forward_ends_with_its_call(void)
     run_all(&hall, script_cancel);
 }
 
+/* --- The call lives on another shard ------------------------------------------------------------ */
+
+enum {
+    CALL_MS = 100, // What a call has.
+    HELD_MS = 500, // So long a shard stands still.
+};
+
+static struct cmdi_shard *relay_shard(const struct relay *relay)
+{
+    return relay->asker.group->clients[0]->client_shard->shard;
+}
+
+/* Answers the calls of the shard where the group's connection is, and forwards the others. */
+static int act_cross(struct cmds_call *call, const struct act *act)
+{
+    struct relay *relay = ((struct hall *)cmds_call_receiver(call))->context;
+    if (cmdi_call_shard(call) == relay_shard(relay)) {
+        return hall_answer(call, act->number);
+    }
+    relay->call = call;
+    return cmds_group_forward(relay->asker.group, act_message(act), call, on_forwarded);
+}
+
+/*
+ * Two callers, one for each shard. Gives: leave(). Returns: the sequence of what was forwarded.
+ */
+static uint64_t cross(struct relay *relay, struct guest guests[2])
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        guest_enter(&guests[i]);
+        (void)guest_send(&guests[i], &act_type, 1);
+    }
+    uint64_t sequence = host_expects(&relay->server, 1, 100);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(relay->call);
+    return sequence;
+}
+
+static void leave(struct guest guests[2])
+{
+    guest_close(&guests[0]);
+    guest_close(&guests[1]);
+}
+
+/* The call is cancelled while its result is on the way home. */
+static void cancel_at_home(void *context)
+{
+    struct relay *relay = context;
+    cmds_sim_sleep_ms(2 * HALL_SETTLE_MS); // What came home meanwhile lies behind us.
+    cmds_connection_close(cmds_call_connection(relay->call));
+}
+
+static void script_meets(struct hall *hall)
+{
+    struct relay relay;
+    struct guest guests[2];
+    relay_open(&relay, hall);
+    uint64_t sequence = cross(&relay, guests);
+    uint32_t home = cmdi_call_shard(relay.call)->index;
+    CU_ASSERT_EQUAL(cmds_runtime_post(hall->runtime, home, cancel_at_home, &relay), 0);
+    cmds_sim_sleep_ms(HALL_SETTLE_MS / 2);
+    host_answer(&relay.server, sequence, 1);
+
+    HALL_UNTIL(hall->disconnects == 1);
+    cmds_sim_sleep_ms(HALL_SETTLE_MS);
+    CU_ASSERT_EQUAL(relay.lasts, 1);
+    CU_ASSERT_EQUAL(relay.cancelled, 1);
+    CU_ASSERT_EQUAL(relay.asker.unexpected, 0); // It was taken, and dropped at home.
+    leave(guests);
+    relay_close(&relay);
+}
+
+static void test_sim_forward_that_meets_its_cancel_ends_once(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.act = act_cross;
+    hall.runtime_options.shard_count = 2;
+
+    run_all(&hall, script_meets);
+}
+
+static void stand_still(void *context)
+{
+    (void)context;
+    cmds_sim_sleep_ms(HELD_MS);
+}
+
+/* The call's shard stands still at the deadline: the forward ends all the same. */
+static void script_late(struct hall *hall)
+{
+    struct relay relay;
+    struct guest guests[2];
+    relay_open(&relay, hall);
+    (void)cross(&relay, guests);
+    uint32_t home = cmdi_call_shard(relay.call)->index;
+    CU_ASSERT_EQUAL(cmds_runtime_post(hall->runtime, home, stand_still, NULL), 0);
+    CU_ASSERT_EQUAL(cmds_group_pending(relay.asker.group), 1);
+
+    cmds_sim_sleep_ms(CALL_MS + HALL_SETTLE_MS);
+    CU_ASSERT_EQUAL(cmds_group_pending(relay.asker.group), 0);
+    CU_ASSERT_EQUAL(relay.lasts, 0);
+    HALL_UNTIL(relay.lasts == 1);
+    leave(guests);
+    relay_close(&relay);
+}
+
+static void test_sim_forward_has_what_is_left_of_its_call(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.act = act_cross;
+    hall.options.exec_timeout_ms = CALL_MS;
+    hall.runtime_options.shard_count = 2;
+
+    run_all(&hall, script_late);
+}
+
+/* The group lives in another runtime, which stands still until that of both calls has gone. */
+static void script_homeless(struct hall *hall)
+{
+    struct relay relay;
+    struct guest guests[2];
+    struct hall other = *hall;
+    CU_ASSERT_EQUAL(cmds_runtime_start(&other.runtime, &hall->runtime_options, NULL), 0);
+    relay_open(&relay, &other);
+    hall->context = &relay;
+    (void)cross(&relay, guests);
+    CU_ASSERT_EQUAL(
+            cmds_runtime_post(other.runtime, relay_shard(&relay)->index, stand_still, NULL), 0);
+    cmds_sim_sleep_ms(HALL_SETTLE_MS);
+
+    cmds_server_close(hall->server);
+    cmds_runtime_stop(hall->runtime);
+    hall->server = NULL;
+    hall->runtime = NULL;
+    CU_ASSERT_EQUAL(relay.lasts, 2);
+    CU_ASSERT_EQUAL(relay.cancelled, 2);
+    CU_ASSERT(cmds_group_pending(relay.asker.group) > 0); // Over there nobody knows it yet.
+
+    HALL_UNTIL(cmds_group_pending(relay.asker.group) == 0);
+    leave(guests);
+    relay_close(&relay); // Nothing holds the group any more.
+    cmds_runtime_stop(other.runtime);
+}
+
+static void test_sim_forward_whose_home_has_gone_stays_away(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.act = act_cross;
+
+    run_all(&hall, script_homeless);
+}
+
 static CU_TestInfo tests[] = {
         {"waits for its turn", test_sim_forward_waits_for_its_turn},
         {"is pending while it waits", test_sim_forward_is_pending_while_it_waits},
         {"ends with its call", test_sim_forward_ends_with_its_call},
+        {"that meets its cancel ends once", test_sim_forward_that_meets_its_cancel_ends_once},
+        {"has what is left of its call", test_sim_forward_has_what_is_left_of_its_call},
+        {"whose home has gone stays away", test_sim_forward_whose_home_has_gone_stays_away},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("sim_forward", tests)
