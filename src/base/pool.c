@@ -46,11 +46,16 @@ void cmdi_pool_charge_to(struct cmdi_pool *pool, struct cmdi_account *account)
     pool->trim.fn = pool_on_trim;
 }
 
-/* Takes all that it has off the account. */
+/*
+ * Takes all that it has off the account. One that has nothing leaves the account alone: an owner that
+ * could not start ends on another thread, while the shard runs.
+ */
 static void pool_uncharge(struct cmdi_pool *pool, size_t size)
 {
-    if (pool->account != NULL) {
+    if (pool->account != NULL && size > 0) {
         cmdi_account_sub(pool->account, size);
+    }
+    if (pool->account != NULL) {
         cmdi_list_remove(&pool->trim.link);
     }
 }
