@@ -447,7 +447,12 @@ CMDS_API int cmds_group_endpoint(
 
 /* --- Group: the rest -------------------------------------------------------------------------- */
 
-/** Commands without their last result, over all connections; one-way ones never. Thread: any. */
+/**
+ * Commands without their last result, over all connections; one-way ones never. A command that passes
+ * from the thread that sent it to its shard may count twice for that moment: 0 is always true.
+ *
+ * Thread: any.
+ */
 CMDS_API uint64_t cmds_group_pending(const struct cmds_group *group);
 /**
  * True when no connection is up or will ever be: Go's Done. While connections are tried again it is
