@@ -64,6 +64,14 @@ function(cmdstream_add_test name label timeout)
     set_tests_properties(${name} PROPERTIES
                          LABELS "${label}" TIMEOUT ${timeout} SKIP_RETURN_CODE 77
                          ENVIRONMENT "${cmdstream_test_environment}")
+    # The long ones start first: else the last of them runs alone.
+    if(name MATCHES "torture$|^fault\\.tool_(chaos|demo|stress|tls)$|^(check|check\\.rules|install|unit\\.compile)$")
+        set_tests_properties(${name} PROPERTIES COST 40)
+    elseif(label MATCHES "interop")
+        set_tests_properties(${name} PROPERTIES COST 80)
+    elseif(name MATCHES "^tls\\.|^integration\\.(call|late|watch)$|^fault\\.(alive|musl)$|^sim\\.")
+        set_tests_properties(${name} PROPERTIES COST 15)
+    endif()
     if(label MATCHES "interop|install|example")
         # It loads a server and a client, each of which wants a core, or builds something.
         set_tests_properties(${name} PROPERTIES PROCESSORS 2)
