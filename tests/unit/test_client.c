@@ -2,13 +2,18 @@
 /*
  * A client without a network: over a transport that keeps what is sent, on a shard whose clock
  * somebody moves. A command could end twice or never, a refused one could be called back, a place in
- * the window could be lost with a command that ended early, and bytes that did not come through the
- * shard's buffers could count as silence. One thread.
+ * the window could be lost with a command that ended early, bytes that did not come through the
+ * shard's buffers could count as silence, and a connection could be begun anew while it still closes,
+ * or never. One thread.
  */
 #include "support/rig.h"
 
 #include <errno.h>
 #include <string.h>
+
+enum {
+    RETRY_MS = 10,
+};
 
 /* --- Ends ------------------------------------------------------------------------------------- */
 
@@ -374,6 +379,33 @@ static void test_client_bytes_that_were_fed_keep_it_alive(void)
     rig_free(rig);
 }
 
+/* --- A connection that is slow to close --------------------------------------------------------- */
+
+static void test_client_comes_back_when_the_old_connection_has_closed(void)
+{
+    struct rig *rig = rig_connected();
+    rig->config.backoff = (struct cmdi_backoff_options){RETRY_MS, RETRY_MS, 0};
+
+    cmdi_conn_fail(&rig->client.conn, CMDS_E_LOST, "said so");
+    rig_advance_ms(rig, 0);
+    CU_ASSERT_TRUE(rig->aborted);
+    for (int i = 0; i < 10; i++) {
+        rig_advance_ms(rig, RETRY_MS); // The pause is over long before what was in flight.
+    }
+    CU_ASSERT_EQUAL(cmdi_client_state(&rig->client), CMDI_CLIENT_WAITING);
+    CU_ASSERT_FALSE(rig->opening);
+
+    rig_end_operations(rig);
+    CU_ASSERT_EQUAL(cmdi_client_state(&rig->client), CMDI_CLIENT_CONNECT);
+    CU_ASSERT_TRUE_FATAL(rig->opening);
+    rig->opening = false;
+    cmdi_conn_on_open(&rig->client.conn, 0);
+    rig_feed(rig, "\004info", 5);
+    CU_ASSERT_EQUAL(rig->ups, 2);
+    rig->downs = 0; // Of what follows.
+    rig_free(rig);
+}
+
 static CU_TestInfo tests[] = {
         {"results end with the last", test_client_results_end_with_the_last},
         {"unknown result is an end", test_client_unknown_result_is_an_end},
@@ -397,6 +429,8 @@ static CU_TestInfo tests[] = {
                 test_client_writes_what_was_sent_elsewhere_before_its_close},
         {"callback may send", test_client_callback_may_send},
         {"bytes that were fed keep it alive", test_client_bytes_that_were_fed_keep_it_alive},
+        {"comes back when the old connection has closed",
+                test_client_comes_back_when_the_old_connection_has_closed},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("client", tests)
