@@ -2,7 +2,7 @@
 /*
  * What a kernel does seldom: a cancel that comes between two states of its target and finds nothing, and a
  * connect that gets the port to which it goes. What may go wrong: a connection that stopped reading goes on
- * for ever, and a client keeps the port from its server.
+ * for ever, a server never ends its accept, and a client keeps the port from its server.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -76,6 +76,26 @@ static void test_sim_sockets_a_cancel_that_found_nothing_is_tried_again(void)
     run_all(&hall, script_missed);
 }
 
+/* Its accept ends by a cancel, and the close waits for that. */
+static void script_accept(struct hall *hall)
+{
+    struct guest guest;
+    misses = 2;
+    cmds_server_close(hall->server);
+    hall->server = NULL;
+
+    CU_ASSERT_EQUAL(misses, 0);
+    CU_ASSERT_FALSE(guest_try(&guest));
+}
+
+static void test_sim_sockets_a_server_whose_cancel_found_nothing_closes(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+
+    run_all(&hall, script_accept);
+}
+
 /* --- Its own peer ------------------------------------------------------------------------------- */
 
 /* A client of a port that the kernel also gives to clients, and then the server of that port. */
@@ -117,6 +137,8 @@ static void test_sim_sockets_a_connect_to_itself_leaves_the_port(void)
 static CU_TestInfo tests[] = {
         {"a cancel that found nothing is tried again",
                 test_sim_sockets_a_cancel_that_found_nothing_is_tried_again},
+        {"a server whose cancel found nothing closes",
+                test_sim_sockets_a_server_whose_cancel_found_nothing_closes},
         {"a connect to itself leaves the port",
                 test_sim_sockets_a_connect_to_itself_leaves_the_port},
         CU_TEST_INFO_NULL,
