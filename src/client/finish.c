@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "client/state.h"
+
 enum {
     CLIENT_SCAN_PER_MS = 8192, // Entries visited per ms at most when deadlines are checked.
 };
@@ -41,14 +43,14 @@ struct cmds_result cmdi_client_error_result(
                 "no result within the deadline; not connected: %.200s", client->error.text);
         result.text = text->text;
     } else if (code == CMDS_E_TIMEOUT) {
-        (void)snprintf(text->text, sizeof(text->text), "%s: no result within the deadline",
-                client->client_shard->config->connect);
+        (void)snprintf(text->text, sizeof(text->text), "%.120s: no result within the deadline",
+                cmdi_client_name(client));
         result.text = text->text;
     } else if (code == CMDS_E_CANCELLED || code == -ENOMEM) {
         result.text = cmds_error_text(code);
     } else if (client->error.code == 0) { // Nothing has happened to the connection.
-        (void)snprintf(text->text, sizeof(text->text), "%s: no room for what waits: %s",
-                client->client_shard->config->connect, cmds_error_text(code));
+        (void)snprintf(text->text, sizeof(text->text), "%.120s: no room for what waits: %s",
+                cmdi_client_name(client), cmds_error_text(code));
         result.text = text->text;
     }
     return result;

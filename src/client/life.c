@@ -34,13 +34,6 @@ enum {
 static const struct cmdi_conn_ops client_conn_ops;
 static void client_on_state_timer(struct cmdi_timer *timer, uint64_t now_ms);
 
-/* What errors call the server whose address is not known. */
-static const char *client_name(const struct cmdi_client *client)
-{
-    const struct cmdi_endpoint *endpoint = cmdi_client_endpoint(client);
-    return endpoint != NULL ? endpoint->text : client->client_shard->config->connect;
-}
-
 /* `conn` is an attempt of a round. */
 static bool client_is_connecting(const struct cmdi_client *client)
 {
@@ -147,7 +140,11 @@ static void client_failed(struct cmdi_client *client)
     if (again && (!client->is_hopeless || client_turn_away(client))) {
         client_wait(client, &error, delay_ms);
     } else {
-        client->error = error;
+        bool was_tried = !again && config->backoff.delay_ms != CMDS_NEVER;
+        client->error = (struct cmds_error){0};
+        (void)(was_tried ? cmdi_fail(&client->error, error.code, "%.190s (try %u, the last one)",
+                                   error.text, (unsigned)client->backoff.failed)
+                         : cmdi_fail(&client->error, error.code, "%s", error.text));
         client_down(client);
     }
 }
@@ -245,7 +242,7 @@ static void client_next_target(struct cmdi_client *client)
     }
     if (client->round_error.code == 0) { // The addresses came in the moment in which it was over.
         (void)cmdi_fail(&client->round_error, CMDS_E_TIMEOUT,
-                "resolve %s: no time was left to connect", client_name(client));
+                "resolve %.120s: no time was left to connect", cmdi_client_name(client));
     }
     client_failed(client);
 }
@@ -376,8 +373,8 @@ void cmdi_client_assign(
 
 static void client_on_resolve_limit(struct cmdi_client *client, uint64_t now_ms)
 {
-    (void)cmdi_fail(&client->round_error, CMDS_E_TIMEOUT, "resolve %s: no answer within %u ms",
-            client_name(client), (unsigned)(now_ms - client->attempts.since_ms));
+    (void)cmdi_fail(&client->round_error, CMDS_E_TIMEOUT, "resolve %.120s: no answer within %u ms",
+            cmdi_client_name(client), (unsigned)(now_ms - client->attempts.since_ms));
     client_failed(client);
 }
 
@@ -458,8 +455,9 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
         cmdi_attempts_end(&client->attempts);
         client->is_hopeless = true;
         return cmdi_fail(&client->round_error, CMDS_E_SERVER_INFO_MISMATCH,
-                "ServerInfo of %s: \"%.*s\", but \"%.*s\" was expected", client_name(client),
-                (int)(info.size < 64 ? info.size : 64), (const char *)info.data,
+                "ServerInfo of %.100s: \"%.*s\", but \"%.*s\" was expected",
+                cmdi_client_name(client), (int)(info.size < 64 ? info.size : 64),
+                (const char *)info.data,
                 (int)(config->server_info.size < 64 ? config->server_info.size : 64),
                 (const char *)config->server_info.data);
     }

@@ -22,5 +22,11 @@ static inline const char *cmdi_client_target_text(const struct cmdi_client *clie
     CMDI_ASSERT(client->targets != NULL && client->target < client->targets->count);
     return client->targets->list[client->target].text;
 }
+/** What errors call the server: its endpoint, or all that is listed while there is none. */
+static inline const char *cmdi_client_name(const struct cmdi_client *client)
+{
+    const struct cmdi_endpoint *endpoint = cmdi_client_endpoint(client);
+    return endpoint != NULL ? endpoint->text : client->client_shard->config->connect;
+}
 
 #endif

@@ -38,7 +38,7 @@ void cmdi_connection_changed(struct cmds_group *group, struct cmdi_client *clien
         view->plain = client->round_error.code != 0 ? client->round_error : client->error;
     }
     if (is_bad && !client->is_closing && group->first_error.code == 0) {
-        group->first_error = client->error;
+        group->first_error = view->plain; // When it was to be tried again is long past.
     }
     pthread_mutex_unlock(&group->lock);
     if (group->options.on_state != NULL && !is_told) {

@@ -150,14 +150,30 @@ static int sender_try(struct cmds_sender *sender, struct cmds_message command,
 static int sender_fail(
         struct cmds_sender *sender, int code, uint32_t timeout_ms, struct cmds_error *error)
 {
-    struct cmds_error cause = CMDS_ERROR_INIT;
+    struct cmds_error why = CMDS_ERROR_INIT;
+    bool is_down = (code == CMDS_E_NOT_CONNECTED || code == CMDS_E_TIMEOUT) &&
+                   cmdi_group_why_down(sender->group, &why);
     if (code == CMDS_E_TIMEOUT) {
-        return cmdi_fail(error, code, "the window was full for %u ms", timeout_ms);
+        return cmdi_fail(error, code, "the window was full for %u ms%s%.190s", timeout_ms,
+                is_down ? "; not connected: " : "", why.text);
     }
-    if (code == CMDS_E_NOT_CONNECTED && cmds_group_error(sender->group, &cause) < 0) {
-        return cmdi_fail(error, code, "not connected: %s", cause.text);
+    return is_down ? cmdi_fail(error, code, "not connected: %s", why.text)
+                   : cmdi_fail(error, code, "send: %s", cmds_error_text(code));
+}
+
+int cmdi_sender_fail_late(struct cmds_sender *sender, int code, const char *what,
+        uint32_t timeout_ms, struct cmds_error *error)
+{
+    struct cmds_error why = CMDS_ERROR_INIT;
+    const char *connect = sender->group->options.connect;
+    if (code != CMDS_E_TIMEOUT) {
+        return cmdi_fail(error, code, "%.120s: %s", connect, cmds_error_text(code));
     }
-    return cmdi_fail(error, code, "send: %s", cmds_error_text(code));
+    if (cmdi_group_why_down(sender->group, &why)) {
+        return cmdi_fail(
+                error, code, "%s within %u ms; not connected: %.190s", what, timeout_ms, why.text);
+    }
+    return cmdi_fail(error, code, "%.120s: %s within %u ms", connect, what, timeout_ms);
 }
 
 int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command,
@@ -337,8 +353,7 @@ static int sender_send(struct cmds_sender *sender, struct cmds_message command,
     }
     code = sender_sleep(sender, wait, time);
     if (code < 0) {
-        return cmdi_fail(error, code, "%s: %s within %u ms", sender->group->options.connect,
-                code == CMDS_E_TIMEOUT ? "no result" : cmds_error_text(code), time->timeout_ms);
+        return cmdi_sender_fail_late(sender, code, "no result", time->timeout_ms, error);
     }
     return sender_take(wait, result, error);
 }

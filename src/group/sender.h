@@ -74,6 +74,12 @@ uint32_t cmdi_sender_patience_ms(
 int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command,
         const struct cmdi_sender_time *time, struct cmds_ticket *ticket, cmds_result_fn on_result,
         void *context, struct cmds_error *error);
+/**
+ * A wait for `what` ended with `code`. Of CMDS_E_TIMEOUT the sentence says why nothing is connected, if
+ * nothing is. Returns: `code`.
+ */
+int cmdi_sender_fail_late(struct cmds_sender *sender, int code, const char *what,
+        uint32_t timeout_ms, struct cmds_error *error);
 /** Wakes it after this turn. It is in no list. Thread: shard. */
 void cmdi_sender_wake_after(struct cmds_sender *sender, struct cmdi_sender_sleeper *sleeper);
 

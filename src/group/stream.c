@@ -228,10 +228,8 @@ static int stream_run(struct sender_stream *stream, const struct cmdi_sender_tim
         int code = cmdi_runtime_wait(stream->sender->runtime, &stream->ready, 0,
                 cmdi_sender_patience_ms(stream->sender, time));
         if (code < 0) {
-            return cmdi_fail(error, code, "%s: %s within %u ms",
-                    stream->sender->group->options.connect,
-                    code == CMDS_E_TIMEOUT ? "no last result" : cmds_error_text(code),
-                    time->timeout_ms);
+            return cmdi_sender_fail_late(
+                    stream->sender, code, "no last result", time->timeout_ms, error);
         }
     }
 }

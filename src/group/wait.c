@@ -195,11 +195,31 @@ static int group_tell_missing(
                     error, why->code, "%u of %u connected; client %u: %s", up, count, i, why->text);
         }
         if (view.state != CMDS_CONNECTION_UP && code < 0) {
-            return cmdi_fail(error, code, "%u of %u connected; client %u: still connecting to %s",
-                    up, count, i, group->options.connect);
+            return cmdi_fail(error, code,
+                    "%u of %u connected; client %u: still connecting to %.120s", up, count, i,
+                    group->options.connect);
         }
     }
     return code;
+}
+
+bool cmdi_group_why_down(struct cmds_group *group, struct cmds_error *why)
+{
+    bool found = false;
+    if (!cmdi_group_enter(group)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < group->options.client_count && !found; i++) {
+        struct cmdi_connection_view view;
+        if (cmds_group_connected(group) > 0) {
+            break;
+        }
+        cmdi_connection_view(group, i, &view);
+        found = view.error.code != 0;
+        *why = view.error;
+    }
+    cmdi_group_leave(group);
+    return found;
 }
 
 /* `and_when`: the error says when a connection is tried again. */

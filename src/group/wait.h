@@ -13,5 +13,12 @@ void cmdi_group_wake(struct cmds_group *group);
  */
 int cmdi_group_wait_first_round(
         struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error);
+/**
+ * Why no connection is up, and what comes next: of the first that has failed. `why` is zeroed before.
+ *
+ * Thread:  any that has a reference.
+ * Returns: false: one is up, none has failed yet, or the group has ended.
+ */
+bool cmdi_group_why_down(struct cmds_group *group, struct cmds_error *why);
 
 #endif

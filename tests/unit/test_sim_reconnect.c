@@ -309,6 +309,11 @@ static void script_count(struct scene *its)
     CU_ASSERT_EQUAL(its->states[CMDS_CONNECTION_DOWN], 1);
     CU_ASSERT_EQUAL(cmds_group_send(its->group, ask_message(&(struct ask){1}), NULL, NULL, NULL),
             CMDS_E_NOT_CONNECTED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(its->last_cause.text, "(try 5, the last one)"));
+    /* What came next then is no news any more. */
+    struct cmds_error error = CMDS_ERROR_INIT;
+    CU_ASSERT_TRUE(cmds_group_error(its->group, &error) < 0);
+    CU_ASSERT_PTR_NULL(strstr(error.text, "(try"));
 }
 
 static void script_rude(struct scene *its)
@@ -329,12 +334,78 @@ static void test_reconnect_is_not_hot(void)
     scene_run(2, script_rude);
 }
 
+/* --- What a caller is told ---------------------------------------------------------------------- */
+
+static int each_none(void *context, const struct cmds_result *result)
+{
+    (void)context;
+    (void)result;
+    return 0;
+}
+
+static void caller_is_told(const struct cmds_error *error, int code, const char *what)
+{
+    CU_ASSERT_EQUAL(error->code, code);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error->text, what));
+    CU_ASSERT_PTR_NOT_NULL(
+            strstr(error->text, "not connected: connect shop:9 (10.0.0.1:9): refused"));
+}
+
+/* Nobody listens at that port. */
+static void caller_run(struct cmds_runtime *runtime, uint32_t count_max)
+{
+    const struct cmds_message command = ask_message(&(struct ask){1});
+    struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&protocol);
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&protocol);
+    struct cmds_error first = CMDS_ERROR_INIT, second = CMDS_ERROR_INIT, third = CMDS_ERROR_INIT;
+    struct cmds_sender *sender = NULL;
+    group.reconnect_count_max = count_max;
+    group.in_flight_max = 2;
+    options.group = &group;
+    options.runtime = runtime;
+    options.connect = "shop:9";
+    options.connect_later = true;
+    CU_ASSERT_FATAL(cmds_sender_open(&sender, &options, NULL) == 0);
+    if (count_max != 0) {
+        SCENE_UNTIL(cmds_group_done(cmds_sender_group(sender)));
+        CU_ASSERT_TRUE(cmds_sender_send(sender, command, 300, NULL, &first) < 0);
+        caller_is_told(&first, CMDS_E_NOT_CONNECTED, "(try 3, the last one)");
+    } else {
+        CU_ASSERT_TRUE(cmds_sender_send(sender, command, 300, NULL, &first) < 0);
+        caller_is_told(&first, CMDS_E_TIMEOUT, "no result within 300 ms; ");
+        CU_ASSERT_PTR_NOT_NULL(strstr(first.text, "; the next one in "));
+        CU_ASSERT_TRUE(cmds_sender_send_multi(sender, command, 300, &second, each_none, NULL) < 0);
+        caller_is_told(&second, CMDS_E_TIMEOUT, "no last result within 300 ms; ");
+        cmds_sim_sleep_ms(10); // Those two leave the window.
+        for (int i = 0; i < 2; i++) {
+            CU_ASSERT_EQUAL(
+                    cmds_group_send(cmds_sender_group(sender), command, NULL, NULL, NULL), 0);
+        }
+        CU_ASSERT_TRUE(cmds_sender_send(sender, command, 300, NULL, &third) < 0);
+        caller_is_told(&third, CMDS_E_TIMEOUT, "the window was full for 300 ms; ");
+    }
+    cmds_sender_close(sender, 0);
+}
+
+static void script_callers(struct scene *its)
+{
+    caller_run(its->runtime, 0);
+    caller_run(its->runtime, 3);
+}
+
+static void test_reconnect_says_why_to_a_caller(void)
+{
+    scene_init(1);
+    scene_run(1, script_callers);
+}
+
 static CU_TestInfo tests[] = {
         {"after a restart", test_reconnect_after_a_restart},
         {"waits for the first time too", test_reconnect_waits_for_the_first_time_too},
         {"hands over what waits", test_reconnect_hands_over_what_waits},
         {"not to another service", test_reconnect_not_to_another_service},
         {"is not hot", test_reconnect_is_not_hot},
+        {"says why to a caller", test_reconnect_says_why_to_a_caller},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("sim_reconnect", tests)
