@@ -19,7 +19,7 @@
  * window has failed, a command costs a few loads; no command takes a lock while it is closed.
  *
  * All callbacks run on the thread that allowed or reported, without any lock held: they may call
- * everything. Two changes of state that follow each other at once on two threads may be reported in
+ * everything but cmds_breaker_free(). Two changes of state that follow each other at once on two threads may be reported in
  * either order; cmds_breaker_state() knows.
  */
 #ifndef CMDSTREAM_BREAKER_H
@@ -108,7 +108,8 @@ CMDS_API void cmds_breaker_free(struct cmds_breaker *breaker);
  *
  * Owner:   borrows; *permit is what the report needs.
  * Thread:  any.
- * Returns: 0; CMDS_E_NOT_ALLOWED: it is open, or half-open and its trials are all under way.
+ * Returns: 0; CMDS_E_NOT_ALLOWED: it is open, or half-open and its trials are all under way;
+ *          -EINVAL: NULL.
  */
 CMDS_NODISCARD CMDS_API int cmds_breaker_allow(struct cmds_breaker *breaker, uint64_t *permit);
 /** How it ended. Thread: any. */

@@ -81,21 +81,23 @@ enum cmds_connection_state {
 struct cmds_group_options {
     uint32_t struct_size; // CMDS_GROUP_OPTIONS_INIT sets it and `protocol`.
     // Connections, at most 65536. They are shared out among the endpoints, so with fewer connections
-    // than endpoints some have none. Default: of one address 1; of a list as many as it has, of
-    // "dns:" 4 for each shard, but at least one and at most 16 for each shard. A shard without one
-    // sends through those of others: give as many as there are shards, or more.
+    // than endpoints some have none. Default: of one address 1; of a list or of "dns:" 4 for each
+    // shard, or as many as are listed if that is more, but at most 16 for each shard. A shard without
+    // one sends through those of others: give as many as there are shards, or more.
     uint32_t client_count;
     const struct cmds_protocol *protocol;
     // "127.0.0.1:9000", "[::1]:9000", "host.name:9000", "unix:/run/x", "unix:@abstract", or several
     // with commas between them, each of which is an endpoint. A name is one endpoint: the first 8 of
     // its addresses are tried, one after the other. Of "dns:host.name:9000" each address is one, as
-    // they come and go; see cmds_group_set_endpoints().
+    // they come and go; see cmds_group_set_endpoints(). At most 4096 addresses; a comma of a path has
+    // a backslash before it ("unix:/run/a\\,b").
     const char *connect;
     const struct cmds_codec *codec; // NULL: msgpack.
     // NULL: round-robin; if `connect` is a list, or begins with "dns:", cmds_dispatch_least.
     const struct cmds_dispatch *dispatch;
-    // Commands in flight per connection. Default 1024, at most 1048576. A server stops reading at
-    // its own in_flight_max, so more than that is of no use.
+    // Commands in flight per connection, also those whose deadline has passed and that the server has
+    // not answered yet. Default 1024, at most 1048576. A server stops reading at its own
+    // in_flight_max, so more than that is of no use.
     uint32_t in_flight_max;
     uint32_t deadline_ms; // Of a command that names none. Default 5000.
     // From connect to the end of the ServerInfo, a TLS handshake included, over all addresses. Default
@@ -231,8 +233,8 @@ CMDS_BEGIN_
  * Names are resolved on a thread of their own, and again when a connection has failed.
  *
  * Owner:   copies the options; keeps protocol, codec, dispatch, tls, breaker and contexts until the
- *          group has closed. Gives *group: cmds_group_close(), which takes that reference; without a close
- *          cmds_runtime_stop() does. *group is set before the first callback runs.
+ *          group has closed. Gives *group: cmds_group_close(), which takes that reference; without a
+ *          close cmds_runtime_stop() does. *group is set before the first callback runs.
  * Thread:  any, a shard too; an inline runtime: the thread that turns it.
  * Returns: 0; CMDS_E_SCHEMA; -EINVAL, -E2BIG: an option, by name; -ENOMEM; CMDS_E_CLOSED: the
  *          runtime is stopping; what the dispatch strategy's init returned.
@@ -264,8 +266,8 @@ CMDS_API void cmds_group_unref(struct cmds_group *group);
  * Thread:  any but a shard (-EDEADLK); an inline runtime: the thread that turns it, and the call
  *          turns it.
  * Returns: 0: all are up; else why the first that is not failed last (CMDS_E_TIMEOUT: it has not
- *          failed yet), and `error` says how many of how many are up; CMDS_E_CLOSED: the group was closed, be it
- *          meanwhile; -EDEADLK; -EXDEV: inline, and another thread turns it.
+ *          failed yet), and `error` says how many of how many are up; CMDS_E_CLOSED: the group was
+ *          closed, be it meanwhile; -EDEADLK; -EXDEV: inline, and another thread turns it.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_wait(
         struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error);
@@ -281,9 +283,9 @@ CMDS_NODISCARD CMDS_API int cmds_group_wait(
  *          until the result with `last`.
  * Thread:  any; on a shard with connections of the group without a lock or a wake.
  * Returns: 0; -ENOBUFS: the window or the output is full, or the shard's memory is short,
- *          on_writable will tell; CMDS_E_NOT_CONNECTED: every connection is down for
- *          good; CMDS_E_CLOSED: somebody has begun to close the group; CMDS_E_WRONG_TYPE: not a command of this
- *          protocol; CMDS_E_LIMIT: larger than frame_size_max, it will never be taken; -EINVAL: a
+ *          on_writable will tell; CMDS_E_NOT_CONNECTED: every connection is down for good;
+ *          CMDS_E_CLOSED: somebody has begun to close the group; CMDS_E_WRONG_TYPE: not a command of
+ *          this protocol; CMDS_E_LIMIT: larger than frame_size_max, it will never be taken; -EINVAL: a
  *          NULL pointer with a size; -ENOMEM; CMDS_E_NOT_ALLOWED: the breaker is open; what a hook's
  *          before_send returned.
  */
@@ -299,7 +301,8 @@ CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmd
  *          the call is cancelled; CMDS_E_FINISHED: it has had its last result; CMDS_E_CLOSED,
  *          CMDS_E_NOT_CONNECTED, CMDS_E_WRONG_TYPE (also for a one-way command), CMDS_E_LIMIT,
  *          -ENOBUFS: it would have to wait, and memory_size_max has no room for that; -ENOMEM;
- *          CMDS_E_NOT_ALLOWED, and what a hook's before_send returned; -EXDEV off the call's shard; -EINVAL: one of the pointers is NULL.
+ *          CMDS_E_NOT_ALLOWED, and what a hook's before_send returned; -EXDEV off the call's shard;
+ *          -EINVAL: one of the pointers is NULL.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_forward(struct cmds_group *group,
         struct cmds_message command, struct cmds_call *call, cmds_forward_fn on_result);
@@ -366,7 +369,7 @@ CMDS_API int cmds_group_connection(
 struct cmds_endpoint {
     uint32_t struct_size;
     uint32_t weight;     // How much of the load it is to have beside others. 1 to 100. Default 10.
-    const char *address; // Each form of cmds_group_options.connect, but for the comma.
+    const char *address; // As one of cmds_group_options.connect; a comma of a path is as it is.
     uint32_t zone;       // Free to use. Shown in cmds_endpoint_state.
     uint32_t unused;
 };
@@ -402,8 +405,8 @@ CMDS_BEGIN_
  * takes no new command, ends in order when nobody waits for an answer on it, and connects to its new
  * endpoint. Those of an endpoint whose address is in both lists stay.
  *
- * cmds_group_wait() waits until all have moved. A wrong ServerInfo takes one endpoint out until the list changes; only if it is the last one are
- * connections down for good.
+ * cmds_group_wait() waits until all have moved. A wrong ServerInfo takes one endpoint out until the
+ * list changes; only if it is the last one are connections down for good.
  *
  * Owner:   copies.
  * Thread:  any, in callbacks too.

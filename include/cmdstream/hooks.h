@@ -16,8 +16,8 @@
  * on_result runs with one that has no type and the number 0.
  *
  * Each function runs on the thread where what it reports happened: before_send on the one that
- * sends, inside the send, and so does on_error of a send that fails; all others on a shard. They may
- * call everything that a result callback may. Those of one command run one at a time.
+ * sends, inside the send, and so do on_error of a send that fails and on_result of a one-way command;
+ * all others on a shard. They may call everything that a result callback may. Those of one command run one at a time.
  */
 #ifndef CMDSTREAM_HOOKS_H
 #define CMDSTREAM_HOOKS_H
@@ -55,7 +55,10 @@ struct cmds_hooks {
     uint32_t struct_size;
     uint32_t unused;
     void *context;
-    /** Returns: 0: it may be sent; a negative code, which its send returns: it may not. */
+    /**
+     * Returns: 0: it may be sent; a negative code, which its send returns: it may not. (A positive one
+     * is CMDS_E_NOT_ALLOWED.)
+     */
     int (*before_send)(void *context, struct cmds_sent_command *command);
     /** A result of the server. With result->last the command has ended. Owner: borrows both. */
     void (*on_result)(

@@ -14,10 +14,7 @@
 
 int cmdi_places_read(struct cmdi_place **out, const char *connect, struct cmds_error *error)
 {
-    uint32_t count = 1;
-    for (const char *at = connect; *at != '\0'; at++) {
-        count += *at == ',';
-    }
+    uint32_t count = cmdi_address_list_count(connect);
     /* The texts lie behind the places: each is no longer than what it is taken from. */
     size_t text_size = strlen(connect) + 1;
     struct cmdi_place *places = calloc(1, count * sizeof(*places) + text_size);
@@ -27,12 +24,12 @@ int cmdi_places_read(struct cmdi_place **out, const char *connect, struct cmds_e
     char *text = (char *)&places[count];
     uint32_t filled = 0;
     for (const char *list = connect; list != NULL; filled++) {
-        const char *item = NULL;
-        size_t size = cmdi_address_list_take(&list, &item);
-        memcpy(text, item, size);
-        text[size] = '\0'; // Where the comma stood, or the end.
+        CMDI_ASSERT(filled < count);
+        size_t size = cmdi_address_list_take(&list, text, text_size);
+        CMDI_ASSERT(size < text_size); // Its end lies where a comma stood, or the end.
         places[filled].address = text;
         text += size + 1;
+        text_size -= size + 1;
         if (size == 0) {
             free(places);
             return cmdi_fail(error, -EINVAL, "connect: \"%s\": an address is missing", connect);

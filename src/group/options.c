@@ -3,7 +3,6 @@
 #include "group/options.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "base/options.h"
@@ -37,11 +36,8 @@ enum {
 /* One address: one. Several: enough that each shard has some choice. */
 static uint32_t options_client_count(const char *connect, uint32_t shard_count)
 {
-    uint32_t listed = 1;
+    uint32_t listed = cmdi_address_list_count(connect);
     bool is_dns = cmdi_address_dns(connect) != NULL;
-    for (const char *at = connect; *at != '\0'; at++) {
-        listed += *at == ',';
-    }
     if (listed == 1 && !is_dns) {
         return 1;
     }
@@ -53,7 +49,7 @@ static uint32_t options_client_count(const char *connect, uint32_t shard_count)
 /* Of several endpoints one may be slower than another. */
 static bool options_name_several(const char *connect)
 {
-    return strchr(connect, ',') != NULL || cmdi_address_dns(connect) != NULL;
+    return cmdi_address_list_count(connect) > 1 || cmdi_address_dns(connect) != NULL;
 }
 
 static void options_fill(struct cmds_group_options *mine)

@@ -62,6 +62,9 @@ static int address_split(const char *text, struct address_parts *parts, struct c
         return cmdi_fail(error, -EINVAL,
                 "address \"%s\": a port is missing, as in \"127.0.0.1:9000\"", text);
     }
+    if (memchr(text, ',', (size_t)(colon - text)) != NULL) {
+        return cmdi_fail(error, -EINVAL, "address \"%s\": a comma, where one address stands", text);
+    }
     const char *host_end = colon;
     parts->bracketed = text[0] == '[';
     if (parts->bracketed) {
@@ -206,16 +209,43 @@ const char *cmdi_address_dns(const char *text)
     return strncmp(text, ADDRESS_DNS, size) == 0 ? text + size : NULL;
 }
 
-size_t cmdi_address_list_take(const char **list, const char **item)
+/* Up to the next comma that no backslash stands before. */
+static size_t address_list_size(const char *text)
 {
-    const char *from = *list + strspn(*list, " ");
-    size_t size = strcspn(from, ",");
-    *list = from[size] == ',' ? from + size + 1 : NULL;
-    *item = from;
-    while (size > 0 && from[size - 1] == ' ') {
-        size--;
+    size_t size = strcspn(text, ",");
+    while (text[size] == ',' && size > 0 && text[size - 1] == '\\') {
+        size += 1 + strcspn(text + size + 1, ",");
     }
     return size;
+}
+
+size_t cmdi_address_list_take(const char **list, char *item, size_t room)
+{
+    const char *from = *list + strspn(*list, " ");
+    size_t left = address_list_size(from), size = 0;
+    *list = from[left] == ',' ? from + left + 1 : NULL;
+    while (left > 0 && from[left - 1] == ' ') {
+        left--;
+    }
+    for (size_t i = 0; i < left; i++, size++) {
+        i += from[i] == '\\' && i + 1 < left && from[i + 1] == ',';
+        if (size < room) {
+            item[size] = from[i];
+        }
+    }
+    if (size < room) {
+        item[size] = '\0';
+    }
+    return size;
+}
+
+uint32_t cmdi_address_list_count(const char *list)
+{
+    uint32_t count = 1;
+    for (size_t at = address_list_size(list); list[at] == ','; count++) {
+        at += 1 + address_list_size(list + at + 1);
+    }
+    return count;
 }
 
 int cmdi_address_resolve(

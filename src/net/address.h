@@ -30,9 +30,14 @@ bool cmdi_address_is_numeric(const char *text);
 const char *cmdi_address_dns(const char *text);
 /**
  * Takes the first address off a list, "10.0.0.7:9000, dns:name:9000". `*list` is then what comes behind it,
- * NULL if nothing does. Returns: the size of the address at `*item`, without spaces around it.
+ * NULL if nothing does. A comma that a backslash stands before is part of the address ("unix:/run/a\\,b"),
+ * and the backslash is not.
+ *
+ * Returns: the size of the address, without spaces around it; below `room` it is in `item`, terminated.
  */
-size_t cmdi_address_list_take(const char **list, const char **item);
+size_t cmdi_address_list_take(const char **list, char *item, size_t room);
+/** How many addresses a list has, at least 1. */
+uint32_t cmdi_address_list_count(const char *list);
 /**
  * All addresses that `text` stands for, in the order to try them. Blocks for names. An empty host
  * ("":9000) is any address.

@@ -3,7 +3,6 @@
 #include "server/listen.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "net/address.h"
@@ -38,37 +37,13 @@ static int listen_add_acceptors(
     return 0;
 }
 
-/* "\\," in a path is a comma of it. Returns: there was room. */
-static bool listen_copy_word(char *word, size_t room, const char *text, size_t size)
-{
-    size_t used = 0;
-    for (size_t i = 0; i < size && used < room; i++) {
-        i += text[i] == '\\' && i + 1 < size && text[i + 1] == ',';
-        word[used++] = text[i];
-    }
-    if (used == room) {
-        return false;
-    }
-    word[used] = '\0';
-    return true;
-}
-
-/* Up to the next comma that no backslash stands before. */
-static size_t listen_word_size(const char *text)
-{
-    size_t size = strcspn(text, ",");
-    while (text[size] == ',' && size > 0 && text[size - 1] == '\\') {
-        size += 1 + strcspn(text + size + 1, ",");
-    }
-    return size;
-}
-
-static int listen_one(
-        struct cmds_server *server, const char *text, size_t size, struct cmds_error *error)
+/* The first of a list. */
+static int listen_one(struct cmds_server *server, const char **list, struct cmds_error *error)
 {
     struct cmdi_address addresses[CMDI_ADDRESSES_MAX];
     char word[CMDI_ADDRESS_TEXT_MAX * 2];
-    if (!listen_copy_word(word, sizeof(word), text, size)) {
+    size_t size = cmdi_address_list_take(list, word, sizeof(word));
+    if (size >= sizeof(word)) {
         return cmdi_fail(error, -EINVAL, "listen: an address of %zu characters: at most %zu", size,
                 sizeof(word) - 1);
     }
@@ -91,10 +66,8 @@ int cmdi_listen(struct cmds_server *server, struct cmds_error *error)
     if (at == NULL || *at == '\0') {
         return cmdi_fail(error, -EINVAL, "listen: no address; for instance \"127.0.0.1:9000\"");
     }
-    while (code == 0 && *at != '\0') {
-        size_t size = listen_word_size(at);
-        code = listen_one(server, at, size, error);
-        at += size + (at[size] == ',');
+    while (code == 0 && at != NULL && *at != '\0') {
+        code = listen_one(server, &at, error);
     }
     return code;
 }

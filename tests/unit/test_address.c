@@ -217,7 +217,50 @@ static void test_address_localhost_is_there_on_a_host_of_one_family(void)
     CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
 }
 
+static void test_address_lists_have_commas_and_paths_too(void)
+{
+    static const struct {
+        const char *list;
+        const char *items[3];
+        uint32_t count;
+    } cases[] = {
+            {"a:1", {"a:1"}, 1},
+            {"a:1, b:2 ,c:3", {"a:1", "b:2", "c:3"}, 3},
+            {"a:1,", {"a:1", ""}, 2},
+            {",", {"", ""}, 2},
+            {"unix:/a\\,b", {"unix:/a,b"}, 1},
+            {"unix:/a\\,,b:2", {"unix:/a,", "b:2"}, 2},
+            {"unix:\\,\\,", {"unix:,,"}, 1},
+            {"unix:/a\\b\\", {"unix:/a\\b\\"}, 1},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *list = cases[i].list;
+        char item[16];
+        CU_ASSERT_EQUAL(cmdi_address_list_count(list), cases[i].count);
+        for (uint32_t j = 0; j < cases[i].count; j++) {
+            CU_ASSERT_PTR_NOT_NULL_FATAL(list);
+            size_t size = cmdi_address_list_take(&list, item, sizeof(item));
+            CU_ASSERT_STRING_EQUAL(item, cases[i].items[j]);
+            CU_ASSERT_EQUAL(size, strlen(item));
+        }
+        CU_ASSERT_PTR_NULL(list);
+    }
+}
+
+static void test_address_list_stays_in_its_room(void)
+{
+    const char *list = "ab\\,cd";
+    char item[6] = "xxxxx";
+    CU_ASSERT_EQUAL(cmdi_address_list_take(&list, item, 4), 5);
+    CU_ASSERT_STRING_EQUAL(item, "ab,cx"); // Not terminated: there was no room.
+    list = "abcd";
+    CU_ASSERT_EQUAL(cmdi_address_list_take(&list, item, 4), 4);
+    CU_ASSERT_STRING_EQUAL(item, "abcdx");
+}
+
 static CU_TestInfo test_address[] = {
+        {"lists have commas, and paths too", test_address_lists_have_commas_and_paths_too},
+        {"list stays in its room", test_address_list_stays_in_its_room},
         {"numeric comes back as written", test_address_numeric_comes_back_as_written},
         {"families have the right size", test_address_families_have_the_right_size},
         {"an empty host is any of both families", test_address_empty_host_is_any_of_both_families},

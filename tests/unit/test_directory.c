@@ -92,14 +92,15 @@ static bool is_about(uint64_t ms, uint64_t expected)
 static void test_directory_reads_a_list(void)
 {
     struct cmdi_directory directory;
-    open_directory(&directory, "10.0.0.1:9000, 10.0.0.2:9000 ,[::1]:80,unix:/run/x,a.name:9000");
+    open_directory(
+            &directory, "10.0.0.1:9000, 10.0.0.2:9000 ,[::1]:80,unix:/run/x\\,y,a.name:9000");
 
     CU_ASSERT_EQUAL_FATAL(directory.count, 5);
     CU_ASSERT_STRING_EQUAL(directory.list[0]->text, "10.0.0.1:9000");
     CU_ASSERT_STRING_EQUAL(directory.list[0]->host, "10.0.0.1");
     CU_ASSERT_STRING_EQUAL(directory.list[1]->text, "10.0.0.2:9000");
     CU_ASSERT_STRING_EQUAL(directory.list[2]->host, "::1");
-    CU_ASSERT_STRING_EQUAL(directory.list[3]->text, "unix:/run/x");
+    CU_ASSERT_STRING_EQUAL(directory.list[3]->text, "unix:/run/x,y");
     CU_ASSERT_PTR_NULL(directory.list[3]->host);
     CU_ASSERT_STRING_EQUAL(directory.list[4]->text, "a.name:9000");
     CU_ASSERT_STRING_EQUAL(directory.list[4]->host, "a.name");
@@ -139,6 +140,7 @@ static void test_directory_refuses_what_is_no_address(void)
     check_refused("10.0.0.1:9000,nonsense", "nonsense");
     check_refused("dns:", "no address");
     check_refused("dns:name", "port");
+    check_refused("a\\,b:9000", "a comma");
 }
 
 /* For TLS: a client that knows no name to check should not find out when it connects. */
