@@ -15,17 +15,34 @@ def line_of(mutant, row):
     return f"{mutant.name:44} {', '.join(parts) or 'not asked'}  ({row.get('seconds', 0)} s)"
 
 
+def current(mutants, rows):
+    """The answers about these faults as they are now. A fault whose text has changed since was never asked for."""
+    return {mutant.name: rows[mutant.name] for mutant in mutants
+            if rows.get(mutant.name, {}).get("digest") == mutant.digest}
+
+
 def is_asked(row):
     return "unit" in row and "simulation" in row
 
 
-def cell(row, who):
-    """Nothing: it was not asked."""
-    return by(row, who) or ("-" if who in row else "")
+def cell(row, who, seeds=0):
+    """Nothing: it was not asked. Of a simulation that ran fewer seeds than the others, how many."""
+    if who not in row or by(row, who):
+        return by(row, who)
+    ran = row[who].get("seeds", seeds)
+    return "-" if not 0 < ran < seeds else f"- of {ran}"
+
+
+def seeds_of(rows):
+    """So many have run where there was time for all and nothing was found."""
+    return max([0, *((row.get("simulation") or {}).get("seeds", 0) for row in rows.values())])
 
 
 def say_totals(mutants, rows):
     """Only of those that both were asked for."""
+    stale = sum(mutant.name in rows for mutant in mutants)
+    rows = current(mutants, rows)
+    stale -= len(rows)
     counts = {"both": 0, "unit": 0, "simulation": 0, "none": 0, "integration": 0}
     asked = [mutant for mutant in mutants if is_asked(rows.get(mutant.name, {}))]
     for mutant in asked:
@@ -34,6 +51,8 @@ def say_totals(mutants, rows):
         counts["both" if unit and simulation else "unit" if unit else "simulation" if simulation else "none"] += 1
         counts["integration"] += bool(not unit and not simulation and by(row, "integration"))
     lines = [f"planted: {len(mutants)}, of which the library once had {sum(m.was for m in mutants)}"]
+    if stale > 0:
+        lines.append(f"asked for with another text than they have now, and so left out: {stale}")
     if len(asked) < len(mutants):
         lines.append(f"unit tests and the simulation were asked for {len(asked)} of them, and of these are:")
     return lines + [f"found by unit tests and by the simulation: {counts['both']}",
@@ -45,10 +64,12 @@ def say_totals(mutants, rows):
 def report(mutants, rows, path, note):
     """RESULTS.md: what was planted, who has found it."""
     out = ["# Planted faults, and who finds them", "", "Written by `scripts/mutate --report`. `~`: the test failed "
-           "once of two times; `-`: nobody; an empty cell: not asked. A fault with a `*` is one that the library had.",
-           ""]
+           "once of two times; `-`: nobody; `- of 40`: nobody, and no more seeds than that have run; an empty cell: not "
+           "asked. A fault with a `*` is one that the library had.", ""]
     out += [note, ""] if note else []
     out += [f"- {line}" for line in say_totals(mutants, rows)]
+    rows = current(mutants, rows)
+    seeds = seeds_of(rows)
     missing = [mutant for mutant in mutants if is_asked(rows.get(mutant.name, {})) and
                not by(rows[mutant.name], "unit") and not by(rows[mutant.name], "simulation")]
     if missing:
@@ -63,5 +84,5 @@ def report(mutants, rows, path, note):
         for mutant in some:
             row = rows.get(mutant.name, {})
             out.append(f"| {mutant.name}{' *' if mutant.was else ''} | {mutant.kind} | {cell(row, 'unit')} "
-                       f"| {cell(row, 'simulation')} |")
+                       f"| {cell(row, 'simulation', seeds)} |")
     path.write_text("\n".join(out) + "\n")
