@@ -5,28 +5,25 @@
  *
  *     interop_client ADDRESS CODEC [--server-info TEXT] [--ping-ms N] [--tls-... VALUE] CHECK...
  *
- * It prints `ok CHECK` or `FAIL CHECK: why`, a line each. Facts of callbacks, which run on a shard,
+ * It prints `ok CHECK` or `FAIL CHECK: why`, a line each; `reconnect` first prints `ready`, and waits
+ * for a line that says that the server has been restarted. Facts of callbacks, which run on a shard,
  * are brought to the main thread by a semaphore.
  */
 #include <float.h>
 #include <math.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "secure.h"
+#include "target.h"
 #include "tool/common.h"
-#include "tool/test_protocol.h"
 
 enum {
-    ANSWER_MS = 20000, // A server that is slower does not answer.
     TEXT_SIZE = 65536,
-    REASON_SIZE = 300,
     GROUP_CLIENTS = 8,
     GROUP_CALLERS = 32,
     GROUP_CALLS = 50,
@@ -36,86 +33,9 @@ enum {
     SLEEP_COMMANDS = 3,
 };
 
-struct target {
-    const char *address;
-    const struct cmds_codec *codec;
-    struct cmds_bytes server_info;
-    uint32_t ping_ms; // Between the pings of the check of keepalive.
-    bool nan;         // The codec has words for NaN and the infinities.
-    struct secure secure;
-};
-
-static char reason[REASON_SIZE]; // Why the check has failed. Main thread.
-static char text[TEXT_SIZE];     // Byte i is 'a' + i % 26. Constant once made.
-
-__attribute__((format(printf, 1, 2))) static bool because(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(reason, sizeof(reason), format, arguments);
-    va_end(arguments);
-    return false;
-}
-
-static bool because_of(const char *what, int code, const struct cmds_error *error)
-{
-    return because("%s: %s: %s", what, cmds_error_name(code), error->text);
-}
-
-static int target_open(const struct target *target, uint32_t clients, struct cmds_sender **sender,
-        struct cmds_error *error)
-{
-    struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&test_protocol);
-    group.server_info = target->server_info;
-    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&test_protocol);
-    options.connect = target->address;
-    options.codec = target->codec;
-    options.client_count = clients;
-    options.group = &group;
-    options.tls = target->secure.tls;
-    return cmds_sender_open(sender, &options, error);
-}
-
-static struct cmds_sender *target_must_open(const struct target *target, uint32_t clients)
-{
-    struct cmds_sender *sender = NULL;
-    struct cmds_error error = CMDS_ERROR_INIT;
-    int code = target_open(target, clients, &sender, &error);
-    if (code < 0) {
-        (void)because_of("connect", code, &error);
-    }
-    return sender;
-}
+static char text[TEXT_SIZE]; // Byte i is 'a' + i % 26. Constant once made.
 
 /* --- Echo ------------------------------------------------------------------------------------- */
-
-/* Bit for bit: a NaN is the same as itself, and -0 is not 0. */
-static bool echo_same(const struct command_echo *sent, const struct result_echo *got)
-{
-    return got != NULL && got->boolean == sent->boolean && got->int64 == sent->int64 &&
-           cmds_string_equal(got->string, sent->string) &&
-           memcmp(&got->float64, &sent->float64, sizeof(double)) == 0;
-}
-
-/* Any thread: says nothing but yes or no, and the error. */
-static bool echo_once(
-        struct cmds_sender *sender, const struct command_echo *echo, struct cmds_error *error)
-{
-    struct cmds_result *result = NULL;
-    int code = cmds_sender_send(sender, command_echo_message(echo), ANSWER_MS, &result, error);
-    bool same = code == 0 && echo_same(echo, result_echo_of(result));
-    cmds_result_free(result);
-    return same;
-}
-
-static bool echo_check(struct cmds_sender *sender, const struct command_echo *echo)
-{
-    struct cmds_error error = CMDS_ERROR_INIT;
-    return echo_once(sender, echo, &error) ||
-           because("echo of %d, %lld, %zu bytes, %a: %s", echo->boolean, (long long)echo->int64,
-                   echo->string.size, echo->float64,
-                   error.code < 0 ? error.text : "another value came back");
-}
 
 static bool echo_integers(struct cmds_sender *sender)
 {
@@ -558,6 +478,47 @@ static bool check_keepalive(const struct target *target)
     return good;
 }
 
+/* --- Reconnect: the server ends and comes back ------------------------------------------------ */
+
+/* What is sent before the end of the old connection was seen is lost; only that is sent anew. */
+static bool reconnect_echo(struct cmds_sender *sender, const char *when)
+{
+    const struct command_echo echo = {.string = {when, strlen(when)}};
+    struct cmds_error error = CMDS_ERROR_INIT;
+    bool same = echo_once(sender, &echo, &error);
+    if (!same && error.code == CMDS_E_LOST) {
+        error = (struct cmds_error)CMDS_ERROR_INIT;
+        same = echo_once(sender, &echo, &error);
+    }
+    return same || because("echo %s the restart: %s", when,
+                           error.code < 0 ? error.text : "another value came back");
+}
+
+static bool reconnect_seen(struct cmds_sender *sender)
+{
+    struct cmds_connection_info info = CMDS_CONNECTION_INFO_INIT;
+    int code = cmds_group_connection(cmds_sender_group(sender), 0, &info);
+    return (code == 0 && info.state == CMDS_CONNECTION_UP && info.up_count == 2) ||
+           because("it was up %llu times, and not twice", (unsigned long long)info.up_count);
+}
+
+static bool check_reconnect(const struct target *target)
+{
+    struct cmds_sender *sender = target_must_open(target, 1);
+    bool good = sender != NULL && reconnect_echo(sender, "before");
+    if (good) {
+        printf("ready: restart the server\n");
+        fflush(stdout);
+        int byte = 0;
+        do {
+            byte = getchar();
+        } while (byte != '\n' && byte != EOF);
+        good = reconnect_echo(sender, "after") && reconnect_seen(sender);
+    }
+    cmds_sender_close(sender, 0);
+    return good;
+}
+
 /* --- TLS: what a handshake agrees on, and whether the next one resumes it --------------------- */
 
 static bool check_tls(const struct target *target)
@@ -592,12 +553,13 @@ static const struct {
         {"info", check_info},
         {"group", check_group},
         {"keepalive", check_keepalive},
+        {"reconnect", check_reconnect},
         {"tls", check_tls},
 };
 
 static bool run_check(const struct target *target, const char *name)
 {
-    reason[0] = '\0';
+    because_not();
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         if (strcmp(checks[i].name, name) == 0) {
             return checks[i].run(target);
@@ -638,7 +600,7 @@ static int run_checks(const struct target *target, char **names)
         if (run_check(target, *names)) {
             printf("ok %s\n", *names);
         } else {
-            printf("FAIL %s: %s\n", *names, reason);
+            printf("FAIL %s: %s\n", *names, target_reason());
             status = 1;
         }
         fflush(stdout);

@@ -69,7 +69,7 @@ class TestCell(unittest.TestCase):
         self.runner = load()
 
     def verdicts(self, server=GOOD_SERVER, client=GOOD_CLIENT):
-        return self.runner.Cell(Fake(server), Fake(client), "json", True, 500).run()
+        return self.runner.Cell(Fake(server), Fake(client), "json", 500).run()
 
     def all_rows(self, verdicts):
         self.assertEqual(list(verdicts), list(self.runner.ROWS))
