@@ -227,6 +227,7 @@ void cmdi_conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work)
         return;
     }
     if (conn->output == CMDI_OUTPUT_LEFT) {
+        cmdi_conn_publish_output(conn, 0); // A part of a long flight may have left.
         conn_send(conn);
         return;
     }

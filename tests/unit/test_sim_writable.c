@@ -25,6 +25,8 @@ struct giver {
     uint32_t late_ms; // It begins so much later.
     bool told;        // Under the lock.
     int64_t next, count;
+    size_t large; // What is sent next after a small one was refused; 0: that one.
+    bool refused; // It is.
     _Atomic uint32_t asks, tells, useless, wrong;
     _Atomic int code;
     bool asking; // Inside cmds_call_on_writable().
@@ -33,11 +35,17 @@ static struct giver givers[8];
 
 static int give_one(struct giver *giver)
 {
-    struct chunk chunk = {giver->next, {feed_bytes, CHUNK}};
+    size_t size = giver->refused ? giver->large : CHUNK;
+    struct chunk chunk = {giver->next, {feed_bytes, size}};
     int code = giver->next < giver->count
                        ? cmds_call_send(giver->call, chunk_message(&chunk))
                        : cmds_call_send(giver->call, end_message(&(struct end){giver->next}));
     giver->next += code == 0;
+    if (giver->large > 0 && code == -ENOBUFS && !giver->refused) {
+        giver->refused = true;
+        return give_one(giver);
+    }
+    giver->refused = giver->refused && code != 0;
     return code;
 }
 
@@ -236,7 +244,9 @@ static int use_work(struct feed *feed)
 static void run(struct feed *feed, int (*use)(struct feed *feed))
 {
     memset(givers, 0, sizeof(givers));
-    feed->server_options.output_size_max = 256 * 1024;
+    if (feed->server_options.output_size_max == 0) {
+        feed->server_options.output_size_max = 256 * 1024;
+    }
     feed->on_closed = join_all;
     CU_ASSERT_TRUE(feed_run(feed, use));
 }
@@ -463,6 +473,87 @@ static void test_sim_writable_is_told_of_the_end(void)
     }
 }
 
+/* --- A reader that stops anywhere --------------------------------------------------------------- */
+
+enum {
+    STEPS = 300,
+    STEP_CHUNKS = 5,
+};
+
+struct stepper {
+    struct cmds_group *group;
+    uint32_t left; // Chunks until it stops.
+};
+
+/* Each begins later, at any time of a cycle. */
+static int keep_late(struct cmds_call *call, const struct keep *keep)
+{
+    struct giver *giver = &givers[keep->number];
+    giver->count = INT64_MAX;
+    giver->large = 10 * CHUNK;
+    giver->late_ms = keep->number == 0 ? 0 : 30 * (uint32_t)keep->number + 1490;
+    return keep_elsewhere(call, keep);
+}
+
+static void on_step(void *context, const struct cmds_result *result)
+{
+    struct stepper *stepper = context;
+    if (chunk_of(result) != NULL && stepper->left > 0 && --stepper->left == 0) {
+        (void)cmds_group_pause(stepper->group, 0);
+    }
+}
+
+/*
+ * Wherever it stops, and whatever else its connection does then: a thread that waits is told only if its
+ * send would be taken.
+ */
+static int use_steps(struct feed *feed)
+{
+    struct cmds_runtime *runtime = NULL;
+    struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&feed_protocol);
+    struct cmds_runtime_options runtime_options = CMDS_RUNTIME_OPTIONS_INIT;
+    struct stepper stepper = {.group = NULL};
+    struct keep keep = {0};
+    uint32_t asks = 0;
+    (void)feed;
+    runtime_options.shard_count = 1;
+    options.connect = "server:9000";
+    options.deadline_ms = CMDS_NEVER;
+    givers[0].count = INT64_MAX;
+    if (cmds_runtime_start(&runtime, &runtime_options, NULL) < 0 ||
+            cmds_group_open(&stepper.group, runtime, &options, NULL) < 0 ||
+            cmds_group_pause(stepper.group, 0) < 0 ||
+            cmds_group_send(stepper.group, keep_message(&keep), NULL, on_step, &stepper) < 0) {
+        return 1;
+    }
+    for (keep.number = 1; keep.number < 8; keep.number++) {
+        if (cmds_group_send(stepper.group, keep_message(&keep), NULL, on_step, &stepper) < 0) {
+            return 1;
+        }
+    }
+    cmds_sim_sleep_ms(100);
+    for (uint32_t i = 0; i < STEPS; i++) {
+        stepper.left = STEP_CHUNKS;
+        (void)cmds_group_resume(stepper.group, 0);
+        cmds_sim_sleep_ms(40);
+    }
+    cmds_group_close(stepper.group, NULL, NULL);
+    cmds_runtime_stop(runtime);
+    for (uint32_t i = 0; i < 8; i++) {
+        asks += givers[i].asks;
+    }
+    return asks < STEPS ? 0 : 2;
+}
+
+static void test_sim_writable_wherever_the_reader_stops(void)
+{
+    struct feed feed;
+    feed_init(&feed);
+    feed.on_keep = keep_late;
+    feed.server_options.output_size_max = 1024 * 1024;
+    run(&feed, use_steps);
+}
+
 /* --- Memory ----------------------------------------------------------------------------------- */
 
 static _Atomic uint64_t memory_taken;
@@ -581,6 +672,7 @@ static CU_TestInfo tests[] = {
         {"of the pool", test_sim_writable_of_the_pool},
         {"in turns", test_sim_writable_in_turns},
         {"is told of the end", test_sim_writable_is_told_of_the_end},
+        {"wherever the reader stops", test_sim_writable_wherever_the_reader_stops},
         {"when memory is given back", test_sim_writable_when_memory_is_given_back},
         {"is refused", test_sim_writable_is_refused},
         CU_TEST_INFO_NULL,
