@@ -104,6 +104,9 @@ static int keep_on_shard(struct cmds_call *call, const struct keep *keep)
 {
     struct giver *giver = &givers[keep->number];
     giver_init(giver, call);
+    if (giver->late_ms > 0) {
+        return cmds_call_after(call, giver->late_ms, pump);
+    }
     pump(call);
     return 0;
 }
@@ -303,7 +306,10 @@ static void *read_share(void *context)
     return NULL;
 }
 
-/* Three that wait for room, and one that is run again, on one connection: nobody starves. */
+/*
+ * Three that wait for room, and one that is run again, on one connection: nobody starves. All of them are
+ * there before the first begins: at its bound the server reads no further command.
+ */
 static int use_turns(struct feed *feed)
 {
     struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&feed_protocol);
@@ -320,6 +326,8 @@ static int use_turns(struct feed *feed)
                 .message = i < 3 ? keep_message(&keeps[i]) : give_message(&give),
                 .stop_at_ms = feed_now_ms() + 300};
         givers[i].count = INT64_MAX;
+        givers[i].late_ms = 20;
+        cmds_sim_sleep_ms(i < 3 ? 0 : 10);
         if (pthread_create(&threads[i], NULL, read_share, &shares[i]) != 0) {
             return 2;
         }
@@ -386,6 +394,7 @@ static bool ask_for(struct cmds_runtime **runtime, struct cmds_group **group, in
     for (int64_t i = 0; i < number; i++) {
         struct keep keep = {i};
         givers[i].count = INT64_MAX;
+        givers[i].late_ms = 20; // The server has all of them by then.
         if (cmds_group_send(*group, keep_message(&keep), NULL, ignore, NULL) < 0) {
             return false;
         }
