@@ -13,6 +13,8 @@
 
 enum {
     RETRY_MS = 10,
+    SHORT_MS = 20,
+    LONG_MS = 500,
 };
 
 /* --- Ends ------------------------------------------------------------------------------------- */
@@ -52,6 +54,27 @@ static void test_client_unknown_result_is_an_end(void)
     CU_ASSERT_EQUAL(rig_pending(rig), 0);
     CU_ASSERT_EQUAL(rig->client.table.count, 0);
     CU_ASSERT_EQUAL(cmdi_client_state(&rig->client), CMDI_CLIENT_UP);
+    rig_free(rig);
+}
+
+/* So that a server that fails fast does not look like a fast one. */
+static void test_client_failure_costs_what_was_left(void)
+{
+    struct rig *rig = rig_connected();
+    struct outcome good = {.rig = rig}, bad = {.rig = rig};
+
+    CU_ASSERT_EQUAL(outcome_ask(&good, LONG_MS), 0);
+    rig_advance_ms(rig, SHORT_MS);
+    rig_answer(rig, 1, &done_type);
+    CU_ASSERT_EQUAL(
+            cmdi_latency_us(&rig->client.latency, (uint32_t)rig->shard->now_ms), SHORT_MS * 1000);
+
+    CU_ASSERT_EQUAL(outcome_ask(&bad, LONG_MS), 0);
+    rig_advance_ms(rig, SHORT_MS);
+    rig_feed(rig, (const uint8_t[]){2, 9, 2, 'h', 'i'}, 5); // Nobody knows this type.
+    EXPECT_ENDED(bad, CMDS_E_UNKNOWN_RESULT);
+    CU_ASSERT_EQUAL(
+            cmdi_latency_us(&rig->client.latency, (uint32_t)rig->shard->now_ms), LONG_MS * 1000);
     rig_free(rig);
 }
 
@@ -409,6 +432,7 @@ static void test_client_comes_back_when_the_old_connection_has_closed(void)
 static CU_TestInfo tests[] = {
         {"results end with the last", test_client_results_end_with_the_last},
         {"unknown result is an end", test_client_unknown_result_is_an_end},
+        {"failure costs what was left", test_client_failure_costs_what_was_left},
         {"deadline ends once and keeps the place",
                 test_client_deadline_ends_once_and_keeps_the_place},
         {"each deadline has its time", test_client_each_deadline_has_its_time},
