@@ -192,8 +192,9 @@ static void test_sim_forward_ends_with_its_call(void)
 /* --- The call lives on another shard ------------------------------------------------------------ */
 
 enum {
-    CALL_MS = 100, // What a call has.
-    HELD_MS = 500, // So long a shard stands still.
+    CALL_MS = 100,   // What a call has.
+    HELD_MS = 500,   // So long a shard stands still.
+    AWAY_MS = 60000, // A connection that was lost.
 };
 
 static struct cmdi_shard *relay_shard(const struct relay *relay)
@@ -343,6 +344,60 @@ static void test_sim_forward_whose_home_has_gone_stays_away(void)
     run_all(&hall, script_homeless);
 }
 
+static void on_brought(struct cmds_call *call, const struct cmds_result *result)
+{
+    CU_ASSERT_EQUAL(result->error, 0);
+    (void)hall_answer(call, value_of(result) != NULL ? value_of(result)->number : 0);
+}
+
+static int act_bring(struct cmds_call *call, const struct act *act)
+{
+    struct relay *relay = ((struct hall *)cmds_call_receiver(call))->context;
+    return cmds_group_forward(relay->asker.group, act_message(act), call, on_brought);
+}
+
+/* Of two connections, each on a shard of its own, one is lost and stays away. */
+static void script_other(struct hall *hall)
+{
+    struct relay relay = {.listener = host_listen()};
+    struct cmds_runtime_options options = hall->runtime_options;
+    struct guest lost, guest;
+    struct hall other = *hall;
+    options.shard_count = 2;
+    CU_ASSERT_EQUAL(cmds_runtime_start(&other.runtime, &options, NULL), 0);
+    hall->context = &relay;
+    asker_init(&relay.asker, &other);
+    relay.asker.options.client_count = 2;
+    relay.asker.options.reconnect_delay_ms = AWAY_MS;
+    asker_open(&relay.asker, &other);
+    host_enter(relay.listener, &lost);
+    host_enter(relay.listener, &relay.server);
+    HALL_UNTIL(relay.asker.ups == 2);
+    guest_close(&lost);
+    HALL_UNTIL(relay.asker.downs == 1);
+
+    guest_enter(&guest);
+    for (int64_t i = 0; i < FORWARDS; i++) {
+        (void)guest_send(&guest, &act_type, i);
+        uint64_t sequence = host_expects(&relay.server, i, 100);
+        CU_ASSERT_NOT_EQUAL(sequence, 0);
+        host_answer(&relay.server, sequence, i);
+        CU_ASSERT_TRUE(guest_expects(&guest, i, 100));
+    }
+    guest_close(&guest);
+    relay_close(&relay);
+    cmds_runtime_stop(other.runtime);
+}
+
+static void test_sim_forward_goes_to_a_shard_that_is_connected(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.act = act_bring;
+
+    run_all(&hall, script_other);
+}
+
 static CU_TestInfo tests[] = {
         {"waits for its turn", test_sim_forward_waits_for_its_turn},
         {"is pending while it waits", test_sim_forward_is_pending_while_it_waits},
@@ -350,6 +405,7 @@ static CU_TestInfo tests[] = {
         {"that meets its cancel ends once", test_sim_forward_that_meets_its_cancel_ends_once},
         {"has what is left of its call", test_sim_forward_has_what_is_left_of_its_call},
         {"whose home has gone stays away", test_sim_forward_whose_home_has_gone_stays_away},
+        {"goes to a shard that is connected", test_sim_forward_goes_to_a_shard_that_is_connected},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("sim_forward", tests)
