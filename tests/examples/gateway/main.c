@@ -79,7 +79,7 @@ static void on_page(void *context, const struct cmds_result *result)
             printf("(%s)", cmds_error_name(one->error));
         }
     }
-    printf("%s\n", whole != NULL ? "" : result->text);
+    printf("%s%s\n", whole != NULL ? "" : " ", result->text);
     (void)sem_post(&answered);
 }
 
