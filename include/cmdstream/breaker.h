@@ -18,9 +18,9 @@
  * the state last changed does not count at all. While the breaker is closed and nothing in the
  * window has failed, a command costs a few loads; no command takes a lock while it is closed.
  *
- * All callbacks run on the thread that allowed or reported, without any lock held: they may call
- * everything but cmds_breaker_free(). Two changes of state that follow each other at once on two threads may be reported in
- * either order; cmds_breaker_state() knows.
+ * All callbacks run on the thread that allowed, reported, asked for the state or changed it, without
+ * any lock held: they may call everything but cmds_breaker_free(). Two changes of state that follow
+ * each other at once on two threads may be reported in either order; cmds_breaker_state() knows.
  */
 #ifndef CMDSTREAM_BREAKER_H
 #define CMDSTREAM_BREAKER_H

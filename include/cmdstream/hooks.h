@@ -17,7 +17,8 @@
  *
  * Each function runs on the thread where what it reports happened: before_send on the one that
  * sends, inside the send, and so do on_error of a send that fails and on_result of a one-way command;
- * all others on a shard. They may call everything that a result callback may. Those of one command run one at a time.
+ * all others on a shard. They may call everything that a result callback may. Those of one command
+ * run one at a time.
  */
 #ifndef CMDSTREAM_HOOKS_H
 #define CMDSTREAM_HOOKS_H

@@ -166,8 +166,9 @@ struct cmds_server_options {
     uint32_t frame_size_max;
     // Output that may wait on one connection, results of the shard and of other threads together.
     // Default 1 MiB, at least 4096. At the bound sends are -ENOBUFS; CMDS_EXEC_AGAIN and
-    // cmds_call_on_writable() wait until half of it has left. Below half of it a result of any legal size is taken, so that the
-    // bound is exceeded at most by one result of the shard and one of another thread.
+    // cmds_call_on_writable() wait until half of it has left. Below half of it a result of any legal
+    // size is taken, so that the bound is exceeded at most by one result of the shard and one of
+    // another thread.
     uint32_t output_size_max;
     // How long a connection may stay without anything received, anything sent and any call in
     // flight. Default 120000. The calls of a peer that has finished sending have the same time,
@@ -312,8 +313,9 @@ CMDS_API uint32_t cmds_server_connection_count(const struct cmds_server *server)
  *          lock or a wake.
  * Returns: 0; CMDS_E_GONE: nobody waits, or the command is one-way; CMDS_E_FINISHED; -ENOBUFS: the
  *          output bound, or the shard's memory is short (nothing was sent; CMDS_EXEC_AGAIN runs
- *          when there is room again, and so does cmds_call_on_writable()); CMDS_E_WRONG_TYPE: not a result of this protocol;
- *          CMDS_E_LIMIT: a field or the frame is too large; -EINVAL: a NULL pointer with a size;
+ *          when there is room again, and so does what cmds_call_on_writable() was given);
+ *          CMDS_E_WRONG_TYPE: not a result of this protocol; CMDS_E_LIMIT: a field or the frame is
+ *          too large; -EINVAL: a NULL pointer with a size;
  *          -ENOMEM.
  */
 CMDS_NODISCARD CMDS_API int cmds_call_send(struct cmds_call *call, struct cmds_message result);
