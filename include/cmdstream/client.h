@@ -66,8 +66,8 @@ typedef void (*cmds_forward_fn)(struct cmds_call *call, const struct cmds_result
  * What a connection of a group does. Values may be added, but none of these changes its meaning.
  */
 enum cmds_connection_state {
-    // For good: the group was closed, the server is another one (CMDS_E_SERVER_INFO_MISMATCH), or it
-    // was lost or never came up, and is not tried again.
+    // For good: the group was closed; the server is another one (CMDS_E_SERVER_INFO_MISMATCH), and
+    // there is and will be no other endpoint; or it was lost or never came up, and is not tried again.
     CMDS_CONNECTION_DOWN = 0,
     CMDS_CONNECTION_UP = 1,         // It takes commands and sends them.
     CMDS_CONNECTION_WAITING = 2,    // It was lost or did not come up, and will be tried again.
@@ -406,13 +406,15 @@ CMDS_BEGIN_
  * endpoint. Those of an endpoint whose address is in both lists stay.
  *
  * cmds_group_wait() waits until all have moved. A wrong ServerInfo takes one endpoint out until the
- * list changes; only if it is the last one are connections down for good.
+ * list changes. If no other is left it is tried again, since the list may change once more, as that
+ * of "dns:" may; with a `connect` that is neither, its connections are down for good.
  *
  * Owner:   copies.
  * Thread:  any, in callbacks too.
  * Returns: 0; -EINVAL: no endpoint, an address that is none, a weight, a UNIX socket where TLS needs a
  *          name; -E2BIG: more than 4096, or a member that this library lacks; -ENOMEM; then nothing has
- *          changed; CMDS_E_CLOSED: the group was closed.
+ *          changed; CMDS_E_NOT_CONNECTED: every connection is down for good; CMDS_E_CLOSED: the group
+ *          was closed.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_set_endpoints(struct cmds_group *group,
         const struct cmds_endpoint *endpoints, uint32_t count, struct cmds_error *error);

@@ -458,6 +458,16 @@ bool cmdi_directory_has_names(const struct cmdi_directory *directory)
     return false;
 }
 
+bool cmdi_directory_is_alive(const struct cmdi_directory *directory)
+{
+    for (uint32_t i = 0; i < directory->source_count; i++) {
+        if (directory->sources[i].kind == CMDI_SOURCE_DNS) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* --- Answers ---------------------------------------------------------------------------------- */
 
 /* Returns: bits of enum cmdi_news. */

@@ -136,5 +136,7 @@ void cmdi_directory_failed(
         struct cmdi_directory *directory, const struct cmdi_endpoint *endpoint, uint64_t now_ms);
 /** Is any name looked up for this group? */
 bool cmdi_directory_has_names(const struct cmdi_directory *directory);
+/** May what a name service says change the list? */
+bool cmdi_directory_is_alive(const struct cmdi_directory *directory);
 
 #endif

@@ -64,9 +64,15 @@ int cmds_group_set_endpoints(struct cmds_group *group, const struct cmds_endpoin
     if (!cmdi_group_enter(group)) {
         return cmdi_fail(error, CMDS_E_CLOSED, "set_endpoints: the group was closed");
     }
-    int code = cmdi_group_is_closing(group)
-                       ? cmdi_fail(error, CMDS_E_CLOSED, "set_endpoints: the group was closed")
-                       : group_set_endpoints(group, endpoints, count, error);
+    int code = 0;
+    if (cmdi_group_is_closing(group)) {
+        code = cmdi_fail(error, CMDS_E_CLOSED, "set_endpoints: the group was closed");
+    } else if (cmds_group_done(group)) {
+        code = cmdi_fail(error, CMDS_E_NOT_CONNECTED,
+                "set_endpoints: every connection is down for good: open another group");
+    } else {
+        code = group_set_endpoints(group, endpoints, count, error);
+    }
     cmdi_group_leave(group);
     return code;
 }

@@ -189,6 +189,7 @@ int cmdi_endpoints_init(struct cmdi_endpoints *endpoints,
             &endpoints->directory, places, (uint32_t)count, endpoints_now_ms(), error);
     free(places);
     if (news >= 0) {
+        endpoints->is_fixed = !cmdi_directory_is_alive(&endpoints->directory);
         atomic_store(&endpoints->has_names, cmdi_directory_has_names(&endpoints->directory));
         endpoints_take_news(endpoints, (uint32_t)news);
         endpoints->said = 0;
@@ -262,9 +263,11 @@ struct cmdi_endpoint *cmdi_endpoints_turn_away(
     }
     if (any && endpoints->slots[slot] != endpoint) {
         other = cmdi_endpoint_ref(endpoints->slots[slot]);
+    } else if (!endpoints->is_fixed) {
+        other = cmdi_endpoint_ref(endpoint);
     }
     pthread_mutex_unlock(&endpoints->lock);
-    if (other != NULL) {
+    if (other != NULL && other != endpoint) {
         endpoints->options.on_news(endpoints->options.context, CMDI_NEWS_LIST);
     }
     return other;
@@ -276,6 +279,7 @@ int cmdi_endpoints_set(struct cmdi_endpoints *endpoints, const struct cmdi_place
     pthread_mutex_lock(&endpoints->lock);
     int news = cmdi_directory_set(&endpoints->directory, places, count, now_ms, error);
     if (news >= 0) {
+        endpoints->is_fixed = false; // Who has changed it once will do so again.
         atomic_store(&endpoints->has_names, cmdi_directory_has_names(&endpoints->directory));
         endpoints_take_news(endpoints, (uint32_t)news);
     }

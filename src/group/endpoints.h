@@ -32,6 +32,7 @@ struct cmdi_endpoints {
 
     pthread_mutex_t lock; // Of all below.
     bool is_closed;       // No lookup begins any more.
+    bool is_fixed;        // The list will never be another one, as far as is known.
     struct cmdi_directory directory;
     struct cmdi_endpoint **slots; // Where each is to go; a count of each. NULL: nowhere yet.
     uint32_t *indexes;            // For the spread.
@@ -77,7 +78,7 @@ bool cmdi_endpoints_failed(
  *
  * Owner:   gives a count.
  * Thread:  any.
- * Returns: where `slot` is to go; NULL: there is no other one.
+ * Returns: where `slot` is to go: `endpoint` itself, if there is no other one yet; NULL: nor will be.
  */
 struct cmdi_endpoint *cmdi_endpoints_turn_away(
         struct cmdi_endpoints *endpoints, struct cmdi_endpoint *endpoint, uint32_t slot);

@@ -421,19 +421,55 @@ static void test_sim_endpoints_go_on_without_a_stranger(void)
     CU_ASSERT_EQUAL(world.failures, 0);
 }
 
+static int set_endpoints(struct world *world, const char *one, const char *other);
+
 static int use_only_strangers(struct world *world)
 {
     struct cmds_error error = CMDS_ERROR_INIT;
     int code = cmds_group_wait(world->group, 20000, &error);
-    return code == CMDS_E_SERVER_INFO_MISMATCH && cmds_group_done(world->group) ? 0 : 1;
+    if (code != CMDS_E_SERVER_INFO_MISMATCH || !cmds_group_done(world->group)) {
+        return 1;
+    }
+    return set_endpoints(world, "s2:9000", NULL) == CMDS_E_NOT_CONNECTED ? 0 : 2;
 }
 
 static void test_sim_endpoints_are_down_if_all_are_strangers(void)
 {
-    struct world world = {.use = NULL};
+    struct world world = {.connect = "s0:9000,s1:9000"};
     world.servers[0].info = world.servers[1].info = "another";
 
     CU_ASSERT_EQUAL(run(&world, use_only_strangers), 0);
+}
+
+static int use_strangers_for_a_while(struct world *world)
+{
+    struct cmds_error error = CMDS_ERROR_INIT;
+    if (world->connect[0] == 's' && set_endpoints(world, "s0:9000", "s1:9000") < 0) {
+        return 1;
+    }
+    int code = cmds_group_wait(world->group, 60000, &error);
+    if (code != CMDS_E_SERVER_INFO_MISMATCH || cmds_group_done(world->group)) {
+        return 2;
+    }
+    set_shop(world, "23");
+    if (world->connect[0] == 's' && set_endpoints(world, "s2:9000", "s3:9000") < 0) {
+        return 3;
+    }
+    cmds_sim_sleep_ms(40000); // Twice asked, and all have moved.
+    return is_even(world, "23", 15) ? 0 : 4;
+}
+
+static void test_sim_endpoints_outlive_a_list_of_strangers(void)
+{
+    static const char *const connects[] = {"dns:shop:9000", "s2:9000"};
+    for (int i = 0; i < 2; i++) {
+        struct world world = {.connect = connects[i]};
+        world.servers[0].info = world.servers[1].info = "another";
+
+        CU_ASSERT_EQUAL(run(&world, use_strangers_for_a_while), 0);
+
+        CU_ASSERT_EQUAL(world.failures, 0);
+    }
 }
 
 static int use_unroutable(struct world *world)
@@ -454,8 +490,6 @@ static void test_sim_endpoints_do_without_one_that_cannot_be_reached(void)
 }
 
 /* --- Moves ------------------------------------------------------------------------------------ */
-
-static int set_endpoints(struct world *world, const char *one, const char *other);
 
 static int send_work(struct world *world)
 {
@@ -650,6 +684,7 @@ static CU_TestInfo tests[] = {
                 test_sim_endpoints_leave_a_server_that_died_within_seconds},
         {"go on without a stranger", test_sim_endpoints_go_on_without_a_stranger},
         {"are down if all are strangers", test_sim_endpoints_are_down_if_all_are_strangers},
+        {"outlive a list of strangers", test_sim_endpoints_outlive_a_list_of_strangers},
         {"do without one that cannot be reached",
                 test_sim_endpoints_do_without_one_that_cannot_be_reached},
         {"are left when they owe nothing", test_sim_endpoints_are_left_when_they_owe_nothing},
