@@ -66,7 +66,6 @@ void hooked_set(struct hooked *hooked, struct cmds_group_options *options)
     options->hooks = hooked->list;
     options->hooks_count = HOOKED_COUNT;
     options->breaker = hooked->breaker;
-    options->resend = CMDS_RESEND_ONCE; // Of what was not sent: no type here is idempotent.
 }
 
 void hooked_end(struct hooked *hooked, uint32_t number)

@@ -73,6 +73,7 @@ void load_group_options(struct load *load, struct cmds_group_options *options)
     options->keepalive_ms = plan->keepalive_ms;
     options->keepalive_interval_ms = plan->keepalive_interval_ms;
     options->server_info = (struct cmds_bytes){info, strlen(info)};
+    options->resend = plan->resends ? CMDS_RESEND_ONCE : CMDS_RESEND_DEFAULT;
     options->on_writable = load_on_writable;
     options->on_unexpected = load_on_unexpected;
     options->on_state = load_on_state;

@@ -51,13 +51,17 @@ static enum oracle_type load_draw(const struct load *load, struct talk_ask *ask)
         ask->count = 0;
         return ORACLE_TELL;
     }
-    return kind == 1 && ask->how <= TALK_AGAIN ? ORACLE_WORK : ORACLE_ASK;
+    if (kind == 1 && ask->how <= TALK_AGAIN) {
+        return ORACLE_WORK;
+    }
+    return kind == 2 || kind == 3 ? ORACLE_FETCH : ORACLE_ASK;
 }
 
 /* The message and what it is made of. */
 struct load_message {
     struct talk_ask ask;
     struct talk_work work;
+    struct talk_fetch fetch;
     struct talk_tell tell;
 };
 
@@ -72,6 +76,11 @@ static struct cmds_message load_message(
         to->work =
                 (struct talk_work){id, ask->how, ask->count, ask->delay_ms, ask->size, ask->body};
         return talk_work_message(&to->work);
+    }
+    if (type == ORACLE_FETCH) {
+        to->fetch =
+                (struct talk_fetch){id, ask->how, ask->count, ask->delay_ms, ask->size, ask->body};
+        return talk_fetch_message(&to->fetch);
     }
     if (type == ORACLE_TELL) {
         to->tell =
@@ -127,6 +136,14 @@ static void load_forget_one(struct load_group *group, struct cmds_group *handle)
     }
 }
 
+static void load_may_resend(const struct load *load, uint64_t id, uint32_t resend)
+{
+    struct oracle_command *command = oracle_command(id);
+    command->resends =
+            resend == CMDS_RESEND_DEFAULT ? load->plan->resends : resend == CMDS_RESEND_ONCE;
+    oracle_group(command->group)->resends |= command->resends;
+}
+
 /* Returns: as cmds_group_send(); 1: nothing was sent, as there is no more. */
 static int load_send(
         struct load_group *group, struct cmds_group *handle, struct load_driver *driver)
@@ -144,17 +161,20 @@ static int load_send(
     how.deadline_ms = load_draw_deadline(load->plan, &deadline_ms);
     how.sticky_key = load->plan->sticky ? oracle_below(8) : 0;
     how.ticket = load->plan->forgets && oracle_chance(3) ? &ticket : NULL;
+    how.resend = oracle_chance(3) ? oracle_below(CMDS_RESEND_NEVER + 1) : CMDS_RESEND_DEFAULT;
     uint64_t id = oracle_command_new(group->number, type, &plan, deadline_ms);
     if (id == 0) {
         return 1;
     }
+    load_may_resend(load, id, how.resend);
     bool waits = driver != NULL && type != ORACLE_TELL;
     load_drivers[id] = driver;
     if (waits) {
         driver->in_flight++;
     }
     struct cmds_message message = load_message(&space, type, id, &plan);
-    bool plain = how.deadline_ms == 0 && how.ticket == NULL && how.sticky_key == 0;
+    bool plain = how.deadline_ms == 0 && how.ticket == NULL && how.sticky_key == 0 &&
+                 how.resend == CMDS_RESEND_DEFAULT;
     int code = cmds_group_send(handle, message, plain ? NULL : &how,
             driver != NULL ? load_on_shard_result : load_on_result, (void *)(uintptr_t)id);
     oracle_command_sent(id, code);
@@ -348,6 +368,7 @@ static void load_sender_send(struct load *load, uint32_t number, struct cmds_sen
         return;
     }
     load->sent++;
+    load_may_resend(load, id, CMDS_RESEND_DEFAULT);
     struct load_stream stream = {.id = id, .stop_after = oracle_chance(5) ? 1 : 0};
     struct cmds_message message = load_message(&space, type, id, &plan);
     int code;

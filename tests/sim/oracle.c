@@ -141,8 +141,7 @@ uint32_t oracle_group_open(uint32_t life, uint32_t client, uint32_t server, uint
     return number;
 }
 
-/* Is it fine that one of its connections is lost, or never comes up? */
-static bool oracle_may_lose(const struct oracle_group *group)
+bool oracle_may_lose(const struct oracle_group *group)
 {
     const struct oracle_server *server = &oracle_servers[group->server];
     /* It does not say when it begins to end. */
@@ -276,6 +275,12 @@ void oracle_sender_refused(uint32_t number, int code, const struct cmds_error *e
 struct oracle_command *oracle_command(uint64_t id)
 {
     return &oracle_commands[id];
+}
+
+uint64_t oracle_command_id(uint64_t record)
+{
+    uint32_t first = oracle_commands[record].first;
+    return first != 0 ? first : record;
 }
 
 uint64_t oracle_command_new(
@@ -503,7 +508,8 @@ static bool oracle_check_value(
         return oracle_fail("command %llu got result %u as number %u", (unsigned long long)id, index,
                 command->received);
     }
-    if (command->executions == 0 || index >= command->tried) {
+    uint32_t again = command->second != 0 ? oracle_commands[command->second].tried : 0;
+    if (command->executions == 0 || (index >= command->tried && index >= again)) {
         return oracle_fail(
                 "command %llu got result %u that nobody sent", (unsigned long long)id, index);
     }
@@ -552,7 +558,9 @@ bool oracle_command_result(uint64_t id, const struct cmds_result *result)
         return oracle_fail("command %llu: an error that is not whole, %s", (unsigned long long)id,
                 cmds_error_name(result->error));
     }
-    if (result->error == CMDS_E_LOST && result->client < group->connections) {
+    /* One that is sent again may be lost on another connection than the one that it ends on. */
+    bool moves = command->type == ORACLE_FETCH && command->resends;
+    if (result->error == CMDS_E_LOST && result->client < group->connections && !moves) {
         group->lost[result->client]++;
     }
     oracle_command_end(id, result->error);
@@ -590,16 +598,30 @@ uint64_t oracle_group_results(uint32_t number)
     return oracle_groups[number].results + oracle_groups[number].unexpected;
 }
 
+static void oracle_check_resent(
+        uint32_t number, const struct cmds_group_counters *counters, bool is_quiet)
+{
+    const struct oracle_group *group = &oracle_groups[number];
+    uint64_t resent = counters->commands_resent;
+    bool may = group->resends && (oracle_may_lose(group) || !is_quiet);
+    if ((resent > 0 && !may) || (resent < group->again && is_quiet)) {
+        (void)oracle_fail("group %u: commands_resent is %llu, and %llu were executed twice", number,
+                (unsigned long long)resent, (unsigned long long)group->again);
+    }
+}
+
 void oracle_group_counters(uint32_t number, const struct cmds_group_counters *counters,
         uint64_t results, bool is_quiet)
 {
     const struct oracle_group *group = &oracle_groups[number];
     uint64_t taken = group->taken + group->one_way;
     oracle.checks++;
-    if (counters->commands_sent > taken + SCENARIO_CONNECTIONS_MAX && !group->is_sender) {
+    uint64_t sent_max = taken + counters->commands_resent + SCENARIO_CONNECTIONS_MAX;
+    if (counters->commands_sent > sent_max && !group->is_sender) {
         (void)oracle_fail("group %u: commands_sent is %llu, and %llu were taken", number,
                 (unsigned long long)counters->commands_sent, (unsigned long long)taken);
     }
+    oracle_check_resent(number, counters, is_quiet);
     if (counters->results_received < results && !group->is_sender) {
         (void)oracle_fail("group %u: results_received is %llu, and %llu came", number,
                 (unsigned long long)counters->results_received, (unsigned long long)results);

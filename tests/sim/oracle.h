@@ -28,6 +28,7 @@ enum {
 enum oracle_type {
     ORACLE_ASK,
     ORACLE_WORK,
+    ORACLE_FETCH,
     ORACLE_TELL,
 };
 enum oracle_state {
@@ -45,9 +46,13 @@ struct oracle_command {
     bool is_cancelled; // At the server.
     bool has_failed;   // There, and nobody answers it.
     bool in_pool;      // A thread of the server's pool runs its function.
+    bool resends;      // It may be sent again.
     uint32_t how, count, delay_ms, size, body_size;
-    uint32_t executions, life; // How often, and the last time by whom.
-    uint32_t tried, sent;      // Results: given to the library by the server, and taken by it.
+    uint32_t executions, life; // How often, and the first time by whom.
+    // Its second execution is a record of its own, beside what the first one still does.
+    uint32_t first, second;
+    uint32_t first_link;  // Of its first execution, also when that is over.
+    uint32_t tried, sent; // Results: given to the library by the server, and taken by it.
     uint32_t received;
     int32_t end;
     uint64_t sent_ns, due_ns, ended_ns; // due_ns: UINT64_MAX: never; 0: not known.
@@ -72,12 +77,14 @@ struct oracle_group {
     uint32_t epoch; // Of its server, when it was opened.
     uint8_t state;
     bool is_calm, is_sender, was_down;
+    bool resends;                             // Some of its commands do.
     uint8_t states[SCENARIO_CONNECTIONS_MAX]; // enum cmds_connection_state, told last.
     uint8_t down[SCENARIO_CONNECTIONS_MAX];
     uint32_t up[SCENARIO_CONNECTIONS_MAX], waits[SCENARIO_CONNECTIONS_MAX];
     int32_t causes[SCENARIO_CONNECTIONS_MAX];
     uint32_t lost[SCENARIO_CONNECTIONS_MAX];
     uint64_t pending; // Taken, and without an end.
+    uint64_t again;   // Commands that were executed twice.
     uint64_t taken, one_way, ended, results, unexpected, timeouts, cancelled, not_sent, closed;
     uint64_t slack_ns, early_ns; // How late an end may be; how early, for a deadline.
     uint64_t heard_ns;           // When something of a command of it last went on, at either side.
@@ -158,6 +165,8 @@ void oracle_sender_refused(uint32_t group, int code, const struct cmds_error *er
 uint64_t oracle_command_new(
         uint32_t group, enum oracle_type type, const struct talk_ask *plan, uint32_t deadline_ms);
 struct oracle_command *oracle_command(uint64_t id);
+/** What its sender and its results call it: another number if it is a second execution. */
+uint64_t oracle_command_id(uint64_t record);
 /** What its send returned. */
 void oracle_command_sent(uint64_t id, int code);
 /** A callback with it. Returns: it was the end. */
@@ -178,7 +187,10 @@ void oracle_group_counters(uint32_t group, const struct cmds_group_counters *cou
 uint32_t oracle_link_open(uint32_t life);
 void oracle_link_refused(uint32_t link);
 void oracle_link_close(uint32_t link, const struct cmds_error *cause);
-/** The exec function begins, for the first time or again. Returns: NULL: it is not to go on. */
+/**
+ * The exec function begins, for the first time or again: then the call's context is the record's number.
+ * Returns: NULL: it is not to go on.
+ */
 struct oracle_command *oracle_exec(uint32_t life, uint32_t link, struct cmds_call *call,
         enum oracle_type type, const struct talk_ask *value);
 /** Before a result is given to the library, and what that returned. Returns: its index. */

@@ -11,6 +11,9 @@ struct oracle_server {
     bool is_up;     // It accepts.
     bool has_works; // Commands for its pool were sent.
 };
+/** Is it fine that one of its connections is lost, or never comes up? */
+bool oracle_may_lose(const struct oracle_group *group);
+
 extern struct oracle_command oracle_commands[ORACLE_COMMANDS_MAX];
 extern struct oracle_group oracle_groups[ORACLE_GROUPS_MAX];
 extern struct oracle_life oracle_lives[ORACLE_LIVES_MAX];

@@ -188,6 +188,44 @@ static void oracle_exec_link(
     command->link = link;
 }
 
+/*
+ * Only what may be lost without harm is sent twice, and only when it was. Returns: the record of this
+ * execution.
+ */
+static struct oracle_command *oracle_exec_again(uint64_t id, uint32_t link)
+{
+    struct oracle_command *command = &oracle_commands[id];
+    struct oracle_group *group = &oracle_groups[command->group];
+    if (command->type != ORACLE_FETCH || !command->resends || command->executions > 2 ||
+            oracle.command_count == ORACLE_COMMANDS_MAX) {
+        (void)oracle_fail(
+                "command %llu is executed %u times", (unsigned long long)id, command->executions);
+        return command;
+    }
+    if (link != 0 && link == command->first_link) {
+        (void)oracle_fail("command %llu came twice on one connection", (unsigned long long)id);
+    }
+    if (command->received > 0 || !oracle_may_lose(group)) {
+        (void)oracle_fail("command %llu is executed again, and was not lost (%u results)",
+                (unsigned long long)id, command->received);
+    }
+    group->again++;
+    command->second = oracle.command_count++;
+    struct oracle_command *again = &oracle_commands[command->second];
+    *again = (struct oracle_command){.group = command->group,
+            .type = command->type,
+            .state = ORACLE_VOID,
+            .how = command->how,
+            .count = command->count,
+            .delay_ms = command->delay_ms,
+            .size = command->size,
+            .body_size = command->body_size,
+            .executions = 1,
+            .first = (uint32_t)id,
+            .sent_ns = command->sent_ns};
+    return again;
+}
+
 struct oracle_command *oracle_exec(uint32_t number, uint32_t link, struct cmds_call *call,
         enum oracle_type type, const struct talk_ask *value)
 {
@@ -199,7 +237,8 @@ struct oracle_command *oracle_exec(uint32_t number, uint32_t link, struct cmds_c
                 (unsigned long long)value->id);
         return NULL;
     }
-    struct oracle_command *command = &oracle_commands[value->id];
+    uint64_t record = cmds_call_round(call) > 0 ? (uintptr_t)cmds_call_context(call) : value->id;
+    struct oracle_command *command = &oracle_commands[record];
     const struct oracle_group *group = &oracle_groups[command->group];
     if (!oracle_is_plan(command, value)) {
         (void)oracle_fail("server %u: command %llu is not what was sent", life->number,
@@ -214,7 +253,7 @@ struct oracle_command *oracle_exec(uint32_t number, uint32_t link, struct cmds_c
     }
     if (cmds_call_round(call) > 0) {
         life->rounds++;
-        if (command->executions != 1 || command->life != number) {
+        if (command->executions == 0 || command->life != number) {
             (void)oracle_fail("command %llu: round %llu without a first one",
                     (unsigned long long)value->id, (unsigned long long)cmds_call_round(call));
         }
@@ -222,18 +261,19 @@ struct oracle_command *oracle_exec(uint32_t number, uint32_t link, struct cmds_c
     }
     command->executions++;
     oracle_groups[command->group].heard_ns = oracle_now_ns();
-    command->life = number;
-    command->call = call;
     life->executions++;
     oracle.executed++;
-    if (command->executions > 1) {
-        (void)oracle_fail("command %llu is executed twice", (unsigned long long)value->id);
-    }
     if (command->state == ORACLE_REFUSED ||
             (command->state == ORACLE_ENDED && command->end == CMDS_E_NOT_SENT)) {
         (void)oracle_fail(
                 "command %llu was not sent, and is executed", (unsigned long long)value->id);
     }
+    if (command->executions > 1) {
+        command = oracle_exec_again(value->id, link);
+    }
+    command->life = number;
+    command->call = call;
+    command->first_link = link;
     if (link != 0) {
         oracle_exec_link(link, call, command);
     }
@@ -388,7 +428,7 @@ void oracle_finish(void)
     for (uint64_t id = 1; id < oracle.command_count; id++) {
         const struct oracle_command *command = &oracle_commands[id];
         bool is_over = command->state == ORACLE_ENDED || command->state == ORACLE_REFUSED ||
-                       command->type == ORACLE_TELL ||
+                       command->first != 0 || command->type == ORACLE_TELL ||
                        oracle_groups[command->group].state == ORACLE_GROUP_VOID ||
                        !oracle_lives[oracle_groups[command->group].life].is_over;
         if (!is_over) {

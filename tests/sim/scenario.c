@@ -177,6 +177,7 @@ static void draw_client(struct draw *draw, struct scenario *scenario, uint32_t n
     client->hows |= client->hows == 0;
     client->hows |= client->is_tough ? 1u << TALK_HARD | 1u << TALK_CLOSE : 0;
     client->picks = draw_one_in(draw, 3);
+    client->resends = draw_one_in(draw, 2);
     (void)snprintf(client->name, sizeof(client->name), "client%u", number);
     draw_client_limits(draw, &scenario->servers[server], client);
 }

@@ -73,6 +73,7 @@ struct scenario_client {
     bool is_tough;                        // Sends what makes a server close the connection.
     bool is_hasty;                        // Closes while commands are under way.
     bool forgets, sticky, picks;          // picks: by a strategy of its own.
+    bool resends;                         // Commands that say nothing else.
     uint32_t shards, groups, connections, threads, senders;
     uint32_t commands, at_once; // In all; of one shard of one group at a time.
     uint32_t think_us, size_max, count_max, delay_max_ms;

@@ -81,6 +81,7 @@ static void service_open_upstream(struct service *service)
     options.tls = to->masked ? veil_client(to->number) : NULL;
     hooked_begin(&service->hooked);
     hooked_set(&service->hooked, &options);
+    options.resend = CMDS_RESEND_ONCE; // But what is forwarded never is.
     service->upstream_closed = false;
     service->upstream_group =
             oracle_group_open(service->life, SCENARIO_NONE, plan->upstream, options.client_count);

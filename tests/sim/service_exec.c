@@ -12,9 +12,35 @@ enum {
     SERVICE_TRIES_MAX = 200,   // Of a thread that finds no room.
 };
 
+/* Of its record. */
 static uint64_t service_id(const struct cmds_call *call)
 {
     return (uint64_t)(uintptr_t)cmds_call_context(call);
+}
+
+/* What it asks for. Returns: ORACLE_TELL also if it is none of ours. */
+static enum oracle_type service_value(const struct cmds_call *call, struct talk_ask *value)
+{
+    const struct talk_ask *ask = talk_ask_of(call);
+    const struct talk_work *work = talk_work_of(call);
+    const struct talk_fetch *fetch = talk_fetch_of(call);
+    const struct talk_tell *tell = talk_tell_of(call);
+    *value = ask != NULL ? *ask : (struct talk_ask){0};
+#define SERVICE_TAKE(from)                                                                         \
+    ((struct talk_ask){                                                                            \
+            (from)->id, (from)->how, (from)->count, (from)->delay_ms, (from)->size, (from)->body})
+    if (work != NULL) {
+        *value = SERVICE_TAKE(work);
+    } else if (fetch != NULL) {
+        *value = SERVICE_TAKE(fetch);
+    } else if (tell != NULL) {
+        *value = SERVICE_TAKE(tell);
+    }
+#undef SERVICE_TAKE
+    return ask != NULL     ? ORACLE_ASK
+           : work != NULL  ? ORACLE_WORK
+           : fetch != NULL ? ORACLE_FETCH
+                           : ORACLE_TELL;
 }
 
 /* A reference or a timer holds the call, or a further round is to come; and does not any more. */
@@ -42,11 +68,12 @@ static int service_send(struct cmds_call *call, uint64_t id)
 {
     const struct oracle_command *command = oracle_command(id);
     uint32_t index = oracle_send_begin(id);
-    struct talk_part part = {.id = id,
+    uint64_t asked = oracle_command_id(id);
+    struct talk_part part = {.id = asked,
             .index = index,
             .last = index + 1 == command->count,
-            .body = oracle_body(id, index, command->size)};
-    struct talk_bit bit = {.id = id, .index = index, .body = part.body};
+            .body = oracle_body(asked, index, command->size)};
+    struct talk_bit bit = {.id = asked, .index = index, .body = part.body};
     bool is_bit = !part.last && (id + index) % 3 == 0;
     int code = cmds_call_send(call, is_bit ? talk_bit_message(&bit) : talk_part_message(&part));
     oracle_send_end(id, code);
@@ -108,15 +135,15 @@ static void service_on_timer(struct cmds_call *call)
 {
     uint64_t id = service_id(call);
     struct oracle_command *command = oracle_command(id);
-    const struct talk_ask *ask = talk_ask_of(call);
+    struct talk_ask ask;
     service_let_go(command);
     oracle_let_go(command, "timer");
     if (cmds_call_is_cancelled(call) && cmds_call_after(call, 1, service_on_timer) != CMDS_E_GONE) {
         (void)oracle_fail("cmds_call_after() of a call that is cancelled");
     }
     if (command->is_copied &&
-            (ask == NULL || ask->id != id ||
-                    !oracle_body_is(ask->body, id, UINT32_MAX, command->body_size))) {
+            (service_value(call, &ask) == ORACLE_TELL || ask.id != oracle_command_id(id) ||
+                    !oracle_body_is(ask.body, ask.id, UINT32_MAX, command->body_size))) {
         (void)oracle_fail("command %llu is not what was kept", (unsigned long long)id);
     }
     int code = cmds_call_is_cancelled(call) ? CMDS_E_GONE : service_send_some(call, id, 1);
@@ -364,13 +391,27 @@ static int service_ask_first(struct service *service, struct cmds_call *call,
     }
 }
 
-static int service_ask(struct cmds_call *call, const struct talk_ask *ask)
+static int service_execute(struct cmds_call *call)
 {
     struct service *service = cmds_call_receiver(call);
-    if (cmds_call_round(call) > 0 || ask->how == TALK_AGAIN) {
-        return service_again(call, ask->id, SERVICE_ROUND_RESULTS);
+    uint64_t id = service_id(call);
+    struct oracle_command *command = oracle_command(id);
+    if (cmds_call_round(call) > 0 || command->how == TALK_AGAIN) {
+        return service_again(call, id, SERVICE_ROUND_RESULTS);
     }
-    return service_ask_first(service, call, oracle_command(ask->id), ask->id);
+    return service_ask_first(service, call, command, id);
+}
+
+static int service_ask(struct cmds_call *call, const struct talk_ask *ask)
+{
+    (void)ask;
+    return service_execute(call);
+}
+
+static int service_fetch(struct cmds_call *call, const struct talk_fetch *fetch)
+{
+    (void)fetch;
+    return service_execute(call);
 }
 
 static int service_work(struct cmds_call *call, const struct talk_work *work)
@@ -398,6 +439,7 @@ static int service_tell(struct cmds_call *call, const struct talk_tell *tell)
 
 static const struct cmds_exec service_execs[] = {
         CMDS_EXEC(talk_ask, service_ask),
+        CMDS_EXEC(talk_fetch, service_fetch),
         CMDS_EXEC_IN_POOL(talk_work, service_work),
         CMDS_EXEC(talk_tell, service_tell),
 };
@@ -408,26 +450,15 @@ static const struct cmds_exec service_execs[] = {
 static int service_record(void *receiver, struct cmds_call *call, struct cmds_invocation *next)
 {
     struct service *service = receiver;
-    const struct talk_ask *ask = talk_ask_of(call);
-    const struct talk_work *work = talk_work_of(call);
-    const struct talk_tell *tell = talk_tell_of(call);
-    enum oracle_type type = ask != NULL ? ORACLE_ASK : work != NULL ? ORACLE_WORK : ORACLE_TELL;
-    struct talk_ask value = {0};
-    if (ask != NULL) {
-        value = *ask;
-    } else if (work != NULL) {
-        value = (struct talk_ask){
-                work->id, work->how, work->count, work->delay_ms, work->size, work->body};
-    } else if (tell != NULL) {
-        value = (struct talk_ask){
-                tell->id, tell->how, tell->count, tell->delay_ms, tell->size, tell->body};
-    }
+    struct talk_ask value;
+    enum oracle_type type = service_value(call, &value);
     bool on_shard = type != ORACLE_WORK;
     uint32_t link = on_shard && cmds_call_round(call) == 0 ? service_link(call) : 0;
-    if (oracle_exec(service->life, link, call, type, &value) == NULL) {
+    const struct oracle_command *command = oracle_exec(service->life, link, call, type, &value);
+    if (command == NULL) {
         return -EPERM;
     }
-    cmds_call_set_context(call, (void *)(uintptr_t)value.id);
+    cmds_call_set_context(call, (void *)(uintptr_t)(command - oracle_command(0)));
     uint32_t exec_ms = service->plan->exec_ms;
     uint64_t deadline_ns = cmds_call_deadline_ns(call);
     uint64_t received_ns = cmds_call_received_ns(call);

@@ -45,8 +45,15 @@ struct talk_tell {
     uint32_t how, count, delay_ms, size;
     struct cmds_bytes body;
 };
+/** As talk_ask; it may be executed twice. */
+struct talk_fetch {
+    uint64_t id;
+    uint32_t how, count, delay_ms, size;
+    struct cmds_bytes body;
+};
 CMDS_COMMAND(talk_ask, 0, id, how, count, delay_ms, size, body);
 CMDS_COMMAND(talk_work, 1, id, how, count, delay_ms, size, body);
+CMDS_COMMAND_IDEMPOTENT(talk_fetch, 2, id, how, count, delay_ms, size, body);
 CMDS_COMMAND_ONE_WAY(talk_tell, 300, id, how, count, delay_ms, size, body);
 
 struct talk_part {
@@ -66,7 +73,7 @@ CMDS_RESULT(talk_part, 0, id, index, CMDS_LAST(last), unused, body);
 CMDS_RESULT_NEVER_LAST(talk_bit, 9, id, index, body);
 
 static const struct cmds_type *const talk_commands[] = {
-        &talk_ask_type, &talk_work_type, &talk_tell_type};
+        &talk_ask_type, &talk_work_type, &talk_fetch_type, &talk_tell_type};
 static const struct cmds_type *const talk_results[] = {&talk_part_type, &talk_bit_type};
 static const struct cmds_protocol talk_protocol CMDS_UNUSED_ =
         CMDS_PROTOCOL("talk", talk_commands, talk_results);
