@@ -73,6 +73,8 @@ REFUSED = (
     (("stress", "--fail-prob", 0.6, "--echo-prob", 0.6), "--fail-prob"), (("stress", "--echo-prob", 2), "--echo-prob"),
     (("stress", "--no-pause-prob", 0.9, "--workload-pause-prob", 0.2), "--workload-pause-prob"),
     (("stress", "--serve", "a", "--chaos"), "--chaos"), (("stress", "--chaos-faults", "cut"), "--chaos"),
+    (("stress", "--chaos", "--chaos-faults", "cut,fire"), '"cut,fire"'),
+    (("stress", "--chaos", "--chaos-every", "9..3"), '"9..3"'),
     (("stress", "--sessions", 0, "--slow-sessions", 0, "--callers", 0), "nobody sends"), (("stress", "--codec", "xml"), "msgpack"),
 )
 

@@ -4,12 +4,14 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include <jansson.h>
 
+#include "chaos.h"
 #include "clock.h"
 #include "stress/stress.h"
 
@@ -93,6 +95,21 @@ static void backend_end_server(struct stress_backend *backend)
 }
 
 /* --- Proxies --------------------------------------------------------------------------------------- */
+
+bool stress_backend_chaos_goes(const struct stress_options *options)
+{
+    enum {
+        WORDS = 6,
+    };
+    char route[] = "127.0.0.1:0=127.0.0.1:9"; // It is written to.
+    const char *words[WORDS + 1] = {"cmdstream chaos", "--faults", options->chaos_faults, "--every",
+            options->chaos_every, route};
+    struct tool_chaos *chaos = calloc(1, sizeof(*chaos));
+    char **argv = (char **)(uintptr_t)words;
+    bool goes = chaos != NULL && tool_chaos_parse(chaos, WORDS, argv) == TOOL_PARSED;
+    free(chaos);
+    return goes;
+}
 
 static int backend_start_proxy(
         struct stress_backend *backend, const struct stress *stress, uint32_t index)

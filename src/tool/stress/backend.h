@@ -28,7 +28,10 @@ struct stress_backend {
 };
 
 struct stress;
+struct stress_options;
 
+/** Will a proxy take --chaos-faults and --chaos-every? Else it says on stderr why not. */
+bool stress_backend_chaos_goes(const struct stress_options *options);
 /** Returns: 0; negative, and a line on stderr. */
 int stress_backend_start(
         struct stress_backend *backend, const struct stress *stress, uint32_t index);

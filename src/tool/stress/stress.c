@@ -351,7 +351,7 @@ static int stress_check(struct stress *stress, const struct tool_line *line)
                     sizeof(stress_own_tls_rules) / sizeof(stress_own_tls_rules[0]))) {
         return TOOL_EXIT_USAGE;
     }
-    if (!stress_numbers_go(options)) {
+    if (!stress_numbers_go(options) || (options->chaos && !stress_backend_chaos_goes(options))) {
         return TOOL_EXIT_USAGE;
     }
     stress->codec = tool_codec_find("stress", options->codec);
