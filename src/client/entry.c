@@ -53,3 +53,11 @@ struct cmdi_pending *cmdi_client_register(struct cmdi_client *client, cmds_resul
     cmdi_client_arm_deadline(client, deadline_ms);
     return entry;
 }
+
+void cmdi_client_adopt(struct cmdi_client *client, struct cmdi_pending_extra *extra)
+{
+    struct cmdi_pending *entry = cmdi_pending_find(&client->table, client->sequence);
+    CMDI_ASSERT(entry != NULL && entry->extra == NULL);
+    entry->extra = extra;
+    cmdi_tickets_follow(client->client_shard->config->tickets, &extra->ticket, client, entry);
+}

@@ -62,6 +62,9 @@ static inline void cmdi_client_observe(
     }
 }
 
+/** The command that it was sent last has this, which was another client's of its shard. */
+void cmdi_client_adopt(struct cmdi_client *client, struct cmdi_pending_extra *extra);
+
 /** Out of the table; it is the caller's. */
 static inline void cmdi_client_remove(struct cmdi_client *client, struct cmdi_pending *entry)
 {

@@ -115,6 +115,15 @@ bool cmdi_tickets_move(
     return moves;
 }
 
+void cmdi_tickets_follow(struct cmdi_tickets *tickets, struct cmdi_ticket *ticket,
+        struct cmdi_client *client, struct cmdi_pending *entry)
+{
+    pthread_mutex_lock(&tickets->lock);
+    ticket->client = client;
+    ticket->entry = entry;
+    pthread_mutex_unlock(&tickets->lock);
+}
+
 /* Under the lock. Returns: NULL if there is none, or it was forgotten. */
 static struct cmdi_ticket *tickets_find(struct cmdi_tickets *tickets, uint64_t id)
 {

@@ -58,6 +58,11 @@ bool cmdi_tickets_is_forgotten(struct cmdi_tickets *tickets, struct cmdi_ticket 
  */
 bool cmdi_tickets_move(
         struct cmdi_tickets *tickets, struct cmdi_ticket *ticket, struct cmdi_client *client);
+/**
+ * Its command has gone to another client of the same shard, forgotten or not. Thread: that shard.
+ */
+void cmdi_tickets_follow(struct cmdi_tickets *tickets, struct cmdi_ticket *ticket,
+        struct cmdi_client *client, struct cmdi_pending *entry);
 /** Is there a ticket of this id that nobody forgot? Thread: any. */
 bool cmdi_tickets_has(struct cmdi_tickets *tickets, uint64_t id);
 /**

@@ -227,6 +227,27 @@ void cmdi_attempt_begin_kept(struct cmdi_attempt *attempt)
     }
 }
 
+int cmdi_attempt_move(struct cmdi_command *command)
+{
+    struct cmdi_attempt *attempt = command->context;
+    struct cmdi_client *client = NULL;
+    CMDI_ASSERT(command->on_result == cmdi_attempt_on_result && command->extra == attempt->extra);
+    CMDI_ASSERT(attempt->state == CMDI_ATTEMPT_SENT);
+    if (attempt->group_shard->up_count == 0) {
+        return CMDS_E_NOT_CONNECTED;
+    }
+    command->extra = NULL; // It is the old one's until the command is the new one's.
+    int code = cmdi_group_shard_send(attempt->group_shard, command, 0, &client);
+    if (code == 0) {
+        attempt->client = client;
+        attempt->sequence = client->sequence;
+        if (attempt->extra != NULL) {
+            cmdi_client_adopt(client, attempt->extra);
+        }
+    }
+    return code;
+}
+
 /* --- Those that wait -------------------------------------------------------------------------- */
 
 static struct cmdi_attempt *attempt_first(struct cmdi_group_shard *group_shard)

@@ -128,6 +128,11 @@ static inline int cmdi_attempt_begin(struct cmdi_attempt *attempt, struct cmdi_c
 int cmdi_attempt_keep(struct cmdi_attempt *attempt, const struct cmdi_command *command);
 /** Sends what was kept, lets it wait, or ends inside this. Thread: shard. */
 void cmdi_attempt_begin_kept(struct cmdi_attempt *attempt);
+/**
+ * It was sent, and waits on a client that is not up: to another one of its shard, where its maker is.
+ * `command` is that of the client. Thread: shard. Returns: 0; else it stays where it is.
+ */
+int cmdi_attempt_move(struct cmdi_command *command);
 /** Nobody wants its result any more: it ends soon, never inside this. Thread: shard. */
 void cmdi_attempt_forget(struct cmdi_attempt *attempt);
 

@@ -154,6 +154,13 @@ static bool group_shard_memory_is_short(const struct cmdi_group_shard *group_sha
             cmdi_client_config_memory_max(client_shard->config));
 }
 
+/* To any shard, but for an attempt, whose maker is on this one. */
+static int group_shard_send_moved(struct cmdi_client *client, struct cmdi_command *command)
+{
+    return command->on_result == cmdi_attempt_on_result ? cmdi_attempt_move(command)
+                                                        : cmdi_group_send_moved(client, command);
+}
+
 /* Commands that wait for a connection that is not up go to one that is. */
 static void group_shard_hand_over(struct cmdi_group_shard *group_shard)
 {
@@ -162,7 +169,7 @@ static void group_shard_hand_over(struct cmdi_group_shard *group_shard)
     }
     for (uint32_t i = 0; i < group_shard->client_count; i++) {
         if (!cmdi_client_is_up(group_shard->list[i])) {
-            cmdi_client_hand_over(group_shard->list[i], cmdi_group_send_moved);
+            cmdi_client_hand_over(group_shard->list[i], group_shard_send_moved);
         }
     }
 }
