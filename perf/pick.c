@@ -74,6 +74,7 @@ static int row(const struct cmds_dispatch *dispatch, uint32_t count)
         return 1;
     }
     setup(count);
+    group_shard.takes_turns = dispatch == &cmds_dispatch_round_robin;
     double way = measure();
     group_shard.picker.short_pick = NULL;
     double table = measure();

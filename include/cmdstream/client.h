@@ -93,7 +93,7 @@ struct cmds_group_options {
     // a backslash before it ("unix:/run/a\\,b").
     const char *connect;
     const struct cmds_codec *codec; // NULL: msgpack.
-    // NULL: round-robin; if `connect` is a list, or begins with "dns:", cmds_dispatch_least.
+    // NULL: round-robin while there is one endpoint, cmds_dispatch_least while there are several.
     const struct cmds_dispatch *dispatch;
     // Commands in flight per connection, also those whose deadline has passed and that the server has
     // not answered yet. Default 1024, at most 1048576. A server stops reading at its own

@@ -111,11 +111,11 @@ struct cmds_dispatch {
  * none of the others is up, those that are out are used. What an application answers does not matter.
  */
 
-/** One after the other. The default for one endpoint. */
+/** One after the other. The default while there is one endpoint. */
 extern CMDS_API const struct cmds_dispatch cmds_dispatch_round_robin;
 /**
  * The one of the least cost: latency (ewma_us) * (in_flight + 1) / weight; of equal ones each in its
- * turn, and latencies up to 1.5 times the lowest one are equal. The default for several endpoints. Of up
+ * turn, and latencies up to 1.5 times the lowest one are equal. The default while there are several endpoints. Of up
  * to 8 connections all are looked at; of more, 8 in a row, from a random one on. A connection without any
  * result gets one command first, and is taken for slow until it has answered.
  */

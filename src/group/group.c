@@ -74,13 +74,17 @@ static void group_free_pickers(struct cmds_group *group)
     cmdi_picker_fini(&group->picker);
 }
 
-/* One for each list of connections. */
+/* One for each list of connections. The default is least, which now and then has nothing to do. */
 static int group_make_pickers(struct cmds_group *group, struct cmds_error *error)
 {
+    bool takes_turns = cmdi_group_wants_turns(group);
     const struct cmds_dispatch *dispatch = group->options.dispatch;
+    dispatch = dispatch != NULL ? dispatch : &cmds_dispatch_least;
+    atomic_store(&group->takes_turns, takes_turns);
     int code = cmdi_picker_init(&group->picker, dispatch, group->options.client_count, error);
     for (uint32_t i = 0; i < group->shard_count && code == 0; i++) {
         struct cmdi_group_shard *group_shard = group->shards[i];
+        group_shard->takes_turns = takes_turns;
         if (group_shard->client_count > 0) {
             code = cmdi_picker_init(
                     &group_shard->picker, dispatch, group_shard->client_count, error);

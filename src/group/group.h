@@ -100,6 +100,7 @@ struct cmds_group {
     _Atomic uint64_t second_choices; // Of sticky, by those threads.
     pthread_mutex_t picker_lock;
     struct cmdi_picker picker; // For those threads. Under picker_lock, if it has a state.
+    _Atomic bool takes_turns;  // They do: see cmdi_group_wants_turns(). Set by the first shard.
     _Atomic uint32_t refs;     // And CMDI_GROUP_NOBODY.
     _Atomic uint32_t handles;
     _Atomic uint32_t opener_gone; // Its handle has been taken.

@@ -260,11 +260,24 @@ static void group_shard_close(struct cmdi_group_shard *group_shard)
     cmdi_group_shard_drop(group_shard); // The count that it was made with.
 }
 
+bool cmdi_group_wants_turns(struct cmds_group *group)
+{
+    const struct cmds_dispatch *dispatch = group->options.dispatch;
+    return dispatch == &cmds_dispatch_round_robin ||
+           (dispatch == NULL && cmdi_endpoints_count(&group->endpoints) <= 1);
+}
+
 /* Each client learns where it is to go by now. */
 static void group_shard_assign(struct cmdi_group_shard *group_shard)
 {
-    struct cmdi_endpoints *endpoints = &group_shard->group->endpoints;
-    uint32_t version = atomic_load(&group_shard->group->list_version);
+    struct cmds_group *group = group_shard->group;
+    struct cmdi_endpoints *endpoints = &group->endpoints;
+    uint32_t version = atomic_load(&group->list_version);
+    group_shard->takes_turns = cmdi_group_wants_turns(group);
+    /* One of them, so that the last one to write knows the last list. */
+    if (group_shard == group->shards[0]) {
+        atomic_store(&group->takes_turns, group_shard->takes_turns);
+    }
     for (uint32_t i = 0; i < group_shard->client_count; i++) {
         struct cmdi_client *client = &group_shard->clients[i];
         struct cmds_error error = CMDS_ERROR_INIT;
@@ -273,7 +286,7 @@ static void group_shard_assign(struct cmdi_group_shard *group_shard)
         cmdi_endpoint_unref(endpoint);
     }
     atomic_store(&group_shard->list_seen, version);
-    cmdi_group_wake(group_shard->group);
+    cmdi_group_wake(group);
 }
 
 static void group_shard_say_news(struct cmdi_group_shard *group_shard)

@@ -28,8 +28,10 @@ struct cmdi_group_shard {
     /* Dispatch. */
     struct cmdi_client **list; // All of them, by number. Constant.
     struct cmdi_picker picker;
+    struct cmdi_round_robin turn;        // If it takes_turns, in place of the picker's state.
     uint32_t up_count, connecting_count; // Of `list`, as counted_as says.
-    bool all_up; // There are connections, and up_count is the number of them.
+    bool all_up;      // There are connections, and up_count is the number of them.
+    bool takes_turns; // As cmdi_group_wants_turns() said when the endpoints changed last.
     bool closing;
     _Atomic uint32_t list_seen; // The list_version that its clients know of.
 
@@ -57,6 +59,11 @@ extern const struct cmdi_client_ops cmdi_group_shard_client_ops;
 struct cmdi_group_shard *cmdi_group_shard_create(struct cmds_group *group, uint32_t index);
 /** Nobody is inside any more. NULL is fine. Thread: any. */
 void cmdi_group_shard_free(struct cmdi_group_shard *group_shard);
+/**
+ * Is it round-robin that picks? It is asked for; or nothing is, and there is but one endpoint: then it is
+ * as good as least, and costs less. Changes with the list of endpoints. Thread: any.
+ */
+bool cmdi_group_wants_turns(struct cmds_group *group);
 /** The client's state has changed: counts it anew, here and in the group. Thread: its shard. */
 void cmdi_group_shard_recount(struct cmdi_group_shard *group_shard, struct cmdi_client *client);
 

@@ -46,12 +46,6 @@ static uint32_t options_client_count(const char *connect, uint32_t shard_count)
     return listed < least ? least : listed < most ? listed : most;
 }
 
-/* Of several endpoints one may be slower than another. */
-static bool options_name_several(const char *connect)
-{
-    return cmdi_address_list_count(connect) > 1 || cmdi_address_dns(connect) != NULL;
-}
-
 static void options_fill(struct cmds_group_options *mine)
 {
     static const char default_info[] = "default";
@@ -122,10 +116,6 @@ int cmdi_group_options_take(struct cmds_group_options *mine,
         return cmdi_fail(error, -EINVAL, "connect: no address, as in \"127.0.0.1:9000\"");
     }
     cmdi_default(&mine->client_count, options_client_count(mine->connect, shard_count));
-    if (mine->dispatch == NULL) {
-        bool several = options_name_several(mine->connect);
-        mine->dispatch = several ? &cmds_dispatch_least : &cmds_dispatch_round_robin;
-    }
     options_fill(mine);
     code = options_check_limits(mine, error);
     if (code == 0) {
@@ -141,5 +131,5 @@ int cmdi_group_options_take(struct cmds_group_options *mine,
     if (code == 0 && mine->resend > CMDS_RESEND_NEVER) {
         code = cmdi_fail(error, -EINVAL, "resend %u: one of enum cmds_resend", mine->resend);
     }
-    return code < 0 ? code : cmdi_dispatch_check(mine->dispatch, error);
+    return code < 0 || mine->dispatch == NULL ? code : cmdi_dispatch_check(mine->dispatch, error);
 }

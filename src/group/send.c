@@ -52,24 +52,21 @@ static bool group_takes_always(const void *source, uint32_t index)
     return true;
 }
 
-static uint32_t group_shard_ask(const struct cmdi_group_shard *group_shard, uint64_t key)
+static uint32_t group_shard_ask(struct cmdi_group_shard *group_shard, uint64_t key)
 {
-    const struct cmdi_picker *picker = &group_shard->picker;
     struct cmdi_dispatch_list list;
     group_shard_view(group_shard, &list);
-    if (picker->dispatch == &cmds_dispatch_round_robin) {
-        return cmdi_round_robin_pick(picker->state, list.count, group_list_takes, &list);
+    if (group_shard->takes_turns) {
+        return cmdi_round_robin_pick(&group_shard->turn, list.count, group_list_takes, &list);
     }
-    return cmdi_picker_pick(picker, key, &list);
+    return cmdi_picker_pick(&group_shard->picker, key, &list);
 }
 
 static inline uint32_t group_shard_pick(struct cmdi_group_shard *group_shard, uint64_t key)
 {
-    const struct cmdi_picker *picker = &group_shard->picker;
-    if (CMDI_LIKELY(picker->dispatch == &cmds_dispatch_round_robin) &&
-            group_shard_all_take(group_shard)) {
+    if (CMDI_LIKELY(group_shard->takes_turns) && group_shard_all_take(group_shard)) {
         return cmdi_round_robin_pick(
-                picker->state, group_shard->client_count, group_takes_always, NULL);
+                &group_shard->turn, group_shard->client_count, group_takes_always, NULL);
     }
     return group_shard_ask(group_shard, key);
 }
@@ -236,7 +233,7 @@ static uint32_t group_pick(
         struct cmds_group *group, uint64_t key, const struct cmdi_dispatch_list *list)
 {
     const struct cmdi_picker *picker = &group->picker;
-    if (CMDI_LIKELY(picker->dispatch == &cmds_dispatch_round_robin)) {
+    if (CMDI_LIKELY(atomic_load_explicit(&group->takes_turns, memory_order_relaxed))) {
         uint64_t before = atomic_fetch_add_explicit(&group->pick_count, 1, memory_order_relaxed);
         return (uint32_t)(before % list->count);
     }

@@ -97,6 +97,7 @@ static void test_dispatch_short_way_of_round_robin_is_the_table(void)
     CU_ASSERT_EQUAL(cmdi_picker_init(&picker, &cmds_dispatch_round_robin, COUNT, NULL), 0);
     CU_ASSERT_EQUAL(
             cmdi_picker_init(&group_shard.picker, &cmds_dispatch_round_robin, COUNT, NULL), 0);
+    group_shard.takes_turns = true;
     for (uint32_t courses = 0; courses < 3 * 3 * 3 * 3 * 3; courses++) {
         for (uint32_t i = 0, left = courses; i < COUNT; i++, left /= 3) {
             state_set(i, states[left % 3]);

@@ -60,11 +60,13 @@ struct world {
     struct cmds_group *group;
     _Atomic uint32_t answers, failures, refused;
     _Atomic uint32_t sent;
-    uint32_t took_us[COMMANDS_MAX]; // Of each that was answered.
+    _Atomic uint32_t answers_by[CONNECTIONS]; // By connection.
+    uint32_t took_us[COMMANDS_MAX];           // Of each that was answered.
 };
 
 struct sent {
     struct world *world;
+    int64_t takes_ms;
     uint64_t at_ns;
     uint64_t key;
 };
@@ -303,6 +305,7 @@ static void on_sent_result(void *context, const struct cmds_result *result)
     uint64_t took_ns = cmds_sim_now_ns(cmds_sim_current()) - sent->at_ns;
     if (answer_of(result) != NULL) {
         world->took_us[atomic_fetch_add(&world->answers, 1)] = (uint32_t)(took_ns / 1000);
+        atomic_fetch_add(&world->answers_by[result->client % CONNECTIONS], 1);
     } else if (result->last) {
         atomic_fetch_add(&world->failures, 1);
     }
@@ -311,7 +314,7 @@ static void on_sent_result(void *context, const struct cmds_result *result)
 static void send_one(void *context)
 {
     struct sent *sent = context;
-    struct ask ask = {0, 0};
+    struct ask ask = {0, sent->takes_ms};
     struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
     how.sticky_key = sent->key;
     sent->at_ns = cmds_sim_now_ns(cmds_sim_current());
@@ -320,18 +323,24 @@ static void send_one(void *context)
     }
 }
 
+/* Returns: 0; a code. */
+static int load_one(struct world *world, uint64_t key, int64_t takes_ms)
+{
+    struct sent *sent = &sents[atomic_fetch_add(&world->sent, 1)];
+    *sent = (struct sent){.world = world, .key = key, .takes_ms = takes_ms};
+    if (world->on_shard) {
+        return cmds_runtime_post(world->runtime, 0, send_one, sent);
+    }
+    send_one(sent);
+    return 0;
+}
+
 /* A command every ms. Returns: 0; a code. */
 static int load(struct world *world, uint32_t ms)
 {
     int code = 0;
     for (uint32_t i = 0; i < ms && code == 0; i++) {
-        struct sent *sent = &sents[atomic_fetch_add(&world->sent, 1)];
-        *sent = (struct sent){.world = world, .key = i % 64};
-        if (world->on_shard) {
-            code = cmds_runtime_post(world->runtime, 0, send_one, sent);
-        } else {
-            send_one(sent);
-        }
+        code = load_one(world, i % 64, 0);
         cmds_sim_sleep_ms(1);
     }
     return code;
@@ -555,6 +564,69 @@ static void test_sim_dispatch_if_all_are_bad_all_are_used(void)
     CU_ASSERT_EQUAL(run(world, use_all_stall), 0);
 }
 
+/* --- The default ------------------------------------------------------------------------------ */
+
+static const char *const places[SERVERS] = {
+        "10.0.0.1:9000", "10.0.0.2:9000", "10.0.0.3:9000", "10.0.0.4:9000"};
+
+/* The first `count` of the servers, and all connections are there. */
+static int set_places(struct world *world, uint32_t count)
+{
+    struct cmds_endpoint list[SERVERS];
+    for (uint32_t i = 0; i < count; i++) {
+        list[i] = (struct cmds_endpoint)CMDS_ENDPOINT_INIT(places[i]);
+    }
+    int code = cmds_group_set_endpoints(world->group, list, count, NULL);
+    return code < 0 ? code : cmds_group_wait(world->group, 5000, NULL);
+}
+
+/* One connection has a command that takes long. Returns: it got its turns all the same. */
+static bool takes_turns(struct world *world)
+{
+    uint32_t before[CONNECTIONS], most = 0, least = UINT32_MAX;
+    for (int i = 0; i < CONNECTIONS; i++) {
+        before[i] = atomic_load(&world->answers_by[i]);
+    }
+    if (load_one(world, 0, 1000) < 0 || load(world, 100) < 0) {
+        return false;
+    }
+    for (int i = 0; i < CONNECTIONS; i++) {
+        uint32_t got = atomic_load(&world->answers_by[i]) - before[i];
+        most = got > most ? got : most;
+        least = got < least ? got : least;
+    }
+    return cmds_group_drain(world->group, 5000) == 0 && most - least <= 2;
+}
+
+static int use_default(struct world *world)
+{
+    if (!takes_turns(world)) {
+        return 1;
+    }
+    int code = set_places(world, SERVERS);
+    cmds_sim_slow(world->servers[0].process, world->client, 5);
+    code = code < 0 ? code : load(world, 12000); // All have begun slowly, and are known.
+    uint32_t asked = atomic_load(&world->servers[0].asked);
+    code = code < 0 ? code : load(world, 1000);
+    if (code < 0 || atomic_load(&world->servers[0].asked) - asked > 50 || takes_turns(world)) {
+        return 2;
+    }
+    code = set_places(world, 1);
+    return code < 0 ? code : takes_turns(world) ? 0 : 3;
+}
+
+static void test_sim_dispatch_the_default_follows_the_endpoints(void)
+{
+    for (int on_shard = 0; on_shard < 2; on_shard++) {
+        struct world *world = new_world(NULL, on_shard);
+        world->connect = places[0];
+
+        CU_ASSERT_EQUAL(run(world, use_default), 0);
+
+        CU_ASSERT_EQUAL(world->failures + world->refused, 0);
+    }
+}
+
 /* --- Sticky ----------------------------------------------------------------------------------- */
 
 static uint64_t second_choices(struct world *world)
@@ -574,13 +646,7 @@ static int use_sticky(struct world *world)
         before[i] = atomic_load(&world->servers[i].asked);
     }
     for (uint32_t i = 0; i < 500 && code == 0; i++) {
-        struct sent *sent = &sents[atomic_fetch_add(&world->sent, 1)];
-        *sent = (struct sent){.world = world, .key = 12345};
-        if (world->on_shard) {
-            code = cmds_runtime_post(world->runtime, 0, send_one, sent);
-        } else {
-            send_one(sent);
-        }
+        code = load_one(world, 12345, 0);
         cmds_sim_sleep_ms(1);
     }
     uint32_t homes = 0;
@@ -617,6 +683,7 @@ static CU_TestInfo test_sim_dispatch[] = {
         {"an endpoint that fails far more often than others is out",
                 test_sim_dispatch_an_endpoint_that_fails_far_more_often_is_out},
         {"if all are bad, all are used", test_sim_dispatch_if_all_are_bad_all_are_used},
+        {"the default follows the endpoints", test_sim_dispatch_the_default_follows_the_endpoints},
         {"sticky counts second choices", test_sim_dispatch_sticky_counts_second_choices},
         CU_TEST_INFO_NULL,
 };
