@@ -395,8 +395,9 @@ void cmds_breaker_look(struct cmds_breaker *breaker, struct cmds_breaker_info *i
     }
     uint64_t now_ms = cmdi_ns_to_ms(cmdi_now_ns());
     struct cmds_breaker_info mine = {.struct_size = info->struct_size};
-    mine.state = (uint32_t)cmdi_breaker_state(breaker, now_ms);
+    (void)cmdi_breaker_state(breaker, now_ms); // The time of being open may be over.
     pthread_mutex_lock(&breaker->lock);
+    mine.state = (uint32_t)cmdi_breaker_state_of(atomic_load(&breaker->word));
     mine.failures = atomic_load(&breaker->failures);
     mine.trials = atomic_load(&breaker->trials);
     mine.opened = breaker->opened;
