@@ -80,6 +80,7 @@ void load_group_options(struct load *load, struct cmds_group_options *options)
     if (load_is_hooked(load)) {
         hooked_set(&load->hooked, options);
     }
+    options->breaker = load->fuse.breaker != NULL ? load->fuse.breaker : options->breaker;
     options->tls = to->masked ? veil_client(to->number) : NULL;
 }
 
@@ -108,6 +109,7 @@ static bool load_open(struct load *load, struct load_group *group)
                     "client %u: a group did not open: %s", load->plan->number, error.text);
         }
     }
+    oracle_group(group->number)->breaks = load->fuse.breaker != NULL;
     group->own = code == 0 ? cmds_group_ref(group->group) : NULL;
     return code == 0;
 }
@@ -146,9 +148,11 @@ static void load_look(struct load_group *group)
     struct cmds_group_counters counters = CMDS_GROUP_COUNTERS_INIT;
     bool is_quiet = cmds_group_pending(group->group) == 0;
     uint64_t results = oracle_group_results(group->number);
+    uint64_t not_allowed = oracle_group(group->number)->not_allowed;
     int code = cmds_group_stats(group->group, &counters);
     if (code == 0) {
-        oracle_group_counters(group->number, &counters, results, is_quiet && group->is_closing);
+        oracle_group_counters(
+                group->number, &counters, results, not_allowed, is_quiet && group->is_closing);
     } else if (code != CMDS_E_CLOSED || group->closes == 0) {
         (void)oracle_fail("cmds_group_stats(): %s", cmds_error_name(code));
     }
@@ -367,6 +371,7 @@ static bool load_asks_once(struct load *load)
     options.single_thread = true;
     uint32_t number = oracle_group_open(load->life, load->plan->number, load->server->number, 1);
     oracle_group(number)->is_sender = true;
+    oracle_group(number)->breaks = load->fuse.breaker != NULL;
     int code = cmds_sender_open(&sender, &options, &error);
     if (code < 0) {
         oracle_sender_refused(number, code, &error);
@@ -379,6 +384,7 @@ static bool load_asks_once(struct load *load)
         if (code == 0) {
             (void)oracle_command_value(ask.id, result);
         }
+        fuse_sent(&load->fuse, code, NULL);
         oracle_group(number)->taken++;
         oracle_command_end(ask.id, code);
         cmds_result_free(result);
@@ -427,6 +433,7 @@ int load_main(void *context)
     if (load_is_hooked(load)) {
         hooked_begin(&load->hooked);
     }
+    fuse_begin(&load->fuse, plan);
     int code = 0;
     while ((code = cmds_runtime_start(&load->runtime, &options, &error)) < 0) {
         if (!load_may_fail(code)) {
@@ -449,6 +456,7 @@ int load_main(void *context)
     if (load_is_hooked(load)) {
         hooked_end(&load->hooked, plan->number);
     }
+    fuse_end(&load->fuse, load->life);
     cmds_sim_sleep_ms(20); // A look-up that was under way is over, unless it hangs.
     oracle_life_end(load->life, 1);
     return 0;

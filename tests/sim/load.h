@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+#include "sim/fuse.h"
 #include "sim/hooked.h"
 #include "sim/oracle.h"
 #include "sim/strategy.h"
@@ -66,7 +67,8 @@ struct load {
     uint32_t life, shards;
     uint32_t sent; // Of plan->commands, in all lives.
     struct strategy strategy;
-    struct hooked hooked;      // Of every second client.
+    struct hooked hooked; // Of every second client.
+    struct fuse fuse;
     bool is_stopping, is_last; // is_last: of its rounds.
     struct load_group groups[LOAD_GROUPS_MAX];
     struct load_thread threads[LOAD_GROUPS_MAX * LOAD_THREADS_MAX + LOAD_THREADS_MAX];

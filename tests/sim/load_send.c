@@ -173,11 +173,13 @@ static int load_send(
         driver->in_flight++;
     }
     struct cmds_message message = load_message(&space, type, id, &plan);
+    struct cmds_breaker_info before = fuse_look(&load->fuse);
     bool plain = how.deadline_ms == 0 && how.ticket == NULL && how.sticky_key == 0 &&
                  how.resend == CMDS_RESEND_DEFAULT;
     int code = cmds_group_send(handle, message, plain ? NULL : &how,
             driver != NULL ? load_on_shard_result : load_on_result, (void *)(uintptr_t)id);
     oracle_command_sent(id, code);
+    fuse_sent(&load->fuse, code, &before);
     if (waits && code < 0) {
         driver->in_flight--;
     }
@@ -248,6 +250,7 @@ static void load_on_shard_result(void *context, const struct cmds_result *result
         load_close(group, group->group);
         return;
     }
+    fuse_touch(&group->load->fuse);
     if (oracle_below(100) < 70 || driver->in_flight == 0) {
         load_driver_go(driver);
     }
@@ -313,7 +316,8 @@ void *load_thread_group(void *context)
     int code = 0;
     while (code != CMDS_E_CLOSED && code != 1 && !load->is_stopping) {
         code = load_send(group, thread->handle, NULL);
-        if (code == CMDS_E_NOT_CONNECTED || code == -ENOBUFS) {
+        fuse_touch(&load->fuse);
+        if (code == CMDS_E_NOT_CONNECTED || code == -ENOBUFS || code == CMDS_E_NOT_ALLOWED) {
             (void)usleep(1000 + oracle_below(20000));
         }
         if (load->plan->forgets && oracle_chance(8)) {
@@ -393,6 +397,7 @@ static void load_sender_send(struct load *load, uint32_t number, struct cmds_sen
         (void)oracle_fail("a sender returned %s, and its error is %d: %s", cmds_error_name(code),
                 error.code, error.text);
     }
+    fuse_sent(&load->fuse, code, NULL);
     if (type == ORACLE_TELL) {
         oracle_command_sent(id, code == CMDS_E_TIMEOUT ? -ENOBUFS : code);
         return;
@@ -423,6 +428,7 @@ void *load_thread_sender(void *context)
         uint32_t number = oracle_group_open(
                 load->life, load->plan->number, load->server->number, options.client_count);
         oracle_group(number)->is_sender = true;
+        oracle_group(number)->breaks = load->fuse.breaker != NULL;
         int code = cmds_sender_open(&sender, &options, &error);
         if (code < 0) {
             oracle_sender_refused(number, code, &error);

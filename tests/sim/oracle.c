@@ -344,10 +344,12 @@ void oracle_command_sent(uint64_t id, int code)
                 (unsigned long long)id, cmds_error_name(code), command->executions, command->state);
     }
     command->state = ORACLE_REFUSED;
+    group->not_allowed += code == CMDS_E_NOT_ALLOWED;
+    group->bad_sends += cmds_breaker_outcome_of(code) == CMDS_BREAKER_FAILURE;
     bool memory = oracle_is_short(group);
     bool fine = code == -ENOBUFS || code == CMDS_E_NOT_CONNECTED || code == CMDS_E_LIMIT ||
                 (code == CMDS_E_CLOSED && group->state != ORACLE_GROUP_OPEN) ||
-                (code == -ENOMEM && memory);
+                (code == CMDS_E_NOT_ALLOWED && group->breaks) || (code == -ENOMEM && memory);
     if (code == CMDS_E_NOT_CONNECTED && !oracle_may_lose(group) &&
             group->state == ORACLE_GROUP_OPEN) {
         fine = false;
@@ -452,6 +454,10 @@ static void oracle_check_code(uint64_t id, const struct oracle_command *command,
     case CMDS_E_LIMIT:
         fine = group->is_sender && command->executions == 0;
         break;
+    case CMDS_E_NOT_ALLOWED:
+        group->not_allowed++;
+        fine = group->is_sender && group->breaks && command->executions == 0;
+        break;
     default:
         break;
     }
@@ -477,6 +483,7 @@ void oracle_command_end(uint64_t id, int code)
     }
     oracle_check_time(id, command, code);
     oracle_check_code(id, command, code);
+    group->bad += cmds_breaker_outcome_of(code) == CMDS_BREAKER_FAILURE;
     group->heard_ns = code == 0 ? oracle_now_ns() : group->heard_ns;
     if (code == 0 && command->type != ORACLE_TELL && command->received != command->count) {
         (void)oracle_fail("command %llu: the last result came, %u of %u", (unsigned long long)id,
@@ -521,6 +528,7 @@ static bool oracle_check_value(
         return oracle_fail("command %llu: result %u of %u, last: %d", (unsigned long long)id, index,
                 command->count, result->last);
     }
+    oracle_groups[command->group].good += command->received == 0;
     command->received++;
     oracle.result_count++;
     oracle_groups[command->group].results++;
@@ -611,7 +619,7 @@ static void oracle_check_resent(
 }
 
 void oracle_group_counters(uint32_t number, const struct cmds_group_counters *counters,
-        uint64_t results, bool is_quiet)
+        uint64_t results, uint64_t not_allowed, bool is_quiet)
 {
     const struct oracle_group *group = &oracle_groups[number];
     uint64_t taken = group->taken + group->one_way;
@@ -622,6 +630,12 @@ void oracle_group_counters(uint32_t number, const struct cmds_group_counters *co
                 (unsigned long long)counters->commands_sent, (unsigned long long)taken);
     }
     oracle_check_resent(number, counters, is_quiet);
+    if (counters->commands_not_allowed < not_allowed ||
+            counters->commands_not_allowed > group->not_allowed + SCENARIO_CONNECTIONS_MAX) {
+        (void)oracle_fail("group %u: commands_not_allowed is %llu, and %llu were not", number,
+                (unsigned long long)counters->commands_not_allowed,
+                (unsigned long long)group->not_allowed);
+    }
     if (counters->results_received < results && !group->is_sender) {
         (void)oracle_fail("group %u: results_received is %llu, and %llu came", number,
                 (unsigned long long)counters->results_received, (unsigned long long)results);

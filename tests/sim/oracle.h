@@ -78,13 +78,15 @@ struct oracle_group {
     uint8_t state;
     bool is_calm, is_sender, was_down;
     bool resends;                             // Some of its commands do.
+    bool breaks;                              // It has a breaker, which may open.
     uint8_t states[SCENARIO_CONNECTIONS_MAX]; // enum cmds_connection_state, told last.
     uint8_t down[SCENARIO_CONNECTIONS_MAX];
     uint32_t up[SCENARIO_CONNECTIONS_MAX], waits[SCENARIO_CONNECTIONS_MAX];
     int32_t causes[SCENARIO_CONNECTIONS_MAX];
     uint32_t lost[SCENARIO_CONNECTIONS_MAX];
-    uint64_t pending; // Taken, and without an end.
-    uint64_t again;   // Commands that were executed twice.
+    uint64_t pending;                           // Taken, and without an end.
+    uint64_t again;                             // Commands that were executed twice.
+    uint64_t good, bad, bad_sends, not_allowed; // To a breaker: see struct oracle_sums.
     uint64_t taken, one_way, ended, results, unexpected, timeouts, cancelled, not_sent, closed;
     uint64_t slack_ns, early_ns; // How late an end may be; how early, for a deadline.
     uint64_t heard_ns;           // When something of a command of it last went on, at either side.
@@ -146,6 +148,11 @@ void oracle_life_ending(uint32_t life);
 /** All is closed. `drain` as in struct oracle_life. */
 void oracle_life_end(uint32_t life, int drain);
 struct oracle_life *oracle_life(uint32_t life);
+/** What a breaker of all groups of a life has to have seen: at least, and at most. */
+struct oracle_sums {
+    uint64_t good, good_max, bad, bad_max;
+};
+struct oracle_sums oracle_life_sums(uint32_t life);
 
 /* --- Clients ----------------------------------------------------------------------------------- */
 
@@ -178,9 +185,9 @@ void oracle_command_forget(uint64_t id);
 void oracle_unexpected(uint32_t group, const struct cmds_result *result);
 /** Results, unexpected ones included, that have come so far. */
 uint64_t oracle_group_results(uint32_t group);
-/** `results`: before the counters were read. */
+/** `results` and `not_allowed`: before the counters were read. */
 void oracle_group_counters(uint32_t group, const struct cmds_group_counters *counters,
-        uint64_t results, bool is_quiet);
+        uint64_t results, uint64_t not_allowed, bool is_quiet);
 
 /* --- Servers ----------------------------------------------------------------------------------- */
 

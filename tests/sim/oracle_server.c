@@ -16,6 +16,22 @@ struct oracle_life *oracle_life(uint32_t life)
     return &oracle_lives[life];
 }
 
+struct oracle_sums oracle_life_sums(uint32_t life)
+{
+    struct oracle_sums sums = {0};
+    for (uint32_t i = 1; i < oracle.group_count; i++) {
+        const struct oracle_group *group = &oracle_groups[i];
+        if (group->life == life) {
+            sums.good += group->good;
+            sums.good_max += group->taken + group->one_way;
+            /* A sender's wait may end before anything of it was sent. */
+            sums.bad += group->is_sender ? 0 : group->bad + group->bad_sends;
+            sums.bad_max += group->bad + group->bad_sends;
+        }
+    }
+    return sums;
+}
+
 /* Its process was killed: what it had is gone, and nobody will be told. */
 static void oracle_life_died(uint32_t number)
 {
@@ -264,7 +280,8 @@ struct oracle_command *oracle_exec(uint32_t number, uint32_t link, struct cmds_c
     life->executions++;
     oracle.executed++;
     if (command->state == ORACLE_REFUSED ||
-            (command->state == ORACLE_ENDED && command->end == CMDS_E_NOT_SENT)) {
+            (command->state == ORACLE_ENDED &&
+                    (command->end == CMDS_E_NOT_SENT || command->end == CMDS_E_NOT_ALLOWED))) {
         (void)oracle_fail(
                 "command %llu was not sent, and is executed", (unsigned long long)value->id);
     }

@@ -133,6 +133,11 @@ static void draw_client_limits(
     client->reconnect_ms = draw_one_in(draw, 3) ? CMDS_NEVER : draw_rarely(draw, 2, 1, 500);
     client->reconnect_max_ms = draw_rarely(draw, 2, 100, 3000);
     client->reconnect_count = draw_rarely(draw, 4, 1, 8);
+    client->breaker_window = draw_rarely(draw, 3, 1, 20);
+    client->breaker_percent = draw_between(draw, 1, 100);
+    client->breaker_open_ms = draw_wide(draw, 1, 2000);
+    client->breaker_threshold = draw_rarely(draw, 2, 1, 4);
+    client->breaker_trials = draw_rarely(draw, 2, 1, 6);
     client->memory_size_max = draw_rarely(draw, 10, 1u << 20, 4u << 20);
     client->buffer_size = draw_rarely(draw, 4, 4096, 9000);
     client->buffer_count_max = draw_rarely(draw, 5, 1, 64);

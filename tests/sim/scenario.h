@@ -82,6 +82,8 @@ struct scenario_client {
     uint32_t deadline_ms, keepalive_ms, keepalive_interval_ms, write_ms, connect_ms;
     uint32_t reconnect_ms, reconnect_max_ms,
             reconnect_count; // reconnect_ms CMDS_NEVER: it does not.
+    // Of its circuit breaker, cmds_breaker_options. breaker_window 0: it has none.
+    uint32_t breaker_window, breaker_percent, breaker_open_ms, breaker_threshold, breaker_trials;
     uint64_t memory_size_max;
     uint32_t buffer_size, buffer_count_max;
     uint32_t ring_entries, spin_us;
