@@ -34,7 +34,9 @@ struct cmds_tls;
  * callback returns.
  */
 struct cmds_result {
-    int32_t error; // 0; or why no (further) result will come.
+    // 0; or why no (further) result will come: CMDS_E_TIMEOUT, CMDS_E_LOST, CMDS_E_NOT_SENT,
+    // CMDS_E_CANCELLED, CMDS_E_CLOSED, CMDS_E_UNKNOWN_RESULT; -ENOMEM.
+    int32_t error;
     bool last;     // Nothing follows. Always true with an error.
     uint8_t unused[3];
     const struct cmds_type *type; // NULL with an error.
@@ -552,8 +554,8 @@ CMDS_NODISCARD CMDS_API int cmds_sender_open(struct cmds_sender **sender,
  * Thread:  any number at once; not on a shard (-EDEADLK). single_thread: always the same one
  *          (-EXDEV).
  * Returns: 0, and <tag>_of(*result) reads it; else *result is untouched and `error` says why:
- *          CMDS_E_TIMEOUT, CMDS_E_LOST, CMDS_E_NOT_SENT, CMDS_E_CLOSED, CMDS_E_MORE_RESULTS (use
- *          send_multi), and what cmds_group_send returns.
+ *          CMDS_E_TIMEOUT, CMDS_E_LOST, CMDS_E_NOT_SENT, CMDS_E_CLOSED, CMDS_E_UNKNOWN_RESULT,
+ *          CMDS_E_MORE_RESULTS (use send_multi), and what cmds_group_send returns.
  */
 CMDS_NODISCARD CMDS_API int cmds_sender_send(struct cmds_sender *sender,
         struct cmds_message command, uint32_t timeout_ms, struct cmds_result **result,
