@@ -507,8 +507,9 @@ struct cmds_sender_options {
     // above that is not 0 goes before the same one here.
     const struct cmds_group_options *group;
     uint32_t connect_timeout_ms; // Default 5000.
-    // One thread uses the sender and turns its private ring itself: no hop, the lowest latency. Not
-    // with `runtime`.
+    // One thread uses the sender and turns its private ring itself: no hop, the lowest latency. Between
+    // its calls nothing runs: no ping is sent, and a connection that ended comes back in the next call.
+    // Not with `runtime`.
     bool single_thread;
     // Open does not wait for the connections, and so does not fail if servers are away: calls wait for
     // them within their timeout.

@@ -34,6 +34,8 @@ enum {
     SENDER_BLOCK_SIZE = 1024, // Of a wait with room for its result: malloc's fast path.
     SENDER_RING_ENTRIES = 64, // Of its own runtime: some programs open a sender for each request.
     SENDER_STREAM_SIZE = 1024 * 1024,
+    SENDER_REST_NS = 10 * 1000 * 1000, // After so long without a call the ring is turned first,
+    SENDER_TURNS_MAX = 16,             // so often at most.
 };
 
 enum sender_claim {
@@ -85,6 +87,19 @@ static void sender_drop(_Atomic uint32_t *users)
     }
 }
 
+/*
+ * Between two calls of a single thread nobody turns its ring. What has happened meanwhile comes first: a
+ * command for a connection that ended long ago would be lost with it.
+ */
+static void sender_catch_up(struct cmds_sender *sender, uint64_t now_ns)
+{
+    bool has_rested = now_ns - sender->entered_ns >= SENDER_REST_NS;
+    sender->entered_ns = now_ns;
+    for (int i = 0; has_rested && i < SENDER_TURNS_MAX; i++) {
+        has_rested = cmds_runtime_turn(sender->runtime, CMDS_TURN_NOWAIT) > 0;
+    }
+}
+
 int cmdi_sender_enter(struct cmds_sender *sender, uint32_t timeout_ms,
         struct cmdi_sender_time *time, struct cmds_error *error)
 {
@@ -96,10 +111,13 @@ int cmdi_sender_enter(struct cmds_sender *sender, uint32_t timeout_ms,
         sender_drop(&sender->users);
         return cmdi_fail(error, code, "send: %s", cmds_error_text(code));
     }
+    uint64_t now_ns = cmdi_now_ns();
     time->timeout_ms = timeout_ms != 0 ? timeout_ms : sender->group->options.deadline_ms;
-    time->until_ns = time->timeout_ms == CMDS_NEVER
-                             ? UINT64_MAX
-                             : cmdi_now_ns() + cmdi_ms_to_ns(time->timeout_ms);
+    time->until_ns =
+            time->timeout_ms == CMDS_NEVER ? UINT64_MAX : now_ns + cmdi_ms_to_ns(time->timeout_ms);
+    if (sender->is_single) {
+        sender_catch_up(sender, now_ns);
+    }
     return 0;
 }
 
@@ -422,6 +440,7 @@ static int sender_start_runtime(struct cmds_sender *sender, const struct cmds_se
     options.ring_entries = SENDER_RING_ENTRIES;
     int code = cmds_runtime_start(&sender->runtime, &options, error);
     sender->owns_runtime = code == 0;
+    sender->is_single = mine->single_thread;
     return code;
 }
 

@@ -37,6 +37,8 @@ struct cmds_sender {
     struct cmds_group *group;         // A handle of ours: callers may ask it after it has closed.
     struct cmdi_sender_shard *shards; // One per shard of the runtime.
     bool owns_runtime;
+    bool is_single;                            // One thread calls, and turns the ring meanwhile.
+    uint64_t entered_ns;                       // is_single: when it called last.
     uint32_t stream_size_max, stream_size_low; // Of the options.
     _Atomic uint32_t users;                    // Threads inside a call, and CMDI_SENDER_CLOSING.
     _Atomic uint32_t room; // Futex: grows whenever a full window has room again.

@@ -334,6 +334,33 @@ static void test_reconnect_is_not_hot(void)
     scene_run(2, script_rude);
 }
 
+/* --- A thread that turns its own ring ----------------------------------------------------------- */
+
+/* Its server restarts between two calls, while nobody turns the ring. */
+static void script_single(struct scene *its)
+{
+    const struct cmds_message command = ask_message(&(struct ask){1});
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&protocol);
+    struct cmds_sender *sender = NULL;
+    options.connect = "shop:9000";
+    options.single_thread = true;
+    CU_ASSERT_FATAL(cmds_sender_open(&sender, &options, NULL) == 0);
+    for (int i = 0; i < 5; i++) {
+        CU_ASSERT_EQUAL(cmds_sender_send(sender, command, 5000, NULL, NULL), 0);
+        cmds_sim_kill(its->server);
+        cmds_sim_sleep_ms(100);
+        cmds_sim_restart(its->server);
+        cmds_sim_sleep_ms(100);
+    }
+    cmds_sender_close(sender, 0);
+}
+
+static void test_reconnect_of_a_single_thread(void)
+{
+    scene_init(1);
+    scene_run(1, script_single);
+}
+
 /* --- What a caller is told ---------------------------------------------------------------------- */
 
 static int each_none(void *context, const struct cmds_result *result)
@@ -412,6 +439,7 @@ static CU_TestInfo tests[] = {
         {"hands over what waits", test_reconnect_hands_over_what_waits},
         {"not to another service", test_reconnect_not_to_another_service},
         {"is not hot", test_reconnect_is_not_hot},
+        {"of a single thread", test_reconnect_of_a_single_thread},
         {"says why to a caller", test_reconnect_says_why_to_a_caller},
         CU_TEST_INFO_NULL,
 };
