@@ -37,7 +37,7 @@ struct cmds_result {
     // 0; or why no (further) result will come: CMDS_E_TIMEOUT, CMDS_E_LOST, CMDS_E_NOT_SENT,
     // CMDS_E_CANCELLED, CMDS_E_CLOSED, CMDS_E_UNKNOWN_RESULT; -ENOMEM.
     int32_t error;
-    bool last;     // Nothing follows. Always true with an error.
+    bool last; // Nothing follows. Always true with an error.
     uint8_t unused[3];
     const struct cmds_type *type; // NULL with an error.
     // Read it with <tag>_of(result), which checks; NULL with an error.
