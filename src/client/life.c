@@ -123,7 +123,6 @@ static bool client_turn_away(struct cmdi_client *client)
     if (endpoint != NULL) {
         cmdi_endpoint_unref(client->endpoint_next);
         client->endpoint_next = endpoint;
-        client->is_hopeless = false;
     }
     return endpoint != NULL;
 }
@@ -267,6 +266,7 @@ static void client_begin_round(struct cmdi_client *client)
     const struct cmdi_client_config *config = client->client_shard->config;
     CMDI_ASSERT(cmdi_client_state(client) == CMDI_CLIENT_WAITING && !client->conn_live);
     client->is_finishing = false;
+    client->is_hopeless = false;
     client->round_error = (struct cmds_error){0};
     client->attempts = (struct cmdi_attempts){0};
     cmdi_attempts_begin(&client->attempts, cmdi_client_shard_now_ms(client->client_shard),

@@ -319,10 +319,64 @@ static void test_sim_moves_take_what_is_sent_again_along(void)
     run_all(&hall, script_again);
 }
 
+/* --- Strangers ---------------------------------------------------------------------------------- */
+
+/* The next server is no stranger: if its connection is lost, it is tried again. */
+static void come_back(struct mover *mover)
+{
+    struct cmds_endpoint_state state = CMDS_ENDPOINT_STATE_INIT;
+    struct guest *server = &mover->servers[1];
+    host_enter(mover->listeners[1], server);
+    HALL_UNTIL(mover->asker.ups == 1);
+    guest_close(server);
+    host_enter(mover->listeners[1], server);
+    CU_ASSERT_EQUAL(cmds_group_endpoint(mover->asker.group, 0, &state), 0);
+    CU_ASSERT_EQUAL(state.flags & CMDS_ENDPOINT_STRANGER, 0);
+    guest_close(server);
+}
+
+/* A connection to a stranger is told to go elsewhere, so long after the ServerInfo was sent. */
+static void leave_stranger(struct mover *mover, struct hall *hall, uint64_t us)
+{
+    asker_init(&mover->asker, hall);
+    mover->asker.options.reconnect_delay_ms = 1;
+    asker_open(&mover->asker, hall);
+    CU_ASSERT_TRUE(host_accept(mover->listeners[0], &mover->servers[0], 1000));
+    host_inform(&mover->servers[0], "stranger");
+    hall_pause_us(us);
+    int code = set_endpoint(mover, 1);
+    if (code == 0 && !cmds_group_done(mover->asker.group)) {
+        come_back(mover);
+    } else {
+        HALL_UNTIL(mover->asker.code == CMDS_E_SERVER_INFO_MISMATCH); // It was the only one.
+    }
+    asker_close(&mover->asker);
+    guest_close(&mover->servers[0]);
+}
+
+static void script_stranger(struct hall *hall)
+{
+    for (uint64_t us = 0; us < 200; us += 2) {
+        struct mover mover = {.listeners = {listen_at(9001), listen_at(9002)}};
+        leave_stranger(&mover, hall, us);
+        cmdi_fd_close(mover.listeners[0]);
+        cmdi_fd_close(mover.listeners[1]);
+    }
+}
+
+static void test_sim_moves_do_not_blame_the_next_server(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+
+    run_all(&hall, script_stranger);
+}
+
 static CU_TestInfo tests[] = {
         {"leave a forward on its shard", test_sim_moves_leave_a_forward_on_its_shard},
         {"take a forward along", test_sim_moves_take_a_forward_along},
         {"take what is sent again along", test_sim_moves_take_what_is_sent_again_along},
+        {"do not blame the next server", test_sim_moves_do_not_blame_the_next_server},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("sim_moves", tests)
