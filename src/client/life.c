@@ -163,12 +163,14 @@ void cmdi_client_close(struct cmdi_client *client, uint32_t linger_ms)
     if (client->is_closing) {
         return;
     }
-    bool was_down = cmdi_client_state(client) == CMDI_CLIENT_DOWN;
+    enum cmdi_client_state state = cmdi_client_state(client);
+    bool was_down = state == CMDI_CLIENT_DOWN;
+    bool is_connected = state == CMDI_CLIENT_UP || state == CMDI_CLIENT_LEAVING;
     if (!was_down) {
         /* The message that closes it may have overtaken that of the inbox: it rides with an older one. */
         cmdi_client_take_inbox(client);
     }
-    bool orderly = cmdi_client_state(client) == CMDI_CLIENT_UP && client->table.count == 0;
+    bool orderly = is_connected && client->table.count == 0;
     orderly = (orderly || client->is_finishing) && linger_ms > 0;
     client->is_closing = true;
     if (!was_down) {

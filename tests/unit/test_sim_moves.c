@@ -23,6 +23,7 @@ struct mover {
     int listeners[SERVERS];
     struct guest servers[SERVERS];              // Of the connection number i.
     uint32_t lasts, good, cancelled, elsewhere; // Of forwards.
+    uint32_t notes;
 };
 
 static void run_all(struct hall *hall, void (*script)(struct hall *hall))
@@ -70,8 +71,8 @@ static uint32_t server_of(struct mover *mover, uint32_t client)
     return 0;
 }
 
-/* Two connections, one to each server. */
-static void mover_open(struct mover *mover, struct hall *hall)
+/* Two connections, one to each server. `window`: of each; 0: large. */
+static void mover_open(struct mover *mover, struct hall *hall, uint32_t window)
 {
     struct guest guests[SERVERS];
     *mover = (struct mover){.lasts = 0};
@@ -80,6 +81,7 @@ static void mover_open(struct mover *mover, struct hall *hall)
     mover->asker.options.connect = "127.0.0.1:9001,127.0.0.1:9002";
     mover->asker.options.client_count = SERVERS;
     mover->asker.options.reconnect_delay_ms = 1;
+    mover->asker.options.in_flight_max = window;
     mover->asker.options.dispatch = &cmds_dispatch_round_robin;
     for (uint32_t i = 0; i < SERVERS; i++) {
         mover->listeners[i] = listen_at((uint16_t)(9001 + i));
@@ -201,7 +203,7 @@ static void script_forward(struct hall *hall)
 {
     struct mover mover;
     struct guest guest;
-    mover_open(&mover, hall);
+    mover_open(&mover, hall, 0);
     let_wait(&mover);
     guest_of_first(&guest);
     CU_ASSERT_EQUAL(set_endpoint(&mover, server_of(&mover, 1)), 0);
@@ -234,7 +236,7 @@ static void script_cancel(struct hall *hall)
     struct guest guest;
     struct answer command;
     uint64_t sequences[] = {0, 0, 0};
-    mover_open(&mover, hall);
+    mover_open(&mover, hall, 0);
     let_wait(&mover);
     guest_of_first(&guest);
     (void)guest_send(&guest, &act_type, 2);
@@ -282,7 +284,7 @@ static void script_again(struct hall *hall)
     struct answer command;
     struct cmds_ticket tickets[SERVERS];
     struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
-    mover_open(&mover, hall);
+    mover_open(&mover, hall, 0);
     let_wait(&mover);
     how.resend = CMDS_RESEND_ONCE;
     for (uint32_t i = 0; i < SERVERS; i++) {
@@ -372,11 +374,93 @@ static void test_sim_moves_do_not_blame_the_next_server(void)
     run_all(&hall, script_stranger);
 }
 
+/* --- Those that wait meanwhile ------------------------------------------------------------------ */
+
+/* What waits on a connection that is held by one answer goes to the other one as soon as that has room. */
+static void script_room(struct hall *hall)
+{
+    struct mover mover;
+    mover_open(&mover, hall, 3);
+    let_wait(&mover);
+    for (uint32_t i = 0; i < SERVERS; i++) { // Now both windows are full.
+        CU_ASSERT_EQUAL(ask(&mover.asker, i, 0, NULL), 0);
+        cmds_sim_sleep_ms(HALL_SETTLE_MS);
+    }
+    CU_ASSERT_EQUAL(set_endpoint(&mover, server_of(&mover, 1)), 0);
+    cmds_sim_sleep_ms(2000);
+    (void)serve(&mover, 1, 2000);
+    CU_ASSERT_EQUAL(mover.asker.good, 5); // Three of its own, two of the other one.
+    CU_ASSERT_EQUAL(cmds_group_pending(mover.asker.group), 1);
+    leave(&mover);
+    CU_ASSERT_EQUAL(mover.asker.good, 6);
+    mover_close(&mover);
+}
+
+static void test_sim_moves_let_go_of_what_waits(void)
+{
+    for (uint32_t shards = 1; shards <= 2; shards++) {
+        struct hall hall;
+        hall_init(&hall);
+        hall.runtime_options.shard_count = shards;
+
+        run_all(&hall, script_room);
+    }
+}
+
+/* --- A close ------------------------------------------------------------------------------------ */
+
+static char text[100000];
+
+/* More than the kernel takes at once. */
+static void send_move_and_close(void *context)
+{
+    struct mover *mover = context;
+    struct note note = {5, {text, sizeof(text)}};
+    int code = 0;
+    while (code == 0) {
+        code = cmds_group_send(mover->asker.group, note_message(&note), NULL, NULL, NULL);
+        mover->notes += code == 0;
+    }
+    CU_ASSERT_EQUAL(code, -ENOBUFS);
+    CU_ASSERT_EQUAL(set_endpoint(mover, 1), 0);
+    cmds_group_close(mover->asker.group, NULL, NULL);
+}
+
+/* Commands without an answer were sent before the close, so they leave; the move is of no interest. */
+static void script_close(struct hall *hall)
+{
+    struct mover mover = {.listeners = {listen_at(9001), listen_at(9002)}};
+    struct answer answer;
+    asker_init(&mover.asker, hall);
+    asker_open(&mover.asker, hall);
+    host_enter(mover.listeners[0], &mover.servers[0]);
+    HALL_UNTIL(mover.asker.ups == 1);
+    hall_on_shard(hall, send_move_and_close, &mover);
+    while (guest_read(&mover.servers[0], &answer, 100) == GUEST_ANSWER) {
+        mover.notes -= answer.number == 5;
+    }
+    CU_ASSERT_EQUAL(mover.notes, 0);
+    CU_ASSERT_TRUE(mover.servers[0].ended);
+    guest_close(&mover.servers[0]);
+    cmdi_fd_close(mover.listeners[0]);
+    cmdi_fd_close(mover.listeners[1]);
+}
+
+static void test_sim_moves_do_not_lose_what_a_close_would_send(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+
+    run_all(&hall, script_close);
+}
+
 static CU_TestInfo tests[] = {
         {"leave a forward on its shard", test_sim_moves_leave_a_forward_on_its_shard},
         {"take a forward along", test_sim_moves_take_a_forward_along},
         {"take what is sent again along", test_sim_moves_take_what_is_sent_again_along},
         {"do not blame the next server", test_sim_moves_do_not_blame_the_next_server},
+        {"let go of what waits", test_sim_moves_let_go_of_what_waits},
+        {"do not lose what a close would send", test_sim_moves_do_not_lose_what_a_close_would_send},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("sim_moves", tests)
