@@ -20,6 +20,7 @@ enum {
     LOAD_SHARDS_MAX = 4,
     LOAD_THREADS_MAX = 4,
     LOAD_TICKETS = 16,
+    LOAD_SHARERS_MAX = 3, // Of one sender, beside the thread that has opened it.
 };
 
 struct load;
@@ -95,7 +96,7 @@ void load_on_writable(void *context);
 void load_on_unexpected(void *context, const struct cmds_result *result);
 void load_on_state(void *context, uint32_t client, enum cmds_connection_state state,
         const struct cmds_error *cause);
-/** A thread that sends through the group; one with a sender of its own. */
+/** A thread that sends through the group; one with a sender of its own, which others may share. */
 void *load_thread_group(void *context);
 void *load_thread_sender(void *context);
 

@@ -406,6 +406,38 @@ static void load_sender_send(struct load *load, uint32_t number, struct cmds_sen
     oracle_command_end(id, code);
 }
 
+/* A sender, and the threads that use it. */
+struct load_share {
+    struct load *load;
+    struct cmds_sender *sender;
+    uint32_t number, commands; // Of each thread.
+};
+
+static void *load_use_sender(void *context)
+{
+    const struct load_share *share = context;
+    struct load *load = share->load;
+    for (uint32_t i = 0; i < share->commands && !load->is_stopping && !load_is_over(load); i++) {
+        load_sender_send(load, share->number, share->sender);
+        (void)usleep(oracle_below(load->plan->think_us + 1));
+    }
+    return NULL;
+}
+
+/* By the caller, and by others beside it: results of one turn wake them one after the other. */
+static void load_share_sender(struct load_share *share, bool is_alone)
+{
+    pthread_t others[LOAD_SHARERS_MAX];
+    uint32_t wanted = is_alone ? 0 : oracle_below(LOAD_SHARERS_MAX + 1), count = 0;
+    while (count < wanted && pthread_create(&others[count], NULL, load_use_sender, share) == 0) {
+        count++;
+    }
+    (void)load_use_sender(share);
+    for (uint32_t i = 0; i < count; i++) {
+        (void)pthread_join(others[i], NULL);
+    }
+}
+
 void *load_thread_sender(void *context)
 {
     struct load_thread *thread = context;
@@ -435,11 +467,8 @@ void *load_thread_sender(void *context)
             (void)usleep(10000 + oracle_below(50000));
             continue;
         }
-        uint32_t commands = 1 + oracle_below(50);
-        for (uint32_t i = 0; i < commands && !load->is_stopping && !load_is_over(load); i++) {
-            load_sender_send(load, number, sender);
-            (void)usleep(oracle_below(load->plan->think_us + 1));
-        }
+        struct load_share share = {load, sender, number, 1 + oracle_below(50)};
+        load_share_sender(&share, options.single_thread);
         oracle_group_closing(number);
         cmds_sender_close(sender, oracle_below(200));
         oracle_group_closed(number);
