@@ -521,7 +521,7 @@ static int sender_connect(struct cmds_sender *sender, const struct cmds_sender_o
     }
     if (code == 0 && !mine->connect_later) {
         /* Each client has connect_timeout_ms. */
-        code = cmdi_group_wait_first_round(sender->group, CMDS_NEVER, error);
+        code = cmdi_group_wait_first_round(sender->group, error);
     }
     return code;
 }

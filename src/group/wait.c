@@ -222,17 +222,19 @@ bool cmdi_group_why_down(struct cmds_group *group, struct cmds_error *why)
     return found;
 }
 
-/* `and_when`: the error says when a connection is tried again. */
-static int group_wait(struct cmds_group *group, group_condition_fn condition, bool and_when,
+/* `is_open`: of a sender's: one that is up will do, and the error does not say what comes next. */
+static int group_wait(struct cmds_group *group, group_condition_fn condition, bool is_open,
         uint32_t timeout_ms, struct cmds_error *error)
 {
     if (!cmdi_group_enter(group)) {
         return cmdi_fail(error, CMDS_E_CLOSED, "wait: the group was closed");
     }
     int code = group_wait_for(group, condition, timeout_ms);
-    code = code < 0 && code != CMDS_E_TIMEOUT
-                   ? cmdi_fail(error, code, "wait: %s", cmds_error_text(code))
-                   : group_tell_missing(group, and_when, code, error);
+    if (code < 0 && code != CMDS_E_TIMEOUT) {
+        (void)cmdi_fail(error, code, "wait: %s", cmds_error_text(code));
+    } else if (!is_open || cmds_group_connected(group) == 0) {
+        code = group_tell_missing(group, !is_open, code, error);
+    }
     cmdi_group_leave(group);
     return code;
 }
@@ -242,13 +244,12 @@ int cmds_group_wait(struct cmds_group *group, uint32_t timeout_ms, struct cmds_e
     if (group == NULL) {
         return cmdi_fail(error, -EINVAL, "wait: no group");
     }
-    return group_wait(group, group_has_settled, true, timeout_ms, error);
+    return group_wait(group, group_has_settled, false, timeout_ms, error);
 }
 
-int cmdi_group_wait_first_round(
-        struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error)
+int cmdi_group_wait_first_round(struct cmds_group *group, struct cmds_error *error)
 {
-    return group_wait(group, group_has_tried, false, timeout_ms, error);
+    return group_wait(group, group_has_tried, true, CMDS_NEVER, error);
 }
 
 int cmds_group_drain(struct cmds_group *group, uint32_t timeout_ms)

@@ -8,11 +8,10 @@
 /** Everybody who waits checks again. Thread: any. */
 void cmdi_group_wake(struct cmds_group *group);
 /**
- * As cmds_group_wait, but one that has failed once is not waited for, and the error does not say when
- * it is tried again.
+ * Waits until each connection is up, or has failed once. Thread: as cmds_group_wait. Returns: 0: one is
+ * up; else as cmds_group_wait, but the error does not say when one is tried again.
  */
-int cmdi_group_wait_first_round(
-        struct cmds_group *group, uint32_t timeout_ms, struct cmds_error *error);
+int cmdi_group_wait_first_round(struct cmds_group *group, struct cmds_error *error);
 /**
  * Why no connection is up, and what comes next: of the first that has failed. `why` is zeroed before.
  *

@@ -4,6 +4,7 @@
  * whoever comes, or is another one. They could stay away; come back without a pause; end commands twice, or
  * never; say LOST of what was never sent; let commands wait behind one that stays away while another is up.
  */
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -334,6 +335,38 @@ static void test_reconnect_is_not_hot(void)
     scene_run(2, script_rude);
 }
 
+/* --- A sender that opens ------------------------------------------------------------------------ */
+
+static int sender_open(struct cmds_sender **sender, struct cmds_runtime *runtime,
+        const char *connect, struct cmds_error *error)
+{
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&protocol);
+    options.runtime = runtime;
+    options.connect = connect;
+    options.client_count = 2;
+    return cmds_sender_open(sender, &options, error);
+}
+
+/* One server of two will do. */
+static void script_half(struct scene *its)
+{
+    const struct cmds_message command = ask_message(&(struct ask){1});
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct cmds_sender *sender = NULL;
+    CU_ASSERT_EQUAL(sender_open(&sender, its->runtime, "shop:8,shop:9", &error), -ECONNREFUSED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "0 of 2 connected; client 0: connect shop:"));
+    CU_ASSERT_FATAL(sender_open(&sender, its->runtime, "shop:9000,shop:9", NULL) == 0);
+    CU_ASSERT_EQUAL(cmds_group_connected(cmds_sender_group(sender)), 1);
+    CU_ASSERT_EQUAL(cmds_sender_send(sender, command, 1000, NULL, NULL), 0);
+    cmds_sender_close(sender, 0);
+}
+
+static void test_reconnect_opens_with_one_of_two(void)
+{
+    scene_init(1);
+    scene_run(1, script_half);
+}
+
 /* --- A thread that turns its own ring ----------------------------------------------------------- */
 
 /* Its server restarts between two calls, while nobody turns the ring. */
@@ -439,6 +472,7 @@ static CU_TestInfo tests[] = {
         {"hands over what waits", test_reconnect_hands_over_what_waits},
         {"not to another service", test_reconnect_not_to_another_service},
         {"is not hot", test_reconnect_is_not_hot},
+        {"opens with one of two", test_reconnect_opens_with_one_of_two},
         {"of a single thread", test_reconnect_of_a_single_thread},
         {"says why to a caller", test_reconnect_says_why_to_a_caller},
         CU_TEST_INFO_NULL,
