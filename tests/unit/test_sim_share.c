@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whose commands are whose, as the list of endpoints changes: the default strategy, the home of a key.
+ * Whose commands are whose, as the list of endpoints changes: the default strategy, the first seconds of a
+ * new endpoint, the home of a key.
  */
 #include "support/sim/crowd.h"
 
@@ -53,6 +54,48 @@ static void test_sim_share_the_default_follows_the_endpoints(void)
     }
 }
 
+/* --- Slow start ------------------------------------------------------------------------------- */
+
+enum {
+    STARTS_SECONDS = 14,
+    FAIR = 1000 / CROWD_SERVERS, // A second.
+};
+
+/* The fourth server joins three that are busy. */
+static int use_slow_start(struct crowd *crowd)
+{
+    uint32_t shares[STARTS_SECONDS];
+    int code = crowd_load_long(crowd, 12000, 30);
+    code = code < 0 ? code : crowd_set(crowd, CROWD_SERVERS);
+    for (uint32_t i = 0; i < STARTS_SECONDS && code == 0; i++) {
+        uint32_t before = atomic_load(&crowd->servers[3].asked);
+        code = crowd_load_long(crowd, 1000, 30);
+        shares[i] = atomic_load(&crowd->servers[3].asked) - before;
+        cmds_sim_note(cmds_sim_current(), "second %u: %u", i, shares[i]);
+    }
+    code = code < 0 ? code : cmds_group_drain(crowd->group, 5000);
+    if (code < 0 || shares[0] > FAIR / 4 || shares[1] >= shares[4] || shares[4] >= shares[8]) {
+        return 1;
+    }
+    uint32_t last = shares[STARTS_SECONDS - 1];
+    return last * 100 >= FAIR * 85 && last * 100 <= FAIR * 115 ? 0 : 2;
+}
+
+static void test_sim_share_a_new_endpoint_begins_slowly(void)
+{
+    static const struct cmds_dispatch *const strategies[] = {
+            NULL, &cmds_dispatch_p2c, &cmds_dispatch_sticky};
+    for (int i = 0; i < 6; i++) {
+        struct crowd *crowd = crowd_new(strategies[i / 2], i % 2 != 0);
+        crowd->connect = "10.0.0.1:9000,10.0.0.2:9000,10.0.0.3:9000";
+        crowd->client_count = 12;
+
+        CU_ASSERT_EQUAL(crowd_run(crowd, use_slow_start), 0);
+
+        CU_ASSERT_EQUAL(crowd->failures + crowd->refused, 0);
+    }
+}
+
 /* --- Sticky ----------------------------------------------------------------------------------- */
 
 static uint64_t second_choices(struct crowd *crowd)
@@ -98,6 +141,7 @@ static void test_sim_share_sticky_counts_second_choices(void)
 
 static CU_TestInfo test_sim_share[] = {
         {"the default follows the endpoints", test_sim_share_the_default_follows_the_endpoints},
+        {"a new endpoint begins slowly", test_sim_share_a_new_endpoint_begins_slowly},
         {"sticky counts second choices", test_sim_share_sticky_counts_second_choices},
         CU_TEST_INFO_NULL,
 };
