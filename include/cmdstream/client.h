@@ -372,8 +372,6 @@ struct cmds_endpoint {
     uint32_t struct_size;
     uint32_t weight;     // How much of the load it is to have beside others. 1 to 100. Default 10.
     const char *address; // As one of cmds_group_options.connect; a comma of a path is as it is.
-    uint32_t zone;       // Free to use. Shown in cmds_endpoint_state.
-    uint32_t unused;
 };
 #ifdef __cplusplus
 CMDS_END_
@@ -425,15 +423,16 @@ CMDS_NODISCARD CMDS_API int cmds_group_set_endpoints(struct cmds_group *group,
 struct cmds_endpoint_state {
     uint32_t struct_size; // CMDS_ENDPOINT_STATE_INIT; members beyond it are not written.
     uint32_t number;      // Its own as long as it is in the list; never 0, never given twice.
-    uint32_t weight, zone;
+    uint32_t weight;
     uint32_t client_count; // Connections that are to go there,
     uint32_t up_count;     // and those that are up.
     uint32_t failures;     // Connections in a row that were lost or did not come up.
     uint32_t flags;        // enum cmds_endpoint_flag
+    uint32_t ejected_ms;   // How much longer it gets no command, because it fails. See dispatch.h.
     uint64_t in_flight;    // Commands without their last result.
     uint32_t ewma_us;      // The mean of its connections': see struct cmds_candidate.
-    uint32_t ejected_ms;   // How much longer it gets no command, because it fails. See dispatch.h.
-    char address[272];     // "10.0.0.7:9000", "host.name:9000", "unix:/run/x"
+    uint32_t unused;
+    char address[272];       // "10.0.0.7:9000", "host.name:9000", "unix:/run/x"
     struct cmds_error error; // Why the last connection was lost or did not come up.
 };
 enum cmds_endpoint_flag {

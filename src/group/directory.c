@@ -132,7 +132,6 @@ static struct cmdi_endpoint *directory_endpoint(struct cmdi_directory *directory
     endpoint = directory_create(directory, text, source->text, addresses, count);
     if (endpoint != NULL) {
         atomic_store(&endpoint->weight, source->weight);
-        atomic_store(&endpoint->zone, source->zone);
         atomic_store(&endpoint->since_ms, since_ms);
     }
     return endpoint;
@@ -162,7 +161,7 @@ static bool list_has(
     return false;
 }
 
-/* Of the first source that has it an endpoint has its weight and zone. Returns: how many. */
+/* Of the first source that has it an endpoint has its weight. Returns: how many. */
 static uint32_t list_fill(struct cmdi_endpoint **list, const struct cmdi_directory *directory)
 {
     uint32_t count = 0;
@@ -172,7 +171,6 @@ static uint32_t list_fill(struct cmdi_endpoint **list, const struct cmdi_directo
             struct cmdi_endpoint *endpoint = source->items[j].endpoint;
             if (!list_has(list, count, endpoint)) {
                 atomic_store(&endpoint->weight, source->weight);
-                atomic_store(&endpoint->zone, source->zone);
                 list[count++] = endpoint;
             }
         }
@@ -287,7 +285,6 @@ static int source_init(struct cmdi_directory *directory, struct cmdi_source *sou
                    : name != NULL                ? CMDI_SOURCE_DNS
                                                  : CMDI_SOURCE_NAME;
     source->weight = place->weight != 0 ? place->weight : CMDI_ENDPOINT_WEIGHT;
-    source->zone = place->zone;
     source->is_late = directory->count > 0;
     source->due_ms = source->kind == CMDI_SOURCE_FIXED ? UINT64_MAX : now_ms;
     source->hash = cmdi_hash_text(text);
@@ -328,7 +325,6 @@ static void source_inherit(struct cmdi_source *source, struct cmdi_source *old)
     struct cmdi_source mine = *source;
     *source = *old;
     source->weight = mine.weight;
-    source->zone = mine.zone;
     source->items = old->items;
     old->items = mine.items;
     old->item_count = mine.item_count;

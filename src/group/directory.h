@@ -40,7 +40,7 @@ enum {
 /** As the program gives it. */
 struct cmdi_place {
     const char *address;
-    uint32_t weight, zone;
+    uint32_t weight;
 };
 
 enum cmdi_source_kind {
@@ -58,7 +58,7 @@ struct cmdi_item {
 
 struct cmdi_source {
     enum cmdi_source_kind kind;
-    uint32_t weight, zone;
+    uint32_t weight;
     uint32_t item_count;
     struct cmdi_item *items;
     uint64_t due_ms;     // The next lookup; UINT64_MAX: none.

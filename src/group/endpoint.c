@@ -23,14 +23,13 @@ static int places_take(struct cmdi_place *places, const struct cmds_endpoint *en
         const struct cmds_endpoint *theirs = (const void *)((const char *)endpoints + i * size);
         struct cmds_endpoint mine;
         int code = cmdi_options_take(&mine, sizeof(mine), theirs, "cmds_endpoint", error);
-        code = code < 0 ? code : cmdi_unused_check(mine.unused, "cmds_endpoint", error);
         if (code < 0) {
             return code;
         }
         if (mine.struct_size != size) {
             return cmdi_fail(error, -EINVAL, "cmds_endpoint %u: its struct_size is another one", i);
         }
-        places[i] = (struct cmdi_place){mine.address, mine.weight, mine.zone};
+        places[i] = (struct cmdi_place){mine.address, mine.weight};
     }
     return 0;
 }
@@ -114,7 +113,6 @@ static struct cmds_endpoint_state endpoint_state(
     struct cmds_endpoint_state state = {
             .number = atomic_load(&endpoint->number),
             .weight = atomic_load(&endpoint->weight),
-            .zone = atomic_load(&endpoint->zone),
             .client_count = atomic_load(&endpoint->slot_count),
             .failures = atomic_load(&endpoint->failures),
             .flags = atomic_load(&endpoint->is_out) ? CMDS_ENDPOINT_STRANGER : 0,

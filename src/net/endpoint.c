@@ -79,7 +79,6 @@ struct cmdi_endpoint *cmdi_endpoint_create(struct cmdi_endpoint_store *store, co
     endpoint->error = (struct cmds_error){0};
     atomic_store(&endpoint->hash, cmdi_hash_text(text));
     atomic_store(&endpoint->weight, CMDI_ENDPOINT_WEIGHT);
-    atomic_store(&endpoint->zone, 0);
     atomic_store(&endpoint->since_ms, 0);
     atomic_store(&endpoint->failures, 0);
     atomic_store(&endpoint->slot_count, 0);

@@ -41,7 +41,6 @@ struct cmdi_endpoint {
     _Atomic uint32_t number;    // In its group; never 0, never given twice.
     _Atomic uint64_t hash;      // Of `text`.
     _Atomic uint32_t weight;    // 1 to CMDI_ENDPOINT_WEIGHT_MAX.
-    _Atomic uint32_t zone;      // 0: none is named.
     _Atomic uint64_t since_ms;  // When it joined a list that others were in; 0: it was there first.
     _Atomic uint32_t failures;  // Connections in a row that were lost, or did not come up.
     _Atomic uint32_t slot_count;    // Connections that are to go there.
