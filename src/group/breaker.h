@@ -43,8 +43,8 @@ struct cmds_breaker {
     _Atomic uint8_t window[]; // 1: failed.
 };
 
-/** In a permit: it is one of the trials; the rest is the epoch. */
-#define CMDI_BREAKER_TRIAL UINT64_C(1)
+/** In a permit: it is one of the trials; the rest is the epoch. No state: such a permit is no word. */
+#define CMDI_BREAKER_TRIAL UINT64_C(4)
 
 static inline enum cmds_breaker_state cmdi_breaker_state_of(uint64_t word)
 {

@@ -318,6 +318,20 @@ static void test_breaker_by_hand(void)
     cmds_breaker_free(breaker);
 }
 
+/* Nothing in its window has failed, so that no success is of interest, but for those of its trials. */
+static void test_breaker_by_hand_closes_by_its_trials(void)
+{
+    struct cmds_breaker *breaker = breaker_make(NULL, 2, 1);
+    cmdi_breaker_open(breaker, 0);
+
+    CU_ASSERT_EQUAL(pass(breaker, CMDS_BREAKER_SUCCESS, OPEN_MS), 0);
+    CU_ASSERT_EQUAL(atomic_load(&breaker->trials), 0);
+    CU_ASSERT_EQUAL(pass(breaker, CMDS_BREAKER_SUCCESS, OPEN_MS), 0);
+
+    CU_ASSERT_EQUAL(cmdi_breaker_state(breaker, OPEN_MS), CMDS_BREAKER_CLOSED);
+    cmds_breaker_free(breaker);
+}
+
 static void test_breaker_open_for_ever(void)
 {
     struct cmds_breaker_options options = CMDS_BREAKER_OPTIONS_INIT;
@@ -468,6 +482,7 @@ CU_TestInfo test_breaker[] = {
         {"what was sent before does not count", test_breaker_what_was_sent_before_does_not_count},
         {"a late failure counts again", test_breaker_a_late_failure_counts_again},
         {"by hand", test_breaker_by_hand},
+        {"by hand closes by its trials", test_breaker_by_hand_closes_by_its_trials},
         {"open for ever", test_breaker_open_for_ever},
         {"null is harmless", test_breaker_null_is_harmless},
         {"options are refused by name", test_breaker_options_are_refused_by_name},
