@@ -11,7 +11,8 @@
  *
  * Give it to a group or a sender (struct cmds_group_options), or to several that use the same
  * server: every command of theirs asks it, and counts in it. It may be used alone as well, by
- * cmds_breaker_allow() and, later, cmds_breaker_report().
+ * cmds_breaker_allow() and, later, cmds_breaker_report(). Of a group with several servers each
+ * endpoint may have one of its own: see endpoint_breaker of struct cmds_group_options.
  *
  * The window begins full of successes. A command counts once, at its first result; one that then
  * ends with an error, as a stream whose connection is lost, counts once more. What was sent before
@@ -30,6 +31,7 @@
 CMDS_BEGIN_
 
 struct cmds_breaker;
+struct cmds_group;
 struct cmds_result;
 
 enum cmds_breaker_state {
@@ -42,6 +44,14 @@ enum cmds_breaker_outcome {
     CMDS_BREAKER_SUCCESS,
     CMDS_BREAKER_FAILURE,
     CMDS_BREAKER_IGNORED // Nothing: it does not count.
+};
+
+/** Whose breaker it is, if an endpoint has it. Made by the library only, so it may grow at its end. */
+struct cmds_breaker_endpoint {
+    uint32_t struct_size; // Of the library's own struct. A member beyond it is not there.
+    uint32_t number;      // cmds_endpoint_state.number
+    struct cmds_group *group;
+    char address[272]; // cmds_endpoint_state.address
 };
 
 /** Start from CMDS_BREAKER_OPTIONS_INIT. A field left at zero takes the default beside it. */
@@ -68,6 +78,16 @@ struct cmds_breaker_options {
      * send returned it. Default: cmds_breaker_outcome_of(result->error). Owner: borrows.
      */
     enum cmds_breaker_outcome (*classify)(void *context, const struct cmds_result *result);
+    /**
+     * For the breakers of endpoints, in place of on_state, on_success and on_failure. Each of the last
+     * two costs a lock for every command that counts. Owner: borrows `endpoint`.
+     */
+    void (*on_endpoint_state)(void *context, const struct cmds_breaker_endpoint *endpoint,
+            enum cmds_breaker_state state);
+    void (*on_endpoint_success)(void *context, const struct cmds_breaker_endpoint *endpoint,
+            enum cmds_breaker_state state);
+    void (*on_endpoint_failure)(void *context, const struct cmds_breaker_endpoint *endpoint,
+            enum cmds_breaker_state state);
 };
 /** What is to be seen of a breaker. The library fills in what struct_size has room for. */
 struct cmds_breaker_info {

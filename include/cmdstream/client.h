@@ -20,6 +20,8 @@
 CMDS_BEGIN_
 
 struct cmds_breaker;
+struct cmds_breaker_info;
+struct cmds_breaker_options;
 struct cmds_call;
 struct cmds_codec;
 struct cmds_dispatch;
@@ -171,6 +173,12 @@ struct cmds_group_options {
     // connection failed, but no more often than once a second. Default 30000, at least 1000;
     // CMDS_NEVER: only then.
     uint32_t resolve_interval_ms;
+    // Each endpoint has a circuit breaker of its own, with these options: see breaker.h. An endpoint
+    // whose breaker lets nobody through is passed over, by every strategy; while that is so of all that
+    // are up, and none else is coming up, sends are CMDS_E_NOT_ALLOWED. Commands count for the endpoint
+    // whose connection took them. Copied, but for `context`, which is kept. `breaker` is asked first.
+    // NULL: none.
+    const struct cmds_breaker_options *endpoint_breaker;
 };
 /** Names one command of a group, for has and forget. Only valid for the group that filled it in. */
 struct cmds_ticket {
@@ -288,8 +296,8 @@ CMDS_NODISCARD CMDS_API int cmds_group_wait(
  *          on_writable will tell; CMDS_E_NOT_CONNECTED: every connection is down for good;
  *          CMDS_E_CLOSED: somebody has begun to close the group; CMDS_E_WRONG_TYPE: not a command of
  *          this protocol; CMDS_E_LIMIT: larger than frame_size_max, it will never be taken; -EINVAL: a
- *          NULL pointer with a size; -ENOMEM; CMDS_E_NOT_ALLOWED: the breaker is open; what a hook's
- *          before_send returned.
+ *          NULL pointer with a size; -ENOMEM; CMDS_E_NOT_ALLOWED: the breaker is open, or those of all
+ *          endpoints are; what a hook's before_send returned.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmds_message command,
         const struct cmds_send_options *how, cmds_result_fn on_result, void *context);
@@ -303,7 +311,8 @@ CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmd
  *          the call is cancelled; CMDS_E_FINISHED: it has had its last result; CMDS_E_CLOSED,
  *          CMDS_E_NOT_CONNECTED, CMDS_E_WRONG_TYPE (also for a one-way command), CMDS_E_LIMIT,
  *          -ENOBUFS: it would have to wait, and memory_size_max has no room for that; -ENOMEM;
- *          CMDS_E_NOT_ALLOWED, and what a hook's before_send returned; -EXDEV off the call's shard;
+ *          CMDS_E_NOT_ALLOWED (one that waits for room when the breakers of all endpoints of its shard
+ *          open ends with it), and what a hook's before_send returned; -EXDEV off the call's shard;
  *          -EINVAL: one of the pointers is NULL.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_forward(struct cmds_group *group,
@@ -434,6 +443,9 @@ struct cmds_endpoint_state {
     uint32_t unused;
     char address[272];       // "10.0.0.7:9000", "host.name:9000", "unix:/run/x"
     struct cmds_error error; // Why the last connection was lost or did not come up.
+    // enum cmds_breaker_state of its own breaker: see endpoint_breaker. 0: it is closed, or there is none.
+    uint32_t breaker_state;
+    uint32_t breaker_left_ms; // How much longer that is open. CMDS_NEVER: until a reset.
 };
 enum cmds_endpoint_flag {
     CMDS_ENDPOINT_STRANGER = 1, // Its ServerInfo was another one: it gets no connection.
@@ -450,6 +462,22 @@ CMDS_API uint32_t cmds_group_endpoint_count(struct cmds_group *group);
  */
 CMDS_API int cmds_group_endpoint(
         struct cmds_group *group, uint32_t index, struct cmds_endpoint_state *state);
+/**
+ * What is to be seen of the breaker of the endpoint with this number (cmds_endpoint_state.number).
+ * `refused` counts those that had asked it and were sent elsewhere; as a rule nobody asks while it
+ * lets none through.
+ *
+ * Owner:   borrows `info`, which is untouched on failure.
+ * Thread:  any.
+ * Returns: 0; -ENOENT: there is no such endpoint in the list, or endpoints have no breakers; -EINVAL;
+ *          CMDS_E_CLOSED: the group has ended.
+ */
+CMDS_API int cmds_group_endpoint_breaker(
+        struct cmds_group *group, uint32_t number, struct cmds_breaker_info *info);
+/** As cmds_breaker_open(). Thread: any. Returns: as cmds_group_endpoint_breaker. */
+CMDS_API int cmds_group_endpoint_breaker_open(struct cmds_group *group, uint32_t number);
+/** As cmds_breaker_reset(). Thread: any. Returns: as cmds_group_endpoint_breaker. */
+CMDS_API int cmds_group_endpoint_breaker_reset(struct cmds_group *group, uint32_t number);
 
 /* --- Group: the rest -------------------------------------------------------------------------- */
 

@@ -19,7 +19,8 @@ CMDS_BEGIN_
 
 /** A bit of cmds_candidate.flags. Ignore bits you do not know. */
 enum cmds_candidate_flag {
-    // It takes no command now: it is lost; or others are up and it is not, or its endpoint is out.
+    // It takes no command now: it is lost; or others are up and it is not, or its endpoint is out; or
+    // the breaker of its endpoint lets nobody through.
     CMDS_CANDIDATE_DOWN = 1,
     CMDS_CANDIDATE_FULL = 2, // As many commands as the group allows are in flight.
 };
@@ -32,8 +33,10 @@ enum {
 struct cmds_candidate {
     uint32_t struct_size; // Of the library's own struct. A member beyond it is not there.
     uint32_t client;      // The connection's number in the group.
-    uint32_t in_flight;   // Commands that it has taken and that are not answered yet.
-    uint32_t flags;       // enum cmds_candidate_flag
+    // Commands that it has taken and that are not answered yet; 0, as ewma_us is, if the next one is a
+    // trial: that of an endpoint that was out, or whose breaker is half-open.
+    uint32_t in_flight;
+    uint32_t flags; // enum cmds_candidate_flag
 
     /* What follows, older libraries do not have. */
     uint32_t endpoint; // Where it leads: cmds_endpoint_state.number; 0: not known yet.
@@ -109,6 +112,11 @@ struct cmds_dispatch {
  * more than a fifth fail and far more than of the others. It is out for 5 s, the next time for 10 s, at
  * most for a minute; then one command tries it. Never more than (n - 1) / 2 of n endpoints are out; if
  * none of the others is up, those that are out are used. What an application answers does not matter.
+ *
+ * An endpoint whose circuit breaker (endpoint_breaker of struct cmds_group_options) lets nobody through
+ * is passed over, too, be it the last one. A trial that is due goes to the first command that is picked
+ * for its endpoint. One that the breaker does not let through any more goes to the next connection of
+ * the list that takes it.
  */
 
 /** One after the other. The default while there is one endpoint. */

@@ -10,7 +10,9 @@
 #include "group/breaker.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/error.h"
@@ -51,7 +53,7 @@ static void breaker_move(struct cmds_breaker *breaker, enum cmds_breaker_state n
 static int breaker_move_to_open(struct cmds_breaker *breaker, uint64_t now_ms)
 {
     uint32_t open_ms = breaker->options.open_ms;
-    breaker->open_until_ms = open_ms == CMDS_NEVER ? UINT64_MAX : now_ms + open_ms;
+    atomic_store(&breaker->open_until_ms, open_ms == CMDS_NEVER ? UINT64_MAX : now_ms + open_ms);
     breaker->opened++;
     breaker_move(breaker, CMDS_BREAKER_OPEN);
     return CMDS_BREAKER_OPEN;
@@ -73,18 +75,31 @@ static int breaker_move_to_closed(struct cmds_breaker *breaker)
 static int breaker_look_at_time(struct cmds_breaker *breaker, uint64_t now_ms)
 {
     if (cmdi_breaker_state_of(atomic_load(&breaker->word)) != CMDS_BREAKER_OPEN ||
-            now_ms < breaker->open_until_ms) {
+            now_ms < atomic_load(&breaker->open_until_ms)) {
         return BREAKER_NO_CHANGE;
     }
     breaker_move(breaker, CMDS_BREAKER_HALF_OPEN);
     return CMDS_BREAKER_HALF_OPEN;
 }
 
-/* Not under the lock. `change`: a state, or BREAKER_NO_CHANGE. */
-static void breaker_tell(struct cmds_breaker *breaker, int change)
+/* Lets go of the lock, and tells. `change`: a state, or BREAKER_NO_CHANGE. */
+static void breaker_unlock(struct cmds_breaker *breaker, int change)
 {
-    if (change != BREAKER_NO_CHANGE && breaker->options.on_state != NULL) {
-        breaker->options.on_state(breaker->options.context, (enum cmds_breaker_state)change);
+    const struct cmds_breaker_options *options = &breaker->options;
+    enum cmds_breaker_state state = (enum cmds_breaker_state)change;
+    if (CMDI_LIKELY(change == BREAKER_NO_CHANGE)) {
+        pthread_mutex_unlock(&breaker->lock);
+    } else if (breaker->is_of_endpoint) {
+        struct cmds_breaker_endpoint endpoint = breaker->endpoint; // It may soon be another one's.
+        pthread_mutex_unlock(&breaker->lock);
+        if (options->on_endpoint_state != NULL) {
+            options->on_endpoint_state(options->context, &endpoint, state);
+        }
+    } else {
+        pthread_mutex_unlock(&breaker->lock);
+        if (options->on_state != NULL) {
+            options->on_state(options->context, state);
+        }
     }
 }
 
@@ -95,8 +110,7 @@ enum cmds_breaker_state cmdi_breaker_state(struct cmds_breaker *breaker, uint64_
         pthread_mutex_lock(&breaker->lock);
         int change = breaker_look_at_time(breaker, now_ms);
         word = atomic_load(&breaker->word);
-        pthread_mutex_unlock(&breaker->lock);
-        breaker_tell(breaker, change);
+        breaker_unlock(breaker, change);
     }
     return cmdi_breaker_state_of(word);
 }
@@ -108,8 +122,7 @@ void cmdi_breaker_open(struct cmds_breaker *breaker, uint64_t now_ms)
     if (cmdi_breaker_state_of(atomic_load(&breaker->word)) != CMDS_BREAKER_OPEN) {
         change = breaker_move_to_open(breaker, now_ms);
     }
-    pthread_mutex_unlock(&breaker->lock);
-    breaker_tell(breaker, change);
+    breaker_unlock(breaker, change);
 }
 
 /* --- What is allowed -------------------------------------------------------------------------- */
@@ -132,17 +145,15 @@ static bool breaker_take_trial(struct cmds_breaker *breaker, uint64_t *permit)
 /* It is not closed. */
 int cmdi_breaker_allow_trial(struct cmds_breaker *breaker, uint64_t now_ms, uint64_t *permit)
 {
-    int change = BREAKER_NO_CHANGE;
     bool allowed = false;
     uint64_t word = atomic_load(&breaker->word);
     if (cmdi_breaker_state_of(word) != CMDS_BREAKER_HALF_OPEN ||
             atomic_load(&breaker->trials) < breaker->options.half_open_max) {
         pthread_mutex_lock(&breaker->lock);
-        change = breaker_look_at_time(breaker, now_ms);
+        int change = breaker_look_at_time(breaker, now_ms);
         allowed = breaker_take_trial(breaker, permit);
-        pthread_mutex_unlock(&breaker->lock);
+        breaker_unlock(breaker, change);
     }
-    breaker_tell(breaker, change);
     if (!allowed) {
         atomic_fetch_add_explicit(&breaker->refused, 1, memory_order_relaxed);
     }
@@ -194,19 +205,63 @@ static bool breaker_is_of(uint64_t permit, uint64_t word)
     return permit >> 32 == word >> 32;
 }
 
+/* It was allowed to an endpoint that had this breaker before. */
+static bool breaker_is_of_another(const struct cmds_breaker *breaker, uint64_t permit)
+{
+    return breaker->is_of_endpoint &&
+           (int32_t)((uint32_t)(permit >> 32) - atomic_load(&breaker->epoch_first)) < 0;
+}
+
+typedef void (*breaker_endpoint_fn)(
+        void *context, const struct cmds_breaker_endpoint *endpoint, enum cmds_breaker_state state);
+
+static void breaker_tell_endpoint(struct cmds_breaker *breaker, breaker_endpoint_fn fn,
+        uint64_t permit, enum cmds_breaker_state state)
+{
+    pthread_mutex_lock(&breaker->lock);
+    struct cmds_breaker_endpoint endpoint = breaker->endpoint;
+    bool is_of_another = breaker_is_of_another(breaker, permit);
+    pthread_mutex_unlock(&breaker->lock);
+    if (!is_of_another) {
+        fn(breaker->options.context, &endpoint, state);
+    }
+}
+
+/* `state`: before it counts. */
+static void breaker_tell_outcome(struct cmds_breaker *breaker, uint64_t permit,
+        enum cmds_breaker_outcome outcome, enum cmds_breaker_state state)
+{
+    const struct cmds_breaker_options *options = &breaker->options;
+    bool failed = outcome == CMDS_BREAKER_FAILURE;
+    if (outcome == CMDS_BREAKER_IGNORED) {
+        return;
+    }
+    if (breaker->is_of_endpoint) {
+        breaker_endpoint_fn fn =
+                failed ? options->on_endpoint_failure : options->on_endpoint_success;
+        if (fn != NULL) {
+            breaker_tell_endpoint(breaker, fn, permit, state);
+        }
+        return;
+    }
+    void (*fn)(void *, enum cmds_breaker_state) =
+            failed ? options->on_failure : options->on_success;
+    if (fn != NULL) {
+        fn(options->context, state);
+    }
+}
+
 /* All but a success of a closed one without any failure. */
 void cmdi_breaker_count(struct cmds_breaker *breaker, uint64_t permit,
         enum cmds_breaker_outcome outcome, uint64_t now_ms)
 {
-    const struct cmds_breaker_options *options = &breaker->options;
     uint64_t word = atomic_load(&breaker->word);
     enum cmds_breaker_state state = cmdi_breaker_state_of(word);
     int change = BREAKER_NO_CHANGE;
-    if (outcome == CMDS_BREAKER_SUCCESS && options->on_success != NULL) {
-        options->on_success(options->context, state);
-    } else if (outcome == CMDS_BREAKER_FAILURE && options->on_failure != NULL) {
-        options->on_failure(options->context, state);
+    if (breaker_is_of_another(breaker, permit)) {
+        return;
     }
+    breaker_tell_outcome(breaker, permit, outcome, state);
     if (!breaker_is_of(permit, word) || state == CMDS_BREAKER_OPEN ||
             (state == CMDS_BREAKER_CLOSED &&
                     (outcome == CMDS_BREAKER_IGNORED ||
@@ -221,8 +276,7 @@ void cmdi_breaker_count(struct cmds_breaker *breaker, uint64_t permit,
     } else {
         change = breaker_count_trial(breaker, permit, outcome, now_ms);
     }
-    pthread_mutex_unlock(&breaker->lock);
-    breaker_tell(breaker, change);
+    breaker_unlock(breaker, change);
 }
 
 enum cmds_breaker_outcome cmds_breaker_outcome_of(int code)
@@ -297,6 +351,39 @@ static uint32_t breaker_failures_max(const struct cmds_breaker_options *options)
     return count;
 }
 
+int cmdi_breaker_options_take(struct cmds_breaker_options *mine,
+        const struct cmds_breaker_options *options, struct cmds_error *error)
+{
+    int code = cmdi_options_take(mine, sizeof(*mine), options, "cmds_breaker_options", error);
+    if (code < 0) {
+        return code;
+    }
+    cmdi_default(&mine->window_size, BREAKER_WINDOW);
+    cmdi_default(&mine->open_ms, BREAKER_OPEN_MS);
+    cmdi_default(&mine->success_threshold, 1);
+    cmdi_default(&mine->half_open_max, mine->success_threshold);
+    mine->failure_rate = mine->failure_rate == 0 ? breaker_rate : mine->failure_rate;
+    return breaker_check(mine, error);
+}
+
+struct cmds_breaker *cmdi_breaker_make(
+        const struct cmds_breaker_options *options, bool is_of_endpoint)
+{
+    size_t size = (sizeof(struct cmds_breaker) + options->window_size + 63) & ~(size_t)63;
+    struct cmds_breaker *breaker = aligned_alloc(64, size);
+    if (breaker == NULL) {
+        return NULL;
+    }
+    memset(breaker, 0, size);
+    breaker->options = *options;
+    breaker->failures_max = breaker_failures_max(options);
+    breaker->is_of_endpoint = is_of_endpoint;
+    breaker->tells_success =
+            is_of_endpoint ? options->on_endpoint_success != NULL : options->on_success != NULL;
+    (void)pthread_mutex_init(&breaker->lock, NULL); // Cannot fail without attributes.
+    return breaker;
+}
+
 int cmds_breaker_new(struct cmds_breaker **out, const struct cmds_breaker_options *options,
         struct cmds_error *error)
 {
@@ -304,30 +391,33 @@ int cmds_breaker_new(struct cmds_breaker **out, const struct cmds_breaker_option
     if (out == NULL || options == NULL) {
         return cmdi_fail(error, -EINVAL, "breaker or options is NULL");
     }
-    int code = cmdi_options_take(&mine, sizeof(mine), options, "cmds_breaker_options", error);
+    int code = cmdi_breaker_options_take(&mine, options, error);
     if (code < 0) {
         return code;
     }
-    cmdi_default(&mine.window_size, BREAKER_WINDOW);
-    cmdi_default(&mine.open_ms, BREAKER_OPEN_MS);
-    cmdi_default(&mine.success_threshold, 1);
-    cmdi_default(&mine.half_open_max, mine.success_threshold);
-    mine.failure_rate = mine.failure_rate == 0 ? breaker_rate : mine.failure_rate;
-    code = breaker_check(&mine, error);
-    if (code < 0) {
-        return code;
-    }
-    size_t size = (sizeof(struct cmds_breaker) + mine.window_size + 63) & ~(size_t)63;
-    struct cmds_breaker *breaker = aligned_alloc(64, size);
+    struct cmds_breaker *breaker = cmdi_breaker_make(&mine, false);
     if (breaker == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for a breaker");
     }
-    memset(breaker, 0, size);
-    breaker->options = mine;
-    breaker->failures_max = breaker_failures_max(&mine);
-    (void)pthread_mutex_init(&breaker->lock, NULL); // Cannot fail without attributes.
     *out = breaker;
     return 0;
+}
+
+void cmdi_breaker_give_to(struct cmds_breaker *breaker, struct cmds_group *group, uint32_t number,
+        const char *address)
+{
+    struct cmds_breaker_endpoint *endpoint = &breaker->endpoint;
+    CMDI_ASSERT(breaker->is_of_endpoint);
+    pthread_mutex_lock(&breaker->lock);
+    (void)breaker_move_to_closed(breaker);
+    atomic_store(&breaker->epoch_first, (uint32_t)(atomic_load(&breaker->word) >> 32));
+    atomic_store(&breaker->refused, 0);
+    breaker->opened = 0;
+    endpoint->struct_size = sizeof(*endpoint);
+    endpoint->number = number;
+    endpoint->group = group;
+    (void)snprintf(endpoint->address, sizeof(endpoint->address), "%s", address);
+    pthread_mutex_unlock(&breaker->lock);
 }
 
 void cmds_breaker_free(struct cmds_breaker *breaker)
@@ -384,16 +474,12 @@ void cmds_breaker_reset(struct cmds_breaker *breaker)
     pthread_mutex_lock(&breaker->lock);
     bool was_closed = cmdi_breaker_state_of(atomic_load(&breaker->word)) == CMDS_BREAKER_CLOSED;
     int change = breaker_move_to_closed(breaker);
-    pthread_mutex_unlock(&breaker->lock);
-    breaker_tell(breaker, was_closed ? BREAKER_NO_CHANGE : change);
+    breaker_unlock(breaker, was_closed ? BREAKER_NO_CHANGE : change);
 }
 
-void cmds_breaker_look(struct cmds_breaker *breaker, struct cmds_breaker_info *info)
+void cmdi_breaker_look(
+        struct cmds_breaker *breaker, uint64_t now_ms, struct cmds_breaker_info *info)
 {
-    if (breaker == NULL || info == NULL) {
-        return;
-    }
-    uint64_t now_ms = cmdi_ns_to_ms(cmdi_now_ns());
     struct cmds_breaker_info mine = {.struct_size = info->struct_size};
     (void)cmdi_breaker_state(breaker, now_ms); // The time of being open may be over.
     pthread_mutex_lock(&breaker->lock);
@@ -403,10 +489,18 @@ void cmds_breaker_look(struct cmds_breaker *breaker, struct cmds_breaker_info *i
     mine.opened = breaker->opened;
     mine.refused = atomic_load(&breaker->refused);
     if (mine.state == CMDS_BREAKER_OPEN) {
-        mine.open_left_ms = breaker->open_until_ms == UINT64_MAX ? UINT64_MAX
-                            : breaker->open_until_ms > now_ms    ? breaker->open_until_ms - now_ms
-                                                                 : 0;
+        uint64_t until_ms = atomic_load(&breaker->open_until_ms);
+        mine.open_left_ms = until_ms == UINT64_MAX ? UINT64_MAX
+                            : until_ms > now_ms    ? until_ms - now_ms
+                                                   : 0;
     }
     pthread_mutex_unlock(&breaker->lock);
     memcpy(info, &mine, info->struct_size < sizeof(mine) ? info->struct_size : sizeof(mine));
+}
+
+void cmds_breaker_look(struct cmds_breaker *breaker, struct cmds_breaker_info *info)
+{
+    if (breaker != NULL && info != NULL) {
+        cmdi_breaker_look(breaker, cmdi_ns_to_ms(cmdi_now_ns()), info);
+    }
 }

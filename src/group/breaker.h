@@ -31,16 +31,21 @@ struct cmds_breaker {
     _Alignas(64) _Atomic uint64_t word;
     _Atomic uint32_t failures;
     uint32_t failures_max; // So many open it. Constant, as are the options.
+    bool tells_success;    // Somebody wants to know of each. Constant.
+    bool is_of_endpoint;   // `endpoint` is valid. Constant.
     struct cmds_breaker_options options;
 
     _Alignas(64) _Atomic uint64_t next; // Slot of the next outcome, modulo the window's size.
     _Atomic uint64_t refused;
     _Atomic uint32_t trials; // Under way. Written under the lock.
     pthread_mutex_t lock;
-    uint32_t successes;       // Of trials, since it is half-open. Under the lock.
-    uint64_t opened;          // Under the lock.
-    uint64_t open_until_ms;   // Under the lock. UINT64_MAX: for ever.
-    _Atomic uint8_t window[]; // 1: failed.
+    uint32_t successes;             // Of trials, since it is half-open. Under the lock.
+    uint64_t opened;                // Under the lock.
+    _Atomic uint64_t open_until_ms; // Written under the lock. UINT64_MAX: for ever.
+    // The epoch in which it became this endpoint's: what was allowed before was another one's.
+    _Atomic uint32_t epoch_first;
+    struct cmds_breaker_endpoint endpoint; // Under the lock. Number 0: nobody's.
+    _Atomic uint8_t window[];              // 1: failed.
 };
 
 /** In a permit: it is one of the trials; the rest is the epoch. No state: such a permit is no word. */
@@ -63,6 +68,20 @@ static inline bool cmdi_breaker_passes(const struct cmds_breaker *breaker, uint6
     *permit = word & ~(uint64_t)3;
     return CMDI_LIKELY(cmdi_breaker_state_of(word) == CMDS_BREAKER_CLOSED);
 }
+/** Would it let a command through? Takes no lock, and nothing changes. */
+static inline bool cmdi_breaker_would_pass(const struct cmds_breaker *breaker, uint64_t now_ms)
+{
+    uint64_t word = atomic_load_explicit(&breaker->word, memory_order_acquire);
+    switch (cmdi_breaker_state_of(word)) {
+    case CMDS_BREAKER_OPEN:
+        return atomic_load_explicit(&breaker->open_until_ms, memory_order_relaxed) <= now_ms;
+    case CMDS_BREAKER_HALF_OPEN:
+        return atomic_load_explicit(&breaker->trials, memory_order_relaxed) <
+               breaker->options.half_open_max;
+    default:
+        return true;
+    }
+}
 /** Returns: 0: it is to be reported; CMDS_E_NOT_ALLOWED. */
 static inline int cmdi_breaker_allow(
         struct cmds_breaker *breaker, uint64_t now_ms, uint64_t *permit)
@@ -75,7 +94,7 @@ static inline void cmdi_breaker_report(struct cmds_breaker *breaker, uint64_t pe
         enum cmds_breaker_outcome outcome, uint64_t now_ms)
 {
     /* A success changes nothing where nothing has failed: one slot is like any other. */
-    if (CMDI_LIKELY(outcome == CMDS_BREAKER_SUCCESS && breaker->options.on_success == NULL &&
+    if (CMDI_LIKELY(outcome == CMDS_BREAKER_SUCCESS && !breaker->tells_success &&
                     atomic_load_explicit(&breaker->failures, memory_order_relaxed) == 0 &&
                     atomic_load_explicit(&breaker->word, memory_order_relaxed) == permit)) {
         return;
@@ -92,8 +111,38 @@ static inline enum cmds_breaker_outcome cmdi_breaker_classify(
     return CMDI_LIKELY(result->error == 0) ? CMDS_BREAKER_SUCCESS
                                            : cmds_breaker_outcome_of(result->error);
 }
+/**
+ * Does this result count? The first one does, and an error that comes after it: a stream of hours is
+ * a success as soon as something comes, and a failure if its connection is lost. Returns: true, and
+ * *outcome is what it says.
+ */
+static inline bool cmdi_breaker_counts(const struct cmds_breaker *breaker, bool has_counted,
+        const struct cmds_result *result, enum cmds_breaker_outcome *outcome)
+{
+    if (has_counted && result->error == 0) {
+        return false;
+    }
+    *outcome = cmdi_breaker_classify(breaker, result);
+    return !has_counted || *outcome == CMDS_BREAKER_FAILURE;
+}
 /** As cmds_breaker_state(). */
 enum cmds_breaker_state cmdi_breaker_state(struct cmds_breaker *breaker, uint64_t now_ms);
 void cmdi_breaker_open(struct cmds_breaker *breaker, uint64_t now_ms);
+/** As cmds_breaker_look(). */
+void cmdi_breaker_look(
+        struct cmds_breaker *breaker, uint64_t now_ms, struct cmds_breaker_info *info);
+
+/** Takes options, and fills in their defaults. Returns: 0; -EINVAL, -E2BIG: an option, by name. */
+int cmdi_breaker_options_take(struct cmds_breaker_options *mine,
+        const struct cmds_breaker_options *options, struct cmds_error *error);
+/** With options that were taken. Returns: NULL without memory. */
+struct cmds_breaker *cmdi_breaker_make(
+        const struct cmds_breaker_options *options, bool is_of_endpoint);
+/**
+ * It is this endpoint's from now on, and closed; number 0: nobody's. Reports of what was allowed
+ * before count no more, and nobody learns of them. Tells nothing.
+ */
+void cmdi_breaker_give_to(struct cmds_breaker *breaker, struct cmds_group *group, uint32_t number,
+        const char *address);
 
 #endif

@@ -200,7 +200,7 @@ int cmdi_group_send(struct cmds_group *group, struct cmds_message message,
     }
     struct cmdi_group_shard *group_shard = cmdi_group_here(group);
     if (CMDI_LIKELY(group_shard != NULL) && CMDI_LIKELY(cmdi_group_shard_is_first(group_shard)) &&
-            CMDI_LIKELY(!cmdi_group_has_out(group) || !cmdi_group_shard_is_out(group_shard))) {
+            CMDI_LIKELY(!cmdi_group_is_watched(group) || !cmdi_group_shard_is_out(group_shard))) {
         return group_send_inside(group, group_shard, message, how, end);
     }
     return group_send_entered(group, message, how, end);

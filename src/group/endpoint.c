@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/options.h"
 #include "base/time.h"
+#include "group/breaker.h"
 #include "group/connection.h"
 #include "group/ref.h"
 #include "ring/clock.h"
@@ -124,6 +125,13 @@ static struct cmds_endpoint_state endpoint_state(
     uint64_t now_ms = cmdi_ns_to_ms(cmdi_now_ns());
     uint64_t until_ms = atomic_load(&endpoint->health.until_ms);
     state.ejected_ms = until_ms > now_ms ? (uint32_t)(until_ms - now_ms) : 0;
+    if (endpoint->breaker != NULL) {
+        struct cmds_breaker_info info = CMDS_BREAKER_INFO_INIT;
+        cmdi_breaker_look(endpoint->breaker, now_ms, &info);
+        state.breaker_state = info.state;
+        state.breaker_left_ms =
+                info.open_left_ms < CMDS_NEVER ? (uint32_t)info.open_left_ms : CMDS_NEVER;
+    }
     endpoint_count_clients(group, now_ms, &state);
     return state;
 }
@@ -146,4 +154,65 @@ int cmds_group_endpoint(struct cmds_group *group, uint32_t index, struct cmds_en
     }
     cmdi_group_leave(group);
     return endpoint != NULL ? 0 : -ENOENT;
+}
+
+/* --- Breakers --------------------------------------------------------------------------------- */
+
+/* What is done with one. Any thread. */
+typedef void (*endpoint_breaker_fn)(struct cmds_breaker *breaker, uint64_t now_ms, void *context);
+
+static int endpoint_breaker_use(
+        struct cmds_group *group, uint32_t number, endpoint_breaker_fn fn, void *context)
+{
+    if (group == NULL) {
+        return -EINVAL;
+    }
+    if (!group->guard.is_used) {
+        return -ENOENT;
+    }
+    if (!cmdi_group_enter(group)) {
+        return CMDS_E_CLOSED;
+    }
+    struct cmdi_endpoint *endpoint = cmdi_endpoints_find(&group->endpoints, number);
+    if (endpoint != NULL) {
+        fn(endpoint->breaker, cmdi_ns_to_ms(cmdi_now_ns()), context);
+        cmdi_endpoint_unref(endpoint);
+    }
+    cmdi_group_leave(group);
+    return endpoint != NULL ? 0 : -ENOENT;
+}
+
+static void endpoint_breaker_look(struct cmds_breaker *breaker, uint64_t now_ms, void *info)
+{
+    cmdi_breaker_look(breaker, now_ms, info);
+}
+
+int cmds_group_endpoint_breaker(
+        struct cmds_group *group, uint32_t number, struct cmds_breaker_info *info)
+{
+    return info != NULL ? endpoint_breaker_use(group, number, endpoint_breaker_look, info)
+                        : -EINVAL;
+}
+
+static void endpoint_breaker_open(struct cmds_breaker *breaker, uint64_t now_ms, void *context)
+{
+    (void)context;
+    cmdi_breaker_open(breaker, now_ms);
+}
+
+int cmds_group_endpoint_breaker_open(struct cmds_group *group, uint32_t number)
+{
+    return endpoint_breaker_use(group, number, endpoint_breaker_open, NULL);
+}
+
+static void endpoint_breaker_reset(struct cmds_breaker *breaker, uint64_t now_ms, void *context)
+{
+    (void)now_ms;
+    (void)context;
+    cmds_breaker_reset(breaker);
+}
+
+int cmds_group_endpoint_breaker_reset(struct cmds_group *group, uint32_t number)
+{
+    return endpoint_breaker_use(group, number, endpoint_breaker_reset, NULL);
 }

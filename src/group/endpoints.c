@@ -176,6 +176,10 @@ int cmdi_endpoints_init(struct cmdi_endpoints *endpoints,
     *endpoints = (struct cmdi_endpoints){.options = *options, .seed = cmdi_random()};
     (void)pthread_mutex_init(&endpoints->lock, NULL); // Cannot fail without attributes.
     cmdi_directory_init(&endpoints->directory, options->interval_ms, options->needs_host);
+    if (options->endpoint_ops != NULL) {
+        cmdi_endpoint_store_guard(
+                &endpoints->directory.store, options->endpoint_ops, options->context);
+    }
     endpoints->slots = calloc(options->slot_count, sizeof(struct cmdi_endpoint *));
     endpoints->indexes = calloc(options->slot_count, sizeof(*endpoints->indexes));
     if (endpoints->slots == NULL || endpoints->indexes == NULL) {
@@ -296,6 +300,20 @@ struct cmdi_endpoint *cmdi_endpoints_at(struct cmdi_endpoints *endpoints, uint32
     pthread_mutex_lock(&endpoints->lock);
     if (index < endpoints->directory.count) {
         endpoint = cmdi_endpoint_ref(endpoints->directory.list[index]);
+    }
+    pthread_mutex_unlock(&endpoints->lock);
+    return endpoint;
+}
+
+struct cmdi_endpoint *cmdi_endpoints_find(struct cmdi_endpoints *endpoints, uint32_t number)
+{
+    const struct cmdi_directory *directory = &endpoints->directory;
+    struct cmdi_endpoint *endpoint = NULL;
+    pthread_mutex_lock(&endpoints->lock);
+    for (uint32_t i = 0; i < directory->count && endpoint == NULL; i++) {
+        if (atomic_load(&directory->list[i]->number) == number) {
+            endpoint = cmdi_endpoint_ref(directory->list[i]);
+        }
     }
     pthread_mutex_unlock(&endpoints->lock);
     return endpoint;

@@ -19,7 +19,8 @@ struct cmdi_endpoints_options {
     const char *connect;
     uint32_t interval_ms;
     uint32_t slot_count, shard_count;
-    bool needs_host; // TLS, and no server_name: each has to have one.
+    bool needs_host;                              // TLS, and no server_name: each has to have one.
+    const struct cmdi_endpoint_ops *endpoint_ops; // With `context`. NULL: no breakers.
     /** Something has changed: bits of enum cmdi_news. No lock of ours is held. Thread: any. */
     void (*on_news)(void *context, uint32_t news);
     void *context;
@@ -87,6 +88,8 @@ int cmdi_endpoints_set(struct cmdi_endpoints *endpoints, const struct cmdi_place
         uint32_t count, uint64_t now_ms, struct cmds_error *error);
 /** Owner: gives a count. Thread: any. Returns: NULL: there are not so many. */
 struct cmdi_endpoint *cmdi_endpoints_at(struct cmdi_endpoints *endpoints, uint32_t index);
+/** By its number. Owner: gives a count. Thread: any. Returns: NULL: it is not in the list. */
+struct cmdi_endpoint *cmdi_endpoints_find(struct cmdi_endpoints *endpoints, uint32_t number);
 /** Thread: any. */
 uint32_t cmdi_endpoints_count(struct cmdi_endpoints *endpoints);
 

@@ -320,10 +320,11 @@ static int forward_there(struct cmdi_group_shard *group_shard, const struct cmdi
 /* --- cmds_group_forward ----------------------------------------------------------------------- */
 
 /*
- * A group shard whose connections take commands; the next one each time. Returns: NULL: there is
- * none.
+ * A group shard whose connections take commands; the next one each time. Returns: 0;
+ * CMDS_E_NOT_CONNECTED: there is none; CMDS_E_NOT_ALLOWED: none but those that breakers bar.
  */
-static struct cmdi_group_shard *forward_find_shard(struct cmds_group *group, uint64_t now_ms)
+static int forward_find_shard(
+        struct cmds_group *group, uint64_t now_ms, struct cmdi_group_shard **group_shard)
 {
     struct cmdi_dispatch_list list;
     cmdi_group_view(group, now_ms, &list);
@@ -331,10 +332,15 @@ static struct cmdi_group_shard *forward_find_shard(struct cmds_group *group, uin
     for (uint32_t i = 0; i < list.count; i++) {
         struct cmdi_client *client = list.clients[(pick_count + i) % list.count];
         if (cmdi_dispatch_list_takes(&list, client)) {
-            return cmdi_group_shard_of(client);
+            *group_shard = cmdi_group_shard_of(client);
+            return 0;
         }
     }
-    return NULL;
+    if (list.is_watched && list.is_barred) {
+        atomic_fetch_add_explicit(&group->tracker.not_allowed, 1, memory_order_relaxed);
+        return CMDS_E_NOT_ALLOWED;
+    }
+    return CMDS_E_NOT_CONNECTED;
 }
 
 /* The group's own, or what is left of the call's. */
@@ -389,6 +395,15 @@ static int forward_end_track(struct cmdi_track *track, const struct cmdi_command
     return code;
 }
 
+/* By another shard. The caller has entered the group. Returns: as cmds_group_forward. */
+static int forward_away(struct cmds_group *group, const struct cmdi_command *command,
+        struct cmdi_track *track, struct cmds_call *call, cmds_forward_fn on_result)
+{
+    struct cmdi_group_shard *group_shard = NULL;
+    int code = forward_find_shard(group, cmdi_call_shard(call)->now_ms, &group_shard);
+    return code == 0 ? forward_there(group_shard, command, track, call, on_result) : code;
+}
+
 /* The caller has entered the group. */
 static int forward_elsewhere(struct cmds_group *group, struct cmds_message message,
         struct cmds_call *call, cmds_forward_fn on_result)
@@ -406,10 +421,21 @@ static int forward_elsewhere(struct cmds_group *group, struct cmds_message messa
     if (code < 0) {
         return code;
     }
-    struct cmdi_group_shard *group_shard = forward_find_shard(group, cmdi_call_shard(call)->now_ms);
-    code = group_shard != NULL ? forward_there(group_shard, &command, track, call, on_result)
-                               : CMDS_E_NOT_CONNECTED;
+    code = forward_away(group, &command, track, call, on_result);
     return forward_end_track(track, &command, code);
+}
+
+/* It was refused here. If it was by breakers, other shards may have other endpoints. */
+static int forward_refused_here(struct cmdi_group_shard *group_shard,
+        const struct cmdi_command *command, struct cmdi_track *track, struct cmds_call *call,
+        cmds_forward_fn on_result, int code)
+{
+    struct cmds_group *group = group_shard->group;
+    if (code == CMDS_E_NOT_ALLOWED && cmdi_group_enter(group)) {
+        code = forward_away(group, command, track, call, on_result);
+        cmdi_group_leave(group);
+    }
+    return forward_end_track(track, command, code);
 }
 
 static inline int forward_from_here(struct cmdi_group_shard *group_shard,
@@ -425,7 +451,9 @@ static inline int forward_from_here(struct cmdi_group_shard *group_shard,
         return code;
     }
     code = forward_here(group_shard, &command, track, call, on_result);
-    return forward_end_track(track, &command, code);
+    return CMDI_LIKELY(code == 0)
+                   ? 0
+                   : forward_refused_here(group_shard, &command, track, call, on_result, code);
 }
 
 /* Of a call for which nothing can be done any more. Returns: 0; why not. */
@@ -455,7 +483,7 @@ int cmds_group_forward(struct cmds_group *group, struct cmds_message message,
     }
     struct cmdi_group_shard *group_shard = cmdi_group_here(group);
     if (CMDI_LIKELY(group_shard != NULL && cmdi_group_shard_is_first(group_shard)) &&
-            CMDI_LIKELY(!cmdi_group_has_out(group) || !cmdi_group_shard_is_out(group_shard))) {
+            CMDI_LIKELY(!cmdi_group_is_watched(group) || !cmdi_group_shard_is_out(group_shard))) {
         return forward_from_here(group_shard, message, call, on_result);
     }
     if (!cmdi_group_enter(group)) {

@@ -105,6 +105,7 @@ static void group_free_parts(struct cmds_group *group)
     cmdi_tickets_trim(&group->tickets);
     cmdi_stock_fini(&group->track_stock);
     cmdi_stock_fini(&group->resend_stock);
+    cmdi_guard_fini(&group->guard);
     free(group->shards);
     free(group->clients);
     free(group->views);
@@ -131,6 +132,7 @@ static int group_fill(struct cmds_group *group, const struct cmds_group_options 
     const struct cmds_protocol *protocol = options->protocol;
     if (group_copy_strings(group, options) < 0 ||
             cmdi_tracker_init(&group->tracker, options, NULL) < 0 ||
+            cmdi_guard_init(&group->guard, options, NULL) < 0 ||
             cmdi_type_table_init(&group->commands, protocol->commands, protocol->command_count) <
                     0 ||
             cmdi_type_table_init(&group->results, protocol->results, protocol->result_count) < 0) {
@@ -222,6 +224,7 @@ static int group_init_endpoints(struct cmds_group *group, struct cmds_error *err
             .slot_count = options->client_count,
             .shard_count = group->shard_count,
             .needs_host = options->tls != NULL && options->tls->server_name == NULL,
+            .endpoint_ops = group->guard.is_used ? &cmdi_guard_endpoint_ops : NULL,
             .on_news = group_on_news,
             .context = group,
     };

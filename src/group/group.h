@@ -19,8 +19,8 @@
  * the group was closed reads `state` and `refs`, and not what was freed.
  *
  * The files, lowest first, each of which calls only those before it: ref, spread, directory,
- * endpoints, health, strategies, dispatch, breaker, hooks, options, stock, track (what hooks and breaker keep
- * of a command), send (a command finds its connection), stats, connection, endpoint (what a program
+ * endpoints, health, breaker, strategies, dispatch, hooks, options, stock, guard (breakers of endpoints),
+ * track (what hooks and breaker keep of a command), send (a command finds its connection), stats, connection, endpoint (what a program
  * sees of one), wait, attempt (a command waits for room), resend (one is sent again), command (what the
  * program sends), forward, group_shard, group, sender, stream.
  */
@@ -38,6 +38,7 @@
 #include "client/client.h"
 #include "group/dispatch.h"
 #include "group/endpoints.h"
+#include "group/guard.h"
 #include "group/track.h"
 #include "shard/runtime.h"
 
@@ -88,6 +89,7 @@ struct cmds_group {
     struct cmdi_endpoints endpoints;
     _Atomic uint32_t list_version; // How often the list of endpoints has changed.
 
+    struct cmdi_guard guard;
     struct cmdi_tracker tracker;
     struct cmdi_stock track_stock, resend_stock; // Of threads that are no shard of ours.
 

@@ -157,8 +157,14 @@ static bool group_shard_memory_is_short(const struct cmdi_group_shard *group_sha
 /* To any shard, but for an attempt, whose maker is on this one. */
 static int group_shard_send_moved(struct cmdi_client *client, struct cmdi_command *command)
 {
-    return command->on_result == cmdi_attempt_on_result ? cmdi_attempt_move(command)
-                                                        : cmdi_group_send_moved(client, command);
+    struct cmdi_pass *pass = cmdi_guard_unwrap(command);
+    int code = command->on_result == cmdi_attempt_on_result
+                       ? cmdi_attempt_move(command)
+                       : cmdi_group_send_moved(client, command);
+    if (code == 0) {
+        cmdi_guard_drop(pass); // Its permit is now that of the endpoint to which it went.
+    }
+    return code;
 }
 
 /* Commands that wait for a connection that is not up go to one that is. */
@@ -384,6 +390,7 @@ void cmdi_group_shard_free(struct cmdi_group_shard *group_shard)
     }
     cmdi_stock_fini(&group_shard->track_stock);
     cmdi_stock_fini(&group_shard->resend_stock);
+    cmdi_stock_fini(&group_shard->pass_stock);
     free(group_shard->clients);
     free(group_shard->list);
     free(group_shard);
@@ -414,6 +421,7 @@ struct cmdi_group_shard *cmdi_group_shard_create(struct cmds_group *group, uint3
             group_shard->client_shard.shard);
     cmdi_stock_init(&group_shard->resend_stock, sizeof(struct cmdi_resend),
             group_shard->client_shard.shard);
+    cmdi_stock_init(&group_shard->pass_stock, cmdi_pass_size(), group_shard->client_shard.shard);
     cmdi_work_init(&group_shard->room_work, group_shard_run_room);
     cmdi_work_init(&group_shard->memory_work, group_shard_run_memory);
     cmdi_list_init(&group_shard->waiting);

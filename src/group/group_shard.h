@@ -42,7 +42,7 @@ struct cmdi_group_shard {
     struct cmdi_list waiting;     // struct cmdi_attempt: for room, oldest first.
     struct cmdi_list resting;     // struct cmdi_resend: lost, and to be sent again.
     struct cmdi_pool forward_pool;
-    struct cmdi_stock track_stock, resend_stock;
+    struct cmdi_stock track_stock, resend_stock, pass_stock;
     struct cmdi_list forgotten; // struct cmdi_ticket: under the tickets' lock.
 
     _Atomic uint32_t nudges; // enum cmdi_nudge; not 0: the mail is under way.

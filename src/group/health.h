@@ -18,11 +18,14 @@ void cmdi_group_shard_on_timeout(struct cmdi_client *client, uint32_t took_ms);
 /** For cmdi_client_ops: an answer of an endpoint that has failures. */
 void cmdi_group_shard_on_answer(struct cmdi_client *client);
 
-/** Is any endpoint passed over, or due for its trial? Thread: any that is inside the group. */
-static inline bool cmdi_group_has_out(const struct cmds_group *group)
+/**
+ * Has dispatch to look at endpoints? Some are passed over, or due for a trial, or each has a breaker.
+ * Thread: any that is inside the group.
+ */
+static inline bool cmdi_group_is_watched(const struct cmds_group *group)
 {
     return atomic_load_explicit(
-                   &group->endpoints.directory.store.health.out_count, memory_order_relaxed) != 0;
+                   &group->endpoints.directory.store.health.watch_count, memory_order_relaxed) != 0;
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "client/config.h"
 #include "codec/codec.h"
+#include "group/breaker.h"
 #include "group/dispatch.h"
 #include "group/hooks.h"
 #include "net/address.h"
@@ -127,6 +128,10 @@ int cmdi_group_options_take(struct cmds_group_options *mine,
     if (code == 0) {
         struct cmdi_hooks hooks;
         code = cmdi_hooks_take(&hooks, mine, error);
+    }
+    if (code == 0 && mine->endpoint_breaker != NULL) {
+        struct cmds_breaker_options breaker;
+        code = cmdi_breaker_options_take(&breaker, mine->endpoint_breaker, error);
     }
     if (code == 0 && mine->resend > CMDS_RESEND_NEVER) {
         code = cmdi_fail(error, -EINVAL, "resend %u: one of enum cmds_resend", mine->resend);

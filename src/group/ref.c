@@ -106,6 +106,7 @@ void cmdi_group_shard_drop(struct cmdi_group_shard *group_shard)
     cmdi_pool_fini(&group_shard->forward_pool);
     cmdi_stock_leave(&group_shard->track_stock);
     cmdi_stock_leave(&group_shard->resend_stock);
+    cmdi_stock_leave(&group_shard->pass_stock);
     cmdi_client_shard_fini(&group_shard->client_shard);
     cmdi_group_leave(group_shard->group);
 }

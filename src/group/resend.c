@@ -16,6 +16,7 @@
 
 #include "base/assert.h"
 #include "group/breaker.h"
+#include "group/health.h"
 #include "group/ref.h"
 #include "group/send.h"
 
@@ -207,7 +208,8 @@ static bool resend_elsewhere(struct cmdi_resend *resend, struct cmdi_group_shard
             .deadline_ms = resend->deadline_ms,
             .extra = resend->extra,
     };
-    if (here->up_count > 0) {
+    if (here->up_count > 0 &&
+            !(cmdi_group_is_watched(here->group) && cmdi_group_shard_is_out(here))) {
         return false;
     }
     if (resend->extra != NULL) {
@@ -304,6 +306,9 @@ static void resend_end(struct cmdi_resend *resend, const struct cmds_result *res
     cmds_result_fn on_result = resend->on_result;
     void *context = resend->context;
     struct cmds_result last = *result;
+    if (last.error == CMDS_E_NOT_ALLOWED) {
+        last.error = CMDS_E_NOT_SENT; // Again, that is, by breakers of endpoints.
+    }
     if (resend->was_lost && last.error == CMDS_E_NOT_SENT) {
         last.error = CMDS_E_LOST; // Not this time, but it was: it may have been executed.
     }

@@ -45,33 +45,33 @@ struct cmdi_dispatch_list {
     uint32_t count;
     uint32_t in_flight_max; // Of each.
     uint64_t now_ms;
-    bool any_up;   // At least one of them is UP, so that those that are connecting are down to it.
-    bool skip_out; // At least one is UP and its endpoint is not out: those that are out are down.
+    // At least one of them is UP, and no breaker bars it, so that those that are connecting are down
+    // to it.
+    bool any_up;
+    bool is_watched; // cmdi_dispatch_watch() has filled in the rest; else it is false.
+    bool skip_out; // At least one of those is of an endpoint that is in: those that are out are down.
+    bool may_come;  // One is not UP, may be, and no breaker bars it. Valid without skip_out.
+    bool is_barred; // The breaker of one that may be used lets nobody through. Valid as that.
 };
 
-/** Is its endpoint passed over now? Thread: any that is inside the group. */
-static inline bool cmdi_dispatch_is_out(const struct cmdi_client *client, uint64_t now_ms)
-{
-    const struct cmdi_endpoint *endpoint = cmdi_client_endpoint(client);
-    return endpoint != NULL && cmdi_health_is_out(&endpoint->health, now_ms);
-}
-/** Some endpoints are out: are there others in the list? */
-static inline bool cmdi_dispatch_skips_out(const struct cmdi_dispatch_list *list)
-{
-    for (uint32_t i = 0; i < list->count; i++) {
-        if (cmdi_client_state(list->clients[i]) == CMDI_CLIENT_UP &&
-                !cmdi_dispatch_is_out(list->clients[i], list->now_ms)) {
-            return true;
-        }
-    }
-    return false;
-}
+/**
+ * Endpoints are to be looked at: fills in what the list knows of them. `clients`, `count` and `now_ms`
+ * are set. Thread: any that is inside the group.
+ */
+void cmdi_dispatch_watch(struct cmdi_dispatch_list *list);
+/** Is its endpoint passed over now? Of a list that is watched. Thread: as that. */
+bool cmdi_dispatch_passes_over(
+        const struct cmdi_dispatch_list *list, const struct cmdi_client *client);
+/** Is the next command of this endpoint a trial? Of a list that is watched. Thread: as that. */
+bool cmdi_dispatch_wants_trial(
+        const struct cmdi_dispatch_list *list, const struct cmdi_endpoint *endpoint);
+
 /** Does one of the list take commands now? */
 static inline bool cmdi_dispatch_list_takes(
         const struct cmdi_dispatch_list *list, const struct cmdi_client *client)
 {
     return cmdi_dispatch_takes(cmdi_client_state(client), list->any_up) &&
-           !(CMDI_UNLIKELY(list->skip_out) && cmdi_dispatch_is_out(client, list->now_ms));
+           !(CMDI_UNLIKELY(list->is_watched) && cmdi_dispatch_passes_over(list, client));
 }
 
 /** Of a new endpoint it grows for a while, so that it warms up before it gets its share. */
@@ -107,9 +107,9 @@ __attribute__((always_inline)) static inline struct cmdi_seen cmdi_dispatch_see(
         seen.failures = atomic_load_explicit(&endpoint->health.failures, memory_order_relaxed);
         seen.weight = cmdi_dispatch_weight(endpoint, list->now_ms);
     }
-    if (CMDI_UNLIKELY(list->skip_out) && endpoint != NULL &&
-            cmdi_health_wants_trial(&endpoint->health, list->now_ms)) {
-        seen.ewma_us = 0; // Else nobody would ever try it.
+    if (CMDI_UNLIKELY(list->is_watched) && endpoint != NULL &&
+            cmdi_dispatch_wants_trial(list, endpoint)) {
+        seen.ewma_us = seen.in_flight = 0; // Else nobody would ever try it: it may owe old answers.
     }
     return seen;
 }

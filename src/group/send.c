@@ -29,8 +29,18 @@ static inline void group_shard_view(
     list->in_flight_max = client_shard->config->in_flight_max;
     list->now_ms = client_shard->shard->now_ms;
     list->any_up = group_shard->up_count > 0;
-    list->skip_out =
-            CMDI_UNLIKELY(cmdi_group_has_out(group_shard->group)) && cmdi_dispatch_skips_out(list);
+    list->is_watched = false;
+    if (CMDI_UNLIKELY(cmdi_group_is_watched(group_shard->group))) {
+        list->now_ms = cmdi_client_shard_now_ms(client_shard); // Between two turns time goes on.
+        cmdi_dispatch_watch(list);
+    }
+}
+
+/* Are all connections that are up barred? Then those that may come are for commands in an inbox. */
+static bool group_shard_is_barred(
+        const struct cmdi_group_shard *group_shard, const struct cmdi_dispatch_list *list)
+{
+    return CMDI_UNLIKELY(list->is_watched) && !list->any_up && group_shard->up_count > 0;
 }
 
 static bool group_list_takes(const void *source, uint32_t index)
@@ -42,7 +52,8 @@ static bool group_list_takes(const void *source, uint32_t index)
 /* As a rule all are up, and none is passed over: then no state is read. */
 static inline bool group_shard_all_take(const struct cmdi_group_shard *group_shard)
 {
-    return CMDI_LIKELY(group_shard->all_up) && CMDI_LIKELY(!cmdi_group_has_out(group_shard->group));
+    return CMDI_LIKELY(group_shard->all_up) &&
+           CMDI_LIKELY(!cmdi_group_is_watched(group_shard->group));
 }
 
 static bool group_takes_always(const void *source, uint32_t index)
@@ -76,12 +87,22 @@ uint32_t cmdi_group_shard_pick(struct cmdi_group_shard *group_shard, uint64_t ke
     return group_shard_pick(group_shard, key);
 }
 
+/* Of a list that is watched: how good is what it has? */
+static int group_list_rank(const struct cmdi_dispatch_list *list)
+{
+    return list->skip_out ? 3 : list->any_up ? 2 : list->may_come ? 1 : 0;
+}
+
 bool cmdi_group_shard_is_out(const struct cmdi_group_shard *group_shard)
 {
     struct cmdi_dispatch_list own, all;
     group_shard_view(group_shard, &own);
     cmdi_group_view(group_shard->group, own.now_ms, &all);
-    return !own.skip_out && all.skip_out;
+    if (!own.is_watched || !all.is_watched) {
+        return false; // Not any more.
+    }
+    int rank = group_shard_is_barred(group_shard, &own) ? 0 : group_list_rank(&own);
+    return rank < group_list_rank(&all);
 }
 
 /* A command of this kind, with a body of this size, was refused: on_writable is owed. */
@@ -100,14 +121,18 @@ static bool group_shard_has_room_for(
         const struct cmdi_group_shard *group_shard, enum cmdi_room room, size_t body_size)
 {
     struct cmdi_dispatch_list list;
+    bool any = false;
     group_shard_view(group_shard, &list);
     for (uint32_t i = 0; i < group_shard->client_count; i++) {
-        if (group_list_takes(&list, i) &&
-                cmdi_client_has_room(group_shard->list[i], room, body_size)) {
-            return true;
+        if (group_list_takes(&list, i)) {
+            any = true;
+            if (cmdi_client_has_room(group_shard->list[i], room, body_size)) {
+                return true;
+            }
         }
     }
-    return false;
+    /* Nothing would tell when a breaker lets go: what was refused learns that now it is barred. */
+    return !any && CMDI_UNLIKELY(list.is_watched) && list.is_barred;
 }
 
 bool cmdi_group_shard_has_room(const struct cmdi_group_shard *group_shard)
@@ -162,18 +187,51 @@ static inline int group_shard_send_to(
 }
 
 /*
- * May this command go there? The first one that comes to an endpoint that was out for long enough is
- * its trial, if it has an answer.
+ * By its health, may this command go there? The first one that comes to an endpoint that was out for
+ * long enough is its trial, if it has an answer.
  */
-static bool group_list_claim(const struct cmdi_dispatch_list *list, struct cmdi_client *client,
-        const struct cmdi_command *command)
+static bool group_list_claim_health(const struct cmdi_dispatch_list *list,
+        struct cmdi_endpoint *endpoint, const struct cmdi_command *command)
+{
+    return !list->skip_out || cmdi_health_is_in(&endpoint->health) ||
+           (command->on_result != NULL && cmdi_health_claim(&endpoint->health, list->now_ms));
+}
+
+static int group_list_claim_watched(const struct cmdi_dispatch_list *list,
+        struct cmdi_client *client, const struct cmdi_command **command,
+        struct cmdi_guarded *guarded)
 {
     struct cmdi_endpoint *endpoint = cmdi_client_endpoint(client);
-    if (!list->skip_out || endpoint == NULL) {
-        return true;
+    if (endpoint == NULL) {
+        return 0;
     }
-    return cmdi_health_is_in(&endpoint->health) ||
-           (command->on_result != NULL && cmdi_health_claim(&endpoint->health, list->now_ms));
+    if (endpoint->breaker != NULL) {
+        int code = cmdi_guard_claim(client, endpoint->breaker, list->now_ms, *command, guarded);
+        if (code < 0) {
+            return code;
+        }
+        *command = &guarded->command;
+    }
+    if (!group_list_claim_health(list, endpoint, *command)) {
+        cmdi_guard_drop(guarded->pass);
+        return -ENOBUFS;
+    }
+    return 0;
+}
+
+/*
+ * May *command go there? It may become that of `guarded`, whose pass is to be dropped if the client does
+ * not take it. Returns: 0; -ENOBUFS: others are to be asked; CMDS_E_NOT_ALLOWED: so they are, its breaker
+ * will not have it; -ENOMEM.
+ */
+static inline int group_list_claim(const struct cmdi_dispatch_list *list,
+        struct cmdi_client *client, const struct cmdi_command **command,
+        struct cmdi_guarded *guarded)
+{
+    guarded->pass = NULL;
+    return CMDI_LIKELY(!list->is_watched)
+                   ? 0
+                   : group_list_claim_watched(list, client, command, guarded);
 }
 
 /* To the first one that has room, of `count` from `index` on. */
@@ -183,18 +241,29 @@ static int group_shard_send_from(struct cmdi_group_shard *group_shard,
 {
     struct cmdi_dispatch_list list;
     group_shard_view(group_shard, &list);
+    bool is_barred = list.is_watched && list.is_barred, is_full = false;
     CMDI_ASSERT(index <= list.count && count <= list.count);
-    for (uint32_t i = 0; i < count; i++, index++) {
+    for (uint32_t i = 0; i < count && !group_shard_is_barred(group_shard, &list); i++, index++) {
         index = index < list.count ? index : 0;
-        if (group_list_takes(&list, index) &&
-                group_list_claim(&list, list.clients[index], command)) {
-            int code = group_shard_send_to(list.clients[index], command, client);
-            if (code != -ENOBUFS) {
-                return code;
+        if (!group_list_takes(&list, index)) {
+            continue;
+        }
+        const struct cmdi_command *mine = command;
+        struct cmdi_guarded guarded;
+        int code = group_list_claim(&list, list.clients[index], &mine, &guarded);
+        if (code == 0) {
+            code = group_shard_send_to(list.clients[index], mine, client);
+            if (code < 0) {
+                cmdi_guard_drop(guarded.pass);
             }
         }
+        if (code != -ENOBUFS && code != CMDS_E_NOT_ALLOWED) {
+            return code;
+        }
+        is_barred |= code == CMDS_E_NOT_ALLOWED;
+        is_full |= code == -ENOBUFS;
     }
-    return -ENOBUFS;
+    return is_barred && !is_full ? CMDS_E_NOT_ALLOWED : -ENOBUFS;
 }
 
 /* Not all are up, or some are passed over. */
@@ -264,7 +333,30 @@ void cmdi_group_view(
     list->in_flight_max = group->options.in_flight_max;
     list->now_ms = now_ms;
     list->any_up = atomic_load(&group->up_count) > 0;
-    list->skip_out = CMDI_UNLIKELY(cmdi_group_has_out(group)) && cmdi_dispatch_skips_out(list);
+    list->is_watched = false;
+    if (CMDI_UNLIKELY(cmdi_group_is_watched(group))) {
+        cmdi_dispatch_watch(list);
+    }
+}
+
+/* Into its inbox. Returns: as cmdi_group_send_moved, and as group_list_claim(). */
+static int group_list_send(const struct cmdi_dispatch_list *list, struct cmdi_client *client,
+        const struct cmdi_command *command)
+{
+    const struct cmdi_command *mine = command;
+    struct cmdi_guarded guarded;
+    int code = group_list_claim(list, client, &mine, &guarded);
+    if (code < 0) {
+        return code;
+    }
+    if (command->extra != NULL && !command->is_moved) {
+        command->extra->ticket.client = client;
+    }
+    code = cmdi_client_inbox_send(client, mine);
+    if (code < 0) {
+        cmdi_guard_drop(guarded.pass);
+    }
+    return code;
 }
 
 /* One that is up, from `index` on; without any, one that is connecting. */
@@ -275,21 +367,19 @@ static int group_send_to_any(
     CMDI_ASSERT(atomic_load_explicit(&group->refs, memory_order_relaxed) > 0);
     struct cmdi_dispatch_list list;
     cmdi_group_view(group, now_ms, &list);
+    list.any_up |= command->is_moved; // Else it might come back to the one that it left.
     uint32_t first = list.count > 1 ? group_pick(group, key, &list) : 0;
-    int refused = CMDS_E_NOT_CONNECTED;
+    int refused = list.is_watched && list.is_barred ? CMDS_E_NOT_ALLOWED : CMDS_E_NOT_CONNECTED;
     for (uint32_t i = 0; i < list.count; i++) {
         struct cmdi_client *client = list.clients[(first + i) % list.count];
-        if (!cmdi_dispatch_list_takes(&list, client) || !group_list_claim(&list, client, command)) {
+        if (!cmdi_dispatch_list_takes(&list, client)) {
             continue;
         }
-        if (command->extra != NULL && !command->is_moved) {
-            command->extra->ticket.client = client;
-        }
-        int code = cmdi_client_inbox_send(client, command);
-        if (code != -ENOBUFS && code != CMDS_E_NOT_CONNECTED) {
+        int code = group_list_send(&list, client, command);
+        if (code != -ENOBUFS && code != CMDS_E_NOT_CONNECTED && code != CMDS_E_NOT_ALLOWED) {
             return code;
         }
-        refused = code == -ENOBUFS ? -ENOBUFS : refused;
+        refused = refused == -ENOBUFS || code == CMDS_E_NOT_CONNECTED ? refused : code;
     }
     return refused;
 }
@@ -298,13 +388,37 @@ int cmdi_group_send_moved(struct cmdi_client *client, struct cmdi_command *comma
 {
     struct cmds_group *group = cmdi_group_shard_of(client)->group;
     if (atomic_load(&group->up_count) == 0) {
-        return CMDS_E_NOT_CONNECTED; // Else it might come back to the one that it left.
+        return CMDS_E_NOT_CONNECTED;
     }
     command->is_moved = true;
     return group_send_to_any(group, command, 0, cmdi_client_shard_now_ms(client->client_shard));
 }
 
 /* --- From here or elsewhere ------------------------------------------------------------------- */
+
+static int group_send_from_elsewhere(struct cmds_group *group, struct cmdi_command *command,
+        const struct cmds_send_options *how);
+
+/* None of the shard's own connections has taken it. Returns: `code`; what others say instead. */
+static int group_refused_here(struct cmdi_group_shard *group_shard, struct cmdi_command *command,
+        const struct cmds_send_options *how, int code)
+{
+    struct cmds_group *group = group_shard->group;
+    if (code == -ENOBUFS) {
+        group_shard_refused(
+                group_shard, cmdi_room_of(true, command->on_result == NULL), command->body_size);
+        group_shard->client_shard.wants_room = true;
+        CMDI_COUNT(&group_shard->client_shard.counters, sends_refused, 1);
+    } else if (code == CMDS_E_NOT_ALLOWED) {
+        /* Breakers of endpoints: one with connections of other shards may have it. */
+        if (!cmdi_group_enter(group)) {
+            return CMDS_E_CLOSED;
+        }
+        code = group_send_from_elsewhere(group, command, how);
+        cmdi_group_leave(group);
+    }
+    return code;
+}
 
 static int group_send_here(struct cmdi_group_shard *group_shard, struct cmdi_command *command,
         const struct cmds_send_options *how)
@@ -317,23 +431,19 @@ static int group_send_here(struct cmdi_group_shard *group_shard, struct cmdi_com
     if (CMDI_LIKELY(cmdi_list_empty(&group_shard->waiting))) {
         code = cmdi_group_shard_send(group_shard, command, how->sticky_key, &client);
     }
-    if (CMDI_UNLIKELY(code == -ENOBUFS)) {
-        group_shard_refused(
-                group_shard, cmdi_room_of(true, command->on_result == NULL), command->body_size);
-        group_shard->client_shard.wants_room = true;
-        CMDI_COUNT(&group_shard->client_shard.counters, sends_refused, 1);
-    }
-    return code;
+    return CMDI_LIKELY(code == 0) ? 0 : group_refused_here(group_shard, command, how, code);
 }
 
 /* Those that refused it are to tell. Returns: -ENOBUFS; CMDS_E_NOT_CONNECTED: they have gone. */
-static int group_ask_for_room(struct cmds_group *group, const struct cmdi_command *command)
+static int group_ask_for_room(
+        struct cmds_group *group, const struct cmdi_command *command, uint64_t now_ms)
 {
     enum cmdi_room room = cmdi_room_of(false, command->on_result == NULL);
-    bool any_up = atomic_load(&group->up_count) > 0;
+    struct cmdi_dispatch_list list;
     int code = CMDS_E_NOT_CONNECTED;
-    for (uint32_t i = 0; i < group->options.client_count; i++) {
-        if (cmdi_dispatch_takes(cmdi_client_state(group->clients[i]), any_up)) {
+    cmdi_group_view(group, now_ms, &list);
+    for (uint32_t i = 0; i < list.count; i++) {
+        if (cmdi_dispatch_list_takes(&list, group->clients[i])) {
             struct cmdi_group_shard *group_shard = cmdi_group_shard_of(group->clients[i]);
             group_shard_refused(group_shard, room, command->body_size);
             cmdi_group_shard_nudge(group_shard, CMDI_NUDGE_ROOM);
@@ -357,7 +467,10 @@ static int group_send_from_elsewhere(
     uint64_t now_ms = cmdi_ns_to_ms(cmdi_now_ns());
     command->deadline_ms = cmdi_group_deadline(now_ms, how->deadline_ms);
     int code = group_send_to_any(group, command, how->sticky_key, now_ms);
-    return code == -ENOBUFS ? group_ask_for_room(group, command) : code;
+    if (code == CMDS_E_NOT_ALLOWED) {
+        atomic_fetch_add_explicit(&group->tracker.not_allowed, 1, memory_order_relaxed);
+    }
+    return code == -ENOBUFS ? group_ask_for_room(group, command, now_ms) : code;
 }
 
 int cmdi_group_queue(struct cmds_group *group, struct cmdi_group_shard *group_shard,

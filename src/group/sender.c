@@ -175,6 +175,10 @@ static int sender_fail(
         return cmdi_fail(error, code, "the window was full for %u ms%s%.190s", timeout_ms,
                 is_down ? "; not connected: " : "", why.text);
     }
+    if (code == CMDS_E_NOT_ALLOWED) {
+        cmdi_guard_explain(sender->group, error);
+        return code;
+    }
     return is_down ? cmdi_fail(error, code, "not connected: %s", why.text)
                    : cmdi_fail(error, code, "send: %s", cmds_error_text(code));
 }

@@ -162,19 +162,14 @@ void cmdi_track_keep(struct cmdi_track *track, struct cmdi_kept *kept)
 
 /* --- The end ---------------------------------------------------------------------------------- */
 
-/*
- * To the breaker the first result counts, and an error that comes after it: a stream of hours is a
- * success as soon as something comes, and a failure if its connection is lost.
- */
 static void tracked_tell(struct cmdi_tracker *tracker, struct cmdi_tracked *tracked, void **users,
         const struct cmds_result *result)
 {
-    if (tracker->breaker != NULL && (!tracked->has_counted || result->error != 0)) {
-        enum cmds_breaker_outcome outcome = cmdi_breaker_classify(tracker->breaker, result);
-        if (!tracked->has_counted || outcome == CMDS_BREAKER_FAILURE) {
-            tracked_count(tracker, tracked, outcome,
-                    outcome == CMDS_BREAKER_FAILURE ? track_now_ms() : 0);
-        }
+    enum cmds_breaker_outcome outcome;
+    if (tracker->breaker != NULL &&
+            cmdi_breaker_counts(tracker->breaker, tracked->has_counted, result, &outcome)) {
+        tracked_count(
+                tracker, tracked, outcome, outcome == CMDS_BREAKER_FAILURE ? track_now_ms() : 0);
     }
     cmdi_hooks_tell(&tracker->hooks, &tracked->command, users, result);
 }

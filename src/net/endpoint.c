@@ -16,16 +16,52 @@ void cmdi_endpoint_store_init(struct cmdi_endpoint_store *store)
     (void)pthread_mutex_init(&store->lock, NULL); // Cannot fail without attributes.
 }
 
+void cmdi_endpoint_store_guard(
+        struct cmdi_endpoint_store *store, const struct cmdi_endpoint_ops *ops, void *context)
+{
+    CMDI_ASSERT(store->ops == NULL && store->number_last == 0);
+    store->ops = ops;
+    store->context = context;
+    atomic_fetch_add(&store->health.watch_count, 1);
+}
+
+static void store_free(struct cmdi_endpoint_store *store, struct cmdi_endpoint *endpoint)
+{
+    if (endpoint->breaker != NULL) {
+        store->ops->free(endpoint->breaker);
+    }
+    (void)pthread_mutex_destroy(&endpoint->lock);
+    free(endpoint);
+}
+
 void cmdi_endpoint_store_fini(struct cmdi_endpoint_store *store)
 {
     CMDI_ASSERT(store->count == 0);
     while (store->unused != NULL) {
         struct cmdi_endpoint *endpoint = store->unused;
         store->unused = endpoint->next;
-        (void)pthread_mutex_destroy(&endpoint->lock);
-        free(endpoint);
+        store_free(store, endpoint);
     }
     (void)pthread_mutex_destroy(&store->lock);
+}
+
+/* Under the lock. Returns: NULL without memory. */
+static struct cmdi_endpoint *store_make(struct cmdi_endpoint_store *store)
+{
+    struct cmdi_endpoint *endpoint = calloc(1, sizeof(*endpoint));
+    if (endpoint == NULL) {
+        return NULL;
+    }
+    (void)pthread_mutex_init(&endpoint->lock, NULL);
+    endpoint->store = store;
+    if (store->ops != NULL) {
+        endpoint->breaker = store->ops->make(store->context);
+        if (endpoint->breaker == NULL) {
+            store_free(store, endpoint);
+            return NULL;
+        }
+    }
+    return endpoint;
 }
 
 /* What is atomic stays what it was: somebody may be reading it. */
@@ -35,9 +71,8 @@ static struct cmdi_endpoint *store_take(struct cmdi_endpoint_store *store)
     struct cmdi_endpoint *endpoint = store->unused;
     if (endpoint != NULL) {
         store->unused = endpoint->next;
-    } else if ((endpoint = calloc(1, sizeof(*endpoint))) != NULL) {
-        (void)pthread_mutex_init(&endpoint->lock, NULL);
-        endpoint->store = store;
+    } else {
+        endpoint = store_make(store);
     }
     if (endpoint != NULL) {
         store->count++;
@@ -47,12 +82,22 @@ static struct cmdi_endpoint *store_take(struct cmdi_endpoint_store *store)
     return endpoint;
 }
 
+/* Whose its breaker is. */
+static void endpoint_guard(struct cmdi_endpoint *endpoint, bool is_used)
+{
+    struct cmdi_endpoint_store *store = endpoint->store;
+    if (endpoint->breaker != NULL) {
+        store->ops->give_to(store->context, endpoint->breaker, is_used ? endpoint : NULL);
+    }
+}
+
 static void store_give(struct cmdi_endpoint_store *store, struct cmdi_endpoint *endpoint)
 {
     pthread_mutex_lock(&store->lock);
     CMDI_ASSERT(store->count > 0);
     store->count--;
     cmdi_health_forget(&store->health, &endpoint->health);
+    endpoint_guard(endpoint, false);
     endpoint->next = store->unused;
     store->unused = endpoint;
     pthread_mutex_unlock(&store->lock);
@@ -83,6 +128,7 @@ struct cmdi_endpoint *cmdi_endpoint_create(struct cmdi_endpoint_store *store, co
     atomic_store(&endpoint->failures, 0);
     atomic_store(&endpoint->slot_count, 0);
     atomic_store(&endpoint->is_out, false);
+    endpoint_guard(endpoint, true);
     atomic_store(&endpoint->refs, 1);
     return endpoint;
 }

@@ -25,6 +25,19 @@ enum {
     CMDI_ENDPOINT_WEIGHT_MAX = 100,
 };
 
+struct cmdi_endpoint;
+struct cmds_breaker;
+
+/** Breakers of endpoints, by somebody who knows what a breaker is. Thread: any; a leaf. */
+struct cmdi_endpoint_ops {
+    /** Returns: NULL without memory. */
+    struct cmds_breaker *(*make)(void *context);
+    /** It is this endpoint's; NULL: nobody's any more. */
+    void (*give_to)(
+            void *context, struct cmds_breaker *breaker, const struct cmdi_endpoint *endpoint);
+    void (*free)(struct cmds_breaker *breaker);
+};
+
 /** All endpoints that a group has ever had at the same time. */
 struct cmdi_endpoint_store {
     pthread_mutex_t lock;
@@ -32,10 +45,14 @@ struct cmdi_endpoint_store {
     uint32_t number_last;
     uint32_t count; // In use.
     struct cmdi_health health;
+    const struct cmdi_endpoint_ops *ops; // NULL: endpoints have no breakers. Constant.
+    void *context;
 };
 
 struct cmdi_endpoint {
     struct cmdi_endpoint_store *store;
+    // Constant as the struct: it is reused with it. NULL: endpoints have none.
+    struct cmds_breaker *breaker;
     struct cmdi_endpoint *next; // In the store.
     _Atomic uint32_t refs;      // 0: in the store.
     _Atomic uint32_t number;    // In its group; never 0, never given twice.
@@ -59,6 +76,9 @@ struct cmdi_endpoint {
 };
 
 void cmdi_endpoint_store_init(struct cmdi_endpoint_store *store);
+/** Each endpoint gets a breaker. Before there is any. Owner: keeps `ops` and `context`. */
+void cmdi_endpoint_store_guard(
+        struct cmdi_endpoint_store *store, const struct cmdi_endpoint_ops *ops, void *context);
 /** No endpoint is in use. A zeroed one is fine. */
 void cmdi_endpoint_store_fini(struct cmdi_endpoint_store *store);
 

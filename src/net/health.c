@@ -6,6 +6,19 @@
 
 #include "base/assert.h"
 
+static void health_count_out(struct cmdi_health *health)
+{
+    atomic_fetch_add(&health->watch_count, 1);
+    atomic_fetch_add(&health->out_count, 1);
+}
+
+static void health_count_in(struct cmdi_health *health)
+{
+    uint32_t before = atomic_fetch_sub(&health->out_count, 1);
+    CMDI_ASSERT(before > 0);
+    atomic_fetch_sub(&health->watch_count, 1);
+}
+
 static void health_put_out(
         struct cmdi_health *health, struct cmdi_health_cell *cell, uint64_t now_ms)
 {
@@ -19,7 +32,7 @@ static void health_put_out(
     atomic_store(&cell->is_trial, false);
     atomic_store(&cell->until_ms, now_ms + out_ms);
     if (was_in) {
-        atomic_fetch_add(&health->out_count, 1);
+        health_count_out(health);
     }
 }
 
@@ -66,8 +79,7 @@ bool cmdi_health_answered(
     atomic_store(&cell->until_ms, 0);
     cell->back_ms = now_ms;
     cell->window_ok = cell->window_failed = 0;
-    uint32_t before = atomic_fetch_sub(&health->out_count, 1);
-    CMDI_ASSERT(before > 0);
+    health_count_in(health);
     return true;
 }
 
@@ -129,8 +141,7 @@ bool cmdi_health_judge(struct cmdi_health *health, struct cmdi_health_cell *cons
 void cmdi_health_forget(struct cmdi_health *health, struct cmdi_health_cell *cell)
 {
     if (!cmdi_health_is_in(cell)) {
-        uint32_t before = atomic_fetch_sub(&health->out_count, 1);
-        CMDI_ASSERT(before > 0);
+        health_count_in(health);
     }
     atomic_store(&cell->until_ms, 0);
     atomic_store(&cell->failures, 0);

@@ -49,6 +49,8 @@ struct cmdi_health_cell {
 /** Of a group; zeroed. */
 struct cmdi_health {
     _Atomic uint32_t out_count; // Cells that are not IN.
+    // Reasons for dispatch to look at endpoints: those cells, and one if endpoints have breakers.
+    _Atomic uint32_t watch_count;
     /* Under the lock. */
     uint64_t window_ms; // When the window began.
     uint64_t judged_ms; // When somebody looked at the window last.

@@ -21,6 +21,7 @@ enum {
 struct told {
     uint32_t states[3]; // By state: how often it was told.
     uint32_t successes, failures;
+    uint32_t number;                    // Of the endpoint.
     enum cmds_breaker_state last, seen; // The last state; that of the last success or failure.
 };
 
@@ -471,6 +472,103 @@ static void test_breaker_threads_do_not_lose_count(void)
     cmds_breaker_free(breaker);
 }
 
+/* --- Of endpoints ----------------------------------------------------------------------------- */
+
+static void on_endpoint_state(
+        void *context, const struct cmds_breaker_endpoint *endpoint, enum cmds_breaker_state state)
+{
+    struct told *told = context;
+    told->number = endpoint->number;
+    told->states[state]++;
+}
+
+static void on_endpoint_success(
+        void *context, const struct cmds_breaker_endpoint *endpoint, enum cmds_breaker_state state)
+{
+    struct told *told = context;
+    told->number = endpoint->number;
+    told->seen = state;
+    told->successes++;
+}
+
+static void on_endpoint_failure(
+        void *context, const struct cmds_breaker_endpoint *endpoint, enum cmds_breaker_state state)
+{
+    struct told *told = context;
+    told->number = endpoint->number;
+    told->seen = state;
+    told->failures++;
+}
+
+static struct cmds_breaker *breaker_make_of_endpoint(struct told *told)
+{
+    struct cmds_breaker_options options = CMDS_BREAKER_OPTIONS_INIT;
+    struct cmds_breaker_options mine;
+    options.window_size = WINDOW;
+    options.open_ms = OPEN_MS;
+    options.context = told;
+    options.on_state = on_state; // None of these three is called.
+    options.on_success = on_success;
+    options.on_failure = on_failure;
+    options.on_endpoint_state = on_endpoint_state;
+    options.on_endpoint_success = on_endpoint_success;
+    options.on_endpoint_failure = on_endpoint_failure;
+    *told = (struct told){.number = 0};
+    CU_ASSERT_EQUAL_FATAL(cmdi_breaker_options_take(&mine, &options, NULL), 0);
+    struct cmds_breaker *breaker = cmdi_breaker_make(&mine, true);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(breaker);
+    cmdi_breaker_give_to(breaker, NULL, 7, "10.0.0.7:9000");
+    return breaker;
+}
+
+static void test_breaker_of_an_endpoint_names_it(void)
+{
+    struct told told;
+    struct cmds_breaker *breaker = breaker_make_of_endpoint(&told);
+
+    CU_ASSERT_EQUAL(pass(breaker, CMDS_BREAKER_SUCCESS, 0), 0);
+    CU_ASSERT_EQUAL(told.successes, 1);
+    CU_ASSERT_EQUAL(told.number, 7);
+    told.number = 0;
+    fail(breaker, WINDOW / 2, 0);
+
+    CU_ASSERT_EQUAL(told.number, 7);
+    CU_ASSERT_EQUAL(told.failures, WINDOW / 2);
+    CU_ASSERT_EQUAL(told.states[CMDS_BREAKER_OPEN], 1);
+    CU_ASSERT(!cmdi_breaker_would_pass(breaker, OPEN_MS - 1));
+    CU_ASSERT(cmdi_breaker_would_pass(breaker, OPEN_MS));
+    cmds_breaker_free(breaker);
+}
+
+/* A newcomer has the breaker of an endpoint that failed, and of which results are still under way. */
+static void test_breaker_of_a_newcomer_begins_anew(void)
+{
+    struct told told;
+    struct cmds_breaker_info info = CMDS_BREAKER_INFO_INIT;
+    struct cmds_breaker *breaker = breaker_make_of_endpoint(&told);
+    uint64_t late[WINDOW], trial = 0;
+    for (int i = 0; i < WINDOW; i++) {
+        CU_ASSERT_EQUAL(cmdi_breaker_allow(breaker, 0, &late[i]), 0);
+    }
+    cmdi_breaker_open(breaker, 0);
+    CU_ASSERT_EQUAL(cmdi_breaker_allow(breaker, OPEN_MS, &trial), 0);
+    told = (struct told){.number = 0};
+    cmdi_breaker_give_to(breaker, NULL, 0, "");
+    cmdi_breaker_give_to(breaker, NULL, 8, "10.0.0.8:9000");
+
+    for (int i = 0; i < WINDOW; i++) {
+        enum cmds_breaker_outcome outcome = i == 0 ? CMDS_BREAKER_SUCCESS : CMDS_BREAKER_FAILURE;
+        cmdi_breaker_report(breaker, late[i], outcome, OPEN_MS);
+    }
+    cmdi_breaker_report(breaker, trial, CMDS_BREAKER_FAILURE, OPEN_MS);
+
+    cmdi_breaker_look(breaker, OPEN_MS, &info);
+    CU_ASSERT_EQUAL(info.state, CMDS_BREAKER_CLOSED);
+    CU_ASSERT_EQUAL(info.failures + info.trials + info.opened, 0);
+    CU_ASSERT_EQUAL(told.successes + told.failures + told.number, 0); // Nobody hears of it.
+    cmds_breaker_free(breaker);
+}
+
 CU_TestInfo test_breaker[] = {
         {"opens at the rate of its window", test_breaker_opens_at_the_rate_of_its_window},
         {"forgets what left its window", test_breaker_forgets_what_left_its_window},
@@ -489,6 +587,8 @@ CU_TestInfo test_breaker[] = {
         {"rate of a window", test_breaker_rate_of_a_window},
         {"outcomes", test_breaker_outcomes},
         {"threads do not lose count", test_breaker_threads_do_not_lose_count},
+        {"of an endpoint names it", test_breaker_of_an_endpoint_names_it},
+        {"of a newcomer begins anew", test_breaker_of_a_newcomer_begins_anew},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("breaker", test_breaker)

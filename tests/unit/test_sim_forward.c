@@ -6,6 +6,8 @@
  */
 #include <errno.h>
 
+#include <cmdstream/breaker.h>
+
 #include "group/group.h"
 #include "ring/socket.h"
 #include "server/call.h"
@@ -28,7 +30,11 @@ struct relay {
     uint32_t lasts, cancelled;
     int overtake;           // What a send was told in the callback of the last result.
     struct cmds_call *call; // That was forwarded to another shard. Borrowed.
+    uint32_t barred;        // Forwards that ended with CMDS_E_NOT_ALLOWED.
+    int code;               // What the last forward returned.
 };
+
+static const struct cmds_breaker_options *breaker; // Of each endpoint; NULL: none.
 
 static void run_all(struct hall *hall, void (*script)(struct hall *hall))
 {
@@ -46,6 +52,7 @@ static void relay_open(struct relay *relay, struct hall *hall)
     asker_init(&relay->asker, hall);
     relay->asker.options.in_flight_max = 1;
     relay->asker.options.deadline_ms = DEADLINE_MS;
+    relay->asker.options.endpoint_breaker = breaker;
     asker_open(&relay->asker, hall);
     host_enter(relay->listener, &relay->server);
     HALL_UNTIL(relay->asker.ups == 1);
@@ -66,6 +73,7 @@ static void on_forwarded(struct cmds_call *call, const struct cmds_result *resul
     CU_ASSERT_TRUE(result->last);
     relay->lasts++;
     relay->cancelled += result->error == CMDS_E_CANCELLED;
+    relay->barred += result->error == CMDS_E_NOT_ALLOWED;
     if (value != NULL) {
         relay->overtake = ask(&relay->asker, 77, 0, NULL); // There is a place, but for others.
         (void)hall_answer(call, value->number);
@@ -398,6 +406,63 @@ static void test_sim_forward_goes_to_a_shard_that_is_connected(void)
     run_all(&hall, script_other);
 }
 
+/* As act_forward; the answer to what is refused is 99. */
+static int act_try(struct cmds_call *call, const struct act *act)
+{
+    struct hall *hall = cmds_call_receiver(call);
+    struct relay *relay = hall->context;
+    struct big big = {act->number, {text, BODY_SIZE}};
+    relay->code = cmds_group_forward(relay->asker.group, big_message(&big), call, on_forwarded);
+    return relay->code < 0 ? hall_answer(call, 99) : 0;
+}
+
+/* One is in flight and one waits when the breaker opens; then one comes, and one when it is time again. */
+static void script_breaker(struct hall *hall)
+{
+    struct relay relay;
+    struct guest guest;
+    struct cmds_endpoint_state state = CMDS_ENDPOINT_STATE_INIT;
+    relay_open(&relay, hall);
+    guest_enter(&guest);
+    (void)guest_send(&guest, &act_type, 0);
+    (void)guest_send(&guest, &act_type, 1);
+    uint64_t sequence = host_expects(&relay.server, 0, 100);
+    CU_ASSERT_EQUAL(cmds_group_endpoint(relay.asker.group, 0, &state), 0);
+    CU_ASSERT_EQUAL(cmds_group_endpoint_breaker_open(relay.asker.group, state.number), 0);
+    (void)guest_send(&guest, &act_type, 2);
+    CU_ASSERT_TRUE(host_is_left_alone(&relay.server));
+    host_answer(&relay.server, sequence, 0);
+    CU_ASSERT_TRUE(guest_expects(&guest, 0, 100));
+    HALL_UNTIL(relay.barred == 2); // Room does not help them.
+    CU_ASSERT_EQUAL(cmds_group_pending(relay.asker.group), 0);
+
+    (void)guest_send(&guest, &act_type, 3);
+    CU_ASSERT_TRUE(guest_expects(&guest, 99, 100));
+    CU_ASSERT_EQUAL(relay.code, CMDS_E_NOT_ALLOWED);
+    cmds_sim_sleep_ms(breaker->open_ms);
+    (void)guest_send(&guest, &act_type, 4);
+    sequence = host_expects(&relay.server, 4, 100);
+    host_answer(&relay.server, sequence, 4);
+    CU_ASSERT_TRUE(guest_expects(&guest, 4, 100));
+    CU_ASSERT_EQUAL(cmds_group_endpoint(relay.asker.group, 0, &state), 0);
+    CU_ASSERT_EQUAL(state.breaker_state, CMDS_BREAKER_CLOSED);
+    guest_close(&guest);
+    relay_close(&relay);
+}
+
+static void test_sim_forward_is_barred_with_its_endpoint(void)
+{
+    struct hall hall;
+    struct cmds_breaker_options options = CMDS_BREAKER_OPTIONS_INIT;
+    options.open_ms = DEADLINE_MS / 2;
+    breaker = &options;
+    hall_init(&hall);
+    hall.act = act_try;
+
+    run_all(&hall, script_breaker);
+    breaker = NULL;
+}
+
 static CU_TestInfo tests[] = {
         {"waits for its turn", test_sim_forward_waits_for_its_turn},
         {"is pending while it waits", test_sim_forward_is_pending_while_it_waits},
@@ -406,6 +471,7 @@ static CU_TestInfo tests[] = {
         {"has what is left of its call", test_sim_forward_has_what_is_left_of_its_call},
         {"whose home has gone stays away", test_sim_forward_whose_home_has_gone_stays_away},
         {"goes to a shard that is connected", test_sim_forward_goes_to_a_shard_that_is_connected},
+        {"is barred with its endpoint", test_sim_forward_is_barred_with_its_endpoint},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("sim_forward", tests)
