@@ -90,6 +90,19 @@ struct cmdi_group_shard *cmdi_group_here(const struct cmds_group *group)
     return group->shards[0]; // Between two turns its thread is the shard all the same.
 }
 
+uint64_t cmdi_group_shard_pending(const struct cmdi_group_shard *group_shard)
+{
+    uint64_t queued = 0;
+    for (uint32_t i = 0; i < group_shard->client_count; i++) {
+        /*
+         * Before `pending`: the shard moves commands from here to there, and adds before it takes
+         * away.
+         */
+        queued += atomic_load_explicit(&group_shard->clients[i].queued, memory_order_acquire);
+    }
+    return queued + atomic_load_explicit(&group_shard->client_shard.pending, memory_order_acquire);
+}
+
 /*
  * The last one ends the group shard. Callers further up may still look at it: its memory stays
  * until end_mail has come round.

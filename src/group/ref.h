@@ -51,6 +51,11 @@ void cmdi_group_nudge_all(struct cmds_group *group, enum cmdi_nudge what);
  * NULL on all other threads.
  */
 struct cmdi_group_shard *cmdi_group_here(const struct cmds_group *group);
+/**
+ * Its commands that have not ended. Of several shards a sum may miss one that goes from one to another:
+ * group->moves tells. Thread: any that has entered the group.
+ */
+uint64_t cmdi_group_shard_pending(const struct cmdi_group_shard *group_shard);
 /** A hold_count is given back; the last one ends the group shard. Thread: its shard. */
 void cmdi_group_shard_drop(struct cmdi_group_shard *group_shard);
 

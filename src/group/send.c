@@ -391,7 +391,9 @@ int cmdi_group_send_moved(struct cmdi_client *client, struct cmdi_command *comma
         return CMDS_E_NOT_CONNECTED;
     }
     command->is_moved = true;
-    return group_send_to_any(group, command, 0, cmdi_client_shard_now_ms(client->client_shard));
+    int code = group_send_to_any(group, command, 0, cmdi_client_shard_now_ms(client->client_shard));
+    atomic_fetch_add(&group->moves, code == 0);
+    return code;
 }
 
 /* --- From here or elsewhere ------------------------------------------------------------------- */

@@ -54,28 +54,20 @@ static struct cmds_group *group_counted(const struct cmds_group *group)
     return (struct cmds_group *)(uintptr_t)group;
 }
 
-static uint64_t group_shard_pending(const struct cmdi_group_shard *group_shard)
-{
-    uint64_t queued = 0;
-    for (uint32_t i = 0; i < group_shard->client_count; i++) {
-        /*
-         * Before `pending`: the shard moves commands from here to there, and adds before it takes
-         * away.
-         */
-        queued += atomic_load_explicit(&group_shard->clients[i].queued, memory_order_acquire);
-    }
-    return queued + atomic_load_explicit(&group_shard->client_shard.pending, memory_order_acquire);
-}
-
 uint64_t cmds_group_pending(const struct cmds_group *group)
 {
     uint64_t pending = 0;
     if (group == NULL || !cmdi_group_enter(group_counted(group))) {
         return 0;
     }
-    for (uint32_t i = 0; i < group->shard_count; i++) {
-        pending += group_shard_pending(group->shards[i]);
-    }
+    uint32_t moves = 0;
+    do {
+        moves = atomic_load(&group->moves);
+        pending = 0;
+        for (uint32_t i = 0; i < group->shard_count; i++) {
+            pending += cmdi_group_shard_pending(group->shards[i]);
+        }
+    } while (moves != atomic_load(&group->moves));
     cmdi_group_leave(group_counted(group));
     return pending;
 }
@@ -170,13 +162,17 @@ static bool group_has_tried(struct cmds_group *group)
 /* Asks each part with commands pending to report when none is left. */
 static bool group_is_idle(struct cmds_group *group)
 {
+    uint32_t moves = 0;
     bool idle = true;
-    for (uint32_t i = 0; i < group->shard_count; i++) {
-        if (group_shard_pending(group->shards[i]) > 0) {
-            cmdi_group_shard_nudge(group->shards[i], CMDI_NUDGE_IDLE);
-            idle = false;
+    do { // One that moves meanwhile is on neither shard when that is looked at.
+        moves = atomic_load(&group->moves);
+        for (uint32_t i = 0; i < group->shard_count; i++) {
+            if (cmdi_group_shard_pending(group->shards[i]) > 0) {
+                cmdi_group_shard_nudge(group->shards[i], CMDI_NUDGE_IDLE);
+                idle = false;
+            }
         }
-    }
+    } while (idle && moves != atomic_load(&group->moves));
     return idle;
 }
 

@@ -9,6 +9,7 @@
 
 #include "client/client.h"
 #include "group/group.h"
+#include "group/ref.h"
 #include "ring/socket.h"
 #include "shard/shard.h"
 #include "support/sim/host.h"
@@ -407,6 +408,68 @@ static void test_sim_moves_let_go_of_what_waits(void)
     }
 }
 
+/* --- Counted ------------------------------------------------------------------------------------ */
+
+/* While somebody counts: what is on the second shard goes to the first. */
+static struct mover *counted;
+uint64_t __real_cmdi_group_shard_pending(const struct cmdi_group_shard *group_shard);
+uint64_t __wrap_cmdi_group_shard_pending(const struct cmdi_group_shard *group_shard);
+
+uint64_t __wrap_cmdi_group_shard_pending(const struct cmdi_group_shard *group_shard)
+{
+    if (counted != NULL && group_shard == counted->asker.group->shards[1]) {
+        struct mover *mover = counted;
+        counted = NULL;
+        CU_ASSERT_EQUAL(set_endpoint(mover, server_of(mover, 0)), 0);
+        cmds_sim_sleep_ms(HALL_SETTLE_MS);
+    }
+    return __real_cmdi_group_shard_pending(group_shard);
+}
+
+/* One command waits, and goes from a shard to the one that was looked at before. */
+static void count(struct hall *hall, bool drains)
+{
+    struct mover mover;
+    mover_open(&mover, hall, 0);
+    CU_ASSERT_EQUAL(ask(&mover.asker, 0, 0, NULL), 0); // The next one is for the second shard.
+    (void)serve(&mover, 0, HALL_SETTLE_MS);
+    is_full = true;
+    CU_ASSERT_EQUAL(ask(&mover.asker, 1, 0, NULL), 0);
+    cmds_sim_sleep_ms(HALL_SETTLE_MS);
+    is_full = false;
+    counted = &mover;
+    if (drains) {
+        CU_ASSERT_EQUAL(cmds_group_drain(mover.asker.group, 100), CMDS_E_TIMEOUT);
+    } else {
+        CU_ASSERT_EQUAL(cmds_group_pending(mover.asker.group), 1);
+    }
+    CU_ASSERT_PTR_NULL(counted);
+    (void)serve(&mover, 0, HALL_SETTLE_MS);
+    CU_ASSERT_EQUAL(mover.asker.good, 2);
+    CU_ASSERT_EQUAL(cmds_group_drain(mover.asker.group, 100), 0);
+    mover_close(&mover);
+}
+
+static void script_count(struct hall *hall)
+{
+    count(hall, false);
+}
+
+static void script_drain(struct hall *hall)
+{
+    count(hall, true);
+}
+
+static void test_sim_moves_hide_nothing_from_who_counts(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.runtime_options.shard_count = 2;
+
+    run_all(&hall, script_count);
+    run_all(&hall, script_drain);
+}
+
 /* --- A close ------------------------------------------------------------------------------------ */
 
 static char text[100000];
@@ -460,6 +523,7 @@ static CU_TestInfo tests[] = {
         {"take what is sent again along", test_sim_moves_take_what_is_sent_again_along},
         {"do not blame the next server", test_sim_moves_do_not_blame_the_next_server},
         {"let go of what waits", test_sim_moves_let_go_of_what_waits},
+        {"hide nothing from who counts", test_sim_moves_hide_nothing_from_who_counts},
         {"do not lose what a close would send", test_sim_moves_do_not_lose_what_a_close_would_send},
         CU_TEST_INFO_NULL,
 };
