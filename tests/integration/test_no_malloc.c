@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What may go wrong: somebody allocates for each command. This program counts the mallocs of the
- * whole process while 20,000 commands go through a group and a server, with hooks and without,
- * after a warm-up in which pools and buffers have grown.
+ * whole process while 20,000 commands go through a group and a server, with hooks and breakers and
+ * without, after a warm-up in which pools and buffers have grown.
  */
 #include "support/world.h"
 
@@ -133,6 +133,7 @@ static void check_no_malloc(bool with_hooks)
     if (with_hooks) {
         options.hooks = list;
         options.hooks_count = 1;
+        options.endpoint_breaker = &breaker_options;
         CU_ASSERT_FATAL(cmds_breaker_new(&options.breaker, &breaker_options, NULL) == 0);
     }
     CU_ASSERT_FATAL(cmds_group_open(&load.group, world.runtime, &options, NULL) == 0);
