@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import subprocess
 import unittest
 
@@ -79,6 +80,15 @@ class Signals(unittest.TestCase):
 
 
 class Figures(unittest.TestCase):
+    def test_a_server_that_is_not_there_is_said(self):
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))  # And does not listen.
+            address = f"127.0.0.1:{nobody.getsockname()[1]}"
+            done = program.run("bench", *SMALL, "--connect", address)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"0 of 1 connected; client 0: connect {address}: refused", done.stderr)
+        self.assertIn("(try 3, the last one)", done.stderr)
+
     def test_what_was_due_and_never_sent_is_no_error(self):
         words = (*SMALL, "--warmup", 0, "--duration", 0.3, "--rate", 2000000)
         done = program.run("bench", *words, "--json")

@@ -24,6 +24,7 @@
 
 enum {
     RUN_CONNECT_MS = 30000,
+    RUN_TRIES = 3, // Then nobody is there, and it says so.
     RUN_TURN_US_MAX = 1000,
     RUN_ERRORS_MAX = 1000, // Of one caller; then it gives up.
     // Idle connections are to be idle, and to outlive the server's idle limit.
@@ -207,6 +208,7 @@ static struct cmds_group_options run_group_options(const struct bench *bench, ui
     options.in_flight_max = from->in_flight > 1024 ? from->in_flight : 0;
     options.deadline_ms = bench->plan.deadline_ms;
     options.connect_timeout_ms = RUN_CONNECT_MS;
+    options.reconnect_count_max = RUN_TRIES;
     options.tls = bench->tls;
     bench_watch_set(bench, &options);
     return options;
