@@ -592,6 +592,16 @@ static const struct cmdi_side_ops link_side_ops = {
 
 /* --- Its beginning ---------------------------------------------------------------------------- */
 
+/* What lasts at its target befalls it as well. */
+static void link_count_spells(struct cmdi_link *link)
+{
+    uint64_t now_ms = link_now(link);
+    for (uint32_t kind = 0; kind < CMDI_CHAOS_OF_LINKS; kind++) {
+        bool lasts = link->target->spells[kind].until_ms > now_ms;
+        link_chaos(link)->counters.faults[kind] += lasts;
+    }
+}
+
 int cmdi_link_open(struct cmdi_chaos_target *target, int fd)
 {
     struct cmdi_chaos *chaos = target->chaos;
@@ -616,6 +626,7 @@ int cmdi_link_open(struct cmdi_chaos_target *target, int fd)
     cmdi_list_push(&target->links, &link->link);
     chaos->link_count++;
     chaos->counters.accepted++;
+    link_count_spells(link);
     return 0;
 }
 

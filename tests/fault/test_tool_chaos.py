@@ -204,7 +204,8 @@ class Faults(unittest.TestCase):
             with Chaos(server.address, "--faults", "black-hole", "--way", "down") as chaos:
                 done = program.run("call", "--deadline-ms", 500, chaos.address, "echo")
                 self.assertEqual(done.returncode, 1)
-                self.assertEqual(chaos.end()[-1]["bytes_down"], 0)
+                summary = chaos.end()[-1]
+                self.assertEqual((summary["bytes_down"], summary["faults"]["black-hole"]), (0, summary["connections"]))
 
     def test_refused_and_hanging_until_it_heals(self):
         with Target() as target:
