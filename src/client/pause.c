@@ -39,7 +39,8 @@ void cmdi_client_pause(struct cmdi_client *client)
 {
     uint32_t before = atomic_fetch_add(&client->pauses, 1);
     CMDI_ASSERT(before < UINT32_MAX);
-    if (before == 0) {
+    /* On its shard at once, also while another thread's pause is still on its way. */
+    if (before == 0 || cmdi_shard_current() == client->client_shard->shard) {
         client_pause_changed(client);
     }
 }

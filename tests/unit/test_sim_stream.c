@@ -508,6 +508,7 @@ static void test_sim_stream_whose_sender_is_closed(void)
 struct taker {
     struct cmds_group *group;
     _Atomic uint32_t results, ends, client;
+    _Atomic bool waits, is_paused; // For another thread's pause; that was given.
     bool pauses;
     _Atomic uint32_t closed;
 };
@@ -518,6 +519,9 @@ static void on_taken(void *context, const struct cmds_result *result)
     atomic_store(&taker->client, result->client);
     atomic_fetch_add(&taker->results, 1);
     atomic_fetch_add(&taker->ends, result->last);
+    while (taker->waits && !taker->is_paused) {
+        cmds_sim_sleep_ms(1);
+    }
     if (taker->pauses && !result->last) {
         (void)cmds_group_pause(taker->group, result->client); // No further one follows.
     }
@@ -530,7 +534,7 @@ static void on_closed(void *context)
 
 static int take(struct feed *feed, struct taker *taker)
 {
-    struct give give = {100, CHUNK};
+    struct give give = {100, taker->waits ? 10 : CHUNK}; // Small ones come many at once.
     struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
     (void)feed;
     how.deadline_ms = CMDS_NEVER;
@@ -578,6 +582,32 @@ static int use_counted(struct feed *feed, struct taker *taker)
     return taker->ends == 1 && taker->results == 101 ? 0 : 8;
 }
 
+/* The other thread's pause is still on its way to the shard when a callback pauses as well. */
+static int use_pause_beside_another(struct feed *feed, struct taker *taker)
+{
+    taker->results = taker->ends = 0;
+    taker->pauses = true;
+    taker->waits = true;
+    if (take(feed, taker) < 0) {
+        return 10;
+    }
+    while (taker->results == 0) {
+        cmds_sim_sleep_ms(1);
+    }
+    (void)cmds_group_pause(taker->group, 0);
+    taker->is_paused = true;
+    cmds_sim_sleep_ms(100);
+    if (taker->results != 1) {
+        return 11;
+    }
+    taker->pauses = false;
+    if (cmds_group_resume(taker->group, 0) != 0 || cmds_group_resume(taker->group, 0) != 0) {
+        return 12;
+    }
+    cmds_sim_sleep_ms(100);
+    return taker->ends == 1 && taker->results == 101 ? 0 : 13;
+}
+
 static int use_pause(struct feed *feed)
 {
     struct cmds_runtime_options runtime_options = CMDS_RUNTIME_OPTIONS_INIT;
@@ -593,6 +623,7 @@ static int use_pause(struct feed *feed)
     }
     int code = use_one_by_one(feed, &taker);
     code = code != 0 ? code : use_counted(feed, &taker);
+    code = code != 0 ? code : use_pause_beside_another(feed, &taker);
     (void)cmds_group_pause(taker.group, 0); // A group that is paused closes all the same.
     cmds_group_close(taker.group, on_closed, &taker);
     cmds_sim_sleep_ms(1500);
