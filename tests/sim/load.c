@@ -157,6 +157,7 @@ static void load_look(struct load_group *group)
         (void)oracle_fail("cmds_group_stats(): %s", cmds_error_name(code));
     }
     load_look_at_memory(group->load);
+    load_resume_some(group, group->group, 20);
     for (uint32_t i = 0; is_quiet && i < LOAD_SHARDS_MAX; i++) {
         load_look_at_driver(group, &group->drivers[i]);
     }
@@ -196,6 +197,7 @@ static void load_begin_close(struct load *load, struct load_group *group)
 {
     bool drains = oracle_chance(2);
     group->is_closing = true;
+    load_resume_some(group, group->own, oracle_chance(8) ? UINT32_MAX : 1);
     if (drains) {
         int code =
                 cmds_group_drain(group->group, 1 + oracle_below(load->plan->is_hasty ? 20 : 3000));

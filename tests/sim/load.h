@@ -3,7 +3,8 @@
  * A client of the simulated world: groups and blocking senders to one server, used by shards, by
  * callbacks and by threads of the program's own, until what was drawn is sent.
  *
- * load.c has its life and that of its groups, load_send.c what is sent and what comes of it.
+ * load.c has its life and that of its groups, load_send.c what is sent and what comes of it, load_steer.c
+ * what else is done to them.
  */
 #ifndef CMDI_TESTS_SIM_LOAD_H
 #define CMDI_TESTS_SIM_LOAD_H
@@ -49,6 +50,7 @@ struct load_group {
     struct load_ticket tickets[LOAD_TICKETS];
     uint32_t ticket_next;
     uint64_t pending_max;
+    uint32_t pauses[SCENARIO_CONNECTIONS_MAX]; // Of each connection, to be ended.
 };
 /** A thread of the program: through a group, or by a sender of its own. */
 struct load_thread {
@@ -99,5 +101,13 @@ void load_on_state(void *context, uint32_t client, enum cmds_connection_state st
 /** A thread that sends through the group; one with a sender of its own, which others may share. */
 void *load_thread_group(void *context);
 void *load_thread_sender(void *context);
+
+/* --- load_steer.c ------------------------------------------------------------------------------- */
+
+/** Now and then. `in_result`: in a callback of this connection. */
+void load_pause(
+        struct load_group *group, struct cmds_group *handle, uint32_t client, bool in_result);
+/** Ends each pause, one in so many times. */
+void load_resume_some(struct load_group *group, struct cmds_group *handle, uint32_t one_in);
 
 #endif

@@ -237,6 +237,7 @@ static void load_on_shard_result(void *context, const struct cmds_result *result
         return;
     }
     driver->in_flight--;
+    load_pause(group, group->group, result->client, true);
     if (plan->is_sleepy && oracle_chance(50)) {
         (void)usleep(oracle_below(50000));
     }
@@ -320,6 +321,8 @@ void *load_thread_group(void *context)
         if (code == CMDS_E_NOT_CONNECTED || code == -ENOBUFS || code == CMDS_E_NOT_ALLOWED) {
             (void)usleep(1000 + oracle_below(20000));
         }
+        load_pause(group, thread->handle, oracle_below(load->plan->connections), false);
+        load_resume_some(group, thread->handle, 20);
         if (load->plan->forgets && oracle_chance(8)) {
             load_forget_one(group, thread->handle);
         }
@@ -345,11 +348,15 @@ void *load_thread_group(void *context)
 struct load_stream {
     uint64_t id;
     uint32_t stop_after; // 0: never.
+    bool is_slow;
 };
 
 static int load_on_each(void *context, const struct cmds_result *result)
 {
     struct load_stream *stream = context;
+    if (stream->is_slow && oracle_chance(4)) {
+        (void)usleep(oracle_below(20000));
+    }
     (void)oracle_command_value(stream->id, result);
     return stream->stop_after != 0 && oracle_command(stream->id)->received == stream->stop_after;
 }
@@ -373,7 +380,9 @@ static void load_sender_send(struct load *load, uint32_t number, struct cmds_sen
     }
     load->sent++;
     load_may_resend(load, id, CMDS_RESEND_DEFAULT);
-    struct load_stream stream = {.id = id, .stop_after = oracle_chance(5) ? 1 : 0};
+    struct load_stream stream = {.id = id,
+            .stop_after = oracle_chance(5) ? 1 : 0,
+            .is_slow = load->plan->stream_size_max != 0};
     struct cmds_message message = load_message(&space, type, id, &plan);
     int code;
     if (oracle_chance(2)) {
@@ -454,6 +463,7 @@ void *load_thread_sender(void *context)
         options.group = &group;
         options.client_count = 1 + oracle_below(3);
         options.single_thread = oracle_chance(3);
+        options.stream_size_max = load->plan->stream_size_max;
         options.runtime = !options.single_thread && !load->plan->is_inline && oracle_chance(2)
                                   ? load->runtime
                                   : NULL;

@@ -209,6 +209,31 @@ void oracle_group_state(uint32_t number, uint32_t client, enum cmds_connection_s
     }
 }
 
+void oracle_group_paused(uint32_t number, uint32_t client, bool in_result)
+{
+    struct oracle_group *group = &oracle_groups[number];
+    group->pauses[client]++;
+    group->is_silent[client] = group->is_silent[client] || in_result;
+    group->paused_ns = oracle_now_ns();
+}
+
+void oracle_group_resumes(uint32_t number, uint32_t client)
+{
+    struct oracle_group *group = &oracle_groups[number];
+    group->pauses[client]--;
+    group->is_silent[client] = false;
+    group->paused_ns = oracle_now_ns();
+}
+
+static bool oracle_is_paused(const struct oracle_group *group)
+{
+    bool is_paused = group->paused_ns != 0 && oracle_now_ns() < group->paused_ns + ORACLE_STILL_NS;
+    for (uint32_t i = 0; i < group->connections; i++) {
+        is_paused = is_paused || group->pauses[i] > 0;
+    }
+    return is_paused;
+}
+
 void oracle_group_closing(uint32_t number)
 {
     if (oracle_groups[number].state == ORACLE_GROUP_OPEN) {
@@ -401,7 +426,7 @@ static bool oracle_stands_still(const struct oracle_command *command)
 {
     const struct oracle_group *group = &oracle_groups[command->group];
     if (group->client == SCENARIO_NONE || oracle_may_lose(group) || command->type != ORACLE_ASK ||
-            command->has_failed || group->state != ORACLE_GROUP_OPEN) {
+            command->has_failed || group->state != ORACLE_GROUP_OPEN || oracle_is_paused(group)) {
         return false;
     }
     const struct scenario_client *client = &oracle.scenario->clients[group->client];
@@ -555,6 +580,10 @@ bool oracle_command_result(uint64_t id, const struct cmds_result *result)
                 (unsigned long long)id, command->group);
     }
     if (result->error == 0) {
+        if (group->is_silent[result->client]) {
+            return oracle_fail("command %llu: a result of connection %u, which is paused",
+                    (unsigned long long)id, result->client);
+        }
         if (!oracle_command_value(id, result)) {
             return false;
         }

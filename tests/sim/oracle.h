@@ -84,6 +84,10 @@ struct oracle_group {
     uint32_t up[SCENARIO_CONNECTIONS_MAX], waits[SCENARIO_CONNECTIONS_MAX];
     int32_t causes[SCENARIO_CONNECTIONS_MAX];
     uint32_t lost[SCENARIO_CONNECTIONS_MAX];
+    uint32_t pauses[SCENARIO_CONNECTIONS_MAX];
+    // Paused in a callback of its own, and not resumed since.
+    bool is_silent[SCENARIO_CONNECTIONS_MAX];
+    uint64_t paused_ns;                         // When one was paused, or resumed, last.
     uint64_t pending;                           // Taken, and without an end.
     uint64_t again;                             // Commands that were executed twice.
     uint64_t good, bad, bad_sends, not_allowed; // To a breaker: see struct oracle_sums.
@@ -161,6 +165,10 @@ uint32_t oracle_group_open(uint32_t life, uint32_t client, uint32_t server, uint
 struct oracle_group *oracle_group(uint32_t group);
 void oracle_group_state(uint32_t group, uint32_t client, enum cmds_connection_state state,
         const struct cmds_error *cause);
+/** A connection is paused: `in_result`: in a callback of it, so no result may follow. */
+void oracle_group_paused(uint32_t group, uint32_t client, bool in_result);
+/** Before it is resumed. */
+void oracle_group_resumes(uint32_t group, uint32_t client);
 void oracle_group_closing(uint32_t group);
 void oracle_group_closed(uint32_t group);
 /** It did not come into being. */

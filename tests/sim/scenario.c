@@ -68,6 +68,7 @@ static void draw_server_limits(
     server->kept_size_max = draw_rarely(draw, 6, 1, 20000);
     server->connection_count_max = draw_rarely(draw, 8, 1, 12);
     server->queues = draw_one_in(draw, 2);
+    server->is_patient = draw_one_in(draw, 3);
     server->pool_queue_max = draw_rarely(draw, 6, 1, 8);
     server->buffer_size = draw_rarely(draw, 4, 4096, 9000);
     server->buffer_count_max = draw_rarely(draw, 5, 1, 64);
@@ -183,6 +184,8 @@ static void draw_client(struct draw *draw, struct scenario *scenario, uint32_t n
     client->hows |= client->is_tough ? 1u << TALK_HARD | 1u << TALK_CLOSE : 0;
     client->picks = draw_one_in(draw, 3);
     client->resends = draw_one_in(draw, 2);
+    client->pauses = draw_one_in(draw, 3);
+    client->stream_size_max = draw_rarely(draw, 2, 1, 20000);
     (void)snprintf(client->name, sizeof(client->name), "client%u", number);
     draw_client_limits(draw, &scenario->servers[server], client);
 }

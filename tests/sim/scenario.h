@@ -54,6 +54,7 @@ struct scenario_server {
     bool is_main;     // cmds_server_main().
     bool is_inline;
     bool reuse_port, queues;
+    bool is_patient; // CMDS_SLOW_READER_WAIT
     uint32_t shards, pool_threads, pool_queue_max, upstream;
     uint32_t lives_ms; // Then it ends and starts anew, in the same process. 0: never.
     uint32_t drain_ms; // 0: it is closed without a drain.
@@ -74,7 +75,9 @@ struct scenario_client {
     bool is_hasty;                        // Closes while commands are under way.
     bool forgets, sticky, picks;          // picks: by a strategy of its own.
     bool resends;                         // Commands that say nothing else.
+    bool pauses;                          // Connections, for a while.
     uint32_t shards, groups, connections, threads, senders;
+    uint32_t stream_size_max;   // Of senders, whose streams are read slowly. 0: they are not.
     uint32_t commands, at_once; // In all; of one shard of one group at a time.
     uint32_t think_us, size_max, count_max, delay_max_ms;
     uint32_t hows; // Bits by enum talk_how.

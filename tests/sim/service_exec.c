@@ -181,7 +181,27 @@ static int service_after(struct cmds_call *call, struct oracle_command *command)
     return code;
 }
 
-/* Answers on a thread that may wait. Lets go of the call. */
+/* For its own thread: the call is kept until that has answered. */
+static void service_queue(struct service *service, uint64_t id)
+{
+    oracle_command(id)->next = 0;
+    (void)pthread_mutex_lock(&service->lock);
+    if (service->first == 0) {
+        service->first = (uint32_t)id;
+    } else {
+        oracle_command(service->last)->next = (uint32_t)id;
+    }
+    service->last = (uint32_t)id;
+    (void)pthread_cond_signal(&service->filled);
+    (void)pthread_mutex_unlock(&service->lock);
+}
+
+static void service_on_room(struct cmds_call *call)
+{
+    service_queue(cmds_call_receiver(call), service_id(call));
+}
+
+/* Answers on a thread that may wait. Lets go of the call, unless it is to be told of room. */
 static void service_answer(struct cmds_call *call, uint64_t id)
 {
     struct oracle_command *command = oracle_command(id);
@@ -189,6 +209,9 @@ static void service_answer(struct cmds_call *call, uint64_t id)
     for (uint32_t i = 0; i < SERVICE_TRIES_MAX && command->sent < command->count; i++) {
         (void)usleep(command->delay_ms * 100);
         code = service_send_some(call, id, 3);
+        if (code == -ENOBUFS && id % 2 == 1 && cmds_call_on_writable(call, service_on_room) == 0) {
+            return;
+        }
         if (code == 0) {
             i = 0;
         } else if (code != -ENOBUFS) {
@@ -230,18 +253,9 @@ static int service_foreign(struct service *service, struct cmds_call *call, uint
         return service_again(call, id, SERVICE_ROUND_RESULTS);
     }
     command->call = cmds_call_ref(call);
-    command->next = 0;
     service_keep(command);
     cmds_call_on_cancel(call, service_on_cancel);
-    (void)pthread_mutex_lock(&service->lock);
-    if (service->first == 0) {
-        service->first = (uint32_t)id;
-    } else {
-        oracle_command(service->last)->next = (uint32_t)id;
-    }
-    service->last = (uint32_t)id;
-    (void)pthread_cond_signal(&service->filled);
-    (void)pthread_mutex_unlock(&service->lock);
+    service_queue(service, id);
     return 0;
 }
 
@@ -565,6 +579,7 @@ void service_options(struct service *service, struct cmds_server_options *option
     options->connection_count_max = plan->connection_count_max;
     options->overflow = plan->queues ? CMDS_OVERFLOW_QUEUE : CMDS_OVERFLOW_REFUSE;
     options->reuse_port = plan->reuse_port;
+    options->slow_reader = plan->is_patient ? CMDS_SLOW_READER_WAIT : CMDS_SLOW_READER_CLOSE;
     options->idle_timeout_ms = plan->idle_ms;
     options->frame_timeout_ms = plan->frame_ms;
     options->write_timeout_ms = plan->write_ms;
