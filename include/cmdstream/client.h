@@ -37,7 +37,7 @@ struct cmds_tls;
  */
 struct cmds_result {
     // 0; or why no (further) result will come: CMDS_E_TIMEOUT, CMDS_E_LOST, CMDS_E_NOT_SENT,
-    // CMDS_E_CANCELLED, CMDS_E_CLOSED, CMDS_E_UNKNOWN_RESULT; -ENOMEM.
+    // CMDS_E_CANCELLED, CMDS_E_CLOSED, CMDS_E_UNKNOWN_RESULT; -ENOMEM; of a forward CMDS_E_NOT_ALLOWED.
     int32_t error;
     bool last; // Nothing follows. Always true with an error.
     uint8_t unused[3];
