@@ -62,8 +62,9 @@ static int address_split(const char *text, struct address_parts *parts, struct c
         return cmdi_fail(error, -EINVAL,
                 "address \"%s\": a port is missing, as in \"127.0.0.1:9000\"", text);
     }
-    if (memchr(text, ',', (size_t)(colon - text)) != NULL) {
-        return cmdi_fail(error, -EINVAL, "address \"%s\": a comma, where one address stands", text);
+    if (strcspn(text, ", ") < (size_t)(colon - text)) {
+        return cmdi_fail(
+                error, -EINVAL, "address \"%s\": a comma or a space in the name of one host", text);
     }
     const char *host_end = colon;
     parts->bracketed = text[0] == '[';

@@ -141,6 +141,7 @@ static void test_directory_refuses_what_is_no_address(void)
     check_refused("dns:", "no address");
     check_refused("dns:name", "port");
     check_refused("a\\,b:9000", "a comma");
+    check_refused("dns: a:9000", "a space");
 }
 
 /* For TLS: a client that knows no name to check should not find out when it connects. */
