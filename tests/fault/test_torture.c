@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "fault/torture.h"
+#include "fault/torture_moves.h"
 #ifdef TORTURE_TLS
 #include <cmdstream/tls.h>
 
@@ -44,6 +45,7 @@ enum {
     STREAM_LENGTH = 20,
     ROUNDS = 3,
     DEADLINE_MS = 200,
+    LATER_MS = 10, // Long enough to be lost, if the server goes then.
     TLS_PLAYS_MAX = 100,
     TLS_PLAY_SECONDS_MAX = 60,
 };
@@ -57,6 +59,10 @@ struct scene {
     _Atomic uint32_t accepted, ended, wrong;
     _Atomic uint32_t posted, posted_ran;
     _Atomic uint32_t echoed;
+
+    /* Of a scene that moves. */
+    char other[128]; // The server's second address.
+    struct torture_moves moves;
 };
 
 /* One command under way. */
@@ -69,6 +75,11 @@ static _Atomic uint32_t asked_count;
 
 /* Of the scenes of these tests; NULL: plain. */
 static struct cmds_tls *server_tls, *client_tls;
+/*
+ * Two addresses, of which the list has one or both; a server that goes and comes back while it is
+ * asked; hooks, a breaker, commands that are sent again, pauses.
+ */
+static bool is_moving;
 
 static char last_words[160];
 
@@ -116,7 +127,7 @@ static int serve_run(struct cmds_call *call, const struct run *run)
         int code = cmds_call_keep_command(call);
         if (code == 0) {
             (void)cmds_call_ref(call);
-            code = cmds_call_after(call, 1, serve_later);
+            code = cmds_call_after(call, is_moving ? LATER_MS : 1, serve_later);
             if (code < 0) {
                 cmds_call_unref(call);
             }
@@ -229,9 +240,44 @@ static bool all_ended(const struct scene *scene)
            atomic_load(&scene->posted_ran) == atomic_load(&scene->posted);
 }
 
+/* --- Of a scene that moves -------------------------------------------------------------------- */
+
+/* `count` of the addresses, the last one first. */
+static void move_endpoints(struct scene *scene, uint32_t count)
+{
+    const struct cmds_endpoint list[] = {
+            CMDS_ENDPOINT_INIT(scene->other), CMDS_ENDPOINT_INIT(scene->address)};
+    struct cmds_error error = CMDS_ERROR_INIT;
+    int code = cmds_group_set_endpoints(scene->group, list, count, &error);
+    if (code < 0 && error.code != code) {
+        atomic_fetch_add(&scene->wrong, 1);
+    }
+}
+
+static int count_items(void *context, const struct cmds_result *result)
+{
+    const struct item *item = item_of(result);
+    *(uint32_t *)context += item != NULL && item->index >= 0;
+    return 0;
+}
+
+/* A stream of which each result is too much: it pauses its connection again and again. */
+static void move_stream(struct scene *scene, struct cmds_sender *sender)
+{
+    struct run run = {.what = KIND_STREAM, .text = CMDS_STRING("paused")};
+    struct cmds_error error = CMDS_ERROR_INIT;
+    uint32_t items = 0;
+    int code = cmds_sender_send_multi(
+            sender, run_message(&run), DEADLINE_MS, &error, count_items, &items);
+    if (code < 0 ? error.code != code : items > STREAM_LENGTH) {
+        atomic_fetch_add(&scene->wrong, 1);
+    }
+}
+
 static void sender_asks(struct scene *scene, bool single_thread)
 {
     struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&world_protocol);
+    struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
     struct cmds_sender *sender = NULL;
     struct cmds_result *result = NULL;
     struct cmds_error error = CMDS_ERROR_INIT;
@@ -240,12 +286,20 @@ static void sender_asks(struct scene *scene, bool single_thread)
     options.single_thread = single_thread;
     options.tls = client_tls;
     options.connect_timeout_ms = DEADLINE_MS;
+    if (is_moving) {
+        torture_moves_set(&scene->moves, &group);
+        options.group = &group;
+        options.stream_size_max = options.stream_size_low = 1;
+    }
     if (cmds_sender_open(&sender, &options, &error) == 0) {
         int code = cmds_sender_send(sender, echo_message(&echo), DEADLINE_MS, &result, &error);
         if ((code == 0) != (result != NULL)) {
             atomic_fetch_add(&scene->wrong, 1);
         }
         cmds_result_free(result);
+        if (is_moving) {
+            move_stream(scene, sender);
+        }
         cmds_sender_close(sender, 0);
     }
     if (sender == NULL && error.code == 0) {
@@ -259,10 +313,16 @@ static int scene_open_group(struct scene *scene, struct cmds_group **group)
 {
     struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
     struct cmds_error error = CMDS_ERROR_INIT;
+    char both[sizeof(scene->address) + sizeof(scene->other)];
     options.connect = scene->address;
     options.client_count = 2;
     options.tls = client_tls;
     options.connect_timeout_ms = DEADLINE_MS;
+    if (is_moving) {
+        (void)snprintf(both, sizeof(both), "%s,%s", scene->address, scene->other);
+        options.connect = both;
+        torture_moves_set(&scene->moves, &options);
+    }
     int code = cmds_group_open(group, scene->runtime, &options, &error);
     if (code == 0) {
         (void)cmds_group_wait(*group, 2 * DEADLINE_MS, &error);
@@ -272,24 +332,52 @@ static int scene_open_group(struct scene *scene, struct cmds_group **group)
     return code;
 }
 
+/* Its addresses are in the scene from then on. */
+static int scene_start_server(struct scene *scene, const char *listen, struct cmds_error *error)
+{
+    struct cmds_server_options options = CMDS_SERVER_OPTIONS_INIT(&world_protocol, execs);
+    options.listen = listen;
+    options.receiver = scene;
+    options.on_exec_error = serve_error;
+    options.tls = server_tls;
+    int code = cmds_server_start(&scene->server, scene->runtime, &options, error);
+    if (code == 0) {
+        code = cmds_server_address(scene->server, 0, scene->address, sizeof(scene->address));
+    }
+    if (code == 0 && is_moving) {
+        code = cmds_server_address(scene->server, 1, scene->other, sizeof(scene->other));
+    }
+    return code;
+}
+
+/* Where it was. It may fail: there is none then. */
+static void scene_start_server_again(struct scene *scene)
+{
+    char listen[sizeof(scene->address) + sizeof(scene->other)];
+    struct cmds_error error = CMDS_ERROR_INIT;
+    (void)snprintf(listen, sizeof(listen), "%s,%s", scene->address, scene->other);
+    int code = scene_start_server(scene, listen, &error);
+    if (code < 0 && error.code != code) {
+        atomic_fetch_add(&scene->wrong, 1);
+    }
+}
+
 static int scene_begin(struct scene *scene, bool is_inline)
 {
     struct cmds_runtime_options runtime = CMDS_RUNTIME_OPTIONS_INIT;
-    struct cmds_server_options options = CMDS_SERVER_OPTIONS_INIT(&world_protocol, execs);
     struct cmds_error error = CMDS_ERROR_INIT;
     *scene = (struct scene){.is_inline = is_inline};
     atomic_store(&asked_count, 0);
     runtime.shard_count = is_inline ? CMDS_SHARDS_INLINE : 2;
     runtime.on_log = quiet_log;
     runtime.buffer_count_max = 32;
-    options.listen = "127.0.0.1:0";
-    options.receiver = scene;
-    options.on_exec_error = serve_error;
-    options.tls = server_tls;
     int code = cmds_runtime_start(&scene->runtime, &runtime, &error);
-    code = code == 0 ? cmds_server_start(&scene->server, scene->runtime, &options, &error) : code;
     if (code == 0) {
-        code = cmds_server_address(scene->server, 0, scene->address, sizeof(scene->address));
+        code = scene_start_server(
+                scene, is_moving ? "127.0.0.1:0,127.0.0.1:0" : "127.0.0.1:0", &error);
+    }
+    if (code == 0 && is_moving) {
+        code = torture_moves_init(&scene->moves, &error);
     }
     if (code < 0 && error.code != code) {
         printf("code %d without its words: %d \"%s\"\n", code, error.code, error.text);
@@ -297,6 +385,24 @@ static int scene_begin(struct scene *scene, bool is_inline)
     }
     code = code == 0 ? scene_open_group(scene, &scene->upstream) : code;
     return code == 0 ? scene_open_group(scene, &scene->group) : code;
+}
+
+/* While commands are under way. */
+static void scene_move(struct scene *scene, uint32_t round)
+{
+    if (round == 0) {
+        move_endpoints(scene, 1);
+        if (cmds_group_pause(scene->group, 0) == 0) {
+            (void)cmds_group_resume(scene->group, 0);
+        }
+    } else if (round == 1) {
+        raw_pause(scene->is_inline ? scene->runtime : NULL);
+        cmds_server_close(scene->server);
+        scene->server = NULL;
+        scene_start_server_again(scene);
+    } else {
+        move_endpoints(scene, 2);
+    }
 }
 
 static void scene_serve(struct scene *scene)
@@ -308,6 +414,9 @@ static void scene_serve(struct scene *scene)
             if (cmds_runtime_post(scene->runtime, i, ask_on_shard, scene) < 0) {
                 atomic_fetch_sub(&scene->posted, 1);
             }
+        }
+        if (is_moving) {
+            scene_move(scene, round);
         }
         UNTIL(scene, all_ended(scene));
     }
@@ -325,6 +434,9 @@ static bool scene_recovers(struct scene *scene)
     while (raw_now_ms() < until_ms && atomic_load(&scene->echoed) == before) {
         cmds_group_close(scene->group, NULL, NULL);
         scene->group = NULL;
+        if (scene->server == NULL) {
+            scene_start_server_again(scene);
+        }
         if (scene_open_group(scene, &scene->group) == 0) {
             atomic_store(&asked_count, 0);
             (void)ask(scene, KIND_INLINE, 1);
@@ -358,6 +470,7 @@ static uint64_t play(bool is_inline, uint64_t at, bool onwards)
     (void)snprintf(last_words, sizeof(last_words), "\n%s, call %llu%s: ",
             is_inline            ? "inline"
             : server_tls != NULL ? "secured"
+            : is_moving          ? "moving"
                                  : "threads",
             (unsigned long long)at, onwards ? " and all after" : "");
     torture_arm(at, onwards);
@@ -374,7 +487,9 @@ static uint64_t play(bool is_inline, uint64_t at, bool onwards)
     cmds_group_close(scene.upstream, NULL, NULL);
     cmds_server_close(scene.server);
     cmds_runtime_stop(scene.runtime);
+    cmds_breaker_free(scene.moves.breaker);
     torture_disarm();
+    recovered = recovered && atomic_load(&scene.moves.begun) == atomic_load(&scene.moves.over);
     bool clean = atomic_load(&scene.wrong) == 0 && recovered && open_files() == files &&
                  (torture_own_blocks() == blocks || is_first);
     if (!clean) {
@@ -452,6 +567,29 @@ static void test_torture_calls_fail_from_one_on_secured(void)
     play_secured(true);
 }
 
+/* With what a group does when servers go and come. */
+static void play_moving(bool is_inline, bool onwards)
+{
+    is_moving = true;
+    play_all(is_inline, onwards);
+    is_moving = false;
+}
+
+static void test_torture_one_call_fails_moving(void)
+{
+    play_moving(false, false);
+}
+
+static void test_torture_calls_fail_from_one_on_moving(void)
+{
+    play_moving(false, true);
+}
+
+static void test_torture_one_call_fails_moving_inline(void)
+{
+    play_moving(true, false);
+}
+
 /* A machine that is always short: behind the start, now this fails and now that. */
 static void test_torture_calls_fail_again_and_again(void)
 {
@@ -512,6 +650,9 @@ CU_TestInfo test_torture[] = {
         {"inline, calls fail from one on", test_torture_calls_fail_from_one_on_inline},
         {"secured, one call fails", test_torture_one_call_fails_secured},
         {"secured, calls fail from one on", test_torture_calls_fail_from_one_on_secured},
+        {"moving, one call fails", test_torture_one_call_fails_moving},
+        {"moving, calls fail from one on", test_torture_calls_fail_from_one_on_moving},
+        {"moving inline, one call fails", test_torture_one_call_fails_moving_inline},
         {"calls fail again and again", test_torture_calls_fail_again_and_again},
         {"enter is refused for a moment", test_torture_enter_is_refused_for_a_moment},
 #ifdef TORTURE_TLS

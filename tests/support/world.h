@@ -50,8 +50,8 @@ struct item {
 struct note {
     int64_t number;
 };
-CMDS_COMMAND(echo, 0, CMDS_AS(boolean, "bool"), int64, string, float64);
-CMDS_COMMAND(run, 1, what, number, text);
+CMDS_COMMAND_IDEMPOTENT(echo, 0, CMDS_AS(boolean, "bool"), int64, string, float64);
+CMDS_COMMAND_IDEMPOTENT(run, 1, what, number, text);
 CMDS_COMMAND(pool, 2, what, number, text);
 CMDS_RESULT(echoed, 0, CMDS_AS(boolean, "bool"), int64, string, float64);
 CMDS_RESULT(item, 1, index, CMDS_LAST(last), data);
