@@ -7,7 +7,8 @@
 void cmdi_client_shard_init(struct cmdi_client_shard *client_shard, struct cmdi_shard *shard,
         const struct cmdi_client_config *config)
 {
-    *client_shard = (struct cmdi_client_shard){.shard = shard, .config = config};
+    *client_shard =
+            (struct cmdi_client_shard){.shard = shard, .config = config, .again_max = UINT32_MAX};
     cmdi_pool_init(&client_shard->pool, sizeof(struct cmdi_pending));
     cmdi_arena_init(&client_shard->arena, (size_t)config->decode_size_max);
     cmdi_pool_charge_to(&client_shard->pool, &shard->buffers.account);

@@ -87,6 +87,10 @@ struct cmdi_client_shard {
     bool wants_room;          // Somebody was refused: tell on_room.
     bool wants_idle;          // Somebody waits for pending to be 0: tell on_idle.
     _Atomic uint64_t pending; // Commands without their last result. Written by the shard.
+    // Of these, those that are sent again, and how many of them there may be before other threads have
+    // to wait for them. They are in no window while they wait. Written by the shard; constant.
+    _Atomic uint32_t again_count;
+    uint32_t again_max;
 };
 
 void cmdi_client_shard_init(struct cmdi_client_shard *client_shard, struct cmdi_shard *shard,
@@ -117,6 +121,27 @@ static inline void cmdi_client_shard_counted_twice(struct cmdi_client_shard *cli
     CMDI_ASSERT(pending != UINT64_MAX);
     if (client_shard->wants_idle && pending == 0) {
         client_shard->config->ops->on_idle(client_shard); // It is another shard's now.
+    }
+}
+/** May a command of another thread have a place in a window before those that are sent again? */
+static inline bool cmdi_client_shard_may_add(const struct cmdi_client_shard *client_shard)
+{
+    return atomic_load_explicit(&client_shard->again_count, memory_order_relaxed) <
+           client_shard->again_max;
+}
+/** One more of them, or one less, for which somebody may have waited. */
+static inline void cmdi_client_shard_count_again(struct cmdi_client_shard *client_shard)
+{
+    uint32_t before = atomic_load_explicit(&client_shard->again_count, memory_order_relaxed);
+    atomic_store_explicit(&client_shard->again_count, before + 1, memory_order_relaxed);
+}
+static inline void cmdi_client_shard_uncount_again(struct cmdi_client_shard *client_shard)
+{
+    uint32_t before = atomic_load_explicit(&client_shard->again_count, memory_order_relaxed);
+    CMDI_ASSERT(before > 0);
+    atomic_store_explicit(&client_shard->again_count, before - 1, memory_order_relaxed);
+    if (before == client_shard->again_max && client_shard->wants_room) {
+        client_shard->config->ops->on_room(client_shard);
     }
 }
 /**

@@ -24,6 +24,14 @@ bool cmdi_client_inbox_has_room(struct cmdi_client *client, size_t body_size)
     return has_room;
 }
 
+/* One that was another client's already has waited long enough. */
+static bool client_inbox_yields(
+        const struct cmdi_client *client, const struct cmdi_command *command)
+{
+    return command->on_result != NULL && !command->is_moved &&
+           !cmdi_client_shard_may_add(client->client_shard);
+}
+
 /* Under the lock. */
 static int client_inbox_put(struct cmdi_client *client, const struct cmdi_command *command)
 {
@@ -32,6 +40,7 @@ static int client_inbox_put(struct cmdi_client *client, const struct cmdi_comman
         return CMDS_E_NOT_CONNECTED;
     }
     if (!cmdi_client_in_window(client, command->on_result != NULL) ||
+            client_inbox_yields(client, command) ||
             !client_inbox_allows(client, command->body_size)) {
         return -ENOBUFS;
     }

@@ -13,6 +13,9 @@ bool cmdi_client_has_room(struct cmdi_client *client, enum cmdi_room room, size_
     if (cmdi_client_state(client) == CMDI_CLIENT_DOWN || !cmdi_client_in_window(client, answered)) {
         return false;
     }
+    if (room == CMDI_ROOM_ELSEWHERE && !cmdi_client_shard_may_add(client->client_shard)) {
+        return false;
+    }
     if (room >= CMDI_ROOM_ELSEWHERE) {
         return cmdi_client_inbox_has_room(client, body_size);
     }

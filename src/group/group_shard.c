@@ -414,6 +414,8 @@ struct cmdi_group_shard *cmdi_group_shard_create(struct cmds_group *group, uint3
     }
     cmdi_client_shard_init(
             &group_shard->client_shard, group->runtime->shards[index], group->config);
+    uint64_t windows = (uint64_t)count * group->options.in_flight_max;
+    group_shard->client_shard.again_max = windows < UINT32_MAX ? (uint32_t)windows : UINT32_MAX;
     cmdi_pool_init(&group_shard->forward_pool, cmdi_forward_size());
     cmdi_pool_charge_to(
             &group_shard->forward_pool, &group_shard->client_shard.shard->buffers.account);

@@ -152,7 +152,15 @@ static void resend_hold(struct cmdi_resend *resend, struct cmdi_group_shard *her
     if (resend->holds == NULL) {
         here->hold_count++;
         resend->holds = here;
+        cmdi_client_shard_count_again(&here->client_shard);
     }
+}
+
+/* It is held no longer: what was its place is another one's. */
+static void resend_let_go(struct cmdi_group_shard *holds)
+{
+    cmdi_client_shard_uncount_again(&holds->client_shard);
+    cmdi_group_shard_drop(holds);
 }
 
 /* --- Those that rest -------------------------------------------------------------------------- */
@@ -221,7 +229,7 @@ static bool resend_elsewhere(struct cmdi_resend *resend, struct cmdi_group_shard
         return false;
     }
     if (holds != NULL) {
-        cmdi_group_shard_drop(holds);
+        resend_let_go(holds);
     }
     return true;
 }
@@ -319,7 +327,7 @@ static void resend_end(struct cmdi_resend *resend, const struct cmds_result *res
     resend_free(resend);
     on_result(context, &last);
     if (holds != NULL) {
-        cmdi_group_shard_drop(holds); // Now: the result was in the group shard's memory.
+        resend_let_go(holds); // Now: the result was in the group shard's memory.
     }
 }
 

@@ -20,6 +20,8 @@ enum {
     COUNT = 40,
     NEVER = 1000, // As `from`.
     LARGE = 5000,
+    WINDOW = 8,
+    ROUNDS = 200,
 };
 
 /* The server answers from the execution number `from` on. */
@@ -573,6 +575,38 @@ static void test_sim_resend_of_a_sender(void)
     CU_ASSERT_EQUAL(executed[0], 2);
 }
 
+/* A server that is lost again and again, and a thread that sends whatever is taken, at any moment. */
+static int use_flood(struct buyer *mine)
+{
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        int code = 0;
+        while (code == 0) {
+            code = buyer_send(mine, 0, NEVER);
+        }
+        if (code != -ENOBUFS || cmds_group_pending(mine->group) > 3 * WINDOW) {
+            return 1;
+        }
+        cmds_sim_sleep_ms(1);
+        if (i % 20 == 0) {
+            (void)cmds_sim_cut(mine->self, mine->shop);
+        }
+    }
+    return mine->lasts < 2 * WINDOW; // Nor does one that was lost wait for ever.
+}
+
+static void test_sim_resend_what_goes_again_has_a_place_before_others(void)
+{
+    reset();
+    buyer.options.client_count = 1;
+    buyer.options.in_flight_max = WINDOW;
+    buyer.options.reconnect_delay_ms = buyer.options.reconnect_delay_max_ms = 1;
+    buyer.how.deadline_ms = CMDS_NEVER;
+
+    run(use_flood);
+
+    CU_ASSERT_EQUAL(buyer.results, 0);
+}
+
 static CU_TestInfo tests[] = {
         {"lost commands go once more", test_sim_resend_lost_commands_go_once_more},
         {"only what is idempotent and asked for",
@@ -587,6 +621,8 @@ static CU_TestInfo tests[] = {
         {"closed while it waits", test_sim_resend_closed_while_it_waits},
         {"is one command to hooks", test_sim_resend_is_one_command_to_hooks},
         {"not while the breaker is open", test_sim_resend_not_while_the_breaker_is_open},
+        {"what goes again has a place before others",
+                test_sim_resend_what_goes_again_has_a_place_before_others},
         {"of a sender", test_sim_resend_of_a_sender},
         {"refuses what it does not know", test_sim_resend_refuses_what_it_does_not_know},
         CU_TEST_INFO_NULL,
