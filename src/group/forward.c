@@ -26,6 +26,7 @@
 #include "group/health.h"
 #include "group/ref.h"
 #include "group/send.h"
+#include "group/wait.h"
 #include "server/call_observer.h"
 
 struct cmdi_forward {
@@ -250,7 +251,13 @@ static const struct cmdi_attempt_ops courier_attempt_ops = {
 static void courier_on_go(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
     (void)shard;
-    cmdi_attempt_begin_kept(&CMDI_CONTAINER(mail, struct courier, go)->forward.attempt);
+    struct cmdi_attempt *attempt = &CMDI_CONTAINER(mail, struct courier, go)->forward.attempt;
+    struct cmds_group *group = attempt->group_shard->group;
+    cmdi_group_hold(group); // It may end inside this.
+    cmdi_attempt_begin_kept(attempt);
+    atomic_fetch_sub(&group->under_way, 1);
+    cmdi_group_wake(group); // Who waits for it looks at this shard from now on.
+    cmdi_group_leave(group);
 }
 
 static void courier_on_cancel_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)
@@ -312,6 +319,7 @@ static int forward_there(struct cmdi_group_shard *group_shard, const struct cmdi
     courier->cancelled.fn = courier_on_cancelled;
     atomic_store(&courier->refs, 2); // The group shard's side and the call's.
     cmdi_group_hold(group_shard->group);
+    atomic_fetch_add(&group_shard->group->under_way, 1);
     forward_bind(forward, call, on_result, courier_on_cancel);
     cmdi_shard_post(group_shard->client_shard.shard, &courier->go);
     return 0;

@@ -97,6 +97,8 @@ struct cmds_group {
 
     _Atomic uint32_t state; // enum cmdi_group_state; see cmdi_group_move().
     _Atomic uint32_t up_count, connecting_count;
+    // Forwards on their way to the shard that sends them: pending, and on none.
+    _Atomic uint32_t under_way;
     // Commands that went to another shard: after they counted there, before they do not here.
     _Atomic uint32_t moves;
     _Atomic uint64_t refused_elsewhere; // sends_refused, by threads that are no shard of ours.

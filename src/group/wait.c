@@ -63,7 +63,8 @@ uint64_t cmds_group_pending(const struct cmds_group *group)
     uint32_t moves = 0;
     do {
         moves = atomic_load(&group->moves);
-        pending = 0;
+        /* First: those count on a shard before they do not here. */
+        pending = atomic_load(&group->under_way);
         for (uint32_t i = 0; i < group->shard_count; i++) {
             pending += cmdi_group_shard_pending(group->shards[i]);
         }
@@ -163,9 +164,10 @@ static bool group_has_tried(struct cmds_group *group)
 static bool group_is_idle(struct cmds_group *group)
 {
     uint32_t moves = 0;
-    bool idle = true;
+    bool idle = false;
     do { // One that moves meanwhile is on neither shard when that is looked at.
         moves = atomic_load(&group->moves);
+        idle = atomic_load(&group->under_way) == 0;
         for (uint32_t i = 0; i < group->shard_count; i++) {
             if (cmdi_group_shard_pending(group->shards[i]) > 0) {
                 cmdi_group_shard_nudge(group->shards[i], CMDI_NUDGE_IDLE);

@@ -463,9 +463,69 @@ static void test_sim_forward_is_barred_with_its_endpoint(void)
     breaker = NULL;
 }
 
+/* The call lives on the second shard, the only connection on the first one, which is held up. */
+static int act_forward_away(struct cmds_call *call, const struct act *act)
+{
+    struct relay *relay = ((struct hall *)cmds_call_receiver(call))->context;
+    return cmds_runtime_current_shard(((struct hall *)cmds_call_receiver(call))->runtime) == 0
+                   ? hall_answer(call, 0)
+                   : cmds_group_forward(relay->asker.group, act_message(act), call, on_forwarded);
+}
+
+/* The forward, when it has come, and what is sent in its callback. */
+static void *answer_away(void *context)
+{
+    struct relay *relay = context;
+    host_answer(&relay->server, host_expects(&relay->server, 1, 100), 1);
+    host_answer(&relay->server, host_expects(&relay->server, 77, 100), 77);
+    return NULL;
+}
+
+static void script_away(struct hall *hall)
+{
+    struct relay relay;
+    struct guest guest;
+    relay_open(&relay, hall);
+    do {
+        guest_enter(&guest);
+        (void)guest_send(&guest, &act_type, 0);
+        if (!guest_expects(&guest, 0, HALL_SETTLE_MS)) {
+            break; // It has a forward, which is to be answered.
+        }
+        guest_close(&guest);
+    } while (true);
+    host_answer(&relay.server, host_expects(&relay.server, 0, 100), 7);
+    CU_ASSERT_TRUE(guest_expects(&guest, 7, 100));
+    host_answer(&relay.server, host_expects(&relay.server, 77, 100), 77);
+    CU_ASSERT_EQUAL(cmds_group_drain(relay.asker.group, 100), 0);
+
+    uint32_t acts = hall->acts;
+    hall_hold_up(hall, 2 * HALL_SETTLE_MS);
+    (void)guest_send(&guest, &act_type, 1);
+    HALL_UNTIL(hall->acts == acts + 1);
+    CU_ASSERT_EQUAL(cmds_group_pending(relay.asker.group), 1);
+    CU_ASSERT_EQUAL(cmds_group_drain(relay.asker.group, 1), CMDS_E_TIMEOUT);
+    pthread_t thread = hall_thread(answer_away, &relay);
+    CU_ASSERT_EQUAL(cmds_group_drain(relay.asker.group, 1000), 0); // From before it has arrived.
+    (void)pthread_join(thread, NULL);
+    guest_close(&guest);
+    relay_close(&relay);
+}
+
+static void test_sim_forward_is_pending_on_its_way(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.act = act_forward_away;
+    hall.runtime_options.shard_count = 2;
+
+    run_all(&hall, script_away);
+}
+
 static CU_TestInfo tests[] = {
         {"waits for its turn", test_sim_forward_waits_for_its_turn},
         {"is pending while it waits", test_sim_forward_is_pending_while_it_waits},
+        {"is pending on its way", test_sim_forward_is_pending_on_its_way},
         {"ends with its call", test_sim_forward_ends_with_its_call},
         {"that meets its cancel ends once", test_sim_forward_that_meets_its_cancel_ends_once},
         {"has what is left of its call", test_sim_forward_has_what_is_left_of_its_call},
