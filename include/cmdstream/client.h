@@ -305,8 +305,8 @@ CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmd
         const struct cmds_send_options *how, cmds_result_fn on_result, void *context);
 /**
  * The same for the sake of a call: keeps the call until the last result, prefers this shard's
- * connections, waits when the window is full, uses what is left of the call's deadline, and ends
- * when the call is cancelled.
+ * connections, waits while the window is full or no connection is up, for deadline_ms of the group or
+ * what is left of the call's own, whichever is less, and ends when the call is cancelled.
  *
  * Thread:  the call's shard.
  * Returns: 0, and on_result will run on the call's shard, the last time with `last`; CMDS_E_GONE:
