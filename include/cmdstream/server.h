@@ -186,7 +186,8 @@ struct cmds_server_options {
     // case, after 10 s if this is CMDS_NEVER.
     uint32_t write_timeout_ms;
     uint32_t exec_timeout_ms; // The call's deadline: the wire carries none. Default CMDS_NEVER.
-    // How long an orderly close reads on, so that no last result is lost. Default 2000.
+    // How long an orderly close reads on, so that no last result is lost; longer while the peer's
+    // system has not taken all of them, which write_timeout_ms then judges. Default 2000.
     uint32_t linger_timeout_ms;
     uint32_t backlog; // Of listen(2). Default 4096; the kernel's somaxconn caps it.
     uint8_t overflow; // enum cmds_overflow.
@@ -258,7 +259,8 @@ CMDS_BEGIN_
  * Errors go to stderr in words.
  *
  * Thread:  main, before other threads.
- * Returns: what main returns: 0; 1: could not start; 2: some calls did not end in time.
+ * Returns: what main returns: 0; 1: could not start; 2: some calls did not end in time, or some
+ *          results were not taken.
  */
 CMDS_API int cmds_server_main(const struct cmds_server_options *options);
 
@@ -290,8 +292,11 @@ CMDS_NODISCARD CMDS_API int cmds_server_address(
  *
  * Thread:  any but a shard (-EDEADLK); an inline runtime: the thread that turns it, and the call
  *          turns it.
- * Returns: 0: nothing was lost; CMDS_E_TIMEOUT: some calls had not ended; their connections live
- *          until cmds_server_close().
+ * Returns: 0: all connections have ended, in order or because their peers left: nothing that was
+ *          waited for is lost; CMDS_E_TIMEOUT: some have not; they live until cmds_server_close();
+ *          else why the first of those that were cut off before their peers had all results was so:
+ *          CMDS_E_SLOW_PEER (write_timeout_ms), CMDS_E_IDLE (a call that nobody ended),
+ *          CMDS_E_MEMORY_LIMIT, -ENOMEM. All have ended then, too.
  */
 CMDS_NODISCARD CMDS_API int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms);
 /**

@@ -10,6 +10,7 @@ enum {
     CONN_TAKEN_MIN = 4096,   // In write_timeout_ms, or all that waits; less in less than 8 s:
     CONN_TAKEN_MS = 2,       // a byte in so many ms.
     CONN_DEAF_LOOK_MS = 100, // A limit that cannot be judged now is checked again.
+    CONN_FIN_SIZE = 1,       // Counts as a byte that waits.
 };
 
 /* Is `timeout_ms` over that began at `since_ms`? If not, the timer is set for it. */
@@ -207,6 +208,25 @@ static bool conn_check_server_info(struct cmdi_conn *conn, uint64_t now_ms)
 
 /* --- All of them ------------------------------------------------------------------------------ */
 
+/*
+ * Of a server: what its peer has not taken yet would be lost if the peer sent something more, which
+ * nobody would read. So it is judged as any output. Returns: it may still be taken, or it has failed.
+ */
+static bool conn_lingers_on(struct cmdi_conn *conn, uint64_t now_ms)
+{
+    size_t waiting = 0;
+    bool failed = conn->secured != NULL && conn->secured->failed;
+    if (cmdi_conn_is_client(conn) || conn->transport->taken == NULL || failed) {
+        return false;
+    }
+    (void)conn->transport->taken(conn, &waiting);
+    if (waiting <= CONN_FIN_SIZE) {
+        return false;
+    }
+    cmdi_conn_begin_write(conn);
+    return conn_check_write(conn, now_ms) || conn->write_since != 0;
+}
+
 /* Twice the time where a FIN may lie in the socket and be hidden by a shortage of buffers. */
 static void conn_check_linger(struct cmdi_conn *conn, uint64_t now_ms)
 {
@@ -217,7 +237,7 @@ static void conn_check_linger(struct cmdi_conn *conn, uint64_t now_ms)
         cmdi_conn_timer_by(conn, until);
     } else if (deaf && now_ms < until + conn->limits->linger_timeout_ms) {
         cmdi_conn_timer_by(conn, now_ms + CONN_DEAF_LOOK_MS);
-    } else {
+    } else if (!conn_lingers_on(conn, now_ms)) {
         cmdi_conn_abort(conn);
     }
 }

@@ -163,9 +163,23 @@ static void connection_log_end(const struct cmds_connection *connection)
             is_named ? "" : connection->peer, is_named ? "" : ": closed: ", error.text);
 }
 
+/* A drain that cut it off has lost something. Whoever left by himself waits for nothing. */
+static void connection_note_cut(const struct cmds_connection *connection)
+{
+    struct cmdi_server_shard *server_shard = connection->server_shard;
+    int code = connection->conn.error_code;
+    bool is_cut = code == CMDS_E_SLOW_PEER || code == CMDS_E_MEMORY_LIMIT || code == -ENOMEM ||
+                  (code == CMDS_E_IDLE && connection->in_flight > 0);
+    if (server_shard->state == CMDI_SERVER_SHARD_DRAINING && is_cut &&
+            atomic_load(&server_shard->cut_code) == 0) {
+        atomic_store(&server_shard->cut_code, code);
+    }
+}
+
 static void connection_on_closing(struct cmdi_conn *conn)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
+    connection_note_cut(connection);
     struct cmdi_list *node = NULL;
     struct cmdi_list calls;
     cmdi_inbox_close(&connection->inbox);

@@ -51,8 +51,10 @@ static int main_serve(struct cmds_server *server, struct cmds_tls *tls)
             break;
         }
     }
-    if (code < 0) {
+    if (code == CMDS_E_TIMEOUT) {
         cmds_log_stderr(NULL, CMDS_LOG_WARN, "some calls had not ended: their connections are cut");
+    } else if (code < 0) {
+        cmds_log_stderr(NULL, CMDS_LOG_WARN, "a connection was cut off before it had all results");
     }
     return code < 0 ? 2 : 0;
 }

@@ -292,6 +292,16 @@ static void server_drain_shard(struct cmdi_shard *shard, void *context)
     cmdi_server_shard_drain(server->shards[shard->index]);
 }
 
+/* All connections have ended. Returns: 0: in order. */
+static int server_cut_code(const struct cmds_server *server)
+{
+    int code = 0;
+    for (uint32_t i = 0; i < server->shard_count && code == 0; i++) {
+        code = atomic_load(&server->shards[i]->cut_code);
+    }
+    return code;
+}
+
 int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms)
 {
     int code = cmdi_runtime_may_block(server->runtime);
@@ -306,7 +316,8 @@ int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms)
         (void)server_move(server, CMDI_SERVER_QUIET); // Unless it is closing by now.
     }
     server_check_drained(server);
-    return cmdi_runtime_wait(server->runtime, &server->drained, 0, timeout_ms);
+    code = cmdi_runtime_wait(server->runtime, &server->drained, 0, timeout_ms);
+    return code < 0 ? code : server_cut_code(server);
 }
 
 static void server_close_shard(struct cmdi_shard *shard, void *context)

@@ -77,6 +77,7 @@ struct cmdi_server_shard {
     uint64_t kept_size; // Copied commands and the like that are malloc'ed: in the account.
     void *shard_state;
     uint8_t state;          // enum cmdi_server_shard_state
+    _Atomic int cut_code;   // Why the first connection was cut off while it drained; 0: none was.
     bool state_started;     // on_shard_start has succeeded.
     uint32_t jobs;          // Calls in the worker pool.
     uint32_t sweep_left;    // Connections at most that are still to be drained or closed...

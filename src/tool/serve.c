@@ -239,7 +239,9 @@ static int serve_drain(struct serve *serve)
                 left < connections ? connections - left : 0, connections,
                 (unsigned long long)(after.commands_received - before.commands_received),
                 (unsigned long long)(after.results_sent - before.results_sent),
-                code < 0 ? "; not ended in time: the rest" : "");
+                code == CMDS_E_TIMEOUT ? "; not ended in time: the rest"
+                : code < 0             ? "; some were cut off before they had all results"
+                                       : "");
     }
     return code < 0 ? TOOL_EXIT_USAGE : TOOL_EXIT_OK;
 }

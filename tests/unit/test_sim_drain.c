@@ -6,10 +6,14 @@
 #include "support/sim/hall.h"
 
 enum {
-    SEEDS = 5,
+    SEEDS = 10,
     MANY = 200, // Connections on one shard: several parts of a sweep.
     CALL_MS = 100,
     KEPT = 4,
+    LINES = 24,
+    LINE_SMALL = 5 * 1000,  // In all, it fits into the one system or the other.
+    LINE_LARGE = 60 * 1000, // More in all than a peer's system takes.
+    SLOW_MS = 6000,         // Longer than linger_timeout_ms, less than write_timeout_ms.
 };
 
 static void run_all(struct hall *hall, void (*script)(struct hall *hall))
@@ -125,6 +129,122 @@ static void test_sim_drain_a_peer_that_has_finished_gets_its_answers(void)
     run_all(&hall, script_finished);
 }
 
+/* --- Peers that are slow ----------------------------------------------------------------------- */
+
+/* The number is the size of each. */
+static int act_lines(struct cmds_call *call, const struct act *act)
+{
+    static char text[LINE_LARGE];
+    int code = 0;
+    for (int64_t i = 0; i < LINES && code == 0; i++) {
+        struct line line = {i, i + 1 == LINES, {text, (size_t)act->number}};
+        code = cmds_call_send(call, line_message(&line));
+    }
+    return code;
+}
+
+/* Reads nothing for a while, but lives; then all that there is. Returns: how many lines there were. */
+static void *thread_slow(void *context)
+{
+    static uint32_t lines;
+    struct guest *guest = context;
+    struct answer answer;
+    cmds_sim_sleep_ms(SLOW_MS);
+    (void)guest_write(guest, (const uint8_t *)"", 1); // A ping: nobody may answer it with a reset.
+    lines = 0;
+    while (guest_read(guest, &answer, 1000) == GUEST_ANSWER) {
+        lines += answer.type == line_type.number;
+    }
+    guest_close(guest);
+    return &lines;
+}
+
+static void script_slow(struct hall *hall)
+{
+    struct guest guest;
+    void *lines = NULL;
+    guest_enter(&guest);
+    (void)guest_send(&guest, &act_type, LINE_SMALL);
+    HALL_UNTIL(hall_stats(hall).results_sent == LINES);
+
+    pthread_t thread = hall_thread(thread_slow, &guest);
+    CU_ASSERT_EQUAL(cmds_server_shutdown(hall->server, 60000), 0);
+
+    (void)pthread_join(thread, &lines);
+    CU_ASSERT_EQUAL(*(uint32_t *)lines, LINES);
+    CU_ASSERT_EQUAL(hall_stats(hall).slow_consumers, 0);
+}
+
+static void test_sim_drain_waits_for_a_peer_that_reads_late(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.act = act_lines;
+    hall.options.output_size_max = 4 * LINES * LINE_LARGE;
+
+    run_all(&hall, script_slow);
+}
+
+/* Whoever takes nothing is cut off, and the drain says so. Others do not make up for it. */
+static void script_cut(struct hall *hall)
+{
+    struct guest guest, other;
+    guest_enter(&guest);
+    guest_enter(&other);
+    (void)guest_send(&guest, &act_type, LINE_LARGE);
+    HALL_UNTIL(hall_stats(hall).results_sent == LINES);
+
+    CU_ASSERT_EQUAL(cmds_server_shutdown(hall->server, 60000), CMDS_E_SLOW_PEER);
+
+    CU_ASSERT_EQUAL(cmds_server_connection_count(hall->server), 0);
+    CU_ASSERT_EQUAL(hall_stats(hall).slow_consumers, 1);
+    CU_ASSERT_EQUAL(cmds_server_shutdown(hall->server, 0), CMDS_E_SLOW_PEER); // It stays so.
+    CU_ASSERT_TRUE(has_ended(&other));
+    guest_close(&other);
+    guest_close(&guest);
+}
+
+static void test_sim_drain_says_that_a_peer_was_cut_off(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.act = act_lines;
+    hall.options.output_size_max = 4 * LINES * LINE_LARGE;
+
+    run_all(&hall, script_cut);
+}
+
+/* Nobody waits for what a peer has left behind. */
+static void *thread_leaves_late(void *context)
+{
+    cmds_sim_sleep_ms(1000);
+    guest_close(context); // A reset.
+    return NULL;
+}
+
+static void script_left(struct hall *hall)
+{
+    struct guest guest;
+    guest_enter(&guest);
+    (void)guest_send(&guest, &act_type, LINE_LARGE);
+    HALL_UNTIL(hall_stats(hall).results_sent == LINES);
+
+    pthread_t thread = hall_thread(thread_leaves_late, &guest);
+    CU_ASSERT_EQUAL(cmds_server_shutdown(hall->server, 60000), 0);
+
+    (void)pthread_join(thread, NULL);
+}
+
+static void test_sim_drain_does_not_mind_a_peer_that_leaves(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.act = act_lines;
+    hall.options.output_size_max = 4 * LINES * LINE_LARGE;
+
+    run_all(&hall, script_left);
+}
+
 /* --- Many connections, and none ---------------------------------------------------------------- */
 
 struct crowd {
@@ -232,6 +352,9 @@ static CU_TestInfo tests[] = {
         {"a peer that has finished gets its answers",
                 test_sim_drain_a_peer_that_has_finished_gets_its_answers},
         {"and close reach every connection", test_sim_drain_and_close_reach_every_connection},
+        {"waits for a peer that reads late", test_sim_drain_waits_for_a_peer_that_reads_late},
+        {"says that a peer was cut off", test_sim_drain_says_that_a_peer_was_cut_off},
+        {"does not mind a peer that leaves", test_sim_drain_does_not_mind_a_peer_that_leaves},
         {"of nobody ends at once", test_sim_drain_of_nobody_ends_at_once},
         {"while connections come", test_sim_drain_while_connections_come},
         CU_TEST_INFO_NULL,
