@@ -509,6 +509,7 @@ void oracle_command_end(uint64_t id, int code)
     oracle_check_time(id, command, code);
     oracle_check_code(id, command, code);
     group->bad += cmds_breaker_outcome_of(code) == CMDS_BREAKER_FAILURE;
+    group->left += group->is_sender && (code == CMDS_E_CANCELLED || code == CMDS_E_MORE_RESULTS);
     group->heard_ns = code == 0 ? oracle_now_ns() : group->heard_ns;
     if (code == 0 && command->type != ORACLE_TELL && command->received != command->count) {
         (void)oracle_fail("command %llu: the last result came, %u of %u", (unsigned long long)id,

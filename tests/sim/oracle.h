@@ -91,6 +91,7 @@ struct oracle_group {
     uint64_t pending;                           // Taken, and without an end.
     uint64_t again;                             // Commands that were executed twice.
     uint64_t good, bad, bad_sends, not_allowed; // To a breaker: see struct oracle_sums.
+    uint64_t left; // Commands of a sender that it forgot after a result.
     uint64_t taken, one_way, ended, results, unexpected, timeouts, cancelled, not_sent, closed;
     uint64_t slack_ns, early_ns; // How late an end may be; how early, for a deadline.
     uint64_t heard_ns;           // When something of a command of it last went on, at either side.

@@ -26,7 +26,8 @@ struct oracle_sums oracle_life_sums(uint32_t life)
             sums.good_max += group->taken + group->one_way;
             /* A sender's wait may end before anything of it was sent. */
             sums.bad += group->is_sender ? 0 : group->bad + group->bad_sends;
-            sums.bad_max += group->bad + group->bad_sends;
+            /* What a sender has forgotten may have been lost before its shard knew of that. */
+            sums.bad_max += group->bad + group->bad_sends + group->left;
         }
     }
     return sums;
