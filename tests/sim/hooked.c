@@ -47,6 +47,7 @@ void hooked_begin(struct hooked *hooked)
     memset(hooked, 0, sizeof(*hooked));
     options.window_size = 65536;
     options.failure_rate = 1;
+    hooked->endpoint_breaker = options;
     if (cmds_breaker_new(&hooked->breaker, &options, NULL) < 0) {
         hooked->breaker = NULL;
     }
@@ -66,6 +67,7 @@ void hooked_set(struct hooked *hooked, struct cmds_group_options *options)
     options->hooks = hooked->list;
     options->hooks_count = HOOKED_COUNT;
     options->breaker = hooked->breaker;
+    options->endpoint_breaker = &hooked->endpoint_breaker;
 }
 
 void hooked_end(struct hooked *hooked, uint32_t number)

@@ -23,6 +23,7 @@ struct hooked {
     struct cmds_hooks hooks[HOOKED_COUNT];
     const struct cmds_hooks *list[HOOKED_COUNT];
     struct cmds_breaker *breaker; // It counts, and never opens. NULL: there was no memory for it.
+    struct cmds_breaker_options endpoint_breaker; // Of each endpoint. So does it.
 };
 
 /** A life begins. */

@@ -76,6 +76,7 @@ struct world {
     struct cmds_runtime *runtime;
     struct cmds_group *group;
     uint32_t failing; // The server that does.
+    uint32_t faults;  // enum cmds_sim_fault
     bool on_shard;    // Commands are sent by a shard.
     _Atomic uint32_t sent, refused, full, good, bad, failures, lasts;
     _Atomic int last_code;
@@ -289,7 +290,7 @@ static inline int client_main(void *context)
     mine->options.dispatch = mine->dispatch;
     int code = cmds_runtime_start(&mine->runtime, &options, NULL);
     code = code < 0 ? code : cmds_group_open(&mine->group, mine->runtime, &mine->options, NULL);
-    code = code < 0 ? code : cmds_group_wait(mine->group, 1000, NULL);
+    code = code < 0 || mine->faults != 0 ? code : cmds_group_wait(mine->group, 1000, NULL);
     code = code < 0 ? code : mine->use(mine);
     cmds_group_close(mine->group, NULL, NULL);
     cmds_runtime_stop(mine->runtime);
@@ -317,7 +318,7 @@ static inline void reset(void)
 static inline int run(int (*use)(struct world *mine), uint64_t seed)
 {
     static const char *const names[] = {"s0", "s1", "s2"};
-    struct cmds_sim *sim = open_world(seed, CMDS_SIM_NO_FAULTS);
+    struct cmds_sim *sim = open_world(seed, world.faults);
     world.use = use;
     for (int i = 0; i < SERVERS; i++) {
         world.servers[i].process = add(sim, names[i], true, server_main, &world.servers[i]);

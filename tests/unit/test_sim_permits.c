@@ -189,6 +189,9 @@ static int use_anything(struct world *mine)
         }
         cmds_sim_sleep_ms(1);
     }
+    if (mine->faults != 0) {
+        cmds_sim_sleep_ms(8000); // None begins after 10 s.
+    }
     set_mood(mine, GOOD);
     for (int i = 0; i < SERVERS; i++) {
         cmds_sim_kill(mine->servers[i].process); // It owes answers that nobody will get.
@@ -213,8 +216,11 @@ static void test_sim_permits_are_given_back_once(void)
     struct cmds_hooks hooks = CMDS_HOOKS_INIT;
     const struct cmds_hooks *list[] = {&hooks};
     hooks.before_send = veto;
-    for (uint64_t seed = 1; seed <= 12; seed++) {
+    for (uint64_t seed = 1; seed <= 24; seed++) {
         reset();
+        world.faults = seed % 3 == 0 ? CMDS_SIM_DELAYS | CMDS_SIM_CUTS | CMDS_SIM_PARTITIONS |
+                                               CMDS_SIM_STALLS | CMDS_SIM_KERNEL
+                                     : CMDS_SIM_NO_FAULTS;
         world.dispatch = strategies[seed % 4];
         world.options.in_flight_max = 4;
         world.options.hooks = list;
