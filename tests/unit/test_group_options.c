@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include <cmdstream/breaker.h>
 #include <cmdstream/codec.h>
 
 #include "support/harness.h"
@@ -79,10 +80,24 @@ static void test_group_options_bound_the_interval_of_lookups(void)
     CU_ASSERT_EQUAL(taken, CMDS_NEVER);
 }
 
+static void test_group_options_check_the_breaker_of_endpoints(void)
+{
+    struct cmds_group_options mine, options = options_of("10.0.0.1:9000");
+    struct cmds_breaker_options breaker = CMDS_BREAKER_OPTIONS_INIT;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    options.endpoint_breaker = &breaker;
+    CU_ASSERT_EQUAL(cmdi_group_options_take(&mine, &options, 1, NULL), 0);
+    breaker.window_size = 65537;
+
+    CU_ASSERT_EQUAL(cmdi_group_options_take(&mine, &options, 1, &error), -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "window_size"));
+}
+
 static CU_TestInfo tests[] = {
         {"count clients by endpoints and shards",
                 test_group_options_count_clients_by_endpoints_and_shards},
         {"bound the interval of lookups", test_group_options_bound_the_interval_of_lookups},
+        {"check the breaker of endpoints", test_group_options_check_the_breaker_of_endpoints},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("group_options", tests)
