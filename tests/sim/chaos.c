@@ -86,7 +86,9 @@ static void chaos_befall(uint32_t kind, uint32_t victim)
         cmds_sim_jump_wall_clock(oracle.sim, (int64_t)oracle_below(7200000) - 3600000);
         break;
     case SCENARIO_NAME:
-        if (is_server) {
+        if (is_server && oracle_chance(2)) {
+            load_set_name(oracle.sim, scenario, victim, oracle_below(1u << SCENARIO_SERVERS_MAX));
+        } else if (is_server) {
             const char *other = cmds_sim_address(chaos_process(oracle_below(count)));
             (void)cmds_sim_set_name(oracle.sim, scenario->servers[victim].name,
                     oracle_chance(2)   ? NULL
@@ -130,6 +132,7 @@ int chaos_main(void *context)
         cmds_sim_heal(oracle.sim);
         for (uint32_t i = 0; i < scenario->server_count; i++) {
             (void)cmds_sim_set_name(oracle.sim, scenario->servers[i].name, NULL);
+            load_set_name(oracle.sim, scenario, i, scenario_kin(scenario, i));
         }
         /* What it asked to end may end a while later. */
         for (uint32_t i = 0; i < 30; i++) {

@@ -55,12 +55,15 @@ void load_group_options(struct load *load, struct cmds_group_options *options)
 {
     const struct scenario_client *plan = load->plan;
     const struct scenario_server *to = load->server;
+    static const struct cmds_dispatch *const strategies[] = {NULL, &cmds_dispatch_round_robin,
+            &cmds_dispatch_least, &cmds_dispatch_p2c, &cmds_dispatch_sticky};
     const char *info = plan->is_stranger ? "somebody else" : to->server_info;
     *options = (struct cmds_group_options)CMDS_GROUP_OPTIONS_INIT(&talk_protocol);
     options->client_count = plan->connections;
-    options->connect = to->connect;
+    options->connect = load->connect;
+    options->resolve_interval_ms = plan->names ? 1000 : 0;
     options->codec = scenario_codec_of(to->codec);
-    options->dispatch = plan->picks ? &load->strategy.dispatch : NULL;
+    options->dispatch = plan->picks ? &load->strategy.dispatch : strategies[plan->dispatch];
     options->in_flight_max = plan->in_flight_max;
     options->deadline_ms = plan->deadline_ms;
     options->connect_timeout_ms = plan->connect_ms;
@@ -206,6 +209,7 @@ static void load_begin_close(struct load *load, struct load_group *group)
         }
     }
     load_look(group);
+    load_check_endpoints(group);
     group->is_left = load->is_last && group->closes == 0 && oracle_chance(2);
     if (!group->is_left) {
         load_close(group, group->own);
@@ -397,10 +401,23 @@ static bool load_asks_once(struct load *load)
     return code == 0;
 }
 
+/* One of its servers has a bound of connections. */
+static bool load_is_limited(const struct load *load)
+{
+    const struct scenario *scenario = oracle.scenario;
+    uint32_t kin = load->plan->moves ? scenario_kin(scenario, load->plan->server) : 0;
+    bool is_limited = load->server->connection_count_max != 0;
+    for (uint32_t i = 0; i < scenario->server_count; i++) {
+        is_limited = is_limited ||
+                     ((kin & 1u << i) != 0 && scenario->servers[i].connection_count_max != 0);
+    }
+    return is_limited;
+}
+
 static void load_settle(struct load *load)
 {
     /* Connections of hosts that have lost power may take all places for two minutes more. */
-    bool may_ask = !load->plan->is_stranger && load->server->connection_count_max == 0;
+    bool may_ask = !load->plan->is_stranger && !load_is_limited(load);
     while (oracle_now_ns() < oracle.scenario->load_ms * 1000000ull) {
         cmds_sim_sleep_ms(100);
     }
@@ -431,6 +448,7 @@ int load_main(void *context)
     strategy_init(
             &load->strategy, plan->connections > 3 ? plan->connections : 3, plan->in_flight_max);
     memset(load->groups, 0, sizeof(load->groups)); // Of a life before, which was killed.
+    load_set_connect(load);
     load->life = oracle_life_begin(false, plan->number);
     if (load_is_hooked(load)) {
         hooked_begin(&load->hooked);

@@ -51,6 +51,7 @@ struct load_group {
     uint32_t ticket_next;
     uint64_t pending_max;
     uint32_t pauses[SCENARIO_CONNECTIONS_MAX]; // Of each connection, to be ended.
+    bool is_changing;                          // Its endpoints: somebody is at it.
 };
 /** A thread of the program: through a group, or by a sender of its own. */
 struct load_thread {
@@ -67,6 +68,7 @@ struct load {
     const struct scenario_server *server;
     struct cmds_sim_process *process;
     struct cmds_runtime *runtime;
+    char connect[160];
     uint32_t life, shards;
     uint32_t sent; // Of plan->commands, in all lives.
     struct strategy strategy;
@@ -109,5 +111,14 @@ void load_pause(
         struct load_group *group, struct cmds_group *handle, uint32_t client, bool in_result);
 /** Ends each pause, one in so many times. */
 void load_resume_some(struct load_group *group, struct cmds_group *handle, uint32_t one_in);
+/** Now and then: to some of the servers that are alike. */
+void load_change(struct load_group *group, struct cmds_group *handle);
+/** What its groups connect to at first. */
+void load_set_connect(struct load *load);
+/** Lets the name of all kin of `server` mean these, bits; before the run as well. */
+void load_set_name(
+        struct cmds_sim *sim, const struct scenario *scenario, uint32_t server, uint32_t servers);
+/** If nothing disturbs it: do its endpoints say what it has? */
+void load_check_endpoints(struct load_group *group);
 
 #endif

@@ -238,6 +238,7 @@ static void load_on_shard_result(void *context, const struct cmds_result *result
     }
     driver->in_flight--;
     load_pause(group, group->group, result->client, true);
+    load_change(group, group->group);
     if (plan->is_sleepy && oracle_chance(50)) {
         (void)usleep(oracle_below(50000));
     }
@@ -323,6 +324,7 @@ void *load_thread_group(void *context)
         }
         load_pause(group, thread->handle, oracle_below(load->plan->connections), false);
         load_resume_some(group, thread->handle, 20);
+        load_change(group, thread->handle);
         if (load->plan->forgets && oracle_chance(8)) {
             load_forget_one(group, thread->handle);
         }

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* What a client does to its groups beside sending: see load.h. */
+#include <stdio.h>
+#include <string.h>
+
 #include "sim/load.h"
+#include "sim/service.h"
+
+enum {
+    STEER_ADDRESS_MAX = 40,
+};
 
 /* --- Pauses -------------------------------------------------------------------------------------- */
 
@@ -36,4 +44,146 @@ void load_resume_some(struct load_group *group, struct cmds_group *handle, uint3
             load_resume(group, handle, i);
         }
     }
+}
+
+/* --- Endpoints ----------------------------------------------------------------------------------- */
+
+static void load_name_of(const struct scenario_server *server, char *text, size_t size)
+{
+    (void)snprintf(text, size, "dns:kin%u:%u", server->kin, server->port);
+}
+
+void load_set_connect(struct load *load)
+{
+    const struct scenario *scenario = oracle.scenario;
+    uint32_t kin = load->plan->moves ? scenario_kin(scenario, load->plan->server) : 0;
+    size_t at = 0;
+    if (kin == 0 || load->plan->names) {
+        (void)snprintf(load->connect, sizeof(load->connect), "%s", load->server->connect);
+    }
+    if (kin != 0 && load->plan->names) {
+        load_name_of(load->server, load->connect, sizeof(load->connect));
+        return;
+    }
+    for (uint32_t i = 0; i < scenario->server_count; i++) {
+        if ((kin & 1u << i) != 0) {
+            at += (size_t)snprintf(load->connect + at, sizeof(load->connect) - at, "%s%s",
+                    at > 0 ? "," : "", scenario->servers[i].connect);
+        }
+    }
+}
+
+void load_set_name(
+        struct cmds_sim *sim, const struct scenario *scenario, uint32_t server, uint32_t servers)
+{
+    char name[16], list[SCENARIO_SERVERS_MAX * 32] = "";
+    uint32_t kin = scenario_kin(scenario, server);
+    (void)snprintf(name, sizeof(name), "kin%u", scenario->servers[server].kin);
+    for (uint32_t i = 0; i < scenario->server_count; i++) {
+        if ((kin & servers & 1u << i) != 0) {
+            (void)strcat(list, list[0] != '\0' ? "," : "");
+            (void)strcat(list, cmds_sim_address(services[i].process));
+        }
+    }
+    (void)cmds_sim_set_name(sim, name, list);
+}
+
+/* Some of them, at least one. */
+static uint32_t load_draw_servers(uint32_t kin)
+{
+    uint32_t servers = 0;
+    for (uint32_t i = 0; i < 16 && servers == 0; i++) {
+        servers = kin & oracle_below(1u << SCENARIO_SERVERS_MAX);
+    }
+    return servers != 0 ? servers : kin;
+}
+
+/* `by_name`: the last one is the name of all. */
+static void load_set_endpoints(
+        struct load_group *group, struct cmds_group *handle, uint32_t servers, bool by_name)
+{
+    char name[STEER_ADDRESS_MAX];
+    struct cmds_endpoint endpoints[SCENARIO_SERVERS_MAX + 1];
+    const struct scenario *scenario = oracle.scenario;
+    uint32_t kin = scenario_kin(scenario, group->load->plan->server);
+    uint32_t count = 0, before = oracle_group(group->number)->listed;
+    for (uint32_t i = 0; i < scenario->server_count; i++) {
+        if ((servers & 1u << i) != 0) {
+            endpoints[count] =
+                    (struct cmds_endpoint)CMDS_ENDPOINT_INIT(scenario->servers[i].connect);
+            endpoints[count++].weight = oracle_chance(3) ? 1 + oracle_below(100) : 0;
+        }
+    }
+    if (by_name) {
+        load_name_of(group->load->server, name, sizeof(name));
+        endpoints[count++] = (struct cmds_endpoint)CMDS_ENDPOINT_INIT(name);
+    }
+    oracle_group_lists(group->number, by_name ? kin : servers);
+    int code = cmds_group_set_endpoints(handle, endpoints, count, NULL);
+    oracle_group_listed(group->number, code < 0 ? before : by_name ? kin : servers);
+    bool is_done = code == CMDS_E_NOT_CONNECTED && cmds_group_done(handle);
+    if (code < 0 && code != CMDS_E_CLOSED && !is_done && !load_may_fail(code)) {
+        (void)oracle_fail("cmds_group_set_endpoints(): %s", cmds_error_name(code));
+    }
+}
+
+void load_change(struct load_group *group, struct cmds_group *handle)
+{
+    const struct scenario_client *plan = group->load->plan;
+    if (!plan->moves || group->is_closing || group->is_changing || !oracle_chance(50)) {
+        return;
+    }
+    uint32_t servers = load_draw_servers(scenario_kin(oracle.scenario, plan->server));
+    group->is_changing = true;
+    if (plan->names && oracle_chance(2)) {
+        load_set_name(oracle.sim, oracle.scenario, plan->server, servers);
+    } else {
+        load_set_endpoints(group, handle, servers, plan->names && oracle_chance(2));
+    }
+    group->is_changing = false;
+}
+
+static void load_check_view(const struct load_group *group, uint32_t count)
+{
+    struct cmds_endpoint_state state = CMDS_ENDPOINT_STATE_INIT;
+    uint32_t connections = group->load->plan->connections;
+    uint32_t clients = 0, ups = 0, least = UINT32_MAX, most = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        int code = cmds_group_endpoint(group->own, i, &state);
+        if (code < 0) {
+            (void)oracle_fail("group %u: endpoint %u: %s", group->number, i, cmds_error_name(code));
+        }
+        clients += state.client_count;
+        ups += state.up_count;
+        least = state.client_count < least ? state.client_count : least;
+        most = state.client_count > most ? state.client_count : most;
+    }
+    if (clients != connections || ups != connections || most > least + 1) {
+        (void)oracle_fail("group %u: %u endpoints have %u to %u of %u connections, in all %u, of "
+                          "which %u are up",
+                group->number, count, least, most, connections, clients, ups);
+    }
+}
+
+void load_check_endpoints(struct load_group *group)
+{
+    struct cmds_error error = CMDS_ERROR_INIT;
+    const struct scenario_client *plan = group->load->plan;
+    if (!plan->moves || plan->names || plan->is_stranger || group->is_changing ||
+            !oracle_group_is_calm(group->number) || oracle_chance(2)) {
+        return;
+    }
+    group->is_changing = true; // Nobody else does.
+    uint32_t listed = oracle_group(group->number)->listed;
+    uint32_t count = (uint32_t)__builtin_popcount(listed);
+    /* A stream that lasts may hold one of them for long. */
+    int code = cmds_group_wait(group->own, 3000, &error);
+    if (code == 0 && oracle_group_is_calm(group->number) && group->closes == 0) {
+        if (cmds_group_endpoint_count(group->own) != count) {
+            (void)oracle_fail("group %u: %u endpoints of %u", group->number,
+                    cmds_group_endpoint_count(group->own), count);
+        }
+        load_check_view(group, count);
+    }
+    group->is_changing = false;
 }

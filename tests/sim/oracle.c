@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the clients say: groups, commands and their ends. See oracle.h. */
+/* What the clients say of commands and their ends. See oracle.h; of groups: oracle_group.c. */
 #include "sim/oracle.h"
 
 #include <errno.h>
@@ -9,7 +9,6 @@
 
 #include "sim/oracle_inside.h"
 
-#define ORACLE_STILL_NS  1000000000u
 #define ORACLE_SMALL_MAX 2000u
 
 struct oracle oracle;
@@ -90,211 +89,6 @@ bool oracle_body_is(struct cmds_bytes body, uint64_t id, uint32_t index, uint32_
            (body.size == 0 || memcmp(body.data, expected.data, body.size) == 0);
 }
 
-/* --- Groups ------------------------------------------------------------------------------------- */
-
-struct oracle_group *oracle_group(uint32_t group)
-{
-    return &oracle_groups[group];
-}
-
-/* `late`: how late an end may be; else: by how much a deadline, which counts from the turn's time. */
-static uint64_t oracle_slack_ns(uint32_t client, bool is_calm, bool late)
-{
-    const struct scenario *scenario = oracle.scenario;
-    uint64_t slack_ms = late ? 100 : 2;
-    bool stalls = (scenario->faults & CMDS_SIM_STALLS) != 0;
-    stalls = stalls || (!is_calm && (scenario->chaos & SCENARIO_STALL) != 0);
-    /* What has come and cannot be read for want of memory may be the answer: it is waited for. */
-    bool is_short = client != SCENARIO_NONE && scenario->clients[client].memory_size_max != 0;
-    is_short = is_short || (scenario->faults & CMDS_SIM_MEMORY) != 0;
-    if (client == SCENARIO_NONE || scenario->clients[client].is_sleepy) {
-        slack_ms += late ? 5000 : 1000;
-    } else if (is_short && late) {
-        slack_ms += 1000;
-    }
-    return (slack_ms + (stalls ? 8000 : 0)) * 1000000;
-}
-
-uint32_t oracle_group_open(uint32_t life, uint32_t client, uint32_t server, uint32_t connections)
-{
-    if (oracle.group_count == ORACLE_GROUPS_MAX) {
-        (void)oracle_fail("the oracle: more than %u groups", ORACLE_GROUPS_MAX);
-        return 0;
-    }
-    uint32_t number = oracle.group_count++;
-    bool is_calm = client != SCENARIO_NONE
-                           ? scenario_is_calm(oracle.scenario, client)
-                           : oracle_lives[life].is_calm &&
-                                     scenario_server_is_calm(oracle.scenario, server);
-    oracle_groups[number] = (struct oracle_group){
-            .life = life,
-            .server = server,
-            .client = client,
-            .connections = connections,
-            .is_calm = is_calm,
-            .slack_ns = oracle_slack_ns(client, is_calm, true),
-            .early_ns = oracle_slack_ns(client, is_calm, false),
-            .epoch = oracle_servers[server].epoch,
-            .was_down = !oracle_servers[server].is_up,
-    };
-    memset(oracle_groups[number].states, CMDS_CONNECTION_CONNECTING, connections);
-    return number;
-}
-
-bool oracle_may_lose(const struct oracle_group *group)
-{
-    const struct oracle_server *server = &oracle_servers[group->server];
-    /* It does not say when it begins to end. */
-    bool is_main =
-            group->client == SCENARIO_NONE && oracle.scenario->servers[group->server].is_main;
-    return !group->is_calm || group->was_down || server->epoch != group->epoch || is_main;
-}
-
-/* A connection that waits begins anew, or fails at once for want of an address. */
-static bool oracle_may_follow(uint32_t before, uint32_t next)
-{
-    static const uint8_t follows[] = {
-            [CMDS_CONNECTION_DOWN] = 0,
-            [CMDS_CONNECTION_UP] = 1u << CMDS_CONNECTION_DOWN | 1u << CMDS_CONNECTION_WAITING,
-            [CMDS_CONNECTION_WAITING] = 1u << CMDS_CONNECTION_DOWN | 1u << CMDS_CONNECTION_WAITING |
-                                        1u << CMDS_CONNECTION_CONNECTING,
-            [CMDS_CONNECTION_CONNECTING] = 1u << CMDS_CONNECTION_DOWN | 1u << CMDS_CONNECTION_UP |
-                                           1u << CMDS_CONNECTION_WAITING,
-    };
-    return before < sizeof(follows) && next < sizeof(follows) &&
-           (follows[before] & 1u << next) != 0;
-}
-
-/* It is not up any more, or not yet. */
-static void oracle_check_cause(uint32_t number, uint32_t client, enum cmds_connection_state state,
-        const struct cmds_error *cause)
-{
-    struct oracle_group *group = &oracle_groups[number];
-    bool is_bad = state == CMDS_CONNECTION_WAITING || state == CMDS_CONNECTION_DOWN;
-    if (state == CMDS_CONNECTION_DOWN) {
-        group->causes[client] = cause->code;
-    }
-    if (is_bad && cause->code == CMDS_E_CLOSED && group->state == ORACLE_GROUP_OPEN) {
-        (void)oracle_fail("group %u: state %u says closed, but it was not", number, state);
-    } else if (is_bad && cause->code != CMDS_E_CLOSED && group->state == ORACLE_GROUP_OPEN &&
-               !oracle_may_lose(group)) {
-        (void)oracle_fail("group %u (client %d, server %u): nothing disturbed connection %u, and "
-                          "it is in state %u: %s",
-                number, (int)group->client, group->server, client, state, cause->text);
-    }
-}
-
-void oracle_group_state(uint32_t number, uint32_t client, enum cmds_connection_state state,
-        const struct cmds_error *cause)
-{
-    struct oracle_group *group = &oracle_groups[number];
-    oracle.checks++;
-    if (group->state == ORACLE_GROUP_CLOSED || group->state == ORACLE_GROUP_VOID) {
-        (void)oracle_fail("group %u: on_state after its end", number);
-    } else if (client >= group->connections) {
-        (void)oracle_fail(
-                "group %u: on_state of connection %u of %u", number, client, group->connections);
-    } else if (!oracle_may_follow(group->states[client], state)) {
-        (void)oracle_fail("group %u: connection %u: state %u after %u", number, client, state,
-                group->states[client]);
-    } else if ((cause->code == 0) != (state == CMDS_CONNECTION_UP) ||
-               (cause->text[0] == '\0') != (state == CMDS_CONNECTION_UP)) {
-        (void)oracle_fail("group %u: state %u has the cause %d", number, state, cause->code);
-    } else {
-        group->states[client] = (uint8_t)state;
-        group->up[client] += state == CMDS_CONNECTION_UP;
-        group->waits[client] += state == CMDS_CONNECTION_WAITING;
-        group->down[client] = (uint8_t)(group->down[client] + (state == CMDS_CONNECTION_DOWN));
-        oracle_check_cause(number, client, state, cause);
-    }
-}
-
-void oracle_group_paused(uint32_t number, uint32_t client, bool in_result)
-{
-    struct oracle_group *group = &oracle_groups[number];
-    group->pauses[client]++;
-    group->is_silent[client] = group->is_silent[client] || in_result;
-    group->paused_ns = oracle_now_ns();
-}
-
-void oracle_group_resumes(uint32_t number, uint32_t client)
-{
-    struct oracle_group *group = &oracle_groups[number];
-    group->pauses[client]--;
-    group->is_silent[client] = false;
-    group->paused_ns = oracle_now_ns();
-}
-
-static bool oracle_is_paused(const struct oracle_group *group)
-{
-    bool is_paused = group->paused_ns != 0 && oracle_now_ns() < group->paused_ns + ORACLE_STILL_NS;
-    for (uint32_t i = 0; i < group->connections; i++) {
-        is_paused = is_paused || group->pauses[i] > 0;
-    }
-    return is_paused;
-}
-
-void oracle_group_closing(uint32_t number)
-{
-    if (oracle_groups[number].state == ORACLE_GROUP_OPEN) {
-        oracle_groups[number].state = ORACLE_GROUP_CLOSING;
-    }
-}
-
-static void oracle_group_check_end(uint32_t number)
-{
-    const struct oracle_group *group = &oracle_groups[number];
-    if (group->pending != 0) {
-        (void)oracle_fail("group %u (client %d): it is closed, and %llu commands have no end",
-                number, (int)group->client, (unsigned long long)group->pending);
-    }
-    for (uint32_t i = 0; i < group->connections && !group->is_sender; i++) {
-        if (group->down[i] != 1) {
-            (void)oracle_fail("group %u: it is closed, and connection %u was never down (up %u)",
-                    number, i, group->up[i]);
-        }
-        if (group->lost[i] > 0 && group->waits[i] == 0 && group->causes[i] == CMDS_E_CLOSED) {
-            (void)oracle_fail("group %u: %u commands were lost, and connection %u was not", number,
-                    group->lost[i], i);
-        }
-    }
-}
-
-void oracle_group_closed(uint32_t number)
-{
-    struct oracle_group *group = &oracle_groups[number];
-    oracle.checks++;
-    if (group->state != ORACLE_GROUP_CLOSING) {
-        (void)oracle_fail("group %u: on_closed in state %u", number, group->state);
-    }
-    group->state = ORACLE_GROUP_CLOSED;
-    oracle_group_check_end(number);
-}
-
-void oracle_group_never(uint32_t number)
-{
-    struct oracle_group *group = &oracle_groups[number];
-    if (group->pending != 0) {
-        (void)oracle_fail("group %u: it did not open, and has %llu commands", number,
-                (unsigned long long)group->pending);
-    }
-    group->state = ORACLE_GROUP_VOID;
-}
-
-void oracle_sender_refused(uint32_t number, int code, const struct cmds_error *error)
-{
-    const struct oracle_group *group = &oracle_groups[number];
-    oracle_group_never(number);
-    if (error->code != code || error->text[0] == '\0') {
-        (void)oracle_fail("cmds_sender_open() returned %s, and its error is %d: %s",
-                cmds_error_name(code), error->code, error->text);
-    }
-    if (!oracle_may_lose(group)) {
-        (void)oracle_fail("a sender of client %u to server %u did not open: %s", group->client,
-                group->server, error->text);
-    }
-}
-
 /* --- Commands ----------------------------------------------------------------------------------- */
 
 struct oracle_command *oracle_command(uint64_t id)
@@ -328,8 +122,8 @@ uint64_t oracle_command_new(
             .due_ns = deadline_ms == CMDS_NEVER ? UINT64_MAX
                                                 : now_ns + (uint64_t)deadline_ms * 1000000,
     };
-    if (type == ORACLE_WORK) {
-        oracle_servers[oracle_groups[group].server].has_works = true;
+    for (uint32_t i = 0; type == ORACLE_WORK && i < oracle.scenario->server_count; i++) {
+        oracle_servers[i].has_works |= (oracle_groups[group].servers & 1u << i) != 0;
     }
     return oracle.command_count++;
 }
@@ -426,7 +220,8 @@ static bool oracle_stands_still(const struct oracle_command *command)
 {
     const struct oracle_group *group = &oracle_groups[command->group];
     if (group->client == SCENARIO_NONE || oracle_may_lose(group) || command->type != ORACLE_ASK ||
-            command->has_failed || group->state != ORACLE_GROUP_OPEN || oracle_is_paused(group)) {
+            command->has_failed || group->state != ORACLE_GROUP_OPEN || oracle_is_paused(group) ||
+            group->moves) {
         return false;
     }
     const struct scenario_client *client = &oracle.scenario->clients[group->client];

@@ -74,10 +74,15 @@ enum oracle_group_state {
 struct oracle_group {
     uint32_t life, server, client; // client: SCENARIO_NONE: a server's own, to another one.
     uint32_t connections;
-    uint32_t epoch; // Of its server, when it was opened.
+    uint32_t servers;                           // Bits: where its commands may go.
+    uint32_t listed;                            // Of these, its endpoints now,
+    uint32_t changes;                           // which were others before,
+    uint64_t unlisted_ns[SCENARIO_SERVERS_MAX]; // until then.
+    uint32_t epochs[SCENARIO_SERVERS_MAX];      // Of its servers, when it was opened.
     uint8_t state;
     bool is_calm, is_sender, was_down;
     bool resends;                             // Some of its commands do.
+    bool moves;                               // It may be given other endpoints.
     bool breaks;                              // It has a breaker, which may open.
     uint8_t states[SCENARIO_CONNECTIONS_MAX]; // enum cmds_connection_state, told last.
     uint8_t down[SCENARIO_CONNECTIONS_MAX];
@@ -170,6 +175,11 @@ void oracle_group_state(uint32_t group, uint32_t client, enum cmds_connection_st
 void oracle_group_paused(uint32_t group, uint32_t client, bool in_result);
 /** Before it is resumed. */
 void oracle_group_resumes(uint32_t group, uint32_t client);
+/** Its endpoints are about to be these, bits by server; and are. */
+void oracle_group_lists(uint32_t group, uint32_t servers);
+void oracle_group_listed(uint32_t group, uint32_t servers);
+/** Nothing disturbs it: no connection of it may be lost. */
+bool oracle_group_is_calm(uint32_t group);
 void oracle_group_closing(uint32_t group);
 void oracle_group_closed(uint32_t group);
 /** It did not come into being. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The oracle's tables, for its own two files. */
+/* The oracle's tables, for its own three files. */
 #ifndef CMDI_TESTS_SIM_ORACLE_INSIDE_H
 #define CMDI_TESTS_SIM_ORACLE_INSIDE_H
 
@@ -11,6 +11,11 @@ struct oracle_server {
     bool is_up;     // It accepts.
     bool has_works; // Commands for its pool were sent.
 };
+// So long nothing goes on, and it is a standstill.
+#define ORACLE_STILL_NS 1000000000u
+
+/** One of its connections is paused, or was a moment ago. */
+bool oracle_is_paused(const struct oracle_group *group);
 /** Is it fine that one of its connections is lost, or never comes up? */
 bool oracle_may_lose(const struct oracle_group *group);
 

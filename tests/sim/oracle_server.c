@@ -205,6 +205,25 @@ static void oracle_exec_link(
     command->link = link;
 }
 
+/* Is it there where the group's endpoints are, or were when it was sent? */
+static void oracle_exec_place(uint64_t id, const struct oracle_command *command, uint32_t server)
+{
+    const struct oracle_group *group = &oracle_groups[command->group];
+    uint32_t bit = 1u << server;
+    bool is_late = command->sent_ns > group->unlisted_ns[server] + group->slack_ns;
+    if ((group->servers & bit) == 0) {
+        (void)oracle_fail("server %u: command %llu was for server %u", server,
+                (unsigned long long)id, group->server);
+    }
+    if ((group->listed & bit) == 0 && is_late && !scenario_lies(oracle.scenario) &&
+            (oracle.scenario->faults & CMDS_SIM_MEMORY) == 0) {
+        (void)oracle_fail("server %u: command %llu was sent %llu us after it was no endpoint any "
+                          "more",
+                server, (unsigned long long)id,
+                (unsigned long long)(command->sent_ns - group->unlisted_ns[server]) / 1000);
+    }
+}
+
 /*
  * Only what may be lost without harm is sent twice, and only when it was. Returns: the record of this
  * execution.
@@ -257,7 +276,6 @@ struct oracle_command *oracle_exec(uint32_t number, uint32_t link, struct cmds_c
     }
     uint64_t record = cmds_call_round(call) > 0 ? (uintptr_t)cmds_call_context(call) : value->id;
     struct oracle_command *command = &oracle_commands[record];
-    const struct oracle_group *group = &oracle_groups[command->group];
     if (!oracle_is_plan(command, value)) {
         (void)oracle_fail("server %u: command %llu is not what was sent", life->number,
                 (unsigned long long)value->id);
@@ -265,10 +283,7 @@ struct oracle_command *oracle_exec(uint32_t number, uint32_t link, struct cmds_c
     if (life->is_over) {
         (void)oracle_fail("server %u: a command after its end", life->number);
     }
-    if (group->server != life->number) {
-        (void)oracle_fail("server %u: command %llu was for server %u", life->number,
-                (unsigned long long)value->id, group->server);
-    }
+    oracle_exec_place(value->id, command, life->number);
     if (cmds_call_round(call) > 0) {
         life->rounds++;
         if (command->executions == 0 || command->life != number) {
@@ -413,8 +428,8 @@ void oracle_server_counters(uint32_t number, const struct cmds_server_counters *
 static void oracle_check_drained(uint64_t id, const struct oracle_command *command)
 {
     const struct oracle_group *group = &oracle_groups[command->group];
-    uint32_t linger_ms = oracle.scenario->servers[group->server].linger_ms;
     const struct oracle_life *life = &oracle_lives[command->life];
+    uint32_t linger_ms = oracle.scenario->servers[life->number].linger_ms;
     uint64_t linger_ns = (linger_ms != 0 ? linger_ms : 2000) * 1000000ull;
     if (command->ended_ns >= life->ending_ns + linger_ns) {
         return;

@@ -85,6 +85,18 @@ static void draw_server_limits(
     }
 }
 
+/* What has to be the same where a client is to speak with either. */
+static void draw_kin(const struct scenario_server *one, struct scenario_server *server)
+{
+    server->kin = one->kin;
+    server->port = one->port;
+    server->host_of = server->number;
+    server->codec = one->codec;
+    server->masked = one->masked;
+    server->frame_size_max = one->frame_size_max;
+    memcpy(server->server_info, one->server_info, sizeof(server->server_info));
+}
+
 static void draw_server(struct draw *draw, struct scenario *scenario, uint32_t number)
 {
     struct scenario_server *server = &scenario->servers[number];
@@ -92,6 +104,7 @@ static void draw_server(struct draw *draw, struct scenario *scenario, uint32_t n
             .number = number,
             .port = 9000 + number,
             .host_of = number,
+            .kin = number,
             .codec = (uint8_t)draw_between(draw, 0, SCENARIO_CODECS - 1),
             .masked = draw_one_in(draw, 4),
             .fragile = draw_one_in(draw, 2),
@@ -118,6 +131,9 @@ static void draw_server(struct draw *draw, struct scenario *scenario, uint32_t n
     (void)snprintf(server->server_info, sizeof(server->server_info),
             draw_one_in(draw, 2) ? "default" : "info-%u", number);
     draw_server_limits(draw, scenario, server);
+    if (number > 0 && draw_one_in(draw, 2)) {
+        draw_kin(&scenario->servers[draw_between(draw, 0, number - 1)], server);
+    }
 }
 
 static void draw_client_limits(
@@ -185,6 +201,9 @@ static void draw_client(struct draw *draw, struct scenario *scenario, uint32_t n
     client->picks = draw_one_in(draw, 3);
     client->resends = draw_one_in(draw, 2);
     client->pauses = draw_one_in(draw, 3);
+    client->moves = draw_one_in(draw, 2);
+    client->names = draw_one_in(draw, 3);
+    client->dispatch = (uint8_t)draw_between(draw, 0, 4);
     client->stream_size_max = draw_rarely(draw, 2, 1, 20000);
     (void)snprintf(client->name, sizeof(client->name), "client%u", number);
     draw_client_limits(draw, &scenario->servers[server], client);
@@ -273,11 +292,29 @@ bool scenario_server_is_calm(const struct scenario *scenario, uint32_t number)
            !server->strict && server->connection_count_max == 0 && scenario->bytes_per_ms == 0;
 }
 
+uint32_t scenario_kin(const struct scenario *scenario, uint32_t server)
+{
+    uint32_t kin = 0;
+    for (uint32_t i = 0; i < scenario->server_count; i++) {
+        kin |= scenario->servers[i].kin == scenario->servers[server].kin ? 1u << i : 0;
+    }
+    return kin;
+}
+
+bool scenario_lies(const struct scenario *scenario)
+{
+    return (scenario->faults & CMDS_SIM_NAMES) != 0 || (scenario->chaos & SCENARIO_NAME) != 0;
+}
+
 bool scenario_is_calm(const struct scenario *scenario, uint32_t number)
 {
     const struct scenario_client *client = &scenario->clients[number];
-    return scenario_server_is_calm(scenario, client->server) &&
-           (!client->fragile || scenario->chaos == 0) && !client->is_stranger &&
+    bool is_calm = scenario_server_is_calm(scenario, client->server);
+    uint32_t kin = client->moves ? scenario_kin(scenario, client->server) : 0;
+    for (uint32_t i = 0; i < scenario->server_count; i++) {
+        is_calm = is_calm && ((kin & 1u << i) == 0 || scenario_server_is_calm(scenario, i));
+    }
+    return is_calm && (!client->fragile || scenario->chaos == 0) && !client->is_stranger &&
            !client->is_tough && client->memory_size_max == 0;
 }
 

@@ -47,11 +47,14 @@ struct scenario_server {
     char name[24], connect[32], server_info[32];
     uint32_t port;
     uint32_t host_of; // The server whose host it lives on; its own number: a host of its own.
-    uint8_t codec;    // enum scenario_codec
-    bool masked;      // With TLS's double.
-    bool fragile;     // Something may befall it.
-    bool strict;      // Its limits may end a connection that did nothing wrong.
-    bool is_main;     // cmds_server_main().
+    // The first of those that are alike: a group may have any of them as its endpoints. They have hosts of
+    // their own and the same port.
+    uint32_t kin;
+    uint8_t codec; // enum scenario_codec
+    bool masked;   // With TLS's double.
+    bool fragile;  // Something may befall it.
+    bool strict;   // Its limits may end a connection that did nothing wrong.
+    bool is_main;  // cmds_server_main().
     bool is_inline;
     bool reuse_port, queues;
     bool is_patient; // CMDS_SLOW_READER_WAIT
@@ -76,6 +79,9 @@ struct scenario_client {
     bool forgets, sticky, picks;          // picks: by a strategy of its own.
     bool resends;                         // Commands that say nothing else.
     bool pauses;                          // Connections, for a while.
+    bool moves;       // It has all kin of its server as endpoints, and sets others now and then.
+    bool names;       // By "dns:", and the name moves.
+    uint8_t dispatch; // Which of the library's: see load_group_options().
     uint32_t shards, groups, connections, threads, senders;
     uint32_t stream_size_max;   // Of senders, whose streams are read slowly. 0: they are not.
     uint32_t commands, at_once; // In all; of one shard of one group at a time.
@@ -116,6 +122,10 @@ struct scenario_limits {
 void scenario_draw(struct scenario *scenario, uint64_t seed, const struct scenario_limits *limits);
 /** In a line of words. */
 void scenario_describe(const struct scenario *scenario, char *text, size_t size);
+/** All servers alike: bits by number. */
+uint32_t scenario_kin(const struct scenario *scenario, uint32_t server);
+/** A name may mean the host of another one. */
+bool scenario_lies(const struct scenario *scenario);
 /** Nothing that was drawn touches the server. */
 bool scenario_server_is_calm(const struct scenario *scenario, uint32_t server);
 /** Nor the client, nor what is between them. */

@@ -84,6 +84,9 @@ static void simulate_populate(struct cmds_sim *sim, struct scenario *scenario)
         const char *where = i % 2 == 0 ? host : cmds_sim_address(services[i].process);
         (void)snprintf(plan->connect, sizeof(plan->connect), "%s:%u", where, plan->port);
     }
+    for (uint32_t i = 0; i < scenario->server_count; i++) {
+        load_set_name(sim, scenario, i, scenario_kin(scenario, i));
+    }
     for (uint32_t i = 0; i < scenario->client_count; i++) {
         struct scenario_client *plan = &scenario->clients[i];
         memset(&loads[i], 0, sizeof(loads[i]));
