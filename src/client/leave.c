@@ -41,13 +41,8 @@ static bool client_is_needed(const struct cmdi_client *client)
 
 bool cmdi_client_look_left(struct cmdi_client *client, uint64_t now_ms)
 {
-    const struct cmdi_client_ops *ops = client->client_shard->config->ops;
     bool is_needed = client_is_needed(client);
     CMDI_ASSERT(client->conn_live);
-    /* Of room on other shards nobody tells. */
-    if (cmdi_queue_size(&client->backlog) > 0) {
-        ops->on_backlog(client->client_shard);
-    }
     if (client->is_finishing) {
         cmdi_conn_fail(&client->conn, CMDS_E_CLOSED, "the server did not let go of it in time");
         return false;

@@ -21,6 +21,10 @@
 #include "group/send.h"
 #include "group/wait.h"
 
+enum {
+    GROUP_SHARD_HAND_OVER_MS = 10, // What no other connection had room for is offered again.
+};
+
 /* --- Which clients take commands -------------------------------------------------------------- */
 
 static void group_shard_count_state(
@@ -167,17 +171,37 @@ static int group_shard_send_moved(struct cmdi_client *client, struct cmdi_comman
     return code;
 }
 
-/* Commands that wait for a connection that is not up go to one that is. */
+/*
+ * Commands that wait for a connection that is not up go to one that is. Those for which there is no room
+ * are offered again when there is some here, and soon: of room on other shards nobody tells.
+ */
 static void group_shard_hand_over(struct cmdi_group_shard *group_shard)
 {
+    struct cmdi_client_shard *client_shard = &group_shard->client_shard;
+    bool stays = false;
     if (group_shard->connecting_count == 0 || atomic_load(&group_shard->group->up_count) == 0) {
         return;
     }
     for (uint32_t i = 0; i < group_shard->client_count; i++) {
-        if (!cmdi_client_is_up(group_shard->list[i])) {
-            cmdi_client_hand_over(group_shard->list[i], group_shard_send_moved);
+        struct cmdi_client *client = group_shard->list[i];
+        if (!cmdi_client_is_up(client)) {
+            cmdi_client_hand_over(client, group_shard_send_moved);
+            stays |= cmdi_queue_size(&client->backlog) > 0;
         }
     }
+    if (stays) {
+        client_shard->wants_room = true;
+        cmdi_shard_timer(client_shard->shard, &group_shard->hand_over_timer,
+                cmdi_client_shard_now_ms(client_shard) + GROUP_SHARD_HAND_OVER_MS);
+    }
+}
+
+static void group_shard_on_hand_over(struct cmdi_timer *timer, uint64_t now_ms)
+{
+    struct cmdi_group_shard *group_shard =
+            CMDI_CONTAINER(timer, struct cmdi_group_shard, hand_over_timer);
+    (void)now_ms;
+    cmdi_shard_flush(group_shard->client_shard.shard, &group_shard->room_work);
 }
 
 static void group_shard_look_for_room(struct cmdi_group_shard *group_shard)
@@ -258,6 +282,7 @@ static void group_shard_close(struct cmdi_group_shard *group_shard)
     CMDI_ASSERT(!group_shard->closing && group_shard->hold_count > 0);
     group_shard->closing = true;
     cmdi_shard_timer_off(group_shard->client_shard.shard, &group_shard->look_up_timer);
+    cmdi_shard_timer_off(group_shard->client_shard.shard, &group_shard->hand_over_timer);
     cmdi_attempt_end_waiting(group_shard, CMDS_E_CLOSED, "the group was closed");
     cmdi_resend_end_resting(group_shard, CMDS_E_CLOSED, "the group was closed");
     for (uint32_t i = 0; i < group_shard->client_count; i++) {
@@ -431,6 +456,7 @@ struct cmdi_group_shard *cmdi_group_shard_create(struct cmds_group *group, uint3
     cmdi_list_init(&group_shard->forgotten);
     group_shard->mail.fn = group_shard_on_mail;
     cmdi_timer_init(&group_shard->look_up_timer, group_shard_on_look_up);
+    cmdi_timer_init(&group_shard->hand_over_timer, group_shard_on_hand_over);
     group_shard->clients = calloc(count > 0 ? count : 1, sizeof(*group_shard->clients));
     group_shard->list = calloc(count > 0 ? count : 1, sizeof(struct cmdi_client *));
     if (group_shard->clients == NULL || group_shard->list == NULL) {

@@ -47,7 +47,8 @@ struct cmdi_group_shard {
 
     _Atomic uint32_t nudges; // enum cmdi_nudge; not 0: the mail is under way.
     struct cmdi_mail mail;
-    struct cmdi_timer look_up_timer; // Of the first shard.
+    struct cmdi_timer look_up_timer;   // Of the first shard.
+    struct cmdi_timer hand_over_timer; // Something waits for a connection that is not up.
 };
 
 extern const struct cmdi_client_ops cmdi_group_shard_client_ops;

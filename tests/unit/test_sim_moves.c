@@ -73,10 +73,8 @@ static uint32_t server_of(struct mover *mover, uint32_t client)
 }
 
 /* Two connections, one to each server. `window`: of each; 0: large. */
-static void mover_open(struct mover *mover, struct hall *hall, uint32_t window)
+static void mover_init(struct mover *mover, struct hall *hall, uint32_t window)
 {
-    struct guest guests[SERVERS];
-    *mover = (struct mover){.lasts = 0};
     hall->context = mover;
     asker_init(&mover->asker, hall);
     mover->asker.options.connect = "127.0.0.1:9001,127.0.0.1:9002";
@@ -84,6 +82,14 @@ static void mover_open(struct mover *mover, struct hall *hall, uint32_t window)
     mover->asker.options.reconnect_delay_ms = 1;
     mover->asker.options.in_flight_max = window;
     mover->asker.options.dispatch = &cmds_dispatch_round_robin;
+}
+
+/* Both are up. */
+static void mover_open(struct mover *mover, struct hall *hall, uint32_t window)
+{
+    struct guest guests[SERVERS];
+    *mover = (struct mover){.lasts = 0};
+    mover_init(mover, hall, window);
     for (uint32_t i = 0; i < SERVERS; i++) {
         mover->listeners[i] = listen_at((uint16_t)(9001 + i));
     }
@@ -408,6 +414,36 @@ static void test_sim_moves_let_go_of_what_waits(void)
     }
 }
 
+/* Nobody is up, and what is sent waits on both; then one of the servers answers, and the other never. */
+static void script_half(struct hall *hall)
+{
+    struct mover mover = {.listeners = {listen_at(9001), listen_at(9002)}};
+    mover_init(&mover, hall, 3);
+    asker_open(&mover.asker, hall);
+    for (uint32_t i = 0; i < SERVERS; i++) {
+        CU_ASSERT_TRUE(host_accept(mover.listeners[i], &mover.servers[i], 1000));
+    }
+    for (uint32_t i = 0; i < 6; i++) {
+        CU_ASSERT_EQUAL(ask(&mover.asker, i, 0, NULL), 0);
+    }
+    cmds_sim_sleep_ms(HALL_SETTLE_MS);
+    host_inform(&mover.servers[1], "default");
+    (void)serve(&mover, 1, HALL_SETTLE_MS);
+    CU_ASSERT_EQUAL(mover.asker.good, 6);
+    mover_close(&mover);
+}
+
+static void test_sim_moves_need_no_move(void)
+{
+    for (uint32_t shards = 1; shards <= 2; shards++) {
+        struct hall hall;
+        hall_init(&hall);
+        hall.runtime_options.shard_count = shards;
+
+        run_all(&hall, script_half);
+    }
+}
+
 /* --- Counted ------------------------------------------------------------------------------------ */
 
 /* While somebody counts: what is on the second shard goes to the first. */
@@ -523,6 +559,7 @@ static CU_TestInfo tests[] = {
         {"take what is sent again along", test_sim_moves_take_what_is_sent_again_along},
         {"do not blame the next server", test_sim_moves_do_not_blame_the_next_server},
         {"let go of what waits", test_sim_moves_let_go_of_what_waits},
+        {"need no move", test_sim_moves_need_no_move},
         {"hide nothing from who counts", test_sim_moves_hide_nothing_from_who_counts},
         {"do not lose what a close would send", test_sim_moves_do_not_lose_what_a_close_would_send},
         CU_TEST_INFO_NULL,
