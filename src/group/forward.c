@@ -12,6 +12,9 @@
  * under way. The call's side ends with its last result, or with the cancellation of the call, which
  * under the lock stops the other side from sending home; what is under way then arrives, finds
  * home_over, and is dropped. The attempt's side ends with the attempt's last result.
+ *
+ * Results on their way home are bounded: when too many bytes of one call are, the connection that they
+ * come from is not read until the call's shard has caught up. They count as the attempt's shard's.
  */
 #include "group/forward.h"
 
@@ -22,12 +25,19 @@
 
 #include "base/assert.h"
 #include "base/time.h"
+#include "client/pause.h"
+#include "client/result.h"
 #include "group/attempt.h"
 #include "group/health.h"
 #include "group/ref.h"
 #include "group/send.h"
 #include "group/wait.h"
 #include "server/call_observer.h"
+
+enum {
+    COURIER_SIZE_MAX = 256 * 1024, // On their way home.
+    COURIER_SIZE_LOW = COURIER_SIZE_MAX / 4,
+};
 
 struct cmdi_forward {
     struct cmdi_attempt attempt;
@@ -44,7 +54,10 @@ struct courier {
     int last_code;  // What `last` carries: there was no memory for the result itself.
     bool home_over; // The call has had its last result, or `cancelled` brings it. Its shard's.
     pthread_mutex_t lock;
-    bool home_alive; // The call's shard still wants mail. Under the lock.
+    bool home_alive; // The call's shard still wants mail. Under the lock, as all up to `refs`.
+    bool is_paused;  // The connection `client` is not read because of it.
+    uint32_t client;
+    size_t size; // Of the results on their way.
     _Atomic uint32_t refs;
 };
 
@@ -52,6 +65,7 @@ struct courier_result {
     struct cmdi_mail mail;
     struct courier *courier;
     struct cmds_result *result;
+    size_t size; // Of both.
 };
 
 size_t cmdi_forward_size(void)
@@ -139,12 +153,43 @@ static int forward_here(struct cmdi_group_shard *group_shard, struct cmdi_comman
 
 /* --- The call lives on another shard ---------------------------------------------------------- */
 
+static struct cmds_group *courier_group(const struct courier *courier)
+{
+    return courier->forward.attempt.group_shard->group;
+}
+
+static struct cmdi_account *courier_account(const struct courier *courier)
+{
+    return &courier->forward.attempt.group_shard->client_shard.shard->buffers.account;
+}
+
+/* Under the lock. In the result that is being reported: no further one of that connection follows. */
+static void courier_pause_if_full(struct courier *courier, const struct cmds_result *result)
+{
+    if (!courier->is_paused && !result->last && courier->size >= COURIER_SIZE_MAX) {
+        courier->is_paused = true;
+        courier->client = result->client;
+        cmdi_client_pause(courier_group(courier)->clients[result->client]);
+    }
+}
+
+/* Under the lock. Thread: any. */
+static void courier_read_on(struct courier *courier)
+{
+    if (courier->is_paused) {
+        courier->is_paused = false;
+        /* CMDS_E_CLOSED: with the group nothing is read any more. */
+        (void)cmds_group_resume(courier_group(courier), courier->client);
+    }
+}
+
 static void courier_unref(struct courier *courier)
 {
     uint32_t before = atomic_fetch_sub_explicit(&courier->refs, 1, memory_order_acq_rel);
     CMDI_ASSERT(before > 0);
     if (before == 1) {
-        struct cmds_group *group = courier->forward.attempt.group_shard->group;
+        struct cmds_group *group = courier_group(courier);
+        CMDI_ASSERT(courier->size == 0 && !courier->is_paused);
         (void)pthread_mutex_destroy(&courier->lock);
         free(courier);
         cmdi_group_leave(group);
@@ -163,6 +208,19 @@ static void courier_end_home(struct courier *courier, const struct cmds_result *
     courier_unref(courier);
 }
 
+/* Under the lock. */
+static void courier_arrived(struct courier *courier, struct courier_result *carried)
+{
+    CMDI_ASSERT(carried->size <= courier->size);
+    courier->size -= carried->size;
+    cmdi_account_free_shared(courier_account(courier), carried->size);
+    cmds_result_free(carried->result);
+    free(carried);
+    if (courier->size <= COURIER_SIZE_LOW) {
+        courier_read_on(courier);
+    }
+}
+
 static void courier_on_result(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
     (void)shard;
@@ -176,8 +234,9 @@ static void courier_on_result(struct cmdi_shard *shard, struct cmdi_mail *mail)
     } else {
         courier->forward.on_result(courier->forward.call, result);
     }
-    cmds_result_free(result);
-    free(carried);
+    pthread_mutex_lock(&courier->lock);
+    courier_arrived(courier, carried);
+    pthread_mutex_unlock(&courier->lock);
     courier_unref(courier); // The mail's own.
 }
 
@@ -193,19 +252,38 @@ static void courier_on_last(struct cmdi_shard *shard, struct cmdi_mail *mail)
     courier_unref(courier);
 }
 
+/* Charged for. Returns: NULL: there is no memory for it. */
+static struct courier_result *courier_carry(
+        struct courier *courier, const struct cmds_result *result)
+{
+    size_t size = sizeof(struct courier_result) + sizeof(*result) +
+                  (result->value != NULL ? cmdi_result_value_size(result) : 0);
+    if (!cmdi_account_charge_shared(courier_account(courier), size)) {
+        return NULL;
+    }
+    struct courier_result *carried = malloc(sizeof(*carried));
+    struct cmds_result *copy = carried != NULL ? cmds_result_copy(result) : NULL;
+    if (copy == NULL) {
+        free(carried);
+        cmdi_account_free_shared(courier_account(courier), size);
+        return NULL;
+    }
+    *carried = (struct courier_result){
+            .mail = {.fn = courier_on_result}, .courier = courier, .result = copy, .size = size};
+    return carried;
+}
+
 /* Under the lock, and home lives. */
 static void courier_post(struct courier *courier, const struct cmds_result *result)
 {
-    struct courier_result *carried = malloc(sizeof(*carried));
-    struct cmds_result *copy = carried != NULL ? cmds_result_copy(result) : NULL;
-    if (copy != NULL) {
-        *carried = (struct courier_result){
-                .mail = {.fn = courier_on_result}, .courier = courier, .result = copy};
+    struct courier_result *carried = courier_carry(courier, result);
+    if (carried != NULL) {
+        courier->size += carried->size;
+        courier_pause_if_full(courier, result);
         atomic_fetch_add(&courier->refs, 1);
         cmdi_shard_post(courier->home, &carried->mail);
         return;
     }
-    free(carried);
     /* No further result comes: the call must not miss one without knowing. */
     if (courier->last_code == 0) {
         courier->last_code = -ENOMEM;

@@ -12,6 +12,7 @@
 #include "ring/socket.h"
 #include "server/call.h"
 #include "support/sim/host.h"
+#include "wire/frame.h"
 
 enum {
     SEEDS = 5,
@@ -31,7 +32,8 @@ struct relay {
     int overtake;           // What a send was told in the callback of the last result.
     struct cmds_call *call; // That was forwarded to another shard. Borrowed.
     uint32_t barred;        // Forwards that ended with CMDS_E_NOT_ALLOWED.
-    int code;               // What the last forward returned.
+    int64_t lines;
+    int code; // What the last forward returned.
 };
 
 static const struct cmds_breaker_options *breaker; // Of each endpoint; NULL: none.
@@ -315,6 +317,119 @@ static void test_sim_forward_has_what_is_left_of_its_call(void)
     run_all(&hall, script_late);
 }
 
+/* --- More than its home can deal with ------------------------------------------------------------- */
+
+enum {
+    LINES = 400, // Of which a quarter of a megabyte may be on its way.
+    LINE_SIZE = 4000,
+};
+
+static void on_line(struct cmds_call *call, const struct cmds_result *result)
+{
+    struct relay *relay = ((struct hall *)cmds_call_receiver(call))->context;
+    const struct line *line = line_of(result);
+    relay->lasts += result->last;
+    if (line == NULL) {
+        relay->cancelled += result->error == CMDS_E_CANCELLED;
+        return;
+    }
+    CU_ASSERT_EQUAL(line->number, relay->lines++);
+    CU_ASSERT_EQUAL(line->text.size, LINE_SIZE);
+    if (result->last) {
+        (void)hall_answer(call, 1);
+    }
+}
+
+static int act_lines(struct cmds_call *call, const struct act *act)
+{
+    struct relay *relay = ((struct hall *)cmds_call_receiver(call))->context;
+    if (cmdi_call_shard(call) == relay_shard(relay)) {
+        return hall_answer(call, act->number);
+    }
+    relay->call = call;
+    return cmds_group_forward(relay->asker.group, act_message(act), call, on_line);
+}
+
+/* Returns: it was taken as a whole. */
+static bool host_writes_line(struct relay *relay, uint64_t sequence, uint32_t number, bool last)
+{
+    uint8_t out[CMDI_FRAME_HEADER_MAX + 16 + LINE_SIZE];
+    const uint8_t body[] = {0x93, 0xcd, (uint8_t)(number >> 8), (uint8_t)number, last ? 0xc3 : 0xc2,
+            0xda, LINE_SIZE >> 8, LINE_SIZE & 0xff};
+    uint8_t *end = cmdi_frame_header_encode(
+            out, sequence, line_type.number, sizeof(body) + LINE_SIZE, false);
+    memcpy(end, body, sizeof(body));
+    memset(end + sizeof(body), 'x', LINE_SIZE);
+    size_t size = (size_t)(end - out) + sizeof(body) + LINE_SIZE;
+    size_t sent = 0;
+    uint64_t until_ms = 10000;
+    while (sent < size && until_ms-- > 0) {
+        sent += guest_write(&relay->server, out + sent, size - sent);
+        if (sent < size) {
+            cmds_sim_sleep_ms(1);
+        }
+    }
+    return sent == size;
+}
+
+/* The call's shard stands still: no more than so much is taken from the server meanwhile. */
+static void script_flood(struct hall *hall)
+{
+    struct relay relay;
+    struct guest guests[2];
+    struct cmds_group_counters counters = CMDS_GROUP_COUNTERS_INIT;
+    relay_open(&relay, hall);
+    uint64_t sequence = cross(&relay, guests);
+    uint32_t home = cmdi_call_shard(relay.call)->index;
+    CU_ASSERT_EQUAL(cmds_runtime_post(hall->runtime, home, stand_still, NULL), 0);
+
+    for (uint32_t i = 0; i < LINES; i++) {
+        CU_ASSERT_TRUE(host_writes_line(&relay, sequence, i, i + 1 == LINES));
+    }
+
+    HALL_UNTIL(relay.lasts == 1);
+    CU_ASSERT_EQUAL(relay.lines, LINES);
+    CU_ASSERT_EQUAL(cmds_group_stats(relay.asker.group, &counters), 0);
+    CU_ASSERT(counters.read_pauses > 0);
+    leave(guests);
+    relay_close(&relay);
+}
+
+/* Then its call is cancelled before it has seen any of them: the server is read on, for others. */
+static void script_flood_for_nobody(struct hall *hall)
+{
+    struct relay relay;
+    struct guest guests[2];
+    relay_open(&relay, hall);
+    uint64_t sequence = cross(&relay, guests);
+    uint32_t home = cmdi_call_shard(relay.call)->index;
+    CU_ASSERT_EQUAL(cmds_runtime_post(hall->runtime, home, stand_still, NULL), 0);
+    CU_ASSERT_EQUAL(cmds_runtime_post(hall->runtime, home, cancel_at_home, &relay), 0);
+
+    for (uint32_t i = 0; i < LINES; i++) {
+        CU_ASSERT_TRUE(host_writes_line(&relay, sequence, i, i + 1 == LINES));
+    }
+
+    HALL_UNTIL(relay.lasts == 1);
+    CU_ASSERT_EQUAL(relay.cancelled, 1);
+    CU_ASSERT_EQUAL(relay.lines, 0);
+    HALL_UNTIL(cmds_group_pending(relay.asker.group) == 0);
+    CU_ASSERT_EQUAL(cmds_group_resume(relay.asker.group, 0), -EINVAL); // It is not paused.
+    leave(guests);
+    relay_close(&relay);
+}
+
+static void test_sim_forward_waits_for_the_shard_of_its_call(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.act = act_lines;
+    hall.runtime_options.shard_count = 2;
+
+    run_all(&hall, script_flood);
+    run_all(&hall, script_flood_for_nobody);
+}
+
 /* The group lives in another runtime, which stands still until that of both calls has gone. */
 static void script_homeless(struct hall *hall)
 {
@@ -530,6 +645,7 @@ static CU_TestInfo tests[] = {
         {"that meets its cancel ends once", test_sim_forward_that_meets_its_cancel_ends_once},
         {"has what is left of its call", test_sim_forward_has_what_is_left_of_its_call},
         {"whose home has gone stays away", test_sim_forward_whose_home_has_gone_stays_away},
+        {"waits for the shard of its call", test_sim_forward_waits_for_the_shard_of_its_call},
         {"goes to a shard that is connected", test_sim_forward_goes_to_a_shard_that_is_connected},
         {"is barred with its endpoint", test_sim_forward_is_barred_with_its_endpoint},
         CU_TEST_INFO_NULL,
