@@ -203,7 +203,21 @@ void cmdi_resend_end_resting(struct cmdi_group_shard *group_shard, int code, con
     }
 }
 
-/* Where no connection is up, but another shard has one. Returns: true: that one has it now. */
+/*
+ * To a connection that is up, of another shard; without any in the whole group behind one of this shard's
+ * that is coming up, from where it is handed over to whichever is up first. Returns: as a send.
+ */
+static int resend_send(struct cmdi_group_shard *here, struct cmdi_command *command)
+{
+    struct cmdi_client *client = NULL;
+    int code = cmdi_group_send_moved(&here->clients[0], command);
+    if (code == CMDS_E_NOT_CONNECTED && here->up_count == 0) {
+        code = cmdi_group_shard_send(here, command, 0, &client);
+    }
+    return code;
+}
+
+/* Where no connection is up. Returns: true: a client has it now. */
 static bool resend_elsewhere(struct cmdi_resend *resend, struct cmdi_group_shard *here)
 {
     struct cmdi_group_shard *holds = resend->holds;
@@ -224,7 +238,7 @@ static bool resend_elsewhere(struct cmdi_resend *resend, struct cmdi_group_shard
         resend->extra->on_forget = NULL; // The client finds it.
     }
     resend->holds = NULL; // Before another thread may have it.
-    if (cmdi_group_send_moved(&here->clients[0], &command) < 0) {
+    if (resend_send(here, &command) < 0) {
         resend->holds = holds;
         return false;
     }

@@ -328,6 +328,45 @@ static void test_sim_moves_take_what_is_sent_again_along(void)
     run_all(&hall, script_again);
 }
 
+/* It is to be sent again, and nobody is up: whichever server comes back has it. */
+static void script_any(struct hall *hall)
+{
+    struct mover mover;
+    struct cmds_ticket ticket;
+    struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+    struct act act = {1000};
+    mover_open(&mover, hall, 0);
+    let_wait(&mover);
+    how.resend = CMDS_RESEND_ONCE;
+    how.ticket = &ticket;
+    CU_ASSERT_EQUAL(
+            cmds_group_send(mover.asker.group, act_message(&act), &how, on_cancelled, &mover), 0);
+    cmds_sim_sleep_ms(HALL_SETTLE_MS);
+    for (uint32_t i = 0; i < SERVERS; i++) {
+        guest_close(&mover.servers[i]);
+        CU_ASSERT_TRUE(host_accept(mover.listeners[server_of(&mover, i)], &mover.servers[i], 1000));
+    }
+    cmds_sim_sleep_ms(HALL_SETTLE_MS);
+    uint32_t back = hall->sim_options.seed % 2 == 0;
+    host_inform(&mover.servers[back], "default");
+    CU_ASSERT_NOT_EQUAL(host_expects(&mover.servers[back], 1000, 1000), 0);
+    CU_ASSERT_EQUAL(cmds_group_forget(mover.asker.group, ticket), 0);
+    HALL_UNTIL(mover.lasts == 1);
+    CU_ASSERT_EQUAL(mover.cancelled, 1);
+    mover_close(&mover);
+}
+
+static void test_sim_moves_bring_what_is_sent_again_to_any(void)
+{
+    for (uint32_t shards = 1; shards <= 2; shards++) {
+        struct hall hall;
+        hall_init(&hall);
+        hall.runtime_options.shard_count = shards;
+
+        run_all(&hall, script_any);
+    }
+}
+
 /* --- Strangers ---------------------------------------------------------------------------------- */
 
 /* The next server is no stranger: if its connection is lost, it is tried again. */
@@ -557,6 +596,7 @@ static CU_TestInfo tests[] = {
         {"leave a forward on its shard", test_sim_moves_leave_a_forward_on_its_shard},
         {"take a forward along", test_sim_moves_take_a_forward_along},
         {"take what is sent again along", test_sim_moves_take_what_is_sent_again_along},
+        {"bring what is sent again to any", test_sim_moves_bring_what_is_sent_again_to_any},
         {"do not blame the next server", test_sim_moves_do_not_blame_the_next_server},
         {"let go of what waits", test_sim_moves_let_go_of_what_waits},
         {"need no move", test_sim_moves_need_no_move},
