@@ -27,7 +27,7 @@ bool load_is_over(const struct load *load)
            oracle_now_ns() >= oracle.scenario->load_ms * 1000000ull;
 }
 
-static void load_pass(struct load *load, uint32_t ms)
+void load_pass(struct load *load, uint32_t ms)
 {
     if (!load->plan->is_inline) {
         cmds_sim_sleep_ms(ms);
@@ -199,6 +199,9 @@ void load_close(struct load_group *group, struct cmds_group *handle)
 static void load_begin_close(struct load *load, struct load_group *group)
 {
     bool drains = oracle_chance(2);
+    if (load_is_over(load) && oracle_chance(2)) {
+        load_settle_group(group);
+    }
     group->is_closing = true;
     load_resume_some(group, group->own, oracle_chance(8) ? UINT32_MAX : 1);
     if (drains) {
@@ -209,7 +212,6 @@ static void load_begin_close(struct load *load, struct load_group *group)
         }
     }
     load_look(group);
-    load_check_endpoints(group);
     group->is_left = load->is_last && group->closes == 0 && oracle_chance(2);
     if (!group->is_left) {
         load_close(group, group->own);

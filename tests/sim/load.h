@@ -85,6 +85,8 @@ extern struct load loads[SCENARIO_CLIENTS_MAX];
 int load_main(void *context);
 /** No more is to be sent. */
 bool load_is_over(const struct load *load);
+/** Lets the time pass: an inline runtime turns meanwhile. */
+void load_pass(struct load *load, uint32_t ms);
 /** May this failure come of what was drawn? */
 bool load_may_fail(int code);
 /** The options of its groups; the callbacks are for a struct load_group. */
@@ -118,7 +120,7 @@ void load_set_connect(struct load *load);
 /** Lets the name of all kin of `server` mean these, bits; before the run as well. */
 void load_set_name(
         struct cmds_sim *sim, const struct scenario *scenario, uint32_t server, uint32_t servers);
-/** If nothing disturbs it: do its endpoints say what it has? */
-void load_check_endpoints(struct load_group *group);
+/** Nothing more is sent: waits until all its connections are up, as they have to be some day. */
+void load_settle_group(struct load_group *group);
 
 #endif
