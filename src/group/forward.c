@@ -14,7 +14,8 @@
  * home_over, and is dropped. The attempt's side ends with the attempt's last result.
  *
  * Results on their way home are bounded: when too many bytes of one call are, the connection that they
- * come from is not read until the call's shard has caught up. They count as the attempt's shard's.
+ * come from is not read until the call's shard has caught up. They count as memory of the attempt's
+ * shard, as the courier does.
  */
 #include "group/forward.h"
 
@@ -191,6 +192,7 @@ static void courier_unref(struct courier *courier)
         struct cmds_group *group = courier_group(courier);
         CMDI_ASSERT(courier->size == 0 && !courier->is_paused);
         (void)pthread_mutex_destroy(&courier->lock);
+        cmdi_account_free_shared(courier_account(courier), sizeof(*courier));
         free(courier);
         cmdi_group_leave(group);
     }
@@ -375,8 +377,13 @@ static void courier_on_cancel(struct cmdi_call_observer *observer)
 static int forward_there(struct cmdi_group_shard *group_shard, const struct cmdi_command *command,
         struct cmdi_track *track, struct cmds_call *call, cmds_forward_fn on_result)
 {
+    struct cmdi_account *account = &group_shard->client_shard.shard->buffers.account;
+    if (!cmdi_account_charge_shared(account, sizeof(struct courier))) {
+        return -ENOBUFS;
+    }
     struct courier *courier = calloc(1, sizeof(*courier));
     if (courier == NULL) {
+        cmdi_account_free_shared(account, sizeof(*courier));
         return -ENOMEM;
     }
     struct cmdi_forward *forward = &courier->forward;
@@ -385,6 +392,7 @@ static int forward_there(struct cmdi_group_shard *group_shard, const struct cmdi
     int code = cmdi_attempt_keep(&forward->attempt, command);
     if (code < 0) {
         cmdi_attempt_fini(&forward->attempt);
+        cmdi_account_free_shared(account, sizeof(*courier));
         free(courier);
         return code;
     }

@@ -237,6 +237,14 @@ static uint64_t cross(struct relay *relay, struct guest guests[2])
     return sequence;
 }
 
+/* Of all shards. */
+static uint64_t memory(const struct hall *hall)
+{
+    struct cmds_runtime_counters counters = CMDS_RUNTIME_COUNTERS_INIT;
+    cmds_runtime_stats(hall->runtime, &counters);
+    return counters.memory_bytes;
+}
+
 static void leave(struct guest guests[2])
 {
     guest_close(&guests[0]);
@@ -322,6 +330,8 @@ static void test_sim_forward_has_what_is_left_of_its_call(void)
 enum {
     LINES = 400, // Of which a quarter of a megabyte may be on its way.
     LINE_SIZE = 4000,
+    WAITING = 100,
+    WAITING_SIZE = 500, // Of each, at least.
 };
 
 static void on_line(struct cmds_call *call, const struct cmds_result *result)
@@ -417,6 +427,36 @@ static void script_flood_for_nobody(struct hall *hall)
     CU_ASSERT_EQUAL(cmds_group_resume(relay.asker.group, 0), -EINVAL); // It is not paused.
     leave(guests);
     relay_close(&relay);
+}
+
+/* Those that wait on another shard count as its memory. */
+static void script_counted(struct hall *hall)
+{
+    struct relay relay;
+    struct guest guests[2];
+    relay_open(&relay, hall);
+    (void)cross(&relay, guests);
+    uint64_t before = memory(hall);
+
+    for (uint32_t i = 0; i < WAITING; i++) {
+        (void)guest_send(&guests[0], &act_type, 1);
+        (void)guest_send(&guests[1], &act_type, 1);
+    }
+    HALL_UNTIL(cmds_group_pending(relay.asker.group) == WAITING + 1);
+
+    CU_ASSERT(memory(hall) > before + WAITING * WAITING_SIZE);
+    leave(guests);
+    relay_close(&relay);
+}
+
+static void test_sim_forward_counts_as_memory(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.act = act_cross;
+    hall.runtime_options.shard_count = 2;
+
+    run_all(&hall, script_counted);
 }
 
 static void test_sim_forward_waits_for_the_shard_of_its_call(void)
@@ -646,6 +686,7 @@ static CU_TestInfo tests[] = {
         {"has what is left of its call", test_sim_forward_has_what_is_left_of_its_call},
         {"whose home has gone stays away", test_sim_forward_whose_home_has_gone_stays_away},
         {"waits for the shard of its call", test_sim_forward_waits_for_the_shard_of_its_call},
+        {"counts as memory", test_sim_forward_counts_as_memory},
         {"goes to a shard that is connected", test_sim_forward_goes_to_a_shard_that_is_connected},
         {"is barred with its endpoint", test_sim_forward_is_barred_with_its_endpoint},
         CU_TEST_INFO_NULL,
