@@ -364,8 +364,11 @@ static void *read_streams(void *context)
 static void on_forwarded(struct cmds_call *call, const struct cmds_result *result)
 {
     const struct answer *answer = answer_of(result);
+    const struct item *item = item_of(result);
     int64_t number = answer != NULL ? answer->number : -1;
-    if (result->last) {
+    if (item != NULL) {
+        (void)cmds_call_send(call, item_message(item)); // What has no room is left out.
+    } else if (result->last) {
         (void)cmds_call_send(call, answer_message(&(struct answer){number}));
     }
 }
@@ -376,8 +379,15 @@ static int forward_ask(struct cmds_call *call, const struct ask *ask)
     int code = cmds_group_forward(storm->group, ask_message(ask), call, on_forwarded);
     return code == 0 ? 0 : cmds_call_send(call, answer_message(&(struct answer){-1}));
 }
-static const struct cmds_exec gate_execs[] = {CMDS_EXEC(ask, forward_ask), CMDS_EXEC(list, on_list),
-        CMDS_EXEC(note, on_note), CMDS_EXEC(give, on_give)};
+
+static int forward_list(struct cmds_call *call, const struct list *list)
+{
+    struct storm *storm = cmds_call_receiver(call);
+    int code = cmds_group_forward(storm->group, list_message(list), call, on_forwarded);
+    return code == 0 ? 0 : cmds_call_send(call, answer_message(&(struct answer){-1}));
+}
+static const struct cmds_exec gate_execs[] = {CMDS_EXEC(ask, forward_ask),
+        CMDS_EXEC(list, forward_list), CMDS_EXEC(note, on_note), CMDS_EXEC(give, on_give)};
 
 static int open_gate(struct storm *storm)
 {
@@ -409,7 +419,9 @@ static void *ask_gate(void *context)
         CU_ASSERT_EQUAL_FATAL(cmds_group_open(&group, runtime, &options, NULL), 0);
         for (int64_t i = 0; i < 300; i++) {
             struct ask ask = {i};
-            (void)cmds_group_send(group, ask_message(&ask), NULL, ignore, NULL);
+            struct list list = {i};
+            (void)cmds_group_send(group, i % 8 == 0 ? list_message(&list) : ask_message(&ask), NULL,
+                    ignore, NULL);
             usleep(50);
         }
         cmds_group_close(group, NULL, NULL);
