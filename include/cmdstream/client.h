@@ -342,7 +342,8 @@ CMDS_API int cmds_group_forget(struct cmds_group *group, struct cmds_ticket tick
  * pause is to be followed by one resume, also after the last result.
  *
  * Thread:  any; in a callback of the connection it takes effect at once, elsewhere soon.
- * Returns: 0; -EINVAL: there is no such connection, or, of a resume, it is not paused; CMDS_E_CLOSED.
+ * Returns: 0; -EINVAL: there is no such connection, or, of a resume, it is not paused; CMDS_E_CLOSED;
+ *          CMDS_E_FORKED.
  */
 CMDS_API int cmds_group_pause(struct cmds_group *group, uint32_t client);
 CMDS_API int cmds_group_resume(struct cmds_group *group, uint32_t client);

@@ -14,10 +14,10 @@
  * empty one (POSIX_SPAWN_SETSIGMASK).
  *
  * fork: a runtime and all that runs on it belong to the process that started it. A child may call
- * exec or _exit, and start runtimes of its own. In the child, functions that wait, open or post
- * return CMDS_E_FORKED; functions that stop or close do nothing and call nobody back; sending from a
- * thread that is no shard's returns CMDS_E_FORKED; no function of cmds_call may be called. An exec
- * function or callback must not return in the child.
+ * exec or _exit, and start runtimes of its own. In the child, functions that wait, open, post, pause or
+ * set endpoints return CMDS_E_FORKED; functions that stop or close do nothing and call nobody back;
+ * sending from a thread that is no shard's returns CMDS_E_FORKED; no function of cmds_call may be
+ * called. An exec function or callback must not return in the child.
  *
  * dlclose: the shared library stays loaded (-z nodelete), since threads of it may be running.
  */

@@ -220,6 +220,9 @@ int cmds_group_pause(struct cmds_group *group, uint32_t client)
     if (group == NULL || client >= group->options.client_count) {
         return -EINVAL;
     }
+    if (cmdi_group_is_foreign(group)) {
+        return CMDS_E_FORKED; // Before any lock.
+    }
     if (!cmdi_group_enter(group)) {
         return CMDS_E_CLOSED;
     }
@@ -232,6 +235,9 @@ int cmds_group_resume(struct cmds_group *group, uint32_t client)
 {
     if (group == NULL || client >= group->options.client_count) {
         return -EINVAL;
+    }
+    if (cmdi_group_is_foreign(group)) {
+        return CMDS_E_FORKED; // Before any lock.
     }
     if (!cmdi_group_enter(group)) {
         return CMDS_E_CLOSED;

@@ -61,6 +61,9 @@ int cmds_group_set_endpoints(struct cmds_group *group, const struct cmds_endpoin
         return cmdi_fail(error, -E2BIG, "set_endpoints: %u endpoints: at most %d", count,
                 CMDI_ENDPOINTS_MAX);
     }
+    if (cmdi_group_is_foreign(group)) {
+        return cmdi_fail(error, CMDS_E_FORKED, "set_endpoints: %s", cmds_error_text(CMDS_E_FORKED));
+    }
     if (!cmdi_group_enter(group)) {
         return cmdi_fail(error, CMDS_E_CLOSED, "set_endpoints: the group was closed");
     }

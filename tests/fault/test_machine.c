@@ -500,6 +500,7 @@ static int child_calls(void *context)
     struct echo echo = {.string = CMDS_STRING("")};
     struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
     struct cmds_ticket ticket;
+    struct cmds_endpoint endpoint = CMDS_ENDPOINT_INIT(world->address);
     how.ticket = &ticket;
     group_options.connect = world->address;
     bool refused =
@@ -508,6 +509,9 @@ static int child_calls(void *context)
             forked(cmds_group_open(&group, world->runtime, &group_options, NULL)) &&
             forked(cmds_group_wait(family->group, 1000, NULL)) &&
             forked(cmds_group_drain(family->group, 1000)) &&
+            forked(cmds_group_set_endpoints(family->group, &endpoint, 1, NULL)) &&
+            forked(cmds_group_pause(family->group, 0)) &&
+            forked(cmds_group_resume(family->group, 0)) &&
             forked(cmds_group_send(
                     family->group, echo_message(&echo), NULL, on_no_result, family)) &&
             forked(cmds_group_send(
