@@ -357,7 +357,9 @@ static int load_on_each(void *context, const struct cmds_result *result)
 {
     struct load_stream *stream = context;
     if (stream->is_slow && oracle_chance(4)) {
+        uint64_t since_ns = oracle_now_ns();
         (void)usleep(oracle_below(20000));
+        oracle_command(stream->id)->slept_ns += oracle_now_ns() - since_ns;
     }
     (void)oracle_command_value(stream->id, result);
     return stream->stop_after != 0 && oracle_command(stream->id)->received == stream->stop_after;

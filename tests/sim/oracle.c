@@ -205,7 +205,7 @@ static void oracle_check_time(uint64_t id, const struct oracle_command *command,
         (void)oracle_fail("command %llu timed out %llu us early", (unsigned long long)id,
                 (unsigned long long)((command->due_ns - now_ns) / 1000));
     }
-    if (now_ns > command->due_ns + group->slack_ns) {
+    if (now_ns > command->due_ns + group->slack_ns + command->slept_ns) {
         (void)oracle_fail("command %llu ended with %s %llu us after its deadline",
                 (unsigned long long)id, cmds_error_name(code),
                 (unsigned long long)((now_ns - command->due_ns) / 1000));

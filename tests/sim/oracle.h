@@ -56,6 +56,7 @@ struct oracle_command {
     uint32_t received;
     int32_t end;
     uint64_t sent_ns, due_ns, ended_ns; // due_ns: UINT64_MAX: never; 0: not known.
+    uint64_t slept_ns; // Its reader, between two results that may have come in time.
     /* The server's own. */
     struct cmds_call *call;
     uint32_t link, next;
