@@ -18,6 +18,7 @@
 enum {
     CMDI_LATENCY_STEP_MS = 256,    // For less it does not fall: a fiftieth at most.
     CMDI_LATENCY_HALF_LOG = 13,    // 2^13 ms.
+    CMDI_LATENCY_AHEAD_MS = 60000, // Of two clocks one may be so far behind the other.
     CMDI_LATENCY_US_MAX = 1 << 26, // So that products of it fit into 64 bits.
 };
 
@@ -30,7 +31,9 @@ struct cmdi_latency {
 static inline uint32_t cmdi_latency_decay(uint32_t us, uint32_t passed_ms)
 {
     const uint32_t half_log = CMDI_LATENCY_HALF_LOG;
-    if (CMDI_LIKELY(passed_ms < CMDI_LATENCY_STEP_MS)) {
+    /* `at_ms` of another shard may be later than the turn that looks: then nothing has passed. */
+    if (CMDI_LIKELY(passed_ms + CMDI_LATENCY_AHEAD_MS <
+                    CMDI_LATENCY_STEP_MS + (uint32_t)CMDI_LATENCY_AHEAD_MS)) {
         return us;
     }
     uint32_t halves = passed_ms >> half_log;

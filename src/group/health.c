@@ -7,7 +7,8 @@
 #include "group/group_shard.h"
 
 enum {
-    HEALTH_JUDGE_MS = 100, // Between two looks at all connections.
+    HEALTH_JUDGE_MS = 100,   // Between two looks at all connections.
+    HEALTH_AHEAD_MS = 60000, // The clock of another shard's turn may be so far ahead.
 };
 
 static struct cmdi_endpoint_store *health_store(struct cmds_group *group)
@@ -119,7 +120,7 @@ static bool health_others_answer(
         uint32_t answered_ms = atomic_load_explicit(&other->answered_ms, memory_order_relaxed);
         if (cmdi_client_endpoint(other) != endpoint &&
                 atomic_load_explicit(&other->answered, memory_order_relaxed) != 0 &&
-                (int32_t)(now_ms - answered_ms) <= (int32_t)took_ms) {
+                now_ms - answered_ms + HEALTH_AHEAD_MS <= took_ms + HEALTH_AHEAD_MS) {
             return true;
         }
     }

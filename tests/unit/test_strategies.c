@@ -484,6 +484,8 @@ static void test_latency_rises_at_once_and_halves(void)
     CU_ASSERT_EQUAL(cmdi_latency_us(&latency, 5), 1); // Something was observed.
     cmdi_latency_observe(&latency, 8000, 5);
     CU_ASSERT_EQUAL(cmdi_latency_us(&latency, 5), 8000);
+    /* Observed by a shard whose turn is younger. */
+    CU_ASSERT_EQUAL(cmdi_latency_us(&latency, 4), 8000);
     CU_ASSERT_EQUAL(cmdi_latency_us(&latency, 5 + 8192), 4000);
     uint32_t between_us = cmdi_latency_us(&latency, 5 + 4096);
     CU_ASSERT_TRUE(between_us > 5600 && between_us < 5714); // 8000 / sqrt(2)
