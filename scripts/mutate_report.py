@@ -76,6 +76,10 @@ def report(mutants, rows, path, note):
         out += ["", "## Found by neither", "", "| fault | breaks | integration tests | why |", "|---|---|---|---|"]
         out += [f"| {m.name}{' *' if m.was else ''} | {m.breaks} | {cell(rows[m.name], 'integration')} "
                 f"| {m.missed} |" for m in missing]
+    for who, whose in (("unit", "unit tests"), ("simulation", "the simulation")):
+        names = [mutant.name for mutant in mutants if who not in rows.get(mutant.name, {})]
+        if names:
+            out += ["", f"Not asked of {whose}, {len(names)}: {', '.join(names)}."]
     for folder in FOLDERS:
         some = [mutant for mutant in mutants if mutant.source == f"{folder}.toml"]
         if not some:

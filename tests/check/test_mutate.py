@@ -54,6 +54,8 @@ class ReportTest(unittest.TestCase):
         text = self.report(half=row(FOUND))
         self.assertIn("| half | kind | unit.one |  |", text)
         self.assertIn("| never-asked | kind |  |  |", text)
+        self.assertIn("Not asked of unit tests, 1: never-asked.\n", text)
+        self.assertIn("Not asked of the simulation, 2: half, never-asked.\n", text)
 
     def test_leaves_out_what_was_asked_of_another_text(self):
         text = self.report(changed=row(FOUND, SEEN, digest="old"), same=row(FOUND, SEEN))
