@@ -16,6 +16,7 @@
 #ifndef CMDI_BASE_ACCOUNT_H
 #define CMDI_BASE_ACCOUNT_H
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -69,6 +70,13 @@ static inline bool cmdi_account_allows(const struct cmdi_account *account, size_
     uint64_t max = size <= CMDI_ACCOUNT_SMALL ? account->size_max : cmdi_account_mark(account);
     uint64_t used = cmdi_account_used(account);
     return used <= max && size <= max - used;
+}
+
+/** Why a charge was refused. Returns: -ENOBUFS: there will be room; -ENOMEM: never for so much. */
+static inline int cmdi_account_refusal(const struct cmdi_account *account, size_t size)
+{
+    uint64_t max = size <= CMDI_ACCOUNT_SMALL ? account->size_max : cmdi_account_mark(account);
+    return size <= max ? -ENOBUFS : -ENOMEM;
 }
 
 /* --- The shard's thread ----------------------------------------------------------------------- */

@@ -271,3 +271,30 @@ void cmdi_pool_leave(struct cmdi_pool *pool)
     pool_uncharge(pool, pool_size(pool));
     pool->account = NULL;
 }
+
+/* --- The bound -------------------------------------------------------------------------------- */
+
+/* What one more is charged for. */
+static size_t pool_step(const struct cmdi_pool *pool)
+{
+#ifdef CMDI_POOLS_MALLOC
+    return sizeof(struct pool_block) + pool->item_size;
+#else
+    return pool_chunk_size(pool);
+#endif
+}
+
+bool cmdi_pool_has_room(const struct cmdi_pool *pool)
+{
+    if (pool->free != NULL || pool->account == NULL) {
+        return true;
+    }
+    uint64_t used = cmdi_account_used(pool->account), max = pool->account->size_max;
+    return used <= max && pool_step(pool) + CMDI_ACCOUNT_SMALL <= max - used;
+}
+
+int cmdi_pool_lack(const struct cmdi_pool *pool)
+{
+    return cmdi_pool_has_room(pool) ? -ENOMEM
+                                    : cmdi_account_refusal(pool->account, pool_step(pool));
+}

@@ -53,6 +53,10 @@ void cmdi_pool_leave(struct cmdi_pool *pool);
 void cmdi_pool_trim(struct cmdi_pool *pool);
 /** Frees all chunks, even if objects of them are still held. A zeroed pool is fine. */
 void cmdi_pool_fini(struct cmdi_pool *pool);
+/** Would an acquire get something, after a small charge for what goes with it? */
+bool cmdi_pool_has_room(const struct cmdi_pool *pool);
+/** Why an acquire got nothing. Returns: -ENOBUFS: the account's bound; -ENOMEM. */
+int cmdi_pool_lack(const struct cmdi_pool *pool);
 /** Slow path of acquire. Returns: NULL without memory, or at the account's bound. */
 void *cmdi_pool_grow(struct cmdi_pool *pool);
 #ifdef CMDI_POOLS_MALLOC

@@ -46,7 +46,7 @@ static int queue_reserve(struct cmdi_queue *queue, size_t size)
     } else {
         size_t capacity = queue_capacity_for(queue, used + size);
         if (!cmdi_account_charge_shared(account, capacity)) {
-            return -ENOBUFS;
+            return cmdi_account_refusal(account, used > 0 ? size : capacity);
         }
         uint8_t *data = malloc(capacity);
         if (data == NULL) {

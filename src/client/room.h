@@ -14,6 +14,7 @@ enum cmdi_room {
     CMDI_ROOM_HERE_ONE_WAY,
     CMDI_ROOM_ELSEWHERE,
     CMDI_ROOM_ELSEWHERE_ONE_WAY,
+    CMDI_ROOM_MEMORY, // Of no client: what is kept beside a command found no memory on the shard.
     CMDI_ROOM_COUNT,
 };
 static inline enum cmdi_room cmdi_room_of(bool is_here, bool one_way)

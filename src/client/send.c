@@ -39,7 +39,7 @@ static int client_send_later(struct cmdi_client *client, const struct cmdi_comma
         entry = cmdi_client_register(
                 client, command->on_result, command->context, command->deadline_ms, command->extra);
         if (entry == NULL) {
-            return -ENOMEM;
+            return cmdi_pool_lack(&client->client_shard->pool);
         }
     }
     int code = 0;
@@ -87,7 +87,7 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
     if (CMDI_LIKELY(command->on_result != NULL)) {
         if (cmdi_client_register(client, command->on_result, command->context, command->deadline_ms,
                     command->extra) == NULL) {
-            return -ENOMEM;
+            return cmdi_pool_lack(&client_shard->pool);
         }
         cmdi_client_shard_count(client_shard);
     }

@@ -90,7 +90,7 @@ static int group_send_kept(struct cmds_group *group, struct cmdi_group_shard *gr
     command->deadline_ms = cmdi_group_deadline(now_ms, how->deadline_ms);
     int code = cmdi_resend_begin(group, group_shard, command, &resend);
     if (code < 0) {
-        return code;
+        return cmdi_group_keep_failed(group, group_shard, code, command->body_size);
     }
     code = group_send_more(group, group_shard, command, how, resend);
     if (code < 0) {
@@ -125,7 +125,7 @@ static int group_send_tracked(struct cmds_group *group, struct cmdi_group_shard 
                        : cmdi_track_begin(
                                  group, group_shard, command, how->deadline_ms, how->data, &track);
     if (CMDI_UNLIKELY(code < 0)) {
-        return code;
+        return cmdi_group_keep_failed(group, group_shard, code, 0);
     }
     how->deadline_ms = cmdi_track_left_ms(track, how->deadline_ms);
     if (CMDI_LIKELY(answered)) {

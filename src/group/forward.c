@@ -136,7 +136,7 @@ static int forward_here(struct cmdi_group_shard *group_shard, struct cmdi_comman
 {
     struct cmdi_forward *forward = cmdi_pool_acquire(&group_shard->forward_pool);
     if (forward == NULL) {
-        return -ENOMEM;
+        return cmdi_pool_lack(&group_shard->forward_pool);
     }
     cmdi_attempt_init(&forward->attempt, &forward_attempt_ops, group_shard, command->deadline_ms);
     forward->attempt.track = track;

@@ -59,7 +59,7 @@ static int resend_make_body(struct cmdi_resend *resend, size_t size)
         return 0;
     }
     if (!cmdi_account_charge_shared(resend->account, size)) {
-        return -ENOBUFS;
+        return cmdi_account_refusal(resend->account, size);
     }
     resend->body = malloc(size);
     if (resend->body == NULL) {
@@ -85,10 +85,11 @@ int cmdi_resend_begin(struct cmds_group *group, struct cmdi_group_shard *group_s
         struct cmdi_command *command, struct cmdi_resend **out)
 {
     struct cmdi_group_shard *payer = group_shard != NULL ? group_shard : group->shards[0];
-    struct cmdi_resend *resend = cmdi_stock_take(
-            group_shard != NULL ? &group_shard->resend_stock : &group->resend_stock);
+    struct cmdi_stock *stock =
+            group_shard != NULL ? &group_shard->resend_stock : &group->resend_stock;
+    struct cmdi_resend *resend = cmdi_stock_take(stock);
     if (resend == NULL) {
-        return -ENOMEM;
+        return cmdi_pool_lack(&stock->pool);
     }
     resend->group = group;
     resend->on_result = command->on_result;

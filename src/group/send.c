@@ -135,12 +135,24 @@ static bool group_shard_has_room_for(
     return !any && CMDI_UNLIKELY(list.is_watched) && list.is_barred;
 }
 
+/* For what is kept beside a command. */
+static bool group_shard_has_memory(const struct cmdi_group_shard *group_shard, size_t size)
+{
+    return cmdi_account_allows(&group_shard->client_shard.shard->buffers.account, size) &&
+           cmdi_pool_has_room(&group_shard->track_stock.pool) &&
+           cmdi_pool_has_room(&group_shard->resend_stock.pool);
+}
+
 bool cmdi_group_shard_has_room(const struct cmdi_group_shard *group_shard)
 {
     CMDI_ASSERT(cmdi_shard_current() == group_shard->client_shard.shard);
     /* On the shard, attempts that wait go first. */
     bool others_wait = !cmdi_list_empty(&group_shard->waiting);
-    for (int i = others_wait ? CMDI_ROOM_ELSEWHERE : 0; i < CMDI_ROOM_COUNT; i++) {
+    size_t kept_size = atomic_load(&group_shard->refused[CMDI_ROOM_MEMORY]);
+    if (kept_size != SIZE_MAX && group_shard_has_memory(group_shard, kept_size)) {
+        return true;
+    }
+    for (int i = others_wait ? CMDI_ROOM_ELSEWHERE : 0; i < CMDI_ROOM_MEMORY; i++) {
         size_t body_size = atomic_load(&group_shard->refused[i]);
         if (body_size != SIZE_MAX &&
                 group_shard_has_room_for(group_shard, (enum cmdi_room)i, body_size)) {
@@ -453,6 +465,24 @@ static int group_ask_for_room(
         }
     }
     atomic_fetch_add(&group->refused_elsewhere, code == -ENOBUFS);
+    return code;
+}
+
+int cmdi_group_keep_failed(
+        struct cmds_group *group, struct cmdi_group_shard *group_shard, int code, size_t size)
+{
+    if (code != -ENOBUFS) {
+        return code;
+    }
+    if (group_shard != NULL) {
+        group_shard_refused(group_shard, CMDI_ROOM_MEMORY, size);
+        group_shard->client_shard.wants_room = true;
+        CMDI_COUNT(&group_shard->client_shard.counters, sends_refused, 1);
+    } else {
+        group_shard_refused(group->shards[0], CMDI_ROOM_MEMORY, size);
+        cmdi_group_shard_nudge(group->shards[0], CMDI_NUDGE_ROOM);
+        atomic_fetch_add(&group->refused_elsewhere, 1);
+    }
     return code;
 }
 

@@ -31,6 +31,12 @@ int cmdi_group_measure(
 int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmdi_command *command,
         uint64_t key, struct cmdi_client **client);
 /**
+ * What is kept beside a command found no memory: after -ENOBUFS somebody tells when there is some.
+ * `group_shard`: the caller's, NULL: it is no shard of the group's. Returns: `code`.
+ */
+int cmdi_group_keep_failed(
+        struct cmds_group *group, struct cmdi_group_shard *group_shard, int code, size_t size);
+/**
  * A command that waits for a client that is not up goes to one that is. Thread: its shard. Returns: 0;
  * CMDS_E_CANCELLED: it was forgotten; else it stays.
  */

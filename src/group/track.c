@@ -60,14 +60,19 @@ static void tracked_count(struct cmdi_tracker *tracker, struct cmdi_tracked *tra
     }
 }
 
-static struct cmdi_track *track_make(struct cmds_group *group, struct cmdi_group_shard *group_shard)
+/* Returns: 0; -ENOBUFS: the shard's memory is short; -ENOMEM. */
+static int track_make(
+        struct cmds_group *group, struct cmdi_group_shard *group_shard, struct cmdi_track **out)
 {
-    struct cmdi_track *track =
-            cmdi_stock_take(group_shard != NULL ? &group_shard->track_stock : &group->track_stock);
-    if (CMDI_LIKELY(track != NULL)) {
-        track->group = group;
+    struct cmdi_stock *stock =
+            group_shard != NULL ? &group_shard->track_stock : &group->track_stock;
+    struct cmdi_track *track = cmdi_stock_take(stock);
+    if (CMDI_UNLIKELY(track == NULL)) {
+        return cmdi_pool_lack(&stock->pool);
     }
-    return track;
+    track->group = group;
+    *out = track;
+    return 0;
 }
 
 /* Asks the hooks. */
@@ -106,11 +111,12 @@ int cmdi_track_begin(struct cmds_group *group, struct cmdi_group_shard *group_sh
     if (CMDI_UNLIKELY(code < 0)) {
         return code;
     }
-    struct cmdi_track *track = track_make(group, group_shard);
-    if (CMDI_UNLIKELY(track == NULL)) {
+    struct cmdi_track *track = NULL;
+    code = track_make(group, group_shard, &track);
+    if (CMDI_UNLIKELY(code < 0)) {
         struct cmdi_tracked tracked = {.permit = permit};
         tracked_count(tracker, &tracked, CMDS_BREAKER_IGNORED, 0);
-        return -ENOMEM;
+        return code;
     }
     track->tracked.permit = permit;
     code = track_ask(track, command, deadline_ms, data);
@@ -139,10 +145,11 @@ uint32_t cmdi_track_left_ms(const struct cmdi_track *track, uint32_t deadline_ms
 int cmdi_track_begin_again(struct cmds_group *group, struct cmdi_group_shard *group_shard,
         struct cmdi_kept *kept, struct cmdi_track **out)
 {
-    struct cmdi_track *track = track_make(group, group_shard);
+    struct cmdi_track *track = NULL;
     CMDI_ASSERT(kept->is_kept);
-    if (track == NULL) {
-        return -ENOMEM;
+    int code = track_make(group, group_shard, &track);
+    if (code < 0) {
+        return code;
     }
     track->tracked = kept->tracked;
     memcpy(track->users, kept->users, group->tracker.hooks.count * sizeof(void *));

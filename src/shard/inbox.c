@@ -62,7 +62,7 @@ static int inbox_grow(struct cmdi_inbox *inbox, size_t size)
     struct cmdi_inbox_bytes *bytes = &inbox->bytes;
     size_t capacity = inbox_capacity_for(inbox, size);
     if (!cmdi_account_charge_shared(account, capacity - bytes->capacity)) {
-        return -ENOBUFS;
+        return cmdi_account_refusal(account, bytes->size > 0 ? size : capacity - bytes->capacity);
     }
     uint8_t *data = realloc(bytes->data, capacity);
     if (data == NULL) {

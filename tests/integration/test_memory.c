@@ -7,6 +7,7 @@
 #include "support/world.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 
 enum {
     COUNT = 20,
@@ -337,6 +338,134 @@ static void test_memory_of_a_client_is_one_bound(void)
     raw_server_stop(&server);
 }
 
+/* --- What a group cannot take ----------------------------------------------------------------- */
+
+static _Atomic bool is_leaving;
+
+/* Says who it is, if it is asked to, and takes all, and answers nothing. */
+static void serve_silence(struct raw_server *server, struct raw *peer, void *context)
+{
+    static char sink[65536];
+    if (context != NULL) {
+        (void)raw_write_hex(peer, "0764656661756c74");
+    }
+    while (!atomic_load(&server->stopping) && !atomic_exchange(&is_leaving, false)) {
+        if (recv(peer->fd, sink, sizeof(sink), MSG_DONTWAIT) <= 0) {
+            raw_pause(NULL);
+        }
+    }
+}
+
+struct lacking {
+    struct raw_server server;
+    struct cmds_runtime *runtime;
+    struct cmds_group *group;
+    uint32_t writable;
+};
+
+static void on_writable(void *context)
+{
+    ((struct lacking *)context)->writable++;
+}
+
+/* A group on an inline runtime with a mebibyte. `is_up`: of a server that says who it is. */
+static void lacking_open(struct lacking *lacking, bool is_up)
+{
+    struct cmds_runtime_options runtime_options = CMDS_RUNTIME_OPTIONS_INIT;
+    struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
+    *lacking = (struct lacking){.writable = 0};
+    results = 0;
+    CU_ASSERT_FATAL(raw_server_start(&lacking->server, serve_silence, is_up ? lacking : NULL) == 0);
+    runtime_options.shard_count = CMDS_SHARDS_INLINE;
+    runtime_options.memory_size_max = 1024 * 1024;
+    CU_ASSERT_FATAL(cmds_runtime_start(&lacking->runtime, &runtime_options, NULL) == 0);
+    options.connect = lacking->server.address;
+    options.in_flight_max = 1000000;
+    options.deadline_ms = CMDS_NEVER;
+    options.context = lacking;
+    options.on_writable = on_writable;
+    CU_ASSERT_FATAL(cmds_group_open(&lacking->group, lacking->runtime, &options, NULL) == 0);
+    if (is_up) {
+        CU_ASSERT_EQUAL(cmds_group_wait(lacking->group, RAW_GUARD_MS, NULL), 0);
+    }
+}
+
+static void lacking_close(struct lacking *lacking)
+{
+    cmds_group_close(lacking->group, NULL, NULL);
+    cmds_runtime_stop(lacking->runtime);
+    raw_server_stop(&lacking->server);
+}
+
+/* Until it is refused, and then until there is room: when the commands have ended. */
+static void lacking_fill(uint32_t size, uint32_t resend)
+{
+    struct lacking lacking;
+    struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+    struct echo echo = {.string = {text, size}};
+    uint32_t count = 0;
+    int code = 0;
+    lacking_open(&lacking, true);
+    how.resend = resend;
+    while (code == 0 && count < 100000) {
+        code = cmds_group_send(lacking.group, echo_message(&echo), &how, on_result, &results);
+        count += code == 0;
+        if (count % 8 == 0) { // Little waits to leave.
+            (void)cmds_runtime_turn(lacking.runtime, CMDS_TURN_NOWAIT);
+        }
+    }
+    CU_ASSERT_EQUAL(code, -ENOBUFS);
+    CU_ASSERT_TRUE(count > 100);
+    for (int i = 0; i < 20; i++) {
+        (void)cmds_runtime_turn(lacking.runtime, 1000);
+    }
+    CU_ASSERT_EQUAL(lacking.writable, 0); // Nothing has ended yet.
+
+    atomic_store(&is_leaving, true);
+    for (uint64_t until = raw_now_ms() + RAW_GUARD_MS;
+            (lacking.writable == 0 || results < count) && raw_now_ms() < until;) {
+        (void)cmds_runtime_turn(lacking.runtime, 10000);
+    }
+    CU_ASSERT_EQUAL(lacking.writable, 1);
+    CU_ASSERT_EQUAL(results, count);
+    CU_ASSERT_EQUAL(
+            cmds_group_send(lacking.group, echo_message(&echo), &how, on_result, &results), 0);
+    lacking_close(&lacking);
+    CU_ASSERT_EQUAL(results, count + 1);
+}
+
+static void test_memory_that_a_group_lacks_is_waited_for(void)
+{
+    lacking_fill(0, CMDS_RESEND_NEVER);   // What is in flight fills it,
+    lacking_fill(1000, CMDS_RESEND_ONCE); // or what may have to be sent again.
+}
+
+static void *send_large(void *context)
+{
+    static char large[1536 * 1024];
+    struct echo echo = {.string = {large, sizeof(large)}};
+    static int code;
+    code = cmds_group_send(context, echo_message(&echo), NULL, on_result, &results);
+    return &code;
+}
+
+/* Nothing could tell of room for it. */
+static void test_memory_that_a_group_can_never_have(void)
+{
+    for (int is_up = 0; is_up < 2; is_up++) {
+        struct lacking lacking;
+        pthread_t thread;
+        void *code = NULL;
+        lacking_open(&lacking, is_up != 0);
+        CU_ASSERT_EQUAL(*(int *)send_large(lacking.group), -ENOMEM);
+        CU_ASSERT_FATAL(pthread_create(&thread, NULL, send_large, lacking.group) == 0);
+        (void)pthread_join(thread, &code);
+        CU_ASSERT_EQUAL(*(int *)code, -ENOMEM);
+        lacking_close(&lacking);
+    }
+    CU_ASSERT_EQUAL(results, 0);
+}
+
 static CU_TestInfo tests[] = {
         {"kept commands are bounded", test_memory_kept_commands_are_bounded},
         {"one command may always be kept", test_memory_one_command_may_always_be_kept},
@@ -345,6 +474,8 @@ static CU_TestInfo tests[] = {
         {"hogs pay for what they hold", test_memory_hogs_pay_for_what_they_hold},
         {"half frames do not starve whole ones", test_memory_half_frames_do_not_starve_whole_ones},
         {"of a client is one bound", test_memory_of_a_client_is_one_bound},
+        {"that a group lacks is waited for", test_memory_that_a_group_lacks_is_waited_for},
+        {"that a group can never have", test_memory_that_a_group_can_never_have},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("memory", tests)
