@@ -23,7 +23,9 @@
 #include "base/time.h"
 #include "client/finish.h"
 #include "client/result.h"
+#include "client/send.h"
 #include "group/command.h"
+#include "group/ref.h"
 #include "group/wait.h"
 #include "ring/clock.h"
 #include "ring/thread.h"
@@ -165,6 +167,24 @@ static int sender_try(struct cmds_sender *sender, struct cmds_message command,
     return cmdi_group_send(sender->group, command, how, end);
 }
 
+/* Which bound has refused it, as far as can be seen afterwards? */
+static const char *sender_what_is_full(struct cmds_sender *sender)
+{
+    const struct cmds_group *group = sender->group;
+    bool is_window = true;
+    if (!cmdi_group_enter(sender->group)) {
+        return "window";
+    }
+    for (uint32_t i = 0; i < group->options.client_count && is_window; i++) {
+        const struct cmdi_client *client = group->clients[i];
+        is_window = cmdi_client_state(client) == CMDI_CLIENT_DOWN ||
+                    !cmdi_client_in_window(client, true) ||
+                    !cmdi_client_shard_may_add(client->client_shard);
+    }
+    cmdi_group_leave(sender->group);
+    return is_window ? "window" : "output (output_size_max), or the memory of a shard,";
+}
+
 static int sender_fail(
         struct cmds_sender *sender, int code, uint32_t timeout_ms, struct cmds_error *error)
 {
@@ -172,8 +192,9 @@ static int sender_fail(
     bool is_down = (code == CMDS_E_NOT_CONNECTED || code == CMDS_E_TIMEOUT) &&
                    cmdi_group_why_down(sender->group, &why);
     if (code == CMDS_E_TIMEOUT) {
-        return cmdi_fail(error, code, "the window was full for %u ms%s%.190s", timeout_ms,
-                is_down ? "; not connected: " : "", why.text);
+        return cmdi_fail(error, code, "the %s was full for %u ms%s%.190s",
+                sender_what_is_full(sender), timeout_ms, is_down ? "; not connected: " : "",
+                why.text);
     }
     if (code == CMDS_E_NOT_ALLOWED) {
         cmdi_guard_explain(sender->group, error);

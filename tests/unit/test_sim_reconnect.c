@@ -454,8 +454,33 @@ static void caller_run(struct cmds_runtime *runtime, uint32_t count_max)
     cmds_sender_close(sender, 0);
 }
 
+/* It is not the window that is full: small commands have all of the output. */
+static void caller_fills_output(struct cmds_runtime *runtime)
+{
+    const struct cmds_message command = ask_message(&(struct ask){1});
+    struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&protocol);
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&protocol);
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct cmds_sender *sender = NULL;
+    group.output_size_max = 4096;
+    options.group = &group;
+    options.runtime = runtime;
+    options.connect = "shop:9";
+    options.connect_later = true;
+    CU_ASSERT_FATAL(cmds_sender_open(&sender, &options, NULL) == 0);
+    while (cmds_group_send(cmds_sender_group(sender), command, NULL, NULL, NULL) == 0) {
+    }
+
+    CU_ASSERT_TRUE(cmds_sender_send(sender, command, 300, NULL, &error) < 0);
+
+    caller_is_told(
+            &error, CMDS_E_TIMEOUT, "the output (output_size_max), or the memory of a shard,");
+    cmds_sender_close(sender, 0);
+}
+
 static void script_callers(struct scene *its)
 {
+    caller_fills_output(its->runtime);
     caller_run(its->runtime, 0);
     caller_run(its->runtime, 3);
 }
