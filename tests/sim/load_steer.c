@@ -8,8 +8,9 @@
 
 enum {
     STEER_ADDRESS_MAX = 40,
-    // A host that lost power starts again within 30 s, and is tried within 30.
-    STEER_SETTLE_MS = 150000,
+    // A host that lost power starts again within 30 s, and is tried within 30. Without pings a server ends
+    // what is idle for 120 s.
+    STEER_SETTLE_MS = 100000,
     STEER_STEP_MS = 100,
 };
 

@@ -162,7 +162,8 @@ static int service_drain(struct service *service)
     uint64_t began_ns = oracle_now_ns();
     int code = cmds_server_shutdown(service->server, drain_ms);
     uint64_t took_ms = (oracle_now_ns() - began_ns) / 1000000;
-    bool is_cut = code == CMDS_E_SLOW_PEER || code == CMDS_E_IDLE || code == CMDS_E_MEMORY_LIMIT;
+    bool is_cut = code == CMDS_E_SLOW_PEER || code == CMDS_E_IDLE || code == CMDS_E_MEMORY_LIMIT ||
+                  (code == -ENOMEM && service_may_fail(code));
     if (code != 0 && code != CMDS_E_TIMEOUT && !is_cut) {
         (void)oracle_fail(
                 "server %u: its shutdown: %s", service->plan->number, cmds_error_name(code));
