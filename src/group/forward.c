@@ -423,14 +423,16 @@ static int forward_find_shard(
     struct cmdi_dispatch_list list;
     cmdi_group_view(group, now_ms, &list);
     uint64_t pick_count = atomic_fetch_add_explicit(&group->pick_count, 1, memory_order_relaxed);
-    for (uint32_t i = 0; i < list.count; i++) {
+    bool is_barred = list.is_watched && list.is_barred;
+    for (uint32_t i = 0; i < (is_barred ? 1 : 2) * list.count; i++) {
         struct cmdi_client *client = list.clients[(pick_count + i) % list.count];
+        list.any_up = list.any_up && i < list.count; // As in send.c: they change places meanwhile.
         if (cmdi_dispatch_list_takes(&list, client)) {
             *group_shard = cmdi_group_shard_of(client);
             return 0;
         }
     }
-    if (list.is_watched && list.is_barred) {
+    if (is_barred) {
         atomic_fetch_add_explicit(&group->tracker.not_allowed, 1, memory_order_relaxed);
         return CMDS_E_NOT_ALLOWED;
     }

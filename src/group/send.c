@@ -371,7 +371,29 @@ static int group_list_send(const struct cmdi_dispatch_list *list, struct cmdi_cl
     return code;
 }
 
-/* One that is up, from `index` on; without any, one that is connecting. */
+static int group_send_to_list(struct cmds_group *group, const struct cmdi_dispatch_list *list,
+        const struct cmdi_command *command, uint64_t key)
+{
+    uint32_t first = list->count > 1 ? group_pick(group, key, list) : 0;
+    int refused = list->is_watched && list->is_barred ? CMDS_E_NOT_ALLOWED : CMDS_E_NOT_CONNECTED;
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct cmdi_client *client = list->clients[(first + i) % list->count];
+        if (!cmdi_dispatch_list_takes(list, client)) {
+            continue;
+        }
+        int code = group_list_send(list, client, command);
+        if (code != -ENOBUFS && code != CMDS_E_NOT_CONNECTED && code != CMDS_E_NOT_ALLOWED) {
+            return code;
+        }
+        refused = refused == -ENOBUFS || code == CMDS_E_NOT_CONNECTED ? refused : code;
+    }
+    return refused;
+}
+
+/*
+ * One that is up; without any, one that is connecting. Their shards go on meanwhile: if the one that was
+ * not up is looked at before it is, and the one that was after it has been left, none seems to be there.
+ */
 static int group_send_to_any(
         struct cmds_group *group, const struct cmdi_command *command, uint64_t key, uint64_t now_ms)
 {
@@ -380,20 +402,12 @@ static int group_send_to_any(
     struct cmdi_dispatch_list list;
     cmdi_group_view(group, now_ms, &list);
     list.any_up |= command->is_moved; // Else it might come back to the one that it left.
-    uint32_t first = list.count > 1 ? group_pick(group, key, &list) : 0;
-    int refused = list.is_watched && list.is_barred ? CMDS_E_NOT_ALLOWED : CMDS_E_NOT_CONNECTED;
-    for (uint32_t i = 0; i < list.count; i++) {
-        struct cmdi_client *client = list.clients[(first + i) % list.count];
-        if (!cmdi_dispatch_list_takes(&list, client)) {
-            continue;
-        }
-        int code = group_list_send(&list, client, command);
-        if (code != -ENOBUFS && code != CMDS_E_NOT_CONNECTED && code != CMDS_E_NOT_ALLOWED) {
-            return code;
-        }
-        refused = refused == -ENOBUFS || code == CMDS_E_NOT_CONNECTED ? refused : code;
+    int code = group_send_to_list(group, &list, command, key);
+    if (CMDI_UNLIKELY(code == CMDS_E_NOT_CONNECTED && list.any_up && !command->is_moved)) {
+        list.any_up = false; // Whichever it is, it sends or hands on what it has taken.
+        code = group_send_to_list(group, &list, command, key);
     }
-    return refused;
+    return code;
 }
 
 int cmdi_group_send_moved(struct cmdi_client *client, struct cmdi_command *command)
