@@ -564,9 +564,9 @@ struct cmds_sender_options {
 #endif
 
 /**
- * Tries each connection once; fails if none comes up, unless connect_later is set. All others, and
- * those that are lost later, are tried again, as of a group, and calls wait for them within their
- * timeout.
+ * Tries each connection once, and waits for all of these attempts; fails if none comes up, unless
+ * connect_later is set. All others, and those that are lost later, are tried again, as of a group,
+ * and calls wait for them within their timeout.
  *
  * Owner:   as cmds_group_open. Gives *sender: cmds_sender_close(). On failure *sender is untouched.
  * Thread:  any but a shard.
