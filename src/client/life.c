@@ -99,7 +99,7 @@ static void client_wait(
 {
     enum cmdi_client_state was = cmdi_client_state(client);
     client->error = (struct cmds_error){0};
-    (void)cmdi_fail(&client->error, error->code, "%.190s (try %u; the next one in %u ms)",
+    (void)cmdi_fail(&client->error, error->code, "%.190s (try %u; it connects again in %u ms)",
             error->text, (unsigned)client->backoff.failed, (unsigned)delay_ms);
     client->retry_at_ms = cmdi_client_shard_now_ms(client->client_shard) + delay_ms;
     client->is_retry_due = false;
