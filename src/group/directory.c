@@ -73,10 +73,12 @@ static int source_push(struct cmdi_source *source, struct cmdi_endpoint *endpoin
     return 0;
 }
 
+/* `roll` is that of the sources. */
 static struct cmdi_source *source_find(
-        struct cmdi_source *sources, uint32_t count, const struct cmdi_source *like)
+        struct cmdi_source *sources, const struct cmdi_roll *roll, const struct cmdi_source *like)
 {
-    for (uint32_t i = 0; i < count; i++) {
+    uint32_t i = 0;
+    for (uint32_t tried = 0; (i = cmdi_roll_next(roll, like->hash, &tried)) != UINT32_MAX;) {
         if (sources[i].hash == like->hash && sources[i].kind == like->kind &&
                 strcmp(sources[i].text, like->text) == 0) {
             return &sources[i];
@@ -97,14 +99,14 @@ static bool source_has(const struct cmdi_source *source, const struct cmdi_endpo
 
 /* --- Endpoints -------------------------------------------------------------------------------- */
 
-static struct cmdi_endpoint *directory_find(
-        const struct cmdi_directory *directory, const char *text)
+/* In a list and its roll. */
+static struct cmdi_endpoint *list_find(struct cmdi_endpoint *const *list,
+        const struct cmdi_roll *roll, uint64_t hash, const char *text)
 {
-    uint64_t hash = cmdi_hash_text(text);
-    for (uint32_t i = 0; i < directory->count; i++) {
-        struct cmdi_endpoint *endpoint = directory->list[i];
-        if (endpoint->hash == hash && strcmp(endpoint->text, text) == 0) {
-            return endpoint;
+    uint32_t i = 0;
+    for (uint32_t tried = 0; (i = cmdi_roll_next(roll, hash, &tried)) != UINT32_MAX;) {
+        if (list[i]->hash == hash && strcmp(list[i]->text, text) == 0) {
+            return list[i];
         }
     }
     return NULL;
@@ -125,7 +127,8 @@ static struct cmdi_endpoint *directory_endpoint(struct cmdi_directory *directory
         const struct cmdi_source *source, const char *text, const struct cmdi_address *addresses,
         uint32_t count, uint64_t since_ms)
 {
-    struct cmdi_endpoint *endpoint = directory_find(directory, text);
+    struct cmdi_endpoint *endpoint =
+            list_find(directory->list, &directory->roll, cmdi_hash_text(text), text);
     if (endpoint != NULL) {
         return cmdi_endpoint_ref(endpoint);
     }
@@ -145,48 +148,56 @@ static void directory_drop_list(struct cmdi_directory *directory)
         cmdi_endpoint_unref(directory->list[i]);
     }
     free(directory->list);
+    cmdi_roll_fini(&directory->roll);
     directory->list = NULL;
     directory->count = 0;
 }
 
-static bool list_has(
-        struct cmdi_endpoint *const *list, uint32_t count, const struct cmdi_endpoint *endpoint)
+/* A list that is being made. */
+struct listing {
+    struct cmdi_endpoint **list;
+    struct cmdi_roll roll;
+};
+
+static void listing_fini(struct listing *listing)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        if (list[i] == endpoint ||
-                (list[i]->hash == endpoint->hash && strcmp(list[i]->text, endpoint->text) == 0)) {
-            return true;
-        }
-    }
-    return false;
+    free(listing->list);
+    cmdi_roll_fini(&listing->roll);
 }
 
 /* Of the first source that has it an endpoint has its weight. Returns: how many. */
-static uint32_t list_fill(struct cmdi_endpoint **list, const struct cmdi_directory *directory)
+static uint32_t listing_fill(struct listing *listing, const struct cmdi_directory *directory)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < directory->source_count; i++) {
         const struct cmdi_source *source = &directory->sources[i];
         for (uint32_t j = 0; j < source->item_count && count < CMDI_ENDPOINTS_MAX; j++) {
             struct cmdi_endpoint *endpoint = source->items[j].endpoint;
-            if (!list_has(list, count, endpoint)) {
+            if (list_find(listing->list, &listing->roll, endpoint->hash, endpoint->text) == NULL) {
                 atomic_store(&endpoint->weight, source->weight);
-                list[count++] = endpoint;
+                cmdi_roll_add(&listing->roll, endpoint->hash, count);
+                listing->list[count++] = endpoint;
             }
         }
     }
     return count;
 }
 
-/* Room for all items that there are, and some more. Returns: NULL without memory. */
-static struct cmdi_endpoint **list_alloc(const struct cmdi_directory *directory, uint32_t more)
+/* Room for all items that there are, and some more. Returns: 0; -ENOMEM: nothing is to be freed. */
+static int listing_init(
+        struct listing *listing, const struct cmdi_directory *directory, uint32_t more)
 {
     size_t most = (size_t)more + 1;
     for (uint32_t i = 0; i < directory->source_count; i++) {
         most += directory->sources[i].item_count;
     }
     most = most < CMDI_ENDPOINTS_MAX ? most : CMDI_ENDPOINTS_MAX;
-    return calloc(most, sizeof(struct cmdi_endpoint *));
+    listing->list = calloc(most, sizeof(struct cmdi_endpoint *));
+    if (cmdi_roll_init(&listing->roll, (uint32_t)most) < 0 || listing->list == NULL) {
+        listing_fini(listing);
+        return -ENOMEM;
+    }
+    return 0;
 }
 
 static bool list_is(
@@ -198,16 +209,17 @@ static bool list_is(
 }
 
 /*
- * Makes the list anew from the items, in memory of list_alloc(), which it takes. One that was out has
- * another chance in another list.
+ * Makes the list anew from the items, in a listing that it takes. One that was out has another chance in
+ * another list.
  *
  * Returns: CMDI_NEWS_LIST, or 0.
  */
-static uint32_t directory_list(struct cmdi_directory *directory, struct cmdi_endpoint **list)
+static uint32_t directory_list(struct cmdi_directory *directory, struct listing *listing)
 {
-    uint32_t count = list_fill(list, directory);
+    struct cmdi_endpoint **list = listing->list;
+    uint32_t count = listing_fill(listing, directory);
     if (list_is(directory, list, count)) {
-        free(list);
+        listing_fini(listing);
         return 0;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -216,6 +228,7 @@ static uint32_t directory_list(struct cmdi_directory *directory, struct cmdi_end
     }
     directory_drop_list(directory);
     directory->list = list;
+    directory->roll = listing->roll;
     directory->count = count;
     return CMDI_NEWS_LIST;
 }
@@ -296,10 +309,10 @@ static int source_init(struct cmdi_directory *directory, struct cmdi_source *sou
                                            : source_read_fixed(directory, source, now_ms, error);
 }
 
-/* Returns: how many of them are different names; a code. */
+/* Into an empty roll of that many. Returns: how many of them are different names; a code. */
 static int sources_read(struct cmdi_directory *directory, struct cmdi_source *sources,
-        const struct cmdi_place *places, uint32_t place_count, uint64_t now_ms,
-        struct cmds_error *error)
+        struct cmdi_roll *roll, const struct cmdi_place *places, uint32_t place_count,
+        uint64_t now_ms, struct cmds_error *error)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < place_count; i++) {
@@ -310,10 +323,10 @@ static int sources_read(struct cmdi_directory *directory, struct cmdi_source *so
             sources_free(sources, count);
             return code;
         }
-        if (source_find(sources, count, source) != NULL) {
+        if (source_find(sources, roll, source) != NULL) {
             source_fini(source); // Twice in the list.
         } else {
-            count++;
+            cmdi_roll_add(roll, source->hash, count++);
         }
     }
     return (int)count;
@@ -331,40 +344,62 @@ static void source_inherit(struct cmdi_source *source, struct cmdi_source *old)
     old->text = mine.text;
 }
 
+/* Those that were there before go on in their place among the new ones. Returns: where the one is asked. */
+static uint32_t sources_inherit(
+        struct cmdi_directory *directory, struct cmdi_source *sources, const struct cmdi_roll *roll)
+{
+    uint32_t asked = UINT32_MAX;
+    for (uint32_t i = 0; i < directory->source_count; i++) {
+        struct cmdi_source *heir = source_find(sources, roll, &directory->sources[i]);
+        if (heir != NULL) {
+            asked = i == directory->asked ? (uint32_t)(heir - sources) : asked;
+            source_inherit(heir, &directory->sources[i]);
+        }
+    }
+    return asked;
+}
+
+/* Takes `sources`. Returns: how many there are; a code. */
+static int directory_take(struct cmdi_directory *directory, struct cmdi_source *sources,
+        const struct cmdi_place *places, uint32_t place_count, uint64_t now_ms,
+        struct cmds_error *error)
+{
+    struct cmdi_roll roll;
+    if (cmdi_roll_init(&roll, place_count) < 0) {
+        free(sources);
+        return cmdi_fail(error, -ENOMEM, "no memory for %u endpoints", place_count);
+    }
+    int count = sources_read(directory, sources, &roll, places, place_count, now_ms, error);
+    if (count >= 0) {
+        directory->asked = sources_inherit(directory, sources, &roll);
+        sources_free(directory->sources, directory->source_count);
+        directory->sources = sources;
+        directory->source_count = (uint32_t)count;
+        directory->error = (struct cmds_error){0};
+    }
+    cmdi_roll_fini(&roll);
+    return count;
+}
+
 int cmdi_directory_set(struct cmdi_directory *directory, const struct cmdi_place *places,
         uint32_t place_count, uint64_t now_ms, struct cmds_error *error)
 {
-    uint32_t asked = UINT32_MAX;
+    struct listing listing;
     if (place_count == 0 || place_count > CMDI_ENDPOINTS_MAX) {
         return cmdi_fail(error, place_count == 0 ? -EINVAL : -E2BIG, "%u endpoints: 1 to %d",
                 place_count, CMDI_ENDPOINTS_MAX);
     }
     struct cmdi_source *sources = calloc(place_count, sizeof(*sources));
-    struct cmdi_endpoint **list = list_alloc(directory, place_count);
-    if (sources == NULL || list == NULL) {
+    if (sources == NULL || listing_init(&listing, directory, place_count) < 0) {
         free(sources);
-        free(list);
         return cmdi_fail(error, -ENOMEM, "no memory for %u endpoints", place_count);
     }
-    int count = sources_read(directory, sources, places, place_count, now_ms, error);
-    if (count < 0) {
-        free(list);
-        return count;
+    int code = directory_take(directory, sources, places, place_count, now_ms, error);
+    if (code < 0) {
+        listing_fini(&listing);
+        return code;
     }
-    for (uint32_t i = 0; i < (uint32_t)count; i++) {
-        struct cmdi_source *old =
-                source_find(directory->sources, directory->source_count, &sources[i]);
-        if (old != NULL) {
-            asked = (uint32_t)(old - directory->sources) == directory->asked ? i : asked;
-            source_inherit(&sources[i], old);
-        }
-    }
-    sources_free(directory->sources, directory->source_count);
-    directory->sources = sources;
-    directory->source_count = (uint32_t)count;
-    directory->error = (struct cmds_error){0};
-    directory->asked = asked;
-    return (int)directory_list(directory, list);
+    return (int)directory_list(directory, &listing);
 }
 
 /* --- When ------------------------------------------------------------------------------------- */
@@ -487,9 +522,11 @@ static uint32_t source_fail(struct cmdi_directory *directory, struct cmdi_source
 }
 
 /* Is it one that the source has already? Marks it. */
-static bool source_meet(struct cmdi_source *source, const char *text, uint64_t hash)
+static bool source_meet(
+        struct cmdi_source *source, const struct cmdi_roll *roll, const char *text, uint64_t hash)
 {
-    for (uint32_t i = 0; i < source->item_count; i++) {
+    uint32_t i = 0;
+    for (uint32_t tried = 0; (i = cmdi_roll_next(roll, hash, &tried)) != UINT32_MAX;) {
         struct cmdi_item *item = &source->items[i];
         if (item->endpoint->hash == hash && strcmp(item->endpoint->text, text) == 0) {
             item->is_listed = true;
@@ -515,26 +552,41 @@ static void source_drop(struct cmdi_source *source)
     source->item_count = kept;
 }
 
-/* Without memory for one of them it is not known until the next answer. */
-static void source_read_answer(struct cmdi_directory *directory, struct cmdi_source *source,
-        const struct cmdi_address *addresses, uint32_t count, uint64_t now_ms)
+/* The source has it, once it has. Without memory it is not known until the next answer. */
+static void source_read_address(struct cmdi_directory *directory, struct cmdi_source *source,
+        struct cmdi_roll *roll, const struct cmdi_address *address, uint64_t now_ms)
 {
-    for (uint32_t i = 0; i < source->item_count; i++) {
-        source->items[i].is_listed = false;
-    }
-    for (uint32_t i = 0; i < count && source->item_count < CMDI_ENDPOINTS_MAX; i++) {
-        char text[CMDI_ADDRESS_TEXT_MAX];
-        cmdi_address_text(&addresses[i], text, sizeof(text));
-        if (!source_meet(source, text, cmdi_hash_text(text))) {
-            bool is_late = source->is_late || source->has_answered;
-            struct cmdi_endpoint *endpoint = directory_endpoint(
-                    directory, source, text, &addresses[i], 1, is_late ? now_ms : 0);
-            if (endpoint != NULL) {
-                (void)source_push(source, endpoint);
-            }
+    char text[CMDI_ADDRESS_TEXT_MAX];
+    cmdi_address_text(address, text, sizeof(text));
+    uint64_t hash = cmdi_hash_text(text);
+    if (!source_meet(source, roll, text, hash)) {
+        bool is_late = source->is_late || source->has_answered;
+        struct cmdi_endpoint *endpoint =
+                directory_endpoint(directory, source, text, address, 1, is_late ? now_ms : 0);
+        if (endpoint != NULL && source_push(source, endpoint) == 0) {
+            cmdi_roll_add(roll, hash, source->item_count - 1);
         }
     }
+}
+
+/* Returns: 0; -ENOMEM: the answer was not read. */
+static int source_read_answer(struct cmdi_directory *directory, struct cmdi_source *source,
+        const struct cmdi_address *addresses, uint32_t count, uint64_t now_ms)
+{
+    struct cmdi_roll roll;
+    if (cmdi_roll_init(&roll, source->item_count + count) < 0) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < source->item_count; i++) {
+        source->items[i].is_listed = false;
+        cmdi_roll_add(&roll, source->items[i].endpoint->hash, i);
+    }
+    for (uint32_t i = 0; i < count && source->item_count < CMDI_ENDPOINTS_MAX; i++) {
+        source_read_address(directory, source, &roll, &addresses[i], now_ms);
+    }
+    cmdi_roll_fini(&roll);
     source_drop(source);
+    return 0;
 }
 
 static uint32_t source_answer(struct cmdi_directory *directory, struct cmdi_source *source,
@@ -548,12 +600,12 @@ static uint32_t source_answer(struct cmdi_directory *directory, struct cmdi_sour
                 cmdi_targets_create(source->text, addresses, tried, NULL));
         news |= CMDI_NEWS_TARGETS;
     } else {
-        source_read_answer(directory, source, addresses, count, now_ms);
-        struct cmdi_endpoint **list = list_alloc(directory, 0);
-        if (list == NULL) {
+        struct listing listing;
+        if (source_read_answer(directory, source, addresses, count, now_ms) < 0 ||
+                listing_init(&listing, directory, 0) < 0) {
             source->due_ms = now_ms; // The list stays; another answer will find memory.
         } else {
-            news |= directory_list(directory, list);
+            news |= directory_list(directory, &listing);
         }
     }
     source->has_answered = true;

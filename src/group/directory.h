@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "group/roll.h"
 #include "net/endpoint.h"
 
 enum {
@@ -87,6 +88,7 @@ struct cmdi_directory {
     struct cmdi_source *sources;
     uint32_t count;              // Of `list`.
     struct cmdi_endpoint **list; // A count of each.
+    struct cmdi_roll roll;       // Of `list`.
     bool is_asking;              // A lookup is under way,
     bool has_given_up;           // and has taken too long.
     uint8_t unused_too[2];

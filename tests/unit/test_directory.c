@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -181,6 +182,60 @@ static void test_directory_has_each_address_once(void)
     uint64_t now_ms = ask(&directory, "a:9000");
     CU_ASSERT_EQUAL(answer(&directory, "2133", now_ms), CMDI_NEWS_LIST);
     check_list(&directory, "123");
+    cmdi_directory_fini(&directory);
+}
+
+/* Also where many have the same place in a table. */
+static void test_directory_has_each_of_thousands_once(void)
+{
+    enum {
+        HALF = 2048,
+    };
+    static char texts[HALF][24];
+    static struct cmdi_place places[2 * HALF];
+    static struct cmdi_endpoint *before[HALF];
+    struct cmdi_directory directory;
+    for (uint32_t i = 0; i < HALF; i++) {
+        (void)snprintf(texts[i], sizeof(texts[i]), "10.1.%u.%u:9000", i / 256, i % 256);
+        places[i] = places[2 * HALF - 1 - i] = (struct cmdi_place){.address = texts[i]};
+    }
+    cmdi_directory_init(&directory, INTERVAL, false);
+    CU_ASSERT_EQUAL(cmdi_directory_set(&directory, places, 2 * HALF, NOW, NULL), CMDI_NEWS_LIST);
+    CU_ASSERT_EQUAL_FATAL(directory.count, HALF);
+    for (uint32_t i = 0; i < HALF; i++) {
+        before[i] = directory.list[i];
+        CU_ASSERT_STRING_EQUAL(before[i]->text, texts[i]);
+    }
+    CU_ASSERT_EQUAL(cmdi_directory_set(&directory, &places[HALF], HALF, NOW, NULL), CMDI_NEWS_LIST);
+    CU_ASSERT_EQUAL_FATAL(directory.count, HALF);
+    for (uint32_t i = 0; i < HALF; i++) {
+        CU_ASSERT_PTR_EQUAL(directory.list[i], before[HALF - 1 - i]);
+    }
+    cmdi_directory_fini(&directory);
+}
+
+/* Of an answer as well, which says each address twice, and of which half are known. */
+static void test_directory_reads_a_long_answer(void)
+{
+    enum {
+        ALL = 1024,
+    };
+    static struct cmdi_address addresses[2 * ALL];
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct cmdi_directory directory;
+    open_directory(&directory, "dns:shop:9000");
+    for (uint32_t i = 0; i < 2 * ALL; i++) {
+        addresses[i] = (struct cmdi_address){.size = sizeof(addresses[0].as.v4)};
+        addresses[i].as.v4.sin_family = AF_INET;
+        addresses[i].as.v4.sin_port = htons(9000);
+        addresses[i].as.v4.sin_addr.s_addr = htonl(0x0a000000u + i / 2);
+    }
+    for (uint32_t round = 1; round <= 2; round++) {
+        uint64_t at_ms = ask(&directory, "shop:9000");
+        CU_ASSERT_EQUAL(cmdi_directory_answer(&directory, addresses, round * ALL, &error, at_ms, 0),
+                CMDI_NEWS_LIST);
+        CU_ASSERT_EQUAL(directory.count, round * ALL / 2);
+    }
     cmdi_directory_fini(&directory);
 }
 
@@ -434,6 +489,8 @@ static CU_TestInfo tests[] = {
         {"that needs hosts refuses what has none",
                 test_directory_that_needs_hosts_refuses_what_has_none},
         {"has each address once", test_directory_has_each_address_once},
+        {"has each of thousands once", test_directory_has_each_of_thousands_once},
+        {"reads a long answer", test_directory_reads_a_long_answer},
         {"of addresses asks nobody", test_directory_of_addresses_asks_nobody},
         {"adds at once, and drops at the second answer",
                 test_directory_adds_at_once_and_drops_at_the_second_answer},
