@@ -7,7 +7,8 @@
  * through it works when the shortage is over.
  *
  * In a sanitizer's build, which is slower, a part of the calls is taken: every n-th, from an offset
- * that CMDSTREAM_TORTURE_SEED sets (by default the time), and it is printed.
+ * that CMDSTREAM_TORTURE_SEED sets (by default the time), and it is printed. CMDSTREAM_TORTURE_STEP is
+ * that n in any build.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -502,6 +503,13 @@ static uint64_t play(bool is_inline, uint64_t at, bool onwards)
     return atomic_load(&torture.calls);
 }
 
+static uint32_t torture_step(void)
+{
+    const char *text = getenv("CMDSTREAM_TORTURE_STEP");
+    uint32_t step = text != NULL ? (uint32_t)strtoul(text, NULL, 10) : 0;
+    return step > 0 ? step : TORTURE_STEP;
+}
+
 static void play_all(bool is_inline, bool onwards)
 {
     const char *only = getenv("CMDSTREAM_TORTURE_AT");
@@ -510,18 +518,18 @@ static void play_all(bool is_inline, bool onwards)
     (void)signal(SIGABRT, on_abort);
     (void)play(is_inline, 0, false);
     uint64_t calls = play(is_inline, 0, false);
-    uint64_t first = 1 + number % TORTURE_STEP;
+    uint32_t step = torture_step();
+    uint64_t first = 1 + number % step;
     if (only != NULL) {
         (void)play(is_inline, strtoull(only, NULL, 10), onwards);
         return;
     }
     uint64_t played = 0;
-    for (uint64_t at = first; at <= calls + 5; at += TORTURE_STEP, played++) {
+    for (uint64_t at = first; at <= calls + 5; at += step, played++) {
         (void)play(is_inline, at, onwards);
     }
-    printf("%s%llu of %llu calls, every %d from %llu on ... ",
-            TORTURE_STEP > 1 ? "***** a part: " : "", (unsigned long long)played,
-            (unsigned long long)calls, TORTURE_STEP, (unsigned long long)first);
+    printf("%s%llu of %llu calls, every %u from %llu on ... ", step > 1 ? "***** a part: " : "",
+            (unsigned long long)played, (unsigned long long)calls, step, (unsigned long long)first);
 }
 
 static void test_torture_one_call_fails(void)
@@ -594,8 +602,8 @@ static void test_torture_one_call_fails_moving_inline(void)
 static void test_torture_calls_fail_again_and_again(void)
 {
     (void)signal(SIGABRT, on_abort);
-    for (uint32_t every = 2; every<40; every += TORTURE_STEP> 1 ? 7 : 1) {
-        for (uint32_t at = 60; at<80; at += TORTURE_STEP> 1 ? 7 : 2) {
+    for (uint32_t every = 2; every<40; every += torture_step()> 1 ? 7 : 1) {
+        for (uint32_t at = 60; at<80; at += torture_step()> 1 ? 7 : 2) {
             torture.every = every;
             (void)play(false, at, false);
             (void)play(true, at, false);
