@@ -41,7 +41,8 @@ class Whole(unittest.TestCase):
         self.good(status, result, errors)
         servers = result["servers"]
         self.assertGreater(servers["starts"], 1)
-        self.assertEqual(servers["starts"], 1 + servers["kills"] + servers["drains"])
+        ended = servers["kills"] + servers["drains"]
+        self.assertIn(servers["starts"] - ended, (0, 1))  # The last one may be down when all ends.
         self.assertGreater(result["failed_as_asked"], 0)
         self.assertGreater(result["resent"], 0)
         self.assertGreater(result["connections_up"], 10)
