@@ -27,7 +27,7 @@
 #include "support/world.h"
 
 #if defined(__SANITIZE_ADDRESS__)
-#define TORTURE_STEP 5
+#define TORTURE_STEP 11
 #elif defined(__SANITIZE_THREAD__)
 #define TORTURE_STEP 31
 #else
