@@ -64,10 +64,16 @@ static inline uint64_t cmdi_account_used(const struct cmdi_account *account)
            atomic_load_explicit(&account->shared_size, memory_order_relaxed);
 }
 
+/** How much there may be in all, behind a charge of `size`. Thread: any. */
+static inline uint64_t cmdi_account_max(const struct cmdi_account *account, size_t size)
+{
+    return size <= CMDI_ACCOUNT_SMALL ? account->size_max : cmdi_account_mark(account);
+}
+
 /** Would so much more be given? Thread: any. */
 static inline bool cmdi_account_allows(const struct cmdi_account *account, size_t size)
 {
-    uint64_t max = size <= CMDI_ACCOUNT_SMALL ? account->size_max : cmdi_account_mark(account);
+    uint64_t max = cmdi_account_max(account, size);
     uint64_t used = cmdi_account_used(account);
     return used <= max && size <= max - used;
 }
@@ -75,8 +81,7 @@ static inline bool cmdi_account_allows(const struct cmdi_account *account, size_
 /** Why a charge was refused. Returns: -ENOBUFS: there will be room; -ENOMEM: never for so much. */
 static inline int cmdi_account_refusal(const struct cmdi_account *account, size_t size)
 {
-    uint64_t max = size <= CMDI_ACCOUNT_SMALL ? account->size_max : cmdi_account_mark(account);
-    return size <= max ? -ENOBUFS : -ENOMEM;
+    return size <= cmdi_account_max(account, size) ? -ENOBUFS : -ENOMEM;
 }
 
 /* --- The shard's thread ----------------------------------------------------------------------- */

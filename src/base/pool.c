@@ -52,10 +52,10 @@ void cmdi_pool_charge_to(struct cmdi_pool *pool, struct cmdi_account *account)
  */
 static void pool_uncharge(struct cmdi_pool *pool, size_t size)
 {
-    if (pool->account != NULL && size > 0) {
-        cmdi_account_sub(pool->account, size);
-    }
     if (pool->account != NULL) {
+        if (size > 0) {
+            cmdi_account_sub(pool->account, size);
+        }
         cmdi_list_remove(&pool->trim.link);
     }
 }
