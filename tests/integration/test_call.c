@@ -374,10 +374,10 @@ static void test_call_failure_closes_its_connection(void)
         CU_ASSERT_FATAL(world_connect(&world, &raw));
         CU_ASSERT(raw_send(&raw, 1, run_message(&run)));
         CU_ASSERT(raw_drain(&raw) != RAW_HANG);
+        raw_close(&raw); // Else the server waits for it to close: 2 s.
         WORLD_UNTIL(&world, atomic_load(&world.disconnected) == i + 1);
         CU_ASSERT_EQUAL(atomic_load(&world.cause), codes[i] > 0 ? -EINVAL : codes[i]);
         CU_ASSERT_EQUAL(world_stats(&world).exec_errors, i + 1);
-        raw_close(&raw);
         CU_ASSERT(world_echoes(&other, i + 1));
     }
 
@@ -444,10 +444,10 @@ static void test_call_failure_may_be_answered(void)
     struct run run = {.number = -EPERM};
     CU_ASSERT(raw_send(&raw, 100, run_message(&run)));
     CU_ASSERT(raw_drain(&raw) != RAW_HANG);
+    raw_close(&raw);
     WORLD_UNTIL(&world, atomic_load(&world.disconnected) == 1);
     CU_ASSERT_EQUAL(atomic_load(&world.cause), -EPERM);
 
-    raw_close(&raw);
     world_stop(&world);
 }
 
@@ -538,11 +538,11 @@ static void test_call_passes_invokers_in_order(void)
     CU_ASSERT_EQUAL(world_read_item(&raw, &sequence, &last), 2);
     CU_ASSERT(raw_send(&raw, 2, run_message(&veto)));
     CU_ASSERT(raw_drain(&raw) != RAW_HANG); // Refused: it never ran, and the connection is closed.
+    raw_close(&raw);
     WORLD_UNTIL(&world, atomic_load(&world.disconnected) == 1);
     CU_ASSERT_EQUAL(atomic_load(&world.cause), -EACCES);
     CU_ASSERT_STRING_EQUAL(text, "[(.)][(.)][(.)][!]"); // Once per round.
 
-    raw_close(&raw);
     world_stop(&world);
 }
 

@@ -263,49 +263,59 @@ static int exec_endless(struct cmds_call *call, const struct run *run)
     return code == -ENOBUFS ? CMDS_EXEC_AGAIN : code;
 }
 
-/* Reads a little now and then for so long. Returns: false: it was cut. */
-static bool read_slowly(struct raw *raw, uint64_t ms)
-{
-    static uint8_t bytes[16384];
-    uint64_t until_ms = raw_now_ms() + ms;
-    while (raw_now_ms() < until_ms) {
-        ssize_t size = recv(raw->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-        if (size == 0 || (size < 0 && errno != EAGAIN)) {
-            return false;
-        }
-        (void)usleep(100000);
-    }
-    return true;
-}
-
-static void check_slow_reader(const char *listen)
-{
+struct slow {
     struct world world;
     struct raw raw;
+};
+
+static void slow_start(struct slow *slow, const char *listen)
+{
     struct run run = {0};
-    world_init(&world);
-    world.options.output_size_max = 4 << 20;
-    world.options.write_timeout_ms = 2000;
-    world.exec = exec_endless;
-    start(&world, listen);
-    CU_ASSERT_FATAL(raw_open(&raw, world.address, 4096, NULL) == 0 && raw_server_info(&raw));
-    CU_ASSERT_FATAL(raw_send(&raw, 1, run_message(&run)));
-
-    CU_ASSERT(read_slowly(&raw, 5000)); // 1 MB in all: less than the send that is under way.
-    CU_ASSERT_EQUAL(world_stats(&world).slow_consumers, 0);
-
-    WORLD_UNTIL(&world, atomic_load(&world.disconnected) == 1); // It has stopped reading.
-    CU_ASSERT_EQUAL(atomic_load(&world.cause), CMDS_E_SLOW_PEER);
-    CU_ASSERT_EQUAL(world_stats(&world).slow_consumers, 1);
-    CU_ASSERT_EQUAL(world_logged(&world, "the peer took "), 1);
-    raw_close(&raw);
-    stop(&world);
+    world_init(&slow->world);
+    slow->world.options.output_size_max = 4 << 20;
+    slow->world.options.write_timeout_ms = 2000;
+    slow->world.exec = exec_endless;
+    start(&slow->world, listen);
+    CU_ASSERT_FATAL(raw_open(&slow->raw, slow->world.address, 4096, NULL) == 0);
+    CU_ASSERT_FATAL(raw_server_info(&slow->raw));
+    CU_ASSERT_FATAL(raw_send(&slow->raw, 1, run_message(&run)));
 }
 
+/* Returns: false: it was cut. */
+static bool slow_read(struct slow *slow)
+{
+    static uint8_t bytes[16384];
+    ssize_t size = recv(slow->raw.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+    return size > 0 || (size < 0 && errno == EAGAIN);
+}
+
+/* They read no more. */
+static void slow_stop(struct slow *slow)
+{
+    WORLD_UNTIL(&slow->world, atomic_load(&slow->world.disconnected) == 1);
+    CU_ASSERT_EQUAL(atomic_load(&slow->world.cause), CMDS_E_SLOW_PEER);
+    CU_ASSERT_EQUAL(world_stats(&slow->world).slow_consumers, 1);
+    CU_ASSERT_EQUAL(world_logged(&slow->world, "the peer took "), 1);
+    raw_close(&slow->raw);
+    stop(&slow->world);
+}
+
+/* On TCP and on a UNIX socket, side by side: it takes a while. */
 static void test_watch_slow_readers_stay_until_they_stop(void)
 {
-    check_slow_reader(NULL);
-    check_slow_reader(local_address());
+    struct slow slow[2];
+    slow_start(&slow[0], NULL);
+    slow_start(&slow[1], local_address());
+
+    // Each reads 1 MB in all: less than the send that is under way.
+    for (uint64_t until_ms = raw_now_ms() + 5000; raw_now_ms() < until_ms; usleep(100000)) {
+        CU_ASSERT_FATAL(slow_read(&slow[0]) && slow_read(&slow[1]));
+    }
+    CU_ASSERT_EQUAL(world_stats(&slow[0].world).slow_consumers, 0);
+    CU_ASSERT_EQUAL(world_stats(&slow[1].world).slow_consumers, 0);
+
+    slow_stop(&slow[0]);
+    slow_stop(&slow[1]);
 }
 
 static CU_TestInfo tests[] = {
