@@ -158,6 +158,15 @@ CMDS_API int cmds_runtime_turn(struct cmds_runtime *runtime, uint32_t wait_us);
  * the descriptor; -EINVAL if the runtime has threads.
  */
 CMDS_API int cmds_runtime_fd(const struct cmds_runtime *runtime);
+/**
+ * Does it turn new work away? From the first moment of cmds_server_shutdown(), cmds_server_close() or
+ * cmds_runtime_stop(), before a listener closes, so that whoever distributes connections may be told in
+ * time. False again when those servers are closed and another one accepts; false as long as there was
+ * no server yet.
+ *
+ * Thread: any, until cmds_runtime_stop() returns.
+ */
+CMDS_API bool cmds_runtime_is_draining(const struct cmds_runtime *runtime);
 /** Thread: any. */
 CMDS_API uint32_t cmds_runtime_shard_count(const struct cmds_runtime *runtime);
 /**

@@ -53,12 +53,23 @@ static const uint8_t server_moves[] = {
         [CMDI_SERVER_CLOSING] = 0,
 };
 
+static void server_count(struct cmds_server *server)
+{
+    server->is_counted = true;
+    atomic_fetch_add(&server->runtime->serving, 1);
+    atomic_store(&server->runtime->served, 1);
+}
+
 /* Several threads may want to drain it. Returns: this one is to do so. */
 static bool server_move(struct cmds_server *server, enum cmdi_server_state next)
 {
     uint32_t before = atomic_load(&server->state);
     while ((server_moves[before] & (1u << next)) != 0) {
         if (atomic_compare_exchange_weak(&server->state, &before, next)) {
+            if (before == CMDI_SERVER_RUNNING && server->is_counted) {
+                atomic_fetch_add(&server->runtime->leaving, 1);
+                atomic_fetch_sub(&server->runtime->serving, 1);
+            }
             return true;
         }
     }
@@ -207,6 +218,9 @@ static void server_free(struct cmds_server *server)
 {
     CMDI_ASSERT(atomic_load(&server->shards_left) == 0);
     CMDI_ASSERT(atomic_load(&server->deputy.state) == CMDI_DEPUTY_OFF);
+    if (server->is_counted) {
+        atomic_fetch_sub(&server->runtime->leaving, 1);
+    }
     cmdi_server_core_unref(server->core);
     free(server->shards);
     free(server->acceptors);
@@ -249,6 +263,7 @@ int cmds_server_start(struct cmds_server **out, struct cmds_runtime *runtime,
         code = server_start_acceptors(server, error);
         if (code == 0) {
             cmdi_deputy_start(server);
+            server_count(server);
             code = cmdi_runtime_add(runtime, &server->service);
             code = code < 0 ? cmdi_fail(error, code, "the runtime is stopping") : 0;
         }

@@ -49,6 +49,7 @@ struct cmds_server {
     struct cmdi_server_core *core;
     struct cmdi_server_shard **shards; // One per shard.
     uint32_t shard_count;
+    bool is_counted; // In runtime->serving, then in runtime->leaving.
     struct cmdi_deputy deputy;
     struct cmdi_acceptor *acceptors; // Its listeners.
     uint32_t acceptor_count, acceptor_count_max;

@@ -371,6 +371,12 @@ bool cmdi_runtime_retire(struct cmds_runtime *runtime, struct cmdi_service *serv
 
 /* --- Small public things ---------------------------------------------------------------------- */
 
+bool cmds_runtime_is_draining(const struct cmds_runtime *runtime)
+{
+    return atomic_load(&runtime->stopping) != 0 || atomic_load(&runtime->leaving) > 0 ||
+           (atomic_load(&runtime->served) != 0 && atomic_load(&runtime->serving) == 0);
+}
+
 uint32_t cmds_runtime_shard_count(const struct cmds_runtime *runtime)
 {
     return runtime->shard_count;

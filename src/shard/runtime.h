@@ -43,6 +43,10 @@ struct cmds_runtime {
     uint32_t shard_count;
     enum cmdi_drive drive;
     _Atomic uint32_t stopping;
+    _Atomic uint32_t serving; // Servers that accept.
+    // Servers that drain or close. One is counted here before it is no longer counted there.
+    _Atomic uint32_t leaving;
+    _Atomic uint32_t served; // There was one that accepted.
     struct cmdi_log log;
     struct cmdi_workers workers;
     pthread_mutex_t lock;      // Of `services` and `retired`.

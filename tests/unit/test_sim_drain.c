@@ -347,6 +347,56 @@ static void test_sim_drain_while_connections_come(void)
     run_all(&hall, script_crowd);
 }
 
+/* --- What the runtime says of it -------------------------------------------------------------- */
+
+static void *thread_drains(void *context)
+{
+    struct hall *hall = context;
+    CU_ASSERT_EQUAL(cmds_server_shutdown(hall->server, 60000), 0);
+    return NULL;
+}
+
+static void script_told(struct hall *hall)
+{
+    CU_ASSERT_FALSE(cmds_runtime_is_draining(hall->runtime));
+    struct guest guest;
+    guest_enter(&guest);
+    (void)guest_send(&guest, &act_type, 0);
+    HALL_UNTIL(hall->kept_count == 1);
+
+    pthread_t drains = hall_thread(thread_drains, hall);
+    HALL_UNTIL(cmds_runtime_is_draining(hall->runtime));
+    CU_ASSERT_EQUAL(hall_answer_kept(hall, 1), 0);
+    CU_ASSERT_TRUE(guest_expects(&guest, 1, 1000));
+    guest_close(&guest);
+    (void)pthread_join(drains, NULL);
+    CU_ASSERT_TRUE(cmds_runtime_is_draining(hall->runtime));
+
+    // One that is refused changes nothing, one that accepts beside it does when the first has closed.
+    struct cmds_server *second = NULL;
+    struct cmds_server_options options = hall_options(hall);
+    options.listen = "nowhere";
+    CU_ASSERT(cmds_server_start(&second, hall->runtime, &options, NULL) < 0);
+    CU_ASSERT_TRUE(cmds_runtime_is_draining(hall->runtime));
+    options.listen = "127.0.0.1:9001";
+    CU_ASSERT_EQUAL_FATAL(cmds_server_start(&second, hall->runtime, &options, NULL), 0);
+    CU_ASSERT_TRUE(cmds_runtime_is_draining(hall->runtime));
+    cmds_server_close(hall->server);
+    hall->server = NULL;
+    CU_ASSERT_FALSE(cmds_runtime_is_draining(hall->runtime));
+    cmds_server_close(second);
+    CU_ASSERT_TRUE(cmds_runtime_is_draining(hall->runtime));
+}
+
+static void test_sim_drain_is_told_by_the_runtime(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.act = hall_act_keep;
+
+    run_all(&hall, script_told);
+}
+
 static CU_TestInfo tests[] = {
         {"waits for calls that are kept", test_sim_drain_waits_for_calls_that_are_kept},
         {"a peer that has finished gets its answers",
@@ -357,6 +407,7 @@ static CU_TestInfo tests[] = {
         {"does not mind a peer that leaves", test_sim_drain_does_not_mind_a_peer_that_leaves},
         {"of nobody ends at once", test_sim_drain_of_nobody_ends_at_once},
         {"while connections come", test_sim_drain_while_connections_come},
+        {"is told by the runtime", test_sim_drain_is_told_by_the_runtime},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("sim_drain", tests)
