@@ -18,9 +18,10 @@ ARROWS = {
     "shard": "base machine ring",
     "net": "base ring shard",
     "conn": "base wire ring shard",
-    "server": "base wire ring shard net conn codec",
-    "client": "base shard net conn codec",
-    "group": "base machine ring shard net client codec",
+    "telemetry": "base shard",
+    "server": "base wire ring shard net conn codec telemetry",
+    "client": "base shard net conn codec telemetry",
+    "group": "base machine ring shard net client codec telemetry",
     "test": "base wire shard conn server codec",
     "chaos": "base ring shard net",  # Beside the library: the proxy of the tool and of tests.
     "sim": "base ring",  # Another library's half: what src/ring defines, without the kernel.

@@ -13,5 +13,6 @@
 #include <cmdstream/schema.h>
 #include <cmdstream/server.h>
 #include <cmdstream/stats.h>
+#include <cmdstream/trace.h>
 
 #endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Traces: which command was part of what, and how long it took, across processes. The context is
+ * W3C's (traceparent, tracestate, baggage), the names of spans and attributes are OpenTelemetry's and
+ * otelcmd-stream-go's.
+ *
+ * A context is a value; a span is a record of 512 bytes. Nothing here opens a port or starts a thread.
+ */
+#ifndef CMDSTREAM_TRACE_H
+#define CMDSTREAM_TRACE_H
+
+#include <cmdstream/base.h>
+
+CMDS_BEGIN_
+
+struct cmds_type;
+
+enum {
+    CMDS_TRACE_SAMPLED = 1,     // Of cmds_trace.flags: somebody keeps the spans of this trace.
+    CMDS_TRACEPARENT_SIZE = 56, // "00-", two ids, "-01", and the end of the text.
+    CMDS_TRACESTATE_MAX = 512,  // What is longer is dropped, and never an error.
+    CMDS_BAGGAGE_MAX = 8192,
+};
+
+/** Where something stands in a trace. All zero: nowhere. Frozen layout. */
+struct cmds_trace {
+    uint8_t trace_id[16], span_id[8];
+    uint8_t flags; // CMDS_TRACE_SAMPLED; the other bits are as the peer sent them.
+    uint8_t unused[7];
+    struct cmds_string state, baggage; // W3C's tracestate and baggage, passed on as they are.
+};
+
+/**
+ * Reads a traceparent as W3C's Trace Context has it: any version but ff, lower-case, no id of zeros. Of
+ * a version above 00 it reads what version 00 has.
+ *
+ * Owner:   borrows `traceparent`. `state` and `baggage` of *trace become empty.
+ * Thread:  any.
+ * Returns: 0; CMDS_E_PROTO: it is none, and *trace is untouched.
+ */
+CMDS_API int cmds_trace_parse(struct cmds_trace *trace, struct cmds_string traceparent);
+/**
+ * Writes it as a traceparent of version 00, of whose flags only CMDS_TRACE_SAMPLED is sent: some
+ * peers refuse all others. Thread: any.
+ */
+CMDS_API void cmds_trace_format(const struct cmds_trace *trace, char out[CMDS_TRACEPARENT_SIZE]);
+
+/* --- Spans ------------------------------------------------------------------------------------ */
+
+/** As OTLP numbers them. */
+enum cmds_span_kind {
+    CMDS_SPAN_SERVER = 2, // "Invoke T": from the command's bytes to its last result.
+    CMDS_SPAN_CLIENT = 3, // "Send T": from the send to the last result.
+};
+/** Bits of cmds_span.flags. */
+enum cmds_span_flag {
+    CMDS_SPAN_REMOTE_PARENT = 1, // The parent is in another process.
+    CMDS_SPAN_TRACED = 2,        // The command had a context on the wire: T is "tag (trace)".
+};
+enum {
+    CMDS_SPAN_EVENTS_MAX = 8,
+    CMDS_SPAN_ATTRIBUTES_MAX = 192, // Bytes: those of each value, and 10 for each attribute.
+    CMDS_SPAN_PEER_MAX = 48,
+};
+
+/** Something that happened while a span was open: a result, or what the program said. */
+struct cmds_span_event {
+    uint64_t time_ns; // CLOCK_MONOTONIC.
+    union {
+        const struct cmds_type *type; // Of a result, which exporters call "result".
+        const char *name;             // Of anything else. Static text.
+    };
+    uint32_t number; // Of a result: 1, 2, ... Of anything else: 0.
+    uint32_t size;   // Of a result: of its whole frame.
+};
+
+/**
+ * One operation of a trace, when it is over. What it points to is the program's static data: the types
+ * that a protocol lists, keys and names.
+ */
+struct cmds_span {
+    uint8_t trace_id[16], span_id[8];
+    uint8_t parent_id[8];         // All zero: it has none.
+    uint64_t start_ns, end_ns;    // CLOCK_MONOTONIC.
+    const struct cmds_type *type; // Of the command; its name is type->schema->name.
+    uint64_t sequence;            // Of the command, on its connection; 0: it was not sent.
+    uint32_t size;                // Of the command's whole frame.
+    int32_t error;                // 0: the status is unset; else it is an error: cmds_error_text().
+    uint8_t kind;                 // enum cmds_span_kind
+    uint8_t flags;                // enum cmds_span_flag
+    uint8_t event_count;          // At most CMDS_SPAN_EVENTS_MAX.
+    uint8_t dropped_attributes;   // What did not fit, at most 255.
+    uint16_t attribute_size;      // Of `attributes`.
+    uint16_t dropped_events;      // What did not fit, at most 65535.
+    // "127.0.0.1:9000", "[::1]:9000", "unix:/run/x"; terminated, and cut if it is longer.
+    char peer[CMDS_SPAN_PEER_MAX];
+    struct cmds_span_event events[CMDS_SPAN_EVENTS_MAX];
+    uint8_t attributes[CMDS_SPAN_ATTRIBUTES_MAX]; // For cmds_span_attribute().
+};
+
+/**
+ * Adds an attribute, a string; what does not fit is counted in dropped_attributes. A key that is there
+ * already is there twice.
+ *
+ * Owner:   keeps `static_key` as long as there are spans; copies `value`.
+ * Thread:  the span's: one at a time.
+ */
+CMDS_API void cmds_span_set(
+        struct cmds_span *span, const char *static_key, struct cmds_string value);
+/**
+ * The attributes one after the other: `*at` begins at 0.
+ *
+ * Owner:   *value points into the span.
+ * Thread:  as cmds_span_set().
+ * Returns: false: there is no further one.
+ */
+CMDS_API bool cmds_span_attribute(
+        const struct cmds_span *span, uint32_t *at, const char **key, struct cmds_string *value);
+
+CMDS_END_
+
+#endif

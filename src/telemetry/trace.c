@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * W3C's Trace Context and Baggage, as far as one who passes them on has to look at them. A traceparent
+ * is read in full; a tracestate is checked against its grammar, since the next reader would refuse the
+ * whole list for one bad member; a baggage is somebody else's text that must stay text.
+ */
+#include "telemetry/trace.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/time.h"
+
+enum {
+    TRACEPARENT_LENGTH = CMDS_TRACEPARENT_SIZE - 1,
+    TRACEPARENT_TRACE_ID = 3, // Where each part begins.
+    TRACEPARENT_SPAN_ID = 36,
+    TRACEPARENT_FLAGS = 53,
+    VERSION_NEVER = 0xff,
+    STATE_KEY_MAX = 256, // Of a simple key.
+    STATE_TENANT_MAX = 241,
+    STATE_SYSTEM_MAX = 14,
+    STATE_VALUE_MAX = 256,
+};
+
+/* --- traceparent ------------------------------------------------------------------------------ */
+
+/* Upper case is refused: so W3C has it. */
+static int hex_digit(char digit)
+{
+    if (digit >= '0' && digit <= '9') {
+        return digit - '0';
+    }
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+static bool hex_read(const char *text, uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        int high = hex_digit(text[2 * i]);
+        int low = hex_digit(text[2 * i + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
+static char *hex_write(char *out, const uint8_t *bytes, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < size; i++) {
+        *out++ = digits[bytes[i] >> 4];
+        *out++ = digits[bytes[i] & 0xf];
+    }
+    return out;
+}
+
+static bool id_is_zero(const uint8_t *id, size_t size)
+{
+    uint8_t bits = 0;
+    for (size_t i = 0; i < size; i++) {
+        bits |= id[i];
+    }
+    return bits == 0;
+}
+
+int cmds_trace_parse(struct cmds_trace *trace, struct cmds_string traceparent)
+{
+    const char *text = traceparent.data;
+    struct cmds_trace read = {0};
+    uint8_t version = 0;
+    if (traceparent.size < TRACEPARENT_LENGTH || text[2] != '-' ||
+            text[TRACEPARENT_SPAN_ID - 1] != '-' || text[TRACEPARENT_FLAGS - 1] != '-') {
+        return CMDS_E_PROTO;
+    }
+    if (!hex_read(text, &version, sizeof(version)) || version == VERSION_NEVER ||
+            !hex_read(text + TRACEPARENT_TRACE_ID, read.trace_id, sizeof(read.trace_id)) ||
+            !hex_read(text + TRACEPARENT_SPAN_ID, read.span_id, sizeof(read.span_id)) ||
+            !hex_read(text + TRACEPARENT_FLAGS, &read.flags, sizeof(read.flags))) {
+        return CMDS_E_PROTO;
+    }
+    // A later version may go on, behind another dash.
+    if (traceparent.size > TRACEPARENT_LENGTH &&
+            (version == 0 || text[TRACEPARENT_LENGTH] != '-')) {
+        return CMDS_E_PROTO;
+    }
+    if (id_is_zero(read.trace_id, sizeof(read.trace_id)) ||
+            id_is_zero(read.span_id, sizeof(read.span_id))) {
+        return CMDS_E_PROTO;
+    }
+    *trace = read;
+    return 0;
+}
+
+void cmds_trace_format(const struct cmds_trace *trace, char out[CMDS_TRACEPARENT_SIZE])
+{
+    char *at = out;
+    memcpy(at, "00-", 3);
+    at = hex_write(at + 3, trace->trace_id, sizeof(trace->trace_id));
+    *at++ = '-';
+    at = hex_write(at, trace->span_id, sizeof(trace->span_id));
+    memcpy(at, cmdi_trace_is_set(trace) ? "-01" : "-00", 4);
+}
+
+/* --- tracestate ------------------------------------------------------------------------------- */
+
+static bool is_lower(char c)
+{
+    return c >= 'a' && c <= 'z';
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static bool state_key_rest(struct cmds_string key)
+{
+    for (size_t i = 1; i < key.size; i++) {
+        char c = key.data[i];
+        if (!is_lower(c) && !is_digit(c) && (c == '\0' || strchr("_-*/", c) == NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* "key", or "tenant@system", whose tenant may begin with a digit. */
+static bool state_key_is_valid(struct cmds_string key)
+{
+    if (key.size == 0) {
+        return false;
+    }
+    const char *at = memchr(key.data, '@', key.size);
+    if (at == NULL) {
+        return key.size <= STATE_KEY_MAX && is_lower(key.data[0]) && state_key_rest(key);
+    }
+    struct cmds_string tenant = {key.data, (size_t)(at - key.data)};
+    struct cmds_string system = {at + 1, key.size - tenant.size - 1};
+    return tenant.size >= 1 && tenant.size <= STATE_TENANT_MAX &&
+           (is_lower(tenant.data[0]) || is_digit(tenant.data[0])) && state_key_rest(tenant) &&
+           system.size >= 1 && system.size <= STATE_SYSTEM_MAX && is_lower(system.data[0]) &&
+           state_key_rest(system);
+}
+
+static bool state_value_is_valid(struct cmds_string value)
+{
+    for (size_t i = 0; i < value.size; i++) {
+        char c = value.data[i];
+        if (c < ' ' || c > '~' || c == ',' || c == '=') {
+            return false;
+        }
+    }
+    return value.size >= 1 && value.size <= STATE_VALUE_MAX;
+}
+
+static struct cmds_string string_trim(struct cmds_string string)
+{
+    while (string.size > 0 && is_blank(string.data[0])) {
+        string.data++;
+        string.size--;
+    }
+    while (string.size > 0 && is_blank(string.data[string.size - 1])) {
+        string.size--;
+    }
+    return string;
+}
+
+/* Takes what is in front of the next comma. Returns: false: nothing was left. */
+static bool state_next(struct cmds_string *left, struct cmds_string *member)
+{
+    if (left->data == NULL) {
+        return false;
+    }
+    const char *comma = left->size > 0 ? memchr(left->data, ',', left->size) : NULL;
+    size_t size = comma != NULL ? (size_t)(comma - left->data) : left->size;
+    *member = string_trim((struct cmds_string){left->data, size});
+    *left = comma != NULL ? (struct cmds_string){comma + 1, left->size - size - 1}
+                          : (struct cmds_string){NULL, 0};
+    return true;
+}
+
+bool cmdi_tracestate_is_valid(struct cmds_string state)
+{
+    struct cmds_string keys[CMDI_TRACESTATE_MEMBERS_MAX];
+    struct cmds_string member;
+    size_t count = 0;
+    if (state.size > CMDS_TRACESTATE_MAX) {
+        return false;
+    }
+    while (state_next(&state, &member)) {
+        if (member.size == 0) {
+            continue; // Empty ones are allowed.
+        }
+        const char *equals = memchr(member.data, '=', member.size);
+        if (equals == NULL || count == CMDI_TRACESTATE_MEMBERS_MAX) {
+            return false;
+        }
+        struct cmds_string key = {member.data, (size_t)(equals - member.data)};
+        struct cmds_string value = {equals + 1, member.size - key.size - 1};
+        if (!state_key_is_valid(key) || !state_value_is_valid(value)) {
+            return false;
+        }
+        for (size_t i = 0; i < count; i++) {
+            if (cmds_string_equal(keys[i], key)) {
+                return false;
+            }
+        }
+        keys[count++] = key;
+    }
+    return true;
+}
+
+bool cmdi_baggage_is_valid(struct cmds_string baggage)
+{
+    if (baggage.size > CMDS_BAGGAGE_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < baggage.size; i++) {
+        char c = baggage.data[i];
+        if ((c < ' ' || c > '~') && c != '\t') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- A carrier -------------------------------------------------------------------------------- */
+
+static const struct cmds_string traceparent_key = CMDS_STRING("traceparent");
+static const struct cmds_string tracestate_key = CMDS_STRING("tracestate");
+static const struct cmds_string baggage_key = CMDS_STRING("baggage");
+
+bool cmdi_trace_from_map(struct cmds_trace *trace, struct cmds_map map)
+{
+    if (map.count == 0 || map.count > CMDI_CARRIER_PAIRS_MAX) {
+        return false;
+    }
+    const struct cmds_string *parent = cmds_map_find(map, traceparent_key);
+    if (parent == NULL || cmds_trace_parse(trace, *parent) < 0) {
+        return false;
+    }
+    const struct cmds_string *state = cmds_map_find(map, tracestate_key);
+    if (state != NULL && cmdi_tracestate_is_valid(*state)) {
+        trace->state = *state;
+    }
+    const struct cmds_string *baggage = cmds_map_find(map, baggage_key);
+    if (baggage != NULL && cmdi_baggage_is_valid(*baggage)) {
+        trace->baggage = *baggage;
+    }
+    return true;
+}
+
+struct cmds_map cmdi_trace_to_map(const struct cmds_trace *trace, struct cmdi_carrier *carrier)
+{
+    size_t count = 0;
+    cmds_trace_format(trace, carrier->traceparent);
+    carrier->pairs[count++] = (struct cmds_pair){
+            traceparent_key, {carrier->traceparent, sizeof(carrier->traceparent) - 1}};
+    if (trace->state.size > 0 && cmdi_tracestate_is_valid(trace->state)) {
+        carrier->pairs[count++] = (struct cmds_pair){tracestate_key, trace->state};
+    }
+    if (trace->baggage.size > 0 && cmdi_baggage_is_valid(trace->baggage)) {
+        carrier->pairs[count++] = (struct cmds_pair){baggage_key, trace->baggage};
+    }
+    return (struct cmds_map){carrier->pairs, count};
+}
+
+/* --- Ids and sampling ------------------------------------------------------------------------- */
+
+void cmdi_trace_id(uint8_t trace_id[16], const uint64_t random[2])
+{
+    const uint64_t words[2] = {random[0], random[1] != 0 ? random[1] : 1};
+    memcpy(trace_id, words, sizeof(words));
+}
+
+void cmdi_span_id(uint8_t span_id[8], uint64_t random)
+{
+    const uint64_t word = random != 0 ? random : 1;
+    memcpy(span_id, &word, sizeof(word));
+}
+
+void cmdi_sampler_init(struct cmdi_sampler *sampler, double ratio, uint32_t rate_max)
+{
+    const double whole = (double)(UINT64_C(1) << 63);
+    CMDI_ASSERT(ratio >= 0 && ratio <= 1);
+    *sampler =
+            (struct cmdi_sampler){.ratio_bound = (uint64_t)(ratio * whole), .rate_max = rate_max};
+}
+
+bool cmdi_sampler_root(struct cmdi_sampler *sampler, const uint8_t trace_id[16], uint64_t now_ms)
+{
+    uint64_t number = 0; // The id's second half, as OpenTelemetry's sampler of ratios takes it.
+    for (size_t i = 8; i < 16; i++) {
+        number = number << 8 | trace_id[i];
+    }
+    if (number >> 1 >= sampler->ratio_bound) {
+        return false;
+    }
+    uint64_t second = now_ms / CMDI_MS_PER_S;
+    if (second != sampler->rate_second) {
+        sampler->rate_second = second;
+        sampler->rate_count = 0;
+    }
+    if (sampler->rate_count >= sampler->rate_max) {
+        return false;
+    }
+    sampler->rate_count++;
+    return true;
+}
