@@ -65,15 +65,20 @@ function(cmdstream_add_test name label timeout)
                          LABELS "${label}" TIMEOUT ${timeout} SKIP_RETURN_CODE 77
                          ENVIRONMENT "${cmdstream_test_environment}")
     # The long ones start first: else the last of them runs alone.
-    if(name MATCHES "torture$|^fault\\.tool_(chaos|demo|stress|tls)$|^(check|check\\.rules|install|unit\\.compile)$")
+    if(name MATCHES "torture$|^fault\\.(black_hole|tool_(chaos|demo|stress|tls))$|^(check|check\\.rules|install|unit\\.compile)$")
         set_tests_properties(${name} PROPERTIES COST 40)
     elseif(label MATCHES "interop")
         set_tests_properties(${name} PROPERTIES COST 80)
-    elseif(name MATCHES "^tls\\.|^integration\\.(call|late|watch)$|^fault\\.(alive|musl)$|^sim\\.")
+    elseif(name MATCHES "^tls\\.|^integration\\.(late|watch)$|^fault\\.(alive|musl)$|^sim\\.")
         set_tests_properties(${name} PROPERTIES COST 15)
     endif()
+    # In halves of what a common test takes: it loads a core half of the time, and scripts/test runs two of them per core.
     if(label MATCHES "interop|install|example")
-        # It loads a server and a client, each of which wants a core, or builds something.
-        set_tests_properties(${name} PROPERTIES PROCESSORS 2)
+        set(weight 4) # It loads a server and a client, each of which wants a core, or builds something.
+    elseif(name MATCHES "^integration\\.(late|watch)$|^fault\\.(alive|black_hole|late|later|tool_chaos|tool_stress)$")
+        set(weight 1) # It waits for time-outs of real kernels.
+    else()
+        set(weight 2)
     endif()
+    set_tests_properties(${name} PROPERTIES PROCESSORS ${weight})
 endfunction()
