@@ -17,8 +17,8 @@ static int schema_check(const struct cmds_schema *schema, struct cmds_error *err
             code = schema_check(row->nested, error);
         } else if (!cmdi_protobuf_has_row(row)) {
             code = cmdi_refuse(error,
-                    "codec protobuf: %s.%s: a map that is repeated or optional is not in proto3",
-                    schema->name, row->name);
+                    "codec protobuf: %s.%s: a map that is repeated is not in proto3", schema->name,
+                    row->name);
         }
     }
     return code;

@@ -9,10 +9,10 @@
 #include <cmdstream/codec_protobuf.h>
 
 /* By schema. */
-/** proto3 has maps, but no lists of them, and none that may be absent. */
+/** proto3 has maps, but no lists of them. One that may be absent is on the wire as one that is empty. */
 static inline bool cmdi_protobuf_has_row(const struct cmds_field *row)
 {
-    return row->kind != CMDS_KIND_MAP || row->shape == CMDS_SHAPE_ONE;
+    return row->kind != CMDS_KIND_MAP || row->shape != CMDS_SHAPE_ARRAY;
 }
 int64_t cmdi_protobuf_size(const struct cmds_schema *schema, const uint8_t *value);
 uint8_t *cmdi_protobuf_write(const struct cmds_schema *schema, const uint8_t *value, uint8_t *out);

@@ -32,6 +32,12 @@ static CMDI_INLINED bool is_list(const struct cmds_field *row)
     return row->shape == CMDS_SHAPE_ARRAY || row->kind == CMDS_KIND_MAP;
 }
 
+/* In a value: of an optional map its map. */
+static CMDI_INLINED uint8_t *list_at(const struct cmds_field *row, uint8_t *value)
+{
+    return value + row->offset + (row->shape == CMDS_SHAPE_OPTIONAL ? row->item_offset : 0);
+}
+
 static size_t list_item_size(const struct cmds_field *row)
 {
     return row->kind == CMDS_KIND_MAP ? sizeof(struct cmds_pair) : row->item_size;
@@ -161,7 +167,7 @@ static int lists_count(
         if (row->kind == CMDS_KIND_RESERVED || !is_list(row)) {
             continue;
         }
-        uint8_t *to = value + row->offset;
+        uint8_t *to = list_at(row, value);
         struct cmdi_array array = CMDI_LOAD(struct cmdi_array, to);
         size_t count = 0;
         code = field_count(row, &field, &count);
@@ -283,7 +289,10 @@ static int read_field(struct cmds_arena *arena, const struct cmds_field *row,
 {
     uint8_t *to = value + row->offset;
     if (CMDI_UNLIKELY(is_list(row))) {
-        return read_list(arena, row, field, to);
+        if (row->shape == CMDS_SHAPE_OPTIONAL && field->form == CMDI_PROTOBUF_BYTES) {
+            CMDI_STORE(bool, to, true);
+        }
+        return read_list(arena, row, field, list_at(row, value));
     }
     if (CMDI_UNLIKELY(field->form != cmdi_protobuf_form_of(row->kind))) {
         return 0; // As a field that nobody knows.

@@ -9,7 +9,7 @@
  *     signed, unsigned integers      int64, uint64 (the same bytes: int32, uint32, enums)
  *     cmds_string, char[N]           string
  *     cmds_bytes, uint8_t[N]         bytes
- *     cmds_map                       map<string, string>
+ *     cmds_map                       map<string, string>; an optional one that is empty reads as absent
  *     a nested struct                a message
  *     CMDS_ARRAY, CMDS_OPTIONAL      repeated (numbers packed), optional
  *
@@ -125,7 +125,8 @@ CMDS_END_
     static const struct cmds_schema tag##_schema = {sizeof(struct cmds_schema),                    \
             sizeof(struct cmds_field), 0, sizeof(Message), #tag, CMDS_NULL_, cmds_protobuf_copy};  \
     static const struct cmds_type tag##_type = {sizeof(struct cmds_type), (number), (role),        \
-            (rule), 0, (flags), 0, &tag##_schema, (is_last), &(descriptor), #descriptor};          \
+            (rule), 0, (flags), 0, &tag##_schema, (is_last), &(descriptor), #descriptor,           \
+            CMDS_NULL_};                                                                           \
     static inline CMDS_UNUSED_ struct cmds_message tag##_message(const Message *value)             \
     {                                                                                              \
         struct cmds_message message = {&tag##_type, value};                                        \

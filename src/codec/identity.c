@@ -31,8 +31,6 @@ static atomic_uint_fast64_t types_age;
 
 /* --- By what they say ------------------------------------------------------------------------- */
 
-static bool schema_same(const struct cmds_schema *own, const struct cmds_schema *other);
-
 static bool names_same(const char *a, const char *b)
 {
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
@@ -51,11 +49,11 @@ static bool field_same(const struct cmds_field *own, const struct cmds_field *ot
     if (!same || own->kind != CMDS_KIND_STRUCT) {
         return same;
     }
-    return other->nested != NULL && schema_same(own->nested, other->nested);
+    return other->nested != NULL && cmdi_schema_same(own->nested, other->nested);
 }
 
 /* Both are walked alike, so the depth is that of the one that was checked. */
-static bool schema_same(const struct cmds_schema *own, const struct cmds_schema *other)
+bool cmdi_schema_same(const struct cmds_schema *own, const struct cmds_schema *other)
 {
     if (own == other) {
         return true;
@@ -92,7 +90,8 @@ static bool type_same(const struct cmds_type *own, const struct cmds_type *other
 {
     return own->number == other->number && own->role == other->role && own->last == other->last &&
            own->one_way == other->one_way && own->flags == other->flags && other->schema != NULL &&
-           schema_same(own->schema, other->schema) && descriptor_same(own, other);
+           cmdi_schema_same(own->schema, other->schema) && descriptor_same(own, other) &&
+           (cmdi_type_traces(own) != NULL) == (cmdi_type_traces(other) != NULL);
 }
 
 /* --- What is known already -------------------------------------------------------------------- */

@@ -370,7 +370,59 @@ static int type_check(const struct cmds_type *type, uint8_t role, struct cmds_er
         return cmdi_fail(error, CMDS_E_SCHEMA, "result %s is %s; only commands are",
                 type->schema->name, type->one_way != 0 ? "one-way" : "idempotent");
     }
+    if (cmdi_type_traces(type) != NULL && role == CMDS_ROLE_RESULT) {
+        return cmdi_fail(
+                error, CMDS_E_SCHEMA, "result %s is traced; only commands are", type->schema->name);
+    }
     return last_check(type, error);
+}
+
+/* A map that may be absent, and the command, whose flags are its own. */
+static bool traced_has_form(const struct cmds_type *type, const struct cmds_type *command)
+{
+    const struct cmds_schema *schema = type->schema;
+    if (schema->field_count != 2 || schema->value_size > CMDI_TRACED_SIZE_MAX) {
+        return false;
+    }
+    const struct cmds_field *carrier = cmdi_traced_carrier(type);
+    const struct cmds_field *field = cmdi_traced_command(type);
+    return carrier->kind == CMDS_KIND_MAP && carrier->shape == CMDS_SHAPE_OPTIONAL &&
+           field->kind == CMDS_KIND_STRUCT && field->shape == CMDS_SHAPE_ONE &&
+           type->descriptor == NULL && command->descriptor == NULL &&
+           cmdi_schema_same(field->nested, command->schema) && type->one_way == command->one_way &&
+           type->flags == command->flags;
+}
+
+/* Each traced type carries another command of the list. */
+static int traced_check(const struct cmds_protocol *protocol, struct cmds_error *error)
+{
+    for (uint32_t i = 0; i < protocol->command_count; i++) {
+        const struct cmds_type *type = protocol->commands[i];
+        const struct cmds_type *traces = cmdi_type_traces(type);
+        uint32_t count = 0;
+        bool listed = false;
+        for (uint32_t k = 0; traces != NULL && k < protocol->command_count; k++) {
+            const struct cmds_type *other = protocol->commands[k];
+            const struct cmds_type *others = cmdi_type_traces(other);
+            listed |= others == NULL && cmdi_type_same(other, traces);
+            count += others != NULL && others->number == traces->number;
+        }
+        if (traces != NULL && !listed) {
+            return cmdi_fail(error, CMDS_E_SCHEMA,
+                    "%s is a traced command whose own is not in the list", type->schema->name);
+        }
+        if (traces != NULL && count > 1) {
+            return cmdi_fail(error, CMDS_E_SCHEMA, "%s has %u traced types; one carries it",
+                    traces->schema->name, count);
+        }
+        if (traces != NULL && !traced_has_form(type, traces)) {
+            return cmdi_fail(error, CMDS_E_SCHEMA,
+                    "%s is no optional map and the struct of %s behind it: make it with "
+                    "CMDS_TRACED",
+                    type->schema->name, traces->schema->name);
+        }
+    }
+    return 0;
 }
 
 static int types_check(const struct cmds_type *const *types, uint32_t count, uint8_t role,
@@ -415,9 +467,10 @@ int cmds_protocol_check(const struct cmds_protocol *protocol, struct cmds_error 
                 protocol->name != NULL ? protocol->name : "", protocol->unused, CMDS_VERSION);
     }
     int code = types_check(protocol->commands, protocol->command_count, CMDS_ROLE_COMMAND, error);
-    return code < 0 ? code
+    code = code < 0 ? code
                     : types_check(
                               protocol->results, protocol->result_count, CMDS_ROLE_RESULT, error);
+    return code < 0 ? code : traced_check(protocol, error);
 }
 
 static const struct cmds_type *type_by_name(
@@ -468,6 +521,33 @@ static int entry_compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+/* What each entry executes, and what carries it with a context. */
+static void table_link(struct cmdi_type_table *table)
+{
+    for (uint32_t i = 0; i < table->dense_count + table->sparse_count; i++) {
+        struct cmdi_type_entry *entry = &table->entries[i];
+        const struct cmds_type *traces = entry->type != NULL ? cmdi_type_traces(entry->type) : NULL;
+        if (traces != NULL) {
+            struct cmdi_type_entry *own = cmdi_type_table_entry(table, traces->number);
+            CMDI_ASSERT(own != NULL && own != entry); // The protocol was checked.
+            own->traced = entry->type;
+            entry->traced = entry->type;
+            entry->command = own->type;
+            entry->command_offset = cmdi_traced_command(entry->type)->offset;
+        }
+    }
+}
+
+const struct cmds_field *cmdi_traced_carrier(const struct cmds_type *traced)
+{
+    return cmds_schema_field(traced->schema, 0);
+}
+
+const struct cmds_field *cmdi_traced_command(const struct cmds_type *traced)
+{
+    return cmds_schema_field(traced->schema, 1);
+}
+
 int cmdi_type_table_init(
         struct cmdi_type_table *table, const struct cmds_type *const *types, uint32_t count)
 {
@@ -488,11 +568,13 @@ int cmdi_type_table_init(
         uint32_t index = types[i]->number < CMDI_TYPE_DENSE_MAX ? types[i]->number : next++;
         CMDI_ASSERT(entries[index].type == NULL); // Numbers occur once: the protocol was checked.
         entries[index].type = types[i];
+        entries[index].command = types[i];
         entries[index].last_offset = last_offset_of(types[i]);
     }
     CMDI_ASSERT(next == dense + sparse);
     qsort(entries + dense, sparse, sizeof(*entries), entry_compare);
     *table = (struct cmdi_type_table){entries, dense, sparse};
+    table_link(table);
     return 0;
 }
 

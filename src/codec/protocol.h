@@ -20,12 +20,15 @@ enum {
     // The macros make at most 64; a program that learns types at run time may have more.
     CMDI_FIELD_COUNT_MAX = 4096,
     CMDI_VALUE_SIZE_MAX = 65536,
+    CMDI_TRACED_SIZE_MAX = 4096, // Of a traced type's value.
 };
 
 struct cmdi_type_entry {
-    const struct cmds_type *type; // NULL: no type has this number.
-    uint32_t last_offset;         // Of the CMDS_LAST member, or one of the next.
-    uint32_t unused;
+    const struct cmds_type *type;    // NULL: no type has this number.
+    uint32_t last_offset;            // Of the CMDS_LAST member, or one of the next.
+    uint32_t command_offset;         // Of a traced type: of its command. Else 0.
+    const struct cmds_type *command; // What is executed: the table's own, mostly `type`.
+    const struct cmds_type *traced;  // Carries that one with a context; NULL: none does.
 };
 /* Instead of an offset: no value is that large. */
 enum {
@@ -38,6 +41,16 @@ struct cmdi_type_table {
     struct cmdi_type_entry *entries; // dense_count by number, then sparse_count sorted by number.
     uint32_t dense_count, sparse_count;
 };
+
+/** Of a traced type: what it carries; NULL: it is none. */
+static inline const struct cmds_type *cmdi_type_traces(const struct cmds_type *type)
+{
+    const size_t known = offsetof(struct cmds_type, traces) + sizeof(type->traces);
+    return type->struct_size >= known ? type->traces : NULL;
+}
+/** The two rows of a traced type that was checked. */
+const struct cmds_field *cmdi_traced_carrier(const struct cmds_type *traced);
+const struct cmds_field *cmdi_traced_command(const struct cmds_type *traced);
 
 /**
  * Owner:   keeps the types, not the list; the table is given back with fini.
@@ -52,6 +65,8 @@ struct cmdi_type_entry *cmdi_type_table_search(
         const struct cmdi_type_table *table, uint64_t number);
 /** What cmdi_type_same() leaves over: two objects. */
 bool cmdi_type_same_slow(const struct cmds_type *own, const struct cmds_type *other);
+/** Do their rows say the same? Of two, one is checked. */
+bool cmdi_schema_same(const struct cmds_schema *own, const struct cmds_schema *other);
 /** A type may be gone from now on, and another one lie there: forgets which pairs are the same. */
 void cmdi_types_forget(void);
 bool cmdi_type_is_last_slow(const struct cmdi_type_entry *entry, const void *value);

@@ -309,12 +309,12 @@ int64_t cmdi_exec_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fram
     if (CMDI_UNLIKELY(used > (int64_t)frame->body_size)) {
         return used; // Not whole: tried again when so much has arrived.
     }
-    struct cmds_call *call =
-            exec_new_call(connection, core->execs[entry - core->commands.entries], type, frame);
+    struct cmds_call *call = exec_new_call(
+            connection, core->execs[entry - core->commands.entries], entry->command, frame);
     if (CMDI_UNLIKELY(call == NULL)) {
         return exec_proto_error(connection, frame, -ENOMEM, NULL);
     }
-    call->command = value;
+    call->command = (const uint8_t *)value + entry->command_offset;
     CMDI_COUNT(&connection->server_shard->counters, commands_received, 1);
     exec_run(call);
     cmdi_window_hold_back(connection);

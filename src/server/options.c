@@ -130,6 +130,11 @@ static int core_add_exec(
     }
     const struct cmdi_type_entry *entry =
             cmdi_type_table_entry(&core->commands, exec->type->number);
+    if (entry->command != entry->type) {
+        return cmdi_fail(error, CMDS_E_SCHEMA,
+                "%s: an exec function for the traced %s: that of %s executes it",
+                options->protocol->name, exec->type->schema->name, entry->command->schema->name);
+    }
     const struct cmds_exec **slot = &core->execs[entry - core->commands.entries];
     if (*slot != NULL) {
         return cmdi_fail(error, CMDS_E_SCHEMA, "%s: two exec functions for command %u %s",
@@ -155,7 +160,11 @@ static int core_make_tables(struct cmdi_server_core *core, struct cmds_error *er
         code = core_add_exec(core, core_exec_at(&core->options, i), error);
     }
     for (uint32_t i = 0; i < entries && code == 0; i++) {
-        const struct cmds_type *type = core->commands.entries[i].type;
+        const struct cmdi_type_entry *entry = &core->commands.entries[i];
+        const struct cmds_type *type = entry->command;
+        const struct cmdi_type_entry *own =
+                type != NULL ? cmdi_type_table_entry(&core->commands, type->number) : NULL;
+        core->execs[i] = own != NULL ? core->execs[own - core->commands.entries] : NULL;
         if (type != NULL && core->execs[i] == NULL) {
             code = cmdi_fail(error, CMDS_E_SCHEMA, "%s: command %u %s has no exec function",
                     protocol->name, type->number, type->schema->name);

@@ -64,23 +64,23 @@ static const struct cmds_field lists_list_rows[] = {
         {"l", &lists_schema, 0, 16, 0, ROWS * 16, 0, CMDS_KIND_STRUCT, CMDS_SHAPE_ARRAY, 0}};
 static const struct cmds_schema lists_list_schema = {sizeof(struct cmds_schema),
         sizeof(struct cmds_field), 1, 16, "lists_list", lists_list_rows, NULL};
-static const struct cmds_type rows_type = {
-        sizeof(struct cmds_type), 1, CMDS_ROLE_COMMAND, 0, 0, 0, 0, &rows_schema, NULL, NULL, NULL};
+static const struct cmds_type rows_type = {sizeof(struct cmds_type), 1, CMDS_ROLE_COMMAND, 0, 0, 0,
+        0, &rows_schema, NULL, NULL, NULL, NULL};
 
 static const struct cmds_field holder_rows[] = {
         {"l", &lists_list_schema, 0, 16, 0, 16, 0, CMDS_KIND_STRUCT, CMDS_SHAPE_ARRAY, 0}};
 static const struct cmds_schema holder_schema = {
         sizeof(struct cmds_schema), sizeof(struct cmds_field), 1, 16, "holder", holder_rows, NULL};
 static const struct cmds_type holder_type = {sizeof(struct cmds_type), 6, CMDS_ROLE_COMMAND, 0, 0,
-        0, 0, &holder_schema, NULL, NULL, NULL};
+        0, 0, &holder_schema, NULL, NULL, NULL, NULL};
 static const struct cmds_type lists_type = {sizeof(struct cmds_type), 5, CMDS_ROLE_COMMAND, 0, 0, 0,
-        0, &lists_list_schema, NULL, NULL, NULL};
+        0, &lists_list_schema, NULL, NULL, NULL, NULL};
 
 /* A list of structs with a list of structs ... of nothing but a number. */
 static struct cmds_field level_rows[LEVELS][2];
 static struct cmds_schema level_schemas[LEVELS];
 static struct cmds_type level_type = {sizeof(struct cmds_type), 2, CMDS_ROLE_COMMAND, 0, 0, 0, 0,
-        level_schemas, NULL, NULL, NULL};
+        level_schemas, NULL, NULL, NULL, NULL};
 struct level {
     CMDS_ARRAY_OF(struct level) items;
     int64_t number;

@@ -12,6 +12,7 @@
 
 #define CASE_CODEC cmds_codec_json
 #include "support/codec_case.h"
+#include "support/traced.h"
 
 struct two {
     int64_t a, b;
@@ -180,6 +181,22 @@ static void test_json_integers_are_exact_or_refused(void)
     ACCEPTS(case_numbers_type, "{\"f32\":3.4028235e38,\"f64\":5e-324}");
 }
 
+static void test_json_a_traced_command_is_that_of_go(void)
+{
+    static const char context[] = "{\"MapCarrier\":{\"traceparent\":\"" TRACED_PARENT "\"},";
+    static const char empty[] = "{\"MapCarrier\":{},";
+    static const char none[] = "{\"MapCarrier\":null,";
+    static const char command[] = "\"Cmd\":{\"A\":2,\"B\":3}}";
+    const struct traced_bytes bytes = {
+            .context = {context, sizeof(context) - 1},
+            .empty = {empty, sizeof(empty) - 1},
+            .none = {none, sizeof(none) - 1},
+            .command = {command, sizeof(command) - 1},
+            .has_empty = true,
+    };
+    traced_case(json, &bytes);
+}
+
 static CU_TestInfo tests[] = {
         {"every kind comes back", test_json_every_kind_comes_back},
         {"bytes are those of go", test_json_bytes_are_those_of_go},
@@ -190,6 +207,7 @@ static CU_TestInfo tests[] = {
         {"grammar is that of another reader", test_json_grammar_is_that_of_another_reader},
         {"unknown is skipped and null leaves", test_json_unknown_is_skipped_and_null_leaves},
         {"integers are exact or refused", test_json_integers_are_exact_or_refused},
+        {"a traced command is that of go", test_json_a_traced_command_is_that_of_go},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("json", tests)

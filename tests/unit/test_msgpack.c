@@ -13,6 +13,7 @@
 #include "codec/arena.h"
 #include "support/harness.h"
 #include "support/shop.h"
+#include "support/traced.h"
 
 static const struct cmds_codec *const codecs[] = {&cmds_codec_msgpack, &cmds_codec_msgpack_map};
 enum {
@@ -578,6 +579,24 @@ static void test_msgpack_arena_allocates_once(void)
     cmdi_arena_fini(&arena);
 }
 
+static void test_msgpack_a_traced_command_is_that_of_go(void)
+{
+    static const char context[] = "\x92\x81\xab"
+                                  "traceparent"
+                                  "\xd9\x37" TRACED_PARENT;
+    static const char empty[] = "\x92\x80";
+    static const char none[] = "\x92\xc0";
+    static const char command[] = "\x92\x02\x03";
+    const struct traced_bytes bytes = {
+            .context = {context, sizeof(context) - 1},
+            .empty = {empty, sizeof(empty) - 1},
+            .none = {none, sizeof(none) - 1},
+            .command = {command, sizeof(command) - 1},
+            .has_empty = true,
+    };
+    traced_case(&cmds_codec_msgpack, &bytes);
+}
+
 static CU_TestInfo tests[] = {
         {"every kind comes back", test_msgpack_every_kind_comes_back},
         {"zero comes back", test_msgpack_zero_comes_back},
@@ -603,6 +622,7 @@ static CU_TestInfo tests[] = {
         {"nested counts share one budget", test_msgpack_nested_counts_share_one_budget},
         {"memory is bounded by the arena", test_msgpack_memory_is_bounded_by_the_arena},
         {"the arena allocates once", test_msgpack_arena_allocates_once},
+        {"a traced command is that of go", test_msgpack_a_traced_command_is_that_of_go},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("msgpack", tests)

@@ -10,6 +10,7 @@
 #include "codec/codec.h"
 #include "support/codec_case.h"
 #include "support/steep.h"
+#include "support/traced.h"
 
 /* Printed by mus-stream-go v0.10.1 as mus-gen calls it: varint integers, raw bytes and floats. */
 static const uint8_t go_order[] = {0x10, 0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39,
@@ -277,6 +278,24 @@ static void test_mus_lists_of_nothing_are_refused_at_start(void)
             CMDS_E_PROTO);
 }
 
+static void test_mus_a_traced_command_is_that_of_go(void)
+{
+    static const char context[] = "\x00\x01\x0b"
+                                  "traceparent"
+                                  "\x37" TRACED_PARENT;
+    static const char empty[] = "\x00\x00";
+    static const char none[] = "\x01";
+    static const char command[] = "\x04\x06";
+    const struct traced_bytes bytes = {
+            .context = {context, sizeof(context) - 1},
+            .empty = {empty, sizeof(empty) - 1},
+            .none = {none, sizeof(none) - 1},
+            .command = {command, sizeof(command) - 1},
+            .has_empty = true,
+    };
+    traced_case(mus, &bytes);
+}
+
 static CU_TestInfo tests[] = {
         {"every kind comes back", test_mus_every_kind_comes_back},
         {"bytes are those of Go", test_mus_bytes_are_those_of_go},
@@ -292,6 +311,7 @@ static CU_TestInfo tests[] = {
         {"numbers are exact or refused", test_mus_numbers_are_exact_or_refused},
         {"claims cost nothing", test_mus_claims_cost_nothing},
         {"lists of nothing are refused at start", test_mus_lists_of_nothing_are_refused_at_start},
+        {"a traced command is that of go", test_mus_a_traced_command_is_that_of_go},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("mus", tests)

@@ -11,6 +11,7 @@
 #include "shop.pb-c.h"
 #define CASE_CODEC cmds_codec_protobuf
 #include "support/codec_case.h"
+#include "support/traced.h"
 
 CMDS_PROTOBUF_COMMAND(leaf, 5, ShopLeaf, shop_leaf__descriptor);
 CMDS_PROTOBUF_RESULT_LAST(leaf_last, 5, ShopLeaf, shop_leaf__descriptor, last);
@@ -51,9 +52,9 @@ static const uint8_t go_order[] = {0x0a, 0x10, 0x30, 0x31, 0x32, 0x33, 0x34, 0x3
         0x9c, 0x75, 0x00, 0x88, 0x3c, 0xe4, 0x37, 0x7e, 0xc8, 0x01, 0x01};
 
 struct maps {
-    CMDS_OPTIONAL_OF(struct cmds_map) map;
+    CMDS_ARRAY_OF(struct cmds_map) map;
 };
-CMDS_COMMAND(maps, 1, CMDS_OPTIONAL(map));
+CMDS_COMMAND(maps, 1, CMDS_ARRAY(map));
 struct inner {
     CMDS_ARRAY_OF(int32_t) list;
     float real;
@@ -102,7 +103,7 @@ static void test_protobuf_writer_refuses_what_cannot_be_sent(void)
     case_writer_refuses(protobuf);
     struct echo echo = {.text = CMDS_STRING("a\xff")};
     CU_ASSERT_EQUAL(protobuf->size(protobuf, &echo_type, &echo), -EINVAL);
-    struct maps maps = {.map = {.has = true}};
+    struct maps maps = {.map = {&(struct cmds_map){NULL, 0}, 1}};
     CU_ASSERT_EQUAL(protobuf->size(protobuf, &maps_type, &maps), -EINVAL);
 }
 
@@ -451,6 +452,24 @@ static void test_protobuf_generated_messages_are_for_no_other_codec(void)
     CU_ASSERT_EQUAL(cmdi_codec_check(protobuf, &shop, NULL), 0);
 }
 
+static void test_protobuf_a_traced_command_is_that_of_go(void)
+{
+    static const char context[] = "\x0a\x46\x0a\x0b"
+                                  "traceparent"
+                                  "\x12\x37" TRACED_PARENT;
+    static const char empty[] = "";
+    static const char none[] = "";
+    static const char command[] = "\x12\x04\x08\x02\x10\x03";
+    const struct traced_bytes bytes = {
+            .context = {context, sizeof(context) - 1},
+            .empty = {empty, sizeof(empty) - 1},
+            .none = {none, sizeof(none) - 1},
+            .command = {command, sizeof(command) - 1},
+            .has_empty = false,
+    };
+    traced_case(protobuf, &bytes);
+}
+
 static CU_TestInfo tests[] = {
         {"every kind comes back", test_protobuf_every_kind_comes_back},
         {"bytes are those of go", test_protobuf_bytes_are_those_of_go},
@@ -477,6 +496,7 @@ static CU_TestInfo tests[] = {
         {"generated lists are copied", test_protobuf_generated_lists_are_copied},
         {"generated messages are for no other codec",
                 test_protobuf_generated_messages_are_for_no_other_codec},
+        {"a traced command is that of go", test_protobuf_a_traced_command_is_that_of_go},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("protobuf", tests)
