@@ -28,7 +28,6 @@ static inline void cmdi_client_finish(struct cmdi_client *client, struct cmdi_pe
     if (answered) {
         cmdi_client_remove(client, entry);
         cmdi_pool_release(&client_shard->pool, entry);
-        cmdi_client_tell_room(client);
     } else if ((entry->flags & CMDI_PENDING_OUT) != 0) {
         cmdi_pool_release(&client_shard->pool, entry);
     } else {
@@ -38,6 +37,10 @@ static inline void cmdi_client_finish(struct cmdi_client *client, struct cmdi_pe
         entry->flags = 0;
     }
     cmdi_client_shard_tell(client_shard, on_result, context, result, true);
+    if (answered) {
+        /* Last: what goes out now may find no memory, and the ends of a lost connection come behind. */
+        cmdi_client_tell_room(client);
+    }
 }
 
 /**

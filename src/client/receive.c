@@ -18,16 +18,19 @@ static void client_give_unexpected(
 {
     CMDI_ASSERT(entry == NULL || entry->sequence == result->sequence);
     CMDI_COUNT(&client->client_shard->counters, unexpected_results, 1);
-    if (entry != NULL && result->last) {
+    bool leaves = entry != NULL && result->last;
+    if (leaves) {
         cmdi_client_remove(client, entry);
         if ((entry->flags & CMDI_PENDING_ENDED) != 0) {
             entry->flags |= CMDI_PENDING_OUT; // The list of callbacks still has it.
         } else {
             cmdi_pool_release(&client->client_shard->pool, entry);
         }
-        cmdi_client_tell_room(client);
     }
     client->client_shard->config->ops->on_unexpected(client, result);
+    if (leaves) {
+        cmdi_client_tell_room(client); // Last, as in cmdi_client_finish().
+    }
 }
 
 /*

@@ -320,6 +320,8 @@ static void outcome_take(void *context, const struct cmds_result *result)
     struct outcome *outcome = context;
     outcome->results++;
     outcome->lasts += result->last;
+    outcome->rig->ends += result->last;
+    outcome->place = result->last ? outcome->rig->ends : outcome->place;
     outcome->code = result->error;
     (void)snprintf(outcome->text, sizeof(outcome->text), "%s", result->text);
     if (result->last && outcome->sends_again) {

@@ -38,6 +38,7 @@ CMDS_RESULT_NEVER_LAST(part, 1, data);
 struct outcome {
     struct rig *rig;
     uint32_t results, lasts;
+    uint32_t place; // Of its end among those of the rig, from 1.
     int code;
     char text[128];
     bool sends_again; // Inside its last callback.
@@ -58,7 +59,7 @@ struct rig {
     bool opening, receiving, sending, aborted; // The transport.
     uint64_t sent_size;                        // By the transport.
     int holds;
-    uint32_t ups, downs, closeds, idles, rooms, unexpected;
+    uint32_t ups, downs, closeds, idles, rooms, unexpected, ends;
 };
 
 /** In state RESOLVE. Gives: rig_free(). */

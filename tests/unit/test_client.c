@@ -15,6 +15,7 @@ enum {
     RETRY_MS = 10,
     SHORT_MS = 20,
     LONG_MS = 500,
+    LARGE_SIZE = 1000 * 1000,
 };
 
 /* --- Ends ------------------------------------------------------------------------------------- */
@@ -290,6 +291,36 @@ static void test_client_lost_connection_tells_what_may_have_been_executed(void)
     rig_free(rig);
 }
 
+/* What takes the place of a command that was answered may find no memory, and the connection is lost. */
+static void test_client_result_comes_before_the_loss_behind_it(void)
+{
+    static char text[LARGE_SIZE];
+    static const struct ask large = {{text, LARGE_SIZE}};
+    struct rig *rig = rig_open();
+    struct cmdi_account *account = &rig->shard->buffers.account;
+    struct outcome answered = {.rig = rig}, sent = {.rig = rig}, waits = {.rig = rig};
+    struct cmdi_command command = outcome_command(&waits, RIG_NEVER);
+    uint64_t size_max = account->size_max;
+    command.value = &large;
+    command.body_size = LARGE_SIZE;
+    CU_ASSERT_EQUAL(outcome_ask(&answered, RIG_NEVER), 0);
+    CU_ASSERT_EQUAL(outcome_ask(&sent, RIG_NEVER), 0);
+    CU_ASSERT_EQUAL(cmdi_client_send(&rig->client, &command), 0);
+    rig->config.in_flight_max = 2; // As if two threads had overshot the window.
+    rig_connect(rig);
+
+    /* For the input, not for the one that waits. */
+    account->size_max = cmdi_account_used(account) + CMDI_ACCOUNT_SMALL;
+    rig_answer(rig, 1, &done_type);
+    account->size_max = size_max;
+
+    EXPECT_ENDED(answered, 0);
+    EXPECT_ENDED(sent, CMDS_E_LOST);
+    EXPECT_ENDED(waits, CMDS_E_NOT_SENT);
+    CU_ASSERT_EQUAL(answered.place, 1);
+    rig_free(rig);
+}
+
 /* What lies there cannot be run: others have the memory that it needs, and nobody knows how long. */
 static void test_client_deadline_does_not_wait_for_memory(void)
 {
@@ -446,6 +477,8 @@ static CU_TestInfo tests[] = {
         {"ticket forgotten ends its command", test_client_ticket_forgotten_ends_its_command},
         {"lost connection tells what may have been executed",
                 test_client_lost_connection_tells_what_may_have_been_executed},
+        {"result comes before the loss behind it",
+                test_client_result_comes_before_the_loss_behind_it},
         {"deadline does not wait for memory", test_client_deadline_does_not_wait_for_memory},
         {"without room to wait says so", test_client_without_room_to_wait_says_so},
         {"refused sends are not called back", test_client_refused_sends_are_not_called_back},
