@@ -75,7 +75,7 @@ function(cmdstream_add_test name label timeout)
     # In halves of what a common test takes: it loads a core half of the time, and scripts/test runs two of them per core.
     if(label MATCHES "interop|install|example")
         set(weight 4) # It loads a server and a client, each of which wants a core, or builds something.
-    elseif(name MATCHES "^integration\\.(late|watch)$|^fault\\.(alive|black_hole|late|later|tool_chaos|tool_stress)$")
+    elseif(name MATCHES "^integration\\.(late|watch)$|^fault\\.(alive|black_hole|late|later|tool_chaos|tool_stress|torture)$")
         set(weight 1) # It waits for time-outs of real kernels.
     else()
         set(weight 2)
