@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "telemetry/bounds.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/assert.h"
+
+static const struct cmdi_bounds bounds_seconds = {-19, 1, CMDI_BOUNDS_MAX};
+static const struct cmdi_bounds bounds_milliseconds = {-9, 1, CMDI_BOUNDS_MAX};
+static const struct cmdi_bounds bounds_numbers = {0, 2, 13};
+
+struct cmdi_bounds cmdi_bounds_of(const struct cmds_metric *metric, uint32_t flags)
+{
+    if (metric->unit == NULL || strcmp(metric->unit, "s") != 0) {
+        return bounds_numbers;
+    }
+    bool is_go = strncmp(metric->name, "cmd-stream.", strlen("cmd-stream.")) == 0;
+    return (flags & CMDS_READ_GO_MILLISECONDS) != 0 && is_go ? bounds_milliseconds : bounds_seconds;
+}
+
+static int32_t bounds_exponent(const struct cmdi_bounds *bounds, uint32_t index)
+{
+    return bounds->first + bounds->step * (int32_t)index;
+}
+
+double cmdi_bounds_value(const struct cmdi_bounds *bounds, uint32_t index)
+{
+    return ldexp(1, bounds_exponent(bounds, index));
+}
+
+/* Does the bucket end at 2^exponent or below? */
+static bool bucket_is_within(
+        const struct cmds_distribution *distribution, uint32_t index, int32_t exponent)
+{
+    int64_t end = (int64_t)distribution->offset + index + 1;
+    int32_t scale = distribution->scale;
+    return scale >= 0 ? end <= (int64_t)exponent * (INT64_C(1) << scale)
+                      : end * (INT64_C(1) << -scale) <= exponent;
+}
+
+uint64_t cmdi_bounds_fill(const struct cmdi_bounds *bounds,
+        const struct cmds_distribution *distribution, uint64_t counts[CMDI_BOUNDS_MAX])
+{
+    CMDI_ASSERT(distribution->scale >= -10 && distribution->scale <= 20);
+    uint64_t count = 0;
+    bool is_zero_in = false;
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < bounds->count; i++) {
+        int32_t exponent = bounds_exponent(bounds, i);
+        if (!is_zero_in && distribution->zero_threshold <= ldexp(1, exponent)) {
+            count += distribution->zero_count;
+            is_zero_in = true;
+        }
+        while (next < distribution->bucket_count &&
+                bucket_is_within(distribution, next, exponent)) {
+            count += distribution->buckets[next++];
+        }
+        counts[i] = count;
+    }
+    for (; next < distribution->bucket_count; next++) {
+        count += distribution->buckets[next];
+    }
+    return is_zero_in ? count : count + distribution->zero_count;
+}
+
+uint32_t cmdi_bounds_index(const struct cmdi_bounds *bounds, double value)
+{
+    uint32_t index = 0;
+    while (index < bounds->count && !(value <= cmdi_bounds_value(bounds, index))) {
+        index++;
+    }
+    return index;
+}
