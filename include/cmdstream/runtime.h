@@ -3,9 +3,9 @@
  * The threads and rings that servers and groups run on.
  *
  * A runtime owns one shard per allowed core: a pinned thread with one io_uring. Start it first,
- * stop it last. It installs no signal handler and prints nothing: on_log gets its messages. Only if
- * the kernel refuses a ring that has worked before, or an assertion fails, does it write a line to
- * stderr (the former to on_log as well, as an error) and abort.
+ * stop it last. It installs no signal handler and prints nothing: on_log and on_record get its
+ * messages. Only if the kernel refuses a ring that has worked before, or an assertion fails, does it
+ * write a line to stderr (the former to on_log as well, as an error) and abort.
  *
  * Signals: its threads block every signal that is sent to a process, and none that a fault raises
  * (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT): a handler for those may run there. A
@@ -25,6 +25,7 @@
 #define CMDSTREAM_RUNTIME_H
 
 #include <cmdstream/base.h>
+#include <cmdstream/log.h>
 
 CMDS_BEGIN_
 
@@ -40,12 +41,6 @@ enum {
     CMDS_TURN_NOWAIT = 0
 };
 #define CMDS_SPIN_OFF UINT32_MAX // For spin_us: a shard with nothing to do sleeps at once.
-enum cmds_log_level {
-    CMDS_LOG_DEBUG,
-    CMDS_LOG_INFO,
-    CMDS_LOG_WARN,
-    CMDS_LOG_ERROR
-};
 
 /** Start from CMDS_RUNTIME_OPTIONS_INIT. A field left at zero takes the default beside it. */
 struct cmds_runtime_options {
@@ -99,6 +94,10 @@ struct cmds_runtime_options {
     // on kernels that count rings; where it does not suffice, a shard starts with smaller queues.
     uint32_t ring_entries;
     uint32_t unused2;
+    // The same lines as on_log gets, with what they are about, before it and by the same rules. NULL:
+    // nobody wants them. See log.h for ready-made ones.
+    void (*on_record)(void *context, const struct cmds_log_record *record);
+    void *record_context;
 };
 #ifdef __cplusplus
 #define CMDS_RUNTIME_OPTIONS_INIT cmds_detail::sized<struct cmds_runtime_options>()
@@ -108,14 +107,6 @@ struct cmds_runtime_options {
         .struct_size = sizeof(struct cmds_runtime_options)                                         \
     }
 #endif
-
-/**
- * For on_log: writes `text` as one line to stderr, and never waits. While nobody reads stderr, lines
- * are dropped, and the next line that is written says how many. `context` points to an enum
- * cmds_log_level, the lowest level that is written; NULL: warnings and errors. Owner: keeps `context`
- * as long as it is on_log. Thread: any.
- */
-CMDS_API void cmds_log_stderr(void *context, enum cmds_log_level level, const char *text);
 
 /**
  * Starts the shards, and returns when every shard works. If io_uring is refused (by sysctl, seccomp,

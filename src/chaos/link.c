@@ -194,7 +194,7 @@ static void link_refuse(struct cmdi_link *link, const char *reason)
 {
     struct cmdi_chaos *chaos = link_chaos(link);
     chaos->counters.not_connected++;
-    cmdi_shard_log(chaos->shard, CMDI_LOG_CLIENT, CMDS_LOG_WARN,
+    cmdi_shard_log(chaos->shard, CMDS_REASON_CLIENT, CMDS_LOG_WARN,
             "connection %llu is reset: its target %s: %s", (unsigned long long)link->number,
             link->target->text, reason);
     link_close(link, true);
@@ -508,7 +508,7 @@ static void link_take(struct cmdi_link *link, uint32_t way, int result, struct c
         (void)cmdi_receive_grow(&link_shard(link)->receive);
         link_run(link);
     } else if (result > 0 && !link_has_memory(link, pipe)) {
-        cmdi_shard_log(link_shard(link), CMDI_LOG_MEMORY, CMDS_LOG_WARN,
+        cmdi_shard_log(link_shard(link), CMDS_REASON_MEMORY, CMDS_LOG_WARN,
                 "connection %llu is reset: no memory for what it has sent",
                 (unsigned long long)link->number);
         link_close(link, true);

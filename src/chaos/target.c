@@ -122,8 +122,8 @@ static bool target_may_accept(struct cmdi_listener *listener)
 
 static void target_on_accept_error(struct cmdi_listener *listener, int code, uint32_t rest_ms)
 {
-    cmdi_shard_log(listener->shard, CMDI_LOG_ACCEPT, CMDS_LOG_WARN, "accept: %s; next try in %u ms",
-            strerror(-code), rest_ms);
+    cmdi_shard_log(listener->shard, CMDS_REASON_ACCEPT, CMDS_LOG_WARN,
+            "accept: %s; next try in %u ms", strerror(-code), rest_ms);
 }
 
 static void target_settle(struct cmdi_chaos_target *target);
@@ -166,7 +166,7 @@ static int target_listen_again(struct cmdi_chaos_target *target)
             cmdi_listener_bind(&target->listener, &target->bound, TARGET_BACKLOG, false, 0, &error);
     code = code < 0 ? code : target_accept(target);
     if (code < 0) {
-        cmdi_shard_log(target_shard(target), CMDI_LOG_ACCEPT, CMDS_LOG_WARN,
+        cmdi_shard_log(target_shard(target), CMDS_REASON_ACCEPT, CMDS_LOG_WARN,
                 "cannot listen again yet: %s", error.text);
     }
     return code;

@@ -72,8 +72,13 @@ void cmdi_client_fini(struct cmdi_client *client)
 
 static void client_log(const struct cmdi_client *client)
 {
-    cmdi_shard_log(client->client_shard->shard, CMDI_LOG_CLIENT, CMDS_LOG_WARN, "client %u: %s",
-            client->number, client->error.text);
+    const struct cmdi_endpoint *endpoint = cmdi_client_endpoint(client);
+    const struct cmds_log_record about = {.level = CMDS_LOG_WARN,
+            .reason = CMDS_REASON_CLIENT,
+            .code = client->error.code,
+            .peer = endpoint != NULL ? endpoint->text : NULL};
+    cmdi_shard_log_about(client->client_shard->shard, &about, "client %u: %s", client->number,
+            client->error.text);
 }
 
 /* For good. client->error is set. */

@@ -328,14 +328,16 @@ static void group_shard_say_news(struct cmdi_group_shard *group_shard)
     uint32_t news = cmdi_endpoints_heard(endpoints, &error);
     uint32_t count = cmdi_endpoints_count(endpoints);
     if ((news & CMDI_NEWS_FAILS) != 0) {
-        cmdi_shard_log(shard, CMDI_LOG_OTHER, CMDS_LOG_WARN,
+        cmdi_shard_log(shard, CMDS_REASON_ENDPOINTS, CMDS_LOG_WARN,
                 "endpoints: %s; the %u that are known stay", error.text, (unsigned)count);
     }
     if ((news & CMDI_NEWS_WORKS) != 0) {
-        cmdi_shard_log(shard, CMDI_LOG_OTHER, CMDS_LOG_INFO, "endpoints: lookups work again");
+        cmdi_shard_log(
+                shard, CMDS_REASON_ENDPOINTS, CMDS_LOG_INFO, "endpoints: lookups work again");
     }
     if ((news & CMDI_NEWS_LIST) != 0) {
-        cmdi_shard_log(shard, CMDI_LOG_OTHER, CMDS_LOG_INFO, "endpoints: %u now", (unsigned)count);
+        cmdi_shard_log(
+                shard, CMDS_REASON_ENDPOINTS, CMDS_LOG_INFO, "endpoints: %u now", (unsigned)count);
     }
 }
 

@@ -98,7 +98,9 @@ static void health_failed(
     uint64_t until_ms = atomic_load(&endpoint->health.until_ms);
     pthread_mutex_unlock(&store->lock);
     if (is_out) {
-        cmdi_shard_log(client->client_shard->shard, CMDI_LOG_OTHER, CMDS_LOG_WARN,
+        const struct cmds_log_record about = {
+                .level = CMDS_LOG_WARN, .reason = CMDS_REASON_ENDPOINTS, .peer = endpoint->text};
+        cmdi_shard_log_about(client->client_shard->shard, &about,
                 "endpoint %s: out for %u ms, its connections or commands fail", endpoint->text,
                 (unsigned)(until_ms - now_ms));
     }
@@ -149,7 +151,8 @@ void cmdi_group_shard_on_answer(struct cmdi_client *client)
     bool is_back = cmdi_health_answered(&store->health, &endpoint->health, shard->now_ms);
     pthread_mutex_unlock(&store->lock);
     if (is_back) {
-        cmdi_shard_log(
-                shard, CMDI_LOG_OTHER, CMDS_LOG_INFO, "endpoint %s: answers again", endpoint->text);
+        const struct cmds_log_record about = {
+                .level = CMDS_LOG_INFO, .reason = CMDS_REASON_ENDPOINTS, .peer = endpoint->text};
+        cmdi_shard_log_about(shard, &about, "endpoint %s: answers again", endpoint->text);
     }
 }

@@ -8,12 +8,22 @@
 
 #include "base/time.h"
 
-uint64_t cmdi_now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec now;
     // Cannot fail: the clock exists and the pointer is good.
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * CMDI_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+uint64_t cmdi_now_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t cmdi_wall_ns(void)
+{
+    return clock_ns(CLOCK_REALTIME);
 }
 
 uint64_t cmdi_random(void)

@@ -10,6 +10,8 @@
 
 /** CLOCK_MONOTONIC. Only the shard's turn reads it for the shard's code. */
 uint64_t cmdi_now_ns(void);
+/** CLOCK_REALTIME, for people: it may jump. Thread: any. */
+uint64_t cmdi_wall_ns(void);
 /** For ids and jitter; not for secrets. Thread: any. */
 uint64_t cmdi_random(void);
 /** Sleeps so long, or a little less. Thread: any. */

@@ -14,6 +14,18 @@
  * -errno: nobody can read it.
  */
 int cmdi_write_now(int fd, const void *data, size_t size);
+/**
+ * Reads JOURNAL_STREAM, once: before threads that change the environment. Whoever did not is read for
+ * by cmdi_is_journal().
+ */
+void cmdi_output_init(void);
+/** Is what is written to `fd` read by systemd's journal, as JOURNAL_STREAM says? */
+bool cmdi_is_journal(int fd);
+/**
+ * One datagram to a UNIX socket, "@name" in the abstract namespace, which is not waited for. Returns: 0;
+ * -EAGAIN: there is no room; -errno: nobody is there, or takes none of this size.
+ */
+int cmdi_datagram_now(const char *path, const void *data, size_t size);
 /** A line to stdout, at once; `wrong`: to stderr. It waits for whoever reads it. printf. */
 void cmdi_say(bool wrong, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

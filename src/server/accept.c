@@ -168,7 +168,7 @@ static void acceptor_on_accepted(struct cmdi_listener *listener, int fd)
         return;
     }
     CMDI_COUNT(acceptor_counters(listener), connections_refused, 1);
-    cmdi_shard_log(listener->shard, CMDI_LOG_REFUSED, CMDS_LOG_WARN,
+    cmdi_shard_log(listener->shard, CMDS_REASON_REFUSED, CMDS_LOG_WARN,
             "a connection was refused: %u are open (connection_count_max)",
             acceptor_options(acceptor)->connection_count_max);
     cmdi_fd_close(fd);
@@ -184,7 +184,9 @@ static bool acceptor_may_accept(struct cmdi_listener *listener)
 static void acceptor_on_error(struct cmdi_listener *listener, int code, uint32_t rest_ms)
 {
     CMDI_COUNT(acceptor_counters(listener), accept_errors, 1);
-    cmdi_shard_log(listener->shard, CMDI_LOG_ACCEPT, CMDS_LOG_WARN,
+    const struct cmds_log_record about = {
+            .level = CMDS_LOG_WARN, .reason = CMDS_REASON_ACCEPT, .code = code};
+    cmdi_shard_log_about(listener->shard, &about,
             "accept: %s; trying again in %u ms; raise the limit of open files (ulimit -n) if it is "
             "that",
             strerror(-code), rest_ms);

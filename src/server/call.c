@@ -264,8 +264,16 @@ void cmdi_call_failed_as(struct cmds_call *call, int code, const char *text, boo
             options->on_exec_error(options->receiver, call, &error) == 0) {
         return;
     }
-    enum cmdi_log_reason reason = code == CMDS_E_UNFINISHED ? CMDI_LOG_UNFINISHED : CMDI_LOG_EXEC;
-    cmdi_shard_log(shard, reason, CMDS_LOG_WARN, "%s: command %llu: %s", connection->peer,
+    enum cmds_log_reason reason =
+            code == CMDS_E_UNFINISHED ? CMDS_REASON_UNFINISHED : CMDS_REASON_EXEC;
+    const struct cmds_log_record about = {.level = CMDS_LOG_WARN,
+            .reason = (uint8_t)reason,
+            .code = code,
+            .connection = connection->id,
+            .peer = connection->peer,
+            .type = call->type->schema->name,
+            .sequence = call->sequence};
+    cmdi_shard_log_about(shard, &about, "%s: command %llu: %s", connection->peer,
             (unsigned long long)call->sequence, error.text);
     if (closes) {
         cmdi_conn_refuse(&connection->conn, code, "%s", error.text);

@@ -123,44 +123,60 @@ static void connection_on_finishing(struct cmdi_conn *conn)
     cmdi_inbox_close(&connection->inbox);
 }
 
-static void connection_log_end(const struct cmds_connection *connection)
+static enum cmds_log_reason connection_end_reason(int code)
 {
-    struct cmds_error error;
-    enum cmdi_log_reason reason = CMDI_LOG_OTHER;
-    cmdi_conn_error(&connection->conn, &error);
-    switch (error.code) {
+    switch (code) {
     case 0:
     case CMDS_E_EOF:
     case CMDS_E_CLOSED:
     case CMDS_E_IDLE:
     case CMDS_E_DRAINING:
-        return; // An end like others.
+        return CMDS_REASON_DISCONNECT; // An end like others.
     case CMDS_E_PROTO:
     case CMDS_E_LIMIT:
-        reason = CMDI_LOG_PROTO;
-        break;
+        return CMDS_REASON_PROTO;
     case CMDS_E_TIMEOUT:
-        reason = CMDI_LOG_TIMEOUT;
-        break;
+        return CMDS_REASON_TIMEOUT;
     case CMDS_E_SLOW_PEER:
-        reason = CMDI_LOG_SLOW;
-        break;
+        return CMDS_REASON_SLOW;
     case CMDS_E_TLS_HANDSHAKE:
     case CMDS_E_TLS_CERTIFICATE:
     case CMDS_E_TLS_REFUSED:
     case CMDS_E_TLS_RECORD:
-        reason = CMDI_LOG_TLS;
-        break;
+        return CMDS_REASON_TLS;
     case CMDS_E_MEMORY_LIMIT:
     case -ENOMEM:
-        reason = CMDI_LOG_MEMORY;
-        break;
+        return CMDS_REASON_MEMORY;
     default:
-        break;
+        return CMDS_REASON_OTHER;
     }
+}
+
+static void connection_log_end(const struct cmds_connection *connection)
+{
+    struct cmds_error error;
+    cmdi_conn_error(&connection->conn, &error);
+    enum cmds_log_reason reason = connection_end_reason(error.code);
+    bool in_order = reason == CMDS_REASON_DISCONNECT;
     bool is_named = cmdi_conn_error_names_peer(&error);
-    cmdi_shard_log(connection->server_shard->shard, reason, CMDS_LOG_WARN, "%s%s%s",
-            is_named ? "" : connection->peer, is_named ? "" : ": closed: ", error.text);
+    const struct cmds_log_record about = {.level = in_order ? CMDS_LOG_INFO : CMDS_LOG_WARN,
+            .reason = (uint8_t)reason,
+            .code = in_order ? 0 : error.code,
+            .connection = connection->id,
+            .peer = connection->peer};
+    cmdi_shard_log_about(connection->server_shard->shard, &about, "%s%s%s",
+            is_named ? "" : connection->peer,
+            is_named ? "" : ": closed: ", error.code != 0 ? error.text : "in order");
+}
+
+static void connection_log_begin(const struct cmds_connection *connection)
+{
+    const struct cmds_log_record about = {.level = CMDS_LOG_INFO,
+            .reason = CMDS_REASON_CONNECT,
+            .connection = connection->id,
+            .peer = connection->peer};
+    cmdi_shard_log_about(
+            connection->server_shard->shard, &about, "%s: connected", connection->peer);
 }
 
 /* A drain that cut it off has lost something. Whoever left by himself waits for nothing. */
@@ -313,6 +329,7 @@ static void connection_opened(struct cmds_connection *connection)
         return;
     }
     connection_move(connection, CMDI_CONNECTION_ACCEPTED);
+    connection_log_begin(connection);
     if (connection->conn.state == CMDI_CONN_OPEN && connection_send_server_info(connection)) {
         cmdi_conn_start(&connection->conn);
     }

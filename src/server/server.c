@@ -304,6 +304,10 @@ static void server_stop_acceptors(struct cmds_server *server)
 static void server_drain_shard(struct cmdi_shard *shard, void *context)
 {
     struct cmds_server *server = context;
+    if (shard->index == 0) {
+        cmdi_shard_log(shard, CMDS_REASON_DRAIN, CMDS_LOG_INFO,
+                "a server drains: %u connections are open", cmds_server_connection_count(server));
+    }
     cmdi_server_shard_drain(server->shards[shard->index]);
 }
 

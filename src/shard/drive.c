@@ -75,8 +75,8 @@ static int drive_begin(struct cmdi_shard *shard)
  */
 static void drive_lost_ring(struct cmdi_shard *shard, int code)
 {
-    shard->log_second[CMDI_LOG_OTHER] = 0; // Whatever was logged in this second.
-    cmdi_shard_log(shard, CMDI_LOG_OTHER, CMDS_LOG_ERROR,
+    shard->log_second[CMDS_REASON_OTHER] = 0; // Whatever was logged in this second.
+    cmdi_shard_log(shard, CMDS_REASON_OTHER, CMDS_LOG_ERROR,
             "shard %u: io_uring_enter: %s; its connections cannot go on, the process ends",
             shard->index, strerror(-code));
     cmdi_die("shard %u: io_uring_enter: %s; its connections cannot go on", shard->index,
@@ -89,8 +89,8 @@ static void *drive_main(void *argument)
     struct drive_quiet quiet = {.shard = shard};
     (void)cmdi_shard_set_current(shard);
     if (shard->options.cpu >= 0 && cmdi_cpu_pin((uint16_t)shard->options.cpu) < 0) {
-        cmdi_shard_log(shard, CMDI_LOG_OTHER, CMDS_LOG_WARN, "shard %u: cannot be pinned to CPU %d",
-                shard->index, shard->options.cpu);
+        cmdi_shard_log(shard, CMDS_REASON_OTHER, CMDS_LOG_WARN,
+                "shard %u: cannot be pinned to CPU %d", shard->index, shard->options.cpu);
     }
     int code = drive_begin(shard);
     if (code < 0) {

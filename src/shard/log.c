@@ -1,78 +1,80 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The shard's log, which is bounded by time, and a sink for it that waits for nobody.
- *
- * The reader of stderr may be gone, or stopped, while the pipe to it is full; a shard that waited
- * there would be lost, and with it all its connections. So a line is written as a whole or not at all.
- * The lock is held for two system calls that do not wait.
- */
-#include <limits.h>
-#include <pthread.h>
+/* The shard's log, which is bounded by time: see cmdi_shard_log(). Where it goes: sinks.c. */
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmdstream/runtime.h>
 
 #include "base/assert.h"
 #include "base/text.h"
 #include "base/time.h"
-#include "ring/output.h"
+#include "ring/clock.h"
 #include "shard/shard.h"
 
 enum {
-    LOG_LINE_MAX = 1024,
-    LOG_NOTE_MAX = 64, // Of it, for what was dropped.
+    LOG_TEXT_MAX = 512,
 };
-_Static_assert(LOG_LINE_MAX <= PIPE_BUF, "a line is written as a whole");
 
-static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned long long log_dropped; // Since the last line that went. Under the lock.
-
-void cmds_log_stderr(void *context, enum cmds_log_level level, const char *text)
+/* May a line of this reason be written? Those that may not are counted. */
+static bool log_may(struct cmdi_shard *shard, uint32_t reason)
 {
-    const enum cmds_log_level *least = context;
-    char line[LOG_LINE_MAX];
-    if (level < (least != NULL ? *least : CMDS_LOG_WARN)) {
-        return;
-    }
-    size_t size = strnlen(text, LOG_LINE_MAX - LOG_NOTE_MAX);
-    memcpy(line, text, size);
-    pthread_mutex_lock(&log_lock);
-    if (log_dropped > 0) {
-        size += (size_t)snprintf(
-                line + size, LOG_NOTE_MAX, " (%llu lines before it were dropped)", log_dropped);
-    }
-    line[size++] = '\n';
-    bool gone = cmdi_write_now(STDERR_FILENO, line, size) == 0;
-    log_dropped = gone ? 0 : log_dropped + 1;
-    pthread_mutex_unlock(&log_lock);
-}
-
-void cmdi_shard_log(struct cmdi_shard *shard, enum cmdi_log_reason reason,
-        enum cmds_log_level level, const char *format, ...)
-{
-    CMDI_ASSERT((uint32_t)reason < sizeof(shard->log_second) / sizeof(shard->log_second[0]));
-    if (shard->options.log == NULL || shard->options.log->fn == NULL) {
-        return;
+    const struct cmdi_log *log = shard->options.log;
+    CMDI_ASSERT(reason < CMDI_LOG_REASONS);
+    if (log == NULL || (log->fn == NULL && log->on_record == NULL)) {
+        return false;
     }
     uint64_t second = shard->now_ms / CMDI_MS_PER_S + 1;
     if (shard->log_second[reason] == second) {
         shard->log_count[reason]++;
-        return;
+        return false;
     }
     shard->log_second[reason] = second;
-    char text[512];
-    va_list list;
-    va_start(list, format);
+    return true;
+}
+
+static void log_write(struct cmdi_shard *shard, const struct cmds_log_record *about,
+        const char *format, va_list list)
+{
+    const struct cmdi_log *log = shard->options.log;
+    char text[LOG_TEXT_MAX];
     int size = vsnprintf(text, sizeof(text), format, list);
-    va_end(list);
-    if (shard->log_count[reason] > 0 && size >= 0 && (size_t)size < sizeof(text)) {
-        (void)snprintf(text + size, sizeof(text) - (size_t)size, " (and %u more like it)",
-                shard->log_count[reason]);
-        shard->log_count[reason] = 0;
-    }
     cmdi_text_defuse(text); // Nothing that a peer sent may move the reader's cursor.
-    shard->options.log->fn(shard->options.log->context, level, text);
+    struct cmds_log_record record = *about;
+    record.struct_size = sizeof(record);
+    record.shard = (uint16_t)shard->index;
+    record.left_out = shard->log_count[about->reason];
+    record.time_ns = cmdi_wall_ns();
+    record.text = text;
+    shard->log_count[about->reason] = 0;
+    if (log->on_record != NULL) {
+        log->on_record(log->record_context, &record);
+    }
+    if (record.left_out > 0 && size >= 0 && (size_t)size < sizeof(text)) {
+        (void)snprintf(text + size, sizeof(text) - (size_t)size, " (and %u more like it)",
+                record.left_out);
+    }
+    if (log->fn != NULL) {
+        log->fn(log->context, about->level, text);
+    }
+}
+
+void cmdi_shard_log(struct cmdi_shard *shard, enum cmds_log_reason reason,
+        enum cmds_log_level level, const char *format, ...)
+{
+    if (log_may(shard, reason)) {
+        const struct cmds_log_record about = {.level = (uint8_t)level, .reason = (uint8_t)reason};
+        va_list list;
+        va_start(list, format);
+        log_write(shard, &about, format, list);
+        va_end(list);
+    }
+}
+
+void cmdi_shard_log_about(
+        struct cmdi_shard *shard, const struct cmds_log_record *about, const char *format, ...)
+{
+    if (log_may(shard, about->reason)) {
+        va_list list;
+        va_start(list, format);
+        log_write(shard, about, format, list);
+        va_end(list);
+    }
 }

@@ -15,6 +15,7 @@
 #include "base/options.h"
 #include "machine/probe.h"
 #include "ring/cpu.h"
+#include "ring/output.h"
 #include "shard/drive.h"
 
 enum {
@@ -255,7 +256,9 @@ static int runtime_start(struct cmds_runtime **out, const struct cmds_runtime_op
     bool is_inline = mine->shard_count == CMDS_SHARDS_INLINE;
     runtime->drive = is_inline ? CMDI_DRIVE_INLINE : CMDI_DRIVE_THREAD;
     runtime->fork_count = cmdi_fork_count();
-    runtime->log = (struct cmdi_log){mine->on_log, mine->log_context};
+    runtime->log = (struct cmdi_log){
+            mine->on_log, mine->log_context, mine->on_record, mine->record_context};
+    cmdi_output_init();
     cmdi_list_init(&runtime->services);
     cmdi_list_init(&runtime->retired);
     (void)pthread_mutex_init(&runtime->lock, NULL); // Cannot fail with default attributes on Linux.

@@ -612,7 +612,7 @@ static int shard_init_ring(struct cmdi_shard *shard, struct cmds_error *error)
         return cmdi_fail(error, code, "no memory for shard %u", shard->index);
     }
     if (cmdi_ring_entries(shard->ring) < shard->options.ring.entries) {
-        cmdi_shard_log(shard, CMDI_LOG_MEMORY, CMDS_LOG_WARN,
+        cmdi_shard_log(shard, CMDS_REASON_MEMORY, CMDS_LOG_WARN,
                 "shard %u: io_uring had memory for queues of %u entries in place of %u: see "
                 "RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=)",
                 shard->index, cmdi_ring_entries(shard->ring), shard->options.ring.entries);

@@ -88,10 +88,12 @@ struct cmdi_shard_options {
     const void *runtime;        // Whose shard it is: compared, never looked into.
 };
 
-/** Where log lines go; shared by the shards of a runtime. */
+/** Where log lines go; shared by the shards of a runtime. Either may be NULL. */
 struct cmdi_log {
     void (*fn)(void *context, enum cmds_log_level level, const char *text);
     void *context;
+    void (*on_record)(void *context, const struct cmds_log_record *record);
+    void *record_context;
 };
 
 enum {
@@ -115,6 +117,12 @@ enum {
      */
     CMDI_SHARD_FRAMES_PER_PART = 32,
     CMDI_SHARD_FLUSH_SIZE_OF_PART = 20 * 1024,
+};
+
+enum {
+#define CMDI_X_(constant, name, text) +1
+    CMDI_LOG_REASONS = 0 CMDS_LOG_REASONS(CMDI_X_),
+#undef CMDI_X_
 };
 
 struct cmdi_shard_counters {
@@ -182,8 +190,9 @@ struct cmdi_shard {
     pthread_t thread;
     int start_code;           // Valid with `started`.
     _Atomic uint32_t started; // Futex: the thread works, or has failed to begin.
-    uint64_t log_second[16];  // Of each reason: when it was last logged, and how often it was not.
-    uint32_t log_count[16];
+    // Of each reason: when it was last logged, and how often it was not.
+    uint64_t log_second[CMDI_LOG_REASONS];
+    uint32_t log_count[CMDI_LOG_REASONS];
 
     /* Written by any thread. */
     _Alignas(64) _Atomic(struct cmdi_mail *) mailbox;
@@ -331,25 +340,17 @@ static inline void cmdi_shard_timer_off(struct cmdi_shard *shard, struct cmdi_ti
     cmdi_timer_disarm(&shard->timers, timer);
 }
 
-enum cmdi_log_reason {
-    CMDI_LOG_PROTO,
-    CMDI_LOG_TLS,
-    CMDI_LOG_ACCEPT,
-    CMDI_LOG_REFUSED,
-    CMDI_LOG_TIMEOUT,
-    CMDI_LOG_SLOW,
-    CMDI_LOG_EXEC,
-    CMDI_LOG_UNFINISHED,
-    CMDI_LOG_MEMORY,
-    CMDI_LOG_CLIENT,
-    CMDI_LOG_OTHER,
-};
 /**
  * At most one line a second for each reason; the next one says how many were left out. Control
  * characters become '?'.
  */
-void cmdi_shard_log(struct cmdi_shard *shard, enum cmdi_log_reason reason,
+void cmdi_shard_log(struct cmdi_shard *shard, enum cmds_log_reason reason,
         enum cmds_log_level level, const char *format, ...) __attribute__((format(printf, 4, 5)));
+/**
+ * The same with all that is known. `about` has a reason and a level, and no text, time, shard or count.
+ */
+void cmdi_shard_log_about(struct cmdi_shard *shard, const struct cmds_log_record *about,
+        const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* --- From any thread -------------------------------------------------------------------------- */
 

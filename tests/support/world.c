@@ -61,7 +61,9 @@ static void world_on_disconnect(
 static void world_on_log(void *context, enum cmds_log_level level, const char *text)
 {
     struct world *world = context;
-    (void)level;
+    if (level < CMDS_LOG_WARN) {
+        return; // That somebody came and went.
+    }
     pthread_mutex_lock(&world->log_lock);
     uint32_t line = atomic_load(&world->log_count);
     (void)snprintf(world->log[line % WORLD_LOG_LINES], WORLD_LOG_SIZE, "%s", text);

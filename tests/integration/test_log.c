@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a server writes into its log, as records. What may go wrong: a line that does not say whom it
+ * is about, or says another one; a line for each of a thousand connections; none for a drain.
+ */
+#include <errno.h>
+
+#include "support/world.h"
+
+enum {
+    RECORDS_MAX = 64,
+    TEXT_MAX = 128,
+};
+
+struct kept {
+    struct cmds_log_record record;
+    char text[TEXT_MAX], peer[TEXT_MAX], type[TEXT_MAX];
+};
+
+struct scene {
+    struct world world;
+    pthread_mutex_t lock;
+    struct kept kept[RECORDS_MAX];
+    _Atomic uint32_t count;
+};
+
+static void scene_on_record(void *context, const struct cmds_log_record *record)
+{
+    struct scene *scene = context;
+    pthread_mutex_lock(&scene->lock);
+    uint32_t count = atomic_load(&scene->count);
+    if (count < RECORDS_MAX) {
+        struct kept *kept = &scene->kept[count];
+        kept->record = *record;
+        (void)snprintf(kept->text, TEXT_MAX, "%s", record->text);
+        (void)snprintf(kept->peer, TEXT_MAX, "%s", record->peer != NULL ? record->peer : "");
+        (void)snprintf(kept->type, TEXT_MAX, "%s", record->type != NULL ? record->type : "");
+        atomic_store(&scene->count, count + 1);
+    }
+    pthread_mutex_unlock(&scene->lock);
+}
+
+/* The first one of this reason; NULL: there is none yet. */
+static const struct kept *scene_find(struct scene *scene, enum cmds_log_reason reason)
+{
+    const struct kept *found = NULL;
+    pthread_mutex_lock(&scene->lock);
+    for (uint32_t i = 0; i < atomic_load(&scene->count) && found == NULL; i++) {
+        found = scene->kept[i].record.reason == reason ? &scene->kept[i] : NULL;
+    }
+    pthread_mutex_unlock(&scene->lock);
+    return found;
+}
+
+static struct scene *scene_start(void)
+{
+    struct scene *scene = calloc(1, sizeof(*scene));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(scene);
+    (void)pthread_mutex_init(&scene->lock, NULL);
+    world_init(&scene->world);
+    scene->world.runtime_options.shard_count = 1;
+    scene->world.runtime_options.on_record = scene_on_record;
+    scene->world.runtime_options.record_context = scene;
+    return scene;
+}
+
+static void scene_end(struct scene *scene)
+{
+    world_stop(&scene->world);
+    (void)pthread_mutex_destroy(&scene->lock);
+    free(scene);
+}
+
+static void test_log_a_connection_comes_and_goes(void)
+{
+    struct scene *scene = scene_start();
+    struct raw raw;
+    CU_ASSERT_FATAL(world_start(&scene->world) == 0 && world_connect(&scene->world, &raw));
+    WORLD_UNTIL(&scene->world, scene_find(scene, CMDS_REASON_CONNECT) != NULL);
+    const struct kept *came = scene_find(scene, CMDS_REASON_CONNECT);
+    CU_ASSERT_EQUAL(came->record.level, CMDS_LOG_INFO);
+    CU_ASSERT(came->record.connection != 0);
+    CU_ASSERT_EQUAL(strncmp(came->peer, "127.0.0.1:", 10), 0);
+
+    raw_close(&raw);
+
+    WORLD_UNTIL(&scene->world, scene_find(scene, CMDS_REASON_DISCONNECT) != NULL);
+    const struct kept *went = scene_find(scene, CMDS_REASON_DISCONNECT);
+    CU_ASSERT_EQUAL(went->record.level, CMDS_LOG_INFO);
+    CU_ASSERT_EQUAL(went->record.code, 0);
+    CU_ASSERT_EQUAL(went->record.connection, came->record.connection);
+    CU_ASSERT_STRING_EQUAL(went->peer, came->peer);
+    scene_end(scene);
+}
+
+static int exec_fails(struct cmds_call *call, const struct run *run)
+{
+    (void)call;
+    (void)run;
+    return -EBADMSG;
+}
+
+static void test_log_a_command_that_fails_is_named(void)
+{
+    struct run run = {0};
+    struct scene *scene = scene_start();
+    struct raw raw;
+    scene->world.exec = exec_fails;
+    CU_ASSERT_FATAL(world_start(&scene->world) == 0 && world_connect(&scene->world, &raw));
+
+    CU_ASSERT(raw_send(&raw, 42, run_message(&run)));
+
+    WORLD_UNTIL(&scene->world, scene_find(scene, CMDS_REASON_EXEC) != NULL);
+    const struct kept *failed = scene_find(scene, CMDS_REASON_EXEC);
+    CU_ASSERT_EQUAL(failed->record.level, CMDS_LOG_WARN);
+    CU_ASSERT_EQUAL(failed->record.code, -EBADMSG);
+    CU_ASSERT_EQUAL(failed->record.sequence, 42);
+    CU_ASSERT_STRING_EQUAL(failed->type, "run");
+    CU_ASSERT_EQUAL(strncmp(failed->peer, "127.0.0.1:", 10), 0);
+    CU_ASSERT(failed->record.connection != 0);
+    raw_close(&raw);
+    scene_end(scene);
+}
+
+static void test_log_a_drain_is_announced(void)
+{
+    struct scene *scene = scene_start();
+    struct raw raw;
+    CU_ASSERT_FATAL(world_start(&scene->world) == 0 && world_connect(&scene->world, &raw));
+
+    CU_ASSERT_EQUAL(cmds_server_shutdown(scene->world.server, RAW_GUARD_MS), 0);
+
+    const struct kept *drain = scene_find(scene, CMDS_REASON_DRAIN);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(drain);
+    CU_ASSERT_EQUAL(drain->record.level, CMDS_LOG_INFO);
+    CU_ASSERT_STRING_EQUAL(drain->text, "a server drains: 1 connections are open");
+    raw_close(&raw);
+    scene_end(scene);
+}
+
+enum {
+    CROWD = 200,
+};
+
+static void test_log_a_crowd_is_a_line_a_second(void)
+{
+    struct scene *scene = scene_start();
+    CU_ASSERT_FATAL(world_start(&scene->world) == 0);
+    uint64_t start_ms = raw_now_ms();
+    for (uint32_t i = 0; i < CROWD; i++) {
+        struct raw raw;
+        CU_ASSERT_FATAL(world_connect(&scene->world, &raw));
+        raw_close(&raw);
+    }
+    uint64_t seconds = (raw_now_ms() - start_ms) / 1000;
+    uint32_t lines = 0, left_out = 0;
+
+    for (uint32_t i = 0; i < atomic_load(&scene->count); i++) {
+        bool is_connect = scene->kept[i].record.reason == CMDS_REASON_CONNECT;
+        lines += is_connect;
+        left_out += is_connect ? scene->kept[i].record.left_out : 0;
+    }
+    CU_ASSERT(lines >= 1 && lines <= seconds + 2);
+    CU_ASSERT(lines + left_out <= CROWD);
+    scene_end(scene);
+}
+
+CU_TestInfo test_log[] = {
+        {"a connection comes and goes", test_log_a_connection_comes_and_goes},
+        {"a command that fails is named", test_log_a_command_that_fails_is_named},
+        {"a drain is announced", test_log_a_drain_is_announced},
+        {"a crowd is a line a second", test_log_a_crowd_is_a_line_a_second},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("log", test_log)
