@@ -10,11 +10,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "machine/fork.h"
 #include "machine/probe.h"
+#include "machine/process.h"
 #include "ring/output.h"
 #include "ring/signals.h"
 #include "ring/thread.h"
@@ -137,11 +140,42 @@ static void test_machine_release_is_cut_at_its_size(void)
     CU_ASSERT_EQUAL(strncmp(whole, part, 2), 0);
 }
 
+/* What it says follows what the process does. */
+static void test_machine_process_is_this_one(void)
+{
+    struct cmdi_process before = {0}, after = {0};
+    int fds[2];
+    CU_ASSERT_EQUAL_FATAL(cmdi_process_read(&before), 0);
+    CU_ASSERT_EQUAL_FATAL(pipe(fds), 0);
+    size_t size = 64 * 1024 * 1024;
+    char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CU_ASSERT_NOT_EQUAL_FATAL(memory, MAP_FAILED);
+    memset(memory, 1, size);
+    do { // Until a tick of the processor's time is counted.
+        CU_ASSERT_EQUAL_FATAL(cmdi_process_read(&after), 0);
+    } while (after.cpu_s <= before.cpu_s);
+
+    CU_ASSERT_EQUAL(after.fd_count, before.fd_count + 2);
+    CU_ASSERT(after.fd_count_max >= after.fd_count);
+    CU_ASSERT(after.virtual_size >= before.virtual_size + size);
+    CU_ASSERT(after.resident_size >= before.resident_size + size / 2);
+    CU_ASSERT(after.resident_size <= after.virtual_size);
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    CU_ASSERT(after.start_s <= (double)now.tv_sec + 1);
+    CU_ASSERT(after.start_s > (double)now.tv_sec - 3600);
+    CU_ASSERT(after.start_s - before.start_s < 1 && before.start_s - after.start_s < 1);
+    (void)munmap(memory, size);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+}
+
 static CU_TestInfo test_machine[] = {
         {"counts forks in the child", test_machine_counts_forks_in_the_child},
         {"child of our thread hears signals", test_machine_child_of_our_thread_hears_signals},
         {"takes each signal to end once", test_machine_takes_each_signal_to_end_once},
         {"writes as long as somebody reads", test_machine_writes_as_long_as_somebody_reads},
+        {"process is this one", test_machine_process_is_this_one},
         {"release is cut at its size", test_machine_release_is_cut_at_its_size},
         CU_TEST_INFO_NULL,
 };
