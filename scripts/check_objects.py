@@ -18,9 +18,9 @@ ARROWS = {
     "shard": "base machine ring",
     "net": "base ring shard",
     "conn": "base wire ring shard",
-    "telemetry": "base shard common",  # Of codecs/common: UTF-8.
+    "telemetry": "base machine shard common",  # Of codecs/common: UTF-8.
     "server": "base wire ring shard net conn codec telemetry",
-    "client": "base shard net conn codec telemetry",
+    "client": "base shard net conn codec",
     "group": "base machine ring shard net client codec telemetry",
     "test": "base wire shard conn server codec",
     "chaos": "base ring shard net",  # Beside the library: the proxy of the tool and of tests.

@@ -179,6 +179,10 @@ struct cmds_group_options {
     // whose connection took them. Copied, but for `context`, which is kept. `breaker` is asked first.
     // NULL: none.
     const struct cmds_breaker_options *endpoint_breaker;
+    // The label "cmdstream.name" of its metrics, see telemetry.h: at most 127 printable ASCII
+    // characters. Copied. Groups and senders of one name, or without one, are added up. NULL: no
+    // label.
+    const char *name;
 };
 /** Names one command of a group, for has and forget. Only valid for the group that filled it in. */
 struct cmds_ticket {
@@ -552,6 +556,7 @@ struct cmds_sender_options {
     // is always taken. Default 1 MiB, and a quarter of it.
     uint32_t stream_size_max;
     uint32_t stream_size_low;
+    const char *name; // As of the group.
 };
 #ifdef __cplusplus
 #define CMDS_SENDER_OPTIONS_INIT(protocol_)                                                        \

@@ -14,6 +14,7 @@
 #include <cmdstream/schema.h>
 #include <cmdstream/server.h>
 #include <cmdstream/stats.h>
+#include <cmdstream/telemetry.h>
 #include <cmdstream/trace.h>
 
 #endif

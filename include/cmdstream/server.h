@@ -227,6 +227,9 @@ struct cmds_server_options {
     uint32_t unused2;
     // Of cmds_tls_server_new(), see tls.h; several servers may share it. NULL: plain.
     struct cmds_tls *tls;
+    // The label "cmdstream.name" of its metrics, see telemetry.h: at most 127 printable ASCII
+    // characters. Copied. Servers of one name, or without one, are added up. NULL: no label.
+    const char *name;
 };
 #ifdef __cplusplus
 CMDS_END_

@@ -41,15 +41,20 @@ struct cmdi_tls_counters {
             sizeof(block) + offsetof(counters, unused) + sizeof(uint32_t) == sizeof(counters),     \
             "a block has the rows of the public struct")
 
-/** Adds each row of `block` to `counters`, whose rows begin behind struct_size and unused. */
-static inline void cmdi_counters_add(void *counters, const void *block, size_t block_size)
+/** Adds each row of `block` to the same one of `sums`. */
+static inline void cmdi_counters_add_rows(uint64_t *sums, const void *block, size_t block_size)
 {
-    uint64_t *sums = (uint64_t *)counters + 1;
     const uint64_t *rows = block;
     CMDI_ASSERT(block_size % sizeof(uint64_t) == 0);
     for (size_t i = 0; i < block_size / sizeof(uint64_t); i++) {
         sums[i] += __atomic_load_n(&rows[i], __ATOMIC_RELAXED);
     }
+}
+
+/** The same to `counters`, whose rows begin behind struct_size and unused. */
+static inline void cmdi_counters_add(void *counters, const void *block, size_t block_size)
+{
+    cmdi_counters_add_rows((uint64_t *)counters + 1, block, block_size);
 }
 
 /** Gives `size` bytes of sums to a program's struct, of which it has struct_size. */

@@ -16,6 +16,7 @@
 #include "group/options.h"
 #include "group/ref.h"
 #include "group/resend.h"
+#include "group/stats.h"
 #include "ring/clock.h"
 #include "ring/thread.h"
 #include "shard/drive.h"
@@ -68,6 +69,7 @@ static bool group_take_opener(struct cmds_group *group)
 /* Nobody picks any more: on a shard its group shard has ended, all others hold a count. */
 static void group_free_pickers(struct cmds_group *group)
 {
+    cmdi_group_keep_picks(group);
     for (uint32_t i = 0; i < group->shard_count; i++) {
         cmdi_picker_fini(&group->shards[i]->picker);
     }
@@ -97,6 +99,7 @@ static int group_make_pickers(struct cmds_group *group, struct cmds_error *error
 static void group_free_parts(struct cmds_group *group)
 {
     group_free_pickers(group);
+    cmdi_group_end_count(group);
     for (uint32_t i = 0; i < group->shard_count; i++) {
         cmdi_group_shard_free(group->shards[i]);
     }
@@ -119,6 +122,7 @@ static int group_copy_strings(struct cmds_group *group, const struct cmds_group_
     char *connect = strdup(options->connect);
     group->options = *options;
     group->options.connect = connect;
+    group->options.name = NULL; // Theirs. The scope has it.
     group->options.server_info.data = info;
     if (info == NULL || connect == NULL) {
         return -ENOMEM;
@@ -166,6 +170,7 @@ static int group_fill(struct cmds_group *group, const struct cmds_group_options 
         }
         group->shards[group->shard_count] = group_shard;
     }
+    cmdi_group_begin_count(group);
     atomic_store(&group->refs, shard_count);
     atomic_store(&group->handles, 2); // The opener's, and the runtime's.
     atomic_store(&group->connecting_count, options->client_count);
@@ -185,9 +190,10 @@ static struct cmds_group *group_create(
     group->end_mail.fn = group_on_end;
     cmdi_list_init(&group->waiters);
     cmdi_tickets_init(&group->tickets);
+    group->scope = cmdi_scope_find(runtime, CMDI_SCOPE_CLIENT, options->name);
     (void)pthread_mutex_init(&group->lock, NULL); // Cannot fail without attributes.
     (void)pthread_mutex_init(&group->picker_lock, NULL);
-    if (group_fill(group, options) < 0) {
+    if (group->scope == NULL || group_fill(group, options) < 0) {
         group_free_parts(group);
         group_free_struct(group);
         return NULL;

@@ -41,6 +41,7 @@
 #include "group/guard.h"
 #include "group/track.h"
 #include "shard/runtime.h"
+#include "telemetry/scope.h"
 
 /** What a sender learns beyond the callbacks of the program. All may be NULL. On a shard. */
 struct cmdi_group_owner_ops {
@@ -80,6 +81,9 @@ struct cmds_group {
     uint32_t fork_count;               // As the runtime's, which may be gone.
     struct cmds_group_options options; // Defaults filled in; strings are ours.
     struct cmdi_client_config *config;
+    struct cmdi_scope *scope; // The runtime's.
+    struct cmdi_tally tally;  // Of what no shard counts.
+    bool picks_kept;          // second_choices has those of the pickers. Under the scope's lock.
     struct cmdi_type_table commands, results;
     struct cmdi_tickets tickets;
     struct cmdi_group_shard **shards; // One per shard of the runtime.

@@ -20,6 +20,7 @@ enum cmdi_nudge {
 struct cmdi_group_shard {
     struct cmdi_client_shard client_shard;
     struct cmds_group *group;
+    struct cmdi_tally tally; // Of its counters.
     struct cmdi_client *clients;
     uint32_t client_count;
     // Clients that are not closed, forwards of forward_pool: with the last one it ends.

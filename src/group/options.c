@@ -12,6 +12,7 @@
 #include "group/dispatch.h"
 #include "group/hooks.h"
 #include "net/address.h"
+#include "telemetry/scope.h"
 
 enum {
     GROUP_CLIENTS_MAX = 65536,
@@ -93,7 +94,7 @@ static int options_check_limits(const struct cmds_group_options *mine, struct cm
         return cmdi_fail(error, -EINVAL, "server_info of %zu bytes: 1 to %d",
                 mine->server_info.size, CMDI_CLIENT_SERVER_INFO_MAX);
     }
-    return 0;
+    return cmdi_scope_check_name(mine->name, error);
 }
 
 static int options_check_protocol(const struct cmds_group_options *mine, struct cmds_error *error)

@@ -442,6 +442,7 @@ static int sender_group_options(struct cmds_group_options *group,
     group->connect = mine->connect != NULL ? mine->connect : group->connect;
     group->codec = mine->codec != NULL ? mine->codec : group->codec;
     group->tls = mine->tls != NULL ? mine->tls : group->tls;
+    group->name = mine->name != NULL ? mine->name : group->name;
     group->client_count = mine->client_count != 0 ? mine->client_count : group->client_count;
     group->connect_timeout_ms =
             mine->connect_timeout_ms != 0 ? mine->connect_timeout_ms : group->connect_timeout_ms;

@@ -9,6 +9,7 @@
 #include "base/options.h"
 #include "codec/codec.h"
 #include "conn/option_tls.h"
+#include "telemetry/scope.h"
 
 enum {
     CORE_CONNECTIONS = 10000,
@@ -81,7 +82,8 @@ static int core_check_limits(const struct cmds_server_options *mine, struct cmds
                 "slow_reader %u: CMDS_SLOW_READER_CLOSE or CMDS_SLOW_READER_WAIT",
                 mine->slow_reader);
     }
-    return cmdi_option_tls_check(mine->tls, true, error);
+    int code = cmdi_scope_check_name(mine->name, error);
+    return code < 0 ? code : cmdi_option_tls_check(mine->tls, true, error);
 }
 
 static int core_check_tables(const struct cmds_server_options *mine, struct cmds_error *error)

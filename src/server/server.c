@@ -152,6 +152,7 @@ static void server_start_shard(struct cmdi_shard *shard, void *context)
     }
     CMDI_ASSERT(shard->index == server->shard_count);
     server_shard->lane = &server->jobs;
+    cmdi_server_shard_count_for(server_shard, server->scope);
     server->shards[shard->index] = server_shard;
     server->shard_count++;
     atomic_fetch_add(&server->shards_left, 1);
@@ -194,12 +195,15 @@ static int server_start_acceptors(struct cmds_server *server, struct cmds_error 
 static int server_start_parts(struct cmds_server *server, struct cmds_error *error)
 {
     struct cmds_runtime *runtime = server->runtime;
+    struct cmds_server_options *options = &server->core->options;
     struct server_shard_start start = {.server = server, .error = error};
-    uint32_t per_address = server->core->options.reuse_port ? runtime->shard_count : 1;
+    uint32_t per_address = options->reuse_port ? runtime->shard_count : 1;
     server->acceptor_count_max = CMDI_ADDRESSES_OF_SERVER_MAX * per_address;
+    server->scope = cmdi_scope_find(runtime, CMDI_SCOPE_SERVER, options->name);
+    options->name = NULL; // Theirs. The scope has it.
     server->shards = calloc(runtime->shard_count, sizeof(struct cmdi_server_shard *));
     server->acceptors = calloc(server->acceptor_count_max, sizeof(*server->acceptors));
-    if (server->shards == NULL || server->acceptors == NULL) {
+    if (server->scope == NULL || server->shards == NULL || server->acceptors == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for a server");
     }
     for (uint32_t i = 0; i < runtime->shard_count && start.code >= 0; i++) {
@@ -207,7 +211,7 @@ static int server_start_parts(struct cmds_server *server, struct cmds_error *err
     }
     int code = start.code < 0 ? start.code : cmdi_listen(server, error);
     if (code == 0) {
-        uint32_t most = server->core->options.connection_count_max;
+        uint32_t most = options->connection_count_max;
         uint32_t room = most < SERVER_ROOM_MAX ? most : SERVER_ROOM_MAX;
         cmdi_fd_expect(server->acceptors[0].listener.fd, room + SERVER_OTHER_FILES);
     }

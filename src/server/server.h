@@ -47,6 +47,7 @@ struct cmds_server {
     struct cmdi_job_lane jobs; // Under the pool's lock; the server waits for its jobs.
     struct cmds_runtime *runtime;
     struct cmdi_server_core *core;
+    struct cmdi_scope *scope;          // The runtime's.
     struct cmdi_server_shard **shards; // One per shard.
     uint32_t shard_count;
     bool is_counted; // In runtime->serving, then in runtime->leaving.

@@ -74,6 +74,24 @@ struct cmdi_server_shard *cmdi_server_shard_create(struct cmdi_server_core *core
     return server_shard;
 }
 
+/* --- Counters --------------------------------------------------------------------------------- */
+
+static void server_shard_read_counters(const struct cmdi_tally *tally, uint64_t *rows)
+{
+    const struct cmdi_server_shard *server_shard =
+            CMDI_CONTAINER(tally, struct cmdi_server_shard, tally);
+    const struct cmdi_server_counters *block = &server_shard->counters;
+    size_t refused = offsetof(struct cmdi_server_counters, results_refused) / sizeof(uint64_t);
+    cmdi_counters_add_rows(rows, block, sizeof(*block));
+    rows[refused] += atomic_load(&server_shard->refused_elsewhere);
+}
+
+void cmdi_server_shard_count_for(struct cmdi_server_shard *server_shard, struct cmdi_scope *scope)
+{
+    cmdi_tally_begin(
+            &server_shard->tally, scope, server_shard->shard->index, server_shard_read_counters);
+}
+
 /* --- Connections ------------------------------------------------------------------------------ */
 
 void cmdi_server_shard_free_connection(
@@ -235,6 +253,7 @@ void cmdi_server_shard_end(struct cmdi_server_shard *server_shard)
     CMDI_ASSERT(cmdi_list_empty(&server_shard->over));
     cmdi_list_remove(&server_shard->sweep.link); // It may have found that nothing is left.
     server_shard_leave_account(server_shard);
+    cmdi_tally_end(&server_shard->tally);
     pthread_mutex_lock(&server_shard->lock);
     server_shard->ended = true;
     server_shard->orphans = server_shard->call_pool.live;

@@ -218,6 +218,10 @@ static void runtime_free(struct cmds_runtime *runtime)
     for (struct cmdi_service *old; (old = runtime_pop(&runtime->retired)) != NULL;) {
         old->forget(old);
     }
+    struct cmdi_telemetry *telemetry = atomic_load(&runtime->telemetry);
+    if (telemetry != NULL) {
+        runtime->free_telemetry(telemetry);
+    }
     for (uint32_t i = 0; i < runtime->shard_count; i++) {
         cmdi_shard_destroy(runtime->shards[i]);
     }

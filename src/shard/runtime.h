@@ -38,6 +38,7 @@ struct cmdi_service {
     void (*forget)(struct cmdi_service *service);
 };
 
+struct cmdi_telemetry;
 struct cmds_runtime {
     struct cmdi_shard **shards;
     uint32_t shard_count;
@@ -53,6 +54,9 @@ struct cmds_runtime {
     struct cmdi_list services; // struct cmdi_service
     struct cmdi_list retired;  // struct cmdi_service: over, the last one at the end.
     uint32_t retired_count;
+    // See telemetry/scope.h, which makes it when it is first needed. Set once, under the lock.
+    _Atomic(struct cmdi_telemetry *) telemetry;
+    void (*free_telemetry)(struct cmdi_telemetry *telemetry);
     _Atomic uint64_t post_count; // cmds_runtime_post waiting.
     uint32_t fork_count;         // cmdi_fork_count() of its process.
     uintptr_t turner;            // Without threads: who turned first. Valid with turner_known.
