@@ -22,8 +22,8 @@ static void escape_special(struct cmdi_output *output, char c, enum cmdi_escape 
 
 static bool is_special(uint8_t byte, enum cmdi_escape escape)
 {
-    if (escape == CMDI_ESCAPE_NOTHING) {
-        return false;
+    if (escape == CMDI_ESCAPE_PLAIN) {
+        return (byte < 0x20 && byte != '\n') || byte == 0x7f;
     }
     return byte < 0x20 || byte == 0x7f || byte == '\\' ||
            (byte == '"' && escape != CMDI_ESCAPE_LINE);

@@ -13,7 +13,7 @@ enum cmdi_escape {
     CMDI_ESCAPE_QUOTED, // \\ \" \n, as in labels of Prometheus; other control characters become '?'.
     CMDI_ESCAPE_LINE,   // \\ \n, as in HELP of text format 0.0.4; the same.
     CMDI_ESCAPE_JSON,   // As JSON has them.
-    CMDI_ESCAPE_NOTHING // Length-prefixed text: only what is no UTF-8 changes.
+    CMDI_ESCAPE_PLAIN   // Length-prefixed text: what a reader of QUOTED would have in the end.
 };
 
 /** Each byte that is no UTF-8 becomes U+FFFD. */

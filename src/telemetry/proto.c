@@ -86,7 +86,7 @@ static void proto_part(struct cmdi_output *output, uint32_t field, proto_fn fn, 
 
 static void write_string(struct cmdi_output *output, const void *what)
 {
-    cmdi_escape(output, *(const struct cmds_string *)what, CMDI_ESCAPE_NOTHING);
+    cmdi_escape(output, *(const struct cmds_string *)what, CMDI_ESCAPE_PLAIN);
 }
 
 static void proto_string(struct cmdi_output *output, uint32_t field, struct cmds_string text)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""A real Prometheus takes what is written: both texts and protobuf with native histograms.
+
+What may go wrong that our own readers do not see: a line for which all of a scrape is refused, a name that no
+query finds, buckets that are added up wrongly, a histogram that arrives one bucket off, an exemplar that is lost.
+"""
+import http.server
+import os
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import prometheus
+
+PROMETHEUS, PROMTOOL = prometheus.find()
+SAMPLES = os.environ["CMDSTREAM_SAMPLES"]
+ROUNDS = 3  # So many different scrapes have arrived before anything is asked.
+
+# Job -> number of its format, its Content-Type.
+FORMATS = {
+    "text": (0, "text/plain; version=0.0.4; charset=utf-8"),
+    "open": (1, "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+    "native": (2, "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"),
+}
+COUNT = "cmd_stream_server_command_count_total"
+DURATION = "cmd_stream_server_command_duration_seconds"
+SIZE = "cmd_stream_server_command_size_bytes"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def last(series):
+    """Of the last scrape that went well: on a machine with too much to do one may come too late."""
+    return f"last_over_time({series}[1h])"
+
+
+def samples(job, number):
+    return subprocess.run([SAMPLES, str(FORMATS[job][0]), str(number)], stdout=subprocess.PIPE, check=True).stdout
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """GET /JOB: the samples of a round that is later by one each time."""
+    rounds = dict.fromkeys(FORMATS, 0)
+    accepted = {}
+
+    def do_GET(self):
+        job = self.path.strip("/")
+        self.rounds[job] += 1  # Each job is asked by one scraper, one scrape after the other.
+        self.accepted[job] = self.headers.get("Accept", "")
+        body = samples(job, self.rounds[job])
+        self.send_response(200)
+        self.send_header("Content-Type", FORMATS[job][1])
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class TestPrometheus(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        cls.server.daemon_threads = True
+        threading.Thread(target=cls.server.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{cls.server.server_address[1]}"
+        cls.prometheus = prometheus.Prometheus(PROMETHEUS, cls.folder.name,
+                                               {job: (address, f"/{job}") for job in FORMATS})
+        prometheus.until(lambda: all(cls.rounds_of(job) >= ROUNDS for job in FORMATS), "scrape of each format")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.prometheus.close()
+        cls.server.shutdown()
+        cls.server.server_close()
+        cls.folder.cleanup()
+
+    @classmethod
+    def rounds_of(cls, job):
+        """How many different scrapes of it are kept. A scrape that is refused leaves none."""
+        return cls.prometheus.value(last(f'{COUNT}{{job="{job}", cmd_stream_command_status="FAILED"}}') + " / 3") or 0
+
+    def value_of(self, name, job):
+        return self.prometheus.value(last(f'{name}{{job="{job}"}}'))
+
+    def quantile_of(self, share, name, job):
+        # rate() takes native histograms as well, which last_over_time() of this Prometheus does not.
+        return self.prometheus.value(f'histogram_quantile({share}, rate({name}{{job="{job}"}}[1h]))')
+
+    def test_prometheus_finds_every_target_up(self):
+        up = {labels["job"]: value for labels, value in self.prometheus.vector("max_over_time(up[1h])")}
+        self.assertEqual(up, dict.fromkeys(FORMATS, 1.0))
+        self.assertIn("application/vnd.google.protobuf", Handler.accepted["native"])
+
+    def test_prometheus_keeps_every_sample(self):
+        counts = self.prometheus.vector("max_over_time(scrape_samples_scraped[1h])")
+        counts = {labels["job"]: value for labels, value in counts}
+        lines = [line for line in samples("text", 1).splitlines() if not line.startswith(b"#")]
+        self.assertEqual(counts["text"], len(lines))
+        self.assertEqual(counts["open"], len(lines))
+        self.assertEqual(counts["native"], 6)
+
+    def test_prometheus_reads_the_values(self):
+        for job in FORMATS:
+            with self.subTest(job=job):
+                name = 'a "hostile\\ name\n?[31m\ufffd'
+                (labels, value), = self.prometheus.vector(
+                    last(f'{COUNT}{{job="{job}", cmd_stream_command_status="OK"}}'))
+                self.assertEqual(labels["cmdstream_name"], name)
+                self.assertEqual(labels["cmd_stream_command_type"], "calc_add")
+                self.assertEqual(value % 100, 0)
+                self.assertEqual(self.value_of("cmdstream_connections", job), 7)
+                self.assertGreaterEqual(self.value_of("cmdstream_shard_busy_seconds_total", job), ROUNDS * 0.25)
+
+    def test_prometheus_finds_quantiles_in_text(self):
+        for job in ("text", "open"):
+            with self.subTest(job=job):
+                half = self.quantile_of(0.5, DURATION + "_bucket", job)
+                self.assertGreater(half, 2 ** -16)  # 20 us, within a factor of two.
+                self.assertLessEqual(half, 2 ** -15)
+                late = self.quantile_of(0.995, DURATION + "_bucket", job)
+                self.assertGreater(late, 2 ** -7)  # 10 ms.
+                self.assertLessEqual(late, 2 ** -6)
+                size = self.quantile_of(0.5, SIZE + "_bucket", job)
+                self.assertGreater(size, 16)
+                self.assertLessEqual(size, 64)
+
+    def test_prometheus_finds_quantiles_in_native_histograms(self):
+        for share, value in ((0.25, 20e-6), (0.7, 21e-6), (0.85, 100e-6), (0.95, 1e-3), (0.999, 10e-3)):
+            with self.subTest(share=share):
+                # Within its bucket, of 2^(1/8): one beside it would be out of this.
+                found = self.quantile_of(share, DURATION, "native")
+                self.assertLess(abs(found / value - 1), 2 ** (1 / 8) - 1)
+        for share, bound in ((0.3, 32), (0.9, 4096)):
+            with self.subTest(share=share):
+                found = self.quantile_of(share, SIZE, "native")
+                self.assertGreater(found, bound / 2)
+                self.assertLessEqual(found, bound)
+
+    def test_prometheus_counts_native_histograms(self):
+        count = prometheus.until(lambda: self.prometheus.value(f'histogram_count({DURATION}{{job="native"}})'),
+                                 "native histogram")
+        self.assertEqual(count % 100, 0)
+        together = self.prometheus.value(f'histogram_quantile(0.25, sum(rate({DURATION}{{job="native"}}[1h])))')
+        self.assertLess(abs(together / 20e-6 - 1), 2 ** (1 / 8) - 1)
+
+    def test_prometheus_keeps_exemplars(self):
+        now = time.time()
+        for job, query in (("open", f'{DURATION}_bucket{{job="open"}}'), ("native", f'{DURATION}{{job="native"}}')):
+            with self.subTest(job=job):
+                # Its time is that of the sample, long ago.
+                found = self.prometheus.ask("query_exemplars", query=query, start=0, end=now)
+                (series), = found
+                self.assertEqual(series["exemplars"][0]["labels"],
+                                 {"trace_id": TRACE, "span_id": "00f067aa0ba902b7"})
+                self.assertEqual(float(series["exemplars"][0]["value"]), 0.01)
+                if job == "open":
+                    self.assertEqual(series["seriesLabels"]["le"], "0.015625")
+
+    def test_prometheus_knows_types_and_units(self):
+        for job, count in (("text", COUNT), ("open", COUNT.removesuffix("_total")), ("native", COUNT)):
+            with self.subTest(job=job):
+                known = {one["metric"]: one for one in self.prometheus.ask(
+                    "targets/metadata", match_target=f'{{job="{job}"}}')}
+                self.assertEqual(known[count]["type"], "counter")
+                self.assertEqual(known[count]["help"], "Number of server commands.")
+                self.assertEqual(known[DURATION]["type"], "histogram")
+                self.assertEqual(known[DURATION]["help"], 'Duration of "server" commands.')
+                self.assertEqual(known["cmdstream_connections"]["type"], "gauge")
+                self.assertEqual(known[DURATION]["unit"], "seconds" if job == "open" else "")
+
+    def test_promtool_has_no_complaint(self):
+        done = subprocess.run([PROMTOOL, "check", "metrics"], input=samples("text", 1), capture_output=True,
+                              timeout=prometheus.PATIENCE_S, check=False)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+
+
+if __name__ == "__main__":
+    unittest.main()
