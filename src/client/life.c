@@ -18,6 +18,8 @@
 
 #include <errno.h>
 
+#include <cmdstream/inspect.h>
+
 #include "base/error.h"
 #include "client/finish.h"
 #include "client/inbox.h"
@@ -26,6 +28,7 @@
 #include "client/receive.h"
 #include "client/send.h"
 #include "client/state.h"
+#include "shard/walk.h"
 
 enum {
     CLIENT_LOOK_MS = 10, // A limit that cannot be judged now is checked again.
@@ -654,6 +657,20 @@ static void client_on_closed(struct cmdi_conn *conn)
     }
 }
 
+static void client_describe(const struct cmdi_conn *conn, struct cmds_listed_connection *row)
+{
+    const struct cmdi_client *client =
+            CMDI_CONTAINER((struct cmdi_conn *)(uintptr_t)conn, struct cmdi_client, conn);
+    row->side = CMDS_SIDE_GROUP;
+    row->id = client->number;
+    row->in_flight = cmdi_client_load(client);
+    row->rtt_us = atomic_load_explicit(&client->rtt_us, memory_order_relaxed);
+    row->pauses |= conn->paused ? CMDS_PAUSE_PROGRAM : 0;
+    row->queued_bytes +=
+            (client->backlog.end - client->backlog.begin) + cmdi_inbox_size(&client->inbox);
+    cmdi_rows_text(row->peer, sizeof(row->peer), cmdi_client_target_text(client));
+}
+
 static const struct cmdi_conn_ops client_conn_ops = {
         .on_frame = cmdi_client_on_frame,
         .on_ping = client_on_ping,
@@ -664,4 +681,5 @@ static const struct cmdi_conn_ops client_conn_ops = {
         .on_closing = client_on_closing,
         .on_closed = client_on_closed,
         .held = cmdi_client_held,
+        .describe = client_describe,
 };

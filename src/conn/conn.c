@@ -23,6 +23,7 @@ void cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
             .limits = limits,
             .counters = counters,
             .state = CMDI_CONN_CONNECTING,
+            .begun_at = shard->now_ms,
             .received_at = shard->now_ms,
             .sent_at = shard->now_ms,
     };

@@ -37,6 +37,7 @@
 
 struct cmdi_conn;
 struct cmdi_secured;
+struct cmds_listed_connection;
 
 enum cmdi_conn_state {
     CMDI_CONN_CONNECTING, // The transport is being opened. Output is collected.
@@ -153,6 +154,11 @@ struct cmdi_conn_ops {
     bool expects_quiet;
     /** Bytes that the owner holds for it, beside its buffers. NULL: none. */
     size_t (*held)(const struct cmdi_conn *conn);
+    /**
+     * What its owner knows of it, for somebody who lists: side, id, peer, in_flight, rtt_us; why it is
+     * paused, if it is; more queued_bytes, if there are. NULL: it is not listed.
+     */
+    void (*describe)(const struct cmdi_conn *conn, struct cmds_listed_connection *row);
 };
 
 /** Shared by all connections of an owner; kept. Times in ms; CMDS_NEVER: no limit. */
@@ -230,6 +236,7 @@ struct cmdi_conn {
     uint64_t run_size;                     // Of what was received: run.
     uint64_t armed_turn;                   // In which the recv was armed last: counters.turns...
     uint64_t armed_at;                     // ...and when, in ms.
+    uint64_t begun_at;                     // It was opened then, in ms.
 
     /* Times, in ms of the shard's clock; 0: not running. */
     uint64_t server_info_until, frame_since, write_since, received_at, sent_at, linger_until;

@@ -58,7 +58,7 @@ static void conn_closed(struct cmdi_conn *conn)
     cmdi_list_remove(&conn->ready.link);
     cmdi_list_remove(&conn->flush.link);
     cmdi_list_remove(&conn->starve.link);
-    cmdi_list_remove(&conn->on_shard);
+    cmdi_shard_unlist(conn->shard, &conn->on_shard);
     if (CMDI_UNLIKELY(conn->evicted)) {
         cmdi_conn_evicted_closed(conn);
     }

@@ -48,6 +48,13 @@ static void call_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
     cmdi_call_cancel(call);
 }
 
+static void call_unlist(struct cmds_call *call, struct cmdi_shard *shard)
+{
+    CMDI_ASSERT(shard->call_count > 0 && !cmdi_list_empty(&call->on_shard));
+    cmdi_shard_unlist(shard, &call->on_shard);
+    shard->call_count--;
+}
+
 /*
  * The shard lets go of a call that outlives its server. A timer would fire on a shard that no
  * longer knows the call, so what was to run later runs now.
@@ -55,6 +62,7 @@ static void call_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
 static void call_end_timers(struct cmds_call *call)
 {
     struct cmdi_shard *shard = call->connection->server_shard->shard;
+    call_unlist(call, shard);
     cmdi_shard_timer_off(shard, &call->deadline);
     if (cmdi_timer_armed(&call->timer)) {
         cmdi_shard_timer_off(shard, &call->timer);
@@ -88,6 +96,11 @@ void cmdi_call_init_rest(struct cmds_call *call)
     call->flags |= CMDI_CALL_WHOLE;
     call->after = NULL;
     call->on_cancel = NULL;
+    struct cmdi_shard *shard = call->connection->server_shard->shard;
+    CMDI_ASSERT(cmdi_shard_current() == shard);
+    cmdi_list_init(&call->on_shard);
+    cmdi_list_push(&shard->calls, &call->on_shard);
+    shard->call_count++;
     cmdi_list_init(&call->link);
     cmdi_list_init(&call->observers);
     cmdi_list_init(&call->writable_link);
@@ -96,8 +109,7 @@ void cmdi_call_init_rest(struct cmds_call *call)
     cmdi_timer_init(&call->deadline, call_on_deadline);
     uint64_t deadline_ns = cmds_call_deadline_ns(call);
     if (deadline_ns != UINT64_MAX) {
-        cmdi_shard_timer(call->connection->server_shard->shard, &call->deadline,
-                cmdi_ns_to_ms_up(deadline_ns));
+        cmdi_shard_timer(shard, &call->deadline, cmdi_ns_to_ms_up(deadline_ns));
     }
 }
 
@@ -384,6 +396,7 @@ void cmdi_call_end(struct cmds_call *call)
     if (call->flags & CMDI_CALL_WHOLE) {
         CMDI_ASSERT(!cmdi_timer_armed(&call->timer)); // It holds a reference.
         cmdi_list_remove(&call->link);
+        call_unlist(call, server_shard->shard);
         cmdi_shard_timer_off(server_shard->shard, &call->deadline);
     }
     if (CMDI_UNLIKELY(call->kept != NULL)) {

@@ -27,6 +27,9 @@ struct cmds_call {
     const struct cmds_type *type;
     const void *command; // NULL: not kept.
     uint64_t sequence, round, received_ns;
+    // Results sent: the shard's, and those of other threads, under the inbox's lock.
+    uint64_t sent_here;
+    _Atomic uint64_t sent_elsewhere;
     void *context;
     _Atomic uint32_t refs;     // One is the shard's, while it runs or waits. 0: it only ends.
     _Atomic uint8_t finished;  // The last result was sent.
@@ -48,6 +51,7 @@ struct cmds_call {
     struct cmdi_list observers; // struct cmdi_call_observer
     struct cmdi_timer timer, deadline;
     cmds_call_fn after, on_cancel;
+    struct cmdi_list on_shard; // shard->calls
     struct cmdi_mail mail;
     struct cmdi_job job;
     // While it waits for room. The shard's, but for the mail of another thread that asked.

@@ -16,6 +16,7 @@
 #include "ring/thread.h"
 #include "server/call.h"
 #include "server/exec.h"
+#include "server/inspect.h"
 #include "server/peer.h"
 #include "server/result.h"
 #include "server/window.h"
@@ -281,6 +282,7 @@ static const struct cmdi_conn_ops connection_ops = {
         .on_closing = connection_on_closing,
         .on_closed = connection_on_closed,
         .held = connection_held,
+        .describe = cmdi_inspect_connection,
 };
 
 /* --- Life ------------------------------------------------------------------------------------- */

@@ -270,6 +270,8 @@ static struct cmds_call *exec_new_call(struct cmds_connection *connection,
     call->command = NULL;
     call->sequence = frame->sequence;
     call->round = 0;
+    call->sent_here = 0;
+    atomic_store_explicit(&call->sent_elsewhere, 0, memory_order_relaxed);
     call->received_ns = connection->conn.arrived_ns;
     call->context = NULL;
     atomic_store_explicit(&call->refs, 1, memory_order_relaxed);

@@ -108,6 +108,7 @@ static int result_send_here(struct cmds_call *call, const struct result_frame *f
     }
     result_write(call, frame, out);
     cmdi_conn_commit(conn, frame->size);
+    call->sent_here++;
     CMDI_COUNT(&call->connection->server_shard->counters, results_sent, 1);
     if (CMDI_UNLIKELY(!(call->flags & CMDI_CALL_RUNNING))) {
         // After an exec function its caller sees to it.
@@ -153,6 +154,7 @@ static int result_leave(struct cmds_call *call, const struct result_frame *frame
     memcpy(out, &record, sizeof(record));
     result_write(call, frame, out + sizeof(record));
     cmdi_inbox_commit(inbox, sizeof(record) + frame->size);
+    atomic_fetch_add_explicit(&call->sent_elsewhere, 1, memory_order_relaxed);
     cmdi_inbox_post(inbox);
     return 0;
 }

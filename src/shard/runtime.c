@@ -16,6 +16,7 @@
 #include "machine/probe.h"
 #include "ring/cpu.h"
 #include "ring/output.h"
+#include "ring/thread.h"
 #include "shard/drive.h"
 
 enum {
@@ -226,6 +227,7 @@ static void runtime_free(struct cmds_runtime *runtime)
         cmdi_shard_destroy(runtime->shards[i]);
     }
     cmdi_workers_fini(&runtime->workers);
+    (void)pthread_mutex_destroy(&runtime->walk_lock);
     (void)pthread_mutex_destroy(&runtime->lock);
     free(runtime->shards);
     free(runtime);
@@ -265,7 +267,9 @@ static int runtime_start(struct cmds_runtime **out, const struct cmds_runtime_op
     cmdi_output_init();
     cmdi_list_init(&runtime->services);
     cmdi_list_init(&runtime->retired);
-    (void)pthread_mutex_init(&runtime->lock, NULL); // Cannot fail with default attributes on Linux.
+    // Cannot fail with default attributes on Linux.
+    (void)pthread_mutex_init(&runtime->lock, NULL);
+    (void)pthread_mutex_init(&runtime->walk_lock, NULL);
     code = cmdi_workers_init(&runtime->workers, mine->pool_thread_count, mine->pool_queue_max);
     code = code < 0 ? cmdi_fail(error, code, "no memory for the worker pool") : 0;
     runtime->workers.stack_size = mine->pool_stack_size;
@@ -308,6 +312,17 @@ static struct cmdi_service *runtime_take_service(struct cmds_runtime *runtime)
     return first;
 }
 
+/* Those that list: none begins any more, and the shards still answer. */
+static void runtime_wait_for_walks(struct cmds_runtime *runtime)
+{
+    CMDI_ASSERT(atomic_load(&runtime->stopping) != 0);
+    for (uint32_t walks; (walks = atomic_load(&runtime->walks)) > 0;) {
+        cmdi_futex_wait(&runtime->walks, walks, UINT64_MAX);
+    }
+    pthread_mutex_lock(&runtime->lock); // The last one has let go of it.
+    pthread_mutex_unlock(&runtime->lock);
+}
+
 void cmds_runtime_stop(struct cmds_runtime *runtime)
 {
     if (runtime == NULL || cmdi_runtime_is_foreign(runtime)) {
@@ -326,6 +341,7 @@ void cmds_runtime_stop(struct cmds_runtime *runtime)
         service->stop(service);
     }
     cmdi_workers_fini(&runtime->workers);
+    runtime_wait_for_walks(runtime);
     cmdi_drive_stop(runtime);
     runtime_free(runtime);
 }

@@ -58,6 +58,8 @@ struct cmds_runtime {
     _Atomic(struct cmdi_telemetry *) telemetry;
     void (*free_telemetry)(struct cmdi_telemetry *telemetry);
     _Atomic uint64_t post_count; // cmds_runtime_post waiting.
+    pthread_mutex_t walk_lock;   // Held by the one that lists, see walk.h.
+    _Atomic uint32_t walks;      // Futex: threads that list, or wait for their turn to.
     uint32_t fork_count;         // cmdi_fork_count() of its process.
     uintptr_t turner;            // Without threads: who turned first. Valid with turner_known.
     _Atomic uint32_t turner_known;

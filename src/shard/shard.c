@@ -639,6 +639,7 @@ int cmdi_shard_create(
     cmdi_list_init(&shard->heavy);
     cmdi_list_init(&shard->ended);
     cmdi_list_init(&shard->conns);
+    cmdi_list_init(&shard->calls);
     cmdi_list_init(&shard->lacking);
     cmdi_list_init(&shard->costly);
     cmdi_list_init(&shard->seatless);

@@ -139,11 +139,13 @@ struct cmdi_shard {
     uint64_t stalled_ms; // How much of the time until then was lost: cmdi_shard_awake_ms().
     struct cmdi_list ready[CMDI_LEVELS]; // struct cmdi_work: once in the next pass over it.
     struct cmdi_list flush;              // struct cmdi_work: at the end of this turn.
-    struct cmdi_list heavy;  // struct cmdi_work: behind those of `flush`, as long as there is room.
-    struct cmdi_list ended;  // struct cmdi_work: after the enter of this turn.
-    struct cmdi_list conns;  // struct cmdi_conn: not closed.
-    struct cmdi_list costly; // struct cmdi_work: one in each turn, behind all that is ready.
-    struct cmdi_list lacking; // struct cmdi_conn: wait for memory, first come first served.
+    struct cmdi_list heavy; // struct cmdi_work: behind those of `flush`, as long as there is room.
+    struct cmdi_list ended; // struct cmdi_work: after the enter of this turn.
+    struct cmdi_list conns; // struct cmdi_conn: not closed. It leaves by cmdi_shard_unlist().
+    struct cmdi_list calls; // struct cmds_call: may outlive its exec function. Likewise.
+    struct cmdi_list *walk_next; // Of one of these two: what a walk looks at next. NULL: none is.
+    struct cmdi_list costly;     // struct cmdi_work: one in each turn, behind all that is ready.
+    struct cmdi_list lacking;    // struct cmdi_conn: wait for memory, first come first served.
     // struct cmdi_work: once memory was given back, see cmdi_shard_refused().
     struct cmdi_list refused;
     uint64_t refused_used;       // Of the account, when that was last checked.
@@ -182,6 +184,7 @@ struct cmdi_shard {
     uint32_t frames_per_run;   // Of each connection.
     size_t flush_size;         // A connection with so much output sends it in mid-turn.
     uint32_t connection_count; // On this shard: without any it never spins.
+    uint32_t call_count;       // In `calls`.
     uint32_t evictions;        // Connections that are being closed because they held most.
     uint32_t index;
     bool in_turn;
@@ -314,6 +317,15 @@ static inline void cmdi_shard_refused(struct cmdi_shard *shard, struct cmdi_work
                                       : shard->refused_used;
         cmdi_list_push(&shard->refused, &work->link);
     }
+}
+
+/** The node leaves `conns` or `calls`; a walk that would have come to it goes on behind it. */
+static inline void cmdi_shard_unlist(struct cmdi_shard *shard, struct cmdi_list *node)
+{
+    if (CMDI_UNLIKELY(shard->walk_next == node)) {
+        shard->walk_next = node->next;
+    }
+    cmdi_list_remove(node);
 }
 
 /**

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ten thousand connections, listed while their shards work. What may go wrong beside what the simulated
+ * world shows (tests/unit/test_sim_inspect.c): a thread that reads what a shard writes, a turn that has
+ * to show them all, a runtime without threads, a forked child.
+ */
+#include <cmdstream/inspect.h>
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/world.h"
+
+enum {
+    MANY = 10000,
+    SPARE_FDS = 200, // Of the test itself, and both ends of a connection are in this process.
+    LISTS = 20,
+    PER_TURN = 128, // As inspect.h says.
+    SHARDS = 2,
+};
+
+/* Raises the limit of open files as far as it goes. Returns: how many connections fit. */
+static uint32_t many_connections(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        return 0;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); // As far as it goes: looked at below.
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    uint64_t fit = limit.rlim_cur > SPARE_FDS ? (limit.rlim_cur - SPARE_FDS) / 2 : 0;
+    if (fit < MANY) {
+        printf("***** only %llu connections instead of %d: ulimit -n *****\n",
+                (unsigned long long)fit, MANY);
+    }
+    return fit < MANY ? (uint32_t)fit : MANY;
+}
+
+struct load {
+    struct world *world;
+    _Atomic uint32_t stop;
+    uint64_t echoes;
+};
+
+static void *load_main(void *context)
+{
+    struct load *load = context;
+    struct raw raw;
+    CU_ASSERT(world_connect(load->world, &raw));
+    while (atomic_load(&load->stop) == 0) {
+        load->echoes += world_echoes(&raw, load->echoes + 1);
+    }
+    raw_close(&raw);
+    return NULL;
+}
+
+static uint64_t turns(const struct world *world)
+{
+    return world_stats(world).turns;
+}
+
+/* All of them and the load's, each once, some in a turn. */
+static void list_all(const struct world *world, struct cmds_listed_connection *list, uint32_t count)
+{
+    size_t found = 0;
+    uint32_t by_shard[SHARDS] = {0};
+    uint64_t before = turns(world);
+    CU_ASSERT_EQUAL(cmds_runtime_connections(world->runtime, list, count + 1, &found), 0);
+    uint64_t took = turns(world) - before;
+    CU_ASSERT_EQUAL_FATAL(found, count + 1);
+    for (uint32_t i = 0; i < found; i++) {
+        CU_ASSERT_FATAL(list[i].shard < SHARDS && list[i].stage == CMDS_STAGE_OPEN);
+        CU_ASSERT(i == 0 || list[i].shard > list[i - 1].shard || list[i].id > list[i - 1].id);
+        by_shard[list[i].shard]++;
+    }
+    CU_ASSERT(took >= by_shard[0] / PER_TURN + by_shard[1] / PER_TURN);
+}
+
+static void test_inspect_lists_ten_thousand_while_the_shards_work(void)
+{
+    uint32_t count = many_connections();
+    struct world world;
+    struct load load = {.world = &world};
+    pthread_t thread;
+    world_init(&world);
+    world.options.connection_count_max = MANY + 1;
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    struct raw *raws = calloc(count, sizeof(*raws));
+    struct cmds_listed_connection *list = calloc(count + 1, sizeof(*list));
+    CU_ASSERT_FATAL(raws != NULL && list != NULL && count > 0);
+    list[0].struct_size = sizeof(*list);
+    for (uint32_t i = 0; i < count; i++) {
+        CU_ASSERT_FATAL(world_connect(&world, &raws[i]));
+    }
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, load_main, &load), 0);
+    WORLD_UNTIL(&world, cmds_server_connection_count(world.server) == count + 1);
+    WORLD_UNTIL(&world, atomic_load(&world.connected) == count + 1);
+
+    for (uint32_t i = 0; i < LISTS; i++) {
+        list_all(&world, list, count);
+    }
+    atomic_store(&load.stop, 1);
+    (void)pthread_join(thread, NULL);
+    CU_ASSERT(load.echoes > 0);
+    for (uint32_t i = 0; i < count; i++) {
+        raw_close(&raws[i]);
+    }
+    WORLD_UNTIL(&world, cmds_server_connection_count(world.server) == 0);
+    free(list);
+    free(raws);
+    world_stop(&world);
+}
+
+/* --- Without threads -------------------------------------------------------------------------- */
+
+struct asked {
+    struct cmds_runtime *runtime;
+    int code;
+};
+
+static void *ask_main(void *context)
+{
+    struct asked *asked = context;
+    size_t count = 0;
+    asked->code = cmds_runtime_connections(asked->runtime, NULL, 0, &count);
+    return NULL;
+}
+
+static int ask_elsewhere(struct cmds_runtime *runtime)
+{
+    struct asked asked = {runtime, 0};
+    pthread_t thread;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, ask_main, &asked), 0);
+    (void)pthread_join(thread, NULL);
+    return asked.code;
+}
+
+static void test_inspect_is_read_directly_by_the_thread_that_turns(void)
+{
+    struct cmds_listed_connection list[3] = {CMDS_LISTED_CONNECTION_INIT};
+    struct cmds_listed_call calls[1] = {CMDS_LISTED_CALL_INIT};
+    struct cmds_runtime *runtime = NULL;
+    struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
+    struct world world;
+    struct raw raws[2];
+    size_t count = 0;
+    options.shard_count = CMDS_SHARDS_INLINE;
+    CU_ASSERT_EQUAL_FATAL(cmds_runtime_start(&runtime, &options, NULL), 0);
+    CU_ASSERT_EQUAL(ask_elsewhere(runtime), -EXDEV); // Nor does it become the one that turns.
+    CU_ASSERT(cmds_runtime_turn(runtime, CMDS_TURN_NOWAIT) >= 0);
+    cmds_runtime_stop(runtime);
+
+    world_init(&world);
+    world.runtime_options.shard_count = CMDS_SHARDS_INLINE;
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    CU_ASSERT(world_connect(&world, &raws[0]) && world_connect(&world, &raws[1]));
+    WORLD_UNTIL(&world, atomic_load(&world.connected) == 2);
+    CU_ASSERT_EQUAL(cmds_runtime_connections(world.runtime, list, 3, &count), 0);
+    CU_ASSERT(count == 2 && list[0].id < list[1].id && list[1].stage == CMDS_STAGE_OPEN);
+    CU_ASSERT(list[1].struct_size == sizeof(list[0]) && list[2].struct_size == 0);
+    CU_ASSERT_EQUAL(cmds_runtime_calls(world.runtime, calls, 1, &count), 0);
+    CU_ASSERT_EQUAL(count, 0);
+    CU_ASSERT_EQUAL(ask_elsewhere(world.runtime), -EXDEV);
+    raw_close(&raws[0]);
+    raw_close(&raws[1]);
+    world_stop(&world);
+}
+
+static void test_inspect_is_not_for_a_forked_child(void)
+{
+    struct world world;
+    size_t count = 0;
+    int status = 0;
+    world_init(&world);
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool is_refused =
+                cmds_runtime_connections(world.runtime, NULL, 0, &count) == CMDS_E_FORKED &&
+                cmds_runtime_calls(world.runtime, NULL, 0, &count) == CMDS_E_FORKED;
+        _exit(is_refused ? 0 : 1);
+    }
+    CU_ASSERT(pid > 0 && waitpid(pid, &status, 0) == pid);
+    CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    world_stop(&world);
+}
+
+CU_TestInfo test_inspect[] = {
+        {"lists ten thousand while the shards work",
+                test_inspect_lists_ten_thousand_while_the_shards_work},
+        {"is read directly by the thread that turns",
+                test_inspect_is_read_directly_by_the_thread_that_turns},
+        {"is not for a forked child", test_inspect_is_not_for_a_forked_child},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("inspect", test_inspect)
