@@ -30,6 +30,7 @@ struct cmds_hooks;
 struct cmds_runtime;
 struct cmds_sender;
 struct cmds_tls;
+struct cmds_trace;
 
 /**
  * Made by the library only, so it may grow at its end. In a callback it is borrowed until the
@@ -212,6 +213,9 @@ struct cmds_send_options {
     void *data;      // For the group's hooks: struct cmds_sent_command has it.
     uint32_t resend; // enum cmds_resend
     uint32_t unused;
+    // A context that goes with the command, if the protocol lists a CMDS_TRACED type for it; such as
+    // cmds_call_trace() of the call that it is for. NULL: none.
+    const struct cmds_trace *trace;
 };
 #ifdef __cplusplus
 CMDS_END_
@@ -311,7 +315,8 @@ CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmd
 /**
  * The same for the sake of a call: keeps the call until the last result, prefers this shard's
  * connections, waits while the window is full or no connection is up, for deadline_ms of the group or
- * what is left of the call's own, whichever is less, and ends when the call is cancelled.
+ * what is left of the call's own, whichever is less, and ends when the call is cancelled. The context of
+ * the call's trace goes with it, see trace.h.
  *
  * Thread:  the call's shard.
  * Returns: 0, and on_result will run on the call's shard, the last time with `last`; CMDS_E_GONE:

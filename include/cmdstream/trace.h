@@ -13,6 +13,7 @@
 
 CMDS_BEGIN_
 
+struct cmds_call;
 struct cmds_type;
 
 enum {
@@ -44,6 +45,16 @@ CMDS_API int cmds_trace_parse(struct cmds_trace *trace, struct cmds_string trace
  * peers refuse all others. Thread: any.
  */
 CMDS_API void cmds_trace_format(const struct cmds_trace *trace, char out[CMDS_TRACEPARENT_SIZE]);
+
+/**
+ * The context that came with the call's command, if that came under the number of a CMDS_TRACED type:
+ * for what is sent on its behalf. cmds_group_forward() passes it on by itself.
+ *
+ * Owner:   it lives as long as the call.
+ * Thread:  any that holds a reference or runs the exec function.
+ * Returns: NULL: none came, or what came is no context.
+ */
+CMDS_API const struct cmds_trace *cmds_call_trace(const struct cmds_call *call);
 
 /* --- Spans ------------------------------------------------------------------------------------ */
 

@@ -17,6 +17,7 @@
 #include "group/health.h"
 #include "group/ref.h"
 #include "group/resend.h"
+#include "group/trace.h"
 #include "ring/clock.h"
 
 static void group_ignore(void *context, const struct cmds_result *result)
@@ -115,7 +116,7 @@ static int group_send_tracked(struct cmds_group *group, struct cmdi_group_shard 
         struct cmdi_command *command, struct cmds_send_options *how, struct cmdi_kept *kept)
 {
     struct cmdi_track *track = NULL;
-    const void *value = command->value;
+    const void *value = cmdi_group_untraced(command->type, command->value).value;
     bool answered = command->on_result != NULL;
     if (cmdi_group_is_foreign(group)) {
         return CMDS_E_FORKED; // Before any lock.
@@ -145,17 +146,11 @@ static int group_send_tracked(struct cmds_group *group, struct cmdi_group_shard 
     return code;
 }
 
-/* Inside the group: on a shard of it, or entered. */
-static inline int group_send_inside(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmds_message message, const struct cmds_send_options *how,
-        const struct cmdi_send_end *end)
+static inline int group_send_taken(struct cmds_group *group, struct cmdi_group_shard *group_shard,
+        struct cmds_message message, struct cmds_send_options *how, const struct cmdi_send_end *end)
 {
     struct cmdi_command command;
-    struct cmds_send_options mine;
-    int code = group_take_how(group, how, &mine);
-    if (CMDI_LIKELY(code == 0)) {
-        code = cmdi_group_measure(group, message, &command);
-    }
+    int code = cmdi_group_measure(group, message, &command);
     if (CMDI_UNLIKELY(code < 0)) {
         return code;
     }
@@ -166,15 +161,40 @@ static inline int group_send_inside(struct cmds_group *group, struct cmdi_group_
     if (CMDI_UNLIKELY(message.type->one_way != 0)) {
         /* Nothing ever comes, so there is nothing to wait for or to forget. */
         command.on_result = NULL;
-        if (mine.ticket != NULL) {
-            mine.ticket->id = 0;
+        if (how->ticket != NULL) {
+            how->ticket->id = 0;
         }
-        mine.ticket = NULL;
+        how->ticket = NULL;
     }
     if (CMDI_UNLIKELY(group->tracker.is_used)) {
-        return group_send_tracked(group, group_shard, &command, &mine, end->kept);
+        return group_send_tracked(group, group_shard, &command, how, end->kept);
     }
-    return group_send_whole(group, group_shard, &command, &mine);
+    return group_send_whole(group, group_shard, &command, how);
+}
+
+/* With a context. Apart: its value is large, and few have one. */
+static __attribute__((noinline)) int group_send_traced(struct cmds_group *group,
+        struct cmdi_group_shard *group_shard, struct cmds_message message,
+        struct cmds_send_options *how, const struct cmdi_send_end *end)
+{
+    struct cmdi_traced_value value;
+    cmdi_group_trace(group, how->trace, &message, &value);
+    return group_send_taken(group, group_shard, message, how, end);
+}
+
+/* Inside the group: on a shard of it, or entered. */
+static inline int group_send_inside(struct cmds_group *group, struct cmdi_group_shard *group_shard,
+        struct cmds_message message, const struct cmds_send_options *how,
+        const struct cmdi_send_end *end)
+{
+    struct cmds_send_options mine;
+    int code = group_take_how(group, how, &mine);
+    if (CMDI_UNLIKELY(code < 0)) {
+        return code;
+    }
+    return CMDI_LIKELY(mine.trace == NULL)
+                   ? group_send_taken(group, group_shard, message, &mine, end)
+                   : group_send_traced(group, group_shard, message, &mine, end);
 }
 
 static int group_send_entered(struct cmds_group *group, struct cmds_message message,

@@ -32,6 +32,7 @@
 #include "group/health.h"
 #include "group/ref.h"
 #include "group/send.h"
+#include "group/trace.h"
 #include "group/wait.h"
 #include "server/call_observer.h"
 
@@ -486,7 +487,7 @@ static int forward_track(struct cmds_group *group, struct cmdi_group_shard *grou
 static int forward_end_track(struct cmdi_track *track, const struct cmdi_command *command, int code)
 {
     if (code < 0 && track != NULL) {
-        cmdi_track_refuse(track, command->value, code);
+        cmdi_track_refuse(track, cmdi_group_untraced(command->type, command->value).value, code);
     }
     return code;
 }
@@ -505,8 +506,12 @@ static int forward_elsewhere(struct cmds_group *group, struct cmds_message messa
         struct cmds_call *call, cmds_forward_fn on_result)
 {
     struct cmdi_command command;
+    struct cmdi_traced_value value;
     if (cmdi_group_is_closing(group)) {
         return CMDS_E_CLOSED;
+    }
+    if (cmds_call_trace(call) != NULL) {
+        cmdi_group_trace(group, cmds_call_trace(call), &message, &value);
     }
     int code = forward_measure(group, message, call, &command);
     if (code < 0) {
@@ -552,6 +557,15 @@ static inline int forward_from_here(struct cmdi_group_shard *group_shard,
                    : forward_refused_here(group_shard, &command, track, call, on_result, code);
 }
 
+/* With the call's context. Apart: its value is large, and few have one. */
+static __attribute__((noinline)) int forward_traced(struct cmdi_group_shard *group_shard,
+        struct cmds_message message, struct cmds_call *call, cmds_forward_fn on_result)
+{
+    struct cmdi_traced_value value;
+    cmdi_group_trace(group_shard->group, cmds_call_trace(call), &message, &value);
+    return forward_from_here(group_shard, message, call, on_result);
+}
+
 /* Of a call for which nothing can be done any more. Returns: 0; why not. */
 static int forward_check(struct cmds_call *call)
 {
@@ -580,7 +594,9 @@ int cmds_group_forward(struct cmds_group *group, struct cmds_message message,
     struct cmdi_group_shard *group_shard = cmdi_group_here(group);
     if (CMDI_LIKELY(group_shard != NULL && cmdi_group_shard_is_first(group_shard)) &&
             CMDI_LIKELY(!cmdi_group_is_watched(group) || !cmdi_group_shard_is_out(group_shard))) {
-        return forward_from_here(group_shard, message, call, on_result);
+        return CMDI_LIKELY(cmds_call_trace(call) == NULL)
+                       ? forward_from_here(group_shard, message, call, on_result)
+                       : forward_traced(group_shard, message, call, on_result);
     }
     if (!cmdi_group_enter(group)) {
         return CMDS_E_CLOSED;

@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "group/breaker.h"
 #include "group/group_shard.h"
+#include "group/trace.h"
 #include "ring/clock.h"
 
 int cmdi_tracker_init(struct cmdi_tracker *tracker, const struct cmds_group_options *options,
@@ -83,11 +84,12 @@ static int track_ask(struct cmdi_track *track, const struct cmdi_command *comman
     const struct cmdi_hooks *hooks = &track->group->tracker.hooks;
     tracked->until_ms = UINT64_MAX;
     tracked->has_counted = false;
+    const struct cmds_message message = cmdi_group_untraced(command->type, command->value);
     tracked->command = (struct cmds_sent_command){
             .struct_size = sizeof(struct cmds_sent_command),
             .group = track->group,
-            .type = command->type,
-            .value = command->value,
+            .type = message.type,
+            .value = message.value,
             .size = (uint32_t)command->body_size,
             .deadline_ms = deadline_ms,
             .data = data,

@@ -23,6 +23,7 @@
 #include "codec/value.h"
 #include "server/call_observer.h"
 #include "server/result.h"
+#include "server/trace.h"
 #include "server/window.h"
 
 /* --- Keeping a call --------------------------------------------------------------------------- */
@@ -363,6 +364,9 @@ static void call_end_orphan(struct cmds_call *call)
     pthread_mutex_lock(&server_shard->lock);
     CMDI_ASSERT(server_shard->ended && atomic_load(&call->refs) == 0);
     call_free_kept(call);
+    if (call->trace != NULL) {
+        cmdi_call_trace_drop(call);
+    }
     cmdi_pool_release(&server_shard->call_pool, call);
     cmdi_server_shard_orphan_ended(server_shard, connection);
 }
@@ -401,6 +405,9 @@ void cmdi_call_end(struct cmds_call *call)
     }
     if (CMDI_UNLIKELY(call->kept != NULL)) {
         call_free_kept(call);
+    }
+    if (CMDI_UNLIKELY(call->trace != NULL)) {
+        cmdi_call_trace_drop(call);
     }
     cmdi_pool_release(&server_shard->call_pool, call);
     cmdi_window_call_ended(connection);

@@ -20,6 +20,8 @@ enum cmdi_call_flag {
     CMDI_CALL_IN_POOL = 8, // It is the worker pool's: on_cancel waits until it is back.
 };
 
+struct cmdi_call_trace;
+
 struct cmds_call {
     struct cmds_connection *connection;
     struct cmdi_server_core *core; // The connection's: a shorter way to it.
@@ -31,10 +33,11 @@ struct cmds_call {
     uint64_t sent_here;
     _Atomic uint64_t sent_elsewhere;
     void *context;
-    _Atomic uint32_t refs;     // One is the shard's, while it runs or waits. 0: it only ends.
-    _Atomic uint8_t finished;  // The last result was sent.
-    _Atomic uint8_t cancelled; // Nobody waits.
-    uint8_t flags;             // enum cmdi_call_flag. The shard's.
+    struct cmdi_call_trace *trace; // NULL: it belongs to no trace.
+    _Atomic uint32_t refs;         // One is the shard's, while it runs or waits. 0: it only ends.
+    _Atomic uint8_t finished;      // The last result was sent.
+    _Atomic uint8_t cancelled;     // Nobody waits.
+    uint8_t flags;                 // enum cmdi_call_flag. The shard's.
     // Its exec function asked for another round, which it has not got. Of the thread that runs it.
     bool owed;
     // See writable.h. Of whoever was refused last, whatever its thread: the size of the frame.

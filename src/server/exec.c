@@ -14,6 +14,7 @@
 #include "codec/codec.h"
 #include "server/call.h"
 #include "server/result.h"
+#include "server/trace.h"
 #include "server/window.h"
 #include "server/writable.h"
 
@@ -274,6 +275,7 @@ static struct cmds_call *exec_new_call(struct cmds_connection *connection,
     atomic_store_explicit(&call->sent_elsewhere, 0, memory_order_relaxed);
     call->received_ns = connection->conn.arrived_ns;
     call->context = NULL;
+    call->trace = NULL;
     atomic_store_explicit(&call->refs, 1, memory_order_relaxed);
     atomic_store_explicit(&call->finished, 0, memory_order_relaxed);
     atomic_store_explicit(&call->cancelled, 0, memory_order_relaxed);
@@ -317,6 +319,9 @@ int64_t cmdi_exec_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fram
         return exec_proto_error(connection, frame, -ENOMEM, NULL);
     }
     call->command = (const uint8_t *)value + entry->command_offset;
+    if (CMDI_UNLIKELY(entry->command != entry->type)) {
+        cmdi_call_trace_take(call, entry, value);
+    }
     CMDI_COUNT(&connection->server_shard->counters, commands_received, 1);
     exec_run(call);
     cmdi_window_hold_back(connection);

@@ -14,6 +14,7 @@
 #include "base/assert.h"
 #include "server/call.h"
 #include "server/connection.h"
+#include "server/trace.h"
 
 enum {
     SERVER_SHARD_KEPT_SMALL = 512,
@@ -55,6 +56,7 @@ struct cmdi_server_shard *cmdi_server_shard_create(struct cmdi_server_core *core
     cmdi_list_init(&server_shard->closed);
     cmdi_pool_init(&server_shard->connection_pool, sizeof(struct cmds_connection));
     cmdi_pool_init(&server_shard->call_pool, sizeof(struct cmds_call));
+    cmdi_pool_init(&server_shard->trace_pool, sizeof(struct cmdi_call_trace));
     cmdi_pool_init(&server_shard->kept_pools[0], SERVER_SHARD_KEPT_SMALL);
     cmdi_pool_init(&server_shard->kept_pools[1], SERVER_SHARD_KEPT_LARGE);
     /*
@@ -66,6 +68,7 @@ struct cmdi_server_shard *cmdi_server_shard_create(struct cmdi_server_core *core
     cmdi_arena_charge_to(&server_shard->arena, account);
     cmdi_pool_charge_to(&server_shard->connection_pool, account);
     cmdi_pool_charge_to(&server_shard->call_pool, account);
+    cmdi_pool_charge_to(&server_shard->trace_pool, account);
     cmdi_pool_charge_to(&server_shard->kept_pools[0], account);
     cmdi_pool_charge_to(&server_shard->kept_pools[1], account);
     // Cannot fail with default attributes on Linux.
@@ -239,6 +242,7 @@ static void server_shard_free(struct cmdi_server_shard *server_shard)
 {
     cmdi_pool_fini(&server_shard->connection_pool);
     cmdi_pool_fini(&server_shard->call_pool);
+    cmdi_pool_fini(&server_shard->trace_pool);
     cmdi_pool_fini(&server_shard->kept_pools[0]);
     cmdi_pool_fini(&server_shard->kept_pools[1]);
     (void)pthread_mutex_destroy(&server_shard->lock);

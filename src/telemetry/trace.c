@@ -66,6 +66,12 @@ static bool id_is_zero(const uint8_t *id, size_t size)
     return bits == 0;
 }
 
+bool cmdi_trace_is_valid(const struct cmds_trace *trace)
+{
+    return !id_is_zero(trace->trace_id, sizeof(trace->trace_id)) &&
+           !id_is_zero(trace->span_id, sizeof(trace->span_id));
+}
+
 int cmds_trace_parse(struct cmds_trace *trace, struct cmds_string traceparent)
 {
     const char *text = traceparent.data;
@@ -86,8 +92,7 @@ int cmds_trace_parse(struct cmds_trace *trace, struct cmds_string traceparent)
             (version == 0 || text[TRACEPARENT_LENGTH] != '-')) {
         return CMDS_E_PROTO;
     }
-    if (id_is_zero(read.trace_id, sizeof(read.trace_id)) ||
-            id_is_zero(read.span_id, sizeof(read.span_id))) {
+    if (!cmdi_trace_is_valid(&read)) {
         return CMDS_E_PROTO;
     }
     *trace = read;

@@ -28,6 +28,8 @@ static inline bool cmdi_trace_is_set(const struct cmds_trace *trace)
     return (trace->flags & CMDS_TRACE_SAMPLED) != 0;
 }
 
+/** It is a context: neither of its ids is zero. */
+bool cmdi_trace_is_valid(const struct cmds_trace *trace);
 /** May it be passed on as a tracestate? Empty is fine. */
 bool cmdi_tracestate_is_valid(struct cmds_string state);
 /** Has it no more than CMDS_BAGGAGE_MAX bytes, all of them printable ASCII? Empty is fine. */
