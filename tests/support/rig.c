@@ -240,7 +240,7 @@ struct cmdi_endpoint *rig_endpoint(struct rig *rig, const char *text)
     return endpoint;
 }
 
-void rig_connect(struct rig *rig)
+void rig_greet(struct rig *rig)
 {
     struct cmdi_endpoint *endpoint = rig_endpoint(rig, "127.0.0.1:1");
     cmdi_client_assign(&rig->client, endpoint, NULL);
@@ -249,6 +249,11 @@ void rig_connect(struct rig *rig)
     rig->opening = false;
     cmdi_conn_on_open(&rig->client.conn, 0);
     rig_feed(rig, "\004info", 5);
+}
+
+void rig_connect(struct rig *rig)
+{
+    rig_greet(rig);
     CU_ASSERT_EQUAL_FATAL(cmdi_client_state(&rig->client), CMDI_CLIENT_UP);
     CU_ASSERT_EQUAL(rig->ups, 1);
 }
@@ -276,6 +281,7 @@ void rig_free(struct rig *rig)
     CU_ASSERT_EQUAL(rig->client_shard.pool.live, 0);
     CU_ASSERT_EQUAL(rig->tickets.count, 0);
     CU_ASSERT_EQUAL(rig->holds, 0);
+    CU_ASSERT_EQUAL(rig->client_shard.counters.conn.connections, 0);
     cmdi_client_fini(&rig->client);
     cmdi_endpoint_store_fini(&rig->endpoints);
     cmdi_client_shard_fini(&rig->client_shard);

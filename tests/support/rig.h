@@ -66,7 +66,9 @@ struct rig {
 struct rig *rig_open(void);
 /** Gives a count. */
 struct cmdi_endpoint *rig_endpoint(struct rig *rig, const char *text);
-/** Up: its server has said who it is. */
+/** Its server says who it is. */
+void rig_greet(struct rig *rig);
+/** The same, and it is up. */
 void rig_connect(struct rig *rig);
 struct rig *rig_connected(void);
 /** Closes it; asserts that everything that was accepted has ended, and that nothing is left. */

@@ -16,7 +16,11 @@ enum {
     SHORT_MS = 20,
     LONG_MS = 500,
     LARGE_SIZE = 1000 * 1000,
+    MANY = 4096,
 };
+
+static char large_text[LARGE_SIZE];
+static const struct ask large = {{large_text, LARGE_SIZE}};
 
 /* --- Ends ------------------------------------------------------------------------------------- */
 
@@ -294,8 +298,6 @@ static void test_client_lost_connection_tells_what_may_have_been_executed(void)
 /* What takes the place of a command that was answered may find no memory, and the connection is lost. */
 static void test_client_result_comes_before_the_loss_behind_it(void)
 {
-    static char text[LARGE_SIZE];
-    static const struct ask large = {{text, LARGE_SIZE}};
     struct rig *rig = rig_open();
     struct cmdi_account *account = &rig->shard->buffers.account;
     struct outcome answered = {.rig = rig}, sent = {.rig = rig}, waits = {.rig = rig};
@@ -352,6 +354,87 @@ static void test_client_without_room_to_wait_says_so(void)
     EXPECT_ENDED(outcome, CMDS_E_NOT_SENT);
     CU_ASSERT_PTR_NOT_NULL(strstr(outcome.text, "no room for what waits"));
     account->size_max = size_max;
+    rig_free(rig);
+}
+
+/* It has an entry by the time at which there is no room for its bytes. */
+static void test_client_without_memory_to_wait_leaves_no_trace(void)
+{
+    struct rig *rig = rig_open();
+    struct outcome first = {.rig = rig}, refused = {.rig = rig};
+    struct cmdi_account *account = &rig->shard->buffers.account;
+    uint64_t size_max = account->size_max;
+    CU_ASSERT_EQUAL(outcome_ask(&first, RIG_NEVER), 0); // There is an entry for the next one.
+    cmdi_queue_clear(&rig->client.backlog);
+    account->size_max = cmdi_account_used(account) + 1024; // One of a pool that is malloc, no more.
+
+    CU_ASSERT(outcome_ask(&refused, RIG_NEVER) < 0);
+    account->size_max = size_max;
+    CU_ASSERT_EQUAL(rig->client.table.count, 1);
+    cmdi_client_close(&rig->client, 0);
+    EXPECT_ENDED(first, CMDS_E_CLOSED);
+    CU_ASSERT_EQUAL(refused.results, 0);
+    rig_free(rig);
+}
+
+/* There is room again when some of them have ended. */
+static void test_client_at_the_bound_of_memory_is_to_wait(void)
+{
+    struct rig *rig = rig_connected();
+    struct outcome outcome = {.rig = rig};
+    struct cmdi_account *account = &rig->shard->buffers.account;
+    uint64_t size_max = account->size_max;
+    rig->config.in_flight_max = MANY;
+    account->size_max = cmdi_account_used(account) + 8 * CMDI_ACCOUNT_SMALL;
+
+    int code = 0, count = 0;
+    while ((code = outcome_ask(&outcome, RIG_NEVER)) == 0 && count < MANY) {
+        count++;
+    }
+    account->size_max = size_max;
+    CU_ASSERT_EQUAL(code, -ENOBUFS);
+    CU_ASSERT(count > 0 && count < MANY);
+    rig_free(rig);
+}
+
+/* The first of them may find no memory, and then the connection is lost as soon as it is up. */
+static void test_client_is_up_before_what_waits_goes_out(void)
+{
+    struct rig *rig = rig_open();
+    struct outcome outcome = {.rig = rig};
+    struct cmdi_command command = outcome_command(&outcome, RIG_NEVER);
+    struct cmdi_account *account = &rig->shard->buffers.account;
+    uint64_t size_max = account->size_max;
+    command.value = &large;
+    command.body_size = LARGE_SIZE;
+    CU_ASSERT_EQUAL(cmdi_client_send(&rig->client, &command), 0);
+
+    account->size_max = cmdi_account_used(account) + CMDI_ACCOUNT_SMALL;
+    rig_greet(rig);
+    account->size_max = size_max;
+    CU_ASSERT_EQUAL(cmdi_client_state(&rig->client), CMDI_CLIENT_DOWN);
+    CU_ASSERT_EQUAL(rig->ups, 1);
+    EXPECT_ENDED(outcome, CMDS_E_NOT_SENT);
+    rig_free(rig);
+}
+
+static void test_client_nobody_overtakes_what_waits(void)
+{
+    struct rig *rig = rig_open();
+    struct outcome outcomes[RIG_WINDOW], next = {.rig = rig};
+    for (int i = 0; i < RIG_WINDOW; i++) {
+        outcomes[i] = (struct outcome){.rig = rig};
+        CU_ASSERT_EQUAL(outcome_ask(&outcomes[i], RIG_NEVER), 0);
+    }
+    rig->config.in_flight_max = RIG_WINDOW - 1; // As if two threads had overshot the window.
+    rig_connect(rig);
+    CU_ASSERT_EQUAL(rig->client.sequence_sent, RIG_WINDOW - 1);
+
+    rig->config.in_flight_max = RIG_WINDOW + 1;
+    CU_ASSERT_EQUAL(outcome_ask(&next, RIG_NEVER), 0);
+    CU_ASSERT_EQUAL(rig->client.sequence_sent, RIG_WINDOW - 1);
+    rig_answer(rig, 1, &done_type);
+    CU_ASSERT_EQUAL(rig->client.sequence_sent, RIG_WINDOW + 1);
     rig_free(rig);
 }
 
@@ -481,6 +564,11 @@ static CU_TestInfo tests[] = {
                 test_client_result_comes_before_the_loss_behind_it},
         {"deadline does not wait for memory", test_client_deadline_does_not_wait_for_memory},
         {"without room to wait says so", test_client_without_room_to_wait_says_so},
+        {"without memory to wait leaves no trace",
+                test_client_without_memory_to_wait_leaves_no_trace},
+        {"at the bound of memory is to wait", test_client_at_the_bound_of_memory_is_to_wait},
+        {"is up before what waits goes out", test_client_is_up_before_what_waits_goes_out},
+        {"nobody overtakes what waits", test_client_nobody_overtakes_what_waits},
         {"refused sends are not called back", test_client_refused_sends_are_not_called_back},
         {"writes what was sent elsewhere before its close",
                 test_client_writes_what_was_sent_elsewhere_before_its_close},

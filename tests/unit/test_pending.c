@@ -36,6 +36,24 @@ static void test_pending_finds_every_sequence_through_growth(void)
     cmdi_pending_fini(&table);
 }
 
+/* With gaps between them several share a bucket when it is split. */
+static void test_pending_growth_keeps_what_shares_a_bucket(void)
+{
+    struct cmdi_pending_table table;
+    cmdi_pending_init(&table);
+
+    for (uint64_t i = 0; i < 100; i++) {
+        entries[i] = (struct cmdi_pending){.sequence = 1 + i * CMDI_PENDING_BUCKETS_MIN};
+        cmdi_pending_insert(&table, &entries[i]);
+    }
+    CU_ASSERT(table.mask + 1 > CMDI_PENDING_BUCKETS_MIN);
+    for (uint64_t i = 0; i < 100; i++) {
+        CU_ASSERT_PTR_EQUAL(cmdi_pending_find(&table, entries[i].sequence), &entries[i]);
+    }
+
+    cmdi_pending_fini(&table);
+}
+
 static void test_pending_old_entries_stay_beside_new_ones(void)
 {
     struct cmdi_pending_table table;
@@ -164,6 +182,7 @@ static void test_queue_keeps_order_and_bytes_through_growth(void)
 
 static CU_TestInfo test_pending[] = {
         {"finds every sequence through growth", test_pending_finds_every_sequence_through_growth},
+        {"growth keeps what shares a bucket", test_pending_growth_keeps_what_shares_a_bucket},
         {"old entries stay beside new ones", test_pending_old_entries_stay_beside_new_ones},
         {"pop takes each once, trim gives back",
                 test_pending_pop_takes_each_once_and_trim_gives_back},

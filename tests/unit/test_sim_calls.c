@@ -18,6 +18,7 @@ enum {
     LINES = 3000,
     LINE_SIZE = 1000,
     JOB_MS = 100,
+    HOUR_MS = 3600000,
 };
 
 static void run_all(struct hall *hall, void (*script)(struct hall *hall))
@@ -142,6 +143,43 @@ static void test_sim_calls_time_runs_while_they_wait_for_their_turn(void)
     run_all(&hall, script_waits);
 }
 
+static void after_hour(struct cmds_call *call)
+{
+    struct hall *hall = cmds_call_receiver(call);
+    hall->cancels++;
+    CU_ASSERT_EQUAL(cmds_call_after(call, 1, after_hour), CMDS_E_GONE);
+}
+
+static int act_after_hour(struct cmds_call *call, const struct act *act)
+{
+    (void)act;
+    return cmds_call_after(call, HOUR_MS, after_hour);
+}
+
+static void script_gone(struct hall *hall)
+{
+    struct guest guest;
+    guest_enter(&guest);
+    (void)guest_send(&guest, &act_type, 1);
+    (void)guest_send(&guest, &work_type, 2);
+    HALL_UNTIL(hall_stats(hall).results_sent == 1);
+    cmds_sim_sleep_ms(HALL_SETTLE_MS);
+    guest_close(&guest); // With an answer that it has not read.
+
+    HALL_UNTIL(hall->cancels == 1);
+    cmds_sim_sleep_ms(HALL_SETTLE_MS);
+    CU_ASSERT_EQUAL(hall->cancels, 1);
+}
+
+static void test_sim_calls_whose_peer_has_gone_do_not_wait(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.act = act_after_hour;
+
+    run_all(&hall, script_gone);
+}
+
 /* Its command comes in two parts, cut anywhere, and then byte by byte. */
 static void script_cut(struct hall *hall)
 {
@@ -239,6 +277,28 @@ static void test_sim_calls_have_one_last_result_whoever_sends_it(void)
     hall.act = hall_act_keep;
 
     run_all(&hall, script_last);
+}
+
+static void script_one_way(struct hall *hall)
+{
+    struct guest guest;
+    guest_enter(&guest);
+    (void)guest_send(&guest, &note_type, 1);
+    (void)guest_send(&guest, &act_type, 2);
+    CU_ASSERT_TRUE(guest_expects(&guest, 2, 1000));
+
+    CU_ASSERT_EQUAL(hall->notes, 1);
+    CU_ASSERT_EQUAL(hall_stats(hall).unfinished_calls, 0);
+    CU_ASSERT_EQUAL(hall_stats(hall).exec_errors, 0);
+    guest_close(&guest);
+}
+
+static void test_sim_calls_of_one_way_commands_owe_nothing(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+
+    run_all(&hall, script_one_way);
 }
 
 /* --- Streams ---------------------------------------------------------------------------------- */
@@ -404,14 +464,82 @@ static void test_sim_calls_of_who_has_left_are_not_run_in_the_pool(void)
     run_all(&hall, script_leaves);
 }
 
+static void count_cancel(struct cmds_call *call)
+{
+    ((struct hall *)cmds_call_receiver(call))->cancels++;
+}
+
+static int work_kept(struct cmds_call *call, const struct work *work)
+{
+    struct hall *hall = cmds_call_receiver(call);
+    (void)work;
+    cmds_call_on_cancel(call, count_cancel);
+    hall->kept[hall->kept_count++] = cmds_call_ref(call);
+    cmds_sim_sleep_ms(JOB_MS);
+    CU_ASSERT_EQUAL(hall->cancels, 0);
+    return 0;
+}
+
+static void script_beside(struct hall *hall)
+{
+    struct guest guest;
+    guest_enter(&guest);
+    (void)guest_send(&guest, &act_type, 1);
+    (void)guest_send(&guest, &work_type, 2);
+    HALL_UNTIL(hall->kept_count == 1);
+    cmds_sim_sleep_ms(HALL_SETTLE_MS);
+    guest_close(&guest); // With an answer that it has not read.
+
+    HALL_UNTIL(hall->cancels == 1);
+    hall_forget(hall);
+}
+
+static void test_sim_calls_are_not_cancelled_beside_their_function(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.work = work_kept;
+
+    run_all(&hall, script_beside);
+}
+
+static void script_full_pool(struct hall *hall)
+{
+    struct guest guest;
+    guest_enter(&guest);
+    for (uint32_t i = 0; i < 10; i++) {
+        (void)guest_send(&guest, &work_type, i);
+    }
+    HALL_UNTIL(hall_stats(hall).commands_received == 10);
+    CU_ASSERT(hall_stats(hall).exec_errors > 0);
+    cmds_server_close(hall->server); // It waits for its jobs.
+    hall->server = NULL;
+
+    CU_ASSERT(hall->works < 10);
+    guest_close(&guest);
+}
+
+static void test_sim_calls_that_the_pool_refused_hold_nobody_up(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.work = work_long;
+    hall.runtime_options.pool_thread_count = 1;
+    hall.runtime_options.pool_queue_max = 1;
+
+    run_all(&hall, script_full_pool);
+}
+
 static CU_TestInfo tests[] = {
         {"after is never early", test_sim_calls_after_is_never_early},
         {"a deadline is never early", test_sim_calls_a_deadline_is_never_early},
         {"time runs while they wait for their turn",
                 test_sim_calls_time_runs_while_they_wait_for_their_turn},
+        {"whose peer has gone do not wait", test_sim_calls_whose_peer_has_gone_do_not_wait},
         {"come in parts", test_sim_calls_come_in_parts},
         {"have one last result, whoever sends it",
                 test_sim_calls_have_one_last_result_whoever_sends_it},
+        {"of one-way commands owe nothing", test_sim_calls_of_one_way_commands_owe_nothing},
         {"a stream goes on when its output has left",
                 test_sim_calls_a_stream_goes_on_when_its_output_has_left},
         {"give back what they have kept", test_sim_calls_give_back_what_they_have_kept},
@@ -419,6 +547,10 @@ static CU_TestInfo tests[] = {
                 test_sim_calls_at_the_bound_of_a_connection_that_closes},
         {"of who has left are not run in the pool",
                 test_sim_calls_of_who_has_left_are_not_run_in_the_pool},
+        {"are not cancelled beside their function",
+                test_sim_calls_are_not_cancelled_beside_their_function},
+        {"that the pool refused hold nobody up",
+                test_sim_calls_that_the_pool_refused_hold_nobody_up},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("sim_calls", tests)

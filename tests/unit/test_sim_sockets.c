@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a kernel does seldom: a cancel that comes between two states of its target and finds nothing, and a
- * connect that gets the port to which it goes. What may go wrong: a connection that stopped reading goes on
- * for ever, a server never ends its accept, and a client keeps the port from its server.
+ * What a kernel does seldom: a cancel that comes between two states of its target and finds nothing, the end
+ * of a peer that comes with a buffer, and a connect that gets the port to which it goes. What may go wrong: a
+ * connection that stopped reading goes on for ever, a server never ends its accept, nobody receives any more,
+ * and a client keeps the port from its server.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@
 enum {
     SEEDS = 5,
     TRIES = 50,
+    BUFFERS = 32,
+    ENDS = 10 * BUFFERS,
     OFFERED = 8 * 1024 * 1024,
     RECEIVED_MAX = 256 * 1024, // What may be under way when a connection stops.
 };
@@ -96,6 +99,38 @@ static void test_sim_sockets_a_server_whose_cancel_found_nothing_closes(void)
     run_all(&hall, script_accept);
 }
 
+/* --- Ends that take a buffer along -------------------------------------------------------------- */
+
+static void script_ends(struct hall *hall)
+{
+    struct guest guest;
+    for (uint32_t i = 0; i < ENDS; i++) {
+        if (guest_try(&guest)) {
+            (void)guest_is_in(&guest, 10);
+            guest_finish(&guest);
+            hall_pause_us(100);
+            guest_close(&guest);
+        }
+    }
+    cmds_sim_sleep_ms(hall->sim_options.faults_until_ms);
+
+    guest_enter(&guest);
+    (void)guest_send(&guest, &act_type, 1);
+    CU_ASSERT_TRUE(guest_expects(&guest, 1, 1000));
+    guest_close(&guest);
+}
+
+static void test_sim_sockets_ends_cost_no_buffer(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.sim_options.faults = CMDS_SIM_KERNEL; // One in some ends comes with one.
+    hall.sim_options.faults_until_ms = 10000;
+    hall.runtime_options.buffer_count_max = BUFFERS;
+
+    run_all(&hall, script_ends);
+}
+
 /* --- Its own peer ------------------------------------------------------------------------------- */
 
 /* A client of a port that the kernel also gives to clients, and then the server of that port. */
@@ -139,6 +174,7 @@ static CU_TestInfo tests[] = {
                 test_sim_sockets_a_cancel_that_found_nothing_is_tried_again},
         {"a server whose cancel found nothing closes",
                 test_sim_sockets_a_server_whose_cancel_found_nothing_closes},
+        {"ends cost no buffer", test_sim_sockets_ends_cost_no_buffer},
         {"a connect to itself leaves the port",
                 test_sim_sockets_a_connect_to_itself_leaves_the_port},
         CU_TEST_INFO_NULL,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tickets of commands that get no result: a command that is one-way, and one that was refused. What may go
- * wrong: the ticket stays open for ever, or names a command that never was.
+ * Tickets of commands that get no result: a command that is one-way, one that was refused, and one that is
+ * forgotten. What may go wrong: the ticket stays open for ever, or names a command that never was; a close
+ * behind a forget is lost.
  */
 #include <errno.h>
 
@@ -135,9 +136,37 @@ static void test_sim_tickets_of_refused_commands_are_closed(void)
     run_all(&hall, script_refused);
 }
 
+/* --- Forgotten ---------------------------------------------------------------------------------- */
+
+/* The shard hears of the forget and of the close by the same message. */
+static void script_forgotten(struct hall *hall)
+{
+    struct desk desk;
+    struct cmds_ticket ticket = {0};
+    desk_open(&desk, hall);
+    CU_ASSERT_EQUAL(ask(&desk.asker, 1, 0, &ticket), 0);
+    CU_ASSERT_NOT_EQUAL(host_expects(&desk.server, 1, 100), 0);
+
+    hall_hold_up(hall, HALL_SETTLE_MS);
+    CU_ASSERT_EQUAL(cmds_group_forget(desk.asker.group, ticket), 0);
+    desk_close(&desk);
+    CU_ASSERT_EQUAL(desk.asker.ended, 1);
+    CU_ASSERT_EQUAL(desk.asker.good, 0);
+}
+
+static void test_sim_tickets_of_a_group_that_closes_are_forgotten_first(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+
+    run_all(&hall, script_forgotten);
+}
+
 static CU_TestInfo tests[] = {
         {"of one-way commands are closed", test_sim_tickets_of_one_way_commands_are_closed},
         {"of refused commands are closed", test_sim_tickets_of_refused_commands_are_closed},
+        {"of a group that closes are forgotten first",
+                test_sim_tickets_of_a_group_that_closes_are_forgotten_first},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("sim_tickets", tests)

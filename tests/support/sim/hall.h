@@ -132,7 +132,7 @@ enum guest_event {
 
 /** Connects; what the server does then is not waited for. Gives: guest_close(). */
 void guest_open(struct guest *guest);
-/** The same. Returns: false: nobody listens, and nothing is given. */
+/** The same. Returns: false: nobody listens, or there is no descriptor, and nothing is given. */
 bool guest_try(struct guest *guest);
 /** Waits for the ServerInfo. Returns: it came in time. */
 bool guest_is_in(struct guest *guest, uint64_t ms);
