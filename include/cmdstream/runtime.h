@@ -158,6 +158,15 @@ CMDS_API int cmds_runtime_fd(const struct cmds_runtime *runtime);
  * Thread: any, until cmds_runtime_stop() returns.
  */
 CMDS_API bool cmds_runtime_is_draining(const struct cmds_runtime *runtime);
+/**
+ * Does every shard sleep, or has it begun a turn within the last `within_ms`? If not, an exec function or
+ * a callback has held one up for so long, and no connection of that shard is served. For watchdogs and
+ * pages that say how a service is; cmds_server_main() asks for systemd's.
+ *
+ * Thread:  any, until cmds_runtime_stop() is called.
+ * Returns: true for a runtime without threads: who turns it knows.
+ */
+CMDS_API bool cmds_runtime_turns(const struct cmds_runtime *runtime, uint32_t within_ms);
 /** Thread: any. */
 CMDS_API uint32_t cmds_runtime_shard_count(const struct cmds_runtime *runtime);
 /**

@@ -259,13 +259,23 @@ CMDS_BEGIN_
  * For a program whose job is to serve: starts a runtime of its own, prints "listening on ADDRESS"
  * for each address, waits for SIGTERM or SIGINT, drains for up to 10 s (a second signal ends it at
  * once). With `tls`, SIGHUP until then has it read the files of that anew, see cmds_tls_reload().
- * Errors go to stderr in words.
+ * Errors go to stderr in words. Under systemd (NOTIFY_SOCKET) it says when it is ready, reloads and
+ * stops; with WatchdogSec= also that it lives, as long as each shard sleeps or turns: an exec function
+ * that never returns is found. See docs/operations.md.
  *
  * Thread:  main, before other threads.
  * Returns: what main returns: 0; 1: could not start; 2: some calls did not end in time, or some
  *          results were not taken.
  */
 CMDS_API int cmds_server_main(const struct cmds_server_options *options);
+/**
+ * Tells systemd about the service, as sd_notify(3): "READY=1", "STATUS=...", several with line ends
+ * between them. For programs with a main of their own.
+ *
+ * Thread:  any, as long as nobody changes the environment. It waits up to a second if systemd is slow.
+ * Returns: 1; 0: nobody asked, NOTIFY_SOCKET is not set; -errno.
+ */
+CMDS_API int cmds_notify(const char *state);
 
 /**
  * Binds, listens, and accepts on the runtime's shards. With more than one shard there is a further

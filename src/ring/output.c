@@ -30,6 +30,11 @@ int cmdi_write_now(int fd, const void *data, size_t size)
     return write(fd, data, size) < 0 ? -errno : 0;
 }
 
+const char *cmdi_environment(const char *name)
+{
+    return getenv(name);
+}
+
 static void output_begin(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");

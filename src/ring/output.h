@@ -14,6 +14,8 @@
  * -errno: nobody can read it.
  */
 int cmdi_write_now(int fd, const void *data, size_t size);
+/** getenv(). Thread: any, as long as nobody changes the environment. */
+const char *cmdi_environment(const char *name);
 /**
  * Reads JOURNAL_STREAM, once: before threads that change the environment. Whoever did not is read for
  * by cmdi_is_journal().

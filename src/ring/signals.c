@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <time.h>
 
+#include <cmdstream/base.h>
+
+#include "base/time.h"
+
 static sigset_t signals_stop(bool with_hangup)
 {
     sigset_t stop;
@@ -24,12 +28,17 @@ void cmdi_stop_signals_block(bool with_hangup)
     (void)pthread_sigmask(SIG_BLOCK, &stop, NULL);
 }
 
-bool cmdi_stop_signals_wait(bool with_hangup)
+enum cmdi_stop_signal cmdi_stop_signals_wait(bool with_hangup, uint32_t timeout_ms)
 {
     sigset_t stop = signals_stop(with_hangup);
-    int number = 0;
-    (void)sigwait(&stop, &number);
-    return number != SIGHUP;
+    const struct timespec timeout = {
+            .tv_sec = (time_t)(timeout_ms / CMDI_MS_PER_S),
+            .tv_nsec = (long)(timeout_ms % CMDI_MS_PER_S * CMDI_NS_PER_MS),
+    };
+    int number = sigtimedwait(&stop, NULL, timeout_ms != CMDS_NEVER ? &timeout : NULL);
+    return number < 0         ? CMDI_STOP_SIGNAL_NONE
+           : number == SIGHUP ? CMDI_STOP_SIGNAL_HANGUP
+                              : CMDI_STOP_SIGNAL_END;
 }
 
 bool cmdi_stop_signals_take(void)

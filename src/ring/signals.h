@@ -7,17 +7,23 @@
 #define CMDI_RING_SIGNALS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /**
  * Keeps them from ending the program; SIGHUP, if `with_hangup`. Threads that the caller starts from now
  * on inherit it.
  */
 void cmdi_stop_signals_block(bool with_hangup);
+enum cmdi_stop_signal {
+    CMDI_STOP_SIGNAL_NONE,
+    CMDI_STOP_SIGNAL_HANGUP,
+    CMDI_STOP_SIGNAL_END,
+};
 /**
- * Waits until one arrives, or SIGHUP if `with_hangup`, and takes it. They are blocked. Returns: it asks
- * to end; false: SIGHUP.
+ * Waits until one arrives, or SIGHUP if `with_hangup`, and takes it. They are blocked. Returns: which;
+ * NONE after `timeout_ms` (CMDS_NEVER: it waits on), or for no reason.
  */
-bool cmdi_stop_signals_wait(bool with_hangup);
+enum cmdi_stop_signal cmdi_stop_signals_wait(bool with_hangup, uint32_t timeout_ms);
 /** Takes one if one has arrived. They are blocked. Returns: it has. */
 bool cmdi_stop_signals_take(void);
 

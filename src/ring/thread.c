@@ -28,6 +28,11 @@ enum {
 
 _Thread_local void *cmdi_thread_owned;
 
+uint64_t cmdi_pid(void)
+{
+    return (uint64_t)getpid();
+}
+
 uintptr_t cmdi_thread_self(void)
 {
     return (uintptr_t)&cmdi_thread_owned;

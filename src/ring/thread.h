@@ -15,6 +15,8 @@
 extern _Thread_local void *cmdi_thread_owned;
 /** Who the calling thread is: another number for each one that lives. Thread: any. */
 uintptr_t cmdi_thread_self(void);
+/** Of this process. Thread: any. */
+uint64_t cmdi_pid(void);
 /** 1, 2, 3 and so on: each number once in the life of a process. Thread: any. */
 uint64_t cmdi_process_next_number(void);
 

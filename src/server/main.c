@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A program whose job is to serve: on public functions, the clock, and the signals that end it. */
 #include <stddef.h>
+#include <stdio.h>
 
 #include <cmdstream/runtime.h>
 #include <cmdstream/server.h>
@@ -11,9 +12,12 @@
 #include "ring/clock.h"
 #include "ring/output.h"
 #include "ring/signals.h"
+#include "server/notify.h"
 
 enum {
     MAIN_DRAIN_MS = 10000,
+    MAIN_SLICE_MS = 100, // Of it, between two looks for a second signal.
+    MAIN_STATUS_MAX = 1024,
 };
 
 /* Of a program of any version: an older one's options end before it. */
@@ -26,31 +30,70 @@ static struct cmds_tls *main_tls(const struct cmds_server_options *options)
 static void main_reload(struct cmds_tls *tls)
 {
     struct cmds_error error = CMDS_ERROR_INIT;
+    char text[64];
+    (void)snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
+            (unsigned long long)(cmdi_now_ns() / CMDI_NS_PER_US));
+    (void)cmds_notify(text);
     bool done = tls->security->reload(tls, &error) == 0;
     cmdi_say(true, "TLS: %s%s",
             done ? "reloaded; connections from now on get what the files hold"
                  : "not reloaded, the certificates from before stay: ",
             error.text);
+    (void)cmds_notify("READY=1");
 }
 
-/* Waits for a signal to end, drains; a second signal ends the wait. */
-static int main_serve(struct cmds_server *server, struct cmds_tls *tls)
+/* Says where it listens. That systemd did not hear it is no reason to end: it will say so itself. */
+static void main_announce(const struct cmds_server *server)
 {
     char address[CMDI_ADDRESS_TEXT_MAX];
+    char status[MAIN_STATUS_MAX];
+    int size = snprintf(status, sizeof(status), "READY=1\nSTATUS=listening");
     for (uint32_t i = 0; cmds_server_address(server, i, address, sizeof(address)) == 0; i++) {
         cmdi_say(false, "listening on %s", address);
+        if (size + CMDI_ADDRESS_TEXT_MAX + 4 < MAIN_STATUS_MAX) {
+            size += snprintf(status + size, sizeof(status) - (size_t)size, "%s %s",
+                    i == 0 ? " on" : ",", address);
+        }
     }
-    while (!cmdi_stop_signals_wait(tls != NULL)) {
-        main_reload(tls);
-    }
+    (void)cmds_notify(status);
+}
+
+/* Returns: CMDS_E_TIMEOUT: some calls have not ended; 0, or as cmds_server_shutdown(). */
+static int main_drain(struct cmds_server *server, const struct cmds_runtime *runtime,
+        struct cmdi_watchdog *watchdog)
+{
+    char status[MAIN_STATUS_MAX];
+    (void)snprintf(status, sizeof(status), "STOPPING=1\nSTATUS=draining, %u connections are open",
+            cmds_server_connection_count(server));
+    (void)cmds_notify(status);
     uint64_t until_ns = cmdi_now_ns() + cmdi_ms_to_ns(MAIN_DRAIN_MS);
     int code = CMDS_E_TIMEOUT;
     while (code == CMDS_E_TIMEOUT && cmdi_now_ns() < until_ns) {
-        code = cmds_server_shutdown(server, 100);
+        uint32_t wait_ms = cmdi_watchdog_look(watchdog, runtime, cmdi_now_ns());
+        code = cmds_server_shutdown(server, wait_ms < MAIN_SLICE_MS ? wait_ms : MAIN_SLICE_MS);
         if (code == CMDS_E_TIMEOUT && cmdi_stop_signals_take()) {
             break;
         }
     }
+    return code;
+}
+
+/* Waits for a signal to end, drains; a second signal ends the wait. */
+static int main_serve(
+        struct cmds_server *server, const struct cmds_runtime *runtime, struct cmds_tls *tls)
+{
+    struct cmdi_watchdog watchdog;
+    enum cmdi_stop_signal signal = CMDI_STOP_SIGNAL_NONE;
+    main_announce(server);
+    cmdi_watchdog_init(&watchdog, cmdi_now_ns());
+    while (signal != CMDI_STOP_SIGNAL_END) {
+        uint32_t wait_ms = cmdi_watchdog_look(&watchdog, runtime, cmdi_now_ns());
+        signal = cmdi_stop_signals_wait(tls != NULL, wait_ms);
+        if (signal == CMDI_STOP_SIGNAL_HANGUP) {
+            main_reload(tls);
+        }
+    }
+    int code = main_drain(server, runtime, &watchdog);
     if (code == CMDS_E_TIMEOUT) {
         cmds_log_stderr(NULL, CMDS_LOG_WARN, "some calls had not ended: their connections are cut");
     } else if (code < 0) {
@@ -71,7 +114,7 @@ int cmds_server_main(const struct cmds_server_options *options)
     int status = 1;
     if (cmds_runtime_start(&runtime, &runtime_options, &error) == 0 &&
             cmds_server_start(&server, runtime, options, &error) == 0) {
-        status = main_serve(server, tls);
+        status = main_serve(server, runtime, tls);
     } else {
         cmdi_say(true, "%s", error.text);
     }

@@ -13,7 +13,9 @@
 
 #include "base/error.h"
 #include "base/options.h"
+#include "base/time.h"
 #include "machine/probe.h"
+#include "ring/clock.h"
 #include "ring/cpu.h"
 #include "ring/output.h"
 #include "ring/thread.h"
@@ -398,6 +400,22 @@ bool cmds_runtime_is_draining(const struct cmds_runtime *runtime)
 {
     return atomic_load(&runtime->stopping) != 0 || atomic_load(&runtime->leaving) > 0 ||
            (atomic_load(&runtime->served) != 0 && atomic_load(&runtime->serving) == 0);
+}
+
+bool cmds_runtime_turns(const struct cmds_runtime *runtime, uint32_t within_ms)
+{
+    uint64_t now_ns = cmdi_now_ns();
+    if (runtime->drive != CMDI_DRIVE_THREAD || cmdi_runtime_is_foreign(runtime)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < runtime->shard_count; i++) {
+        const _Atomic uint64_t *busy_since_ns = &runtime->shards[i]->busy_since_ns;
+        uint64_t since_ns = atomic_load_explicit(busy_since_ns, memory_order_relaxed);
+        if (since_ns != 0 && now_ns > since_ns + cmdi_ms_to_ns(within_ms)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 uint32_t cmds_runtime_shard_count(const struct cmds_runtime *runtime)

@@ -21,6 +21,12 @@ int cmdi_write_now(int fd, const void *data, size_t size)
     return 0;
 }
 
+const char *cmdi_environment(const char *name)
+{
+    (void)name;
+    return NULL; // No world has one.
+}
+
 void cmdi_output_init(void)
 {
 }

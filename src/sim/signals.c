@@ -5,7 +5,10 @@
  */
 #include "ring/signals.h"
 
+#include <cmdstream/base.h>
+
 #include "base/assert.h"
+#include "base/time.h"
 #include "sim/process.h"
 
 void cmdi_stop_signals_block(bool with_hangup)
@@ -25,11 +28,16 @@ bool cmdi_stop_signals_take(void)
     return true;
 }
 
-bool cmdi_stop_signals_wait(bool with_hangup)
+enum cmdi_stop_signal cmdi_stop_signals_wait(bool with_hangup, uint32_t timeout_ms)
 {
     (void)with_hangup;
+    uint64_t until_ns =
+            timeout_ms != CMDS_NEVER ? cmdi_sim_now() + cmdi_ms_to_ns(timeout_ms) : CMDI_SIM_NEVER;
     while (!cmdi_stop_signals_take()) {
-        (void)cmdi_sim_wait(&cmdi_process()->signalled, CMDI_SIM_NEVER, "being asked to end");
+        if (cmdi_sim_now() >= until_ns) {
+            return CMDI_STOP_SIGNAL_NONE;
+        }
+        (void)cmdi_sim_wait(&cmdi_process()->signalled, until_ns, "being asked to end");
     }
-    return true;
+    return CMDI_STOP_SIGNAL_END;
 }

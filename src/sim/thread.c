@@ -38,6 +38,11 @@ void cmdi_thread_join(pthread_t thread)
     (void)cmdi_sim_thread_join((struct cmdi_sim_thread *)(uintptr_t)thread);
 }
 
+uint64_t cmdi_pid(void)
+{
+    return 1; // Nobody in a world asks the system for it.
+}
+
 uintptr_t cmdi_thread_self(void)
 {
     return (uintptr_t)cmdi_sim_inside();

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cmdstream/base.h>
+
 #include "machine/fork.h"
 #include "machine/probe.h"
 #include "machine/process.h"
@@ -97,11 +99,12 @@ static void test_machine_takes_each_signal_to_end_once(void)
     CU_ASSERT_FALSE(cmdi_stop_signals_take());
 
     CU_ASSERT_EQUAL(raise(SIGTERM), 0);
-    CU_ASSERT_TRUE(cmdi_stop_signals_wait(true));
+    CU_ASSERT_EQUAL(cmdi_stop_signals_wait(true, CMDS_NEVER), CMDI_STOP_SIGNAL_END);
     CU_ASSERT_FALSE(cmdi_stop_signals_take());
     CU_ASSERT_EQUAL(raise(SIGHUP), 0);
     CU_ASSERT_FALSE(cmdi_stop_signals_take()); // It does not ask to end.
-    CU_ASSERT_FALSE(cmdi_stop_signals_wait(true));
+    CU_ASSERT_EQUAL(cmdi_stop_signals_wait(true, 1000000), CMDI_STOP_SIGNAL_HANGUP);
+    CU_ASSERT_EQUAL(cmdi_stop_signals_wait(true, 1), CMDI_STOP_SIGNAL_NONE);
     CU_ASSERT_EQUAL(raise(SIGINT), 0);
     CU_ASSERT_TRUE(cmdi_stop_signals_take());
     CU_ASSERT_FALSE(cmdi_stop_signals_take());
