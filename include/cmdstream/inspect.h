@@ -59,6 +59,7 @@ struct cmds_listed_connection {
     uint64_t recv_bytes, send_bytes;
     uint64_t queued_bytes; // Wait to be sent.
     char peer[128];        // "10.0.0.7:52100", "host.name:9000 (10.0.0.7:9000)"; cut if longer.
+    char name[128];        // The option `name` of its server, group or sender; "": none.
 };
 
 /** What a call waits for. */
@@ -88,6 +89,7 @@ struct cmds_listed_call {
     uint8_t unused[5];
     char type[64];  // Of the command; cut if longer.
     char peer[128]; // As cmds_listed_connection.peer.
+    char name[128]; // Of its server.
 };
 
 #ifdef __cplusplus

@@ -30,6 +30,7 @@ struct cmdi_client_config {
     struct cmdi_tickets *tickets;
     const struct cmdi_transport *transport;
     const char *connect;  // As the user wrote it.
+    const char *name;     // Of its group; "": none.
     struct cmds_tls *tls; // NULL: plain.
     struct cmds_bytes server_info;
     struct cmdi_conn_limits limits;

@@ -669,6 +669,7 @@ static void client_describe(const struct cmdi_conn *conn, struct cmds_listed_con
     row->queued_bytes +=
             (client->backlog.end - client->backlog.begin) + cmdi_inbox_size(&client->inbox);
     cmdi_rows_text(row->peer, sizeof(row->peer), cmdi_client_target_text(client));
+    cmdi_rows_text(row->name, sizeof(row->name), client->client_shard->config->name);
 }
 
 static const struct cmdi_conn_ops client_conn_ops = {

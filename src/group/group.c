@@ -150,6 +150,7 @@ static int group_fill(struct cmds_group *group, const struct cmds_group_options 
     }
     cmdi_client_config_fill(group->config, &group->options, CMDI_GROUP_LINGER_MS);
     group->config->ops = &cmdi_group_shard_client_ops;
+    group->config->name = group->scope->name;
     group->config->commands = &group->commands;
     group->config->results = &group->results;
     group->config->tickets = &group->tickets;

@@ -16,8 +16,16 @@
 #include "server/call.h"
 #include "server/window.h"
 #include "shard/walk.h"
+#include "telemetry/scope.h"
 
 /* --- Connections ------------------------------------------------------------------------------ */
+
+/* Its shard's part has not ended: what is listed is the shard's. */
+static const char *inspect_name(const struct cmds_connection *connection)
+{
+    const struct cmdi_scope *scope = connection->server_shard->tally.scope;
+    return scope != NULL ? scope->name : "";
+}
 
 void cmdi_inspect_connection(const struct cmdi_conn *conn, struct cmds_listed_connection *row)
 {
@@ -32,6 +40,7 @@ void cmdi_inspect_connection(const struct cmdi_conn *conn, struct cmds_listed_co
         row->pauses |= cmdi_window_is_full(connection) ? CMDS_PAUSE_CALLS : 0u;
     }
     cmdi_rows_text(row->peer, sizeof(row->peer), connection->peer);
+    cmdi_rows_text(row->name, sizeof(row->name), inspect_name(connection));
 }
 
 /* --- Calls ------------------------------------------------------------------------------------ */
@@ -131,6 +140,7 @@ static void call_visit(struct cmdi_walk *walk, struct cmdi_shard *shard, struct 
     };
     cmdi_rows_text(row.type, sizeof(row.type), call->type->schema->name);
     cmdi_rows_text(row.peer, sizeof(row.peer), call->connection->peer);
+    cmdi_rows_text(row.name, sizeof(row.name), inspect_name(call->connection));
     cmdi_rows_put(&list->rows, index, &row, sizeof(row));
 }
 

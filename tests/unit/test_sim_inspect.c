@@ -75,7 +75,7 @@ static void script_connections(struct hall *hall)
         CU_ASSERT_EQUAL(row->in_flight, i == 1);
         CU_ASSERT_EQUAL(row->recv_bytes > 0, i == 1);
         CU_ASSERT(row->send_bytes > 0 && row->queued_bytes == 0 && row->pauses == 0);
-        CU_ASSERT_EQUAL(strncmp(row->peer, "127.0.0.1:", 10), 0);
+        CU_ASSERT(strncmp(row->peer, "127.0.0.1:", 10) == 0 && strcmp(row->name, "hall") == 0);
         CU_ASSERT(i == 0 || row->id > list[i - 1].id);
     }
     CU_ASSERT(list[1].idle_ms < list[2].idle_ms);
@@ -91,6 +91,7 @@ static void test_sim_inspect_lists_connections(void)
 {
     struct hall hall;
     hall_init(&hall);
+    hall.options.name = "hall";
     hall.act = hall_act_keep;
 
     run_all(&hall, script_connections);
@@ -147,6 +148,7 @@ static void script_group(struct hall *hall)
     _Atomic uint32_t results = 0;
     options.connect = "127.0.0.1:9000";
     options.client_count = 2;
+    options.name = "guests";
     options.keepalive_ms = CMDS_NEVER;
     CU_ASSERT_EQUAL_FATAL(cmds_group_open(&group, hall->runtime, &options, NULL), 0);
     CU_ASSERT_EQUAL(cmds_group_wait(group, 1000, NULL), 0);
@@ -161,6 +163,7 @@ static void script_group(struct hall *hall)
         bool is_group = list[i].side == CMDS_SIDE_GROUP;
         CU_ASSERT(list[i].stage == CMDS_STAGE_OPEN && list[i].side <= CMDS_SIDE_GROUP);
         CU_ASSERT(!is_group || (list[i].id < 2 && strcmp(list[i].peer, "127.0.0.1:9000") == 0));
+        CU_ASSERT_EQUAL(strcmp(list[i].name, is_group ? "guests" : ""), 0);
         seen[is_group]++;
         in_flight[is_group] += list[i].in_flight;
         paused += is_group && list[i].id == 1 ? list[i].pauses == CMDS_PAUSE_PROGRAM
@@ -212,7 +215,7 @@ static void script_calls(struct hall *hall)
         CU_ASSERT(list[i].stage == CMDS_CALL_KEPT && list[i].round == 0);
         CU_ASSERT(!list[i].finished && !list[i].cancelled);
         CU_ASSERT_EQUAL(strcmp(list[i].type, "act"), 0);
-        CU_ASSERT_EQUAL(strncmp(list[i].peer, "127.0.0.1:", 10), 0);
+        CU_ASSERT(strncmp(list[i].peer, "127.0.0.1:", 10) == 0 && list[i].name[0] == '\0');
     }
     CU_ASSERT(list[0].shard != list[1].shard && list[0].shard == list[2].shard);
     for (size_t max = 1; max < 6; max++) { // The oldest, on whichever shard.
