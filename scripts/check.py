@@ -46,6 +46,7 @@ THIRD_PARTY = {
     "protobuf-c": ("codecs/protobuf/", "perf/codec.c"),
     "wolfssl": ("src/tls/", "tests/"),
     "gcrypt": ("src/tls/", "tests/fault/torture_tls.c"),
+    "microhttpd": ("src/admin/",),
     "CUnit": ("tests/",),
 }
 STANDARD_HEADERS = set(  # type_traits: under __cplusplus.
@@ -166,7 +167,8 @@ class Checker:
         for path in sorted(library.parent.glob("**/libcmdstream_*.so")):
             self.check_other_symbols(path)
         for static in (library.with_name("libcmdstream.a"),
-                       *library.parent.glob("**/libcmdstream_tls.a")):
+                       *library.parent.glob("**/libcmdstream_tls.a"),
+                       *library.parent.glob("**/libcmdstream_admin.a")):
             if not static.exists():
                 continue
             for name in sorted({name for name, _ in self.nm("--extern-only", static)}):
@@ -192,9 +194,10 @@ class Checker:
                 yield fields[0], fields[1]
 
     def public_functions(self, others=False):
-        """Of the core; or of what are libraries of their own: include/cmdstream/codec_*.h, tls.h, sim.h."""
+        """Of the core; or of what are libraries of their own: include/cmdstream/codec_*.h, tls.h, sim.h,
+        admin.h."""
         for name, lines in self.c_files():
-            if not name.startswith("include/") or others != bool(re.search(r"/(codec_|tls\.|sim\.)", name)):
+            if not name.startswith("include/") or others != bool(re.search(r"/(codec_|tls\.|sim\.|admin\.)", name)):
                 continue
             text = "\n".join(lines)
             for match in re.finditer(r"\bCMDS_API\b[^;{}#]*?\b(cmds_\w+)\s*(\(|;|\[)", text):

@@ -26,8 +26,11 @@ ARROWS = {
     "chaos": "base ring shard net",  # Beside the library: the proxy of the tool and of tests.
     "sim": "base ring",  # Another library's half: what src/ring defines, without the kernel.
     "tls": "base common conn",  # A library of its own. Of codecs/common: UTF-8; of conn: security.h.
+    "admin": "",  # A library of its own, on public headers only.
     "tool": "",  # Public headers only: what it needs, every user has.
 }
+# They take public functions of the core, and whatever they want of libc.
+OUTSIDE = ("tool", "admin")
 CODEC_ARROWS = "base codec common"  # codecs/<name>/.
 # (folder or file, header or symbol) beside the arrows, and why.
 SEAMS = {
@@ -220,7 +223,7 @@ def check_arrows(objects, narrow, report):
         party = folder(definer)
         same = party == folder(name)
         header = definer.removeprefix("src/").removesuffix(".c") + ".h"
-        is_public = folder(name) == "tool" and symbol.startswith("cmds_")
+        is_public = folder(name) in OUTSIDE and symbol.startswith("cmds_")
         if not same and not is_public and party not in (targets or ()):
             key = seam(name, symbol, header)
             used.add(key)
@@ -257,7 +260,7 @@ def check_kernel(root, objects, report):
     """Core and codecs without the objects of src/ring and src/machine ask for nothing but libc."""
     seam = {**declarations(root, "ring"), **declarations(root, "machine")}
     for name, symbols in sorted(objects.undefined.items()):
-        if folder(name) in ("ring", "machine", "tool"):
+        if folder(name) in ("ring", "machine", *OUTSIDE):
             continue
         for symbol in sorted(symbols):
             definer = objects.definer.get(symbol)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What scripts/mutate tells of its results: a line for each fault, the totals, the report."""
-FOLDERS = ("shard", "conn", "server", "client", "group", "net", "codec", "telemetry", "chaos")
+FOLDERS = ("shard", "conn", "server", "client", "group", "net", "codec", "telemetry", "chaos", "admin")
 
 
 def by(row, who):

@@ -102,6 +102,16 @@ macro(cmdstream_find_gcrypt)
     endif()
 endmacro()
 
+# For the pages over HTTP.
+macro(cmdstream_find_microhttpd)
+    if(NOT TARGET cmdstream::microhttpd)
+        cmdstream_find_module(CMDSTREAM_MICROHTTPD "libmicrohttpd>=0.9.75" libmicrohttpd-dev)
+        if(TARGET PkgConfig::CMDSTREAM_MICROHTTPD)
+            cmdstream_name_dependency(cmdstream::microhttpd PkgConfig::CMDSTREAM_MICROHTTPD)
+        endif()
+    endif()
+endmacro()
+
 macro(cmdstream_find_dependencies)
     set(THREADS_PREFER_PTHREAD_FLAG ON)
     find_package(Threads REQUIRED)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "common.h"
 #include "rows.h"
 #include "test_service.h"
@@ -27,6 +28,7 @@ struct serve_options {
     uint32_t drain_ms, burn_us;
     bool spin_always, no_pin, reuse_port, quiet, verbose;
     struct tool_tls tls;
+    struct tool_admin admin;
 };
 
 static const struct tool_option serve_rows[] = {
@@ -74,6 +76,7 @@ static const struct tool_option serve_rows[] = {
         TOOL_U32(serve_options, "burn-us", "N", burn_us, 0, TOOL_BURN_US_MAX,
                 "CPU time that each echo burns on its shard, for measurements (default 0)"),
         TOOL_ROWS_TLS_SERVER(serve_options),
+        TOOL_ROWS_ADMIN(serve_options),
         TOOL_FLAG(serve_options, "quiet", quiet, "errors only"),
         TOOL_FLAG(serve_options, "verbose", verbose,
                 "log everything, and say which features of io_uring are in use"),
@@ -87,14 +90,16 @@ static const struct tool_command serve_command = {
                 "in flight end;\n"
                 "a second signal ends it at once. With TLS, SIGHUP reads its files anew, for those "
                 "who come then.\n",
-        .notes = "  $ cmdstream serve --listen 127.0.0.1:9000,unix:/tmp/cmdstream.socket\n"
-                 "  $ cmdstream serve --shards 2 --cpus 2,3 --max-connections 50000\n"
-                 "  $ cmdstream serve --tls-cert server.pem --tls-key server.key --tls-ca ca.pem "
-                 "--tls-require-client-cert\n\n"
-                 "Times are in ms unless their name says us; 4294967295: never.\n\n"
-                 "Exit status: 0 drained; 1 could not start, or say where it listens; 2 some calls "
-                 "did not end in time, or\n"
-                 "a bad option.\n",
+        .notes =
+                "  $ cmdstream serve --listen 127.0.0.1:9000,unix:/tmp/cmdstream.socket\n"
+                "  $ cmdstream serve --shards 2 --cpus 2,3 --max-connections 50000\n"
+                "  $ cmdstream serve --tls-cert server.pem --tls-key server.key --tls-ca ca.pem "
+                "--tls-require-client-cert\n"
+                "  $ cmdstream serve --metrics 127.0.0.1:9464 --admin unix:/run/calc/admin.sock\n\n"
+                "Times are in ms unless their name says us; 4294967295: never.\n\n"
+                "Exit status: 0 drained; 1 could not start, or say where it listens; 2 some calls "
+                "did not end in time, or\n"
+                "a bad option.\n",
         .options = serve_rows,
         .option_count = sizeof(serve_rows) / sizeof(serve_rows[0]),
 };
@@ -108,6 +113,7 @@ struct serve {
     struct cmds_tls *tls; // NULL: plain.
     struct cmds_runtime *runtime;
     struct cmds_server *server;
+    struct cmds_admin *admin; // NULL: none.
 };
 
 static int serve_start_runtime(struct serve *serve, struct cmds_error *error)
@@ -164,6 +170,7 @@ static bool serve_announce(const struct serve *serve)
         printf("listening on %s (%u shard%s, io_uring, %s%s)\n", address, shards,
                 shards == 1 ? "" : "s", serve->codec->name, tls);
     }
+    tool_admin_announce(serve->admin);
     if (tool_flush() < 0) {
         return false; // tool_finish() says why.
     }
@@ -252,6 +259,8 @@ static int serve_run(struct serve *serve)
     int code = tool_tls_make_server(&serve->tls, &serve->options.tls, &error);
     code = code < 0 ? code : serve_start_runtime(serve, &error);
     code = code < 0 ? code : serve_start_server(serve, &error);
+    code = code < 0 ? code
+                    : tool_admin_open(&serve->admin, serve->runtime, &serve->options.admin, &error);
     int status = TOOL_EXIT_FAILED;
     if (code < 0) {
         fprintf(stderr, "cmdstream serve: %s\n",
@@ -261,6 +270,7 @@ static int serve_run(struct serve *serve)
         status = serve_drain(serve);
     }
     cmds_server_close(serve->server);
+    tool_admin_close(serve->admin);
     cmds_runtime_stop(serve->runtime);
     tool_tls_free(serve->tls);
     return status;
@@ -307,6 +317,9 @@ static int serve_check(struct serve *serve, const struct tool_line *line)
         return TOOL_EXIT_USAGE;
     }
     int status = tool_tls_check_server(&serve_command, "serve", line, &options->tls);
+    status = status == TOOL_PARSED
+                     ? tool_admin_check(&serve_command, "serve", line, &options->admin)
+                     : status;
     if (status != TOOL_PARSED) {
         return status;
     }

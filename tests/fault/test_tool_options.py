@@ -16,7 +16,7 @@ SERVE = (
      "--max-kept", 65536, "--max-memory", 33554432,
      "--max-output", 8192, "--server-info-timeout-ms", 1000, "--frame-timeout-ms", 1000, "--idle-timeout-ms", 1000,
      "--write-timeout-ms", 1000, "--exec-timeout-ms", 1000, "--drain-ms", 100, "--burn-us", 1, "--quiet"),
-    ("--no-pin", "--verbose"),
+    ("--no-pin", "--verbose", "--metrics", "127.0.0.1:0", "--metrics-remote", "--admin", "127.0.0.1:0", "--admin-changes"),
 )
 BENCH = (
     ("--command", "echo", "--codec", "msgpack", *SHORT, "--conns", 2, "--in-flight", 2, "--threads", 1, "--dispatch",
@@ -49,6 +49,7 @@ REFUSED = (
     (("serve", "--cpus", ONE_CPU, "--no-pin"), "--cpus does not go with --no-pin"),
     (("serve", "--spin-always", "--spin-us", 0), "--spin-always"), (("serve", "--drain-ms", -1), "--drain-ms"),
     (("serve", "--listen", "a", "--listen", "b"), "given twice: --listen"), (("serve", "x"), "x"),
+    (("serve", "--metrics-remote"), "--metrics-remote goes with --metrics"), (("serve", "--admin-changes"), "--admin"),
     (("bench", "--in-fligt", 3), "--in-flight"), (("bench", "--conns", 4294967297), "--conns"),
     (("bench", "--duration", 0), "--duration"), (("bench", "--rate", 0), "--rate"), (("bench", "--rate", "0x10"), "--rate"),
     (("bench", "--in-flight", 4, "--blocking"), "--in-flight does not go with --blocking"),

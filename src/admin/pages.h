@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pages: each reads what its request asks for and writes it, as text or as JSON. The admin's thread.
+ */
+#ifndef CMDI_ADMIN_PAGES_H
+#define CMDI_ADMIN_PAGES_H
+
+#include "admin/request.h"
+
+void cmdi_admin_page_healthz(struct cmdi_admin_request *request);
+void cmdi_admin_page_readyz(struct cmdi_admin_request *request);
+void cmdi_admin_page_status(struct cmdi_admin_request *request);
+void cmdi_admin_page_profile(struct cmdi_admin_request *request);
+void cmdi_admin_page_drain(struct cmdi_admin_request *request);
+bool cmdi_admin_can_drain(const struct cmds_admin *admin);
+
+#endif

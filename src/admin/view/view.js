@@ -1,0 +1,238 @@
+"use strict";
+// One page for all paths: it fetches the JSON of its own path once a second, and draws it.
+
+// ---- Small things ------------------------------------------------------------------------------------
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An element. Text becomes text: what a peer has named itself is never taken for markup. */
+function make(tag, attributes, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) {
+        if (typeof value === "function") {
+            element.addEventListener(name, value);
+        } else if (value !== null && value !== undefined && value !== false) {
+            element.setAttribute(name, value === true ? "" : value);
+        }
+    }
+    element.append(...children);
+    return element;
+}
+
+function draw(tag, attributes, text) {
+    const element = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(attributes || {})) {
+        element.setAttribute(name, value);
+    }
+    if (text !== undefined) {
+        element.textContent = text;
+    }
+    return element;
+}
+
+/** Only if it differs, so that what a person has marked stays so. */
+function say(element, text) {
+    if (element.textContent !== String(text)) {
+        element.textContent = text;
+    }
+}
+
+const number = new Intl.NumberFormat("en", {maximumFractionDigits: 0});
+
+function count(value) {
+    return value === null || value === undefined ? "" : number.format(value);
+}
+
+function duration(seconds) {
+    const days = Math.floor(seconds / 86400), rest = Math.floor(seconds);
+    const two = (value) => String(value).padStart(2, "0");
+    return `${days ? days + "d " : ""}${two(Math.floor(rest / 3600) % 24)}:${two(Math.floor(rest / 60) % 60)}:${two(rest % 60)}`;
+}
+
+// ---- Parts of a page ---------------------------------------------------------------------------------
+/** A row of figures, each with a name. */
+class Facts {
+    constructor(parent) {
+        this.root = parent.appendChild(make("div", {class: "facts"}));
+        this.facts = new Map();
+    }
+
+    set(name, value) {
+        if (!this.facts.has(name)) {
+            const strong = make("strong");
+            this.root.append(make("div", {class: "fact"}, make("span", {}, name), strong));
+            this.facts.set(name, strong);
+        }
+        say(this.facts.get(name), value);
+    }
+}
+
+/** `columns`: {title, text, cell(row)}, whose cell gives a text, or an element for whoever wants more. */
+class Table {
+    constructor(parent, title, columns, empty) {
+        this.columns = columns;
+        this.note = make("small");
+        this.body = make("tbody");
+        this.empty = make("div", {class: "empty"}, empty || "None.");
+        this.table = make("table", {},
+            make("thead", {}, make("tr", {},
+                ...columns.map((column) => make("th", {class: column.text ? "text" : null}, column.title)))),
+            this.body);
+        this.root = parent.appendChild(make("section", {}, make("h2", {}, title, this.note), this.table, this.empty));
+        this.lines = [];
+    }
+
+    line(index) {
+        if (index === this.lines.length) {
+            const cells = this.columns.map((column) => make("td", {class: column.kind || (column.text ? "text" : null)}));
+            const row = this.body.appendChild(make("tr", {}, ...cells));
+            this.lines.push({row, cells});
+        }
+        return this.lines[index];
+    }
+
+    set(rows, note) {
+        say(this.note, note || "");
+        this.table.hidden = rows.length === 0;
+        this.empty.hidden = rows.length > 0;
+        rows.forEach((row, index) => {
+            const line = this.line(index);
+            this.columns.forEach((column, at) => {
+                const value = column.cell(row, index);
+                if (value instanceof Node) {
+                    line.cells[at].replaceChildren(value);
+                } else {
+                    say(line.cells[at], value === null || value === undefined ? "" : value);
+                }
+            });
+        });
+        for (const line of this.lines.splice(rows.length)) {
+            line.row.remove();
+        }
+    }
+}
+
+// ---- The pages ---------------------------------------------------------------------------------------
+/** Each: what it is called in the bar, what it makes at first, what it does with each answer. */
+const views = {
+    "/status": {
+        title: "Status",
+        make(main) {
+            return {
+                facts: new Facts(main),
+                about: main.appendChild(make("section", {}, make("h2", {}, "Runs on"), make("p"))),
+            };
+        },
+        update(parts, status) {
+            parts.facts.set("version", status.version);
+            parts.facts.set("process", status.pid);
+            parts.facts.set("up", duration(status.uptime_s));
+            parts.facts.set("shards", count(status.shard_count));
+            say(parts.about.querySelector("p"), status.description);
+        },
+    },
+    "/profile": {
+        title: "Profile",
+        make(main) {
+            const lines = make("div", {class: "lines"});
+            main.append(make("section", {},
+                make("h2", {}, "Type one of these", make("small", {}, "on this machine, as root")), lines));
+            return {
+                lines,
+                threads: new Table(main, "Threads", [
+                    {title: "name", text: true, kind: "text name", cell: (row) => row.name},
+                    {title: "id", cell: (row) => row.tid},
+                ]),
+            };
+        },
+        update(parts, profile) {
+            parts.threads.set(profile.threads);
+            if (parts.said !== profile.commands.join("\n")) {
+                parts.said = profile.commands.join("\n");
+                parts.lines.replaceChildren(...profile.commands.map((line) => {
+                    const button = make("button", {click: () => navigator.clipboard.writeText(line)}, "copy");
+                    return make("div", {}, make("code", {}, line), button);
+                }));
+            }
+        },
+    },
+};
+
+// ---- The frame ---------------------------------------------------------------------------------------
+const path = views[location.pathname] ? location.pathname : "/status";
+const view = views[path];
+const nav = make("nav");
+const stateText = make("span", {}, "…");
+const state = make("span", {class: "state"}, make("i"), stateText);
+const pause = make("button", {click: togglePause}, "pause");
+const notice = make("p", {class: "notice", hidden: true});
+const main = make("main", {}, notice);
+const bar = make("header", {}, make("b", {}, "cmdstream"), nav, state, pause);
+document.body.append(bar, main);
+const parts = view.make(main);
+let paused = false, previous = null, before = 0;
+
+function togglePause() {
+    paused = !paused;
+    say(pause, paused ? "go on" : "pause");
+    show(paused ? "paused" : "", paused ? "paused" : "…");
+}
+
+function show(kind, text) {
+    state.className = `state ${kind}`;
+    say(stateText, text);
+}
+
+function showPages(pages) {
+    if (nav.childElementCount > 0) {
+        return;
+    }
+    for (const page of pages) {
+        if (views[page.path]) {
+            nav.append(make("a", {href: page.path, "aria-current": page.path === path ? "page" : null}, views[page.path].title));
+        } else if (page.is_change && page.path === "/drain") {
+            nav.after(make("button", {class: "danger", click: drain}, "drain"));
+        }
+    }
+}
+
+async function drain() {
+    if (confirm("Drain? What runs ends, and nothing new is taken.")) {
+        await fetch("/drain", {method: "POST", headers: {"Content-Type": "application/json"}, body: "{}"});
+    }
+}
+
+async function get(where) {
+    const answer = await fetch(`${where}?format=json`, {cache: "no-store"});
+    if (!answer.ok) {
+        throw new Error(await answer.text());
+    }
+    return answer.json();
+}
+
+async function look() {
+    if (paused || document.hidden) {
+        return;
+    }
+    try {
+        const status = path === "/status" ? null : await get("/status");
+        const now = await get(path);
+        const seconds = (performance.now() - before) / 1000;
+        showPages((status || now).pages);
+        view.update(parts, now, previous, seconds);
+        previous = now;
+        before = performance.now();
+        notice.hidden = !(status || now).draining;
+        say(notice, "It drains: what runs ends, and nothing new is taken.");
+        show("", "live");
+    } catch (error) {
+        show("lost", "no answer");
+    }
+    document.body.dataset.looks = 1 + Number(document.body.dataset.looks || 0);
+}
+
+async function run() {
+    await look();
+    setTimeout(run, 1000);
+}
+document.title = `cmdstream: ${view.title.toLowerCase()}`;
+run();

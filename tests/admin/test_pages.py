@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""What the pages say, in each of their forms; that a drain is told first, and that nothing secret is told."""
+import signal
+import unittest
+
+import pages
+from pages import ask, peer
+
+FORMS = ("text", "json", "html")
+KINDS = {"text": "text/plain; charset=utf-8", "json": "application/json", "html": "text/html; charset=utf-8"}
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+
+
+class Pages(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = pages.Server("--shards", 2)
+        cls.paths = [page["path"] for page in ask(cls.server.admin, "/?format=json").json()["pages"]]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def test_each_page_has_three_forms(self):
+        self.assertIn("/status", self.paths)
+        for path in self.paths:
+            for form in FORMS:
+                answer = ask(self.server.admin, f"{path}?format={form}")
+                self.assertEqual((answer.status, answer.headers["content-type"]), (200, KINDS[form]), path)
+                self.assertGreater(len(answer.body), 20)
+                if form == "json":
+                    self.assertIsInstance(answer.json(), dict)
+            self.assertEqual(ask(self.server.admin, f"{path}?format=xml").status, 400)
+
+    def test_who_asks_gets_the_form_that_it_likes(self):
+        for accept, form in ((None, "text"), ("*/*", "text"), (BROWSER, "html"), ("application/json", "json"),
+                             ("application/json;q=0.9, text/*;q=0.1", "json"), ("image/png", "text")):
+            for path in self.paths:
+                answer = ask(self.server.admin, path, headers={"Accept": accept})
+                self.assertEqual(answer.headers["content-type"], KINDS[form], accept)
+
+    def test_a_head_has_no_body(self):
+        with pages.connect(self.server.admin) as link:
+            link.sendall(pages.request("/status", method="HEAD"))
+            head, body = pages.end_of(link).split(b"\r\n\r\n", 1)
+            self.assertIn(b"200 OK", head)
+            self.assertEqual(body, b"")
+
+    def test_a_connection_serves_many(self):
+        with pages.connect(self.server.admin) as link:
+            for _ in range(20):
+                link.sendall(pages.request("/status?format=json", headers={"Connection": None}))
+                self.assertEqual(pages.read_answer(link).json()["pid"], self.server.pid)
+            link.sendall(5 * pages.request("/status", headers={"Connection": None}))
+            for _ in range(5):
+                self.assertEqual(pages.read_answer(link).status, 200)
+
+    def test_status_says_what_runs(self):
+        status = ask(self.server.admin, "/status?format=json").json()
+        self.assertEqual((status["pid"], status["shard_count"], status["draining"]), (self.server.pid, 2, False))
+        self.assertIn("io_uring", status["description"])
+        self.assertIn(f"pid {self.server.pid}", ask(self.server.admin, "/").text())
+
+    def test_profile_names_the_threads_of_the_shards(self):
+        profile = ask(self.server.admin, "/profile?format=json").json()
+        shards = [str(thread["tid"]) for thread in profile["threads"] if thread["name"].startswith("cmds-shard-")]
+        self.assertEqual(len(shards), 2)
+        for line in profile["commands"][:3]:
+            self.assertIn(",".join(shards), line)
+        self.assertIn(str(self.server.pid), profile["commands"][3])
+        text = ask(self.server.admin, "/profile").text()
+        for line in profile["commands"]:
+            self.assertIn(line, text)
+
+    def test_the_process_is_healthy_and_ready(self):
+        self.assertEqual(ask(self.server.metrics, "/healthz").text(), "ok\n")
+        self.assertEqual(ask(self.server.metrics, "/readyz").text(), "ready\n")
+
+
+class Drain(unittest.TestCase):
+    def drain(self, server, begin):
+        """A call is in flight; /readyz says 503 while the drain waits for it."""
+        link = server.connect()
+        link.sendall(peer.echo(1))
+        peer.read_frame(link)
+        link.sendall(peer.sleep(2, 600000))
+        self.assertEqual(ask(server.metrics, "/readyz").status, 200)
+        begin()
+        self.assertTrue(peer.until(lambda: ask(server.metrics, "/readyz").status == 503))
+        self.assertEqual(ask(server.metrics, "/readyz").text(), "draining\n")
+        self.assertEqual(ask(server.metrics, "/healthz").status, 200)
+        self.assertTrue(ask(server.admin, "/status?format=json").json()["draining"])
+        self.assertIn("DRAINING", ask(server.admin, "/status").text())
+        self.assertTrue(server.is_alive())
+        link.close()  # Nobody waits for the answer any more.
+        self.assertEqual(server.process.wait(peer.PATIENCE_S), 0)
+
+    def test_a_signal_turns_readyz_first(self):
+        with pages.Server("--shards", 1, "--drain-ms", 600000) as server:
+            self.drain(server, lambda: server.signal(signal.SIGTERM))
+
+    def test_a_post_drains_and_a_second_one_does_no_harm(self):
+        def post():
+            answer = ask(server.admin, "/drain", method="POST", headers=pages.JSON, body=b" {} ")
+            self.assertEqual((answer.status, answer.json()), (202, {"drain": "asked for"}))
+
+        def twice():
+            post()
+            post()
+        with pages.Server("--shards", 1, "--drain-ms", 600000, "--admin-changes") as server:
+            self.assertIn("/drain", ask(server.admin, "/").text())
+            self.drain(server, twice)
+
+
+class Stalled(unittest.TestCase):
+    def test_eight_that_stall_hold_their_places_for_a_while_and_nothing_else(self):
+        with pages.Server("--shards", 1) as server:
+            stalled = [pages.connect(server.metrics) for _ in range(8)]
+            for link in stalled[:4]:
+                link.sendall(b"GET /healthz HTTP/1.1\r\nHost: loc")
+            # The commands, and the other listener, do not wait for them; who comes to this one waits a while.
+            with server.connect() as link:
+                self.assertTrue(peer.echoes(link, 1))
+            self.assertEqual(ask(server.admin, "/status").status, 200)
+            with pages.connect(server.metrics) as link:
+                link.sendall(pages.request("/healthz"))
+                self.assertEqual(pages.read_answer(link).status, 200)
+            for link in stalled:
+                pages.end_of(link)
+                link.close()
+
+
+if __name__ == "__main__":
+    pages.main()
