@@ -4,9 +4,6 @@
 
 #include "base/assert.h"
 
-/* In delivered_size: when the ping was written nobody asked. */
-#define KEEPALIVE_NOT_ASKED UINT64_MAX
-
 void cmdi_keepalive_begin(
         struct cmdi_keepalive *keepalive, uint32_t idle_ms, uint32_t interval_ms, uint64_t now_ms)
 {
@@ -23,8 +20,7 @@ static uint64_t keepalive_silent_since_ms(
         struct cmdi_keepalive *keepalive, const struct cmdi_keepalive_look *look)
 {
     if (look->delivered_size < keepalive->ping_end) {
-        if (keepalive->delivered_size != KEEPALIVE_NOT_ASKED &&
-                look->delivered_size > keepalive->delivered_size) {
+        if (look->delivered_size > keepalive->delivered_size) {
             keepalive->delivered_at_ms = look->awake_ms;
         }
         keepalive->delivered_size = look->delivered_size;
@@ -118,7 +114,7 @@ void cmdi_keepalive_pinged(
         keepalive->ping_end = look->sent_size + look->output_size +
                               (is_written ? (uint64_t)CMDI_KEEPALIVE_PING_SIZE : 0);
         keepalive->ping_received = look->received_size;
-        keepalive->delivered_size = KEEPALIVE_NOT_ASKED;
+        keepalive->delivered_size = look->delivered_size; // At most: nobody may have asked.
         keepalive->delivered_at_ms = look->awake_ms;
     }
     if (is_written) {

@@ -239,6 +239,25 @@ static void test_keepalive_a_ping_on_its_way_has_no_answer(void)
     CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
 }
 
+/* The first look after a ping sees that something got through, and then that it stands still. */
+static void test_keepalive_patience_begins_with_what_got_through_last(void)
+{
+    struct line line = line_begun();
+    line_hear(&line, 1);
+    line_pass(&line, IDLE);
+    line.look.output_size = 5000;
+    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING);
+    cmdi_keepalive_pinged(&line.keepalive, &line.look, true);
+    line_pass(&line, INTERVAL);
+    line_leave(&line, 3000, true);
+    line.look.output_size -= 3000;
+    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_BUSY);
+    line_pass(&line, PATIENCE - 1);
+    CU_ASSERT_NOT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
+    line_pass(&line, 1);
+    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
+}
+
 /* Nothing of what is before the ping gets through: it was not answered, and never will be. */
 static void test_keepalive_output_that_stands_still_is_silence(void)
 {
@@ -302,6 +321,8 @@ static CU_TestInfo tests[] = {
                 test_keepalive_anything_received_is_as_good_as_a_pong},
         {"what lies unread may be the pong", test_keepalive_what_lies_unread_may_be_the_pong},
         {"a ping on its way has no answer", test_keepalive_a_ping_on_its_way_has_no_answer},
+        {"patience begins with what got through last",
+                test_keepalive_patience_begins_with_what_got_through_last},
         {"output that stands still is silence", test_keepalive_output_that_stands_still_is_silence},
         {"a ping without room was not asked", test_keepalive_a_ping_without_room_was_not_asked},
         {"time stopped is no silence", test_keepalive_time_stopped_is_no_silence},
