@@ -237,7 +237,8 @@ static void load_on_shard_result(void *context, const struct cmds_result *result
         return;
     }
     driver->in_flight--;
-    load_pause(group, group->group, result->client, true);
+    /* The end of a command that is on no connection is told by any shard, and stops none at once. */
+    load_pause(group, group->group, result->client, result->sequence != 0);
     load_change(group, group->group);
     if (plan->is_sleepy && oracle_chance(50)) {
         (void)usleep(oracle_below(50000));
