@@ -413,7 +413,7 @@ static void load_sender_send(struct load *load, uint32_t number, struct cmds_sen
     }
     fuse_sent(&load->fuse, code, NULL);
     if (type == ORACLE_TELL) {
-        oracle_command_sent(id, code == CMDS_E_TIMEOUT ? -ENOBUFS : code);
+        oracle_command_sent(id, code);
         return;
     }
     oracle_group(number)->taken++;

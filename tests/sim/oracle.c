@@ -168,7 +168,8 @@ void oracle_command_sent(uint64_t id, int code)
     bool memory = oracle_is_short(group);
     bool fine = code == -ENOBUFS || code == CMDS_E_NOT_CONNECTED || code == CMDS_E_LIMIT ||
                 (code == CMDS_E_CLOSED && group->state != ORACLE_GROUP_OPEN) ||
-                (code == CMDS_E_NOT_ALLOWED && group->breaks) || (code == -ENOMEM && memory);
+                (code == CMDS_E_NOT_ALLOWED && group->breaks) || (code == -ENOMEM && memory) ||
+                (code == CMDS_E_TIMEOUT && group->is_sender); // It has waited for room.
     if (code == CMDS_E_NOT_CONNECTED && !oracle_may_lose(group) &&
             group->state == ORACLE_GROUP_OPEN) {
         fine = false;
