@@ -151,6 +151,59 @@ CMDS_API int64_t cmds_telemetry_write(const struct cmds_runtime *runtime,
 /** What HTTP calls it: a Content-Type. Thread: any. Returns: static text; NULL: no such format. */
 CMDS_API const char *cmds_telemetry_content_type(enum cmds_telemetry_format format);
 
+/* --- Metrics of your own ---------------------------------------------------------------------- */
+
+enum {
+    CMDS_METRICS_MAX = 256 // Of a runtime.
+};
+
+/** Start from CMDS_METRIC_OPTIONS_INIT. */
+struct cmds_metric_options {
+    uint32_t struct_size; // Set by CMDS_METRIC_OPTIONS_INIT.
+    uint8_t kind;         // enum cmds_metric_kind. Default: a counter.
+    uint8_t unused[3];
+    // At most 127 of the characters A-Z a-z 0-9 . _ - /, a letter first. Names that begin with
+    // "cmd-stream.", "cmdstream." and "process." are the library's.
+    const char *name;
+    const char *unit;        // UCUM, at most 31 bytes of ASCII. NULL: none.
+    const char *description; // One sentence. NULL: none.
+};
+#ifdef __cplusplus
+#define CMDS_METRIC_OPTIONS_INIT cmds_detail::sized<struct cmds_metric_options>()
+#else
+#define CMDS_METRIC_OPTIONS_INIT                                                                   \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_metric_options)                                          \
+    }
+#endif
+
+/**
+ * Defines a metric, which is read with all others from now on, as one number of the whole runtime. The
+ * same definition twice is one metric.
+ *
+ * A metric of the unit "s" is a time: it is given nanoseconds and read as seconds. Histograms of times
+ * have eight buckets for each power of two, from 60 ns to 17 minutes; others have one for each, up to
+ * 2^32.
+ *
+ * Owner:   keeps the three texts until cmds_runtime_stop() has returned.
+ * Thread:  any.
+ * Returns: 0; -EINVAL: a name, unit or kind that is none; -E2BIG: an option that this library lacks;
+ *          -EEXIST: Prometheus would have it under a name that is taken ("a.b" and "a_b" are one
+ *          there, and a histogram also has its name with _bucket, _sum and _count); -ENOSPC: there are
+ *          CMDS_METRICS_MAX; -ENOMEM; CMDS_E_FORKED.
+ */
+CMDS_NODISCARD CMDS_API int cmds_metric_define(
+        struct cmds_runtime *runtime, const struct cmds_metric_options *options, uint32_t *id);
+/**
+ * Adds to a counter or a gauge: to a gauge also less than nothing, a counter does not take that. On a
+ * shard of the runtime it is a plain addition, elsewhere an atomic one.
+ *
+ * Thread:  any, until cmds_runtime_stop() is called. An `id` of no such metric: nothing happens.
+ */
+CMDS_API void cmds_metric_add(struct cmds_runtime *runtime, uint32_t id, int64_t number);
+/** One value of a histogram. Thread: as cmds_metric_add(), and likewise. */
+CMDS_API void cmds_metric_record(struct cmds_runtime *runtime, uint32_t id, uint64_t number);
+
 CMDS_END_
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/count.h"
 #include "machine/process.h"
+#include "telemetry/own.h"
 #include "telemetry/reading.h"
 
 enum {
@@ -110,6 +111,9 @@ int cmds_telemetry_read(
     }
     if (reading.code == 0) {
         cmdi_read_scopes(&reading);
+    }
+    if (reading.code == 0) {
+        cmdi_read_own(&reading);
     }
     return reading.code;
 }

@@ -44,11 +44,18 @@ void cmdi_reading_real(struct cmdi_reading *reading, const struct cmds_metric *m
     reading_tell(reading, metric, &(struct cmds_point){.real = value});
 }
 
+void cmdi_reading_histogram(struct cmdi_reading *reading, const struct cmds_metric *metric,
+        const struct cmds_distribution *distribution)
+{
+    CMDI_ASSERT(metric->kind == CMDS_METRIC_HISTOGRAM);
+    reading_tell(reading, metric, &(struct cmds_point){.distribution = distribution});
+}
+
 static void reading_part(struct cmdi_reading *reading, const struct cmds_metric *metric,
         uint64_t value, uint32_t per_unit)
 {
     if (metric->is_real) {
-        cmdi_reading_real(reading, metric, (double)value / per_unit);
+        cmdi_reading_real(reading, metric, (double)(int64_t)value / per_unit);
     } else {
         CMDI_ASSERT(per_unit == 1);
         cmdi_reading_integer(reading, metric, (int64_t)value);

@@ -66,12 +66,15 @@ static void telemetry_free(struct cmdi_telemetry *telemetry)
     for (uint32_t i = 0; i < count; i++) {
         scope_free(telemetry->scopes[i]);
     }
+    struct cmdi_own *own = atomic_load(&telemetry->own);
+    if (own != NULL) {
+        telemetry->free_own(own);
+    }
     (void)pthread_mutex_destroy(&telemetry->lock);
     free(telemetry);
 }
 
-/* Of a runtime that has counted nothing there is none. */
-static struct cmdi_telemetry *telemetry_of(struct cmds_runtime *runtime)
+struct cmdi_telemetry *cmdi_telemetry_of(struct cmds_runtime *runtime)
 {
     pthread_mutex_lock(&runtime->lock);
     struct cmdi_telemetry *telemetry = atomic_load(&runtime->telemetry);
@@ -120,7 +123,7 @@ static struct cmdi_scope *scope_add(
 struct cmdi_scope *cmdi_scope_find(
         struct cmds_runtime *runtime, enum cmdi_scope_kind kind, const char *name)
 {
-    struct cmdi_telemetry *telemetry = telemetry_of(runtime);
+    struct cmdi_telemetry *telemetry = cmdi_telemetry_of(runtime);
     if (telemetry == NULL) {
         return NULL;
     }

@@ -51,12 +51,19 @@ struct cmdi_scope {
     uint64_t *past;           // [places][row_count]: counters, gauges are 0. Under the lock.
 };
 
+struct cmdi_own;
 struct cmdi_telemetry {
     pthread_mutex_t lock; // Of adding a scope.
     _Atomic uint32_t scope_count;
     struct cmdi_scope *scopes[CMDI_SCOPES_MAX]; // The first scope_count, which any thread reads.
     uint32_t shard_count;
+    // Metrics of the program, see own.h, which makes it when one is defined. Set once, under the lock.
+    _Atomic(struct cmdi_own *) own;
+    void (*free_own)(struct cmdi_own *own);
 };
+
+/** Of a runtime that has counted nothing it is made now. Thread: any. Returns: NULL without memory. */
+struct cmdi_telemetry *cmdi_telemetry_of(struct cmds_runtime *runtime);
 
 /** All zero is one that counts for nobody. */
 struct cmdi_tally {
