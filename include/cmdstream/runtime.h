@@ -30,6 +30,7 @@
 CMDS_BEGIN_
 
 struct cmds_runtime;
+struct cmds_trace_options;
 
 enum {
     CMDS_SHARDS_PER_CORE = 0,
@@ -98,6 +99,8 @@ struct cmds_runtime_options {
     // nobody wants them. See log.h for ready-made ones.
     void (*on_record)(void *context, const struct cmds_log_record *record);
     void *record_context;
+    // What is recorded of traces, see trace.h. Copied. NULL: contexts are passed on, and that is all.
+    const struct cmds_trace_options *trace;
 };
 #ifdef __cplusplus
 #define CMDS_RUNTIME_OPTIONS_INIT cmds_detail::sized<struct cmds_runtime_options>()

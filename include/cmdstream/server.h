@@ -230,6 +230,12 @@ struct cmds_server_options {
     // The label "cmdstream.name" of its metrics, see telemetry.h: at most 127 printable ASCII
     // characters. Copied. Servers of one name, or without one, are added up. NULL: no label.
     const char *name;
+    // Whether a trace is sampled is not for its peer to say: it is as of one that begins here, see
+    // trace.h. For servers whose peers are strangers.
+    bool resample_traces;
+    uint8_t unused3;
+    uint16_t unused4;
+    uint32_t unused5;
 };
 #ifdef __cplusplus
 CMDS_END_

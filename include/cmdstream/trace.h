@@ -14,6 +14,7 @@
 CMDS_BEGIN_
 
 struct cmds_call;
+struct cmds_runtime;
 struct cmds_type;
 
 enum {
@@ -108,6 +109,69 @@ struct cmds_span {
     struct cmds_span_event events[CMDS_SPAN_EVENTS_MAX];
     uint8_t attributes[CMDS_SPAN_ATTRIBUTES_MAX]; // For cmds_span_attribute().
 };
+
+/**
+ * What a runtime records: a span "Invoke T" of each sampled command that a server executes, and "Send
+ * T" of each that a group sends with a sampled context. Start from CMDS_TRACE_OPTIONS_INIT. A field left
+ * at zero takes the default beside it.
+ *
+ * A trace is sampled if the context says so; one that begins here by ratio and rate. Types, keys and
+ * names are kept until cmds_runtime_stop(): protocols of servers and groups too.
+ */
+struct cmds_trace_options {
+    uint32_t struct_size; // Set by CMDS_TRACE_OPTIONS_INIT.
+    // Spans that wait for cmds_span_take(), of each shard; what is beyond them is dropped and counted. A
+    // power of two, 16 to 1048576. Default 4096, 2 MiB a shard.
+    uint32_t span_count;
+    uint32_t span_rate_max; // Traces that begin in a second, on each shard. Default 1000.
+    uint32_t unused;
+    // Of commands that come without a context, so many begin a trace: above 0 to 1. By the trace's id,
+    // as others do. Default 1: all, up to span_rate_max. Below 0: none.
+    double root_ratio;
+    /**
+     * A span is over, and about to be kept: its last chance for attributes, see cmds_span_set(). Runs
+     * on the thread that has ended it, mostly a shard. May be NULL.
+     */
+    void (*on_span_end)(void *context, struct cmds_span *span);
+    void *context;
+};
+#ifdef __cplusplus
+#define CMDS_TRACE_OPTIONS_INIT cmds_detail::sized<struct cmds_trace_options>()
+#else
+#define CMDS_TRACE_OPTIONS_INIT                                                                    \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_trace_options)                                           \
+    }
+#endif
+
+/**
+ * Takes spans that are over, in no order, and makes room for further ones. A call that outlives its
+ * server leaves none.
+ *
+ * Owner:   copies into `out`.
+ * Thread:  any, one at a time; until cmds_runtime_stop() is called.
+ * Returns: how many; 0 also without cmds_runtime_options.trace, and in a forked child.
+ */
+CMDS_API uint32_t cmds_span_take(
+        struct cmds_runtime *runtime, struct cmds_span *out, uint32_t count_max);
+/** Spans that found no room. Thread: any, until cmds_runtime_stop() is called. */
+CMDS_API uint64_t cmds_span_dropped(const struct cmds_runtime *runtime);
+
+/**
+ * The span of a call, while it is open: for cmds_span_set(). The call's shard writes to it as well, so
+ * it is for that thread alone.
+ *
+ * Thread:  the call's shard.
+ * Returns: NULL: it is not sampled.
+ */
+CMDS_API struct cmds_span *cmds_call_span(struct cmds_call *call);
+/**
+ * Notes in the call's span that something has happened, now. Without a span it does nothing.
+ *
+ * Owner:   keeps `static_name` as long as there are spans.
+ * Thread:  any that holds a reference or runs the exec function.
+ */
+CMDS_API void cmds_call_event(struct cmds_call *call, const char *static_name);
 
 /**
  * Adds an attribute, a string; what does not fit is counted in dropped_attributes. A key that is there

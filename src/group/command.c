@@ -113,7 +113,8 @@ static inline int group_send_whole(struct cmds_group *group, struct cmdi_group_s
 
 /* Breaker and hooks first. `kept`: where it stays if there is no room; NULL: nowhere. */
 static int group_send_tracked(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmdi_command *command, struct cmds_send_options *how, struct cmdi_kept *kept)
+        struct cmdi_command *command, struct cmds_send_options *how, const struct cmds_span *span,
+        struct cmdi_kept *kept)
 {
     struct cmdi_track *track = NULL;
     const void *value = cmdi_group_untraced(command->type, command->value).value;
@@ -123,8 +124,11 @@ static int group_send_tracked(struct cmds_group *group, struct cmdi_group_shard 
     }
     int code = kept != NULL && kept->is_kept
                        ? cmdi_track_begin_again(group, group_shard, kept, &track)
-                       : cmdi_track_begin(
-                                 group, group_shard, command, how->deadline_ms, how->data, &track);
+                       : cmdi_track_begin(group, group_shard, command, how->deadline_ms, how->data,
+                                 span, &track);
+    if (CMDI_UNLIKELY(code < 0 && !group->tracker.is_used)) {
+        return group_send_whole(group, group_shard, command, how); // There is no room for the span.
+    }
     if (CMDI_UNLIKELY(code < 0)) {
         return cmdi_group_keep_failed(group, group_shard, code, 0);
     }
@@ -147,7 +151,8 @@ static int group_send_tracked(struct cmds_group *group, struct cmdi_group_shard 
 }
 
 static inline int group_send_taken(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmds_message message, struct cmds_send_options *how, const struct cmdi_send_end *end)
+        struct cmds_message message, struct cmds_send_options *how, const struct cmds_span *span,
+        const struct cmdi_send_end *end)
 {
     struct cmdi_command command;
     int code = cmdi_group_measure(group, message, &command);
@@ -166,8 +171,8 @@ static inline int group_send_taken(struct cmds_group *group, struct cmdi_group_s
         }
         how->ticket = NULL;
     }
-    if (CMDI_UNLIKELY(group->tracker.is_used)) {
-        return group_send_tracked(group, group_shard, &command, how, end->kept);
+    if (CMDI_UNLIKELY(group->tracker.is_used || span != NULL)) {
+        return group_send_tracked(group, group_shard, &command, how, span, end->kept);
     }
     return group_send_whole(group, group_shard, &command, how);
 }
@@ -177,9 +182,10 @@ static __attribute__((noinline)) int group_send_traced(struct cmds_group *group,
         struct cmdi_group_shard *group_shard, struct cmds_message message,
         struct cmds_send_options *how, const struct cmdi_send_end *end)
 {
-    struct cmdi_traced_value value;
-    cmdi_group_trace(group, how->trace, &message, &value);
-    return group_send_taken(group, group_shard, message, how, end);
+    struct cmdi_traced_send send;
+    cmdi_group_trace(group, how->trace, &message, &send);
+    return group_send_taken(
+            group, group_shard, message, how, send.is_sampled ? &send.span : NULL, end);
 }
 
 /* Inside the group: on a shard of it, or entered. */
@@ -193,7 +199,7 @@ static inline int group_send_inside(struct cmds_group *group, struct cmdi_group_
         return code;
     }
     return CMDI_LIKELY(mine.trace == NULL)
-                   ? group_send_taken(group, group_shard, message, &mine, end)
+                   ? group_send_taken(group, group_shard, message, &mine, NULL, end)
                    : group_send_traced(group, group_shard, message, &mine, end);
 }
 

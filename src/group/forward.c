@@ -466,17 +466,21 @@ static int forward_measure(struct cmds_group *group, struct cmds_message message
 
 /* Breaker and hooks first, if there are any. `group_shard`: as cmdi_track_begin(). */
 static int forward_track(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmdi_command *command, const struct cmds_call *call, struct cmdi_track **track)
+        struct cmdi_command *command, const struct cmds_call *call, const struct cmds_span *span,
+        struct cmdi_track **track)
 {
     uint64_t now_ms = cmdi_call_shard(call)->now_ms;
     uint32_t left_ms = CMDS_NEVER;
-    if (CMDI_LIKELY(!group->tracker.is_used)) {
+    if (CMDI_LIKELY(!group->tracker.is_used && span == NULL)) {
         return 0;
     }
     if (command->deadline_ms - now_ms < CMDS_NEVER) {
         left_ms = command->deadline_ms > now_ms ? (uint32_t)(command->deadline_ms - now_ms) : 0;
     }
-    int code = cmdi_track_begin(group, group_shard, command, left_ms, NULL, track);
+    int code = cmdi_track_begin(group, group_shard, command, left_ms, NULL, span, track);
+    if (code < 0 && !group->tracker.is_used) {
+        return 0; // There is no room for the span.
+    }
     if (code == 0 && (*track)->tracked.until_ms < command->deadline_ms) {
         command->deadline_ms = (*track)->tracked.until_ms;
     }
@@ -506,19 +510,20 @@ static int forward_elsewhere(struct cmds_group *group, struct cmds_message messa
         struct cmds_call *call, cmds_forward_fn on_result)
 {
     struct cmdi_command command;
-    struct cmdi_traced_value value;
+    struct cmdi_traced_send send;
     if (cmdi_group_is_closing(group)) {
         return CMDS_E_CLOSED;
     }
+    send.is_sampled = false;
     if (cmds_call_trace(call) != NULL) {
-        cmdi_group_trace(group, cmds_call_trace(call), &message, &value);
+        cmdi_group_trace(group, cmds_call_trace(call), &message, &send);
     }
     int code = forward_measure(group, message, call, &command);
     if (code < 0) {
         return code;
     }
     struct cmdi_track *track = NULL;
-    code = forward_track(group, NULL, &command, call, &track);
+    code = forward_track(group, NULL, &command, call, send.is_sampled ? &send.span : NULL, &track);
     if (code < 0) {
         return code;
     }
@@ -540,13 +545,14 @@ static int forward_refused_here(struct cmdi_group_shard *group_shard,
 }
 
 static inline int forward_from_here(struct cmdi_group_shard *group_shard,
-        struct cmds_message message, struct cmds_call *call, cmds_forward_fn on_result)
+        struct cmds_message message, struct cmds_call *call, const struct cmds_span *span,
+        cmds_forward_fn on_result)
 {
     struct cmdi_command command;
     struct cmdi_track *track = NULL;
     int code = forward_measure(group_shard->group, message, call, &command);
     if (CMDI_LIKELY(code == 0)) {
-        code = forward_track(group_shard->group, group_shard, &command, call, &track);
+        code = forward_track(group_shard->group, group_shard, &command, call, span, &track);
     }
     if (CMDI_UNLIKELY(code < 0)) {
         return code;
@@ -561,9 +567,10 @@ static inline int forward_from_here(struct cmdi_group_shard *group_shard,
 static __attribute__((noinline)) int forward_traced(struct cmdi_group_shard *group_shard,
         struct cmds_message message, struct cmds_call *call, cmds_forward_fn on_result)
 {
-    struct cmdi_traced_value value;
-    cmdi_group_trace(group_shard->group, cmds_call_trace(call), &message, &value);
-    return forward_from_here(group_shard, message, call, on_result);
+    struct cmdi_traced_send send;
+    cmdi_group_trace(group_shard->group, cmds_call_trace(call), &message, &send);
+    return forward_from_here(
+            group_shard, message, call, send.is_sampled ? &send.span : NULL, on_result);
 }
 
 /* Of a call for which nothing can be done any more. Returns: 0; why not. */
@@ -595,7 +602,7 @@ int cmds_group_forward(struct cmds_group *group, struct cmds_message message,
     if (CMDI_LIKELY(group_shard != NULL && cmdi_group_shard_is_first(group_shard)) &&
             CMDI_LIKELY(!cmdi_group_is_watched(group) || !cmdi_group_shard_is_out(group_shard))) {
         return CMDI_LIKELY(cmds_call_trace(call) == NULL)
-                       ? forward_from_here(group_shard, message, call, on_result)
+                       ? forward_from_here(group_shard, message, call, NULL, on_result)
                        : forward_traced(group_shard, message, call, on_result);
     }
     if (!cmdi_group_enter(group)) {

@@ -135,7 +135,7 @@ static int group_fill(struct cmds_group *group, const struct cmds_group_options 
 {
     const struct cmds_protocol *protocol = options->protocol;
     if (group_copy_strings(group, options) < 0 ||
-            cmdi_tracker_init(&group->tracker, options, NULL) < 0 ||
+            cmdi_tracker_init(&group->tracker, options, group->runtime->spans != NULL, NULL) < 0 ||
             cmdi_guard_init(&group->guard, options, NULL) < 0 ||
             cmdi_type_table_init(&group->commands, protocol->commands, protocol->command_count) <
                     0 ||

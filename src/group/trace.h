@@ -1,30 +1,46 @@
 /* SPDX-License-Identifier: MIT */
-/* A command that goes out with the context of a trace, if its protocol has a traced type for it. */
+/*
+ * A command that goes out with the context of a trace, if its protocol has a traced type for it; and its
+ * span, if the trace is sampled.
+ */
 #ifndef CMDI_GROUP_TRACE_H
 #define CMDI_GROUP_TRACE_H
 
 #include <stdbool.h>
 
 #include "codec/protocol.h"
+#include "shard/spans.h"
 #include "telemetry/trace.h"
 
 struct cmds_group;
+struct cmdi_client;
 
-/** A value of a traced type, on the stack of the send: what is encoded is encoded before it returns. */
-struct cmdi_traced_value {
+/**
+ * A send with a context, on its stack: what is encoded is encoded before it returns. If it is sampled,
+ * the span is begun, and goes into the command's track.
+ */
+struct cmdi_traced_send {
+    struct cmds_trace trace; // What goes out.
+    bool is_sampled;
+    struct cmds_span span; // Valid if it is.
     struct cmdi_carrier carrier;
-    _Alignas(16) uint8_t bytes[CMDI_TRACED_SIZE_MAX];
+    _Alignas(16) uint8_t bytes[CMDI_TRACED_SIZE_MAX]; // A value of the traced type.
 };
 
 /**
- * If the protocol carries `message` with a context, it is that from here on, with `trace` in it.
+ * A command is about to be sent with `trace`. If the protocol carries `message` with a context, it is
+ * that from here on.
  *
- * Owner: it points into `value`, and to what both pointed to.
+ * Owner:   it points into `send`, and to what both pointed to.
+ * Thread:  any that is inside the group.
  */
 void cmdi_group_trace(const struct cmds_group *group, const struct cmds_trace *trace,
-        struct cmds_message *message, struct cmdi_traced_value *value);
-
+        struct cmds_message *message, struct cmdi_traced_send *send);
 /** What hooks see: of a traced type the command that it carries. */
 struct cmds_message cmdi_group_untraced(const struct cmds_type *type, const void *value);
+
+/** The span of a command that was sent to `client` (NULL: of none) is over. Thread: any inside. */
+void cmdi_group_span_end(const struct cmds_group *group, struct cmds_span *span,
+        const struct cmdi_client *client, const struct cmds_result *result);
 
 #endif

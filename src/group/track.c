@@ -13,17 +13,19 @@
 #include "ring/clock.h"
 
 int cmdi_tracker_init(struct cmdi_tracker *tracker, const struct cmds_group_options *options,
-        struct cmds_error *error)
+        bool has_spans, struct cmds_error *error)
 {
     int code = cmdi_hooks_take(&tracker->hooks, options, error);
     tracker->breaker = options->breaker;
     tracker->is_used = tracker->hooks.count > 0 || tracker->breaker != NULL;
+    tracker->has_spans = has_spans;
     return code;
 }
 
 size_t cmdi_track_size(const struct cmdi_tracker *tracker)
 {
-    return sizeof(struct cmdi_track) + tracker->hooks.count * sizeof(void *);
+    return sizeof(struct cmdi_track) + tracker->hooks.count * sizeof(void *) +
+           (tracker->has_spans ? sizeof(struct cmds_span) : 0);
 }
 
 /* --- The beginning ---------------------------------------------------------------------------- */
@@ -72,6 +74,7 @@ static int track_make(
         return cmdi_pool_lack(&stock->pool);
     }
     track->group = group;
+    track->span = NULL;
     *out = track;
     return 0;
 }
@@ -102,13 +105,22 @@ static int track_ask(struct cmdi_track *track, const struct cmdi_command *comman
     return code;
 }
 
+static void track_take_span(struct cmdi_track *track, const struct cmds_span *span, size_t size)
+{
+    const struct cmdi_tracker *tracker = &track->group->tracker;
+    CMDI_ASSERT(tracker->has_spans);
+    track->span = (struct cmds_span *)(void *)&track->users[tracker->hooks.count];
+    *track->span = *span;
+    track->span->size = (uint32_t)size; // Of the body, until the end knows the rest.
+}
+
 int cmdi_track_begin(struct cmds_group *group, struct cmdi_group_shard *group_shard,
         const struct cmdi_command *command, uint32_t deadline_ms, void *data,
-        struct cmdi_track **out)
+        const struct cmds_span *span, struct cmdi_track **out)
 {
     struct cmdi_tracker *tracker = &group->tracker;
     uint64_t permit;
-    CMDI_ASSERT_SLOW(tracker->is_used);
+    CMDI_ASSERT_SLOW(tracker->is_used || span != NULL);
     int code = track_allow(tracker, &permit);
     if (CMDI_UNLIKELY(code < 0)) {
         return code;
@@ -126,6 +138,9 @@ int cmdi_track_begin(struct cmds_group *group, struct cmdi_group_shard *group_sh
         tracked_count(tracker, &track->tracked, CMDS_BREAKER_IGNORED, 0);
         cmdi_stock_give_back(&track->stocked);
         return code;
+    }
+    if (CMDI_UNLIKELY(span != NULL)) {
+        track_take_span(track, span, command->body_size);
     }
     *out = track;
     return 0;
@@ -162,7 +177,7 @@ int cmdi_track_begin_again(struct cmds_group *group, struct cmdi_group_shard *gr
 
 void cmdi_track_keep(struct cmdi_track *track, struct cmdi_kept *kept)
 {
-    CMDI_ASSERT(!kept->is_kept);
+    CMDI_ASSERT(!kept->is_kept && track->span == NULL); // A sender's have no context.
     kept->is_kept = true;
     kept->tracked = track->tracked;
     memcpy(kept->users, track->users, track->group->tracker.hooks.count * sizeof(void *));
@@ -188,10 +203,19 @@ static struct cmds_result track_refusal(int code)
     return (struct cmds_result){.error = code, .last = true, .text = cmds_error_text(code)};
 }
 
+/* Of a command that no connection has taken, or that says no more. */
+static void track_end_span(struct cmdi_track *track, const struct cmds_result *result)
+{
+    if (CMDI_UNLIKELY(track->span != NULL)) {
+        cmdi_group_span_end(track->group, track->span, NULL, result);
+    }
+}
+
 void cmdi_track_refuse(struct cmdi_track *track, const void *value, int code)
 {
     struct cmds_result result = track_refusal(code);
     track->tracked.command.value = value;
+    track_end_span(track, &result);
     tracked_tell(&track->group->tracker, &track->tracked, track->users, &result);
     cmdi_stock_give_back(&track->stocked);
 }
@@ -210,6 +234,7 @@ void cmdi_track_end_one_way(struct cmdi_track *track)
     struct cmdi_tracker *tracker = &track->group->tracker;
     struct cmds_result result = {.last = true, .text = ""};
     tracked_count(tracker, &track->tracked, CMDS_BREAKER_IGNORED, 0);
+    track_end_span(track, &result);
     cmdi_hooks_tell(&tracker->hooks, &track->tracked.command, track->users, &result);
     cmdi_stock_give_back(&track->stocked);
 }
@@ -220,6 +245,11 @@ void cmdi_track_see(struct cmdi_track *track, const struct cmds_result *result)
     command->sequence = result->sequence;
     command->client = result->client;
     command->result_count += result->error == 0;
+    if (CMDI_UNLIKELY(track->span != NULL) && result->last) {
+        const struct cmdi_client *client =
+                result->sequence != 0 ? track->group->clients[result->client] : NULL;
+        cmdi_group_span_end(track->group, track->span, client, result);
+    }
     tracked_tell(&track->group->tracker, &track->tracked, track->users, result);
     if (CMDI_LIKELY(result->last)) {
         cmdi_stock_give_back(&track->stocked);

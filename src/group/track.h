@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a group with hooks or a circuit breaker keeps of each command, from before it is sent to its
- * end. All other groups have none of this, and no command of theirs pays for it.
+ * end; and any group of one whose trace is sampled. All others have none of this, and do not pay for it.
  *
  * The record stands between the connection and the callback of the program, in an object of the
  * shard's stock, or of the group's for all other threads.
@@ -34,6 +34,7 @@ struct cmdi_track {
     struct cmds_group *group;
     cmds_result_fn on_result; // Of the program, with its context.
     void *context;
+    struct cmds_span *span; // Behind `users`. NULL: it is not sampled.
     struct cmdi_tracked tracked;
     void *users[]; // One for each hooks.
 };
@@ -47,15 +48,16 @@ struct cmdi_kept {
 
 /** Of a group. Constant, but for the atomic. */
 struct cmdi_tracker {
-    bool is_used;
+    bool is_used;   // By hooks or a breaker: every command has a track.
+    bool has_spans; // A command may have a span, and then a track.
     struct cmdi_hooks hooks;
     struct cmds_breaker *breaker; // NULL: none.
     _Atomic uint64_t not_allowed; // Commands that the breaker refused.
 };
 
-/** Thread: setup. Returns: 0; -EINVAL, -E2BIG: an option. */
+/** Thread: setup. `has_spans`: the runtime keeps them. Returns: 0; -EINVAL, -E2BIG: an option. */
 int cmdi_tracker_init(struct cmdi_tracker *tracker, const struct cmds_group_options *options,
-        struct cmds_error *error);
+        bool has_spans, struct cmds_error *error);
 /** Bytes of a track. */
 size_t cmdi_track_size(const struct cmdi_tracker *tracker);
 
@@ -63,14 +65,15 @@ size_t cmdi_track_size(const struct cmdi_tracker *tracker);
  * A command is about to be sent: asks the breaker and the hooks.
  *
  * `group_shard`: of the caller's shard, whose connections will take it; NULL: the caller is on any
- * other thread and has entered the group. `deadline_ms`: what it has, or CMDS_NEVER.
+ * other thread and has entered the group. `deadline_ms`: what it has, or CMDS_NEVER. `span`: copied;
+ * NULL: it is not sampled.
  *
  * Returns: 0, and *track ends by cmdi_track_see(), _refuse() or _end_one_way(); else what the send
  * returns.
  */
 int cmdi_track_begin(struct cmds_group *group, struct cmdi_group_shard *group_shard,
         const struct cmdi_command *command, uint32_t deadline_ms, void *data,
-        struct cmdi_track **track);
+        const struct cmds_span *span, struct cmdi_track **track);
 /** The same for one that was kept, which it is no longer. */
 int cmdi_track_begin_again(struct cmds_group *group, struct cmdi_group_shard *group_shard,
         struct cmdi_kept *kept, struct cmdi_track **track);

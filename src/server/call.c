@@ -44,6 +44,9 @@ static void call_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
     (void)now_ms;
     struct cmds_call *call = CMDI_CONTAINER(timer, struct cmds_call, deadline);
     if (!atomic_load(&call->cancelled) && !atomic_load(&call->finished)) {
+        if (call->trace != NULL) {
+            cmdi_call_trace_failed(call, CMDS_E_TIMEOUT);
+        }
         CMDI_COUNT(&call->connection->server_shard->counters, exec_timeouts, 1);
     }
     cmdi_call_cancel(call);
@@ -269,6 +272,9 @@ void cmdi_call_failed_as(struct cmds_call *call, int code, const char *text, boo
         return; // Dealt with, or nobody cares.
     }
     call->flags |= CMDI_CALL_FAILED;
+    if (CMDI_UNLIKELY(call->trace != NULL)) {
+        cmdi_call_trace_failed(call, code);
+    }
     CMDI_COUNT(&connection->server_shard->counters, exec_errors, 1);
     struct cmds_error error = {.code = code};
     (void)snprintf(error.text, sizeof(error.text), "%s: %s", call->type->schema->name,
@@ -407,7 +413,7 @@ void cmdi_call_end(struct cmds_call *call)
         call_free_kept(call);
     }
     if (CMDI_UNLIKELY(call->trace != NULL)) {
-        cmdi_call_trace_drop(call);
+        cmdi_call_trace_end(call);
     }
     cmdi_pool_release(&server_shard->call_pool, call);
     cmdi_window_call_ended(connection);

@@ -319,8 +319,8 @@ int64_t cmdi_exec_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fram
         return exec_proto_error(connection, frame, -ENOMEM, NULL);
     }
     call->command = (const uint8_t *)value + entry->command_offset;
-    if (CMDI_UNLIKELY(entry->command != entry->type)) {
-        cmdi_call_trace_take(call, entry, value);
+    if (CMDI_UNLIKELY((entry->command != entry->type) | (conn->shard->spans != NULL))) {
+        cmdi_call_trace_take(call, entry, value, frame->header_size + (size_t)used);
     }
     CMDI_COUNT(&connection->server_shard->counters, commands_received, 1);
     exec_run(call);

@@ -33,7 +33,9 @@ static int core_take_options(struct cmdi_server_core *core,
     struct cmds_server_options *mine = &core->options;
     int code = cmdi_options_take(mine, sizeof(*mine), options, "cmds_server_options", error);
     code = code < 0 ? code
-                    : cmdi_unused_check(mine->unused | mine->unused2, "cmds_server_options", error);
+                    : cmdi_unused_check(mine->unused | mine->unused2 | mine->unused3 |
+                                                mine->unused4 | mine->unused5,
+                              "cmds_server_options", error);
     if (code < 0) {
         return code;
     }

@@ -18,6 +18,7 @@
 #include "base/assert.h"
 #include "codec/protocol.h"
 #include "server/call.h"
+#include "server/trace.h"
 #include "server/window.h"
 #include "wire/frame.h"
 
@@ -108,6 +109,9 @@ static int result_send_here(struct cmds_call *call, const struct result_frame *f
     }
     result_write(call, frame, out);
     cmdi_conn_commit(conn, frame->size);
+    if (CMDI_UNLIKELY(call->trace != NULL)) {
+        cmdi_call_trace_result(call, frame->type, frame->size);
+    }
     call->sent_here++;
     CMDI_COUNT(&call->connection->server_shard->counters, results_sent, 1);
     if (CMDI_UNLIKELY(!(call->flags & CMDI_CALL_RUNNING))) {
@@ -153,6 +157,9 @@ static int result_leave(struct cmds_call *call, const struct result_frame *frame
     }
     memcpy(out, &record, sizeof(record));
     result_write(call, frame, out + sizeof(record));
+    if (CMDI_UNLIKELY(call->trace != NULL)) {
+        cmdi_call_trace_result(call, frame->type, frame->size);
+    }
     cmdi_inbox_commit(inbox, sizeof(record) + frame->size);
     atomic_fetch_add_explicit(&call->sent_elsewhere, 1, memory_order_relaxed);
     cmdi_inbox_post(inbox);

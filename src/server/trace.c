@@ -9,8 +9,10 @@
 #include <string.h>
 
 #include "codec/protocol.h"
+#include "ring/clock.h"
 #include "server/call.h"
 #include "server/window.h"
+#include "shard/spans.h"
 #include "telemetry/trace.h"
 
 /* --- Its texts -------------------------------------------------------------------------------- */
@@ -86,19 +88,119 @@ static struct cmds_map trace_carrier(const struct cmds_type *traced, const void 
     return map;
 }
 
+/* Returns: it has a context, which may have to be sampled. */
+static bool trace_is_sampled(struct cmds_call *call, bool has_context, struct cmds_trace *context)
+{
+    struct cmdi_shard *shard = call->connection->server_shard->shard;
+    struct cmdi_spans *spans = shard->spans;
+    if (spans == NULL) {
+        return false;
+    }
+    if (!has_context) {
+        return cmdi_spans_root(spans, shard->now_ms, context);
+    }
+    if (call->core->options.resample_traces) {
+        bool is_sampled = cmdi_spans_again(spans, shard->now_ms, context);
+        context->flags = is_sampled ? CMDS_TRACE_SAMPLED : 0;
+    }
+    return cmdi_trace_is_set(context);
+}
+
+static void trace_begin(struct cmds_call *call, struct cmdi_call_trace *trace, size_t size)
+{
+    struct cmds_span *span = &trace->span;
+    const char *peer = call->connection->peer;
+    cmdi_span_begin(span, CMDS_SPAN_SERVER, &trace->trace);
+    span->start_ns = call->received_ns;
+    span->type = call->type;
+    span->sequence = call->sequence;
+    span->size = (uint32_t)size;
+    memcpy(span->peer, peer, strnlen(peer, sizeof(span->peer) - 1));
+    atomic_store_explicit(&trace->event_count, 0, memory_order_relaxed);
+    atomic_store_explicit(&trace->result_count, 0, memory_order_relaxed);
+}
+
 void cmdi_call_trace_take(
-        struct cmds_call *call, const struct cmdi_type_entry *entry, const void *value)
+        struct cmds_call *call, const struct cmdi_type_entry *entry, const void *value, size_t size)
 {
     struct cmds_trace context;
-    if (!cmdi_trace_from_map(&context, trace_carrier(entry->type, value))) {
+    bool is_traced = entry->type != entry->command;
+    bool has_context =
+            is_traced && cmdi_trace_from_map(&context, trace_carrier(entry->type, value));
+    bool is_sampled = trace_is_sampled(call, has_context, &context);
+    if (!has_context && !is_sampled) {
         return;
     }
     struct cmdi_call_trace *trace = cmdi_pool_acquire(&call->connection->server_shard->trace_pool);
-    if (trace != NULL) {
-        trace->trace = context;
-        trace_keep_text(call, trace);
-        call->trace = trace;
+    if (trace == NULL) {
+        return;
     }
+    call->trace = trace;
+    trace->trace = context;
+    trace->is_sampled = is_sampled;
+    trace_keep_text(call, trace);
+    if (is_sampled) {
+        trace_begin(call, trace, size);
+        trace->span.flags = (uint8_t)((has_context ? CMDS_SPAN_REMOTE_PARENT : 0) |
+                                      (is_traced ? CMDS_SPAN_TRACED : 0));
+    }
+}
+
+/* --- What happens to it ----------------------------------------------------------------------- */
+
+static void trace_event(struct cmdi_call_trace *trace, const struct cmds_span_event *event)
+{
+    uint32_t index = atomic_fetch_add_explicit(&trace->event_count, 1, memory_order_relaxed);
+    if (index < CMDS_SPAN_EVENTS_MAX) {
+        trace->span.events[index] = *event; // Seen by the end: whoever writes it has a reference.
+        trace->span.events[index].time_ns = cmdi_now_ns();
+    }
+}
+
+void cmdi_call_trace_result(struct cmds_call *call, const struct cmds_type *type, size_t size)
+{
+    struct cmdi_call_trace *trace = call->trace;
+    if (trace->is_sampled) {
+        uint32_t before = atomic_fetch_add_explicit(&trace->result_count, 1, memory_order_relaxed);
+        trace_event(trace, &(struct cmds_span_event){
+                                   .type = type, .number = before + 1, .size = (uint32_t)size});
+    }
+}
+
+void cmds_call_event(struct cmds_call *call, const char *static_name)
+{
+    struct cmdi_call_trace *trace = call->trace;
+    if (trace != NULL && trace->is_sampled) {
+        trace_event(trace, &(struct cmds_span_event){.name = static_name});
+    }
+}
+
+void cmdi_call_trace_failed(struct cmds_call *call, int code)
+{
+    struct cmdi_call_trace *trace = call->trace;
+    if (trace->is_sampled && trace->span.error == 0) {
+        trace->span.error = code;
+    }
+}
+
+/* --- The end ---------------------------------------------------------------------------------- */
+
+void cmdi_call_trace_end(struct cmds_call *call)
+{
+    struct cmdi_call_trace *trace = call->trace;
+    struct cmds_span *span = &trace->span;
+    if (trace->is_sampled) {
+        uint32_t events = atomic_load_explicit(&trace->event_count, memory_order_acquire);
+        uint32_t kept = events < CMDS_SPAN_EVENTS_MAX ? events : CMDS_SPAN_EVENTS_MAX;
+        uint32_t dropped = events - kept;
+        span->event_count = (uint8_t)kept;
+        span->dropped_events = (uint16_t)(dropped < UINT16_MAX ? dropped : UINT16_MAX);
+        if (!atomic_load(&call->finished) && call->type->one_way == 0) {
+            cmdi_call_trace_failed(call, CMDS_E_GONE); // Unless something else has ended it.
+        }
+        cmdi_spans_end(call->connection->server_shard->shard->spans, span);
+    }
+    cmdi_call_trace_drop(call);
 }
 
 void cmdi_call_trace_drop(struct cmds_call *call)
@@ -109,7 +211,14 @@ void cmdi_call_trace_drop(struct cmds_call *call)
     call->trace = NULL;
 }
 
+/* --- What a program sees ---------------------------------------------------------------------- */
+
 const struct cmds_trace *cmds_call_trace(const struct cmds_call *call)
 {
     return call->trace != NULL ? &call->trace->trace : NULL;
+}
+
+struct cmds_span *cmds_call_span(struct cmds_call *call)
+{
+    return call->trace != NULL && call->trace->is_sampled ? &call->trace->span : NULL;
 }

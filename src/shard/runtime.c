@@ -20,6 +20,7 @@
 #include "ring/output.h"
 #include "ring/thread.h"
 #include "shard/drive.h"
+#include "shard/spans.h"
 
 enum {
     RUNTIME_SPIN_US = 100,
@@ -226,13 +227,35 @@ static void runtime_free(struct cmds_runtime *runtime)
         runtime->free_telemetry(telemetry);
     }
     for (uint32_t i = 0; i < runtime->shard_count; i++) {
+        cmdi_spans_destroy(runtime->shards[i]->spans);
         cmdi_shard_destroy(runtime->shards[i]);
     }
+    cmdi_spans_destroy(runtime->spans);
     cmdi_workers_fini(&runtime->workers);
     (void)pthread_mutex_destroy(&runtime->walk_lock);
     (void)pthread_mutex_destroy(&runtime->lock);
     free(runtime->shards);
     free(runtime);
+}
+
+static int runtime_make_spans(struct cmds_runtime *runtime,
+        const struct cmds_trace_options *options, struct cmds_error *error)
+{
+    struct cmds_trace_options mine;
+    if (options == NULL) {
+        return 0;
+    }
+    int code = cmdi_trace_options_take(&mine, options, error);
+    if (code < 0) {
+        return code;
+    }
+    runtime->spans = cmdi_spans_create(&mine, true);
+    bool has_all = runtime->spans != NULL;
+    for (uint32_t i = 0; i < runtime->shard_count && has_all; i++) {
+        runtime->shards[i]->spans = cmdi_spans_create(&mine, false);
+        has_all = runtime->shards[i]->spans != NULL;
+    }
+    return has_all ? 0 : cmdi_fail(error, -ENOMEM, "no memory for %u spans", mine.span_count);
 }
 
 /* On the only thread of a child: it is no shard, though it may have been one. */
@@ -277,6 +300,9 @@ static int runtime_start(struct cmds_runtime **out, const struct cmds_runtime_op
     runtime->workers.stack_size = mine->pool_stack_size;
     if (code == 0) {
         code = runtime_make_shards(runtime, mine, &cpus, error);
+    }
+    if (code == 0) {
+        code = runtime_make_spans(runtime, mine->trace, error);
     }
     if (code == 0) {
         code = cmdi_drive_start(runtime, error);

@@ -39,9 +39,14 @@ struct cmdi_service {
 };
 
 struct cmdi_telemetry;
+struct cmdi_spans;
+
 struct cmds_runtime {
     struct cmdi_shard **shards;
     uint32_t shard_count;
+    uint32_t spans_next; // Whose are taken first. The reader's.
+    // Of threads that are no shard. NULL: none are kept, by shards neither.
+    struct cmdi_spans *spans;
     enum cmdi_drive drive;
     _Atomic uint32_t stopping;
     _Atomic uint32_t serving; // Servers that accept.

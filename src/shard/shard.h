@@ -38,6 +38,7 @@
 #include "shard/work.h"
 
 struct cmdi_shard;
+struct cmdi_spans;
 
 /* --- Mailbox: messages from other threads ----------------------------------------------------- */
 
@@ -153,7 +154,8 @@ struct cmdi_shard {
     struct cmdi_slot *slots;
     uint32_t slot_count, slot_free;
     struct cmdi_shard_counters counters;
-    uint64_t moved_size; // Received and sent by its connections: how busy it is.
+    struct cmdi_spans *spans; // NULL: none are kept.
+    uint64_t moved_size;      // Received and sent by its connections: how busy it is.
     struct cmdi_buffers buffers;
     // Texts of the errors of connections that end. Not counted: they have to be there then.
     struct cmdi_pool error_texts;

@@ -15,7 +15,6 @@ enum {
 };
 
 _Static_assert(sizeof(struct cmds_span_event) == 24 || sizeof(void *) != 8, "eight fit");
-_Static_assert(sizeof(struct cmds_span) == 512 || sizeof(void *) != 8, "a ring has whole lines");
 
 void cmds_span_set(struct cmds_span *span, const char *static_key, struct cmds_string value)
 {

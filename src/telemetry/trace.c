@@ -8,9 +8,6 @@
 
 #include <string.h>
 
-#include "base/assert.h"
-#include "base/time.h"
-
 enum {
     TRACEPARENT_LENGTH = CMDS_TRACEPARENT_SIZE - 1,
     TRACEPARENT_TRACE_ID = 3, // Where each part begins.
@@ -276,47 +273,4 @@ struct cmds_map cmdi_trace_to_map(const struct cmds_trace *trace, struct cmdi_ca
         carrier->pairs[count++] = (struct cmds_pair){baggage_key, trace->baggage};
     }
     return (struct cmds_map){carrier->pairs, count};
-}
-
-/* --- Ids and sampling ------------------------------------------------------------------------- */
-
-void cmdi_trace_id(uint8_t trace_id[16], const uint64_t random[2])
-{
-    const uint64_t words[2] = {random[0], random[1] != 0 ? random[1] : 1};
-    memcpy(trace_id, words, sizeof(words));
-}
-
-void cmdi_span_id(uint8_t span_id[8], uint64_t random)
-{
-    const uint64_t word = random != 0 ? random : 1;
-    memcpy(span_id, &word, sizeof(word));
-}
-
-void cmdi_sampler_init(struct cmdi_sampler *sampler, double ratio, uint32_t rate_max)
-{
-    const double whole = (double)(UINT64_C(1) << 63);
-    CMDI_ASSERT(ratio >= 0 && ratio <= 1);
-    *sampler =
-            (struct cmdi_sampler){.ratio_bound = (uint64_t)(ratio * whole), .rate_max = rate_max};
-}
-
-bool cmdi_sampler_root(struct cmdi_sampler *sampler, const uint8_t trace_id[16], uint64_t now_ms)
-{
-    uint64_t number = 0; // The id's second half, as OpenTelemetry's sampler of ratios takes it.
-    for (size_t i = 8; i < 16; i++) {
-        number = number << 8 | trace_id[i];
-    }
-    if (number >> 1 >= sampler->ratio_bound) {
-        return false;
-    }
-    uint64_t second = now_ms / CMDI_MS_PER_S;
-    if (second != sampler->rate_second) {
-        sampler->rate_second = second;
-        sampler->rate_count = 0;
-    }
-    if (sampler->rate_count >= sampler->rate_max) {
-        return false;
-    }
-    sampler->rate_count++;
-    return true;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Contexts of traces as values: what stands in a carrier, and who is sampled. Bytes in, values out; no
- * clock, no memory. Whatever a peer sends that is no context is dropped here and is never an error of
+ * Contexts of traces as values: what stands in a carrier. Bytes in, values out; no clock, no memory. Whatever a peer sends that is no context is dropped here and is never an error of
  * its command.
  */
 #ifndef CMDI_TELEMETRY_TRACE_H
@@ -42,24 +41,5 @@ bool cmdi_baggage_is_valid(struct cmds_string baggage);
 bool cmdi_trace_from_map(struct cmds_trace *trace, struct cmds_map map);
 /** Owner: the result points into `carrier` and to what `trace` points to. */
 struct cmds_map cmdi_trace_to_map(const struct cmds_trace *trace, struct cmdi_carrier *carrier);
-
-/* --- Ids and sampling ------------------------------------------------------------------------- */
-
-/** Who is sampled, of those that no parent decides. One thread. All zero but `ratio`: as at first. */
-struct cmdi_sampler {
-    uint64_t ratio_bound; // A trace is sampled whose id has 63 bits below it.
-    uint32_t rate_max;    // A second; 0: none is.
-    uint32_t rate_count;  // In the second `rate_second`.
-    uint64_t rate_second;
-};
-
-/** `ratio` 0..1 of the roots, and of these at most `rate_max` a second. */
-void cmdi_sampler_init(struct cmdi_sampler *sampler, double ratio, uint32_t rate_max);
-/** Is the trace with this id, which begins here, sampled? By its id, so that others agree. */
-bool cmdi_sampler_root(struct cmdi_sampler *sampler, const uint8_t trace_id[16], uint64_t now_ms);
-
-/** `random` are random numbers. No id is zero. */
-void cmdi_trace_id(uint8_t trace_id[16], const uint64_t random[2]);
-void cmdi_span_id(uint8_t span_id[8], uint64_t random);
 
 #endif

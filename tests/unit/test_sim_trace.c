@@ -38,6 +38,42 @@ static const struct cmds_type *const commands[] = {&pass_type, &bare_type, &pass
 static const struct cmds_type *const results[] = {&answer_type};
 static const struct cmds_protocol protocol = CMDS_PROTOCOL("trace", commands, results);
 
+/* --- Spans ------------------------------------------------------------------------------------ */
+
+enum {
+    LAST,
+    MIDDLE,
+    USER,
+    PROCESSES,
+    SPANS_MAX = 4 * COMMANDS,
+};
+
+/* Of one process. */
+struct kept {
+    struct cmds_span spans[SPANS_MAX];
+    uint32_t count;
+    uint64_t dropped;
+};
+static struct kept kept[PROCESSES];
+static const struct cmds_trace_options *trace_options; // Of all; NULL: no spans.
+
+static void keep(struct cmds_runtime *runtime, int process)
+{
+    struct kept *at = &kept[process];
+    if (runtime != NULL) {
+        at->count += cmds_span_take(runtime, at->spans + at->count, SPANS_MAX - at->count);
+        at->dropped = cmds_span_dropped(runtime);
+    }
+}
+
+static int start_runtime(struct cmds_runtime **runtime)
+{
+    struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
+    options.shard_count = SHARDS;
+    options.trace = trace_options;
+    return cmds_runtime_start(runtime, &options, NULL);
+}
+
 /* --- The last server: what has come there ------------------------------------------------------ */
 
 struct seen {
@@ -83,6 +119,11 @@ static int last_pass(struct cmds_call *call, const struct pass *pass)
         return code < 0 ? code : cmds_call_after(call, LATER_MS, on_later);
     }
     see(call, pass->number);
+    cmds_call_event(call, "seen");
+    struct cmds_span *span = cmds_call_span(call);
+    if (span != NULL) {
+        cmds_span_set(span, "text", pass->text);
+    }
     return answer_with(call, pass->number);
 }
 
@@ -92,14 +133,25 @@ static int last_bare(struct cmds_call *call, const struct bare *bare)
     return answer_with(call, bare->number);
 }
 
+static bool resample;
+
 static int last_main(void *context)
 {
     static const struct cmds_exec execs[] = {
             CMDS_EXEC(pass, last_pass), CMDS_EXEC(bare, last_bare)};
     struct cmds_server_options options = CMDS_SERVER_OPTIONS_INIT(&protocol, execs);
     (void)context;
+    struct cmds_runtime *runtime = NULL;
+    struct cmds_server *server = NULL;
     options.listen = "0.0.0.0:9000";
-    return cmds_server_main(&options);
+    options.resample_traces = resample;
+    int code = start_runtime(&runtime);
+    code = code < 0 ? code : cmds_server_start(&server, runtime, &options, NULL);
+    cmds_sim_wait_stop();
+    cmds_server_close(server);
+    keep(runtime, LAST);
+    cmds_runtime_stop(runtime);
+    return code;
 }
 
 /* --- The server between ------------------------------------------------------------------------ */
@@ -136,23 +188,22 @@ static int middle_main(void *context)
     static const struct cmds_exec execs[] = {
             CMDS_EXEC(pass, middle_pass), CMDS_EXEC(bare, middle_bare)};
     struct middle *middle = context;
-    struct cmds_runtime_options runtime_options = CMDS_RUNTIME_OPTIONS_INIT;
     struct cmds_server_options options = CMDS_SERVER_OPTIONS_INIT(&protocol, execs);
     struct cmds_group_options group_options = CMDS_GROUP_OPTIONS_INIT(&protocol);
     struct cmds_runtime *runtime = NULL;
     struct cmds_server *server = NULL;
-    runtime_options.shard_count = SHARDS;
     group_options.connect = "last:9000";
     group_options.client_count = middle->client_count;
     options.listen = "0.0.0.0:9000";
     options.receiver = middle;
-    int code = cmds_runtime_start(&runtime, &runtime_options, NULL);
+    int code = start_runtime(&runtime);
     code = code < 0 ? code : cmds_group_open(&middle->group, runtime, &group_options, NULL);
     code = code < 0 ? code : cmds_group_wait(middle->group, 1000, NULL);
     code = code < 0 ? code : cmds_server_start(&server, runtime, &options, NULL);
     cmds_sim_wait_stop();
     cmds_server_close(server);
     cmds_group_close(middle->group, NULL, NULL);
+    keep(runtime, MIDDLE);
     cmds_runtime_stop(runtime);
     return code;
 }
@@ -196,7 +247,6 @@ static const struct cmds_trace *context_of(int64_t number)
 static int user_main(void *context)
 {
     struct user *user = context;
-    struct cmds_runtime_options runtime_options = CMDS_RUNTIME_OPTIONS_INIT;
     struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&protocol);
     struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
     struct cmds_runtime *runtime = NULL;
@@ -204,7 +254,7 @@ static int user_main(void *context)
     options.client_count = 2 * SHARDS; // So that each shard there has calls.
     options.hooks = user->hooks != NULL ? &user->hooks : NULL;
     options.hooks_count = user->hooks != NULL;
-    int code = cmds_runtime_start(&runtime, &runtime_options, NULL);
+    int code = start_runtime(&runtime);
     code = code < 0 ? code : cmds_group_open(&user->group, runtime, &options, NULL);
     code = code < 0 ? code : cmds_group_wait(user->group, 1000, NULL);
     for (int64_t i = 0; i < COMMANDS && code == 0; i++) {
@@ -216,6 +266,7 @@ static int user_main(void *context)
     }
     code = code < 0 ? code : cmds_group_drain(user->group, 5000);
     cmds_group_close(user->group, NULL, NULL);
+    keep(runtime, USER);
     cmds_runtime_stop(runtime);
     return code;
 }
@@ -239,6 +290,9 @@ static void run(uint64_t seed, uint32_t client_count)
 static void reset(const struct cmds_trace *(*context)(int64_t number))
 {
     memset(seen, 0, sizeof(seen));
+    memset(kept, 0, sizeof(kept));
+    trace_options = NULL;
+    resample = false;
     user = (struct user){.context = context};
 }
 
@@ -331,10 +385,210 @@ static void test_sim_trace_hooks_see_the_command(void)
     has_come(1);
 }
 
+/* --- Spans of what was sampled ----------------------------------------------------------------- */
+
+/* Of one kind, with this parent. */
+static const struct cmds_span *child(
+        int process, int kind, const uint8_t parent_id[8], const uint8_t trace_id[16])
+{
+    const struct cmds_span *found = NULL;
+    for (uint32_t i = 0; i < kept[process].count; i++) {
+        const struct cmds_span *span = &kept[process].spans[i];
+        if (span->kind == kind &&
+                memcmp(span->parent_id, parent_id, sizeof(span->parent_id)) == 0 &&
+                memcmp(span->trace_id, trace_id, sizeof(span->trace_id)) == 0) {
+            CU_ASSERT_PTR_NULL(found); // Once.
+            found = span;
+        }
+    }
+    return found;
+}
+
+static void span_is_whole(const struct cmds_span *span, bool is_remote)
+{
+    CU_ASSERT_STRING_EQUAL(span->type->schema->name, "pass");
+    CU_ASSERT(span->start_ns > 0 && span->start_ns <= span->end_ns);
+    CU_ASSERT(span->sequence > 0);
+    CU_ASSERT(span->size > 80); // With the context.
+    CU_ASSERT_EQUAL(span->error, 0);
+    CU_ASSERT_EQUAL(span->flags, CMDS_SPAN_TRACED | (is_remote ? CMDS_SPAN_REMOTE_PARENT : 0));
+    CU_ASSERT_PTR_NOT_NULL(strchr(span->peer, ':'));
+}
+
+/* user, "Send" -> middle, "Invoke" -> middle, "Send" -> last, "Invoke". */
+static void has_its_chain(int64_t number)
+{
+    const struct cmds_trace *sent = context_of(number);
+    const struct cmds_span *send = child(USER, CMDS_SPAN_CLIENT, sent->span_id, sent->trace_id);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(send);
+    const struct cmds_span *invoke = child(MIDDLE, CMDS_SPAN_SERVER, send->span_id, sent->trace_id);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(invoke);
+    const struct cmds_span *on = child(MIDDLE, CMDS_SPAN_CLIENT, invoke->span_id, sent->trace_id);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(on);
+    const struct cmds_span *last = child(LAST, CMDS_SPAN_SERVER, on->span_id, sent->trace_id);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(last);
+    span_is_whole(send, false);
+    span_is_whole(invoke, true);
+    span_is_whole(on, false);
+    span_is_whole(last, true);
+    CU_ASSERT_EQUAL(send->size, invoke->size);
+    CU_ASSERT_EQUAL(send->sequence, invoke->sequence);
+    CU_ASSERT_EQUAL(on->size, last->size);
+    CU_ASSERT_STRING_EQUAL(send->peer, "middle:9000");
+    CU_ASSERT(send->start_ns <= invoke->start_ns && last->end_ns <= send->end_ns);
+    CU_ASSERT_EQUAL(memcmp(seen[number].trace.span_id, last->span_id, 8), 0);
+    CU_ASSERT_EQUAL(last->event_count, number % 2 == 0 ? 2 : 1);
+    const struct cmds_span_event *result = &last->events[last->event_count - 1];
+    CU_ASSERT_EQUAL(result->number, 1);
+    CU_ASSERT_PTR_EQUAL(result->type->schema, answer_type.schema);
+    CU_ASSERT_EQUAL(result->size, 5);
+    if (number % 2 == 0) {
+        const char *key = NULL;
+        struct cmds_string value;
+        uint32_t at = 0;
+        CU_ASSERT_STRING_EQUAL(last->events[0].name, "seen");
+        CU_ASSERT_FATAL(cmds_span_attribute(last, &at, &key, &value));
+        CU_ASSERT_STRING_EQUAL(key, "text");
+        CU_ASSERT(cmds_string_equal(value, cmds_string_from("text")));
+    }
+}
+
+static void test_sim_trace_sampled_ones_have_spans(void)
+{
+    struct cmds_trace_options options = CMDS_TRACE_OPTIONS_INIT;
+    options.root_ratio = -1;
+    for (uint32_t client_count = 1; client_count <= 2; client_count++) {
+        uint32_t count = 0;
+        uint32_t bare_count = 0;
+        reset(context_of);
+        trace_options = &options;
+
+        run(21, client_count);
+
+        for (int64_t i = 0; i < COMMANDS; i++) {
+            bool is_sampled = context_of(i) != NULL && context_of(i)->flags == 1;
+            bool is_bare = i % 10 == 9;
+            count += is_sampled && !is_bare;
+            bare_count += is_sampled && is_bare;
+            if (is_sampled && !is_bare) {
+                has_its_chain(i);
+            } else if (!is_bare) {
+                has_come(i); // An unsampled one passes on as it was.
+            }
+        }
+        CU_ASSERT_EQUAL(kept[USER].count, count + bare_count);
+        CU_ASSERT_EQUAL(kept[MIDDLE].count, 2 * count);
+        CU_ASSERT_EQUAL(kept[LAST].count, count);
+    }
+}
+
+static const struct cmds_trace *no_context(int64_t number)
+{
+    (void)number;
+    return NULL;
+}
+
+/* All zero: wherever it is sent from, a trace begins there. */
+static const struct cmds_trace *new_context(int64_t number)
+{
+    static const struct cmds_trace trace;
+    (void)number;
+    return &trace;
+}
+
+static void test_sim_trace_begins_where_it_is_told(void)
+{
+    struct cmds_trace_options options = CMDS_TRACE_OPTIONS_INIT;
+    const uint8_t none[8] = {0};
+    reset(new_context);
+    trace_options = &options;
+
+    run(22, 2);
+
+    uint32_t roots = 0;
+    for (uint32_t i = 0; i < kept[USER].count; i++) {
+        roots += memcmp(kept[USER].spans[i].parent_id, none, sizeof(none)) == 0;
+    }
+    CU_ASSERT_EQUAL(kept[USER].count, COMMANDS);
+    CU_ASSERT_EQUAL(roots, COMMANDS);
+    CU_ASSERT_EQUAL(seen[0].traced, 1);
+}
+
+/* Without a context a server begins one, up to its rate. */
+static void test_sim_trace_begins_at_the_first_server(void)
+{
+    struct cmds_trace_options options = CMDS_TRACE_OPTIONS_INIT;
+    options.span_rate_max = 3; // Of each of two shards.
+    reset(no_context);
+    trace_options = &options;
+
+    run(23, 2);
+
+    CU_ASSERT_EQUAL(kept[USER].count, 0);
+    CU_ASSERT(kept[MIDDLE].count >= 2 * 3 && kept[MIDDLE].count <= 2 * 2 * 2 * 3);
+    options.root_ratio = -1;
+    reset(no_context);
+    trace_options = &options;
+    run(23, 2);
+    CU_ASSERT_EQUAL(kept[MIDDLE].count + kept[LAST].count, 0);
+}
+
+/* A server may choose by itself, whatever its peers say. */
+static void test_sim_trace_may_be_sampled_again(void)
+{
+    struct cmds_trace_options options = CMDS_TRACE_OPTIONS_INIT;
+    options.root_ratio = -1;
+    reset(context_of);
+    trace_options = &options;
+    resample = true;
+
+    run(24, 2);
+
+    CU_ASSERT_EQUAL(kept[LAST].count, 0);
+    CU_ASSERT(kept[MIDDLE].count > 0);
+    CU_ASSERT_EQUAL(seen[0].trace.flags, 0);
+}
+
+static _Atomic uint32_t ended;
+
+static void on_span_end(void *context, struct cmds_span *span)
+{
+    atomic_fetch_add(&ended, context == &ended && span->end_ns >= span->start_ns);
+    cmds_span_set(span, "more", cmds_string_from("here"));
+}
+
+static void test_sim_trace_full_ring_drops_and_counts(void)
+{
+    struct cmds_trace_options options = CMDS_TRACE_OPTIONS_INIT;
+    options.span_count = 16;
+    options.span_rate_max = 1000000;
+    options.on_span_end = on_span_end;
+    options.context = &ended;
+    reset(new_context);
+    trace_options = &options;
+    ended = 0;
+
+    run(25, 2);
+
+    uint64_t spans = 0;
+    for (int i = 0; i < PROCESSES; i++) {
+        CU_ASSERT(kept[i].count <= 16 * (SHARDS + 1));
+        spans += kept[i].count + kept[i].dropped;
+    }
+    CU_ASSERT(kept[MIDDLE].dropped > 0);
+    CU_ASSERT_EQUAL(ended, spans);
+    CU_ASSERT(kept[MIDDLE].spans[0].attribute_size > 0);
+}
+
 static CU_TestInfo test_sim_trace[] = {
         {"passes through", test_sim_trace_passes_through},
         {"bad ones end nothing", test_sim_trace_bad_ones_end_nothing},
         {"hooks see the command", test_sim_trace_hooks_see_the_command},
+        {"sampled ones have spans", test_sim_trace_sampled_ones_have_spans},
+        {"begins where it is told", test_sim_trace_begins_where_it_is_told},
+        {"begins at the first server", test_sim_trace_begins_at_the_first_server},
+        {"may be sampled again", test_sim_trace_may_be_sampled_again},
+        {"a full ring drops and counts", test_sim_trace_full_ring_drops_and_counts},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("sim_trace", test_sim_trace)

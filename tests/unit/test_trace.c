@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "shard/spans.h"
 #include "support/harness.h"
 
 #define TRACE_ID       "12345678901234567890123456789012"

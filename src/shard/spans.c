@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* Who is sampled, and the ring. See spans.h. */
+#include "shard/spans.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/error.h"
+#include "base/hint.h"
+#include "base/options.h"
+#include "base/time.h"
+#include "ring/clock.h"
+#include "shard/runtime.h"
+#include "shard/shard.h"
+
+enum {
+    SPANS_COUNT = 4096,
+    SPANS_COUNT_MIN = 16,
+    SPANS_COUNT_MAX = 1024 * 1024,
+    SPANS_RATE = 1000,
+};
+
+_Static_assert(sizeof(struct cmds_span) == 512 || sizeof(void *) != 8, "a ring has whole lines");
+
+/* --- Sampling --------------------------------------------------------------------------------- */
+
+void cmdi_trace_id(uint8_t trace_id[16], const uint64_t random[2])
+{
+    const uint64_t words[2] = {random[0], random[1] != 0 ? random[1] : 1};
+    memcpy(trace_id, words, sizeof(words));
+}
+
+void cmdi_span_id(uint8_t span_id[8], uint64_t random)
+{
+    const uint64_t word = random != 0 ? random : 1;
+    memcpy(span_id, &word, sizeof(word));
+}
+
+void cmdi_sampler_init(struct cmdi_sampler *sampler, double ratio, uint32_t rate_max)
+{
+    const double whole = (double)(UINT64_C(1) << 63);
+    CMDI_ASSERT(ratio >= 0 && ratio <= 1);
+    *sampler =
+            (struct cmdi_sampler){.ratio_bound = (uint64_t)(ratio * whole), .rate_max = rate_max};
+}
+
+/* Has this second a place left? */
+static bool sampler_has_place(struct cmdi_sampler *sampler, uint64_t now_ms)
+{
+    if (now_ms >= sampler->rate_until_ms) {
+        sampler->rate_until_ms = now_ms - now_ms % CMDI_MS_PER_S + CMDI_MS_PER_S;
+        sampler->rate_count = 0;
+    }
+    return sampler->rate_count < sampler->rate_max;
+}
+
+bool cmdi_sampler_root(struct cmdi_sampler *sampler, const uint8_t trace_id[16], uint64_t now_ms)
+{
+    uint64_t number = 0; // The id's second half, as OpenTelemetry's sampler of ratios takes it.
+    for (size_t i = 8; i < 16; i++) {
+        number = number << 8 | trace_id[i];
+    }
+    if (number >> 1 >= sampler->ratio_bound || !sampler_has_place(sampler, now_ms)) {
+        return false;
+    }
+    sampler->rate_count++;
+    return true;
+}
+
+/* --- Life ------------------------------------------------------------------------------------- */
+
+int cmdi_trace_options_take(struct cmds_trace_options *mine,
+        const struct cmds_trace_options *options, struct cmds_error *error)
+{
+    int code = cmdi_options_take(mine, sizeof(*mine), options, "cmds_trace_options", error);
+    code = code < 0 ? code : cmdi_unused_check(mine->unused, "cmds_trace_options", error);
+    if (code < 0) {
+        return code;
+    }
+    cmdi_default(&mine->span_count, SPANS_COUNT);
+    cmdi_default(&mine->span_rate_max, SPANS_RATE);
+    mine->root_ratio = mine->root_ratio == 0 ? 1 : mine->root_ratio < 0 ? 0 : mine->root_ratio;
+    if (mine->span_count < SPANS_COUNT_MIN || mine->span_count > SPANS_COUNT_MAX ||
+            (mine->span_count & (mine->span_count - 1)) != 0) {
+        return cmdi_fail(error, -EINVAL, "trace: span_count %u: a power of two, %d to %d",
+                mine->span_count, SPANS_COUNT_MIN, SPANS_COUNT_MAX);
+    }
+    if (!(mine->root_ratio <= 1)) { // Nor a NaN.
+        return cmdi_fail(error, -EINVAL, "trace: root_ratio %g: at most 1", mine->root_ratio);
+    }
+    return 0;
+}
+
+struct cmdi_spans *cmdi_spans_create(const struct cmds_trace_options *options, bool is_shared)
+{
+    struct cmdi_spans *spans = aligned_alloc(_Alignof(struct cmdi_spans), sizeof(*spans));
+    if (spans == NULL) {
+        return NULL;
+    }
+    memset(spans, 0, sizeof(*spans));
+    spans->mask = options->span_count - 1;
+    spans->on_end = options->on_span_end;
+    spans->context = options->context;
+    spans->is_shared = is_shared;
+    cmdi_sampler_init(&spans->sampler, options->root_ratio, options->span_rate_max);
+    (void)pthread_mutex_init(&spans->lock, NULL); // Cannot fail without attributes.
+    spans->ring = calloc(options->span_count, sizeof(struct cmds_span)); // Touched when it is used.
+    if (spans->ring == NULL) {
+        cmdi_spans_destroy(spans);
+        return NULL;
+    }
+    return spans;
+}
+
+void cmdi_spans_destroy(struct cmdi_spans *spans)
+{
+    if (spans != NULL) {
+        (void)pthread_mutex_destroy(&spans->lock);
+        free(spans->ring);
+        free(spans);
+    }
+}
+
+struct cmdi_spans *cmdi_spans_here(const struct cmds_runtime *runtime)
+{
+    struct cmdi_shard *shard = cmdi_shard_current();
+    return shard != NULL && shard->options.runtime == runtime ? shard->spans : runtime->spans;
+}
+
+/* --- The writer ------------------------------------------------------------------------------- */
+
+static void spans_lock(struct cmdi_spans *spans)
+{
+    if (CMDI_UNLIKELY(spans->is_shared)) {
+        pthread_mutex_lock(&spans->lock);
+    }
+}
+
+static void spans_unlock(struct cmdi_spans *spans)
+{
+    if (CMDI_UNLIKELY(spans->is_shared)) {
+        pthread_mutex_unlock(&spans->lock);
+    }
+}
+
+bool cmdi_spans_root(struct cmdi_spans *spans, uint64_t now_ms, struct cmds_trace *trace)
+{
+    spans_lock(spans);
+    // First: at the bound, where most are, this is all that it costs.
+    bool is_root = sampler_has_place(&spans->sampler, now_ms);
+    if (is_root) {
+        const uint64_t random[2] = {cmdi_random(), cmdi_random()};
+        *trace = (struct cmds_trace){.flags = CMDS_TRACE_SAMPLED};
+        cmdi_trace_id(trace->trace_id, random);
+        is_root = cmdi_sampler_root(&spans->sampler, trace->trace_id, now_ms);
+    }
+    spans_unlock(spans);
+    return is_root;
+}
+
+bool cmdi_spans_again(struct cmdi_spans *spans, uint64_t now_ms, const struct cmds_trace *trace)
+{
+    spans_lock(spans);
+    bool is_sampled = cmdi_sampler_root(&spans->sampler, trace->trace_id, now_ms);
+    spans_unlock(spans);
+    return is_sampled;
+}
+
+void cmdi_span_begin(struct cmds_span *span, enum cmds_span_kind kind, struct cmds_trace *trace)
+{
+    memset(span, 0, offsetof(struct cmds_span, events));
+    span->kind = (uint8_t)kind;
+    memcpy(span->trace_id, trace->trace_id, sizeof(span->trace_id));
+    memcpy(span->parent_id, trace->span_id, sizeof(span->parent_id));
+    cmdi_span_id(span->span_id, cmdi_random());
+    memcpy(trace->span_id, span->span_id, sizeof(trace->span_id));
+}
+
+void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span)
+{
+    span->end_ns = cmdi_now_ns();
+    if (spans->on_end != NULL) {
+        spans->on_end(spans->context, span);
+    }
+    spans_lock(spans);
+    uint64_t written = atomic_load_explicit(&spans->written, memory_order_relaxed);
+    uint64_t taken = atomic_load_explicit(&spans->taken, memory_order_acquire);
+    CMDI_ASSERT(taken <= written && written - taken <= (uint64_t)spans->mask + 1);
+    if (CMDI_LIKELY(written - taken <= spans->mask)) {
+        spans->ring[written & spans->mask] = *span;
+        atomic_store_explicit(&spans->written, written + 1, memory_order_release);
+    } else {
+        uint64_t dropped = atomic_load_explicit(&spans->dropped, memory_order_relaxed);
+        atomic_store_explicit(&spans->dropped, dropped + 1, memory_order_relaxed);
+    }
+    spans_unlock(spans);
+}
+
+/* --- The reader ------------------------------------------------------------------------------- */
+
+static uint32_t spans_take(struct cmdi_spans *spans, struct cmds_span *out, uint32_t count_max)
+{
+    uint64_t taken = atomic_load_explicit(&spans->taken, memory_order_relaxed);
+    uint64_t written = atomic_load_explicit(&spans->written, memory_order_acquire);
+    uint32_t count = written - taken < count_max ? (uint32_t)(written - taken) : count_max;
+    for (uint32_t i = 0; i < count; i++) {
+        out[i] = spans->ring[(taken + i) & spans->mask];
+    }
+    atomic_store_explicit(&spans->taken, taken + count, memory_order_release);
+    return count;
+}
+
+uint32_t cmds_span_take(struct cmds_runtime *runtime, struct cmds_span *out, uint32_t count_max)
+{
+    uint32_t count = 0;
+    if (runtime->spans == NULL || cmdi_runtime_is_foreign(runtime)) {
+        return 0;
+    }
+    // The one that had the last word waits longest for the next: all get their turn.
+    uint32_t first = runtime->spans_next++;
+    for (uint32_t i = 0; i <= runtime->shard_count && count < count_max; i++) {
+        uint32_t index = (first + i) % (runtime->shard_count + 1);
+        struct cmdi_spans *spans =
+                index < runtime->shard_count ? runtime->shards[index]->spans : runtime->spans;
+        count += spans_take(spans, out + count, count_max - count);
+    }
+    return count;
+}
+
+uint64_t cmds_span_dropped(const struct cmds_runtime *runtime)
+{
+    uint64_t dropped = 0;
+    for (uint32_t i = 0; i < runtime->shard_count && runtime->spans != NULL; i++) {
+        dropped += atomic_load_explicit(&runtime->shards[i]->spans->dropped, memory_order_relaxed);
+    }
+    return runtime->spans == NULL
+                   ? 0
+                   : dropped + atomic_load_explicit(&runtime->spans->dropped, memory_order_relaxed);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Spans of one shard: who is sampled, and a ring of those that are over.
+ *
+ *     the shard --end: copy into the ring--> | span | span | ... | <--take: copies out-- one reader
+ *
+ * One writer and one reader, so no lock; a full ring drops the new one and counts it, and nobody is ever
+ * waited for, nor woken. A runtime has one more for threads that are no shard, which has a lock.
+ */
+#ifndef CMDI_SHARD_SPANS_H
+#define CMDI_SHARD_SPANS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cmdstream/trace.h>
+
+struct cmds_runtime;
+
+/* --- Sampling --------------------------------------------------------------------------------- */
+
+/** Who is sampled, of those that no parent decides. One thread. */
+struct cmdi_sampler {
+    uint64_t ratio_bound;   // A trace is sampled whose id has 63 bits below it.
+    uint64_t rate_until_ms; // Then the next second begins.
+    uint32_t rate_max;      // In a second; 0: none is.
+    uint32_t rate_count;
+};
+
+/** `ratio` 0..1 of the roots, and of these at most `rate_max` a second. */
+void cmdi_sampler_init(struct cmdi_sampler *sampler, double ratio, uint32_t rate_max);
+/** Is the trace with this id, which begins here, sampled? By its id, so that others agree. */
+bool cmdi_sampler_root(struct cmdi_sampler *sampler, const uint8_t trace_id[16], uint64_t now_ms);
+
+/** `random` are random numbers. No id is zero. */
+void cmdi_trace_id(uint8_t trace_id[16], const uint64_t random[2]);
+void cmdi_span_id(uint8_t span_id[8], uint64_t random);
+
+/* --- Spans ------------------------------------------------------------------------------------ */
+
+struct cmdi_spans {
+    struct cmds_span *ring;
+    uint32_t mask;
+    void (*on_end)(void *context, struct cmds_span *span);
+    void *context;
+    struct cmdi_sampler sampler; // The writer's.
+    bool is_shared;
+    pthread_mutex_t lock;                  // Of one that is shared: of all that the writer has.
+    _Alignas(64) _Atomic uint64_t written; // The writer's.
+    _Atomic uint64_t dropped;              // The same.
+    _Alignas(64) _Atomic uint64_t taken;   // The reader's.
+};
+
+/** Checks and completes. Returns: 0; -EINVAL, -E2BIG. */
+int cmdi_trace_options_take(struct cmds_trace_options *mine,
+        const struct cmds_trace_options *options, struct cmds_error *error);
+/** `options`: taken. `is_shared`: many write. Gives: cmdi_spans_destroy(). Returns: NULL: no memory. */
+struct cmdi_spans *cmdi_spans_create(const struct cmds_trace_options *options, bool is_shared);
+/** NULL is fine. */
+void cmdi_spans_destroy(struct cmdi_spans *spans);
+
+/** Those that the caller writes to: of its shard, or the runtime's. Returns: NULL: none are kept. */
+struct cmdi_spans *cmdi_spans_here(const struct cmds_runtime *runtime);
+
+/**
+ * Is a new trace begun? Then *trace is where: an id, and no span yet. Thread: the writer.
+ */
+bool cmdi_spans_root(struct cmdi_spans *spans, uint64_t now_ms, struct cmds_trace *trace);
+/** Shall this trace be sampled, whatever its flags say? Thread: the writer. */
+bool cmdi_spans_again(struct cmdi_spans *spans, uint64_t now_ms, const struct cmds_trace *trace);
+/**
+ * A span of `trace`, which is inside of it from here on. The rest of it is zero but for its kind.
+ * Thread: any.
+ */
+void cmdi_span_begin(struct cmds_span *span, enum cmds_span_kind kind, struct cmds_trace *trace);
+/** It is over now. It stays the caller's. Thread: the writer. */
+void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span);
+
+#endif
