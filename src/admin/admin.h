@@ -27,8 +27,9 @@ struct cmds_admin {
     bool was_asked_to_drain; // Once is enough: a program may take a second time for impatience.
     void (*on_drain)(void *context);
     void *context;
-    uint64_t start_ns; // CLOCK_MONOTONIC
-    pid_t process;     // In a forked child there is no thread.
+    size_t metrics_size; // Of the last time, and some more.
+    uint64_t start_ns;   // CLOCK_MONOTONIC
+    pid_t process;       // In a forked child there is no thread.
     pthread_t thread;
     int stop_fd; // An eventfd: readable when the thread is to end.
     struct cmdi_admin_port ports[CMDI_ADMIN_PORTS];

@@ -9,6 +9,7 @@
 
 void cmdi_admin_page_healthz(struct cmdi_admin_request *request);
 void cmdi_admin_page_readyz(struct cmdi_admin_request *request);
+void cmdi_admin_page_metrics(struct cmdi_admin_request *request);
 void cmdi_admin_page_status(struct cmdi_admin_request *request);
 void cmdi_admin_page_profile(struct cmdi_admin_request *request);
 void cmdi_admin_page_drain(struct cmdi_admin_request *request);

@@ -28,7 +28,7 @@ struct tool_admin {
 
 #define TOOL_ROWS_ADMIN(type)                                                                      \
     TOOL_TEXT(type, "metrics", "ADDRESS", admin.metrics,                                           \
-            "/healthz and /readyz over HTTP, as 127.0.0.1:9464" TOOL_ADMIN_ABSENT),                \
+            "/metrics, /healthz and /readyz over HTTP, as 127.0.0.1:9464" TOOL_ADMIN_ABSENT),      \
             TOOL_FLAG(type, "metrics-remote", admin.remote,                                        \
                     "--metrics may be an address that other machines reach"),                      \
             TOOL_TEXT(type, "admin", "ADDRESS", admin.admin,                                       \

@@ -9,7 +9,7 @@ import unittest
 import pages
 from pages import ask, peer
 
-PRIVATE = ("/", "/status", "/profile")
+PRIVATE = ("/", "/status", "/profile")  # What the metrics port does not have.
 
 
 def refused(*words):
@@ -113,13 +113,13 @@ class Guard(unittest.TestCase):
         self.assertEqual(ask(self.unix.metrics, "/readyz").status, 200)  # Nothing of this has drained it.
 
     def test_what_is_read_is_not_posted_to(self):
-        for address, paths in ((self.unix.admin, PRIVATE), (self.unix.metrics, ("/healthz", "/readyz"))):
+        for address, paths in ((self.unix.admin, PRIVATE), (self.unix.metrics, ("/healthz", "/readyz", "/metrics"))):
             for path in paths:
                 answer = ask(address, path, method="POST", headers=pages.JSON, body=b"{}")
                 self.assertEqual((answer.status, answer.headers["allow"]), (405, "GET, HEAD"), path)
 
     def test_every_answer_forbids_what_a_browser_might_do_with_it(self):
-        for path in PRIVATE + ("/nothing",):
+        for path in PRIVATE + ("/metrics", "/nothing"):
             for form in ("text", "json", "html"):
                 answer = ask(self.server.admin, f"{path}?format={form}")
                 self.assertEqual(answer.headers["x-content-type-options"], "nosniff")

@@ -26,7 +26,8 @@ class Pages(unittest.TestCase):
         for path in self.paths:
             for form in FORMS:
                 answer = ask(self.server.admin, f"{path}?format={form}")
-                self.assertEqual((answer.status, answer.headers["content-type"]), (200, KINDS[form]), path)
+                kind = KINDS[form] if (path, form) != ("/metrics", "text") else "text/plain; version=0.0.4; charset=utf-8"
+                self.assertEqual((answer.status, answer.headers["content-type"]), (200, kind), path)
                 self.assertGreater(len(answer.body), 20)
                 if form == "json":
                     self.assertIsInstance(answer.json(), dict)
@@ -37,7 +38,7 @@ class Pages(unittest.TestCase):
                              ("application/json;q=0.9, text/*;q=0.1", "json"), ("image/png", "text")):
             for path in self.paths:
                 answer = ask(self.server.admin, path, headers={"Accept": accept})
-                self.assertEqual(answer.headers["content-type"], KINDS[form], accept)
+                self.assertEqual(answer.headers["content-type"].split(";")[0], KINDS[form].split(";")[0], accept)
 
     def test_a_head_has_no_body(self):
         with pages.connect(self.server.admin) as link:
@@ -75,6 +76,74 @@ class Pages(unittest.TestCase):
     def test_the_process_is_healthy_and_ready(self):
         self.assertEqual(ask(self.server.metrics, "/healthz").text(), "ok\n")
         self.assertEqual(ask(self.server.metrics, "/readyz").text(), "ready\n")
+
+
+class Metrics(unittest.TestCase):
+    PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+    FORMATS = {  # What is accepted: how the answer's Content-Type begins.
+        None: "text/plain; version=0.0.4",
+        "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5": "application/openmetrics-text; version=1.0.0",
+        PROTOBUF + ",application/openmetrics-text;version=1.0.0;q=0.8": "application/vnd.google.protobuf",
+        "application/json": "application/json"}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = pages.Server("--shards", 2)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def value(self, name, path="/metrics"):
+        """Of a metric without labels, in text."""
+        lines = ask(self.server.metrics, path).text().splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.split("{")[0].split()[0] == name)
+
+    def test_each_collector_gets_the_format_that_it_asks_for(self):
+        for address in (self.server.metrics, self.server.admin):
+            for accept, kind in self.FORMATS.items():
+                answer = ask(address, "/metrics", headers={"Accept": accept})
+                self.assertEqual(answer.status, 200)
+                self.assertTrue(answer.headers["content-type"].startswith(kind), accept)
+                self.assertIn(b"cmdstream", answer.body)
+        text = ask(self.server.metrics, "/metrics", headers={"Accept": "application/openmetrics-text"}).text()
+        self.assertTrue(text.endswith("# EOF\n"))
+
+    def test_commands_are_counted_to_the_last_one(self):
+        before = self.value("cmdstream_server_commands_received_total")
+        with self.server.connect() as link:
+            link.sendall(b"".join(peer.echo(i) for i in range(1, 501)))
+            for i in range(1, 501):
+                self.assertEqual(peer.read_frame(link)[0], i)
+        self.assertEqual(self.value("cmdstream_server_commands_received_total"), before + 500)
+        self.assertEqual(self.value("cmdstream_server_commands_received_total", "/metrics?by=shard"), before + 500)
+
+    def test_numbers_may_be_had_by_shard(self):
+        for address in (self.server.metrics, self.server.admin):
+            metrics = {metric["name"]: metric["points"] for metric in
+                       ask(address, "/metrics?format=json&by=shard").json()["metrics"]}
+            shards = [point["labels"]["cmdstream.shard"] for point in metrics["cmdstream.turns"]]
+            self.assertEqual(shards, ["0", "1"])
+        metrics = {metric["name"]: metric["points"] for metric in
+                   ask(self.server.metrics, "/metrics?format=json").json()["metrics"]}
+        self.assertEqual(metrics["cmdstream.turns"][0]["labels"], {})
+
+    def test_what_it_does_not_know_is_refused_by_name(self):
+        for words, name in (("by=type", "by"), ("empty=yes", "empty"), ("milliseconds=0", "milliseconds"),
+                            ("format=xml", "format")):
+            answer = ask(self.server.metrics, f"/metrics?{words}")
+            self.assertEqual(answer.status, 400)
+            self.assertTrue(answer.text().startswith(name), words)
+
+    def test_metrics_are_told_while_it_drains(self):
+        with pages.Server("--shards", 1, "--drain-ms", 600000) as server:
+            link = server.connect()
+            link.sendall(peer.echo(1) + peer.sleep(2, 600000))
+            peer.read_frame(link)
+            server.signal(signal.SIGTERM)
+            self.assertTrue(peer.until(lambda: ask(server.metrics, "/readyz").status == 503))
+            self.assertIn("cmdstream_server_connections 1", ask(server.metrics, "/metrics").text())
+            link.close()
 
 
 class Drain(unittest.TestCase):

@@ -48,6 +48,45 @@ function duration(seconds) {
     return `${days ? days + "d " : ""}${two(Math.floor(rest / 3600) % 24)}:${two(Math.floor(rest / 60) % 60)}:${two(rest % 60)}`;
 }
 
+/** Of a metric: bytes and seconds in what a person reads. */
+function amount(value, unit) {
+    if (typeof value !== "number") {
+        return value;
+    }
+    return unit === "By" ? bytes(value) : unit === "s" ? time(value)
+        : Number.isInteger(value) || value >= 100 ? count(value) : value.toPrecision(3);
+}
+
+function bytes(value) {
+    const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let at = 0;
+    while (value >= 1024 && at < units.length - 1) {
+        value /= 1024;
+        at++;
+    }
+    return `${at === 0 || value >= 100 ? count(value) : value.toFixed(1)} ${units[at]}`;
+}
+
+/** Of seconds: "41 µs". */
+function time(seconds) {
+    if (seconds === 0 || seconds >= 1000) {
+        return `${count(seconds)} s`;
+    }
+    const [factor, unit] = seconds < 1e-6 ? [1e9, "ns"] : seconds < 1e-3 ? [1e6, "µs"] : seconds < 1 ? [1e3, "ms"] : [1, "s"];
+    const value = seconds * factor;
+    return `${value < 10 ? value.toFixed(1) : count(value)} ${unit}`;
+}
+
+function labels(point) {
+    return Object.entries(point.labels).map(([key, value]) => `${key.replace(/^cmd-?stream\./, "")}=${value}`).join(" ");
+}
+
+/** Of the JSON of /metrics: {metric, point, key}. */
+function pointsOf(metrics) {
+    return metrics.metrics.flatMap((metric) => metric.points.map((point) =>
+        ({metric, point, key: metric.name + " " + labels(point)})));
+}
+
 // ---- Parts of a page ---------------------------------------------------------------------------------
 /** A row of figures, each with a name. */
 class Facts {
@@ -130,6 +169,34 @@ const views = {
             say(parts.about.querySelector("p"), status.description);
         },
     },
+    "/metrics": {
+        title: "Metrics",
+        make(main) {
+            const search = make("input", {type: "search", placeholder: "part of a name or a label", input: () => look()});
+            const table = new Table(main, "Metrics", [
+                {title: "name", text: true, kind: "text name", cell: (row) => row.metric.name},
+                {title: "labels", text: true, cell: (row) => labels(row.point)},
+                {title: "now", cell: (row) => amount(row.point.value ?? row.point.count, row.metric.unit)},
+                {title: "a second", cell: (row) => row.rate},
+                {title: "unit", text: true, cell: (row) => row.metric.unit.replace(/[{}]/g, "")},
+                {title: "", text: true, cell: (row) => row.metric.description},
+            ], "No metric has that in its name or its labels.");
+            table.root.querySelector("h2").append(search);
+            return {search, table};
+        },
+        update(parts, now, previous, seconds) {
+            const before = new Map(previous ? pointsOf(previous).map((row) => [row.key, row.point]) : []);
+            const words = parts.search.value.toLowerCase();
+            const rows = pointsOf(now).filter((row) => row.key.toLowerCase().includes(words));
+            for (const row of rows) {
+                const last = before.get(row.key);
+                const grows = row.metric.kind !== "gauge" && last;
+                const by = grows ? (row.point.value ?? row.point.count) - (last.value ?? last.count) : 0;
+                row.rate = grows && by > 0 ? amount(by / seconds, row.metric.unit) : "";
+            }
+            parts.table.set(rows, `${rows.length} points`);
+        },
+    },
     "/profile": {
         title: "Profile",
         make(main) {
@@ -169,7 +236,7 @@ const main = make("main", {}, notice);
 const bar = make("header", {}, make("b", {}, "cmdstream"), nav, state, pause);
 document.body.append(bar, main);
 const parts = view.make(main);
-let paused = false, previous = null, before = 0;
+let paused = false, looking = false, previous = null, before = 0;
 
 function togglePause() {
     paused = !paused;
@@ -210,9 +277,10 @@ async function get(where) {
 }
 
 async function look() {
-    if (paused || document.hidden) {
+    if (paused || document.hidden || looking) {
         return;
     }
+    looking = true;
     try {
         const status = path === "/status" ? null : await get("/status");
         const now = await get(path);
@@ -227,6 +295,7 @@ async function look() {
     } catch (error) {
         show("lost", "no answer");
     }
+    looking = false;
     document.body.dataset.looks = 1 + Number(document.body.dataset.looks || 0);
 }
 
