@@ -45,6 +45,8 @@ THIRD_PARTY = {
     "jansson": ("src/tool/", "tests/", "perf/codec.c"),
     "protobuf-c": ("codecs/protobuf/", "perf/codec.c"),
     "wolfssl": ("src/tls/", "tests/"),
+    "curl": ("src/otel/",),
+    "zlib": ("src/otel/", "tests/"),
     "gcrypt": ("src/tls/", "tests/fault/torture_tls.c"),
     "microhttpd": ("src/admin/",),
     "CUnit": ("tests/",),
@@ -168,7 +170,8 @@ class Checker:
             self.check_other_symbols(path)
         for static in (library.with_name("libcmdstream.a"),
                        *library.parent.glob("**/libcmdstream_tls.a"),
-                       *library.parent.glob("**/libcmdstream_admin.a")):
+                       *library.parent.glob("**/libcmdstream_admin.a"),
+                       *library.parent.glob("**/libcmdstream_otel.a")):
             if not static.exists():
                 continue
             for name in sorted({name for name, _ in self.nm("--extern-only", static)}):
@@ -195,9 +198,9 @@ class Checker:
 
     def public_functions(self, others=False):
         """Of the core; or of what are libraries of their own: include/cmdstream/codec_*.h, tls.h, sim.h,
-        admin.h."""
+        admin.h, otel.h."""
         for name, lines in self.c_files():
-            if not name.startswith("include/") or others != bool(re.search(r"/(codec_|tls\.|sim\.|admin\.)", name)):
+            if not name.startswith("include/") or others != bool(re.search(r"/(codec_|otel\.|tls\.|sim\.|admin\.)", name)):
                 continue
             text = "\n".join(lines)
             for match in re.finditer(r"\bCMDS_API\b[^;{}#]*?\b(cmds_\w+)\s*(\(|;|\[)", text):

@@ -25,12 +25,13 @@ ARROWS = {
     "test": "base wire shard conn server codec",
     "chaos": "base ring shard net",  # Beside the library: the proxy of the tool and of tests.
     "sim": "base ring",  # Another library's half: what src/ring defines, without the kernel.
+    "otel": "base",  # A library of its own, on public headers: of base errors, options, assertions.
     "tls": "base common conn",  # A library of its own. Of codecs/common: UTF-8; of conn: security.h.
     "admin": "",  # A library of its own, on public headers only.
     "tool": "",  # Public headers only: what it needs, every user has.
 }
 # They take public functions of the core, and whatever they want of libc.
-OUTSIDE = ("tool", "admin")
+OUTSIDE = ("tool", "admin", "otel")
 CODEC_ARROWS = "base codec common"  # codecs/<name>/.
 # (folder or file, header or symbol) beside the arrows, and why.
 SEAMS = {

@@ -116,13 +116,24 @@ if(TARGET cmdstream_admin_static)
             DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endif()
 
+if(TARGET cmdstream_otel_static)
+    foreach(kind IN ITEMS static shared)
+        set(export cmdstream_otel_${kind})
+        install(TARGETS ${export} EXPORT ${export})
+        install(EXPORT ${export} NAMESPACE cmdstream:: DESTINATION ${package_dir})
+    endforeach()
+    configure_file(scripts/cmake/cmdstream-otel.pc.in ${PROJECT_BINARY_DIR}/cmdstream-otel.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/cmdstream-otel.pc
+            DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()
+
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY tests/examples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples
         PATTERN CMakeLists.txt EXCLUDE)
 
 # What all of it needs, and no test: cmake --build FOLDER --target installable
 set(installable cmdstream_static cmdstream_shared)
-foreach(target IN ITEMS tool sim tls_static tls_shared admin_static admin_shared)
+foreach(target IN ITEMS tool sim tls_static tls_shared admin_static admin_shared otel_static otel_shared)
     if(TARGET cmdstream_${target})
         list(APPEND installable cmdstream_${target})
     endif()

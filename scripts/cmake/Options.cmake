@@ -12,6 +12,7 @@ option(CMDSTREAM_CODEC_MUS "Build the codec MUS" ${PROJECT_IS_TOP_LEVEL})
 # wolfSSL is GPL, and so is a program that is linked with it: OFF makes a tree that is MIT alone.
 option(CMDSTREAM_TLS "Build the library of TLS, on wolfSSL" ${PROJECT_IS_TOP_LEVEL})
 option(CMDSTREAM_ADMIN "Build the library of the pages over HTTP, on libmicrohttpd" ${PROJECT_IS_TOP_LEVEL})
+option(CMDSTREAM_OTEL "Build the library that exports to OpenTelemetry, on libcurl" ${PROJECT_IS_TOP_LEVEL})
 set(CMDSTREAM_WOLFSSL_PREFIX "" CACHE STRING
     "Where scripts/build-wolfssl.sh has installed; SYSTEM; empty: build/wolfssl if it is there, else SYSTEM")
 set(CMDSTREAM_TLS_GCRYPT AUTO CACHE STRING

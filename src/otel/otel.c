@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* The functions of <cmdstream/otel.h>: an exporter that reads a runtime. */
+#include <cmdstream/otel.h>
+
+#include <errno.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "otel/exporter.h"
+
+/* struct cmds_otel is struct cmdi_exporter, by the name that a program has for it. */
+static struct cmdi_exporter *exporter_of(struct cmds_otel *otel)
+{
+    return (struct cmdi_exporter *)otel;
+}
+
+static int read_runtime(void *context, uint32_t flags, cmds_point_fn fn, void *fn_context)
+{
+    return cmds_telemetry_read(context, flags, fn, fn_context);
+}
+
+static int find_start(
+        void *context, const struct cmds_metric *metric, const struct cmds_point *point)
+{
+    if (strcmp(metric->name, "process.start_time") != 0) {
+        return 0;
+    }
+    *(uint64_t *)context = (uint64_t)(point->real * CMDI_NS_PER_S);
+    return 1;
+}
+
+/*
+ * No total is older than the process; and one that begins anew comes from another service.instance.id,
+ * because that is made for each exporter.
+ */
+static uint64_t start_of(const struct cmds_runtime *runtime)
+{
+    uint64_t start_ns = 0;
+    (void)cmds_telemetry_read(runtime, 0, find_start, &start_ns);
+    if (start_ns == 0) {
+        struct timespec now;
+        (void)clock_gettime(CLOCK_REALTIME, &now);
+        start_ns = (uint64_t)now.tv_sec * CMDI_NS_PER_S + (uint64_t)now.tv_nsec;
+    }
+    return start_ns;
+}
+
+int cmds_otel_open(struct cmds_otel **otel, struct cmds_runtime *runtime,
+        const struct cmds_otel_options *options, struct cmds_error *error)
+{
+    if (otel == NULL || runtime == NULL || options == NULL) {
+        return cmdi_fail(error, -EINVAL, "cmds_otel_open: otel, runtime and options are needed");
+    }
+    struct cmdi_source source = {
+            .read = read_runtime, .context = runtime, .start_ns = start_of(runtime)};
+    struct cmdi_exporter *exporter = NULL;
+    int code = cmdi_exporter_open(&exporter, &source, options, error);
+    if (code == 0) {
+        *otel = (struct cmds_otel *)exporter;
+    }
+    return code;
+}
+
+int cmds_otel_flush(struct cmds_otel *otel, uint32_t timeout_ms)
+{
+    return cmdi_exporter_flush(exporter_of(otel), timeout_ms);
+}
+
+int cmds_otel_stats(const struct cmds_otel *otel, struct cmds_otel_counters *counters)
+{
+    if (counters->struct_size < offsetof(struct cmds_otel_counters, batches_sent)) {
+        return -EINVAL;
+    }
+    struct cmds_otel_counters mine = {.struct_size = counters->struct_size};
+    cmdi_exporter_stats((const struct cmdi_exporter *)otel, &mine);
+    size_t size = counters->struct_size;
+    memcpy(counters, &mine, size < sizeof(mine) ? size : sizeof(mine));
+    return 0;
+}
+
+void cmds_otel_close(struct cmds_otel *otel, uint32_t timeout_ms)
+{
+    cmdi_exporter_close(exporter_of(otel), timeout_ms);
+}

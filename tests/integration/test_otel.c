@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A runtime that is exported: what a backend gets are the runtime's own numbers. The request is read by a
+ * reader that has nothing of the writer but the numbers of OTLP's fields.
+ */
+#include <cmdstream/otel.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "support/backend.h"
+#include "support/guest.h"
+#include "support/world.h"
+
+enum {
+    LONG_MS = 60000,
+};
+
+static const struct backend_step fine = {.text = BACKEND_OK};
+
+static uint64_t varint(const uint8_t **at)
+{
+    uint64_t value = 0;
+    for (int shift = 0;; shift += 7) {
+        uint8_t byte = *(*at)++;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            return value;
+        }
+    }
+}
+
+/* The next field of [*at, end) with this number: what is in it, or 8 bytes of a number. */
+static bool field(const uint8_t **at, const uint8_t *end, uint64_t number, struct cmds_bytes *bytes)
+{
+    while (*at < end) {
+        uint64_t tag = varint(at);
+        uint64_t size = (tag & 7) == 1 ? 8 : (tag & 7) == 5 ? 4 : varint(at);
+        *bytes = (struct cmds_bytes){*at, (tag & 7) == 0 ? 0 : size};
+        *at += bytes->size;
+        if (tag >> 3 == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool first(struct cmds_bytes message, uint64_t number, struct cmds_bytes *bytes)
+{
+    const uint8_t *at = message.data;
+    return field(&at, at + message.size, number, bytes);
+}
+
+static bool is_text(struct cmds_bytes bytes, const char *text)
+{
+    return bytes.size == strlen(text) && memcmp(bytes.data, text, bytes.size) == 0;
+}
+
+/* The first point of a counter of this name: as_int, and the times. */
+static bool counter(struct cmds_bytes body, const char *name, int64_t *value, uint64_t times[2])
+{
+    struct cmds_bytes part, metric, text;
+    if (!first(body, 1, &part) || !first(part, 2, &part)) { // ResourceMetrics, ScopeMetrics.
+        return false;
+    }
+    const uint8_t *at = part.data, *end = at + part.size;
+    while (field(&at, end, 2, &metric)) {
+        if (first(metric, 1, &text) && is_text(text, name) && first(metric, 7, &part) &&
+                first(part, 1, &part) && first(part, 6, &text)) {
+            memcpy(value, text.data, sizeof(*value));
+            for (uint64_t i = 0; i < 2; i++) {
+                struct cmds_bytes time = {NULL, 0};
+                CU_ASSERT_TRUE_FATAL(first(part, 2 + i, &time));
+                memcpy(&times[i], time.data, sizeof(times[i]));
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
+static int64_t exported(struct backend *backend, const char *name, uint64_t times[2])
+{
+    int64_t value = -1;
+    size_t size = 0;
+    uint8_t *body = backend_body(backend, &size);
+    CU_ASSERT_TRUE(counter((struct cmds_bytes){body, size}, name, &value, times));
+    free(body);
+    return value;
+}
+
+static void test_otel_exports_what_a_server_counts(void)
+{
+    struct backend *backend = backend_start(&fine, 1);
+    struct world world;
+    struct guest guest;
+    world_init(&world);
+    world.options.listen = "127.0.0.1:0";
+    CU_ASSERT_EQUAL_FATAL(world_start(&world), 0);
+    struct cmds_otel *otel = NULL;
+    struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
+    options.ignore_environment = true;
+    options.endpoint = backend_url(backend);
+    CU_ASSERT_EQUAL_FATAL(cmds_otel_open(&otel, world.runtime, &options, &world.error), 0);
+    guest_init(&guest);
+    CU_ASSERT_EQUAL_FATAL(guest_open(&guest, world.runtime, world.address), 0);
+    CU_ASSERT_EQUAL_FATAL(cmds_group_wait(guest.group, RAW_GUARD_MS, NULL), 0);
+    for (int64_t i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(guest_echo(&guest, i, NULL), 0);
+    }
+    WORLD_UNTIL(&world, guest_last(&guest) == 3);
+
+    uint64_t times[2], later[2];
+    CU_ASSERT_EQUAL(cmds_otel_flush(otel, LONG_MS), 0);
+    CU_ASSERT_EQUAL(exported(backend, "cmdstream.server.commands_received", times), 3);
+    CU_ASSERT_EQUAL(exported(backend, "cmdstream.client.results_received", times), 3);
+    CU_ASSERT(times[0] > UINT64_C(1700000000) * 1000000000 && times[0] <= times[1]);
+
+    CU_ASSERT_EQUAL(guest_echo(&guest, 7, NULL), 0);
+    WORLD_UNTIL(&world, guest_last(&guest) == 4);
+    CU_ASSERT_EQUAL(cmds_otel_flush(otel, LONG_MS), 0);
+    CU_ASSERT_EQUAL(exported(backend, "cmdstream.server.commands_received", later), 4);
+    CU_ASSERT_EQUAL(later[0], times[0]); // The same beginning in every batch.
+    CU_ASSERT(later[1] >= times[1]);
+
+    struct cmds_otel_counters counters = CMDS_OTEL_COUNTERS_INIT;
+    CU_ASSERT_EQUAL(cmds_otel_stats(otel, &counters), 0);
+    CU_ASSERT_EQUAL(counters.batches_sent, 2);
+    counters.struct_size = 0;
+    CU_ASSERT_EQUAL(cmds_otel_stats(otel, &counters), -EINVAL);
+    cmds_otel_close(otel, LONG_MS);
+    CU_ASSERT_EQUAL(backend_requests(backend), 3);
+    guest_close(&guest, &world);
+    world_stop(&world);
+    backend_stop(backend);
+}
+
+static void test_otel_refuses_what_is_wrong(void)
+{
+    struct world world;
+    world_init(&world);
+    CU_ASSERT_EQUAL_FATAL(world_start(&world), 0);
+    struct cmds_otel *otel = NULL;
+    struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    options.endpoint = "grpc://localhost:4317";
+    CU_ASSERT_EQUAL(cmds_otel_open(&otel, world.runtime, &options, &error), -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "endpoint"));
+    CU_ASSERT_EQUAL(cmds_otel_open(&otel, NULL, &options, NULL), -EINVAL);
+    CU_ASSERT_PTR_NULL(otel);
+    cmds_otel_close(NULL, 0);
+    world_stop(&world);
+}
+
+static CU_TestInfo tests[] = {
+        {"exports what a server counts", test_otel_exports_what_a_server_counts},
+        {"refuses what is wrong", test_otel_refuses_what_is_wrong},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("otel", tests)

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Options and OTEL_* variables: which one counts, what is refused, what is only complained of; and that
+ * no header is shown.
+ */
+#include "otel/settings.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "otel/pairs.h"
+#include "otel/resource.h"
+#include "support/harness.h"
+
+extern char **environ;
+
+static char said[4096]; // All lines of on_log, one after the other.
+
+static void on_log(void *context, enum cmds_log_level level, const char *text)
+{
+    (void)context;
+    (void)level;
+    size_t used = strlen(said);
+    (void)snprintf(said + used, sizeof(said) - used, "%s\n", text);
+}
+
+/* Only what a test sets is there. */
+static void forget_environment(void)
+{
+    char name[256];
+    for (char **at = environ; *at != NULL;) {
+        size_t size = strcspn(*at, "=");
+        bool ours = strncmp(*at, "OTEL_", 5) == 0 || strcasestr(*at, "_proxy=") != NULL;
+        if (ours && size < sizeof(name)) {
+            memcpy(name, *at, size);
+            name[size] = '\0';
+            (void)unsetenv(name);
+            at = environ;
+        } else {
+            at++;
+        }
+    }
+    said[0] = '\0';
+}
+
+static struct cmdi_settings settings_of(const struct cmds_otel_options *options)
+{
+    struct cmdi_settings settings;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct cmds_otel_options mine = *options;
+    mine.on_log = on_log;
+    CU_ASSERT_EQUAL_FATAL(cmdi_settings_init(&settings, &mine, &error), 0);
+    return settings;
+}
+
+static const struct cmds_otel_options no_options = CMDS_OTEL_OPTIONS_INIT;
+
+static void test_settings_defaults(void)
+{
+    forget_environment();
+    struct cmdi_settings settings = settings_of(&no_options);
+    const struct cmdi_target *target = &settings.targets[CMDI_SIGNAL_METRICS];
+
+    CU_ASSERT_STRING_EQUAL(target->url, "http://localhost:4318/v1/metrics");
+    CU_ASSERT_STRING_EQUAL(target->proxy, "");
+    CU_ASSERT_EQUAL(target->timeout_ms, 10000);
+    CU_ASSERT_EQUAL(settings.metric_interval_ms, 60000);
+    CU_ASSERT_FALSE(target->gzip || target->is_off || settings.is_explicit || settings.delta);
+    CU_ASSERT_STRING_EQUAL(said, "");
+    cmdi_settings_fini(&settings);
+}
+
+static void set(const char *name, const char *value)
+{
+    CU_ASSERT_EQUAL_FATAL(setenv(name, value, 1), 0);
+}
+
+static void test_settings_of_the_environment(void)
+{
+    forget_environment();
+    set("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:geheim@collector:443/prefix/");
+    set("OTEL_EXPORTER_OTLP_HEADERS", "api-key = a%20b%2Cc , x=, y=1");
+    set("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip");
+    set("OTEL_EXPORTER_OTLP_TIMEOUT", "2000");
+    set("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "3000");
+    set("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem");
+    set("OTEL_METRIC_EXPORT_INTERVAL", "500");
+    set("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta");
+    set("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "explicit_bucket_histogram");
+    set("https_proxy", "http://proxy:3128");
+    struct cmdi_settings settings = settings_of(&no_options);
+    const struct cmdi_target *target = &settings.targets[CMDI_SIGNAL_METRICS];
+
+    CU_ASSERT_STRING_EQUAL(target->url, "https://user:geheim@collector:443/prefix/v1/metrics");
+    CU_ASSERT_STRING_EQUAL(target->shown, "collector:443/prefix/v1/metrics");
+    CU_ASSERT_EQUAL_FATAL(target->header_count, 3);
+    CU_ASSERT_STRING_EQUAL(target->headers[0], "api-key: a b,c");
+    CU_ASSERT_STRING_EQUAL(target->headers[1], "x;");
+    CU_ASSERT_STRING_EQUAL(target->headers[2], "y: 1");
+    CU_ASSERT_STRING_EQUAL(target->ca_file, "/ca.pem");
+    CU_ASSERT_STRING_EQUAL(target->proxy, "http://proxy:3128");
+    CU_ASSERT_TRUE(target->gzip && settings.delta && settings.is_explicit);
+    CU_ASSERT_EQUAL(target->timeout_ms, 3000);
+    CU_ASSERT_EQUAL(settings.metric_interval_ms, 500);
+    CU_ASSERT_STRING_EQUAL(said, "");
+    cmdi_settings_fini(&settings);
+}
+
+static void test_settings_options_come_first(void)
+{
+    forget_environment();
+    set("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://other/path");
+    set("OTEL_EXPORTER_OTLP_TIMEOUT", "2000");
+    set("OTEL_SERVICE_NAME", "environment");
+    struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
+    struct cmdi_settings settings = settings_of(&options);
+    // The signal's own is taken as it is.
+    CU_ASSERT_STRING_EQUAL(settings.targets[0].url, "http://other/path");
+    CU_ASSERT_STRING_EQUAL(settings.service_name, "environment");
+    cmdi_settings_fini(&settings);
+
+    options.endpoint = "unix:/run/otel.sock";
+    options.service_name = "mine";
+    options.timeout_ms = 1;
+    settings = settings_of(&options);
+    CU_ASSERT_STRING_EQUAL(settings.targets[0].url, "http://localhost/v1/metrics");
+    CU_ASSERT_STRING_EQUAL(settings.targets[0].unix_path, "/run/otel.sock");
+    CU_ASSERT_STRING_EQUAL(settings.service_name, "mine");
+    CU_ASSERT_EQUAL(settings.targets[0].timeout_ms, 1);
+    cmdi_settings_fini(&settings);
+
+    options = (struct cmds_otel_options)CMDS_OTEL_OPTIONS_INIT;
+    options.ignore_environment = true;
+    settings = settings_of(&options);
+    CU_ASSERT_STRING_EQUAL(settings.targets[0].url, "http://localhost:4318/v1/metrics");
+    CU_ASSERT_PTR_NULL(settings.service_name);
+    cmdi_settings_fini(&settings);
+}
+
+static void test_settings_can_be_off(void)
+{
+    static const char *const names[][2] = {
+            {"OTEL_SDK_DISABLED", "true"}, {"OTEL_METRICS_EXPORTER", "none"}};
+    for (size_t i = 0; i < 2; i++) {
+        forget_environment();
+        set(names[i][0], names[i][1]);
+        struct cmdi_settings settings = settings_of(&no_options);
+        CU_ASSERT_TRUE(settings.targets[0].is_off);
+        cmdi_settings_fini(&settings);
+    }
+}
+
+/* A service does not stay away because of a variable: it says so, and takes the default. */
+static void test_settings_complain_of_variables(void)
+{
+    static const char *const bad[][2] = {{"OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"},
+            {"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"}, {"OTEL_EXPORTER_OTLP_TIMEOUT", "10s"},
+            {"OTEL_METRIC_EXPORT_INTERVAL", "-1"}, {"OTEL_EXPORTER_OTLP_COMPRESSION", "brotli"},
+            {"OTEL_EXPORTER_OTLP_HEADERS", "geheim"},
+            {"OTEL_EXPORTER_OTLP_HEADERS", "a=geheim%0d%0ab: 1"},
+            {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "both"},
+            {"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "any"}};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        forget_environment();
+        set(bad[i][0], bad[i][1]);
+        struct cmdi_settings settings = settings_of(&no_options);
+        CU_ASSERT_PTR_NOT_NULL(strstr(said, bad[i][0]));
+        CU_ASSERT_PTR_NULL(strstr(said, "geheim"));
+        CU_ASSERT_STRING_EQUAL(settings.targets[0].url, "http://localhost:4318/v1/metrics");
+        CU_ASSERT_EQUAL(settings.targets[0].header_count, 0);
+        CU_ASSERT_EQUAL(settings.targets[0].timeout_ms, 10000);
+        cmdi_settings_fini(&settings);
+    }
+}
+
+static void test_settings_refuse_options(void)
+{
+    forget_environment();
+    static char long_text[CMDI_TEXT_MAX + 1];
+    memset(long_text, 'x', CMDI_TEXT_MAX);
+    struct cmds_otel_options bad[7];
+    for (size_t i = 0; i < 7; i++) {
+        bad[i] = no_options;
+    }
+    bad[0].endpoint = "collector:4318";
+    bad[1].headers = "geheim";
+    bad[2].headers = "a=geheim\nb";
+    bad[3].histograms = 7;
+    bad[4].service_name = long_text;
+    bad[5].metric_interval_ms = UINT32_MAX;
+    bad[6].unused[3] = 1;
+    for (size_t i = 0; i < 7; i++) {
+        struct cmdi_settings settings;
+        struct cmds_error error = CMDS_ERROR_INIT;
+        int code = cmdi_settings_init(&settings, &bad[i], &error);
+        CU_ASSERT_EQUAL(code, i < 6 ? -EINVAL : -E2BIG);
+        CU_ASSERT_EQUAL(error.code, code);
+        CU_ASSERT_PTR_NULL(strstr(error.text, "geheim"));
+        cmdi_settings_fini(&settings);
+    }
+}
+
+static void test_pairs_one_by_one(void)
+{
+    const char *text = " a = b=c ,, =x, broken,d=%41%4g%,";
+    char buffer[64];
+    struct cmds_pair pair;
+    CU_ASSERT_EQUAL_FATAL(cmdi_pairs_next(&text, buffer, sizeof(buffer), &pair), 1);
+    CU_ASSERT_TRUE(cmds_string_equal(pair.key, cmds_string_from("a")));
+    CU_ASSERT_TRUE(cmds_string_equal(pair.value, cmds_string_from("b=c")));
+    CU_ASSERT_EQUAL(cmdi_pairs_next(&text, buffer, sizeof(buffer), &pair), -EINVAL);
+    CU_ASSERT_EQUAL(cmdi_pairs_next(&text, buffer, sizeof(buffer), &pair), -EINVAL);
+    CU_ASSERT_EQUAL_FATAL(cmdi_pairs_next(&text, buffer, sizeof(buffer), &pair), 1);
+    CU_ASSERT_TRUE(cmds_string_equal(pair.value, cmds_string_from("A%4g%")));
+    CU_ASSERT_EQUAL(cmdi_pairs_next(&text, buffer, sizeof(buffer), &pair), 0);
+}
+
+static bool holds(const struct cmdi_proto *proto, const char *text)
+{
+    struct cmds_bytes bytes = cmdi_proto_bytes_of(proto);
+    return memmem(bytes.data, bytes.size, text, strlen(text)) != NULL;
+}
+
+static void test_resource_who_comes_first(void)
+{
+    forget_environment();
+    set("OTEL_RESOURCE_ATTRIBUTES", "deployment=test,service.name=third,zone=z%201");
+    struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
+    options.resource = "deployment=prod,process.pid=none";
+    struct cmdi_settings settings = settings_of(&options);
+    struct cmdi_proto proto;
+    cmdi_proto_init(&proto, 65536);
+
+    CU_ASSERT_EQUAL(cmdi_resource_make(&proto, &settings), 0);
+    CU_ASSERT_TRUE(holds(&proto, "prod") && holds(&proto, "third") && holds(&proto, "z 1"));
+    CU_ASSERT_TRUE(holds(&proto, "none") && holds(&proto, "telemetry.sdk.name"));
+    CU_ASSERT_FALSE(holds(&proto, "test") || holds(&proto, "unknown_service"));
+    cmdi_proto_fini(&proto);
+    cmdi_settings_fini(&settings);
+
+    forget_environment();
+    settings = settings_of(&no_options);
+    cmdi_proto_init(&proto, 65536);
+    CU_ASSERT_EQUAL(cmdi_resource_make(&proto, &settings), 0);
+    CU_ASSERT_TRUE(holds(&proto, "unknown_service:test_otel_settings"));
+    cmdi_proto_fini(&proto);
+    cmdi_settings_fini(&settings);
+}
+
+static CU_TestInfo tests[] = {
+        {"defaults", test_settings_defaults},
+        {"of the environment", test_settings_of_the_environment},
+        {"options come first", test_settings_options_come_first},
+        {"it can be off", test_settings_can_be_off},
+        {"variables are complained of", test_settings_complain_of_variables},
+        {"options are refused", test_settings_refuse_options},
+        {"pairs one by one", test_pairs_one_by_one},
+        {"resource: who comes first", test_resource_who_comes_first},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("otel_settings", tests)
