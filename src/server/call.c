@@ -52,9 +52,13 @@ static void call_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
     cmdi_call_cancel(call);
 }
 
+/* Once, when it ends or its server does. */
 static void call_unlist(struct cmds_call *call, struct cmdi_shard *shard)
 {
-    CMDI_ASSERT(shard->call_count > 0 && !cmdi_list_empty(&call->on_shard));
+    if (cmdi_list_empty(&call->on_shard)) {
+        return;
+    }
+    CMDI_ASSERT(shard->call_count > 0);
     cmdi_shard_unlist(shard, &call->on_shard);
     shard->call_count--;
 }

@@ -180,6 +180,31 @@ static void test_sim_calls_whose_peer_has_gone_do_not_wait(void)
     run_all(&hall, script_gone);
 }
 
+/* Nobody else has the call: what was to run later runs now, and is its end. */
+static void script_server_ends(struct hall *hall)
+{
+    struct guest guest;
+    guest_enter(&guest);
+    for (uint32_t i = 0; i < TIMES; i++) {
+        (void)guest_send(&guest, &act_type, i);
+    }
+    HALL_UNTIL(hall->acts == TIMES);
+    cmds_server_close(hall->server);
+    hall->server = NULL;
+
+    CU_ASSERT_EQUAL(hall->cancels, TIMES);
+    guest_close(&guest);
+}
+
+static void test_sim_calls_that_wait_end_with_their_server(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.act = act_after_hour;
+
+    run_all(&hall, script_server_ends);
+}
+
 /* Its command comes in two parts, cut anywhere, and then byte by byte. */
 static void script_cut(struct hall *hall)
 {
@@ -536,6 +561,7 @@ static CU_TestInfo tests[] = {
         {"time runs while they wait for their turn",
                 test_sim_calls_time_runs_while_they_wait_for_their_turn},
         {"whose peer has gone do not wait", test_sim_calls_whose_peer_has_gone_do_not_wait},
+        {"that wait end with their server", test_sim_calls_that_wait_end_with_their_server},
         {"come in parts", test_sim_calls_come_in_parts},
         {"have one last result, whoever sends it",
                 test_sim_calls_have_one_last_result_whoever_sends_it},
