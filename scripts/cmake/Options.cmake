@@ -33,6 +33,10 @@ if(PROJECT_IS_TOP_LEVEL AND CMDSTREAM_HAS_GLIBC AND
     set(cmdstream_can_simulate ON)
 endif()
 option(CMDSTREAM_SIM "Build the library of the simulation" ${cmdstream_can_simulate})
+# A nop and a note each, where sys/sdt.h is there (systemtap-sdt-dev).
+include(CheckIncludeFile)
+check_include_file(sys/sdt.h CMDSTREAM_HAS_SDT)
+option(CMDSTREAM_USDT "Probes for perf, bpftrace and SystemTap" ON)
 option(CMDSTREAM_INSTALL "Make the install rules" ${PROJECT_IS_TOP_LEVEL})
 option(CMDSTREAM_WERROR "Treat warnings in our own code as errors" OFF)
 option(CMDSTREAM_LTO "Link-time optimization of our own targets" OFF)

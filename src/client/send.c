@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/usdt.h"
 #include "client/entry.h"
 
 uint8_t *cmdi_client_encode(
@@ -97,6 +98,7 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
             out, sequence, command->type->number, command->body_size, self_delimiting);
     end = cmdi_client_encode(client, command, end);
     cmdi_conn_commit(&client->conn, (size_t)(end - out));
+    CMDI_PROBE4(send, client->number, sequence, command->type->number, command->body_size);
     CMDI_COUNT(&client_shard->counters, commands_sent, 1);
     return 0;
 }
@@ -115,6 +117,7 @@ int cmdi_client_write_record(struct cmdi_client *client, struct cmdi_record *rec
     memcpy(end, cmdi_record_body(record), record->body_size);
     client->sequence_sent = record->sequence;
     cmdi_conn_commit(&client->conn, (size_t)(end - out) + record->body_size);
+    CMDI_PROBE4(send, client->number, record->sequence, record->type, record->body_size);
     CMDI_COUNT(&client->client_shard->counters, commands_sent, 1);
     return 0;
 }

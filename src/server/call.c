@@ -20,11 +20,14 @@
 
 #include "base/assert.h"
 #include "base/time.h"
+#include "base/usdt.h"
 #include "codec/value.h"
 #include "server/call_observer.h"
 #include "server/result.h"
 #include "server/trace.h"
 #include "server/window.h"
+
+_Static_assert(CMDI_CALL_FAILED == 2, "scripts/cmdstream.bt says so");
 
 /* --- Keeping a call --------------------------------------------------------------------------- */
 
@@ -373,6 +376,7 @@ static void call_end_orphan(struct cmds_call *call)
     struct cmdi_server_shard *server_shard = connection->server_shard;
     pthread_mutex_lock(&server_shard->lock);
     CMDI_ASSERT(server_shard->ended && atomic_load(&call->refs) == 0);
+    CMDI_PROBE4(command_end, connection->id, call->sequence, call->type->number, call->flags);
     call_free_kept(call);
     if (call->trace != NULL) {
         cmdi_call_trace_drop(call);
@@ -419,6 +423,7 @@ void cmdi_call_end(struct cmds_call *call)
     if (CMDI_UNLIKELY(call->trace != NULL)) {
         cmdi_call_trace_end(call);
     }
+    CMDI_PROBE4(command_end, connection->id, call->sequence, call->type->number, call->flags);
     cmdi_pool_release(&server_shard->call_pool, call);
     cmdi_window_call_ended(connection);
 }

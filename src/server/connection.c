@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/usdt.h"
 #include "ring/thread.h"
 #include "server/call.h"
 #include "server/exec.h"
@@ -200,6 +201,8 @@ static void connection_on_closing(struct cmdi_conn *conn)
     struct cmdi_list *node = NULL;
     struct cmdi_list calls;
     cmdi_inbox_close(&connection->inbox);
+    CMDI_PROBE3(connection_close, connection->id, connection->server_shard->shard->index,
+            conn->error_code);
     connection_log_end(connection);
     cmdi_window_fini(connection);
     cmdi_writable_fini(connection);
@@ -331,6 +334,7 @@ static void connection_opened(struct cmds_connection *connection)
         return;
     }
     connection_move(connection, CMDI_CONNECTION_ACCEPTED);
+    CMDI_PROBE2(connection_open, connection->id, server_shard->shard->index);
     connection_log_begin(connection);
     if (connection->conn.state == CMDI_CONN_OPEN && connection_send_server_info(connection)) {
         cmdi_conn_start(&connection->conn);

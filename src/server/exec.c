@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "base/assert.h"
+#include "base/usdt.h"
 #include "codec/codec.h"
 #include "server/call.h"
 #include "server/result.h"
@@ -323,6 +324,7 @@ int64_t cmdi_exec_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fram
         cmdi_call_trace_take(call, entry, value, frame->header_size + (size_t)used);
     }
     CMDI_COUNT(&connection->server_shard->counters, commands_received, 1);
+    CMDI_PROBE4(command_begin, connection->id, frame->sequence, call->type->number, used);
     exec_run(call);
     cmdi_window_hold_back(connection);
     return used;

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/usdt.h"
 #include "codec/protocol.h"
 #include "server/call.h"
 #include "server/trace.h"
@@ -112,6 +113,8 @@ static int result_send_here(struct cmds_call *call, const struct result_frame *f
     if (CMDI_UNLIKELY(call->trace != NULL)) {
         cmdi_call_trace_result(call, frame->type, frame->size);
     }
+    CMDI_PROBE5(result_sent, call->connection->id, call->sequence, frame->type->number, frame->size,
+            frame->last);
     call->sent_here++;
     CMDI_COUNT(&call->connection->server_shard->counters, results_sent, 1);
     if (CMDI_UNLIKELY(!(call->flags & CMDI_CALL_RUNNING))) {
@@ -160,6 +163,8 @@ static int result_leave(struct cmds_call *call, const struct result_frame *frame
     if (CMDI_UNLIKELY(call->trace != NULL)) {
         cmdi_call_trace_result(call, frame->type, frame->size);
     }
+    CMDI_PROBE5(result_sent, call->connection->id, call->sequence, frame->type->number, frame->size,
+            frame->last);
     cmdi_inbox_commit(inbox, sizeof(record) + frame->size);
     atomic_fetch_add_explicit(&call->sent_elsewhere, 1, memory_order_relaxed);
     cmdi_inbox_post(inbox);

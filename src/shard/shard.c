@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "base/usdt.h"
 #include "ring/clock.h"
 #include "ring/cpu.h"
 #include "ring/thread.h"
@@ -559,6 +560,7 @@ int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns)
     __atomic_store_n(&shard->counters.buffer_bytes, shard->buffers.leased_size, __ATOMIC_RELAXED);
     __atomic_store_n(&shard->counters.memory_bytes, cmdi_account_used(&shard->buffers.account),
             __ATOMIC_RELAXED);
+    CMDI_PROBE3(turn_end, shard->index, handled, shard->now_ns);
     /* The thread that turns an inline shard looks at what has run before anything is waited for. */
     bool look_first = handled > 0 && shard->options.drive == CMDI_DRIVE_INLINE;
     int code = shard_end_turn(shard, look_first ? CMDI_RING_WAIT_NONE : wait_ns);
