@@ -6,9 +6,14 @@
 
 #include "base/assert.h"
 
-static const struct cmdi_bounds bounds_seconds = {-19, 1, CMDI_BOUNDS_MAX};
-static const struct cmdi_bounds bounds_milliseconds = {-9, 1, CMDI_BOUNDS_MAX};
-static const struct cmdi_bounds bounds_numbers = {0, 2, 13};
+static const int8_t times[CMDI_BOUNDS_MAX] = {-21, -19, -17, -16, -15, -14, -13, -12, -11, -10, -9,
+        -8, -7, -6, -5, -4, -3, -2, -1, 0, 2, 4};
+static const int8_t numbers[] = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24};
+
+static const struct cmdi_bounds bounds_seconds = {times, 0, CMDI_BOUNDS_MAX};
+static const struct cmdi_bounds bounds_milliseconds = {
+        times, 10, CMDI_BOUNDS_MAX}; // 1024 a second.
+static const struct cmdi_bounds bounds_numbers = {numbers, 0, sizeof(numbers)};
 
 struct cmdi_bounds cmdi_bounds_of(const struct cmds_metric *metric, uint32_t flags)
 {
@@ -21,7 +26,7 @@ struct cmdi_bounds cmdi_bounds_of(const struct cmds_metric *metric, uint32_t fla
 
 static int32_t bounds_exponent(const struct cmdi_bounds *bounds, uint32_t index)
 {
-    return bounds->first + bounds->step * (int32_t)index;
+    return bounds->exponents[index] + bounds->shift;
 }
 
 double cmdi_bounds_value(const struct cmdi_bounds *bounds, uint32_t index)

@@ -5,8 +5,9 @@
  * The bounds are the same for every point of a metric, in every scrape and every release: a query
  * that adds up series by `le` gets nonsense where these differ, and a bound that comes and goes breaks
  * rate(). They are powers of two, because each of these ends a bucket of whatever scale, so no count
- * is shared out by guess; and few, since each is a line for each type: 24 for times, 2^-19 (2 us) to
- * 2^4 s, and 13 for all else, 4^0 to 4^12 (16 Mi).
+ * is shared out by guess; and few, since each is a line for each type: 22 for times, each power of
+ * two from 2^-17 (8 us) to 1 s and every other one around it, from 2^-21 (0.5 us) to 16 s; and 13 for
+ * all else, 4^0 to 4^12 (16 Mi).
  */
 #ifndef CMDI_TELEMETRY_BOUNDS_H
 #define CMDI_TELEMETRY_BOUNDS_H
@@ -14,13 +15,13 @@
 #include <cmdstream/telemetry.h>
 
 enum {
-    CMDI_BOUNDS_MAX = 24
+    CMDI_BOUNDS_MAX = 22
 };
 
-/** Bound i is 2^(first + step * i). */
+/** Bound i is 2^(exponents[i] + shift). */
 struct cmdi_bounds {
-    int32_t first;
-    int32_t step;
+    const int8_t *exponents;
+    int32_t shift;
     uint32_t count;
 };
 
