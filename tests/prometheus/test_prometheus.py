@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""A real Prometheus takes what is written: both texts and protobuf with native histograms.
+"""A real Prometheus takes what is written: both texts and protobuf with native histograms, of points made by hand
+and of a runtime that works; and the dashboard's queries find it there.
 
 What may go wrong that our own readers do not see: a line for which all of a scrape is refused, a name that no
-query finds, buckets that are added up wrongly, a histogram that arrives one bucket off, an exemplar that is lost.
+query finds, buckets that are added up wrongly, a histogram that arrives one bucket off, an exemplar that is lost,
+a panel that asks for a name which nobody writes.
 """
 import http.server
+import json
 import os
+import pathlib
+import re
 import subprocess
 import tempfile
 import threading
@@ -30,6 +35,29 @@ SIZE = "cmd_stream_server_command_size_bytes"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
+# Of panels: what these ask for nothing of ours writes in this test.
+WITHOUT_DATA = (
+    "cmd_stream_client_result_count_total",
+    'cmd_stream_client_command_count_total{job=~"$job", cmd_stream_command_type=~"$type", cmd_stream_command_status!="OK"}',
+    "cmd_stream_server_result_size_bytes",
+)
+DASHBOARD = pathlib.Path(__file__).parent / "../../docs/grafana/cmdstream.json"
+
+
+def panels():
+    """Yields: title and query of all targets of the dashboard."""
+    for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]:
+        for target in panel.get("targets", ()):
+            yield panel["title"], target["expr"]
+
+
+def chosen(query, job):
+    """The query as Grafana sends it, with this choice of jobs and all types."""
+    for name, value in (("$__rate_interval", "1h"), ("$job", job), ("$type", ".*"), ("$per_second", "1")):
+        query = query.replace(name, value)
+    return query
+
+
 def last(series):
     """Of the last scrape that went well: on a machine with too much to do one may come too late."""
     return f"last_over_time({series}[1h])"
@@ -39,16 +67,45 @@ def samples(job, number):
     return subprocess.run([SAMPLES, str(FORMATS[job][0]), str(number)], stdout=subprocess.PIPE, check=True).stdout
 
 
+class Live:
+    """A program with a server and a client, which work before each scrape."""
+
+    def __init__(self):
+        self.process = subprocess.Popen([os.environ["CMDSTREAM_LIVE"]], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE)
+        self.lock = threading.Lock()
+
+    def samples(self, number):
+        with self.lock:
+            self.process.stdin.write(b"%d\n" % number)
+            self.process.stdin.flush()
+            size = self.process.stdout.readline()
+            if not size:
+                raise AssertionError(f"the live program ended: {self.process.wait()}")
+            return self.process.stdout.read(int(size))
+
+    def close(self):
+        with self.lock:
+            self.process.stdin.close()
+            self.process.stdout.close()
+            return self.process.wait(prometheus.PATIENCE_S)
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
-    """GET /JOB: the samples of a round that is later by one each time."""
+    """GET /JOB: the samples of a round that is later by one each time; GET /live: of the live program."""
+    live = None
     rounds = dict.fromkeys(FORMATS, 0)
     accepted = {}
 
     def do_GET(self):
         job = self.path.strip("/")
-        self.rounds[job] += 1  # Each job is asked by one scraper, one scrape after the other.
         self.accepted[job] = self.headers.get("Accept", "")
-        body = samples(job, self.rounds[job])
+        if job == "live":
+            job = "open"
+            body = self.live.samples(FORMATS[job][0])
+        else:
+            self.rounds[job] += 1  # Each job is asked by one scraper, one scrape after the other.
+            body = samples(job, self.rounds[job])
         self.send_response(200)
         self.send_header("Content-Type", FORMATS[job][1])
         self.send_header("Content-Length", str(len(body)))
@@ -63,20 +120,26 @@ class TestPrometheus(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
+        cls.live = Handler.live = Live()
         cls.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         cls.server.daemon_threads = True
         threading.Thread(target=cls.server.serve_forever, daemon=True).start()
         address = f"127.0.0.1:{cls.server.server_address[1]}"
         cls.prometheus = prometheus.Prometheus(PROMETHEUS, cls.folder.name,
-                                               {job: (address, f"/{job}") for job in FORMATS})
+                                               {job: (address, f"/{job}") for job in (*FORMATS, "live")})
         prometheus.until(lambda: all(cls.rounds_of(job) >= ROUNDS for job in FORMATS), "scrape of each format")
+        prometheus.until(lambda: cls.prometheus.value('count_over_time(cmdstream_build_info{job="live"}[1h]) >= 2'),
+                         "two scrapes of the live program")
 
     @classmethod
     def tearDownClass(cls):
         cls.prometheus.close()
         cls.server.shutdown()
         cls.server.server_close()
+        code = cls.live.close()
         cls.folder.cleanup()
+        if code != 0:
+            raise AssertionError(f"the live program ends with {code}")
 
     @classmethod
     def rounds_of(cls, job):
@@ -92,7 +155,7 @@ class TestPrometheus(unittest.TestCase):
 
     def test_prometheus_finds_every_target_up(self):
         up = {labels["job"]: value for labels, value in self.prometheus.vector("max_over_time(up[1h])")}
-        self.assertEqual(up, dict.fromkeys(FORMATS, 1.0))
+        self.assertEqual(up, dict.fromkeys((*FORMATS, "live"), 1.0))
         self.assertIn("application/vnd.google.protobuf", Handler.accepted["native"])
 
     def test_prometheus_keeps_every_sample(self):
@@ -101,7 +164,7 @@ class TestPrometheus(unittest.TestCase):
         lines = [line for line in samples("text", 1).splitlines() if not line.startswith(b"#")]
         self.assertEqual(counts["text"], len(lines))
         self.assertEqual(counts["open"], len(lines))
-        self.assertEqual(counts["native"], 6)
+        self.assertEqual(counts["native"], 9)
 
     def test_prometheus_reads_the_values(self):
         for job in FORMATS:
@@ -173,9 +236,48 @@ class TestPrometheus(unittest.TestCase):
                 self.assertEqual(known[DURATION]["unit"], "seconds" if job == "open" else "")
 
     def test_promtool_has_no_complaint(self):
-        done = subprocess.run([PROMTOOL, "check", "metrics"], input=samples("text", 1), capture_output=True,
-                              timeout=prometheus.PATIENCE_S, check=False)
-        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+        for name, text in (("by hand", samples("text", 1)), ("live", self.live.samples(FORMATS["text"][0]))):
+            with self.subTest(name):
+                done = subprocess.run([PROMTOOL, "check", "metrics"], input=text, capture_output=True,
+                                      timeout=prometheus.PATIENCE_S, check=False)
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+
+    def test_prometheus_reads_a_live_runtime(self):
+        (labels, value), = self.prometheus.vector(last('cmdstream_server_commands_received_total{job="live"}'))
+        self.assertEqual(labels["cmdstream_name"], "live")
+        self.assertEqual(value % 20, 0)
+        self.assertGreaterEqual(value, 40)
+        self.assertEqual(self.value_of("cmdstream_client_commands_sent_total", "live"), value)
+        self.assertGreater(self.value_of("process_start_time_seconds", "live"), 1e9)
+
+    # ---- The dashboard -------------------------------------------------------------------------
+    def test_dashboard_queries_find_data(self):
+        for title, query in panels():
+            with self.subTest(panel=title, query=query):
+                found = self.prometheus.vector(chosen(query, ".*"))
+                if not any(words in query for words in WITHOUT_DATA):
+                    self.assertNotEqual(found, [])
+
+    def test_dashboard_shows_durations_of_either_kind(self):
+        queries = [query for title, query in panels() if title == "Duration, p50" and "server" in query]
+        self.assertEqual(len(queries), 1)
+        for job, low, high in (("text", 2 ** -16, 2 ** -15), ("native", 19e-6, 22e-6)):
+            with self.subTest(job=job):
+                value = self.prometheus.value(chosen(queries[0], job))
+                self.assertGreater(value, low)
+                self.assertLess(value, high)
+        slow = chosen(queries[0].replace("$per_second", "1000"), "text")
+        self.assertLess(self.prometheus.value(slow), 2 ** -15 / 1000)
+
+    def test_dashboard_variables_have_values(self):
+        variables = json.loads(DASHBOARD.read_text(encoding="utf-8"))["templating"]["list"]
+        queries = {one["name"]: one["query"]["query"] for one in variables if one["type"] == "query"}
+        self.assertEqual(set(queries), {"job", "type"})
+        for name, query in queries.items():
+            with self.subTest(name=name):
+                series, label = re.fullmatch(r"label_values\((.*), (\w+)\)", query).groups()
+                found = self.prometheus.ask(f"label/{label}/values", **{"match[]": series})
+                self.assertIn("calc_add" if name == "type" else "live", found)
 
 
 if __name__ == "__main__":

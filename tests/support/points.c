@@ -81,6 +81,29 @@ static const struct cmds_metric metric_sizes = {
         .description = "Size of server commands.",
         .kind = CMDS_METRIC_HISTOGRAM,
 };
+static const struct cmds_label labels_result[] = {
+        {"cmd-stream.command.type", STRING("calc_add")},
+        {"cmd-stream.result.type", STRING("calc_sum")},
+};
+static const struct cmds_metric metric_results = {
+        .name = "cmd-stream.server.result.count",
+        .unit = "{result}",
+        .description = "Number of server results.",
+        .kind = CMDS_METRIC_COUNTER,
+};
+static const struct cmds_metric metric_sent = {
+        .name = "cmd-stream.client.command.count",
+        .unit = "{command}",
+        .description = "Number of client commands.",
+        .kind = CMDS_METRIC_COUNTER,
+};
+static const struct cmds_metric metric_waits = {
+        .name = "cmd-stream.client.command.duration",
+        .unit = "s",
+        .description = "Duration of client commands.",
+        .kind = CMDS_METRIC_HISTOGRAM,
+        .is_real = true,
+};
 static const struct cmds_metric metric_busy = {
         .name = "cmdstream.shard.busy",
         .unit = "s",
@@ -130,6 +153,16 @@ void cmdi_points_tell(uint32_t round, cmds_point_fn fn, void *context)
             &(struct cmds_point){.labels = labels_ok,
                     .label_count = 3,
                     .distribution = cmdi_points_distribution(&sizes)});
+    (void)fn(context, &metric_results,
+            &(struct cmds_point){
+                    .labels = labels_result, .label_count = 2, .integer = (int64_t)round * 100});
+    (void)fn(context, &metric_sent,
+            &(struct cmds_point){
+                    .labels = labels_ok, .label_count = 2, .integer = (int64_t)round * 100});
+    (void)fn(context, &metric_waits,
+            &(struct cmds_point){.labels = labels_ok,
+                    .label_count = 2,
+                    .distribution = cmdi_points_distribution(&durations)});
     (void)fn(context, &metric_busy, &(struct cmds_point){.real = round * 0.25});
     (void)fn(context, &metric_connections, &(struct cmds_point){.integer = 7});
 }

@@ -29,7 +29,8 @@ const struct cmds_distribution *cmdi_points_distribution(struct cmdi_points_hist
 
 /**
  * Tells all of them to `fn`. Per round: 100 commands "calc_add" that were OK and 3 that FAILED; their
- * durations are 20 us (half), 21 us to 10 ms; sizes are 20 bytes (60) and 3000 (40).
+ * durations are 20 us (half), 21 us to 10 ms; sizes are 20 bytes (60) and 3000 (40). So many results, and
+ * a client that sent as many.
  */
 void cmdi_points_tell(uint32_t round, cmds_point_fn fn, void *context);
 

@@ -295,8 +295,8 @@ static void test_format_text_parses(void)
             printf("line %u: %s\n", line, wrong);
         }
         CU_ASSERT_PTR_NULL(wrong);
-        CU_ASSERT_EQUAL(found.families, 5);
-        CU_ASSERT_EQUAL(found.samples, 4 + 25 + 16);
+        CU_ASSERT_EQUAL(found.families, 8);
+        CU_ASSERT_EQUAL(found.samples, 6 + 25 + 16 + 25);
         CU_ASSERT_EQUAL(found.exemplars, (unsigned)is_open);
     }
 }
@@ -360,8 +360,8 @@ static void test_format_protobuf_is_well_formed(void)
         printf("protobuf: %s\n", wrong);
     }
     CU_ASSERT_PTR_NULL(wrong);
-    CU_ASSERT_EQUAL(found.families, 5);
-    CU_ASSERT_EQUAL(found.samples, 6);
+    CU_ASSERT_EQUAL(found.families, 8);
+    CU_ASSERT_EQUAL(found.samples, 9);
     CU_ASSERT_EQUAL(found.exemplars, 1);
 }
 
