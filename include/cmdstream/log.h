@@ -39,7 +39,8 @@ enum cmds_log_level {
     X_(ENDPOINTS, "endpoints", "endpoints of a group changed, or could not be looked up")          \
     X_(CONNECT, "connect", "a server accepted a connection")                                       \
     X_(DISCONNECT, "disconnect", "a connection of a server ended in order")                        \
-    X_(DRAIN, "drain", "a server began to drain")
+    X_(DRAIN, "drain", "a server began to drain")                                                  \
+    X_(STALL, "stall", "a turn of a shard took too long")
 
 enum cmds_log_reason {
 #define CMDS_X_(constant, name, text) CMDS_REASON_##constant,

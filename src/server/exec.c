@@ -181,6 +181,7 @@ static void exec_run(struct cmds_call *call)
         return;
     }
     call->flags |= CMDI_CALL_RUNNING;
+    call->connection->conn.shard->meter.ran = call->type;
     int code = exec_call(call);
     call->flags = (uint8_t)(call->flags & ~CMDI_CALL_RUNNING);
     exec_returned(call, code);

@@ -36,6 +36,7 @@ enum {
     RUNTIME_COMPLETIONS_PER_ENTRY = 8, // Multishot operations complete many times.
     RUNTIME_STACK_SIZE_MIN = 65536,
     RUNTIME_POSTS_MAX = 65536,
+    RUNTIME_STALL_MS = 100,
 };
 #define RUNTIME_MEMORY ((uint64_t)1 << 30)
 
@@ -174,6 +175,7 @@ static void runtime_shard_options(const struct cmds_runtime *runtime,
             .spin_us = quota && !options->spin_always ? 0 : options->spin_us,
             .spin_always = options->spin_always,
             .drive = runtime->drive,
+            .stall_ns = cmdi_ms_to_ns(RUNTIME_STALL_MS),
             .stack_size = options->shard_stack_size,
             .memory_size_max = options->memory_size_max,
             .log = &runtime->log,

@@ -444,13 +444,19 @@ static uint64_t shard_wait_until(struct cmdi_shard *shard, uint64_t wait_ns)
 }
 
 /* How long that is from now on: the turn and the spin have taken their time. */
-static uint64_t shard_wait_left(uint64_t until_ns)
+static uint64_t shard_wait_left(struct cmdi_shard *shard, uint64_t until_ns)
 {
-    if (until_ns == CMDI_RING_WAIT_FOREVER) {
+    bool has_slept = shard->meter.state == CMDI_METER_SLEEP; // A spin has ended there.
+    if (until_ns == CMDI_RING_WAIT_FOREVER && has_slept) {
         return CMDI_RING_WAIT_FOREVER;
     }
     uint64_t now_ns = cmdi_now_ns();
-    return until_ns > now_ns ? until_ns - now_ns : CMDI_RING_WAIT_NONE;
+    if (!has_slept) {
+        cmdi_shard_meter(shard, CMDI_METER_SLEEP, now_ns);
+    }
+    return until_ns == CMDI_RING_WAIT_FOREVER ? CMDI_RING_WAIT_FOREVER
+           : until_ns > now_ns                ? until_ns - now_ns
+                                              : CMDI_RING_WAIT_NONE;
 }
 
 /* Looks for work without a system call. Returns: found some; not: sleep. */
@@ -461,6 +467,7 @@ static bool shard_spin(struct cmdi_shard *shard, uint64_t until_ns)
     uint64_t budget_ns = shard->connection_count == 0 ? 0
                          : always                     ? shard->spin.budget_ns
                                                       : cmdi_spin_begin(&shard->spin, start_ns);
+    cmdi_shard_meter(shard, budget_ns == 0 ? CMDI_METER_SLEEP : CMDI_METER_SPIN, start_ns);
     if (budget_ns == 0) {
         return false;
     }
@@ -478,6 +485,7 @@ static bool shard_spin(struct cmdi_shard *shard, uint64_t until_ns)
         uint64_t now_ns = cmdi_now_ns();
         if (!always && cmdi_spin_gap(&shard->spin, before_ns, now_ns)) {
             CMDI_COUNT(&shard->counters, spin_stops, 1);
+            cmdi_shard_meter(shard, CMDI_METER_SLEEP, now_ns);
             return false;
         }
         before_ns = now_ns;
@@ -486,6 +494,7 @@ static bool shard_spin(struct cmdi_shard *shard, uint64_t until_ns)
         }
         if (now_ns - start_ns >= budget_ns) {
             cmdi_spin_end(&shard->spin, false);
+            cmdi_shard_meter(shard, CMDI_METER_SLEEP, now_ns);
             return false;
         }
     }
@@ -502,7 +511,7 @@ static void shard_count_preemptions(struct cmdi_shard *shard)
 /* Waits in the kernel, unless something came while the flag went up. */
 static int shard_sleep(struct cmdi_shard *shard, uint64_t until_ns)
 {
-    uint64_t wait_ns = shard_wait_left(until_ns);
+    uint64_t wait_ns = shard_wait_left(shard, until_ns);
     atomic_store(&shard->sleeping, 1);
     if (atomic_load(&shard->mailbox) != NULL || atomic_load(&shard->stopping) != 0) {
         wait_ns = CMDI_RING_WAIT_NONE;
@@ -555,6 +564,7 @@ int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns)
     CMDI_ASSERT(cmdi_thread_owned == shard);
     shard->in_turn = true;
     shard_set_time(shard, cmdi_now_ns());
+    cmdi_shard_meter(shard, CMDI_METER_BUSY, shard->now_ns);
     atomic_store_explicit(&shard->busy_since_ns, shard->now_ns, memory_order_relaxed);
     uint32_t handled = shard_run(shard);
     __atomic_store_n(&shard->counters.buffer_bytes, shard->buffers.leased_size, __ATOMIC_RELAXED);
@@ -564,6 +574,9 @@ int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns)
     /* The thread that turns an inline shard looks at what has run before anything is waited for. */
     bool look_first = handled > 0 && shard->options.drive == CMDI_DRIVE_INLINE;
     int code = shard_end_turn(shard, look_first ? CMDI_RING_WAIT_NONE : wait_ns);
+    if (shard->options.drive == CMDI_DRIVE_INLINE) {
+        cmdi_shard_meter(shard, CMDI_METER_AWAY, cmdi_now_ns()); // What follows is the caller's.
+    }
     shard->in_turn = false;
     return code < 0 ? code : (int)handled;
 }
@@ -651,6 +664,8 @@ int cmdi_shard_create(
     cmdi_pool_init(&shard->error_texts, sizeof(((struct cmds_error *)0)->text));
     cmdi_buffers_init(&shard->buffers, options->memory_size_max);
     shard_set_time(shard, options->drive == CMDI_DRIVE_STEPPED ? 0 : cmdi_now_ns());
+    shard->meter.since_ns = shard->now_ns;
+    shard->meter.stall_ns = options->stall_ns != 0 ? options->stall_ns : UINT64_MAX;
     cmdi_timer_wheel_init(&shard->timers, shard->now_ms);
     cmdi_spin_init(&shard->spin, (uint64_t)options->spin_us * 1000);
     int code = shard_init_ring(shard, error);

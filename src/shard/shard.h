@@ -32,6 +32,7 @@
 #include "base/pool.h"
 #include "ring/ring.h"
 #include "shard/buffers.h"
+#include "shard/meter.h"
 #include "shard/receive.h"
 #include "shard/spin.h"
 #include "shard/timer.h"
@@ -82,6 +83,7 @@ struct cmdi_shard_options {
     int cpu;             // -1: not pinned.
     uint32_t spin_us;    // 0: never spin.
     bool spin_always;    // As in cmds_runtime_options.
+    uint64_t stall_ns;   // A turn that takes longer is told of. 0: none.
     uint32_t stack_size; // Of the thread; 0: the default.
     struct cmdi_ring_options ring;
     uint64_t memory_size_max;
@@ -154,6 +156,7 @@ struct cmdi_shard {
     struct cmdi_slot *slots;
     uint32_t slot_count, slot_free;
     struct cmdi_shard_counters counters;
+    struct cmdi_meter meter;
     struct cmdi_spans *spans; // NULL: none are kept.
     uint64_t moved_size;      // Received and sent by its connections: how busy it is.
     struct cmdi_buffers buffers;
@@ -236,6 +239,8 @@ struct cmdi_shard *cmdi_shard_current(void);
  * was handled; -errno.
  */
 int cmdi_shard_turn(struct cmdi_shard *shard, uint64_t wait_ns);
+/** The meter moves; what it says was a stall is logged. For whoever runs the turns. */
+void cmdi_shard_meter(struct cmdi_shard *shard, enum cmdi_meter_state state, uint64_t now_ns);
 /** Something is to be done at once: a turn would not wait. */
 bool cmdi_shard_has_work(const struct cmdi_shard *shard);
 /**

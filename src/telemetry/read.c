@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/count.h"
 #include "machine/process.h"
@@ -71,6 +72,24 @@ static void read_process(struct cmdi_reading *reading)
 
 /* --- The shards ------------------------------------------------------------------------------- */
 
+/*
+ * The time of this state, or, of CMDI_METER_STATES, the stalls: of each shard, or the sum. Returns: how
+ * many numbers those are.
+ */
+static uint32_t read_gather(
+        const struct cmdi_reading *reading, enum cmdi_meter_state state, uint64_t *values)
+{
+    const struct cmds_runtime *runtime = reading->runtime;
+    uint32_t places = cmdi_reading_by_shard(reading) ? runtime->shard_count : 1;
+    memset(values, 0, places * sizeof(*values));
+    for (uint32_t i = 0; i < runtime->shard_count; i++) {
+        const struct cmdi_meter *meter = &runtime->shards[i]->meter;
+        const uint64_t *from = state < CMDI_METER_STATES ? &meter->time_ns[state] : &meter->stalls;
+        values[i % places] += __atomic_load_n(from, __ATOMIC_RELAXED);
+    }
+    return places;
+}
+
 static void read_runtime(struct cmdi_reading *reading)
 {
     const struct cmds_runtime *runtime = reading->runtime;
@@ -93,6 +112,60 @@ static void read_runtime(struct cmdi_reading *reading)
     free(sums);
 }
 
+/* Of what a shard has written of itself: a span of time that has not ended is not in it. */
+static void read_times(struct cmdi_reading *reading)
+{
+    static const struct {
+        struct cmds_metric metric;
+        enum cmdi_meter_state state;
+    } times[] = {
+            {{.name = "cmdstream.shard.busy",
+                     .unit = "s",
+                     .description = "Time of turns, until their sends were with the kernel.",
+                     .kind = CMDS_METRIC_COUNTER,
+                     .is_real = true},
+                    CMDI_METER_BUSY},
+            {{.name = "cmdstream.shard.spin",
+                     .unit = "s",
+                     .description = "Time in which shards looked for work without a system call.",
+                     .kind = CMDS_METRIC_COUNTER,
+                     .is_real = true},
+                    CMDI_METER_SPIN},
+            {{.name = "cmdstream.shard.sleep",
+                     .unit = "s",
+                     .description = "Time in which shards waited in the kernel.",
+                     .kind = CMDS_METRIC_COUNTER,
+                     .is_real = true},
+                    CMDI_METER_SLEEP},
+    };
+    uint64_t values[CMDS_SHARDS_MAX];
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        uint32_t places = read_gather(reading, times[i].state, values);
+        cmdi_reading_number(reading, &times[i].metric, values, 1, places, 1000u * 1000 * 1000);
+    }
+}
+
+static void read_turns(struct cmdi_reading *reading)
+{
+    static const struct cmds_metric turn = {.name = "cmdstream.turn.duration",
+            .unit = "s",
+            .description = "How long turns of the shards took.",
+            .kind = CMDS_METRIC_HISTOGRAM,
+            .is_real = true};
+    static const struct cmds_metric stalls = {.name = "cmdstream.stalls",
+            .unit = "{count}",
+            .description = "Turns of shards that took too long.",
+            .kind = CMDS_METRIC_COUNTER};
+    struct cmdi_durations durations = {0};
+    uint64_t values[CMDS_SHARDS_MAX];
+    for (uint32_t i = 0; i < reading->runtime->shard_count; i++) {
+        cmdi_durations_merge(&durations, &reading->runtime->shards[i]->meter.turns);
+    }
+    cmdi_reading_durations(reading, &turn, &durations, false);
+    uint32_t places = read_gather(reading, CMDI_METER_STATES, values);
+    cmdi_reading_number(reading, &stalls, values, 1, places, 1);
+}
+
 int cmds_telemetry_read(
         const struct cmds_runtime *runtime, uint32_t flags, cmds_point_fn fn, void *context)
 {
@@ -106,6 +179,8 @@ int cmds_telemetry_read(
             .runtime = runtime, .flags = flags, .fn = fn, .context = context};
     read_build(&reading);
     read_process(&reading);
+    read_times(&reading);
+    read_turns(&reading);
     if (reading.code == 0) {
         read_runtime(&reading);
     }

@@ -84,3 +84,56 @@ void cmdi_reading_number(struct cmdi_reading *reading, const struct cmds_metric 
         }
     }
 }
+
+/* --- Histograms ------------------------------------------------------------------------------- */
+
+/* Fills in what lies between the first and the last bucket that are not empty, and the count. */
+static void reading_fill(
+        struct cmds_distribution *distribution, const uint64_t *buckets, uint32_t bucket_count)
+{
+    uint32_t from = 0;
+    uint32_t to = bucket_count;
+    while (to > 0 && buckets[to - 1] == 0) {
+        to--;
+    }
+    while (from < to && buckets[from] == 0) {
+        from++;
+    }
+    distribution->offset += (int32_t)from;
+    distribution->buckets = buckets + from;
+    distribution->bucket_count = to - from;
+    distribution->count = distribution->zero_count;
+    for (uint32_t i = from; i < to; i++) {
+        distribution->count += buckets[i];
+    }
+}
+
+/*
+ * As milliseconds the buckets move by ten octaves, which are 1024: their bounds are 2.4 % off then. The
+ * sum is not.
+ */
+void cmdi_reading_durations(struct cmdi_reading *reading, const struct cmds_metric *metric,
+        const struct cmdi_durations *durations, bool goes_by_flags)
+{
+    bool as_ms = goes_by_flags && (reading->flags & CMDS_READ_GO_MILLISECONDS) != 0;
+    struct cmds_distribution distribution = {
+            .scale = CMDI_DURATION_SCALE,
+            .offset = CMDI_DURATION_OFFSET + (as_ms ? 10 << CMDI_DURATION_SCALE : 0),
+            .zero_count = durations->zero,
+            .zero_threshold = as_ms ? 0x1p-14 : 0x1p-24,
+            .sum = (double)durations->sum_ns / (as_ms ? 1e6 : 1e9),
+    };
+    CMDI_ASSERT(metric->kind == CMDS_METRIC_HISTOGRAM && metric->is_real);
+    reading_fill(&distribution, durations->buckets, CMDI_DURATION_BUCKETS);
+    reading_tell(reading, metric, &(struct cmds_point){.distribution = &distribution});
+}
+
+void cmdi_reading_sizes(struct cmdi_reading *reading, const struct cmds_metric *metric,
+        const struct cmdi_sizes *sizes)
+{
+    struct cmds_distribution distribution = {
+            .zero_count = sizes->zero, .zero_threshold = 1, .sum = (double)sizes->sum};
+    CMDI_ASSERT(metric->kind == CMDS_METRIC_HISTOGRAM && !metric->is_real);
+    reading_fill(&distribution, sizes->buckets, CMDI_SIZE_BUCKETS);
+    reading_tell(reading, metric, &(struct cmds_point){.distribution = &distribution});
+}

@@ -8,6 +8,7 @@
 
 #include <cmdstream/telemetry.h>
 
+#include "base/exponential.h"
 #include "telemetry/rows.h"
 #include "telemetry/scope.h"
 
@@ -44,6 +45,11 @@ void cmdi_reading_histogram(struct cmdi_reading *reading, const struct cmds_metr
  */
 void cmdi_reading_number(struct cmdi_reading *reading, const struct cmds_metric *metric,
         const uint64_t *values, size_t stride, uint32_t places, uint32_t per_unit);
+/** Histograms, which are sums. `goes_by_flags`: in milliseconds if the flags say so. */
+void cmdi_reading_durations(struct cmdi_reading *reading, const struct cmds_metric *metric,
+        const struct cmdi_durations *durations, bool goes_by_flags);
+void cmdi_reading_sizes(struct cmdi_reading *reading, const struct cmds_metric *metric,
+        const struct cmdi_sizes *sizes);
 static inline bool cmdi_reading_by_shard(const struct cmdi_reading *reading)
 {
     return (reading->flags & CMDS_READ_BY_SHARD) != 0;

@@ -5,6 +5,7 @@
  * the points of a metric do not follow each other.
  */
 #include <cmdstream/cmdstream.h>
+#include <cmdstream/log.h>
 #include <cmdstream/sim.h>
 
 #include <errno.h>
@@ -34,6 +35,9 @@ static const struct cmds_protocol protocol = CMDS_PROTOCOL("telemetry", commands
 static int on_ask(struct cmds_call *call, const struct ask *ask)
 {
     struct answer value = {ask->number};
+    if (ask->number < 0) {
+        cmds_sim_sleep_ms((uint32_t)-ask->number); // It holds up its shard.
+    }
     return cmds_call_send(call, answer_message(&value));
 }
 static const struct cmds_exec execs[] = {CMDS_EXEC(ask, on_ask)};
@@ -49,6 +53,7 @@ static void on_result(void *context, const struct cmds_result *result)
 struct service {
     int (*use)(struct service *service); // Returns: 0; the line of what was not so.
     struct cmds_runtime *runtime;
+    _Atomic int64_t stalls; // Records of a stall by the command `ask`.
 };
 #define EXPECT(fact)                                                                               \
     do {                                                                                           \
@@ -106,11 +111,21 @@ static void close_group(struct cmds_group *group)
     cmds_sim_sleep_ms(1000);
 }
 
+static void on_record(void *context, const struct cmds_log_record *record)
+{
+    struct service *service = context;
+    bool is_ours = record->reason == CMDS_REASON_STALL && record->type != NULL &&
+                   strcmp(record->type, "ask") == 0 && strstr(record->text, "ask") != NULL;
+    atomic_fetch_add(&service->stalls, is_ours);
+}
+
 static int service_main(void *context)
 {
     struct service *service = context;
     struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
     options.shard_count = 2;
+    options.on_record = on_record;
+    options.record_context = service;
     int code = cmds_runtime_start(&service->runtime, &options, NULL);
     code = code < 0 ? code : service->use(service);
     cmds_runtime_stop(service->runtime);
@@ -276,6 +291,62 @@ static void test_telemetry_other_threads_are_no_shard(void)
     run(use_others);
 }
 
+/* --- Time ------------------------------------------------------------------------------------- */
+
+static int use_stall(struct service *service)
+{
+    struct cmds_server *server = open_server(service, "127.0.0.1:9000", NULL);
+    struct cmds_group *group = server != NULL ? open_group(service, "127.0.0.1:9000", NULL) : NULL;
+    EXPECT(group != NULL && ask_all(group, COMMANDS));
+    EXPECT(metric_total(service->runtime, "cmdstream.stalls") == 0);
+    struct ask ask = {-150};
+    EXPECT(cmds_group_send(group, ask_message(&ask), NULL, on_result, NULL) == 0);
+    EXPECT(cmds_group_drain(group, 1000) == 0);
+    cmds_sim_sleep_ms(10); // Until the turn is over.
+    EXPECT(metric_total(service->runtime, "cmdstream.stalls") == 1);
+    EXPECT(atomic_load(&service->stalls) == 1);
+    struct metric_sum busy = {.name = "cmdstream.shard.busy"};
+    busy = metric_read(service->runtime, 0, busy);
+    EXPECT(busy.points == 1 && busy.real > 0.15 && busy.real < 0.2);
+    return 0;
+}
+
+static void test_telemetry_a_stall_names_its_command(void)
+{
+    run(use_stall);
+}
+
+/* What the two shards did is all of the time. */
+static int use_time(struct service *service)
+{
+    uint64_t since_ns = cmds_sim_now_ns(cmds_sim_current());
+    struct cmds_server *server = open_server(service, "127.0.0.1:9000", NULL);
+    struct cmds_group *group = server != NULL ? open_group(service, "127.0.0.1:9000", NULL) : NULL;
+    EXPECT(group != NULL && ask_all(group, COMMANDS));
+    cmds_sim_sleep_ms(30000);
+    static const char *const names[] = {
+            "cmdstream.shard.busy", "cmdstream.shard.spin", "cmdstream.shard.sleep"};
+    double parts[3];
+    double sum = 0;
+    for (int i = 0; i < 3; i++) {
+        parts[i] = metric_read(service->runtime, 0, (struct metric_sum){.name = names[i]}).real;
+        sum += parts[i];
+    }
+    double all = (double)(cmds_sim_now_ns(cmds_sim_current()) - since_ns) * 2e-9;
+    EXPECT(sum > all - 3 && sum < all + 1); // A sleep of a second at most has not ended.
+    EXPECT(parts[0] > 0 && parts[1] > 0 && parts[2] > all * 0.9);
+    struct metric_sum turn = {.name = "cmdstream.turn.duration"};
+    int64_t turns = metric_total(service->runtime, "cmdstream.turns");
+    turn = metric_read(service->runtime, 0, turn);
+    EXPECT(turn.points == 1 && (int64_t)turn.count >= turns - 2 && (int64_t)turn.count <= turns);
+    return 0;
+}
+
+static void test_telemetry_the_states_of_a_shard_are_all_its_time(void)
+{
+    run(use_time);
+}
+
 /* --- The form of a reading -------------------------------------------------------------------- */
 
 struct order {
@@ -310,7 +381,7 @@ static int use_order(struct service *service)
     for (uint32_t flags = 0; flags <= 7; flags++) {
         struct order order = {.left = UINT32_MAX};
         EXPECT(cmds_telemetry_read(service->runtime, flags, order_check, &order) == 0);
-        EXPECT(order.count >= 89 && order.count < 512 && !order.wrong);
+        EXPECT(order.count >= 94 && order.count < 512 && !order.wrong);
     }
     for (uint32_t left = 1; left < 60; left++) {
         struct order order = {.left = left};
@@ -390,6 +461,9 @@ static CU_TestInfo tests[] = {
         {"of one name is added up", test_telemetry_of_one_name_is_added_up},
         {"the shards are the whole", test_telemetry_the_shards_are_the_whole},
         {"other threads are no shard", test_telemetry_other_threads_are_no_shard},
+        {"a stall names its command", test_telemetry_a_stall_names_its_command},
+        {"the states of a shard are all its time",
+                test_telemetry_the_states_of_a_shard_are_all_its_time},
         {"points of a metric are in a row", test_telemetry_points_of_a_metric_are_in_a_row},
         {"names are checked", test_telemetry_names_are_checked},
         {"names are bounded", test_telemetry_names_are_bounded},
