@@ -292,13 +292,17 @@ void cmdi_call_failed_as(struct cmds_call *call, int code, const char *text, boo
     }
     enum cmds_log_reason reason =
             code == CMDS_E_UNFINISHED ? CMDS_REASON_UNFINISHED : CMDS_REASON_EXEC;
-    const struct cmds_log_record about = {.level = CMDS_LOG_WARN,
+    struct cmds_log_record about = {.level = CMDS_LOG_WARN,
             .reason = (uint8_t)reason,
             .code = code,
             .connection = connection->id,
             .peer = connection->peer,
             .type = call->type->schema->name,
             .sequence = call->sequence};
+    if (call->trace != NULL && call->trace->is_sampled) {
+        memcpy(about.trace_id, call->trace->trace.trace_id, sizeof(about.trace_id));
+        memcpy(about.span_id, call->trace->trace.span_id, sizeof(about.span_id));
+    }
     cmdi_shard_log_about(shard, &about, "%s: command %llu: %s", connection->peer,
             (unsigned long long)call->sequence, error.text);
     if (closes) {

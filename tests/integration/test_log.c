@@ -122,6 +122,31 @@ static void test_log_a_command_that_fails_is_named(void)
     scene_end(scene);
 }
 
+/* By its trace and span, so that the line is found from the trace, and the other way round. */
+static void test_log_a_sampled_command_that_fails_is_found(void)
+{
+    struct cmds_trace_options trace = CMDS_TRACE_OPTIONS_INIT;
+    struct cmds_span span;
+    uint32_t taken = 0;
+    struct run run = {0};
+    struct scene *scene = scene_start();
+    struct raw raw;
+    trace.span_count = 16;
+    scene->world.runtime_options.trace = &trace;
+    scene->world.exec = exec_fails;
+    CU_ASSERT_FATAL(world_start(&scene->world) == 0 && world_connect(&scene->world, &raw));
+
+    CU_ASSERT(raw_send(&raw, 1, run_message(&run)));
+
+    WORLD_UNTIL(&scene->world, scene_find(scene, CMDS_REASON_EXEC) != NULL);
+    WORLD_UNTIL(&scene->world, (taken += cmds_span_take(scene->world.runtime, &span, 1)) == 1);
+    const struct kept *failed = scene_find(scene, CMDS_REASON_EXEC);
+    CU_ASSERT_EQUAL(memcmp(failed->record.trace_id, span.trace_id, sizeof(span.trace_id)), 0);
+    CU_ASSERT_EQUAL(memcmp(failed->record.span_id, span.span_id, sizeof(span.span_id)), 0);
+    raw_close(&raw);
+    scene_end(scene);
+}
+
 static void test_log_a_drain_is_announced(void)
 {
     struct scene *scene = scene_start();
@@ -168,6 +193,7 @@ static void test_log_a_crowd_is_a_line_a_second(void)
 CU_TestInfo test_log[] = {
         {"a connection comes and goes", test_log_a_connection_comes_and_goes},
         {"a command that fails is named", test_log_a_command_that_fails_is_named},
+        {"a sampled command that fails is found", test_log_a_sampled_command_that_fails_is_found},
         {"a drain is announced", test_log_a_drain_is_announced},
         {"a crowd is a line a second", test_log_a_crowd_is_a_line_a_second},
         CU_TEST_INFO_NULL,
