@@ -262,7 +262,7 @@ static int chaos_start(struct chaos *chaos, struct cmds_error *error)
     level = chaos->tool.line.quiet ? CMDS_LOG_ERROR : CMDS_LOG_WARN;
     options.shard_count = 1;
     options.spin_us = CMDS_SPIN_OFF;
-    options.on_log = tool_log;
+    options.on_log = tool_log_line;
     options.log_context = &level;
     if (!chaos->tool.line.quiet) {
         chaos->tool.options.on_event = chaos_on_event;

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -75,27 +74,6 @@ bool tool_server_info(const char *command, const char *text, struct cmds_bytes *
 uint32_t tool_spin(uint32_t spin_us)
 {
     return spin_us == 0 ? CMDS_SPIN_OFF : spin_us;
-}
-
-void tool_log(void *context, enum cmds_log_level level, const char *text)
-{
-    static const char *const names[] = {"debug", "info", "warning", "error"};
-    const enum cmds_log_level *least = context;
-    char line[1024];
-    if (level >= *least && level <= CMDS_LOG_ERROR) {
-        (void)snprintf(line, sizeof(line), "cmdstream: %s: %s", names[level], text);
-        cmds_log_stderr(context, level, line);
-    }
-}
-
-void tool_say(const char *format, ...)
-{
-    char line[1024];
-    va_list list;
-    va_start(list, format);
-    (void)vsnprintf(line, sizeof(line), format, list);
-    va_end(list);
-    cmds_log_stderr(NULL, CMDS_LOG_ERROR, line);
 }
 
 uint64_t tool_raise_nofile(void)

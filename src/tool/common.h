@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the sub-commands share: the codecs by name, the log on stderr, and a few facts about this
+ * What the sub-commands share: the codecs by name, and a few facts about this
  * process.
  */
 #ifndef CMDSTREAM_TOOL_COMMON_H
@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #include <cmdstream/cmdstream.h>
+
+#include "log.h"
 
 enum {
     TOOL_CODEC_DEFAULT = 0,
@@ -48,13 +50,6 @@ bool tool_server_info(const char *command, const char *text, struct cmds_bytes *
 /** What an option --spin-us means to the runtime, where 0 is its default. */
 uint32_t tool_spin(uint32_t spin_us);
 
-/**
- * For cmds_runtime_options: one line on stderr. `context` points to the least level (enum
- * cmds_log_level) that is shown.
- */
-void tool_log(void *context, enum cmds_log_level level, const char *text);
-/** One line on stderr by a server that must end whether somebody reads it or not. */
-void tool_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /**
  * The limit of open files up to what this process may have: a connection is one.
  *

@@ -29,6 +29,7 @@ struct serve_options {
     bool spin_always, no_pin, reuse_port, quiet, verbose;
     struct tool_tls tls;
     struct tool_admin admin;
+    struct tool_log log;
 };
 
 static const struct tool_option serve_rows[] = {
@@ -77,6 +78,7 @@ static const struct tool_option serve_rows[] = {
                 "CPU time that each echo burns on its shard, for measurements (default 0)"),
         TOOL_ROWS_TLS_SERVER(serve_options),
         TOOL_ROWS_ADMIN(serve_options),
+        TOOL_ROWS_LOG(serve_options),
         TOOL_FLAG(serve_options, "quiet", quiet, "errors only"),
         TOOL_FLAG(serve_options, "verbose", verbose,
                 "log everything, and say which features of io_uring are in use"),
@@ -108,7 +110,6 @@ struct serve {
     struct serve_options options;
     const struct cmds_codec *codec;
     struct cmds_bytes server_info;
-    enum cmds_log_level log_level;
     struct tool_service service;
     struct cmds_tls *tls; // NULL: plain.
     struct cmds_runtime *runtime;
@@ -126,8 +127,7 @@ static int serve_start_runtime(struct serve *serve, struct cmds_error *error)
     options.spin_always = serve->options.spin_always;
     options.pool_thread_count = serve->options.workers;
     options.memory_size_max = serve->options.max_memory;
-    options.on_log = tool_log;
-    options.log_context = &serve->log_level;
+    tool_log_into(&options, &serve->options.log);
     return cmds_runtime_start(&serve->runtime, &options, error);
 }
 
@@ -174,6 +174,7 @@ static bool serve_announce(const struct serve *serve)
     if (tool_flush() < 0) {
         return false; // tool_finish() says why.
     }
+    (void)cmds_notify("READY=1"); // Nobody but systemd waits for it, and that will say so.
     if (serve->options.verbose) {
         char text[1024];
         (void)cmds_runtime_describe(serve->runtime, text, sizeof(text));
@@ -232,6 +233,7 @@ static int serve_drain(struct serve *serve)
     if (pthread_create(&thread, NULL, serve_second_signal, NULL) == 0) {
         (void)pthread_detach(thread);
     }
+    (void)cmds_notify("STOPPING=1");
     struct cmds_server_counters before = CMDS_SERVER_COUNTERS_INIT;
     struct cmds_server_counters after = CMDS_SERVER_COUNTERS_INIT;
     uint32_t connections = cmds_server_connection_count(serve->server);
@@ -280,6 +282,8 @@ static const struct tool_rule serve_rules[] = {
         {"cpus", "no-pin", false,
                 "the one says where shards are pinned, the other that they are not"},
         {"quiet", "verbose", false, NULL},
+        {"quiet", "log-level", false, NULL},
+        {"verbose", "log-level", false, NULL},
 };
 
 /*
@@ -320,6 +324,11 @@ static int serve_check(struct serve *serve, const struct tool_line *line)
     status = status == TOOL_PARSED
                      ? tool_admin_check(&serve_command, "serve", line, &options->admin)
                      : status;
+    status = status == TOOL_PARSED ? tool_log_check(&serve->options.log, "serve",
+                                             options->quiet     ? CMDS_LOG_ERROR
+                                             : options->verbose ? CMDS_LOG_DEBUG
+                                                                : CMDS_LOG_WARN)
+                                   : status;
     if (status != TOOL_PARSED) {
         return status;
     }
@@ -342,9 +351,6 @@ int tool_serve(int argc, char **argv)
     if (status != TOOL_PARSED) {
         return status;
     }
-    serve.log_level = serve.options.quiet     ? CMDS_LOG_ERROR
-                      : serve.options.verbose ? CMDS_LOG_DEBUG
-                                              : CMDS_LOG_WARN;
     serve.service.clock = tool_clock_calibrate();
     serve.service.burn_ticks =
             tool_clock_from_ns(&serve.service.clock, serve.options.burn_us * 1000.0);

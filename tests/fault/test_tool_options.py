@@ -16,6 +16,7 @@ SERVE = (
      "--max-kept", 65536, "--max-memory", 33554432,
      "--max-output", 8192, "--server-info-timeout-ms", 1000, "--frame-timeout-ms", 1000, "--idle-timeout-ms", 1000,
      "--write-timeout-ms", 1000, "--exec-timeout-ms", 1000, "--drain-ms", 100, "--burn-us", 1, "--quiet"),
+    ("--log", "json", "--log-level", "error"),
     ("--no-pin", "--verbose", "--metrics", "127.0.0.1:0", "--metrics-remote", "--admin", "127.0.0.1:0", "--admin-changes"),
 )
 BENCH = (
@@ -46,6 +47,10 @@ REFUSED = (
     ((), "which command"), (("serv",), "did you mean serve"), (("--version", "x"), "x"), (("help", "bnch"), "bench"),
     (("serve", "--conns", 3), "--conns"), (("serve", "--shards", 0), "--shards"), (("serve", "--shards", "1x"), "1x"),
     (("serve", "--quiet", "--verbose"), "--quiet does not go with --verbose"),
+    (("serve", "--quiet", "--log-level", "info"), "--quiet does not go with --log-level"),
+    (("serve", "--verbose", "--log-level", "info"), "--verbose does not go with --log-level"),
+    (("serve", "--log", "xml"), "--log takes text, json or journal, not \"xml\""),
+    (("serve", "--log-level", "loud"), "--log-level takes debug, info, warning or error"),
     (("serve", "--cpus", ONE_CPU, "--no-pin"), "--cpus does not go with --no-pin"),
     (("serve", "--spin-always", "--spin-us", 0), "--spin-always"), (("serve", "--drain-ms", -1), "--drain-ms"),
     (("serve", "--listen", "a", "--listen", "b"), "given twice: --listen"), (("serve", "x"), "x"),

@@ -191,7 +191,7 @@ static int run_start_runtime(const struct bench *bench, struct cmds_runtime **ru
     options.no_pinning = bench->options.no_pin;
     options.spin_us = tool_spin(bench->options.client_spin_us);
     options.spin_always = bench->options.spin_always;
-    options.on_log = tool_log;
+    options.on_log = tool_log_line;
     options.log_context = (void *)(uintptr_t)&bench->log_level;
     return cmds_runtime_start(runtime, &options, error);
 }

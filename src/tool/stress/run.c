@@ -118,7 +118,7 @@ static int run_open(struct stress *stress, struct cmds_error *error)
     options.shard_count = stress->worker_count;
     options.no_pinning = true;
     options.spin_us = CMDS_SPIN_OFF;
-    options.on_log = tool_log;
+    options.on_log = tool_log_line;
     options.log_context = &stress->log_level;
     int code = stress_sessions_make(stress);
     code = code < 0 ? code : cmds_runtime_start(&stress->runtime, &options, error);

@@ -165,7 +165,7 @@ static int service_start(const struct stress *stress, struct cmds_runtime **runt
     options.shard_count = stress->options.server_shards;
     options.no_pinning = true;
     options.spin_us = CMDS_SPIN_OFF;
-    options.on_log = tool_log;
+    options.on_log = tool_log_line;
     options.log_context = (void *)(uintptr_t)&stress->log_level;
     code = cmds_runtime_start(runtime, &options, error);
     if (code < 0) {

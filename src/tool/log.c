@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* See log.h. */
+#include "log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum log_form {
+    LOG_TEXT,
+    LOG_JSON,
+    LOG_JOURNAL,
+};
+static const char *const log_forms[] = {"text", "json", "journal"};
+static const char *const log_levels[] = {"debug", "info", "warning", "error"};
+
+static enum log_form log_form; // Chosen before there are threads.
+static enum cmds_log_level log_everything = CMDS_LOG_DEBUG;
+
+/* Returns: -1: it is none of them, and a line on stderr says so. */
+static int log_find(const char *command, const char *option, const char *word,
+        const char *const *words, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (strcmp(word, words[i]) == 0) {
+            return i;
+        }
+    }
+    fprintf(stderr, "cmdstream %s: --%s takes", command, option);
+    for (int i = 0; i < count; i++) {
+        fprintf(stderr, "%s %s", i == 0 ? "" : i == count - 1 ? " or" : ",", words[i]);
+    }
+    fprintf(stderr, ", not \"%s\"\n", word);
+    return -1;
+}
+
+int tool_log_check(struct tool_log *log, const char *command, enum cmds_log_level least)
+{
+    int form = log->form == NULL ? LOG_TEXT : log_find(command, "log", log->form, log_forms, 3);
+    int level = log->level == NULL ? (int)least
+                                   : log_find(command, "log-level", log->level, log_levels, 4);
+    if (form < 0 || level < 0) {
+        return TOOL_EXIT_USAGE;
+    }
+    log_form = (enum log_form)form;
+    log->least = (enum cmds_log_level)level;
+    return TOOL_PARSED;
+}
+
+void tool_log_into(struct cmds_runtime_options *options, struct tool_log *log)
+{
+    if (log_form == LOG_TEXT) {
+        options->on_log = tool_log_line;
+        options->log_context = &log->least;
+    } else {
+        options->on_record = log_form == LOG_JSON ? cmds_log_json : cmds_log_journal;
+        options->record_context = &log->least;
+    }
+}
+
+void tool_log_line(void *context, enum cmds_log_level level, const char *text)
+{
+    const enum cmds_log_level *least = context;
+    char line[1024];
+    if (level >= *least && level <= CMDS_LOG_ERROR) {
+        (void)snprintf(line, sizeof(line), "cmdstream: %s: %s", log_levels[level], text);
+        cmds_log_stderr(context, level, line);
+    }
+}
+
+static uint64_t log_time_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void tool_say(const char *format, ...)
+{
+    char line[1024];
+    va_list list;
+    va_start(list, format);
+    (void)vsnprintf(line, sizeof(line), format, list);
+    va_end(list);
+    if (log_form == LOG_TEXT) {
+        cmds_log_stderr(&log_everything, CMDS_LOG_INFO, line);
+        return;
+    }
+    struct cmds_log_record record = CMDS_LOG_RECORD_INIT;
+    record.level = CMDS_LOG_INFO;
+    record.time_ns = log_time_ns();
+    record.text = line;
+    (log_form == LOG_JSON ? cmds_log_json : cmds_log_journal)(&log_everything, &record);
+}
