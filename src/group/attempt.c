@@ -144,7 +144,7 @@ static void attempt_wait(struct cmdi_attempt *attempt)
     attempt_move(attempt, CMDI_ATTEMPT_WAITING);
     cmdi_list_push(&group_shard->waiting, &attempt->link);
     cmdi_client_shard_count(&group_shard->client_shard);
-    group_shard->client_shard.wants_room = true;
+    cmdi_group_shard_want_room(group_shard);
     if (attempt->deadline_ms != UINT64_MAX) {
         cmdi_shard_timer(attempt_shard(attempt), &attempt->timer, attempt->deadline_ms);
     }

@@ -158,6 +158,14 @@ static bool group_shard_memory_is_short(const struct cmdi_group_shard *group_sha
             cmdi_client_config_memory_max(client_shard->config));
 }
 
+void cmdi_group_shard_want_room(struct cmdi_group_shard *group_shard)
+{
+    group_shard->client_shard.wants_room = true;
+    if (!group_shard->closing && group_shard_memory_is_short(group_shard)) {
+        cmdi_shard_refused(group_shard->client_shard.shard, &group_shard->memory_work);
+    }
+}
+
 /* To any shard, but for an attempt, whose maker is on this one. */
 static int group_shard_send_moved(struct cmdi_client *client, struct cmdi_command *command)
 {
@@ -219,10 +227,8 @@ static void group_shard_look_for_room(struct cmdi_group_shard *group_shard)
             group_shard->client_shard.wants_room = true;
         }
     }
-    /* If it is memory that others hold, no connection of ours would tell. */
-    if (group_shard->client_shard.wants_room && !group_shard->closing &&
-            group_shard_memory_is_short(group_shard)) {
-        cmdi_shard_refused(group_shard->client_shard.shard, &group_shard->memory_work);
+    if (group_shard->client_shard.wants_room) {
+        cmdi_group_shard_want_room(group_shard);
     }
 }
 

@@ -126,10 +126,10 @@ static void pass_on_result(void *context, const struct cmds_result *result)
     on_result(program, result);
 }
 
-static struct cmdi_pass *pass_make(struct cmds_group *group)
+static struct cmdi_stock *pass_stock(struct cmds_group *group)
 {
     struct cmdi_group_shard *here = cmdi_group_here(group);
-    return cmdi_stock_take(here != NULL ? &here->pass_stock : &group->guard.stock);
+    return here != NULL ? &here->pass_stock : &group->guard.stock;
 }
 
 int cmdi_guard_claim(struct cmdi_client *client, struct cmds_breaker *breaker, uint64_t now_ms,
@@ -141,9 +141,10 @@ int cmdi_guard_claim(struct cmdi_client *client, struct cmds_breaker *breaker, u
     if (command->on_result == NULL) {
         return cmdi_breaker_passes(breaker, &permit) ? 0 : CMDS_E_NOT_ALLOWED;
     }
-    struct cmdi_pass *pass = pass_make(cmdi_group_shard_of(client)->group);
+    struct cmdi_stock *stock = pass_stock(cmdi_group_shard_of(client)->group);
+    struct cmdi_pass *pass = cmdi_stock_take(stock);
     if (pass == NULL) {
-        return -ENOMEM;
+        return cmdi_pool_lack(&stock->pool);
     }
     int code = cmdi_breaker_allow(breaker, now_ms, &permit);
     if (CMDI_UNLIKELY(code < 0)) {

@@ -59,7 +59,7 @@ size_t cmdi_pass_size(void);
  *
  * Thread:  any that is inside the group.
  * Returns: 0, and guarded->command is to be sent, whose pass ends with it or by cmdi_guard_drop();
- *          CMDS_E_NOT_ALLOWED, -ENOMEM.
+ *          CMDS_E_NOT_ALLOWED; -ENOBUFS: the shard's memory is short; -ENOMEM.
  */
 int cmdi_guard_claim(struct cmdi_client *client, struct cmds_breaker *breaker, uint64_t now_ms,
         const struct cmdi_command *command, struct cmdi_guarded *guarded);

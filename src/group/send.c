@@ -122,11 +122,14 @@ static bool group_shard_has_room_for(
 {
     struct cmdi_dispatch_list list;
     bool any = false;
+    bool lacks_permit = room == CMDI_ROOM_HERE &&
+                        CMDI_UNLIKELY(group_shard->group->guard.is_used) &&
+                        !cmdi_pool_has_room(&group_shard->pass_stock.pool);
     group_shard_view(group_shard, &list);
     for (uint32_t i = 0; i < group_shard->client_count; i++) {
         if (group_list_takes(&list, i)) {
             any = true;
-            if (cmdi_client_has_room(group_shard->list[i], room, body_size)) {
+            if (!lacks_permit && cmdi_client_has_room(group_shard->list[i], room, body_size)) {
                 return true;
             }
         }
@@ -435,7 +438,7 @@ static int group_refused_here(struct cmdi_group_shard *group_shard, struct cmdi_
     if (code == -ENOBUFS) {
         group_shard_refused(
                 group_shard, cmdi_room_of(true, command->on_result == NULL), command->body_size);
-        group_shard->client_shard.wants_room = true;
+        cmdi_group_shard_want_room(group_shard);
         CMDI_COUNT(&group_shard->client_shard.counters, sends_refused, 1);
     } else if (code == CMDS_E_NOT_ALLOWED) {
         /* Breakers of endpoints: one with connections of other shards may have it. */
@@ -490,7 +493,7 @@ int cmdi_group_keep_failed(
     }
     if (group_shard != NULL) {
         group_shard_refused(group_shard, CMDI_ROOM_MEMORY, size);
-        group_shard->client_shard.wants_room = true;
+        cmdi_group_shard_want_room(group_shard);
         CMDI_COUNT(&group_shard->client_shard.counters, sends_refused, 1);
     } else {
         group_shard_refused(group->shards[0], CMDI_ROOM_MEMORY, size);

@@ -213,6 +213,72 @@ static void test_sim_room_is_told_when_others_give_memory_back(void)
     run_all(&hall, script_memory);
 }
 
+struct ask_here {
+    struct asker *asker;
+    uint32_t resend;
+    int code;
+    volatile bool is_done;
+};
+
+static void ask_here(void *context)
+{
+    struct ask_here *here = context;
+    struct act act = {1};
+    struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+    how.resend = here->resend;
+    here->code =
+            cmds_group_send(here->asker->group, act_message(&act), &how, on_result, here->asker);
+    here->is_done = true;
+}
+
+static int ask_on_shard(struct hall *hall, struct asker *asker, uint32_t resend)
+{
+    struct ask_here here = {.asker = asker, .resend = resend};
+    CU_ASSERT_EQUAL(cmds_runtime_post(hall->runtime, 0, ask_here, &here), 0);
+    HALL_UNTIL(here.is_done);
+    return here.code;
+}
+
+/* A shard keeps what goes with its own commands itself; others have all of its memory. */
+static void expect_told_on_shard(struct hall *hall, struct asker *asker, uint32_t resend)
+{
+    struct other other;
+    volatile bool taken = false;
+    void *context = (void *)(uintptr_t)&taken;
+    other_open(&other);
+    asker_open(asker, hall, OTHER_PORT);
+    CU_ASSERT_EQUAL(cmds_group_wait(asker->group, 1000, NULL), 0);
+    CU_ASSERT_EQUAL(cmds_runtime_post(hall->runtime, 0, take_memory, context), 0);
+    CU_ASSERT_EQUAL(ask_on_shard(hall, asker, resend), -ENOBUFS);
+    cmds_sim_sleep_ms(HALL_SETTLE_MS);
+    CU_ASSERT_EQUAL(asker->told, 0);
+
+    CU_ASSERT_EQUAL(cmds_runtime_post(hall->runtime, 0, give_memory, context), 0);
+    HALL_UNTIL(asker->told == 1);
+    CU_ASSERT_EQUAL(ask_on_shard(hall, asker, resend), 0);
+    CU_ASSERT_EQUAL(cmds_group_drain(asker->group, 1000), 0);
+    asker_close(asker);
+    other_close(&other);
+}
+
+static void script_kept(struct hall *hall)
+{
+    struct cmds_breaker_options breaker = CMDS_BREAKER_OPTIONS_INIT;
+    struct asker asker = {.options = CMDS_GROUP_OPTIONS_INIT(hall->options.protocol)};
+    struct asker careful = asker;
+    expect_told_on_shard(hall, &asker, CMDS_RESEND_ONCE);
+    careful.options.endpoint_breaker = &breaker; // Each command has a permit.
+    expect_told_on_shard(hall, &careful, CMDS_RESEND_NEVER);
+}
+
+static void test_sim_room_is_told_when_what_is_kept_finds_memory(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+
+    run_all(&hall, script_kept);
+}
+
 /* Makes lines until what its peer does not read is half of the memory, and then waits. */
 static int act_hog(struct cmds_call *call, const struct act *act)
 {
@@ -375,6 +441,8 @@ static CU_TestInfo tests[] = {
         {"is not told where there is none", test_sim_room_is_not_told_where_there_is_none},
         {"is told when others give memory back",
                 test_sim_room_is_told_when_others_give_memory_back},
+        {"is told when what is kept finds memory",
+                test_sim_room_is_told_when_what_is_kept_finds_memory},
         {"is made for a thread that was refused",
                 test_sim_room_is_made_for_a_thread_that_was_refused},
         {"will not come where the connection is lost",
