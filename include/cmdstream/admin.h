@@ -10,8 +10,8 @@
  *               them. Each is text for a terminal, JSON (?format=json) for a program, and HTML for a
  *               browser. What changes something is a POST, and only with allow_changes.
  *
- * A thread of its own serves both; a shard neither waits for it nor is woken by it, but for a page that
- * asks shards what they hold. Each listener has 8 connections; a peer that stalls holds one of them for
+ * Each has a thread; a shard neither waits for it nor is woken by it, but for a page that asks shards what
+ * they hold: then that thread waits for them. Each listener has 8 connections; a peer that stalls holds one of them for
  * at most some seconds. See docs/admin.md.
  */
 #ifndef CMDSTREAM_ADMIN_H
@@ -50,7 +50,7 @@ struct cmds_admin_options {
 #endif
 
 /**
- * Listens, and starts the thread. /readyz is ready from now on until cmds_runtime_is_draining(): open it
+ * Listens, and starts the threads. /readyz is ready from now on until cmds_runtime_is_draining(): open it
  * when the servers have been started.
  *
  * Owner:   gives *admin: cmds_admin_close(), before cmds_runtime_stop(). Copies the options.
@@ -68,8 +68,8 @@ CMDS_NODISCARD CMDS_API int cmds_admin_open(struct cmds_admin **admin, struct cm
 CMDS_NODISCARD CMDS_API int cmds_admin_address(
         const struct cmds_admin *admin, uint32_t index, char *text, size_t size);
 /**
- * Ends all connections, joins the thread, frees. NULL is fine. In a forked child it does nothing.
- * Thread: setup, never the admin's own.
+ * Ends all connections, joins the threads, frees. NULL is fine. In a forked child it does nothing.
+ * Thread: setup, never one of its own.
  */
 CMDS_API void cmds_admin_close(struct cmds_admin *admin);
 

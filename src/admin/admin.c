@@ -2,8 +2,8 @@
 /*
  * See <cmdstream/admin.h>, and admin.h here.
  *
- * What the ports hold belongs to the thread from its start until it was joined. It waits for three things:
- * peers, the time at which one of them has had enough of it, and the end.
+ * What a port holds belongs to its thread from the start of that until it was joined. It waits for three
+ * things: peers, the time at which one of them has had enough of it, and the end.
  */
 #include "admin/admin.h"
 
@@ -16,10 +16,6 @@
 #include <unistd.h>
 
 #include "admin/common.h"
-
-enum {
-    ADMIN_POLLS = CMDI_ADMIN_PORTS * CMDI_ADMIN_PORT_POLLS + 1, // The last one is the end.
-};
 
 /* --- Options ---------------------------------------------------------------------------------- */
 
@@ -57,30 +53,21 @@ static int take_options(struct cmds_admin_options *mine, const struct cmds_admin
 
 static void *admin_main(void *context)
 {
-    struct cmds_admin *admin = context;
-    struct pollfd polls[ADMIN_POLLS];
-    struct pollfd *stop = &polls[ADMIN_POLLS - 1];
-    *stop = (struct pollfd){.fd = admin->stop_fd, .events = POLLIN};
+    struct cmdi_admin_port *port = context;
+    struct pollfd polls[CMDI_ADMIN_PORT_POLLS + 1];
+    struct pollfd *stop = &polls[CMDI_ADMIN_PORT_POLLS];
+    *stop = (struct pollfd){.fd = port->admin->stop_fd, .events = POLLIN};
     do {
-        uint64_t now_ns = cmdi_admin_now_ns();
-        int wait_ms = -1;
-        for (uint32_t i = 0; i < CMDI_ADMIN_PORTS; i++) {
-            int ms = cmdi_admin_port_wait(
-                    &admin->ports[i], &polls[i * CMDI_ADMIN_PORT_POLLS], now_ns);
-            wait_ms = ms >= 0 && (wait_ms < 0 || ms < wait_ms) ? ms : wait_ms;
-        }
+        int wait_ms = cmdi_admin_port_wait(port, polls, cmdi_admin_now_ns());
         stop->revents = 0;
-        int ready = poll(polls, ADMIN_POLLS, wait_ms);
+        int ready = poll(polls, CMDI_ADMIN_PORT_POLLS + 1, wait_ms);
         CMDI_ADMIN_ASSERT(ready >= 0 || errno == EINTR || errno == ENOMEM);
-        now_ns = cmdi_admin_now_ns();
-        for (uint32_t i = 0; i < CMDI_ADMIN_PORTS; i++) {
-            cmdi_admin_port_run(&admin->ports[i], now_ns);
-        }
+        cmdi_admin_port_run(port, cmdi_admin_now_ns());
     } while (stop->revents == 0);
     return NULL;
 }
 
-static int admin_start_thread(struct cmds_admin *admin)
+static int admin_start_thread(struct cmdi_admin_port *port, const char *name)
 {
     // Signals that are sent to the process are the program's; those that a fault raises stay.
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
@@ -90,20 +77,26 @@ static int admin_start_thread(struct cmds_admin *admin)
         (void)sigdelset(&blocked, faults[i]);
     }
     (void)pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    int code = -pthread_create(&admin->thread, NULL, admin_main, admin);
+    int code = -pthread_create(&port->thread, NULL, admin_main, port);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (code == 0) {
-        (void)pthread_setname_np(admin->thread, "cmds-admin");
+        port->has_thread = true;
+        (void)pthread_setname_np(port->thread, name);
     }
     return code;
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */
 
-/* The thread does not run. */
 static void admin_free(struct cmds_admin *admin)
 {
+    uint64_t one = 1;
+    ssize_t size = admin->stop_fd >= 0 ? write(admin->stop_fd, &one, sizeof(one)) : 0;
+    CMDI_ADMIN_ASSERT(admin->stop_fd < 0 || size == (ssize_t)sizeof(one));
     for (uint32_t i = 0; i < CMDI_ADMIN_PORTS; i++) {
+        if (admin->ports[i].has_thread) {
+            (void)pthread_join(admin->ports[i].thread, NULL);
+        }
         cmdi_admin_port_close(&admin->ports[i]);
     }
     if (admin->stop_fd >= 0) {
@@ -115,20 +108,33 @@ static void admin_free(struct cmds_admin *admin)
 static int admin_start(struct cmds_admin *admin, const struct cmds_admin_options *options,
         struct cmds_error *error)
 {
-    int code = options->metrics == NULL ? 0
-                                        : cmdi_admin_port_open(&admin->ports[0], "metrics",
-                                                  options->metrics, options->allow_remote, error);
-    if (code == 0 && options->admin != NULL) {
-        code = cmdi_admin_port_open(&admin->ports[1], "admin", options->admin, false, error);
-    }
-    if (code < 0) {
-        return code;
-    }
+    const struct {
+        const char *name, *address, *thread;
+        bool allow_remote;
+    } rows[CMDI_ADMIN_PORTS] = {
+            {"metrics", options->metrics, "cmds-metrics", options->allow_remote},
+            {"admin", options->admin, "cmds-admin", false},
+    };
     admin->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    code = admin->stop_fd < 0 ? -errno : admin_start_thread(admin);
-    return code < 0 ? cmdi_admin_fail(
-                              error, code, "the admin's thread does not start: %s", strerror(-code))
-                    : 0;
+    if (admin->stop_fd < 0) {
+        return cmdi_admin_fail(error, -errno, "an eventfd: %s", strerror(errno));
+    }
+    for (uint32_t i = 0; i < CMDI_ADMIN_PORTS; i++) {
+        int code = rows[i].address == NULL ? 0
+                                           : cmdi_admin_port_open(&admin->ports[i], rows[i].name,
+                                                     rows[i].address, rows[i].allow_remote, error);
+        if (code < 0) {
+            return code;
+        }
+    }
+    for (uint32_t i = 0; i < CMDI_ADMIN_PORTS; i++) {
+        int code =
+                rows[i].address == NULL ? 0 : admin_start_thread(&admin->ports[i], rows[i].thread);
+        if (code < 0) {
+            return cmdi_admin_fail(error, code, "%s: no thread: %s", rows[i].name, strerror(-code));
+        }
+    }
+    return 0;
 }
 
 int cmds_admin_open(struct cmds_admin **out, struct cmds_runtime *runtime,
@@ -185,10 +191,9 @@ void cmds_admin_close(struct cmds_admin *admin)
     if (admin == NULL || getpid() != admin->process) {
         return;
     }
-    CMDI_ADMIN_ASSERT(pthread_equal(pthread_self(), admin->thread) == 0);
-    uint64_t one = 1;
-    ssize_t size = write(admin->stop_fd, &one, sizeof(one));
-    CMDI_ADMIN_ASSERT(size == (ssize_t)sizeof(one));
-    (void)pthread_join(admin->thread, NULL);
+    for (uint32_t i = 0; i < CMDI_ADMIN_PORTS; i++) {
+        CMDI_ADMIN_ASSERT(!admin->ports[i].has_thread ||
+                          pthread_equal(pthread_self(), admin->ports[i].thread) == 0);
+    }
     admin_free(admin);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The object, its two ports, and its thread.
+ * The object and its two ports, each with a thread: what the private one asks shards, and waits for, holds up
+ * no collector and no load balancer.
  */
 #ifndef CMDI_ADMIN_ADMIN_H
 #define CMDI_ADMIN_ADMIN_H
@@ -27,11 +28,9 @@ struct cmds_admin {
     bool was_asked_to_drain; // Once is enough: a program may take a second time for impatience.
     void (*on_drain)(void *context);
     void *context;
-    size_t metrics_size; // Of the last time, and some more.
-    uint64_t start_ns;   // CLOCK_MONOTONIC
-    pid_t process;       // In a forked child there is no thread.
-    pthread_t thread;
-    int stop_fd; // An eventfd: readable when the thread is to end.
+    uint64_t start_ns; // CLOCK_MONOTONIC
+    pid_t process;     // In a forked child there are no threads.
+    int stop_fd;       // An eventfd: readable when the threads are to end.
     struct cmdi_admin_port ports[CMDI_ADMIN_PORTS];
 };
 

@@ -72,23 +72,22 @@ static bool choose_flags(struct cmdi_admin_request *request, uint32_t *flags)
 static int64_t write_metrics(
         struct cmdi_admin_request *request, enum cmds_telemetry_format format, uint32_t flags)
 {
-    struct cmds_admin *admin = request->admin;
+    struct cmdi_admin_port *port = request->port;
     struct cmdi_admin_out *out = &request->out;
-    size_t room =
-            admin->metrics_size > METRICS_SIZE_FIRST ? admin->metrics_size : METRICS_SIZE_FIRST;
+    size_t room = port->metrics_size > METRICS_SIZE_FIRST ? port->metrics_size : METRICS_SIZE_FIRST;
     for (uint32_t i = 0; i < METRICS_TRIES_MAX; i++) {
         if (!cmdi_admin_out_room(out, room)) {
             return -ENOMEM;
         }
-        int64_t size =
-                cmds_telemetry_write(admin->runtime, format, flags, out->data, out->capacity);
+        int64_t size = cmds_telemetry_write(
+                request->admin->runtime, format, flags, out->data, out->capacity);
         if (size < 0) {
             return size;
         }
         room = (size_t)size + (size_t)size / 8 + 1;
         if ((size_t)size < out->capacity) {
             out->size = (size_t)size;
-            admin->metrics_size = room;
+            port->metrics_size = room;
             return 0;
         }
     }

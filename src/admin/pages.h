@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pages: each reads what its request asks for and writes it, as text or as JSON. The admin's thread.
+ * The pages: each reads what its request asks for and writes it, as text or as JSON. The port's thread.
  */
 #ifndef CMDI_ADMIN_PAGES_H
 #define CMDI_ADMIN_PAGES_H
@@ -11,6 +11,8 @@ void cmdi_admin_page_healthz(struct cmdi_admin_request *request);
 void cmdi_admin_page_readyz(struct cmdi_admin_request *request);
 void cmdi_admin_page_metrics(struct cmdi_admin_request *request);
 void cmdi_admin_page_status(struct cmdi_admin_request *request);
+void cmdi_admin_page_connections(struct cmdi_admin_request *request);
+void cmdi_admin_page_calls(struct cmdi_admin_request *request);
 void cmdi_admin_page_profile(struct cmdi_admin_request *request);
 void cmdi_admin_page_drain(struct cmdi_admin_request *request);
 bool cmdi_admin_can_drain(const struct cmds_admin *admin);

@@ -86,11 +86,11 @@ static enum MHD_Result port_on_request(void *context, struct MHD_Connection *han
         struct cmdi_admin_connection *connection = port_find(port, port_fd(handle));
         CMDI_ADMIN_ASSERT(connection != NULL && connection->request.out.data == NULL);
         request = &connection->request;
-        *request = (struct cmdi_admin_request){.admin = port->admin, .connection = handle};
+        *request = (struct cmdi_admin_request){
+                .admin = port->admin, .port = port, .connection = handle};
         *request_context = request;
         // What is refused is so before its body is read.
-        return cmdi_admin_route(request, port->place, path, method) ? MHD_YES
-                                                                    : cmdi_admin_respond(request);
+        return cmdi_admin_route(request, path, method) ? MHD_YES : cmdi_admin_respond(request);
     }
     if (*data_size > 0) {
         size_t room = sizeof(request->body) - request->body_size;

@@ -4,12 +4,13 @@
  *
  * Connections are accepted here, CMDI_ADMIN_CONNECTIONS_MAX at a time; the next one waits in the kernel.
  * libmicrohttpd ends one that moves no byte for a while, and here ends one whose request or response takes
- * long, byte by byte. The admin's thread, which asks the port what to wait for, and lets it run after that.
+ * long, byte by byte. A thread of its own, which asks the port what to wait for, and lets it run after that.
  */
 #ifndef CMDI_ADMIN_PORT_H
 #define CMDI_ADMIN_PORT_H
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdint.h>
 
 #include "admin/listener.h"
@@ -34,7 +35,10 @@ struct cmdi_admin_port {
     int epoll_fd;              // The daemon's.
     bool runs_again;           // Something has ended: the daemon may have more to do.
     uint64_t rest_until_ns;    // No descriptor could be had.
+    pthread_t thread;          // Valid with has_thread.
+    bool has_thread;
     uint32_t connection_count;
+    size_t metrics_size; // Of /metrics the last time, and some more.
     struct cmdi_admin_connection connections[CMDI_ADMIN_CONNECTIONS_MAX];
 };
 

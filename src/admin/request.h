@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a page is given, and what it gives. The admin's thread.
+ * What a page is given, and what it gives. The port's thread.
  */
 #ifndef CMDI_ADMIN_REQUEST_H
 #define CMDI_ADMIN_REQUEST_H
@@ -11,6 +11,7 @@
 #include "admin/out.h"
 
 struct MHD_Connection;
+struct cmdi_admin_port;
 struct cmds_admin;
 
 enum {
@@ -25,6 +26,7 @@ enum cmdi_admin_form {
 
 struct cmdi_admin_request {
     struct cmds_admin *admin;
+    struct cmdi_admin_port *port;
     struct MHD_Connection *connection; // Whose headers and arguments these are.
     const struct cmdi_admin_page *page;
     enum cmdi_admin_form form;

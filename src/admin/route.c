@@ -96,15 +96,14 @@ static bool choose_form(struct cmdi_admin_request *request)
     return false;
 }
 
-bool cmdi_admin_route(struct cmdi_admin_request *request, enum cmdi_admin_place place,
-        const char *path, const char *method)
+bool cmdi_admin_route(struct cmdi_admin_request *request, const char *path, const char *method)
 {
-    struct cmds_admin *admin = request->admin;
-    const struct cmdi_admin_port *port = &admin->ports[place == CMDI_ADMIN_METRICS ? 0 : 1];
+    const struct cmdi_admin_port *port = request->port;
+    enum cmdi_admin_place place = port->place;
     if (place == CMDI_ADMIN_PRIVATE && !port->listener.is_unix && !comes_from_here(request)) {
         return false;
     }
-    request->page = find_page(admin, place, path);
+    request->page = find_page(request->admin, place, path);
     if (request->page == NULL) {
         cmdi_admin_refuse(request, MHD_HTTP_NOT_FOUND,
                 place == CMDI_ADMIN_PRIVATE ? "There is no such page; / lists those that there are."

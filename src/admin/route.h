@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a request to its page, and back. The admin's thread.
+ * From a request to its page, and back. The port's thread.
  */
 #ifndef CMDI_ADMIN_ROUTE_H
 #define CMDI_ADMIN_ROUTE_H
@@ -15,8 +15,7 @@
  * Finds the page, and looks at who asks for it and how. Returns: false: it is refused, and `request` holds
  * the answer.
  */
-bool cmdi_admin_route(struct cmdi_admin_request *request, enum cmdi_admin_place place,
-        const char *path, const char *method);
+bool cmdi_admin_route(struct cmdi_admin_request *request, const char *path, const char *method);
 /** Runs the page of a request that has come whole. */
 void cmdi_admin_serve(struct cmdi_admin_request *request);
 /** Queues the answer. Returns: MHD_NO: no memory; the connection ends. */

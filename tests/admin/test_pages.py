@@ -62,6 +62,41 @@ class Pages(unittest.TestCase):
         self.assertIn("io_uring", status["description"])
         self.assertIn(f"pid {self.server.pid}", ask(self.server.admin, "/").text())
 
+    def test_connections_says_who_is_there(self):
+        with self.server.connect() as link:
+            link.sendall(peer.sleep(1, 600000) + peer.sleep(2, 600000))
+            self.assertTrue(peer.until(lambda: ask(self.server.admin, "/calls?format=json").json()["count"] == 2))
+            listed = ask(self.server.admin, "/connections?format=json").json()
+            self.assertEqual((listed["count"], len(listed["connections"])), (1, 1))
+            one = listed["connections"][0]
+            self.assertEqual((one["side"], one["stage"], one["in_flight"], one["paused"]), ("server", "open", 2, []))
+            self.assertGreaterEqual(one["recv_bytes"], len(peer.sleep(1, 600000)) * 2)
+            text = ask(self.server.admin, "/connections").text().splitlines()
+            self.assertEqual((text[0], len(text)), ("1 connection", 3))
+            self.assertIn("server", text[2])
+            self.assertEqual(ask(self.server.admin, "/connections?limit=0").text().splitlines()[0], "0 of 1 connection")
+        self.assertTrue(peer.until(lambda: ask(self.server.admin, "/connections?format=json").json()["count"] == 0))
+
+    def test_calls_says_what_waits_the_oldest_first(self):
+        with self.server.connect() as link:
+            for sequence in (1, 2, 3):
+                link.sendall(peer.sleep(sequence, 600000))
+                self.assertTrue(peer.until(
+                    lambda: ask(self.server.admin, "/calls?format=json").json()["count"] == sequence))  # pylint: disable=cell-var-from-loop
+            calls = ask(self.server.admin, "/calls?format=json&limit=2").json()
+            self.assertEqual([call["sequence"] for call in calls["calls"]], [1, 2])
+            self.assertEqual((calls["count"], calls["calls"][0]["stage"]), (3, "kept"))
+            self.assertGreaterEqual(calls["calls"][0]["age_us"], calls["calls"][1]["age_us"])
+            self.assertIn("sleep", calls["calls"][0]["type"])
+            text = ask(self.server.admin, "/calls").text().splitlines()
+            self.assertEqual((text[0], len(text)), ("3 calls", 5))
+        self.assertTrue(peer.until(lambda: ask(self.server.admin, "/calls?format=json").json()["count"] == 0))
+
+    def test_a_limit_is_a_number(self):
+        for path in ("/connections", "/calls"):
+            for limit in ("", "x", "-1", "1x", "100001", "99999999999999999999"):
+                self.assertEqual(ask(self.server.admin, f"{path}?limit={limit}").status, 400, limit)
+
     def test_profile_names_the_threads_of_the_shards(self):
         profile = ask(self.server.admin, "/profile?format=json").json()
         shards = [str(thread["tid"]) for thread in profile["threads"] if thread["name"].startswith("cmds-shard-")]

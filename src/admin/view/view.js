@@ -150,6 +150,13 @@ class Table {
     }
 }
 
+/** What a call waits for, by its stage. */
+const waits = {kept: "whoever keeps it", pool: "the pool", again: "its next round", room: "its peer to take results"};
+
+function shown(listed, all) {
+    return listed < all ? `${count(listed)} of ${count(all)}` : count(all);
+}
+
 // ---- The pages ---------------------------------------------------------------------------------------
 /** Each: what it is called in the bar, what it makes at first, what it does with each answer. */
 const views = {
@@ -195,6 +202,59 @@ const views = {
                 row.rate = grows && by > 0 ? amount(by / seconds, row.metric.unit) : "";
             }
             parts.table.set(rows, `${rows.length} points`);
+        },
+    },
+    "/connections": {
+        title: "Connections",
+        query: "limit=500",
+        make(main) {
+            return {
+                table: new Table(main, "Connections", [
+                    {title: "peer", text: true, kind: "text name", cell: (row) => row.peer},
+                    {title: "of", text: true, cell: (row) => `${row.side} ${row.name}`},
+                    {title: "shard", cell: (row) => row.shard},
+                    {title: "stage", text: true, cell: (row) => row.stage + (row.tls_version ? `, TLS 1.${row.tls_version - 10}` : "")},
+                    {title: "in flight", cell: (row) => count(row.in_flight)},
+                    {title: "age", cell: (row) => duration(row.age_ms / 1000)},
+                    {title: "idle", cell: (row) => time(row.idle_ms / 1000)},
+                    {title: "received", cell: (row) => bytes(row.recv_bytes)},
+                    {title: "a second", cell: (row) => row.rate},
+                    {title: "sent", cell: (row) => bytes(row.send_bytes)},
+                    {title: "queued", cell: (row) => row.queued_bytes ? bytes(row.queued_bytes) : ""},
+                    {title: "not read for", text: true, kind: "text bad", cell: (row) => row.paused.join(", ")},
+                ], "Nobody is connected."),
+            };
+        },
+        update(parts, now, previous, seconds) {
+            const key = (row) => `${row.side} ${row.shard} ${row.id}`;
+            const before = new Map(previous ? previous.connections.map((row) => [key(row), row.recv_bytes]) : []);
+            for (const row of now.connections) {
+                const by = row.recv_bytes - (before.get(key(row)) ?? row.recv_bytes);
+                row.rate = by > 0 ? bytes(by / seconds) : "";
+            }
+            parts.table.set(now.connections, shown(now.connections.length, now.count));
+        },
+    },
+    "/calls": {
+        title: "Calls",
+        query: "limit=500",
+        make(main) {
+            return {
+                table: new Table(main, "Calls that have outlived their exec function", [
+                    {title: "age", cell: (row) => time(row.age_us / 1e6)},
+                    {title: "type", text: true, kind: "text name", cell: (row) => row.type},
+                    {title: "waits for", text: true, cell: (row) => waits[row.stage] || row.stage},
+                    {title: "round", cell: (row) => row.round || ""},
+                    {title: "results", cell: (row) => row.results || ""},
+                    {title: "peer", text: true, cell: (row) => row.peer},
+                    {title: "of", text: true, cell: (row) => row.name},
+                    {title: "shard", cell: (row) => row.shard},
+                    {title: "", text: true, cell: (row) => row.finished ? "finished" : row.cancelled ? "cancelled" : ""},
+                ], "No call waits for anything."),
+            };
+        },
+        update(parts, now) {
+            parts.table.set(now.calls, shown(now.calls.length, now.count));
         },
     },
     "/profile": {
@@ -269,7 +329,8 @@ async function drain() {
 }
 
 async function get(where) {
-    const answer = await fetch(`${where}?format=json`, {cache: "no-store"});
+    const query = views[where].query ? "&" + views[where].query : "";
+    const answer = await fetch(`${where}?format=json${query}`, {cache: "no-store"});
     if (!answer.ok) {
         throw new Error(await answer.text());
     }
