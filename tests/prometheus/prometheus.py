@@ -16,10 +16,11 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
-PATIENCE_S = 60  # For what takes a second on a machine that does nothing else.
+PATIENCE_S = 100  # For what takes a second on a machine that does nothing else.
 DOWNLOAD_S = 100
 
 
@@ -77,7 +78,7 @@ def until(fact, what):
 
 
 class Prometheus:
-    """One run, that scrapes `targets`, {job: (address, path)}, twice a second."""
+    """One run, that scrapes `targets`, {job: (address, path)}, each second."""
 
     def __init__(self, program, folder, targets):
         folder = pathlib.Path(folder)
@@ -85,7 +86,7 @@ class Prometheus:
                        f"  static_configs: [{{targets: ['{address}']}}]\n"
                        for job, (address, path) in targets.items())
         (folder / "prometheus.yml").write_text(
-            "global: {scrape_interval: 500ms, scrape_timeout: 500ms}\nscrape_configs:\n" + jobs, encoding="ascii")
+            "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n" + jobs, encoding="ascii")
         self.lines = []
         self.process = subprocess.Popen(
             [program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
@@ -96,6 +97,7 @@ class Prometheus:
         self.reader.start()
         try:
             self.address = until(self.find_address, "word of Prometheus' port")
+            until(self.is_ready, "Prometheus that is ready")
         except AssertionError:
             self.close()
             raise
@@ -113,6 +115,13 @@ class Prometheus:
                 return match[1]
         return None
 
+    def is_ready(self):
+        try:
+            with urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=PATIENCE_S):
+                return True
+        except OSError:  # It listens before it is; an HTTPError is one of these.
+            return False
+
     def ask(self, call, **words):
         """Returns: the data of its answer, or an AssertionError with its reason."""
         url = f"http://{self.address}/api/v1/{call}?{urllib.parse.urlencode(words)}"
@@ -121,10 +130,6 @@ class Prometheus:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{url}: {error.read().decode(errors='replace')}") from error
-        except OSError:
-            if self.process.poll() is not None:
-                raise
-            return {"result": []}  # Not ready yet.
 
     def vector(self, query):
         """Returns: [(labels, value)] of an instant query. A native histogram has its text as value."""
