@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a runtime counts, sent to an OpenTelemetry Collector, or to whatever else takes OTLP over HTTP.
+ * What a runtime counts and traces, sent to an OpenTelemetry Collector, or to whatever else takes OTLP
+ * over HTTP. Spans are there if cmds_runtime_options.trace is set, and are taken from the runtime: there is
+ * one that takes them, see cmds_span_take().
  *
  *     struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
  *     options.service_name = "calculator";
@@ -42,7 +44,7 @@ struct cmds_otel_options {
     bool delta;           // OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta
     bool gzip;            // OTEL_EXPORTER_OTLP_COMPRESSION=gzip
     bool go_milliseconds; // Durations are milliseconds under the unit "s", as otelcmd-stream-go 0.2 has.
-    // "http://host:4318", "https://host/prefix", "unix:/path": "/v1/metrics" is added. Default
+    // "http://host:4318", "https://host/prefix", "unix:/path": "/v1/metrics", "/v1/traces" is added. Default
     // OTEL_EXPORTER_OTLP_ENDPOINT, http://localhost:4318.
     const char *endpoint;
     // "key=value,key=value", values may be percent-encoded: often secrets, and never shown or logged.
@@ -51,9 +53,13 @@ struct cmds_otel_options {
     const char *service_name;
     const char *resource;        // "key=value,key=value"; over those of OTEL_RESOURCE_ATTRIBUTES.
     uint32_t metric_interval_ms; // OTEL_METRIC_EXPORT_INTERVAL; default 60000.
-    uint32_t timeout_ms;         // Of one request. OTEL_EXPORTER_OTLP_TIMEOUT; default 10000.
-    bool ignore_environment;     // No variable is read.
-    uint8_t unused[7];
+    // Spans wait so long, or until there are 512. OTEL_BSP_SCHEDULE_DELAY; default 5000.
+    uint32_t span_interval_ms;
+    uint32_t timeout_ms;     // Of one request. OTEL_EXPORTER_OTLP_TIMEOUT; default 10000.
+    bool ignore_environment; // No variable is read.
+    bool no_metrics;         // OTEL_METRICS_EXPORTER=none
+    bool no_traces;          // OTEL_TRACES_EXPORTER=none
+    uint8_t unused;
     // Called on the exporter's thread, and inside of cmds_otel_open(); at most one line a second. NULL:
     // silence. See cmds_log_stderr().
     void (*on_log)(void *context, enum cmds_log_level level, const char *text);
@@ -75,7 +81,9 @@ struct cmds_otel_counters {
     uint64_t batches_sent;    // The backend has taken them.
     uint64_t batches_dropped; // Lost: refused, tried too often, or pushed out of a full queue.
     uint64_t tries_again;     // Requests that were sent once more.
-    uint64_t items_rejected;  // Points that the backend took a batch without.
+    uint64_t items_rejected;  // Points and spans that the backend took a batch without.
+    uint64_t spans_sent;      // In the batches above.
+    uint64_t spans_dropped;   // In the batches above; see cmds_span_dropped() for others.
 };
 #ifdef __cplusplus
 #define CMDS_OTEL_COUNTERS_INIT cmds_detail::sized<struct cmds_otel_counters>()
@@ -87,8 +95,7 @@ struct cmds_otel_counters {
 #endif
 
 /**
- * Starts the thread. With OTEL_SDK_DISABLED=true, or OTEL_METRICS_EXPORTER=none, nothing is sent, and
- * that is no failure. Nor is a backend that is not there: it may come.
+ * Starts the thread. With OTEL_SDK_DISABLED=true nothing is sent, and that is no failure. Nor is a backend that is not there: it may come.
  *
  * Owner:   gives *otel: cmds_otel_close(), before cmds_runtime_stop(). Copies the options.
  * Thread:  setup.
@@ -98,7 +105,7 @@ struct cmds_otel_counters {
 CMDS_NODISCARD CMDS_API int cmds_otel_open(struct cmds_otel **otel, struct cmds_runtime *runtime,
         const struct cmds_otel_options *options, struct cmds_error *error);
 /**
- * Collects once more, and waits until nothing is left to send.
+ * Collects once more, takes the spans that are over, and waits until nothing is left to send.
  *
  * Thread:  any but a shard: it waits.
  * Returns: 0; -ETIMEDOUT: not all in time; -EIO: some of it was lost; CMDS_E_FORKED.

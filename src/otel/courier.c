@@ -134,6 +134,14 @@ int cmdi_courier_init(struct cmdi_courier *courier, const struct cmdi_target *ta
     return code == CURLE_OK ? 0 : code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
 }
 
+static uint64_t drop_at_end(struct cmdi_courier *courier)
+{
+    count(&courier->tally->dropped, 1);
+    count(&courier->tally->items_dropped, courier->batch.item_count);
+    cmdi_batch_free(&courier->batch);
+    return 1;
+}
+
 void cmdi_courier_fini(struct cmdi_courier *courier)
 {
     if (courier->easy != NULL) {
@@ -144,15 +152,12 @@ void cmdi_courier_fini(struct cmdi_courier *courier)
     }
     uint64_t left = 0;
     if (courier->state != CMDI_COURIER_IDLE) {
-        cmdi_batch_free(&courier->batch);
-        left++;
+        left += drop_at_end(courier);
     }
     while (cmdi_queue_pop(&courier->queue, &courier->batch)) {
-        cmdi_batch_free(&courier->batch);
-        left++;
+        left += drop_at_end(courier);
     }
     if (left > 0) {
-        count(&courier->tally->dropped, left);
         cmdi_otel_say(courier->log, UINT64_MAX, CMDS_LOG_WARN,
                 "otel: %s: the exporter ends, %llu batches are dropped", courier->name,
                 (unsigned long long)left);
@@ -167,12 +172,14 @@ void cmdi_courier_fini(struct cmdi_courier *courier)
 static void forget(struct cmdi_courier *courier)
 {
     cmdi_batch_free(&courier->batch);
+    courier->over++;
     courier_move(courier, CMDI_COURIER_IDLE);
 }
 
 static void lose(struct cmdi_courier *courier, const char *why, long status, uint64_t now_ms)
 {
     count(&courier->tally->dropped, 1);
+    count(&courier->tally->items_dropped, courier->batch.item_count);
     cmdi_otel_say(courier->log, now_ms, CMDS_LOG_WARN,
             "otel: %s to %s: %s (HTTP %ld): a batch of %llu is dropped after %u tries",
             courier->name, courier->target->shown, why, status,
@@ -184,6 +191,7 @@ static void take_reply(struct cmdi_courier *courier, uint64_t now_ms)
 {
     struct cmdi_partial partial;
     count(&courier->tally->sent, 1);
+    count(&courier->tally->items_sent, courier->batch.item_count);
     struct cmds_bytes body = {courier->reply, courier->reply_size};
     // It may lie, or be JSON: the batch is taken all the same.
     (void)cmdi_reply_read(body, &partial);
@@ -250,12 +258,20 @@ void cmdi_courier_on_done(struct cmdi_courier *courier, CURLcode code, uint64_t 
 
 void cmdi_courier_push(struct cmdi_courier *courier, struct cmdi_batch *batch, uint64_t now_ms)
 {
+    courier->pushed++;
     if (!cmdi_queue_push(&courier->queue, batch)) {
+        courier->over++;
         count(&courier->tally->dropped, 1);
         cmdi_otel_say(courier->log, now_ms, CMDS_LOG_WARN,
                 "otel: %s to %s: %d batches wait already: the oldest is dropped", courier->name,
                 courier->target->shown, CMDI_BATCHES_WAITING_MAX);
     }
+}
+
+void cmdi_courier_lost(struct cmdi_courier *courier, uint64_t item_count)
+{
+    count(&courier->tally->dropped, 1);
+    count(&courier->tally->items_dropped, item_count);
 }
 
 static void begin(struct cmdi_courier *courier, uint64_t now_ms)
@@ -302,9 +318,9 @@ uint64_t cmdi_courier_due_ms(const struct cmdi_courier *courier)
     }
 }
 
-bool cmdi_courier_is_idle(const struct cmdi_courier *courier)
+bool cmdi_courier_is_full(const struct cmdi_courier *courier)
 {
-    return courier->state == CMDI_COURIER_IDLE && courier->queue.count == 0;
+    return courier->queue.count == CMDI_BATCHES_WAITING_MAX;
 }
 
 bool cmdi_courier_rests(const struct cmdi_courier *courier, uint64_t end_ms)

@@ -20,6 +20,7 @@ enum {
 /** Written by the exporter's thread alone, read by any. */
 struct cmdi_tally {
     _Atomic uint64_t sent, dropped, again, rejected;
+    _Atomic uint64_t items_sent, items_dropped; // Points, or spans.
 };
 
 enum cmdi_courier_state {
@@ -39,7 +40,8 @@ struct cmdi_courier {
     struct curl_slist *headers, *headers_gzip;
     struct cmdi_queue queue;
     struct cmdi_batch batch;
-    uint64_t random; // State of the jitter.
+    uint64_t pushed, over; // Batches that were taken, and those of them that are no more.
+    uint64_t random;       // State of the jitter.
     size_t reply_size;
     uint8_t reply[CMDI_REPLY_SIZE_MAX];
 };
@@ -54,14 +56,16 @@ int cmdi_courier_init(struct cmdi_courier *courier, const struct cmdi_target *ta
 void cmdi_courier_fini(struct cmdi_courier *courier);
 /** Takes *batch. */
 void cmdi_courier_push(struct cmdi_courier *courier, struct cmdi_batch *batch, uint64_t now_ms);
+/** A batch of so many was lost before it was made. */
+void cmdi_courier_lost(struct cmdi_courier *courier, uint64_t item_count);
 /** Begins to send what is due. */
 void cmdi_courier_turn(struct cmdi_courier *courier, uint64_t now_ms);
 /** libcurl is done with the batch. */
 void cmdi_courier_on_done(struct cmdi_courier *courier, CURLcode code, uint64_t now_ms);
 /** When the next turn is wanted; UINT64_MAX: not by itself. */
 uint64_t cmdi_courier_due_ms(const struct cmdi_courier *courier);
-/** Is there nothing to send? */
-bool cmdi_courier_is_idle(const struct cmdi_courier *courier);
+/** Would a further batch push one out? */
+bool cmdi_courier_is_full(const struct cmdi_courier *courier);
 /** Is there nothing that can be sent before `end_ms`? */
 bool cmdi_courier_rests(const struct cmdi_courier *courier, uint64_t end_ms);
 

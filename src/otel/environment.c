@@ -7,6 +7,13 @@
 
 #include "base/assert.h"
 
+const char *cmdi_signal_word(enum cmdi_signal signal)
+{
+    static const char *const words[] = {
+            [CMDI_SIGNAL_METRICS] = "METRICS", [CMDI_SIGNAL_TRACES] = "TRACES"};
+    return words[signal];
+}
+
 const char *cmdi_variable(const struct cmdi_settings *settings, const char *name)
 {
     const char *value = settings->ignore_environment ? NULL : secure_getenv(name);
@@ -16,9 +23,9 @@ const char *cmdi_variable(const struct cmdi_settings *settings, const char *name
 const char *cmdi_variable_otlp(const struct cmdi_settings *settings, enum cmdi_signal signal,
         const char *name, bool *is_own)
 {
-    static const char *const words[] = {[CMDI_SIGNAL_METRICS] = "METRICS"};
     char own[80], all[80];
-    int size = snprintf(own, sizeof(own), "OTEL_EXPORTER_OTLP_%s_%s", words[signal], name);
+    int size =
+            snprintf(own, sizeof(own), "OTEL_EXPORTER_OTLP_%s_%s", cmdi_signal_word(signal), name);
     CMDI_ASSERT(size > 0 && (size_t)size < sizeof(own));
     (void)snprintf(all, sizeof(all), "OTEL_EXPORTER_OTLP_%s", name);
     const char *value = cmdi_variable(settings, own);

@@ -8,10 +8,12 @@
 
 #include "otel/settings.h"
 
+/** "METRICS" or "TRACES". */
+const char *cmdi_signal_word(enum cmdi_signal signal);
 /** Returns: NULL: it is not set. */
 const char *cmdi_variable(const struct cmdi_settings *settings, const char *name);
 /**
- * "OTEL_EXPORTER_OTLP_" "METRICS_" `name`, and without it the one for all signals. `is_own`, which may be
+ * "OTEL_EXPORTER_OTLP_" "METRICS_" or "TRACES_" `name`, and without it the one for all signals. `is_own`, which may be
  * NULL: it was the signal's own.
  */
 const char *cmdi_variable_otlp(const struct cmdi_settings *settings, enum cmdi_signal signal,

@@ -15,6 +15,7 @@
 #include "otel/courier.h"
 #include "otel/metrics.h"
 #include "otel/resource.h"
+#include "otel/spans.h"
 
 enum {
     BODY_SIZE_MAX = 16 << 20,
@@ -39,7 +40,7 @@ struct cmdi_exporter {
     pid_t pid;
     struct cmdi_settings settings;
     struct cmdi_source source;
-    struct cmdi_tally tally;
+    struct cmdi_tally tallies[CMDI_SIGNALS];
     bool has_thread;
     pthread_t thread;
     CURLM *multi; // The thread's; others may wake it.
@@ -55,7 +56,11 @@ struct cmdi_exporter {
     struct cmdi_metrics_plan plan;
     struct cmdi_proto resource, body;
     struct cmdi_deltas *deltas; // NULL: totals.
-    uint64_t collect_ms, flushes_begun;
+    struct cmdi_spans spans;
+    uint64_t collect_ms; // UINT64_MAX: never.
+    uint64_t flushes_begun;
+    bool is_marked;               // What has to be over for the flush is known:
+    uint64_t marks[CMDI_SIGNALS]; // Each courier's `pushed`.
     struct cmdi_courier couriers[CMDI_SIGNALS];
 };
 
@@ -70,6 +75,12 @@ static uint64_t clock_ns(clockid_t clock)
 static uint64_t now_ms(void)
 {
     return cmdi_ns_to_ms(clock_ns(CLOCK_MONOTONIC));
+}
+
+static bool is_on(const struct cmdi_exporter *exporter, enum cmdi_signal signal)
+{
+    return !exporter->settings.targets[signal].is_off &&
+           (signal != CMDI_SIGNAL_TRACES || exporter->source.take != NULL);
 }
 
 static void exporter_move(struct cmdi_exporter *exporter, enum exporter_state next)
@@ -101,7 +112,7 @@ static void collect(struct cmdi_exporter *exporter, uint64_t now)
     if (batch.data != NULL) {
         cmdi_courier_push(courier, &batch, now);
     } else if (code != 0) {
-        atomic_fetch_add_explicit(&exporter->tally.dropped, 1, memory_order_relaxed);
+        cmdi_courier_lost(courier, 0);
         cmdi_otel_say(&exporter->log, now, CMDS_LOG_ERROR, "otel: nothing is collected: %s",
                 cmds_error_text(code));
     }
@@ -113,14 +124,32 @@ static void collect(struct cmdi_exporter *exporter, uint64_t now)
 }
 
 /* Between two collections lies the interval, however long one took. */
-static void collect_if_due(struct cmdi_exporter *exporter, uint64_t wanted, uint64_t now)
+static void gather(struct cmdi_exporter *exporter, uint64_t wanted, uint64_t now)
 {
-    if (wanted == exporter->flushes_begun && now < exporter->collect_ms) {
-        return;
+    bool is_flush = wanted != exporter->flushes_begun;
+    if (is_flush) {
+        exporter->flushes_begun = wanted;
+        exporter->is_marked = false;
+        exporter->spans.is_wanted = is_on(exporter, CMDI_SIGNAL_TRACES);
     }
-    exporter->flushes_begun = wanted;
-    exporter->collect_ms = now + exporter->settings.metric_interval_ms;
-    collect(exporter, now);
+    if (is_on(exporter, CMDI_SIGNAL_METRICS) && (is_flush || now >= exporter->collect_ms)) {
+        exporter->collect_ms = now + exporter->settings.metric_interval_ms;
+        collect(exporter, now);
+    }
+    if (is_on(exporter, CMDI_SIGNAL_TRACES)) {
+        struct cmdi_courier *courier = &exporter->couriers[CMDI_SIGNAL_TRACES];
+        int code = cmdi_spans_look(&exporter->spans, courier, &exporter->body, now);
+        if (code < 0) {
+            cmdi_otel_say(&exporter->log, now, CMDS_LOG_ERROR, "otel: a batch of spans is lost: %s",
+                    cmds_error_text(code));
+        }
+    }
+    if (!exporter->is_marked && !exporter->spans.is_wanted) {
+        for (int i = 0; i < CMDI_SIGNALS; i++) {
+            exporter->marks[i] = exporter->couriers[i].pushed;
+        }
+        exporter->is_marked = true;
+    }
 }
 
 static void carry(struct cmdi_exporter *exporter, uint64_t now)
@@ -140,13 +169,14 @@ static void carry(struct cmdi_exporter *exporter, uint64_t now)
     }
 }
 
-static bool is_idle(const struct cmdi_exporter *exporter)
+/* Has all that the flush is about been sent, or dropped? */
+static bool is_flushed(const struct cmdi_exporter *exporter)
 {
-    bool idle = true;
+    bool is_over = exporter->is_marked;
     for (int i = 0; i < CMDI_SIGNALS; i++) {
-        idle = idle && cmdi_courier_is_idle(&exporter->couriers[i]);
+        is_over = is_over && exporter->couriers[i].over >= exporter->marks[i];
     }
-    return idle;
+    return is_over;
 }
 
 /* With a deadline, what cannot be sent before it is not waited for. */
@@ -166,6 +196,9 @@ static void sleep_until(struct cmdi_exporter *exporter, uint64_t due_ms)
         due_ms = courier_ms < due_ms ? courier_ms : due_ms;
     }
     due_ms = exporter->collect_ms < due_ms ? exporter->collect_ms : due_ms;
+    if (is_on(exporter, CMDI_SIGNAL_TRACES)) {
+        due_ms = exporter->spans.look_ms < due_ms ? exporter->spans.look_ms : due_ms;
+    }
     uint64_t now = now_ms();
     uint64_t wait_ms = due_ms > now ? due_ms - now : 0;
     (void)curl_multi_poll(
@@ -187,9 +220,9 @@ static bool exporter_turn(struct cmdi_exporter *exporter)
     if (state == EXPORTER_ENDING) {
         return false;
     }
-    collect_if_due(exporter, wanted, now);
+    gather(exporter, wanted, now);
     carry(exporter, now);
-    if (is_idle(exporter)) {
+    if (is_flushed(exporter)) {
         pthread_mutex_lock(&exporter->lock);
         exporter->flushes_done = exporter->flushes_begun;
         pthread_cond_broadcast(&exporter->changed);
@@ -244,6 +277,7 @@ static void exporter_free(struct cmdi_exporter *exporter)
     if (exporter->multi != NULL) {
         (void)curl_multi_cleanup(exporter->multi);
     }
+    cmdi_spans_fini(&exporter->spans);
     cmdi_deltas_free(exporter->deltas);
     cmdi_proto_fini(&exporter->body);
     cmdi_proto_fini(&exporter->resource);
@@ -272,9 +306,27 @@ static struct cmdi_exporter *exporter_new(const struct cmdi_source *source)
     return exporter;
 }
 
+static int make_couriers(struct cmdi_exporter *exporter, struct cmds_error *error)
+{
+    static const char *const names[] = {
+            [CMDI_SIGNAL_METRICS] = "metrics", [CMDI_SIGNAL_TRACES] = "traces"};
+    for (int i = 0; i < CMDI_SIGNALS; i++) {
+        const struct cmdi_target *target = &exporter->settings.targets[i];
+        int code = 0;
+        if (is_on(exporter, (enum cmdi_signal)i)) {
+            code = cmdi_courier_init(&exporter->couriers[i], target, names[i], exporter->multi,
+                    &exporter->tallies[i], &exporter->log);
+        }
+        if (code < 0) {
+            return cmdi_fail(
+                    error, code, "otel: libcurl does not take the endpoint %s", target->shown);
+        }
+    }
+    return 0;
+}
+
 static int make_parts(struct cmdi_exporter *exporter, struct cmds_error *error)
 {
-    static const char *const names[] = {[CMDI_SIGNAL_METRICS] = "metrics"};
     const struct cmdi_settings *settings = &exporter->settings;
     exporter->log =
             (struct cmdi_otel_log){.on_log = settings->on_log, .context = settings->log_context};
@@ -292,16 +344,16 @@ static int make_parts(struct cmdi_exporter *exporter, struct cmds_error *error)
     if (exporter->multi == NULL || (settings->delta && exporter->deltas == NULL)) {
         return cmdi_fail(error, -ENOMEM, "otel: out of memory");
     }
-    for (int i = 0; i < CMDI_SIGNALS; i++) {
-        code = cmdi_courier_init(&exporter->couriers[i], &settings->targets[i], names[i],
-                exporter->multi, &exporter->tally, &exporter->log);
-        if (code < 0) {
-            return cmdi_fail(error, code, "otel: libcurl does not take the endpoint %s",
-                    settings->targets[i].shown);
-        }
+    exporter->collect_ms = UINT64_MAX;
+    if (is_on(exporter, CMDI_SIGNAL_METRICS)) {
+        exporter->collect_ms = now_ms() + settings->metric_interval_ms;
     }
-    exporter->collect_ms = now_ms() + settings->metric_interval_ms;
-    return 0;
+    if (is_on(exporter, CMDI_SIGNAL_TRACES) &&
+            cmdi_spans_init(&exporter->spans, &exporter->source, exporter->plan.resource,
+                    settings->span_interval_ms) < 0) {
+        return cmdi_fail(error, -ENOMEM, "otel: out of memory");
+    }
+    return make_couriers(exporter, error);
 }
 
 int cmdi_exporter_open(struct cmdi_exporter **exporter, const struct cmdi_source *source,
@@ -315,7 +367,7 @@ int cmdi_exporter_open(struct cmdi_exporter **exporter, const struct cmdi_source
         return cmdi_fail(error, -ENOMEM, "otel: out of memory");
     }
     int code = cmdi_settings_init(&made->settings, options, error);
-    if (code == 0 && !made->settings.targets[CMDI_SIGNAL_METRICS].is_off) {
+    if (code == 0 && (is_on(made, CMDI_SIGNAL_METRICS) || is_on(made, CMDI_SIGNAL_TRACES))) {
         code = make_parts(made, error);
         if (code == 0) {
             code = start_thread(made);
@@ -337,6 +389,15 @@ static bool is_foreign(const struct cmdi_exporter *exporter)
     return getpid() != exporter->pid;
 }
 
+static uint64_t dropped_batches(const struct cmdi_exporter *exporter)
+{
+    uint64_t dropped = 0;
+    for (int i = 0; i < CMDI_SIGNALS; i++) {
+        dropped += atomic_load(&exporter->tallies[i].dropped);
+    }
+    return dropped;
+}
+
 int cmdi_exporter_flush(struct cmdi_exporter *exporter, uint32_t timeout_ms)
 {
     if (is_foreign(exporter)) {
@@ -348,7 +409,7 @@ int cmdi_exporter_flush(struct cmdi_exporter *exporter, uint32_t timeout_ms)
     uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + cmdi_ms_to_ns(timeout_ms);
     struct timespec end = {
             .tv_sec = (time_t)(end_ns / CMDI_NS_PER_S), .tv_nsec = (long)(end_ns % CMDI_NS_PER_S)};
-    uint64_t dropped = atomic_load(&exporter->tally.dropped);
+    uint64_t dropped = dropped_batches(exporter);
     int code = 0;
     pthread_mutex_lock(&exporter->lock);
     uint64_t mine = ++exporter->flushes_wanted;
@@ -363,15 +424,21 @@ int cmdi_exporter_flush(struct cmdi_exporter *exporter, uint32_t timeout_ms)
     if (!done) {
         return -ETIMEDOUT;
     }
-    return atomic_load(&exporter->tally.dropped) == dropped ? 0 : -EIO;
+    return dropped_batches(exporter) == dropped ? 0 : -EIO;
 }
 
 void cmdi_exporter_stats(const struct cmdi_exporter *exporter, struct cmds_otel_counters *counters)
 {
-    counters->batches_sent = atomic_load(&exporter->tally.sent);
-    counters->batches_dropped = atomic_load(&exporter->tally.dropped);
-    counters->tries_again = atomic_load(&exporter->tally.again);
-    counters->items_rejected = atomic_load(&exporter->tally.rejected);
+    const struct cmdi_tally *spans = &exporter->tallies[CMDI_SIGNAL_TRACES];
+    counters->batches_dropped = dropped_batches(exporter);
+    for (int i = 0; i < CMDI_SIGNALS; i++) {
+        const struct cmdi_tally *tally = &exporter->tallies[i];
+        counters->batches_sent += atomic_load(&tally->sent);
+        counters->tries_again += atomic_load(&tally->again);
+        counters->items_rejected += atomic_load(&tally->rejected);
+    }
+    counters->spans_sent = atomic_load(&spans->items_sent);
+    counters->spans_dropped = atomic_load(&spans->items_dropped);
 }
 
 void cmdi_exporter_close(struct cmdi_exporter *exporter, uint32_t timeout_ms)

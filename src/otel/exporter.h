@@ -8,10 +8,13 @@
 
 #include <cmdstream/otel.h>
 #include <cmdstream/telemetry.h>
+#include <cmdstream/trace.h>
 
-/** What is exported; cmds_telemetry_read() with its runtime. */
+/** What is exported; cmds_telemetry_read() and cmds_span_take() with their runtime. */
 struct cmdi_source {
     int (*read)(void *context, uint32_t flags, cmds_point_fn fn, void *fn_context);
+    /** Spans; cmds_span_take(). NULL: there are none. */
+    uint32_t (*take)(void *context, struct cmds_span *out, uint32_t count_max);
     void *context;
     uint64_t start_ns; // Since when it counts. CLOCK_REALTIME.
 };

@@ -21,6 +21,11 @@ static int read_runtime(void *context, uint32_t flags, cmds_point_fn fn, void *f
     return cmds_telemetry_read(context, flags, fn, fn_context);
 }
 
+static uint32_t take_spans(void *context, struct cmds_span *out, uint32_t count_max)
+{
+    return cmds_span_take(context, out, count_max);
+}
+
 static int find_start(
         void *context, const struct cmds_metric *metric, const struct cmds_point *point)
 {
@@ -53,8 +58,10 @@ int cmds_otel_open(struct cmds_otel **otel, struct cmds_runtime *runtime,
     if (otel == NULL || runtime == NULL || options == NULL) {
         return cmdi_fail(error, -EINVAL, "cmds_otel_open: otel, runtime and options are needed");
     }
-    struct cmdi_source source = {
-            .read = read_runtime, .context = runtime, .start_ns = start_of(runtime)};
+    struct cmdi_source source = {.read = read_runtime,
+            .take = take_spans,
+            .context = runtime,
+            .start_ns = start_of(runtime)};
     struct cmdi_exporter *exporter = NULL;
     int code = cmdi_exporter_open(&exporter, &source, options, error);
     if (code == 0) {

@@ -12,7 +12,8 @@
 #include "otel/target.h"
 
 enum {
-    INTERVAL_DEFAULT_MS = 60000,
+    METRIC_INTERVAL_DEFAULT_MS = 60000,
+    SPAN_INTERVAL_DEFAULT_MS = 5000,
     INTERVAL_MAX_MS = 24 * 3600 * 1000,
 };
 
@@ -34,19 +35,17 @@ static int take(struct cmds_otel_options *mine, const struct cmds_otel_options *
         struct cmds_error *error)
 {
     int code = cmdi_options_take(mine, sizeof(*mine), options, "cmds_otel_options", error);
-    uint64_t unused = 0;
-    for (size_t i = 0; code == 0 && i < sizeof(mine->unused); i++) {
-        unused |= mine->unused[i];
-    }
     if (code == 0) {
-        code = cmdi_unused_check(unused, "cmds_otel_options", error);
+        code = cmdi_unused_check(mine->unused, "cmds_otel_options", error);
     }
     if (code == 0 && mine->histograms > CMDS_OTEL_EXPLICIT) {
         code = cmdi_fail(error, -EINVAL, "otel: histograms: there is no %u", mine->histograms);
     }
-    if (code == 0 &&
-            (mine->metric_interval_ms > INTERVAL_MAX_MS || mine->timeout_ms > INTERVAL_MAX_MS)) {
-        code = cmdi_fail(error, -EINVAL, "otel: metric_interval_ms, timeout_ms: at most a day");
+    if (code == 0 && (mine->metric_interval_ms > INTERVAL_MAX_MS ||
+                             mine->span_interval_ms > INTERVAL_MAX_MS ||
+                             mine->timeout_ms > INTERVAL_MAX_MS)) {
+        code = cmdi_fail(error, -EINVAL,
+                "otel: metric_interval_ms, span_interval_ms, timeout_ms: at most a day");
     }
     return code < 0 ? code : check_texts(mine, error);
 }
@@ -98,6 +97,13 @@ static int choose_names(struct cmdi_settings *settings, const struct cmds_otel_o
     return code;
 }
 
+static uint32_t interval(const struct cmdi_settings *settings, uint32_t option_ms,
+        const char *variable, uint32_t default_ms)
+{
+    return option_ms != 0 ? option_ms
+                          : cmdi_variable_number(settings, variable, default_ms, INTERVAL_MAX_MS);
+}
+
 int cmdi_settings_init(struct cmdi_settings *settings, const struct cmds_otel_options *options,
         struct cmds_error *error)
 {
@@ -111,11 +117,10 @@ int cmdi_settings_init(struct cmdi_settings *settings, const struct cmds_otel_op
     settings->log_context = mine.log_context;
     settings->ignore_environment = mine.ignore_environment;
     settings->go_milliseconds = mine.go_milliseconds;
-    settings->metric_interval_ms = mine.metric_interval_ms;
-    if (settings->metric_interval_ms == 0) {
-        settings->metric_interval_ms = cmdi_variable_number(
-                settings, "OTEL_METRIC_EXPORT_INTERVAL", INTERVAL_DEFAULT_MS, INTERVAL_MAX_MS);
-    }
+    settings->metric_interval_ms = interval(settings, mine.metric_interval_ms,
+            "OTEL_METRIC_EXPORT_INTERVAL", METRIC_INTERVAL_DEFAULT_MS);
+    settings->span_interval_ms = interval(
+            settings, mine.span_interval_ms, "OTEL_BSP_SCHEDULE_DELAY", SPAN_INTERVAL_DEFAULT_MS);
     choose_form(settings, &mine);
     if (choose_names(settings, &mine) < 0) {
         return cmdi_fail(error, -ENOMEM, "otel: out of memory");

@@ -10,6 +10,7 @@
 
 enum cmdi_signal {
     CMDI_SIGNAL_METRICS,
+    CMDI_SIGNAL_TRACES,
     CMDI_SIGNALS,
 };
 
@@ -37,7 +38,7 @@ struct cmdi_settings {
     char *service_name; // NULL: the default.
     char *resource,
             *resource2; // Pairs; those of the first come before the same ones of the second.
-    uint32_t metric_interval_ms;
+    uint32_t metric_interval_ms, span_interval_ms;
     bool is_explicit, delta, go_milliseconds, ignore_environment;
     void (*on_log)(void *context, enum cmds_log_level level, const char *text);
     void *log_context;

@@ -19,7 +19,8 @@ enum {
 };
 
 static const char endpoint_default[] = "http://localhost:4318";
-static const char *const paths[] = {[CMDI_SIGNAL_METRICS] = "/v1/metrics"};
+static const char *const paths[] = {
+        [CMDI_SIGNAL_METRICS] = "/v1/metrics", [CMDI_SIGNAL_TRACES] = "/v1/traces"};
 
 static int copy(char **out, const char *text)
 {
@@ -201,12 +202,13 @@ static bool wants_gzip(struct cmdi_settings *settings, enum cmdi_signal signal)
     return value != NULL && strcasecmp(value, "gzip") == 0;
 }
 
-static uint32_t timeout_of(struct cmdi_settings *settings)
+static uint32_t timeout_of(struct cmdi_settings *settings, enum cmdi_signal signal)
 {
+    char own[80];
     uint32_t all = cmdi_variable_number(
             settings, "OTEL_EXPORTER_OTLP_TIMEOUT", TIMEOUT_DEFAULT_MS, TIMEOUT_MAX_MS);
-    return cmdi_variable_number(
-            settings, "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", all, TIMEOUT_MAX_MS);
+    (void)snprintf(own, sizeof(own), "OTEL_EXPORTER_OTLP_%s_TIMEOUT", cmdi_signal_word(signal));
+    return cmdi_variable_number(settings, own, all, TIMEOUT_MAX_MS);
 }
 
 /* As libcurl looks for them, but now, on this thread. HTTP_PROXY may be a header of a CGI's request. */
@@ -241,11 +243,15 @@ static int choose_files(struct cmdi_settings *settings, enum cmdi_signal signal)
     return code;
 }
 
-static bool is_off(const struct cmdi_settings *settings)
+static bool is_off(const struct cmdi_settings *settings, enum cmdi_signal signal,
+        const struct cmds_otel_options *options)
 {
+    char name[80];
+    (void)snprintf(name, sizeof(name), "OTEL_%s_EXPORTER", cmdi_signal_word(signal));
     const char *disabled = cmdi_variable(settings, "OTEL_SDK_DISABLED");
-    const char *exporter = cmdi_variable(settings, "OTEL_METRICS_EXPORTER");
-    return (disabled != NULL && strcasecmp(disabled, "true") == 0) ||
+    const char *exporter = cmdi_variable(settings, name);
+    return (signal == CMDI_SIGNAL_METRICS ? options->no_metrics : options->no_traces) ||
+           (disabled != NULL && strcasecmp(disabled, "true") == 0) ||
            (exporter != NULL && strcasecmp(exporter, "none") == 0);
 }
 
@@ -254,9 +260,10 @@ int cmdi_target_init(struct cmdi_settings *settings, enum cmdi_signal signal,
 {
     struct cmdi_target *target = &settings->targets[signal];
     CMDI_ASSERT(target->url == NULL);
-    target->is_off = is_off(settings);
+    target->is_off = is_off(settings, signal, options);
     target->gzip = options->gzip || wants_gzip(settings, signal);
-    target->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : timeout_of(settings);
+    target->timeout_ms =
+            options->timeout_ms != 0 ? options->timeout_ms : timeout_of(settings, signal);
     const char *protocol = cmdi_variable_otlp(settings, signal, "PROTOCOL", NULL);
     if (protocol != NULL && strcasecmp(protocol, "http/protobuf") != 0) {
         cmdi_variable_complain(settings, "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");

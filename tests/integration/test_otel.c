@@ -4,6 +4,7 @@
  * reader that has nothing of the writer but the numbers of OTLP's fields.
  */
 #include <cmdstream/otel.h>
+#include <cmdstream/trace.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -135,6 +136,47 @@ static void test_otel_exports_what_a_server_counts(void)
     backend_stop(backend);
 }
 
+/* Every command that began a trace, and none twice. */
+static void test_otel_exports_spans(void)
+{
+    struct backend *backend = backend_start(&fine, 1);
+    struct world world;
+    struct guest guest;
+    struct cmds_trace_options trace = CMDS_TRACE_OPTIONS_INIT;
+    world_init(&world);
+    world.options.listen = "127.0.0.1:0";
+    world.runtime_options.trace = &trace;
+    CU_ASSERT_EQUAL_FATAL(world_start(&world), 0);
+    struct cmds_otel *otel = NULL;
+    struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
+    options.ignore_environment = true;
+    options.no_metrics = true;
+    options.endpoint = backend_url(backend);
+    CU_ASSERT_EQUAL_FATAL(cmds_otel_open(&otel, world.runtime, &options, &world.error), 0);
+    guest_init(&guest);
+    CU_ASSERT_EQUAL_FATAL(guest_open(&guest, world.runtime, world.address), 0);
+    CU_ASSERT_EQUAL_FATAL(cmds_group_wait(guest.group, RAW_GUARD_MS, NULL), 0);
+    for (int64_t i = 0; i < 20; i++) {
+        CU_ASSERT_EQUAL(guest_echo(&guest, i, NULL), 0);
+    }
+    WORLD_UNTIL(&world, guest_last(&guest) == 20);
+    guest_close(&guest, &world);
+
+    struct cmds_otel_counters counters = CMDS_OTEL_COUNTERS_INIT;
+    do {
+        CU_ASSERT_EQUAL_FATAL(cmds_otel_flush(otel, LONG_MS), 0);
+        CU_ASSERT_EQUAL_FATAL(cmds_otel_stats(otel, &counters), 0);
+    } while (counters.spans_sent < 20); // A span is over after its last result was sent.
+    CU_ASSERT_EQUAL(counters.spans_sent, 20);
+    size_t size = 0;
+    uint8_t *body = backend_body(backend, &size);
+    CU_ASSERT_PTR_NOT_NULL(memmem(body, size, "Invoke echo", 11));
+    free(body);
+    cmds_otel_close(otel, LONG_MS);
+    world_stop(&world);
+    backend_stop(backend);
+}
+
 static void test_otel_refuses_what_is_wrong(void)
 {
     struct world world;
@@ -154,6 +196,7 @@ static void test_otel_refuses_what_is_wrong(void)
 
 static CU_TestInfo tests[] = {
         {"exports what a server counts", test_otel_exports_what_a_server_counts},
+        {"exports spans", test_otel_exports_spans},
         {"refuses what is wrong", test_otel_refuses_what_is_wrong},
         CU_TEST_INFO_NULL,
 };

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * otel_client ENDPOINT [explicit] [delta] [gzip]: exports the points of support/otel_points.h once, to
- * whoever reads them: tests/interop/test_otel.py. It fails when they are not taken.
+ * otel_client ENDPOINT [explicit] [delta] [gzip]: exports the points of support/otel_points.h and the
+ * spans of support/otel_spans.h once, to whoever reads them: tests/interop/test_otel.py. It fails when they are not taken.
  */
 #include <stdio.h>
 
 #include "otel/exporter.h"
 #include "support/otel_points.h"
+#include "support/otel_spans.h"
 
 enum {
     LONG_MS = 30000,
@@ -19,11 +20,25 @@ static void on_log(void *context, enum cmds_log_level level, const char *text)
     fprintf(stderr, "%s\n", text);
 }
 
+static uint32_t take(void *context, struct cmds_span *out, uint32_t count_max)
+{
+    bool *is_taken = context;
+    if (*is_taken || count_max < 2) {
+        return 0;
+    }
+    *is_taken = true;
+    otel_span_server(&out[0]);
+    otel_span_client(&out[1]);
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
     struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
     struct cmds_error error = CMDS_ERROR_INIT;
-    struct cmdi_source source = {.read = otel_points_read, .start_ns = 1000};
+    bool is_taken = false;
+    struct cmdi_source source = {
+            .read = otel_points_read, .take = take, .context = &is_taken, .start_ns = 1000};
     struct cmdi_exporter *exporter;
     options.endpoint = argc > 1 ? argv[1] : NULL;
     options.service_name = "interop";
@@ -46,5 +61,5 @@ int main(int argc, char **argv)
     struct cmds_otel_counters counters = CMDS_OTEL_COUNTERS_INIT;
     cmdi_exporter_stats(exporter, &counters);
     cmdi_exporter_close(exporter, 0);
-    return code < 0 || counters.batches_sent != 1 || counters.items_rejected != 0;
+    return code < 0 || counters.batches_sent != 2 || counters.items_rejected != 0;
 }

@@ -7,7 +7,8 @@
   test_otel.py collector CLIENT PROGRAM    by the OpenTelemetry Collector that tests/interop/collector/build
                                            makes; 77 where it has not made one
 
-CLIENT is otel_client, which exports the points of tests/support/otel_points.h.
+CLIENT is otel_client, which exports the points and spans of tests/support/otel_points.h and
+otel_spans.h.
 """
 import contextlib
 import gzip
@@ -136,6 +137,19 @@ RESOURCES = message({1: ("resource", RESOURCE, False), 2: ("scopes", SCOPES, Tru
 REQUEST = message({1: ("resources", RESOURCES, True)})
 
 
+EVENT = message({1: ("time", fixed, False), 2: ("name", text, False), 3: ("attributes", KEY_VALUE, True)})
+STATUS = message({2: ("message", text, False), 3: ("code", int, False)})
+SPAN = message({1: ("trace_id", bytes.hex, False), 2: ("span_id", bytes.hex, False),
+                4: ("parent_id", bytes.hex, False), 5: ("name", text, False), 6: ("kind", int, False),
+                7: ("start", fixed, False), 8: ("end", fixed, False),
+                9: ("attributes", KEY_VALUE, True), 10: ("dropped_attributes", int, False),
+                11: ("events", EVENT, True), 12: ("dropped_events", int, False),
+                15: ("status", STATUS, False), 16: ("flags", bytes.hex, False)})
+SCOPE_SPANS = message({1: ("scope", SCOPE, False), 2: ("spans", SPAN, True)})
+TRACES = message({1: ("resources", message({1: ("resource", RESOURCE, False),
+                                            2: ("scopes", SCOPE_SPANS, True)}), True)})
+
+
 def check(what, found, wanted):
     if found != wanted:
         sys.exit(f"{what}: {found!r} and not {wanted!r}")
@@ -178,15 +192,42 @@ def check_points(body, is_explicit, temporality):
               (3, 2, 2.0 ** -24))
 
 
+def attributes(value):
+    return {one["key"]: next(iter(one["value"].values())) for one in value["attributes"]}
+
+
+def check_spans(body):
+    (resources,) = TRACES(body)["resources"]
+    check("service.name", attributes(resources["resource"])["service.name"], "interop")
+    server, client = resources["scopes"][0]["spans"]
+    check("names", (server["name"], client["name"]), ("Invoke calc_add (trace)", "Send calc_add"))
+    check("kinds", (server["kind"], client["kind"]), (2, 3))
+    check("one trace", (server["trace_id"], client["trace_id"]), (bytes(range(16)).hex(),) * 2)
+    check("the parent", (server["parent_id"], "parent_id" in client), (client["span_id"], False))
+    check("times", (server["end"] - server["start"], server["start"] - client["start"]), (4, 4))
+    check("the server's attributes", attributes(server),
+          {"network.peer.address": "::1", "network.peer.port": 9000, "network.protocol.name": "tcp",
+           "error.type": "CMDS_E_TIMEOUT", "user": "x", "more": ""})
+    check("the client's attributes", attributes(client),
+          {"network.peer.address": "/run/x", "network.protocol.name": "unix",
+           "cmd-stream.command.seq": 7, "cmd-stream.command.size": 12})
+    check("events", [(one["name"], attributes(one)) for one in server["events"]],
+          [("result", {"cmd-stream.result.seq": 1, "cmd-stream.result.size": 300,
+                       "cmd-stream.result.type": "calc_sum"}), ("looked up", {})])
+    check("dropped", (server["dropped_attributes"], server["dropped_events"]), (3, 2))
+    check("status", (server["status"]["code"], "status" in client), (2, False))
+    check("flags", (server["flags"], client["flags"]), ("01030000", "01010000"))
+
+
 def read_by_us(client):
-    bodies = []
+    bodies = {}
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers["Content-Encoding"] == "gzip":
                 body = gzip.decompress(body)
-            bodies.append((self.path, self.headers["x-key"], body))
+            bodies[self.path] = (self.headers["x-key"], body)
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -200,9 +241,11 @@ def read_by_us(client):
                 (["delta"], False, 1):
             address = f"http://127.0.0.1:{server.server_port}"
             subprocess.run([client, address, *words], check=True, timeout=LIMIT)
-            path, key, body = bodies.pop()
-            check("the request", (path, key), ("/v1/metrics", "value"))
-            check_points(body, is_explicit, temporality)
+            check("paths", sorted(bodies), ["/v1/metrics", "/v1/traces"])
+            check("header", {key for key, _ in bodies.values()}, {"value"})
+            check_points(bodies["/v1/metrics"][1], is_explicit, temporality)
+            check_spans(bodies["/v1/traces"][1])
+            bodies.clear()
         server.shutdown()
 
 
@@ -212,7 +255,9 @@ receivers: {otlp: {protocols: {http: {endpoint: "127.0.0.1:0"}}}}
 exporters: {debug: {verbosity: detailed}}
 service:
   telemetry: {metrics: {level: none}}
-  pipelines: {metrics: {receivers: [otlp], exporters: [debug]}}
+  pipelines:
+    metrics: {receivers: [otlp], exporters: [debug]}
+    traces: {receivers: [otlp], exporters: [debug]}
 """
 
 
@@ -268,7 +313,12 @@ def read_by_collector(client, program):
           r"Trace ID: 000102030405060708090a0b0c0d0e0f", r"-> DataType: ExponentialHistogram",
           r"^Count: 303$", r"^Sum: 1\.25", r"^Bucket \(0\.648420, 0\.707107\], Count: 1$",
           r"^Bucket \(0\.771105, 0\.840896\], Count: 300$", r"-> DataType: Histogram$",
-          r"ExplicitBounds #0: 0\.000002", r"ExplicitBounds #21: 4\.0", r"Buckets #19, Count: 301")
+          r"ExplicitBounds #0: 0\.000002", r"ExplicitBounds #21: 4\.0", r"Buckets #19, Count: 301",
+          r"Trace ID +: 000102030405060708090a0b0c0d0e0f", r"Parent ID +: 0203040506070809",
+          r"Name +: Invoke calc_add \(trace\)", r"Name +: Send calc_add$", r"Kind +: Server",
+          r"Kind +: Client", r"Status code +: Error", r"Status message +: no result within the deadline",
+          r"-> network\.peer\.port: Int\(9000\)", r"-> Name: looked up",
+          r"-> cmd-stream\.result\.type: Str\(calc_sum\)")
 
 
 def main():

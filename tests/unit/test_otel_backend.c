@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -19,6 +20,7 @@
 #include "support/backend.h"
 #include "support/harness.h"
 #include "support/otel_points.h"
+#include "support/otel_spans.h"
 
 enum {
     LONG_MS = 60000, // That nothing takes.
@@ -366,6 +368,113 @@ static void test_off_is_off(void)
     backend_stop(backend);
 }
 
+/* ---- Spans ----------------------------------------------------------------------------------- */
+
+static _Atomic uint32_t spans_left;
+
+static uint32_t take_spans(void *context, struct cmds_span *out, uint32_t count_max)
+{
+    (void)context;
+    uint32_t count = atomic_load(&spans_left);
+    count = count < count_max ? count : count_max;
+    for (uint32_t i = 0; i < count; i++) {
+        otel_span_server(&out[i]);
+    }
+    atomic_fetch_sub(&spans_left, count);
+    return count;
+}
+
+static struct cmdi_exporter *open_with_spans(const struct cmds_otel_options *options)
+{
+    static const struct cmdi_source both = {
+            .read = otel_points_read, .take = take_spans, .start_ns = 1000};
+    struct cmdi_exporter *exporter = NULL;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    CU_ASSERT_EQUAL_FATAL(cmdi_exporter_open(&exporter, &both, options, &error), 0);
+    return exporter;
+}
+
+/* A flush sends all that there are, however many batches they make. */
+static void test_spans_are_sent(void)
+{
+    struct backend *backend = backend_start(&fine, 1);
+    struct cmds_otel_options options = options_for(backend_url(backend));
+    options.no_metrics = true;
+    options.span_interval_ms = REQUEST_MS;
+    atomic_store(&spans_left, 3000);
+    struct cmdi_exporter *exporter = open_with_spans(&options);
+    CU_ASSERT_EQUAL(cmdi_exporter_flush(exporter, LONG_MS), 0);
+    CU_ASSERT_EQUAL(atomic_load(&spans_left), 0);
+    CU_ASSERT_EQUAL(stats(exporter).spans_sent, 3000);
+    CU_ASSERT_EQUAL(stats(exporter).batches_sent, 6);
+    char *head = backend_head(backend);
+    CU_ASSERT_EQUAL(strncmp(head, "POST /v1/traces HTTP/1.1\r\n", 26), 0);
+    free(head);
+
+    CU_ASSERT_EQUAL(cmdi_exporter_flush(exporter, LONG_MS), 0); // There are none, and no batch.
+    CU_ASSERT_EQUAL(backend_requests(backend), 6);
+    atomic_store(&spans_left, 7);
+    cmdi_exporter_close(exporter, LONG_MS);
+    CU_ASSERT_EQUAL(backend_requests(backend), 7);
+    backend_stop(backend);
+}
+
+/* By themselves, when they have waited long enough. */
+static void test_spans_are_looked_for(void)
+{
+    struct backend *backend = backend_start(&fine, 1);
+    struct cmds_otel_options options = options_for(backend_url(backend));
+    options.no_metrics = true;
+    options.span_interval_ms = 1;
+    atomic_store(&spans_left, 5);
+    struct cmdi_exporter *exporter = open_with_spans(&options);
+    CU_ASSERT_TRUE(backend_wait(backend, 1));
+    cmdi_exporter_close(exporter, LONG_MS);
+    backend_stop(backend);
+}
+
+/* A backend that says nothing: what cannot be sent stays with the runtime, and is no loss of ours. */
+static void test_spans_stay_with_the_runtime(void)
+{
+    static const struct backend_step silence = {.act = BACKEND_SILENCE};
+    struct backend *backend = backend_start(&silence, 1);
+    struct cmds_otel_options options = options_for(backend_url(backend));
+    options.no_metrics = true;
+    atomic_store(&spans_left, 100000);
+    struct cmdi_exporter *exporter = open_with_spans(&options);
+    CU_ASSERT_TRUE(backend_wait(backend, 1));
+    CU_ASSERT_EQUAL(cmdi_exporter_flush(exporter, 1), -ETIMEDOUT);
+    CU_ASSERT(atomic_load(&spans_left) >= 100000 - 4 * 512);
+    CU_ASSERT_EQUAL(stats(exporter).spans_dropped, 0);
+    cmdi_exporter_close(exporter, 1);
+    backend_stop(backend);
+}
+
+/* One that is silent to spans does not keep metrics back. */
+static void test_signals_do_not_wait_for_each_other(void)
+{
+    static const struct backend_step silence = {.act = BACKEND_SILENCE};
+    struct backend *backend = backend_start(&fine, 1), *silent = backend_start(&silence, 1);
+    char url[96];
+    (void)snprintf(url, sizeof(url), "%s/v1/traces", backend_url(silent));
+    struct cmds_otel_options options = options_for(NULL);
+    options.ignore_environment = false;
+    options.metric_interval_ms = 1;
+    CU_ASSERT_EQUAL_FATAL(setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url, 1), 0);
+    CU_ASSERT_EQUAL_FATAL(setenv("OTEL_EXPORTER_OTLP_ENDPOINT", backend_url(backend), 1), 0);
+    atomic_store(&spans_left, 512);
+    struct cmdi_exporter *exporter = open_with_spans(&options);
+    (void)unsetenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+    (void)unsetenv("OTEL_EXPORTER_OTLP_ENDPOINT");
+    CU_ASSERT_TRUE(backend_wait(silent, 1));
+    uint32_t requests = backend_requests(backend);
+    CU_ASSERT_TRUE(backend_wait(backend, requests + 2));
+    CU_ASSERT_EQUAL(stats(exporter).spans_sent, 0);
+    cmdi_exporter_close(exporter, 0);
+    backend_stop(backend);
+    backend_stop(silent);
+}
+
 static CU_TestInfo tests[] = {
         {"sends what was collected", test_sends_what_was_collected},
         {"compresses", test_compresses},
@@ -381,6 +490,10 @@ static CU_TestInfo tests[] = {
         {"its thread takes no signals", test_its_thread_takes_no_signals},
         {"secrets are not said", test_secrets_are_not_said},
         {"off is off", test_off_is_off},
+        {"spans are sent", test_spans_are_sent},
+        {"spans are looked for", test_spans_are_looked_for},
+        {"spans stay with the runtime", test_spans_stay_with_the_runtime},
+        {"signals do not wait for each other", test_signals_do_not_wait_for_each_other},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("otel_backend", tests)

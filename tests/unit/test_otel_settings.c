@@ -65,7 +65,10 @@ static void test_settings_defaults(void)
     CU_ASSERT_STRING_EQUAL(target->url, "http://localhost:4318/v1/metrics");
     CU_ASSERT_STRING_EQUAL(target->proxy, "");
     CU_ASSERT_EQUAL(target->timeout_ms, 10000);
+    CU_ASSERT_STRING_EQUAL(
+            settings.targets[CMDI_SIGNAL_TRACES].url, "http://localhost:4318/v1/traces");
     CU_ASSERT_EQUAL(settings.metric_interval_ms, 60000);
+    CU_ASSERT_EQUAL(settings.span_interval_ms, 5000);
     CU_ASSERT_FALSE(target->gzip || target->is_off || settings.is_explicit || settings.delta);
     CU_ASSERT_STRING_EQUAL(said, "");
     cmdi_settings_fini(&settings);
@@ -86,6 +89,9 @@ static void test_settings_of_the_environment(void)
     set("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "3000");
     set("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem");
     set("OTEL_METRIC_EXPORT_INTERVAL", "500");
+    set("OTEL_BSP_SCHEDULE_DELAY", "700");
+    set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://jaeger:4318/v1/traces");
+    set("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "own=1");
     set("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta");
     set("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "explicit_bucket_histogram");
     set("https_proxy", "http://proxy:3128");
@@ -103,6 +109,12 @@ static void test_settings_of_the_environment(void)
     CU_ASSERT_TRUE(target->gzip && settings.delta && settings.is_explicit);
     CU_ASSERT_EQUAL(target->timeout_ms, 3000);
     CU_ASSERT_EQUAL(settings.metric_interval_ms, 500);
+    CU_ASSERT_EQUAL(settings.span_interval_ms, 700);
+    const struct cmdi_target *traces = &settings.targets[CMDI_SIGNAL_TRACES];
+    CU_ASSERT_STRING_EQUAL(traces->url, "http://jaeger:4318/v1/traces");
+    CU_ASSERT_EQUAL(traces->timeout_ms, 2000);
+    CU_ASSERT_EQUAL_FATAL(traces->header_count, 1);
+    CU_ASSERT_STRING_EQUAL(traces->headers[0], "own: 1");
     CU_ASSERT_STRING_EQUAL(said, "");
     cmdi_settings_fini(&settings);
 }
@@ -138,17 +150,32 @@ static void test_settings_options_come_first(void)
     cmdi_settings_fini(&settings);
 }
 
+static void is_off_with(const struct cmds_otel_options *options, bool metrics, bool traces)
+{
+    struct cmdi_settings settings = settings_of(options);
+    CU_ASSERT_EQUAL(settings.targets[CMDI_SIGNAL_METRICS].is_off, metrics);
+    CU_ASSERT_EQUAL(settings.targets[CMDI_SIGNAL_TRACES].is_off, traces);
+    cmdi_settings_fini(&settings);
+}
+
 static void test_settings_can_be_off(void)
 {
-    static const char *const names[][2] = {
-            {"OTEL_SDK_DISABLED", "true"}, {"OTEL_METRICS_EXPORTER", "none"}};
-    for (size_t i = 0; i < 2; i++) {
-        forget_environment();
-        set(names[i][0], names[i][1]);
-        struct cmdi_settings settings = settings_of(&no_options);
-        CU_ASSERT_TRUE(settings.targets[0].is_off);
-        cmdi_settings_fini(&settings);
-    }
+    struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
+    forget_environment();
+    set("OTEL_SDK_DISABLED", "true");
+    is_off_with(&options, true, true);
+    forget_environment();
+    set("OTEL_METRICS_EXPORTER", "none");
+    is_off_with(&options, true, false);
+    forget_environment();
+    set("OTEL_TRACES_EXPORTER", "none");
+    is_off_with(&options, false, true);
+    forget_environment();
+    options.no_metrics = true;
+    is_off_with(&options, true, false);
+    options.no_metrics = false;
+    options.no_traces = true;
+    is_off_with(&options, false, true);
 }
 
 /* A service does not stay away because of a variable: it says so, and takes the default. */
@@ -189,7 +216,7 @@ static void test_settings_refuse_options(void)
     bad[3].histograms = 7;
     bad[4].service_name = long_text;
     bad[5].metric_interval_ms = UINT32_MAX;
-    bad[6].unused[3] = 1;
+    bad[6].unused = 1;
     for (size_t i = 0; i < 7; i++) {
         struct cmdi_settings settings;
         struct cmds_error error = CMDS_ERROR_INIT;
