@@ -18,6 +18,13 @@ uint64_t tool_now_ns(void)
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
+double tool_wall_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 #if defined(__x86_64__)
 /* Invariant: the same rate in every power state, and the same count on every core. */
 static bool clock_counter_is_invariant(void)

@@ -20,6 +20,8 @@ struct tool_clock {
 };
 
 uint64_t tool_now_ns(void);
+/** The time of day: seconds since 1970. */
+double tool_wall_s(void);
 /** Takes 20 ms where there is a counter to calibrate. */
 struct tool_clock tool_clock_calibrate(void);
 

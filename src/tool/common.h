@@ -86,6 +86,8 @@ int tool_serve(int argc, char **argv);
 int tool_bench(int argc, char **argv);
 int tool_call(int argc, char **argv);
 int tool_chaos(int argc, char **argv);
+int tool_stats(int argc, char **argv);
+int tool_top(int argc, char **argv);
 int tool_doctor(int argc, char **argv);
 int tool_stress(int argc, char **argv);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The program `cmdstream`: serve, bench, call, chaos, doctor, stress. Built on the public headers alone,
+ * The program `cmdstream`: serve, bench, call, chaos, stats, top, doctor, stress. Built on the public headers alone,
  * so that whatever it does, any program can do; but for chaos, whose proxy is the library's own.
  */
 #include <stdio.h>
@@ -18,6 +18,9 @@ static const struct {
                 tool_bench},
         {"call", "send one command from the shell, print its results as JSON lines", tool_call},
         {"chaos", "stand between clients and servers, and treat connections badly", tool_chaos},
+        {"stats", "show what a running service does: one table, or a row every so often",
+                tool_stats},
+        {"top", "the same on the whole terminal, again and again", tool_top},
         {"doctor", "say whether io_uring works here, what it offers, and what to do if not",
                 tool_doctor},
         {"stress", "clients and servers that restart, stall and fail; each result is checked",

@@ -72,6 +72,8 @@ REFUSED = (
     (("bench", "--string-size", "5x"), "--string-size"), (("bench", "--command", "ech"), "echo"),
     (("call", "127.0.0.1:1"), "missing"), (("call", "127.0.0.1:1", "eco"), "echo"), (("call", "a", "echo", "{}", "b"), "b"),
     (("call", "a", "echo", "{"), "JSON"), (("call", "--repeat", 0, "a", "echo"), "--repeat"), (("doctor", "x"), "x"),
+    (("stats",), "missing"), (("stats", "--json", "--prometheus", "a:1"), "--prometheus does not go with --json"),
+    (("stats", "--every", 0, "a:1"), "--every"), (("top", "--every", "1s", "a:1"), "--every"), (("top", "a:1", "b"), "b"),
     (("stress", "--serve", "a", "--connect", "b"), "--serve does not go with --connect"),
     (("stress", "--serve", "a", "--duration", 1), "--duration"), (("stress", "--server-stop", "burn"), "--server-stop"),
     (("stress", "--dispatch", "mine"), "--dispatch"),
@@ -128,6 +130,11 @@ class Options(unittest.TestCase):
         with peer.Server("--shards", 1) as server:
             done = program.run("call", *CALL, server.address, "echo")
             self.assertEqual((done.returncode, len(done.stdout.splitlines())), (0, 2))
+
+    def test_stats_and_top_have_these_options(self):
+        """Which test_tool_stats.py uses."""
+        self.assertEqual(of_help("stats"), {"--every", "--json", "--prometheus"})
+        self.assertEqual(of_help("top"), {"--every"})
 
     def test_stress_takes_every_option_of_its_help(self):
         self.assertEqual(of_words(*STRESS) | {"--serve", "--connect"}, of_help("stress"))

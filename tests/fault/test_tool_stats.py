@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""`cmdstream stats` and `top` against services that are not what they should be, and one that is."""
+import http.server
+import json
+import os
+import re
+import socketserver
+import tempfile
+import threading
+import unittest
+
+import peer
+import program
+
+
+def page(number):
+    def points(*values):
+        return [{"labels": {"cmdstream.shard": str(i)}, "value": value} for i, value in enumerate(values)]
+    return json.dumps({"metrics": [
+        {"name": "cmdstream.turns", "points": points(1000 * number, 0)},
+        {"name": "cmdstream.memory_bytes", "points": points(3100000, 900)},
+        {"name": "cmdstream.server.connections", "points": points(5, 3)}]})
+
+
+class Service(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        server = self.server
+        server.asked.append((self.path, self.headers["Accept"], self.headers["Host"]))
+        status, text = server.says(len(server.asked))
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def address_string(self):
+        return "a client"
+
+    def log_message(self, *words):
+        pass
+
+
+class Host:
+    """Answers with says(n), status and text, the n-th request."""
+
+    def __init__(self, says, path=None):
+        kind = socketserver.UnixStreamServer if path else socketserver.TCPServer
+        self.server = kind(path or ("127.0.0.1", 0), Service)
+        self.server.says, self.server.asked = says, []
+        self.address = "unix:" + path if path else "127.0.0.1:%d" % self.server.server_address[1]
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+def pages_until(last):
+    return lambda number: (200, page(number)) if number <= last else (503, "draining\nand more")
+
+
+class Stats(unittest.TestCase):
+    def test_one_table(self):
+        with Host(pages_until(9)) as host:
+            done = program.run("stats", host.address)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(host.server.asked[0], ("/metrics?format=json&by=shard", "application/json", host.address))
+        self.assertRegex(done.stdout, r"(?m)^cmdstream -  up -  2 shards  8 connections  turn p99 -$")
+        self.assertRegex(done.stdout, r"(?m)^0 +- +[1-9][0-9,.]* +- +- +-/s +-/s +3\.1 MB$")
+
+    def test_what_the_service_writes_as_it_is(self):
+        with Host(lambda number: (200, "# HELP\nx 1\n")) as host:
+            for option, asked in (("--prometheus", ("/metrics", "text/plain", host.address)),
+                                  ("--json", ("/metrics?format=json&by=shard", "application/json", host.address))):
+                done = program.run("stats", option, "http://" + host.address)
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "# HELP\nx 1\n", ""))
+                self.assertEqual(host.server.asked[-1], asked)
+
+    def test_rows_until_the_service_ends(self):
+        for words in (("stats",), ("top",)):
+            with Host(pages_until(25)) as host:
+                done = program.run(*words, "--every", 0.01, host.address, stdin=program.subprocess.DEVNULL)
+            lines = done.stdout.splitlines()
+            self.assertEqual((done.returncode, len(lines)), (1, 26), done.stdout)
+            self.assertEqual([i for i, line in enumerate(lines) if line.endswith("conns")], [0, 21])
+            self.assertTrue(all(re.search(r" 3\.1 MB +8$", line) for line in lines[1:20]), lines)
+            self.assertIn("GET /metrics?format=json&by=shard: 503: draining\n", done.stderr)
+
+    def test_a_socket(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "admin.sock")
+            with Host(pages_until(9), path) as host:
+                done = program.run("stats", "--json", host.address)
+            self.assertEqual((done.returncode, done.stdout), (0, page(1)))
+            self.assertEqual(host.server.asked[0][2], "localhost")
+            done = program.run("stats", "--json", "unix:" + path + "x")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("No such file", done.stderr)
+
+    def test_what_is_no_service_is_said(self):
+        with Host(lambda number: (200, "<html>")) as host:
+            done = program.run("stats", host.address)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("not the JSON of a cmdstream service", done.stderr)
+        for words in (("stats", host.address), ("top", host.address)):
+            done = program.run(*words)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn(host.address + ": cannot be read: Connection refused", done.stderr)
+
+
+if __name__ == "__main__":
+    peer.main()
