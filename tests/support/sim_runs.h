@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include <cmdstream/cmdstream.h>
 #include <cmdstream/sim.h>
 
 #include "support/harness.h"
@@ -47,6 +48,21 @@ static inline int finish(
         (void)snprintf(text, size, "%s", error.text);
     }
     cmds_sim_close(sim);
+    return code;
+}
+
+/* The main function of a server that has one shard, until it is asked to end. */
+static inline int serve(const struct cmds_server_options *own)
+{
+    struct cmds_runtime *runtime = NULL;
+    struct cmds_server *server = NULL;
+    struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
+    options.shard_count = 1;
+    int code = cmds_runtime_start(&runtime, &options, NULL);
+    code = code < 0 ? code : cmds_server_start(&server, runtime, own, NULL);
+    cmds_sim_wait_stop();
+    cmds_server_close(server);
+    cmds_runtime_stop(runtime);
     return code;
 }
 

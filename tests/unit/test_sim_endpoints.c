@@ -84,20 +84,11 @@ static const struct cmds_exec execs[] = {CMDS_EXEC(ask, on_ask), CMDS_EXEC_IN_PO
 static int server_main(void *context)
 {
     struct server *server = context;
-    struct cmds_runtime *runtime = NULL;
-    struct cmds_server *handle = NULL;
-    struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
     struct cmds_server_options own = CMDS_SERVER_OPTIONS_INIT(&protocol, execs);
-    options.shard_count = 1;
     own.listen = "0.0.0.0:9000";
     own.receiver = server;
     own.server_info = (struct cmds_bytes){server->info, strlen(server->info)};
-    int code = cmds_runtime_start(&runtime, &options, NULL);
-    code = code < 0 ? code : cmds_server_start(&handle, runtime, &own, NULL);
-    cmds_sim_wait_stop();
-    cmds_server_close(handle);
-    cmds_runtime_stop(runtime);
-    return code;
+    return serve(&own);
 }
 
 /* "013": what `shop` means. */
