@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A server and a client in one runtime. For each line of stdin, which is a number of `enum
+ * A server and a client in one runtime. The first line that it writes to stdout is where cmdstream_admin
+ * serves its metrics, or empty in a build without that. For each line of stdin, which is a number of `enum
  * cmds_telemetry_format`, it sends some commands, and writes to stdout how many bytes there are, an end of
  * line, and what a scrape would find.
  */
@@ -8,6 +9,9 @@
 #include <stdlib.h>
 
 #include <cmdstream/cmdstream.h>
+#ifdef WITH_ADMIN
+#include <cmdstream/admin.h>
+#endif
 
 enum {
     COMMANDS = 20,
@@ -47,6 +51,34 @@ static int work(struct cmds_sender *sender)
     return 0;
 }
 
+#ifdef WITH_ADMIN
+static int admin_open(struct cmds_admin **admin, struct cmds_runtime *runtime)
+{
+    struct cmds_admin_options options = CMDS_ADMIN_OPTIONS_INIT;
+    char address[128];
+    options.metrics = "127.0.0.1:0";
+    int code = cmds_admin_open(admin, runtime, &options, NULL);
+    if (code == 0) {
+        code = cmds_admin_address(*admin, 0, address, sizeof(address));
+        printf("%s\n", address);
+    }
+    return code;
+}
+#else
+struct cmds_admin;
+static int admin_open(struct cmds_admin **admin, struct cmds_runtime *runtime)
+{
+    (void)admin;
+    (void)runtime;
+    printf("\n");
+    return 0;
+}
+static void cmds_admin_close(struct cmds_admin *admin)
+{
+    (void)admin;
+}
+#endif
+
 static int serve(const struct cmds_runtime *runtime, struct cmds_sender *sender)
 {
     static char out[SIZE];
@@ -76,6 +108,7 @@ int main(void)
     struct cmds_runtime *runtime = NULL;
     struct cmds_server *server = NULL;
     struct cmds_sender *sender = NULL;
+    struct cmds_admin *admin = NULL;
     char address[128];
     options.shard_count = 1;
     server_options.listen = "127.0.0.1:0";
@@ -96,7 +129,9 @@ int main(void)
         fprintf(stderr, "live: %s\n", error.text);
         return 77;
     }
-    code = serve(runtime, sender);
+    code = admin_open(&admin, runtime);
+    code = code < 0 || fflush(stdout) != 0 ? -1 : serve(runtime, sender);
+    cmds_admin_close(admin);
     cmds_sender_close(sender, 1000);
     cmds_server_close(server);
     cmds_runtime_stop(runtime);

@@ -74,6 +74,7 @@ class Live:
         self.process = subprocess.Popen([os.environ["CMDSTREAM_LIVE"]], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE)
         self.lock = threading.Lock()
+        self.admin = self.process.stdout.readline().decode().strip()  # "": it was built without.
 
     def samples(self, number):
         with self.lock:
@@ -125,11 +126,15 @@ class TestPrometheus(unittest.TestCase):
         cls.server.daemon_threads = True
         threading.Thread(target=cls.server.serve_forever, daemon=True).start()
         address = f"127.0.0.1:{cls.server.server_address[1]}"
-        cls.prometheus = prometheus.Prometheus(PROMETHEUS, cls.folder.name,
-                                               {job: (address, f"/{job}") for job in (*FORMATS, "live")})
+        targets = {job: (address, f"/{job}") for job in (*FORMATS, "live")}
+        if cls.live.admin:
+            targets["admin"] = (cls.live.admin, "/metrics")
+        cls.jobs = tuple(targets)
+        cls.prometheus = prometheus.Prometheus(PROMETHEUS, cls.folder.name, targets)
         prometheus.until(lambda: all(cls.rounds_of(job) >= ROUNDS for job in FORMATS), "scrape of each format")
-        prometheus.until(lambda: cls.prometheus.value('count_over_time(cmdstream_build_info{job="live"}[1h]) >= 2'),
-                         "two scrapes of the live program")
+        for job in cls.jobs[len(FORMATS):]:
+            query = f'count_over_time(cmdstream_build_info{{job="{job}"}}[1h]) >= 2'
+            prometheus.until(lambda query=query: cls.prometheus.value(query), "two scrapes of the live program")
 
     @classmethod
     def tearDownClass(cls):
@@ -155,7 +160,7 @@ class TestPrometheus(unittest.TestCase):
 
     def test_prometheus_finds_every_target_up(self):
         up = {labels["job"]: value for labels, value in self.prometheus.vector("max_over_time(up[1h])")}
-        self.assertEqual(up, dict.fromkeys((*FORMATS, "live"), 1.0))
+        self.assertEqual(up, dict.fromkeys(self.jobs, 1.0))
         self.assertIn("application/vnd.google.protobuf", Handler.accepted["native"])
 
     def test_prometheus_keeps_every_sample(self):
@@ -249,6 +254,19 @@ class TestPrometheus(unittest.TestCase):
         self.assertGreaterEqual(value, 40)
         self.assertEqual(self.value_of("cmdstream_client_commands_sent_total", "live"), value)
         self.assertGreater(self.value_of("process_start_time_seconds", "live"), 1e9)
+
+    def test_prometheus_scrapes_cmdstream_admin(self):
+        if not self.live.admin:
+            self.skipTest("this build is without cmdstream_admin")
+        # It asks for native histograms first, of everybody, and that is what admin gives it.
+        for name, job in (("cmdstream_turn_duration_seconds", "admin"),
+                          ("cmdstream_turn_duration_seconds_bucket", "live")):
+            def seconds(name=name, job=job):
+                value = self.quantile_of(0.5, name, job)
+                return value is not None and value > 0  # NaN, while no turn is between two scrapes.
+
+            prometheus.until(seconds, f"turn in {job}")
+        self.assertGreater(self.value_of("cmdstream_server_commands_received_total", "admin"), 0)
 
     # ---- The dashboard -------------------------------------------------------------------------
     def test_dashboard_queries_find_data(self):
