@@ -18,7 +18,9 @@ _Static_assert((int)LEVELS >= (int)CMDI_DEPTH_MAX, "every level of a checked typ
 
 struct level {
     uint32_t row;
-    uint32_t left; // Elements of this row that have not been passed; 0: its count was not read yet.
+    // Elements of this row that have not been passed; 0: its count was not read yet. Of an optional map
+    // one more: 1 once it is known to be there.
+    uint32_t left;
 };
 
 struct place {
@@ -97,34 +99,35 @@ static int skip_item(
     }
 }
 
-static int walk_list(
-        struct walk *walk, const struct cmds_field *row, struct level *here, unsigned level)
+/* `none`: what here->left is before the count was read. */
+static int walk_list(struct walk *walk, const struct cmds_field *row, struct level *here,
+        unsigned level, uint32_t none)
 {
     bool is_map = row->kind == CMDS_KIND_MAP;
     size_t size_min = is_map ? CMDI_MUS_PAIR_SIZE_MIN : cmdi_mus_item_size_min(row);
-    if (here->left == 0) {
+    if (here->left == none) {
         size_t count = 0;
         size_t count_max = cmdi_mus_count_max(row->size_max);
         int code = cmdi_mus_read_count(&walk->reader, count_max, &count);
         if (code != 0 || count == 0) {
             return code;
         }
-        here->left = (uint32_t)count;
+        here->left = (uint32_t)count + none;
         walk_keep(walk, level);
     }
     size_t bytes = cmdi_mus_bytes_left(&walk->reader);
     // An element that is passed in part may need less than the fewest bytes of a whole one.
-    if (here->left - 1 > bytes / size_min) {
-        return cmdi_mus_short_by(&walk->reader, (here->left - 1) * size_min - bytes);
+    if (here->left - none - 1 > bytes / size_min) {
+        return cmdi_mus_short_by(&walk->reader, (here->left - none - 1) * size_min - bytes);
     }
-    for (; here->left > 0; here->left--) {
+    for (; here->left > none; here->left--) {
         const uint8_t *from = walk->reader.at;
         int code = skip_item(walk, row, 0, level);
         if (CMDI_UNLIKELY(code == 0 && walk->reader.at == from)) {
             return CMDS_E_PROTO; // Structs that are nothing: see check().
         }
         if (code != 0) {
-            return cmdi_mus_list_short(&walk->reader, code, here->left - 1, size_min);
+            return cmdi_mus_list_short(&walk->reader, code, here->left - none - 1, size_min);
         }
         walk_keep(walk, level);
     }
@@ -144,6 +147,9 @@ static int walk_optional(
         here->left = 1;
         walk_keep(walk, level);
     }
+    if (row->kind == CMDS_KIND_MAP) {
+        return walk_list(walk, row, here, level, 1);
+    }
     return skip_item(walk, row, row->size_max, level);
 }
 
@@ -154,7 +160,7 @@ static int walk_row(
         return walk_optional(walk, row, here, level);
     }
     if (row->shape == CMDS_SHAPE_ARRAY || row->kind == CMDS_KIND_MAP) {
-        return walk_list(walk, row, here, level);
+        return walk_list(walk, row, here, level, 0);
     }
     return skip_item(walk, row, row->size_max, level);
 }

@@ -148,6 +148,25 @@ static void test_mus_the_end_is_found_in_pieces(void)
     CU_ASSERT_EQUAL(find_end(&echo_type, claim, sizeof(claim), 1), CMDS_E_LIMIT);
 }
 
+/* A map that may be absent has a mark, a count and pairs: wherever it is cut, the walk goes on there. */
+static void test_mus_the_end_is_found_behind_an_optional_map(void)
+{
+    static const char two[] = "\x00\x02\x01k\x03val\x00\x01v\x04\x06";
+    static const char others[][5] = {{"\x01\x04\x06"}, {"\x00\x00\x04\x06"}};
+    const size_t sizes[] = {3, 4};
+    for (size_t step = 1; step <= sizeof(two); step++) {
+        CU_ASSERT_EQUAL(find_end(&sum_traced_type, (const uint8_t *)two, sizeof(two) - 1, step),
+                (int64_t)sizeof(two) - 1);
+    }
+    for (size_t cut = 0; cut < sizeof(two) - 1; cut++) {
+        CU_ASSERT(find_end(&sum_traced_type, (const uint8_t *)two, cut, 1) > (int64_t)cut);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL(find_end(&sum_traced_type, (const uint8_t *)others[i], sizes[i], 1),
+                (int64_t)sizes[i]);
+    }
+}
+
 /* Else a value in many pieces would cost its square. */
 static void test_mus_a_look_keeps_what_it_has_passed(void)
 {
@@ -303,6 +322,8 @@ static CU_TestInfo tests[] = {
         {"a cut value says how much is missing at least",
                 test_mus_a_cut_value_says_how_much_is_missing_at_least},
         {"the end is found in pieces", test_mus_the_end_is_found_in_pieces},
+        {"the end is found behind an optional map",
+                test_mus_the_end_is_found_behind_an_optional_map},
         {"a look keeps what it has passed", test_mus_a_look_keeps_what_it_has_passed},
         {"deep values end too", test_mus_deep_values_end_too},
         {"a large value may come in pieces", test_mus_a_large_value_may_come_in_pieces},
