@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sim/traced.h"
 #include "sim/veil.h"
 
 enum {
@@ -140,6 +141,7 @@ static void load_look_at_memory(const struct load *load)
     struct cmds_runtime_counters counters = CMDS_RUNTIME_COUNTERS_INIT;
     uint64_t bound = load->plan->memory_size_max != 0 ? load->plan->memory_size_max : 1u << 30;
     cmds_runtime_stats(load->runtime, &counters);
+    traced_take(load->runtime);
     if (counters.memory_bytes > bound * load->shards) {
         (void)oracle_fail("client %u: its runtime holds %llu bytes", load->plan->number,
                 (unsigned long long)counters.memory_bytes);
@@ -447,6 +449,7 @@ int load_main(void *context)
     options.memory_size_max = plan->memory_size_max;
     options.ring_entries = plan->ring_entries;
     options.spin_us = plan->spin_us;
+    options.trace = traced_options(plan->number);
     strategy_init(
             &load->strategy, plan->connections > 3 ? plan->connections : 3, plan->in_flight_max);
     memset(load->groups, 0, sizeof(load->groups)); // Of a life before, which was killed.

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "sim/load.h"
+#include "sim/traced.h"
 #include "sim/veil.h"
 
 /* --- What is sent -------------------------------------------------------------------------------- */
@@ -166,6 +167,8 @@ static int load_send(
     if (id == 0) {
         return 1;
     }
+    struct cmds_trace trace;
+    how.trace = traced_context(id, &trace);
     load_may_resend(load, id, how.resend);
     bool waits = driver != NULL && type != ORACLE_TELL;
     load_drivers[id] = driver;
@@ -175,7 +178,7 @@ static int load_send(
     struct cmds_message message = load_message(&space, type, id, &plan);
     struct cmds_breaker_info before = fuse_look(&load->fuse);
     bool plain = how.deadline_ms == 0 && how.ticket == NULL && how.sticky_key == 0 &&
-                 how.resend == CMDS_RESEND_DEFAULT;
+                 how.resend == CMDS_RESEND_DEFAULT && how.trace == NULL;
     int code = cmds_group_send(handle, message, plain ? NULL : &how,
             driver != NULL ? load_on_shard_result : load_on_result, (void *)(uintptr_t)id);
     oracle_command_sent(id, code);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sim/traced.h"
 #include "sim/veil.h"
 
 enum {
@@ -109,6 +110,7 @@ static int service_start_runtime(struct service *service, struct cmds_error *err
     options.memory_size_max = plan->memory_size_max;
     options.ring_entries = plan->ring_entries;
     options.spin_us = plan->spin_us;
+    options.trace = traced_options(plan->number);
     return cmds_runtime_start(&service->runtime, &options, error);
 }
 
@@ -239,6 +241,7 @@ static void service_look(struct service *service)
 {
     struct cmds_runtime_counters counters = CMDS_RUNTIME_COUNTERS_INIT;
     cmds_runtime_stats(service->runtime, &counters);
+    traced_take(service->runtime);
     uint64_t bound =
             service->plan->memory_size_max != 0 ? service->plan->memory_size_max : 1u << 30;
     if (counters.memory_bytes > bound * cmds_runtime_shard_count(service->runtime)) {

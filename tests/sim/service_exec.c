@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "sim/service.h"
+#include "sim/traced.h"
 #include "sim/veil.h"
 
 enum {
@@ -354,6 +355,7 @@ static int service_forward(struct service *service, struct cmds_call *call, uint
     }
     oracle_command(other)->due_ns = 0; // What is left of the call's, or the group's.
     oracle_command(other)->other = (uint32_t)id;
+    oracle_command(other)->traced = traced_number(call);
     command->other = (uint32_t)other;
     ask.id = other;
     service_keep(command);
@@ -460,6 +462,12 @@ static const struct cmds_exec service_execs[] = {
 
 /* --- Around them --------------------------------------------------------------------------------- */
 
+/* Memory for what is not needed. */
+static bool service_may_lack(const struct service *service)
+{
+    return service->plan->memory_size_max != 0 || (oracle.scenario->faults & CMDS_SIM_MEMORY) != 0;
+}
+
 /* The outer one: the oracle is told of each execution here. */
 static int service_record(void *receiver, struct cmds_call *call, struct cmds_invocation *next)
 {
@@ -473,6 +481,7 @@ static int service_record(void *receiver, struct cmds_call *call, struct cmds_in
         return -EPERM;
     }
     cmds_call_set_context(call, (void *)(uintptr_t)(command - oracle_command(0)));
+    traced_look(call, value.id, service_may_lack(service));
     uint32_t exec_ms = service->plan->exec_ms;
     uint64_t deadline_ns = cmds_call_deadline_ns(call);
     uint64_t received_ns = cmds_call_received_ns(call);

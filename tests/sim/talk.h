@@ -55,6 +55,10 @@ CMDS_COMMAND(talk_ask, 0, id, how, count, delay_ms, size, body);
 CMDS_COMMAND(talk_work, 1, id, how, count, delay_ms, size, body);
 CMDS_COMMAND_IDEMPOTENT(talk_fetch, 2, id, how, count, delay_ms, size, body);
 CMDS_COMMAND_ONE_WAY(talk_tell, 300, id, how, count, delay_ms, size, body);
+CMDS_TRACED(talk_ask_traced, 20, talk_ask);
+CMDS_TRACED(talk_work_traced, 21, talk_work);
+CMDS_TRACED(talk_fetch_traced, 22, talk_fetch);
+CMDS_TRACED(talk_tell_traced, 301, talk_tell);
 
 struct talk_part {
     uint64_t id;
@@ -72,8 +76,9 @@ struct talk_bit {
 CMDS_RESULT(talk_part, 0, id, index, CMDS_LAST(last), unused, body);
 CMDS_RESULT_NEVER_LAST(talk_bit, 9, id, index, body);
 
-static const struct cmds_type *const talk_commands[] = {
-        &talk_ask_type, &talk_work_type, &talk_fetch_type, &talk_tell_type};
+static const struct cmds_type *const talk_commands[] = {&talk_ask_type, &talk_work_type,
+        &talk_fetch_type, &talk_tell_type, &talk_ask_traced_type, &talk_work_traced_type,
+        &talk_fetch_traced_type, &talk_tell_traced_type};
 static const struct cmds_type *const talk_results[] = {&talk_part_type, &talk_bit_type};
 static const struct cmds_protocol talk_protocol CMDS_UNUSED_ =
         CMDS_PROTOCOL("talk", talk_commands, talk_results);
