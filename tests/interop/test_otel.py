@@ -6,6 +6,7 @@
                                            of OTLP's fields and nothing of our writer
   test_otel.py collector CLIENT PROGRAM    by the OpenTelemetry Collector that tests/interop/collector/build
                                            makes; 77 where it has not made one
+  test_otel.py example SERVER CLIENT       those of tests/examples/otel: two processes, one trace
 
 CLIENT is otel_client, which exports the points and spans of tests/support/otel_points.h and
 otel_spans.h.
@@ -13,6 +14,7 @@ otel_spans.h.
 import contextlib
 import gzip
 import http.server
+import os
 import pathlib
 import re
 import struct
@@ -219,15 +221,19 @@ def check_spans(body):
     check("flags", (server["flags"], client["flags"]), ("01030000", "01010000"))
 
 
-def read_by_us(client):
-    bodies = {}
+@contextlib.contextmanager
+def backend():
+    """(address, list of (path, x-key, body) that grows)"""
+    requests = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers["Content-Encoding"] == "gzip":
                 body = gzip.decompress(body)
-            bodies[self.path] = (self.headers["x-key"], body)
+            requests.append((self.path, self.headers["x-key"], body))
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -237,16 +243,64 @@ def read_by_us(client):
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", requests
+        server.shutdown()
+
+
+def read_by_us(client):
+    with backend() as (address, requests):
         for words, is_explicit, temporality in ([], False, 2), (["explicit", "gzip"], True, 2), \
                 (["delta"], False, 1):
-            address = f"http://127.0.0.1:{server.server_port}"
             subprocess.run([client, address, *words], check=True, timeout=LIMIT)
+            bodies = {path: body for path, _, body in requests}
             check("paths", sorted(bodies), ["/v1/metrics", "/v1/traces"])
-            check("header", {key for key, _ in bodies.values()}, {"value"})
-            check_points(bodies["/v1/metrics"][1], is_explicit, temporality)
-            check_spans(bodies["/v1/traces"][1])
-            bodies.clear()
-        server.shutdown()
+            check("header", {key for _, key, _ in requests}, {"value"})
+            check_points(bodies["/v1/metrics"], is_explicit, temporality)
+            check_spans(bodies["/v1/traces"])
+            requests.clear()
+
+
+# ---- The example ---------------------------------------------------------------------------------
+def run_example(server, client, address):
+    environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": address}
+    with subprocess.Popen([server, "127.0.0.1:0"], stdout=subprocess.PIPE, text=True,
+                          env=environment) as process:
+        watch = threading.Timer(LIMIT, process.kill)
+        watch.start()
+        try:
+            where = process.stdout.readline().split()[-1]
+            done = subprocess.run([client, where], check=True, timeout=LIMIT, env=environment,
+                                  capture_output=True, text=True)
+            check("the client's answer", done.stdout, "5\n")
+            process.terminate()
+            check("the server's end", process.wait(), 0)
+        finally:
+            watch.cancel()
+            process.kill()
+
+
+def one_trace(server, client):
+    with backend() as (address, requests):
+        run_example(server, client, address)
+        spans, names = {}, set()
+        for path, _, body in requests:
+            for resources in (TRACES if path == "/v1/traces" else REQUEST)(body)["resources"]:
+                who = attributes(resources["resource"])["service.name"]
+                if path == "/v1/traces":
+                    spans.update({who: one for one in resources["scopes"][0]["spans"]})
+                else:
+                    names.update((who, one["name"]) for one in resources["scopes"][0]["metrics"])
+    check("services with spans", sorted(spans), ["calc-client", "calc-server"])
+    sent, executed = spans["calc-client"], spans["calc-server"]
+    check("one trace", executed["trace_id"], sent["trace_id"])
+    check("the parent", executed["parent_id"], sent["span_id"])
+    check("names", (sent["name"], executed["name"]),
+          ("Send calc_add (trace)", "Invoke calc_add (trace)"))
+    check("events", [one["name"] for one in executed["events"]], ["adding", "result"])
+    check("peer", attributes(sent)["network.peer.address"], "127.0.0.1")
+    for name in ("calc-server", "cmdstream.server.commands_received"), \
+            ("calc-client", "cmdstream.client.results_received"):
+        check(name, name in names, True)
 
 
 # ---- The Collector -------------------------------------------------------------------------------
@@ -325,6 +379,8 @@ def main():
     what, client = sys.argv[1:3]
     if what == "reader":
         read_by_us(client)
+    elif what == "example":
+        one_trace(client, sys.argv[3])
     else:
         read_by_collector(client, sys.argv[3])
     print(f"ok: {what}")
