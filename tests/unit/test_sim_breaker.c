@@ -2,7 +2,7 @@
 /*
  * A circuit breaker in front of many senders, while their server is away and comes back: it opens, lets
  * no more than its trials through, and closes. What may go wrong: all of them try at once, it stays
- * open for ever, or a command of before makes it open again.
+ * open for ever, a command of before makes it open again, or what it says of itself is of two moments.
  */
 #include <cmdstream/cmdstream.h>
 #include <cmdstream/sim.h>
@@ -21,6 +21,7 @@ enum {
     TRIALS = 2,
     AWAY_MS = 6000,
     RUN_MS = 15000,
+    SWITCHES = 300,
 };
 
 struct ask {
@@ -186,9 +187,56 @@ static void test_sim_breaker_lives_through_a_server_that_was_away(void)
     }
 }
 
+/* --- Looked at ---------------------------------------------------------------------------------- */
+
+struct switched {
+    struct cmds_breaker *breaker;
+    _Atomic uint64_t resets; // Begun.
+};
+
+static void *switch_it(void *context)
+{
+    struct switched *switched = context;
+    for (uint32_t i = 0; i < SWITCHES; i++) {
+        cmds_breaker_open(switched->breaker);
+        atomic_fetch_add(&switched->resets, 1);
+        cmds_breaker_reset(switched->breaker);
+    }
+    return NULL;
+}
+
+/* One that is closed has been reset as often as it has opened. Returns: 1: it was not. */
+static int switched_main(void *context)
+{
+    struct switched switched = {.breaker = NULL};
+    struct cmds_breaker_options options = CMDS_BREAKER_OPTIONS_INIT;
+    pthread_t thread;
+    (void)context;
+    int code = cmds_breaker_new(&switched.breaker, &options, NULL);
+    code = code < 0 ? code : -pthread_create(&thread, NULL, switch_it, &switched);
+    while (code == 0 && atomic_load(&switched.resets) < SWITCHES) {
+        struct cmds_breaker_info info = CMDS_BREAKER_INFO_INIT;
+        cmds_breaker_look(switched.breaker, &info);
+        code = info.state == CMDS_BREAKER_CLOSED && info.opened > atomic_load(&switched.resets);
+    }
+    (void)pthread_join(thread, NULL);
+    cmds_breaker_free(switched.breaker);
+    return code;
+}
+
+static void test_sim_breaker_is_looked_at_in_one_moment(void)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct cmds_sim *sim = open_world(seed, CMDS_SIM_NO_FAULTS);
+        (void)add(sim, "switched", false, switched_main, NULL);
+        CU_ASSERT_EQUAL(finish(sim, NULL, NULL, 0), 0);
+    }
+}
+
 static CU_TestInfo tests[] = {
         {"lives through a server that was away",
                 test_sim_breaker_lives_through_a_server_that_was_away},
+        {"is looked at in one moment", test_sim_breaker_is_looked_at_in_one_moment},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("sim_breaker", tests)
