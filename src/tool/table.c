@@ -181,6 +181,9 @@ void tool_table_print(struct tool_table *table, const struct tool_figures *figur
     table_print_head(table, figures);
     tool_table_line(table, NULL, "");
     table_print_shards(table, figures, shards);
+    if (figures->type_count == 0) {
+        return; // They are not counted, or there was none.
+    }
     tool_table_line(table, NULL, "");
     (void)snprintf(line, sizeof(line), "%-*s %-6s %11s %8s %8s %8s %8s", TABLE_NAME_WIDTH, "type",
             "", "cmd/s", "err/s", "p50", "p99", "max");

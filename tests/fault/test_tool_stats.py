@@ -72,6 +72,27 @@ class Stats(unittest.TestCase):
         self.assertRegex(done.stdout, r"(?m)^cmdstream -  up -  2 shards  8 connections  turn p99 -$")
         self.assertRegex(done.stdout, r"(?m)^0 +- +[1-9][0-9,.]* +- +- +-/s +-/s +3\.1 MB$")
 
+    def test_a_real_service(self):
+        with tempfile.TemporaryDirectory() as folder:
+            address = "unix:" + os.path.join(folder, "admin.sock")
+            try:
+                server = peer.Server("--shards", 2, "--admin", address)
+            except AssertionError as error:
+                if "no pages over HTTP" in str(error):
+                    self.skipTest(str(error))
+                raise
+            with server, server.connect():
+                done = program.run("stats", "--json", address)
+                names = {metric["name"] for metric in json.loads(done.stdout)["metrics"]}
+                self.assertLessEqual({"cmdstream.turns", "cmdstream.shard.busy", "cmdstream.server.recv_bytes"}, names)
+                done = program.run("stats", address)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertRegex(done.stdout, r"(?m)^cmdstream [0-9.]+  up [0-9].*  2 shards  1 connection  turn p99 ")
+                for shard in ("0", "1", "all"):
+                    self.assertRegex(done.stdout, r"(?m)^%s +[0-9]+ %% +[0-9,.]+ +[0-9,.]+ " % shard)
+                done = program.run("stats", "--prometheus", address)
+                self.assertIn("\n# TYPE cmdstream_turns_total counter\n", done.stdout)
+
     def test_what_the_service_writes_as_it_is(self):
         with Host(lambda number: (200, "# HELP\nx 1\n")) as host:
             for option, asked in (("--prometheus", ("/metrics", "text/plain", host.address)),
