@@ -18,7 +18,7 @@ ARROWS = {
     "shard": "base machine ring",
     "net": "base ring shard",
     "conn": "base wire ring shard",
-    "telemetry": "base machine shard common",  # Of codecs/common: UTF-8.
+    "telemetry": "base machine shard codec common",  # Of codecs/common: UTF-8.
     "server": "base wire ring shard net conn codec telemetry",
     "client": "base shard net conn codec",
     "group": "base machine ring shard net client codec telemetry",

@@ -30,6 +30,7 @@
 CMDS_BEGIN_
 
 struct cmds_runtime;
+struct cmds_telemetry_options;
 struct cmds_trace_options;
 
 enum {
@@ -101,6 +102,8 @@ struct cmds_runtime_options {
     void *record_context;
     // What is recorded of traces, see trace.h. Copied. NULL: contexts are passed on, and that is all.
     const struct cmds_trace_options *trace;
+    // What is counted, see telemetry.h. Copied. NULL: the defaults of its options.
+    const struct cmds_telemetry_options *telemetry;
 };
 #ifdef __cplusplus
 #define CMDS_RUNTIME_OPTIONS_INIT cmds_detail::sized<struct cmds_runtime_options>()

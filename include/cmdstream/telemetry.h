@@ -32,7 +32,8 @@ enum cmds_telemetry_part {
 struct cmds_telemetry_options {
     uint32_t struct_size; // Set by CMDS_TELEMETRY_OPTIONS_INIT.
     uint32_t off;         // enum cmds_telemetry_part, or-ed. Default 0: everything is kept.
-    // One exec function of so many, on average and at random, is timed. Default 256; 1: each.
+    // One exec function of so many, on average and at random, is timed. Default 256; 1: each; at
+    // most 1000000. Those in the pool are not.
     uint32_t exec_sample;
     // A turn of a shard that takes longer is a stall: counted, and logged with the command type that
     // ran last. Default 100; CMDS_NEVER: none is.

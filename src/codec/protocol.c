@@ -533,7 +533,7 @@ static void table_link(struct cmdi_type_table *table)
             own->traced = entry->type;
             entry->traced = entry->type;
             entry->command = own->type;
-            entry->command_offset = cmdi_traced_command(entry->type)->offset;
+            entry->command_offset = (uint16_t)cmdi_traced_command(entry->type)->offset;
         }
     }
 }
@@ -569,6 +569,7 @@ int cmdi_type_table_init(
         CMDI_ASSERT(entries[index].type == NULL); // Numbers occur once: the protocol was checked.
         entries[index].type = types[i];
         entries[index].command = types[i];
+        entries[index].place = (uint16_t)i;
         entries[index].last_offset = last_offset_of(types[i]);
     }
     CMDI_ASSERT(next == dense + sparse);

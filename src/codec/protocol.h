@@ -26,7 +26,8 @@ enum {
 struct cmdi_type_entry {
     const struct cmds_type *type;    // NULL: no type has this number.
     uint32_t last_offset;            // Of the CMDS_LAST member, or one of the next.
-    uint32_t command_offset;         // Of a traced type: of its command. Else 0.
+    uint16_t command_offset;         // Of a traced type: of its command. Else 0.
+    uint16_t place;                  // In the list that the table was made of.
     const struct cmds_type *command; // What is executed: the table's own, mostly `type`.
     const struct cmds_type *traced;  // Carries that one with a context; NULL: none does.
 };

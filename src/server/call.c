@@ -23,6 +23,7 @@
 #include "base/usdt.h"
 #include "codec/value.h"
 #include "server/call_observer.h"
+#include "server/count.h"
 #include "server/result.h"
 #include "server/trace.h"
 #include "server/window.h"
@@ -50,6 +51,7 @@ static void call_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
         if (call->trace != NULL) {
             cmdi_call_trace_failed(call, CMDS_E_TIMEOUT);
         }
+        call->flags |= CMDI_CALL_LATE;
         CMDI_COUNT(&call->connection->server_shard->counters, exec_timeouts, 1);
     }
     cmdi_call_cancel(call);
@@ -241,6 +243,7 @@ void cmdi_call_cancel(struct cmds_call *call)
     if (atomic_exchange(&call->cancelled, 1) != 0 || !(call->flags & CMDI_CALL_WHOLE)) {
         return;
     }
+    cmdi_call_count_end(call);
     if (!call_try_ref(call)) {
         return; // Nobody has it any more: its end is under way.
     }
@@ -398,6 +401,9 @@ void cmdi_call_attach(struct cmds_call *call)
     cmdi_call_init_rest(call);
     cmdi_list_remove(&call->link);
     cmdi_list_push(&call->connection->calls, &call->link);
+    if (atomic_load(&call->finished) != 0) {
+        cmdi_call_count_end(call); // Somebody keeps it, but not for an answer.
+    }
     if (call->connection->conn.state >= CMDI_CONN_CLOSING) {
         cmdi_call_cancel(call); // The connection went while the function ran.
     }
@@ -415,6 +421,7 @@ void cmdi_call_end(struct cmds_call *call)
             call_is_unfinished(call) && call_unfinished(call)) {
         return;
     }
+    cmdi_call_count_end(call);
     if (call->flags & CMDI_CALL_WHOLE) {
         CMDI_ASSERT(!cmdi_timer_armed(&call->timer)); // It holds a reference.
         cmdi_list_remove(&call->link);

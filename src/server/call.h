@@ -14,10 +14,12 @@
 #include "server/connection.h"
 
 enum cmdi_call_flag {
-    CMDI_CALL_WHOLE = 1,   // The members below `flags` that few calls need are initialised.
-    CMDI_CALL_FAILED = 2,  // Its failure was dealt with.
-    CMDI_CALL_RUNNING = 4, // Its exec function is on the shard's stack.
-    CMDI_CALL_IN_POOL = 8, // It is the worker pool's: on_cancel waits until it is back.
+    CMDI_CALL_WHOLE = 1,    // The members below `flags` that few calls need are initialised.
+    CMDI_CALL_FAILED = 2,   // Its failure was dealt with.
+    CMDI_CALL_RUNNING = 4,  // Its exec function is on the shard's stack.
+    CMDI_CALL_IN_POOL = 8,  // It is the worker pool's: on_cancel waits until it is back.
+    CMDI_CALL_COUNTED = 16, // Its end was.
+    CMDI_CALL_LATE = 32,    // Its deadline passed before the last result.
 };
 
 struct cmdi_call_trace;
@@ -40,6 +42,7 @@ struct cmds_call {
     uint8_t flags;                 // enum cmdi_call_flag. The shard's.
     // Its exec function asked for another round, which it has not got. Of the thread that runs it.
     bool owed;
+    uint16_t place; // Of the command's type in the protocol.
     // See writable.h. Of whoever was refused last, whatever its thread: the size of the frame.
     _Atomic uint32_t refused_size;
     // NULL: nobody asked. Whoever sets it has a reference for it.

@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/usdt.h"
 #include "codec/codec.h"
+#include "ring/clock.h"
 #include "server/call.h"
 #include "server/result.h"
 #include "server/trace.h"
@@ -172,6 +173,19 @@ static void exec_in_pool(struct cmds_call *call)
     }
 }
 
+/* One of many is: two looks at the clock are more than most functions take. */
+static int exec_call_timed(struct cmds_call *call)
+{
+    struct cmdi_ledger_shard *ledger = call->connection->server_shard->ledger;
+    if (CMDI_LIKELY(ledger == NULL || !cmdi_ledger_exec_is_due(ledger))) {
+        return exec_call(call);
+    }
+    uint64_t begun_ns = cmdi_now_ns();
+    int code = exec_call(call);
+    cmdi_ledger_exec(ledger, call->place, cmdi_now_ns() - begun_ns);
+    return code;
+}
+
 /* --- Running ---------------------------------------------------------------------------------- */
 
 static void exec_run(struct cmds_call *call)
@@ -182,7 +196,7 @@ static void exec_run(struct cmds_call *call)
     }
     call->flags |= CMDI_CALL_RUNNING;
     call->connection->conn.shard->meter.ran = call->type;
-    int code = exec_call(call);
+    int code = exec_call_timed(call);
     call->flags = (uint8_t)(call->flags & ~CMDI_CALL_RUNNING);
     exec_returned(call, code);
 }
@@ -237,6 +251,16 @@ static bool exec_looks_like_tls(
 {
     return connection->conn.run_size == 0 && frame->sequence == 0x16 && frame->type == 0x03 &&
            connection->server_shard->core->options.tls == NULL;
+}
+
+/* The entry says which type it would have been. */
+static void exec_count_failed(
+        struct cmds_connection *connection, const struct cmdi_type_entry *entry)
+{
+    struct cmdi_ledger_shard *ledger = connection->server_shard->ledger;
+    if (ledger != NULL) {
+        cmdi_ledger_ended(ledger, entry->place, CMDI_STATUS_FAILED, connection->conn.arrived_ns);
+    }
 }
 
 static int exec_proto_error(struct cmds_connection *connection, const struct cmdi_frame *frame,
@@ -310,6 +334,7 @@ int64_t cmdi_exec_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fram
             (struct cmds_bytes){frame->body, frame->body_size}, frame->place, &server_shard->arena,
             &value);
     if (CMDI_UNLIKELY(used < 0)) {
+        exec_count_failed(connection, entry);
         return exec_proto_error(connection, frame, (int)used, NULL);
     }
     if (CMDI_UNLIKELY(used > (int64_t)frame->body_size)) {
@@ -318,7 +343,13 @@ int64_t cmdi_exec_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fram
     struct cmds_call *call = exec_new_call(
             connection, core->execs[entry - core->commands.entries], entry->command, frame);
     if (CMDI_UNLIKELY(call == NULL)) {
+        exec_count_failed(connection, entry);
         return exec_proto_error(connection, frame, -ENOMEM, NULL);
+    }
+    call->place = entry->place;
+    if (CMDI_LIKELY(server_shard->ledger != NULL)) {
+        cmdi_ledger_command(
+                server_shard->ledger, entry->place, frame->header_size + (uint64_t)used);
     }
     call->command = (const uint8_t *)value + entry->command_offset;
     if (CMDI_UNLIKELY((entry->command != entry->type) | (conn->shard->spans != NULL))) {

@@ -19,12 +19,15 @@
 #include "base/usdt.h"
 #include "codec/protocol.h"
 #include "server/call.h"
+#include "server/count.h"
 #include "server/trace.h"
 #include "server/window.h"
 #include "wire/frame.h"
 
 struct result_record {
-    size_t size; // Of the frame behind it.
+    size_t size;            // Of the frame behind it.
+    uint64_t received_ns;   // Of the call, for the shard to count the result...
+    uint16_t place, result; // ...as are the types, by their places.
 };
 
 struct result_frame {
@@ -32,6 +35,7 @@ struct result_frame {
     const void *value;
     size_t body_size, size;
     bool last;
+    uint16_t place; // Of its type.
 };
 
 /* What the result will look like on the wire. */
@@ -53,6 +57,7 @@ static int result_measure(
     frame->size = frame->body_size + cmdi_frame_header_size(call->sequence, result.type->number,
                                              (uint64_t)size, core->limits.self_delimiting);
     frame->last = cmdi_type_table_is_last(&core->results, result.type, result.value);
+    frame->place = cmdi_type_table_entry(&core->results, result.type->number)->place;
     return 0;
 }
 
@@ -117,7 +122,14 @@ static int result_send_here(struct cmds_call *call, const struct result_frame *f
             frame->last);
     call->sent_here++;
     CMDI_COUNT(&call->connection->server_shard->counters, results_sent, 1);
+    struct cmdi_ledger_shard *ledger = call->connection->server_shard->ledger;
+    if (CMDI_LIKELY(ledger != NULL)) {
+        cmdi_ledger_result(ledger, call->place, frame->place, frame->size, call->received_ns);
+    }
     if (CMDI_UNLIKELY(!(call->flags & CMDI_CALL_RUNNING))) {
+        if (frame->last) {
+            cmdi_call_count_end(call);
+        }
         // After an exec function its caller sees to it.
         cmdi_window_hold_back(call->connection);
     }
@@ -149,7 +161,10 @@ static uint8_t *result_reserve(struct cmds_connection *connection, size_t size, 
 static int result_leave(struct cmds_call *call, const struct result_frame *frame)
 {
     struct cmdi_inbox *inbox = &call->connection->inbox;
-    struct result_record record = {frame->size};
+    const struct result_record record = {.size = frame->size,
+            .received_ns = call->received_ns,
+            .place = call->place,
+            .result = frame->place};
     int code = 0;
     uint8_t *out = result_reserve(call->connection, sizeof(record) + frame->size, &code);
     if (out == NULL) {
@@ -221,6 +236,11 @@ static void result_write_records(
         }
         memcpy(out, data + sizeof(record), record.size);
         cmdi_conn_commit(conn, record.size);
+        struct cmdi_ledger_shard *ledger = connection->server_shard->ledger;
+        if (CMDI_LIKELY(ledger != NULL)) {
+            cmdi_ledger_result(
+                    ledger, record.place, record.result, record.size, record.received_ns);
+        }
         CMDI_COUNT(&connection->server_shard->counters, results_sent, 1);
         data += sizeof(record) + record.size;
         size -= sizeof(record) + record.size;

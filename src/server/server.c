@@ -152,7 +152,7 @@ static void server_start_shard(struct cmdi_shard *shard, void *context)
     }
     CMDI_ASSERT(shard->index == server->shard_count);
     server_shard->lane = &server->jobs;
-    cmdi_server_shard_count_for(server_shard, server->scope);
+    cmdi_server_shard_count_for(server_shard, server->scope, server->ledger);
     server->shards[shard->index] = server_shard;
     server->shard_count++;
     atomic_fetch_add(&server->shards_left, 1);
@@ -203,7 +203,9 @@ static int server_start_parts(struct cmds_server *server, struct cmds_error *err
     options->name = NULL; // Theirs. The scope has it.
     server->shards = calloc(runtime->shard_count, sizeof(struct cmdi_server_shard *));
     server->acceptors = calloc(server->acceptor_count_max, sizeof(*server->acceptors));
-    if (server->scope == NULL || server->shards == NULL || server->acceptors == NULL) {
+    bool has_scope = server->scope != NULL && cmdi_ledger_find(runtime, server->scope,
+                                                      options->protocol, &server->ledger) == 0;
+    if (!has_scope || server->shards == NULL || server->acceptors == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for a server");
     }
     for (uint32_t i = 0; i < runtime->shard_count && start.code >= 0; i++) {

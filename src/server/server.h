@@ -16,7 +16,7 @@
  * through the server shard's lock.
  *
  * The files, lowest first, each of which calls only those before it: options, peer, server_shard,
- * window (back-pressure), result, call, call_observer, exec, inspect (for those who list), connection,
+ * window (back-pressure), count, result, call, call_observer, exec, inspect (for those who list), connection,
  * accept, listen, deputy, server, main.
  */
 #ifndef CMDI_SERVER_SERVER_H
@@ -49,6 +49,7 @@ struct cmds_server {
     struct cmds_runtime *runtime;
     struct cmdi_server_core *core;
     struct cmdi_scope *scope;          // The runtime's.
+    struct cmdi_ledger *ledger;        // The scope's. NULL: none is kept.
     struct cmdi_server_shard **shards; // One per shard.
     uint32_t shard_count;
     bool is_counted; // In runtime->serving, then in runtime->leaving.

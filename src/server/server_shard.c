@@ -89,8 +89,10 @@ static void server_shard_read_counters(const struct cmdi_tally *tally, uint64_t 
     rows[refused] += atomic_load(&server_shard->refused_elsewhere);
 }
 
-void cmdi_server_shard_count_for(struct cmdi_server_shard *server_shard, struct cmdi_scope *scope)
+void cmdi_server_shard_count_for(struct cmdi_server_shard *server_shard, struct cmdi_scope *scope,
+        struct cmdi_ledger *ledger)
 {
+    server_shard->ledger = cmdi_ledger_of(ledger, server_shard->shard->index);
     cmdi_tally_begin(
             &server_shard->tally, scope, server_shard->shard->index, server_shard_read_counters);
 }

@@ -20,7 +20,7 @@
 #include "server/options.h"
 #include "shard/shard.h"
 #include "shard/workers.h"
-#include "telemetry/scope.h"
+#include "telemetry/ledger.h"
 
 struct cmds_connection;
 struct cmdi_server_shard;
@@ -75,6 +75,7 @@ struct cmdi_server_shard {
     struct cmds_arena arena; // Of the command being decoded.
     struct cmdi_server_counters counters;
     struct cmdi_tally tally;            // Of `counters` and refused_elsewhere.
+    struct cmdi_ledger_shard *ledger;   // Of its commands. NULL: none is kept.
     _Atomic uint64_t refused_elsewhere; // results_refused, by other threads.
     uint64_t kept_size; // Copied commands and the like that are malloc'ed: in the account.
     void *shard_state;
@@ -99,8 +100,9 @@ struct cmdi_server_shard {
 /** Keeps `ops`. Gives: cmdi_server_shard_end(). Thread: its shard. Returns: NULL without memory. */
 struct cmdi_server_shard *cmdi_server_shard_create(struct cmdi_server_core *core,
         struct cmdi_shard *shard, const struct cmdi_server_shard_ops *ops, void *owner);
-/** It counts for this scope until it ends. Thread: its shard. */
-void cmdi_server_shard_count_for(struct cmdi_server_shard *server_shard, struct cmdi_scope *scope);
+/** It counts for these, the second of which may be NULL, until it ends. Thread: its shard. */
+void cmdi_server_shard_count_for(struct cmdi_server_shard *server_shard, struct cmdi_scope *scope,
+        struct cmdi_ledger *ledger);
 /** Each connection ends with its last call, some at a time. Thread: its shard. */
 void cmdi_server_shard_drain(struct cmdi_server_shard *server_shard);
 /** Each connection is closed, some at a time; ops->on_empty when all are. Thread: its shard. */

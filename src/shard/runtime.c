@@ -37,6 +37,8 @@ enum {
     RUNTIME_STACK_SIZE_MIN = 65536,
     RUNTIME_POSTS_MAX = 65536,
     RUNTIME_STALL_MS = 100,
+    RUNTIME_EXEC_SAMPLE = 256,
+    RUNTIME_EXEC_SAMPLE_MAX = 1000 * 1000,
 };
 #define RUNTIME_MEMORY ((uint64_t)1 << 30)
 
@@ -117,6 +119,29 @@ static int runtime_check_options(const struct cmds_runtime_options *mine, struct
     return code < 0 ? code : runtime_check_stack("pool_stack_size", mine->pool_stack_size, error);
 }
 
+static int runtime_take_telemetry(struct cmds_telemetry_options *mine,
+        const struct cmds_telemetry_options *options, struct cmds_error *error)
+{
+    *mine = (struct cmds_telemetry_options)CMDS_TELEMETRY_OPTIONS_INIT;
+    int code = options != NULL ? cmdi_options_take(mine, sizeof(*mine), options,
+                                         "cmds_telemetry_options", error)
+                               : 0;
+    if (code < 0) {
+        return code;
+    }
+    if ((mine->off & ~(uint32_t)CMDS_TELEMETRY_ALL) != 0) {
+        return cmdi_fail(
+                error, -E2BIG, "telemetry: off 0x%x has a bit that this library lacks", mine->off);
+    }
+    cmdi_default(&mine->exec_sample, RUNTIME_EXEC_SAMPLE);
+    cmdi_default(&mine->stall_ms, RUNTIME_STALL_MS);
+    if (mine->exec_sample > RUNTIME_EXEC_SAMPLE_MAX) {
+        return cmdi_fail(error, -EINVAL, "telemetry: exec_sample %u: at most %d", mine->exec_sample,
+                RUNTIME_EXEC_SAMPLE_MAX);
+    }
+    return 0;
+}
+
 static int runtime_take_options(struct cmds_runtime_options *mine,
         const struct cmds_runtime_options *options, struct cmds_error *error)
 {
@@ -168,6 +193,7 @@ static void runtime_shard_options(const struct cmds_runtime *runtime,
 {
     uint32_t buffers_max = runtime_power_of_two(options->buffer_count_max);
     bool quota = cmdi_cpu_quota_percent() != 0;
+    uint32_t stall_ms = runtime->telemetry_options.stall_ms;
     *out = (struct cmdi_shard_options){
             .index = index,
             .cpu = runtime_pins(runtime, options, cpus) ? cpus->list[index % cpus->count] : -1,
@@ -175,7 +201,7 @@ static void runtime_shard_options(const struct cmds_runtime *runtime,
             .spin_us = quota && !options->spin_always ? 0 : options->spin_us,
             .spin_always = options->spin_always,
             .drive = runtime->drive,
-            .stall_ns = cmdi_ms_to_ns(RUNTIME_STALL_MS),
+            .stall_ns = stall_ms != CMDS_NEVER ? cmdi_ms_to_ns(stall_ms) : 0,
             .stack_size = options->shard_stack_size,
             .memory_size_max = options->memory_size_max,
             .log = &runtime->log,
@@ -300,6 +326,9 @@ static int runtime_start(struct cmds_runtime **out, const struct cmds_runtime_op
     code = cmdi_workers_init(&runtime->workers, mine->pool_thread_count, mine->pool_queue_max);
     code = code < 0 ? cmdi_fail(error, code, "no memory for the worker pool") : 0;
     runtime->workers.stack_size = mine->pool_stack_size;
+    if (code == 0) {
+        code = runtime_take_telemetry(&runtime->telemetry_options, mine->telemetry, error);
+    }
     if (code == 0) {
         code = runtime_make_shards(runtime, mine, &cpus, error);
     }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <cmdstream/runtime.h>
+#include <cmdstream/telemetry.h>
 
 #include "base/list.h"
 #include "machine/fork.h"
@@ -61,6 +62,7 @@ struct cmds_runtime {
     uint32_t retired_count;
     // See telemetry/scope.h, which makes it when it is first needed. Set once, under the lock.
     _Atomic(struct cmdi_telemetry *) telemetry;
+    struct cmds_telemetry_options telemetry_options; // Defaults filled in. Constant.
     void (*free_telemetry)(struct cmdi_telemetry *telemetry);
     _Atomic uint64_t post_count; // cmds_runtime_post waiting.
     pthread_mutex_t walk_lock;   // Held by the one that lists, see walk.h.

@@ -188,6 +188,9 @@ int cmds_telemetry_read(
         cmdi_read_scopes(&reading);
     }
     if (reading.code == 0) {
+        cmdi_read_types(&reading);
+    }
+    if (reading.code == 0) {
         cmdi_read_own(&reading);
     }
     return reading.code;

@@ -55,6 +55,8 @@ static inline bool cmdi_reading_by_shard(const struct cmdi_reading *reading)
     return (reading->flags & CMDS_READ_BY_SHARD) != 0;
 }
 
+/** What is counted by command type. */
+void cmdi_read_types(struct cmdi_reading *reading);
 /** What servers and groups count. */
 void cmdi_read_scopes(struct cmdi_reading *reading);
 

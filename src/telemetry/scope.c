@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "telemetry/ledger.h"
 
 /* A label goes into formats of others, whose readers refuse all of it for one bad byte. */
 int cmdi_scope_check_name(const char *name, struct cmds_error *error)
@@ -33,6 +34,11 @@ static void scope_free(struct cmdi_scope *scope)
     }
     /* What is still in the list belongs to a group whose runtime was stopped without its thread. */
     (void)pthread_mutex_destroy(&scope->lock);
+    while (scope->ledgers != NULL) {
+        struct cmdi_ledger *ledger = scope->ledgers;
+        scope->ledgers = ledger->next;
+        cmdi_ledger_free(ledger);
+    }
     free(scope->past);
     free(scope->name);
     free(scope);

@@ -36,6 +36,7 @@ enum cmdi_scope_kind {
     CMDI_SCOPE_KINDS,
 };
 
+struct cmdi_ledger;
 struct cmdi_tally;
 /** Adds its counters to `rows`. Called under the scope's lock: it reads, and no more. */
 typedef void (*cmdi_tally_fn)(const struct cmdi_tally *tally, uint64_t *rows);
@@ -47,8 +48,9 @@ struct cmdi_scope {
     const struct cmdi_row *rows; // Of its kind.
     uint32_t places;             // Shards, and one more for what no shard counts.
     pthread_mutex_t lock;
-    struct cmdi_list tallies; // struct cmdi_tally. Under the lock.
-    uint64_t *past;           // [places][row_count]: counters, gauges are 0. Under the lock.
+    struct cmdi_list tallies;    // struct cmdi_tally. Under the lock.
+    struct cmdi_ledger *ledgers; // By command type, see ledger.h. Added to under the lock.
+    uint64_t *past;              // [places][row_count]: counters, gauges are 0. Under the lock.
 };
 
 struct cmdi_own;

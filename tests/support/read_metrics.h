@@ -14,7 +14,7 @@ struct metric_sum {
     const char *key2, *value2;
     uint64_t points;
     int64_t integer;
-    double real;
+    double real;    // Of histograms: their sum.
     uint64_t count; // Of histograms.
 };
 
@@ -37,7 +37,7 @@ static inline int metric_add(
             metric_has(point, sum->key2, sum->value2)) {
         sum->points++;
         sum->integer += point->integer;
-        sum->real += point->real;
+        sum->real += point->distribution != NULL ? point->distribution->sum : point->real;
         sum->count += point->distribution != NULL ? point->distribution->count : 0;
     }
     return 0;

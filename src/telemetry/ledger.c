@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* Ledgers: how they are made and found, and what happens at the end of a turn. See ledger.h. */
+#include "telemetry/ledger.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+
+enum {
+    LEDGER_NAME_MAX = 256, // Beyond that a name is cut.
+};
+
+_Static_assert(offsetof(struct cmdi_type_block, sizes) <= 64, "what each command writes is a line");
+_Static_assert(offsetof(struct cmdi_type_block, results[1]) <= 8192, "most types need two pages");
+
+/* --- The end of a turn ------------------------------------------------------------------------ */
+
+static void ledger_flush_block(struct cmdi_type_block *block, uint64_t duration_ns)
+{
+    for (uint32_t status = 0; status < CMDI_STATUSES; status++) {
+        uint32_t count = block->turn_count[status];
+        if (count > 0) {
+            block->turn_count[status] = 0;
+            cmdi_durations_record(
+                    status == CMDI_STATUS_OK ? &block->ok : &block->others[status - 1], duration_ns,
+                    count);
+        }
+    }
+    for (uint32_t i = 0; i <= CMDI_RESULT_SLOTS && block->results[i].result != 0; i++) {
+        struct cmdi_result_slot *slot = &block->results[i];
+        if (slot->turn_count > 0) {
+            cmdi_durations_record(&slot->durations, duration_ns, slot->turn_count);
+            slot->turn_count = 0;
+        }
+    }
+}
+
+static void ledger_on_turn_end(struct cmdi_turn_note *note, uint64_t duration_ns)
+{
+    struct cmdi_ledger_shard *ledger = CMDI_CONTAINER(note, struct cmdi_ledger_shard, note);
+    while (ledger->touched != CMDI_LEDGER_END) {
+        struct cmdi_type_block *block = &ledger->blocks[ledger->touched - 1];
+        ledger->touched = block->touched_next;
+        block->touched_next = 0;
+        ledger_flush_block(block, duration_ns);
+    }
+}
+
+void cmdi_ledger_touch(struct cmdi_ledger_shard *ledger, uint32_t place)
+{
+    struct cmdi_type_block *block = &ledger->blocks[place];
+    CMDI_ASSERT(block->touched_next == 0);
+    if (ledger->touched == CMDI_LEDGER_END) {
+        cmdi_meter_note(&ledger->shard->meter, &ledger->note);
+    }
+    block->touched_next = ledger->touched;
+    ledger->touched = place + 1;
+}
+
+/* --- Sampled times ---------------------------------------------------------------------------- */
+
+/* Random, of the mean that is asked for: what comes at regular times must not be met or missed always. */
+static void ledger_draw_gap(struct cmdi_ledger_shard *ledger)
+{
+    uint32_t mean = ledger->exec_sample;
+    ledger->exec_gap =
+            mean == 0 ? UINT32_MAX : 1 + (uint32_t)(cmdi_shard_random() % (2 * (uint64_t)mean - 1));
+    ledger->exec_left = ledger->exec_gap;
+}
+
+void cmdi_ledger_exec(struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t took_ns)
+{
+    if (ledger->exec_sample != 0) {
+        cmdi_durations_record(&ledger->blocks[place].exec, took_ns, ledger->exec_gap);
+    }
+    ledger_draw_gap(ledger);
+}
+
+/* --- Life ------------------------------------------------------------------------------------- */
+
+static void ledger_free_types(struct cmdi_ledger_type *types, uint32_t count)
+{
+    for (uint32_t i = 0; types != NULL && i < count; i++) {
+        free(types[i].name);
+    }
+    free(types);
+}
+
+void cmdi_ledger_free(struct cmdi_ledger *ledger)
+{
+    if (ledger == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; ledger->shards != NULL && i < ledger->shard_count; i++) {
+        free(ledger->shards[i].memory);
+    }
+    ledger_free_types(ledger->commands, ledger->command_count);
+    ledger_free_types(ledger->results, ledger->result_count);
+    free(ledger->shards);
+    free(ledger);
+}
+
+/* Of a traced command "inner (trace)", as Go has it. */
+static void ledger_name(const struct cmds_type *type, char name[LEDGER_NAME_MAX])
+{
+    const struct cmds_type *inner = cmdi_type_traces(type);
+    (void)snprintf(name, LEDGER_NAME_MAX, "%s%s", (inner != NULL ? inner : type)->schema->name,
+            inner != NULL ? " (trace)" : "");
+}
+
+static struct cmdi_ledger_type *ledger_copy_types(
+        const struct cmds_type *const *types, uint32_t count)
+{
+    struct cmdi_ledger_type *copies = calloc((size_t)count + 1, sizeof(*copies));
+    for (uint32_t i = 0; copies != NULL && i < count; i++) {
+        char name[LEDGER_NAME_MAX];
+        ledger_name(types[i], name);
+        copies[i].number = types[i]->number;
+        copies[i].name = strdup(name);
+        if (copies[i].name == NULL) {
+            ledger_free_types(copies, count);
+            return NULL;
+        }
+    }
+    return copies;
+}
+
+static bool ledger_has_types(const struct cmdi_ledger_type *own, uint32_t own_count,
+        const struct cmds_type *const *types, uint32_t count)
+{
+    bool same = own_count == count;
+    for (uint32_t i = 0; i < count && same; i++) {
+        char name[LEDGER_NAME_MAX];
+        ledger_name(types[i], name);
+        same = own[i].number == types[i]->number && strcmp(own[i].name, name) == 0;
+    }
+    return same;
+}
+
+/* Pages that nobody writes to take no memory: of a large block the kernel gives them when they are. */
+static int ledger_make_shard(
+        struct cmdi_ledger *ledger, const struct cmds_runtime *runtime, uint32_t index)
+{
+    const struct cmds_telemetry_options *options = &runtime->telemetry_options;
+    struct cmdi_ledger_shard *part = &ledger->shards[index];
+    size_t align = _Alignof(struct cmdi_type_block);
+    part->memory = calloc(1, ledger->command_count * sizeof(struct cmdi_type_block) + align);
+    if (part->memory == NULL) {
+        return -ENOMEM;
+    }
+    uintptr_t at = ((uintptr_t)part->memory + align - 1) & ~(uintptr_t)(align - 1);
+    part->blocks = (struct cmdi_type_block *)at;
+    part->shard = runtime->shards[index];
+    part->note.fn = ledger_on_turn_end;
+    part->touched = CMDI_LEDGER_END;
+    part->keeps_sizes = (options->off & CMDS_TELEMETRY_SIZES) == 0;
+    part->keeps_durations = (options->off & CMDS_TELEMETRY_DURATIONS) == 0;
+    part->exec_sample = (options->off & CMDS_TELEMETRY_EXEC) == 0 ? options->exec_sample : 0;
+    ledger_draw_gap(part);
+    return 0;
+}
+
+static struct cmdi_ledger *ledger_create(
+        const struct cmds_runtime *runtime, const struct cmds_protocol *protocol)
+{
+    struct cmdi_ledger *ledger = calloc(1, sizeof(*ledger));
+    if (ledger == NULL) {
+        return NULL;
+    }
+    ledger->commands = ledger_copy_types(protocol->commands, protocol->command_count);
+    ledger->command_count = ledger->commands != NULL ? protocol->command_count : 0;
+    ledger->results = ledger_copy_types(protocol->results, protocol->result_count);
+    ledger->result_count = ledger->results != NULL ? protocol->result_count : 0;
+    ledger->shards = calloc(runtime->shard_count, sizeof(*ledger->shards));
+    int code = ledger->commands == NULL || ledger->results == NULL || ledger->shards == NULL
+                       ? -ENOMEM
+                       : 0;
+    for (uint32_t i = 0; i < runtime->shard_count && code == 0; i++) {
+        ledger->shard_count++;
+        code = ledger_make_shard(ledger, runtime, i);
+    }
+    if (code < 0) {
+        cmdi_ledger_free(ledger);
+        return NULL;
+    }
+    return ledger;
+}
+
+/* Under the scope's lock. */
+static int ledger_find(const struct cmds_runtime *runtime, struct cmdi_scope *scope,
+        const struct cmds_protocol *protocol, struct cmdi_ledger **out)
+{
+    struct cmdi_ledger **last = &scope->ledgers;
+    uint32_t count = 0;
+    for (; *last != NULL; last = &(*last)->next, count++) {
+        if (ledger_has_types((*last)->commands, (*last)->command_count, protocol->commands,
+                    protocol->command_count) &&
+                ledger_has_types((*last)->results, (*last)->result_count, protocol->results,
+                        protocol->result_count)) {
+            *out = *last;
+            return 0;
+        }
+    }
+    if (count >= CMDI_LEDGERS_MAX) {
+        return 0;
+    }
+    *last = ledger_create(runtime, protocol);
+    *out = *last;
+    return *last != NULL ? 0 : -ENOMEM;
+}
+
+int cmdi_ledger_find(struct cmds_runtime *runtime, struct cmdi_scope *scope,
+        const struct cmds_protocol *protocol, struct cmdi_ledger **ledger)
+{
+    *ledger = NULL;
+    if ((runtime->telemetry_options.off & CMDS_TELEMETRY_TYPES) != 0) {
+        return 0;
+    }
+    cmdi_scope_lock(scope);
+    int code = ledger_find(runtime, scope, protocol, ledger);
+    cmdi_scope_unlock(scope);
+    return code;
+}
