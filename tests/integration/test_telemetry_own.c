@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +22,8 @@
 enum {
     SHARDS = 2,
     THREADS = 4,
-    TIMES = 5000
+    TIMES = 3000 * 1000, // Long enough that threads meet.
+    RECORDS = 20 * 1000
 };
 
 static struct cmds_runtime *runtime_of(void)
@@ -49,14 +51,20 @@ static int define(struct cmds_runtime *runtime, enum cmds_metric_kind kind, cons
 struct counting {
     struct cmds_runtime *runtime;
     uint32_t counter, gauge, times, sizes;
-    _Atomic uint32_t ready;
+    _Atomic uint32_t begun, ready;
 };
 
 static void count(void *context)
 {
     struct counting *counting = context;
+    atomic_fetch_add(&counting->begun, 1);
+    while (atomic_load(&counting->begun) < SHARDS + THREADS) {
+        (void)sched_yield();
+    }
     for (int i = 0; i < TIMES; i++) {
         cmds_metric_add(counting->runtime, counting->counter, 2);
+    }
+    for (int i = 0; i < RECORDS; i++) {
         cmds_metric_add(counting->runtime, counting->gauge, i % 2 == 0 ? 3 : -4);
         cmds_metric_record(counting->runtime, counting->times, 20 * 1000);
         cmds_metric_record(counting->runtime, counting->sizes, 1000);
@@ -112,8 +120,8 @@ static void test_own_sums_are_exact_wherever_it_was_counted(void)
         (void)usleep(1000);
     }
 
-    int64_t all = (SHARDS + THREADS) * TIMES;
-    CU_ASSERT_EQUAL(metric_total(counting.runtime, "app.orders"), 2 * all);
+    int64_t all = (SHARDS + THREADS) * RECORDS;
+    CU_ASSERT_EQUAL(metric_total(counting.runtime, "app.orders"), 2LL * (SHARDS + THREADS) * TIMES);
     CU_ASSERT_EQUAL(metric_total(counting.runtime, "app.open"), -all / 2);
     (void)cmds_telemetry_read(counting.runtime, 0, find_histogram, (void *)"app.wait");
     CU_ASSERT_EQUAL(found_distribution.count, (uint64_t)all);
