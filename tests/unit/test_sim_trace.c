@@ -8,6 +8,7 @@
 #include <cmdstream/cmdstream.h>
 #include <cmdstream/sim.h>
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -18,6 +19,10 @@ enum {
     SHARDS = 2,
     COMMANDS = 40,
     LATER_MS = 5,
+    FAILS = 1000, // Commands of these numbers are not answered: the exec function fails,
+    WAITS = 1001, // or keeps the call until it is given up.
+    EXEC_MS = 50,
+    DEADLINE_MS = 200,
 };
 
 struct pass {
@@ -79,9 +84,18 @@ static int start_runtime(struct cmds_runtime **runtime)
 struct seen {
     uint32_t count, traced;
     struct cmds_trace trace;
-    char state[32], baggage[3000];
+    struct cmds_string state, baggage; // In `text`.
+    char text[3000];
 };
 static struct seen seen[COMMANDS];
+
+static struct cmds_string see_text(char *to, struct cmds_string text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        to[i] = text.data[i];
+    }
+    return (struct cmds_string){to, text.size};
+}
 
 static void see(struct cmds_call *call, int64_t number)
 {
@@ -94,8 +108,8 @@ static void see(struct cmds_call *call, int64_t number)
     if (trace != NULL) {
         at->traced++;
         at->trace = *trace;
-        memcpy(at->state, trace->state.data, trace->state.size);
-        memcpy(at->baggage, trace->baggage.data, trace->baggage.size);
+        at->state = see_text(at->text, trace->state);
+        at->baggage = see_text(at->text + trace->state.size, trace->baggage);
     }
 }
 
@@ -114,6 +128,14 @@ static void on_later(struct cmds_call *call)
 /* Every other one is looked at when its bytes are gone. */
 static int last_pass(struct cmds_call *call, const struct pass *pass)
 {
+    if (pass->number == FAILS) {
+        return CMDS_E_LIMIT;
+    }
+    if (pass->number == WAITS) {
+        cmds_call_on_cancel(call, cmds_call_unref);
+        (void)cmds_call_ref(call);
+        return 0;
+    }
     if (pass->number % 2 != 0) {
         int code = cmds_call_keep_command(call);
         return code < 0 ? code : cmds_call_after(call, LATER_MS, on_later);
@@ -145,6 +167,7 @@ static int last_main(void *context)
     struct cmds_server *server = NULL;
     options.listen = "0.0.0.0:9000";
     options.resample_traces = resample;
+    options.exec_timeout_ms = EXEC_MS;
     int code = start_runtime(&runtime);
     code = code < 0 ? code : cmds_server_start(&server, runtime, &options, NULL);
     cmds_sim_wait_stop();
@@ -309,10 +332,8 @@ static void has_come(int64_t number)
         CU_ASSERT_EQUAL(memcmp(at->trace.trace_id, sent->trace_id, sizeof(sent->trace_id)), 0);
         CU_ASSERT_EQUAL(memcmp(at->trace.span_id, sent->span_id, sizeof(sent->span_id)), 0);
         CU_ASSERT_EQUAL(at->trace.flags, sent->flags);
-        CU_ASSERT_EQUAL(at->trace.state.size, sent->state.size);
-        CU_ASSERT_EQUAL(at->trace.baggage.size, sent->baggage.size);
-        CU_ASSERT_EQUAL(memcmp(at->state, sent->state.data, sent->state.size), 0);
-        CU_ASSERT_EQUAL(memcmp(at->baggage, sent->baggage.data, sent->baggage.size), 0);
+        CU_ASSERT(cmds_string_equal(at->state, sent->state));
+        CU_ASSERT(cmds_string_equal(at->baggage, sent->baggage));
     }
 }
 
@@ -549,6 +570,71 @@ static void test_sim_trace_may_be_sampled_again(void)
     CU_ASSERT_EQUAL(seen[0].trace.flags, 0);
 }
 
+/* --- Spans of what went wrong ------------------------------------------------------------------- */
+
+static void on_end(void *context, const struct cmds_result *result)
+{
+    (void)context;
+    atomic_fetch_add(&user.failures, result->error != 0);
+}
+
+/* Straight to the last server: one that fails, one that is given up, and one that cannot be sent. */
+static int unlucky_main(void *context)
+{
+    static const int64_t numbers[] = {FAILS, WAITS};
+    struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&protocol);
+    struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+    struct cmds_runtime *runtime = NULL;
+    (void)context;
+    options.connect = "last:9000";
+    options.deadline_ms = DEADLINE_MS;
+    options.in_flight_max = 2;
+    int code = start_runtime(&runtime);
+    code = code < 0 ? code : cmds_group_open(&user.group, runtime, &options, NULL);
+    code = code < 0 ? code : cmds_group_wait(user.group, 1000, NULL);
+    for (size_t i = 0; i < 3 && code == 0; i++) {
+        struct pass pass = {numbers[i % 2], CMDS_STRING("text")};
+        how.trace = context_of((int64_t)i * 20); // Each of them is sampled.
+        code = cmds_group_send(user.group, pass_message(&pass), &how, on_end, NULL);
+    }
+    CU_ASSERT_EQUAL(code, -ENOBUFS);
+    code = cmds_group_drain(user.group, 5000);
+    cmds_group_close(user.group, NULL, NULL);
+    keep(runtime, USER);
+    cmds_runtime_stop(runtime);
+    return code;
+}
+
+static void test_sim_trace_failures_are_in_their_spans(void)
+{
+    struct cmds_trace_options options = CMDS_TRACE_OPTIONS_INIT;
+    const int sent[] = {CMDS_E_TIMEOUT, CMDS_E_TIMEOUT, -ENOBUFS};
+    const int invoked[] = {CMDS_E_LIMIT, CMDS_E_TIMEOUT};
+    reset(context_of);
+    trace_options = &options;
+    struct cmds_sim *sim = open_world(26, CMDS_SIM_NO_FAULTS);
+    (void)add(sim, "last", true, last_main, NULL);
+    (void)add(sim, "user", false, unlucky_main, NULL);
+    CU_ASSERT_EQUAL(finish(sim, NULL, NULL, 0), 0);
+
+    CU_ASSERT_EQUAL(user.failures, 2);
+    CU_ASSERT_EQUAL(kept[USER].count, 3);
+    CU_ASSERT_EQUAL(kept[LAST].count, 2);
+    for (int64_t i = 0; i < 3; i++) {
+        const struct cmds_trace *context = context_of(20 * i);
+        const struct cmds_span *span =
+                child(USER, CMDS_SPAN_CLIENT, context->span_id, context->trace_id);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(span);
+        CU_ASSERT_EQUAL(span->error, sent[i]);
+        CU_ASSERT(i == 2 || span->end_ns - span->start_ns >= DEADLINE_MS * 1000000ull);
+        const struct cmds_span *other =
+                child(LAST, CMDS_SPAN_SERVER, span->span_id, context->trace_id);
+        CU_ASSERT_EQUAL(other != NULL, i < 2);
+        CU_ASSERT(other == NULL || other->error == invoked[i]);
+        CU_ASSERT(other == NULL || other->event_count == 0);
+    }
+}
+
 static _Atomic uint32_t ended;
 
 static void on_span_end(void *context, struct cmds_span *span)
@@ -588,6 +674,7 @@ static CU_TestInfo test_sim_trace[] = {
         {"begins where it is told", test_sim_trace_begins_where_it_is_told},
         {"begins at the first server", test_sim_trace_begins_at_the_first_server},
         {"may be sampled again", test_sim_trace_may_be_sampled_again},
+        {"failures are in their spans", test_sim_trace_failures_are_in_their_spans},
         {"a full ring drops and counts", test_sim_trace_full_ring_drops_and_counts},
         CU_TEST_INFO_NULL,
 };
