@@ -195,10 +195,11 @@ static int64_t octave(int64_t index, int32_t scale)
 
 static int32_t first_bound(const struct cmdi_metrics *metrics, const struct cmds_metric *metric)
 {
-    if (strcmp(metric->unit, "s") != 0) {
+    if (metric->unit == NULL || strcmp(metric->unit, "s") != 0) {
         return BOUND_OTHERS;
     }
-    return metrics->plan->is_milliseconds ? BOUND_MILLISECONDS : BOUND_SECONDS;
+    bool is_go = strncmp(metric->name, "cmd-stream.", strlen("cmd-stream.")) == 0;
+    return metrics->plan->is_milliseconds && is_go ? BOUND_MILLISECONDS : BOUND_SECONDS;
 }
 
 /* Every bound is one of the exponential buckets' bounds too: nothing is guessed. */

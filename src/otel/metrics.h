@@ -16,7 +16,7 @@ struct cmdi_metrics_plan {
     struct cmds_bytes resource; // Of cmdi_resource_make(): a Resource without its tag.
     uint64_t start_ns;    // Since when totals are counted. CLOCK_REALTIME, as all times of OTLP.
     bool is_explicit;     // Histograms with bounds, not exponential ones.
-    bool is_milliseconds; // Durations are milliseconds; this moves the bounds alone.
+    bool is_milliseconds; // Those of Go's names are milliseconds; this moves the bounds alone.
 };
 
 struct cmdi_metrics {

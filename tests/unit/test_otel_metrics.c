@@ -181,6 +181,42 @@ static void test_metrics_explicit_bounds_at_each_octave(void)
     cmdi_proto_fini(&proto);
 }
 
+/* The first bound, which tells the unit. */
+static double first_bound_of(const struct cmds_metric *metric)
+{
+    static const struct cmdi_metrics_plan milliseconds = {
+            .resource = {resource, sizeof(resource) - 1},
+            .start_ns = 1000,
+            .is_explicit = true,
+            .is_milliseconds = true};
+    struct cmdi_proto proto;
+    struct cmdi_metrics metrics;
+    double bound = 0;
+    cmdi_proto_init(&proto, SIZE_MAX_TEST);
+    cmdi_metrics_begin(&metrics, &milliseconds, &proto, NULL, 2000);
+    CU_ASSERT_EQUAL(cmdi_metrics_point(&metrics, metric, &otel_histogram_point), 0);
+    CU_ASSERT_EQUAL(cmdi_metrics_end(&metrics), 1);
+    struct cmds_bytes bytes = cmdi_proto_bytes_of(&proto);
+    const uint8_t *at = memmem(bytes.data, bytes.size, "\x3a\xb0\x01", 3);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+    memcpy(&bound, at + 3, sizeof(bound));
+    cmdi_proto_fini(&proto);
+    return bound;
+}
+
+/* Only what Go has is in Go's milliseconds, of which 1024 are a second. */
+static void test_metrics_bounds_by_unit_and_name(void)
+{
+    struct cmds_metric metric = otel_histogram;
+    CU_ASSERT_EQUAL(first_bound_of(&metric), 0x1p-19);
+    metric.name = "cmd-stream.server.command.duration";
+    CU_ASSERT_EQUAL(first_bound_of(&metric), 0x1p-9);
+    metric.unit = "By";
+    CU_ASSERT_EQUAL(first_bound_of(&metric), 8);
+    metric.unit = NULL;
+    CU_ASSERT_EQUAL(first_bound_of(&metric), 8);
+}
+
 static void test_metrics_too_large_are_an_error(void)
 {
     struct cmdi_proto proto;
@@ -309,6 +345,7 @@ static CU_TestInfo tests[] = {
         {"proto grows, and stops at its limit", test_proto_grows_and_stops},
         {"metrics are the golden bytes", test_metrics_are_the_golden_bytes},
         {"explicit bounds at each octave", test_metrics_explicit_bounds_at_each_octave},
+        {"bounds by unit and name", test_metrics_bounds_by_unit_and_name},
         {"metrics that are too large are an error", test_metrics_too_large_are_an_error},
         {"deltas of counters", test_deltas_of_counters},
         {"deltas of histograms", test_deltas_of_histograms},
