@@ -310,6 +310,9 @@ int64_t cmdi_socket_acked(int fd, size_t *waiting)
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size) != 0 || size < sizeof(info)) {
         return -ENOTSUP;
     }
+    if (*(const uint8_t *)info == TCP_CLOSE) { // tcpi_state
+        *waiting = 0;
+    }
     return (int64_t)info[SOCKET_TCP_INFO_ACKED];
 }
 

@@ -64,8 +64,9 @@ size_t cmdi_socket_unread(int fd);
 /** The first of these bytes, which stays there. Returns: -errno without any. */
 int cmdi_socket_peek(int fd);
 /**
- * Of TCP: bytes that the peer's side has acknowledged, ever; *waiting: those that it has not. Of
- * others -ENOTSUP; *waiting: memory of what the peer has not read, in whole blocks.
+ * Of TCP: bytes that the peer's side has acknowledged, ever; *waiting: those that it has not, 0 if the
+ * connection is over, since nobody will. Of others -ENOTSUP; *waiting: memory of what the peer has not
+ * read, in whole blocks.
  */
 int64_t cmdi_socket_acked(int fd, size_t *waiting);
 /**

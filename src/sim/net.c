@@ -526,7 +526,7 @@ uint64_t cmdi_sock_acked(const struct cmdi_sock *sock, size_t *waiting)
         *waiting = local_waiting(sock);
         return sock->sent;
     }
-    *waiting = (size_t)(sock_sent_end(sock) - sock->known.acked);
+    *waiting = sock->state == SOCK_DEAD ? 0 : (size_t)(sock_sent_end(sock) - sock->known.acked);
     return sock->known.acked;
 }
 

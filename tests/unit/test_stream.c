@@ -198,6 +198,25 @@ static void test_stream_acknowledged_is_what_the_other_side_has(void)
     pair_fini(&rig, fds);
 }
 
+static void test_stream_nothing_waits_for_a_peer_that_reset(void)
+{
+    struct rig rig;
+    int fds[2];
+    size_t waiting = 0;
+    pair(&rig, fds);
+    (void)fill(&rig, fds[0]);
+    CU_ASSERT(cmdi_socket_acked(fds[0], &waiting) >= 0);
+    CU_ASSERT(waiting > 0);
+
+    cmdi_fd_close(fds[1]); // With bytes unread.
+    (void)watch_one(&rig, fds[0]);
+
+    CU_ASSERT(cmdi_socket_acked(fds[0], &waiting) >= 0);
+    CU_ASSERT_EQUAL(waiting, 0);
+    cmdi_fd_close(fds[0]);
+    rig_fini(&rig);
+}
+
 static void test_stream_acknowledged_stays_when_the_peer_is_gone(void)
 {
     struct rig rig;
@@ -405,6 +424,7 @@ static CU_TestInfo test_stream[] = {
                 test_stream_a_send_without_room_goes_on_when_there_is},
         {"acknowledged is what the other side has",
                 test_stream_acknowledged_is_what_the_other_side_has},
+        {"nothing waits for a peer that reset", test_stream_nothing_waits_for_a_peer_that_reset},
         {"acknowledged stays when the peer is gone",
                 test_stream_acknowledged_stays_when_the_peer_is_gone},
         {"nobody listens", test_stream_nobody_listens},
