@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "admin/common.h"
+#include "admin/snapshot.h"
 
 /* --- Options ---------------------------------------------------------------------------------- */
 
@@ -102,6 +103,7 @@ static void admin_free(struct cmds_admin *admin)
     if (admin->stop_fd >= 0) {
         (void)close(admin->stop_fd);
     }
+    cmdi_admin_snapshot_free(admin->last_look);
     free(admin);
 }
 

@@ -29,8 +29,10 @@ struct cmds_admin {
     void (*on_drain)(void *context);
     void *context;
     uint64_t start_ns; // CLOCK_MONOTONIC
-    pid_t process;     // In a forked child there are no threads.
-    int stop_fd;       // An eventfd: readable when the threads are to end.
+    // Of /status as text; the private port's thread. NULL: none.
+    struct cmdi_admin_snapshot *last_look;
+    pid_t process; // In a forked child there are no threads.
+    int stop_fd;   // An eventfd: readable when the threads are to end.
     struct cmdi_admin_port ports[CMDI_ADMIN_PORTS];
 };
 

@@ -62,6 +62,48 @@ class Pages(unittest.TestCase):
         self.assertIn("io_uring", status["description"])
         self.assertIn(f"pid {self.server.pid}", ask(self.server.admin, "/").text())
 
+    def connections(self):
+        return sum(shard["connections"] for shard in ask(self.server.admin, "/status?format=json").json()["shards"])
+
+    def test_status_adds_up_to_what_was_sent(self):
+        before = ask(self.server.admin, "/status?format=json").json()
+        with self.server.connect() as link:
+            link.sendall(b"".join(peer.echo(i) for i in range(1, 301)))
+            for i in range(1, 301):
+                self.assertEqual(peer.read_frame(link)[0], i)
+            self.assertTrue(peer.until(lambda: self.connections() == 1))
+            now = ask(self.server.admin, "/status?format=json").json()
+        for name, by in (("commands", 300), ("results", 300), ("recv_bytes", 300 * len(peer.echo(1)))):
+            grown = sum(shard[name] for shard in now["shards"]) - sum(shard[name] for shard in before["shards"])
+            self.assertGreaterEqual(grown, by, name)
+            self.assertLess(grown, by + 1000, name)
+        self.assertEqual([shard["shard"] for shard in now["shards"]], [0, 1])
+        turns = now["turns"]
+        self.assertEqual(turns["count"], sum(turns["buckets"]) + turns["zero_count"])
+        self.assertGreater(turns["count"], 0)
+        self.assertLessEqual(turns["p50_s"], turns["max_s"])
+
+    def test_text_of_status_is_since_the_last_look_at_it(self):
+        with pages.Server("--shards", 1) as server:
+            self.assertIn("Since the start, ", ask(server.admin, "/").text())
+            ask(server.admin, "/?format=json")
+            self.assertIn("Since the last look, ", ask(server.admin, "/status").text())
+            table = ask(server.admin, "/status").text().split("\n\n")[1].splitlines()
+            self.assertEqual((table[1].split()[:2], table[2].split()[0]), (["shard", "busy"], "0"))
+
+    def test_no_page_tells_what_is_secret(self):
+        canary = "CaNaRy7531"
+        with pages.Server("--shards", 1, "--server-info", canary, environment={"CANARY": canary},
+                          listen="127.0.0.1:0") as server:
+            link = peer.connect(server.address, server_info=False)
+            link.sendall(peer.sleep(1, 600000, canary.encode()))
+            self.assertTrue(peer.until(lambda: ask(server.admin, "/calls?format=json").json()["count"] == 1))
+            for address, paths in ((server.admin, self.paths + ["/nothing"]), (server.metrics, ["/metrics", "/readyz"])):
+                for path in paths:
+                    for form in FORMS:
+                        self.assertNotIn(canary, ask(address, f"{path}?format={form}").text(), path)
+            link.close()
+
     def test_connections_says_who_is_there(self):
         with self.server.connect() as link:
             link.sendall(peer.sleep(1, 600000) + peer.sleep(2, 600000))

@@ -88,20 +88,32 @@ function pointsOf(metrics) {
 }
 
 // ---- Parts of a page ---------------------------------------------------------------------------------
-/** A row of figures, each with a name. */
+const SPARK_COUNT = 60;
+
+/** A row of figures, each with a name, and perhaps a line of what it was in the last minute. */
 class Facts {
     constructor(parent) {
         this.root = parent.appendChild(make("div", {class: "facts"}));
         this.facts = new Map();
     }
 
-    set(name, value) {
+    set(name, text, value) {
         if (!this.facts.has(name)) {
-            const strong = make("strong");
-            this.root.append(make("div", {class: "fact"}, make("span", {}, name), strong));
-            this.facts.set(name, strong);
+            const fact = {strong: make("strong"), svg: draw("svg", {viewBox: "0 0 100 28", preserveAspectRatio: "none"}), values: []};
+            this.root.append(make("div", {class: "fact"}, make("span", {}, name), fact.strong, value === undefined ? "" : fact.svg));
+            this.facts.set(name, fact);
         }
-        say(this.facts.get(name), value);
+        const fact = this.facts.get(name);
+        say(fact.strong, text);
+        if (value !== undefined) {
+            fact.values = [...fact.values, value].slice(-SPARK_COUNT);
+            const most = Math.max(...fact.values, 1e-9), step = 100 / (SPARK_COUNT - 1);
+            const first = 100 - step * (fact.values.length - 1);
+            const points = fact.values.map((one, at) => `${first + at * step},${26 - 24 * one / most}`);
+            fact.svg.replaceChildren(
+                draw("polygon", {class: "spark-area", points: [`${first},28`, ...points, "100,28"].join(" ")}),
+                draw("polyline", {class: "spark", points: points.join(" "), "vector-effect": "non-scaling-stroke"}));
+        }
     }
 }
 
@@ -124,17 +136,21 @@ class Table {
         if (index === this.lines.length) {
             const cells = this.columns.map((column) => make("td", {class: column.kind || (column.text ? "text" : null)}));
             const row = this.body.appendChild(make("tr", {}, ...cells));
-            this.lines.push({row, cells});
+            const line = {row, cells, value: null};
+            row.addEventListener("click", () => this.choose && this.choose(line.value));
+            this.lines.push(line);
         }
         return this.lines[index];
     }
 
-    set(rows, note) {
+    set(rows, note, chosen) {
         say(this.note, note || "");
         this.table.hidden = rows.length === 0;
         this.empty.hidden = rows.length > 0;
         rows.forEach((row, index) => {
             const line = this.line(index);
+            line.value = row;
+            line.row.className = [index === chosen ? "chosen" : "", this.choose ? "can-choose" : ""].join(" ").trim();
             this.columns.forEach((column, at) => {
                 const value = column.cell(row, index);
                 if (value instanceof Node) {
@@ -147,6 +163,110 @@ class Table {
         for (const line of this.lines.splice(rows.length)) {
             line.row.remove();
         }
+    }
+}
+
+/** What a counter has grown by. */
+function grown(now, before, name) {
+    return now[name] - (before ? before[name] : 0);
+}
+
+function typeKey(type) {
+    return `${type.side} ${type.name} ${type.type}`;
+}
+
+/** A bar: what a shard works, and what it looks for work. */
+function gauge(busy, spin) {
+    const percent = (part) => Math.max(0, Math.min(100, 100 * part));
+    const svg = draw("svg", {class: "gauge", viewBox: "0 0 100 8", preserveAspectRatio: "none"});
+    svg.append(draw("rect", {class: "rest", width: 100, height: 8}));
+    svg.append(draw("rect", {class: "spin", width: percent(busy + spin), height: 8}));
+    svg.append(draw("rect", {width: percent(busy), height: 8}));
+    const span = make("span", {class: "gauged"}, svg, `${count(100 * busy)} %`);
+    return span;
+}
+
+/** A histogram of seconds: bucket i ends at 2^((offset + i + 1) / 2^scale). */
+class Durations {
+    constructor(json) {
+        this.scale = json.scale ?? 3;
+        this.offset = json.offset ?? 0;
+        this.buckets = json.buckets ?? [];
+        this.zero = json.zero_count ?? 0;
+        this.count = this.zero + this.buckets.reduce((sum, value) => sum + value, 0);
+    }
+
+    static between(now, before) {
+        const since = new Durations(now);
+        if (before && before.buckets) {
+            since.buckets = since.buckets.map((value, at) =>
+                Math.max(0, value - (before.buckets[at + since.offset - before.offset] ?? 0)));
+            since.zero -= before.zero_count;
+            since.count = since.zero + since.buckets.reduce((sum, value) => sum + value, 0);
+        }
+        return since;
+    }
+
+    end(index) {
+        return 2 ** ((this.offset + index + 1) / 2 ** this.scale);
+    }
+
+    quantile(quantile) {
+        let seen = this.zero;
+        if (seen >= quantile * this.count) {
+            return 0;
+        }
+        for (let i = 0; i < this.buckets.length; i++) {
+            seen += this.buckets[i];
+            if (seen >= quantile * this.count) {
+                return this.end(i - 0.5);
+            }
+        }
+        return 0;
+    }
+}
+
+/** A histogram, drawn: all of it pale, what came since the last look on top; each in parts of its greatest. */
+class Chart {
+    constructor(parent) {
+        this.title = make("span");
+        this.note = make("small");
+        this.svg = draw("svg", {viewBox: "0 0 1000 180", preserveAspectRatio: "none", role: "img"});
+        this.words = make("div", {class: "axis"});
+        this.root = parent.appendChild(make("section", {}, make("h2", {}, this.title, this.note),
+            make("div", {class: "chart"}, this.svg, this.words)));
+    }
+
+    set(title, all, since) {
+        say(this.title, title);
+        const median = time(all.quantile(0.5)), late = time(all.quantile(0.99));
+        say(this.note, all.count ? `${count(all.count)} in all, p50 ${median}, p99 ${late}; ${count(since.count)} since the last look` : "none yet");
+        this.root.hidden = all.count === 0;
+        const parts = [], size = Math.max(1, all.buckets.length), step = 1000 / size;
+        for (const [durations, kind] of [[all, "all"], [since, "since"]]) {
+            const most = Math.max(1, ...durations.buckets);
+            durations.buckets.forEach((value, at) => {
+                if (value > 0) {
+                    // The root: one that is rare can be seen beside one that is not.
+                    const height = Math.max(1, 170 * Math.sqrt(value / most));
+                    const inset = kind === "all" ? 0 : step / 4;
+                    parts.push(draw("rect", {class: kind, x: at * step + inset, width: Math.max(0.5, step - 2 * inset - step / 20),
+                        y: 180 - height, height}));
+                }
+            });
+        }
+        const words = [];
+        for (let exponent = -10; exponent <= 3; exponent++) {
+            const at = (Math.log2(10 ** exponent) * 2 ** all.scale - all.offset) * step;
+            if (at >= 0 && at <= 1000) {
+                parts.push(draw("line", {x1: at, x2: at, y1: 0, y2: 180}));
+                const word = make("span", {}, time(10 ** exponent));
+                word.style.left = `${at / 10}%`;
+                words.push(word);
+            }
+        }
+        this.svg.replaceChildren(...parts);
+        this.words.replaceChildren(...words);
     }
 }
 
@@ -163,17 +283,78 @@ const views = {
     "/status": {
         title: "Status",
         make(main) {
-            return {
-                facts: new Facts(main),
-                about: main.appendChild(make("section", {}, make("h2", {}, "Runs on"), make("p"))),
+            const parts = {facts: new Facts(main), chosen: null};
+            parts.shards = new Table(main, "Shards", [
+                {title: "shard", cell: (row) => row.shard},
+                {title: "busy", text: true, cell: (row) => gauge(row.busy, row.spin)},
+                {title: "turns/s", cell: (row) => count(row.turns)},
+                {title: "commands/turn", cell: (row) => amount(row.turns ? row.commands / row.turns : 0, "")},
+                {title: "commands/s", cell: (row) => count(row.commands)},
+                {title: "received/s", cell: (row) => bytes(row.recv_bytes)},
+                {title: "sent/s", cell: (row) => bytes(row.send_bytes)},
+                {title: "connections", cell: (row) => count(row.now.connections)},
+                {title: "memory", cell: (row) => bytes(row.now.memory_bytes)},
+            ]);
+            parts.types = new Table(main, "Commands", [
+                {title: "type", text: true, kind: "text name", cell: (row) => row.now.type},
+                {title: "of", text: true, cell: (row) => `${row.now.side} ${row.now.name}`},
+                {title: "a second", cell: (row) => amount(row.count, "")},
+                {title: "errors/s", cell: (row) => row.errors ? make("b", {class: "bad"}, amount(row.errors, "")) : "0"},
+                ...[["p50", 0.5], ["p90", 0.9], ["p99", 0.99], ["max", 1]].map(([title, quantile]) =>
+                    ({title, cell: (row) => time(row.durations.quantile(quantile))})),
+                {title: "in all", cell: (row) => count(row.now.count)},
+                {title: "p99 in all", cell: (row) => time(row.all.quantile(0.99))},
+            ], "No command yet.");
+            parts.types.choose = (row) => {
+                parts.chosen = typeKey(row.now);
+                look();
             };
+            parts.chart = new Chart(main);
+            parts.about = main.appendChild(make("section", {}, make("h2", {}, "Runs on"), make("p")));
+            return parts;
         },
-        update(parts, status) {
-            parts.facts.set("version", status.version);
-            parts.facts.set("process", status.pid);
-            parts.facts.set("up", duration(status.uptime_s));
-            parts.facts.set("shards", count(status.shard_count));
-            say(parts.about.querySelector("p"), status.description);
+        update(parts, now, previous, seconds) {
+            previous = previous || {cpu_s: 0, shards: [], types: [], turns: {}};
+            seconds = previous.pid ? seconds : now.uptime_s;
+            const rate = (name) => now.shards.reduce((sum, shard, at) =>
+                sum + grown(shard, previous.shards[at], name) / seconds, 0);
+            const sum = (name) => now.shards.reduce((all, shard) => all + shard[name], 0);
+            parts.facts.set("commands a second", count(rate("commands")), rate("commands"));
+            parts.facts.set("CPU", `${count(100 * (now.cpu_s - previous.cpu_s) / seconds)} %`, now.cpu_s - previous.cpu_s);
+            parts.facts.set("connections", count(sum("connections")), sum("connections"));
+            parts.facts.set("received a second", bytes(rate("recv_bytes")), rate("recv_bytes"));
+            parts.facts.set("resident memory", bytes(now.resident_bytes), now.resident_bytes);
+            parts.facts.set("up", duration(now.uptime_s));
+            parts.shards.set(now.shards.map((shard, at) => {
+                const row = {now: shard, shard: shard.shard};
+                for (const name of ["turns", "commands", "recv_bytes", "send_bytes"]) {
+                    row[name] = grown(shard, previous.shards[at], name) / seconds;
+                }
+                row.busy = grown(shard, previous.shards[at], "busy_s") / seconds;
+                row.spin = grown(shard, previous.shards[at], "spin_s") / seconds;
+                return row;
+            }));
+            const before = new Map(previous.types.map((type) => [typeKey(type), type]));
+            const rows = now.types.map((type) => {
+                const last = before.get(typeKey(type));
+                return {
+                    now: type,
+                    count: grown(type, last, "count") / seconds,
+                    errors: (grown(type, last, "failed") + grown(type, last, "timeout") + grown(type, last, "cancelled")) / seconds,
+                    durations: Durations.between(type.durations, last && last.durations),
+                    all: new Durations(type.durations),
+                };
+            });
+            const chosen = rows.findIndex((row) => typeKey(row.now) === parts.chosen);
+            parts.types.set(rows, now.types_left_out ? "not all of them" : "", chosen);
+            if (chosen >= 0) {
+                const row = rows[chosen];
+                parts.chart.set(`${row.now.type}: how long it takes`, row.all, row.durations);
+            } else {
+                parts.chart.set("Turns of the shards: how long they take", new Durations(now.turns),
+                    Durations.between(now.turns, previous.turns));
+            }
+            say(parts.about.querySelector("p"), `cmdstream ${now.version}, process ${now.pid}; ${now.description}`);
         },
     },
     "/metrics": {
