@@ -104,6 +104,9 @@ struct cmds_runtime_options {
     const struct cmds_trace_options *trace;
     // What is counted, see telemetry.h. Copied. NULL: the defaults of its options.
     const struct cmds_telemetry_options *telemetry;
+    // enum cmds_log_level: see cmds_runtime_set_log_level(). Default: all lines.
+    uint32_t log_level;
+    uint32_t unused3;
 };
 #ifdef __cplusplus
 #define CMDS_RUNTIME_OPTIONS_INIT cmds_detail::sized<struct cmds_runtime_options>()
@@ -164,6 +167,17 @@ CMDS_API int cmds_runtime_fd(const struct cmds_runtime *runtime);
  * Thread: any, until cmds_runtime_stop() returns.
  */
 CMDS_API bool cmds_runtime_is_draining(const struct cmds_runtime *runtime);
+/**
+ * Lines below `level` are not made from now on. A function that on_log or on_record is
+ * may drop further ones: to change the level of a program that runs, give cmds_log_stderr() and its like
+ * the lowest one.
+ *
+ * Thread:  any, until cmds_runtime_stop() is called.
+ * Returns: 0; -EINVAL: there is no such level.
+ */
+CMDS_API int cmds_runtime_set_log_level(struct cmds_runtime *runtime, enum cmds_log_level level);
+/** Thread: any, until cmds_runtime_stop() is called. */
+CMDS_API enum cmds_log_level cmds_runtime_log_level(const struct cmds_runtime *runtime);
 /**
  * Does every shard sleep, or has it begun a turn within the last `within_ms`? If not, an exec function or
  * a callback has held one up for so long, and no connection of that shard is served. For watchdogs and

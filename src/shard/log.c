@@ -13,12 +13,13 @@ enum {
     LOG_TEXT_MAX = 512,
 };
 
-/* May a line of this reason be written? Those that may not are counted. */
-static bool log_may(struct cmdi_shard *shard, uint32_t reason)
+/* May such a line be written? One that nobody wants is not counted among those that were left out. */
+static bool log_may(struct cmdi_shard *shard, uint32_t reason, uint32_t level)
 {
     const struct cmdi_log *log = shard->options.log;
     CMDI_ASSERT(reason < CMDI_LOG_REASONS);
-    if (log == NULL || (log->fn == NULL && log->on_record == NULL)) {
+    if (log == NULL || (log->fn == NULL && log->on_record == NULL) ||
+            level < atomic_load_explicit(&log->least, memory_order_relaxed)) {
         return false;
     }
     uint64_t second = shard->now_ms / CMDI_MS_PER_S + 1;
@@ -59,7 +60,7 @@ static void log_write(struct cmdi_shard *shard, const struct cmds_log_record *ab
 void cmdi_shard_log(struct cmdi_shard *shard, enum cmds_log_reason reason,
         enum cmds_log_level level, const char *format, ...)
 {
-    if (log_may(shard, reason)) {
+    if (log_may(shard, reason, level)) {
         const struct cmds_log_record about = {.level = (uint8_t)level, .reason = (uint8_t)reason};
         va_list list;
         va_start(list, format);
@@ -71,7 +72,7 @@ void cmdi_shard_log(struct cmdi_shard *shard, enum cmds_log_reason reason,
 void cmdi_shard_log_about(
         struct cmdi_shard *shard, const struct cmds_log_record *about, const char *format, ...)
 {
-    if (log_may(shard, about->reason)) {
+    if (log_may(shard, about->reason, about->level)) {
         va_list list;
         va_start(list, format);
         log_write(shard, about, format, list);

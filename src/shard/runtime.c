@@ -115,6 +115,9 @@ static int runtime_check_options(const struct cmds_runtime_options *mine, struct
         return cmdi_fail(error, -EINVAL, "ring_entries %u: a power of two, %d to %d",
                 mine->ring_entries, RUNTIME_RING_ENTRIES_MIN, RUNTIME_RING_ENTRIES_MAX);
     }
+    if (mine->log_level > CMDS_LOG_ERROR) {
+        return cmdi_fail(error, -EINVAL, "log_level %u: there is none", mine->log_level);
+    }
     int code = runtime_check_stack("shard_stack_size", mine->shard_stack_size, error);
     return code < 0 ? code : runtime_check_stack("pool_stack_size", mine->pool_stack_size, error);
 }
@@ -146,9 +149,9 @@ static int runtime_take_options(struct cmds_runtime_options *mine,
         const struct cmds_runtime_options *options, struct cmds_error *error)
 {
     int code = cmdi_options_take(mine, sizeof(*mine), options, "cmds_runtime_options", error);
-    code = code < 0
-                   ? code
-                   : cmdi_unused_check(mine->unused | mine->unused2, "cmds_runtime_options", error);
+    code = code < 0 ? code
+                    : cmdi_unused_check(mine->unused | mine->unused2 | mine->unused3,
+                              "cmds_runtime_options", error);
     if (code < 0) {
         return code;
     }
@@ -315,8 +318,8 @@ static int runtime_start(struct cmds_runtime **out, const struct cmds_runtime_op
     bool is_inline = mine->shard_count == CMDS_SHARDS_INLINE;
     runtime->drive = is_inline ? CMDI_DRIVE_INLINE : CMDI_DRIVE_THREAD;
     runtime->fork_count = cmdi_fork_count();
-    runtime->log = (struct cmdi_log){
-            mine->on_log, mine->log_context, mine->on_record, mine->record_context};
+    runtime->log = (struct cmdi_log){mine->on_log, mine->log_context, mine->on_record,
+            mine->record_context, mine->log_level};
     cmdi_output_init();
     cmdi_list_init(&runtime->services);
     cmdi_list_init(&runtime->retired);
@@ -457,6 +460,20 @@ bool cmds_runtime_is_draining(const struct cmds_runtime *runtime)
 {
     return atomic_load(&runtime->stopping) != 0 || atomic_load(&runtime->leaving) > 0 ||
            (atomic_load(&runtime->served) != 0 && atomic_load(&runtime->serving) == 0);
+}
+
+int cmds_runtime_set_log_level(struct cmds_runtime *runtime, enum cmds_log_level level)
+{
+    if ((uint32_t)level > CMDS_LOG_ERROR) {
+        return -EINVAL;
+    }
+    atomic_store_explicit(&runtime->log.least, (uint32_t)level, memory_order_relaxed);
+    return 0;
+}
+
+enum cmds_log_level cmds_runtime_log_level(const struct cmds_runtime *runtime)
+{
+    return (enum cmds_log_level)atomic_load_explicit(&runtime->log.least, memory_order_relaxed);
 }
 
 bool cmds_runtime_turns(const struct cmds_runtime *runtime, uint32_t within_ms)

@@ -97,6 +97,7 @@ struct cmdi_log {
     void *context;
     void (*on_record)(void *context, const struct cmds_log_record *record);
     void *record_context;
+    _Atomic uint32_t least; // enum cmds_log_level. By any thread.
 };
 
 enum {

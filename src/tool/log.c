@@ -48,14 +48,15 @@ int tool_log_check(struct tool_log *log, const char *command, enum cmds_log_leve
     return TOOL_PARSED;
 }
 
-void tool_log_into(struct cmds_runtime_options *options, struct tool_log *log)
+void tool_log_into(struct cmds_runtime_options *options, const struct tool_log *log)
 {
+    options->log_level = log->least; // It may change, so what writes lines takes all of them.
     if (log_form == LOG_TEXT) {
         options->on_log = tool_log_line;
-        options->log_context = &log->least;
+        options->log_context = &log_everything;
     } else {
         options->on_record = log_form == LOG_JSON ? cmds_log_json : cmds_log_journal;
-        options->record_context = &log->least;
+        options->record_context = &log_everything;
     }
 }
 

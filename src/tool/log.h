@@ -28,8 +28,8 @@ struct tool_log {
  * Returns: TOOL_PARSED; TOOL_EXIT_USAGE, and one line on stderr: there is no such form or level.
  */
 int tool_log_check(struct tool_log *log, const char *command, enum cmds_log_level least);
-/** Of the form that was chosen. Keeps `log`. */
-void tool_log_into(struct cmds_runtime_options *options, struct tool_log *log);
+/** Of the form and from the level that were chosen. */
+void tool_log_into(struct cmds_runtime_options *options, const struct tool_log *log);
 
 /**
  * For cmds_runtime_options: one line on stderr. `context` points to the least level (enum

@@ -163,6 +163,31 @@ static void test_log_a_drain_is_announced(void)
     scene_end(scene);
 }
 
+static void test_log_the_level_changes_while_it_runs(void)
+{
+    struct scene *scene = scene_start();
+    struct raw raw;
+    CU_ASSERT_FATAL(world_start(&scene->world) == 0);
+    struct cmds_runtime *runtime = scene->world.runtime;
+    CU_ASSERT_EQUAL(cmds_runtime_log_level(runtime), CMDS_LOG_DEBUG);
+    CU_ASSERT_EQUAL(cmds_runtime_set_log_level(runtime, CMDS_LOG_ERROR + 1), -EINVAL);
+    CU_ASSERT_EQUAL(cmds_runtime_set_log_level(runtime, CMDS_LOG_WARN), 0);
+    CU_ASSERT_EQUAL(cmds_runtime_log_level(runtime), CMDS_LOG_WARN);
+
+    CU_ASSERT_FATAL(world_connect(&scene->world, &raw));
+    // A warning, behind what there would be to say.
+    CU_ASSERT(raw_write_hex(&raw, "ffffffffffffffffffffffff"));
+    WORLD_UNTIL(&scene->world, scene_find(scene, CMDS_REASON_PROTO) != NULL);
+    raw_close(&raw);
+    CU_ASSERT_PTR_NULL(scene_find(scene, CMDS_REASON_CONNECT));
+
+    CU_ASSERT_EQUAL(cmds_runtime_set_log_level(runtime, CMDS_LOG_INFO), 0);
+    CU_ASSERT_FATAL(world_connect(&scene->world, &raw));
+    CU_ASSERT_PTR_NOT_NULL(scene_find(scene, CMDS_REASON_CONNECT));
+    raw_close(&raw);
+    scene_end(scene);
+}
+
 enum {
     CROWD = 200,
 };
@@ -195,6 +220,7 @@ CU_TestInfo test_log[] = {
         {"a command that fails is named", test_log_a_command_that_fails_is_named},
         {"a sampled command that fails is found", test_log_a_sampled_command_that_fails_is_found},
         {"a drain is announced", test_log_a_drain_is_announced},
+        {"the level changes while it runs", test_log_the_level_changes_while_it_runs},
         {"a crowd is a line a second", test_log_a_crowd_is_a_line_a_second},
         CU_TEST_INFO_NULL,
 };

@@ -44,6 +44,7 @@ static void test_runtime_bad_options_are_named(void)
     REFUSED(buffer_size = 4095, "buffer_size");
     REFUSED(buffer_size = 1024 * 1024 + 1, "buffer_size");
     REFUSED(buffer_count_max = 32769, "buffer_count_max");
+    REFUSED(log_level = CMDS_LOG_ERROR + 1, "log_level");
     REFUSED(cpus = "", "cpus");
     REFUSED(cpus = "x", "cpus");
     REFUSED(cpus = "3-1", "cpus");
@@ -63,6 +64,9 @@ static void test_runtime_unused_members_are_for_newer_libraries(void)
     CU_ASSERT(strstr(error.text, "cmds_runtime_options: an unused member") != NULL);
     options.unused = 0;
     options.unused2 = 1;
+    CU_ASSERT_EQUAL(cmds_runtime_start(&runtime, &options, &error), -E2BIG);
+    options.unused2 = 0;
+    options.unused3 = 1;
     CU_ASSERT_EQUAL(cmds_runtime_start(&runtime, &options, &error), -E2BIG);
     CU_ASSERT_PTR_NULL(runtime);
 }

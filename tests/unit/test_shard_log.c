@@ -127,6 +127,21 @@ static void test_shard_log_hands_out_records(void)
     cmdi_shard_destroy(shard);
 }
 
+static void test_shard_log_leaves_out_what_nobody_wants(void)
+{
+    const struct cmdi_log log = {
+            .on_record = keep_record, .record_context = &kept, .least = CMDS_LOG_WARN};
+    struct cmdi_shard *shard = stepped_shard(&log);
+    record_count = 0;
+
+    cmdi_shard_log(shard, CMDS_REASON_TLS, CMDS_LOG_INFO, "below");
+    CU_ASSERT_EQUAL(record_count, 0);
+    cmdi_shard_log(shard, CMDS_REASON_TLS, CMDS_LOG_WARN, "at"); // In the same second.
+    CU_ASSERT_EQUAL(record_count, 1);
+    CU_ASSERT_EQUAL(kept.left_out, 0);
+    cmdi_shard_destroy(shard);
+}
+
 static void test_shard_log_takes_records_alone(void)
 {
     const struct cmdi_log log = {.on_record = keep_record, .record_context = &kept};
@@ -146,6 +161,7 @@ CU_TestInfo test_shard_log[] = {
         {"is bounded", test_shard_log_is_bounded},
         {"carries no control characters", test_shard_log_carries_no_control_characters},
         {"hands out records", test_shard_log_hands_out_records},
+        {"leaves out what nobody wants", test_shard_log_leaves_out_what_nobody_wants},
         {"takes records alone", test_shard_log_takes_records_alone},
         CU_TEST_INFO_NULL,
 };
