@@ -102,6 +102,7 @@ static int serve(const struct cmds_runtime *runtime, struct cmds_sender *sender)
 int main(void)
 {
     struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
+    struct cmds_telemetry_options telemetry = CMDS_TELEMETRY_OPTIONS_INIT;
     struct cmds_server_options server_options = CMDS_SERVER_OPTIONS_INIT(&protocol, execs);
     struct cmds_sender_options sender_options = CMDS_SENDER_OPTIONS_INIT(&protocol);
     struct cmds_error error = CMDS_ERROR_INIT;
@@ -110,7 +111,9 @@ int main(void)
     struct cmds_sender *sender = NULL;
     struct cmds_admin *admin = NULL;
     char address[128];
+    telemetry.exec_sample = 1; // Each: the commands are few.
     options.shard_count = 1;
+    options.telemetry = &telemetry;
     server_options.listen = "127.0.0.1:0";
     server_options.name = "live";
     sender_options.connect = address;
