@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cmdstream/trace.h>
+
 #include "base/count.h"
 #include "machine/process.h"
 #include "telemetry/own.h"
@@ -166,6 +168,17 @@ static void read_turns(struct cmdi_reading *reading)
     cmdi_reading_number(reading, &stalls, values, 1, places, 1);
 }
 
+static void read_spans(struct cmdi_reading *reading)
+{
+    static const struct cmds_metric dropped = {.name = "cmdstream.spans.dropped",
+            .unit = "{count}",
+            .description = "Spans of traces that found no room.",
+            .kind = CMDS_METRIC_COUNTER};
+    if (reading->runtime->spans != NULL) {
+        cmdi_reading_integer(reading, &dropped, (int64_t)cmds_span_dropped(reading->runtime));
+    }
+}
+
 int cmds_telemetry_read(
         const struct cmds_runtime *runtime, uint32_t flags, cmds_point_fn fn, void *context)
 {
@@ -181,6 +194,7 @@ int cmds_telemetry_read(
     read_process(&reading);
     read_times(&reading);
     read_turns(&reading);
+    read_spans(&reading);
     if (reading.code == 0) {
         read_runtime(&reading);
     }

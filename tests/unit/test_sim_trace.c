@@ -7,6 +7,7 @@
  */
 #include <cmdstream/cmdstream.h>
 #include <cmdstream/sim.h>
+#include <cmdstream/telemetry.h>
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -58,9 +59,19 @@ struct kept {
     struct cmds_span spans[SPANS_MAX];
     uint32_t count;
     uint64_t dropped;
+    int64_t metric; // The same as it is read with all others. -1: it is not there.
 };
 static struct kept kept[PROCESSES];
 static const struct cmds_trace_options *trace_options; // Of all; NULL: no spans.
+
+static int find_dropped(
+        void *context, const struct cmds_metric *metric, const struct cmds_point *point)
+{
+    if (strcmp(metric->name, "cmdstream.spans.dropped") == 0) {
+        *(int64_t *)context = point->integer;
+    }
+    return 0;
+}
 
 static void keep(struct cmds_runtime *runtime, int process)
 {
@@ -68,6 +79,8 @@ static void keep(struct cmds_runtime *runtime, int process)
     if (runtime != NULL) {
         at->count += cmds_span_take(runtime, at->spans + at->count, SPANS_MAX - at->count);
         at->dropped = cmds_span_dropped(runtime);
+        at->metric = -1;
+        (void)cmds_telemetry_read(runtime, 0, find_dropped, &at->metric);
     }
 }
 
@@ -372,6 +385,8 @@ static void test_sim_trace_bad_ones_end_nothing(void)
 
     run(7, 2);
 
+    CU_ASSERT_EQUAL(kept[LAST].metric, -1); // Nobody keeps spans here.
+
     CU_ASSERT_EQUAL(seen[0].traced, 0); // All zero: it is no context.
     CU_ASSERT_EQUAL(seen[1].traced, 1);
     CU_ASSERT_EQUAL(seen[1].trace.state.size, 0);
@@ -662,6 +677,7 @@ static void test_sim_trace_full_ring_drops_and_counts(void)
         spans += kept[i].count + kept[i].dropped;
     }
     CU_ASSERT(kept[MIDDLE].dropped > 0);
+    CU_ASSERT_EQUAL(kept[MIDDLE].metric, (int64_t)kept[MIDDLE].dropped);
     CU_ASSERT_EQUAL(ended, spans);
     CU_ASSERT(kept[MIDDLE].spans[0].attribute_size > 0);
 }
