@@ -20,7 +20,7 @@ ARROWS = {
     "conn": "base wire ring shard",
     "telemetry": "base machine shard codec common",  # Of codecs/common: UTF-8.
     "server": "base wire ring shard net conn codec telemetry",
-    "client": "base shard net conn codec",
+    "client": "base shard net conn codec telemetry",
     "group": "base machine ring shard net client codec telemetry",
     "test": "base wire shard conn server codec",
     "chaos": "base ring shard net",  # Beside the library: the proxy of the tool and of tests.

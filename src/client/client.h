@@ -95,6 +95,7 @@ enum cmdi_client_state {
 };
 
 /** A command on its way in. Built on the stack. */
+#define CMDI_BEGUN_ELSEWHERE UINT64_MAX
 struct cmdi_command {
     const struct cmds_type *type;
     const void *value; // NULL: `body` is it, encoded.
@@ -104,6 +105,8 @@ struct cmdi_command {
     void *context;
     uint64_t deadline_ms;             // CLOCK_MONOTONIC; UINT64_MAX: none.
     struct cmdi_pending_extra *extra; // NULL: none. The client takes it if it takes the command.
+    // When it was sent. 0: now; CMDI_BEGUN_ELSEWHERE: others count its end.
+    uint64_t begun_ns;
     bool is_moved; // It was another client's already: its ticket is known, and may be forgotten.
 };
 

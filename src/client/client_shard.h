@@ -24,6 +24,7 @@
 
 struct cmdi_client;
 struct cmdi_client_shard;
+struct cmdi_ledger_shard;
 struct cmdi_endpoint;
 
 /** What clients tell their group. On their shard, none inside a public function. */
@@ -84,9 +85,10 @@ struct cmdi_client_shard {
     struct cmdi_pool pool;   // struct cmdi_pending
     struct cmds_arena arena; // Of the result that is being reported.
     struct cmdi_client_counters counters;
-    bool wants_room;          // Somebody was refused: tell on_room.
-    bool wants_idle;          // Somebody waits for pending to be 0: tell on_idle.
-    _Atomic uint64_t pending; // Commands without their last result. Written by the shard.
+    struct cmdi_ledger_shard *ledger; // Of its commands. NULL: none is kept.
+    bool wants_room;                  // Somebody was refused: tell on_room.
+    bool wants_idle;                  // Somebody waits for pending to be 0: tell on_idle.
+    _Atomic uint64_t pending;         // Commands without their last result. Written by the shard.
     // Of these, those that are sent again, and how many of them there may be before other threads have
     // to wait for them. They are in no window while they wait. Written by the shard; constant.
     _Atomic uint32_t again_count;

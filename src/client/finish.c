@@ -17,9 +17,7 @@ void cmdi_client_end(struct cmdi_client *client, struct cmdi_pending *entry, int
     if (code == CMDS_E_TIMEOUT && cmdi_client_is_up(client)) {
         cmdi_client_observe_timeout(client, entry);
     }
-    entry->error = code;
-    entry->flags |= CMDI_PENDING_ENDED;
-    entry->ended_next = NULL;
+    cmdi_pending_mark_ended(entry, code);
     *client->ended_tail = entry;
     client->ended_tail = &entry->ended_next;
     if (entry->sequence > client->sequence_sent) {
@@ -153,9 +151,7 @@ static void client_end_out(struct cmdi_client *client, struct cmdi_pending *entr
     }
     entry->flags |= CMDI_PENDING_OUT;
     if (cmdi_pending_is_awaited(entry)) {
-        entry->flags |= CMDI_PENDING_ENDED;
-        entry->error = code;
-        entry->ended_next = NULL;
+        cmdi_pending_mark_ended(entry, code);
         *client->ended_tail = entry;
         client->ended_tail = &entry->ended_next;
         client->has_lost |= code == CMDS_E_LOST;
@@ -177,6 +173,20 @@ void cmdi_client_end_written(struct cmdi_client *client)
     CMDI_ASSERT(client->table.count == client->waiting);
 }
 
+/* Of what waits there, one-way commands end with it. */
+static void client_drop_backlog(struct cmdi_client *client)
+{
+    struct cmdi_record *record = NULL;
+    while ((record = cmdi_queue_front(&client->backlog)) != NULL) {
+        if (record->on_result == NULL) {
+            cmdi_client_count_end(
+                    client->client_shard, record->type, CMDS_E_NOT_SENT, record->begun_ns);
+        }
+        cmdi_queue_pop(&client->backlog);
+    }
+    cmdi_queue_clear(&client->backlog);
+}
+
 void cmdi_client_end_all(struct cmdi_client *client)
 {
     CMDI_ASSERT(!cmdi_client_is_up(client));
@@ -189,7 +199,7 @@ void cmdi_client_end_all(struct cmdi_client *client)
     }
     client->waiting = 0;
     cmdi_client_publish_count(client);
-    cmdi_queue_clear(&client->backlog);
+    client_drop_backlog(client);
     cmdi_client_publish_size(client);
     cmdi_shard_timer_off(client->client_shard->shard, &client->deadline_timer);
     client->deadline_next_ms = UINT64_MAX;

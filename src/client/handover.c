@@ -36,7 +36,8 @@ static bool handover_record(
             .on_result = record->on_result,
             .context = entry != NULL ? entry->context : NULL,
             .deadline_ms = entry != NULL ? entry->deadline_ms : UINT64_MAX,
-            .extra = entry != NULL ? entry->extra : NULL};
+            .extra = entry != NULL ? entry->extra : NULL,
+            .begun_ns = entry != NULL ? entry->begun_ns : record->begun_ns};
     int code = send(client, &command);
     if (code == CMDS_E_CANCELLED) {
         cmdi_client_end(client, entry, code);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "client/count.h"
 #include "client/finish.h"
 #include "client/pause.h"
 
@@ -60,6 +61,7 @@ static int client_inbox_put(struct cmdi_client *client, const struct cmdi_comman
     record->on_result = command->on_result;
     record->context = command->context;
     record->extra = command->extra;
+    record->begun_ns = command->begun_ns;
     (void)cmdi_client_encode(client, command, cmdi_record_body(record));
     cmdi_inbox_commit(inbox, record->size);
     if (command->on_result != NULL) {
@@ -91,12 +93,14 @@ static void client_refuse_record(struct cmdi_client *client, struct cmdi_record 
     struct cmds_error text;
     CMDI_ASSERT(code < 0);
     if (record->on_result == NULL) {
+        cmdi_client_count_end(client_shard, record->type, code, record->begun_ns);
         return;
     }
     if (record->extra != NULL &&
             cmdi_extra_end(client_shard->config->tickets, record->extra, code)) {
         code = CMDS_E_CANCELLED;
     }
+    cmdi_client_count_end(client_shard, record->type, code, record->begun_ns);
     struct cmds_result result = cmdi_client_error_result(client, record->sequence, code, &text);
     cmdi_client_shard_tell(client_shard, record->on_result, record->context, &result, true);
 }
@@ -113,10 +117,15 @@ static void client_take_record(struct cmdi_client *client, struct cmdi_record *r
         return;
     }
     bool answered = record->on_result != NULL;
-    if (answered && cmdi_client_register(client, record->on_result, record->context,
-                            record->deadline_ms, record->extra) == NULL) {
-        client_refuse_record(client, record, -ENOMEM);
-        return;
+    struct cmdi_pending *entry = NULL;
+    if (answered) {
+        entry = cmdi_client_register(
+                client, record->on_result, record->context, record->deadline_ms, record->extra);
+        if (entry == NULL) {
+            client_refuse_record(client, record, -ENOMEM);
+            return;
+        }
+        cmdi_client_count_begin(client->client_shard, entry, record->type, record->begun_ns);
     }
     record->sequence = ++client->sequence;
     bool in_window = !answered || client->table.count - client->waiting <=
@@ -129,11 +138,11 @@ static void client_take_record(struct cmdi_client *client, struct cmdi_record *r
     struct cmdi_record *copy = cmdi_queue_append(&client->backlog, record->body_size, &code);
     client->waiting += answered;
     if (copy == NULL) {
-        struct cmdi_pending *entry =
-                answered ? cmdi_pending_find(&client->table, record->sequence) : NULL;
         if (entry != NULL) {
             cmdi_client_end(client, entry, code == -ENOBUFS ? CMDS_E_NOT_SENT : code);
             cmdi_shard_ready(client->client_shard->shard, &client->ended_work);
+        } else {
+            cmdi_client_count_end(client->client_shard, record->type, code, record->begun_ns);
         }
         return;
     }

@@ -27,6 +27,7 @@ enum cmdi_pending_flag {
     CMDI_PENDING_ENDED = 1, // In the list of those whose callback is due: not waited for any more.
     CMDI_PENDING_OUT = 2,   // ... and out of the table already.
     CMDI_PENDING_ANSWERED = 4, // It has had a result.
+    CMDI_PENDING_PLACE_SHIFT = 16,
 };
 
 /**
@@ -36,16 +37,22 @@ enum cmdi_pending_flag {
 struct cmdi_pending {
     struct cmdi_pending *next; // In its bucket.
     uint64_t sequence;
-    uint64_t deadline_ms; // Of the shard's clock; UINT64_MAX: none.
+    union {
+        uint64_t deadline_ms;    // Of the shard's clock; UINT64_MAX: none. Valid without ENDED.
+        uint64_t ended_begun_ns; // What begun_ns was. Valid with it.
+    };
     cmds_result_fn on_result;
     void *context;
     struct cmdi_pending_extra *extra; // NULL: it has no more than this.
-    struct cmdi_pending *ended_next;  // Valid with CMDI_PENDING_ENDED.
+    union {
+        struct cmdi_pending *ended_next; // Valid with CMDI_PENDING_ENDED.
+        uint64_t begun_ns;               // When it was sent, as of a command. Valid without.
+    };
     union {
         uint32_t sent_us; // Of the shard's clock, its low half. Valid without CMDI_PENDING_ENDED.
         int32_t error;    // Valid with it.
     };
-    uint32_t flags;
+    uint32_t flags; // enum cmdi_pending_flag; the upper half is the place of the command's type.
 };
 _Static_assert(sizeof(struct cmdi_pending) <= 64, "a pending command is one cache line");
 
@@ -93,6 +100,14 @@ static inline struct cmdi_pending *cmdi_pending_find(
     return entry;
 }
 
+/** It is in the list of those whose callback is due: its times are where they are kept then. */
+static inline void cmdi_pending_mark_ended(struct cmdi_pending *entry, int code)
+{
+    entry->ended_begun_ns = entry->begun_ns;
+    entry->ended_next = NULL;
+    entry->error = code;
+    entry->flags |= CMDI_PENDING_ENDED;
+}
 /** Somebody waits for its result. */
 static inline bool cmdi_pending_is_awaited(const struct cmdi_pending *entry)
 {

@@ -28,6 +28,7 @@ struct cmdi_record {
     cmds_result_fn on_result; // NULL: no result ever comes.
     void *context;
     struct cmdi_pending_extra *extra; // NULL: none.
+    uint64_t begun_ns;                // As of a command.
     /* The body follows. */
 };
 

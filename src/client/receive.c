@@ -65,6 +65,8 @@ static void client_give(
         return;
     }
     cmdi_client_observe(client, entry, result->error < 0);
+    cmdi_client_count_result(client->client_shard, entry->flags >> CMDI_PENDING_PLACE_SHIFT, result,
+            entry->begun_ns);
     if (!result->last) {
         cmdi_client_shard_tell(
                 client->client_shard, entry->on_result, entry->context, result, false);

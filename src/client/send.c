@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/usdt.h"
+#include "client/count.h"
 #include "client/entry.h"
 
 uint8_t *cmdi_client_encode(
@@ -42,6 +43,8 @@ static int client_send_later(struct cmdi_client *client, const struct cmdi_comma
         if (entry == NULL) {
             return cmdi_pool_lack(&client->client_shard->pool);
         }
+        cmdi_client_count_begin(
+                client->client_shard, entry, command->type->number, command->begun_ns);
     }
     int code = 0;
     struct cmdi_record *record = cmdi_queue_append(&client->backlog, command->body_size, &code);
@@ -55,6 +58,7 @@ static int client_send_later(struct cmdi_client *client, const struct cmdi_comma
     record->type = command->type->number;
     record->sequence = ++client->sequence;
     record->on_result = command->on_result;
+    record->begun_ns = command->begun_ns;
     (void)cmdi_client_encode(client, command, cmdi_record_body(record));
     cmdi_client_publish_size(client);
     if (answered) {
@@ -86,10 +90,12 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
         return code;
     }
     if (CMDI_LIKELY(command->on_result != NULL)) {
-        if (cmdi_client_register(client, command->on_result, command->context, command->deadline_ms,
-                    command->extra) == NULL) {
+        struct cmdi_pending *entry = cmdi_client_register(
+                client, command->on_result, command->context, command->deadline_ms, command->extra);
+        if (CMDI_UNLIKELY(entry == NULL)) {
             return cmdi_pool_lack(&client_shard->pool);
         }
+        cmdi_client_count_begin(client_shard, entry, command->type->number, command->begun_ns);
         cmdi_client_shard_count(client_shard);
     }
     uint64_t sequence = ++client->sequence;
@@ -100,6 +106,8 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
     cmdi_conn_commit(&client->conn, (size_t)(end - out));
     CMDI_PROBE4(send, client->number, sequence, command->type->number, command->body_size);
     CMDI_COUNT(&client_shard->counters, commands_sent, 1);
+    cmdi_client_count_sent(client_shard, command->type->number, (size_t)(end - out),
+            command->on_result == NULL, command->begun_ns);
     return 0;
 }
 
@@ -119,6 +127,8 @@ int cmdi_client_write_record(struct cmdi_client *client, struct cmdi_record *rec
     cmdi_conn_commit(&client->conn, (size_t)(end - out) + record->body_size);
     CMDI_PROBE4(send, client->number, record->sequence, record->type, record->body_size);
     CMDI_COUNT(&client->client_shard->counters, commands_sent, 1);
+    cmdi_client_count_sent(client->client_shard, record->type,
+            (size_t)(end - out) + record->body_size, record->on_result == NULL, record->begun_ns);
     return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "client/count.h"
 #include "client/finish.h"
 #include "group/ref.h"
 #include "group/send.h"
@@ -80,6 +81,13 @@ static void attempt_stop_waiting(struct cmdi_attempt *attempt, enum cmdi_attempt
     attempt_move(attempt, next);
 }
 
+/* No client has it. */
+static void attempt_count_end(struct cmdi_attempt *attempt, int code)
+{
+    cmdi_client_count_end(
+            &attempt->group_shard->client_shard, attempt->type->number, code, attempt->begun_ns);
+}
+
 /*
  * One that was counted ends without having been sent. That may be the end of the group_shard, but
  * not of its memory.
@@ -88,6 +96,7 @@ static void attempt_fail(struct cmdi_attempt *attempt, int code, const char *tex
 {
     struct cmds_result result = attempt_error_result(code, text);
     CMDI_ASSERT(attempt->state == CMDI_ATTEMPT_ENDING);
+    attempt_count_end(attempt, code);
     cmdi_client_shard_tell(
             &attempt->group_shard->client_shard, cmdi_attempt_on_result, attempt, &result, true);
 }
@@ -195,6 +204,7 @@ static struct cmdi_command attempt_command(struct cmdi_attempt *attempt)
             .on_result = cmdi_attempt_on_result,
             .context = attempt,
             .deadline_ms = attempt->deadline_ms,
+            .begun_ns = attempt->begun_ns,
             .extra = attempt->extra,
             .is_moved = attempt->extra != NULL, // Its ticket is known.
     };
@@ -223,7 +233,8 @@ void cmdi_attempt_begin_kept(struct cmdi_attempt *attempt)
     } else {
         struct cmds_result result = attempt_error_result(attempt_outcome(code), NULL);
         attempt_move(attempt, CMDI_ATTEMPT_ENDING);
-        attempt_tell(attempt, &result); // It was never counted here.
+        attempt_count_end(attempt, result.error);
+        attempt_tell(attempt, &result); // It was never pending here.
     }
 }
 

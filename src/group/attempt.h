@@ -43,6 +43,7 @@ struct cmdi_attempt {
     const struct cmdi_attempt_ops *ops;
     enum cmdi_attempt_state state;
     uint64_t deadline_ms; // UINT64_MAX: none.
+    uint64_t begun_ns;    // As of a command.
 
     struct cmdi_client *client;
     uint64_t sequence;
@@ -80,6 +81,7 @@ static inline void cmdi_attempt_init(struct cmdi_attempt *attempt,
     attempt->track = NULL;
     attempt->extra = NULL;
     attempt->is_borrowed = false;
+    attempt->begun_ns = group_shard->client_shard.shard->clock_ns;
     attempt->body = NULL;
     cmdi_list_init(&attempt->link);
     cmdi_timer_init(&attempt->timer, cmdi_attempt_on_timer);

@@ -86,9 +86,11 @@ static int group_send_kept(struct cmds_group *group, struct cmdi_group_shard *gr
     if (cmdi_group_is_foreign(group)) {
         return CMDS_E_FORKED; // Before any lock.
     }
+    uint64_t now_ns = group_shard == NULL ? cmdi_now_ns() : 0;
     uint64_t now_ms = group_shard != NULL ? cmdi_client_shard_now_ms(&group_shard->client_shard)
-                                          : cmdi_ns_to_ms(cmdi_now_ns());
+                                          : cmdi_ns_to_ms(now_ns);
     command->deadline_ms = cmdi_group_deadline(now_ms, how->deadline_ms);
+    command->begun_ns = group_shard != NULL ? group_shard->client_shard.shard->clock_ns : now_ns;
     int code = cmdi_resend_begin(group, group_shard, command, &resend);
     if (code < 0) {
         return cmdi_group_keep_failed(group, group_shard, code, command->body_size);

@@ -20,6 +20,7 @@
 #include "ring/clock.h"
 #include "ring/thread.h"
 #include "shard/drive.h"
+#include "telemetry/ledger.h"
 
 static void group_on_end(struct cmdi_shard *shard, struct cmdi_mail *mail);
 
@@ -194,7 +195,9 @@ static struct cmds_group *group_create(
     group->scope = cmdi_scope_find(runtime, CMDI_SCOPE_CLIENT, options->name);
     (void)pthread_mutex_init(&group->lock, NULL); // Cannot fail without attributes.
     (void)pthread_mutex_init(&group->picker_lock, NULL);
-    if (group->scope == NULL || group_fill(group, options) < 0) {
+    bool has_scope = group->scope != NULL && cmdi_ledger_find(runtime, group->scope,
+                                                     options->protocol, &group->ledger) == 0;
+    if (!has_scope || group_fill(group, options) < 0) {
         group_free_parts(group);
         group_free_struct(group);
         return NULL;

@@ -81,9 +81,10 @@ struct cmds_group {
     uint32_t fork_count;               // As the runtime's, which may be gone.
     struct cmds_group_options options; // Defaults filled in; strings are ours.
     struct cmdi_client_config *config;
-    struct cmdi_scope *scope; // The runtime's.
-    struct cmdi_tally tally;  // Of what no shard counts.
-    bool picks_kept;          // second_choices has those of the pickers. Under the scope's lock.
+    struct cmdi_scope *scope;   // The runtime's.
+    struct cmdi_ledger *ledger; // The scope's. NULL: none is kept.
+    struct cmdi_tally tally;    // Of what no shard counts.
+    bool picks_kept;            // second_choices has those of the pickers. Under the scope's lock.
     struct cmdi_type_table commands, results;
     struct cmdi_tickets tickets;
     struct cmdi_group_shard **shards; // One per shard of the runtime.

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "client/count.h"
 #include "group/breaker.h"
 #include "group/health.h"
 #include "group/ref.h"
@@ -98,6 +99,7 @@ int cmdi_resend_begin(struct cmds_group *group, struct cmdi_group_shard *group_s
     resend->extra = NULL;
     resend->account = &payer->client_shard.shard->buffers.account;
     resend->deadline_ms = command->deadline_ms;
+    resend->begun_ns = command->begun_ns;
     resend->was_lost = false;
     resend->has_result = false;
     resend->holds = NULL;
@@ -113,6 +115,7 @@ int cmdi_resend_begin(struct cmds_group *group, struct cmdi_group_shard *group_s
     command->body = resend->body;
     command->on_result = resend_on_result;
     command->context = resend;
+    command->begun_ns = CMDI_BEGUN_ELSEWHERE; // Each send of it; it is one command.
     *out = resend;
     return 0;
 }
@@ -229,6 +232,7 @@ static bool resend_elsewhere(struct cmdi_resend *resend, struct cmdi_group_shard
             .on_result = resend_on_result,
             .context = resend,
             .deadline_ms = resend->deadline_ms,
+            .begun_ns = CMDI_BEGUN_ELSEWHERE,
             .extra = resend->extra,
     };
     if (here->up_count > 0 &&
@@ -259,6 +263,7 @@ static void resend_here(struct cmdi_resend *resend, struct cmdi_group_shard *her
     attempt->body = resend->body;
     attempt->body_size = resend->body_size;
     attempt->is_borrowed = true;
+    attempt->begun_ns = CMDI_BEGUN_ELSEWHERE;
     attempt->extra = resend->extra;
     if (resend->extra != NULL) {
         resend->extra->on_forget = resend_on_forget;
@@ -322,6 +327,14 @@ static void resend_again(struct cmdi_resend *resend, const struct cmds_result *r
 
 /* --- The end ---------------------------------------------------------------------------------- */
 
+static void resend_count_result(struct cmdi_resend *resend, const struct cmds_result *result)
+{
+    struct cmdi_client_shard *here =
+            &resend->group->shards[cmdi_shard_current()->index]->client_shard;
+    cmdi_client_count_result(
+            here, cmdi_client_place(here, resend->type->number), result, resend->begun_ns);
+}
+
 /* `result` is the last. The ticket may say that it was forgotten. */
 static void resend_end(struct cmdi_resend *resend, const struct cmds_result *result)
 {
@@ -339,6 +352,11 @@ static void resend_end(struct cmdi_resend *resend, const struct cmds_result *res
         last.error = CMDS_E_CANCELLED;
         last.text = cmds_error_text(CMDS_E_CANCELLED);
     }
+    if (last.error == 0) {
+        resend_count_result(resend, &last);
+    }
+    cmdi_client_count_end(&resend->group->shards[cmdi_shard_current()->index]->client_shard,
+            resend->type->number, last.error, resend->begun_ns);
     resend_free(resend);
     on_result(context, &last);
     if (holds != NULL) {
@@ -350,6 +368,7 @@ static void resend_tell(struct cmdi_resend *resend, const struct cmds_result *re
 {
     if (!result->last) {
         resend->has_result = true;
+        resend_count_result(resend, result);
         resend->on_result(resend->context, result);
     } else if (CMDI_UNLIKELY(resend_may(resend, result, was_sent))) {
         resend_again(resend, result);

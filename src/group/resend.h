@@ -32,6 +32,7 @@ struct cmdi_resend {
     uint8_t *body;                // attempt.small, or malloc'ed.
     size_t body_size;
     uint64_t deadline_ms;
+    uint64_t begun_ns;
     bool was_lost;               // It may have been executed: one time more, and no more.
     bool has_result;             // It has been executed.
     struct cmdi_attempt attempt; // Valid with `holds`; but for `small`.

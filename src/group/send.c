@@ -183,6 +183,7 @@ int cmdi_group_measure(
     out->value = message.value;
     out->body = NULL;
     out->body_size = (size_t)size;
+    out->begun_ns = 0;
     return 0;
 }
 
@@ -513,8 +514,10 @@ static int group_send_from_elsewhere(
     if (cmdi_group_is_closing(group)) {
         return CMDS_E_CLOSED;
     }
-    uint64_t now_ms = cmdi_ns_to_ms(cmdi_now_ns());
+    uint64_t now_ns = cmdi_now_ns();
+    uint64_t now_ms = cmdi_ns_to_ms(now_ns);
     command->deadline_ms = cmdi_group_deadline(now_ms, how->deadline_ms);
+    command->begun_ns = command->begun_ns != 0 ? command->begun_ns : now_ns;
     int code = group_send_to_any(group, command, how->sticky_key, now_ms);
     if (code == CMDS_E_NOT_ALLOWED) {
         atomic_fetch_add_explicit(&group->tracker.not_allowed, 1, memory_order_relaxed);

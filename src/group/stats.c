@@ -8,6 +8,7 @@
 
 #include "group/group_shard.h"
 #include "group/ref.h"
+#include "telemetry/ledger.h"
 
 CMDI_COUNTERS_MATCH(struct cmdi_client_counters, struct cmds_group_counters);
 
@@ -38,6 +39,7 @@ void cmdi_group_begin_count(struct cmds_group *group)
 {
     for (uint32_t i = 0; i < group->shard_count; i++) {
         cmdi_tally_begin(&group->shards[i]->tally, group->scope, i, stats_read_shard);
+        group->shards[i]->client_shard.ledger = cmdi_ledger_of(group->ledger, i);
     }
     cmdi_tally_begin(&group->tally, group->scope, group->shard_count, stats_read_others);
 }

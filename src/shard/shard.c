@@ -141,6 +141,7 @@ static void shard_set_time(struct cmdi_shard *shard, uint64_t now_ns)
     shard->now_ns = now_ns;
     shard->now_ms = cmdi_ns_to_ms(now_ns);
     shard->clock_us = (uint32_t)(now_ns / CMDI_NS_PER_US);
+    shard->clock_ns = now_ns;
     shard->looked_ns = now_ns;
 }
 
@@ -603,6 +604,7 @@ uint64_t cmdi_shard_clock_ms(struct cmdi_shard *shard)
     }
     uint64_t now_ns = cmdi_now_ns();
     shard->clock_us = (uint32_t)(now_ns / CMDI_NS_PER_US);
+    shard->clock_ns = now_ns;
     return cmdi_ns_to_ms(now_ns);
 }
 

@@ -140,6 +140,7 @@ struct cmdi_shard {
     uint64_t now_ns, now_ms; // When this turn began.
     // The low half of it; between two turns of when cmdi_shard_clock_ms() was last called.
     uint32_t clock_us;
+    uint64_t clock_ns;   // The whole of it.
     uint64_t stalled_ms; // How much of the time until then was lost: cmdi_shard_awake_ms().
     struct cmdi_list ready[CMDI_LEVELS]; // struct cmdi_work: once in the next pass over it.
     struct cmdi_list flush;              // struct cmdi_work: at the end of this turn.

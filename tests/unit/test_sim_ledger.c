@@ -58,6 +58,7 @@ enum how {
     HOW_NEVER,     // It is kept, and let go of when it is cancelled.
     HOW_AGAIN,     // AGAIN_RESULTS parts, one in each round, and the last.
     HOW_FORGET,    // It returns without any answer.
+    HOW_KEEP,      // As HOW_LATER, and it is kept behind its answer.
 };
 
 /* --- The service ------------------------------------------------------------------------------ */
@@ -89,6 +90,14 @@ static void answer_later(struct cmds_call *call)
     cmds_call_unref(call);
 }
 
+static void answer_and_keep(struct cmds_call *call)
+{
+    (void)answer(call);
+    if (cmds_call_after(call, EXEC_TIMEOUT_MS / 2, cmds_call_unref) < 0) {
+        cmds_call_unref(call);
+    }
+}
+
 static int again(struct cmds_call *call)
 {
     struct part part = {1};
@@ -104,6 +113,8 @@ static int on_ask(struct cmds_call *call, const struct ask *ask)
     switch (ask->how) {
     case HOW_LATER:
         return cmds_call_after(cmds_call_ref(call), KEPT_MS, answer_later);
+    case HOW_KEEP:
+        return cmds_call_after(cmds_call_ref(call), KEPT_MS, answer_and_keep);
     case HOW_FAIL:
         return CMDS_E_LOST; // As if from elsewhere: the connection stays.
     case HOW_FAIL_LATE:
@@ -278,6 +289,12 @@ static int use_slow_ones(struct service *service)
     took = durations_of(service, "work", "OK");
     EXPECT(took.count == 4 && took.real >= 0.001 * KEPT_MS * 4 && took.real < 0.5);
     EXPECT(results_of(service, "work", "last") == 4);
+    EXPECT(send_all(service, HOW_KEEP, 5));
+    EXPECT(commands_of(service, "ask", "OK") == 15); // Though they are not let go of.
+    cmds_sim_sleep_ms(EXEC_TIMEOUT_MS);
+    EXPECT(commands_of(service, "ask", NULL) == 15);
+    took = durations_of(service, "ask", "OK");
+    EXPECT(took.count == 15 && took.real < 0.001 * KEPT_MS * 15 * 1.5);
     return 0;
 }
 
@@ -377,6 +394,123 @@ static int use_shards(struct service *service)
 static void test_ledger_by_shard_and_in_milliseconds(void)
 {
     run(use_shards, NULL);
+}
+
+/* --- The other side --------------------------------------------------------------------------- */
+
+static int64_t sent_of(struct service *service, const char *type, const char *status)
+{
+    return of_type(service, "cmd-stream.client.command.count", type, status).integer;
+}
+
+static int use_client(struct service *service)
+{
+    struct tell tell = {HOW_NOW};
+    struct work work = {0};
+    EXPECT(send_all(service, HOW_NOW, COMMANDS) && send_all(service, HOW_LATER, 5));
+    EXPECT(send_all(service, HOW_AGAIN, 3));
+    EXPECT(send_one(service, tell_message(&tell)) && send_one(service, work_message(&work)));
+    EXPECT(cmds_group_drain(service->group, 10000) == 0);
+    EXPECT(sent_of(service, "ask", NULL) == COMMANDS + 8);
+    EXPECT(sent_of(service, "ask", "OK") == COMMANDS + 8);
+    EXPECT(sent_of(service, "tell", "OK") == 1 && sent_of(service, "work", "OK") == 1);
+    EXPECT(metric_total(service->runtime, "cmd-stream.client.command.count") ==
+            metric_total(service->runtime, "cmdstream.client.commands_sent"));
+    struct metric_sum of = of_type(service, "cmd-stream.client.command.size", "ask", NULL);
+    struct metric_sum same = of_type(service, "cmd-stream.server.command.size", "ask", NULL);
+    EXPECT(of.count == COMMANDS + 8 && of.real == same.real);
+    of = of_type(service, "cmd-stream.client.result.size", "ask", NULL);
+    same = of_type(service, "cmd-stream.server.result.size", "ask", NULL);
+    EXPECT(of.count == COMMANDS + 5 + 3 * (AGAIN_RESULTS + 1) && of.count == same.count);
+    EXPECT(of.real == same.real);
+    cmds_sim_sleep_ms(10);
+    of = of_type(service, "cmd-stream.client.command.duration", "ask", "OK");
+    EXPECT(of.count == COMMANDS + 8 && of.real > 0.001 * KEPT_MS * 5 && of.real < 10);
+    of = of_type(service, "cmd-stream.client.command.duration", "work", "OK");
+    EXPECT(of.count == 1 && of.real > 0.001 * KEPT_MS && of.real < 0.005 * KEPT_MS);
+    of = of_type(service, "cmd-stream.client.result.duration", "ask", NULL);
+    EXPECT(of.count == COMMANDS + 5 + 3 * (AGAIN_RESULTS + 1));
+    return 0;
+}
+
+static void test_ledger_of_a_group(void)
+{
+    run(use_client, NULL);
+}
+
+static int use_client_failures(struct service *service)
+{
+    struct ask ask = {HOW_NEVER};
+    struct tell tell = {HOW_NOW};
+    struct cmds_ticket ticket = {0};
+    struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+    how.deadline_ms = 100;
+    EXPECT(cmds_group_send(service->group, ask_message(&ask), &how, on_result, NULL) == 0);
+    how.deadline_ms = 0;
+    how.ticket = &ticket;
+    EXPECT(cmds_group_send(service->group, ask_message(&ask), &how, on_result, NULL) == 0);
+    cmds_sim_sleep_ms(20);
+    EXPECT(cmds_group_forget(service->group, ticket) == 0);
+    EXPECT(cmds_group_drain(service->group, 10000) == 0);
+    EXPECT(sent_of(service, "ask", "TIMEOUT") == 1 && sent_of(service, "ask", "CANCELLED") == 1);
+    cmds_sim_sleep_ms(10);
+    struct metric_sum of = of_type(service, "cmd-stream.client.command.duration", "ask", "TIMEOUT");
+    EXPECT(of.count == 1 && of.real >= 0.1 && of.real < 0.13);
+
+    how.ticket = NULL;
+    for (int i = 0; i < 5; i++) { // They are lost with their connections.
+        EXPECT(cmds_group_send(service->group, ask_message(&ask), NULL, on_result, NULL) == 0);
+    }
+    cmds_sim_sleep_ms(20);
+    cmds_server_close(service->server);
+    EXPECT(cmds_group_drain(service->group, 10000) == 0);
+    EXPECT(sent_of(service, "ask", "FAILED") == 5);
+    cmds_sim_sleep_ms(20);
+    ask.how = HOW_NOW; // These wait for a connection, and end with their group.
+    EXPECT(send_one(service, ask_message(&ask)) && send_one(service, tell_message(&tell)));
+    cmds_sim_sleep_ms(20);
+    cmds_group_close(service->group, NULL, NULL);
+    cmds_sim_sleep_ms(2000);
+    EXPECT(sent_of(service, "ask", "FAILED") == 6 && sent_of(service, "tell", "FAILED") == 1);
+    EXPECT(sent_of(service, "ask", NULL) == 8);
+    return service_open(service);
+}
+
+static void test_ledger_of_what_a_group_has_lost(void)
+{
+    run(use_client_failures, NULL);
+}
+
+/* However often it is sent, it is one command. */
+static int use_resend(struct service *service)
+{
+    struct ask ask = {HOW_NOW};
+    struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+    how.resend = CMDS_RESEND_ONCE;
+    cmds_server_close(service->server);
+    cmds_sim_sleep_ms(50);
+    for (int i = 0; i < 5; i++) { // They wait for a connection that comes later.
+        EXPECT(cmds_group_send(service->group, ask_message(&ask), &how, on_result, NULL) == 0);
+    }
+    cmds_sim_sleep_ms(200);
+    EXPECT(sent_of(service, "ask", NULL) == 0);
+    cmds_group_close(service->group, NULL, NULL);
+    cmds_sim_sleep_ms(2000);
+    EXPECT(sent_of(service, "ask", "FAILED") == 5);
+    EXPECT(service_open(service) == 0);
+    for (int i = 0; i < 5; i++) {
+        EXPECT(cmds_group_send(service->group, ask_message(&ask), &how, on_result, NULL) == 0);
+    }
+    EXPECT(cmds_group_drain(service->group, 10000) == 0);
+    EXPECT(sent_of(service, "ask", "OK") == 5 && sent_of(service, "ask", NULL) == 10);
+    struct metric_sum of = of_type(service, "cmd-stream.client.result.count", "ask", NULL);
+    EXPECT(of.integer == 5);
+    return 0;
+}
+
+static void test_ledger_of_commands_that_are_sent_again(void)
+{
+    run(use_resend, NULL);
 }
 
 /* --- Options ---------------------------------------------------------------------------------- */
@@ -496,6 +630,9 @@ static CU_TestInfo tests[] = {
         {"of failures", test_ledger_of_failures},
         {"counts what was cut off", test_ledger_counts_what_was_cut_off},
         {"by shard, and in milliseconds", test_ledger_by_shard_and_in_milliseconds},
+        {"of a group", test_ledger_of_a_group},
+        {"of what a group has lost", test_ledger_of_what_a_group_has_lost},
+        {"of commands that are sent again", test_ledger_of_commands_that_are_sent_again},
         {"samples exec functions", test_ledger_samples_exec_functions},
         {"what is off is not kept", test_ledger_what_is_off_is_not_kept},
         {"options are checked", test_ledger_options_are_checked},

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* Commands and results as they are counted by type. The shard. */
+#ifndef CMDI_CLIENT_COUNT_H
+#define CMDI_CLIENT_COUNT_H
+
+#include "client/client.h"
+#include "client/pending.h"
+#include "telemetry/ledger.h"
+
+static inline uint32_t cmdi_client_place(
+        const struct cmdi_client_shard *client_shard, uint64_t type)
+{
+    return cmdi_type_table_entry(client_shard->config->commands, type)->place;
+}
+/** The entry is that of a command of this type, which was sent then. */
+static inline void cmdi_client_count_begin(struct cmdi_client_shard *client_shard,
+        struct cmdi_pending *entry, uint64_t type, uint64_t begun_ns)
+{
+    if (CMDI_LIKELY(client_shard->ledger != NULL)) {
+        entry->flags |= cmdi_client_place(client_shard, type) << CMDI_PENDING_PLACE_SHIFT;
+    }
+    entry->begun_ns = begun_ns != 0 ? begun_ns : client_shard->shard->clock_ns;
+}
+static inline enum cmdi_status cmdi_client_status(int code)
+{
+    return CMDI_LIKELY(code == 0)     ? CMDI_STATUS_OK
+           : code == CMDS_E_TIMEOUT   ? CMDI_STATUS_TIMEOUT
+           : code == CMDS_E_CANCELLED ? CMDI_STATUS_CANCELLED
+                                      : CMDI_STATUS_FAILED;
+}
+/** A command has ended with this code. `begun_ns`: as of a command. */
+static inline void cmdi_client_count_end(
+        struct cmdi_client_shard *client_shard, uint64_t type, int code, uint64_t begun_ns)
+{
+    if (client_shard->ledger != NULL && begun_ns != CMDI_BEGUN_ELSEWHERE) {
+        cmdi_ledger_ended(client_shard->ledger, cmdi_client_place(client_shard, type),
+                cmdi_client_status(code), begun_ns != 0 ? begun_ns : client_shard->shard->clock_ns);
+    }
+}
+/** The same of one with an entry: with the server's last result, or after it was marked as ended. */
+static inline void cmdi_client_count_entry(struct cmdi_client_shard *client_shard,
+        const struct cmdi_pending *entry, int code, bool answered)
+{
+    uint64_t begun_ns = answered ? entry->begun_ns : entry->ended_begun_ns;
+    if (CMDI_LIKELY(client_shard->ledger != NULL) && begun_ns != CMDI_BEGUN_ELSEWHERE) {
+        cmdi_ledger_ended(client_shard->ledger, entry->flags >> CMDI_PENDING_PLACE_SHIFT,
+                cmdi_client_status(code), begun_ns);
+    }
+}
+/** A frame was written. One-way: that is its end. */
+static inline void cmdi_client_count_sent(struct cmdi_client_shard *client_shard, uint64_t type,
+        size_t size, bool one_way, uint64_t begun_ns)
+{
+    if (CMDI_LIKELY(client_shard->ledger != NULL)) {
+        cmdi_ledger_command(client_shard->ledger, cmdi_client_place(client_shard, type), size);
+        if (CMDI_UNLIKELY(one_way)) {
+            cmdi_client_count_end(client_shard, type, 0, begun_ns);
+        }
+    }
+}
+/** A result that somebody waited for. `place`: of the command's type. */
+static inline void cmdi_client_count_result(struct cmdi_client_shard *client_shard, uint32_t place,
+        const struct cmds_result *result, uint64_t begun_ns)
+{
+    const struct cmdi_client_config *config = client_shard->config;
+    if (CMDI_UNLIKELY(client_shard->ledger == NULL || result->type == NULL ||
+                      begun_ns == CMDI_BEGUN_ELSEWHERE)) {
+        return;
+    }
+    uint64_t number = result->type->number;
+    size_t header_size = cmdi_frame_header_size(
+            result->sequence, number, result->size, config->limits.self_delimiting);
+    cmdi_ledger_result(client_shard->ledger, place,
+            cmdi_type_table_entry(config->results, number)->place, header_size + result->size,
+            begun_ns);
+}
+
+#endif
