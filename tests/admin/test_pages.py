@@ -78,6 +78,11 @@ class Pages(unittest.TestCase):
             self.assertGreaterEqual(grown, by, name)
             self.assertLess(grown, by + 1000, name)
         self.assertEqual([shard["shard"] for shard in now["shards"]], [0, 1])
+        was, is_now = ({type["type"]: type for type in status["types"]}.get("command_echo", {"count": 0, "failed": 0})
+                       for status in (before, now))
+        self.assertEqual((is_now["count"] - was["count"], is_now["failed"] - was["failed"]), (300, 0))
+        self.assertEqual(is_now["durations"]["count"], is_now["count"])
+        self.assertIn("command_echo", ask(self.server.admin, "/status").text())
         turns = now["turns"]
         self.assertEqual(turns["count"], sum(turns["buckets"]) + turns["zero_count"])
         self.assertGreater(turns["count"], 0)
@@ -102,7 +107,7 @@ class Pages(unittest.TestCase):
                 for path in paths:
                     for form in FORMS:
                         self.assertNotIn(canary, ask(address, f"{path}?format={form}").text(), path)
-            link.close()
+            peer.reset(link)
 
     def test_connections_says_who_is_there(self):
         with self.server.connect() as link:

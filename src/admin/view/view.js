@@ -310,6 +310,7 @@ const views = {
                 look();
             };
             parts.chart = new Chart(main);
+            parts.turns = new Chart(main);
             parts.about = main.appendChild(make("section", {}, make("h2", {}, "Runs on"), make("p")));
             return parts;
         },
@@ -345,15 +346,19 @@ const views = {
                     all: new Durations(type.durations),
                 };
             });
-            const chosen = rows.findIndex((row) => typeKey(row.now) === parts.chosen);
+            let chosen = rows.findIndex((row) => typeKey(row.now) === parts.chosen);
+            if (chosen < 0) { // The busiest.
+                chosen = rows.reduce((best, row, at) => best < 0 || row.now.count > rows[best].now.count ? at : best, -1);
+            }
             parts.types.set(rows, now.types_left_out ? "not all of them" : "", chosen);
             if (chosen >= 0) {
                 const row = rows[chosen];
                 parts.chart.set(`${row.now.type}: how long it takes`, row.all, row.durations);
             } else {
-                parts.chart.set("Turns of the shards: how long they take", new Durations(now.turns),
-                    Durations.between(now.turns, previous.turns));
+                parts.chart.root.hidden = true;
             }
+            parts.turns.set("Turns of the shards: how long they take", new Durations(now.turns),
+                Durations.between(now.turns, previous.turns));
             say(parts.about.querySelector("p"), `cmdstream ${now.version}, process ${now.pid}; ${now.description}`);
         },
     },

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""The pages in a real browser: figures that live, histograms that are drawn, nothing that it complains of. Skipped,
+loudly, where no Chromium is to be had."""
+import sys
+import unittest
+
+import browser
+import pages
+from pages import peer
+
+LOOKS = "Number(document.body?.dataset.looks || 0)"  # How often the page has looked so far.
+
+
+class InABrowser(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = pages.Server("--shards", 2, "--admin-changes", "--drain-ms", 600000,
+                                  admin="127.0.0.1:0", listen="127.0.0.1:0")
+        cls.browser = browser.Browser()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.browser.close()
+        cls.server.stop()
+
+    def open(self, path):
+        self.browser.open(f"http://{self.server.admin}{path}")
+        self.assertTrue(self.browser.until(f"location.pathname === '{path}' && {LOOKS} > 0"), path)
+        self.assertEqual(self.browser.run("document.querySelector('.state').innerText"), "live")
+
+    def tearDown(self):
+        # A favicon is asked for by the browser itself.
+        self.assertEqual([problem for problem in self.browser.problems if "favicon" not in problem], [])
+
+    def test_figures_live(self):
+        self.open("/status")
+        commands = "[...document.querySelectorAll('table')][0].rows[1].cells.length"
+        self.assertGreater(self.browser.run(commands), 5)
+        first = self.browser.run("document.querySelector('main').innerText")
+        with self.server.connect() as link:
+            self.assertTrue(peer.echoes(link, 1))
+            self.assertTrue(self.browser.until(
+                f"document.querySelector('main').innerText !== {first!r} && {LOOKS} > 1"))
+            connections = "[...document.querySelectorAll('.fact')].find(f => f.innerText.startsWith('connections')).innerText"
+            self.assertTrue(self.browser.until(f"{connections}.endsWith('1')"))
+        self.assertTrue(self.browser.until(f"{connections}.endsWith('0')"))
+
+    def test_a_histogram_is_drawn_of_the_type_that_is_chosen(self):
+        with self.server.connect() as link:
+            self.assertTrue(peer.echoes(link, 1))
+            link.sendall(peer.stream(2, 1, 1))
+            peer.read_frame(link)
+        self.open("/status")
+        titles = "[...document.querySelectorAll('section h2')].map(h2 => h2.innerText).join()"
+        for kind in ("stream", "echo"):
+            self.browser.run(f"[...document.querySelectorAll('tr.can-choose')].find(tr => tr.innerText.includes('{kind}')).click()")
+            self.assertTrue(self.browser.until(f"{titles}.includes('command_{kind}: how long it takes')"), kind)
+        self.assertTrue(self.browser.until("document.querySelectorAll('.chart rect.all').length > 0"))
+        self.assertTrue(self.browser.until("[...document.querySelectorAll('.chart rect.all')].every("
+                                           "rect => Number(rect.getAttribute('height')) > 0)"))
+
+    def test_every_page_of_the_bar_shows_what_its_json_says(self):
+        self.open("/status")
+        paths = self.browser.run("[...document.querySelectorAll('nav a')].map(a => a.getAttribute('href'))")
+        self.assertLessEqual({"/status", "/metrics", "/connections", "/calls", "/profile"}, set(paths))
+        link = self.server.connect()
+        link.sendall(peer.sleep(1, 600000))
+        try:
+            for path, words in (("/metrics", "cmdstream.server.connections"), ("/connections", "127.0.0.1:"),
+                                ("/calls", "sleep"), ("/profile", "cmds-shard-1")):
+                self.open(path)
+                self.assertTrue(self.browser.until(f"document.body.innerText.includes('{words}')"), path)
+        finally:
+            peer.reset(link)  # One that has merely finished would wait for its answer.
+
+    def test_metrics_may_be_searched(self):
+        self.open("/metrics")
+        self.browser.run("document.querySelector('input').value = 'SERVER.pings';"
+                         "document.querySelector('input').dispatchEvent(new Event('input'))")
+        self.assertTrue(self.browser.until("document.querySelectorAll('tbody tr').length === 1"))
+        self.assertIn("cmdstream.server.pings_answered", self.browser.text())
+
+    def test_it_is_dark_where_it_is_wanted_so(self):
+        colour = "getComputedStyle(document.body).backgroundColor"
+        self.open("/status")
+        self.browser.dark(False)
+        light = self.browser.run(colour)
+        self.browser.dark(True)
+        self.assertNotEqual(self.browser.run(colour), light)
+        self.browser.dark(False)
+
+    def test_a_pause_stops_looking_and_a_drain_is_asked_for_and_told(self):
+        self.open("/status")
+        self.browser.run("[...document.querySelectorAll('button')].find(b => b.innerText === 'pause').click()")
+        self.assertEqual(self.browser.run("document.querySelector('.state').innerText"), "paused")
+        self.browser.run("[...document.querySelectorAll('button')].find(b => b.innerText === 'go on').click()")
+        with pages.Server("--shards", 1, "--admin-changes", "--drain-ms", 600000, admin="127.0.0.1:0",
+                          listen="127.0.0.1:0") as other:
+            link = other.connect()
+            link.sendall(peer.echo(1) + peer.sleep(2, 600000))
+            peer.read_frame(link)
+            self.browser.open(f"http://{other.admin}/status")
+            self.assertTrue(self.browser.until(
+                f"location.port === '{other.admin.split(':')[1]}' && document.querySelector('button.danger') && {LOOKS} > 0"))
+            self.browser.run("window.confirm = () => true; document.querySelector('button.danger').click()")
+            self.assertTrue(self.browser.until("!document.querySelector('.notice').hidden"))
+            self.assertEqual(pages.ask(other.metrics, "/readyz").status, 503)
+            peer.reset(link)
+
+
+if __name__ == "__main__":
+    try:
+        browser.Browser().close()
+    except browser.NoBrowser as error:
+        print(f"***** SKIPPED: the pages are not tried in a browser: {error} *****")
+        sys.exit(77)
+    pages.main()
