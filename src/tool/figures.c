@@ -102,8 +102,9 @@ static double figures_or_0(double a)
 
 /* Buckets as in struct cmds_distribution; what came between two readings is their difference. */
 struct spread {
-    int64_t counts[FIGURES_BUCKETS]; // That of index i at i + FIGURES_BUCKETS / 2.
-    int64_t zeros;
+    // That of index i at i + FIGURES_BUCKETS / 2. Doubles: no sum of them overflows.
+    double counts[FIGURES_BUCKETS];
+    double zeros;
     json_int_t scale;
     bool is_known;
 };
@@ -122,19 +123,19 @@ static void spread_add(struct spread *spread, const json_t *point, int sign)
     }
     spread->scale = json_integer_value(scale);
     spread->is_known = true;
-    spread->zeros += sign * json_integer_value(json_object_get(point, "zero_count"));
+    spread->zeros += sign * json_number_value(json_object_get(point, "zero_count"));
     json_array_foreach(buckets, i, bucket)
     {
         json_int_t at = offset + (json_int_t)i + FIGURES_BUCKETS / 2;
         if (at >= 0 && at < FIGURES_BUCKETS) {
-            spread->counts[at] += sign * json_integer_value(bucket);
+            spread->counts[at] += sign * json_number_value(bucket);
         }
     }
 }
 
-static int64_t spread_count(const struct spread *spread)
+static double spread_count(const struct spread *spread)
 {
-    int64_t count = spread->zeros > 0 ? spread->zeros : 0;
+    double count = spread->zeros > 0 ? spread->zeros : 0;
     for (uint32_t i = 0; i < FIGURES_BUCKETS; i++) {
         count += spread->counts[i] > 0 ? spread->counts[i] : 0;
     }
@@ -144,10 +145,10 @@ static int64_t spread_count(const struct spread *spread)
 /* The middle of the bucket that has it; of the highest value (part 1) the bucket's end. */
 static double spread_quantile(const struct spread *spread, double part)
 {
-    int64_t count = spread_count(spread);
-    int64_t rank = (int64_t)ceil(part * (double)count);
-    int64_t passed = spread->zeros > 0 ? spread->zeros : 0;
-    if (count == 0) {
+    double count = spread_count(spread);
+    double rank = ceil(part * count);
+    double passed = spread->zeros > 0 ? spread->zeros : 0;
+    if (!(count > 0)) {
         return NAN;
     }
     for (int32_t i = 0; i < FIGURES_BUCKETS && passed < rank; i++) {

@@ -7,6 +7,7 @@
 #include <cmdstream/inspect.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +20,8 @@ enum {
     LISTS = 20,
     PER_TURN = 128, // As inspect.h says.
     SHARDS = 2,
+    JOBS = 16,
+    ITEMS = 20,
 };
 
 /* Raises the limit of open files as far as it goes. Returns: how many connections fit. */
@@ -114,6 +117,67 @@ static void test_inspect_lists_ten_thousand_while_the_shards_work(void)
     world_stop(&world);
 }
 
+/* --- Calls, of which other threads know ------------------------------------------------------- */
+
+/* On a worker, once the test lets it: results, one after the other. */
+static int exec_items(struct cmds_call *call, const struct run *run)
+{
+    const struct world *world = cmds_call_receiver(call);
+    _Atomic uint32_t *is_open = world->context;
+    while (atomic_load(is_open) == 0) {
+        raw_pause(NULL);
+    }
+    for (int64_t i = 0; i < run->number; i++) {
+        (void)world_send_item(call, i, false);
+        (void)sched_yield();
+    }
+    return world_send_item(call, run->number, true);
+}
+
+/* Returns: how many there were, each of which looks as it should. */
+static size_t list_jobs(const struct world *world)
+{
+    struct cmds_listed_call list[JOBS] = {CMDS_LISTED_CALL_INIT};
+    size_t count = 0;
+    CU_ASSERT_EQUAL(cmds_runtime_calls(world->runtime, list, JOBS, &count), 0);
+    CU_ASSERT_FATAL(count <= JOBS);
+    for (size_t i = 0; i < count; i++) {
+        CU_ASSERT(list[i].stage == CMDS_CALL_POOL || list[i].stage == CMDS_CALL_KEPT);
+        CU_ASSERT(
+                list[i].sequence >= 1 && list[i].sequence <= JOBS && list[i].results <= ITEMS + 1);
+        CU_ASSERT(strcmp(list[i].type, "pool") == 0 && !list[i].cancelled);
+        CU_ASSERT(i == 0 || list[i].received_ns >= list[i - 1].received_ns);
+    }
+    return count;
+}
+
+static void test_inspect_lists_calls_while_other_threads_answer_them(void)
+{
+    struct world world;
+    struct raw raw;
+    _Atomic uint32_t is_open = 0;
+    world_init(&world);
+    world.exec = exec_items;
+    world.context = &is_open;
+    CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &raw));
+    for (uint64_t i = 1; i <= JOBS; i++) {
+        struct pool pool = {.number = ITEMS};
+        CU_ASSERT(raw_send(&raw, i, pool_message(&pool)));
+    }
+    WORLD_UNTIL(&world, list_jobs(&world) == JOBS);
+    atomic_store(&is_open, 1);
+    for (uint32_t over = 0; over < JOBS;) {
+        uint64_t sequence = 0;
+        bool last = false;
+        CU_ASSERT_FATAL(world_read_item(&raw, &sequence, &last) >= 0);
+        (void)list_jobs(&world);
+        over += last;
+    }
+    WORLD_UNTIL(&world, list_jobs(&world) == 0);
+    raw_close(&raw);
+    world_stop(&world);
+}
+
 /* --- Without threads -------------------------------------------------------------------------- */
 
 struct asked {
@@ -192,6 +256,8 @@ static void test_inspect_is_not_for_a_forked_child(void)
 CU_TestInfo test_inspect[] = {
         {"lists ten thousand while the shards work",
                 test_inspect_lists_ten_thousand_while_the_shards_work},
+        {"lists calls while other threads answer them",
+                test_inspect_lists_calls_while_other_threads_answer_them},
         {"is read directly by the thread that turns",
                 test_inspect_is_read_directly_by_the_thread_that_turns},
         {"is not for a forked child", test_inspect_is_not_for_a_forked_child},

@@ -178,7 +178,18 @@ static void test_tool_stats_what_is_not_counted_is_not_known(void)
     static const char *const wrong[] = {"", "[]", "{\"metrics\":{}}", "{\"metrics\":[", "<html>"};
     char why[TOOL_HTTP_TEXT_SIZE];
     struct tool_figures figures = {.seconds = 0};
-    json_t *root = tool_figures_parse(little, strlen(little), why);
+    /* Numbers that no service has do nothing but look odd. */
+    static const char wild[] =
+            "{\"metrics\":[{\"name\":\"cmdstream.turn.duration\",\"points\":["
+            "{\"scale\":-2147483648,\"offset\":4096,\"buckets\":[9223372036854775807,1]},"
+            "{\"scale\":-2147483648,\"offset\":-2049,\"buckets\":[9223372036854775807,"
+            "9223372036854775807,-9223372036854775807,\"x\"],\"zero_count\":9223372036854775807},"
+            "{\"scale\":3,\"offset\":9223372036854775807,\"buckets\":[1]}]}]}";
+    json_t *root = tool_figures_parse(wild, strlen(wild), why);
+    CU_ASSERT_EQUAL_FATAL(__real_tool_figures_make(&figures, root, root, 1, wall_s), 0);
+    tool_figures_free(&figures);
+    json_decref(root);
+    root = tool_figures_parse(little, strlen(little), why);
     CU_ASSERT_EQUAL_FATAL(__real_tool_figures_make(&figures, root, root, 1, wall_s), 0);
 
     CU_ASSERT(isnan(figures.turns) && isnan(figures.busy) && isnan(figures.commands));
@@ -295,11 +306,12 @@ static void test_tool_stats_the_table(void)
 struct host {
     int fd;
     char address[32];
-    const char *raw;           // What it says; NULL: pages.
+    _Atomic(const char *) raw; // What it says; NULL: pages.
     _Atomic uint32_t readings; // Pages of metrics that were asked for.
     _Atomic uint32_t is_over;
     pthread_t thread;
-    char request[1024]; // The last one.
+    char request[1024];        // The last one, of...
+    _Atomic uint32_t requests; // ... so many that have come.
 };
 
 static void host_open(struct host *host)
@@ -361,6 +373,7 @@ static void *host_main(void *context)
             size += got > 0 ? (size_t)got : 0;
             host->request[size] = '\0';
         }
+        host->requests++;
         host_answer(host, fd);
         (void)close(fd);
     }
@@ -415,6 +428,7 @@ static void test_tool_stats_http_takes_what_is_whole(void)
         CU_ASSERT(code != 0 || strcmp(answer.body, rows[i].body) == 0);
         CU_ASSERT(code == 0 || strstr(why, rows[i].why) != NULL);
         CU_ASSERT(code == 0 || strncmp(why, host.address, strlen(host.address)) == 0);
+        CU_ASSERT_EQUAL_FATAL(host.requests, i + 1); // It is the host's until then.
         CU_ASSERT_EQUAL(strncmp(host.request, "GET /x?y HTTP/1.0\r\nHost: 127.0.0.1:", 35), 0);
         tool_http_free(&answer);
     }
