@@ -187,6 +187,7 @@ void cmdi_call_trace_failed(struct cmds_call *call, int code)
 
 void cmdi_call_trace_end(struct cmds_call *call)
 {
+    struct cmdi_server_shard *server_shard = call->connection->server_shard;
     struct cmdi_call_trace *trace = call->trace;
     struct cmds_span *span = &trace->span;
     if (trace->is_sampled) {
@@ -198,7 +199,10 @@ void cmdi_call_trace_end(struct cmds_call *call)
         if (!atomic_load(&call->finished) && call->type->one_way == 0) {
             cmdi_call_trace_failed(call, CMDS_E_GONE); // Unless something else has ended it.
         }
-        cmdi_spans_end(call->connection->server_shard->shard->spans, span);
+        cmdi_spans_end(server_shard->shard->spans, span);
+        if (server_shard->ledger != NULL && span->error == 0) {
+            cmdi_ledger_exemplify(server_shard->ledger, call->place, span, cmdi_wall_ns());
+        }
     }
     cmdi_call_trace_drop(call);
 }

@@ -224,3 +224,39 @@ int cmdi_ledger_find(struct cmds_runtime *runtime, struct cmdi_scope *scope,
     cmdi_scope_unlock(scope);
     return code;
 }
+
+/* --- Exemplars -------------------------------------------------------------------------------- */
+
+void cmdi_ledger_exemplify(struct cmdi_ledger_shard *ledger, uint32_t place,
+        const struct cmds_span *span, uint64_t time_ns)
+{
+    struct cmdi_ledger_exemplar *exemplar = &ledger->blocks[place].exemplar;
+    uint64_t ids[3];
+    memcpy(ids, span->trace_id, sizeof(span->trace_id));
+    memcpy(&ids[2], span->span_id, sizeof(span->span_id));
+    uint64_t version = __atomic_load_n(&exemplar->version, __ATOMIC_RELAXED);
+    __atomic_store_n(&exemplar->version, version + 1, __ATOMIC_RELAXED);
+    // Each of these is seen no earlier than that it is odd.
+    __atomic_store_n(&exemplar->took_ns, span->end_ns - span->start_ns, __ATOMIC_RELEASE);
+    __atomic_store_n(&exemplar->time_ns, time_ns, __ATOMIC_RELEASE);
+    __atomic_store_n(&exemplar->trace_id[0], ids[0], __ATOMIC_RELEASE);
+    __atomic_store_n(&exemplar->trace_id[1], ids[1], __ATOMIC_RELEASE);
+    __atomic_store_n(&exemplar->span_id, ids[2], __ATOMIC_RELEASE);
+    __atomic_store_n(&exemplar->version, version + 2, __ATOMIC_RELEASE);
+}
+
+bool cmdi_ledger_exemplar(
+        const struct cmdi_ledger_exemplar *exemplar, struct cmdi_ledger_exemplar *out)
+{
+    uint64_t version = __atomic_load_n(&exemplar->version, __ATOMIC_ACQUIRE);
+    *out = (struct cmdi_ledger_exemplar){
+            .version = version,
+            .took_ns = __atomic_load_n(&exemplar->took_ns, __ATOMIC_ACQUIRE),
+            .time_ns = __atomic_load_n(&exemplar->time_ns, __ATOMIC_ACQUIRE),
+            .trace_id = {__atomic_load_n(&exemplar->trace_id[0], __ATOMIC_ACQUIRE),
+                    __atomic_load_n(&exemplar->trace_id[1], __ATOMIC_ACQUIRE)},
+            .span_id = __atomic_load_n(&exemplar->span_id, __ATOMIC_ACQUIRE),
+    };
+    return version != 0 && version % 2 == 0 &&
+           __atomic_load_n(&exemplar->version, __ATOMIC_RELAXED) == version;
+}

@@ -20,6 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <cmdstream/trace.h>
+
 #include "base/exponential.h"
 #include "base/hint.h"
 #include "codec/protocol.h"
@@ -49,6 +51,16 @@ struct cmdi_result_slot {
     struct cmdi_durations durations;
 };
 
+/**
+ * A recent command that ended well and whose trace is sampled. `version` is odd while the shard writes
+ * it, and 0 before it first does.
+ */
+struct cmdi_ledger_exemplar {
+    uint64_t version, took_ns;
+    uint64_t time_ns; // CLOCK_REALTIME.
+    uint64_t trace_id[2], span_id;
+};
+
 /** Of one command type on one shard. What is often written is in front. No pointers. */
 struct cmdi_type_block {
     _Alignas(64) uint64_t count[CMDI_STATUSES];
@@ -59,6 +71,7 @@ struct cmdi_type_block {
     struct cmdi_durations exec;
     struct cmdi_result_slot results[CMDI_RESULT_SLOTS + 1];
     struct cmdi_durations others[CMDI_STATUSES - 1];
+    struct cmdi_ledger_exemplar exemplar;
 };
 
 struct cmdi_ledger_shard {
@@ -183,6 +196,13 @@ static inline void cmdi_ledger_result(struct cmdi_ledger_shard *ledger, uint32_t
         cmdi_durations_record(&slot->durations, took_ns, 1);
     }
 }
+
+/** Its span is over, at this time of day. */
+void cmdi_ledger_exemplify(struct cmdi_ledger_shard *ledger, uint32_t place,
+        const struct cmds_span *span, uint64_t time_ns);
+/** Thread: any. Returns: false: there is none, or it is being written just now. */
+bool cmdi_ledger_exemplar(
+        const struct cmdi_ledger_exemplar *exemplar, struct cmdi_ledger_exemplar *out);
 
 /** Is the next exec function to be timed? */
 static inline bool cmdi_ledger_exec_is_due(struct cmdi_ledger_shard *ledger)

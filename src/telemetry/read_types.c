@@ -34,12 +34,14 @@ struct type_sum {
     struct cmdi_sizes sizes;
     struct cmdi_durations durations[CMDI_STATUSES];
     struct cmdi_durations exec;
+    struct cmdi_ledger_exemplar exemplar; // The latest. Without one its time_ns is 0.
     struct type_result results[TYPES_RESULTS + 1];
 };
 
 struct types {
     struct type_sum **list;
     uint32_t count, capacity, places;
+    bool has_spans; // The runtime keeps some.
 };
 
 /* --- Sums ------------------------------------------------------------------------------------- */
@@ -138,6 +140,17 @@ static void sum_add_block(struct type_sum *sum, const struct cmdi_ledger *ledger
     sum_add_results(sum, ledger, block, counts);
 }
 
+/* Of the latest on any shard. Without one that ended well nothing was written. */
+static void sum_add_exemplar(struct type_sum *sum, const struct cmdi_type_block *block)
+{
+    struct cmdi_ledger_exemplar exemplar;
+    if (types_load(&block->count[CMDI_STATUS_OK]) > 0 &&
+            cmdi_ledger_exemplar(&block->exemplar, &exemplar) &&
+            exemplar.time_ns > sum->exemplar.time_ns) {
+        sum->exemplar = exemplar;
+    }
+}
+
 static int types_gather_ledger(
         struct types *types, const struct cmdi_scope *scope, const struct cmdi_ledger *ledger)
 {
@@ -149,6 +162,9 @@ static int types_gather_ledger(
         for (uint32_t k = 0; k < ledger->shard_count; k++) {
             sum_add_block(sum, ledger, &ledger->shards[k].blocks[i],
                     sum->counts + (size_t)(k % types->places) * TYPES_COUNTS);
+            if (types->has_spans) {
+                sum_add_exemplar(sum, &ledger->shards[k].blocks[i]);
+            }
         }
     }
     return 0;
@@ -160,6 +176,7 @@ static int types_gather(
     struct cmdi_telemetry *telemetry = atomic_load(&reading->runtime->telemetry);
     uint32_t total = telemetry != NULL ? atomic_load(&telemetry->scope_count) : 0;
     int code = 0;
+    types->has_spans = reading->runtime->spans != NULL;
     types->places = cmdi_reading_by_shard(reading) ? reading->runtime->shard_count : 1;
     for (uint32_t i = 0; i < total && code == 0; i++) {
         struct cmdi_scope *scope = telemetry->scopes[i];
@@ -280,6 +297,21 @@ static bool types_has(const struct cmdi_durations *durations)
     return memcmp(durations, &none, sizeof(none)) != 0;
 }
 
+/* For the durations of commands that ended well. Returns: NULL: there is none. */
+static const struct cmds_exemplar *types_exemplar(const struct cmdi_reading *reading,
+        const struct cmdi_ledger_exemplar *from, struct cmds_exemplar *out)
+{
+    bool as_ms = (reading->flags & CMDS_READ_GO_MILLISECONDS) != 0;
+    if (from->time_ns == 0) {
+        return NULL;
+    }
+    out->value = (double)from->took_ns / (as_ms ? 1e6 : 1e9);
+    out->time_ns = from->time_ns;
+    memcpy(out->trace_id, from->trace_id, sizeof(out->trace_id));
+    memcpy(out->span_id, &from->span_id, sizeof(out->span_id));
+    return out;
+}
+
 static void types_tell_durations(
         const struct types *types, struct cmdi_reading *reading, const struct cmds_metric *metric)
 {
@@ -287,9 +319,14 @@ static void types_tell_durations(
         const struct type_sum *sum = types->list[i];
         for (uint32_t status = 0; status < CMDI_STATUSES; status++) {
             if (types_has(&sum->durations[status])) {
+                struct cmds_exemplar exemplar;
+                reading->exemplar = status == CMDI_STATUS_OK
+                                            ? types_exemplar(reading, &sum->exemplar, &exemplar)
+                                            : NULL;
                 types_label(reading, sum, "cmd-stream.command.status", types_statuses[status]);
                 cmdi_reading_durations(reading, metric, &sum->durations[status], true);
                 cmdi_reading_unlabel(reading, 0);
+                reading->exemplar = NULL;
             }
         }
     }

@@ -26,6 +26,7 @@ static void reading_tell(struct cmdi_reading *reading, const struct cmds_metric 
     struct cmds_point point = *values;
     point.labels = reading->labels;
     point.label_count = reading->label_count;
+    point.exemplar = reading->exemplar;
     if (reading->code == 0) {
         reading->code = reading->fn(reading->context, metric, &point);
     }

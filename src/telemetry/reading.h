@@ -25,6 +25,7 @@ struct cmdi_reading {
     // Of the points to come.
     struct cmds_label labels[CMDI_LABELS_MAX];
     uint32_t label_count;
+    const struct cmds_exemplar *exemplar; // NULL: they have none.
 };
 
 /** The points to come have this label as well. Owner: keeps `value` until it is taken off. */

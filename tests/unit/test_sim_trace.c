@@ -7,7 +7,6 @@
  */
 #include <cmdstream/cmdstream.h>
 #include <cmdstream/sim.h>
-#include <cmdstream/telemetry.h>
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -15,6 +14,7 @@
 
 #include "support/harness.h"
 #include "support/sim_runs.h"
+#include "support/sim_spans.h"
 
 enum {
     SHARDS = 2,
@@ -44,45 +44,7 @@ static const struct cmds_type *const commands[] = {&pass_type, &bare_type, &pass
 static const struct cmds_type *const results[] = {&answer_type};
 static const struct cmds_protocol protocol = CMDS_PROTOCOL("trace", commands, results);
 
-/* --- Spans ------------------------------------------------------------------------------------ */
-
-enum {
-    LAST,
-    MIDDLE,
-    USER,
-    PROCESSES,
-    SPANS_MAX = 4 * COMMANDS,
-};
-
-/* Of one process. */
-struct kept {
-    struct cmds_span spans[SPANS_MAX];
-    uint32_t count;
-    uint64_t dropped;
-    int64_t metric; // The same as it is read with all others. -1: it is not there.
-};
-static struct kept kept[PROCESSES];
 static const struct cmds_trace_options *trace_options; // Of all; NULL: no spans.
-
-static int find_dropped(
-        void *context, const struct cmds_metric *metric, const struct cmds_point *point)
-{
-    if (strcmp(metric->name, "cmdstream.spans.dropped") == 0) {
-        *(int64_t *)context = point->integer;
-    }
-    return 0;
-}
-
-static void keep(struct cmds_runtime *runtime, int process)
-{
-    struct kept *at = &kept[process];
-    if (runtime != NULL) {
-        at->count += cmds_span_take(runtime, at->spans + at->count, SPANS_MAX - at->count);
-        at->dropped = cmds_span_dropped(runtime);
-        at->metric = -1;
-        (void)cmds_telemetry_read(runtime, 0, find_dropped, &at->metric);
-    }
-}
 
 static int start_runtime(struct cmds_runtime **runtime)
 {
@@ -423,23 +385,6 @@ static void test_sim_trace_hooks_see_the_command(void)
 
 /* --- Spans of what was sampled ----------------------------------------------------------------- */
 
-/* Of one kind, with this parent. */
-static const struct cmds_span *child(
-        int process, int kind, const uint8_t parent_id[8], const uint8_t trace_id[16])
-{
-    const struct cmds_span *found = NULL;
-    for (uint32_t i = 0; i < kept[process].count; i++) {
-        const struct cmds_span *span = &kept[process].spans[i];
-        if (span->kind == kind &&
-                memcmp(span->parent_id, parent_id, sizeof(span->parent_id)) == 0 &&
-                memcmp(span->trace_id, trace_id, sizeof(span->trace_id)) == 0) {
-            CU_ASSERT_PTR_NULL(found); // Once.
-            found = span;
-        }
-    }
-    return found;
-}
-
 static void span_is_whole(const struct cmds_span *span, bool is_remote)
 {
     CU_ASSERT_STRING_EQUAL(span->type->schema->name, "pass");
@@ -515,6 +460,10 @@ static void test_sim_trace_sampled_ones_have_spans(void)
         CU_ASSERT_EQUAL(kept[USER].count, count + bare_count);
         CU_ASSERT_EQUAL(kept[MIDDLE].count, 2 * count);
         CU_ASSERT_EQUAL(kept[LAST].count, count);
+        CU_ASSERT(kept[LAST].has_exemplar && kept[MIDDLE].has_exemplar);
+        CU_ASSERT(!kept[USER].has_exemplar);
+        exemplar_is_of_a_span(&kept[LAST]);
+        exemplar_is_of_a_span(&kept[MIDDLE]);
     }
 }
 
