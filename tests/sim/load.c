@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sim/counted.h"
 #include "sim/traced.h"
 #include "sim/veil.h"
 
@@ -103,6 +104,9 @@ static bool load_open(struct load *load, struct load_group *group)
     group->pending_max = (uint64_t)window * load->plan->connections;
     group->number = oracle_group_open(
             load->life, load->plan->number, load->server->number, load->plan->connections);
+    char name[COUNTED_NAME_MAX];
+    counted_name(group->number, name);
+    options.name = name;
     int code = cmds_group_open(&group->group, load->runtime, &options, &error);
     if (code < 0) {
         oracle_group_never(group->number);
@@ -330,6 +334,9 @@ static void load_round(struct load *load)
     load_wait_closed(load);
     for (uint32_t i = 0; i < plan->groups; i++) {
         if (!load->groups[i].is_left) {
+            if (load->groups[i].group != NULL && load->groups[i].is_closed) {
+                counted_check_group(load->runtime, load->groups[i].number);
+            }
             cmds_group_unref(load->groups[i].own);
             load->groups[i].group = NULL;
         }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sim/counted.h"
 #include "sim/traced.h"
 #include "sim/veil.h"
 
@@ -217,6 +218,7 @@ static void service_end(struct service *service)
         (void)pthread_join(service->thread, NULL);
     }
     if (service->runtime != NULL) {
+        counted_check_servers(service->runtime, service->plan->number);
         (void)pthread_cond_destroy(&service->filled);
         (void)pthread_mutex_destroy(&service->lock);
     }
