@@ -299,7 +299,9 @@ def one_trace(server, client):
     check("events", [one["name"] for one in executed["events"]], ["adding", "result"])
     check("peer", attributes(sent)["network.peer.address"], "127.0.0.1")
     for name in ("calc-server", "cmdstream.server.commands_received"), \
-            ("calc-client", "cmdstream.client.results_received"):
+            ("calc-server", "cmd-stream.server.command.duration"), \
+            ("calc-client", "cmdstream.client.results_received"), \
+            ("calc-client", "cmd-stream.client.command.duration"):
         check(name, name in names, True)
 
 
