@@ -119,6 +119,7 @@ struct oracle_link {
     uint32_t life;
     bool is_open, is_refused;
     uint32_t live;   // Calls whose last result was not given to the library.
+    uint32_t nevers; // Calls that are kept until they are cancelled, since it began.
     uint64_t cut_ns; // A call was cancelled before its time: its end follows. 0: none was.
     uint64_t last_sequence;
 };
@@ -213,6 +214,7 @@ void oracle_group_counters(uint32_t group, const struct cmds_group_counters *cou
 /* --- Servers ----------------------------------------------------------------------------------- */
 
 uint32_t oracle_link_open(uint32_t life);
+struct oracle_link *oracle_link(uint32_t link);
 void oracle_link_refused(uint32_t link);
 void oracle_link_close(uint32_t link, const struct cmds_error *cause);
 /**

@@ -142,6 +142,11 @@ uint32_t oracle_link_open(uint32_t life)
     return link;
 }
 
+struct oracle_link *oracle_link(uint32_t link)
+{
+    return &oracle_links[link];
+}
+
 void oracle_link_refused(uint32_t link)
 {
     oracle_links[link].is_open = false;

@@ -376,6 +376,22 @@ static uint32_t service_link(const struct cmds_call *call)
     return (uint32_t)(uintptr_t)cmds_connection_context(cmds_call_connection(call));
 }
 
+/*
+ * A connection that such calls fill is not read any more, and that is no fault of the library. The pool may
+ * not ask whose call it is.
+ */
+static bool service_may_never(const struct service *service, const struct cmds_call *call,
+        const struct oracle_command *command)
+{
+    uint32_t bound = service->plan->in_flight_max;
+    if (bound == 0 || service->plan->exec_ms != 0 || command->in_pool) {
+        return bound == 0 || service->plan->exec_ms != 0;
+    }
+    struct oracle_link *link = oracle_link(service_link(call));
+    link->nevers++;
+    return link->nevers < bound;
+}
+
 static int service_ask_first(struct service *service, struct cmds_call *call,
         struct oracle_command *command, uint64_t id)
 {
@@ -395,7 +411,9 @@ static int service_ask_first(struct service *service, struct cmds_call *call,
     case TALK_UNFINISHED:
         return service_send_some(call, id, command->count - 1);
     case TALK_NEVER:
-        return service_never(call, command);
+        return service_may_never(service, call, command)
+                       ? service_never(call, command)
+                       : service_send_some(call, id, command->count);
     case TALK_HARD:
         (void)service_send_some(call, id, command->count - 1);
         return -EPERM;
