@@ -115,8 +115,7 @@ static void test_snapshot_tells_types_apart_by_side_name_and_type(void)
 static void test_snapshot_leaves_out_types_beyond_its_bound(void)
 {
     struct cmdi_admin_snapshot *snapshot = cmdi_admin_snapshot_new(1);
-    char name[400];
-    memset(name, 'x', sizeof(name));
+    char name[400] = "";
     for (int i = 0; i < CMDI_ADMIN_TYPES_MAX + 3; i++) {
         (void)snprintf(name, sizeof(name), "type %d", i);
         add_type(snapshot, "cmd-stream.server.command.count", "", name, "OK", 1, NULL);
