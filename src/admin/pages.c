@@ -7,6 +7,7 @@
 #include <microhttpd.h>
 
 #include "admin/admin.h"
+#include "admin/parse.h"
 
 /* --- Health ----------------------------------------------------------------------------------- */
 
@@ -31,26 +32,11 @@ bool cmdi_admin_can_drain(const struct cmds_admin *admin)
     return admin->on_drain != NULL;
 }
 
-/* Nothing but blanks, or an object without members: what it might ask for is not there. */
-static bool is_empty_object(const char *body, size_t size)
-{
-    char marks[3] = "";
-    size_t count = 0;
-    for (size_t i = 0; i < size; i++) {
-        if (strchr(" \t\r\n", body[i]) == NULL || body[i] == '\0') {
-            if (count == 2) {
-                return false;
-            }
-            marks[count++] = body[i];
-        }
-    }
-    return count == 0 || strcmp(marks, "{}") == 0;
-}
-
 void cmdi_admin_page_drain(struct cmdi_admin_request *request)
 {
     struct cmds_admin *admin = request->admin;
-    if (!is_empty_object(request->body, request->body_size)) {
+    const struct cmdi_admin_member none = {.name = NULL};
+    if (!cmdi_admin_parse(request->body, request->body_size, &none)) {
         cmdi_admin_refuse(request, MHD_HTTP_BAD_REQUEST, "A drain takes no members: {}.");
         return;
     }
@@ -61,4 +47,47 @@ void cmdi_admin_page_drain(struct cmdi_admin_request *request)
     request->status = MHD_HTTP_ACCEPTED;
     request->content_type = "application/json";
     cmdi_admin_out_text(&request->out, "{\"drain\":\"asked for\"}\n");
+}
+
+/* --- Log -------------------------------------------------------------------------------------- */
+
+static const char *const levels[] = {
+        [CMDS_LOG_DEBUG] = "debug",
+        [CMDS_LOG_INFO] = "info",
+        [CMDS_LOG_WARN] = "warn",
+        [CMDS_LOG_ERROR] = "error",
+};
+enum {
+    LEVELS = sizeof(levels) / sizeof(levels[0]),
+};
+
+void cmdi_admin_page_log(struct cmdi_admin_request *request)
+{
+    enum cmds_log_level level = cmds_runtime_log_level(request->admin->runtime);
+    const char *name = (uint32_t)level < LEVELS ? levels[level] : "other";
+    if (request->form == CMDI_ADMIN_JSON) {
+        cmdi_admin_out_format(&request->out, "{\"level\":\"%s\"}\n", name);
+    } else {
+        cmdi_admin_out_format(&request->out,
+                "level: %s\nPOST {\"level\":\"debug\"}, info, warn or error changes it.\n", name);
+    }
+}
+
+void cmdi_admin_page_set_log(struct cmdi_admin_request *request)
+{
+    char word[16];
+    const struct cmdi_admin_member level = {.name = "level", .value = word, .size = sizeof(word)};
+    if (cmdi_admin_parse(request->body, request->body_size, &level)) {
+        for (uint32_t i = 0; i < LEVELS; i++) {
+            if (strcmp(word, levels[i]) == 0 && cmds_runtime_set_log_level(request->admin->runtime,
+                                                        (enum cmds_log_level)i) == 0) {
+                request->form = CMDI_ADMIN_JSON;
+                request->content_type = "application/json";
+                cmdi_admin_page_log(request);
+                return;
+            }
+        }
+    }
+    cmdi_admin_refuse(request, MHD_HTTP_BAD_REQUEST,
+            "{\"level\":\"debug\"}, or info, warn, error, and nothing else.");
 }

@@ -14,6 +14,8 @@ void cmdi_admin_page_status(struct cmdi_admin_request *request);
 void cmdi_admin_page_connections(struct cmdi_admin_request *request);
 void cmdi_admin_page_calls(struct cmdi_admin_request *request);
 void cmdi_admin_page_profile(struct cmdi_admin_request *request);
+void cmdi_admin_page_log(struct cmdi_admin_request *request);
+void cmdi_admin_page_set_log(struct cmdi_admin_request *request);
 void cmdi_admin_page_drain(struct cmdi_admin_request *request);
 bool cmdi_admin_can_drain(const struct cmds_admin *admin);
 

@@ -23,16 +23,24 @@ enum {
 
 /* --- Before the body is read ------------------------------------------------------------------ */
 
-static const struct cmdi_admin_page *find_page(
-        const struct cmds_admin *admin, enum cmdi_admin_place place, const char *path)
+static bool is_shown(const struct cmdi_admin_page *page, const struct cmdi_admin_request *request,
+        const char *path)
 {
-    for (const struct cmdi_admin_page *page = admin->pages; page->path != NULL; page++) {
-        if ((page->places & place) != 0 && strcmp(page->path, path) == 0 &&
-                (page->is_there == NULL || page->is_there(admin))) {
-            return page;
+    return (page->places & request->port->place) != 0 && strcmp(page->path, path) == 0 &&
+           (page->is_there == NULL || page->is_there(request->admin));
+}
+
+/* What is read and what changes it may have the same path; else the method is the wrong one. */
+static const struct cmdi_admin_page *find_page(
+        const struct cmdi_admin_request *request, const char *path, bool is_change)
+{
+    const struct cmdi_admin_page *found = NULL;
+    for (const struct cmdi_admin_page *page = request->admin->pages; page->path != NULL; page++) {
+        if (is_shown(page, request, path) && (found == NULL || page->is_change == is_change)) {
+            found = page;
         }
     }
-    return NULL;
+    return found;
 }
 
 static enum MHD_Result count_value(
@@ -103,16 +111,16 @@ bool cmdi_admin_route(struct cmdi_admin_request *request, const char *path, cons
     if (place == CMDI_ADMIN_PRIVATE && !port->listener.is_unix && !comes_from_here(request)) {
         return false;
     }
-    request->page = find_page(request->admin, place, path);
+    bool is_get =
+            strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+    bool is_post = strcmp(method, MHD_HTTP_METHOD_POST) == 0;
+    request->page = find_page(request, path, is_post);
     if (request->page == NULL) {
         cmdi_admin_refuse(request, MHD_HTTP_NOT_FOUND,
                 place == CMDI_ADMIN_PRIVATE ? "There is no such page; / lists those that there are."
                                             : "There is no such page.");
         return false;
     }
-    bool is_get =
-            strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
-    bool is_post = strcmp(method, MHD_HTTP_METHOD_POST) == 0;
     if (request->page->is_change ? !is_post : !is_get) {
         cmdi_admin_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED,
                 request->page->is_change ? "This changes something: POST." : "This is read: GET.");
@@ -163,8 +171,13 @@ static bool add_headers(const struct cmdi_admin_request *request, struct MHD_Res
         done = done && MHD_add_response_header(response, always[i][0], always[i][1]) == MHD_YES;
     }
     if (request->status == MHD_HTTP_METHOD_NOT_ALLOWED) {
+        const char *path = request->page->path;
+        bool may_read = !find_page(request, path, false)->is_change;
+        bool may_change = find_page(request, path, true)->is_change;
         done = done && MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW,
-                               request->page->is_change ? "POST" : "GET, HEAD") == MHD_YES;
+                               may_read && may_change ? "GET, HEAD, POST"
+                               : may_change           ? "POST"
+                                                      : "GET, HEAD") == MHD_YES;
     }
     return done;
 }

@@ -80,6 +80,14 @@ class InABrowser(unittest.TestCase):
         self.assertTrue(self.browser.until("document.querySelectorAll('tbody tr').length === 1"))
         self.assertIn("cmdstream.server.pings_answered", self.browser.text())
 
+    def test_the_level_of_the_log_is_changed_by_a_button(self):
+        self.open("/log")
+        pressed = "document.querySelector('button[aria-pressed=true]')?.innerText"
+        for level in ("error", "warn"):
+            self.browser.run(f"[...document.querySelectorAll('.lines button')].find(b => b.innerText === '{level}').click()")
+            self.assertTrue(self.browser.until(f"{pressed} === '{level}'"), level)
+            self.assertEqual(pages.ask(self.server.admin, "/log?format=json").json(), {"level": level})
+
     def test_it_is_dark_where_it_is_wanted_so(self):
         colour = "getComputedStyle(document.body).backgroundColor"
         self.open("/status")

@@ -443,6 +443,25 @@ const views = {
             parts.table.set(now.calls, shown(now.calls.length, now.count));
         },
     },
+    "/log": {
+        title: "Log",
+        make(main) {
+            const note = make("small");
+            const levels = ["debug", "info", "warn", "error"].map((level) => make("button", {click: async () => {
+                await fetch("/log", {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify({level})});
+                look();
+            }}, level));
+            main.append(make("section", {}, make("h2", {}, "The least level that is logged", note), make("div", {class: "lines"}, make("div", {}, ...levels))));
+            return {levels, note};
+        },
+        update(parts, log) {
+            say(parts.note, views["/log"].may_change ? "" : "to be looked at: changes are not allowed here");
+            for (const button of parts.levels) {
+                button.setAttribute("aria-pressed", button.textContent === log.level);
+                button.disabled = !views["/log"].may_change;
+            }
+        },
+    },
     "/profile": {
         title: "Profile",
         make(main) {
@@ -500,7 +519,9 @@ function showPages(pages) {
         return;
     }
     for (const page of pages) {
-        if (views[page.path]) {
+        if (page.is_change && views[page.path]) {
+            views[page.path].may_change = true;
+        } else if (views[page.path]) {
             nav.append(make("a", {href: page.path, "aria-current": page.path === path ? "page" : null}, views[page.path].title));
         } else if (page.is_change && page.path === "/drain") {
             nav.after(make("button", {class: "danger", click: drain}, "drain"));
