@@ -90,6 +90,11 @@ class Stats(unittest.TestCase):
                 self.assertRegex(done.stdout, r"(?m)^cmdstream [0-9.]+  up [0-9].*  2 shards  1 connection  turn p99 ")
                 for shard in ("0", "1", "all"):
                     self.assertRegex(done.stdout, r"(?m)^%s +[0-9]+ %% +[0-9,.]+ +[0-9,.]+ " % shard)
+                self.assertNotIn("type", done.stdout)  # None has run.
+                self.assertEqual(program.run("call", server.address, "echo").returncode, 0)
+                done = program.run("stats", address)
+                self.assertRegex(done.stdout, r"(?m)^type .* cmd/s +err/s +p50 +p99 +max$")
+                self.assertRegex(done.stdout, r"(?m)^\S*echo +server +[0-9.]+ +0 ")
                 done = program.run("stats", "--prometheus", address)
                 self.assertIn("\n# TYPE cmdstream_turns_total counter\n", done.stdout)
 
