@@ -7,7 +7,6 @@
 
 #include "base/assert.h"
 #include "base/options.h"
-#include "telemetry/distribution.h"
 #include "telemetry/name.h"
 
 enum {
@@ -318,7 +317,6 @@ static void read_histogram(
 {
     struct cmdi_durations durations = {0};
     struct cmdi_sizes sizes = {0};
-    struct cmds_distribution distribution;
     for (uint32_t i = 0; i < own->places; i++) {
         if (own_is_time(metric)) {
             cmdi_durations_merge(&durations, own_histogram(metric, i));
@@ -326,9 +324,11 @@ static void read_histogram(
             cmdi_sizes_merge(&sizes, own_histogram(metric, i));
         }
     }
-    distribution = own_is_time(metric) ? cmdi_distribution_of_durations(&durations)
-                                       : cmdi_distribution_of_sizes(&sizes);
-    cmdi_reading_histogram(reading, &metric->metric, &distribution);
+    if (own_is_time(metric)) {
+        cmdi_reading_durations(reading, &metric->metric, &durations, false);
+    } else {
+        cmdi_reading_sizes(reading, &metric->metric, &sizes);
+    }
 }
 
 static void read_number(

@@ -45,13 +45,6 @@ void cmdi_reading_real(struct cmdi_reading *reading, const struct cmds_metric *m
     reading_tell(reading, metric, &(struct cmds_point){.real = value});
 }
 
-void cmdi_reading_histogram(struct cmdi_reading *reading, const struct cmds_metric *metric,
-        const struct cmds_distribution *distribution)
-{
-    CMDI_ASSERT(metric->kind == CMDS_METRIC_HISTOGRAM);
-    reading_tell(reading, metric, &(struct cmds_point){.distribution = distribution});
-}
-
 static void reading_part(struct cmdi_reading *reading, const struct cmds_metric *metric,
         uint64_t value, uint32_t per_unit)
 {

@@ -37,9 +37,6 @@ void cmdi_reading_integer(
         struct cmdi_reading *reading, const struct cmds_metric *metric, int64_t value);
 void cmdi_reading_real(
         struct cmdi_reading *reading, const struct cmds_metric *metric, double value);
-/** A histogram is always a sum. Owner: borrows `distribution`. */
-void cmdi_reading_histogram(struct cmdi_reading *reading, const struct cmds_metric *metric,
-        const struct cmds_distribution *distribution);
 /**
  * A number that shards count: values[0] is the sum; or, by shard, values[i * stride] is that of place
  * i, the last of which may be no shard. `per_unit`: so many are one of the metric's unit.

@@ -9,10 +9,12 @@
 #include <string.h>
 
 #include <cmdstream/telemetry.h>
+#include <cmdstream/trace.h>
 
 #include "support/guest.h"
 #include "support/metrics.h"
 #include "support/world.h"
+#include "telemetry/output.h"
 
 static const enum cmds_telemetry_format formats[] = {CMDS_FORMAT_PROMETHEUS,
         CMDS_FORMAT_OPENMETRICS, CMDS_FORMAT_PROMETHEUS_PROTOBUF, CMDS_FORMAT_JSON};
@@ -124,8 +126,58 @@ static void test_write_refuses_what_there_is_not(void)
     world_stop(&world);
 }
 
+static bool finds(struct world *world, const char *words)
+{
+    (void)write_all(world, CMDS_FORMAT_OPENMETRICS, 0);
+    return strstr(text, words) != NULL;
+}
+
+/* Of three sampled commands one is it: the last. */
+static void test_write_has_the_last_span_as_exemplar(void)
+{
+    struct cmds_trace_options trace = CMDS_TRACE_OPTIONS_INIT;
+    struct world world;
+    struct guest guest;
+    struct cmds_span spans[3];
+    uint32_t taken = 0;
+    world_init(&world);
+    world.runtime_options.trace = &trace;
+    world.options.listen = "127.0.0.1:0";
+    CU_ASSERT_EQUAL_FATAL(world_start(&world), 0);
+    guest_init(&guest);
+    CU_ASSERT_EQUAL_FATAL(guest_open(&guest, world.runtime, world.address), 0);
+    CU_ASSERT_EQUAL_FATAL(cmds_group_wait(guest.group, RAW_GUARD_MS, NULL), 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(guest_echo(&guest, i, NULL), 0);
+        WORLD_UNTIL(&world, guest_last(&guest) == i + 1);
+        WORLD_UNTIL(&world,
+                (taken += cmds_span_take(world.runtime, &spans[taken], 3 - taken)) == i + 1);
+    }
+
+    char id[64] = "";
+    struct cmdi_output output = {id, sizeof(id) - 1, 0};
+    cmdi_output_text(&output, " # {trace_id=\"");
+    cmdi_output_hex(&output, spans[2].trace_id, sizeof(spans[2].trace_id));
+    /* It is taken from the ring just before it becomes the exemplar. */
+    WORLD_UNTIL(&world, finds(&world, id));
+    const char *found = strstr(text, id);
+    CU_ASSERT_PTR_NULL(strstr(found + 1, " # {trace_id=")); // One, since there is one type.
+    while (found > text && found[-1] != '\n') {
+        found--;
+    }
+    static const char line[] = "cmd_stream_server_command_duration_seconds_bucket{";
+    CU_ASSERT_EQUAL(strncmp(found, line, strlen(line)), 0);
+    CU_ASSERT_PTR_NULL(check_all(CMDS_FORMAT_OPENMETRICS, strlen(text)));
+    size_t size = write_all(&world, CMDS_FORMAT_PROMETHEUS_PROTOBUF, 0);
+    CU_ASSERT_PTR_NULL(check_all(CMDS_FORMAT_PROMETHEUS_PROTOBUF, size));
+
+    guest_close(&guest, &world);
+    world_stop(&world);
+}
+
 CU_TestInfo test_telemetry_write[] = {
         {"all formats are read back", test_write_all_formats_are_read_back},
+        {"has the last span as exemplar", test_write_has_the_last_span_as_exemplar},
         {"needs what it says", test_write_needs_what_it_says},
         {"refuses what there is not", test_write_refuses_what_there_is_not},
         CU_TEST_INFO_NULL,
