@@ -78,13 +78,17 @@ static inline int32_t cmdi_duration_bucket(uint64_t units)
     return (int32_t)(octave * 8 + part) - (high == UINT64_C(1) << 63); // That is its bound.
 }
 
-/** `count` of them took `ns` each. */
+/** `count` of them took `ns` each, whose bucket that is. */
+static inline void cmdi_durations_record_in(
+        struct cmdi_durations *durations, int32_t bucket, uint64_t ns, uint64_t count)
+{
+    cmdi_exponential_add(bucket < 0 ? &durations->zero : &durations->buckets[bucket], count);
+    cmdi_exponential_add(&durations->sum_ns, ns * count);
+}
 static inline void cmdi_durations_record(
         struct cmdi_durations *durations, uint64_t ns, uint64_t count)
 {
-    int32_t bucket = cmdi_duration_bucket(cmdi_duration_units(ns));
-    cmdi_exponential_add(bucket < 0 ? &durations->zero : &durations->buckets[bucket], count);
-    cmdi_exponential_add(&durations->sum_ns, ns * count);
+    cmdi_durations_record_in(durations, cmdi_duration_bucket(cmdi_duration_units(ns)), ns, count);
 }
 
 static inline void cmdi_sizes_record(struct cmdi_sizes *sizes, uint64_t size)

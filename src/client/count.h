@@ -47,6 +47,13 @@ static inline void cmdi_client_count_entry(struct cmdi_client_shard *client_shar
                 cmdi_client_status(code), begun_ns);
     }
 }
+/** What a result's frame has in front of it. */
+static inline size_t cmdi_client_header_size(
+        const struct cmdi_client_shard *client_shard, const struct cmds_result *result)
+{
+    return cmdi_frame_header_size(result->sequence, result->type->number, result->size,
+            client_shard->config->limits.self_delimiting);
+}
 /** A frame was written. One-way: that is its end. */
 static inline void cmdi_client_count_sent(struct cmdi_client_shard *client_shard, uint64_t type,
         size_t size, bool one_way, uint64_t begun_ns)
@@ -58,21 +65,17 @@ static inline void cmdi_client_count_sent(struct cmdi_client_shard *client_shard
         }
     }
 }
-/** A result that somebody waited for. `place`: of the command's type. */
+/** A result that somebody waited for, `size` with its header. `place`: of the command's type. */
 static inline void cmdi_client_count_result(struct cmdi_client_shard *client_shard, uint32_t place,
-        const struct cmds_result *result, uint64_t begun_ns)
+        const struct cmds_result *result, size_t size, uint64_t begun_ns)
 {
     const struct cmdi_client_config *config = client_shard->config;
     if (CMDI_UNLIKELY(client_shard->ledger == NULL || result->type == NULL ||
                       begun_ns == CMDI_BEGUN_ELSEWHERE)) {
         return;
     }
-    uint64_t number = result->type->number;
-    size_t header_size = cmdi_frame_header_size(
-            result->sequence, number, result->size, config->limits.self_delimiting);
     cmdi_ledger_result(client_shard->ledger, place,
-            cmdi_type_table_entry(config->results, number)->place, header_size + result->size,
-            begun_ns);
+            cmdi_type_table_entry(config->results, result->type->number)->place, size, begun_ns);
 }
 
 #endif

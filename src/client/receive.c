@@ -53,8 +53,8 @@ static bool client_claim(struct cmdi_client *client, struct cmdi_pending *entry,
     return !was_forgotten;
 }
 
-static void client_give(
-        struct cmdi_client *client, struct cmdi_pending *entry, const struct cmds_result *result)
+static void client_give(struct cmdi_client *client, struct cmdi_pending *entry,
+        const struct cmds_result *result, size_t header_size)
 {
     if (CMDI_UNLIKELY(entry == NULL || !cmdi_pending_is_awaited(entry) ||
                       (entry->extra != NULL && !client_claim(client, entry, result->last)))) {
@@ -66,7 +66,7 @@ static void client_give(
     }
     cmdi_client_observe(client, entry, result->error < 0);
     cmdi_client_count_result(client->client_shard, entry->flags >> CMDI_PENDING_PLACE_SHIFT, result,
-            entry->begun_ns);
+            header_size + result->size, entry->begun_ns);
     if (!result->last) {
         cmdi_client_shard_tell(
                 client->client_shard, entry->on_result, entry->context, result, false);
@@ -102,7 +102,7 @@ static int64_t client_on_unknown(
             .sequence = frame->sequence,
             .client = client->number,
             .size = (uint32_t)frame->body_size};
-    client_give(client, entry, &result);
+    client_give(client, entry, &result, frame->header_size);
     return (int64_t)frame->body_size;
 }
 
@@ -167,6 +167,6 @@ int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fr
             .client = client->number,
             .size = (uint32_t)used,
     };
-    client_give(client, entry, &result);
+    client_give(client, entry, &result, frame->header_size);
     return used;
 }

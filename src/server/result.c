@@ -56,8 +56,11 @@ static int result_measure(
     frame->body_size = (size_t)size;
     frame->size = frame->body_size + cmdi_frame_header_size(call->sequence, result.type->number,
                                              (uint64_t)size, core->limits.self_delimiting);
-    frame->last = cmdi_type_table_is_last(&core->results, result.type, result.value);
-    frame->place = cmdi_type_table_entry(&core->results, result.type->number)->place;
+    const struct cmdi_type_entry *entry =
+            cmdi_type_table_entry(&core->results, result.type->number);
+    frame->last = CMDI_LIKELY(entry->last_offset == CMDI_LAST_ALWAYS) ||
+                  cmdi_type_is_last_slow(entry, result.value);
+    frame->place = entry->place;
     return 0;
 }
 

@@ -156,6 +156,7 @@ static int ledger_make_shard(
     part->shard = runtime->shards[index];
     part->note.fn = ledger_on_turn_end;
     part->touched = CMDI_LEDGER_END;
+    part->took_bucket = -1; // Of 0 ns.
     part->keeps_sizes = (options->off & CMDS_TELEMETRY_SIZES) == 0;
     part->keeps_durations = (options->off & CMDS_TELEMETRY_DURATIONS) == 0;
     part->exec_sample = (options->off & CMDS_TELEMETRY_EXEC) == 0 ? options->exec_sample : 0;

@@ -80,6 +80,9 @@ struct cmdi_ledger_shard {
     struct cmdi_type_block *blocks; // By the place of the command type.
     uint32_t touched;               // The first one, and 1 more; CMDI_LEDGER_END: none.
     bool keeps_sizes, keeps_durations;
+    // Of the last one: commands that are sent and answered together have taken the same time.
+    int32_t took_bucket;
+    uint64_t took_ns;
     // Until the next exec function is timed, the gap that this ends, and its mean; 0: none is.
     uint32_t exec_left, exec_gap, exec_sample;
     void *memory; // The blocks'.
@@ -128,6 +131,16 @@ static inline uint64_t cmdi_ledger_took(const struct cmdi_ledger_shard *ledger, 
     return now_ns > begun_ns ? now_ns - begun_ns : 0;
 }
 
+static inline void cmdi_ledger_record(
+        struct cmdi_ledger_shard *ledger, struct cmdi_durations *durations, uint64_t took_ns)
+{
+    if (took_ns != ledger->took_ns) {
+        ledger->took_ns = took_ns;
+        ledger->took_bucket = cmdi_duration_bucket(cmdi_duration_units(took_ns));
+    }
+    cmdi_durations_record_in(durations, ledger->took_bucket, took_ns, 1);
+}
+
 /** A command of this size came, or went. */
 static inline void cmdi_ledger_command(
         struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t size)
@@ -153,8 +166,8 @@ static inline void cmdi_ledger_ended(struct cmdi_ledger_shard *ledger, uint32_t 
             cmdi_ledger_touch(ledger, place);
         }
     } else {
-        cmdi_durations_record(
-                status == CMDI_STATUS_OK ? &block->ok : &block->others[status - 1], took_ns, 1);
+        cmdi_ledger_record(ledger,
+                status == CMDI_STATUS_OK ? &block->ok : &block->others[status - 1], took_ns);
     }
 }
 
@@ -193,7 +206,7 @@ static inline void cmdi_ledger_result(struct cmdi_ledger_shard *ledger, uint32_t
             cmdi_ledger_touch(ledger, place);
         }
     } else {
-        cmdi_durations_record(&slot->durations, took_ns, 1);
+        cmdi_ledger_record(ledger, &slot->durations, took_ns);
     }
 }
 
