@@ -159,7 +159,7 @@ static void wait_until(_Atomic uint32_t *word, uint32_t value)
     while (atomic_load(word) < value && raw_now_ms() < until_ms) {
         raw_pause(NULL);
     }
-    CU_ASSERT_EQUAL_FATAL(atomic_load(word), value);
+    CU_ASSERT_FATAL(atomic_load(word) >= value); // It may have gone on since.
 }
 
 static void owner_stop(struct owner *owner)

@@ -117,6 +117,7 @@ static struct {
     uint64_t sent_us, until_us; // until 0: free.
     uint32_t server;
 } pending[PENDING_MAX];
+static uint32_t pending_end; // Behind the last that was ever used.
 static uint64_t chance;
 
 static uint32_t roll(uint32_t below)
@@ -127,7 +128,7 @@ static uint32_t roll(uint32_t below)
 
 static void servers_answer(uint64_t now_us)
 {
-    for (uint32_t i = 0; i < PENDING_MAX; i++) {
+    for (uint32_t i = 0; i < pending_end; i++) {
         if (pending[i].until_us != 0 && pending[i].until_us <= now_us) {
             struct server *server = &servers[pending[i].server];
             uint32_t took_us = (uint32_t)(now_us - pending[i].sent_us);
@@ -142,9 +143,11 @@ static void servers_answer(uint64_t now_us)
 static void server_send(uint32_t index, uint64_t now_us)
 {
     uint32_t free = 0;
-    while (pending[free].until_us != 0) {
-        CU_ASSERT_FATAL(++free < PENDING_MAX);
+    while (free < PENDING_MAX && pending[free].until_us != 0) {
+        free++;
     }
+    CU_ASSERT_FATAL(free < PENDING_MAX);
+    pending_end = free < pending_end ? pending_end : free + 1;
     uint32_t takes_us = servers[index].takes_us;
     pending[free].server = index;
     pending[free].sent_us = now_us;
@@ -159,6 +162,7 @@ static uint32_t servers_run(
 {
     uint32_t sent = 0;
     memset(pending, 0, sizeof(pending));
+    pending_end = 0;
     chance = 7;
     for (uint64_t now_us = TICK_US; now_us < until_us; now_us += TICK_US) {
         servers_answer(now_us);
