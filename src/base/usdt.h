@@ -15,6 +15,11 @@
 
 #include <sys/sdt.h>
 
+/* Its macros are called with no argument where the standard wants one: clang says so at each use. */
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments"
+#endif
+
 #define CMDI_PROBE2(name, a, b)          DTRACE_PROBE2(cmdstream, name, a, b)
 #define CMDI_PROBE3(name, a, b, c)       DTRACE_PROBE3(cmdstream, name, a, b, c)
 #define CMDI_PROBE4(name, a, b, c, d)    DTRACE_PROBE4(cmdstream, name, a, b, c, d)
