@@ -32,8 +32,8 @@ enum {
     CMDI_RESULT_SLOTS = 4, // Result types of a command type, told apart...
     CMDI_RESULT_SLOT_OVER, // ...and the one of all others.
     CMDI_LEDGERS_MAX = 64, // Of a scope. Types of further protocols are not counted.
-    CMDI_LEDGER_END = UINT32_MAX,
 };
+#define CMDI_LEDGER_END UINT32_MAX
 
 enum cmdi_status {
     CMDI_STATUS_OK,

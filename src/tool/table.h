@@ -8,9 +8,9 @@
 #include "figures.h"
 
 enum {
-    TOOL_TABLE_ANY = UINT32_MAX, // Columns, or lines: as many as it takes.
     TOOL_TABLE_CELL_SIZE = 32,
 };
+#define TOOL_TABLE_ANY UINT32_MAX // Columns, or lines: as many as it takes.
 
 struct tool_table {
     FILE *out;
