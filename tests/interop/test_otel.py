@@ -262,7 +262,9 @@ def read_by_us(client):
 
 # ---- The example ---------------------------------------------------------------------------------
 def run_example(server, client, address):
-    environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": address}
+    environment = {name: value for name, value in os.environ.items()
+                   if not name.startswith("OTEL_") and not name.lower().endswith("_proxy")}
+    environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = address
     with subprocess.Popen([server, "127.0.0.1:0"], stdout=subprocess.PIPE, text=True,
                           env=environment) as process:
         watch = threading.Timer(LIMIT, process.kill)

@@ -460,6 +460,9 @@ static void test_signals_do_not_wait_for_each_other(void)
     struct cmds_otel_options options = options_for(NULL);
     options.ignore_environment = false;
     options.metric_interval_ms = 1;
+    CU_ASSERT_EQUAL_FATAL(setenv("no_proxy", "127.0.0.1", 1), 0);
+    (void)unsetenv("OTEL_TRACES_EXPORTER");
+    (void)unsetenv("OTEL_METRICS_EXPORTER");
     CU_ASSERT_EQUAL_FATAL(setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url, 1), 0);
     CU_ASSERT_EQUAL_FATAL(setenv("OTEL_EXPORTER_OTLP_ENDPOINT", backend_url(backend), 1), 0);
     atomic_store(&spans_left, 512);
