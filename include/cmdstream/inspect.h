@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a runtime is doing now: its connections, and the calls that have not ended. For a person who
+ * What a runtime is doing now: its connections, the calls that have not ended, its options. For a person who
  * looks, not for counting: see stats.h and telemetry.h.
  *
  * The shards answer by themselves, at most 128 entries in a turn, so that nobody else waits for long;
@@ -134,6 +134,37 @@ CMDS_NODISCARD CMDS_API int cmds_runtime_connections(struct cmds_runtime *runtim
  */
 CMDS_NODISCARD CMDS_API int cmds_runtime_calls(struct cmds_runtime *runtime,
         struct cmds_listed_call *list, size_t count_max, size_t *count);
+
+enum cmds_option_kind {
+    CMDS_OPTION_NUMBER = 0,
+    CMDS_OPTION_BOOL = 1, // `number` is 0 or 1.
+    CMDS_OPTION_TEXT = 2, // `text`
+    CMDS_OPTION_SET = 3,  // `number`: 1: it is set. What it is set to is not told, or cannot be.
+};
+
+/** An option as it is in effect: what the program has left at zero has its default. */
+struct cmds_listed_option {
+    const char *object; // "runtime", "server", "group"; a sender is a group.
+    const char *owner;  // The option `name` of that; "": none.
+    const char *name;   // "idle_timeout_ms"
+    const char *text;
+    uint64_t number; // Times in ms: CMDS_NEVER is 4294967295.
+    uint32_t index;  // Which server or group of the runtime it is, from 0; those that end move it.
+    uint8_t kind;    // enum cmds_option_kind
+    uint8_t unused[3];
+};
+typedef void (*cmds_option_fn)(void *context, const struct cmds_listed_option *option);
+/**
+ * Calls `fn` with every option of the runtime, of its servers, its groups and its senders, those of one
+ * in a row. Nothing secret is among them: of the ServerInfo and of TLS only that it is set.
+ *
+ * Owner:   what `option` points to is borrowed until `fn` returns.
+ * Thread:  any, until cmds_runtime_stop() is called. `fn` is called on it; it must not open or close
+ *          servers, groups or senders.
+ * Returns: 0; -EINVAL: NULL; CMDS_E_FORKED.
+ */
+CMDS_API int cmds_runtime_options_list(
+        struct cmds_runtime *runtime, cmds_option_fn fn, void *context);
 
 CMDS_END_
 

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "group/connection.h"
+#include "group/option_list.h"
 #include "group/options.h"
 #include "group/ref.h"
 #include "group/resend.h"
@@ -269,8 +270,10 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
         return cmdi_fail(error, -ENOMEM, "no memory for a group of %u clients", mine.client_count);
     }
     group->owner_ops = *owner_ops;
-    group->service = (struct cmdi_service){
-            .begin_stop = group_begin_stop, .stop = group_stop, .forget = group_forget};
+    group->service = (struct cmdi_service){.begin_stop = group_begin_stop,
+            .stop = group_stop,
+            .list_options = cmdi_group_list_options,
+            .forget = group_forget};
     code = group_init_endpoints(group, error);
     if (code == 0) {
         code = group_make_pickers(group, error);

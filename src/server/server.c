@@ -29,6 +29,7 @@
 #include "ring/thread.h"
 #include "server/call.h"
 #include "server/listen.h"
+#include "server/option_list.h"
 #include "server/server.h"
 #include "shard/drive.h"
 
@@ -257,6 +258,7 @@ int cmds_server_start(struct cmds_server **out, struct cmds_runtime *runtime,
     }
     server->runtime = runtime;
     server->service.stop = server_on_runtime_stop;
+    server->service.list_options = cmdi_server_list_options;
     cmdi_list_init(&server->service.link);
     cmdi_job_lane_init(&server->jobs);
     code = cmdi_server_core_create(&server->core, options, error);

@@ -318,6 +318,7 @@ static int runtime_start(struct cmds_runtime **out, const struct cmds_runtime_op
     bool is_inline = mine->shard_count == CMDS_SHARDS_INLINE;
     runtime->drive = is_inline ? CMDI_DRIVE_INLINE : CMDI_DRIVE_THREAD;
     runtime->fork_count = cmdi_fork_count();
+    runtime->options = *mine; // Of what it points to nothing is looked at again.
     runtime->log = (struct cmdi_log){mine->on_log, mine->log_context, mine->on_record,
             mine->record_context, mine->log_level};
     cmdi_output_init();

@@ -22,6 +22,8 @@ enum {
     CMDI_RUNTIME_RETIRED_MAX = 2048, // Below 1 KiB each.
 };
 
+struct cmdi_option_list;
+
 /** A server or a group, as the runtime sees it. */
 struct cmdi_service {
     struct cmdi_list link; // In `services`, then in `retired`.
@@ -35,6 +37,8 @@ struct cmdi_service {
      * taken out of the list.
      */
     void (*stop)(struct cmdi_service *service);
+    /** Its options. NULL: none are told. Thread: any, with the runtime's lock held. */
+    void (*list_options)(const struct cmdi_service *service, struct cmdi_option_list *list);
     /** The runtime keeps it no longer: only of one that was retired. Thread: any. */
     void (*forget)(struct cmdi_service *service);
 };
@@ -49,6 +53,7 @@ struct cmds_runtime {
     // Of threads that are no shard. NULL: none are kept, by shards neither.
     struct cmdi_spans *spans;
     enum cmdi_drive drive;
+    struct cmds_runtime_options options; // In effect; what is behind a pointer was the program's.
     _Atomic uint32_t stopping;
     _Atomic uint32_t serving; // Servers that accept.
     // Servers that drain or close. One is counted here before it is no longer counted there.
