@@ -13,6 +13,7 @@ void cmdi_admin_page_metrics(struct cmdi_admin_request *request);
 void cmdi_admin_page_status(struct cmdi_admin_request *request);
 void cmdi_admin_page_connections(struct cmdi_admin_request *request);
 void cmdi_admin_page_calls(struct cmdi_admin_request *request);
+void cmdi_admin_page_config(struct cmdi_admin_request *request);
 void cmdi_admin_page_profile(struct cmdi_admin_request *request);
 void cmdi_admin_page_log(struct cmdi_admin_request *request);
 void cmdi_admin_page_set_log(struct cmdi_admin_request *request);

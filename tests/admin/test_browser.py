@@ -67,7 +67,7 @@ class InABrowser(unittest.TestCase):
         link.sendall(peer.sleep(1, 600000))
         try:
             for path, words in (("/metrics", "cmdstream.server.connections"), ("/connections", "127.0.0.1:"),
-                                ("/calls", "sleep"), ("/profile", "cmds-shard-1")):
+                                ("/calls", "sleep"), ("/profile", "cmds-shard-1"), ("/config", "connection_count_max")):
                 self.open(path)
                 self.assertTrue(self.browser.until(f"document.body.innerText.includes('{words}')"), path)
         finally:

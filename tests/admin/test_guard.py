@@ -9,7 +9,7 @@ import unittest
 import pages
 from pages import ask, peer
 
-PRIVATE = ("/", "/status", "/connections", "/calls", "/log", "/profile")  # What the metrics port does not have.
+PRIVATE = ("/", "/status", "/connections", "/calls", "/config", "/log", "/profile")  # What the metrics port does not have.
 
 
 def refused(*words):

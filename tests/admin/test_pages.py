@@ -144,6 +144,22 @@ class Pages(unittest.TestCase):
             for limit in ("", "x", "-1", "1x", "100001", "99999999999999999999"):
                 self.assertEqual(ask(self.server.admin, f"{path}?limit={limit}").status, 400, limit)
 
+    def test_config_has_what_was_given_and_the_defaults_of_what_was_not(self):
+        with pages.Server("--shards", 1, "--max-in-flight", 77, "--exec-timeout-ms", 4321, "--workers", 3,
+                          "--server-info", "CaNaRy") as server:
+            objects = ask(server.admin, "/config?format=json").json()["objects"]
+            self.assertEqual([one["object"] for one in objects], ["runtime", "server"])
+            runtime, of_server = ({option["name"]: option["value"] for option in one["options"]} for one in objects)
+            self.assertEqual((runtime["shard_count"], runtime["pool_thread_count"], runtime["buffer_size"]), (1, 3, 32768))
+            self.assertEqual((of_server["in_flight_max"], of_server["exec_timeout_ms"], of_server["backlog"]), (77, 4321, 4096))
+            self.assertEqual((of_server["listen"], of_server["server_info"], of_server["tls"]), (server.address, "set", "not set"))
+            self.assertIs(of_server["reuse_port"], False)
+            text = ask(server.admin, "/config").text()
+            self.assertRegex(text, r"in_flight_max +77\n")
+            self.assertNotIn("CaNaRy", text)
+        with pages.Server("--shards", 1) as server:
+            self.assertRegex(ask(server.admin, "/config").text(), r"exec_timeout_ms +never\n")
+
     def test_the_level_of_the_log_is_changed_where_that_is_allowed(self):
         def post(body):
             return ask(server.admin, "/log", method="POST", headers=pages.JSON, body=body)

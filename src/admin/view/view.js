@@ -443,6 +443,26 @@ const views = {
             parts.table.set(now.calls, shown(now.calls.length, now.count));
         },
     },
+    "/config": {
+        title: "Config",
+        make(main) {
+            return {main, tables: []};
+        },
+        update(parts, config) {
+            config.objects.forEach((object, at) => {
+                if (!parts.tables[at]) {
+                    parts.tables[at] = new Table(parts.main, `${object.object} ${object.name}`, [
+                        {title: "option", text: true, kind: "text name", cell: (row) => row.name},
+                        {title: "value", text: true, cell: (row) => typeof row.value === "number" ? count(row.value) : String(row.value)},
+                    ]);
+                }
+                parts.tables[at].set(object.options);
+            });
+            for (const table of parts.tables.splice(config.objects.length)) {
+                table.root.remove();
+            }
+        },
+    },
     "/log": {
         title: "Log",
         make(main) {
