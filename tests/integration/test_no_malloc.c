@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What may go wrong: somebody allocates for each command. This program counts the mallocs of the
- * whole process while 20,000 commands go through a group and a server, with hooks and breakers and
- * without, after a warm-up in which pools and buffers have grown.
+ * whole process while 20,000 commands go through a group and a server, with hooks and breakers, with a
+ * span on either side, and without, after a warm-up in which pools and buffers have grown.
  */
 #include "support/world.h"
 
@@ -47,6 +47,7 @@ struct load {
     struct echo echo;
     _Atomic uint64_t good, failed;
     uint64_t to_send;
+    const struct cmds_trace *trace; // Of each command. NULL: none.
     _Atomic uint64_t hooked; // Ends that hooks saw, with what they had left at the beginning.
 };
 
@@ -67,8 +68,10 @@ static void load_on_result(void *context, const struct cmds_result *result)
 static void load_send(struct load *load)
 {
     if (load->to_send > 0) {
+        struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+        how.trace = load->trace;
         load->to_send--;
-        if (cmds_group_send(load->group, echo_message(&load->echo), NULL, load_on_result, load) <
+        if (cmds_group_send(load->group, echo_message(&load->echo), &how, load_on_result, load) <
                 0) {
             atomic_fetch_add(&load->failed, 1);
         }
@@ -112,10 +115,20 @@ static void load_after(
 }
 #endif
 
-static void check_no_malloc(bool with_hooks)
+enum check {
+    PLAIN,
+    WITH_HOOKS,
+    WITH_SPANS,
+};
+
+static void check_no_malloc(enum check check)
 {
 #if MALLOC_IS_OURS
     static char text[1000];
+    static const struct cmds_trace sampled = {
+            .trace_id = {1}, .span_id = {1}, .flags = CMDS_TRACE_SAMPLED};
+    struct cmds_trace_options trace = CMDS_TRACE_OPTIONS_INIT;
+    bool with_hooks = check == WITH_HOOKS;
     struct world world;
     struct load load = {.echo = {.int64 = 5, .string = {text, sizeof(text)}}};
     struct cmds_hooks hooks = CMDS_HOOKS_INIT;
@@ -124,6 +137,11 @@ static void check_no_malloc(bool with_hooks)
     memset(text, 'x', sizeof(text));
     world_init(&world);
     world.runtime_options.shard_count = 1;
+    if (check == WITH_SPANS) {
+        trace.span_rate_max = UINT32_MAX; // On the server each command begins a trace.
+        world.runtime_options.trace = &trace;
+        load.trace = &sampled;
+    }
     CU_ASSERT_FATAL(world_start(&world) == 0);
     struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
     options.connect = world.address;
@@ -149,28 +167,36 @@ static void check_no_malloc(bool with_hooks)
      * would be 20,000.
      */
     CU_ASSERT(count < 100);
+    // Two spans of each command, of both runs: nobody takes one, so most are dropped.
+    CU_ASSERT(check != WITH_SPANS || cmds_span_dropped(world.runtime) >= 3 * COMMANDS);
     cmds_group_close(load.group, NULL, NULL);
     world_stop(&world);
     cmds_breaker_free(options.breaker);
 #else
-    (void)with_hooks;
+    (void)check;
     cmdi_test_skip("malloc belongs to the sanitizer in this build");
 #endif
 }
 
 static void test_no_malloc_per_command(void)
 {
-    check_no_malloc(false);
+    check_no_malloc(PLAIN);
 }
 
 static void test_no_malloc_per_command_with_hooks(void)
 {
-    check_no_malloc(true);
+    check_no_malloc(WITH_HOOKS);
+}
+
+static void test_no_malloc_per_command_with_spans(void)
+{
+    check_no_malloc(WITH_SPANS);
 }
 
 CU_TestInfo test_no_malloc[] = {
         {"per command", test_no_malloc_per_command},
         {"per command with hooks", test_no_malloc_per_command_with_hooks},
+        {"per command with spans", test_no_malloc_per_command_with_spans},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("no malloc", test_no_malloc)
