@@ -110,7 +110,7 @@ static void track_take_span(struct cmdi_track *track, const struct cmds_span *sp
     const struct cmdi_tracker *tracker = &track->group->tracker;
     CMDI_ASSERT(tracker->has_spans);
     track->span = (struct cmds_span *)(void *)&track->users[tracker->hooks.count];
-    *track->span = *span;
+    cmdi_span_copy(track->span, span);
     track->span->size = (uint32_t)size; // Of the body, until the end knows the rest.
 }
 

@@ -178,6 +178,15 @@ void cmdi_span_begin(struct cmds_span *span, enum cmds_span_kind kind, struct cm
     memcpy(trace->span_id, span->span_id, sizeof(trace->span_id));
 }
 
+void cmdi_span_copy(struct cmds_span *to, const struct cmds_span *from)
+{
+    CMDI_ASSERT(from->event_count <= CMDS_SPAN_EVENTS_MAX);
+    CMDI_ASSERT(from->attribute_size <= CMDS_SPAN_ATTRIBUTES_MAX);
+    memcpy(to, from, offsetof(struct cmds_span, events));
+    memcpy(to->events, from->events, from->event_count * sizeof(*to->events));
+    memcpy(to->attributes, from->attributes, from->attribute_size);
+}
+
 void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span)
 {
     span->end_ns = cmdi_now_ns();
@@ -189,7 +198,7 @@ void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span)
     uint64_t taken = atomic_load_explicit(&spans->taken, memory_order_acquire);
     CMDI_ASSERT(taken <= written && written - taken <= (uint64_t)spans->mask + 1);
     if (CMDI_LIKELY(written - taken <= spans->mask)) {
-        spans->ring[written & spans->mask] = *span;
+        cmdi_span_copy(&spans->ring[written & spans->mask], span);
         atomic_store_explicit(&spans->written, written + 1, memory_order_release);
     } else {
         uint64_t dropped = atomic_load_explicit(&spans->dropped, memory_order_relaxed);

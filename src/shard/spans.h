@@ -75,6 +75,8 @@ bool cmdi_spans_again(struct cmdi_spans *spans, uint64_t now_ms, const struct cm
  * Thread: any.
  */
 void cmdi_span_begin(struct cmds_span *span, enum cmds_span_kind kind, struct cmds_trace *trace);
+/** As far as there is something in it: what is behind that is undefined. Thread: any. */
+void cmdi_span_copy(struct cmds_span *to, const struct cmds_span *from);
 /** It is over now. It stays the caller's. Thread: the writer. */
 void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span);
 

@@ -34,6 +34,7 @@ static void write_one(struct cmdi_spans *spans, uint64_t number)
     struct cmds_span span;
     cmdi_span_begin(&span, CMDS_SPAN_SERVER, &trace);
     span.sequence = number;
+    span.attribute_size = sizeof(span.attributes);
     memset(span.attributes, (int)(number & 0xff), sizeof(span.attributes)); // All of it at once.
     cmdi_spans_end(spans, &span);
 }
