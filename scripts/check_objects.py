@@ -37,6 +37,7 @@ CODEC_ARROWS = "base codec common"  # codecs/<name>/.
 SEAMS = {
     ("src/group/forward.c", "server/call_observer.h"): "a forwarded command learns that its call is over",
     ("src/group/forward.c", "server/call.h"): "a forwarded command answers the call it was made for",
+    ("src/group/forward.c", "cmds_call_trace"): "a forwarded command goes on in the trace of its call",
     ("src/tool/bench", "base/histogram.h"): "plain values: bench measures by the buckets of the library",
     ("src/tool/chaos.c", "chaos/chaos.h"): "no part of the library: the proxy is for the tool",
     ("src/tool/chaos_options.c", "chaos/chaos.h"): "the same",

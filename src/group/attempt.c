@@ -16,6 +16,7 @@
 #include "client/count.h"
 #include "client/finish.h"
 #include "group/ref.h"
+#include "group/room.h"
 #include "group/send.h"
 
 #define ATTEMPT_BIT(state) (1u << CMDI_ATTEMPT_##state)

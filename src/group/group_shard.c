@@ -18,6 +18,7 @@
 #include "group/health.h"
 #include "group/ref.h"
 #include "group/resend.h"
+#include "group/room.h"
 #include "group/send.h"
 #include "group/wait.h"
 
@@ -147,22 +148,6 @@ static void group_shard_tell_room(struct cmdi_group_shard *group_shard)
     }
     if (group->options.on_writable != NULL) {
         group->options.on_writable(group->options.context);
-    }
-}
-
-/* Might what was refused have been refused for want of memory? */
-static bool group_shard_memory_is_short(const struct cmdi_group_shard *group_shard)
-{
-    const struct cmdi_client_shard *client_shard = &group_shard->client_shard;
-    return !cmdi_account_allows(&client_shard->shard->buffers.account,
-            cmdi_client_config_memory_max(client_shard->config));
-}
-
-void cmdi_group_shard_want_room(struct cmdi_group_shard *group_shard)
-{
-    group_shard->client_shard.wants_room = true;
-    if (!group_shard->closing && group_shard_memory_is_short(group_shard)) {
-        cmdi_shard_refused(group_shard->client_shard.shard, &group_shard->memory_work);
     }
 }
 

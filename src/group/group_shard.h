@@ -68,11 +68,6 @@ void cmdi_group_shard_free(struct cmdi_group_shard *group_shard);
 bool cmdi_group_wants_turns(struct cmds_group *group);
 /** The client's state has changed: counts it anew, here and in the group. Thread: its shard. */
 void cmdi_group_shard_recount(struct cmdi_group_shard *group_shard, struct cmdi_client *client);
-/**
- * Somebody was refused here, or waits: looks again once there may be room. If it is memory that others
- * hold, no connection of the group would tell. Thread: its shard.
- */
-void cmdi_group_shard_want_room(struct cmdi_group_shard *group_shard);
 
 static inline struct cmdi_group_shard *cmdi_group_shard_of(const struct cmdi_client *client)
 {

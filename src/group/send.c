@@ -15,6 +15,7 @@
 #include "client/send.h"
 #include "group/health.h"
 #include "group/ref.h"
+#include "group/room.h"
 #include "ring/clock.h"
 
 /* --- Which client takes a command ------------------------------------------------------------- */
