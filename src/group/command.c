@@ -185,6 +185,9 @@ static __attribute__((noinline)) int group_send_traced(struct cmds_group *group,
         struct cmds_send_options *how, const struct cmdi_send_end *end)
 {
     struct cmdi_traced_send send;
+    if (cmdi_group_is_foreign(group)) {
+        return CMDS_E_FORKED; // Before any lock.
+    }
     cmdi_group_trace(group, how->trace, &message, &send);
     return group_send_taken(
             group, group_shard, message, how, send.is_sampled ? &send.span : NULL, end);

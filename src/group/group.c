@@ -261,6 +261,9 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
     if (out == NULL || runtime == NULL || options == NULL) {
         return cmdi_fail(error, -EINVAL, "open: group, runtime or options is NULL");
     }
+    if (cmdi_runtime_is_foreign(runtime)) { // Before any lock.
+        return cmdi_fail(error, CMDS_E_FORKED, "%s", cmds_error_text(CMDS_E_FORKED));
+    }
     int code = cmdi_group_options_take(&mine, options, runtime->shard_count, error);
     if (code < 0) {
         return code;
@@ -281,9 +284,7 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
     if (code == 0) {
         cmdi_group_hold(group); // From here on a callback, or the end of the runtime, may close it.
         code = cmdi_runtime_add(runtime, &group->service);
-        code = code == CMDS_E_FORKED ? cmdi_fail(error, code, "%s", cmds_error_text(code))
-               : code < 0            ? cmdi_fail(error, code, "the runtime is stopping")
-                                     : 0;
+        code = code < 0 ? cmdi_fail(error, code, "the runtime is stopping") : 0;
     }
     if (code < 0) {
         group_free_parts(group);

@@ -20,6 +20,7 @@
 #include "ring/output.h"
 #include "ring/thread.h"
 #include "shard/drive.h"
+#include "shard/sinks.h"
 #include "shard/spans.h"
 
 enum {
@@ -293,6 +294,7 @@ static int runtime_make_spans(struct cmds_runtime *runtime,
 static void runtime_in_child(void)
 {
     (void)cmdi_shard_set_current(NULL);
+    cmdi_sinks_in_child();
 }
 
 /* `mine`: taken and checked. */

@@ -37,6 +37,11 @@ static pthread_mutex_t sink_lock = PTHREAD_MUTEX_INITIALIZER;
 // Lines, since the last one that was written. Under the lock.
 static unsigned long long sink_dropped;
 
+void cmdi_sinks_in_child(void)
+{
+    (void)pthread_mutex_init(&sink_lock, NULL); // Cannot fail with default attributes on Linux.
+}
+
 static bool sink_wants(const void *context, uint32_t level)
 {
     const enum cmds_log_level *least = context;

@@ -303,7 +303,7 @@ void cmds_metric_record(struct cmds_runtime *runtime, uint32_t id, uint64_t numb
     uint32_t place = own_place(runtime);
     if (place + 1 < own->places) {
         own_record(metric, place, number);
-    } else {
+    } else if (!cmdi_runtime_is_foreign(runtime)) { // In a child nobody gives the lock back.
         pthread_mutex_lock(&own->shared);
         own_record(metric, place, number);
         pthread_mutex_unlock(&own->shared);
