@@ -3,6 +3,7 @@
 #include "server/listen.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "net/address.h"
@@ -70,4 +71,19 @@ int cmdi_listen(struct cmds_server *server, struct cmds_error *error)
         code = listen_one(server, &at, error);
     }
     return code;
+}
+
+int cmds_server_address(const struct cmds_server *server, uint32_t index, char *text, size_t size)
+{
+    char full[CMDI_ADDRESS_TEXT_MAX];
+    uint32_t step = server->core->options.reuse_port ? server->runtime->shard_count : 1;
+    if (index >= server->acceptor_count / step) {
+        return -ENOENT;
+    }
+    cmdi_address_text(&server->acceptors[index * step].listener.address, full, sizeof(full));
+    if (strlen(full) >= size) {
+        return -ENOBUFS;
+    }
+    memcpy(text, full, strlen(full) + 1);
+    return 0;
 }

@@ -390,21 +390,6 @@ void cmds_server_close(struct cmds_server *server)
 
 /* --- Small things ----------------------------------------------------------------------------- */
 
-int cmds_server_address(const struct cmds_server *server, uint32_t index, char *text, size_t size)
-{
-    char full[CMDI_ADDRESS_TEXT_MAX];
-    uint32_t step = server->core->options.reuse_port ? server->runtime->shard_count : 1;
-    if (index >= server->acceptor_count / step) {
-        return -ENOENT;
-    }
-    cmdi_address_text(&server->acceptors[index * step].listener.address, full, sizeof(full));
-    if (strlen(full) >= size) {
-        return -ENOBUFS;
-    }
-    memcpy(text, full, strlen(full) + 1);
-    return 0;
-}
-
 uint32_t cmds_server_connection_count(const struct cmds_server *server)
 {
     return atomic_load(&server->connection_count);
