@@ -173,7 +173,6 @@ static int group_fill(struct cmds_group *group, const struct cmds_group_options 
         }
         group->shards[group->shard_count] = group_shard;
     }
-    cmdi_group_begin_count(group);
     atomic_store(&group->refs, shard_count);
     atomic_store(&group->handles, 2); // The opener's, and the runtime's.
     atomic_store(&group->connecting_count, options->client_count);
@@ -282,6 +281,7 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
         code = group_make_pickers(group, error);
     }
     if (code == 0) {
+        cmdi_group_begin_count(group); // Pickers count as well: from here on anybody may read them.
         cmdi_group_hold(group); // From here on a callback, or the end of the runtime, may close it.
         code = cmdi_runtime_add(runtime, &group->service);
         code = code < 0 ? cmdi_fail(error, code, "the runtime is stopping") : 0;
