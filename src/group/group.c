@@ -422,6 +422,8 @@ static void group_on_end(struct cmdi_shard *shard, struct cmdi_mail *mail)
     CMDI_ASSERT(atomic_load(&group->refs) >= CMDI_GROUP_NOBODY);
     if (group->end_round == 0) {
         (void)cmdi_group_move(group, CMDI_GROUP_CLOSED);
+        pthread_mutex_lock(&group->runtime->lock); // Whoever lists its options has done so.
+        pthread_mutex_unlock(&group->runtime->lock);
         group_free_pickers(group); // Before on_closed, after which the strategy may go.
         group_tell_closers(group);
     }

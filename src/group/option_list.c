@@ -32,6 +32,9 @@ void cmdi_group_list_options(const struct cmdi_service *service, struct cmdi_opt
 {
     const struct cmds_group *group = CMDI_CONTAINER(service, struct cmds_group, service);
     const struct cmds_group_options *options = &group->options;
+    if (atomic_load(&group->state) == CMDI_GROUP_CLOSED) {
+        return; // What it was given may be gone.
+    }
     list->option.object = "group";
     list->option.owner = group->scope != NULL ? group->scope->name : "";
     cmdi_option_list_text(list, "codec", options->codec->name);

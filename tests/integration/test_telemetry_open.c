@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Groups that open and close while somebody reads all counters. What may go wrong: a reader finds a group
- * that is half made, or one that is half gone.
+ * that is half made, or one that is half gone, or what the program has freed by then.
  */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmdstream/client.h>
+#include <cmdstream/inspect.h>
 #include <cmdstream/telemetry.h>
 
 #include "support/world.h"
@@ -57,6 +59,49 @@ static void test_open_is_read_when_it_is_whole(void)
     struct cmdi_scope *scope = cmdi_scope_find(world.runtime, CMDI_SCOPE_CLIENT, "half made");
     CU_ASSERT_FALSE(cmdi_list_empty(&scope->tallies));
     cmds_group_close(group, NULL, NULL);
+    world_stop(&world);
+}
+
+/* --- What was given to it --------------------------------------------------------------------- */
+
+struct closing {
+    struct cmds_runtime *runtime;
+    uint32_t listed; // Groups, once their end was told.
+    _Atomic uint32_t over;
+};
+
+static void on_option(void *context, const struct cmds_listed_option *option)
+{
+    struct closing *closing = context;
+    closing->listed += strcmp(option->object, "group") == 0;
+}
+
+/* From here on the codec, the strategy and the protocol are the program's again. */
+static void on_closed_list(void *context)
+{
+    struct closing *closing = context;
+    CU_ASSERT_EQUAL(cmds_runtime_options_list(closing->runtime, on_option, closing), 0);
+    atomic_store(&closing->over, 1);
+}
+
+static void test_open_is_not_listed_when_it_has_closed(void)
+{
+    struct world world;
+    struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
+    struct cmds_group *group = NULL;
+    world_init(&world);
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    struct closing closing = {.runtime = world.runtime};
+    options.connect = world.address;
+    CU_ASSERT_FATAL(cmds_group_open(&group, world.runtime, &options, NULL) == 0);
+    CU_ASSERT_EQUAL(cmds_runtime_options_list(world.runtime, on_option, &closing), 0);
+    CU_ASSERT(closing.listed > 0);
+    closing.listed = 0;
+
+    cmds_group_close(group, on_closed_list, &closing);
+
+    WORLD_UNTIL(&world, atomic_load(&closing.over) != 0);
+    CU_ASSERT_EQUAL(closing.listed, 0);
     world_stop(&world);
 }
 
@@ -116,6 +161,7 @@ static void test_open_and_close_while_others_read(void)
 
 CU_TestInfo test_telemetry_open[] = {
         {"a group is read when it is whole", test_open_is_read_when_it_is_whole},
+        {"a group is not listed when it has closed", test_open_is_not_listed_when_it_has_closed},
         {"open and close while others read", test_open_and_close_while_others_read},
         CU_TEST_INFO_NULL,
 };
