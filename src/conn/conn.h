@@ -422,7 +422,8 @@ bool cmdi_conn_is_behind(const struct cmdi_conn *conn);
  * Has everything been run that had come when this was first asked? *mark is 0 then; it is the
  * caller's, and 0 again afterwards. However much comes meanwhile, the answer becomes true; of one that is
  * CLOSING it is; and for what cannot be run for want of memory, or as it is paused, nobody waits, since
- * that may last for long.
+ * that may last for long. Nor for what cannot be received as the shard's buffers are with others, while
+ * one of these waits for memory.
  */
 bool cmdi_conn_has_run(struct cmdi_conn *conn, uint64_t *mark);
 /** Bytes were received that are in no buffer of the shard's (a harness, a security layer); copied. */

@@ -142,10 +142,20 @@ bool cmdi_conn_has_ping(struct cmdi_conn *conn)
            conn->transport->has_ping != NULL && conn->transport->has_ping(conn);
 }
 
+/*
+ * It is received when others let go of the shard's buffers, or run when it has memory: where it has to
+ * come from those who wait for memory themselves, nobody knows when.
+ */
+static bool conn_waits_for_memory(const struct cmdi_conn *conn)
+{
+    return conn->lacks_input ||
+           (conn->input == CMDI_INPUT_STARVED && !cmdi_list_empty(&conn->shard->lacking));
+}
+
 bool cmdi_conn_has_run(struct cmdi_conn *conn, uint64_t *mark)
 {
     bool is_over = conn->state >= CMDI_CONN_CLOSING; // It runs nothing more.
-    if (is_over || conn->lacks_input || conn->paused || !cmdi_conn_is_behind(conn)) {
+    if (is_over || conn->paused || conn_waits_for_memory(conn) || !cmdi_conn_is_behind(conn)) {
         *mark = 0;
         return true;
     }

@@ -4,6 +4,7 @@
  * small here that they cut frames at every byte, and so few that receives keep running out of them.
  * A shard that sleeps although something can be done would sleep for ever: then a test hangs.
  */
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -215,6 +216,54 @@ static void test_conn_slices_few_bytes_leave_buffers_free(void)
     wire_shard_free(shard);
 }
 
+/*
+ * One holds the shard's only buffer and waits for memory: what the other's peer has sent is not to be
+ * waited for until it has some, but it is when the buffer is on its way.
+ */
+static void test_conn_starved_one_waits_for_no_memory_of_others(void)
+{
+    static uint8_t cut[1024], data[PEER_WIRE_MAX];
+    size_t cut_size = (size_t)(peer_put_frame(cut, 1, 900) - cut);
+    size_t size = peer_mixed_frames(data, 8);
+    struct cmdi_shard *shard = wire_shard(64, 1, 1, false);
+    struct cmdi_account *account = &shard->buffers.account;
+    size_t most = account->size_max;
+    struct wire holder, starved;
+    uint64_t mark = 0;
+    cmdi_account_add(account, most);
+    shard->evictions = 1; // Who has it is on the way out, and takes its time.
+    wire_open(&holder, shard, cut, cut_size);
+    while (!holder.peer.conn.lacks_input) {
+        wire_turn(shard);
+    }
+    wire_open(&starved, shard, data, size);
+    while (starved.peer.conn.input != CMDI_INPUT_STARVED) {
+        wire_turn(shard);
+    }
+    while (starved.peer.conn.transport->unread(&starved.peer.conn) < size) {
+        (void)sched_yield(); // Its writer is under way.
+    }
+
+    CU_ASSERT_EQUAL(cmdi_ring_buffers_free(shard->ring), 0);
+    CU_ASSERT_TRUE(cmdi_conn_has_run(&starved.peer.conn, &mark));
+    CU_ASSERT_EQUAL(mark, 0);
+
+    cmdi_account_sub(account, most);
+    shard->evictions = 0;
+    cmdi_conn_relieve(shard);
+    CU_ASSERT_EQUAL(holder.peer.conn.lacks, 0);
+    CU_ASSERT_FALSE(cmdi_conn_has_run(&starved.peer.conn, &mark));
+    while (holder.peer.eofs == 0 || starved.peer.eofs == 0) {
+        wire_turn(shard);
+    }
+    CU_ASSERT_TRUE(cmdi_conn_has_run(&starved.peer.conn, &mark));
+    CU_ASSERT_EQUAL(holder.peer.frames, 1);
+    CU_ASSERT_EQUAL(starved.peer.frames, 8);
+    wire_close(&holder);
+    wire_close(&starved);
+    wire_shard_free(shard);
+}
+
 CU_TestInfo test_conn_slices[] = {
         {"slices survive every cut", test_conn_slices_survive_every_cut},
         {"flood is bounded", test_conn_flood_is_bounded},
@@ -223,6 +272,8 @@ CU_TestInfo test_conn_slices[] = {
         {"paused one stops to receive", test_conn_paused_one_stops_to_receive},
         {"lingers over a ring", test_conn_lingers_over_a_ring},
         {"few bytes leave buffers free", test_conn_slices_few_bytes_leave_buffers_free},
+        {"starved one waits for no memory of others",
+                test_conn_starved_one_waits_for_no_memory_of_others},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("conn_slices", test_conn_slices)
