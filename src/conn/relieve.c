@@ -7,8 +7,8 @@
  * shard->lacking. At the end of each turn the shard checks: a connection whose request fits now
  * continues, first come first served; else the connection that holds most is closed, one at a time,
  * and its memory is waited for. So a connection that holds little is never closed for one that holds
- * much. The reserve of the account keeps small leases going
- * meanwhile.
+ * much, unless it has a receive buffer that the other one needs to become open. The reserve of the
+ * account keeps small leases going meanwhile.
  */
 #include "conn/parts.h"
 
@@ -52,11 +52,44 @@ static struct cmdi_conn *relieve_find(struct cmdi_shard *shard, size_t *most)
     return victim;
 }
 
+/*
+ * A connection that is not open yet gives nothing back: it is opened again, and its queues wait for that.
+ * Where receive buffers are lacking, which it needs to become open, and a connection that has some waits
+ * for memory, each would wait for the other for ever. Returns: who has them; NULL: nobody.
+ */
+static struct cmdi_conn *relieve_find_holder(
+        const struct cmdi_shard *shard, const struct cmdi_conn *victim)
+{
+    if (victim->state >= CMDI_CONN_OPEN || cmdi_list_empty(&shard->receive.starved)) {
+        return NULL;
+    }
+    for (struct cmdi_list *node = shard->lacking.next; node != &shard->lacking; node = node->next) {
+        struct cmdi_conn *conn = CMDI_CONTAINER(node, struct cmdi_conn, lacking);
+        if (conn->slices.count > 0) {
+            return conn;
+        }
+    }
+    return NULL;
+}
+
+/* It waits for memory in vain. */
+static void relieve_give_up(struct cmdi_shard *shard, struct cmdi_conn *conn, const char *why)
+{
+    CMDI_COUNT(conn->counters, out_of_memory, 1);
+    cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for %zu bytes, and %s", conn->lacks, why);
+    // One of them may have sufficed.
+    shard->relieve_after_ms = shard->now_ms + RELIEVE_AGAIN_MS;
+}
+
 static void relieve_evict(struct cmdi_shard *shard)
 {
     size_t held = CMDI_ACCOUNT_SMALL; // A connection that holds less is not the cause.
     struct cmdi_conn *victim = relieve_find(shard, &held);
-    if (victim != NULL) {
+    struct cmdi_conn *holder = victim != NULL ? relieve_find_holder(shard, victim) : NULL;
+    if (holder != NULL) {
+        relieve_give_up(
+                shard, holder, "who holds most of it lacks the receive buffer that this one has");
+    } else if (victim != NULL) {
         victim->evicted = true;
         shard->evictions++;
         CMDI_COUNT(victim->counters, memory_evictions, 1);
@@ -66,11 +99,7 @@ static void relieve_evict(struct cmdi_shard *shard)
                 held);
     } else if (!cmdi_list_empty(&shard->lacking)) {
         struct cmdi_conn *first = CMDI_CONTAINER(shard->lacking.next, struct cmdi_conn, lacking);
-        CMDI_COUNT(first->counters, out_of_memory, 1);
-        cmdi_conn_fail(first, CMDS_E_MEMORY_LIMIT,
-                "no memory for %zu bytes, and no connection holds much of it", first->lacks);
-        // One of them may have sufficed.
-        shard->relieve_after_ms = shard->now_ms + RELIEVE_AGAIN_MS;
+        relieve_give_up(shard, first, "no connection holds much of it");
     } else {
         shard->relieve_none_ms = shard->now_ms;
     }

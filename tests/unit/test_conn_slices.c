@@ -264,6 +264,65 @@ static void test_conn_starved_one_waits_for_no_memory_of_others(void)
     wire_shard_free(shard);
 }
 
+static size_t held_by_queues(const struct cmdi_conn *conn)
+{
+    (void)conn;
+    return (size_t)256 * 1024;
+}
+
+/*
+ * One has the shard's only buffer and waits for memory. That is with the queues of one that cannot become
+ * open without a buffer: to close this one gives nothing back, and each would wait for the other.
+ */
+static void test_conn_who_has_the_buffer_pays_for_who_opens(void)
+{
+    static const uint8_t info[] = {4, 'c', 'a', 'l', 'c'};
+    static const struct cmdi_conn_ops ops = {
+            .on_frame = peer_on_frame,
+            .on_ping = peer_on_ping,
+            .on_server_info = peer_on_server_info,
+            .on_closing = peer_on_closing,
+            .on_closed = wire_on_closed,
+            .held = held_by_queues,
+    };
+    static uint8_t cut[1024];
+    size_t cut_size = (size_t)(peer_put_frame(cut, 1, 900) - cut);
+    struct cmdi_shard *shard = wire_shard(64, 1, 1, false);
+    size_t most = shard->buffers.account.size_max;
+    struct wire holder, opening = {.peer = {.shard = shard, .limits = peer_limits}};
+    int fds[2];
+    cmdi_account_add(&shard->buffers.account, most);
+    shard->evictions = 1; // Nobody pays yet.
+    wire_open(&holder, shard, cut, cut_size);
+    while (!holder.peer.conn.lacks_input) {
+        wire_turn(shard);
+    }
+    CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    opening.fd = fds[1];
+    cmdi_conn_init(&opening.peer.conn, shard, &ops, &cmdi_transport_socket, &opening.peer.limits,
+            &opening.peer.counters);
+    CU_ASSERT_EQUAL_FATAL(cmdi_conn_open(&opening.peer.conn, fds[0], NULL), 1);
+    CU_ASSERT_EQUAL(send(fds[1], info, sizeof(info), MSG_NOSIGNAL), sizeof(info));
+    cmdi_conn_start(&opening.peer.conn);
+    while (opening.peer.conn.input != CMDI_INPUT_STARVED) {
+        wire_turn(shard);
+    }
+
+    shard->evictions = 0;
+    cmdi_conn_relieve(shard);
+    CU_ASSERT_EQUAL(holder.peer.conn.error_code, CMDS_E_MEMORY_LIMIT);
+    CU_ASSERT_EQUAL(opening.peer.closings, 0);
+    cmdi_account_sub(&shard->buffers.account, most);
+    while (opening.peer.conn.state < CMDI_CONN_OPEN) {
+        wire_turn(shard);
+    }
+    CU_ASSERT_EQUAL(opening.peer.conn.state, CMDI_CONN_OPEN);
+    CU_ASSERT_EQUAL(opening.peer.counters.memory_evictions, 0);
+    wire_close(&holder);
+    wire_close(&opening);
+    wire_shard_free(shard);
+}
+
 CU_TestInfo test_conn_slices[] = {
         {"slices survive every cut", test_conn_slices_survive_every_cut},
         {"flood is bounded", test_conn_flood_is_bounded},
@@ -274,6 +333,7 @@ CU_TestInfo test_conn_slices[] = {
         {"few bytes leave buffers free", test_conn_slices_few_bytes_leave_buffers_free},
         {"starved one waits for no memory of others",
                 test_conn_starved_one_waits_for_no_memory_of_others},
+        {"who has the buffer pays for who opens", test_conn_who_has_the_buffer_pays_for_who_opens},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("conn_slices", test_conn_slices)
