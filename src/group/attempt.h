@@ -68,10 +68,10 @@ void cmdi_attempt_free_body(struct cmdi_attempt *attempt);
 int cmdi_attempt_begin_later(
         struct cmdi_attempt *attempt, const struct cmdi_command *command, int code);
 
-/** Thread: any. */
+/** `begun_ns`: as of a command; the clock of the shard that makes it. Thread: any. */
 static inline void cmdi_attempt_init(struct cmdi_attempt *attempt,
         const struct cmdi_attempt_ops *ops, struct cmdi_group_shard *group_shard,
-        uint64_t deadline_ms)
+        uint64_t deadline_ms, uint64_t begun_ns)
 {
     attempt->group_shard = group_shard;
     attempt->ops = ops;
@@ -81,7 +81,7 @@ static inline void cmdi_attempt_init(struct cmdi_attempt *attempt,
     attempt->track = NULL;
     attempt->extra = NULL;
     attempt->is_borrowed = false;
-    attempt->begun_ns = group_shard->client_shard.shard->clock_ns;
+    attempt->begun_ns = begun_ns;
     attempt->body = NULL;
     cmdi_list_init(&attempt->link);
     cmdi_timer_init(&attempt->timer, cmdi_attempt_on_timer);

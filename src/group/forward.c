@@ -139,7 +139,8 @@ static int forward_here(struct cmdi_group_shard *group_shard, struct cmdi_comman
     if (forward == NULL) {
         return cmdi_pool_lack(&group_shard->forward_pool);
     }
-    cmdi_attempt_init(&forward->attempt, &forward_attempt_ops, group_shard, command->deadline_ms);
+    cmdi_attempt_init(&forward->attempt, &forward_attempt_ops, group_shard, command->deadline_ms,
+            group_shard->client_shard.shard->clock_ns);
     forward->attempt.track = track;
     forward->call = call; // It is charged for a body that waits.
     int code = cmdi_attempt_begin(&forward->attempt, command);
@@ -388,7 +389,8 @@ static int forward_there(struct cmdi_group_shard *group_shard, const struct cmdi
         return -ENOMEM;
     }
     struct cmdi_forward *forward = &courier->forward;
-    cmdi_attempt_init(&forward->attempt, &courier_attempt_ops, group_shard, command->deadline_ms);
+    cmdi_attempt_init(&forward->attempt, &courier_attempt_ops, group_shard, command->deadline_ms,
+            cmdi_call_shard(call)->clock_ns);
     forward->attempt.track = track;
     int code = cmdi_attempt_keep(&forward->attempt, command);
     if (code < 0) {

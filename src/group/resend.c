@@ -258,12 +258,12 @@ static void resend_here(struct cmdi_resend *resend, struct cmdi_group_shard *her
 {
     struct cmdi_attempt *attempt = &resend->attempt;
     resend_hold(resend, here);
-    cmdi_attempt_init(attempt, &resend_attempt_ops, here, resend->deadline_ms);
+    cmdi_attempt_init(
+            attempt, &resend_attempt_ops, here, resend->deadline_ms, CMDI_BEGUN_ELSEWHERE);
     attempt->type = resend->type;
     attempt->body = resend->body;
     attempt->body_size = resend->body_size;
     attempt->is_borrowed = true;
-    attempt->begun_ns = CMDI_BEGUN_ELSEWHERE;
     attempt->extra = resend->extra;
     if (resend->extra != NULL) {
         resend->extra->on_forget = resend_on_forget;
