@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,31 +15,12 @@
 
 enum {
     MANY = 10000,
-    SPARE_FDS = 200, // Of the test itself, and both ends of a connection are in this process.
     LISTS = 20,
     PER_TURN = 128, // As inspect.h says.
     SHARDS = 2,
     JOBS = 16,
     ITEMS = 20,
 };
-
-/* Raises the limit of open files as far as it goes. Returns: how many connections fit. */
-static uint32_t many_connections(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
-        return 0;
-    }
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit); // As far as it goes: looked at below.
-    (void)getrlimit(RLIMIT_NOFILE, &limit);
-    uint64_t fit = limit.rlim_cur > SPARE_FDS ? (limit.rlim_cur - SPARE_FDS) / 2 : 0;
-    if (fit < MANY) {
-        printf("***** only %llu connections instead of %d: ulimit -n *****\n",
-                (unsigned long long)fit, MANY);
-    }
-    return fit < MANY ? (uint32_t)fit : MANY;
-}
 
 struct load {
     struct world *world;
@@ -84,7 +64,7 @@ static void list_all(const struct world *world, struct cmds_listed_connection *l
 
 static void test_inspect_lists_ten_thousand_while_the_shards_work(void)
 {
-    uint32_t count = many_connections();
+    uint32_t count = world_fit_connections(MANY);
     struct world world;
     struct load load = {.world = &world};
     pthread_t thread;

@@ -3,36 +3,16 @@
  * What may go wrong with very many connections at once: descriptors, slots, buffers and timers that
  * run out, an accept that is lost in a burst, shards that are loaded unevenly.
  */
-#include <sys/resource.h>
 
 #include "support/world.h"
 
 enum {
     MANY = 5000,
-    SPARE_FDS = 200, // Of the test itself, and both ends of a connection are in this process.
 };
-
-/* Raises the limit of open files as far as it goes. Returns: how many connections fit. */
-static uint32_t many_connections(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
-        return 0;
-    }
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit); // As far as it goes: looked at below.
-    (void)getrlimit(RLIMIT_NOFILE, &limit);
-    uint64_t fit = limit.rlim_cur > SPARE_FDS ? (limit.rlim_cur - SPARE_FDS) / 2 : 0;
-    if (fit < MANY) {
-        printf("***** only %llu connections instead of %d: ulimit -n *****\n",
-                (unsigned long long)fit, MANY);
-    }
-    return fit < MANY ? (uint32_t)fit : MANY;
-}
 
 static void test_many_connections_each_are_served(void)
 {
-    uint32_t count = many_connections();
+    uint32_t count = world_fit_connections(MANY);
     struct world world;
     world_init(&world);
     CU_ASSERT_FATAL(world_start(&world) == 0);

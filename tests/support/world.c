@@ -6,6 +6,7 @@
 #include "support/world.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 
 static const struct cmds_type *const world_commands[] = {&echo_type, &run_type, &pool_type};
 static const struct cmds_type *const world_results[] = {&echoed_type, &item_type, &note_type};
@@ -206,4 +207,24 @@ int64_t world_read_item(struct raw *raw, uint64_t *sequence, bool *last)
     *last = item != NULL && item->last;
     free(item);
     return index;
+}
+
+uint32_t world_fit_connections(uint32_t wanted)
+{
+    enum {
+        SPARE_FDS = 200, // Of the test itself.
+    };
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        return 0;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); // As far as it goes: looked at below.
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    uint64_t fit = limit.rlim_cur > SPARE_FDS ? (limit.rlim_cur - SPARE_FDS) / 2 : 0;
+    if (fit < wanted) {
+        printf("***** only %llu connections instead of %u: ulimit -n *****\n",
+                (unsigned long long)fit, wanted);
+    }
+    return fit < wanted ? (uint32_t)fit : wanted;
 }

@@ -122,6 +122,12 @@ int world_send_item(struct cmds_call *call, int64_t index, bool last);
 /** The index of the item that the next frame is, INT64_MIN if it is none; its sequence and last. */
 int64_t world_read_item(struct raw *raw, uint64_t *sequence, bool *last);
 
+/**
+ * Raises the limit of open files as far as it goes. Returns: how many connections fit, of which both ends
+ * are in this process; at most `wanted`, and says so if it is less.
+ */
+uint32_t world_fit_connections(uint32_t wanted);
+
 /** Waits for `condition`; a hang fails the test. */
 #define WORLD_UNTIL(world, condition)                                                              \
     do {                                                                                           \
