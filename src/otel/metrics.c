@@ -10,11 +10,11 @@
 
 #include "base/assert.h"
 
-enum { // ExportMetricsServiceRequest, ResourceMetrics, ScopeMetrics
-    REQUEST_RESOURCE_METRICS = 1,
-    RESOURCE_METRICS_RESOURCE = 1,
-    RESOURCE_METRICS_SCOPES = 2,
-    SCOPE_METRICS_SCOPE = 1,
+enum { // ExportMetricsServiceRequest, ExportTraceServiceRequest, and what they hold.
+    REQUEST_RESOURCES = 1,
+    RESOURCES_RESOURCE = 1,
+    RESOURCES_SCOPES = 2,
+    SCOPES_SCOPE = 1,
     SCOPE_METRICS_METRICS = 2,
     SCOPE_NAME = 1,
     SCOPE_VERSION = 2,
@@ -102,12 +102,17 @@ void cmdi_otlp_integer(struct cmdi_proto *proto, uint32_t field, const char *key
     cmdi_proto_wrap(proto, field, mark);
 }
 
-void cmdi_otlp_scope(struct cmdi_proto *proto, uint32_t field)
+void cmdi_otlp_envelope(struct cmdi_proto *proto, struct cmds_bytes resource, size_t mark)
 {
-    size_t mark = cmdi_proto_mark(proto);
+    size_t scope_mark = cmdi_proto_mark(proto);
     cmdi_proto_text(proto, SCOPE_VERSION, cmds_version());
     cmdi_proto_text(proto, SCOPE_NAME, "cmdstream");
-    cmdi_proto_wrap(proto, field, mark);
+    cmdi_proto_wrap(proto, SCOPES_SCOPE, scope_mark);
+    cmdi_proto_wrap(proto, RESOURCES_SCOPES, mark);
+    size_t resource_mark = cmdi_proto_mark(proto);
+    cmdi_proto_raw(proto, resource);
+    cmdi_proto_wrap(proto, RESOURCES_RESOURCE, resource_mark);
+    cmdi_proto_wrap(proto, REQUEST_RESOURCES, mark);
 }
 
 /* ---- Points ---------------------------------------------------------------------------------- */
@@ -330,12 +335,7 @@ int64_t cmdi_metrics_end(struct cmdi_metrics *metrics)
 {
     struct cmdi_proto *proto = metrics->proto;
     close_metric(metrics);
-    cmdi_otlp_scope(proto, SCOPE_METRICS_SCOPE);
-    cmdi_proto_wrap(proto, RESOURCE_METRICS_SCOPES, metrics->scope_mark);
-    size_t mark = cmdi_proto_mark(proto);
-    cmdi_proto_raw(proto, metrics->plan->resource);
-    cmdi_proto_wrap(proto, RESOURCE_METRICS_RESOURCE, mark);
-    cmdi_proto_wrap(proto, REQUEST_RESOURCE_METRICS, metrics->scope_mark);
+    cmdi_otlp_envelope(proto, metrics->plan->resource, metrics->scope_mark);
     if (metrics->deltas != NULL) {
         cmdi_deltas_next(metrics->deltas, metrics->now_ns);
     }

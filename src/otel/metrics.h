@@ -45,7 +45,10 @@ void cmdi_otlp_string(
         struct cmdi_proto *proto, uint32_t field, const char *key, struct cmds_string value);
 /** The same with an integer. */
 void cmdi_otlp_integer(struct cmdi_proto *proto, uint32_t field, const char *key, int64_t value);
-/** The InstrumentationScope of all that the library says, as a message in field `field`. */
-void cmdi_otlp_scope(struct cmdi_proto *proto, uint32_t field);
+/**
+ * In front of what an ExportMetricsServiceRequest or an ExportTraceServiceRequest has behind `mark`: scope,
+ * resource, and what holds them. The fields have the same numbers in both.
+ */
+void cmdi_otlp_envelope(struct cmdi_proto *proto, struct cmds_bytes resource, size_t mark);
 
 #endif

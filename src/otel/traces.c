@@ -12,11 +12,7 @@
 #include "base/assert.h"
 #include "otel/metrics.h"
 
-enum { // ExportTraceServiceRequest, ResourceSpans, ScopeSpans
-    REQUEST_RESOURCE_SPANS = 1,
-    RESOURCE_SPANS_RESOURCE = 1,
-    RESOURCE_SPANS_SCOPES = 2,
-    SCOPE_SPANS_SCOPE = 1,
+enum { // ScopeSpans
     SCOPE_SPANS_SPANS = 2,
 };
 enum { // Span
@@ -197,11 +193,6 @@ int cmdi_traces_write(struct cmdi_proto *proto, struct cmds_bytes resource,
     for (uint32_t i = count; i-- > 0;) {
         write_span(proto, &spans[i], realtime_ns);
     }
-    cmdi_otlp_scope(proto, SCOPE_SPANS_SCOPE);
-    cmdi_proto_wrap(proto, RESOURCE_SPANS_SCOPES, mark);
-    size_t resource_mark = cmdi_proto_mark(proto);
-    cmdi_proto_raw(proto, resource);
-    cmdi_proto_wrap(proto, RESOURCE_SPANS_RESOURCE, resource_mark);
-    cmdi_proto_wrap(proto, REQUEST_RESOURCE_SPANS, mark);
+    cmdi_otlp_envelope(proto, resource, mark);
     return proto->error;
 }
