@@ -63,7 +63,8 @@ CMDS_API void cmds_result_free(struct cmds_result *result);
 
 typedef void (*cmds_result_fn)(void *context, const struct cmds_result *result);
 typedef int (*cmds_result_each_fn)(void *context, const struct cmds_result *result);
-typedef void (*cmds_forward_fn)(struct cmds_call *call, const struct cmds_result *result);
+typedef void (*cmds_forward_fn)(
+        struct cmds_call *call, void *context, const struct cmds_result *result);
 
 /* --- Group: asynchronous ---------------------------------------------------------------------- */
 
@@ -314,21 +315,31 @@ CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmd
         const struct cmds_send_options *how, cmds_result_fn on_result, void *context);
 /**
  * The same for the sake of a call: keeps the call until the last result, prefers this shard's
- * connections, waits while the window is full or no connection is up, for deadline_ms of the group or
- * what is left of the call's own, whichever is less, and ends when the call is cancelled. The context of
- * the call's trace goes with it, see trace.h.
+ * connections, waits while the window is full or no connection is up, for what `how` or the group says,
+ * or what is left of the call's own deadline, whichever is less, and ends when the call is cancelled. The
+ * context of the call's trace goes with it, or that of `how`, see trace.h.
  *
+ * A call may have any number of them, to one group or to several. Each has its own `context`, and its
+ * results come on the call's shard, whichever connection brought them, one at a time with all else that
+ * happens to the call there: a fan-in needs no lock. Those of commands that cmds_group_send() sent come on
+ * the shard of their connection, which may be another one.
+ *
+ * `how` has deadline, sticky key, trace and data; NULL: the group's. It has no ticket, since a forward ends
+ * with its call, and is never sent again.
+ *
+ * Owner:   borrows `command` and `how`; keeps `context` until the result with `last`.
  * Thread:  the call's shard.
- * Returns: 0, and on_result will run on the call's shard, the last time with `last`; CMDS_E_GONE:
- *          the call is cancelled; CMDS_E_FINISHED: it has had its last result; CMDS_E_CLOSED,
- *          CMDS_E_NOT_CONNECTED, CMDS_E_WRONG_TYPE (also for a one-way command), CMDS_E_LIMIT,
- *          -ENOBUFS: it would have to wait, and memory_size_max has no room for that; -ENOMEM;
- *          CMDS_E_NOT_ALLOWED (one that waits for room when the breakers of all endpoints of its shard
- *          open ends with it), and what a hook's before_send returned; -EXDEV off the call's shard;
- *          -EINVAL: one of the pointers is NULL.
+ * Returns: 0, and on_result will run on the call's shard, the last time with `last`, never inside this
+ *          call; CMDS_E_GONE: the call is cancelled; CMDS_E_FINISHED: it has had its last result;
+ *          CMDS_E_CLOSED, CMDS_E_NOT_CONNECTED, CMDS_E_WRONG_TYPE (also for a one-way command),
+ *          CMDS_E_LIMIT, -ENOBUFS: it would have to wait, and memory_size_max has no room for that;
+ *          -ENOMEM; CMDS_E_NOT_ALLOWED (one that waits for room when the breakers of all endpoints of its
+ *          shard open ends with it), and what a hook's before_send returned; -EXDEV off the call's shard;
+ *          -EINVAL: a pointer that may not be NULL is, or `how` has a ticket or CMDS_RESEND_ONCE.
  */
 CMDS_NODISCARD CMDS_API int cmds_group_forward(struct cmds_group *group,
-        struct cmds_message command, struct cmds_call *call, cmds_forward_fn on_result);
+        struct cmds_message command, const struct cmds_send_options *how, struct cmds_call *call,
+        cmds_forward_fn on_result, void *context);
 /** Is the command of this ticket still waited for? Thread: any. */
 CMDS_API bool cmds_group_has(struct cmds_group *group, struct cmds_ticket ticket);
 /**

@@ -137,7 +137,8 @@ static int attempt_send(struct cmdi_attempt *attempt, const struct cmdi_command 
     if (group_shard->up_count == 0) {
         return cmdi_group_shard_is_usable(group_shard) ? -ENOBUFS : CMDS_E_NOT_CONNECTED;
     }
-    int code = cmdi_group_shard_send(attempt->group_shard, command, 0, &attempt->client);
+    int code = cmdi_group_shard_send(
+            attempt->group_shard, command, attempt->sticky_key, &attempt->client);
     if (CMDI_LIKELY(code == 0)) {
         attempt->sequence = attempt->client->sequence;
         if (attempt->extra != NULL) {
@@ -249,7 +250,7 @@ int cmdi_attempt_move(struct cmdi_command *command)
         return CMDS_E_NOT_CONNECTED;
     }
     command->extra = NULL; // It is the old one's until the command is the new one's.
-    int code = cmdi_group_shard_send(attempt->group_shard, command, 0, &client);
+    int code = cmdi_group_shard_send(attempt->group_shard, command, attempt->sticky_key, &client);
     if (code == 0) {
         attempt->client = client;
         attempt->sequence = client->sequence;

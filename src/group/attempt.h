@@ -44,6 +44,7 @@ struct cmdi_attempt {
     enum cmdi_attempt_state state;
     uint64_t deadline_ms; // UINT64_MAX: none.
     uint64_t begun_ns;    // As of a command.
+    uint64_t sticky_key;  // For the dispatch strategy; 0 unless its maker says so.
 
     struct cmdi_client *client;
     uint64_t sequence;
@@ -82,6 +83,7 @@ static inline void cmdi_attempt_init(struct cmdi_attempt *attempt,
     attempt->extra = NULL;
     attempt->is_borrowed = false;
     attempt->begun_ns = begun_ns;
+    attempt->sticky_key = 0;
     attempt->body = NULL;
     cmdi_list_init(&attempt->link);
     cmdi_timer_init(&attempt->timer, cmdi_attempt_on_timer);
@@ -114,7 +116,7 @@ static inline int cmdi_attempt_begin(struct cmdi_attempt *attempt, struct cmdi_c
     command->context = attempt;
     /* Else the others go first; and while none is up it waits here, not behind one connection. */
     if (CMDI_LIKELY(cmdi_list_empty(&group_shard->waiting) && group_shard->up_count > 0)) {
-        code = cmdi_group_shard_send(group_shard, command, 0, &attempt->client);
+        code = cmdi_group_shard_send(group_shard, command, attempt->sticky_key, &attempt->client);
     }
     if (CMDI_UNLIKELY(code != 0)) {
         return cmdi_attempt_begin_later(attempt, command, code);

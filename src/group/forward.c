@@ -25,6 +25,7 @@
 #include <cmdstream/server.h>
 
 #include "base/assert.h"
+#include "base/options.h"
 #include "base/time.h"
 #include "client/pause.h"
 #include "client/result.h"
@@ -45,7 +46,19 @@ struct cmdi_forward {
     struct cmdi_attempt attempt;
     struct cmds_call *call; // A reference. The call's shard's.
     cmds_forward_fn on_result;
+    void *context;
     struct cmdi_call_observer observer; // In the call.
+};
+
+/* One that is asked for: by whom, and what the options say. On the stack. */
+struct forward_ask {
+    struct cmds_call *call;
+    cmds_forward_fn on_result;
+    void *context;
+    uint32_t deadline_ms; // Never 0.
+    uint64_t sticky_key;
+    void *data;
+    const struct cmds_trace *trace; // NULL: none goes with it.
 };
 
 struct courier {
@@ -80,14 +93,15 @@ static struct cmdi_forward *forward_of(struct cmdi_attempt *attempt)
     return CMDI_CONTAINER(attempt, struct cmdi_forward, attempt);
 }
 
-static void forward_bind(struct cmdi_forward *forward, struct cmds_call *call,
-        cmds_forward_fn on_result, void (*on_cancel)(struct cmdi_call_observer *observer))
+static void forward_bind(struct cmdi_forward *forward, const struct forward_ask *ask,
+        void (*on_cancel)(struct cmdi_call_observer *observer))
 {
-    forward->call = cmds_call_ref(call);
-    forward->on_result = on_result;
+    forward->call = cmds_call_ref(ask->call);
+    forward->on_result = ask->on_result;
+    forward->context = ask->context;
     forward->observer.fn = on_cancel;
     cmdi_list_init(&forward->observer.link);
-    cmdi_call_observe(call, &forward->observer);
+    cmdi_call_observe(ask->call, &forward->observer);
 }
 
 /* --- The call lives here as well -------------------------------------------------------------- */
@@ -98,14 +112,15 @@ static void forward_on_result(struct cmdi_attempt *attempt, const struct cmds_re
     struct cmdi_group_shard *group_shard = attempt->group_shard;
     struct cmds_call *call = forward->call;
     cmds_forward_fn on_result = forward->on_result;
+    void *context = forward->context;
     if (!result->last) {
-        on_result(call, result);
+        on_result(call, context, result);
         return;
     }
     cmdi_list_remove(&forward->observer.link);
     cmdi_attempt_fini(attempt);
     cmdi_pool_release(&group_shard->forward_pool, forward);
-    on_result(call, result);
+    on_result(call, context, result);
     cmds_call_unref(call);
     cmdi_group_shard_drop(group_shard); // Now: the result was in the group shard's memory.
 }
@@ -133,7 +148,7 @@ static void forward_on_cancel(struct cmdi_call_observer *observer)
 
 /* Each one holds the group shard: whichever way it ends, and be it in a later turn. */
 static int forward_here(struct cmdi_group_shard *group_shard, struct cmdi_command *command,
-        struct cmdi_track *track, struct cmds_call *call, cmds_forward_fn on_result)
+        struct cmdi_track *track, const struct forward_ask *ask)
 {
     struct cmdi_forward *forward = cmdi_pool_acquire(&group_shard->forward_pool);
     if (forward == NULL) {
@@ -142,7 +157,8 @@ static int forward_here(struct cmdi_group_shard *group_shard, struct cmdi_comman
     cmdi_attempt_init(&forward->attempt, &forward_attempt_ops, group_shard, command->deadline_ms,
             group_shard->client_shard.shard->clock_ns);
     forward->attempt.track = track;
-    forward->call = call; // It is charged for a body that waits.
+    forward->attempt.sticky_key = ask->sticky_key;
+    forward->call = ask->call; // It is charged for a body that waits.
     int code = cmdi_attempt_begin(&forward->attempt, command);
     if (CMDI_UNLIKELY(code < 0)) {
         cmdi_attempt_fini(&forward->attempt);
@@ -150,7 +166,7 @@ static int forward_here(struct cmdi_group_shard *group_shard, struct cmdi_comman
         return code;
     }
     group_shard->hold_count++;
-    forward_bind(forward, call, on_result, forward_on_cancel);
+    forward_bind(forward, ask, forward_on_cancel);
     return 0;
 }
 
@@ -207,7 +223,7 @@ static void courier_end_home(struct courier *courier, const struct cmds_result *
     CMDI_ASSERT(cmdi_shard_current() == courier->home);
     courier->home_over = true;
     cmdi_list_remove(&forward->observer.link);
-    forward->on_result(forward->call, result);
+    forward->on_result(forward->call, forward->context, result);
     cmds_call_unref(forward->call);
     courier_unref(courier);
 }
@@ -236,7 +252,7 @@ static void courier_on_result(struct cmdi_shard *shard, struct cmdi_mail *mail)
     } else if (result->last) {
         courier_end_home(courier, result);
     } else {
-        courier->forward.on_result(courier->forward.call, result);
+        courier->forward.on_result(courier->forward.call, courier->forward.context, result);
     }
     pthread_mutex_lock(&courier->lock);
     courier_arrived(courier, carried);
@@ -377,7 +393,7 @@ static void courier_on_cancel(struct cmdi_call_observer *observer)
 }
 
 static int forward_there(struct cmdi_group_shard *group_shard, const struct cmdi_command *command,
-        struct cmdi_track *track, struct cmds_call *call, cmds_forward_fn on_result)
+        struct cmdi_track *track, const struct forward_ask *ask)
 {
     struct cmdi_account *account = &group_shard->client_shard.shard->buffers.account;
     if (!cmdi_account_charge_shared(account, sizeof(struct courier))) {
@@ -390,8 +406,9 @@ static int forward_there(struct cmdi_group_shard *group_shard, const struct cmdi
     }
     struct cmdi_forward *forward = &courier->forward;
     cmdi_attempt_init(&forward->attempt, &courier_attempt_ops, group_shard, command->deadline_ms,
-            cmdi_call_shard(call)->clock_ns);
+            cmdi_call_shard(ask->call)->clock_ns);
     forward->attempt.track = track;
+    forward->attempt.sticky_key = ask->sticky_key;
     int code = cmdi_attempt_keep(&forward->attempt, command);
     if (code < 0) {
         cmdi_attempt_fini(&forward->attempt);
@@ -400,7 +417,7 @@ static int forward_there(struct cmdi_group_shard *group_shard, const struct cmdi
         return code;
     }
     (void)pthread_mutex_init(&courier->lock, NULL); // Cannot fail without attributes.
-    courier->home = cmdi_call_shard(call);
+    courier->home = cmdi_call_shard(ask->call);
     courier->home_alive = true;
     courier->go.fn = courier_on_go;
     courier->cancel.fn = courier_on_cancel_mail;
@@ -409,7 +426,7 @@ static int forward_there(struct cmdi_group_shard *group_shard, const struct cmdi
     atomic_store(&courier->refs, 2); // The group shard's side and the call's.
     cmdi_group_hold(group_shard->group);
     atomic_fetch_add(&group_shard->group->under_way, 1);
-    forward_bind(forward, call, on_result, courier_on_cancel);
+    forward_bind(forward, ask, courier_on_cancel);
     cmdi_shard_post(group_shard->client_shard.shard, &courier->go);
     return 0;
 }
@@ -442,25 +459,23 @@ static int forward_find_shard(
     return CMDS_E_NOT_CONNECTED;
 }
 
-/* The group's own, or what is left of the call's. */
-static uint64_t forward_deadline(
-        const struct cmds_group *group, const struct cmds_call *call, uint64_t now_ms)
+/* The asked one's, or what is left of the call's. */
+static uint64_t forward_deadline(const struct forward_ask *ask, uint64_t now_ms)
 {
-    uint32_t deadline_ms = group->options.deadline_ms;
-    uint64_t mine_ms = deadline_ms == CMDS_NEVER ? UINT64_MAX : now_ms + deadline_ms;
-    uint64_t call_ns = cmds_call_deadline_ns(call);
+    uint64_t mine_ms = ask->deadline_ms == CMDS_NEVER ? UINT64_MAX : now_ms + ask->deadline_ms;
+    uint64_t call_ns = cmds_call_deadline_ns(ask->call);
     uint64_t call_ms = call_ns == UINT64_MAX ? UINT64_MAX : cmdi_ns_to_ms(call_ns) + 1;
     return mine_ms < call_ms ? mine_ms : call_ms;
 }
 
 static int forward_measure(struct cmds_group *group, struct cmds_message message,
-        const struct cmds_call *call, struct cmdi_command *command)
+        const struct forward_ask *ask, struct cmdi_command *command)
 {
     int code = cmdi_group_measure(group, message, command);
     if (code == 0 && message.type->one_way != 0) {
         code = CMDS_E_WRONG_TYPE; // It has no result to answer the call with.
     }
-    command->deadline_ms = forward_deadline(group, call, cmdi_call_shard(call)->now_ms);
+    command->deadline_ms = forward_deadline(ask, cmdi_call_shard(ask->call)->now_ms);
     command->extra = NULL;
     command->is_moved = false;
     return code;
@@ -468,10 +483,10 @@ static int forward_measure(struct cmds_group *group, struct cmds_message message
 
 /* Breaker and hooks first, if there are any. `group_shard`: as cmdi_track_begin(). */
 static int forward_track(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmdi_command *command, const struct cmds_call *call, const struct cmds_span *span,
+        struct cmdi_command *command, const struct forward_ask *ask, const struct cmds_span *span,
         struct cmdi_track **track)
 {
-    uint64_t now_ms = cmdi_call_shard(call)->now_ms;
+    uint64_t now_ms = cmdi_call_shard(ask->call)->now_ms;
     uint32_t left_ms = CMDS_NEVER;
     if (CMDI_LIKELY(!group->tracker.is_used && span == NULL)) {
         return 0;
@@ -479,7 +494,7 @@ static int forward_track(struct cmds_group *group, struct cmdi_group_shard *grou
     if (command->deadline_ms - now_ms < CMDS_NEVER) {
         left_ms = command->deadline_ms > now_ms ? (uint32_t)(command->deadline_ms - now_ms) : 0;
     }
-    int code = cmdi_track_begin(group, group_shard, command, left_ms, NULL, span, track);
+    int code = cmdi_track_begin(group, group_shard, command, left_ms, ask->data, span, track);
     if (code < 0 && !group->tracker.is_used) {
         return 0; // There is no room for the span.
     }
@@ -500,16 +515,16 @@ static int forward_end_track(struct cmdi_track *track, const struct cmdi_command
 
 /* By another shard. The caller has entered the group. Returns: as cmds_group_forward. */
 static int forward_away(struct cmds_group *group, const struct cmdi_command *command,
-        struct cmdi_track *track, struct cmds_call *call, cmds_forward_fn on_result)
+        struct cmdi_track *track, const struct forward_ask *ask)
 {
     struct cmdi_group_shard *group_shard = NULL;
-    int code = forward_find_shard(group, cmdi_call_shard(call)->now_ms, &group_shard);
-    return code == 0 ? forward_there(group_shard, command, track, call, on_result) : code;
+    int code = forward_find_shard(group, cmdi_call_shard(ask->call)->now_ms, &group_shard);
+    return code == 0 ? forward_there(group_shard, command, track, ask) : code;
 }
 
 /* The caller has entered the group. */
-static int forward_elsewhere(struct cmds_group *group, struct cmds_message message,
-        struct cmds_call *call, cmds_forward_fn on_result)
+static int forward_elsewhere(
+        struct cmds_group *group, struct cmds_message message, const struct forward_ask *ask)
 {
     struct cmdi_command command;
     struct cmdi_traced_send send;
@@ -517,62 +532,59 @@ static int forward_elsewhere(struct cmds_group *group, struct cmds_message messa
         return CMDS_E_CLOSED;
     }
     send.is_sampled = false;
-    if (cmds_call_trace(call) != NULL) {
-        cmdi_group_trace(group, cmds_call_trace(call), &message, &send);
+    if (ask->trace != NULL) {
+        cmdi_group_trace(group, ask->trace, &message, &send);
     }
-    int code = forward_measure(group, message, call, &command);
+    int code = forward_measure(group, message, ask, &command);
     if (code < 0) {
         return code;
     }
     struct cmdi_track *track = NULL;
-    code = forward_track(group, NULL, &command, call, send.is_sampled ? &send.span : NULL, &track);
+    code = forward_track(group, NULL, &command, ask, send.is_sampled ? &send.span : NULL, &track);
     if (code < 0) {
         return code;
     }
-    code = forward_away(group, &command, track, call, on_result);
+    code = forward_away(group, &command, track, ask);
     return forward_end_track(track, &command, code);
 }
 
 /* It was refused here. If it was by breakers, other shards may have other endpoints. */
 static int forward_refused_here(struct cmdi_group_shard *group_shard,
-        const struct cmdi_command *command, struct cmdi_track *track, struct cmds_call *call,
-        cmds_forward_fn on_result, int code)
+        const struct cmdi_command *command, struct cmdi_track *track, const struct forward_ask *ask,
+        int code)
 {
     struct cmds_group *group = group_shard->group;
     if (code == CMDS_E_NOT_ALLOWED && cmdi_group_enter(group)) {
-        code = forward_away(group, command, track, call, on_result);
+        code = forward_away(group, command, track, ask);
         cmdi_group_leave(group);
     }
     return forward_end_track(track, command, code);
 }
 
 static inline int forward_from_here(struct cmdi_group_shard *group_shard,
-        struct cmds_message message, struct cmds_call *call, const struct cmds_span *span,
-        cmds_forward_fn on_result)
+        struct cmds_message message, const struct forward_ask *ask, const struct cmds_span *span)
 {
     struct cmdi_command command;
     struct cmdi_track *track = NULL;
-    int code = forward_measure(group_shard->group, message, call, &command);
+    int code = forward_measure(group_shard->group, message, ask, &command);
     if (CMDI_LIKELY(code == 0)) {
-        code = forward_track(group_shard->group, group_shard, &command, call, span, &track);
+        code = forward_track(group_shard->group, group_shard, &command, ask, span, &track);
     }
     if (CMDI_UNLIKELY(code < 0)) {
         return code;
     }
-    code = forward_here(group_shard, &command, track, call, on_result);
-    return CMDI_LIKELY(code == 0)
-                   ? 0
-                   : forward_refused_here(group_shard, &command, track, call, on_result, code);
+    code = forward_here(group_shard, &command, track, ask);
+    return CMDI_LIKELY(code == 0) ? 0
+                                  : forward_refused_here(group_shard, &command, track, ask, code);
 }
 
-/* With the call's context. Apart: its value is large, and few have one. */
+/* With a context. Apart: its value is large, and few have one. */
 static __attribute__((noinline)) int forward_traced(struct cmdi_group_shard *group_shard,
-        struct cmds_message message, struct cmds_call *call, cmds_forward_fn on_result)
+        struct cmds_message message, const struct forward_ask *ask)
 {
     struct cmdi_traced_send send;
-    cmdi_group_trace(group_shard->group, cmds_call_trace(call), &message, &send);
-    return forward_from_here(
-            group_shard, message, call, send.is_sampled ? &send.span : NULL, on_result);
+    cmdi_group_trace(group_shard->group, ask->trace, &message, &send);
+    return forward_from_here(group_shard, message, ask, send.is_sampled ? &send.span : NULL);
 }
 
 /* Of a call for which nothing can be done any more. Returns: 0; why not. */
@@ -587,8 +599,39 @@ static int forward_check(struct cmds_call *call)
     return cmdi_call_is_finished(call) ? CMDS_E_FINISHED : 0;
 }
 
+/* What the options say beyond the group's. Returns: 0; -EINVAL, -E2BIG. */
+static int forward_take_options(const struct cmds_send_options *options, struct forward_ask *ask)
+{
+    struct cmds_send_options mine;
+    int code = cmdi_options_take(&mine, sizeof(mine), options, "cmds_send_options", NULL);
+    if (code < 0 || mine.unused != 0) {
+        return code < 0 ? code : -E2BIG;
+    }
+    /* It ends with its call, and whoever forwards lets the caller decide whether to ask again. */
+    if (mine.ticket != NULL || (mine.resend != 0 && mine.resend != CMDS_RESEND_NEVER)) {
+        return -EINVAL;
+    }
+    ask->deadline_ms = mine.deadline_ms != 0 ? mine.deadline_ms : ask->deadline_ms;
+    ask->sticky_key = mine.sticky_key;
+    ask->data = mine.data;
+    ask->trace = mine.trace != NULL ? mine.trace : ask->trace;
+    return 0;
+}
+
+static int forward_enter(
+        struct cmds_group *group, struct cmds_message message, const struct forward_ask *ask)
+{
+    if (!cmdi_group_enter(group)) {
+        return CMDS_E_CLOSED;
+    }
+    int code = forward_elsewhere(group, message, ask);
+    cmdi_group_leave(group);
+    return code;
+}
+
 int cmds_group_forward(struct cmds_group *group, struct cmds_message message,
-        struct cmds_call *call, cmds_forward_fn on_result)
+        const struct cmds_send_options *options, struct cmds_call *call, cmds_forward_fn on_result,
+        void *context)
 {
     if (CMDI_UNLIKELY(group == NULL || call == NULL || on_result == NULL)) {
         return -EINVAL;
@@ -600,17 +643,22 @@ int cmds_group_forward(struct cmds_group *group, struct cmds_message message,
     if (cmdi_group_is_closing(group)) {
         return CMDS_E_CLOSED;
     }
+    struct forward_ask ask = {.call = call,
+            .on_result = on_result,
+            .context = context,
+            .deadline_ms = group->options.deadline_ms,
+            .trace = cmds_call_trace(call)};
+    if (CMDI_UNLIKELY(options != NULL)) {
+        code = forward_take_options(options, &ask);
+        if (code < 0) {
+            return code;
+        }
+    }
     struct cmdi_group_shard *group_shard = cmdi_group_here(group);
     if (CMDI_LIKELY(group_shard != NULL && cmdi_group_shard_is_first(group_shard)) &&
             CMDI_LIKELY(!cmdi_group_is_watched(group) || !cmdi_group_shard_is_out(group_shard))) {
-        return CMDI_LIKELY(cmds_call_trace(call) == NULL)
-                       ? forward_from_here(group_shard, message, call, NULL, on_result)
-                       : forward_traced(group_shard, message, call, on_result);
+        return CMDI_LIKELY(ask.trace == NULL) ? forward_from_here(group_shard, message, &ask, NULL)
+                                              : forward_traced(group_shard, message, &ask);
     }
-    if (!cmdi_group_enter(group)) {
-        return CMDS_E_CLOSED;
-    }
-    code = forward_elsewhere(group, message, call, on_result);
-    cmdi_group_leave(group);
-    return code;
+    return forward_enter(group, message, &ask);
 }

@@ -111,8 +111,9 @@ static void serve_later(struct cmds_call *call)
     cmds_call_unref(call);
 }
 
-static void serve_forwarded(struct cmds_call *call, const struct cmds_result *result)
+static void serve_forwarded(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    (void)context;
     const struct echoed *echoed = echoed_of(result);
     struct item item = {.index = echoed != NULL ? echoed->int64 : -1, .last = true};
     if (result->last) {
@@ -136,7 +137,8 @@ static int serve_run(struct cmds_call *call, const struct run *run)
         return code;
     }
     if (run->what == KIND_FORWARD) {
-        return cmds_group_forward(scene->upstream, echo_message(&echo), call, serve_forwarded);
+        return cmds_group_forward(
+                scene->upstream, echo_message(&echo), NULL, call, serve_forwarded, NULL);
     }
     int64_t index = (int64_t)cmds_call_round(call);
     struct item item = {.index = index, .last = index + 1 >= STREAM_LENGTH, .data = run->text};

@@ -27,8 +27,9 @@ struct pair {
     _Atomic uint32_t closed;
 };
 
-static void pair_on_result(struct cmds_call *call, const struct cmds_result *result)
+static void pair_on_result(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    (void)context;
     struct pair *pair = ((struct world *)cmds_call_receiver(call))->context;
     const struct item *item = item_of(result);
     const struct echoed *echoed = echoed_of(result);
@@ -60,7 +61,7 @@ static int front_exec(struct cmds_call *call, const struct run *run)
             run->what == FORWARD_ECHO ? echo_message(&echo) : run_message(&ask);
     int shard = cmds_runtime_current_shard(pair->front.runtime);
     cmds_call_set_context(call, (void *)(intptr_t)(shard + 1));
-    int code = cmds_group_forward(pair->up, message, call, pair_on_result);
+    int code = cmds_group_forward(pair->up, message, NULL, call, pair_on_result, NULL);
     if (code < 0) {
         atomic_store(&pair->send_error, code);
     }

@@ -76,8 +76,9 @@ static void up_on_closed(void *context)
     atomic_fetch_add(&((struct up *)context)->closed, 1);
 }
 
-static void up_on_result(struct cmds_call *call, const struct cmds_result *result)
+static void up_on_result(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    (void)context;
     struct up *up = ((struct world *)cmds_call_receiver(call))->context;
     atomic_fetch_add(&up->told, result->last);
     atomic_fetch_add(&up->told_late, atomic_load(&up->closed));
@@ -93,7 +94,7 @@ static int up_exec(struct cmds_call *call, const struct run *run)
         cmds_group_close(up->group, up_on_closed, up);
         return world_send_item(call, 0, true);
     }
-    int code = cmds_group_forward(up->group, echo_message(&echo), call, up_on_result);
+    int code = cmds_group_forward(up->group, echo_message(&echo), NULL, call, up_on_result, NULL);
     atomic_fetch_add(&up->forwarded, code == 0);
     return code;
 }
@@ -136,8 +137,9 @@ static void test_group_end_waits_for_forwards_that_were_cancelled(void)
 
 static _Atomic int32_t late_code[2];
 
-static void late_on_result(struct cmds_call *call, const struct cmds_result *result)
+static void late_on_result(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    (void)context;
     (void)call;
     (void)result;
 }
@@ -147,7 +149,7 @@ static void late_forward(struct cmds_call *call, int which)
     struct up *up = ((struct world *)cmds_call_receiver(call))->context;
     struct echo echo = {.string = CMDS_STRING("")};
     atomic_store(&late_code[which],
-            cmds_group_forward(up->group, echo_message(&echo), call, late_on_result));
+            cmds_group_forward(up->group, echo_message(&echo), NULL, call, late_on_result, NULL));
 }
 
 static void late_on_cancel(struct cmds_call *call)
@@ -191,9 +193,11 @@ static void test_group_forward_refuses_what_cannot_be_answered(void)
     raw_abort(&raw);
     WORLD_UNTIL(&world, atomic_load(&late_code[1]) != 0);
     CU_ASSERT_EQUAL(atomic_load(&late_code[1]), CMDS_E_GONE);
-    CU_ASSERT_EQUAL(cmds_group_forward(NULL, echo_message(&echo), NULL, late_on_result), -EINVAL);
+    CU_ASSERT_EQUAL(cmds_group_forward(NULL, echo_message(&echo), NULL, NULL, late_on_result, NULL),
+            -EINVAL);
     CU_ASSERT_EQUAL(
-            cmds_group_forward(up.group, echo_message(&echo), NULL, late_on_result), -EINVAL);
+            cmds_group_forward(up.group, echo_message(&echo), NULL, NULL, late_on_result, NULL),
+            -EINVAL);
 
     cmds_group_close(atomic_load(&up.group), NULL, NULL);
     world_stop(&world);

@@ -127,8 +127,9 @@ static void note_send(struct cmds_call *call)
     atomic_fetch_add(&app->sends_other, (last != CMDS_E_GONE) + (other != CMDS_E_GONE));
 }
 
-static void note_forwarded(struct cmds_call *call, const struct cmds_result *result)
+static void note_forwarded(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    (void)context;
     struct app *app = cmds_call_receiver(call);
     const struct whole *whole = whole_of(result);
     atomic_fetch_add(&app->forwarded, whole != NULL);
@@ -169,7 +170,8 @@ static int exec_note(struct cmds_call *call, const struct note *note)
         return code < 0 ? code : cmds_call_after(call, 1, note_later);
     case NOTE_FORWARD:
         atomic_fetch_add(&app->runs, 1);
-        return cmds_group_forward(app->upstream, count_message(&count), call, note_forwarded);
+        return cmds_group_forward(
+                app->upstream, count_message(&count), NULL, call, note_forwarded, NULL);
     default:
         return take_note(call, note);
     }

@@ -361,8 +361,9 @@ static void *read_streams(void *context)
 
 /* --- A gateway -------------------------------------------------------------------------------- */
 
-static void on_forwarded(struct cmds_call *call, const struct cmds_result *result)
+static void on_forwarded(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    (void)context;
     const struct answer *answer = answer_of(result);
     const struct item *item = item_of(result);
     int64_t number = answer != NULL ? answer->number : -1;
@@ -376,14 +377,14 @@ static void on_forwarded(struct cmds_call *call, const struct cmds_result *resul
 static int forward_ask(struct cmds_call *call, const struct ask *ask)
 {
     struct storm *storm = cmds_call_receiver(call);
-    int code = cmds_group_forward(storm->group, ask_message(ask), call, on_forwarded);
+    int code = cmds_group_forward(storm->group, ask_message(ask), NULL, call, on_forwarded, NULL);
     return code == 0 ? 0 : cmds_call_send(call, answer_message(&(struct answer){-1}));
 }
 
 static int forward_list(struct cmds_call *call, const struct list *list)
 {
     struct storm *storm = cmds_call_receiver(call);
-    int code = cmds_group_forward(storm->group, list_message(list), call, on_forwarded);
+    int code = cmds_group_forward(storm->group, list_message(list), NULL, call, on_forwarded, NULL);
     return code == 0 ? 0 : cmds_call_send(call, answer_message(&(struct answer){-1}));
 }
 static const struct cmds_exec gate_execs[] = {CMDS_EXEC(ask, forward_ask),

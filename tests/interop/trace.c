@@ -75,8 +75,9 @@ static int serve_sum(struct cmds_call *call, const struct sum *sum)
     return cmds_call_send(call, total_message(&total));
 }
 
-static void on_forwarded(struct cmds_call *call, const struct cmds_result *result)
+static void on_forwarded(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    (void)context;
     const struct total *total = total_of(result);
     if (total == NULL || cmds_call_send(call, total_message(total)) < 0) {
         cmds_call_fail(call, cmds_result_cause(result), result->text);
@@ -86,7 +87,7 @@ static void on_forwarded(struct cmds_call *call, const struct cmds_result *resul
 static int relay_sum(struct cmds_call *call, const struct sum *sum)
 {
     struct peer *peer = cmds_call_receiver(call);
-    return cmds_group_forward(peer->group, sum_message(sum), call, on_forwarded);
+    return cmds_group_forward(peer->group, sum_message(sum), NULL, call, on_forwarded, NULL);
 }
 
 static void print_spans(struct cmds_runtime *runtime)

@@ -316,8 +316,10 @@ static int service_never(struct cmds_call *call, struct oracle_command *command)
 
 /* --- Forwarded ---------------------------------------------------------------------------------- */
 
-static void service_on_forwarded(struct cmds_call *call, const struct cmds_result *result)
+static void service_on_forwarded(
+        struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    (void)context;
     uint64_t id = service_id(call);
     struct oracle_command *command = oracle_command(id);
     uint64_t other = command->other;
@@ -361,7 +363,7 @@ static int service_forward(struct service *service, struct cmds_call *call, uint
     service_keep(command);
     cmds_call_on_cancel(call, service_on_cancel);
     int code = cmds_group_forward(
-            service->upstream, talk_ask_message(&ask), call, service_on_forwarded);
+            service->upstream, talk_ask_message(&ask), NULL, call, service_on_forwarded, NULL);
     oracle_command_sent(other, code);
     if (code < 0) {
         service_let_go(command);

@@ -332,8 +332,9 @@ struct secured_front {
     struct cmds_group *up;
 };
 
-static void front_on_result(struct cmds_call *call, const struct cmds_result *result)
+static void front_on_result(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    (void)context;
     const struct item *item = item_of(result);
     if (item != NULL) {
         (void)cmds_call_send(call, item_message(item));
@@ -345,7 +346,7 @@ static void front_on_result(struct cmds_call *call, const struct cmds_result *re
 static int front_exec(struct cmds_call *call, const struct run *run)
 {
     struct secured_front *front = cmds_call_receiver(call);
-    return cmds_group_forward(front->up, run_message(run), call, front_on_result);
+    return cmds_group_forward(front->up, run_message(run), NULL, call, front_on_result, NULL);
 }
 
 void secured_check_forward(struct cmds_tls *server, struct cmds_tls *client)

@@ -239,8 +239,9 @@ struct forwards {
     struct guest servers[SHARDS];
 };
 
-static void on_forwarded(struct cmds_call *call, const struct cmds_result *result)
+static void on_forwarded(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    (void)context;
     struct hall *hall = cmds_call_receiver(call);
     ((struct forwards *)hall->context)->lasts += result->last;
 }
@@ -261,7 +262,8 @@ static int act_forward(struct cmds_call *call, const struct act *act)
     if (act->number == ACT_FORWARD) {
         forwards->connections[shard] = cmds_call_connection(call);
         forwards->begun++;
-        return cmds_group_forward(forwards->group, act_message(act), call, on_forwarded);
+        return cmds_group_forward(
+                forwards->group, act_message(act), NULL, call, on_forwarded, NULL);
     }
     if (act->number == ACT_CLOSE) {
         cmds_connection_close(forwards->connections[shard]);

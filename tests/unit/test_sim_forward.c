@@ -67,8 +67,9 @@ static void relay_close(struct relay *relay)
     cmdi_fd_close(relay->listener);
 }
 
-static void on_forwarded(struct cmds_call *call, const struct cmds_result *result)
+static void on_forwarded(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    (void)context;
     struct hall *hall = cmds_call_receiver(call);
     struct relay *relay = hall->context;
     const struct value *value = value_of(result);
@@ -87,7 +88,8 @@ static int act_forward(struct cmds_call *call, const struct act *act)
 {
     struct relay *relay = ((struct hall *)cmds_call_receiver(call))->context;
     struct big big = {act->number, {text, BODY_SIZE}};
-    return cmds_group_forward(relay->asker.group, big_message(&big), call, on_forwarded);
+    return cmds_group_forward(
+            relay->asker.group, big_message(&big), NULL, call, on_forwarded, NULL);
 }
 
 /* One after the other, as the window has a place; the body of each that was sent makes room for the next. */
@@ -220,7 +222,7 @@ static int act_cross(struct cmds_call *call, const struct act *act)
         return hall_answer(call, act->number);
     }
     relay->call = call;
-    return cmds_group_forward(relay->asker.group, act_message(act), call, on_forwarded);
+    return cmds_group_forward(relay->asker.group, act_message(act), NULL, call, on_forwarded, NULL);
 }
 
 /*
@@ -334,8 +336,9 @@ enum {
     WAITING_SIZE = 500, // Of each, at least.
 };
 
-static void on_line(struct cmds_call *call, const struct cmds_result *result)
+static void on_line(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    (void)context;
     struct relay *relay = ((struct hall *)cmds_call_receiver(call))->context;
     const struct line *line = line_of(result);
     relay->lasts += result->last;
@@ -357,7 +360,7 @@ static int act_lines(struct cmds_call *call, const struct act *act)
         return hall_answer(call, act->number);
     }
     relay->call = call;
-    return cmds_group_forward(relay->asker.group, act_message(act), call, on_line);
+    return cmds_group_forward(relay->asker.group, act_message(act), NULL, call, on_line, NULL);
 }
 
 /* Returns: it was taken as a whole. */
@@ -507,8 +510,9 @@ static void test_sim_forward_whose_home_has_gone_stays_away(void)
     run_all(&hall, script_homeless);
 }
 
-static void on_brought(struct cmds_call *call, const struct cmds_result *result)
+static void on_brought(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    (void)context;
     CU_ASSERT_EQUAL(result->error, 0);
     (void)hall_answer(call, value_of(result) != NULL ? value_of(result)->number : 0);
 }
@@ -516,7 +520,7 @@ static void on_brought(struct cmds_call *call, const struct cmds_result *result)
 static int act_bring(struct cmds_call *call, const struct act *act)
 {
     struct relay *relay = ((struct hall *)cmds_call_receiver(call))->context;
-    return cmds_group_forward(relay->asker.group, act_message(act), call, on_brought);
+    return cmds_group_forward(relay->asker.group, act_message(act), NULL, call, on_brought, NULL);
 }
 
 /* Of two connections, each on a shard of its own, one is lost and stays away. */
@@ -567,7 +571,8 @@ static int act_try(struct cmds_call *call, const struct act *act)
     struct hall *hall = cmds_call_receiver(call);
     struct relay *relay = hall->context;
     struct big big = {act->number, {text, BODY_SIZE}};
-    relay->code = cmds_group_forward(relay->asker.group, big_message(&big), call, on_forwarded);
+    relay->code = cmds_group_forward(
+            relay->asker.group, big_message(&big), NULL, call, on_forwarded, NULL);
     return relay->code < 0 ? hall_answer(call, 99) : 0;
 }
 
@@ -624,7 +629,8 @@ static int act_forward_away(struct cmds_call *call, const struct act *act)
     struct relay *relay = ((struct hall *)cmds_call_receiver(call))->context;
     return cmds_runtime_current_shard(((struct hall *)cmds_call_receiver(call))->runtime) == 0
                    ? hall_answer(call, 0)
-                   : cmds_group_forward(relay->asker.group, act_message(act), call, on_forwarded);
+                   : cmds_group_forward(
+                             relay->asker.group, act_message(act), NULL, call, on_forwarded, NULL);
 }
 
 /* The forward, when it has come, and what is sent in its callback. */

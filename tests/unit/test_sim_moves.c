@@ -148,8 +148,9 @@ static void let_wait(struct mover *mover)
 
 /* --- Forwards ----------------------------------------------------------------------------------- */
 
-static void on_forwarded(struct cmds_call *call, const struct cmds_result *result)
+static void on_forwarded(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    (void)context;
     struct hall *hall = cmds_call_receiver(call);
     struct mover *mover = hall->context;
     mover->lasts += result->last;
@@ -168,7 +169,8 @@ static int act_forward(struct cmds_call *call, const struct act *act)
     if (cmdi_shard_current()->index != 0) {
         return hall_answer(call, 0);
     }
-    return cmds_group_forward(mover->asker.group, act_message(&again), call, on_forwarded);
+    return cmds_group_forward(
+            mover->asker.group, act_message(&again), NULL, call, on_forwarded, NULL);
 }
 
 /* A guest of the first shard, which asks for a forward. */

@@ -349,8 +349,9 @@ struct waits {
     int codes[2];
 };
 
-static void on_forwarded(struct cmds_call *call, const struct cmds_result *result)
+static void on_forwarded(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    (void)context;
     struct hall *hall = cmds_call_receiver(call);
     struct waits *waits = hall->context;
     CU_ASSERT_TRUE(result->last);
@@ -363,7 +364,7 @@ static int act_forward(struct cmds_call *call, const struct act *act)
 {
     struct waits *waits = ((struct hall *)cmds_call_receiver(call))->context;
     waits->begun++;
-    return cmds_group_forward(waits->asker.group, act_message(act), call, on_forwarded);
+    return cmds_group_forward(waits->asker.group, act_message(act), NULL, call, on_forwarded, NULL);
 }
 
 static void script_waits(struct hall *hall)

@@ -159,8 +159,9 @@ struct middle {
     uint32_t client_count;
 };
 
-static void on_passed(struct cmds_call *call, const struct cmds_result *result)
+static void on_passed(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    (void)context;
     const struct answer *answer = answer_of(result);
     if (answer != NULL) {
         (void)answer_with(call, answer->number);
@@ -172,13 +173,13 @@ static void on_passed(struct cmds_call *call, const struct cmds_result *result)
 static int middle_pass(struct cmds_call *call, const struct pass *pass)
 {
     struct middle *middle = cmds_call_receiver(call);
-    return cmds_group_forward(middle->group, pass_message(pass), call, on_passed);
+    return cmds_group_forward(middle->group, pass_message(pass), NULL, call, on_passed, NULL);
 }
 
 static int middle_bare(struct cmds_call *call, const struct bare *bare)
 {
     struct middle *middle = cmds_call_receiver(call);
-    return cmds_group_forward(middle->group, bare_message(bare), call, on_passed);
+    return cmds_group_forward(middle->group, bare_message(bare), NULL, call, on_passed, NULL);
 }
 
 static int middle_main(void *context)

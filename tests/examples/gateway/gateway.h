@@ -72,8 +72,10 @@ static void gateway_ask_again(struct cmds_call *call)
     }
 }
 
-static void gateway_on_part(struct cmds_call *call, uint32_t i, const struct cmds_result *result)
+/* `context`: which part. */
+static void gateway_on_part(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    uint32_t i = (uint32_t)(uintptr_t)context;
     struct gateway_page *mine = cmds_call_context(call);
     const struct part_value *value = part_value_of(result);
     if (value != NULL) {
@@ -91,27 +93,12 @@ static void gateway_on_part(struct cmds_call *call, uint32_t i, const struct cmd
     gateway_put(call, i, 0, code);
 }
 
-static void gateway_on_first(struct cmds_call *call, const struct cmds_result *result)
-{
-    gateway_on_part(call, 0, result);
-}
-static void gateway_on_second(struct cmds_call *call, const struct cmds_result *result)
-{
-    gateway_on_part(call, 1, result);
-}
-static void gateway_on_third(struct cmds_call *call, const struct cmds_result *result)
-{
-    gateway_on_part(call, 2, result);
-}
-static const cmds_forward_fn gateway_on_parts[GATEWAY_PARTS] = {
-        gateway_on_first, gateway_on_second, gateway_on_third};
-
 static void gateway_ask(struct cmds_call *call, uint32_t i)
 {
     struct gateway *gateway = cmds_call_receiver(call);
     struct gateway_page *mine = cmds_call_context(call);
     int code = cmds_group_forward(gateway->upstreams[i].group, part_get_message(&mine->question),
-            call, gateway_on_parts[i]);
+            NULL, call, gateway_on_part, (void *)(uintptr_t)i);
     if (code < 0) {
         gateway_put(call, i, 0, code); // CMDS_E_NOT_ALLOWED: the breaker is open.
     }

@@ -14,14 +14,14 @@ struct app {
     struct cmds_group *prices;
 };
 
-static void on_price(struct cmds_call *call, const struct cmds_result *result)
+static void on_price(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
     const struct prices_price *price = prices_price_of(result);
     if (price == NULL) {
         cmds_call_fail(call, cmds_result_cause(result), result->text);
         return;
     }
-    int64_t count = (int64_t)(intptr_t)cmds_call_context(call);
+    int64_t count = (int64_t)(intptr_t)context;
     struct quotes_quote quote = {price->cents * count};
     (void)cmds_call_send(call, quotes_quote_message(&quote)); // CMDS_E_GONE: nobody waits.
 }
@@ -29,9 +29,10 @@ static void on_price(struct cmds_call *call, const struct cmds_result *result)
 static int get(struct cmds_call *call, const struct quotes_get *command)
 {
     struct app *app = cmds_call_receiver(call);
-    cmds_call_set_context(call, (void *)(intptr_t)command->count);
+    void *count = (void *)(intptr_t)command->count;
     struct prices_get question = {command->sku};
-    return cmds_group_forward(app->prices, prices_get_message(&question), call, on_price);
+    return cmds_group_forward(
+            app->prices, prices_get_message(&question), NULL, call, on_price, count);
 }
 
 static const struct cmds_exec execs[] = {CMDS_EXEC(quotes_get, get)};

@@ -27,8 +27,9 @@ static const struct cmds_exec answers[] = {CMDS_EXEC(greet, answer)};
 
 /* --- The service in front: it asks the other one, and the trace goes along ----------------------- */
 
-static void on_answer(struct cmds_call *call, const struct cmds_result *result)
+static void on_answer(struct cmds_call *call, void *context, const struct cmds_result *result)
 {
+    (void)context;
     const struct greeting *greeting = greeting_of(result);
     if (greeting == NULL || cmds_call_send(call, greeting_message(greeting)) < 0) {
         cmds_call_fail(call, cmds_result_cause(result), NULL);
@@ -38,7 +39,7 @@ static void on_answer(struct cmds_call *call, const struct cmds_result *result)
 static int ask(struct cmds_call *call, const struct greet *greet)
 {
     struct cmds_group *behind = cmds_call_receiver(call);
-    return cmds_group_forward(behind, greet_message(greet), call, on_answer);
+    return cmds_group_forward(behind, greet_message(greet), NULL, call, on_answer, NULL);
 }
 static const struct cmds_exec asks[] = {CMDS_EXEC(greet, ask)};
 
