@@ -425,6 +425,12 @@ CMDS_API void *cmds_call_shard_state(const struct cmds_call *call);
 /** Yours, one per call; NULL at first. Thread: one at a time. */
 CMDS_API void *cmds_call_context(const struct cmds_call *call);
 CMDS_API void cmds_call_set_context(struct cmds_call *call, void *context);
+/**
+ * The type of its command, as the server's protocol lists it: by its number and schema->name an invoker
+ * knows what it wraps. Of a command that came under the number of a CMDS_TRACED type it is the type that
+ * this traces, as in the exec function. Lives as long as the protocol. Thread: any.
+ */
+CMDS_API const struct cmds_type *cmds_call_type(const struct cmds_call *call);
 /** 0, then one more for each CMDS_EXEC_AGAIN. Thread: any. */
 CMDS_API uint64_t cmds_call_round(const struct cmds_call *call);
 /** The command's number on its connection (Go's Seq). Thread: any. */

@@ -570,6 +570,11 @@ void cmds_call_set_context(struct cmds_call *call, void *context)
     call->context = context;
 }
 
+const struct cmds_type *cmds_call_type(const struct cmds_call *call)
+{
+    return call->type;
+}
+
 uint64_t cmds_call_round(const struct cmds_call *call)
 {
     return call->round;

@@ -18,9 +18,10 @@ enum {
 struct seen {
     struct world world;
     struct guest guest;
-    _Atomic uint32_t invoked, strangers; // Strangers: another receiver, or another thread.
-    _Atomic int32_t code;                // Of the last exec function.
-    _Atomic uint32_t errors;             // on_exec_error
+    // Strangers: another receiver, another thread, another type than that of the command.
+    _Atomic uint32_t invoked, strangers;
+    _Atomic int32_t code;    // Of the last exec function.
+    _Atomic uint32_t errors; // on_exec_error
 };
 
 static _Thread_local uint32_t exec_depth;
@@ -32,6 +33,13 @@ static int invoker(void *receiver, struct cmds_call *call, struct cmds_invocatio
     const struct run *run = run_of(call);
     atomic_fetch_add(&seen->invoked, 1);
     if (receiver != cmds_call_receiver(call) || receiver != &seen->world) {
+        atomic_fetch_add(&seen->strangers, 1);
+    }
+    const struct cmds_type *type = run != NULL             ? &run_type
+                                   : echo_of(call) != NULL ? &echo_type
+                                                           : &pool_type;
+    if (cmds_call_type(call)->number != type->number ||
+            strcmp(cmds_call_type(call)->schema->name, type->schema->name) != 0) {
         atomic_fetch_add(&seen->strangers, 1);
     }
     if (run != NULL && run->what == WHAT_INSTEAD) {
