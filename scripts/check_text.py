@@ -11,7 +11,7 @@ def c_functions(lines):
     the margin. The lines of its head count."""
     start = None
     for index, line in enumerate(lines):
-        if line == "{":
+        if line == "{" and not re.match(r"(class|struct|namespace)\b", lines[index - 1]):
             start = index
             while start > 0 and re.match(r"[\w\s*]", lines[start - 1]) and lines[start - 1].strip():
                 start -= 1

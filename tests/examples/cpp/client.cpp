@@ -1,57 +1,73 @@
 /* SPDX-License-Identifier: MIT */
-// What the library gives is released by its own functions: a unique_ptr with a deleter does it.
-#include <cinttypes>
+// Blocking first; then a group, with lambdas as callbacks, which run on a shard.
+#include <atomic>
 #include <iostream>
-#include <memory>
-#include <string_view>
+
+#include <cmdstream/cmdstream.hpp>
 
 #include "calc.h"
 
-struct close_sender {
-    void operator()(cmds_sender *sender) const
-    {
-        cmds_sender_close(sender, 1000);
-    }
-};
-struct free_result {
-    void operator()(cmds_result *result) const
-    {
-        cmds_result_free(result);
-    }
-};
-
-static int print_line(void *, const cmds_result *result)
+static int fail(const cmds::error &error)
 {
-    const calc_line *line = calc_line_of(result);
-    if (line == nullptr) {
-        return -1;
+    std::cerr << "calc: " << error.text() << '\n';
+    return 1;
+}
+
+static int ask(const char *address, cmds::error &error)
+{
+    cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&calc);
+    options.connect = address;
+    const cmds::sender sender = cmds::sender::open(error, options);
+    if (!sender) {
+        return fail(error);
     }
-    std::cout << std::string_view(line->text.data, line->text.size) << '\n';
+    const cmds::result result = sender.send(calc_add{2, 3}, error);
+    if (const calc_value *value = result.get<calc_value>()) {
+        std::cout << value->value << '\n';
+    }
+    const int code =
+            sender.send_multi(calc_greet{CMDS_STRING("Ada"), 2}, error, [](cmds::result_view each) {
+                if (const calc_line *line = each.get<calc_line>()) {
+                    std::cout << cmds::view(line->text) << '\n';
+                }
+            });
+    return code < 0 ? fail(error) : 0;
+}
+
+static int add_up(const char *address, cmds::error &error)
+{
+    const cmds::runtime runtime = cmds::runtime::start(error);
+    if (!runtime) {
+        return fail(error);
+    }
+    std::atomic<int64_t> sum{0}; // Lives longer than the group, and so than what captures it.
+    cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&calc);
+    options.connect = address;
+    const cmds::group group = cmds::group::open(error, runtime, options);
+    if (!group) {
+        return fail(error);
+    }
+    for (int64_t i = 1; i <= 100; i++) {
+        const int code = group.send(calc_add{i, i}, [&sum, i](cmds::result_view result) {
+            const calc_value *value = result.get<calc_value>();
+            sum += value != nullptr && value->value == 2 * i ? value->value : 0;
+        });
+        if (code < 0) {
+            std::cerr << "calc: " << cmds_error_text(code) << '\n';
+            return 1;
+        }
+    }
+    if (group.drain(5000) < 0) {
+        return 1;
+    }
+    std::cout << sum << '\n';
     return 0;
 }
 
 int main(int argc, char **argv)
 {
-    cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&calc);
-    options.connect = argc > 1 ? argv[1] : "127.0.0.1:9000";
-    cmds_error error = CMDS_ERROR_INIT;
-    cmds_sender *opened = nullptr;
-    cmds_result *got = nullptr;
-    const calc_add add{2, 3};
-    const calc_greet greet{CMDS_STRING("Ada"), 2};
-    int code = cmds_sender_open(&opened, &options, &error);
-    const std::unique_ptr<cmds_sender, close_sender> sender(opened);
-    if (code == 0) {
-        code = cmds_sender_send(sender.get(), calc_add_message(&add), 5000, &got, &error);
-    }
-    const std::unique_ptr<cmds_result, free_result> result(got);
-    if (const calc_value *value = calc_value_of(result.get())) {
-        std::cout << value->value << '\n';
-        code = cmds_sender_send_multi(
-                sender.get(), calc_greet_message(&greet), 5000, &error, print_line, nullptr);
-    }
-    if (code < 0) {
-        std::cerr << "calc: " << error.text << '\n';
-    }
-    return code < 0;
+    const char *address = argc > 1 ? argv[1] : "127.0.0.1:9000";
+    cmds::error error;
+    const int status = ask(address, error);
+    return status != 0 ? status : add_up(address, error);
 }
