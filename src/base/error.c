@@ -161,3 +161,17 @@ int cmdi_fail(struct cmds_error *error, int code, const char *format, ...)
     va_end(list);
     return code;
 }
+
+const char *cmdi_program_code(struct cmdi_code_text *room, int code)
+{
+    const char *name = cmds_error_name(code);
+    bool is_ours = code <= CMDS_E_PROTO && code >= CMDS_E_MIN_ && strncmp(name, "CMDS_", 5) == 0;
+    bool is_errno = code < 0 && code >= -CMDI_ERRNO_MAX && strcmp(name, "unknown") != 0;
+    if (is_ours) {
+        (void)snprintf(room->text, sizeof(room->text), "%s: %s", name, cmds_error_text(code));
+    } else {
+        (void)snprintf(room->text, sizeof(room->text), "%d%s%s%s", code, is_errno ? " (" : "",
+                is_errno ? name : "", is_errno ? ")" : "");
+    }
+    return room->text;
+}

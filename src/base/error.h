@@ -27,4 +27,19 @@ int cmdi_fail(struct cmds_error *error, int code, const char *format, ...)
 int cmdi_fail_list(struct cmds_error *error, int code, const char *format, va_list list)
         __attribute__((format(printf, 3, 0)));
 
+/** Room for one. */
+struct cmdi_code_text {
+    char text[128];
+};
+/**
+ * A code that a function of the program returned: "-28 (ENOSPC)", "-7777". Our sentence for an errno
+ * would be about something else. Of the library's own codes it stands there:
+ * "CMDS_E_LOST: the connection was lost before the result came".
+ *
+ * Owner:   borrows `room`, and writes it.
+ * Thread:  any.
+ * Returns: the text in `room`.
+ */
+const char *cmdi_program_code(struct cmdi_code_text *room, int code);
+
 #endif

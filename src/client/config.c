@@ -20,6 +20,7 @@ void cmdi_client_config_fill(struct cmdi_client_config *config,
     config->codec = options->codec;
     config->transport = &cmdi_transport_socket;
     config->connect = options->connect;
+    config->protocol = options->protocol->name;
     config->tls = options->tls;
     config->server_info = options->server_info;
     config->decode_size_max = (uint64_t)options->frame_size_max * 4 + CONFIG_DECODE_EXTRA;

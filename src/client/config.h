@@ -31,6 +31,7 @@ struct cmdi_client_config {
     const struct cmdi_transport *transport;
     const char *connect;  // As the user wrote it.
     const char *name;     // Of its group; "": none.
+    const char *protocol; // Its name.
     struct cmds_tls *tls; // NULL: plain.
     struct cmds_bytes server_info;
     struct cmdi_conn_limits limits;

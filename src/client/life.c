@@ -28,6 +28,7 @@
 #include "client/receive.h"
 #include "client/send.h"
 #include "client/state.h"
+#include "conn/guess.h"
 #include "shard/walk.h"
 
 enum {
@@ -465,11 +466,11 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
         cmdi_attempts_end(&client->attempts);
         client->is_hopeless = true;
         return cmdi_fail(&client->round_error, CMDS_E_SERVER_INFO_MISMATCH,
-                "ServerInfo of %.100s: \"%.*s\", but \"%.*s\" was expected",
+                "ServerInfo of %.100s: \"%.*s\", but \"%.*s\" was expected%s",
                 cmdi_client_name(client), (int)(info.size < 64 ? info.size : 64),
                 (const char *)info.data,
                 (int)(config->server_info.size < 64 ? config->server_info.size : 64),
-                (const char *)config->server_info.data);
+                (const char *)config->server_info.data, cmdi_guess_server(conn, info));
     }
     client->error = (struct cmds_error){0};
     client->round_error = (struct cmds_error){0};

@@ -12,6 +12,7 @@
 #include "base/usdt.h"
 #include "client/finish.h"
 #include "codec/codec.h"
+#include "conn/guess.h"
 
 /* `entry` is NULL, a tombstone, or about to become one. */
 static void client_give_unexpected(
@@ -89,13 +90,17 @@ static int64_t client_on_unknown(
         struct cmdi_client *client, const struct cmdi_frame *frame, struct cmdi_pending *entry)
 {
     if (client->client_shard->config->limits.self_delimiting) {
-        return client_refuse(client, CMDS_E_UNKNOWN_RESULT,
-                "a result type that is not in the protocol, and without a length", frame);
+        cmdi_conn_fail(&client->conn, CMDS_E_UNKNOWN_RESULT,
+                "result type %llu (sequence %llu) is none of protocol %.60s, and has no length; "
+                "another protocol, or a newer one?",
+                (unsigned long long)frame->type, (unsigned long long)frame->sequence,
+                client->client_shard->config->protocol);
+        return CMDS_E_UNKNOWN_RESULT;
     }
-    char text[128];
+    char text[160];
     (void)snprintf(text, sizeof(text),
-            "the server sent result type %llu, which this program does not know",
-            (unsigned long long)frame->type);
+            "result type %llu is none of protocol %.48s; another protocol, or a newer one?",
+            (unsigned long long)frame->type, client->client_shard->config->protocol);
     struct cmds_result result = {.error = CMDS_E_UNKNOWN_RESULT,
             .last = true,
             .text = text,
@@ -104,6 +109,19 @@ static int64_t client_on_unknown(
             .size = (uint32_t)frame->body_size};
     client_give(client, entry, &result, frame->header_size);
     return (int64_t)frame->body_size;
+}
+
+static int64_t client_undecoded(struct cmdi_client *client, const struct cmdi_frame *frame,
+        const struct cmds_type *type, int code)
+{
+    const struct cmds_codec *codec = client->client_shard->config->codec;
+    char guess[CMDI_GUESS_TEXT_MAX] = "";
+    if (code == CMDS_E_PROTO) {
+        (void)cmdi_guess_codec(&client->conn, codec, frame, guess);
+    }
+    cmdi_conn_fail(&client->conn, code, "result of command %llu, %.60s: %s%s",
+            (unsigned long long)frame->sequence, type->schema->name, cmds_error_text(code), guess);
+    return code;
 }
 
 /*
@@ -125,10 +143,8 @@ static int64_t client_decode(struct cmdi_client *client, const struct cmdi_frame
         return client_refuse(client, -ENOMEM, "no memory for a result", frame);
     }
     CMDI_COUNT(&client_shard->counters.conn, codec_errors, 1);
-    return client_refuse(client, used == CMDS_E_LIMIT ? CMDS_E_LIMIT : CMDS_E_PROTO,
-            used == CMDS_E_LIMIT ? "a result is larger than its limits"
-                                 : "a result could not be decoded",
-            frame);
+    return client_undecoded(
+            client, frame, type, used == CMDS_E_LIMIT ? CMDS_E_LIMIT : CMDS_E_PROTO);
 }
 
 int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame)

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "conn/guess.h"
 #include "conn/parts.h"
 #include "conn/secure.h"
 
@@ -55,16 +56,19 @@ struct conn_run {
     bool progress;   // A frame was run.
 };
 
-static void conn_fail_frame(struct cmdi_conn *conn, int64_t code, const struct cmdi_frame *frame)
+/* `from`: the bytes that the frame begins with. */
+static void conn_fail_frame(struct cmdi_conn *conn, int64_t code, const struct cmdi_frame *frame,
+        struct cmds_bytes from)
 {
+    const char *guess = conn->run_size == 0 ? cmdi_guess_peer(from, conn->secured != NULL) : "";
     CMDI_COUNT(conn->counters, proto_errors, 1);
     if (code == CMDS_E_LIMIT) {
         cmdi_conn_refuse(conn, CMDS_E_LIMIT,
-                "a frame (sequence %llu, type %llu) is larger than %u bytes",
+                "a frame (sequence %llu, type %llu) is larger than %u bytes (frame_size_max)%s",
                 (unsigned long long)frame->sequence, (unsigned long long)frame->type,
-                conn->limits->frame_size_max);
+                conn->limits->frame_size_max, guess);
     } else {
-        cmdi_conn_refuse(conn, (int)code, "a frame header that is no header");
+        cmdi_conn_refuse(conn, (int)code, "a frame header that is no header%s", guess);
     }
 }
 
@@ -81,7 +85,7 @@ static size_t conn_run_frame(
             conn->limits->self_delimiting, &missing);
     if (CMDI_UNLIKELY(whole <= 0)) {
         if (whole < 0) {
-            conn_fail_frame(conn, whole, &frame);
+            conn_fail_frame(conn, whole, &frame, (struct cmds_bytes){data, size});
         } else {
             conn->frame_need = size + missing;
         }
@@ -102,7 +106,7 @@ static size_t conn_run_frame(
         }
         if (conn->limits->self_delimiting && used > (int64_t)frame.body_size) {
             if (too_large || used > (int64_t)conn->limits->frame_size_max) {
-                conn_fail_frame(conn, CMDS_E_LIMIT, &frame);
+                conn_fail_frame(conn, CMDS_E_LIMIT, &frame, (struct cmds_bytes){data, size});
                 return 0;
             }
             conn->frame_need = frame.header_size + (size_t)used;
@@ -138,7 +142,8 @@ static size_t conn_run_server_info(struct cmdi_conn *conn, const uint8_t *data, 
     int code = used < 0 ? used : conn->ops->on_server_info(conn, info);
     if (code < 0) {
         CMDI_COUNT(conn->counters, proto_errors, used < 0);
-        cmdi_conn_fail(conn, code, "ServerInfo: %s", cmds_error_text(code));
+        cmdi_conn_fail(conn, code, "ServerInfo: %s%s", cmds_error_text(code),
+                cmdi_guess_peer((struct cmds_bytes){data, size}, conn->secured != NULL));
         return 0;
     }
     if (conn->state == CMDI_CONN_SERVER_INFO) {

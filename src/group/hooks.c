@@ -62,10 +62,14 @@ int cmdi_hooks_before(
         int code = item->before_send != NULL ? item->before_send(item->context, command) : 0;
         users[i] = command->user;
         if (code != 0) {
-            code = code < 0 ? code : CMDS_E_NOT_ALLOWED;
-            struct cmds_result veto = {.error = code, .last = true, .text = cmds_error_text(code)};
+            int refusal = code < 0 ? code : CMDS_E_NOT_ALLOWED;
+            struct cmds_error why = CMDS_ERROR_INIT;
+            struct cmdi_code_text room;
+            (void)cmdi_fail(&why, refusal, "before_send of a hook returned %s",
+                    cmdi_program_code(&room, code));
+            struct cmds_result veto = {.error = refusal, .last = true, .text = why.text};
             hooks_tell_first(hooks, i, command, users, &veto);
-            return code;
+            return refusal;
         }
     }
     return 0;

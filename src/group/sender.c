@@ -185,6 +185,13 @@ static const char *sender_what_is_full(struct cmds_sender *sender)
     return is_window ? "window" : "output (output_size_max), or the memory of a shard,";
 }
 
+/* Of what a send may return by itself, these are the ones that are no CMDS_E_. */
+static bool sender_is_of_a_hook(const struct cmds_sender *sender, int code)
+{
+    return sender->group->tracker.hooks.count > 0 && code > CMDS_E_PROTO && code != -EINVAL &&
+           code != -ENOMEM && code != -EXDEV;
+}
+
 static int sender_fail(
         struct cmds_sender *sender, int code, uint32_t timeout_ms, struct cmds_error *error)
 {
@@ -200,8 +207,15 @@ static int sender_fail(
         cmdi_guard_explain(sender->group, error);
         return code;
     }
-    return is_down ? cmdi_fail(error, code, "not connected: %s", why.text)
-                   : cmdi_fail(error, code, "send: %s", cmds_error_text(code));
+    if (is_down) {
+        return cmdi_fail(error, code, "not connected: %s", why.text);
+    }
+    if (sender_is_of_a_hook(sender, code)) {
+        struct cmdi_code_text room;
+        return cmdi_fail(error, code, "send: before_send of a hook returned %s",
+                cmdi_program_code(&room, code));
+    }
+    return cmdi_fail(error, code, "send: %s", cmds_error_text(code));
 }
 
 int cmdi_sender_fail_late(struct cmds_sender *sender, int code, const char *what,

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/error.h"
 #include "base/time.h"
 #include "base/usdt.h"
 #include "codec/value.h"
@@ -500,11 +501,24 @@ struct call_failure {
     char text[200];
 };
 
+/* Without a text of the program's its code has to do. */
+static void call_fail_here(struct cmds_call *call, int code, const char *text)
+{
+    struct cmdi_code_text room;
+    char own[192];
+    if (text == NULL || text[0] == '\0') {
+        (void)snprintf(
+                own, sizeof(own), "cmds_call_fail() with %s", cmdi_program_code(&room, code));
+        text = own;
+    }
+    cmdi_call_failed(call, code, text);
+}
+
 static void call_on_failure(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
     (void)shard;
     struct call_failure *failure = CMDI_CONTAINER(mail, struct call_failure, mail);
-    cmdi_call_failed(failure->call, failure->code, failure->text[0] != '\0' ? failure->text : NULL);
+    call_fail_here(failure->call, failure->code, failure->text);
     cmdi_call_unref_here(failure->call);
     free(failure);
 }
@@ -516,7 +530,7 @@ void cmds_call_fail(struct cmds_call *call, int code, const char *text)
     if (cmdi_shard_current() != NULL && cmdi_shard_current() == server_shard->shard &&
             !server_shard->ended) {
         (void)cmds_call_ref(call); // on_exec_error may close the connection: on_cancel lets go.
-        cmdi_call_failed(call, code, text);
+        call_fail_here(call, code, text);
         cmdi_call_unref_here(call);
         return;
     }

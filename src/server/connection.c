@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/error.h"
 #include "base/usdt.h"
 #include "ring/thread.h"
 #include "server/call.h"
@@ -328,9 +329,12 @@ static void connection_opened(struct cmds_connection *connection)
     if (!connection_take_peer(connection)) {
         return;
     }
-    if (options->on_connect != NULL && options->on_connect(options->receiver, connection) < 0) {
+    int code = options->on_connect != NULL ? options->on_connect(options->receiver, connection) : 0;
+    if (code < 0) {
+        struct cmdi_code_text room;
         CMDI_COUNT(&server_shard->counters, connections_refused, 1);
-        cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "refused by on_connect");
+        cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "refused by on_connect, which returned %s",
+                cmdi_program_code(&room, code));
         return;
     }
     connection_move(connection, CMDI_CONNECTION_ACCEPTED);

@@ -9,10 +9,13 @@
 #include "server/exec.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/assert.h"
+#include "base/error.h"
 #include "base/usdt.h"
 #include "codec/codec.h"
+#include "conn/guess.h"
 #include "ring/clock.h"
 #include "server/call.h"
 #include "server/result.h"
@@ -103,6 +106,18 @@ static void exec_is_over(struct cmds_call *call)
     exec_let_go(call);
 }
 
+/* Whatever it is, it is the program's own code: a function of its returned it. */
+static void exec_failed(struct cmds_call *call, int code)
+{
+    struct cmdi_code_text room;
+    char text[192];
+    (void)snprintf(text, sizeof(text), "%s returned %s",
+            call->core->options.invoker_count == 0 ? "its exec function"
+                                                   : "its exec function, or an invoker,",
+            cmdi_program_code(&room, code));
+    cmdi_call_failed(call, code > 0 ? -EINVAL : code, text);
+}
+
 static void exec_returned(struct cmds_call *call, int code)
 {
     if (CMDI_UNLIKELY(code == CMDS_EXEC_AGAIN)) {
@@ -110,7 +125,7 @@ static void exec_returned(struct cmds_call *call, int code)
             return;
         }
     } else if (CMDI_UNLIKELY(code != 0)) {
-        cmdi_call_failed(call, code > 0 ? -EINVAL : code, NULL);
+        exec_failed(call, code);
     }
     exec_is_over(call);
 }
@@ -154,7 +169,8 @@ static void exec_in_pool(struct cmds_call *call)
     struct cmdi_server_shard *server_shard = call->connection->server_shard;
     int code = cmds_call_keep_command(call);
     if (code < 0) {
-        exec_returned(call, code);
+        cmdi_call_failed(call, code, NULL);
+        exec_is_over(call);
         return;
     }
     CMDI_ASSERT((call->flags & (CMDI_CALL_IN_POOL | CMDI_CALL_RUNNING)) == 0);
@@ -242,17 +258,6 @@ bool cmdi_exec_run(struct cmdi_conn *conn, uint32_t budget)
            more;
 }
 
-/*
- * A client that speaks TLS begins with 16 03 01: of these bytes a frame's header makes command 22 of
- * type 3. No client of ours begins with number 22.
- */
-static bool exec_looks_like_tls(
-        const struct cmds_connection *connection, const struct cmdi_frame *frame)
-{
-    return connection->conn.run_size == 0 && frame->sequence == 0x16 && frame->type == 0x03 &&
-           connection->server_shard->core->options.tls == NULL;
-}
-
 /* The entry says which type it would have been. */
 static void exec_count_failed(
         struct cmds_connection *connection, const struct cmdi_type_entry *entry)
@@ -263,23 +268,37 @@ static void exec_count_failed(
     }
 }
 
-static int exec_proto_error(struct cmds_connection *connection, const struct cmdi_frame *frame,
-        int code, const char *what)
+/* Nobody knows what it is to be. */
+static int exec_unknown(struct cmds_connection *connection, const struct cmdi_frame *frame)
 {
     struct cmdi_conn *conn = &connection->conn;
-    if (code == CMDS_E_PROTO && what != NULL) {
-        CMDI_COUNT(conn->counters, proto_errors, 1);
-    } else if (code == -ENOMEM) {
+    const char *guess = cmdi_guess_first(conn, frame);
+    CMDI_COUNT(conn->counters, proto_errors, 1);
+    cmdi_conn_refuse(conn, CMDS_E_PROTO,
+            "command %llu of type %llu: no such command in protocol %.60s%s",
+            (unsigned long long)frame->sequence, (unsigned long long)frame->type,
+            connection->server_shard->core->options.protocol->name,
+            guess[0] != '\0' ? guess : "; another protocol, or a newer one?");
+    return CMDS_E_PROTO;
+}
+
+/* There is a type for it, but no value or no memory. */
+static int exec_undecoded(struct cmds_connection *connection, const struct cmdi_frame *frame,
+        const struct cmds_type *type, int code)
+{
+    struct cmdi_conn *conn = &connection->conn;
+    char guess[CMDI_GUESS_TEXT_MAX] = "";
+    if (code == -ENOMEM) {
         CMDI_COUNT(conn->counters, out_of_memory, 1);
     } else {
         CMDI_COUNT(conn->counters, codec_errors, 1);
     }
-    cmdi_conn_refuse(conn, code, "command %llu of type %llu: %s%s",
+    if (code == CMDS_E_PROTO) {
+        (void)cmdi_guess_codec(conn, connection->server_shard->core->options.codec, frame, guess);
+    }
+    cmdi_conn_refuse(conn, code, "command %llu of type %llu, %.60s: %s%s",
             (unsigned long long)frame->sequence, (unsigned long long)frame->type,
-            what != NULL ? what : cmds_error_text(code),
-            exec_looks_like_tls(connection, frame)
-                    ? "; this looks like TLS, and the server's port is plain"
-                    : "");
+            type->schema->name, cmds_error_text(code), guess);
     return code;
 }
 
@@ -326,7 +345,7 @@ int64_t cmdi_exec_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fram
         return CMDI_CONN_LATER;
     }
     if (CMDI_UNLIKELY(entry == NULL)) {
-        return exec_proto_error(connection, frame, CMDS_E_PROTO, "no such command");
+        return exec_unknown(connection, frame);
     }
     const struct cmds_type *type = entry->type;
     void *value = NULL;
@@ -335,7 +354,7 @@ int64_t cmdi_exec_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fram
             &value);
     if (CMDI_UNLIKELY(used < 0)) {
         exec_count_failed(connection, entry);
-        return exec_proto_error(connection, frame, (int)used, NULL);
+        return exec_undecoded(connection, frame, type, (int)used);
     }
     if (CMDI_UNLIKELY(used > (int64_t)frame->body_size)) {
         return used; // Not whole: tried again when so much has arrived.
@@ -344,7 +363,7 @@ int64_t cmdi_exec_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fram
             connection, core->execs[entry - core->commands.entries], entry->command, frame);
     if (CMDI_UNLIKELY(call == NULL)) {
         exec_count_failed(connection, entry);
-        return exec_proto_error(connection, frame, -ENOMEM, NULL);
+        return exec_undecoded(connection, frame, type, -ENOMEM);
     }
     call->place = entry->place;
     if (CMDI_LIKELY(server_shard->ledger != NULL)) {

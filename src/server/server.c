@@ -161,8 +161,10 @@ static void server_start_shard(struct cmdi_shard *shard, void *context)
         start->code = options->on_shard_start(
                 options->receiver, shard->index, &server_shard->shard_state);
         if (start->code < 0) {
-            (void)cmdi_fail(start->error, start->code, "on_shard_start failed on shard %u: %s",
-                    shard->index, cmds_error_text(start->code));
+            struct cmdi_code_text room;
+            (void)cmdi_fail(start->error, start->code,
+                    "on_shard_start failed on shard %u: it returned %s", shard->index,
+                    cmdi_program_code(&room, start->code));
             return;
         }
     }

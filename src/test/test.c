@@ -401,7 +401,9 @@ static int test_start_state(struct cmds_test *test, struct cmds_error *error)
         test_connect(test);
     }
     test_leave(before);
-    return code < 0 ? cmdi_fail(error, code, "on_shard_start failed: %s", cmds_error_text(code))
+    struct cmdi_code_text room;
+    return code < 0 ? cmdi_fail(error, code, "on_shard_start failed: it returned %s",
+                              cmdi_program_code(&room, code))
                     : 0;
 }
 

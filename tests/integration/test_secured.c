@@ -25,7 +25,7 @@ static void test_secured_client_at_a_plain_server_is_recognised(void)
 
     WORLD_UNTIL(&world, atomic_load(&world.disconnected) == 1);
     CU_ASSERT_EQUAL(atomic_load(&world.cause), CMDS_E_PROTO);
-    CU_ASSERT_EQUAL(world_logged(&world, "looks like TLS, and the server's port is plain"), 1);
+    CU_ASSERT_EQUAL(world_logged(&world, "looks like TLS, and this end is plain"), 1);
     raw_close(&raw);
 
     CU_ASSERT_FATAL(world_connect(&world, &raw)); // The same bytes later are a mistake like others.

@@ -209,6 +209,7 @@ struct rig *rig_open(void)
             .tickets = &rig->tickets,
             .transport = &fake_transport,
             .connect = "nowhere",
+            .protocol = "rig",
             .server_info = {"info", 4},
             .limits = {.frame_size_max = 1 << 20,
                     .output_size_max = 1 << 20,

@@ -71,12 +71,30 @@ static void test_error_unknown_codes_are_called_so(void)
     }
 }
 
+static void test_error_codes_of_the_program_stay_its_own(void)
+{
+    struct cmdi_code_text room;
+
+    CU_ASSERT_STRING_EQUAL(cmdi_program_code(&room, -ENOSPC), "-28 (ENOSPC)");
+    CU_ASSERT_STRING_EQUAL(cmdi_program_code(&room, -7777), "-7777");
+    CU_ASSERT_STRING_EQUAL(cmdi_program_code(&room, -4095), "-4095");
+    CU_ASSERT_STRING_EQUAL(cmdi_program_code(&room, 7), "7");
+    CU_ASSERT_STRING_EQUAL(cmdi_program_code(&room, -5999), "-5999");
+    CU_ASSERT_STRING_EQUAL(cmdi_program_code(&room, CMDS_E_NOT_CONNECTED),
+            "CMDS_E_NOT_CONNECTED: no connection of the group is up");
+#define CMDS_X_(name, code, sentence)                                                              \
+    CU_ASSERT_PTR_NOT_NULL(strstr(cmdi_program_code(&room, code), sentence)); // Never cut.
+    CMDS_ERRORS(CMDS_X_)
+#undef CMDS_X_
+}
+
 static CU_TestInfo tests[] = {
         {"fail keeps the first", test_error_fail_keeps_the_first},
         {"fail cuts a long text and shows it", test_error_fail_cuts_a_long_text_and_shows_it},
         {"fail lets no control byte through", test_error_fail_lets_no_control_byte_through},
         {"every code has a name and a sentence", test_error_every_code_has_a_name_and_a_sentence},
         {"unknown codes are called so", test_error_unknown_codes_are_called_so},
+        {"codes of the program stay its own", test_error_codes_of_the_program_stay_its_own},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("error", tests)
