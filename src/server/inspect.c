@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The calls of a runtime's servers, for somebody who lists them. Of those that are too many for the
- * program's array the youngest are left out, whichever shard they are on: a heap says which of the rows
- * that are taken is the youngest, and an older call takes its place.
+ * program's array the youngest are left out, whichever shard they are on.
  */
 #include "server/inspect.h"
 
@@ -12,6 +11,7 @@
 
 #include <cmdstream/inspect.h>
 
+#include "base/least.h"
 #include "ring/clock.h"
 #include "server/call.h"
 #include "server/window.h"
@@ -45,67 +45,11 @@ void cmdi_inspect_connection(const struct cmdi_conn *conn, struct cmds_listed_co
 
 /* --- Calls ------------------------------------------------------------------------------------ */
 
-/* A row that is taken, by the age of its call. */
-struct inspect_key {
-    uint64_t received_ns;
-    size_t row;
-};
-
 struct call_list {
     struct cmdi_walk walk;
     struct cmdi_rows rows;
-    struct inspect_key *heap; // The youngest first: none is younger than the one at (i - 1) / 2.
-    size_t heap_count;
+    struct cmdi_least oldest;
 };
-
-static void inspect_swap(struct inspect_key *a, struct inspect_key *b)
-{
-    struct inspect_key old = *a;
-    *a = *b;
-    *b = old;
-}
-
-/* The last one was added. */
-static void inspect_sift_up(struct inspect_key *heap, size_t count)
-{
-    for (size_t i = count - 1; i > 0 && heap[i].received_ns > heap[(i - 1) / 2].received_ns;
-            i = (i - 1) / 2) {
-        inspect_swap(&heap[i], &heap[(i - 1) / 2]);
-    }
-}
-
-/* The first one was replaced. */
-static void inspect_sift_down(struct inspect_key *heap, size_t count)
-{
-    size_t i = 0;
-    for (size_t child = 1; child < count; child = 2 * i + 1) {
-        child += child + 1 < count && heap[child + 1].received_ns > heap[child].received_ns;
-        if (heap[child].received_ns <= heap[i].received_ns) {
-            return;
-        }
-        inspect_swap(&heap[i], &heap[child]);
-        i = child;
-    }
-}
-
-/* Returns: the call has a row: *row; not: all are taken by older ones. */
-static bool inspect_take_row(struct call_list *list, uint64_t received_ns, size_t *row)
-{
-    struct inspect_key *heap = list->heap;
-    if (list->heap_count < list->rows.max) {
-        *row = list->heap_count++;
-        heap[*row] = (struct inspect_key){received_ns, *row};
-        inspect_sift_up(heap, list->heap_count);
-        return true;
-    }
-    if (list->heap_count == 0 || received_ns >= heap[0].received_ns) {
-        return false;
-    }
-    *row = heap[0].row;
-    heap[0].received_ns = received_ns;
-    inspect_sift_down(heap, list->heap_count);
-    return true;
-}
 
 /* `owed` is the worker's as long as the call is in the pool. */
 static enum cmds_call_stage inspect_stage(struct cmds_call *call)
@@ -122,7 +66,7 @@ static void call_visit(struct cmdi_walk *walk, struct cmdi_shard *shard, struct 
     struct cmds_call *call = CMDI_CONTAINER(node, struct cmds_call, on_shard);
     uint64_t now_ns = shard->in_turn ? shard->now_ns : cmdi_now_ns();
     size_t index = 0;
-    if (!inspect_take_row(list, call->received_ns, &index)) {
+    if (!cmdi_least_take(&list->oldest, call->received_ns, &index)) {
         return;
     }
     struct cmds_listed_call row = {
@@ -161,16 +105,15 @@ int cmds_runtime_calls(struct cmds_runtime *runtime, struct cmds_listed_call *li
     if (code == 0 && count_max > 0) {
         // What is in front of the age is in no shorter version either.
         bool is_sized = mine.rows.stride >= offsetof(struct cmds_listed_call, age_us);
-        mine.heap = is_sized ? calloc(count_max, sizeof(*mine.heap)) : NULL;
-        code = !is_sized ? -EINVAL : mine.heap == NULL ? -ENOMEM : 0;
+        code = is_sized ? cmdi_least_init(&mine.oldest, count_max) : -EINVAL;
     }
     code = code < 0 ? code : cmdi_runtime_walk(runtime, &mine.walk);
-    free(mine.heap);
-    if (code == 0 && mine.heap_count > 0) {
-        qsort(list, mine.heap_count, mine.rows.stride, inspect_older);
+    if (code == 0 && mine.oldest.count > 0) {
+        qsort(list, mine.oldest.count, mine.rows.stride, inspect_older);
     }
     if (code == 0) {
         *count = mine.walk.count;
     }
+    cmdi_least_fini(&mine.oldest);
     return code;
 }
