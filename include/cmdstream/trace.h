@@ -120,8 +120,9 @@ struct cmds_span {
  */
 struct cmds_trace_options {
     uint32_t struct_size; // Set by CMDS_TRACE_OPTIONS_INIT.
-    // Spans that wait for cmds_span_take(), of each shard; what is beyond them is dropped and counted. A
-    // power of two, 16 to 1048576. Default 4096, 2 MiB a shard.
+    // Spans that each shard keeps, for cmds_span_take() and to be looked at: the newest ones. One that has
+    // to give way before it was taken is dropped and counted. A power of two, 16 to 1048576. Default 4096,
+    // 2 MiB a shard.
     uint32_t span_count;
     uint32_t span_rate_max; // Traces that begin in a second, on each shard. Default 1000.
     uint32_t unused;
@@ -154,7 +155,7 @@ struct cmds_trace_options {
  */
 CMDS_API uint32_t cmds_span_take(
         struct cmds_runtime *runtime, struct cmds_span *out, uint32_t count_max);
-/** Spans that found no room. Thread: any, until cmds_runtime_stop() is called. */
+/** Spans that had to give way before they were taken. Thread: any, until cmds_runtime_stop() is called. */
 CMDS_API uint64_t cmds_span_dropped(const struct cmds_runtime *runtime);
 
 /**

@@ -187,6 +187,31 @@ void cmdi_span_copy(struct cmds_span *to, const struct cmds_span *from)
     memcpy(to->attributes, from->attributes, from->attribute_size);
 }
 
+/*
+ * The ring is full, or its reader is in it. If full, the oldest gives way: its place is taken away from the
+ * reader first, so that nobody reads what is overwritten. A reader that is in it is not waited for, and then
+ * it is the new one that is lost.
+ *
+ * Returns: there is a place at `written`.
+ */
+static bool spans_make_room(struct cmdi_spans *spans, uint64_t written)
+{
+    uint64_t taken = atomic_load_explicit(&spans->taken, memory_order_acquire);
+    bool has_room;
+    do { // Again at most where the reader came in between, and has made room or is in it now.
+        uint64_t waiting = written - (taken & ~CMDI_SPANS_READING);
+        CMDI_ASSERT(waiting <= (uint64_t)spans->mask + 1);
+        if (waiting <= spans->mask) {
+            return true;
+        }
+        has_room = (taken & CMDI_SPANS_READING) == 0;
+    } while (has_room && !atomic_compare_exchange_weak_explicit(&spans->taken, &taken, taken + 1,
+                                 memory_order_acq_rel, memory_order_acquire));
+    uint64_t dropped = atomic_load_explicit(&spans->dropped, memory_order_relaxed);
+    atomic_store_explicit(&spans->dropped, dropped + 1, memory_order_relaxed);
+    return has_room;
+}
+
 void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span)
 {
     span->end_ns = cmdi_now_ns();
@@ -196,13 +221,10 @@ void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span)
     spans_lock(spans);
     uint64_t written = atomic_load_explicit(&spans->written, memory_order_relaxed);
     uint64_t taken = atomic_load_explicit(&spans->taken, memory_order_acquire);
-    CMDI_ASSERT(taken <= written && written - taken <= (uint64_t)spans->mask + 1);
-    if (CMDI_LIKELY(written - taken <= spans->mask)) {
+    // With CMDI_SPANS_READING in it the difference is large.
+    if (CMDI_LIKELY(written - taken <= spans->mask) || spans_make_room(spans, written)) {
         cmdi_span_copy(&spans->ring[written & spans->mask], span);
         atomic_store_explicit(&spans->written, written + 1, memory_order_release);
-    } else {
-        uint64_t dropped = atomic_load_explicit(&spans->dropped, memory_order_relaxed);
-        atomic_store_explicit(&spans->dropped, dropped + 1, memory_order_relaxed);
     }
     spans_unlock(spans);
 }
@@ -211,7 +233,10 @@ void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span)
 
 static uint32_t spans_take(struct cmdi_spans *spans, struct cmds_span *out, uint32_t count_max)
 {
-    uint64_t taken = atomic_load_explicit(&spans->taken, memory_order_relaxed);
+    // From here on the writer takes no place away.
+    uint64_t taken =
+            atomic_fetch_or_explicit(&spans->taken, CMDI_SPANS_READING, memory_order_acquire);
+    CMDI_ASSERT((taken & CMDI_SPANS_READING) == 0); // One reader.
     uint64_t written = atomic_load_explicit(&spans->written, memory_order_acquire);
     uint32_t count = written - taken < count_max ? (uint32_t)(written - taken) : count_max;
     for (uint32_t i = 0; i < count; i++) {

@@ -4,8 +4,8 @@
  *
  *     the shard --end: copy into the ring--> | span | span | ... | <--take: copies out-- one reader
  *
- * One writer and one reader, so no lock; a full ring drops the new one and counts it, and nobody is ever
- * waited for, nor woken. A runtime has one more for threads that are no shard, which has a lock.
+ * One writer and one reader, so no lock; in a full ring the oldest one gives way and is counted, and nobody is
+ * ever waited for, nor woken. A runtime has one more for threads that are no shard, which has a lock.
  */
 #ifndef CMDI_SHARD_SPANS_H
 #define CMDI_SHARD_SPANS_H
@@ -40,6 +40,9 @@ void cmdi_span_id(uint8_t span_id[8], uint64_t random);
 
 /* --- Spans ------------------------------------------------------------------------------------ */
 
+/** Of `taken`: the reader is in the ring. */
+#define CMDI_SPANS_READING (UINT64_C(1) << 63)
+
 struct cmdi_spans {
     struct cmds_span *ring;
     uint32_t mask;
@@ -50,7 +53,8 @@ struct cmdi_spans {
     pthread_mutex_t lock;                  // Of one that is shared: of all that the writer has.
     _Alignas(64) _Atomic uint64_t written; // The writer's.
     _Atomic uint64_t dropped;              // The same.
-    _Alignas(64) _Atomic uint64_t taken;   // The reader's.
+    // The reader's; the writer moves it on if the ring is full, but for a reader that is in it.
+    _Alignas(64) _Atomic uint64_t taken;
 };
 
 /** Checks and completes. Returns: 0; -EINVAL, -E2BIG. */

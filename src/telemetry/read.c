@@ -172,7 +172,7 @@ static void read_spans(struct cmdi_reading *reading)
 {
     static const struct cmds_metric dropped = {.name = "cmdstream.spans.dropped",
             .unit = "{count}",
-            .description = "Spans of traces that found no room.",
+            .description = "Spans of traces that gave way before they were taken.",
             .kind = CMDS_METRIC_COUNTER};
     if (reading->runtime->spans != NULL) {
         cmdi_reading_integer(reading, &dropped, (int64_t)cmds_span_dropped(reading->runtime));

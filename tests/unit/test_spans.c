@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The ring of spans that are over, and its options. What may go wrong: the reader sees a span that is
- * half written, one twice, or one less; a full ring is overwritten; a drop is not counted.
+ * half written, one twice, or one less; a full ring keeps what is old; a drop is not counted.
  */
 #include "shard/spans.h"
 
@@ -39,7 +39,7 @@ static void write_one(struct cmdi_spans *spans, uint64_t number)
     cmdi_spans_end(spans, &span);
 }
 
-static void test_spans_full_ring_keeps_the_first(void)
+static void test_spans_full_ring_keeps_the_last(void)
 {
     struct cmdi_spans *spans = make(COUNT, false);
     struct cmds_runtime runtime = {.spans = spans, .fork_count = cmdi_fork_count()};
@@ -54,11 +54,36 @@ static void test_spans_full_ring_keeps_the_first(void)
 
     CU_ASSERT_EQUAL(cmds_span_dropped(&runtime), 3);
     for (uint64_t i = 0; i < COUNT; i++) {
-        CU_ASSERT_EQUAL(out[i].sequence, i);
+        CU_ASSERT_EQUAL(out[i].sequence, i + 3);
     }
     write_one(spans, 77); // There is room again.
     CU_ASSERT_EQUAL(cmds_span_take(&runtime, out, 1), 1);
     CU_ASSERT_EQUAL(out[0].sequence, 77);
+    cmdi_spans_destroy(spans);
+}
+
+static void test_spans_full_ring_leaves_its_reader_alone(void)
+{
+    struct cmdi_spans *spans = make(COUNT, false);
+    struct cmds_runtime runtime = {.spans = spans, .fork_count = cmdi_fork_count()};
+    struct cmds_span out[COUNT];
+    for (uint64_t i = 0; i < COUNT; i++) {
+        write_one(spans, i);
+    }
+    atomic_fetch_or(&spans->taken, CMDI_SPANS_READING); // It copies the oldest now.
+    write_one(spans, 77);
+    CU_ASSERT_EQUAL(spans->ring[0].sequence, 0);
+    CU_ASSERT_EQUAL(cmds_span_dropped(&runtime), 1);
+    atomic_fetch_and(&spans->taken, ~CMDI_SPANS_READING);
+    CU_ASSERT_EQUAL(cmds_span_take(&runtime, out, COUNT), COUNT);
+    CU_ASSERT_EQUAL(out[COUNT - 1].sequence, COUNT - 1);
+
+    atomic_fetch_or(&spans->taken, CMDI_SPANS_READING); // There is room beside it.
+    write_one(spans, 78);
+    atomic_fetch_and(&spans->taken, ~CMDI_SPANS_READING);
+    CU_ASSERT_EQUAL(cmds_span_dropped(&runtime), 1);
+    CU_ASSERT_EQUAL(cmds_span_take(&runtime, out, COUNT), 1);
+    CU_ASSERT_EQUAL(out[0].sequence, 78);
     cmdi_spans_destroy(spans);
 }
 
@@ -74,7 +99,8 @@ static void *write_many(void *context)
 static void race(bool is_shared, int writers)
 {
     struct cmdi_spans *spans = make(COUNT, is_shared);
-    struct cmds_runtime runtime = {.spans = spans, .fork_count = cmdi_fork_count()};
+    struct cmds_runtime runtime = {
+            .spans = spans, .fork_count = cmdi_fork_count(), .drive = CMDI_DRIVE_THREAD};
     struct cmds_span out[COUNT];
     pthread_t threads[2];
     uint64_t count = 0;
@@ -154,7 +180,8 @@ static void test_spans_options_are_checked(void)
 }
 
 static CU_TestInfo test_spans[] = {
-        {"a full ring keeps the first", test_spans_full_ring_keeps_the_first},
+        {"a full ring keeps the last", test_spans_full_ring_keeps_the_last},
+        {"a full ring leaves its reader alone", test_spans_full_ring_leaves_its_reader_alone},
         {"a reader sees whole ones in order", test_spans_reader_sees_whole_ones_in_order},
         {"shared ones have many writers", test_spans_shared_ones_have_many_writers},
         {"they begin inside their trace", test_spans_begin_inside_their_trace},
