@@ -158,6 +158,51 @@ CMDS_API uint32_t cmds_span_take(
 /** Spans that had to give way before they were taken. Thread: any, until cmds_runtime_stop() is called. */
 CMDS_API uint64_t cmds_span_dropped(const struct cmds_runtime *runtime);
 
+/** Which spans are looked at. Start from CMDS_SPAN_QUERY_INIT; with nothing else set: all. */
+struct cmds_span_query {
+    uint32_t struct_size; // Set by CMDS_SPAN_QUERY_INIT.
+    uint8_t kind;         // enum cmds_span_kind. Default 0: both.
+    bool failed;          // Only those with an error.
+    bool slowest; // The slowest of them, the slowest first. Default: the newest, the newest first.
+    uint8_t unused;
+    uint8_t trace_id[16];     // Of this trace. Default all zero: of all.
+    const char *type;         // Of commands of this type, by its name. Default NULL: of all.
+    uint64_t duration_min_ns; // That took at least so long.
+    // So many of what each shard keeps are looked at, its newest ones. Default 0: all, which is span_count.
+    uint32_t depth;
+    uint32_t unused2;
+};
+#ifdef __cplusplus
+#define CMDS_SPAN_QUERY_INIT cmds_detail::sized<struct cmds_span_query>()
+#else
+#define CMDS_SPAN_QUERY_INIT                                                                       \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_span_query)                                              \
+    }
+#endif
+
+/**
+ * Looks at spans that are over, and leaves them where they are: for a person, beside an exporter. A shard keeps
+ * its newest span_count, whether somebody has taken them or not. What it looks at costs a shard nothing per
+ * span; for the look itself it visits at most 128 of them in a turn.
+ *
+ *     struct cmds_span_query query = CMDS_SPAN_QUERY_INIT;
+ *     query.failed = true;
+ *     code = cmds_span_look(runtime, &query, list, 100, &count);
+ *     // `count` have failed, of which the newest 100 are in the list.
+ *
+ * Owner:   borrows `query`, NULL: all; copies into `list`, which has room for `count_max`; NULL with 0 only counts.
+ * Thread:  any but a shard, beside cmds_span_take() too; it waits for each shard, and for whoever lists
+ *          already. It may be called until cmds_runtime_stop() is, which waits for those that are under way.
+ * Returns: 0; -ENOTSUP: no spans are kept, cmds_runtime_options.trace; -EINVAL: `count` or `list` is NULL, the
+ *          query was not started from its INIT macro, there is no such kind; -E2BIG: it has something that this
+ *          library lacks; CMDS_E_CLOSED: the runtime is being stopped; -EDEADLK on a shard or inside a callback;
+ *          -EXDEV: another thread turns this inline runtime; -ENOMEM; CMDS_E_FORKED. Then *count is untouched.
+ */
+CMDS_NODISCARD CMDS_API int cmds_span_look(struct cmds_runtime *runtime,
+        const struct cmds_span_query *query, struct cmds_span *list, size_t count_max,
+        size_t *count);
+
 /**
  * The span of a call, while it is open: for cmds_span_set(). The call's shard writes to it as well, so
  * it is for that thread alone.

@@ -229,6 +229,20 @@ void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span)
     spans_unlock(spans);
 }
 
+uint32_t cmdi_spans_newest(const struct cmdi_spans *spans, uint32_t depth, uint64_t *at)
+{
+    *at = atomic_load_explicit(&spans->written, memory_order_relaxed);
+    uint64_t count = *at <= spans->mask ? *at : (uint64_t)spans->mask + 1;
+    return count < depth ? (uint32_t)count : depth;
+}
+
+const struct cmds_span *cmdi_spans_at(const struct cmdi_spans *spans, uint64_t at)
+{
+    uint64_t written = atomic_load_explicit(&spans->written, memory_order_relaxed);
+    CMDI_ASSERT(at < written);
+    return written - at <= (uint64_t)spans->mask + 1 ? &spans->ring[at & spans->mask] : NULL;
+}
+
 /* --- The reader ------------------------------------------------------------------------------- */
 
 static uint32_t spans_take(struct cmdi_spans *spans, struct cmds_span *out, uint32_t count_max)

@@ -84,4 +84,12 @@ void cmdi_span_copy(struct cmds_span *to, const struct cmds_span *from);
 /** It is over now. It stays the caller's. Thread: the writer. */
 void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span);
 
+/**
+ * What the ring holds, taken or not: *at is behind the newest one. Thread: the writer, or with the lock of one
+ * that is shared. Returns: how many they are, at most `depth`.
+ */
+uint32_t cmdi_spans_newest(const struct cmdi_spans *spans, uint32_t depth, uint64_t *at);
+/** Owner: the writer's, until its next span. Thread: as above. Returns: NULL: it was overwritten. */
+const struct cmds_span *cmdi_spans_at(const struct cmdi_spans *spans, uint64_t at);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include "ring/thread.h"
 #include "shard/drive.h"
+#include "shard/spans.h"
 
 static struct cmdi_list *walk_list(const struct cmdi_walk *walk, struct cmdi_shard *shard)
 {
@@ -17,14 +18,37 @@ static struct cmdi_list *walk_list(const struct cmdi_walk *walk, struct cmdi_sha
 
 static void walk_begin(struct cmdi_walk *walk, struct cmdi_shard *shard)
 {
+    if (walk->kind == CMDI_WALK_SPANS) {
+        walk->left = cmdi_spans_newest(shard->spans, walk->depth, &walk->spans_at);
+        return;
+    }
     CMDI_ASSERT(shard->walk_next == NULL);
     shard->walk_next = walk_list(walk, shard)->next;
     walk->left = walk->kind == CMDI_WALK_CONNS ? shard->connection_count : shard->call_count;
 }
 
 /* Returns: there is more. */
+static bool walk_some_spans(struct cmdi_walk *walk, struct cmdi_spans *spans, uint32_t max)
+{
+    for (uint32_t i = 0; i < max && walk->left > 0; i++) {
+        const struct cmds_span *span = cmdi_spans_at(spans, --walk->spans_at);
+        if (span == NULL) {
+            walk->left = 0; // So are those behind it.
+            return false;
+        }
+        walk->left--;
+        walk->visit_span(walk, span);
+        walk->count++;
+    }
+    return walk->left > 0;
+}
+
+/* Returns: there is more. */
 static bool walk_some(struct cmdi_walk *walk, struct cmdi_shard *shard, uint32_t max)
 {
+    if (walk->kind == CMDI_WALK_SPANS) {
+        return walk_some_spans(walk, shard->spans, max);
+    }
     struct cmdi_list *head = walk_list(walk, shard);
     for (uint32_t i = 0; i < max && walk->left > 0 && shard->walk_next != head; i++) {
         struct cmdi_list *node = shard->walk_next;
@@ -88,6 +112,18 @@ static void walk_inline(struct cmdi_walk *walk, struct cmdi_shard *shard)
     (void)cmdi_shard_set_current(before);
 }
 
+/* Of threads that are no shard: they wait for as long as a shard's turn would take, and may come in between. */
+static void walk_shared_spans(struct cmdi_walk *walk, struct cmdi_spans *spans)
+{
+    pthread_mutex_lock(&spans->lock);
+    walk->left = cmdi_spans_newest(spans, walk->depth, &walk->spans_at);
+    while (walk_some_spans(walk, spans, CMDI_WALK_PER_TURN)) {
+        pthread_mutex_unlock(&spans->lock);
+        pthread_mutex_lock(&spans->lock);
+    }
+    pthread_mutex_unlock(&spans->lock);
+}
+
 static int walk_enter(struct cmds_runtime *runtime)
 {
     pthread_mutex_lock(&runtime->lock);
@@ -131,6 +167,9 @@ int cmdi_runtime_walk(struct cmds_runtime *runtime, struct cmdi_walk *walk)
         } else {
             walk_shard(walk, runtime->shards[i]);
         }
+    }
+    if (walk->kind == CMDI_WALK_SPANS) {
+        walk_shared_spans(walk, runtime->spans);
     }
     pthread_mutex_unlock(&runtime->walk_lock);
     walk_leave(runtime);

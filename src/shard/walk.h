@@ -7,7 +7,8 @@
  * One walk at a time, and one shard after the other, so that `visit` writes where it likes. A shard
  * visits some nodes in a turn. What leaves the list between two turns leaves by cmdi_shard_unlist(),
  * which moves the walk on; what comes is behind it, and no more is visited than there was in the
- * beginning, so the walk ends however much comes.
+ * beginning, so the walk ends however much comes. Of spans the newest is the first one; those that are
+ * overwritten between two turns are the last ones, which it does not come to then.
  *
  * The end of the runtime waits for the walks that have begun, while its shards still turn.
  */
@@ -19,6 +20,8 @@
 
 #include "shard/runtime.h"
 
+struct cmds_span;
+
 enum {
     CMDI_WALK_PER_TURN = 128,
 };
@@ -26,15 +29,20 @@ enum {
 enum cmdi_walk_kind {
     CMDI_WALK_CONNS, // shard->conns
     CMDI_WALK_CALLS, // shard->calls
+    CMDI_WALK_SPANS, // shard->spans
 };
 
 struct cmdi_walk {
     enum cmdi_walk_kind kind;
     /** Looks at one node, and leaves it as it is. Thread: its shard, or the one that turns it. */
     void (*visit)(struct cmdi_walk *walk, struct cmdi_shard *shard, struct cmdi_list *node);
-    size_t count; // Visited so far.
+    /** The same with a span that is over. */
+    void (*visit_span)(struct cmdi_walk *walk, const struct cmds_span *span);
+    uint32_t depth; // Of each shard's spans, the newest ones: at most so many.
+    size_t count;   // Visited so far.
 
     /* Its own. */
+    uint64_t spans_at; // Behind the span that is next.
     struct cmdi_mail mail;
     struct cmdi_work work;
     uint32_t left;         // On this shard, at most.

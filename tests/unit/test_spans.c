@@ -9,6 +9,9 @@
 #include <pthread.h>
 #include <string.h>
 
+#include <cmdstream/schema.h>
+
+#include "ring/clock.h"
 #include "shard/runtime.h"
 #include "support/harness.h"
 
@@ -87,12 +90,212 @@ static void test_spans_full_ring_leaves_its_reader_alone(void)
     cmdi_spans_destroy(spans);
 }
 
+/* --- A look ----------------------------------------------------------------------------------- */
+
+/* Of the ring that threads share, which the caller may write to. */
+struct seen {
+    struct cmds_runtime runtime;
+    struct cmds_span_query query;
+    struct cmds_span list[2 * COUNT];
+    size_t count;
+};
+
+static void seen_init(struct seen *seen)
+{
+    *seen = (struct seen){.runtime = {.spans = make(COUNT, true),
+                                  .fork_count = cmdi_fork_count(),
+                                  .drive = CMDI_DRIVE_THREAD},
+            .query = CMDS_SPAN_QUERY_INIT};
+}
+
+static void seen_look(struct seen *seen, size_t max)
+{
+    seen->count = 999;
+    CU_ASSERT_EQUAL(cmds_span_look(&seen->runtime, &seen->query, seen->list, max, &seen->count), 0);
+}
+
+static void test_spans_look_sees_the_newest_first(void)
+{
+    struct seen seen;
+    seen_init(&seen);
+    seen_look(&seen, COUNT);
+    CU_ASSERT_EQUAL(seen.count, 0);
+    for (uint64_t i = 0; i < COUNT + 3; i++) {
+        write_one(seen.runtime.spans, i);
+        seen_look(&seen, 1);
+        CU_ASSERT_EQUAL(seen.count, i < COUNT ? i + 1 : COUNT);
+        CU_ASSERT_EQUAL(seen.list[0].sequence, i);
+        CU_ASSERT_EQUAL(seen.list[0].attributes[191], i);
+    }
+    seen_look(&seen, 2 * COUNT);
+    CU_ASSERT_EQUAL(seen.count, COUNT);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        CU_ASSERT_EQUAL(seen.list[i].sequence, COUNT + 2 - i);
+    }
+    seen.query.depth = 5;
+    seen_look(&seen, 0);
+    CU_ASSERT_EQUAL(seen.count, 5);
+    cmdi_spans_destroy(seen.runtime.spans);
+}
+
+static void test_spans_look_ends_where_it_was_overwritten(void)
+{
+    struct cmdi_spans *spans = make(COUNT, false);
+    uint64_t at = 0;
+    for (uint64_t i = 0; i < COUNT; i++) {
+        write_one(spans, i);
+    }
+    CU_ASSERT_EQUAL(cmdi_spans_newest(spans, COUNT, &at), COUNT);
+    for (uint64_t i = 0; i < 3; i++) {
+        write_one(spans, COUNT + i); // Between two turns of the look.
+    }
+    for (uint64_t i = COUNT; i-- > 3;) {
+        const struct cmds_span *span = cmdi_spans_at(spans, --at);
+        CU_ASSERT(span != NULL && span->sequence == i);
+    }
+    CU_ASSERT_PTR_NULL(cmdi_spans_at(spans, --at));
+    cmdi_spans_destroy(spans);
+}
+
+static void test_spans_look_takes_none_and_sees_those_that_were_taken(void)
+{
+    struct seen seen;
+    struct cmds_span out[COUNT];
+    seen_init(&seen);
+    for (uint64_t i = 0; i < 5; i++) {
+        write_one(seen.runtime.spans, i);
+    }
+    seen_look(&seen, COUNT);
+    CU_ASSERT_EQUAL(cmds_span_take(&seen.runtime, out, 3), 3);
+    seen_look(&seen, COUNT);
+    CU_ASSERT_EQUAL(seen.count, 5);
+    CU_ASSERT_EQUAL(seen.list[4].sequence, 0);
+    CU_ASSERT_EQUAL(cmds_span_take(&seen.runtime, out, COUNT), 2);
+    CU_ASSERT_EQUAL(out[0].sequence, 3);
+    seen_look(&seen, COUNT);
+    CU_ASSERT_EQUAL(seen.count, 5);
+    CU_ASSERT_EQUAL(cmds_span_dropped(&seen.runtime), 0);
+    cmdi_spans_destroy(seen.runtime.spans);
+}
+
+/* Each differs from all others: type, kind, trace, error, and how long it took. */
+static void write_kinds(struct cmdi_spans *spans)
+{
+    static const struct cmds_schema schemas[] = {{.name = "red"}, {.name = "blue"}};
+    static const struct cmds_type types[] = {{.schema = &schemas[0]}, {.schema = &schemas[1]}};
+    for (uint8_t i = 0; i < 8; i++) {
+        struct cmds_trace trace = {.trace_id = {[15] = (uint8_t)(1 + i / 2)}};
+        struct cmds_span span;
+        cmdi_span_begin(&span, i < 4 ? CMDS_SPAN_SERVER : CMDS_SPAN_CLIENT, &trace);
+        span.type = &types[i % 2];
+        span.sequence = i;
+        span.error = i == 3 ? CMDS_E_TIMEOUT : 0;
+        // The third took longest, then the second, ... : no order that they were written in.
+        span.start_ns = cmdi_now_ns() - (1 + (i + UINT64_C(5)) % 8) * 1000000000;
+        cmdi_spans_end(spans, &span);
+    }
+}
+
+static void test_spans_look_finds_what_it_is_asked_for(void)
+{
+    struct seen seen;
+    seen_init(&seen);
+    write_kinds(seen.runtime.spans);
+
+    seen.query.type = "blue";
+    seen_look(&seen, COUNT);
+    CU_ASSERT_EQUAL(seen.count, 4);
+    CU_ASSERT_EQUAL(seen.list[0].sequence, 7);
+    seen.query.kind = CMDS_SPAN_SERVER;
+    seen_look(&seen, COUNT);
+    CU_ASSERT_EQUAL(seen.count, 2);
+    CU_ASSERT_EQUAL(seen.list[0].sequence, 3);
+    seen.query.failed = true;
+    seen_look(&seen, COUNT);
+    CU_ASSERT_EQUAL(seen.count, 1);
+    seen.query.type = "green";
+    seen_look(&seen, COUNT);
+    CU_ASSERT_EQUAL(seen.count, 0);
+    seen.query = (struct cmds_span_query)CMDS_SPAN_QUERY_INIT;
+    seen.query.trace_id[15] = 4;
+    seen_look(&seen, COUNT);
+    CU_ASSERT_EQUAL(seen.count, 2);
+    CU_ASSERT_EQUAL(seen.list[0].sequence + seen.list[1].sequence, 6 + 7);
+    cmdi_spans_destroy(seen.runtime.spans);
+}
+
+static void test_spans_look_sees_the_slowest_first(void)
+{
+    static const uint64_t order[] = {2, 1, 0, 7, 6, 5, 4, 3};
+    struct seen seen;
+    seen_init(&seen);
+    write_kinds(seen.runtime.spans);
+
+    seen.query.slowest = true;
+    for (size_t max = 1; max <= 8; max++) {
+        seen_look(&seen, max);
+        CU_ASSERT_EQUAL(seen.count, 8);
+        for (size_t i = 0; i < max; i++) {
+            CU_ASSERT_EQUAL(seen.list[i].sequence, order[i]);
+        }
+    }
+    seen.query.duration_min_ns = UINT64_C(5000000000);
+    seen_look(&seen, COUNT);
+    CU_ASSERT_EQUAL(seen.count, 4);
+    cmdi_spans_destroy(seen.runtime.spans);
+}
+
+static void test_spans_look_refuses_by_code(void)
+{
+    struct seen seen;
+    seen_init(&seen);
+    struct cmds_runtime *runtime = &seen.runtime;
+    struct cmds_span_query *query = &seen.query;
+
+    CU_ASSERT_EQUAL(cmds_span_look(runtime, query, NULL, 0, NULL), -EINVAL);
+    CU_ASSERT_EQUAL(cmds_span_look(runtime, query, NULL, 1, &seen.count), -EINVAL);
+    CU_ASSERT_EQUAL(cmds_span_look(runtime, NULL, NULL, 0, &seen.count), 0);
+    query->kind = 1;
+    CU_ASSERT_EQUAL(cmds_span_look(runtime, query, NULL, 0, &seen.count), -EINVAL);
+    query->kind = 0;
+    query->unused = 1;
+    CU_ASSERT_EQUAL(cmds_span_look(runtime, query, NULL, 0, &seen.count), -E2BIG);
+    query->unused = 0;
+    query->struct_size = 0;
+    CU_ASSERT_EQUAL(cmds_span_look(runtime, query, NULL, 0, &seen.count), -EINVAL);
+    query->struct_size = sizeof(*query);
+    CU_ASSERT_EQUAL(cmds_span_look(runtime, query, NULL, 0, &seen.count), 0);
+    struct cmdi_spans *spans = runtime->spans;
+    runtime->spans = NULL;
+    CU_ASSERT_EQUAL(cmds_span_look(runtime, query, NULL, 0, &seen.count), -ENOTSUP);
+    atomic_store(&runtime->stopping, 1);
+    runtime->spans = spans;
+    CU_ASSERT_EQUAL(cmds_span_look(runtime, query, NULL, 0, &seen.count), CMDS_E_CLOSED);
+    cmdi_spans_destroy(spans);
+}
+
+/* --- Threads ---------------------------------------------------------------------------------- */
+
 static void *write_many(void *context)
 {
     for (uint64_t i = 0; i < SPANS; i++) {
         write_one(context, i);
     }
     return NULL;
+}
+
+/* Returns: how many of those that are seen are not whole. */
+static uint32_t look_is_wrong(struct cmds_runtime *runtime)
+{
+    struct cmds_span_query query = CMDS_SPAN_QUERY_INIT;
+    struct cmds_span list[COUNT];
+    size_t count = 0;
+    uint32_t wrong = cmds_span_look(runtime, &query, list, COUNT, &count) != 0;
+    for (size_t i = 0; i < count; i++) {
+        uint8_t mark = (uint8_t)(list[i].sequence & 0xff);
+        wrong += list[i].attributes[0] != mark || list[i].attributes[191] != mark;
+    }
+    return wrong;
 }
 
 /* Whole, in their order, and none is lost without being counted. */
@@ -111,6 +314,7 @@ static void race(bool is_shared, int writers)
     }
     uint64_t all = (uint64_t)writers * SPANS;
     while (count + cmds_span_dropped(&runtime) < all) {
+        wrong += is_shared ? look_is_wrong(&runtime) : 0;
         uint32_t taken = cmds_span_take(&runtime, out, COUNT);
         for (uint32_t i = 0; i < taken; i++) {
             uint8_t mark = (uint8_t)(out[i].sequence & 0xff);
@@ -182,6 +386,13 @@ static void test_spans_options_are_checked(void)
 static CU_TestInfo test_spans[] = {
         {"a full ring keeps the last", test_spans_full_ring_keeps_the_last},
         {"a full ring leaves its reader alone", test_spans_full_ring_leaves_its_reader_alone},
+        {"a look ends where it was overwritten", test_spans_look_ends_where_it_was_overwritten},
+        {"a look sees the newest first", test_spans_look_sees_the_newest_first},
+        {"a look takes none and sees those that were taken",
+                test_spans_look_takes_none_and_sees_those_that_were_taken},
+        {"a look finds what it is asked for", test_spans_look_finds_what_it_is_asked_for},
+        {"a look sees the slowest first", test_spans_look_sees_the_slowest_first},
+        {"a look refuses by code", test_spans_look_refuses_by_code},
         {"a reader sees whole ones in order", test_spans_reader_sees_whole_ones_in_order},
         {"shared ones have many writers", test_spans_shared_ones_have_many_writers},
         {"they begin inside their trace", test_spans_begin_inside_their_trace},
