@@ -124,7 +124,9 @@ struct cmds_trace_options {
     // to give way before it was taken is dropped and counted. A power of two, 16 to 1048576. Default 4096,
     // 2 MiB a shard.
     uint32_t span_count;
-    uint32_t span_rate_max; // Traces that begin in a second, on each shard. Default 1000.
+    // Traces that begin in a second, on each shard. Default 1000. This and root_ratio may be changed while it
+    // runs: cmds_runtime_set_sampling().
+    uint32_t span_rate_max;
     uint32_t unused;
     // Of commands that come without a context, so many begin a trace: above 0 to 1. By the trace's id,
     // as others do. Default 1: all, up to span_rate_max. Below 0: none.
@@ -144,6 +146,42 @@ struct cmds_trace_options {
         .struct_size = sizeof(struct cmds_trace_options)                                           \
     }
 #endif
+
+/** Who is sampled of those that no context decides, now. Start from CMDS_SAMPLING_INIT. */
+struct cmds_sampling {
+    uint32_t struct_size;   // Set by CMDS_SAMPLING_INIT.
+    uint32_t span_rate_max; // Traces that begin in a second, on each shard. 0: none.
+    double root_ratio; // Of those that come without a context so many begin a trace: 0 (none) to 1.
+};
+#ifdef __cplusplus
+#define CMDS_SAMPLING_INIT cmds_detail::sized<struct cmds_sampling>()
+#else
+#define CMDS_SAMPLING_INIT                                                                         \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_sampling)                                                \
+    }
+#endif
+
+/**
+ * The sampling that is in force: at first that of cmds_runtime_options.trace.
+ *
+ * Owner:   fills *sampling.
+ * Thread:  any, until cmds_runtime_stop() is called.
+ * Returns: 0; -ENOTSUP: no spans are kept, cmds_runtime_options.trace; -EINVAL: it was not started from its
+ *          INIT macro, or is NULL.
+ */
+CMDS_API int cmds_runtime_sampling(
+        const struct cmds_runtime *runtime, struct cmds_sampling *sampling);
+/**
+ * Changes it while the runtime works, for traces that begin from now on; each shard takes it over by itself, at
+ * no cost. Whoever comes with a sampled context is still followed, but by servers with resample_traces.
+ *
+ * Thread:  any, until cmds_runtime_stop() is called.
+ * Returns: as cmds_runtime_sampling(); -EINVAL also: root_ratio is not in 0 to 1; -E2BIG: it has something that
+ *          this library lacks; CMDS_E_FORKED. Then nothing is changed.
+ */
+CMDS_API int cmds_runtime_set_sampling(
+        struct cmds_runtime *runtime, const struct cmds_sampling *sampling);
 
 /**
  * Takes spans that are over, in no order, and makes room for further ones. A call that outlives its

@@ -38,12 +38,20 @@ void cmdi_span_id(uint8_t span_id[8], uint64_t random)
     memcpy(span_id, &word, sizeof(word));
 }
 
+static const double SAMPLER_WHOLE = (double)(UINT64_C(1) << 63);
+
+void cmdi_sampler_set(struct cmdi_sampler *sampler, double ratio, uint32_t rate_max)
+{
+    CMDI_ASSERT(ratio >= 0 && ratio <= 1);
+    atomic_store_explicit(
+            &sampler->ratio_bound, (uint64_t)(ratio * SAMPLER_WHOLE), memory_order_relaxed);
+    atomic_store_explicit(&sampler->rate_max, rate_max, memory_order_relaxed);
+}
+
 void cmdi_sampler_init(struct cmdi_sampler *sampler, double ratio, uint32_t rate_max)
 {
-    const double whole = (double)(UINT64_C(1) << 63);
-    CMDI_ASSERT(ratio >= 0 && ratio <= 1);
-    *sampler =
-            (struct cmdi_sampler){.ratio_bound = (uint64_t)(ratio * whole), .rate_max = rate_max};
+    *sampler = (struct cmdi_sampler){.rate_count = 0};
+    cmdi_sampler_set(sampler, ratio, rate_max);
 }
 
 /* Has this second a place left? */
@@ -53,7 +61,7 @@ static bool sampler_has_place(struct cmdi_sampler *sampler, uint64_t now_ms)
         sampler->rate_until_ms = now_ms - now_ms % CMDI_MS_PER_S + CMDI_MS_PER_S;
         sampler->rate_count = 0;
     }
-    return sampler->rate_count < sampler->rate_max;
+    return sampler->rate_count < atomic_load_explicit(&sampler->rate_max, memory_order_relaxed);
 }
 
 bool cmdi_sampler_root(struct cmdi_sampler *sampler, const uint8_t trace_id[16], uint64_t now_ms)
@@ -62,7 +70,8 @@ bool cmdi_sampler_root(struct cmdi_sampler *sampler, const uint8_t trace_id[16],
     for (size_t i = 8; i < 16; i++) {
         number = number << 8 | trace_id[i];
     }
-    if (number >> 1 >= sampler->ratio_bound || !sampler_has_place(sampler, now_ms)) {
+    uint64_t bound = atomic_load_explicit(&sampler->ratio_bound, memory_order_relaxed);
+    if (number >> 1 >= bound || !sampler_has_place(sampler, now_ms)) {
         return false;
     }
     sampler->rate_count++;
@@ -127,6 +136,52 @@ struct cmdi_spans *cmdi_spans_here(const struct cmds_runtime *runtime)
 {
     struct cmdi_shard *shard = cmdi_shard_current();
     return shard != NULL && shard->options.runtime == runtime ? shard->spans : runtime->spans;
+}
+
+/* --- Sampling, while the runtime works -------------------------------------------------------- */
+
+int cmds_runtime_sampling(const struct cmds_runtime *runtime, struct cmds_sampling *sampling)
+{
+    if (sampling == NULL || sampling->struct_size < sizeof(*sampling)) {
+        return -EINVAL;
+    }
+    if (runtime->spans == NULL) {
+        return -ENOTSUP;
+    }
+    // All shards have the same.
+    const struct cmdi_sampler *sampler = &runtime->spans->sampler;
+    uint64_t bound = atomic_load_explicit(&sampler->ratio_bound, memory_order_relaxed);
+    sampling->root_ratio = (double)bound / SAMPLER_WHOLE;
+    sampling->span_rate_max = atomic_load_explicit(&sampler->rate_max, memory_order_relaxed);
+    return 0;
+}
+
+int cmds_runtime_set_sampling(struct cmds_runtime *runtime, const struct cmds_sampling *sampling)
+{
+    struct cmds_sampling mine;
+    if (sampling == NULL) {
+        return -EINVAL;
+    }
+    int code = cmdi_options_take(&mine, sizeof(mine), sampling, "cmds_sampling", NULL);
+    if (code == 0 && !(mine.root_ratio >= 0 && mine.root_ratio <= 1)) { // Nor a NaN.
+        code = -EINVAL;
+    }
+    if (code == 0 && runtime->spans == NULL) {
+        code = -ENOTSUP;
+    }
+    if (code == 0 && cmdi_runtime_is_foreign(runtime)) {
+        code = CMDS_E_FORKED;
+    }
+    if (code < 0) {
+        return code;
+    }
+    pthread_mutex_lock(&runtime->lock); // Of two that change it, one is the last on all shards.
+    for (uint32_t i = 0; i < runtime->shard_count; i++) {
+        cmdi_sampler_set(&runtime->shards[i]->spans->sampler, mine.root_ratio, mine.span_rate_max);
+    }
+    cmdi_sampler_set(&runtime->spans->sampler, mine.root_ratio, mine.span_rate_max);
+    pthread_mutex_unlock(&runtime->lock);
+    return 0;
 }
 
 /* --- The writer ------------------------------------------------------------------------------- */

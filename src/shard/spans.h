@@ -21,16 +21,18 @@ struct cmds_runtime;
 
 /* --- Sampling --------------------------------------------------------------------------------- */
 
-/** Who is sampled, of those that no parent decides. One thread. */
+/** Who is sampled, of those that no parent decides. One thread; what is atomic, any thread may set. */
 struct cmdi_sampler {
-    uint64_t ratio_bound;   // A trace is sampled whose id has 63 bits below it.
-    uint64_t rate_until_ms; // Then the next second begins.
-    uint32_t rate_max;      // In a second; 0: none is.
+    _Atomic uint64_t ratio_bound; // A trace is sampled whose id has 63 bits below it.
+    uint64_t rate_until_ms;       // Then the next second begins.
+    _Atomic uint32_t rate_max;    // In a second; 0: none is.
     uint32_t rate_count;
 };
 
 /** `ratio` 0..1 of the roots, and of these at most `rate_max` a second. */
 void cmdi_sampler_init(struct cmdi_sampler *sampler, double ratio, uint32_t rate_max);
+/** The same from now on. Thread: any. */
+void cmdi_sampler_set(struct cmdi_sampler *sampler, double ratio, uint32_t rate_max);
 /** Is the trace with this id, which begins here, sampled? By its id, so that others agree. */
 bool cmdi_sampler_root(struct cmdi_sampler *sampler, const uint8_t trace_id[16], uint64_t now_ms);
 

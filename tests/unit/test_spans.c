@@ -6,6 +6,7 @@
 #include "shard/spans.h"
 
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -274,6 +275,72 @@ static void test_spans_look_refuses_by_code(void)
     cmdi_spans_destroy(spans);
 }
 
+/* --- Sampling --------------------------------------------------------------------------------- */
+
+/* Returns: how many of ten traces begin in this second. */
+static uint32_t roots(struct cmds_runtime *runtime, uint64_t second)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < 10; i++) {
+        struct cmds_trace trace;
+        count += cmdi_spans_root(runtime->spans, second * 1000 + i, &trace);
+    }
+    return count;
+}
+
+static void test_spans_sampling_is_changed_while_it_runs(void)
+{
+    struct seen seen;
+    seen_init(&seen);
+    struct cmds_runtime *runtime = &seen.runtime;
+    struct cmds_sampling sampling = CMDS_SAMPLING_INIT;
+
+    CU_ASSERT_EQUAL(cmds_runtime_sampling(runtime, &sampling), 0);
+    CU_ASSERT(sampling.root_ratio == 1 && sampling.span_rate_max == 1000);
+    CU_ASSERT_EQUAL(roots(runtime, 1), 10);
+    sampling.span_rate_max = 3;
+    CU_ASSERT_EQUAL(cmds_runtime_set_sampling(runtime, &sampling), 0);
+    CU_ASSERT_EQUAL(roots(runtime, 1), 0); // Of the same second.
+    CU_ASSERT_EQUAL(roots(runtime, 2), 3);
+    sampling.root_ratio = 0;
+    CU_ASSERT_EQUAL(cmds_runtime_set_sampling(runtime, &sampling), 0);
+    CU_ASSERT_EQUAL(roots(runtime, 3), 0);
+    sampling = (struct cmds_sampling){.struct_size = sizeof(sampling), .root_ratio = 0.001};
+    CU_ASSERT_EQUAL(cmds_runtime_set_sampling(runtime, &sampling), 0);
+    sampling.root_ratio = 5;
+    sampling.span_rate_max = 5;
+    CU_ASSERT_EQUAL(cmds_runtime_sampling(runtime, &sampling), 0);
+    CU_ASSERT(sampling.root_ratio == 0.001 && sampling.span_rate_max == 0);
+    cmdi_spans_destroy(runtime->spans);
+}
+
+static void test_spans_sampling_refuses_by_code(void)
+{
+    static const double wrong[] = {-0.001, 1.001, NAN, INFINITY};
+    struct seen seen;
+    seen_init(&seen);
+    struct cmds_runtime *runtime = &seen.runtime;
+    struct cmds_sampling sampling = CMDS_SAMPLING_INIT;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        sampling.root_ratio = wrong[i];
+        CU_ASSERT_EQUAL(cmds_runtime_set_sampling(runtime, &sampling), -EINVAL);
+    }
+    CU_ASSERT_EQUAL(roots(runtime, 1), 10);
+    sampling.root_ratio = 0;
+    sampling.struct_size = 0;
+    CU_ASSERT_EQUAL(cmds_runtime_set_sampling(runtime, &sampling), -EINVAL);
+    CU_ASSERT_EQUAL(cmds_runtime_sampling(runtime, &sampling), -EINVAL);
+    CU_ASSERT_EQUAL(cmds_runtime_set_sampling(runtime, NULL), -EINVAL);
+    CU_ASSERT_EQUAL(cmds_runtime_sampling(runtime, NULL), -EINVAL);
+    sampling.struct_size = sizeof(sampling);
+    runtime->fork_count++;
+    CU_ASSERT_EQUAL(cmds_runtime_set_sampling(runtime, &sampling), CMDS_E_FORKED);
+    cmdi_spans_destroy(runtime->spans);
+    runtime->spans = NULL;
+    CU_ASSERT_EQUAL(cmds_runtime_set_sampling(runtime, &sampling), -ENOTSUP);
+    CU_ASSERT_EQUAL(cmds_runtime_sampling(runtime, &sampling), -ENOTSUP);
+}
+
 /* --- Threads ---------------------------------------------------------------------------------- */
 
 static void *write_many(void *context)
@@ -393,6 +460,8 @@ static CU_TestInfo test_spans[] = {
         {"a look finds what it is asked for", test_spans_look_finds_what_it_is_asked_for},
         {"a look sees the slowest first", test_spans_look_sees_the_slowest_first},
         {"a look refuses by code", test_spans_look_refuses_by_code},
+        {"sampling is changed while it runs", test_spans_sampling_is_changed_while_it_runs},
+        {"sampling refuses by code", test_spans_sampling_refuses_by_code},
         {"a reader sees whole ones in order", test_spans_reader_sees_whole_ones_in_order},
         {"shared ones have many writers", test_spans_shared_ones_have_many_writers},
         {"they begin inside their trace", test_spans_begin_inside_their_trace},
