@@ -260,7 +260,7 @@ int main(int argc, char **argv)
                         "[--sleep-ms N]\n");
         return 2;
     }
-    burst.codec = tool_codec_find("burst", burst.options.codec_name);
+    burst.codec = cmdi_tool_codec_find("burst", burst.options.codec_name);
     if (burst.codec == NULL) {
         return 2;
     }

@@ -177,7 +177,8 @@ class Checker:
         for static in (library.with_name("libcmdstream.a"),
                        *library.parent.glob("**/libcmdstream_tls.a"),
                        *library.parent.glob("**/libcmdstream_admin.a"),
-                       *library.parent.glob("**/libcmdstream_otel.a")):
+                       *library.parent.glob("**/libcmdstream_otel.a"),
+                       *library.parent.glob("**/libcmdstream_tool.a")):
             if not static.exists():
                 continue
             for name in sorted({name for name, _ in self.nm("--extern-only", static)}):
@@ -204,9 +205,9 @@ class Checker:
 
     def public_functions(self, others=False):
         """Of the core; or of what are libraries of their own: include/cmdstream/codec_*.h, tls.h, sim.h,
-        admin.h, otel.h."""
+        admin.h, otel.h, tool.h."""
         for name, lines in self.c_files():
-            if not name.startswith("include/") or others != bool(re.search(r"/(codec_|otel\.|tls\.|sim\.|admin\.)", name)):
+            if not name.startswith("include/") or others != bool(re.search(r"/(codec_|otel\.|tls\.|tool\.|sim\.|admin\.)", name)):
                 continue
             text = "\n".join(lines)
             for match in re.finditer(r"\bCMDS_API\b[^;{}#]*?\b(cmds_\w+)\s*(\(|;|\[)", text):

@@ -17,7 +17,7 @@ int tool_admin_check(const struct tool_command *command, const char *name,
         const struct tool_line *line, const struct tool_admin *options)
 {
     (void)options;
-    return tool_options_obey(
+    return cmdi_tool_options_obey(
                    command, name, line, admin_rules, sizeof(admin_rules) / sizeof(admin_rules[0]))
                    ? TOOL_PARSED
                    : TOOL_EXIT_USAGE;
@@ -67,7 +67,7 @@ void tool_admin_close(struct cmds_admin *admin)
 int tool_admin_check(const struct tool_command *command, const char *name,
         const struct tool_line *line, const struct tool_admin *options)
 {
-    if (!tool_options_obey(
+    if (!cmdi_tool_options_obey(
                 command, name, line, admin_rules, sizeof(admin_rules) / sizeof(admin_rules[0]))) {
         return TOOL_EXIT_USAGE;
     }

@@ -1,28 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `cmdstream call`: one command from the shell, its results as JSON lines.
+ * `call`: commands from the shell, one or one for each line of standard input; results as JSON lines.
  *
- * A single-threaded sender: the calling thread turns the ring itself, so the program starts no
- * thread but the one that says, on a terminal, what it waits for.
+ * The calling thread turns the ring itself, so the program starts no thread but the one that says, on a
+ * terminal, what it waits for. Commands are sent one after the other, or so many at once: lanes, each of
+ * which has one in flight.
  */
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "clock.h"
 #include "common.h"
 #include "json.h"
+#include "lines.h"
+#include "program.h"
 #include "rows.h"
-#include "test_protocol.h"
 #include "tls.h"
+#include "types.h"
 #include "wait.h"
 
 enum {
-    CALL_NOT_PRINTED = 1, // What ends a stream: tool_finish() says why.
     CALL_WAIT_SIZE = 320,
+    CALL_IN_FLIGHT_MAX = 1024,
+    CALL_DEADLINE_MS = 5000,
+    CALL_TURN_US = 100000,
 };
 
 struct call_options {
     const char *codec, *server_info;
-    uint32_t repeat, deadline_ms, max_frame;
+    uint32_t repeat, deadline_ms, timeout_ms, count, in_flight, max_frame;
     struct tool_tls tls;
 };
 
@@ -31,182 +41,423 @@ static const struct tool_option call_rows[] = {
         TOOL_ROW_SERVER_INFO(call_options),
         TOOL_U32(call_options, "repeat", "N", repeat, 1, UINT32_MAX,
                 "send it so often, one after the other (default 1)"),
+        TOOL_U32(call_options, "in-flight", "N", in_flight, 1, CALL_IN_FLIGHT_MAX,
+                "so many commands at once; results have the number of their line (default 1)"),
         TOOL_U32(call_options, "deadline-ms", "N", deadline_ms, 1, UINT32_MAX,
                 "for all results of one command, and to connect (default 5000; 4294967295: none)"),
+        TOOL_U32(call_options, "count", "N", count, 1, UINT32_MAX,
+                "so many results of one command are enough; then it has no deadline of its own"),
+        TOOL_U32(call_options, "timeout-ms", "N", timeout_ms, 1, UINT32_MAX,
+                "what came within so long is enough; then commands have no deadline of their own"),
         TOOL_ROW_MAX_FRAME(call_options),
         TOOL_ROWS_TLS_CLIENT(call_options),
 };
+static void call_list_types(FILE *out)
+{
+    if (cmdi_tool_program()->types != NULL) {
+        fputs(cmdi_tool_program()->types, out);
+        return;
+    }
+    cmdi_tool_types_list(out);
+    fprintf(out, "\n`%s describe TYPE` has the fields.\n", cmdi_tool_name());
+}
+
 static const struct tool_command call_command = {
-        .usage = "call [OPTIONS] ADDRESS COMMAND [JSON]",
-        .about = "Sends one command of the test protocol, prints each result as a line of JSON.\n"
-                 "Members that are left out are zero.\n\n"
-                 "  echo    "
-                 "{\"bool\":false,\"int64\":0,\"string\":\"\",\"float64\":0}  the same back\n"
-                 "  stream  "
-                 "{\"count\":3,\"size\":8}                              so many results of so many "
-                 "bytes\n"
-                 "  sleep   "
-                 "{\"ms\":100} and the four of echo                   the same back, later\n"
-                 "  fail    "
-                 "{}                                                closes the connection\n"
-                 "  work    "
-                 "{\"us\":1000}                                       burns CPU in the pool\n",
-        .notes = "ADDRESS is HOST:PORT, [::1]:PORT, unix:PATH or unix:@NAME.\n\n"
-                 "  $ cmdstream call 127.0.0.1:9000 echo '{\"string\":\"hi\",\"int64\":-5}'\n"
-                 "  "
-                 "{\"type\":\"echo\",\"bool\":false,\"int64\":-5,\"string\":\"hi\",\"float64\":0}"
-                 "\n\n"
-                 "Numbers are printed in the fewest digits that read back the same; \"NaN\", "
-                 "\"Infinity\" and \"-Infinity\" are\n"
-                 "what JSON has no number for. Control characters are escaped; a byte that is not "
-                 "UTF-8 is shown as U+FFFD,\n"
-                 "and stderr says so.\n\n"
-                 "Exit status: 0; 1 the command failed, and stderr says why; 2 a bad argument.\n",
+        .usage = "call [OPTIONS] ADDRESS TYPE [JSON]",
+        .about = "Sends one command, prints each result as a line of JSON. Members that are left "
+                 "out are "
+                 "zero. JSON -\n"
+                 "is standard input: each line is a command, blank ones are passed.\n\n",
+        .more = call_list_types,
+        .notes =
+                "ADDRESS is HOST:PORT, [::1]:PORT, unix:PATH or unix:@NAME.\n\n"
+                "Bytes are base64, as \"aGk=\", or an array of numbers. Numbers are printed in the "
+                "fewest digits that read\n"
+                "back the same; \"NaN\", \"Infinity\" and \"-Infinity\" are what JSON has no "
+                "number "
+                "for. Control characters are\n"
+                "escaped; a byte that is not UTF-8 is shown as U+FFFD, and stderr says so.\n\n"
+                "Lines are sent one after the other: the next when the last result has come. A "
+                "line that is wrong, and a\n"
+                "command that fails, is told on stderr with its number, and the next one "
+                "follows.\n\n"
+                "Exit status: 0; 1 a command failed, and stderr says why; 2 a bad argument.\n",
         .options = call_rows,
         .option_count = sizeof(call_rows) / sizeof(call_rows[0]),
         .positional_min = 2,
         .positional_max = 3,
 };
 
-static const struct cmds_type *call_type(const char *name)
-{
-    for (uint32_t i = 0; i < test_protocol.command_count; i++) {
-        if (strcmp(test_type_name(test_protocol.commands[i]), name) == 0) {
-            return test_protocol.commands[i];
-        }
-    }
-    fprintf(stderr, "cmdstream call: no command \"%s\"; there are ", name);
-    for (uint32_t i = 0; i < test_protocol.command_count; i++) {
-        fprintf(stderr, "%s%s", i > 0 ? ", " : "", test_type_name(test_protocol.commands[i]));
-    }
-    fputc('\n', stderr);
-    return NULL;
-}
+/* One command in flight. */
+struct call_lane {
+    struct call *call;
+    struct cmds_ticket ticket;
+    uint64_t line; // Or how often it was sent.
+    uint32_t results;
+    bool busy;
+    bool enough; // It was forgotten: its end is no failure.
+};
 
-static int call_print(void *context, const struct cmds_result *result)
-{
-    tool_wait_end(context);
-    const char *name = test_type_name(result->type);
-    if (!tool_json_write(stdout, result->type->schema, name, result->value)) {
-        fprintf(stderr, "cmdstream call: the string has bytes that are not UTF-8: each is shown as "
-                        "U+FFFD\n");
-    }
-    fputc('\n', stdout);
-    return tool_flush() == 0 ? 0 : CALL_NOT_PRINTED;
-}
-
-static int call_report(int code, const struct cmds_error *error)
-{
-    if (code != CALL_NOT_PRINTED) {
-        fprintf(stderr, "cmdstream call: %s: %s\n", cmds_error_name(code),
-                error->code < 0 ? error->text : cmds_error_text(code));
-    }
-    return TOOL_EXIT_FAILED;
-}
-
-struct call_target {
+struct call {
+    struct call_options options;
     const char *address;
     const struct cmds_codec *codec;
     struct cmds_bytes server_info;
     struct cmds_tls *tls; // NULL: plain.
+    const struct cmds_type *type;
+    void *value; // Of the command that is sent next, or again and again.
+    struct tool_memory memory;
+    struct tool_lines lines;
+    bool from_lines;
+    bool pending; // `value` is a command that was not sent yet.
+
+    struct cmds_runtime *runtime;
+    struct cmds_group *group;
+    struct call_lane *lanes;
+    uint32_t busy;
+    uint64_t sent, failed;
+    uint64_t until_ns;    // Of --timeout-ms; 0: none.
+    uint32_t deadline_ms; // Of a command.
+    struct tool_wait wait;
+    char wait_text[CALL_WAIT_SIZE];
+    bool tried;    // The first attempt to connect is over.
+    bool closed;   // The group is.
+    bool finished; // No further command.
+    bool broken;   // stdout does not take it.
 };
 
-/* Until the first result; call_print() ends the wait. */
-static int call_send(struct cmds_sender *sender, const struct call_options *from,
-        const char *address, struct cmds_message message, struct cmds_error *error)
-{
-    char text[CALL_WAIT_SIZE];
-    struct tool_wait wait;
-    snprintf(text, sizeof(text), "waiting for a result of %s from %.200s",
-            test_type_name(message.type), address);
-    tool_wait_begin(&wait, tool_wait_is_seen(), text, from->deadline_ms);
-    int code = cmds_sender_send_multi(sender, message, from->deadline_ms, error, call_print, &wait);
-    tool_wait_end(&wait);
-    return code;
-}
+/* --- What went wrong -------------------------------------------------------------------------- */
 
-static int call_run(const struct call_options *from, const struct call_target *target,
-        struct cmds_message message)
+static void call_fail(struct call *call, uint64_t line, int code, const char *text)
 {
-    struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&test_protocol);
-    group.server_info = target->server_info;
-    group.frame_size_max = from->max_frame;
-    group.deadline_ms = from->deadline_ms;
-    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&test_protocol);
-    options.connect = target->address;
-    options.codec = target->codec;
-    options.group = &group;
-    options.connect_timeout_ms = from->deadline_ms;
-    options.single_thread = true;
-    options.tls = target->tls;
-
-    struct cmds_sender *sender = NULL;
-    struct cmds_error error = CMDS_ERROR_INIT;
-    char text[CALL_WAIT_SIZE];
-    struct tool_wait wait;
-    snprintf(text, sizeof(text), "connecting to %.200s", target->address);
-    tool_wait_begin(&wait, tool_wait_is_seen(), text, from->deadline_ms);
-    int code = cmds_sender_open(&sender, &options, &error);
-    tool_wait_end(&wait);
-    for (uint32_t i = 0; code == 0 && i < from->repeat; i++) {
-        code = call_send(sender, from, target->address, message, &error);
-    }
-    int status = code == 0 ? TOOL_EXIT_OK : call_report(code, &error);
-    cmds_sender_close(sender, 0);
-    return status;
-}
-
-static json_t *call_parse(const char *text)
-{
-    json_error_t error;
-    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-    if (json == NULL) {
-        fprintf(stderr, "cmdstream call: not JSON at column %d: %s\n", error.column, error.text);
-    }
-    return json;
-}
-
-int tool_call(int argc, char **argv)
-{
-    struct call_options options = {.repeat = 1, .deadline_ms = 5000};
-    struct tool_line line;
-    int status = tool_options_parse(&call_command, argc, argv, &options, &line);
-    if (status == TOOL_PARSED) {
-        status = tool_tls_check_client(&call_command, "call", &line, &options.tls);
-    }
-    if (status != TOOL_PARSED) {
-        return status;
-    }
-    int first = line.positional;
-    struct call_target target = {.address = argv[first]};
-    target.codec = tool_codec_find("call", options.codec);
-    const struct cmds_type *type = call_type(argv[first + 1]);
-    if (target.codec == NULL || type == NULL ||
-            !tool_server_info("call", options.server_info, &target.server_info)) {
-        return TOOL_EXIT_USAGE;
-    }
-    json_t *json = call_parse(first + 2 < argc ? argv[first + 2] : "{}");
-    if (json == NULL) {
-        return TOOL_EXIT_USAGE;
-    }
-    union {
-        struct command_echo echo;
-        struct command_stream stream;
-        struct command_sleep sleep;
-        struct command_fail fail;
-        struct command_work work;
-    } value = {0};
-    char text[TOOL_JSON_TEXT_SIZE];
-    if (tool_json_to_value(type->schema, test_type_name(type), json, &value, text) < 0) {
-        fprintf(stderr, "cmdstream call: %s\n", text);
-        status = TOOL_EXIT_USAGE;
+    cmdi_tool_wait_end(&call->wait);
+    call->failed++;
+    if (call->from_lines) {
+        cmdi_tool_complain(
+                "call", "line %llu: %s: %s", (unsigned long long)line, cmds_error_name(code), text);
     } else {
-        struct cmds_error error = CMDS_ERROR_INIT;
-        int code = tool_tls_make_client(&target.tls, &options.tls, &error);
-        status = code < 0 ? call_report(code, &error)
-                          : call_run(&options, &target, (struct cmds_message){type, &value});
-        tool_tls_free(target.tls);
+        cmdi_tool_complain("call", "%s: %s", cmds_error_name(code), text);
+        call->finished = true;
     }
-    json_decref(json);
+}
+
+static void call_stop(struct call *call)
+{
+    call->finished = true;
+    for (uint32_t i = 0; i < call->options.in_flight; i++) {
+        struct call_lane *lane = &call->lanes[i];
+        if (lane->busy && !lane->enough) {
+            lane->enough = true;
+            (void)cmds_group_forget(call->group, lane->ticket);
+        }
+    }
+}
+
+/* --- Results ---------------------------------------------------------------------------------- */
+
+static void call_print(const struct call_lane *lane, const struct cmds_result *result)
+{
+    const char *name = cmdi_tool_type_name(result->type);
+    fputc('{', stdout);
+    if (lane->call->options.in_flight > 1) {
+        printf("\"line\":%llu,", (unsigned long long)lane->line);
+    }
+    if (!cmdi_tool_json_write_rest(stdout, result->type->schema, name, result->value)) {
+        cmdi_tool_complain(
+                "call", "the string has bytes that are not UTF-8: each is shown as U+FFFD");
+    }
+    fputc('\n', stdout);
+}
+
+static void call_on_result(void *context, const struct cmds_result *result)
+{
+    struct call_lane *lane = context;
+    struct call *call = lane->call;
+    cmdi_tool_wait_end(&call->wait);
+    if (result->error == 0 && !lane->enough) {
+        lane->results++;
+        call_print(lane, result);
+        if (!result->last && lane->results == call->options.count) {
+            lane->enough = true;
+            (void)cmds_group_forget(call->group, lane->ticket);
+        }
+    } else if (result->error < 0 && !lane->enough) {
+        call_fail(call, lane->line, result->error, result->text);
+    }
+    if (result->last) {
+        lane->busy = false;
+        call->busy--;
+    }
+}
+
+/* --- Commands --------------------------------------------------------------------------------- */
+
+/* The next line is in `value`. */
+static void call_read_line(struct call *call, bool may_block)
+{
+    struct cmds_string line = {0};
+    int code = cmdi_tool_lines_next(&call->lines, may_block, &line);
+    if (code <= 0) {
+        call->finished = code < 0;
+        if (code < 0 && code != CMDS_E_EOF) {
+            call_fail(call, call->lines.number + 1, code,
+                    code == CMDS_E_LIMIT ? "it is too long" : cmds_error_text(code));
+        }
+        return;
+    }
+    char text[TOOL_JSON_TEXT_SIZE];
+    cmdi_tool_memory_free(&call->memory);
+    memset(call->value, 0, call->type->schema->value_size);
+    code = cmdi_tool_json_read(call->type->schema, cmdi_tool_type_name(call->type), line,
+            &call->memory, call->value, text);
+    if (code < 0) {
+        call->failed++;
+        call->sent++;
+        cmdi_tool_complain("call", "line %llu: %s", (unsigned long long)call->lines.number, text);
+        return;
+    }
+    call->pending = true;
+}
+
+static void call_send(struct call *call, struct call_lane *lane)
+{
+    struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+    how.ticket = &lane->ticket;
+    lane->line = call->from_lines ? call->lines.number : call->sent + 1;
+    lane->results = 0;
+    lane->enough = false;
+    struct cmds_message message = {call->type, call->value};
+    int code = cmds_group_send(call->group, message, &how, call_on_result, lane);
+    if (code == -ENOBUFS) {
+        return; // A turn makes room.
+    }
+    call->pending = false;
+    call->sent++;
+    if (code < 0) {
+        call_fail(call, lane->line, code, cmds_error_text(code));
+    } else if (!call->type->one_way) {
+        lane->busy = true;
+        call->busy++;
+        if (!call->from_lines) {
+            snprintf(call->wait_text, sizeof(call->wait_text),
+                    "waiting for a result of %.60s from %.200s", cmdi_tool_type_name(call->type),
+                    call->address);
+            cmdi_tool_wait_begin(&call->wait, cmdi_tool_wait_is_seen() && call->busy == 1,
+                    call->wait_text, call->deadline_ms);
+        }
+    }
+}
+
+static struct call_lane *call_free_lane(struct call *call)
+{
+    for (uint32_t i = 0; i < call->options.in_flight; i++) {
+        if (!call->lanes[i].busy) {
+            return &call->lanes[i];
+        }
+    }
+    return NULL;
+}
+
+/* As many as lanes are free and commands are there. */
+static void call_send_more(struct call *call)
+{
+    struct call_lane *lane = NULL;
+    while (!call->finished && (lane = call_free_lane(call)) != NULL) {
+        if (!call->pending && call->from_lines) {
+            uint64_t before = call->lines.number;
+            call_read_line(call, false);
+            if (!call->pending && call->lines.number == before) {
+                return;
+            }
+        } else if (!call->pending) {
+            call->pending = call->sent < call->options.repeat;
+            call->finished = !call->pending;
+        }
+        if (call->pending) {
+            call_send(call, lane);
+        }
+        if (call->pending) {
+            return;
+        }
+    }
+}
+
+/* Until the ring has something, or, if a lane is free, standard input. */
+static void call_wait(struct call *call)
+{
+    uint64_t now_ns = cmdi_tool_now_ns();
+    uint64_t left_ms = call->until_ns > now_ns ? (call->until_ns - now_ns) / 1000000 + 1 : 0;
+    int timeout_ms = call->until_ns == 0 ? -1 : left_ms > 1000 ? 1000 : (int)left_ms;
+    struct pollfd files[2] = {{.fd = cmds_runtime_fd(call->runtime), .events = POLLIN},
+            {.fd = call->lines.fd, .events = POLLIN}};
+    bool reads =
+            call->from_lines && !call->finished && !call->pending && call_free_lane(call) != NULL;
+    (void)poll(files, reads ? 2 : 1, timeout_ms);
+}
+
+static void call_loop(struct call *call)
+{
+    if (call->options.timeout_ms > 0) {
+        call->until_ns = cmdi_tool_now_ns() + (uint64_t)call->options.timeout_ms * 1000000;
+    }
+    for (;;) {
+        call_send_more(call);
+        if (call->finished && call->busy == 0) {
+            return;
+        }
+        int handled;
+        while ((handled = cmds_runtime_turn(call->runtime, CMDS_TURN_NOWAIT)) > 0) {
+        }
+        call->broken = call->broken || cmdi_tool_flush() < 0;
+        if (handled < 0 || call->broken) {
+            call->finished = true;
+            return;
+        }
+        if (call->until_ns != 0 && cmdi_tool_now_ns() >= call->until_ns) {
+            call_stop(call);
+        }
+        if (call->busy > 0 || (call->from_lines && !call->finished)) {
+            call_wait(call);
+        }
+    }
+}
+
+/* --- The connection --------------------------------------------------------------------------- */
+
+static void call_on_state(void *context, uint32_t client, enum cmds_connection_state state,
+        const struct cmds_error *cause)
+{
+    (void)client;
+    (void)cause;
+    (void)state;
+    ((struct call *)context)->tried = true;
+}
+
+static int call_connect(struct call *call, struct cmds_error *error)
+{
+    struct cmds_runtime_options runtime = CMDS_RUNTIME_OPTIONS_INIT;
+    struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(cmdi_tool_program()->protocol);
+    const struct call_options *from = &call->options;
+    uint32_t connect_ms = from->deadline_ms == 0 ? CALL_DEADLINE_MS : from->deadline_ms;
+    runtime.shard_count = CMDS_SHARDS_INLINE;
+    group.connect = call->address;
+    group.codec = call->codec;
+    group.server_info = call->server_info;
+    group.frame_size_max = from->max_frame;
+    group.deadline_ms = call->deadline_ms;
+    group.connect_timeout_ms = connect_ms;
+    group.tls = call->tls;
+    group.context = call;
+    group.on_state = call_on_state;
+    int code = cmds_runtime_start(&call->runtime, &runtime, error);
+    code = code < 0 ? code : cmds_group_open(&call->group, call->runtime, &group, error);
+    while (code >= 0 && !call->tried) {
+        code = cmds_runtime_turn(call->runtime, CALL_TURN_US);
+    }
+    if (code >= 0 && cmds_group_connected(call->group) == 0) {
+        code = cmds_group_error(call->group, error);
+    }
+    return code < 0 ? code : 0;
+}
+
+static void call_on_closed(void *context)
+{
+    ((struct call *)context)->closed = true;
+}
+
+/* What was written still leaves. */
+static void call_close(struct call *call)
+{
+    if (call->group != NULL) {
+        cmds_group_close(call->group, call_on_closed, call);
+        while (!call->closed && cmds_runtime_turn(call->runtime, CALL_TURN_US) >= 0) {
+        }
+    }
+    cmds_runtime_stop(call->runtime);
+}
+
+static int call_run(struct call *call)
+{
+    struct cmds_error error = CMDS_ERROR_INIT;
+    snprintf(call->wait_text, sizeof(call->wait_text), "connecting to %.200s", call->address);
+    cmdi_tool_wait_begin(&call->wait, cmdi_tool_wait_is_seen(), call->wait_text,
+            call->options.deadline_ms > 0 ? call->options.deadline_ms : CALL_DEADLINE_MS);
+    int code = cmdi_tool_tls_make_client(&call->tls, &call->options.tls, &error);
+    code = code < 0 ? code : call_connect(call, &error);
+    cmdi_tool_wait_end(&call->wait);
+    if (code < 0) {
+        cmdi_tool_complain("call", "%s: %s", cmds_error_name(code),
+                error.code < 0 ? error.text : cmds_error_text(code));
+    } else {
+        call_loop(call);
+    }
+    cmdi_tool_wait_end(&call->wait);
+    call_close(call);
+    cmdi_tool_tls_free(call->tls);
+    if (call->from_lines && call->failed > 0) {
+        cmdi_tool_complain("call", "%llu of %llu commands failed", (unsigned long long)call->failed,
+                (unsigned long long)call->sent);
+    }
+    return code < 0 || call->failed > 0 || call->broken ? TOOL_EXIT_FAILED : TOOL_EXIT_OK;
+}
+
+/* --- The command line ------------------------------------------------------------------------- */
+
+/* Returns: TOOL_PARSED; else the exit status. */
+static int call_take(struct call *call, const struct tool_line *line, int argc, char **argv)
+{
+    int first = line->positional;
+    const char *json = first + 2 < argc ? argv[first + 2] : "{}";
+    call->address = argv[first];
+    call->codec = cmdi_tool_codec_find("call", call->options.codec);
+    call->type = cmdi_tool_type_command("call", argv[first + 1]);
+    if (call->codec == NULL || call->type == NULL ||
+            !cmdi_tool_server_info("call", call->options.server_info, &call->server_info)) {
+        return TOOL_EXIT_USAGE;
+    }
+    call->deadline_ms = call->options.deadline_ms > 0 ? call->options.deadline_ms
+                        : call->options.count > 0 || call->options.timeout_ms > 0
+                                ? CMDS_NEVER
+                                : CALL_DEADLINE_MS;
+    call->from_lines = strcmp(json, "-") == 0;
+    if (call->from_lines && cmdi_tool_options_given(&call_command, line, "repeat")) {
+        cmdi_tool_complain(
+                "call", "--repeat does not go with standard input: each line is sent once");
+        return TOOL_EXIT_USAGE;
+    }
+    call->value = calloc(1, call->type->schema->value_size + 1);
+    call->lanes = calloc(call->options.in_flight, sizeof(*call->lanes));
+    if (call->value == NULL || call->lanes == NULL) {
+        cmdi_tool_complain("call", "no memory");
+        return TOOL_EXIT_FAILED;
+    }
+    for (uint32_t i = 0; i < call->options.in_flight; i++) {
+        call->lanes[i].call = call;
+    }
+    if (!call->from_lines && cmdi_tool_type_read("call", call->type, cmds_string_from(json),
+                                     &call->memory, call->value) < 0) {
+        return TOOL_EXIT_USAGE;
+    }
+    return TOOL_PARSED;
+}
+
+int cmdi_tool_call(int argc, char **argv)
+{
+    struct call call = {.options = {.repeat = 1, .in_flight = 1}, .lines = {.fd = STDIN_FILENO}};
+    struct tool_line line;
+    int status = cmdi_tool_options_parse(&call_command, argc, argv, &call.options, &line);
+    if (status == TOOL_PARSED) {
+        status = cmdi_tool_tls_check_client(&call_command, "call", &line, &call.options.tls);
+    }
+    if (status == TOOL_PARSED) {
+        status = call_take(&call, &line, argc, argv);
+    }
+    if (status == TOOL_PARSED) {
+        status = call_run(&call);
+    }
+    cmdi_tool_memory_free(&call.memory);
+    cmdi_tool_lines_free(&call.lines);
+    free(call.lanes);
+    free(call.value);
     return status;
 }

@@ -204,7 +204,7 @@ static void chaos_tell(struct chaos *chaos)
     } else if (untold > 0) {
         printf("              and %llu more\n", (unsigned long long)untold);
     }
-    (void)tool_flush(); // tool_finish() says it.
+    (void)cmdi_tool_flush(); // cmdi_tool_finish() says it.
 }
 
 static void chaos_summary_json(
@@ -262,7 +262,7 @@ static int chaos_start(struct chaos *chaos, struct cmds_error *error)
     level = chaos->tool.line.quiet ? CMDS_LOG_ERROR : CMDS_LOG_WARN;
     options.shard_count = 1;
     options.spin_us = CMDS_SPIN_OFF;
-    options.on_log = tool_log_line;
+    options.on_log = cmdi_tool_log_line;
     options.log_context = &level;
     if (!chaos->tool.line.quiet) {
         chaos->tool.options.on_event = chaos_on_event;
@@ -289,14 +289,14 @@ static bool chaos_announce(struct chaos *chaos)
                     (unsigned long long)chaos->tool.options.seed);
         }
     }
-    return tool_flush() == 0;
+    return cmdi_tool_flush() == 0;
 }
 
 static void chaos_wait(struct chaos *chaos, const sigset_t *signals)
 {
     uint64_t lasts_ns = (uint64_t)(chaos->tool.line.duration * CHAOS_NS_PER_S);
     for (;;) {
-        uint64_t passed_ns = tool_now_ns() - chaos->start_ns;
+        uint64_t passed_ns = cmdi_tool_now_ns() - chaos->start_ns;
         if (lasts_ns > 0 && passed_ns >= lasts_ns) {
             return;
         }
@@ -317,7 +317,7 @@ static int chaos_run(struct chaos *chaos, const sigset_t *signals)
     struct cmdi_chaos_counters counters;
     int code = chaos_start(chaos, &error);
     int status = TOOL_EXIT_FAILED;
-    chaos->start_ns = tool_now_ns();
+    chaos->start_ns = cmdi_tool_now_ns();
     if (code < 0) {
         fprintf(stderr, "cmdstream chaos: %s\n",
                 error.code < 0 ? error.text : cmds_error_text(code));
@@ -325,7 +325,8 @@ static int chaos_run(struct chaos *chaos, const sigset_t *signals)
         chaos_wait(chaos, signals);
         cmdi_chaos_stats(chaos->proxy, &counters);
         chaos_tell(chaos);
-        chaos_summary(chaos, &counters, (double)(tool_now_ns() - chaos->start_ns) / CHAOS_NS_PER_S);
+        chaos_summary(
+                chaos, &counters, (double)(cmdi_tool_now_ns() - chaos->start_ns) / CHAOS_NS_PER_S);
         status = TOOL_EXIT_OK;
     }
     cmdi_chaos_close(chaos->proxy);
@@ -362,10 +363,10 @@ int tool_chaos(int argc, char **argv)
         return chaos_plan(&chaos);
     }
     uint32_t asked = chaos.tool.line.max_connections;
-    if (asked > 0 && !tool_files_suffice("chaos", 2ull * asked, 1)) {
+    if (asked > 0 && !cmdi_tool_files_suffice("chaos", 2ull * asked, 1)) {
         return TOOL_EXIT_FAILED;
     }
-    (void)tool_raise_nofile();
+    (void)cmdi_tool_raise_nofile();
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);

@@ -306,11 +306,11 @@ int tool_chaos_parse(struct tool_chaos *chaos, int argc, char **argv)
 {
     struct tool_line line;
     struct cmdi_chaos_options *options = &chaos->options;
-    int status = tool_options_parse(&chaos_command, argc, argv, &chaos->line, &line);
+    int status = cmdi_tool_options_parse(&chaos_command, argc, argv, &chaos->line, &line);
     if (status != TOOL_PARSED) {
         return status;
     }
-    if (!tool_options_obey(&chaos_command, "chaos", &line, chaos_rules,
+    if (!cmdi_tool_options_obey(&chaos_command, "chaos", &line, chaos_rules,
                 sizeof(chaos_rules) / sizeof(chaos_rules[0])) ||
             !chaos_words(chaos)) {
         return TOOL_EXIT_USAGE;
@@ -320,9 +320,10 @@ int tool_chaos_parse(struct tool_chaos *chaos, int argc, char **argv)
             return TOOL_EXIT_USAGE;
         }
     }
-    bool has_seed = tool_options_given(&chaos_command, &line, "seed");
+    bool has_seed = cmdi_tool_options_given(&chaos_command, &line, "seed");
     options->routes = chaos->routes;
-    options->seed = has_seed ? chaos->line.seed : (uint32_t)(tool_now_ns() ^ (uint64_t)getpid());
+    options->seed =
+            has_seed ? chaos->line.seed : (uint32_t)(cmdi_tool_now_ns() ^ (uint64_t)getpid());
     options->share = (uint8_t)chaos->line.share;
     options->until_ms = (uint32_t)(chaos->line.until * CHAOS_MS_PER_S);
     options->buffer_size = chaos->line.buffer;

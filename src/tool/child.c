@@ -69,9 +69,9 @@ static void child_exec(const struct tool_arguments *arguments, int output, pid_t
 /* Up to an end of line, which is left out. Returns: false: it ended before, or the time is over. */
 static bool child_read_line(const struct tool_child *child, char *line, size_t size)
 {
-    uint64_t until_ns = tool_now_ns() + (uint64_t)CHILD_START_MS * 1000000;
+    uint64_t until_ns = cmdi_tool_now_ns() + (uint64_t)CHILD_START_MS * 1000000;
     size_t used = 0;
-    while (used < size - 1 && tool_now_ns() < until_ns) {
+    while (used < size - 1 && cmdi_tool_now_ns() < until_ns) {
         struct pollfd ready = {.fd = child->output, .events = POLLIN};
         if (poll(&ready, 1, 100) <= 0) {
             continue;
@@ -157,9 +157,10 @@ int tool_child_end(
     }
     if (child->pid > 0) {
         (void)kill(child->pid, number);
-        uint64_t until_ns = tool_now_ns() + (uint64_t)timeout_ms * 1000000;
+        uint64_t until_ns = cmdi_tool_now_ns() + (uint64_t)timeout_ms * 1000000;
         pid_t ended;
-        while ((ended = waitpid(child->pid, &status, WNOHANG)) == 0 && tool_now_ns() < until_ns) {
+        while ((ended = waitpid(child->pid, &status, WNOHANG)) == 0 &&
+                cmdi_tool_now_ns() < until_ns) {
             struct timespec pause = {.tv_nsec = CHILD_LOOK_NS};
             nanosleep(&pause, NULL);
         }

@@ -19,11 +19,11 @@ struct tool_clock {
     bool counter; // The time stamp counter; else CLOCK_MONOTONIC.
 };
 
-uint64_t tool_now_ns(void);
+uint64_t cmdi_tool_now_ns(void);
 /** The time of day: seconds since 1970. */
-double tool_wall_s(void);
+double cmdi_tool_wall_s(void);
 /** Takes 20 ms where there is a counter to calibrate. */
-struct tool_clock tool_clock_calibrate(void);
+struct tool_clock cmdi_tool_clock_calibrate(void);
 
 static inline uint64_t tool_clock_ticks(const struct tool_clock *clock)
 {
@@ -33,7 +33,7 @@ static inline uint64_t tool_clock_ticks(const struct tool_clock *clock)
     }
 #endif
     (void)clock;
-    return tool_now_ns();
+    return cmdi_tool_now_ns();
 }
 
 static inline uint64_t tool_clock_from_ns(const struct tool_clock *clock, double ns)

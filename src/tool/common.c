@@ -19,6 +19,7 @@
 #include <cmdstream/codec_protobuf.h>
 #endif
 
+#include "name.h"
 #include "options.h"
 
 enum {
@@ -40,7 +41,7 @@ static const struct cmds_codec *const codecs[] = {
 #endif
 };
 
-const struct cmds_codec *tool_codec_find(const char *command, const char *name)
+const struct cmds_codec *cmdi_tool_codec_find(const char *command, const char *name)
 {
     if (name == NULL) {
         return codecs[TOOL_CODEC_DEFAULT];
@@ -50,12 +51,11 @@ const struct cmds_codec *tool_codec_find(const char *command, const char *name)
             return codecs[i];
         }
     }
-    fprintf(stderr, "cmdstream %s: no codec \"%s\"; there are %s\n", command, name,
-            TOOL_CODEC_NAMES);
+    cmdi_tool_complain(command, "no codec \"%s\"; there are %s", name, TOOL_CODEC_NAMES);
     return NULL;
 }
 
-bool tool_server_info(const char *command, const char *text, struct cmds_bytes *info)
+bool cmdi_tool_server_info(const char *command, const char *text, struct cmds_bytes *info)
 {
     *info = (struct cmds_bytes){0};
     if (text == NULL) {
@@ -63,20 +63,20 @@ bool tool_server_info(const char *command, const char *text, struct cmds_bytes *
     }
     size_t size = strlen(text);
     if (size == 0 || size > TOOL_SERVER_INFO_MAX) {
-        fprintf(stderr, "cmdstream %s: --server-info takes 1 to %d bytes, not %zu\n", command,
-                TOOL_SERVER_INFO_MAX, size);
+        cmdi_tool_complain(
+                command, "--server-info takes 1 to %d bytes, not %zu", TOOL_SERVER_INFO_MAX, size);
         return false;
     }
     *info = (struct cmds_bytes){text, size};
     return true;
 }
 
-uint32_t tool_spin(uint32_t spin_us)
+uint32_t cmdi_tool_spin(uint32_t spin_us)
 {
     return spin_us == 0 ? CMDS_SPIN_OFF : spin_us;
 }
 
-uint64_t tool_raise_nofile(void)
+uint64_t cmdi_tool_raise_nofile(void)
 {
     struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
@@ -86,27 +86,28 @@ uint64_t tool_raise_nofile(void)
     return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
 }
 
-uint64_t tool_files_needed(uint64_t connections, uint32_t shards)
+uint64_t cmdi_tool_files_needed(uint64_t connections, uint32_t shards)
 {
     return connections + (uint64_t)shards * COMMON_FILES_PER_SHARD + COMMON_FILES_BESIDE;
 }
 
-bool tool_files_suffice(const char *command, uint64_t connections, uint32_t shards)
+bool cmdi_tool_files_suffice(const char *command, uint64_t connections, uint32_t shards)
 {
-    uint64_t needed = tool_files_needed(connections, shards);
-    uint64_t limit = tool_raise_nofile();
+    uint64_t needed = cmdi_tool_files_needed(connections, shards);
+    uint64_t limit = cmdi_tool_raise_nofile();
     if (needed > limit) {
-        fprintf(stderr,
-                "cmdstream %s: %llu connections take about %llu open files, and this process may "
-                "have %llu: raise the hard limit (ulimit -Hn, LimitNOFILE=)\n",
-                command, (unsigned long long)connections, (unsigned long long)needed,
+        cmdi_tool_complain(command,
+                "%llu connections take about %llu open files, and this process may have %llu: "
+                "raise "
+                "the hard limit (ulimit -Hn, LimitNOFILE=)",
+                (unsigned long long)connections, (unsigned long long)needed,
                 (unsigned long long)limit);
         return false;
     }
     return true;
 }
 
-void tool_standard_files(void)
+void cmdi_tool_standard_files(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
@@ -115,7 +116,7 @@ void tool_standard_files(void)
     }
 }
 
-int tool_flush(void)
+int cmdi_tool_flush(void)
 {
     static int first_error;
     errno = 0;
@@ -125,16 +126,17 @@ int tool_flush(void)
     return first_error;
 }
 
-int tool_finish(int status)
+int cmdi_tool_finish(int status)
 {
-    int code = tool_flush();
+    int code = cmdi_tool_flush();
     if (code < 0 && code != -EPIPE) {
-        fprintf(stderr, "cmdstream: stdout does not take what is printed: %s\n", strerror(-code));
+        fprintf(stderr, "%s: stdout does not take what is printed: %s\n", cmdi_tool_name(),
+                strerror(-code));
     }
     return code < 0 && status == TOOL_EXIT_OK ? TOOL_EXIT_FAILED : status;
 }
 
-uint32_t tool_cpus(uint16_t *cpus, uint32_t max)
+uint32_t cmdi_tool_cpus(uint16_t *cpus, uint32_t max)
 {
     cpu_set_t set;
     uint32_t count = 0;
@@ -149,7 +151,7 @@ uint32_t tool_cpus(uint16_t *cpus, uint32_t max)
     return count;
 }
 
-int tool_cpus_bind(const uint16_t *cpus, uint32_t count)
+int cmdi_tool_cpus_bind(const uint16_t *cpus, uint32_t count)
 {
     cpu_set_t set;
     CPU_ZERO(&set);

@@ -41,50 +41,53 @@ enum {
 #define TOOL_CODEC_NAMES "msgpack, msgpack-map" TOOL_CODEC_JSON TOOL_CODEC_PROTOBUF TOOL_CODEC_MUS
 
 /** NULL, and a line on stderr that lists the names, if there is none of that name. */
-const struct cmds_codec *tool_codec_find(const char *command, const char *name);
+const struct cmds_codec *cmdi_tool_codec_find(const char *command, const char *name);
 /**
  * `text` as ServerInfo; a line on stderr and false if it is empty or too long. NULL: none, the
  * default.
  */
-bool tool_server_info(const char *command, const char *text, struct cmds_bytes *info);
+bool cmdi_tool_server_info(const char *command, const char *text, struct cmds_bytes *info);
 /** What an option --spin-us means to the runtime, where 0 is its default. */
-uint32_t tool_spin(uint32_t spin_us);
+uint32_t cmdi_tool_spin(uint32_t spin_us);
 
 /**
  * The limit of open files up to what this process may have: a connection is one.
  *
  * Returns: the limit as it is now; UINT64_MAX: none.
  */
-uint64_t tool_raise_nofile(void);
+uint64_t cmdi_tool_raise_nofile(void);
 /**
  * The open files that `connections` take on so many shards of this process, with its rings and
  * standard files.
  */
-uint64_t tool_files_needed(uint64_t connections, uint32_t shards);
+uint64_t cmdi_tool_files_needed(uint64_t connections, uint32_t shards);
 /** Raises the limit. Returns: false, and a line on stderr, if `connections` are more than it. */
-bool tool_files_suffice(const char *command, uint64_t connections, uint32_t shards);
+bool cmdi_tool_files_suffice(const char *command, uint64_t connections, uint32_t shards);
 
 /**
  * Descriptors 0 to 2 that the caller closed are opened, so that no socket or ring gets their number
  * and what is printed; reading and writing them still fails. The first thing that a program does.
  */
-void tool_standard_files(void);
+void cmdi_tool_standard_files(void);
 /** Writes out what is printed. Returns: 0; -errno of the first failure, from then on. */
-int tool_flush(void);
+int cmdi_tool_flush(void);
 /**
  * The last thing that a program does. Returns: `status`; TOOL_EXIT_FAILED in place of 0, and a line
  * on stderr, if stdout did not take all. A reader that has gone (`| head -1`) needs no line.
  */
-int tool_finish(int status);
+int cmdi_tool_finish(int status);
 /** The CPUs of this process, in order. Returns: how many. */
-uint32_t tool_cpus(uint16_t *cpus, uint32_t max);
+uint32_t cmdi_tool_cpus(uint16_t *cpus, uint32_t max);
 /** Binds the calling thread, and those that it starts, to `count` CPUs. Returns: 0, -errno. */
-int tool_cpus_bind(const uint16_t *cpus, uint32_t count);
+int cmdi_tool_cpus_bind(const uint16_t *cpus, uint32_t count);
 
 /* The sub-commands. `argv[0]` is the sub-command's name. They return the exit status. */
 int tool_serve(int argc, char **argv);
 int tool_bench(int argc, char **argv);
-int tool_call(int argc, char **argv);
+int cmdi_tool_bench_own(int argc, char **argv); // Of a protocol without a server here.
+int cmdi_tool_call(int argc, char **argv);
+int cmdi_tool_completion(int argc, char **argv);
+int cmdi_tool_describe(int argc, char **argv);
 int tool_chaos(int argc, char **argv);
 int tool_stats(int argc, char **argv);
 int tool_top(int argc, char **argv);

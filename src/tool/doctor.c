@@ -98,7 +98,7 @@ static void doctor_judge_memlock(struct doctor *doctor)
 static void doctor_judge_limits(struct doctor *doctor)
 {
     const struct cmds_probe *probe = &doctor->probe;
-    uint64_t beside = tool_files_needed(0, doctor->trial.shard_count);
+    uint64_t beside = cmdi_tool_files_needed(0, doctor->trial.shard_count);
     if (doctor->trial.file_limit < beside + TOOL_CONNECTIONS_DEFAULT) {
         snprintf(doctor_find(doctor, false)->text, DOCTOR_TEXT_SIZE,
                 "at most %llu open files, and each connection is one: a server has at most about "
@@ -132,7 +132,7 @@ static void doctor_judge_limits(struct doctor *doctor)
 /* By the words of cmds_tls_library(): nothing else knows how a wolfSSL was built. */
 static void doctor_judge_tls(struct doctor *doctor)
 {
-    const char *library = tool_tls_library();
+    const char *library = cmdi_tool_tls_library();
     if (library == NULL) {
         return;
     }
@@ -223,7 +223,7 @@ static void doctor_print_facts(const struct doctor *doctor)
     printf("%-26s %s (built against)\n", "liburing", probe->liburing_version);
     printf("%-26s %s\n", "jansson", jansson_version_str());
     printf("%-26s %s\n", "TLS",
-            tool_tls_library() != NULL ? tool_tls_library() : "not in this build");
+            cmdi_tool_tls_library() != NULL ? cmdi_tool_tls_library() : "not in this build");
     printf("%-26s %s\n", "kernel", probe->kernel_release);
     printf("%-26s %s\n", "kernel.io_uring_disabled", doctor_sysctl_text(probe->io_uring_disabled));
     printf("%-26s %s\n", "seccomp", doctor_seccomp_text(probe->seccomp_mode));
@@ -327,9 +327,10 @@ static void doctor_print_json(const struct doctor *doctor)
     const struct cmds_probe *probe = &doctor->probe;
     json_t *object = json_pack("{s:b, s:s, s:s, s:s, s:s?, s:s, s:i, s:o, s:o}", "ok",
             doctor->problem_count == 0, "version", cmds_version(), "liburing",
-            probe->liburing_version, "jansson", jansson_version_str(), "tls", tool_tls_library(),
-            "kernel", probe->kernel_release, "setup_error", (int)probe->setup_error,
-            "io_uring_disabled", doctor_json_limit(probe->io_uring_disabled), "seccomp",
+            probe->liburing_version, "jansson", jansson_version_str(), "tls",
+            cmdi_tool_tls_library(), "kernel", probe->kernel_release, "setup_error",
+            (int)probe->setup_error, "io_uring_disabled",
+            doctor_json_limit(probe->io_uring_disabled), "seccomp",
             doctor_json_limit(probe->seccomp_mode));
     json_t *limits = json_pack("{s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:i}", "memlock_bytes",
             doctor_json_limit(probe->memlock_bytes), "shard_memlock_bytes",
@@ -357,7 +358,7 @@ int tool_doctor(int argc, char **argv)
 {
     struct doctor_options options = {0};
     struct tool_line line;
-    int status = tool_options_parse(&doctor_command, argc, argv, &options, &line);
+    int status = cmdi_tool_options_parse(&doctor_command, argc, argv, &options, &line);
     if (status != TOOL_PARSED) {
         return status;
     }
@@ -365,10 +366,11 @@ int tool_doctor(int argc, char **argv)
     struct doctor_child child;
     struct tool_wait wait;
     (void)doctor_try_start(&child); // doctor_try_finish() says that there is none.
-    tool_wait_begin(&wait, tool_wait_is_seen(), "starting a server and asking it", UINT32_MAX);
+    cmdi_tool_wait_begin(
+            &wait, cmdi_tool_wait_is_seen(), "starting a server and asking it", UINT32_MAX);
     (void)cmds_probe_run(&doctor.probe);
     doctor_try_finish(&child, &doctor.trial);
-    tool_wait_end(&wait);
+    cmdi_tool_wait_end(&wait);
     doctor_judge(&doctor);
     if (options.json) {
         doctor_print_json(&doctor);

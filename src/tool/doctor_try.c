@@ -138,13 +138,14 @@ static void try_server(struct cmds_runtime *runtime, struct tool_service *servic
 static void try_everything(struct doctor_try *trial)
 {
     struct try_log log = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-    struct tool_service service = {.clock = tool_clock_calibrate(), .data_size_max = TRY_DATA_SIZE};
+    struct tool_service service = {
+            .clock = cmdi_tool_clock_calibrate(), .data_size_max = TRY_DATA_SIZE};
     struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
     struct cmds_runtime *runtime = NULL;
     struct cmds_error error = CMDS_ERROR_INIT;
     char local[64];
     snprintf(local, sizeof(local), "unix:@cmdstream-doctor-%d", (int)getpid());
-    trial->file_limit = tool_raise_nofile();
+    trial->file_limit = cmdi_tool_raise_nofile();
     (void)signal(SIGPIPE, SIG_IGN);
     options.on_log = try_on_log;
     options.log_context = &log;
@@ -214,7 +215,7 @@ static void try_say_end(int status, char *text, size_t size)
 void doctor_try_finish(struct doctor_child *child, struct doctor_try *trial)
 {
     *trial = try_nothing();
-    trial->file_limit = tool_raise_nofile();
+    trial->file_limit = cmdi_tool_raise_nofile();
     if (child->pid <= 0) {
         snprintf(trial->runtime, sizeof(trial->runtime),
                 "there could be no process to try it in: no descriptor, or no process is left");

@@ -68,7 +68,7 @@ static int http_split(struct http *http, const char *address)
 static int http_wait(const struct http *http, short events)
 {
     struct pollfd poller = {.fd = http->fd, .events = events};
-    uint64_t now_ns = tool_now_ns();
+    uint64_t now_ns = cmdi_tool_now_ns();
     int left_ms = now_ns < http->until_ns ? (int)((http->until_ns - now_ns) / 1000000) + 1 : 0;
     int ready = poll(&poller, 1, left_ms);
     return ready > 0 || (ready < 0 && errno == EINTR) ? 0 : -ETIMEDOUT;
@@ -245,7 +245,7 @@ int tool_http_get(struct tool_http *answer, const char *address, const char *pat
 {
     static const char scheme[] = "http://";
     struct http http = {.address = address, .fd = -1, .text = text};
-    http.until_ns = tool_now_ns() + (uint64_t)TOOL_HTTP_TIMEOUT_MS * 1000000;
+    http.until_ns = cmdi_tool_now_ns() + (uint64_t)TOOL_HTTP_TIMEOUT_MS * 1000000;
     text[0] = '\0';
     address += strncmp(address, scheme, sizeof(scheme) - 1) == 0 ? sizeof(scheme) - 1 : 0;
     int code = http_connect(&http, address);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "name.h"
+
 enum log_form {
     LOG_TEXT,
     LOG_JSON,
@@ -27,7 +29,7 @@ static int log_find(const char *command, const char *option, const char *word,
             return i;
         }
     }
-    fprintf(stderr, "cmdstream %s: --%s takes", command, option);
+    fprintf(stderr, "%s %s: --%s takes", cmdi_tool_name(), command, option);
     for (int i = 0; i < count; i++) {
         fprintf(stderr, "%s %s", i == 0 ? "" : i == count - 1 ? " or" : ",", words[i]);
     }
@@ -35,7 +37,7 @@ static int log_find(const char *command, const char *option, const char *word,
     return -1;
 }
 
-int tool_log_check(struct tool_log *log, const char *command, enum cmds_log_level least)
+int cmdi_tool_log_check(struct tool_log *log, const char *command, enum cmds_log_level least)
 {
     int form = log->form == NULL ? LOG_TEXT : log_find(command, "log", log->form, log_forms, 3);
     int level = log->level == NULL ? (int)least
@@ -48,11 +50,11 @@ int tool_log_check(struct tool_log *log, const char *command, enum cmds_log_leve
     return TOOL_PARSED;
 }
 
-void tool_log_into(struct cmds_runtime_options *options, const struct tool_log *log)
+void cmdi_tool_log_into(struct cmds_runtime_options *options, const struct tool_log *log)
 {
     options->log_level = log->least; // It may change, so what writes lines takes all of them.
     if (log_form == LOG_TEXT) {
-        options->on_log = tool_log_line;
+        options->on_log = cmdi_tool_log_line;
         options->log_context = &log_everything;
     } else {
         options->on_record = log_form == LOG_JSON ? cmds_log_json : cmds_log_journal;
@@ -60,12 +62,12 @@ void tool_log_into(struct cmds_runtime_options *options, const struct tool_log *
     }
 }
 
-void tool_log_line(void *context, enum cmds_log_level level, const char *text)
+void cmdi_tool_log_line(void *context, enum cmds_log_level level, const char *text)
 {
     const enum cmds_log_level *least = context;
     char line[1024];
     if (level >= *least && level <= CMDS_LOG_ERROR) {
-        (void)snprintf(line, sizeof(line), "cmdstream: %s: %s", log_levels[level], text);
+        (void)snprintf(line, sizeof(line), "%s: %s: %s", cmdi_tool_name(), log_levels[level], text);
         cmds_log_stderr(context, level, line);
     }
 }
@@ -77,7 +79,7 @@ static uint64_t log_time_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-void tool_say(const char *format, ...)
+void cmdi_tool_say(const char *format, ...)
 {
     char line[1024];
     va_list list;

@@ -13,7 +13,7 @@
 /* A sub-command's struct has one of these, as `log`. */
 struct tool_log {
     const char *form, *level;
-    enum cmds_log_level least; // Set by tool_log_check().
+    enum cmds_log_level least; // Set by cmdi_tool_log_check().
 };
 
 #define TOOL_ROWS_LOG(type)                                                                        \
@@ -24,19 +24,19 @@ struct tool_log {
                     "(default warning)")
 
 /**
- * `least` is the level where --log-level is not given. From here on tool_say() has this form, too.
+ * `least` is the level where --log-level is not given. From here on cmdi_tool_say() has this form, too.
  * Returns: TOOL_PARSED; TOOL_EXIT_USAGE, and one line on stderr: there is no such form or level.
  */
-int tool_log_check(struct tool_log *log, const char *command, enum cmds_log_level least);
+int cmdi_tool_log_check(struct tool_log *log, const char *command, enum cmds_log_level least);
 /** Of the form and from the level that were chosen. */
-void tool_log_into(struct cmds_runtime_options *options, const struct tool_log *log);
+void cmdi_tool_log_into(struct cmds_runtime_options *options, const struct tool_log *log);
 
 /**
  * For cmds_runtime_options: one line on stderr. `context` points to the least level (enum
  * cmds_log_level) that is shown.
  */
-void tool_log_line(void *context, enum cmds_log_level level, const char *text);
+void cmdi_tool_log_line(void *context, enum cmds_log_level level, const char *text);
 /** One line on stderr by a server that must end whether somebody reads it or not. */
-void tool_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cmdi_tool_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

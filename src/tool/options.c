@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "name.h"
+
 enum {
     OPTIONS_HELP = 1,
     OPTIONS_FIRST = 256,
@@ -17,11 +19,15 @@ enum {
     OPTIONS_WORD_MAX = 32,
     OPTIONS_LETTERS_MAX = 2, // So many wrong letters are a slip.
 };
-_Static_assert(TOOL_OPTIONS_MAX <= 64, "an option has a bit in tool_line.given");
+
+/* Of cmdi_tool_options_table(): who asks for a table, and the one that came by. */
+static bool options_asked;
+static const struct tool_command *options_shown;
 
 static int options_complain(const char *name, const char *what, const char *subject)
 {
-    fprintf(stderr, "cmdstream %s: %s%s; see `cmdstream %s --help`\n", name, what, subject, name);
+    fprintf(stderr, "%s %s: %s%s; see `%s %s --help`\n", cmdi_tool_name(), name, what, subject,
+            cmdi_tool_name(), name);
     return TOOL_EXIT_USAGE;
 }
 
@@ -49,7 +55,7 @@ static uint32_t options_distance(const char *a, const char *b)
     return row[b_size];
 }
 
-bool tool_resembles(const char *word, const char *name)
+bool cmdi_tool_resembles(const char *word, const char *name)
 {
     size_t size = strlen(word);
     if (size < 2) {
@@ -95,8 +101,8 @@ static int options_store(
         break;
     }
     if (!options_number(text, option, &number)) {
-        fprintf(stderr, "cmdstream %s: --%s takes a number from %u to %u, not \"%s\"\n", command,
-                option->name, option->min, option->max, text);
+        fprintf(stderr, "%s %s: --%s takes a number from %u to %u, not \"%s\"\n", cmdi_tool_name(),
+                command, option->name, option->min, option->max, text);
         return TOOL_EXIT_USAGE;
     }
     if (option->kind == TOOL_OPTION_U32) {
@@ -126,16 +132,15 @@ static int options_unknown(
     snprintf(word, sizeof(word), "%s", argument + strspn(argument, "-"));
     word[strcspn(word, "=")] = '\0';
     const char *lead = "; did you mean";
-    fprintf(stderr,
-            "cmdstream %s: unknown or ambiguous option, or a value that it does not take: %s", name,
-            argument);
+    fprintf(stderr, "%s %s: unknown or ambiguous option, or a value that it does not take: %s",
+            cmdi_tool_name(), name, argument);
     for (uint32_t i = 0; i < command->option_count; i++) {
-        if (tool_resembles(word, command->options[i].name)) {
+        if (cmdi_tool_resembles(word, command->options[i].name)) {
             fprintf(stderr, "%s --%s", lead, command->options[i].name);
             lead = " or";
         }
     }
-    fprintf(stderr, "; see `cmdstream %s --help`\n", name);
+    fprintf(stderr, "; see `%s %s --help`\n", cmdi_tool_name(), name);
     return TOOL_EXIT_USAGE;
 }
 
@@ -143,10 +148,11 @@ static int options_take(const struct tool_command *command, const char *name, in
         struct tool_line *line)
 {
     const struct tool_option *option = &command->options[row];
-    if ((line->given & (UINT64_C(1) << row)) != 0) {
+    uint64_t bit = UINT64_C(1) << row % 64;
+    if ((line->given[row / 64] & bit) != 0) {
         return options_complain(name, "given twice: --", option->name);
     }
-    line->given |= UINT64_C(1) << row;
+    line->given[row / 64] |= bit;
     return options_store(name, option, optarg, values);
 }
 
@@ -161,10 +167,14 @@ static int options_count(const struct tool_command *command, int argc, char **ar
                                           : TOOL_PARSED;
 }
 
-int tool_options_parse(const struct tool_command *command, int argc, char **argv, void *values,
+int cmdi_tool_options_parse(const struct tool_command *command, int argc, char **argv, void *values,
         struct tool_line *line)
 {
     struct option rows[TOOL_OPTIONS_MAX + 2] = {{0}};
+    if (options_asked) {
+        options_shown = command;
+        return TOOL_EXIT_OK;
+    }
     if (command->option_count > TOOL_OPTIONS_MAX) {
         return TOOL_EXIT_USAGE;
     }
@@ -177,7 +187,7 @@ int tool_options_parse(const struct tool_command *command, int argc, char **argv
     optind = 0; // 0, not 1: glibc then forgets an earlier scan altogether.
     while (status == TOOL_PARSED && (found = getopt_long(argc, argv, ":h", rows, NULL)) != -1) {
         if (found == 'h' || found == OPTIONS_HELP) {
-            tool_options_help(command, stdout);
+            cmdi_tool_options_help(command, stdout);
             return TOOL_EXIT_OK;
         }
         if (found == ':') {
@@ -192,25 +202,36 @@ int tool_options_parse(const struct tool_command *command, int argc, char **argv
     return status != TOOL_PARSED ? status : options_count(command, argc, argv);
 }
 
-bool tool_options_given(
+const struct tool_command *cmdi_tool_options_table(
+        int (*run)(int argc, char **argv), const char *name)
+{
+    char *words[] = {(char *)(uintptr_t)name, NULL};
+    options_asked = true;
+    options_shown = NULL;
+    (void)run(1, words);
+    options_asked = false;
+    return options_shown;
+}
+
+bool cmdi_tool_options_given(
         const struct tool_command *command, const struct tool_line *line, const char *name)
 {
     for (uint32_t i = 0; i < command->option_count; i++) {
         if (strcmp(command->options[i].name, name) == 0) {
-            return (line->given & (UINT64_C(1) << i)) != 0;
+            return (line->given[i / 64] >> i % 64 & 1) != 0;
         }
     }
     return false;
 }
 
-bool tool_options_obey(const struct tool_command *command, const char *name,
+bool cmdi_tool_options_obey(const struct tool_command *command, const char *name,
         const struct tool_line *line, const struct tool_rule *rules, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct tool_rule *rule = &rules[i];
-        bool other = tool_options_given(command, line, rule->other);
-        if (tool_options_given(command, line, rule->option) && other != rule->needs) {
-            fprintf(stderr, "cmdstream %s: --%s %s --%s%s%s\n", name, rule->option,
+        bool other = cmdi_tool_options_given(command, line, rule->other);
+        if (cmdi_tool_options_given(command, line, rule->option) && other != rule->needs) {
+            fprintf(stderr, "%s %s: --%s %s --%s%s%s\n", cmdi_tool_name(), name, rule->option,
                     rule->needs ? "goes with" : "does not go with", rule->other,
                     rule->why != NULL ? ": " : "", rule->why != NULL ? rule->why : "");
             return false;
@@ -231,9 +252,13 @@ static void options_print_limits(const struct tool_option *option, FILE *out)
     }
 }
 
-void tool_options_help(const struct tool_command *command, FILE *out)
+void cmdi_tool_options_help(const struct tool_command *command, FILE *out)
 {
-    fprintf(out, "Usage: cmdstream %s\n\n%s\n", command->usage, command->about);
+    fprintf(out, "Usage: %s %s\n\n%s", cmdi_tool_name(), command->usage, command->about);
+    if (command->more != NULL) {
+        command->more(out);
+    }
+    fputc('\n', out);
     if (command->option_count > 0) {
         fprintf(out, "Options:\n");
     }

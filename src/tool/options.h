@@ -51,9 +51,10 @@ struct tool_option {
     }
 
 struct tool_command {
-    const char *usage; // What follows the program's name.
-    const char *about; // Lines between usage and options.
-    const char *notes; // Lines after the options: examples, exit status.
+    const char *usage;       // What follows the program's name.
+    const char *about;       // Lines between usage and options.
+    void (*more)(FILE *out); // Prints what comes behind them; NULL: nothing.
+    const char *notes;       // Lines after the options: examples, exit status.
     const struct tool_option *options;
     uint32_t option_count;
     int positional_min, positional_max;
@@ -63,14 +64,14 @@ enum {
     TOOL_EXIT_OK = 0,
     TOOL_EXIT_FAILED = 1,
     TOOL_EXIT_USAGE = 2,
-    TOOL_OPTIONS_MAX = 64,
-    TOOL_PARSED = -1, // Of tool_options_parse: go on.
+    TOOL_OPTIONS_MAX = 128, // Of one table.
+    TOOL_PARSED = -1,       // Of cmdi_tool_options_parse: go on.
 };
 
 /* What stood on the command line. */
 struct tool_line {
-    uint64_t given; // Bit i: the i-th option of the table.
-    int positional; // Index of the first argument that is no option.
+    uint64_t given[TOOL_OPTIONS_MAX / 64]; // Bit i: the i-th option of the table.
+    int positional;                        // Index of the first argument that is no option.
 };
 
 /* `option` says nothing where `other` is given or, with `needs`, where it is not. */
@@ -86,18 +87,24 @@ struct tool_rule {
  *
  * Returns: TOOL_PARSED; else the exit status of the program.
  */
-int tool_options_parse(const struct tool_command *command, int argc, char **argv, void *values,
+int cmdi_tool_options_parse(const struct tool_command *command, int argc, char **argv, void *values,
         struct tool_line *line);
 /** Was --`name`, without the dashes, on the command line? */
-bool tool_options_given(
+bool cmdi_tool_options_given(
         const struct tool_command *command, const struct tool_line *line, const char *name);
 /** `name` is the sub-command's. Returns: false, and one line on stderr, if a rule is broken. */
-bool tool_options_obey(const struct tool_command *command, const char *name,
+bool cmdi_tool_options_obey(const struct tool_command *command, const char *name,
         const struct tool_line *line, const struct tool_rule *rules, size_t count);
+/**
+ * The table of a sub-command, without running it: `run` gets as far as cmdi_tool_options_parse(), which gives
+ * it away and makes it end.
+ */
+const struct tool_command *cmdi_tool_options_table(
+        int (*run)(int argc, char **argv), const char *name);
 /** What --help prints. */
-void tool_options_help(const struct tool_command *command, FILE *out);
+void cmdi_tool_options_help(const struct tool_command *command, FILE *out);
 
 /** Can `word` have been meant as `name`? Few letters differ, or it begins like it. */
-bool tool_resembles(const char *word, const char *name);
+bool cmdi_tool_resembles(const char *word, const char *name);
 
 #endif

@@ -123,11 +123,11 @@ static int serve_start_runtime(struct serve *serve, struct cmds_error *error)
     options.shard_count = serve->options.shards;
     options.cpus = serve->options.cpus;
     options.no_pinning = serve->options.no_pin;
-    options.spin_us = tool_spin(serve->options.spin_us);
+    options.spin_us = cmdi_tool_spin(serve->options.spin_us);
     options.spin_always = serve->options.spin_always;
     options.pool_thread_count = serve->options.workers;
     options.memory_size_max = serve->options.max_memory;
-    tool_log_into(&options, &serve->options.log);
+    cmdi_tool_log_into(&options, &serve->options.log);
     return cmds_runtime_start(&serve->runtime, &options, error);
 }
 
@@ -171,14 +171,14 @@ static bool serve_announce(const struct serve *serve)
                 shards == 1 ? "" : "s", serve->codec->name, tls);
     }
     tool_admin_announce(serve->admin);
-    if (tool_flush() < 0) {
-        return false; // tool_finish() says why.
+    if (cmdi_tool_flush() < 0) {
+        return false; // cmdi_tool_finish() says why.
     }
     (void)cmds_notify("READY=1"); // Nobody but systemd waits for it, and that will say so.
     if (serve->options.verbose) {
         char text[1024];
         (void)cmds_runtime_describe(serve->runtime, text, sizeof(text));
-        tool_say("cmdstream: %s", text);
+        cmdi_tool_say("cmdstream: %s", text);
     }
     return true;
 }
@@ -195,12 +195,13 @@ static sigset_t serve_signals(void)
 static void serve_reload(const struct serve *serve)
 {
     struct cmds_error error = CMDS_ERROR_INIT;
-    int code = tool_tls_reload(serve->tls, &error);
+    int code = cmdi_tool_tls_reload(serve->tls, &error);
     if (code < 0) {
-        tool_say("cmdstream serve: TLS: not reloaded, the certificates from before stay: %s",
+        cmdi_tool_say("cmdstream serve: TLS: not reloaded, the certificates from before stay: %s",
                 error.code < 0 ? error.text : cmds_error_text(code));
     } else if (!serve->options.quiet) {
-        tool_say("cmdstream serve: TLS: reloaded; connections from now on get what the files hold");
+        cmdi_tool_say(
+                "cmdstream serve: TLS: reloaded; connections from now on get what the files hold");
     }
 }
 
@@ -223,7 +224,7 @@ static void *serve_second_signal(void *context)
     sigset_t signals = serve_signals();
     int signal_number = 0;
     (void)sigwait(&signals, &signal_number);
-    tool_say("cmdstream serve: second signal, ended without waiting");
+    cmdi_tool_say("cmdstream serve: second signal, ended without waiting");
     _exit(TOOL_EXIT_USAGE); // 2: some calls did not end.
 }
 
@@ -243,8 +244,9 @@ static int serve_drain(struct serve *serve)
     cmds_server_stats(serve->server, &after);
 
     if (code < 0 || !serve->options.quiet) {
-        tool_say("cmdstream serve: drained %u of %u connections; %llu commands executed and %llu "
-                 "results sent meanwhile%s",
+        cmdi_tool_say(
+                "cmdstream serve: drained %u of %u connections; %llu commands executed and %llu "
+                "results sent meanwhile%s",
                 left < connections ? connections - left : 0, connections,
                 (unsigned long long)(after.commands_received - before.commands_received),
                 (unsigned long long)(after.results_sent - before.results_sent),
@@ -258,7 +260,7 @@ static int serve_drain(struct serve *serve)
 static int serve_run(struct serve *serve)
 {
     struct cmds_error error = CMDS_ERROR_INIT;
-    int code = tool_tls_make_server(&serve->tls, &serve->options.tls, &error);
+    int code = cmdi_tool_tls_make_server(&serve->tls, &serve->options.tls, &error);
     code = code < 0 ? code : serve_start_runtime(serve, &error);
     code = code < 0 ? code : serve_start_server(serve, &error);
     code = code < 0 ? code
@@ -274,7 +276,7 @@ static int serve_run(struct serve *serve)
     cmds_server_close(serve->server);
     tool_admin_close(serve->admin);
     cmds_runtime_stop(serve->runtime);
-    tool_tls_free(serve->tls);
+    cmdi_tool_tls_free(serve->tls);
     return status;
 }
 
@@ -293,12 +295,12 @@ static const struct tool_rule serve_rules[] = {
 static bool serve_check_files(const struct serve_options *options)
 {
     uint16_t cpus[TOOL_CPUS_MAX];
-    uint32_t shards = options->shards > 0 ? options->shards : tool_cpus(cpus, TOOL_CPUS_MAX);
+    uint32_t shards = options->shards > 0 ? options->shards : cmdi_tool_cpus(cpus, TOOL_CPUS_MAX);
     if (options->max_connections > 0) {
-        return tool_files_suffice("serve", options->max_connections, shards);
+        return cmdi_tool_files_suffice("serve", options->max_connections, shards);
     }
-    uint64_t limit = tool_raise_nofile();
-    uint64_t beside = tool_files_needed(0, shards);
+    uint64_t limit = cmdi_tool_raise_nofile();
+    uint64_t beside = cmdi_tool_files_needed(0, shards);
     if (limit < beside + TOOL_CONNECTIONS_DEFAULT && !options->quiet) {
         fprintf(stderr,
                 "cmdstream serve: at most about %llu connections, not %d: the hard limit of open "
@@ -312,7 +314,7 @@ static bool serve_check_files(const struct serve_options *options)
 static int serve_check(struct serve *serve, const struct tool_line *line)
 {
     const struct serve_options *options = &serve->options;
-    if (!tool_options_obey(&serve_command, "serve", line, serve_rules,
+    if (!cmdi_tool_options_obey(&serve_command, "serve", line, serve_rules,
                 sizeof(serve_rules) / sizeof(serve_rules[0]))) {
         return TOOL_EXIT_USAGE;
     }
@@ -320,11 +322,11 @@ static int serve_check(struct serve *serve, const struct tool_line *line)
         fprintf(stderr, "cmdstream serve: --spin-always does not go with --spin-us 0\n");
         return TOOL_EXIT_USAGE;
     }
-    int status = tool_tls_check_server(&serve_command, "serve", line, &options->tls);
+    int status = cmdi_tool_tls_check_server(&serve_command, "serve", line, &options->tls);
     status = status == TOOL_PARSED
                      ? tool_admin_check(&serve_command, "serve", line, &options->admin)
                      : status;
-    status = status == TOOL_PARSED ? tool_log_check(&serve->options.log, "serve",
+    status = status == TOOL_PARSED ? cmdi_tool_log_check(&serve->options.log, "serve",
                                              options->quiet     ? CMDS_LOG_ERROR
                                              : options->verbose ? CMDS_LOG_DEBUG
                                                                 : CMDS_LOG_WARN)
@@ -332,9 +334,9 @@ static int serve_check(struct serve *serve, const struct tool_line *line)
     if (status != TOOL_PARSED) {
         return status;
     }
-    serve->codec = tool_codec_find("serve", options->codec);
+    serve->codec = cmdi_tool_codec_find("serve", options->codec);
     if (serve->codec == NULL ||
-            !tool_server_info("serve", options->server_info, &serve->server_info)) {
+            !cmdi_tool_server_info("serve", options->server_info, &serve->server_info)) {
         return TOOL_EXIT_USAGE;
     }
     return serve_check_files(options) ? TOOL_PARSED : TOOL_EXIT_FAILED;
@@ -346,12 +348,12 @@ int tool_serve(int argc, char **argv)
             .options = {.listen = "127.0.0.1:9000", .spin_us = 100, .drain_ms = 10000},
     };
     struct tool_line line;
-    int status = tool_options_parse(&serve_command, argc, argv, &serve.options, &line);
+    int status = cmdi_tool_options_parse(&serve_command, argc, argv, &serve.options, &line);
     status = status == TOOL_PARSED ? serve_check(&serve, &line) : status;
     if (status != TOOL_PARSED) {
         return status;
     }
-    serve.service.clock = tool_clock_calibrate();
+    serve.service.clock = cmdi_tool_clock_calibrate();
     serve.service.burn_ticks =
             tool_clock_from_ns(&serve.service.clock, serve.options.burn_us * 1000.0);
     serve.service.data_size_max = serve.options.max_frame > 0 ? serve.options.max_frame : 16U << 20;

@@ -92,7 +92,7 @@ static int stats_copy(const struct tool_watch *watch, const struct stats_options
         }
         (void)fwrite(answer.body, 1, answer.body_size, stdout);
         tool_http_free(&answer);
-        if (tool_flush() < 0 || options->every <= 0) {
+        if (cmdi_tool_flush() < 0 || options->every <= 0) {
             break;
         }
         stats_sleep(options->every);
@@ -138,7 +138,7 @@ int tool_stats_rows(const char *name, const char *address, double every)
             tool_table_row(stdout, &figures);
             tool_figures_free(&figures);
         }
-        if (tool_flush() < 0) {
+        if (cmdi_tool_flush() < 0) {
             break;
         }
         stats_sleep(every);
@@ -151,15 +151,15 @@ int tool_stats(int argc, char **argv)
 {
     struct stats_options options = {.every = 0};
     struct tool_line line;
-    int status = tool_options_parse(&stats_command, argc, argv, &options, &line);
+    int status = cmdi_tool_options_parse(&stats_command, argc, argv, &options, &line);
     if (status != TOOL_PARSED) {
         return status;
     }
-    if (!tool_options_obey(&stats_command, "stats", &line, stats_rules,
+    if (!cmdi_tool_options_obey(&stats_command, "stats", &line, stats_rules,
                 sizeof(stats_rules) / sizeof(stats_rules[0]))) {
         return TOOL_EXIT_USAGE;
     }
-    if (tool_options_given(&stats_command, &line, "every") &&
+    if (cmdi_tool_options_given(&stats_command, &line, "every") &&
             options.every < TOOL_STATS_EVERY_MIN) {
         fprintf(stderr, "cmdstream stats: --every takes %g seconds or more\n",
                 TOOL_STATS_EVERY_MIN);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "name.h"
+
 static const struct tool_rule client_rules[] = {
         {"tls-ca", "tls", true, NULL},
         {"tls-crl", "tls", true, NULL},
@@ -45,18 +47,18 @@ static int tls_check(const struct tool_command *command, const char *name,
         const struct tool_line *line, const struct tool_tls *options, const struct tool_rule *rules,
         size_t rule_count)
 {
-    if (!tool_options_obey(command, name, line, rules, rule_count)) {
+    if (!cmdi_tool_options_obey(command, name, line, rules, rule_count)) {
         return TOOL_EXIT_USAGE;
     }
     if (tls_version(options->min_version) < 0) {
-        fprintf(stderr, "cmdstream %s: --tls-min-version is 1.2 or 1.3, not \"%s\"\n", name,
-                options->min_version);
+        cmdi_tool_complain(
+                name, "--tls-min-version is 1.2 or 1.3, not \"%s\"", options->min_version);
         return TOOL_EXIT_USAGE;
     }
     return TOOL_PARSED;
 }
 
-int tool_tls_make_client(
+int cmdi_tool_tls_make_client(
         struct cmds_tls **tls, const struct tool_tls *options, struct cmds_error *error)
 {
     *tls = NULL;
@@ -77,7 +79,7 @@ int tool_tls_make_client(
     return cmds_tls_client_new(tls, &client, error);
 }
 
-int tool_tls_make_server(
+int cmdi_tool_tls_make_server(
         struct cmds_tls **tls, const struct tool_tls *options, struct cmds_error *error)
 {
     *tls = NULL;
@@ -98,17 +100,17 @@ int tool_tls_make_server(
     return cmds_tls_server_new(tls, &server, error);
 }
 
-int tool_tls_reload(struct cmds_tls *tls, struct cmds_error *error)
+int cmdi_tool_tls_reload(struct cmds_tls *tls, struct cmds_error *error)
 {
     return cmds_tls_reload(tls, error);
 }
 
-void tool_tls_free(struct cmds_tls *tls)
+void cmdi_tool_tls_free(struct cmds_tls *tls)
 {
     cmds_tls_free(tls);
 }
 
-const char *tool_tls_library(void)
+const char *cmdi_tool_tls_library(void)
 {
     return cmds_tls_library();
 }
@@ -122,20 +124,19 @@ static int tls_check(const struct tool_command *command, const char *name,
 {
     const char *given = options->on ? "tls" : NULL;
     for (size_t i = 0; given == NULL && i < rule_count; i++) {
-        given = tool_options_given(command, line, rules[i].option) ? rules[i].option : NULL;
+        given = cmdi_tool_options_given(command, line, rules[i].option) ? rules[i].option : NULL;
     }
     if (given == NULL) {
         return TOOL_PARSED;
     }
-    fprintf(stderr,
-            "cmdstream %s: --%s: this build has no TLS; it takes libwolfssl-dev (scripts/setup) "
-            "and "
-            "cmake -DCMDSTREAM_TLS=ON\n",
-            name, given);
+    cmdi_tool_complain(name,
+            "--%s: this build has no TLS; it takes libwolfssl-dev (scripts/setup) and cmake "
+            "-DCMDSTREAM_TLS=ON",
+            given);
     return TOOL_EXIT_USAGE;
 }
 
-int tool_tls_make_client(
+int cmdi_tool_tls_make_client(
         struct cmds_tls **tls, const struct tool_tls *options, struct cmds_error *error)
 {
     (void)options;
@@ -144,39 +145,39 @@ int tool_tls_make_client(
     return 0;
 }
 
-int tool_tls_make_server(
+int cmdi_tool_tls_make_server(
         struct cmds_tls **tls, const struct tool_tls *options, struct cmds_error *error)
 {
-    return tool_tls_make_client(tls, options, error);
+    return cmdi_tool_tls_make_client(tls, options, error);
 }
 
-int tool_tls_reload(struct cmds_tls *tls, struct cmds_error *error)
+int cmdi_tool_tls_reload(struct cmds_tls *tls, struct cmds_error *error)
 {
     (void)tls;
     (void)error;
     return -ENOSYS;
 }
 
-void tool_tls_free(struct cmds_tls *tls)
+void cmdi_tool_tls_free(struct cmds_tls *tls)
 {
     (void)tls;
 }
 
-const char *tool_tls_library(void)
+const char *cmdi_tool_tls_library(void)
 {
     return NULL;
 }
 
 #endif
 
-int tool_tls_check_client(const struct tool_command *command, const char *name,
+int cmdi_tool_tls_check_client(const struct tool_command *command, const char *name,
         const struct tool_line *line, const struct tool_tls *options)
 {
     return tls_check(command, name, line, options, client_rules,
             sizeof(client_rules) / sizeof(client_rules[0]));
 }
 
-int tool_tls_check_server(const struct tool_command *command, const char *name,
+int cmdi_tool_tls_check_server(const struct tool_command *command, const char *name,
         const struct tool_line *line, const struct tool_tls *options)
 {
     return tls_check(command, name, line, options, server_rules,

@@ -68,27 +68,27 @@ struct tool_tls {
  * `name` is the sub-command's. Returns: TOOL_PARSED; else the exit status, and one line on stderr: the
  * options contradict each other, or this build has no TLS.
  */
-int tool_tls_check_client(const struct tool_command *command, const char *name,
+int cmdi_tool_tls_check_client(const struct tool_command *command, const char *name,
         const struct tool_line *line, const struct tool_tls *options);
-/** As tool_tls_check_client(). */
-int tool_tls_check_server(const struct tool_command *command, const char *name,
+/** As cmdi_tool_tls_check_client(). */
+int cmdi_tool_tls_check_server(const struct tool_command *command, const char *name,
         const struct tool_line *line, const struct tool_tls *options);
 /**
  * Reads the files of options that were checked.
  *
- * Owner:   gives *tls: tool_tls_free(). NULL if the options ask for no TLS.
+ * Owner:   gives *tls: cmdi_tool_tls_free(). NULL if the options ask for no TLS.
  * Returns: 0; negative, and `error` says why.
  */
-int tool_tls_make_client(
+int cmdi_tool_tls_make_client(
         struct cmds_tls **tls, const struct tool_tls *options, struct cmds_error *error);
-/** As tool_tls_make_client(). */
-int tool_tls_make_server(
+/** As cmdi_tool_tls_make_client(). */
+int cmdi_tool_tls_make_server(
         struct cmds_tls **tls, const struct tool_tls *options, struct cmds_error *error);
 /** Reads the files anew. Returns: 0; negative: all stays as it was, and `error` says why. */
-int tool_tls_reload(struct cmds_tls *tls, struct cmds_error *error);
+int cmdi_tool_tls_reload(struct cmds_tls *tls, struct cmds_error *error);
 /** After all that uses it has closed. NULL is fine. */
-void tool_tls_free(struct cmds_tls *tls);
+void cmdi_tool_tls_free(struct cmds_tls *tls);
 /** What makes TLS, in a line. Static. Returns: NULL: this build has no TLS. */
-const char *tool_tls_library(void);
+const char *cmdi_tool_tls_library(void);
 
 #endif

@@ -209,7 +209,7 @@ static void top_draw(struct top *top)
         top_show(frame, table.line_count);
     }
     free(frame);
-    top->is_over = tool_flush() < 0 || top->is_over; // The terminal is gone.
+    top->is_over = cmdi_tool_flush() < 0 || top->is_over; // The terminal is gone.
 }
 
 /* --- Readings --------------------------------------------------------------------------------- */
@@ -274,7 +274,7 @@ static void top_on_key(struct top *top, char key)
 static bool top_wait(struct top *top, const sigset_t *mask)
 {
     struct pollfd poller = {.fd = STDIN_FILENO, .events = POLLIN};
-    uint64_t now_ns = tool_now_ns();
+    uint64_t now_ns = cmdi_tool_now_ns();
     uint64_t left_ns = top->next_ns > now_ns ? top->next_ns - now_ns : 0;
     struct timespec left = {
             .tv_sec = (time_t)(left_ns / 1000000000), .tv_nsec = (long)(left_ns % 1000000000)};
@@ -302,9 +302,9 @@ static void top_run(struct top *top, const sigset_t *mask)
     while (!top->is_over) {
         if (top_wait(top, mask)) {
             top_draw(top);
-        } else if (!top->is_over && !top->is_paused && tool_now_ns() >= top->next_ns) {
+        } else if (!top->is_over && !top->is_paused && cmdi_tool_now_ns() >= top->next_ns) {
             (void)top_read(top); // The foot says why not.
-            top->next_ns = tool_now_ns() + (uint64_t)(top->every * 1e9);
+            top->next_ns = cmdi_tool_now_ns() + (uint64_t)(top->every * 1e9);
             top_draw(top);
         }
     }
@@ -320,7 +320,7 @@ static int top_on_terminal(struct top *top)
         return TOOL_EXIT_FAILED;
     }
     top->is_colored = no_color == NULL || no_color[0] == '\0';
-    top->next_ns = tool_now_ns() + (uint64_t)(top->every * 1e9);
+    top->next_ns = cmdi_tool_now_ns() + (uint64_t)(top->every * 1e9);
     top_take_signals(&mask);
     if (!top_take_terminal(&before)) {
         fprintf(stderr, "cmdstream top: the terminal cannot be set: %s\n", strerror(errno));
@@ -329,7 +329,7 @@ static int top_on_terminal(struct top *top)
     fputs(top_begin, stdout);
     top_run(top, &mask);
     fputs(top_end, stdout);
-    (void)tool_flush();
+    (void)cmdi_tool_flush();
     (void)tcsetattr(STDIN_FILENO, TCSANOW, &before);
     return TOOL_EXIT_OK;
 }
@@ -338,7 +338,7 @@ int tool_top(int argc, char **argv)
 {
     struct top_options options = {.every = 1};
     struct tool_line line;
-    int status = tool_options_parse(&top_command, argc, argv, &options, &line);
+    int status = cmdi_tool_options_parse(&top_command, argc, argv, &options, &line);
     if (status != TOOL_PARSED) {
         return status;
     }

@@ -8,11 +8,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "name.h"
+
 enum {
     WAIT_MS_PER_S = 1000
 };
 
-bool tool_wait_is_seen(void)
+bool cmdi_tool_wait_is_seen(void)
 {
     return isatty(STDERR_FILENO) != 0;
 }
@@ -23,14 +25,14 @@ static void wait_say(const struct tool_wait *wait, uint32_t seconds, bool termin
     if (wait->limit_s > 0) {
         snprintf(limit, sizeof(limit), " of %u", wait->limit_s);
     }
-    fprintf(stderr, "%scmdstream: %s, %u%s s%s", terminal ? "\r" : "", wait->text, seconds, limit,
-            terminal ? "" : "\n");
+    fprintf(stderr, "%s%s: %s, %u%s s%s", terminal ? "\r" : "", cmdi_tool_name(), wait->text,
+            seconds, limit, terminal ? "" : "\n");
 }
 
 static void *wait_run(void *context)
 {
     struct tool_wait *wait = context;
-    bool terminal = tool_wait_is_seen();
+    bool terminal = cmdi_tool_wait_is_seen();
     uint32_t seconds = 0;
     struct timespec at;
     clock_gettime(CLOCK_MONOTONIC, &at);
@@ -49,7 +51,7 @@ static void *wait_run(void *context)
     return NULL;
 }
 
-void tool_wait_begin(struct tool_wait *wait, bool shown, const char *text, uint32_t limit_ms)
+void cmdi_tool_wait_begin(struct tool_wait *wait, bool shown, const char *text, uint32_t limit_ms)
 {
     *wait = (struct tool_wait){
             .text = text, .limit_s = limit_ms == UINT32_MAX ? 0 : limit_ms / WAIT_MS_PER_S};
@@ -69,7 +71,7 @@ void tool_wait_begin(struct tool_wait *wait, bool shown, const char *text, uint3
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-void tool_wait_end(struct tool_wait *wait)
+void cmdi_tool_wait_end(struct tool_wait *wait)
 {
     if (!wait->shown) {
         return;

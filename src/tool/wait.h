@@ -23,14 +23,14 @@ struct tool_wait {
 };
 
 /** Is stderr a terminal? Else a line a second would only fill a log. */
-bool tool_wait_is_seen(void);
+bool cmdi_tool_wait_is_seen(void);
 /**
- * Owner:   keeps `text` until tool_wait_end(), which every begin needs.
+ * Owner:   keeps `text` until cmdi_tool_wait_end(), which every begin needs.
  * limit_ms, after which the wait ends by itself, is printed; UINT32_MAX: none. Nothing happens unless
  * `shown`.
  */
-void tool_wait_begin(struct tool_wait *wait, bool shown, const char *text, uint32_t limit_ms);
+void cmdi_tool_wait_begin(struct tool_wait *wait, bool shown, const char *text, uint32_t limit_ms);
 /** No line comes after it. A second call, or one of a zeroed struct, does nothing. */
-void tool_wait_end(struct tool_wait *wait);
+void cmdi_tool_wait_end(struct tool_wait *wait);
 
 #endif

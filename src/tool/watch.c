@@ -43,15 +43,15 @@ int tool_watch_read(
     if (code < 0) {
         return code;
     }
-    uint64_t now_ns = tool_now_ns();
+    uint64_t now_ns = cmdi_tool_now_ns();
     json_t *now = tool_figures_parse(answer.body, answer.body_size, why);
     tool_http_free(&answer);
     if (now == NULL) {
         return -EPROTO;
     }
     if (watch->last != NULL) {
-        code = tool_figures_make(
-                figures, watch->last, now, (double)(now_ns - watch->last_ns) / 1e9, tool_wall_s());
+        code = tool_figures_make(figures, watch->last, now, (double)(now_ns - watch->last_ns) / 1e9,
+                cmdi_tool_wall_s());
         *is_made = code == 0;
     }
     json_decref(watch->last);

@@ -29,7 +29,8 @@ BENCH = (
     (*SHORT, "--rate", 100, "--command", "stream", "--stream-count", 2, "--stream-size", 3, "--json"),
     (*SHORT, "--command", "sleep", "--sleep-ms", 1, "--own-threads", "--spin-always", "--conns", 1, "--hooks", "--json"),
 )
-CALL = ("--codec", "msgpack", "--server-info", "default", "--repeat", 2, "--deadline-ms", 9000, "--max-frame", 4096)
+CALL = ("--codec", "msgpack", "--server-info", "default", "--repeat", 2, "--deadline-ms", 9000, "--max-frame", 4096,
+        "--in-flight", 1, "--count", 1, "--timeout-ms", 9000)
 STRESS = (
     ("--duration", 0.3, "--warmup", 0.1, "--seed", 1, "--report", 0.1, "--sessions", 2, "--in-flight", 2, "--clients", 2,
      "--window", 3, "--rate", 1000, "--slow-sessions", 1, "--slow-clients", 1, "--callers", 1,

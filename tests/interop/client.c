@@ -614,7 +614,7 @@ int main(int argc, char **argv)
         return usage();
     }
     struct target target = {.address = argv[1],
-            .codec = tool_codec_find("interop", argv[2]),
+            .codec = cmdi_tool_codec_find("interop", argv[2]),
             .server_info = {"default", 7},
             .ping_ms = PING_MS};
     if (target.codec == NULL) {

@@ -51,10 +51,10 @@ int secure_open(struct secure *secure, struct cmds_error *error)
     secure->options.min_version = "1.2";
     secure->options.on_peer = on_peer;
     secure->options.context = secure;
-    return tool_tls_make_client(&secure->tls, &secure->options, error);
+    return cmdi_tool_tls_make_client(&secure->tls, &secure->options, error);
 }
 
 void secure_close(struct secure *secure)
 {
-    tool_tls_free(secure->tls);
+    cmdi_tool_tls_free(secure->tls);
 }

@@ -194,7 +194,7 @@ int main(int argc, char **argv)
     const char *verb = argc > 1 ? argv[1] : "";
     bool sends = strcmp(verb, "send") == 0;
     bool relays = strcmp(verb, "relay") == 0;
-    struct peer peer = {.codec = argc > 2 ? tool_codec_find("trace", argv[2]) : NULL};
+    struct peer peer = {.codec = argc > 2 ? cmdi_tool_codec_find("trace", argv[2]) : NULL};
     struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
     struct cmds_trace_options trace = CMDS_TRACE_OPTIONS_INIT;
     struct cmds_error error = CMDS_ERROR_INIT;

@@ -48,7 +48,7 @@ static int options_parse(const char *words_of_it, struct values *values, struct 
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     fflush(stderr);
     dup2(null, STDERR_FILENO);
-    int status = tool_options_parse(&command, argc, argv, values, line);
+    int status = cmdi_tool_options_parse(&command, argc, argv, values, line);
     fflush(stderr);
     dup2(kept, STDERR_FILENO);
     close(kept);
@@ -130,10 +130,10 @@ static void test_options_knows_what_was_given(void)
 
     CU_ASSERT_EQUAL(options_parse("--number 7 --flag A", &values, &line), TOOL_PARSED);
 
-    CU_ASSERT_TRUE(tool_options_given(&command, &line, "number")); // Though it is the default.
-    CU_ASSERT_TRUE(tool_options_given(&command, &line, "flag"));
-    CU_ASSERT_FALSE(tool_options_given(&command, &line, "text"));
-    CU_ASSERT_FALSE(tool_options_given(&command, &line, "nonsense"));
+    CU_ASSERT_TRUE(cmdi_tool_options_given(&command, &line, "number")); // Though it is the default.
+    CU_ASSERT_TRUE(cmdi_tool_options_given(&command, &line, "flag"));
+    CU_ASSERT_FALSE(cmdi_tool_options_given(&command, &line, "text"));
+    CU_ASSERT_FALSE(cmdi_tool_options_given(&command, &line, "nonsense"));
 }
 
 static void test_options_rules_forbid_and_demand(void)
@@ -150,19 +150,19 @@ static void test_options_rules_forbid_and_demand(void)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         CU_ASSERT_EQUAL(options_parse(cases[i].words, &values, &line), TOOL_PARSED);
-        CU_ASSERT_EQUAL(tool_options_obey(&command, "x", &line, rules, 2), cases[i].good);
+        CU_ASSERT_EQUAL(cmdi_tool_options_obey(&command, "x", &line, rules, 2), cases[i].good);
     }
 }
 
 static void test_options_a_slip_resembles(void)
 {
-    CU_ASSERT_TRUE(tool_resembles("serv", "serve"));
-    CU_ASSERT_TRUE(tool_resembles("sevre", "serve"));
-    CU_ASSERT_TRUE(tool_resembles("in-fligt", "in-flight"));
-    CU_ASSERT_TRUE(tool_resembles("do", "doctor"));
-    CU_ASSERT_FALSE(tool_resembles("x", "serve"));
-    CU_ASSERT_FALSE(tool_resembles("", "serve"));
-    CU_ASSERT_FALSE(tool_resembles("launch", "serve"));
+    CU_ASSERT_TRUE(cmdi_tool_resembles("serv", "serve"));
+    CU_ASSERT_TRUE(cmdi_tool_resembles("sevre", "serve"));
+    CU_ASSERT_TRUE(cmdi_tool_resembles("in-fligt", "in-flight"));
+    CU_ASSERT_TRUE(cmdi_tool_resembles("do", "doctor"));
+    CU_ASSERT_FALSE(cmdi_tool_resembles("x", "serve"));
+    CU_ASSERT_FALSE(cmdi_tool_resembles("", "serve"));
+    CU_ASSERT_FALSE(cmdi_tool_resembles("launch", "serve"));
 }
 
 static void test_options_help_names_every_option(void)
@@ -172,7 +172,7 @@ static void test_options_help_names_every_option(void)
     FILE *out = open_memstream(&text, &size);
     CU_ASSERT_PTR_NOT_NULL_FATAL(out);
 
-    tool_options_help(&command, out);
+    cmdi_tool_options_help(&command, out);
 
     fclose(out);
     CU_ASSERT_PTR_NOT_NULL(strstr(text, "Usage: cmdstream x [OPTIONS] A [B]\n"));

@@ -35,12 +35,12 @@ static int tls_check(const struct tool_command *command, char *words, struct val
     for (char *word = strtok(words, " "); word != NULL && argc < 23; word = strtok(NULL, " ")) {
         argv[argc++] = word;
     }
-    int status = tool_options_parse(command, argc, argv, values, &line);
+    int status = cmdi_tool_options_parse(command, argc, argv, values, &line);
     if (status != TOOL_PARSED) {
         return status;
     }
-    return command == &client ? tool_tls_check_client(command, "x", &line, &values->tls)
-                              : tool_tls_check_server(command, "x", &line, &values->tls);
+    return command == &client ? cmdi_tool_tls_check_client(command, "x", &line, &values->tls)
+                              : cmdi_tool_tls_check_server(command, "x", &line, &values->tls);
 }
 
 /* The words as a shell would split them; what goes to stderr is in `said` then. */
@@ -145,14 +145,14 @@ static void test_tls_there_is_none_unless_asked_for(void)
     struct cmds_tls *tls = (void *)&values;
 
     CU_ASSERT_EQUAL(tls_parse(&client, "", &values), TOOL_PARSED);
-    CU_ASSERT_EQUAL(tool_tls_make_client(&tls, &values.tls, &error), 0);
+    CU_ASSERT_EQUAL(cmdi_tool_tls_make_client(&tls, &values.tls, &error), 0);
     CU_ASSERT_PTR_NULL(tls);
 
     tls = (void *)&values;
     CU_ASSERT_EQUAL(tls_parse(&server, "", &values), TOOL_PARSED);
-    CU_ASSERT_EQUAL(tool_tls_make_server(&tls, &values.tls, &error), 0);
+    CU_ASSERT_EQUAL(cmdi_tool_tls_make_server(&tls, &values.tls, &error), 0);
     CU_ASSERT_PTR_NULL(tls);
-    tool_tls_free(tls);
+    cmdi_tool_tls_free(tls);
 }
 
 static CU_TestInfo test_tool_tls[] = {

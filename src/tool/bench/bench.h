@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of `cmdstream bench` share.
+ * What the parts of `bench` share.
  *
  *     bench.c     options, CPUs, the order of things
- *     server.c    the server in a child process, and what CPU time it used
+ *     own.c       the subject: commands of a protocol of one's own, or
+ *     test.c      those of the test protocol, whose answers are checked
+ *     server.c    for them a server in a child process
  *     certificates.c  what that one needs for TLS
  *     secure.c    the client's TLS, and what the two sides agreed on
  *     load.c      lanes: one command in flight each, answers checked; runs on the client's shards
@@ -22,13 +24,13 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "base/histogram.h"
-#include "bench/certificates.h"
 #include "clock.h"
 #include "common.h"
-#include "test_protocol.h"
+#include "memory.h"
 #include "tls.h"
 #include "wait.h"
 
@@ -45,15 +47,8 @@ enum {
 #define BENCH_UNSET    UINT32_MAX
 #define BENCH_RATE_MIN 0.001
 
-enum bench_command {
-    BENCH_ECHO,
-    BENCH_STREAM,
-    BENCH_SLEEP,
-    BENCH_WORK
-};
-
 struct bench_options {
-    const char *connect, *codec, *command, *string_size, *dispatch, *server_info;
+    const char *connect, *codec, *command, *value, *string_size, *dispatch, *server_info;
     double rate, duration, warmup;
     uint32_t conns, in_flight, threads, callers, light, idle;
     uint32_t stream_count, stream_size, sleep_ms, work_us, burn_us, deadline_ms;
@@ -63,9 +58,50 @@ struct bench_options {
     struct tool_tls tls;
 };
 
+struct bench;
+struct bench_certificates;
+struct bench_lane;
+struct bench_report;
+struct bench_server;
+struct tool_command;
+struct tool_line;
+struct tool_rule;
+
+/* Room for any command that is made anew for each send. */
+union bench_value {
+    max_align_t align;
+    char bytes[128];
+};
+
+/* What is measured. */
+struct bench_subject {
+    const struct tool_command *command; // The options.
+    const struct tool_rule *rules;
+    size_t rule_count;
+    /** Its own options, and what follows from them. Returns: false, and a line on stderr. */
+    bool (*take)(struct bench *bench, const struct tool_line *line);
+    /** Memory, certificates for its own server. Returns: 0; negative, and a line on stderr. */
+    int (*open)(struct bench *bench);
+    /** Its own server on these CPUs. Returns: 0, negative. NULL: it has none. */
+    int (*start)(struct bench *bench, const uint16_t *cpus, uint32_t cpu_count);
+    void (*stop)(struct bench_server *server);
+    void (*close)(struct bench *bench);
+    /** The lane's next command, which may be built in `value`. */
+    struct cmds_message (*message)(struct bench_lane *lane, union bench_value *value);
+    /** Is this the answer to it? */
+    bool (*is_right)(struct bench_lane *lane, const struct cmds_result *result);
+    /** Its own parameters, for --json. */
+    void (*report)(const struct bench *bench, struct bench_report *report);
+};
+
 /* Constant while the load runs, but for the atomic ones. */
 struct bench_plan {
-    enum bench_command command;
+    const struct bench_subject *subject;
+    const struct cmds_protocol *protocol;
+    const struct cmds_type *type; // Of all commands.
+    const void *value;            // Of a subject whose commands are all the same.
+    int kind;                     // The subject's own.
+    bool multi;                   // A command may have several results.
     struct tool_clock clock;
     const struct cmds_codec *codec;
     struct cmds_bytes server_info;
@@ -187,7 +223,9 @@ struct bench {
     struct cmds_tls *tls; // NULL: plain.
     struct bench_watch watch;
     struct bench_secured secured;
-    struct bench_certificates certificates;
+    const struct bench_certificates *certificates; // Of its own server; NULL: none.
+    struct tool_memory memory;                     // Of a value that was given.
+    void *value;
     struct tool_wait wait; // Until the load starts.
     char wait_text[BENCH_WAIT_SIZE];
     uint64_t start_ns, measure_ns; // The load begins, the measurement.
@@ -197,46 +235,38 @@ struct bench {
 };
 
 /* watch.c. Returns: 0; -ENOMEM. */
-int bench_watch_open(struct bench *bench);
-void bench_watch_set(const struct bench *bench, struct cmds_group_options *options);
+int cmdi_bench_watch_open(struct bench *bench);
+void cmdi_bench_watch_set(const struct bench *bench, struct cmds_group_options *options);
 /* Returns: commands whose hooks were wrong. */
-uint64_t bench_watch_close(struct bench *bench);
+uint64_t cmdi_bench_watch_close(struct bench *bench);
 /* load.c */
-extern const struct cmds_dispatch bench_dispatch_sticky;
+extern const struct cmds_dispatch cmdi_bench_dispatch_sticky;
 /**
  * Room for `conns` x `in_flight` lanes of `group` and `light` more of `light_group`. Returns: 0,
  * -ENOMEM.
  */
-int bench_worker_fill(struct bench_worker *worker, struct cmds_group *group, uint32_t conns,
+int cmdi_bench_worker_fill(struct bench_worker *worker, struct cmds_group *group, uint32_t conns,
         uint32_t in_flight, struct cmds_group *light_group, uint32_t light);
 /** Sends what each lane has to send first; in the open loop nothing yet. Worker's thread. */
-void bench_worker_start(struct bench_worker *worker);
+void cmdi_bench_worker_start(struct bench_worker *worker);
 /** The window has room again. Worker's thread. */
-void bench_worker_on_writable(struct bench_worker *worker);
+void cmdi_bench_worker_on_writable(struct bench_worker *worker);
 /**
  * Open loop: sends all that is due. Returns: ticks until the next is due; UINT64_MAX: no more.
  * Worker's thread.
  */
-uint64_t bench_worker_send_due(struct bench_worker *worker, uint64_t now);
+uint64_t cmdi_bench_worker_send_due(struct bench_worker *worker, uint64_t now);
 /**
  * Open loop, at the end: what was due and never sent has waited until now, or until nothing was
  * sent any more, and counts so.
  */
-void bench_worker_count_unsent(struct bench_worker *worker, uint64_t now);
-/** The lane's next command, built in place; `value` has room for any. */
-union bench_value {
-    struct command_echo echo;
-    struct command_stream stream;
-    struct command_sleep sleep;
-    struct command_work work;
-};
-struct cmds_message bench_lane_message(struct bench_lane *lane, union bench_value *value);
+void cmdi_bench_worker_count_unsent(struct bench_worker *worker, uint64_t now);
 /** Checks one good result and counts it. Returns: it was the last one of its command. */
-bool bench_lane_take(struct bench_lane *lane, const struct cmds_result *result);
+bool cmdi_bench_lane_take(struct bench_lane *lane, const struct cmds_result *result);
 /** Counts a command that is over, and remembers how long it took. */
-void bench_lane_end(struct bench_lane *lane, uint64_t now);
+void cmdi_bench_lane_end(struct bench_lane *lane, uint64_t now);
 /** Counts one error; the first one's text is reported. */
-void bench_worker_error(struct bench_worker *worker, int code, const char *text);
+void cmdi_bench_worker_error(struct bench_worker *worker, int code, const char *text);
 
 /* run.c */
 /**
@@ -245,30 +275,31 @@ void bench_worker_error(struct bench_worker *worker, int code, const char *text)
  *
  * Returns: 0; else `error` says what could not be started.
  */
-int bench_run(struct bench *bench, struct cmds_error *error);
-
-/* server.c */
-/**
- * Starts `cmdstream serve` on these CPUs and waits until it listens. Returns: 0, -errno; a line on
- * stderr then.
- */
-int bench_server_start(struct bench *bench, const uint16_t *cpus, uint32_t cpu_count);
-void bench_server_stop(struct bench_server *server);
+int cmdi_bench_run(struct bench *bench, struct cmds_error *error);
 /** User and system time of the server's process so far. Returns: -1 if it cannot be read. */
-int64_t bench_server_cpu_ns(const struct bench_server *server);
+int64_t cmdi_bench_server_cpu_ns(const struct bench_server *server);
+
+/* bench.c */
+/** `argv[0]` is the sub-command's name. Returns: the exit status. */
+int cmdi_bench_main(int argc, char **argv, const struct bench_subject *subject);
+/** One line on stderr. Returns: false. */
+bool cmdi_bench_refuse(const char *text);
 
 /* secure.c */
 /**
- * With --tls: certificates for a server of its own, unless there is another, and the client's TLS.
+ * With --tls: the client's.
  *
  * Returns: 0; negative, and a line on stderr.
  */
-int bench_secure_open(struct bench *bench);
+int cmdi_bench_secure_open(struct bench *bench);
 /** After all connections. */
-void bench_secure_close(struct bench *bench);
+void cmdi_bench_secure_close(struct bench *bench);
 
 /* report.c */
-void bench_report(struct bench *bench);
-uint64_t bench_errors(const struct bench *bench);
+/** A member of the object of --json. NULL is null. */
+void cmdi_bench_report_text(struct bench_report *report, const char *name, const char *value);
+void cmdi_bench_report_count(struct bench_report *report, const char *name, uint64_t value);
+void cmdi_bench_report(struct bench *bench);
+uint64_t cmdi_bench_errors(const struct bench *bench);
 
 #endif

@@ -25,23 +25,12 @@ static uint32_t load_sticky_pick(const struct cmds_dispatch *self, void *state, 
     return (uint32_t)(key % count);
 }
 
-const struct cmds_dispatch bench_dispatch_sticky = {
+const struct cmds_dispatch cmdi_bench_dispatch_sticky = {
         .struct_size = sizeof(struct cmds_dispatch),
         .version = CMDS_DISPATCH_VERSION,
         .name = "sticky",
         .pick = load_sticky_pick,
 };
-
-/* xorshift64*: the same strings in every run. */
-static uint64_t load_random(struct bench_worker *worker)
-{
-    uint64_t x = worker->random;
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    worker->random = x;
-    return x * UINT64_C(2685821657736338717);
-}
 
 /*
  * One writer, so a plain increment; atomic, because the main thread reads it for the progress line.
@@ -52,7 +41,7 @@ static void load_add(_Atomic uint64_t *counter, uint64_t count)
     atomic_store_explicit(counter, old + count, memory_order_relaxed);
 }
 
-void bench_worker_error(struct bench_worker *worker, int code, const char *text)
+void cmdi_bench_worker_error(struct bench_worker *worker, int code, const char *text)
 {
     load_add(&worker->errors, 1);
     if (worker->first_error.code == 0) {
@@ -67,88 +56,11 @@ void bench_worker_error(struct bench_worker *worker, int code, const char *text)
 
 /* --- Commands and their answers --------------------------------------------------------------- */
 
-static void load_next_text(struct bench_lane *lane)
+bool cmdi_bench_lane_take(struct bench_lane *lane, const struct cmds_result *result)
 {
     struct bench_worker *worker = lane->worker;
-    const struct bench_plan *plan = worker->plan;
-    uint64_t random = load_random(worker);
-    uint64_t range = (uint64_t)(plan->string_max - plan->string_min) + 1;
-    lane->text = plan->text + (random & (BENCH_TEXT_OFFSETS - 1));
-    lane->text_size = plan->string_min + (uint32_t)(((random >> 32) * range) >> 32);
-}
-
-struct cmds_message bench_lane_message(struct bench_lane *lane, union bench_value *value)
-{
-    const struct bench_options *options = &lane->worker->bench->options;
-    switch (lane->worker->plan->command) {
-    case BENCH_STREAM:
-        lane->number = 0;
-        value->stream = (struct command_stream){options->stream_count, options->stream_size};
-        return command_stream_message(&value->stream);
-    case BENCH_WORK:
-        value->work = (struct command_work){options->work_us};
-        return command_work_message(&value->work);
-    case BENCH_SLEEP:
-        lane->number = ++lane->worker->numbers;
-        load_next_text(lane);
-        value->sleep = (struct command_sleep){options->sleep_ms, (lane->number & 1) != 0,
-                lane->number, {lane->text, lane->text_size}, (double)lane->number * 0.5};
-        return command_sleep_message(&value->sleep);
-    case BENCH_ECHO:
-        break;
-    }
-    lane->number = ++lane->worker->numbers;
-    load_next_text(lane);
-    value->echo = (struct command_echo){(lane->number & 1) != 0, lane->number,
-            {lane->text, lane->text_size}, (double)lane->number * 0.5};
-    return command_echo_message(&value->echo);
-}
-
-/* An empty string may have no data, which memcmp does not allow. */
-static bool load_equal(struct cmds_string string, const char *data, size_t size)
-{
-    return string.size == size && (size == 0 || memcmp(string.data, data, size) == 0);
-}
-
-static bool load_echo_is_right(const struct bench_lane *lane, const struct result_echo *echo)
-{
-    if (lane->worker->plan->command == BENCH_WORK) {
-        return !echo->boolean && echo->int64 == 0 && echo->string.size == 0 &&
-               !(echo->float64 > 0) && !(echo->float64 < 0);
-    }
-    double expected = (double)lane->number * 0.5;
-    return echo->int64 == lane->number && echo->boolean == ((lane->number & 1) != 0) &&
-           memcmp(&echo->float64, &expected, sizeof(expected)) == 0 &&
-           load_equal(echo->string, lane->text, lane->text_size);
-}
-
-/* In order, of the right size and content, and the last one is the one that was asked for. */
-static bool load_item_is_right(struct bench_lane *lane, const struct result_item *item)
-{
-    const struct bench_options *options = &lane->worker->bench->options;
-    bool right = load_equal(item->data, lane->worker->plan->pattern, options->stream_size);
-    if (options->stream_count == 0) {
-        return right && item->index == -1 && item->last;
-    }
-    right = right && item->index == lane->number &&
-            item->last == (item->index == (int64_t)options->stream_count - 1);
-    lane->number++;
-    return right;
-}
-
-bool bench_lane_take(struct bench_lane *lane, const struct cmds_result *result)
-{
-    struct bench_worker *worker = lane->worker;
-    bool right = false;
-    if (worker->plan->command == BENCH_STREAM) {
-        const struct result_item *item = result_item_of(result);
-        right = item != NULL && load_item_is_right(lane, item);
-    } else {
-        const struct result_echo *echo = result_echo_of(result);
-        right = echo != NULL && load_echo_is_right(lane, echo);
-    }
-    if (!right) {
-        bench_worker_error(worker, CMDS_E_PROTO, "an answer was not the one to its command");
+    if (!worker->plan->subject->is_right(lane, result)) {
+        cmdi_bench_worker_error(worker, CMDS_E_PROTO, "an answer was not the one to its command");
     }
     if (!lane->light) {
         load_add(&worker->results, 1);
@@ -157,7 +69,7 @@ bool bench_lane_take(struct bench_lane *lane, const struct cmds_result *result)
     return result->last;
 }
 
-void bench_lane_end(struct bench_lane *lane, uint64_t now)
+void cmdi_bench_lane_end(struct bench_lane *lane, uint64_t now)
 {
     struct bench_worker *worker = lane->worker;
     const struct bench_plan *plan = worker->plan;
@@ -183,12 +95,42 @@ static void load_retire(struct bench_lane *lane)
     }
 }
 
-static void load_send(struct bench_lane *lane, uint64_t began)
+/* Of a one-way command nobody says that it is over: it is, when it is queued. Returns: send again. */
+static bool load_pass(struct bench_lane *lane)
+{
+    struct bench_worker *worker = lane->worker;
+    uint64_t now = tool_clock_ticks(&worker->plan->clock);
+    cmdi_bench_lane_end(lane, now);
+    lane->began = now;
+    if (worker->plan->due_interval > 0) {
+        worker->live--;
+        lane->next = worker->free;
+        worker->free = lane;
+        return false; // Who sends what is due goes on himself.
+    }
+    if (now >= bench_at(&worker->plan->end)) {
+        load_retire(lane);
+        return false;
+    }
+    return true;
+}
+
+/* Returns: 0; -ENOBUFS; negative. */
+static int load_try(struct bench_lane *lane)
 {
     union bench_value value;
+    struct cmds_message message = lane->worker->plan->subject->message(lane, &value);
+    return cmds_group_send(lane->group, message, lane->how, load_on_result, lane);
+}
+
+static void load_send(struct bench_lane *lane, uint64_t began)
+{
+    bool one_way = lane->worker->plan->type->one_way != 0;
     lane->began = began;
-    struct cmds_message message = bench_lane_message(lane, &value);
-    int code = cmds_group_send(lane->group, message, lane->how, load_on_result, lane);
+    int code = load_try(lane);
+    while (code == 0 && one_way && load_pass(lane)) {
+        code = load_try(lane);
+    }
     if (code == 0) {
         return;
     }
@@ -197,7 +139,7 @@ static void load_send(struct bench_lane *lane, uint64_t began)
         lane->worker->stalled = lane;
         return;
     }
-    bench_worker_error(lane->worker, code, cmds_error_text(code));
+    cmdi_bench_worker_error(lane->worker, code, cmds_error_text(code));
     load_retire(lane);
 }
 
@@ -211,7 +153,7 @@ static void load_go_on(struct bench_lane *lane, uint64_t now)
         worker->live--;
         lane->next = worker->free;
         worker->free = lane;
-        (void)bench_worker_send_due(worker, now);
+        (void)cmdi_bench_worker_send_due(worker, now);
     } else if (now < bench_at(&plan->end) && !worn_out) {
         load_send(lane, now);
     } else {
@@ -223,7 +165,7 @@ static void load_on_result(void *context, const struct cmds_result *result)
 {
     struct bench_lane *lane = context;
     if (result->error < 0) {
-        bench_worker_error(lane->worker, result->error, result->text);
+        cmdi_bench_worker_error(lane->worker, result->error, result->text);
         if (result->error == CMDS_E_TIMEOUT) {
             load_go_on(lane, tool_clock_ticks(&lane->worker->plan->clock));
         } else {
@@ -231,14 +173,14 @@ static void load_on_result(void *context, const struct cmds_result *result)
         }
         return;
     }
-    if (bench_lane_take(lane, result)) {
+    if (cmdi_bench_lane_take(lane, result)) {
         uint64_t now = tool_clock_ticks(&lane->worker->plan->clock);
-        bench_lane_end(lane, now);
+        cmdi_bench_lane_end(lane, now);
         load_go_on(lane, now);
     }
 }
 
-int bench_worker_fill(struct bench_worker *worker, struct cmds_group *group, uint32_t conns,
+int cmdi_bench_worker_fill(struct bench_worker *worker, struct cmds_group *group, uint32_t conns,
         uint32_t in_flight, struct cmds_group *light_group, uint32_t light)
 {
     size_t heavy = (size_t)conns * in_flight;
@@ -267,7 +209,7 @@ int bench_worker_fill(struct bench_worker *worker, struct cmds_group *group, uin
     return 0;
 }
 
-void bench_worker_start(struct bench_worker *worker)
+void cmdi_bench_worker_start(struct bench_worker *worker)
 {
     const struct bench_plan *plan = worker->plan;
     if (plan->due_interval > 0) {
@@ -288,7 +230,7 @@ void bench_worker_start(struct bench_worker *worker)
     }
 }
 
-void bench_worker_on_writable(struct bench_worker *worker)
+void cmdi_bench_worker_on_writable(struct bench_worker *worker)
 {
     struct bench_lane *stalled = worker->stalled;
     worker->stalled = NULL;
@@ -299,7 +241,7 @@ void bench_worker_on_writable(struct bench_worker *worker)
     }
 }
 
-uint64_t bench_worker_send_due(struct bench_worker *worker, uint64_t now)
+uint64_t cmdi_bench_worker_send_due(struct bench_worker *worker, uint64_t now)
 {
     const struct bench_plan *plan = worker->plan;
     for (;;) {
@@ -321,7 +263,7 @@ uint64_t bench_worker_send_due(struct bench_worker *worker, uint64_t now)
     }
 }
 
-void bench_worker_count_unsent(struct bench_worker *worker, uint64_t now)
+void cmdi_bench_worker_count_unsent(struct bench_worker *worker, uint64_t now)
 {
     const struct bench_plan *plan = worker->plan;
     uint64_t until = bench_at(&plan->send_until);

@@ -4,11 +4,11 @@
  * between the two samples; latencies are of the commands that began in the measured time, merged
  * over the workers.
  */
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "bench/bench.h"
+#include "json.h"
 
 struct report_latency {
     uint64_t count;
@@ -23,7 +23,7 @@ struct report {
     struct report_latency latency, light;
 };
 
-uint64_t bench_errors(const struct bench *bench)
+uint64_t cmdi_bench_errors(const struct bench *bench)
 {
     uint64_t errors = 0;
     for (uint32_t i = 0; i < bench->worker_count; i++) {
@@ -64,7 +64,7 @@ static struct report report_make(struct bench *bench)
     if (server_known) {
         report.server_cpu = (double)(to->server_cpu_ns - from->server_cpu_ns) / 1e3 / commands;
     }
-    report.errors = bench_errors(bench);
+    report.errors = cmdi_bench_errors(bench);
     struct bench_worker *first = &bench->workers[0];
     for (uint32_t i = 0; i < bench->worker_count; i++) {
         struct bench_worker *worker = &bench->workers[i];
@@ -183,23 +183,64 @@ static void report_table(const struct bench *bench, const struct report *report)
 
 /* --- The object ------------------------------------------------------------------------------- */
 
-static void report_set(json_t *object, const char *name, json_t *value)
+/* What is open stays open; only the commas have to be known. */
+struct bench_report {
+    bool comma;
+};
+
+static void report_name(struct bench_report *object, const char *name)
 {
-    (void)json_object_set_new(object, name, value != NULL ? value : json_null());
+    printf("%s\"%s\":", object->comma ? "," : "", name);
+    object->comma = true;
 }
 
-static void report_real(json_t *object, const char *name, double value, bool known)
+static void report_begin(struct bench_report *object, const char *name)
 {
-    report_set(object, name, known ? json_real(value) : json_null());
+    report_name(object, name);
+    putchar('{');
+    object->comma = false;
 }
 
-static void report_count(json_t *object, const char *name, uint64_t value)
+static void report_end(struct bench_report *object)
 {
-    report_set(object, name, json_integer((json_int_t)value));
+    putchar('}');
+    object->comma = true;
+}
+
+void cmdi_bench_report_text(struct bench_report *report, const char *name, const char *value)
+{
+    report_name(report, name);
+    if (value == NULL) {
+        fputs("null", stdout);
+    } else {
+        (void)cmdi_tool_json_write_string(stdout, cmds_string_from(value));
+    }
+}
+
+static void report_bool(struct bench_report *object, const char *name, bool value)
+{
+    report_name(object, name);
+    fputs(value ? "true" : "false", stdout);
+}
+
+static void report_real(struct bench_report *object, const char *name, double value, bool known)
+{
+    report_name(object, name);
+    if (known) {
+        printf("%.9g", value);
+    } else {
+        fputs("null", stdout);
+    }
+}
+
+void cmdi_bench_report_count(struct bench_report *report, const char *name, uint64_t value)
+{
+    report_name(report, name);
+    printf("%llu", (unsigned long long)value);
 }
 
 static void report_json_latency(
-        json_t *object, const char *prefix, const struct report_latency *latency)
+        struct bench_report *object, const char *prefix, const struct report_latency *latency)
 {
     const struct {
         const char *name;
@@ -213,86 +254,80 @@ static void report_json_latency(
     }
 }
 
-/* NULL: plain. */
-static json_t *report_tls(const struct bench *bench)
+/* null: plain. */
+static void report_tls(const struct bench *bench, struct bench_report *object)
 {
-    json_t *object = NULL;
-    if (bench->secured.version != 0) {
-        object = json_object();
-        report_set(object, "version", json_string(report_version(bench)));
-        report_set(object, "cipher", json_string(bench->secured.cipher));
+    if (bench->secured.version == 0) {
+        cmdi_bench_report_text(object, "tls", NULL);
+        return;
     }
-    return object;
+    report_begin(object, "tls");
+    cmdi_bench_report_text(object, "version", report_version(bench));
+    cmdi_bench_report_text(object, "cipher", bench->secured.cipher);
+    report_end(object);
 }
 
-static json_t *report_parameters(const struct bench *bench)
+static void report_parameters(const struct bench *bench, struct bench_report *object)
 {
     const struct bench_options *options = &bench->options;
-    json_t *object = json_object();
-    report_set(object, "command", json_string(options->command));
-    report_set(object, "codec", json_string(bench->plan.codec->name));
-    report_set(object, "address", json_string(bench->server.address));
-    report_set(object, "tls", report_tls(bench));
-    report_set(object, "mode",
-            json_string(options->blocking
-                                ? (options->sender_single ? "blocking-single" : "blocking")
-                        : options->rate > 0    ? "open"
-                        : options->own_threads ? "closed-own-threads"
-                                               : "closed"));
-    report_set(object, "dispatch", json_string(bench->plan.sticky ? "sticky" : "round-robin"));
-    report_set(object, "hooks", json_boolean(options->hooks));
-    report_set(object, "own_server", json_boolean(options->connect == NULL));
-    report_count(object, "conns", options->conns);
-    report_count(object, "in_flight", options->in_flight);
-    report_count(object, "threads", options->threads);
-    report_count(object, "callers", options->callers);
-    report_count(object, "light", options->light);
-    report_count(object, "idle", options->idle);
+    report_begin(object, "parameters");
+    cmdi_bench_report_text(object, "command", options->command);
+    cmdi_bench_report_text(object, "codec", bench->plan.codec->name);
+    cmdi_bench_report_text(object, "address", bench->server.address);
+    report_tls(bench, object);
+    cmdi_bench_report_text(object, "mode",
+            options->blocking      ? (options->sender_single ? "blocking-single" : "blocking")
+            : options->rate > 0    ? "open"
+            : options->own_threads ? "closed-own-threads"
+                                   : "closed");
+    cmdi_bench_report_text(object, "dispatch", bench->plan.sticky ? "sticky" : "round-robin");
+    report_bool(object, "hooks", options->hooks);
+    report_bool(object, "own_server", options->connect == NULL);
+    cmdi_bench_report_count(object, "conns", options->conns);
+    cmdi_bench_report_count(object, "in_flight", options->in_flight);
+    cmdi_bench_report_count(object, "threads", options->threads);
+    cmdi_bench_report_count(object, "callers", options->callers);
+    cmdi_bench_report_count(object, "light", options->light);
+    cmdi_bench_report_count(object, "idle", options->idle);
     report_real(object, "rate", options->rate, options->rate > 0);
-    report_set(object, "string_size", json_string(options->string_size));
-    report_count(object, "stream_count", options->stream_count);
-    report_count(object, "stream_size", options->stream_size);
-    report_count(object, "sleep_ms", options->sleep_ms);
-    report_count(object, "work_us", options->work_us);
-    report_count(object, "burn_us", options->burn_us);
+    bench->plan.subject->report(bench, object);
     report_real(object, "duration_s", options->duration, true);
     report_real(object, "warmup_s", options->warmup, true);
-    report_count(object, "client_spin_us", options->client_spin_us);
-    report_count(object, "server_spin_us", options->server_spin_us);
-    report_count(object, "server_shards", options->server_shards);
-    report_set(object, "pinned_apart",
-            json_boolean(options->connect == NULL && !options->share && !options->no_pin));
-    return object;
+    cmdi_bench_report_count(object, "client_spin_us", options->client_spin_us);
+    cmdi_bench_report_count(object, "server_spin_us", options->server_spin_us);
+    cmdi_bench_report_count(object, "server_shards", options->server_shards);
+    report_bool(object, "pinned_apart",
+            options->connect == NULL && !options->share && !options->no_pin);
+    report_end(object);
 }
 
 static void report_json(const struct bench *bench, const struct report *report)
 {
-    json_t *object = json_object();
+    struct bench_report line = {0};
+    struct bench_report *object = &line;
+    putchar('{');
     report_real(object, "commands_per_second", report->commands, true);
     report_real(object, "results_per_second", report->results, true);
     report_real(object, "mb_per_second", report->megabytes, true);
     report_json_latency(object, "", &report->latency);
     if (bench->options.light > 0) {
         report_json_latency(object, "light_", &report->light);
-        report_count(object, "light_commands", report->light.count);
+        cmdi_bench_report_count(object, "light_commands", report->light.count);
     }
     report_real(object, "client_cpu_us_per_command", report->client_cpu, report->client_cpu >= 0);
     report_real(object, "server_cpu_us_per_command", report->server_cpu, report->server_cpu >= 0);
-    report_count(object, "errors", report->errors);
-    report_set(object, "first_error",
-            report->first_error != NULL ? json_string(report->first_error) : json_null());
-    report_count(object, "unsent", report->unsent);
-    report_set(object, "interrupted", json_boolean(bench->signal != 0));
+    cmdi_bench_report_count(object, "errors", report->errors);
+    cmdi_bench_report_text(object, "first_error", report->first_error);
+    cmdi_bench_report_count(object, "unsent", report->unsent);
+    report_bool(object, "interrupted", bench->signal != 0);
     report_real(object, "elapsed_s", report->seconds, true);
-    report_count(object, "commands", bench->to.commands - bench->from.commands);
-    report_count(object, "results", bench->to.results - bench->from.results);
-    report_set(object, "parameters", report_parameters(bench));
-    (void)json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
-    putchar('\n');
-    json_decref(object);
+    cmdi_bench_report_count(object, "commands", bench->to.commands - bench->from.commands);
+    cmdi_bench_report_count(object, "results", bench->to.results - bench->from.results);
+    report_parameters(bench, object);
+    puts("}");
 }
 
-void bench_report(struct bench *bench)
+void cmdi_bench_report(struct bench *bench)
 {
     struct report report = report_make(bench);
     if (bench->options.json) {

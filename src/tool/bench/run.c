@@ -43,11 +43,22 @@ static uint64_t run_client_cpu_ns(void)
     return (uint64_t)now.tv_sec * RUN_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+int64_t cmdi_bench_server_cpu_ns(const struct bench_server *server)
+{
+    clockid_t clock;
+    struct timespec now;
+    if (server->pid <= 0 || clock_getcpuclockid(server->pid, &clock) != 0 ||
+            clock_gettime(clock, &now) != 0) {
+        return -1;
+    }
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 static struct bench_sample run_sample(const struct bench *bench)
 {
-    struct bench_sample sample = {.at_ns = tool_now_ns(),
+    struct bench_sample sample = {.at_ns = cmdi_tool_now_ns(),
             .client_cpu_ns = run_client_cpu_ns(),
-            .server_cpu_ns = bench_server_cpu_ns(&bench->server)};
+            .server_cpu_ns = cmdi_bench_server_cpu_ns(&bench->server)};
     for (uint32_t i = 0; i < bench->worker_count; i++) {
         const struct bench_worker *worker = &bench->workers[i];
         sample.commands += atomic_load_explicit(&worker->commands, memory_order_relaxed);
@@ -64,12 +75,12 @@ static void run_progress(const struct bench *bench, const struct bench_sample *l
     }
     struct bench_sample now = run_sample(bench);
     double seconds = (double)(now.at_ns - last->at_ns) / 1e9;
-    bool terminal = tool_wait_is_seen();
+    bool terminal = cmdi_tool_wait_is_seen();
     fprintf(stderr, "%s%-10s %6.1f s  %12.0f commands/s  %12.0f results/s  %llu errors%s",
             terminal ? "\r" : "", bench->phase, (double)(now.at_ns - bench->start_ns) / 1e9,
             (double)(now.commands - last->commands) / seconds,
             (double)(now.results - last->results) / seconds,
-            (unsigned long long)bench_errors(bench), terminal ? " " : "\n");
+            (unsigned long long)cmdi_bench_errors(bench), terminal ? " " : "\n");
 }
 
 /*
@@ -78,7 +89,7 @@ static void run_progress(const struct bench *bench, const struct bench_sample *l
  */
 static bool run_wait_done(sem_t *sem, uint64_t until_ns)
 {
-    uint64_t now_ns = tool_now_ns();
+    uint64_t now_ns = cmdi_tool_now_ns();
     uint64_t wait_ns = until_ns > now_ns ? until_ns - now_ns : 0;
     struct timespec at;
     clock_gettime(CLOCK_REALTIME, &at);
@@ -96,12 +107,12 @@ static void run_watch_until(struct bench *bench, uint64_t until_ns, uint32_t *do
         const volatile sig_atomic_t *interrupt)
 {
     struct bench_sample last = run_sample(bench);
-    while (*done < bench->worker_count && tool_now_ns() < until_ns &&
+    while (*done < bench->worker_count && cmdi_tool_now_ns() < until_ns &&
             (interrupt == NULL || *interrupt == 0)) {
         uint64_t next_ns = last.at_ns + RUN_NS_PER_S;
         if (run_wait_done(&bench->done, next_ns < until_ns ? next_ns : until_ns)) {
             (*done)++;
-        } else if (tool_now_ns() >= next_ns) {
+        } else if (cmdi_tool_now_ns() >= next_ns) {
             run_progress(bench, &last);
             last = run_sample(bench);
         }
@@ -148,9 +159,9 @@ static void run_set_times(struct bench *bench)
 {
     struct bench_plan *plan = &bench->plan;
     const struct bench_options *options = &bench->options;
-    tool_wait_end(&bench->wait);
+    cmdi_tool_wait_end(&bench->wait);
     run_take_signals();
-    bench->start_ns = tool_now_ns();
+    bench->start_ns = cmdi_tool_now_ns();
     plan->start = tool_clock_ticks(&plan->clock);
     plan->measure_from = plan->start + tool_clock_from_ns(&plan->clock, options->warmup * 1e9);
     run_set_end(
@@ -176,7 +187,7 @@ static void run_watch(struct bench *bench)
     bench->phase = "waiting";
     uint64_t last_ms = (uint64_t)bench->plan.deadline_ms + RUN_SEND_ON_MS + 2 * RUN_LAST_MS;
     run_watch_until(bench, end_ns + last_ms * 1000000, &done, NULL);
-    if (bench->options.progress && tool_wait_is_seen()) {
+    if (bench->options.progress && cmdi_tool_wait_is_seen()) {
         fputc('\n', stderr);
     }
 }
@@ -189,9 +200,9 @@ static int run_start_runtime(const struct bench *bench, struct cmds_runtime **ru
     struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
     options.shard_count = shard_count;
     options.no_pinning = bench->options.no_pin;
-    options.spin_us = tool_spin(bench->options.client_spin_us);
+    options.spin_us = cmdi_tool_spin(bench->options.client_spin_us);
     options.spin_always = bench->options.spin_always;
-    options.on_log = tool_log_line;
+    options.on_log = cmdi_tool_log_line;
     options.log_context = (void *)(uintptr_t)&bench->log_level;
     return cmds_runtime_start(runtime, &options, error);
 }
@@ -199,18 +210,18 @@ static int run_start_runtime(const struct bench *bench, struct cmds_runtime **ru
 static struct cmds_group_options run_group_options(const struct bench *bench, uint32_t client_count)
 {
     const struct bench_options *from = &bench->options;
-    struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&test_protocol);
+    struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(bench->plan.protocol);
     options.client_count = client_count;
     options.connect = bench->server.address;
     options.codec = bench->plan.codec;
     options.server_info = bench->plan.server_info;
-    options.dispatch = bench->plan.sticky ? &bench_dispatch_sticky : NULL;
+    options.dispatch = bench->plan.sticky ? &cmdi_bench_dispatch_sticky : NULL;
     options.in_flight_max = from->in_flight > 1024 ? from->in_flight : 0;
     options.deadline_ms = bench->plan.deadline_ms;
     options.connect_timeout_ms = RUN_CONNECT_MS;
     options.reconnect_count_max = RUN_TRIES;
     options.tls = bench->tls;
-    bench_watch_set(bench, &options);
+    cmdi_bench_watch_set(bench, &options);
     return options;
 }
 
@@ -256,7 +267,7 @@ static void run_close_group(struct bench *bench, struct cmds_group *group)
 
 static void run_start_shard(void *worker)
 {
-    bench_worker_start(worker);
+    cmdi_bench_worker_start(worker);
 }
 
 static void run_shard_writable(void *context)
@@ -264,7 +275,7 @@ static void run_shard_writable(void *context)
     struct bench *bench = context;
     int shard = cmds_runtime_current_shard(bench->runtime);
     if (shard >= 0 && (uint32_t)shard < bench->worker_count) {
-        bench_worker_on_writable(&bench->workers[shard]);
+        cmdi_bench_worker_on_writable(&bench->workers[shard]);
     }
 }
 
@@ -286,7 +297,7 @@ static int run_on_shards(struct bench *bench, struct cmds_error *error)
     }
     if (code == 0 && from->light > 0) {
         struct cmds_group_options options = run_group_options(bench, from->light);
-        options.dispatch = &bench_dispatch_sticky;
+        options.dispatch = &cmdi_bench_dispatch_sticky;
         options.context = bench;
         options.on_writable = run_shard_writable;
         code = run_open_group(&bench->light_group, bench->runtime, &options, error);
@@ -294,8 +305,9 @@ static int run_on_shards(struct bench *bench, struct cmds_error *error)
     uint32_t count = bench->worker_count;
     for (uint32_t i = 0; code == 0 && i < count; i++) {
         bench->workers[i].done = &bench->done;
-        code = bench_worker_fill(&bench->workers[i], bench->group, run_share(from->conns, i, count),
-                from->in_flight, bench->light_group, run_share(from->light, i, count));
+        code = cmdi_bench_worker_fill(&bench->workers[i], bench->group,
+                run_share(from->conns, i, count), from->in_flight, bench->light_group,
+                run_share(from->light, i, count));
     }
     if (code == 0) {
         run_set_times(bench);
@@ -316,7 +328,7 @@ static int run_on_shards(struct bench *bench, struct cmds_error *error)
 
 static void run_turning_writable(void *worker)
 {
-    bench_worker_on_writable(worker);
+    cmdi_bench_worker_on_writable(worker);
 }
 
 static int run_turning_open(struct bench_worker *worker, struct cmds_error *error)
@@ -324,7 +336,7 @@ static int run_turning_open(struct bench_worker *worker, struct cmds_error *erro
     struct bench *bench = worker->bench;
     uint32_t conns = run_share(bench->options.conns, worker->index, bench->worker_count);
     if (!bench->options.no_pin && bench->client_cpu_count > 0) {
-        (void)tool_cpus_bind(&bench->client_cpus[worker->index % bench->client_cpu_count], 1);
+        (void)cmdi_tool_cpus_bind(&bench->client_cpus[worker->index % bench->client_cpu_count], 1);
     }
     // Else each wait for a due time is 50 us late.
     (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
@@ -337,7 +349,7 @@ static int run_turning_open(struct bench_worker *worker, struct cmds_error *erro
     options.on_writable = run_turning_writable;
     code = run_open_group(&worker->group, worker->runtime, &options, error);
     return code < 0 ? code
-                    : bench_worker_fill(
+                    : cmdi_bench_worker_fill(
                               worker, worker->group, conns, bench->options.in_flight, NULL, 0);
 }
 
@@ -363,11 +375,11 @@ static void run_turning_work(struct bench_worker *worker)
 {
     const struct bench_plan *plan = worker->plan;
     bool open_loop = plan->due_interval > 0;
-    bench_worker_start(worker);
+    cmdi_bench_worker_start(worker);
     uint64_t now = tool_clock_ticks(&plan->clock);
     uint64_t busy_at = now;
     while (now < bench_at(&plan->give_up)) {
-        uint64_t until_due = open_loop ? bench_worker_send_due(worker, now) : UINT64_MAX;
+        uint64_t until_due = open_loop ? cmdi_bench_worker_send_due(worker, now) : UINT64_MAX;
         bool more_to_send = until_due != UINT64_MAX && worker->free != NULL;
         if (worker->live == 0 && !more_to_send) {
             break;
@@ -377,12 +389,12 @@ static void run_turning_work(struct bench_worker *worker)
         now = tool_clock_ticks(&plan->clock);
         busy_at = handled > 0 ? now : busy_at;
         if (handled < 0) {
-            bench_worker_error(worker, handled, cmds_error_text(handled));
+            cmdi_bench_worker_error(worker, handled, cmds_error_text(handled));
             break;
         }
     }
     if (open_loop) {
-        bench_worker_count_unsent(worker, now);
+        cmdi_bench_worker_count_unsent(worker, now);
     }
 }
 
@@ -406,7 +418,7 @@ static void run_turning_close(struct bench_worker *worker)
 static struct cmds_sender_options run_sender_options(
         const struct bench *bench, const struct cmds_group_options *group)
 {
-    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&test_protocol);
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(bench->plan.protocol);
     options.connect = bench->server.address;
     options.codec = bench->plan.codec;
     options.group = group;
@@ -426,7 +438,7 @@ static int run_alone_open(struct bench_worker *worker, struct cmds_error *error)
 {
     struct bench *bench = worker->bench;
     if (!bench->options.no_pin && bench->client_cpu_count > 0) {
-        (void)tool_cpus_bind(&bench->client_cpus[worker->index % bench->client_cpu_count], 1);
+        (void)cmdi_tool_cpus_bind(&bench->client_cpus[worker->index % bench->client_cpu_count], 1);
     }
     struct cmds_group_options group = run_group_options(bench, 1);
     group.dispatch = NULL;
@@ -438,7 +450,7 @@ static int run_alone_open(struct bench_worker *worker, struct cmds_error *error)
 
 static int run_caller_each(void *context, const struct cmds_result *result)
 {
-    (void)bench_lane_take(context, result);
+    (void)cmdi_bench_lane_take(context, result);
     return 0;
 }
 
@@ -453,22 +465,22 @@ static void run_calling_work(struct bench_worker *worker)
         struct cmds_error error = CMDS_ERROR_INIT;
         struct cmds_result *result = NULL;
         lane->began = now;
-        struct cmds_message message = bench_lane_message(lane, &value);
-        int code = plan->command == BENCH_STREAM
-                           ? cmds_sender_send_multi(worker->sender, message, plan->deadline_ms,
-                                     &error, run_caller_each, lane)
-                           : cmds_sender_send(
-                                     worker->sender, message, plan->deadline_ms, &result, &error);
+        struct cmds_message message = plan->subject->message(lane, &value);
+        int code = plan->multi ? cmds_sender_send_multi(worker->sender, message, plan->deadline_ms,
+                                         &error, run_caller_each, lane)
+                               : cmds_sender_send(worker->sender, message, plan->deadline_ms,
+                                         &result, &error);
         now = tool_clock_ticks(&plan->clock);
         if (code < 0) {
-            bench_worker_error(worker, code, error.code < 0 ? error.text : cmds_error_text(code));
+            cmdi_bench_worker_error(
+                    worker, code, error.code < 0 ? error.text : cmds_error_text(code));
             continue;
         }
         if (result != NULL) {
-            (void)bench_lane_take(lane, result);
+            (void)cmdi_bench_lane_take(lane, result);
             cmds_result_free(result);
         }
-        bench_lane_end(lane, now);
+        cmdi_bench_lane_end(lane, now);
     }
 }
 
@@ -512,7 +524,7 @@ static void *run_thread(void *context)
     struct cmds_error error = CMDS_ERROR_INIT;
     int code = kind->open(worker, &error);
     if (code < 0) {
-        bench_worker_error(worker, code, error.code < 0 ? error.text : cmds_error_text(code));
+        cmdi_bench_worker_error(worker, code, error.code < 0 ? error.text : cmds_error_text(code));
     }
     sem_post(&bench->ready);
     while (sem_wait(&worker->go) < 0 && errno == EINTR) {
@@ -607,7 +619,7 @@ static int run_make_workers(struct bench *bench)
     return 0;
 }
 
-int bench_run(struct bench *bench, struct cmds_error *error)
+int cmdi_bench_run(struct bench *bench, struct cmds_error *error)
 {
     const struct bench_options *options = &bench->options;
     bench->worker_count = options->blocking ? options->callers : options->threads;
@@ -615,7 +627,7 @@ int bench_run(struct bench *bench, struct cmds_error *error)
     sem_init(&bench->done, 0, 0);
     sem_init(&bench->closed, 0, 0);
     snprintf(bench->wait_text, sizeof(bench->wait_text), "connecting to %s", bench->server.address);
-    tool_wait_begin(&bench->wait, options->progress, bench->wait_text, RUN_CONNECT_MS);
+    cmdi_tool_wait_begin(&bench->wait, options->progress, bench->wait_text, RUN_CONNECT_MS);
     int code = run_make_workers(bench);
     code = code < 0 ? code : run_open_idle(bench, error);
     if (code == 0 && options->blocking && !options->sender_single) {
@@ -625,7 +637,7 @@ int bench_run(struct bench *bench, struct cmds_error *error)
     } else if (code == 0) {
         code = run_on_shards(bench, error);
     }
-    tool_wait_end(&bench->wait);
+    cmdi_tool_wait_end(&bench->wait);
     run_close_group(bench, bench->idle_group);
     cmds_runtime_stop(bench->idle_runtime);
     return code;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bench/bench.h"
+#include "name.h"
 
 /* On any shard, and for each connection: the others are like the first. */
 static int secure_on_peer(void *context, const struct cmds_tls_peer *peer)
@@ -19,35 +20,24 @@ static int secure_on_peer(void *context, const struct cmds_tls_peer *peer)
     return 0;
 }
 
-int bench_secure_open(struct bench *bench)
+int cmdi_bench_secure_open(struct bench *bench)
 {
     struct tool_tls *options = &bench->options.tls;
     if (!options->on) {
         return 0;
     }
-    if (bench->options.connect == NULL) {
-        int code = bench_certificates_open(&bench->certificates);
-        if (code < 0) {
-            fprintf(stderr, "cmdstream bench: no files in memory for the certificates: %s\n",
-                    strerror(-code));
-            return code;
-        }
-        options->ca = bench->certificates.ca.path;
-    }
     atomic_flag_clear(&bench->secured.known);
     options->on_peer = secure_on_peer;
     options->context = &bench->secured;
     struct cmds_error error = CMDS_ERROR_INIT;
-    int code = tool_tls_make_client(&bench->tls, options, &error);
+    int code = cmdi_tool_tls_make_client(&bench->tls, options, &error);
     if (code < 0) {
-        fprintf(stderr, "cmdstream bench: %s\n",
-                error.code < 0 ? error.text : cmds_error_text(code));
+        cmdi_tool_complain("bench", "%s", error.code < 0 ? error.text : cmds_error_text(code));
     }
     return code;
 }
 
-void bench_secure_close(struct bench *bench)
+void cmdi_bench_secure_close(struct bench *bench)
 {
-    tool_tls_free(bench->tls);
-    bench_certificates_close(&bench->certificates);
+    cmdi_tool_tls_free(bench->tls);
 }

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/bench.h"
+#include "bench/test.h"
 
 enum {
     SERVER_ARGUMENTS_MAX = 40,
@@ -83,9 +83,9 @@ static void server_arguments_make(const struct bench *bench, struct server_argum
     }
     if (options->tls.on) {
         server_argument(arguments, "--tls-cert");
-        server_argument(arguments, bench->certificates.certificate.path);
+        server_argument(arguments, bench->certificates->certificate.path);
         server_argument(arguments, "--tls-key");
-        server_argument(arguments, bench->certificates.key.path);
+        server_argument(arguments, bench->certificates->key.path);
     }
     arguments->list[arguments->count] = NULL;
 }
@@ -100,7 +100,7 @@ static void server_exec(const struct server_arguments *arguments, const uint16_t
         _exit(127); // Which ended before that.
     }
     (void)setpgid(0, 0); // ^C is for the bench, which ends the server when it has measured.
-    if (cpu_count > 0 && tool_cpus_bind(cpus, cpu_count) < 0) {
+    if (cpu_count > 0 && cmdi_tool_cpus_bind(cpus, cpu_count) < 0) {
         fprintf(stderr, "cmdstream bench: the server's CPUs could not be set\n");
     }
     if (dup2(output, STDOUT_FILENO) >= 0) {
@@ -165,9 +165,9 @@ void bench_server_stop(struct bench_server *server)
     }
     (void)kill(server->pid, SIGTERM);
     struct timespec pause = {.tv_nsec = 2 * 1000 * 1000};
-    uint64_t until_ns = tool_now_ns() + (uint64_t)SERVER_STOP_MS * 1000000;
+    uint64_t until_ns = cmdi_tool_now_ns() + (uint64_t)SERVER_STOP_MS * 1000000;
     pid_t ended;
-    while ((ended = waitpid(server->pid, NULL, WNOHANG)) == 0 && tool_now_ns() < until_ns) {
+    while ((ended = waitpid(server->pid, NULL, WNOHANG)) == 0 && cmdi_tool_now_ns() < until_ns) {
         nanosleep(&pause, NULL);
     }
     if (ended == 0) {
@@ -177,15 +177,4 @@ void bench_server_stop(struct bench_server *server)
     }
     close(server->output);
     server->own = false;
-}
-
-int64_t bench_server_cpu_ns(const struct bench_server *server)
-{
-    clockid_t clock;
-    struct timespec now;
-    if (server->pid <= 0 || clock_getcpuclockid(server->pid, &clock) != 0 ||
-            clock_gettime(clock, &now) != 0) {
-        return -1;
-    }
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }

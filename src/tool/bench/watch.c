@@ -21,7 +21,7 @@ static void watch_end(
     }
 }
 
-int bench_watch_open(struct bench *bench)
+int cmdi_bench_watch_open(struct bench *bench)
 {
     struct bench_watch *watch = &bench->watch;
     struct cmds_breaker_options options = CMDS_BREAKER_OPTIONS_INIT;
@@ -38,7 +38,7 @@ int bench_watch_open(struct bench *bench)
     return cmds_breaker_new(&watch->breaker, &options, NULL);
 }
 
-void bench_watch_set(const struct bench *bench, struct cmds_group_options *options)
+void cmdi_bench_watch_set(const struct bench *bench, struct cmds_group_options *options)
 {
     if (bench->options.hooks) {
         options->hooks = bench->watch.list;
@@ -47,7 +47,7 @@ void bench_watch_set(const struct bench *bench, struct cmds_group_options *optio
     }
 }
 
-uint64_t bench_watch_close(struct bench *bench)
+uint64_t cmdi_bench_watch_close(struct bench *bench)
 {
     cmds_breaker_free(bench->watch.breaker);
     return atomic_load(&bench->watch.wrong);

@@ -88,7 +88,7 @@ static void backend_end_server(struct stress_backend *backend)
                 (WEXITSTATUS(status) == TOOL_EXIT_OK ||
                         (backend->served.starts == 0 && WEXITSTATUS(status) == TOOL_EXIT_USAGE));
     if (!good) {
-        tool_say("cmdstream stress: the supervisor of a server %s",
+        cmdi_tool_say("cmdstream stress: the supervisor of a server %s",
                 tool_child_how(status, how, sizeof(how)));
         backend->served.failures += backend->served.failures == 0;
     }
@@ -150,7 +150,7 @@ void stress_backend_look(struct stress_backend *backend)
         return;
     }
     if (tool_child_has_ended(&backend->proxy, &status)) {
-        tool_say("cmdstream stress: the proxy was not told to end, and %s",
+        cmdi_tool_say("cmdstream stress: the proxy was not told to end, and %s",
                 tool_child_how(status, how, sizeof(how)));
         backend->proxy_failed = true;
         return;
@@ -172,9 +172,10 @@ bool stress_backend_leaks(const struct stress_backend *backend)
 static void backend_end_proxy(struct stress_backend *backend)
 {
     char how[BACKEND_HOW_SIZE];
-    uint64_t until_ns = tool_now_ns() + (uint64_t)BACKEND_EMPTY_MS * 1000000;
+    uint64_t until_ns = cmdi_tool_now_ns() + (uint64_t)BACKEND_EMPTY_MS * 1000000;
     stress_backend_look(backend);
-    while (backend->proxy.pid > 0 && stress_backend_leaks(backend) && tool_now_ns() < until_ns) {
+    while (backend->proxy.pid > 0 && stress_backend_leaks(backend) &&
+            cmdi_tool_now_ns() < until_ns) {
         struct timespec pause = {.tv_nsec = BACKEND_LOOK_NS};
         (void)nanosleep(&pause, NULL);
         stress_backend_look(backend);
@@ -184,7 +185,7 @@ static void backend_end_proxy(struct stress_backend *backend)
     }
     int status = tool_child_end(&backend->proxy, SIGTERM, BACKEND_END_MS, NULL, 0);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != TOOL_EXIT_OK) {
-        tool_say("cmdstream stress: the proxy was told to end, and %s",
+        cmdi_tool_say("cmdstream stress: the proxy was told to end, and %s",
                 tool_child_how(status, how, sizeof(how)));
         backend->proxy_failed = true;
     }

@@ -41,7 +41,7 @@ static void flight_keep_first(
     bool said = stress->complaints++ < FLIGHT_COMPLAINTS_MAX;
     pthread_mutex_unlock(&stress->mutex);
     if (said) {
-        tool_say("cmdstream stress: %s", text);
+        cmdi_tool_say("cmdstream stress: %s", text);
     }
 }
 

@@ -192,7 +192,7 @@ void stress_report_json(const struct stress *stress)
 static bool report_fail_if(bool bad, const char *what)
 {
     if (bad) {
-        tool_say("cmdstream stress: FAILED: %s", what);
+        cmdi_tool_say("cmdstream stress: FAILED: %s", what);
     }
     return bad;
 }

@@ -95,7 +95,7 @@ static int run_open_tls(struct stress *stress, struct cmds_error *error)
         }
         options->ca = stress->certificates.ca.path;
     }
-    return tool_tls_make_client(&stress->tls, options, error);
+    return cmdi_tool_tls_make_client(&stress->tls, options, error);
 }
 
 /* --- Groups ---------------------------------------------------------------------------------------- */
@@ -118,7 +118,7 @@ static int run_open(struct stress *stress, struct cmds_error *error)
     options.shard_count = stress->worker_count;
     options.no_pinning = true;
     options.spin_us = CMDS_SPIN_OFF;
-    options.on_log = tool_log_line;
+    options.on_log = cmdi_tool_log_line;
     options.log_context = &stress->log_level;
     int code = stress_sessions_make(stress);
     code = code < 0 ? code : cmds_runtime_start(&stress->runtime, &options, error);
@@ -166,7 +166,7 @@ static void run_sample(struct stress *stress, uint64_t now_ns)
 static void run_turn(struct stress *stress)
 {
     run_tick(stress);
-    run_sample(stress, tool_now_ns());
+    run_sample(stress, cmdi_tool_now_ns());
 }
 
 static void run_load(struct stress *stress)
@@ -178,7 +178,7 @@ static void run_load(struct stress *stress)
                                 : UINT64_MAX;
     uint64_t next_ns = stress->start_ns + report_ns;
     for (uint64_t now_ns = stress->start_ns; now_ns < until_ns && stress->signal == 0;
-            now_ns = tool_now_ns()) {
+            now_ns = cmdi_tool_now_ns()) {
         run_turn(stress);
         if (report_ns > 0 && now_ns >= next_ns) {
             next_ns += report_ns;
@@ -187,7 +187,7 @@ static void run_load(struct stress *stress)
         }
         stress->signal = run_sleep();
     }
-    stress->end_ns = tool_now_ns();
+    stress->end_ns = cmdi_tool_now_ns();
 }
 
 static uint32_t run_waiting(const struct stress *stress)
@@ -201,8 +201,8 @@ static uint32_t run_waiting(const struct stress *stress)
 
 static void run_tick_for(struct stress *stress, uint32_t ms)
 {
-    uint64_t until_ns = tool_now_ns() + ms * RUN_NS_PER_MS;
-    while (tool_now_ns() < until_ns) {
+    uint64_t until_ns = cmdi_tool_now_ns() + ms * RUN_NS_PER_MS;
+    while (cmdi_tool_now_ns() < until_ns) {
         run_tick(stress);
         (void)run_sleep();
     }
@@ -215,19 +215,19 @@ static void run_tick_for(struct stress *stress, uint32_t ms)
 static void run_finish(struct stress *stress)
 {
     uint64_t last_ms = (uint64_t)stress->options.deadline_ms + RUN_LAST_MS;
-    uint64_t until_ns = tool_now_ns() + last_ms * RUN_NS_PER_MS;
+    uint64_t until_ns = cmdi_tool_now_ns() + last_ms * RUN_NS_PER_MS;
     struct stress_counters sum;
     atomic_store_explicit(&stress->stopping, true, memory_order_relaxed);
     do {
         run_tick_for(stress, 1);
         sum = stress_sum(stress);
-    } while (sum.ended < sum.begun && tool_now_ns() < until_ns);
+    } while (sum.ended < sum.begun && cmdi_tool_now_ns() < until_ns);
     stress->left = sum.begun - sum.ended;
-    until_ns = tool_now_ns() + RUN_WOKEN_MS * RUN_NS_PER_MS;
+    until_ns = cmdi_tool_now_ns() + RUN_WOKEN_MS * RUN_NS_PER_MS;
     do {
         run_tick_for(stress, RUN_LOOK_MS);
         stress->never_woken = run_waiting(stress);
-    } while (stress->never_woken > 0 && tool_now_ns() < until_ns);
+    } while (stress->never_woken > 0 && cmdi_tool_now_ns() < until_ns);
 }
 
 static void run_count_groups(struct stress *stress)
@@ -265,7 +265,7 @@ static int run_all(struct stress *stress, struct cmds_error *error)
     if (code < 0) {
         return code;
     }
-    stress->start_ns = tool_now_ns();
+    stress->start_ns = cmdi_tool_now_ns();
     stress_watch_start(&stress->watch, stress->start_ns,
             stress->start_ns + (uint64_t)(stress->options.warmup * 1e9));
     run_load(stress);
@@ -286,7 +286,7 @@ int stress_run(struct stress *stress)
     int code = run_all(stress, &error);
     run_close(stress);
     run_end_backends(stress);
-    tool_tls_free(stress->tls);
+    cmdi_tool_tls_free(stress->tls);
     bench_certificates_close(&stress->certificates);
     stress->watch.closed = stress_sample_of(getpid());
     if (code < 0) {

@@ -24,8 +24,8 @@ enum {
 
 static void service_wrong(int64_t number, const char *what)
 {
-    tool_say("cmdstream stress: VERIFY: the server got command %lld with %s", (long long)number,
-            what);
+    cmdi_tool_say("cmdstream stress: VERIFY: the server got command %lld with %s",
+            (long long)number, what);
     _exit(STRESS_EXIT_WRONG_TEXT);
 }
 
@@ -157,7 +157,7 @@ static const struct cmds_exec service_execs[] = {
 static int service_start(const struct stress *stress, struct cmds_runtime **runtime,
         struct cmds_server **server, struct cmds_tls **tls, struct cmds_error *error)
 {
-    int code = tool_tls_make_server(tls, &stress->options.tls, error);
+    int code = cmdi_tool_tls_make_server(tls, &stress->options.tls, error);
     if (code < 0) {
         return code;
     }
@@ -165,7 +165,7 @@ static int service_start(const struct stress *stress, struct cmds_runtime **runt
     options.shard_count = stress->options.server_shards;
     options.no_pinning = true;
     options.spin_us = CMDS_SPIN_OFF;
-    options.on_log = tool_log_line;
+    options.on_log = cmdi_tool_log_line;
     options.log_context = (void *)(uintptr_t)&stress->log_level;
     code = cmds_runtime_start(runtime, &options, error);
     if (code < 0) {
@@ -187,7 +187,7 @@ static bool service_announce(const struct stress *stress, const struct cmds_serv
         printf("listening on %s (stress, %s%s)\n", address, stress->codec->name,
                 stress->options.tls.certificate != NULL ? ", TLS" : "");
     }
-    return code == 0 && tool_flush() == 0;
+    return code == 0 && cmdi_tool_flush() == 0;
 }
 
 int stress_serve_here(const struct stress *stress)
@@ -204,7 +204,7 @@ int stress_serve_here(const struct stress *stress)
     int status = TOOL_EXIT_FAILED;
     int code = service_start(stress, &runtime, &server, &tls, &error);
     if (code < 0) {
-        tool_say("cmdstream stress: %s", error.code < 0 ? error.text : cmds_error_text(code));
+        cmdi_tool_say("cmdstream stress: %s", error.code < 0 ? error.text : cmds_error_text(code));
     } else if (service_announce(stress, server)) {
         int number = 0;
         (void)sigwait(&signals, &number);
@@ -214,6 +214,6 @@ int stress_serve_here(const struct stress *stress)
     }
     cmds_server_close(server);
     cmds_runtime_stop(runtime);
-    tool_tls_free(tls);
+    cmdi_tool_tls_free(tls);
     return status;
 }

@@ -276,7 +276,7 @@ void stress_tick(void *context)
 {
     struct stress_worker *worker = context;
     atomic_store_explicit(&worker->ticking, false, memory_order_relaxed);
-    uint64_t now_ms = tool_now_ns() / SESSION_NS_PER_MS;
+    uint64_t now_ms = cmdi_tool_now_ns() / SESSION_NS_PER_MS;
     uint64_t from_ms = worker->now_ms + 1;
     uint64_t passed_ms = now_ms - worker->now_ms;
     worker->now_ms = now_ms;
@@ -361,7 +361,7 @@ int stress_sessions_make(struct stress *stress)
     for (uint32_t i = 0; i < worker_count; i++) {
         stress->workers[i].stress = stress;
         stress->workers[i].index = i;
-        stress->workers[i].now_ms = tool_now_ns() / SESSION_NS_PER_MS;
+        stress->workers[i].now_ms = cmdi_tool_now_ns() / SESSION_NS_PER_MS;
     }
     struct stress_flight *flights = stress->flights;
     uint32_t index = 0;

@@ -264,10 +264,10 @@ static int stress_parse(
         struct stress_options *options, int argc, char **argv, struct tool_line *line)
 {
     *options = stress_defaults;
-    int status = tool_options_parse(&stress_command, argc, argv, options, line);
+    int status = cmdi_tool_options_parse(&stress_command, argc, argv, options, line);
     if (status == TOOL_PARSED && options->like_go) {
         *options = stress_like_go();
-        status = tool_options_parse(&stress_command, argc, argv, options, line);
+        status = cmdi_tool_options_parse(&stress_command, argc, argv, options, line);
     }
     return status;
 }
@@ -275,7 +275,7 @@ static int stress_parse(
 static uint32_t stress_threads(void)
 {
     uint16_t cpus[TOOL_CPUS_MAX];
-    uint32_t count = tool_cpus(cpus, TOOL_CPUS_MAX);
+    uint32_t count = cmdi_tool_cpus(cpus, TOOL_CPUS_MAX);
     // Two shards on one core have more to say to each other than one.
     count = count < 2 ? 2 : count;
     return count < STRESS_THREADS_DEFAULT_MAX ? count : STRESS_THREADS_DEFAULT_MAX;
@@ -336,25 +336,26 @@ static bool stress_numbers_go(const struct stress_options *options)
 static int stress_check(struct stress *stress, const struct tool_line *line)
 {
     const struct stress_options *options = &stress->options;
-    if (!tool_options_obey(&stress_command, "stress", line, stress_rules,
+    if (!cmdi_tool_options_obey(&stress_command, "stress", line, stress_rules,
                 sizeof(stress_rules) / sizeof(stress_rules[0]))) {
         return TOOL_EXIT_USAGE;
     }
-    int status = options->serve != NULL
-                         ? tool_tls_check_server(&stress_command, "stress", line, &options->tls)
-                         : tool_tls_check_client(&stress_command, "stress", line, &options->tls);
+    int status =
+            options->serve != NULL
+                    ? cmdi_tool_tls_check_server(&stress_command, "stress", line, &options->tls)
+                    : cmdi_tool_tls_check_client(&stress_command, "stress", line, &options->tls);
     if (status != TOOL_PARSED) {
         return status;
     }
     if (options->serve == NULL &&
-            !tool_options_obey(&stress_command, "stress", line, stress_own_tls_rules,
+            !cmdi_tool_options_obey(&stress_command, "stress", line, stress_own_tls_rules,
                     sizeof(stress_own_tls_rules) / sizeof(stress_own_tls_rules[0]))) {
         return TOOL_EXIT_USAGE;
     }
     if (!stress_numbers_go(options) || (options->chaos && !stress_backend_chaos_goes(options))) {
         return TOOL_EXIT_USAGE;
     }
-    stress->codec = tool_codec_find("stress", options->codec);
+    stress->codec = cmdi_tool_codec_find("stress", options->codec);
     return stress->codec != NULL ? TOOL_PARSED : TOOL_EXIT_USAGE;
 }
 
@@ -371,15 +372,15 @@ int tool_stress(int argc, char **argv)
     int status = stress_parse(&stress->options, argc, argv, &line);
     status = status == TOOL_PARSED ? stress_check(stress, &line) : status;
     if (status == TOOL_PARSED) {
-        if (!tool_options_given(&stress_command, &line, "seed")) {
-            stress->options.seed = (uint32_t)(tool_now_ns() / 1000);
+        if (!cmdi_tool_options_given(&stress_command, &line, "seed")) {
+            stress->options.seed = (uint32_t)(cmdi_tool_now_ns() / 1000);
         }
         stress_fill(stress);
         (void)signal(SIGPIPE, SIG_IGN);
         const struct stress_options *options = &stress->options;
         uint64_t connections = options->clients + options->slow_clients + options->callers;
         status = options->serve == NULL &&
-                                 !tool_files_suffice("stress", connections, options->threads)
+                                 !cmdi_tool_files_suffice("stress", connections, options->threads)
                          ? TOOL_EXIT_FAILED
                  : options->serve == NULL         ? stress_run(stress)
                  : options->server_up_max_ms == 0 ? stress_serve_here(stress)

@@ -149,7 +149,8 @@ static void supervise_failed(struct supervise *supervise, const char *what, int 
 {
     char how[64];
     supervise->served.failures++;
-    tool_say("cmdstream stress: the server %s%s", what, tool_child_how(status, how, sizeof(how)));
+    cmdi_tool_say(
+            "cmdstream stress: the server %s%s", what, tool_child_how(status, how, sizeof(how)));
 }
 
 static void supervise_look(struct supervise *supervise)
@@ -167,13 +168,13 @@ static void supervise_look(struct supervise *supervise)
 /* So long, while the server (if there is one) lives, and no signal tells us to end. */
 static void supervise_wait(struct supervise *supervise, uint64_t ms)
 {
-    uint64_t until_ns = tool_now_ns() + ms * SUPERVISE_NS_PER_MS;
+    uint64_t until_ns = cmdi_tool_now_ns() + ms * SUPERVISE_NS_PER_MS;
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
-    for (uint64_t now_ns = tool_now_ns(); now_ns < until_ns && !supervise->ended;
-            now_ns = tool_now_ns()) {
+    for (uint64_t now_ns = cmdi_tool_now_ns(); now_ns < until_ns && !supervise->ended;
+            now_ns = cmdi_tool_now_ns()) {
         uint64_t left_ns = until_ns - now_ns;
         uint64_t most_ns = (uint64_t)SUPERVISE_LOOK_MS * SUPERVISE_NS_PER_MS;
         struct timespec wait = {.tv_nsec = (long)(left_ns < most_ns ? left_ns : most_ns)};
@@ -311,7 +312,7 @@ int stress_supervise(const struct stress *stress)
         printf("listening on %s (stress, %s, up for at most %u ms, down for at most %u)\n",
                 supervise.child.address, stress->codec->name, stress->options.server_up_max_ms,
                 stress->options.server_down_max_ms);
-        code = tool_flush();
+        code = cmdi_tool_flush();
     }
     code = code < 0 ? code : supervise_run(&supervise);
     if (code < 0) {
