@@ -11,6 +11,8 @@ install(TARGETS cmdstream_static EXPORT cmdstreamStaticTargets)
 install(TARGETS cmdstream_shared EXPORT cmdstreamSharedTargets)
 if(TARGET cmdstream_tool)
     install(TARGETS cmdstream_tool)
+    install(FILES ${PROJECT_BINARY_DIR}/completion/cmdstream
+            DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 endif()
 if(CMDSTREAM_USDT AND CMDSTREAM_HAS_SDT)
     install(PROGRAMS scripts/cmdstream.bt DESTINATION ${CMAKE_INSTALL_DATADIR}/cmdstream)
@@ -26,6 +28,12 @@ set(cmdstream_has_archive FALSE) # Of a wolfSSL that comes along, see below.
 if(cmdstream_wolfssl_archive)
     set(cmdstream_has_archive TRUE)
 endif()
+set(cmdstream_tool_stands_on "") # In this build, beside the core.
+foreach(other IN ITEMS codec_json codec_protobuf codec_mus tls)
+    if(TARGET cmdstream_${other}_static)
+        list(APPEND cmdstream_tool_stands_on ${other})
+    endif()
+endforeach()
 configure_package_config_file(
     scripts/cmake/cmdstreamConfig.cmake.in ${PROJECT_BINARY_DIR}/cmdstreamConfig.cmake
     INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_LIBDIR)
@@ -130,13 +138,27 @@ if(TARGET cmdstream_otel_static)
             DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endif()
 
+if(TARGET cmdstream_tool_static)
+    foreach(kind IN ITEMS static shared)
+        set(export cmdstream_tool_${kind})
+        install(TARGETS ${export} EXPORT ${export})
+        install(EXPORT ${export} NAMESPACE cmdstream:: DESTINATION ${package_dir})
+    endforeach()
+    string(REPLACE "codec_" "codec-" tool_requires "${cmdstream_tool_stands_on}")
+    list(TRANSFORM tool_requires PREPEND cmdstream-)
+    list(JOIN tool_requires " " tool_requires)
+    configure_file(scripts/cmake/cmdstream-tool.pc.in ${PROJECT_BINARY_DIR}/cmdstream-tool.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/cmdstream-tool.pc
+            DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()
+
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY tests/examples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples
         PATTERN CMakeLists.txt EXCLUDE)
 
 # What all of it needs, and no test: cmake --build FOLDER --target installable
 set(installable cmdstream_static cmdstream_shared)
-foreach(target IN ITEMS tool sim tls_static tls_shared admin_static admin_shared otel_static otel_shared)
+foreach(target IN ITEMS tool tool_static tool_shared sim tls_static tls_shared admin_static admin_shared otel_static otel_shared)
     if(TARGET cmdstream_${target})
         list(APPEND installable cmdstream_${target})
     endif()
