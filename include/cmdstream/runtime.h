@@ -131,8 +131,8 @@ struct cmds_runtime_options {
 CMDS_NODISCARD CMDS_API int cmds_runtime_start(struct cmds_runtime **runtime,
         const struct cmds_runtime_options *options, struct cmds_error *error);
 /**
- * Closes the servers and groups that still run on it (each of them is then freed), joins the
- * threads, frees. Pending commands end with CMDS_E_CLOSED. A group takes up to a second, as with
+ * Ends all timers, closes the servers and groups that still run on it (each of them is then freed), joins
+ * the threads, frees. Pending commands end with CMDS_E_CLOSED. A group takes up to a second, as with
  * cmds_group_close(), however many there are; no thread may be inside a function of a group
  * without a reference to it (cmds_group_ref). NULL is fine.
  *
@@ -203,6 +203,77 @@ CMDS_API int cmds_runtime_current_shard(const struct cmds_runtime *runtime);
  */
 CMDS_NODISCARD CMDS_API int cmds_runtime_post(
         struct cmds_runtime *runtime, uint32_t shard, void (*fn)(void *context), void *context);
+
+/* --- Time ------------------------------------------------------------------------------------- */
+
+/**
+ * The application's clock: CLOCK_MONOTONIC in ns, read anew by each call (20 to 50 ns), so that two
+ * calls in one function say how long that took. It never goes back. cmds_call_received_ns() and
+ * cmds_call_deadline_ns() are times of this clock, and timers count by it. In a simulation it is the
+ * world's; on a thread that has used a cmds_test the time of that test, until it is closed.
+ *
+ * Thread: any.
+ */
+CMDS_API uint64_t cmds_now_ns(void);
+
+/** A function that is to run later, for those who may want to cancel it. */
+struct cmds_timer;
+
+/**
+ * Runs `fn` on a shard, once, `delay_ms` after this call; never inside this call, and never early:
+ * cmds_now_ns() has passed that time when it begins. Late by what remains of a millisecond, and by what
+ * holds the shard up. Timers of one shard run in the order of their time, and within one millisecond in
+ * the order in which they were set there; those that other threads set count from when the shard heard of
+ * them. No order is promised against posts: what is to run at once is a post.
+ *
+ * All memory is taken here: a timer that was set needs none when it runs. On the shard itself no lock
+ * is taken, and nobody is woken. (For a call there is cmds_call_after().)
+ *
+ * cmds_runtime_stop() begins with the end of all timers: it waits for functions that run, and from then
+ * on none does, also while servers and groups close. A timer that has not run by then never runs: what
+ * its `context` is made of has to be known to the program by other means.
+ *
+ * Owner:   gives *timer, before `fn` can run: one call of cmds_timer_cancel(), at any time, also when `fn`
+ *          has run and when the runtime has stopped. `timer` NULL: nobody cancels it, and nothing is to
+ *          be given back. Keeps `context` until `fn` has run.
+ * Thread:  any.
+ * Returns: 0; -EINVAL: no such shard, `fn` is NULL, `delay_ms` is CMDS_NEVER (the longest is 49 days);
+ *          -ENOMEM; CMDS_E_CLOSED: the runtime is stopping; CMDS_E_FORKED. *timer as it was, then.
+ */
+CMDS_NODISCARD CMDS_API int cmds_runtime_after(struct cmds_runtime *runtime, uint32_t shard,
+        uint32_t delay_ms, void (*fn)(void *context), void *context, struct cmds_timer **timer);
+/**
+ * The same over and over: one period after this call, two, three, and so on, whatever `fn` takes. If the
+ * shard was held up for longer than a period, what it missed is left out: `fn` runs once, and then at
+ * the next of these times. So runs do not drift, never come in a burst, and two of them may be closer
+ * than a period.
+ *
+ * Owner, Thread, Returns: as cmds_runtime_after(), and -EINVAL: `period_ms` is 0. Keeps `context` until it
+ *          is cancelled, or the runtime has stopped.
+ */
+CMDS_NODISCARD CMDS_API int cmds_runtime_every(struct cmds_runtime *runtime, uint32_t shard,
+        uint32_t period_ms, void (*fn)(void *context), void *context, struct cmds_timer **timer);
+/**
+ * The timer does not begin to run any more, and the handle is gone. On the timer's shard, in its own
+ * function too, that is all: nothing of it runs after this. On another thread its function may be
+ * running, which is told.
+ *
+ * Owner:   takes `timer`; NULL is fine.
+ * Thread:  any; before, during and after cmds_runtime_stop().
+ * Returns: 1: it would have run (again), and does not; 0: it has run, or this is its function;
+ *          -EINPROGRESS: its function runs on the shard at this moment, for the last time; CMDS_E_FORKED:
+ *          nothing was done.
+ */
+CMDS_API int cmds_timer_cancel(struct cmds_timer *timer);
+/**
+ * The same, and waits for the end of a function that runs: what it uses may be freed then. The caller
+ * holds no lock that the function wants.
+ *
+ * Owner:   takes `timer`, unless it is -EDEADLK; NULL is fine.
+ * Thread:  any but another shard.
+ * Returns: 1; 0; CMDS_E_FORKED; -EDEADLK: on a shard that is not the timer's.
+ */
+CMDS_API int cmds_timer_cancel_wait(struct cmds_timer *timer);
 
 /**
  * One line: kernel, shards, the io_uring features in use and those that are not there. Thread: any.

@@ -436,13 +436,13 @@ CMDS_API uint64_t cmds_call_round(const struct cmds_call *call);
 /** The command's number on its connection (Go's Seq). Thread: any. */
 CMDS_API uint64_t cmds_call_sequence(const struct cmds_call *call);
 /**
- * When the shard took the command's bytes from the kernel, CLOCK_MONOTONIC; exec_timeout_ms counts
+ * When the shard took the command's bytes from the kernel, by cmds_now_ns(); exec_timeout_ms counts
  * from here. They may have waited here since, for their turn or while the connection was at a
  * bound; what waits copied has the time of the last bytes that were copied with it. Thread: any.
  */
 CMDS_API uint64_t cmds_call_received_ns(const struct cmds_call *call);
 /**
- * When the command is given up, CLOCK_MONOTONIC; UINT64_MAX without exec_timeout_ms. Thread: any.
+ * When the command is given up, by cmds_now_ns(); UINT64_MAX without exec_timeout_ms. Thread: any.
  */
 CMDS_API uint64_t cmds_call_deadline_ns(const struct cmds_call *call);
 /** Lives as long as the call. Thread: any. */

@@ -9,6 +9,7 @@
 #define CMDSTREAM_TEST_H
 
 #include <cmdstream/client.h>
+#include <cmdstream/runtime.h>
 #include <cmdstream/server.h>
 
 CMDS_BEGIN_
@@ -32,9 +33,20 @@ CMDS_API int cmds_test_send(struct cmds_test *test, struct cmds_message command)
 CMDS_API const struct cmds_result *cmds_test_result(struct cmds_test *test, uint32_t index);
 CMDS_API uint32_t cmds_test_result_count(struct cmds_test *test);
 /**
- * Moves the clock from one timer to the next: cmds_call_after, deadlines, the connection's limits.
+ * Moves the clock from one timer to the next: cmds_call_after, deadlines, the connection's limits, and
+ * the timers of cmds_test_runtime(). It begins at a day, and cmds_now_ns() says it on this thread: of
+ * several tests that of the one that was used last.
  */
 CMDS_API void cmds_test_advance_ms(struct cmds_test *test, uint32_t ms);
+/**
+ * What the program would have started: a runtime with one shard, which is this thread, inside of the
+ * functions of this header that run something (all but open and close). For cmds_runtime_post(),
+ * cmds_runtime_after(), cmds_runtime_every(), by any thread, and for what a runtime says of itself. A
+ * server or a group cannot run on it: -EINVAL.
+ *
+ * Owner: it is the test's: cmds_runtime_stop() does nothing. Timers end when cmds_test_close() begins.
+ */
+CMDS_API struct cmds_runtime *cmds_test_runtime(struct cmds_test *test);
 /** Calls are cancelled; sends are CMDS_E_GONE. */
 CMDS_API void cmds_test_disconnect(struct cmds_test *test);
 /** Sends are -ENOBUFS while it is full. */

@@ -263,6 +263,9 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
     if (cmdi_runtime_is_foreign(runtime)) { // Before any lock.
         return cmdi_fail(error, CMDS_E_FORKED, "%s", cmds_error_text(CMDS_E_FORKED));
     }
+    if (runtime->drive == CMDI_DRIVE_STEPPED) {
+        return cmdi_fail(error, -EINVAL, "the runtime of a cmds_test has no network for a group");
+    }
     int code = cmdi_group_options_take(&mine, options, runtime->shard_count, error);
     if (code < 0) {
         return code;

@@ -319,6 +319,9 @@ int cmdi_runtime_may_block(struct cmds_runtime *runtime)
     if (cmdi_shard_current() != NULL) {
         return -EDEADLK;
     }
+    if (runtime->drive == CMDI_DRIVE_STEPPED) {
+        return -EINVAL; // Of a cmds_test: nothing that one could wait for happens meanwhile.
+    }
     return runtime->drive == CMDI_DRIVE_THREAD ? 0 : drive_claim(runtime);
 }
 

@@ -44,7 +44,7 @@ void cmdi_drive_stop(struct cmds_runtime *runtime);
  */
 int cmdi_runtime_wait(
         struct cmds_runtime *runtime, _Atomic uint32_t *word, uint32_t seen, uint32_t timeout_ms);
-/** Whether the caller may block on this runtime. Returns: 0, -EDEADLK, -EXDEV, CMDS_E_FORKED as above. */
+/** Whether the caller may block on this runtime. Returns: 0, -EDEADLK, -EXDEV, CMDS_E_FORKED as above; -EINVAL: its shard is stepped. */
 int cmdi_runtime_may_block(struct cmds_runtime *runtime);
 /**
  * Runs fn on a shard and returns when it has; without threads the caller is the shard's thread and

@@ -20,6 +20,7 @@
 #include "ring/output.h"
 #include "ring/thread.h"
 #include "shard/drive.h"
+#include "shard/runtime_timers.h"
 #include "shard/sinks.h"
 #include "shard/spans.h"
 
@@ -264,6 +265,7 @@ static void runtime_free(struct cmds_runtime *runtime)
     }
     cmdi_spans_destroy(runtime->spans);
     cmdi_workers_fini(&runtime->workers);
+    cmdi_runtime_timers_free(runtime->timers);
     (void)pthread_mutex_destroy(&runtime->walk_lock);
     (void)pthread_mutex_destroy(&runtime->lock);
     free(runtime->shards);
@@ -297,6 +299,32 @@ static void runtime_in_child(void)
     cmdi_sinks_in_child();
 }
 
+/* Without shards. Gives: runtime_free(). `mine`: taken and checked. Returns: NULL without memory. */
+static struct cmds_runtime *runtime_new(
+        const struct cmds_runtime_options *mine, enum cmdi_drive drive)
+{
+    struct cmds_runtime *runtime = calloc(1, sizeof(*runtime));
+    if (runtime == NULL) {
+        return NULL;
+    }
+    runtime->drive = drive;
+    runtime->fork_count = cmdi_fork_count();
+    runtime->options = *mine; // Of what it points to nothing is looked at again.
+    runtime->log = (struct cmdi_log){mine->on_log, mine->log_context, mine->on_record,
+            mine->record_context, mine->log_level};
+    cmdi_list_init(&runtime->services);
+    cmdi_list_init(&runtime->retired);
+    // Cannot fail with default attributes on Linux.
+    (void)pthread_mutex_init(&runtime->lock, NULL);
+    (void)pthread_mutex_init(&runtime->walk_lock, NULL);
+    runtime->timers = cmdi_runtime_timers_create(runtime->fork_count);
+    if (runtime->timers == NULL || cmdi_fork_register(runtime_in_child) < 0) {
+        runtime_free(runtime);
+        return NULL;
+    }
+    return runtime;
+}
+
 /* `mine`: taken and checked. */
 static int runtime_start(struct cmds_runtime **out, const struct cmds_runtime_options *mine,
         struct cmds_error *error)
@@ -312,23 +340,13 @@ static int runtime_start(struct cmds_runtime **out, const struct cmds_runtime_op
     if (code < 0) {
         return code;
     }
-    struct cmds_runtime *runtime = calloc(1, sizeof(*runtime));
-    if (runtime == NULL || cmdi_fork_register(runtime_in_child) < 0) {
-        free(runtime);
+    bool is_inline = mine->shard_count == CMDS_SHARDS_INLINE;
+    struct cmds_runtime *runtime =
+            runtime_new(mine, is_inline ? CMDI_DRIVE_INLINE : CMDI_DRIVE_THREAD);
+    if (runtime == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for a runtime");
     }
-    bool is_inline = mine->shard_count == CMDS_SHARDS_INLINE;
-    runtime->drive = is_inline ? CMDI_DRIVE_INLINE : CMDI_DRIVE_THREAD;
-    runtime->fork_count = cmdi_fork_count();
-    runtime->options = *mine; // Of what it points to nothing is looked at again.
-    runtime->log = (struct cmdi_log){mine->on_log, mine->log_context, mine->on_record,
-            mine->record_context, mine->log_level};
     cmdi_output_init();
-    cmdi_list_init(&runtime->services);
-    cmdi_list_init(&runtime->retired);
-    // Cannot fail with default attributes on Linux.
-    (void)pthread_mutex_init(&runtime->lock, NULL);
-    (void)pthread_mutex_init(&runtime->walk_lock, NULL);
     code = cmdi_workers_init(&runtime->workers, mine->pool_thread_count, mine->pool_queue_max);
     code = code < 0 ? cmdi_fail(error, code, "no memory for the worker pool") : 0;
     runtime->workers.stack_size = mine->pool_stack_size;
@@ -358,6 +376,42 @@ int cmds_runtime_start(struct cmds_runtime **out, const struct cmds_runtime_opti
     struct cmds_runtime_options mine;
     int code = runtime_take_options(&mine, options, error);
     return code < 0 ? code : runtime_start(out, &mine, error);
+}
+
+int cmdi_runtime_create_stepped(struct cmds_runtime **out, struct cmds_error *error)
+{
+    struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
+    struct cmds_runtime_options mine;
+    int code = runtime_take_options(&mine, &options, error);
+    if (code < 0) {
+        return code;
+    }
+    struct cmds_runtime *runtime = runtime_new(&mine, CMDI_DRIVE_STEPPED);
+    if (runtime == NULL) {
+        return cmdi_fail(error, -ENOMEM, "no memory for a test");
+    }
+    struct cmdi_shard_options shard_options = {.drive = CMDI_DRIVE_STEPPED,
+            .cpu = -1,
+            .memory_size_max = UINT64_MAX / 2,
+            .runtime = runtime};
+    runtime->shards = calloc(1, sizeof(struct cmdi_shard *));
+    code = runtime->shards != NULL ? cmdi_shard_create(runtime->shards, &shard_options, error)
+                                   : cmdi_fail(error, -ENOMEM, "no memory for a test");
+    if (code < 0) {
+        runtime_free(runtime);
+        return code;
+    }
+    runtime->shard_count = 1;
+    *out = runtime;
+    return 0;
+}
+
+void cmdi_runtime_destroy_stepped(struct cmds_runtime *runtime)
+{
+    if (runtime != NULL) {
+        CMDI_ASSERT(runtime->drive == CMDI_DRIVE_STEPPED);
+        runtime_free(runtime);
+    }
 }
 
 /* The next one to stop. It and those behind it begin, up to one that has to be stopped first. */
@@ -393,11 +447,16 @@ void cmds_runtime_stop(struct cmds_runtime *runtime)
     if (runtime == NULL || cmdi_runtime_is_foreign(runtime)) {
         return; // Of a parent process: nothing of it but a copy of its memory is here.
     }
+    if (runtime->drive == CMDI_DRIVE_STEPPED) {
+        return; // It is freed by cmds_test_close().
+    }
     /* It would wait for itself. Nothing can be returned, and going on would free what is in use. */
     CMDI_ASSERT(cmdi_shard_current() == NULL);
     pthread_mutex_lock(&runtime->lock);
     atomic_store(&runtime->stopping, 1);
     pthread_mutex_unlock(&runtime->lock);
+    // Their functions may use the servers and groups that end now.
+    cmdi_runtime_timers_end(runtime);
     for (;;) {
         struct cmdi_service *service = runtime_take_service(runtime);
         if (service == NULL) {
@@ -558,6 +617,9 @@ int cmds_runtime_describe(const struct cmds_runtime *runtime, char *text, size_t
     };
     char yes[128] = "";
     char no[128] = "";
+    if (runtime->drive == CMDI_DRIVE_STEPPED) {
+        return snprintf(text, size, "the shard of a cmds_test");
+    }
     uint32_t features = cmdi_ring_features(runtime->shards[0]->ring);
     for (uint32_t i = 0; i < CMDI_RING_FEATURE_COUNT; i++) {
         char *list = features & (1u << i) ? yes : no;

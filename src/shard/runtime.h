@@ -23,6 +23,7 @@ enum {
 };
 
 struct cmdi_option_list;
+struct cmdi_runtime_timers;
 
 /** A server or a group, as the runtime sees it. */
 struct cmdi_service {
@@ -61,6 +62,7 @@ struct cmds_runtime {
     _Atomic uint32_t served; // There was one that accepted.
     struct cmdi_log log;
     struct cmdi_workers workers;
+    struct cmdi_runtime_timers *timers;
     pthread_mutex_t lock;      // Of `services` and `retired`.
     struct cmdi_list services; // struct cmdi_service
     struct cmdi_list retired;  // struct cmdi_service: over, the last one at the end.
@@ -85,6 +87,13 @@ static inline bool cmdi_runtime_is_foreign(const struct cmds_runtime *runtime)
 {
     return CMDI_UNLIKELY(runtime->fork_count != cmdi_fork_count());
 }
+/**
+ * One shard that is stepped, for cmds_test: without a ring, threads, servers and groups. Gives *runtime:
+ * cmdi_runtime_destroy_stepped(). Returns: 0, or why in `error`.
+ */
+int cmdi_runtime_create_stepped(struct cmds_runtime **runtime, struct cmds_error *error);
+/** Its timers have ended. NULL is fine. */
+void cmdi_runtime_destroy_stepped(struct cmds_runtime *runtime);
 /** Returns: 0; CMDS_E_CLOSED: the runtime is stopping; CMDS_E_FORKED. Thread: any. */
 int cmdi_runtime_add(struct cmds_runtime *runtime, struct cmdi_service *service);
 /** Returns: false: the runtime is stopping it already; who called must not free it. Thread: any. */

@@ -652,16 +652,12 @@ int cmdi_shard_create(
         cmdi_list_init(&shard->ready[level]);
     }
     shard->stride = shard->work_left = CMDI_SHARD_STRIDE_MAX;
-    cmdi_list_init(&shard->flush);
-    cmdi_list_init(&shard->heavy);
-    cmdi_list_init(&shard->ended);
-    cmdi_list_init(&shard->conns);
-    cmdi_list_init(&shard->calls);
-    cmdi_list_init(&shard->lacking);
-    cmdi_list_init(&shard->costly);
-    cmdi_list_init(&shard->seatless);
-    cmdi_list_init(&shard->seats);
-    cmdi_list_init(&shard->refused);
+    struct cmdi_list *lists[] = {&shard->flush, &shard->heavy, &shard->ended, &shard->conns,
+            &shard->calls, &shard->program_timers, &shard->lacking, &shard->costly,
+            &shard->seatless, &shard->seats, &shard->refused};
+    for (uint32_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        cmdi_list_init(lists[i]);
+    }
     shard_set_pace(shard);
     cmdi_pool_init(&shard->error_texts, sizeof(((struct cmds_error *)0)->text));
     cmdi_buffers_init(&shard->buffers, options->memory_size_max);

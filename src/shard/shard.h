@@ -203,6 +203,8 @@ struct cmdi_shard {
     // Of each reason: when it was last logged, and how often it was not.
     uint64_t log_second[CMDI_LOG_REASONS];
     uint32_t log_count[CMDI_LOG_REASONS];
+    struct cmdi_list program_timers; // struct cmds_timer: in the wheel, or its function runs.
+    bool timers_ended;               // None is set any more.
 
     /* Written by any thread. */
     _Alignas(64) _Atomic(struct cmdi_mail *) mailbox;

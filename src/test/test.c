@@ -19,13 +19,19 @@
 #include "codec/codec.h"
 #include "server/call.h"
 #include "server/exec.h"
+#include "shard/clock.h"
+#include "shard/runtime.h"
+#include "shard/runtime_timers.h"
 
 enum {
     TEST_ROUNDS_MAX = 1000,
 };
+/* Not 0, which programs like to mean "never"; a program may also look back from it. */
+#define TEST_BEGIN_NS (86400 * (uint64_t)CMDI_NS_PER_S)
 
 struct cmds_test {
-    struct cmdi_shard *shard;
+    struct cmds_runtime *runtime;
+    struct cmdi_shard *shard; // The runtime's.
     struct cmdi_server_shard *server_shard;
     struct cmds_connection *connection; // NULL: the last one has gone.
     cmds_invoker_fn *invokers;
@@ -60,6 +66,7 @@ static struct test_scope test_enter(struct cmds_test *test)
 {
     struct test_scope before = {cmdi_shard_set_current(test->shard), test_current};
     test_current = test;
+    (void)cmdi_clock_give(&test->now_ns);
     return before;
 }
 
@@ -67,6 +74,9 @@ static void test_leave(struct test_scope before)
 {
     test_current = before.test;
     (void)cmdi_shard_set_current(before.shard);
+    if (before.test != NULL) {
+        (void)cmdi_clock_give(&before.test->now_ns);
+    }
 }
 
 /* --- A transport that keeps ------------------------------------------------------------------- */
@@ -316,8 +326,16 @@ static void test_connect(struct cmds_test *test)
 
 /* --- Public ----------------------------------------------------------------------------------- */
 
+/* The thread's clock is the kernel's again, if it was this test's. */
+static void test_take_clock(const struct cmds_test *test)
+{
+    const uint64_t *before = cmdi_clock_give(NULL);
+    (void)cmdi_clock_give(before != &test->now_ns ? before : NULL);
+}
+
 static void test_free(struct cmds_test *test)
 {
+    test_take_clock(test);
     for (uint32_t i = 0; i < test->result_count; i++) {
         void *value = NULL;
         // Ours, though results show it as const.
@@ -328,7 +346,7 @@ static void test_free(struct cmds_test *test)
     free(test->results);
     free(test->invokers);
     free(test->sent);
-    cmdi_shard_destroy(test->shard);
+    cmdi_runtime_destroy_stepped(test->runtime);
     free(test);
 }
 
@@ -420,11 +438,12 @@ int cmds_test_open(
         code = cmdi_server_core_create(&core, &test->options, error);
     }
     if (code == 0) {
-        struct cmdi_shard_options shard_options = {
-                .drive = CMDI_DRIVE_STEPPED, .cpu = -1, .memory_size_max = UINT64_MAX / 2};
-        code = cmdi_shard_create(&test->shard, &shard_options, error);
+        code = cmdi_runtime_create_stepped(&test->runtime, error);
     }
     if (code == 0) {
+        test->now_ns = TEST_BEGIN_NS;
+        test->shard = test->runtime->shards[0];
+        cmdi_shard_step(test->shard, test->now_ns); // Its time begins there.
         test->server_shard = cmdi_server_shard_create(core, test->shard, &test_shard_ops, test);
         code = test->server_shard != NULL ? 0 : cmdi_fail(error, -ENOMEM, "no memory for a test");
     }
@@ -511,6 +530,7 @@ uint32_t cmds_test_result_count(struct cmds_test *test)
 void cmds_test_advance_ms(struct cmds_test *test, uint32_t ms)
 {
     uint64_t until_ns = test->now_ns + cmdi_ms_to_ns(ms);
+    test_drive(test); // Timers that were set meanwhile.
     uint64_t next_ms = cmdi_timer_wheel_next(&test->shard->timers);
     // One moment after the other: a timer may arm the next one.
     while (next_ms <= cmdi_ns_to_ms(until_ns)) {
@@ -520,6 +540,11 @@ void cmds_test_advance_ms(struct cmds_test *test, uint32_t ms)
     }
     test->now_ns = until_ns;
     test_drive(test);
+}
+
+struct cmds_runtime *cmds_test_runtime(struct cmds_test *test)
+{
+    return test->runtime;
 }
 
 void cmds_test_disconnect(struct cmds_test *test)
@@ -550,6 +575,7 @@ void cmds_test_close(struct cmds_test *test)
     if (test == NULL) {
         return;
     }
+    cmdi_runtime_timers_end(test->runtime); // First, as in a runtime that is stopped.
     cmds_test_disconnect(test);
     const struct cmds_server_options *options = &test->options;
     void *shard_state = test->server_shard->shard_state;
