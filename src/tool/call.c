@@ -305,9 +305,8 @@ static void call_loop(struct call *call)
         if (call->finished && call->busy == 0) {
             return;
         }
-        int handled;
-        while ((handled = cmds_runtime_turn(call->runtime, CMDS_TURN_NOWAIT)) > 0) {
-        }
+        // One turn: a stream without end would keep a second one going, too.
+        int handled = cmds_runtime_turn(call->runtime, CMDS_TURN_NOWAIT);
         call->broken = call->broken || cmdi_tool_flush() < 0;
         if (handled < 0 || call->broken) {
             call->finished = true;
@@ -316,7 +315,7 @@ static void call_loop(struct call *call)
         if (call->until_ns != 0 && cmdi_tool_now_ns() >= call->until_ns) {
             call_stop(call);
         }
-        if (call->busy > 0 || (call->from_lines && !call->finished)) {
+        if (handled == 0 && (call->busy > 0 || (call->from_lines && !call->finished))) {
             call_wait(call);
         }
     }

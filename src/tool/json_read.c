@@ -600,14 +600,21 @@ static int read_struct(struct reader *reader, const struct read_place *place,
     return code;
 }
 
-/* Names and keys are in the sentence as they came: a terminal is to obey none of them. */
+/* Names and keys are in the sentence as they came, and may be cut: a terminal is to obey none of them. */
 static void read_tame(char *text)
 {
-    for (unsigned char *at = (unsigned char *)text; *at != '\0'; at++) {
-        if (*at < 0x20 || *at == 0x7f ||
-                (at != (unsigned char *)text && at[-1] == 0xc2 && *at < 0xa0)) {
-            *at = '?';
+    unsigned char *at = (unsigned char *)text;
+    size_t left = strlen(text);
+    while (left > 0) {
+        size_t size = cmdi_tool_utf8_size(at, left);
+        bool bad = size == 0 || *at < 0x20 || *at == 0x7f ||
+                   (size == 2 && at[0] == 0xc2 && at[1] < 0xa0);
+        size = size > 0 ? size : 1;
+        if (bad) {
+            memset(at, '?', size);
         }
+        at += size;
+        left -= size;
     }
 }
 
