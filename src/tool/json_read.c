@@ -16,6 +16,8 @@
 
 #include <cmdstream/codec.h>
 
+#include "options.h"
+
 enum {
     READ_ITEMS_FIRST = 4,
     READ_NAMES_MAX = 12, // That a sentence lists.
@@ -530,13 +532,28 @@ static uint32_t read_find(const struct cmds_schema *schema, struct cmds_string n
     return alike;
 }
 
+/* "; did you mean price?" of the first that may have been meant. Returns: false: none. */
+static bool read_suggest(
+        const struct cmds_schema *schema, const char *name, char *text, size_t size)
+{
+    for (uint32_t i = 0; i < schema->field_count; i++) {
+        const struct cmds_field *field = cmds_schema_field(schema, i);
+        if (field->kind != CMDS_KIND_RESERVED && cmdi_tool_resembles(name, field->name)) {
+            snprintf(text, size, "did you mean \"%.64s\"?", field->name);
+            return true;
+        }
+    }
+    return false;
+}
+
 static int read_unknown(struct reader *reader, const struct read_place *place,
         const struct cmds_schema *schema, struct cmds_string name)
 {
     char names[TOOL_JSON_TEXT_SIZE / 2] = "it has none at all";
     size_t used = 0;
     uint32_t listed = 0;
-    for (uint32_t i = 0; i < schema->field_count && used < sizeof(names); i++) {
+    bool meant = read_suggest(schema, name.data, names, sizeof(names));
+    for (uint32_t i = 0; !meant && i < schema->field_count && used < sizeof(names); i++) {
         const struct cmds_field *field = cmds_schema_field(schema, i);
         if (field->kind != CMDS_KIND_RESERVED) {
             const char *lead = listed == 0 ? "its fields: " : ", ";

@@ -96,7 +96,7 @@ class Kinds(unittest.TestCase):
                 for kind in commands():
                     value = ("--value", '{"count":3}') if kind["name"] == "feed" else ()
                     report, done = bench("--codec", codec, "--connect", there.address, "--command", kind["name"], *value)
-                    self.good(done)
+                    self.assertEqual(done.returncode, 0, done.stderr)
                     self.assertEqual((report["errors"], report["parameters"]["command"]), (0, kind["name"]))
                     self.assertGreater(report["commands"], 0, (codec, kind["name"]))
 
@@ -129,7 +129,7 @@ class Kinds(unittest.TestCase):
         self.assertEqual([json.loads(line)["number"] for line in done.stdout.splitlines()], [1, 3])
         self.assertEqual(done.stderr.splitlines(), [
             "kinds_tool call: line 2: idempotent.number takes an integer, not a string, at column 11",
-            'kinds_tool call: line 3: idempotent has no field "nmber"; its fields: number, at column 2',
+            'kinds_tool call: line 3: idempotent has no field "nmber"; did you mean "number"?, at column 2',
             "kinds_tool call: 2 of 4 commands failed"])
 
     def test_what_is_wrong_is_told_with_its_name(self):

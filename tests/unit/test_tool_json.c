@@ -129,9 +129,11 @@ static void test_json_names_the_unknown_member_and_the_known(void)
     struct command_echo echo;
 
     CU_ASSERT_EQUAL(json_take(&command_echo_schema, "echo", "{\"strng\":\"x\"}", &echo), -EINVAL);
+    CU_ASSERT_STRING_EQUAL(
+            text, "echo has no field \"strng\"; did you mean \"string\"?, at column 2");
+    CU_ASSERT_EQUAL(json_take(&command_echo_schema, "echo", "{\"other\":\"x\"}", &echo), -EINVAL);
     CU_ASSERT_STRING_EQUAL(text,
-            "echo has no field \"strng\"; its fields: bool, int64, string, float64, at "
-            "column 2");
+            "echo has no field \"other\"; its fields: bool, int64, string, float64, at column 2");
 
     struct command_fail fail;
     CU_ASSERT_EQUAL(json_take(&command_fail_schema, "fail", "{\"a\":1}", &fail), -EINVAL);
