@@ -35,7 +35,10 @@ OUTSIDE = ("tool", "admin", "otel")
 CODEC_ARROWS = "base codec common"  # codecs/<name>/.
 # (folder or file, header or symbol) beside the arrows, and why.
 SEAMS = {
+    ("src/group/courier.h", "server/call_observer.h"): "a forwarded command learns that its call is over",
+    ("src/group/courier.c", "server/call_observer.h"): "a forwarded command learns that its call is over",
     ("src/group/forward.c", "server/call_observer.h"): "a forwarded command learns that its call is over",
+    ("src/group/courier.c", "server/call.h"): "results come home to the call that they are for",
     ("src/group/forward.c", "server/call.h"): "a forwarded command answers the call it was made for",
     ("src/group/forward.c", "cmds_call_trace"): "a forwarded command goes on in the trace of its call",
     ("src/tool/bench", "base/histogram.h"): "plain values: bench measures by the buckets of the library",

@@ -315,9 +315,10 @@ CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmd
         const struct cmds_send_options *how, cmds_result_fn on_result, void *context);
 /**
  * The same for the sake of a call: keeps the call until the last result, prefers this shard's
- * connections, waits while the window is full or no connection is up, for what `how` or the group says,
- * or what is left of the call's own deadline, whichever is less, and ends when the call is cancelled. The
- * context of the call's trace goes with it, or that of `how`, see trace.h.
+ * connections, waits while the window is full or no connection is up, which may then be the first of any
+ * shard, for what `how` or the group says, or what is left of the call's own deadline, whichever is less,
+ * and ends when the call is cancelled. The context of the call's trace goes with it, or that of `how`, see
+ * trace.h.
  *
  * A call may have any number of them, to one group or to several. Each has its own `context`, and its
  * results come on the call's shard, whichever connection brought them, one at a time with all else that

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "client/count.h"
@@ -23,7 +24,8 @@
 
 static const uint8_t attempt_moves[] = {
         [CMDI_ATTEMPT_NEW] = ATTEMPT_BIT(WAITING) | ATTEMPT_BIT(SENT) | ATTEMPT_BIT(ENDING),
-        [CMDI_ATTEMPT_WAITING] = ATTEMPT_BIT(SENT) | ATTEMPT_BIT(ENDING),
+        // NEW: it goes on with another shard.
+        [CMDI_ATTEMPT_WAITING] = ATTEMPT_BIT(NEW) | ATTEMPT_BIT(SENT) | ATTEMPT_BIT(ENDING),
         [CMDI_ATTEMPT_SENT] = 0,
         [CMDI_ATTEMPT_ENDING] = 0,
 };
@@ -72,14 +74,25 @@ void cmdi_attempt_on_result(void *context, const struct cmds_result *result)
     attempt_tell(attempt, result);
 }
 
-/* Out of the list of those that wait; it stays counted as pending. */
-static void attempt_stop_waiting(struct cmdi_attempt *attempt, enum cmdi_attempt_state next)
+/* Out of the list of those that wait; it stays counted as pending, and has its body. */
+static void attempt_unlist(struct cmdi_attempt *attempt, enum cmdi_attempt_state next)
 {
     CMDI_ASSERT(attempt->state == CMDI_ATTEMPT_WAITING);
     cmdi_list_remove(&attempt->link);
     cmdi_shard_timer_off(attempt_shard(attempt), &attempt->timer);
-    cmdi_attempt_free_body(attempt);
     attempt_move(attempt, next);
+}
+
+static void attempt_stop_waiting(struct cmdi_attempt *attempt, enum cmdi_attempt_state next)
+{
+    attempt_unlist(attempt, next);
+    cmdi_attempt_free_body(attempt);
+}
+
+void cmdi_attempt_take_out(struct cmdi_attempt *attempt)
+{
+    attempt_unlist(attempt, CMDI_ATTEMPT_NEW);
+    cmdi_client_shard_counted_twice(&attempt->group_shard->client_shard);
 }
 
 /* No client has it. */
@@ -161,26 +174,47 @@ static void attempt_wait(struct cmdi_attempt *attempt)
     }
 }
 
-int cmdi_attempt_keep(struct cmdi_attempt *attempt, const struct cmdi_command *command)
+/* Room for it. Returns: 0; -ENOBUFS, -ENOMEM. */
+static int attempt_make_body(
+        struct cmdi_attempt *attempt, const struct cmds_type *type, size_t size)
 {
-    const struct cmds_codec *codec = attempt->group_shard->client_shard.config->codec;
     CMDI_ASSERT(attempt->state == CMDI_ATTEMPT_NEW && attempt->body == NULL);
-    attempt->type = command->type;
-    attempt->body_size = command->body_size;
+    attempt->type = type;
+    attempt->body_size = size;
     attempt->body = attempt->small;
-    if (command->body_size > sizeof(attempt->small)) {
-        if (!attempt->ops->charge(attempt, command->body_size)) {
+    if (size > sizeof(attempt->small)) {
+        if (!attempt->ops->charge(attempt, size)) {
             attempt->body = NULL;
             return -ENOBUFS;
         }
-        attempt->body = malloc(command->body_size);
+        attempt->body = malloc(size);
     }
     if (attempt->body == NULL) {
-        attempt->ops->uncharge(attempt, command->body_size);
+        attempt->ops->uncharge(attempt, size);
         return -ENOMEM;
     }
-    (void)codec->encode(codec, command->type, command->value, attempt->body, command->body_size);
     return 0;
+}
+
+int cmdi_attempt_keep(struct cmdi_attempt *attempt, const struct cmdi_command *command)
+{
+    const struct cmds_codec *codec = attempt->group_shard->client_shard.config->codec;
+    int code = attempt_make_body(attempt, command->type, command->body_size);
+    if (code == 0) {
+        (void)codec->encode(
+                codec, command->type, command->value, attempt->body, command->body_size);
+    }
+    return code;
+}
+
+int cmdi_attempt_keep_bytes(struct cmdi_attempt *attempt, const struct cmds_type *type,
+        const uint8_t *body, size_t size)
+{
+    int code = attempt_make_body(attempt, type, size);
+    if (code == 0) {
+        memcpy(attempt->body, body, size);
+    }
+    return code;
 }
 
 int cmdi_attempt_begin_later(
@@ -218,6 +252,14 @@ static int attempt_outcome(int code)
     return code == CMDS_E_NOT_CONNECTED ? CMDS_E_NOT_SENT : code;
 }
 
+/* Nothing is up here any more, or yet, but elsewhere. */
+static bool attempt_may_leave(const struct cmdi_attempt *attempt)
+{
+    const struct cmdi_group_shard *group_shard = attempt->group_shard;
+    return CMDI_UNLIKELY(group_shard->up_count == 0) && attempt->ops->leave != NULL &&
+           atomic_load(&group_shard->group->up_count) > 0;
+}
+
 void cmdi_attempt_begin_kept(struct cmdi_attempt *attempt)
 {
     struct cmdi_command command = attempt_command(attempt);
@@ -230,8 +272,11 @@ void cmdi_attempt_begin_kept(struct cmdi_attempt *attempt)
     if (code == 0) {
         attempt_move(attempt, CMDI_ATTEMPT_SENT);
         cmdi_attempt_free_body(attempt);
-    } else if (code == -ENOBUFS) {
+    } else if (code == -ENOBUFS || (code == CMDS_E_NOT_CONNECTED && attempt_may_leave(attempt))) {
         attempt_wait(attempt);
+        if (attempt_may_leave(attempt)) {
+            cmdi_shard_flush(attempt_shard(attempt), &group_shard->room_work); // It came too late.
+        }
     } else {
         struct cmds_result result = attempt_error_result(attempt_outcome(code), NULL);
         attempt_move(attempt, CMDI_ATTEMPT_ENDING);
@@ -268,8 +313,27 @@ static struct cmdi_attempt *attempt_first(struct cmdi_group_shard *group_shard)
     return CMDI_CONTAINER(group_shard->waiting.next, struct cmdi_attempt, link);
 }
 
+void cmdi_attempt_leave(struct cmdi_group_shard *group_shard)
+{
+    struct cmdi_list stay;
+    cmdi_list_init(&stay);
+    while (!group_shard->closing && !cmdi_list_empty(&group_shard->waiting)) {
+        struct cmdi_attempt *attempt = attempt_first(group_shard);
+        if (!attempt_may_leave(attempt) || !attempt->ops->leave(attempt)) {
+            cmdi_list_remove(&attempt->link);
+            cmdi_list_push(&stay, &attempt->link);
+        }
+    }
+    if (!cmdi_list_empty(&stay)) {
+        cmdi_list_take(&group_shard->waiting, &stay); // In their order.
+    }
+}
+
 void cmdi_attempt_feed(struct cmdi_group_shard *group_shard)
 {
+    if (CMDI_UNLIKELY(group_shard->up_count == 0)) {
+        cmdi_attempt_leave(group_shard);
+    }
     while (!cmdi_list_empty(&group_shard->waiting)) {
         struct cmdi_attempt *attempt = attempt_first(group_shard);
         struct cmdi_command command = attempt_command(attempt);

@@ -36,6 +36,11 @@ struct cmdi_attempt_ops {
     /** Memory of a body that waits. Returns: false: there is not so much. Perhaps another shard. */
     bool (*charge)(struct cmdi_attempt *attempt, size_t size);
     void (*uncharge)(struct cmdi_attempt *attempt, size_t size);
+    /**
+     * It waits, and no connection of its shard is up, but one of another shard is. May be NULL: it
+     * stays. Returns: true: it has gone there, by cmdi_attempt_take_out(); false: it stays.
+     */
+    bool (*leave)(struct cmdi_attempt *attempt);
 };
 
 struct cmdi_attempt {
@@ -130,6 +135,9 @@ static inline int cmdi_attempt_begin(struct cmdi_attempt *attempt, struct cmdi_c
  * Returns: 0; -ENOBUFS, -ENOMEM.
  */
 int cmdi_attempt_keep(struct cmdi_attempt *attempt, const struct cmdi_command *command);
+/** The same for bytes that another one has kept. */
+int cmdi_attempt_keep_bytes(struct cmdi_attempt *attempt, const struct cmds_type *type,
+        const uint8_t *body, size_t size);
 /** Sends what was kept, lets it wait, or ends inside this. Thread: shard. */
 void cmdi_attempt_begin_kept(struct cmdi_attempt *attempt);
 /**
@@ -137,9 +145,16 @@ void cmdi_attempt_begin_kept(struct cmdi_attempt *attempt);
  * `command` is that of the client. Thread: shard. Returns: 0; else it stays where it is.
  */
 int cmdi_attempt_move(struct cmdi_command *command);
+/**
+ * It waits no longer, is not pending here, and is as it was before its begin, with its body.
+ * Whoever has it counts it first. Thread: shard.
+ */
+void cmdi_attempt_take_out(struct cmdi_attempt *attempt);
 /** Nobody wants its result any more: it ends soon, never inside this. Thread: shard. */
 void cmdi_attempt_forget(struct cmdi_attempt *attempt);
 
+/** No connection is up here: those that wait go to a shard that has one. Thread: shard. */
+void cmdi_attempt_leave(struct cmdi_group_shard *group_shard);
 /** Sends those that wait, as far as there is room. Thread: shard. */
 void cmdi_attempt_feed(struct cmdi_group_shard *group_shard);
 /** Ends those that wait: the group is closed, or no connection is left. Thread: shard. */

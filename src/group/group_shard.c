@@ -89,6 +89,7 @@ static void group_shard_on_state(struct cmdi_client *client)
     cmdi_group_shard_recount(group_shard, client);
     cmdi_connection_changed(group, client);
     if (!cmdi_group_shard_is_usable(group_shard) && !group_shard->closing) {
+        cmdi_attempt_leave(group_shard);
         cmdi_attempt_end_waiting(group_shard, CMDS_E_NOT_SENT, client->error.text);
     }
     if (!group_shard->closing) {
