@@ -63,6 +63,7 @@ struct oracle_command {
     uint32_t other;          // The one that it is forwarded for, or as which it is forwarded.
     bool is_kept, is_copied; // With its command.
     uint64_t cancelled_ns;   // Its on_cancel ran; 0: it did not, or has none.
+    int forward_shard;       // On which it was forwarded: the call's own.
     uint64_t traced;         // The number in the context that goes with it; 0: none does.
 };
 

@@ -319,10 +319,16 @@ static int service_never(struct cmds_call *call, struct oracle_command *command)
 static void service_on_forwarded(
         struct cmds_call *call, void *context, const struct cmds_result *result)
 {
-    (void)context;
     uint64_t id = service_id(call);
     struct oracle_command *command = oracle_command(id);
     uint64_t other = command->other;
+    const struct service *service = cmds_call_receiver(call);
+    if (context != command ||
+            command->forward_shard != cmds_runtime_current_shard(service->runtime)) {
+        (void)oracle_fail("the forward of command %llu ended on shard %d, made on %d",
+                (unsigned long long)id, cmds_runtime_current_shard(service->runtime),
+                command->forward_shard);
+    }
     bool last = oracle_command_result(other, result);
     if (result->error == 0) {
         int code = service_send_some(call, id, 1);
@@ -359,11 +365,12 @@ static int service_forward(struct service *service, struct cmds_call *call, uint
     oracle_command(other)->other = (uint32_t)id;
     oracle_command(other)->traced = traced_number(call);
     command->other = (uint32_t)other;
+    command->forward_shard = cmds_runtime_current_shard(service->runtime);
     ask.id = other;
     service_keep(command);
     cmds_call_on_cancel(call, service_on_cancel);
     int code = cmds_group_forward(
-            service->upstream, talk_ask_message(&ask), NULL, call, service_on_forwarded, NULL);
+            service->upstream, talk_ask_message(&ask), NULL, call, service_on_forwarded, command);
     oracle_command_sent(other, code);
     if (code < 0) {
         service_let_go(command);
