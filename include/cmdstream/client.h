@@ -215,7 +215,7 @@ struct cmds_send_options {
     uint32_t resend; // enum cmds_resend
     uint32_t unused;
     // A context that goes with the command, if the protocol lists a CMDS_TRACED type for it; such as
-    // cmds_call_trace() of the call that it is for. NULL: none.
+    // cmds_call_trace() of the call that it is for. NULL: none; then a trace may begin here, see trace.h.
     const struct cmds_trace *trace;
 };
 #ifdef __cplusplus
@@ -628,6 +628,21 @@ CMDS_NODISCARD CMDS_API int cmds_sender_send(struct cmds_sender *sender,
  */
 CMDS_NODISCARD CMDS_API int cmds_sender_send_multi(struct cmds_sender *sender,
         struct cmds_message command, uint32_t timeout_ms, struct cmds_error *error,
+        cmds_result_each_fn each, void *context);
+/**
+ * The same two with the options of a send: its deadline_ms is the timeout, 0 or `how` NULL: the group's. A
+ * ticket lets another thread end the wait, with CMDS_E_CANCELLED; see cmds_group_forget() and
+ * cmds_sender_group().
+ *
+ * Owner:   borrow `command` and `how` until they return; else as the two above.
+ * Thread:  as cmds_sender_send.
+ * Returns: as the two above; -EINVAL, -E2BIG: `how`.
+ */
+CMDS_NODISCARD CMDS_API int cmds_sender_send_with(struct cmds_sender *sender,
+        struct cmds_message command, const struct cmds_send_options *how,
+        struct cmds_result **result, struct cmds_error *error);
+CMDS_NODISCARD CMDS_API int cmds_sender_send_multi_with(struct cmds_sender *sender,
+        struct cmds_message command, const struct cmds_send_options *how, struct cmds_error *error,
         cmds_result_each_fn each, void *context);
 /**
  * The group under it, for what the sender does not offer; owned by the sender, which closes it.

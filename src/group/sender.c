@@ -233,15 +233,23 @@ int cmdi_sender_fail_late(struct cmds_sender *sender, int code, const char *what
     return cmdi_fail(error, code, "%.120s: %s within %u ms", connect, what, timeout_ms);
 }
 
-int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command,
-        const struct cmdi_sender_time *time, struct cmds_ticket *ticket, cmds_result_fn on_result,
-        void *context, struct cmds_error *error)
+int cmdi_sender_take_options(struct cmds_send_options *mine,
+        const struct cmds_send_options *options, struct cmds_error *error)
 {
-    struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+    *mine = (struct cmds_send_options)CMDS_SEND_OPTIONS_INIT;
+    return options != NULL
+                   ? cmdi_options_take(mine, sizeof(*mine), options, "cmds_send_options", error)
+                   : 0;
+}
+
+int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command,
+        const struct cmdi_sender_time *time, const struct cmds_send_options *options,
+        cmds_result_fn on_result, void *context, struct cmds_error *error)
+{
+    struct cmds_send_options how = *options;
     struct cmdi_kept kept;
     const struct cmdi_send_end end = {on_result, context, &kept};
     kept.is_kept = false;
-    how.ticket = ticket;
     for (;;) {
         /* Before the attempt, so that room that comes after it is not missed. */
         uint32_t seen = atomic_load(&sender->room);
@@ -395,14 +403,15 @@ static int sender_take(
 }
 
 static int sender_send(struct cmds_sender *sender, struct cmds_message command,
-        const struct cmdi_sender_time *time, struct cmds_result **result, struct cmds_error *error)
+        const struct cmdi_sender_time *time, const struct cmds_send_options *options,
+        struct cmds_result **result, struct cmds_error *error)
 {
     struct cmdi_sender_wait *wait = malloc(SENDER_BLOCK_SIZE);
     if (wait == NULL) {
         return cmdi_fail(error, -ENOMEM, "send: no memory");
     }
     *wait = (struct cmdi_sender_wait){.sender = sender};
-    int code = cmdi_sender_queue(sender, command, time, NULL, sender_on_result, wait, error);
+    int code = cmdi_sender_queue(sender, command, time, options, sender_on_result, wait, error);
     if (code < 0 || command.type->one_way != 0) {
         free(wait); // No callback will come.
         *result = code < 0 ? *result : NULL;
@@ -415,22 +424,32 @@ static int sender_send(struct cmds_sender *sender, struct cmds_message command,
     return sender_take(wait, result, error);
 }
 
-int cmds_sender_send(struct cmds_sender *sender, struct cmds_message command, uint32_t timeout_ms,
-        struct cmds_result **result, struct cmds_error *error)
+int cmds_sender_send_with(struct cmds_sender *sender, struct cmds_message command,
+        const struct cmds_send_options *how, struct cmds_result **result, struct cmds_error *error)
 {
     struct cmdi_sender_time time;
+    struct cmds_send_options mine;
     struct cmds_result *unwanted = NULL;
     if (sender == NULL) {
         return cmdi_fail(error, -EINVAL, "send: no sender");
     }
-    int code = cmdi_sender_enter(sender, timeout_ms, &time, error);
+    int code = cmdi_sender_take_options(&mine, how, error);
+    code = code < 0 ? code : cmdi_sender_enter(sender, mine.deadline_ms, &time, error);
     if (code < 0) {
         return code;
     }
-    code = sender_send(sender, command, &time, result != NULL ? result : &unwanted, error);
+    code = sender_send(sender, command, &time, &mine, result != NULL ? result : &unwanted, error);
     cmds_result_free(unwanted);
     cmdi_sender_leave(sender);
     return code;
+}
+
+int cmds_sender_send(struct cmds_sender *sender, struct cmds_message command, uint32_t timeout_ms,
+        struct cmds_result **result, struct cmds_error *error)
+{
+    struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+    how.deadline_ms = timeout_ms;
+    return cmds_sender_send_with(sender, command, &how, result, error);
 }
 
 struct cmds_group *cmds_sender_group(struct cmds_sender *sender)

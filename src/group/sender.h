@@ -67,15 +67,17 @@ uint32_t cmdi_sender_left_ms(const struct cmdi_sender_time *time);
  */
 uint32_t cmdi_sender_patience_ms(
         const struct cmds_sender *sender, const struct cmdi_sender_time *time);
+/** What the caller's options say. Returns: 0; -EINVAL, -E2BIG, in `error` too. */
+int cmdi_sender_take_options(struct cmds_send_options *mine,
+        const struct cmds_send_options *options, struct cmds_error *error);
 /**
- * cmds_group_send, with the time that is left; waits while the window is full. `ticket` may be
- * NULL.
+ * cmds_group_send, with the time that is left in place of its deadline; waits while the window is full.
  *
  * Returns: 0, and on_result will run; else as cmds_sender_send, in `error` too.
  */
 int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command,
-        const struct cmdi_sender_time *time, struct cmds_ticket *ticket, cmds_result_fn on_result,
-        void *context, struct cmds_error *error);
+        const struct cmdi_sender_time *time, const struct cmds_send_options *options,
+        cmds_result_fn on_result, void *context, struct cmds_error *error);
 /**
  * A wait for `what` ended with `code`. Of CMDS_E_TIMEOUT the sentence says why nothing is connected, if
  * nothing is. Returns: `code`.

@@ -235,20 +235,23 @@ static int stream_run(struct sender_stream *stream, const struct cmdi_sender_tim
 }
 
 static int stream_send(struct cmds_sender *sender, struct cmds_message command,
-        const struct cmdi_sender_time *time, struct cmds_error *error, cmds_result_each_fn each,
-        void *context)
+        const struct cmdi_sender_time *time, const struct cmds_send_options *options,
+        struct cmds_error *error, cmds_result_each_fn each, void *context)
 {
     struct sender_stream *stream = calloc(1, sizeof(*stream));
     if (stream == NULL) {
         return cmdi_fail(error, -ENOMEM, "send: no memory");
     }
-    struct cmds_ticket ticket = {0};
+    struct cmds_ticket own = {0};
+    struct cmds_send_options how = *options;
+    how.ticket = how.ticket != NULL ? how.ticket : &own;
     stream->sender = sender;
     stream->sleeper.wake = stream_wake;
     stream->items_tail = &stream->items;
     (void)pthread_mutex_init(&stream->lock, NULL); // Cannot fail without attributes.
     atomic_store(&stream->refs, 2);
-    int code = cmdi_sender_queue(sender, command, time, &ticket, stream_on_result, stream, error);
+    int code = cmdi_sender_queue(sender, command, time, &how, stream_on_result, stream, error);
+    own = *how.ticket; // The caller may use his own again in `each`.
     if (code < 0 || command.type->one_way != 0) {
         stream_unref(stream); // No callback will come.
         stream_unref(stream);
@@ -260,24 +263,35 @@ static int stream_send(struct cmds_sender *sender, struct cmds_message command,
     stream->is_left = true;
     pthread_mutex_unlock(&stream->lock);
     if (!over) {
-        (void)cmds_group_forget(sender->group, ticket); // -ENOENT: it has ended meanwhile.
+        (void)cmds_group_forget(sender->group, own); // -ENOENT: it has ended meanwhile.
     }
     stream_unref(stream);
+    return code;
+}
+
+int cmds_sender_send_multi_with(struct cmds_sender *sender, struct cmds_message command,
+        const struct cmds_send_options *how, struct cmds_error *error, cmds_result_each_fn each,
+        void *context)
+{
+    struct cmdi_sender_time time;
+    struct cmds_send_options mine;
+    if (sender == NULL || each == NULL) {
+        return cmdi_fail(error, -EINVAL, "send: sender or each is NULL");
+    }
+    int code = cmdi_sender_take_options(&mine, how, error);
+    code = code < 0 ? code : cmdi_sender_enter(sender, mine.deadline_ms, &time, error);
+    if (code < 0) {
+        return code;
+    }
+    code = stream_send(sender, command, &time, &mine, error, each, context);
+    cmdi_sender_leave(sender);
     return code;
 }
 
 int cmds_sender_send_multi(struct cmds_sender *sender, struct cmds_message command,
         uint32_t timeout_ms, struct cmds_error *error, cmds_result_each_fn each, void *context)
 {
-    struct cmdi_sender_time time;
-    if (sender == NULL || each == NULL) {
-        return cmdi_fail(error, -EINVAL, "send: sender or each is NULL");
-    }
-    int code = cmdi_sender_enter(sender, timeout_ms, &time, error);
-    if (code < 0) {
-        return code;
-    }
-    code = stream_send(sender, command, &time, error, each, context);
-    cmdi_sender_leave(sender);
-    return code;
+    struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+    how.deadline_ms = timeout_ms;
+    return cmds_sender_send_multi_with(sender, command, &how, error, each, context);
 }

@@ -56,6 +56,82 @@ static void test_sender_answers(void)
     world_stop(&world);
 }
 
+/* What a hook was given last. */
+struct given {
+    void *data;
+    uint32_t deadline_ms;
+};
+
+static int given_before_send(void *context, struct cmds_sent_command *command)
+{
+    struct given *given = context;
+    given->data = command->data;
+    given->deadline_ms = command->deadline_ms;
+    return 0;
+}
+
+static int count_results(void *context, const struct cmds_result *result)
+{
+    *(uint32_t *)context += result->error == 0;
+    return 0;
+}
+
+/* Of both: data and deadline reach the hooks, a ticket is filled in, and what is wrong is refused. */
+static void test_sender_takes_the_options_of_a_send(void)
+{
+    struct world world;
+    struct given given = {NULL, 0};
+    struct cmds_hooks hooks = CMDS_HOOKS_INIT;
+    const struct cmds_hooks *const list[] = {&hooks};
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&world_protocol);
+    struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&world_protocol);
+    struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+    struct cmds_ticket ticket = {0};
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct echo echo = {true, 5, CMDS_STRING("hi"), 0.5};
+    struct cmds_result *result = NULL;
+    uint32_t count = 0;
+    world_init(&world);
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    hooks.context = &given;
+    hooks.before_send = given_before_send;
+    group.hooks = list;
+    group.hooks_count = 1;
+    options.group = &group;
+    struct cmds_sender *sender = open_sender(&world, &options);
+    how.deadline_ms = RAW_GUARD_MS;
+    how.data = &world;
+    how.ticket = &ticket;
+
+    CU_ASSERT_EQUAL(cmds_sender_send_with(sender, echo_message(&echo), &how, &result, &error), 0);
+    CU_ASSERT_EQUAL(echoed_of(result) != NULL ? echoed_of(result)->int64 : 0, 5);
+    CU_ASSERT_PTR_EQUAL(given.data, &world);
+    CU_ASSERT(given.deadline_ms > RAW_GUARD_MS / 2 && given.deadline_ms <= RAW_GUARD_MS);
+    CU_ASSERT_NOT_EQUAL(ticket.id, 0);
+    uint64_t first = ticket.id;
+    given.data = NULL;
+    CU_ASSERT_EQUAL(cmds_sender_send_multi_with(
+                            sender, echo_message(&echo), &how, &error, count_results, &count),
+            0);
+    CU_ASSERT_EQUAL(count, 1);
+    CU_ASSERT_PTR_EQUAL(given.data, &world);
+    CU_ASSERT(ticket.id != 0 && ticket.id != first);
+    CU_ASSERT_EQUAL(cmds_sender_send_with(sender, echo_message(&echo), NULL, NULL, &error), 0);
+    CU_ASSERT_PTR_NULL(given.data);
+
+    how.resend = CMDS_RESEND_NEVER + 1;
+    CU_ASSERT_EQUAL(
+            cmds_sender_send_with(sender, echo_message(&echo), &how, NULL, &error), -EINVAL);
+    how.struct_size = 1;
+    CU_ASSERT_EQUAL(cmds_sender_send_multi_with(
+                            sender, echo_message(&echo), &how, &error, count_results, &count),
+            -EINVAL);
+    CU_ASSERT_EQUAL(count, 1);
+    cmds_result_free(result);
+    cmds_sender_close(sender, RAW_GUARD_MS);
+    world_stop(&world);
+}
+
 static void test_sender_of_a_single_thread(void)
 {
     struct world world;
@@ -463,6 +539,7 @@ static void test_sender_refuses_the_wrong_thread(void)
 
 static CU_TestInfo test_sender[] = {
         {"answers", test_sender_answers},
+        {"takes the options of a send", test_sender_takes_the_options_of_a_send},
         {"of a single thread", test_sender_of_a_single_thread},
         {"many threads and a small window", test_sender_many_threads_and_a_small_window},
         {"many results until last or until told to stop",
