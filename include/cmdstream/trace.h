@@ -115,7 +115,11 @@ struct cmds_span {
  * T" of each that a group sends with a sampled context. Start from CMDS_TRACE_OPTIONS_INIT. A field left
  * at zero takes the default beside it.
  *
- * A trace is sampled if the context says so; one that begins here by ratio and rate. Types, keys and
+ * A trace is sampled if the context says so; one that begins here by ratio and rate. It begins with a
+ * command that a server gets without a context, and with a send that has none, if the group's protocol
+ * lists a CMDS_TRACED type. A send on behalf of a call is given the call's context, or it begins its own;
+ * a forward has it. One that is not sampled goes out as it would without tracing, and its server decides.
+ * Types, keys and
  * names are kept until cmds_runtime_stop(): protocols of servers and groups too.
  */
 struct cmds_trace_options {
@@ -128,7 +132,7 @@ struct cmds_trace_options {
     // runs: cmds_runtime_set_sampling().
     uint32_t span_rate_max;
     uint32_t unused;
-    // Of commands that come without a context, so many begin a trace: above 0 to 1. By the trace's id,
+    // Of commands that come, or are sent, without a context, so many begin a trace: above 0 to 1. By the trace's id,
     // as others do. Default 1: all, up to span_rate_max. Below 0: none.
     double root_ratio;
     /**

@@ -124,10 +124,10 @@ static int group_send_tracked(struct cmds_group *group, struct cmdi_group_shard 
     if (cmdi_group_is_foreign(group)) {
         return CMDS_E_FORKED; // Before any lock.
     }
-    int code = kept != NULL && kept->is_kept
-                       ? cmdi_track_begin_again(group, group_shard, kept, &track)
-                       : cmdi_track_begin(group, group_shard, command, how->deadline_ms, how->data,
-                                 span, &track);
+    int code = kept != NULL && kept->is_kept ? cmdi_track_begin_again(group, group_shard, kept,
+                                                       span, command->body_size, &track)
+                                             : cmdi_track_begin(group, group_shard, command,
+                                                       how->deadline_ms, how->data, span, &track);
     if (CMDI_UNLIKELY(code < 0 && !group->tracker.is_used)) {
         return group_send_whole(group, group_shard, command, how); // There is no room for the span.
     }
@@ -193,6 +193,22 @@ static __attribute__((noinline)) int group_send_traced(struct cmds_group *group,
             group, group_shard, message, how, send.is_sampled ? &send.span : NULL, end);
 }
 
+/* Without a context, where a trace may begin. Apart: as above. */
+static __attribute__((noinline)) int group_send_untraced(struct cmds_group *group,
+        struct cmdi_group_shard *group_shard, struct cmds_message message,
+        struct cmds_send_options *how, const struct cmdi_send_end *end)
+{
+    static const struct cmds_trace new_trace;
+    if (cmdi_group_is_foreign(group)) {
+        return CMDS_E_FORKED; // Before any lock.
+    }
+    if (!cmdi_group_may_begin_trace(group)) {
+        return group_send_taken(group, group_shard, message, how, NULL, end);
+    }
+    how->trace = &new_trace;
+    return group_send_traced(group, group_shard, message, how, end);
+}
+
 /* Inside the group: on a shard of it, or entered. */
 static inline int group_send_inside(struct cmds_group *group, struct cmdi_group_shard *group_shard,
         struct cmds_message message, const struct cmds_send_options *how,
@@ -203,9 +219,12 @@ static inline int group_send_inside(struct cmds_group *group, struct cmdi_group_
     if (CMDI_UNLIKELY(code < 0)) {
         return code;
     }
-    return CMDI_LIKELY(mine.trace == NULL)
+    if (CMDI_UNLIKELY(mine.trace != NULL)) {
+        return group_send_traced(group, group_shard, message, &mine, end);
+    }
+    return CMDI_LIKELY(!group->tracker.is_traced)
                    ? group_send_taken(group, group_shard, message, &mine, NULL, end)
-                   : group_send_traced(group, group_shard, message, &mine, end);
+                   : group_send_untraced(group, group_shard, message, &mine, end);
 }
 
 static int group_send_entered(struct cmds_group *group, struct cmds_message message,

@@ -7,10 +7,22 @@
 #include "base/assert.h"
 #include "base/time.h"
 #include "client/client.h"
+#include "client/count.h"
 #include "group/group.h"
 #include "ring/clock.h"
 
 /* --- The beginning ---------------------------------------------------------------------------- */
+
+bool cmdi_group_may_begin_trace(const struct cmds_group *group)
+{
+    const struct cmdi_shard *shard = cmdi_shard_current();
+    struct cmdi_spans *spans = cmdi_spans_here(group->runtime);
+    if (spans == NULL) {
+        return false;
+    }
+    uint64_t now_ms = shard != NULL ? shard->now_ms : cmdi_ns_to_ms(cmdi_now_ns());
+    return cmdi_spans_has_place(spans, now_ms);
+}
 
 /* `trace` as a new one, if it is none yet and one may begin here. */
 static void trace_begin_root(struct cmdi_spans *spans, struct cmds_trace *trace)
@@ -89,15 +101,32 @@ struct cmds_message cmdi_group_untraced(const struct cmds_type *type, const void
 
 /* --- The end ---------------------------------------------------------------------------------- */
 
-/* The size of the whole frame: that of the body is known. */
-static uint32_t span_frame_size(const struct cmds_group *group, const struct cmds_span *span)
+/* The number that it had on the wire. */
+static uint32_t span_number(const struct cmds_group *group, const struct cmds_span *span)
 {
     const struct cmdi_type_entry *entry =
             cmdi_type_table_entry(&group->commands, span->type->number);
     bool is_traced = (span->flags & CMDS_SPAN_TRACED) != 0 && entry != NULL;
-    uint32_t number = is_traced ? entry->traced->number : span->type->number;
-    return span->size + (uint32_t)cmdi_frame_header_size(span->sequence, number, span->size,
-                                group->config->limits.self_delimiting);
+    return is_traced ? entry->traced->number : span->type->number;
+}
+
+/* The size of the whole frame: that of the body is known. */
+static uint32_t span_frame_size(const struct cmds_group *group, const struct cmds_span *span)
+{
+    return span->size + (uint32_t)cmdi_frame_header_size(span->sequence, span_number(group, span),
+                                span->size, group->config->limits.self_delimiting);
+}
+
+/* For the durations of its type, as a server does. On the shard of the connection that answered. */
+static void span_exemplify(const struct cmds_group *group, const struct cmds_span *span,
+        const struct cmdi_client *client)
+{
+    struct cmdi_client_shard *client_shard = client->client_shard;
+    CMDI_ASSERT(cmdi_shard_current() == client_shard->shard);
+    if (client_shard->ledger != NULL) {
+        uint32_t place = cmdi_client_place(client_shard, span_number(group, span));
+        cmdi_ledger_exemplify(client_shard->ledger, place, span, cmdi_wall_ns());
+    }
 }
 
 void cmdi_group_span_end(const struct cmds_group *group, struct cmds_span *span,
@@ -113,4 +142,7 @@ void cmdi_group_span_end(const struct cmds_group *group, struct cmds_span *span,
         memcpy(span->peer, endpoint->text, strnlen(endpoint->text, sizeof(span->peer) - 1));
     }
     cmdi_spans_end(spans, span);
+    if (client != NULL && result->error == 0) {
+        span_exemplify(group, span, client);
+    }
 }

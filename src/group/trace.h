@@ -36,6 +36,11 @@ struct cmdi_traced_send {
  */
 void cmdi_group_trace(const struct cmds_group *group, const struct cmds_trace *trace,
         struct cmds_message *message, struct cmdi_traced_send *send);
+/**
+ * May a trace begin with a send that has no context? As a rule so many have begun in this second that
+ * this is all that it costs. Thread: any that is inside the group.
+ */
+bool cmdi_group_may_begin_trace(const struct cmds_group *group);
 /** What hooks see: of a traced type the command that it carries. */
 struct cmds_message cmdi_group_untraced(const struct cmds_type *type, const void *value);
 

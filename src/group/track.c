@@ -12,6 +12,15 @@
 #include "group/trace.h"
 #include "ring/clock.h"
 
+static bool tracker_finds_traced(const struct cmds_protocol *protocol)
+{
+    bool is_traced = false;
+    for (uint32_t i = 0; i < protocol->command_count && !is_traced; i++) {
+        is_traced = cmdi_type_traces(protocol->commands[i]) != NULL;
+    }
+    return is_traced;
+}
+
 int cmdi_tracker_init(struct cmdi_tracker *tracker, const struct cmds_group_options *options,
         bool has_spans, struct cmds_error *error)
 {
@@ -19,6 +28,7 @@ int cmdi_tracker_init(struct cmdi_tracker *tracker, const struct cmds_group_opti
     tracker->breaker = options->breaker;
     tracker->is_used = tracker->hooks.count > 0 || tracker->breaker != NULL;
     tracker->has_spans = has_spans;
+    tracker->is_traced = has_spans && tracker_finds_traced(options->protocol);
     return code;
 }
 
@@ -160,7 +170,7 @@ uint32_t cmdi_track_left_ms(const struct cmdi_track *track, uint32_t deadline_ms
 /* --- Those that wait for room outside --------------------------------------------------------- */
 
 int cmdi_track_begin_again(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmdi_kept *kept, struct cmdi_track **out)
+        struct cmdi_kept *kept, const struct cmds_span *span, size_t size, struct cmdi_track **out)
 {
     struct cmdi_track *track = NULL;
     CMDI_ASSERT(kept->is_kept);
@@ -171,14 +181,17 @@ int cmdi_track_begin_again(struct cmds_group *group, struct cmdi_group_shard *gr
     track->tracked = kept->tracked;
     memcpy(track->users, kept->users, group->tracker.hooks.count * sizeof(void *));
     kept->is_kept = false;
+    if (CMDI_UNLIKELY(span != NULL)) {
+        track_take_span(track, span, size);
+    }
     *out = track;
     return 0;
 }
 
 void cmdi_track_keep(struct cmdi_track *track, struct cmdi_kept *kept)
 {
-    CMDI_ASSERT(!kept->is_kept && track->span == NULL); // A sender's have no context.
-    kept->is_kept = true;
+    CMDI_ASSERT(!kept->is_kept);
+    kept->is_kept = track->group->tracker.is_used; // Else there was but a span.
     kept->tracked = track->tracked;
     memcpy(kept->users, track->users, track->group->tracker.hooks.count * sizeof(void *));
     cmdi_stock_give_back(&track->stocked);

@@ -50,6 +50,7 @@ struct cmdi_kept {
 struct cmdi_tracker {
     bool is_used;   // By hooks or a breaker: every command has a track.
     bool has_spans; // A command may have a span, and then a track.
+    bool is_traced; // And the protocol has a traced type: a send without a context may begin a trace.
     struct cmdi_hooks hooks;
     struct cmds_breaker *breaker; // NULL: none.
     _Atomic uint64_t not_allowed; // Commands that the breaker refused.
@@ -74,14 +75,18 @@ size_t cmdi_track_size(const struct cmdi_tracker *tracker);
 int cmdi_track_begin(struct cmds_group *group, struct cmdi_group_shard *group_shard,
         const struct cmdi_command *command, uint32_t deadline_ms, void *data,
         const struct cmds_span *span, struct cmdi_track **track);
-/** The same for one that was kept, which it is no longer. */
+/** The same for one that was kept, which it is no longer; its span is a new one. */
 int cmdi_track_begin_again(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmdi_kept *kept, struct cmdi_track **track);
+        struct cmdi_kept *kept, const struct cmds_span *span, size_t size,
+        struct cmdi_track **track);
 /** What it has now, if it had so much: a hook may have made it less. Thread: that of its begin. */
 uint32_t cmdi_track_left_ms(const struct cmdi_track *track, uint32_t deadline_ms);
 /** It was not sent after all. `value` is what it was to carry. Thread: that of its begin. */
 void cmdi_track_refuse(struct cmdi_track *track, const void *value, int code);
-/** It was not sent, and will be tried again. Thread: that of its begin. */
+/**
+ * It was not sent, and will be tried again: what breaker and hooks know of it stays, and its span begins
+ * anew. Thread: that of its begin.
+ */
 void cmdi_track_keep(struct cmdi_track *track, struct cmdi_kept *kept);
 /** It will not: as cmdi_track_refuse(). The caller has a reference to the group. */
 void cmdi_kept_refuse(

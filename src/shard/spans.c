@@ -61,7 +61,8 @@ static bool sampler_has_place(struct cmdi_sampler *sampler, uint64_t now_ms)
         sampler->rate_until_ms = now_ms - now_ms % CMDI_MS_PER_S + CMDI_MS_PER_S;
         sampler->rate_count = 0;
     }
-    return sampler->rate_count < atomic_load_explicit(&sampler->rate_max, memory_order_relaxed);
+    return sampler->rate_count < atomic_load_explicit(&sampler->rate_max, memory_order_relaxed) &&
+           atomic_load_explicit(&sampler->ratio_bound, memory_order_relaxed) != 0; // Else no ids.
 }
 
 bool cmdi_sampler_root(struct cmdi_sampler *sampler, const uint8_t trace_id[16], uint64_t now_ms)
@@ -198,6 +199,14 @@ static void spans_unlock(struct cmdi_spans *spans)
     if (CMDI_UNLIKELY(spans->is_shared)) {
         pthread_mutex_unlock(&spans->lock);
     }
+}
+
+bool cmdi_spans_has_place(struct cmdi_spans *spans, uint64_t now_ms)
+{
+    spans_lock(spans);
+    bool has_place = sampler_has_place(&spans->sampler, now_ms);
+    spans_unlock(spans);
+    return has_place;
 }
 
 bool cmdi_spans_root(struct cmdi_spans *spans, uint64_t now_ms, struct cmds_trace *trace)

@@ -70,6 +70,8 @@ void cmdi_spans_destroy(struct cmdi_spans *spans);
 /** Those that the caller writes to: of its shard, or the runtime's. Returns: NULL: none are kept. */
 struct cmdi_spans *cmdi_spans_here(const struct cmds_runtime *runtime);
 
+/** May one begin in this second? Thread: the writer. */
+bool cmdi_spans_has_place(struct cmdi_spans *spans, uint64_t now_ms);
 /**
  * Is a new trace begun? Then *trace is where: an id, and no span yet. Thread: the writer.
  */

@@ -23,8 +23,9 @@ struct kept {
     struct cmds_span spans[SPANS_MAX];
     uint32_t count;
     uint64_t dropped;
-    bool has_exemplar;
-    struct cmds_exemplar exemplar;
+    // Of the durations, by kind of span.
+    bool has_exemplar[CMDS_SPAN_CLIENT + 1];
+    struct cmds_exemplar exemplar[CMDS_SPAN_CLIENT + 1];
     int64_t metric; // The same as it is read with all others. -1: it is not there.
 };
 static struct kept kept[PROCESSES];
@@ -37,8 +38,11 @@ static inline int find_metrics(
         at->metric = point->integer;
     }
     if (point->exemplar != NULL) {
-        at->has_exemplar = strcmp(metric->name, "cmd-stream.server.command.duration") == 0;
-        at->exemplar = *point->exemplar;
+        bool is_server = strcmp(metric->name, "cmd-stream.server.command.duration") == 0;
+        int kind = is_server ? CMDS_SPAN_SERVER : CMDS_SPAN_CLIENT;
+        CU_ASSERT(is_server || strcmp(metric->name, "cmd-stream.client.command.duration") == 0);
+        at->has_exemplar[kind] = true;
+        at->exemplar[kind] = *point->exemplar;
     }
     return 0;
 }
@@ -72,18 +76,20 @@ static inline const struct cmds_span *child(
 }
 
 /* The value of a span that there is. */
-static inline void exemplar_is_of_a_span(const struct kept *at)
+static inline void exemplar_is_of_a_span(const struct kept *at, int kind)
 {
+    const struct cmds_exemplar *exemplar = &at->exemplar[kind];
     uint32_t found = 0;
     for (uint32_t i = 0; i < at->count; i++) {
         const struct cmds_span *span = &at->spans[i];
         double took = (double)(span->end_ns - span->start_ns) / 1e9;
-        found += memcmp(span->span_id, at->exemplar.span_id, sizeof(span->span_id)) == 0 &&
-                 memcmp(span->trace_id, at->exemplar.trace_id, sizeof(span->trace_id)) == 0 &&
-                 span->kind == CMDS_SPAN_SERVER && took == at->exemplar.value;
+        found += memcmp(span->span_id, exemplar->span_id, sizeof(span->span_id)) == 0 &&
+                 memcmp(span->trace_id, exemplar->trace_id, sizeof(span->trace_id)) == 0 &&
+                 span->kind == kind && took == exemplar->value;
     }
+    CU_ASSERT_TRUE(at->has_exemplar[kind]);
     CU_ASSERT_EQUAL(found, 1);
-    CU_ASSERT(at->exemplar.time_ns > 0);
+    CU_ASSERT(exemplar->time_ns > 0);
 }
 
 #endif

@@ -461,10 +461,11 @@ static void test_sim_trace_sampled_ones_have_spans(void)
         CU_ASSERT_EQUAL(kept[USER].count, count + bare_count);
         CU_ASSERT_EQUAL(kept[MIDDLE].count, 2 * count);
         CU_ASSERT_EQUAL(kept[LAST].count, count);
-        CU_ASSERT(kept[LAST].has_exemplar && kept[MIDDLE].has_exemplar);
-        CU_ASSERT(!kept[USER].has_exemplar);
-        exemplar_is_of_a_span(&kept[LAST]);
-        exemplar_is_of_a_span(&kept[MIDDLE]);
+        exemplar_is_of_a_span(&kept[LAST], CMDS_SPAN_SERVER);
+        exemplar_is_of_a_span(&kept[MIDDLE], CMDS_SPAN_SERVER);
+        exemplar_is_of_a_span(&kept[MIDDLE], CMDS_SPAN_CLIENT);
+        exemplar_is_of_a_span(&kept[USER], CMDS_SPAN_CLIENT);
+        CU_ASSERT(!kept[USER].has_exemplar[CMDS_SPAN_SERVER]);
     }
 }
 
@@ -500,23 +501,47 @@ static void test_sim_trace_begins_where_it_is_told(void)
     CU_ASSERT_EQUAL(seen[0].traced, 1);
 }
 
-/* Without a context a server begins one, up to its rate. */
-static void test_sim_trace_begins_at_the_first_server(void)
+static uint32_t count_roots(int process, int kind)
+{
+    const uint8_t none[8] = {0};
+    uint32_t roots = 0;
+    for (uint32_t i = 0; i < kept[process].count; i++) {
+        const struct cmds_span *span = &kept[process].spans[i];
+        roots += span->kind == kind && memcmp(span->parent_id, none, sizeof(none)) == 0;
+    }
+    return roots;
+}
+
+/*
+ * A send without a context begins one, up to its rate, and the command has it; what is beyond it comes
+ * without, and the server begins one, up to its own.
+ */
+static void test_sim_trace_begins_with_a_send(void)
 {
     struct cmds_trace_options options = CMDS_TRACE_OPTIONS_INIT;
-    options.span_rate_max = 3; // Of each of two shards.
+    options.span_rate_max = 3; // Of each of two shards, and of other threads.
     reset(no_context);
     trace_options = &options;
 
     run(23, 2);
 
-    CU_ASSERT_EQUAL(kept[USER].count, 0);
-    CU_ASSERT(kept[MIDDLE].count >= 2 * 3 && kept[MIDDLE].count <= 2 * 2 * 2 * 3);
+    CU_ASSERT(kept[USER].count >= 3 && kept[USER].count <= 2 * 3); // A second may pass.
+    CU_ASSERT_EQUAL(count_roots(USER, CMDS_SPAN_CLIENT), kept[USER].count);
+    uint32_t followed = 0;
+    for (uint32_t i = 0; i < kept[USER].count; i++) {
+        const struct cmds_span *send = &kept[USER].spans[i];
+        const struct cmds_span *invoke =
+                child(MIDDLE, CMDS_SPAN_SERVER, send->span_id, send->trace_id);
+        CU_ASSERT_PTR_EQUAL(send->type->schema, invoke != NULL ? invoke->type->schema : NULL);
+        followed += invoke != NULL;
+    }
+    CU_ASSERT(followed >= 3);
+    CU_ASSERT(count_roots(MIDDLE, CMDS_SPAN_SERVER) >= 3);
     options.root_ratio = -1;
     reset(no_context);
     trace_options = &options;
     run(23, 2);
-    CU_ASSERT_EQUAL(kept[MIDDLE].count + kept[LAST].count, 0);
+    CU_ASSERT_EQUAL(kept[USER].count + kept[MIDDLE].count + kept[LAST].count, 0);
 }
 
 /* A server may choose by itself, whatever its peers say. */
@@ -638,7 +663,7 @@ static CU_TestInfo test_sim_trace[] = {
         {"hooks see the command", test_sim_trace_hooks_see_the_command},
         {"sampled ones have spans", test_sim_trace_sampled_ones_have_spans},
         {"begins where it is told", test_sim_trace_begins_where_it_is_told},
-        {"begins at the first server", test_sim_trace_begins_at_the_first_server},
+        {"begins with a send", test_sim_trace_begins_with_a_send},
         {"may be sampled again", test_sim_trace_may_be_sampled_again},
         {"failures are in their spans", test_sim_trace_failures_are_in_their_spans},
         {"a full ring drops and counts", test_sim_trace_full_ring_drops_and_counts},
