@@ -7,6 +7,11 @@
  */
 #include "msgpack/msgpack.h"
 
+#include <string.h>
+
+#include "base/hint.h"
+#include "codec/arena.h"
+
 static bool writes_maps(const struct cmds_codec *self)
 {
     return self == &cmds_codec_msgpack_map;
@@ -29,6 +34,14 @@ static int64_t msgpack_decode(const struct cmds_codec *self, const struct cmds_t
         struct cmds_bytes in, struct cmds_arena *arena, void *value)
 {
     (void)self; // Both read both forms.
+    if (CMDI_LIKELY(cmdi_msgpack_is_array(in))) {
+        struct cmdi_arena_mark mark = cmdi_arena_mark(arena);
+        if (CMDI_LIKELY(cmdi_msgpack_read_straight(type->schema, in, arena, value))) {
+            return (int64_t)in.size;
+        }
+        cmdi_arena_rewind(arena, &mark);
+        memset(value, 0, type->schema->value_size);
+    }
     return cmdi_msgpack_read(type->schema, in, arena, value);
 }
 

@@ -154,6 +154,17 @@ void *cmdi_arena_alloc_slow(struct cmds_arena *arena, size_t size, size_t align)
     return arena->base;
 }
 
+void cmdi_arena_rewind_slow(struct cmds_arena *arena, struct cmdi_arena_chunk *chunk)
+{
+    while (arena->chunk != chunk) {
+        struct cmdi_arena_chunk *newest = arena->chunk;
+        arena->chunk = newest->older;
+        arena->size -= newest->size;
+        newest->older = NULL;
+        chunks_free(arena, newest);
+    }
+}
+
 void cmdi_arena_reset_slow(struct cmds_arena *arena)
 {
     struct cmdi_arena_chunk *chunk = arena->chunk;

@@ -60,6 +60,7 @@ void cmdi_arena_charge_to(struct cmds_arena *arena, struct cmdi_account *account
 void cmdi_arena_fini(struct cmds_arena *arena);
 /** The slow cases of the inline functions below. */
 void *cmdi_arena_alloc_slow(struct cmds_arena *arena, size_t size, size_t align);
+void cmdi_arena_rewind_slow(struct cmds_arena *arena, struct cmdi_arena_chunk *chunk);
 void cmdi_arena_reset_slow(struct cmds_arena *arena);
 
 /** cmds_arena_alloc() for our own decoders. */
@@ -73,6 +74,30 @@ static inline void *cmdi_arena_alloc(struct cmds_arena *arena, size_t size, size
         return at;
     }
     return cmdi_arena_alloc_slow(arena, size, align);
+}
+
+/** How far it has come, for a decoder that may want to begin once more. */
+struct cmdi_arena_mark {
+    struct cmdi_arena_chunk *chunk;
+    uint8_t *at, *end, *base;
+    size_t used;
+};
+
+static inline struct cmdi_arena_mark cmdi_arena_mark(const struct cmds_arena *arena)
+{
+    return (struct cmdi_arena_mark){arena->chunk, arena->at, arena->end, arena->base, arena->used};
+}
+
+/** What was handed out since the mark is gone; what came before it stays. Not across a reset. */
+static inline void cmdi_arena_rewind(struct cmds_arena *arena, const struct cmdi_arena_mark *mark)
+{
+    if (CMDI_UNLIKELY(arena->chunk != mark->chunk)) {
+        cmdi_arena_rewind_slow(arena, mark->chunk);
+    }
+    arena->at = mark->at;
+    arena->end = mark->end;
+    arena->base = mark->base;
+    arena->used = mark->used;
 }
 
 /** Everything that was handed out is gone; the memory stays for the next value, whatever it takes. */
