@@ -284,6 +284,9 @@ static int source_init(struct cmdi_directory *directory, struct cmdi_source *sou
     if (text == NULL || text[0] == '\0') {
         return cmdi_fail(error, -EINVAL, "connect: no address, as in \"127.0.0.1:9000\"");
     }
+    if (cmdi_address_lacks_port(text)) {
+        return cmdi_fail(error, -EINVAL, "connect: \"%s\" has port 0, where nobody listens", text);
+    }
     if (directory->needs_host && cmdi_address_host(text, host) == -ENOENT) {
         return cmdi_fail(error, -EINVAL,
                 "server_name: \"%s\" names no host: set it in cmds_tls_client_options; UNIX "

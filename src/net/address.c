@@ -204,6 +204,12 @@ bool cmdi_address_is_numeric(const char *text)
            address_numeric(&parts, addresses, CMDI_ADDRESSES_MAX) > 0;
 }
 
+bool cmdi_address_lacks_port(const char *text)
+{
+    struct address_parts parts;
+    return !address_is_unix(text) && address_split(text, &parts, NULL) == 0 && parts.port == 0;
+}
+
 const char *cmdi_address_dns(const char *text)
 {
     size_t size = sizeof(ADDRESS_DNS) - 1;

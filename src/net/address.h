@@ -23,6 +23,8 @@ enum {
 
 /** True if `text` needs no name service: cmdi_address_resolve will not block. */
 bool cmdi_address_is_numeric(const char *text);
+/** Does it name port 0, on which nobody can be reached? A server may listen there. */
+bool cmdi_address_lacks_port(const char *text);
 /**
  * "dns:name:9000": each address of the name is a place of its own. Returns: what stands behind the colon;
  * NULL: it is not of that form.
