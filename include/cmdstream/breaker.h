@@ -79,8 +79,8 @@ struct cmds_breaker_options {
      */
     enum cmds_breaker_outcome (*classify)(void *context, const struct cmds_result *result);
     /**
-     * For the breakers of endpoints, in place of on_state, on_success and on_failure. Each of the last
-     * two costs a lock for every command that counts. Owner: borrows `endpoint`.
+     * For the breakers of endpoints, in place of on_state, on_success and on_failure, with which a group
+     * is not opened (-EINVAL, by name). Each of the last two costs a lock for every command that counts. Owner: borrows `endpoint`.
      */
     void (*on_endpoint_state)(void *context, const struct cmds_breaker_endpoint *endpoint,
             enum cmds_breaker_state state);

@@ -107,6 +107,27 @@ static int options_check_protocol(const struct cmds_group_options *mine, struct 
     return cmdi_codec_check(mine->codec, protocol, error);
 }
 
+/* What would never be called is refused: a program that waits for it would wait in silence. */
+static int options_check_endpoint_breaker(
+        const struct cmds_breaker_options *options, struct cmds_error *error)
+{
+    struct cmds_breaker_options breaker;
+    int code = cmdi_breaker_options_take(&breaker, options, error);
+    if (code < 0) {
+        return code;
+    }
+    const char *name = breaker.on_state != NULL     ? "state"
+                       : breaker.on_success != NULL ? "success"
+                       : breaker.on_failure != NULL ? "failure"
+                                                    : NULL;
+    return name == NULL
+                   ? 0
+                   : cmdi_fail(error, -EINVAL,
+                             "endpoint_breaker: on_%s is of a breaker of its own; of endpoints "
+                             "it is on_endpoint_%s",
+                             name, name);
+}
+
 int cmdi_group_options_take(struct cmds_group_options *mine,
         const struct cmds_group_options *options, uint32_t shard_count, struct cmds_error *error)
 {
@@ -131,8 +152,7 @@ int cmdi_group_options_take(struct cmds_group_options *mine,
         code = cmdi_hooks_take(&hooks, mine, error);
     }
     if (code == 0 && mine->endpoint_breaker != NULL) {
-        struct cmds_breaker_options breaker;
-        code = cmdi_breaker_options_take(&breaker, mine->endpoint_breaker, error);
+        code = options_check_endpoint_breaker(mine->endpoint_breaker, error);
     }
     if (code == 0 && mine->resend > CMDS_RESEND_NEVER) {
         code = cmdi_fail(error, -EINVAL, "resend %u: one of enum cmds_resend", mine->resend);

@@ -93,11 +93,38 @@ static void test_group_options_check_the_breaker_of_endpoints(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "window_size"));
 }
 
+static void on_breaker(void *context, enum cmds_breaker_state state)
+{
+    (void)context;
+    (void)state;
+}
+
+static void test_group_options_refuse_what_no_endpoint_would_call(void)
+{
+    struct cmds_group_options mine, options = options_of("10.0.0.1:9000");
+    struct cmds_breaker_options breaker = CMDS_BREAKER_OPTIONS_INIT;
+    void (**const callbacks[])(void *, enum cmds_breaker_state) = {
+            &breaker.on_state, &breaker.on_success, &breaker.on_failure};
+    static const char *const names[] = {"on_state is", "on_success is", "on_failure is"};
+    options.endpoint_breaker = &breaker;
+    for (size_t i = 0; i < 3; i++) {
+        struct cmds_error error = CMDS_ERROR_INIT;
+        *callbacks[i] = on_breaker;
+        CU_ASSERT_EQUAL(cmdi_group_options_take(&mine, &options, 1, &error), -EINVAL);
+        CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "endpoint_breaker: "));
+        CU_ASSERT_PTR_NOT_NULL(strstr(error.text, names[i]));
+        *callbacks[i] = NULL;
+    }
+    CU_ASSERT_EQUAL(cmdi_group_options_take(&mine, &options, 1, NULL), 0);
+}
+
 static CU_TestInfo tests[] = {
         {"count clients by endpoints and shards",
                 test_group_options_count_clients_by_endpoints_and_shards},
         {"bound the interval of lookups", test_group_options_bound_the_interval_of_lookups},
         {"check the breaker of endpoints", test_group_options_check_the_breaker_of_endpoints},
+        {"refuse what no endpoint would call",
+                test_group_options_refuse_what_no_endpoint_would_call},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("group_options", tests)
