@@ -314,7 +314,19 @@ CMDS_NODISCARD CMDS_API int cmds_group_wait(
 CMDS_NODISCARD CMDS_API int cmds_group_send(struct cmds_group *group, struct cmds_message command,
         const struct cmds_send_options *how, cmds_result_fn on_result, void *context);
 /**
- * The same for the sake of a call: keeps the call until the last result, prefers this shard's
+ * Why the group would not take this command, for after a send that returned CMDS_E_WRONG_TYPE,
+ * CMDS_E_LIMIT or -EINVAL: "calc_greet.name has 70000 bytes, at most 65535". Nothing is sent. A sender
+ * says so by itself.
+ *
+ * Owner:   borrows. `error` may be NULL.
+ * Thread:  any. Group: as cmds_group_send().
+ * Returns: 0: by its type, its fields and its size it would be taken; those three codes, and `error` names
+ *          the field and its limit; CMDS_E_CLOSED: the group is closed.
+ */
+CMDS_NODISCARD CMDS_API int cmds_group_check(
+        struct cmds_group *group, struct cmds_message command, struct cmds_error *error);
+/**
+ * A send for the sake of a call: keeps the call until the last result, prefers this shard's
  * connections, waits while the window is full or no connection is up, which may then be the first of any
  * shard, for what `how` or the group says, or what is left of the call's own deadline, whichever is less,
  * and ends when the call is cancelled. The context of the call's trace goes with it, or that of `how`, see

@@ -137,6 +137,18 @@ CMDS_NODISCARD CMDS_API int cmds_codec_decode(const struct cmds_codec *codec,
         const struct cmds_type *type, struct cmds_bytes in, void **value);
 
 /**
+ * Why the codec would not take this value: "calc_greet.name has 70000 bytes, at most 65535". For after a
+ * send that returned CMDS_E_LIMIT or -EINVAL; see cmds_group_check() and cmds_call_check(), which know the
+ * protocol and the frame's limit as well.
+ *
+ * Owner:   borrows. `error` may be NULL.
+ * Thread:  any.
+ * Returns: 0: it takes it; CMDS_E_LIMIT, -EINVAL, CMDS_E_SCHEMA, and `error` names the field.
+ */
+CMDS_NODISCARD CMDS_API int cmds_message_check(
+        const struct cmds_codec *codec, struct cmds_message message, struct cmds_error *error);
+
+/**
  * The row by its stride: tables of a program that was built against an older header stay readable.
  */
 static inline const struct cmds_field *cmds_schema_field(

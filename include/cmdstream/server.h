@@ -344,6 +344,18 @@ CMDS_API uint32_t cmds_server_connection_count(const struct cmds_server *server)
  */
 CMDS_NODISCARD CMDS_API int cmds_call_send(struct cmds_call *call, struct cmds_message result);
 /**
+ * Why a send did not take this result, for after CMDS_E_WRONG_TYPE, CMDS_E_LIMIT or -EINVAL:
+ * "calc_line.text has 70000 bytes, at most 65535". Nothing is sent. An exec function that just returns the
+ * code has this sentence in the log, and on_exec_error is told it.
+ *
+ * Owner:   borrows. `error` may be NULL.
+ * Thread:  any that holds a reference or runs the exec function.
+ * Returns: 0: by its type, its fields and its size it would be taken; those three codes, and `error` names
+ *          the field and its limit.
+ */
+CMDS_NODISCARD CMDS_API int cmds_call_check(
+        struct cmds_call *call, struct cmds_message result, struct cmds_error *error);
+/**
  * As if the exec function had returned `code` (0 and above: -EINVAL); for calls that were kept. Off
  * the shard it is done soon after. Copies `text` (may be NULL). Thread: any that holds a reference.
  */

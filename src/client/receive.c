@@ -12,6 +12,7 @@
 #include "base/usdt.h"
 #include "client/finish.h"
 #include "codec/codec.h"
+#include "codec/which.h"
 #include "conn/guess.h"
 
 /* `entry` is NULL, a tombstone, or about to become one. */
@@ -115,12 +116,17 @@ static int64_t client_undecoded(struct cmdi_client *client, const struct cmdi_fr
         const struct cmds_type *type, int code)
 {
     const struct cmds_codec *codec = client->client_shard->config->codec;
+    struct cmds_error why = CMDS_ERROR_INIT;
     char guess[CMDI_GUESS_TEXT_MAX] = "";
     if (code == CMDS_E_PROTO) {
         (void)cmdi_guess_codec(&client->conn, codec, frame, guess);
+    } else {
+        (void)cmdi_which_decode(codec, type, (struct cmds_bytes){frame->body, frame->body_size},
+                &client->client_shard->arena, &why);
     }
     cmdi_conn_fail(&client->conn, code, "result of command %llu, %.60s: %s%s",
-            (unsigned long long)frame->sequence, type->schema->name, cmds_error_text(code), guess);
+            (unsigned long long)frame->sequence, type->schema->name,
+            why.code != 0 ? why.text : cmds_error_text(code), guess);
     return code;
 }
 

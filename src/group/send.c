@@ -10,9 +10,11 @@
 
 #include <errno.h>
 
+#include "base/error.h"
 #include "base/time.h"
 #include "client/inbox.h"
 #include "client/send.h"
+#include "codec/which.h"
 #include "group/health.h"
 #include "group/ref.h"
 #include "group/room.h"
@@ -186,6 +188,22 @@ int cmdi_group_measure(
     out->body_size = (size_t)size;
     out->begun_ns = 0;
     return 0;
+}
+
+int cmds_group_check(
+        struct cmds_group *group, struct cmds_message message, struct cmds_error *error)
+{
+    if (group == NULL || !cmdi_group_enter(group)) {
+        return cmdi_fail(error, CMDS_E_CLOSED, "%s", cmds_error_text(CMDS_E_CLOSED));
+    }
+    const struct cmdi_which_side side = {.codec = group->config->codec,
+            .types = &group->commands,
+            .protocol = group->config->protocol,
+            .what = "command",
+            .frame_size_max = group->options.frame_size_max};
+    int code = cmdi_which_send(&side, message, error);
+    cmdi_group_leave(group);
+    return code;
 }
 
 static inline int group_shard_send_to(

@@ -188,14 +188,30 @@ static const char *sender_what_is_full(struct cmds_sender *sender)
 /* Of what a send may return by itself, these are the ones that are no CMDS_E_. */
 static bool sender_is_of_a_hook(const struct cmds_sender *sender, int code)
 {
-    return sender->group->tracker.hooks.count > 0 && code > CMDS_E_PROTO && code != -EINVAL &&
-           code != -ENOMEM && code != -EXDEV;
+    return sender->group->tracker.hooks.count > 0 && code > CMDS_E_PROTO && code != -ENOMEM &&
+           code != -EXDEV;
 }
 
-static int sender_fail(
-        struct cmds_sender *sender, int code, uint32_t timeout_ms, struct cmds_error *error)
+/* Nothing but the command itself was wrong: which part of it? */
+static bool sender_is_refused(
+        struct cmds_sender *sender, struct cmds_message command, int code, struct cmds_error *error)
 {
     struct cmds_error why = CMDS_ERROR_INIT;
+    bool may_be = code == CMDS_E_LIMIT || code == CMDS_E_WRONG_TYPE || code == -EINVAL;
+    if (!may_be || cmds_group_check(sender->group, command, &why) != code) {
+        return false;
+    }
+    (void)cmdi_fail(error, code, "send: %s", why.text);
+    return true;
+}
+
+static int sender_fail(struct cmds_sender *sender, struct cmds_message command, int code,
+        uint32_t timeout_ms, struct cmds_error *error)
+{
+    struct cmds_error why = CMDS_ERROR_INIT;
+    if (sender_is_refused(sender, command, code, error)) {
+        return code;
+    }
     bool is_down = (code == CMDS_E_NOT_CONNECTED || code == CMDS_E_TIMEOUT) &&
                    cmdi_group_why_down(sender->group, &why);
     if (code == CMDS_E_TIMEOUT) {
@@ -264,7 +280,7 @@ int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command,
         if (kept.is_kept) { // Of a group with hooks: they learn that it was not sent.
             cmdi_kept_refuse(sender->group, &kept, command.value, code);
         }
-        return code < 0 ? sender_fail(sender, code, time->timeout_ms, error) : 0;
+        return code < 0 ? sender_fail(sender, command, code, time->timeout_ms, error) : 0;
     }
 }
 

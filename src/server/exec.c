@@ -9,12 +9,12 @@
 #include "server/exec.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/usdt.h"
 #include "codec/codec.h"
+#include "codec/which.h"
 #include "conn/guess.h"
 #include "ring/clock.h"
 #include "server/call.h"
@@ -109,13 +109,17 @@ static void exec_is_over(struct cmds_call *call)
 /* Whatever it is, it is the program's own code: a function of its returned it. */
 static void exec_failed(struct cmds_call *call, int code)
 {
+    const char *who = call->core->options.invoker_count == 0 ? "its exec function"
+                                                             : "its exec function, or an invoker,";
+    struct cmds_error why = CMDS_ERROR_INIT, text = CMDS_ERROR_INIT;
     struct cmdi_code_text room;
-    char text[192];
-    (void)snprintf(text, sizeof(text), "%s returned %s",
-            call->core->options.invoker_count == 0 ? "its exec function"
-                                                   : "its exec function, or an invoker,",
-            cmdi_program_code(&room, code));
-    cmdi_call_failed(call, code > 0 ? -EINVAL : code, text);
+    int failure = code > 0 ? -EINVAL : code;
+    if (cmdi_result_why(call, code, &why)) {
+        (void)cmdi_fail(&text, failure, "%s returned %s: %s", who, cmds_error_name(code), why.text);
+    } else {
+        (void)cmdi_fail(&text, failure, "%s returned %s", who, cmdi_program_code(&room, code));
+    }
+    cmdi_call_failed(call, failure, text.text);
 }
 
 static void exec_returned(struct cmds_call *call, int code)
@@ -287,6 +291,9 @@ static int exec_undecoded(struct cmds_connection *connection, const struct cmdi_
         const struct cmds_type *type, int code)
 {
     struct cmdi_conn *conn = &connection->conn;
+    struct cmdi_server_shard *server_shard = connection->server_shard;
+    const struct cmds_codec *codec = server_shard->core->options.codec;
+    struct cmds_error why = CMDS_ERROR_INIT;
     char guess[CMDI_GUESS_TEXT_MAX] = "";
     if (code == -ENOMEM) {
         CMDI_COUNT(conn->counters, out_of_memory, 1);
@@ -294,11 +301,14 @@ static int exec_undecoded(struct cmds_connection *connection, const struct cmdi_
         CMDI_COUNT(conn->counters, codec_errors, 1);
     }
     if (code == CMDS_E_PROTO) {
-        (void)cmdi_guess_codec(conn, connection->server_shard->core->options.codec, frame, guess);
+        (void)cmdi_guess_codec(conn, codec, frame, guess);
+    } else if (code == CMDS_E_LIMIT) {
+        (void)cmdi_which_decode(codec, type, (struct cmds_bytes){frame->body, frame->body_size},
+                &server_shard->arena, &why);
     }
     cmdi_conn_refuse(conn, code, "command %llu of type %llu, %.60s: %s%s",
             (unsigned long long)frame->sequence, (unsigned long long)frame->type,
-            type->schema->name, cmds_error_text(code), guess);
+            type->schema->name, why.code != 0 ? why.text : cmds_error_text(code), guess);
     return code;
 }
 

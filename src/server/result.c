@@ -18,6 +18,7 @@
 #include "base/assert.h"
 #include "base/usdt.h"
 #include "codec/protocol.h"
+#include "codec/which.h"
 #include "server/call.h"
 #include "server/count.h"
 #include "server/trace.h"
@@ -201,6 +202,48 @@ static int result_send_from_elsewhere(struct cmds_call *call, const struct resul
     return code;
 }
 
+int cmds_call_check(struct cmds_call *call, struct cmds_message result, struct cmds_error *error)
+{
+    const struct cmdi_server_core *core = call->core;
+    const struct cmdi_which_side side = {.codec = core->options.codec,
+            .types = &core->results,
+            .protocol = core->options.protocol->name,
+            .what = "result",
+            .frame_size_max = core->options.frame_size_max};
+    return cmdi_which_send(&side, result, error);
+}
+
+/* The sentence waits for an exec function that returns this code as its own. */
+static __attribute__((noinline)) int result_not_taken(
+        struct cmds_call *call, struct cmds_message result, int code)
+{
+    struct cmdi_server_shard *server_shard = call->connection->server_shard;
+    struct cmds_error why = CMDS_ERROR_INIT;
+    if (cmds_call_check(call, result, &why) == code) {
+        pthread_mutex_lock(&server_shard->lock);
+        server_shard->refused.call = call;
+        server_shard->refused.sequence = call->sequence;
+        server_shard->refused.why = why;
+        pthread_mutex_unlock(&server_shard->lock);
+    }
+    return code;
+}
+
+bool cmdi_result_why(struct cmds_call *call, int code, struct cmds_error *why)
+{
+    struct cmdi_server_shard *server_shard = call->connection->server_shard;
+    pthread_mutex_lock(&server_shard->lock);
+    bool is = server_shard->refused.call == call &&
+              server_shard->refused.sequence == call->sequence &&
+              server_shard->refused.why.code == code;
+    if (is) {
+        *why = server_shard->refused.why;
+        server_shard->refused.call = NULL;
+    }
+    pthread_mutex_unlock(&server_shard->lock);
+    return is;
+}
+
 int cmds_call_send(struct cmds_call *call, struct cmds_message result)
 {
     struct result_frame frame;
@@ -213,7 +256,7 @@ int cmds_call_send(struct cmds_call *call, struct cmds_message result)
     }
     int code = result_measure(call, result, &frame);
     if (CMDI_UNLIKELY(code < 0)) {
-        return code;
+        return result_not_taken(call, result, code);
     }
     if (CMDI_LIKELY(cmdi_shard_current() == call->connection->conn.shard)) {
         return result_send_here(call, &frame);

@@ -8,6 +8,10 @@
 
 #include "server/connection.h"
 
+/**
+ * Why the last send of this call was refused with `code`: once. Thread: shard. Returns: false: not known.
+ */
+bool cmdi_result_why(struct cmds_call *call, int code, struct cmds_error *why);
 /** Results that other threads left go to the output. Thread: shard. */
 void cmdi_result_take_now(struct cmds_connection *connection);
 /** The same, if there are any. */

@@ -95,6 +95,16 @@ struct cmdi_server_shard {
     bool ended;       // The shard does not know us any more.
     uint32_t asks;    // Mails of calls that ask for room, under way: it stays until they have come.
     uint32_t orphans; // Calls that were alive when it ended.
+
+    /*
+     * The last result that was not taken, and why, for the line about an exec function that returns just
+     * that. Under `lock`.
+     */
+    struct {
+        const struct cmds_call *call; // To be compared, with its sequence; it may be gone.
+        uint64_t sequence;
+        struct cmds_error why;
+    } refused;
 };
 
 /** Keeps `ops`. Gives: cmdi_server_shard_end(). Thread: its shard. Returns: NULL without memory. */

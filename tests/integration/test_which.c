@@ -9,6 +9,9 @@
 #ifdef WITH_JSON
 #include <cmdstream/codec_json.h>
 #endif
+#ifdef WITH_PROTOBUF
+#include <cmdstream/codec_protobuf.h>
+#endif
 #ifdef WITH_MUS
 #include <cmdstream/codec_mus.h>
 #endif
@@ -198,6 +201,221 @@ static void test_which_client_sees_what_its_server_speaks(void)
             "; this looks like HTTP");
 }
 
+/* --- The field, the limit --------------------------------------------------------------------- */
+
+/* A protocol of its own: the peer's has the same numbers, and no limits. */
+struct strict {
+    struct cmds_string text;
+};
+struct strict_result {
+    struct cmds_string text;
+};
+struct loose {
+    struct cmds_string text;
+};
+struct loose_result {
+    struct cmds_string text;
+};
+CMDS_COMMAND(strict, 0, CMDS_MAX(text, 4));
+CMDS_RESULT(strict_result, 0, CMDS_MAX(text, 4));
+CMDS_COMMAND(loose, 0, text);
+CMDS_RESULT(loose_result, 0, text);
+static const struct cmds_type *const strict_commands[] = {&strict_type};
+static const struct cmds_type *const strict_results[] = {&strict_result_type};
+static const struct cmds_type *const loose_commands[] = {&loose_type};
+static const struct cmds_type *const loose_results[] = {&loose_result_type};
+static const struct cmds_protocol strict_protocol =
+        CMDS_PROTOCOL("strict", strict_commands, strict_results);
+static const struct cmds_protocol loose_protocol =
+        CMDS_PROTOCOL("loose", loose_commands, loose_results);
+
+/* Just what a send returned. */
+static int strict_exec(struct cmds_call *call, const struct strict *strict)
+{
+    const struct strict_result result = {cmds_string_from("12345")};
+    (void)strict;
+    return cmds_call_send(call, strict_result_message(&result));
+}
+
+static int loose_exec(struct cmds_call *call, const struct loose *loose)
+{
+    const struct loose_result result = {loose->text};
+    return cmds_call_send(call, loose_result_message(&result));
+}
+
+static const struct cmds_exec strict_execs[] = {CMDS_EXEC(strict, strict_exec)};
+static const struct cmds_exec strict_pool_execs[] = {CMDS_EXEC_IN_POOL(strict, strict_exec)};
+static const struct cmds_exec loose_execs[] = {CMDS_EXEC(loose, loose_exec)};
+
+/* One command by a sender of this protocol, to a server of that. Returns: its code. */
+static int ask(struct seen *seen, const struct cmds_protocol *protocol,
+        const struct cmds_codec *codec, struct cmds_message command, uint32_t timeout_ms,
+        struct cmds_error *error)
+{
+    struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(protocol);
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(protocol);
+    struct cmds_sender *sender = NULL;
+    group.reconnect_delay_ms = CMDS_NEVER;
+    group.frame_size_max = 1000;
+    options.group = &group;
+    options.codec = codec;
+    options.connect = seen->world.address;
+    CU_ASSERT_FATAL(cmds_sender_open(&sender, &options, error) == 0);
+    int code = cmds_sender_send(sender, command, timeout_ms, NULL, error);
+    cmds_sender_close(sender, 0);
+    return code;
+}
+
+static void check_limits(const struct cmds_codec *codec)
+{
+    const struct loose loose = {cmds_string_from("12345")};
+    const struct strict strict = {cmds_string_from("12345")}, small = {cmds_string_from("1234")};
+    struct cmds_error error = CMDS_ERROR_INIT, late = CMDS_ERROR_INIT;
+    struct seen seen;
+
+    world_init(&seen.world); // A server that takes less than its peer sends.
+    seen.world.options =
+            (struct cmds_server_options)CMDS_SERVER_OPTIONS_INIT(&strict_protocol, strict_execs);
+    seen.world.options.listen = "127.0.0.1:0";
+    seen.world.options.receiver = &seen;
+    seen.world.options.codec = codec;
+    seen_start(&seen);
+    CU_ASSERT(ask(&seen, &loose_protocol, codec, loose_message(&loose), RAW_GUARD_MS, &error) < 0);
+    WORLD_UNTIL(&seen.world, atomic_load(&seen.world.disconnected) == 1);
+    CU_ASSERT(is_said(seen.cause.text, "of type 0, strict: strict.text has 5 bytes, at most 4"));
+    // An exec function that hands on what its send returned; its connection stays.
+    CU_ASSERT_EQUAL(
+            ask(&seen, &strict_protocol, codec, strict_message(&small), 50, &late), CMDS_E_TIMEOUT);
+    WORLD_UNTIL(&seen.world,
+            world_logged(&seen.world, "strict: its exec function returned CMDS_E_LIMIT: "
+                                      "strict_result.text has 5 bytes, at most 4") == 1);
+    world_stop(&seen.world);
+
+    world_init(&seen.world); // A client that does.
+    seen.world.options =
+            (struct cmds_server_options)CMDS_SERVER_OPTIONS_INIT(&loose_protocol, loose_execs);
+    seen.world.options.listen = "127.0.0.1:0";
+    seen.world.options.receiver = &seen;
+    seen.world.options.codec = codec;
+    seen_start(&seen);
+    error = (struct cmds_error)CMDS_ERROR_INIT;
+    CU_ASSERT_EQUAL(
+            ask(&seen, &strict_protocol, codec, strict_message(&strict), RAW_GUARD_MS, &error),
+            CMDS_E_LIMIT);
+    CU_ASSERT(is_said(error.text, "send: strict.text has 5 bytes, at most 4"));
+    world_stop(&seen.world);
+}
+
+/* The result is larger than this side takes: the client refuses it, and says so. */
+static void check_result_limit(const struct cmds_codec *codec)
+{
+    static uint8_t body[64];
+    char reply[160];
+    const struct loose_result result = {cmds_string_from("12345")};
+    int64_t size = cmds_codec_encode(codec, loose_result_message(&result), body, sizeof(body));
+    CU_ASSERT_FATAL(size > 0 && size < 64);
+    int at = (codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0
+                     ? snprintf(reply, sizeof(reply), "0100")
+                     : snprintf(reply, sizeof(reply), "0100%02x", (unsigned)size);
+    for (int64_t i = 0; i < size; i++) {
+        at += snprintf(reply + at, sizeof(reply) - (size_t)at, "%02x", body[i]);
+    }
+    struct raw_server server;
+    struct script script = {SERVER_INFO, reply};
+    struct cmds_sender *sender = NULL;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&strict_protocol);
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&strict_protocol);
+    const struct strict small = {cmds_string_from("1")};
+    CU_ASSERT_FATAL(raw_server_start(&server, script_serve, &script) == 0);
+    group.keepalive_ms = CMDS_NEVER;
+    group.reconnect_delay_ms = CMDS_NEVER;
+    options.group = &group;
+    options.codec = codec;
+    options.connect = server.address;
+    CU_ASSERT_FATAL(cmds_sender_open(&sender, &options, &error) == 0);
+    CU_ASSERT(cmds_sender_send(sender, strict_message(&small), RAW_GUARD_MS, NULL, &error) < 0);
+    CU_ASSERT(is_said(error.text,
+            "result of command 1, strict_result: strict_result.text has 5 bytes, at most 4"));
+    cmds_sender_close(sender, 0);
+    raw_server_stop(&server);
+}
+
+static void test_which_limit_is_named_on_both_sides(void)
+{
+    static const struct cmds_codec *const codecs[] = {
+            &cmds_codec_msgpack,
+            &cmds_codec_raw,
+#ifdef WITH_JSON
+            &cmds_codec_json,
+#endif
+#ifdef WITH_PROTOBUF
+            &cmds_codec_protobuf,
+#endif
+#ifdef WITH_MUS
+            &cmds_codec_mus,
+#endif
+    };
+    for (size_t i = 0; i < sizeof(codecs) / sizeof(codecs[0]); i++) {
+        check_limits(codecs[i]);
+        check_result_limit(codecs[i]);
+    }
+}
+
+/* On a thread of the pool the send fails, and the line is written on the shard. */
+static void test_which_limit_is_named_of_the_pool(void)
+{
+    const struct strict small = {cmds_string_from("1")};
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct seen seen;
+    world_init(&seen.world);
+    seen.world.options = (struct cmds_server_options)CMDS_SERVER_OPTIONS_INIT(
+            &strict_protocol, strict_pool_execs);
+    seen.world.options.listen = "127.0.0.1:0";
+    seen.world.options.receiver = &seen;
+    seen_start(&seen);
+    CU_ASSERT_EQUAL(
+            ask(&seen, &strict_protocol, NULL, strict_message(&small), 50, &error), CMDS_E_TIMEOUT);
+    WORLD_UNTIL(&seen.world, world_logged(&seen.world,
+                                     "returned CMDS_E_LIMIT: strict_result.text has 5 bytes") == 1);
+    world_stop(&seen.world);
+}
+
+static void test_which_frame_is_too_large(void)
+{
+    char large[1001];
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct seen seen;
+    memset(large, 'x', sizeof(large));
+    const struct loose loose = {{large, sizeof(large)}};
+    world_init(&seen.world);
+    seen_start(&seen);
+    CU_ASSERT_EQUAL(ask(&seen, &loose_protocol, NULL, loose_message(&loose), RAW_GUARD_MS, &error),
+            CMDS_E_LIMIT);
+    CU_ASSERT(is_said(error.text, "send: loose has 1005 bytes, at most 1000 (frame_size_max)"));
+    error = (struct cmds_error)CMDS_ERROR_INIT;
+    CU_ASSERT_EQUAL(ask(&seen, &loose_protocol, NULL, strict_message(&(struct strict){{"", 0}}),
+                            RAW_GUARD_MS, &error),
+            CMDS_E_WRONG_TYPE);
+    CU_ASSERT(is_said(error.text, "send: strict is no command of protocol loose"));
+    CU_ASSERT_EQUAL(cmds_group_check(NULL, loose_message(&loose), NULL), CMDS_E_CLOSED);
+    world_stop(&seen.world);
+}
+
+static void test_which_port_is_none(void)
+{
+    static const char *const addresses[] = {
+            "127.0.0.1:0", "[::1]:0", "localhost:0", "127.0.0.1:1, 127.0.0.1:0", "dns:localhost:0"};
+    for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+        struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&loose_protocol);
+        struct cmds_error error = CMDS_ERROR_INIT;
+        struct cmds_sender *sender = NULL;
+        options.connect = addresses[i];
+        CU_ASSERT_EQUAL(cmds_sender_open(&sender, &options, &error), -EINVAL);
+        CU_ASSERT(is_said(error.text, ":0\" has port 0, where nobody listens"));
+    }
+}
+
 /* --- The program's own codes ------------------------------------------------------------------ */
 
 static int exec_returns(struct cmds_call *call, const struct run *run)
@@ -337,6 +555,10 @@ static CU_TestInfo tests[] = {
         {"server guesses by first bytes only", test_which_server_guesses_by_first_bytes_only},
         {"client names a type that nobody knows", test_which_client_names_a_type_that_nobody_knows},
         {"client sees what its server speaks", test_which_client_sees_what_its_server_speaks},
+        {"limit is named on both sides", test_which_limit_is_named_on_both_sides},
+        {"limit is named of the pool", test_which_limit_is_named_of_the_pool},
+        {"frame is too large", test_which_frame_is_too_large},
+        {"port is none", test_which_port_is_none},
         {"code of an exec function is its own", test_which_code_of_an_exec_function_is_its_own},
         {"code of on_connect is its own", test_which_code_of_on_connect_is_its_own},
         {"code of a hook is its own", test_which_code_of_a_hook_is_its_own},
