@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What scripts/mutate tells of its results: a line for each fault, the totals, the report."""
 FOLDERS = ("shard", "conn", "server", "client", "group", "net", "codec", "telemetry", "chaos", "admin",
-           "otel")
+           "otel", "tool")
 
 
 def by(row, who):

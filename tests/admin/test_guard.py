@@ -118,6 +118,10 @@ class Guard(unittest.TestCase):
                 answer = ask(address, path, method="POST", headers=pages.JSON, body=b"{}")
                 self.assertEqual((answer.status, answer.headers["allow"]), (405, "GET, HEAD"), path)
 
+    def test_what_is_read_is_asked_by_head_too(self):
+        for path in ("/healthz", "/readyz", "/metrics"):
+            self.assertEqual(ask(self.unix.metrics, path, method="HEAD").status, 200, path)
+
     def test_every_answer_forbids_what_a_browser_might_do_with_it(self):
         for path in PRIVATE + ("/metrics", "/nothing"):
             for form in ("text", "json", "html"):

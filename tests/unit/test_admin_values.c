@@ -7,6 +7,7 @@
 #include "admin/accept.h"
 #include "admin/guard.h"
 #include "admin/out.h"
+#include "admin/parse.h"
 
 #include <string.h>
 
@@ -119,6 +120,32 @@ static void test_guard_knows_pages_of_other_sites(void)
     CU_ASSERT_FALSE(cmdi_admin_is_json("text/plain"));
 }
 
+static bool parses(const char *body, const char *name, char *value, size_t size)
+{
+    const struct cmdi_admin_member member = {name, value, size};
+    return cmdi_admin_parse(body, strlen(body), &member);
+}
+
+static void test_parse_takes_one_word_and_nothing_else(void)
+{
+    char value[5] = "....";
+
+    CU_ASSERT_TRUE(parses(" { \"level\" : \"abc\" } \n", "level", value, 4));
+    CU_ASSERT_STRING_EQUAL(value, "abc");
+    value[4] = '.';
+    CU_ASSERT_FALSE(parses("{\"level\":\"abcd\"}", "level", value, 4)); // Its room has an end.
+    CU_ASSERT_EQUAL(value[4], '.');
+    static const char *const bad[] = {"", "{}", "{\"level\":\"a\"}{}", "{\"level\":\"a\"}x",
+            "{\"level\":\"a\",\"b\":\"c\"}", "{\"other\":\"a\"}", "{\"level\":\"a b\"}",
+            "{\"level\":\"a\"", "{\"level\":a}", "[\"level\"]"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        CU_ASSERT_FALSE(parses(bad[i], "level", value, 4));
+    }
+    CU_ASSERT_TRUE(parses("", NULL, NULL, 0));
+    CU_ASSERT_TRUE(parses(" {} ", NULL, NULL, 0));
+    CU_ASSERT_FALSE(parses("{}{}", NULL, NULL, 0));
+}
+
 static void test_out_writes_json_of_any_bytes(void)
 {
     static const char bytes[] = "a\"b\\c\n\x1b\x7f/\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"
@@ -159,6 +186,7 @@ static void test_out_grows_and_stays_failed(void)
 }
 
 static CU_TestInfo tests[] = {
+        {"parse takes one word and nothing else", test_parse_takes_one_word_and_nothing_else},
         {"accept takes what is liked best", test_accept_takes_what_is_liked_best},
         {"guard knows this machine by three names", test_guard_knows_this_machine_by_three_names},
         {"guard knows pages of other sites", test_guard_knows_pages_of_other_sites},

@@ -125,21 +125,25 @@ static void test_settings_options_come_first(void)
     set("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://other/path");
     set("OTEL_EXPORTER_OTLP_TIMEOUT", "2000");
     set("OTEL_SERVICE_NAME", "environment");
+    set("OTEL_METRIC_EXPORT_INTERVAL", "500");
     struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
     struct cmdi_settings settings = settings_of(&options);
     // The signal's own is taken as it is.
     CU_ASSERT_STRING_EQUAL(settings.targets[0].url, "http://other/path");
     CU_ASSERT_STRING_EQUAL(settings.service_name, "environment");
+    CU_ASSERT_EQUAL(settings.metric_interval_ms, 500);
     cmdi_settings_fini(&settings);
 
     options.endpoint = "unix:/run/otel.sock";
     options.service_name = "mine";
     options.timeout_ms = 1;
+    options.metric_interval_ms = 900;
     settings = settings_of(&options);
     CU_ASSERT_STRING_EQUAL(settings.targets[0].url, "http://localhost/v1/metrics");
     CU_ASSERT_STRING_EQUAL(settings.targets[0].unix_path, "/run/otel.sock");
     CU_ASSERT_STRING_EQUAL(settings.service_name, "mine");
     CU_ASSERT_EQUAL(settings.targets[0].timeout_ms, 1);
+    CU_ASSERT_EQUAL(settings.metric_interval_ms, 900);
     cmdi_settings_fini(&settings);
 
     options = (struct cmds_otel_options)CMDS_OTEL_OPTIONS_INIT;

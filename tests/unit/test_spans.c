@@ -288,6 +288,18 @@ static uint32_t roots(struct cmds_runtime *runtime, uint64_t second)
     return count;
 }
 
+/* As OpenTelemetry's: the first half may be a time. */
+static void test_spans_ratio_is_of_the_second_half(void)
+{
+    static const uint8_t low[16] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f};
+    static const uint8_t high[16] = {0, 0, 0, 0, 0, 0, 0, 1, 0x80};
+    struct cmdi_sampler sampler;
+    cmdi_sampler_init(&sampler, 0.5, 1000);
+
+    CU_ASSERT_TRUE(cmdi_sampler_root(&sampler, low, 1));
+    CU_ASSERT_FALSE(cmdi_sampler_root(&sampler, high, 1));
+}
+
 static void test_spans_sampling_is_changed_while_it_runs(void)
 {
     struct seen seen;
@@ -460,6 +472,7 @@ static CU_TestInfo test_spans[] = {
         {"a look finds what it is asked for", test_spans_look_finds_what_it_is_asked_for},
         {"a look sees the slowest first", test_spans_look_sees_the_slowest_first},
         {"a look refuses by code", test_spans_look_refuses_by_code},
+        {"ratio is of the second half", test_spans_ratio_is_of_the_second_half},
         {"sampling is changed while it runs", test_spans_sampling_is_changed_while_it_runs},
         {"sampling refuses by code", test_spans_sampling_refuses_by_code},
         {"a reader sees whole ones in order", test_spans_reader_sees_whole_ones_in_order},

@@ -163,6 +163,8 @@ static void test_options_a_slip_resembles(void)
     CU_ASSERT_FALSE(cmdi_tool_resembles("x", "serve"));
     CU_ASSERT_FALSE(cmdi_tool_resembles("", "serve"));
     CU_ASSERT_FALSE(cmdi_tool_resembles("launch", "serve"));
+    CU_ASSERT_TRUE(cmdi_tool_resembles("sarvx", "serve"));
+    CU_ASSERT_FALSE(cmdi_tool_resembles("sarvxx", "serve")); // Three letters are no slip.
 }
 
 static void test_options_help_names_every_option(void)
