@@ -221,7 +221,7 @@ static __attribute__((noinline)) int result_not_taken(
     struct cmds_error why = CMDS_ERROR_INIT;
     if (cmds_call_check(call, result, &why) == code) {
         pthread_mutex_lock(&server_shard->lock);
-        server_shard->refused.call = call;
+        server_shard->refused.connection = call->connection->id;
         server_shard->refused.sequence = call->sequence;
         server_shard->refused.why = why;
         pthread_mutex_unlock(&server_shard->lock);
@@ -233,12 +233,12 @@ bool cmdi_result_why(struct cmds_call *call, int code, struct cmds_error *why)
 {
     struct cmdi_server_shard *server_shard = call->connection->server_shard;
     pthread_mutex_lock(&server_shard->lock);
-    bool is = server_shard->refused.call == call &&
+    bool is = server_shard->refused.connection == call->connection->id &&
               server_shard->refused.sequence == call->sequence &&
               server_shard->refused.why.code == code;
     if (is) {
         *why = server_shard->refused.why;
-        server_shard->refused.call = NULL;
+        server_shard->refused.why.code = 0;
     }
     pthread_mutex_unlock(&server_shard->lock);
     return is;

@@ -101,8 +101,7 @@ struct cmdi_server_shard {
      * that. Under `lock`.
      */
     struct {
-        const struct cmds_call *call; // To be compared, with its sequence; it may be gone.
-        uint64_t sequence;
+        uint64_t connection, sequence; // Of its call: memory of a call is soon another one's.
         struct cmds_error why;
     } refused;
 };

@@ -362,6 +362,44 @@ static void test_which_limit_is_named_on_both_sides(void)
     }
 }
 
+/* What 'x' sends is too large, and it sends less then; else the code is of its own making. */
+static int strict_exec_later(struct cmds_call *call, const struct strict *strict)
+{
+    struct strict_result result = {cmds_string_from("12345")};
+    if (strict->text.size == 0) {
+        return CMDS_E_LIMIT;
+    }
+    int code = cmds_call_send(call, strict_result_message(&result));
+    CU_ASSERT_EQUAL(code, CMDS_E_LIMIT);
+    result.text.size = 1;
+    return cmds_call_send(call, strict_result_message(&result));
+}
+
+static const struct cmds_exec strict_later_execs[] = {CMDS_EXEC(strict, strict_exec_later)};
+
+/* The sentence is of the call that returns the code, not of one before it. */
+static void test_which_limit_is_of_its_call(void)
+{
+    const struct strict large = {cmds_string_from("x")}, none = {cmds_string_from("")};
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct seen seen;
+    world_init(&seen.world);
+    seen.world.options = (struct cmds_server_options)CMDS_SERVER_OPTIONS_INIT(
+            &strict_protocol, strict_later_execs);
+    seen.world.options.listen = "127.0.0.1:0";
+    seen.world.options.receiver = &seen;
+    seen.world.runtime_options.shard_count = 1;
+    seen_start(&seen);
+    CU_ASSERT_EQUAL(
+            ask(&seen, &strict_protocol, NULL, strict_message(&large), RAW_GUARD_MS, &error), 0);
+    CU_ASSERT_EQUAL(
+            ask(&seen, &strict_protocol, NULL, strict_message(&none), 50, &error), CMDS_E_TIMEOUT);
+    WORLD_UNTIL(&seen.world,
+            world_logged(&seen.world, "returned CMDS_E_LIMIT: a value is larger than its limit") ==
+                    1);
+    world_stop(&seen.world);
+}
+
 /* On a thread of the pool the send fails, and the line is written on the shard. */
 static void test_which_limit_is_named_of_the_pool(void)
 {
@@ -556,6 +594,7 @@ static CU_TestInfo tests[] = {
         {"client names a type that nobody knows", test_which_client_names_a_type_that_nobody_knows},
         {"client sees what its server speaks", test_which_client_sees_what_its_server_speaks},
         {"limit is named on both sides", test_which_limit_is_named_on_both_sides},
+        {"limit is of its call", test_which_limit_is_of_its_call},
         {"limit is named of the pool", test_which_limit_is_named_of_the_pool},
         {"frame is too large", test_which_frame_is_too_large},
         {"port is none", test_which_port_is_none},
