@@ -154,7 +154,9 @@ static void test_which_field_has_a_path(void)
     pieces[3].from.street = cmds_string_from("a street of twenty-six...");
     CU_ASSERT(refuses(&order, CMDS_E_LIMIT, "order.items[3].from.street has 25 bytes, at most 20"));
     pieces[2].billing.value.street = pieces[3].from.street;
-    pieces[3].from.street.size = 20; // What is not there is not looked at.
+    // What is not there is not looked at.
+    CU_ASSERT(refuses(&order, CMDS_E_LIMIT, "order.items[3].from.street has 25 bytes, at most 20"));
+    pieces[3].from.street.size = 20;
     CU_ASSERT_EQUAL(cmds_message_check(codecs[0], order_message(&order), NULL), 0);
     pieces[2].billing.has = true;
     CU_ASSERT(refuses(
