@@ -195,7 +195,8 @@ enum cmds_resend {
     CMDS_RESEND_DEFAULT, // As the group's option says.
     // If it ends with CMDS_E_NOT_SENT, and once if it ends with CMDS_E_LOST, but that only of a type
     // that is idempotent (see CMDS_COMMAND_IDEMPOTENT), and 10 ms later, since a server that ends
-    // takes its other connections along. It waits for a connection with room, within its deadline.
+    // takes its other connections along. It waits for a connection with room, within its deadline;
+    // with CMDS_NEVER for that there is no end to it as long as it has never left.
     // Those that go again have places before others: while as many of them have not ended as the
     // connections of a shard may have in flight, threads that are no shard get -ENOBUFS.
     // Not after a first result, nor while the breaker is not closed. Its bytes are kept until it has
