@@ -369,7 +369,7 @@ CMDS_API struct cmds_call *cmds_call_ref(struct cmds_call *call);
 /**
  * NULL is fine. If the last reference goes without a last result, the call ends with
  * CMDS_E_UNFINISHED (but never a one-way command), and on_exec_error is called for that; nothing
- * else is called for the call after it. Thread: any.
+ * but its ends, see cmds_call_on_end(), is called for the call after it. Thread: any.
  */
 CMDS_API void cmds_call_unref(struct cmds_call *call);
 /**
@@ -388,7 +388,7 @@ typedef void (*cmds_call_fn)(struct cmds_call *call);
  * one such timer at a time. If the call is cancelled (its connection is gone, its deadline has
  * passed) or the server closes, `fn` runs soon after that instead, but not inside the cancelling
  * function. Thread: shard. Returns: 0; -EBUSY: a timer is set; -EXDEV off the shard; CMDS_E_GONE:
- * the call is cancelled, or the server is closed.
+ * the call is cancelled or has ended, or the server is closed.
  */
 CMDS_NODISCARD CMDS_API int cmds_call_after(
         struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn);
@@ -425,6 +425,34 @@ CMDS_API void cmds_call_on_cancel(struct cmds_call *call, cmds_call_fn fn);
  *          CMDS_E_FINISHED; -EINVAL: NULL.
  */
 CMDS_NODISCARD CMDS_API int cmds_call_on_writable(struct cmds_call *call, cmds_call_fn fn);
+/** So many ends may a call have, see cmds_call_on_end(). */
+enum {
+    CMDS_CALL_ENDS_MAX = 8
+};
+/**
+ * `fn` runs once, when the call has ended, and is the last that the program hears of it: the function
+ * has returned, each reference was let go, and so what holds one is over (a timer, cmds_call_on_writable,
+ * a forward); on_cancel and on_exec_error have run if they were to. Whatever the call gets or holds
+ * may be freed in it. So it is however the call came to its end: answered in its function, run again,
+ * kept, in the pool, failed, without an answer, its client dead, its server closed. A call that
+ * on_exec_error keeps has not ended.
+ *     Of several the last one runs first, so an invoker's runs behind its function's. Each `fn` is there
+ * once: whoever asks in each round need not count. Nothing here needs memory, neither now nor at the end.
+ *     In `fn` the call, its context, its connection and a command that was kept are valid; its send is
+ * CMDS_E_FINISHED or CMDS_E_GONE, a timer CMDS_E_GONE, cmds_call_fail() does nothing, and a reference is
+ * let go in it again. cmds_call_is_cancelled() says whether somebody still waited.
+ *     It runs on the call's shard, also if another thread let go of the last reference; it may run inside
+ * the cmds_call_unref() of the shard that does, so whoever calls that holds no lock that `fn` takes. Only
+ * a call that is kept when its server has closed has no shard any more: it ends on the thread that lets
+ * go of it, inside that, be it after cmds_runtime_stop(). Then cmds_call_shard_state() is gone, and the
+ * receiver is yours to keep until then.
+ *     A command that nothing of the program's has seen (refused, or not decoded) has no call.
+ *
+ * Thread:  any that holds a reference or runs the exec function, an invoker or a callback of the call;
+ *          one at a time.
+ * Returns: 0; -ENOBUFS: it has CMDS_CALL_ENDS_MAX; CMDS_E_FINISHED: in an end; -EINVAL: NULL.
+ */
+CMDS_NODISCARD CMDS_API int cmds_call_on_end(struct cmds_call *call, cmds_call_fn fn);
 /** Thread: any. */
 CMDS_API bool cmds_call_is_cancelled(const struct cmds_call *call);
 

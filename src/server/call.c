@@ -14,6 +14,7 @@
 #include "server/call.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,12 @@
 #include "server/window.h"
 
 _Static_assert(CMDI_CALL_FAILED == 2, "scripts/cmdstream.bt says so");
+// What is touched for each command lies in two cache lines, and begins neither of the others.
+_Static_assert(offsetof(struct cmds_call, kept_size) == 128, "nothing grows there");
+
+enum {
+    CALL_ENDED = UINT8_MAX, // Its end_count, from when they run.
+};
 
 /* --- Keeping a call --------------------------------------------------------------------------- */
 
@@ -186,9 +193,9 @@ int cmds_call_after(struct cmds_call *call, uint32_t delay_ms, cmds_call_fn fn)
     if (cmdi_shard_current() != shard) {
         return -EXDEV;
     }
-    if (server_shard->state == CMDI_SERVER_SHARD_ENDING ||
+    if (server_shard->state == CMDI_SERVER_SHARD_ENDING || (call->flags & CMDI_CALL_ENDING) ||
             atomic_load_explicit(&call->cancelled, memory_order_relaxed) != 0) {
-        // The server lets go of the shard, and a timer would outlive it; or nobody needs it later.
+        // A timer would outlive the server's part of the shard, or the call; or nobody needs it later.
         return CMDS_E_GONE;
     }
     cmdi_call_init_rest(call);
@@ -207,6 +214,9 @@ void cmds_call_on_cancel(struct cmds_call *call, cmds_call_fn fn)
 {
     // Else a worker runs its function: the call is whole, and its flags are the shard's.
     if (cmdi_shard_current() == call->connection->server_shard->shard) {
+        if (call->flags & CMDI_CALL_ENDING) {
+            return;
+        }
         cmdi_call_init_rest(call);
     }
     call->on_cancel = fn;
@@ -279,7 +289,7 @@ void cmdi_call_failed_as(struct cmds_call *call, int code, const char *text, boo
     struct cmds_connection *connection = call->connection;
     struct cmdi_shard *shard = connection->server_shard->shard;
     const struct cmds_server_options *options = &call->core->options;
-    if ((call->flags & CMDI_CALL_FAILED) || atomic_load(&call->cancelled)) {
+    if ((call->flags & (CMDI_CALL_FAILED | CMDI_CALL_ENDING)) || atomic_load(&call->cancelled)) {
         return; // Dealt with, or nobody cares.
     }
     call->flags |= CMDI_CALL_FAILED;
@@ -336,6 +346,50 @@ static void call_free_kept(struct cmds_call *call)
     call->kept = NULL;
 }
 
+int cmds_call_on_end(struct cmds_call *call, cmds_call_fn fn)
+{
+    if (call == NULL || fn == NULL) {
+        return -EINVAL;
+    }
+    if (call->end_count == CALL_ENDED) {
+        return CMDS_E_FINISHED;
+    }
+    for (uint32_t i = 0; i < call->end_count; i++) {
+        if (call->ends[i] == fn) {
+            return 0;
+        }
+    }
+    if (call->end_count == CMDS_CALL_ENDS_MAX) {
+        return -ENOBUFS;
+    }
+    call->ends[call->end_count++] = fn;
+    return 0;
+}
+
+/*
+ * The program hears of it for the last time. Whoever takes a reference for a moment must not end it once
+ * more, so there is one meanwhile; and nothing can be begun for it any more. What it came to stays, for
+ * those who count.
+ */
+static void call_run_ends(struct cmds_call *call)
+{
+    uint8_t finished = atomic_load_explicit(&call->finished, memory_order_relaxed);
+    uint32_t count = call->end_count;
+    CMDI_ASSERT(count <= CMDS_CALL_ENDS_MAX && atomic_load(&call->on_writable) == NULL);
+    call->end_count = CALL_ENDED;
+    call->flags |= CMDI_CALL_ENDING;
+    if (call->kept == NULL) {
+        call_set_command(call, NULL); // As for a call that stayed.
+    }
+    atomic_store_explicit(&call->finished, 1, memory_order_relaxed);
+    atomic_store_explicit(&call->refs, 1, memory_order_relaxed);
+    while (count > 0) {
+        call->ends[--count](call);
+    }
+    CMDI_ASSERT(atomic_load(&call->refs) == 1); // Nobody keeps a call that has ended.
+    atomic_store_explicit(&call->finished, finished, memory_order_relaxed);
+}
+
 /* Is there a connection that waits for its result? */
 static bool call_is_wanted(const struct cmds_call *call)
 {
@@ -376,14 +430,19 @@ static bool call_unfinished(struct cmds_call *call)
 }
 
 /*
- * The shard does not know it any more: only memory is given back, under the lock of all orphans.
+ * The shard does not know it any more: but for its ends only memory is given back, under the lock of all
+ * orphans.
  */
 static void call_end_orphan(struct cmds_call *call)
 {
     struct cmds_connection *connection = call->connection;
     struct cmdi_server_shard *server_shard = connection->server_shard;
+    CMDI_ASSERT(atomic_load(&call->refs) == 0);
+    if (call->end_count > 0) {
+        call_run_ends(call);
+    }
     pthread_mutex_lock(&server_shard->lock);
-    CMDI_ASSERT(server_shard->ended && atomic_load(&call->refs) == 0);
+    CMDI_ASSERT(server_shard->ended);
     CMDI_PROBE4(command_end, connection->id, call->sequence, call->type->number, call->flags);
     call_free_kept(call);
     if (call->trace != NULL) {
@@ -428,6 +487,9 @@ void cmdi_call_end(struct cmds_call *call)
         cmdi_list_remove(&call->link);
         call_unlist(call, server_shard->shard);
         cmdi_shard_timer_off(server_shard->shard, &call->deadline);
+    }
+    if (CMDI_UNLIKELY(call->end_count > 0)) {
+        call_run_ends(call);
     }
     if (CMDI_UNLIKELY(call->kept != NULL)) {
         call_free_kept(call);

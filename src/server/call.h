@@ -20,6 +20,7 @@ enum cmdi_call_flag {
     CMDI_CALL_IN_POOL = 8,  // It is the worker pool's: on_cancel waits until it is back.
     CMDI_CALL_COUNTED = 16, // Its end was.
     CMDI_CALL_LATE = 32,    // Its deadline passed before the last result.
+    CMDI_CALL_ENDING = 64,  // Its ends run: nothing else of the program's is called for it.
 };
 
 struct cmdi_call_trace;
@@ -42,7 +43,8 @@ struct cmds_call {
     uint8_t flags;                 // enum cmdi_call_flag. The shard's.
     // Its exec function asked for another round, which it has not got. Of the thread that runs it.
     bool owed;
-    uint16_t place; // Of the command's type in the protocol.
+    uint16_t place;    // Of the command's type in the protocol.
+    uint8_t end_count; // Of `ends`. Of whoever holds the call, one at a time, as those are.
     // See writable.h. Of whoever was refused last, whatever its thread: the size of the frame.
     _Atomic uint32_t refused_size;
     // NULL: nobody asked. Whoever sets it has a reference for it.
@@ -64,6 +66,7 @@ struct cmds_call {
     struct cmdi_list writable_link; // connection->writable, or server_shard->over
     struct cmdi_call_observer writable_observer;
     struct cmdi_mail writable_mail;
+    cmds_call_fn ends[CMDS_CALL_ENDS_MAX]; // Valid below end_count, be it whole or not.
 };
 
 /** Initialises what only calls that stay need. */

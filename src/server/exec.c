@@ -336,6 +336,7 @@ static struct cmds_call *exec_new_call(struct cmds_connection *connection,
     atomic_store_explicit(&call->cancelled, 0, memory_order_relaxed);
     call->flags = 0;
     call->owed = false;
+    call->end_count = 0;
     atomic_store_explicit(&call->refused_size, 0, memory_order_relaxed);
     atomic_store_explicit(&call->on_writable, NULL, memory_order_relaxed);
     call->kept = NULL;
