@@ -46,6 +46,8 @@ struct oracle_command {
     bool is_cancelled; // At the server.
     bool has_failed;   // There, and nobody answers it.
     bool in_pool;      // A thread of the server's pool runs its function.
+    uint8_t ends_due;  // Of its call: asked for, ...
+    uint8_t ends;      // ... and run.
     bool resends;      // It may be sent again.
     uint32_t how, count, delay_ms, size, body_size;
     uint32_t executions, life; // How often, and the first time by whom.
@@ -112,7 +114,8 @@ struct oracle_life {
     uint64_t ending_ns; // When it began to end.
     int32_t drain;      // What the shutdown returned; 1: there was none.
     uint64_t executions, results, connects, disconnects, refusals, rounds, cancels, failures;
-    uint64_t kept; // Calls whose reference is held now.
+    uint64_t ends_due, ends; // Of calls: asked for, and run.
+    uint64_t kept;           // Calls whose reference is held now.
 };
 
 /** A connection, as a server sees it. */
@@ -231,6 +234,12 @@ void oracle_send_end(uint64_t id, int code);
 void oracle_call_over(struct oracle_command *command);
 /** Its on_cancel runs. `in_time`: what the call had as its time is over. */
 void oracle_cancelled(struct oracle_command *command, bool in_time);
+/** Its call is to have another end. */
+void oracle_end_due(struct oracle_command *command);
+/** One of them runs: they were asked for in order, and this one is `place`, from 1. */
+void oracle_call_ended(struct oracle_command *command, uint8_t place);
+/** Something of its call runs, or its call is used. */
+void oracle_call_lives(const struct oracle_command *command, const char *what);
 /** The service is told of the end of what a cancelled call had begun: that has to be soon. */
 void oracle_let_go(const struct oracle_command *command, const char *what);
 void oracle_server_counters(uint32_t life, const struct cmds_server_counters *counters);

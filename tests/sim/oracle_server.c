@@ -123,6 +123,10 @@ void oracle_life_end(uint32_t number, int drain)
         (void)oracle_fail("server %u: it is closed, and %llu calls are kept", life->number,
                 (unsigned long long)life->kept);
     }
+    if (life->is_server && life->ends != life->ends_due) {
+        (void)oracle_fail("server %u: it is closed, and of %llu ends of calls %llu have run",
+                life->number, (unsigned long long)life->ends_due, (unsigned long long)life->ends);
+    }
 }
 
 /* --- Connections -------------------------------------------------------------------------------- */
@@ -290,6 +294,7 @@ struct oracle_command *oracle_exec(uint32_t number, uint32_t link, struct cmds_c
     }
     oracle_exec_place(value->id, command, life->number);
     if (cmds_call_round(call) > 0) {
+        oracle_call_lives(command, "a round");
         life->rounds++;
         if (command->executions == 0 || command->life != number) {
             (void)oracle_fail("command %llu: round %llu without a first one",
@@ -322,6 +327,7 @@ struct oracle_command *oracle_exec(uint32_t number, uint32_t link, struct cmds_c
 uint32_t oracle_send_begin(uint64_t id)
 {
     struct oracle_command *command = &oracle_commands[id];
+    oracle_call_lives(command, "a send");
     command->tried = command->sent + 1;
     if (command->tried == command->count) {
         oracle_call_over(command);
@@ -358,10 +364,43 @@ void oracle_call_over(struct oracle_command *command)
     }
 }
 
+void oracle_end_due(struct oracle_command *command)
+{
+    oracle_call_lives(command, "an end that is asked for");
+    command->ends_due++;
+    oracle_lives[command->life].ends_due++;
+}
+
+void oracle_call_ended(struct oracle_command *command, uint8_t place)
+{
+    struct oracle_life *life = &oracle_lives[command->life];
+    oracle.checks++;
+    if (command->ends + place != command->ends_due) {
+        (void)oracle_fail("server %u: end %u of a call runs as number %u of %u", life->number,
+                place, command->ends + 1, command->ends_due);
+    }
+    if (command->is_kept || command->in_pool) {
+        (void)oracle_fail("server %u: a call ends that the service %s", life->number,
+                command->is_kept ? "keeps" : "runs in the pool");
+    }
+    command->ends++;
+    life->ends++;
+}
+
+void oracle_call_lives(const struct oracle_command *command, const char *what)
+{
+    oracle.checks++;
+    if (command->ends != 0) {
+        (void)oracle_fail(
+                "server %u: %s behind the end of a call", oracle_lives[command->life].number, what);
+    }
+}
+
 void oracle_cancelled(struct oracle_command *command, bool in_time)
 {
     struct oracle_life *life = &oracle_lives[command->life];
     oracle.checks++;
+    oracle_call_lives(command, "on_cancel");
     if (command->in_pool) {
         (void)oracle_fail("server %u: on_cancel runs beside its function", life->number);
     }

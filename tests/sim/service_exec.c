@@ -56,6 +56,7 @@ static void service_keep(struct oracle_command *command)
 
 static void service_let_go(struct oracle_command *command)
 {
+    oracle_call_lives(command, "a callback");
     if (!command->is_kept) {
         (void)oracle_fail("a service is called back for a call that it does not keep");
         return;
@@ -495,6 +496,47 @@ static bool service_may_lack(const struct service *service)
     return service->plan->memory_size_max != 0 || (oracle.scenario->faults & CMDS_SIM_MEMORY) != 0;
 }
 
+/* Its outer end, 1, and its inner one, 2, with which the record begins to be over. */
+static void service_ends(struct cmds_call *call, uint8_t place)
+{
+    const struct service *service = cmds_call_receiver(call);
+    const struct oracle_life *life = oracle_life(service->life);
+    struct oracle_command *command = oracle_command(service_id(call));
+    struct talk_part part = {.id = service_id(call), .last = true};
+    oracle_call_ended(command, place);
+    if (service->runtime != NULL && !life->is_ending &&
+            cmds_runtime_current_shard(service->runtime) < 0) {
+        (void)oracle_fail("server %u: a call ends off its shard", life->number);
+    }
+    int code = cmds_call_send(call, talk_part_message(&part));
+    if (code != (cmds_call_is_cancelled(call) || command->type == ORACLE_TELL ? CMDS_E_GONE
+                                                                              : CMDS_E_FINISHED)) {
+        (void)oracle_fail("server %u: a call that has ended takes a result: %s", life->number,
+                cmds_error_name(code));
+    }
+}
+
+static void service_on_end(struct cmds_call *call)
+{
+    service_ends(call, 1);
+}
+
+static void service_on_inner_end(struct cmds_call *call)
+{
+    service_ends(call, 2);
+}
+
+static void service_ask_end(struct cmds_call *call, cmds_call_fn fn)
+{
+    struct oracle_command *command = oracle_command(service_id(call));
+    if (cmds_call_round(call) == 0) {
+        oracle_end_due(command);
+    }
+    if (cmds_call_on_end(call, fn) != 0) { // Again in each round: it is there once.
+        (void)oracle_fail("an end of a call is refused");
+    }
+}
+
 /* The outer one: the oracle is told of each execution here. */
 static int service_record(void *receiver, struct cmds_call *call, struct cmds_invocation *next)
 {
@@ -508,6 +550,7 @@ static int service_record(void *receiver, struct cmds_call *call, struct cmds_in
         return -EPERM;
     }
     cmds_call_set_context(call, (void *)(uintptr_t)(command - oracle_command(0)));
+    service_ask_end(call, service_on_end);
     traced_look(call, value.id, service_may_lack(service));
     uint32_t exec_ms = service->plan->exec_ms;
     uint64_t deadline_ns = cmds_call_deadline_ns(call);
@@ -524,6 +567,9 @@ static int service_record(void *receiver, struct cmds_call *call, struct cmds_in
 static int service_guard(void *receiver, struct cmds_call *call, struct cmds_invocation *next)
 {
     (void)receiver;
+    if (service_id(call) % 2 == 1) {
+        service_ask_end(call, service_on_inner_end);
+    }
     if (oracle_command(service_id(call))->how == TALK_REFUSED) {
         return CMDS_E_DRAINING;
     }
