@@ -417,14 +417,32 @@ CMDS_API void cmds_call_on_cancel(struct cmds_call *call, cmds_call_fn fn);
  * the exec function while that runs in the pool. It holds a reference until `fn` has returned, and a
  * call has one at a time.
  *     Room is for whoever sends first, so the next send may be -ENOBUFS once more: then ask again. Calls
- * of one connection are told in the order in which they asked, and in turns with CMDS_EXEC_AGAIN. A
- * thread that is to wait sleeps on what `fn` wakes.
+ * of one connection are told in the order in which they asked, and in turns with CMDS_EXEC_AGAIN. An
+ * exec function in the pool may wait instead: cmds_call_wait_writable(). Another thread that is to wait
+ * sleeps on what `fn` wakes.
  *
  * Thread:  any that holds a reference or runs the exec function.
  * Returns: 0; -EBUSY: it is asked for already; CMDS_E_GONE: nobody waits for results of this call;
  *          CMDS_E_FINISHED; -EINVAL: NULL.
  */
 CMDS_NODISCARD CMDS_API int cmds_call_on_writable(struct cmds_call *call, cmds_call_fn fn);
+/**
+ * For exec functions in the pool: sleeps after a send that was -ENOBUFS until one of that size would be
+ * taken, at most so long. Nobody reads the clock or wakes for it meanwhile.
+ *     A thread that waits serves nobody, so clients that do not read must not get all of them: one thread
+ * of the pool never waits, with pool_thread_count 1 none does. Who would be the last is refused at once,
+ * with -ENOBUFS. Then, as after CMDS_E_TIMEOUT, return CMDS_EXEC_AGAIN: the function is run once more
+ * when there is room, and no thread is held until then; where it stands is in the call's context. How
+ * long that may be is for write_timeout_ms, slow_reader and exec_timeout_ms to say.
+ *
+ * Thread:  the pool's that runs the call's exec function.
+ * Returns: 0: there is room, for whoever sends first; -ENOBUFS: too many wait; CMDS_E_TIMEOUT;
+ *          CMDS_E_GONE: the call is cancelled, or the server closes; CMDS_E_FINISHED; CMDS_E_DRAINING:
+ *          the server drains, which a call is told once: a stream without an end is to end now, one
+ *          that has an end goes on, and may wait again; -EBUSY: cmds_call_on_writable() was asked;
+ *          -EINVAL: NULL, or CMDS_NEVER; -EXDEV: another thread.
+ */
+CMDS_NODISCARD CMDS_API int cmds_call_wait_writable(struct cmds_call *call, uint32_t timeout_ms);
 /** So many ends may a call have, see cmds_call_on_end(). */
 enum {
     CMDS_CALL_ENDS_MAX = 8

@@ -126,6 +126,8 @@ void cmdi_call_init_rest(struct cmds_call *call)
     cmdi_list_init(&call->observers);
     cmdi_list_init(&call->writable_link);
     cmdi_list_init(&call->writable_observer.link);
+    atomic_store_explicit(&call->room, 0, memory_order_relaxed);
+    atomic_store_explicit(&call->worker, 0, memory_order_relaxed);
     cmdi_timer_init(&call->timer, call_on_timer);
     cmdi_timer_init(&call->deadline, call_on_deadline);
     uint64_t deadline_ns = cmds_call_deadline_ns(call);

@@ -66,6 +66,8 @@ struct cmds_call {
     struct cmdi_list writable_link; // connection->writable, or server_shard->over
     struct cmdi_call_observer writable_observer;
     struct cmdi_mail writable_mail;
+    _Atomic uint32_t room;    // The futex of a thread of the pool that waits: see writable.c.
+    _Atomic uintptr_t worker; // Of the pool, while it runs the function: cmdi_thread_self(); or 0.
     cmds_call_fn ends[CMDS_CALL_ENDS_MAX]; // Valid below end_count, be it whole or not.
 };
 

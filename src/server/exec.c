@@ -17,6 +17,7 @@
 #include "codec/which.h"
 #include "conn/guess.h"
 #include "ring/clock.h"
+#include "ring/thread.h"
 #include "server/call.h"
 #include "server/result.h"
 #include "server/trace.h"
@@ -146,6 +147,7 @@ static void exec_on_worker_done(struct cmdi_shard *shard, struct cmdi_mail *mail
     CMDI_ASSERT((call->flags & CMDI_CALL_IN_POOL) != 0 && server_shard->jobs > 0);
     cmdi_list_remove(&call->link);
     call->flags = (uint8_t)(call->flags & ~CMDI_CALL_IN_POOL);
+    cmdi_writable_stop_waiting(call);
     exec_returned(call, call->job_code);
     cmdi_server_shard_job_ended(server_shard);
 }
@@ -154,7 +156,9 @@ static void exec_on_worker(struct cmdi_job *job)
 {
     struct cmds_call *call = CMDI_CONTAINER(job, struct cmds_call, job);
     // A peer that sends and leaves, over and over, must not keep the pool busy.
+    atomic_store_explicit(&call->worker, cmdi_thread_self(), memory_order_relaxed);
     call->job_code = cmds_call_is_cancelled(call) ? CMDS_E_GONE : exec_call(call);
+    atomic_store_explicit(&call->worker, 0, memory_order_relaxed);
     call->mail.fn = exec_on_worker_done;
     // The server waits for its jobs: the shard lives.
     cmdi_shard_post(call->connection->server_shard->shard, &call->mail);

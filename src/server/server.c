@@ -126,10 +126,24 @@ static int server_push_job(
     return cmdi_workers_push(&server->runtime->workers, queue, job);
 }
 
+static bool server_job_may_wait(struct cmdi_server_shard *server_shard)
+{
+    struct cmds_server *server = server_shard->owner;
+    return cmdi_workers_may_wait(&server->runtime->workers);
+}
+
+static void server_job_waited(struct cmdi_server_shard *server_shard)
+{
+    struct cmds_server *server = server_shard->owner;
+    cmdi_workers_waited(&server->runtime->workers);
+}
+
 static const struct cmdi_server_shard_ops server_shard_ops = {
         .on_connection_closed = server_on_connection_closed,
         .on_empty = server_on_empty,
         .push_job = server_push_job,
+        .job_may_wait = server_job_may_wait,
+        .job_waited = server_job_waited,
 };
 
 /* --- Start ------------------------------------------------------------------------------------ */

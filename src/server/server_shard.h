@@ -29,7 +29,7 @@ enum {
     CMDI_KEPT_POOLS = 2,
 };
 
-/** What the owner does for it. All on the shard's thread, none is NULL. */
+/** What the owner does for it. On the shard's thread unless it says another one; none is NULL. */
 struct cmdi_server_shard_ops {
     /** A connection has closed, or one that was counted for it could not be opened. */
     void (*on_connection_closed)(struct cmdi_server_shard *server_shard);
@@ -41,6 +41,9 @@ struct cmdi_server_shard_ops {
      */
     int (*push_job)(struct cmdi_server_shard *server_shard, struct cmdi_job_queue *queue,
             struct cmdi_job *job);
+    /** On the thread of a job: it may wait, as cmdi_workers_may_wait(), and has waited. */
+    bool (*job_may_wait)(struct cmdi_server_shard *server_shard);
+    void (*job_waited)(struct cmdi_server_shard *server_shard);
 };
 
 enum cmdi_server_shard_state {

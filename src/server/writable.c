@@ -5,12 +5,21 @@
 #include <errno.h>
 
 #include "base/assert.h"
+#include "base/time.h"
+#include "ring/clock.h"
+#include "ring/thread.h"
 #include "server/call.h"
 #include "server/result.h"
 #include "server/window.h"
 
 enum {
     WRITABLE_UNITS = 4, // What one that is told may send counts as so many frames.
+};
+/* Of call->room. */
+enum {
+    ROOM_TOLD = 1,    // There is room, or nobody waits for results any more.
+    ROOM_DRAINS = 2,  // The server drains: to be said...
+    ROOM_DRAINED = 4, // ... once.
 };
 
 /* --- Telling ---------------------------------------------------------------------------------- */
@@ -36,6 +45,38 @@ static void writable_run_over(struct cmdi_shard *shard, struct cmdi_work *work)
     cmdi_list_take(&over, &server_shard->over); // What is added meanwhile has its own pass.
     while ((node = cmdi_list_pop(&over)) != NULL) {
         writable_tell(CMDI_CONTAINER(node, struct cmds_call, writable_link));
+    }
+}
+
+static void writable_wake(struct cmds_call *call, uint32_t bits)
+{
+    atomic_fetch_or(&call->room, bits);
+    cmdi_futex_wake(&call->room, 1);
+}
+
+/* What a thread of the pool asks for. */
+static void writable_wake_told(struct cmds_call *call)
+{
+    writable_wake(call, ROOM_TOLD);
+}
+
+static bool writable_is_waited_for(const struct cmds_call *call)
+{
+    return atomic_load(&call->on_writable) == writable_wake_told;
+}
+
+static void writable_say_drain(struct cmds_call *call)
+{
+    if (writable_is_waited_for(call) && (atomic_load(&call->room) & ROOM_DRAINED) == 0) {
+        writable_wake(call, ROOM_DRAINS | ROOM_DRAINED);
+    }
+}
+
+void cmdi_writable_drain(struct cmds_connection *connection)
+{
+    struct cmdi_list *waiting = &connection->writable;
+    for (struct cmdi_list *node = waiting->next; node != waiting; node = node->next) {
+        writable_say_drain(CMDI_CONTAINER(node, struct cmds_call, writable_link));
     }
 }
 
@@ -142,6 +183,9 @@ static void writable_begin(struct cmds_call *call)
         writable_is_over(call);
         return;
     }
+    if (connection->server_shard->state == CMDI_SERVER_SHARD_DRAINING) {
+        writable_say_drain(call);
+    }
     cmdi_list_push(&connection->writable, &call->writable_link);
     call->writable_observer.fn = writable_on_cancel;
     cmdi_call_observe(call, &call->writable_observer);
@@ -207,4 +251,70 @@ int cmds_call_on_writable(struct cmds_call *call, cmds_call_fn fn)
     cmdi_call_init_rest(call);
     writable_begin(call);
     return 0;
+}
+
+/* --- A thread of the pool that waits ---------------------------------------------------------- */
+
+void cmdi_writable_stop_waiting(struct cmds_call *call)
+{
+    CMDI_ASSERT((call->flags & CMDI_CALL_IN_POOL) == 0);
+    if (writable_is_waited_for(call)) {
+        // Its mail has come: it was posted before the job's.
+        cmdi_list_remove(&call->writable_link);
+        cmdi_list_remove(&call->writable_observer.link);
+        atomic_store(&call->on_writable, NULL);
+        cmdi_call_unref_here(call);
+    }
+}
+
+/* Until it is told, or until then. Returns: 0; CMDS_E_TIMEOUT; CMDS_E_DRAINING. */
+static int writable_sleep(struct cmds_call *call, uint64_t until_ns)
+{
+    for (;;) {
+        uint32_t room = atomic_load(&call->room);
+        uint64_t now_ns = cmdi_now_ns();
+        if ((room & ROOM_TOLD) != 0) {
+            return 0;
+        }
+        if ((room & ROOM_DRAINS) != 0) {
+            atomic_fetch_and(&call->room, ~(uint32_t)ROOM_DRAINS);
+            return CMDS_E_DRAINING;
+        }
+        if (now_ns >= until_ns) {
+            return CMDS_E_TIMEOUT;
+        }
+        cmdi_futex_wait(&call->room, room, until_ns - now_ns);
+    }
+}
+
+/* The question of a wait that gave up is still there: then it is this one's. */
+static int writable_ask_waiting(struct cmds_call *call)
+{
+    atomic_fetch_and(&call->room, ~(uint32_t)ROOM_TOLD);
+    int code = cmds_call_on_writable(call, writable_wake_told);
+    cmds_call_fn asked = code == -EBUSY ? atomic_load(&call->on_writable) : NULL;
+    // NULL: it has been told this moment.
+    return code == -EBUSY && (asked == writable_wake_told || asked == NULL) ? 0 : code;
+}
+
+int cmds_call_wait_writable(struct cmds_call *call, uint32_t timeout_ms)
+{
+    if (call == NULL || timeout_ms == CMDS_NEVER) {
+        return -EINVAL;
+    }
+    if ((call->exec->flags & CMDS_EXEC_POOL_) == 0 ||
+            atomic_load_explicit(&call->worker, memory_order_relaxed) != cmdi_thread_self()) {
+        return -EXDEV;
+    }
+    struct cmdi_server_shard *server_shard = call->connection->server_shard;
+    uint64_t until_ns = cmdi_now_ns() + cmdi_ms_to_ns(timeout_ms);
+    if (!server_shard->ops->job_may_wait(server_shard)) {
+        return cmds_call_is_cancelled(call) ? CMDS_E_GONE : -ENOBUFS;
+    }
+    int code = writable_ask_waiting(call);
+    if (code == 0) {
+        code = writable_sleep(call, until_ns);
+    }
+    server_shard->ops->job_waited(server_shard);
+    return cmds_call_is_cancelled(call) ? CMDS_E_GONE : code;
 }

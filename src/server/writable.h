@@ -6,6 +6,9 @@
  *                               |
  *                               +--cancelled--> server_shard->over --> told
  *
+ * A thread of the pool that waits, cmds_call_wait_writable(), asks in the same way, and what it is told
+ * wakes it. If it gives up, its question stays for its next wait, or until its function returns.
+ *
  * Each holds a reference on its call from the question until it was told. It is told in the
  * connection's run, where what it sends has a bound, or, cancelled, in a work of its own, as nothing of
  * the program's runs inside what cancels.
@@ -25,6 +28,10 @@ static inline void cmdi_writable_look(struct cmds_connection *connection)
         cmdi_conn_ready(&connection->conn);
     }
 }
+/** The server drains: those of its calls that wait in the pool learn it. Thread: shard. */
+void cmdi_writable_drain(struct cmds_connection *connection);
+/** The exec function has returned from the pool: what its last wait has asked for is taken back. */
+void cmdi_writable_stop_waiting(struct cmds_call *call);
 /** Tells as many as there is room for, at most `budget`, in a run. Returns: there is room for more. */
 bool cmdi_writable_run(struct cmds_connection *connection, uint32_t budget);
 

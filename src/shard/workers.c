@@ -114,6 +114,16 @@ static void *workers_main(void *argument)
     return NULL;
 }
 
+/* Under the lock. Returns: there is one more thread. */
+static bool workers_start_thread(struct cmdi_workers *workers)
+{
+    CMDI_ASSERT(workers->thread_count < workers->thread_count_max && !workers->stopping);
+    int code = cmdi_thread_start(&workers->threads[workers->thread_count], workers_main, workers,
+            "cmds-worker", workers->stack_size);
+    workers->thread_count += code == 0;
+    return code == 0;
+}
+
 /* For one more job. Under the lock. Returns: a thread will see the queue. */
 static bool workers_add_thread(struct cmdi_workers *workers)
 {
@@ -124,11 +134,7 @@ static bool workers_add_thread(struct cmdi_workers *workers)
     if (workers->queued < workers->idle || workers->thread_count == workers->thread_count_max) {
         return true;
     }
-    CMDI_ASSERT(workers->thread_count < workers->thread_count_max && !workers->stopping);
-    int code = cmdi_thread_start(&workers->threads[workers->thread_count], workers_main, workers,
-            "cmds-worker", workers->stack_size);
-    workers->thread_count += code == 0;
-    return workers->thread_count > 0;
+    return workers_start_thread(workers) || workers->thread_count > 0;
 }
 
 int cmdi_workers_push(
@@ -150,6 +156,26 @@ int cmdi_workers_push(
     }
     pthread_mutex_unlock(&workers->lock);
     return code;
+}
+
+bool cmdi_workers_may_wait(struct cmdi_workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    CMDI_ASSERT(workers->waiting < workers->thread_count);
+    bool is_last = workers->waiting + 1 == workers->thread_count;
+    bool may = !workers->stopping && workers->waiting + 1 < workers->thread_count_max &&
+               (!is_last || workers_start_thread(workers));
+    workers->waiting += may;
+    pthread_mutex_unlock(&workers->lock);
+    return may;
+}
+
+void cmdi_workers_waited(struct cmdi_workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    CMDI_ASSERT(workers->waiting > 0);
+    workers->waiting--;
+    pthread_mutex_unlock(&workers->lock);
 }
 
 void cmdi_workers_fini(struct cmdi_workers *workers)

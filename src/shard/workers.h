@@ -62,6 +62,7 @@ struct cmdi_workers {
     uint32_t thread_count, thread_count_max;
     _Atomic uint32_t wakes; // The futex on which they wait: each push and the end change it.
     uint32_t idle;          // Threads that wait, also those that are being woken.
+    uint32_t waiting;       // Threads whose jobs wait for something of the library's: never all.
     uint32_t queued;        // Jobs that no thread has.
     uint32_t queued_max;
     bool stopping;
@@ -81,5 +82,14 @@ void cmdi_workers_fini(struct cmdi_workers *workers);
  */
 int cmdi_workers_push(
         struct cmdi_workers *workers, struct cmdi_job_queue *queue, struct cmdi_job *job);
+/**
+ * A job is about to wait, for what need not come soon. However many do, one thread of the pool does not:
+ * it takes the jobs of others, in turns. If there is none besides, one is started.
+ *
+ * Thread:  a thread of the pool.
+ * Returns: true: cmdi_workers_waited() when it is over; false: it is not to wait.
+ */
+bool cmdi_workers_may_wait(struct cmdi_workers *workers);
+void cmdi_workers_waited(struct cmdi_workers *workers);
 
 #endif

@@ -398,10 +398,23 @@ static int test_push_job(
     return 0;
 }
 
+static bool test_job_may_wait(struct cmdi_server_shard *server_shard)
+{
+    (void)server_shard;
+    return false; // There is no other thread.
+}
+
+static void test_job_waited(struct cmdi_server_shard *server_shard)
+{
+    (void)server_shard; // None has.
+}
+
 static const struct cmdi_server_shard_ops test_shard_ops = {
         .on_connection_closed = test_on_connection_closed,
         .on_empty = test_on_empty,
         .push_job = test_push_job,
+        .job_may_wait = test_job_may_wait,
+        .job_waited = test_job_waited,
 };
 
 /* --- Opening ---------------------------------------------------------------------------------- */

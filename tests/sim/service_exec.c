@@ -82,6 +82,20 @@ static int service_send(struct cmds_call *call, uint64_t id)
     return code;
 }
 
+/* On a thread of the pool, some do. Returns: it may send once more. */
+static bool service_waits(struct cmds_call *call, uint64_t id)
+{
+    if (!oracle_command(id)->in_pool || id % 2 == 0) {
+        return false;
+    }
+    int code = cmds_call_wait_writable(call, 20);
+    if (code != 0 && code != -ENOBUFS && code != CMDS_E_TIMEOUT && code != CMDS_E_GONE &&
+            code != CMDS_E_DRAINING) {
+        (void)oracle_fail("a wait for room in the pool: %s", cmds_error_name(code));
+    }
+    return code == 0;
+}
+
 /* Up to `count` results. Returns: 0: so many, or all; why not. */
 static int service_send_some(struct cmds_call *call, uint64_t id, uint32_t count)
 {
@@ -89,6 +103,10 @@ static int service_send_some(struct cmds_call *call, uint64_t id, uint32_t count
     int code = 0;
     for (uint32_t i = 0; i < count && command->sent < command->count && code == 0; i++) {
         code = service_send(call, id);
+        if (code == -ENOBUFS && service_waits(call, id)) {
+            code = 0;
+            i--;
+        }
     }
     return code;
 }

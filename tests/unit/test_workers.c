@@ -226,6 +226,91 @@ static void test_workers_bound_what_is_piled_up(void)
     (void)pthread_barrier_destroy(&order.gate);
 }
 
+struct waiting {
+    struct cmdi_job job;
+    struct cmdi_workers *workers;
+    pthread_barrier_t *barrier; // NULL: it waits for nobody.
+    _Atomic uint32_t *may, *done;
+    uint32_t threads; // In the pool, by then.
+};
+
+static void waiting_run(struct cmdi_job *job)
+{
+    struct waiting *waiting = CMDI_CONTAINER(job, struct waiting, job);
+    bool may = cmdi_workers_may_wait(waiting->workers);
+    waiting->threads = waiting->workers->thread_count;
+    atomic_fetch_add(waiting->may, may);
+    if (waiting->barrier != NULL) {
+        (void)pthread_barrier_wait(waiting->barrier);
+    }
+    if (may) {
+        cmdi_workers_waited(waiting->workers);
+    }
+    atomic_fetch_add(waiting->done, 1);
+}
+
+/* Of `thread_count` jobs at once. */
+static void workers_wait_at_once(uint32_t thread_count, uint32_t may_wait)
+{
+    struct cmdi_workers workers;
+    struct cmdi_job_lane lane;
+    struct cmdi_job_queue queue;
+    pthread_barrier_t barrier;
+    _Atomic uint32_t may = 0, done = 0;
+    struct waiting waiting[THREADS];
+    CU_ASSERT_EQUAL_FATAL(cmdi_workers_init(&workers, thread_count, 100), 0);
+    cmdi_job_lane_init(&lane);
+    cmdi_job_queue_init(&queue, &lane);
+    (void)pthread_barrier_init(&barrier, NULL, thread_count);
+    for (uint32_t round = 0; round < 10; round++) { // What has waited may wait again.
+        for (uint32_t i = 0; i < thread_count; i++) {
+            waiting[i] = (struct waiting){.job = {.fn = waiting_run},
+                    .workers = &workers,
+                    .barrier = &barrier,
+                    .may = &may,
+                    .done = &done};
+            CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &queue, &waiting[i].job), 0);
+        }
+        while (atomic_load(&done) < (round + 1) * thread_count) {
+            (void)sched_yield();
+        }
+    }
+    cmdi_workers_fini(&workers);
+
+    CU_ASSERT_EQUAL(atomic_load(&may), 10 * may_wait);
+    (void)pthread_barrier_destroy(&barrier);
+}
+
+static void test_workers_never_wait_all(void)
+{
+    workers_wait_at_once(THREADS, THREADS - 1);
+    workers_wait_at_once(2, 1);
+    workers_wait_at_once(1, 0);
+}
+
+/* Nobody has pushed for it: what comes next finds a thread, even if none could be started then. */
+static void test_workers_start_a_thread_for_one_that_waits(void)
+{
+    struct cmdi_workers workers;
+    struct cmdi_job_lane lane;
+    struct cmdi_job_queue queue;
+    _Atomic uint32_t may = 0, done = 0;
+    struct waiting waiting = {
+            .job = {.fn = waiting_run}, .workers = &workers, .may = &may, .done = &done};
+    CU_ASSERT_EQUAL_FATAL(cmdi_workers_init(&workers, THREADS, 100), 0);
+    cmdi_job_lane_init(&lane);
+    cmdi_job_queue_init(&queue, &lane);
+
+    CU_ASSERT_EQUAL(cmdi_workers_push(&workers, &queue, &waiting.job), 0);
+    while (atomic_load(&done) == 0) {
+        (void)sched_yield();
+    }
+    cmdi_workers_fini(&workers);
+
+    CU_ASSERT_EQUAL(atomic_load(&may), 1);
+    CU_ASSERT_EQUAL(waiting.threads, 2);
+}
+
 static CU_TestInfo tests[] = {
         {"workers run as many jobs at once as they may",
                 test_workers_run_as_many_jobs_at_once_as_they_may},
@@ -235,6 +320,9 @@ static CU_TestInfo tests[] = {
         {"workers serve servers and connections in turns",
                 test_workers_serve_servers_and_connections_in_turns},
         {"workers bound what is piled up", test_workers_bound_what_is_piled_up},
+        {"workers never wait all", test_workers_never_wait_all},
+        {"workers start a thread for one that waits",
+                test_workers_start_a_thread_for_one_that_waits},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("workers", tests)
