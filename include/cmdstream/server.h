@@ -270,8 +270,9 @@ CMDS_BEGIN_
  * that never returns is found. See docs/operations.md.
  *
  * Thread:  main, before other threads.
- * Returns: what main returns: 0; 1: could not start; 2: some calls did not end in time, or some
- *          results were not taken.
+ * Returns: what main returns: 0; 1: could not start; 2: some connections did not end in time: stderr says
+ *          how many have calls that did not end, and which is the oldest, whose results were not
+ *          taken, and whose peers got everything and did not close.
  */
 CMDS_API int cmds_server_main(const struct cmds_server_options *options);
 /**

@@ -2,7 +2,9 @@
 /* A program whose job is to serve: on public functions, the clock, and the signals that end it. */
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
+#include <cmdstream/inspect.h>
 #include <cmdstream/runtime.h>
 #include <cmdstream/server.h>
 
@@ -18,6 +20,7 @@ enum {
     MAIN_DRAIN_MS = 10000,
     MAIN_SLICE_MS = 100, // Of it, between two looks for a second signal.
     MAIN_STATUS_MAX = 1024,
+    MAIN_LEFT_MAX = 64, // Connections that are looked at when they are cut off.
 };
 
 /* Of a program of any version: an older one's options end before it. */
@@ -78,9 +81,48 @@ static int main_drain(struct cmds_server *server, const struct cmds_runtime *run
     return code;
 }
 
+/* Adds what is true of some connections, behind what was said of others. */
+static void main_add_left(char *text, size_t size, uint32_t count, const char *what)
+{
+    size_t used = strlen(text);
+    if (count > 0) {
+        (void)snprintf(text + used, size - used, "%s %u %s", used > 0 ? "," : "", count, what);
+    }
+}
+
+/* What is cut off when the time is over: calls, results on their way, or peers that do not leave. */
+static void main_say_left(struct cmds_runtime *runtime)
+{
+    static struct cmds_listed_connection list[MAIN_LEFT_MAX];
+    struct cmds_listed_call oldest = CMDS_LISTED_CALL_INIT;
+    char text[MAIN_STATUS_MAX] = "", line[MAIN_STATUS_MAX + MAIN_STATUS_MAX];
+    uint32_t calls = 0, results = 0, peers = 0;
+    size_t count = 0, call_count = 0;
+    list[0].struct_size = sizeof(list[0]);
+    (void)cmds_runtime_connections(runtime, list, MAIN_LEFT_MAX, &count);
+    (void)cmds_runtime_calls(runtime, &oldest, 1, &call_count);
+    for (size_t i = 0; i < count && i < MAIN_LEFT_MAX; i++) {
+        bool is_ours = list[i].side == CMDS_SIDE_SERVER;
+        calls += is_ours && list[i].in_flight > 0;
+        results += is_ours && list[i].in_flight == 0 && list[i].stage < CMDS_STAGE_LINGERING;
+        peers += is_ours && list[i].in_flight == 0 && list[i].stage >= CMDS_STAGE_LINGERING;
+    }
+    main_add_left(text, sizeof(text), calls, "with calls that have not ended");
+    main_add_left(text, sizeof(text), results, "whose peers have not taken all results");
+    main_add_left(text, sizeof(text), peers, "whose peers got everything and have not closed");
+    (void)snprintf(line, sizeof(line), "connections are cut:%s%s", text[0] != '\0' ? text : " some",
+            count > MAIN_LEFT_MAX ? ", and more" : "");
+    if (calls > 0 && call_count > 0) {
+        size_t used = strlen(line);
+        (void)snprintf(line + used, sizeof(line) - used, "; the oldest call: %s of %s, %llu ms old",
+                oldest.type, oldest.peer, (unsigned long long)(oldest.age_us / 1000));
+    }
+    cmds_log_stderr(NULL, CMDS_LOG_WARN, line);
+}
+
 /* Waits for a signal to end, drains; a second signal ends the wait. */
 static int main_serve(
-        struct cmds_server *server, const struct cmds_runtime *runtime, struct cmds_tls *tls)
+        struct cmds_server *server, struct cmds_runtime *runtime, struct cmds_tls *tls)
 {
     struct cmdi_watchdog watchdog;
     enum cmdi_stop_signal signal = CMDI_STOP_SIGNAL_NONE;
@@ -95,7 +137,7 @@ static int main_serve(
     }
     int code = main_drain(server, runtime, &watchdog);
     if (code == CMDS_E_TIMEOUT) {
-        cmds_log_stderr(NULL, CMDS_LOG_WARN, "some calls had not ended: their connections are cut");
+        main_say_left(runtime);
     } else if (code < 0) {
         cmds_log_stderr(NULL, CMDS_LOG_WARN, "a connection was cut off before it had all results");
     }

@@ -130,15 +130,18 @@ static int hold_pipe[2], held_pipe[2]; // The exec function reads one, and write
 static int exec_hangs(struct cmds_call *call, const struct run *run)
 {
     char byte = 'h';
-    (void)run;
+    if (run->what == 1) {
+        (void)cmds_call_ref(call); // For ever.
+        return write(held_pipe[1], &byte, 1) == 1 ? 0 : -EIO;
+    }
     if (write(held_pipe[1], &byte, 1) != 1 || read(hold_pipe[0], &byte, 1) != 1) {
         return -EIO;
     }
     return world_send_item(call, 1, true);
 }
 
-/* In a process of its own: systemd's environment, and the main of a service. */
-static pid_t service_start(const struct ear *ear)
+/* In a process of its own: systemd's environment, and the main of a service. `errors`: its stderr. */
+static pid_t service_start(const struct ear *ear, int errors)
 {
     pid_t child = fork();
     if (child != 0) {
@@ -155,6 +158,7 @@ static pid_t service_start(const struct ear *ear)
     (void)snprintf(number, sizeof(number), "%d", 2 * PERIOD_MS * 1000);
     (void)setenv("WATCHDOG_USEC", number, 1);
     (void)close(STDOUT_FILENO);
+    (void)dup2(errors, STDERR_FILENO);
     _exit(cmds_server_main(&world.options));
 }
 
@@ -167,7 +171,7 @@ static void test_notify_a_service(void)
     int status = -1;
     ear_open(&ear, true);
     CU_ASSERT_FATAL(pipe(hold_pipe) == 0 && pipe(held_pipe) == 0);
-    pid_t child = service_start(&ear);
+    pid_t child = service_start(&ear, STDERR_FILENO);
 
     const char *heard = ear_next(&ear, RAW_GUARD_MS);
     const char *on = strstr(heard, " on ");
@@ -203,10 +207,58 @@ static void test_notify_a_service(void)
     ear_close(&ear);
 }
 
+/* When its time to drain is over, a service says what it cuts off. */
+static void test_notify_what_is_left(void)
+{
+    struct ear ear;
+    struct raw raw[2];
+    struct run run = {.what = 1};
+    char said[2048] = "", byte = 'x';
+    int errors[2], status = -1;
+    ssize_t size = 1;
+    ear_open(&ear, true);
+    CU_ASSERT_FATAL(pipe(hold_pipe) == 0 && pipe(held_pipe) == 0 && pipe(errors) == 0);
+    pid_t child = service_start(&ear, errors[1]);
+    (void)close(errors[1]);
+
+    const char *on = strstr(ear_next(&ear, RAW_GUARD_MS), " on ");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(on);
+    char address[128];
+    (void)snprintf(address, sizeof(address), "%s", on + 4);
+    for (uint32_t i = 0; i < 2; i++) {
+        CU_ASSERT_FATAL(raw_open(&raw[i], address, 0, NULL) == 0 && raw_server_info(&raw[i]));
+    }
+    CU_ASSERT(raw_send(&raw[0], 1, run_message(&run)));
+    CU_ASSERT_EQUAL(read(held_pipe[0], &byte, 1), 1);
+    CU_ASSERT_EQUAL(kill(child, SIGTERM), 0);
+    CU_ASSERT_STRING_EQUAL(ear_news(&ear), "STOPPING=1\nSTATUS=draining, 2 connections are open");
+    CU_ASSERT_EQUAL(raw_drain(&raw[1]), RAW_EOF); // It has everything, and does not close.
+    CU_ASSERT_EQUAL(kill(child, SIGTERM), 0);
+    CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+    for (size_t used = 0; size > 0 && used < sizeof(said) - 1;
+            used += (size_t)(size > 0 ? size : 0)) {
+        size = read(errors[0], said + used, sizeof(said) - 1 - used);
+    }
+
+    CU_ASSERT_EQUAL(WEXITSTATUS(status), 2);
+    CU_ASSERT_PTR_NOT_NULL(
+            strstr(said, "connections are cut: 1 with calls that have not ended, 1 "
+                         "whose peers got everything and have not closed; the oldest "
+                         "call: run of 127.0.0.1:"));
+    (void)close(errors[0]);
+    for (uint32_t i = 0; i < 2; i++) {
+        raw_close(&raw[i]);
+        (void)close(hold_pipe[i]);
+        (void)close(held_pipe[i]);
+    }
+    ear_close(&ear);
+}
+
 CU_TestInfo test_notify[] = {
         {"one message", test_notify_one_message},
         {"whose watchdog it is", test_notify_whose_watchdog_it_is},
         {"a service", test_notify_a_service},
+        {"what is left", test_notify_what_is_left},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("notify", test_notify)
