@@ -207,7 +207,7 @@ enum cmds_resend {
 /** A command's own. NULL in a send: the group's. */
 struct cmds_send_options {
     uint32_t struct_size; // CMDS_SEND_OPTIONS_INIT
-    uint32_t deadline_ms; // 0: the group's; CMDS_NEVER.
+    uint32_t deadline_ms; // 0: the group's; CMDS_NEVER. The server does not learn it.
     uint64_t sticky_key;  // Handed to the dispatch strategy.
     // Filled in before the first result and before the send returns 0; such a command costs a short
     // lock more. Of a one-way command id is 0, which names nothing. May be NULL.
@@ -359,6 +359,11 @@ CMDS_API bool cmds_group_has(struct cmds_group *group, struct cmds_ticket ticket
 /**
  * Ends the command of this ticket here; the server is not told. Its on_result runs once more, with
  * CMDS_E_CANCELLED, never inside this call. Thread: any. Returns: 0; -ENOENT: it is over already.
+ *
+ * A stream goes on at the server, and what it sends comes here and counts as unexpected results, until it
+ * ends, the server's exec_timeout_ms has passed, or the connection is closed. The same holds for a command
+ * whose deadline has passed. A protocol with streams without an end has a small command to end one, by an
+ * id that the subscriber chose: the example pubsub shows it.
  */
 CMDS_API int cmds_group_forget(struct cmds_group *group, struct cmds_ticket ticket);
 /**
@@ -630,7 +635,8 @@ CMDS_NODISCARD CMDS_API int cmds_sender_send(struct cmds_sender *sender,
         struct cmds_error *error);
 /**
  * `each` runs on the calling thread for every good result, in order; nonzero forgets the rest and
- * is returned; of a one-way command it never runs. timeout_ms is for the whole.
+ * is returned; of a one-way command it never runs. timeout_ms is for the whole. After either the server
+ * still sends what it has, see cmds_group_forget().
  *
  * Results wait for `each` in memory, up to stream_size_max and one more: then their connection stops
  * reading, as by cmds_group_pause(), so that the server, too, has to wait. What else the connection

@@ -185,7 +185,10 @@ struct cmds_server_options {
     // UNIX peer reads it. Default 10000. Then slow_reader says what happens; an orderly close ends in any
     // case, after 10 s if this is CMDS_NEVER.
     uint32_t write_timeout_ms;
-    uint32_t exec_timeout_ms; // The call's deadline: the wire carries none. Default CMDS_NEVER.
+    // The call's deadline: the wire carries none. Default CMDS_NEVER. Nor does a client tell that it does
+    // not want a stream any more: without this a stream ends by itself, by a command of the protocol that
+    // ends it (the example pubsub), or with its connection.
+    uint32_t exec_timeout_ms;
     // How long an orderly close reads on, so that no last result is lost; longer while the peer's
     // system has not taken all of them, which write_timeout_ms then judges. Default 2000.
     uint32_t linger_timeout_ms;
