@@ -620,6 +620,14 @@ static void client_attempt_failed(struct cmdi_client *client, const struct cmds_
     }
 }
 
+/* Most of the shard's memory waits for it, so it was closed; the next attempt would pay again, for ever. */
+static void client_give_up_waiting(struct cmdi_client *client)
+{
+    client->error = client->round_error; // They are told it.
+    cmdi_client_end_all(client);
+    cmdi_client_deliver(client);
+}
+
 static void client_on_closing(struct cmdi_conn *conn)
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
@@ -628,6 +636,9 @@ static void client_on_closing(struct cmdi_conn *conn)
     cmdi_conn_error(conn, &error);
     if (state == CMDI_CLIENT_CONNECT || state == CMDI_CLIENT_SERVER_INFO) {
         client_attempt_failed(client, &error);
+        if (conn->evicted && !client->is_closing) {
+            client_give_up_waiting(client);
+        }
     } else if (state == CMDI_CLIENT_LEAVING && client->is_finishing) {
         cmdi_client_left(client);
     } else if (state == CMDI_CLIENT_UP || state == CMDI_CLIENT_LEAVING) {

@@ -53,7 +53,7 @@ static struct cmdi_conn *relieve_find(struct cmdi_shard *shard, size_t *most)
 }
 
 /*
- * A connection that is not open yet gives nothing back: it is opened again, and its queues wait for that.
+ * A connection that is not open yet gives back what waits for it, and is opened again.
  * Where receive buffers are lacking, which it needs to become open, and a connection that has some waits
  * for memory, each would wait for the other for ever. Returns: who has them; NULL: nobody.
  */

@@ -21,6 +21,7 @@ enum {
     LINES = 20, // A round.
     LINE_SIZE = 1000,
     OTHER_PORT = 9001,
+    MUTE_PORT = 9002,
 };
 
 static char text[HUGE_SIZE];
@@ -39,7 +40,7 @@ static void run_all(struct hall *hall, void (*script)(struct hall *hall))
 struct asker {
     struct cmds_group *group;
     struct cmds_group_options options;
-    uint32_t told, ended, closed;
+    uint32_t told, ended, closed, not_sent;
 };
 
 static void on_writable(void *context)
@@ -49,7 +50,10 @@ static void on_writable(void *context)
 
 static void on_result(void *context, const struct cmds_result *result)
 {
-    ((struct asker *)context)->ended += result->last;
+    struct asker *asker = context;
+    asker->ended += result->last;
+    asker->not_sent += result->error == CMDS_E_NOT_SENT &&
+                       strstr(result->text, "memory is short") != NULL; // It says why.
 }
 
 static void on_closed(void *context)
@@ -108,11 +112,11 @@ static void other_close(struct other *other)
 /* --- Room of the connection --------------------------------------------------------------------- */
 
 /* Takes connections, and says nothing. */
-static int mute_listen(void)
+static int mute_listen_at(uint16_t port)
 {
     struct cmdi_address address = {.size = sizeof(address.as.v4)};
     address.as.v4.sin_family = AF_INET;
-    address.as.v4.sin_port = htons(OTHER_PORT);
+    address.as.v4.sin_port = htons(port);
     address.as.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     return cmdi_socket_listen(&address, 16, false, 0);
 }
@@ -138,7 +142,7 @@ static uint32_t push_for_a_second(struct asker *asker)
 static void script_mute(struct hall *hall)
 {
     struct asker asker = {.options = CMDS_GROUP_OPTIONS_INIT(hall->options.protocol)};
-    int mute = mute_listen();
+    int mute = mute_listen_at(OTHER_PORT);
     asker.options.deadline_ms = asker.options.connect_timeout_ms = CMDS_NEVER;
     asker_open(&asker, hall, OTHER_PORT);
 
@@ -340,6 +344,54 @@ static void test_sim_room_is_made_for_a_thread_that_was_refused(void)
     run_all(&hall, script_hog);
 }
 
+/*
+ * Most of the memory is what waits for a connection that does not open, and nobody has set a deadline. It
+ * pays once: then it is rid of what waits, and the one that lacks memory goes on.
+ */
+static void script_never_opens(struct hall *hall)
+{
+    struct asker hoards = {.options = CMDS_GROUP_OPTIONS_INIT(hall->options.protocol)};
+    struct asker asker = hoards;
+    struct other other;
+    int mute = mute_listen_at(MUTE_PORT);
+    uint32_t sent = 0;
+    other_open(&other);
+    hoards.options.deadline_ms = hoards.options.connect_timeout_ms = CMDS_NEVER;
+    asker_open(&hoards, hall, MUTE_PORT);
+    asker_open(&asker, hall, OTHER_PORT);
+    CU_ASSERT_EQUAL(cmds_group_wait(asker.group, 1000, NULL), 0);
+    while (memory_of(hall) < MEMORY - MEMORY / 4 && ask(&hoards, BIG_SIZE) == 0) {
+        sent++;
+        cmds_sim_sleep_ms(1);
+    }
+    CU_ASSERT(sent > 0 && memory_of(hall) > MEMORY / 4);
+
+    for (uint32_t i = 0; i < 40; i++) { // Ten times as long as one that pays has time for.
+        (void)ask(&asker, HUGE_SIZE);
+        cmds_sim_sleep_ms(100);
+    }
+    struct cmds_group_counters counters = CMDS_GROUP_COUNTERS_INIT;
+    CU_ASSERT_EQUAL(cmds_group_stats(hoards.group, &counters), 0);
+    CU_ASSERT_EQUAL(counters.memory_evictions, 1);
+    CU_ASSERT_EQUAL(hoards.ended, sent);
+    CU_ASSERT_EQUAL(hoards.not_sent, sent);
+    CU_ASSERT_EQUAL(memory_of(hall), 0);
+
+    asker_close(&hoards);
+    asker_close(&asker);
+    other_close(&other);
+    cmdi_fd_close(mute);
+}
+
+static void test_sim_room_is_made_by_one_that_does_not_open(void)
+{
+    struct hall hall;
+    hall_init(&hall);
+    hall.runtime_options.memory_size_max = MEMORY;
+
+    run_all(&hall, script_never_opens);
+}
+
 /* --- Those that wait ------------------------------------------------------------------------------ */
 
 struct waits {
@@ -446,6 +498,7 @@ static CU_TestInfo tests[] = {
                 test_sim_room_is_told_when_what_is_kept_finds_memory},
         {"is made for a thread that was refused",
                 test_sim_room_is_made_for_a_thread_that_was_refused},
+        {"room is made by one that does not open", test_sim_room_is_made_by_one_that_does_not_open},
         {"will not come where the connection is lost",
                 test_sim_room_will_not_come_where_the_connection_is_lost},
         {"of nobody is seen by who drains", test_sim_room_of_nobody_is_seen_by_who_drains},
