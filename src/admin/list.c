@@ -41,6 +41,12 @@ const struct cmdi_admin_page cmdi_admin_pages[] = {
                 .places = CMDI_ADMIN_PRIVATE,
                 .has_forms = true,
                 .fn = cmdi_admin_page_calls},
+        {.path = "/spans",
+                .about = "what is kept of traces: ?trace=, ?type=, ?kind=, ?failed=1, ?min_us=, "
+                         "?order=slowest, ?limit=",
+                .places = CMDI_ADMIN_PRIVATE,
+                .has_forms = true,
+                .fn = cmdi_admin_page_spans},
         {.path = "/config",
                 .about = "options as they are in effect; what is secret is set or not set",
                 .places = CMDI_ADMIN_PRIVATE,

@@ -44,21 +44,11 @@ static const char *word(const char *const *words, uint32_t count, uint32_t index
 /* Returns: false: it is refused. */
 static bool choose_limit(struct cmdi_admin_request *request, size_t *limit)
 {
-    const char *text = cmdi_admin_argument(request, "limit");
     *limit = LISTED_LIMIT_DEFAULT;
-    if (text == NULL) {
-        return true;
-    }
-    size_t digits = strspn(text, "0123456789");
-    *limit = digits > 0 && digits < 8 && text[digits] == '\0' ? strtoul(text, NULL, 10) : SIZE_MAX;
-    if (*limit > LISTED_LIMIT_MAX) {
-        cmdi_admin_refuse(request, MHD_HTTP_BAD_REQUEST, "limit is a number, at most 100000.");
-        return false;
-    }
-    return true;
+    return cmdi_admin_argument_number(request, "limit", LISTED_LIMIT_MAX, limit);
 }
 
-static void refuse_list(struct cmdi_admin_request *request, int code)
+void cmdi_admin_refuse_list(struct cmdi_admin_request *request, int code)
 {
     cmdi_admin_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
             code == -EXDEV ? "A thread of the program turns this runtime, and it alone may ask "
@@ -193,7 +183,7 @@ void cmdi_admin_page_connections(struct cmdi_admin_request *request)
         code = -ENOMEM;
     }
     if (code < 0) {
-        refuse_list(request, code);
+        cmdi_admin_refuse_list(request, code);
     } else {
         write_connections(request, list, count < room ? count : room, count);
     }
@@ -284,7 +274,7 @@ void cmdi_admin_page_calls(struct cmdi_admin_request *request)
         code = -ENOMEM;
     }
     if (code < 0) {
-        refuse_list(request, code);
+        cmdi_admin_refuse_list(request, code);
     } else {
         write_calls(request, list, count < room ? count : room, count);
     }

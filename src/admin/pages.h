@@ -13,11 +13,17 @@ void cmdi_admin_page_metrics(struct cmdi_admin_request *request);
 void cmdi_admin_page_status(struct cmdi_admin_request *request);
 void cmdi_admin_page_connections(struct cmdi_admin_request *request);
 void cmdi_admin_page_calls(struct cmdi_admin_request *request);
+void cmdi_admin_page_spans(struct cmdi_admin_request *request);
+void cmdi_admin_page_sampling(struct cmdi_admin_request *request);
+void cmdi_admin_page_set_sampling(struct cmdi_admin_request *request);
 void cmdi_admin_page_config(struct cmdi_admin_request *request);
 void cmdi_admin_page_profile(struct cmdi_admin_request *request);
 void cmdi_admin_page_log(struct cmdi_admin_request *request);
 void cmdi_admin_page_set_log(struct cmdi_admin_request *request);
 void cmdi_admin_page_drain(struct cmdi_admin_request *request);
 bool cmdi_admin_can_drain(const struct cmds_admin *admin);
+
+/** Of a page that asks the shards: `code` is what came of it. */
+void cmdi_admin_refuse_list(struct cmdi_admin_request *request, int code);
 
 #endif

@@ -2,11 +2,35 @@
 /* See request.h. */
 #include "admin/request.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include <microhttpd.h>
 
 const char *cmdi_admin_argument(const struct cmdi_admin_request *request, const char *name)
 {
     return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+bool cmdi_admin_argument_number(
+        struct cmdi_admin_request *request, const char *name, size_t max, size_t *number)
+{
+    const char *text = cmdi_admin_argument(request, name);
+    if (text == NULL) {
+        return true;
+    }
+    size_t digits = strspn(text, "0123456789");
+    bool is_number = digits > 0 && digits < 12 && text[digits] == '\0';
+    size_t value = is_number ? strtoul(text, NULL, 10) : SIZE_MAX;
+    if (value > max) {
+        char sentence[80];
+        (void)snprintf(sentence, sizeof(sentence), "%s is a number, at most %zu.", name, max);
+        cmdi_admin_refuse(request, MHD_HTTP_BAD_REQUEST, sentence);
+        return false;
+    }
+    *number = value;
+    return true;
 }
 
 const char *cmdi_admin_header(const struct cmdi_admin_request *request, const char *name)

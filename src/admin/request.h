@@ -59,6 +59,12 @@ struct cmdi_admin_page {
 
 /** An argument of the query ("by" in "?by=shard"). Returns: NULL: it is not there. */
 const char *cmdi_admin_argument(const struct cmdi_admin_request *request, const char *name);
+/**
+ * One that is a number; *number stays as it is without it. Returns: false: it is none, or above `max`, and the
+ * request is refused.
+ */
+bool cmdi_admin_argument_number(
+        struct cmdi_admin_request *request, const char *name, size_t max, size_t *number);
 /** The first header of this name. Returns: NULL: it is not there. */
 const char *cmdi_admin_header(const struct cmdi_admin_request *request, const char *name);
 /** A sentence instead of the page. */

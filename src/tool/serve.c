@@ -25,7 +25,7 @@ struct serve_options {
     uint32_t max_frame, max_connections, max_in_flight, max_output, max_kept, max_memory;
     uint32_t server_info_timeout_ms, frame_timeout_ms, idle_timeout_ms, write_timeout_ms,
             exec_timeout_ms;
-    uint32_t drain_ms, burn_us;
+    uint32_t drain_ms, burn_us, spans;
     bool spin_always, no_pin, reuse_port, quiet, verbose;
     struct tool_tls tls;
     struct tool_admin admin;
@@ -76,6 +76,9 @@ static const struct tool_option serve_rows[] = {
                 "after SIGTERM: for calls in flight to end (default 10000)"),
         TOOL_U32(serve_options, "burn-us", "N", burn_us, 0, TOOL_BURN_US_MAX,
                 "CPU time that each echo burns on its shard, for measurements (default 0)"),
+        TOOL_U32(serve_options, "spans", "N", spans, 16, 1048576,
+                "of traces each shard keeps for /spans, the newest; a power of two (default: "
+                "none)"),
         TOOL_ROWS_TLS_SERVER(serve_options),
         TOOL_ROWS_ADMIN(serve_options),
         TOOL_ROWS_LOG(serve_options),
@@ -127,6 +130,9 @@ static int serve_start_runtime(struct serve *serve, struct cmds_error *error)
     options.spin_always = serve->options.spin_always;
     options.pool_thread_count = serve->options.workers;
     options.memory_size_max = serve->options.max_memory;
+    struct cmds_trace_options trace = CMDS_TRACE_OPTIONS_INIT;
+    trace.span_count = serve->options.spans;
+    options.trace = serve->options.spans > 0 ? &trace : NULL;
     cmdi_tool_log_into(&options, &serve->options.log);
     return cmds_runtime_start(&serve->runtime, &options, error);
 }

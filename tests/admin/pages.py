@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 
@@ -40,6 +41,27 @@ class Server(peer.Server):
         status = super().stop(seconds)
         shutil.rmtree(self.folder, ignore_errors=True)
         return status
+
+
+class Traced:
+    """The program traced.c: a service that asks itself, and what it traces, with its pages on a port."""
+
+    def __init__(self):
+        self.process = subprocess.Popen([os.environ["CMDSTREAM_TRACED"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, encoding="utf-8")
+        self.admin = self.process.stdout.readline().split("admin on ")[1].strip()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.communicate(timeout=peer.PATIENCE_S)
+
+    def visit(self, hops, text):
+        """A trace through so many services, each of which notes the text."""
+        self.process.stdin.write(f"{hops} {text}\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "over\n"
 
 
 class Answer:
@@ -100,4 +122,4 @@ def end_of(link):
         return data
 
 
-__all__ = ["Answer", "JSON", "Server", "ask", "connect", "end_of", "main", "peer", "read_answer", "request", "socket"]
+__all__ = ["Answer", "JSON", "Server", "Traced", "ask", "connect", "end_of", "main", "peer", "read_answer", "request", "socket"]

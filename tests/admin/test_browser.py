@@ -90,6 +90,29 @@ class InABrowser(unittest.TestCase):
             self.assertTrue(self.browser.until(f"{pressed} === '{level}'"), level)
             self.assertEqual(pages.ask(self.server.admin, "/log?format=json").json(), {"level": level})
 
+    def test_spans_are_a_waterfall_and_text_stays_text(self):
+        hostile = "<img src=x onerror='document.hacked=1'>"
+        bars = "document.querySelectorAll('.trace .bar rect:not(.rest)').length"
+        with pages.Traced() as traced:
+            traced.visit(2, hostile)
+            traced.visit(0, "short")
+            self.browser.open(f"http://{traced.admin}/spans")
+            self.assertTrue(self.browser.until(f"location.port === '{traced.admin.split(':')[1]}' && {bars} === 8"))
+            self.assertEqual(self.browser.run("document.querySelectorAll('.trace').length"), 2)
+            indents = self.browser.run("[...document.querySelectorAll('.trace:last-child .span .name')].map(e => e.style.paddingLeft)")
+            self.assertEqual(indents, [f"{14 * depth}px" for depth in range(6)])
+            self.browser.run("document.querySelector('.trace:last-child button.span:last-of-type').click()")
+            more = "document.querySelector('.more:not([hidden])')?.innerText"
+            self.assertTrue(self.browser.until(f"{more}?.includes('is there')"))
+            self.assertIn(hostile, self.browser.run(more))
+            self.assertTrue(self.browser.until(f"{LOOKS} > 2 && {more}?.includes('is there')"))  # It stays open.
+            self.assertIsNone(self.browser.run("document.hacked ?? null"))
+            self.browser.run("[...document.querySelectorAll('.filters button')].find(b => b.innerText === 'client').click()")
+            self.assertTrue(self.browser.until(f"{bars} === 4 && location.search === '?kind=client'"))
+            self.browser.run("document.querySelector('.trace a').click()")
+            self.assertTrue(self.browser.until("location.search.startsWith('?trace=') && document.querySelectorAll('.trace').length === 1"))
+            self.open("/status")
+
     def test_it_is_dark_where_it_is_wanted_so(self):
         colour = "getComputedStyle(document.body).backgroundColor"
         self.open("/status")

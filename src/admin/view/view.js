@@ -277,6 +277,98 @@ function shown(listed, all) {
     return listed < all ? `${count(listed)} of ${count(all)}` : count(all);
 }
 
+// ---- Traces ------------------------------------------------------------------------------------------
+const SPAN_WORDS = {trace: /^[0-9a-f]{32}$/, type: /./, kind: /^(server|client)$/, failed: /^1$/, min_us: /^\d{1,9}$/, order: /^slowest$/};
+
+/** What the address of this page asks for, so that it can be sent to somebody. */
+function spanWords() {
+    const asked = new URLSearchParams(location.search), words = new URLSearchParams();
+    for (const [name, form] of Object.entries(SPAN_WORDS)) {
+        if (form.test(asked.get(name) || "")) {
+            words.set(name, asked.get(name));
+        }
+    }
+    return words;
+}
+
+function setSpanWord(name, value) {
+    const words = spanWords();
+    words.delete(name);
+    if (value) {
+        words.set(name, value);
+    }
+    history.replaceState(null, "", `/spans${words.size ? "?" + words : ""}`);
+    look();
+}
+
+/** Spans by trace, in the order of the list; each behind its parent, with its depth. */
+function tracesOf(spans) {
+    const traces = new Map();
+    for (const span of spans) {
+        if (!traces.has(span.trace_id)) {
+            traces.set(span.trace_id, []);
+        }
+        traces.get(span.trace_id).push(span);
+    }
+    return [...traces].map(([id, list]) => {
+        list.sort((one, other) => one.start_us - other.start_us);
+        const ids = new Set(list.map((span) => span.span_id)), inside = new Map(), rows = [], placed = new Set();
+        for (const span of list) {
+            const parent = span.parent_id !== span.span_id && ids.has(span.parent_id) ? span.parent_id : "";
+            inside.set(parent, [...(inside.get(parent) || []), span]);
+        }
+        const place = (span, depth) => {
+            if (!placed.has(span.span_id)) {
+                placed.add(span.span_id);
+                rows.push({span, depth});
+                (inside.get(span.span_id) || []).forEach((child) => place(child, depth + 1));
+            }
+        };
+        (inside.get("") || []).forEach((span) => place(span, 0));
+        list.forEach((span) => place(span, 0)); // Whose parents are a circle: a peer may say so.
+        const start = list[0].start_us, end = Math.max(...list.map((span) => span.start_us + span.duration_us));
+        return {id, rows, start, took: end - start};
+    });
+}
+
+/** What is known of a span beside its place in time. */
+function drawSpan(span, start) {
+    const facts = [["started", `${time((span.start_us - start) / 1e6)} after the trace, ${span.time}`], ["peer", span.peer],
+        ["span", span.span_id], ["parent", span.parent_id && span.parent_id + (span.remote_parent ? ", in another process" : "")],
+        ["sequence", span.sequence || ""], ["size", bytes(span.size)], ["error", span.error && `${span.error}: ${span.error_text}`],
+        ...span.attributes.map((one) => [one.key, one.value]),
+        ...span.events.map((one) => [`+ ${time(one.after_us / 1e6)}`, one.number ? `result ${one.number}: ${one.type}, ${bytes(one.size)}` : one.name]),
+        ["left out", [[span.dropped_events, "events"], [span.dropped_attributes, "attributes"]].filter(([many]) => many)
+            .map(([many, what]) => `${many} ${what}`).join(", ")]];
+    return make("dl", {}, ...facts.filter(([, value]) => value).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+}
+
+/** A bar for each span, where in its trace it was open; a click says more of it. `open`: of which it does. */
+function drawTrace(trace, open) {
+    const first = trace.rows[0].span, many = trace.rows.length;
+    const link = make("a", {href: `/spans?trace=${trace.id}`}, trace.id);
+    const root = make("section", {class: "trace"}, make("h2", {}, first.name,
+        make("small", {}, `${time(trace.took / 1e6)}, ${many} span${many > 1 ? "s" : ""}, ${first.time.slice(11, 23)} UTC`), make("small", {}, link)));
+    for (const {span, depth} of trace.rows) {
+        const scale = 1000 / Math.max(trace.took, 1e-3), at = Math.min(997, (span.start_us - trace.start) * scale);
+        const svg = draw("svg", {viewBox: "0 0 1000 14", preserveAspectRatio: "none", class: "bar"});
+        svg.append(draw("rect", {class: "rest", width: 1000, height: 14}), draw("rect", {x: at, height: 14,
+            width: Math.max(3, Math.min(1000 - at, span.duration_us * scale)), class: span.error ? "bad" : span.kind}));
+        const name = make("span", {class: "name"}, span.name, span.error ? make("b", {class: "bad"}, " " + span.error) : "");
+        name.style.paddingLeft = `${Math.min(depth, 12) * 14}px`;
+        const line = make("button", {class: "span", "aria-expanded": open.has(span.span_id)}, name, svg,
+            make("span", {class: "took"}, time(span.duration_us / 1e6)));
+        const more = make("div", {class: "more", hidden: !open.has(span.span_id)}, drawSpan(span, trace.start));
+        line.addEventListener("click", () => {
+            more.hidden = !more.hidden;
+            line.setAttribute("aria-expanded", !more.hidden);
+            open[more.hidden ? "delete" : "add"](span.span_id);
+        });
+        root.append(line, more);
+    }
+    return root;
+}
+
 // ---- The pages ---------------------------------------------------------------------------------------
 /** Each: what it is called in the bar, what it makes at first, what it does with each answer. */
 const views = {
@@ -304,6 +396,7 @@ const views = {
                     ({title, cell: (row) => time(row.durations.quantile(quantile))})),
                 {title: "in all", cell: (row) => count(row.now.count)},
                 {title: "p99 in all", cell: (row) => time(row.all.quantile(0.99))},
+                {title: "", cell: (row) => make("a", {href: `/spans?type=${encodeURIComponent(row.now.type.replace(/ \(trace\)$/, ""))}`}, "spans")},
             ], "No command yet.");
             parts.types.choose = (row) => {
                 parts.chosen = typeKey(row.now);
@@ -443,6 +536,45 @@ const views = {
             parts.table.set(now.calls, shown(now.calls.length, now.count));
         },
     },
+    "/spans": {
+        title: "Spans",
+        words: () => spanWords().toString(),
+        make(main) {
+            const parts = {note: make("small"), traces: new Map(), open: new Set()};
+            parts.list = make("div", {class: "traces"});
+            parts.empty = make("div", {class: "empty"});
+            const choose = (name, value) => make("button", {"data-name": name, "data-value": value, click: () => {
+                setSpanWord(name, spanWords().get(name) === value ? "" : value);
+            }}, value === "1" ? name : value);
+            const field = (name, placeholder) => make("input", {type: "search", placeholder, "data-name": name,
+                value: spanWords().get(name) || "", change: (event) => setSpanWord(name, event.target.value.trim())});
+            parts.buttons = [choose("order", "slowest"), choose("failed", "1"), choose("kind", "server"), choose("kind", "client")];
+            main.append(make("section", {}, make("h2", {}, "Spans that are kept", parts.note),
+                make("div", {class: "filters"}, ...parts.buttons, field("type", "type of commands"),
+                    field("min_us", "at least so many µs"), field("trace", "trace: 32 hexadecimal digits")), parts.empty), parts.list);
+            return parts;
+        },
+        update(parts, now) {
+            const words = spanWords();
+            for (const button of parts.buttons) {
+                button.setAttribute("aria-pressed", words.get(button.dataset.name) === button.dataset.value);
+            }
+            say(parts.note, now.kept ? shown(now.spans.length, now.count) : "");
+            parts.empty.hidden = now.spans.length > 0;
+            say(parts.empty, now.kept ? "None, or none that is as it is asked for."
+                : "No spans are kept: the program has not set cmds_runtime_options.trace.");
+            const cards = tracesOf(now.spans).map((trace) => {
+                const said = trace.rows.map((row) => row.span.span_id).join();
+                const last = parts.traces.get(trace.id);
+                return last && last.said === said ? last : {id: trace.id, said, root: drawTrace(trace, parts.open)};
+            });
+            const shows = [...parts.list.children];
+            if (cards.length !== shows.length || cards.some((card, at) => card.root !== shows[at])) {
+                parts.list.replaceChildren(...cards.map((card) => card.root));
+            }
+            parts.traces = new Map(cards.map((card) => [card.id, card]));
+        },
+    },
     "/config": {
         title: "Config",
         make(main) {
@@ -556,7 +688,8 @@ async function drain() {
 }
 
 async function get(where) {
-    const query = views[where].query ? "&" + views[where].query : "";
+    const words = views[where].words ? views[where].words() : views[where].query;
+    const query = words ? "&" + words : "";
     const answer = await fetch(`${where}?format=json${query}`, {cache: "no-store"});
     if (!answer.ok) {
         throw new Error(await answer.text());
