@@ -113,6 +113,16 @@ class InABrowser(unittest.TestCase):
             self.assertTrue(self.browser.until("location.search.startsWith('?trace=') && document.querySelectorAll('.trace').length === 1"))
             self.open("/status")
 
+    def test_sampling_is_changed_by_a_button(self):
+        with pages.Traced() as traced:
+            self.browser.open(f"http://{traced.admin}/sampling")
+            button = "document.querySelector('button[data-name=ratio][data-value=\"0.01\"]')"
+            self.assertTrue(self.browser.until(f"{button} && !{button}.disabled"))
+            self.browser.run(f"{button}.click()")
+            self.assertTrue(self.browser.until(f"{button}.getAttribute('aria-pressed') === 'true'"))
+            self.assertEqual(pages.ask(traced.admin, "/sampling?format=json").json()["ratio"], 0.01)
+            self.open("/status")
+
     def test_it_is_dark_where_it_is_wanted_so(self):
         colour = "getComputedStyle(document.body).backgroundColor"
         self.open("/status")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""/spans: what is kept of traces, in text and JSON, whatever a stranger has written into it."""
+"""/spans and /sampling: what is kept of traces, in text and JSON, whatever a stranger has written into it; and who begins
+a trace, changed while the service runs."""
 import re
 import unittest
 
@@ -77,6 +78,8 @@ class Spans(unittest.TestCase):
         with pages.Server("--shards", 1) as server:
             self.assertEqual(ask(server.admin, "/spans?format=json").json(), {"kept": False, "count": 0, "spans": []})
             self.assertIn("No spans are kept", ask(server.admin, "/spans").text())
+            self.assertIn("No spans are kept", ask(server.admin, "/sampling").text())
+            self.assertFalse(ask(server.admin, "/sampling?format=json").json()["kept"])
 
     def test_a_failure_and_a_full_ring_are_seen(self):
         with pages.Server("--shards", 1, "--spans", 16) as server:
@@ -89,6 +92,46 @@ class Spans(unittest.TestCase):
                     self.assertTrue(peer.echoes(link, sequence))
             found = ask(server.admin, "/spans?format=json").json()
             self.assertEqual([span["sequence"] for span in found["spans"]], list(range(40, 24, -1)))
+            self.assertEqual(ask(server.admin, "/sampling?format=json").json()["dropped"], 25)
+
+
+class Sampling(unittest.TestCase):
+    def test_it_is_changed_where_that_is_allowed(self):
+        def post(body, **more):
+            return ask(server.admin, "/sampling", method="POST", headers={**pages.JSON, **more}, body=body)
+
+        def now():
+            answer = ask(server.admin, "/sampling?format=json").json()
+            return answer["ratio"], answer["rate"]
+        with pages.Server("--shards", 2, "--spans", 64) as server:
+            self.assertEqual(post(b'{"ratio":0}').status, 403)
+            self.assertEqual(now(), (1, 1000))
+        with pages.Server("--shards", 2, "--spans", 64, "--admin-changes") as server:
+            self.assertEqual(post(b'{"ratio":0.25}').json()["ratio"], 0.25)
+            self.assertEqual(now(), (0.25, 1000))
+            self.assertEqual(post(b' { "rate" : 7 , "ratio" : 1e-1 } ').status, 200)
+            self.assertEqual(now(), (0.1, 7))
+            self.assertIn("ratio: 0.1\nrate: 7 ", ask(server.admin, "/sampling").text())
+            for wrong in (b"", b"{}", b"[]", b'{"ratio":2}', b'{"ratio":-1}', b'{"ratio":"1"}', b'{"rate":1.5}', b'{"rate":1e10}',
+                          b'{"ratio":1,"ratio":1}', b'{"ratio":1,}', b'{"ratio":01}', b'{"ratio":.5}', b'{"ratio":1.}',
+                          b'{"ratio":nan}', b'{"ratio":1e}', b'{"x":1}', b'{"ratio":1}x', b'{"ratio":' + 40 * b"1" + b"}"):
+                self.assertEqual(post(wrong).status, 400, wrong)
+            self.assertEqual(post(b'{"ratio":1}', **{"Content-Type": "text/plain"}).status, 415)
+            self.assertEqual(now(), (0.1, 7))
+            self.assertEqual(post(b'{"ratio":0}').status, 200)
+            with server.connect() as link:
+                for sequence in range(1, 21):
+                    self.assertTrue(peer.echoes(link, sequence))
+                self.assertEqual(ask(server.admin, "/spans?format=json").json()["count"], 0)
+                self.assertEqual(post(b'{"ratio":1,"rate":1000000}').status, 200)
+                for sequence in range(21, 41):
+                    self.assertTrue(peer.echoes(link, sequence))
+                self.assertEqual(ask(server.admin, "/spans?format=json").json()["count"], 20)
+
+    def test_one_that_keeps_none_takes_no_change(self):
+        with pages.Server("--shards", 1, "--admin-changes") as server:
+            answer = ask(server.admin, "/sampling", method="POST", headers=pages.JSON, body=b'{"ratio":1}')
+            self.assertEqual(answer.status, 409)
 
 
 if __name__ == "__main__":

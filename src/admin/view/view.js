@@ -614,6 +614,42 @@ const views = {
             }
         },
     },
+    "/sampling": {
+        title: "Sampling",
+        make(main) {
+            const note = make("small"), facts = new Facts(main);
+            const change = async (values) => {
+                const answer = await fetch("/sampling", {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(values)});
+                say(note, answer.ok ? "" : await answer.text());
+                look();
+            };
+            const line = (name, choices, placeholder) => {
+                const input = make("input", {placeholder, "data-name": name, change: (event) => change({[name]: Number(event.target.value)})});
+                return make("div", {}, ...choices.map((value) => make("button", {"data-name": name, "data-value": value,
+                    click: () => change({[name]: value})}, count(value) === "0" && value > 0 ? String(value) : count(value))), input);
+            };
+            main.append(
+                make("section", {}, make("h2", {}, "Of commands that come without a context so many begin a trace", note),
+                    make("div", {class: "lines"}, line("ratio", [0, 0.001, 0.01, 0.1, 1], "0 to 1"))),
+                make("section", {}, make("h2", {}, "And of these at most so many a second, on each shard"),
+                    make("div", {class: "lines"}, line("rate", [0, 10, 100, 1000, 10000], "traces"))));
+            return {facts, note, controls: main.querySelectorAll("button[data-name], input[data-name]")};
+        },
+        update(parts, now) {
+            const may = now.kept && views["/sampling"].may_change;
+            parts.facts.set("ratio", now.kept ? `${Number((100 * now.ratio).toPrecision(4))} %` : "none");
+            parts.facts.set("traces a second and shard", now.kept ? count(now.rate) : "none");
+            parts.facts.set("spans that gave way before they were taken", count(now.dropped));
+            if (!may) {
+                say(parts.note, now.kept ? "to be looked at: changes are not allowed here"
+                    : "no spans are kept: the program has not set cmds_runtime_options.trace");
+            }
+            for (const control of parts.controls) {
+                control.disabled = !may;
+                control.setAttribute("aria-pressed", String(now[control.dataset.name]) === control.dataset.value);
+            }
+        },
+    },
     "/profile": {
         title: "Profile",
         make(main) {

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* The page /sampling: which traces begin here, and how that is changed. */
+#include <errno.h>
+
+#include <microhttpd.h>
+
+#include <cmdstream/trace.h>
+
+#include "admin/admin.h"
+#include "admin/pages.h"
+#include "admin/parse.h"
+
+void cmdi_admin_page_sampling(struct cmdi_admin_request *request)
+{
+    struct cmds_runtime *runtime = request->admin->runtime;
+    struct cmdi_admin_out *out = &request->out;
+    struct cmds_sampling sampling = CMDS_SAMPLING_INIT;
+    bool is_kept = cmds_runtime_sampling(runtime, &sampling) == 0;
+    unsigned long long dropped = cmds_span_dropped(runtime);
+    if (request->form == CMDI_ADMIN_JSON) {
+        cmdi_admin_out_format(out, "{\"kept\":%s,\"ratio\":%.17g,\"rate\":%u,\"dropped\":%llu}\n",
+                is_kept ? "true" : "false", sampling.root_ratio, sampling.span_rate_max, dropped);
+    } else if (!is_kept) {
+        cmdi_admin_out_text(out, "No spans are kept: cmds_runtime_options.trace is not set.\n");
+    } else {
+        cmdi_admin_out_format(out,
+                "ratio: %g\nrate: %u a second and shard\ndropped: %llu spans\n"
+                "POST {\"ratio\":0.1,\"rate\":100}, or one of them, changes it.\n",
+                sampling.root_ratio, sampling.span_rate_max, dropped);
+    }
+}
+
+/* Returns: the code of the library; -EINVAL: what is asked for makes no sense. */
+static int sampling_change(struct cmds_runtime *runtime, const struct cmdi_admin_number *ratio,
+        const struct cmdi_admin_number *rate)
+{
+    struct cmds_sampling sampling = CMDS_SAMPLING_INIT;
+    int code = cmds_runtime_sampling(runtime, &sampling);
+    if (code < 0) {
+        return code;
+    }
+    if (rate->is_there &&
+            (rate->value > UINT32_MAX || rate->value != (double)(uint32_t)rate->value)) {
+        return -EINVAL;
+    }
+    sampling.root_ratio = ratio->is_there ? ratio->value : sampling.root_ratio;
+    sampling.span_rate_max = rate->is_there ? (uint32_t)rate->value : sampling.span_rate_max;
+    return cmds_runtime_set_sampling(runtime, &sampling);
+}
+
+void cmdi_admin_page_set_sampling(struct cmdi_admin_request *request)
+{
+    struct cmdi_admin_number numbers[] = {{.name = "ratio"}, {.name = "rate"}};
+    int code = -EINVAL;
+    if (cmdi_admin_parse_numbers(request->body, request->body_size, numbers, 2)) {
+        code = sampling_change(request->admin->runtime, &numbers[0], &numbers[1]);
+    }
+    if (code == 0) {
+        request->form = CMDI_ADMIN_JSON;
+        request->content_type = "application/json";
+        cmdi_admin_page_sampling(request);
+    } else if (code == -ENOTSUP) {
+        cmdi_admin_refuse(request, MHD_HTTP_CONFLICT,
+                "No spans are kept: cmds_runtime_options.trace is not set.");
+    } else {
+        cmdi_admin_refuse(request, MHD_HTTP_BAD_REQUEST,
+                "{\"ratio\":0.1,\"rate\":100}, or one of them, and nothing else: a ratio from 0 to "
+                "1, "
+                "a whole number of traces.");
+    }
+}
