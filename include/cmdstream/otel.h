@@ -84,6 +84,10 @@ struct cmds_otel_counters {
     uint64_t items_rejected;  // Points and spans that the backend took a batch without.
     uint64_t spans_sent;      // In the batches above.
     uint64_t spans_dropped;   // In the batches above; see cmds_span_dropped() for others.
+    uint64_t points_sent;     // Of metrics, in the batches above.
+    // In the batches above, and those for which deltas had no room. A point is a total that goes out again with
+    // the next batch, so that only what was a delta is lost for good.
+    uint64_t points_dropped;
 };
 #ifdef __cplusplus
 #define CMDS_OTEL_COUNTERS_INIT cmds_detail::sized<struct cmds_otel_counters>()

@@ -57,18 +57,19 @@ void cmdi_batch_free(struct cmdi_batch *batch)
     *batch = (struct cmdi_batch){.data = NULL};
 }
 
-bool cmdi_queue_push(struct cmdi_queue *queue, struct cmdi_batch *batch)
+uint64_t cmdi_queue_push(struct cmdi_queue *queue, struct cmdi_batch *batch)
 {
-    CMDI_ASSERT(batch->data != NULL);
-    bool has_room = queue->count < CMDI_BATCHES_WAITING_MAX;
-    if (!has_room) {
+    uint64_t lost = 0;
+    CMDI_ASSERT(batch->data != NULL && batch->item_count > 0);
+    if (queue->count == CMDI_BATCHES_WAITING_MAX) {
         struct cmdi_batch oldest;
         (void)cmdi_queue_pop(queue, &oldest);
+        lost = oldest.item_count;
         cmdi_batch_free(&oldest);
     }
     queue->batches[queue->count++] = *batch;
     *batch = (struct cmdi_batch){.data = NULL};
-    return has_room;
+    return lost;
 }
 
 bool cmdi_queue_pop(struct cmdi_queue *queue, struct cmdi_batch *batch)

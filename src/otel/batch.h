@@ -33,8 +33,11 @@ struct cmdi_queue {
     struct cmdi_batch batches[CMDI_BATCHES_WAITING_MAX];
     uint32_t count;
 };
-/** Takes *batch. Returns: false: the queue was full, and the oldest one was dropped for it. */
-bool cmdi_queue_push(struct cmdi_queue *queue, struct cmdi_batch *batch);
+/**
+ * Takes *batch, which has something in it. Returns: 0; else the queue was full, and the oldest one was dropped
+ * for it: how many were in that.
+ */
+uint64_t cmdi_queue_push(struct cmdi_queue *queue, struct cmdi_batch *batch);
 /** Gives the oldest one. Returns: false: there is none. */
 bool cmdi_queue_pop(struct cmdi_queue *queue, struct cmdi_batch *batch);
 

@@ -259,13 +259,19 @@ void cmdi_courier_on_done(struct cmdi_courier *courier, CURLcode code, uint64_t 
 void cmdi_courier_push(struct cmdi_courier *courier, struct cmdi_batch *batch, uint64_t now_ms)
 {
     courier->pushed++;
-    if (!cmdi_queue_push(&courier->queue, batch)) {
+    uint64_t lost = cmdi_queue_push(&courier->queue, batch);
+    if (lost > 0) {
         courier->over++;
-        count(&courier->tally->dropped, 1);
+        cmdi_courier_lost(courier, lost);
         cmdi_otel_say(courier->log, now_ms, CMDS_LOG_WARN,
                 "otel: %s to %s: %d batches wait already: the oldest is dropped", courier->name,
                 courier->target->shown, CMDI_BATCHES_WAITING_MAX);
     }
+}
+
+void cmdi_courier_left_out(struct cmdi_courier *courier, uint64_t item_count)
+{
+    count(&courier->tally->items_dropped, item_count);
 }
 
 void cmdi_courier_lost(struct cmdi_courier *courier, uint64_t item_count)

@@ -56,6 +56,8 @@ int cmdi_courier_init(struct cmdi_courier *courier, const struct cmdi_target *ta
 void cmdi_courier_fini(struct cmdi_courier *courier);
 /** Takes *batch. */
 void cmdi_courier_push(struct cmdi_courier *courier, struct cmdi_batch *batch, uint64_t now_ms);
+/** So many have found no place in a batch. */
+void cmdi_courier_left_out(struct cmdi_courier *courier, uint64_t item_count);
 /** A batch of so many was lost before it was made. */
 void cmdi_courier_lost(struct cmdi_courier *courier, uint64_t item_count);
 /** Begins to send what is due. */

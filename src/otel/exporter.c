@@ -112,11 +112,12 @@ static void collect(struct cmdi_exporter *exporter, uint64_t now)
     if (batch.data != NULL) {
         cmdi_courier_push(courier, &batch, now);
     } else if (code != 0) {
-        cmdi_courier_lost(courier, 0);
+        cmdi_courier_lost(courier, metrics.point_count);
         cmdi_otel_say(&exporter->log, now, CMDS_LOG_ERROR, "otel: nothing is collected: %s",
                 cmds_error_text(code));
     }
     if (metrics.lost_count > 0) {
+        cmdi_courier_left_out(courier, metrics.lost_count);
         cmdi_otel_say(&exporter->log, now, CMDS_LOG_WARN,
                 "otel: more than %d points, and as deltas: %u are left out", CMDI_DELTAS_MAX,
                 metrics.lost_count);
@@ -437,6 +438,9 @@ void cmdi_exporter_stats(const struct cmdi_exporter *exporter, struct cmds_otel_
         counters->tries_again += atomic_load(&tally->again);
         counters->items_rejected += atomic_load(&tally->rejected);
     }
+    const struct cmdi_tally *points = &exporter->tallies[CMDI_SIGNAL_METRICS];
+    counters->points_sent = atomic_load(&points->items_sent);
+    counters->points_dropped = atomic_load(&points->items_dropped);
     counters->spans_sent = atomic_load(&spans->items_sent);
     counters->spans_dropped = atomic_load(&spans->items_dropped);
 }
