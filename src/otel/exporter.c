@@ -15,6 +15,7 @@
 #include "otel/courier.h"
 #include "otel/metrics.h"
 #include "otel/resource.h"
+#include "otel/sampling.h"
 #include "otel/spans.h"
 
 enum {
@@ -357,6 +358,22 @@ static int make_parts(struct cmdi_exporter *exporter, struct cmds_error *error)
     return make_couriers(exporter, error);
 }
 
+static void set_sampling(struct cmdi_exporter *exporter)
+{
+    const struct cmdi_settings *settings = &exporter->settings;
+    double ratio = 0;
+    if (exporter->source.sample == NULL || !cmdi_otel_sampling(settings, &ratio)) {
+        return;
+    }
+    int code = exporter->source.sample(exporter->source.context, ratio);
+    if (code < 0 && settings->on_log != NULL) {
+        settings->on_log(settings->log_context, CMDS_LOG_WARN,
+                code == -ENOTSUP ? "otel: OTEL_TRACES_SAMPLER: the runtime keeps no spans: "
+                                   "cmds_runtime_options.trace is not set"
+                                 : cmds_error_text(code));
+    }
+}
+
 int cmdi_exporter_open(struct cmdi_exporter **exporter, const struct cmdi_source *source,
         const struct cmds_otel_options *options, struct cmds_error *error)
 {
@@ -368,6 +385,9 @@ int cmdi_exporter_open(struct cmdi_exporter **exporter, const struct cmdi_source
         return cmdi_fail(error, -ENOMEM, "otel: out of memory");
     }
     int code = cmdi_settings_init(&made->settings, options, error);
+    if (code == 0) {
+        set_sampling(made); // Before the thread, which may speak on its own.
+    }
     if (code == 0 && (is_on(made, CMDI_SIGNAL_METRICS) || is_on(made, CMDI_SIGNAL_TRACES))) {
         code = make_parts(made, error);
         if (code == 0) {

@@ -15,6 +15,8 @@ struct cmdi_source {
     int (*read)(void *context, uint32_t flags, cmds_point_fn fn, void *fn_context);
     /** Spans; cmds_span_take(). NULL: there are none. */
     uint32_t (*take)(void *context, struct cmds_span *out, uint32_t count_max);
+    /** So many of the traces that begin; cmds_runtime_set_sampling(). NULL: none begin. */
+    int (*sample)(void *context, double root_ratio);
     void *context;
     uint64_t start_ns; // Since when it counts. CLOCK_REALTIME.
 };

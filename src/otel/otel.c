@@ -26,6 +26,15 @@ static uint32_t take_spans(void *context, struct cmds_span *out, uint32_t count_
     return cmds_span_take(context, out, count_max);
 }
 
+/* Whoever sets OTEL_TRACES_SAMPLER means these, and no bound of a second beside it. */
+static int sample_roots(void *context, double root_ratio)
+{
+    struct cmds_sampling sampling = CMDS_SAMPLING_INIT;
+    sampling.root_ratio = root_ratio;
+    sampling.span_rate_max = UINT32_MAX;
+    return cmds_runtime_set_sampling(context, &sampling);
+}
+
 static int find_start(
         void *context, const struct cmds_metric *metric, const struct cmds_point *point)
 {
@@ -60,6 +69,7 @@ int cmds_otel_open(struct cmds_otel **otel, struct cmds_runtime *runtime,
     }
     struct cmdi_source source = {.read = read_runtime,
             .take = take_spans,
+            .sample = sample_roots,
             .context = runtime,
             .start_ns = start_of(runtime)};
     struct cmdi_exporter *exporter = NULL;

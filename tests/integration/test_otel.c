@@ -177,6 +177,37 @@ static void test_otel_exports_spans(void)
     backend_stop(backend);
 }
 
+static struct cmds_sampling sampling_with(const char *ratio)
+{
+    struct world world;
+    struct cmds_trace_options trace = CMDS_TRACE_OPTIONS_INIT;
+    struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
+    struct cmds_sampling sampling = CMDS_SAMPLING_INIT;
+    struct cmds_otel *otel = NULL;
+    world_init(&world);
+    trace.span_rate_max = 7;
+    world.runtime_options.trace = &trace;
+    CU_ASSERT_EQUAL_FATAL(world_start(&world), 0);
+    (void)(ratio != NULL ? setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio", 1)
+                         : unsetenv("OTEL_TRACES_SAMPLER"));
+    (void)setenv("OTEL_TRACES_SAMPLER_ARG", ratio != NULL ? ratio : "0.5", 1);
+    CU_ASSERT_EQUAL_FATAL(cmds_otel_open(&otel, world.runtime, &options, &world.error), 0);
+    CU_ASSERT_EQUAL(cmds_runtime_sampling(world.runtime, &sampling), 0);
+    cmds_otel_close(otel, 0);
+    world_stop(&world);
+    (void)unsetenv("OTEL_TRACES_SAMPLER");
+    (void)unsetenv("OTEL_TRACES_SAMPLER_ARG");
+    return sampling;
+}
+
+static void test_otel_sampler_of_the_environment_is_the_runtimes(void)
+{
+    struct cmds_sampling own = sampling_with(NULL);
+    struct cmds_sampling asked = sampling_with("0.125");
+    CU_ASSERT(own.root_ratio == 1 && own.span_rate_max == 7);
+    CU_ASSERT(asked.root_ratio == 0.125 && asked.span_rate_max == UINT32_MAX);
+}
+
 static void test_otel_refuses_what_is_wrong(void)
 {
     struct world world;
@@ -197,6 +228,8 @@ static void test_otel_refuses_what_is_wrong(void)
 static CU_TestInfo tests[] = {
         {"exports what a server counts", test_otel_exports_what_a_server_counts},
         {"exports spans", test_otel_exports_spans},
+        {"the environment's sampler is the runtime's",
+                test_otel_sampler_of_the_environment_is_the_runtimes},
         {"refuses what is wrong", test_otel_refuses_what_is_wrong},
         CU_TEST_INFO_NULL,
 };

@@ -11,6 +11,7 @@
 
 #include "otel/pairs.h"
 #include "otel/resource.h"
+#include "otel/sampling.h"
 #include "support/harness.h"
 
 extern char **environ;
@@ -116,6 +117,72 @@ static void test_settings_of_the_environment(void)
     CU_ASSERT_EQUAL_FATAL(traces->header_count, 1);
     CU_ASSERT_STRING_EQUAL(traces->headers[0], "own: 1");
     CU_ASSERT_STRING_EQUAL(said, "");
+    cmdi_settings_fini(&settings);
+}
+
+/* Returns: the ratio; -1: the runtime's own stays. */
+static double sampling_of(const char *sampler, const char *argument)
+{
+    double ratio = -1;
+    forget_environment();
+    set("OTEL_TRACES_SAMPLER", sampler);
+    if (argument != NULL) {
+        set("OTEL_TRACES_SAMPLER_ARG", argument);
+    }
+    struct cmdi_settings settings = settings_of(&no_options);
+    bool is_set = cmdi_otel_sampling(&settings, &ratio);
+    cmdi_settings_fini(&settings);
+    return is_set ? ratio : -1;
+}
+
+static void test_settings_sampler_is_had_or_complained_of(void)
+{
+    static const struct {
+        const char *sampler, *argument;
+        double ratio;
+        const char *words; // Of a warning. NULL: none.
+    } rows[] = {
+            {"parentbased_always_on", NULL, 1, NULL},
+            {"ParentBased_Always_Off", NULL, 0, NULL},
+            {"parentbased_traceidratio", "0.25", 0.25, NULL},
+            {"parentbased_traceidratio", NULL, 1, NULL},
+            {"parentbased_traceidratio", "0", 0, NULL},
+            {"parentbased_always_on", "0.25", 1, NULL}, // It has none.
+            {"always_on", NULL, 1, "as parentbased_always_on"},
+            {"always_off", NULL, 0, "as parentbased_always_off"},
+            {"traceidratio", "1e-3", 0.001, "as parentbased_traceidratio"},
+            {"parentbased_traceidratio", "1.5", 1, "OTEL_TRACES_SAMPLER_ARG is not a ratio"},
+            {"parentbased_traceidratio", "-1", 1, "OTEL_TRACES_SAMPLER_ARG is not a ratio"},
+            {"parentbased_traceidratio", "nan", 1, "OTEL_TRACES_SAMPLER_ARG is not a ratio"},
+            {"parentbased_traceidratio", "0.5x", 1, "OTEL_TRACES_SAMPLER_ARG is not a ratio"},
+            {"jaeger_remote", "endpoint=x", -1, "OTEL_TRACES_SAMPLER is not always_on"},
+            {"alwayson", NULL, -1, "OTEL_TRACES_SAMPLER is not always_on"},
+            {"", NULL, -1, NULL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        double ratio = sampling_of(rows[i].sampler, rows[i].argument);
+        CU_ASSERT(ratio == rows[i].ratio);
+        CU_ASSERT(rows[i].words == NULL ? said[0] == '\0' : strstr(said, rows[i].words) != NULL);
+    }
+}
+
+static void test_settings_sampler_of_no_traces_is_none(void)
+{
+    double ratio = -1;
+    forget_environment();
+    set("OTEL_TRACES_SAMPLER", "jaeger_remote");
+    set("OTEL_TRACES_EXPORTER", "none");
+    struct cmdi_settings settings = settings_of(&no_options);
+    CU_ASSERT_FALSE(cmdi_otel_sampling(&settings, &ratio));
+    CU_ASSERT_STRING_EQUAL(said, "");
+    cmdi_settings_fini(&settings);
+
+    struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
+    forget_environment();
+    set("OTEL_TRACES_SAMPLER", "always_off");
+    options.ignore_environment = true;
+    settings = settings_of(&options);
+    CU_ASSERT_FALSE(cmdi_otel_sampling(&settings, &ratio));
     cmdi_settings_fini(&settings);
 }
 
@@ -282,6 +349,8 @@ static void test_resource_who_comes_first(void)
 static CU_TestInfo tests[] = {
         {"defaults", test_settings_defaults},
         {"of the environment", test_settings_of_the_environment},
+        {"a sampler is had or complained of", test_settings_sampler_is_had_or_complained_of},
+        {"a sampler of no traces is none", test_settings_sampler_of_no_traces_is_none},
         {"options come first", test_settings_options_come_first},
         {"it can be off", test_settings_can_be_off},
         {"variables are complained of", test_settings_complain_of_variables},
