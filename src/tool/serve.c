@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "admin.h"
@@ -18,6 +19,7 @@
 #include "rows.h"
 #include "test_service.h"
 #include "tls.h"
+#include "watchdog.h"
 
 struct serve_options {
     const char *listen, *codec, *cpus, *server_info;
@@ -118,6 +120,7 @@ struct serve {
     struct cmds_runtime *runtime;
     struct cmds_server *server;
     struct cmds_admin *admin; // NULL: none.
+    struct cmdi_tool_watchdog watchdog;
 };
 
 static int serve_start_runtime(struct serve *serve, struct cmds_error *error)
@@ -211,15 +214,27 @@ static void serve_reload(const struct serve *serve)
     }
 }
 
+/* The next signal; between two of them systemd hears that the shards live. */
+static int serve_signal(struct serve *serve, const sigset_t *signals)
+{
+    int number;
+    do {
+        uint32_t wait_ms = cmdi_tool_watchdog_look(&serve->watchdog, serve->runtime);
+        struct timespec wait = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000L};
+        number = sigtimedwait(signals, NULL, wait_ms == CMDS_NEVER ? NULL : &wait);
+    } while (number < 0); // Nothing came in that time, or another signal has interrupted it.
+    return number;
+}
+
 /* Until the signal that ends it. */
-static void serve_wait(const struct serve *serve)
+static void serve_wait(struct serve *serve)
 {
     sigset_t signals = serve_signals();
     if (serve->tls != NULL) {
         sigaddset(&signals, SIGHUP);
     }
-    int signal_number = 0;
-    while (sigwait(&signals, &signal_number) == 0 && signal_number == SIGHUP) {
+    cmdi_tool_watchdog_init(&serve->watchdog);
+    while (serve_signal(serve, &signals) == SIGHUP) {
         serve_reload(serve);
     }
 }
@@ -234,6 +249,21 @@ static void *serve_second_signal(void *context)
     _exit(TOOL_EXIT_USAGE); // 2: some calls did not end.
 }
 
+/* As cmds_server_shutdown(), of which a part is over whenever systemd is to hear that the shards live. */
+static int serve_shut_down(struct serve *serve)
+{
+    uint64_t left_ms = serve->options.drain_ms;
+    uint32_t wait_ms = 0;
+    int code;
+    do {
+        wait_ms = cmdi_tool_watchdog_look(&serve->watchdog, serve->runtime);
+        wait_ms = wait_ms < left_ms ? wait_ms : (uint32_t)left_ms;
+        code = cmds_server_shutdown(serve->server, wait_ms);
+        left_ms -= serve->options.drain_ms == CMDS_NEVER ? 0 : wait_ms;
+    } while (code == CMDS_E_TIMEOUT && left_ms > 0);
+    return code;
+}
+
 static int serve_drain(struct serve *serve)
 {
     pthread_t thread;
@@ -245,7 +275,7 @@ static int serve_drain(struct serve *serve)
     struct cmds_server_counters after = CMDS_SERVER_COUNTERS_INIT;
     uint32_t connections = cmds_server_connection_count(serve->server);
     cmds_server_stats(serve->server, &before);
-    int code = cmds_server_shutdown(serve->server, serve->options.drain_ms);
+    int code = serve_shut_down(serve);
     uint32_t left = cmds_server_connection_count(serve->server);
     cmds_server_stats(serve->server, &after);
 

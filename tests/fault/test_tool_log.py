@@ -2,6 +2,8 @@
 """The log of `cmdstream serve` in each of its forms: what reads it must be able to, line by line."""
 import json
 import os
+import select
+import signal
 import socket
 import tempfile
 import unittest
@@ -71,6 +73,52 @@ class Log(unittest.TestCase):
             with peer.Server("--shards", 1, environment={"NOTIFY_SOCKET": path}):
                 self.assertEqual(notify.recv(100), b"READY=1")
             self.assertEqual(notify.recv(100), b"STOPPING=1")
+
+    def test_systemd_hears_that_the_shards_live_as_long_as_they_do(self):
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            path = os.path.join(folder, "notify")
+            notify.bind(path)
+            notify.settimeout(peer.PATIENCE_S)
+
+            def signs():
+                """How many there are that nobody has read."""
+                count = 0
+                while select.select([notify], [], [], 0)[0]:
+                    self.assertEqual(notify.recv(100), b"WATCHDOG=1")
+                    count += 1
+                return count
+            # A period of 50 ms; and a turn that is a hundred of them long.
+            with peer.Server("--shards", 1, "--burn-us", 1000000, "--drain-ms", 600000,
+                             environment={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "100000"}) as server:
+                self.assertEqual(notify.recv(100), b"READY=1")
+                for _ in range(3):
+                    self.assertEqual(notify.recv(100), b"WATCHDOG=1")
+                with server.connect() as link:
+                    signs()
+                    link.sendall(b"".join(peer.echo(sequence) for sequence in range(1, 6)))
+                    self.assertEqual(peer.read_frame(link)[0], 1)
+                    self.assertLess(signs(), 20)
+                    link.sendall(peer.sleep(6, 600000))  # It drains as long as this is not answered.
+                    self.assertEqual(notify.recv(100), b"WATCHDOG=1")
+                    server.signal(signal.SIGTERM)
+                    while notify.recv(100) != b"STOPPING=1":
+                        pass
+                    for _ in range(3):
+                        self.assertEqual(notify.recv(100), b"WATCHDOG=1")
+                    peer.reset(link)
+
+    def test_a_watchdog_of_another_process_hears_nothing(self):
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            path = os.path.join(folder, "notify")
+            notify.bind(path)
+            notify.settimeout(peer.PATIENCE_S)
+            for more in ({"WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "soon"}, {"WATCHDOG_USEC": "0"}):
+                with peer.Server("--shards", 1, environment={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "2000", **more}) as server:
+                    self.assertEqual(notify.recv(100), b"READY=1")
+                    with server.connect() as link:
+                        for sequence in range(1, 200):
+                            self.assertTrue(peer.echoes(link, sequence))
+                self.assertEqual(notify.recv(100), b"STOPPING=1")
 
 
 if __name__ == "__main__":
