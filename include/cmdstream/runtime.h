@@ -64,7 +64,8 @@ struct cmds_runtime_options {
     // times a second, is handled without a wake-up, and the core is busy all the time. A smaller
     // value, or CMDS_SPIN_OFF, takes less CPU.
     uint32_t spin_us;
-    // For exec functions marked CMDS_EXEC_IN_POOL. Default 4, at most 1024; started when first needed.
+    // For exec functions marked CMDS_EXEC_IN_POOL. Default 4, at most 1024; each is started when it is
+    // first needed, or with the runtime: see on_pool_thread_start.
     uint32_t pool_thread_count;
     uint32_t buffer_size; // Of one receive buffer. Default 32768, 4096..1 MiB.
     // Receive buffers a shard may grow to from 32. Default 512, at most 32768.
@@ -107,6 +108,20 @@ struct cmds_runtime_options {
     // enum cmds_log_level: see cmds_runtime_set_log_level(). Default: all lines.
     uint32_t log_level;
     uint32_t unused3;
+    /**
+     * On each thread of the pool, before its first exec function: what it puts into *state, a database
+     * connection say, is what cmds_call_pool_state() gives there. If it is set, cmds_runtime_start()
+     * starts all pool_thread_count threads and waits for these functions; else each thread is started
+     * when it is first needed.
+     * Returns: 0; negative on one of them: the start fails, with the sentence in `error`, or the code's.
+     */
+    int (*on_pool_thread_start)(void *pool_context, void **state, struct cmds_error *error);
+    /**
+     * On each thread for which the former succeeded, or was not set, behind its last exec function:
+     * when the runtime stops, after its servers have closed, or does not start.
+     */
+    void (*on_pool_thread_stop)(void *pool_context, void *state);
+    void *pool_context;
 };
 #ifdef __cplusplus
 #define CMDS_RUNTIME_OPTIONS_INIT cmds_detail::sized<struct cmds_runtime_options>()

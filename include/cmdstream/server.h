@@ -484,6 +484,11 @@ CMDS_API void *cmds_call_receiver(const struct cmds_call *call);
  * What on_shard_start made for this call's shard. Thread: any; what it points to is the shard's.
  */
 CMDS_API void *cmds_call_shard_state(const struct cmds_call *call);
+/**
+ * What on_pool_thread_start (runtime.h) made for the thread of the pool that runs this call's exec
+ * function: for that function and its invokers. Thread: any. Returns: NULL anywhere else.
+ */
+CMDS_API void *cmds_call_pool_state(const struct cmds_call *call);
 /** Yours, one per call; NULL at first. Thread: one at a time. */
 CMDS_API void *cmds_call_context(const struct cmds_call *call);
 CMDS_API void cmds_call_set_context(struct cmds_call *call, void *context);

@@ -47,6 +47,11 @@ CMDS_API void cmds_test_advance_ms(struct cmds_test *test, uint32_t ms);
  * Owner: it is the test's: cmds_runtime_stop() does nothing. Timers end when cmds_test_close() begins.
  */
 CMDS_API struct cmds_runtime *cmds_test_runtime(struct cmds_test *test);
+/**
+ * What cmds_call_pool_state() gives from now on, where on_pool_thread_start would have made it. NULL at
+ * first. Owner: keeps `state`.
+ */
+CMDS_API void cmds_test_pool_state(struct cmds_test *test, void *state);
 /** Calls are cancelled; sends are CMDS_E_GONE. */
 CMDS_API void cmds_test_disconnect(struct cmds_test *test);
 /** Sends are -ENOBUFS while it is full. */

@@ -24,6 +24,7 @@
 #include "base/time.h"
 #include "base/usdt.h"
 #include "codec/value.h"
+#include "ring/thread.h"
 #include "server/call_observer.h"
 #include "server/count.h"
 #include "server/result.h"
@@ -636,6 +637,13 @@ void *cmds_call_receiver(const struct cmds_call *call)
 void *cmds_call_shard_state(const struct cmds_call *call)
 {
     return call->connection->server_shard->shard_state;
+}
+
+void *cmds_call_pool_state(const struct cmds_call *call)
+{
+    bool is_there = (call->exec->flags & CMDS_EXEC_POOL_) != 0 &&
+                    atomic_load_explicit(&call->worker, memory_order_relaxed) == cmdi_thread_self();
+    return is_there ? call->job.state : NULL;
 }
 
 void *cmds_call_context(const struct cmds_call *call)

@@ -23,6 +23,8 @@ static const struct cmdi_option_row runtime_rows[] = {
         CMDI_OPTION(cmds_runtime_options, pool_stack_size, CMDS_OPTION_NUMBER),
         CMDI_OPTION(cmds_runtime_options, on_log, CMDS_OPTION_SET),
         CMDI_OPTION(cmds_runtime_options, on_record, CMDS_OPTION_SET),
+        CMDI_OPTION(cmds_runtime_options, on_pool_thread_start, CMDS_OPTION_SET),
+        CMDI_OPTION(cmds_runtime_options, on_pool_thread_stop, CMDS_OPTION_SET),
 };
 static const struct cmdi_option_row telemetry_rows[] = {
         CMDI_OPTION(cmds_telemetry_options, off, CMDS_OPTION_NUMBER),

@@ -350,6 +350,8 @@ static int runtime_start(struct cmds_runtime **out, const struct cmds_runtime_op
     code = cmdi_workers_init(&runtime->workers, mine->pool_thread_count, mine->pool_queue_max);
     code = code < 0 ? cmdi_fail(error, code, "no memory for the worker pool") : 0;
     runtime->workers.stack_size = mine->pool_stack_size;
+    runtime->workers.hooks = (struct cmdi_worker_hooks){
+            mine->on_pool_thread_start, mine->on_pool_thread_stop, mine->pool_context};
     if (code == 0) {
         code = runtime_take_telemetry(&runtime->telemetry_options, mine->telemetry, error);
     }
@@ -358,6 +360,9 @@ static int runtime_start(struct cmds_runtime **out, const struct cmds_runtime_op
     }
     if (code == 0) {
         code = runtime_make_spans(runtime, mine->trace, error);
+    }
+    if (code == 0) {
+        code = cmdi_workers_start(&runtime->workers, error);
     }
     if (code == 0) {
         code = cmdi_drive_start(runtime, error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker pool: one lock, threads made on demand. Work here takes microseconds and more; the lock
+ * The worker pool: one lock, threads made on demand, or at once where the program has a part in it. Work here takes microseconds and more; the lock
  * is nothing.
  */
 #include "shard/workers.h"
@@ -8,10 +8,10 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
-
-#include <cmdstream/base.h>
+#include <string.h>
 
 #include "base/assert.h"
+#include "base/error.h"
 #include "ring/thread.h"
 
 int cmdi_workers_init(struct cmdi_workers *workers, uint32_t thread_count_max, uint32_t queued_max)
@@ -94,9 +94,31 @@ static void workers_wake(struct cmdi_workers *workers, int count)
     cmdi_futex_wake(&workers->wakes, count);
 }
 
-static void *workers_main(void *argument)
+/* The program's part of a thread's beginning. Returns: it works. */
+static bool worker_begin(struct cmdi_worker *worker)
 {
-    struct cmdi_workers *workers = argument;
+    struct cmdi_workers *workers = worker->workers;
+    const struct cmdi_worker_hooks *hooks = &workers->hooks;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    if (hooks->on_start == NULL) {
+        return true;
+    }
+    int code = hooks->on_start(hooks->context, &worker->state, &error);
+    if (code < 0) {
+        pthread_mutex_lock(&workers->lock);
+        (void)cmdi_fail(workers->failure, code, "%s%s",
+                error.text[0] != '\0' ? "" : "on_pool_thread_start failed: ",
+                error.text[0] != '\0' ? error.text : cmds_error_text(code));
+        pthread_mutex_unlock(&workers->lock);
+    }
+    atomic_fetch_add(&workers->begun, 1);
+    cmdi_futex_wake(&workers->begun, 1);
+    return code >= 0;
+}
+
+static void worker_run(const struct cmdi_worker *worker)
+{
+    struct cmdi_workers *workers = worker->workers;
     pthread_mutex_lock(&workers->lock);
     for (;;) {
         while (workers->queued == 0 && !workers->stopping) {
@@ -107,21 +129,36 @@ static void *workers_main(void *argument)
             break;
         }
         pthread_mutex_unlock(&workers->lock);
+        job->state = worker->state;
         job->fn(job);
         pthread_mutex_lock(&workers->lock);
     }
     pthread_mutex_unlock(&workers->lock);
+}
+
+static void *worker_main(void *argument)
+{
+    struct cmdi_worker *worker = argument;
+    const struct cmdi_worker_hooks *hooks = &worker->workers->hooks;
+    if (worker_begin(worker)) {
+        worker_run(worker);
+        if (hooks->on_stop != NULL) {
+            hooks->on_stop(hooks->context, worker->state);
+        }
+    }
     return NULL;
 }
 
-/* Under the lock. Returns: there is one more thread. */
-static bool workers_start_thread(struct cmdi_workers *workers)
+/* Under the lock. Returns: 0; -errno. */
+static int workers_start_one(struct cmdi_workers *workers)
 {
     CMDI_ASSERT(workers->thread_count < workers->thread_count_max && !workers->stopping);
-    int code = cmdi_thread_start(&workers->threads[workers->thread_count], workers_main, workers,
-            "cmds-worker", workers->stack_size);
+    struct cmdi_worker *worker = &workers->threads[workers->thread_count];
+    worker->workers = workers;
+    int code = cmdi_thread_start(
+            &worker->thread, worker_main, worker, "cmds-worker", workers->stack_size);
     workers->thread_count += code == 0;
-    return code == 0;
+    return code;
 }
 
 /* For one more job. Under the lock. Returns: a thread will see the queue. */
@@ -134,7 +171,34 @@ static bool workers_add_thread(struct cmdi_workers *workers)
     if (workers->queued < workers->idle || workers->thread_count == workers->thread_count_max) {
         return true;
     }
-    return workers_start_thread(workers) || workers->thread_count > 0;
+    (void)workers_start_one(workers); // Without it the others go on.
+    return workers->thread_count > 0;
+}
+
+int cmdi_workers_start(struct cmdi_workers *workers, struct cmds_error *error)
+{
+    struct cmds_error failure = CMDS_ERROR_INIT;
+    int code = 0;
+    if (workers->hooks.on_start == NULL) {
+        return 0;
+    }
+    pthread_mutex_lock(&workers->lock);
+    workers->failure = &failure;
+    while (workers->thread_count < workers->thread_count_max && code == 0) {
+        code = workers_start_one(workers);
+    }
+    uint32_t started = workers->thread_count;
+    pthread_mutex_unlock(&workers->lock);
+    for (uint32_t begun; (begun = atomic_load(&workers->begun)) < started;) {
+        cmdi_futex_wait(&workers->begun, begun, UINT64_MAX);
+    }
+    if (code < 0) {
+        return cmdi_fail(error, code,
+                "thread %u of the pool could not be started: %s; the limit is of processes (ulimit "
+                "-u, TasksMax=, pids.max) or memory",
+                started, strerror(-code));
+    }
+    return failure.code < 0 ? cmdi_fail(error, failure.code, "%s", failure.text) : 0;
 }
 
 int cmdi_workers_push(
@@ -164,7 +228,7 @@ bool cmdi_workers_may_wait(struct cmdi_workers *workers)
     CMDI_ASSERT(workers->waiting < workers->thread_count);
     bool is_last = workers->waiting + 1 == workers->thread_count;
     bool may = !workers->stopping && workers->waiting + 1 < workers->thread_count_max &&
-               (!is_last || workers_start_thread(workers));
+               (!is_last || workers_start_one(workers) == 0);
     workers->waiting += may;
     pthread_mutex_unlock(&workers->lock);
     return may;
@@ -188,7 +252,7 @@ void cmdi_workers_fini(struct cmdi_workers *workers)
     workers_wake(workers, INT_MAX);
     pthread_mutex_unlock(&workers->lock);
     for (uint32_t i = 0; i < workers->thread_count; i++) {
-        cmdi_thread_join(workers->threads[i]);
+        cmdi_thread_join(workers->threads[i].thread);
     }
     CMDI_ASSERT(workers->queued == 0 && workers->idle == 0); // The last thread left nothing.
     (void)pthread_mutex_destroy(&workers->lock);

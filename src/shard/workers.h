@@ -20,6 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <cmdstream/base.h>
+
 #include "base/list.h"
 
 struct cmdi_job;
@@ -28,6 +30,7 @@ typedef void (*cmdi_job_fn)(struct cmdi_job *job);
 struct cmdi_job {
     struct cmdi_job *next;
     cmdi_job_fn fn;
+    void *state; // Of the thread that runs it, from then on.
 };
 
 /** Embedded in a server; zeroed until it is initialised. Under the pool's lock. */
@@ -55,10 +58,23 @@ static inline void cmdi_job_queue_init(struct cmdi_job_queue *queue, struct cmdi
     queue->lane = lane;
 }
 
+/** What the program does on each thread. Any may be NULL. */
+struct cmdi_worker_hooks {
+    int (*on_start)(void *context, void **state, struct cmds_error *error);
+    void (*on_stop)(void *context, void *state);
+    void *context;
+};
+
+struct cmdi_worker {
+    struct cmdi_workers *workers;
+    pthread_t thread;
+    void *state; // The thread's.
+};
+
 struct cmdi_workers {
     pthread_mutex_t lock;
     struct cmdi_list turns; // struct cmdi_job_lane: each has a job.
-    pthread_t *threads;
+    struct cmdi_worker *threads;
     uint32_t thread_count, thread_count_max;
     _Atomic uint32_t wakes; // The futex on which they wait: each push and the end change it.
     uint32_t idle;          // Threads that wait, also those that are being woken.
@@ -66,10 +82,18 @@ struct cmdi_workers {
     uint32_t queued;        // Jobs that no thread has.
     uint32_t queued_max;
     bool stopping;
-    uint32_t stack_size; // Of each thread; 0: the default. Set before the first push.
+    uint32_t stack_size;            // Of each thread; 0: the default. Set before the first push.
+    struct cmdi_worker_hooks hooks; // Set before the first push.
+    struct cmds_error *failure;     // Valid while the start waits: the first on_start that failed.
+    _Atomic uint32_t begun;         // Futex: threads whose on_start has returned.
 };
 
 int cmdi_workers_init(struct cmdi_workers *workers, uint32_t thread_count_max, uint32_t queued_max);
+/**
+ * With hooks.on_start all threads are started, and each has run it on return. Thread: setup. Returns: 0, or
+ * why in `error`: then some threads may have started, which the end joins.
+ */
+int cmdi_workers_start(struct cmdi_workers *workers, struct cmds_error *error);
 /** Runs what is queued, then joins. A zeroed pool is fine. */
 void cmdi_workers_fini(struct cmdi_workers *workers);
 /**

@@ -52,6 +52,7 @@ struct cmds_test {
     size_t sending_size;
     bool disconnected, out_of_memory;
     bool shard_started; // on_shard_start has succeeded.
+    void *pool_state;
 };
 
 static _Thread_local struct cmds_test *test_current; // Who is being driven.
@@ -394,6 +395,7 @@ static int test_push_job(
 {
     (void)server_shard;
     (void)queue;
+    job->state = test_current->pool_state;
     job->fn(job);
     return 0;
 }
@@ -558,6 +560,11 @@ void cmds_test_advance_ms(struct cmds_test *test, uint32_t ms)
 struct cmds_runtime *cmds_test_runtime(struct cmds_test *test)
 {
     return test->runtime;
+}
+
+void cmds_test_pool_state(struct cmds_test *test, void *state)
+{
+    test->pool_state = state;
 }
 
 void cmds_test_disconnect(struct cmds_test *test)

@@ -302,6 +302,36 @@ static void test_an_exec_function_of_the_pool_runs_here(void)
     cmds_test_close(test);
 }
 
+static int work_state(struct cmds_call *call, const struct work *work)
+{
+    const int64_t *state = cmds_call_pool_state(call);
+    struct line line = {state != NULL ? *state + work->number : -1, true};
+    return cmds_call_send(call, line_message(&line));
+}
+
+static int act_state(struct cmds_call *call, const struct act *act)
+{
+    (void)act;
+    return acts_answer(call, cmds_call_pool_state(call) != NULL);
+}
+
+static void test_a_function_of_the_pool_has_the_state_of_its_thread(void)
+{
+    int64_t state = 40;
+    struct app app = {.work = work_state, .act = act_state};
+    struct cmds_test *test = acts_open(&app);
+
+    CU_ASSERT_EQUAL(cmds_test_send(test, work_message(&(struct work){2})), 0);
+    cmds_test_pool_state(test, &state);
+    CU_ASSERT_EQUAL(cmds_test_send(test, work_message(&(struct work){2})), 0);
+    CU_ASSERT_EQUAL(acts_send(test, 1), 0); // On the shard.
+
+    CU_ASSERT_EQUAL(line_of(cmds_test_result(test, 0))->number, -1);
+    CU_ASSERT_EQUAL(line_of(cmds_test_result(test, 1))->number, 42);
+    CU_ASSERT_EQUAL(value_of(cmds_test_result(test, 2))->value, 0);
+    cmds_test_close(test);
+}
+
 static void test_on_disconnect_is_not_for_those_on_connect_refused(void)
 {
     struct app app = {.act = acts_echo, .refuse = true};
@@ -356,6 +386,8 @@ static CU_TestInfo tests[] = {
                 test_a_call_whose_connection_went_is_not_unfinished},
         {"invokers run in order and may refuse", test_invokers_run_in_order_and_may_refuse},
         {"an exec function of the pool runs here", test_an_exec_function_of_the_pool_runs_here},
+        {"a function of the pool has the state of its thread",
+                test_a_function_of_the_pool_has_the_state_of_its_thread},
         {"on_disconnect is not for those on_connect refused",
                 test_on_disconnect_is_not_for_those_on_connect_refused},
         {"two tests at a time, one inside the other",

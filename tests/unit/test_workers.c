@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmdstream/base.h>
@@ -311,6 +312,132 @@ static void test_workers_start_a_thread_for_one_that_waits(void)
     CU_ASSERT_EQUAL(waiting.threads, 2);
 }
 
+/* --- What the program does on each thread --------------------------------------------------------- */
+
+struct staff {
+    _Atomic uint32_t starts, stops, wrong;
+    uint32_t fails_at; // So many succeed.
+    bool says_why;
+    int marks[THREADS]; // The states of the threads.
+};
+
+struct task {
+    struct cmdi_job job;
+    pthread_barrier_t *barrier;
+    void *state;
+};
+
+static int staff_start(void *context, void **state, struct cmds_error *error)
+{
+    struct staff *staff = context;
+    uint32_t index = atomic_fetch_add(&staff->starts, 1);
+    if (index >= staff->fails_at) {
+        (void)snprintf(error->text, sizeof(error->text), "%s", staff->says_why ? "no table" : "");
+        return -ENOENT;
+    }
+    *state = &staff->marks[index];
+    return 0;
+}
+
+static void staff_stop(void *context, void *state)
+{
+    struct staff *staff = context;
+    bool is_one = state == NULL ||
+                  ((int *)state >= staff->marks && (int *)state < staff->marks + THREADS);
+    atomic_fetch_add(&staff->stops, 1);
+    atomic_fetch_add(&staff->wrong, !is_one);
+}
+
+static void task_run(struct cmdi_job *job)
+{
+    struct task *task = CMDI_CONTAINER(job, struct task, job);
+    task->state = job->state;
+    (void)pthread_barrier_wait(task->barrier);
+}
+
+static void staff_hire(struct cmdi_workers *workers, struct staff *staff)
+{
+    CU_ASSERT_EQUAL_FATAL(cmdi_workers_init(workers, THREADS, 100), 0);
+    workers->hooks = (struct cmdi_worker_hooks){staff_start, staff_stop, staff};
+}
+
+/* All of them at once, so that each runs on a thread of its own. */
+static void staff_work(struct cmdi_workers *workers, struct task *tasks)
+{
+    struct cmdi_job_lane lane;
+    struct cmdi_job_queue queue;
+    pthread_barrier_t barrier;
+    cmdi_job_lane_init(&lane);
+    cmdi_job_queue_init(&queue, &lane);
+    (void)pthread_barrier_init(&barrier, NULL, THREADS);
+    for (uint32_t i = 0; i < THREADS; i++) {
+        tasks[i] = (struct task){.job = {.fn = task_run}, .barrier = &barrier};
+        CU_ASSERT_EQUAL(cmdi_workers_push(workers, &queue, &tasks[i].job), 0);
+    }
+    cmdi_workers_fini(workers);
+    (void)pthread_barrier_destroy(&barrier);
+}
+
+static void test_workers_each_have_a_state_of_the_program(void)
+{
+    struct cmdi_workers workers;
+    struct staff staff = {.fails_at = THREADS};
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct task tasks[THREADS];
+    uint32_t seen = 0;
+    staff_hire(&workers, &staff);
+
+    CU_ASSERT_EQUAL(cmdi_workers_start(&workers, &error), 0);
+    CU_ASSERT_EQUAL(atomic_load(&staff.starts), THREADS); // Before any job.
+    staff_work(&workers, tasks);
+
+    for (uint32_t i = 0; i < THREADS; i++) {
+        for (uint32_t mark = 0; mark < THREADS; mark++) {
+            seen |= tasks[i].state == &staff.marks[mark] ? 1u << mark : 0;
+        }
+    }
+    CU_ASSERT_EQUAL(seen, (1u << THREADS) - 1);
+    CU_ASSERT_EQUAL(atomic_load(&staff.starts), THREADS);
+    CU_ASSERT_EQUAL(atomic_load(&staff.stops), THREADS);
+    CU_ASSERT_EQUAL(atomic_load(&staff.wrong), 0);
+}
+
+static void test_workers_do_not_start_where_one_cannot(void)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        struct cmdi_workers workers;
+        struct staff staff = {.fails_at = THREADS - 1, .says_why = i == 1};
+        struct cmds_error error = CMDS_ERROR_INIT;
+        staff_hire(&workers, &staff);
+
+        CU_ASSERT_EQUAL(cmdi_workers_start(&workers, &error), -ENOENT);
+        CU_ASSERT_EQUAL(error.code, -ENOENT);
+        CU_ASSERT_PTR_NOT_NULL(strstr(error.text, i == 1 ? "no table" : "on_pool_thread_start"));
+        cmdi_workers_fini(&workers);
+
+        CU_ASSERT_EQUAL(atomic_load(&staff.starts), THREADS);
+        CU_ASSERT_EQUAL(atomic_load(&staff.stops), THREADS - 1);
+        CU_ASSERT_EQUAL(atomic_load(&staff.wrong), 0);
+    }
+}
+
+static void test_workers_that_only_stop_start_when_they_are_needed(void)
+{
+    struct cmdi_workers workers;
+    struct staff staff = {.fails_at = 0};
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct task tasks[THREADS];
+    staff_hire(&workers, &staff);
+    workers.hooks.on_start = NULL;
+
+    CU_ASSERT_EQUAL(cmdi_workers_start(&workers, &error), 0);
+    CU_ASSERT_EQUAL(workers.thread_count, 0);
+    staff_work(&workers, tasks);
+
+    CU_ASSERT_PTR_NULL(tasks[0].state);
+    CU_ASSERT_EQUAL(atomic_load(&staff.stops), THREADS);
+}
+
 static CU_TestInfo tests[] = {
         {"workers run as many jobs at once as they may",
                 test_workers_run_as_many_jobs_at_once_as_they_may},
@@ -323,6 +450,12 @@ static CU_TestInfo tests[] = {
         {"workers never wait all", test_workers_never_wait_all},
         {"workers start a thread for one that waits",
                 test_workers_start_a_thread_for_one_that_waits},
+}
+
+        {"workers each have a state of the program", test_workers_each_have_a_state_of_the_program},
+        {"workers do not start where one cannot", test_workers_do_not_start_where_one_cannot},
+        {"workers that only stop start when they are needed",
+                test_workers_that_only_stop_start_when_they_are_needed},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("workers", tests)
