@@ -265,18 +265,70 @@ CMDS_BEGIN_
 #endif
 
 /**
+ * What a program has around its server, for cmds_server_run(). Start from CMDS_MAIN_OPTIONS_INIT. A field
+ * left at zero takes the default beside it. Its functions run one after the other, on the thread that
+ * called cmds_server_run().
+ */
+struct cmds_main_options {
+    uint32_t struct_size; // Set by CMDS_MAIN_OPTIONS_INIT.
+    // How long calls have to end and results to leave, from the signal on; then connections are cut.
+    // Default 10000; CMDS_NEVER: until they have, or a second signal comes.
+    uint32_t drain_timeout_ms;
+    // The runtime's, but not CMDS_SHARDS_INLINE. Copied. NULL: its defaults. If neither on_log nor
+    // on_record is set, on_log is cmds_log_stderr().
+    const struct cmds_runtime_options *runtime;
+    void *context; // Of the functions below.
+    /**
+     * The runtime runs and the server does not yet: for groups of other services, timers, and what exec
+     * functions need. Returns: 0; negative: the program ends with the sentence in `error` (which
+     * cmds_group_open() and its like have put there), or the code's; on_stop does not run.
+     */
+    int (*on_start)(void *context, struct cmds_runtime *runtime, struct cmds_error *error);
+    /** The server listens, and "listening on" was printed. */
+    void (*on_started)(void *context, struct cmds_server *server);
+    /**
+     * A signal to end has come, the server still accepts: for what would hold up the drain, such as
+     * subscriptions, whose last results may be sent from here. It does not take long: what systemd's
+     * watchdog hears comes from this thread.
+     */
+    void (*on_drain)(void *context, struct cmds_server *server);
+    /**
+     * The server has closed, or did not start; the runtime still runs, with its timers: for what
+     * on_start has made. Groups that are left are closed by the runtime's end.
+     */
+    void (*on_stop)(void *context, struct cmds_runtime *runtime);
+    bool quiet; // Does not print "listening on". Why it did not start is printed all the same.
+    uint8_t unused;
+    uint16_t unused2;
+    uint32_t unused3;
+};
+#ifdef __cplusplus
+#define CMDS_MAIN_OPTIONS_INIT cmds_detail::sized<struct cmds_main_options>()
+#else
+#define CMDS_MAIN_OPTIONS_INIT                                                                     \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_main_options)                                            \
+    }
+#endif
+
+/**
  * For a program whose job is to serve: starts a runtime of its own, prints "listening on ADDRESS"
  * for each address, waits for SIGTERM or SIGINT, drains for up to 10 s (a second signal ends it at
  * once). With `tls`, SIGHUP until then has it read the files of that anew, see cmds_tls_reload().
  * Errors go to stderr in words. Under systemd (NOTIFY_SOCKET) it says when it is ready, reloads and
  * stops; with WatchdogSec= also that it lives, as long as each shard sleeps or turns: an exec function
- * that never returns is found. See docs/operations.md.
+ * that never returns is found. See docs/operations.md. A program that is to end by itself sends itself
+ * SIGTERM: kill(getpid(), SIGTERM).
  *
+ * Owner:   borrows both until it returns. `main_options` NULL: the defaults.
  * Thread:  main, before other threads.
  * Returns: what main returns: 0; 1: could not start; 2: some connections did not end in time: stderr says
  *          how many have calls that did not end, and which is the oldest, whose results were not
  *          taken, and whose peers got everything and did not close.
  */
+CMDS_API int cmds_server_run(
+        const struct cmds_server_options *options, const struct cmds_main_options *main_options);
+/** cmds_server_run(options, NULL). */
 CMDS_API int cmds_server_main(const struct cmds_server_options *options);
 /**
  * Tells systemd about the service, as sd_notify(3): "READY=1", "STATUS=...", several with line ends

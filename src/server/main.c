@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A program whose job is to serve: on public functions, the clock, and the signals that end it. */
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,8 @@
 #include <cmdstream/runtime.h>
 #include <cmdstream/server.h>
 
+#include "base/error.h"
+#include "base/options.h"
 #include "base/time.h"
 #include "conn/security.h"
 #include "net/address.h"
@@ -21,6 +24,17 @@ enum {
     MAIN_SLICE_MS = 100, // Of it, between two looks for a second signal.
     MAIN_STATUS_MAX = 1024,
     MAIN_LEFT_MAX = 64, // Connections that are looked at when they are cut off.
+    /* What a main returns. */
+    MAIN_NOT_STARTED = 1,
+    MAIN_CUT = 2,
+};
+
+struct main_run {
+    struct cmds_main_options options; // Defaults filled in.
+    struct cmds_tls *tls;             // NULL: none.
+    struct cmds_runtime *runtime;
+    struct cmds_server *server;
+    struct cmdi_watchdog watchdog;
 };
 
 /* Of a program of any version: an older one's options end before it. */
@@ -45,14 +59,18 @@ static void main_reload(struct cmds_tls *tls)
     (void)cmds_notify("READY=1");
 }
 
+/* --- Serving ------------------------------------------------------------------------------------ */
+
 /* Says where it listens. That systemd did not hear it is no reason to end: it will say so itself. */
-static void main_announce(const struct cmds_server *server)
+static void main_announce(const struct main_run *run)
 {
     char address[CMDI_ADDRESS_TEXT_MAX];
     char status[MAIN_STATUS_MAX];
     int size = snprintf(status, sizeof(status), "READY=1\nSTATUS=listening");
-    for (uint32_t i = 0; cmds_server_address(server, i, address, sizeof(address)) == 0; i++) {
-        cmdi_say(false, "listening on %s", address);
+    for (uint32_t i = 0; cmds_server_address(run->server, i, address, sizeof(address)) == 0; i++) {
+        if (!run->options.quiet) {
+            cmdi_say(false, "listening on %s", address);
+        }
         if (size + CMDI_ADDRESS_TEXT_MAX + 4 < MAIN_STATUS_MAX) {
             size += snprintf(status + size, sizeof(status) - (size_t)size, "%s %s",
                     i == 0 ? " on" : ",", address);
@@ -61,19 +79,31 @@ static void main_announce(const struct cmds_server *server)
     (void)cmds_notify(status);
 }
 
-/* Returns: CMDS_E_TIMEOUT: some calls have not ended; 0, or as cmds_server_shutdown(). */
-static int main_drain(struct cmds_server *server, const struct cmds_runtime *runtime,
-        struct cmdi_watchdog *watchdog)
+/* Says so, and lets the program end what would hold it up. */
+static void main_begin_drain(struct main_run *run)
 {
     char status[MAIN_STATUS_MAX];
     (void)snprintf(status, sizeof(status), "STOPPING=1\nSTATUS=draining, %u connections are open",
-            cmds_server_connection_count(server));
+            cmds_server_connection_count(run->server));
     (void)cmds_notify(status);
-    uint64_t until_ns = cmdi_now_ns() + cmdi_ms_to_ns(MAIN_DRAIN_MS);
+    if (run->options.on_drain != NULL) {
+        run->options.on_drain(run->options.context, run->server);
+    }
+}
+
+/* Returns: CMDS_E_TIMEOUT: some calls have not ended; 0, or as cmds_server_shutdown(). */
+static int main_drain(struct main_run *run, uint64_t begin_ns)
+{
+    uint64_t wait_ns = cmdi_ms_to_ns(run->options.drain_timeout_ms);
+    uint64_t until_ns =
+            run->options.drain_timeout_ms == CMDS_NEVER ? UINT64_MAX : begin_ns + wait_ns;
     int code = CMDS_E_TIMEOUT;
-    while (code == CMDS_E_TIMEOUT && cmdi_now_ns() < until_ns) {
-        uint32_t wait_ms = cmdi_watchdog_look(watchdog, runtime, cmdi_now_ns());
-        code = cmds_server_shutdown(server, wait_ms < MAIN_SLICE_MS ? wait_ms : MAIN_SLICE_MS);
+    for (uint64_t now_ns; code == CMDS_E_TIMEOUT && (now_ns = cmdi_now_ns()) < until_ns;) {
+        uint64_t left_ms = cmdi_ns_to_ms_up(until_ns - now_ns);
+        uint32_t wait_ms = cmdi_watchdog_look(&run->watchdog, run->runtime, now_ns);
+        wait_ms = wait_ms < MAIN_SLICE_MS ? wait_ms : MAIN_SLICE_MS;
+        wait_ms = left_ms < wait_ms ? (uint32_t)left_ms : wait_ms;
+        code = cmds_server_shutdown(run->server, wait_ms);
         if (code == CMDS_E_TIMEOUT && cmdi_stop_signals_take()) {
             break;
         }
@@ -120,47 +150,122 @@ static void main_say_left(struct cmds_runtime *runtime)
     cmds_log_stderr(NULL, CMDS_LOG_WARN, line);
 }
 
-/* Waits for a signal to end, drains; a second signal ends the wait. */
-static int main_serve(
-        struct cmds_server *server, struct cmds_runtime *runtime, struct cmds_tls *tls)
+/* Waits for a signal to end, drains; a second signal ends the wait. Returns: as main. */
+static int main_serve(struct main_run *run)
 {
-    struct cmdi_watchdog watchdog;
     enum cmdi_stop_signal signal = CMDI_STOP_SIGNAL_NONE;
-    main_announce(server);
-    cmdi_watchdog_init(&watchdog, cmdi_now_ns());
+    main_announce(run);
+    cmdi_watchdog_init(&run->watchdog, cmdi_now_ns());
+    if (run->options.on_started != NULL) {
+        run->options.on_started(run->options.context, run->server);
+    }
     while (signal != CMDI_STOP_SIGNAL_END) {
-        uint32_t wait_ms = cmdi_watchdog_look(&watchdog, runtime, cmdi_now_ns());
-        signal = cmdi_stop_signals_wait(tls != NULL, wait_ms);
+        uint32_t wait_ms = cmdi_watchdog_look(&run->watchdog, run->runtime, cmdi_now_ns());
+        signal = cmdi_stop_signals_wait(run->tls != NULL, wait_ms);
         if (signal == CMDI_STOP_SIGNAL_HANGUP) {
-            main_reload(tls);
+            main_reload(run->tls);
         }
     }
-    int code = main_drain(server, runtime, &watchdog);
+    uint64_t begin_ns = cmdi_now_ns();
+    main_begin_drain(run);
+    int code = main_drain(run, begin_ns);
     if (code == CMDS_E_TIMEOUT) {
-        main_say_left(runtime);
+        main_say_left(run->runtime);
     } else if (code < 0) {
         cmds_log_stderr(NULL, CMDS_LOG_WARN, "a connection was cut off before it had all results");
     }
-    return code < 0 ? 2 : 0;
+    return code < 0 ? MAIN_CUT : 0;
+}
+
+/* --- Beginning ---------------------------------------------------------------------------------- */
+
+static int main_take_options(struct cmds_main_options *mine,
+        const struct cmds_main_options *options, struct cmds_error *error)
+{
+    *mine = (struct cmds_main_options)CMDS_MAIN_OPTIONS_INIT;
+    int code = options != NULL
+                       ? cmdi_options_take(mine, sizeof(*mine), options, "cmds_main_options", error)
+                       : 0;
+    code = code < 0 ? code
+                    : cmdi_unused_check(mine->unused | mine->unused2 | mine->unused3,
+                              "cmds_main_options", error);
+    if (code == 0) {
+        cmdi_default(&mine->drain_timeout_ms, MAIN_DRAIN_MS);
+    }
+    return code;
+}
+
+static int main_start_runtime(struct main_run *run, struct cmds_error *error)
+{
+    struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
+    const struct cmds_runtime_options *theirs = run->options.runtime;
+    int code = theirs != NULL ? cmdi_options_take(&options, sizeof(options), theirs,
+                                        "cmds_runtime_options", error)
+                              : 0;
+    if (code < 0) {
+        return code;
+    }
+    options.struct_size = sizeof(options);
+    if (options.shard_count == CMDS_SHARDS_INLINE) {
+        return cmdi_fail(error, -EINVAL,
+                "shard_count CMDS_SHARDS_INLINE: cmds_server_run() waits for signals, and turns "
+                "nothing");
+    }
+    if (options.on_log == NULL && options.on_record == NULL) {
+        options.on_log = cmds_log_stderr;
+    }
+    return cmds_runtime_start(&run->runtime, &options, error);
+}
+
+static int main_on_start(struct main_run *run, struct cmds_error *error)
+{
+    if (run->options.on_start == NULL) {
+        return 0;
+    }
+    int code = run->options.on_start(run->options.context, run->runtime, error);
+    if (code < 0 && error->text[0] == '\0') {
+        (void)cmdi_fail(error, code, "on_start failed: %s", cmds_error_text(code));
+    }
+    return code;
+}
+
+/* With a runtime. Returns: as main; 1: why is in `error`. */
+static int main_with_runtime(
+        struct main_run *run, const struct cmds_server_options *options, struct cmds_error *error)
+{
+    int status = MAIN_NOT_STARTED;
+    if (main_on_start(run, error) < 0) {
+        return status;
+    }
+    if (cmds_server_start(&run->server, run->runtime, options, error) == 0) {
+        status = main_serve(run);
+    }
+    cmds_server_close(run->server);
+    if (run->options.on_stop != NULL) {
+        run->options.on_stop(run->options.context, run->runtime);
+    }
+    return status;
+}
+
+int cmds_server_run(
+        const struct cmds_server_options *options, const struct cmds_main_options *main_options)
+{
+    struct main_run run = {.tls = main_tls(options)};
+    struct cmds_error error = CMDS_ERROR_INIT;
+    int status = MAIN_NOT_STARTED;
+    cmdi_stop_signals_block(run.tls != NULL);
+    if (main_take_options(&run.options, main_options, &error) == 0 &&
+            main_start_runtime(&run, &error) == 0) {
+        status = main_with_runtime(&run, options, &error);
+    }
+    if (status == MAIN_NOT_STARTED) {
+        cmdi_say(true, "%s", error.text);
+    }
+    cmds_runtime_stop(run.runtime);
+    return status;
 }
 
 int cmds_server_main(const struct cmds_server_options *options)
 {
-    struct cmds_runtime_options runtime_options = CMDS_RUNTIME_OPTIONS_INIT;
-    runtime_options.on_log = cmds_log_stderr;
-    struct cmds_runtime *runtime = NULL;
-    struct cmds_server *server = NULL;
-    struct cmds_error error = CMDS_ERROR_INIT;
-    struct cmds_tls *tls = main_tls(options);
-    cmdi_stop_signals_block(tls != NULL);
-    int status = 1;
-    if (cmds_runtime_start(&runtime, &runtime_options, &error) == 0 &&
-            cmds_server_start(&server, runtime, options, &error) == 0) {
-        status = main_serve(server, runtime, tls);
-    } else {
-        cmdi_say(true, "%s", error.text);
-    }
-    cmds_server_close(server);
-    cmds_runtime_stop(runtime);
-    return status;
+    return cmds_server_run(options, NULL);
 }

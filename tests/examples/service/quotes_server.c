@@ -4,13 +4,11 @@
  * Both connections live on one shard, so no thread is crossed; when the other server is slow or
  * away, this one's callers feel it and nothing piles up.
  */
-#include <signal.h>
-#include <stdio.h>
-
 #include "prices.h"
 #include "quotes.h"
 
 struct app {
+    const char *upstream;
     struct cmds_group *prices;
 };
 
@@ -37,48 +35,22 @@ static int get(struct cmds_call *call, const struct quotes_get *command)
 
 static const struct cmds_exec execs[] = {CMDS_EXEC(quotes_get, get)};
 
-static int serve_until(struct cmds_server *server, const sigset_t *stop)
+static int on_start(void *context, struct cmds_runtime *runtime, struct cmds_error *error)
 {
-    char address[64];
-    int number = 0;
-    if (cmds_server_address(server, 0, address, sizeof(address)) == 0) {
-        printf("listening on %s\n", address);
-        (void)fflush(stdout);
-    }
-    (void)sigwait(stop, &number);
-    return cmds_server_shutdown(server, 5000);
+    struct app *app = context;
+    struct cmds_group_options upstream = CMDS_GROUP_OPTIONS_INIT(&prices);
+    upstream.connect = app->upstream;
+    upstream.client_count = cmds_runtime_shard_count(runtime);       // One for each shard.
+    return cmds_group_open(&app->prices, runtime, &upstream, error); // The runtime's end closes it.
 }
 
 int main(int argc, char **argv) // One runtime for the server and for the group that it calls.
 {
-    struct app app = {NULL};
-    struct cmds_runtime *runtime = NULL;
-    struct cmds_server *server = NULL;
-    struct cmds_error error = CMDS_ERROR_INIT;
-    struct cmds_runtime_options runtime_options = CMDS_RUNTIME_OPTIONS_INIT;
+    struct app app = {.upstream = argc > 2 ? argv[2] : "127.0.0.1:9001"};
     struct cmds_server_options options = CMDS_SERVER_OPTIONS_INIT(&quotes, execs);
+    struct cmds_main_options around = CMDS_MAIN_OPTIONS_INIT;
     options.listen = argc > 1 ? argv[1] : "127.0.0.1:9000";
-    options.receiver = &app;
-    struct cmds_group_options upstream = CMDS_GROUP_OPTIONS_INIT(&prices);
-    upstream.connect = argc > 2 ? argv[2] : "127.0.0.1:9001";
-    sigset_t stop;
-    (void)sigemptyset(&stop);
-    (void)sigaddset(&stop, SIGTERM);
-    (void)sigaddset(&stop, SIGINT);
-    (void)sigprocmask(SIG_BLOCK, &stop, NULL);
-
-    int code = -1;
-    if (cmds_runtime_start(&runtime, &runtime_options, &error) == 0) {
-        upstream.client_count = cmds_runtime_shard_count(runtime); // One for each shard.
-        if (cmds_group_open(&app.prices, runtime, &upstream, &error) == 0 &&
-                cmds_server_start(&server, runtime, &options, &error) == 0) {
-            code = serve_until(server, &stop);
-        }
-    }
-    if (code < 0) {
-        fprintf(stderr, "quotes: %s\n", error.code < 0 ? error.text : cmds_error_text(code));
-    }
-    cmds_server_close(server);
-    cmds_runtime_stop(runtime); // Closes the group too.
-    return code < 0;
+    options.receiver = around.context = &app;
+    around.on_start = on_start;
+    return cmds_server_run(&options, &around);
 }
