@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a runtime is doing now: its connections, the calls that have not ended, its options. For a person who
- * looks, not for counting: see stats.h and telemetry.h.
+ * What a runtime is doing now: its shards, its connections, the calls that have not ended, its options. For a
+ * person who looks, not for counting: see stats.h and telemetry.h.
  *
  * The shards answer by themselves, at most 128 entries in a turn, so that nobody else waits for long;
- * each entry is right at the moment in which its shard looked at it, the list is not one instant's.
+ * each entry is right at the moment in which its shard looked at it, the list is not one instant's. A shard
+ * that a callback holds up does not answer, and is not waited for beyond a bound: then the list is what the
+ * others have, and cmds_runtime_shards(), which waits for nobody, says what holds it up.
  */
 #ifndef CMDSTREAM_INSPECT_H
 #define CMDSTREAM_INSPECT_H
@@ -106,6 +108,38 @@ struct cmds_listed_call {
     }
 #endif
 
+/** A shard, as it is seen without asking it. Start the first one of an array from CMDS_LISTED_SHARD_INIT. */
+struct cmds_listed_shard {
+    uint32_t struct_size; // CMDS_LISTED_SHARD_INIT; members beyond it are not written.
+    uint32_t shard;
+    uint64_t turn_us; // How long its present turn has lasted; 0: it waits, or has no thread.
+    // Since a list was asked of it that was not waited for, and that it has not come to yet; 0: none was.
+    uint64_t unanswered_us;
+    // Of the command whose exec function runs, or the result whose callback does, or which did so last in
+    // this turn; cut if longer; "": none yet.
+    char type[64];
+};
+
+#ifdef __cplusplus
+#define CMDS_LISTED_SHARD_INIT cmds_detail::sized<struct cmds_listed_shard>()
+#else
+#define CMDS_LISTED_SHARD_INIT                                                                     \
+    {                                                                                              \
+        .struct_size = sizeof(struct cmds_listed_shard)                                            \
+    }
+#endif
+
+/**
+ * The shards, in their order: which one is held up, and by what? It asks nobody.
+ *
+ * Owner:   borrows `list`, as cmds_runtime_connections().
+ * Thread:  any, also a shard, until cmds_runtime_stop() is called.
+ * Returns: 0; -EINVAL: `count` is NULL, or `list`, or its struct_size was not set; CMDS_E_FORKED. Then
+ *          nothing was written.
+ */
+CMDS_NODISCARD CMDS_API int cmds_runtime_shards(struct cmds_runtime *runtime,
+        struct cmds_listed_shard *list, size_t count_max, size_t *count);
+
 /**
  * The connections of all servers, groups and senders, shard by shard, on each of them the oldest first.
  * A group's connection that waits to be tried again is none: see cmds_group_connection().
@@ -117,11 +151,13 @@ struct cmds_listed_call {
  *
  * Owner:   borrows `list`, which has room for `count_max`; NULL with 0 only counts. The struct_size of
  *          the first is that of all.
- * Thread:  any but a shard; it waits for each shard, and for whoever lists already. It may be called
- *          until cmds_runtime_stop() is, which waits for those that are under way.
- * Returns: 0; -EINVAL: `count` is NULL, or `list`, or its struct_size was not set; CMDS_E_CLOSED: the
- *          runtime is being stopped; -EDEADLK on a shard or inside a callback; -EXDEV: another thread
- *          turns this inline runtime; -ENOMEM; CMDS_E_FORKED. Then nothing was written.
+ * Thread:  any but a shard; it waits for each shard, and for whoever lists already: 250 ms for a shard that
+ *          does nothing for it, and for one whose turn has lasted that long not at all; 2 s in all, however
+ *          many there are. It may be called until cmds_runtime_stop() is, which waits for those under way.
+ * Returns: 0; CMDS_E_TIMEOUT: a shard or more were not waited for any longer: `list` and `count` are what was
+ *          seen, as with 0; -EINVAL: `count` is NULL, or `list`, or its struct_size was not set;
+ *          CMDS_E_CLOSED: the runtime is being stopped; -EDEADLK on a shard or inside a callback; -EXDEV:
+ *          another thread turns this inline runtime; -ENOMEM; CMDS_E_FORKED. Then nothing was written.
  */
 CMDS_NODISCARD CMDS_API int cmds_runtime_connections(struct cmds_runtime *runtime,
         struct cmds_listed_connection *list, size_t count_max, size_t *count);

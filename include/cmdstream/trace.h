@@ -235,8 +235,10 @@ struct cmds_span_query {
  *
  * Owner:   borrows `query`, NULL: all; copies into `list`, which has room for `count_max`; NULL with 0 only counts.
  * Thread:  any but a shard, beside cmds_span_take() too; it waits for each shard, and for whoever lists
- *          already. It may be called until cmds_runtime_stop() is, which waits for those that are under way.
- * Returns: 0; -ENOTSUP: no spans are kept, cmds_runtime_options.trace; -EINVAL: `count` or `list` is NULL, the
+ *          already, as long as cmds_runtime_connections() does. It may be called until cmds_runtime_stop() is,
+ *          which waits for those that are under way.
+ * Returns: 0; CMDS_E_TIMEOUT: a shard or more were not waited for any longer: what the others have is in the
+ *          list, as with 0; -ENOTSUP: no spans are kept, cmds_runtime_options.trace; -EINVAL: `count` or `list` is NULL, the
  *          query was not started from its INIT macro, there is no such kind; -E2BIG: it has something that this
  *          library lacks; CMDS_E_CLOSED: the runtime is being stopped; -EDEADLK on a shard or inside a callback;
  *          -EXDEV: another thread turns this inline runtime; -ENOMEM; CMDS_E_FORKED. Then *count is untouched.

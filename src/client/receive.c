@@ -179,7 +179,7 @@ int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fr
     CMDI_COUNT(&client_shard->counters, results_received, 1);
     client->backoff.is_proved = true;
     CMDI_PROBE4(reply, client->number, frame->sequence, frame->type, used);
-    client_shard->shard->meter.ran = row->type;
+    cmdi_meter_ran(&client_shard->shard->meter, row->type);
     struct cmds_result result = {
             .last = cmdi_type_table_is_last(client_shard->config->results, row->type, value),
             .type = row->type,

@@ -70,7 +70,7 @@ int cmds_runtime_connections(struct cmds_runtime *runtime, struct cmds_listed_co
     struct conn_list mine = {.walk = {.kind = CMDI_WALK_CONNS, .visit = conn_visit}};
     int code = cmdi_rows_take(&mine.rows, list, count_max, count);
     code = code < 0 ? code : cmdi_runtime_walk(runtime, &mine.walk);
-    if (code == 0) {
+    if (code == 0 || code == CMDS_E_TIMEOUT) {
         *count = mine.count;
     }
     return code;

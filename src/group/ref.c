@@ -120,7 +120,7 @@ void cmdi_group_shard_drop(struct cmdi_group_shard *group_shard)
     cmdi_stock_leave(&group_shard->track_stock);
     cmdi_stock_leave(&group_shard->resend_stock);
     cmdi_stock_leave(&group_shard->pass_stock);
-    group_shard->client_shard.shard->meter.ran = NULL; // Its types may go with the group.
+    cmdi_meter_forget_types(&group_shard->client_shard.shard->meter); // They may go now.
     cmdi_client_shard_fini(&group_shard->client_shard);
     cmdi_group_leave(group_shard->group);
 }

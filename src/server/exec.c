@@ -219,7 +219,7 @@ static void exec_run(struct cmds_call *call)
         return;
     }
     call->flags |= CMDI_CALL_RUNNING;
-    call->connection->conn.shard->meter.ran = call->type;
+    cmdi_meter_ran(&call->connection->conn.shard->meter, call->type);
     int code = exec_call_timed(call);
     call->flags = (uint8_t)(call->flags & ~CMDI_CALL_RUNNING);
     exec_returned(call, code);

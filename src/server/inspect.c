@@ -108,11 +108,11 @@ int cmds_runtime_calls(struct cmds_runtime *runtime, struct cmds_listed_call *li
         code = is_sized ? cmdi_least_init(&mine.oldest, count_max) : -EINVAL;
     }
     code = code < 0 ? code : cmdi_runtime_walk(runtime, &mine.walk);
-    if (code == 0 && mine.oldest.count > 0) {
-        qsort(list, mine.oldest.count, mine.rows.stride, inspect_older);
-    }
-    if (code == 0) {
+    if (code == 0 || code == CMDS_E_TIMEOUT) {
         *count = mine.walk.count;
+        if (mine.oldest.count > 0) {
+            qsort(list, mine.oldest.count, mine.rows.stride, inspect_older);
+        }
     }
     cmdi_least_fini(&mine.oldest);
     return code;

@@ -262,7 +262,7 @@ void cmdi_server_shard_end(struct cmdi_server_shard *server_shard)
     cmdi_list_remove(&server_shard->sweep.link); // It may have found that nothing is left.
     server_shard_leave_account(server_shard);
     cmdi_tally_end(&server_shard->tally);
-    server_shard->shard->meter.ran = NULL; // Its types may go with it.
+    cmdi_meter_forget_types(&server_shard->shard->meter); // They may go with it.
     pthread_mutex_lock(&server_shard->lock);
     server_shard->ended = true;
     server_shard->orphans = server_shard->call_pool.live;

@@ -107,7 +107,7 @@ int cmds_span_look(struct cmds_runtime *runtime, const struct cmds_span_query *q
     }
     code = code < 0 ? code : cmdi_least_init(&look.rows, count_max);
     code = code < 0 ? code : cmdi_runtime_walk(runtime, &look.walk);
-    if (code == 0) {
+    if (code == 0 || code == CMDS_E_TIMEOUT) {
         if (look.rows.count > 0) {
             qsort(list, look.rows.count, sizeof(*list),
                     look.query.slowest ? look_slower : look_newer);

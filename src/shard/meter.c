@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <cmdstream/schema.h>
 
@@ -18,6 +19,33 @@ static const uint8_t meter_moves[] = {
         [CMDI_METER_SPIN] = 1 << CMDI_METER_AWAY | 1 << CMDI_METER_BUSY | 1 << CMDI_METER_SLEEP,
         [CMDI_METER_SLEEP] = 1 << CMDI_METER_AWAY | 1 << CMDI_METER_BUSY,
 };
+
+void cmdi_meter_init(struct cmdi_meter *meter, uint64_t now_ns, uint64_t stall_ns)
+{
+    meter->since_ns = now_ns;
+    meter->stall_ns = stall_ns != 0 ? stall_ns : UINT64_MAX;
+    (void)pthread_mutex_init(&meter->ran_lock, NULL); // Cannot fail without attributes.
+}
+
+void cmdi_meter_fini(struct cmdi_meter *meter)
+{
+    (void)pthread_mutex_destroy(&meter->ran_lock);
+}
+
+void cmdi_meter_ran_name(struct cmdi_meter *meter, char *name, size_t size)
+{
+    pthread_mutex_lock(&meter->ran_lock);
+    const struct cmds_type *ran = atomic_load_explicit(&meter->ran, memory_order_relaxed);
+    (void)snprintf(name, size, "%s", ran != NULL ? ran->schema->name : "");
+    pthread_mutex_unlock(&meter->ran_lock);
+}
+
+void cmdi_meter_forget_types(struct cmdi_meter *meter)
+{
+    cmdi_meter_ran(meter, NULL);
+    pthread_mutex_lock(&meter->ran_lock); // Whoever has read it before is done with it.
+    pthread_mutex_unlock(&meter->ran_lock);
+}
 
 static void meter_end_turn(struct cmdi_meter *meter, uint64_t duration_ns)
 {
@@ -51,9 +79,9 @@ uint64_t cmdi_meter_move(struct cmdi_meter *meter, enum cmdi_meter_state state, 
 
 void cmdi_shard_meter(struct cmdi_shard *shard, enum cmdi_meter_state state, uint64_t now_ns)
 {
-    const struct cmds_type *ran = shard->meter.ran;
+    const struct cmds_type *ran = atomic_load_explicit(&shard->meter.ran, memory_order_relaxed);
     uint64_t stall_ns = cmdi_meter_move(&shard->meter, state, now_ns);
-    shard->meter.ran = NULL;
+    cmdi_meter_ran(&shard->meter, NULL);
     if (CMDI_UNLIKELY(stall_ns != 0)) {
         const struct cmds_log_record about = {.level = CMDS_LOG_WARN,
                 .reason = CMDS_REASON_STALL,

@@ -23,6 +23,7 @@
 #include "shard/runtime_timers.h"
 #include "shard/sinks.h"
 #include "shard/spans.h"
+#include "shard/walk.h"
 
 enum {
     RUNTIME_SPIN_US = 100,
@@ -229,7 +230,8 @@ static int runtime_make_shards(struct cmds_runtime *runtime,
     uint32_t count = runtime_shard_count(options, cpus);
     CMDI_ASSERT(count > 0 && count <= CMDS_SHARDS_MAX && cpus->count > 0);
     runtime->shards = calloc(count, sizeof(struct cmdi_shard *));
-    if (runtime->shards == NULL) {
+    runtime->errands = cmdi_errands_create(count);
+    if (runtime->shards == NULL || runtime->errands == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for %u shards", count);
     }
     for (; runtime->shard_count < count; runtime->shard_count++) {
@@ -266,8 +268,8 @@ static void runtime_free(struct cmds_runtime *runtime)
     cmdi_spans_destroy(runtime->spans);
     cmdi_workers_fini(&runtime->workers);
     cmdi_runtime_timers_free(runtime->timers);
-    (void)pthread_mutex_destroy(&runtime->walk_lock);
     (void)pthread_mutex_destroy(&runtime->lock);
+    free(runtime->errands);
     free(runtime->shards);
     free(runtime);
 }
@@ -316,7 +318,6 @@ static struct cmds_runtime *runtime_new(
     cmdi_list_init(&runtime->retired);
     // Cannot fail with default attributes on Linux.
     (void)pthread_mutex_init(&runtime->lock, NULL);
-    (void)pthread_mutex_init(&runtime->walk_lock, NULL);
     runtime->timers = cmdi_runtime_timers_create(runtime->fork_count);
     if (runtime->timers == NULL || cmdi_fork_register(runtime_in_child) < 0) {
         runtime_free(runtime);
@@ -436,7 +437,7 @@ static struct cmdi_service *runtime_take_service(struct cmds_runtime *runtime)
     return first;
 }
 
-/* Those that list: none begins any more, and the shards still answer. */
+/* Those that list: none begins any more, and the shards still answer, or are given up. */
 static void runtime_wait_for_walks(struct cmds_runtime *runtime)
 {
     CMDI_ASSERT(atomic_load(&runtime->stopping) != 0);

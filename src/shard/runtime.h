@@ -44,6 +44,7 @@ struct cmdi_service {
     void (*forget)(struct cmdi_service *service);
 };
 
+struct cmdi_errand;
 struct cmdi_telemetry;
 struct cmdi_spans;
 
@@ -72,8 +73,9 @@ struct cmds_runtime {
     struct cmds_telemetry_options telemetry_options; // Defaults filled in. Constant.
     void (*free_telemetry)(struct cmdi_telemetry *telemetry);
     _Atomic uint64_t post_count; // cmds_runtime_post waiting.
-    pthread_mutex_t walk_lock;   // Held by the one that lists, see walk.h.
+    _Atomic uint32_t walking;    // Futex: somebody lists, see walk.h.
     _Atomic uint32_t walks;      // Futex: threads that list, or wait for their turn to.
+    struct cmdi_errand *errands; // By shard.
     uint32_t fork_count;         // cmdi_fork_count() of its process.
     uintptr_t turner;            // Without threads: who turned first. Valid with turner_known.
     _Atomic uint32_t turner_known;

@@ -662,8 +662,7 @@ int cmdi_shard_create(
     cmdi_pool_init(&shard->error_texts, sizeof(((struct cmds_error *)0)->text));
     cmdi_buffers_init(&shard->buffers, options->memory_size_max);
     shard_set_time(shard, options->drive == CMDI_DRIVE_STEPPED ? 0 : cmdi_now_ns());
-    shard->meter.since_ns = shard->now_ns;
-    shard->meter.stall_ns = options->stall_ns != 0 ? options->stall_ns : UINT64_MAX;
+    cmdi_meter_init(&shard->meter, shard->now_ns, options->stall_ns);
     cmdi_timer_wheel_init(&shard->timers, shard->now_ms);
     cmdi_spin_init(&shard->spin, (uint64_t)options->spin_us * 1000);
     int code = shard_init_ring(shard, error);
@@ -688,6 +687,7 @@ void cmdi_shard_destroy(struct cmdi_shard *shard)
     }
     CMDI_ASSERT(!shard->in_turn && cmdi_thread_owned != shard);
     cmdi_ring_destroy(shard->ring);
+    cmdi_meter_fini(&shard->meter);
     cmdi_buffers_fini(&shard->buffers);
     cmdi_pool_fini(&shard->error_texts);
     cmdi_receive_fini(&shard->receive);

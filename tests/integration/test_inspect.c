@@ -20,6 +20,14 @@ enum {
     SHARDS = 2,
     JOBS = 16,
     ITEMS = 20,
+    LISTERS = 3,
+};
+
+struct asked {
+    struct cmds_runtime *runtime;
+    const struct world *world;
+    uint32_t shard;
+    int code;
 };
 
 struct load {
@@ -158,12 +166,108 @@ static void test_inspect_lists_calls_while_other_threads_answer_them(void)
     world_stop(&world);
 }
 
-/* --- Without threads -------------------------------------------------------------------------- */
+/* --- A shard that is held up ------------------------------------------------------------------ */
 
-struct asked {
-    struct cmds_runtime *runtime;
-    int code;
+struct gate {
+    _Atomic uint32_t entered, is_open;
 };
+
+/* On the shard, which does nothing else until the test lets it. */
+static int exec_hold(struct cmds_call *call, const struct run *run)
+{
+    const struct world *world = cmds_call_receiver(call);
+    struct gate *gate = world->context;
+    atomic_fetch_add(&gate->entered, 1);
+    while (atomic_load(&gate->is_open) == 0) {
+        raw_pause(NULL);
+    }
+    return world_send_item(call, run->number, true);
+}
+
+/* Returns: that list says so, and what it has is of the others. */
+static bool is_given_up(const struct world *world, uint32_t held)
+{
+    struct cmds_listed_connection list[JOBS] = {CMDS_LISTED_CONNECTION_INIT};
+    size_t count = SIZE_MAX;
+    int code = cmds_runtime_connections(world->runtime, list, JOBS, &count);
+    bool is_others = count < JOBS;
+    for (size_t i = 0; is_others && i < count; i++) {
+        is_others = list[i].shard != held;
+    }
+    return code == CMDS_E_TIMEOUT && is_others;
+}
+
+static void *list_main(void *context)
+{
+    struct asked *asked = context;
+    asked->code = is_given_up(asked->world, asked->shard) ? 0 : -1;
+    return NULL;
+}
+
+static uint32_t shard_that_runs(const struct world *world, const char *type)
+{
+    struct cmds_listed_shard list[SHARDS] = {CMDS_LISTED_SHARD_INIT};
+    size_t count = 0;
+    CU_ASSERT_EQUAL_FATAL(cmds_runtime_shards(world->runtime, list, SHARDS, &count), 0);
+    CU_ASSERT_EQUAL(count, SHARDS);
+    for (uint32_t i = 0; i < SHARDS; i++) {
+        if (strcmp(list[i].type, type) == 0 && list[i].turn_us > 0) {
+            return i;
+        }
+    }
+    CU_FAIL_FATAL("no shard says what holds it up");
+    return SHARDS;
+}
+
+static void list_at_once(struct world *world, uint32_t held)
+{
+    struct asked asked[LISTERS];
+    pthread_t threads[LISTERS];
+    for (uint32_t i = 0; i < LISTERS; i++) {
+        asked[i] = (struct asked){.world = world, .shard = held};
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, list_main, &asked[i]), 0);
+    }
+    for (uint32_t i = 0; i < LISTERS; i++) {
+        (void)pthread_join(threads[i], NULL);
+        CU_ASSERT_EQUAL(asked[i].code, 0);
+    }
+}
+
+static void test_inspect_does_not_wait_for_a_shard_that_is_held_up(void)
+{
+    struct world world;
+    struct raw raws[JOBS];
+    struct gate gate = {0, 0};
+    size_t count = 0;
+    world_init(&world);
+    world.exec = exec_hold;
+    world.context = &gate;
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    for (uint32_t i = 0; i < JOBS; i++) {
+        CU_ASSERT_FATAL(world_connect(&world, &raws[i]));
+    }
+    WORLD_UNTIL(&world, atomic_load(&world.connected) == JOBS);
+    struct run run = {.number = 1};
+    CU_ASSERT(raw_send(&raws[0], 1, run_message(&run)));
+    WORLD_UNTIL(&world, atomic_load(&gate.entered) == 1);
+
+    uint32_t held = shard_that_runs(&world, "run");
+    CU_ASSERT(is_given_up(&world, held));
+    list_at_once(&world, held);
+    CU_ASSERT_EQUAL(cmds_runtime_calls(world.runtime, NULL, 0, &count), CMDS_E_TIMEOUT);
+    atomic_store(&gate.is_open, 1);
+    uint64_t sequence = 0;
+    bool last = false;
+    CU_ASSERT(world_read_item(&raws[0], &sequence, &last) == 1 && last);
+    WORLD_UNTIL(&world, cmds_runtime_connections(world.runtime, NULL, 0, &count) == 0);
+    CU_ASSERT_EQUAL(count, JOBS);
+    for (uint32_t i = 0; i < JOBS; i++) {
+        raw_close(&raws[i]);
+    }
+    world_stop(&world);
+}
+
+/* --- Without threads -------------------------------------------------------------------------- */
 
 static void *ask_main(void *context)
 {
@@ -175,7 +279,7 @@ static void *ask_main(void *context)
 
 static int ask_elsewhere(struct cmds_runtime *runtime)
 {
-    struct asked asked = {runtime, 0};
+    struct asked asked = {.runtime = runtime};
     pthread_t thread;
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, ask_main, &asked), 0);
     (void)pthread_join(thread, NULL);
@@ -238,6 +342,8 @@ CU_TestInfo test_inspect[] = {
                 test_inspect_lists_ten_thousand_while_the_shards_work},
         {"lists calls while other threads answer them",
                 test_inspect_lists_calls_while_other_threads_answer_them},
+        {"does not wait for a shard that is held up",
+                test_inspect_does_not_wait_for_a_shard_that_is_held_up},
         {"is read directly by the thread that turns",
                 test_inspect_is_read_directly_by_the_thread_that_turns},
         {"is not for a forked child", test_inspect_is_not_for_a_forked_child},

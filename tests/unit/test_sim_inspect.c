@@ -9,6 +9,7 @@
 
 #include <cmdstream/inspect.h>
 
+#include "ring/thread.h"
 #include "shard/walk.h"
 #include "support/sim/hall.h"
 
@@ -447,13 +448,14 @@ static void script_late(struct hall *hall)
     for (uint32_t i = 0; i < CMDI_WALK_PER_TURN; i++) {
         guest_enter(&crowd[i]);
     }
-    (void)pthread_mutex_lock(&hall->runtime->walk_lock); // Until all of them have begun.
+    atomic_store(&hall->runtime->walking, 1); // Until all of them have begun.
     for (uint32_t i = 0; i < LATE; i++) {
         lates[i] = (struct late){.hall = hall};
         threads[i] = hall_thread(late_main, &lates[i]);
     }
     HALL_UNTIL(atomic_load(&hall->runtime->walks) == LATE);
-    (void)pthread_mutex_unlock(&hall->runtime->walk_lock);
+    atomic_store(&hall->runtime->walking, 0);
+    cmdi_futex_wake(&hall->runtime->walking, 1);
     hall->server = NULL;
     cmds_runtime_stop(hall->runtime);
 
