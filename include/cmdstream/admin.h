@@ -10,8 +10,8 @@
  *               them. Each is text for a terminal, JSON (?format=json) for a program, and HTML for a
  *               browser. What changes something is a POST, and only with allow_changes.
  *
- * Each has a thread; a shard neither waits for it nor is woken by it, but for a page that asks shards what
- * they hold: then that thread waits for them. Each listener has 8 connections; a peer that stalls holds one of them for
+ * Each has a thread; a shard neither waits for it nor is woken by it. The pages that ask shards what they hold,
+ * and wait for them within the bounds of <cmdstream/inspect.h>, have another one. Each listener has 8 connections; a peer that stalls holds one of them for
  * at most some seconds. See docs/admin.md.
  */
 #ifndef CMDSTREAM_ADMIN_H
@@ -68,7 +68,8 @@ CMDS_NODISCARD CMDS_API int cmds_admin_open(struct cmds_admin **admin, struct cm
 CMDS_NODISCARD CMDS_API int cmds_admin_address(
         const struct cmds_admin *admin, uint32_t index, char *text, size_t size);
 /**
- * Ends all connections, joins the threads, frees. NULL is fine. In a forked child it does nothing.
+ * Ends all connections, joins the threads, frees. NULL is fine. In a forked child it does nothing. A list that
+ * is under way is waited for: some 250 ms if a shard is held up, 4 s at the very most.
  * Thread: setup, never one of its own.
  */
 CMDS_API void cmds_admin_close(struct cmds_admin *admin);

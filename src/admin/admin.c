@@ -68,7 +68,9 @@ static void *admin_main(void *context)
     return NULL;
 }
 
-static int admin_start_thread(struct cmdi_admin_port *port, const char *name)
+/* *thread and *has_thread are set, or neither is. */
+static int admin_start_thread(pthread_t *thread, bool *has_thread, void *(*fn)(void *context),
+        void *context, const char *name)
 {
     // Signals that are sent to the process are the program's; those that a fault raises stay.
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
@@ -78,13 +80,28 @@ static int admin_start_thread(struct cmdi_admin_port *port, const char *name)
         (void)sigdelset(&blocked, faults[i]);
     }
     (void)pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    int code = -pthread_create(&port->thread, NULL, admin_main, port);
+    int code = -pthread_create(thread, NULL, fn, context);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (code == 0) {
-        port->has_thread = true;
-        (void)pthread_setname_np(port->thread, name);
+        *has_thread = true;
+        (void)pthread_setname_np(*thread, name);
     }
     return code;
+}
+
+/* Those of a port. Only the private one has pages that ask shards. */
+static int admin_start_threads(struct cmdi_admin_port *port, const char *name)
+{
+    struct cmdi_admin_desk *desk = &port->desk;
+    int code = 0;
+    if (port->place == CMDI_ADMIN_PRIVATE) {
+        code = cmdi_admin_desk_open(desk);
+        code = code < 0 ? code
+                        : admin_start_thread(&desk->thread, &desk->has_thread, cmdi_admin_desk_main,
+                                  desk, "cmds-admin-desk");
+    }
+    return code < 0 ? code
+                    : admin_start_thread(&port->thread, &port->has_thread, admin_main, port, name);
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */
@@ -131,7 +148,7 @@ static int admin_start(struct cmds_admin *admin, const struct cmds_admin_options
     }
     for (uint32_t i = 0; i < CMDI_ADMIN_PORTS; i++) {
         int code =
-                rows[i].address == NULL ? 0 : admin_start_thread(&admin->ports[i], rows[i].thread);
+                rows[i].address == NULL ? 0 : admin_start_threads(&admin->ports[i], rows[i].thread);
         if (code < 0) {
             return cmdi_admin_fail(error, code, "%s: no thread: %s", rows[i].name, strerror(-code));
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The object and its two ports, each with a thread: what the private one asks shards, and waits for, holds up
- * no collector and no load balancer.
+ * The object and its two ports, each with a thread, the private one with a second one for the pages that ask
+ * shards: what is waited for there holds up nobody but who asked for it.
  */
 #ifndef CMDI_ADMIN_ADMIN_H
 #define CMDI_ADMIN_ADMIN_H

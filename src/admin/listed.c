@@ -12,6 +12,7 @@
 #include <cmdstream/inspect.h>
 
 #include "admin/admin.h"
+#include "admin/held.h"
 #include "admin/pages.h"
 #include "admin/words.h"
 
@@ -146,18 +147,22 @@ static void connection_json(
 }
 
 static void write_connections(struct cmdi_admin_request *request,
-        const struct cmds_listed_connection *list, size_t listed, size_t count)
+        const struct cmds_listed_connection *list, size_t listed, size_t count,
+        const struct cmdi_admin_held *held)
 {
     struct cmdi_admin_out *out = &request->out;
     if (request->form == CMDI_ADMIN_TEXT) {
         write_count(out, listed, count, "connection");
+        cmdi_admin_held_text(out, held);
         connections_head(out);
         for (size_t i = 0; i < listed; i++) {
             connection_text(out, &list[i]);
         }
         return;
     }
-    cmdi_admin_out_format(out, "{\"count\":%zu,\"connections\":[", count);
+    cmdi_admin_out_format(out, "{\"count\":%zu", count);
+    cmdi_admin_held_json(out, held);
+    cmdi_admin_out_text(out, ",\"connections\":[");
     for (size_t i = 0; i < listed; i++) {
         cmdi_admin_out_text(out, i == 0 ? "\n" : ",\n");
         connection_json(out, &list[i]);
@@ -172,20 +177,23 @@ void cmdi_admin_page_connections(struct cmdi_admin_request *request)
     if (!choose_limit(request, &limit)) {
         return;
     }
+    struct cmdi_admin_held held;
     int code = cmds_runtime_connections(runtime, NULL, 0, &count);
+    bool has_count = code == 0 || code == CMDS_E_TIMEOUT;
     size_t room = count + LISTED_MORE < limit ? count + LISTED_MORE : limit;
     struct cmds_listed_connection *list =
-            code < 0 || room == 0 ? NULL : calloc(room, sizeof(*list));
+            !has_count || room == 0 ? NULL : calloc(room, sizeof(*list));
     if (list != NULL) {
         list[0] = (struct cmds_listed_connection)CMDS_LISTED_CONNECTION_INIT;
         code = cmds_runtime_connections(runtime, list, room, &count);
-    } else if (code == 0 && room > 0) {
+    } else if (has_count && room > 0) {
         code = -ENOMEM;
     }
-    if (code < 0) {
+    if (code < 0 && code != CMDS_E_TIMEOUT) {
         cmdi_admin_refuse_list(request, code);
     } else {
-        write_connections(request, list, count < room ? count : room, count);
+        cmdi_admin_held_find(runtime, code, &held);
+        write_connections(request, list, count < room ? count : room, count, &held);
     }
     free(list);
 }
@@ -238,18 +246,21 @@ static void call_json(struct cmdi_admin_out *out, const struct cmds_listed_call 
 }
 
 static void write_calls(struct cmdi_admin_request *request, const struct cmds_listed_call *list,
-        size_t listed, size_t count)
+        size_t listed, size_t count, const struct cmdi_admin_held *held)
 {
     struct cmdi_admin_out *out = &request->out;
     if (request->form == CMDI_ADMIN_TEXT) {
         write_count(out, listed, count, "call");
+        cmdi_admin_held_text(out, held);
         calls_head(out);
         for (size_t i = 0; i < listed; i++) {
             call_text(out, &list[i]);
         }
         return;
     }
-    cmdi_admin_out_format(out, "{\"count\":%zu,\"calls\":[", count);
+    cmdi_admin_out_format(out, "{\"count\":%zu", count);
+    cmdi_admin_held_json(out, held);
+    cmdi_admin_out_text(out, ",\"calls\":[");
     for (size_t i = 0; i < listed; i++) {
         cmdi_admin_out_text(out, i == 0 ? "\n" : ",\n");
         call_json(out, &list[i]);
@@ -264,19 +275,22 @@ void cmdi_admin_page_calls(struct cmdi_admin_request *request)
     if (!choose_limit(request, &limit)) {
         return;
     }
+    struct cmdi_admin_held held;
     int code = cmds_runtime_calls(runtime, NULL, 0, &count);
+    bool has_count = code == 0 || code == CMDS_E_TIMEOUT;
     size_t room = count + LISTED_MORE < limit ? count + LISTED_MORE : limit;
-    struct cmds_listed_call *list = code < 0 || room == 0 ? NULL : calloc(room, sizeof(*list));
+    struct cmds_listed_call *list = !has_count || room == 0 ? NULL : calloc(room, sizeof(*list));
     if (list != NULL) {
         list[0] = (struct cmds_listed_call)CMDS_LISTED_CALL_INIT;
         code = cmds_runtime_calls(runtime, list, room, &count);
-    } else if (code == 0 && room > 0) {
+    } else if (has_count && room > 0) {
         code = -ENOMEM;
     }
-    if (code < 0) {
+    if (code < 0 && code != CMDS_E_TIMEOUT) {
         cmdi_admin_refuse_list(request, code);
     } else {
-        write_calls(request, list, count < room ? count : room, count);
+        cmdi_admin_held_find(runtime, code, &held);
+        write_calls(request, list, count < room ? count : room, count, &held);
     }
     free(list);
 }

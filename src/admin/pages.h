@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pages: each reads what its request asks for and writes it, as text or as JSON. The port's thread.
+ * The pages: each reads what its request asks for and writes it, as text or as JSON. The port's thread;
+ * of those that ask shards the desk's.
  */
 #ifndef CMDI_ADMIN_PAGES_H
 #define CMDI_ADMIN_PAGES_H

@@ -75,6 +75,19 @@ static void port_on_completed(void *context, struct MHD_Connection *handle, void
     port->runs_again = true;
 }
 
+/* All of it has come; it is called again for one that was suspended. */
+static enum MHD_Result port_answer(struct cmdi_admin_port *port, struct cmdi_admin_request *request)
+{
+    bool waits = request->page->asks_shards && request->form != CMDI_ADMIN_HTML;
+    if (!request->is_served && waits && cmdi_admin_desk_take(&port->desk, request)) {
+        return MHD_YES;
+    }
+    if (!request->is_served) {
+        cmdi_admin_serve(request);
+    }
+    return cmdi_admin_respond(request);
+}
+
 static enum MHD_Result port_on_request(void *context, struct MHD_Connection *handle,
         const char *path, const char *method, const char *version, const char *data,
         size_t *data_size, void **request_context)
@@ -101,8 +114,7 @@ static enum MHD_Result port_on_request(void *context, struct MHD_Connection *han
         *data_size = 0;
         return MHD_YES;
     }
-    cmdi_admin_serve(request);
-    return cmdi_admin_respond(request);
+    return port_answer(port, request);
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */
@@ -112,6 +124,7 @@ void cmdi_admin_port_init(
 {
     *port = (struct cmdi_admin_port){
             .admin = admin, .place = place, .listener.fd = -1, .epoll_fd = -1};
+    cmdi_admin_desk_init(&port->desk);
     for (uint32_t i = 0; i < CMDI_ADMIN_CONNECTIONS_MAX; i++) {
         port->connections[i].fd = -1;
     }
@@ -125,7 +138,8 @@ int cmdi_admin_port_open(struct cmdi_admin_port *port, const char *name, const c
         return code;
     }
     // One more than there are places: that it is full is decided here.
-    port->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
+    port->daemon = MHD_start_daemon(
+            MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
             port_on_request, port, MHD_OPTION_NOTIFY_CONNECTION, port_on_connection, port,
             MHD_OPTION_NOTIFY_COMPLETED, port_on_completed, port, MHD_OPTION_CONNECTION_LIMIT,
             (unsigned)CMDI_ADMIN_CONNECTIONS_MAX + 1, MHD_OPTION_CONNECTION_TIMEOUT,
@@ -136,7 +150,7 @@ int cmdi_admin_port_open(struct cmdi_admin_port *port, const char *name, const c
                     ? NULL
                     : MHD_get_daemon_info(port->daemon, MHD_DAEMON_INFO_EPOLL_FD, NULL);
     if (info == NULL) {
-        cmdi_admin_port_close(port);
+        cmdi_admin_unlisten(&port->listener);
         return cmdi_admin_fail(error, -ENOMEM, "%s: libmicrohttpd does not start", name);
     }
     port->epoll_fd = info->epoll_fd;
@@ -146,6 +160,7 @@ int cmdi_admin_port_open(struct cmdi_admin_port *port, const char *name, const c
 void cmdi_admin_port_close(struct cmdi_admin_port *port)
 {
     cmdi_admin_unlisten(&port->listener);
+    cmdi_admin_desk_fini(&port->desk);
     if (port->daemon != NULL) {
         MHD_stop_daemon(port->daemon);
         port->daemon = NULL;
@@ -181,6 +196,7 @@ int cmdi_admin_port_wait(
 {
     polls[0] = (struct pollfd){.fd = -1};
     polls[1] = (struct pollfd){.fd = -1};
+    polls[2] = (struct pollfd){.fd = port->desk.served_fd, .events = POLLIN};
     if (port->daemon == NULL) {
         return -1;
     }
@@ -235,7 +251,7 @@ void cmdi_admin_port_run(struct cmdi_admin_port *port, uint64_t now_ns)
     if (port->daemon == NULL) {
         return;
     }
-    port->runs_again = false;
+    port->runs_again = cmdi_admin_desk_resumed(&port->desk);
     for (uint32_t i = 0; i < CMDI_ADMIN_CONNECTIONS_MAX; i++) {
         struct cmdi_admin_connection *connection = &port->connections[i];
         if (connection->fd >= 0 && now_ns >= connection_end_ns(connection)) {

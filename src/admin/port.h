@@ -13,12 +13,13 @@
 #include <pthread.h>
 #include <stdint.h>
 
+#include "admin/desk.h"
 #include "admin/listener.h"
 #include "admin/request.h"
 
 enum {
     CMDI_ADMIN_CONNECTIONS_MAX = 8,
-    CMDI_ADMIN_PORT_POLLS = 2, // Of the listener, of libmicrohttpd.
+    CMDI_ADMIN_PORT_POLLS = 3, // Of the listener, of libmicrohttpd, of the desk.
 };
 
 struct cmdi_admin_connection {
@@ -37,12 +38,13 @@ struct cmdi_admin_port {
     uint64_t rest_until_ns;    // No descriptor could be had.
     pthread_t thread;          // Valid with has_thread.
     bool has_thread;
+    struct cmdi_admin_desk desk; // Of the private one it has a thread.
     uint32_t connection_count;
     size_t metrics_size; // Of /metrics the last time, and some more.
     struct cmdi_admin_connection connections[CMDI_ADMIN_CONNECTIONS_MAX];
 };
 
-/** It is off, and may be closed. */
+/** It is off. Gives: cmdi_admin_port_close(). */
 void cmdi_admin_port_init(
         struct cmdi_admin_port *port, struct cmds_admin *admin, enum cmdi_admin_place place);
 /** `name`: of the option `address`. Returns: as cmdi_admin_listen(); -ENOMEM. On failure it is off. */

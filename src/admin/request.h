@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a page is given, and what it gives. The port's thread.
+ * What a page is given, and what it gives. The port's thread; of a page that asks shards the desk's, as
+ * long as its connection is suspended.
  */
 #ifndef CMDI_ADMIN_REQUEST_H
 #define CMDI_ADMIN_REQUEST_H
@@ -31,6 +32,7 @@ struct cmdi_admin_request {
     const struct cmdi_admin_page *page;
     enum cmdi_admin_form form;
     bool is_too_large; // More came than `body` has room for.
+    bool is_served;    // The answer is there.
     size_t body_size;
     char body[CMDI_ADMIN_BODY_SIZE_MAX];
 
@@ -52,6 +54,7 @@ struct cmdi_admin_page {
     uint8_t places;    // enum cmdi_admin_place
     bool is_change;    // POST, else GET.
     bool has_forms;    // Text, JSON and HTML; else it says by itself what it is.
+    bool asks_shards;  // It waits for them, but for its HTML: written at the desk.
     void (*fn)(struct cmdi_admin_request *request);
     /** NULL: it is always there. */
     bool (*is_there)(const struct cmds_admin *admin);

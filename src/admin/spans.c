@@ -15,6 +15,7 @@
 
 #include "admin/admin.h"
 #include "admin/common.h"
+#include "admin/held.h"
 #include "admin/pages.h"
 #include "admin/words.h"
 
@@ -31,6 +32,7 @@ struct spans_page {
     size_t limit, count; // How many there are.
     uint32_t listed;
     struct cmds_span *list;
+    struct cmdi_admin_held held;
     uint64_t realtime_ns; // What CLOCK_REALTIME is ahead of the spans' clock. It may wrap.
 };
 
@@ -220,6 +222,7 @@ static int spans_text(const struct spans_page *page)
         cmdi_admin_out_format(page->out, "%u of ", page->listed);
     }
     cmdi_admin_out_format(page->out, "%zu span%s\n", page->count, page->count == 1 ? "" : "s");
+    cmdi_admin_held_text(page->out, &page->held);
     for (uint32_t i = 0; i < page->listed; i++) {
         if (!is_done[i]) {
             text_trace(page, branches,
@@ -318,7 +321,9 @@ static void json_span(const struct spans_page *page, const struct cmds_span *spa
 
 static void spans_json(const struct spans_page *page)
 {
-    cmdi_admin_out_format(page->out, "{\"kept\":true,\"count\":%zu,\"spans\":[", page->count);
+    cmdi_admin_out_format(page->out, "{\"kept\":true,\"count\":%zu", page->count);
+    cmdi_admin_held_json(page->out, &page->held);
+    cmdi_admin_out_text(page->out, ",\"spans\":[");
     for (uint32_t i = 0; i < page->listed; i++) {
         cmdi_admin_out_text(page->out, i == 0 ? "\n" : ",\n");
         json_span(page, &page->list[i]);
@@ -347,7 +352,9 @@ void cmdi_admin_page_spans(struct cmdi_admin_request *request)
                        ? -ENOMEM
                        : cmds_span_look(request->admin->runtime, &page.query, page.list, page.limit,
                                  &page.count);
-    if (code == 0) {
+    if (code == 0 || code == CMDS_E_TIMEOUT) {
+        cmdi_admin_held_find(request->admin->runtime, code, &page.held);
+        code = 0;
         page.listed = (uint32_t)(page.count < page.limit ? page.count : page.limit);
         if (request->form == CMDI_ADMIN_JSON) {
             spans_json(&page);

@@ -273,6 +273,12 @@ class Chart {
 /** What a call waits for, by its stage. */
 const waits = {kept: "whoever keeps it", pool: "the pool", again: "its next round", room: "its peer to take results"};
 
+/** Of a list: which shards have not answered, and what holds them up. */
+function missing(now) {
+    const each = now.held_up.map((row) => `shard ${row.shard} is held up for ${time(row.turn_us / 1e6)} by ${row.type || "no command"}`);
+    return now.complete ? "" : ` Not all of them: ${each.join(", ") || "a shard has not answered in time"}.`;
+}
+
 function shown(listed, all) {
     return listed < all ? `${count(listed)} of ${count(all)}` : count(all);
 }
@@ -511,7 +517,7 @@ const views = {
                 const by = row.recv_bytes - (before.get(key(row)) ?? row.recv_bytes);
                 row.rate = by > 0 ? bytes(by / seconds) : "";
             }
-            parts.table.set(now.connections, shown(now.connections.length, now.count));
+            parts.table.set(now.connections, shown(now.connections.length, now.count) + missing(now));
         },
     },
     "/calls": {
@@ -533,7 +539,7 @@ const views = {
             };
         },
         update(parts, now) {
-            parts.table.set(now.calls, shown(now.calls.length, now.count));
+            parts.table.set(now.calls, shown(now.calls.length, now.count) + missing(now));
         },
     },
     "/spans": {
@@ -559,7 +565,7 @@ const views = {
             for (const button of parts.buttons) {
                 button.setAttribute("aria-pressed", words.get(button.dataset.name) === button.dataset.value);
             }
-            say(parts.note, now.kept ? shown(now.spans.length, now.count) : "");
+            say(parts.note, now.kept ? shown(now.spans.length, now.count) + missing(now) : "");
             parts.empty.hidden = now.spans.length > 0;
             say(parts.empty, now.kept ? "None, or none that is as it is asked for."
                 : "No spans are kept: the program has not set cmds_runtime_options.trace.");
