@@ -149,6 +149,13 @@ def arrow_circles(arrows, seams):
     return circles(graph)
 
 
+def upwards(name):
+    """CMake writes the .. of a source beside its folder as __."""
+    while (shorter := re.sub(r"[^/]+/__/", "", name, count=1)) != name:
+        name = shorter
+    return name
+
+
 class Objects:
     """Of the libraries and of the tool. A build keeps what it made before a source or a target was
     renamed: of each source that is there, the newest object counts."""
@@ -162,7 +169,7 @@ class Objects:
         for path in sorted(build.glob("**/CMakeFiles/*.dir/**/*.o"), key=lambda p: p.stat().st_mtime):
             target = next(p for p in path.parents if p.parent.name == "CMakeFiles")
             place = target.parent.parent.relative_to(build) / path.relative_to(target)
-            name = place.with_suffix("").as_posix()
+            name = upwards(place.with_suffix("").as_posix())
             # src/sim defines what src/ring does, for a library of its own: its includes are looked at.
             if re.match(r"(src|codecs)/(?!sim/)", name) and (root / name).is_file():
                 newest[name] = path
