@@ -124,7 +124,8 @@ CMDS_BEGIN_
     X(TLS_RECORD, -5027, "the peer sent what is no record of TLS")                                 \
     X(TLS_CONFIG, -5028, "a certificate, a key or a list that TLS cannot work with")               \
     X(SIM, -5029, "the simulated run has failed")                                                  \
-    X(NOT_ALLOWED, -5030, "the circuit breaker is open: the command was not sent")
+    X(NOT_ALLOWED, -5030, "the circuit breaker is open: the command was not sent")                 \
+    X(REMOTE, -5031, "the server has answered that the command failed")
 enum cmds_error_code {
 #define CMDS_X_(name, code, text) CMDS_E_##name = (code),
     CMDS_ERRORS(CMDS_X_)

@@ -314,6 +314,23 @@ static int schema_check(const struct cmds_schema *schema, uint32_t depth, struct
 
 /* --- Types ------------------------------------------------------------------------------------ */
 
+static uint32_t last_offset_of(const struct cmds_type *type)
+{
+    if (type->last == CMDS_LAST_NEVER_) {
+        return CMDI_LAST_NEVER;
+    }
+    if (type->last == CMDS_LAST_BY_VALUE_) {
+        return CMDI_LAST_ASK;
+    }
+    for (uint32_t i = 0; i < type->schema->field_count; i++) {
+        const struct cmds_field *field = cmds_schema_field(type->schema, i);
+        if (field->flags & CMDS_FIELD_IS_LAST_) {
+            return field->offset;
+        }
+    }
+    return cmdi_type_is_error(type) ? CMDI_LAST_ERROR : CMDI_LAST_ALWAYS;
+}
+
 static int last_check(const struct cmds_type *type, struct cmds_error *error)
 {
     const char *name = type->schema->name;
@@ -357,16 +374,25 @@ static int type_check(const struct cmds_type *type, uint8_t role, struct cmds_er
     if (!cmdi_is_zero(type, sizeof(*type), type->struct_size)) {
         return cmdi_fail(error, CMDS_E_SCHEMA, TOO_NEW, "type", type->schema->name, CMDS_VERSION);
     }
-    if ((type->flags & ~CMDS_TYPE_IDEMPOTENT) != 0 || type->unused != 0) {
+    const unsigned known = CMDS_TYPE_IDEMPOTENT | CMDS_TYPE_ERROR;
+    if ((type->flags & ~known) != 0 || (type->error_members != 0 && !cmdi_type_is_error(type))) {
         return cmdi_fail(error, CMDS_E_SCHEMA,
-                "type %s: flags 0x%x, unused 0x%x: this library (%s) does not know such a flag",
-                type->schema->name, type->flags, type->unused, CMDS_VERSION);
+                "type %s: flags 0x%x, error_members 0x%x: this library (%s) does not know such a "
+                "flag",
+                type->schema->name, type->flags, type->error_members, CMDS_VERSION);
     }
     if (type->role != role) {
         return cmdi_fail(error, CMDS_E_SCHEMA, "%s is in the list of %s and is none",
                 type->schema->name, list);
     }
-    if ((type->one_way != 0 || type->flags != 0) && role == CMDS_ROLE_RESULT) {
+    if (cmdi_type_is_error(type)) {
+        code = cmdi_error_type_check(type, error);
+        if (code < 0) {
+            return code;
+        }
+    }
+    if ((type->one_way != 0 || (type->flags & CMDS_TYPE_IDEMPOTENT) != 0) &&
+            role == CMDS_ROLE_RESULT) {
         return cmdi_fail(error, CMDS_E_SCHEMA, "result %s is %s; only commands are",
                 type->schema->name, type->one_way != 0 ? "one-way" : "idempotent");
     }
@@ -452,6 +478,22 @@ static int types_check(const struct cmds_type *const *types, uint32_t count, uin
     return 0;
 }
 
+/* One says that a command failed, at most. */
+static int errors_check(const struct cmds_protocol *protocol, struct cmds_error *error)
+{
+    const struct cmds_type *first = NULL;
+    for (uint32_t i = 0; i < protocol->result_count; i++) {
+        const struct cmds_type *type = protocol->results[i];
+        if (cmdi_type_is_error(type) && first != NULL) {
+            return cmdi_fail(error, CMDS_E_SCHEMA,
+                    "%s and %s are both error results (CMDS_RESULT_ERROR); a protocol has one",
+                    first->schema->name, type->schema->name);
+        }
+        first = cmdi_type_is_error(type) ? type : first;
+    }
+    return 0;
+}
+
 int cmds_protocol_check(const struct cmds_protocol *protocol, struct cmds_error *error)
 {
     if (protocol == NULL || !stride_is_sane(protocol->struct_size, sizeof(*protocol))) {
@@ -470,6 +512,7 @@ int cmds_protocol_check(const struct cmds_protocol *protocol, struct cmds_error 
     code = code < 0 ? code
                     : types_check(
                               protocol->results, protocol->result_count, CMDS_ROLE_RESULT, error);
+    code = code < 0 ? code : errors_check(protocol, error);
     return code < 0 ? code : traced_check(protocol, error);
 }
 
@@ -496,23 +539,6 @@ const struct cmds_type *cmds_protocol_result(const struct cmds_protocol *protoco
 }
 
 /* --- The table -------------------------------------------------------------------------------- */
-
-static uint32_t last_offset_of(const struct cmds_type *type)
-{
-    if (type->last == CMDS_LAST_NEVER_) {
-        return CMDI_LAST_NEVER;
-    }
-    if (type->last == CMDS_LAST_BY_VALUE_) {
-        return CMDI_LAST_ASK;
-    }
-    for (uint32_t i = 0; i < type->schema->field_count; i++) {
-        const struct cmds_field *field = cmds_schema_field(type->schema, i);
-        if (field->flags & CMDS_FIELD_IS_LAST_) {
-            return field->offset;
-        }
-    }
-    return CMDI_LAST_ALWAYS;
-}
 
 static int entry_compare(const void *a, const void *b)
 {
@@ -609,6 +635,7 @@ bool cmdi_type_is_last_slow(const struct cmdi_type_entry *entry, const void *val
 {
     switch (entry->last_offset) {
     case CMDI_LAST_ALWAYS:
+    case CMDI_LAST_ERROR:
         return true;
     case CMDI_LAST_NEVER:
         return false;

@@ -21,6 +21,7 @@ enum {
     CMDI_FIELD_COUNT_MAX = 4096,
     CMDI_VALUE_SIZE_MAX = 65536,
     CMDI_TRACED_SIZE_MAX = 4096, // Of a traced type's value.
+    CMDI_ERROR_SIZE_MAX = 1024,  // Of an error result's.
 };
 
 struct cmdi_type_entry {
@@ -35,7 +36,8 @@ struct cmdi_type_entry {
 enum {
     CMDI_LAST_ALWAYS = CMDI_VALUE_SIZE_MAX,
     CMDI_LAST_NEVER,
-    CMDI_LAST_ASK
+    CMDI_LAST_ASK,
+    CMDI_LAST_ERROR, // Always, and it says that its command failed.
 };
 
 struct cmdi_type_table {
@@ -52,6 +54,25 @@ static inline const struct cmds_type *cmdi_type_traces(const struct cmds_type *t
 /** The two rows of a traced type that was checked. */
 const struct cmds_field *cmdi_traced_carrier(const struct cmds_type *traced);
 const struct cmds_field *cmdi_traced_command(const struct cmds_type *traced);
+
+/** A result that says that its command failed. */
+static inline bool cmdi_type_is_error(const struct cmds_type *type)
+{
+    return (type->flags & CMDS_TYPE_ERROR) != 0;
+}
+/** Its members, of a type that was checked. */
+static inline uint32_t cmdi_error_code_offset(const struct cmds_type *type)
+{
+    return type->error_members % 65536;
+}
+static inline uint32_t cmdi_error_text_offset(const struct cmds_type *type)
+{
+    return type->error_members / 65536;
+}
+/** Can the library fill it in, and does it end its command? Of a schema that was checked. */
+int cmdi_error_type_check(const struct cmds_type *type, struct cmds_error *error);
+/** The row at this offset. Returns: NULL: there is none. */
+const struct cmds_field *cmdi_schema_field_at(const struct cmds_schema *schema, uint32_t offset);
 
 /**
  * Owner:   keeps the types, not the list; the table is given back with fini.

@@ -219,15 +219,57 @@ static void test_schema_unknown_flags_are_refused(void)
 {
     struct cmds_type type = zero_type;
     struct cmds_protocol protocol = good;
-    for (unsigned bit = 1; bit < 8; bit++) {
+    for (unsigned bit = 2; bit < 8; bit++) {
         type.flags = (uint8_t)(1u << bit);
         refuses_types(&type, NULL, false, "does not know such a flag");
     }
     type.flags = 0;
-    type.unused = 1;
+    type.error_members = 1;
     refuses_types(&type, NULL, false, "does not know such a flag");
     protocol.unused = 1;
     CU_ASSERT_EQUAL(cmds_protocol_check(&protocol, NULL), CMDS_E_SCHEMA);
+}
+
+struct oops {
+    struct cmds_string text;
+    int32_t other;
+    int64_t code;
+};
+CMDS_RESULT_ERROR(oops, 3, CMDS_MAX(text, 100), other, CMDS_AS(code, "Code"));
+struct ouch {
+    int32_t code;
+    struct cmds_string text;
+};
+CMDS_RESULT_ERROR(ouch, 4, code, text);
+
+static void test_schema_error_results(void)
+{
+    static const struct cmds_type *const two[] = {&value_type, &oops_type, &ouch_type};
+    static const struct cmds_type *const one[] = {&oops_type, &value_type};
+    const struct cmds_protocol twice = CMDS_PROTOCOL("twice", good_commands, two);
+    const struct cmds_protocol once = CMDS_PROTOCOL("once", good_commands, one);
+    struct cmds_error error = CMDS_ERROR_INIT;
+    CU_ASSERT_EQUAL(cmds_protocol_check(&once, NULL), 0);
+    CU_ASSERT_EQUAL(cmds_protocol_check(&twice, &error), CMDS_E_SCHEMA);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "oops and ouch are both error results"));
+    CU_ASSERT_EQUAL(oops_type.error_members,
+            offsetof(struct oops, code) + 65536 * offsetof(struct oops, text));
+
+    struct cmds_type type = oops_type;
+    type.role = CMDS_ROLE_COMMAND;
+    refuses_types(&type, NULL, false, "oops says that a command failed; only results");
+    type = oops_type;
+    type.error_members = offsetof(struct oops, other) + 65536 * offsetof(struct oops, other);
+    refuses_types(&type, NULL, true, "error result oops: its code");
+    type.error_members = 7;
+    refuses_types(&type, NULL, true, "error result oops: its code");
+    type = oops_type;
+    type.last = CMDS_LAST_NEVER_;
+    refuses_types(&type, NULL, true, "error result oops says which one is the last");
+    type = marked_type;
+    type.role = CMDS_ROLE_RESULT;
+    type.flags = CMDS_TYPE_ERROR;
+    refuses_types(&type, NULL, true, "error result marked");
 }
 
 static void test_schema_idempotent_commands(void)
@@ -397,6 +439,7 @@ static CU_TestInfo tests[] = {
         {"impossible rows are refused", test_schema_impossible_rows_are_refused},
         {"unknown flags are refused", test_schema_unknown_flags_are_refused},
         {"idempotent commands", test_schema_idempotent_commands},
+        {"error results", test_schema_error_results},
         {"reserved numbers are legal", test_schema_reserved_numbers_are_legal},
         {"longer rows are read by their stride", test_schema_longer_rows_are_read_by_their_stride},
         {"types are found by name", test_schema_types_are_found_by_name},

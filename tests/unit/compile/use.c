@@ -76,10 +76,17 @@ CMDS_COMMAND_IDEMPOTENT(use_find, 3, number);
 CMDS_COMMAND_EMPTY_IDEMPOTENT(use_list, 4);
 CMDS_RESULT(use_line, 0, text, CMDS_LAST(last));
 CMDS_RESULT_EMPTY(use_done, 1);
+struct use_error {
+    double retry_s;
+    struct cmds_string text;
+    int64_t code;
+};
+CMDS_RESULT_ERROR(use_error, 2, retry_s, CMDS_MAX(text, 100), CMDS_AS(code, "Code"));
 
 static const struct cmds_type *const use_commands[] = {
         &use_all_type, &use_tell_type, &use_nothing_type, &use_find_type, &use_list_type};
-static const struct cmds_type *const use_results[] = {&use_line_type, &use_done_type};
+static const struct cmds_type *const use_results[] = {
+        &use_line_type, &use_done_type, &use_error_type};
 static const struct cmds_protocol use_protocol = CMDS_PROTOCOL("use", use_commands, use_results);
 
 static int use_exec_all(struct cmds_call *call, const struct use_all *all)
