@@ -41,7 +41,10 @@ struct cmds_result {
     // CMDS_E_CANCELLED, CMDS_E_CLOSED, CMDS_E_UNKNOWN_RESULT; -ENOMEM; of a forward CMDS_E_NOT_ALLOWED.
     int32_t error;
     bool last; // Nothing follows. Always true with an error.
-    uint8_t unused[3];
+    // The server has answered that the command failed: an ordinary result, `error` is 0, of the protocol's
+    // error type. See cmds_result_is_error().
+    bool is_error;
+    uint8_t unused[2];
     const struct cmds_type *type; // NULL with an error.
     // Read it with <tag>_of(result), which checks; NULL with an error.
     const void *value;
@@ -52,10 +55,18 @@ struct cmds_result {
     uint32_t size;     // Of the frame's body on the wire.
 };
 /**
- * Why <tag>_of(result) was NULL. NULL is fine. Thread: any. Returns: the result's error; without
- * one, and of NULL, CMDS_E_WRONG_TYPE; never 0.
+ * Why <tag>_of(result) was NULL. NULL is fine. Thread: any. Returns: the result's error; CMDS_E_REMOTE
+ * if it is the server's own error (result->is_error), else, and of NULL, CMDS_E_WRONG_TYPE; never 0.
  */
 CMDS_API int cmds_result_cause(const struct cmds_result *result);
+/**
+ * Has the server answered that the command failed, with its protocol's CMDS_RESULT_ERROR? A code of this
+ * library in it (CMDS_E_TIMEOUT, say) speaks of what happened over there. All may be NULL; *text lives as
+ * long as the result, and is not terminated. Thread: any. Returns: true, and both are filled in; false:
+ * another result, or none: they are untouched.
+ */
+CMDS_API bool cmds_result_is_error(
+        const struct cmds_result *result, int64_t *code, struct cmds_string *text);
 /** Owner: gives: cmds_result_free(). Thread: any. Returns: NULL without memory, or of NULL. */
 CMDS_API struct cmds_result *cmds_result_copy(const struct cmds_result *result);
 /** NULL is fine. Thread: any. */
@@ -626,8 +637,11 @@ CMDS_NODISCARD CMDS_API int cmds_sender_open(struct cmds_sender **sender,
  * Owner:   borrows `command`. Gives *result: cmds_result_free(). `result` may be NULL: not wanted.
  * Thread:  any number at once; not on a shard (-EDEADLK). single_thread: always the same one
  *          (-EXDEV).
- * Returns: 0, and <tag>_of(*result) reads it; else *result is untouched and `error` says why:
- *          CMDS_E_TIMEOUT, CMDS_E_LOST, CMDS_E_NOT_SENT, CMDS_E_CLOSED, CMDS_E_UNKNOWN_RESULT,
+ * Returns: 0, and <tag>_of(*result) reads it; CMDS_E_REMOTE: the server has answered with the
+ *          protocol's error result, which *result is (free it as any other), and `error` has its code and
+ *          text in words. No other code says so, and this one says nothing else: the command did arrive, and to
+ *          send it again is a question for the code in the result. Else *result is untouched and `error`
+ *          says why: CMDS_E_TIMEOUT, CMDS_E_LOST, CMDS_E_NOT_SENT, CMDS_E_CLOSED, CMDS_E_UNKNOWN_RESULT,
  *          CMDS_E_MORE_RESULTS (use send_multi), and what cmds_group_send returns.
  */
 CMDS_NODISCARD CMDS_API int cmds_sender_send(struct cmds_sender *sender,
@@ -636,7 +650,8 @@ CMDS_NODISCARD CMDS_API int cmds_sender_send(struct cmds_sender *sender,
 /**
  * `each` runs on the calling thread for every good result, in order; nonzero forgets the rest and
  * is returned; of a one-way command it never runs. timeout_ms is for the whole. After either the server
- * still sends what it has, see cmds_group_forget().
+ * still sends what it has, see cmds_group_forget(). An error result ends it with CMDS_E_REMOTE, and
+ * `error` says its code and text; `each` does not see it.
  *
  * Results wait for `each` in memory, up to stream_size_max and one more: then their connection stops
  * reading, as by cmds_group_pause(), so that the server, too, has to wait. What else the connection

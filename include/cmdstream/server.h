@@ -416,6 +416,14 @@ CMDS_NODISCARD CMDS_API int cmds_call_check(
  * the shard it is done soon after. Copies `text` (may be NULL). Thread: any that holds a reference.
  */
 CMDS_API void cmds_call_fail(struct cmds_call *call, int code, const char *text);
+/**
+ * Fails a call as the command that was sent for it has failed: the natural end of a cmds_forward_fn
+ * whose <tag>_of(result) was NULL. The code and text of an error result are passed on to the call's
+ * peer; of all else (CMDS_E_LOST, CMDS_E_TIMEOUT, ...) the code and the library's sentence about it:
+ * addresses, which result->text has, are for the log and on_exec_error alone, which gets
+ * cmds_result_cause(). The connection stays. NULL: CMDS_E_WRONG_TYPE. Thread: as cmds_call_fail.
+ */
+CMDS_API void cmds_call_fail_as(struct cmds_call *call, const struct cmds_result *result);
 
 /**
  * Takes a counted reference: the call outlives the exec function, its connection and its server.

@@ -26,7 +26,8 @@ static inline void cmdi_client_finish(struct cmdi_client *client, struct cmdi_pe
     cmds_result_fn on_result = entry->on_result;
     void *context = entry->context;
     CMDI_ASSERT_SLOW(on_result != NULL);
-    cmdi_client_count_entry(client_shard, entry, result->error, answered);
+    cmdi_client_count_entry(client_shard, entry,
+            CMDI_UNLIKELY(result->is_error) ? CMDS_E_REMOTE : result->error, answered);
     if (answered) {
         cmdi_client_remove(client, entry);
         cmdi_pool_release(&client_shard->pool, entry);

@@ -181,7 +181,9 @@ int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fr
     CMDI_PROBE4(reply, client->number, frame->sequence, frame->type, used);
     cmdi_meter_ran(&client_shard->shard->meter, row->type);
     struct cmds_result result = {
-            .last = cmdi_type_table_is_last(client_shard->config->results, row->type, value),
+            .last = CMDI_LIKELY(row->last_offset == CMDI_LAST_ALWAYS) ||
+                    cmdi_type_is_last_slow(row, value),
+            .is_error = row->last_offset == CMDI_LAST_ERROR,
             .type = row->type,
             .value = value,
             .text = "",

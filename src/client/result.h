@@ -17,5 +17,7 @@ size_t cmdi_result_value_size(const struct cmds_result *result);
  * fit.
  */
 const void *cmdi_result_value_into(const struct cmds_result *result, void *room, size_t size);
+/** What the server says in an error result, as CMDS_E_REMOTE. `error` may be NULL. */
+void cmdi_result_say_error(const struct cmds_result *result, struct cmds_error *error);
 
 #endif

@@ -406,7 +406,11 @@ static int sender_take(
         struct cmdi_sender_wait *wait, struct cmds_result **result, struct cmds_error *error)
 {
     int code = wait->code;
-    if (code < 0) {
+    if (CMDI_UNLIKELY(wait->result.is_error) && code == 0) {
+        code = CMDS_E_REMOTE; // And the result.
+        cmdi_result_say_error(wait->large != NULL ? wait->large : &wait->result, error);
+    }
+    if (wait->code < 0) {
         (void)cmdi_fail(error, code, "%s", (const char *)wait->room);
         free(wait);
     } else if (wait->large != NULL) {

@@ -139,6 +139,8 @@ static void stream_end(struct sender_stream *stream, const struct cmds_result *r
                 &stream->end, stream->cut != 0 ? stream->cut : code, "no memory for a result");
     } else if (result->error != 0) {
         (void)cmdi_fail(&stream->end, result->error, "%s", result->text);
+    } else if (result->is_error) {
+        cmdi_result_say_error(result, &stream->end);
     }
 }
 
@@ -148,7 +150,7 @@ static void stream_on_result(void *context, const struct cmds_result *result)
     int code = 0;
     CMDI_ASSERT(!stream->is_over);
     pthread_mutex_lock(&stream->lock);
-    if (!stream->is_left && stream->cut == 0 && result->error == 0) {
+    if (!stream->is_left && stream->cut == 0 && result->error == 0 && !result->is_error) {
         code = stream_append(stream, result);
     }
     if (result->last) {

@@ -136,7 +136,7 @@ void cmdi_group_span_end(const struct cmds_group *group, struct cmds_span *span,
     const struct cmdi_endpoint *endpoint = client != NULL ? cmdi_client_endpoint(client) : NULL;
     CMDI_ASSERT(spans != NULL);
     span->sequence = result->sequence;
-    span->error = result->error;
+    span->error = result->is_error ? CMDS_E_REMOTE : result->error;
     span->size = span_frame_size(group, span);
     if (endpoint != NULL) {
         memcpy(span->peer, endpoint->text, strnlen(endpoint->text, sizeof(span->peer) - 1));

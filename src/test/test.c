@@ -180,6 +180,7 @@ static struct cmds_result *test_decode(const struct cmds_test *test, const struc
     if (copy != NULL) {
         *result = (struct cmds_result){
                 .last = cmdi_type_table_is_last(&core->results, type, copy),
+                .is_error = cmdi_type_is_error(type),
                 .type = type,
                 .value = copy,
                 .text = "",
