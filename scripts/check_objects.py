@@ -19,7 +19,7 @@ ARROWS = {
     "net": "base ring shard",
     "conn": "base wire ring shard",
     "telemetry": "base machine shard codec common",  # Of codecs/common: UTF-8.
-    "server": "base wire ring shard net conn codec telemetry",
+    "server": "base wire ring shard net conn codec telemetry common",  # Of codecs/common: UTF-8.
     "client": "base shard net conn codec telemetry",
     "group": "base machine ring shard net client codec telemetry",
     "test": "base wire shard conn server codec",
@@ -40,6 +40,7 @@ SEAMS = {
     ("src/group/forward.c", "server/call_observer.h"): "a forwarded command learns that its call is over",
     ("src/group/courier.c", "server/call.h"): "results come home to the call that they are for",
     ("src/group/forward.c", "server/call.h"): "a forwarded command answers the call it was made for",
+    ("src/group/fail.c", "server/call.h"): "a call fails as the command that was sent for it",
     ("src/group/forward.c", "cmds_call_trace"): "a forwarded command goes on in the trace of its call",
     ("src/tool/bench", "base/histogram.h"): "plain values: bench measures by the buckets of the library",
     ("src/tool/chaos.c", "chaos/chaos.h"): "no part of the library: the proxy is for the tool",

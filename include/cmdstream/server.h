@@ -59,14 +59,23 @@ CMDS_END_
  *                      instead: see cmds_call_on_cancel;
  *     CMDS_E_..., -ENOBUFS, -ENOMEM
  *                      what this library's own functions give, cmds_call_send, cmds_group_forward and
- *                      cmds_result_cause among them: this call failed. It ends without a (further) result, is counted,
- *                      and on_exec_error may answer; the connection stays, whatever an upstream did: errors do not
- *                      amplify;
- *     other negative   the application's own error (a misused function's -EINVAL or -EXDEV among them): as in Go the
- *                      connection is closed and on_disconnect called, unless on_exec_error answers. What was answered
- *                      before still leaves.
- * Returning 0 with neither is CMDS_E_UNFINISHED: counted, logged, reported to on_exec_error; the
- * connection stays.
+ *                      cmds_result_cause among them: this call failed. It is counted, and on_exec_error may answer;
+ *                      the connection stays, whatever an upstream did: errors do not amplify;
+ *     other negative   the application's own error (a misused function's -EINVAL or -EXDEV among them): the call failed
+ *                      as well.
+ * Returning 0 with neither is CMDS_E_UNFINISHED: the call failed, too.
+ *
+ * What the client learns of a call that failed and that on_exec_error has not answered depends on the
+ * protocol:
+ *     with a CMDS_RESULT_ERROR  the error result, as the call's last, behind what was sent before; the
+ *                      connection stays, whatever the code. So end too: cmds_call_fail(), a last reference that
+ *                      is let go, a full pool, no memory, exec_timeout_ms. It has room beyond
+ *                      output_size_max: each call one, of 1.5 KiB or so at most. If there is no memory
+ *                      even for it, the connection is closed;
+ *     without one      nothing of a CMDS_E_..., -ENOBUFS, -ENOMEM: it waits until its own deadline. For
+ *                      another negative the connection is closed, as in Go, and on_disconnect called; what
+ *                      was answered before still leaves. A line in the log says so each time, and the remedy
+ *                      is a row of the protocol, or an on_exec_error that answers.
  *
  * A one-way command (CMDS_COMMAND_ONE_WAY) may be kept, forwarded, run again and in the pool, and
  * fail, like any other. But nobody waits for it: each send is CMDS_E_GONE, and it is finished when
@@ -185,7 +194,8 @@ struct cmds_server_options {
     // UNIX peer reads it. Default 10000. Then slow_reader says what happens; an orderly close ends in any
     // case, after 10 s if this is CMDS_NEVER.
     uint32_t write_timeout_ms;
-    // The call's deadline: the wire carries none. Default CMDS_NEVER. Nor does a client tell that it does
+    // The call's deadline: the wire carries none. When it passes, the client gets the protocol's error
+    // result with CMDS_E_TIMEOUT, if there is one. Default CMDS_NEVER. Nor does a client tell that it does
     // not want a stream any more: without this a stream ends by itself, by a command of the protocol that
     // ends it (the example pubsub), or with its connection.
     uint32_t exec_timeout_ms;
@@ -217,10 +227,12 @@ struct cmds_server_options {
             void *receiver, struct cmds_connection *connection, const struct cmds_error *cause);
     /**
      * A call failed: its exec function returned an error, cmds_call_fail() was called, it ended
-     * without its last result, or there was no thread or memory to run it. May keep the call to
-     * answer later.
+     * without its last result, or there was no thread or memory to run it; but not by its deadline,
+     * which may pass while it runs. May keep the call to answer later.
      * Thread: shard. Returns: 0: it sent a last result instead (of a one-way command: it has dealt
-     * with it), and the connection stays; negative: as without it.
+     * with it), and the connection stays; negative: as without it: the protocol's error result is
+     * sent, if there is one. That happens also if it returns 0 and nobody answers until the last
+     * reference has gone.
      */
     int (*on_exec_error)(void *receiver, struct cmds_call *call, const struct cmds_error *error);
     // Bytes of commands that a connection's calls keep (cmds_call_keep_command, CMDS_EXEC_AGAIN,
@@ -413,7 +425,12 @@ CMDS_NODISCARD CMDS_API int cmds_call_check(
         struct cmds_call *call, struct cmds_message result, struct cmds_error *error);
 /**
  * As if the exec function had returned `code` (0 and above: -EINVAL); for calls that were kept. Off
- * the shard it is done soon after. Copies `text` (may be NULL). Thread: any that holds a reference.
+ * the shard it is done soon after. Copies `text` (may be NULL), up to 251 bytes: the peer reads it, if
+ * the protocol has a CMDS_RESULT_ERROR, so nothing may be in it that the peer must not learn (a path, an
+ * address, a query). cmds_call_fail_as() does it with what an upstream has answered.
+ *
+ * Without memory off the shard it does nothing, and the call ends as CMDS_E_UNFINISHED when its last
+ * reference goes. Thread: any that holds a reference.
  */
 CMDS_API void cmds_call_fail(struct cmds_call *call, int code, const char *text);
 /**
@@ -432,8 +449,9 @@ CMDS_API void cmds_call_fail_as(struct cmds_call *call, const struct cmds_result
 CMDS_API struct cmds_call *cmds_call_ref(struct cmds_call *call);
 /**
  * NULL is fine. If the last reference goes without a last result, the call ends with
- * CMDS_E_UNFINISHED (but never a one-way command), and on_exec_error is called for that; nothing
- * but its ends, see cmds_call_on_end(), is called for the call after it. Thread: any.
+ * CMDS_E_UNFINISHED (but never a one-way command): on_exec_error is called for that, and the client
+ * gets the error result, see CMDS_EXEC; nothing but its ends, see cmds_call_on_end(), is called for the
+ * call after it. Thread: any.
  */
 CMDS_API void cmds_call_unref(struct cmds_call *call);
 /**

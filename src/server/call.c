@@ -27,6 +27,7 @@
 #include "ring/thread.h"
 #include "server/call_observer.h"
 #include "server/count.h"
+#include "server/failure.h"
 #include "server/result.h"
 #include "server/trace.h"
 #include "server/window.h"
@@ -52,18 +53,46 @@ static void call_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
     cmdi_call_unref_here(call);
 }
 
+/*
+ * For a pointer that is only borrowed. Returns: somebody has the call, and now we do; not: it is
+ * about to end.
+ */
+static bool call_try_ref(struct cmds_call *call)
+{
+    uint32_t refs = atomic_load_explicit(&call->refs, memory_order_relaxed);
+    while (refs != 0) {
+        if (atomic_compare_exchange_weak(&call->refs, &refs, refs + 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The peer is told, and then nobody waits any more. on_exec_error is not asked: the call may run. */
+static void call_late(struct cmds_call *call)
+{
+    if (call->trace != NULL) {
+        cmdi_call_trace_failed(call, CMDS_E_TIMEOUT);
+    }
+    call->flags |= CMDI_CALL_LATE;
+    CMDI_COUNT(&call->connection->server_shard->counters, exec_timeouts, 1);
+    bool is_held = call_try_ref(call); // Else its end is under way, in a later turn.
+    cmdi_failure_tell(call, &(struct cmdi_failure){.code = CMDS_E_TIMEOUT});
+    cmdi_call_cancel(call);
+    if (is_held) {
+        cmdi_call_unref_here(call);
+    }
+}
+
 static void call_on_deadline(struct cmdi_timer *timer, uint64_t now_ms)
 {
     (void)now_ms;
     struct cmds_call *call = CMDI_CONTAINER(timer, struct cmds_call, deadline);
     if (!atomic_load(&call->cancelled) && !atomic_load(&call->finished)) {
-        if (call->trace != NULL) {
-            cmdi_call_trace_failed(call, CMDS_E_TIMEOUT);
-        }
-        call->flags |= CMDI_CALL_LATE;
-        CMDI_COUNT(&call->connection->server_shard->counters, exec_timeouts, 1);
+        call_late(call);
+    } else {
+        cmdi_call_cancel(call);
     }
-    cmdi_call_cancel(call);
 }
 
 /* Once, when it ends or its server does. */
@@ -225,28 +254,14 @@ void cmds_call_on_cancel(struct cmds_call *call, cmds_call_fn fn)
     call->on_cancel = fn;
 }
 
-/*
- * For a pointer that is only borrowed. Returns: somebody has the call, and now we do; not: it is
- * about to end.
- */
-static bool call_try_ref(struct cmds_call *call)
-{
-    uint32_t refs = atomic_load_explicit(&call->refs, memory_order_relaxed);
-    while (refs != 0) {
-        if (atomic_compare_exchange_weak(&call->refs, &refs, refs + 1)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void cmdi_call_run_on_cancel(struct cmds_call *call)
 {
     if (!(call->flags & CMDI_CALL_WHOLE) || (call->flags & CMDI_CALL_IN_POOL)) {
         return; // A function that runs on a worker is not disturbed: its return comes back here.
     }
     cmds_call_fn fn = call->on_cancel;
-    if (fn != NULL && (call->owed || !atomic_load(&call->finished))) {
+    bool is_late = (call->flags & CMDI_CALL_LATE) != 0; // Then the error result has finished it.
+    if (fn != NULL && (call->owed || is_late || !atomic_load(&call->finished))) {
         call->on_cancel = NULL;
         fn(call);
     }
@@ -287,11 +302,32 @@ static bool call_error_is_own(int code)
     return !of_library && code != -ENOBUFS && code != -ENOMEM;
 }
 
-void cmdi_call_failed_as(struct cmds_call *call, int code, const char *text, bool closes)
+static void call_log_failure(
+        const struct cmds_call *call, const struct cmds_error *error, const char *addition)
+{
+    const struct cmds_connection *connection = call->connection;
+    enum cmds_log_reason reason =
+            error->code == CMDS_E_UNFINISHED ? CMDS_REASON_UNFINISHED : CMDS_REASON_EXEC;
+    struct cmds_log_record about = {.level = CMDS_LOG_WARN,
+            .reason = (uint8_t)reason,
+            .code = error->code,
+            .connection = connection->id,
+            .peer = connection->peer,
+            .type = call->type->schema->name,
+            .sequence = call->sequence};
+    if (call->trace != NULL && call->trace->is_sampled) {
+        memcpy(about.trace_id, call->trace->trace.trace_id, sizeof(about.trace_id));
+        memcpy(about.span_id, call->trace->trace.span_id, sizeof(about.span_id));
+    }
+    cmdi_shard_log_about(connection->server_shard->shard, &about, "%s: command %llu: %s%s",
+            connection->peer, (unsigned long long)call->sequence, error->text, addition);
+}
+
+void cmdi_call_failed(struct cmds_call *call, const struct cmdi_failure *failure)
 {
     struct cmds_connection *connection = call->connection;
-    struct cmdi_shard *shard = connection->server_shard->shard;
     const struct cmds_server_options *options = &call->core->options;
+    const int code = failure->code;
     if ((call->flags & (CMDI_CALL_FAILED | CMDI_CALL_ENDING)) || atomic_load(&call->cancelled)) {
         return; // Dealt with, or nobody cares.
     }
@@ -302,34 +338,20 @@ void cmdi_call_failed_as(struct cmds_call *call, int code, const char *text, boo
     CMDI_COUNT(&connection->server_shard->counters, exec_errors, 1);
     struct cmds_error error = {.code = code};
     (void)snprintf(error.text, sizeof(error.text), "%s: %s", call->type->schema->name,
-            text != NULL ? text : cmds_error_text(code));
+            failure->text != NULL ? failure->text : cmds_error_text(code));
     if (options->on_exec_error != NULL &&
             options->on_exec_error(options->receiver, call, &error) == 0) {
         return;
     }
-    enum cmds_log_reason reason =
-            code == CMDS_E_UNFINISHED ? CMDS_REASON_UNFINISHED : CMDS_REASON_EXEC;
-    struct cmds_log_record about = {.level = CMDS_LOG_WARN,
-            .reason = (uint8_t)reason,
-            .code = code,
-            .connection = connection->id,
-            .peer = connection->peer,
-            .type = call->type->schema->name,
-            .sequence = call->sequence};
-    if (call->trace != NULL && call->trace->is_sampled) {
-        memcpy(about.trace_id, call->trace->trace.trace_id, sizeof(about.trace_id));
-        memcpy(about.span_id, call->trace->trace.span_id, sizeof(about.span_id));
-    }
-    cmdi_shard_log_about(shard, &about, "%s: command %llu: %s", connection->peer,
-            (unsigned long long)call->sequence, error.text);
+    bool closes = !cmdi_failure_has_type(call->core) && !failure->spares && call_error_is_own(code);
+    bool is_silent = !cmdi_failure_has_type(call->core) && !closes && call->type->one_way == 0 &&
+                     atomic_load(&call->finished) == 0;
+    call_log_failure(call, &error,
+            is_silent ? "; the client is not told: its protocol has no CMDS_RESULT_ERROR" : "");
+    cmdi_failure_tell(call, failure);
     if (closes) {
         cmdi_conn_refuse(&connection->conn, code, "%s", error.text);
     }
-}
-
-void cmdi_call_failed(struct cmds_call *call, int code, const char *text)
-{
-    cmdi_call_failed_as(call, code, text, call_error_is_own(code));
 }
 
 /* --- The end ---------------------------------------------------------------------------------- */
@@ -423,7 +445,7 @@ static bool call_unfinished(struct cmds_call *call)
     }
     CMDI_COUNT(&call->connection->server_shard->counters, unfinished_calls, 1);
     atomic_store_explicit(&call->refs, 1, memory_order_relaxed); // The end's own.
-    cmdi_call_failed(call, CMDS_E_UNFINISHED, text);
+    cmdi_call_failed(call, &(struct cmdi_failure){.code = CMDS_E_UNFINISHED, .text = text});
     if (atomic_load(&call->refs) == 1) {
         return false;
     }
@@ -483,6 +505,10 @@ void cmdi_call_end(struct cmds_call *call)
     if (CMDI_UNLIKELY(!atomic_load_explicit(&call->finished, memory_order_relaxed)) &&
             call_is_unfinished(call) && call_unfinished(call)) {
         return;
+    }
+    if (CMDI_UNLIKELY(!atomic_load_explicit(&call->finished, memory_order_relaxed))) {
+        // on_exec_error has dealt with it, and has not answered: nobody is left who could.
+        cmdi_failure_tell(call, &(struct cmdi_failure){.code = CMDS_E_UNFINISHED});
     }
     cmdi_call_count_end(call);
     if (call->flags & CMDI_CALL_WHOLE) {
@@ -557,63 +583,6 @@ void cmds_call_unref(struct cmds_call *call)
         return;
     }
     call_end_elsewhere(call);
-}
-
-struct call_failure {
-    struct cmdi_mail mail;
-    struct cmds_call *call; // A reference.
-    int code;
-    char text[200];
-};
-
-/* Without a text of the program's its code has to do. */
-static void call_fail_here(struct cmds_call *call, int code, const char *text)
-{
-    struct cmdi_code_text room;
-    char own[192];
-    if (text == NULL || text[0] == '\0') {
-        (void)snprintf(
-                own, sizeof(own), "cmds_call_fail() with %s", cmdi_program_code(&room, code));
-        text = own;
-    }
-    cmdi_call_failed(call, code, text);
-}
-
-static void call_on_failure(struct cmdi_shard *shard, struct cmdi_mail *mail)
-{
-    (void)shard;
-    struct call_failure *failure = CMDI_CONTAINER(mail, struct call_failure, mail);
-    call_fail_here(failure->call, failure->code, failure->text);
-    cmdi_call_unref_here(failure->call);
-    free(failure);
-}
-
-void cmds_call_fail(struct cmds_call *call, int code, const char *text)
-{
-    struct cmdi_server_shard *server_shard = call->connection->server_shard;
-    code = code < 0 ? code : -EINVAL;
-    if (cmdi_shard_current() != NULL && cmdi_shard_current() == server_shard->shard &&
-            !server_shard->ended) {
-        (void)cmds_call_ref(call); // on_exec_error may close the connection: on_cancel lets go.
-        call_fail_here(call, code, text);
-        cmdi_call_unref_here(call);
-        return;
-    }
-    struct call_failure *failure = calloc(1, sizeof(*failure));
-    if (failure == NULL) {
-        return; // The caller's unref will count it as unfinished.
-    }
-    failure->mail.fn = call_on_failure;
-    failure->code = code;
-    (void)snprintf(failure->text, sizeof(failure->text), "%s", text != NULL ? text : "");
-    pthread_mutex_lock(&server_shard->lock);
-    if (server_shard->ended) {
-        free(failure);
-    } else {
-        failure->call = cmds_call_ref(call);
-        cmdi_shard_post(server_shard->shard, &failure->mail);
-    }
-    pthread_mutex_unlock(&server_shard->lock);
 }
 
 /* --- What a call knows ------------------------------------------------------------------------ */

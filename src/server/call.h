@@ -23,6 +23,22 @@ enum cmdi_call_flag {
     CMDI_CALL_ENDING = 64,  // Its ends run: nothing else of the program's is called for it.
 };
 
+enum cmdi_call_finished {
+    CMDI_FINISHED_NOT,
+    CMDI_FINISHED_WELL,
+    CMDI_FINISHED_FAILED, // With an error result.
+};
+
+/** Why a call failed. What the peer is told is another sentence: it must not learn of our inside. */
+struct cmdi_failure {
+    int code;          // Negative.
+    const char *text;  // For the log and on_exec_error. NULL: the code says it.
+    int64_t told_code; // For the peer. 0: `code`.
+    const char *told;  // For the peer. NULL: the code says it.
+    // It is the library's own doing, whatever the code: the connection stays.
+    bool spares;
+};
+
 struct cmdi_call_trace;
 
 struct cmds_call {
@@ -38,7 +54,7 @@ struct cmds_call {
     void *context;
     struct cmdi_call_trace *trace; // NULL: it belongs to no trace.
     _Atomic uint32_t refs;         // One is the shard's, while it runs or waits. 0: it only ends.
-    _Atomic uint8_t finished;      // The last result was sent.
+    _Atomic uint8_t finished;      // enum cmdi_call_finished: the last result was sent.
     _Atomic uint8_t cancelled;     // Nobody waits.
     uint8_t flags;                 // enum cmdi_call_flag. The shard's.
     // Its exec function asked for another round, which it has not got. Of the thread that runs it.
@@ -92,10 +108,13 @@ void cmdi_call_run_on_cancel(struct cmds_call *call);
 void cmdi_call_end(struct cmds_call *call);
 /** One reference less. Thread: shard, or any once the server shard has ended. */
 void cmdi_call_unref_here(struct cmds_call *call);
-/** As if the exec function had returned `code`. `text` NULL: the code says it. Thread: shard. */
-void cmdi_call_failed(struct cmds_call *call, int code, const char *text);
-/** The same; `closes`: it is the application's own failure, which closes the connection. */
-void cmdi_call_failed_as(struct cmds_call *call, int code, const char *text, bool closes);
+/**
+ * As if the exec function had returned an error: on_exec_error may answer, else the error result does,
+ * if the protocol has one. Thread: shard.
+ */
+void cmdi_call_failed(struct cmds_call *call, const struct cmdi_failure *failure);
+/** The same from any thread that holds a reference; off the shard soon after. Copies its texts. */
+void cmdi_call_fail(struct cmds_call *call, const struct cmdi_failure *failure);
 /**
  * Of all calls that closed connections of this server shard have left; the server shard is ENDING
  * from here on. Thread: its shard.

@@ -5,9 +5,11 @@
 /* A failure comes first: an exec function may fail behind its last result. */
 static enum cmdi_status call_status(const struct cmds_call *call)
 {
-    return (call->flags & CMDI_CALL_FAILED) != 0                              ? CMDI_STATUS_FAILED
-           : atomic_load_explicit(&call->finished, memory_order_relaxed) != 0 ? CMDI_STATUS_OK
-           : (call->flags & CMDI_CALL_LATE) != 0                              ? CMDI_STATUS_TIMEOUT
+    uint8_t finished = atomic_load_explicit(&call->finished, memory_order_relaxed);
+    return (call->flags & CMDI_CALL_FAILED) != 0 ? CMDI_STATUS_FAILED
+           : (call->flags & CMDI_CALL_LATE) != 0 ? CMDI_STATUS_TIMEOUT
+           : finished == CMDI_FINISHED_FAILED    ? CMDI_STATUS_FAILED
+           : finished != CMDI_FINISHED_NOT       ? CMDI_STATUS_OK
            : atomic_load_explicit(&call->cancelled, memory_order_relaxed) != 0 ||
                            call->type->one_way == 0
                    ? CMDI_STATUS_CANCELLED

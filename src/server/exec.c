@@ -19,6 +19,7 @@
 #include "ring/clock.h"
 #include "ring/thread.h"
 #include "server/call.h"
+#include "server/failure.h"
 #include "server/result.h"
 #include "server/trace.h"
 #include "server/window.h"
@@ -86,7 +87,7 @@ static bool exec_again(struct cmds_call *call)
     }
     int code = cmds_call_keep_command(call);
     if (code < 0) {
-        cmdi_call_failed(call, code, NULL);
+        cmdi_call_failed(call, &(struct cmdi_failure){.code = code});
         return false;
     }
     CMDI_ASSERT(call->kept != NULL);
@@ -120,7 +121,7 @@ static void exec_failed(struct cmds_call *call, int code)
     } else {
         (void)cmdi_fail(&text, failure, "%s returned %s", who, cmdi_program_code(&room, code));
     }
-    cmdi_call_failed(call, failure, text.text);
+    cmdi_call_failed(call, &(struct cmdi_failure){.code = failure, .text = text.text});
 }
 
 static void exec_returned(struct cmds_call *call, int code)
@@ -177,7 +178,7 @@ static void exec_in_pool(struct cmds_call *call)
     struct cmdi_server_shard *server_shard = call->connection->server_shard;
     int code = cmds_call_keep_command(call);
     if (code < 0) {
-        cmdi_call_failed(call, code, NULL);
+        cmdi_call_failed(call, &(struct cmdi_failure){.code = code});
         exec_is_over(call);
         return;
     }
@@ -192,7 +193,8 @@ static void exec_in_pool(struct cmds_call *call)
         call->flags = (uint8_t)(call->flags & ~CMDI_CALL_IN_POOL);
         cmdi_list_remove(&call->link);
         // Nobody's mistake: the next command finds a thread, or one more is tried for it.
-        cmdi_call_failed_as(call, code, exec_push_text(code), false);
+        cmdi_call_failed(call,
+                &(struct cmdi_failure){.code = code, .text = exec_push_text(code), .spares = true});
         exec_is_over(call);
     }
 }
@@ -316,6 +318,21 @@ static int exec_undecoded(struct cmds_connection *connection, const struct cmdi_
     return code;
 }
 
+/*
+ * No call has come of it. Without memory that is nobody's fault: the peer is told, if the protocol has
+ * an error result and the end of the frame is known: `used`, -1: it is not.
+ */
+static int64_t exec_refused(struct cmds_connection *connection, const struct cmdi_type_entry *entry,
+        const struct cmdi_frame *frame, int code, int64_t used)
+{
+    if (code == -ENOMEM && used >= 0 &&
+            cmdi_failure_tell_unread(connection, entry->command, frame->sequence, code)) {
+        CMDI_COUNT(connection->conn.counters, out_of_memory, 1);
+        return used;
+    }
+    return exec_undecoded(connection, frame, entry->type, code);
+}
+
 static struct cmds_call *exec_new_call(struct cmds_connection *connection,
         const struct cmds_exec *exec, const struct cmds_type *type, const struct cmdi_frame *frame)
 {
@@ -369,7 +386,8 @@ int64_t cmdi_exec_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fram
             &value);
     if (CMDI_UNLIKELY(used < 0)) {
         exec_count_failed(connection, entry);
-        return exec_undecoded(connection, frame, type, (int)used);
+        return exec_refused(connection, entry, frame, (int)used,
+                core->limits.self_delimiting ? -1 : (int64_t)frame->body_size);
     }
     if (CMDI_UNLIKELY(used > (int64_t)frame->body_size)) {
         return used; // Not whole: tried again when so much has arrived.
@@ -378,7 +396,7 @@ int64_t cmdi_exec_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fram
             connection, core->execs[entry - core->commands.entries], entry->command, frame);
     if (CMDI_UNLIKELY(call == NULL)) {
         exec_count_failed(connection, entry);
-        return exec_undecoded(connection, frame, type, -ENOMEM);
+        return exec_refused(connection, entry, frame, -ENOMEM, used);
     }
     call->place = entry->place;
     if (CMDI_LIKELY(server_shard->ledger != NULL)) {

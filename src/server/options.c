@@ -9,6 +9,7 @@
 #include "base/options.h"
 #include "codec/codec.h"
 #include "conn/option_tls.h"
+#include "server/failure.h"
 #include "telemetry/scope.h"
 
 enum {
@@ -189,6 +190,7 @@ int cmdi_server_core_create(struct cmdi_server_core **out,
     code = code == 0 ? core_check_limits(&core->options, error) : code;
     code = code == 0 ? core_check_tables(&core->options, error) : code;
     code = code == 0 ? core_make_tables(core, error) : code;
+    code = code == 0 ? cmdi_failure_init(core, error) : code;
     if (code < 0) {
         cmdi_server_core_unref(core);
         return code;

@@ -15,6 +15,12 @@
 #include "conn/conn.h"
 #include "wire/frame.h"
 
+/** The result that says that a command failed. */
+struct cmdi_error_type {
+    const struct cmds_type *type; // NULL: the protocol has none.
+    uint32_t code_size, text_max; // Of its members.
+};
+
 /** What outlives cmds_server_close() while calls are kept. Constant after start. */
 struct cmdi_server_core {
     struct cmds_server_options options; // Defaults filled in.
@@ -24,7 +30,8 @@ struct cmdi_server_core {
     struct cmdi_conn_limits limits;
     uint8_t server_info[2 + CMDI_SERVER_INFO_MAX];
     size_t server_info_size;
-    _Atomic uint32_t refs; // One for the server, one for each shard.
+    struct cmdi_error_type failed; // failure.h
+    _Atomic uint32_t refs;         // One for the server, one for each shard.
 };
 
 /**

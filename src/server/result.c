@@ -35,15 +35,21 @@ struct result_frame {
     const struct cmds_type *type; // The server's own.
     const void *value;
     size_t body_size, size;
-    bool last;
+    uint8_t last;   // enum cmdi_call_finished: what its call is by it.
     uint16_t place; // Of its type.
 };
 
-/* What the result will look like on the wire. */
-static int result_measure(
-        const struct cmds_call *call, struct cmds_message result, struct result_frame *frame)
+static uint8_t result_last_slow(const struct cmdi_type_entry *entry, const void *value)
 {
-    const struct cmdi_server_core *core = call->core;
+    return entry->last_offset == CMDI_LAST_ERROR  ? CMDI_FINISHED_FAILED
+           : cmdi_type_is_last_slow(entry, value) ? CMDI_FINISHED_WELL
+                                                  : CMDI_FINISHED_NOT;
+}
+
+/* What the result will look like on the wire. */
+static int result_measure(const struct cmdi_server_core *core, uint64_t sequence,
+        struct cmds_message result, struct result_frame *frame)
+{
     const struct cmds_codec *codec = core->options.codec;
     if (CMDI_UNLIKELY(!cmdi_type_table_has(&core->results, result.type) || result.value == NULL)) {
         return CMDS_E_WRONG_TYPE;
@@ -55,30 +61,30 @@ static int result_measure(
         return size < 0 ? (int)size : CMDS_E_LIMIT;
     }
     frame->body_size = (size_t)size;
-    frame->size = frame->body_size + cmdi_frame_header_size(call->sequence, result.type->number,
+    frame->size = frame->body_size + cmdi_frame_header_size(sequence, result.type->number,
                                              (uint64_t)size, core->limits.self_delimiting);
     const struct cmdi_type_entry *entry =
             cmdi_type_table_entry(&core->results, result.type->number);
-    frame->last = CMDI_LIKELY(entry->last_offset == CMDI_LAST_ALWAYS) ||
-                  cmdi_type_is_last_slow(entry, result.value);
+    frame->last = CMDI_LIKELY(entry->last_offset == CMDI_LAST_ALWAYS)
+                          ? CMDI_FINISHED_WELL
+                          : result_last_slow(entry, result.value);
     frame->place = entry->place;
     return 0;
 }
 
-static void result_write(
-        const struct cmds_call *call, const struct result_frame *frame, uint8_t *out)
+static void result_write(const struct cmdi_server_core *core, uint64_t sequence,
+        const struct result_frame *frame, uint8_t *out)
 {
-    const struct cmdi_server_core *core = call->core;
     const struct cmds_codec *codec = core->options.codec;
-    uint8_t *body = cmdi_frame_header_encode(out, call->sequence, frame->type->number,
-            frame->body_size, core->limits.self_delimiting);
+    uint8_t *body = cmdi_frame_header_encode(
+            out, sequence, frame->type->number, frame->body_size, core->limits.self_delimiting);
     uint8_t *end = codec->encode(codec, frame->type, frame->value, body, frame->body_size);
     CMDI_ASSERT_SLOW(end == out + frame->size);
     (void)end;
 }
 
 /* Takes the right to send the last result. Returns: somebody else had it. */
-static bool result_claim_last(struct cmds_call *call)
+static bool result_claim_last(struct cmds_call *call, uint8_t last)
 {
     if (atomic_load_explicit(&call->refs, memory_order_acquire) == 1) {
         /*
@@ -86,10 +92,11 @@ static bool result_claim_last(struct cmds_call *call)
          * caller looked.
          */
         bool taken = atomic_load_explicit(&call->finished, memory_order_relaxed) != 0;
-        atomic_store_explicit(&call->finished, 1, memory_order_relaxed);
+        atomic_store_explicit(&call->finished, last, memory_order_relaxed);
         return taken;
     }
-    return atomic_exchange(&call->finished, 1) != 0;
+    uint8_t none = CMDI_FINISHED_NOT;
+    return !atomic_compare_exchange_strong(&call->finished, &none, last);
 }
 
 /* For cmds_call_on_writable(): what there is to be room for. */
@@ -99,26 +106,12 @@ static void result_refused(struct cmds_call *call, size_t size)
     atomic_store_explicit(&call->refused_size, (uint32_t)size, memory_order_relaxed);
 }
 
-static int result_send_here(struct cmds_call *call, const struct result_frame *frame)
+/* On the shard, into the room that was reserved. */
+static inline void result_commit(
+        struct cmds_call *call, const struct result_frame *frame, uint8_t *out)
 {
-    struct cmdi_conn *conn = &call->connection->conn;
-    int code = 0;
-    // What was sent before this, by whomever, goes first; it may fail the connection.
-    cmdi_result_take(call->connection);
-    if (CMDI_UNLIKELY(conn->state != CMDI_CONN_OPEN)) {
-        return CMDS_E_GONE;
-    }
-    uint8_t *out = cmdi_conn_reserve(conn, frame->size, &code);
-    if (CMDI_UNLIKELY(out == NULL)) {
-        result_refused(call, frame->size);
-        CMDI_COUNT(&call->connection->server_shard->counters, results_refused, code == -ENOBUFS);
-        return code;
-    }
-    if (frame->last && CMDI_UNLIKELY(result_claim_last(call))) {
-        return CMDS_E_FINISHED;
-    }
-    result_write(call, frame, out);
-    cmdi_conn_commit(conn, frame->size);
+    result_write(call->core, call->sequence, frame, out);
+    cmdi_conn_commit(&call->connection->conn, frame->size);
     if (CMDI_UNLIKELY(call->trace != NULL)) {
         cmdi_call_trace_result(call, frame->type, frame->size);
     }
@@ -137,6 +130,27 @@ static int result_send_here(struct cmds_call *call, const struct result_frame *f
         // After an exec function its caller sees to it.
         cmdi_window_hold_back(call->connection);
     }
+}
+
+static int result_send_here(struct cmds_call *call, const struct result_frame *frame)
+{
+    struct cmdi_conn *conn = &call->connection->conn;
+    int code = 0;
+    // What was sent before this, by whomever, goes first; it may fail the connection.
+    cmdi_result_take(call->connection);
+    if (CMDI_UNLIKELY(conn->state != CMDI_CONN_OPEN)) {
+        return CMDS_E_GONE;
+    }
+    uint8_t *out = cmdi_conn_reserve(conn, frame->size, &code);
+    if (CMDI_UNLIKELY(out == NULL)) {
+        result_refused(call, frame->size);
+        CMDI_COUNT(&call->connection->server_shard->counters, results_refused, code == -ENOBUFS);
+        return code;
+    }
+    if (frame->last && CMDI_UNLIKELY(result_claim_last(call, frame->last))) {
+        return CMDS_E_FINISHED;
+    }
+    result_commit(call, frame, out);
     return 0;
 }
 
@@ -174,11 +188,11 @@ static int result_leave(struct cmds_call *call, const struct result_frame *frame
     if (out == NULL) {
         return code == CMDS_E_CLOSED ? CMDS_E_GONE : code;
     }
-    if (frame->last && result_claim_last(call)) {
+    if (frame->last && result_claim_last(call, frame->last)) {
         return CMDS_E_FINISHED;
     }
     memcpy(out, &record, sizeof(record));
-    result_write(call, frame, out + sizeof(record));
+    result_write(call->core, call->sequence, frame, out + sizeof(record));
     if (CMDI_UNLIKELY(call->trace != NULL)) {
         cmdi_call_trace_result(call, frame->type, frame->size);
     }
@@ -254,7 +268,7 @@ int cmds_call_send(struct cmds_call *call, struct cmds_message result)
     if (CMDI_UNLIKELY(atomic_load_explicit(&call->finished, memory_order_relaxed) != 0)) {
         return CMDS_E_FINISHED;
     }
-    int code = result_measure(call, result, &frame);
+    int code = result_measure(call->core, call->sequence, result, &frame);
     if (CMDI_UNLIKELY(code < 0)) {
         return result_not_taken(call, result, code);
     }
@@ -262,6 +276,51 @@ int cmds_call_send(struct cmds_call *call, struct cmds_message result)
         return result_send_here(call, &frame);
     }
     return result_send_from_elsewhere(call, &frame);
+}
+
+int cmdi_result_send_beyond(struct cmds_call *call, struct cmds_message result)
+{
+    struct cmdi_conn *conn = &call->connection->conn;
+    struct result_frame frame;
+    int code = result_measure(call->core, call->sequence, result, &frame);
+    CMDI_ASSERT(cmdi_shard_current() == conn->shard);
+    if (code < 0) {
+        return code;
+    }
+    cmdi_result_take(call->connection); // What was sent before goes first.
+    if (conn->state != CMDI_CONN_OPEN) {
+        return CMDS_E_GONE;
+    }
+    uint8_t *out = cmdi_conn_reserve_beyond(conn, frame.size);
+    if (out == NULL) {
+        CMDI_COUNT(conn->counters, out_of_memory, 1);
+        return CMDS_E_MEMORY_LIMIT;
+    }
+    if (frame.last && result_claim_last(call, frame.last)) {
+        return CMDS_E_FINISHED;
+    }
+    result_commit(call, &frame, out);
+    return 0;
+}
+
+int cmdi_result_send_bare(
+        struct cmds_connection *connection, uint64_t sequence, struct cmds_message result)
+{
+    const struct cmdi_server_core *core = connection->server_shard->core;
+    struct result_frame frame;
+    int code = result_measure(core, sequence, result, &frame);
+    if (code < 0) {
+        return code;
+    }
+    uint8_t *out = cmdi_conn_reserve_beyond(&connection->conn, frame.size);
+    if (out == NULL) {
+        return CMDS_E_MEMORY_LIMIT;
+    }
+    result_write(core, sequence, &frame, out);
+    cmdi_conn_commit(&connection->conn, frame.size);
+    CMDI_COUNT(&connection->server_shard->counters, results_sent, 1);
+    cmdi_window_hold_back(connection);
+    return 0;
 }
 
 static void result_write_records(

@@ -16,7 +16,7 @@
  * through the server shard's lock.
  *
  * The files, lowest first, each of which calls only those before it: options, peer, server_shard,
- * window (back-pressure), count, result, call, call_observer, exec, inspect (for those who list), connection,
+ * window (back-pressure), count, result, failure, call, call_fail, call_observer, exec, inspect (for those who list), connection,
  * accept, listen, deputy, server, main.
  */
 #ifndef CMDI_SERVER_SERVER_H

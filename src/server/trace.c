@@ -199,6 +199,9 @@ void cmdi_call_trace_end(struct cmds_call *call)
         if (!atomic_load(&call->finished) && call->type->one_way == 0) {
             cmdi_call_trace_failed(call, CMDS_E_GONE); // Unless something else has ended it.
         }
+        if (atomic_load(&call->finished) == CMDI_FINISHED_FAILED) {
+            cmdi_call_trace_failed(call, CMDS_E_REMOTE); // The program's own error result.
+        }
         cmdi_spans_end(server_shard->shard->spans, span);
         if (server_shard->ledger != NULL && span->error == 0) {
             cmdi_ledger_exemplify(server_shard->ledger, call->place, span, cmdi_wall_ns());
