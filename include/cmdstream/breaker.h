@@ -75,7 +75,8 @@ struct cmds_breaker_options {
     void (*on_failure)(void *context, enum cmds_breaker_state state);
     /**
      * What a result says: one of the server, or the error that a command ended with, be it that its
-     * send returned it. Default: cmds_breaker_outcome_of(result->error). Owner: borrows.
+     * send returned it. Default: cmds_breaker_outcome_of(result->error): a server that answers that a
+     * command failed (result->is_error) has answered. Owner: borrows.
      */
     enum cmds_breaker_outcome (*classify)(void *context, const struct cmds_result *result);
     /**

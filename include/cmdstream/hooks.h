@@ -61,7 +61,7 @@ struct cmds_hooks {
      * is CMDS_E_NOT_ALLOWED.)
      */
     int (*before_send)(void *context, struct cmds_sent_command *command);
-    /** A result of the server. With result->last the command has ended. Owner: borrows both. */
+    /** A result of the server, an error result too. With result->last the command has ended. Owner: borrows both. */
     void (*on_result)(
             void *context, struct cmds_sent_command *command, const struct cmds_result *result);
     /** It ended with result->error, which is not CMDS_E_TIMEOUT; result->text says more. */

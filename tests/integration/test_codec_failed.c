@@ -218,13 +218,18 @@ static void place_open(
     CU_ASSERT_EQUAL_FATAL(cmds_sender_open(&place->sender, &sender, &error), 0);
 }
 
-static void place_close(struct place *place)
+static void place_stop(struct place *place)
 {
-    CU_ASSERT_EQUAL(atomic_load(&disconnects), 0); // Whatever failed.
     cmds_sender_close(place->sender, GUARD_MS);
     CU_ASSERT_EQUAL(cmds_server_shutdown(place->server, GUARD_MS), 0);
     cmds_server_close(place->server);
     cmds_runtime_stop(place->runtime);
+}
+
+static void place_close(struct place *place)
+{
+    CU_ASSERT_EQUAL(atomic_load(&disconnects), 0); // Whatever failed.
+    place_stop(place);
 }
 
 /* The command is answered with this error, and the sender says so in words. */
@@ -384,6 +389,62 @@ static void test_failed_has_to_fit_into_a_frame(void)
     cmds_runtime_stop(runtime);
 }
 
+/* --- What an upstream has answered ------------------------------------------------------------ */
+
+static struct cmds_group *upstream;
+
+static void on_upstream(struct cmds_call *call, void *context, const struct cmds_result *result)
+{
+    const struct part *part = part_of(result);
+    (void)context;
+    if (part != NULL) {
+        (void)send_part(call, part->index, part->last);
+    } else {
+        cmds_call_fail_as(call, result);
+    }
+}
+
+static int exec_relayed(struct cmds_call *call, const struct act *act)
+{
+    return cmds_group_forward(upstream, act_message(act), NULL, call, on_upstream, NULL);
+}
+
+static const struct cmds_exec relay_execs[] = {CMDS_EXEC(act, exec_relayed),
+        CMDS_EXEC_IN_POOL(job, exec_job), CMDS_EXEC(shout, exec_shout)};
+
+static void upstream_open(struct place *place, const char *address)
+{
+    struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&protocol);
+    struct cmds_error error = CMDS_ERROR_INIT;
+    options.connect = address;
+    options.deadline_ms = 200;
+    CU_ASSERT_EQUAL_FATAL(cmds_group_open(&upstream, place->runtime, &options, &error), 0);
+}
+
+static void test_failed_upstream_is_passed_on(void)
+{
+    struct cmds_server_options options = CMDS_SERVER_OPTIONS_INIT(&protocol, execs);
+    struct cmds_server_options relay_options = CMDS_SERVER_OPTIONS_INIT(&protocol, relay_execs);
+    struct place behind, place;
+    char address[64];
+    place_open(&behind, &cmds_codec_msgpack, options);
+    place_open(&place, &cmds_codec_msgpack, relay_options);
+    CU_ASSERT_EQUAL(cmds_server_address(behind.server, 0, address, sizeof(address)), 0);
+    upstream_open(&place, address);
+    answers(&place, WELL, 7);
+    act_fails(&place, FAIL, -ENOENT, "no such thing");
+    act_fails(&place, SELF, INT64_C(40000000000), "not now");
+    act_fails(&place, HARD, -EPERM, cmds_error_text(-EPERM));
+    CU_ASSERT_EQUAL(atomic_load(&disconnects), 0);
+    cmds_group_close(upstream, NULL, NULL);
+    place_stop(&behind);
+
+    upstream_open(&place, "127.0.0.1:1"); // Nobody listens there, and nobody is told where.
+    act_fails(&place, WELL, CMDS_E_TIMEOUT, cmds_error_text(CMDS_E_TIMEOUT));
+    cmds_group_close(upstream, NULL, NULL);
+    place_stop(&place);
+}
+
 static CU_TestInfo tests[] = {
         {"in msgpack", test_failed_in_msgpack},
         {"in msgpack maps", test_failed_in_msgpack_map},
@@ -399,6 +460,7 @@ static CU_TestInfo tests[] = {
         {"on_exec_error is asked first", test_failed_on_exec_error_is_asked_first},
         {"ends a stream", test_failed_ends_a_stream},
         {"by its deadline", test_failed_by_its_deadline},
+        {"upstream is passed on", test_failed_upstream_is_passed_on},
         {"has to fit into a frame", test_failed_has_to_fit_into_a_frame},
         CU_TEST_INFO_NULL,
 };

@@ -16,7 +16,7 @@ static void on_price(struct cmds_call *call, void *context, const struct cmds_re
 {
     const struct prices_price *price = prices_price_of(result);
     if (price == NULL) {
-        cmds_call_fail(call, cmds_result_cause(result), result->text);
+        cmds_call_fail_as(call, result);
         return;
     }
     int64_t count = (int64_t)(intptr_t)context;
