@@ -5,6 +5,7 @@
  *     interop_trace serve CODEC             prints a line for each command: the context that it came with
  *     interop_trace relay CODEC ADDRESS     the same, and forwards it; spans as they end, at the end
  *     interop_trace send CODEC ADDRESS      sends one command of each kind, and prints the same of each
+ *     interop_trace fail CODEC ADDRESS      sends commands that fail, and prints the error results
  */
 #include <cmdstream/cmdstream.h>
 
@@ -25,9 +26,14 @@ enum {
 struct total {
     int64_t value;
 };
+struct oops {
+    int64_t code;
+    struct cmds_string text;
+};
 CMDS_RESULT(total, 0, CMDS_AS(value, "Value"));
+CMDS_RESULT_ERROR(oops, 9, CMDS_AS(code, "Code"), CMDS_AS(text, "Text"));
 static const struct cmds_type *const commands[] = {&sum_type, &sum_traced_type};
-static const struct cmds_type *const results[] = {&total_type};
+static const struct cmds_type *const results[] = {&total_type, &oops_type};
 static const struct cmds_protocol protocol = CMDS_PROTOCOL("trace", commands, results);
 
 struct peer {
@@ -71,6 +77,14 @@ static void say(const char *verb, int64_t number, const struct cmds_trace *trace
 static int serve_sum(struct cmds_call *call, const struct sum *sum)
 {
     struct total total = {sum->A + sum->B};
+    if (sum->A < 0) {
+        char text[256] = "no such thing, ";
+        for (int64_t i = 0; i < sum->B; i++) {
+            (void)strcat(text, "\xc3\xa9");
+        }
+        cmds_call_fail(call, (int)sum->A, text);
+        return 0;
+    }
     say("got", sum->A, cmds_call_trace(call));
     return cmds_call_send(call, total_message(&total));
 }
@@ -80,7 +94,7 @@ static void on_forwarded(struct cmds_call *call, void *context, const struct cmd
     (void)context;
     const struct total *total = total_of(result);
     if (total == NULL || cmds_call_send(call, total_message(total)) < 0) {
-        cmds_call_fail(call, cmds_result_cause(result), result->text);
+        cmds_call_fail_as(call, result);
     }
 }
 
@@ -189,10 +203,37 @@ static void send_all(struct peer *peer)
     }
 }
 
+static void on_failed(void *context, const struct cmds_result *result)
+{
+    const struct oops *oops = oops_of(result);
+    const struct total *total = total_of(result);
+    (void)context;
+    if (oops != NULL && result->is_error) {
+        (void)printf("failed %lld %.*s\n", (long long)oops->code, CMDS_STRING_ARGS(oops->text));
+    } else if (total != NULL) {
+        (void)printf("answered %lld\n", (long long)total->value);
+    } else {
+        fail("result", cmds_result_cause(result), NULL);
+    }
+}
+
+static void fail_all(struct peer *peer)
+{
+    static const struct sum sums[] = {{-1, 0}, {-70000, 3}, {-2, 80}, {1, 2}};
+    for (size_t i = 0; i < sizeof(sums) / sizeof(*sums); i++) {
+        int code = cmds_group_send(peer->group, sum_message(&sums[i]), NULL, on_failed, NULL);
+        code = code < 0 ? code : cmds_group_drain(peer->group, WAIT_MS);
+        if (code < 0) {
+            fail("send", code, NULL);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *verb = argc > 1 ? argv[1] : "";
-    bool sends = strcmp(verb, "send") == 0;
+    bool fails = strcmp(verb, "fail") == 0;
+    bool sends = fails || strcmp(verb, "send") == 0;
     bool relays = strcmp(verb, "relay") == 0;
     struct peer peer = {.codec = argc > 2 ? cmdi_tool_codec_find("trace", argv[2]) : NULL};
     struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
@@ -200,8 +241,8 @@ int main(int argc, char **argv)
     struct cmds_error error = CMDS_ERROR_INIT;
     sigset_t signals;
     if (peer.codec == NULL || argc != (sends || relays ? 4 : 3)) {
-        (void)fprintf(stderr, "usage: %s serve CODEC | relay CODEC ADDRESS | send CODEC ADDRESS\n",
-                argv[0]);
+        (void)fprintf(stderr,
+                "usage: %s serve CODEC | relay CODEC ADDRESS | send|fail CODEC ADDRESS\n", argv[0]);
         return 2;
     }
     sigemptyset(&signals);
@@ -222,7 +263,9 @@ int main(int argc, char **argv)
     if (code < 0) {
         fail(verb, code, &error);
     }
-    if (sends) {
+    if (fails) {
+        fail_all(&peer);
+    } else if (sends) {
         send_all(&peer);
     } else {
         serve(&peer, relays);

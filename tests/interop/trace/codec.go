@@ -23,6 +23,7 @@ const (
 	sumNumber   = 3
 	traceNumber = 10
 	totalNumber = 0
+	oopsNumber  = 9
 )
 
 var errBody = errors.New("codec: not such a value")
@@ -34,18 +35,19 @@ type format struct {
 	sum       func(r io.Reader) (sumCmd, error)
 	trace     func(r io.Reader) (traceCmd, error)
 	total     func(r io.Reader) (total, error)
+	oops      func(r io.Reader) (oops, error)
 }
 
 func formatOf(name string) (*format, error) {
 	switch name {
 	case "json":
-		return &format{false, json.Marshal, readJSON[sumCmd], readJSON[traceCmd], readJSON[total]}, nil
+		return &format{false, json.Marshal, readJSON[sumCmd], readJSON[traceCmd], readJSON[total], readJSON[oops]}, nil
 	case "msgpack":
-		return &format{false, appendMsgpack, readMsgpack[sumCmd], readMsgpack[traceCmd], readMsgpack[total]}, nil
+		return &format{false, appendMsgpack, readMsgpack[sumCmd], readMsgpack[traceCmd], readMsgpack[total], readMsgpack[oops]}, nil
 	case "protobuf":
-		return &format{false, appendProtobuf, readSumProtobuf, readTraceProtobuf, readTotalProtobuf}, nil
+		return &format{false, appendProtobuf, readSumProtobuf, readTraceProtobuf, readTotalProtobuf, readOopsProtobuf}, nil
 	case "mus":
-		return &format{true, appendMUS, readSumMUS, readTraceMUS, readTotalMUS}, nil
+		return &format{true, appendMUS, readSumMUS, readTraceMUS, readTotalMUS, readOopsMUS}, nil
 	}
 	return nil, fmt.Errorf("no codec %q", name)
 }
@@ -103,18 +105,25 @@ func (c clientCodec) Decode(r tspt.Reader) (core.Result, int, error) {
 	if err != nil {
 		return nil, n, err
 	}
-	if number != totalNumber {
+	if number != totalNumber && number != oopsNumber {
 		return nil, n, errBody
 	}
 	body, err := c.body(r)
 	if err != nil {
 		return nil, n, err
 	}
+	if number == oopsNumber {
+		result, err := c.oops(body)
+		return result, n, err
+	}
 	result, err := c.total(body)
 	return result, n, err
 }
 
 func (c serverCodec) Encode(result core.Result, w tspt.Writer) (int, error) {
+	if _, failed := result.(oops); failed {
+		return c.write(oopsNumber, result, w)
+	}
 	return c.write(totalNumber, result, w)
 }
 
@@ -175,6 +184,9 @@ func appendMUS(value any) ([]byte, error) {
 		two(v.Cmd)
 	case total:
 		_, err = varint.Int64.Marshal(v.Value, &out)
+	case oops:
+		_, _ = varint.Int64.Marshal(v.Code, &out)
+		_, err = ord.String.Marshal(v.Text, &out)
 	}
 	return out.Bytes(), err
 }
@@ -195,6 +207,13 @@ func readTraceMUS(r io.Reader) (v traceCmd, err error) {
 
 func readTotalMUS(r io.Reader) (v total, err error) {
 	v.Value, _, err = varint.Int64.Unmarshal(r.(mus.Reader))
+	return
+}
+
+func readOopsMUS(r io.Reader) (v oops, err error) {
+	if v.Code, _, err = varint.Int64.Unmarshal(r.(mus.Reader)); err == nil {
+		v.Text, _, err = ord.String.Unmarshal(r.(mus.Reader))
+	}
 	return
 }
 
@@ -222,6 +241,9 @@ func appendProtobuf(value any) (out []byte, err error) {
 		out = protowire.AppendBytes(protowire.AppendTag(out, 2, protowire.BytesType), inner)
 	case total:
 		number(1, v.Value)
+	case oops:
+		number(1, v.Code)
+		out = protowire.AppendString(protowire.AppendTag(out, 2, protowire.BytesType), v.Text)
 	}
 	return
 }
@@ -299,6 +321,23 @@ func readTraceProtobuf(r io.Reader) (v traceCmd, err error) {
 		return
 	})
 	v.MapCarrier = &carrier
+	return
+}
+
+func readOopsProtobuf(r io.Reader) (v oops, err error) {
+	body, err := io.ReadAll(r)
+	if err != nil {
+		return
+	}
+	err = fields(body, func(field protowire.Number, number int64, text []byte) error {
+		switch field {
+		case 1:
+			v.Code = number
+		case 2:
+			v.Text = string(text)
+		}
+		return nil
+	})
 	return
 }
 

@@ -5,6 +5,7 @@
 //
 //	trace serve CODEC            prints a line for each command: its number and the context that it came with
 //	trace send CODEC ADDRESS     sends one command of each kind, and prints the same of each
+//	trace fail CODEC ADDRESS     sends commands that fail, and prints the error results that come; then one that does not
 package main
 
 import (
@@ -41,7 +42,19 @@ type total struct{ Value int64 }
 
 func (total) LastOne() bool { return true }
 
+// oops is the protocol's error result: to Go a result as any other.
+type oops struct {
+	Code int64
+	Text string
+}
+
+func (oops) LastOne() bool { return true }
+
 func (c sumCmd) Exec(_ context.Context, seq core.Seq, _ time.Time, _ *receiver, proxy core.Proxy) error {
+	if c.A < 0 {
+		_, err := proxy.Send(seq, oops{c.A, "no such thing, " + strings.Repeat("\u00e9", int(c.B))})
+		return err
+	}
 	fmt.Println("got", c.A, "plain")
 	_, err := proxy.Send(seq, total{c.A + c.B})
 	return err
@@ -156,6 +169,39 @@ func send(codec, address string) error {
 	return nil
 }
 
+func fail(codec, address string) error {
+	format, err := formatOf(codec)
+	if err != nil {
+		return err
+	}
+	connection, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	client, err := cmdstream.NewClient[*receiver](clientCodec{format}, connection, cln.WithServerInfo([]byte("default")))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	results := make(chan core.AsyncResult, 1)
+	for _, cmd := range []sumCmd{{-1, 0}, {-70000, 3}, {-2, 80}, {1, 2}} {
+		if _, _, err = client.Send(cmd, results); err != nil {
+			return err
+		}
+		answer := <-results
+		if answer.Error != nil {
+			return answer.Error
+		}
+		switch result := answer.Result.(type) {
+		case oops:
+			fmt.Println("failed", result.Code, result.Text)
+		case total:
+			fmt.Println("answered", result.Value)
+		}
+	}
+	return nil
+}
+
 func main() {
 	var err error
 	switch {
@@ -163,8 +209,10 @@ func main() {
 		err = serve(os.Args[2])
 	case len(os.Args) == 4 && os.Args[1] == "send":
 		err = send(os.Args[2], os.Args[3])
+	case len(os.Args) == 4 && os.Args[1] == "fail":
+		err = fail(os.Args[2], os.Args[3])
 	default:
-		err = fmt.Errorf("usage: %s serve CODEC | send CODEC ADDRESS", os.Args[0])
+		err = fmt.Errorf("usage: %s serve CODEC | send CODEC ADDRESS | fail CODEC ADDRESS", os.Args[0])
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
