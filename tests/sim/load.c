@@ -400,6 +400,8 @@ static bool load_asks_once(struct load *load)
         code = cmds_sender_send(sender, talk_ask_message(&ask), 5000, &result, &error);
         if (code == 0) {
             (void)oracle_command_value(ask.id, result);
+        } else if (code == CMDS_E_REMOTE) {
+            (void)oracle_command_failed(ask.id, result);
         }
         fuse_sent(&load->fuse, code, NULL);
         oracle_group(number)->taken++;

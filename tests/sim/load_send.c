@@ -398,13 +398,20 @@ static void load_sender_send(struct load *load, uint32_t number, struct cmds_sen
         if (code == 0 && type != ORACLE_TELL) {
             (void)oracle_command_value(id, result);
         }
-        if ((code != 0 || type == ORACLE_TELL) && result != NULL) {
+        if (code == CMDS_E_REMOTE) {
+            (void)oracle_command_failed(id, result);
+        }
+        if (((code != 0 && code != CMDS_E_REMOTE) || type == ORACLE_TELL) && result != NULL) {
             (void)oracle_fail(
                     "cmds_sender_send() gave a result, and returned %s", cmds_error_name(code));
         }
         cmds_result_free(result);
     } else {
         code = cmds_sender_send_multi(sender, message, own_ms, &error, load_on_each, &stream);
+        if (code == CMDS_E_REMOTE) { // Its words are in `error`.
+            oracle_group(number)->good += oracle_command(id)->received == 0;
+            oracle_group(number)->results++;
+        }
         if (code == 1) { // The rest is forgotten.
             oracle_command_forget(id);
             code = CMDS_E_CANCELLED;

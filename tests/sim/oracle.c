@@ -221,13 +221,16 @@ static bool oracle_stands_still(const struct oracle_command *command)
 {
     const struct oracle_group *group = &oracle_groups[command->group];
     if (group->client == SCENARIO_NONE || oracle_may_lose(group) || command->type != ORACLE_ASK ||
-            command->has_failed || group->state != ORACLE_GROUP_OPEN || oracle_is_paused(group) ||
-            group->moves) {
+            (command->has_failed && !scenario_answers(oracle.scenario)) ||
+            group->state != ORACLE_GROUP_OPEN || oracle_is_paused(group) || group->moves) {
         return false;
     }
     const struct scenario_client *client = &oracle.scenario->clients[group->client];
+    /* What fails is answered by the library. */
+    const uint32_t told = 1u << TALK_SOFT_ALONE | 1u << TALK_UNFINISHED | 1u << TALK_HARD;
     const uint32_t prompt = 1u << TALK_NOW | 1u << TALK_AGAIN | 1u << TALK_AFTER |
-                            1u << TALK_SHARD | 1u << TALK_SOFT | 1u << TALK_REFUSED;
+                            1u << TALK_SHARD | 1u << TALK_SOFT | 1u << TALK_REFUSED |
+                            (scenario_answers(oracle.scenario) ? told : 0);
     uint64_t since_ns = group->heard_ns > command->sent_ns ? group->heard_ns : command->sent_ns;
     /* A large body may be under way for long, through small buffers. */
     return (client->hows & ~prompt) == 0 && !client->is_sleepy && client->memory_size_max == 0 &&
@@ -261,6 +264,9 @@ static void oracle_check_code(uint64_t id, const struct oracle_command *command,
     case CMDS_E_CLOSED:
         group->closed++;
         fine = group->state != ORACLE_GROUP_OPEN;
+        break;
+    case CMDS_E_REMOTE:
+        fine = scenario_answers(oracle.scenario);
         break;
     case CMDS_E_MORE_RESULTS:
         fine = group->is_sender && command->count > 1;
@@ -368,6 +374,49 @@ bool oracle_command_value(uint64_t id, const struct cmds_result *result)
     return oracle_check_value(id, command, result);
 }
 
+/*
+ * The server has answered that it failed: with what its service returned, or with an end that the
+ * library alone knows of.
+ */
+static void oracle_check_failed(
+        uint64_t id, struct oracle_command *command, const struct cmds_result *result)
+{
+    const struct talk_oops *oops = talk_oops_of(result);
+    struct oracle_group *group = &oracle_groups[command->group];
+    if (oops == NULL || !result->last || result->error != 0 || oops->code >= 0 ||
+            oops->text.size == 0 || command->type == ORACLE_TELL) {
+        (void)oracle_fail("command %llu: an error result that is none", (unsigned long long)id);
+        return;
+    }
+    bool has_run = command->executions > 0 || command->second != 0;
+    bool is_late = oops->code == CMDS_E_TIMEOUT;
+    // Of the pool: it is full, has no thread, has no memory.
+    bool is_full = oops->code == -ENOBUFS || oops->code == -EAGAIN || oops->code == -ENOMEM;
+    bool has_failed = command->has_failed ||
+                      (command->second != 0 && oracle_commands[command->second].has_failed);
+    if (!has_failed && !is_late && (has_run || !is_full)) {
+        (void)oracle_fail("command %llu, executed %u times, was answered with %s (%.*s)",
+                (unsigned long long)id, command->executions, cmds_error_name((int)oops->code),
+                CMDS_STRING_ARGS(oops->text));
+    }
+    group->heard_ns = oracle_now_ns();
+    group->good += command->received == 0;
+    group->results++;
+    oracle.result_count++;
+}
+
+bool oracle_command_failed(uint64_t id, const struct cmds_result *result)
+{
+    struct oracle_command *command = &oracle_commands[id];
+    oracle.checks++;
+    if (command->state != ORACLE_SENDING && command->state != ORACLE_TAKEN) {
+        return oracle_fail("command %llu: an error result in state %u", (unsigned long long)id,
+                command->state);
+    }
+    oracle_check_failed(id, command, result);
+    return true;
+}
+
 bool oracle_command_result(uint64_t id, const struct cmds_result *result)
 {
     struct oracle_command *command = &oracle_commands[id];
@@ -381,10 +430,11 @@ bool oracle_command_result(uint64_t id, const struct cmds_result *result)
             return oracle_fail("command %llu: a result of connection %u, which is paused",
                     (unsigned long long)id, result->client);
         }
-        if (!oracle_command_value(id, result)) {
+        if (result->is_error ? !oracle_command_failed(id, result)
+                             : !oracle_command_value(id, result)) {
             return false;
         }
-        oracle_command_end(id, 0);
+        oracle_command_end(id, result->is_error ? CMDS_E_REMOTE : 0);
         return true;
     }
     if (!result->last || result->value != NULL || result->type != NULL || result->text == NULL ||
@@ -412,6 +462,9 @@ void oracle_unexpected(uint32_t number, const struct cmds_result *result)
     if (group->state == ORACLE_GROUP_CLOSED || group->state == ORACLE_GROUP_VOID) {
         (void)oracle_fail("group %u: on_unexpected after its end", number);
         return;
+    }
+    if (result->is_error) {
+        return; // It says which code, and not of which command.
     }
     if (id == 0 || id >= oracle.command_count || oracle_commands[id].group != number) {
         (void)oracle_fail(

@@ -44,7 +44,7 @@ struct oracle_command {
     uint8_t type, state;
     bool forgotten;    // Somebody has asked for that.
     bool is_cancelled; // At the server.
-    bool has_failed;   // There, and nobody answers it.
+    bool has_failed;   // There, and its service does not answer it: the library may.
     bool in_pool;      // A thread of the server's pool runs its function.
     uint8_t ends_due;  // Of its call: asked for, ...
     uint8_t ends;      // ... and run.
@@ -206,6 +206,8 @@ void oracle_command_sent(uint64_t id, int code);
 bool oracle_command_result(uint64_t id, const struct cmds_result *result);
 /** A result or an end that a blocking call gave. */
 bool oracle_command_value(uint64_t id, const struct cmds_result *result);
+/** An error result, before the end that it is. */
+bool oracle_command_failed(uint64_t id, const struct cmds_result *result);
 void oracle_command_end(uint64_t id, int code);
 void oracle_command_forget(uint64_t id);
 void oracle_unexpected(uint32_t group, const struct cmds_result *result);

@@ -120,6 +120,8 @@ struct scenario_limits {
     }
 
 void scenario_draw(struct scenario *scenario, uint64_t seed, const struct scenario_limits *limits);
+/** Its servers have an error result. */
+bool scenario_answers(const struct scenario *scenario);
 /** In a line of words. */
 void scenario_describe(const struct scenario *scenario, char *text, size_t size);
 /** All servers alike: bits by number. */

@@ -349,7 +349,7 @@ static void service_on_forwarded(
                 command->forward_shard);
     }
     bool last = oracle_command_result(other, result);
-    if (result->error == 0) {
+    if (result->error == 0 && !result->is_error) {
         int code = service_send_some(call, id, 1);
         if (code < 0 && code != CMDS_E_GONE) {
             oracle_call_over(command);
@@ -357,7 +357,7 @@ static void service_on_forwarded(
         }
     } else {
         oracle_call_over(command);
-        cmds_call_fail(call, result->error, result->text);
+        cmds_call_fail_as(call, result);
     }
     if (last) {
         oracle_let_go(command, "forward");
@@ -613,11 +613,10 @@ static int service_on_exec_error(
     if (command->type == ORACLE_TELL && error->code == CMDS_E_UNFINISHED) {
         (void)oracle_fail("a one-way command was handled, and is told to be unfinished");
     }
-    if (how == TALK_SOFT && error->code == CMDS_E_LIMIT && command->sent + 1 == command->count) {
-        return service_send(call, id);
-    }
-    if (how == TALK_REFUSED) {
-        return service_send_some(call, id, command->count);
+    bool is_soft = how == TALK_SOFT && error->code == CMDS_E_LIMIT;
+    if (((is_soft && command->sent + 1 == command->count) || how == TALK_REFUSED) &&
+            service_send_some(call, id, command->count) == 0) {
+        return 0;
     }
     command->has_failed = true;
     oracle_call_over(command);
@@ -667,7 +666,8 @@ static void service_on_shard_stop(void *receiver, uint32_t shard, void *state)
 void service_options(struct service *service, struct cmds_server_options *options)
 {
     const struct scenario_server *plan = service->plan;
-    *options = (struct cmds_server_options)CMDS_SERVER_OPTIONS_INIT(&talk_protocol, service_execs);
+    *options = (struct cmds_server_options)CMDS_SERVER_OPTIONS_INIT(
+            scenario_answers(oracle.scenario) ? &talk_protocol : &talk_mute, service_execs);
     options->codec = scenario_codec_of(plan->codec);
     options->receiver = service;
     options->invokers = service_invokers;

@@ -76,11 +76,23 @@ struct talk_bit {
 CMDS_RESULT(talk_part, 0, id, index, CMDS_LAST(last), unused, body);
 CMDS_RESULT_NEVER_LAST(talk_bit, 9, id, index, body);
 
+/** What a server that answers sends for a command that failed there; the library fills it in. */
+struct talk_oops {
+    int64_t code;
+    struct cmds_string text;
+};
+CMDS_RESULT_ERROR(talk_oops, 11, code, text);
+
 static const struct cmds_type *const talk_commands[] = {&talk_ask_type, &talk_work_type,
         &talk_fetch_type, &talk_tell_type, &talk_ask_traced_type, &talk_work_traced_type,
         &talk_fetch_traced_type, &talk_tell_traced_type};
-static const struct cmds_type *const talk_results[] = {&talk_part_type, &talk_bit_type};
+static const struct cmds_type *const talk_results[] = {
+        &talk_part_type, &talk_bit_type, &talk_oops_type};
 static const struct cmds_protocol talk_protocol CMDS_UNUSED_ =
         CMDS_PROTOCOL("talk", talk_commands, talk_results);
+/** Of servers that have no word for a failure. */
+static const struct cmds_type *const talk_mute_results[] = {&talk_part_type, &talk_bit_type};
+static const struct cmds_protocol talk_mute CMDS_UNUSED_ =
+        CMDS_PROTOCOL("talk", talk_commands, talk_mute_results);
 
 #endif
