@@ -46,9 +46,12 @@ static uint8_t result_last_slow(const struct cmdi_type_entry *entry, const void 
                                                   : CMDI_FINISHED_NOT;
 }
 
-/* What the result will look like on the wire. */
-static int result_measure(const struct cmdi_server_core *core, uint64_t sequence,
-        struct cmds_message result, struct result_frame *frame)
+/*
+ * What the result will look like on the wire. Inline: the compiler would leave it out, for those who
+ * send errors are its callers, too.
+ */
+__attribute__((always_inline)) static inline int result_measure(const struct cmdi_server_core *core,
+        uint64_t sequence, struct cmds_message result, struct result_frame *frame)
 {
     const struct cmds_codec *codec = core->options.codec;
     if (CMDI_UNLIKELY(!cmdi_type_table_has(&core->results, result.type) || result.value == NULL)) {
@@ -107,7 +110,7 @@ static void result_refused(struct cmds_call *call, size_t size)
 }
 
 /* On the shard, into the room that was reserved. */
-static inline void result_commit(
+__attribute__((always_inline)) static inline void result_commit(
         struct cmds_call *call, const struct result_frame *frame, uint8_t *out)
 {
     result_write(call->core, call->sequence, frame, out);
@@ -281,7 +284,7 @@ int cmds_call_send(struct cmds_call *call, struct cmds_message result)
 int cmdi_result_send_beyond(struct cmds_call *call, struct cmds_message result)
 {
     struct cmdi_conn *conn = &call->connection->conn;
-    struct result_frame frame;
+    struct result_frame frame = {0};
     int code = result_measure(call->core, call->sequence, result, &frame);
     CMDI_ASSERT(cmdi_shard_current() == conn->shard);
     if (code < 0) {
@@ -307,7 +310,7 @@ int cmdi_result_send_bare(
         struct cmds_connection *connection, uint64_t sequence, struct cmds_message result)
 {
     const struct cmdi_server_core *core = connection->server_shard->core;
-    struct result_frame frame;
+    struct result_frame frame = {0};
     int code = result_measure(core, sequence, result, &frame);
     if (code < 0) {
         return code;
