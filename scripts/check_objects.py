@@ -22,7 +22,7 @@ ARROWS = {
     "server": "base wire ring shard net conn codec telemetry common",  # Of codecs/common: UTF-8.
     "client": "base shard net conn codec telemetry",
     "group": "base machine ring shard net client codec telemetry",
-    "test": "base wire shard conn server codec",
+    "test": "base wire shard conn server client group codec",
     "chaos": "base ring shard net",  # Beside the library: the proxy of the tool and of tests.
     "sim": "base ring",  # Another library's half: what src/ring defines, without the kernel.
     "otel": "base",  # A library of its own, on public headers: of base errors, options, assertions.

@@ -263,8 +263,9 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
     if (cmdi_runtime_is_foreign(runtime)) { // Before any lock.
         return cmdi_fail(error, CMDS_E_FORKED, "%s", cmds_error_text(CMDS_E_FORKED));
     }
-    if (runtime->drive == CMDI_DRIVE_STEPPED) {
-        return cmdi_fail(error, -EINVAL, "the runtime of a cmds_test has no network for a group");
+    if (runtime->drive == CMDI_DRIVE_STEPPED && owner_ops->transport == NULL) {
+        return cmdi_fail(error, -EINVAL,
+                "the runtime of a cmds_test has no network for a group: cmds_test_group_open()");
     }
     int code = cmdi_group_options_take(&mine, options, runtime->shard_count, error);
     if (code < 0) {
@@ -275,6 +276,9 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
         return cmdi_fail(error, -ENOMEM, "no memory for a group of %u clients", mine.client_count);
     }
     group->owner_ops = *owner_ops;
+    if (owner_ops->transport != NULL) {
+        group->config->transport = owner_ops->transport;
+    }
     group->service = (struct cmdi_service){.begin_stop = group_begin_stop,
             .stop = group_stop,
             .list_options = cmdi_group_list_options,
@@ -303,7 +307,7 @@ int cmdi_group_open(struct cmds_group **out, struct cmds_runtime *runtime,
 int cmds_group_open(struct cmds_group **group, struct cmds_runtime *runtime,
         const struct cmds_group_options *options, struct cmds_error *error)
 {
-    static const struct cmdi_group_owner_ops none = {NULL, NULL, NULL};
+    static const struct cmdi_group_owner_ops none = {NULL, NULL, NULL, NULL};
     return cmdi_group_open(group, runtime, options, &none, error);
 }
 

@@ -43,12 +43,14 @@
 #include "shard/runtime.h"
 #include "telemetry/scope.h"
 
-/** What a sender learns beyond the callbacks of the program. All may be NULL. On a shard. */
+/** What a sender or a cmds_test has beyond what a program has. All may be NULL. On a shard. */
 struct cmdi_group_owner_ops {
     void (*on_room)(void *context); // Whenever on_writable would be called.
     // Later than on_closed: no shard is inside any callback of the group, which is freed.
     void (*on_gone)(void *context);
     void *context;
+    // Of its connections, until on_gone. NULL: sockets. A stepped runtime has no other.
+    const struct cmdi_transport *transport;
 };
 
 /** Somebody who closed the group and wants to know when it has. */
@@ -98,7 +100,7 @@ struct cmds_group {
     struct cmdi_tracker tracker;
     struct cmdi_stock track_stock, resend_stock; // Of threads that are no shard of ours.
 
-    struct cmdi_group_owner_ops owner_ops; // Of the sender above it.
+    struct cmdi_group_owner_ops owner_ops; // Of the one above it.
 
     _Atomic uint32_t state; // enum cmdi_group_state; see cmdi_group_move().
     _Atomic uint32_t up_count, connecting_count;

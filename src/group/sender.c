@@ -592,7 +592,8 @@ static int sender_connect(struct cmds_sender *sender, const struct cmds_sender_o
                         : sender_make_shards(sender);
     }
     if (code == 0) {
-        const struct cmdi_group_owner_ops owner_ops = {sender_on_room, sender_on_gone, sender};
+        const struct cmdi_group_owner_ops owner_ops = {
+                .on_room = sender_on_room, .on_gone = sender_on_gone, .context = sender};
         code = cmdi_group_open(&sender->group, sender->runtime, &options, &owner_ops, error);
     }
     if (code == 0) {

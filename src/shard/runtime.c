@@ -408,6 +408,8 @@ int cmdi_runtime_create_stepped(struct cmds_runtime **out, struct cmds_error *er
         return code;
     }
     runtime->shard_count = 1;
+    runtime->turner = cmdi_thread_self(); // Between two steps it is the shard all the same.
+    atomic_store(&runtime->turner_known, 1);
     *out = runtime;
     return 0;
 }

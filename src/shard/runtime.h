@@ -90,8 +90,9 @@ static inline bool cmdi_runtime_is_foreign(const struct cmds_runtime *runtime)
     return CMDI_UNLIKELY(runtime->fork_count != cmdi_fork_count());
 }
 /**
- * One shard that is stepped, for cmds_test: without a ring, threads, servers and groups. Gives *runtime:
- * cmdi_runtime_destroy_stepped(). Returns: 0, or why in `error`.
+ * One shard that is stepped, for cmds_test, by the caller's thread: without a ring, threads and servers;
+ * groups have a transport of their own. Gives *runtime: cmdi_runtime_destroy_stepped(). Returns: 0, or why
+ * in `error`.
  */
 int cmdi_runtime_create_stepped(struct cmds_runtime **runtime, struct cmds_error *error);
 /** Its timers have ended. NULL is fine. */

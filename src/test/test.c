@@ -22,6 +22,7 @@
 #include "shard/clock.h"
 #include "shard/runtime.h"
 #include "shard/runtime_timers.h"
+#include "test/test.h"
 
 enum {
     TEST_ROUNDS_MAX = 1000,
@@ -53,31 +54,31 @@ struct cmds_test {
     bool disconnected, out_of_memory;
     bool shard_started; // on_shard_start has succeeded.
     void *pool_state;
+    struct cmdi_list groups; // See group.c.
 };
 
 static _Thread_local struct cmds_test *test_current; // Who is being driven.
 
-struct test_scope {
-    struct cmdi_shard *shard;
-    struct cmds_test *test;
-};
-
-/* From here on this thread is the test's shard. */
-static struct test_scope test_enter(struct cmds_test *test)
+struct cmdi_test_scope cmdi_test_enter(struct cmds_test *test)
 {
-    struct test_scope before = {cmdi_shard_set_current(test->shard), test_current};
+    struct cmdi_test_scope before = {cmdi_shard_set_current(test->shard), test_current};
     test_current = test;
     (void)cmdi_clock_give(&test->now_ns);
     return before;
 }
 
-static void test_leave(struct test_scope before)
+void cmdi_test_leave(struct cmdi_test_scope before)
 {
     test_current = before.test;
     (void)cmdi_shard_set_current(before.shard);
     if (before.test != NULL) {
         (void)cmdi_clock_give(&before.test->now_ns);
     }
+}
+
+struct cmdi_list *cmdi_test_groups(struct cmds_test *test)
+{
+    return &test->groups;
 }
 
 /* --- A transport that keeps ------------------------------------------------------------------- */
@@ -291,17 +292,17 @@ static bool test_complete(struct cmds_test *test)
     return false;
 }
 
-static void test_drive(struct cmds_test *test)
+void cmdi_test_drive(struct cmds_test *test)
 {
-    struct test_scope before = test_enter(test);
+    struct cmdi_test_scope before = cmdi_test_enter(test);
     do {
         cmdi_shard_step(test->shard, test->now_ns);
         if (cmdi_list_empty(&test->server_shard->connections)) {
             test->connection = NULL;
         }
-    } while (test_complete(test));
+    } while (test_complete(test) || cmdi_test_groups_complete(&test->groups));
     test_read(test);
-    test_leave(before);
+    cmdi_test_leave(before);
 }
 
 static int test_invoker(void *receiver, struct cmds_call *call, struct cmds_invocation *next)
@@ -348,6 +349,7 @@ static void test_free(struct cmds_test *test)
     free(test->results);
     free(test->invokers);
     free(test->sent);
+    cmdi_test_groups_free(&test->groups);
     cmdi_runtime_destroy_stepped(test->runtime);
     free(test);
 }
@@ -382,7 +384,7 @@ static int test_take_invokers(
 
 static void test_on_connection_closed(struct cmdi_server_shard *server_shard)
 {
-    (void)server_shard; // test_drive() sees it.
+    (void)server_shard; // cmdi_test_drive() sees it.
 }
 
 static void test_on_empty(struct cmdi_server_shard *server_shard)
@@ -426,7 +428,7 @@ static int test_start_state(struct cmds_test *test, struct cmds_error *error)
 {
     const struct cmds_server_options *options = &test->options;
     int code = 0;
-    struct test_scope before = test_enter(test);
+    struct cmdi_test_scope before = cmdi_test_enter(test);
     if (options->on_shard_start != NULL) {
         code = options->on_shard_start(options->receiver, 0, &test->server_shard->shard_state);
     }
@@ -434,7 +436,7 @@ static int test_start_state(struct cmds_test *test, struct cmds_error *error)
     if (code >= 0) {
         test_connect(test);
     }
-    test_leave(before);
+    cmdi_test_leave(before);
     struct cmdi_code_text room;
     return code < 0 ? cmdi_fail(error, code, "on_shard_start failed: it returned %s",
                               cmdi_program_code(&room, code))
@@ -449,6 +451,7 @@ int cmds_test_open(
     if (test == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for a test");
     }
+    cmdi_list_init(&test->groups);
     int code = test_take_invokers(test, options, error);
     if (code == 0) {
         code = cmdi_server_core_create(&core, &test->options, error);
@@ -474,7 +477,7 @@ int cmds_test_open(
         cmds_test_close(test);
         return code;
     }
-    test_drive(test);
+    cmdi_test_drive(test);
     *out = test;
     return 0;
 }
@@ -488,10 +491,10 @@ static int test_execute(
             .type = command.type->number,
             .body = body,
             .body_size = (size_t)size};
-    struct test_scope before = test_enter(test);
+    struct cmdi_test_scope before = cmdi_test_enter(test);
     test_connect(test);
     if (test->connection == NULL) {
-        test_leave(before);
+        cmdi_test_leave(before);
         return -ENOMEM;
     }
     if (test->disconnected) {
@@ -500,8 +503,8 @@ static int test_execute(
     test->code = 0;
     test->connection->conn.arrived_ns = test->shard->now_ns;
     int64_t used = cmdi_exec_on_frame(&test->connection->conn, &frame);
-    test_leave(before);
-    test_drive(test);
+    cmdi_test_leave(before);
+    cmdi_test_drive(test);
     if (used < 0) {
         return (int)used;
     }
@@ -533,29 +536,29 @@ int cmds_test_send(struct cmds_test *test, struct cmds_message command)
 
 const struct cmds_result *cmds_test_result(struct cmds_test *test, uint32_t index)
 {
-    test_drive(test); // What kept calls have sent meanwhile.
+    cmdi_test_drive(test); // What kept calls have sent meanwhile.
     return index < test->result_count ? test->results[index] : NULL;
 }
 
 uint32_t cmds_test_result_count(struct cmds_test *test)
 {
-    test_drive(test);
+    cmdi_test_drive(test);
     return test->result_count;
 }
 
 void cmds_test_advance_ms(struct cmds_test *test, uint32_t ms)
 {
     uint64_t until_ns = test->now_ns + cmdi_ms_to_ns(ms);
-    test_drive(test); // Timers that were set meanwhile.
+    cmdi_test_drive(test); // Timers that were set meanwhile.
     uint64_t next_ms = cmdi_timer_wheel_next(&test->shard->timers);
     // One moment after the other: a timer may arm the next one.
     while (next_ms <= cmdi_ns_to_ms(until_ns)) {
         test->now_ns = cmdi_ms_to_ns(next_ms);
-        test_drive(test);
+        cmdi_test_drive(test);
         next_ms = cmdi_timer_wheel_next(&test->shard->timers);
     }
     test->now_ns = until_ns;
-    test_drive(test);
+    cmdi_test_drive(test);
 }
 
 struct cmds_runtime *cmds_test_runtime(struct cmds_test *test)
@@ -572,23 +575,23 @@ void cmds_test_disconnect(struct cmds_test *test)
 {
     test->disconnected = true;
     if (test->connection != NULL) {
-        struct test_scope before = test_enter(test);
+        struct cmdi_test_scope before = cmdi_test_enter(test);
         cmdi_conn_fail(&test->connection->conn, CMDS_E_EOF, "disconnected");
-        test_leave(before);
+        cmdi_test_leave(before);
     }
-    test_drive(test);
+    cmdi_test_drive(test);
 }
 
 void cmds_test_output_full(struct cmds_test *test, bool full)
 {
     test->server_shard->core->limits.output_size_max = full ? 0 : test->output_size_max;
     if (!full && test->connection != NULL) {
-        struct test_scope before = test_enter(test);
+        struct cmdi_test_scope before = cmdi_test_enter(test);
         cmdi_conn_resume(&test->connection->conn);
         cmdi_conn_ready(&test->connection->conn);
-        test_leave(before);
+        cmdi_test_leave(before);
     }
-    test_drive(test);
+    cmdi_test_drive(test);
 }
 
 void cmds_test_close(struct cmds_test *test)
@@ -598,9 +601,11 @@ void cmds_test_close(struct cmds_test *test)
     }
     cmdi_runtime_timers_end(test->runtime); // First, as in a runtime that is stopped.
     cmds_test_disconnect(test);
+    cmdi_test_groups_close(&test->groups);
+    cmdi_test_drive(test);
     const struct cmds_server_options *options = &test->options;
     void *shard_state = test->server_shard->shard_state;
-    struct test_scope before = test_enter(test);
+    struct cmdi_test_scope before = cmdi_test_enter(test);
     cmdi_calls_end_timers(test->server_shard);
     cmdi_server_shard_end(test->server_shard); // Kept calls may outlive it...
     // ... and what their threads have posted until then ends here.
@@ -608,6 +613,6 @@ void cmds_test_close(struct cmds_test *test)
     if (test->shard_started && options->on_shard_stop != NULL) {
         options->on_shard_stop(options->receiver, 0, shard_state);
     }
-    test_leave(before);
+    cmdi_test_leave(before);
     test_free(test);
 }
