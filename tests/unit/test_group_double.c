@@ -342,6 +342,83 @@ static void test_a_server_goes_away_and_comes_back(void)
     cmds_test_close(test);
 }
 
+/* --- A whole service -------------------------------------------------------------------------- */
+
+static void on_end(struct cmds_call *call)
+{
+    (void)call;
+    (void)strcat(service.app.order, "e");
+}
+
+static void on_forwarded_then_end(
+        struct cmds_call *call, void *context, const struct cmds_result *result)
+{
+    (void)strcat(service.app.order, result->last ? "l" : "r");
+    on_forwarded(call, context, result);
+}
+
+/* Two questions for one call; the end is asked for once. */
+static int act_ask_twice(struct cmds_call *call, const struct act *act)
+{
+    int code = cmds_call_on_end(call, on_end);
+    for (int64_t i = 0; i < 2 && code == 0; i++) {
+        struct ask ask = {act->number + i};
+        code = cmds_group_forward(
+                service.far, ask_message(&ask), NULL, call, on_forwarded_then_end, NULL);
+    }
+    return code;
+}
+
+static void test_a_call_ends_after_the_last_of_its_forwards(void)
+{
+    struct cmds_test *test = service_open();
+    service.app.act = act_ask_twice;
+    CU_ASSERT_EQUAL(acts_send(test, 1), 0);
+    CU_ASSERT_EQUAL(far_answer(0, 10), 0);
+    CU_ASSERT_STRING_EQUAL(service.app.order, "l"); // It has answered, and the other one is out.
+
+    CU_ASSERT_EQUAL(far_answer(1, 20), 0);
+    CU_ASSERT_STRING_EQUAL(service.app.order, "lle");
+
+    CU_ASSERT_EQUAL(acts_send(test, 1), 0);
+    cmds_test_disconnect(test);
+    CU_ASSERT_EQUAL(service.app.order[strlen(service.app.order) - 1], 'e');
+    size_t size = strlen(service.app.order);
+    cmds_test_close(test);
+    CU_ASSERT_EQUAL(strlen(service.app.order), size); // Once.
+}
+
+static void ask_by_time(void *context)
+{
+    struct ask ask = {*(int64_t *)context};
+    CU_ASSERT_EQUAL(cmds_group_send(service.far, ask_message(&ask), NULL, on_result, NULL), 0);
+}
+
+static void test_timers_and_posts_send(void)
+{
+    struct cmds_test *test = service_open();
+    struct cmds_runtime *runtime = cmds_test_runtime(test);
+    struct cmds_timer *timer = NULL;
+    int64_t by_timer = 1, by_post = 2;
+    struct cmds_message known = reply_message(&(struct reply){7});
+    CU_ASSERT_EQUAL(cmds_test_group_will_answer(test, service.far, &ask_type, &known, 1), 0);
+    CU_ASSERT_EQUAL(cmds_runtime_every(runtime, 0, 1000, ask_by_time, &by_timer, &timer), 0);
+
+    cmds_test_advance_ms(test, 999);
+    CU_ASSERT_EQUAL(cmds_test_group_count(test, service.far), 0);
+    cmds_test_advance_ms(test, 1);
+    CU_ASSERT_EQUAL(service.number, 7);
+    CU_ASSERT_EQUAL(cmds_runtime_post(runtime, 0, ask_by_time, &by_post), 0);
+    CU_ASSERT_EQUAL(far_number(1), 2);
+    cmds_test_advance_ms(test, 2000); // Two more, of which the first has no answer in time.
+    CU_ASSERT_EQUAL(cmds_test_group_count(test, service.far), 4);
+    CU_ASSERT_EQUAL(service.code, CMDS_E_TIMEOUT);
+    cmds_timer_cancel(timer);
+    cmds_test_advance_ms(test, 5000);
+    CU_ASSERT_EQUAL(cmds_test_group_count(test, service.far), 4);
+    cmds_test_close(test);
+}
+
 /* --- Life ------------------------------------------------------------------------------------- */
 
 static void test_the_program_may_close_its_group(void)
@@ -438,6 +515,9 @@ static CU_TestInfo tests[] = {
         {"a full group refuses and lets forwards wait",
                 test_a_full_group_refuses_and_lets_forwards_wait},
         {"a server goes away and comes back", test_a_server_goes_away_and_comes_back},
+        {"a call ends after the last of its forwards",
+                test_a_call_ends_after_the_last_of_its_forwards},
+        {"timers and posts send", test_timers_and_posts_send},
         {"the program may close its group", test_the_program_may_close_its_group},
         {"what makes no sense is refused", test_what_makes_no_sense_is_refused},
         {"a group of several connections", test_a_group_of_several_connections},
