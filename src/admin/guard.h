@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who may ask on a port of the loopback interface. Any web page may make a browser of this machine send a
- * request there: by a name of its own that it lets point to 127.0.0.1, which the header Host gives away,
- * or by a form, which the headers Origin and Content-Type do. Bytes in, values out; any thread.
+ * Who may ask on the private listener. Any web page may make a browser of this machine send a request to a
+ * port of the loopback interface, and to a UNIX socket that `ssh -L` has made one: by a name of its own that
+ * it lets point to 127.0.0.1, which the header Host gives away, or by a form, which the headers Origin and
+ * Content-Type do. Bytes in, values out; any thread.
  */
 #ifndef CMDI_ADMIN_GUARD_H
 #define CMDI_ADMIN_GUARD_H

@@ -52,7 +52,7 @@ static enum MHD_Result count_value(
     return MHD_YES;
 }
 
-/* Of the private place, over TCP. */
+/* Of the private place. A UNIX socket too: `ssh -L` makes it a port, for any page in that browser. */
 static bool comes_from_here(struct cmdi_admin_request *request)
 {
     uint32_t hosts = 0;
@@ -106,9 +106,8 @@ static bool choose_form(struct cmdi_admin_request *request)
 
 bool cmdi_admin_route(struct cmdi_admin_request *request, const char *path, const char *method)
 {
-    const struct cmdi_admin_port *port = request->port;
-    enum cmdi_admin_place place = port->place;
-    if (place == CMDI_ADMIN_PRIVATE && !port->listener.is_unix && !comes_from_here(request)) {
+    enum cmdi_admin_place place = request->port->place;
+    if (place == CMDI_ADMIN_PRIVATE && !comes_from_here(request)) {
         return false;
     }
     bool is_get =

@@ -97,6 +97,18 @@ class Guard(unittest.TestCase):
             self.assertEqual(ask(self.server.admin, "/", headers={"Origin": origin}).status, 403, origin)
         self.assertEqual(ask(self.server.admin, "/", headers={"Origin": "http://localhost"}).status, 200)
 
+    def test_a_socket_that_ssh_makes_a_port_is_guarded_as_a_port(self):
+        for host in ("localhost", "localhost:9465", "127.0.0.1:9465", "[::1]:9465"):
+            page = {"Host": host, "Origin": f"http://{host}"}
+            self.assertEqual(ask(self.unix.admin, "/status", headers=page).status, 200, host)
+        for path in PRIVATE:
+            self.assertEqual(ask(self.unix.admin, path, headers={"Host": "evil.example:9465"}).status, 403, path)
+        evil = {"Host": "evil.example:9465", "Origin": "http://evil.example:9465", **pages.JSON}
+        self.assertEqual(ask(self.unix.admin, "/drain", method="POST", headers=evil, body=b"{}").status, 403)
+        evil["Host"] = "localhost:9465"
+        self.assertEqual(ask(self.unix.admin, "/drain", method="POST", headers=evil, body=b"{}").status, 403)
+        self.assertEqual(ask(self.unix.metrics, "/readyz").status, 200)  # Nothing of this has drained it.
+
     def test_a_change_is_a_post_of_json_that_is_allowed(self):
         self.assertEqual(ask(self.server.admin, "/drain", method="POST", headers=pages.JSON, body=b"{}").status, 403)
         for method in ("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "post"):
