@@ -3,10 +3,11 @@
 
 Each block of code names its file (```c server.c) and is added to it, so a chapter can build a program in
 pieces; every file with a main is compiled, and warnings are errors (but for functions of a header that it
-does not use). Each block of console is a session: the commands behind `$`
-run one after the other, in the folder of the programs, and say what stands below them, line by line. One
-that ends in ` &` goes on, and has said its lines before the next one starts; at the end of its session it
-gets SIGTERM, and has to end with 0. `fg` waits for the last of them to end by itself. `...` stands for any number of lines, `…` within a line for any text.
+does not use). Each block of console is a session: the commands behind `$` run one after the other, in the
+folder of the programs, and say what stands below them, line by line. One that ends in ` &` goes on, and has
+said its lines before the next one starts; at the end of its session it gets SIGTERM, and has to end with 0.
+`fg` waits for the last of them to end by itself. `...` stands for any number of lines, `…` within a line for
+any text.
 
 All of it happens in a network namespace of its own, so addresses may be those of the text.
 """
