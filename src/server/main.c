@@ -98,15 +98,16 @@ static int main_drain(struct main_run *run, uint64_t begin_ns)
     uint64_t until_ns =
             run->options.drain_timeout_ms == CMDS_NEVER ? UINT64_MAX : begin_ns + wait_ns;
     int code = CMDS_E_TIMEOUT;
-    for (uint64_t now_ns; code == CMDS_E_TIMEOUT && (now_ns = cmdi_now_ns()) < until_ns;) {
-        uint64_t left_ms = cmdi_ns_to_ms_up(until_ns - now_ns);
+    bool is_over = false;
+    while (code == CMDS_E_TIMEOUT && !is_over) {
+        uint64_t now_ns = cmdi_now_ns();
+        uint64_t left_ms = now_ns < until_ns ? cmdi_ns_to_ms_up(until_ns - now_ns) : 0;
+        is_over = left_ms == 0; // Once all the same: on_drain may have taken all the time.
         uint32_t wait_ms = cmdi_watchdog_look(&run->watchdog, run->runtime, now_ns);
         wait_ms = wait_ms < MAIN_SLICE_MS ? wait_ms : MAIN_SLICE_MS;
         wait_ms = left_ms < wait_ms ? (uint32_t)left_ms : wait_ms;
         code = cmds_server_shutdown(run->server, wait_ms);
-        if (code == CMDS_E_TIMEOUT && cmdi_stop_signals_take()) {
-            break;
-        }
+        is_over = is_over || (code == CMDS_E_TIMEOUT && cmdi_stop_signals_take());
     }
     return code;
 }

@@ -25,7 +25,7 @@ struct program {
     int fds[2], said[2]; // Letters; what the program printed.
     pid_t pid;
     int start_code;
-    bool says_why, ends_calls;
+    bool says_why, ends_calls, takes_long;
     struct cmds_call *_Atomic kept;
 };
 
@@ -63,6 +63,10 @@ static void on_drain(void *context, struct cmds_server *server)
 {
     struct program *program = context;
     program_write(program, cmds_server_connection_count(server) == 1 ? "D" : "d");
+    uint32_t long_ms = program->takes_long ? program->main_options.drain_timeout_ms + 1 : 0;
+    for (uint64_t end_ms = raw_now_ms() + long_ms; raw_now_ms() < end_ms;) {
+        raw_pause(NULL);
+    }
     struct cmds_call *kept = atomic_exchange(&program->kept, NULL);
     if (program->ends_calls && kept != NULL) {
         (void)world_send_item(kept, 7, true);
@@ -243,6 +247,24 @@ static void test_main_drains_for_as_long_as_it_may(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(said, "some calls had not ended"));
 }
 
+/* Nothing is open, so nothing is cut. */
+static void test_main_drains_even_if_its_program_took_all_the_time(void)
+{
+    static struct program program;
+    char heard[HEARD_MAX], did[HEARD_MAX], said[HEARD_MAX];
+    program_init(&program);
+    program.takes_long = true;
+    program.main_options.drain_timeout_ms = 1;
+    program_start(&program);
+    (void)program_listens(&program, heard);
+    CU_ASSERT(kill(program.pid, SIGTERM) == 0);
+
+    CU_ASSERT_EQUAL(program_end(&program, did, said), 0);
+
+    CU_ASSERT_STRING_EQUAL(did, "dE");
+    CU_ASSERT_PTR_NULL(strstr(said, "cut"));
+}
+
 static void test_main_ends_at_once_with_a_second_signal(void)
 {
     static struct program program;
@@ -300,6 +322,8 @@ static CU_TestInfo tests[] = {
         {"is quiet", test_main_is_quiet},
         {"lets its program end what it keeps", test_main_lets_its_program_end_what_it_keeps},
         {"drains for as long as it may", test_main_drains_for_as_long_as_it_may},
+        {"drains even if its program took all the time",
+                test_main_drains_even_if_its_program_took_all_the_time},
         {"ends at once with a second signal", test_main_ends_at_once_with_a_second_signal},
         {"says why it does not start", test_main_says_why_it_does_not_start},
         CU_TEST_INFO_NULL,
