@@ -91,7 +91,9 @@ static void attempt_stop_waiting(struct cmdi_attempt *attempt, enum cmdi_attempt
 
 void cmdi_attempt_take_out(struct cmdi_attempt *attempt)
 {
+    struct cmds_group *group = attempt->group_shard->group;
     attempt_unlist(attempt, CMDI_ATTEMPT_NEW);
+    atomic_fetch_add(&group->moves, 1); // It is under way, and still counted here.
     cmdi_client_shard_counted_twice(&attempt->group_shard->client_shard);
 }
 

@@ -106,7 +106,7 @@ struct cmds_group {
     _Atomic uint32_t up_count, connecting_count;
     // Forwards on their way to the shard that sends them: pending, and on none.
     _Atomic uint32_t under_way;
-    // Commands that went to another shard: after they counted there, before they do not here.
+    // Commands that went to another shard: after they counted there or as under way, before they do not here.
     _Atomic uint32_t moves;
     _Atomic uint64_t refused_elsewhere; // sends_refused, by threads that are no shard of ours.
     _Atomic uint64_t pick_count;     // Picks by threads that are no shard of ours, and of forwards.
