@@ -11,12 +11,15 @@ any text.
 
 All of it happens in a network namespace of its own, so addresses may be those of the text.
 """
+import fcntl
 import os
 import pathlib
 import re
 import shlex
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -175,21 +178,26 @@ def run_session(number, commands, work):
 
 def in_own_network(build):
     """Runs this program again where the loopback is nobody else's. Returns its status."""
-    inside = f"PATH=$PATH:/usr/sbin:/sbin ip link set lo up && exec {shlex.quote(sys.executable)} -B " \
-             f"{shlex.quote(__file__)} {shlex.quote(str(build))} inside"
     probe = ["unshare", "--map-root-user", "--net"]
     if os.geteuid() == 0:
         probe = ["unshare", "--net"]
     if shutil.which("unshare") is None or subprocess.run([*probe, "true"], capture_output=True).returncode:
         print("***** SKIPPED: no network namespace can be made here *****")
         return 77
-    return subprocess.run([*probe, "sh", "-c", inside]).returncode
+    return subprocess.run([*probe, sys.executable, "-B", __file__, build, "inside"]).returncode
+
+
+def loopback_up():
+    """As `ip link set lo up`, which need not be installed."""
+    with socket.socket() as any_socket:
+        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 1))  # SIOCSIFFLAGS, IFF_UP
 
 
 def main():
     build = pathlib.Path(sys.argv[1]).resolve()
     if sys.argv[2:] != ["inside"]:
         return in_own_network(build)
+    loopback_up()
     os.environ["PATH"] = f"{build}:{os.environ['PATH']}"  # For `cmdstream`.
     files, sessions = split(GUIDE.read_text())
     skipped = []
