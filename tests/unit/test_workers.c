@@ -438,27 +438,22 @@ static void test_workers_that_only_stop_start_when_they_are_needed(void)
     CU_ASSERT_EQUAL(atomic_load(&staff.stops), THREADS);
 }
 
-static CU_TestInfo tests[] =
-        {
-                {"workers run as many jobs at once as they may",
-                        test_workers_run_as_many_jobs_at_once_as_they_may},
-                {"workers wake one thread for each job", test_workers_wake_one_thread_for_each_job},
-                {"workers run what is queued before they end",
-                        test_workers_run_what_is_queued_before_they_end},
-                {"workers serve servers and connections in turns",
-                        test_workers_serve_servers_and_connections_in_turns},
-                {"workers bound what is piled up", test_workers_bound_what_is_piled_up},
-                {"workers never wait all", test_workers_never_wait_all},
-                {"workers start a thread for one that waits",
-                        test_workers_start_a_thread_for_one_that_waits},
-}
-
-{"workers each have a state of the program", test_workers_each_have_a_state_of_the_program},
-                   {"workers do not start where one cannot",
-                           test_workers_do_not_start_where_one_cannot},
-                   {"workers that only stop start when they are needed",
-                           test_workers_that_only_stop_start_when_they_are_needed},
-                   CU_TEST_INFO_NULL,
-}
-;
+static CU_TestInfo tests[] = {
+        {"workers run as many jobs at once as they may",
+                test_workers_run_as_many_jobs_at_once_as_they_may},
+        {"workers wake one thread for each job", test_workers_wake_one_thread_for_each_job},
+        {"workers run what is queued before they end",
+                test_workers_run_what_is_queued_before_they_end},
+        {"workers serve servers and connections in turns",
+                test_workers_serve_servers_and_connections_in_turns},
+        {"workers bound what is piled up", test_workers_bound_what_is_piled_up},
+        {"workers never wait all", test_workers_never_wait_all},
+        {"workers start a thread for one that waits",
+                test_workers_start_a_thread_for_one_that_waits},
+        {"workers each have a state of the program", test_workers_each_have_a_state_of_the_program},
+        {"workers do not start where one cannot", test_workers_do_not_start_where_one_cannot},
+        {"workers that only stop start when they are needed",
+                test_workers_that_only_stop_start_when_they_are_needed},
+        CU_TEST_INFO_NULL,
+};
 CMDI_TEST_MAIN("workers", tests)
