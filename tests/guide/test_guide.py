@@ -82,6 +82,16 @@ def cached(build, name):
     raise Wrong(f"no {name} in CMakeCache.txt")
 
 
+def simulation(build):
+    """What a program in a simulated world is linked with, in place of the library; None: there is none."""
+    library = build / "src/sim/libcmdstream_sim.a"
+    if not library.exists():
+        return None
+    names = re.search(r"set\(CMDSTREAM_SIM_WRAPPED(.*?)\)", (ROOT / "src/sim/CMakeLists.txt").read_text(), re.S)
+    wrapped = re.findall(r"[A-Za-z_]+", names[1])
+    return [str(library), *(f"-Wl,--wrap={name}" for name in wrapped), "-luring", "-lmsgpackc"]
+
+
 def compile_program(build, work, name, text):
     is_cpp = name.endswith(".cpp")
     compiler = cached(build, "CMAKE_CXX_COMPILER" if is_cpp else "CMAKE_C_COMPILER")
@@ -89,6 +99,12 @@ def compile_program(build, work, name, text):
                               if f"<cmdstream/{header}.h>" in text]
     command = [compiler, "-std=c++17" if is_cpp else "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra",
                "-Werror", "-Wno-unused-function", f"-I{ROOT / 'include'}", name, "-o", name.rsplit(".", 1)[0], "-pthread"]
+    if "<cmdstream/sim.h>" in text:
+        world = simulation(build)
+        if world is None:
+            return f"{name}: this build has no simulation"
+        command += world
+        needed = []
     for library in needed:
         found = next((place / f"lib{library}.so" for place in (build, *build.glob("src/*"), build / "codecs")
                       if (place / f"lib{library}.so").exists()), None)
