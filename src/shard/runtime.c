@@ -401,8 +401,10 @@ int cmdi_runtime_create_stepped(struct cmds_runtime **out, struct cmds_error *er
             .memory_size_max = UINT64_MAX / 2,
             .runtime = runtime};
     runtime->shards = calloc(1, sizeof(struct cmdi_shard *));
-    code = runtime->shards != NULL ? cmdi_shard_create(runtime->shards, &shard_options, error)
-                                   : cmdi_fail(error, -ENOMEM, "no memory for a test");
+    runtime->errands = cmdi_errands_create(1);
+    code = runtime->shards != NULL && runtime->errands != NULL
+                   ? cmdi_shard_create(runtime->shards, &shard_options, error)
+                   : cmdi_fail(error, -ENOMEM, "no memory for a test");
     if (code < 0) {
         runtime_free(runtime);
         return code;

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <cmdstream/inspect.h>
+
 #include "support/harness.h"
 
 /* --- Results ---------------------------------------------------------------------------------- */
@@ -368,6 +370,20 @@ static void test_two_tests_at_a_time_one_inside_the_other(void)
     cmds_test_close(NULL);
 }
 
+static void test_its_shard_is_listed(void)
+{
+    struct cmds_listed_shard shards[2] = {CMDS_LISTED_SHARD_INIT};
+    size_t count = 0;
+    struct app app = {.act = acts_echo};
+    struct cmds_test *test = acts_open(&app);
+
+    CU_ASSERT_EQUAL(cmds_runtime_shards(cmds_test_runtime(test), shards, 2, &count), 0);
+
+    CU_ASSERT_EQUAL(count, 1);
+    CU_ASSERT_EQUAL(shards[0].unanswered_us, 0);
+    cmds_test_close(test);
+}
+
 static CU_TestInfo tests[] = {
         {"a result comes back through the codec", test_a_result_comes_back_through_the_codec},
         {"nothing follows the last result", test_nothing_follows_the_last_result},
@@ -392,6 +408,7 @@ static CU_TestInfo tests[] = {
                 test_on_disconnect_is_not_for_those_on_connect_refused},
         {"two tests at a time, one inside the other",
                 test_two_tests_at_a_time_one_inside_the_other},
+        {"its shard is listed", test_its_shard_is_listed},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("test", tests)
