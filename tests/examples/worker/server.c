@@ -51,7 +51,8 @@ static int add(struct cmds_call *call, const struct notes_add *command)
 {
     struct desk *desk = cmds_call_pool_state(call);
     bind(desk->add, 1, command->text);
-    if (sqlite3_step(desk->add) != SQLITE_DONE || sqlite3_reset(desk->add) != SQLITE_OK) {
+    (void)sqlite3_step(desk->add); // The reset, which the next bind needs, says what became of it.
+    if (sqlite3_reset(desk->add) != SQLITE_OK) {
         return -EIO;
     }
     struct notes_added added = {sqlite3_last_insert_rowid(desk->db)};
