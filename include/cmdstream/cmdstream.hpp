@@ -23,6 +23,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -332,10 +333,13 @@ class group
         const int code = cmds_group_drain(raw, 0);
         if (code == -EDEADLK || code == -EXDEV || code == CMDS_E_FORKED) {
             cmds_group_close(raw, nullptr, nullptr); // Who would tell us cannot run while we wait.
+        } else if (end_of_group *end = new (std::nothrow) end_of_group) {
+            cmds_group_close(raw, closed, end);
+            if (wait(*end)) {
+                delete end;
+            }
         } else {
-            end_of_group end;
-            cmds_group_close(raw, closed, &end);
-            wait(end);
+            cmds_group_close(raw, nullptr, nullptr);
         }
         cmds_group_unref(raw);
     }
@@ -352,10 +356,11 @@ class group
         const std::lock_guard<std::mutex> lock(end.mutex);
         return end.is_over != 0;
     }
-    void wait(end_of_group &end)
+    /* Returns: it has ended. Else its last callback is still to come, whoever turns the runtime then. */
+    bool wait(end_of_group &end)
     {
         if (is_over(end)) {
-            return; // The runtime may have stopped long ago.
+            return true; // The runtime may have stopped long ago.
         }
         if (cmds_runtime_fd(runtime_) >= 0) {
             while (!is_over(end) && cmds_runtime_turn(runtime_, turn_us) >= 0) {
@@ -364,6 +369,7 @@ class group
             std::unique_lock<std::mutex> lock(end.mutex);
             end.over.wait(lock, [&end] { return end.is_over != 0; });
         }
+        return is_over(end);
     }
     static void closed(void *context)
     {

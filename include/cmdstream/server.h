@@ -284,7 +284,9 @@ CMDS_BEGIN_
 struct cmds_main_options {
     uint32_t struct_size; // Set by CMDS_MAIN_OPTIONS_INIT.
     // How long calls have to end and results to leave, from the signal on; then connections are cut.
-    // Default 10000; CMDS_NEVER: until they have, or a second signal comes.
+    // Default 10000; CMDS_NEVER: until they have, or a second signal comes. If an exec function or a
+    // callback then holds up a shard for a second and more, the process ends with status 2 and a line
+    // that names it, because no orderly end could.
     uint32_t drain_timeout_ms;
     // The runtime's, but not CMDS_SHARDS_INLINE. Copied. NULL: its defaults. If neither on_log nor
     // on_record is set, on_log is cmds_log_stderr().
@@ -306,7 +308,8 @@ struct cmds_main_options {
     void (*on_drain)(void *context, struct cmds_server *server);
     /**
      * The server has closed, or did not start; the runtime still runs, with its timers: for what
-     * on_start has made. Groups that are left are closed by the runtime's end.
+     * on_start has made. Groups that are left are closed by the runtime's end, and on_pool_thread_stop
+     * runs after this, so what pool_context leads to is not freed here.
      */
     void (*on_stop)(void *context, struct cmds_runtime *runtime);
     bool quiet; // Does not print "listening on". Why it did not start is printed all the same.
@@ -539,7 +542,7 @@ enum {
  *     Of several the last one runs first, so an invoker's runs behind its function's. Each `fn` is there
  * once: whoever asks in each round need not count. Nothing here needs memory, neither now nor at the end.
  *     In `fn` the call, its context, its connection and a command that was kept are valid; its send is
- * CMDS_E_FINISHED or CMDS_E_GONE, a timer CMDS_E_GONE, cmds_call_fail() does nothing, and a reference is
+ * CMDS_E_FINISHED or CMDS_E_GONE, a timer CMDS_E_GONE (off the shard -EXDEV), cmds_call_fail() does nothing, and a reference is
  * let go in it again. cmds_call_is_cancelled() says whether somebody still waited.
  *     It runs on the call's shard, also if another thread let go of the last reference; it may run inside
  * the cmds_call_unref() of the shard that does, so whoever calls that holds no lock that `fn` takes. Only

@@ -18,6 +18,7 @@
 #include "ring/output.h"
 #include "ring/signals.h"
 #include "server/notify.h"
+#include "server/overdue.h"
 
 enum {
     MAIN_DRAIN_MS = 10000,
@@ -35,6 +36,7 @@ struct main_run {
     struct cmds_runtime *runtime;
     struct cmds_server *server;
     struct cmdi_watchdog watchdog;
+    struct cmdi_overdue overdue;
 };
 
 /* Of a program of any version: an older one's options end before it. */
@@ -92,15 +94,13 @@ static void main_begin_drain(struct main_run *run)
 }
 
 /* Returns: CMDS_E_TIMEOUT: some calls have not ended; 0, or as cmds_server_shutdown(). */
-static int main_drain(struct main_run *run, uint64_t begin_ns)
+static int main_drain(struct main_run *run, uint64_t until_ns)
 {
-    uint64_t wait_ns = cmdi_ms_to_ns(run->options.drain_timeout_ms);
-    uint64_t until_ns =
-            run->options.drain_timeout_ms == CMDS_NEVER ? UINT64_MAX : begin_ns + wait_ns;
     int code = CMDS_E_TIMEOUT;
     bool is_over = false;
     while (code == CMDS_E_TIMEOUT && !is_over) {
         uint64_t now_ns = cmdi_now_ns();
+        cmdi_overdue_beat(&run->overdue, now_ns);
         uint64_t left_ms = now_ns < until_ns ? cmdi_ns_to_ms_up(until_ns - now_ns) : 0;
         is_over = left_ms == 0; // Once all the same: on_drain may have taken all the time.
         uint32_t wait_ms = cmdi_watchdog_look(&run->watchdog, run->runtime, now_ns);
@@ -124,7 +124,7 @@ static void main_add_left(char *text, size_t size, uint32_t count, const char *w
 /* What is cut off when the time is over: calls, results on their way, or peers that do not leave. */
 static void main_say_left(struct cmds_runtime *runtime)
 {
-    static struct cmds_listed_connection list[MAIN_LEFT_MAX];
+    struct cmds_listed_connection list[MAIN_LEFT_MAX];
     struct cmds_listed_call oldest = CMDS_LISTED_CALL_INIT;
     char text[MAIN_STATUS_MAX] = "", line[MAIN_STATUS_MAX + MAIN_STATUS_MAX];
     uint32_t calls = 0, results = 0, peers = 0;
@@ -167,9 +167,13 @@ static int main_serve(struct main_run *run)
             main_reload(run->tls);
         }
     }
-    uint64_t begin_ns = cmdi_now_ns();
+    uint64_t until_ns = run->options.drain_timeout_ms == CMDS_NEVER
+                                ? UINT64_MAX
+                                : cmdi_now_ns() + cmdi_ms_to_ns(run->options.drain_timeout_ms);
+    cmdi_overdue_begin(&run->overdue, run->runtime, until_ns, MAIN_CUT);
     main_begin_drain(run);
-    int code = main_drain(run, begin_ns);
+    int code = main_drain(run, until_ns);
+    cmdi_overdue_is_due(&run->overdue);
     if (code == CMDS_E_TIMEOUT) {
         main_say_left(run->runtime);
     } else if (code < 0) {
@@ -245,6 +249,7 @@ static int main_with_runtime(
     if (run->options.on_stop != NULL) {
         run->options.on_stop(run->options.context, run->runtime);
     }
+    cmdi_overdue_end(&run->overdue);
     return status;
 }
 

@@ -277,6 +277,51 @@ static void test_main_ends_at_once_with_a_second_signal(void)
     CU_ASSERT_STRING_EQUAL(did, "E");
 }
 
+/* A function that never returns: its shard answers nobody any more. */
+static int exec_hang(struct cmds_call *call, const struct run *run)
+{
+    struct world *world = cmds_call_receiver(call);
+    (void)run;
+    program_write(world->context, "H");
+    for (;;) {
+        (void)pause();
+    }
+    return 0;
+}
+
+static void end_a_hung_shard(uint32_t drain_timeout_ms)
+{
+    static struct program program;
+    char heard[HEARD_MAX], did[HEARD_MAX], said[HEARD_MAX];
+    struct raw raw;
+    program_init(&program);
+    program.world.exec = exec_hang;
+    program.main_options.drain_timeout_ms = drain_timeout_ms;
+    program_start(&program);
+    (void)program_listens(&program, heard);
+    CU_ASSERT_FATAL(world_connect(&program.world, &raw));
+    CU_ASSERT(raw_send(&raw, 1, run_message(&(struct run){.number = 1})));
+    hear(program.fds[0], heard, 'H');
+    CU_ASSERT(kill(program.pid, SIGTERM) == 0);
+    hear(program.fds[0], heard, 'D');
+    if (drain_timeout_ms == CMDS_NEVER) {
+        CU_ASSERT(kill(program.pid, SIGTERM) == 0);
+    }
+
+    CU_ASSERT_EQUAL(program_end(&program, did, said), 2);
+
+    CU_ASSERT_STRING_EQUAL(did, ""); // No orderly end.
+    CU_ASSERT_PTR_NOT_NULL(strstr(said, "shard 0 has been held up"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(said, "by run,"));
+    raw_close(&raw);
+}
+
+static void test_main_ends_though_a_shard_never_comes_back(void)
+{
+    end_a_hung_shard(CMDS_NEVER);
+    end_a_hung_shard(20);
+}
+
 /* --- Starts that fail ----------------------------------------------------------------------------- */
 
 /* What it says. */
@@ -325,6 +370,7 @@ static CU_TestInfo tests[] = {
         {"drains even if its program took all the time",
                 test_main_drains_even_if_its_program_took_all_the_time},
         {"ends at once with a second signal", test_main_ends_at_once_with_a_second_signal},
+        {"ends though a shard never comes back", test_main_ends_though_a_shard_never_comes_back},
         {"says why it does not start", test_main_says_why_it_does_not_start},
         CU_TEST_INFO_NULL,
 };
