@@ -279,6 +279,8 @@ int cmdi_admin_snapshot_add(
     struct cmdi_admin_snapshot *snapshot = context;
     if (strcmp(metric->name, "process.cpu") == 0) {
         snapshot->cpu_s = point->real;
+    } else if (strcmp(metric->name, "process.start_time") == 0) {
+        snapshot->start_s = point->real;
     } else if (strcmp(metric->name, "process.resident_memory") == 0) {
         snapshot->resident_bytes = point->integer;
     } else if (strcmp(metric->name, "cmdstream.turn.duration") == 0 &&

@@ -43,6 +43,7 @@ struct cmdi_admin_type {
 
 struct cmdi_admin_snapshot {
     uint64_t time_ns; // CLOCK_MONOTONIC
+    double start_s;   // When the process began, since 1970; 0: nobody knows.
     double cpu_s;
     int64_t resident_bytes;
     uint32_t shard_count, type_count, type_capacity, types_left_out;

@@ -7,6 +7,7 @@
  * each other. Text is for one who looks now and then.
  */
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
@@ -38,6 +39,19 @@ static double seconds_between(uint64_t from_ns, uint64_t to_ns)
     return to_ns > from_ns ? (double)(to_ns - from_ns) / 1e9 : 1e-9;
 }
 
+/*
+ * Of the process, as `cmdstream stats` has it. What is counted began with the runtime, which is older than the
+ * admin by as long as a program takes to open that: by the admin's age a rate since the start could be any.
+ */
+static double uptime_of(const struct cmds_admin *admin, const struct cmdi_admin_snapshot *now)
+{
+    struct timespec wall;
+    (void)clock_gettime(CLOCK_REALTIME, &wall);
+    double up_s = (double)wall.tv_sec + (double)wall.tv_nsec / 1e9 - now->start_s;
+    double open_s = seconds_between(admin->start_ns, now->time_ns);
+    return now->start_s > 0 && up_s > open_s ? up_s : open_s;
+}
+
 static const struct cmdi_admin_page *next_page(
         const struct cmds_admin *admin, const struct cmdi_admin_page *page)
 {
@@ -56,8 +70,7 @@ static void text_head(const struct status *status)
     struct cmdi_admin_out *out = status->out;
     char text[CMDI_ADMIN_WORD_SIZE];
     cmdi_admin_out_format(out, "cmdstream %s  pid %d  up %s  CPU %.1f s", cmds_version(),
-            (int)getpid(),
-            cmdi_admin_time(text, seconds_between(status->admin->start_ns, status->now->time_ns)),
+            (int)getpid(), cmdi_admin_time(text, uptime_of(status->admin, status->now)),
             status->now->cpu_s);
     cmdi_admin_out_format(out, "  resident %s%s\n",
             cmdi_admin_bytes(text, (double)status->now->resident_bytes),
@@ -276,8 +289,7 @@ static void status_json(const struct status *status)
     cmdi_admin_out_format(out,
             "{\"version\":\"%s\",\"pid\":%d,\"uptime_s\":%.3f,\"draining\":%s,\"shard_count\":%u,"
             "\"cpu_s\":%.3f,\"resident_bytes\":%lld,",
-            cmds_version(), (int)getpid(),
-            seconds_between(status->admin->start_ns, status->now->time_ns),
+            cmds_version(), (int)getpid(), uptime_of(status->admin, status->now),
             is_draining ? "true" : "false", status->now->shard_count, status->now->cpu_s,
             (long long)status->now->resident_bytes);
     cmdi_admin_out_text(out, "\"description\":");
@@ -321,8 +333,8 @@ void cmdi_admin_page_status(struct cmdi_admin_request *request)
     }
     struct status status = {
             .admin = admin, .out = &request->out, .now = now, .before = admin->last_look};
-    uint64_t before_ns = admin->last_look == NULL ? admin->start_ns : admin->last_look->time_ns;
-    status.seconds = seconds_between(before_ns, now->time_ns);
+    status.seconds = status.before == NULL ? uptime_of(admin, now)
+                                           : seconds_between(status.before->time_ns, now->time_ns);
     (void)cmds_runtime_describe(admin->runtime, status.description, sizeof(status.description));
     if (request->form == CMDI_ADMIN_JSON) {
         status_json(&status);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What the pages say, in each of their forms; that a drain is told first, and that nothing secret is told."""
+import re
 import signal
+import time
 import unittest
 
 import pages
@@ -87,6 +89,14 @@ class Pages(unittest.TestCase):
         self.assertEqual(turns["count"], sum(turns["buckets"]) + turns["zero_count"])
         self.assertGreater(turns["count"], 0)
         self.assertLessEqual(turns["p50_s"], turns["max_s"])
+
+    def test_status_is_up_since_its_process_began(self):
+        metrics = ask(self.server.admin, "/metrics?format=text").text()
+        began = float(re.search(r"^process_start_time_seconds (\S+)", metrics, re.M)[1])
+        tick, before = 0.02, time.time()
+        now = began + ask(self.server.admin, "/status?format=json").json()["uptime_s"]
+        self.assertLess(before - tick, now)
+        self.assertLess(now, time.time() + tick)
 
     def test_text_of_status_is_since_the_last_look_at_it(self):
         with pages.Server("--shards", 1) as server:

@@ -45,6 +45,7 @@ static void test_snapshot_adds_up_what_a_shard_has_counted(void)
     add_number(snapshot, "cmdstream.turns", "", 1, 0);
     add_number(snapshot, "cmdstream.enters", "0", 1, 0);
     add_number(snapshot, "process.cpu", "", 0, 1.25);
+    add_number(snapshot, "process.start_time", "", 0, 1e9);
     add_number(snapshot, "process.resident_memory", "", 4096, 0);
 
     CU_ASSERT_EQUAL(snapshot->shards[1].busy_s, 0.5);
@@ -57,6 +58,7 @@ static void test_snapshot_adds_up_what_a_shard_has_counted(void)
     }
     CU_ASSERT_EQUAL(turns, 7);
     CU_ASSERT_EQUAL(snapshot->cpu_s, 1.25);
+    CU_ASSERT_EQUAL(snapshot->start_s, 1e9);
     CU_ASSERT_EQUAL(snapshot->resident_bytes, 4096);
     cmdi_admin_snapshot_free(snapshot);
 }
