@@ -60,10 +60,12 @@ struct cmds_log_record {
     uint64_t connection; // cmds_connection_id(); 0: it is about none.
     const char *peer;    // "192.0.2.1:40022"; NULL: nobody.
     const char *type;    // Of the command; NULL: it is about none.
-    uint64_t sequence;   // Of the command. Valid with `type`.
+    uint64_t sequence; // Of the command; 0: it is about none, as where a turn is blamed on a type.
     // Of the command's trace, if it was sampled; else zero.
     uint8_t trace_id[16], span_id[8];
-    const char *text; // Without control characters, and without what is said above.
+    // The line for a person, as on_log gets it, peer and command in front; only how many were left out is
+    // not in it. Without control characters.
+    const char *text;
 };
 #ifdef __cplusplus
 #define CMDS_LOG_RECORD_INIT cmds_detail::sized<struct cmds_log_record>()
