@@ -275,7 +275,8 @@ CMDS_NODISCARD CMDS_API int cmds_runtime_every(struct cmds_runtime *runtime, uin
  *
  * Owner:   takes `timer`; NULL is fine.
  * Thread:  any; before, during and after cmds_runtime_stop().
- * Returns: 1: it would have run (again), and does not; 0: it has run, or this is its function;
+ * Returns: 1: it would have run (again), and does not, in its own function too if it repeats; 0: it has
+ *          run, or this is the function of one that runs once;
  *          -EINPROGRESS: its function runs on the shard at this moment, for the last time; CMDS_E_FORKED:
  *          nothing was done.
  */
