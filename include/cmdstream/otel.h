@@ -60,8 +60,8 @@ struct cmds_otel_options {
     bool no_metrics;         // OTEL_METRICS_EXPORTER=none
     bool no_traces;          // OTEL_TRACES_EXPORTER=none
     uint8_t unused;
-    // Called on the exporter's thread, and inside of cmds_otel_open(); at most one line a second. NULL:
-    // silence. See cmds_log_stderr().
+    // Called inside of cmds_otel_open(), once for each variable and signal that makes no sense, and then on
+    // the exporter's thread, at most one line a second. NULL: silence. See cmds_log_stderr().
     void (*on_log)(void *context, enum cmds_log_level level, const char *text);
     void *log_context;
 };

@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 #include "base/error.h"
 #include "base/options.h"
 #include "otel/environment.h"
+#include "otel/pairs.h"
 #include "otel/target.h"
 
 enum {
@@ -81,6 +83,33 @@ static int copy(char **out, const char *text)
     return text != NULL && *out == NULL ? -ENOMEM : 0;
 }
 
+/* Each element has a key and '='. Returns: 0; -EINVAL; -ENOMEM. */
+static int check_pairs(const char *text)
+{
+    size_t size = text == NULL ? 1 : strlen(text) + 2;
+    char *buffer = malloc(size);
+    struct cmds_pair pair;
+    int code = buffer == NULL ? -ENOMEM : 1;
+    while (text != NULL && code > 0) {
+        code = cmdi_pairs_next(&text, buffer, size, &pair);
+    }
+    free(buffer);
+    return code < 0 ? code : 0;
+}
+
+static int check_resource(const struct cmdi_settings *settings,
+        const struct cmds_otel_options *options, struct cmds_error *error)
+{
+    static const char variable[] = "OTEL_RESOURCE_ATTRIBUTES";
+    if (check_pairs(options->resource) == -EINVAL) {
+        return cmdi_fail(error, -EINVAL, "otel: resource: key=value, with commas");
+    }
+    if (check_pairs(cmdi_variable(settings, variable)) == -EINVAL) {
+        cmdi_variable_complain(settings, variable, "key=value everywhere");
+    }
+    return 0;
+}
+
 static int choose_names(struct cmdi_settings *settings, const struct cmds_otel_options *options)
 {
     const char *name = options->service_name;
@@ -122,6 +151,10 @@ int cmdi_settings_init(struct cmdi_settings *settings, const struct cmds_otel_op
     settings->span_interval_ms = interval(
             settings, mine.span_interval_ms, "OTEL_BSP_SCHEDULE_DELAY", SPAN_INTERVAL_DEFAULT_MS);
     choose_form(settings, &mine);
+    code = check_resource(settings, &mine, error);
+    if (code < 0) {
+        return code;
+    }
     if (choose_names(settings, &mine) < 0) {
         return cmdi_fail(error, -ENOMEM, "otel: out of memory");
     }

@@ -35,6 +35,34 @@ static bool is_http(const char *endpoint)
     return strncasecmp(endpoint, "http://", 7) == 0 || strncasecmp(endpoint, "https://", 8) == 0;
 }
 
+/* A port behind the host is one. */
+static bool has_good_port(const char *authority, size_t size)
+{
+    const char *at = memrchr(authority, '@', size);
+    const char *host = at == NULL ? authority : at + 1;
+    const char *end = authority + size;
+    const char *bracket = memrchr(host, ']', (size_t)(end - host));
+    const char *port = memchr(bracket == NULL ? host : bracket, ':',
+            (size_t)(end - (bracket == NULL ? host : bracket)));
+    if (port == NULL || host == port) {
+        return port == NULL && host < end;
+    }
+    size_t digits = strspn(port + 1, "0123456789");
+    long number = strtol(port + 1, NULL, 10);
+    return digits > 0 && digits < 6 && port + 1 + digits == end && number > 0 && number < 65536;
+}
+
+/* `is_whole`: no path is added to it; behind a query one would be a part of that. */
+static bool is_endpoint(const char *endpoint, bool is_whole)
+{
+    if (strncmp(endpoint, "unix:", 5) == 0) {
+        return endpoint[5] != '\0';
+    }
+    const char *authority = strstr(endpoint, "://");
+    return is_http(endpoint) && (is_whole || strpbrk(endpoint, "?#") == NULL) &&
+           has_good_port(authority + 3, strcspn(authority + 3, "/?#"));
+}
+
 /* Scheme, host, port and path: what may be shown. */
 static int show(struct cmdi_target *target)
 {
@@ -84,12 +112,13 @@ static int choose_url(struct cmdi_settings *settings, enum cmdi_signal signal,
 {
     bool is_own = false;
     const char *endpoint = options->endpoint;
-    if (endpoint != NULL && !is_http(endpoint) && strncmp(endpoint, "unix:", 5) != 0) {
-        return cmdi_fail(error, -EINVAL, "otel: endpoint: begins with http://, https:// or unix:");
+    if (endpoint != NULL && !is_endpoint(endpoint, false)) {
+        return cmdi_fail(error, -EINVAL,
+                "otel: endpoint: is http://HOST:PORT, https:// or unix:PATH, without a query");
     }
     if (endpoint == NULL) {
         endpoint = cmdi_variable_otlp(settings, signal, "ENDPOINT", &is_own);
-        if (endpoint != NULL && !is_http(endpoint) && strncmp(endpoint, "unix:", 5) != 0) {
+        if (endpoint != NULL && !is_endpoint(endpoint, is_own)) {
             cmdi_variable_complain(settings, "OTEL_EXPORTER_OTLP_ENDPOINT", "an http:// address");
             endpoint = NULL;
             is_own = false;
@@ -250,6 +279,10 @@ static bool is_off(const struct cmdi_settings *settings, enum cmdi_signal signal
     (void)snprintf(name, sizeof(name), "OTEL_%s_EXPORTER", cmdi_signal_word(signal));
     const char *disabled = cmdi_variable(settings, "OTEL_SDK_DISABLED");
     const char *exporter = cmdi_variable(settings, name);
+    if (exporter != NULL && strcasecmp(exporter, "none") != 0 &&
+            strcasestr(exporter, "otlp") == NULL) {
+        cmdi_variable_complain(settings, name, "otlp or none");
+    }
     return (signal == CMDI_SIGNAL_METRICS ? options->no_metrics : options->no_traces) ||
            (disabled != NULL && strcasecmp(disabled, "true") == 0) ||
            (exporter != NULL && strcasecmp(exporter, "none") == 0);

@@ -254,8 +254,11 @@ static void test_settings_complain_of_variables(void)
 {
     static const char *const bad[][2] = {{"OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"},
             {"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"}, {"OTEL_EXPORTER_OTLP_TIMEOUT", "10s"},
-            {"OTEL_METRIC_EXPORT_INTERVAL", "-1"}, {"OTEL_EXPORTER_OTLP_COMPRESSION", "brotli"},
-            {"OTEL_EXPORTER_OTLP_HEADERS", "geheim"},
+            {"OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:99999"},
+            {"OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector/?key=geheim"},
+            {"OTEL_METRICS_EXPORTER", "prometheus"}, {"OTEL_TRACES_EXPORTER", "console"},
+            {"OTEL_RESOURCE_ATTRIBUTES", "zone=a,geheim"}, {"OTEL_METRIC_EXPORT_INTERVAL", "-1"},
+            {"OTEL_EXPORTER_OTLP_COMPRESSION", "brotli"}, {"OTEL_EXPORTER_OTLP_HEADERS", "geheim"},
             {"OTEL_EXPORTER_OTLP_HEADERS", "a=geheim%0d%0ab: 1"},
             {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "both"},
             {"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "any"}};
@@ -277,8 +280,8 @@ static void test_settings_refuse_options(void)
     forget_environment();
     static char long_text[CMDI_TEXT_MAX + 1];
     memset(long_text, 'x', CMDI_TEXT_MAX);
-    struct cmds_otel_options bad[7];
-    for (size_t i = 0; i < 7; i++) {
+    struct cmds_otel_options bad[14];
+    for (size_t i = 0; i < 14; i++) {
         bad[i] = no_options;
     }
     bad[0].endpoint = "collector:4318";
@@ -288,11 +291,18 @@ static void test_settings_refuse_options(void)
     bad[4].service_name = long_text;
     bad[5].metric_interval_ms = UINT32_MAX;
     bad[6].unused = 1;
-    for (size_t i = 0; i < 7; i++) {
+    bad[7].endpoint = "http://collector:99999";
+    bad[8].endpoint = "http://collector:";
+    bad[9].endpoint = "http://[::1]:x";
+    bad[10].endpoint = "https://collector/?key=geheim"; // "/v1/traces" would be a part of the key.
+    bad[11].endpoint = "http://:4318";
+    bad[12].endpoint = "unix:";
+    bad[13].resource = "zone=a,geheim";
+    for (size_t i = 0; i < 14; i++) {
         struct cmdi_settings settings;
         struct cmds_error error = CMDS_ERROR_INIT;
         int code = cmdi_settings_init(&settings, &bad[i], &error);
-        CU_ASSERT_EQUAL(code, i < 6 ? -EINVAL : -E2BIG);
+        CU_ASSERT_EQUAL(code, i == 6 ? -E2BIG : -EINVAL);
         CU_ASSERT_EQUAL(error.code, code);
         CU_ASSERT_PTR_NULL(strstr(error.text, "geheim"));
         cmdi_settings_fini(&settings);
