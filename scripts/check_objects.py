@@ -40,7 +40,7 @@ SEAMS = {
     ("src/group/forward.c", "server/call_observer.h"): "a forwarded command learns that its call is over",
     ("src/group/courier.c", "server/call.h"): "results come home to the call that they are for",
     ("src/group/forward.c", "server/call.h"): "a forwarded command answers the call it was made for",
-    ("src/group/fail.c", "server/call.h"): "a call fails as the command that was sent for it",
+    ("src/group/fail.c", "server/call_fail.h"): "a call fails as the command that was sent for it",
     ("src/group/forward.c", "cmds_call_trace"): "a forwarded command goes on in the trace of its call",
     ("src/tool/bench", "base/histogram.h"): "plain values: bench measures by the buckets of the library",
     ("src/tool/chaos.c", "chaos/chaos.h"): "no part of the library: the proxy is for the tool",
@@ -170,7 +170,9 @@ class Objects:
         for path in sorted(build.glob("**/CMakeFiles/*.dir/**/*.o"), key=lambda p: p.stat().st_mtime):
             target = next(p for p in path.parents if p.parent.name == "CMakeFiles")
             place = target.parent.parent.relative_to(build) / path.relative_to(target)
-            name = upwards(place.with_suffix("").as_posix())
+            name = place.with_suffix("").as_posix()
+            if name.startswith("src/"):
+                name = upwards(name)
             # src/sim defines what src/ring does, for a library of its own: its includes are looked at.
             if re.match(r"(src|codecs)/(?!sim/)", name) and (root / name).is_file():
                 newest[name] = path

@@ -3,9 +3,10 @@
 #include <stdio.h>
 
 #include <cmdstream/client.h>
+#include <cmdstream/server.h>
 
 #include "client/result.h"
-#include "server/call.h"
+#include "server/call_fail.h"
 
 /* The server over there has answered: its words are for whoever asked. */
 static void fail_as_answered(struct cmds_call *call, const struct cmds_result *result)

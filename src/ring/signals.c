@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmdstream/base.h>
 
@@ -46,4 +47,9 @@ bool cmdi_stop_signals_take(void)
     sigset_t stop = signals_stop(false);
     const struct timespec none = {0};
     return sigtimedwait(&stop, NULL, &none) > 0;
+}
+
+void cmdi_process_end(int status)
+{
+    _exit(status);
 }

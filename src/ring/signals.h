@@ -24,6 +24,8 @@ enum cmdi_stop_signal {
  * NONE after `timeout_ms` (CMDS_NEVER: it waits on), or for no reason.
  */
 enum cmdi_stop_signal cmdi_stop_signals_wait(bool with_hangup, uint32_t timeout_ms);
+/** Ends the process at once, without anything that exit() would run. */
+_Noreturn void cmdi_process_end(int status);
 /** Takes one if one has arrived. They are blocked. Returns: it has. */
 bool cmdi_stop_signals_take(void);
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/call_fail.h"
 #include "server/call_observer.h"
 #include "server/connection.h"
 
@@ -27,16 +28,6 @@ enum cmdi_call_finished {
     CMDI_FINISHED_NOT,
     CMDI_FINISHED_WELL,
     CMDI_FINISHED_FAILED, // With an error result.
-};
-
-/** Why a call failed. What the peer is told is another sentence: it must not learn of our inside. */
-struct cmdi_failure {
-    int code;          // Negative.
-    const char *text;  // For the log and on_exec_error. NULL: the code says it.
-    int64_t told_code; // For the peer. 0: `code`.
-    const char *told;  // For the peer. NULL: the code says it.
-    // It is the library's own doing, whatever the code: the connection stays.
-    bool spares;
 };
 
 struct cmdi_call_trace;
@@ -113,8 +104,6 @@ void cmdi_call_unref_here(struct cmds_call *call);
  * if the protocol has one. Thread: shard.
  */
 void cmdi_call_failed(struct cmds_call *call, const struct cmdi_failure *failure);
-/** The same from any thread that holds a reference; off the shard soon after. Copies its texts. */
-void cmdi_call_fail(struct cmds_call *call, const struct cmdi_failure *failure);
 /**
  * Of all calls that closed connections of this server shard have left; the server shard is ENDING
  * from here on. Thread: its shard.

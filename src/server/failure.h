@@ -9,11 +9,6 @@
 
 #include "server/call.h"
 
-/**
- * Finds the protocol's error type, and refuses one that could not be sent. Of a core whose tables are
- * made. Thread: setup. Returns: 0; -EINVAL: frame_size_max is less than it takes.
- */
-int cmdi_failure_init(struct cmdi_server_core *core, struct cmds_error *error);
 static inline bool cmdi_failure_has_type(const struct cmdi_server_core *core)
 {
     return core->failed.type != NULL;

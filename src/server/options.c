@@ -9,7 +9,7 @@
 #include "base/options.h"
 #include "codec/codec.h"
 #include "conn/option_tls.h"
-#include "server/failure.h"
+#include "server/failure_value.h"
 #include "telemetry/scope.h"
 
 enum {

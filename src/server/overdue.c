@@ -2,8 +2,6 @@
 /* See overdue.h. */
 #include "server/overdue.h"
 
-#include <unistd.h>
-
 #include <cmdstream/inspect.h>
 
 #include "base/time.h"
@@ -47,7 +45,7 @@ static void *overdue_main(void *argument)
         if (is_gone && (is_asked || now_ns > atomic_load(&overdue->until_ns)) &&
                 !cmds_runtime_turns(overdue->runtime, HELD_MS)) {
             overdue_say(overdue->runtime);
-            _exit(overdue->status);
+            cmdi_process_end(overdue->status);
         }
         cmdi_futex_wait(&overdue->is_over, 0, cmdi_ms_to_ns(LOOK_MS));
     }

@@ -31,6 +31,7 @@
 #include "server/listen.h"
 #include "server/option_list.h"
 #include "server/server.h"
+#include "server/writable.h"
 #include "shard/drive.h"
 
 enum {
@@ -144,6 +145,7 @@ static const struct cmdi_server_shard_ops server_shard_ops = {
         .push_job = server_push_job,
         .job_may_wait = server_job_may_wait,
         .job_waited = server_job_waited,
+        .drain = cmdi_writable_drain,
 };
 
 /* --- Start ------------------------------------------------------------------------------------ */

@@ -15,7 +15,6 @@
 #include "server/call.h"
 #include "server/connection.h"
 #include "server/trace.h"
-#include "server/writable.h"
 
 enum {
     SERVER_SHARD_KEPT_SMALL = 512,
@@ -130,7 +129,7 @@ static void server_shard_run_sweep(struct cmdi_shard *shard, struct cmdi_work *w
         struct cmds_connection *connection = CMDI_CONTAINER(node, struct cmds_connection, link);
         if (cmdi_server_shard_is_open(server_shard)) {
             cmdi_connection_drain(connection);
-            cmdi_writable_drain(connection);
+            server_shard->ops->drain(connection);
         } else {
             cmdi_conn_fail(&connection->conn, CMDS_E_CLOSED, "the server was closed");
         }

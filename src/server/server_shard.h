@@ -44,6 +44,8 @@ struct cmdi_server_shard_ops {
     /** On the thread of a job: it may wait, as cmdi_workers_may_wait(), and has waited. */
     bool (*job_may_wait)(struct cmdi_server_shard *server_shard);
     void (*job_waited)(struct cmdi_server_shard *server_shard);
+    /** A connection drains: what its calls wait for is told. */
+    void (*drain)(struct cmds_connection *connection);
 };
 
 enum cmdi_server_shard_state {

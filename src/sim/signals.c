@@ -41,3 +41,8 @@ enum cmdi_stop_signal cmdi_stop_signals_wait(bool with_hangup, uint32_t timeout_
     }
     return CMDI_STOP_SIGNAL_END;
 }
+
+_Noreturn void cmdi_process_end(int status)
+{
+    cmdi_process_exit(status);
+}

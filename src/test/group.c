@@ -406,7 +406,7 @@ static bool test_group_complete(struct cmdi_test_group *mine)
     return false;
 }
 
-bool cmdi_test_groups_complete(struct cmdi_list *groups)
+static bool test_groups_complete(struct cmdi_list *groups)
 {
     for (struct cmdi_list *at = groups->next; at != groups; at = at->next) {
         if (test_group_complete(CMDI_CONTAINER(at, struct cmdi_test_group, link))) {
@@ -432,7 +432,7 @@ static void test_group_free(struct cmdi_test_group *mine)
     free(mine);
 }
 
-void cmdi_test_groups_close(struct cmdi_list *groups)
+static void test_groups_close(struct cmdi_list *groups)
 {
     for (struct cmdi_list *at = groups->next; at != groups; at = at->next) {
         struct cmdi_test_group *mine = CMDI_CONTAINER(at, struct cmdi_test_group, link);
@@ -440,7 +440,7 @@ void cmdi_test_groups_close(struct cmdi_list *groups)
     }
 }
 
-void cmdi_test_groups_free(struct cmdi_list *groups)
+static void test_groups_free(struct cmdi_list *groups)
 {
     while (!cmdi_list_empty(groups)) {
         test_group_free(CMDI_CONTAINER(cmdi_list_pop(groups), struct cmdi_test_group, link));
@@ -488,7 +488,11 @@ int cmds_test_group_open(struct cmds_test *test, struct cmds_group **group,
         return code;
     }
     *group = mine->group;
-    cmdi_list_push(cmdi_test_groups(test), &mine->link);
+    struct cmdi_test_groups *groups = cmdi_test_groups(test);
+    groups->complete = test_groups_complete;
+    groups->close = test_groups_close;
+    groups->free = test_groups_free;
+    cmdi_list_push(&groups->list, &mine->link);
     cmdi_test_drive(test);
     return 0;
 }
@@ -499,7 +503,7 @@ int cmds_test_group_open(struct cmds_test *test, struct cmds_group **group,
 static struct cmdi_test_group *test_group_find(
         struct cmds_test *test, const struct cmds_group *group)
 {
-    struct cmdi_list *groups = cmdi_test_groups(test);
+    struct cmdi_list *groups = &cmdi_test_groups(test)->list;
     for (struct cmdi_list *at = groups->next; at != groups; at = at->next) {
         struct cmdi_test_group *mine = CMDI_CONTAINER(at, struct cmdi_test_group, link);
         if (mine->group == group) {

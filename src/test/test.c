@@ -19,6 +19,7 @@
 #include "codec/codec.h"
 #include "server/call.h"
 #include "server/exec.h"
+#include "server/writable.h"
 #include "shard/clock.h"
 #include "shard/runtime.h"
 #include "shard/runtime_timers.h"
@@ -54,7 +55,7 @@ struct cmds_test {
     bool disconnected, out_of_memory;
     bool shard_started; // on_shard_start has succeeded.
     void *pool_state;
-    struct cmdi_list groups; // See group.c.
+    struct cmdi_test_groups groups; // See group.c.
 };
 
 static _Thread_local struct cmds_test *test_current; // Who is being driven.
@@ -76,7 +77,7 @@ void cmdi_test_leave(struct cmdi_test_scope before)
     }
 }
 
-struct cmdi_list *cmdi_test_groups(struct cmds_test *test)
+struct cmdi_test_groups *cmdi_test_groups(struct cmds_test *test)
 {
     return &test->groups;
 }
@@ -300,7 +301,8 @@ void cmdi_test_drive(struct cmds_test *test)
         if (cmdi_list_empty(&test->server_shard->connections)) {
             test->connection = NULL;
         }
-    } while (test_complete(test) || cmdi_test_groups_complete(&test->groups));
+    } while (test_complete(test) ||
+             (test->groups.complete != NULL && test->groups.complete(&test->groups.list)));
     test_read(test);
     cmdi_test_leave(before);
 }
@@ -349,7 +351,9 @@ static void test_free(struct cmds_test *test)
     free(test->results);
     free(test->invokers);
     free(test->sent);
-    cmdi_test_groups_free(&test->groups);
+    if (test->groups.free != NULL) {
+        test->groups.free(&test->groups.list);
+    }
     cmdi_runtime_destroy_stepped(test->runtime);
     free(test);
 }
@@ -420,6 +424,7 @@ static const struct cmdi_server_shard_ops test_shard_ops = {
         .push_job = test_push_job,
         .job_may_wait = test_job_may_wait,
         .job_waited = test_job_waited,
+        .drain = cmdi_writable_drain,
 };
 
 /* --- Opening ---------------------------------------------------------------------------------- */
@@ -451,7 +456,7 @@ int cmds_test_open(
     if (test == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for a test");
     }
-    cmdi_list_init(&test->groups);
+    cmdi_list_init(&test->groups.list);
     int code = test_take_invokers(test, options, error);
     if (code == 0) {
         code = cmdi_server_core_create(&core, &test->options, error);
@@ -601,7 +606,9 @@ void cmds_test_close(struct cmds_test *test)
     }
     cmdi_runtime_timers_end(test->runtime); // First, as in a runtime that is stopped.
     cmds_test_disconnect(test);
-    cmdi_test_groups_close(&test->groups);
+    if (test->groups.close != NULL) {
+        test->groups.close(&test->groups.list);
+    }
     cmdi_test_drive(test);
     const struct cmds_server_options *options = &test->options;
     void *shard_state = test->server_shard->shard_state;

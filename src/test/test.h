@@ -18,19 +18,20 @@ struct cmdi_test_scope cmdi_test_enter(struct cmds_test *test);
 void cmdi_test_leave(struct cmdi_test_scope before);
 /** Runs all that can run in this moment. */
 void cmdi_test_drive(struct cmds_test *test);
-/** Of struct cmdi_test_group. */
-struct cmdi_list *cmdi_test_groups(struct cmds_test *test);
 
-/* --- Groups: see group.c ------------------------------------------------------------------------ */
-
-/**
- * What the far side of one of the groups would have done meanwhile, one thing. Thread: the test's shard,
- * between two steps. Returns: there was something.
- */
-bool cmdi_test_groups_complete(struct cmdi_list *groups);
-/** Closes those that the program has not closed. The caller drives. */
-void cmdi_test_groups_close(struct cmdi_list *groups);
-/** They have ended. */
-void cmdi_test_groups_free(struct cmdi_list *groups);
+/** The groups of a test, and what group.c does for them. Without a group its functions are NULL. */
+struct cmdi_test_groups {
+    struct cmdi_list list; // struct test_group
+    /**
+     * What the far side of one of the groups would have done meanwhile, one thing. Thread: the test's shard,
+     * between two steps. Returns: there was something.
+     */
+    bool (*complete)(struct cmdi_list *groups);
+    /** Closes those that the program has not closed. The caller drives. */
+    void (*close)(struct cmdi_list *groups);
+    /** They have ended. */
+    void (*free)(struct cmdi_list *groups);
+};
+struct cmdi_test_groups *cmdi_test_groups(struct cmds_test *test);
 
 #endif
