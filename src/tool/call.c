@@ -177,6 +177,9 @@ static void call_on_result(void *context, const struct cmds_result *result)
     if (result->error == 0 && !lane->enough) {
         lane->results++;
         call_print(lane, result);
+        if (result->is_error) { // What the server says of it is on stdout.
+            call_fail(call, lane->line, CMDS_E_REMOTE, cmds_error_text(CMDS_E_REMOTE));
+        }
         if (!result->last && lane->results == call->options.count) {
             lane->enough = true;
             (void)cmds_group_forget(call->group, lane->ticket);

@@ -127,6 +127,10 @@ struct kinds_tick {
     int32_t index;
     bool last;
 };
+struct kinds_error {
+    int32_t code;
+    struct cmds_string text;
+};
 struct kinds_counted {
     uint64_t one_way;
 };
@@ -163,6 +167,7 @@ CMDS_COMMAND_EMPTY(kinds_count, 19);
 CMDS_COMMAND(kinds_feed, 20, count);
 CMDS_RESULT(kinds_counted, 19, one_way);
 CMDS_RESULT(kinds_tick, 20, index, CMDS_LAST(last));
+CMDS_RESULT_ERROR(kinds_error, 21, code, text);
 #define KINDS_DEFINE_BACK(tag) KINDS_BACK(tag, tag##_number)
 enum {
     kinds_bool_number,
@@ -192,7 +197,7 @@ static const struct cmds_type *const kinds_commands[] = {KINDS_ECHOED(KINDS_COMM
                                                                  & kinds_one_way_type,
         &kinds_count_type, &kinds_feed_type};
 static const struct cmds_type *const kinds_results[] = {
-        KINDS_ECHOED(KINDS_RESULT_ROW) & kinds_counted_type, &kinds_tick_type};
+        KINDS_ECHOED(KINDS_RESULT_ROW) & kinds_counted_type, &kinds_tick_type, &kinds_error_type};
 static const struct cmds_protocol kinds CMDS_UNUSED_ =
         CMDS_PROTOCOL("kinds", kinds_commands, kinds_results);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* kinds_server ADDRESS CODEC: gives back what it gets. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,10 @@ static int count(struct cmds_call *call, const struct kinds_count *value)
 
 static int feed(struct cmds_call *call, const struct kinds_feed *value)
 {
+    if (value->count < -1) {
+        cmds_call_fail(call, -ENOENT, "no such feed");
+        return 0;
+    }
     struct kinds_tick tick = {.index = (int32_t)cmds_call_round(call)};
     tick.last = value->count >= 0 && tick.index + 1 >= value->count;
     int code = cmds_call_send(call, kinds_tick_message(&tick));

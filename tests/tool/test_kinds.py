@@ -104,6 +104,10 @@ class Kinds(unittest.TestCase):
         with server() as there:
             self.assertEqual([tick["index"] for tick in self.good(run("call", there.address, "feed", '{"count":3}'))],
                              [0, 1, 2])
+            failed = run("call", there.address, "feed", '{"count":-2}')
+            self.assertEqual((failed.returncode, json.loads(failed.stdout)),
+                             (1, {"type": "error", "code": -2, "text": "no such feed"}))
+            self.assertIn("the server has answered that the command failed", failed.stderr)
             ticks = self.good(run("call", "--count", 5, there.address, "feed", '{"count":-1}'))
             self.assertEqual([tick["index"] for tick in ticks], [0, 1, 2, 3, 4])
             done = run("call", "--timeout-ms", 50, there.address, "feed", '{"count":-1}')
@@ -176,7 +180,7 @@ class Kinds(unittest.TestCase):
         self.assertTrue(run("--version").stdout.startswith("kinds_tool: protocol kinds, cmdstream "))
         self.assertIn("kinds_tool call [OPTIONS] ADDRESS TYPE [JSON]", run("help", "call").stdout)
         text = run("describe").stdout
-        for words in ("protocol kinds: 21 commands, 20 results", "command one_way (kinds_one_way), number 18, one way",
+        for words in ("protocol kinds: 21 commands, 21 results", "command one_way (kinds_one_way), number 18, one way",
                       "number 17, idempotent", 'the last if "last" is set', "at most 15 bytes", "exactly 6 bytes",
                       "array of kinds_line", "optional kinds_point", "map of strings"):
             self.assertIn(words, text)
