@@ -133,7 +133,10 @@ class server
 
 namespace detail
 {
-template <class T> struct exec_signature; // int (cmds_call *, const T & or const T *)
+template <class T> struct exec_signature {
+    static_assert(!std::is_same_v<T, T>,
+            "an exec function is int (cmds_call *, const COMMAND &), or the same with a pointer");
+};
 template <class T> struct exec_signature<int (*)(cmds_call *, const T *)> {
     using command = T;
     template <int (*F)(cmds_call *, const T *)>
@@ -158,6 +161,32 @@ template <class S, class T> struct exec_signature<int (S::*)(cmds_call *, const 
         S *self = static_cast<S *>(cmds_call_receiver(call));
         return (self->*F)(call, *static_cast<const T *>(value));
     }
+};
+template <class S, class T> struct exec_signature<int (S::*)(cmds_call *, const T &) const> {
+    using command = T;
+    template <int (S::*F)(cmds_call *, const T &) const>
+    static int run(cmds_any_fn, cmds_call *call, const void *value) noexcept
+    {
+        const S *self = static_cast<const S *>(cmds_call_receiver(call));
+        return (self->*F)(call, *static_cast<const T *>(value));
+    }
+};
+/* None may throw anyway. */
+template <class T>
+struct exec_signature<int (*)(cmds_call *, const T *) noexcept>
+    : exec_signature<int (*)(cmds_call *, const T *)> {
+};
+template <class T>
+struct exec_signature<int (*)(cmds_call *, const T &) noexcept>
+    : exec_signature<int (*)(cmds_call *, const T &)> {
+};
+template <class S, class T>
+struct exec_signature<int (S::*)(cmds_call *, const T &) noexcept>
+    : exec_signature<int (S::*)(cmds_call *, const T &)> {
+};
+template <class S, class T>
+struct exec_signature<int (S::*)(cmds_call *, const T &) const noexcept>
+    : exec_signature<int (S::*)(cmds_call *, const T &) const> {
 };
 template <auto F> constexpr cmds_exec exec_row(uint32_t flags) noexcept
 {
@@ -245,6 +274,47 @@ class call
 /* --- Group and sender ------------------------------------------------------------------------- */
 
 /**
+ * cmds_group_send(). `on_result(cmds::result_view)` runs as the callback there, and is destroyed after the
+ * result with `last`; at once if this fails, or the command is one-way. -ENOMEM also if it found no
+ * memory. For groups that are held as in C: opened in on_start, or by cmds_test_group_open().
+ */
+template <class T, class F>
+CMDS_NODISCARD int send(
+        cmds_group *group, const T &value, F &&on_result, const cmds_send_options *how = nullptr)
+{
+    using handler = detail::on_result<std::decay_t<F>>;
+    void *context = nullptr;
+    if (!handler::held::make(context, std::forward<F>(on_result))) {
+        return -ENOMEM;
+    }
+    const cmds_message message = command(value);
+    const int code = cmds_group_send(group, message, how, handler::run, context);
+    if (code < 0 || message.type->one_way != 0) {
+        handler::held::drop(context);
+    }
+    return code;
+}
+/**
+ * cmds_group_forward(): the same for the sake of a call, which `on_result(cmds_call *,
+ * cmds::result_view)` gets, always on the call's shard.
+ */
+template <class T, class F>
+CMDS_NODISCARD int forward(cmds_group *group, const T &value, cmds_call *call, F &&on_result,
+        const cmds_send_options *how = nullptr)
+{
+    using handler = detail::on_forward<std::decay_t<F>>;
+    void *context = nullptr;
+    if (!handler::held::make(context, std::forward<F>(on_result))) {
+        return -ENOMEM;
+    }
+    const int code = cmds_group_forward(group, command(value), how, call, handler::run, context);
+    if (code < 0) {
+        handler::held::drop(context);
+    }
+    return code;
+}
+
+/**
  * A group that closes at its end, and then waits until its last callback has returned, so that what
  * callbacks captured by reference may end after it: about a second at most. Where it cannot wait it does
  * not: on a shard of its runtime, on a thread that may not turn an inline one, in a forked child.
@@ -272,9 +342,15 @@ class group
     static group open(
             error &error, const runtime &runtime, const cmds_group_options &options) noexcept
     {
+        return open(error, runtime.raw(), options);
+    }
+    /** On one that is not ours: that of cmds_main_options.on_start. It has to outlive the group. */
+    static group open(
+            error &error, cmds_runtime *runtime, const cmds_group_options &options) noexcept
+    {
         group opened;
-        if (cmds_group_open(&opened.raw_, runtime.raw(), &options, error.fresh()) == 0) {
-            opened.runtime_ = runtime.raw();
+        if (cmds_group_open(&opened.raw_, runtime, &options, error.fresh()) == 0) {
+            opened.runtime_ = runtime;
             cmds_group_ref(opened.raw_); // Should the runtime stop first.
         } else {
             opened.raw_ = nullptr;
@@ -289,26 +365,12 @@ class group
     {
         return raw_;
     }
-    /**
-     * cmds_group_send(). `on_result(cmds::result_view)` runs as the callback there, and is destroyed
-     * after the result with `last`; at once if this fails, or the command is one-way. -ENOMEM also if
-     * it found no memory.
-     */
+    /** cmds::send() on it. */
     template <class T, class F>
     CMDS_NODISCARD int send(
             const T &value, F &&on_result, const cmds_send_options *how = nullptr) const
     {
-        using handler = detail::on_result<std::decay_t<F>>;
-        void *context = nullptr;
-        if (!handler::held::make(context, std::forward<F>(on_result))) {
-            return -ENOMEM;
-        }
-        const cmds_message message = command(value);
-        const int code = cmds_group_send(raw_, message, how, handler::run, context);
-        if (code < 0 || message.type->one_way != 0) {
-            handler::held::drop(context);
-        }
-        return code;
+        return cmds::send(raw_, value, std::forward<F>(on_result), how);
     }
     /** One whose result nobody looks at. */
     template <class T> CMDS_NODISCARD int send(const T &value) const noexcept

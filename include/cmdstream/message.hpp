@@ -305,6 +305,18 @@ template <class F> struct on_result {
     }
 };
 
+template <class F> struct on_forward {
+    using held = box<F, cmds_call *, result_view>;
+    static void run(cmds_call *call, void *context, const cmds_result *result) noexcept
+    {
+        const bool is_last = result->last;
+        held::call(context, call, result_view(result));
+        if (is_last) {
+            held::drop(context);
+        }
+    }
+};
+
 template <class F> struct once {
     using held = box<F>;
     static void run(void *context) noexcept

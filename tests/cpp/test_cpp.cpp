@@ -71,6 +71,9 @@ struct hold { // Answered when the server is told to.
 struct tell {
     int64_t number;
 };
+struct relay { // Of an add, by another server.
+    int64_t a, b;
+};
 struct sum {
     int64_t value;
 };
@@ -82,9 +85,11 @@ CMDS_COMMAND(add, 0, a, b);
 CMDS_COMMAND(count, 1, to, CMDS_ARRAY(extra), CMDS_OPTIONAL(from), text);
 CMDS_COMMAND(hold, 2, unused_number);
 CMDS_COMMAND_ONE_WAY(tell, 3, number);
+CMDS_COMMAND(relay, 4, a, b);
 CMDS_RESULT(sum, 0, value);
 CMDS_RESULT(step, 1, number, CMDS_LAST(last));
-static const cmds_type *const commands[] = {&add_type, &count_type, &hold_type, &tell_type};
+static const cmds_type *const commands[] = {
+        &add_type, &count_type, &hold_type, &tell_type, &relay_type};
 static const cmds_type *const results[] = {&sum_type, &step_type};
 static const cmds_protocol protocol = CMDS_PROTOCOL("shop", commands, results);
 } // namespace shop
@@ -92,9 +97,26 @@ static const cmds_protocol protocol = CMDS_PROTOCOL("shop", commands, results);
 class service
 {
   public:
-    int add(cmds_call *call, const shop::add &command)
+    int add(cmds_call *call, const shop::add &command) const noexcept
     {
         return cmds::send(call, shop::sum{command.a + command.b});
+    }
+    /* Three legs, each with captures of its own; the last one that comes answers. */
+    int relay(cmds_call *call, const shop::relay &command)
+    {
+        auto state = std::make_shared<std::pair<int, int64_t>>(3, 0);
+        int code = 0;
+        for (int64_t i = 1; i <= 3 && code == 0; i++) {
+            code = cmds::forward(upstream, shop::add{command.a * i, command.b}, call,
+                    [state, i](cmds_call *waiting, cmds::result_view result) {
+                        const shop::sum *sum = result.get<shop::sum>();
+                        state->second += sum != nullptr ? sum->value * i : 0;
+                        if (--state->first == 0) {
+                            (void)cmds::send(waiting, shop::sum{state->second});
+                        }
+                    });
+        }
+        return code;
     }
     int hold(cmds_call *raw, const shop::hold &)
     {
@@ -112,6 +134,7 @@ class service
         return std::exchange(held_, {});
     }
 
+    cmds_group *upstream = nullptr;
     std::atomic<size_t> held_count{0};
     std::atomic<int64_t> told{0};
 
@@ -136,14 +159,14 @@ static int count(cmds_call *call, const shop::count *command)
     return code < 0 || step.last ? code : CMDS_EXEC_AGAIN;
 }
 
-static int tell(cmds_call *call, const shop::tell &command)
+static int tell(cmds_call *call, const shop::tell &command) noexcept
 {
     static_cast<service *>(cmds_call_receiver(call))->told += command.number;
     return 0;
 }
 
 static const cmds_exec execs[] = {cmds::exec<&service::add>(), cmds::exec<count>(),
-        cmds::exec<&service::hold>(), cmds::exec_in_pool<tell>()};
+        cmds::exec<&service::hold>(), cmds::exec_in_pool<tell>(), cmds::exec<&service::relay>()};
 
 /* The first thing of the header that a program meets: order of declaration is order of life. */
 struct world {
@@ -171,6 +194,7 @@ struct world {
         CU_ASSERT_EQUAL(cmds_server_address(server.raw(), 0, address.data(), address.size()), 0);
         group = open();
         CU_ASSERT_TRUE_FATAL(static_cast<bool>(group));
+        state.upstream = group.raw();
     }
     cmds::group open()
     {
@@ -491,6 +515,17 @@ static void test_cpp_sender_sends_by_type_and_streams_to_a_lambda()
     CU_ASSERT_EQUAL(world.error.code(), CMDS_E_MORE_RESULTS);
 }
 
+static void test_cpp_forward_takes_a_lambda_for_each_leg()
+{
+    world world;
+    const cmds::sender sender = sender_of(world);
+    const cmds::result result = sender.send(shop::relay{10, 1}, world.error, 60000);
+    CU_ASSERT_TRUE_FATAL(result.get<shop::sum>() != nullptr);
+    CU_ASSERT_EQUAL(result.get<shop::sum>()->value, 11 + 21 * 2 + 31 * 3);
+    world.state.upstream = nullptr; // What cannot be forwarded destroys its callback.
+    CU_ASSERT_FALSE(static_cast<bool>(sender.send(shop::relay{10, 1}, world.error, 200)));
+}
+
 static void test_cpp_call_is_a_counted_reference()
 {
     world world;
@@ -571,6 +606,7 @@ static const CU_TestInfo tests[] = {
         {"runtime posts a lambda", test_cpp_runtime_posts_a_lambda},
         {"sender sends by type and streams to a lambda",
                 test_cpp_sender_sends_by_type_and_streams_to_a_lambda},
+        {"forward takes a lambda for each leg", test_cpp_forward_takes_a_lambda_for_each_leg},
         {"call is a counted reference", test_cpp_call_is_a_counted_reference},
         CU_TEST_INFO_NULL,
 };
