@@ -197,6 +197,7 @@ static void run_watch(struct bench *bench)
 static int run_start_runtime(const struct bench *bench, struct cmds_runtime **runtime,
         uint32_t shard_count, struct cmds_error *error)
 {
+    struct cmds_telemetry_options telemetry = CMDS_TELEMETRY_OPTIONS_INIT;
     struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
     options.shard_count = shard_count;
     options.no_pinning = bench->options.no_pin;
@@ -204,6 +205,8 @@ static int run_start_runtime(const struct bench *bench, struct cmds_runtime **ru
     options.spin_always = bench->options.spin_always;
     options.on_log = cmdi_tool_log_line;
     options.log_context = (void *)(uintptr_t)&bench->log_level;
+    telemetry.stall_ms = CMDS_NEVER; // What holds a load up is the machine: its percentiles say it.
+    options.telemetry = &telemetry;
     return cmds_runtime_start(runtime, &options, error);
 }
 
