@@ -513,7 +513,8 @@ CMDS_API void cmds_call_on_cancel(struct cmds_call *call, cmds_call_fn fn);
 CMDS_NODISCARD CMDS_API int cmds_call_on_writable(struct cmds_call *call, cmds_call_fn fn);
 /**
  * For exec functions in the pool: sleeps after a send that was -ENOBUFS until one of that size would be
- * taken, at most so long. Nobody reads the clock or wakes for it meanwhile.
+ * taken, at most so long. Nobody reads the clock or wakes for it meanwhile. The shard says whether there
+ * is room, so a wait of 0 is over before it has answered.
  *     A thread that waits serves nobody, so clients that do not read must not get all of them: one thread
  * of the pool never waits, with pool_thread_count 1 none does. Who would be the last is refused at once,
  * with -ENOBUFS. Then, as after CMDS_E_TIMEOUT, return CMDS_EXEC_AGAIN: the function is run once more
