@@ -81,8 +81,10 @@ struct cmds_runtime_options {
     // answer, and the pools behind these. Default 1 GiB. Above 7/8 of it only sizes up to 16 KiB are
     // given: a connection that needs more waits (sends are -ENOBUFS), and the connection that holds
     // most is closed (CMDS_E_MEMORY_LIMIT, memory_evictions, one log line), one at a time, until
-    // there is room. Below 1 MiB little works. Receive buffers are not part of it: buffer_size and
-    // buffer_count_max bound them.
+    // there is room. Results of other threads, those of the pool among them, are copied on the
+    // shard: a connection for whose copy there is no memory then is closed as well. Below 1 MiB
+    // little works. Receive buffers are not part of it: buffer_size and buffer_count_max bound
+    // them.
     uint64_t memory_size_max;
     // Called on any thread, mostly on shards: it must not wait, or all connections of its shard wait
     // too. At most one line a second for each reason and shard. NULL: silence. See cmds_log_stderr().
