@@ -9,9 +9,7 @@
 #include "admin/common.h"
 #include "admin/spans.h"
 
-enum {
-    NOWHERE = UINT32_MAX,
-};
+#define NOWHERE UINT32_MAX // No index.
 
 const char *cmdi_admin_span_type(const struct cmds_type *type)
 {
