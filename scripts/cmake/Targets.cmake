@@ -40,6 +40,32 @@ function(cmdstream_own_target target)
     endif()
 endfunction()
 
+# A library beside the core, static and shared: `name` is tls, admin, ...; of the shared one others see what
+# cmdstream_<name>.map exports. What else it links is its folder's to say.
+function(cmdstream_add_library name) # SOURCE...
+    foreach(kind IN ITEMS static shared)
+        string(TOUPPER ${kind} KIND)
+        set(target cmdstream_${name}_${kind})
+        add_library(${target} ${KIND} ${ARGN})
+        add_library(cmdstream::${name}_${kind} ALIAS ${target})
+        set_target_properties(${target} PROPERTIES
+                              OUTPUT_NAME cmdstream_${name} EXPORT_NAME ${name}_${kind}
+                              VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+        target_link_libraries(${target} PUBLIC cmdstream_${kind})
+    endforeach()
+    set(map ${CMAKE_CURRENT_SOURCE_DIR}/cmdstream_${name}.map)
+    target_link_options(cmdstream_${name}_shared PRIVATE LINKER:--version-script=${map})
+    set_property(TARGET cmdstream_${name}_shared APPEND PROPERTY LINK_DEPENDS ${map})
+    if(NOT CMDSTREAM_SANITIZE)
+        target_link_options(cmdstream_${name}_shared PRIVATE LINKER:-z,defs)
+    endif()
+    if(CMDSTREAM_SHARED)
+        add_library(cmdstream::${name} ALIAS cmdstream_${name}_shared)
+    else()
+        add_library(cmdstream::${name} ALIAS cmdstream_${name}_static)
+    endif()
+endfunction()
+
 # A program with the real library and the simulation in it has all of cmdstream twice: CMake refuses it.
 function(cmdstream_stands_on target ground) # kernel, simulation
     set_target_properties(${target} PROPERTIES INTERFACE_CMDSTREAM_GROUND ${ground})
