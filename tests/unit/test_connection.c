@@ -17,7 +17,7 @@ struct desk {
     struct cmdi_shard *shard;
     struct cmdi_server_shard *server_shard;
     struct cmds_connection *connection;
-    uint32_t closed, empty;
+    uint32_t closed, empty, drains;
 };
 
 /* --- The transport ---------------------------------------------------------------------------- */
@@ -80,9 +80,15 @@ static void desk_on_empty(struct cmdi_server_shard *server_shard)
     ((struct desk *)server_shard->owner)->empty++;
     cmdi_server_shard_end(server_shard);
 }
+static void desk_drain(struct cmds_connection *connection)
+{
+    CU_ASSERT_EQUAL(connection->in_flight, 0); // Nothing here calls.
+    ((struct desk *)connection->server_shard->owner)->drains++;
+}
 static const struct cmdi_server_shard_ops desk_ops = {
         .on_connection_closed = desk_on_connection_closed,
         .on_empty = desk_on_empty,
+        .drain = desk_drain,
 };
 
 static void desk_step(struct desk *desk)
@@ -184,6 +190,7 @@ static void test_connection_that_opens_may_be_drained(void)
     cmdi_server_shard_drain(desk.server_shard);
     desk_step(&desk);
     CU_ASSERT_EQUAL(desk.app.connects, 0);
+    CU_ASSERT_EQUAL(desk.drains, 1);
     desk_close(&desk, 0, 0);
 }
 
