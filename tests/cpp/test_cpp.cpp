@@ -134,7 +134,7 @@ class service
         return std::exchange(held_, {});
     }
 
-    cmds_group *upstream = nullptr;
+    std::atomic<cmds_group *> upstream{nullptr}; // Set while the server runs.
     std::atomic<size_t> held_count{0};
     std::atomic<int64_t> told{0};
 

@@ -239,7 +239,9 @@ static void waiting_run(struct cmdi_job *job)
 {
     struct waiting *waiting = CMDI_CONTAINER(job, struct waiting, job);
     bool may = cmdi_workers_may_wait(waiting->workers);
+    pthread_mutex_lock(&waiting->workers->lock);
     waiting->threads = waiting->workers->thread_count;
+    pthread_mutex_unlock(&waiting->workers->lock);
     atomic_fetch_add(waiting->may, may);
     if (waiting->barrier != NULL) {
         (void)pthread_barrier_wait(waiting->barrier);
