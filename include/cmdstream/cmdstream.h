@@ -9,6 +9,7 @@
 #include <cmdstream/codec.h>
 #include <cmdstream/dispatch.h>
 #include <cmdstream/hooks.h>
+#include <cmdstream/inspect.h>
 #include <cmdstream/log.h>
 #include <cmdstream/runtime.h>
 #include <cmdstream/schema.h>
