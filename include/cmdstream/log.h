@@ -16,11 +16,17 @@
 
 CMDS_BEGIN_
 
+/** X_(constant, word), the least first. OpenTelemetry's severity_text is the constant. */
+#define CMDS_LOG_LEVELS(X_)                                                                        \
+    X_(DEBUG, "debug")                                                                             \
+    X_(INFO, "info")                                                                               \
+    X_(WARN, "warn")                                                                               \
+    X_(ERROR, "error")
+
 enum cmds_log_level {
-    CMDS_LOG_DEBUG,
-    CMDS_LOG_INFO,
-    CMDS_LOG_WARN,
-    CMDS_LOG_ERROR
+#define CMDS_X_(constant, word) CMDS_LOG_##constant,
+    CMDS_LOG_LEVELS(CMDS_X_)
+#undef CMDS_X_
 };
 
 /** X_(constant, name, what happened) */
@@ -76,6 +82,13 @@ struct cmds_log_record {
     }
 #endif
 
+/** "warn". Thread: any. Returns: static text, never NULL; for a level nobody knows "other". */
+CMDS_API const char *cmds_log_level_name(uint32_t level);
+/**
+ * The level of a word: those of CMDS_LOG_LEVELS, and "warning" for "warn". Owner: borrows. Thread: any.
+ * Returns: 0; -EINVAL: there is no such level, or a NULL, and *level is untouched.
+ */
+CMDS_NODISCARD CMDS_API int cmds_log_level_from(enum cmds_log_level *level, const char *word);
 /** "connect". Thread: any. Returns: static text, never NULL; for a reason nobody knows "other". */
 CMDS_API const char *cmds_log_reason_name(uint8_t reason);
 

@@ -51,20 +51,9 @@ void cmdi_admin_page_drain(struct cmdi_admin_request *request)
 
 /* --- Log -------------------------------------------------------------------------------------- */
 
-static const char *const levels[] = {
-        [CMDS_LOG_DEBUG] = "debug",
-        [CMDS_LOG_INFO] = "info",
-        [CMDS_LOG_WARN] = "warn",
-        [CMDS_LOG_ERROR] = "error",
-};
-enum {
-    LEVELS = sizeof(levels) / sizeof(levels[0]),
-};
-
 void cmdi_admin_page_log(struct cmdi_admin_request *request)
 {
-    enum cmds_log_level level = cmds_runtime_log_level(request->admin->runtime);
-    const char *name = (uint32_t)level < LEVELS ? levels[level] : "other";
+    const char *name = cmds_log_level_name(cmds_runtime_log_level(request->admin->runtime));
     if (request->form == CMDI_ADMIN_JSON) {
         cmdi_admin_out_format(&request->out, "{\"level\":\"%s\"}\n", name);
     } else {
@@ -77,16 +66,14 @@ void cmdi_admin_page_set_log(struct cmdi_admin_request *request)
 {
     char word[16];
     const struct cmdi_admin_member level = {.name = "level", .value = word, .size = sizeof(word)};
-    if (cmdi_admin_parse(request->body, request->body_size, &level)) {
-        for (uint32_t i = 0; i < LEVELS; i++) {
-            if (strcmp(word, levels[i]) == 0 && cmds_runtime_set_log_level(request->admin->runtime,
-                                                        (enum cmds_log_level)i) == 0) {
-                request->form = CMDI_ADMIN_JSON;
-                request->content_type = "application/json";
-                cmdi_admin_page_log(request);
-                return;
-            }
-        }
+    enum cmds_log_level wanted;
+    if (cmdi_admin_parse(request->body, request->body_size, &level) &&
+            cmds_log_level_from(&wanted, word) == 0 &&
+            cmds_runtime_set_log_level(request->admin->runtime, wanted) == 0) {
+        request->form = CMDI_ADMIN_JSON;
+        request->content_type = "application/json";
+        cmdi_admin_page_log(request);
+        return;
     }
     cmdi_admin_refuse(request, MHD_HTTP_BAD_REQUEST,
             "{\"level\":\"debug\"}, or info, warn, error, and nothing else.");

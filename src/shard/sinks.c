@@ -7,6 +7,7 @@
  * The lock is held for as long as it takes to write a line down, and for two system calls that do not
  * wait.
  */
+#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -247,7 +248,11 @@ static void json_put_attributes(struct sink_line *line, const struct cmds_log_re
 
 void cmds_log_json(void *context, const struct cmds_log_record *theirs)
 {
-    static const char *const names[] = {"DEBUG", "INFO", "WARN", "ERROR"};
+    static const char *const names[] = {
+#define CMDI_X_(constant, word) #constant,
+            CMDS_LOG_LEVELS(CMDI_X_)
+#undef CMDI_X_
+    };
     const struct cmds_log_record record = sink_take(theirs);
     uint32_t level = record.level <= CMDS_LOG_ERROR ? record.level : CMDS_LOG_ERROR;
     struct sink_line line = {.size = 0};
@@ -337,6 +342,35 @@ void cmds_log_journal(void *context, const struct cmds_log_record *theirs)
 }
 
 /* --- Names ------------------------------------------------------------------------------------ */
+
+static const char *const level_words[] = {
+#define CMDI_X_(constant, word) word,
+        CMDS_LOG_LEVELS(CMDI_X_)
+#undef CMDI_X_
+};
+enum {
+    LEVELS = sizeof(level_words) / sizeof(level_words[0]),
+};
+
+const char *cmds_log_level_name(uint32_t level)
+{
+    return level < LEVELS ? level_words[level] : "other";
+}
+
+int cmds_log_level_from(enum cmds_log_level *level, const char *word)
+{
+    if (level == NULL || word == NULL) {
+        return -EINVAL;
+    }
+    word = strcmp(word, "warning") == 0 ? "warn" : word; // As syslog has it, and many a program.
+    for (uint32_t i = 0; i < LEVELS; i++) {
+        if (strcmp(word, level_words[i]) == 0) {
+            *level = (enum cmds_log_level)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
 
 const char *cmds_log_reason_name(uint8_t reason)
 {

@@ -15,39 +15,39 @@ enum log_form {
     LOG_JOURNAL,
 };
 static const char *const log_forms[] = {"text", "json", "journal"};
-static const char *const log_levels[] = {"debug", "info", "warning", "error"};
 
 static enum log_form log_form; // Chosen before there are threads.
 static enum cmds_log_level log_everything = CMDS_LOG_DEBUG;
 
-/* Returns: -1: it is none of them, and a line on stderr says so. */
-static int log_find(const char *command, const char *option, const char *word,
-        const char *const *words, int count)
+static void log_complain(
+        const char *command, const char *option, const char *takes, const char *word)
 {
-    for (int i = 0; i < count; i++) {
-        if (strcmp(word, words[i]) == 0) {
+    fprintf(stderr, "%s %s: --%s takes %s, not \"%s\"\n", cmdi_tool_name(), command, option, takes,
+            word);
+}
+
+/* Returns: -1: it is none of them, and a line on stderr says so. */
+static int log_find_form(const char *command, const char *word)
+{
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(word, log_forms[i]) == 0) {
             return i;
         }
     }
-    fprintf(stderr, "%s %s: --%s takes", cmdi_tool_name(), command, option);
-    for (int i = 0; i < count; i++) {
-        fprintf(stderr, "%s %s", i == 0 ? "" : i == count - 1 ? " or" : ",", words[i]);
-    }
-    fprintf(stderr, ", not \"%s\"\n", word);
+    log_complain(command, "log", "text, json or journal", word);
     return -1;
 }
 
 int cmdi_tool_log_check(struct tool_log *log, const char *command, enum cmds_log_level least)
 {
-    int form = log->form == NULL ? LOG_TEXT : log_find(command, "log", log->form, log_forms, 3);
-    int level = log->level == NULL ? (int)least
-                                   : log_find(command, "log-level", log->level, log_levels, 4);
-    if (form < 0 || level < 0) {
+    int form = log->form == NULL ? LOG_TEXT : log_find_form(command, log->form);
+    log->least = least;
+    if (form >= 0 && log->level != NULL && cmds_log_level_from(&log->least, log->level) < 0) {
+        log_complain(command, "log-level", "debug, info, warn or error", log->level);
         return TOOL_EXIT_USAGE;
     }
-    log_form = (enum log_form)form;
-    log->least = (enum cmds_log_level)level;
-    return TOOL_PARSED;
+    log_form = form < 0 ? LOG_TEXT : (enum log_form)form;
+    return form < 0 ? TOOL_EXIT_USAGE : TOOL_PARSED;
 }
 
 void cmdi_tool_log_into(struct cmds_runtime_options *options, const struct tool_log *log)
@@ -67,7 +67,8 @@ void cmdi_tool_log_line(void *context, enum cmds_log_level level, const char *te
     const enum cmds_log_level *least = context;
     char line[1024];
     if (level >= *least && level <= CMDS_LOG_ERROR) {
-        (void)snprintf(line, sizeof(line), "%s: %s: %s", cmdi_tool_name(), log_levels[level], text);
+        (void)snprintf(line, sizeof(line), "%s: %s: %s", cmdi_tool_name(),
+                cmds_log_level_name(level), text);
         cmds_log_stderr(context, level, line);
     }
 }

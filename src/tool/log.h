@@ -20,8 +20,8 @@ struct tool_log {
     TOOL_TEXT(type, "log", "FORM", log.form,                                                       \
             "text or json, to stderr, or journal, to that of systemd (default text)"),             \
             TOOL_TEXT(type, "log-level", "LEVEL", log.level,                                       \
-                    "the least that is logged: debug, info (who comes and goes), warning, error "  \
-                    "(default warning)")
+                    "the least that is logged: debug, info (who comes and goes), warn, error "     \
+                    "(default warn)")
 
 /**
  * `least` is the level where --log-level is not given. From here on cmdi_tool_say() has this form, too.

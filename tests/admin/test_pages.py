@@ -181,6 +181,7 @@ class Pages(unittest.TestCase):
                 self.assertEqual((answer.status, answer.json()), (200, {"level": level}))
                 self.assertEqual(ask(server.admin, "/log?format=json").json(), {"level": level})
                 self.assertIn(f"level: {level}", ask(server.admin, "/log").text())
+            self.assertEqual(post(b'{"level":"warning"}').json(), {"level": "warn"})  # As syslog says.
             for wrong in (b"", b"{}", b'{"level":"loud"}', b'{"level":7}', b'{"level":"debug","x":"y"}', b'{"level":"debug"',
                           b'{"level":"de\\u0062ug"}', b'{"LEVEL":"debug"}', b'{"level":"debug"}x', b'{"level":"debug\0"}',
                           b'{"level":"' + 500 * b"d" + b'"}', b'["debug"]', b'{"level":" debug"}'):

@@ -53,7 +53,7 @@ class Log(unittest.TestCase):
     def test_text_begins_with_warnings(self):
         with peer.Server("--shards", 1, "--log", "text") as server:
             come_and_go(server)
-            self.assertTrue(peer.until(lambda: "cmdstream: warning: " in server.log()))
+            self.assertTrue(peer.until(lambda: "cmdstream: warn: " in server.log()))
         self.assertNotIn("cmdstream: info: ", server.log())
 
     def test_the_journal_gets_fields_or_stderr_gets_text(self):

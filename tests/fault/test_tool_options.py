@@ -17,7 +17,7 @@ SERVE = (
      "--max-output", 8192, "--server-info-timeout-ms", 1000, "--frame-timeout-ms", 1000, "--idle-timeout-ms", 1000,
      "--write-timeout-ms", 1000, "--exec-timeout-ms", 1000, "--drain-ms", 100, "--burn-us", 1, "--spans", 16,
      "--quiet"),
-    ("--log", "json", "--log-level", "error"),
+    ("--log", "json", "--log-level", "error"), ("--log-level", "warning"),
     ("--no-pin", "--verbose"),
     ("--metrics", "127.0.0.1:0", "--metrics-remote", "--admin", "127.0.0.1:0", "--admin-changes"),
 )
@@ -53,7 +53,7 @@ REFUSED = (
     (("serve", "--quiet", "--log-level", "info"), "--quiet does not go with --log-level"),
     (("serve", "--verbose", "--log-level", "info"), "--verbose does not go with --log-level"),
     (("serve", "--log", "xml"), "--log takes text, json or journal, not \"xml\""),
-    (("serve", "--log-level", "loud"), "--log-level takes debug, info, warning or error"),
+    (("serve", "--log-level", "loud"), "--log-level takes debug, info, warn or error"),
     (("serve", "--cpus", ONE_CPU, "--no-pin"), "--cpus does not go with --no-pin"),
     (("serve", "--spin-always", "--spin-us", 0), "--spin-always"), (("serve", "--drain-ms", -1), "--drain-ms"),
     (("serve", "--listen", "a", "--listen", "b"), "given twice: --listen"), (("serve", "x"), "x"),

@@ -351,6 +351,26 @@ static void test_a_reason_has_a_name(void)
     CU_ASSERT_STRING_EQUAL(cmds_log_reason_name(255), "other");
 }
 
+static void test_a_level_has_one_word_everywhere(void)
+{
+    enum cmds_log_level level = CMDS_LOG_DEBUG;
+    for (uint32_t i = CMDS_LOG_DEBUG; i <= CMDS_LOG_ERROR; i++) {
+        CU_ASSERT_EQUAL(cmds_log_level_from(&level, cmds_log_level_name(i)), 0);
+        CU_ASSERT_EQUAL(level, i);
+    }
+    CU_ASSERT_STRING_EQUAL(cmds_log_level_name(CMDS_LOG_WARN), "warn");
+    CU_ASSERT_STRING_EQUAL(cmds_log_level_name(CMDS_LOG_ERROR + 1), "other");
+
+    CU_ASSERT_EQUAL(cmds_log_level_from(&level, "warning"), 0); // As syslog says.
+    CU_ASSERT_EQUAL(level, CMDS_LOG_WARN);
+    static const char *const wrong[] = {"", "WARN", "warnings", "loud", "other", NULL};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        CU_ASSERT_EQUAL(cmds_log_level_from(&level, wrong[i]), -EINVAL);
+    }
+    CU_ASSERT_EQUAL(cmds_log_level_from(NULL, "warn"), -EINVAL);
+    CU_ASSERT_EQUAL(level, CMDS_LOG_WARN); // Untouched.
+}
+
 CU_TestInfo test_sinks[] = {
         {"JSON says everything", test_json_says_everything},
         {"JSON leaves out what is not known", test_json_leaves_out_what_is_not_known},
@@ -362,6 +382,7 @@ CU_TestInfo test_sinks[] = {
         {"what the journal does not take goes to stderr",
                 test_what_the_journal_does_not_take_goes_to_stderr},
         {"a reason has a name", test_a_reason_has_a_name},
+        {"a level has one word everywhere", test_a_level_has_one_word_everywhere},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("sinks", test_sinks)
