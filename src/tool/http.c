@@ -25,9 +25,10 @@ enum {
     HTTP_REQUEST_MAX = 1024,
 };
 static const char http_unix[] = "unix:";
+static const char http_scheme[] = "http://";
 
 struct http {
-    const char *address;
+    const char *address, *rest; // `rest`: without "http://".
     char host[HTTP_HOST_MAX], port[16];
     int fd;
     uint64_t until_ns;
@@ -95,13 +96,34 @@ static int http_connect_to(struct http *http, const struct sockaddr *to, socklen
     return -error;
 }
 
+/* What stands behind "http://". Returns: of a UNIX socket the path; else NULL. */
+static const char *http_path(struct http *http)
+{
+    size_t size = sizeof(http_scheme) - 1;
+    const char *rest = http->address + (strncmp(http->address, http_scheme, size) == 0 ? size : 0);
+    http->rest = rest;
+    size = sizeof(http_unix) - 1;
+    return strncmp(rest, http_unix, size) == 0 ? rest + size : NULL;
+}
+
+/* Host and port, or the path. Returns: 0; -EINVAL. */
+static int http_read_address(struct http *http)
+{
+    const char *path = http_path(http);
+    if (path == NULL) {
+        return http_split(http, http->rest);
+    }
+    if (path[0] == '\0' || strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
+        return http_fail(http, -EINVAL, "no path of a UNIX socket");
+    }
+    return 0;
+}
+
+/* The path fits. */
 static int http_connect_unix(struct http *http, const char *path)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     size_t size = strlen(path);
-    if (size == 0 || size >= sizeof(to.sun_path)) {
-        return http_fail(http, -EINVAL, "no path of a UNIX socket");
-    }
     memcpy(to.sun_path, path, size);
     to.sun_path[0] = path[0] == '@' ? '\0' : path[0];
     size_t end = path[0] == '@' ? size : size + 1;
@@ -110,16 +132,14 @@ static int http_connect_unix(struct http *http, const char *path)
             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + end));
 }
 
-static int http_connect(struct http *http, const char *address)
+static int http_connect(struct http *http)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *found = NULL;
-    if (strncmp(address, http_unix, sizeof(http_unix) - 1) == 0) {
-        return http_connect_unix(http, address + sizeof(http_unix) - 1);
-    }
-    int code = http_split(http, address);
-    if (code < 0) {
-        return code;
+    int code = http_read_address(http);
+    const char *path = http_path(http);
+    if (code < 0 || path != NULL) {
+        return code < 0 ? code : http_connect_unix(http, path);
     }
     int lookup = getaddrinfo(http->host, http->port, &hints, &found);
     if (lookup != 0) {
@@ -243,12 +263,10 @@ static int http_parse(struct http *http, struct tool_http *answer)
 int tool_http_get(struct tool_http *answer, const char *address, const char *path,
         const char *accept, char *text)
 {
-    static const char scheme[] = "http://";
     struct http http = {.address = address, .fd = -1, .text = text};
     http.until_ns = cmdi_tool_now_ns() + (uint64_t)TOOL_HTTP_TIMEOUT_MS * 1000000;
     text[0] = '\0';
-    address += strncmp(address, scheme, sizeof(scheme) - 1) == 0 ? sizeof(scheme) - 1 : 0;
-    int code = http_connect(&http, address);
+    int code = http_connect(&http);
     code = code < 0 ? code : http_ask(&http, path, accept);
     code = code < 0 ? code : http_read_all(&http);
     code = code < 0 ? code : http_parse(&http, answer);
@@ -262,6 +280,12 @@ int tool_http_get(struct tool_http *answer, const char *address, const char *pat
         }
     }
     return code;
+}
+
+int tool_http_check(const char *address, char *text)
+{
+    struct http http = {.address = address, .fd = -1, .text = text};
+    return http_read_address(&http);
 }
 
 void tool_http_free(struct tool_http *answer)

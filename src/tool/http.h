@@ -35,6 +35,10 @@ struct tool_http {
  */
 int tool_http_get(struct tool_http *answer, const char *address, const char *path,
         const char *accept, char *text);
+/**
+ * Is it written as an address, whoever may listen there? Returns: 0; -EINVAL, and `text` says how one is written.
+ */
+int tool_http_check(const char *address, char *text);
 /** A zeroed one is fine. */
 void tool_http_free(struct tool_http *answer);
 

@@ -52,8 +52,10 @@ static const struct tool_command stats_command = {
                  "is what the "
                  "service does not count,\n"
                  "or what did not happen.\n\n"
-                 "Exit status: 0; 1 the service cannot be read, and stderr says why; 2 a bad "
-                 "argument.\n",
+                 "Exit status: 0; 1 the service cannot be read, or stdout does not take it, and "
+                 "stderr says why; 2 a bad\n"
+                 "argument, an ADDRESS that is none among them. Rows end with the service, or by a "
+                 "signal.\n",
         .options = stats_rows,
         .option_count = sizeof(stats_rows) / sizeof(stats_rows[0]),
         .positional_min = 1,
@@ -77,6 +79,16 @@ static int stats_complain(const char *name, const char *why)
 {
     fprintf(stderr, "cmdstream %s: %s\n", name, why);
     return TOOL_EXIT_FAILED;
+}
+
+bool tool_stats_takes(const char *name, const char *address)
+{
+    char why[TOOL_HTTP_TEXT_SIZE];
+    bool does = tool_http_check(address, why) == 0;
+    if (!does) {
+        (void)stats_complain(name, why);
+    }
+    return does;
 }
 
 /* What the service writes, as it is. */
@@ -163,6 +175,9 @@ int tool_stats(int argc, char **argv)
             options.every < TOOL_STATS_EVERY_MIN) {
         fprintf(stderr, "cmdstream stats: --every takes %g seconds or more\n",
                 TOOL_STATS_EVERY_MIN);
+        return TOOL_EXIT_USAGE;
+    }
+    if (!tool_stats_takes("stats", argv[line.positional])) {
         return TOOL_EXIT_USAGE;
     }
     struct tool_watch watch = {.address = argv[line.positional]};

@@ -62,8 +62,8 @@ static const struct tool_command top_command = {
                  "  $ cmdstream serve --metrics 127.0.0.1:9464 &\n"
                  "  $ cmdstream top 127.0.0.1:9464\n\n"
                  "Exit status: 0; 1 the service could not be read at first, and stderr says why; 2 "
-                 "a bad "
-                 "argument.\n",
+                 "a bad argument, an\n"
+                 "ADDRESS that is none among them. Without a terminal that of `stats --every`.\n",
         .options = top_rows,
         .option_count = sizeof(top_rows) / sizeof(top_rows[0]),
         .positional_min = 1,
@@ -76,8 +76,9 @@ struct top {
     bool has_figures;
     enum tool_figures_sort sort;
     bool shows_connections, is_paused, is_colored, is_over;
-    char *connections;             // The page, as it came. NULL: none has.
-    char why[TOOL_HTTP_TEXT_SIZE]; // Why there is nothing newer; "": there is.
+    char *connections;               // The page, as it came. NULL: none has.
+    char lacks[TOOL_HTTP_TEXT_SIZE]; // Why there is no such page; "": there is, or nobody asked.
+    char why[TOOL_HTTP_TEXT_SIZE];   // Why there is nothing newer; "": there is.
     double every;
     uint64_t next_ns; // When the next reading is due.
 };
@@ -156,6 +157,15 @@ static void top_print_foot(struct top *top, struct tool_table *table)
 static void top_print_connections(struct top *top, struct tool_table *table)
 {
     char line[512];
+    if (top->lacks[0] != '\0') {
+        tool_table_line(table, NULL, "No connections can be shown:");
+        tool_table_line(table, NULL, top->lacks);
+        tool_table_line(
+                table, NULL, "They are a page of the admin address: `cmdstream serve --admin`,");
+        tool_table_line(
+                table, NULL, "cmds_admin_options.admin. Key c goes back to what is counted.");
+        return;
+    }
     for (const char *at = top->connections; at != NULL && *at != '\0';) {
         size_t size = strcspn(at, "\n");
         size_t shown = size < sizeof(line) - 1 ? size : sizeof(line) - 1;
@@ -217,9 +227,16 @@ static void top_draw(struct top *top)
 static void top_read_connections(struct top *top)
 {
     struct tool_http answer = {0};
-    if (tool_watch_get(&top->watch, &answer, "/connections", "text/plain", top->why) == 0) {
+    char why[TOOL_HTTP_TEXT_SIZE] = "";
+    int code = tool_watch_get(&top->watch, &answer, "/connections", "text/plain", why);
+    bool is_no_page = code == -ENOENT;
+    memcpy(is_no_page ? top->lacks : top->why, why, sizeof(why));
+    if (code == 0 || is_no_page) {
         free(top->connections);
-        top->connections = strdup(answer.body);
+        top->connections = code == 0 ? strdup(answer.body) : NULL;
+    }
+    if (code == 0) {
+        top->lacks[0] = '\0';
     }
     tool_http_free(&answer);
 }
@@ -344,6 +361,9 @@ int tool_top(int argc, char **argv)
     }
     if (options.every < TOOL_STATS_EVERY_MIN) {
         fprintf(stderr, "cmdstream top: --every takes %g seconds or more\n", TOOL_STATS_EVERY_MIN);
+        return TOOL_EXIT_USAGE;
+    }
+    if (!tool_stats_takes("top", argv[line.positional])) {
         return TOOL_EXIT_USAGE;
     }
     if (isatty(STDIN_FILENO) == 0 || isatty(STDOUT_FILENO) == 0) {

@@ -28,8 +28,8 @@ int tool_watch_get(const struct tool_watch *watch, struct tool_http *answer, con
     int code = tool_http_get(answer, watch->address, path, accept, why);
     if (code == 0 && answer->status != 200) {
         watch_refused(answer, path, why);
+        code = answer->status == 404 ? -ENOENT : -EPROTO;
         tool_http_free(answer);
-        code = -EPROTO;
     }
     return code;
 }

@@ -13,7 +13,10 @@ struct tool_watch {
     uint64_t last_ns;
 };
 
-/** GETs one page. Returns: 0; negative, and `why` (TOOL_HTTP_TEXT_SIZE bytes) says why, also of a status that is not 200. */
+/**
+ * GETs one page. Returns: 0; negative, and `why` (TOOL_HTTP_TEXT_SIZE bytes) says why, also of a status that is not
+ * 200; -ENOENT: there is no such page.
+ */
 int tool_watch_get(const struct tool_watch *watch, struct tool_http *answer, const char *path,
         const char *accept, char *why);
 /**

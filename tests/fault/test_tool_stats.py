@@ -127,6 +127,52 @@ class Stats(unittest.TestCase):
             self.assertEqual(done.returncode, 1)
             self.assertIn("No such file", done.stderr)
 
+    def test_exit_codes_are_those_of_the_help(self):
+        with Host(pages_until(2)) as host:
+            for words in (("stats",), ("top",)):
+                self.assertIn("Exit status: 0; 1 the service", program.run(*words, "--help").stdout)
+                for wrong in ("x", "", ":1", "a:b", "unix:", "http://x", "unix:/" + 200 * "x"):
+                    done = program.run(*words, wrong, stdin=program.subprocess.DEVNULL)
+                    self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (2, "", 1), wrong)
+                    self.assertIn(f"cmdstream {words[0]}: {wrong[:20]}", done.stderr)
+                for more in (("--every", 0), ("--every", 0.001), ("--every", -1), ("--every", "x"), ("--nonsense",), ("an.argument",)):
+                    done = program.run(*words, *more, host.address, stdin=program.subprocess.DEVNULL)
+                    self.assertEqual((done.returncode, done.stdout), (2, ""), more)
+                    self.assertIn(str(more[0]) if more[0].startswith("--") else "one argument too many", done.stderr)
+                self.assertEqual(program.run(*words).returncode, 2)
+            self.assertEqual(program.run("stats", "--json", "--prometheus", host.address).returncode, 2)
+            self.assertEqual(host.server.asked, [])
+            self.assertEqual(program.run("stats", host.address).returncode, 0)
+            self.assertEqual(program.run("stats", host.address).returncode, 1)  # It drains.
+            with open("/dev/full", "wb") as full:
+                self.assertEqual(program.run("stats", "--help", stdout=full).returncode, 1)
+        self.assertEqual(program.run("stats", "no.such.host.invalid:1").returncode, 1)
+
+    def test_connections_that_an_address_lacks_are_said_to_be_lacking(self):
+        terminal = program.Terminal()
+        self.addCleanup(terminal.close)
+
+        def says(number):
+            if host.server.asked[-1][0] == "/connections":
+                return 404, "There is no such page.\n"
+            return 200, page(number)
+        with Host(says) as host:
+            top = program.start("top", "--every", 0.02, host.address, stdin=terminal.slave, stdout=terminal.slave,
+                                stderr=program.subprocess.PIPE)
+            self.assertTrue(terminal.until("shard "))
+            os.write(terminal.master, b"c")
+            self.assertTrue(terminal.until("They are a page of the admin address"), terminal.text)
+            self.assertIn("GET /connections: 404: There is no such page.", terminal.text)
+            terminal.text = ""
+            self.assertTrue(terminal.until("They are a page of the admin address"))  # It stays.
+            self.assertTrue(terminal.until("q quit"))
+            os.write(terminal.master, b"c")
+            terminal.text = ""
+            self.assertTrue(terminal.until("shard "))
+            os.write(terminal.master, b"q")
+            self.assertEqual((top.wait(peer.PATIENCE_S), top.stderr.read()), (0, b""))
+            top.stderr.close()
+
     def test_what_is_no_service_is_said(self):
         with Host(lambda number: (200, "<html>")) as host:
             done = program.run("stats", host.address)
