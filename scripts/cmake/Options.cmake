@@ -41,7 +41,8 @@ option(CMDSTREAM_INSTALL "Make the install rules" ${PROJECT_IS_TOP_LEVEL})
 option(CMDSTREAM_WERROR "Treat warnings in our own code as errors" OFF)
 option(CMDSTREAM_LTO "Link-time optimization of our own targets" OFF)
 option(CMDSTREAM_FUZZ "Build the fuzz targets with libFuzzer (clang)" OFF)
-option(CMDSTREAM_POOLS_MALLOC "Pools are malloc and free: for sanitizers and valgrind" OFF)
+option(CMDSTREAM_POOLS_CHOICE
+       "CMDSTREAM_POOLS=malloc in the environment: pools are malloc and free, for sanitizers and valgrind" OFF)
 set(CMDSTREAM_SANITIZE "" CACHE STRING "Sanitizers of our own targets, as in -fsanitize=")
 
 if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)

@@ -21,8 +21,8 @@ if(CMDSTREAM_FUZZ)
     add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
-if(CMDSTREAM_POOLS_MALLOC)
-    add_compile_definitions(CMDI_POOLS_MALLOC=1)
+if(CMDSTREAM_POOLS_CHOICE)
+    add_compile_definitions(CMDI_POOLS_CHOICE=1)
 endif()
 
 # Language level, visibility, warnings.

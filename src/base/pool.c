@@ -8,6 +8,7 @@
 #include "base/pool.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/assert.h"
@@ -19,6 +20,16 @@ enum {
     POOL_SKIP_MAX = 64,
 };
 
+#ifdef CMDI_POOLS_CHOICE
+bool cmdi_pools_keep_nothing;
+
+__attribute__((constructor)) static void pools_choose(void)
+{
+    const char *pools = getenv("CMDSTREAM_POOLS");
+    cmdi_pools_keep_nothing = pools != NULL && strcmp(pools, "malloc") == 0;
+}
+#endif
+
 void cmdi_pool_init(struct cmdi_pool *pool, size_t item_size)
 {
     CMDI_ASSERT(item_size > 0);
@@ -29,9 +40,9 @@ void cmdi_pool_init(struct cmdi_pool *pool, size_t item_size)
             .items_per_chunk = count > 0 ? (uint32_t)count : 1,
     };
     cmdi_list_init(&pool->trim.link);
-#ifdef CMDI_POOLS_MALLOC
-    cmdi_list_init(&pool->blocks);
-#endif
+    if (CMDI_POOLS_KEEP_NOTHING) {
+        cmdi_list_init(&pool->blocks);
+    }
 }
 
 static void pool_on_trim(struct cmdi_trim *trim)
@@ -41,7 +52,7 @@ static void pool_on_trim(struct cmdi_trim *trim)
 
 void cmdi_pool_charge_to(struct cmdi_pool *pool, struct cmdi_account *account)
 {
-    CMDI_ASSERT(pool->account == NULL && pool->live == 0 && pool->chunks == NULL);
+    CMDI_ASSERT(pool->account == NULL && pool->live == 0);
     pool->account = account;
     pool->trim.fn = pool_on_trim;
 }
@@ -60,9 +71,10 @@ static void pool_uncharge(struct cmdi_pool *pool, size_t size)
     }
 }
 
-#ifdef CMDI_POOLS_MALLOC
+/* --- CMDI_POOLS_KEEP_NOTHING ------------------------------------------------------------------ */
+
 /*
- * Each object is a block of malloc's own, in the list of chunks while it lives, so that a sanitizer
+ * Each object is a block of malloc's own, in the list of blocks while it lives, so that a sanitizer
  * sees every use of one that was released. `link` comes first: it is found from the object.
  */
 struct pool_block {
@@ -71,29 +83,22 @@ struct pool_block {
 };
 _Static_assert(sizeof(struct pool_block) % POOL_ALIGN == 0, "the object behind it is aligned");
 
-static size_t pool_size(const struct cmdi_pool *pool)
+static size_t pool_block_size(const struct cmdi_pool *pool)
 {
-    return (sizeof(struct pool_block) + pool->item_size) * (size_t)pool->live;
+    return sizeof(struct pool_block) + pool->item_size;
 }
 
-void cmdi_pool_trim(struct cmdi_pool *pool)
-{
-    (void)pool; // It keeps nothing.
-}
-
-void cmdi_pool_fini(struct cmdi_pool *pool)
+static void pool_free_blocks(struct cmdi_pool *pool)
 {
     struct cmdi_list *node = NULL;
-    pool_uncharge(pool, pool_size(pool));
-    while (pool->item_size > 0 && (node = cmdi_list_pop(&pool->blocks)) != NULL) {
+    while ((node = cmdi_list_pop(&pool->blocks)) != NULL) {
         free(CMDI_CONTAINER(node, struct pool_block, link));
     }
-    *pool = (struct cmdi_pool){0};
 }
 
-void *cmdi_pool_grow(struct cmdi_pool *pool)
+static void *pool_malloc(struct cmdi_pool *pool)
 {
-    size_t size = sizeof(struct pool_block) + pool->item_size;
+    size_t size = pool_block_size(pool);
     if (!cmdi_account_charge_reserve(pool->account, size)) {
         return NULL;
     }
@@ -114,11 +119,12 @@ void cmdi_pool_free(struct cmdi_pool *pool, void *object)
     CMDI_ASSERT(pool->live > 0);
     cmdi_list_remove(&block->link);
     pool->live--;
-    cmdi_account_sub(pool->account, sizeof(*block) + pool->item_size);
+    cmdi_account_sub(pool->account, pool_block_size(pool));
     free(block);
 }
 
-#else
+/* --- Chunks ----------------------------------------------------------------------------------- */
+
 struct pool_chunk {
     struct cmdi_pool_item link; // pool->chunks
     uint64_t free_count;        // Valid within a trim.
@@ -138,6 +144,9 @@ static size_t pool_chunk_size(const struct cmdi_pool *pool)
 
 static size_t pool_size(const struct cmdi_pool *pool)
 {
+    if (CMDI_POOLS_KEEP_NOTHING) {
+        return pool_block_size(pool) * pool->live;
+    }
     size_t count = 0;
     for (const struct cmdi_pool_item *chunk = pool->chunks; chunk != NULL; chunk = chunk->next) {
         count++;
@@ -198,6 +207,9 @@ static size_t pool_drop_free(struct cmdi_pool *pool)
  */
 void cmdi_pool_trim(struct cmdi_pool *pool)
 {
+    if (CMDI_POOLS_KEEP_NOTHING) {
+        return;
+    }
     if (pool->free == NULL || pool->trims_skipped < pool->trims_to_skip) {
         pool->trims_skipped++;
         return;
@@ -211,13 +223,25 @@ void cmdi_pool_trim(struct cmdi_pool *pool)
     pool->trims_skipped = 0;
 }
 
-void cmdi_pool_fini(struct cmdi_pool *pool)
+static void pool_unmap_chunks(struct cmdi_pool *pool)
 {
-    pool_uncharge(pool, pool->chunks != NULL ? pool_size(pool) : 0);
     while (pool->chunks != NULL) {
         struct cmdi_pool_item *chunk = pool->chunks;
         pool->chunks = chunk->next;
         (void)munmap(chunk, pool_chunk_size(pool));
+    }
+}
+
+void cmdi_pool_fini(struct cmdi_pool *pool)
+{
+    if (pool->item_size == 0) {
+        return; // Zeroed, or over.
+    }
+    pool_uncharge(pool, pool_size(pool));
+    if (CMDI_POOLS_KEEP_NOTHING) {
+        pool_free_blocks(pool);
+    } else {
+        pool_unmap_chunks(pool);
     }
     *pool = (struct cmdi_pool){0};
 }
@@ -244,6 +268,9 @@ static struct pool_chunk *pool_map_chunk(const struct cmdi_pool *pool)
 
 void *cmdi_pool_grow(struct cmdi_pool *pool)
 {
+    if (CMDI_POOLS_KEEP_NOTHING) {
+        return pool_malloc(pool);
+    }
     if (!cmdi_account_charge_reserve(pool->account, pool_chunk_size(pool))) {
         return NULL;
     }
@@ -264,7 +291,6 @@ void *cmdi_pool_grow(struct cmdi_pool *pool)
     }
     return cmdi_pool_acquire(pool);
 }
-#endif
 
 void cmdi_pool_leave(struct cmdi_pool *pool)
 {
@@ -277,16 +303,12 @@ void cmdi_pool_leave(struct cmdi_pool *pool)
 /* What one more is charged for. */
 static size_t pool_step(const struct cmdi_pool *pool)
 {
-#ifdef CMDI_POOLS_MALLOC
-    return sizeof(struct pool_block) + pool->item_size;
-#else
-    return pool_chunk_size(pool);
-#endif
+    return CMDI_POOLS_KEEP_NOTHING ? pool_block_size(pool) : pool_chunk_size(pool);
 }
 
 bool cmdi_pool_has_room(const struct cmdi_pool *pool)
 {
-    if (pool->free != NULL || pool->account == NULL) {
+    if (pool->account == NULL || (!CMDI_POOLS_KEEP_NOTHING && pool->free != NULL)) {
         return true;
     }
     uint64_t used = cmdi_account_used(pool->account), max = pool->account->size_max;

@@ -4,13 +4,14 @@
  * gives those back that hold no object when it is asked to (cmdi_pool_trim), never by itself. Last
  * in, first out: the object handed out is the one that is still in the cache.
  *
- * A build with CMDSTREAM_POOLS_MALLOC (-DCMDI_POOLS_MALLOC) makes each object a block of malloc's:
- * nothing is used again, so a sanitizer or valgrind sees each use after a release. Buffers and
- * arenas keep nothing in such a build either.
+ * In a build with CMDSTREAM_POOLS_CHOICE (-DCMDI_POOLS_CHOICE) the environment may say
+ * CMDSTREAM_POOLS=malloc: then each object is a block of malloc's, and nothing is used again, so that
+ * a sanitizer or valgrind sees each use after a release. Buffers and arenas keep nothing then either.
  */
 #ifndef CMDI_BASE_POOL_H
 #define CMDI_BASE_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,10 +19,12 @@
 #include "base/assert.h"
 #include "base/list.h"
 
-#ifdef CMDI_POOLS_MALLOC
-#define CMDI_POOLS_KEEP_NOTHING 1
+#ifdef CMDI_POOLS_CHOICE
+#define CMDI_POOLS_KEEP_NOTHING cmdi_pools_keep_nothing
+/** Is what the environment said before main() began, for the life of the process. */
+extern bool cmdi_pools_keep_nothing;
 #else
-#define CMDI_POOLS_KEEP_NOTHING 0
+#define CMDI_POOLS_KEEP_NOTHING false
 #endif
 
 struct cmdi_pool_item {
@@ -29,8 +32,13 @@ struct cmdi_pool_item {
 };
 
 struct cmdi_pool {
-    struct cmdi_pool_item *free;
-    struct cmdi_pool_item *chunks; // Each chunk begins with a link.
+    union {
+        struct {
+            struct cmdi_pool_item *free;
+            struct cmdi_pool_item *chunks; // Each chunk begins with a link.
+        };
+        struct cmdi_list blocks; // In their place: CMDI_POOLS_KEEP_NOTHING.
+    };
     size_t item_size;
     uint32_t items_per_chunk;
     uint32_t live;                // Acquired and not released.
@@ -38,9 +46,6 @@ struct cmdi_pool {
     struct cmdi_trim trim;
     // Asked to give back while there was little: how often that is still to be passed over.
     uint32_t trims_to_skip, trims_skipped;
-#ifdef CMDI_POOLS_MALLOC
-    struct cmdi_list blocks; // In place of `free` and `chunks`.
-#endif
 };
 
 /** `item_size` is rounded up to 16 bytes. Allocates nothing yet. */
@@ -59,19 +64,14 @@ bool cmdi_pool_has_room(const struct cmdi_pool *pool);
 int cmdi_pool_lack(const struct cmdi_pool *pool);
 /** Slow path of acquire. Returns: NULL without memory, or at the account's bound. */
 void *cmdi_pool_grow(struct cmdi_pool *pool);
-#ifdef CMDI_POOLS_MALLOC
-/** All of release. */
+/** All of release, CMDI_POOLS_KEEP_NOTHING. */
 void cmdi_pool_free(struct cmdi_pool *pool, void *object);
-#endif
 
 /** Returns: an object with undefined content; NULL without memory, or at the account's bound. */
 static inline void *cmdi_pool_acquire(struct cmdi_pool *pool)
 {
-#ifdef CMDI_POOLS_MALLOC
-    return cmdi_pool_grow(pool);
-#endif
     struct cmdi_pool_item *item = pool->free;
-    if (CMDI_UNLIKELY(item == NULL)) {
+    if (CMDI_POOLS_KEEP_NOTHING || CMDI_UNLIKELY(item == NULL)) {
         return cmdi_pool_grow(pool);
     }
     pool->free = item->next;
@@ -81,10 +81,10 @@ static inline void *cmdi_pool_acquire(struct cmdi_pool *pool)
 
 static inline void cmdi_pool_release(struct cmdi_pool *pool, void *object)
 {
-#ifdef CMDI_POOLS_MALLOC
-    cmdi_pool_free(pool, object);
-    return;
-#endif
+    if (CMDI_POOLS_KEEP_NOTHING) {
+        cmdi_pool_free(pool, object);
+        return;
+    }
     CMDI_ASSERT_SLOW(pool->live > 0);
     struct cmdi_pool_item *item = object;
     item->next = pool->free;
