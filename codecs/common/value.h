@@ -47,14 +47,20 @@ static inline const struct cmds_field *cmdi_row_after(const struct cmds_field *r
     return (const struct cmds_field *)next;
 }
 
+/** The length of its name. It is counted only for tables by hand, and for names of more than 255 bytes. */
+static inline size_t cmdi_row_name_size(const struct cmds_field *row)
+{
+    return CMDI_LIKELY(row->name_size != 0) ? row->name_size : strlen(row->name);
+}
+
 /**
- * Has the row exactly this name? Most differ in their first byte. The name is a peer's, and may have
- * a NUL in it, which none of ours has; a removed row has no name at all.
+ * Has the row exactly this name? Most differ in their length or their first byte. The name is a peer's, and
+ * may have a NUL in it, which none of ours has; a removed row has no name at all.
  */
 static inline bool cmdi_row_is_named(const struct cmds_field *row, const void *name, size_t size)
 {
     const char *own = row->name, *other = name;
-    if (row->kind == CMDS_KIND_RESERVED) {
+    if (row->kind == CMDS_KIND_RESERVED || (row->name_size != 0 && row->name_size != size)) {
         return false;
     }
     for (size_t i = 0; i < size; i++) {

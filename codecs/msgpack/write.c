@@ -210,7 +210,7 @@ static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *valu
             if (field->kind == CMDS_KIND_RESERVED) {
                 continue;
             }
-            total += str_size(strlen(field->name));
+            total += str_size(cmdi_row_name_size(field));
         }
         const uint8_t *at = value + field->offset;
         int64_t size = CMDI_LIKELY(field->shape == CMDS_SHAPE_ONE)
@@ -371,7 +371,7 @@ static uint8_t *write_struct(
             if (field->kind == CMDS_KIND_RESERVED) {
                 continue;
             }
-            out = write_str(out, field->name, strlen(field->name));
+            out = write_str(out, field->name, cmdi_row_name_size(field));
         }
         const uint8_t *at = value + field->offset;
         out = CMDI_LIKELY(field->shape == CMDS_SHAPE_ONE) ? write_item(out, field, at, as_map)

@@ -157,6 +157,10 @@ static int name_check(const struct place *place, uint32_t index)
         return cmdi_fail(place->error, CMDS_E_SCHEMA, "struct %s: field %u has no name",
                 place->schema->name, index);
     }
+    const uint32_t counted = place->field->name_size;
+    if (counted != 0 && counted != strlen(name)) {
+        return REFUSE(place, "name_size is %u; it should be %zu, or 0", counted, strlen(name));
+    }
     for (uint32_t i = 0; i < index; i++) {
         const struct cmds_field *other = cmds_schema_field(place->schema, i);
         if (other->kind != CMDS_KIND_RESERVED && strcmp(other->name, name) == 0) {

@@ -582,7 +582,16 @@ struct foreign {
 CMDS_CPP_COMMAND(foreign, shop::add);
 static_assert(cmds::command_type<foreign>::get() == &shop::add_type);
 
+/* As the macros do in C, where another one counts. */
+static void test_cpp_rows_say_how_long_their_names_are()
+{
+    CU_ASSERT_EQUAL(shop::add_fields[1].name_size, 1);
+    CU_ASSERT_EQUAL(shop::count_fields[2].name_size, 4);
+    CU_ASSERT_EQUAL(shop::step_fields[1].name_size, 4);
+}
+
 static const CU_TestInfo tests[] = {
+        {"rows say how long their names are", test_cpp_rows_say_how_long_their_names_are},
         {"callback with captures runs once and is destroyed",
                 test_cpp_callback_with_captures_runs_once_and_is_destroyed},
         {"callback takes one allocation or none and none per result",

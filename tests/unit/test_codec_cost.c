@@ -54,21 +54,22 @@ struct rows {
     CMDS_ARRAY_OF(struct page) lists;
 };
 static const struct cmds_field rows_rows[] = {
-        {"f", &bytes_schema, 0, ROWS, 0, ROWS, 0, CMDS_KIND_STRUCT, CMDS_SHAPE_ONE, 0},
-        {"m", &bytes_schema, ROWS, 16, 0, ROWS, 0, CMDS_KIND_STRUCT, CMDS_SHAPE_ARRAY, 0},
-        {"l", &lists_schema, ROWS + 16, 16, 0, ROWS * 16, 0, CMDS_KIND_STRUCT, CMDS_SHAPE_ARRAY, 0},
+        {"f", &bytes_schema, 0, ROWS, 0, ROWS, 0, CMDS_KIND_STRUCT, CMDS_SHAPE_ONE, 0, 0},
+        {"m", &bytes_schema, ROWS, 16, 0, ROWS, 0, CMDS_KIND_STRUCT, CMDS_SHAPE_ARRAY, 0, 0},
+        {"l", &lists_schema, ROWS + 16, 16, 0, ROWS * 16, 0, CMDS_KIND_STRUCT, CMDS_SHAPE_ARRAY, 0,
+                0},
 };
 static const struct cmds_schema rows_schema = {sizeof(struct cmds_schema),
         sizeof(struct cmds_field), 3, sizeof(struct rows), "rows", rows_rows, NULL};
 static const struct cmds_field lists_list_rows[] = {
-        {"l", &lists_schema, 0, 16, 0, ROWS * 16, 0, CMDS_KIND_STRUCT, CMDS_SHAPE_ARRAY, 0}};
+        {"l", &lists_schema, 0, 16, 0, ROWS * 16, 0, CMDS_KIND_STRUCT, CMDS_SHAPE_ARRAY, 0, 0}};
 static const struct cmds_schema lists_list_schema = {sizeof(struct cmds_schema),
         sizeof(struct cmds_field), 1, 16, "lists_list", lists_list_rows, NULL};
 static const struct cmds_type rows_type = {sizeof(struct cmds_type), 1, CMDS_ROLE_COMMAND, 0, 0, 0,
         0, &rows_schema, NULL, NULL, NULL, NULL};
 
 static const struct cmds_field holder_rows[] = {
-        {"l", &lists_list_schema, 0, 16, 0, 16, 0, CMDS_KIND_STRUCT, CMDS_SHAPE_ARRAY, 0}};
+        {"l", &lists_list_schema, 0, 16, 0, 16, 0, CMDS_KIND_STRUCT, CMDS_SHAPE_ARRAY, 0, 0}};
 static const struct cmds_schema holder_schema = {
         sizeof(struct cmds_schema), sizeof(struct cmds_field), 1, 16, "holder", holder_rows, NULL};
 static const struct cmds_type holder_type = {sizeof(struct cmds_type), 6, CMDS_ROLE_COMMAND, 0, 0,
@@ -92,17 +93,17 @@ static void schemas_fill(void)
         (void)snprintf(row_names[i], sizeof(row_names[i]),
                 "one_name_that_is_as_long_as_the_others_and_parts_late_%03u", i);
         byte_rows[i] = (struct cmds_field){
-                row_names[i], NULL, i, 1, 0, 1, 0, CMDS_KIND_U8, CMDS_SHAPE_ONE, 0};
+                row_names[i], NULL, i, 1, 0, 1, 0, CMDS_KIND_U8, CMDS_SHAPE_ONE, 0, 0};
         list_rows[i] = (struct cmds_field){row_names[i], &bytes_schema, i * 16, 16, 0, ROWS, 0,
-                CMDS_KIND_STRUCT, CMDS_SHAPE_ARRAY, 0};
+                CMDS_KIND_STRUCT, CMDS_SHAPE_ARRAY, 0, 0};
     }
     for (uint32_t i = 0; i < LEVELS; i++) {
         bool last = i + 1 == LEVELS;
         level_rows[i][0] = (struct cmds_field){"i", last ? NULL : &level_schemas[i + 1], 0, 16, 0,
                 last ? 8 : sizeof(struct level), 0, last ? CMDS_KIND_I64 : CMDS_KIND_STRUCT,
-                CMDS_SHAPE_ARRAY, 0};
+                CMDS_SHAPE_ARRAY, 0, 0};
         level_rows[i][1] =
-                (struct cmds_field){"n", NULL, 16, 8, 0, 8, 0, CMDS_KIND_I64, CMDS_SHAPE_ONE, 0};
+                (struct cmds_field){"n", NULL, 16, 8, 0, 8, 0, CMDS_KIND_I64, CMDS_SHAPE_ONE, 0, 0};
         level_schemas[i] = (struct cmds_schema){sizeof(struct cmds_schema),
                 sizeof(struct cmds_field), 2, sizeof(struct level), "level", level_rows[i], NULL};
     }

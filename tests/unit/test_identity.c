@@ -15,9 +15,9 @@
 
 /* Of another protocol: the tag and the number and the size of twice_pair, but other members. */
 static const struct cmds_field other_rows[] = {
-        {"a", NULL, 0, 16, 0, 16, 0, CMDS_KIND_STRING, CMDS_SHAPE_ONE, 0},
+        {"a", NULL, 0, 16, 0, 16, 0, CMDS_KIND_STRING, CMDS_SHAPE_ONE, 0, 0},
         {"parts", &twice_part_schema, 16, 16, 0, sizeof(struct twice_part), 0, CMDS_KIND_STRUCT,
-                CMDS_SHAPE_ARRAY, 0},
+                CMDS_SHAPE_ARRAY, 0, 0},
 };
 static const struct cmds_schema other_schema = {sizeof(struct cmds_schema),
         sizeof(struct cmds_field), 2, sizeof(struct twice_pair), "twice_pair", other_rows, NULL};

@@ -182,7 +182,7 @@ static void test_schema_contradicting_last_rules_are_refused(void)
 static void test_schema_impossible_rows_are_refused(void)
 {
     static const struct cmds_field right = {
-            "a", NULL, 0, 8, 0, 8, 0, CMDS_KIND_I64, CMDS_SHAPE_ONE, 0};
+            "a", NULL, 0, 8, 0, 8, 0, CMDS_KIND_I64, CMDS_SHAPE_ONE, 0, 1};
     struct cmds_field row = right;
     struct cmds_schema schema = {sizeof(schema), sizeof(row), 1, 8, "hand", &row, NULL};
     struct cmds_type type = {
@@ -205,6 +205,8 @@ static void test_schema_impossible_rows_are_refused(void)
     WITH(row.flags = CMDS_FIELD_IS_LAST_, "must be a bool");
     WITH(row.flags = 2, "flags 0x2");
     WITH(row.name = NULL, "no name");
+    WITH(row.name = "ab", "name_size is 1; it should be 2, or 0");
+    WITH(row.name_size = 255, "name_size is 255; it should be 1, or 0");
 #undef WITH
     row = right;
     schema.field_stride = 7;
@@ -212,6 +214,28 @@ static void test_schema_impossible_rows_are_refused(void)
     schema.field_stride = sizeof(row);
     schema.value_size = 0;
     refuses_types(&type, NULL, false, "has 0 bytes");
+}
+
+struct long_names {
+    bool a, bcd, e;
+};
+#define NAME_OF_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define NAME_OF_255                                                                                \
+    NAME_OF_64 NAME_OF_64 NAME_OF_64                                                               \
+            "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
+CMDS_COMMAND(long_names, 0, CMDS_AS(a, NAME_OF_255), bcd, CMDS_AS(e, NAME_OF_255 "f"));
+
+/* What does not fit into the row is counted by whoever needs it. */
+static void test_schema_rows_say_how_long_their_names_are(void)
+{
+    const struct cmds_type *types[] = {&long_names_type};
+    const struct cmds_protocol protocol = CMDS_PROTOCOL("long", types, good_results);
+    CU_ASSERT_EQUAL(cmds_protocol_check(&protocol, NULL), 0);
+    CU_ASSERT_EQUAL(long_names_fields[0].name_size, 255);
+    CU_ASSERT_EQUAL(long_names_fields[1].name_size, 3);
+    CU_ASSERT_EQUAL(long_names_fields[2].name_size, 0);
+    CU_ASSERT_EQUAL(line_fields[1].name_size, 4);
+    CU_ASSERT(line_fields[1].flags == CMDS_FIELD_IS_LAST_ && line_fields[0].flags == 0);
 }
 
 /* A later library's flag must not be passed over in silence. */
@@ -306,8 +330,8 @@ static void test_schema_longer_rows_are_read_by_their_stride(void)
     static const struct {
         struct cmds_field row;
         uint64_t newer;
-    } rows[] = {{{"a", NULL, 0, 8, 0, 8, 0, CMDS_KIND_I64, CMDS_SHAPE_ONE, 0}, 0},
-            {{"b", NULL, 8, 8, 0, 8, 0, CMDS_KIND_I64, CMDS_SHAPE_ONE, 0}, 0}};
+    } rows[] = {{{"a", NULL, 0, 8, 0, 8, 0, CMDS_KIND_I64, CMDS_SHAPE_ONE, 0, 0}, 0},
+            {{"b", NULL, 8, 8, 0, 8, 0, CMDS_KIND_I64, CMDS_SHAPE_ONE, 0, 0}, 0}};
     const struct cmds_schema schema = {
             sizeof(schema), sizeof(rows[0]), 2, 16, "newer", &rows[0].row, NULL};
     const struct cmds_type type = {
@@ -437,6 +461,7 @@ static CU_TestInfo tests[] = {
         {"contradicting lists are refused", test_schema_contradicting_lists_are_refused},
         {"contradicting last rules are refused", test_schema_contradicting_last_rules_are_refused},
         {"impossible rows are refused", test_schema_impossible_rows_are_refused},
+        {"rows say how long their names are", test_schema_rows_say_how_long_their_names_are},
         {"unknown flags are refused", test_schema_unknown_flags_are_refused},
         {"idempotent commands", test_schema_idempotent_commands},
         {"error results", test_schema_error_results},
