@@ -47,23 +47,25 @@ static bool choose_format(struct cmdi_admin_request *request, enum cmds_telemetr
 static bool choose_flags(struct cmdi_admin_request *request, uint32_t *flags)
 {
     static const struct {
-        const char *name, *value;
+        const char *name, *on, *off; // `off`: as without it.
         uint32_t flag;
         const char *sentence;
     } rows[] = {
-            {"by", "shard", CMDS_READ_BY_SHARD, "by is shard."},
-            {"empty", "1", CMDS_READ_EMPTY, "empty is 1: also types that never occurred."},
-            {"milliseconds", "1", CMDS_READ_GO_MILLISECONDS,
-                    "milliseconds is 1: durations as otelcmd-stream-go 0.2 has them."},
+            {"by", "shard", "all", CMDS_READ_BY_SHARD, "by is shard, or all."},
+            {"empty", "1", "0", CMDS_READ_EMPTY,
+                    "empty is 1: also types that never occurred, or 0."},
+            {"milliseconds", "1", "0", CMDS_READ_GO_MILLISECONDS,
+                    "milliseconds is 1: durations as otelcmd-stream-go 0.2 has them, or 0."},
     };
     *flags = 0;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const char *value = cmdi_admin_argument(request, rows[i].name);
-        if (value != NULL && strcmp(value, rows[i].value) != 0) {
+        bool is_on = value != NULL && strcmp(value, rows[i].on) == 0;
+        if (value != NULL && !is_on && strcmp(value, rows[i].off) != 0) {
             cmdi_admin_refuse(request, MHD_HTTP_BAD_REQUEST, rows[i].sentence);
             return false;
         }
-        *flags |= value != NULL ? rows[i].flag : 0;
+        *flags |= is_on ? rows[i].flag : 0;
     }
     return true;
 }

@@ -10,7 +10,10 @@
 
 const char *cmdi_admin_argument(const struct cmdi_admin_request *request, const char *name)
 {
-    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+    const char *value = NULL;
+    bool is_there = MHD_lookup_connection_value_n(request->connection, MHD_GET_ARGUMENT_KIND, name,
+                            strlen(name), &value, NULL) == MHD_YES;
+    return is_there && value == NULL ? "" : value; // "?by" is not nothing.
 }
 
 bool cmdi_admin_argument_number(
@@ -44,6 +47,8 @@ void cmdi_admin_refuse(struct cmdi_admin_request *request, uint32_t status, cons
     request->status = status;
     request->content_type = "text/plain; charset=utf-8";
     request->nonce[0] = '\0';
-    cmdi_admin_out_text(&request->out, sentence);
-    cmdi_admin_out_text(&request->out, "\n");
+    if (sentence != NULL) {
+        cmdi_admin_out_text(&request->out, sentence);
+        cmdi_admin_out_text(&request->out, "\n");
+    }
 }

@@ -51,10 +51,13 @@ enum cmdi_admin_place {
 struct cmdi_admin_page {
     const char *path;
     const char *about; // What the list of pages says of it.
-    uint8_t places;    // enum cmdi_admin_place
-    bool is_change;    // POST, else GET.
-    bool has_forms;    // Text, JSON and HTML; else it says by itself what it is.
-    bool asks_shards;  // It waits for them, but for its HTML: written at the desk.
+    // What its query may have, as "by, empty"; `format` goes without saying if it has_forms. NULL: nothing else.
+    const char *arguments;
+    uint8_t places;   // enum cmdi_admin_place
+    bool is_change;   // POST, else GET.
+    bool has_forms;   // Text, JSON and HTML; else it says by itself what it is.
+    bool asks_shards; // It waits for them, but for its HTML: written at the desk.
+    bool is_probe;    // A machine asks it whether all is well: no query makes that worse.
     void (*fn)(struct cmdi_admin_request *request);
     /** NULL: it is always there. */
     bool (*is_there)(const struct cmds_admin *admin);
@@ -70,7 +73,7 @@ bool cmdi_admin_argument_number(
         struct cmdi_admin_request *request, const char *name, size_t max, size_t *number);
 /** The first header of this name. Returns: NULL: it is not there. */
 const char *cmdi_admin_header(const struct cmdi_admin_request *request, const char *name);
-/** A sentence instead of the page. */
+/** A sentence instead of the page; NULL: the caller writes it. */
 void cmdi_admin_refuse(struct cmdi_admin_request *request, uint32_t status, const char *sentence);
 
 #endif

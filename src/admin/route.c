@@ -19,6 +19,7 @@ static const struct cmdi_admin_offer forms[] = {
 };
 enum {
     FORM_COUNT = sizeof(forms) / sizeof(forms[0]),
+    STRANGER_SIZE_MAX = 64, // Of a parameter that nobody knows, in the answer.
 };
 
 /* --- Before the body is read ------------------------------------------------------------------ */
@@ -104,6 +105,78 @@ static bool choose_form(struct cmdi_admin_request *request)
     return false;
 }
 
+/* --- The query -------------------------------------------------------------------------------- */
+
+/* One of "by, empty". */
+static bool is_listed(const char *list, const char *name, size_t name_size)
+{
+    for (const char *at = list; at != NULL && *at != '\0'; at += strspn(at, ", ")) {
+        size_t size = strcspn(at, ",");
+        if (size == name_size && memcmp(at, name, size) == 0) {
+            return true;
+        }
+        at += size;
+    }
+    return false;
+}
+
+struct stranger {
+    const struct cmdi_admin_page *page;
+    const char *name; // The first parameter that the page does not know. NULL: none.
+    size_t size;
+};
+
+static enum MHD_Result find_stranger(void *context, enum MHD_ValueKind kind, const char *name,
+        size_t name_size, const char *value, size_t value_size)
+{
+    (void)kind;
+    (void)value;
+    (void)value_size;
+    struct stranger *stranger = context;
+    const struct cmdi_admin_page *page = stranger->page;
+    bool is_known = name_size == 0 || is_listed(page->arguments, name, name_size) ||
+                    (page->has_forms && is_listed("format", name, name_size));
+    if (!is_known) {
+        stranger->name = name;
+        stranger->size = name_size;
+    }
+    return is_known ? MHD_YES : MHD_NO;
+}
+
+/*
+ * A parameter that means nothing here is a mistake of whoever asks: "?emtpy=1" would be answered, and be
+ * something else than was asked for. But a scrape with one parameter too many, of a configuration that many
+ * targets share or of another version, must not end in no figures at all. Every scraper of Prometheus' kind
+ * says in a header that it is one.
+ */
+static bool knows_its_arguments(struct cmdi_admin_request *request)
+{
+    const struct cmdi_admin_page *page = request->page;
+    struct stranger stranger = {.page = page};
+    struct cmdi_admin_out *out = &request->out;
+    if (page->is_probe ||
+            cmdi_admin_header(request, "X-Prometheus-Scrape-Timeout-Seconds") != NULL) {
+        return true;
+    }
+    (void)MHD_get_connection_values_n(
+            request->connection, MHD_GET_ARGUMENT_KIND, find_stranger, &stranger);
+    if (stranger.name == NULL) {
+        return true;
+    }
+    size_t size = stranger.size < STRANGER_SIZE_MAX ? stranger.size : STRANGER_SIZE_MAX;
+    cmdi_admin_refuse(request, MHD_HTTP_BAD_REQUEST, NULL);
+    cmdi_admin_out_plain(out, (struct cmds_string){stranger.name, size});
+    cmdi_admin_out_text(out, " is no parameter of this page; ");
+    cmdi_admin_out_text(
+            out, page->arguments != NULL || page->has_forms ? "it has " : "it has none");
+    cmdi_admin_out_text(out, page->arguments != NULL ? page->arguments : "");
+    cmdi_admin_out_text(out, page->arguments != NULL && page->has_forms ? ", " : "");
+    cmdi_admin_out_text(out, page->has_forms ? "format.\n" : ".\n");
+    return false;
+}
+
+/* --- All of it -------------------------------------------------------------------------------- */
+
 bool cmdi_admin_route(struct cmdi_admin_request *request, const char *path, const char *method)
 {
     enum cmdi_admin_place place = request->port->place;
@@ -125,7 +198,7 @@ bool cmdi_admin_route(struct cmdi_admin_request *request, const char *path, cons
                 request->page->is_change ? "This changes something: POST." : "This is read: GET.");
         return false;
     }
-    return (!request->page->is_change || may_change(request)) &&
+    return (!request->page->is_change || may_change(request)) && knows_its_arguments(request) &&
            (!request->page->has_forms || choose_form(request));
 }
 

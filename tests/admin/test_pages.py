@@ -154,6 +154,25 @@ class Pages(unittest.TestCase):
             for limit in ("", "x", "-1", "1x", "100001", "99999999999999999999"):
                 self.assertEqual(ask(self.server.admin, f"{path}?limit={limit}").status, 400, limit)
 
+    def test_a_parameter_that_a_page_does_not_know_is_named_beside_those_that_it_has(self):
+        has = {"/metrics": "by, empty, milliseconds, format", "/connections": "limit, format", "/calls": "limit, format",
+               "/spans": "trace, type, kind, failed, min_us, order, limit, format"}
+        for path in self.paths:
+            for query, name in (("limt=1", "limt"), ("nothing", "nothing"), ("format=json&Format=json", "Format"),
+                                ("%1b%5b31m=1", "?[31m"), (100 * "x" + "=1", 64 * "x")):
+                answer = ask(self.server.admin, f"{path}?{query}")
+                self.assertEqual((answer.status, answer.text()),
+                                 (400, f"{name} is no parameter of this page; it has {has.get(path, 'format')}.\n"))
+                self.assertEqual(answer.headers["content-type"], KINDS["text"])
+        self.assertEqual(ask(self.server.admin, "/status?&").status, 200)
+        self.assertEqual(ask(self.server.metrics, "/metrics?limit=1").text(),
+                         "limit is no parameter of this page; it has by, empty, milliseconds, format.\n")
+        with pages.Server("--shards", 1, "--admin-changes") as server:
+            answer = ask(server.admin, "/log?level=debug", method="POST", headers=pages.JSON, body=b'{"level":"debug"}')
+            self.assertEqual((answer.status, answer.text()), (400, "level is no parameter of this page; it has none.\n"))
+        for path in ("/healthz", "/readyz"):  # Whoever restarts a service by these may add what it likes.
+            self.assertEqual(ask(self.server.metrics, f"{path}?verbose").status, 200)
+
     def test_config_has_what_was_given_and_the_defaults_of_what_was_not(self):
         with pages.Server("--shards", 1, "--max-in-flight", 77, "--exec-timeout-ms", 4321, "--workers", 3,
                           "--server-info", "CaNaRy") as server:
@@ -257,11 +276,26 @@ class Metrics(unittest.TestCase):
         self.assertEqual(metrics["cmdstream.turns"][0]["labels"], {})
 
     def test_what_it_does_not_know_is_refused_by_name(self):
-        for words, name in (("by=type", "by"), ("empty=yes", "empty"), ("milliseconds=0", "milliseconds"),
-                            ("format=xml", "format")):
+        for words, name in (("by=type", "by"), ("empty=yes", "empty"), ("milliseconds=2", "milliseconds"),
+                            ("empty", "empty"), ("format=xml", "format")):
             answer = ask(self.server.metrics, f"/metrics?{words}")
             self.assertEqual(answer.status, 400)
             self.assertTrue(answer.text().startswith(name), words)
+
+    def test_what_is_on_may_be_off(self):
+        def names(query):
+            return {line.rsplit(" ", 1)[0] for line in ask(self.server.metrics, f"/metrics{query}").text().splitlines() if line[0] != "#"}
+        self.assertEqual(names("?by=all&empty=0&milliseconds=0"), names(""))
+        self.assertGreater(len(names("?empty=1")), len(names("")))
+
+    def test_a_scrape_with_a_parameter_that_means_nothing_is_answered(self):
+        scrape = {"X-Prometheus-Scrape-Timeout-Seconds": "10"}
+        query = "?match[]=x&collect[]=y&by=shard&verbose"
+        self.assertEqual(ask(self.server.metrics, f"/metrics{query}").status, 400)
+        answer = ask(self.server.metrics, f"/metrics{query}", headers=scrape)
+        self.assertEqual(answer.status, 200)
+        self.assertIn('cmdstream_turns_total{cmdstream_shard="1"}', answer.text())
+        self.assertEqual(ask(self.server.metrics, "/metrics?by=type", headers=scrape).status, 400)  # It means something.
 
     def test_metrics_are_told_while_it_drains(self):
         with pages.Server("--shards", 1, "--drain-ms", 600000) as server:

@@ -78,12 +78,13 @@ def until(fact, what):
 
 
 class Prometheus:
-    """One run, that scrapes `targets`, {job: (address, path)}, each second."""
+    """One run, that scrapes `targets`, {job: (address, path)}, each second; "admin" with parameters that mean nothing there."""
 
     def __init__(self, program, folder, targets):
         folder = pathlib.Path(folder)
         jobs = "".join(f"- job_name: {job}\n  metrics_path: {path}\n"
                        f"  static_configs: [{{targets: ['{address}']}}]\n"
+                       + ("  params: {'match[]': [up], module: [x]}\n" if job == "admin" else "")
                        for job, (address, path) in targets.items())
         (folder / "prometheus.yml").write_text(
             "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n" + jobs, encoding="ascii")
