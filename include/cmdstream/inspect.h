@@ -176,18 +176,22 @@ enum cmds_option_kind {
     CMDS_OPTION_BOOL = 1, // `number` is 0 or 1.
     CMDS_OPTION_TEXT = 2, // `text`
     CMDS_OPTION_SET = 3,  // `number`: 1: it is set. What it is set to is not told, or cannot be.
+    // `text` says what `number` stands for: a value of an enum, CMDS_NEVER.
+    CMDS_OPTION_WORD = 4,
+    CMDS_OPTION_REAL = 5, // `real`
 };
 
 /** An option as it is in effect: what the program has left at zero has its default. */
 struct cmds_listed_option {
     const char *object; // "runtime", "server", "group"; a sender is a group.
     const char *owner;  // The option `name` of that; "": none.
-    const char *name;   // "idle_timeout_ms"
+    const char *name;   // "idle_timeout_ms"; "trace.span_count" of options that it points to.
     const char *text;
-    uint64_t number; // Times in ms: CMDS_NEVER is 4294967295.
+    uint64_t number; // Times in ms: CMDS_NEVER is 4294967295, and the word for it is "never".
     uint32_t index;  // Which server or group of the runtime it is, from 0; those that end move it.
-    uint8_t kind;    // enum cmds_option_kind
+    uint8_t kind;    // enum cmds_option_kind; there may be more of them.
     uint8_t unused[3];
+    double real;
 };
 typedef void (*cmds_option_fn)(void *context, const struct cmds_listed_option *option);
 /**

@@ -58,6 +58,7 @@ static void *admin_main(void *context)
     struct pollfd polls[CMDI_ADMIN_PORT_POLLS + 1];
     struct pollfd *stop = &polls[CMDI_ADMIN_PORT_POLLS];
     *stop = (struct pollfd){.fd = port->admin->stop_fd, .events = POLLIN};
+    locale_t locale = cmdi_admin_locale_enter();
     do {
         int wait_ms = cmdi_admin_port_wait(port, polls, cmdi_admin_now_ns());
         stop->revents = 0;
@@ -65,6 +66,7 @@ static void *admin_main(void *context)
         CMDI_ADMIN_ASSERT(ready >= 0 || errno == EINTR || errno == ENOMEM);
         cmdi_admin_port_run(port, cmdi_admin_now_ns());
     } while (stop->revents == 0);
+    cmdi_admin_locale_leave(locale);
     return NULL;
 }
 

@@ -32,6 +32,23 @@ int cmdi_admin_fail(struct cmds_error *error, int code, const char *format, ...)
     return code;
 }
 
+locale_t cmdi_admin_locale_enter(void)
+{
+    locale_t locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (locale != (locale_t)0) {
+        (void)uselocale(locale);
+    }
+    return locale;
+}
+
+void cmdi_admin_locale_leave(locale_t locale)
+{
+    if (locale != (locale_t)0) {
+        (void)uselocale(LC_GLOBAL_LOCALE);
+        freelocale(locale);
+    }
+}
+
 uint64_t cmdi_admin_now_ns(void)
 {
     struct timespec now;

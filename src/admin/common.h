@@ -6,6 +6,7 @@
 #ifndef CMDI_ADMIN_COMMON_H
 #define CMDI_ADMIN_COMMON_H
 
+#include <locale.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,6 +29,13 @@ __attribute__((noreturn, cold)) void cmdi_admin_broken(
  */
 int cmdi_admin_fail(struct cmds_error *error, int code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
+
+/**
+ * A thread of this library writes and reads numbers with a point, whatever locale the program has set. Gives: for
+ * cmdi_admin_locale_leave(), as the last thing that the thread does. Without memory it is the program's.
+ */
+locale_t cmdi_admin_locale_enter(void);
+void cmdi_admin_locale_leave(locale_t locale);
 
 /** CLOCK_MONOTONIC. */
 uint64_t cmdi_admin_now_ns(void);

@@ -18,14 +18,12 @@ struct config {
     uint32_t index;
 };
 
-static bool is_never(const struct cmds_listed_option *option)
+/* Of one that is no number. */
+static const char *option_word(const struct cmds_listed_option *option)
 {
-    size_t size = strlen(option->name);
-    return option->number == CMDS_NEVER && size > 3 && strcmp(option->name + size - 3, "_ms") == 0;
-}
-
-static const char *switch_text(const struct cmds_listed_option *option)
-{
+    if (option->kind == CMDS_OPTION_TEXT || option->kind == CMDS_OPTION_WORD) {
+        return option->text;
+    }
     bool is_bool = option->kind == CMDS_OPTION_BOOL;
     return option->number != 0 ? (is_bool ? "yes" : "set") : (is_bool ? "no" : "not set");
 }
@@ -57,11 +55,13 @@ static void config_text(void *context, const struct cmds_listed_option *option)
     }
     cmdi_admin_out_text(out, "  ");
     cmdi_admin_left(out, option->name, 24);
-    const char *value = option->kind == CMDS_OPTION_TEXT     ? option->text
-                        : option->kind != CMDS_OPTION_NUMBER ? switch_text(option)
-                        : is_never(option)                   ? "never"
-                                           : cmdi_admin_number(number, (double)option->number);
-    cmdi_admin_out_plain(out, cmds_string_from(value));
+    if (option->kind == CMDS_OPTION_NUMBER) {
+        cmdi_admin_out_text(out, cmdi_admin_number(number, (double)option->number));
+    } else if (option->kind == CMDS_OPTION_REAL) {
+        cmdi_admin_out_text(out, cmdi_admin_real(number, option->real));
+    } else {
+        cmdi_admin_out_plain(out, cmds_string_from(option_word(option)));
+    }
     cmdi_admin_out_text(out, "\n");
 }
 
@@ -77,15 +77,15 @@ static void config_json(void *context, const struct cmds_listed_option *option)
         cmdi_admin_out_text(out, ",\"options\":[");
     }
     cmdi_admin_out_format(out, "%s\n{\"name\":\"%s\",\"value\":", begins ? "" : ",", option->name);
-    if (option->kind == CMDS_OPTION_NUMBER && !is_never(option)) {
+    char real[CMDI_ADMIN_WORD_SIZE];
+    if (option->kind == CMDS_OPTION_NUMBER) {
         cmdi_admin_out_format(out, "%llu}", (unsigned long long)option->number);
+    } else if (option->kind == CMDS_OPTION_REAL) {
+        cmdi_admin_out_format(out, "%s}", cmdi_admin_real(real, option->real));
     } else if (option->kind == CMDS_OPTION_BOOL) {
         cmdi_admin_out_text(out, option->number != 0 ? "true}" : "false}");
     } else {
-        cmdi_admin_out_json(
-                out, cmds_string_from(option->kind == CMDS_OPTION_TEXT     ? option->text
-                                      : option->kind == CMDS_OPTION_NUMBER ? "never"
-                                                                           : switch_text(option)));
+        cmdi_admin_out_json(out, cmds_string_from(option_word(option)));
         cmdi_admin_out_text(out, "}");
     }
 }

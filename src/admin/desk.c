@@ -65,11 +65,13 @@ static struct cmdi_admin_request *desk_next(struct cmdi_admin_desk *desk)
 void *cmdi_admin_desk_main(void *context)
 {
     struct cmdi_admin_desk *desk = context;
+    locale_t locale = cmdi_admin_locale_enter();
     for (struct cmdi_admin_request *request; (request = desk_next(desk)) != NULL;) {
         cmdi_admin_serve(request);
         request->is_served = true;
         desk_resume(desk, request->connection);
     }
+    cmdi_admin_locale_leave(locale);
     return NULL;
 }
 

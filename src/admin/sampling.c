@@ -9,6 +9,7 @@
 #include "admin/admin.h"
 #include "admin/pages.h"
 #include "admin/parse.h"
+#include "admin/words.h"
 
 void cmdi_admin_page_sampling(struct cmdi_admin_request *request)
 {
@@ -17,16 +18,18 @@ void cmdi_admin_page_sampling(struct cmdi_admin_request *request)
     struct cmds_sampling sampling = CMDS_SAMPLING_INIT;
     bool is_kept = cmds_runtime_sampling(runtime, &sampling) == 0;
     unsigned long long dropped = cmds_span_dropped(runtime);
+    char ratio[CMDI_ADMIN_WORD_SIZE];
+    (void)cmdi_admin_real(ratio, sampling.root_ratio);
     if (request->form == CMDI_ADMIN_JSON) {
-        cmdi_admin_out_format(out, "{\"kept\":%s,\"ratio\":%.17g,\"rate\":%u,\"dropped\":%llu}\n",
-                is_kept ? "true" : "false", sampling.root_ratio, sampling.span_rate_max, dropped);
+        cmdi_admin_out_format(out, "{\"kept\":%s,\"ratio\":%s,\"rate\":%u,\"dropped\":%llu}\n",
+                is_kept ? "true" : "false", ratio, sampling.span_rate_max, dropped);
     } else if (!is_kept) {
         cmdi_admin_out_text(out, "No spans are kept: cmds_runtime_options.trace is not set.\n");
     } else {
         cmdi_admin_out_format(out,
-                "ratio: %g\nrate: %u a second and shard\ndropped: %llu spans\n"
+                "ratio: %s\nrate: %u a second and shard\ndropped: %llu spans\n"
                 "POST {\"ratio\":0.1,\"rate\":100}, or one of them, changes it.\n",
-                sampling.root_ratio, sampling.span_rate_max, dropped);
+                ratio, sampling.span_rate_max, dropped);
     }
 }
 

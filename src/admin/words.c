@@ -3,6 +3,7 @@
 #include "admin/words.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *cmdi_admin_bytes(char text[CMDI_ADMIN_WORD_SIZE], double bytes)
@@ -59,6 +60,17 @@ const char *cmdi_admin_number(char text[CMDI_ADMIN_WORD_SIZE], double number)
         text[size++] = plain[i];
     }
     text[size] = '\0';
+    return text;
+}
+
+const char *cmdi_admin_real(char text[CMDI_ADMIN_WORD_SIZE], double number)
+{
+    double read;
+    int digits = 15; // So many always come back from a double, and 17 always make the same one.
+    do {
+        (void)snprintf(text, CMDI_ADMIN_WORD_SIZE, "%.*g", digits, number);
+        read = strtod(text, NULL);
+    } while ((read < number || read > number) && ++digits <= 17);
     return text;
 }
 

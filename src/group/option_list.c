@@ -5,6 +5,9 @@
 #include "group/group.h"
 #include "shard/option_list.h"
 
+static const struct cmdi_option_word count_words[] = {{0, "no limit"}, {0, NULL}};
+static const struct cmdi_option_word resend_words[] = {{CMDS_RESEND_DEFAULT, "never"},
+        {CMDS_RESEND_ONCE, "once"}, {CMDS_RESEND_NEVER, "never"}, {0, NULL}};
 static const struct cmdi_option_row rows[] = {
         CMDI_OPTION(cmds_group_options, client_count, CMDS_OPTION_NUMBER),
         CMDI_OPTION(cmds_group_options, in_flight_max, CMDS_OPTION_NUMBER),
@@ -17,11 +20,13 @@ static const struct cmdi_option_row rows[] = {
         CMDI_OPTION(cmds_group_options, keepalive_interval_ms, CMDS_OPTION_NUMBER),
         CMDI_OPTION(cmds_group_options, reconnect_delay_ms, CMDS_OPTION_NUMBER),
         CMDI_OPTION(cmds_group_options, reconnect_delay_max_ms, CMDS_OPTION_NUMBER),
-        CMDI_OPTION(cmds_group_options, reconnect_count_max, CMDS_OPTION_NUMBER),
-        CMDI_OPTION(cmds_group_options, resend, CMDS_OPTION_NUMBER),
+        CMDI_OPTION_WORDS(
+                cmds_group_options, reconnect_count_max, "reconnect_count_max", count_words),
+        CMDI_OPTION_WORDS(cmds_group_options, resend, "resend", resend_words),
         CMDI_OPTION(cmds_group_options, resolve_interval_ms, CMDS_OPTION_NUMBER),
         CMDI_OPTION(cmds_group_options, hooks_count, CMDS_OPTION_NUMBER),
         CMDI_OPTION(cmds_group_options, breaker, CMDS_OPTION_SET),
+        CMDI_OPTION(cmds_group_options, endpoint_breaker, CMDS_OPTION_SET),
         CMDI_OPTION(cmds_group_options, on_state, CMDS_OPTION_SET),
         CMDI_OPTION(cmds_group_options, on_writable, CMDS_OPTION_SET),
         CMDI_OPTION(cmds_group_options, on_unexpected, CMDS_OPTION_SET),

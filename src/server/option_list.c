@@ -5,6 +5,10 @@
 #include "server/server.h"
 #include "shard/option_list.h"
 
+static const struct cmdi_option_word overflow_words[] = {
+        {CMDS_OVERFLOW_REFUSE, "refuse"}, {CMDS_OVERFLOW_QUEUE, "queue"}, {0, NULL}};
+static const struct cmdi_option_word slow_reader_words[] = {
+        {CMDS_SLOW_READER_CLOSE, "close"}, {CMDS_SLOW_READER_WAIT, "wait"}, {0, NULL}};
 static const struct cmdi_option_row rows[] = {
         CMDI_OPTION(cmds_server_options, connection_count_max, CMDS_OPTION_NUMBER),
         CMDI_OPTION(cmds_server_options, in_flight_max, CMDS_OPTION_NUMBER),
@@ -18,8 +22,8 @@ static const struct cmdi_option_row rows[] = {
         CMDI_OPTION(cmds_server_options, exec_timeout_ms, CMDS_OPTION_NUMBER),
         CMDI_OPTION(cmds_server_options, linger_timeout_ms, CMDS_OPTION_NUMBER),
         CMDI_OPTION(cmds_server_options, backlog, CMDS_OPTION_NUMBER),
-        CMDI_OPTION(cmds_server_options, overflow, CMDS_OPTION_NUMBER),
-        CMDI_OPTION(cmds_server_options, slow_reader, CMDS_OPTION_NUMBER),
+        CMDI_OPTION_WORDS(cmds_server_options, overflow, "overflow", overflow_words),
+        CMDI_OPTION_WORDS(cmds_server_options, slow_reader, "slow_reader", slow_reader_words),
         CMDI_OPTION(cmds_server_options, reuse_port, CMDS_OPTION_BOOL),
         CMDI_OPTION(cmds_server_options, resample_traces, CMDS_OPTION_BOOL),
         CMDI_OPTION(cmds_server_options, invoker_count, CMDS_OPTION_NUMBER),

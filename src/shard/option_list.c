@@ -7,12 +7,14 @@
 
 #include "base/assert.h"
 #include "shard/runtime.h"
+#include "shard/spans.h"
 
+static const struct cmdi_option_word spin_words[] = {{0, "off"}, {0, NULL}};
 static const struct cmdi_option_row runtime_rows[] = {
         CMDI_OPTION(cmds_runtime_options, cpus, CMDS_OPTION_SET),
         CMDI_OPTION(cmds_runtime_options, no_pinning, CMDS_OPTION_BOOL),
         CMDI_OPTION(cmds_runtime_options, spin_always, CMDS_OPTION_BOOL),
-        CMDI_OPTION(cmds_runtime_options, spin_us, CMDS_OPTION_NUMBER),
+        CMDI_OPTION_WORDS(cmds_runtime_options, spin_us, "spin_us", spin_words),
         CMDI_OPTION(cmds_runtime_options, pool_thread_count, CMDS_OPTION_NUMBER),
         CMDI_OPTION(cmds_runtime_options, pool_queue_max, CMDS_OPTION_NUMBER),
         CMDI_OPTION(cmds_runtime_options, buffer_size, CMDS_OPTION_NUMBER),
@@ -27,9 +29,8 @@ static const struct cmdi_option_row runtime_rows[] = {
         CMDI_OPTION(cmds_runtime_options, on_pool_thread_stop, CMDS_OPTION_SET),
 };
 static const struct cmdi_option_row telemetry_rows[] = {
-        CMDI_OPTION(cmds_telemetry_options, off, CMDS_OPTION_NUMBER),
-        CMDI_OPTION(cmds_telemetry_options, exec_sample, CMDS_OPTION_NUMBER),
-        CMDI_OPTION(cmds_telemetry_options, stall_ms, CMDS_OPTION_NUMBER),
+        CMDI_OPTION_WORDS(cmds_telemetry_options, exec_sample, "telemetry.exec_sample", NULL),
+        CMDI_OPTION_WORDS(cmds_telemetry_options, stall_ms, "telemetry.stall_ms", NULL),
 };
 
 static uint64_t row_number(const struct cmdi_option_row *row, const char *options)
@@ -55,6 +56,22 @@ static uint64_t row_number(const struct cmdi_option_row *row, const char *option
     return (unsigned char)*field;
 }
 
+/* The word for it; NULL: it is a quantity. */
+static const char *row_word(const struct cmdi_option_row *row, uint64_t number)
+{
+    size_t size = strlen(row->name);
+    const char *end = row->name + size - (size < 3 ? size : 3);
+    if (row->kind == CMDS_OPTION_NUMBER && number == CMDS_NEVER && strcmp(end, "_ms") == 0) {
+        return "never";
+    }
+    for (const struct cmdi_option_word *at = row->words; at != NULL && at->word != NULL; at++) {
+        if (at->number == number) {
+            return at->word;
+        }
+    }
+    return NULL;
+}
+
 static void list_give(struct cmdi_option_list *list, const char *name, enum cmds_option_kind kind)
 {
     list->option.name = name;
@@ -70,6 +87,14 @@ void cmdi_option_list_number(struct cmdi_option_list *list, const char *name,
     list_give(list, name, kind);
 }
 
+void cmdi_option_list_word(
+        struct cmdi_option_list *list, const char *name, const char *word, uint64_t number)
+{
+    list->option.number = number;
+    list->option.text = word;
+    list_give(list, name, CMDS_OPTION_WORD);
+}
+
 void cmdi_option_list_text(struct cmdi_option_list *list, const char *name, const char *text)
 {
     list->option.number = 0;
@@ -81,9 +106,54 @@ void cmdi_option_list_rows(struct cmdi_option_list *list, const struct cmdi_opti
         size_t count, const void *options)
 {
     for (size_t i = 0; i < count; i++) {
-        cmdi_option_list_number(list, rows[i].name, (enum cmds_option_kind)rows[i].kind,
-                row_number(&rows[i], options));
+        uint64_t number = row_number(&rows[i], options);
+        const char *word = row_word(&rows[i], number);
+        if (word != NULL) {
+            cmdi_option_list_word(list, rows[i].name, word, number);
+        } else {
+            cmdi_option_list_number(
+                    list, rows[i].name, (enum cmds_option_kind)rows[i].kind, number);
+        }
     }
+}
+
+/* --- The runtime's ---------------------------------------------------------------------------- */
+
+/* What is not kept: "sizes durations". */
+static void list_telemetry(struct cmdi_option_list *list, const struct cmds_telemetry_options *from)
+{
+    static const struct cmdi_option_word parts[] = {{CMDS_TELEMETRY_TYPES, "types"},
+            {CMDS_TELEMETRY_SIZES, "sizes"}, {CMDS_TELEMETRY_DURATIONS, "durations"},
+            {CMDS_TELEMETRY_EXEC, "exec"}};
+    char text[64] = "";
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if ((from->off & parts[i].number) != 0) {
+            (void)strcat(text, text[0] != '\0' ? " " : "");
+            (void)strcat(text, parts[i].word);
+        }
+    }
+    cmdi_option_list_word(list, "telemetry.off", text[0] != '\0' ? text : "nothing", from->off);
+    cmdi_option_list_rows(
+            list, telemetry_rows, sizeof(telemetry_rows) / sizeof(telemetry_rows[0]), from);
+}
+
+/* How it is now: sampling may have been changed since the start. */
+static void list_trace(struct cmdi_option_list *list, const struct cmds_runtime *runtime)
+{
+    const struct cmdi_spans *spans = runtime->spans;
+    struct cmds_sampling sampling = CMDS_SAMPLING_INIT;
+    cmdi_option_list_number(list, "trace", CMDS_OPTION_SET, spans != NULL);
+    if (spans == NULL || cmds_runtime_sampling(runtime, &sampling) < 0) {
+        return;
+    }
+    cmdi_option_list_number(
+            list, "trace.span_count", CMDS_OPTION_NUMBER, (uint64_t)spans->mask + 1);
+    cmdi_option_list_number(
+            list, "trace.span_rate_max", CMDS_OPTION_NUMBER, sampling.span_rate_max);
+    list->option.real = sampling.root_ratio;
+    cmdi_option_list_number(list, "trace.root_ratio", CMDS_OPTION_REAL, 0);
+    list->option.real = 0;
+    cmdi_option_list_number(list, "trace.on_span_end", CMDS_OPTION_SET, spans->on_end != NULL);
 }
 
 int cmds_runtime_options_list(struct cmds_runtime *runtime, cmds_option_fn fn, void *context)
@@ -99,11 +169,10 @@ int cmds_runtime_options_list(struct cmds_runtime *runtime, cmds_option_fn fn, v
     cmdi_option_list_number(&list, "shard_count", CMDS_OPTION_NUMBER, runtime->shard_count);
     cmdi_option_list_rows(
             &list, runtime_rows, sizeof(runtime_rows) / sizeof(runtime_rows[0]), &runtime->options);
-    cmdi_option_list_number(
-            &list, "log_level", CMDS_OPTION_NUMBER, cmds_runtime_log_level(runtime));
-    cmdi_option_list_rows(&list, telemetry_rows, sizeof(telemetry_rows) / sizeof(telemetry_rows[0]),
-            &runtime->telemetry_options);
-    cmdi_option_list_number(&list, "trace", CMDS_OPTION_SET, runtime->spans != NULL);
+    uint32_t level = cmds_runtime_log_level(runtime);
+    cmdi_option_list_word(&list, "log_level", cmds_log_level_name(level), level);
+    list_telemetry(&list, &runtime->telemetry_options);
+    list_trace(&list, runtime);
 
     pthread_mutex_lock(&runtime->lock);
     uint32_t index = 0;

@@ -10,16 +10,28 @@
 
 #include <cmdstream/inspect.h>
 
+/** What a number stands for. */
+struct cmdi_option_word {
+    uint64_t number;
+    const char *word;
+};
 /** A member of an option struct. */
 struct cmdi_option_row {
     const char *name;
     uint32_t offset;
     uint16_t size;
-    uint16_t kind; // enum cmds_option_kind
+    uint16_t kind; // enum cmds_option_kind; of a number that has a word CMDS_OPTION_WORD is told.
+    const struct cmdi_option_word *words; // NULL: it has none. The last one's word is NULL.
 };
 #define CMDI_OPTION(type, field, kind)                                                             \
     {                                                                                              \
-#field, offsetof(struct type, field), sizeof(((struct type *)0)->field), kind              \
+#field, offsetof(struct type, field), sizeof(((struct type *)0)->field), kind, NULL        \
+    }
+/* `name`: where the field's own does not say it. */
+#define CMDI_OPTION_WORDS(type, field, name, words)                                                \
+    {                                                                                              \
+        name, offsetof(struct type, field), sizeof(((struct type *)0)->field), CMDS_OPTION_NUMBER, \
+                words                                                                              \
     }
 
 struct cmdi_option_list {
@@ -35,5 +47,7 @@ void cmdi_option_list_rows(struct cmdi_option_list *list, const struct cmdi_opti
 void cmdi_option_list_text(struct cmdi_option_list *list, const char *name, const char *text);
 void cmdi_option_list_number(struct cmdi_option_list *list, const char *name,
         enum cmds_option_kind kind, uint64_t number);
+void cmdi_option_list_word(
+        struct cmdi_option_list *list, const char *name, const char *word, uint64_t number);
 
 #endif

@@ -188,6 +188,18 @@ class Pages(unittest.TestCase):
             self.assertNotIn("CaNaRy", text)
         with pages.Server("--shards", 1) as server:
             self.assertRegex(ask(server.admin, "/config").text(), r"exec_timeout_ms +never\n")
+            self.assertRegex(ask(server.admin, "/config").text(), r"trace +not set\n")
+
+    def test_config_says_in_words_what_a_number_stands_for(self):
+        with pages.Server("--shards", 1, "--spans", 16, "--log-level", "info") as server:
+            runtime, of_server = ({option["name"]: option["value"] for option in one["options"]}
+                                  for one in ask(server.admin, "/config?format=json").json()["objects"])
+            self.assertEqual((runtime["log_level"], runtime["telemetry.off"], runtime["trace"]), ("info", "nothing", "set"))
+            self.assertEqual((runtime["trace.span_count"], runtime["trace.root_ratio"]), (16, 1))
+            self.assertEqual((of_server["overflow"], of_server["slow_reader"]), ("refuse", "close"))
+            text = ask(server.admin, "/config").text()
+            for line in (r"log_level +info", r"trace\.root_ratio +1", r"trace\.span_count +16", r"overflow +refuse"):
+                self.assertRegex(text, line + r"\n")
 
     def test_the_level_of_the_log_is_changed_where_that_is_allowed(self):
         def post(body):

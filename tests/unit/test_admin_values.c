@@ -5,10 +5,13 @@
  * form of another site passes for JSON; a byte that is no character ends up in JSON.
  */
 #include "admin/accept.h"
+#include "admin/common.h"
 #include "admin/guard.h"
 #include "admin/out.h"
 #include "admin/parse.h"
+#include "admin/words.h"
 
+#include <locale.h>
 #include <string.h>
 
 #include "support/harness.h"
@@ -185,6 +188,29 @@ static void test_out_grows_and_stays_failed(void)
     CU_ASSERT_FALSE(out.failed);
 }
 
+static void test_words_write_a_real_in_few_digits_that_read_back(void)
+{
+    static const struct {
+        double number;
+        const char *text;
+    } rows[] = {{0, "0"}, {1, "1"}, {0.1, "0.1"}, {0.3, "0.3"}, {1e-9, "1e-09"},
+            {0.1 + 0.2, "0.30000000000000004"}, {1.0 / 3, "0.3333333333333333"},
+            {2.2250738585072014e-308, "2.2250738585072014e-308"}};
+    char text[CMDI_ADMIN_WORD_SIZE];
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        CU_ASSERT_STRING_EQUAL(cmdi_admin_real(text, rows[i].number), rows[i].text);
+    }
+}
+
+static void test_common_has_a_point_whatever_the_program_has(void)
+{
+    locale_t locale = cmdi_admin_locale_enter();
+    CU_ASSERT_FATAL(locale != (locale_t)0);
+    CU_ASSERT(uselocale((locale_t)0) == locale); // This thread's, not the program's.
+    cmdi_admin_locale_leave(locale);
+    CU_ASSERT(uselocale((locale_t)0) == LC_GLOBAL_LOCALE);
+}
+
 static CU_TestInfo tests[] = {
         {"parse takes one word and nothing else", test_parse_takes_one_word_and_nothing_else},
         {"accept takes what is liked best", test_accept_takes_what_is_liked_best},
@@ -192,6 +218,10 @@ static CU_TestInfo tests[] = {
         {"guard knows pages of other sites", test_guard_knows_pages_of_other_sites},
         {"out writes JSON of any bytes", test_out_writes_json_of_any_bytes},
         {"out grows and stays failed", test_out_grows_and_stays_failed},
+        {"words write a real in few digits that read back",
+                test_words_write_a_real_in_few_digits_that_read_back},
+        {"common has a point whatever the program has",
+                test_common_has_a_point_whatever_the_program_has},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("admin_values", tests)
