@@ -2,7 +2,7 @@
 /*
  * UTF-8 as Go checks it: no overlong form, no surrogate, nothing above U+10FFFF.
  *
- * Where text is mostly ASCII, 32 bytes are examined in one step.
+ * Most text is ASCII and nothing else, which 64 bytes at a step are enough to see.
  */
 #ifndef CMDI_COMMON_UTF8_H
 #define CMDI_COMMON_UTF8_H
@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "base/hint.h"
+#include "common/block.h"
 
 /** The character at `at`, before `end`. Returns: its bytes, 1 to 4; 0: these bytes are none. */
 static inline unsigned cmdi_utf8_size(const uint8_t *at, const uint8_t *end)
@@ -40,17 +43,61 @@ static inline unsigned cmdi_utf8_size(const uint8_t *at, const uint8_t *end)
     return size;
 }
 
+/** Are these, fewer than a block, all ASCII? Both ends are looked at, which may overlap. */
+static inline bool cmdi_ascii_is_short(const uint8_t *at, size_t size)
+{
+    uint64_t first = 0, last = 0;
+    if (size >= sizeof(first)) {
+        memcpy(&first, at, sizeof(first));
+        memcpy(&last, at + size - sizeof(last), sizeof(last));
+    } else if (size >= sizeof(uint32_t)) {
+        uint32_t four[2];
+        memcpy(&four[0], at, sizeof(four[0]));
+        memcpy(&four[1], at + size - sizeof(four[1]), sizeof(four[1]));
+        first = four[0] | four[1];
+    } else if (size > 0) {
+        first = (uint64_t)(at[0] | at[size / 2] | at[size - 1]);
+    }
+    return ((first | last) & 0x8080808080808080u) == 0;
+}
+
+static inline __attribute__((always_inline)) cmdi_block cmdi_ascii_or_64(const uint8_t *at)
+{
+    return cmdi_block_load(at) | cmdi_block_load(at + 16) | cmdi_block_load(at + 32) |
+           cmdi_block_load(at + 48);
+}
+
+/**
+ * Are all of them ASCII? Nothing is decided before the end, and what is left behind the last step is
+ * examined together with some that was examined before: so there is one branch that is hard to guess.
+ */
+static inline bool cmdi_ascii_is_all(const uint8_t *at, size_t size)
+{
+    if (size < sizeof(cmdi_block)) {
+        return cmdi_ascii_is_short(at, size);
+    }
+    cmdi_block all = cmdi_block_load(at + size - sizeof(all));
+    if (size >= 64) {
+        const uint8_t *last = at + size - 64;
+        all |= cmdi_ascii_or_64(last);
+        for (; at < last; at += 64) {
+            all |= cmdi_ascii_or_64(at);
+        }
+        return !cmdi_block_any(all);
+    }
+    for (size_t i = 0; size - i > sizeof(all); i += sizeof(all)) {
+        all |= cmdi_block_load(at + i);
+    }
+    return !cmdi_block_any(all);
+}
+
 /** How many of these are ASCII, in whole steps: the rest is examined one by one. */
 static inline size_t cmdi_ascii_prefix(const uint8_t *at, size_t size)
 {
-    uint64_t words[4];
     size_t used = 0;
-    while (size - used >= sizeof(words)) {
-        memcpy(words, at + used, sizeof(words));
-        if (((words[0] | words[1] | words[2] | words[3]) & 0x8080808080808080u) != 0) {
-            break;
-        }
-        used += sizeof(words);
+    while (size - used >= 32 &&
+            !cmdi_block_any(cmdi_block_load(at + used) | cmdi_block_load(at + used + 16))) {
+        used += 32;
     }
     return used;
 }
@@ -58,7 +105,10 @@ static inline size_t cmdi_ascii_prefix(const uint8_t *at, size_t size)
 static inline bool cmdi_utf8_is_valid(const void *data, size_t size)
 {
     const uint8_t *at = data;
-    const uint8_t *end = size > 0 ? at + size : at;
+    if (CMDI_LIKELY(cmdi_ascii_is_all(at, size))) {
+        return true;
+    }
+    const uint8_t *end = at + size;
     while (at < end) {
         at += cmdi_ascii_prefix(at, (size_t)(end - at));
         // Text that is not ASCII is not tried again for each of its characters.
