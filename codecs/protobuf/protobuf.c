@@ -43,9 +43,9 @@ static int64_t protobuf_size(
 static uint8_t *protobuf_encode(const struct cmds_codec *self, const struct cmds_type *type,
         const void *value, uint8_t *out, size_t size)
 {
-    (void)self, (void)size; // What size() said.
+    (void)self;
     return type->descriptor != NULL ? cmdi_message_write(value, out)
-                                    : cmdi_protobuf_write(type->schema, value, out);
+                                    : cmdi_protobuf_write(type->schema, value, out, size);
 }
 
 static int64_t protobuf_decode(const struct cmds_codec *self, const struct cmds_type *type,

@@ -15,7 +15,9 @@ static inline bool cmdi_protobuf_has_row(const struct cmds_field *row)
     return row->kind != CMDS_KIND_MAP || row->shape != CMDS_SHAPE_ARRAY;
 }
 int64_t cmdi_protobuf_size(const struct cmds_schema *schema, const uint8_t *value);
-uint8_t *cmdi_protobuf_write(const struct cmds_schema *schema, const uint8_t *value, uint8_t *out);
+/** `size`: what cmdi_protobuf_size() has said. Returns: the end of what was written. */
+uint8_t *cmdi_protobuf_write(
+        const struct cmds_schema *schema, const uint8_t *value, uint8_t *out, size_t size);
 int64_t cmdi_protobuf_read(const struct cmds_schema *schema, struct cmds_bytes in,
         struct cmds_arena *arena, uint8_t *value);
 

@@ -97,10 +97,26 @@ static int read_item(struct cmds_arena *arena, const struct cmds_field *row,
     }
 }
 
+/* One string of a pair as all write it: a tag and a size of one byte each. Returns: NULL: it is not. */
+static const uint8_t *take_part(
+        const uint8_t *at, const uint8_t *end, uint32_t number, struct cmds_string *part)
+{
+    if (end - at < 2 || at[0] != (number << 3 | CMDI_PROTOBUF_BYTES) || at[1] > 0x7f ||
+            at[1] > end - at - 2 || !cmdi_utf8_is_valid(at + 2, at[1])) {
+        return NULL;
+    }
+    *part = (struct cmds_string){(const char *)at + 2, at[1]};
+    return at + 2 + at[1];
+}
+
 /* A pair is a message of two strings; what is missing is empty. */
 static int read_pair(const struct cmdi_protobuf_field *field, struct cmds_pair *pair)
 {
     const uint8_t *at = field->bytes.data, *end = at + field->bytes.size;
+    const uint8_t *value = take_part(at, end, 1, &pair->key);
+    if (CMDI_LIKELY(value != NULL && take_part(value, end, 2, &pair->value) == end)) {
+        return 0;
+    }
     *pair = (struct cmds_pair){{"", 0}, {"", 0}};
     while (at < end) {
         struct cmdi_protobuf_field part = {0};
@@ -282,6 +298,157 @@ static int read_list(struct cmds_arena *arena, const struct cmds_field *row,
     return code;
 }
 
+/* --- The way that nearly all fields take ------------------------------------------------------ */
+
+/* Up to the form of a field of the row's kind; whatever else it is, is judged by read_field() alone. */
+
+static CMDI_INLINED const uint8_t *take_number(
+        const uint8_t *at, const uint8_t *end, uint8_t kind, uint8_t *to)
+{
+    uint64_t value = 0;
+    int used = cmdi_leb_read(at, end, &value);
+    return used > 0 && cmdi_integer_store(kind, to, value) == 0 ? at + used : NULL;
+}
+
+static CMDI_INLINED const uint8_t *take_fixed(
+        const uint8_t *at, const uint8_t *end, size_t width, uint8_t *to)
+{
+    if (CMDI_UNLIKELY((size_t)(end - at) < width)) {
+        return NULL;
+    }
+    uint64_t value = cmdi_fixed_read(at, width);
+    if (width == sizeof(uint32_t)) {
+        CMDI_STORE(uint32_t, to, (uint32_t)value);
+    } else {
+        CMDI_STORE(uint64_t, to, value);
+    }
+    return at + width;
+}
+
+static CMDI_INLINED const uint8_t *take_span(
+        const uint8_t *at, const uint8_t *end, struct cmds_bytes *span)
+{
+    uint64_t size = 0;
+    int used = cmdi_leb_read(at, end, &size);
+    if (CMDI_UNLIKELY(used <= 0 || size > (size_t)(end - at - used))) {
+        return NULL;
+    }
+    *span = (struct cmds_bytes){at + used, (size_t)size};
+    return at + used + size;
+}
+
+static const uint8_t *take_text(
+        const uint8_t *at, const uint8_t *end, const struct cmds_field *row, uint8_t *to)
+{
+    struct cmds_bytes span;
+    at = take_span(at, end, &span);
+    bool taken = at != NULL && cmdi_utf8_is_valid(span.data, span.size) &&
+                 cmdi_text_store(row, to, span, row->size_max) == 0;
+    return taken ? at : NULL;
+}
+
+static const uint8_t *take_blob(
+        const uint8_t *at, const uint8_t *end, const struct cmds_field *row, uint8_t *to)
+{
+    struct cmds_bytes span;
+    at = take_span(at, end, &span);
+    if (at == NULL || span.size != row->item_size) {
+        return NULL;
+    }
+    memcpy(to, span.data, span.size);
+    return at;
+}
+
+/* What stands behind a tag of the row's own form. Returns: its end; NULL: it is not for this way. */
+static CMDI_INLINED const uint8_t *take_value(
+        const uint8_t *at, const uint8_t *end, const struct cmds_field *row, uint8_t *to)
+{
+    struct cmds_bytes span;
+    uint64_t value = 0;
+    int used;
+    switch (row->kind) {
+    case CMDS_KIND_BOOL:
+        used = cmdi_leb_read(at, end, &value);
+        if (CMDI_UNLIKELY(used <= 0)) {
+            return NULL;
+        }
+        CMDI_STORE(bool, to, value != 0);
+        return at + used;
+    case CMDS_KIND_I8:
+        return take_number(at, end, CMDS_KIND_I8, to);
+    case CMDS_KIND_I16:
+        return take_number(at, end, CMDS_KIND_I16, to);
+    case CMDS_KIND_I32:
+        return take_number(at, end, CMDS_KIND_I32, to);
+    case CMDS_KIND_U8:
+        return take_number(at, end, CMDS_KIND_U8, to);
+    case CMDS_KIND_U16:
+        return take_number(at, end, CMDS_KIND_U16, to);
+    case CMDS_KIND_U32:
+        return take_number(at, end, CMDS_KIND_U32, to);
+    case CMDS_KIND_I64:
+    case CMDS_KIND_U64:
+        return take_number(at, end, CMDS_KIND_U64, to);
+    case CMDS_KIND_F32:
+        return take_fixed(at, end, 4, to);
+    case CMDS_KIND_F64:
+        return take_fixed(at, end, 8, to);
+    case CMDS_KIND_STRING:
+    case CMDS_KIND_BYTES:
+        at = take_span(at, end, &span);
+        if (at == NULL || span_check(span, row->kind == CMDS_KIND_STRING, row->size_max) < 0) {
+            return NULL;
+        }
+        CMDI_STORE(struct cmds_bytes, to, span);
+        return at;
+    case CMDS_KIND_TEXT:
+        return take_text(at, end, row, to);
+    case CMDS_KIND_BLOB:
+        return take_blob(at, end, row, to);
+    default:
+        return NULL;
+    }
+}
+
+static const uint8_t *take_value_called(
+        const uint8_t *at, const uint8_t *end, const struct cmds_field *row, uint8_t *to)
+{
+    return take_value(at, end, row, to);
+}
+
+/* Returns: behind the field at `at`, which is now in `value`; NULL: nothing happened to either. */
+static CMDI_INLINED const uint8_t *take_field(
+        const uint8_t *at, const uint8_t *end, const struct cmds_schema *schema, uint8_t *value)
+{
+    uint32_t tag = *at++;
+    if (tag > 0x7f) {
+        if (at == end || *at > 0x7f) {
+            return NULL;
+        }
+        tag = (tag & 0x7f) | (uint32_t)*at++ << 7;
+    }
+    uint32_t index = (tag >> 3) - 1;
+    if (CMDI_UNLIKELY(index >= schema->field_count)) {
+        return NULL;
+    }
+    const struct cmds_field *row = cmds_schema_field(schema, index);
+    if (CMDI_UNLIKELY((tag & 7) != cmdi_protobuf_form_of(row->kind))) {
+        return NULL;
+    }
+    uint8_t *to = value + row->offset;
+    if (CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE)) {
+        return take_value(at, end, row, to);
+    }
+    if (row->shape == CMDS_SHAPE_ARRAY) {
+        return NULL;
+    }
+    at = take_value_called(at, end, row, to + row->item_offset);
+    if (at != NULL) {
+        CMDI_STORE(bool, to, true);
+    }
+    return at;
+}
+
 /* --- Messages --------------------------------------------------------------------------------- */
 
 static int read_field(struct cmds_arena *arena, const struct cmds_field *row,
@@ -312,6 +479,11 @@ static int read_message(struct cmds_arena *arena, const struct cmds_schema *sche
     int code = 0;
     while (code == 0 && at < end) {
         const uint8_t *from = at;
+        const uint8_t *taken = take_field(at, end, schema, value);
+        if (CMDI_LIKELY(taken != NULL)) {
+            at = taken;
+            continue;
+        }
         struct cmdi_protobuf_field field;
         code = cmdi_protobuf_next(&at, end, &field);
         if (CMDI_UNLIKELY(code < 0)) {

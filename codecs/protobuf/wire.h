@@ -38,12 +38,9 @@ static inline size_t cmdi_protobuf_width(uint8_t kind)
 }
 static inline uint8_t cmdi_protobuf_form_of(uint8_t kind)
 {
-    if (kind >= CMDS_KIND_STRING) {
-        return CMDI_PROTOBUF_BYTES;
-    }
-    return kind == CMDS_KIND_F32   ? CMDI_PROTOBUF_32
-           : kind == CMDS_KIND_F64 ? CMDI_PROTOBUF_64
-                                   : CMDI_PROTOBUF_VARINT;
+    static const uint8_t forms[CMDS_KIND_STRING] = {
+            [CMDS_KIND_F32] = CMDI_PROTOBUF_32, [CMDS_KIND_F64] = CMDI_PROTOBUF_64};
+    return kind < CMDS_KIND_STRING ? forms[kind] : CMDI_PROTOBUF_BYTES;
 }
 
 #endif

@@ -2,9 +2,10 @@
 /*
  * A value becomes a Protobuf message by its schema: the size first, then the bytes.
  *
- * A message inside a message has its size in front, so the write asks for it again at each level:
- * depth times the work of one walk, for a depth that a checked protocol bounds. The size walk is
- * the one that refuses. No state, any thread.
+ * The size walk is the one that refuses. A message inside a message has its size in front; the write
+ * leaves one byte for it, and moves what it has written if it was more, instead of asking for the size
+ * again at each level. It never writes behind the end of all, which the size walk has worked out: a
+ * number may be written with more bytes than it has only where so many are to come. No state, any thread.
  */
 #include "base/hint.h"
 #include "common/utf8.h"
@@ -12,14 +13,9 @@
 #include "protobuf/protobuf.h"
 #include "protobuf/wire.h"
 
-static inline uint64_t tag_of(uint32_t number, uint8_t type)
-{
-    return (uint64_t)number << 3 | type;
-}
-
 static inline int64_t tag_size(uint32_t number)
 {
-    return cmdi_leb_size((uint64_t)number << 3);
+    return CMDI_LIKELY(number < 16) ? 1 : cmdi_leb_size((uint64_t)number << 3);
 }
 
 static inline int64_t bytes_size(size_t size)
@@ -51,7 +47,15 @@ static CMDI_INLINED uint64_t number_load(uint8_t kind, const uint8_t *at)
 static CMDI_INLINED int64_t number_size(uint8_t kind, uint64_t value)
 {
     size_t width = cmdi_protobuf_width(kind);
-    return width != 0 ? (int64_t)width : cmdi_leb_size(value);
+    return kind == CMDS_KIND_BOOL ? 1 : width != 0 ? (int64_t)width : cmdi_leb_size(value);
+}
+
+/* No branch, which would be guessed wrongly, says whether it is zero, and left out unless `always`. */
+static CMDI_INLINED int64_t number_field_size(
+        uint8_t kind, uint64_t value, uint32_t number, bool always)
+{
+    int64_t is_written = value != 0 || always;
+    return (tag_size(number) + number_size(kind, value)) & -is_written;
 }
 
 /* --- Size ------------------------------------------------------------------------------------- */
@@ -87,12 +91,9 @@ static int64_t map_size(const uint8_t *at, uint32_t number, uint32_t row_max)
     return total;
 }
 
-/*
- * What stands behind the tag, of everything that has a length. Negative: an error; *empty: proto3
- * would not write it.
- */
-static int64_t payload_size(
-        const struct cmds_field *row, const uint8_t *at, uint32_t row_max, bool *empty)
+/* What stands behind the tag, of everything that has a length. Negative: an error. */
+static CMDI_INLINED int64_t payload_size(
+        const struct cmds_field *row, const uint8_t *at, uint32_t row_max)
 {
     struct cmds_bytes span;
     int64_t size;
@@ -121,27 +122,47 @@ static int64_t payload_size(
         size = cmdi_protobuf_size(row->nested, at);
         break;
     }
-    *empty = size == 0;
     return size;
+}
+
+/* All of it; what is empty is not written, unless `always`. */
+static int64_t span_size(const struct cmds_field *row, const uint8_t *at, uint32_t number,
+        uint32_t row_max, bool always)
+{
+    int64_t size = payload_size(row, at, row_max);
+    if (CMDI_UNLIKELY(size < 0)) {
+        return size;
+    }
+    return size == 0 && !always ? 0 : tag_size(number) + bytes_size((size_t)size);
 }
 
 /* A field that may be left out if it is zero, unless `always`. */
 static CMDI_INLINED int64_t item_size(const struct cmds_field *row, const uint8_t *at,
         uint32_t number, uint32_t row_max, bool always)
 {
-    if (CMDI_LIKELY(is_number(row->kind))) {
-        uint64_t value = number_load(row->kind, at);
-        return value == 0 && !always ? 0 : tag_size(number) + number_size(row->kind, value);
-    }
-    if (row->kind == CMDS_KIND_MAP) {
+#define NUMBER_SIZE(kind)                                                                          \
+    case kind:                                                                                     \
+        return number_field_size(kind, number_load(kind, at), number, always)
+    switch (row->kind) {
+        NUMBER_SIZE(CMDS_KIND_BOOL);
+        NUMBER_SIZE(CMDS_KIND_I8);
+        NUMBER_SIZE(CMDS_KIND_I16);
+        NUMBER_SIZE(CMDS_KIND_I32);
+        NUMBER_SIZE(CMDS_KIND_U8);
+        NUMBER_SIZE(CMDS_KIND_U16);
+        NUMBER_SIZE(CMDS_KIND_U32);
+    case CMDS_KIND_I64:
+        NUMBER_SIZE(CMDS_KIND_U64);
+        NUMBER_SIZE(CMDS_KIND_F32);
+        NUMBER_SIZE(CMDS_KIND_F64);
+    case CMDS_KIND_RESERVED:
+        return 0;
+    case CMDS_KIND_MAP:
         return map_size(at, number, row_max);
+    default:
+        return span_size(row, at, number, row_max, always);
     }
-    bool empty = false;
-    int64_t size = payload_size(row, at, row_max, &empty);
-    if (CMDI_UNLIKELY(size < 0)) {
-        return size;
-    }
-    return empty && !always ? 0 : tag_size(number) + bytes_size((size_t)size);
+#undef NUMBER_SIZE
 }
 
 static int64_t packed_size(const struct cmds_field *row, struct cmdi_array array)
@@ -179,6 +200,9 @@ static int64_t array_size(const struct cmds_field *row, const uint8_t *at, uint3
 
 static int64_t many_size(const struct cmds_field *row, const uint8_t *at, uint32_t number)
 {
+    if (row->kind == CMDS_KIND_RESERVED) {
+        return 0; // Whatever its shape.
+    }
     if (!cmdi_protobuf_has_row(row)) {
         return -EINVAL;
     }
@@ -194,9 +218,6 @@ int64_t cmdi_protobuf_size(const struct cmds_schema *schema, const uint8_t *valu
     const struct cmds_field *row = schema->fields;
     for (uint32_t i = 1; i <= schema->field_count;
             i++, row = cmdi_row_after(row, schema->field_stride)) {
-        if (CMDI_UNLIKELY(row->kind == CMDS_KIND_RESERVED)) {
-            continue;
-        }
         const uint8_t *at = value + row->offset;
         int64_t size = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE)
                                ? item_size(row, at, i, row->size_max, false)
@@ -211,49 +232,128 @@ int64_t cmdi_protobuf_size(const struct cmds_schema *schema, const uint8_t *valu
 
 /* --- Bytes ------------------------------------------------------------------------------------ */
 
-static CMDI_INLINED uint8_t *write_number(uint8_t *out, uint8_t kind, uint64_t value)
+/* `out` is where the next byte goes, `end` where the last one of all will be. */
+
+static CMDI_INLINED uint8_t *put_leb(uint8_t *out, const uint8_t *end, uint64_t value)
 {
-    size_t width = cmdi_protobuf_width(kind);
-    return width != 0 ? cmdi_fixed_write(out, value, width) : cmdi_leb_write(out, value);
+    return CMDI_LIKELY(end - out >= CMDI_LEB_SIZE_MAX) ? cmdi_leb_write_wide(out, value)
+                                                       : cmdi_leb_write(out, value);
 }
 
-static uint8_t *write_map(uint8_t *out, const uint8_t *at, uint32_t number)
+static CMDI_INLINED uint8_t *put_tag(uint8_t *out, uint32_t number, uint8_t form)
+{
+    if (CMDI_LIKELY(number < 16)) {
+        *out = (uint8_t)(number << 3 | form);
+        return out + 1;
+    }
+    return cmdi_leb_write(out, (uint64_t)number << 3 | form);
+}
+
+static CMDI_INLINED uint8_t *put_bytes(
+        uint8_t *out, const uint8_t *end, const void *data, size_t size)
+{
+    out = put_leb(out, end, size);
+    if (size > 0) {
+        memcpy(out, data, size);
+    }
+    return out + size;
+}
+
+static CMDI_INLINED uint8_t *put_number(
+        uint8_t *out, const uint8_t *end, uint8_t kind, uint64_t value)
+{
+    size_t width = cmdi_protobuf_width(kind);
+    return width != 0 ? cmdi_fixed_write(out, value, width) : put_leb(out, end, value);
+}
+
+/* The size of what stands from `from` to `out`, behind the `reserved` bytes that were left for it. */
+static uint8_t *put_size_before(uint8_t *from, uint8_t *out, size_t reserved)
+{
+    size_t size = (size_t)(out - from);
+    size_t moved = (size_t)cmdi_leb_size(size) - reserved;
+    if (moved != 0) {
+        memmove(from + moved, from, size);
+    }
+    (void)cmdi_leb_write(from - reserved, size);
+    return out + moved;
+}
+
+static uint8_t *write_map(uint8_t *out, const uint8_t *end, const uint8_t *at, uint32_t number)
 {
     struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
     for (size_t i = 0; i < map.count; i++) {
         const struct cmds_pair *pair = &map.items[i];
-        out = cmdi_leb_write(out, tag_of(number, CMDI_PROTOBUF_BYTES));
-        out = cmdi_leb_write(
-                out, (uint64_t)(2 + bytes_size(pair->key.size) + bytes_size(pair->value.size)));
-        *out++ = (uint8_t)tag_of(1, CMDI_PROTOBUF_BYTES);
-        out = cmdi_leb_write_bytes(out, pair->key.data, pair->key.size);
-        *out++ = (uint8_t)tag_of(2, CMDI_PROTOBUF_BYTES);
-        out = cmdi_leb_write_bytes(out, pair->value.data, pair->value.size);
+        out = put_tag(out, number, CMDI_PROTOBUF_BYTES);
+        out = put_leb(out, end,
+                (uint64_t)(2 + bytes_size(pair->key.size) + bytes_size(pair->value.size)));
+        out = put_tag(out, 1, CMDI_PROTOBUF_BYTES);
+        out = put_bytes(out, end, pair->key.data, pair->key.size);
+        out = put_tag(out, 2, CMDI_PROTOBUF_BYTES);
+        out = put_bytes(out, end, pair->value.data, pair->value.size);
     }
     return out;
 }
 
-/* A message: its size stands in front, so it is asked for before the tag. */
-static uint8_t *write_message(uint8_t *out, const struct cmds_schema *schema, const uint8_t *at,
-        uint32_t number, bool always)
+static uint8_t *write_struct(
+        uint8_t *out, const uint8_t *end, const struct cmds_schema *schema, const uint8_t *value);
+
+static uint8_t *write_message(uint8_t *out, const uint8_t *end, const struct cmds_field *row,
+        const uint8_t *at, uint32_t number, bool always)
 {
-    int64_t size = cmdi_protobuf_size(schema, at);
-    if (size == 0 && !always) {
-        return out;
+    if (end - out < tag_size(number) + 1) {
+        return out; // No room for it: it is empty.
     }
-    out = cmdi_leb_write(out, tag_of(number, CMDI_PROTOBUF_BYTES));
-    return cmdi_protobuf_write(schema, at, cmdi_leb_write(out, (uint64_t)size));
+    uint8_t *body = put_tag(out, number, CMDI_PROTOBUF_BYTES) + 1;
+    uint8_t *body_end = write_struct(body, end, row->nested, at);
+    return body_end != body || always ? put_size_before(body, body_end, 1) : out;
 }
 
-static CMDI_INLINED uint8_t *write_item(
-        uint8_t *out, const struct cmds_field *row, const uint8_t *at, uint32_t number, bool always)
+/* Half of them are false, and not written, so it is better not to guess: what is too much is written over. */
+static CMDI_INLINED uint8_t *write_bool(
+        uint8_t *out, const uint8_t *end, bool value, uint32_t number, bool always)
+{
+    if (CMDI_LIKELY(number < 16 && end - out >= 2)) {
+        out[0] = (uint8_t)(number << 3 | CMDI_PROTOBUF_VARINT);
+        out[1] = value;
+        return out + 2 * (value || always);
+    }
+    if (value || always) {
+        out = put_tag(out, number, CMDI_PROTOBUF_VARINT);
+        *out++ = value;
+    }
+    return out;
+}
+
+/* A number that is zero is not written, unless `always`. */
+#define WRITE_NUMBER(kind)                                                                         \
+    case kind:                                                                                     \
+        value = number_load(kind, at);                                                             \
+        if (value == 0 && !always) {                                                               \
+            return out;                                                                            \
+        }                                                                                          \
+        out = put_tag(out, number, cmdi_protobuf_form_of(kind));                                   \
+        return put_number(out, end, kind, value)
+
+static CMDI_INLINED uint8_t *write_item(uint8_t *out, const uint8_t *end,
+        const struct cmds_field *row, const uint8_t *at, uint32_t number, bool always)
 {
     struct cmds_bytes span;
+    uint64_t value;
     switch (row->kind) {
-    case CMDS_KIND_STRING:
-    case CMDS_KIND_BYTES:
-        span = CMDI_LOAD(struct cmds_bytes, at);
-        break;
+    case CMDS_KIND_RESERVED:
+        return out;
+    case CMDS_KIND_BOOL:
+        return write_bool(out, end, *at != 0, number, always);
+        WRITE_NUMBER(CMDS_KIND_I8);
+        WRITE_NUMBER(CMDS_KIND_I16);
+        WRITE_NUMBER(CMDS_KIND_I32);
+        WRITE_NUMBER(CMDS_KIND_U8);
+        WRITE_NUMBER(CMDS_KIND_U16);
+        WRITE_NUMBER(CMDS_KIND_U32);
+    case CMDS_KIND_I64:
+        WRITE_NUMBER(CMDS_KIND_U64);
+        WRITE_NUMBER(CMDS_KIND_F32);
+        WRITE_NUMBER(CMDS_KIND_F64);
     case CMDS_KIND_TEXT:
         span = (struct cmds_bytes){at, strnlen((const char *)at, row->item_size)};
         break;
@@ -261,61 +361,74 @@ static CMDI_INLINED uint8_t *write_item(
         span = (struct cmds_bytes){at, row->item_size};
         break;
     case CMDS_KIND_MAP:
-        return write_map(out, at, number);
+        return write_map(out, end, at, number);
     case CMDS_KIND_STRUCT:
-        return write_message(out, row->nested, at, number, always);
-    default: {
-        uint64_t value = number_load(row->kind, at);
-        if (value == 0 && !always) {
-            return out;
-        }
-        out = cmdi_leb_write(out, tag_of(number, cmdi_protobuf_form_of(row->kind)));
-        return write_number(out, row->kind, value);
-    }
+        return write_message(out, end, row, at, number, always);
+    default:
+        span = CMDI_LOAD(struct cmds_bytes, at);
+        break;
     }
     if (span.size == 0 && !always) {
         return out;
     }
-    return cmdi_leb_write_bytes(
-            cmdi_leb_write(out, tag_of(number, CMDI_PROTOBUF_BYTES)), span.data, span.size);
+    return put_bytes(put_tag(out, number, CMDI_PROTOBUF_BYTES), end, span.data, span.size);
 }
 
-static uint8_t *write_array(
-        uint8_t *out, const struct cmds_field *row, const uint8_t *at, uint32_t number)
+static uint8_t *write_item_called(uint8_t *out, const uint8_t *end, const struct cmds_field *row,
+        const uint8_t *at, uint32_t number)
 {
+    return write_item(out, end, row, at, number, true);
+}
+
+/* Numbers, at least one, packed: none takes less than a byte, so the size takes no less than their count's. */
+static uint8_t *write_packed(uint8_t *out, const uint8_t *end, const struct cmds_field *row,
+        struct cmdi_array array, uint32_t number)
+{
+    size_t reserved = (size_t)cmdi_leb_size(array.count);
+    uint8_t *from = put_tag(out, number, CMDI_PROTOBUF_BYTES) + reserved;
+    const uint8_t *item = array.items;
+    out = from;
+    for (size_t i = 0; i < array.count; i++, item += row->item_size) {
+        out = put_number(out, end, row->kind, number_load(row->kind, item));
+    }
+    return put_size_before(from, out, reserved);
+}
+
+static uint8_t *write_many(uint8_t *out, const uint8_t *end, const struct cmds_field *row,
+        const uint8_t *at, uint32_t number)
+{
+    if (row->kind == CMDS_KIND_RESERVED) {
+        return out;
+    }
+    if (row->shape == CMDS_SHAPE_OPTIONAL) {
+        return *at != 0 ? write_item_called(out, end, row, at + row->item_offset, number) : out;
+    }
     struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
     const uint8_t *item = array.items;
-    bool packs = is_number(row->kind) && array.count > 0;
-    if (packs) {
-        out = cmdi_leb_write(out, tag_of(number, CMDI_PROTOBUF_BYTES));
-        out = cmdi_leb_write(out, (uint64_t)packed_size(row, array));
+    if (is_number(row->kind) && array.count > 0) {
+        return write_packed(out, end, row, array, number);
     }
     for (size_t i = 0; i < array.count; i++, item += row->item_size) {
-        out = packs ? write_number(out, row->kind, number_load(row->kind, item))
-                    : write_item(out, row, item, number, true);
+        out = write_item_called(out, end, row, item, number);
     }
     return out;
 }
 
-static uint8_t *write_many(
-        uint8_t *out, const struct cmds_field *row, const uint8_t *at, uint32_t number)
-{
-    if (row->shape == CMDS_SHAPE_ARRAY) {
-        return write_array(out, row, at, number);
-    }
-    return *at != 0 ? write_item(out, row, at + row->item_offset, number, true) : out;
-}
-
-uint8_t *cmdi_protobuf_write(const struct cmds_schema *schema, const uint8_t *value, uint8_t *out)
+static uint8_t *write_struct(
+        uint8_t *out, const uint8_t *end, const struct cmds_schema *schema, const uint8_t *value)
 {
     const struct cmds_field *row = schema->fields;
-    for (uint32_t i = 1; i <= schema->field_count;
-            i++, row = cmdi_row_after(row, schema->field_stride)) {
-        if (row->kind != CMDS_KIND_RESERVED) {
-            const uint8_t *at = value + row->offset;
-            out = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE) ? write_item(out, row, at, i, false)
-                                                            : write_many(out, row, at, i);
-        }
+    const uint32_t count = schema->field_count, stride = schema->field_stride;
+    for (uint32_t i = 1; i <= count; i++, row = cmdi_row_after(row, stride)) {
+        const uint8_t *at = value + row->offset;
+        out = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE) ? write_item(out, end, row, at, i, false)
+                                                        : write_many(out, end, row, at, i);
     }
     return out;
+}
+
+uint8_t *cmdi_protobuf_write(
+        const struct cmds_schema *schema, const uint8_t *value, uint8_t *out, size_t size)
+{
+    return write_struct(out, out + size, schema, value);
 }

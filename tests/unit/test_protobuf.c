@@ -121,6 +121,36 @@ static void test_protobuf_prefixes_are_no_more_than_they_are(void)
     }
 }
 
+/*
+ * The size in front of a message and of packed numbers is written behind them: of one byte, of two, of
+ * three, into room that ends with the value.
+ */
+static void test_protobuf_a_size_in_front_takes_the_room_it_needs(void)
+{
+    static int64_t numbers[16384];
+    static const size_t borders[] = {0, 8100, 16376};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        numbers[i] = (int64_t)(i % 300);
+    }
+    for (size_t i = 0; i < sizeof(borders) / sizeof(borders[0]); i++) {
+        for (size_t count = borders[i]; count < borders[i] + 130 && count <= 16384; count++) {
+            struct parts parts = {.lists = {.numbers = {numbers, count}}};
+            int64_t size = protobuf->size(protobuf, &parts_type, &parts);
+            CU_ASSERT_FATAL(size >= 0);
+            // As large as the value, so that a sanitizer sees a byte too many.
+            uint8_t *exact = malloc(size > 0 ? (size_t)size : 1);
+            CU_ASSERT_PTR_NOT_NULL_FATAL(exact);
+            uint8_t *end = protobuf->encode(protobuf, &parts_type, &parts, exact, (size_t)size);
+            CU_ASSERT_PTR_EQUAL(end, exact + size);
+            struct parts *again = case_value(protobuf, &parts_type, exact, (size_t)size);
+            CU_ASSERT_PTR_NOT_NULL_FATAL(again);
+            CU_ASSERT_EQUAL(again->lists.numbers.count, count);
+            free(again);
+            free(exact);
+        }
+    }
+}
+
 static void test_protobuf_changed_bytes_are_survived(void)
 {
     case_changed_bytes_are_survived(protobuf);
@@ -476,6 +506,8 @@ static CU_TestInfo tests[] = {
         {"zero is nothing", test_protobuf_zero_is_nothing},
         {"writer refuses what cannot be sent", test_protobuf_writer_refuses_what_cannot_be_sent},
         {"prefixes are no more than they are", test_protobuf_prefixes_are_no_more_than_they_are},
+        {"a size in front takes the room it needs",
+                test_protobuf_a_size_in_front_takes_the_room_it_needs},
         {"changed bytes are survived", test_protobuf_changed_bytes_are_survived},
         {"lists are read packed and not", test_protobuf_lists_are_read_packed_and_not},
         {"the last counts and unknown is skipped",
