@@ -89,8 +89,8 @@ static int64_t mus_size(
 static uint8_t *mus_encode(const struct cmds_codec *self, const struct cmds_type *type,
         const void *value, uint8_t *out, size_t size)
 {
-    (void)self, (void)size; // What cmdi_mus_size() said; the writer takes the same steps.
-    return cmdi_mus_write(type->schema, value, out);
+    (void)self;
+    return cmdi_mus_write(type->schema, value, out, size);
 }
 
 static int64_t mus_decode(const struct cmds_codec *self, const struct cmds_type *type,

@@ -39,7 +39,9 @@ static inline size_t cmdi_mus_item_size_min(const struct cmds_field *row)
  * size.
  */
 int64_t cmdi_mus_size(const struct cmds_schema *schema, const uint8_t *value);
-uint8_t *cmdi_mus_write(const struct cmds_schema *schema, const uint8_t *value, uint8_t *out);
+/** `size`: what cmdi_mus_size() has said. Returns: the end of what was written. */
+uint8_t *cmdi_mus_write(
+        const struct cmds_schema *schema, const uint8_t *value, uint8_t *out, size_t size);
 /** Returns: as a self-delimiting codec's decode. */
 int64_t cmdi_mus_read(const struct cmds_schema *schema, struct cmds_bytes in,
         struct cmds_arena *arena, uint8_t *value);

@@ -86,6 +86,124 @@ static inline int read_byte(struct cmdi_mus_reader *reader, uint8_t value_max, u
     return 0;
 }
 
+/* --- The way that nearly all fields take ------------------------------------------------------ */
+
+/*
+ * A field that is whole and plain is read in one step, with the place in a register. Returns: its end;
+ * NULL: nothing happened, and read_item() is to say what it is: cut, too long, refused, or a list.
+ */
+
+static CMDI_INLINED const uint8_t *take_byte(
+        const uint8_t *at, const uint8_t *end, uint8_t value_max, uint8_t *to)
+{
+    if (CMDI_UNLIKELY(at == end || *at > value_max)) {
+        return NULL;
+    }
+    *to = *at;
+    return at + 1;
+}
+
+static CMDI_INLINED const uint8_t *take_integer(
+        const uint8_t *at, const uint8_t *end, uint8_t kind, int size_max, uint8_t *to)
+{
+    uint64_t value = 0;
+    int used = cmdi_leb_read(at, end, &value);
+    value = cmdi_kind_is_signed(kind) ? cmdi_unzigzag(value) : value;
+    bool taken = used > 0 && used <= size_max && cmdi_integer_store(kind, to, value) == 0;
+    return CMDI_LIKELY(taken) ? at + used : NULL;
+}
+
+static CMDI_INLINED const uint8_t *take_raw(
+        const uint8_t *at, const uint8_t *end, size_t width, uint8_t *to)
+{
+    if (CMDI_UNLIKELY((size_t)(end - at) < width)) {
+        return NULL;
+    }
+    uint64_t bits = cmdi_fixed_read(at, width);
+    if (width == sizeof(uint32_t)) {
+        CMDI_STORE(uint32_t, to, (uint32_t)bits);
+    } else {
+        CMDI_STORE(uint64_t, to, bits);
+    }
+    return at + width;
+}
+
+static CMDI_INLINED const uint8_t *take_span(
+        const uint8_t *at, const uint8_t *end, size_t size_max, struct cmds_bytes *span)
+{
+    uint64_t size = 0;
+    int used = cmdi_leb_read(at, end, &size);
+    if (CMDI_UNLIKELY(used <= 0 || size > size_max || size > (size_t)(end - at - used))) {
+        return NULL;
+    }
+    *span = (struct cmds_bytes){at + used, (size_t)size};
+    return at + used + size;
+}
+
+static const uint8_t *take_text(const uint8_t *at, const uint8_t *end, const struct cmds_field *row,
+        uint32_t row_max, uint8_t *to)
+{
+    struct cmds_bytes span;
+    at = take_span(at, end, row->item_size - 1, &span);
+    return at != NULL && cmdi_text_store(row, to, span, row_max) == 0 ? at : NULL;
+}
+
+static const uint8_t *take_blob(
+        const uint8_t *at, const uint8_t *end, const struct cmds_field *row, uint8_t *to)
+{
+    struct cmds_bytes span;
+    at = take_span(at, end, row->item_size, &span);
+    if (at == NULL || span.size != row->item_size) {
+        return NULL;
+    }
+    memcpy(to, span.data, span.size);
+    return at;
+}
+
+static CMDI_INLINED const uint8_t *take_item(const uint8_t *at, const uint8_t *end,
+        const struct cmds_field *row, uint32_t row_max, uint8_t *to)
+{
+    struct cmds_bytes span;
+    switch (row->kind) {
+    case CMDS_KIND_BOOL:
+        return take_byte(at, end, 1, to);
+    case CMDS_KIND_I8:
+    case CMDS_KIND_U8:
+        return take_byte(at, end, UINT8_MAX, to);
+    case CMDS_KIND_I16:
+        return take_integer(at, end, CMDS_KIND_I16, 3, to);
+    case CMDS_KIND_I32:
+        return take_integer(at, end, CMDS_KIND_I32, 5, to);
+    case CMDS_KIND_I64:
+        return take_integer(at, end, CMDS_KIND_I64, 10, to);
+    case CMDS_KIND_U16:
+        return take_integer(at, end, CMDS_KIND_U16, 3, to);
+    case CMDS_KIND_U32:
+        return take_integer(at, end, CMDS_KIND_U32, 5, to);
+    case CMDS_KIND_U64:
+        return take_integer(at, end, CMDS_KIND_U64, 10, to);
+    case CMDS_KIND_F32:
+        return take_raw(at, end, 4, to);
+    case CMDS_KIND_F64:
+        return take_raw(at, end, 8, to);
+    case CMDS_KIND_STRING:
+    case CMDS_KIND_BYTES:
+        at = take_span(at, end, cmdi_mus_count_max(row_max), &span);
+        if (CMDI_LIKELY(at != NULL)) {
+            CMDI_STORE(struct cmds_bytes, to, span);
+        }
+        return at;
+    case CMDS_KIND_TEXT:
+        return take_text(at, end, row, row_max, to);
+    case CMDS_KIND_BLOB:
+        return take_blob(at, end, row, to);
+    default:
+        return NULL;
+    }
+}
+
+/* --- Everything else -------------------------------------------------------------------------- */
+
 /* The count of a list, and zeroed room for it once all of it can be there. */
 static int list_open(struct cmdi_mus_reader *reader, uint32_t row_max, size_t size_min,
         size_t item_size, struct cmdi_array *array)
@@ -128,7 +246,7 @@ static int read_map(struct cmdi_mus_reader *reader, uint8_t *to, uint32_t row_ma
 static int read_struct(
         struct cmdi_mus_reader *reader, const struct cmds_schema *schema, uint8_t *value);
 
-static CMDI_INLINED int read_item(
+static int read_item(
         struct cmdi_mus_reader *reader, const struct cmds_field *row, uint8_t *to, uint32_t row_max)
 {
     struct cmds_bytes span;
@@ -173,6 +291,11 @@ static int read_array(struct cmdi_mus_reader *reader, const struct cmds_field *r
     uint8_t *item = array.items;
     for (size_t i = 0; code == 0 && i < array.count; i++, item += row->item_size) {
         const uint8_t *from = reader->at;
+        const uint8_t *taken = take_item(from, reader->end, row, 0, item);
+        if (CMDI_LIKELY(taken != NULL)) {
+            reader->at = taken;
+            continue;
+        }
         code = read_item(reader, row, item, 0);
         if (CMDI_UNLIKELY(code == 0 && reader->at == from)) {
             return CMDS_E_PROTO; // What check() refuses, from a program that did not ask it.
@@ -196,23 +319,39 @@ static int read_many(struct cmdi_mus_reader *reader, const struct cmds_field *ro
         return code;
     }
     CMDI_STORE(bool, to, true);
-    return read_item(reader, row, to + row->item_offset, row->size_max);
+    to += row->item_offset;
+    const uint8_t *taken = take_item(reader->at, reader->end, row, row->size_max, to);
+    if (CMDI_LIKELY(taken != NULL)) {
+        reader->at = taken;
+        return 0;
+    }
+    return read_item(reader, row, to, row->size_max);
 }
 
 static int read_struct(
         struct cmdi_mus_reader *reader, const struct cmds_schema *schema, uint8_t *value)
 {
     const struct cmds_field *row = schema->fields;
-    for (uint32_t i = 0; i < schema->field_count;
-            i++, row = cmdi_row_after(row, schema->field_stride)) {
+    const uint8_t *at = reader->at, *const end = reader->end;
+    const uint32_t count = schema->field_count, stride = schema->field_stride;
+    for (uint32_t i = 0; i < count; i++, row = cmdi_row_after(row, stride)) {
         uint8_t *to = value + row->offset;
-        int code = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE)
-                           ? read_item(reader, row, to, row->size_max)
-                           : read_many(reader, row, to);
+        if (CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE)) {
+            const uint8_t *taken = take_item(at, end, row, row->size_max, to);
+            if (CMDI_LIKELY(taken != NULL)) {
+                at = taken;
+                continue;
+            }
+        }
+        reader->at = at;
+        int code = row->shape == CMDS_SHAPE_ONE ? read_item(reader, row, to, row->size_max)
+                                                : read_many(reader, row, to);
         if (CMDI_UNLIKELY(code != 0)) {
             return code;
         }
+        at = reader->at;
     }
+    reader->at = at;
     return 0;
 }
 

@@ -3,8 +3,8 @@
  * A value becomes MUS: first its size, then the bytes.
  *
  * The two walks take the same steps in the same order; the size walk is the one that refuses, so
- * that the write cannot fail. They recurse over nested schemas, never over the value. No state, any
- * thread.
+ * that the write cannot fail. A number may be written with more bytes than it has where so many are to
+ * come. They recurse over nested schemas, never over the value. No state, any thread.
  */
 #include "base/hint.h"
 #include "common/value.h"
@@ -40,6 +40,13 @@ static int64_t map_size(const uint8_t *at, uint32_t row_max)
 
 static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *value);
 
+#define SIZE_SIGNED(kind)                                                                          \
+    case kind:                                                                                     \
+        return cmdi_leb_size(cmdi_zigzag(cmdi_integer_load(kind, at)))
+#define SIZE_UNSIGNED(kind)                                                                        \
+    case kind:                                                                                     \
+        return cmdi_leb_size(cmdi_integer_load(kind, at))
+
 static CMDI_INLINED int64_t item_size(
         const struct cmds_field *row, const uint8_t *at, uint32_t row_max)
 {
@@ -52,14 +59,12 @@ static CMDI_INLINED int64_t item_size(
     case CMDS_KIND_I8:
     case CMDS_KIND_U8:
         return 1;
-    case CMDS_KIND_I16:
-    case CMDS_KIND_I32:
-    case CMDS_KIND_I64:
-        return cmdi_leb_size(cmdi_zigzag(cmdi_integer_load(row->kind, at)));
-    case CMDS_KIND_U16:
-    case CMDS_KIND_U32:
-    case CMDS_KIND_U64:
-        return cmdi_leb_size(cmdi_integer_load(row->kind, at));
+        SIZE_SIGNED(CMDS_KIND_I16);
+        SIZE_SIGNED(CMDS_KIND_I32);
+        SIZE_SIGNED(CMDS_KIND_I64);
+        SIZE_UNSIGNED(CMDS_KIND_U16);
+        SIZE_UNSIGNED(CMDS_KIND_U32);
+        SIZE_UNSIGNED(CMDS_KIND_U64);
     case CMDS_KIND_F32:
         return 4;
     case CMDS_KIND_F64:
@@ -135,21 +140,47 @@ int64_t cmdi_mus_size(const struct cmds_schema *schema, const uint8_t *value)
 
 /* --- Bytes ------------------------------------------------------------------------------------ */
 
-static uint8_t *write_map(uint8_t *out, const uint8_t *at)
+/* `out` is where the next byte goes, `end` where the last one of all will be. */
+
+static CMDI_INLINED uint8_t *put_leb(uint8_t *out, const uint8_t *end, uint64_t value)
+{
+    return CMDI_LIKELY(end - out >= CMDI_LEB_SIZE_MAX) ? cmdi_leb_write_wide(out, value)
+                                                       : cmdi_leb_write(out, value);
+}
+
+static CMDI_INLINED uint8_t *put_bytes(
+        uint8_t *out, const uint8_t *end, const void *data, size_t size)
+{
+    out = put_leb(out, end, size);
+    if (size > 0) {
+        memcpy(out, data, size);
+    }
+    return out + size;
+}
+
+static uint8_t *write_map(uint8_t *out, const uint8_t *end, const uint8_t *at)
 {
     struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
-    out = cmdi_leb_write(out, map.count);
+    out = put_leb(out, end, map.count);
     for (size_t i = 0; i < map.count; i++) {
-        out = cmdi_leb_write_bytes(out, map.items[i].key.data, map.items[i].key.size);
-        out = cmdi_leb_write_bytes(out, map.items[i].value.data, map.items[i].value.size);
+        out = put_bytes(out, end, map.items[i].key.data, map.items[i].key.size);
+        out = put_bytes(out, end, map.items[i].value.data, map.items[i].value.size);
     }
     return out;
 }
 
-static uint8_t *write_struct(uint8_t *out, const struct cmds_schema *schema, const uint8_t *value);
+static uint8_t *write_struct(
+        uint8_t *out, const uint8_t *end, const struct cmds_schema *schema, const uint8_t *value);
+
+#define WRITE_SIGNED(kind)                                                                         \
+    case kind:                                                                                     \
+        return put_leb(out, end, cmdi_zigzag(cmdi_integer_load(kind, at)))
+#define WRITE_UNSIGNED(kind)                                                                       \
+    case kind:                                                                                     \
+        return put_leb(out, end, cmdi_integer_load(kind, at))
 
 static CMDI_INLINED uint8_t *write_item(
-        uint8_t *out, const struct cmds_field *row, const uint8_t *at)
+        uint8_t *out, const uint8_t *end, const struct cmds_field *row, const uint8_t *at)
 {
     struct cmds_bytes span;
     switch (row->kind) {
@@ -162,14 +193,12 @@ static CMDI_INLINED uint8_t *write_item(
     case CMDS_KIND_U8:
         *out = *at;
         return out + 1;
-    case CMDS_KIND_I16:
-    case CMDS_KIND_I32:
-    case CMDS_KIND_I64:
-        return cmdi_leb_write(out, cmdi_zigzag(cmdi_integer_load(row->kind, at)));
-    case CMDS_KIND_U16:
-    case CMDS_KIND_U32:
-    case CMDS_KIND_U64:
-        return cmdi_leb_write(out, cmdi_integer_load(row->kind, at));
+        WRITE_SIGNED(CMDS_KIND_I16);
+        WRITE_SIGNED(CMDS_KIND_I32);
+        WRITE_SIGNED(CMDS_KIND_I64);
+        WRITE_UNSIGNED(CMDS_KIND_U16);
+        WRITE_UNSIGNED(CMDS_KIND_U32);
+        WRITE_UNSIGNED(CMDS_KIND_U64);
     case CMDS_KIND_F32:
         return cmdi_fixed_write(out, CMDI_LOAD(uint32_t, at), 4);
     case CMDS_KIND_F64:
@@ -177,46 +206,49 @@ static CMDI_INLINED uint8_t *write_item(
     case CMDS_KIND_STRING:
     case CMDS_KIND_BYTES:
         span = CMDI_LOAD(struct cmds_bytes, at);
-        return cmdi_leb_write_bytes(out, span.data, span.size);
+        return put_bytes(out, end, span.data, span.size);
     case CMDS_KIND_MAP:
-        return write_map(out, at);
+        return write_map(out, end, at);
     case CMDS_KIND_TEXT:
-        return cmdi_leb_write_bytes(out, at, strnlen((const char *)at, row->item_size));
+        return put_bytes(out, end, at, strnlen((const char *)at, row->item_size));
     case CMDS_KIND_BLOB:
-        return cmdi_leb_write_bytes(out, at, row->item_size);
+        return put_bytes(out, end, at, row->item_size);
     default:
-        return write_struct(out, row->nested, at);
+        return write_struct(out, end, row->nested, at);
     }
 }
 
-static uint8_t *write_many(uint8_t *out, const struct cmds_field *row, const uint8_t *at)
+static uint8_t *write_many(
+        uint8_t *out, const uint8_t *end, const struct cmds_field *row, const uint8_t *at)
 {
     if (row->shape == CMDS_SHAPE_OPTIONAL) {
         *out++ = *at != 0 ? CMDI_MUS_NOT_NIL : CMDI_MUS_NIL;
-        return *at != 0 ? write_item(out, row, at + row->item_offset) : out;
+        return *at != 0 ? write_item(out, end, row, at + row->item_offset) : out;
     }
     struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
     const uint8_t *item = array.items;
-    out = cmdi_leb_write(out, array.count);
+    out = put_leb(out, end, array.count);
     for (size_t i = 0; i < array.count; i++, item += row->item_size) {
-        out = write_item(out, row, item);
+        out = write_item(out, end, row, item);
     }
     return out;
 }
 
-static uint8_t *write_struct(uint8_t *out, const struct cmds_schema *schema, const uint8_t *value)
+static uint8_t *write_struct(
+        uint8_t *out, const uint8_t *end, const struct cmds_schema *schema, const uint8_t *value)
 {
     const struct cmds_field *row = schema->fields;
-    for (uint32_t i = 0; i < schema->field_count;
-            i++, row = cmdi_row_after(row, schema->field_stride)) {
+    const uint32_t count = schema->field_count, stride = schema->field_stride;
+    for (uint32_t i = 0; i < count; i++, row = cmdi_row_after(row, stride)) {
         const uint8_t *at = value + row->offset;
-        out = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE) ? write_item(out, row, at)
-                                                        : write_many(out, row, at);
+        out = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE) ? write_item(out, end, row, at)
+                                                        : write_many(out, end, row, at);
     }
     return out;
 }
 
-uint8_t *cmdi_mus_write(const struct cmds_schema *schema, const uint8_t *value, uint8_t *out)
+uint8_t *cmdi_mus_write(
+        const struct cmds_schema *schema, const uint8_t *value, uint8_t *out, size_t size)
 {
-    return write_struct(out, schema, value);
+    return write_struct(out, out + size, schema, value);
 }
