@@ -70,6 +70,7 @@ enum cmdi_output_state {
     CMDI_OUTPUT_IDLE,    // `flight` is not leased.
     CMDI_OUTPUT_LEFT,    // It holds bytes, of which no send is in flight: the next flush sends.
     CMDI_OUTPUT_SENDING, // A send of them is in flight: send_size.
+    CMDI_OUTPUT_BROKEN,  // The peer takes nothing any more; what it sent before is still read.
 };
 
 /** While no receive is armed the transport may look out for the peer's end. */

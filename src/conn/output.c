@@ -102,8 +102,9 @@ uint8_t *cmdi_conn_reserve_beyond(struct cmdi_conn *conn, size_t size)
 
 static const uint8_t output_moves[] = {
         [CMDI_OUTPUT_IDLE] = OUTPUT_BIT(LEFT),
-        [CMDI_OUTPUT_LEFT] = OUTPUT_BIT(SENDING) | OUTPUT_BIT(IDLE),
+        [CMDI_OUTPUT_LEFT] = OUTPUT_BIT(SENDING) | OUTPUT_BIT(IDLE) | OUTPUT_BIT(BROKEN),
         [CMDI_OUTPUT_SENDING] = OUTPUT_BIT(LEFT),
+        [CMDI_OUTPUT_BROKEN] = 0,
 };
 
 static void conn_output_move(struct cmdi_conn *conn, enum cmdi_output_state next)
@@ -141,7 +142,7 @@ static bool conn_may_send(const struct cmdi_conn *conn)
 {
     bool shakes_hands = conn->secured != NULL &&
                         (conn->state == CMDI_CONN_SECURING || conn->state == CMDI_CONN_SERVER_INFO);
-    return (conn_is_open(conn) || shakes_hands) && conn->output != CMDI_OUTPUT_SENDING;
+    return (conn_is_open(conn) || shakes_hands) && conn->output < CMDI_OUTPUT_SENDING;
 }
 
 /* `fill` is sealed, as far as frames leave, and what was made becomes the flight. */
@@ -296,6 +297,23 @@ void cmdi_conn_flush_now(struct cmdi_conn *conn)
     cmdi_shard_flush(conn->shard, &conn->flush);
 }
 
+/*
+ * The peer has gone. The results that it sent before lie in slices and in the kernel, which tells the end
+ * behind the last of them: so a client reads on. A server has nobody left to answer.
+ */
+static void conn_on_send_failed(struct cmdi_conn *conn, int result)
+{
+    bool gone = result == -EPIPE || result == -ECONNRESET;
+    cmdi_conn_count_reset(conn, result);
+    if (gone && cmdi_conn_is_client(conn) && conn->state < CMDI_CONN_FINISHING && !conn->end_told) {
+        conn_output_move(conn, CMDI_OUTPUT_BROKEN);
+        conn->write_since = 0;
+        cmdi_conn_ready(conn); // The end of the run receives, if that was stopped.
+        return;
+    }
+    cmdi_conn_fail(conn, gone ? CMDS_E_EOF : result, "send: %s", strerror(-result));
+}
+
 void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
 {
     conn_output_move(conn, CMDI_OUTPUT_LEFT);
@@ -306,9 +324,7 @@ void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
         result = 0; // It passes: what is left is sent again.
     }
     if (result < 0) {
-        cmdi_conn_count_reset(conn, result);
-        cmdi_conn_fail(conn, result == -EPIPE || result == -ECONNRESET ? CMDS_E_EOF : result,
-                "send: %s", strerror(-result));
+        conn_on_send_failed(conn, result);
         return;
     }
     CMDI_COUNT(conn->counters, short_sends, (uint32_t)result < conn->send_size);

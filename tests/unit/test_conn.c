@@ -434,6 +434,36 @@ static void test_conn_client_server_info_fails(void)
     fail_twice(client_connected());
 }
 
+/* The server had answered and gone when it got what the client sent last. */
+static void test_conn_client_reads_on_when_a_send_failed(void)
+{
+    static const int codes[][2] = {{-EPIPE, 0}, {-ECONNRESET, 0}, {-EPIPE, -ECONNRESET}};
+    uint8_t wire[32] = {4, 'c', 'a', 'l', 'c'};
+    uint8_t *second = peer_put_frame(wire + 5, 1, 2);
+    size_t size = (size_t)(peer_put_frame(second, 2, 2) - second);
+    for (size_t i = 0; i < 3; i++) {
+        struct peer *peer = client_connected();
+        cmdi_conn_feed(&peer->conn, wire, (size_t)(second - wire));
+        peer_advance(peer);
+        peer_send_done(peer, codes[i][0]);
+        peer_append(peer, "late", 4);
+        peer_advance(peer);
+        CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
+        CU_ASSERT_PTR_NULL(peer->sending);
+        peer_advance_ms(peer, 100000); // It is no slow peer.
+
+        cmdi_conn_feed(&peer->conn, second, size);
+        peer_recv_done(peer, codes[i][1]);
+        peer_advance(peer);
+
+        CU_ASSERT_EQUAL(peer->frames, 2);
+        CU_ASSERT_EQUAL(peer->eofs, codes[i][1] == 0);
+        CU_ASSERT_EQUAL(peer->conn.error_code, codes[i][1] == 0 ? 0 : CMDS_E_EOF);
+        CU_ASSERT_EQUAL(peer->counters.resets, 1);
+        peer_free(peer);
+    }
+}
+
 static void test_conn_client_connect_fails(void)
 {
     struct peer *peer = peer_open(&peer_client_ops);
@@ -467,6 +497,7 @@ CU_TestInfo test_conn[] = {
         {"fails in every state", test_conn_fails_in_every_state},
         {"client sends after the ServerInfo", test_conn_client_sends_after_the_server_info},
         {"client ServerInfo fails", test_conn_client_server_info_fails},
+        {"client reads on when a send failed", test_conn_client_reads_on_when_a_send_failed},
         {"client connect fails", test_conn_client_connect_fails},
         CU_TEST_INFO_NULL,
 };
