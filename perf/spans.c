@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What tracing costs: client and server on one shard, over loopback, many commands in flight. CPU time
+ * of the thread per command, of both sides together, of the best rounds and their median, each way in turn
+ * with the others, so that all meet the same machine.
+ *
+ *     spans [--echo] [WAY...]             # all ways, or these
+ *     spans [--echo] WAY COMMANDS         # only that, once: for callgrind, of which `measured` is what counts
+ *     valgrind --tool=callgrind --collect-atstart=no --toggle-collect=measured spans all 40000
+ *
+ * A command has 16 bytes, and is answered with a number; with --echo it is that of cmdstream bench: up to
+ * 1,006 bytes, which come back, and 8 connections with 128 in flight each.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmdstream/cmdstream.h>
+
+enum {
+    CONNECTIONS = 4,
+    IN_FLIGHT = 128, // Of all connections.
+    ECHO_CONNECTIONS = 8,
+    ECHO_IN_FLIGHT = 8 * 128,
+    TEXT_MAX = 1006,
+    COMMANDS = 40000, // In a round.
+    ROUNDS = 41,
+};
+
+struct pass {
+    int64_t number;
+    struct cmds_string text;
+};
+struct answer {
+    int64_t number;
+    struct cmds_string text;
+};
+CMDS_COMMAND(pass, 0, number, text);
+CMDS_TRACED(pass_traced, 10, pass);
+CMDS_RESULT(answer, 0, number, text);
+static const struct cmds_type *const commands[] = {&pass_type, &pass_traced_type};
+static const struct cmds_type *const results[] = {&answer_type};
+static const struct cmds_protocol protocol = CMDS_PROTOCOL("spans", commands, results);
+
+/* A context with every so many commands; which traces begin by themselves. */
+struct way {
+    const char *name, *means;
+    bool has_spans, has_context, is_sampled;
+    uint32_t every;         // So many commands there is one with a context.
+    uint32_t span_rate_max; // Of roots. 0: none.
+    /* While it runs. */
+    struct cmds_runtime *runtime;
+    struct cmds_server *server;
+    struct cmds_group *group;
+    struct cmds_trace trace;
+    uint32_t left, in_flight, until_context;
+    double ns[ROUNDS];
+};
+
+static struct way ways[] = {
+        {.name = "untraced", .means = "no spans are kept"},
+        {.name = "off", .means = "spans are kept, and no trace begins", .has_spans = true},
+        {.name = "spent",
+                .means = "this second's traces have begun",
+                .has_spans = true,
+                .span_rate_max = 1},
+        {.name = "percent",
+                .means = "one command in 100 is sampled",
+                .has_spans = true,
+                .has_context = true,
+                .is_sampled = true,
+                .every = 100},
+        {.name = "context",
+                .means = "each has a context, and nobody keeps a span",
+                .has_context = true,
+                .every = 1},
+        {.name = "unsampled",
+                .means = "each has a context that is not sampled",
+                .has_spans = true,
+                .has_context = true,
+                .every = 1},
+        {.name = "all",
+                .means = "each has a context that is sampled",
+                .has_spans = true,
+                .has_context = true,
+                .is_sampled = true,
+                .every = 1},
+        {.name = "roots",
+                .means = "each begins a trace",
+                .has_spans = true,
+                .span_rate_max = UINT32_MAX},
+};
+enum {
+    WAYS = sizeof(ways) / sizeof(ways[0]),
+};
+
+static void check(int code, const char *what)
+{
+    if (code < 0) {
+        fprintf(stderr, "spans: %s: %s\n", what, cmds_error_text(code));
+        exit(1);
+    }
+}
+
+static bool echoes;
+static uint64_t seed = 1;
+
+/* As many as bench sends, of the same sizes each time. */
+static size_t next_size(void)
+{
+    seed = seed * 6364136223846793005 + 1442695040888963407;
+    return echoes ? (size_t)(seed >> 33) % (TEXT_MAX + 1) : 16;
+}
+
+static int on_pass(struct cmds_call *call, const struct pass *pass)
+{
+    const struct answer answer = {pass->number, echoes ? pass->text : (struct cmds_string){0}};
+    return cmds_call_send(call, answer_message(&answer));
+}
+
+/* --- Commands --------------------------------------------------------------------------------- */
+
+static void send_one(struct way *way);
+
+static void on_answer(void *context, const struct cmds_result *result)
+{
+    struct way *way = context;
+    check(result->error, "an answer");
+    way->in_flight--;
+    send_one(way);
+}
+
+static void send_one(struct way *way)
+{
+    static const char text[TEXT_MAX] = "0123456789abcdef";
+    const struct pass pass = {way->left, {text, next_size()}};
+    struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+    if (way->left == 0) {
+        return;
+    }
+    if (way->has_context && --way->until_context == 0) {
+        way->until_context = way->every;
+        how.trace = &way->trace;
+    }
+    way->left--;
+    way->in_flight++;
+    check(cmds_group_send(way->group, pass_message(&pass), &how, on_answer, way), "a send");
+}
+
+/* By name for callgrind. */
+void measured(struct way *way, uint32_t count);
+__attribute__((noinline)) void measured(struct way *way, uint32_t count)
+{
+    way->left = count;
+    for (uint32_t i = 0; i < (echoes ? ECHO_IN_FLIGHT : IN_FLIGHT); i++) {
+        send_one(way);
+    }
+    while (way->in_flight > 0) {
+        check(cmds_runtime_turn(way->runtime, CMDS_NEVER), "a turn");
+    }
+}
+
+/* --- A way ------------------------------------------------------------------------------------ */
+
+static void way_open(struct way *way)
+{
+    static const struct cmds_exec execs[] = {CMDS_EXEC(pass, on_pass)};
+    struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
+    struct cmds_trace_options trace = CMDS_TRACE_OPTIONS_INIT;
+    struct cmds_server_options server = CMDS_SERVER_OPTIONS_INIT(&protocol, execs);
+    struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&protocol);
+    struct cmds_error error = CMDS_ERROR_INIT;
+    char address[64];
+    trace.span_rate_max = way->span_rate_max;
+    trace.root_ratio = way->span_rate_max == 0 ? -1 : 1;
+    options.shard_count = CMDS_SHARDS_INLINE;
+    options.trace = way->has_spans ? &trace : NULL;
+    check(cmds_runtime_start(&way->runtime, &options, &error), error.text);
+    server.listen = "127.0.0.1:0";
+    check(cmds_server_start(&way->server, way->runtime, &server, &error), error.text);
+    check(cmds_server_address(way->server, 0, address, sizeof(address)), "its address");
+    group.connect = address;
+    group.client_count = echoes ? ECHO_CONNECTIONS : CONNECTIONS;
+    group.in_flight_max = ECHO_IN_FLIGHT;
+    check(cmds_group_open(&way->group, way->runtime, &group, &error), error.text);
+    check(cmds_group_wait(way->group, 5000, &error), error.text);
+    memset(way->trace.trace_id, 0x5a, sizeof(way->trace.trace_id));
+    memset(way->trace.span_id, 0xa5, sizeof(way->trace.span_id));
+    way->trace.flags = way->is_sampled ? CMDS_TRACE_SAMPLED : 0;
+    way->until_context = way->every;
+    measured(way, COMMANDS); // So that buffers are there, and the ring is full.
+}
+
+static void way_close(struct way *way)
+{
+    cmds_group_close(way->group, NULL, NULL);
+    cmds_server_close(way->server);
+    cmds_runtime_stop(way->runtime);
+}
+
+static uint64_t cpu_ns(void)
+{
+    struct timespec time;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const double *one = a;
+    const double *other = b;
+    return (*one > *other) - (*one < *other);
+}
+
+static void run(struct way *const *list, uint32_t count)
+{
+    double first = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        way_open(list[i]);
+    }
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        for (uint32_t i = 0; i < count; i++) {
+            uint64_t since_ns = cpu_ns();
+            measured(list[i], COMMANDS);
+            list[i]->ns[round] = (double)(cpu_ns() - since_ns) / COMMANDS;
+        }
+    }
+    printf("%-10s %8s %8s %9s\n", "", "best ns", "median", "of first");
+    for (uint32_t i = 0; i < count; i++) {
+        struct way *way = list[i];
+        qsort(way->ns, ROUNDS, sizeof(way->ns[0]), compare);
+        double median = way->ns[ROUNDS / 2];
+        first = i == 0 ? median : first;
+        printf("%-10s %8.0f %8.0f %9.3f  %s\n", way->name, way->ns[0], median, first / median,
+                way->means);
+        way_close(way);
+    }
+}
+
+static int find(const char *name, uint32_t count, struct way **list)
+{
+    for (uint32_t i = 0; i < WAYS; i++) {
+        if (count < WAYS && (name == NULL || strcmp(name, ways[i].name) == 0)) {
+            list[count++] = &ways[i];
+        }
+    }
+    return (int)count;
+}
+
+int main(int argc, char **argv)
+{
+    struct way *list[WAYS];
+    int first = argc > 1 && strcmp(argv[1], "--echo") == 0 ? 2 : 1;
+    uint32_t count = 0;
+    uint32_t once = 0;
+    echoes = first == 2;
+    for (int i = first; i < argc; i++) {
+        once = (uint32_t)atoi(argv[i]);
+        count = (uint32_t)find(argv[i], count, list);
+    }
+    count = first == argc ? (uint32_t)find(NULL, 0, list) : count;
+    if (count == 0) {
+        fprintf(stderr, "Usage: spans [--echo] [WAY...] or spans [--echo] WAY COMMANDS\n");
+        return 2;
+    }
+    if (once > 0) {
+        way_open(list[0]);
+        measured(list[0], once);
+        way_close(list[0]);
+        return 0;
+    }
+    run(list, count);
+    return 0;
+}
