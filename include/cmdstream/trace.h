@@ -125,8 +125,8 @@ struct cmds_span {
 struct cmds_trace_options {
     uint32_t struct_size; // Set by CMDS_TRACE_OPTIONS_INIT.
     // Spans that each shard keeps, for cmds_span_take() and to be looked at: the newest ones. One that has
-    // to give way before it was taken is dropped and counted. A power of two, 16 to 1048576. Default 4096,
-    // 2 MiB a shard.
+    // to give way before it was taken is dropped and counted; in a full ring one in 64 at once. A power of two,
+    // 16 to 1048576. Default 4096, 2 MiB a shard.
     uint32_t span_count;
     // Traces that begin in a second, on each shard. Default 1000. This and root_ratio may be changed while it
     // runs: cmds_runtime_set_sampling().

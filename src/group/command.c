@@ -115,19 +115,22 @@ static inline int group_send_whole(struct cmds_group *group, struct cmdi_group_s
 
 /* Breaker and hooks first. `kept`: where it stays if there is no room; NULL: nowhere. */
 static int group_send_tracked(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmdi_command *command, struct cmds_send_options *how, const struct cmds_span *span,
-        struct cmdi_kept *kept)
+        struct cmdi_command *command, struct cmds_send_options *how,
+        const struct cmdi_traced_send *send, struct cmdi_kept *kept)
 {
     struct cmdi_track *track = NULL;
-    const void *value = cmdi_group_untraced(command->type, command->value).value;
+    // For hooks alone; read now, since what is sent may be moved.
+    const void *value = group->tracker.is_used
+                                ? cmdi_group_untraced(command->type, command->value).value
+                                : NULL;
     bool answered = command->on_result != NULL;
     if (cmdi_group_is_foreign(group)) {
         return CMDS_E_FORKED; // Before any lock.
     }
     int code = kept != NULL && kept->is_kept ? cmdi_track_begin_again(group, group_shard, kept,
-                                                       span, command->body_size, &track)
+                                                       send, command->body_size, &track)
                                              : cmdi_track_begin(group, group_shard, command,
-                                                       how->deadline_ms, how->data, span, &track);
+                                                       how->deadline_ms, how->data, send, &track);
     if (CMDI_UNLIKELY(code < 0 && !group->tracker.is_used)) {
         return group_send_whole(group, group_shard, command, how); // There is no room for the span.
     }
@@ -153,8 +156,8 @@ static int group_send_tracked(struct cmds_group *group, struct cmdi_group_shard 
 }
 
 static inline int group_send_taken(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmds_message message, struct cmds_send_options *how, const struct cmds_span *span,
-        const struct cmdi_send_end *end)
+        struct cmds_message message, struct cmds_send_options *how,
+        const struct cmdi_traced_send *send, const struct cmdi_send_end *end)
 {
     struct cmdi_command command;
     int code = cmdi_group_measure(group, message, &command);
@@ -173,8 +176,8 @@ static inline int group_send_taken(struct cmds_group *group, struct cmdi_group_s
         }
         how->ticket = NULL;
     }
-    if (CMDI_UNLIKELY(group->tracker.is_used || span != NULL)) {
-        return group_send_tracked(group, group_shard, &command, how, span, end->kept);
+    if (CMDI_UNLIKELY(group->tracker.is_used || send != NULL)) {
+        return group_send_tracked(group, group_shard, &command, how, send, end->kept);
     }
     return group_send_whole(group, group_shard, &command, how);
 }
@@ -190,7 +193,7 @@ static __attribute__((noinline)) int group_send_traced(struct cmds_group *group,
     }
     cmdi_group_trace(group, how->trace, &message, &send);
     return group_send_taken(
-            group, group_shard, message, how, send.is_sampled ? &send.span : NULL, end);
+            group, group_shard, message, how, send.span.type != NULL ? &send : NULL, end);
 }
 
 /* Without a context, where a trace may begin. Apart: as above. */

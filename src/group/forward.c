@@ -136,22 +136,22 @@ static int forward_measure(struct cmds_group *group, struct cmds_message message
 /* Breaker and hooks first, if there are any. `group_shard`: as cmdi_track_begin(). */
 static int forward_track(struct cmds_group *group, struct cmdi_group_shard *group_shard,
         struct cmdi_command *command, const struct cmdi_forward_ask *ask,
-        const struct cmds_span *span, struct cmdi_track **track)
+        const struct cmdi_traced_send *send, struct cmdi_track **track)
 {
     uint64_t now_ms = cmdi_call_shard(ask->call)->now_ms;
     uint32_t left_ms = CMDS_NEVER;
-    if (CMDI_LIKELY(!group->tracker.is_used && span == NULL)) {
+    if (CMDI_LIKELY(!group->tracker.is_used && send == NULL)) {
         return 0;
     }
     if (command->deadline_ms - now_ms < CMDS_NEVER) {
         left_ms = command->deadline_ms > now_ms ? (uint32_t)(command->deadline_ms - now_ms) : 0;
     }
-    int code = cmdi_track_begin(group, group_shard, command, left_ms, ask->data, span, track);
+    int code = cmdi_track_begin(group, group_shard, command, left_ms, ask->data, send, track);
     if (code < 0 && !group->tracker.is_used) {
         return 0; // There is no room for the span.
     }
-    if (code == 0 && (*track)->tracked.until_ms < command->deadline_ms) {
-        command->deadline_ms = (*track)->tracked.until_ms;
+    if (code == 0 && cmdi_track_until_ms(*track) < command->deadline_ms) {
+        command->deadline_ms = cmdi_track_until_ms(*track);
     }
     return code;
 }
@@ -183,7 +183,7 @@ static int forward_elsewhere(
     if (cmdi_group_is_closing(group)) {
         return CMDS_E_CLOSED;
     }
-    send.is_sampled = false;
+    send.span.type = NULL;
     if (ask->trace != NULL) {
         cmdi_group_trace(group, ask->trace, &message, &send);
     }
@@ -192,7 +192,7 @@ static int forward_elsewhere(
         return code;
     }
     struct cmdi_track *track = NULL;
-    code = forward_track(group, NULL, &command, ask, send.is_sampled ? &send.span : NULL, &track);
+    code = forward_track(group, NULL, &command, ask, send.span.type != NULL ? &send : NULL, &track);
     if (code < 0) {
         return code;
     }
@@ -215,13 +215,13 @@ static int forward_refused_here(struct cmdi_group_shard *group_shard,
 
 static inline int forward_from_here(struct cmdi_group_shard *group_shard,
         struct cmds_message message, const struct cmdi_forward_ask *ask,
-        const struct cmds_span *span)
+        const struct cmdi_traced_send *send)
 {
     struct cmdi_command command;
     struct cmdi_track *track = NULL;
     int code = forward_measure(group_shard->group, message, ask, &command);
     if (CMDI_LIKELY(code == 0)) {
-        code = forward_track(group_shard->group, group_shard, &command, ask, span, &track);
+        code = forward_track(group_shard->group, group_shard, &command, ask, send, &track);
     }
     if (CMDI_UNLIKELY(code < 0)) {
         return code;
@@ -237,7 +237,7 @@ static __attribute__((noinline)) int forward_traced(struct cmdi_group_shard *gro
 {
     struct cmdi_traced_send send;
     cmdi_group_trace(group_shard->group, ask->trace, &message, &send);
-    return forward_from_here(group_shard, message, ask, send.is_sampled ? &send.span : NULL);
+    return forward_from_here(group_shard, message, ask, send.span.type != NULL ? &send : NULL);
 }
 
 /* Of a call for which nothing can be done any more. Returns: 0; why not. */

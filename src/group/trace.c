@@ -43,11 +43,14 @@ static void trace_begin_span(
         return; // The context passes on as it is.
     }
     trace_begin_root(spans, &send->trace);
-    send->is_sampled = cmdi_trace_is_set(&send->trace) && message.type != NULL;
-    if (send->is_sampled) {
-        cmdi_span_begin(&send->span, CMDS_SPAN_CLIENT, &send->trace);
-        send->span.start_ns = cmdi_now_ns();
-        send->span.type = message.type;
+    if (cmdi_trace_is_set(&send->trace) && message.type != NULL) {
+        struct cmdi_group_span *span = &send->span;
+        memcpy(span->trace_id, send->trace.trace_id, sizeof(span->trace_id));
+        memcpy(span->parent_id, send->trace.span_id, sizeof(span->parent_id));
+        cmdi_span_id(span->span_id, cmdi_random());
+        memcpy(send->trace.span_id, span->span_id, sizeof(send->trace.span_id));
+        span->start_ns = cmdi_now_ns();
+        span->type = message.type;
     }
 }
 
@@ -70,7 +73,8 @@ void cmdi_group_trace(const struct cmds_group *group, const struct cmds_trace *t
 {
     const struct cmds_type *traced = trace_carrier_of(group, *message);
     send->trace = *trace;
-    send->is_sampled = false;
+    send->span.type = NULL;
+    send->span.is_traced = false;
     trace_begin_span(group, *message, send);
     if (traced == NULL || !cmdi_trace_is_valid(&send->trace)) {
         return;
@@ -85,7 +89,7 @@ void cmdi_group_trace(const struct cmds_group *group, const struct cmds_trace *t
     memcpy(send->bytes + carrier->offset + carrier->item_offset, &map, sizeof(map));
     memcpy(send->bytes + command->offset, message->value, command->size);
     *message = (struct cmds_message){traced, send->bytes};
-    send->span.flags = send->is_sampled ? CMDS_SPAN_TRACED : 0;
+    send->span.is_traced = true;
 }
 
 struct cmds_message cmdi_group_untraced(const struct cmds_type *type, const void *value)
@@ -101,48 +105,71 @@ struct cmds_message cmdi_group_untraced(const struct cmds_type *type, const void
 
 /* --- The end ---------------------------------------------------------------------------------- */
 
-/* The number that it had on the wire. */
-static uint32_t span_number(const struct cmds_group *group, const struct cmds_span *span)
+_Static_assert((size_t)CMDI_ENDPOINT_TEXT_MIN >= (size_t)CMDS_SPAN_PEER_MAX, "a copy needs no end");
+
+/* What it was on the wire. */
+static const struct cmdi_type_entry *span_entry(
+        const struct cmds_group *group, const struct cmdi_group_span *span)
 {
     const struct cmdi_type_entry *entry =
             cmdi_type_table_entry(&group->commands, span->type->number);
-    bool is_traced = (span->flags & CMDS_SPAN_TRACED) != 0 && entry != NULL;
-    return is_traced ? entry->traced->number : span->type->number;
+    return span->is_traced && entry != NULL
+                   ? cmdi_type_table_entry(&group->commands, entry->traced->number)
+                   : entry;
 }
 
 /* The size of the whole frame: that of the body is known. */
-static uint32_t span_frame_size(const struct cmds_group *group, const struct cmds_span *span)
+static uint32_t span_frame_size(const struct cmds_group *group, const struct cmdi_group_span *span,
+        uint64_t sequence, uint32_t number)
 {
-    return span->size + (uint32_t)cmdi_frame_header_size(span->sequence, span_number(group, span),
-                                span->size, group->config->limits.self_delimiting);
+    return span->size + (uint32_t)cmdi_frame_header_size(sequence, number, span->size,
+                                group->config->limits.self_delimiting);
 }
 
-/* For the durations of its type, as a server does. On the shard of the connection that answered. */
-static void span_exemplify(const struct cmds_group *group, const struct cmds_span *span,
-        const struct cmdi_client *client)
+/*
+ * Of an answer when it was there, for which its turn has read the clock; of what was refused just now. A
+ * refusal may come in the turn of its send.
+ */
+static uint64_t span_end_ns(const struct cmdi_group_span *span, struct cmdi_shard *shard)
 {
-    struct cmdi_client_shard *client_shard = client->client_shard;
-    CMDI_ASSERT(cmdi_shard_current() == client_shard->shard);
-    if (client_shard->ledger != NULL) {
-        uint32_t place = cmdi_client_place(client_shard, span_number(group, span));
-        cmdi_ledger_exemplify(client_shard->ledger, place, span, cmdi_wall_ns());
+    uint64_t end_ns = shard != NULL ? cmdi_spans_clock(shard) : cmdi_now_ns();
+    return end_ns > span->start_ns ? end_ns : span->start_ns;
+}
+
+static void span_fill(struct cmds_span *span, const struct cmdi_group_span *begun,
+        const struct cmdi_endpoint *endpoint)
+{
+    memset(span, 0, offsetof(struct cmds_span, events));
+    span->kind = CMDS_SPAN_CLIENT;
+    memcpy(span->trace_id, begun->trace_id, sizeof(span->trace_id));
+    memcpy(span->span_id, begun->span_id, sizeof(span->span_id));
+    memcpy(span->parent_id, begun->parent_id, sizeof(span->parent_id));
+    span->start_ns = begun->start_ns;
+    span->type = begun->type;
+    span->flags = begun->is_traced ? CMDS_SPAN_TRACED : 0;
+    if (endpoint != NULL) {
+        memcpy(span->peer, endpoint->text, sizeof(span->peer) - 1);
     }
 }
 
-void cmdi_group_span_end(const struct cmds_group *group, struct cmds_span *span,
+void cmdi_group_span_end(const struct cmds_group *group, const struct cmdi_group_span *begun,
         const struct cmdi_client *client, const struct cmds_result *result)
 {
-    struct cmdi_spans *spans = cmdi_spans_here(group->runtime);
-    const struct cmdi_endpoint *endpoint = client != NULL ? cmdi_client_endpoint(client) : NULL;
-    CMDI_ASSERT(spans != NULL);
-    span->sequence = result->sequence;
-    span->error = result->is_error ? CMDS_E_REMOTE : result->error;
-    span->size = span_frame_size(group, span);
-    if (endpoint != NULL) {
-        memcpy(span->peer, endpoint->text, strnlen(endpoint->text, sizeof(span->peer) - 1));
-    }
-    cmdi_spans_end(spans, span);
-    if (client != NULL && result->error == 0) {
-        span_exemplify(group, span, client);
+    struct cmdi_client_shard *client_shard = client != NULL ? client->client_shard : NULL;
+    struct cmdi_shard *shard = client_shard != NULL ? client_shard->shard : NULL;
+    struct cmdi_spans *spans = shard != NULL ? shard->spans : cmdi_spans_here(group->runtime);
+    const struct cmdi_type_entry *entry = span_entry(group, begun);
+    struct cmds_span span;
+    CMDI_ASSERT(spans != NULL && (shard == NULL || cmdi_shard_current() == shard));
+    span_fill(&span, begun, client != NULL ? cmdi_client_endpoint(client) : NULL);
+    span.sequence = result->sequence;
+    span.error = result->is_error ? CMDS_E_REMOTE : result->error;
+    span.size = span_frame_size(group, begun, result->sequence,
+            entry != NULL ? entry->type->number : begun->type->number);
+    span.end_ns = span_end_ns(begun, shard);
+    cmdi_spans_end(spans, &span);
+    if (client_shard != NULL && result->error == 0 && client_shard->ledger != NULL) {
+        cmdi_ledger_exemplify(client_shard->ledger, entry->place, &span,
+                cmdi_spans_wall(spans, span.end_ns)); // As a server does.
     }
 }

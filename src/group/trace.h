@@ -16,13 +16,26 @@ struct cmds_group;
 struct cmdi_client;
 
 /**
+ * What is known of a command's span as long as it is open: little, since each command in flight has one, and
+ * of some thousand a whole record each would not stay in a near cache.
+ */
+struct cmdi_group_span {
+    uint8_t trace_id[16], span_id[8], parent_id[8];
+    uint64_t start_ns;
+    // Of the command. NULL: it is not sampled, and all else is undefined.
+    const struct cmds_type *type;
+    uint32_t size;  // Of the body.
+    bool is_traced; // It goes out under the traced type's number.
+    uint8_t unused[3];
+};
+
+/**
  * A send with a context, on its stack: what is encoded is encoded before it returns. If it is sampled,
- * the span is begun, and goes into the command's track.
+ * its span is copied into the command's track.
  */
 struct cmdi_traced_send {
     struct cmds_trace trace; // What goes out.
-    bool is_sampled;
-    struct cmds_span span; // Valid if it is.
+    struct cmdi_group_span span;
     struct cmdi_carrier carrier;
     _Alignas(16) uint8_t bytes[CMDI_TRACED_SIZE_MAX]; // A value of the traced type.
 };
@@ -45,7 +58,7 @@ bool cmdi_group_may_begin_trace(const struct cmds_group *group);
 struct cmds_message cmdi_group_untraced(const struct cmds_type *type, const void *value);
 
 /** The span of a command that was sent to `client` (NULL: of none) is over. Thread: any inside. */
-void cmdi_group_span_end(const struct cmds_group *group, struct cmds_span *span,
+void cmdi_group_span_end(const struct cmds_group *group, const struct cmdi_group_span *begun,
         const struct cmdi_client *client, const struct cmds_result *result);
 
 #endif

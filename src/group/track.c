@@ -34,8 +34,8 @@ int cmdi_tracker_init(struct cmdi_tracker *tracker, const struct cmds_group_opti
 
 size_t cmdi_track_size(const struct cmdi_tracker *tracker)
 {
-    return sizeof(struct cmdi_track) + tracker->hooks.count * sizeof(void *) +
-           (tracker->has_spans ? sizeof(struct cmds_span) : 0);
+    return tracker->is_used ? sizeof(struct cmdi_track) + tracker->hooks.count * sizeof(void *)
+                            : offsetof(struct cmdi_track, tracked);
 }
 
 /* --- The beginning ---------------------------------------------------------------------------- */
@@ -84,7 +84,7 @@ static int track_make(
         return cmdi_pool_lack(&stock->pool);
     }
     track->group = group;
-    track->span = NULL;
+    track->span.type = NULL;
     *out = track;
     return 0;
 }
@@ -115,22 +115,27 @@ static int track_ask(struct cmdi_track *track, const struct cmdi_command *comman
     return code;
 }
 
-static void track_take_span(struct cmdi_track *track, const struct cmds_span *span, size_t size)
+static void track_begin_span(
+        struct cmdi_track *track, const struct cmdi_traced_send *send, size_t size)
 {
-    const struct cmdi_tracker *tracker = &track->group->tracker;
-    CMDI_ASSERT(tracker->has_spans);
-    track->span = (struct cmds_span *)(void *)&track->users[tracker->hooks.count];
-    cmdi_span_copy(track->span, span);
-    track->span->size = (uint32_t)size; // Of the body, until the end knows the rest.
+    CMDI_ASSERT(track->group->tracker.has_spans);
+    track->span = send->span;
+    track->span.size = (uint32_t)size;
 }
 
 int cmdi_track_begin(struct cmds_group *group, struct cmdi_group_shard *group_shard,
         const struct cmdi_command *command, uint32_t deadline_ms, void *data,
-        const struct cmds_span *span, struct cmdi_track **out)
+        const struct cmdi_traced_send *send, struct cmdi_track **out)
 {
     struct cmdi_tracker *tracker = &group->tracker;
     uint64_t permit;
-    CMDI_ASSERT_SLOW(tracker->is_used || span != NULL);
+    if (!tracker->is_used) { // All that there is is the span.
+        int code = track_make(group, group_shard, out);
+        if (CMDI_LIKELY(code == 0)) {
+            track_begin_span(*out, send, command->body_size);
+        }
+        return code;
+    }
     int code = track_allow(tracker, &permit);
     if (CMDI_UNLIKELY(code < 0)) {
         return code;
@@ -149,16 +154,21 @@ int cmdi_track_begin(struct cmds_group *group, struct cmdi_group_shard *group_sh
         cmdi_stock_give_back(&track->stocked);
         return code;
     }
-    if (CMDI_UNLIKELY(span != NULL)) {
-        track_take_span(track, span, command->body_size);
+    if (CMDI_UNLIKELY(send != NULL)) {
+        track_begin_span(track, send, command->body_size);
     }
     *out = track;
     return 0;
 }
 
+uint64_t cmdi_track_until_ms(const struct cmdi_track *track)
+{
+    return track->group->tracker.is_used ? track->tracked.until_ms : UINT64_MAX;
+}
+
 uint32_t cmdi_track_left_ms(const struct cmdi_track *track, uint32_t deadline_ms)
 {
-    uint64_t until_ms = track->tracked.until_ms;
+    uint64_t until_ms = cmdi_track_until_ms(track);
     if (CMDI_LIKELY(until_ms == UINT64_MAX)) {
         return deadline_ms;
     }
@@ -170,7 +180,8 @@ uint32_t cmdi_track_left_ms(const struct cmdi_track *track, uint32_t deadline_ms
 /* --- Those that wait for room outside --------------------------------------------------------- */
 
 int cmdi_track_begin_again(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmdi_kept *kept, const struct cmds_span *span, size_t size, struct cmdi_track **out)
+        struct cmdi_kept *kept, const struct cmdi_traced_send *send, size_t size,
+        struct cmdi_track **out)
 {
     struct cmdi_track *track = NULL;
     CMDI_ASSERT(kept->is_kept);
@@ -181,8 +192,8 @@ int cmdi_track_begin_again(struct cmds_group *group, struct cmdi_group_shard *gr
     track->tracked = kept->tracked;
     memcpy(track->users, kept->users, group->tracker.hooks.count * sizeof(void *));
     kept->is_kept = false;
-    if (CMDI_UNLIKELY(span != NULL)) {
-        track_take_span(track, span, size);
+    if (CMDI_UNLIKELY(send != NULL)) {
+        track_begin_span(track, send, size);
     }
     *out = track;
     return 0;
@@ -191,9 +202,11 @@ int cmdi_track_begin_again(struct cmds_group *group, struct cmdi_group_shard *gr
 void cmdi_track_keep(struct cmdi_track *track, struct cmdi_kept *kept)
 {
     CMDI_ASSERT(!kept->is_kept);
-    kept->is_kept = track->group->tracker.is_used; // Else there was but a span.
-    kept->tracked = track->tracked;
-    memcpy(kept->users, track->users, track->group->tracker.hooks.count * sizeof(void *));
+    if (track->group->tracker.is_used) { // Else there was but a span.
+        kept->is_kept = true;
+        kept->tracked = track->tracked;
+        memcpy(kept->users, track->users, track->group->tracker.hooks.count * sizeof(void *));
+    }
     cmdi_stock_give_back(&track->stocked);
 }
 
@@ -219,17 +232,19 @@ static struct cmds_result track_refusal(int code)
 /* Of a command that no connection has taken, or that says no more. */
 static void track_end_span(struct cmdi_track *track, const struct cmds_result *result)
 {
-    if (CMDI_UNLIKELY(track->span != NULL)) {
-        cmdi_group_span_end(track->group, track->span, NULL, result);
+    if (CMDI_UNLIKELY(track->span.type != NULL)) {
+        cmdi_group_span_end(track->group, &track->span, NULL, result);
     }
 }
 
 void cmdi_track_refuse(struct cmdi_track *track, const void *value, int code)
 {
     struct cmds_result result = track_refusal(code);
-    track->tracked.command.value = value;
     track_end_span(track, &result);
-    tracked_tell(&track->group->tracker, &track->tracked, track->users, &result);
+    if (track->group->tracker.is_used) {
+        track->tracked.command.value = value;
+        tracked_tell(&track->group->tracker, &track->tracked, track->users, &result);
+    }
     cmdi_stock_give_back(&track->stocked);
 }
 
@@ -246,24 +261,29 @@ void cmdi_track_end_one_way(struct cmdi_track *track)
 {
     struct cmdi_tracker *tracker = &track->group->tracker;
     struct cmds_result result = {.last = true, .text = ""};
-    tracked_count(tracker, &track->tracked, CMDS_BREAKER_IGNORED, 0);
     track_end_span(track, &result);
-    cmdi_hooks_tell(&tracker->hooks, &track->tracked.command, track->users, &result);
+    if (tracker->is_used) {
+        tracked_count(tracker, &track->tracked, CMDS_BREAKER_IGNORED, 0);
+        cmdi_hooks_tell(&tracker->hooks, &track->tracked.command, track->users, &result);
+    }
     cmdi_stock_give_back(&track->stocked);
 }
 
 void cmdi_track_see(struct cmdi_track *track, const struct cmds_result *result)
 {
-    struct cmds_sent_command *command = &track->tracked.command;
-    command->sequence = result->sequence;
-    command->client = result->client;
-    command->result_count += result->error == 0;
-    if (CMDI_UNLIKELY(track->span != NULL) && result->last) {
+    struct cmdi_tracker *tracker = &track->group->tracker;
+    if (CMDI_UNLIKELY(track->span.type != NULL) && result->last) {
         const struct cmdi_client *client =
                 result->sequence != 0 ? track->group->clients[result->client] : NULL;
-        cmdi_group_span_end(track->group, track->span, client, result);
+        cmdi_group_span_end(track->group, &track->span, client, result);
     }
-    tracked_tell(&track->group->tracker, &track->tracked, track->users, result);
+    if (tracker->is_used) {
+        struct cmds_sent_command *command = &track->tracked.command;
+        command->sequence = result->sequence;
+        command->client = result->client;
+        command->result_count += result->error == 0;
+        tracked_tell(tracker, &track->tracked, track->users, result);
+    }
     if (CMDI_LIKELY(result->last)) {
         cmdi_stock_give_back(&track->stocked);
     }

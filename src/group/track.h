@@ -16,6 +16,7 @@
 
 #include "group/hooks.h"
 #include "group/stock.h"
+#include "group/trace.h"
 
 struct cmdi_command;
 struct cmdi_group_shard;
@@ -34,7 +35,8 @@ struct cmdi_track {
     struct cmds_group *group;
     cmds_result_fn on_result; // Of the program, with its context.
     void *context;
-    struct cmds_span *span; // Behind `users`. NULL: it is not sampled.
+    struct cmdi_group_span span;
+    // Where there are neither hooks nor a breaker a track ends here.
     struct cmdi_tracked tracked;
     void *users[]; // One for each hooks.
 };
@@ -66,21 +68,23 @@ size_t cmdi_track_size(const struct cmdi_tracker *tracker);
  * A command is about to be sent: asks the breaker and the hooks.
  *
  * `group_shard`: of the caller's shard, whose connections will take it; NULL: the caller is on any
- * other thread and has entered the group. `deadline_ms`: what it has, or CMDS_NEVER. `span`: copied;
- * NULL: it is not sampled.
+ * other thread and has entered the group. `deadline_ms`: what it has, or CMDS_NEVER. `send`: its span
+ * begins; NULL: it is not sampled.
  *
  * Returns: 0, and *track ends by cmdi_track_see(), _refuse() or _end_one_way(); else what the send
  * returns.
  */
 int cmdi_track_begin(struct cmds_group *group, struct cmdi_group_shard *group_shard,
         const struct cmdi_command *command, uint32_t deadline_ms, void *data,
-        const struct cmds_span *span, struct cmdi_track **track);
+        const struct cmdi_traced_send *send, struct cmdi_track **track);
 /** The same for one that was kept, which it is no longer; its span is a new one. */
 int cmdi_track_begin_again(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmdi_kept *kept, const struct cmds_span *span, size_t size,
+        struct cmdi_kept *kept, const struct cmdi_traced_send *send, size_t size,
         struct cmdi_track **track);
 /** What it has now, if it had so much: a hook may have made it less. Thread: that of its begin. */
 uint32_t cmdi_track_left_ms(const struct cmdi_track *track, uint32_t deadline_ms);
+/** Until when, by its hooks; UINT64_MAX: they have not said. */
+uint64_t cmdi_track_until_ms(const struct cmdi_track *track);
 /** It was not sent after all. `value` is what it was to carry. Thread: that of its begin. */
 void cmdi_track_refuse(struct cmdi_track *track, const void *value, int code);
 /**

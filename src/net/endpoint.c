@@ -109,8 +109,9 @@ struct cmdi_endpoint *cmdi_endpoint_create(struct cmdi_endpoint_store *store, co
         const char *host, struct cmdi_targets *targets)
 {
     size_t text_size = strlen(text) + 1;
+    size_t text_room = text_size < CMDI_ENDPOINT_TEXT_MIN ? CMDI_ENDPOINT_TEXT_MIN : text_size;
     size_t host_size = host != NULL ? strlen(host) + 1 : 0;
-    char *texts = malloc(text_size + host_size);
+    char *texts = calloc(1, text_room + host_size);
     struct cmdi_endpoint *endpoint = texts != NULL ? store_take(store) : NULL;
     if (endpoint == NULL) {
         free(texts);
@@ -118,7 +119,7 @@ struct cmdi_endpoint *cmdi_endpoint_create(struct cmdi_endpoint_store *store, co
         return NULL;
     }
     endpoint->text = memcpy(texts, text, text_size);
-    endpoint->host = host != NULL ? memcpy(texts + text_size, host, host_size) : NULL;
+    endpoint->host = host != NULL ? memcpy(texts + text_room, host, host_size) : NULL;
     endpoint->is_name = targets == NULL;
     endpoint->targets = targets;
     endpoint->error = (struct cmds_error){0};

@@ -49,6 +49,10 @@ struct cmdi_endpoint_store {
     void *context;
 };
 
+enum {
+    CMDI_ENDPOINT_TEXT_MIN = 48,
+};
+
 struct cmdi_endpoint {
     struct cmdi_endpoint_store *store;
     // Constant as the struct: it is reused with it. NULL: endpoints have none.
@@ -72,7 +76,9 @@ struct cmdi_endpoint {
     struct cmdi_targets *targets; // NULL: no lookup has ended yet.
     struct cmds_error error;      // Why the last connection failed or was lost.
     const char *host;             // For TLS: in the certificate; NULL: it has none. Behind `text`.
-    char *text; // As the user wrote it; of one of several of a name: "10.0.0.7:9000".
+    // As the user wrote it; of one of several of a name: "10.0.0.7:9000". Of CMDI_ENDPOINT_TEXT_MIN bytes at
+    // least, zero behind its end: who wants no more than that copies it without looking for the end.
+    char *text;
 };
 
 void cmdi_endpoint_store_init(struct cmdi_endpoint_store *store);

@@ -383,6 +383,7 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
     struct cmds_connection *connection = cmdi_pool_acquire(&server_shard->connection_pool);
     int code = -ENOMEM;
     if (connection != NULL) {
+        memset(connection->peer, 0, sizeof(connection->peer)); // A span copies what is behind it.
         (void)snprintf(connection->peer, sizeof(connection->peer), "%s", peer);
         code = connection_begin(connection, server_shard, transport, fd);
     }

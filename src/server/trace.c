@@ -115,7 +115,7 @@ static void trace_begin(struct cmds_call *call, struct cmdi_call_trace *trace, s
     span->type = call->type;
     span->sequence = call->sequence;
     span->size = (uint32_t)size;
-    memcpy(span->peer, peer, strnlen(peer, sizeof(span->peer) - 1));
+    memcpy(span->peer, peer, sizeof(span->peer) - 1);
     atomic_store_explicit(&trace->event_count, 0, memory_order_relaxed);
     atomic_store_explicit(&trace->result_count, 0, memory_order_relaxed);
 }
@@ -153,7 +153,6 @@ static void trace_event(struct cmdi_call_trace *trace, const struct cmds_span_ev
     uint32_t index = atomic_fetch_add_explicit(&trace->event_count, 1, memory_order_relaxed);
     if (index < CMDS_SPAN_EVENTS_MAX) {
         trace->span.events[index] = *event; // Seen by the end: whoever writes it has a reference.
-        trace->span.events[index].time_ns = cmdi_now_ns();
     }
 }
 
@@ -162,8 +161,12 @@ void cmdi_call_trace_result(struct cmds_call *call, const struct cmds_type *type
     struct cmdi_call_trace *trace = call->trace;
     if (trace->is_sampled) {
         uint32_t before = atomic_fetch_add_explicit(&trace->result_count, 1, memory_order_relaxed);
-        trace_event(trace, &(struct cmds_span_event){
-                                   .type = type, .number = before + 1, .size = (uint32_t)size});
+        uint64_t now_ns = cmdi_now_ns();
+        atomic_store_explicit(&trace->result_ns, now_ns, memory_order_relaxed);
+        trace_event(trace, &(struct cmds_span_event){.time_ns = now_ns,
+                                   .type = type,
+                                   .number = before + 1,
+                                   .size = (uint32_t)size});
     }
 }
 
@@ -171,7 +174,8 @@ void cmds_call_event(struct cmds_call *call, const char *static_name)
 {
     struct cmdi_call_trace *trace = call->trace;
     if (trace != NULL && trace->is_sampled) {
-        trace_event(trace, &(struct cmds_span_event){.name = static_name});
+        trace_event(
+                trace, &(struct cmds_span_event){.time_ns = cmdi_now_ns(), .name = static_name});
     }
 }
 
@@ -185,26 +189,49 @@ void cmdi_call_trace_failed(struct cmds_call *call, int code)
 
 /* --- The end ---------------------------------------------------------------------------------- */
 
+static void trace_end_events(struct cmdi_call_trace *trace)
+{
+    uint32_t events = atomic_load_explicit(&trace->event_count, memory_order_acquire);
+    uint32_t kept = events < CMDS_SPAN_EVENTS_MAX ? events : CMDS_SPAN_EVENTS_MAX;
+    uint32_t dropped = events - kept;
+    trace->span.event_count = (uint8_t)kept;
+    trace->span.dropped_events = (uint16_t)(dropped < UINT16_MAX ? dropped : UINT16_MAX);
+}
+
+/*
+ * With the last result, however long it was kept behind that: for which the clock was read. Without one
+ * just now.
+ */
+static uint64_t trace_end_ns(const struct cmds_call *call)
+{
+    const struct cmdi_call_trace *trace = call->trace;
+    bool is_finished = atomic_load_explicit(&call->finished, memory_order_relaxed) != 0;
+    bool has_results = atomic_load_explicit(&trace->result_count, memory_order_relaxed) != 0;
+    return is_finished && has_results
+                   ? atomic_load_explicit(&trace->result_ns, memory_order_relaxed)
+                   : cmdi_now_ns();
+}
+
 void cmdi_call_trace_end(struct cmds_call *call)
 {
     struct cmdi_server_shard *server_shard = call->connection->server_shard;
     struct cmdi_call_trace *trace = call->trace;
     struct cmds_span *span = &trace->span;
     if (trace->is_sampled) {
-        uint32_t events = atomic_load_explicit(&trace->event_count, memory_order_acquire);
-        uint32_t kept = events < CMDS_SPAN_EVENTS_MAX ? events : CMDS_SPAN_EVENTS_MAX;
-        uint32_t dropped = events - kept;
-        span->event_count = (uint8_t)kept;
-        span->dropped_events = (uint16_t)(dropped < UINT16_MAX ? dropped : UINT16_MAX);
-        if (!atomic_load(&call->finished) && call->type->one_way == 0) {
+        struct cmdi_spans *spans = server_shard->shard->spans;
+        uint8_t finished = atomic_load(&call->finished);
+        trace_end_events(trace);
+        if (finished == 0 && call->type->one_way == 0) {
             cmdi_call_trace_failed(call, CMDS_E_GONE); // Unless something else has ended it.
         }
-        if (atomic_load(&call->finished) == CMDI_FINISHED_FAILED) {
+        if (finished == CMDI_FINISHED_FAILED) {
             cmdi_call_trace_failed(call, CMDS_E_REMOTE); // The program's own error result.
         }
-        cmdi_spans_end(server_shard->shard->spans, span);
+        span->end_ns = trace_end_ns(call);
+        cmdi_spans_end(spans, span);
         if (server_shard->ledger != NULL && span->error == 0) {
-            cmdi_ledger_exemplify(server_shard->ledger, call->place, span, cmdi_wall_ns());
+            cmdi_ledger_exemplify(
+                    server_shard->ledger, call->place, span, cmdi_spans_wall(spans, span->end_ns));
         }
     }
     cmdi_call_trace_drop(call);

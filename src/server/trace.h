@@ -27,6 +27,7 @@ struct cmdi_call_trace {
     uint32_t text_pool; // Of the server shard's kept_pools; CMDI_KEPT_POOLS: malloc.
     bool is_sampled;    // Those below are valid.
     _Atomic uint32_t event_count, result_count;
+    _Atomic uint64_t result_ns; // When the last one was sent.
     struct cmds_span span;
 };
 

@@ -20,6 +20,7 @@ enum {
     SPANS_COUNT_MIN = 16,
     SPANS_COUNT_MAX = 1024 * 1024,
     SPANS_RATE = 1000,
+    SPANS_PER_ROOM = 64, // Of so many one gives way at once, and one more.
 };
 
 _Static_assert(sizeof(struct cmds_span) == 512 || sizeof(void *) != 8, "a ring has whole lines");
@@ -242,25 +243,52 @@ void cmdi_span_begin(struct cmds_span *span, enum cmds_span_kind kind, struct cm
     memcpy(trace->span_id, span->span_id, sizeof(trace->span_id));
 }
 
+uint64_t cmdi_spans_clock(struct cmdi_shard *shard)
+{
+    struct cmdi_spans *spans = shard->spans;
+    if (CMDI_UNLIKELY(spans->turn_ns != shard->now_ns)) {
+        spans->turn_ns = shard->now_ns;
+        spans->clock_ns = cmdi_now_ns();
+    }
+    return spans->clock_ns;
+}
+
+uint64_t cmdi_spans_wall(struct cmdi_spans *spans, uint64_t now_ns)
+{
+    if (CMDI_UNLIKELY(now_ns >= spans->wall_until_ns)) {
+        // Of the moment that the other clock begins with.
+        spans->wall_ns = cmdi_wall_ns() - cmdi_now_ns();
+        spans->wall_until_ns = now_ns + CMDI_NS_PER_S;
+    }
+    return spans->wall_ns + now_ns;
+}
+
 void cmdi_span_copy(struct cmds_span *to, const struct cmds_span *from)
 {
     CMDI_ASSERT(from->event_count <= CMDS_SPAN_EVENTS_MAX);
     CMDI_ASSERT(from->attribute_size <= CMDS_SPAN_ATTRIBUTES_MAX);
     memcpy(to, from, offsetof(struct cmds_span, events));
-    memcpy(to->events, from->events, from->event_count * sizeof(*to->events));
-    memcpy(to->attributes, from->attributes, from->attribute_size);
+    if (CMDI_LIKELY(from->event_count == 1)) {
+        to->events[0] = from->events[0];
+    } else {
+        memcpy(to->events, from->events, from->event_count * sizeof(*to->events));
+    }
+    if (CMDI_UNLIKELY(from->attribute_size > 0)) {
+        memcpy(to->attributes, from->attributes, from->attribute_size);
+    }
 }
 
 /*
- * The ring is full, or its reader is in it. If full, the oldest gives way: its place is taken away from the
- * reader first, so that nobody reads what is overwritten. A reader that is in it is not waited for, and then
- * it is the new one that is lost.
+ * The ring is full, or its reader is in it. If full, the oldest give way: their places are taken away from the
+ * reader first, so that nobody reads what is overwritten; of a large ring some at once, since that is what it
+ * costs when nobody reads. A reader that is in it is not waited for, and then it is the new one that is lost.
  *
  * Returns: there is a place at `written`.
  */
-static bool spans_make_room(struct cmdi_spans *spans, uint64_t written)
+static __attribute__((noinline)) bool spans_make_room(struct cmdi_spans *spans, uint64_t written)
 {
     uint64_t taken = atomic_load_explicit(&spans->taken, memory_order_acquire);
+    uint64_t count = 1 + spans->mask / SPANS_PER_ROOM;
     bool has_room;
     do { // Again at most where the reader came in between, and has made room or is in it now.
         uint64_t waiting = written - (taken & ~CMDI_SPANS_READING);
@@ -269,16 +297,24 @@ static bool spans_make_room(struct cmdi_spans *spans, uint64_t written)
             return true;
         }
         has_room = (taken & CMDI_SPANS_READING) == 0;
-    } while (has_room && !atomic_compare_exchange_weak_explicit(&spans->taken, &taken, taken + 1,
-                                 memory_order_acq_rel, memory_order_acquire));
+    } while (has_room && !atomic_compare_exchange_weak_explicit(&spans->taken, &taken,
+                                 taken + count, memory_order_acq_rel, memory_order_acquire));
     uint64_t dropped = atomic_load_explicit(&spans->dropped, memory_order_relaxed);
-    atomic_store_explicit(&spans->dropped, dropped + 1, memory_order_relaxed);
+    atomic_store_explicit(&spans->dropped, dropped + (has_room ? count : 1), memory_order_relaxed);
     return has_room;
+}
+
+/* The ring is larger than a cache near by: the next place is on its way before it is written. */
+static inline void spans_prefetch(const struct cmds_span *place)
+{
+    __builtin_prefetch(place, 1);
+    __builtin_prefetch((const uint8_t *)place + 64, 1);
+    __builtin_prefetch(place->events, 1);
 }
 
 void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span)
 {
-    span->end_ns = cmdi_now_ns();
+    CMDI_ASSERT(span->end_ns >= span->start_ns);
     if (spans->on_end != NULL) {
         spans->on_end(spans->context, span);
     }
@@ -289,6 +325,7 @@ void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span)
     if (CMDI_LIKELY(written - taken <= spans->mask) || spans_make_room(spans, written)) {
         cmdi_span_copy(&spans->ring[written & spans->mask], span);
         atomic_store_explicit(&spans->written, written + 1, memory_order_release);
+        spans_prefetch(&spans->ring[(written + 1) & spans->mask]);
     }
     spans_unlock(spans);
 }

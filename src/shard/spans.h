@@ -18,6 +18,7 @@
 #include <cmdstream/trace.h>
 
 struct cmds_runtime;
+struct cmdi_shard;
 
 /* --- Sampling --------------------------------------------------------------------------------- */
 
@@ -51,6 +52,9 @@ struct cmdi_spans {
     void (*on_end)(void *context, struct cmds_span *span);
     void *context;
     struct cmdi_sampler sampler; // The writer's.
+    // The clock, as it was read last in the turn that began then: see cmdi_spans_clock(). A shard's.
+    uint64_t turn_ns, clock_ns;
+    uint64_t wall_ns, wall_until_ns; // See cmdi_spans_wall().
     bool is_shared;
     pthread_mutex_t lock;                  // Of one that is shared: of all that the writer has.
     _Alignas(64) _Atomic uint64_t written; // The writer's.
@@ -83,9 +87,19 @@ bool cmdi_spans_again(struct cmdi_spans *spans, uint64_t now_ms, const struct cm
  * Thread: any.
  */
 void cmdi_span_begin(struct cmds_span *span, enum cmds_span_kind kind, struct cmds_trace *trace);
+/**
+ * When what this turn has received was there: the clock, read once in a turn for all whose answers have
+ * come. Behind the completions' harvest, so that nothing ends before its peer has sent it. Thread: shard.
+ */
+uint64_t cmdi_spans_clock(struct cmdi_shard *shard);
+/**
+ * The time of day at `now_ns`: asked for once in a second, and beside that an addition. Thread: the writer,
+ * of one that is not shared.
+ */
+uint64_t cmdi_spans_wall(struct cmdi_spans *spans, uint64_t now_ns);
 /** As far as there is something in it: what is behind that is undefined. Thread: any. */
 void cmdi_span_copy(struct cmds_span *to, const struct cmds_span *from);
-/** It is over now. It stays the caller's. Thread: the writer. */
+/** It is over, since its end_ns. It stays the caller's. Thread: the writer. */
 void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span);
 
 /**

@@ -100,6 +100,11 @@ static void on_later(struct cmds_call *call)
     (void)answer_with(call, pass_of(call)->number);
 }
 
+static void on_nothing(struct cmds_call *call)
+{
+    (void)call;
+}
+
 /* Every other one is looked at when its bytes are gone. */
 static int last_pass(struct cmds_call *call, const struct pass *pass)
 {
@@ -121,7 +126,8 @@ static int last_pass(struct cmds_call *call, const struct pass *pass)
     if (span != NULL) {
         cmds_span_set(span, "text", pass->text);
     }
-    return answer_with(call, pass->number);
+    int code = answer_with(call, pass->number);
+    return code < 0 ? code : cmds_call_after(call, LATER_MS, on_nothing); // Its span ends before.
 }
 
 static int last_bare(struct cmds_call *call, const struct bare *bare)
@@ -424,6 +430,7 @@ static void has_its_chain(int64_t number)
     CU_ASSERT_EQUAL(result->number, 1);
     CU_ASSERT_PTR_EQUAL(result->type->schema, answer_type.schema);
     CU_ASSERT_EQUAL(result->size, 5);
+    CU_ASSERT_EQUAL(last->end_ns, result->time_ns);
     if (number % 2 == 0) {
         const char *key = NULL;
         struct cmds_string value;

@@ -19,6 +19,7 @@
 enum {
     SPANS = 20000,
     COUNT = 16,
+    LARGE = 1024,
 };
 
 static struct cmdi_spans *make(uint32_t count, bool is_shared)
@@ -40,6 +41,7 @@ static void write_one(struct cmdi_spans *spans, uint64_t number)
     span.sequence = number;
     span.attribute_size = sizeof(span.attributes);
     memset(span.attributes, (int)(number & 0xff), sizeof(span.attributes)); // All of it at once.
+    span.end_ns = cmdi_now_ns();
     cmdi_spans_end(spans, &span);
 }
 
@@ -63,6 +65,29 @@ static void test_spans_full_ring_keeps_the_last(void)
     write_one(spans, 77); // There is room again.
     CU_ASSERT_EQUAL(cmds_span_take(&runtime, out, 1), 1);
     CU_ASSERT_EQUAL(out[0].sequence, 77);
+    cmdi_spans_destroy(spans);
+}
+
+static void test_spans_large_ring_makes_room_for_some(void)
+{
+    struct cmdi_spans *spans = make(LARGE, false);
+    struct cmds_runtime runtime = {.spans = spans, .fork_count = cmdi_fork_count()};
+    static struct cmds_span out[LARGE];
+    uint64_t dropped = 0;
+    for (uint64_t i = 0; i < 2 * LARGE; i++) {
+        write_one(spans, i);
+        uint64_t more = cmds_span_dropped(&runtime) - dropped;
+        CU_ASSERT(more == 0 || (i >= LARGE && more == LARGE / 64));
+        dropped += more;
+    }
+    CU_ASSERT_EQUAL(dropped, LARGE);
+    uint32_t count = cmds_span_take(&runtime, out, LARGE);
+    CU_ASSERT_EQUAL(count, LARGE);
+    for (uint64_t i = 0; i < count; i++) {
+        CU_ASSERT_EQUAL(out[i].sequence, LARGE + i);
+    }
+    write_one(spans, 0);
+    CU_ASSERT_EQUAL(cmds_span_dropped(&runtime), dropped); // There is room again.
     cmdi_spans_destroy(spans);
 }
 
@@ -192,7 +217,8 @@ static void write_kinds(struct cmdi_spans *spans)
         span.sequence = i;
         span.error = i == 3 ? CMDS_E_TIMEOUT : 0;
         // The third took longest, then the second, ... : no order that they were written in.
-        span.start_ns = cmdi_now_ns() - (1 + (i + UINT64_C(5)) % 8) * 1000000000;
+        span.end_ns = cmdi_now_ns();
+        span.start_ns = span.end_ns - (1 + (i + UINT64_C(5)) % 8) * 1000000000;
         cmdi_spans_end(spans, &span);
     }
 }
@@ -464,6 +490,7 @@ static void test_spans_options_are_checked(void)
 
 static CU_TestInfo test_spans[] = {
         {"a full ring keeps the last", test_spans_full_ring_keeps_the_last},
+        {"a large ring makes room for some", test_spans_large_ring_makes_room_for_some},
         {"a full ring leaves its reader alone", test_spans_full_ring_leaves_its_reader_alone},
         {"a look ends where it was overwritten", test_spans_look_ends_where_it_was_overwritten},
         {"a look sees the newest first", test_spans_look_sees_the_newest_first},
