@@ -29,17 +29,25 @@ struct cmdi_work;
  */
 size_t cmdi_json_format_f64(char *out, double value);
 size_t cmdi_json_format_f32(char *out, float value);
+/** How many bytes that will be. */
+size_t cmdi_json_size_f64(double value);
+size_t cmdi_json_size_f32(float value);
 /**
  * Of a number by JSON's grammar the nearest float or double. Returns: 0; CMDS_E_PROTO: too large.
  */
 int cmdi_json_parse_f64(const char *text, size_t size, double *value);
 int cmdi_json_parse_f32(const char *text, size_t size, float *value);
-
 /**
- * With `out` the value is written there, without it is only counted. Returns: bytes; CMDS_E_LIMIT;
- * -EINVAL.
+ * The same of the usual number, where it lies. Returns: where it ends; NULL: it is to be judged by the
+ * grammar, and parsed by the functions above.
  */
-int64_t cmdi_json_write(const struct cmds_schema *schema, const uint8_t *value, uint8_t *out);
+const uint8_t *cmdi_json_take_f64(const uint8_t *at, const uint8_t *end, double *value);
+const uint8_t *cmdi_json_take_f32(const uint8_t *at, const uint8_t *end, float *value);
+
+/** Returns: bytes that cmdi_json_write() will write; CMDS_E_LIMIT; -EINVAL. */
+int64_t cmdi_json_size(const struct cmds_schema *schema, const uint8_t *value);
+/** Returns: the end of what was written. */
+uint8_t *cmdi_json_write(const struct cmds_schema *schema, const uint8_t *value, uint8_t *out);
 /** Returns: all of in.size; CMDS_E_PROTO; CMDS_E_LIMIT. */
 int64_t cmdi_json_read(const struct cmds_schema *schema, struct cmds_bytes in,
         struct cmds_arena *arena, uint8_t *value);

@@ -17,8 +17,10 @@
 #include <string.h>
 
 #include "base/hint.h"
+#include "json/digits.h"
 #include "json/json.h"
 #include "json/pow10.h"
+#include "json/print.h"
 
 __extension__ typedef unsigned __int128 uint128;
 
@@ -82,20 +84,6 @@ static struct decimal shortest(uint64_t significand, int exponent, bool lower_is
     return (struct decimal){s + round_up, k};
 }
 
-static size_t format_digits(char *out, uint64_t digits)
-{
-    char reversed[20];
-    size_t count = 0;
-    do {
-        reversed[count++] = (char)('0' + digits % 10);
-        digits /= 10;
-    } while (digits != 0);
-    for (size_t i = 0; i < count; i++) {
-        out[i] = reversed[count - 1 - i];
-    }
-    return count;
-}
-
 /*
  * d.ddde-07 without the zero in front of the 7; the exponents that get here have a sign, and two
  * digits if positive.
@@ -112,7 +100,9 @@ static size_t format_scientific(char *out, const char *digits, size_t count, int
     int exponent = point - 1;
     out[size++] = 'e';
     out[size++] = exponent < 0 ? '-' : '+';
-    return size + format_digits(out + size, (uint64_t)abs(exponent));
+    unsigned magnitude = (unsigned)abs(exponent), places = cmdi_json_digits(magnitude);
+    (void)cmdi_json_digits_write((uint8_t *)out + size, magnitude, places);
+    return size + places;
 }
 
 static size_t format_plain(char *out, const char *digits, size_t count, int point)
@@ -138,61 +128,123 @@ static size_t format_plain(char *out, const char *digits, size_t count, int poin
     return size;
 }
 
-static size_t format_decimal(char *out, struct decimal decimal, bool scientific)
+/* Without the zeros behind it. */
+static struct decimal strip(struct decimal decimal)
+{
+    static const struct {
+        uint32_t power;
+        int zeros;
+    } steps[] = {{100000000, 8}, {10000, 4}, {100, 2}, {10, 1}};
+    if (decimal.digits % 10 != 0) {
+        return decimal;
+    }
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        if (decimal.digits % steps[i].power == 0) {
+            decimal.digits /= steps[i].power;
+            decimal.exponent += steps[i].zeros;
+        }
+    }
+    return decimal;
+}
+
+/* A float taken to pieces: its sign, the fewest digits, and which of the two layouts Go chooses. */
+struct parts {
+    struct decimal decimal;
+    bool negative, is_zero, scientific;
+};
+
+static ALWAYS_INLINE struct parts take_apart_f64(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
+    int biased = (int)(bits >> 52 & 0x7ff);
+    struct parts parts = {.negative = bits >> 63, .is_zero = biased == 0 && fraction == 0};
+    if (parts.is_zero) {
+        return parts;
+    }
+    parts.decimal = biased == 0 ? shortest(fraction, 1 - 1075, false)
+                                : shortest(fraction | UINT64_C(1) << 52, biased - 1075,
+                                          fraction == 0 && biased > 1);
+    parts.decimal = strip(parts.decimal);
+    // Bits in the order of the numbers: 1e-6 and 1e21. A compiler may take the constants themselves
+    // for wider than they are.
+    uint64_t magnitude = bits & UINT64_MAX >> 1;
+    parts.scientific = magnitude < 0x3eb0c6f7a0b5ed8d || magnitude >= 0x444b1ae4d6e2ef50;
+    return parts;
+}
+
+static ALWAYS_INLINE struct parts take_apart_f32(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    uint32_t fraction = bits & ((1u << 23) - 1);
+    int biased = (int)(bits >> 23 & 0xff);
+    struct parts parts = {.negative = bits >> 31, .is_zero = biased == 0 && fraction == 0};
+    if (parts.is_zero) {
+        return parts;
+    }
+    parts.decimal =
+            biased == 0 ? shortest(fraction, 1 - 150, false)
+                        : shortest(fraction | 1u << 23, biased - 150, fraction == 0 && biased > 1);
+    parts.decimal = strip(parts.decimal);
+    uint32_t magnitude = bits & UINT32_MAX >> 1;
+    parts.scientific = magnitude < 0x358637bd || magnitude >= 0x6258d727; // As above.
+    return parts;
+}
+
+static size_t parts_size(const struct parts *parts)
+{
+    if (parts->is_zero) {
+        return parts->negative + 1u;
+    }
+    int count = (int)cmdi_json_digits(parts->decimal.digits);
+    int point = count + parts->decimal.exponent; // Digits in front of it.
+    int size = count + (count > 1) + 2 + (int)cmdi_json_digits((uint64_t)abs(point - 1));
+    if (!parts->scientific) {
+        size = point <= 0 ? 2 - point + count : point < count ? count + 1 : point;
+    }
+    return (size_t)size + parts->negative;
+}
+
+static size_t parts_write(char *out, const struct parts *parts)
 {
     char digits[20];
-    while (decimal.digits % 10 == 0) {
-        decimal.digits /= 10;
-        decimal.exponent++;
+    out[0] = '-';
+    out += parts->negative;
+    if (parts->is_zero) {
+        *out = '0';
+        return parts->negative + 1u;
     }
-    size_t count = format_digits(digits, decimal.digits);
-    int point = (int)count + decimal.exponent; // Digits in front of it.
-    return scientific ? format_scientific(out, digits, count, point)
-                      : format_plain(out, digits, count, point);
+    unsigned count = cmdi_json_digits(parts->decimal.digits);
+    (void)cmdi_json_digits_write((uint8_t *)digits, parts->decimal.digits, count);
+    int point = (int)count + parts->decimal.exponent;
+    return parts->negative + (parts->scientific ? format_scientific(out, digits, count, point)
+                                                : format_plain(out, digits, count, point));
+}
+
+size_t cmdi_json_size_f64(double value)
+{
+    struct parts parts = take_apart_f64(value);
+    return parts_size(&parts);
 }
 
 size_t cmdi_json_format_f64(char *out, double value)
 {
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    size_t sign = bits >> 63;
-    out[0] = '-';
-    out += sign;
-    uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
-    int biased = (int)(bits >> 52 & 0x7ff);
-    if (biased == 0 && fraction == 0) {
-        *out = '0';
-        return sign + 1;
-    }
-    struct decimal decimal = biased == 0 ? shortest(fraction, 1 - 1075, false)
-                                         : shortest(fraction | UINT64_C(1) << 52, biased - 1075,
-                                                   fraction == 0 && biased > 1);
-    // Bits in the order of the numbers: 1e-6 and 1e21. A compiler may take the constants themselves
-    // for wider than they are.
-    uint64_t magnitude = bits & UINT64_MAX >> 1;
-    bool plain = magnitude >= 0x3eb0c6f7a0b5ed8d && magnitude < 0x444b1ae4d6e2ef50;
-    return sign + format_decimal(out, decimal, !plain);
+    struct parts parts = take_apart_f64(value);
+    return parts_write(out, &parts);
+}
+
+size_t cmdi_json_size_f32(float value)
+{
+    struct parts parts = take_apart_f32(value);
+    return parts_size(&parts);
 }
 
 size_t cmdi_json_format_f32(char *out, float value)
 {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    size_t sign = bits >> 31;
-    out[0] = '-';
-    out += sign;
-    uint32_t fraction = bits & ((1u << 23) - 1);
-    int biased = (int)(bits >> 23 & 0xff);
-    if (biased == 0 && fraction == 0) {
-        *out = '0';
-        return sign + 1;
-    }
-    struct decimal decimal =
-            biased == 0 ? shortest(fraction, 1 - 150, false)
-                        : shortest(fraction | 1u << 23, biased - 150, fraction == 0 && biased > 1);
-    uint32_t magnitude = bits & UINT32_MAX >> 1;
-    bool plain = magnitude >= 0x358637bd && magnitude < 0x6258d727; // As above.
-    return sign + format_decimal(out, decimal, !plain);
+    struct parts parts = take_apart_f32(value);
+    return parts_write(out, &parts);
 }
 
 /* --- To float --------------------------------------------------------------------------------- */
@@ -453,6 +505,76 @@ static __attribute__((noinline)) bool is_above_middle(
     big_shift(shift > 0 ? &number : &middle, (unsigned)abs(shift));
     int order = big_compare(&number, &middle);
     return order > 0 || (order == 0 && (bits & 1) != 0);
+}
+
+/* --- Numbers of up to 19 digits, which are read where they lie ----------------------------------- */
+
+static const uint8_t *take_exponent(const uint8_t *at, const uint8_t *end, int *exponent)
+{
+    bool negative = at < end && *at == '-';
+    at += at < end && (*at == '-' || *at == '+');
+    uint64_t value = 0;
+    const uint8_t *from = at;
+    at = cmdi_json_take_digits(at, end, 4, &value);
+    *exponent += negative ? -(int)value : (int)value;
+    bool is_whole = at > from && (at == end || (uint8_t)(*at - '0') >= 10);
+    return is_whole ? at : NULL;
+}
+
+/*
+ * The number at `at`: its bits, without the sign. Returns: where it ends; NULL: it has more digits, is no
+ * number or too large, and is for the other way.
+ */
+static ALWAYS_INLINE const uint8_t *take(const struct format *format, const uint8_t *at,
+        const uint8_t *end, uint64_t *bits, bool *negative)
+{
+    *negative = at < end && *at == '-';
+    at += *negative;
+    uint64_t mantissa = 0;
+    int exponent = 0;
+    const uint8_t *from = at;
+    *bits = 0;
+    at = cmdi_json_take_digits(at, end, DIGITS_EXACT, &mantissa);
+    size_t whole = (size_t)(at - from);
+    if (whole == 0 || (*from == '0' && whole > 1)) {
+        return NULL;
+    }
+    if (at < end && *at == '.') {
+        from = ++at;
+        at = cmdi_json_take_digits(at, end, DIGITS_EXACT - whole, &mantissa);
+        exponent = (int)(from - at);
+        if (exponent == 0) {
+            return NULL;
+        }
+    }
+    if (at < end && (uint8_t)(*at - '0') < 10) {
+        return NULL;
+    }
+    if (at < end && (*at | 0x20) == 'e') {
+        at = take_exponent(at + 1, end, &exponent);
+    }
+    *bits = nearest(format, mantissa, exponent);
+    return *bits >> format->fraction_bits != (uint64_t)format->biased_max ? at : NULL;
+}
+
+const uint8_t *cmdi_json_take_f64(const uint8_t *at, const uint8_t *end, double *value)
+{
+    uint64_t bits;
+    bool negative;
+    at = take(&binary64, at, end, &bits, &negative);
+    bits |= (uint64_t)negative << 63;
+    memcpy(value, &bits, sizeof(bits));
+    return at;
+}
+
+const uint8_t *cmdi_json_take_f32(const uint8_t *at, const uint8_t *end, float *value)
+{
+    uint64_t bits;
+    bool negative;
+    at = take(&binary32, at, end, &bits, &negative);
+    uint32_t narrow = (uint32_t)bits | (uint32_t)negative << 31;
+    memcpy(value, &narrow, sizeof(narrow));
+    return at;
 }
 
 /* --- The two of them -------------------------------------------------------------------------- */

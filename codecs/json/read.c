@@ -15,6 +15,7 @@
 #include "base/hint.h"
 #include "common/names.h"
 #include "common/value.h"
+#include "json/digits.h"
 #include "json/json.h"
 #include "json/scan.h"
 
@@ -62,20 +63,46 @@ static int read_bool(struct reader *reader, uint8_t *to)
     return code;
 }
 
-static int read_integer(struct reader *reader, uint8_t kind, uint8_t *to)
+/* Behind the sign. Returns: NULL: it has more digits than fit, or is no whole number: see take_integer(). */
+static CMDI_INLINED const uint8_t *take_usual_integer(
+        const uint8_t *at, const uint8_t *end, uint64_t *value)
+{
+    const uint8_t *from = at;
+    at = cmdi_json_take_digits(at, end, CMDI_JSON_DIGITS_MAX, value);
+    bool is_odd = at == from || (*from == '0' && at - from > 1) ||
+                  (at < end && ((uint8_t)(*at - '0') < 10 || *at == '.' || (*at | 0x20) == 'e'));
+    return CMDI_UNLIKELY(is_odd) ? NULL : at;
+}
+
+/* Any number, by the grammar. Returns: 0; CMDS_E_PROTO: it is not whole, or too large. */
+static int take_integer(struct reader *reader, bool negative, uint64_t *value)
 {
     const uint8_t *from = reader->scan.at;
-    bool integer, negative = *from == '-';
+    bool integer;
     int code = cmdi_json_take_number(&reader->scan, &integer);
     if (code < 0 || !integer) {
         return CMDS_E_PROTO;
     }
-    uint64_t value = 0;
+    *value = 0;
     for (const uint8_t *at = from + negative; at < reader->scan.at; at++) {
-        if (__builtin_mul_overflow(value, 10u, &value) ||
-                __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value)) {
+        if (__builtin_mul_overflow(*value, 10u, value) ||
+                __builtin_add_overflow(*value, (uint64_t)(*at - '0'), value)) {
             return CMDS_E_PROTO;
         }
+    }
+    return 0;
+}
+
+static int read_integer(struct reader *reader, uint8_t kind, uint8_t *to)
+{
+    bool negative = *reader->scan.at == '-';
+    uint64_t value = 0;
+    const uint8_t *at = reader->scan.at + negative;
+    at = take_usual_integer(at, reader->scan.end, &value);
+    if (CMDI_LIKELY(at != NULL)) {
+        reader->scan.at = at;
+    } else if (take_integer(reader, negative, &value) < 0) {
+        return CMDS_E_PROTO;
     }
     if (cmdi_kind_is_signed(kind)) {
         if (value > (uint64_t)INT64_MAX + negative) {
@@ -88,7 +115,8 @@ static int read_integer(struct reader *reader, uint8_t kind, uint8_t *to)
     return cmdi_integer_store(kind, to, value);
 }
 
-static int read_float(struct reader *reader, uint8_t kind, uint8_t *to)
+/* Another number than the usual one. */
+static int read_odd_float(struct reader *reader, uint8_t kind, uint8_t *to)
 {
     const char *from = (const char *)reader->scan.at;
     bool integer;
@@ -107,6 +135,30 @@ static int read_float(struct reader *reader, uint8_t kind, uint8_t *to)
         CMDI_STORE(double, to, value);
     }
     return code;
+}
+
+static int read_f32(struct reader *reader, uint8_t *to)
+{
+    float value;
+    const uint8_t *at = cmdi_json_take_f32(reader->scan.at, reader->scan.end, &value);
+    if (CMDI_UNLIKELY(at == NULL)) {
+        return read_odd_float(reader, CMDS_KIND_F32, to);
+    }
+    reader->scan.at = at;
+    CMDI_STORE(float, to, value);
+    return 0;
+}
+
+static int read_f64(struct reader *reader, uint8_t *to)
+{
+    double value;
+    const uint8_t *at = cmdi_json_take_f64(reader->scan.at, reader->scan.end, &value);
+    if (CMDI_UNLIKELY(at == NULL)) {
+        return read_odd_float(reader, CMDS_KIND_F64, to);
+    }
+    reader->scan.at = at;
+    CMDI_STORE(double, to, value);
+    return 0;
 }
 
 /* --- Text and bytes --------------------------------------------------------------------------- */
@@ -364,8 +416,9 @@ static int read_item(
     case CMDS_KIND_BOOL:
         return read_bool(reader, to);
     case CMDS_KIND_F32:
+        return read_f32(reader, to);
     case CMDS_KIND_F64:
-        return read_float(reader, row->kind, to);
+        return read_f64(reader, to);
     case CMDS_KIND_STRING:
         code = read_string(reader, size_max, &bytes);
         CMDI_STORE(struct cmds_bytes, to, bytes);

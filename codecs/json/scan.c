@@ -182,7 +182,7 @@ static int walk_escape(struct walk *walk)
 static int walk_to_quote(struct walk *walk)
 {
     for (;;) {
-        const uint8_t *plain = cmdi_json_plain_end(walk->at, walk->end, false);
+        const uint8_t *plain = cmdi_json_plain_end(walk->at, walk->end);
         walk_add(walk, walk->at, (size_t)(plain - walk->at));
         walk->at = plain;
         if (plain == walk->end || *plain < 0x20) {

@@ -119,7 +119,7 @@ static inline int cmdi_json_take_text(struct cmdi_json_scan *scan, struct cmdi_j
         return CMDS_E_PROTO;
     }
     const uint8_t *from = scan->at + 1;
-    const uint8_t *plain = cmdi_json_plain_end(from, scan->end, false);
+    const uint8_t *plain = cmdi_json_plain_end(from, scan->end);
     if (CMDI_UNLIKELY(plain == scan->end || *plain != '"')) {
         return cmdi_json_take_text_slow(scan, plain, text);
     }

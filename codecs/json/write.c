@@ -1,187 +1,186 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A value becomes JSON. One walk counts and writes: without an output it only counts, so the two
- * cannot differ.
+ * A value becomes JSON: first its size, then the bytes.
  *
- * The counting walk comes first and is the one that refuses. The walk recurses over nested schemas,
- * never over the value. No state, any thread.
+ * The two walks take the same steps in the same order; the size walk is the one that refuses, so that
+ * the write cannot fail. They recurse over nested schemas, never over the value. Text and numbers are in
+ * print.c. No state, any thread.
  */
 #include <math.h>
 
 #include "base/hint.h"
-#include "common/utf8.h"
 #include "common/value.h"
 #include "json/json.h"
-#include "json/plain.h"
+#include "json/print.h"
 
 enum {
     // Of a map. There is no memory here, and sorting without any is quadratic.
     SORTED_PAIRS_MAX = 256,
 };
 
-struct sink {
-    uint8_t *out; // NULL: only counts.
-    size_t size;
-    int code;
-};
-
-static inline void put(struct sink *sink, const void *data, size_t size)
-{
-    if (sink->out != NULL) {
-        memcpy(sink->out + sink->size, data, size);
-    }
-    sink->size += size;
-}
-
-static inline void put_byte(struct sink *sink, char byte)
-{
-    if (sink->out != NULL) {
-        sink->out[sink->size] = (uint8_t)byte;
-    }
-    sink->size++;
-}
-
-#define PUT(sink, literal) put(sink, "" literal, sizeof(literal) - 1)
-
-static void fail(struct sink *sink, int code)
-{
-    sink->code = sink->code != 0 ? sink->code : code;
-}
+/* --- Size ------------------------------------------------------------------------------------- */
 
 /* Is it there, and within the limit? Otherwise nothing of it is read. */
-static bool is_sound(struct sink *sink, const void *data, size_t size, uint32_t row_max)
+static int span_check(const void *data, size_t size, uint32_t row_max)
 {
-    int code = cmdi_span_check(data, size, row_max != 0 ? row_max : UINT32_MAX);
+    return cmdi_span_check(data, size, row_max != 0 ? row_max : UINT32_MAX);
+}
+
+static int64_t string_size(struct cmds_string string)
+{
+    int code = span_check(string.data, string.size, 0);
+    return code < 0 ? code
+                    : (int64_t)cmdi_json_string_size((const uint8_t *)string.data, string.size);
+}
+
+static int64_t map_size(const uint8_t *at, uint32_t row_max)
+{
+    struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
+    int code = span_check(map.items, map.count, row_max);
+    if (code < 0) {
+        return code;
+    }
+    int64_t total = 2 + 2 * (int64_t)map.count - (map.count > 0); // Braces, colons and commas.
+    for (size_t i = 0; i < map.count; i++) {
+        int64_t key = string_size(map.items[i].key), value = 0;
+        value = key < 0 ? key : string_size(map.items[i].value);
+        if (value < 0) {
+            return value;
+        }
+        total += key + value;
+    }
+    return total;
+}
+
+static int64_t text_size(const struct cmds_field *row, const uint8_t *at, uint32_t row_max)
+{
+    int64_t length = cmdi_text_length(row, at, row_max);
+    return length < 0 ? length : (int64_t)cmdi_json_string_size(at, (size_t)length);
+}
+
+static int64_t blob_size(const uint8_t *at, size_t count)
+{
+    int64_t total = 2 + (int64_t)count - (count > 0);
+    for (size_t i = 0; i < count; i++) {
+        total += 1 + (at[i] >= 10) + (at[i] >= 100);
+    }
+    return total;
+}
+
+static int64_t base64_size(size_t size)
+{
+    return 2 + (int64_t)((size + 2) / 3 * 4);
+}
+
+static int64_t span_size(const struct cmds_field *row, const uint8_t *at, uint32_t row_max)
+{
+    struct cmds_bytes span = CMDI_LOAD(struct cmds_bytes, at);
+    int code = span_check(span.data, span.size, row_max);
     if (CMDI_UNLIKELY(code < 0)) {
-        fail(sink, code);
+        return code;
     }
-    return code == 0;
+    return row->kind == CMDS_KIND_STRING ? (int64_t)cmdi_json_string_size(span.data, span.size)
+                                         : base64_size(span.size);
 }
 
-/* --- Text ------------------------------------------------------------------------------------- */
-
-/*
- * 0: stands for itself; 'u': as \u00xx; '8': begins what is not ASCII; else the letter behind the
- * backslash.
- */
-static const char escapes[256] = {
-#define TIMES_8(x) x, x, x, x, x, x, x, x
-#define TIMES_64(x)                                                                                \
-    TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x)
-        TIMES_8('u'), 'b', 't', 'n', 'u', 'f', 'r', 'u', 'u', TIMES_8('u'), TIMES_8('u'),
-        ['"'] = '"', ['\\'] = '\\', ['<'] = 'u', ['>'] = 'u', ['&'] = 'u', [128] = TIMES_64('8'),
-        TIMES_64('8')};
-
-/* One character that does not stand for itself, or not always. Returns: its end. */
-static const uint8_t *put_special(struct sink *sink, const uint8_t *at, const uint8_t *end)
+static int64_t integer_size(uint64_t value, bool is_signed)
 {
-    static const char hex[] = "0123456789abcdef";
-    char letter = escapes[*at];
-    if (letter == '8') {
-        unsigned size = cmdi_utf8_size(at, end);
-        if (size == 0) {
-            PUT(sink, "\\ufffd");
-            return at + 1;
-        }
-        bool ends_line = size == 3 && at[0] == 0xe2 && at[1] == 0x80 && (at[2] | 1) == 0xa9;
-        if (ends_line) { // U+2028 and U+2029 end a line in JavaScript.
-            PUT(sink, "\\u202");
-            put_byte(sink, hex[at[2] & 0xf]);
-        } else {
-            put(sink, at, size);
-        }
-        return at + size;
-    }
-    put_byte(sink, '\\');
-    put_byte(sink, letter);
-    if (letter == 'u') {
-        PUT(sink, "00");
-        put_byte(sink, hex[*at >> 4]);
-        put_byte(sink, hex[*at & 0xf]);
-    }
-    return at + 1;
-}
-
-static void put_string(struct sink *sink, const void *data, size_t size)
-{
-    const uint8_t *at = data;
-    const uint8_t *end = size > 0 ? at + size : at;
-    put_byte(sink, '"');
-    while (at < end) {
-        if (sink->out == NULL) {
-            const uint8_t *from = at;
-            sink->size += cmdi_json_extra(&at, end);
-            sink->size += (size_t)(at - from);
-        }
-        const uint8_t *plain = cmdi_json_plain_end(at, end, true);
-        put(sink, at, (size_t)(plain - at));
-        at = plain < end ? put_special(sink, plain, end) : plain;
-    }
-    put_byte(sink, '"');
-}
-
-static void put_base64(struct sink *sink, const uint8_t *data, size_t size)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    put_byte(sink, '"');
-    if (sink->out == NULL) {
-        sink->size += (size + 2) / 3 * 4;
-        size = 0;
-    }
-    for (size_t i = 0; i < size; i += 3) {
-        size_t count = size - i < 3 ? size - i : 3;
-        uint32_t bits = (uint32_t)data[i] << 16 | (count > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
-                        (count > 2 ? data[i + 2] : 0);
-        put_byte(sink, digits[bits >> 18]);
-        put_byte(sink, digits[bits >> 12 & 63]);
-        put_byte(sink, count > 1 ? digits[bits >> 6 & 63] : '=');
-        put_byte(sink, count > 2 ? digits[bits & 63] : '=');
-    }
-    put_byte(sink, '"');
-}
-
-/* --- Numbers ---------------------------------------------------------------------------------- */
-
-static void put_integer(struct sink *sink, uint64_t value, bool is_signed)
-{
-    char digits[20];
-    size_t at = sizeof(digits);
     bool negative = is_signed && (int64_t)value < 0;
-    value = negative ? 0 - value : value;
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    if (negative) {
-        put_byte(sink, '-');
-    }
-    put(sink, digits + at, sizeof(digits) - at);
+    return negative + (int64_t)cmdi_json_digits(negative ? 0 - value : value);
 }
 
-static void put_float(struct sink *sink, const struct cmds_field *row, const uint8_t *at)
+static int64_t f32_size(const uint8_t *at)
 {
-    char text[CMDI_JSON_NUMBER_MAX];
-    bool narrow = row->kind == CMDS_KIND_F32;
-    double value = narrow ? (double)CMDI_LOAD(float, at) : CMDI_LOAD(double, at);
-    if (!isfinite(value)) {
-        fail(sink, -EINVAL);
-        return;
-    }
-    size_t size = narrow ? cmdi_json_format_f32(text, CMDI_LOAD(float, at))
-                         : cmdi_json_format_f64(text, value);
-    put(sink, text, size);
+    float value = CMDI_LOAD(float, at);
+    return isfinite((double)value) ? (int64_t)cmdi_json_size_f32(value) : -EINVAL;
 }
 
-static void put_numbers(struct sink *sink, const uint8_t *data, size_t size)
+static int64_t f64_size(const uint8_t *at)
 {
-    put_byte(sink, '[');
-    for (size_t i = 0; i < size; i++) {
-        if (i > 0) {
-            put_byte(sink, ',');
+    double value = CMDI_LOAD(double, at);
+    return isfinite(value) ? (int64_t)cmdi_json_size_f64(value) : -EINVAL;
+}
+
+static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *value);
+
+static int64_t item_size(const struct cmds_field *row, const uint8_t *at, uint32_t row_max)
+{
+    switch (row->kind) {
+    case CMDS_KIND_BOOL:
+        return 5 - (*at != 0);
+    case CMDS_KIND_F32:
+        return f32_size(at);
+    case CMDS_KIND_F64:
+        return f64_size(at);
+    case CMDS_KIND_STRING:
+    case CMDS_KIND_BYTES:
+        return span_size(row, at, row_max);
+    case CMDS_KIND_MAP:
+        return map_size(at, row_max);
+    case CMDS_KIND_TEXT:
+        return text_size(row, at, row_max);
+    case CMDS_KIND_BLOB:
+        return blob_size(at, row->item_size);
+    case CMDS_KIND_STRUCT:
+        return struct_size(row->nested, at);
+    default:
+        return integer_size(cmdi_integer_load(row->kind, at), cmdi_kind_is_signed(row->kind));
+    }
+}
+
+static int64_t array_size(const struct cmds_field *row, const uint8_t *at)
+{
+    struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
+    int code = span_check(array.items, array.count, row->size_max);
+    if (code < 0) {
+        return code;
+    }
+    if (row->kind == CMDS_KIND_U8) { // A []uint8 of Go is a []byte.
+        return base64_size(array.count);
+    }
+    const uint8_t *item = array.items;
+    int64_t total = 2 + (int64_t)array.count - (array.count > 0);
+    for (size_t i = 0; i < array.count; i++, item += row->item_size) {
+        int64_t size = item_size(row, item, 0);
+        if (size < 0) {
+            return size;
         }
-        put_integer(sink, data[i], false);
+        total += size;
     }
-    put_byte(sink, ']');
+    return total;
+}
+
+static int64_t many_size(const struct cmds_field *row, const uint8_t *at)
+{
+    if (row->shape == CMDS_SHAPE_ARRAY) {
+        return array_size(row, at);
+    }
+    return *at != 0 ? item_size(row, at + row->item_offset, row->size_max) : 4; // null
+}
+
+static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *value)
+{
+    const struct cmds_field *row = schema->fields;
+    const uint32_t count = schema->field_count, stride = schema->field_stride;
+    int64_t total = 1; // Of the braces and commas one less than rows.
+    for (uint32_t i = 0; i < count; i++, row = cmdi_row_after(row, stride)) {
+        if (row->kind == CMDS_KIND_RESERVED) {
+            continue;
+        }
+        const uint8_t *at = value + row->offset;
+        int64_t size = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE) ? item_size(row, at, row->size_max)
+                                                                 : many_size(row, at);
+        if (CMDI_UNLIKELY(size < 0)) {
+            return size;
+        }
+        total += 2 + (int64_t)cmdi_json_name_size(row->name) + size;
+    }
+    return total + (total == 1);
+}
+
+int64_t cmdi_json_size(const struct cmds_schema *schema, const uint8_t *value)
+{
+    return struct_size(schema, value);
 }
 
 /* --- Maps ------------------------------------------------------------------------------------- */
@@ -227,152 +226,153 @@ static void sort_pairs(const struct cmds_map *map, uint16_t *order)
     }
 }
 
-static void put_map(struct sink *sink, const uint8_t *at, uint32_t row_max)
+static uint8_t *string_write(uint8_t *out, struct cmds_string string)
+{
+    return cmdi_json_string_write(out, (const uint8_t *)string.data, string.size);
+}
+
+static uint8_t *write_map(uint8_t *out, const uint8_t *at)
 {
     struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
     uint16_t order[SORTED_PAIRS_MAX];
-    if (!is_sound(sink, map.items, map.count, row_max)) {
-        return;
-    }
-    bool sorted = sink->out != NULL && map.count > 1 && map.count <= SORTED_PAIRS_MAX;
+    bool sorted = map.count > 1 && map.count <= SORTED_PAIRS_MAX;
     if (sorted) { // The size does not depend on the order.
         sort_pairs(&map, order);
     }
-    put_byte(sink, '{');
+    *out++ = '{';
     for (size_t i = 0; i < map.count; i++) {
         const struct cmds_pair *pair = &map.items[sorted ? order[i] : i];
-        if (!is_sound(sink, pair->key.data, pair->key.size, 0) ||
-                !is_sound(sink, pair->value.data, pair->value.size, 0)) {
-            return;
-        }
         if (i > 0) {
-            put_byte(sink, ',');
+            *out++ = ',';
         }
-        put_string(sink, pair->key.data, pair->key.size);
-        put_byte(sink, ':');
-        put_string(sink, pair->value.data, pair->value.size);
+        out = string_write(out, pair->key);
+        *out++ = ':';
+        out = string_write(out, pair->value);
     }
-    put_byte(sink, '}');
+    *out = '}';
+    return out + 1;
 }
 
-/* --- The walk --------------------------------------------------------------------------------- */
+/* --- Bytes ------------------------------------------------------------------------------------ */
 
-static void put_struct(struct sink *sink, const struct cmds_schema *schema, const uint8_t *value);
-
-static void put_span(
-        struct sink *sink, const struct cmds_field *row, const uint8_t *at, uint32_t row_max)
+static uint8_t *write_blob(uint8_t *out, const uint8_t *at, size_t count)
 {
-    struct cmds_bytes span = CMDI_LOAD(struct cmds_bytes, at);
-    if (!is_sound(sink, span.data, span.size, row_max)) {
-        return;
+    *out++ = '[';
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) {
+            *out++ = ',';
+        }
+        out = cmdi_json_integer_write(out, at[i], false);
     }
-    if (row->kind == CMDS_KIND_STRING) {
-        put_string(sink, span.data, span.size);
-    } else {
-        put_base64(sink, span.data, span.size);
-    }
+    *out = ']';
+    return out + 1;
 }
 
-static void put_item(
-        struct sink *sink, const struct cmds_field *row, const uint8_t *at, uint32_t row_max)
+/*
+ * One that is not finite was refused before it came here; if another thread has changed the value since,
+ * nothing stands for it, and the caller's assertion sees that too little was written.
+ */
+static uint8_t *write_f32(uint8_t *out, const uint8_t *at)
 {
-    int64_t length;
+    float value = CMDI_LOAD(float, at);
+    return isfinite((double)value) ? out + cmdi_json_format_f32((char *)out, value) : out;
+}
+
+static uint8_t *write_f64(uint8_t *out, const uint8_t *at)
+{
+    double value = CMDI_LOAD(double, at);
+    return isfinite(value) ? out + cmdi_json_format_f64((char *)out, value) : out;
+}
+
+static uint8_t *write_struct(uint8_t *out, const struct cmds_schema *schema, const uint8_t *value);
+
+static uint8_t *write_item(uint8_t *out, const struct cmds_field *row, const uint8_t *at)
+{
+    struct cmds_bytes span;
     switch (row->kind) {
     case CMDS_KIND_BOOL:
-        if (*at != 0) {
-            PUT(sink, "true");
-        } else {
-            PUT(sink, "false");
-        }
-        break;
+        memcpy(out, *at != 0 ? "true" : "fals", 4);
+        out[3 + (*at == 0)] = 'e';
+        return out + 5 - (*at != 0);
     case CMDS_KIND_F32:
+        return write_f32(out, at);
     case CMDS_KIND_F64:
-        put_float(sink, row, at);
-        break;
+        return write_f64(out, at);
     case CMDS_KIND_STRING:
+        span = CMDI_LOAD(struct cmds_bytes, at);
+        return cmdi_json_string_write(out, span.data, span.size);
     case CMDS_KIND_BYTES:
-        put_span(sink, row, at, row_max);
-        break;
+        span = CMDI_LOAD(struct cmds_bytes, at);
+        return cmdi_json_base64_write(out, span.data, span.size);
     case CMDS_KIND_MAP:
-        put_map(sink, at, row_max);
-        break;
+        return write_map(out, at);
     case CMDS_KIND_TEXT:
-        length = cmdi_text_length(row, at, row_max);
-        if (length < 0) {
-            fail(sink, (int)length);
-        } else {
-            put_string(sink, at, (size_t)length);
-        }
-        break;
+        return cmdi_json_string_write(out, at, strnlen((const char *)at, row->item_size));
     case CMDS_KIND_BLOB:
-        put_numbers(sink, at, row->item_size);
-        break;
+        return write_blob(out, at, row->item_size);
     case CMDS_KIND_STRUCT:
-        put_struct(sink, row->nested, at);
-        break;
+        return write_struct(out, row->nested, at);
     default:
-        put_integer(sink, cmdi_integer_load(row->kind, at), cmdi_kind_is_signed(row->kind));
-        break;
+        return cmdi_json_integer_write(
+                out, cmdi_integer_load(row->kind, at), cmdi_kind_is_signed(row->kind));
     }
 }
 
-static void put_array(struct sink *sink, const struct cmds_field *row, const uint8_t *at)
+static uint8_t *write_array(uint8_t *out, const struct cmds_field *row, const uint8_t *at)
 {
     struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
-    if (!is_sound(sink, array.items, array.count, row->size_max)) {
-        return;
-    }
-    if (row->kind == CMDS_KIND_U8) { // A []uint8 of Go is a []byte.
-        put_base64(sink, array.items, array.count);
-        return;
+    if (row->kind == CMDS_KIND_U8) {
+        return cmdi_json_base64_write(out, array.items, array.count);
     }
     const uint8_t *item = array.items;
-    put_byte(sink, '[');
-    for (size_t i = 0; i < array.count && sink->code == 0; i++, item += row->item_size) {
+    *out++ = '[';
+    for (size_t i = 0; i < array.count; i++, item += row->item_size) {
         if (i > 0) {
-            put_byte(sink, ',');
+            *out++ = ',';
         }
-        put_item(sink, row, item, 0);
+        out = write_item(out, row, item);
     }
-    put_byte(sink, ']');
+    *out = ']';
+    return out + 1;
 }
 
-static void put_row(struct sink *sink, const struct cmds_field *row, const uint8_t *at)
+static uint8_t *write_many(uint8_t *out, const struct cmds_field *row, const uint8_t *at)
 {
-    put_string(sink, row->name, strlen(row->name));
-    put_byte(sink, ':');
-    if (row->shape == CMDS_SHAPE_ONE) {
-        put_item(sink, row, at, row->size_max);
-    } else if (row->shape == CMDS_SHAPE_ARRAY) {
-        put_array(sink, row, at);
-    } else if (*at != 0) {
-        put_item(sink, row, at + row->item_offset, row->size_max);
-    } else {
-        PUT(sink, "null");
+    if (row->shape == CMDS_SHAPE_ARRAY) {
+        return write_array(out, row, at);
     }
+    if (*at != 0) {
+        return write_item(out, row, at + row->item_offset);
+    }
+    memcpy(out, "null", 4);
+    return out + 4;
 }
 
-static void put_struct(struct sink *sink, const struct cmds_schema *schema, const uint8_t *value)
+static uint8_t *write_struct(uint8_t *out, const struct cmds_schema *schema, const uint8_t *value)
 {
     const struct cmds_field *row = schema->fields;
+    const uint32_t count = schema->field_count, stride = schema->field_stride;
     char before = '{';
-    for (uint32_t i = 0; i < schema->field_count && sink->code == 0;
-            i++, row = cmdi_row_after(row, schema->field_stride)) {
-        if (row->kind != CMDS_KIND_RESERVED) {
-            put_byte(sink, before);
-            put_row(sink, row, value + row->offset);
-            before = ',';
+    for (uint32_t i = 0; i < count; i++, row = cmdi_row_after(row, stride)) {
+        if (row->kind == CMDS_KIND_RESERVED) {
+            continue;
         }
+        const uint8_t *at = value + row->offset;
+        *out = (uint8_t)before;
+        before = ',';
+        out = cmdi_json_name_write(out + 1, row->name);
+        *out++ = ':';
+        out = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE) ? write_item(out, row, at)
+                                                        : write_many(out, row, at);
     }
     if (before == '{') {
-        put_byte(sink, '{');
+        *out++ = '{';
     }
-    put_byte(sink, '}');
+    *out = '}';
+    return out + 1;
 }
 
-int64_t cmdi_json_write(const struct cmds_schema *schema, const uint8_t *value, uint8_t *out)
+uint8_t *cmdi_json_write(const struct cmds_schema *schema, const uint8_t *value, uint8_t *out)
 {
-    struct sink sink = {.out = out};
-    put_struct(&sink, schema, value);
-    return sink.code < 0 ? sink.code : (int64_t)sink.size;
+    return write_struct(out, schema, value);
 }

@@ -307,6 +307,18 @@ static double read_f64(const char *text, size_t size)
 {
     double value = -1;
     CU_ASSERT_EQUAL(cmdi_json_parse_f64(text, size, &value), 0);
+    // Where it lies, with something behind it that is no part of it and without, if that way takes it.
+    char longer[1024];
+    double same = -1;
+    const uint8_t *from = (const uint8_t *)longer;
+    if (size + 16 < sizeof(longer)) {
+        memcpy(longer, text, size);
+        memset(longer + size, ',', 16);
+        const uint8_t *end = cmdi_json_take_f64(from, from + size, &same);
+        CU_ASSERT(end == NULL || (end == from + size && same == value));
+        CU_ASSERT_PTR_EQUAL(cmdi_json_take_f64(from, from + size + 16, &same), end);
+        CU_ASSERT(end == NULL || same == value);
+    }
     return value;
 }
 

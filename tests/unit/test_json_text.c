@@ -63,7 +63,7 @@ static void test_json_text_is_escaped_as_go_does(void)
 }
 
 enum {
-    LINE_SIZE_MAX = 40, // Two blocks, and a half that is none.
+    LINE_SIZE_MAX = 84, // Four blocks at once, one, and a part that is none.
 };
 
 /* What stands in text, and what is written for it and read from it. */
@@ -105,7 +105,7 @@ static size_t line_fill(
 
 static void test_json_writer_sees_every_place_of_a_block(void)
 {
-    char line[LINE_SIZE_MAX + 8], written[LINE_SIZE_MAX + 8], body[128], expected[128];
+    char line[LINE_SIZE_MAX + 8], written[LINE_SIZE_MAX + 8], body[256], expected[256];
     for (size_t i = 0; i < SPECIAL_COUNT; i++) {
         const struct special *special = &specials[i];
         for (size_t size = 1; size <= LINE_SIZE_MAX; size++) {
@@ -129,7 +129,7 @@ static void test_json_writer_sees_every_place_of_a_block(void)
 /* The same text, as it stands in a body and as its escape; both with more behind it and without. */
 static void check_read(const struct special *special, size_t size, size_t at, bool escaped)
 {
-    char line[LINE_SIZE_MAX + 8], meant[LINE_SIZE_MAX + 8], body[128];
+    char line[LINE_SIZE_MAX + 8], meant[LINE_SIZE_MAX + 8], body[256];
     const char *sent = escaped ? special->written : special->text;
     size_t sent_size = escaped ? strlen(special->written) : special->size;
     size_t line_size = line_fill(line, size, at, sent, sent_size);

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Most text stands for itself, so 64 bytes of it are examined in one step, and copied in the same. What is
+ * left behind the last step is taken together with some that was before. Where much is escaped, where it
+ * is would be guessed wrongly each time: its size is counted for sixteen bytes at once.
+ *
+ * Each byte of text becomes at least one byte of output, so where sixteen bytes of text are left there is
+ * room for sixteen.
+ */
+#include "json/print.h"
+
+#include <endian.h>
+#include <string.h>
+
+#include "base/hint.h"
+#include "common/block.h"
+#include "common/utf8.h"
+
+enum {
+    BLOCK = sizeof(cmdi_block),
+};
+
+/* --- Text ------------------------------------------------------------------------------------- */
+
+/*
+ * 0: stands for itself; 'u': as \u00xx; '8': begins what is not ASCII; else the letter behind the
+ * backslash.
+ */
+static const char escapes[256] = {
+#define TIMES_8(x) x, x, x, x, x, x, x, x
+#define TIMES_64(x)                                                                                \
+    TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x)
+        TIMES_8('u'), 'b', 't', 'n', 'u', 'f', 'r', 'u', 'u', TIMES_8('u'), TIMES_8('u'),
+        ['"'] = '"', ['\\'] = '\\', ['<'] = 'u', ['>'] = 'u', ['&'] = 'u', [128] = TIMES_64('8'),
+        TIMES_64('8')};
+
+/* What does not stand for itself, or not always. '"' and '&' differ in one bit, and so do '<' and '>'. */
+CMDI_BLOCK_INLINED_ cmdi_block specials(cmdi_block block)
+{
+    return cmdi_block_unprintable(block) | (cmdi_block)((block | 4) == '&') |
+           (cmdi_block)((block | 2) == '>') | (cmdi_block)(block == '\\');
+}
+
+CMDI_BLOCK_INLINED_ bool is_plain_64(const uint8_t *at)
+{
+    return !cmdi_block_any(specials(cmdi_block_load(at)) | specials(cmdi_block_load(at + BLOCK)) |
+                           specials(cmdi_block_load(at + 2 * BLOCK)) |
+                           specials(cmdi_block_load(at + 3 * BLOCK)));
+}
+
+/*
+ * How many bytes more than themselves these sixteen become, none of which is unprintable. A quote and a
+ * backslash take one more, <, > and & five.
+ */
+CMDI_BLOCK_INLINED_ size_t block_extra(cmdi_block block)
+{
+    uint64_t halves[2];
+    cmdi_block one = (cmdi_block)(block == '"') | (cmdi_block)(block == '\\');
+    cmdi_block five = (cmdi_block)((block | 2) == '>') | (cmdi_block)(block == '&');
+    cmdi_block more = (one & 1) | (five & 5);
+    memcpy(halves, &more, sizeof(halves));
+    // Eight bytes of at most five each: their sum fits the upper byte of the product.
+    return (halves[0] * 0x0101010101010101u >> 56) + (halves[1] * 0x0101010101010101u >> 56);
+}
+
+/* Is it U+2028 or U+2029? They end a line in JavaScript. */
+static bool ends_line(const uint8_t *at, unsigned size)
+{
+    return size == 3 && at[0] == 0xe2 && at[1] == 0x80 && (at[2] | 1) == 0xa9;
+}
+
+/* The same of one character, which *at goes behind. */
+static size_t character_extra(const uint8_t **at, const uint8_t *end)
+{
+    char letter = escapes[**at];
+    if (CMDI_LIKELY(letter != '8')) {
+        *at += 1;
+        return letter == 0 ? 0 : letter == 'u' ? 5 : 1;
+    }
+    unsigned size = cmdi_utf8_size(*at, end);
+    size_t extra = size == 0 ? 5 : ends_line(*at, size) ? 3 : 0;
+    *at += size > 0 ? size : 1;
+    return extra;
+}
+
+/* Of text that has a block at least. */
+static size_t long_extra(const uint8_t *at, const uint8_t *end)
+{
+    static const uint8_t masks[2 * BLOCK] = {[BLOCK] = 0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff};
+    size_t extra = 0;
+    while (at < end) {
+        if (end - at >= 4 * BLOCK && is_plain_64(at)) {
+            at += 4 * BLOCK;
+            continue;
+        }
+        size_t left = (size_t)(end - at) < BLOCK ? (size_t)(end - at) : BLOCK;
+        // The last ones of a block: those before them become zero, which counts for nothing below.
+        cmdi_block block = left == BLOCK ? cmdi_block_load(at) : cmdi_block_load(end - BLOCK);
+        cmdi_block counted = cmdi_block_load(masks + left);
+        if (CMDI_LIKELY(!cmdi_block_any(cmdi_block_unprintable(block) & counted))) {
+            extra += block_extra(block & counted);
+            at += left;
+            continue;
+        }
+        for (const uint8_t *stop = at + left; at < stop;) {
+            extra += character_extra(&at, end);
+        }
+    }
+    return extra;
+}
+
+size_t cmdi_json_string_size(const uint8_t *data, size_t size)
+{
+    if (size >= BLOCK) {
+        return 2 + size + long_extra(data, data + size);
+    }
+    size_t extra = 0;
+    const uint8_t *at = data, *end = size > 0 ? data + size : data;
+    while (at < end) {
+        extra += character_extra(&at, end);
+    }
+    return 2 + size + extra;
+}
+
+/* One character that does not stand for itself, or not always. *at goes behind it. */
+static uint8_t *write_special(uint8_t *out, const uint8_t **at, const uint8_t *end)
+{
+    static const char hex[] = "0123456789abcdef";
+    const uint8_t *from = *at;
+    char letter = escapes[*from];
+    if (letter == '8') {
+        unsigned size = cmdi_utf8_size(from, end);
+        *at += size > 0 ? size : 1;
+        if (CMDI_LIKELY(size > 0 && !ends_line(from, size))) {
+            memcpy(out, from, size);
+            return out + size;
+        }
+        memcpy(out, size == 0 ? "\\ufffd" : from[2] == 0xa8 ? "\\u2028" : "\\u2029", 6);
+        return out + 6;
+    }
+    *at += 1;
+    out[0] = '\\';
+    out[1] = (uint8_t)letter;
+    if (letter != 'u') {
+        return out + 2;
+    }
+    out[2] = '0';
+    out[3] = '0';
+    out[4] = (uint8_t)hex[*from >> 4];
+    out[5] = (uint8_t)hex[*from & 0xf];
+    return out + 6;
+}
+
+static uint8_t *write_short(uint8_t *out, const uint8_t *at, const uint8_t *end)
+{
+    while (at < end) {
+        if (CMDI_LIKELY(escapes[*at] == 0)) {
+            *out++ = *at++;
+        } else {
+            out = write_special(out, &at, end);
+        }
+    }
+    return out;
+}
+
+CMDI_BLOCK_INLINED_ void store(uint8_t *out, cmdi_block block)
+{
+    memcpy(out, &block, sizeof(block));
+}
+
+/* Of text that has a block at least. */
+static uint8_t *write_long(uint8_t *out, const uint8_t *at, const uint8_t *end)
+{
+    const uint8_t *plain_from = at; // From here on it was copied as it is.
+    while (end - at >= BLOCK) {
+        if (end - at >= 4 * BLOCK && is_plain_64(at)) {
+            for (unsigned i = 0; i < 4; i++) {
+                store(out + i * BLOCK, cmdi_block_load(at + i * BLOCK));
+            }
+            at += 4 * BLOCK;
+            out += 4 * BLOCK;
+            continue;
+        }
+        cmdi_block block = cmdi_block_load(at);
+        unsigned plain = cmdi_block_first(specials(block));
+        store(out, block); // What is not plain will be written over.
+        at += plain;
+        out += plain;
+        if (plain < BLOCK) {
+            out = write_special(out, &at, end);
+            plain_from = at;
+        }
+    }
+    size_t left = (size_t)(end - at);
+    cmdi_block block = cmdi_block_load(end - BLOCK);
+    if ((size_t)(end - plain_from) >= BLOCK && !cmdi_block_any(specials(block))) {
+        store(out + left - BLOCK, block);
+        return out + left;
+    }
+    return write_short(out, at, end);
+}
+
+uint8_t *cmdi_json_string_write(uint8_t *out, const uint8_t *data, size_t size)
+{
+    *out++ = '"';
+    if (size > 0) {
+        out = size >= BLOCK ? write_long(out, data, data + size)
+                            : write_short(out, data, data + size);
+    }
+    *out = '"';
+    return out + 1;
+}
+
+size_t cmdi_json_name_size(const char *name)
+{
+    const uint8_t *from = (const uint8_t *)name, *at = from;
+    while (*at != '\0' && CMDI_LIKELY(escapes[*at] == 0)) {
+        at++;
+    }
+    return CMDI_LIKELY(*at == '\0') ? 2 + (size_t)(at - from)
+                                    : cmdi_json_string_size(from, strlen(name));
+}
+
+uint8_t *cmdi_json_name_write(uint8_t *out, const char *name)
+{
+    const uint8_t *at = (const uint8_t *)name;
+    *out++ = '"';
+    while (*at != '\0' && CMDI_LIKELY(escapes[*at] == 0)) {
+        *out++ = *at++;
+    }
+    if (CMDI_UNLIKELY(*at != '\0')) {
+        out = write_short(out, at, at + strlen((const char *)at));
+    }
+    *out = '"';
+    return out + 1;
+}
+
+uint8_t *cmdi_json_base64_write(uint8_t *out, const uint8_t *data, size_t size)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    *out++ = '"';
+    for (size_t i = 0; i < size; i += 3) {
+        size_t count = size - i < 3 ? size - i : 3;
+        uint32_t bits = (uint32_t)data[i] << 16 | (count > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
+                        (count > 2 ? data[i + 2] : 0);
+        out[0] = (uint8_t)digits[bits >> 18];
+        out[1] = (uint8_t)digits[bits >> 12 & 63];
+        out[2] = (uint8_t)(count > 1 ? digits[bits >> 6 & 63] : '=');
+        out[3] = (uint8_t)(count > 2 ? digits[bits & 63] : '=');
+        out += 4;
+    }
+    *out = '"';
+    return out + 1;
+}
+
+/* --- Whole numbers ---------------------------------------------------------------------------- */
+
+unsigned cmdi_json_digits(uint64_t value)
+{
+    static const uint64_t powers[20] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000,
+            100000000, 1000000000, 10000000000, 100000000000, 1000000000000, 10000000000000,
+            100000000000000, 1000000000000000, 10000000000000000, 100000000000000000,
+            1000000000000000000, 10000000000000000000u};
+    value |= 1; // Has as many digits, and one at least.
+    unsigned bits = 64u - (unsigned)__builtin_clzll(value);
+    unsigned guess = bits * 1233 >> 12; // floor(bits * log10(2)), which is right or one too many.
+    return guess + (value >= powers[guess]);
+}
+
+/* Eight digits, with zeros in front, of a number below 10^8, the first one in the lowest byte. */
+static inline uint64_t eight_digits(uint32_t value)
+{
+    uint64_t fours = (uint64_t)(value % 10000) << 32 | value / 10000;
+    uint64_t hundreds = (fours * 10486 >> 20) & 0x0000007f0000007fu;
+    uint64_t twos = hundreds | (fours - hundreds * 100) << 16;
+    uint64_t tens = (twos * 103 >> 10) & 0x000f000f000f000fu;
+    return tens | (twos - tens * 10) << 8 | 0x3030303030303030u;
+}
+
+static inline uint8_t *write_eight(uint8_t *out, uint32_t value)
+{
+    uint64_t digits = htole64(eight_digits(value));
+    memcpy(out, &digits, sizeof(digits));
+    return out + sizeof(digits);
+}
+
+/* The last `count` of eight, which may be written from both ends. */
+static inline uint8_t *write_few(uint8_t *out, uint32_t value, unsigned count)
+{
+    if (count == 1) {
+        *out = (uint8_t)('0' + value);
+        return out + 1;
+    }
+    uint64_t digits = eight_digits(value) >> (64 - 8 * count);
+    if (count >= 4) {
+        uint32_t first = htole32((uint32_t)digits);
+        uint32_t last = htole32((uint32_t)(digits >> (8 * count - 32)));
+        memcpy(out, &first, sizeof(first));
+        memcpy(out + count - sizeof(last), &last, sizeof(last));
+        return out + count;
+    }
+    out[0] = (uint8_t)digits;
+    out[1] = (uint8_t)(digits >> 8);
+    if (count == 3) {
+        out[2] = (uint8_t)(digits >> 16);
+    }
+    return out + count;
+}
+
+uint8_t *cmdi_json_digits_write(uint8_t *out, uint64_t value, unsigned count)
+{
+    if (count <= 8) {
+        return write_few(out, (uint32_t)value, count);
+    }
+    uint64_t upper = value / 100000000;
+    uint32_t lower = (uint32_t)(value % 100000000);
+    if (count <= 16) {
+        out = write_few(out, (uint32_t)upper, count - 8);
+    } else {
+        out = write_few(out, (uint32_t)(upper / 100000000), count - 16);
+        out = write_eight(out, (uint32_t)(upper % 100000000));
+    }
+    return write_eight(out, lower);
+}
+
+uint8_t *cmdi_json_integer_write(uint8_t *out, uint64_t value, bool is_signed)
+{
+    bool negative = is_signed && (int64_t)value < 0;
+    value = negative ? 0 - value : value;
+    *out = '-';
+    return cmdi_json_digits_write(out + negative, value, cmdi_json_digits(value));
+}
