@@ -12,6 +12,8 @@ enum {
     CONN_SEND_SIZE_MAX = 256 * 1024,         // Of one send.
     CONN_SEND_SIZE_MAX_OF_MANY = 128 * 1024, // When others with much wait behind it.
     CONN_SENT_PER_UNIT = 4096,               // In mid-turn: takes about as long as a frame.
+    CONN_HINT_SPARE_PART = 8,                // Of what the last flights needed: so much more room.
+    CONN_HINT_FALL_PART = 16,
 };
 
 /* --- Room ------------------------------------------------------------------------------------- */
@@ -35,12 +37,16 @@ static bool conn_fill_lease(struct cmdi_conn *conn, size_t size, bool from_reser
     return true;
 }
 
+/*
+ * Loads go up and down a little from turn to turn: with room for no more than the last ones had, every
+ * other fill of a load near a size of buffers would be copied once into the next size.
+ */
 static bool conn_fill_grow(struct cmdi_conn *conn, size_t size)
 {
     size_t want = conn->fill.end + size;
-    bool hinted = conn->fill.data == NULL && want < conn->fill_hint;
-    return (hinted && conn_fill_lease(conn, conn->fill_hint, false)) ||
-           conn_fill_lease(conn, want, false);
+    size_t hint = conn->fill_hint + conn->fill_hint / CONN_HINT_SPARE_PART;
+    bool hinted = conn->fill.data == NULL && want < hint;
+    return (hinted && conn_fill_lease(conn, hint, false)) || conn_fill_lease(conn, want, false);
 }
 
 /*
@@ -116,11 +122,14 @@ static void conn_output_move(struct cmdi_conn *conn, enum cmdi_output_state next
 
 /* --- Sending ---------------------------------------------------------------------------------- */
 
-/* What fill had. Follows the load up at once, and down by half a step each time. */
+/*
+ * What fill had. Follows the load up at once, and down slowly: of a turn's output the last piece is
+ * small, and says nothing of the next turn's.
+ */
 static void conn_set_hint(struct cmdi_conn *conn, size_t size)
 {
-    size_t half = conn->fill_hint / 2;
-    conn->fill_hint = size > half ? size : half;
+    size_t less = conn->fill_hint - conn->fill_hint / CONN_HINT_FALL_PART;
+    conn->fill_hint = size > less ? size : less;
 }
 
 /* `source` becomes `flight`. */
