@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Input of a connection: from the shard's receive buffers to frames.
+ * Input of a connection: from the shard's receive buffers to frames (frames.c).
  *
  * Receiving and running are two steps. What is received is only queued, as slices; the run takes
  * frames out of them, at most a budget of them a turn, so that nobody's flood delays the others. A
@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "conn/guess.h"
 #include "conn/parts.h"
 #include "conn/secure.h"
 
@@ -45,137 +44,7 @@ static void conn_check_stashed(struct cmdi_conn *conn, int code)
     }
 }
 
-/* --- Frames ----------------------------------------------------------------------------------- */
-
-struct conn_run {
-    uint32_t frames; // Left of the present piece: between two looks at the clock.
-    uint32_t piece;  // Frames that it had.
-    uint32_t more;   // Left of the budget behind it.
-    size_t bytes;    // Left of the budget.
-    bool partial;    // What is there is not a whole frame, and nothing more has come.
-    bool progress;   // A frame was run.
-};
-
-/* `from`: the bytes that the frame begins with. */
-static void conn_fail_frame(struct cmdi_conn *conn, int64_t code, const struct cmdi_frame *frame,
-        struct cmds_bytes from)
-{
-    const char *guess = conn->run_size == 0 ? cmdi_guess_peer(from, conn->secured != NULL) : "";
-    CMDI_COUNT(conn->counters, proto_errors, 1);
-    if (code == CMDS_E_LIMIT) {
-        cmdi_conn_refuse(conn, CMDS_E_LIMIT,
-                "a frame (sequence %llu, type %llu) is larger than %u bytes (frame_size_max)%s",
-                (unsigned long long)frame->sequence, (unsigned long long)frame->type,
-                conn->limits->frame_size_max, guess);
-    } else {
-        cmdi_conn_refuse(conn, (int)code, "a frame header that is no header%s", guess);
-    }
-}
-
-/*
- * One frame at `data`. Returns: its size; 0: it is not whole, and frame_need says what it takes, or
- * the connection failed.
- */
-static size_t conn_run_frame(
-        struct cmdi_conn *conn, const uint8_t *data, size_t size, struct conn_run *run)
-{
-    struct cmdi_frame frame = {0};
-    size_t missing = 0;
-    int64_t whole = cmdi_frame_decode(&frame, data, size, conn->limits->frame_size_max,
-            conn->limits->self_delimiting, &missing);
-    if (CMDI_UNLIKELY(whole <= 0)) {
-        if (whole < 0) {
-            conn_fail_frame(conn, whole, &frame, (struct cmds_bytes){data, size});
-        } else {
-            conn->frame_need = size + missing;
-        }
-        return 0;
-    }
-    int64_t used = 0;
-    if (CMDI_UNLIKELY(frame.sequence == 0)) {
-        used = conn->ops->on_ping(conn);
-    } else {
-        bool too_large =
-                conn->limits->self_delimiting && frame.body_size > conn->limits->frame_size_max;
-        frame.body_size = too_large ? conn->limits->frame_size_max : frame.body_size;
-        frame.place = conn->place;
-        used = conn->ops->on_frame(conn, &frame);
-        if (CMDI_UNLIKELY(used == CMDI_CONN_LATER)) {
-            CMDI_ASSERT(conn->paused);
-            return 0;
-        }
-        if (conn->limits->self_delimiting && used > (int64_t)frame.body_size) {
-            if (too_large || used > (int64_t)conn->limits->frame_size_max) {
-                conn_fail_frame(conn, CMDS_E_LIMIT, &frame, (struct cmds_bytes){data, size});
-                return 0;
-            }
-            conn->frame_need = frame.header_size + (size_t)used;
-            if (conn->place == NULL && !cmdi_conn_open_place(conn)) {
-                CMDI_COUNT(conn->counters, out_of_memory, 1);
-                cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for a frame that is cut");
-            }
-            return 0;
-        }
-        if (CMDI_UNLIKELY(conn->place != NULL)) {
-            cmdi_conn_drop_place(conn);
-        }
-    }
-    run->progress = true;
-    run->frames--;
-    if (CMDI_UNLIKELY(used < 0)) {
-        // Unless the owner said it better.
-        cmdi_conn_refuse(conn, (int)used, "%s", cmds_error_text((int)used));
-        return 0;
-    }
-    return (size_t)whole + (conn->limits->self_delimiting ? (size_t)used : 0);
-}
-
-/* The server's first words. Returns: their size; 0: not whole, or the connection failed. */
-static size_t conn_run_server_info(struct cmdi_conn *conn, const uint8_t *data, size_t size)
-{
-    struct cmds_bytes info = {0};
-    int used = cmdi_server_info_decode(data, size, &info);
-    if (used == 0) {
-        conn->frame_need = size + 1;
-        return 0;
-    }
-    int code = used < 0 ? used : conn->ops->on_server_info(conn, info);
-    if (code < 0) {
-        CMDI_COUNT(conn->counters, proto_errors, used < 0);
-        cmdi_conn_fail(conn, code, "ServerInfo: %s%s", cmds_error_text(code),
-                cmdi_guess_peer((struct cmds_bytes){data, size}, conn->secured != NULL));
-        return 0;
-    }
-    if (conn->state == CMDI_CONN_SERVER_INFO) {
-        cmdi_conn_move(conn, CMDI_CONN_OPEN);
-        conn->server_info_until = 0;
-        cmdi_shard_flush(conn->shard, &conn->flush); // What was collected until now.
-    }
-    return (size_t)used;
-}
-
-/* As many frames as there are, and as the budget allows. Returns: bytes used. */
-static size_t conn_run_bytes(
-        struct cmdi_conn *conn, const uint8_t *data, size_t size, struct conn_run *run)
-{
-    size_t at = 0;
-    while (at < size && run->frames > 0 && at < run->bytes && !conn->paused && !conn->spent) {
-        size_t used = 0;
-        conn->frame_need = 0;
-        if (CMDI_LIKELY(conn->state == CMDI_CONN_OPEN)) {
-            used = conn_run_frame(conn, data + at, size - at, run);
-        } else if (conn->state == CMDI_CONN_SERVER_INFO) {
-            used = conn_run_server_info(conn, data + at, size - at);
-        }
-        if (used == 0) {
-            break;
-        }
-        at += used;
-    }
-    run->bytes -= at < run->bytes ? at : run->bytes;
-    conn->run_size += at;
-    return at;
-}
+/* --- Records of a security layer, and what is there ------------------------------------------- */
 
 /* The peer's layer has said that nothing more comes: as its FIN, which follows or does not. */
 static void conn_on_notified(struct cmdi_conn *conn)
@@ -201,7 +70,7 @@ static bool conn_check_answers(struct cmdi_conn *conn)
 }
 
 /* The next record goes to the stash. Returns: there was one with data. */
-static bool conn_open_record(struct cmdi_conn *conn, struct conn_run *run)
+static bool conn_open_record(struct cmdi_conn *conn, struct cmdi_conn_run *run)
 {
     struct cmds_error error = CMDS_ERROR_INIT;
     int lack = 0;
@@ -234,7 +103,7 @@ static bool conn_open_record(struct cmdi_conn *conn, struct conn_run *run)
 }
 
 /* More of a frame that is cut. Opening costs more than running: it takes of the budget. */
-static void conn_open_more(struct cmdi_conn *conn, struct conn_run *run)
+static void conn_open_more(struct cmdi_conn *conn, struct cmdi_conn_run *run)
 {
     uint64_t before = conn->secured->opened_size;
     (void)conn_open_record(conn, run);
@@ -246,7 +115,7 @@ static void conn_open_more(struct cmdi_conn *conn, struct conn_run *run)
  * A frame that is cut is examined again when what it lacks has come, not for every byte that
  * comes: where the codec finds the end, looking costs as much as the frame is large.
  */
-static void conn_run_stash(struct cmdi_conn *conn, struct conn_run *run)
+static void conn_run_stash(struct cmdi_conn *conn, struct cmdi_conn_run *run)
 {
     struct cmdi_conn_buffer *stash = &conn->stash;
     size_t size = stash->end - stash->begin;
@@ -260,7 +129,7 @@ static void conn_run_stash(struct cmdi_conn *conn, struct conn_run *run)
         return;
     }
     conn->arrived_ns = conn->stash_ns;
-    stash->begin += conn_run_bytes(conn, stash->data + stash->begin, size, run);
+    stash->begin += cmdi_conn_run_bytes(conn, stash->data + stash->begin, size, run);
     if (stash->begin == stash->end) {
         cmdi_conn_drop_stash(conn);
         if (conn->secured != NULL) {
@@ -269,12 +138,12 @@ static void conn_run_stash(struct cmdi_conn *conn, struct conn_run *run)
     }
 }
 
-static void conn_run_slice(struct cmdi_conn *conn, struct conn_run *run)
+static void conn_run_slice(struct cmdi_conn *conn, struct cmdi_conn_run *run)
 {
     struct cmdi_receive *receive = &conn->shard->receive;
     struct cmds_bytes slice = cmdi_receive_oldest(receive, &conn->slices);
     conn->arrived_ns = cmdi_receive_arrived_ns(receive, &conn->slices);
-    size_t used = conn_run_bytes(conn, slice.data, slice.size, run);
+    size_t used = cmdi_conn_run_bytes(conn, slice.data, slice.size, run);
     if (!cmdi_receive_use(receive, &conn->slices, used) && conn->frame_need > 0) {
         // The next one continues where this one was cut.
         conn_check_stashed(conn, cmdi_conn_stash_slice(conn, SIZE_MAX));
@@ -287,7 +156,7 @@ static bool conn_may_run(const struct cmdi_conn *conn)
            !conn->paused && !conn->lacks_input && !cmdi_secure_seal_failed(conn);
 }
 
-static void conn_begin_piece(const struct cmdi_conn *conn, struct conn_run *run)
+static void conn_begin_piece(const struct cmdi_conn *conn, struct cmdi_conn_run *run)
 {
     uint32_t most = conn->shard->work_left;
     run->piece = run->more < most ? run->more : most;
@@ -296,7 +165,7 @@ static void conn_begin_piece(const struct cmdi_conn *conn, struct conn_run *run)
 }
 
 /* The next piece of the budget. Returns: there is none, or others wait for too long. */
-static bool conn_run_is_over(struct cmdi_conn *conn, struct conn_run *run)
+static bool conn_run_is_over(struct cmdi_conn *conn, struct cmdi_conn_run *run)
 {
     if (CMDI_LIKELY(run->frames > 0)) {
         return false;
@@ -316,7 +185,8 @@ static bool conn_run_is_over(struct cmdi_conn *conn, struct conn_run *run)
  */
 static bool conn_run_frames(struct cmdi_conn *conn, uint32_t *used)
 {
-    struct conn_run run = {.more = conn->shard->frames_per_run, .bytes = CMDI_SHARD_BYTES_PER_RUN};
+    struct cmdi_conn_run run = {
+            .more = conn->shard->frames_per_run, .bytes = CMDI_SHARD_BYTES_PER_RUN};
     conn_begin_piece(conn, &run);
     while (conn_may_run(conn) && cmdi_conn_has_received(conn) && !run.partial && run.bytes > 0 &&
             !conn->spent && !conn_run_is_over(conn, &run)) {
@@ -409,7 +279,7 @@ static size_t conn_stashed(const struct cmdi_conn *conn)
 /* Of what it does not run it knows the first frame, which may be a ping. */
 static void conn_open_paused(struct cmdi_conn *conn)
 {
-    struct conn_run run = {0};
+    struct cmdi_conn_run run = {0};
     while (cmdi_secure_has_raw(conn) && conn->state == CMDI_CONN_OPEN && !conn->secured->failed &&
             conn->stash.begin == conn->stash.end && conn_open_record(conn, &run)) {
     }

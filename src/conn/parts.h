@@ -4,7 +4,7 @@
  * those above it in this list, never those below. What has to go the other way goes through the
  * functions that conn.c puts into the connection.
  *
- *     timer memory stash secure recv -> life -> handshake -> limits relieve output -> input
+ *     timer memory stash secure recv -> life -> handshake -> limits relieve output -> frames -> input
  *         -> conn, socket
  */
 #ifndef CMDI_CONN_PARTS_H
@@ -138,6 +138,22 @@ void cmdi_conn_close_if_done(struct cmdi_conn *conn);
 void cmdi_conn_linger_if_sent(struct cmdi_conn *conn);
 /** Counts the end of a connection that the peer, or the way to it, has broken off. */
 void cmdi_conn_count_reset(struct cmdi_conn *conn, int code);
+
+/* --- frames.c --------------------------------------------------------------------------------- */
+
+/** A run of a connection: what it may still do, and what has come of it. */
+struct cmdi_conn_run {
+    uint32_t frames; // Left of the present piece: between two looks at the clock.
+    uint32_t piece;  // Frames that it had.
+    uint32_t more;   // Left of the budget behind it.
+    size_t bytes;    // Left of the budget.
+    bool partial;    // What is there is not a whole frame, and nothing more has come.
+    bool progress;   // A frame was run.
+};
+
+/** As many frames as there are, and as the budget allows. Returns: bytes used. */
+size_t cmdi_conn_run_bytes(
+        struct cmdi_conn *conn, const uint8_t *data, size_t size, struct cmdi_conn_run *run);
 
 /* --- What conn.c puts into the connection ----------------------------------------------------- */
 

@@ -4,6 +4,37 @@
 
 #include "base/assert.h"
 
+/* One varint of the header at *at. Returns: 1: read; 0: not whole; CMDS_E_PROTO. */
+static int frame_varint(const uint8_t *data, size_t size, size_t *at, uint64_t *value)
+{
+    int used = cmdi_varint_decode(data + *at, size - *at, value);
+    if (used <= 0) {
+        return used;
+    }
+    *at += (size_t)used;
+    return 1;
+}
+
+int cmdi_frame_header_decode(struct cmdi_frame *frame, const uint8_t *data, size_t size,
+        bool self_delimiting, uint64_t *length)
+{
+    size_t at = 0;
+    int got = frame_varint(data, size, &at, &frame->sequence);
+    frame->header_size = at;
+    if (got <= 0 || frame->sequence == 0) {
+        return got;
+    }
+    if (frame->sequence > CMDI_SEQUENCE_MAX) {
+        return CMDS_E_PROTO;
+    }
+    got = frame_varint(data, size, &at, &frame->type);
+    if (got > 0 && !self_delimiting) {
+        got = frame_varint(data, size, &at, length);
+    }
+    frame->header_size = at;
+    return got;
+}
+
 int cmdi_server_info_decode(const uint8_t *data, size_t size, struct cmds_bytes *info)
 {
     uint64_t length = 0;

@@ -40,6 +40,18 @@ static void check_cut(const uint8_t *data, size_t cut, int64_t whole, bool self_
     REQUIRE(used <= 0 || (size_t)used <= cut);
 }
 
+/* The short way has read what the long one reads. */
+static void check_header(
+        const struct cmdi_frame *frame, const uint8_t *data, size_t size, bool self_delimiting)
+{
+    struct cmdi_frame slow = {0};
+    uint64_t length = 0;
+    REQUIRE(cmdi_frame_header_decode(&slow, data, size, self_delimiting, &length) == 1);
+    REQUIRE(slow.sequence == frame->sequence && slow.header_size == frame->header_size);
+    REQUIRE(slow.sequence == 0 || slow.type == frame->type);
+    REQUIRE(slow.sequence == 0 || self_delimiting || length == frame->body_size);
+}
+
 /* Returns: the size of the frame that begins here; 0 or an error: none. */
 static int64_t check_frame(const uint8_t *data, size_t size, bool self_delimiting)
 {
@@ -54,6 +66,7 @@ static int64_t check_frame(const uint8_t *data, size_t size, bool self_delimitin
         REQUIRE((size_t)used <= size && frame.header_size <= (size_t)used);
         REQUIRE(frame.header_size <= CMDI_FRAME_HEADER_MAX);
         check_cut(data, end - 1, used, self_delimiting);
+        check_header(&frame, data, size, self_delimiting);
     }
     if (used > 0 && frame.sequence > 0) {
         REQUIRE(frame.sequence <= CMDI_SEQUENCE_MAX);

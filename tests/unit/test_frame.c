@@ -183,7 +183,49 @@ static void test_frame_self_delimiting_has_no_length(void)
     CU_ASSERT_EQUAL(missing, 1);
 }
 
+/* The short way and the long one. */
+static void expect_same_header(
+        uint64_t sequence, uint64_t type, uint64_t body_size, bool self_delimiting)
+{
+    uint8_t wire[CMDI_FRAME_HEADER_MAX + 8];
+    struct cmdi_frame frame = {0}, slow = {0};
+    uint64_t length = 0;
+    size_t missing = 0;
+    memset(wire, 0xff, sizeof(wire)); // What follows is no part of it.
+    (void)cmdi_frame_header_encode(wire, sequence, type, body_size, self_delimiting);
+
+    int64_t used =
+            cmdi_frame_decode(&frame, wire, sizeof(wire), SIZE_MAX / 2, self_delimiting, &missing);
+
+    CU_ASSERT_EQUAL(
+            cmdi_frame_header_decode(&slow, wire, sizeof(wire), self_delimiting, &length), 1);
+    CU_ASSERT_EQUAL(frame.sequence, sequence);
+    CU_ASSERT_EQUAL(frame.type, type);
+    CU_ASSERT_EQUAL(frame.header_size, slow.header_size);
+    CU_ASSERT_EQUAL(slow.sequence, sequence);
+    CU_ASSERT_EQUAL(slow.type, type);
+    CU_ASSERT_EQUAL(length, self_delimiting ? 0 : body_size);
+    size_t whole = slow.header_size + (self_delimiting ? 0 : (size_t)body_size);
+    CU_ASSERT_EQUAL(used, whole <= sizeof(wire) ? (int64_t)whole : 0);
+    CU_ASSERT(whole <= sizeof(wire) || missing == whole - sizeof(wire));
+}
+
+static void test_frame_decode_reads_short_headers_as_long_ones(void)
+{
+    for (uint32_t bits = 0; bits < 63 * 3; bits++) {
+        uint64_t sequence = (UINT64_C(1) << bits / 3) + bits % 3 - 1; // At each power of two.
+        for (uint32_t j = 0; j < 3 * 20; j++) {
+            uint64_t body_size = (UINT64_C(1) << j / 3) + j % 3 - 1;
+            sequence += sequence == 0;
+            expect_same_header(sequence, j % 4 == 0 ? 200 : j, body_size, false);
+            expect_same_header(sequence, j % 4 == 0 ? 200 : j, body_size, true);
+        }
+    }
+}
+
 static CU_TestInfo tests[] = {
+        {"decode reads short headers as long ones",
+                test_frame_decode_reads_short_headers_as_long_ones},
         {"decode waits at every cut and says how long",
                 test_frame_decode_waits_at_every_cut_and_says_how_long},
         {"decode reads what encode wrote", test_frame_decode_reads_what_encode_wrote},
