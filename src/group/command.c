@@ -212,10 +212,17 @@ static __attribute__((noinline)) int group_send_untraced(struct cmds_group *grou
     return group_send_traced(group, group_shard, message, how, end);
 }
 
+/* It is known that no trace begins here now. */
+static inline bool group_is_spent(const struct cmdi_group_shard *group_shard)
+{
+    const struct cmdi_shard *shard = group_shard != NULL ? group_shard->client_shard.shard : NULL;
+    return shard != NULL && cmdi_spans_are_spent(shard->spans, shard->now_ms);
+}
+
 /* Inside the group: on a shard of it, or entered. */
-static inline int group_send_inside(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmds_message message, const struct cmds_send_options *how,
-        const struct cmdi_send_end *end)
+__attribute__((always_inline)) static inline int group_send_inside(struct cmds_group *group,
+        struct cmdi_group_shard *group_shard, struct cmds_message message,
+        const struct cmds_send_options *how, const struct cmdi_send_end *end)
 {
     struct cmds_send_options mine;
     int code = group_take_how(group, how, &mine);
@@ -225,7 +232,7 @@ static inline int group_send_inside(struct cmds_group *group, struct cmdi_group_
     if (CMDI_UNLIKELY(mine.trace != NULL)) {
         return group_send_traced(group, group_shard, message, &mine, end);
     }
-    return CMDI_LIKELY(!group->tracker.is_traced)
+    return CMDI_LIKELY(!group->tracker.is_traced || group_is_spent(group_shard))
                    ? group_send_taken(group, group_shard, message, &mine, NULL, end)
                    : group_send_untraced(group, group_shard, message, &mine, end);
 }

@@ -24,6 +24,7 @@
 #include "server/trace.h"
 #include "server/window.h"
 #include "server/writable.h"
+#include "shard/spans.h"
 
 enum {
     EXEC_ROUND_UNITS = 4, // A round makes a batch: it counts as so many frames.
@@ -404,7 +405,8 @@ int64_t cmdi_exec_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fram
                 server_shard->ledger, entry->place, frame->header_size + (uint64_t)used);
     }
     call->command = (const uint8_t *)value + entry->command_offset;
-    if (CMDI_UNLIKELY((entry->command != entry->type) | (conn->shard->spans != NULL))) {
+    if (CMDI_UNLIKELY(entry->command != entry->type ||
+                      !cmdi_spans_are_spent(conn->shard->spans, conn->shard->now_ms))) {
         cmdi_call_trace_take(call, entry, value, frame->header_size + (size_t)used);
     }
     CMDI_COUNT(&connection->server_shard->counters, commands_received, 1);

@@ -47,6 +47,7 @@ void cmdi_sampler_set(struct cmdi_sampler *sampler, double ratio, uint32_t rate_
     atomic_store_explicit(
             &sampler->ratio_bound, (uint64_t)(ratio * SAMPLER_WHOLE), memory_order_relaxed);
     atomic_store_explicit(&sampler->rate_max, rate_max, memory_order_relaxed);
+    atomic_store_explicit(&sampler->none_until_ms, 0, memory_order_relaxed);
 }
 
 void cmdi_sampler_init(struct cmdi_sampler *sampler, double ratio, uint32_t rate_max)
@@ -62,8 +63,14 @@ static bool sampler_has_place(struct cmdi_sampler *sampler, uint64_t now_ms)
         sampler->rate_until_ms = now_ms - now_ms % CMDI_MS_PER_S + CMDI_MS_PER_S;
         sampler->rate_count = 0;
     }
-    return sampler->rate_count < atomic_load_explicit(&sampler->rate_max, memory_order_relaxed) &&
-           atomic_load_explicit(&sampler->ratio_bound, memory_order_relaxed) != 0; // Else no ids.
+    bool has_place =
+            sampler->rate_count < atomic_load_explicit(&sampler->rate_max, memory_order_relaxed) &&
+            atomic_load_explicit(&sampler->ratio_bound, memory_order_relaxed) != 0; // Else no ids.
+    if (!has_place) {
+        atomic_store_explicit(
+                &sampler->none_until_ms, sampler->rate_until_ms, memory_order_relaxed);
+    }
+    return has_place;
 }
 
 bool cmdi_sampler_root(struct cmdi_sampler *sampler, const uint8_t trace_id[16], uint64_t now_ms)

@@ -28,6 +28,11 @@ struct cmdi_sampler {
     uint64_t rate_until_ms;       // Then the next second begins.
     _Atomic uint32_t rate_max;    // In a second; 0: none is.
     uint32_t rate_count;
+    /*
+     * Until then none is, as far as the writer has found out; whoever changes the others makes it 0. If the writer
+     * finds out just then, that holds until the second ends.
+     */
+    _Atomic uint64_t none_until_ms;
 };
 
 /** `ratio` 0..1 of the roots, and of these at most `rate_max` a second. */
@@ -74,6 +79,15 @@ void cmdi_spans_destroy(struct cmdi_spans *spans);
 /** Those that the caller writes to: of its shard, or the runtime's. Returns: NULL: none are kept. */
 struct cmdi_spans *cmdi_spans_here(const struct cmds_runtime *runtime);
 
+/**
+ * It is known that none begins now: all that it costs where so many have begun, or none is to. NULL: none ever
+ * does. Thread: the writer.
+ */
+static inline bool cmdi_spans_are_spent(const struct cmdi_spans *spans, uint64_t now_ms)
+{
+    return spans == NULL ||
+           now_ms < atomic_load_explicit(&spans->sampler.none_until_ms, memory_order_relaxed);
+}
 /** May one begin in this second? Thread: the writer. */
 bool cmdi_spans_has_place(struct cmdi_spans *spans, uint64_t now_ms);
 /**

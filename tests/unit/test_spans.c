@@ -352,6 +352,33 @@ static void test_spans_sampling_is_changed_while_it_runs(void)
     cmdi_spans_destroy(runtime->spans);
 }
 
+static void test_spans_are_spent_until_the_second_ends(void)
+{
+    struct seen seen;
+    seen_init(&seen);
+    struct cmds_runtime *runtime = &seen.runtime;
+    struct cmdi_spans *spans = runtime->spans;
+    struct cmds_sampling sampling = CMDS_SAMPLING_INIT;
+    sampling.root_ratio = 1;
+    sampling.span_rate_max = 3;
+    CU_ASSERT_EQUAL(cmds_runtime_set_sampling(runtime, &sampling), 0);
+
+    CU_ASSERT_FALSE(cmdi_spans_are_spent(spans, 1000));
+    CU_ASSERT_EQUAL(roots(runtime, 1), 3);
+    CU_ASSERT_TRUE(cmdi_spans_are_spent(spans, 1999));
+    CU_ASSERT_FALSE(cmdi_spans_are_spent(spans, 2000));
+    sampling.span_rate_max = 5;
+    CU_ASSERT_EQUAL(cmds_runtime_set_sampling(runtime, &sampling), 0);
+    CU_ASSERT_FALSE(cmdi_spans_are_spent(spans, 1999)); // Two more may begin in this one.
+    CU_ASSERT_EQUAL(roots(runtime, 1), 2);
+    sampling.root_ratio = 0;
+    CU_ASSERT_EQUAL(cmds_runtime_set_sampling(runtime, &sampling), 0);
+    CU_ASSERT_EQUAL(roots(runtime, 2), 0);
+    CU_ASSERT_TRUE(cmdi_spans_are_spent(spans, 2999));
+    CU_ASSERT_TRUE(cmdi_spans_are_spent(NULL, 0));
+    cmdi_spans_destroy(spans);
+}
+
 static void test_spans_sampling_refuses_by_code(void)
 {
     static const double wrong[] = {-0.001, 1.001, NAN, INFINITY};
@@ -501,6 +528,7 @@ static CU_TestInfo test_spans[] = {
         {"a look refuses by code", test_spans_look_refuses_by_code},
         {"ratio is of the second half", test_spans_ratio_is_of_the_second_half},
         {"sampling is changed while it runs", test_spans_sampling_is_changed_while_it_runs},
+        {"they are spent until the second ends", test_spans_are_spent_until_the_second_ends},
         {"sampling refuses by code", test_spans_sampling_refuses_by_code},
         {"a reader sees whole ones in order", test_spans_reader_sees_whole_ones_in_order},
         {"shared ones have many writers", test_spans_shared_ones_have_many_writers},
