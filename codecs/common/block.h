@@ -4,8 +4,7 @@
  *
  * Comparing is left to the vector extensions that gcc and clang share. Only the question where the
  * first byte is that was found has no good answer there: SSE2 and NEON, which every x86-64 and every
- * arm64 has, are asked in their own words, other machines in two halves. AVX2 is not used: it would
- * have to be chosen at run time, and most texts are shorter than what that costs. No state, any thread.
+ * arm64 has, are asked in their own words, other machines in two halves. No state, any thread.
  */
 #ifndef CMDI_COMMON_BLOCK_H
 #define CMDI_COMMON_BLOCK_H
@@ -25,7 +24,6 @@
 #define CMDI_BLOCK_INLINED_ static inline __attribute__((always_inline))
 
 typedef uint8_t cmdi_block __attribute__((vector_size(16)));
-typedef int8_t cmdi_block_signed __attribute__((vector_size(16)));
 
 CMDI_BLOCK_INLINED_ cmdi_block cmdi_block_load(const void *at)
 {
@@ -34,13 +32,13 @@ CMDI_BLOCK_INLINED_ cmdi_block cmdi_block_load(const void *at)
     return block;
 }
 
-/** What is below a space or not ASCII: both are below a space to a signed comparison. */
+/** The highest bit of what is below a space or not ASCII; the others mean nothing. */
 CMDI_BLOCK_INLINED_ cmdi_block cmdi_block_unprintable(cmdi_block block)
 {
-    return (cmdi_block)((cmdi_block_signed)block < 0x20);
+    return (block - 0x20) | block;
 }
 
-/** Of bytes that are 0 or have their highest bit set: those before the first one that has it; 16: none has. */
+/** How many bytes are before the first one that has its highest bit set; 16: none has. */
 CMDI_BLOCK_INLINED_ unsigned cmdi_block_first(cmdi_block found)
 {
 #if defined(__SSE2__)

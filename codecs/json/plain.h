@@ -8,6 +8,7 @@
 
 #include "base/hint.h"
 #include "common/block.h"
+#include "json/run.h"
 
 enum {
     CMDI_JSON_BLOCK = sizeof(cmdi_block),
@@ -29,11 +30,8 @@ CMDI_BLOCK_INLINED_ cmdi_block cmdi_json_specials(const uint8_t *at)
 static inline const uint8_t *cmdi_json_long_plain_end(const uint8_t *at, const uint8_t *end)
 {
     at += CMDI_JSON_BLOCK;
-    while (end - at >= 4 * CMDI_JSON_BLOCK &&
-            !cmdi_block_any(cmdi_json_specials(at) | cmdi_json_specials(at + CMDI_JSON_BLOCK) |
-                            cmdi_json_specials(at + 2 * CMDI_JSON_BLOCK) |
-                            cmdi_json_specials(at + 3 * CMDI_JSON_BLOCK))) {
-        at += 4 * CMDI_JSON_BLOCK;
+    if (end - at >= CMDI_JSON_RUN) {
+        at += cmdi_json_run_read(at, (size_t)(end - at));
     }
     while (end - at >= CMDI_JSON_BLOCK) {
         unsigned plain = cmdi_block_first(cmdi_json_specials(at));

@@ -13,8 +13,9 @@
 #include <string.h>
 
 #include "base/hint.h"
-#include "common/block.h"
+#include "common/short.h"
 #include "common/utf8.h"
+#include "json/run.h"
 
 enum {
     BLOCK = sizeof(cmdi_block),
@@ -39,13 +40,6 @@ CMDI_BLOCK_INLINED_ cmdi_block specials(cmdi_block block)
 {
     return cmdi_block_unprintable(block) | (cmdi_block)((block | 4) == '&') |
            (cmdi_block)((block | 2) == '>') | (cmdi_block)(block == '\\');
-}
-
-CMDI_BLOCK_INLINED_ bool is_plain_64(const uint8_t *at)
-{
-    return !cmdi_block_any(specials(cmdi_block_load(at)) | specials(cmdi_block_load(at + BLOCK)) |
-                           specials(cmdi_block_load(at + 2 * BLOCK)) |
-                           specials(cmdi_block_load(at + 3 * BLOCK)));
 }
 
 /*
@@ -86,32 +80,16 @@ static size_t character_extra(const uint8_t **at, const uint8_t *end)
 /* Of text that has a block at least. */
 static size_t long_extra(const uint8_t *at, const uint8_t *end)
 {
-    static const uint8_t masks[2 * BLOCK] = {[BLOCK] = 0xff,
-            0xff,
-            0xff,
-            0xff,
-            0xff,
-            0xff,
-            0xff,
-            0xff,
-            0xff,
-            0xff,
-            0xff,
-            0xff,
-            0xff,
-            0xff,
-            0xff,
-            0xff};
+    static const uint64_t masks[4] = {0, 0, UINT64_MAX, UINT64_MAX};
     size_t extra = 0;
     while (at < end) {
-        if (end - at >= 4 * BLOCK && is_plain_64(at)) {
-            at += 4 * BLOCK;
-            continue;
+        if (end - at >= CMDI_JSON_RUN) {
+            at += cmdi_json_run_size(at, (size_t)(end - at));
         }
         size_t left = (size_t)(end - at) < BLOCK ? (size_t)(end - at) : BLOCK;
         // The last ones of a block: those before them become zero, which counts for nothing below.
         cmdi_block block = left == BLOCK ? cmdi_block_load(at) : cmdi_block_load(end - BLOCK);
-        cmdi_block counted = cmdi_block_load(masks + left);
+        cmdi_block counted = cmdi_block_load((const uint8_t *)masks + left);
         if (CMDI_LIKELY(!cmdi_block_any(cmdi_block_unprintable(block) & counted))) {
             extra += block_extra(block & counted);
             at += left;
@@ -187,14 +165,14 @@ CMDI_BLOCK_INLINED_ void store(uint8_t *out, cmdi_block block)
 static uint8_t *write_long(uint8_t *out, const uint8_t *at, const uint8_t *end)
 {
     const uint8_t *plain_from = at; // From here on it was copied as it is.
-    while (end - at >= BLOCK) {
-        if (end - at >= 4 * BLOCK && is_plain_64(at)) {
-            for (unsigned i = 0; i < 4; i++) {
-                store(out + i * BLOCK, cmdi_block_load(at + i * BLOCK));
-            }
-            at += 4 * BLOCK;
-            out += 4 * BLOCK;
-            continue;
+    for (;;) {
+        if (end - at >= CMDI_JSON_RUN) {
+            size_t run = cmdi_json_run_write(out, at, (size_t)(end - at));
+            at += run;
+            out += run;
+        }
+        if (end - at < BLOCK) {
+            break;
         }
         cmdi_block block = cmdi_block_load(at);
         unsigned plain = cmdi_block_first(specials(block));
@@ -226,28 +204,33 @@ uint8_t *cmdi_json_string_write(uint8_t *out, const uint8_t *data, size_t size)
     return out + 1;
 }
 
-size_t cmdi_json_name_size(const char *name)
+/* Of a name of 1 to 16 bytes: does none of them need a second look? */
+static inline bool is_plain(struct cmdi_short name)
 {
-    const uint8_t *from = (const uint8_t *)name, *at = from;
-    while (*at != '\0' && CMDI_LIKELY(escapes[*at] == 0)) {
-        at++;
-    }
-    return CMDI_LIKELY(*at == '\0') ? 2 + (size_t)(at - from)
-                                    : cmdi_json_string_size(from, strlen(name));
+    cmdi_block block;
+    memcpy(&block, &name, sizeof(block));
+    // Zeros are no part of it: what is shorter than four or eight bytes has some behind it.
+    return !cmdi_block_any(specials(block) & (cmdi_block)(block != 0));
 }
 
-uint8_t *cmdi_json_name_write(uint8_t *out, const char *name)
+size_t cmdi_json_name_size(const char *name, size_t size)
 {
-    const uint8_t *at = (const uint8_t *)name;
-    *out++ = '"';
-    while (*at != '\0' && CMDI_LIKELY(escapes[*at] == 0)) {
-        *out++ = *at++;
+    bool is_short = size - 1 < CMDI_SHORT_MAX && is_plain(cmdi_short_load(name, size));
+    return CMDI_LIKELY(is_short) ? size + 2 : cmdi_json_string_size((const uint8_t *)name, size);
+}
+
+uint8_t *cmdi_json_name_write(uint8_t *out, const char *name, size_t size)
+{
+    if (CMDI_LIKELY(size - 1 < CMDI_SHORT_MAX)) {
+        struct cmdi_short loaded = cmdi_short_load(name, size);
+        if (CMDI_LIKELY(is_plain(loaded))) {
+            out[0] = '"';
+            cmdi_short_store(out + 1, size, loaded);
+            out[size + 1] = '"';
+            return out + size + 2;
+        }
     }
-    if (CMDI_UNLIKELY(*at != '\0')) {
-        out = write_short(out, at, at + strlen((const char *)at));
-    }
-    *out = '"';
-    return out + 1;
+    return cmdi_json_string_write(out, (const uint8_t *)name, size);
 }
 
 uint8_t *cmdi_json_base64_write(uint8_t *out, const uint8_t *data, size_t size)

@@ -13,9 +13,9 @@
 /** With its quotes; <, > and & are escaped as Go does. `data` may be NULL if `size` is 0. */
 size_t cmdi_json_string_size(const uint8_t *data, size_t size);
 uint8_t *cmdi_json_string_write(uint8_t *out, const uint8_t *data, size_t size);
-/** The same of a terminated text, mostly a short one. */
-size_t cmdi_json_name_size(const char *name);
-uint8_t *cmdi_json_name_write(uint8_t *out, const char *name);
+/** The same of a text without NUL, mostly a short one. */
+size_t cmdi_json_name_size(const char *name, size_t size);
+uint8_t *cmdi_json_name_write(uint8_t *out, const char *name, size_t size);
 /** With its quotes. */
 uint8_t *cmdi_json_base64_write(uint8_t *out, const uint8_t *data, size_t size);
 /** Returns: the decimal digits of the number, 1 to 20. */

@@ -14,6 +14,7 @@
  */
 #include "base/hint.h"
 #include "common/names.h"
+#include "common/short.h"
 #include "common/value.h"
 #include "json/digits.h"
 #include "json/json.h"
@@ -546,7 +547,7 @@ static int read_field(struct reader *reader, const struct cmds_field *row, uint8
 }
 
 /* Another one than the next. Returns: NULL: there is none; or reader->code says why not. */
-static __attribute__((noinline)) const struct cmds_field *find_row(
+static const struct cmds_field *find_row(
         struct reader *reader, const struct cmds_schema *schema, const struct cmdi_json_text *name)
 {
     const struct cmds_field *row = NULL;
@@ -568,10 +569,54 @@ static CMDI_INLINED const struct cmds_field *next_row(
     return CMDI_LIKELY(cmdi_row_is_named(row, name->from, name->size)) ? row : NULL;
 }
 
+/*
+ * The same before the name was looked at: if it is a short one without escapes and stands there with nothing
+ * in between, the colon is passed with it. Returns: NULL: it is not so.
+ */
+static CMDI_INLINED const struct cmds_field *take_next_row(
+        struct reader *reader, const struct cmds_schema *schema, uint32_t index)
+{
+    const uint8_t *at = reader->scan.at + 1; // Behind the quote, if it is one.
+    if (CMDI_UNLIKELY(index >= schema->field_count || reader->scan.end - at < CMDI_JSON_BLOCK + 2 ||
+                      at[-1] != '"')) {
+        return NULL;
+    }
+    const struct cmds_field *row = cmds_schema_field(schema, index);
+    unsigned size = cmdi_block_first(cmdi_json_specials(at));
+    if (size == 0 || size != row->name_size || row->kind == CMDS_KIND_RESERVED ||
+            size == CMDI_JSON_BLOCK || at[size] != '"' || at[size + 1] != ':' ||
+            !cmdi_short_is_same(at, row->name, size)) {
+        return NULL;
+    }
+    reader->scan.at = at + size + 2;
+    return row;
+}
+
 static uint32_t row_index(const struct cmds_schema *schema, const struct cmds_field *row)
 {
     size_t distance = (size_t)((const char *)row - (const char *)schema->fields);
     return (uint32_t)(distance / schema->field_stride);
+}
+
+/*
+ * Any name and its colon. *index: of the row behind the expected one; it becomes that of the row behind the
+ * one that was found. Returns: NULL: none has this name; or reader->code says why not.
+ */
+static __attribute__((noinline)) const struct cmds_field *take_other_row(
+        struct reader *reader, const struct cmds_schema *schema, uint32_t *index)
+{
+    struct cmdi_json_text name;
+    reader->code = cmdi_json_take_text(&reader->scan, &name);
+    reader->code = reader->code < 0 ? reader->code : cmdi_json_take(&reader->scan, ':');
+    if (CMDI_UNLIKELY(reader->code < 0)) {
+        return NULL;
+    }
+    const struct cmds_field *row = next_row(schema, &name, *index - 1);
+    if (row == NULL) {
+        row = find_row(reader, schema, &name);
+        *index = row != NULL ? row_index(schema, row) + 1 : *index - 1;
+    }
+    return row;
 }
 
 static int read_struct(struct reader *reader, const struct cmds_schema *schema, uint8_t *value)
@@ -583,20 +628,13 @@ static int read_struct(struct reader *reader, const struct cmds_schema *schema, 
     int more = code < 0 ? code : cmdi_json_next(&reader->scan, '}', true);
     uint32_t index = 0;
     while (more > 0) {
-        struct cmdi_json_text name;
-        code = cmdi_json_take_text(&reader->scan, &name);
-        code = code < 0 ? code : cmdi_json_take(&reader->scan, ':');
-        if (CMDI_UNLIKELY(code < 0)) {
-            return code;
-        }
-        const struct cmds_field *row = next_row(schema, &name, index);
+        const struct cmds_field *row = take_next_row(reader, schema, index);
         index++;
         if (CMDI_UNLIKELY(row == NULL)) {
-            row = find_row(reader, schema, &name);
+            row = take_other_row(reader, schema, &index);
             if (reader->code < 0) {
                 return reader->code;
             }
-            index = row != NULL ? row_index(schema, row) + 1 : index - 1;
         }
         int64_t used = row != NULL ? read_field(reader, row, value) : cmdi_json_skip(&reader->scan);
         more = used < 0 ? (int)used : cmdi_json_next(&reader->scan, '}', false);

@@ -173,7 +173,7 @@ static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *valu
         if (CMDI_UNLIKELY(size < 0)) {
             return size;
         }
-        total += 2 + (int64_t)cmdi_json_name_size(row->name) + size;
+        total += 2 + (int64_t)cmdi_json_name_size(row->name, cmdi_row_name_size(row)) + size;
     }
     return total + (total == 1);
 }
@@ -360,7 +360,7 @@ static uint8_t *write_struct(uint8_t *out, const struct cmds_schema *schema, con
         const uint8_t *at = value + row->offset;
         *out = (uint8_t)before;
         before = ',';
-        out = cmdi_json_name_write(out + 1, row->name);
+        out = cmdi_json_name_write(out + 1, row->name, cmdi_row_name_size(row));
         *out++ = ':';
         out = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE) ? write_item(out, row, at)
                                                         : write_many(out, row, at);

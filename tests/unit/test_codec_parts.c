@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/block.h"
+#include "common/short.h"
 #include "common/utf8.h"
 #include "common/varint.h"
 #include "support/harness.h"
@@ -114,6 +115,29 @@ static void test_codec_parts_block_finds_the_first_byte(void)
     }
 }
 
+/* Every byte of them counts, and none beside them. */
+static void test_codec_parts_short_text_is_all_of_it(void)
+{
+    for (size_t size = 1; size <= CMDI_SHORT_MAX; size++) {
+        uint8_t *text = malloc(size), *copy = malloc(size);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(copy);
+        for (size_t i = 0; i < size; i++) {
+            text[i] = (uint8_t)(i + 1);
+        }
+        cmdi_short_store(copy, size, cmdi_short_load(text, size));
+        CU_ASSERT_EQUAL(memcmp(text, copy, size), 0);
+        CU_ASSERT_TRUE(cmdi_short_is_same(text, copy, size));
+        for (size_t i = 0; i < size; i++) {
+            copy[i] ^= 0x80;
+            CU_ASSERT_FALSE(cmdi_short_is_same(text, copy, size));
+            copy[i] ^= 0x80;
+        }
+        free(text);
+        free(copy);
+    }
+}
+
 static CU_TestInfo tests[] = {
         {"varint is the same with room and without",
                 test_codec_parts_varint_is_the_same_with_room_and_without},
@@ -121,6 +145,7 @@ static CU_TestInfo tests[] = {
         {"ascii is looked through to the last byte",
                 test_codec_parts_ascii_is_looked_through_to_the_last_byte},
         {"block finds the first byte", test_codec_parts_block_finds_the_first_byte},
+        {"short text is all of it", test_codec_parts_short_text_is_all_of_it},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("codec_parts", tests)
