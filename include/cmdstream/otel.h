@@ -47,7 +47,7 @@ struct cmds_otel_options {
     // "http://host:4318", "https://host/prefix", "unix:/path": "/v1/metrics", "/v1/traces" is added. Default
     // OTEL_EXPORTER_OTLP_ENDPOINT, http://localhost:4318.
     const char *endpoint;
-    // "key=value,key=value", values may be percent-encoded: often secrets, and never shown or logged.
+    // "key=value,key=value", values may be percent-encoded (%25 is %): often secrets, and never shown or logged.
     const char *headers; // OTEL_EXPORTER_OTLP_HEADERS
     // OTEL_SERVICE_NAME; default "unknown_service:" and the program's name.
     const char *service_name;

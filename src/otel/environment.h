@@ -21,6 +21,15 @@ const char *cmdi_variable_otlp(const struct cmdi_settings *settings, enum cmdi_s
 /** A warning: the variable says something that is not understood. Its value is not shown. */
 void cmdi_variable_complain(
         const struct cmdi_settings *settings, const char *name, const char *wanted);
+/**
+ * The same, of what cmdi_variable_otlp() gave: it names the variable that it was. The one for all signals is told of
+ * once, by the first signal that has no own one.
+ */
+void cmdi_variable_otlp_complain(const struct cmdi_settings *settings, enum cmdi_signal signal,
+        const char *name, const char *wanted);
+/** Returns: false: it is no number from 1 to `max`, and *number is untouched. */
+bool cmdi_number_read(const char *value, uint32_t max, uint32_t *number);
+extern const char cmdi_number_wanted[];
 /** A number from 1 to `max`; `fallback` without the variable, or if it is none. */
 uint32_t cmdi_variable_number(
         const struct cmdi_settings *settings, const char *name, uint32_t fallback, uint32_t max);

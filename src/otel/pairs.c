@@ -3,6 +3,7 @@
 #include "otel/pairs.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/assert.h"
 
@@ -32,22 +33,23 @@ static int digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* A '%' without two digits behind it is itself. Returns: the size of what is in `out`. */
-static size_t decode(char *out, struct cmds_string text)
+/* Returns: false: a '%' without two digits behind it. */
+static bool decode(char *out, struct cmds_string text, size_t *size)
 {
-    size_t size = 0;
+    *size = 0;
     for (size_t i = 0; i < text.size; i++) {
-        bool escaped = text.data[i] == '%' && text.size - i > 2 && digit(text.data[i + 1]) >= 0 &&
-                       digit(text.data[i + 2]) >= 0;
-        if (escaped) {
-            out[size++] = (char)(digit(text.data[i + 1]) << 4 | digit(text.data[i + 2]));
+        if (text.data[i] != '%') {
+            out[(*size)++] = text.data[i];
+        } else if (text.size - i > 2 && digit(text.data[i + 1]) >= 0 &&
+                   digit(text.data[i + 2]) >= 0) {
+            out[(*size)++] = (char)(digit(text.data[i + 1]) << 4 | digit(text.data[i + 2]));
             i += 2;
         } else {
-            out[size++] = text.data[i];
+            return false;
         }
     }
-    out[size] = '\0';
-    return size;
+    out[*size] = '\0';
+    return true;
 }
 
 int cmdi_pairs_next(const char **text, char *buffer, size_t size, struct cmds_pair *pair)
@@ -77,6 +79,28 @@ int cmdi_pairs_next(const char **text, char *buffer, size_t size, struct cmds_pa
     buffer[key.size] = '\0';
     pair->key = (struct cmds_string){buffer, key.size};
     pair->value.data = buffer + key.size + 1;
-    pair->value.size = decode(buffer + key.size + 1, value);
-    return 1;
+    return decode(buffer + key.size + 1, value, &pair->value.size) ? 1 : -EILSEQ;
+}
+
+int cmdi_pairs_check(const char *text)
+{
+    size_t size = text == NULL ? 1 : strlen(text) + 2;
+    char *buffer = malloc(size);
+    struct cmds_pair pair;
+    int code = buffer == NULL ? -ENOMEM : 1;
+    while (text != NULL && code > 0) {
+        code = cmdi_pairs_next(&text, buffer, size, &pair);
+    }
+    if (buffer != NULL) {
+        explicit_bzero(buffer, size); // Headers are secrets.
+        free(buffer);
+    }
+    return code < 0 ? code : 0;
+}
+
+const char *cmdi_pairs_wanted(int code)
+{
+    return code == -EILSEQ
+                   ? "key=value with two hexadecimal digits behind each % (%25 is the sign itself)"
+                   : "key=value everywhere, with commas";
 }

@@ -59,7 +59,7 @@ static void add(struct list *list, const char *key, struct cmds_string value)
     }
 }
 
-/* Pairs that were given as text. One that is none is left out. */
+/* Pairs that were given as text, each of which is one. */
 static void add_pairs(struct list *list, const char *text)
 {
     if (text == NULL) {

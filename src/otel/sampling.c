@@ -2,6 +2,7 @@
 /* See sampling.h. */
 #include "otel/sampling.h"
 
+#include <locale.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -44,7 +45,15 @@ static double sampling_argument(const struct cmdi_settings *settings)
 {
     const char *text = cmdi_variable(settings, argument_name);
     char *end = NULL;
-    double ratio = text == NULL ? 1 : strtod(text, &end);
+    locale_t locale =
+            newlocale(LC_ALL_MASK, "C", (locale_t)0); // A point, whatever the program's has.
+    bool has_locale = locale != (locale_t)0;
+    double ratio = text == NULL ? 1
+                   : has_locale ? strtod_l(text, &end, locale)
+                                : strtod(text, &end);
+    if (has_locale) {
+        freelocale(locale);
+    }
     if (text != NULL && (end == text || *end != '\0' || !(ratio >= 0 && ratio <= 1))) {
         cmdi_variable_complain(settings, argument_name, "a ratio from 0 to 1");
         return 1;

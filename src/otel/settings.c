@@ -83,47 +83,32 @@ static int copy(char **out, const char *text)
     return text != NULL && *out == NULL ? -ENOMEM : 0;
 }
 
-/* Each element has a key and '='. Returns: 0; -EINVAL; -ENOMEM. */
-static int check_pairs(const char *text)
-{
-    size_t size = text == NULL ? 1 : strlen(text) + 2;
-    char *buffer = malloc(size);
-    struct cmds_pair pair;
-    int code = buffer == NULL ? -ENOMEM : 1;
-    while (text != NULL && code > 0) {
-        code = cmdi_pairs_next(&text, buffer, size, &pair);
-    }
-    free(buffer);
-    return code < 0 ? code : 0;
-}
-
-static int check_resource(const struct cmdi_settings *settings,
-        const struct cmds_otel_options *options, struct cmds_error *error)
+/* What is wrong anywhere in the variable discards it as a whole, as OpenTelemetry wants it. */
+static int choose_resource(struct cmdi_settings *settings, const struct cmds_otel_options *options,
+        struct cmds_error *error)
 {
     static const char variable[] = "OTEL_RESOURCE_ATTRIBUTES";
-    if (check_pairs(options->resource) == -EINVAL) {
-        return cmdi_fail(error, -EINVAL, "otel: resource: key=value, with commas");
+    const char *value = cmdi_variable(settings, variable);
+    int code = cmdi_pairs_check(options->resource);
+    if (code == -EINVAL || code == -EILSEQ) {
+        return cmdi_fail(error, -EINVAL, "otel: resource: is not %s", cmdi_pairs_wanted(code));
     }
-    if (check_pairs(cmdi_variable(settings, variable)) == -EINVAL) {
-        cmdi_variable_complain(settings, variable, "key=value everywhere");
+    code = cmdi_pairs_check(value);
+    if (code == -EINVAL || code == -EILSEQ) {
+        cmdi_variable_complain(settings, variable, cmdi_pairs_wanted(code));
+        value = NULL;
     }
-    return 0;
+    code = copy(&settings->resource, options->resource);
+    return code < 0 ? code : copy(&settings->resource2, value);
 }
 
-static int choose_names(struct cmdi_settings *settings, const struct cmds_otel_options *options)
+static int choose_name(struct cmdi_settings *settings, const struct cmds_otel_options *options)
 {
     const char *name = options->service_name;
     if (name == NULL) {
         name = cmdi_variable(settings, "OTEL_SERVICE_NAME");
     }
-    int code = copy(&settings->service_name, name);
-    if (code == 0) {
-        code = copy(&settings->resource, options->resource);
-    }
-    if (code == 0) {
-        code = copy(&settings->resource2, cmdi_variable(settings, "OTEL_RESOURCE_ATTRIBUTES"));
-    }
-    return code;
+    return copy(&settings->service_name, name);
 }
 
 static uint32_t interval(const struct cmdi_settings *settings, uint32_t option_ms,
@@ -151,12 +136,10 @@ int cmdi_settings_init(struct cmdi_settings *settings, const struct cmds_otel_op
     settings->span_interval_ms = interval(
             settings, mine.span_interval_ms, "OTEL_BSP_SCHEDULE_DELAY", SPAN_INTERVAL_DEFAULT_MS);
     choose_form(settings, &mine);
-    code = check_resource(settings, &mine, error);
+    code = choose_resource(settings, &mine, error);
+    code = code < 0 ? code : choose_name(settings, &mine);
     if (code < 0) {
-        return code;
-    }
-    if (choose_names(settings, &mine) < 0) {
-        return cmdi_fail(error, -ENOMEM, "otel: out of memory");
+        return cmdi_fail(error, code, "otel: out of memory"); // Unless it has said what it is.
     }
     for (int i = 0; i < CMDI_SIGNALS && code == 0; i++) {
         code = cmdi_target_init(settings, (enum cmdi_signal)i, &mine, error);

@@ -119,7 +119,7 @@ static int choose_url(struct cmdi_settings *settings, enum cmdi_signal signal,
     if (endpoint == NULL) {
         endpoint = cmdi_variable_otlp(settings, signal, "ENDPOINT", &is_own);
         if (endpoint != NULL && !is_endpoint(endpoint, is_own)) {
-            cmdi_variable_complain(settings, "OTEL_EXPORTER_OTLP_ENDPOINT", "an http:// address");
+            cmdi_variable_otlp_complain(settings, signal, "ENDPOINT", "an http:// address");
             endpoint = NULL;
             is_own = false;
         }
@@ -168,7 +168,16 @@ static char *header_line(const struct cmds_pair *pair)
     return line;
 }
 
-/* Returns: 0; -EINVAL: one of them is none, and is left out; -ENOMEM. */
+static void drop_headers(struct cmdi_target *target)
+{
+    for (uint32_t i = 0; i < target->header_count; i++) {
+        explicit_bzero(target->headers[i], strlen(target->headers[i]));
+        free(target->headers[i]);
+    }
+    target->header_count = 0;
+}
+
+/* All of them, or none. Returns: 0; -EINVAL, -EILSEQ: one of them is none; -ENOMEM. */
 static int add_headers(struct cmdi_target *target, const char *text)
 {
     size_t size = strnlen(text, CMDI_TEXT_MAX) + 2;
@@ -177,21 +186,20 @@ static int add_headers(struct cmdi_target *target, const char *text)
         return -ENOMEM;
     }
     struct cmds_pair pair = {.key = {NULL, 0}};
-    int result = 0;
-    for (int code = 1; code != 0 && result != -ENOMEM;) {
-        code = cmdi_pairs_next(&text, buffer, size, &pair);
-        if (code > 0 && is_header(&pair) && target->header_count < CMDI_HEADERS_MAX) {
-            char *line = header_line(&pair);
-            target->headers[target->header_count] = line;
-            target->header_count += line != NULL;
-            result = line == NULL ? -ENOMEM : result;
-        } else if (code != 0) {
-            result = -EINVAL;
-        }
+    int code = 1;
+    while (code > 0 && (code = cmdi_pairs_next(&text, buffer, size, &pair)) > 0) {
+        bool fits = is_header(&pair) && target->header_count < CMDI_HEADERS_MAX;
+        char *line = fits ? header_line(&pair) : NULL;
+        target->headers[target->header_count] = fits ? line : NULL;
+        target->header_count += line != NULL;
+        code = line != NULL ? 1 : fits ? -ENOMEM : -EINVAL;
     }
     explicit_bzero(buffer, size);
     free(buffer);
-    return result;
+    if (code < 0) {
+        drop_headers(target);
+    }
+    return code;
 }
 
 static int choose_headers(struct cmdi_settings *settings, enum cmdi_signal signal,
@@ -202,7 +210,7 @@ static int choose_headers(struct cmdi_settings *settings, enum cmdi_signal signa
     if (text == NULL) {
         text = cmdi_variable_otlp(settings, signal, "HEADERS", NULL);
         if (text != NULL && strnlen(text, CMDI_TEXT_MAX) == CMDI_TEXT_MAX) {
-            cmdi_variable_complain(settings, "OTEL_EXPORTER_OTLP_HEADERS", "below 16 KiB");
+            cmdi_variable_otlp_complain(settings, signal, "HEADERS", "below 16 KiB");
             text = NULL;
         }
     }
@@ -211,11 +219,11 @@ static int choose_headers(struct cmdi_settings *settings, enum cmdi_signal signa
         return cmdi_fail(error, code, "otel: out of memory");
     }
     if (code < 0 && options->headers != NULL) {
-        return cmdi_fail(
-                error, code, "otel: headers: up to %d of key=value, with commas", CMDI_HEADERS_MAX);
+        return cmdi_fail(error, -EINVAL, "otel: headers: is not %s; up to %d of them",
+                cmdi_pairs_wanted(code), CMDI_HEADERS_MAX);
     }
     if (code < 0) {
-        cmdi_variable_complain(settings, "OTEL_EXPORTER_OTLP_HEADERS", "key=value everywhere");
+        cmdi_variable_otlp_complain(settings, signal, "HEADERS", cmdi_pairs_wanted(code));
     }
     return 0;
 }
@@ -226,18 +234,19 @@ static bool wants_gzip(struct cmdi_settings *settings, enum cmdi_signal signal)
 {
     const char *value = cmdi_variable_otlp(settings, signal, "COMPRESSION", NULL);
     if (value != NULL && strcasecmp(value, "gzip") != 0 && strcasecmp(value, "none") != 0) {
-        cmdi_variable_complain(settings, "OTEL_EXPORTER_OTLP_COMPRESSION", "gzip or none");
+        cmdi_variable_otlp_complain(settings, signal, "COMPRESSION", "gzip or none");
     }
     return value != NULL && strcasecmp(value, "gzip") == 0;
 }
 
 static uint32_t timeout_of(struct cmdi_settings *settings, enum cmdi_signal signal)
 {
-    char own[80];
-    uint32_t all = cmdi_variable_number(
-            settings, "OTEL_EXPORTER_OTLP_TIMEOUT", TIMEOUT_DEFAULT_MS, TIMEOUT_MAX_MS);
-    (void)snprintf(own, sizeof(own), "OTEL_EXPORTER_OTLP_%s_TIMEOUT", cmdi_signal_word(signal));
-    return cmdi_variable_number(settings, own, all, TIMEOUT_MAX_MS);
+    const char *value = cmdi_variable_otlp(settings, signal, "TIMEOUT", NULL);
+    uint32_t timeout_ms = TIMEOUT_DEFAULT_MS;
+    if (value != NULL && !cmdi_number_read(value, TIMEOUT_MAX_MS, &timeout_ms)) {
+        cmdi_variable_otlp_complain(settings, signal, "TIMEOUT", cmdi_number_wanted);
+    }
+    return timeout_ms;
 }
 
 /* As libcurl looks for them, but now, on this thread. HTTP_PROXY may be a header of a CGI's request. */
@@ -299,7 +308,7 @@ int cmdi_target_init(struct cmdi_settings *settings, enum cmdi_signal signal,
             options->timeout_ms != 0 ? options->timeout_ms : timeout_of(settings, signal);
     const char *protocol = cmdi_variable_otlp(settings, signal, "PROTOCOL", NULL);
     if (protocol != NULL && strcasecmp(protocol, "http/protobuf") != 0) {
-        cmdi_variable_complain(settings, "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
+        cmdi_variable_otlp_complain(settings, signal, "PROTOCOL", "http/protobuf");
     }
     int code = choose_url(settings, signal, options, error);
     if (code == 0) {
@@ -313,10 +322,7 @@ int cmdi_target_init(struct cmdi_settings *settings, enum cmdi_signal signal,
 
 void cmdi_target_fini(struct cmdi_target *target)
 {
-    for (uint32_t i = 0; i < target->header_count; i++) {
-        explicit_bzero(target->headers[i], strlen(target->headers[i]));
-        free(target->headers[i]);
-    }
+    drop_headers(target);
     char *texts[] = {target->url, target->unix_path, target->shown, target->ca_file,
             target->certificate_file, target->key_file, target->proxy, target->no_proxy};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

@@ -260,17 +260,59 @@ static void test_settings_complain_of_variables(void)
             {"OTEL_RESOURCE_ATTRIBUTES", "zone=a,geheim"}, {"OTEL_METRIC_EXPORT_INTERVAL", "-1"},
             {"OTEL_EXPORTER_OTLP_COMPRESSION", "brotli"}, {"OTEL_EXPORTER_OTLP_HEADERS", "geheim"},
             {"OTEL_EXPORTER_OTLP_HEADERS", "a=geheim%0d%0ab: 1"},
+            {"OTEL_EXPORTER_OTLP_HEADERS", "b=1,a=geheim%zz,c=2"},
+            {"OTEL_EXPORTER_OTLP_HEADERS", "a=geheim%2"}, {"OTEL_RESOURCE_ATTRIBUTES", "a=b%"},
             {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "both"},
             {"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "any"}};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         forget_environment();
         set(bad[i][0], bad[i][1]);
         struct cmdi_settings settings = settings_of(&no_options);
-        CU_ASSERT_PTR_NOT_NULL(strstr(said, bad[i][0]));
+        CU_ASSERT_PTR_NOT_NULL_FATAL(strstr(said, bad[i][0]));
+        CU_ASSERT_PTR_NULL(strstr(strstr(said, bad[i][0]) + 1, bad[i][0])); // Not for each signal.
         CU_ASSERT_PTR_NULL(strstr(said, "geheim"));
+        CU_ASSERT(strchr(bad[i][1], '%') == NULL || strstr(bad[i][1], "%0d") != NULL ||
+                  strstr(said, "two hexadecimal digits behind each %") != NULL);
+        CU_ASSERT_PTR_NULL(settings.resource2);
         CU_ASSERT_STRING_EQUAL(settings.targets[0].url, "http://localhost:4318/v1/metrics");
         CU_ASSERT_EQUAL(settings.targets[0].header_count, 0);
         CU_ASSERT_EQUAL(settings.targets[0].timeout_ms, 10000);
+        cmdi_settings_fini(&settings);
+    }
+}
+
+/* Each is named that was wrong, once: a signal's own, and the one for those that have no own one. */
+static void test_settings_complain_of_the_variable_that_it_was(void)
+{
+    static const struct {
+        const char *metrics, *traces, *all; // Values of OTEL_EXPORTER_OTLP_..._TIMEOUT.
+        uint32_t metrics_ms, traces_ms;
+        const char *said;
+    } rows[] = {
+            {NULL, NULL, "x", 10000, 10000, "otel: OTEL_EXPORTER_OTLP_TIMEOUT is"},
+            {"7", NULL, "x", 7, 10000, "otel: OTEL_EXPORTER_OTLP_TIMEOUT is"},
+            {NULL, "8", "x", 10000, 8, "otel: OTEL_EXPORTER_OTLP_TIMEOUT is"},
+            {"7", "8", "x", 7, 8, NULL}, // Nobody asks it.
+            {"x", NULL, "9", 10000, 9, "otel: OTEL_EXPORTER_OTLP_METRICS_TIMEOUT is"},
+            {NULL, "x", "9", 9, 10000, "otel: OTEL_EXPORTER_OTLP_TRACES_TIMEOUT is"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        forget_environment();
+        const char *values[] = {rows[i].metrics, rows[i].traces, rows[i].all};
+        static const char *const names[] = {"OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
+                "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"};
+        for (size_t n = 0; n < 3; n++) {
+            if (values[n] != NULL) {
+                set(names[n], values[n]);
+            }
+        }
+        struct cmdi_settings settings = settings_of(&no_options);
+        CU_ASSERT_EQUAL(settings.targets[CMDI_SIGNAL_METRICS].timeout_ms, rows[i].metrics_ms);
+        CU_ASSERT_EQUAL(settings.targets[CMDI_SIGNAL_TRACES].timeout_ms, rows[i].traces_ms);
+        size_t size = rows[i].said == NULL ? 0 : strlen(rows[i].said);
+        CU_ASSERT(rows[i].said == NULL ? said[0] == '\0' : strncmp(said, rows[i].said, size) == 0);
+        const char *end = strchr(said, '\n');
+        CU_ASSERT(end == NULL || end[1] == '\0'); // One line.
         cmdi_settings_fini(&settings);
     }
 }
@@ -280,8 +322,8 @@ static void test_settings_refuse_options(void)
     forget_environment();
     static char long_text[CMDI_TEXT_MAX + 1];
     memset(long_text, 'x', CMDI_TEXT_MAX);
-    struct cmds_otel_options bad[14];
-    for (size_t i = 0; i < 14; i++) {
+    struct cmds_otel_options bad[16];
+    for (size_t i = 0; i < 16; i++) {
         bad[i] = no_options;
     }
     bad[0].endpoint = "collector:4318";
@@ -298,20 +340,23 @@ static void test_settings_refuse_options(void)
     bad[11].endpoint = "http://:4318";
     bad[12].endpoint = "unix:";
     bad[13].resource = "zone=a,geheim";
-    for (size_t i = 0; i < 14; i++) {
+    bad[14].headers = "key=geheim%zz";
+    bad[15].resource = "zone=geheim%4";
+    for (size_t i = 0; i < 16; i++) {
         struct cmdi_settings settings;
         struct cmds_error error = CMDS_ERROR_INIT;
         int code = cmdi_settings_init(&settings, &bad[i], &error);
         CU_ASSERT_EQUAL(code, i == 6 ? -E2BIG : -EINVAL);
         CU_ASSERT_EQUAL(error.code, code);
         CU_ASSERT_PTR_NULL(strstr(error.text, "geheim"));
+        CU_ASSERT(i < 14 || strstr(error.text, "two hexadecimal digits") != NULL);
         cmdi_settings_fini(&settings);
     }
 }
 
 static void test_pairs_one_by_one(void)
 {
-    const char *text = " a = b=c ,, =x, broken,d=%41%4g%,";
+    const char *text = " a = b=c ,, =x, broken,d=%41%4g%,e=%41%25%2c,f=%4";
     char buffer[64];
     struct cmds_pair pair;
     CU_ASSERT_EQUAL_FATAL(cmdi_pairs_next(&text, buffer, sizeof(buffer), &pair), 1);
@@ -319,8 +364,10 @@ static void test_pairs_one_by_one(void)
     CU_ASSERT_TRUE(cmds_string_equal(pair.value, cmds_string_from("b=c")));
     CU_ASSERT_EQUAL(cmdi_pairs_next(&text, buffer, sizeof(buffer), &pair), -EINVAL);
     CU_ASSERT_EQUAL(cmdi_pairs_next(&text, buffer, sizeof(buffer), &pair), -EINVAL);
+    CU_ASSERT_EQUAL(cmdi_pairs_next(&text, buffer, sizeof(buffer), &pair), -EILSEQ);
     CU_ASSERT_EQUAL_FATAL(cmdi_pairs_next(&text, buffer, sizeof(buffer), &pair), 1);
-    CU_ASSERT_TRUE(cmds_string_equal(pair.value, cmds_string_from("A%4g%")));
+    CU_ASSERT_TRUE(cmds_string_equal(pair.value, cmds_string_from("A%,")));
+    CU_ASSERT_EQUAL(cmdi_pairs_next(&text, buffer, sizeof(buffer), &pair), -EILSEQ);
     CU_ASSERT_EQUAL(cmdi_pairs_next(&text, buffer, sizeof(buffer), &pair), 0);
 }
 
@@ -363,6 +410,8 @@ static CU_TestInfo tests[] = {
         {"a sampler of no traces is none", test_settings_sampler_of_no_traces_is_none},
         {"options come first", test_settings_options_come_first},
         {"it can be off", test_settings_can_be_off},
+        {"settings complain of the variable that it was",
+                test_settings_complain_of_the_variable_that_it_was},
         {"variables are complained of", test_settings_complain_of_variables},
         {"options are refused", test_settings_refuse_options},
         {"pairs one by one", test_pairs_one_by_one},
