@@ -320,12 +320,22 @@ static void address_text_unix(const struct cmdi_address *address, char *text, si
     (void)snprintf(text, size, ADDRESS_UNIX "%s", path);
 }
 
+/* What a socket that takes both kinds says of IPv4: "::ffff:192.0.2.1". */
+static bool address_is_mapped(const struct cmdi_address *address)
+{
+    return address->as.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&address->as.v6.sin6_addr);
+}
+
 void cmdi_address_text(const struct cmdi_address *address, char *text, size_t size)
 {
     char host[INET6_ADDRSTRLEN];
-    if (address->as.any.sa_family == AF_INET) {
-        (void)inet_ntop(AF_INET, &address->as.v4.sin_addr, host, sizeof(host));
-        (void)snprintf(text, size, "%s:%u", host, (unsigned)ntohs(address->as.v4.sin_port));
+    bool is_mapped = address_is_mapped(address);
+    if (address->as.any.sa_family == AF_INET || is_mapped) {
+        const void *bytes = is_mapped ? (const void *)&address->as.v6.sin6_addr.s6_addr[12]
+                                      : (const void *)&address->as.v4.sin_addr;
+        uint16_t port = is_mapped ? address->as.v6.sin6_port : address->as.v4.sin_port;
+        (void)inet_ntop(AF_INET, bytes, host, sizeof(host));
+        (void)snprintf(text, size, "%s:%u", host, (unsigned)ntohs(port));
     } else if (address->as.any.sa_family == AF_INET6) {
         (void)inet_ntop(AF_INET6, &address->as.v6.sin6_addr, host, sizeof(host));
         unsigned port = ntohs(address->as.v6.sin6_port);

@@ -57,8 +57,8 @@ int cmdi_address_resolve(
  */
 int cmdi_address_host(const char *text, char *host);
 /**
- * "10.0.0.7:41234", "[::1]:9000", "unix:/run/x", "unix:" for a peer without a name. Always
- * terminated.
+ * "10.0.0.7:41234", "[::1]:9000", "unix:/run/x", "unix:" for a peer without a name. IPv4 at a socket of IPv6
+ * ("::ffff:10.0.0.7") is IPv4. Always terminated.
  */
 void cmdi_address_text(const struct cmdi_address *address, char *text, size_t size);
 

@@ -41,6 +41,9 @@ static void test_address_numeric_comes_back_as_written(void)
     check_round("[fe80::1%1]:80", "[fe80::1%1]:80");
     check_round("unix:/run/x", "unix:/run/x");
     check_round("unix:@name", "unix:@name");
+    // But what is IPv4 inside is written so: a peer has one address, whatever listens for it.
+    check_round("[::ffff:192.0.2.7]:80", "192.0.2.7:80");
+    check_round("[::fffe:192.0.2.7]:80", "[::fffe:c000:207]:80");
 }
 
 static void test_address_families_have_the_right_size(void)
