@@ -190,10 +190,10 @@ CMDS_API bool cmds_runtime_is_draining(const struct cmds_runtime *runtime);
  * the lowest one.
  *
  * Thread:  any, until cmds_runtime_stop() is called.
- * Returns: 0; -EINVAL: there is no such level.
+ * Returns: 0; -EINVAL: there is no such level; CMDS_E_FORKED: of a child that was forked, which has no lines.
  */
 CMDS_API int cmds_runtime_set_log_level(struct cmds_runtime *runtime, enum cmds_log_level level);
-/** Thread: any, until cmds_runtime_stop() is called. */
+/** Thread: any, until cmds_runtime_stop() is called; in a forked child it is that of the fork's moment. */
 CMDS_API enum cmds_log_level cmds_runtime_log_level(const struct cmds_runtime *runtime);
 /**
  * Does every shard sleep, or has it begun a turn within the last `within_ms`? If not, an exec function or

@@ -539,6 +539,9 @@ int cmds_runtime_set_log_level(struct cmds_runtime *runtime, enum cmds_log_level
     if ((uint32_t)level > CMDS_LOG_ERROR) {
         return -EINVAL;
     }
+    if (cmdi_runtime_is_foreign(runtime)) {
+        return CMDS_E_FORKED; // Nobody writes a line there.
+    }
     atomic_store_explicit(&runtime->log.least, (uint32_t)level, memory_order_relaxed);
     return 0;
 }

@@ -66,6 +66,25 @@ static void family_stop(struct family *family)
     world_stop(&family->world);
 }
 
+/* --- Settings ----------------------------------------------------------------------------------- */
+
+static int child_sets_the_log_level(struct family *family)
+{
+    struct cmds_runtime *runtime = family->world.runtime;
+    int code = cmds_runtime_set_log_level(runtime, CMDS_LOG_ERROR);
+    return code == CMDS_E_FORKED && cmds_runtime_log_level(runtime) == CMDS_LOG_INFO ? 0 : 1;
+}
+
+static void test_fork_leaves_the_log_level_alone(void)
+{
+    static struct family family;
+    family_start(&family);
+    CU_ASSERT_EQUAL(cmds_runtime_set_log_level(family.world.runtime, CMDS_LOG_INFO), 0);
+    CU_ASSERT_EQUAL(in_child(child_sets_the_log_level, &family), 0);
+    CU_ASSERT_EQUAL(cmds_runtime_log_level(family.world.runtime), CMDS_LOG_INFO);
+    family_stop(&family);
+}
+
 /* --- Locks that are held for sure ------------------------------------------------------------- */
 
 static void on_no_result(void *context, const struct cmds_result *result)
@@ -153,6 +172,7 @@ static void test_fork_while_others_say_and_record(void)
 }
 
 CU_TestInfo test_fork[] = {
+        {"leaves the log level alone", test_fork_leaves_the_log_level_alone},
         {"under locks of telemetry", test_fork_under_locks_of_telemetry},
         {"while others say and record", test_fork_while_others_say_and_record},
         CU_TEST_INFO_NULL,
