@@ -45,8 +45,8 @@ static double sampling_argument(const struct cmdi_settings *settings)
 {
     const char *text = cmdi_variable(settings, argument_name);
     char *end = NULL;
-    locale_t locale =
-            newlocale(LC_ALL_MASK, "C", (locale_t)0); // A point, whatever the program's has.
+    // A point, whatever the program's locale has.
+    locale_t locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     bool has_locale = locale != (locale_t)0;
     double ratio = text == NULL ? 1
                    : has_locale ? strtod_l(text, &end, locale)
