@@ -65,12 +65,13 @@ struct cmds_server;
     X(counter, frame_timeouts, "connections closed: a frame did not get whole in time")            \
     X(counter, slow_consumers, "connections closed: the peer took nothing for too long")           \
     X(counter, out_of_memory, "connections closed: no memory, or the shard's limit")               \
-    X(counter, memory_evictions, "... of those: they held most when a shard's memory was short")
+    X(counter, memory_evictions,                                                                   \
+            "connections closed: they held most when a shard's memory was short")
 
 /** Of their TLS; all 0 without. */
 #define CMDS_TLS_COUNTERS(X)                                                                       \
     X(counter, tls_handshakes, "handshakes that ended well")                                       \
-    X(counter, tls_resumed, "... of those: a session was resumed")                                 \
+    X(counter, tls_resumed, "handshakes that ended well by resuming a session")                    \
     X(counter, tls_failed, "handshakes that failed")                                               \
     X(counter, tls_alerts_in, "alerts received, but for the one that ends in order")               \
     X(counter, tls_alerts_out, "alerts sent, but for the one that ends in order")                  \

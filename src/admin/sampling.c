@@ -27,7 +27,7 @@ void cmdi_admin_page_sampling(struct cmdi_admin_request *request)
         cmdi_admin_out_text(out, "No spans are kept: cmds_runtime_options.trace is not set.\n");
     } else {
         cmdi_admin_out_format(out,
-                "ratio: %s\nrate: %u a second and shard\ndropped: %llu spans\n"
+                "ratio: %s\nrate: %u a second and shard\nspans dropped: %llu\n"
                 "POST {\"ratio\":0.1,\"rate\":100}, or one of them, changes it.\n",
                 ratio, sampling.span_rate_max, dropped);
     }

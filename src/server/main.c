@@ -85,8 +85,9 @@ static void main_announce(const struct main_run *run)
 static void main_begin_drain(struct main_run *run)
 {
     char status[MAIN_STATUS_MAX];
-    (void)snprintf(status, sizeof(status), "STOPPING=1\nSTATUS=draining, %u connections are open",
-            cmds_server_connection_count(run->server));
+    uint32_t count = cmds_server_connection_count(run->server);
+    (void)snprintf(status, sizeof(status), "STOPPING=1\nSTATUS=draining, %u connection%s open",
+            count, count == 1 ? " is" : "s are");
     (void)cmds_notify(status);
     if (run->options.on_drain != NULL) {
         run->options.on_drain(run->options.context, run->server);

@@ -331,8 +331,9 @@ static void server_drain_shard(struct cmdi_shard *shard, void *context)
 {
     struct cmds_server *server = context;
     if (shard->index == 0) {
+        uint32_t count = cmds_server_connection_count(server);
         cmdi_shard_log(shard, CMDS_REASON_DRAIN, CMDS_LOG_INFO,
-                "a server drains: %u connections are open", cmds_server_connection_count(server));
+                "a server drains: %u connection%s open", count, count == 1 ? " is" : "s are");
     }
     cmdi_server_shard_drain(server->shards[shard->index]);
 }

@@ -397,8 +397,9 @@ static int call_run(struct call *call)
     call_close(call);
     cmdi_tool_tls_free(call->tls);
     if (call->from_lines && call->failed > 0) {
-        cmdi_tool_complain("call", "%llu of %llu commands failed", (unsigned long long)call->failed,
-                (unsigned long long)call->sent);
+        cmdi_tool_complain("call", "%llu of %llu command%s failed",
+                (unsigned long long)call->failed, (unsigned long long)call->sent,
+                cmdi_tool_plural(call->sent));
     }
     return code < 0 || call->failed > 0 || call->broken ? TOOL_EXIT_FAILED : TOOL_EXIT_OK;
 }

@@ -236,11 +236,11 @@ static void chaos_summary(
         chaos_summary_json(chaos, counters, seconds);
         return;
     }
-    printf("%.1f s: %llu connections, %llu of them open, %llu whose target was not to be had; "
+    printf("%.1f s: %llu connection%s, %llu of them open, %llu whose target was not to be had; "
            "%llu bytes up, %llu down\n",
-            seconds, (unsigned long long)counters->accepted, (unsigned long long)counters->open,
-            (unsigned long long)counters->not_connected, (unsigned long long)counters->bytes_up,
-            (unsigned long long)counters->bytes_down);
+            seconds, (unsigned long long)counters->accepted, cmdi_tool_plural(counters->accepted),
+            (unsigned long long)counters->open, (unsigned long long)counters->not_connected,
+            (unsigned long long)counters->bytes_up, (unsigned long long)counters->bytes_down);
     printf("faults: %llu by the schedule; ", (unsigned long long)counters->scheduled);
     for (uint32_t kind = 0; kind < CMDI_CHAOS_KINDS; kind++) {
         if (counters->faults[kind] > 0) {

@@ -40,6 +40,12 @@ enum {
 /** For the help of --codec; a new codec is a new row in common.c and a word here. */
 #define TOOL_CODEC_NAMES "msgpack, msgpack-map" TOOL_CODEC_JSON TOOL_CODEC_PROTOBUF TOOL_CODEC_MUS
 
+/** What a noun ends with behind a number: "1 command", "2 commands". */
+static inline const char *cmdi_tool_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 /** NULL, and a line on stderr that lists the names, if there is none of that name. */
 const struct cmds_codec *cmdi_tool_codec_find(const char *command, const char *name);
 /**

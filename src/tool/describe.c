@@ -303,8 +303,9 @@ int cmdi_tool_describe(int argc, char **argv)
         describe_json_text("protocol", protocol->name);
         fputs(",\"types\":[", stdout);
     } else if (name == NULL) {
-        printf("protocol %s: %u commands, %u results\n", protocol->name, protocol->command_count,
-                protocol->result_count);
+        printf("protocol %s: %u command%s, %u result%s\n", protocol->name, protocol->command_count,
+                cmdi_tool_plural(protocol->command_count), protocol->result_count,
+                cmdi_tool_plural(protocol->result_count));
     }
     uint32_t count =
             describe_list(protocol->commands, protocol->command_count, name, options.json, 0);

@@ -280,12 +280,14 @@ static int serve_drain(struct serve *serve)
     cmds_server_stats(serve->server, &after);
 
     if (code < 0 || !serve->options.quiet) {
+        uint64_t commands = after.commands_received - before.commands_received;
+        uint64_t results = after.results_sent - before.results_sent;
         cmdi_tool_say(
-                "cmdstream serve: drained %u of %u connections; %llu commands executed and %llu "
-                "results sent meanwhile%s",
+                "cmdstream serve: drained %u of %u connection%s; %llu command%s executed and %llu "
+                "result%s sent meanwhile%s",
                 left < connections ? connections - left : 0, connections,
-                (unsigned long long)(after.commands_received - before.commands_received),
-                (unsigned long long)(after.results_sent - before.results_sent),
+                cmdi_tool_plural(connections), (unsigned long long)commands,
+                cmdi_tool_plural(commands), (unsigned long long)results, cmdi_tool_plural(results),
                 code == CMDS_E_TIMEOUT ? "; not ended in time: the rest"
                 : code < 0             ? "; some were cut off before they had all results"
                                        : "");

@@ -268,6 +268,13 @@ class Metrics(unittest.TestCase):
         text = ask(self.server.metrics, "/metrics", headers={"Accept": "application/openmetrics-text"}).text()
         self.assertTrue(text.endswith("# EOF\n"))
 
+    def test_a_help_stands_by_itself(self):
+        helps = re.findall(r"^# HELP (\S+) (.*)$", ask(self.server.metrics, "/metrics?empty=1").text(), re.M)
+        self.assertGreater(len(helps), 50)
+        for name, text in helps:  # Whoever reads one has not read the one before.
+            self.assertRegex(text, r"^[A-Za-z\"0-9]", name)
+            self.assertNotRegex(text, r"\.\.\.|\bof those\b", name)
+
     def test_commands_are_counted_to_the_last_one(self):
         before = self.value("cmdstream_server_commands_received_total")
         with self.server.connect() as link:

@@ -158,7 +158,7 @@ static void test_log_a_drain_is_announced(void)
     const struct kept *drain = scene_find(scene, CMDS_REASON_DRAIN);
     CU_ASSERT_PTR_NOT_NULL_FATAL(drain);
     CU_ASSERT_EQUAL(drain->record.level, CMDS_LOG_INFO);
-    CU_ASSERT_STRING_EQUAL(drain->text, "a server drains: 1 connections are open");
+    CU_ASSERT_STRING_EQUAL(drain->text, "a server drains: 1 connection is open");
     raw_close(&raw);
     scene_end(scene);
 }
