@@ -46,7 +46,8 @@ enum cmds_log_level {
     X_(CONNECT, "connect", "a server accepted a connection")                                       \
     X_(DISCONNECT, "disconnect", "a connection of a server ended in order")                        \
     X_(DRAIN, "drain", "a server began to drain")                                                  \
-    X_(STALL, "stall", "a turn of a shard took too long")
+    X_(STALL, "stall", "a turn of a shard took too long")                                          \
+    X_(EXEC_CLOSE, "exec_close", "a connection was closed, because an exec function failed")
 
 enum cmds_log_reason {
 #define CMDS_X_(constant, name, text) CMDS_REASON_##constant,

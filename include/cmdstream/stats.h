@@ -97,7 +97,8 @@ struct cmds_server;
 
 #define CMDS_SERVER_PRESSURE_COUNTERS_(X)                                                          \
     X(counter, results_refused, "sends of results that were -ENOBUFS")                             \
-    X(counter, slow_spared, "times that a slow reader was let stay (CMDS_SLOW_READER_WAIT)")
+    X(counter, slow_spared, "times that a slow reader was let stay (CMDS_SLOW_READER_WAIT)")       \
+    X(counter, exec_closes, "connections closed: an exec function failed")
 
 #define CMDS_GROUP_COUNTERS(X)                                                                     \
     CMDS_CONNECTION_COUNTERS(X)                                                                    \

@@ -126,8 +126,12 @@ static void connection_on_finishing(struct cmdi_conn *conn)
     cmdi_inbox_close(&connection->inbox);
 }
 
-static enum cmds_log_reason connection_end_reason(int code)
+static enum cmds_log_reason connection_end_reason(
+        const struct cmds_connection *connection, int code)
 {
+    if (connection->exec_closed) {
+        return CMDS_REASON_EXEC_CLOSE;
+    }
     switch (code) {
     case 0:
     case CMDS_E_EOF:
@@ -159,7 +163,7 @@ static void connection_log_end(const struct cmds_connection *connection)
 {
     struct cmds_error error;
     cmdi_conn_error(&connection->conn, &error);
-    enum cmds_log_reason reason = connection_end_reason(error.code);
+    enum cmds_log_reason reason = connection_end_reason(connection, error.code);
     bool in_order = reason == CMDS_REASON_DISCONNECT;
     bool is_named = cmdi_conn_error_names_peer(&error);
     const struct cmds_log_record about = {.level = in_order ? CMDS_LOG_INFO : CMDS_LOG_WARN,

@@ -48,6 +48,7 @@ struct cmds_connection {
     uint32_t in_flight; // Calls alive.
     uint8_t state;      // enum cmdi_connection_state
     bool pings;         // Its peer knows what a ping is: one has come.
+    bool exec_closed; // It ends because an exec function failed; what its code is, the program chose.
     char peer[CMDI_PEER_TEXT_MAX];
     struct cmds_tls_peer *tls_peer; // What it has shown, in a block of its own. NULL: none.
 };

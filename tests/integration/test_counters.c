@@ -157,8 +157,8 @@ static void test_counters_of_commands(void)
     scene_expect(&scene, "server: results_sent+1; group: results_received+1 unexpected_results+1");
     CU_ASSERT_EQUAL(guest_run(&guest, EXEC_FAILS, 0, NULL), 0);
     scene_expect(&scene,
-            "server: connections-1 connections_closed+1 commands_received+1 exec_errors+1;"
-            " group: connections-1 connections_closed+1 commands_sent+1");
+            "server: connections-1 connections_closed+1 commands_received+1 exec_errors+1 "
+            "exec_closes+1; group: connections-1 connections_closed+1 commands_sent+1");
     guest_close(&guest, &scene.world);
     world_stop(&scene.world);
 }

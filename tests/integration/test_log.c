@@ -122,6 +122,39 @@ static void test_log_a_command_that_fails_is_named(void)
     scene_end(scene);
 }
 
+/* Whatever code the program has chosen, it is told apart from an end that the peer has made. */
+static int exec_fails_as_a_reset(struct cmds_call *call, const struct run *run)
+{
+    (void)call;
+    (void)run;
+    return -ECONNRESET;
+}
+
+static void test_log_a_connection_that_an_exec_function_ends_has_its_own_reason(void)
+{
+    struct run run = {0};
+    struct scene *scene = scene_start();
+    struct raw raw, other;
+    scene->world.exec = exec_fails_as_a_reset;
+    CU_ASSERT_FATAL(world_start(&scene->world) == 0 && world_connect(&scene->world, &raw));
+    CU_ASSERT_FATAL(world_connect(&scene->world, &other));
+
+    CU_ASSERT(raw_send(&raw, 42, run_message(&run)));
+    WORLD_UNTIL(&scene->world, scene_find(scene, CMDS_REASON_EXEC_CLOSE) != NULL);
+    const struct kept *closed = scene_find(scene, CMDS_REASON_EXEC_CLOSE);
+    CU_ASSERT_EQUAL(closed->record.level, CMDS_LOG_WARN);
+    CU_ASSERT_EQUAL(closed->record.code, -ECONNRESET);
+    CU_ASSERT_EQUAL(world_stats(&scene->world).exec_closes, 1);
+
+    raw_abort(&other);
+    WORLD_UNTIL(&scene->world, scene_find(scene, CMDS_REASON_DISCONNECT) != NULL);
+    CU_ASSERT_PTR_NULL(scene_find(scene, CMDS_REASON_OTHER));
+    CU_ASSERT_EQUAL(world_stats(&scene->world).exec_closes, 1);
+    CU_ASSERT_STRING_EQUAL(cmds_log_reason_name(CMDS_REASON_EXEC_CLOSE), "exec_close");
+    raw_close(&raw);
+    scene_end(scene);
+}
+
 /* By its trace and span, so that the line is found from the trace, and the other way round. */
 static void test_log_a_sampled_command_that_fails_is_found(void)
 {
@@ -218,6 +251,8 @@ static void test_log_a_crowd_is_a_line_a_second(void)
 CU_TestInfo test_log[] = {
         {"a connection comes and goes", test_log_a_connection_comes_and_goes},
         {"a command that fails is named", test_log_a_command_that_fails_is_named},
+        {"a connection that an exec function ends has its own reason",
+                test_log_a_connection_that_an_exec_function_ends_has_its_own_reason},
         {"a sampled command that fails is found", test_log_a_sampled_command_that_fails_is_found},
         {"a drain is announced", test_log_a_drain_is_announced},
         {"the level changes while it runs", test_log_the_level_changes_while_it_runs},

@@ -462,6 +462,12 @@ void oracle_server_counters(uint32_t number, const struct cmds_server_counters *
                 life->number, (unsigned long long)counters->connections_accepted,
                 (unsigned long long)life->connects);
     }
+    if (counters->exec_closes > counters->exec_errors ||
+            (counters->exec_closes > 0 && scenario_answers(oracle.scenario))) {
+        (void)oracle_fail("server %u: exec_closes is %llu, and %llu calls failed", life->number,
+                (unsigned long long)counters->exec_closes,
+                (unsigned long long)counters->exec_errors);
+    }
     if (plan->connection_count_max != 0 && counters->connections > plan->connection_count_max) {
         (void)oracle_fail("server %u: %llu connections of %u", life->number,
                 (unsigned long long)counters->connections, plan->connection_count_max);
