@@ -319,7 +319,7 @@ CMDS_NODISCARD CMDS_API int cmds_group_wait(
  *          on_writable will tell; CMDS_E_NOT_CONNECTED: every connection is down for good;
  *          CMDS_E_CLOSED: somebody has begun to close the group; CMDS_E_WRONG_TYPE: not a command of
  *          this protocol; CMDS_E_LIMIT: larger than frame_size_max, it will never be taken; -EINVAL: a
- *          NULL pointer with a size; -ENOMEM: malloc has none, or all of the shard's memory_size_max
+ *          NULL pointer with a size; this and -E2BIG: `how` (its struct_size, resend); -ENOMEM: malloc has none, or all of the shard's memory_size_max
  *          would not do, so nothing will tell; CMDS_E_NOT_ALLOWED: the breaker is open, or those of all
  *          endpoints are; what a hook's before_send returned.
  */
@@ -670,7 +670,7 @@ CMDS_NODISCARD CMDS_API int cmds_sender_send_multi(struct cmds_sender *sender,
  *
  * Owner:   borrow `command` and `how` until they return; else as the two above.
  * Thread:  as cmds_sender_send.
- * Returns: as the two above; -EINVAL, -E2BIG: `how`.
+ * Returns: as the two above; -EINVAL, -E2BIG: `how`, and `error` names the field.
  */
 CMDS_NODISCARD CMDS_API int cmds_sender_send_with(struct cmds_sender *sender,
         struct cmds_message command, const struct cmds_send_options *how,

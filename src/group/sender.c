@@ -253,9 +253,14 @@ int cmdi_sender_take_options(struct cmds_send_options *mine,
         const struct cmds_send_options *options, struct cmds_error *error)
 {
     *mine = (struct cmds_send_options)CMDS_SEND_OPTIONS_INIT;
-    return options != NULL
-                   ? cmdi_options_take(mine, sizeof(*mine), options, "cmds_send_options", error)
-                   : 0;
+    int code = options == NULL ? 0
+                               : cmdi_options_take(
+                                         mine, sizeof(*mine), options, "cmds_send_options", error);
+    code = code < 0 ? code : cmdi_unused_check(mine->unused, "cmds_send_options", error);
+    if (code == 0 && mine->resend > CMDS_RESEND_NEVER) {
+        code = cmdi_fail(error, -EINVAL, "cmds_send_options: resend: there is no %u", mine->resend);
+    }
+    return code;
 }
 
 int cmdi_sender_queue(struct cmds_sender *sender, struct cmds_message command,

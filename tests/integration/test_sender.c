@@ -77,6 +77,33 @@ static int count_results(void *context, const struct cmds_result *result)
 }
 
 /* Of both: data and deadline reach the hooks, a ticket is filled in, and what is wrong is refused. */
+/* It is no hook that refuses them, though there is one. */
+static void refuse_options(struct cmds_sender *sender, const struct cmds_send_options *good)
+{
+    struct cmds_send_options how = *good;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    struct echo echo = {true, 5, CMDS_STRING("hi"), 0.5};
+    uint32_t count = 0;
+    how.resend = CMDS_RESEND_NEVER + 1;
+    CU_ASSERT_EQUAL(
+            cmds_sender_send_with(sender, echo_message(&echo), &how, NULL, &error), -EINVAL);
+    CU_ASSERT_STRING_EQUAL(error.text, "cmds_send_options: resend: there is no 3");
+    how.resend = CMDS_RESEND_NEVER;
+    how.unused = 1;
+    error = (struct cmds_error)CMDS_ERROR_INIT;
+    CU_ASSERT_EQUAL(cmds_sender_send_with(sender, echo_message(&echo), &how, NULL, &error), -E2BIG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "cmds_send_options"));
+    CU_ASSERT_EQUAL(
+            cmds_group_send(cmds_sender_group(sender), echo_message(&echo), &how, NULL, NULL),
+            -E2BIG);
+    how.unused = 0;
+    how.struct_size = 1;
+    CU_ASSERT_EQUAL(cmds_sender_send_multi_with(
+                            sender, echo_message(&echo), &how, &error, count_results, &count),
+            -EINVAL);
+    CU_ASSERT_EQUAL(count, 0);
+}
+
 static void test_sender_takes_the_options_of_a_send(void)
 {
     struct world world;
@@ -118,14 +145,7 @@ static void test_sender_takes_the_options_of_a_send(void)
     CU_ASSERT(ticket.id != 0 && ticket.id != first);
     CU_ASSERT_EQUAL(cmds_sender_send_with(sender, echo_message(&echo), NULL, NULL, &error), 0);
     CU_ASSERT_PTR_NULL(given.data);
-
-    how.resend = CMDS_RESEND_NEVER + 1;
-    CU_ASSERT_EQUAL(
-            cmds_sender_send_with(sender, echo_message(&echo), &how, NULL, &error), -EINVAL);
-    how.struct_size = 1;
-    CU_ASSERT_EQUAL(cmds_sender_send_multi_with(
-                            sender, echo_message(&echo), &how, &error, count_results, &count),
-            -EINVAL);
+    refuse_options(sender, &how);
     CU_ASSERT_EQUAL(count, 1);
     cmds_result_free(result);
     cmds_sender_close(sender, RAW_GUARD_MS);
