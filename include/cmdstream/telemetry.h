@@ -197,12 +197,16 @@ CMDS_NODISCARD CMDS_API int cmds_metric_define(
         struct cmds_runtime *runtime, const struct cmds_metric_options *options, uint32_t *id);
 /**
  * Adds to a counter or a gauge: to a gauge also less than nothing, a counter does not take that. On a
- * shard of the runtime it is a plain addition, elsewhere an atomic one.
+ * shard of the runtime it is a plain addition, elsewhere an atomic one; nobody looks whether it is beyond
+ * 2^63 - 1, where a number ends.
  *
  * Thread:  any, until cmds_runtime_stop() is called. An `id` of no such metric: nothing happens.
  */
 CMDS_API void cmds_metric_add(struct cmds_runtime *runtime, uint32_t id, int64_t number);
-/** One value of a histogram. Thread: as cmds_metric_add(), and likewise. */
+/**
+ * One value of a histogram. What all of them add up to ends at 2^64 - 1, in nanoseconds if it is a time, and stays
+ * there: a sum never falls. Thread: as cmds_metric_add(), and likewise.
+ */
 CMDS_API void cmds_metric_record(struct cmds_runtime *runtime, uint32_t id, uint64_t number);
 
 CMDS_END_

@@ -15,7 +15,7 @@ const uint64_t cmdi_duration_bounds[9] = {UINT64_C(9223372036854775808),
 void cmdi_durations_merge(struct cmdi_durations *into, const struct cmdi_durations *from)
 {
     into->zero += __atomic_load_n(&from->zero, __ATOMIC_RELAXED);
-    into->sum_ns += __atomic_load_n(&from->sum_ns, __ATOMIC_RELAXED);
+    cmdi_exponential_add_capped(&into->sum_ns, __atomic_load_n(&from->sum_ns, __ATOMIC_RELAXED));
     for (uint32_t i = 0; i < CMDI_DURATION_BUCKETS; i++) {
         into->buckets[i] += __atomic_load_n(&from->buckets[i], __ATOMIC_RELAXED);
     }
@@ -24,7 +24,7 @@ void cmdi_durations_merge(struct cmdi_durations *into, const struct cmdi_duratio
 void cmdi_sizes_merge(struct cmdi_sizes *into, const struct cmdi_sizes *from)
 {
     into->zero += __atomic_load_n(&from->zero, __ATOMIC_RELAXED);
-    into->sum += __atomic_load_n(&from->sum, __ATOMIC_RELAXED);
+    cmdi_exponential_add_capped(&into->sum, __atomic_load_n(&from->sum, __ATOMIC_RELAXED));
     for (uint32_t i = 0; i < CMDI_SIZE_BUCKETS; i++) {
         into->buckets[i] += __atomic_load_n(&from->buckets[i], __ATOMIC_RELAXED);
     }

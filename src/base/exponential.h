@@ -50,6 +50,13 @@ static inline void cmdi_exponential_add(uint64_t *number, uint64_t more)
     __atomic_store_n(number, *number + more, __ATOMIC_RELAXED);
 }
 
+/* The same for numbers that may be anything: a sum that has come to its end stays there, and never falls. */
+static inline void cmdi_exponential_add_capped(uint64_t *number, uint64_t more)
+{
+    uint64_t left = UINT64_MAX - *number;
+    cmdi_exponential_add(number, more < left ? more : left);
+}
+
 /** Nanoseconds in units of 2^-30 s, up to 2^40 and a little. */
 static inline uint64_t cmdi_duration_units(uint64_t ns)
 {
@@ -91,15 +98,20 @@ static inline void cmdi_durations_record(
     cmdi_durations_record_in(durations, cmdi_duration_bucket(cmdi_duration_units(ns)), ns, count);
 }
 
-static inline void cmdi_sizes_record(struct cmdi_sizes *sizes, uint64_t size)
+/** Without its sum. */
+static inline void cmdi_sizes_count(struct cmdi_sizes *sizes, uint64_t size)
 {
     uint32_t bucket = size > 1 ? 63 - (uint32_t)__builtin_clzll(size - 1) : 0;
     bucket = bucket < CMDI_SIZE_BUCKETS ? bucket : CMDI_SIZE_BUCKETS - 1;
     cmdi_exponential_add(size > 1 ? &sizes->buckets[bucket] : &sizes->zero, 1);
+}
+static inline void cmdi_sizes_record(struct cmdi_sizes *sizes, uint64_t size)
+{
+    cmdi_sizes_count(sizes, size);
     cmdi_exponential_add(&sizes->sum, size);
 }
 
-/** Adds what was recorded in `from`, by whatever thread. */
+/** Adds what was recorded in `from`, by whatever thread. A sum ends at UINT64_MAX. */
 void cmdi_durations_merge(struct cmdi_durations *into, const struct cmdi_durations *from);
 void cmdi_sizes_merge(struct cmdi_sizes *into, const struct cmdi_sizes *from);
 

@@ -284,12 +284,18 @@ void cmds_metric_add(struct cmds_runtime *runtime, uint32_t id, int64_t number)
     }
 }
 
+/* Numbers are the program's, up to the last one: a sum that wrapped would be a restart to Prometheus. */
 static void own_record(const struct own_metric *own, uint32_t place, uint64_t number)
 {
     if (own_is_time(own)) {
-        cmdi_durations_record(own_histogram(own, place), number, 1);
+        struct cmdi_durations *durations = own_histogram(own, place);
+        int32_t bucket = cmdi_duration_bucket(cmdi_duration_units(number));
+        cmdi_durations_record_in(durations, bucket, 0, 1);
+        cmdi_exponential_add_capped(&durations->sum_ns, number);
     } else {
-        cmdi_sizes_record(own_histogram(own, place), number);
+        struct cmdi_sizes *sizes = own_histogram(own, place);
+        cmdi_sizes_count(sizes, number);
+        cmdi_exponential_add_capped(&sizes->sum, number);
     }
 }
 

@@ -148,6 +148,49 @@ static void test_own_sums_are_exact_wherever_it_was_counted(void)
     cmds_runtime_stop(counting.runtime);
 }
 
+struct huge {
+    struct cmds_runtime *runtime;
+    uint32_t times, sizes;
+    _Atomic uint32_t ready;
+};
+
+static void record_huge(void *context)
+{
+    struct huge *huge = context;
+    cmds_metric_record(huge->runtime, huge->times, UINT64_MAX / 4 * 3);
+    cmds_metric_record(huge->runtime, huge->sizes, UINT64_MAX / 4 * 3);
+    atomic_fetch_add(&huge->ready, 1);
+}
+
+/* A sum that fell would be taken for a restart. */
+static void test_own_sums_end_at_the_last_number(void)
+{
+    struct huge huge = {.runtime = runtime_of()};
+    double last[2] = {0, 0}, most[2] = {(double)UINT64_MAX / 1e9, (double)UINT64_MAX};
+    CU_ASSERT_EQUAL(define(huge.runtime, CMDS_METRIC_HISTOGRAM, "t", "s", &huge.times), 0);
+    CU_ASSERT_EQUAL(define(huge.runtime, CMDS_METRIC_HISTOGRAM, "b", "By", &huge.sizes), 0);
+
+    for (uint32_t i = 1; i <= 6; i++) { // Here, and on both shards: each alone, and their sum.
+        if (i % 2 == 1) {
+            record_huge(&huge);
+        } else {
+            CU_ASSERT_EQUAL(cmds_runtime_post(huge.runtime, i / 2 % SHARDS, record_huge, &huge), 0);
+        }
+        while (atomic_load(&huge.ready) < i) {
+            (void)sched_yield();
+        }
+        for (uint32_t which = 0; which < 2; which++) {
+            struct metric_sum of = {.name = which == 0 ? "t" : "b"};
+            struct metric_sum found = metric_read(huge.runtime, 0, of);
+            CU_ASSERT_EQUAL(found.count, i);
+            CU_ASSERT(found.real >= last[which] && found.real <= most[which]);
+            CU_ASSERT(i == 1 || found.real == most[which]);
+            last[which] = found.real;
+        }
+    }
+    cmds_runtime_stop(huge.runtime);
+}
+
 static void test_own_times_are_seconds(void)
 {
     struct cmds_runtime *runtime = runtime_of();
@@ -262,6 +305,7 @@ static void test_own_metrics_are_so_many_and_written(void)
 
 CU_TestInfo test_telemetry_own[] = {
         {"sums are exact wherever it was counted", test_own_sums_are_exact_wherever_it_was_counted},
+        {"sums end at the last number", test_own_sums_end_at_the_last_number},
         {"times are seconds", test_own_times_are_seconds},
         {"ids that are none count nothing", test_own_ids_that_are_none_count_nothing},
         {"definitions that are refused", test_own_definitions_that_are_refused},
