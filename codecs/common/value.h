@@ -47,6 +47,19 @@ static inline const struct cmds_field *cmdi_row_after(const struct cmds_field *r
     return (const struct cmds_field *)next;
 }
 
+/** Kind and shape, for one look at both: of a plain member it is the kind. */
+static CMDI_INLINED unsigned cmdi_row_form(const struct cmds_field *row)
+{
+    return row->kind | (unsigned)row->shape << 8;
+}
+_Static_assert(CMDS_SHAPE_ONE == 0, "the form of a plain member is its kind");
+
+/** Behind the last row. */
+static CMDI_INLINED const struct cmds_field *cmdi_rows_end(const struct cmds_schema *schema)
+{
+    return cmds_schema_field(schema, schema->field_count);
+}
+
 /** The length of its name. It is counted only for tables by hand, and for names of more than 255 bytes. */
 static inline size_t cmdi_row_name_size(const struct cmds_field *row)
 {

@@ -26,8 +26,8 @@ enum {
 
 static inline int64_t cmdi_leb_size(uint64_t value)
 {
-    unsigned bits = 64u - (unsigned)__builtin_clzll(value | 1);
-    return (bits * 37u + 222u) >> 8; // ceil(bits / 7) for 1..64.
+    unsigned highest = 63u - (unsigned)__builtin_clzll(value | 1);
+    return (int64_t)((highest * 9u + 73u) >> 6); // highest / 7 + 1 for 0..63.
 }
 
 static inline uint8_t *cmdi_leb_write(uint8_t *out, uint64_t value)
@@ -80,7 +80,9 @@ static inline uint8_t *cmdi_leb_write_wide(uint8_t *out, uint64_t value)
     return out + last + 1;
 }
 
-static inline int cmdi_leb_read_slow(const uint8_t *at, const uint8_t *end, uint64_t *value)
+/* A byte at a time: what is refused, cut, or stands near the end of the input. */
+static __attribute__((noinline, unused)) int cmdi_leb_read_slow(
+        const uint8_t *at, const uint8_t *end, uint64_t *value)
 {
     uint64_t sum = 0;
     size_t size = (size_t)(end - at);
@@ -98,7 +100,8 @@ static inline int cmdi_leb_read_slow(const uint8_t *at, const uint8_t *end, uint
 }
 
 /** Of two bytes or more, where CMDI_LEB_SIZE_MAX are there. Returns: as cmdi_leb_read(). */
-static inline int cmdi_leb_read_wide(const uint8_t *at, uint64_t *value)
+static inline __attribute__((always_inline)) int cmdi_leb_read_wide(
+        const uint8_t *at, uint64_t *value)
 {
     uint64_t word;
     memcpy(&word, at, sizeof(word));
@@ -116,7 +119,8 @@ static inline int cmdi_leb_read_wide(const uint8_t *at, uint64_t *value)
 }
 
 /** Returns: bytes used; 0: not whole; -1: more than 64 bits, or an eleventh byte. */
-static inline int cmdi_leb_read(const uint8_t *at, const uint8_t *end, uint64_t *value)
+static inline __attribute__((always_inline)) int cmdi_leb_read(
+        const uint8_t *at, const uint8_t *end, uint64_t *value)
 {
     if (CMDI_LIKELY(at < end && *at < 0x80)) {
         *value = *at;
@@ -126,14 +130,30 @@ static inline int cmdi_leb_read(const uint8_t *at, const uint8_t *end, uint64_t 
                                                       : cmdi_leb_read_slow(at, end, value);
 }
 
-/** Its size and the bytes themselves. */
-static inline uint8_t *cmdi_leb_write_bytes(uint8_t *out, const void *data, size_t size)
+/** The same of a size of something: mostly one or two bytes. */
+static inline __attribute__((always_inline)) int cmdi_leb_read_size(
+        const uint8_t *at, const uint8_t *end, uint64_t *size)
 {
-    out = cmdi_leb_write(out, size);
-    if (size > 0) {
-        memcpy(out, data, size);
+    if (CMDI_LIKELY(end - at >= 2 && (at[0] & at[1]) < 0x80)) {
+        unsigned more = at[0] >> 7;
+        *size = (at[0] & 0x7fu) | (at[1] & (0 - more)) << 7;
+        return 1 + (int)more;
     }
-    return out + size;
+    return cmdi_leb_read_slow(at, end, size);
+}
+
+static inline uint8_t *cmdi_leb_write_size(uint8_t *out, uint64_t size)
+{
+    if (CMDI_LIKELY(size < 0x80)) {
+        *out = (uint8_t)size;
+        return out + 1;
+    }
+    if (CMDI_LIKELY(size < 0x4000)) {
+        out[0] = (uint8_t)(size | 0x80);
+        out[1] = (uint8_t)(size >> 7);
+        return out + 2;
+    }
+    return cmdi_leb_write(out, size);
 }
 
 /** `size`: 4 or 8. */

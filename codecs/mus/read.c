@@ -132,7 +132,7 @@ static CMDI_INLINED const uint8_t *take_span(
         const uint8_t *at, const uint8_t *end, size_t size_max, struct cmds_bytes *span)
 {
     uint64_t size = 0;
-    int used = cmdi_leb_read(at, end, &size);
+    int used = cmdi_leb_read_size(at, end, &size);
     if (CMDI_UNLIKELY(used <= 0 || size > size_max || size > (size_t)(end - at - used))) {
         return NULL;
     }
@@ -160,11 +160,12 @@ static const uint8_t *take_blob(
     return at;
 }
 
-static CMDI_INLINED const uint8_t *take_item(const uint8_t *at, const uint8_t *end,
+/* `form`: the kind, unless it is more than one item. */
+static CMDI_INLINED const uint8_t *take_item(const uint8_t *at, const uint8_t *end, unsigned form,
         const struct cmds_field *row, uint32_t row_max, uint8_t *to)
 {
     struct cmds_bytes span;
-    switch (row->kind) {
+    switch (form) {
     case CMDS_KIND_BOOL:
         return take_byte(at, end, 1, to);
     case CMDS_KIND_I8:
@@ -291,7 +292,7 @@ static int read_array(struct cmdi_mus_reader *reader, const struct cmds_field *r
     uint8_t *item = array.items;
     for (size_t i = 0; code == 0 && i < array.count; i++, item += row->item_size) {
         const uint8_t *from = reader->at;
-        const uint8_t *taken = take_item(from, reader->end, row, 0, item);
+        const uint8_t *taken = take_item(from, reader->end, row->kind, row, 0, item);
         if (CMDI_LIKELY(taken != NULL)) {
             reader->at = taken;
             continue;
@@ -320,7 +321,7 @@ static int read_many(struct cmdi_mus_reader *reader, const struct cmds_field *ro
     }
     CMDI_STORE(bool, to, true);
     to += row->item_offset;
-    const uint8_t *taken = take_item(reader->at, reader->end, row, row->size_max, to);
+    const uint8_t *taken = take_item(reader->at, reader->end, row->kind, row, row->size_max, to);
     if (CMDI_LIKELY(taken != NULL)) {
         reader->at = taken;
         return 0;
@@ -331,17 +332,15 @@ static int read_many(struct cmdi_mus_reader *reader, const struct cmds_field *ro
 static int read_struct(
         struct cmdi_mus_reader *reader, const struct cmds_schema *schema, uint8_t *value)
 {
-    const struct cmds_field *row = schema->fields;
     const uint8_t *at = reader->at, *const end = reader->end;
-    const uint32_t count = schema->field_count, stride = schema->field_stride;
-    for (uint32_t i = 0; i < count; i++, row = cmdi_row_after(row, stride)) {
+    const uint32_t stride = schema->field_stride;
+    const struct cmds_field *row = schema->fields, *const rows_end = cmdi_rows_end(schema);
+    for (; row != rows_end; row = cmdi_row_after(row, stride)) {
         uint8_t *to = value + row->offset;
-        if (CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE)) {
-            const uint8_t *taken = take_item(at, end, row, row->size_max, to);
-            if (CMDI_LIKELY(taken != NULL)) {
-                at = taken;
-                continue;
-            }
+        const uint8_t *taken = take_item(at, end, cmdi_row_form(row), row, row->size_max, to);
+        if (CMDI_LIKELY(taken != NULL)) {
+            at = taken;
+            continue;
         }
         reader->at = at;
         int code = row->shape == CMDS_SHAPE_ONE ? read_item(reader, row, to, row->size_max)

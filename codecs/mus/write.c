@@ -39,6 +39,7 @@ static int64_t map_size(const uint8_t *at, uint32_t row_max)
 }
 
 static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *value);
+static int64_t many_size(const struct cmds_field *row, const uint8_t *at);
 
 #define SIZE_SIGNED(kind)                                                                          \
     case kind:                                                                                     \
@@ -47,12 +48,13 @@ static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *valu
     case kind:                                                                                     \
         return cmdi_leb_size(cmdi_integer_load(kind, at))
 
+/* `form`: the kind, unless it is more than one item. */
 static CMDI_INLINED int64_t item_size(
-        const struct cmds_field *row, const uint8_t *at, uint32_t row_max)
+        unsigned form, const struct cmds_field *row, const uint8_t *at, uint32_t row_max)
 {
     struct cmds_bytes span;
     int64_t length;
-    switch (row->kind) {
+    switch (form) {
     case CMDS_KIND_RESERVED:
         return 0;
     case CMDS_KIND_BOOL:
@@ -80,8 +82,10 @@ static CMDI_INLINED int64_t item_size(
         return length < 0 ? length : cmdi_leb_size((uint64_t)length) + length;
     case CMDS_KIND_BLOB:
         return cmdi_leb_size(row->item_size) + (int64_t)row->item_size;
-    default:
+    case CMDS_KIND_STRUCT:
         return struct_size(row->nested, at);
+    default:
+        return many_size(row, at);
     }
 }
 
@@ -95,7 +99,7 @@ static int64_t array_size(const struct cmds_field *row, const uint8_t *at)
     const uint8_t *item = array.items;
     int64_t total = cmdi_leb_size(array.count);
     for (size_t i = 0; i < array.count; i++, item += row->item_size) {
-        int64_t size = item_size(row, item, 0);
+        int64_t size = item_size(row->kind, row, item, 0);
         if (size < 0) {
             return size;
         }
@@ -112,19 +116,18 @@ static int64_t many_size(const struct cmds_field *row, const uint8_t *at)
     if (*at == 0) {
         return 1;
     }
-    int64_t size = item_size(row, at + row->item_offset, row->size_max);
+    int64_t size = item_size(row->kind, row, at + row->item_offset, row->size_max);
     return size < 0 ? size : 1 + size;
 }
 
 static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *value)
 {
     int64_t total = 0;
-    const struct cmds_field *row = schema->fields;
-    for (uint32_t i = 0; i < schema->field_count;
-            i++, row = cmdi_row_after(row, schema->field_stride)) {
+    const uint32_t stride = schema->field_stride;
+    const struct cmds_field *row = schema->fields, *const rows_end = cmdi_rows_end(schema);
+    for (; row != rows_end; row = cmdi_row_after(row, stride)) {
         const uint8_t *at = value + row->offset;
-        int64_t size = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE) ? item_size(row, at, row->size_max)
-                                                                 : many_size(row, at);
+        int64_t size = item_size(cmdi_row_form(row), row, at, row->size_max);
         if (CMDI_UNLIKELY(size < 0)) {
             return size;
         }
@@ -148,23 +151,22 @@ static CMDI_INLINED uint8_t *put_leb(uint8_t *out, const uint8_t *end, uint64_t 
                                                        : cmdi_leb_write(out, value);
 }
 
-static CMDI_INLINED uint8_t *put_bytes(
-        uint8_t *out, const uint8_t *end, const void *data, size_t size)
+static CMDI_INLINED uint8_t *put_bytes(uint8_t *out, const void *data, size_t size)
 {
-    out = put_leb(out, end, size);
+    out = cmdi_leb_write_size(out, size);
     if (size > 0) {
         memcpy(out, data, size);
     }
     return out + size;
 }
 
-static uint8_t *write_map(uint8_t *out, const uint8_t *end, const uint8_t *at)
+static uint8_t *write_map(uint8_t *out, const uint8_t *at)
 {
     struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
-    out = put_leb(out, end, map.count);
+    out = cmdi_leb_write_size(out, map.count);
     for (size_t i = 0; i < map.count; i++) {
-        out = put_bytes(out, end, map.items[i].key.data, map.items[i].key.size);
-        out = put_bytes(out, end, map.items[i].value.data, map.items[i].value.size);
+        out = put_bytes(out, map.items[i].key.data, map.items[i].key.size);
+        out = put_bytes(out, map.items[i].value.data, map.items[i].value.size);
     }
     return out;
 }
@@ -179,11 +181,14 @@ static uint8_t *write_struct(
     case kind:                                                                                     \
         return put_leb(out, end, cmdi_integer_load(kind, at))
 
-static CMDI_INLINED uint8_t *write_item(
-        uint8_t *out, const uint8_t *end, const struct cmds_field *row, const uint8_t *at)
+static uint8_t *write_many(
+        uint8_t *out, const uint8_t *end, const struct cmds_field *row, const uint8_t *at);
+
+static CMDI_INLINED uint8_t *write_item(uint8_t *out, const uint8_t *end, unsigned form,
+        const struct cmds_field *row, const uint8_t *at)
 {
     struct cmds_bytes span;
-    switch (row->kind) {
+    switch (form) {
     case CMDS_KIND_RESERVED:
         return out;
     case CMDS_KIND_BOOL:
@@ -206,15 +211,17 @@ static CMDI_INLINED uint8_t *write_item(
     case CMDS_KIND_STRING:
     case CMDS_KIND_BYTES:
         span = CMDI_LOAD(struct cmds_bytes, at);
-        return put_bytes(out, end, span.data, span.size);
+        return put_bytes(out, span.data, span.size);
     case CMDS_KIND_MAP:
-        return write_map(out, end, at);
+        return write_map(out, at);
     case CMDS_KIND_TEXT:
-        return put_bytes(out, end, at, strnlen((const char *)at, row->item_size));
+        return put_bytes(out, at, strnlen((const char *)at, row->item_size));
     case CMDS_KIND_BLOB:
-        return put_bytes(out, end, at, row->item_size);
-    default:
+        return put_bytes(out, at, row->item_size);
+    case CMDS_KIND_STRUCT:
         return write_struct(out, end, row->nested, at);
+    default:
+        return write_many(out, end, row, at);
     }
 }
 
@@ -223,13 +230,13 @@ static uint8_t *write_many(
 {
     if (row->shape == CMDS_SHAPE_OPTIONAL) {
         *out++ = *at != 0 ? CMDI_MUS_NOT_NIL : CMDI_MUS_NIL;
-        return *at != 0 ? write_item(out, end, row, at + row->item_offset) : out;
+        return *at != 0 ? write_item(out, end, row->kind, row, at + row->item_offset) : out;
     }
     struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
     const uint8_t *item = array.items;
-    out = put_leb(out, end, array.count);
+    out = cmdi_leb_write_size(out, array.count);
     for (size_t i = 0; i < array.count; i++, item += row->item_size) {
-        out = write_item(out, end, row, item);
+        out = write_item(out, end, row->kind, row, item);
     }
     return out;
 }
@@ -237,12 +244,10 @@ static uint8_t *write_many(
 static uint8_t *write_struct(
         uint8_t *out, const uint8_t *end, const struct cmds_schema *schema, const uint8_t *value)
 {
-    const struct cmds_field *row = schema->fields;
-    const uint32_t count = schema->field_count, stride = schema->field_stride;
-    for (uint32_t i = 0; i < count; i++, row = cmdi_row_after(row, stride)) {
-        const uint8_t *at = value + row->offset;
-        out = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE) ? write_item(out, end, row, at)
-                                                        : write_many(out, end, row, at);
+    const uint32_t stride = schema->field_stride;
+    const struct cmds_field *row = schema->fields, *const rows_end = cmdi_rows_end(schema);
+    for (; row != rows_end; row = cmdi_row_after(row, stride)) {
+        out = write_item(out, end, cmdi_row_form(row), row, value + row->offset);
     }
     return out;
 }

@@ -41,6 +41,12 @@ static void test_codec_parts_varint_is_the_same_with_room_and_without(void)
             CU_ASSERT_EQUAL(cmdi_leb_read(wide, wide + sizeof(wide), &again), (int)size);
             CU_ASSERT_EQUAL(again, value);
             again = ~value;
+            CU_ASSERT_EQUAL((size_t)(cmdi_leb_write_size(wide, value) - wide), size);
+            CU_ASSERT_EQUAL(memcmp(wide, expected, size), 0);
+            CU_ASSERT_EQUAL(cmdi_leb_read_size(wide, wide + size, &again), (int)size);
+            CU_ASSERT_EQUAL(again, value);
+            CU_ASSERT_EQUAL(cmdi_leb_read_size(wide, wide + size - 1, &again), 0);
+            again = ~value;
             CU_ASSERT_EQUAL(cmdi_leb_read(loop, loop + size, &again), (int)size);
             CU_ASSERT_EQUAL(again, value);
         }
