@@ -329,7 +329,7 @@ static CMDI_INLINED const uint8_t *take_span(
         const uint8_t *at, const uint8_t *end, struct cmds_bytes *span)
 {
     uint64_t size = 0;
-    int used = cmdi_leb_read(at, end, &size);
+    int used = cmdi_leb_read_size(at, end, &size);
     if (CMDI_UNLIKELY(used <= 0 || size > (size_t)(end - at - used))) {
         return NULL;
     }
@@ -420,19 +420,16 @@ static const uint8_t *take_value_called(
 static CMDI_INLINED const uint8_t *take_field(
         const uint8_t *at, const uint8_t *end, const struct cmds_schema *schema, uint8_t *value)
 {
-    uint32_t tag = *at++;
-    if (tag > 0x7f) {
-        if (at == end || *at > 0x7f) {
-            return NULL;
-        }
-        tag = (tag & 0x7f) | (uint32_t)*at++ << 7;
-    }
-    uint32_t index = (tag >> 3) - 1;
-    if (CMDI_UNLIKELY(index >= schema->field_count)) {
+    uint32_t number = 0;
+    uint8_t form = 0;
+    unsigned tag_size = cmdi_protobuf_short_tag(at, end, &number, &form);
+    uint32_t index = number - 1;
+    if (CMDI_UNLIKELY(tag_size == 0 || index >= schema->field_count)) {
         return NULL;
     }
+    at += tag_size;
     const struct cmds_field *row = cmds_schema_field(schema, index);
-    if (CMDI_UNLIKELY((tag & 7) != cmdi_protobuf_form_of(row->kind))) {
+    if (CMDI_UNLIKELY(form != cmdi_protobuf_form_of(row->kind))) {
         return NULL;
     }
     uint8_t *to = value + row->offset;

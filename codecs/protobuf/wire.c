@@ -93,7 +93,8 @@ static int wire_skip_group(const uint8_t **at, const uint8_t *end, uint32_t numb
     return 0;
 }
 
-int cmdi_protobuf_next(const uint8_t **at, const uint8_t *end, struct cmdi_protobuf_field *field)
+int cmdi_protobuf_next_slow(
+        const uint8_t **at, const uint8_t *end, struct cmdi_protobuf_field *field)
 {
     int code = wire_tag(at, end, NUMBER_MAX, field);
     if (CMDI_UNLIKELY(code < 0)) {

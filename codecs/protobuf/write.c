@@ -136,14 +136,19 @@ static int64_t span_size(const struct cmds_field *row, const uint8_t *at, uint32
     return size == 0 && !always ? 0 : tag_size(number) + bytes_size((size_t)size);
 }
 
-/* A field that may be left out if it is zero, unless `always`. */
-static CMDI_INLINED int64_t item_size(const struct cmds_field *row, const uint8_t *at,
-        uint32_t number, uint32_t row_max, bool always)
+static int64_t many_size(const struct cmds_field *row, const uint8_t *at, uint32_t number);
+
+/*
+ * A field that may be left out if it is zero, unless `always`. `form`: the kind, unless it is more than one
+ * item.
+ */
+static CMDI_INLINED int64_t item_size(unsigned form, const struct cmds_field *row,
+        const uint8_t *at, uint32_t number, uint32_t row_max, bool always)
 {
 #define NUMBER_SIZE(kind)                                                                          \
     case kind:                                                                                     \
         return number_field_size(kind, number_load(kind, at), number, always)
-    switch (row->kind) {
+    switch (form) {
         NUMBER_SIZE(CMDS_KIND_BOOL);
         NUMBER_SIZE(CMDS_KIND_I8);
         NUMBER_SIZE(CMDS_KIND_I16);
@@ -159,8 +164,14 @@ static CMDI_INLINED int64_t item_size(const struct cmds_field *row, const uint8_
         return 0;
     case CMDS_KIND_MAP:
         return map_size(at, number, row_max);
-    default:
+    case CMDS_KIND_STRING:
+    case CMDS_KIND_BYTES:
+    case CMDS_KIND_TEXT:
+    case CMDS_KIND_BLOB:
+    case CMDS_KIND_STRUCT:
         return span_size(row, at, number, row_max, always);
+    default:
+        return many_size(row, at, number);
     }
 #undef NUMBER_SIZE
 }
@@ -189,7 +200,7 @@ static int64_t array_size(const struct cmds_field *row, const uint8_t *at, uint3
     const uint8_t *item = array.items;
     int64_t total = 0;
     for (size_t i = 0; i < array.count; i++, item += row->item_size) {
-        int64_t size = item_size(row, item, number, 0, true);
+        int64_t size = item_size(row->kind, row, item, number, 0, true);
         if (size < 0) {
             return size;
         }
@@ -209,19 +220,19 @@ static int64_t many_size(const struct cmds_field *row, const uint8_t *at, uint32
     if (row->shape == CMDS_SHAPE_ARRAY) {
         return array_size(row, at, number);
     }
-    return *at != 0 ? item_size(row, at + row->item_offset, number, row->size_max, true) : 0;
+    return *at != 0 ? item_size(row->kind, row, at + row->item_offset, number, row->size_max, true)
+                    : 0;
 }
 
 int64_t cmdi_protobuf_size(const struct cmds_schema *schema, const uint8_t *value)
 {
     int64_t total = 0;
-    const struct cmds_field *row = schema->fields;
-    for (uint32_t i = 1; i <= schema->field_count;
-            i++, row = cmdi_row_after(row, schema->field_stride)) {
+    uint32_t number = 1;
+    const uint32_t stride = schema->field_stride;
+    const struct cmds_field *row = schema->fields, *const rows_end = cmdi_rows_end(schema);
+    for (; row != rows_end; row = cmdi_row_after(row, stride), number++) {
         const uint8_t *at = value + row->offset;
-        int64_t size = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE)
-                               ? item_size(row, at, i, row->size_max, false)
-                               : many_size(row, at, i);
+        int64_t size = item_size(cmdi_row_form(row), row, at, number, row->size_max, false);
         if (CMDI_UNLIKELY(size < 0)) {
             return size;
         }
@@ -249,10 +260,9 @@ static CMDI_INLINED uint8_t *put_tag(uint8_t *out, uint32_t number, uint8_t form
     return cmdi_leb_write(out, (uint64_t)number << 3 | form);
 }
 
-static CMDI_INLINED uint8_t *put_bytes(
-        uint8_t *out, const uint8_t *end, const void *data, size_t size)
+static CMDI_INLINED uint8_t *put_bytes(uint8_t *out, const void *data, size_t size)
 {
-    out = put_leb(out, end, size);
+    out = cmdi_leb_write_size(out, size);
     if (size > 0) {
         memcpy(out, data, size);
     }
@@ -278,18 +288,18 @@ static uint8_t *put_size_before(uint8_t *from, uint8_t *out, size_t reserved)
     return out + moved;
 }
 
-static uint8_t *write_map(uint8_t *out, const uint8_t *end, const uint8_t *at, uint32_t number)
+static uint8_t *write_map(uint8_t *out, const uint8_t *at, uint32_t number)
 {
     struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
     for (size_t i = 0; i < map.count; i++) {
         const struct cmds_pair *pair = &map.items[i];
         out = put_tag(out, number, CMDI_PROTOBUF_BYTES);
-        out = put_leb(out, end,
-                (uint64_t)(2 + bytes_size(pair->key.size) + bytes_size(pair->value.size)));
+        out = cmdi_leb_write_size(
+                out, (uint64_t)(2 + bytes_size(pair->key.size) + bytes_size(pair->value.size)));
         out = put_tag(out, 1, CMDI_PROTOBUF_BYTES);
-        out = put_bytes(out, end, pair->key.data, pair->key.size);
+        out = put_bytes(out, pair->key.data, pair->key.size);
         out = put_tag(out, 2, CMDI_PROTOBUF_BYTES);
-        out = put_bytes(out, end, pair->value.data, pair->value.size);
+        out = put_bytes(out, pair->value.data, pair->value.size);
     }
     return out;
 }
@@ -334,12 +344,15 @@ static CMDI_INLINED uint8_t *write_bool(
         out = put_tag(out, number, cmdi_protobuf_form_of(kind));                                   \
         return put_number(out, end, kind, value)
 
-static CMDI_INLINED uint8_t *write_item(uint8_t *out, const uint8_t *end,
+static uint8_t *write_many(uint8_t *out, const uint8_t *end, const struct cmds_field *row,
+        const uint8_t *at, uint32_t number);
+
+static CMDI_INLINED uint8_t *write_item(uint8_t *out, const uint8_t *end, unsigned form,
         const struct cmds_field *row, const uint8_t *at, uint32_t number, bool always)
 {
     struct cmds_bytes span;
     uint64_t value;
-    switch (row->kind) {
+    switch (form) {
     case CMDS_KIND_RESERVED:
         return out;
     case CMDS_KIND_BOOL:
@@ -361,23 +374,26 @@ static CMDI_INLINED uint8_t *write_item(uint8_t *out, const uint8_t *end,
         span = (struct cmds_bytes){at, row->item_size};
         break;
     case CMDS_KIND_MAP:
-        return write_map(out, end, at, number);
+        return write_map(out, at, number);
     case CMDS_KIND_STRUCT:
         return write_message(out, end, row, at, number, always);
-    default:
+    case CMDS_KIND_STRING:
+    case CMDS_KIND_BYTES:
         span = CMDI_LOAD(struct cmds_bytes, at);
         break;
+    default:
+        return write_many(out, end, row, at, number);
     }
     if (span.size == 0 && !always) {
         return out;
     }
-    return put_bytes(put_tag(out, number, CMDI_PROTOBUF_BYTES), end, span.data, span.size);
+    return put_bytes(put_tag(out, number, CMDI_PROTOBUF_BYTES), span.data, span.size);
 }
 
 static uint8_t *write_item_called(uint8_t *out, const uint8_t *end, const struct cmds_field *row,
         const uint8_t *at, uint32_t number)
 {
-    return write_item(out, end, row, at, number, true);
+    return write_item(out, end, row->kind, row, at, number, true);
 }
 
 /* Numbers, at least one, packed: none takes less than a byte, so the size takes no less than their count's. */
@@ -417,12 +433,12 @@ static uint8_t *write_many(uint8_t *out, const uint8_t *end, const struct cmds_f
 static uint8_t *write_struct(
         uint8_t *out, const uint8_t *end, const struct cmds_schema *schema, const uint8_t *value)
 {
-    const struct cmds_field *row = schema->fields;
-    const uint32_t count = schema->field_count, stride = schema->field_stride;
-    for (uint32_t i = 1; i <= count; i++, row = cmdi_row_after(row, stride)) {
+    uint32_t number = 1;
+    const uint32_t stride = schema->field_stride;
+    const struct cmds_field *row = schema->fields, *const rows_end = cmdi_rows_end(schema);
+    for (; row != rows_end; row = cmdi_row_after(row, stride), number++) {
         const uint8_t *at = value + row->offset;
-        out = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE) ? write_item(out, end, row, at, i, false)
-                                                        : write_many(out, end, row, at, i);
+        out = write_item(out, end, cmdi_row_form(row), row, at, number, false);
     }
     return out;
 }
