@@ -427,7 +427,8 @@ static int list_open(struct reader *reader, enum mode mode, size_t count, size_t
     const struct cmds_field *field = reader->field;
     struct cmdi_array array = {NULL, count};
     size_t size;
-    if (field->size_max != 0 && count > field->size_max) {
+    bool is_item = reader->frame->mode == MODE_ITEMS; // A map: the limit is that of the array.
+    if (field->size_max != 0 && count > field->size_max && !is_item) {
         return CMDS_E_LIMIT;
     }
     if (__builtin_mul_overflow(count, item_size, &size)) {

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Our own ways through msgpack beside those that they were made from: every value is written as msgpack-c's
+ * packer writes it, byte for byte, and refused with the same code; whatever bytes come, they are read as the
+ * reader over msgpack-c's parser reads them. Over schemas and values by chance, and bytes that are nearly right.
+ *
+ * CMDS_TWIN_FIRST and CMDS_TWIN_ROUNDS choose other rounds; a round that fails names its number.
+ */
+#include "codec/arena.h"
+#include "msgpack/msgpack.h"
+#include "support/harness.h"
+#include "support/twin.h"
+
+enum {
+    ROUNDS = 1500,
+    ODD = 9,    // Bodies of each value that are written as others write, or beyond a limit.
+    BODIES = 8, // Broken ones of each.
+    ARENA_MAX = 1 << 24,
+};
+
+static uint64_t executions;
+
+/* What one of the two has made of a body, as msgpack-c writes it. */
+struct outcome {
+    struct cmds_arena arena;
+    int64_t used;
+    msgpack_sbuffer bytes;
+};
+
+static void outcome_take(struct outcome *outcome, const struct cmds_type *type,
+        struct cmds_bytes body, bool by_codec)
+{
+    const struct cmds_schema *schema = type->schema;
+    void *value = calloc(1, schema->value_size);
+    TWIN_NEED(value != NULL);
+    cmdi_arena_init(&outcome->arena, ARENA_MAX);
+    cmdi_arena_begin(&outcome->arena, schema->value_size, body.size);
+    msgpack_sbuffer_init(&outcome->bytes);
+    outcome->used = by_codec ? cmds_codec_msgpack.decode(
+                                       &cmds_codec_msgpack, type, body, &outcome->arena, value)
+                             : cmdi_msgpack_read(schema, body, &outcome->arena, value);
+    if (outcome->used >= 0) {
+        TWIN_NEED(twin_encode(schema, value, 0, NULL, &outcome->bytes) == 0);
+    }
+    free(value);
+}
+
+static void outcome_drop(struct outcome *outcome)
+{
+    msgpack_sbuffer_destroy(&outcome->bytes);
+    cmdi_arena_fini(&outcome->arena);
+}
+
+static bool is_read_alike(const struct cmds_type *type, const uint8_t *data, size_t size)
+{
+    struct outcome ours, theirs;
+    uint8_t *exact = malloc(size > 0 ? size : 1);
+    TWIN_NEED(exact != NULL);
+    memcpy(exact, data, size);
+    outcome_take(&ours, type, (struct cmds_bytes){exact, size}, true);
+    outcome_take(&theirs, type, (struct cmds_bytes){exact, size}, false);
+    bool alike = ours.used == theirs.used && ours.bytes.size == theirs.bytes.size &&
+                 (ours.bytes.size == 0 ||
+                         memcmp(ours.bytes.data, theirs.bytes.data, ours.bytes.size) == 0);
+    outcome_drop(&ours);
+    outcome_drop(&theirs);
+    free(exact);
+    executions++;
+    return alike;
+}
+
+static bool is_written_alike(const struct cmds_codec *codec, const struct cmds_type *type,
+        const uint8_t *value, msgpack_sbuffer *buffer)
+{
+    bool as_map = codec == &cmds_codec_msgpack_map;
+    int code = twin_encode(type->schema, value, as_map ? UINT64_MAX : 0, NULL, buffer);
+    int64_t size = codec->size(codec, type, value);
+    executions++;
+    if (code < 0 || size != (int64_t)buffer->size) {
+        return code < 0 && size == code;
+    }
+    uint8_t *exact = malloc((size_t)size);
+    TWIN_NEED(exact != NULL);
+    bool alike = codec->encode(codec, type, value, exact, (size_t)size) == exact + size &&
+                 memcmp(exact, buffer->data, (size_t)size) == 0;
+    free(exact);
+    return alike;
+}
+
+/* A few bytes are others, missing, or too many. Returns: the size. */
+static size_t break_body(struct twin *twin, uint8_t *body, size_t size)
+{
+    static const uint8_t heads[] = {0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1,
+            0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7, 0xca, 0xcb, 0xcc, 0xcd, 0xce, 0xcf, 0xd0, 0xd1,
+            0xd2, 0xd3, 0xd4, 0xd9, 0xda, 0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0xe0, 0xff};
+    uint32_t near = size < 64 ? (uint32_t)size : 64;
+    switch (twin_below(twin, 8)) {
+    case 0:
+        return twin_below(twin, (uint32_t)size + 1);
+    case 1:
+        body[size] = heads[twin_below(twin, sizeof(heads))];
+        return size + 1;
+    case 2:
+        memmove(body + 1, body, size);
+        body[0] = heads[twin_below(twin, sizeof(heads))];
+        return size + 1;
+    case 3:
+        body[twin_below(twin, near)] = (uint8_t)twin_next(twin);
+        return size;
+    case 4: // One more, or less, of a count, a length or a number.
+        body[twin_below(twin, near)] += (uint8_t)(twin_below(twin, 2) == 0 ? 1 : -1);
+        return size;
+    case 5:
+        for (uint32_t i = 0; i < near; i++) {
+            body[i] = twin_below(twin, 6) == 0 ? (uint8_t)twin_next(twin) : body[i];
+        }
+        return size;
+    default:
+        body[twin_below(twin, (uint32_t)size)] = heads[twin_below(twin, sizeof(heads))];
+        return size;
+    }
+}
+
+static bool are_read_alike(
+        struct twin *twin, const struct cmds_type *type, const msgpack_sbuffer *buffer)
+{
+    bool alike = is_read_alike(type, (const uint8_t *)buffer->data, buffer->size);
+    uint8_t *body = malloc(buffer->size + 8);
+    TWIN_NEED(body != NULL);
+    for (int i = 0; i < BODIES && alike; i++) {
+        memcpy(body, buffer->data, buffer->size);
+        size_t size = break_body(twin, body, buffer->size);
+        size = size > 0 && twin_below(twin, 3) == 0 ? break_body(twin, body, size) : size;
+        alike = is_read_alike(type, body, size);
+    }
+    free(body);
+    return alike;
+}
+
+static bool is_round_good(uint64_t number)
+{
+    static struct twin twin;
+    twin = (struct twin){.state = number};
+    twin.breaks_limits = twin_below(&twin, 4) == 0;
+    const struct cmds_schema *schema = twin_schema(&twin, 0);
+    const struct cmds_type type = {
+            .struct_size = sizeof(type), .role = CMDS_ROLE_COMMAND, .schema = schema};
+    uint8_t *value = twin_block(&twin, schema->value_size);
+    twin_fill(&twin, schema, value);
+    msgpack_sbuffer buffer;
+    msgpack_sbuffer_init(&buffer);
+    bool good = is_written_alike(&cmds_codec_msgpack, &type, value, &buffer) &&
+                is_written_alike(&cmds_codec_msgpack_map, &type, value, &buffer);
+    uint64_t maps[] = {0, UINT64_MAX, twin_next(&twin)};
+    for (int i = 0; i < 3 + ODD && good; i++) {
+        struct twin *odd = i < 3 ? NULL : &twin;
+        if (twin_encode(schema, value, maps[i % 3], odd, &buffer) == 0) {
+            good = are_read_alike(&twin, &type, &buffer);
+        }
+    }
+    msgpack_sbuffer_destroy(&buffer);
+    twin_fini(&twin);
+    return good;
+}
+
+static uint64_t asked(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void test_msgpack_is_written_and_read_as_msgpack_c_does_it(void)
+{
+    uint64_t first = asked("CMDS_TWIN_FIRST", 1), rounds = asked("CMDS_TWIN_ROUNDS", ROUNDS);
+    for (uint64_t number = first; number < first + rounds; number++) {
+        if (!is_round_good(number)) {
+            printf("round %llu\n", (unsigned long long)number);
+            CU_FAIL_FATAL("it differs");
+        }
+    }
+    printf("(%llu executions) ", (unsigned long long)executions);
+    CU_ASSERT(executions >= rounds * 2);
+}
+
+static const CU_TestInfo tests[] = {
+        {"it is written and read as msgpack-c does it",
+                test_msgpack_is_written_and_read_as_msgpack_c_does_it},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("msgpack_twin", tests)
