@@ -10,23 +10,21 @@
 
 #include <cmdstream/codec.h>
 
+/* Of the tables of both codecs: see codec.h. */
+int64_t cmdi_msgpack_size(
+        const struct cmds_codec *self, const struct cmds_type *type, const void *value);
+int64_t cmdi_msgpack_map_size(
+        const struct cmds_codec *self, const struct cmds_type *type, const void *value);
+uint8_t *cmdi_msgpack_encode(const struct cmds_codec *self, const struct cmds_type *type,
+        const void *value, uint8_t *out, size_t size);
+uint8_t *cmdi_msgpack_map_encode(const struct cmds_codec *self, const struct cmds_type *type,
+        const void *value, uint8_t *out, size_t size);
+int64_t cmdi_msgpack_decode(const struct cmds_codec *self, const struct cmds_type *type,
+        struct cmds_bytes in, struct cmds_arena *arena, void *value);
+
 /**
- * Returns: bytes that cmdi_msgpack_write() will write; CMDS_E_LIMIT; -EINVAL: a NULL pointer with a
- * size.
- */
-int64_t cmdi_msgpack_size(const struct cmds_schema *schema, const void *value, bool as_map);
-/** Returns: the end of what was written. */
-uint8_t *cmdi_msgpack_write(
-        const struct cmds_schema *schema, const void *value, bool as_map, uint8_t *out);
-/** May it be a struct as an array? */
-static inline bool cmdi_msgpack_is_array(struct cmds_bytes in)
-{
-    uint8_t head = in.size > 0 ? *(const uint8_t *)in.data : 0;
-    return (head & 0xf0) == 0x90 || head == 0xdc;
-}
-/**
- * Reads a value that is written as we write it ourselves. False: it is not; then `value` and `arena` are no
- * longer as they were, and nothing is said about it.
+ * Reads a value that is written as we write it ourselves. Returns: false: it is not; then `value` is zero and
+ * `arena` as it was, and nothing is said about it.
  */
 bool cmdi_msgpack_read_straight(const struct cmds_schema *schema, struct cmds_bytes in,
         struct cmds_arena *arena, void *value);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way that nearly all messages take: structs as arrays of just the fields that we know, each in a form
- * of its own kind. One step per field over the schema's rows, without the parser's states.
+ * The way that nearly all messages take: structs as arrays or maps of just the fields that we know, in the
+ * order of the schema, each in a form of its own kind. One step per field over the schema's rows, without the
+ * parser's states.
  *
  * It either reads all of a value or says that it is not for it, and read.c begins anew: so whatever is odd,
  * wrong or too large is judged in one place alone, by one set of rules. What it takes, read.c takes as
@@ -11,270 +12,194 @@
  * no more elements than bytes follow, and memory is bounded by the arena. No state, any thread.
  */
 #include <endian.h>
+#include <limits.h>
 
 #include "base/hint.h"
 #include "codec/arena.h"
 #include "common/value.h"
+#include "msgpack/format.h"
 #include "msgpack/msgpack.h"
-
-enum { // First bytes; see the format's specification.
-    HEAD_FIXMAP = 0x80,
-    HEAD_FIXARRAY = 0x90,
-    HEAD_FIXSTR = 0xa0,
-    HEAD_NIL = 0xc0,
-    HEAD_FALSE = 0xc2,
-    HEAD_BIN8 = 0xc4,
-    HEAD_BIN32 = 0xc6,
-    HEAD_FLOAT32 = 0xca,
-    HEAD_FLOAT64 = 0xcb,
-    HEAD_UINT8 = 0xcc,
-    HEAD_INT64 = 0xd3,
-    HEAD_STR8 = 0xd9,
-    HEAD_STR32 = 0xdb,
-    HEAD_ARRAY16 = 0xdc,
-    HEAD_MAP16 = 0xde,
-    HEAD_FIXNEGATIVE = 0xe0,
-};
 
 #define FLOAT32_EXPONENT 0x7f800000u
 
+enum {
+    WORD = sizeof(uint64_t),
+    REMOVED_MAX = 8, // Rows that a map may pass over: a body does not pay for more.
+};
+
+/*
+ * All functions below get the place behind the first byte of an item, and return the place behind all of it, or NULL.
+ * Some know two ways: `is_quick` is the one without calls, which also gives up so near to the end that no
+ * whole word can be loaded.
+ */
 struct source {
     const uint8_t *end;
     struct cmds_arena *arena;
+    struct cmdi_arena_mark mark; // Before the first list, if there is one.
+    bool has_mark;
 };
 
-/* Two words, so that it is handed over in registers. */
-struct cursor {
-    const uint8_t *at;
-    const struct source *source;
-};
-
-static CMDI_INLINED size_t left(const struct cursor *in)
-{
-    return (size_t)(in->source->end - in->at);
-}
-
-/* Big-endian, of 1, 2, 4 or 8 bytes that are there. One load where eight are. */
-static CMDI_INLINED uint64_t take_word(struct cursor *in, unsigned width)
+/* The next bytes, of which there are fewer than eight, with zeros behind them. */
+static uint64_t last_word(const uint8_t *at, const uint8_t *end)
 {
     uint64_t word = 0;
-    if (CMDI_LIKELY(left(in) >= sizeof(word))) {
-        word = be64toh(CMDI_LOAD(uint64_t, in->at)) >> (64 - 8 * width);
-    } else {
-        for (unsigned i = 0; i < width; i++) {
-            word = word << 8 | in->at[i];
-        }
+    for (unsigned shift = 64; at < end; at++) {
+        shift -= 8;
+        word |= (uint64_t)*at << shift;
     }
-    in->at += width;
     return word;
 }
 
-/*
- * Any integer: its 64 bits, and whether they are those of a negative one. The width is the last two bits of
- * the head, so that no branch depends on the value.
- */
-static CMDI_INLINED bool take_integer(
-        struct cursor *in, uint8_t head, uint64_t *bits, bool *is_negative)
+/* The next `width` bytes, at least, in the upper end of the word. Returns: false: they are not there. */
+static CMDI_INLINED bool see_word(
+        const uint8_t *at, const uint8_t *end, unsigned width, bool is_quick, uint64_t *word)
 {
-    if (head < 0x80 || head >= HEAD_FIXNEGATIVE) {
-        *bits = (uint64_t)(int64_t)(int8_t)head;
-        *is_negative = head >= 0x80;
+    if (CMDI_LIKELY(end - at >= WORD)) {
+        *word = be64toh(CMDI_LOAD(uint64_t, at));
         return true;
     }
-    unsigned form = head - (unsigned)HEAD_UINT8, width = 1u << (form & 3);
-    if (CMDI_UNLIKELY(form > HEAD_INT64 - HEAD_UINT8 || left(in) < width)) {
+    if (is_quick || end - at < (ptrdiff_t)width) {
         return false;
+    }
+    *word = last_word(at, end);
+    return true;
+}
+
+/*
+ * An integer that is longer than its first byte: its 64 bits, and all ones if its form has a sign. The width is the last two bits of
+ * the first byte, and the next one says whether there is a sign: no branch depends on the value.
+ */
+static CMDI_INLINED const uint8_t *take_integer(const uint8_t *at, const uint8_t *end, uint8_t head,
+        bool is_quick, uint64_t *bits, uint64_t *has_sign)
+{
+    unsigned form = head - (unsigned)HEAD_UINT8, width = 1u << (form & 3);
+    uint64_t word;
+    if (CMDI_UNLIKELY(
+                form > HEAD_INT64 - HEAD_UINT8 || !see_word(at, end, width, is_quick, &word))) {
+        return NULL;
     }
     unsigned shift = 64 - 8 * width;
-    uint64_t word = take_word(in, width);
-    int64_t extended = (int64_t)(word << shift) >> shift;
-    bool is_signed = form >= 4;
-    *bits = is_signed ? (uint64_t)extended : word;
-    *is_negative = is_signed && extended < 0;
-    return true;
+    uint64_t plain = word >> shift, extended = (uint64_t)((int64_t)word >> shift);
+    *has_sign = -(uint64_t)(form >> 2);
+    *bits = plain ^ ((plain ^ extended) & *has_sign);
+    return at + width;
 }
 
-static CMDI_INLINED bool take_signed(
-        struct cursor *in, uint8_t head, int64_t min, int64_t max, int64_t *value)
+static CMDI_INLINED const uint8_t *take_signed(const uint8_t *at, const uint8_t *end, uint8_t head,
+        bool is_quick, int64_t min, int64_t max, int64_t *value)
 {
-    uint64_t bits;
-    bool is_negative;
-    if (!take_integer(in, head, &bits, &is_negative)) {
-        return false;
+    uint64_t bits, has_sign;
+    *value = (int8_t)head;
+    if (*value >= -32) {
+        return at;
+    }
+    at = take_integer(at, end, head, is_quick, &bits, &has_sign);
+    if (CMDI_UNLIKELY(at == NULL)) {
+        return NULL;
     }
     *value = (int64_t)bits;
-    return is_negative == (*value < 0) && *value >= min && *value <= max;
+    bool fits = (int64_t)(bits & ~has_sign) >= 0 && *value >= min && *value <= max;
+    return CMDI_LIKELY(fits) ? at : NULL;
 }
 
-static CMDI_INLINED bool take_unsigned(
-        struct cursor *in, uint8_t head, uint64_t max, uint64_t *value)
+static CMDI_INLINED const uint8_t *take_unsigned(const uint8_t *at, const uint8_t *end,
+        uint8_t head, bool is_quick, uint64_t max, uint64_t *value)
 {
-    bool is_negative;
-    return take_integer(in, head, value, &is_negative) && !is_negative && *value <= max;
-}
-
-/* The length of a str or a bin, all of which is there. */
-static CMDI_INLINED bool take_length(struct cursor *in, uint8_t head, size_t *size)
-{
-    if (CMDI_LIKELY((head & 0xe0) == HEAD_FIXSTR)) {
-        *size = head & 0x1f;
-        return left(in) >= *size;
+    uint64_t has_sign;
+    *value = head;
+    if (head < HEAD_FIXMAP) {
+        return at;
     }
-    unsigned form;
-    if (CMDI_LIKELY(head >= HEAD_STR8 && head <= HEAD_STR32)) {
-        form = head - (unsigned)HEAD_STR8;
-    } else if (head >= HEAD_BIN8 && head <= HEAD_BIN32) {
-        form = head - (unsigned)HEAD_BIN8;
-    } else {
-        return false;
-    }
-    unsigned width = 1u << form;
-    if (left(in) < width) {
-        return false;
-    }
-    *size = take_word(in, width);
-    return left(in) >= *size;
-}
-
-static CMDI_INLINED bool take_span(struct cursor *in, uint8_t head, uint32_t size_max, uint8_t *to)
-{
-    struct cmds_string span;
-    if (!take_length(in, head, &span.size) || (size_max != 0 && span.size > size_max)) {
-        return false;
-    }
-    span.data = (const char *)in->at;
-    in->at += span.size;
-    CMDI_STORE(struct cmds_string, to, span);
-    return true;
-}
-
-/* --- Those that are called: they get the cursor and return where it is then, or NULL. So it stays in registers. */
-
-static const uint8_t *take_text(struct cursor in, uint8_t head, const struct cmds_field *field,
-        uint32_t size_max, uint8_t *to)
-{
-    size_t size;
-    if (!take_length(&in, head, &size) || size >= field->item_size ||
-            (size_max != 0 && size > size_max) || memchr(in.at, '\0', size) != NULL) {
+    at = take_integer(at, end, head, is_quick, value, &has_sign);
+    if (CMDI_UNLIKELY(at == NULL)) {
         return NULL;
     }
-    memcpy(to, in.at, size); // The rest is zero.
-    return in.at + size;
+    bool fits = (int64_t)(*value & has_sign) >= 0 && *value <= max;
+    return CMDI_LIKELY(fits) ? at : NULL;
 }
 
-static const uint8_t *take_blob(
-        struct cursor in, uint8_t head, const struct cmds_field *field, uint8_t *to)
+/* The length of a str or a bin, all of which is there. `wide`: the form that is expected. */
+static CMDI_INLINED const uint8_t *take_length(const uint8_t *at, const uint8_t *end, uint8_t head,
+        bool is_quick, uint8_t wide, size_t *size)
 {
-    size_t size;
-    if (!take_length(&in, head, &size) || size != field->item_size) {
-        return NULL;
-    }
-    memcpy(to, in.at, size);
-    return in.at + size;
-}
-
-/* Of an array or a map. */
-static CMDI_INLINED bool take_count(
-        struct cursor *in, uint8_t head, uint8_t fixed, uint8_t wide, size_t *count)
-{
-    if (CMDI_LIKELY((head & 0xf0) == fixed)) {
-        *count = head & 0x0f;
-        return true;
-    }
-    unsigned width = head == wide ? 2 : 4;
-    if ((head != wide && head != wide + 1) || left(in) < width) {
-        return false;
-    }
-    *count = take_word(in, width);
-    return true;
-}
-
-/* Room for a list, zeroed. */
-static uint8_t *list_make(
-        const struct cursor *in, size_t count, size_t item_size, uint32_t count_max, uint8_t *to)
-{
-    size_t size;
-    if (count > left(in) || (count_max != 0 && count > count_max) ||
-            __builtin_mul_overflow(count, item_size, &size)) {
-        return NULL;
-    }
-    struct cmdi_array array = {
-            cmdi_arena_alloc(in->source->arena, size, _Alignof(max_align_t)), count};
-    if (array.items != NULL) {
-        memset(array.items, 0, size);
-        CMDI_STORE(struct cmdi_array, to, array);
-    }
-    return array.items;
-}
-
-static CMDI_INLINED bool take_head(struct cursor *in, uint8_t *head)
-{
-    if (CMDI_UNLIKELY(in->at == in->source->end)) {
-        return false;
-    }
-    *head = *in->at++;
-    return true;
-}
-
-/* Key, value, key, value: side by side in memory, too. */
-static const uint8_t *take_map(struct cursor in, uint8_t head, uint32_t count_max, uint8_t *to)
-{
-    size_t count;
-    if (!take_count(&in, head, HEAD_FIXMAP, HEAD_MAP16, &count)) {
-        return NULL;
-    }
-    if (count == 0) {
-        return in.at;
-    }
-    uint8_t *at = list_make(&in, count, sizeof(struct cmds_pair), count_max, to);
-    if (at == NULL) {
-        return NULL;
-    }
-    for (size_t i = 0; i < 2 * count; i++) {
-        if (!take_head(&in, &head) || !take_span(&in, head, 0, at)) {
+    const uint8_t other = wide == HEAD_STR8 ? HEAD_BIN8 : HEAD_STR8;
+    *size = head & 0x1f;
+    if ((head & 0xe0) != HEAD_FIXSTR) {
+        unsigned form = head - (unsigned)wide;
+        if (CMDI_UNLIKELY(form > 2)) {
+            form = head - (unsigned)other;
+        }
+        unsigned width = 1u << (form & 3);
+        uint64_t word;
+        if (CMDI_UNLIKELY(form > 2 || !see_word(at, end, width, is_quick, &word))) {
             return NULL;
         }
-        at += sizeof(struct cmds_string);
+        *size = word >> (64 - 8 * width);
+        at += width;
     }
-    return in.at;
+    return CMDI_LIKELY((size_t)(end - at) >= *size) ? at : NULL;
 }
-_Static_assert(
-        sizeof(struct cmds_pair) == 2 * sizeof(struct cmds_string), "a map is a list of strings");
 
-static const uint8_t *take_struct(
-        struct cursor in, uint8_t head, const struct cmds_schema *schema, uint8_t *value);
-
-static CMDI_INLINED bool go_on(struct cursor *in, const uint8_t *at)
+static CMDI_INLINED const uint8_t *take_span(const uint8_t *at, const uint8_t *end, uint8_t head,
+        bool is_quick, uint8_t wide, uint32_t size_max, uint8_t *to)
 {
-    in->at = at;
-    return at != NULL;
+    struct cmds_string span;
+    at = take_length(at, end, head, is_quick, wide, &span.size);
+    if (CMDI_UNLIKELY(at == NULL || (size_max != 0 && span.size > size_max))) {
+        return NULL;
+    }
+    span.data = (const char *)at;
+    CMDI_STORE(struct cmds_string, to, span);
+    return at + span.size;
+}
+
+static CMDI_INLINED const uint8_t *take_float(
+        const uint8_t *at, const uint8_t *end, uint8_t head, uint8_t *to)
+{
+    if (head != HEAD_FLOAT32 || end - at < (ptrdiff_t)sizeof(uint32_t)) {
+        return NULL;
+    }
+    uint32_t word = be32toh(CMDI_LOAD(uint32_t, at));
+    if ((word & FLOAT32_EXPONENT) == FLOAT32_EXPONENT) {
+        return NULL; // Of NaN read.c keeps not every bit.
+    }
+    CMDI_STORE(uint32_t, to, word);
+    return at + sizeof(word);
+}
+
+static CMDI_INLINED const uint8_t *take_double(
+        const uint8_t *at, const uint8_t *end, uint8_t head, uint8_t *to)
+{
+    if (CMDI_UNLIKELY(head != HEAD_FLOAT64 || end - at < WORD)) {
+        return NULL;
+    }
+    CMDI_STORE(uint64_t, to, be64toh(CMDI_LOAD(uint64_t, at)));
+    return at + sizeof(uint64_t);
 }
 
 #define TAKE_SIGNED(type, min, max)                                                                \
-    if (!take_signed(in, head, (min), (max), &number)) {                                           \
-        return false;                                                                              \
+    at = take_signed(at, end, head, is_quick, (min), (max), &number);                              \
+    if (CMDI_LIKELY(at != NULL)) {                                                                 \
+        CMDI_STORE(type, to, (type)number);                                                        \
     }                                                                                              \
-    CMDI_STORE(type, to, (type)number);                                                            \
-    return true
+    return at
 #define TAKE_UNSIGNED(type, max)                                                                   \
-    if (!take_unsigned(in, head, (max), &word)) {                                                  \
-        return false;                                                                              \
+    at = take_unsigned(at, end, head, is_quick, (max), &word);                                     \
+    if (CMDI_LIKELY(at != NULL)) {                                                                 \
+        CMDI_STORE(type, to, (type)word);                                                          \
     }                                                                                              \
-    CMDI_STORE(type, to, (type)word);                                                              \
-    return true
+    return at
 
-static CMDI_INLINED bool take_item(struct cursor *in, uint8_t head, const struct cmds_field *field,
-        uint32_t size_max, uint8_t *to)
+/* What needs neither memory nor a call. NULL: no such kind, too. */
+static CMDI_INLINED const uint8_t *take_plain(const uint8_t *at, const uint8_t *end, uint8_t head,
+        bool is_quick, unsigned form, uint32_t size_max, uint8_t *to)
 {
     int64_t number;
     uint64_t word;
-    switch (field->kind) {
+    switch (form) {
     case CMDS_KIND_BOOL:
-        if ((head & 0xfe) != HEAD_FALSE) {
-            return false;
-        }
-        CMDI_STORE(bool, to, (head & 1) != 0);
-        return true;
+        *to = head & 1;
+        return CMDI_LIKELY((head & 0xfe) == HEAD_FALSE) ? at : NULL;
     case CMDS_KIND_I8:
         TAKE_SIGNED(int8_t, INT8_MIN, INT8_MAX);
     case CMDS_KIND_I16:
@@ -292,108 +217,351 @@ static CMDI_INLINED bool take_item(struct cursor *in, uint8_t head, const struct
     case CMDS_KIND_U64:
         TAKE_UNSIGNED(uint64_t, UINT64_MAX);
     case CMDS_KIND_F32:
-        if (head != HEAD_FLOAT32 || left(in) < sizeof(uint32_t)) {
-            return false;
-        }
-        word = take_word(in, sizeof(uint32_t));
-        CMDI_STORE(uint32_t, to, (uint32_t)word);
-        return (word & FLOAT32_EXPONENT) != FLOAT32_EXPONENT; // Of NaN read.c keeps not every bit.
+        return take_float(at, end, head, to);
     case CMDS_KIND_F64:
-        if (head != HEAD_FLOAT64 || left(in) < sizeof(uint64_t)) {
-            return false;
-        }
-        CMDI_STORE(uint64_t, to, take_word(in, sizeof(uint64_t)));
-        return true;
+        return take_double(at, end, head, to);
     case CMDS_KIND_STRING:
+        return take_span(at, end, head, is_quick, HEAD_STR8, size_max, to);
     case CMDS_KIND_BYTES:
-        return take_span(in, head, size_max, to);
-    case CMDS_KIND_MAP:
-        return go_on(in, take_map(*in, head, size_max, to));
-    case CMDS_KIND_TEXT:
-        return go_on(in, take_text(*in, head, field, size_max, to));
-    case CMDS_KIND_BLOB:
-        return go_on(in, take_blob(*in, head, field, to));
-    case CMDS_KIND_STRUCT:
-        return go_on(in, take_struct(*in, head, field->nested, to));
-    case CMDS_KIND_RESERVED:
-        return head == HEAD_NIL;
+        return take_span(at, end, head, is_quick, HEAD_BIN8, size_max, to);
     default:
-        return false;
+        return NULL;
     }
 }
 
-static const uint8_t *take_item_called(struct cursor in, uint8_t head,
+static const uint8_t *take_text(const uint8_t *at, const uint8_t *end, uint8_t head,
         const struct cmds_field *field, uint32_t size_max, uint8_t *to)
 {
-    return take_item(&in, head, field, size_max, to) ? in.at : NULL;
+    size_t size;
+    at = take_length(at, end, head, false, HEAD_STR8, &size);
+    if (at == NULL || size >= field->item_size || (size_max != 0 && size > size_max) ||
+            memchr(at, '\0', size) != NULL) {
+        return NULL;
+    }
+    memcpy(to, at, size); // The rest is zero.
+    return at + size;
+}
+
+static const uint8_t *take_blob(const uint8_t *at, const uint8_t *end, uint8_t head,
+        const struct cmds_field *field, uint8_t *to)
+{
+    size_t size;
+    at = take_length(at, end, head, false, HEAD_BIN8, &size);
+    if (at == NULL || size != field->item_size) {
+        return NULL;
+    }
+    memcpy(to, at, size);
+    return at + size;
+}
+
+/* Of an array or a map. */
+static CMDI_INLINED const uint8_t *take_count(const uint8_t *at, const uint8_t *end, uint8_t head,
+        uint8_t fixed, uint8_t wide, size_t *count)
+{
+    if (CMDI_LIKELY((head & 0xf0) == fixed)) {
+        *count = head & 0x0f;
+        return at;
+    }
+    unsigned width = head == wide ? 2 : 4;
+    uint64_t word;
+    if ((head != wide && head != wide + 1) || !see_word(at, end, width, false, &word)) {
+        return NULL;
+    }
+    *count = word >> (64 - 8 * width);
+    return at + width;
+}
+
+/* Room for a list, zeroed. */
+static uint8_t *list_make(const uint8_t *at, struct source *source, size_t count, size_t item_size,
+        uint32_t count_max, uint8_t *to)
+{
+    size_t size;
+    if (count > (size_t)(source->end - at) || (count_max != 0 && count > count_max) ||
+            __builtin_mul_overflow(count, item_size, &size)) {
+        return NULL;
+    }
+    if (!source->has_mark) {
+        source->mark = cmdi_arena_mark(source->arena);
+        source->has_mark = true;
+    }
+    struct cmdi_array array = {cmdi_arena_alloc(source->arena, size, _Alignof(max_align_t)), count};
+    if (array.items != NULL) {
+        memset(array.items, 0, size);
+        CMDI_STORE(struct cmdi_array, to, array);
+    }
+    return array.items;
+}
+
+/* Key, value, key, value: side by side in memory, too. */
+static const uint8_t *take_map(
+        const uint8_t *at, struct source *source, uint8_t head, uint32_t count_max, uint8_t *to)
+{
+    size_t count;
+    at = take_count(at, source->end, head, HEAD_FIXMAP, HEAD_MAP16, &count);
+    if (at == NULL || count == 0) {
+        return at;
+    }
+    uint8_t *item = list_make(at, source, count, sizeof(struct cmds_pair), count_max, to);
+    if (item == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < 2 * count && at != NULL; i++) {
+        if (at == source->end) {
+            return NULL;
+        }
+        at = take_span(at + 1, source->end, *at, false, HEAD_STR8, 0, item);
+        item += sizeof(struct cmds_string);
+    }
+    return at;
+}
+_Static_assert(
+        sizeof(struct cmds_pair) == 2 * sizeof(struct cmds_string), "a map is a list of strings");
+
+static const uint8_t *take_struct(const uint8_t *at, struct source *source, uint8_t head,
+        const struct cmds_schema *schema, uint8_t *value);
+
+static const uint8_t *take_item(const uint8_t *at, struct source *source, uint8_t head,
+        const struct cmds_field *field, uint32_t size_max, uint8_t *to)
+{
+    switch (field->kind) {
+    case CMDS_KIND_MAP:
+        return take_map(at, source, head, size_max, to);
+    case CMDS_KIND_TEXT:
+        return take_text(at, source->end, head, field, size_max, to);
+    case CMDS_KIND_BLOB:
+        return take_blob(at, source->end, head, field, to);
+    case CMDS_KIND_STRUCT:
+        return take_struct(at, source, head, field->nested, to);
+    case CMDS_KIND_RESERVED:
+        return head == HEAD_NIL ? at : NULL;
+    default:
+        return take_plain(at, source->end, head, false, field->kind, size_max, to);
+    }
 }
 
 /* The limit is the array's, not its items'. */
-static const uint8_t *take_array(
-        struct cursor in, uint8_t head, const struct cmds_field *field, uint8_t *to)
+static const uint8_t *take_array(const uint8_t *at, struct source *source, uint8_t head,
+        const struct cmds_field *field, uint8_t *to)
 {
     size_t count;
-    if (!take_count(&in, head, HEAD_FIXARRAY, HEAD_ARRAY16, &count)) {
+    at = take_count(at, source->end, head, HEAD_FIXARRAY, HEAD_ARRAY16, &count);
+    if (at == NULL || count == 0) {
+        return at;
+    }
+    uint8_t *item = list_make(at, source, count, field->item_size, field->size_max, to);
+    if (item == NULL) {
         return NULL;
     }
-    if (count == 0) {
-        return in.at;
-    }
-    uint8_t *at = list_make(&in, count, field->item_size, field->size_max, to);
-    if (at == NULL) {
-        return NULL;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!take_head(&in, &head) || !go_on(&in, take_item_called(in, head, field, 0, at))) {
+    for (size_t i = 0; i < count && at != NULL; i++) {
+        if (at == source->end) {
             return NULL;
         }
-        at += field->item_size;
+        at = take_item(at + 1, source, *at, field, 0, item);
+        item += field->item_size;
     }
-    return in.at;
+    return at;
 }
 
-static const uint8_t *take_many(
-        struct cursor in, uint8_t head, const struct cmds_field *field, uint8_t *to)
+static const uint8_t *take_many(const uint8_t *at, struct source *source, uint8_t head,
+        const struct cmds_field *field, uint8_t *to)
 {
     if (field->shape == CMDS_SHAPE_ARRAY) {
-        return take_array(in, head, field, to);
+        return take_array(at, source, head, field, to);
     }
     if (head == HEAD_NIL) {
-        return in.at;
+        return at;
     }
     CMDI_STORE(bool, to, true);
-    return take_item_called(in, head, field, field->size_max, to + field->item_offset);
+    return take_item(at, source, head, field, field->size_max, to + field->item_offset);
 }
 
-static const uint8_t *take_struct(
-        struct cursor in, uint8_t head, const struct cmds_schema *schema, uint8_t *value)
+static const uint8_t *take_field(
+        const uint8_t *at, struct source *source, const struct cmds_field *field, uint8_t *value)
 {
-    size_t count;
-    if (!take_count(&in, head, HEAD_FIXARRAY, HEAD_ARRAY16, &count) ||
-            count != schema->field_count) {
+    if (CMDI_UNLIKELY(at == source->end)) {
         return NULL;
     }
-    const struct cmds_field *field = schema->fields;
-    for (size_t i = 0; i < count; i++, field = cmdi_row_after(field, schema->field_stride)) {
-        if (!take_head(&in, &head)) {
+    uint8_t head = *at++, *to = value + field->offset;
+    return field->shape == CMDS_SHAPE_ONE ? take_item(at, source, head, field, field->size_max, to)
+                                          : take_many(at, source, head, field, to);
+}
+
+/* --- Structs ---------------------------------------------------------------------------------- */
+
+/* How far the walk over the rows has come. Two words, so that it is handed over in registers. */
+struct walk {
+    const struct cmds_field *field;
+    const uint8_t *at;
+};
+
+/* As far as the quick way leads: nearly always to the end, and everything stays in registers. */
+static CMDI_INLINED struct walk walk_quick(struct walk walk, const struct cmds_field *end_field,
+        uint32_t stride, const uint8_t *end, uint8_t *value)
+{
+    for (; walk.field != end_field; walk.field = cmdi_row_after(walk.field, stride)) {
+        const struct cmds_field *field = walk.field;
+        if (CMDI_UNLIKELY(walk.at == end)) {
+            return walk;
+        }
+        const uint8_t *at = take_plain(walk.at + 1, end, *walk.at, true, cmdi_row_form(field),
+                field->size_max, value + field->offset);
+        if (CMDI_UNLIKELY(at == NULL)) {
+            return walk;
+        }
+        walk.at = at;
+    }
+    return walk;
+}
+
+static struct walk walk_quick_called(struct walk walk, const struct cmds_field *end_field,
+        uint32_t stride, const uint8_t *end, uint8_t *value)
+{
+    return walk_quick(walk, end_field, stride, end, value);
+}
+
+static const uint8_t *walk_rest(struct walk walk, const struct cmds_field *end_field,
+        uint32_t stride, struct source *source, uint8_t *value)
+{
+    while (walk.field != end_field) {
+        walk.at = take_field(walk.at, source, walk.field, value);
+        if (CMDI_UNLIKELY(walk.at == NULL)) {
             return NULL;
         }
-        uint8_t *to = value + field->offset;
-        bool is_taken = CMDI_LIKELY(field->shape == CMDS_SHAPE_ONE)
-                                ? take_item(&in, head, field, field->size_max, to)
-                                : go_on(&in, take_many(in, head, field, to));
-        if (CMDI_UNLIKELY(!is_taken)) {
+        walk.field = cmdi_row_after(walk.field, stride);
+        walk = walk_quick_called(walk, end_field, stride, source->end, value);
+    }
+    return walk.at;
+}
+
+/* An older peer has fewer fields. */
+static CMDI_INLINED const uint8_t *take_rows(const uint8_t *at, struct source *source,
+        const struct cmds_schema *schema, size_t count, uint8_t *value)
+{
+    if (CMDI_UNLIKELY(count > schema->field_count)) {
+        return NULL;
+    }
+    const uint32_t stride = schema->field_stride;
+    const struct cmds_field *end_field = cmds_schema_field(schema, (uint32_t)count);
+    struct walk walk = {schema->fields, at};
+    walk = walk_quick(walk, end_field, stride, source->end, value);
+    return CMDI_LIKELY(walk.field == end_field) ? walk.at
+                                                : walk_rest(walk, end_field, stride, source, value);
+}
+
+static CMDI_INLINED bool is_named(const struct cmds_field *field, const uint8_t *name, size_t size)
+{
+    const char *own = field->name;
+    if (size != cmdi_row_name_size(field)) {
+        return false;
+    }
+    if (size >= 4 && size <= 8) {
+        return CMDI_LOAD(uint32_t, own) == CMDI_LOAD(uint32_t, name) &&
+               CMDI_LOAD(uint32_t, own + size - 4) == CMDI_LOAD(uint32_t, name + size - 4);
+    }
+    if (size > 8 && size <= 16) {
+        return CMDI_LOAD(uint64_t, own) == CMDI_LOAD(uint64_t, name) &&
+               CMDI_LOAD(uint64_t, own + size - 8) == CMDI_LOAD(uint64_t, name + size - 8);
+    }
+    return memcmp(own, name, size) == 0;
+}
+
+static CMDI_INLINED const uint8_t *take_named(
+        const uint8_t *at, struct source *source, const struct cmds_field *field, uint8_t *value)
+{
+    if (CMDI_LIKELY(at != source->end)) {
+        const uint8_t *behind = take_plain(at + 1, source->end, *at, true, cmdi_row_form(field),
+                field->size_max, value + field->offset);
+        if (CMDI_LIKELY(behind != NULL)) {
+            return behind;
+        }
+    }
+    return take_field(at, source, field, value);
+}
+
+static const uint8_t *take_pairs(const uint8_t *at, struct source *source,
+        const struct cmds_schema *schema, size_t count, uint8_t *value)
+{
+    const struct cmds_field *field = schema->fields;
+    uint32_t rows = schema->field_count, removed = 0;
+    for (; count > 0; count--, rows--, field = cmdi_row_after(field, schema->field_stride)) {
+        for (; rows > 0 && field->kind == CMDS_KIND_RESERVED && removed < REMOVED_MAX; removed++) {
+            field = cmdi_row_after(field, schema->field_stride);
+            rows--;
+        }
+        size_t size;
+        if (rows == 0 || field->kind == CMDS_KIND_RESERVED || at == source->end) {
+            return NULL;
+        }
+        at = take_length(at + 1, source->end, *at, false, HEAD_STR8, &size);
+        if (at == NULL || !is_named(field, at, size)) {
+            return NULL;
+        }
+        at = take_named(at + size, source, field, value);
+        if (at == NULL) {
             return NULL;
         }
     }
-    return in.at;
+    return at;
+}
+
+static const uint8_t *take_struct(const uint8_t *at, struct source *source, uint8_t head,
+        const struct cmds_schema *schema, uint8_t *value)
+{
+    size_t count;
+    const uint8_t *rows = take_count(at, source->end, head, HEAD_FIXARRAY, HEAD_ARRAY16, &count);
+    if (rows != NULL) {
+        return take_rows(rows, source, schema, count, value);
+    }
+    at = take_count(at, source->end, head, HEAD_FIXMAP, HEAD_MAP16, &count);
+    return at != NULL ? take_pairs(at, source, schema, count, value) : NULL;
+}
+
+/* Whatever the first walk did not come to the end of. `walk.at` NULL: it did not begin. */
+static bool read_rest(struct walk walk, const struct cmds_schema *schema, struct cmds_bytes in,
+        struct cmds_arena *arena, void *value)
+{
+    const uint8_t *begin = in.data;
+    struct source source = {.end = begin + in.size, .arena = arena, .has_mark = false};
+    const uint8_t *at = NULL;
+    if (walk.at != NULL) {
+        const struct cmds_field *end_field = cmds_schema_field(schema, *begin & 0x0f);
+        at = walk_rest(walk, end_field, schema->field_stride, &source, value);
+    } else if (in.size > 0) {
+        at = take_struct(begin + 1, &source, *begin, schema, value);
+    }
+    if (at == source.end) {
+        return true;
+    }
+    if (source.has_mark) {
+        cmdi_arena_rewind(arena, &source.mark);
+    }
+    memset(value, 0, schema->value_size);
+    return false;
 }
 
 bool cmdi_msgpack_read_straight(const struct cmds_schema *schema, struct cmds_bytes in,
         struct cmds_arena *arena, void *value)
 {
-    struct source source = {(const uint8_t *)in.data + in.size, arena};
-    struct cursor cursor = {in.data, &source};
-    uint8_t head;
-    return take_head(&cursor, &head) && take_struct(cursor, head, schema, value) == source.end;
+    const uint8_t *begin = in.data, *end = begin + in.size;
+    struct walk walk = {schema->fields, NULL};
+    unsigned count = in.size > 0 ? *begin ^ HEAD_FIXARRAY : UINT_MAX;
+    if (CMDI_LIKELY(count <= 0x0f && count <= schema->field_count)) {
+        const struct cmds_field *end_field = cmds_schema_field(schema, count);
+        walk.at = begin + 1;
+        walk = walk_quick(walk, end_field, schema->field_stride, end, value);
+        if (CMDI_LIKELY(walk.field == end_field && walk.at == end)) {
+            return true;
+        }
+    }
+    return read_rest(walk, schema, in, arena, value);
+}
+
+int64_t cmdi_msgpack_decode(const struct cmds_codec *self, const struct cmds_type *type,
+        struct cmds_bytes in, struct cmds_arena *arena, void *value)
+{
+    (void)self; // Both read both forms.
+    if (CMDI_LIKELY(cmdi_msgpack_read_straight(type->schema, in, arena, value))) {
+        return (int64_t)in.size;
+    }
+    return cmdi_msgpack_read(type->schema, in, arena, value);
 }

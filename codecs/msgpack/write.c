@@ -2,26 +2,31 @@
 /*
  * A value becomes msgpack: first its size, so that the frame's length is known and the room is made once, then the bytes.
  *
- * The bytes are made by msgpack-c's pack_template.h, the template under its own packer, here with a memcpy to the output
- * instead of a callback per item. The two walks take the same steps in the same order; the size walk is the one that
- * refuses, so that the write cannot fail. They recurse over nested schemas, never over the value. No state, any thread.
+ * An item begins with a first byte and a number of 0 to 8 bytes. The shortest form for a number is found without a branch
+ * that depends on it, because sizes vary from value to value, and a guess gone wrong costs more than the rest of the
+ * field; and always eight bytes are stored, over which the next item is written. Where so many are not left,
+ * msgpack-c's pack_template.h, the template under its own packer, writes the item and nothing beyond.
+ *
+ * The two walks take the same steps in the same order; the size walk is the one that refuses, so that the write cannot
+ * fail. They recurse over nested schemas, never over the value. No state, any thread.
  */
-#include "base/hint.h"
-#include "msgpack/msgpack.h"
-
+#include <endian.h>
 #include <errno.h>
 #include <msgpack/pack.h>
 
+#include "base/hint.h"
 #include "common/value.h"
+#include "msgpack/format.h"
+#include "msgpack/msgpack.h"
 
-static CMDI_INLINED int append(uint8_t **out, const void *bytes, size_t size)
+static inline int append(uint8_t **out, const void *bytes, size_t size)
 {
     memcpy(*out, bytes, size);
     *out += size;
     return 0;
 }
 
-#define msgpack_pack_inline_func(name)               CMDS_UNUSED_ static CMDI_INLINED int pack##name
+#define msgpack_pack_inline_func(name)               CMDS_UNUSED_ static inline int pack##name
 #define msgpack_pack_user                            uint8_t **
 #define msgpack_pack_append_buffer(out, bytes, size) return append(out, bytes, size)
 /* msgpack-c 6 has a function of this name in its public header, with other arguments. */
@@ -29,66 +34,135 @@ static CMDI_INLINED int append(uint8_t **out, const void *bytes, size_t size)
 #include <msgpack/pack_template.h>
 #undef msgpack_pack_ext
 
-/* A struct as a map leaves out what was removed; as an array it keeps the place. */
-static uint32_t map_count(const struct cmds_schema *schema)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < schema->field_count; i++) {
-        count += cmds_schema_field(schema, i)->kind != CMDS_KIND_RESERVED;
+/* --- The shortest form ------------------------------------------------------------------------ */
+
+struct form {
+    uint8_t head, mask; // The first byte, and what of the number is in it.
+    uint8_t shift;      // Brings the number behind it to the upper end of 64 bits.
+    uint8_t size;       // Of both.
+};
+
+#define FIX(head, mask)                                                                            \
+    {                                                                                              \
+        (head), (mask), 0, 1                                                                       \
     }
-    return count;
+#define WIDE(head, width)                                                                          \
+    {                                                                                              \
+        (head), 0, 64 - 8 * (width), 1 + (width)                                                   \
+    }
+
+/* By how many of the borders a number passes. Those of negative integers stand behind the others. */
+static const struct form integer_forms[16] = {FIX(0, 0x7f), WIDE(HEAD_UINT8, 1),
+        WIDE(HEAD_UINT8 + 1, 2), WIDE(HEAD_UINT8 + 2, 4),
+        WIDE(HEAD_UINT8 + 3, 8), [8] = FIX(HEAD_FIXNEGATIVE, 0x1f), WIDE(HEAD_INT8, 1),
+        WIDE(HEAD_INT8 + 1, 2), WIDE(HEAD_INT8 + 2, 4), WIDE(HEAD_INT64, 8)};
+static const struct form str_forms[] = {
+        FIX(HEAD_FIXSTR, 0x1f), WIDE(HEAD_STR8, 1), WIDE(HEAD_STR8 + 1, 2), WIDE(HEAD_STR32, 4)};
+static const struct form bin_forms[] = {
+        WIDE(HEAD_BIN8, 1), WIDE(HEAD_BIN8 + 1, 2), WIDE(HEAD_BIN32, 4)};
+static const struct form array_forms[] = {
+        FIX(HEAD_FIXARRAY, 0x0f), WIDE(HEAD_ARRAY16, 2), WIDE(HEAD_ARRAY16 + 1, 4)};
+static const struct form map_forms[] = {
+        FIX(HEAD_FIXMAP, 0x0f), WIDE(HEAD_MAP16, 2), WIDE(HEAD_MAP16 + 1, 4)};
+
+/* No search for the highest bit: where that is microcode it takes as long as the rest of the field. */
+static CMDI_INLINED unsigned wide_borders(uint64_t number)
+{
+    return (unsigned)(number > UINT8_MAX) + (number > UINT16_MAX) + (number > UINT32_MAX);
+}
+
+static CMDI_INLINED const struct form *unsigned_form(uint64_t value)
+{
+    return &integer_forms[(value >= HEAD_FIXMAP) + wide_borders(value)];
+}
+
+/* Of a negative one the complement is looked at, twice as large, because one bit is the sign's. */
+static CMDI_INLINED const struct form *signed_form(int64_t value)
+{
+    uint64_t sign = (uint64_t)(value >> 63), number = (uint64_t)value ^ sign;
+    bool is_wide = (uint64_t)value + 32 >= HEAD_FIXMAP + 32;
+    return &integer_forms[(sign & 8) + is_wide + wide_borders(number + (number & sign))];
+}
+
+/* Of a length that has 32 bits at most. */
+static CMDI_INLINED const struct form *str_form(size_t size)
+{
+    return &str_forms[(size >= 32) + (size > UINT8_MAX) + (size > UINT16_MAX)];
+}
+
+static CMDI_INLINED const struct form *bin_form(size_t size)
+{
+    return &bin_forms[(size > UINT8_MAX) + (size > UINT16_MAX)];
+}
+
+/* Of an array or a map. */
+static CMDI_INLINED const struct form *count_form(const struct form *forms, size_t count)
+{
+    return &forms[(count >= 16) + (count > UINT16_MAX)];
 }
 
 /* --- Size ------------------------------------------------------------------------------------- */
 
-/*
- * Without a branch: sizes of integers and strings vary from value to value, and a guess gone wrong costs more than the rest
- * of the field. The index is the number of bits, of a negative number that of its complement.
- */
-#define TIMES_2(x)  x, x
-#define TIMES_8(x)  TIMES_2(x), TIMES_2(x), TIMES_2(x), TIMES_2(x)
-#define TIMES_16(x) TIMES_8(x), TIMES_8(x)
-static const uint8_t unsigned_sizes[65] = {
-        1, 1, 1, 1, 1, 1, 1, 1, 2, TIMES_8(3), TIMES_16(5), TIMES_16(9), TIMES_16(9)};
-static const uint8_t negative_sizes[65] = {
-        1, 1, 1, 1, 1, 1, 2, 2, TIMES_8(3), TIMES_16(5), TIMES_16(9), TIMES_16(9), 9};
-
-static inline uint32_t bit_count(uint64_t value)
+static CMDI_INLINED int64_t str_size(size_t size)
 {
-    return 63 - (uint32_t)__builtin_clzll(value | 1) + (value != 0);
+    return (int64_t)(str_form(size)->size + size);
 }
 
-static inline int64_t unsigned_size(uint64_t value)
+static CMDI_INLINED int64_t bin_size(size_t size)
 {
-    return unsigned_sizes[bit_count(value)];
+    return (int64_t)(bin_form(size)->size + size);
 }
 
-static inline int64_t signed_size(int64_t value)
+static CMDI_INLINED int64_t count_size(size_t count)
 {
-    uint64_t complement = (uint64_t)value ^ (value < 0 ? UINT64_MAX : 0);
-    const uint8_t *sizes = value < 0 ? negative_sizes : unsigned_sizes;
-    return sizes[bit_count(complement)];
-}
-
-static inline int64_t str_size(size_t size)
-{
-    return 1 + (size >= 32) + (size >= 0x100) + 2 * (size >= 0x10000) + (int64_t)size;
-}
-
-static inline int64_t bin_size(size_t size)
-{
-    return 2 + (size >= 0x100) + 2 * (size >= 0x10000) + (int64_t)size;
-}
-
-static inline int64_t list_head_size(size_t count)
-{
-    return count < 16 ? 1 : count < 0x10000 ? 3 : 5;
+    return count_form(array_forms, count)->size; // A map's is the same.
 }
 
 /* No length of the format has more than 32 bits. */
-static inline int span_check(const void *data, size_t size, uint32_t size_max)
+static CMDI_INLINED int span_check(const void *data, size_t size, uint32_t size_max)
 {
     return cmdi_span_check(data, size, size_max != 0 ? size_max : UINT32_MAX);
+}
+
+/* Of what needs no call. Returns: below 0: this one does, or is refused. */
+static CMDI_INLINED int64_t plain_size(
+        unsigned form, const struct cmds_field *field, const uint8_t *at, uint32_t size_max)
+{
+    struct cmds_bytes span;
+    switch (form) {
+    case CMDS_KIND_BOOL:
+        return 1;
+    case CMDS_KIND_I8:
+        return signed_form(CMDI_LOAD(int8_t, at))->size;
+    case CMDS_KIND_I16:
+        return signed_form(CMDI_LOAD(int16_t, at))->size;
+    case CMDS_KIND_I32:
+        return signed_form(CMDI_LOAD(int32_t, at))->size;
+    case CMDS_KIND_I64:
+        return signed_form(CMDI_LOAD(int64_t, at))->size;
+    case CMDS_KIND_U8:
+        return unsigned_form(CMDI_LOAD(uint8_t, at))->size;
+    case CMDS_KIND_U16:
+        return unsigned_form(CMDI_LOAD(uint16_t, at))->size;
+    case CMDS_KIND_U32:
+        return unsigned_form(CMDI_LOAD(uint32_t, at))->size;
+    case CMDS_KIND_U64:
+        return unsigned_form(CMDI_LOAD(uint64_t, at))->size;
+    case CMDS_KIND_F32:
+        return 1 + sizeof(float);
+    case CMDS_KIND_F64:
+        return 1 + sizeof(double);
+    case CMDS_KIND_STRING:
+        span = CMDI_LOAD(struct cmds_bytes, at);
+        return span_check(span.data, span.size, size_max) < 0 ? -1 : str_size(span.size);
+    case CMDS_KIND_BYTES:
+        span = CMDI_LOAD(struct cmds_bytes, at);
+        return span_check(span.data, span.size, size_max) < 0 ? -1 : bin_size(span.size);
+    case CMDS_KIND_BLOB:
+        return bin_size(field->item_size);
+    default:
+        return -1;
+    }
 }
 
 static int64_t map_size(const uint8_t *at, uint32_t count_max)
@@ -98,7 +172,7 @@ static int64_t map_size(const uint8_t *at, uint32_t count_max)
     if (code < 0) {
         return code;
     }
-    int64_t total = list_head_size(map.count);
+    int64_t total = count_size(map.count);
     for (size_t i = 0; i < map.count; i++) {
         const struct cmds_pair *pair = &map.items[i];
         code = span_check(pair->key.data, pair->key.size, 0);
@@ -117,59 +191,31 @@ static int64_t text_size(const struct cmds_field *field, const uint8_t *at, uint
     return length < 0 ? length : str_size((size_t)length);
 }
 
-static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *value, bool as_map);
+static int64_t array_struct_size(const struct cmds_schema *schema, const uint8_t *value);
+static int64_t map_struct_size(const struct cmds_schema *schema, const uint8_t *value);
 
-static CMDI_INLINED int64_t item_size(
+static int64_t item_size(
         const struct cmds_field *field, const uint8_t *at, uint32_t size_max, bool as_map)
 {
     struct cmds_bytes span;
-    int code;
     switch (field->kind) {
-    case CMDS_KIND_I8:
-        return signed_size(CMDI_LOAD(int8_t, at));
-    case CMDS_KIND_I16:
-        return signed_size(CMDI_LOAD(int16_t, at));
-    case CMDS_KIND_I32:
-        return signed_size(CMDI_LOAD(int32_t, at));
-    case CMDS_KIND_I64:
-        return signed_size(CMDI_LOAD(int64_t, at));
-    case CMDS_KIND_U8:
-        return unsigned_size(CMDI_LOAD(uint8_t, at));
-    case CMDS_KIND_U16:
-        return unsigned_size(CMDI_LOAD(uint16_t, at));
-    case CMDS_KIND_U32:
-        return unsigned_size(CMDI_LOAD(uint32_t, at));
-    case CMDS_KIND_U64:
-        return unsigned_size(CMDI_LOAD(uint64_t, at));
-    case CMDS_KIND_F32:
-        return 5;
-    case CMDS_KIND_F64:
-        return 9;
-    case CMDS_KIND_STRING:
-    case CMDS_KIND_BYTES:
-        span = CMDI_LOAD(struct cmds_bytes, at);
-        code = span_check(span.data, span.size, size_max);
-        if (CMDI_UNLIKELY(code < 0)) {
-            return code;
-        }
-        return field->kind == CMDS_KIND_STRING ? str_size(span.size) : bin_size(span.size);
+    case CMDS_KIND_STRUCT:
+        return as_map ? map_struct_size(field->nested, at) : array_struct_size(field->nested, at);
     case CMDS_KIND_MAP:
         return map_size(at, size_max);
     case CMDS_KIND_TEXT:
         return text_size(field, at, size_max);
-    case CMDS_KIND_BLOB:
-        return bin_size(field->item_size);
-    case CMDS_KIND_STRUCT:
-        return struct_size(field->nested, at, as_map);
+    case CMDS_KIND_RESERVED:
+        return 1;
     default:
-        return 1; // A bool; nil for what was removed.
+        break;
     }
-}
-
-static int64_t item_size_called(
-        const struct cmds_field *field, const uint8_t *at, uint32_t size_max, bool as_map)
-{
-    return item_size(field, at, size_max, as_map);
+    int64_t size = plain_size(field->kind, field, at, size_max);
+    if (CMDI_UNLIKELY(size < 0)) {
+        span = CMDI_LOAD(struct cmds_bytes, at); // No other kind is refused.
+        return span_check(span.data, span.size, size_max);
+    }
+    return size;
 }
 
 static int64_t array_size(const struct cmds_field *field, const uint8_t *at, bool as_map)
@@ -180,9 +226,9 @@ static int64_t array_size(const struct cmds_field *field, const uint8_t *at, boo
         return code;
     }
     const uint8_t *item = array.items;
-    int64_t total = list_head_size(array.count);
+    int64_t total = count_size(array.count);
     for (size_t i = 0; i < array.count; i++) {
-        int64_t size = item_size_called(field, item, 0, as_map);
+        int64_t size = item_size(field, item, 0, as_map);
         if (size < 0) {
             return size;
         }
@@ -192,196 +238,407 @@ static int64_t array_size(const struct cmds_field *field, const uint8_t *at, boo
     return total;
 }
 
-static int64_t many_size(const struct cmds_field *field, const uint8_t *at, bool as_map)
+static int64_t field_size(const struct cmds_field *field, const uint8_t *at, bool as_map)
 {
-    if (field->shape == CMDS_SHAPE_ARRAY) {
+    switch (field->shape) {
+    case CMDS_SHAPE_ONE:
+        return item_size(field, at, field->size_max, as_map);
+    case CMDS_SHAPE_ARRAY:
         return array_size(field, at, as_map);
+    default:
+        return *at != 0 ? item_size(field, at + field->item_offset, field->size_max, as_map) : 1;
     }
-    return *at != 0 ? item_size_called(field, at + field->item_offset, field->size_max, as_map) : 1;
 }
 
-static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *value, bool as_map)
+/* How far the walk over a struct's rows has come. Two words, so that it is handed over in registers. */
+struct walk {
+    const struct cmds_field *field;
+    int64_t total;
+};
+
+/* As far as no call is needed, so that everything stays in registers; that is the whole of most structs. */
+static CMDI_INLINED struct walk walk_plain(
+        struct walk walk, const struct cmds_schema *schema, const uint8_t *value, bool as_map)
 {
-    int64_t total = list_head_size(as_map ? map_count(schema) : schema->field_count);
-    const struct cmds_field *field = schema->fields;
-    for (uint32_t i = 0; i < schema->field_count;
-            i++, field = cmdi_row_after(field, schema->field_stride)) {
-        if (as_map) {
-            if (field->kind == CMDS_KIND_RESERVED) {
-                continue;
+    const uint32_t stride = schema->field_stride;
+    const struct cmds_field *end = cmdi_rows_end(schema);
+    for (; walk.field != end; walk.field = cmdi_row_after(walk.field, stride)) {
+        const struct cmds_field *field = walk.field;
+        int64_t size =
+                plain_size(cmdi_row_form(field), field, value + field->offset, field->size_max);
+        if (CMDI_UNLIKELY(size < 0 || (as_map && field->name_size == 0))) {
+            return walk;
+        }
+        walk.total += size + (as_map ? 1 + (field->name_size >= 32) + field->name_size : 0);
+    }
+    return walk;
+}
+
+static struct walk walk_plain_called(
+        struct walk walk, const struct cmds_schema *schema, const uint8_t *value, bool as_map)
+{
+    return as_map ? walk_plain(walk, schema, value, true) : walk_plain(walk, schema, value, false);
+}
+
+/* A struct as a map leaves out what was removed; as an array it keeps the place. */
+static int64_t walk_rest(
+        struct walk walk, const struct cmds_schema *schema, const uint8_t *value, bool as_map)
+{
+    const struct cmds_field *end = cmdi_rows_end(schema);
+    size_t count = schema->field_count;
+    while (walk.field != end) {
+        if (as_map && walk.field->kind == CMDS_KIND_RESERVED) {
+            count--;
+        } else {
+            int64_t size = field_size(walk.field, value + walk.field->offset, as_map);
+            if (size < 0) {
+                return size;
             }
-            total += str_size(cmdi_row_name_size(field));
+            walk.total += size + (as_map ? str_size(cmdi_row_name_size(walk.field)) : 0);
         }
-        const uint8_t *at = value + field->offset;
-        int64_t size = CMDI_LIKELY(field->shape == CMDS_SHAPE_ONE)
-                               ? item_size(field, at, field->size_max, as_map)
-                               : many_size(field, at, as_map);
-        if (CMDI_UNLIKELY(size < 0)) {
-            return size;
-        }
-        total += size;
+        walk.field = cmdi_row_after(walk.field, schema->field_stride);
+        walk = walk_plain_called(walk, schema, value, as_map);
     }
-    return total;
+    return walk.total + count_size(count);
 }
 
-int64_t cmdi_msgpack_size(const struct cmds_schema *schema, const void *value, bool as_map)
+static CMDI_INLINED int64_t struct_size(
+        const struct cmds_schema *schema, const uint8_t *value, bool as_map)
 {
-    return struct_size(schema, value, as_map);
-}
-
-/* --- Bytes ------------------------------------------------------------------------------------ */
-
-static inline uint8_t *write_str(uint8_t *out, const void *data, size_t size)
-{
-    (void)pack_str(&out, size);
-    if (size > 0) {
-        (void)pack_str_body(&out, data, size);
+    struct walk walk = walk_plain((struct walk){schema->fields, 0}, schema, value, as_map);
+    if (CMDI_LIKELY(walk.field == cmdi_rows_end(schema))) {
+        return walk.total + count_size(schema->field_count);
     }
-    return out;
+    return walk_rest(walk, schema, value, as_map);
 }
 
-static inline uint8_t *write_bin(uint8_t *out, const void *data, size_t size)
+static int64_t array_struct_size(const struct cmds_schema *schema, const uint8_t *value)
 {
-    (void)pack_bin(&out, size);
-    if (size > 0) {
-        (void)pack_bin_body(&out, data, size);
-    }
-    return out;
+    return struct_size(schema, value, false);
 }
 
-static uint8_t *write_map(uint8_t *out, const uint8_t *at)
+static int64_t map_struct_size(const struct cmds_schema *schema, const uint8_t *value)
 {
-    struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
-    (void)pack_map(&out, map.count);
-    for (size_t i = 0; i < map.count; i++) {
-        out = write_str(out, map.items[i].key.data, map.items[i].key.size);
-        out = write_str(out, map.items[i].value.data, map.items[i].value.size);
-    }
-    return out;
+    return struct_size(schema, value, true);
 }
 
-static uint8_t *write_struct(
-        uint8_t *out, const struct cmds_schema *schema, const uint8_t *value, bool as_map);
+/* --- The last bytes --------------------------------------------------------------------------- */
 
-/*
- * Every signed kind goes through one packer, and every unsigned one through another: the shortest
- * form is the same.
- */
-static inline uint8_t *write_signed(uint8_t *out, int64_t value)
-{
-    (void)pack_int64(&out, value);
-    return out;
-}
-
-static inline uint8_t *write_unsigned(uint8_t *out, uint64_t value)
+static uint8_t *tail_unsigned(uint8_t *out, uint64_t value)
 {
     (void)pack_uint64(&out, value);
     return out;
 }
 
-static inline uint8_t *write_bool(uint8_t *out, const uint8_t *at)
+static uint8_t *tail_signed(uint8_t *out, int64_t value)
 {
-    (void)(*at != 0 ? pack_true(&out) : pack_false(&out));
+    (void)pack_int64(&out, value);
     return out;
 }
 
-static CMDI_INLINED uint8_t *write_item(
-        uint8_t *out, const struct cmds_field *field, const uint8_t *at, bool as_map)
+static uint8_t *tail_str(uint8_t *out, size_t size)
+{
+    (void)pack_str(&out, size);
+    return out;
+}
+
+static uint8_t *tail_bin(uint8_t *out, size_t size)
+{
+    (void)pack_bin(&out, size);
+    return out;
+}
+
+static uint8_t *tail_array(uint8_t *out, size_t count)
+{
+    (void)pack_array(&out, count);
+    return out;
+}
+
+static uint8_t *tail_map(uint8_t *out, size_t count)
+{
+    (void)pack_map(&out, count);
+    return out;
+}
+
+/* --- Bytes ------------------------------------------------------------------------------------ */
+
+enum {
+    ROOM = 9 // For what put() stores.
+};
+
+/* Where the next item goes, and the last place where ROOM bytes are. */
+struct sink {
+    uint8_t *out;
+    const uint8_t *border;
+};
+
+/* Room for less is none: no place is so far in front. */
+static CMDI_INLINED struct sink sink_of(uint8_t *out, size_t size)
+{
+    return (struct sink){out, size >= ROOM ? out + size - ROOM : NULL};
+}
+
+/* Of the eight bytes behind the first one those that the form has no use for are the next item's. */
+static CMDI_INLINED uint8_t *put(uint8_t *out, const struct form *form, uint64_t number)
+{
+    uint64_t word = htobe64(number << form->shift);
+    *out = (uint8_t)(form->head | (number & form->mask));
+    memcpy(out + 1, &word, sizeof(word));
+    return out + form->size;
+}
+
+#define PUT(sink, form, number, tail)                                                              \
+    (CMDI_LIKELY((sink).out <= (sink).border) ? put((sink).out, (form), (uint64_t)(number))        \
+                                              : tail((sink).out, (number)))
+
+static CMDI_INLINED uint8_t *write_unsigned(struct sink sink, uint64_t value)
+{
+    return PUT(sink, unsigned_form(value), value, tail_unsigned);
+}
+
+static CMDI_INLINED uint8_t *write_signed(struct sink sink, int64_t value)
+{
+    return PUT(sink, signed_form(value), value, tail_signed);
+}
+
+static CMDI_INLINED uint8_t *write_body(uint8_t *out, const void *data, size_t size)
+{
+    if (size > 0) {
+        memcpy(out, data, size);
+    }
+    return out + size;
+}
+
+static CMDI_INLINED uint8_t *write_str(struct sink sink, const void *data, size_t size)
+{
+    return write_body(PUT(sink, str_form(size), size, tail_str), data, size);
+}
+
+static CMDI_INLINED uint8_t *write_bin(struct sink sink, const void *data, size_t size)
+{
+    return write_body(PUT(sink, bin_form(size), size, tail_bin), data, size);
+}
+
+/*
+ * Names are short. Two loads that may lie over each other take all lengths of 4 to 8 bytes, and of 8 to 16.
+ */
+static CMDI_INLINED uint8_t *write_name_body(uint8_t *out, const char *name, size_t size)
+{
+    if (size >= 4 && size <= 8) {
+        CMDI_STORE(uint32_t, out, CMDI_LOAD(uint32_t, name));
+        CMDI_STORE(uint32_t, out + size - 4, CMDI_LOAD(uint32_t, name + size - 4));
+    } else if (size > 8 && size <= 16) {
+        CMDI_STORE(uint64_t, out, CMDI_LOAD(uint64_t, name));
+        CMDI_STORE(uint64_t, out + size - 8, CMDI_LOAD(uint64_t, name + size - 8));
+    } else if (size > 0 && size < 4) {
+        out[0] = (uint8_t)name[0];
+        out[size / 2] = (uint8_t)name[size / 2];
+        out[size - 1] = (uint8_t)name[size - 1];
+    } else {
+        memcpy(out, name, size);
+    }
+    return out + size;
+}
+
+static CMDI_INLINED uint8_t *write_name(struct sink sink, const struct cmds_field *field)
+{
+    size_t size = cmdi_row_name_size(field);
+    if (CMDI_LIKELY(size < 32)) {
+        *sink.out++ = (uint8_t)(HEAD_FIXSTR + size);
+        return write_name_body(sink.out, field->name, size);
+    }
+    return write_str(sink, field->name, size);
+}
+
+static uint8_t *write_map(struct sink sink, const uint8_t *at)
+{
+    struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
+    sink.out = PUT(sink, count_form(map_forms, map.count), map.count, tail_map);
+    for (size_t i = 0; i < map.count; i++) {
+        sink.out = write_str(sink, map.items[i].key.data, map.items[i].key.size);
+        sink.out = write_str(sink, map.items[i].value.data, map.items[i].value.size);
+    }
+    return sink.out;
+}
+
+static CMDI_INLINED uint8_t *write_float(uint8_t *out, const uint8_t *at)
+{
+    uint32_t word = htobe32(CMDI_LOAD(uint32_t, at));
+    *out = HEAD_FLOAT32;
+    memcpy(out + 1, &word, sizeof(word));
+    return out + 1 + sizeof(word);
+}
+
+static CMDI_INLINED uint8_t *write_double(uint8_t *out, const uint8_t *at)
+{
+    uint64_t word = htobe64(CMDI_LOAD(uint64_t, at));
+    *out = HEAD_FLOAT64;
+    memcpy(out + 1, &word, sizeof(word));
+    return out + 1 + sizeof(word);
+}
+
+static CMDI_INLINED uint8_t *write_byte(uint8_t *out, unsigned byte)
+{
+    *out = (uint8_t)byte;
+    return out + 1;
+}
+
+static uint8_t *write_array_struct(
+        struct sink sink, const struct cmds_schema *schema, const uint8_t *value);
+static uint8_t *write_map_struct(
+        struct sink sink, const struct cmds_schema *schema, const uint8_t *value);
+static uint8_t *write_many(
+        struct sink sink, const struct cmds_field *field, const uint8_t *at, bool as_map);
+
+static CMDI_INLINED uint8_t *write_form(struct sink sink, unsigned form,
+        const struct cmds_field *field, const uint8_t *at, bool as_map)
 {
     struct cmds_bytes span;
-    switch (field->kind) {
+    switch (form) {
     case CMDS_KIND_BOOL:
-        return write_bool(out, at);
+        return write_byte(sink.out, HEAD_FALSE + (*at != 0));
     case CMDS_KIND_I8:
-        return write_signed(out, CMDI_LOAD(int8_t, at));
+        return write_signed(sink, CMDI_LOAD(int8_t, at));
     case CMDS_KIND_I16:
-        return write_signed(out, CMDI_LOAD(int16_t, at));
+        return write_signed(sink, CMDI_LOAD(int16_t, at));
     case CMDS_KIND_I32:
-        return write_signed(out, CMDI_LOAD(int32_t, at));
+        return write_signed(sink, CMDI_LOAD(int32_t, at));
     case CMDS_KIND_I64:
-        return write_signed(out, CMDI_LOAD(int64_t, at));
+        return write_signed(sink, CMDI_LOAD(int64_t, at));
     case CMDS_KIND_U8:
-        return write_unsigned(out, CMDI_LOAD(uint8_t, at));
+        return write_unsigned(sink, CMDI_LOAD(uint8_t, at));
     case CMDS_KIND_U16:
-        return write_unsigned(out, CMDI_LOAD(uint16_t, at));
+        return write_unsigned(sink, CMDI_LOAD(uint16_t, at));
     case CMDS_KIND_U32:
-        return write_unsigned(out, CMDI_LOAD(uint32_t, at));
+        return write_unsigned(sink, CMDI_LOAD(uint32_t, at));
     case CMDS_KIND_U64:
-        return write_unsigned(out, CMDI_LOAD(uint64_t, at));
+        return write_unsigned(sink, CMDI_LOAD(uint64_t, at));
     case CMDS_KIND_F32:
-        (void)pack_float(&out, CMDI_LOAD(float, at));
-        return out;
+        return write_float(sink.out, at);
     case CMDS_KIND_F64:
-        (void)pack_double(&out, CMDI_LOAD(double, at));
-        return out;
+        return write_double(sink.out, at);
     case CMDS_KIND_STRING:
         span = CMDI_LOAD(struct cmds_bytes, at);
-        return write_str(out, span.data, span.size);
+        return write_str(sink, span.data, span.size);
     case CMDS_KIND_BYTES:
         span = CMDI_LOAD(struct cmds_bytes, at);
-        return write_bin(out, span.data, span.size);
+        return write_bin(sink, span.data, span.size);
     case CMDS_KIND_MAP:
-        return write_map(out, at);
+        return write_map(sink, at);
     case CMDS_KIND_TEXT:
-        return write_str(out, at, strnlen((const char *)at, field->item_size));
+        return write_str(sink, at, strnlen((const char *)at, field->item_size));
     case CMDS_KIND_BLOB:
-        return write_bin(out, at, field->item_size);
+        return write_bin(sink, at, field->item_size);
     case CMDS_KIND_STRUCT:
-        return write_struct(out, field->nested, at, as_map);
+        return as_map ? write_map_struct(sink, field->nested, at)
+                      : write_array_struct(sink, field->nested, at);
+    case CMDS_KIND_RESERVED:
+        return write_byte(sink.out, HEAD_NIL); // What was removed.
     default:
-        (void)pack_nil(&out); // What was removed.
-        return out;
+        return write_many(sink, field, at, as_map);
     }
 }
 
-static uint8_t *write_item_called(
-        uint8_t *out, const struct cmds_field *field, const uint8_t *at, bool as_map)
+static uint8_t *write_item(
+        struct sink sink, const struct cmds_field *field, const uint8_t *at, bool as_map)
 {
-    return write_item(out, field, at, as_map);
+    return write_form(sink, field->kind, field, at, as_map);
 }
 
 static uint8_t *write_many(
-        uint8_t *out, const struct cmds_field *field, const uint8_t *at, bool as_map)
+        struct sink sink, const struct cmds_field *field, const uint8_t *at, bool as_map)
 {
     if (field->shape == CMDS_SHAPE_OPTIONAL) {
-        if (*at != 0) {
-            return write_item_called(out, field, at + field->item_offset, as_map);
-        }
-        (void)pack_nil(&out);
-        return out;
+        return *at != 0 ? write_item(sink, field, at + field->item_offset, as_map)
+                        : write_byte(sink.out, HEAD_NIL);
     }
     struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
     const uint8_t *item = array.items;
-    (void)pack_array(&out, array.count);
+    sink.out = PUT(sink, count_form(array_forms, array.count), array.count, tail_array);
     for (size_t i = 0; i < array.count; i++) {
-        out = write_item_called(out, field, item, as_map);
+        sink.out = write_item(sink, field, item, as_map);
         item += field->item_size;
     }
-    return out;
+    return sink.out;
 }
 
-static uint8_t *write_struct(
-        uint8_t *out, const struct cmds_schema *schema, const uint8_t *value, bool as_map)
+static CMDI_INLINED uint8_t *write_count(struct sink sink, size_t count, unsigned fixed)
 {
-    (void)(as_map ? pack_map(&out, map_count(schema)) : pack_array(&out, schema->field_count));
-    const struct cmds_field *field = schema->fields;
-    for (uint32_t i = 0; i < schema->field_count;
-            i++, field = cmdi_row_after(field, schema->field_stride)) {
-        if (as_map) {
-            if (field->kind == CMDS_KIND_RESERVED) {
-                continue;
-            }
-            out = write_str(out, field->name, cmdi_row_name_size(field));
-        }
-        const uint8_t *at = value + field->offset;
-        out = CMDI_LIKELY(field->shape == CMDS_SHAPE_ONE) ? write_item(out, field, at, as_map)
-                                                          : write_many(out, field, at, as_map);
+    if (CMDI_LIKELY(count < 16)) {
+        return write_byte(sink.out, fixed + (unsigned)count);
     }
-    return out;
+    return fixed == HEAD_FIXMAP ? tail_map(sink.out, count) : tail_array(sink.out, count);
 }
 
-uint8_t *cmdi_msgpack_write(
-        const struct cmds_schema *schema, const void *value, bool as_map, uint8_t *out)
+static uint8_t *write_array_struct(
+        struct sink sink, const struct cmds_schema *schema, const uint8_t *value)
 {
-    return write_struct(out, schema, value, as_map);
+    const uint32_t stride = schema->field_stride;
+    const struct cmds_field *field = schema->fields, *end = cmdi_rows_end(schema);
+    sink.out = write_count(sink, schema->field_count, HEAD_FIXARRAY);
+    for (; field != end; field = cmdi_row_after(field, stride)) {
+        const uint8_t *at = value + field->offset;
+        sink.out = write_form(sink, cmdi_row_form(field), field, at, false);
+    }
+    return sink.out;
+}
+
+static size_t map_count(const struct cmds_schema *schema)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < schema->field_count; i++) {
+        count += cmds_schema_field(schema, i)->kind != CMDS_KIND_RESERVED;
+    }
+    return count;
+}
+
+/* The count of up to 15 rows is mended where some were left out. */
+static uint8_t *write_map_struct(
+        struct sink sink, const struct cmds_schema *schema, const uint8_t *value)
+{
+    const uint32_t stride = schema->field_stride;
+    const struct cmds_field *field = schema->fields, *end = cmdi_rows_end(schema);
+    uint8_t *head = sink.out;
+    bool is_short = schema->field_count < 16;
+    sink.out = write_count(sink, is_short ? schema->field_count : map_count(schema), HEAD_FIXMAP);
+    for (; field != end; field = cmdi_row_after(field, stride)) {
+        if (CMDI_UNLIKELY(field->kind == CMDS_KIND_RESERVED)) {
+            *head = (uint8_t)(*head - is_short);
+            continue;
+        }
+        sink.out = write_name(sink, field);
+        const uint8_t *at = value + field->offset;
+        sink.out = write_form(sink, cmdi_row_form(field), field, at, true);
+    }
+    return sink.out;
+}
+
+/* --- What the codecs are made of -------------------------------------------------------------- */
+
+int64_t cmdi_msgpack_size(
+        const struct cmds_codec *self, const struct cmds_type *type, const void *value)
+{
+    (void)self;
+    return array_struct_size(type->schema, value);
+}
+
+int64_t cmdi_msgpack_map_size(
+        const struct cmds_codec *self, const struct cmds_type *type, const void *value)
+{
+    (void)self;
+    return map_struct_size(type->schema, value);
+}
+
+uint8_t *cmdi_msgpack_encode(const struct cmds_codec *self, const struct cmds_type *type,
+        const void *value, uint8_t *out, size_t size)
+{
+    (void)self;
+    return write_array_struct(sink_of(out, size), type->schema, value);
+}
+
+uint8_t *cmdi_msgpack_map_encode(const struct cmds_codec *self, const struct cmds_type *type,
+        const void *value, uint8_t *out, size_t size)
+{
+    (void)self;
+    return write_map_struct(sink_of(out, size), type->schema, value);
 }
