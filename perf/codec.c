@@ -4,9 +4,9 @@
  * that a user would otherwise take for the format, used as its manual shows it. (For MUS there is
  * none.) Prints a Markdown table.
  *
- * The value is the one of the comparisons, {bool, int64, string of 0..1006 bytes, double}, 256
- * different ones, so that lengths and branches do not repeat and all bodies stay in L2, as received
- * bytes do. Rounds alternate between the rows of the table and the median of them is printed: other
+ * The value is the one of the comparisons, {bool, int64, string of 0..1006 bytes, double}, and for our
+ * codecs an order as well, which has all kinds in all shapes. There are 256 different ones, so that lengths and
+ * branches do not repeat and all bodies stay in L2, as received bytes do. Rounds alternate between the rows of the table and the median of them is printed: other
  * work on the machine hits all rows alike. A row that fails, or leaves a part of a body unread, ends
  * the program. One thread, no I/O. Usage: codec [ROUNDS]
  */
@@ -39,14 +39,48 @@ struct echo {
 };
 CMDS_COMMAND(echo, 0, flag, number, text, real);
 
+struct place {
+    struct cmds_string street;
+    char country[3];
+};
+struct line {
+    uint64_t article;
+    int32_t count;
+    double price;
+};
+struct order {
+    uint8_t id[16];
+    char customer[32];
+    struct place place;
+    CMDS_ARRAY_OF(struct line) lines;
+    CMDS_ARRAY_OF(int64_t) coupons;
+    CMDS_ARRAY_OF(struct cmds_string) tags;
+    CMDS_OPTIONAL_OF(int64_t) limit;
+    CMDS_OPTIONAL_OF(struct place) billing;
+    struct cmds_map labels;
+    struct cmds_bytes signature;
+    float rate;
+    int8_t zone;
+    uint16_t port;
+    uint32_t flags;
+    bool gift;
+};
+CMDS_SCHEMA(place, street, country);
+CMDS_SCHEMA(line, article, count, price);
+CMDS_COMMAND(order, 1, id, customer, CMDS_NESTED(place, place), CMDS_ARRAY(lines, line),
+        CMDS_ARRAY(coupons), CMDS_ARRAY(tags), CMDS_OPTIONAL(limit), CMDS_OPTIONAL(billing, place),
+        labels, CMDS_MAX(signature, 64), rate, zone, port, flags, gift);
+
 enum {
     VALUE_COUNT = 256,
     TEXT_MAX = 1006,
-    BODY_MAX = TEXT_MAX + 128,
+    BODY_MAX = 2048,
+    LIST_MAX = 6,
     ROUND_MAX = 201
 };
 
 static struct echo values[VALUE_COUNT];
+static struct order orders[VALUE_COUNT];
 static uint8_t bodies[VALUE_COUNT][BODY_MAX];
 static size_t sizes[VALUE_COUNT];
 static char text[TEXT_MAX];
@@ -113,35 +147,101 @@ static void values_fill(void)
     }
 }
 
-static size_t ours_encode_one(const struct cmds_codec *codec, int i, uint8_t *out)
+static struct cmds_string text_of(size_t size_max)
 {
-    int64_t size = codec->size(codec, &echo_type, &values[i]);
+    return (struct cmds_string){text, random_next() % (size_max + 1)};
+}
+
+static struct place place_of(void)
+{
+    return (struct place){text_of(40), "DE"};
+}
+
+static void order_fill(struct order *order)
+{
+    static struct line lines[VALUE_COUNT][LIST_MAX];
+    static int64_t coupons[VALUE_COUNT][LIST_MAX];
+    static struct cmds_string tags[VALUE_COUNT][LIST_MAX];
+    static struct cmds_pair labels[VALUE_COUNT][LIST_MAX];
+    ptrdiff_t at = order - orders;
+    for (int i = 0; i < LIST_MAX; i++) {
+        lines[at][i] = (struct line){random_next() >> random_next() % 64,
+                (int32_t)(random_next() % 100), (double)random_next() / 100.0};
+        coupons[at][i] = (int64_t)random_next() >> random_next() % 64;
+        tags[at][i] = text_of(12);
+        labels[at][i] = (struct cmds_pair){text_of(8), text_of(24)};
+    }
+    memset(order->id, 7, sizeof(order->id));
+    memcpy(order->customer, text, random_next() % (sizeof(order->customer) - 1));
+    order->place = place_of();
+    order->lines.items = lines[at];
+    order->lines.count = random_next() % (LIST_MAX + 1);
+    order->coupons.items = coupons[at];
+    order->coupons.count = random_next() % (LIST_MAX + 1);
+    order->tags.items = tags[at];
+    order->tags.count = random_next() % (LIST_MAX + 1);
+    order->limit.has = random_next() % 2 == 0;
+    order->limit.value = order->limit.has ? (int64_t)random_next() : 0;
+    order->billing.has = random_next() % 2 == 0;
+    if (order->billing.has) {
+        order->billing.value = place_of();
+    }
+    order->labels = (struct cmds_map){labels[at], random_next() % (LIST_MAX + 1)};
+    order->signature = (struct cmds_bytes){text, random_next() % 65};
+    order->rate = (float)(random_next() % 1000) / 8.0f;
+    order->zone = (int8_t)random_next();
+    order->port = (uint16_t)random_next();
+    order->flags = (uint32_t)random_next();
+    order->gift = random_next() % 2 == 0;
+}
+
+/* What is encoded. */
+static const struct subject {
+    const struct cmds_type *type;
+    const void *values;
+} echoes = {&echo_type, values}, all_kinds = {&order_type, orders};
+
+static const void *value_at(const struct subject *subject, int i)
+{
+    size_t size = subject->type->schema->value_size;
+    return (const char *)subject->values + size * (size_t)i;
+}
+
+static size_t ours_encode_one(
+        const struct cmds_codec *codec, const struct subject *subject, int i, uint8_t *out)
+{
+    const void *value = value_at(subject, i);
+    int64_t size = codec->size(codec, subject->type, value);
     need(size > 0 && size <= BODY_MAX, codec->name);
-    uint8_t *end = codec->encode(codec, &echo_type, &values[i], out, (size_t)size);
+    uint8_t *end = codec->encode(codec, subject->type, value, out, (size_t)size);
     need(end == out + size, codec->name);
     return (size_t)size;
 }
 
-static void ours_decode_one(const struct cmds_codec *codec, int i, struct echo *echo)
+static void ours_decode_one(
+        const struct cmds_codec *codec, const struct subject *subject, int i, void *value)
 {
     struct cmds_bytes in = {bodies[i], sizes[i]};
-    int64_t used = codec->decode(codec, &echo_type, in, &arena, echo);
+    int64_t used = codec->decode(codec, subject->type, in, &arena, value);
     need(used == (int64_t)sizes[i], codec->name);
 }
 
-static bool is_equal(const struct echo *a, const struct echo *b)
+/* What comes out is what went in: it has the same bytes. */
+static void bodies_fill(const struct cmds_codec *codec, const struct subject *subject)
 {
-    return a->flag == b->flag && a->number == b->number && cmds_string_equal(a->text, b->text) &&
-           memcmp(&a->real, &b->real, sizeof(a->real)) == 0;
-}
-
-static void bodies_fill(const struct cmds_codec *codec)
-{
+    static uint8_t again[BODY_MAX];
     for (int i = 0; i < VALUE_COUNT; i++) {
-        struct echo echo = {0};
-        sizes[i] = ours_encode_one(codec, i, bodies[i]);
-        ours_decode_one(codec, i, &echo);
-        need(is_equal(&echo, &values[i]), codec->name);
+        union {
+            struct echo echo;
+            struct order order;
+        } value;
+        memset(&value, 0, sizeof(value));
+        sizes[i] = ours_encode_one(codec, subject, i, bodies[i]);
+        ours_decode_one(codec, subject, i, &value);
+        int64_t size = codec->size(codec, subject->type, &value);
+        need(size == (int64_t)sizes[i], codec->name);
+        (void)codec->encode(codec, subject->type, &value, again, sizes[i]);
+        need(memcmp(again, bodies[i], sizes[i]) == 0, codec->name);
         cmdi_arena_reset(&arena);
     }
 }
@@ -154,7 +254,7 @@ static void ours_encode(const struct cmds_codec *codec)
 {
     static uint8_t buffer[BODY_MAX];
     for (int i = 0; i < VALUE_COUNT; i++) {
-        sink += ours_encode_one(codec, i, buffer);
+        sink += ours_encode_one(codec, &echoes, i, buffer);
     }
 }
 
@@ -162,8 +262,27 @@ static void ours_decode(const struct cmds_codec *codec)
 {
     for (int i = 0; i < VALUE_COUNT; i++) {
         struct echo echo = {0};
-        ours_decode_one(codec, i, &echo);
+        ours_decode_one(codec, &echoes, i, &echo);
         sink += echo.text.size + (uint64_t)echo.number;
+        cmdi_arena_reset(&arena);
+    }
+}
+
+static void order_encode(const struct cmds_codec *codec)
+{
+    static uint8_t buffer[BODY_MAX];
+    for (int i = 0; i < VALUE_COUNT; i++) {
+        sink += ours_encode_one(codec, &all_kinds, i, buffer);
+    }
+}
+
+static void order_decode(const struct cmds_codec *codec)
+{
+    for (int i = 0; i < VALUE_COUNT; i++) {
+        struct order order;
+        memset(&order, 0, sizeof(order));
+        ours_decode_one(codec, &all_kinds, i, &order);
+        sink += order.lines.count + order.flags;
         cmdi_arena_reset(&arena);
     }
 }
@@ -306,21 +425,28 @@ typedef void (*run_fn)(const struct cmds_codec *codec);
 static const struct row {
     const char *name;
     const struct cmds_codec *codec;
+    const struct subject *subject;
     run_fn encode, decode;
 } rows[] = {
-        {"msgpack", &cmds_codec_msgpack, ours_encode, ours_decode},
-        {"msgpack-map", &cmds_codec_msgpack_map, ours_encode, ours_decode},
-        {"msgpack-c, object tree", &cmds_codec_msgpack, msgpack_c_encode, msgpack_c_decode},
+        {"msgpack", &cmds_codec_msgpack, &echoes, ours_encode, ours_decode},
+        {"msgpack, all kinds", &cmds_codec_msgpack, &all_kinds, order_encode, order_decode},
+        {"msgpack-map", &cmds_codec_msgpack_map, &echoes, ours_encode, ours_decode},
+        {"msgpack-map, all kinds", &cmds_codec_msgpack_map, &all_kinds, order_encode, order_decode},
+        {"msgpack-c, object tree", &cmds_codec_msgpack, &echoes, msgpack_c_encode,
+                msgpack_c_decode},
 #ifdef PERF_MUS
-        {"mus", &cmds_codec_mus, ours_encode, ours_decode},
+        {"mus", &cmds_codec_mus, &echoes, ours_encode, ours_decode},
+        {"mus, all kinds", &cmds_codec_mus, &all_kinds, order_encode, order_decode},
 #endif
 #ifdef PERF_PROTOBUF
-        {"protobuf", &cmds_codec_protobuf, ours_encode, ours_decode},
-        {"protobuf-c", &cmds_codec_protobuf, protobuf_c_encode, protobuf_c_decode},
+        {"protobuf", &cmds_codec_protobuf, &echoes, ours_encode, ours_decode},
+        {"protobuf, all kinds", &cmds_codec_protobuf, &all_kinds, order_encode, order_decode},
+        {"protobuf-c", &cmds_codec_protobuf, &echoes, protobuf_c_encode, protobuf_c_decode},
 #endif
 #ifdef PERF_JSON
-        {"json", &cmds_codec_json, ours_encode, ours_decode},
-        {"jansson", &cmds_codec_json, jansson_encode, jansson_decode},
+        {"json", &cmds_codec_json, &echoes, ours_encode, ours_decode},
+        {"json, all kinds", &cmds_codec_json, &all_kinds, order_encode, order_decode},
+        {"jansson", &cmds_codec_json, &echoes, jansson_encode, jansson_decode},
 #endif
 };
 enum {
@@ -369,9 +495,12 @@ int main(int argc, char **argv)
     int rounds = (int)asked;
     cmdi_arena_init(&arena, 1 << 20);
     values_fill();
+    for (int i = 0; i < VALUE_COUNT; i++) {
+        order_fill(&orders[i]);
+    }
     for (int round = 0; round < rounds; round++) {
         for (int i = 0; i < ROW_COUNT; i++) {
-            bodies_fill(rows[i].codec);
+            bodies_fill(rows[i].codec, rows[i].subject);
             cost_take(&encode[i], round, rows[i].encode, rows[i].codec);
             cost_take(&decode[i], round, rows[i].decode, rows[i].codec);
         }
