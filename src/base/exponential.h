@@ -17,6 +17,7 @@
 
 #include <stdint.h>
 
+#include "base/assert.h"
 #include "base/hint.h"
 
 enum {
@@ -108,6 +109,14 @@ static inline void cmdi_sizes_count(struct cmdi_sizes *sizes, uint64_t size)
 static inline void cmdi_sizes_record(struct cmdi_sizes *sizes, uint64_t size)
 {
     cmdi_sizes_count(sizes, size);
+    cmdi_exponential_add(&sizes->sum, size);
+}
+
+/** The same of a frame's size, which is two bytes at least and below the last bucket. */
+static inline void cmdi_sizes_record_frame(struct cmdi_sizes *sizes, uint64_t size)
+{
+    CMDI_ASSERT_SLOW(size > 1 && size <= UINT64_C(1) << (CMDI_SIZE_BUCKETS - 1));
+    cmdi_exponential_add(&sizes->buckets[(uint32_t)__builtin_clzll(size - 1) ^ 63], 1);
     cmdi_exponential_add(&sizes->sum, size);
 }
 

@@ -7,18 +7,24 @@
 #include "client/pending.h"
 #include "telemetry/ledger.h"
 
+/** The place of a type of commands in the ledger; 0 without one. */
 static inline uint32_t cmdi_client_place(
         const struct cmdi_client_shard *client_shard, uint64_t type)
 {
-    return cmdi_type_table_entry(client_shard->config->commands, type)->place;
+    return CMDI_LIKELY(client_shard->ledger != NULL)
+                   ? cmdi_type_table_entry(client_shard->config->commands, type)->place
+                   : 0;
+}
+static inline uint32_t cmdi_client_result_place(
+        const struct cmdi_client_shard *client_shard, uint64_t type)
+{
+    return cmdi_type_table_entry(client_shard->config->results, type)->place;
 }
 /** The entry is that of a command of this type, which was sent then. */
 static inline void cmdi_client_count_begin(struct cmdi_client_shard *client_shard,
-        struct cmdi_pending *entry, uint64_t type, uint64_t begun_ns)
+        struct cmdi_pending *entry, uint32_t place, uint64_t begun_ns)
 {
-    if (CMDI_LIKELY(client_shard->ledger != NULL)) {
-        entry->flags |= cmdi_client_place(client_shard, type) << CMDI_PENDING_PLACE_SHIFT;
-    }
+    entry->flags |= place << CMDI_PENDING_PLACE_SHIFT;
     entry->begun_ns = begun_ns != 0 ? begun_ns : client_shard->shard->clock_ns;
 }
 static inline enum cmdi_status cmdi_client_status(int code)
@@ -28,24 +34,27 @@ static inline enum cmdi_status cmdi_client_status(int code)
            : code == CMDS_E_CANCELLED ? CMDI_STATUS_CANCELLED
                                       : CMDI_STATUS_FAILED;
 }
-/** A command has ended with this code. `begun_ns`: as of a command. */
+/** One whose type has this place has ended with this code. `begun_ns`: as of a command. */
+static inline void cmdi_client_count_end_at(
+        struct cmdi_client_shard *client_shard, uint32_t place, int code, uint64_t begun_ns)
+{
+    if (client_shard->ledger != NULL && begun_ns != CMDI_BEGUN_ELSEWHERE) {
+        cmdi_ledger_ended(client_shard->ledger, place, cmdi_client_status(code),
+                begun_ns != 0 ? begun_ns : client_shard->shard->clock_ns);
+    }
+}
+/** The same of one of this type. */
 static inline void cmdi_client_count_end(
         struct cmdi_client_shard *client_shard, uint64_t type, int code, uint64_t begun_ns)
 {
-    if (client_shard->ledger != NULL && begun_ns != CMDI_BEGUN_ELSEWHERE) {
-        cmdi_ledger_ended(client_shard->ledger, cmdi_client_place(client_shard, type),
-                cmdi_client_status(code), begun_ns != 0 ? begun_ns : client_shard->shard->clock_ns);
-    }
+    cmdi_client_count_end_at(client_shard, cmdi_client_place(client_shard, type), code, begun_ns);
 }
-/** The same of one with an entry: with the server's last result, or after it was marked as ended. */
-static inline void cmdi_client_count_entry(struct cmdi_client_shard *client_shard,
-        const struct cmdi_pending *entry, int code, bool answered)
+/** The same of one with an entry, after it was marked as ended. */
+static inline void cmdi_client_count_entry(
+        struct cmdi_client_shard *client_shard, const struct cmdi_pending *entry, int code)
 {
-    uint64_t begun_ns = answered ? entry->begun_ns : entry->ended_begun_ns;
-    if (CMDI_LIKELY(client_shard->ledger != NULL) && begun_ns != CMDI_BEGUN_ELSEWHERE) {
-        cmdi_ledger_ended(client_shard->ledger, entry->flags >> CMDI_PENDING_PLACE_SHIFT,
-                cmdi_client_status(code), begun_ns);
-    }
+    cmdi_client_count_end_at(
+            client_shard, entry->flags >> CMDI_PENDING_PLACE_SHIFT, code, entry->ended_begun_ns);
 }
 /** What a result's frame has in front of it. */
 static inline size_t cmdi_client_header_size(
@@ -54,28 +63,27 @@ static inline size_t cmdi_client_header_size(
     return cmdi_frame_header_size(result->sequence, result->type->number, result->size,
             client_shard->config->limits.self_delimiting);
 }
-/** A frame was written. One-way: that is its end. */
-static inline void cmdi_client_count_sent(struct cmdi_client_shard *client_shard, uint64_t type,
+/** A frame was written, of a command of this type. One-way: that is its end. */
+static inline void cmdi_client_count_sent(struct cmdi_client_shard *client_shard, uint32_t place,
         size_t size, bool one_way, uint64_t begun_ns)
 {
     if (CMDI_LIKELY(client_shard->ledger != NULL)) {
-        cmdi_ledger_command(client_shard->ledger, cmdi_client_place(client_shard, type), size);
+        cmdi_ledger_command(client_shard->ledger, place, size);
         if (CMDI_UNLIKELY(one_way)) {
-            cmdi_client_count_end(client_shard, type, 0, begun_ns);
+            cmdi_client_count_end_at(client_shard, place, 0, begun_ns);
         }
     }
 }
-/** A result that somebody waited for, `size` with its header. `place`: of the command's type. */
+/**
+ * A result of this type, by its place, that somebody waited for; `size` with its header. `place`: of the
+ * command's type.
+ */
 static inline void cmdi_client_count_result(struct cmdi_client_shard *client_shard, uint32_t place,
-        const struct cmds_result *result, size_t size, uint64_t begun_ns)
+        uint32_t result, size_t size, uint64_t begun_ns)
 {
-    const struct cmdi_client_config *config = client_shard->config;
-    if (CMDI_UNLIKELY(client_shard->ledger == NULL || result->type == NULL ||
-                      begun_ns == CMDI_BEGUN_ELSEWHERE)) {
-        return;
+    if (CMDI_LIKELY(client_shard->ledger != NULL) && begun_ns != CMDI_BEGUN_ELSEWHERE) {
+        cmdi_ledger_result(client_shard->ledger, place, result, size, begun_ns);
     }
-    cmdi_ledger_result(client_shard->ledger, place,
-            cmdi_type_table_entry(config->results, result->type->number)->place, size, begun_ns);
 }
 
 #endif

@@ -15,8 +15,8 @@
 #include "client/send.h"
 
 /**
- * The end of every command that has an entry: with the server's last result (`answered`), or with
- * an error after cmdi_client_end(). The entry is let go of first, since the callback may do
+ * The end of every command that has an entry: with the server's last result (`answered`), which was
+ * counted, or with an error after cmdi_client_end(). The entry is let go of first, since the callback may do
  * anything. One that the server still may answer stays in the window as a tombstone.
  */
 static inline void cmdi_client_finish(struct cmdi_client *client, struct cmdi_pending *entry,
@@ -26,8 +26,9 @@ static inline void cmdi_client_finish(struct cmdi_client *client, struct cmdi_pe
     cmds_result_fn on_result = entry->on_result;
     void *context = entry->context;
     CMDI_ASSERT_SLOW(on_result != NULL);
-    cmdi_client_count_entry(client_shard, entry,
-            CMDI_UNLIKELY(result->is_error) ? CMDS_E_REMOTE : result->error, answered);
+    if (!answered) {
+        cmdi_client_count_entry(client_shard, entry, result->error);
+    }
     if (answered) {
         cmdi_client_remove(client, entry);
         cmdi_pool_release(&client_shard->pool, entry);

@@ -125,7 +125,8 @@ static void client_take_record(struct cmdi_client *client, struct cmdi_record *r
             client_refuse_record(client, record, -ENOMEM);
             return;
         }
-        cmdi_client_count_begin(client->client_shard, entry, record->type, record->begun_ns);
+        cmdi_client_count_begin(client->client_shard, entry,
+                cmdi_client_place(client->client_shard, record->type), record->begun_ns);
     }
     record->sequence = ++client->sequence;
     bool in_window = !answered || client->table.count - client->waiting <=

@@ -55,8 +55,39 @@ static bool client_claim(struct cmdi_client *client, struct cmdi_pending *entry,
     return !was_forgotten;
 }
 
+/* What is not a command's only result, or says that it failed. Apart: most do neither. */
+static __attribute__((noinline)) void client_count_other(struct cmdi_client_shard *client_shard,
+        const struct cmdi_pending *entry, const struct cmds_result *result,
+        const struct cmdi_type_entry *row, size_t size)
+{
+    uint32_t place = entry->flags >> CMDI_PENDING_PLACE_SHIFT;
+    if (row != NULL) {
+        cmdi_client_count_result(client_shard, place, row->place, size, entry->begun_ns);
+    }
+    if (result->last) {
+        cmdi_client_count_end_at(client_shard, place,
+                result->is_error ? CMDS_E_REMOTE : result->error, entry->begun_ns);
+    }
+}
+
+static inline void client_count(struct cmdi_client_shard *client_shard,
+        const struct cmdi_pending *entry, const struct cmds_result *result,
+        const struct cmdi_type_entry *row, size_t size)
+{
+    if (CMDI_UNLIKELY(client_shard->ledger == NULL) || entry->begun_ns == CMDI_BEGUN_ELSEWHERE) {
+        return;
+    }
+    if (CMDI_UNLIKELY(row == NULL) || !result->last || CMDI_UNLIKELY(result->is_error)) {
+        client_count_other(client_shard, entry, result, row, size);
+        return;
+    }
+    cmdi_ledger_answered(client_shard->ledger, entry->flags >> CMDI_PENDING_PLACE_SHIFT, row->place,
+            size, entry->begun_ns);
+}
+
+/* `row`: of the result's type; NULL: it has none. */
 static void client_give(struct cmdi_client *client, struct cmdi_pending *entry,
-        const struct cmds_result *result, size_t header_size)
+        const struct cmds_result *result, const struct cmdi_type_entry *row, size_t header_size)
 {
     if (CMDI_UNLIKELY(entry == NULL || !cmdi_pending_is_awaited(entry) ||
                       (entry->extra != NULL && !client_claim(client, entry, result->last)))) {
@@ -67,8 +98,7 @@ static void client_give(struct cmdi_client *client, struct cmdi_pending *entry,
         return;
     }
     cmdi_client_observe(client, entry, result->error < 0);
-    cmdi_client_count_result(client->client_shard, entry->flags >> CMDI_PENDING_PLACE_SHIFT, result,
-            header_size + result->size, entry->begun_ns);
+    client_count(client->client_shard, entry, result, row, header_size + result->size);
     if (!result->last) {
         cmdi_client_shard_tell(
                 client->client_shard, entry->on_result, entry->context, result, false);
@@ -108,7 +138,7 @@ static int64_t client_on_unknown(
             .sequence = frame->sequence,
             .client = client->number,
             .size = (uint32_t)frame->body_size};
-    client_give(client, entry, &result, frame->header_size);
+    client_give(client, entry, &result, NULL, frame->header_size);
     return (int64_t)frame->body_size;
 }
 
@@ -191,6 +221,6 @@ int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fr
             .client = client->number,
             .size = (uint32_t)used,
     };
-    client_give(client, entry, &result, frame->header_size);
+    client_give(client, entry, &result, row, frame->header_size);
     return used;
 }

@@ -43,8 +43,8 @@ static int client_send_later(struct cmdi_client *client, const struct cmdi_comma
         if (entry == NULL) {
             return cmdi_pool_lack(&client->client_shard->pool);
         }
-        cmdi_client_count_begin(
-                client->client_shard, entry, command->type->number, command->begun_ns);
+        cmdi_client_count_begin(client->client_shard, entry,
+                cmdi_client_place(client->client_shard, command->type->number), command->begun_ns);
     }
     int code = 0;
     struct cmdi_record *record = cmdi_queue_append(&client->backlog, command->body_size, &code);
@@ -89,13 +89,14 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
     if (CMDI_UNLIKELY(out == NULL)) {
         return code;
     }
+    uint32_t place = cmdi_client_place(client_shard, command->type->number);
     if (CMDI_LIKELY(command->on_result != NULL)) {
         struct cmdi_pending *entry = cmdi_client_register(
                 client, command->on_result, command->context, command->deadline_ms, command->extra);
         if (CMDI_UNLIKELY(entry == NULL)) {
             return cmdi_pool_lack(&client_shard->pool);
         }
-        cmdi_client_count_begin(client_shard, entry, command->type->number, command->begun_ns);
+        cmdi_client_count_begin(client_shard, entry, place, command->begun_ns);
         cmdi_client_shard_count(client_shard);
     }
     uint64_t sequence = ++client->sequence;
@@ -106,8 +107,8 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
     cmdi_conn_commit(&client->conn, (size_t)(end - out));
     CMDI_PROBE4(send, client->number, sequence, command->type->number, command->body_size);
     CMDI_COUNT(&client_shard->counters, commands_sent, 1);
-    cmdi_client_count_sent(client_shard, command->type->number, (size_t)(end - out),
-            command->on_result == NULL, command->begun_ns);
+    cmdi_client_count_sent(client_shard, place, (size_t)(end - out), command->on_result == NULL,
+            command->begun_ns);
     return 0;
 }
 
@@ -127,7 +128,8 @@ int cmdi_client_write_record(struct cmdi_client *client, struct cmdi_record *rec
     cmdi_conn_commit(&client->conn, (size_t)(end - out) + record->body_size);
     CMDI_PROBE4(send, client->number, record->sequence, record->type, record->body_size);
     CMDI_COUNT(&client->client_shard->counters, commands_sent, 1);
-    cmdi_client_count_sent(client->client_shard, record->type,
+    cmdi_client_count_sent(client->client_shard,
+            cmdi_client_place(client->client_shard, record->type),
             (size_t)(end - out) + record->body_size, record->on_result == NULL, record->begun_ns);
     return 0;
 }

@@ -332,7 +332,8 @@ static void resend_count_result(struct cmdi_resend *resend, const struct cmds_re
     struct cmdi_client_shard *here =
             &resend->group->shards[cmdi_shard_current()->index]->client_shard;
     if (result->type != NULL) {
-        cmdi_client_count_result(here, cmdi_client_place(here, resend->type->number), result,
+        cmdi_client_count_result(here, cmdi_client_place(here, resend->type->number),
+                cmdi_client_result_place(here, result->type->number),
                 cmdi_client_header_size(here, result) + result->size, resend->begun_ns);
     }
 }

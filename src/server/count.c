@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* How a call has ended, for the ledger of its server. */
+/* How a call has ended that has not just ended well, for the ledger of its server. */
 #include "server/count.h"
 
 /* A failure comes first: an exec function may fail behind its last result. */
-static enum cmdi_status call_status(const struct cmds_call *call)
+enum cmdi_status cmdi_call_status(const struct cmds_call *call)
 {
     uint8_t finished = atomic_load_explicit(&call->finished, memory_order_relaxed);
     return (call->flags & CMDI_CALL_FAILED) != 0 ? CMDI_STATUS_FAILED
@@ -14,13 +14,4 @@ static enum cmdi_status call_status(const struct cmds_call *call)
                            call->type->one_way == 0
                    ? CMDI_STATUS_CANCELLED
                    : CMDI_STATUS_OK;
-}
-
-void cmdi_call_count_end(struct cmds_call *call)
-{
-    struct cmdi_ledger_shard *ledger = call->connection->server_shard->ledger;
-    if (ledger != NULL && (call->flags & CMDI_CALL_COUNTED) == 0) {
-        call->flags |= CMDI_CALL_COUNTED;
-        cmdi_ledger_ended(ledger, call->place, call_status(call), call->received_ns);
-    }
 }

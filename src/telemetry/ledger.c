@@ -18,23 +18,45 @@ _Static_assert(offsetof(struct cmdi_type_block, results[1]) <= 8192, "most types
 
 /* --- The end of a turn ------------------------------------------------------------------------ */
 
-static void ledger_flush_block(struct cmdi_type_block *block, uint64_t duration_ns)
+static void ledger_record(struct cmdi_ledger_shard *ledger, struct cmdi_durations *durations,
+        uint64_t took_ns, uint32_t count)
 {
-    for (uint32_t status = 0; status < CMDI_STATUSES; status++) {
-        uint32_t count = block->turn_count[status];
-        if (count > 0) {
-            block->turn_count[status] = 0;
-            cmdi_durations_record(
-                    status == CMDI_STATUS_OK ? &block->ok : &block->others[status - 1], duration_ns,
-                    count);
-        }
+    if (count == 0 || !ledger->keeps_durations) {
+        return;
     }
+    if (took_ns != ledger->took_ns) {
+        ledger->took_ns = took_ns;
+        ledger->took_bucket = cmdi_duration_bucket(cmdi_duration_units(took_ns));
+    }
+    cmdi_durations_record_in(durations, ledger->took_bucket, took_ns, count);
+}
+
+static void ledger_end_run(struct cmdi_ledger_shard *ledger, struct cmdi_type_block *block,
+        enum cmdi_run run, uint64_t took_ns)
+{
+    block->run_begun[run] = 0;
+    ledger_record(ledger, &block->ok, took_ns, block->run_count[run]);
+    block->run_count[run] = 0;
     for (uint32_t i = 0; i <= CMDI_RESULT_SLOTS && block->results[i].result != 0; i++) {
         struct cmdi_result_slot *slot = &block->results[i];
-        if (slot->turn_count > 0) {
-            cmdi_durations_record(&slot->durations, duration_ns, slot->turn_count);
-            slot->turn_count = 0;
-        }
+        ledger_record(ledger, &slot->durations, took_ns, slot->run_count[run]);
+        slot->run_count[run] = 0;
+    }
+}
+
+static void ledger_end_turn(
+        struct cmdi_ledger_shard *ledger, struct cmdi_type_block *block, uint64_t duration_ns)
+{
+    if (block->run_begun[CMDI_RUN_BEFORE] != 0) {
+        ledger_end_run(ledger, block, CMDI_RUN_BEFORE, block->run_took_ns);
+    }
+    if (block->run_begun[CMDI_RUN_TURN] == 0) {
+        return;
+    }
+    ledger_end_run(ledger, block, CMDI_RUN_TURN, duration_ns);
+    for (uint32_t i = 0; i < CMDI_STATUSES - 1; i++) {
+        ledger_record(ledger, &block->others[i], duration_ns, block->turn_count[i]);
+        block->turn_count[i] = 0;
     }
 }
 
@@ -45,19 +67,59 @@ static void ledger_on_turn_end(struct cmdi_turn_note *note, uint64_t duration_ns
         struct cmdi_type_block *block = &ledger->blocks[ledger->touched - 1];
         ledger->touched = block->touched_next;
         block->touched_next = 0;
-        ledger_flush_block(block, duration_ns);
+        ledger_end_turn(ledger, block, duration_ns);
     }
 }
 
-void cmdi_ledger_touch(struct cmdi_ledger_shard *ledger, uint32_t place)
+/* The turn's end will see the block. */
+static void ledger_touch(struct cmdi_ledger_shard *ledger, uint32_t place)
 {
     struct cmdi_type_block *block = &ledger->blocks[place];
-    CMDI_ASSERT(block->touched_next == 0);
+    if (block->touched_next != 0) {
+        return;
+    }
     if (ledger->touched == CMDI_LEDGER_END) {
         cmdi_meter_note(&ledger->shard->meter, &ledger->note);
     }
     block->touched_next = ledger->touched;
     ledger->touched = place + 1;
+}
+
+/* How long did it take, until now? Returns: 0: it is of this turn. */
+static uint64_t ledger_took(const struct cmdi_ledger_shard *ledger, uint64_t begun_ns)
+{
+    uint64_t now_ns = ledger->shard->now_ns;
+    return now_ns > begun_ns ? now_ns - begun_ns : 0;
+}
+
+enum cmdi_run cmdi_ledger_begin_run(
+        struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t begun_ns)
+{
+    struct cmdi_type_block *block = &ledger->blocks[place];
+    uint64_t took_ns = ledger_took(ledger, begun_ns);
+    enum cmdi_run run = took_ns == 0 ? CMDI_RUN_TURN : CMDI_RUN_BEFORE;
+    CMDI_ASSERT(begun_ns != UINT64_MAX);
+    ledger_touch(ledger, place);
+    if (run == CMDI_RUN_BEFORE) {
+        if (block->run_begun[run] != 0) {
+            ledger_end_run(ledger, block, run, block->run_took_ns);
+        }
+        block->run_took_ns = took_ns;
+    }
+    block->run_begun[run] = ~begun_ns; // All that are of this turn are one run.
+    return run;
+}
+
+void cmdi_ledger_ended_badly(struct cmdi_ledger_shard *ledger, uint32_t place,
+        enum cmdi_status status, uint64_t begun_ns)
+{
+    struct cmdi_type_block *block = &ledger->blocks[place];
+    cmdi_ledger_count(&block->count[status]);
+    if (cmdi_ledger_run(ledger, place, begun_ns) == CMDI_RUN_TURN) {
+        block->turn_count[status - 1]++;
+    } else {
+        ledger_record(ledger, &block->others[status - 1], ledger_took(ledger, begun_ns), 1);
+    }
 }
 
 /* --- Sampled times ---------------------------------------------------------------------------- */

@@ -11,8 +11,10 @@
  *                         than one result type, failures and so on are met
  *
  * No clock is read here. A command that ends in the turn in which it began has lasted as long as that
- * turn: its results leave with the flush. So it is counted by its turn, and the turn's end records all
- * of them at once. For others the turn's begin is the end.
+ * turn: its results leave with the flush. For others the turn's begin is the end. So all that began at
+ * one time, as those that a turn has received or sent, and end in one turn have taken equally long: they
+ * are a run, which is but a number, until the end of the turn, or the next run of their type, records
+ * all of them at once.
  */
 #ifndef CMDI_TELEMETRY_LEDGER_H
 #define CMDI_TELEMETRY_LEDGER_H
@@ -43,10 +45,18 @@ enum cmdi_status {
     CMDI_STATUSES,
 };
 
+/** Of the commands that end in a turn: those that began in it, and those that did at a time before. */
+enum cmdi_run {
+    CMDI_RUN_TURN,
+    CMDI_RUN_BEFORE,
+    CMDI_RUNS,
+};
+
 struct cmdi_result_slot {
-    uint32_t result;     // Its place in the protocol, and 1 more. 0: none yet.
-    uint32_t turn_count; // Of those below, that ended in this turn.
     uint64_t count;
+    uint32_t result; // Its place in the protocol, and 1 more. 0: none yet.
+    uint32_t unused;
+    uint32_t run_count[CMDI_RUNS]; // Of `count`, whose durations are not recorded yet.
     struct cmdi_sizes sizes;
     struct cmdi_durations durations;
 };
@@ -64,12 +74,15 @@ struct cmdi_ledger_exemplar {
 /** Of one command type on one shard. What is often written is in front. No pointers. */
 struct cmdi_type_block {
     _Alignas(64) uint64_t count[CMDI_STATUSES];
-    uint32_t turn_count[CMDI_STATUSES];
-    uint32_t touched_next; // In the list of those with a turn_count: the place, and 1 more.
+    uint64_t run_begun[CMDI_RUNS]; // When those of a run had begun, its bits inverted. 0: no run.
+    uint32_t run_count[CMDI_RUNS]; // Of CMDI_STATUS_OK, whose durations are not recorded yet.
+    uint32_t touched_next; // In the list of those with something to record: the place, and 1 more.
     struct cmdi_sizes sizes;
     struct cmdi_durations ok; // Of CMDI_STATUS_OK.
     struct cmdi_durations exec;
     struct cmdi_result_slot results[CMDI_RESULT_SLOTS + 1];
+    uint64_t run_took_ns;                   // Of CMDI_RUN_BEFORE.
+    uint32_t turn_count[CMDI_STATUSES - 1]; // Of the others: they began and ended in this turn.
     struct cmdi_durations others[CMDI_STATUSES - 1];
     struct cmdi_ledger_exemplar exemplar;
 };
@@ -80,7 +93,7 @@ struct cmdi_ledger_shard {
     struct cmdi_type_block *blocks; // By the place of the command type.
     uint32_t touched;               // The first one, and 1 more; CMDI_LEDGER_END: none.
     bool keeps_sizes, keeps_durations;
-    // Of the last one: commands that are sent and answered together have taken the same time.
+    // Of the last run: those of a turn have often taken the same time.
     int32_t took_bucket;
     uint64_t took_ns;
     // Until the next exec function is timed, the gap that this ends, and its mean; 0: none is.
@@ -117,28 +130,28 @@ static inline struct cmdi_ledger_shard *cmdi_ledger_of(struct cmdi_ledger *ledge
 
 /* --- On the shard. `place` is that of a type in its protocol's list, as struct cmdi_type_entry has it. */
 
-/** The block has a turn_count: the turn's end will see it. */
-void cmdi_ledger_touch(struct cmdi_ledger_shard *ledger, uint32_t place);
+/** A run of those that had begun then; it may end another one. Returns: which one it is. */
+enum cmdi_run cmdi_ledger_begin_run(
+        struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t begun_ns);
+/** As cmdi_ledger_ended(), of the few that have not ended well. */
+void cmdi_ledger_ended_badly(struct cmdi_ledger_shard *ledger, uint32_t place,
+        enum cmdi_status status, uint64_t begun_ns);
 
 static inline void cmdi_ledger_count(uint64_t *number)
 {
     cmdi_exponential_add(number, 1);
 }
-/** When did it end? Returns: how long it took; 0: it is of this turn. */
-static inline uint64_t cmdi_ledger_took(const struct cmdi_ledger_shard *ledger, uint64_t begun_ns)
+/** Which run is that of those that had begun then? */
+static inline enum cmdi_run cmdi_ledger_run(
+        struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t begun_ns)
 {
-    uint64_t now_ns = ledger->shard->now_ns;
-    return now_ns > begun_ns ? now_ns - begun_ns : 0;
-}
-
-static inline void cmdi_ledger_record(
-        struct cmdi_ledger_shard *ledger, struct cmdi_durations *durations, uint64_t took_ns)
-{
-    if (took_ns != ledger->took_ns) {
-        ledger->took_ns = took_ns;
-        ledger->took_bucket = cmdi_duration_bucket(cmdi_duration_units(took_ns));
+    const struct cmdi_type_block *block = &ledger->blocks[place];
+    if (block->run_begun[CMDI_RUN_TURN] == ~begun_ns) {
+        return CMDI_RUN_TURN;
     }
-    cmdi_durations_record_in(durations, ledger->took_bucket, took_ns, 1);
+    return CMDI_LIKELY(block->run_begun[CMDI_RUN_BEFORE] == ~begun_ns)
+                   ? CMDI_RUN_BEFORE
+                   : cmdi_ledger_begin_run(ledger, place, begun_ns);
 }
 
 /** A command of this size came, or went. */
@@ -146,7 +159,7 @@ static inline void cmdi_ledger_command(
         struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t size)
 {
     if (CMDI_LIKELY(ledger->keeps_sizes)) {
-        cmdi_sizes_record(&ledger->blocks[place].sizes, size);
+        cmdi_sizes_record_frame(&ledger->blocks[place].sizes, size);
     }
 }
 
@@ -155,20 +168,12 @@ static inline void cmdi_ledger_ended(struct cmdi_ledger_shard *ledger, uint32_t 
         enum cmdi_status status, uint64_t begun_ns)
 {
     struct cmdi_type_block *block = &ledger->blocks[place];
-    cmdi_ledger_count(&block->count[status]);
-    if (CMDI_UNLIKELY(!ledger->keeps_durations)) {
+    if (CMDI_UNLIKELY(status != CMDI_STATUS_OK)) {
+        cmdi_ledger_ended_badly(ledger, place, status, begun_ns);
         return;
     }
-    uint64_t took_ns = cmdi_ledger_took(ledger, begun_ns);
-    if (CMDI_LIKELY(took_ns == 0)) {
-        block->turn_count[status]++;
-        if (block->touched_next == 0) {
-            cmdi_ledger_touch(ledger, place);
-        }
-    } else {
-        cmdi_ledger_record(ledger,
-                status == CMDI_STATUS_OK ? &block->ok : &block->others[status - 1], took_ns);
-    }
+    cmdi_ledger_count(&block->count[CMDI_STATUS_OK]);
+    block->run_count[cmdi_ledger_run(ledger, place, begun_ns)]++;
 }
 
 /** Which slot has results of this type? It gets one if there is one left. */
@@ -176,11 +181,14 @@ static inline struct cmdi_result_slot *cmdi_ledger_slot(
         struct cmdi_type_block *block, uint32_t result)
 {
     struct cmdi_result_slot *slot = block->results;
-    while (CMDI_UNLIKELY(slot->result != result + 1) && slot->result != 0 &&
+    if (CMDI_LIKELY(slot->result == result + 1)) {
+        return slot; // Most types have one.
+    }
+    while (slot->result != result + 1 && slot->result != 0 &&
             slot < &block->results[CMDI_RESULT_SLOT_OVER]) {
         slot++;
     }
-    if (CMDI_UNLIKELY(slot->result == 0)) {
+    if (slot->result == 0) {
         __atomic_store_n(&slot->result, result + 1, __ATOMIC_RELEASE);
     }
     return slot;
@@ -190,23 +198,27 @@ static inline struct cmdi_result_slot *cmdi_ledger_slot(
 static inline void cmdi_ledger_result(struct cmdi_ledger_shard *ledger, uint32_t place,
         uint32_t result, uint64_t size, uint64_t begun_ns)
 {
+    struct cmdi_result_slot *slot = cmdi_ledger_slot(&ledger->blocks[place], result);
+    cmdi_ledger_count(&slot->count);
+    slot->run_count[cmdi_ledger_run(ledger, place, begun_ns)]++;
+    if (CMDI_LIKELY(ledger->keeps_sizes)) {
+        cmdi_sizes_record_frame(&slot->sizes, size);
+    }
+}
+
+/** The same, and the command has ended well with it. */
+static inline void cmdi_ledger_answered(struct cmdi_ledger_shard *ledger, uint32_t place,
+        uint32_t result, uint64_t size, uint64_t begun_ns)
+{
     struct cmdi_type_block *block = &ledger->blocks[place];
     struct cmdi_result_slot *slot = cmdi_ledger_slot(block, result);
+    enum cmdi_run run = cmdi_ledger_run(ledger, place, begun_ns);
+    cmdi_ledger_count(&block->count[CMDI_STATUS_OK]);
     cmdi_ledger_count(&slot->count);
+    block->run_count[run]++;
+    slot->run_count[run]++;
     if (CMDI_LIKELY(ledger->keeps_sizes)) {
-        cmdi_sizes_record(&slot->sizes, size);
-    }
-    if (CMDI_UNLIKELY(!ledger->keeps_durations)) {
-        return;
-    }
-    uint64_t took_ns = cmdi_ledger_took(ledger, begun_ns);
-    if (CMDI_LIKELY(took_ns == 0)) {
-        slot->turn_count++;
-        if (block->touched_next == 0) {
-            cmdi_ledger_touch(ledger, place);
-        }
-    } else {
-        cmdi_ledger_record(ledger, &slot->durations, took_ns);
+        cmdi_sizes_record_frame(&slot->sizes, size);
     }
 }
 

@@ -438,6 +438,43 @@ static void test_ledger_of_a_group(void)
     run(use_client, NULL);
 }
 
+static bool send_paused(struct service *service, uint32_t count)
+{
+    bool sent = true;
+    struct ask ask = {HOW_NOW};
+    for (uint32_t i = 0; i < count && sent; i++) {
+        sent = send_one(service, ask_message(&ask));
+    }
+    cmds_sim_sleep_ms(100);
+    return sent;
+}
+
+/* Those of two times are answered in one turn: each has taken its own time. */
+static int use_pauses(struct service *service)
+{
+    bool sent = true;
+    for (uint32_t i = 0; i < CONNECTIONS; i++) {
+        EXPECT(cmds_group_pause(service->group, i) == 0);
+    }
+    sent = send_paused(service, 3 * CONNECTIONS) && send_paused(service, CONNECTIONS);
+    for (uint32_t i = 0; i < CONNECTIONS; i++) {
+        EXPECT(cmds_group_resume(service->group, i) == 0);
+    }
+    EXPECT(sent && cmds_group_drain(service->group, 10000) == 0);
+    cmds_sim_sleep_ms(10);
+    const double took = (3 * 0.2 + 0.1) * CONNECTIONS;
+    struct metric_sum of = of_type(service, "cmd-stream.client.command.duration", "ask", "OK");
+    EXPECT(of.count == 4 * CONNECTIONS && of.real > took && of.real < took * 1.1);
+    of = of_type(service, "cmd-stream.client.result.duration", "ask", NULL);
+    EXPECT(of.count == 4 * CONNECTIONS && of.real > took && of.real < took * 1.1);
+    return 0;
+}
+
+static void test_ledger_of_two_times_in_one_turn(void)
+{
+    run(use_pauses, NULL);
+}
+
 static int use_client_failures(struct service *service)
 {
     struct ask ask = {HOW_NEVER};
@@ -631,6 +668,7 @@ static CU_TestInfo tests[] = {
         {"counts what was cut off", test_ledger_counts_what_was_cut_off},
         {"by shard, and in milliseconds", test_ledger_by_shard_and_in_milliseconds},
         {"of a group", test_ledger_of_a_group},
+        {"of two times in one turn", test_ledger_of_two_times_in_one_turn},
         {"of what a group has lost", test_ledger_of_what_a_group_has_lost},
         {"of commands that are sent again", test_ledger_of_commands_that_are_sent_again},
         {"samples exec functions", test_ledger_samples_exec_functions},
