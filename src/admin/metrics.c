@@ -16,7 +16,8 @@
 #include "admin/pages.h"
 
 enum {
-    METRICS_SIZE_FIRST = 64 * 1024,
+    // What is not written to is no memory; and a page for which it is too small is made twice.
+    METRICS_SIZE_FIRST = 2 * 1024 * 1024,
     METRICS_TRIES_MAX = 4, // Numbers grow between the first try and the second.
 };
 

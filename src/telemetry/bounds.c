@@ -10,18 +10,28 @@ static const int8_t times[CMDI_BOUNDS_MAX] = {-21, -19, -17, -16, -15, -14, -13,
         -8, -7, -6, -5, -4, -3, -2, -1, 0, 2, 4};
 static const int8_t numbers[] = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24};
 
+static const int8_t exec_times[] = {-21, -19, -17, -15, -13, -11, -9, -7, -4, -1, 2};
+
 static const struct cmdi_bounds bounds_seconds = {times, 0, CMDI_BOUNDS_MAX};
-static const struct cmdi_bounds bounds_milliseconds = {
-        times, 10, CMDI_BOUNDS_MAX}; // 1024 a second.
 static const struct cmdi_bounds bounds_numbers = {numbers, 0, sizeof(numbers)};
+/* Of each command type there are five histograms: what no command ever takes, or has, is left out. */
+static const struct cmdi_bounds bounds_commands = {times + 1, 0, CMDI_BOUNDS_MAX - 1};
+static const struct cmdi_bounds bounds_commands_ms = {times + 1, 10, CMDI_BOUNDS_MAX - 1};
+static const struct cmdi_bounds bounds_frames = {numbers + 2, 0, sizeof(numbers) - 2};
+static const struct cmdi_bounds bounds_exec = {exec_times, 0, sizeof(exec_times)};
 
 struct cmdi_bounds cmdi_bounds_of(const struct cmds_metric *metric, uint32_t flags)
 {
-    if (metric->unit == NULL || strcmp(metric->unit, "s") != 0) {
-        return bounds_numbers;
+    bool is_time = metric->unit != NULL && strcmp(metric->unit, "s") == 0;
+    bool is_command = strncmp(metric->name, "cmd-stream.", strlen("cmd-stream.")) == 0;
+    if (is_command && is_time) { // A second has 1024 ms.
+        return (flags & CMDS_READ_GO_MILLISECONDS) != 0 ? bounds_commands_ms : bounds_commands;
     }
-    bool is_go = strncmp(metric->name, "cmd-stream.", strlen("cmd-stream.")) == 0;
-    return (flags & CMDS_READ_GO_MILLISECONDS) != 0 && is_go ? bounds_milliseconds : bounds_seconds;
+    if (is_command) {
+        return bounds_frames;
+    }
+    bool is_exec = is_time && strcmp(metric->name, "cmdstream.server.exec.duration") == 0;
+    return is_exec ? bounds_exec : is_time ? bounds_seconds : bounds_numbers;
 }
 
 static int32_t bounds_exponent(const struct cmdi_bounds *bounds, uint32_t index)

@@ -6,8 +6,9 @@
  * that adds up series by `le` gets nonsense where these differ, and a bound that comes and goes breaks
  * rate(). They are powers of two, because each of these ends a bucket of whatever scale, so no count
  * is shared out by guess; and few, since each is a line for each type: 22 for times, each power of
- * two from 2^-17 (8 us) to 1 s and every other one around it, from 2^-21 (0.5 us) to 16 s; and 13 for
- * all else, 4^0 to 4^12 (16 Mi).
+ * two from 2^-17 (8 us) to 1 s and every other one around it, from 2^-21 (0.5 us) to 16 s, the first of which
+ * commands and results lack; 11 for sampled times of exec functions; and 13 for all else, 4^0 to
+ * 4^12 (16 Mi), of which frames begin at 16.
  */
 #ifndef CMDI_TELEMETRY_BOUNDS_H
 #define CMDI_TELEMETRY_BOUNDS_H

@@ -4,6 +4,7 @@
  * counter's family has no "_total", only its samples do; there is UNIT; HELP escapes quotes; a bound
  * that is whole has ".0"; exemplars; and "# EOF" says that nothing was cut off.
  */
+#include "base/hint.h"
 #include "telemetry/escape.h"
 #include "telemetry/format.h"
 
@@ -67,30 +68,54 @@ static void text_metric(struct cmdi_format *format, const struct cmds_metric *me
 
 /* --- Samples ---------------------------------------------------------------------------------- */
 
-/* `le`: NULL: no such label. */
-static void text_sample(struct cmdi_format *format, const struct cmds_point *point,
-        const char *suffix, const char *le)
+/* Of a point: made once, for a histogram has some thirty lines with the same ones. */
+struct text_labels {
+    const struct cmds_point *point;
+    size_t name_size; // Of the sample.
+    size_t size;      // Of `text`: "{a=\"b\",c=\"d\"", or nothing. Above that of `text`: not kept.
+    char text[512];
+};
+
+static void text_write_labels(struct cmdi_output *output, const struct cmds_point *point)
 {
-    struct cmdi_output *output = &format->output;
-    char before = '{';
-    cmdi_output_text(output, format->name);
-    cmdi_output_text(output, suffix);
     for (uint32_t i = 0; i < point->label_count; i++) {
-        cmdi_output_byte(output, (uint8_t)before);
+        cmdi_output_byte(output, i == 0 ? '{' : ',');
         cmdi_name_label(output, point->labels[i].key);
         cmdi_output_text(output, "=\"");
         cmdi_escape(output, point->labels[i].value, CMDI_ESCAPE_QUOTED);
         cmdi_output_byte(output, '"');
-        before = ',';
+    }
+}
+
+static void text_make_labels(const struct cmdi_format *format, const struct cmds_point *point,
+        struct text_labels *labels)
+{
+    struct cmdi_output output = {labels->text, sizeof(labels->text), 0};
+    text_write_labels(&output, point);
+    labels->point = point;
+    labels->name_size = strlen(format->name);
+    labels->size = (size_t)output.used;
+}
+
+/* `le`: NULL: no such label. */
+static void text_sample(struct cmdi_format *format, const struct text_labels *labels,
+        const char *suffix, const char *le)
+{
+    struct cmdi_output *output = &format->output;
+    bool has_labels = labels->point->label_count > 0;
+    cmdi_output_bytes(output, format->name, labels->name_size);
+    cmdi_output_text(output, suffix);
+    if (CMDI_LIKELY(labels->size <= sizeof(labels->text))) {
+        cmdi_output_bytes(output, labels->text, labels->size);
+    } else {
+        text_write_labels(output, labels->point);
     }
     if (le != NULL) {
-        cmdi_output_byte(output, (uint8_t)before);
-        cmdi_output_text(output, "le=\"");
+        cmdi_output_text(output, has_labels ? ",le=\"" : "{le=\"");
         cmdi_output_text(output, le);
         cmdi_output_byte(output, '"');
-        before = ',';
     }
-    cmdi_output_text(output, before == ',' ? "} " : " ");
+    cmdi_output_text(output, has_labels || le != NULL ? "} " : " ");
 }
 
 static void text_real(struct cmdi_output *output, double number)
@@ -136,7 +161,8 @@ static void text_number(struct cmdi_format *format, const struct cmds_metric *me
     text_end_line(format, metric->kind == CMDS_METRIC_COUNTER ? point->exemplar : NULL);
 }
 
-static void text_histogram(struct cmdi_format *format, const struct cmds_point *point)
+static void text_histogram(struct cmdi_format *format, const struct cmds_point *point,
+        const struct text_labels *labels)
 {
     struct cmdi_output *output = &format->output;
     const struct cmdi_bounds *bounds = &format->bounds;
@@ -146,14 +172,14 @@ static void text_histogram(struct cmdi_format *format, const struct cmds_point *
     uint32_t with = exemplar != NULL ? cmdi_bounds_index(bounds, exemplar->value) : UINT32_MAX;
     for (uint32_t i = 0; i <= bounds->count; i++) {
         bool is_last = i == bounds->count;
-        text_sample(format, point, "_bucket", is_last ? "+Inf" : format->le[i]);
+        text_sample(format, labels, "_bucket", is_last ? "+Inf" : format->le[i]);
         cmdi_output_unsigned(output, is_last ? count : counts[i]);
         text_end_line(format, i == with ? exemplar : NULL);
     }
-    text_sample(format, point, "_sum", NULL);
+    text_sample(format, labels, "_sum", NULL);
     text_real(output, point->distribution->sum);
     text_end_line(format, NULL);
-    text_sample(format, point, "_count", NULL);
+    text_sample(format, labels, "_count", NULL);
     cmdi_output_unsigned(output, count);
     text_end_line(format, NULL);
 }
@@ -161,11 +187,13 @@ static void text_histogram(struct cmdi_format *format, const struct cmds_point *
 static void text_point(struct cmdi_format *format, const struct cmds_metric *metric,
         const struct cmds_point *point)
 {
+    struct text_labels labels;
+    text_make_labels(format, point, &labels);
     if (metric->kind == CMDS_METRIC_HISTOGRAM) {
-        text_histogram(format, point);
+        text_histogram(format, point, &labels);
         return;
     }
-    text_sample(format, point, "", NULL);
+    text_sample(format, &labels, "", NULL);
     text_number(format, metric, point);
 }
 

@@ -262,7 +262,7 @@ static void test_format_bounds_are_the_same_with_nothing_counted(void)
     for (const char *at = text; (at = strstr(at, "le=\"")) != NULL; at++) {
         lines++;
     }
-    CU_ASSERT_EQUAL(lines, 23);
+    CU_ASSERT_EQUAL(lines, 22);
     check_has("_sum 0\n");
     check_has("_count 0\n");
 }
@@ -279,8 +279,50 @@ static void test_format_bounds_of_sizes_and_of_milliseconds(void)
     check_has("{le=\"16777216\"} 2\n");
 
     write_one(CMDS_FORMAT_PROMETHEUS, CMDS_READ_GO_MILLISECONDS, &durations, point_of(&histogram));
-    check_has("{le=\"0.00048828125\"} 0\n");
+    check_has("{le=\"0.001953125\"} 0\n");
+    check_lacks("{le=\"0.00048828125\"}");
     check_has("{le=\"16384\"} 2\n");
+}
+
+static void test_format_labels_may_be_long(void)
+{
+    static char name[1000];
+    struct cmdi_points_histogram histogram = {.scale = 0};
+    memset(name, 'n', sizeof(name) - 1);
+    const struct cmds_label label = {.key = "key", .value = {name, sizeof(name) - 1}};
+    struct cmds_point point = *point_of(&histogram);
+    point.labels = &label;
+    point.label_count = 1;
+    write_one(CMDS_FORMAT_PROMETHEUS, 0, &durations, &point);
+
+    unsigned lines = 0;
+    for (const char *at = text; (at = strstr(at, name)) != NULL; at++) {
+        lines += at[sizeof(name) - 1] == '"';
+        at += sizeof(name) - 1;
+    }
+    CU_ASSERT_EQUAL(lines, 22 + 2);
+}
+
+/* Each of them stands once for each command type. */
+static void test_format_bounds_of_commands_are_few(void)
+{
+    struct cmds_metric frames = {
+            .name = "cmd-stream.client.result.size", .unit = "By", .kind = CMDS_METRIC_HISTOGRAM};
+    struct cmds_metric exec = {.name = "cmdstream.server.exec.duration",
+            .unit = "s",
+            .kind = CMDS_METRIC_HISTOGRAM,
+            .is_real = true};
+    struct cmdi_points_histogram histogram = {.scale = 0};
+    cmdi_points_record(&histogram, 5, 1);
+    write_one(CMDS_FORMAT_PROMETHEUS, 0, &frames, point_of(&histogram));
+    check_lacks("{le=\"4\"}");
+    check_has("_bucket{le=\"16\"} 1\n");
+    check_has("_bucket{le=\"16777216\"} 1\n");
+
+    write_one(CMDS_FORMAT_PROMETHEUS, 0, &exec, point_of(&histogram));
+    check_has("_bucket{le=\"4.76837158203125e-07\"} 0\n");
+    check_lacks("{le=\"1\"}");
+    check_has("_bucket{le=\"4\"} 0\n");
 }
 
 static void test_format_text_parses(void)
@@ -296,7 +338,7 @@ static void test_format_text_parses(void)
         }
         CU_ASSERT_PTR_NULL(wrong);
         CU_ASSERT_EQUAL(found.families, 8);
-        CU_ASSERT_EQUAL(found.samples, 6 + 25 + 16 + 25);
+        CU_ASSERT_EQUAL(found.samples, 6 + 24 + 14 + 24);
         CU_ASSERT_EQUAL(found.exemplars, (unsigned)is_open);
     }
 }
@@ -451,6 +493,8 @@ CU_TestInfo test_telemetry_format[] = {
         {"bounds are the same with nothing counted",
                 test_format_bounds_are_the_same_with_nothing_counted},
         {"bounds of sizes and of milliseconds", test_format_bounds_of_sizes_and_of_milliseconds},
+        {"labels may be long", test_format_labels_may_be_long},
+        {"bounds of commands are few", test_format_bounds_of_commands_are_few},
         {"text parses", test_format_text_parses},
         {"json", test_format_json},
         {"json without a point", test_format_json_without_a_point},
