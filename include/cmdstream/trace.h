@@ -156,6 +156,10 @@ struct cmds_sampling {
     uint32_t struct_size;   // Set by CMDS_SAMPLING_INIT.
     uint32_t span_rate_max; // Traces that begin in a second, on each shard. 0: none.
     double root_ratio; // Of those that come without a context so many begin a trace: 0 (none) to 1.
+    uint32_t for_ms;   // Then it is by itself as it was before, up to a second later. 0: for ever.
+    // What comes behind for_ms. cmds_runtime_sampling() fills them in; to set them has no effect.
+    uint32_t after_rate_max;
+    double after_ratio;
 };
 #ifdef __cplusplus
 #define CMDS_SAMPLING_INIT cmds_detail::sized<struct cmds_sampling>()
@@ -167,7 +171,7 @@ struct cmds_sampling {
 #endif
 
 /**
- * The sampling that is in force: at first that of cmds_runtime_options.trace.
+ * The sampling that is in force: at first that of cmds_runtime_options.trace. for_ms is what is left of it.
  *
  * Owner:   fills *sampling.
  * Thread:  any, until cmds_runtime_stop() is called.
@@ -178,7 +182,8 @@ CMDS_API int cmds_runtime_sampling(
         const struct cmds_runtime *runtime, struct cmds_sampling *sampling);
 /**
  * Changes it while the runtime works, for traces that begin from now on; each shard takes it over by itself, at
- * no cost. Whoever comes with a sampled context is still followed, but by servers with resample_traces.
+ * no cost. With for_ms it ends by itself, no thread needed: whoever looks closely at a service for a while need not come
+ * back to undo that. One that is set meanwhile takes its place, and what comes behind it stays. Whoever comes with a sampled context is still followed, but by servers with resample_traces.
  *
  * Thread:  any, until cmds_runtime_stop() is called.
  * Returns: as cmds_runtime_sampling(); -EINVAL also: root_ratio is not in 0 to 1; -E2BIG: it has something that

@@ -83,7 +83,9 @@ const struct cmdi_admin_page cmdi_admin_pages[] = {
                 .has_forms = true,
                 .fn = cmdi_admin_page_sampling},
         {.path = "/sampling",
-                .about = "POST {\"ratio\":0.1,\"rate\":100}, or one of them, changes it",
+                .about = "POST {\"ratio\":0.1,\"rate\":100,\"for\":600}, or some of these, changes "
+                         "it for so "
+                         "many seconds",
                 .places = CMDI_ADMIN_PRIVATE,
                 .is_change = true,
                 .fn = cmdi_admin_page_set_sampling},

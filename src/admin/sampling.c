@@ -11,6 +11,11 @@
 #include "admin/parse.h"
 #include "admin/words.h"
 
+enum {
+    SAMPLING_FOR_S = 600, // Whoever looks for a cause need not come back to undo it.
+    SAMPLING_FOR_MAX_S = 86400,
+};
+
 void cmdi_admin_page_sampling(struct cmdi_admin_request *request)
 {
     struct cmds_runtime *runtime = request->admin->runtime;
@@ -18,34 +23,54 @@ void cmdi_admin_page_sampling(struct cmdi_admin_request *request)
     struct cmds_sampling sampling = CMDS_SAMPLING_INIT;
     bool is_kept = cmds_runtime_sampling(runtime, &sampling) == 0;
     unsigned long long dropped = cmds_span_dropped(runtime);
-    char ratio[CMDI_ADMIN_WORD_SIZE];
+    char ratio[CMDI_ADMIN_WORD_SIZE], after[CMDI_ADMIN_WORD_SIZE], left[CMDI_ADMIN_WORD_SIZE];
     (void)cmdi_admin_real(ratio, sampling.root_ratio);
+    (void)cmdi_admin_real(after, sampling.after_ratio);
+    uint32_t left_s = (sampling.for_ms + 999) / 1000;
     if (request->form == CMDI_ADMIN_JSON) {
-        cmdi_admin_out_format(out, "{\"kept\":%s,\"ratio\":%s,\"rate\":%u,\"dropped\":%llu}\n",
-                is_kept ? "true" : "false", ratio, sampling.span_rate_max, dropped);
+        cmdi_admin_out_format(out,
+                "{\"kept\":%s,\"ratio\":%s,\"rate\":%u,\"for\":%u,\"after\":{\"ratio\":%s,"
+                "\"rate\":%u},\"dropped\":%llu}\n",
+                is_kept ? "true" : "false", ratio, sampling.span_rate_max, left_s, after,
+                sampling.after_rate_max, dropped);
     } else if (!is_kept) {
         cmdi_admin_out_text(out, "No spans are kept: cmds_runtime_options.trace is not set.\n");
     } else {
+        cmdi_admin_out_format(out, "ratio: %s\nrate: %u a second and shard\nfor: %s\n", ratio,
+                sampling.span_rate_max, left_s == 0 ? "ever" : cmdi_admin_time(left, left_s));
+        if (left_s != 0) {
+            cmdi_admin_out_format(out, "then: ratio %s, rate %u\n", after, sampling.after_rate_max);
+        }
         cmdi_admin_out_format(out,
-                "ratio: %s\nrate: %u a second and shard\nspans dropped: %llu\n"
-                "POST {\"ratio\":0.1,\"rate\":100}, or one of them, changes it.\n",
-                ratio, sampling.span_rate_max, dropped);
+                "spans dropped: %llu\n"
+                "POST {\"ratio\":0.1,\"rate\":100,\"for\":600}, or some of these, changes it, for "
+                "so "
+                "many seconds:\n%d if it does not say, at most %d, 0: for ever.\n",
+                dropped, SAMPLING_FOR_S, SAMPLING_FOR_MAX_S);
     }
+}
+
+/* Returns: false: it is there, and no whole number up to `max`. */
+static bool sampling_whole(const struct cmdi_admin_number *number, uint32_t max)
+{
+    return !number->is_there ||
+           (number->value <= max && number->value == (double)(uint32_t)number->value);
 }
 
 /* Returns: the code of the library; -EINVAL: what is asked for makes no sense. */
 static int sampling_change(struct cmds_runtime *runtime, const struct cmdi_admin_number *ratio,
-        const struct cmdi_admin_number *rate)
+        const struct cmdi_admin_number *rate, const struct cmdi_admin_number *seconds)
 {
     struct cmds_sampling sampling = CMDS_SAMPLING_INIT;
     int code = cmds_runtime_sampling(runtime, &sampling);
     if (code < 0) {
         return code;
     }
-    if (rate->is_there &&
-            (rate->value > UINT32_MAX || rate->value != (double)(uint32_t)rate->value)) {
+    if (!sampling_whole(rate, UINT32_MAX) || !sampling_whole(seconds, SAMPLING_FOR_MAX_S)) {
         return -EINVAL;
     }
+    uint32_t for_s = seconds->is_there ? (uint32_t)seconds->value : SAMPLING_FOR_S;
+    sampling.for_ms = for_s * 1000;
     sampling.root_ratio = ratio->is_there ? ratio->value : sampling.root_ratio;
     sampling.span_rate_max = rate->is_there ? (uint32_t)rate->value : sampling.span_rate_max;
     return cmds_runtime_set_sampling(runtime, &sampling);
@@ -53,10 +78,10 @@ static int sampling_change(struct cmds_runtime *runtime, const struct cmdi_admin
 
 void cmdi_admin_page_set_sampling(struct cmdi_admin_request *request)
 {
-    struct cmdi_admin_number numbers[] = {{.name = "ratio"}, {.name = "rate"}};
+    struct cmdi_admin_number numbers[] = {{.name = "ratio"}, {.name = "rate"}, {.name = "for"}};
     int code = -EINVAL;
-    if (cmdi_admin_parse_numbers(request->body, request->body_size, numbers, 2)) {
-        code = sampling_change(request->admin->runtime, &numbers[0], &numbers[1]);
+    if (cmdi_admin_parse_numbers(request->body, request->body_size, numbers, 3)) {
+        code = sampling_change(request->admin->runtime, &numbers[0], &numbers[1], &numbers[2]);
     }
     if (code == 0) {
         request->form = CMDI_ADMIN_JSON;
@@ -67,8 +92,8 @@ void cmdi_admin_page_set_sampling(struct cmdi_admin_request *request)
                 "No spans are kept: cmds_runtime_options.trace is not set.");
     } else {
         cmdi_admin_refuse(request, MHD_HTTP_BAD_REQUEST,
-                "{\"ratio\":0.1,\"rate\":100}, or one of them, and nothing else: a ratio from 0 to "
-                "1, "
-                "a whole number of traces.");
+                "{\"ratio\":0.1,\"rate\":100,\"for\":600}, or some of these, and nothing else: a "
+                "ratio "
+                "from 0 to 1, a whole number of traces, whole seconds up to a day, 0: for ever.");
     }
 }

@@ -41,13 +41,47 @@ void cmdi_span_id(uint8_t span_id[8], uint64_t random)
 
 static const double SAMPLER_WHOLE = (double)(UINT64_C(1) << 63);
 
-void cmdi_sampler_set(struct cmdi_sampler *sampler, double ratio, uint32_t rate_max)
+/* What was set for a while has ended. Nobody does anything then: each asks, and what is set stays where it is. */
+static bool sampler_is_over(const struct cmdi_sampler *sampler, uint64_t now_ms)
 {
-    CMDI_ASSERT(ratio >= 0 && ratio <= 1);
+    uint64_t until_ms = atomic_load_explicit(&sampler->until_ms, memory_order_relaxed);
+    return CMDI_UNLIKELY(until_ms != 0) && now_ms >= until_ms;
+}
+
+static uint64_t sampler_bound(const struct cmdi_sampler *sampler, uint64_t now_ms)
+{
+    return atomic_load_explicit(
+            sampler_is_over(sampler, now_ms) ? &sampler->after_bound : &sampler->ratio_bound,
+            memory_order_relaxed);
+}
+
+static uint32_t sampler_rate_max(const struct cmdi_sampler *sampler, uint64_t now_ms)
+{
+    return atomic_load_explicit(
+            sampler_is_over(sampler, now_ms) ? &sampler->after_rate_max : &sampler->rate_max,
+            memory_order_relaxed);
+}
+
+void cmdi_sampler_set_until(struct cmdi_sampler *sampler, double ratio, uint32_t rate_max,
+        uint64_t until_ms, uint64_t now_ms)
+{
+    CMDI_ASSERT(ratio >= 0 && ratio <= 1 && (until_ms == 0 || until_ms > now_ms));
+    if (atomic_load_explicit(&sampler->until_ms, memory_order_relaxed) == 0) {
+        atomic_store_explicit(
+                &sampler->after_bound, sampler_bound(sampler, now_ms), memory_order_relaxed);
+        atomic_store_explicit(
+                &sampler->after_rate_max, sampler_rate_max(sampler, now_ms), memory_order_relaxed);
+    }
     atomic_store_explicit(
             &sampler->ratio_bound, (uint64_t)(ratio * SAMPLER_WHOLE), memory_order_relaxed);
     atomic_store_explicit(&sampler->rate_max, rate_max, memory_order_relaxed);
+    atomic_store_explicit(&sampler->until_ms, until_ms, memory_order_relaxed);
     atomic_store_explicit(&sampler->none_until_ms, 0, memory_order_relaxed);
+}
+
+void cmdi_sampler_set(struct cmdi_sampler *sampler, double ratio, uint32_t rate_max)
+{
+    cmdi_sampler_set_until(sampler, ratio, rate_max, 0, 0);
 }
 
 void cmdi_sampler_init(struct cmdi_sampler *sampler, double ratio, uint32_t rate_max)
@@ -63,9 +97,8 @@ static bool sampler_has_place(struct cmdi_sampler *sampler, uint64_t now_ms)
         sampler->rate_until_ms = now_ms - now_ms % CMDI_MS_PER_S + CMDI_MS_PER_S;
         sampler->rate_count = 0;
     }
-    bool has_place =
-            sampler->rate_count < atomic_load_explicit(&sampler->rate_max, memory_order_relaxed) &&
-            atomic_load_explicit(&sampler->ratio_bound, memory_order_relaxed) != 0; // Else no ids.
+    bool has_place = sampler->rate_count < sampler_rate_max(sampler, now_ms) &&
+                     sampler_bound(sampler, now_ms) != 0; // Else no ids.
     if (!has_place) {
         atomic_store_explicit(
                 &sampler->none_until_ms, sampler->rate_until_ms, memory_order_relaxed);
@@ -79,8 +112,7 @@ bool cmdi_sampler_root(struct cmdi_sampler *sampler, const uint8_t trace_id[16],
     for (size_t i = 8; i < 16; i++) {
         number = number << 8 | trace_id[i];
     }
-    uint64_t bound = atomic_load_explicit(&sampler->ratio_bound, memory_order_relaxed);
-    if (number >> 1 >= bound || !sampler_has_place(sampler, now_ms)) {
+    if (number >> 1 >= sampler_bound(sampler, now_ms) || !sampler_has_place(sampler, now_ms)) {
         return false;
     }
     sampler->rate_count++;
@@ -151,7 +183,7 @@ struct cmdi_spans *cmdi_spans_here(const struct cmds_runtime *runtime)
 
 int cmds_runtime_sampling(const struct cmds_runtime *runtime, struct cmds_sampling *sampling)
 {
-    if (sampling == NULL || sampling->struct_size < sizeof(*sampling)) {
+    if (sampling == NULL || sampling->struct_size < offsetof(struct cmds_sampling, for_ms)) {
         return -EINVAL;
     }
     if (runtime->spans == NULL) {
@@ -159,9 +191,19 @@ int cmds_runtime_sampling(const struct cmds_runtime *runtime, struct cmds_sampli
     }
     // All shards have the same.
     const struct cmdi_sampler *sampler = &runtime->spans->sampler;
-    uint64_t bound = atomic_load_explicit(&sampler->ratio_bound, memory_order_relaxed);
-    sampling->root_ratio = (double)bound / SAMPLER_WHOLE;
-    sampling->span_rate_max = atomic_load_explicit(&sampler->rate_max, memory_order_relaxed);
+    uint64_t now_ms = cmdi_ns_to_ms(cmdi_now_ns());
+    uint64_t until_ms = atomic_load_explicit(&sampler->until_ms, memory_order_relaxed);
+    bool ends = until_ms > now_ms;
+    uint64_t left_ms = ends ? until_ms - now_ms : 0;
+    struct cmds_sampling mine = {.struct_size = sampling->struct_size,
+            .span_rate_max = sampler_rate_max(sampler, now_ms),
+            .root_ratio = (double)sampler_bound(sampler, now_ms) / SAMPLER_WHOLE,
+            .for_ms = left_ms < UINT32_MAX ? (uint32_t)left_ms : UINT32_MAX,
+            .after_rate_max = sampler_rate_max(sampler, ends ? until_ms : now_ms),
+            .after_ratio =
+                    (double)sampler_bound(sampler, ends ? until_ms : now_ms) / SAMPLER_WHOLE};
+    memcpy(sampling, &mine,
+            sampling->struct_size < sizeof(mine) ? sampling->struct_size : sizeof(mine));
     return 0;
 }
 
@@ -185,10 +227,14 @@ int cmds_runtime_set_sampling(struct cmds_runtime *runtime, const struct cmds_sa
         return code;
     }
     pthread_mutex_lock(&runtime->lock); // Of two that change it, one is the last on all shards.
-    for (uint32_t i = 0; i < runtime->shard_count; i++) {
-        cmdi_sampler_set(&runtime->shards[i]->spans->sampler, mine.root_ratio, mine.span_rate_max);
+    uint64_t now_ms = cmdi_ns_to_ms(cmdi_now_ns());
+    uint64_t until_ms = mine.for_ms != 0 ? now_ms + mine.for_ms : 0;
+    for (uint32_t i = 0; i <= runtime->shard_count; i++) {
+        struct cmdi_spans *spans =
+                i < runtime->shard_count ? runtime->shards[i]->spans : runtime->spans;
+        cmdi_sampler_set_until(
+                &spans->sampler, mine.root_ratio, mine.span_rate_max, until_ms, now_ms);
     }
-    cmdi_sampler_set(&runtime->spans->sampler, mine.root_ratio, mine.span_rate_max);
     pthread_mutex_unlock(&runtime->lock);
     return 0;
 }

@@ -33,12 +33,22 @@ struct cmdi_sampler {
      * finds out just then, that holds until the second ends.
      */
     _Atomic uint64_t none_until_ms;
+    // From then on what follows counts in place of ratio_bound and rate_max. 0: never.
+    _Atomic uint64_t until_ms;
+    _Atomic uint64_t after_bound;
+    _Atomic uint32_t after_rate_max;
 };
 
 /** `ratio` 0..1 of the roots, and of these at most `rate_max` a second. */
 void cmdi_sampler_init(struct cmdi_sampler *sampler, double ratio, uint32_t rate_max);
 /** The same from now on. Thread: any. */
 void cmdi_sampler_set(struct cmdi_sampler *sampler, double ratio, uint32_t rate_max);
+/**
+ * The same until then, 0: for ever; behind that, what is in force now counts again, or what was to come behind that.
+ * Thread: any, one at a time.
+ */
+void cmdi_sampler_set_until(struct cmdi_sampler *sampler, double ratio, uint32_t rate_max,
+        uint64_t until_ms, uint64_t now_ms);
 /** Is the trace with this id, which begins here, sampled? By its id, so that others agree. */
 bool cmdi_sampler_root(struct cmdi_sampler *sampler, const uint8_t trace_id[16], uint64_t now_ms);
 

@@ -120,7 +120,13 @@ class InABrowser(unittest.TestCase):
             self.assertTrue(self.browser.until(f"{button} && !{button}.disabled"))
             self.browser.run(f"{button}.click()")
             self.assertTrue(self.browser.until(f"{button}.getAttribute('aria-pressed') === 'true'"))
-            self.assertEqual(pages.ask(traced.admin, "/sampling?format=json").json()["ratio"], 0.01)
+            now = pages.ask(traced.admin, "/sampling?format=json").json()
+            self.assertEqual((now["ratio"], now["after"]["ratio"], now["for"] > 0), (0.01, 1, True))
+            self.assertTrue(self.browser.until("document.body.innerText.includes(', then 100 %')"))
+            self.browser.run("document.querySelector('select').value = '0'; " + button.replace("0.01", "0.1") + ".click()")
+            self.assertTrue(self.browser.until("!document.body.innerText.includes(', then ')"))
+            now = pages.ask(traced.admin, "/sampling?format=json").json()
+            self.assertEqual((now["ratio"], now["for"]), (0.1, 0))
             self.open("/status")
 
     def test_it_is_dark_where_it_is_wanted_so(self):

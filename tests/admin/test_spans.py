@@ -116,6 +116,8 @@ class Sampling(unittest.TestCase):
                           b'{"ratio":1,"ratio":1}', b'{"ratio":1,}', b'{"ratio":01}', b'{"ratio":.5}', b'{"ratio":1.}',
                           b'{"ratio":nan}', b'{"ratio":1e}', b'{"x":1}', b'{"ratio":1}x', b'{"ratio":' + 40 * b"1" + b"}"):
                 self.assertEqual(post(wrong).status, 400, wrong)
+            for wrong in (b'{"for":-1}', b'{"for":1.5}', b'{"for":86401}', b'{"ratio":1,"for":"ever"}'):
+                self.assertEqual(post(wrong).status, 400, wrong)
             self.assertEqual(post(b'{"ratio":1}', **{"Content-Type": "text/plain"}).status, 415)
             self.assertEqual(now(), (0.1, 7))
             self.assertEqual(post(b'{"ratio":0}').status, 200)
@@ -127,6 +129,23 @@ class Sampling(unittest.TestCase):
                 for sequence in range(21, 41):
                     self.assertTrue(peer.echoes(link, sequence))
                 self.assertEqual(ask(server.admin, "/spans?format=json").json()["count"], 20)
+
+    def test_a_change_goes_back_by_itself_unless_it_is_asked_to_stay(self):
+        def post(body):
+            return ask(server.admin, "/sampling", method="POST", headers=pages.JSON, body=body).json()
+        with pages.Server("--shards", 2, "--spans", 64, "--admin-changes") as server:
+            first = ask(server.admin, "/sampling?format=json").json()
+            self.assertEqual((first["for"], first["after"]), (0, {"ratio": 1, "rate": 1000}))
+            self.assertIn("for: ever\n", ask(server.admin, "/sampling").text())
+            asked = post(b'{"ratio":0.1}')
+            self.assertTrue(590 < asked["for"] <= 600, asked)
+            self.assertEqual(asked["after"], {"ratio": 1, "rate": 1000})
+            self.assertRegex(ask(server.admin, "/sampling").text(), r"for: (10m00s|9m5\ds)\nthen: ratio 1, rate 1000\n")
+            self.assertEqual(post(b'{"ratio":0.5,"rate":9,"for":1}')["ratio"], 0.5)
+            self.assertTrue(peer.until(lambda: ask(server.admin, "/sampling?format=json").json() == first))
+            asked = post(b'{"ratio":0.1,"for":0}')
+            self.assertEqual((asked["for"], asked["after"]), (0, {"ratio": 0.1, "rate": 1000}))
+            self.assertEqual(post(b'{"rate":5,"for":86400}')["after"], {"ratio": 0.1, "rate": 1000})
 
     def test_one_that_keeps_none_takes_no_change(self):
         with pages.Server("--shards", 1, "--admin-changes") as server:

@@ -352,6 +352,64 @@ static void test_spans_sampling_is_changed_while_it_runs(void)
     cmdi_spans_destroy(runtime->spans);
 }
 
+/* By itself: nobody does anything when the time has come. */
+static void test_spans_sampling_for_a_while_goes_back(void)
+{
+    static const uint8_t any[16] = {[8] = 0x7f};
+    struct seen seen;
+    seen_init(&seen);
+    struct cmds_runtime *runtime = &seen.runtime;
+    struct cmdi_sampler *sampler = &runtime->spans->sampler; // Of 1000 a second, and of all.
+
+    cmdi_sampler_set_until(sampler, 1, 3, 5000, 2000);
+    CU_ASSERT_EQUAL(roots(runtime, 2), 3);
+    CU_ASSERT_EQUAL(roots(runtime, 4), 3);
+    CU_ASSERT_EQUAL(roots(runtime, 5), 10);
+    cmdi_sampler_set_until(sampler, 0, 7, 9000, 6000);
+    CU_ASSERT_EQUAL(roots(runtime, 7), 0);
+    cmdi_sampler_set_until(sampler, 1, 2, 12000, 8000); // In its place: what is behind it stays.
+    CU_ASSERT_EQUAL(roots(runtime, 11), 2);
+    CU_ASSERT_EQUAL(roots(runtime, 12), 10);
+    cmdi_sampler_set_until(sampler, 0, 0, 20000, 13000); // As after one that has ended.
+    CU_ASSERT_FALSE(cmdi_sampler_root(sampler, any, 19999));
+    CU_ASSERT_TRUE(cmdi_sampler_root(sampler, any, 20000));
+    cmdi_sampler_set_until(sampler, 0, 0, 30000, 20000);
+    cmdi_sampler_set(sampler, 1, 4); // For ever.
+    CU_ASSERT_EQUAL(roots(runtime, 21), 4);
+    CU_ASSERT_EQUAL(roots(runtime, 30), 4);
+    cmdi_sampler_set_until(sampler, 1, 5, 33000, 31000);
+    CU_ASSERT_EQUAL(roots(runtime, 32), 5);
+    CU_ASSERT_EQUAL(roots(runtime, 33), 4);
+    cmdi_spans_destroy(runtime->spans);
+}
+
+static void test_spans_sampling_says_how_long_it_lasts(void)
+{
+    struct seen seen;
+    seen_init(&seen);
+    struct cmds_runtime *runtime = &seen.runtime;
+    struct cmds_sampling sampling = CMDS_SAMPLING_INIT;
+
+    CU_ASSERT_EQUAL(cmds_runtime_sampling(runtime, &sampling), 0);
+    CU_ASSERT(sampling.for_ms == 0 && sampling.after_ratio == 1 && sampling.after_rate_max == 1000);
+    sampling.root_ratio = 0.25;
+    sampling.for_ms = 600000;
+    CU_ASSERT_EQUAL(cmds_runtime_set_sampling(runtime, &sampling), 0);
+    CU_ASSERT_EQUAL(cmds_runtime_sampling(runtime, &sampling), 0);
+    CU_ASSERT(sampling.for_ms > 0 && sampling.for_ms <= 600000 && sampling.root_ratio == 0.25);
+    CU_ASSERT(sampling.after_ratio == 1 && sampling.after_rate_max == 1000);
+    sampling.for_ms = 0;
+    CU_ASSERT_EQUAL(cmds_runtime_set_sampling(runtime, &sampling), 0);
+
+    struct cmds_sampling old = {.struct_size = offsetof(struct cmds_sampling, for_ms),
+            .for_ms = 77}; // Of a program that does not know it.
+    CU_ASSERT_EQUAL(cmds_runtime_sampling(runtime, &old), 0);
+    CU_ASSERT(old.root_ratio == 0.25 && old.for_ms == 77);
+    CU_ASSERT_EQUAL(cmds_runtime_sampling(runtime, &sampling), 0);
+    CU_ASSERT(sampling.for_ms == 0 && sampling.after_ratio == 0.25);
+    cmdi_spans_destroy(runtime->spans);
+}
+
 static void test_spans_are_spent_until_the_second_ends(void)
 {
     struct seen seen;
@@ -528,6 +586,8 @@ static CU_TestInfo test_spans[] = {
         {"a look refuses by code", test_spans_look_refuses_by_code},
         {"ratio is of the second half", test_spans_ratio_is_of_the_second_half},
         {"sampling is changed while it runs", test_spans_sampling_is_changed_while_it_runs},
+        {"sampling for a while goes back", test_spans_sampling_for_a_while_goes_back},
+        {"sampling says how long it lasts", test_spans_sampling_says_how_long_it_lasts},
         {"they are spent until the second ends", test_spans_are_spent_until_the_second_ends},
         {"sampling refuses by code", test_spans_sampling_refuses_by_code},
         {"a reader sees whole ones in order", test_spans_reader_sees_whole_ones_in_order},

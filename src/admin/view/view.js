@@ -624,8 +624,11 @@ const views = {
         title: "Sampling",
         make(main) {
             const note = make("small"), facts = new Facts(main);
+            const forSeconds = make("select", {"data-name": "for"}, ...[[60, "a minute"], [600, "10 minutes"], [3600, "an hour"], [86400, "a day"], [0, "ever"]]
+                .map(([value, text]) => make("option", {value, selected: value === 600}, text)));
             const change = async (values) => {
-                const answer = await fetch("/sampling", {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(values)});
+                const body = JSON.stringify({...values, for: Number(forSeconds.value)});
+                const answer = await fetch("/sampling", {method: "POST", headers: {"Content-Type": "application/json"}, body});
                 say(note, answer.ok ? "" : await answer.text());
                 look();
             };
@@ -638,13 +641,17 @@ const views = {
                 make("section", {}, make("h2", {}, "Of commands that come without a context so many begin a trace", note),
                     make("div", {class: "lines"}, line("ratio", [0, 0.001, 0.01, 0.1, 1], "0 to 1"))),
                 make("section", {}, make("h2", {}, "And of these at most so many a second, on each shard"),
-                    make("div", {class: "lines"}, line("rate", [0, 10, 100, 1000, 10000], "traces"))));
-            return {facts, note, controls: main.querySelectorAll("button[data-name], input[data-name]")};
+                    make("div", {class: "lines"}, line("rate", [0, 10, 100, 1000, 10000], "traces"))),
+                make("section", {}, make("h2", {}, "What is chosen above holds for"),
+                    make("div", {class: "lines"}, make("div", {}, forSeconds, " and then it is by itself as it was before"))));
+            return {facts, note, controls: main.querySelectorAll("button[data-name], input[data-name], select[data-name]")};
         },
         update(parts, now) {
             const may = now.kept && views["/sampling"].may_change;
             parts.facts.set("ratio", now.kept ? `${Number((100 * now.ratio).toPrecision(4))} %` : "none");
             parts.facts.set("traces a second and shard", now.kept ? count(now.rate) : "none");
+            parts.facts.set("for", !now.kept || now.for === 0 ? "ever"
+                : `${duration(now.for)}, then ${Number((100 * now.after.ratio).toPrecision(4))} %, ${count(now.after.rate)} a second`);
             parts.facts.set("spans that gave way before they were taken", count(now.dropped));
             if (!may) {
                 say(parts.note, now.kept ? "to be looked at: changes are not allowed here"
