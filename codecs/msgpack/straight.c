@@ -72,13 +72,13 @@ static CMDI_INLINED bool see_word(
 static CMDI_INLINED const uint8_t *take_integer(const uint8_t *at, const uint8_t *end, uint8_t head,
         bool is_quick, uint64_t *bits, uint64_t *has_sign)
 {
-    unsigned form = head - (unsigned)HEAD_UINT8, width = 1u << (form & 3);
+    unsigned form = head - (unsigned)HEAD_UINT8, bit_count = 8u << (form & 3);
+    unsigned width = bit_count / 8, shift = -bit_count & 63;
     uint64_t word;
     if (CMDI_UNLIKELY(
                 form > HEAD_INT64 - HEAD_UINT8 || !see_word(at, end, width, is_quick, &word))) {
         return NULL;
     }
-    unsigned shift = 64 - 8 * width;
     uint64_t plain = word >> shift, extended = (uint64_t)((int64_t)word >> shift);
     *has_sign = -(uint64_t)(form >> 2);
     *bits = plain ^ ((plain ^ extended) & *has_sign);
@@ -394,43 +394,43 @@ struct walk {
     const uint8_t *at;
 };
 
-/* As far as the quick way leads: nearly always to the end, and everything stays in registers. */
-static CMDI_INLINED struct walk walk_quick(struct walk walk, const struct cmds_field *end_field,
-        uint32_t stride, const uint8_t *end, uint8_t *value)
+/*
+ * As far as the quick way leads: nearly always to the end, and everything stays in registers. Returns: the place behind
+ * the last row; NULL: *rest is where it ended.
+ */
+static CMDI_INLINED const uint8_t *walk_quick(struct walk walk, const struct cmds_field *end_field,
+        uint32_t stride, const uint8_t *end, uint8_t *value, struct walk *rest)
 {
     for (; walk.field != end_field; walk.field = cmdi_row_after(walk.field, stride)) {
         const struct cmds_field *field = walk.field;
-        if (CMDI_UNLIKELY(walk.at == end)) {
-            return walk;
+        const uint8_t *at = NULL;
+        if (CMDI_LIKELY(walk.at < end)) {
+            at = take_plain(walk.at + 1, end, *walk.at, true, cmdi_row_form(field), field->size_max,
+                    value + field->offset);
         }
-        const uint8_t *at = take_plain(walk.at + 1, end, *walk.at, true, cmdi_row_form(field),
-                field->size_max, value + field->offset);
         if (CMDI_UNLIKELY(at == NULL)) {
-            return walk;
+            *rest = walk;
+            return NULL;
         }
         walk.at = at;
     }
-    return walk;
-}
-
-static struct walk walk_quick_called(struct walk walk, const struct cmds_field *end_field,
-        uint32_t stride, const uint8_t *end, uint8_t *value)
-{
-    return walk_quick(walk, end_field, stride, end, value);
+    return walk.at;
 }
 
 static const uint8_t *walk_rest(struct walk walk, const struct cmds_field *end_field,
         uint32_t stride, struct source *source, uint8_t *value)
 {
-    while (walk.field != end_field) {
-        walk.at = take_field(walk.at, source, walk.field, value);
-        if (CMDI_UNLIKELY(walk.at == NULL)) {
+    for (;;) {
+        const uint8_t *at = take_field(walk.at, source, walk.field, value);
+        if (CMDI_UNLIKELY(at == NULL)) {
             return NULL;
         }
-        walk.field = cmdi_row_after(walk.field, stride);
-        walk = walk_quick_called(walk, end_field, stride, source->end, value);
+        walk = (struct walk){cmdi_row_after(walk.field, stride), at};
+        at = walk_quick(walk, end_field, stride, source->end, value, &walk);
+        if (at != NULL) {
+            return at;
+        }
     }
-    return walk.at;
 }
 
 /* An older peer has fewer fields. */
@@ -443,9 +443,8 @@ static CMDI_INLINED const uint8_t *take_rows(const uint8_t *at, struct source *s
     const uint32_t stride = schema->field_stride;
     const struct cmds_field *end_field = cmds_schema_field(schema, (uint32_t)count);
     struct walk walk = {schema->fields, at};
-    walk = walk_quick(walk, end_field, stride, source->end, value);
-    return CMDI_LIKELY(walk.field == end_field) ? walk.at
-                                                : walk_rest(walk, end_field, stride, source, value);
+    at = walk_quick(walk, end_field, stride, source->end, value, &walk);
+    return CMDI_LIKELY(at != NULL) ? at : walk_rest(walk, end_field, stride, source, value);
 }
 
 static CMDI_INLINED bool is_named(const struct cmds_field *field, const uint8_t *name, size_t size)
@@ -539,29 +538,35 @@ static bool read_rest(struct walk walk, const struct cmds_schema *schema, struct
     return false;
 }
 
-bool cmdi_msgpack_read_straight(const struct cmds_schema *schema, struct cmds_bytes in,
+static CMDI_INLINED bool read_straight(const struct cmds_schema *schema, struct cmds_bytes in,
         struct cmds_arena *arena, void *value)
 {
     const uint8_t *begin = in.data, *end = begin + in.size;
     struct walk walk = {schema->fields, NULL};
     unsigned count = in.size > 0 ? *begin ^ HEAD_FIXARRAY : UINT_MAX;
     if (CMDI_LIKELY(count <= 0x0f && count <= schema->field_count)) {
-        const struct cmds_field *end_field = cmds_schema_field(schema, count);
         walk.at = begin + 1;
-        walk = walk_quick(walk, end_field, schema->field_stride, end, value);
-        if (CMDI_LIKELY(walk.field == end_field && walk.at == end)) {
+        const struct cmds_field *end_field = cmds_schema_field(schema, count);
+        const uint8_t *at = walk_quick(walk, end_field, schema->field_stride, end, value, &walk);
+        if (CMDI_LIKELY(at == end)) {
             return true;
         }
+        walk.at = at == NULL ? walk.at : NULL; // Something lies behind it, which is not for us.
     }
     return read_rest(walk, schema, in, arena, value);
+}
+
+bool cmdi_msgpack_read_straight(const struct cmds_schema *schema, struct cmds_bytes in,
+        struct cmds_arena *arena, void *value)
+{
+    return read_straight(schema, in, arena, value);
 }
 
 int64_t cmdi_msgpack_decode(const struct cmds_codec *self, const struct cmds_type *type,
         struct cmds_bytes in, struct cmds_arena *arena, void *value)
 {
     (void)self; // Both read both forms.
-    if (CMDI_LIKELY(cmdi_msgpack_read_straight(type->schema, in, arena, value))) {
-        return (int64_t)in.size;
-    }
-    return cmdi_msgpack_read(type->schema, in, arena, value);
+    return CMDI_LIKELY(read_straight(type->schema, in, arena, value))
+                   ? (int64_t)in.size
+                   : cmdi_msgpack_read(type->schema, in, arena, value);
 }
