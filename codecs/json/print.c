@@ -164,7 +164,6 @@ CMDI_BLOCK_INLINED_ void store(uint8_t *out, cmdi_block block)
 /* Of text that has a block at least. */
 static uint8_t *write_long(uint8_t *out, const uint8_t *at, const uint8_t *end)
 {
-    const uint8_t *plain_from = at; // From here on it was copied as it is.
     for (;;) {
         if (end - at >= CMDI_JSON_RUN) {
             size_t run = cmdi_json_run_write(out, at, (size_t)(end - at));
@@ -181,12 +180,12 @@ static uint8_t *write_long(uint8_t *out, const uint8_t *at, const uint8_t *end)
         out += plain;
         if (plain < BLOCK) {
             out = write_special(out, &at, end);
-            plain_from = at;
         }
     }
+    // If nothing was escaped in the last sixteen bytes, they lie in the output as they are.
     size_t left = (size_t)(end - at);
     cmdi_block block = cmdi_block_load(end - BLOCK);
-    if ((size_t)(end - plain_from) >= BLOCK && !cmdi_block_any(specials(block))) {
+    if (!cmdi_block_any(specials(block))) {
         store(out + left - BLOCK, block);
         return out + left;
     }
