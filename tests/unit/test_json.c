@@ -171,6 +171,19 @@ static void test_json_integers_are_exact_or_refused(void)
     REFUSES(case_numbers_type, "{\"u64\":-1}");
     REFUSES(case_numbers_type, "{\"i8\":128}");
     REFUSES(case_numbers_type, "{\"u16\":65536}");
+    // With enough behind it for eight digits at once, and without.
+    REFUSES(case_numbers_type, "{\"i64\":007}");
+    REFUSES(case_numbers_type, "{\"i64\":-07,\"flag\":false}");
+    REFUSES(case_numbers_type, "{\"f64\":00.5,\"flag\":false}");
+    REFUSES(case_numbers_type, "{\"f64\":1.,\"flag\":false}");
+    REFUSES(case_numbers_type, "{\"f64\":.5,\"flag\":false}");
+    REFUSES(case_numbers_type, "{\"f64\":1e,\"flag\":false}");
+    REFUSES(case_numbers_type, "{\"f64\":1e+,\"flag\":false}");
+    REFUSES(case_numbers_type, "{\"f64\":-,\"flag\":false}");
+    REFUSES(case_numbers_type, "{\"i64\":+1,\"flag\":false}");
+    REFUSES(case_numbers_type, "{\"i64\":1.0,\"flag\":false}");
+    REFUSES(case_numbers_type, "{\"i64\":1E2,\"flag\":false}");
+    ACCEPTS(case_numbers_type, "{\"f64\":-0.25E+2 ,\"i64\":0 ,\"flag\":false}");
     REFUSES(case_numbers_type, "{\"i64\":1.0}");
     REFUSES(case_numbers_type, "{\"i64\":1e2}");
     REFUSES(case_numbers_type, "{\"i64\":\"1\"}");

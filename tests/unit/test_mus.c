@@ -265,6 +265,8 @@ static void test_mus_numbers_are_exact_or_refused(void)
     CU_ASSERT_EQUAL(OUTCOME(case_numbers_type, "\0\0\0\xff\xff\x04"), CMDS_E_PROTO); // A uint16.
     // One byte more than it has.
     CU_ASSERT_EQUAL(OUTCOME(case_numbers_type, "\0\0\0\x80\x80\x80"), CMDS_E_PROTO);
+    // The same, whole.
+    REFUSES(case_numbers_type, "\0\0\0\x80\x80\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
     CU_ASSERT_EQUAL(OUTCOME(case_numbers_type, "\0\0\0\x81\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01"),
             19); // Longer than needed.
     CU_ASSERT_EQUAL(
