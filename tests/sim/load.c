@@ -166,6 +166,7 @@ static void load_look(struct load_group *group)
         (void)oracle_fail("cmds_group_stats(): %s", cmds_error_name(code));
     }
     load_look_at_memory(group->load);
+    looked_look(&group->load->looked);
     load_resume_some(group, group->group, 20);
     for (uint32_t i = 0; is_quiet && i < LOAD_SHARDS_MAX; i++) {
         load_look_at_driver(group, &group->drivers[i]);
@@ -477,6 +478,10 @@ int load_main(void *context)
         cmds_sim_sleep_ms(20);
     }
     load->shards = cmds_runtime_shard_count(load->runtime);
+    if (plan->is_inline) {
+        load_pass(load, 1); // Before its first turn it is nobody's, and cannot be looked at.
+    }
+    looked_begin(&load->looked, load->runtime, load->life, plan->is_sleepy);
     while (!load_is_over(load) && !cmds_sim_stopping()) {
         load_round(load);
         cmds_sim_sleep_ms(oracle_below(50));

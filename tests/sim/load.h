@@ -13,6 +13,7 @@
 
 #include "sim/fuse.h"
 #include "sim/hooked.h"
+#include "sim/looked.h"
 #include "sim/oracle.h"
 #include "sim/strategy.h"
 
@@ -74,6 +75,7 @@ struct load {
     struct strategy strategy;
     struct hooked hooked; // Of every second client.
     struct fuse fuse;
+    struct looked looked;
     bool is_stopping, is_last; // is_last: of its rounds.
     struct load_group groups[LOAD_GROUPS_MAX];
     struct load_thread threads[LOAD_GROUPS_MAX * LOAD_THREADS_MAX + LOAD_THREADS_MAX];

@@ -329,6 +329,9 @@ void *load_thread_group(void *context)
         load_pause(group, thread->handle, oracle_below(load->plan->connections), false);
         load_resume_some(group, thread->handle, 20);
         load_change(group, thread->handle);
+        if (!load->plan->is_inline && oracle_chance(10)) {
+            looked_beside(&load->looked);
+        }
         if (load->plan->forgets && oracle_chance(8)) {
             load_forget_one(group, thread->handle);
         }

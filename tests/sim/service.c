@@ -147,6 +147,7 @@ static int service_start(struct service *service)
         code = cmds_server_start(&service->server, service->runtime, &options, &error);
     }
     if (code == 0) {
+        looked_begin(&service->looked, service->runtime, service->life, false);
         oracle_life_up(service->life);
     } else if (!service_may_fail(code)) {
         (void)oracle_fail("server %u did not start: %s", service->plan->number, error.text);
@@ -244,6 +245,7 @@ static void service_look(struct service *service)
     struct cmds_runtime_counters counters = CMDS_RUNTIME_COUNTERS_INIT;
     cmds_runtime_stats(service->runtime, &counters);
     traced_take(service->runtime);
+    looked_look(&service->looked);
     uint64_t bound =
             service->plan->memory_size_max != 0 ? service->plan->memory_size_max : 1u << 30;
     if (counters.memory_bytes > bound * cmds_runtime_shard_count(service->runtime)) {

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "sim/hooked.h"
+#include "sim/looked.h"
 #include "sim/oracle.h"
 
 /** In static memory: what of it a start needs is set anew by each. */
@@ -24,6 +25,7 @@ struct service {
     uint32_t upstream_group;
     bool upstream_closed;
     struct hooked hooked; // Of that group.
+    struct looked looked;
     /* Calls for its own thread to answer, by the ids of their commands. */
     pthread_mutex_t lock;
     pthread_cond_t filled;

@@ -6,10 +6,6 @@
 
 #include "sim/oracle.h"
 
-enum {
-    TRACED_SPANS = 32, // Few: a ring that is full is common.
-};
-
 const struct cmds_trace_options *traced_options(uint32_t number)
 {
     static struct cmds_trace_options options;
@@ -65,17 +61,29 @@ void traced_look(const struct cmds_call *call, uint64_t id, bool may_lack)
     }
 }
 
+void traced_check(const struct cmds_span *span)
+{
+    uint64_t id = 0;
+    memcpy(&id, span->trace_id, sizeof(id));
+    bool is_whole = span->start_ns <= span->end_ns && span->end_ns <= cmds_now_ns() &&
+                    span->type != NULL && span->event_count <= CMDS_SPAN_EVENTS_MAX &&
+                    (span->kind == CMDS_SPAN_SERVER || span->kind == CMDS_SPAN_CLIENT) &&
+                    memchr(span->peer, '\0', sizeof(span->peer)) != NULL;
+    if (id == 0 || id % 2 != 0 || id >= oracle.command_count || oracle_command(id)->traced != id) {
+        (void)oracle_fail("a span of trace %llu that nobody has begun", (unsigned long long)id);
+    } else if (!is_whole) {
+        (void)oracle_fail(
+                "a span of trace %llu is not whole, of kind %u with %u events, %lld ns long",
+                (unsigned long long)id, span->kind, span->event_count,
+                (long long)(span->end_ns - span->start_ns));
+    }
+}
+
 void traced_take(struct cmds_runtime *runtime)
 {
     struct cmds_span spans[TRACED_SPANS / 2];
     uint32_t count = cmds_span_take(runtime, spans, TRACED_SPANS / 2);
     for (uint32_t i = 0; i < count; i++) {
-        const struct cmds_span *span = &spans[i];
-        uint64_t id = 0;
-        memcpy(&id, span->trace_id, sizeof(id));
-        if (id == 0 || id % 2 != 0 || span->start_ns > span->end_ns || span->type == NULL ||
-                span->event_count > CMDS_SPAN_EVENTS_MAX || oracle_command(id)->traced != id) {
-            (void)oracle_fail("a span of trace %llu that nobody has begun", (unsigned long long)id);
-        }
+        traced_check(&spans[i]);
     }
 }

@@ -9,6 +9,10 @@
 
 #include <cmdstream/cmdstream.h>
 
+enum {
+    TRACED_SPANS = 32, // Of each shard. Few: a ring that is full is common.
+};
+
 /** For cmds_runtime_options. `number`: of the process. Returns: NULL: it keeps none. */
 const struct cmds_trace_options *traced_options(uint32_t number);
 /** Command `id` is about to be sent. Returns: `trace`, filled in; NULL: it goes without. */
@@ -17,6 +21,8 @@ const struct cmds_trace *traced_context(uint64_t id, struct cmds_trace *trace);
 uint64_t traced_number(const struct cmds_call *call);
 /** Command `id` is executed. `may_lack`: of the server's memory there may be too little. */
 void traced_look(const struct cmds_call *call, uint64_t id, bool may_lack);
+/** It is whole, and of a command that was sent with it. */
+void traced_check(const struct cmds_span *span);
 /** Spans that have ended since the last time. */
 void traced_take(struct cmds_runtime *runtime);
 
