@@ -30,6 +30,29 @@ int64_t cmdi_codec_decode_open_ended(const struct cmds_codec *codec, const struc
         struct cmds_bytes in, struct cmds_codec_place *place, struct cmds_arena *arena,
         void **value);
 
+/*
+ * The first 64 bytes without a call: most values have no more. A chunk of an arena ends at a multiple of
+ * 16, so what is aligned to that may be cleared up to one.
+ */
+static inline void cmdi_codec_clear(void *value, uint32_t size)
+{
+    uint8_t *bytes = value;
+    if (CMDI_UNLIKELY(size - 1 >= 64)) {
+        memset(value, 0, size);
+        return;
+    }
+    memset(bytes, 0, 16);
+    if (size > 16) {
+        memset(bytes + 16, 0, 16);
+    }
+    if (size > 32) {
+        memset(bytes + 32, 0, 16);
+    }
+    if (size > 48) {
+        memset(bytes + 48, 0, 16);
+    }
+}
+
 /**
  * A zeroed value for `decode`, in an arena that is emptied for it. Returns: NULL without memory.
  * `size`: the bytes that it came in.
@@ -41,7 +64,7 @@ static inline void *cmdi_codec_begin(
     cmdi_arena_begin(arena, value_size, size);
     void *built = cmdi_arena_alloc(arena, value_size, _Alignof(max_align_t));
     if (CMDI_LIKELY(built != NULL)) {
-        memset(built, 0, value_size);
+        cmdi_codec_clear(built, value_size);
     }
     return built;
 }
