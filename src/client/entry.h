@@ -32,8 +32,30 @@ uint32_t cmdi_client_failure_us(
  * The entry of the command that gets the next sequence. Takes `extra`. Returns: NULL without
  * memory, or at the shard's bound.
  */
-struct cmdi_pending *cmdi_client_register(struct cmdi_client *client, cmds_result_fn on_result,
-        void *context, uint64_t deadline_ms, struct cmdi_pending_extra *extra);
+static inline struct cmdi_pending *cmdi_client_register(struct cmdi_client *client,
+        cmds_result_fn on_result, void *context, uint64_t deadline_ms,
+        struct cmdi_pending_extra *extra)
+{
+    struct cmdi_pending *entry = cmdi_pool_acquire(&client->client_shard->pool);
+    if (CMDI_UNLIKELY(entry == NULL)) {
+        return NULL;
+    }
+    entry->sequence = client->sequence + 1;
+    entry->deadline_ms = deadline_ms;
+    entry->on_result = on_result;
+    entry->context = context;
+    entry->extra = extra;
+    entry->sent_us = client->client_shard->shard->clock_us;
+    entry->flags = 0;
+    if (CMDI_UNLIKELY(extra != NULL)) {
+        extra->ticket.entry = entry;
+    }
+    cmdi_pending_insert(&client->table, entry);
+    cmdi_client_publish_count(client);
+    cmdi_client_arm_deadline(client, deadline_ms);
+    return entry;
+}
+
 /**
  * Its first result has come: how long that took is known of the connection. With an error it counts
  * as slow as its deadline at least, so that nobody is drawn to a server that fails fast.

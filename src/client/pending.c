@@ -60,7 +60,7 @@ void cmdi_pending_trim(struct cmdi_pending_table *table)
     }
 }
 
-void cmdi_pending_remove(struct cmdi_pending_table *table, struct cmdi_pending *entry)
+void cmdi_pending_remove_slow(struct cmdi_pending_table *table, struct cmdi_pending *entry)
 {
     struct cmdi_pending **link = &table->buckets[entry->sequence & table->mask];
     while (*link != entry) {

@@ -70,8 +70,8 @@ void cmdi_pending_fini(struct cmdi_pending_table *table);
 void cmdi_pending_grow(struct cmdi_pending_table *table);
 /** Back to its own buckets, if it is empty. */
 void cmdi_pending_trim(struct cmdi_pending_table *table);
-/** Takes out an entry that is in it. */
-void cmdi_pending_remove(struct cmdi_pending_table *table, struct cmdi_pending *entry);
+/** Takes out an entry that is in it, and not the first of its chain. */
+void cmdi_pending_remove_slow(struct cmdi_pending_table *table, struct cmdi_pending *entry);
 /**
  * Takes out any one. Returns: NULL when it is empty. `*bucket` begins at 0 and remembers how far it
  * is.
@@ -87,6 +87,18 @@ static inline void cmdi_pending_insert(struct cmdi_pending_table *table, struct 
     entry->next = *bucket;
     *bucket = entry;
     table->count++;
+}
+
+/** Takes out an entry that is in it. */
+static inline void cmdi_pending_remove(struct cmdi_pending_table *table, struct cmdi_pending *entry)
+{
+    struct cmdi_pending **bucket = &table->buckets[entry->sequence & table->mask];
+    if (CMDI_UNLIKELY(*bucket != entry)) {
+        cmdi_pending_remove_slow(table, entry);
+        return;
+    }
+    *bucket = entry->next;
+    table->count--;
 }
 
 /** Returns: NULL if no command of this sequence is there. */

@@ -15,8 +15,12 @@
 #include "codec/which.h"
 #include "conn/guess.h"
 
+enum {
+    CLIENT_UNKNOWN_TEXT_MAX = 160,
+};
+
 /* `entry` is NULL, a tombstone, or about to become one. */
-static void client_give_unexpected(
+static __attribute__((noinline)) void client_give_unexpected(
         struct cmdi_client *client, struct cmdi_pending *entry, const struct cmds_result *result)
 {
     CMDI_ASSERT(entry == NULL || entry->sequence == result->sequence);
@@ -86,7 +90,7 @@ static inline void client_count(struct cmdi_client_shard *client_shard,
 }
 
 /* `row`: of the result's type; NULL: it has none. */
-static void client_give(struct cmdi_client *client, struct cmdi_pending *entry,
+static inline void client_give(struct cmdi_client *client, struct cmdi_pending *entry,
         const struct cmds_result *result, const struct cmdi_type_entry *row, size_t header_size)
 {
     if (CMDI_UNLIKELY(entry == NULL || !cmdi_pending_is_awaited(entry) ||
@@ -117,33 +121,29 @@ static int64_t client_refuse(
     return code;
 }
 
-static int64_t client_on_unknown(
-        struct cmdi_client *client, const struct cmdi_frame *frame, struct cmdi_pending *entry)
+/* The result of a command, though nobody knows what it is. Returns: as on_frame. */
+static __attribute__((noinline)) int64_t client_on_unknown(struct cmdi_client *client,
+        const struct cmdi_frame *frame, char text[CLIENT_UNKNOWN_TEXT_MAX],
+        struct cmds_result *result)
 {
+    const char *protocol = client->client_shard->config->protocol;
+    CMDI_COUNT(&client->client_shard->counters, results_received, 1);
     if (client->client_shard->config->limits.self_delimiting) {
         cmdi_conn_fail(&client->conn, CMDS_E_UNKNOWN_RESULT,
                 "result type %llu (sequence %llu) is none of protocol %.60s, and has no length; "
                 "another protocol, or a newer one?",
-                (unsigned long long)frame->type, (unsigned long long)frame->sequence,
-                client->client_shard->config->protocol);
+                (unsigned long long)frame->type, (unsigned long long)frame->sequence, protocol);
         return CMDS_E_UNKNOWN_RESULT;
     }
-    char text[160];
-    (void)snprintf(text, sizeof(text),
+    (void)snprintf(text, CLIENT_UNKNOWN_TEXT_MAX,
             "result type %llu is none of protocol %.48s; another protocol, or a newer one?",
-            (unsigned long long)frame->type, client->client_shard->config->protocol);
-    struct cmds_result result = {.error = CMDS_E_UNKNOWN_RESULT,
-            .last = true,
-            .text = text,
-            .sequence = frame->sequence,
-            .client = client->number,
-            .size = (uint32_t)frame->body_size};
-    client_give(client, entry, &result, NULL, frame->header_size);
+            (unsigned long long)frame->type, protocol);
+    *result = (struct cmds_result){.error = CMDS_E_UNKNOWN_RESULT, .last = true, .text = text};
     return (int64_t)frame->body_size;
 }
 
-static int64_t client_undecoded(struct cmdi_client *client, const struct cmdi_frame *frame,
-        const struct cmds_type *type, int code)
+static __attribute__((noinline)) int64_t client_undecoded(struct cmdi_client *client,
+        const struct cmdi_frame *frame, const struct cmds_type *type, int code)
 {
     const struct cmds_codec *codec = client->client_shard->config->codec;
     struct cmds_error why = CMDS_ERROR_INIT;
@@ -183,6 +183,31 @@ static int64_t client_decode(struct cmdi_client *client, const struct cmdi_frame
             client, frame, type, used == CMDS_E_LIMIT ? CMDS_E_LIMIT : CMDS_E_PROTO);
 }
 
+/* Its value, in the arena of the client_shard. Returns: as on_frame. */
+static inline int64_t client_on_known(struct cmdi_client *client, const struct cmdi_frame *frame,
+        const struct cmdi_type_entry *row, struct cmds_result *result)
+{
+    struct cmdi_client_shard *client_shard = client->client_shard;
+    void *value = NULL;
+    int64_t used = client_decode(client, frame, row->type, &value);
+    if (CMDI_UNLIKELY(used < 0 || used > (int64_t)frame->body_size)) {
+        return used;
+    }
+    CMDI_COUNT(&client_shard->counters, results_received, 1);
+    client->backoff.is_proved = true;
+    CMDI_PROBE4(reply, client->number, frame->sequence, frame->type, used);
+    cmdi_meter_ran(&client_shard->shard->meter, row->type);
+    *result = (struct cmds_result){
+            .last = CMDI_LIKELY(row->last_offset == CMDI_LAST_ALWAYS) ||
+                    cmdi_type_is_last_slow(row, value),
+            .is_error = row->last_offset == CMDI_LAST_ERROR,
+            .type = row->type,
+            .value = value,
+            .text = "",
+    };
+    return used;
+}
+
 int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame)
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
@@ -197,30 +222,16 @@ int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fr
     struct cmdi_pending *entry = cmdi_pending_find(&client->table, frame->sequence);
     const struct cmdi_type_entry *row =
             cmdi_type_table_entry(client_shard->config->results, frame->type);
-    if (CMDI_UNLIKELY(row == NULL)) {
-        CMDI_COUNT(&client_shard->counters, results_received, 1);
-        return client_on_unknown(client, frame, entry);
-    }
-    void *value = NULL;
-    int64_t used = client_decode(client, frame, row->type, &value);
+    char text[CLIENT_UNKNOWN_TEXT_MAX];
+    struct cmds_result result;
+    int64_t used = CMDI_LIKELY(row != NULL) ? client_on_known(client, frame, row, &result)
+                                            : client_on_unknown(client, frame, text, &result);
     if (CMDI_UNLIKELY(used < 0 || used > (int64_t)frame->body_size)) {
         return used;
     }
-    CMDI_COUNT(&client_shard->counters, results_received, 1);
-    client->backoff.is_proved = true;
-    CMDI_PROBE4(reply, client->number, frame->sequence, frame->type, used);
-    cmdi_meter_ran(&client_shard->shard->meter, row->type);
-    struct cmds_result result = {
-            .last = CMDI_LIKELY(row->last_offset == CMDI_LAST_ALWAYS) ||
-                    cmdi_type_is_last_slow(row, value),
-            .is_error = row->last_offset == CMDI_LAST_ERROR,
-            .type = row->type,
-            .value = value,
-            .text = "",
-            .sequence = frame->sequence,
-            .client = client->number,
-            .size = (uint32_t)used,
-    };
+    result.sequence = frame->sequence;
+    result.client = client->number;
+    result.size = (uint32_t)used;
     client_give(client, entry, &result, row, frame->header_size);
     return used;
 }

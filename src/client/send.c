@@ -12,19 +12,6 @@
 #include "client/count.h"
 #include "client/entry.h"
 
-uint8_t *cmdi_client_encode(
-        const struct cmdi_client *client, const struct cmdi_command *command, uint8_t *out)
-{
-    if (CMDI_UNLIKELY(command->value == NULL)) {
-        memcpy(out, command->body, command->body_size);
-        return out + command->body_size;
-    }
-    const struct cmds_codec *codec = client->client_shard->config->codec;
-    uint8_t *end = codec->encode(codec, command->type, command->value, out, command->body_size);
-    CMDI_ASSERT_SLOW(end == out + command->body_size);
-    return end;
-}
-
 /* The connection is not up, or others wait already. */
 static int client_send_later(struct cmdi_client *client, const struct cmdi_command *command)
 {

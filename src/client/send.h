@@ -6,6 +6,8 @@
 #ifndef CMDI_CLIENT_SEND_H
 #define CMDI_CLIENT_SEND_H
 
+#include <string.h>
+
 #include "client/client.h"
 #include "client/memory.h"
 
@@ -30,8 +32,18 @@ static inline bool cmdi_client_may_wait(const struct cmdi_client *client, size_t
  */
 int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *command);
 /** Encodes the command's value, or copies its body. Returns: the end. Thread: any. */
-uint8_t *cmdi_client_encode(
-        const struct cmdi_client *client, const struct cmdi_command *command, uint8_t *out);
+static inline uint8_t *cmdi_client_encode(
+        const struct cmdi_client *client, const struct cmdi_command *command, uint8_t *out)
+{
+    if (CMDI_UNLIKELY(command->value == NULL)) {
+        memcpy(out, command->body, command->body_size);
+        return out + command->body_size;
+    }
+    const struct cmds_codec *codec = client->client_shard->config->codec;
+    uint8_t *end = codec->encode(codec, command->type, command->value, out, command->body_size);
+    CMDI_ASSERT_SLOW(end == out + command->body_size);
+    return end;
+}
 /** Returns: 0; -ENOBUFS, -ENOMEM: nothing was written. */
 int cmdi_client_write_record(struct cmdi_client *client, struct cmdi_record *record);
 /** Writes what waits, as far as there is room. */

@@ -36,7 +36,7 @@ struct cmds_invocation {
 };
 
 /* The exec function itself: an invoker may keep a round from it, or change what it returned. */
-static int exec_invoke(struct cmds_call *call)
+static inline int exec_invoke(struct cmds_call *call)
 {
     int code = call->exec->invoke(call->exec->exec, call, call->command);
     call->owed = code == CMDS_EXEC_AGAIN;
@@ -53,7 +53,7 @@ int cmds_invocation_next(struct cmds_invocation *next, struct cmds_call *call)
     return exec_invoke(call);
 }
 
-static int exec_call(struct cmds_call *call)
+static inline int exec_call(struct cmds_call *call)
 {
     if (CMDI_LIKELY(call->core->options.invoker_count == 0)) {
         return exec_invoke(call);
@@ -65,7 +65,7 @@ static int exec_call(struct cmds_call *call)
 /* --- After the exec function ----------------------------------------------------------------- */
 
 /* The shard is done with it: it ends, or lives on for the references that others hold. */
-static void exec_let_go(struct cmds_call *call)
+static inline void exec_let_go(struct cmds_call *call)
 {
     if (CMDI_LIKELY(atomic_load_explicit(&call->refs, memory_order_acquire) == 1)) {
         // Nobody else has it: no atomic operation is needed to see that it is the last.
@@ -101,7 +101,7 @@ static bool exec_again(struct cmds_call *call)
 }
 
 /* No round follows: if the exec function has asked for one, on_cancel runs in its place. */
-static void exec_is_over(struct cmds_call *call)
+static inline void exec_is_over(struct cmds_call *call)
 {
     if (CMDI_UNLIKELY(call->owed)) {
         cmdi_call_run_on_cancel(call);
@@ -125,7 +125,7 @@ static void exec_failed(struct cmds_call *call, int code)
     cmdi_call_failed(call, &(struct cmdi_failure){.code = failure, .text = text.text});
 }
 
-static void exec_returned(struct cmds_call *call, int code)
+static inline void exec_returned(struct cmds_call *call, int code)
 {
     if (CMDI_UNLIKELY(code == CMDS_EXEC_AGAIN)) {
         if (exec_again(call)) {
@@ -201,7 +201,7 @@ static void exec_in_pool(struct cmds_call *call)
 }
 
 /* One of many is: two looks at the clock are more than most functions take. */
-static int exec_call_timed(struct cmds_call *call)
+static inline int exec_call_timed(struct cmds_call *call)
 {
     struct cmdi_ledger_shard *ledger = call->connection->server_shard->ledger;
     if (CMDI_LIKELY(ledger == NULL || !cmdi_ledger_exec_is_due(ledger))) {
@@ -215,7 +215,7 @@ static int exec_call_timed(struct cmds_call *call)
 
 /* --- Running ---------------------------------------------------------------------------------- */
 
-static void exec_run(struct cmds_call *call)
+__attribute__((always_inline)) static inline void exec_run(struct cmds_call *call)
 {
     if (CMDI_UNLIKELY(call->exec->flags & CMDS_EXEC_POOL_)) {
         exec_in_pool(call);

@@ -54,7 +54,12 @@ __attribute__((always_inline)) static inline int result_measure(const struct cmd
         uint64_t sequence, struct cmds_message result, struct result_frame *frame)
 {
     const struct cmds_codec *codec = core->options.codec;
-    if (CMDI_UNLIKELY(!cmdi_type_table_has(&core->results, result.type) || result.value == NULL)) {
+    const struct cmdi_type_entry *entry =
+            CMDI_LIKELY(result.type != NULL)
+                    ? cmdi_type_table_entry(&core->results, result.type->number)
+                    : NULL;
+    if (CMDI_UNLIKELY(entry == NULL || !cmdi_type_same(entry->type, result.type) ||
+                      result.value == NULL)) {
         return CMDS_E_WRONG_TYPE;
     }
     frame->type = result.type;
@@ -66,8 +71,6 @@ __attribute__((always_inline)) static inline int result_measure(const struct cmd
     frame->body_size = (size_t)size;
     frame->size = frame->body_size + cmdi_frame_header_size(sequence, result.type->number,
                                              (uint64_t)size, core->limits.self_delimiting);
-    const struct cmdi_type_entry *entry =
-            cmdi_type_table_entry(&core->results, result.type->number);
     frame->last = CMDI_LIKELY(entry->last_offset == CMDI_LAST_ALWAYS)
                           ? CMDI_FINISHED_WELL
                           : result_last_slow(entry, result.value);

@@ -70,16 +70,8 @@ void cmdi_window_on_output_low(struct cmds_connection *connection)
     }
 }
 
-void cmdi_window_call_ended(struct cmds_connection *connection)
+void cmdi_window_call_ended_late(struct cmds_connection *connection)
 {
-    CMDI_ASSERT_SLOW(connection->in_flight > 0);
-    connection->in_flight--;
-    if (CMDI_UNLIKELY(connection->conn.paused)) {
-        cmdi_window_read_on(connection);
-    }
-    if (CMDI_LIKELY(connection->state == CMDI_CONNECTION_ACCEPTED)) {
-        return;
-    }
     cmdi_connection_finish_if_idle(connection);
     if (connection->state == CMDI_CONNECTION_CLOSED && connection->in_flight == 0) {
         cmdi_server_shard_free_connection(connection->server_shard, connection);

@@ -46,8 +46,20 @@ static inline void cmdi_window_call_begun(struct cmds_connection *connection)
 {
     connection->in_flight++;
 }
+/** A call of one whose peer has finished, or that has closed: finishes or frees it as is due. */
+void cmdi_window_call_ended_late(struct cmds_connection *connection);
 /** Reads on, finishes or frees the connection as is due. */
-void cmdi_window_call_ended(struct cmds_connection *connection);
+static inline void cmdi_window_call_ended(struct cmds_connection *connection)
+{
+    CMDI_ASSERT_SLOW(connection->in_flight > 0);
+    connection->in_flight--;
+    if (CMDI_UNLIKELY(connection->conn.paused)) {
+        cmdi_window_read_on(connection);
+    }
+    if (CMDI_UNLIKELY(connection->state != CMDI_CONNECTION_ACCEPTED)) {
+        cmdi_window_call_ended_late(connection);
+    }
+}
 
 /**
  * `size` bytes that are kept for a call count for its connection and its shard, until uncharge.
