@@ -26,14 +26,21 @@ static void group_ignore(void *context, const struct cmds_result *result)
     (void)result;
 }
 
-static int group_take_how(const struct cmds_group *group, const struct cmds_send_options *how,
-        struct cmds_send_options *mine)
+/* None, or those of another header. */
+static __attribute__((noinline)) int group_reconcile_how(
+        const struct cmds_send_options *how, struct cmds_send_options *mine)
 {
     *mine = (struct cmds_send_options){.struct_size = sizeof(*mine)};
-    if (how != NULL && CMDI_LIKELY(how->struct_size == sizeof(*mine))) {
+    return how != NULL ? cmdi_options_take(mine, sizeof(*mine), how, "cmds_send_options", NULL) : 0;
+}
+
+static inline int group_take_how(const struct cmds_group *group,
+        const struct cmds_send_options *how, struct cmds_send_options *mine)
+{
+    if (CMDI_LIKELY(how != NULL && how->struct_size == sizeof(*mine))) {
         *mine = *how; // Built against this header: nothing to reconcile.
-    } else if (how != NULL) {
-        int code = cmdi_options_take(mine, sizeof(*mine), how, "cmds_send_options", NULL);
+    } else {
+        int code = group_reconcile_how(how, mine);
         if (code < 0) {
             return code;
         }
@@ -155,9 +162,11 @@ static int group_send_tracked(struct cmds_group *group, struct cmdi_group_shard 
     return code;
 }
 
-static inline int group_send_taken(struct cmds_group *group, struct cmdi_group_shard *group_shard,
-        struct cmds_message message, struct cmds_send_options *how,
-        const struct cmdi_traced_send *send, const struct cmdi_send_end *end)
+/* Inline: on the straight way nothing of it is asked for. */
+__attribute__((always_inline)) static inline int group_send_taken(struct cmds_group *group,
+        struct cmdi_group_shard *group_shard, struct cmds_message message,
+        struct cmds_send_options *how, const struct cmdi_traced_send *send,
+        const struct cmdi_send_end *end)
 {
     struct cmdi_command command;
     int code = cmdi_group_measure(group, message, &command);

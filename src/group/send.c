@@ -170,26 +170,6 @@ bool cmdi_group_shard_has_room(const struct cmdi_group_shard *group_shard)
 
 /* --- Commands --------------------------------------------------------------------------------- */
 
-int cmdi_group_measure(
-        const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out)
-{
-    const struct cmds_codec *codec = group->config->codec;
-    if (CMDI_UNLIKELY(
-                !cmdi_type_table_has(&group->commands, message.type) || message.value == NULL)) {
-        return CMDS_E_WRONG_TYPE;
-    }
-    int64_t size = codec->size(codec, message.type, message.value);
-    if (CMDI_UNLIKELY(size < 0 || size > (int64_t)group->options.frame_size_max)) {
-        return size < 0 ? (int)size : CMDS_E_LIMIT;
-    }
-    out->type = message.type;
-    out->value = message.value;
-    out->body = NULL;
-    out->body_size = (size_t)size;
-    out->begun_ns = 0;
-    return 0;
-}
-
 int cmds_group_check(
         struct cmds_group *group, struct cmds_message message, struct cmds_error *error)
 {
@@ -313,8 +293,10 @@ static int group_shard_send_to_some(struct cmdi_group_shard *group_shard,
     return group_shard_send_from(group_shard, command, index, count, client);
 }
 
-int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmdi_command *command,
-        uint64_t key, struct cmdi_client **client)
+/* Inline: whoever is on the shard has no other way. */
+__attribute__((always_inline)) static inline int group_shard_send(
+        struct cmdi_group_shard *group_shard, const struct cmdi_command *command, uint64_t key,
+        struct cmdi_client **client)
 {
     uint32_t count = group_shard->client_count;
     if (CMDI_UNLIKELY(!group_shard_all_take(group_shard))) {
@@ -326,6 +308,12 @@ int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmd
         return group_shard_send_from(group_shard, command, index + 1, count - 1, client);
     }
     return code;
+}
+
+int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmdi_command *command,
+        uint64_t key, struct cmdi_client **client)
+{
+    return group_shard_send(group_shard, command, key, client);
 }
 
 /*
@@ -480,7 +468,7 @@ static int group_send_here(struct cmdi_group_shard *group_shard, struct cmdi_com
             cmdi_client_shard_now_ms(&group_shard->client_shard), how->deadline_ms);
     /* Else others wait for room, and go first. */
     if (CMDI_LIKELY(cmdi_list_empty(&group_shard->waiting))) {
-        code = cmdi_group_shard_send(group_shard, command, how->sticky_key, &client);
+        code = group_shard_send(group_shard, command, how->sticky_key, &client);
     }
     return CMDI_LIKELY(code == 0) ? 0 : group_refused_here(group_shard, command, how, code);
 }

@@ -22,8 +22,25 @@ int cmdi_group_queue(struct cmds_group *group, struct cmdi_group_shard *group_sh
  * Checks the command and measures it. `out` lacks callback, deadline and ticket. Returns: 0;
  * CMDS_E_WRONG_TYPE, CMDS_E_LIMIT.
  */
-int cmdi_group_measure(
-        const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out);
+static inline int cmdi_group_measure(
+        const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out)
+{
+    const struct cmds_codec *codec = group->config->codec;
+    if (CMDI_UNLIKELY(
+                !cmdi_type_table_has(&group->commands, message.type) || message.value == NULL)) {
+        return CMDS_E_WRONG_TYPE;
+    }
+    int64_t size = codec->size(codec, message.type, message.value);
+    if (CMDI_UNLIKELY(size < 0 || size > (int64_t)group->options.frame_size_max)) {
+        return size < 0 ? (int)size : CMDS_E_LIMIT;
+    }
+    out->type = message.type;
+    out->value = message.value;
+    out->body = NULL;
+    out->body_size = (size_t)size;
+    out->begun_ns = 0;
+    return 0;
+}
 /**
  * To one of the group shard's own clients; *client is which. Thread: its shard. Returns: as
  * cmds_group_send.
