@@ -339,6 +339,21 @@ static const uint8_t *take_item(const uint8_t *at, struct source *source, uint8_
     }
 }
 
+/* A plain one is taken on the spot. */
+static CMDI_INLINED const uint8_t *take_element(
+        const uint8_t *at, struct source *source, const struct cmds_field *field, uint8_t *to)
+{
+    if (CMDI_UNLIKELY(at == source->end)) {
+        return NULL;
+    }
+    uint8_t head = *at++;
+    if (field->kind == CMDS_KIND_STRUCT) {
+        return take_struct(at, source, head, field->nested, to);
+    }
+    const uint8_t *behind = take_plain(at, source->end, head, true, field->kind, 0, to);
+    return CMDI_LIKELY(behind != NULL) ? behind : take_item(at, source, head, field, 0, to);
+}
+
 /* The limit is the array's, not its items'. */
 static const uint8_t *take_array(const uint8_t *at, struct source *source, uint8_t head,
         const struct cmds_field *field, uint8_t *to)
@@ -353,10 +368,7 @@ static const uint8_t *take_array(const uint8_t *at, struct source *source, uint8
         return NULL;
     }
     for (size_t i = 0; i < count && at != NULL; i++) {
-        if (at == source->end) {
-            return NULL;
-        }
-        at = take_item(at + 1, source, *at, field, 0, item);
+        at = take_element(at, source, field, item);
         item += field->item_size;
     }
     return at;

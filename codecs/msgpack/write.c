@@ -218,6 +218,18 @@ static int64_t item_size(
     return size;
 }
 
+/* A plain one is measured on the spot. */
+static CMDI_INLINED int64_t element_size(
+        const struct cmds_field *field, const uint8_t *item, bool as_map)
+{
+    if (field->kind == CMDS_KIND_STRUCT) {
+        return as_map ? map_struct_size(field->nested, item)
+                      : array_struct_size(field->nested, item);
+    }
+    int64_t size = plain_size(field->kind, field, item, 0);
+    return CMDI_LIKELY(size >= 0) ? size : item_size(field, item, 0, as_map);
+}
+
 static int64_t array_size(const struct cmds_field *field, const uint8_t *at, bool as_map)
 {
     struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
@@ -228,7 +240,7 @@ static int64_t array_size(const struct cmds_field *field, const uint8_t *at, boo
     const uint8_t *item = array.items;
     int64_t total = count_size(array.count);
     for (size_t i = 0; i < array.count; i++) {
-        int64_t size = item_size(field, item, 0, as_map);
+        int64_t size = element_size(field, item, as_map);
         if (size < 0) {
             return size;
         }
@@ -555,9 +567,10 @@ static uint8_t *write_many(
     struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
     const uint8_t *item = array.items;
     sink.out = PUT(sink, count_form(array_forms, array.count), array.count, tail_array);
-    for (size_t i = 0; i < array.count; i++) {
-        sink.out = write_item(sink, field, item, as_map);
-        item += field->item_size;
+    for (size_t i = 0; i < array.count; i++, item += field->item_size) {
+        sink.out = field->kind != CMDS_KIND_STRUCT ? write_item(sink, field, item, as_map)
+                   : as_map                        ? write_map_struct(sink, field->nested, item)
+                                                   : write_array_struct(sink, field->nested, item);
     }
     return sink.out;
 }
