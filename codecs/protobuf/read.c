@@ -310,6 +310,17 @@ static CMDI_INLINED const uint8_t *take_number(
     return used > 0 && cmdi_integer_store(kind, to, value) == 0 ? at + used : NULL;
 }
 
+static CMDI_INLINED const uint8_t *take_bool(const uint8_t *at, const uint8_t *end, uint8_t *to)
+{
+    uint64_t value = 0;
+    int used = cmdi_leb_read(at, end, &value);
+    if (CMDI_UNLIKELY(used <= 0)) {
+        return NULL;
+    }
+    CMDI_STORE(bool, to, value != 0);
+    return at + used;
+}
+
 static CMDI_INLINED const uint8_t *take_fixed(
         const uint8_t *at, const uint8_t *end, size_t width, uint8_t *to)
 {
@@ -359,61 +370,68 @@ static const uint8_t *take_blob(
     return at;
 }
 
-/* What stands behind a tag of the row's own form. Returns: its end; NULL: it is not for this way. */
-static CMDI_INLINED const uint8_t *take_value(
-        const uint8_t *at, const uint8_t *end, const struct cmds_field *row, uint8_t *to)
+static const uint8_t *take_optional(const uint8_t *at, const uint8_t *end, uint8_t wire,
+        const struct cmds_field *row, uint8_t *to);
+
+/*
+ * What stands behind a tag. `form`: the row's kind, unless it is more than one item; `wire`: the tag's.
+ * Returns: its end; NULL: it is not for this way, and nothing happened to *to.
+ */
+static CMDI_INLINED const uint8_t *take_value(const uint8_t *at, const uint8_t *end, unsigned form,
+        uint8_t wire, const struct cmds_field *row, uint8_t *to)
 {
+#define TAKE_NUMBER(kind)                                                                          \
+    case kind:                                                                                     \
+        return wire == CMDI_PROTOBUF_VARINT ? take_number(at, end, kind, to) : NULL
     struct cmds_bytes span;
-    uint64_t value = 0;
-    int used;
-    switch (row->kind) {
+    switch (form) {
     case CMDS_KIND_BOOL:
-        used = cmdi_leb_read(at, end, &value);
-        if (CMDI_UNLIKELY(used <= 0)) {
-            return NULL;
-        }
-        CMDI_STORE(bool, to, value != 0);
-        return at + used;
-    case CMDS_KIND_I8:
-        return take_number(at, end, CMDS_KIND_I8, to);
-    case CMDS_KIND_I16:
-        return take_number(at, end, CMDS_KIND_I16, to);
-    case CMDS_KIND_I32:
-        return take_number(at, end, CMDS_KIND_I32, to);
-    case CMDS_KIND_U8:
-        return take_number(at, end, CMDS_KIND_U8, to);
-    case CMDS_KIND_U16:
-        return take_number(at, end, CMDS_KIND_U16, to);
-    case CMDS_KIND_U32:
-        return take_number(at, end, CMDS_KIND_U32, to);
+        return wire == CMDI_PROTOBUF_VARINT ? take_bool(at, end, to) : NULL;
+        TAKE_NUMBER(CMDS_KIND_I8);
+        TAKE_NUMBER(CMDS_KIND_I16);
+        TAKE_NUMBER(CMDS_KIND_I32);
+        TAKE_NUMBER(CMDS_KIND_U8);
+        TAKE_NUMBER(CMDS_KIND_U16);
+        TAKE_NUMBER(CMDS_KIND_U32);
     case CMDS_KIND_I64:
-    case CMDS_KIND_U64:
-        return take_number(at, end, CMDS_KIND_U64, to);
+        TAKE_NUMBER(CMDS_KIND_U64);
     case CMDS_KIND_F32:
-        return take_fixed(at, end, 4, to);
+        return wire == CMDI_PROTOBUF_32 ? take_fixed(at, end, 4, to) : NULL;
     case CMDS_KIND_F64:
-        return take_fixed(at, end, 8, to);
+        return wire == CMDI_PROTOBUF_64 ? take_fixed(at, end, 8, to) : NULL;
     case CMDS_KIND_STRING:
     case CMDS_KIND_BYTES:
-        at = take_span(at, end, &span);
-        if (at == NULL || span_check(span, row->kind == CMDS_KIND_STRING, row->size_max) < 0) {
+        at = wire == CMDI_PROTOBUF_BYTES ? take_span(at, end, &span) : NULL;
+        if (at == NULL || span_check(span, form == CMDS_KIND_STRING, row->size_max) < 0) {
             return NULL;
         }
         CMDI_STORE(struct cmds_bytes, to, span);
         return at;
     case CMDS_KIND_TEXT:
-        return take_text(at, end, row, to);
+        return wire == CMDI_PROTOBUF_BYTES ? take_text(at, end, row, to) : NULL;
     case CMDS_KIND_BLOB:
-        return take_blob(at, end, row, to);
-    default:
+        return wire == CMDI_PROTOBUF_BYTES ? take_blob(at, end, row, to) : NULL;
+    case CMDS_KIND_RESERVED:
+    case CMDS_KIND_MAP:
+    case CMDS_KIND_STRUCT:
         return NULL;
+    default:
+        return take_optional(at, end, wire, row, to);
     }
+#undef TAKE_NUMBER
 }
 
-static const uint8_t *take_value_called(
-        const uint8_t *at, const uint8_t *end, const struct cmds_field *row, uint8_t *to)
+static const uint8_t *take_optional(const uint8_t *at, const uint8_t *end, uint8_t wire,
+        const struct cmds_field *row, uint8_t *to)
 {
-    return take_value(at, end, row, to);
+    if (row->shape != CMDS_SHAPE_OPTIONAL || row->kind > CMDS_KIND_STRUCT) {
+        return NULL;
+    }
+    at = take_value(at, end, row->kind, wire, row, to + row->item_offset);
+    if (at != NULL) {
+        CMDI_STORE(bool, to, true);
+    }
+    return at;
 }
 
 /* Returns: behind the field at `at`, which is now in `value`; NULL: nothing happened to either. */
@@ -421,29 +439,14 @@ static CMDI_INLINED const uint8_t *take_field(
         const uint8_t *at, const uint8_t *end, const struct cmds_schema *schema, uint8_t *value)
 {
     uint32_t number = 0;
-    uint8_t form = 0;
-    unsigned tag_size = cmdi_protobuf_short_tag(at, end, &number, &form);
+    uint8_t wire = 0;
+    unsigned tag_size = cmdi_protobuf_short_tag(at, end, &number, &wire);
     uint32_t index = number - 1;
     if (CMDI_UNLIKELY(tag_size == 0 || index >= schema->field_count)) {
         return NULL;
     }
-    at += tag_size;
     const struct cmds_field *row = cmds_schema_field(schema, index);
-    if (CMDI_UNLIKELY(form != cmdi_protobuf_form_of(row->kind))) {
-        return NULL;
-    }
-    uint8_t *to = value + row->offset;
-    if (CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE)) {
-        return take_value(at, end, row, to);
-    }
-    if (row->shape == CMDS_SHAPE_ARRAY) {
-        return NULL;
-    }
-    at = take_value_called(at, end, row, to + row->item_offset);
-    if (at != NULL) {
-        CMDI_STORE(bool, to, true);
-    }
-    return at;
+    return take_value(at + tag_size, end, cmdi_row_form(row), wire, row, value + row->offset);
 }
 
 /* --- Messages --------------------------------------------------------------------------------- */
