@@ -60,13 +60,24 @@ static CMDI_INLINED int64_t number_field_size(
 
 /* --- Size ------------------------------------------------------------------------------------- */
 
-static int string_check(const void *data, size_t size, uint32_t row_max)
+static CMDI_INLINED int string_check(const void *data, size_t size, uint32_t row_max)
 {
     int code = cmdi_span_check(data, size, row_max != 0 ? row_max : INT32_MAX);
     if (code == 0 && !cmdi_utf8_is_valid(data, size)) {
         code = -EINVAL;
     }
     return code;
+}
+
+static CMDI_INLINED int64_t string_size(
+        const uint8_t *at, uint32_t number, uint32_t row_max, bool always)
+{
+    struct cmds_string string = CMDI_LOAD(struct cmds_string, at);
+    int code = string_check(string.data, string.size, row_max);
+    if (CMDI_UNLIKELY(code < 0)) {
+        return code;
+    }
+    return string.size == 0 && !always ? 0 : tag_size(number) + bytes_size(string.size);
 }
 
 static int64_t pair_size(const struct cmds_pair *pair)
@@ -99,11 +110,6 @@ static CMDI_INLINED int64_t payload_size(
     int64_t size;
     int code;
     switch (row->kind) {
-    case CMDS_KIND_STRING:
-        span = CMDI_LOAD(struct cmds_bytes, at);
-        code = string_check(span.data, span.size, row_max);
-        size = code < 0 ? code : (int64_t)span.size;
-        break;
     case CMDS_KIND_BYTES:
         span = CMDI_LOAD(struct cmds_bytes, at);
         code = cmdi_span_check(span.data, span.size, row_max != 0 ? row_max : INT32_MAX);
@@ -165,6 +171,7 @@ static CMDI_INLINED int64_t item_size(unsigned form, const struct cmds_field *ro
     case CMDS_KIND_MAP:
         return map_size(at, number, row_max);
     case CMDS_KIND_STRING:
+        return string_size(at, number, row_max, always);
     case CMDS_KIND_BYTES:
     case CMDS_KIND_TEXT:
     case CMDS_KIND_BLOB:
