@@ -12,8 +12,11 @@
 #include "shard/spans.h"
 
 enum {
-    WALK_VISIT_NS = 10 * 1000, // What a part takes, or somewhat less.
+    WALK_VISIT_NS = 10 * 1000, // A part ends after so long: between two looks at the clock
+    WALK_STRIDE = 16,          // so many are visited.
 };
+
+_Static_assert(CMDI_WALK_PER_TURN % WALK_STRIDE == 0, "a part is whole strides");
 
 static struct cmdi_list *walk_list(const struct cmdi_walk *walk, struct cmdi_shard *shard)
 {
@@ -82,7 +85,13 @@ static bool walk_part(struct cmdi_shard *shard, struct cmdi_errand *errand)
     if (errand->begun != errand->number) { // One that was given up may have been begun before.
         walk_begin(errand->walk, shard, errand);
     }
-    bool more = walk_some(errand->walk, shard, errand, CMDI_WALK_PER_TURN);
+    uint64_t since_ns = cmdi_now_ns();
+    uint32_t left = CMDI_WALK_PER_TURN;
+    bool more = true;
+    do { // What is visited may be in no cache, and the list in no page yet.
+        more = walk_some(errand->walk, shard, errand, WALK_STRIDE);
+        left -= WALK_STRIDE;
+    } while (more && left > 0 && cmdi_now_ns() - since_ns < WALK_VISIT_NS);
     shard->walk_next = more ? shard->walk_next : NULL;
     atomic_fetch_add(&errand->progress, 1);
     return more;

@@ -2,10 +2,10 @@
 /*
  * A walk over what the shards of a runtime have of one kind, for another thread that lists it.
  *
- *     the thread --mail--> shard 0: begin, 128, 128, ... --futex--> --mail--> shard 1 ...
+ *     the thread --mail--> shard 0: begin, 64, 64, ... --futex--> --mail--> shard 1 ...
  *
  * One walk at a time, and one shard after the other, so that `visit` writes where it likes. A shard
- * visits some nodes in a turn. What leaves the list between two turns leaves by cmdi_shard_unlist(),
+ * visits some nodes in a turn, fewer if they take long: no turn is to be long because of a list. What leaves the list between two turns leaves by cmdi_shard_unlist(),
  * which moves the walk on; what comes is behind it, and no more is visited than there was in the
  * beginning, so the walk ends however much comes. Of spans the newest is the first one; those that are
  * overwritten between two turns are the last ones, which it does not come to then.
@@ -33,7 +33,7 @@
 struct cmds_span;
 
 enum {
-    CMDI_WALK_PER_TURN = 128,
+    CMDI_WALK_PER_TURN = 64,
 };
 /** A shard that has done nothing for a walk for so long, or whose turn has lasted so long, is given up. */
 #define CMDI_WALK_SILENCE_NS (250ull * 1000 * 1000)
