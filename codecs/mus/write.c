@@ -7,6 +7,7 @@
  * come. They recurse over nested schemas, never over the value. No state, any thread.
  */
 #include "base/hint.h"
+#include "common/short.h"
 #include "common/value.h"
 #include "common/varint.h"
 #include "mus/mus.h"
@@ -154,7 +155,9 @@ static CMDI_INLINED uint8_t *put_leb(uint8_t *out, const uint8_t *end, uint64_t 
 static CMDI_INLINED uint8_t *put_bytes(uint8_t *out, const void *data, size_t size)
 {
     out = cmdi_leb_write_size(out, size);
-    if (size > 0) {
+    if (size - 1 < CMDI_SHORT_MAX) {
+        cmdi_short_store(out, size, cmdi_short_load(data, size));
+    } else if (size > 0) {
         memcpy(out, data, size);
     }
     return out + size;
