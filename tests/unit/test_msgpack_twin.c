@@ -79,11 +79,13 @@ static bool is_written_alike(const struct cmds_codec *codec, const struct cmds_t
     if (code < 0 || size != (int64_t)buffer->size) {
         return code < 0 && size == code;
     }
-    uint8_t *exact = malloc((size_t)size);
-    TWIN_NEED(exact != NULL);
-    bool alike = codec->encode(codec, type, value, exact, (size_t)size) == exact + size &&
-                 memcmp(exact, buffer->data, (size_t)size) == 0;
-    free(exact);
+    const uint8_t guard = 0x5a; // More is stored than counts, but not behind the end.
+    uint8_t *bytes = malloc((size_t)size + 1);
+    TWIN_NEED(bytes != NULL);
+    bytes[size] = guard;
+    bool alike = codec->encode(codec, type, value, bytes, (size_t)size) == bytes + size &&
+                 memcmp(bytes, buffer->data, (size_t)size) == 0 && bytes[size] == guard;
+    free(bytes);
     return alike;
 }
 
