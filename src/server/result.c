@@ -64,9 +64,11 @@ __attribute__((always_inline)) static inline int result_measure(const struct cmd
     }
     frame->type = result.type;
     frame->value = result.value;
+    frame->place = entry->place;
     int64_t size = codec->size(codec, result.type, result.value);
     if (CMDI_UNLIKELY(size < 0 || size > core->options.frame_size_max)) {
-        return size < 0 ? (int)size : CMDS_E_LIMIT;
+        int code = size < 0 ? (int)size : CMDS_E_LIMIT;
+        return code < 0 ? code : -EINVAL; // What codec says that?
     }
     frame->body_size = (size_t)size;
     frame->size = frame->body_size + cmdi_frame_header_size(sequence, result.type->number,
@@ -74,12 +76,12 @@ __attribute__((always_inline)) static inline int result_measure(const struct cmd
     frame->last = CMDI_LIKELY(entry->last_offset == CMDI_LAST_ALWAYS)
                           ? CMDI_FINISHED_WELL
                           : result_last_slow(entry, result.value);
-    frame->place = entry->place;
     return 0;
 }
 
-static void result_write(const struct cmdi_server_core *core, uint64_t sequence,
-        const struct result_frame *frame, uint8_t *out)
+/* Inline: what was measured is still in registers. */
+__attribute__((always_inline)) static inline void result_write(const struct cmdi_server_core *core,
+        uint64_t sequence, const struct result_frame *frame, uint8_t *out)
 {
     const struct cmds_codec *codec = core->options.codec;
     uint8_t *body = cmdi_frame_header_encode(

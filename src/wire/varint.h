@@ -64,8 +64,8 @@ static inline int cmdi_varint_decode(const uint8_t *data, size_t size, uint64_t 
 /** How many bytes encode writes. */
 static inline size_t cmdi_varint_size(uint64_t value)
 {
-    unsigned bits = 64u - (unsigned)__builtin_clzll(value | 1);
-    return (bits * 37u + 222u) >> 8; // ceil(bits / 7) for 1..64.
+    unsigned highest = (unsigned)__builtin_clzll(value | 1) ^ 63;
+    return (highest * 37u + 259u) >> 8; // ceil(bits / 7) for 1..64, which are one more.
 }
 
 /** Room for CMDI_VARINT_SIZE_MAX bytes. Returns: the end. */
