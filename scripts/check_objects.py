@@ -80,6 +80,7 @@ LIBC_MORE = {
     "src/base/pool.c": "mmap munmap",  # Memory of another kind than malloc's, and no more.
     "src/tls/aes_gcm.c": "pthread_key_create pthread_getspecific pthread_setspecific",  # A thread's end.
     "src/tls/thread.c": "pthread_key_create pthread_setspecific pthread_once",  # The same.
+    "codecs/json/run.c": "__cpu_model",  # Has it AVX2?
     "src/tls/crypto.c": "__cpu_model",
     "src/tls/layer.c": "malloc_trim",  # Of a library of its own; a simulation has no TLS. The next too.
     "src/tls/complaint.c": "gmtime_r strftime",  # Dates of certificates.
