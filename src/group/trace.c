@@ -24,12 +24,22 @@ bool cmdi_group_may_begin_trace(const struct cmds_group *group)
     return cmdi_spans_has_place(spans, now_ms);
 }
 
+/*
+ * On a shard by the clock that it has read last: before this send, and in no earlier turn. So it is with the
+ * durations that are counted, of which the span may be the exemplar.
+ */
+static uint64_t trace_now_ns(void)
+{
+    const struct cmdi_shard *shard = cmdi_shard_current();
+    return shard != NULL && shard->in_turn ? shard->looked_ns : cmdi_now_ns();
+}
+
 /* `trace` as a new one, if it is none yet and one may begin here. */
 static void trace_begin_root(struct cmdi_spans *spans, struct cmds_trace *trace)
 {
     struct cmds_trace root;
     if (!cmdi_trace_is_valid(trace) &&
-            cmdi_spans_root(spans, cmdi_ns_to_ms(cmdi_now_ns()), &root)) {
+            cmdi_spans_root(spans, cmdi_ns_to_ms(trace_now_ns()), &root)) {
         root.baggage = trace->baggage;
         *trace = root;
     }
@@ -49,7 +59,7 @@ static void trace_begin_span(
         memcpy(span->parent_id, send->trace.span_id, sizeof(span->parent_id));
         cmdi_span_id(span->span_id, cmdi_random());
         memcpy(send->trace.span_id, span->span_id, sizeof(send->trace.span_id));
-        span->start_ns = cmdi_now_ns();
+        span->start_ns = trace_now_ns();
         span->type = message.type;
     }
 }
