@@ -402,7 +402,7 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
     connection->id = cmdi_process_next_number(); // So that an id in a log names one connection.
     connection->context = NULL;
     connection->state = CMDI_CONNECTION_NEW;
-    connection->pings = false;
+    connection->pings = connection->exec_closed = false;
     cmdi_inbox_init(&connection->inbox, server_shard->shard, connection_on_inbox);
     cmdi_window_init(connection);
     cmdi_writable_init(connection);
