@@ -23,6 +23,16 @@
 #define CMDI_TEST_SKIPPED 77
 
 /**
+ * Of so many seeds: how many a test of a simulated world tries in this build, the first of them. A
+ * sanitizer makes a world ten times as slow, and has 200 of scripts/simulate besides.
+ */
+#if defined(__SANITIZE_ADDRESS__)
+#define CMDI_SEEDS(count) (((count) + 3) / 4)
+#else
+#define CMDI_SEEDS(count) (count)
+#endif
+
+/**
  * Runs the tests of one suite whose names contain argv[1], or all of them without one.
  *
  * Returns: 0, or 1 when an assertion failed or when no test was left to run.

@@ -166,7 +166,7 @@ static int buyer_main(void *context)
 
 static void test_sim_breaker_lives_through_a_server_that_was_away(void)
 {
-    for (uint64_t seed = 1; seed <= 20; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(20); seed++) {
         static struct buyer buyer;
         struct cmds_sim *sim = open_world(seed, CMDS_SIM_NO_FAULTS);
         memset(&buyer, 0, sizeof(buyer));
@@ -226,7 +226,7 @@ static int switched_main(void *context)
 
 static void test_sim_breaker_is_looked_at_in_one_moment(void)
 {
-    for (uint64_t seed = 1; seed <= 20; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(20); seed++) {
         struct cmds_sim *sim = open_world(seed, CMDS_SIM_NO_FAULTS);
         (void)add(sim, "switched", false, switched_main, NULL);
         CU_ASSERT_EQUAL(finish(sim, NULL, NULL, 0), 0);

@@ -235,7 +235,7 @@ static bool are_same(const struct events *one, const struct events *other)
 
 static void test_sim_chaos_is_drawn_by_its_seed(void)
 {
-    for (uint64_t seed = 1; seed <= SCHEDULES; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SCHEDULES); seed++) {
         struct events first = {0}, again = {0}, other = {0};
         struct run run = schedule_of(seed, &first);
         in_world(&run);
@@ -252,7 +252,7 @@ static void test_sim_chaos_is_drawn_by_its_seed(void)
 /* The kernel refuses, links clog, others reset, and nothing stays behind all the same. */
 static void test_sim_chaos_bears_what_else_fails(void)
 {
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SEEDS); seed++) {
         struct events events = {0};
         struct run run = schedule_of(seed, &events);
         run.seed = seed;

@@ -147,7 +147,7 @@ static void test_sim_chaos_service_bears_each_fault_at_a_byte(void)
 
 static void test_sim_chaos_service_bears_all_of_them(void)
 {
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SEEDS); seed++) {
         struct run run = {.test = use_service,
                 .target = "127.0.0.1:9002",
                 .seed = seed,

@@ -181,7 +181,7 @@ static void test_dead_is_found_in_time(void)
         size_t size;
     } loads[] = {{0, 0}, {1000, 10}, {50, 10}, {1, 60000}};
     for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
-        for (uint64_t seed = 1; seed <= 5; seed++) {
+        for (uint64_t seed = 1; seed <= CMDI_SEEDS(5); seed++) {
             dead_pause_ms = loads[i].pause_ms;
             dead_size = loads[i].size;
             scene_init();
@@ -206,7 +206,7 @@ static int script_bound(void)
 
 static void test_slow_a_server_at_its_bound_lives(void)
 {
-    for (uint64_t seed = 1; seed <= 5; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(5); seed++) {
         scene_init();
         scene.server_options.in_flight_max = 250;
         scene.options.deadline_ms = 60000;
@@ -231,7 +231,7 @@ static int script_drain(void)
 
 static void test_slow_a_server_that_drains_lives(void)
 {
-    for (uint64_t seed = 1; seed <= 5; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(5); seed++) {
         scene_init();
         scene_run(seed, script_drain);
     }

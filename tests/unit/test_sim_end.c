@@ -21,7 +21,7 @@ enum {
 
 static void run_all(struct hall *hall, void (*script)(struct hall *hall))
 {
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SEEDS); seed++) {
         struct hall mine = *hall;
         mine.options.receiver = &mine;
         hall_run(&mine, seed, script);
@@ -383,7 +383,7 @@ static void test_sim_end_of_a_runtime_that_nothing_new_outlives(void)
     struct hall hall;
     hall_init(&hall);
 
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SEEDS); seed++) {
         struct hall mine = hall;
         mine.options.receiver = &mine;
         hall_run(&mine, seed, script_late);

@@ -71,7 +71,7 @@ static void script_alone(struct hall *hall)
 
 static void test_sim_forward_alone_asks_for_room(void)
 {
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SEEDS); seed++) {
         struct hall hall;
         hall_init(&hall);
         hall.act = act_forward;

@@ -129,7 +129,7 @@ static int use_slow_trials(struct world *mine)
 
 static void test_sim_guard_bounds_the_trials(void)
 {
-    for (uint64_t seed = 1; seed <= 5; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(5); seed++) {
         reset();
         world.dispatch = &cmds_dispatch_round_robin;
 

@@ -25,7 +25,7 @@ enum {
 
 static void run_all(struct hall *hall, void (*script)(struct hall *hall))
 {
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SEEDS); seed++) {
         struct hall mine = *hall;
         mine.options.receiver = &mine;
         hall_run(&mine, seed, script);

@@ -27,7 +27,7 @@ static _Atomic uint32_t held, released; // How many are, or were.
 
 static void run_all(struct hall *hall, void (*script)(struct hall *hall))
 {
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SEEDS); seed++) {
         struct hall mine = *hall;
         mine.options.receiver = &mine;
         held = released = 0;

@@ -27,7 +27,7 @@ static int main_of_test(void *context)
 
 static void in_worlds(int (*program_main)(void *context), void *context, uint32_t faults)
 {
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SEEDS); seed++) {
         struct cmds_sim *sim = open_world(seed, faults);
         (void)add(sim, "one", false, program_main, context);
         struct cmds_sim_report report;

@@ -81,7 +81,7 @@ static struct cmds_sim *open_long_world(uint64_t seed)
 static void play_with(void (*client)(struct rig *rig), void (*server)(struct rig *rig), int backlog,
         uint32_t keepalive_ms)
 {
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SEEDS); seed++) {
         struct cmds_sim *sim = open_long_world(seed);
         play = (struct play){.client = client,
                 .server = server,
@@ -605,7 +605,7 @@ static int main_of_selves(void *context)
 static void test_sim_net_a_connection_may_reach_its_own_end(void)
 {
     uint32_t selves = 0;
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SEEDS); seed++) {
         struct cmds_sim *sim = open_world(seed, CMDS_SIM_KERNEL);
         (void)add(sim, "one", false, main_of_selves, &selves);
         CU_ASSERT_EQUAL(finish(sim, NULL, NULL, 0), 0);
@@ -650,7 +650,7 @@ static int main_of_power(void *context)
 
 static void test_sim_net_power_fails_while_one_waits_for_room(void)
 {
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SEEDS); seed++) {
         struct cmds_sim_report report;
         struct cmds_sim *sim = open_world(seed, 0);
         int step = 0;

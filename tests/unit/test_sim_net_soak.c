@@ -207,7 +207,7 @@ static int main_of_member(void *context)
 static void test_sim_net_any_order_of_anything(void)
 {
     static const char *names[PROCESSES] = {"one", "two", "three"};
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SEEDS); seed++) {
         uint64_t hashes[2] = {0};
         size_t bytes = 0;
         for (uint32_t run = 0; run < 2; run++) {

@@ -230,7 +230,7 @@ static void test_sim_permits_are_given_back_once(void)
     const struct cmds_hooks *list[] = {&hooks};
     uint32_t failures = 0, full = 0, refused = 0;
     hooks.before_send = veto;
-    for (uint64_t seed = 1; seed <= 12; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(12); seed++) {
         reset();
         world.faults = seed % 3 == 0 ? CMDS_SIM_DELAYS | CMDS_SIM_CUTS | CMDS_SIM_PARTITIONS |
                                                CMDS_SIM_STALLS | CMDS_SIM_KERNEL

@@ -220,7 +220,7 @@ static void script_restart(struct scene *its)
 
 static void test_reconnect_after_a_restart(void)
 {
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SEEDS); seed++) {
         scene_init(1 + (uint32_t)seed % 4);
         scene_run(seed, script_restart);
     }
@@ -246,7 +246,7 @@ static void script_early(struct scene *its)
 
 static void test_reconnect_waits_for_the_first_time_too(void)
 {
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SEEDS); seed++) {
         scene_init(2);
         scene_run(seed, script_early);
     }
@@ -276,13 +276,13 @@ static void script_handover(struct scene *its)
 static void test_reconnect_hands_over_what_waits(void)
 {
     uint32_t by_one = 0;
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SEEDS); seed++) {
         scene_init(3);
         scene.options.reconnect_delay_ms = 10000;
         scene_run(seed, script_handover);
         by_one += scene.up_when_all_came == 1;
     }
-    CU_ASSERT_TRUE(by_one > SEEDS / 2);
+    CU_ASSERT_TRUE(by_one > CMDI_SEEDS(SEEDS) / 2);
 }
 
 /* --- Ends --------------------------------------------------------------------------------------- */

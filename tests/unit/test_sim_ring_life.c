@@ -109,7 +109,7 @@ static int main_of_the_killer(void *context)
 
 static void test_sim_ring_dies_with_its_process(void)
 {
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SEEDS); seed++) {
         struct cmds_sim *sim = open_world(seed, CMDS_SIM_NO_FAULTS);
         struct killed killed = {.port = 9000};
         killed.process = add(sim, "killed", true, main_that_is_killed, &killed);

@@ -245,7 +245,7 @@ static int main_wants(void *context)
 static void test_sim_threads_hand_on_a_wake_that_a_killed_one_had(void)
 {
     uint32_t first = 5, second = 10;
-    for (uint64_t seed = 1; seed <= 20; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(20); seed++) {
         struct cmds_sim *sim = open_world(seed, CMDS_SIM_NO_FAULTS);
         (void)add(sim, "owner", false, main_unlocks_and_kills, NULL);
         left_by = add(sim, "first", false, main_wants, &first);
@@ -381,7 +381,7 @@ static int main_early(void *context)
 static void test_sim_threads_may_run_before_they_are_known(void)
 {
     struct early early = {.count = 0};
-    for (uint64_t seed = 1; seed <= 100; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(100); seed++) {
         struct cmds_sim *sim = open_world(seed, CMDS_SIM_NO_FAULTS);
         (void)add(sim, "early", false, main_early, &early);
         CU_ASSERT_EQUAL_FATAL(finish(sim, NULL, NULL, 0), 0);
@@ -565,7 +565,7 @@ static int main_waits_for_nothing(void *context)
 static void test_sim_threads_may_wake_for_nothing(void)
 {
     uint32_t for_nothing = 0;
-    for (uint64_t seed = 1; seed <= 400; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(400); seed++) {
         struct cmds_sim *sim = open_world(seed, CMDS_SIM_KERNEL);
         (void)add(sim, "late", false, main_waits_for_nothing, &for_nothing);
         CU_ASSERT_EQUAL_FATAL(finish(sim, NULL, NULL, 0), 0);

@@ -321,7 +321,7 @@ static void has_come(int64_t number)
 
 static void test_sim_trace_passes_through(void)
 {
-    for (uint64_t seed = 1; seed <= 3; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(3); seed++) {
         for (uint32_t client_count = 1; client_count <= 2; client_count++) {
             reset(context_of);
 

@@ -37,7 +37,7 @@ static bool is_seen(uint32_t times)
 static void in_worlds(int (*program_main)(void *context))
 {
     missed = 0;
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t seed = 1; seed <= CMDI_SEEDS(SEEDS); seed++) {
         struct cmds_sim_report report;
         struct cmds_sim *sim = open_world(seed, 0);
         (void)add(sim, "one", false, program_main, NULL);
