@@ -3,6 +3,7 @@
 #include "shard/option_list.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -126,10 +127,12 @@ static void list_telemetry(struct cmdi_option_list *list, const struct cmds_tele
             {CMDS_TELEMETRY_SIZES, "sizes"}, {CMDS_TELEMETRY_DURATIONS, "durations"},
             {CMDS_TELEMETRY_EXEC, "exec"}};
     char text[64] = "";
+    size_t size = 0;
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         if ((from->off & parts[i].number) != 0) {
-            (void)strcat(text, text[0] != '\0' ? " " : "");
-            (void)strcat(text, parts[i].word);
+            size += (size_t)snprintf(
+                    text + size, sizeof(text) - size, "%s%s", size > 0 ? " " : "", parts[i].word);
+            CMDI_ASSERT(size < sizeof(text));
         }
     }
     cmdi_option_list_word(list, "telemetry.off", text[0] != '\0' ? text : "nothing", from->off);
