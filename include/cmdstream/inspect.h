@@ -3,7 +3,7 @@
  * What a runtime is doing now: its shards, its connections, the calls that have not ended, its options. For a
  * person who looks, not for counting: see stats.h and telemetry.h.
  *
- * The shards answer by themselves, at most 64 entries in a turn, so that nobody else waits for long;
+ * The shards answer by themselves, at most 128 entries in a turn, so that nobody else waits for long;
  * each entry is right at the moment in which its shard looked at it, the list is not one instant's. A shard
  * that a callback holds up does not answer, and is not waited for beyond a bound: then the list is what the
  * others have, and cmds_runtime_shards(), which waits for nobody, says what holds it up.

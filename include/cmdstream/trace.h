@@ -231,7 +231,7 @@ struct cmds_span_query {
 /**
  * Looks at spans that are over, and leaves them where they are: for a person, beside an exporter. A shard keeps
  * its newest span_count, whether somebody has taken them or not. What it looks at costs a shard nothing per
- * span; for the look itself it visits at most 64 of them in a turn.
+ * span; for the look itself it visits at most 128 of them in a turn.
  *
  *     struct cmds_span_query query = CMDS_SPAN_QUERY_INIT;
  *     query.failed = true;

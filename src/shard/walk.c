@@ -13,7 +13,7 @@
 
 enum {
     WALK_VISIT_NS = 10 * 1000, // A part ends after so long: between two looks at the clock
-    WALK_STRIDE = 16,          // so many are visited.
+    WALK_STRIDE = 32,          // so many are visited.
 };
 
 _Static_assert(CMDI_WALK_PER_TURN % WALK_STRIDE == 0, "a part is whole strides");
@@ -91,7 +91,8 @@ static bool walk_part(struct cmdi_shard *shard, struct cmdi_errand *errand)
     do { // What is visited may be in no cache, and the list in no page yet.
         more = walk_some(errand->walk, shard, errand, WALK_STRIDE);
         left -= WALK_STRIDE;
-    } while (more && left > 0 && cmdi_now_ns() - since_ns < WALK_VISIT_NS);
+    } while (more && left > 0 && // Spans are looked at faster than that.
+             (errand->walk->kind == CMDI_WALK_SPANS || cmdi_now_ns() - since_ns < WALK_VISIT_NS));
     shard->walk_next = more ? shard->walk_next : NULL;
     atomic_fetch_add(&errand->progress, 1);
     return more;

@@ -2,7 +2,7 @@
 /*
  * A walk over what the shards of a runtime have of one kind, for another thread that lists it.
  *
- *     the thread --mail--> shard 0: begin, 64, 64, ... --futex--> --mail--> shard 1 ...
+ *     the thread --mail--> shard 0: begin, 128, 128, ... --futex--> --mail--> shard 1 ...
  *
  * One walk at a time, and one shard after the other, so that `visit` writes where it likes. A shard
  * visits some nodes in a turn, fewer if they take long: no turn is to be long because of a list. What leaves the list between two turns leaves by cmdi_shard_unlist(),
@@ -33,7 +33,7 @@
 struct cmds_span;
 
 enum {
-    CMDI_WALK_PER_TURN = 64,
+    CMDI_WALK_PER_TURN = 128,
 };
 /** A shard that has done nothing for a walk for so long, or whose turn has lasted so long, is given up. */
 #define CMDI_WALK_SILENCE_NS (250ull * 1000 * 1000)
