@@ -39,12 +39,14 @@ static bool conn_fill_lease(struct cmdi_conn *conn, size_t size, bool from_reser
 
 /*
  * Loads go up and down a little from turn to turn: with room for no more than the last ones had, every
- * other fill of a load near a size of buffers would be copied once into the next size.
+ * other fill of a load near a size of buffers would be copied once into the next size. What a slow
+ * reader has waiting is not made twice as much by it.
  */
 static bool conn_fill_grow(struct cmdi_conn *conn, size_t size)
 {
     size_t want = conn->fill.end + size;
-    size_t hint = conn->fill_hint + conn->fill_hint / CONN_HINT_SPARE_PART;
+    bool spares = conn->fill_hint < CONN_SEND_SIZE_MAX_OF_MANY;
+    size_t hint = conn->fill_hint + (spares ? conn->fill_hint / CONN_HINT_SPARE_PART : 0);
     bool hinted = conn->fill.data == NULL && want < hint;
     return (hinted && conn_fill_lease(conn, hint, false)) || conn_fill_lease(conn, want, false);
 }

@@ -196,7 +196,7 @@ static void test_notify_a_service(void)
     CU_ASSERT_EQUAL(write(hold_pipe[1], &byte, 1), 1);
     CU_ASSERT_STRING_EQUAL(ear_next(&ear, RAW_GUARD_MS), "WATCHDOG=1");
     CU_ASSERT_EQUAL(kill(child, SIGTERM), 0);
-    CU_ASSERT_STRING_EQUAL(ear_news(&ear), "STOPPING=1\nSTATUS=draining, 1 connections are open");
+    CU_ASSERT_STRING_EQUAL(ear_news(&ear), "STOPPING=1\nSTATUS=draining, 1 connection is open");
     CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
     CU_ASSERT_EQUAL(status, 0);
     raw_close(&raw);
