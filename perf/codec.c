@@ -5,9 +5,10 @@
  * none.) Prints a Markdown table.
  *
  * The value is the one of the comparisons, {bool, int64, string of 0..1006 bytes, double}, and for our
- * codecs an order as well, which has all kinds in all shapes. There are 256 different ones, so that lengths and
- * branches do not repeat and all bodies stay in L2, as received bytes do. Rounds alternate between the rows of the table and the median of them is printed: other
- * work on the machine hits all rows alike. A row that fails, or leaves a part of a body unread, ends
+ * codecs an order as well, which has all kinds in all shapes. There are 256 different ones, so that
+ * lengths and branches do not repeat and all bodies stay in L2, as received bytes do. Rounds alternate
+ * between the rows of the table and the median of them is printed: other work on the machine hits all
+ * rows alike. A row that fails, or leaves a part of a body unread, ends
  * the program. One thread, no I/O. Usage: codec [ROUNDS]
  */
 #include <cmdstream/codec.h>

@@ -292,6 +292,7 @@ static void open_all(struct cmds_runtime **client_runtime, struct cmds_server **
     options.shard_count = shard_count;
     check(cmds_runtime_start(&runtime, &options, &error), error.text);
     server_options.listen = "127.0.0.1:0";
+    server_options.connection_count_max = list_max;
     check(cmds_server_start(server, runtime, &server_options, &error), error.text);
     check(cmds_server_address(*server, 0, address, 64), "its address");
     options.shard_count = 1;
@@ -321,6 +322,11 @@ int main(int argc, char **argv)
 {
     uint32_t count = argc > 1 ? (uint32_t)atoi(argv[1]) : CONNECTIONS;
     uint32_t shard_count = argc > 2 ? (uint32_t)atoi(argv[2]) : 2;
+    if (argc > 3 || count <= LOAD_CONNECTIONS || count > 60000 || shard_count == 0 ||
+            shard_count > 64) {
+        fprintf(stderr, "usage: listing [CONNECTIONS, 9 to 60000 [SHARDS, 1 to 64]]\n");
+        return 2;
+    }
     struct cmds_runtime *client_runtime = NULL;
     struct cmds_server *server = NULL;
     char address[64];

@@ -319,7 +319,7 @@ CMDS_NODISCARD CMDS_API int cmds_group_wait(
  *          on_writable will tell; CMDS_E_NOT_CONNECTED: every connection is down for good;
  *          CMDS_E_CLOSED: somebody has begun to close the group; CMDS_E_WRONG_TYPE: not a command of
  *          this protocol; CMDS_E_LIMIT: larger than frame_size_max, never taken; -EINVAL: a NULL pointer
- *          with a size; this and -E2BIG: `how` (struct_size, resend); -ENOMEM: malloc has none, or all of
+ *          with a size; this and -E2BIG: `how` (struct_size, resend, unused); -ENOMEM: malloc has none, or all of
  *          the shard's memory_size_max would not do, so nothing will tell; CMDS_E_NOT_ALLOWED: the breaker
  *          is open, or those of all endpoints are; what a hook's before_send returned.
  */

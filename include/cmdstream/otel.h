@@ -51,7 +51,8 @@ struct cmds_otel_options {
     const char *headers; // OTEL_EXPORTER_OTLP_HEADERS
     // OTEL_SERVICE_NAME; default "unknown_service:" and the program's name.
     const char *service_name;
-    const char *resource;        // "key=value,key=value"; over those of OTEL_RESOURCE_ATTRIBUTES.
+    // "key=value,key=value", percent-encoded as headers are; over those of OTEL_RESOURCE_ATTRIBUTES.
+    const char *resource;
     uint32_t metric_interval_ms; // OTEL_METRIC_EXPORT_INTERVAL; default 60000.
     // Spans wait so long, or until there are 512. OTEL_BSP_SCHEDULE_DELAY; default 5000.
     uint32_t span_interval_ms;
@@ -60,7 +61,7 @@ struct cmds_otel_options {
     bool no_metrics;         // OTEL_METRICS_EXPORTER=none
     bool no_traces;          // OTEL_TRACES_EXPORTER=none
     uint8_t unused;
-    // Called inside of cmds_otel_open(), once for each variable and signal that makes no sense, and then on
+    // Called inside of cmds_otel_open(), once for each variable that makes no sense, and then on
     // the exporter's thread, at most one line a second. NULL: silence. See cmds_log_stderr().
     void (*on_log)(void *context, enum cmds_log_level level, const char *text);
     void *log_context;

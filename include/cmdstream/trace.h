@@ -182,8 +182,9 @@ CMDS_API int cmds_runtime_sampling(
         const struct cmds_runtime *runtime, struct cmds_sampling *sampling);
 /**
  * Changes it while the runtime works, for traces that begin from now on; each shard takes it over by itself, at
- * no cost. With for_ms it ends by itself, no thread needed: whoever looks closely at a service for a while need not come
- * back to undo that. One that is set meanwhile takes its place, and what comes behind it stays. Whoever comes with a sampled context is still followed, but by servers with resample_traces.
+ * no cost. With for_ms it ends by itself, no thread needed: whoever looks closely at a service for a while
+ * need not come back to undo that. One that is set meanwhile takes its place, and what comes behind it stays.
+ * Whoever comes with a sampled context is still followed, but by servers with resample_traces.
  *
  * Thread:  any, until cmds_runtime_stop() is called.
  * Returns: as cmds_runtime_sampling(); -EINVAL also: root_ratio is not in 0 to 1; -E2BIG: it has something that

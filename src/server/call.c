@@ -350,9 +350,10 @@ void cmdi_call_failed(struct cmds_call *call, const struct cmdi_failure *failure
             is_silent ? "; the client is not told: its protocol has no CMDS_RESULT_ERROR" : "");
     cmdi_failure_tell(call, failure);
     if (closes) {
-        // If it has failed already, it ends for another reason.
-        connection->exec_closed = connection->conn.error_code == 0;
-        CMDI_COUNT(&connection->server_shard->counters, exec_closes, connection->exec_closed);
+        // Else it ends already: for another reason, or because of another call of it.
+        bool is_first = connection->conn.error_code == 0;
+        connection->exec_closed = connection->exec_closed || is_first;
+        CMDI_COUNT(&connection->server_shard->counters, exec_closes, is_first);
         cmdi_conn_refuse(&connection->conn, code, "%s", error.text);
     }
 }

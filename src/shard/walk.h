@@ -5,8 +5,8 @@
  *     the thread --mail--> shard 0: begin, 128, 128, ... --futex--> --mail--> shard 1 ...
  *
  * One walk at a time, and one shard after the other, so that `visit` writes where it likes. A shard
- * visits some nodes in a turn, fewer if they take long: no turn is to be long because of a list. What leaves the list between two turns leaves by cmdi_shard_unlist(),
- * which moves the walk on; what comes is behind it, and no more is visited than there was in the
+ * visits some nodes in a turn, fewer if they take long: no turn is to be long because of a list. What
+ * leaves the list between two turns leaves by cmdi_shard_unlist(), which moves the walk on; what comes is behind it, and no more is visited than there was in the
  * beginning, so the walk ends however much comes. Of spans the newest is the first one; those that are
  * overwritten between two turns are the last ones, which it does not come to then.
  *

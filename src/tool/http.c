@@ -47,21 +47,27 @@ static int http_fail(const struct http *http, int code, const char *what)
 
 /* --- Connecting ------------------------------------------------------------------------------- */
 
+static bool http_is_port(const char *digits)
+{
+    size_t size = strspn(digits, "0123456789");
+    int port = size > 0 && size <= 5 && digits[size] == '\0' ? atoi(digits) : 0;
+    return port >= 1 && port <= UINT16_MAX;
+}
+
 /* Host and port. Returns: 0; -EINVAL. */
 static int http_split(struct http *http, const char *address)
 {
     const char *colon = strrchr(address, ':');
     size_t size = colon != NULL ? (size_t)(colon - address) : 0;
     bool is_bracketed = size > 2 && address[0] == '[' && address[size - 1] == ']';
-    size_t port_size = colon != NULL ? strspn(colon + 1, "0123456789") : 0;
-    if (size == 0 || size >= sizeof(http->host) || port_size == 0 ||
-            port_size >= sizeof(http->port) || colon[1 + port_size] != '\0' ||
+    if (size == 0 || size >= sizeof(http->host) || !http_is_port(colon + 1) ||
             (!is_bracketed && (address[0] == '[' || memchr(address, ':', size) != NULL))) {
-        return http_fail(http, -EINVAL, "an address is HOST:PORT, [::1]:PORT or unix:PATH");
+        return http_fail(http, -EINVAL,
+                "an address is HOST:PORT, [::1]:PORT or unix:PATH, with a port of 1 to 65535");
     }
     memcpy(http->host, address + is_bracketed, size - 2u * is_bracketed);
     http->host[size - 2u * is_bracketed] = '\0';
-    memcpy(http->port, colon + 1, port_size + 1);
+    memcpy(http->port, colon + 1, strlen(colon + 1) + 1);
     return 0;
 }
 

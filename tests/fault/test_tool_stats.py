@@ -131,7 +131,7 @@ class Stats(unittest.TestCase):
         with Host(pages_until(2)) as host:
             for words in (("stats",), ("top",)):
                 self.assertIn("Exit status: 0; 1 the service", program.run(*words, "--help").stdout)
-                for wrong in ("x", "", ":1", "a:b", "unix:", "http://x", "unix:/" + 200 * "x"):
+                for wrong in ("x", "", ":1", "a:b", "unix:", "h:0", "h:65536", "h:102913", "http://x", "unix:/" + 200 * "x"):
                     done = program.run(*words, wrong, stdin=program.subprocess.DEVNULL)
                     self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (2, "", 1), wrong)
                     self.assertIn(f"cmdstream {words[0]}: {wrong[:20]}", done.stderr)

@@ -155,6 +155,26 @@ static void test_log_a_connection_that_an_exec_function_ends_has_its_own_reason(
     scene_end(scene);
 }
 
+/* Of several that fail on workers only the first one closes it: it stays the reason. */
+static void test_log_several_exec_functions_that_fail_are_one_reason(void)
+{
+    struct pool pool = {0};
+    struct scene *scene = scene_start();
+    struct raw raw;
+    scene->world.exec = exec_fails_as_a_reset;
+    CU_ASSERT_FATAL(world_start(&scene->world) == 0 && world_connect(&scene->world, &raw));
+
+    for (uint64_t sequence = 1; sequence <= 8; sequence++) {
+        CU_ASSERT(raw_send(&raw, sequence, pool_message(&pool)));
+    }
+    WORLD_UNTIL(&scene->world, world_stats(&scene->world).connections_closed == 1);
+    CU_ASSERT_PTR_NOT_NULL(scene_find(scene, CMDS_REASON_EXEC_CLOSE));
+    CU_ASSERT_PTR_NULL(scene_find(scene, CMDS_REASON_OTHER));
+    CU_ASSERT_EQUAL(world_stats(&scene->world).exec_closes, 1);
+    raw_close(&raw);
+    scene_end(scene);
+}
+
 /* By its trace and span, so that the line is found from the trace, and the other way round. */
 static void test_log_a_sampled_command_that_fails_is_found(void)
 {
@@ -253,6 +273,8 @@ CU_TestInfo test_log[] = {
         {"a command that fails is named", test_log_a_command_that_fails_is_named},
         {"a connection that an exec function ends has its own reason",
                 test_log_a_connection_that_an_exec_function_ends_has_its_own_reason},
+        {"several exec functions that fail are one reason",
+                test_log_several_exec_functions_that_fail_are_one_reason},
         {"a sampled command that fails is found", test_log_a_sampled_command_that_fails_is_found},
         {"a drain is announced", test_log_a_drain_is_announced},
         {"the level changes while it runs", test_log_the_level_changes_while_it_runs},
