@@ -179,7 +179,8 @@ int main(int argc, char **argv)
     uint32_t shards = argc > 1 ? (uint32_t)atoi(argv[1]) : 64;
     uint32_t count = argc > 2 ? (uint32_t)atoi(argv[2]) : 100;
     if (argc > 3 || shards == 0 || shards > 256 || count == 0 || count > TYPES_MAX) {
-        fprintf(stderr, "usage: metrics [SHARDS, 1 to 256 [TYPES, 1 to %u]]\n", (unsigned)TYPES_MAX);
+        fprintf(stderr, "usage: metrics [SHARDS, 1 to 256 [TYPES, 1 to %u]]\n",
+                (unsigned)TYPES_MAX);
         return 2;
     }
     make_types(count);

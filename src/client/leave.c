@@ -35,7 +35,9 @@ void cmdi_client_leave(struct cmdi_client *client)
 /* Does anybody wait for what was written, or does any of it still wait to leave? */
 static bool client_is_needed(const struct cmdi_client *client)
 {
-    return cmdi_conn_output_size(&client->conn) > 0 || client->ended != NULL ||
+    const struct cmdi_conn *conn = &client->conn;
+    bool leaves = conn->output != CMDI_OUTPUT_BROKEN && cmdi_conn_output_size(conn) > 0;
+    return leaves || client->ended != NULL ||
            cmdi_pending_any_awaited(&client->table, client->sequence_sent);
 }
 

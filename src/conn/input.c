@@ -241,17 +241,18 @@ static void conn_check_truncated(struct cmdi_conn *conn)
 static void conn_run_eof(struct cmdi_conn *conn)
 {
     bool ended = conn->input == CMDI_INPUT_ENDED || conn->input == CMDI_INPUT_STOPPED;
-    /* What has come is run first; but not at a bound, for a client that has gone. */
+    /* What has come is run first; but not at a bound, for a peer that has gone. */
     bool received = conn->slices.count > 0 || cmdi_secure_is_due(conn) || cmdi_secure_is_late(conn);
-    bool waits = conn->paused ? conn->recv_error == 0 || cmdi_conn_is_client(conn) : received;
+    bool waits = conn->paused ? conn->recv_error == 0 : received;
     if (!ended || waits || conn->end_told || conn->state >= CMDI_CONN_FINISHING) {
         return;
     }
     conn->end_told = true;
-    if (conn->recv_error < 0) {
-        if (conn->output != CMDI_OUTPUT_BROKEN) { // It was counted then.
-            cmdi_conn_count_reset(conn, conn->recv_error);
-        }
+    if (conn->output == CMDI_OUTPUT_BROKEN) {
+        // It was counted then; and recv may say 0, as the send has had the error.
+        cmdi_conn_fail(conn, CMDS_E_EOF, "the peer has gone");
+    } else if (conn->recv_error < 0) {
+        cmdi_conn_count_reset(conn, conn->recv_error);
         cmdi_conn_fail(conn, conn->recv_error == -ECONNRESET ? CMDS_E_EOF : conn->recv_error,
                 "recv: %s", strerror(-conn->recv_error));
     } else if (conn->state < CMDI_CONN_OPEN) {
@@ -528,17 +529,16 @@ void cmdi_conn_on_watch(struct cmdi_conn *conn, int events)
     if (conn->state >= CMDI_CONN_FINISHING) {
         return;
     }
-    /* A peer that has gone may have left something behind which we have not read yet: commands by a UNIX
-       socket, results by any. */
+    /* A UNIX peer that has gone may have left commands behind, which we have not read yet. */
     bool unread = cmdi_conn_has_received(conn) ||
                   (conn->input != CMDI_INPUT_ENDED && conn->transport->unread != NULL &&
                           conn->transport->unread(conn) > 0);
-    if ((failed && !cmdi_conn_is_client(conn)) || ((failed || gone) && !unread)) {
+    if (failed || (gone && !unread)) {
         cmdi_conn_count_reset(conn, failed ? -ECONNRESET : 0);
         cmdi_conn_fail(conn, CMDS_E_EOF, "the peer has gone");
         return;
     }
-    if (events < 0 || gone || failed) {
+    if (events < 0 || gone) {
         conn->watch = CMDI_WATCH_OVER; // It would say so again and again.
     }
     if (events > 0) {

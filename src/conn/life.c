@@ -227,6 +227,10 @@ void cmdi_conn_finish(struct cmdi_conn *conn)
         cmdi_conn_fail(conn, CMDS_E_CLOSED, "closed before it was open");
         return;
     }
+    if (conn->output == CMDI_OUTPUT_BROKEN) { // Nothing of it would leave.
+        cmdi_conn_fail(conn, CMDS_E_EOF, "the peer has gone");
+        return;
+    }
     if (conn->ops->on_finishing != NULL) {
         conn->ops->on_finishing(conn);
     }
@@ -261,7 +265,7 @@ void cmdi_conn_fail_secured(struct cmdi_conn *conn, const struct cmds_error *err
         cmdi_conn_abort(conn);
         return;
     }
-    if (secured->wire.end == 0) {
+    if (secured->wire.end == 0 || conn->output == CMDI_OUTPUT_BROKEN) {
         cmdi_conn_abort(conn);
         return;
     }

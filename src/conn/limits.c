@@ -59,12 +59,31 @@ static void conn_watch_write(struct cmdi_conn *conn, uint64_t since_ms)
 }
 
 /*
+ * The kernel tells the end behind what was received; but a UNIX peer that has only ended its reading may
+ * send for ever. Returns: it failed.
+ */
+static bool conn_check_broken(struct cmdi_conn *conn, uint64_t now_ms)
+{
+    uint64_t since_ms =
+            conn->write_since > conn->received_at ? conn->write_since : conn->received_at;
+    since_ms = cmdi_conn_is_behind(conn) ? now_ms : since_ms;
+    if (!conn_overdue(conn, since_ms, conn->limits->linger_timeout_ms, now_ms)) {
+        return false;
+    }
+    cmdi_conn_fail(conn, CMDS_E_EOF, "the peer has gone");
+    return true;
+}
+
+/*
  * What counts is what the peer's side has acknowledged, not what the kernel has taken from us: a
  * send of 256 KiB may last for minutes, and its peer read all the time. Returns: it failed.
  */
 static bool conn_check_write(struct cmdi_conn *conn, uint64_t now_ms)
 {
     uint32_t timeout_ms = cmdi_conn_write_timeout(conn);
+    if (conn->output == CMDI_OUTPUT_BROKEN) {
+        return conn_check_broken(conn, now_ms);
+    }
     if (conn->write_since == 0 || timeout_ms == CMDS_NEVER) {
         return false;
     }

@@ -310,15 +310,18 @@ void cmdi_conn_flush_now(struct cmdi_conn *conn)
 
 /*
  * The peer has gone. The results that it sent before lie in slices and in the kernel, which tells the end
- * behind the last of them: so a client reads on. A server has nobody left to answer.
+ * behind the last of them: so a client reads on. A server has nobody left to answer. A client whose
+ * program takes no more for now would stay UP for as long, and take commands that nobody gets.
  */
 static void conn_on_send_failed(struct cmdi_conn *conn, int result)
 {
     bool gone = result == -EPIPE || result == -ECONNRESET;
     cmdi_conn_count_reset(conn, result);
-    if (gone && cmdi_conn_is_client(conn) && conn->state < CMDI_CONN_FINISHING && !conn->end_told) {
+    bool reads_on = gone && cmdi_conn_is_client(conn) && !conn->paused && !conn->end_told;
+    if (reads_on && conn->state < CMDI_CONN_FINISHING) {
         conn_output_move(conn, CMDI_OUTPUT_BROKEN);
-        conn->write_since = 0;
+        conn->write_since = conn->shard->now_ms;
+        cmdi_conn_timer_after(conn, conn->write_since, conn->limits->linger_timeout_ms);
         cmdi_conn_ready(conn); // The end of the run receives, if that was stopped.
         return;
     }

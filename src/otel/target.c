@@ -190,8 +190,9 @@ static int add_headers(struct cmdi_target *target, const char *text)
     while (code > 0 && (code = cmdi_pairs_next(&text, buffer, size, &pair)) > 0) {
         bool fits = is_header(&pair) && target->header_count < CMDI_HEADERS_MAX;
         char *line = fits ? header_line(&pair) : NULL;
-        target->headers[target->header_count] = fits ? line : NULL;
-        target->header_count += line != NULL;
+        if (line != NULL) {
+            target->headers[target->header_count++] = line;
+        }
         code = line != NULL ? 1 : fits ? -ENOMEM : -EINVAL;
     }
     explicit_bzero(buffer, size);

@@ -450,16 +450,43 @@ static void test_conn_client_reads_on_when_a_send_failed(void)
         peer_advance(peer);
         CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
         CU_ASSERT_PTR_NULL(peer->sending);
-        peer_advance_ms(peer, 100000); // It is no slow peer.
+        peer_advance_ms(peer, 900);
 
         cmdi_conn_feed(&peer->conn, second, size);
         peer_recv_done(peer, codes[i][1]);
         peer_advance(peer);
 
         CU_ASSERT_EQUAL(peer->frames, 2);
-        CU_ASSERT_EQUAL(peer->eofs, codes[i][1] == 0);
-        CU_ASSERT_EQUAL(peer->conn.error_code, codes[i][1] == 0 ? 0 : CMDS_E_EOF);
+        CU_ASSERT_EQUAL(peer->eofs, 0);
+        CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_EOF);
         CU_ASSERT_EQUAL(peer->counters.resets, 1);
+        peer_free(peer);
+    }
+}
+
+/* It has nothing to say, or nobody to say it to: it does not wait for more than there is. */
+static void test_conn_client_does_not_read_on_for_ever(void)
+{
+    static const uint8_t wire[] = {4, 'c', 'a', 'l', 'c', 1};
+    for (int how = 0; how < 4; how++) {
+        struct peer *peer = client_connected();
+        cmdi_conn_feed(&peer->conn, wire, how == 3 ? 6 : 5); // 3: inside a frame.
+        peer_advance(peer);
+        if (how == 1) {
+            cmdi_conn_pause(&peer->conn);
+        }
+        peer_send_done(peer, -EPIPE);
+        CU_ASSERT_EQUAL(peer->conn.error_code, how == 1 ? CMDS_E_EOF : 0);
+        if (how == 0) {
+            peer_pass_ms(peer, 1100); // Neither a byte nor the end.
+        } else if (how == 2) {
+            cmdi_conn_finish(&peer->conn);
+        } else if (how == 3) {
+            peer_recv_done(peer, 0);
+            peer_advance(peer);
+        }
+        CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_EOF);
+        CU_ASSERT_EQUAL(peer->counters.proto_errors + peer->counters.slow_consumers, 0);
         peer_free(peer);
     }
 }
@@ -498,6 +525,7 @@ CU_TestInfo test_conn[] = {
         {"client sends after the ServerInfo", test_conn_client_sends_after_the_server_info},
         {"client ServerInfo fails", test_conn_client_server_info_fails},
         {"client reads on when a send failed", test_conn_client_reads_on_when_a_send_failed},
+        {"client does not read on for ever", test_conn_client_does_not_read_on_for_ever},
         {"client connect fails", test_conn_client_connect_fails},
         CU_TEST_INFO_NULL,
 };

@@ -469,31 +469,6 @@ static void test_conn_opening_counts_in_the_time_of_the_server_info(void)
     peer_free(peer);
 }
 
-/* What a server sent before it went is not lost because the program takes its time. */
-static void test_conn_held_client_reads_what_was_left(void)
-{
-    uint8_t wire[32];
-    struct peer *peer = paused_client(CMDS_NEVER);
-    cmdi_conn_feed(&peer->conn, wire, (size_t)(peer_put_frame(wire, 1, 2) - wire));
-    peer_watch_done(peer, CMDI_PEER_FAILED | CMDI_PEER_GONE);
-    peer_advance(peer);
-    CU_ASSERT_EQUAL(peer->conn.state, CMDI_CONN_OPEN);
-    CU_ASSERT_FALSE(peer->watching); // It would be told at once, again and again.
-
-    cmdi_conn_resume(&peer->conn);
-    peer_advance(peer);
-    CU_ASSERT_EQUAL(peer->frames, 1);
-    peer_recv_done(peer, -ECONNRESET);
-    peer_advance(peer);
-    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_EOF);
-    peer_free(peer);
-
-    peer = paused_client(CMDS_NEVER); // Nothing was left.
-    peer_watch_done(peer, CMDI_PEER_FAILED | CMDI_PEER_GONE);
-    CU_ASSERT_EQUAL(peer->conn.error_code, CMDS_E_EOF);
-    peer_free(peer);
-}
-
 static void test_conn_server_info_has_to_leave(void)
 {
     struct peer *peer = peer_open_timed(&peer_server_ops, 100);
@@ -522,7 +497,6 @@ static CU_TestInfo tests[] = {
         {"a slow peer may be spared", test_conn_slow_peer_may_be_spared},
         {"finish ends without a write limit", test_conn_finish_ends_without_a_write_limit},
         {"held is watched", test_conn_held_is_watched},
-        {"held client reads what was left", test_conn_held_client_reads_what_was_left},
         {"held shows that it lives", test_conn_held_shows_that_it_lives},
         {"is not judged while it does not listen",
                 test_conn_is_not_judged_while_it_does_not_listen},

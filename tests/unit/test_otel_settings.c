@@ -354,6 +354,23 @@ static void test_settings_refuse_options(void)
     }
 }
 
+/* One more than there is room for: none is kept, and none is left behind. */
+static void test_settings_refuse_too_many_headers(void)
+{
+    forget_environment();
+    char text[CMDI_HEADERS_MAX * 4 + 8] = "";
+    size_t size = 0;
+    for (uint32_t count = 1; count <= CMDI_HEADERS_MAX + 1; count++) {
+        size += (size_t)snprintf(text + size, sizeof(text) - size, "%sk=v", count > 1 ? "," : "");
+        struct cmds_otel_options options = no_options;
+        struct cmdi_settings settings;
+        options.headers = text;
+        int code = cmdi_settings_init(&settings, &options, NULL);
+        CU_ASSERT_EQUAL(code, count > CMDI_HEADERS_MAX ? -EINVAL : 0);
+        cmdi_settings_fini(&settings);
+    }
+}
+
 static void test_pairs_one_by_one(void)
 {
     const char *text = " a = b=c ,, =x, broken,d=%41%4g%,e=%41%25%2c,f=%4";
@@ -414,6 +431,7 @@ static CU_TestInfo tests[] = {
                 test_settings_complain_of_the_variable_that_it_was},
         {"variables are complained of", test_settings_complain_of_variables},
         {"options are refused", test_settings_refuse_options},
+        {"refuse too many headers", test_settings_refuse_too_many_headers},
         {"pairs one by one", test_pairs_one_by_one},
         {"resource: who comes first", test_resource_who_comes_first},
         CU_TEST_INFO_NULL,
