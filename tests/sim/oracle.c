@@ -388,7 +388,8 @@ static void oracle_check_failed(
         (void)oracle_fail("command %llu: an error result that is none", (unsigned long long)id);
         return;
     }
-    bool has_run = command->executions > 0 || command->second != 0;
+    // Sent again, it may have met another server, of which it has to be said.
+    bool has_run = (command->executions > 0 || command->second != 0) && !command->resends;
     bool is_late = oops->code == CMDS_E_TIMEOUT;
     // Of the pool: it is full, has no thread, has no memory.
     bool is_full = oops->code == -ENOBUFS || oops->code == -EAGAIN || oops->code == -ENOMEM;
