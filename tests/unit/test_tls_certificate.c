@@ -223,15 +223,21 @@ static unsigned mutate(uint8_t *bytes, size_t size, size_t at, size_t *sum)
     return right;
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define WRONG_BYTE_STEP 7 // Of all, which take minutes there.
+#else
+#define WRONG_BYTE_STEP 1
+#endif
+
 static void test_certificate_with_any_wrong_byte_is_survived(void)
 {
     size_t right = 0, sum = 0, count = 0;
     for (size_t i = 0; tls_vector_name(i) != NULL; i++) {
         struct cmds_bytes der = tls_vector(tls_vector_name(i));
-        for (size_t at = 0; at < der.size; at++) {
+        for (size_t at = i % WRONG_BYTE_STEP; at < der.size; at += WRONG_BYTE_STEP) {
             right += mutate((uint8_t *)der.data, der.size, at, &sum);
+            count += 255;
         }
-        count += der.size * 255;
         free((void *)der.data);
     }
     // Keys, signatures, numbers may be others; all the rest shows.

@@ -30,14 +30,30 @@ static uint64_t backend_seed(const struct stress *stress, uint32_t index)
 
 /* --- Servers --------------------------------------------------------------------------------------- */
 
+/*
+ * A loopback address of its own: while the server is away its port is nobody else's. On 127.0.0.1, for
+ * which certificates are, any connection and any other listener may get it.
+ */
+static void backend_listen_address(const struct stress *stress, uint32_t index, char text[32])
+{
+    uint32_t pid = (uint32_t)getpid();
+    if (stress->options.tls.on) {
+        (void)snprintf(text, 32, "127.0.0.1:0");
+    } else {
+        (void)snprintf(text, 32, "127.%u.%u.%u:0", 64 + index % 128, pid >> 8 & 255, pid & 255);
+    }
+}
+
 static int backend_start_server(
         struct stress_backend *backend, const struct stress *stress, uint32_t index)
 {
     const struct stress_options *options = &stress->options;
     struct tool_arguments arguments = {.count = 0};
+    char address[32];
+    backend_listen_address(stress, index, address);
     tool_argument(&arguments, "cmdstream");
     tool_argument(&arguments, "stress");
-    tool_argument_text(&arguments, "--serve", "127.0.0.1:0");
+    tool_argument_text(&arguments, "--serve", address);
     tool_argument(&arguments, "--json");
     tool_argument_text(&arguments, "--codec", options->codec);
     tool_argument_text(&arguments, "--server-stop", options->server_stop);
