@@ -420,9 +420,10 @@ static void live_through(enum netns_dark how)
 
     wait_found(&scene, go_dark(&scene, how));
 
-    CU_ASSERT_EQUAL(ended_with(&scene, 0) + ended_with(&scene, CMDS_E_LOST) +
-                            ended_with(&scene, CMDS_E_NOT_SENT),
-            sent_count - scene.first);
+    // One may have been sent when the connection had just fallen: it waits for the light.
+    uint32_t waiting = sent_count - scene.first - ended_with(&scene, 0) -
+                       ended_with(&scene, CMDS_E_LOST) - ended_with(&scene, CMDS_E_NOT_SENT);
+    CU_ASSERT_TRUE(waiting <= 1);
     CU_ASSERT_TRUE(ended_with(&scene, CMDS_E_LOST) > SERVER_IN_FLIGHT);
     uint32_t answered = ended_with(&scene, 0);
     for (uint32_t i = 0; i < 5; i++) { // They wait: some too long, the others for the light.
@@ -438,7 +439,7 @@ static void live_through(enum netns_dark how)
     }
     scene_drain(&scene);
 
-    CU_ASSERT_EQUAL(ended_with(&scene, 0), answered + 5 + CONNECTIONS);
+    CU_ASSERT_EQUAL(ended_with(&scene, 0), answered + waiting + 5 + CONNECTIONS);
     scene_close(&scene);
     check_ends(&scene);
 }
