@@ -275,7 +275,9 @@ static void *flood_main(void *argument)
         if (raw_write_some(&flood->raw, pings, sizeof(pings)) < 0) {
             break;
         }
-        event = raw_try(&flood->raw, &frame);
+        do { // All there is: else it is the peer whose reading of the answers the drain waits for.
+            event = raw_try(&flood->raw, &frame);
+        } while (event == RAW_FRAME);
     }
     raw_close(&flood->raw);
     return NULL;
