@@ -53,6 +53,7 @@ static void pool_on_trim(struct cmdi_trim *trim)
 void cmdi_pool_charge_to(struct cmdi_pool *pool, struct cmdi_account *account)
 {
     CMDI_ASSERT(pool->account == NULL && pool->live == 0);
+    CMDI_ASSERT(CMDI_POOLS_KEEP_NOTHING || pool->chunks == NULL);
     pool->account = account;
     pool->trim.fn = pool_on_trim;
 }
