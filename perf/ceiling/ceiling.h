@@ -3,7 +3,6 @@
 #ifndef CMDI_PERF_CEILING_H
 #define CMDI_PERF_CEILING_H
 
-#include <liburing.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,16 +30,33 @@ struct options {
 };
 
 /* A command that waits for its answer. Answers come in order, so a connection's are a queue. */
-struct pending;
-struct conn;
+struct pending {
+    uint64_t sent_ns;
+    uint32_t size;   // Of each block to come.
+    uint32_t blocks; // Still to come.
+    uint8_t first, last;
+};
 
-/* One of the two sides: a thread with a ring. */
+struct conn {
+    int fd;
+    uint32_t index;
+    bool sending, dirty;
+    struct conn *next_dirty;
+    uint8_t *fill, *flight; // What is appended to, and what the kernel sends.
+    size_t fill_size, fill_room, flight_room, flight_size, flight_sent;
+    uint8_t *stash; // The beginning of a block whose end has not come.
+    size_t stash_size;
+    uint64_t stream_left; // Server: blocks that were asked for and not yet appended.
+    uint32_t stream_size, stream_index;
+    struct pending *pending;              // Client: a queue of in_flight entries...
+    uint32_t pending_head, pending_count; // ...its first one and how many there are.
+};
+
+/* One of the two sides: a thread that asks the kernel in one way. */
 struct side {
     const struct options *options;
     bool is_server;
-    struct io_uring ring;
-    struct io_uring_buf_ring *buffer_ring;
-    uint8_t *buffers;
+    struct way *way;
     int listener;
     struct conn **conns;
     uint32_t conn_count, open_count;
@@ -65,17 +81,39 @@ uint64_t clock_ns(clockid_t id);
 /* options.c: ends the program if they are wrong, or after --help. */
 struct options parse_options(int argc, char **argv);
 
-/* side.c */
+/* blocks.c */
 void side_init(struct side *side, const struct options *options, bool is_server);
-/* Accepts on side->listener. */
-void side_accept(struct side *side);
 /* A connection with all that it may have in flight. */
 void side_add(struct side *side, int fd);
+/* Of a connection: the socket is closed with the process; they do not come and go here. */
+void side_lose(struct side *side, int error);
 /* Sends one command on connection `index`. */
 void side_command(struct side *side, uint32_t index);
 /* Once a turn: one send for each connection that has output and none in flight. */
 void side_flush(struct side *side);
-/* Submits, waits for completions, handles them all. */
-void side_turn(struct side *side);
+/* What was received: whole blocks are answered, a cut one waits. */
+void conn_input(struct side *side, struct conn *conn, const uint8_t *data, size_t size);
+/* Appends as much of the streams as one send carries. */
+void conn_stream(struct side *side, struct conn *conn);
+/* The next side_flush() looks at it. */
+void conn_mark(struct side *side, struct conn *conn);
+/* What was appended is what is sent. */
+void conn_take(struct conn *conn);
+/* After a send that failed: the client went away in the middle; its receive says so too. */
+void conn_drop(struct side *side, struct conn *conn, int result);
+
+/* ring.c, epoll.c: a way to ask the kernel; each program is linked with one. */
+struct way;
+extern const char way_name[];
+extern const uint32_t way_buffer_count, way_buffer_size; // By default.
+void way_init(struct side *side);
+/* Accepts on side->listener. */
+void way_accept(struct side *side);
+/* From now on it is read. */
+void way_receive(struct side *side, struct conn *conn);
+/* Takes the output and sends it. */
+void way_send(struct side *side, struct conn *conn);
+/* Waits for something, and handles all that has come. */
+void way_turn(struct side *side);
 
 #endif

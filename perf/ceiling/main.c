@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The practical ceiling of a machine: a plain io_uring echo, with nothing above it. What a library
- * for commands reaches is told as a share of what this program reaches on the same two cores in the
- * same minutes.
+ * The practical ceiling of a machine: a plain echo, with nothing above it. What a library for
+ * commands reaches is told as a share of what this program reaches on the same two cores in the same
+ * minutes. It is linked twice, once for each way to ask the kernel, since neither is always ahead:
+ * `ceiling` with io_uring, `ceiling-epoll` with epoll.
  *
  *     block:   length, 4 bytes, little-endian | that many bytes
  *     echo:    the server copies each block into the connection's output and sends it back
  *     stream:  a length with its highest bit set, then count, size; the answer: so many such blocks
  *
- * One thread a side, each pinned to its own core: DEFER_TASKRUN, one multishot receive for each
- * connection into one ring of 32 buffers of 32 KiB, which the blocks are parsed in, one send in
- * flight for each connection, one enter a turn. No codec, no sequence numbers, no limits, no
- * timers. The client checks the length and the first and last byte of every answer.
+ * One thread a side, each pinned to its own core. Blocks are parsed where they were received, and one send is
+ * in flight for each connection. No codec, no sequence numbers, no limits, no timers. The client
+ * checks the length and the first and last byte of every answer.
+ *
+ *     main.c     roles, and the report      blocks.c  what is done for each block
+ *     options.c  the command line           ring.c    io_uring: DEFER_TASKRUN, a multishot receive for
+ *                                                     each connection into one ring of buffers
+ *                                           epoll.c   epoll, recv and send, one buffer for all
  */
 #include "ceiling.h"
 
@@ -35,7 +40,7 @@ enum {
 
 _Noreturn void die(const char *what, int code)
 {
-    fprintf(stderr, "ceiling: %s: %s\n", what, strerror(code < 0 ? -code : code));
+    fprintf(stderr, "ceiling (%s): %s: %s\n", way_name, what, strerror(code < 0 ? -code : code));
     exit(1);
 }
 
@@ -128,9 +133,9 @@ static void run_server(const struct options *options, int listener, bool is_chil
     pin(options->server_cpu);
     side_init(&side, options, true);
     side.listener = listener;
-    side_accept(&side);
+    way_accept(&side);
     while (!is_child || side.conn_count == 0 || side.open_count > 0) {
-        side_turn(&side);
+        way_turn(&side);
     }
 }
 
@@ -138,7 +143,7 @@ static void run_for(struct side *side, double seconds)
 {
     uint64_t end = clock_ns(CLOCK_MONOTONIC) + (uint64_t)(seconds * 1e9);
     while (side->now_ns < end) {
-        side_turn(side);
+        way_turn(side);
     }
 }
 
@@ -202,7 +207,9 @@ static void report(
                 server_cpu, (unsigned long long)side->errors);
         return;
     }
-    printf("{\"conns\": %u, \"in_flight\": %u, \"size\": %u, \"stream\": %u, \"spin\": %s, "
+    printf("{\"way\": \"%s\", \"buffers\": %u, \"buffer_size\": %u, ", way_name,
+            options->buffer_count, options->buffer_size);
+    printf("\"conns\": %u, \"in_flight\": %u, \"size\": %u, \"stream\": %u, \"spin\": %s, "
            "\"seconds\": %.3f, "
            "\"commands\": %llu, \"commands_per_second\": %.1f, \"results_per_second\": %.1f, "
            "\"mb_per_second\": %.3f, ",
@@ -240,7 +247,7 @@ static int measure_and_report(const struct options *options, const struct sockad
     measured.histogram = histogram;
     side.draining = true;
     while (side.in_flight > 0) {
-        side_turn(&side);
+        way_turn(&side);
     }
     measured.errors = side.errors;
     report(&measured, options, &measure);

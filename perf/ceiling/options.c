@@ -11,9 +11,9 @@
 
 static const char help[] =
         "Usage: ceiling [OPTIONS]\n\n"
-        "A plain io_uring echo over loopback: the practical ceiling of this machine. By default it "
-        "forks: the child\n"
-        "serves on one core, the parent measures on another.\n\n"
+        "A plain echo over loopback, by io_uring or, as ceiling-epoll, by epoll: the practical "
+        "ceiling of this machine.\n"
+        "By default it forks: the child serves on one core, the parent measures on another.\n\n"
         "  --server             only serve, on --listen, until killed\n"
         "  --client ADDRESS     only measure, against a server elsewhere\n"
         "  --listen ADDRESS     default 127.0.0.1:0\n"
@@ -25,8 +25,8 @@ static const char help[] =
         "  --spin               never sleep\n"
         "  --duration SECONDS   measured (default 3)\n"
         "  --warmup SECONDS     before that (default 0.5)\n"
-        "  --buffers N          receive buffers, a power of two (default 32)\n"
-        "  --buffer-size N      bytes of each (default 32768)\n"
+        "  --buffers N          of io_uring: receive buffers, a power of two (default 32)\n"
+        "  --buffer-size N      bytes of each (default 32768); of epoll: of one receive (262144)\n"
         "  --server-cpu N       default: the first CPU of this process\n"
         "  --client-cpu N       default: the second one, if there is one\n"
         "  --json               one object instead of a line\n";
@@ -151,8 +151,8 @@ struct options parse_options(int argc, char **argv)
             .size = 530,
             .conns = 8,
             .in_flight = 128,
-            .buffer_count = 32,
-            .buffer_size = 32 * 1024,
+            .buffer_count = way_buffer_count,
+            .buffer_size = way_buffer_size,
             .duration = 3,
             .warmup = 0.5};
     int index = 0;

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""perf/ceiling, by io_uring and by epoll: every answer comes and is right, whatever the load and the buffers are, also
+where a block is cut between two receives and a socket takes no more."""
+import json
+import os
+import pathlib
+import subprocess
+import unittest
+
+PERF = pathlib.Path(os.environ["CMDSTREAM_PERF"])
+WAYS = {"io_uring": PERF / "ceiling", "epoll": PERF / "ceiling-epoll"}
+PATIENCE_S = 100
+SKIPPED = 77
+
+
+def ceiling(way, *words):
+    return subprocess.run([WAYS[way], *map(str, words)], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+
+class Ceilings(unittest.TestCase):
+    def measure(self, *words):
+        for way in WAYS:
+            with self.subTest(way=way, words=words):
+                done = ceiling(way, "--json", "--warmup", 0, "--duration", 0.05, *words)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                result = json.loads(done.stdout)
+                self.assertEqual((result["errors"], result["way"]), (0, way))
+                self.assertGreater(result["commands"], 0)
+
+    def test_blocks_of_one_size_and_of_many_come_back(self):
+        self.measure("--conns", 3, "--in-flight", 5)
+        self.measure("--conns", 3, "--in-flight", 5, "--size", "random", "--spin")
+
+    def test_a_block_is_whole_again_after_any_number_of_receives(self):
+        self.measure("--conns", 2, "--in-flight", 3, "--size", "random", "--buffer-size", 64)
+
+    def test_more_than_a_socket_takes_arrives_in_its_order(self):
+        self.measure("--conns", 2, "--in-flight", 2, "--size", 60000, "--stream", 100)
+        self.measure("--conns", 2, "--in-flight", 200, "--size", 60000)
+
+    def test_a_stream_arrives_in_its_order(self):
+        self.measure("--conns", 1, "--in-flight", 2, "--size", 71, "--stream", 1000, "--spin")
+
+    def test_many_connections_are_served(self):
+        self.measure("--conns", 300, "--in-flight", 1)
+
+    def test_what_is_wrong_with_an_option_is_said(self):
+        for way in WAYS:
+            for words, said in ((("--conns", 0), "--conns"), (("--buffers", 3), "power of two"), (("x",), "--help"),
+                                (("--stream", 5, "--size", "random"), "random")):
+                done = ceiling(way, *words)
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertIn(said, done.stderr)
+
+    def test_help_is_printed(self):
+        for way in WAYS:
+            self.assertEqual(ceiling(way, "--help").returncode, 0)
+
+
+if __name__ == "__main__":
+    if ceiling("io_uring", "--duration", 0.01, "--warmup", 0).returncode != 0:
+        print("io_uring is not to be had here")
+        raise SystemExit(SKIPPED)
+    unittest.main()
