@@ -66,7 +66,9 @@ int cmdi_socket_open(const struct cmdi_address *address, uint32_t keepalive_ms)
     }
     int code = 0;
     if (address_is_tcp(address)) {
-        code = socket_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        // A client's too: it may connect to itself and end, and its port be in TIME_WAIT.
+        code = socket_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+        code = code == 0 ? socket_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1) : code;
         if (code == 0 && keepalive_ms > 0) {
             code = socket_keep_alive(fd, keepalive_ms);
         }
@@ -84,10 +86,7 @@ static int socket_prepare(int fd, const struct cmdi_address *address, bool reuse
     if (!address_is_tcp(address)) {
         return 0;
     }
-    int code = socket_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (code == 0 && reuse_port) {
-        code = socket_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-    }
+    int code = reuse_port ? socket_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1) : 0;
     if (code == 0 && address->as.any.sa_family == AF_INET6 &&
             IN6_IS_ADDR_UNSPECIFIED(&address->as.v6.sin6_addr)) {
         // [::] is any address, also an IPv4 one.
@@ -325,7 +324,7 @@ bool cmdi_socket_undo_self(int fd)
             memcmp(&ours.as, &theirs.as, ours.size) != 0) {
         return false;
     }
-    /* A close would leave the port in TIME_WAIT, where no server could bind it; this does not. */
+    /* A close would leave the port in TIME_WAIT, which some servers cannot bind; this does not. */
     socket_disconnect(fd);
     return true;
 }

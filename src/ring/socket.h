@@ -12,9 +12,9 @@
 #include "ring/address.h"
 
 /**
- * A stream socket of the address's family: CLOEXEC, TCP_NODELAY. `keepalive_ms`: the kernel probes
- * a silent TCP peer and gives it up after about so long (at least 4 s; CMDS_NEVER: as the system
- * does, 0: never). Returns: fd; -errno.
+ * A stream socket of the address's family: CLOEXEC, TCP_NODELAY, and no listener finds its port in use
+ * for it. `keepalive_ms`: the kernel probes a silent TCP peer and gives it up after about so long (at
+ * least 4 s; CMDS_NEVER: as the system does, 0: never). Returns: fd; -errno.
  */
 int cmdi_socket_open(const struct cmdi_address *address, uint32_t keepalive_ms);
 /**

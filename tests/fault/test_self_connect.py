@@ -14,22 +14,6 @@ import peer
 TRIES = 24
 
 
-def server_at(address):
-    """The kernel closes the last client's sockets when it gets to the end of its ring, after the process."""
-    servers = []
-
-    def starts():
-        try:
-            servers.append(peer.Server("--shards", 1, listen=address))
-        except AssertionError as error:
-            if "already in use" not in str(error):
-                raise
-        return servers
-    if not peer.until(starts):
-        raise AssertionError(f"{address} stays in use")
-    return servers[0]
-
-
 class SelfConnect(unittest.TestCase):
     def test_it_is_refused_and_the_port_stays_free(self):
         address = "127.0.0.1:40000"
@@ -41,7 +25,7 @@ class SelfConnect(unittest.TestCase):
             self.assertEqual(client.returncode, 1)
             self.assertIn("refused", client.stderr)
         self.assertTrue(any("its own end" in end for end in ends), ends[-1])
-        with server_at(address) as server:
+        with peer.Server("--shards", 1, listen=address) as server:
             self.assertTrue(peer.echoes(server.connect(), 1))
 
 

@@ -109,6 +109,23 @@ static void test_socket_a_connection_to_itself_is_undone(void)
     cmdi_fd_close(fd);
 }
 
+/* That of a client which ended in between is in TIME_WAIT for a minute, or even alive. */
+static void test_socket_a_connection_to_itself_keeps_no_server_away(void)
+{
+    struct cmdi_address address = ipv4(0);
+    int fd = cmdi_socket_open(&address, 0);
+    CU_ASSERT_EQUAL_FATAL(bind(fd, &address.as.any, address.size), 0);
+    CU_ASSERT_EQUAL_FATAL(cmdi_socket_local(fd, &address), 0);
+    CU_ASSERT_EQUAL_FATAL(connect(fd, &address.as.any, address.size), 0);
+    int listener = cmdi_socket_listen(&address, 1, false, 0);
+    CU_ASSERT(listener >= 0);
+    cmdi_fd_close(listener);
+    cmdi_fd_close(fd);
+    listener = cmdi_socket_listen(&address, 1, false, 0);
+    CU_ASSERT(listener >= 0);
+    cmdi_fd_close(listener);
+}
+
 static void test_socket_accepted_sockets_inherit_and_addresses_agree(void)
 {
     struct cmdi_address any_port = ipv4(0);
@@ -342,6 +359,8 @@ static void test_socket_an_abstract_name_is_in_use_and_then_free(void)
 static CU_TestInfo test_socket[] = {
         {"a reset is no FIN", test_socket_a_reset_is_no_fin},
         {"a connection to itself is undone", test_socket_a_connection_to_itself_is_undone},
+        {"a connection to itself keeps no server away",
+                test_socket_a_connection_to_itself_keeps_no_server_away},
         {"accepted sockets inherit, and addresses agree",
                 test_socket_accepted_sockets_inherit_and_addresses_agree},
         {"a port is shared only when all ask for it",
