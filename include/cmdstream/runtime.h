@@ -67,8 +67,11 @@ struct cmds_runtime_options {
     // For exec functions marked CMDS_EXEC_IN_POOL. Default 4, at most 1024; each is started when it is
     // first needed, or with the runtime: see on_pool_thread_start.
     uint32_t pool_thread_count;
-    uint32_t buffer_size; // Of one receive buffer. Default 32768, 4096..1 MiB.
-    // Receive buffers a shard may grow to from 32. Default 512, at most 32768.
+    // Of one receive buffer. Default 32768, 4096..1 MiB. If there may be 128 of them, the first
+    // sixteenth is four times as large, up to 128 KiB.
+    uint32_t buffer_size;
+    // Receive buffers a shard may grow to: from 16 if these are large, else from 32. It grows when it
+    // lacks one and shrinks when it needs few. Default 512, at most 32768.
     uint32_t buffer_count_max;
     // Calls of all servers that wait for a thread of the pool. Default 65536. Beyond it, a connection
     // with a call in the queue gets -ENOBUFS for a further one: on_exec_error may answer, and the

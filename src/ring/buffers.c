@@ -16,8 +16,8 @@ static void ring_provide(struct cmdi_ring *ring, uint32_t buffer)
 {
     ring->buffer_states[buffer] = CMDI_RING_BUFFER_PROVIDED;
     cmdi_ring_poison(ring, buffer, true);
-    io_uring_buf_ring_add(ring->group, ring->buffers + (size_t)buffer * ring->buffer_size,
-            ring->buffer_size, (unsigned short)buffer,
+    io_uring_buf_ring_add(ring->group, cmdi_ring_buffer_at(ring, buffer),
+            cmdi_ring_buffer_length(ring, buffer), (unsigned short)buffer,
             io_uring_buf_ring_mask(ring->buffer_count_max), (int)ring->buffers_added);
     ring->buffers_added++;
 }
@@ -31,11 +31,15 @@ static void *ring_map(size_t size)
 int cmdi_ring_buffers_init(struct cmdi_ring *ring, const struct cmdi_ring_options *options,
         struct cmdi_ring_patience *patience, struct cmds_error *error)
 {
+    CMDI_ASSERT(options->large_count <= options->buffer_count_max);
+    CMDI_ASSERT(cmdi_ring_buffer_size_max(options) >= options->buffer_size);
     ring->buffer_size = options->buffer_size;
+    ring->large_count = options->large_count;
+    ring->large_extra = cmdi_ring_buffer_size_max(options) - options->buffer_size;
     ring->buffer_count_max = options->buffer_count_max;
     ring->buffer_count_min = options->buffer_count;
     ring->group = ring_map(ring->buffer_count_max * sizeof(struct io_uring_buf));
-    ring->buffers = ring_map((size_t)ring->buffer_count_max * ring->buffer_size);
+    ring->buffers = ring_map(cmdi_ring_buffer_offset(ring, ring->buffer_count_max));
     ring->buffer_states = malloc(ring->buffer_count_max);
     if (ring->group == NULL || ring->buffers == NULL || ring->buffer_states == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for %u receive buffers of %u bytes",
@@ -75,7 +79,7 @@ void cmdi_ring_buffers_fini(struct cmdi_ring *ring, bool written)
         for (uint32_t i = 0; i < ring->buffer_count_max; i++) {
             cmdi_ring_poison(ring, i, false); // The addresses may be somebody else's soon.
         }
-        (void)munmap(ring->buffers, (size_t)ring->buffer_count_max * ring->buffer_size);
+        (void)munmap(ring->buffers, cmdi_ring_buffer_offset(ring, ring->buffer_count_max));
     }
     free(ring->buffer_states);
 }
@@ -83,15 +87,15 @@ void cmdi_ring_buffers_fini(struct cmdi_ring *ring, bool written)
 uint8_t *cmdi_ring_buffer(const struct cmdi_ring *ring, uint16_t buffer)
 {
     CMDI_ASSERT(buffer < ring->buffer_count_max);
-    return ring->buffers + (size_t)buffer * ring->buffer_size;
+    return cmdi_ring_buffer_at(ring, buffer);
 }
 
 static void ring_park(struct cmdi_ring *ring, uint32_t buffer)
 {
     ring->buffer_states[buffer] = CMDI_RING_BUFFER_PARKED;
     cmdi_ring_poison(ring, buffer, true);
-    (void)madvise(
-            ring->buffers + (size_t)buffer * ring->buffer_size, ring->buffer_size, MADV_DONTNEED);
+    (void)madvise(cmdi_ring_buffer_at(ring, buffer), cmdi_ring_buffer_length(ring, buffer),
+            MADV_DONTNEED);
 }
 
 void cmdi_ring_buffer_release(struct cmdi_ring *ring, uint16_t buffer)
@@ -114,6 +118,13 @@ uint32_t cmdi_ring_buffer_count(const struct cmdi_ring *ring)
 uint32_t cmdi_ring_buffers_free(const struct cmdi_ring *ring)
 {
     return ring->buffer_count > ring->buffers_held ? ring->buffer_count - ring->buffers_held : 0;
+}
+
+uint32_t cmdi_ring_buffers_peak(struct cmdi_ring *ring)
+{
+    uint32_t peak = ring->buffers_peak;
+    ring->buffers_peak = ring->buffers_held;
+    return peak;
 }
 
 bool cmdi_ring_buffers_grow(struct cmdi_ring *ring)

@@ -30,10 +30,13 @@ enum cmdi_ring_buffer_state {
 struct cmdi_ring {
     struct io_uring uring;
     struct io_uring_buf_ring *group; // Descriptors, shared with the kernel.
-    uint8_t *buffers;                // buffer_count_max * buffer_size, touched as far as used.
+    uint8_t *buffers;                // One after the other by number, touched as far as used.
     uint8_t *buffer_states;          // By buffer number: enum cmdi_ring_buffer_state.
     uint32_t buffer_size, buffer_count, buffer_count_min, buffer_count_max;
+    uint32_t large_count; // Buffers numbered below it are larger by large_extra.
+    uint32_t large_extra;
     uint32_t buffers_held;  // Harvested and not released.
+    uint32_t buffers_peak;  // The most that were, since somebody asked.
     uint32_t buffers_added; // Released since the kernel was last told.
     uint32_t features;
     uint32_t enter_flags;
@@ -83,6 +86,23 @@ int cmdi_ring_buffers_init(struct cmdi_ring *ring, const struct cmdi_ring_option
 /** `written`: the kernel may still write into them, so they stay: better lost than another's. */
 void cmdi_ring_buffers_fini(struct cmdi_ring *ring, bool written);
 
+/* Where it begins in `buffers`; of buffer_count_max: where all end. */
+static inline size_t cmdi_ring_buffer_offset(const struct cmdi_ring *ring, uint32_t buffer)
+{
+    uint32_t larger = buffer < ring->large_count ? buffer : ring->large_count; // Of those before.
+    return (size_t)buffer * ring->buffer_size + (size_t)larger * ring->large_extra;
+}
+
+static inline uint8_t *cmdi_ring_buffer_at(const struct cmdi_ring *ring, uint32_t buffer)
+{
+    return ring->buffers + cmdi_ring_buffer_offset(ring, buffer);
+}
+
+static inline uint32_t cmdi_ring_buffer_length(const struct cmdi_ring *ring, uint32_t buffer)
+{
+    return ring->buffer_size + (buffer < ring->large_count ? ring->large_extra : 0);
+}
+
 /*
  * Whoever still reads a buffer that was given back reads the next peer's bytes: the address
  * sanitizer is told. The kernel's own writes are not its business.
@@ -90,11 +110,11 @@ void cmdi_ring_buffers_fini(struct cmdi_ring *ring, bool written);
 static inline void cmdi_ring_poison(const struct cmdi_ring *ring, uint32_t buffer, bool poison)
 {
 #ifdef __SANITIZE_ADDRESS__
-    uint8_t *data = ring->buffers + (size_t)buffer * ring->buffer_size;
+    uint8_t *data = cmdi_ring_buffer_at(ring, buffer);
     if (poison) {
-        __asan_poison_memory_region(data, ring->buffer_size);
+        __asan_poison_memory_region(data, cmdi_ring_buffer_length(ring, buffer));
     } else {
-        __asan_unpoison_memory_region(data, ring->buffer_size);
+        __asan_unpoison_memory_region(data, cmdi_ring_buffer_length(ring, buffer));
     }
 #else
     (void)ring;
@@ -111,6 +131,8 @@ static inline void cmdi_ring_buffer_hold(struct cmdi_ring *ring, uint32_t buffer
     ring->buffer_states[buffer] = CMDI_RING_BUFFER_HELD;
     cmdi_ring_poison(ring, buffer, false);
     ring->buffers_held++;
+    ring->buffers_peak =
+            ring->buffers_held > ring->buffers_peak ? ring->buffers_held : ring->buffers_peak;
 }
 
 /* What was released since the last time is in the group. */

@@ -39,12 +39,26 @@ struct cmdi_ring_options {
     uint32_t entries;            // Of the submission queue.
     uint32_t completion_entries; // Of the completion queue.
     uint32_t buffer_size;
+    // Buffers numbered below large_count have large_size, at least buffer_size. 0: none are larger.
+    uint32_t large_count, large_size;
     uint32_t buffer_count; // Provided from the start. A power of two.
     // The group grows to this when receives run out of buffers. A power of two.
     uint32_t buffer_count_max;
     // Somebody waits on cmdi_ring_fd() instead of in enter: signal each completion there.
     bool external_wait;
 };
+
+/** Bytes of that buffer of the group. */
+static inline uint32_t cmdi_ring_buffer_size(
+        const struct cmdi_ring_options *options, uint32_t buffer)
+{
+    return buffer < options->large_count ? options->large_size : options->buffer_size;
+}
+/** The most that one receive brings. */
+static inline uint32_t cmdi_ring_buffer_size_max(const struct cmdi_ring_options *options)
+{
+    return cmdi_ring_buffer_size(options, 0);
+}
 
 enum {
     CMDI_COMPLETION_MORE = 1,     // The operation continues (multishot).
@@ -166,9 +180,11 @@ void cmdi_ring_buffer_release(struct cmdi_ring *ring, uint16_t buffer);
 /** How many the group has now, and how many of them the kernel holds. */
 uint32_t cmdi_ring_buffer_count(const struct cmdi_ring *ring);
 uint32_t cmdi_ring_buffers_free(const struct cmdi_ring *ring);
+/** The most that were not with the kernel at once, since this was last asked for. */
+uint32_t cmdi_ring_buffers_peak(struct cmdi_ring *ring);
 /** After a receive ended with -ENOBUFS: doubles the group up to its maximum. Returns: it grew. */
 bool cmdi_ring_buffers_grow(struct cmdi_ring *ring);
-/** When it has been quiet: halves the group down to its first size, and gives the memory back. */
+/** When so many are not needed: halves the group down to its first size, and gives the memory back. */
 void cmdi_ring_buffers_shrink(struct cmdi_ring *ring);
 
 #endif

@@ -34,13 +34,14 @@ struct drive_quiet {
     uint64_t buffers_empty, bytes; // As they were at the last look.
 };
 
-/* A shard through which little went for a second gives memory back, one step at a time. */
+/* What was not needed for a second is given back, one step at a time: if little went through, all. */
 static void drive_quiet(struct cmdi_timer *timer, uint64_t now_ms)
 {
     struct drive_quiet *quiet = CMDI_CONTAINER(timer, struct drive_quiet, timer);
     struct cmdi_shard *shard = quiet->shard;
     uint64_t bytes = shard->moved_size;
-    if (bytes - quiet->bytes < DRIVE_QUIET_BYTES) {
+    bool is_quiet = bytes - quiet->bytes < DRIVE_QUIET_BYTES;
+    if (is_quiet) {
         cmdi_buffers_trim(&shard->buffers);
         cmdi_pool_trim(&shard->error_texts);
         cmdi_account_trim(&shard->buffers.account);
@@ -48,9 +49,9 @@ static void drive_quiet(struct cmdi_timer *timer, uint64_t now_ms)
             shard->trim_due = false;
             shard->trim();
         }
-        if (quiet->buffers_empty == shard->counters.buffers_empty) {
-            cmdi_receive_shrink(&shard->receive);
-        }
+    }
+    if (quiet->buffers_empty == shard->counters.buffers_empty) {
+        cmdi_receive_relax(&shard->receive, is_quiet);
     }
     quiet->bytes = bytes;
     quiet->buffers_empty = shard->counters.buffers_empty;

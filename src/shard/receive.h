@@ -6,7 +6,7 @@
  * that connection, and is the connection's until its last byte was used; then the kernel gets it
  * back. As all connections live on the same buffers, each has a share, and where few are left
  * those who ask for little come first. The group grows when a receive finds none, and shrinks when
- * the shard is quiet.
+ * the shard is quiet or needs few of them.
  *
  * Thread: the shard.
  */
@@ -23,6 +23,7 @@
 #include "shard/work.h"
 
 struct cmdi_ring;
+struct cmdi_ring_options;
 
 /** A filled buffer, or what is left of it; its number in the group is its number here. */
 struct cmdi_slice {
@@ -44,6 +45,12 @@ struct cmdi_receive {
     struct cmdi_list starved;  // struct cmdi_work: wait for a free buffer.
 };
 
+/**
+ * What the group of a ring is to be: of buffers of `size`, at most `count_max` or the next power of two.
+ * A receive fills one buffer, so where much comes large ones save most of the receives. Where many
+ * connections share the group each brings little, so of many buffers only the first ones are large.
+ */
+void cmdi_receive_plan(struct cmdi_ring_options *options, uint32_t size, uint32_t count_max);
 /** Zeroed is fine for fini. `buffer_count_max` as of the ring's options. Returns: 0; -ENOMEM. */
 int cmdi_receive_init(
         struct cmdi_receive *receive, struct cmdi_ring *ring, uint32_t buffer_count_max);
@@ -80,8 +87,12 @@ bool cmdi_receive_is_scarce(const struct cmdi_receive *receive);
  * is as large as it may be.
  */
 bool cmdi_receive_grow(struct cmdi_receive *receive);
-/** The shard has been quiet: half of the buffers leave the group, each when it is free. */
-void cmdi_receive_shrink(struct cmdi_receive *receive);
+/**
+ * No receive has lacked a buffer for a while. If the shard was quiet then, or three quarters of the
+ * buffers were free all the time, half of them leave the group, each when it is free: as all are filled
+ * in turn, more of them than are needed only spread what arrives over more memory than the cache holds.
+ */
+void cmdi_receive_relax(struct cmdi_receive *receive, bool quiet);
 
 /**
  * `work` is ready again when at least a quarter of the buffers is free: work of CMDI_LEVEL_LIGHT

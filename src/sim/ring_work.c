@@ -258,7 +258,7 @@ static void op_recv(struct cmdi_ring_op *op)
             op_complete(op, -ENOBUFS);
             return;
         }
-        int64_t got = cmdi_sock_recv(op->sock, data, buffers->size);
+        int64_t got = cmdi_sock_recv(op->sock, data, cmdi_ring_buffer_next_size(buffers));
         if (got == -EAGAIN) {
             op_arm(op);
             return;

@@ -21,7 +21,7 @@ enum {
 struct cmdi_ring {
     uint8_t data[BUFFERS][SIZE];
     bool held[BUFFERS];
-    uint32_t count, count_max, shrinks;
+    uint32_t count, count_max, peak, shrinks;
 };
 
 uint8_t *cmdi_ring_buffer(const struct cmdi_ring *ring, uint16_t buffer)
@@ -48,6 +48,10 @@ static uint32_t held_count(const struct cmdi_ring *ring)
 uint32_t cmdi_ring_buffers_free(const struct cmdi_ring *ring)
 {
     return ring->count - held_count(ring);
+}
+uint32_t cmdi_ring_buffers_peak(struct cmdi_ring *ring)
+{
+    return ring->peak;
 }
 bool cmdi_ring_buffers_grow(struct cmdi_ring *ring)
 {
@@ -188,16 +192,79 @@ static void test_receive_those_that_ask_for_little_come_first(void)
     cmdi_receive_fini(&desk.receive);
 }
 
-static void test_receive_group_grows_and_shrinks(void)
+static void test_receive_group_grows(void)
 {
     struct desk desk;
     desk_open(&desk);
     desk.ring.count = BUFFERS / 4;
     CU_ASSERT_TRUE(cmdi_receive_grow(&desk.receive));
     CU_ASSERT_FALSE(cmdi_receive_grow(&desk.receive)); // That was the last.
-    cmdi_receive_shrink(&desk.receive);
+    cmdi_receive_fini(&desk.receive);
+}
+
+/* However much comes: what thousands of connections have needed once is no burden on eight busy ones. */
+static void test_receive_group_shrinks_to_what_is_used(void)
+{
+    struct desk desk;
+    desk_open(&desk);
+    for (desk.ring.peak = 0; desk.ring.peak <= BUFFERS; desk.ring.peak++) {
+        desk.ring.shrinks = 0;
+        cmdi_receive_relax(&desk.receive, false);
+        CU_ASSERT_EQUAL(desk.ring.shrinks, desk.ring.peak <= BUFFERS / 4);
+    }
+    cmdi_receive_relax(&desk.receive, true); // Little came: whatever was in use at once.
     CU_ASSERT_EQUAL(desk.ring.shrinks, 1);
     cmdi_receive_fini(&desk.receive);
+}
+
+/* With few buffers, or large ones, all are as large as was asked for. */
+static void test_receive_plan_makes_the_first_of_many_large(void)
+{
+    static const struct {
+        uint32_t size, count_max;
+        struct cmdi_ring_options want;
+    } rows[] = {
+            {32768, 512,
+                    {.large_count = 32,
+                            .large_size = 131072,
+                            .buffer_count = 16,
+                            .buffer_count_max = 512}},
+            {32768, 500,
+                    {.large_count = 32,
+                            .large_size = 131072,
+                            .buffer_count = 16,
+                            .buffer_count_max = 512}},
+            {4096, 128,
+                    {.large_count = 8,
+                            .large_size = 16384,
+                            .buffer_count = 16,
+                            .buffer_count_max = 128}},
+            {65536, 128,
+                    {.large_count = 8,
+                            .large_size = 131072,
+                            .buffer_count = 16,
+                            .buffer_count_max = 128}},
+            {131072, 512, {.buffer_count = 32, .buffer_count_max = 512}},
+            {1048576, 32768, {.buffer_count = 32, .buffer_count_max = 32768}},
+            {32768, 64, {.buffer_count = 32, .buffer_count_max = 64}},
+            {32768, 3, {.buffer_count = 4, .buffer_count_max = 4}},
+            {32768, 1, {.buffer_count = 1, .buffer_count_max = 1}},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct cmdi_ring_options options = {0};
+        cmdi_receive_plan(&options, rows[i].size, rows[i].count_max);
+        CU_ASSERT_EQUAL(options.buffer_size, rows[i].size);
+        CU_ASSERT_EQUAL(options.large_count, rows[i].want.large_count);
+        CU_ASSERT_EQUAL(options.large_size, rows[i].want.large_size);
+        CU_ASSERT_EQUAL(options.buffer_count, rows[i].want.buffer_count);
+        CU_ASSERT_EQUAL(options.buffer_count_max, rows[i].want.buffer_count_max);
+        /* All of them are not a fifth more than if none were large. */
+        uint64_t bytes = 0;
+        for (uint32_t buffer = 0; buffer < options.buffer_count_max; buffer++) {
+            bytes += cmdi_ring_buffer_size(&options, buffer);
+        }
+        CU_ASSERT(bytes * 5 <= (uint64_t)options.buffer_count_max * options.buffer_size * 6);
+    }
 }
 
 static void test_receive_without_a_ring_has_nothing(void)
@@ -215,7 +282,9 @@ static CU_TestInfo test_receive[] = {
         {"buffer goes back with its last byte", test_receive_buffer_goes_back_with_its_last_byte},
         {"share is a part and more than one", test_receive_share_is_a_part_and_more_than_one},
         {"those that ask for little come first", test_receive_those_that_ask_for_little_come_first},
-        {"group grows and shrinks", test_receive_group_grows_and_shrinks},
+        {"plan makes the first of many large", test_receive_plan_makes_the_first_of_many_large},
+        {"group grows", test_receive_group_grows},
+        {"group shrinks to what is used", test_receive_group_shrinks_to_what_is_used},
         {"without a ring has nothing", test_receive_without_a_ring_has_nothing},
         CU_TEST_INFO_NULL,
 };
