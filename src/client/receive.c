@@ -198,8 +198,7 @@ static inline int64_t client_on_known(struct cmdi_client *client, const struct c
     CMDI_PROBE4(reply, client->number, frame->sequence, frame->type, used);
     cmdi_meter_ran(&client_shard->shard->meter, row->type);
     *result = (struct cmds_result){
-            .last = CMDI_LIKELY(row->last_offset == CMDI_LAST_ALWAYS) ||
-                    cmdi_type_is_last_slow(row, value),
+            .last = cmdi_type_is_last(row, value),
             .is_error = row->last_offset == CMDI_LAST_ERROR,
             .type = row->type,
             .value = value,

@@ -637,16 +637,7 @@ struct cmdi_type_entry *cmdi_type_table_search(const struct cmdi_type_table *tab
 
 bool cmdi_type_is_last_slow(const struct cmdi_type_entry *entry, const void *value)
 {
-    switch (entry->last_offset) {
-    case CMDI_LAST_ALWAYS:
-    case CMDI_LAST_ERROR:
-        return true;
-    case CMDI_LAST_NEVER:
-        return false;
-    case CMDI_LAST_ASK:
-        return entry->type->is_last(value);
-    default:
-        CMDI_ASSERT(entry->last_offset < entry->type->schema->value_size);
-        return ((const unsigned char *)value)[entry->last_offset] != 0;
-    }
+    CMDI_ASSERT(entry->last_offset > CMDI_LAST_ALWAYS);
+    return entry->last_offset == CMDI_LAST_ASK ? entry->type->is_last(value)
+                                               : entry->last_offset == CMDI_LAST_ERROR;
 }

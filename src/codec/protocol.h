@@ -91,6 +91,7 @@ bool cmdi_type_same_slow(const struct cmds_type *own, const struct cmds_type *ot
 bool cmdi_schema_same(const struct cmds_schema *own, const struct cmds_schema *other);
 /** A type may be gone from now on, and another one lie there: forgets which pairs are the same. */
 void cmdi_types_forget(void);
+/** As cmdi_type_is_last(), of a type without a field that says it. */
 bool cmdi_type_is_last_slow(const struct cmdi_type_entry *entry, const void *value);
 
 /**
@@ -129,15 +130,22 @@ static inline bool cmdi_type_table_has(
     return entry != NULL && cmdi_type_same(entry->type, type);
 }
 
+/** Does this value, of the entry's type, end its command? Thread: any. */
+static inline bool cmdi_type_is_last(const struct cmdi_type_entry *entry, const void *value)
+{
+    if (CMDI_LIKELY(entry->last_offset == CMDI_LAST_ALWAYS)) {
+        return true;
+    }
+    return entry->last_offset < CMDI_LAST_ALWAYS // A stream's field.
+                   ? ((const unsigned char *)value)[entry->last_offset] != 0
+                   : cmdi_type_is_last_slow(entry, value);
+}
+
 /** Does this value end its command? `type` is one of the table's. Thread: any. */
 static inline bool cmdi_type_table_is_last(
         const struct cmdi_type_table *table, const struct cmds_type *type, const void *value)
 {
-    const struct cmdi_type_entry *entry = cmdi_type_table_entry(table, type->number);
-    if (CMDI_LIKELY(entry->last_offset == CMDI_LAST_ALWAYS)) {
-        return true;
-    }
-    return cmdi_type_is_last_slow(entry, value);
+    return cmdi_type_is_last(cmdi_type_table_entry(table, type->number), value);
 }
 
 #endif

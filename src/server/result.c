@@ -39,11 +39,13 @@ struct result_frame {
     uint16_t place; // Of its type.
 };
 
-static uint8_t result_last_slow(const struct cmdi_type_entry *entry, const void *value)
+static inline uint8_t result_last(const struct cmdi_type_entry *entry, const void *value)
 {
-    return entry->last_offset == CMDI_LAST_ERROR  ? CMDI_FINISHED_FAILED
-           : cmdi_type_is_last_slow(entry, value) ? CMDI_FINISHED_WELL
-                                                  : CMDI_FINISHED_NOT;
+    if (!cmdi_type_is_last(entry, value)) {
+        return CMDI_FINISHED_NOT;
+    }
+    return CMDI_UNLIKELY(entry->last_offset == CMDI_LAST_ERROR) ? CMDI_FINISHED_FAILED
+                                                                : CMDI_FINISHED_WELL;
 }
 
 /*
@@ -73,9 +75,7 @@ __attribute__((always_inline)) static inline int result_measure(const struct cmd
     frame->body_size = (size_t)size;
     frame->size = frame->body_size + cmdi_frame_header_size(sequence, result.type->number,
                                              (uint64_t)size, core->limits.self_delimiting);
-    frame->last = CMDI_LIKELY(entry->last_offset == CMDI_LAST_ALWAYS)
-                          ? CMDI_FINISHED_WELL
-                          : result_last_slow(entry, result.value);
+    frame->last = result_last(entry, result.value);
     return 0;
 }
 
