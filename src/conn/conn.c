@@ -29,11 +29,9 @@ void cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
     };
     cmdi_work_init(&conn->ready, cmdi_conn_run);
     conn->ready.level = CMDI_LEVEL_UNKNOWN;
-    cmdi_work_init(&conn->flush, cmdi_conn_run_flush);
-    cmdi_work_init(&conn->starve, cmdi_conn_on_buffers);
     cmdi_timer_init(&conn->timer, cmdi_conn_on_timer);
-    cmdi_list_init(&conn->lacking);
     cmdi_list_init(&conn->on_shard);
+    cmdi_conn_begin_resting(conn);
 }
 
 int cmdi_conn_secure(struct cmdi_conn *conn, struct cmds_tls *tls,
@@ -70,8 +68,12 @@ int cmdi_conn_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *ad
 {
     struct cmdi_shard *shard = conn->shard;
     CMDI_ASSERT(conn->state == CMDI_CONN_CONNECTING && cmdi_list_empty(&conn->on_shard));
+    if (!cmdi_conn_wake(conn)) {
+        return -ENOMEM;
+    }
     int code = conn->transport->open(conn, fd, address);
     if (code < 0) {
+        cmdi_conn_drop_more(conn);
         return code;
     }
     cmdi_list_push(&shard->conns, &conn->on_shard);
@@ -79,8 +81,8 @@ int cmdi_conn_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *ad
     shard->connection_count++;
     CMDI_GAUGE(conn->counters, connections, 1);
     if (conn->limits->server_info_timeout_ms != CMDS_NEVER) { // The transport's opening included.
-        conn->server_info_until = shard->now_ms + conn->limits->server_info_timeout_ms + 1;
-        cmdi_conn_timer_by(conn, conn->server_info_until);
+        conn->more->server_info_until = shard->now_ms + conn->limits->server_info_timeout_ms + 1;
+        cmdi_conn_timer_by(conn, conn->more->server_info_until);
     }
     if (code > 0) {
         conn_transport_opened(conn);

@@ -153,6 +153,14 @@ struct cmdi_conn_ops {
     bool answers_first;
     /** Nothing is there yet when a receive is first armed: a server's accepted connection. */
     bool expects_quiet;
+    /**
+     * Room for what only a connection that is not idle has, in the owner's memory: see struct
+     * cmdi_conn_more. Returns: NULL without memory. NULL: it is of the shard's, and the connection
+     * never rests.
+     */
+    struct cmdi_conn_more *(*lease)(struct cmdi_conn *conn);
+    /** What was leased goes back: the connection is idle, or the owner has said that it is not needed. */
+    void (*give_back)(struct cmdi_conn *conn, struct cmdi_conn_more *more);
     /** Bytes that the owner holds for it, beside its buffers. NULL: none. */
     size_t (*held)(const struct cmdi_conn *conn);
     /**
@@ -180,6 +188,40 @@ struct cmdi_conn_buffer {
     size_t capacity, begin, end;
 };
 
+/**
+ * What a connection has only while it is not idle. It is leased before the first byte moves in either
+ * direction, and goes back when for a while nothing has happened and nothing is owed (more.c).
+ */
+struct cmdi_conn_more {
+    struct cmdi_conn *conn;
+    struct cmdi_work flush;
+    struct cmdi_conn_buffer flight; // Being sent.
+    size_t made_size;               // Of this run's output: what is no longer in `fill`.
+    uint64_t arrived_ns; // When the last bytes of what runs now arrived, by the shard's clock.
+
+    struct cmdi_conn_buffer stash;
+    uint64_t stash_ns; // When the last of its bytes arrived.
+    size_t frame_need; // Bytes that the frame at stash.begin has at least, if it is known to be cut.
+    // How far the codec has come in it; leased while a self-delimiting frame is cut.
+    struct cmds_codec_place *place;
+    struct cmdi_work starve;
+    struct cmdi_list lacking; // shard->lacking, unless its own output will free what it lacks.
+
+    uint64_t looked_taken,
+            looked_waiting;    // At the last look since: of taken_size, and what waited.
+    uint64_t write_stalled_ms; // shard->stalled_ms of that time.
+
+    /* Times, in ms of the shard's clock; 0: not running. */
+    uint64_t server_info_until, frame_since, write_since, linger_until;
+    uint64_t finished_at; // The peer's FIN was seen, perhaps behind what is not read yet.
+    uint64_t deaf_since;  // No recv is armed, and that is our doing.
+    int32_t recv_error;   // Why the input ended, beside the peer's FIN. Valid if ENDED.
+    uint32_t unused;
+};
+
+/** That of each connection that rests: everything in it is 0, and nothing is written. */
+extern const struct cmdi_conn_more cmdi_conn_resting;
+
 struct cmdi_conn {
     struct cmdi_shard *shard;
     const struct cmdi_conn_ops *ops;
@@ -187,70 +229,54 @@ struct cmdi_conn {
     const struct cmdi_conn_limits *limits;
 
     /* Output; per frame. */
-    struct cmdi_conn_buffer fill;   // Appended to.
-    struct cmdi_conn_buffer flight; // Being sent.
-    size_t fill_hint;               // What the last flight needed: the next fill is leased at once.
-    size_t made_size;               // Of this run's output: what is no longer in `fill`.
-    size_t lacks;   // Bytes that the shard had no memory for: it waits for them. 0: it does not.
-    uint8_t state;  // enum cmdi_conn_state
-    uint8_t input;  // enum cmdi_input_state
-    uint8_t watch;  // enum cmdi_watch_state
-    uint8_t output; // enum cmdi_output_state
-    bool paused;    // The owner wants no frames: set by pause, cleared by resume.
-    bool slow;      // What came was run so slowly that one buffer does at a time.
-    bool unrun;     // Of what was received no run has seen the last part.
-    bool end_told;  // on_eof was called, or the connection was failed in its place.
-    bool above_low; // Output was above the low mark: on_output_low is owed.
-    bool running;   // Inside run: teardown waits.
-    bool spent;     // This run has made its share of output: what can wait for the next one does.
-    uint8_t light_runs; // The last so many asked for little, see conn_set_level().
-    bool lacks_input;   // `lacks` is for the stash: no frame is run until then.
-    bool evicted;       // It held most when memory was short, and is being closed.
-
-    /* Input; per slice. */
+    struct cmdi_conn_buffer fill; // Appended to.
+    size_t flight_size;           // What is left of more->flight.
+    size_t lacks; // Bytes that the shard had no memory for: it waits for them. 0: it does not.
+    struct cmdi_conn_more *more;  // Never NULL; to be written only behind cmdi_conn_wake().
     struct cmdi_secured *secured; // Its security layer (conn/secure.h). NULL: none.
-    struct cmdi_slices slices;
-    struct cmdi_conn_buffer stash;
-    uint64_t stash_ns;   // When the last of its bytes arrived.
-    uint64_t arrived_ns; // When the last bytes of what runs now arrived, by the shard's clock.
-    size_t frame_need; // Bytes that the frame at stash.begin has at least, if it is known to be cut.
-    // How far the codec has come in it; leased while a self-delimiting frame is cut.
-    struct cmds_codec_place *place;
-
-    struct cmdi_work ready, flush, starve;
-    struct cmdi_list on_shard; // shard->conns
-    struct cmdi_list lacking;  // shard->lacking, unless its own output will free what it lacks.
-
-    union {
-        max_align_t align;
-        unsigned char bytes[CMDI_TRANSPORT_STATE_MAX];
-    } transport_state;     // The transport's own.
+    uint8_t state;                // enum cmdi_conn_state
+    uint8_t input;                // enum cmdi_input_state
+    uint8_t watch;                // enum cmdi_watch_state
+    uint8_t output;               // enum cmdi_output_state
+    bool paused;                  // The owner wants no frames: set by pause, cleared by resume.
+    bool slow;                    // What came was run so slowly that one buffer does at a time.
+    bool unrun;                   // Of what was received no run has seen the last part.
+    bool end_told;                // on_eof was called, or the connection was failed in its place.
+    bool above_low;               // Output was above the low mark: on_output_low is owed.
+    bool running;                 // Inside run: teardown waits.
+    bool spent; // This run has made its share of output: what can wait for the next one does.
+    uint8_t light_runs;    // The last so many asked for little, see conn_set_level().
+    bool lacks_input;      // `lacks` is for the stash: no frame is run until then.
+    bool evicted;          // It held most when memory was short, and is being closed.
     bool transport_closed; // cmdi_conn_on_closed() was called. Only CLOSING and CLOSED.
     uint8_t ended_in;      // The state that CLOSING came from. Only CLOSING and CLOSED.
-    uint32_t send_size;    // Valid while SENDING.
-    int32_t recv_error;    // Why the input ended, beside the peer's FIN. Valid if ENDED.
+
+    /* Input; per slice. */
+    struct cmdi_slices slices;
+    uint32_t send_size; // Valid while SENDING.
+    struct cmdi_work ready;
+
     struct cmdi_conn_counters *counters; // The owner's, on this shard.
     uint64_t sent_size, received_size;
-    uint64_t taken_size;                   // Of the peer, when write_since began: transport->taken.
-    uint64_t looked_taken, looked_waiting; // At the last look since: of that, and what waited.
-    uint64_t write_stalled_ms;             // shard->stalled_ms of that time.
-    uint64_t run_size;                     // Of what was received: run.
-    uint64_t armed_turn;                   // In which the recv was armed last: counters.turns...
-    uint64_t armed_at;                     // ...and when, in ms.
-    uint64_t begun_at;                     // It was opened then, in ms.
-
-    /* Times, in ms of the shard's clock; 0: not running. */
-    uint64_t server_info_until, frame_since, write_since, received_at, sent_at, linger_until;
-    uint64_t finished_at; // The peer's FIN was seen, perhaps behind what is not read yet.
-    uint64_t deaf_since;  // No recv is armed, and that is our doing.
+    uint64_t run_size;             // Of what was received: run.
+    uint64_t taken_size;           // Of the peer, when write_since began: transport->taken.
+    uint64_t received_at, sent_at; // In ms of the shard's clock.
+    uint64_t begun_at;             // It was opened then.
+    // When the recv was armed last: the low halves of counters.turns, and of the time in ms.
+    uint32_t armed_turn, armed_at;
+    // Of the output, as other threads know it: all beyond half of the bound, and what is taken.
+    _Atomic size_t output_seen;
+    struct cmdi_list on_shard; // shard->conns
+    union {
+        uint64_t align;
+        unsigned char bytes[CMDI_TRANSPORT_STATE_MAX];
+    } transport_state; // The transport's own.
     struct cmdi_timer timer;
 
     /* Why it ends: the first cause; EOF when the peer left in order. See cmdi_conn_error(). */
-    int error_code;   // 0: there is none.
-    char *error_text; // Of shard->error_texts. NULL with an error: there was no memory for it.
-
-    // Of the output, as other threads know it: all beyond half of the bound, and what is taken.
-    _Atomic size_t output_seen;
+    int error_code;     // 0: there is none.
+    uint32_t fill_hint; // What the last flight needed: the next fill is leased at once.
+    char *error_text;   // Of shard->error_texts. NULL with an error: there was no memory for it.
 };
 
 /* --- Life ------------------------------------------------------------------------------------- */
@@ -258,7 +284,8 @@ struct cmdi_conn {
 /**
  * The state is CONNECTING; nothing has begun, and the shard knows nothing of it.
  *
- * Owner: keeps ops, transport, limits and counters until on_closed.
+ * Owner: keeps ops, transport, limits and counters until on_closed. What ops->lease gives is the
+ *        owner's to take back with cmdi_conn_drop_more(), when it has closed.
  */
 void cmdi_conn_init(struct cmdi_conn *conn, struct cmdi_shard *shard,
         const struct cmdi_conn_ops *ops, const struct cmdi_transport *transport,
@@ -328,11 +355,28 @@ static inline bool cmdi_conn_alive(const struct cmdi_conn *conn)
     return conn->state < CMDI_CONN_FINISHING;
 }
 
+/* --- Idle or not ------------------------------------------------------------------------------ */
+
+/** It is idle: its `more` is nobody's. */
+static inline bool cmdi_conn_is_resting(const struct cmdi_conn *conn)
+{
+    return conn->more == &cmdi_conn_resting;
+}
+/** Slow path of wake. */
+bool cmdi_conn_wake_slow(struct cmdi_conn *conn);
+/** It is about to do something: `more` may be written. Returns: false without memory, or CLOSING. */
+static inline bool cmdi_conn_wake(struct cmdi_conn *conn)
+{
+    return CMDI_LIKELY(!cmdi_conn_is_resting(conn)) || cmdi_conn_wake_slow(conn);
+}
+/** Gives `more` back, of one that has closed or never opened, or rests from here on. Again it does nothing. */
+void cmdi_conn_drop_more(struct cmdi_conn *conn);
+
 /* --- Output ----------------------------------------------------------------------------------- */
 
 static inline size_t cmdi_conn_output_size(const struct cmdi_conn *conn)
 {
-    return conn->fill.end + (conn->flight.end - conn->flight.begin);
+    return conn->fill.end + conn->flight_size;
 }
 /**
  * Half of the bound: commands run below it, and a result of any legal size is taken below it, if
@@ -383,7 +427,7 @@ static inline uint8_t *cmdi_conn_reserve(struct cmdi_conn *conn, size_t size, in
 {
     size_t end = conn->fill.end + size;
     if (CMDI_LIKELY(end <= conn->fill.capacity && end <= conn->limits->output_size_max / 2 &&
-                    conn->flight.data == NULL)) {
+                    conn->flight_size == 0)) {
         return conn->fill.data + conn->fill.end;
     }
     return cmdi_conn_reserve_slow(conn, size, code);
@@ -399,7 +443,7 @@ void cmdi_conn_flush_now(struct cmdi_conn *conn);
 static inline void cmdi_conn_commit(struct cmdi_conn *conn, size_t size)
 {
     conn->fill.end += size;
-    cmdi_shard_flush(conn->shard, &conn->flush);
+    cmdi_shard_flush(conn->shard, &conn->more->flush);
     if (CMDI_UNLIKELY(conn->fill.end >= conn->shard->flush_size)) {
         cmdi_conn_flush_now(conn);
     }

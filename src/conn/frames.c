@@ -36,8 +36,8 @@ static bool conn_is_cut(struct cmdi_conn *conn, const struct cmdi_frame *frame, 
         conn_fail_frame(conn, CMDS_E_LIMIT, frame, from);
         return true;
     }
-    conn->frame_need = frame->header_size + (size_t)used;
-    if (conn->place == NULL && !cmdi_conn_open_place(conn)) {
+    conn->more->frame_need = frame->header_size + (size_t)used;
+    if (conn->more->place == NULL && !cmdi_conn_open_place(conn)) {
         CMDI_COUNT(conn->counters, out_of_memory, 1);
         cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for a frame that is cut");
     }
@@ -50,13 +50,13 @@ static int64_t conn_run_open_ended(
 {
     bool too_large = frame->body_size > conn->limits->frame_size_max;
     frame->body_size = too_large ? conn->limits->frame_size_max : frame->body_size;
-    frame->place = conn->place;
+    frame->place = conn->more->place;
     int64_t used = conn->ops->on_frame(conn, frame);
     CMDI_ASSERT(used != CMDI_CONN_LATER || conn->paused);
     if (used == CMDI_CONN_LATER || conn_is_cut(conn, frame, used, too_large, from)) {
         return CMDI_CONN_LATER;
     }
-    if (CMDI_UNLIKELY(conn->place != NULL)) {
+    if (CMDI_UNLIKELY(conn->more->place != NULL)) {
         cmdi_conn_drop_place(conn);
     }
     return used;
@@ -69,7 +69,7 @@ static void conn_no_frame(struct cmdi_conn *conn, int64_t code, const struct cmd
     if (code < 0) {
         conn_fail_frame(conn, code, frame, from);
     } else {
-        conn->frame_need = from.size + missing;
+        conn->more->frame_need = from.size + missing;
     }
 }
 
@@ -123,7 +123,7 @@ static size_t conn_run_server_info(struct cmdi_conn *conn, const uint8_t *data, 
     struct cmds_bytes info = {0};
     int used = cmdi_server_info_decode(data, size, &info);
     if (used == 0) {
-        conn->frame_need = size + 1;
+        conn->more->frame_need = size + 1;
         return 0;
     }
     int code = used < 0 ? used : conn->ops->on_server_info(conn, info);
@@ -135,8 +135,8 @@ static size_t conn_run_server_info(struct cmdi_conn *conn, const uint8_t *data, 
     }
     if (conn->state == CMDI_CONN_SERVER_INFO) {
         cmdi_conn_move(conn, CMDI_CONN_OPEN);
-        conn->server_info_until = 0;
-        cmdi_shard_flush(conn->shard, &conn->flush); // What was collected until now.
+        conn->more->server_info_until = 0;
+        cmdi_shard_flush(conn->shard, &conn->more->flush); // What was collected until now.
     }
     return (size_t)used;
 }
@@ -146,7 +146,7 @@ size_t cmdi_conn_run_bytes(
 {
     const size_t end = size < run->bytes ? size : run->bytes; // The last frame begins before it.
     size_t at = 0;
-    conn->frame_need = 0; // Known only of a frame that ends the loop.
+    conn->more->frame_need = 0; // Known only of a frame that ends the loop.
     while (at < end && run->frames > 0 && !conn->paused && !conn->spent) {
         size_t used = 0;
         if (CMDI_LIKELY(conn->state == CMDI_CONN_OPEN)) {

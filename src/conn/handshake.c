@@ -149,7 +149,8 @@ void cmdi_handshake_run(struct cmdi_conn *conn)
  */
 static void handshake_look_for_reset(struct cmdi_conn *conn, uint64_t now_ms)
 {
-    if (conn->input == CMDI_INPUT_RECEIVING && now_ms >= conn->armed_at + CMDI_SECURE_SILENT_MS) {
+    bool is_silent = (uint32_t)now_ms - conn->armed_at >= CMDI_SECURE_SILENT_MS;
+    if (conn->input == CMDI_INPUT_RECEIVING && is_silent) {
         cmdi_conn_stop_recv(conn);
     }
     cmdi_conn_timer_by(conn, now_ms + CMDI_SECURE_SILENT_MS);

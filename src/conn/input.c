@@ -36,7 +36,7 @@ static void conn_fail_memory(struct cmdi_conn *conn, size_t size)
 static void conn_check_stashed(struct cmdi_conn *conn, int code)
 {
     if (code == -ENOMEM) {
-        size_t size = conn->stash.end - conn->stash.begin;
+        size_t size = conn->more->stash.end - conn->more->stash.begin;
         if (conn->slices.count > 0) {
             size += cmdi_receive_oldest(&conn->shard->receive, &conn->slices).size;
         }
@@ -96,7 +96,7 @@ static bool conn_open_record(struct cmdi_conn *conn, struct cmdi_conn_run *run)
         cmdi_conn_fail_secured(conn, &error);
         break;
     default:
-        run->partial = lack == 0 && conn->stash.begin < conn->stash.end;
+        run->partial = lack == 0 && conn->more->stash.begin < conn->more->stash.end;
         break;
     }
     return false;
@@ -117,18 +117,18 @@ static void conn_open_more(struct cmdi_conn *conn, struct cmdi_conn_run *run)
  */
 static void conn_run_stash(struct cmdi_conn *conn, struct cmdi_conn_run *run)
 {
-    struct cmdi_conn_buffer *stash = &conn->stash;
+    struct cmdi_conn_buffer *stash = &conn->more->stash;
     size_t size = stash->end - stash->begin;
-    if (size < conn->frame_need) {
+    if (size < conn->more->frame_need) {
         run->partial = conn->slices.count == 0 && !cmdi_secure_has_raw(conn);
         if (!run->partial && conn->secured != NULL) {
             conn_open_more(conn, run);
         } else if (!run->partial) {
-            conn_check_stashed(conn, cmdi_conn_stash_slice(conn, conn->frame_need - size));
+            conn_check_stashed(conn, cmdi_conn_stash_slice(conn, conn->more->frame_need - size));
         }
         return;
     }
-    conn->arrived_ns = conn->stash_ns;
+    conn->more->arrived_ns = conn->more->stash_ns;
     stash->begin += cmdi_conn_run_bytes(conn, stash->data + stash->begin, size, run);
     if (stash->begin == stash->end) {
         cmdi_conn_drop_stash(conn);
@@ -142,9 +142,9 @@ static void conn_run_slice(struct cmdi_conn *conn, struct cmdi_conn_run *run)
 {
     struct cmdi_receive *receive = &conn->shard->receive;
     struct cmds_bytes slice = cmdi_receive_oldest(receive, &conn->slices);
-    conn->arrived_ns = cmdi_receive_arrived_ns(receive, &conn->slices);
+    conn->more->arrived_ns = cmdi_receive_arrived_ns(receive, &conn->slices);
     size_t used = cmdi_conn_run_bytes(conn, slice.data, slice.size, run);
-    if (!cmdi_receive_use(receive, &conn->slices, used) && conn->frame_need > 0) {
+    if (!cmdi_receive_use(receive, &conn->slices, used) && conn->more->frame_need > 0) {
         // The next one continues where this one was cut.
         conn_check_stashed(conn, cmdi_conn_stash_slice(conn, SIZE_MAX));
     }
@@ -190,7 +190,7 @@ static bool conn_run_frames(struct cmdi_conn *conn, uint32_t *used)
     conn_begin_piece(conn, &run);
     while (conn_may_run(conn) && cmdi_conn_has_received(conn) && !run.partial && run.bytes > 0 &&
             !conn->spent && !conn_run_is_over(conn, &run)) {
-        if (conn->stash.begin < conn->stash.end) {
+        if (conn->more->stash.begin < conn->more->stash.end) {
             conn_run_stash(conn, &run);
         } else if (CMDI_LIKELY(conn->secured == NULL)) {
             conn_run_slice(conn, &run);
@@ -206,10 +206,10 @@ static bool conn_run_frames(struct cmdi_conn *conn, uint32_t *used)
     run.partial = run.partial || (conn_may_run(conn) && cmdi_secure_is_cut(conn));
     conn->unrun = conn->unrun && cmdi_conn_has_received(conn) && !run.partial;
     if (!run.partial) {
-        conn->frame_since = 0;
-    } else if (run.progress || conn->frame_since == 0) {
-        conn->frame_since = conn->shard->now_ms + (conn->shard->now_ms == 0);
-        cmdi_conn_timer_after(conn, conn->frame_since, conn->limits->frame_timeout_ms);
+        conn->more->frame_since = 0;
+    } else if (run.progress || conn->more->frame_since == 0) {
+        conn->more->frame_since = conn->shard->now_ms + (conn->shard->now_ms == 0);
+        cmdi_conn_timer_after(conn, conn->more->frame_since, conn->limits->frame_timeout_ms);
     }
     return conn_may_run(conn) && cmdi_conn_has_received(conn) && !run.partial;
 }
@@ -243,7 +243,7 @@ static void conn_run_eof(struct cmdi_conn *conn)
     bool ended = conn->input == CMDI_INPUT_ENDED || conn->input == CMDI_INPUT_STOPPED;
     /* What has come is run first; but not at a bound, for a peer that has gone. */
     bool received = conn->slices.count > 0 || cmdi_secure_is_due(conn) || cmdi_secure_is_late(conn);
-    bool waits = conn->paused ? conn->recv_error == 0 : received;
+    bool waits = conn->paused ? conn->more->recv_error == 0 : received;
     if (!ended || waits || conn->end_told || conn->state >= CMDI_CONN_FINISHING) {
         return;
     }
@@ -251,15 +251,16 @@ static void conn_run_eof(struct cmdi_conn *conn)
     if (conn->output == CMDI_OUTPUT_BROKEN) {
         // It was counted then; and recv may say 0, as the send has had the error.
         cmdi_conn_fail(conn, CMDS_E_EOF, "the peer has gone");
-    } else if (conn->recv_error < 0) {
-        cmdi_conn_count_reset(conn, conn->recv_error);
-        cmdi_conn_fail(conn, conn->recv_error == -ECONNRESET ? CMDS_E_EOF : conn->recv_error,
-                "recv: %s", strerror(-conn->recv_error));
+    } else if (conn->more->recv_error < 0) {
+        cmdi_conn_count_reset(conn, conn->more->recv_error);
+        cmdi_conn_fail(conn,
+                conn->more->recv_error == -ECONNRESET ? CMDS_E_EOF : conn->more->recv_error,
+                "recv: %s", strerror(-conn->more->recv_error));
     } else if (conn->state < CMDI_CONN_OPEN) {
         conn_fail_early(conn);
     } else {
         bool is_fin = cmdi_conn_peer_has_ended(conn);
-        if (is_fin && conn->stash.begin < conn->stash.end && conn->error_code == 0) {
+        if (is_fin && conn->more->stash.begin < conn->more->stash.end && conn->error_code == 0) {
             CMDI_COUNT(conn->counters, proto_errors, 1);
             cmdi_conn_note(conn, CMDS_E_PROTO, "the peer closed the connection inside a frame");
         }
@@ -274,7 +275,7 @@ static void conn_run_eof(struct cmdi_conn *conn)
 static size_t conn_stashed(const struct cmdi_conn *conn)
 {
     size_t raw = conn->secured != NULL ? conn->secured->raw.end - conn->secured->raw.begin : 0;
-    return conn->stash.end - conn->stash.begin + raw;
+    return conn->more->stash.end - conn->more->stash.begin + raw;
 }
 
 /* Of what it does not run it knows the first frame, which may be a ping. */
@@ -282,7 +283,7 @@ static void conn_open_paused(struct cmdi_conn *conn)
 {
     struct cmdi_conn_run run = {0};
     while (cmdi_secure_has_raw(conn) && conn->state == CMDI_CONN_OPEN && !conn->secured->failed &&
-            conn->stash.begin == conn->stash.end && conn_open_record(conn, &run)) {
+            conn->more->stash.begin == conn->more->stash.end && conn_open_record(conn, &run)) {
     }
 }
 
@@ -347,12 +348,15 @@ void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work)
     struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, ready);
     bool more_input = false;
     bool more = false;
+    if (!cmdi_conn_wake(conn) && conn->state < CMDI_CONN_FINISHING) {
+        conn_fail_memory(conn, sizeof(*conn->more));
+    }
     conn_read_on(conn);
     if (conn->state < CMDI_CONN_FINISHING) {
         uint32_t used = 0;
         conn->running = true;
         conn->spent = false;
-        conn->made_size = 0;
+        conn->more->made_size = 0;
         if (CMDI_UNLIKELY(conn->state == CMDI_CONN_SECURING)) {
             conn_run_handshake(conn);
         }
@@ -362,7 +366,7 @@ void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work)
             more = conn->ops->run(conn, CMDI_SHARD_FRAMES_PER_RUN) || more;
         }
         conn_set_level(conn, more || used >= CONN_HEAVY_FRAMES ||
-                                     conn->made_size + conn->fill.end >= CONN_HEAVY_OUTPUT);
+                                     conn->more->made_size + conn->fill.end >= CONN_HEAVY_OUTPUT);
         if (shard->flush_first && conn->fill.end > 0) {
             shard->flush_first = false;
             cmdi_conn_flush_now(conn);
@@ -436,6 +440,11 @@ void cmdi_conn_on_data(struct cmdi_conn *conn, uint16_t buffer, uint32_t size, b
         cmdi_receive_give_back(&conn->shard->receive, buffer);
         return;
     }
+    if (!cmdi_conn_wake(conn)) {
+        cmdi_receive_give_back(&conn->shard->receive, buffer);
+        conn_fail_memory(conn, size);
+        return;
+    }
     conn->received_at = conn->shard->now_ms;
     conn->unrun = true;
     conn_take_slice(conn, buffer, size);
@@ -451,11 +460,15 @@ void cmdi_conn_feed(struct cmdi_conn *conn, const void *data, size_t size)
     if (conn_is_over(conn)) {
         return;
     }
+    if (!cmdi_conn_wake(conn)) {
+        conn_fail_memory(conn, size);
+        return;
+    }
     CMDI_ASSERT(conn->slices.count == 0); // One source of bytes only, or their order is lost.
     conn->received_at = conn->shard->now_ms;
     conn->unrun = true;
     if (cmdi_conn_stash_append(conn, data, size)) {
-        conn->stash_ns = conn->shard->now_ns;
+        conn->more->stash_ns = conn->shard->now_ns;
         cmdi_conn_ready(conn);
     } else {
         conn_fail_memory(conn, size);
@@ -477,17 +490,17 @@ static enum cmdi_input_state conn_input_after(struct cmdi_conn *conn, int code)
 
 static void conn_recv_ended(struct cmdi_conn *conn, int code)
 {
-    conn->deaf_since = conn->shard->now_ms;
+    conn->more->deaf_since = conn->shard->now_ms;
     CMDI_COUNT(&conn->shard->counters, buffers_empty, code == -ENOBUFS);
     cmdi_conn_input_move(conn, conn_input_after(conn, code));
     if (conn->input == CMDI_INPUT_ENDED) {
-        conn->recv_error = code;
+        conn->more->recv_error = code;
         if (code == 0) {
             cmdi_conn_peer_finished(conn);
         }
     } else if (conn->input == CMDI_INPUT_STARVED) {
-        conn->starve.level = conn->ready.level;
-        cmdi_receive_wait(&conn->shard->receive, &conn->starve);
+        conn->more->starve.level = conn->ready.level;
+        cmdi_receive_wait(&conn->shard->receive, &conn->more->starve);
     }
 }
 
@@ -496,6 +509,11 @@ void cmdi_conn_on_recv_end(struct cmdi_conn *conn, int code)
     CMDI_ASSERT(cmdi_conn_is_receiving(conn) && code <= 0);
     if (conn->state >= CMDI_CONN_CLOSING) {
         cmdi_conn_input_move(conn, CMDI_INPUT_ENDED);
+        return;
+    }
+    if (!cmdi_conn_wake(conn)) {
+        cmdi_conn_input_move(conn, CMDI_INPUT_ENDED);
+        conn_fail_memory(conn, sizeof(*conn->more));
         return;
     }
     conn_recv_ended(conn, code);
@@ -511,7 +529,7 @@ void cmdi_conn_on_recv_end(struct cmdi_conn *conn, int code)
 void cmdi_conn_on_buffers(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     (void)shard;
-    struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, starve);
+    struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn_more, starve)->conn;
     cmdi_conn_input_move(conn, CMDI_INPUT_IDLE);
     if (conn->state == CMDI_CONN_LINGERING) {
         cmdi_conn_arm_recv(conn, false);
@@ -527,6 +545,10 @@ void cmdi_conn_on_watch(struct cmdi_conn *conn, int events)
     CMDI_ASSERT(conn->watch == CMDI_WATCH_ARMED);
     conn->watch = CMDI_WATCH_OFF;
     if (conn->state >= CMDI_CONN_FINISHING) {
+        return;
+    }
+    if (!cmdi_conn_wake(conn)) {
+        conn_fail_memory(conn, sizeof(*conn->more));
         return;
     }
     /* A UNIX peer that has gone may have left commands behind, which we have not read yet. */

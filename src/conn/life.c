@@ -47,17 +47,29 @@ void cmdi_conn_opened(struct cmdi_conn *conn)
 
 /* --- Closing ---------------------------------------------------------------------------------- */
 
+static void conn_end_more(struct cmdi_conn *conn)
+{
+    if (cmdi_conn_is_resting(conn)) {
+        return;
+    }
+    cmdi_conn_return(conn, &conn->more->flight);
+    conn->flight_size = 0;
+    cmdi_conn_return(conn, &conn->more->stash);
+    cmdi_conn_drop_place(conn);
+    cmdi_list_remove(&conn->more->flush.link);
+    cmdi_list_remove(&conn->more->starve.link);
+    if (conn->ops->lease == NULL) {
+        cmdi_conn_drop_more(conn);
+    }
+}
+
 /* The last step: only the owner's memory is left. */
 static void conn_closed(struct cmdi_conn *conn)
 {
     cmdi_conn_return(conn, &conn->fill);
-    cmdi_conn_return(conn, &conn->flight);
-    cmdi_conn_return(conn, &conn->stash);
     cmdi_secure_close(conn);
-    cmdi_conn_drop_place(conn);
     cmdi_list_remove(&conn->ready.link);
-    cmdi_list_remove(&conn->flush.link);
-    cmdi_list_remove(&conn->starve.link);
+    conn_end_more(conn);
     cmdi_shard_unlist(conn->shard, &conn->on_shard);
     if (CMDI_UNLIKELY(conn->evicted)) {
         cmdi_conn_evicted_closed(conn);
@@ -196,8 +208,8 @@ void cmdi_conn_linger_if_sent(struct cmdi_conn *conn)
     }
     cmdi_conn_move(conn, CMDI_CONN_LINGERING);
     conn->transport->shut_write(conn);
-    conn->linger_until = conn->shard->now_ms + conn_linger_ms(conn) + 1;
-    cmdi_conn_timer_by(conn, conn->linger_until);
+    conn->more->linger_until = conn->shard->now_ms + conn_linger_ms(conn) + 1;
+    cmdi_conn_timer_by(conn, conn->more->linger_until);
     if (conn->input == CMDI_INPUT_ENDED) {
         cmdi_conn_abort(conn);
     } else {
@@ -212,10 +224,10 @@ static void conn_begin_finish(struct cmdi_conn *conn)
     cmdi_conn_drop_slices(conn);
     if (cmdi_conn_output_size(conn) > 0 || conn->secured != NULL) { // Which has its last words.
         bool never = conn->limits->write_timeout_ms == CMDS_NEVER;
-        conn->write_since = never ? 0 : conn->write_since;
+        conn->more->write_since = never ? 0 : conn->more->write_since;
         cmdi_conn_begin_write(conn);
     }
-    cmdi_shard_flush(conn->shard, &conn->flush);
+    cmdi_shard_flush(conn->shard, &conn->more->flush);
 }
 
 void cmdi_conn_finish(struct cmdi_conn *conn)
@@ -225,6 +237,10 @@ void cmdi_conn_finish(struct cmdi_conn *conn)
     }
     if (conn->state < CMDI_CONN_OPEN) {
         cmdi_conn_fail(conn, CMDS_E_CLOSED, "closed before it was open");
+        return;
+    }
+    if (!cmdi_conn_wake(conn)) {
+        cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory to close it in order");
         return;
     }
     if (conn->output == CMDI_OUTPUT_BROKEN) { // Nothing of it would leave.

@@ -54,8 +54,8 @@ static bool conn_is_spared(struct cmdi_conn *conn)
 
 static void conn_watch_write(struct cmdi_conn *conn, uint64_t since_ms)
 {
-    conn->write_since = since_ms;
-    conn->write_stalled_ms = conn->shard->stalled_ms;
+    conn->more->write_since = since_ms;
+    conn->more->write_stalled_ms = conn->shard->stalled_ms;
 }
 
 /*
@@ -64,8 +64,8 @@ static void conn_watch_write(struct cmdi_conn *conn, uint64_t since_ms)
  */
 static bool conn_check_broken(struct cmdi_conn *conn, uint64_t now_ms)
 {
-    uint64_t since_ms =
-            conn->write_since > conn->received_at ? conn->write_since : conn->received_at;
+    uint64_t since_ms = conn->more->write_since > conn->received_at ? conn->more->write_since
+                                                                    : conn->received_at;
     since_ms = cmdi_conn_is_behind(conn) ? now_ms : since_ms;
     if (!conn_overdue(conn, since_ms, conn->limits->linger_timeout_ms, now_ms)) {
         return false;
@@ -84,7 +84,7 @@ static bool conn_check_write(struct cmdi_conn *conn, uint64_t now_ms)
     if (conn->output == CMDI_OUTPUT_BROKEN) {
         return conn_check_broken(conn, now_ms);
     }
-    if (conn->write_since == 0 || timeout_ms == CMDS_NEVER) {
+    if (conn->more->write_since == 0 || timeout_ms == CMDS_NEVER) {
         return false;
     }
     if (cmdi_conn_is_held(conn) && cmdi_conn_is_client(conn)) {
@@ -99,12 +99,12 @@ static bool conn_check_write(struct cmdi_conn *conn, uint64_t now_ms)
     uint64_t more = taken - conn->taken_size;
     waiting += cmdi_conn_output_size(conn);
     /* While we were stopped nothing was given to the kernel, and nobody looked. */
-    uint64_t stalled_ms = conn->shard->stalled_ms - conn->write_stalled_ms;
-    bool is_over = now_ms >= conn->write_since + timeout_ms + stalled_ms;
+    uint64_t stalled_ms = conn->shard->stalled_ms - conn->more->write_stalled_ms;
+    bool is_over = now_ms >= conn->more->write_since + timeout_ms + stalled_ms;
     /* All that waited at the last look has been taken: what waits now is new. */
-    bool keeps_up = taken - conn->looked_taken >= conn->looked_waiting;
-    conn->looked_taken = taken;
-    conn->looked_waiting = waiting;
+    bool keeps_up = taken - conn->more->looked_taken >= conn->more->looked_waiting;
+    conn->more->looked_taken = taken;
+    conn->more->looked_waiting = waiting;
     if (waiting == 0 || keeps_up || more >= conn_taken_min(timeout_ms) ||
             (is_over && conn_is_spared(conn))) {
         conn->taken_size = taken;
@@ -115,7 +115,7 @@ static bool conn_check_write(struct cmdi_conn *conn, uint64_t now_ms)
                 more == 0 ? "nothing" : "next to nothing", timeout_ms, waiting);
         return true;
     }
-    if (conn->write_since != 0) {
+    if (conn->more->write_since != 0) {
         cmdi_conn_look_at_write(conn, now_ms);
     }
     return false;
@@ -126,7 +126,8 @@ static bool conn_check_write(struct cmdi_conn *conn, uint64_t now_ms)
 /* It has finished: those calls of it that do not end, while nothing of them leaves. */
 static void conn_check_finished(struct cmdi_conn *conn, uint64_t now_ms)
 {
-    uint64_t since_ms = conn->finished_at > conn->sent_at ? conn->finished_at : conn->sent_at;
+    uint64_t since_ms =
+            conn->more->finished_at > conn->sent_at ? conn->more->finished_at : conn->sent_at;
     since_ms = since_ms > conn->received_at ? since_ms : conn->received_at; // It was behind that.
     if (cmdi_conn_output_size(conn) > 0) {
         since_ms = now_ms; // Whether that continues is checked by itself.
@@ -181,7 +182,7 @@ static bool conn_is_unheard(const struct cmdi_conn *conn)
 static void conn_check_input(struct cmdi_conn *conn, uint64_t now_ms)
 {
     uint32_t timeout_ms = conn->limits->frame_timeout_ms;
-    if (conn->finished_at != 0) {
+    if (conn->more->finished_at != 0) {
         conn_check_finished(conn, now_ms);
         return;
     }
@@ -190,7 +191,8 @@ static void conn_check_input(struct cmdi_conn *conn, uint64_t now_ms)
                 conn, now_ms + (cmdi_conn_is_held(conn) ? CMDI_CONN_HELD_MS : CONN_DEAF_LOOK_MS));
         return;
     }
-    if (conn->frame_since != 0 && conn_overdue(conn, conn->frame_since, timeout_ms, now_ms)) {
+    if (conn->more->frame_since != 0 &&
+            conn_overdue(conn, conn->more->frame_since, timeout_ms, now_ms)) {
         CMDI_COUNT(conn->counters, frame_timeouts, 1);
         cmdi_conn_fail(conn, CMDS_E_TIMEOUT, "a frame did not get whole within %u ms", timeout_ms);
         return;
@@ -202,11 +204,11 @@ static void conn_check_input(struct cmdi_conn *conn, uint64_t now_ms)
 static bool conn_check_server_info(struct cmdi_conn *conn, uint64_t now_ms)
 {
     bool is_client = cmdi_conn_is_client(conn);
-    if (conn->server_info_until == 0) {
+    if (conn->more->server_info_until == 0) {
         return false;
     }
-    if (now_ms < conn->server_info_until) {
-        cmdi_conn_timer_by(conn, conn->server_info_until);
+    if (now_ms < conn->more->server_info_until) {
+        cmdi_conn_timer_by(conn, conn->more->server_info_until);
         return false;
     }
     if (is_client && conn_is_unheard(conn)) {
@@ -243,13 +245,13 @@ static bool conn_lingers_on(struct cmdi_conn *conn, uint64_t now_ms)
         return false;
     }
     cmdi_conn_begin_write(conn);
-    return conn_check_write(conn, now_ms) || conn->write_since != 0;
+    return conn_check_write(conn, now_ms) || conn->more->write_since != 0;
 }
 
 /* Twice the time where a FIN may lie in the socket and be hidden by a shortage of buffers. */
 static void conn_check_linger(struct cmdi_conn *conn, uint64_t now_ms)
 {
-    uint64_t until = conn->linger_until;
+    uint64_t until = conn->more->linger_until;
     bool deaf = cmdi_conn_is_receiving(conn) ? cmdi_conn_is_deaf(conn)
                                              : conn->input == CMDI_INPUT_STARVED;
     if (now_ms < until) {
@@ -277,4 +279,5 @@ void cmdi_conn_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
     }
     conn_check_held(conn, now_ms);
     conn_check_input(conn, now_ms);
+    cmdi_conn_look_for_rest(conn, now_ms);
 }

@@ -12,7 +12,8 @@ enum {
 
 size_t cmdi_conn_held(const struct cmdi_conn *conn)
 {
-    size_t buffers = conn->fill.capacity + conn->flight.capacity + conn->stash.capacity;
+    const struct cmdi_conn_more *more = conn->more;
+    size_t buffers = conn->fill.capacity + more->flight.capacity + more->stash.capacity;
     buffers +=
             conn->secured != NULL ? conn->secured->raw.capacity + conn->secured->wire.capacity : 0;
     return buffers + (conn->ops->held != NULL ? conn->ops->held(conn) : 0);
@@ -34,8 +35,8 @@ int cmdi_conn_lack(struct cmdi_conn *conn, size_t size, bool input)
     conn->lacks = conn->lacks > room ? conn->lacks : room;
     conn->lacks_input = conn->lacks_input || input;
     bool frees_itself = cmdi_conn_output_size(conn) > 0 && !conn->lacks_input;
-    if (!frees_itself && cmdi_list_empty(&conn->lacking)) {
-        cmdi_list_push(&conn->shard->lacking, &conn->lacking);
+    if (!frees_itself && cmdi_list_empty(&conn->more->lacking)) {
+        cmdi_list_push(&conn->shard->lacking, &conn->more->lacking);
     }
     return -ENOBUFS;
 }
@@ -44,7 +45,9 @@ void cmdi_conn_lack_over(struct cmdi_conn *conn)
 {
     conn->lacks = 0;
     conn->lacks_input = false;
-    cmdi_list_remove(&conn->lacking);
+    if (!cmdi_conn_is_resting(conn)) {
+        cmdi_list_remove(&conn->more->lacking);
+    }
 }
 
 void cmdi_conn_evicted_closed(struct cmdi_conn *conn)

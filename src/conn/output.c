@@ -82,6 +82,10 @@ uint8_t *cmdi_conn_reserve_slow(struct cmdi_conn *conn, size_t size, int *code)
         *code = -ENOBUFS;
         return NULL;
     }
+    if (!cmdi_conn_wake(conn)) {
+        *code = -ENOMEM;
+        return NULL;
+    }
     if (conn->fill.end + size > conn->fill.capacity && !conn_fill_grow(conn, size)) {
         *code = cmdi_conn_lack(conn, conn->fill.end + size, false);
         return NULL;
@@ -98,7 +102,7 @@ uint8_t *cmdi_conn_reserve_beyond(struct cmdi_conn *conn, size_t size)
         conn->above_low = true;
     }
     if (conn->fill.end + size > conn->fill.capacity &&
-            !conn_fill_lease(conn, conn->fill.end + size, true)) {
+            !(cmdi_conn_wake(conn) && conn_fill_lease(conn, conn->fill.end + size, true))) {
         return NULL;
     }
     return conn->fill.data + conn->fill.end;
@@ -118,7 +122,7 @@ static const uint8_t output_moves[] = {
 static void conn_output_move(struct cmdi_conn *conn, enum cmdi_output_state next)
 {
     CMDI_ASSERT((output_moves[conn->output] >> next & 1) != 0);
-    CMDI_ASSERT((conn->flight.data != NULL) == (next != CMDI_OUTPUT_IDLE));
+    CMDI_ASSERT((conn->more->flight.data != NULL) == (next != CMDI_OUTPUT_IDLE));
     conn->output = (uint8_t)next;
 }
 
@@ -131,14 +135,16 @@ static void conn_output_move(struct cmdi_conn *conn, enum cmdi_output_state next
 static void conn_set_hint(struct cmdi_conn *conn, size_t size)
 {
     size_t less = conn->fill_hint - conn->fill_hint / CONN_HINT_FALL_PART;
-    conn->fill_hint = size > less ? size : less;
+    size_t hint = size > less ? size : less;
+    conn->fill_hint = hint < UINT32_MAX ? (uint32_t)hint : UINT32_MAX;
 }
 
 /* `source` becomes `flight`. */
 static void conn_swap(struct cmdi_conn *conn, struct cmdi_conn_buffer *source)
 {
     cmdi_conn_begin_write(conn);
-    conn->flight = *source;
+    conn->more->flight = *source;
+    conn->flight_size = source->end - source->begin;
     *source = (struct cmdi_conn_buffer){0};
     conn_output_move(conn, CMDI_OUTPUT_LEFT);
 }
@@ -170,7 +176,7 @@ static void conn_load_secured(struct cmdi_conn *conn)
             cmdi_conn_note(
                     conn, code, "%s", error.text[0] != '\0' ? error.text : cmds_error_text(code));
             secured->failed = secured->seal_failed = true;
-            cmdi_shard_flush(conn->shard, &conn->flush);
+            cmdi_shard_flush(conn->shard, &conn->more->flush);
             return;
         }
     }
@@ -193,7 +199,7 @@ static void conn_load(struct cmdi_conn *conn)
 /* How much of the flight goes with one operation. */
 static size_t conn_send_size(const struct cmdi_conn *conn)
 {
-    size_t size = conn->flight.end - conn->flight.begin;
+    size_t size = conn->flight_size;
     size_t max =
             cmdi_list_empty(&conn->shard->heavy) ? CONN_SEND_SIZE_MAX : CONN_SEND_SIZE_MAX_OF_MANY;
     return size < max ? size : max;
@@ -207,7 +213,7 @@ static void conn_send(struct cmdi_conn *conn)
     conn->send_size = (uint32_t)size;
     conn_output_move(conn, CMDI_OUTPUT_SENDING);
     CMDI_COUNT(conn->counters, sends, 1);
-    conn->transport->send(conn, conn->flight.data + conn->flight.begin, size);
+    conn->transport->send(conn, conn->more->flight.data + conn->more->flight.begin, size);
 }
 
 static void conn_tell_low(struct cmdi_conn *conn)
@@ -223,7 +229,7 @@ static void conn_tell_low(struct cmdi_conn *conn)
 
 void cmdi_conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work)
 {
-    struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, flush);
+    struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn_more, flush)->conn;
     if (!conn_may_send(conn)) {
         return; // The completion of the send, or the ServerInfo, comes back here.
     }
@@ -253,20 +259,21 @@ static bool conn_took(struct cmdi_conn *conn, size_t size)
     if (size == 0) {
         return false;
     }
-    CMDI_ASSERT(size <= conn->flight.end - conn->flight.begin);
-    conn->flight.begin += size;
+    CMDI_ASSERT(size <= conn->flight_size);
+    conn->flight_size -= size;
+    conn->more->flight.begin += size;
     conn->sent_size += size;
     conn->sent_at = conn->shard->now_ms;
     if (conn->state == CMDI_CONN_OPEN && conn->ops->on_server_info == NULL &&
             cmdi_secure_has_sealed(conn)) {
-        conn->server_info_until = 0; // A server's first bytes are its ServerInfo.
+        conn->more->server_info_until = 0; // A server's first bytes are its ServerInfo.
     }
     CMDI_COUNT(conn->counters, send_bytes, size);
     conn->shard->moved_size += size;
-    if (conn->flight.begin < conn->flight.end) {
+    if (conn->flight_size > 0) {
         return false;
     }
-    cmdi_conn_return(conn, &conn->flight);
+    cmdi_conn_return(conn, &conn->more->flight);
     conn_output_move(conn, CMDI_OUTPUT_IDLE);
     if (CMDI_UNLIKELY(conn->lacks > 0) && !conn->lacks_input) {
         cmdi_conn_lack_over(conn); // It has given memory back itself: the next try tells.
@@ -287,25 +294,26 @@ static bool conn_took(struct cmdi_conn *conn, size_t size)
  */
 void cmdi_conn_flush_now(struct cmdi_conn *conn)
 {
-    conn->spent =
-            conn->running && conn->made_size + conn->fill.end >= (size_t)CMDI_SHARD_OUTPUT_PER_RUN;
+    conn->spent = conn->running &&
+                  conn->more->made_size + conn->fill.end >= (size_t)CMDI_SHARD_OUTPUT_PER_RUN;
     if (!conn_may_send(conn) || conn->output != CMDI_OUTPUT_IDLE ||
-            (conn->running && conn->made_size >= (size_t)CMDI_SHARD_OUTPUT_PER_RUN)) {
+            (conn->running && conn->more->made_size >= (size_t)CMDI_SHARD_OUTPUT_PER_RUN)) {
         return;
     }
-    conn->made_size += conn->fill.end;
+    conn->more->made_size += conn->fill.end;
     conn_load(conn);
     if (CMDI_UNLIKELY(conn->output != CMDI_OUTPUT_LEFT)) {
         return; // It could not be sealed, or only shakes hands.
     }
     size_t size = conn_send_size(conn);
-    int64_t sent = conn->transport->send_now(conn, conn->flight.data + conn->flight.begin, size);
+    const uint8_t *data = conn->more->flight.data + conn->more->flight.begin;
+    int64_t sent = conn->transport->send_now(conn, data, size);
     cmdi_shard_worked(conn->shard, (uint32_t)(size / CONN_SENT_PER_UNIT));
     CMDI_COUNT(conn->counters, sends, 1);
     CMDI_COUNT(conn->counters, short_sends, sent < (int64_t)size);
     /* A failure is found again, and handled, by the send of what is left. */
     (void)conn_took(conn, sent > 0 ? (size_t)sent : 0);
-    cmdi_shard_flush(conn->shard, &conn->flush);
+    cmdi_shard_flush(conn->shard, &conn->more->flush);
 }
 
 /*
@@ -320,8 +328,8 @@ static void conn_on_send_failed(struct cmdi_conn *conn, int result)
     bool reads_on = gone && cmdi_conn_is_client(conn) && !conn->paused && !conn->end_told;
     if (reads_on && conn->state < CMDI_CONN_FINISHING) {
         conn_output_move(conn, CMDI_OUTPUT_BROKEN);
-        conn->write_since = conn->shard->now_ms;
-        cmdi_conn_timer_after(conn, conn->write_since, conn->limits->linger_timeout_ms);
+        conn->more->write_since = conn->shard->now_ms;
+        cmdi_conn_timer_after(conn, conn->more->write_since, conn->limits->linger_timeout_ms);
         cmdi_conn_ready(conn); // The end of the run receives, if that was stopped.
         return;
     }
@@ -343,11 +351,11 @@ void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
     }
     CMDI_COUNT(conn->counters, short_sends, (uint32_t)result < conn->send_size);
     if (!conn_took(conn, (size_t)result)) {
-        cmdi_shard_flush(conn->shard, &conn->flush); // In its turn.
+        cmdi_shard_flush(conn->shard, &conn->more->flush); // In its turn.
         return;
     }
     conn_tell_low(conn);
     if (conn->state < CMDI_CONN_CLOSING) {
-        cmdi_shard_flush(conn->shard, &conn->flush);
+        cmdi_shard_flush(conn->shard, &conn->more->flush);
     }
 }

@@ -4,7 +4,7 @@
  * those above it in this list, never those below. What has to go the other way goes through the
  * functions that conn.c puts into the connection.
  *
- *     timer memory stash secure recv -> life -> handshake -> limits relieve output -> frames -> input
+ *     timer more memory stash secure recv -> life -> handshake -> limits relieve output -> frames -> input
  *         -> conn, socket
  */
 #ifndef CMDI_CONN_PARTS_H
@@ -34,6 +34,13 @@ uint32_t cmdi_conn_write_timeout(const struct cmdi_conn *conn);
 void cmdi_conn_look_at_write(struct cmdi_conn *conn, uint64_t now_ms);
 /** Something is to be sent: from now on until the peer has taken it all, that is watched. */
 void cmdi_conn_begin_write(struct cmdi_conn *conn);
+
+/* --- more.c ----------------------------------------------------------------------------------- */
+
+/** It has none: of one that was just made. */
+void cmdi_conn_begin_resting(struct cmdi_conn *conn);
+/** It rests, if it is idle and has been for long enough; else the timer comes back. */
+void cmdi_conn_look_for_rest(struct cmdi_conn *conn, uint64_t now_ms);
 
 /* --- memory.c --------------------------------------------------------------------------------- */
 

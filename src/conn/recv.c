@@ -37,20 +37,21 @@ void cmdi_conn_input_move(struct cmdi_conn *conn, enum cmdi_input_state next)
 static void conn_hear_again(struct cmdi_conn *conn)
 {
     uint64_t now_ms = conn->shard->now_ms;
-    uint64_t deaf_ms = conn->deaf_since != 0 ? now_ms - conn->deaf_since : 0;
-    conn->deaf_since = 0;
+    uint64_t deaf_ms = conn->more->deaf_since != 0 ? now_ms - conn->more->deaf_since : 0;
+    conn->more->deaf_since = 0;
     /*
      * A multishot recv takes a megabyte or more at once. Where that takes long to run, nothing is
      * received for so long that the peer would give us up: steps are small until we are fast, or
      * have caught up.
      */
-    conn->slow = deaf_ms >= CONN_SLOW_MS || (conn->slow && now_ms - conn->armed_at > CONN_FAST_MS);
-    conn->armed_at = now_ms;
-    conn->armed_turn = conn->shard->counters.turns;
+    conn->slow = deaf_ms >= CONN_SLOW_MS ||
+                 (conn->slow && (uint32_t)now_ms - conn->armed_at > CONN_FAST_MS);
+    conn->armed_at = (uint32_t)now_ms;
+    conn->armed_turn = (uint32_t)conn->shard->counters.turns;
     conn->received_at = conn->received_at + deaf_ms < now_ms ? conn->received_at + deaf_ms : now_ms;
-    conn->frame_since += conn->frame_since != 0 ? deaf_ms : 0;
-    conn->server_info_until +=
-            cmdi_conn_is_client(conn) && conn->server_info_until != 0 ? deaf_ms : 0;
+    conn->more->frame_since += conn->more->frame_since != 0 ? deaf_ms : 0;
+    conn->more->server_info_until +=
+            cmdi_conn_is_client(conn) && conn->more->server_info_until != 0 ? deaf_ms : 0;
 }
 
 void cmdi_conn_arm_recv(struct cmdi_conn *conn, bool poll_first)
@@ -74,11 +75,18 @@ void cmdi_conn_stop_recv(struct cmdi_conn *conn)
     }
 }
 
+static void conn_stop_starving(struct cmdi_conn *conn)
+{
+    if (conn->input == CMDI_INPUT_STARVED) {
+        cmdi_list_remove(&conn->more->starve.link);
+    }
+}
+
 void cmdi_conn_stop_input(struct cmdi_conn *conn)
 {
     if (!cmdi_conn_input_is_stopped(conn) && conn->state < CMDI_CONN_FINISHING) {
         if (conn->input != CMDI_INPUT_ENDED) {
-            cmdi_list_remove(&conn->starve.link);
+            conn_stop_starving(conn);
             cmdi_conn_input_move(conn,
                     conn->input == CMDI_INPUT_RECEIVING ? CMDI_INPUT_STOPPING : CMDI_INPUT_STOPPED);
         }
@@ -110,21 +118,23 @@ void cmdi_conn_resume(struct cmdi_conn *conn)
 
 bool cmdi_conn_is_deaf(const struct cmdi_conn *conn)
 {
-    bool armed = cmdi_conn_is_receiving(conn) && conn->armed_turn != conn->shard->counters.turns;
+    bool armed = cmdi_conn_is_receiving(conn) &&
+                 conn->armed_turn != (uint32_t)conn->shard->counters.turns;
     return !armed && conn->input != CMDI_INPUT_ENDED && conn->state != CMDI_CONN_CONNECTING;
 }
 
 /* So long that a buffer more is due, unless too many bytes wait to be run already. */
 bool cmdi_conn_is_long_deaf(const struct cmdi_conn *conn)
 {
-    return conn->deaf_since != 0 && conn->shard->now_ms >= conn->deaf_since + CONN_LONG_DEAF_MS &&
+    return conn->more->deaf_since != 0 &&
+           conn->shard->now_ms >= conn->more->deaf_since + CONN_LONG_DEAF_MS &&
            conn->received_size - conn->run_size < CONN_BEHIND_SIZE_MAX;
 }
 
 bool cmdi_conn_is_behind(const struct cmdi_conn *conn)
 {
     bool waits = conn->unrun || conn->slices.count > 0 || cmdi_secure_is_late(conn) ||
-                 (conn->stash.begin < conn->stash.end && conn->frame_since == 0);
+                 (conn->more->stash.begin < conn->more->stash.end && conn->more->frame_since == 0);
     return waits || cmdi_conn_is_deaf(conn);
 }
 
@@ -135,8 +145,8 @@ bool cmdi_conn_peer_has_ended(const struct cmdi_conn *conn)
 
 bool cmdi_conn_has_ping(struct cmdi_conn *conn)
 {
-    if (conn->stash.begin < conn->stash.end) {
-        return conn->stash.data[conn->stash.begin] == 0;
+    if (conn->more->stash.begin < conn->more->stash.end) {
+        return conn->more->stash.data[conn->more->stash.begin] == 0;
     }
     return !cmdi_conn_is_receiving(conn) && conn->slices.count == 0 && conn->secured == NULL &&
            conn->transport->has_ping != NULL && conn->transport->has_ping(conn);
@@ -185,14 +195,14 @@ void cmdi_conn_watch_peer(struct cmdi_conn *conn)
     }
     CMDI_ASSERT(conn->state != CMDI_CONN_CONNECTING && conn->state < CMDI_CONN_CLOSING);
     conn->watch = CMDI_WATCH_ARMED;
-    conn->transport->watch(conn, conn->finished_at == 0);
+    conn->transport->watch(conn, conn->more->finished_at == 0);
 }
 
 /* The peer sends no more. From here on the calls that it waits for have their time. */
 void cmdi_conn_peer_finished(struct cmdi_conn *conn)
 {
-    if (conn->finished_at == 0) {
-        conn->finished_at = conn->shard->now_ms + (conn->shard->now_ms == 0);
-        cmdi_conn_timer_after(conn, conn->finished_at, conn->limits->idle_timeout_ms);
+    if (conn->more->finished_at == 0) {
+        conn->more->finished_at = conn->shard->now_ms + (conn->shard->now_ms == 0);
+        cmdi_conn_timer_after(conn, conn->more->finished_at, conn->limits->idle_timeout_ms);
     }
 }

@@ -18,13 +18,18 @@ enum {
     RELIEVE_AGAIN_MS = 100,
 };
 
+static struct cmdi_conn *relieve_conn_of(struct cmdi_list *node)
+{
+    return CMDI_CONTAINER(node, struct cmdi_conn_more, lacking)->conn;
+}
+
 /* Those for whom there is room go on, in their order. */
 static void relieve_waiting(struct cmdi_shard *shard)
 {
     struct cmdi_account *account = &shard->buffers.account;
     uint64_t used = cmdi_account_used(account);
     while (!cmdi_list_empty(&shard->lacking)) {
-        struct cmdi_conn *conn = CMDI_CONTAINER(shard->lacking.next, struct cmdi_conn, lacking);
+        struct cmdi_conn *conn = relieve_conn_of(shard->lacking.next);
         CMDI_ASSERT(conn->lacks > 0 && conn->state < CMDI_CONN_CLOSING);
         uint64_t max =
                 conn->lacks <= CMDI_ACCOUNT_SMALL ? account->size_max : cmdi_account_mark(account);
@@ -33,7 +38,7 @@ static void relieve_waiting(struct cmdi_shard *shard)
         }
         used += conn->lacks;
         cmdi_conn_lack_over(conn);
-        cmdi_shard_flush(shard, &conn->flush); // Tells its owner that output is taken again.
+        cmdi_shard_flush(shard, &conn->more->flush); // Tells its owner that output is taken again.
         cmdi_conn_ready(conn);
     }
 }
@@ -64,7 +69,7 @@ static struct cmdi_conn *relieve_find_holder(
         return NULL;
     }
     for (struct cmdi_list *node = shard->lacking.next; node != &shard->lacking; node = node->next) {
-        struct cmdi_conn *conn = CMDI_CONTAINER(node, struct cmdi_conn, lacking);
+        struct cmdi_conn *conn = relieve_conn_of(node);
         if (conn->slices.count > 0) {
             return conn;
         }
@@ -98,7 +103,7 @@ static void relieve_evict(struct cmdi_shard *shard)
                 "the shard's memory is short, and of all connections this one held most: %zu bytes",
                 held);
     } else if (!cmdi_list_empty(&shard->lacking)) {
-        struct cmdi_conn *first = CMDI_CONTAINER(shard->lacking.next, struct cmdi_conn, lacking);
+        struct cmdi_conn *first = relieve_conn_of(shard->lacking.next);
         relieve_give_up(shard, first, "no connection holds much of it");
     } else {
         shard->relieve_none_ms = shard->now_ms;
@@ -110,7 +115,7 @@ static bool relieve_is_patient(struct cmdi_shard *shard)
 {
     bool patient = shard->now_ms < shard->relieve_after_ms;
     if (patient && !cmdi_list_empty(&shard->lacking)) {
-        struct cmdi_conn *first = CMDI_CONTAINER(shard->lacking.next, struct cmdi_conn, lacking);
+        struct cmdi_conn *first = relieve_conn_of(shard->lacking.next);
         cmdi_conn_timer_by(first, shard->relieve_after_ms);
     }
     return patient || shard->evictions > 0;

@@ -30,7 +30,7 @@ static const uint8_t *secure_peek(void *context, size_t *size)
         return NULL;
     }
     struct cmds_bytes slice = cmdi_receive_oldest(&conn->shard->receive, &conn->slices);
-    conn->stash_ns = cmdi_receive_arrived_ns(&conn->shard->receive, &conn->slices);
+    conn->more->stash_ns = cmdi_receive_arrived_ns(&conn->shard->receive, &conn->slices);
     *size = slice.size;
     return slice.data;
 }
@@ -82,7 +82,7 @@ static int secure_put(void *context, const uint8_t *data, size_t size)
     }
     memcpy(wire->data + wire->end, data, size);
     wire->end += size;
-    cmdi_shard_flush(conn->shard, &conn->flush);
+    cmdi_shard_flush(conn->shard, &conn->more->flush);
     return 0;
 }
 
@@ -121,14 +121,15 @@ void cmdi_secure_settle(struct cmdi_conn *conn)
 /* Of what was opened only the last record's data may be left. */
 static bool secure_has_run(const struct cmdi_conn *conn)
 {
-    return conn->stash.begin == conn->stash.end || conn->run_size != conn->secured->settled_size;
+    return conn->more->stash.begin == conn->more->stash.end ||
+           conn->run_size != conn->secured->settled_size;
 }
 
 enum cmdi_security_result cmdi_secure_open(
         struct cmdi_conn *conn, int *lack, struct cmds_error *error)
 {
     struct cmdi_secured *secured = conn->secured;
-    struct cmdi_conn_buffer *stash = &conn->stash;
+    struct cmdi_conn_buffer *stash = &conn->more->stash;
     size_t size = 0;
     CMDI_ASSERT(secured->handshake == CMDI_HANDSHAKE_OVER && !secured->failed);
     *lack = 0;

@@ -80,7 +80,7 @@ static inline bool cmdi_secure_is_late(const struct cmdi_conn *conn)
 /** There are bytes that were received and not run. */
 static inline bool cmdi_conn_has_received(const struct cmdi_conn *conn)
 {
-    return conn->slices.count > 0 || conn->stash.begin < conn->stash.end ||
+    return conn->slices.count > 0 || conn->more->stash.begin < conn->more->stash.end ||
            cmdi_secure_has_raw(conn);
 }
 /** All that was received is run, but for a part of a record. */

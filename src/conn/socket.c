@@ -22,12 +22,12 @@ enum socket_operation {
 struct socket {
     int fd;
     uint32_t slot;        // Of the shard: who gets completions.
-    uint32_t in_flight;   // Final completions still to come, those of cancels included.
-    uint8_t armed;        // enum socket_operation: what can be cancelled.
-    bool recv_cancelling; // A cancel of the armed receive is under way.
-    bool aborted;
     uint64_t queue_moved; // Of a UNIX socket: see socket_taken().
-    size_t queue_seen;
+    uint32_t queue_seen;
+    uint16_t in_flight;       // Final completions still to come, those of cancels included.
+    uint8_t armed;            // enum socket_operation: what can be cancelled.
+    bool recv_cancelling : 1; // A cancel of the armed receive is under way.
+    bool aborted : 1;
 };
 _Static_assert(sizeof(struct socket) <= CMDI_TRANSPORT_STATE_MAX, "it lives in the connection");
 
@@ -53,6 +53,7 @@ static uint64_t socket_begin(struct cmdi_conn *conn, enum socket_operation opera
 
 static void socket_cancel(struct cmdi_conn *conn, enum socket_operation operation)
 {
+    CMDI_ASSERT(socket_of(conn)->in_flight < UINT16_MAX);
     socket_of(conn)->in_flight++;
     cmdi_ring_cancel(conn->shard->ring, socket_user_data(conn, operation),
             socket_user_data(conn, SOCKET_CANCEL));
@@ -181,7 +182,7 @@ static uint64_t socket_taken(struct cmdi_conn *conn, size_t *waiting)
     }
     size_t before = socket->queue_seen;
     socket->queue_moved += *waiting > before ? *waiting - before : before - *waiting;
-    socket->queue_seen = *waiting;
+    socket->queue_seen = (uint32_t)*waiting; // The size of a socket's buffer is an int.
     *waiting = 0;
     return conn->sent_size + socket->queue_moved;
 }

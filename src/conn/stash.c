@@ -15,8 +15,8 @@
 
 void cmdi_conn_drop_stash(struct cmdi_conn *conn)
 {
-    cmdi_buffers_return(&conn->shard->buffers, conn->stash.data, conn->stash.capacity);
-    conn->stash = (struct cmdi_conn_buffer){0};
+    cmdi_buffers_return(&conn->shard->buffers, conn->more->stash.data, conn->more->stash.capacity);
+    conn->more->stash = (struct cmdi_conn_buffer){0};
 }
 
 void cmdi_conn_drop_raw(struct cmdi_conn *conn)
@@ -33,8 +33,10 @@ void cmdi_conn_drop_slices(struct cmdi_conn *conn)
     }
     cmdi_receive_drop(&conn->shard->receive, &conn->slices);
     cmdi_conn_drop_raw(conn);
-    cmdi_conn_drop_stash(conn);
-    cmdi_conn_drop_place(conn);
+    if (!cmdi_conn_is_resting(conn)) {
+        cmdi_conn_drop_stash(conn);
+        cmdi_conn_drop_place(conn);
+    }
 }
 
 bool cmdi_conn_stash_room(struct cmdi_conn *conn, struct cmdi_conn_buffer *stash, size_t size)
@@ -65,7 +67,7 @@ bool cmdi_conn_stash_room(struct cmdi_conn *conn, struct cmdi_conn_buffer *stash
 /* Where bytes go as they were received. */
 static struct cmdi_conn_buffer *stash_of_received(struct cmdi_conn *conn)
 {
-    return conn->secured == NULL ? &conn->stash : &conn->secured->raw;
+    return conn->secured == NULL ? &conn->more->stash : &conn->secured->raw;
 }
 
 bool cmdi_conn_stash_append(struct cmdi_conn *conn, const void *data, size_t size)
@@ -88,7 +90,7 @@ int cmdi_conn_stash_slice(struct cmdi_conn *conn, size_t size)
         const struct cmdi_conn_buffer *stash = stash_of_received(conn);
         return cmdi_conn_lack(conn, stash->end - stash->begin + take, true);
     }
-    conn->stash_ns = cmdi_receive_arrived_ns(receive, &conn->slices);
+    conn->more->stash_ns = cmdi_receive_arrived_ns(receive, &conn->slices);
     (void)cmdi_receive_use(receive, &conn->slices, take);
     return 0;
 }
@@ -107,18 +109,18 @@ int cmdi_conn_stash_all(struct cmdi_conn *conn)
 bool cmdi_conn_open_place(struct cmdi_conn *conn)
 {
     size_t capacity = 0;
-    void *place = cmdi_buffers_lease(&conn->shard->buffers, sizeof(*conn->place), &capacity);
+    void *place = cmdi_buffers_lease(&conn->shard->buffers, sizeof(*conn->more->place), &capacity);
     CMDI_ASSERT(place == NULL || capacity == CMDI_BUFFER_SIZE_MIN);
-    conn->place = place;
+    conn->more->place = place;
     if (place != NULL) {
-        *conn->place = (struct cmds_codec_place){.words = {0}};
+        *conn->more->place = (struct cmds_codec_place){.words = {0}};
     }
     return place != NULL;
 }
 
 void cmdi_conn_drop_place(struct cmdi_conn *conn)
 {
-    void *place = conn->place;
+    void *place = conn->more->place;
     cmdi_buffers_return(&conn->shard->buffers, place, CMDI_BUFFER_SIZE_MIN);
-    conn->place = NULL;
+    conn->more->place = NULL;
 }

@@ -38,7 +38,7 @@ void cmdi_conn_look_at_write(struct cmdi_conn *conn, uint64_t now_ms)
 {
     uint32_t timeout_ms = cmdi_conn_write_timeout(conn);
     if (timeout_ms != CMDS_NEVER) {
-        cmdi_conn_timer_after(conn, conn->write_since, timeout_ms);
+        cmdi_conn_timer_after(conn, conn->more->write_since, timeout_ms);
         cmdi_conn_timer_after(conn, now_ms, timeout_ms / CONN_WRITE_LOOKS);
     }
 }
@@ -49,11 +49,11 @@ void cmdi_conn_look_at_write(struct cmdi_conn *conn, uint64_t now_ms)
  */
 void cmdi_conn_begin_write(struct cmdi_conn *conn)
 {
-    if (conn->write_since == 0) {
+    if (conn->more->write_since == 0) {
         uint64_t now_ms = conn->shard->now_ms;
-        conn->write_since = now_ms + (now_ms == 0);
-        conn->write_stalled_ms = conn->shard->stalled_ms;
-        conn->looked_waiting = SIZE_MAX; // Nobody has looked yet.
+        conn->more->write_since = now_ms + (now_ms == 0);
+        conn->more->write_stalled_ms = conn->shard->stalled_ms;
+        conn->more->looked_waiting = SIZE_MAX; // Nobody has looked yet.
         cmdi_conn_look_at_write(conn, now_ms);
     }
 }

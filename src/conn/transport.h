@@ -24,7 +24,7 @@ struct cmdi_address;
 struct cmdi_conn;
 
 enum {
-    CMDI_TRANSPORT_STATE_MAX = 48, // Bytes.
+    CMDI_TRANSPORT_STATE_MAX = 24, // Bytes, aligned as a pointer.
 };
 
 /** How a receive is armed. */

@@ -131,9 +131,10 @@ void cmdi_calls_end_timers(struct cmdi_server_shard *server_shard)
     while ((node = cmdi_list_pop(&closed)) != NULL) {
         struct cmds_connection *connection = CMDI_CONTAINER(node, struct cmds_connection, link);
         cmdi_list_push(&server_shard->closed, node);
-        cmdi_list_take(&calls, &connection->calls);
+        struct cmdi_connection_more *more = cmdi_connection_more(connection);
+        cmdi_list_take(&calls, &more->calls);
         while ((node = cmdi_list_pop(&calls)) != NULL) {
-            cmdi_list_push(&connection->calls, node);
+            cmdi_list_push(&more->calls, node);
             call_end_timers(CMDI_CONTAINER(node, struct cmds_call, link));
         }
     }
@@ -489,7 +490,7 @@ void cmdi_call_attach(struct cmds_call *call)
     }
     cmdi_call_init_rest(call);
     cmdi_list_remove(&call->link);
-    cmdi_list_push(&call->connection->calls, &call->link);
+    cmdi_list_push(&cmdi_connection_more(call->connection)->calls, &call->link);
     if (atomic_load(&call->finished) != 0) {
         cmdi_call_count_end(call); // Somebody keeps it, but not for an answer.
     }

@@ -77,7 +77,7 @@ static void connection_on_output_low(struct cmdi_conn *conn)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
     cmdi_writable_look(connection);
-    if (!cmdi_list_empty(&connection->again)) {
+    if (!cmdi_list_empty(&cmdi_connection_more(connection)->again)) {
         cmdi_conn_ready(conn);
     }
     cmdi_window_on_output_low(connection);
@@ -199,27 +199,34 @@ static void connection_note_cut(const struct cmds_connection *connection)
     }
 }
 
+static void connection_cancel_calls(struct cmdi_connection_more *more)
+{
+    struct cmdi_list *node = NULL;
+    struct cmdi_list calls;
+    while ((node = cmdi_list_pop(&more->again)) != NULL) {
+        struct cmds_call *call = CMDI_CONTAINER(node, struct cmds_call, link);
+        cmdi_call_attach(call); // Which cancels it; somebody may keep it.
+        cmdi_call_unref_here(call);
+    }
+    cmdi_list_take(&calls, &more->calls);
+    while ((node = cmdi_list_pop(&calls)) != NULL) {
+        cmdi_list_push(&more->calls, node);
+        cmdi_call_cancel(CMDI_CONTAINER(node, struct cmds_call, link));
+    }
+}
+
 static void connection_on_closing(struct cmdi_conn *conn)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
     connection_note_cut(connection);
-    struct cmdi_list *node = NULL;
-    struct cmdi_list calls;
     cmdi_inbox_close(&connection->inbox);
     CMDI_PROBE3(connection_close, connection->id, connection->server_shard->shard->index,
             conn->error_code);
     connection_log_end(connection);
     cmdi_window_fini(connection);
     cmdi_writable_fini(connection);
-    while ((node = cmdi_list_pop(&connection->again)) != NULL) {
-        struct cmds_call *call = CMDI_CONTAINER(node, struct cmds_call, link);
-        cmdi_call_attach(call); // Which cancels it; somebody may keep it.
-        cmdi_call_unref_here(call);
-    }
-    cmdi_list_take(&calls, &connection->calls);
-    while ((node = cmdi_list_pop(&calls)) != NULL) {
-        cmdi_list_push(&connection->calls, node);
-        cmdi_call_cancel(CMDI_CONTAINER(node, struct cmds_call, link));
+    if (!cmdi_conn_is_resting(conn)) {
+        connection_cancel_calls(cmdi_connection_more(connection));
     }
 }
 
@@ -273,6 +280,32 @@ static void connection_on_inbox(struct cmdi_shard *shard, struct cmdi_mail *mail
 
 static void connection_on_open(struct cmdi_conn *conn, int code);
 
+static struct cmdi_conn_more *connection_lease(struct cmdi_conn *conn)
+{
+    struct cmdi_server_shard *server_shard = cmdi_connection_of(conn)->server_shard;
+    struct cmdi_connection_more *more = cmdi_pool_acquire(&server_shard->more_pool);
+    if (more == NULL) {
+        return NULL;
+    }
+    cmdi_list_init(&more->calls);
+    cmdi_list_init(&more->again);
+    cmdi_window_wake(more);
+    cmdi_writable_wake(more);
+    cmdi_job_queue_init(&more->jobs, server_shard->lane);
+    return &more->conn;
+}
+
+static void connection_give_back(struct cmdi_conn *conn, struct cmdi_conn_more *part)
+{
+    struct cmds_connection *connection = cmdi_connection_of(conn);
+    struct cmdi_connection_more *more = CMDI_CONTAINER(part, struct cmdi_connection_more, conn);
+    CMDI_ASSERT(connection->in_flight == 0 && cmdi_list_empty(&more->calls));
+    CMDI_ASSERT(cmdi_list_empty(&more->again) && cmdi_list_empty(&more->writable));
+    CMDI_ASSERT(!cmdi_timer_armed(&more->read_on_timer));
+    CMDI_ASSERT(!cmdi_work_queued(&more->memory_work));
+    cmdi_pool_release(&connection->server_shard->more_pool, more);
+}
+
 static const struct cmdi_conn_ops connection_ops = {
         .answers_first = true,
         .expects_quiet = true,
@@ -289,6 +322,8 @@ static const struct cmdi_conn_ops connection_ops = {
         .queued = connection_queued,
         .on_closing = connection_on_closing,
         .on_closed = connection_on_closed,
+        .lease = connection_lease,
+        .give_back = connection_give_back,
         .held = connection_held,
         .describe = cmdi_inspect_connection,
 };
@@ -387,6 +422,8 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
     struct cmds_connection *connection = cmdi_pool_acquire(&server_shard->connection_pool);
     int code = -ENOMEM;
     if (connection != NULL) {
+        connection->server_shard = server_shard; // Its part lends memory from here on.
+        connection->in_flight = 0;
         memset(connection->peer, 0, sizeof(connection->peer)); // A span copies what is behind it.
         (void)snprintf(connection->peer, sizeof(connection->peer), "%s", peer);
         code = connection_begin(connection, server_shard, transport, fd);
@@ -398,18 +435,13 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
         CMDI_COUNT(&server_shard->counters.conn, out_of_memory, 1);
         return NULL;
     }
-    connection->server_shard = server_shard;
     connection->id = cmdi_process_next_number(); // So that an id in a log names one connection.
     connection->context = NULL;
     connection->state = CMDI_CONNECTION_NEW;
     connection->pings = connection->exec_closed = false;
     cmdi_inbox_init(&connection->inbox, server_shard->shard, connection_on_inbox);
     cmdi_window_init(connection);
-    cmdi_writable_init(connection);
-    cmdi_job_queue_init(&connection->jobs, server_shard->lane);
     connection->tls_peer = NULL;
-    cmdi_list_init(&connection->calls);
-    cmdi_list_init(&connection->again);
     cmdi_list_init(&connection->link);
     cmdi_list_push(&server_shard->connections, &connection->link);
     CMDI_COUNT(&server_shard->counters, connections_accepted, 1);

@@ -29,21 +29,26 @@ enum cmdi_connection_state {
     CMDI_CONNECTION_CLOSED, // Only its memory is left: of the last call, or of nobody.
 };
 
-struct cmds_connection {
-    struct cmdi_conn conn; // First.
-    struct cmdi_server_shard *server_shard;
-    struct cmdi_list link;        // server_shard->connections, or closed
-    struct cmdi_list calls;       // struct cmds_call: kept, waiting, or in the pool.
-    struct cmdi_list again;       // struct cmds_call: to be run once more.
-    struct cmdi_list writable;    // struct cmds_call: to be told of room, see writable.h.
-    struct cmdi_work memory_work; // It may be the shard's memory that they wait for.
-    bool writable_first;          // They, before those to be run once more: in turns.
-    struct cmdi_inbox inbox;      // Results of other threads.
-    uint64_t id;
-    void *context;
+/** What it has while it is not idle: as long as a call of it is alive, also when it has closed. */
+struct cmdi_connection_more {
+    struct cmdi_conn_more conn;      // First.
+    struct cmdi_list calls;          // struct cmds_call: kept, waiting, or in the pool.
+    struct cmdi_list again;          // struct cmds_call: to be run once more.
+    struct cmdi_list writable;       // struct cmds_call: to be told of room, see writable.h.
+    struct cmdi_work memory_work;    // It may be the shard's memory that they wait for.
+    bool writable_first;             // They, before those to be run once more: in turns.
     struct cmdi_timer read_on_timer; // window.c
     // Of its calls in the pool, each of which keeps it alive. Under the pool's lock.
     struct cmdi_job_queue jobs;
+};
+
+struct cmds_connection {
+    struct cmdi_conn conn; // First.
+    struct cmdi_server_shard *server_shard;
+    struct cmdi_list link;   // server_shard->connections, or closed
+    struct cmdi_inbox inbox; // Results of other threads.
+    uint64_t id;
+    void *context;
     size_t kept_size;   // Bytes that calls keep.
     uint32_t in_flight; // Calls alive.
     uint8_t state;      // enum cmdi_connection_state
@@ -61,6 +66,18 @@ _Static_assert(offsetof(struct cmds_connection, conn) == 0, "cmdi_connection_of_
 struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_shard,
         const struct cmdi_transport *transport, int fd, const char *peer);
 
+/** Not of one that rests. */
+static inline struct cmdi_connection_more *cmdi_connection_more(
+        const struct cmds_connection *connection)
+{
+    CMDI_ASSERT_SLOW(!cmdi_conn_is_resting(&connection->conn));
+    return CMDI_CONTAINER(connection->conn.more, struct cmdi_connection_more, conn);
+}
+/** Whose is it? */
+static inline struct cmds_connection *cmdi_connection_of_more(struct cmdi_connection_more *more)
+{
+    return CMDI_CONTAINER(more->conn.conn, struct cmds_connection, conn);
+}
 static inline struct cmds_connection *cmdi_connection_of(struct cmdi_conn *conn)
 {
     return CMDI_CONTAINER(conn, struct cmds_connection, conn);

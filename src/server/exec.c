@@ -95,7 +95,7 @@ static bool exec_again(struct cmds_call *call)
     call->round++;
     cmdi_call_init_rest(call);
     cmdi_list_remove(&call->link);
-    cmdi_list_push(&connection->again, &call->link);
+    cmdi_list_push(&cmdi_connection_more(connection)->again, &call->link);
     cmdi_conn_ready(&connection->conn);
     return true;
 }
@@ -188,7 +188,8 @@ static void exec_in_pool(struct cmds_call *call)
     cmdi_call_attach(call); // Before the push: then it is the worker's.
     server_shard->jobs++;
     call->job.fn = exec_on_worker;
-    code = server_shard->ops->push_job(server_shard, &call->connection->jobs, &call->job);
+    code = server_shard->ops->push_job(
+            server_shard, &cmdi_connection_more(call->connection)->jobs, &call->job);
     if (code < 0) {
         server_shard->jobs--;
         call->flags = (uint8_t)(call->flags & ~CMDI_CALL_IN_POOL);
@@ -231,19 +232,20 @@ __attribute__((always_inline)) static inline void exec_run(struct cmds_call *cal
 static bool exec_run_again(struct cmds_connection *connection, uint32_t budget)
 {
     struct cmdi_conn *conn = &connection->conn;
+    struct cmdi_connection_more *more = cmdi_connection_more(connection);
     bool first = true; // It always goes: the frames of this run may have used it up.
-    while (!cmdi_list_empty(&connection->again) && !cmdi_conn_output_high(conn) &&
+    while (!cmdi_list_empty(&more->again) && !cmdi_conn_output_high(conn) &&
             conn->state == CMDI_CONN_OPEN && budget-- > 0 &&
             (first || !(conn->spent || conn->shard->step_over))) {
         first = false;
-        struct cmdi_list *node = cmdi_list_pop(&connection->again);
+        struct cmdi_list *node = cmdi_list_pop(&more->again);
         struct cmds_call *call = CMDI_CONTAINER(node, struct cmds_call, link);
         if (cmds_call_is_cancelled(call)) {
             exec_let_go(call); // Its deadline has passed, and on_cancel has run.
             continue;
         }
         CMDI_COUNT(&connection->server_shard->counters, exec_rounds, 1);
-        connection->writable_first = true;
+        more->writable_first = true;
         exec_run(call);
         cmdi_shard_worked(conn->shard, EXEC_ROUND_UNITS);
     }
@@ -251,17 +253,17 @@ static bool exec_run_again(struct cmds_connection *connection, uint32_t budget)
         return false;
     }
     cmdi_window_hold_back(connection); // Above the mark the end of a send calls us again.
-    return !cmdi_list_empty(&connection->again) && !cmdi_conn_output_high(conn);
+    return !cmdi_list_empty(&more->again) && !cmdi_conn_output_high(conn);
 }
 
 bool cmdi_exec_run(struct cmdi_conn *conn, uint32_t budget)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
-    if (CMDI_LIKELY(cmdi_list_empty(&connection->writable))) {
+    if (CMDI_LIKELY(cmdi_list_empty(&cmdi_connection_more(connection)->writable))) {
         return exec_run_again(connection, budget);
     }
     /* Each of the two may use up the room, and then it is the other's turn. */
-    bool writable_first = connection->writable_first;
+    bool writable_first = cmdi_connection_more(connection)->writable_first;
     bool more = writable_first && cmdi_writable_run(connection, budget);
     more = (conn->state == CMDI_CONN_OPEN && exec_run_again(connection, budget)) || more;
     return (!writable_first && conn->state == CMDI_CONN_OPEN &&
@@ -275,7 +277,8 @@ static void exec_count_failed(
 {
     struct cmdi_ledger_shard *ledger = connection->server_shard->ledger;
     if (ledger != NULL) {
-        cmdi_ledger_ended(ledger, entry->place, CMDI_STATUS_FAILED, connection->conn.arrived_ns);
+        cmdi_ledger_ended(
+                ledger, entry->place, CMDI_STATUS_FAILED, connection->conn.more->arrived_ns);
     }
 }
 
@@ -350,7 +353,7 @@ static struct cmds_call *exec_new_call(struct cmds_connection *connection,
     call->round = 0;
     call->sent_here = 0;
     atomic_store_explicit(&call->sent_elsewhere, 0, memory_order_relaxed);
-    call->received_ns = connection->conn.arrived_ns;
+    call->received_ns = connection->conn.more->arrived_ns;
     call->context = NULL;
     call->trace = NULL;
     atomic_store_explicit(&call->refs, 1, memory_order_relaxed);

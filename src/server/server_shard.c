@@ -55,6 +55,7 @@ struct cmdi_server_shard *cmdi_server_shard_create(struct cmdi_server_core *core
     cmdi_work_init(&server_shard->over_work, NULL);
     cmdi_list_init(&server_shard->closed);
     cmdi_pool_init(&server_shard->connection_pool, sizeof(struct cmds_connection));
+    cmdi_pool_init(&server_shard->more_pool, sizeof(struct cmdi_connection_more));
     cmdi_pool_init(&server_shard->call_pool, sizeof(struct cmds_call));
     cmdi_pool_init(&server_shard->trace_pool, sizeof(struct cmdi_call_trace));
     cmdi_pool_init(&server_shard->kept_pools[0], SERVER_SHARD_KEPT_SMALL);
@@ -67,6 +68,7 @@ struct cmdi_server_shard *cmdi_server_shard_create(struct cmdi_server_core *core
     struct cmdi_account *account = &shard->buffers.account;
     cmdi_arena_charge_to(&server_shard->arena, account);
     cmdi_pool_charge_to(&server_shard->connection_pool, account);
+    cmdi_pool_charge_to(&server_shard->more_pool, account);
     cmdi_pool_charge_to(&server_shard->call_pool, account);
     cmdi_pool_charge_to(&server_shard->trace_pool, account);
     cmdi_pool_charge_to(&server_shard->kept_pools[0], account);
@@ -103,8 +105,8 @@ void cmdi_server_shard_free_connection(
         struct cmdi_server_shard *server_shard, struct cmds_connection *connection)
 {
     CMDI_ASSERT(connection->state == CMDI_CONNECTION_CLOSED && connection->in_flight == 0);
-    CMDI_ASSERT(cmdi_list_empty(&connection->writable));
     cmdi_list_remove(&connection->link);
+    cmdi_conn_drop_more(&connection->conn);
     cmdi_inbox_fini(&connection->inbox);
     free(connection->tls_peer);
     cmdi_pool_release(&server_shard->connection_pool, connection);
@@ -235,6 +237,7 @@ static void server_shard_leave_account(struct cmdi_server_shard *server_shard)
 {
     cmdi_arena_fini(&server_shard->arena);
     cmdi_pool_leave(&server_shard->connection_pool);
+    cmdi_pool_leave(&server_shard->more_pool);
     cmdi_pool_leave(&server_shard->call_pool);
     cmdi_pool_leave(&server_shard->kept_pools[0]);
     cmdi_pool_leave(&server_shard->kept_pools[1]);
@@ -244,6 +247,7 @@ static void server_shard_leave_account(struct cmdi_server_shard *server_shard)
 static void server_shard_free(struct cmdi_server_shard *server_shard)
 {
     cmdi_pool_fini(&server_shard->connection_pool);
+    cmdi_pool_fini(&server_shard->more_pool);
     cmdi_pool_fini(&server_shard->call_pool);
     cmdi_pool_fini(&server_shard->trace_pool);
     cmdi_pool_fini(&server_shard->kept_pools[0]);

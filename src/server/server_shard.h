@@ -74,7 +74,7 @@ struct cmdi_server_shard {
     struct cmdi_job_lane *lane;              // Of the owner's jobs. NULL: it has none.
     struct cmdi_list connections;            // struct cmds_connection: not closed yet.
     struct cmdi_list closed;                 // The same, CLOSED: calls of them are kept.
-    struct cmdi_pool connection_pool, call_pool, trace_pool;
+    struct cmdi_pool connection_pool, more_pool, call_pool, trace_pool;
     // Copied commands up to 512, up to 2048 bytes; larger ones are malloc'ed.
     struct cmdi_pool kept_pools[CMDI_KEPT_POOLS];
     struct cmds_arena arena; // Of the command being decoded.

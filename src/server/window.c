@@ -17,8 +17,8 @@ static void window_resume_below_mark(struct cmdi_conn *conn)
 static void window_on_read_on(struct cmdi_timer *timer, uint64_t now_ms)
 {
     (void)now_ms;
-    struct cmds_connection *connection =
-            CMDI_CONTAINER(timer, struct cmds_connection, read_on_timer);
+    struct cmds_connection *connection = cmdi_connection_of_more(
+            CMDI_CONTAINER(timer, struct cmdi_connection_more, read_on_timer));
     if (!cmdi_window_is_full(connection)) { // Else the next call that ends sees to it.
         window_resume_below_mark(&connection->conn);
     }
@@ -28,12 +28,19 @@ void cmdi_window_init(struct cmds_connection *connection)
 {
     connection->in_flight = 0;
     connection->kept_size = 0;
-    cmdi_timer_init(&connection->read_on_timer, window_on_read_on);
+}
+
+void cmdi_window_wake(struct cmdi_connection_more *more)
+{
+    cmdi_timer_init(&more->read_on_timer, window_on_read_on);
 }
 
 void cmdi_window_fini(struct cmds_connection *connection)
 {
-    cmdi_shard_timer_off(connection->conn.shard, &connection->read_on_timer);
+    if (!cmdi_conn_is_resting(&connection->conn)) {
+        cmdi_shard_timer_off(
+                connection->conn.shard, &cmdi_connection_more(connection)->read_on_timer);
+    }
 }
 
 /* With a quarter of the window free it is worth while: see cmdi_window_read_on(). */
@@ -58,8 +65,11 @@ void cmdi_window_read_on(struct cmds_connection *connection)
     }
     if (cmdi_conn_output_high(conn) || window_is_wide(connection)) {
         window_resume_below_mark(conn);
-    } else if (!cmdi_timer_armed(&connection->read_on_timer)) {
-        cmdi_shard_timer(conn->shard, &connection->read_on_timer, conn->shard->now_ms + 1);
+        return;
+    }
+    struct cmdi_timer *timer = &cmdi_connection_more(connection)->read_on_timer;
+    if (!cmdi_timer_armed(timer)) {
+        cmdi_shard_timer(conn->shard, timer, conn->shard->now_ms + 1);
     }
 }
 

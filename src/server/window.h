@@ -17,6 +17,8 @@
 #include "server/connection.h"
 
 void cmdi_window_init(struct cmds_connection *connection);
+/** It is idle no more. */
+void cmdi_window_wake(struct cmdi_connection_more *more);
 /** It closes: no timer fires any more. */
 void cmdi_window_fini(struct cmds_connection *connection);
 

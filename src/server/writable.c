@@ -74,7 +74,10 @@ static void writable_say_drain(struct cmds_call *call)
 
 void cmdi_writable_drain(struct cmds_connection *connection)
 {
-    struct cmdi_list *waiting = &connection->writable;
+    if (cmdi_conn_is_resting(&connection->conn)) {
+        return;
+    }
+    struct cmdi_list *waiting = &cmdi_connection_more(connection)->writable;
     for (struct cmdi_list *node = waiting->next; node != waiting; node = node->next) {
         writable_say_drain(CMDI_CONTAINER(node, struct cmds_call, writable_link));
     }
@@ -120,21 +123,24 @@ static void writable_wait(struct cmds_connection *connection)
     if (cmdi_conn_output_high(conn)) {
         conn->above_low = true; // The output, when it has fallen.
     } else {
-        cmdi_shard_refused(conn->shard, &connection->memory_work); // Others, with memory.
+        // Others, with memory.
+        cmdi_shard_refused(conn->shard, &cmdi_connection_more(connection)->memory_work);
     }
 }
 
 static struct cmds_call *writable_first(struct cmds_connection *connection)
 {
-    return CMDI_CONTAINER(connection->writable.next, struct cmds_call, writable_link);
+    return CMDI_CONTAINER(
+            cmdi_connection_more(connection)->writable.next, struct cmds_call, writable_link);
 }
 
 bool cmdi_writable_run(struct cmds_connection *connection, uint32_t budget)
 {
     struct cmdi_conn *conn = &connection->conn;
+    struct cmdi_connection_more *more = cmdi_connection_more(connection);
     bool first = true; // It always goes: the frames of this run may have used it up.
     cmdi_result_take(connection);
-    while (!cmdi_list_empty(&connection->writable) && conn->state == CMDI_CONN_OPEN) {
+    while (!cmdi_list_empty(&more->writable) && conn->state == CMDI_CONN_OPEN) {
         struct cmds_call *call = writable_first(connection);
         if (!writable_has_room(connection, atomic_load(&call->refused_size))) {
             writable_wait(connection);
@@ -144,7 +150,7 @@ bool cmdi_writable_run(struct cmds_connection *connection, uint32_t budget)
             return true;
         }
         first = false;
-        connection->writable_first = false;
+        more->writable_first = false;
         cmdi_list_remove(&call->writable_link);
         writable_tell(call);
         cmdi_shard_worked(conn->shard, WRITABLE_UNITS);
@@ -158,19 +164,22 @@ bool cmdi_writable_run(struct cmds_connection *connection, uint32_t budget)
 static void writable_on_memory(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     (void)shard;
-    cmdi_writable_look(CMDI_CONTAINER(work, struct cmds_connection, memory_work));
+    cmdi_writable_look(cmdi_connection_of_more(
+            CMDI_CONTAINER(work, struct cmdi_connection_more, memory_work)));
 }
 
-void cmdi_writable_init(struct cmds_connection *connection)
+void cmdi_writable_wake(struct cmdi_connection_more *more)
 {
-    cmdi_list_init(&connection->writable);
-    cmdi_work_init(&connection->memory_work, writable_on_memory);
-    connection->writable_first = false;
+    cmdi_list_init(&more->writable);
+    cmdi_work_init(&more->memory_work, writable_on_memory);
+    more->writable_first = false;
 }
 
 void cmdi_writable_fini(struct cmds_connection *connection)
 {
-    cmdi_list_remove(&connection->memory_work.link);
+    if (!cmdi_conn_is_resting(&connection->conn)) {
+        cmdi_list_remove(&cmdi_connection_more(connection)->memory_work.link);
+    }
 }
 
 /* --- Asking ----------------------------------------------------------------------------------- */
@@ -186,7 +195,7 @@ static void writable_begin(struct cmds_call *call)
     if (connection->server_shard->state == CMDI_SERVER_SHARD_DRAINING) {
         writable_say_drain(call);
     }
-    cmdi_list_push(&connection->writable, &call->writable_link);
+    cmdi_list_push(&cmdi_connection_more(connection)->writable, &call->writable_link);
     call->writable_observer.fn = writable_on_cancel;
     cmdi_call_observe(call, &call->writable_observer);
     cmdi_conn_ready(&connection->conn); // There may be room by now.

@@ -18,13 +18,15 @@
 
 #include "server/connection.h"
 
-void cmdi_writable_init(struct cmds_connection *connection);
+/** It is idle no more. */
+void cmdi_writable_wake(struct cmdi_connection_more *more);
 /** It closes: its calls, which are being cancelled, learn it by themselves. */
 void cmdi_writable_fini(struct cmds_connection *connection);
 /** There may be room: those that wait are told in the next run. */
 static inline void cmdi_writable_look(struct cmds_connection *connection)
 {
-    if (CMDI_UNLIKELY(!cmdi_list_empty(&connection->writable))) {
+    if (!cmdi_conn_is_resting(&connection->conn) &&
+            CMDI_UNLIKELY(!cmdi_list_empty(&cmdi_connection_more(connection)->writable))) {
         cmdi_conn_ready(&connection->conn);
     }
 }

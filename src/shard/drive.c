@@ -44,6 +44,7 @@ static void drive_quiet(struct cmdi_timer *timer, uint64_t now_ms)
     if (is_quiet) {
         cmdi_buffers_trim(&shard->buffers);
         cmdi_pool_trim(&shard->error_texts);
+        cmdi_pool_trim(&shard->conn_mores);
         cmdi_account_trim(&shard->buffers.account);
         if (shard->trim_due && shard->seat_count == 0) {
             shard->trim_due = false;

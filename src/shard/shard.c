@@ -690,6 +690,7 @@ void cmdi_shard_destroy(struct cmdi_shard *shard)
     cmdi_meter_fini(&shard->meter);
     cmdi_buffers_fini(&shard->buffers);
     cmdi_pool_fini(&shard->error_texts);
+    cmdi_pool_fini(&shard->conn_mores);
     cmdi_receive_fini(&shard->receive);
     free(shard->slots);
     free(shard);

@@ -164,6 +164,8 @@ struct cmdi_shard {
     struct cmdi_buffers buffers;
     // Texts of the errors of connections that end. Not counted: they have to be there then.
     struct cmdi_pool error_texts;
+    // struct cmdi_conn_more, of those whose owners have none for it: likewise. Zeroed until the first.
+    struct cmdi_pool conn_mores;
     // Memory is short: at the end of a turn, see cmdi_conn_relieve(). Set with the first connection.
     void (*relieve)(struct cmdi_shard *shard);
     /* Handshakes, see conn/secure.h. */

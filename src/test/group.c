@@ -26,16 +26,15 @@
 /* A connection to the far side: the transport's state. */
 struct test_line {
     struct cmdi_list link; // Of its group's lines. Until it is closed.
-    struct cmdi_conn *conn;
-    bool is_opening;
-    bool owes_info; // It is open, and the ServerInfo is to come.
-    bool is_receiving;
-    bool is_stopped; // The recv is to be ended.
-    bool is_sending;
-    bool is_finished; // Our FIN was seen.
-    bool is_aborted;
-    uint8_t pings; // To be answered.
     uint32_t sending_size;
+    uint8_t pings; // To be answered.
+    bool is_opening : 1;
+    bool owes_info : 1; // It is open, and the ServerInfo is to come.
+    bool is_receiving : 1;
+    bool is_stopped : 1; // The recv is to be ended.
+    bool is_sending : 1;
+    bool is_finished : 1; // Our FIN was seen.
+    bool is_aborted : 1;
 };
 _Static_assert(sizeof(struct test_line) <= CMDI_TRANSPORT_STATE_MAX, "it is in the connection");
 
@@ -72,6 +71,10 @@ struct cmdi_test_group {
 static struct test_line *line_of(struct cmdi_conn *conn)
 {
     return (struct test_line *)(void *)conn->transport_state.bytes;
+}
+static struct cmdi_conn *conn_of_line(struct test_line *line)
+{
+    return CMDI_CONTAINER(line, struct cmdi_conn, transport_state);
 }
 static struct cmdi_test_group *group_of(const struct cmdi_conn *conn)
 {
@@ -185,7 +188,6 @@ static int line_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *
 {
     struct test_line *line = line_of(conn);
     CMDI_ASSERT(fd < 0 && address != NULL);
-    line->conn = conn;
     line->is_opening = true;
     cmdi_list_init(&line->link);
     cmdi_list_push(&group_of(conn)->lines, &line->link);
@@ -329,12 +331,12 @@ static void test_group_meet(struct cmdi_test_group *mine, struct test_sent *sent
 static void line_close(struct cmdi_test_group *mine, struct test_line *line)
 {
     for (uint32_t i = 0; i < mine->sent_count; i++) {
-        if (mine->sent[i]->conn == line->conn) {
+        if (mine->sent[i]->conn == conn_of_line(line)) {
             mine->sent[i]->conn = NULL;
         }
     }
     cmdi_list_remove(&line->link);
-    cmdi_conn_on_closed(line->conn);
+    cmdi_conn_on_closed(conn_of_line(line));
 }
 
 static bool line_complete_open(struct cmdi_test_group *mine, struct test_line *line)
@@ -343,12 +345,12 @@ static bool line_complete_open(struct cmdi_test_group *mine, struct test_line *l
         int code = line->is_aborted ? -ECANCELED : mine->is_away ? -ECONNREFUSED : 0;
         line->is_opening = false;
         line->owes_info = code == 0;
-        cmdi_conn_on_open(line->conn, code);
+        cmdi_conn_on_open(conn_of_line(line), code);
         return true;
     }
     if (line->owes_info && line->is_receiving) {
         line->owes_info = false;
-        line_send_info(line->conn);
+        line_send_info(conn_of_line(line));
         return true;
     }
     return false;
@@ -363,13 +365,13 @@ static bool line_complete_recv(struct cmdi_test_group *mine, struct test_line *l
         bool is_stopped = line->is_stopped || line->is_aborted;
         int end = line->is_finished ? 0 : -ECONNRESET; // Our FIN is answered with its own.
         line->is_receiving = line->is_stopped = false;
-        cmdi_conn_on_recv_end(line->conn, is_stopped ? -ECANCELED : end);
+        cmdi_conn_on_recv_end(conn_of_line(line), is_stopped ? -ECANCELED : end);
         return true;
     }
     if (line->pings > 0) {
         static const uint8_t pong = 0;
         line->pings--;
-        cmdi_conn_feed(line->conn, &pong, sizeof(pong));
+        cmdi_conn_feed(conn_of_line(line), &pong, sizeof(pong));
         return true;
     }
     return false;
@@ -379,7 +381,7 @@ static bool line_complete(struct cmdi_test_group *mine, struct test_line *line)
 {
     if (line->is_sending) {
         line->is_sending = false;
-        cmdi_conn_on_send(line->conn, (int32_t)line->sending_size);
+        cmdi_conn_on_send(conn_of_line(line), (int32_t)line->sending_size);
         return true;
     }
     if (line_complete_open(mine, line) || line_complete_recv(mine, line)) {

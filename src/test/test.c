@@ -498,7 +498,7 @@ static int test_execute(
             .body_size = (size_t)size};
     struct cmdi_test_scope before = cmdi_test_enter(test);
     test_connect(test);
-    if (test->connection == NULL) {
+    if (test->connection == NULL || !cmdi_conn_wake(&test->connection->conn)) {
         cmdi_test_leave(before);
         return -ENOMEM;
     }
@@ -506,7 +506,7 @@ static int test_execute(
         cmdi_conn_fail(&test->connection->conn, CMDS_E_EOF, "disconnected");
     }
     test->code = 0;
-    test->connection->conn.arrived_ns = test->shard->now_ns;
+    test->connection->conn.more->arrived_ns = test->shard->now_ns;
     int64_t used = cmdi_exec_on_frame(&test->connection->conn, &frame);
     cmdi_test_leave(before);
     cmdi_test_drive(test);

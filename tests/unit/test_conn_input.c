@@ -28,7 +28,7 @@ static void test_conn_frames_survive_every_cut(void)
         peer_advance(peer);
         CU_ASSERT_EQUAL(peer->frames, 8);
         CU_ASSERT_EQUAL(peer->ping_count, 2);
-        CU_ASSERT_PTR_NULL(peer->conn.stash.data);
+        CU_ASSERT_PTR_NULL(peer->conn.more->stash.data);
         peer_free(peer);
     }
 }
@@ -59,8 +59,8 @@ static void test_conn_stash_grows_by_what_came(void)
     for (size_t piece = 20; at < size; at += piece) {
         piece = at + piece * 3 < size ? piece * 3 : size - at;
         cmdi_conn_feed(&peer->conn, wire + at, piece);
-        CU_ASSERT(peer->conn.stash.capacity <= 2 * (at + piece) ||
-                  peer->conn.stash.capacity == CMDI_BUFFER_SIZE_MIN);
+        CU_ASSERT(peer->conn.more->stash.capacity <= 2 * (at + piece) ||
+                  peer->conn.more->stash.capacity == CMDI_BUFFER_SIZE_MIN);
         peer_advance(peer);
     }
 
@@ -207,7 +207,7 @@ static uint64_t arrived_ms[3];
 static int64_t on_frame_that_arrived(struct cmdi_conn *conn, const struct cmdi_frame *frame)
 {
     if (frame->sequence <= 3) {
-        arrived_ms[frame->sequence - 1] = conn->arrived_ns / 1000000;
+        arrived_ms[frame->sequence - 1] = conn->more->arrived_ns / 1000000;
     }
     return peer_on_frame(conn, frame);
 }
@@ -415,13 +415,14 @@ static void test_conn_self_delimiting_waits_for_what_is_missing(void)
 
     for (size_t i = 0; i < (size_t)(body - wire) + 201; i++) {
         CU_ASSERT_EQUAL(peer->frames, 0);
-        CU_ASSERT_EQUAL(peer->conn.place != NULL, i >= (size_t)(body - wire)); // While it is cut.
+        bool is_cut = i >= (size_t)(body - wire);
+        CU_ASSERT_EQUAL(peer->conn.more->place != NULL, is_cut);
         cmdi_conn_feed(&peer->conn, wire + i, 1);
         peer_advance(peer);
     }
 
     CU_ASSERT_EQUAL(peer->frames, 1);
-    CU_ASSERT_PTR_NULL(peer->conn.place);
+    CU_ASSERT_PTR_NULL(peer->conn.more->place);
     CU_ASSERT_EQUAL(tries, 3); // Behind the header, behind the byte that says how many, at the end.
     peer_free(peer);
 }

@@ -304,8 +304,8 @@ static void test_conn_is_not_judged_while_it_does_not_listen(void)
         peer_pass_ms(peer, 60000);
         CU_ASSERT_EQUAL_FATAL(peer->conn.state, CMDI_CONN_OPEN);
         CU_ASSERT_TRUE(cmdi_conn_is_behind(&peer->conn));
-        cmdi_list_remove(&peer->conn.starve.link); // Here is one.
-        cmdi_conn_on_buffers(peer->shard, &peer->conn.starve);
+        cmdi_list_remove(&peer->conn.more->starve.link); // Here is one.
+        cmdi_conn_on_buffers(peer->shard, &peer->conn.more->starve);
         peer_advance(peer);
         CU_ASSERT_TRUE(peer->receiving);
         peer_pass_ms(peer, cut ? 190 : 690); // What was left of its time...

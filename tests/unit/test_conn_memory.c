@@ -66,7 +66,7 @@ static void peer_hold(struct peer *peer, size_t size)
     CU_ASSERT_PTR_NOT_NULL_FATAL(out);
     memset(out, 1, size);
     peer->conn.fill.end += size; // No send in mid-turn.
-    cmdi_shard_flush(peer->shard, &peer->conn.flush);
+    cmdi_shard_flush(peer->shard, &peer->conn.more->flush);
     peer_advance(peer);
     CU_ASSERT_PTR_NOT_NULL(peer->sending);
 }
@@ -140,7 +140,7 @@ static void test_conn_own_output_is_not_for_ever(void)
     waits->conn.fill.end += 200 * KIB; // Behind what is in flight.
 
     CU_ASSERT_EQUAL(peer_try(waits, 400 * KIB), -ENOBUFS);
-    cmdi_shard_flush(waits->shard, &waits->conn.flush);
+    cmdi_shard_flush(waits->shard, &waits->conn.more->flush);
     peer_send_done(waits, 10 * KIB);
     peer_advance(waits);
 

@@ -182,7 +182,7 @@ static void test_secure_stream_survives_every_cut(void)
         peer_advance(masked.peer);
         CU_ASSERT_EQUAL(masked.peer->frames, 8);
         CU_ASSERT_EQUAL(masked.peer->ping_count, 2);
-        CU_ASSERT_PTR_NULL(masked.peer->conn.stash.data);
+        CU_ASSERT_PTR_NULL(masked.peer->conn.more->stash.data);
         CU_ASSERT_PTR_NULL(masked.peer->conn.secured->raw.data);
         CU_ASSERT_EQUAL(masked.peer->conn.run_size, size);
         masked_free(&masked);
@@ -265,7 +265,8 @@ static void test_secure_frame_of_megabytes(void)
         piece = size - at < 50000 ? size - at : 50000;
         masked_feed_data(&masked, large + at, piece, CMDI_SECURITY_RECORD_MAX);
         peer_advance(masked.peer);
-        CU_ASSERT(masked.peer->conn.stash.capacity <= 2 * (at + piece + CMDI_SECURITY_RECORD_MAX));
+        CU_ASSERT(masked.peer->conn.more->stash.capacity <=
+                  2 * (at + piece + CMDI_SECURITY_RECORD_MAX));
         CU_ASSERT_PTR_NULL(masked.peer->conn.secured->raw.data);
     }
     CU_ASSERT_EQUAL(masked.peer->frames, 2);
@@ -489,7 +490,7 @@ static uint64_t arrived_ms[3];
 static int64_t on_frame_that_arrived(struct cmdi_conn *conn, const struct cmdi_frame *frame)
 {
     if (frame->sequence <= 3) {
-        arrived_ms[frame->sequence - 1] = conn->arrived_ns / 1000000;
+        arrived_ms[frame->sequence - 1] = conn->more->arrived_ns / 1000000;
     }
     return peer_on_frame(conn, frame);
 }
@@ -568,7 +569,7 @@ static void test_secure_paused_one_knows_a_ping(void)
         masked_feed_data(&masked, frames, size, 100);
         peer_advance(masked.peer);
         CU_ASSERT_EQUAL(cmdi_conn_has_ping(conn), ping);
-        CU_ASSERT_EQUAL(conn->stash.end, 100);
+        CU_ASSERT_EQUAL(conn->more->stash.end, 100);
         CU_ASSERT_EQUAL(masked.peer->frames, 0);
         masked_free(&masked);
     }

@@ -44,7 +44,7 @@ static void test_secure_close_notify_is_the_end_of_the_input(void)
         CU_ASSERT_EQUAL(peer->frames, 8);
         CU_ASSERT_EQUAL(peer->eofs, how == 2);
         CU_ASSERT_TRUE(cmdi_conn_peer_has_ended(&peer->conn));
-        CU_ASSERT_NOT_EQUAL(peer->conn.finished_at, 0);
+        CU_ASSERT_NOT_EQUAL(peer->conn.more->finished_at, 0);
         if (how == 3) {
             masked_feed_data(&masked, frames, size, 50); // It comes before the cancel.
             peer_advance(peer);

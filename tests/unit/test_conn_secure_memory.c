@@ -42,7 +42,7 @@ static void hold(struct peer *peer, size_t size)
     CU_ASSERT_PTR_NOT_NULL_FATAL(out);
     memset(out, 1, size);
     peer->conn.fill.end += size;
-    cmdi_shard_flush(peer->shard, &peer->conn.flush);
+    cmdi_shard_flush(peer->shard, &peer->conn.more->flush);
     peer_advance(peer);
     CU_ASSERT_PTR_NOT_NULL(peer->sending);
 }

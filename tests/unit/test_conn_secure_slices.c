@@ -161,7 +161,7 @@ static uint64_t arrived_ns; // The last frame that has run.
 
 static int64_t on_frame_that_arrived(struct cmdi_conn *conn, const struct cmdi_frame *frame)
 {
-    arrived_ns = conn->arrived_ns;
+    arrived_ns = conn->more->arrived_ns;
     return peer_on_frame(conn, frame);
 }
 

@@ -149,7 +149,7 @@ static void walk_end_recv(struct walk *walk)
 
 static void walk_give_buffers(struct walk *walk)
 {
-    struct cmdi_work *starve = &walk->peer->conn.starve;
+    struct cmdi_work *starve = &walk->peer->conn.more->starve;
     if (cmdi_work_queued(starve)) {
         cmdi_list_remove(&starve->link);
         starve->fn(walk->peer->shard, starve);
@@ -278,7 +278,7 @@ static void walk_check(struct walk *walk)
                    conn->state == CMDI_CONN_SECURING;
     bool is_held = conn->paused || conn->lacks_input;
     CU_ASSERT_EQUAL(peer->receiving, is_receiving);
-    CU_ASSERT_EQUAL(cmdi_work_queued(&conn->starve),
+    CU_ASSERT_EQUAL(cmdi_work_queued(&conn->more->starve),
             conn->input == CMDI_INPUT_STARVED && conn->state < CMDI_CONN_CLOSED);
     if (is_open && !is_held) {
         CU_ASSERT_NOT_EQUAL(conn->input, CMDI_INPUT_IDLE);
@@ -313,7 +313,7 @@ static void walk_run_rest(struct walk *walk)
     size_t plain = 0;
     uint64_t whole = 0;
     bool ended = walk->notify_at > 0 && walk->fed > walk->notify_at;
-    if (peer->conn.state != CMDI_CONN_OPEN || peer->conn.recv_error < 0) {
+    if (peer->conn.state != CMDI_CONN_OPEN || peer->conn.more->recv_error < 0) {
         return;
     }
     peer->shard->buffers.account.size_max = MEMORY;
@@ -330,7 +330,7 @@ static void walk_run_rest(struct walk *walk)
         whole++;
     }
     CU_ASSERT_EQUAL(peer->frames, whole);
-    if (!ended && !peer->conn.secured->cut && peer->conn.stash.data == NULL) {
+    if (!ended && !peer->conn.secured->cut && peer->conn.more->stash.data == NULL) {
         CU_ASSERT_EQUAL(peer->conn.run_size, peer->conn.received_size);
     }
     (void)peer_send_all(peer);

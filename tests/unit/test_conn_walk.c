@@ -64,7 +64,7 @@ static void walk_end_recv(struct walk *walk)
 /* There is a buffer for it again. */
 static void walk_give_buffers(struct walk *walk)
 {
-    struct cmdi_work *starve = &walk->peer->conn.starve;
+    struct cmdi_work *starve = &walk->peer->conn.more->starve;
     if (cmdi_work_queued(starve)) {
         cmdi_list_remove(&starve->link);
         starve->fn(walk->peer->shard, starve);
@@ -147,7 +147,7 @@ static void walk_check(const struct walk *walk)
     CU_ASSERT_FALSE(peer->wrong);
     bool is_receiving = conn->input == CMDI_INPUT_RECEIVING || conn->input == CMDI_INPUT_STOPPING;
     CU_ASSERT_EQUAL(peer->receiving, is_receiving);
-    CU_ASSERT_EQUAL(cmdi_work_queued(&conn->starve),
+    CU_ASSERT_EQUAL(cmdi_work_queued(&conn->more->starve),
             conn->input == CMDI_INPUT_STARVED && conn->state < CMDI_CONN_CLOSED);
     if (conn->state == CMDI_CONN_OPEN && !conn->paused) {
         CU_ASSERT_NOT_EQUAL(conn->input, CMDI_INPUT_IDLE);
@@ -169,7 +169,7 @@ static void walk_run_rest(struct walk *walk)
 {
     struct peer *peer = walk->peer;
     uint64_t whole = 0;
-    if (peer->conn.state != CMDI_CONN_OPEN || peer->conn.recv_error < 0) {
+    if (peer->conn.state != CMDI_CONN_OPEN || peer->conn.more->recv_error < 0) {
         return;
     }
     cmdi_conn_resume(&peer->conn);

@@ -120,7 +120,7 @@ static void share_the_bound(bool shard_first)
     stream_fill(&stream);
     CU_ASSERT(stream_size(&stream) <= BOUND + 2 * SLACK);
 
-    cmdi_shard_flush(conn->shard, &conn->flush);
+    cmdi_shard_flush(conn->shard, &conn->more->flush);
     stream_expect_all(&stream);
     CU_ASSERT_EQUAL(stream_size(&stream), 0);
     stream_fill(&stream); // There is room for them again.

@@ -23,7 +23,7 @@ static struct cmds_connection *pause_with(struct cmds_call *call, uint32_t in_fl
     struct cmds_connection *connection = call->connection;
     connection->in_flight = in_flight;
     connection->kept_size = kept;
-    cmdi_shard_timer_off(connection->conn.shard, &connection->read_on_timer);
+    cmdi_shard_timer_off(connection->conn.shard, &cmdi_connection_more(connection)->read_on_timer);
     cmdi_conn_pause(&connection->conn);
     return connection;
 }
@@ -83,7 +83,7 @@ static void expect_read_on(
     struct cmds_connection *connection = pause_with(call, in_flight, kept);
     cmdi_window_read_on(connection);
     CU_ASSERT_EQUAL(!connection->conn.paused, reads);
-    CU_ASSERT_EQUAL(cmdi_timer_armed(&connection->read_on_timer), timer);
+    CU_ASSERT_EQUAL(cmdi_timer_armed(&cmdi_connection_more(connection)->read_on_timer), timer);
 }
 
 static int act_read_on(struct cmds_call *call, const struct act *act)
@@ -107,7 +107,7 @@ static int act_timer(struct cmds_call *call, const struct act *act)
 {
     (void)act;
     struct cmds_connection *connection = pause_with(call, IN_FLIGHT - 1, 0);
-    struct cmdi_timer *timer = &connection->read_on_timer;
+    struct cmdi_timer *timer = &cmdi_connection_more(connection)->read_on_timer;
     timer->fn(timer, 0);
     CU_ASSERT_FALSE(connection->conn.paused);
     connection = pause_with(call, IN_FLIGHT, 0);
@@ -128,10 +128,10 @@ static int act_timer_stays(struct cmds_call *call, const struct act *act)
     struct cmds_connection *connection = pause_with(call, IN_FLIGHT - 1, 0);
     struct cmdi_shard *shard = connection->conn.shard;
     cmdi_window_read_on(connection);
-    uint64_t at_ms = connection->read_on_timer.at_ms;
+    uint64_t at_ms = cmdi_connection_more(connection)->read_on_timer.at_ms;
     shard->now_ms++;
     cmdi_window_read_on(connection);
-    CU_ASSERT_EQUAL(connection->read_on_timer.at_ms, at_ms);
+    CU_ASSERT_EQUAL(cmdi_connection_more(connection)->read_on_timer.at_ms, at_ms);
     shard->now_ms--;
     return restore(call);
 }
@@ -152,7 +152,8 @@ static int act_output(struct cmds_call *call, const struct act *act)
     CU_ASSERT_TRUE(conn->paused);
     CU_ASSERT_TRUE(conn->above_low); // on_output_low is owed.
     conn->above_low = false;
-    connection->read_on_timer.fn(&connection->read_on_timer, 0);
+    cmdi_connection_more(connection)
+            ->read_on_timer.fn(&cmdi_connection_more(connection)->read_on_timer, 0);
     CU_ASSERT_TRUE(conn->paused && conn->above_low);
 
     cmdi_conn_resume(conn);
