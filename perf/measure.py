@@ -83,8 +83,8 @@ def parse(parser):
     if pairs is not None and options.pairs is None:
         options.pairs = pairs
     options.tool = options.build / "cmdstream"
-    options.ceiling = options.build / "perf/ceiling"
-    for program in (options.tool, options.ceiling):
+    options.ceiling, options.ceiling_epoll = options.build / "perf/ceiling", options.build / "perf/ceiling-epoll"
+    for program in (options.tool, options.ceiling, options.ceiling_epoll):
         if not program.exists():
             sys.exit(f"{program} is missing: cmake --preset release && cmake --build --preset release")
     raise_nofile()
@@ -174,11 +174,11 @@ def bench(options, *words, bind=None):
                 *words], bind)
 
 
-def ceiling(options, *words):
-    """The ceiling, on the CPUs that `bench` gives the first shard of each side."""
+def ceiling(options, *words, program=None, seconds=None):
+    """The ceiling by io_uring, or by `program`, on the CPUs that `bench` gives the first shard of each side."""
     server_cpus, client_cpus = halves()
-    return run([options.ceiling, "--json", "--warmup", 0.3, "--duration", options.duration,
-                "--server-cpu", server_cpus[0], "--client-cpu", client_cpus[0], *words])
+    return run([program or options.ceiling, "--json", "--warmup", 0.3 if seconds is None else 0.1, "--duration",
+                seconds or options.duration, "--server-cpu", server_cpus[0], "--client-cpu", client_cpus[0], *words])
 
 
 @contextlib.contextmanager
@@ -242,6 +242,16 @@ def version_of(command, pattern, default="unknown", **how):
     return default
 
 
+LONGER = "take a longer --duration"
+
+
+def some(value, what, seconds):
+    """A figure, or the end if there is none: nothing was measured where nothing was answered."""
+    if not value:
+        sys.exit(f"{what}: nothing was answered within {seconds:g} s: {LONGER}")
+    return value
+
+
 # ---- Figures -------------------------------------------------------------------------------------
 def stolen():
     """(jiffies that the hypervisor or a neighbour took, all jiffies) of this machine so far."""
@@ -251,19 +261,40 @@ def stolen():
 
 
 GAP_NS = 200_000  # A loop that only looks at the clock is kept from its CPU when it misses so much.
+PAUSE_NS = 20_000  # And this much is more than any look takes.
 
 
-def gaps(cpu, seconds=1):
-    """Nanoseconds of such a second that were missed, and the most at a time: what no percentile can be better than."""
+def pauses(cpu, seconds):
+    """The nanoseconds that such a loop missed, one number for each time."""
     os.sched_setaffinity(0, {cpu})
+    found = []
     begin = last = time.monotonic_ns()
-    missed = longest = 0
     while last - begin < seconds * 10**9:
         now = time.monotonic_ns()
-        if now - last > GAP_NS:
-            missed, longest = missed + now - last, max(longest, now - last)
+        if now - last > PAUSE_NS:
+            found.append(now - last)
         last = now
-    return missed, longest
+    return found
+
+
+def pauses_everywhere(seconds):
+    """Of each CPU, all at once: [[nanoseconds]]"""
+    with concurrent.futures.ProcessPoolExecutor(len(cpus())) as pool:
+        return list(pool.map(pauses, cpus(), [seconds] * len(cpus())))
+
+
+def floor_us(found, seconds, share=0.001):
+    """What that share of the commands would wait on such CPUs, one of each side, if nothing took any time but the
+    pauses, and commands came evenly: no percentile of any program can be better. `found`: [[nanoseconds]]."""
+    gaps = sorted(gap for one in found for gap in one)
+
+    def late(wait):
+        return sum(gap - wait for gap in gaps if gap > wait) / (seconds * 10**9)
+    low, high = 0, max(gaps, default=0)
+    while high - low > 100:
+        middle = (low + high) / 2
+        low, high = (middle, high) if late(middle) > share else (low, middle)
+    return high / 1000
 
 
 class Noise:
@@ -272,10 +303,9 @@ class Noise:
     def __init__(self):
         self.begin = stolen()
         self.load = os.getloadavg()[0]
-        with concurrent.futures.ProcessPoolExecutor(len(cpus())) as pool:
-            found = list(pool.map(gaps, cpus()))
-        self.missed = sum(missed for missed, _ in found) / 10**7 / len(found)  # Percent of a second.
-        self.longest = max(longest for _, longest in found) / 10**6
+        found = [[gap for gap in one if gap > GAP_NS] for one in pauses_everywhere(1)]
+        self.missed = sum(map(sum, found)) / 10**7 / len(found)  # Percent of a second.
+        self.longest = max((max(one) for one in found if one), default=0) / 10**6
 
     def text(self):
         end = stolen()
@@ -297,12 +327,41 @@ def machine():
             f"{datetime.date.today().isoformat()}")
 
 
+def commit():
+    git = ["git", "--no-optional-locks", "-C", ROOT]
+    found = version_of([*git, "rev-parse", "--short", "HEAD"], r"(\w+)")
+    changes = version_of([*git, "status", "--porcelain", ":!perf/results", ":!README.md"], r"(.)")
+    return found + (" with changes" if changes != "unknown" else "")
+
+
+def results_folder(options):
+    """Where files go: what a smoke test or a part finds does not replace the results of a whole run."""
+    part = options.quick or getattr(options, "only", None)
+    folder = (options.output or (options.build / "perf/results" if part else ROOT / "perf/results")).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def write_summary(path, rows, runs, **about):
+    """What the README's table is made of. `rows`: {title: {"ours", "beside", "theirs", "ratio", "low", "high"}}, where
+    ratios are of runs in turn, and the first three are text. A whole run's figures go into the README."""
+    summary = {"machine": machine(), "commit": commit(), "runs": runs, **about, "rows": rows}
+    path.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if path.parent == ROOT / "perf/results":
+        status, _, problem = finish([ROOT / "perf/figures"])
+        say("README.md has the new figures" if status == 0 else f"README.md is as it was: {problem.strip()}")
+
+
 def median(values):
     return statistics.median(values)
 
 
 def spread(values, form="{:.2f}"):
     return f"{form.format(min(values))}–{form.format(max(values))}"
+
+
+def figures_spread(values):
+    return f"{figure(min(values))}–{figure(max(values))}"
 
 
 def verdict(held, ratios):
