@@ -30,9 +30,10 @@ class Load:
     ceiling: tuple = ("--size", "random")  # What perf/ceiling takes for the same.
     spin: tuple = ()  # Options of both sides of ours; the others cannot.
     may_err: bool = False
+    settle: float = SETTLE
 
     def options(self):
-        return ("--json", "--conns", self.conns, "--in-flight", self.in_flight, "--warmup", SETTLE, "--duration",
+        return ("--json", "--conns", self.conns, "--in-flight", self.in_flight, "--warmup", self.settle, "--duration",
                 self.duration)
 
 
