@@ -14,6 +14,7 @@ const struct cmds_codec cmds_codec_msgpack = {
         .size = cmdi_msgpack_size,
         .encode = cmdi_msgpack_encode,
         .decode = cmdi_msgpack_decode,
+        .try_encode = cmdi_msgpack_try,
 };
 
 const struct cmds_codec cmds_codec_msgpack_map = {
@@ -23,4 +24,5 @@ const struct cmds_codec cmds_codec_msgpack_map = {
         .size = cmdi_msgpack_map_size,
         .encode = cmdi_msgpack_map_encode,
         .decode = cmdi_msgpack_decode,
+        .try_encode = cmdi_msgpack_map_try,
 };

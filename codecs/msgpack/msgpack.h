@@ -19,6 +19,10 @@ uint8_t *cmdi_msgpack_encode(const struct cmds_codec *self, const struct cmds_ty
         const void *value, uint8_t *out, size_t size);
 uint8_t *cmdi_msgpack_map_encode(const struct cmds_codec *self, const struct cmds_type *type,
         const void *value, uint8_t *out, size_t size);
+int64_t cmdi_msgpack_try(const struct cmds_codec *self, const struct cmds_type *type,
+        const void *value, uint8_t *out, size_t room);
+int64_t cmdi_msgpack_map_try(const struct cmds_codec *self, const struct cmds_type *type,
+        const void *value, uint8_t *out, size_t room);
 int64_t cmdi_msgpack_decode(const struct cmds_codec *self, const struct cmds_type *type,
         struct cmds_bytes in, struct cmds_arena *arena, void *value);
 

@@ -57,8 +57,8 @@ struct cmds_codec {
             const struct cmds_codec *self, const struct cmds_type *type, struct cmds_error *error);
 
     /**
-     * How many bytes encode() will write for this value. It is asked first, because a frame begins
-     * with its length.
+     * How many bytes encode() will write for this value. It is asked before that one, because a frame
+     * begins with its length.
      * Returns: the size; CMDS_E_LIMIT if a field is larger than its row allows; -EINVAL: a NULL
      *          pointer with a size or count.
      */
@@ -94,7 +94,23 @@ struct cmds_codec {
     int64_t (*find_end)(const struct cmds_codec *self, const struct cmds_type *type,
             struct cmds_bytes in, struct cmds_codec_place *place);
 
-    void (*reserved[6])(void); // NULL.
+    /**
+     * size() and encode() in one walk over the value, where it leaves from: nearly always with much more
+     * room than it takes. Of a value that fits it writes what encode() would write, byte for byte. It may
+     * write to all of `room`, and never behind it; what it leaves behind the end of the value, or when it
+     * gives up, means nothing.
+     *
+     * It may give up for any reason: then, or if this is NULL, size() and encode() are called for the same
+     * value, so they alone judge it and say what is wrong with it. So a codec may ask for a few bytes more
+     * than it uses, such as for wide stores, or leave rare kinds to the others. It should see early that the
+     * room is too small, since what it has done by then is done twice.
+     * Returns: the size, at most `room`: what size() would return; below 0: it gave up, as it has to where
+     *          size() would refuse the value. Which code does not matter.
+     */
+    int64_t (*try_encode)(const struct cmds_codec *self, const struct cmds_type *type,
+            const void *value, uint8_t *out, size_t room);
+
+    void (*reserved[5])(void); // NULL.
 };
 
 /**

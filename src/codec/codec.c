@@ -109,8 +109,8 @@ int64_t cmdi_codec_decode_open_ended(const struct cmds_codec *codec, const struc
 {
     CMDI_ASSERT((codec->flags & CMDS_CODEC_SELF_DELIMITING) != 0);
     struct cmds_codec_place begin = {{0}};
-    bool finds =
-            codec->struct_size >= offsetof(struct cmds_codec, reserved) && codec->find_end != NULL;
+    bool finds = codec->struct_size >= offsetof(struct cmds_codec, try_encode) &&
+                 codec->find_end != NULL;
     if (place == NULL || !finds) {
         int64_t used = open_ended_decode(codec, type, in, in.size, arena, value);
         if (used >= 0 && (uint64_t)used <= in.size &&
