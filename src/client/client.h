@@ -96,11 +96,12 @@ enum cmdi_client_state {
 
 /** A command on its way in. Built on the stack. */
 #define CMDI_BEGUN_ELSEWHERE UINT64_MAX
+#define CMDI_NOT_MEASURED    SIZE_MAX
 struct cmdi_command {
     const struct cmds_type *type;
     const void *value; // NULL: `body` is it, encoded.
     const uint8_t *body;
-    size_t body_size;         // Encoded.
+    size_t body_size;         // Encoded. CMDI_NOT_MEASURED: see cmdi_group_name().
     cmds_result_fn on_result; // NULL: no result ever comes.
     void *context;
     uint64_t deadline_ms;             // CLOCK_MONOTONIC; UINT64_MAX: none.

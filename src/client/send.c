@@ -11,6 +11,7 @@
 #include "base/usdt.h"
 #include "client/count.h"
 #include "client/entry.h"
+#include "conn/direct.h"
 
 /* The connection is not up, or others wait already. */
 static int client_send_later(struct cmdi_client *client, const struct cmdi_command *command)
@@ -55,6 +56,18 @@ static int client_send_later(struct cmdi_client *client, const struct cmdi_comma
     return 0;
 }
 
+/* It is behind the output, with the client's last sequence. */
+static inline void client_sent(struct cmdi_client *client, const struct cmdi_command *command,
+        uint32_t place, size_t size, size_t body_size)
+{
+    (void)body_size; // For whoever traces.
+    cmdi_conn_commit(&client->conn, size);
+    CMDI_PROBE4(send, client->number, client->sequence, command->type->number, body_size);
+    CMDI_COUNT(&client->client_shard->counters, commands_sent, 1);
+    cmdi_client_count_sent(
+            client->client_shard, place, size, command->on_result == NULL, command->begun_ns);
+}
+
 int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *command)
 {
     struct cmdi_client_shard *client_shard = client->client_shard;
@@ -91,12 +104,40 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
     uint8_t *end = cmdi_frame_header_encode(
             out, sequence, command->type->number, command->body_size, self_delimiting);
     end = cmdi_client_encode(client, command, end);
-    cmdi_conn_commit(&client->conn, (size_t)(end - out));
-    CMDI_PROBE4(send, client->number, sequence, command->type->number, command->body_size);
-    CMDI_COUNT(&client_shard->counters, commands_sent, 1);
-    cmdi_client_count_sent(client_shard, place, (size_t)(end - out), command->on_result == NULL,
-            command->begun_ns);
+    client_sent(client, command, place, (size_t)(end - out), command->body_size);
     return 0;
+}
+
+bool cmdi_client_send_direct(struct cmdi_client *client, const struct cmdi_command *command)
+{
+    struct cmdi_client_shard *client_shard = client->client_shard;
+    bool answered = command->on_result != NULL;
+    CMDI_ASSERT_SLOW(command->value != NULL && command->extra == NULL);
+    if (CMDI_UNLIKELY(!cmdi_client_is_up(client) || cmdi_queue_size(&client->backlog) > 0 ||
+                      !cmdi_client_in_window(client, answered) || client->conn.lacks > 0)) {
+        return false;
+    }
+    struct cmds_message message = {command->type, command->value};
+    uint64_t sequence = client->sequence + 1;
+    size_t body_size = 0;
+    size_t size = cmdi_conn_write_direct(
+            &client->conn, sequence, client_shard->config->codec, message, &body_size);
+    if (CMDI_UNLIKELY(size == 0)) {
+        return false;
+    }
+    uint32_t place = cmdi_client_place(client_shard, command->type->number);
+    if (CMDI_LIKELY(answered)) {
+        struct cmdi_pending *entry = cmdi_client_register(
+                client, command->on_result, command->context, command->deadline_ms, NULL);
+        if (CMDI_UNLIKELY(entry == NULL)) {
+            return false;
+        }
+        cmdi_client_count_begin(client_shard, entry, place, command->begun_ns);
+        cmdi_client_shard_count(client_shard);
+    }
+    client->sequence = client->sequence_sent = sequence;
+    client_sent(client, command, place, size, body_size);
+    return true;
 }
 
 int cmdi_client_write_record(struct cmdi_client *client, struct cmdi_record *record)

@@ -245,11 +245,12 @@ struct cmdi_conn {
     bool above_low;               // Output was above the low mark: on_output_low is owed.
     bool running;                 // Inside run: teardown waits.
     bool spent; // This run has made its share of output: what can wait for the next one does.
-    uint8_t light_runs;    // The last so many asked for little, see conn_set_level().
-    bool lacks_input;      // `lacks` is for the stash: no frame is run until then.
-    bool evicted;          // It held most when memory was short, and is being closed.
-    bool transport_closed; // cmdi_conn_on_closed() was called. Only CLOSING and CLOSED.
-    uint8_t ended_in;      // The state that CLOSING came from. Only CLOSING and CLOSED.
+    uint8_t light_runs;        // The last so many asked for little, see conn_set_level().
+    bool lacks_input;          // `lacks` is for the stash: no frame is run until then.
+    bool evicted : 1;          // It held most when memory was short, and is being closed.
+    bool transport_closed : 1; // cmdi_conn_on_closed() was called. Only CLOSING and CLOSED.
+    uint8_t length_more;       // Bytes that the last frame's length had beside its first.
+    uint8_t ended_in;          // The state that CLOSING came from. Only CLOSING and CLOSED.
 
     /* Input; per slice. */
     struct cmdi_slices slices;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "conn/direct.h"
 #include "conn/parts.h"
 #include "conn/secure.h"
 
@@ -64,6 +65,19 @@ static bool conn_output_allows(const struct cmdi_conn *conn, size_t size)
     }
     size_t queued = conn->ops->queued != NULL ? conn->ops->queued(conn) : 0;
     return output + size + queued <= max;
+}
+
+bool cmdi_conn_open_fill(struct cmdi_conn *conn)
+{
+    CMDI_ASSERT(conn->fill.data == NULL && conn->fill.end == 0);
+    return cmdi_conn_wake(conn) &&
+           conn_fill_lease(conn, conn->fill_hint > 0 ? conn->fill_hint : 1, false);
+}
+
+void cmdi_conn_close_fill(struct cmdi_conn *conn)
+{
+    CMDI_ASSERT(conn->fill.end == 0);
+    cmdi_conn_return(conn, &conn->fill);
 }
 
 bool cmdi_conn_has_room(const struct cmdi_conn *conn, size_t size)

@@ -162,6 +162,15 @@ static int group_send_tracked(struct cmds_group *group, struct cmdi_group_shard 
     return code;
 }
 
+/* Before it is known whether it can be written where it leaves from: another thread's, or one that is kept. */
+static inline bool group_needs_size(const struct cmds_group *group,
+        const struct cmdi_group_shard *group_shard, const struct cmds_send_options *how,
+        const struct cmdi_traced_send *send)
+{
+    return CMDI_UNLIKELY(group_shard == NULL || how->ticket != NULL ||
+                         how->resend == CMDS_RESEND_ONCE || group->tracker.is_used || send != NULL);
+}
+
 /* Inline: on the straight way nothing of it is asked for. */
 __attribute__((always_inline)) static inline int group_send_taken(struct cmds_group *group,
         struct cmdi_group_shard *group_shard, struct cmds_message message,
@@ -169,7 +178,9 @@ __attribute__((always_inline)) static inline int group_send_taken(struct cmds_gr
         const struct cmdi_send_end *end)
 {
     struct cmdi_command command;
-    int code = cmdi_group_measure(group, message, &command);
+    int code = group_needs_size(group, group_shard, how, send)
+                       ? cmdi_group_measure(group, message, &command)
+                       : cmdi_group_name(group, message, &command);
     if (CMDI_UNLIKELY(code < 0)) {
         return code;
     }

@@ -293,6 +293,18 @@ static int group_shard_send_to_some(struct cmdi_group_shard *group_shard,
     return group_shard_send_from(group_shard, command, index, count, client);
 }
 
+/* All are up, and it is the turn of this one. */
+static inline int group_shard_send_at(struct cmdi_group_shard *group_shard,
+        const struct cmdi_command *command, uint32_t index, struct cmdi_client **client)
+{
+    int code = group_shard_send_to(group_shard->list[index], command, client);
+    if (CMDI_UNLIKELY(code == -ENOBUFS)) {
+        return group_shard_send_from(
+                group_shard, command, index + 1, group_shard->client_count - 1, client);
+    }
+    return code;
+}
+
 /* Inline: whoever is on the shard has no other way. */
 __attribute__((always_inline)) static inline int group_shard_send(
         struct cmdi_group_shard *group_shard, const struct cmdi_command *command, uint64_t key,
@@ -303,11 +315,7 @@ __attribute__((always_inline)) static inline int group_shard_send(
         return group_shard_send_to_some(group_shard, command, key, client);
     }
     uint32_t index = count > 1 ? group_shard_pick(group_shard, key) : 0;
-    int code = group_shard_send_to(group_shard->list[index], command, client);
-    if (CMDI_UNLIKELY(code == -ENOBUFS)) {
-        return group_shard_send_from(group_shard, command, index + 1, count - 1, client);
-    }
-    return code;
+    return group_shard_send_at(group_shard, command, index, client);
 }
 
 int cmdi_group_shard_send(struct cmdi_group_shard *group_shard, const struct cmdi_command *command,
@@ -459,15 +467,44 @@ static int group_refused_here(struct cmdi_group_shard *group_shard, struct cmdi_
     return code;
 }
 
+/*
+ * One that was not measured yet is written at once if the connection whose turn it is can take it so. Else it is
+ * measured, and that connection is asked again. `is_first`: nobody waits.
+ */
+static inline int group_shard_send_unmeasured(struct cmdi_group_shard *group_shard,
+        struct cmdi_command *command, uint64_t key, bool is_first)
+{
+    struct cmdi_client *client = NULL;
+    uint32_t count = group_shard->client_count, index = 0;
+    bool all_take = group_shard_all_take(group_shard);
+    if (CMDI_LIKELY(is_first && all_take)) {
+        index = count > 1 ? group_shard_pick(group_shard, key) : 0;
+        if (CMDI_LIKELY(cmdi_client_send_direct(group_shard->list[index], command))) {
+            return 0;
+        }
+    }
+    int code = cmdi_group_measure_named(group_shard->group, command);
+    if (code < 0 || !is_first) {
+        return code < 0 ? code : -ENOBUFS;
+    }
+    return all_take ? group_shard_send_at(group_shard, command, index, &client)
+                    : group_shard_send_to_some(group_shard, command, key, &client);
+}
+
 static int group_send_here(struct cmdi_group_shard *group_shard, struct cmdi_command *command,
         const struct cmds_send_options *how)
 {
     struct cmdi_client *client = NULL;
     int code = -ENOBUFS;
+    bool is_first = cmdi_list_empty(&group_shard->waiting); // Else others wait for room.
     command->deadline_ms = cmdi_group_deadline(
             cmdi_client_shard_now_ms(&group_shard->client_shard), how->deadline_ms);
-    /* Else others wait for room, and go first. */
-    if (CMDI_LIKELY(cmdi_list_empty(&group_shard->waiting))) {
+    if (CMDI_LIKELY(command->body_size == CMDI_NOT_MEASURED)) {
+        code = group_shard_send_unmeasured(group_shard, command, how->sticky_key, is_first);
+        if (CMDI_UNLIKELY(code < 0 && command->body_size == CMDI_NOT_MEASURED)) {
+            return code; // It was refused for what it is.
+        }
+    } else if (CMDI_LIKELY(is_first)) {
         code = group_shard_send(group_shard, command, how->sticky_key, &client);
     }
     return CMDI_LIKELY(code == 0) ? 0 : group_refused_here(group_shard, command, how, code);

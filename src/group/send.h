@@ -19,27 +19,41 @@ int cmdi_group_queue(struct cmds_group *group, struct cmdi_group_shard *group_sh
         struct cmdi_command *command, const struct cmds_send_options *how);
 
 /**
- * Checks the command and measures it. `out` lacks callback, deadline and ticket. Returns: 0;
- * CMDS_E_WRONG_TYPE, CMDS_E_LIMIT.
+ * Checks the command, which is not measured yet: for cmdi_group_queue() with a group shard, if it has no
+ * ticket, or to be measured. `out` lacks callback, deadline and ticket. Returns: 0; CMDS_E_WRONG_TYPE.
  */
-static inline int cmdi_group_measure(
+static inline int cmdi_group_name(
         const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out)
 {
-    const struct cmds_codec *codec = group->config->codec;
     if (CMDI_UNLIKELY(
                 !cmdi_type_table_has(&group->commands, message.type) || message.value == NULL)) {
         return CMDS_E_WRONG_TYPE;
     }
-    int64_t size = codec->size(codec, message.type, message.value);
-    if (CMDI_UNLIKELY(size < 0 || size > (int64_t)group->options.frame_size_max)) {
-        return size < 0 ? (int)size : CMDS_E_LIMIT;
-    }
     out->type = message.type;
     out->value = message.value;
     out->body = NULL;
-    out->body_size = (size_t)size;
+    out->body_size = CMDI_NOT_MEASURED;
     out->begun_ns = 0;
     return 0;
+}
+/** Measures it. Returns: 0; CMDS_E_LIMIT, -EINVAL. */
+static inline int cmdi_group_measure_named(
+        const struct cmds_group *group, struct cmdi_command *command)
+{
+    const struct cmds_codec *codec = group->config->codec;
+    int64_t size = codec->size(codec, command->type, command->value);
+    if (CMDI_UNLIKELY(size < 0 || size > (int64_t)group->options.frame_size_max)) {
+        return size < 0 ? (int)size : CMDS_E_LIMIT;
+    }
+    command->body_size = (size_t)size;
+    return 0;
+}
+/** Both. Returns: as they do. */
+static inline int cmdi_group_measure(
+        const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out)
+{
+    int code = cmdi_group_name(group, message, out);
+    return CMDI_LIKELY(code == 0) ? cmdi_group_measure_named(group, out) : code;
 }
 /**
  * To one of the group shard's own clients; *client is which. Thread: its shard. Returns: as

@@ -19,6 +19,7 @@
 #include "base/usdt.h"
 #include "codec/protocol.h"
 #include "codec/which.h"
+#include "conn/direct.h"
 #include "server/call.h"
 #include "server/count.h"
 #include "server/trace.h"
@@ -34,28 +35,19 @@ struct result_record {
 struct result_frame {
     const struct cmds_type *type; // The server's own.
     const void *value;
+    const struct cmdi_type_entry *entry;
     size_t body_size, size;
     uint8_t last;   // enum cmdi_call_finished: what its call is by it.
     uint16_t place; // Of its type.
 };
 
-static inline uint8_t result_last(const struct cmdi_type_entry *entry, const void *value)
-{
-    if (!cmdi_type_is_last(entry, value)) {
-        return CMDI_FINISHED_NOT;
-    }
-    return CMDI_UNLIKELY(entry->last_offset == CMDI_LAST_ERROR) ? CMDI_FINISHED_FAILED
-                                                                : CMDI_FINISHED_WELL;
-}
-
 /*
- * What the result will look like on the wire. Inline: the compiler would leave it out, for those who
- * send errors are its callers, too.
+ * What the result is, but for its size. Inline: the compiler would leave it out, for those who send
+ * errors are its callers, too.
  */
-__attribute__((always_inline)) static inline int result_measure(const struct cmdi_server_core *core,
-        uint64_t sequence, struct cmds_message result, struct result_frame *frame)
+__attribute__((always_inline)) static inline int result_name(
+        const struct cmdi_server_core *core, struct cmds_message result, struct result_frame *frame)
 {
-    const struct cmds_codec *codec = core->options.codec;
     const struct cmdi_type_entry *entry =
             CMDI_LIKELY(result.type != NULL)
                     ? cmdi_type_table_entry(&core->results, result.type->number)
@@ -67,6 +59,29 @@ __attribute__((always_inline)) static inline int result_measure(const struct cmd
     frame->type = result.type;
     frame->value = result.value;
     frame->place = entry->place;
+    frame->entry = entry;
+    return 0;
+}
+
+/* Of a value that the codec takes. */
+static inline uint8_t result_last(const struct result_frame *frame)
+{
+    if (!cmdi_type_is_last(frame->entry, frame->value)) {
+        return CMDI_FINISHED_NOT;
+    }
+    return CMDI_UNLIKELY(frame->entry->last_offset == CMDI_LAST_ERROR) ? CMDI_FINISHED_FAILED
+                                                                       : CMDI_FINISHED_WELL;
+}
+
+/* What the result will look like on the wire. Returns: as cmds_call_send(). */
+static int result_measure(const struct cmdi_server_core *core, uint64_t sequence,
+        struct cmds_message result, struct result_frame *frame)
+{
+    const struct cmds_codec *codec = core->options.codec;
+    int named = result_name(core, result, frame);
+    if (CMDI_UNLIKELY(named < 0)) {
+        return named;
+    }
     int64_t size = codec->size(codec, result.type, result.value);
     if (CMDI_UNLIKELY(size < 0 || size > core->options.frame_size_max)) {
         int code = size < 0 ? (int)size : CMDS_E_LIMIT;
@@ -75,7 +90,7 @@ __attribute__((always_inline)) static inline int result_measure(const struct cmd
     frame->body_size = (size_t)size;
     frame->size = frame->body_size + cmdi_frame_header_size(sequence, result.type->number,
                                              (uint64_t)size, core->limits.self_delimiting);
-    frame->last = result_last(entry, result.value);
+    frame->last = result_last(frame);
     return 0;
 }
 
@@ -114,11 +129,10 @@ static void result_refused(struct cmds_call *call, size_t size)
     atomic_store_explicit(&call->refused_size, (uint32_t)size, memory_order_relaxed);
 }
 
-/* On the shard, into the room that was reserved. */
+/* On the shard. It is written, behind the output. */
 __attribute__((always_inline)) static inline void result_commit(
-        struct cmds_call *call, const struct result_frame *frame, uint8_t *out)
+        struct cmds_call *call, const struct result_frame *frame)
 {
-    result_write(call->core, call->sequence, frame, out);
     cmdi_conn_commit(&call->connection->conn, frame->size);
     if (CMDI_UNLIKELY(call->trace != NULL)) {
         cmdi_call_trace_result(call, frame->type, frame->size);
@@ -158,8 +172,30 @@ static int result_send_here(struct cmds_call *call, const struct result_frame *f
     if (frame->last && CMDI_UNLIKELY(result_claim_last(call, frame->last))) {
         return CMDS_E_FINISHED;
     }
-    result_commit(call, frame, out);
+    result_write(call->core, call->sequence, frame, out);
+    result_commit(call, frame);
     return 0;
+}
+
+/*
+ * In one walk, where nothing stands in its way. Returns: false: it is to go the other way, and nothing has
+ * happened.
+ */
+__attribute__((always_inline)) static inline bool result_try_here(
+        struct cmds_call *call, struct cmds_message result, struct result_frame *frame)
+{
+    struct cmds_connection *connection = call->connection;
+    if (CMDI_UNLIKELY(cmdi_inbox_size(&connection->inbox) > 0 ||
+                      connection->conn.state != CMDI_CONN_OPEN)) {
+        return false;
+    }
+    frame->size = cmdi_conn_write_direct(&connection->conn, call->sequence,
+            call->core->options.codec, result, &frame->body_size);
+    if (CMDI_UNLIKELY(frame->size == 0)) {
+        return false;
+    }
+    frame->last = result_last(frame);
+    return true;
 }
 
 /*
@@ -276,14 +312,20 @@ int cmds_call_send(struct cmds_call *call, struct cmds_message result)
     if (CMDI_UNLIKELY(atomic_load_explicit(&call->finished, memory_order_relaxed) != 0)) {
         return CMDS_E_FINISHED;
     }
-    int code = result_measure(call->core, call->sequence, result, &frame);
+    bool is_here = CMDI_LIKELY(cmdi_shard_current() == call->connection->conn.shard);
+    int code = result_name(call->core, result, &frame);
+    if (CMDI_LIKELY(code == 0 && is_here) && CMDI_LIKELY(result_try_here(call, result, &frame))) {
+        if (frame.last && CMDI_UNLIKELY(result_claim_last(call, frame.last))) {
+            return CMDS_E_FINISHED;
+        }
+        result_commit(call, &frame);
+        return 0;
+    }
+    code = result_measure(call->core, call->sequence, result, &frame);
     if (CMDI_UNLIKELY(code < 0)) {
         return result_not_taken(call, result, code);
     }
-    if (CMDI_LIKELY(cmdi_shard_current() == call->connection->conn.shard)) {
-        return result_send_here(call, &frame);
-    }
-    return result_send_from_elsewhere(call, &frame);
+    return is_here ? result_send_here(call, &frame) : result_send_from_elsewhere(call, &frame);
 }
 
 int cmdi_result_send_beyond(struct cmds_call *call, struct cmds_message result)
@@ -307,7 +349,8 @@ int cmdi_result_send_beyond(struct cmds_call *call, struct cmds_message result)
     if (frame.last && result_claim_last(call, frame.last)) {
         return CMDS_E_FINISHED;
     }
-    result_commit(call, &frame, out);
+    result_write(call->core, call->sequence, &frame, out);
+    result_commit(call, &frame);
     return 0;
 }
 
