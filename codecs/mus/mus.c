@@ -93,6 +93,13 @@ static uint8_t *mus_encode(const struct cmds_codec *self, const struct cmds_type
     return cmdi_mus_write(type->schema, value, out, size);
 }
 
+static int64_t mus_try_encode(const struct cmds_codec *self, const struct cmds_type *type,
+        const void *value, uint8_t *out, size_t room)
+{
+    (void)self;
+    return cmdi_mus_try(type->schema, value, out, room);
+}
+
 static int64_t mus_decode(const struct cmds_codec *self, const struct cmds_type *type,
         struct cmds_bytes in, struct cmds_arena *arena, void *value)
 {
@@ -117,4 +124,5 @@ const struct cmds_codec cmds_codec_mus = {
         .encode = mus_encode,
         .decode = mus_decode,
         .find_end = mus_find_end,
+        .try_encode = mus_try_encode,
 };

@@ -42,6 +42,9 @@ int64_t cmdi_mus_size(const struct cmds_schema *schema, const uint8_t *value);
 /** `size`: what cmdi_mus_size() has said. Returns: the end of what was written. */
 uint8_t *cmdi_mus_write(
         const struct cmds_schema *schema, const uint8_t *value, uint8_t *out, size_t size);
+/** Returns: as a codec's try_encode. */
+int64_t cmdi_mus_try(
+        const struct cmds_schema *schema, const uint8_t *value, uint8_t *out, size_t room);
 /** Returns: as a self-delimiting codec's decode. */
 int64_t cmdi_mus_read(const struct cmds_schema *schema, struct cmds_bytes in,
         struct cmds_arena *arena, uint8_t *value);

@@ -48,6 +48,13 @@ static uint8_t *protobuf_encode(const struct cmds_codec *self, const struct cmds
                                     : cmdi_protobuf_write(type->schema, value, out, size);
 }
 
+static int64_t protobuf_try_encode(const struct cmds_codec *self, const struct cmds_type *type,
+        const void *value, uint8_t *out, size_t room)
+{
+    (void)self;
+    return type->descriptor != NULL ? -ENOBUFS : cmdi_protobuf_try(type->schema, value, out, room);
+}
+
 static int64_t protobuf_decode(const struct cmds_codec *self, const struct cmds_type *type,
         struct cmds_bytes in, struct cmds_arena *arena, void *value)
 {
@@ -67,4 +74,5 @@ const struct cmds_codec cmds_codec_protobuf = {
         .size = protobuf_size,
         .encode = protobuf_encode,
         .decode = protobuf_decode,
+        .try_encode = protobuf_try_encode,
 };

@@ -18,6 +18,9 @@ int64_t cmdi_protobuf_size(const struct cmds_schema *schema, const uint8_t *valu
 /** `size`: what cmdi_protobuf_size() has said. Returns: the end of what was written. */
 uint8_t *cmdi_protobuf_write(
         const struct cmds_schema *schema, const uint8_t *value, uint8_t *out, size_t size);
+/** Returns: as a codec's try_encode. */
+int64_t cmdi_protobuf_try(
+        const struct cmds_schema *schema, const uint8_t *value, uint8_t *out, size_t room);
 int64_t cmdi_protobuf_read(const struct cmds_schema *schema, struct cmds_bytes in,
         struct cmds_arena *arena, uint8_t *value);
 

@@ -29,7 +29,7 @@ static inline bool try_agrees(const struct cmds_codec *codec, const struct cmds_
     int64_t got = codec->try_encode(codec, type, value, out, room);
     bool good = memcmp(out + room, guard, sizeof(guard)) == 0;
     if (got >= 0) {
-        good = good && got == size && memcmp(out, bytes, (size_t)size) == 0;
+        good = good && bytes != NULL && got == size && memcmp(out, bytes, (size_t)size) == 0;
     } else {
         good = good && (size < 0 || room < (size_t)size + TRY_PLENTY);
     }

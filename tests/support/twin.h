@@ -30,6 +30,7 @@ struct twin {
     void *blocks[TWIN_BLOCKS];
     size_t block_count;
     bool breaks_limits; // Values may be larger than their rows allow, or NULL.
+    bool breaks_texts;  // Some are no UTF-8.
 };
 
 #define TWIN_NEED(fact)                                                                            \
@@ -211,6 +212,9 @@ static inline struct cmds_bytes twin_span(struct twin *twin, uint32_t size_max)
     }
     char *data = twin_block(twin, size);
     memset(data, 'a' + (char)twin_below(twin, 26), size);
+    if (twin->breaks_texts && twin_below(twin, 16) == 0) {
+        data[size / 2] = (char)0xff;
+    }
     return (struct cmds_bytes){data, size};
 }
 

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every codec's way in one walk beside its way in two: over schemas and values by chance, in every room around the size,
+ * it writes the same bytes or gives up, and it gives up where the other one refuses. What may go wrong: another byte; a
+ * limit, a NULL or a text that is none that only one of them sees; a byte behind the room.
+ *
+ * CMDS_TWIN_FIRST and CMDS_TWIN_ROUNDS choose other rounds; a round that fails names its number.
+ */
+#include <cmdstream/codec.h>
+#ifdef WITH_MUS
+#include <cmdstream/codec_mus.h>
+#endif
+#ifdef WITH_PROTOBUF
+#include <cmdstream/codec_protobuf.h>
+#endif
+
+#include "support/harness.h"
+#include "support/try_case.h"
+#include "support/twin.h"
+
+enum {
+    ROUNDS = 1500,
+};
+
+static const struct cmds_codec *const codecs[] = {
+        &cmds_codec_msgpack,
+        &cmds_codec_msgpack_map,
+#ifdef WITH_MUS
+        &cmds_codec_mus,
+#endif
+#ifdef WITH_PROTOBUF
+        &cmds_codec_protobuf,
+#endif
+};
+enum {
+    CODEC_COUNT = sizeof(codecs) / sizeof(codecs[0]),
+};
+
+static uint64_t written[CODEC_COUNT], refused[CODEC_COUNT];
+
+static bool is_tried_alike(size_t index, const struct cmds_type *type, const uint8_t *value)
+{
+    const struct cmds_codec *codec = codecs[index];
+    if (codec->check != NULL && codec->check(codec, type, NULL) < 0) {
+        return true;
+    }
+    int64_t size = codec->size(codec, type, value);
+    if (size < 0) {
+        refused[index]++;
+        return try_agrees_everywhere(codec, type, value, NULL, size);
+    }
+    uint8_t *bytes = malloc((size_t)size + 1);
+    TWIN_NEED(bytes != NULL);
+    bool alike = codec->encode(codec, type, value, bytes, (size_t)size) == bytes + size &&
+                 try_agrees_everywhere(codec, type, value, bytes, size);
+    free(bytes);
+    written[index]++;
+    return alike;
+}
+
+static bool is_round_good(uint64_t number)
+{
+    static struct twin twin;
+    bool good = true;
+    twin = (struct twin){.state = number};
+    twin.breaks_limits = twin_below(&twin, 4) == 0;
+    twin.breaks_texts = twin_below(&twin, 8) == 0;
+    const struct cmds_schema *schema = twin_schema(&twin, 0);
+    const struct cmds_type type = {
+            .struct_size = sizeof(type), .role = CMDS_ROLE_COMMAND, .schema = schema};
+    uint8_t *value = twin_block(&twin, schema->value_size);
+    twin_fill(&twin, schema, value);
+    for (size_t i = 0; i < CODEC_COUNT && good; i++) {
+        good = is_tried_alike(i, &type, value);
+    }
+    twin_fini(&twin);
+    return good;
+}
+
+static uint64_t asked(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void test_codec_in_one_walk_is_what_it_is_in_two(void)
+{
+    uint64_t first = asked("CMDS_TWIN_FIRST", 1), rounds = asked("CMDS_TWIN_ROUNDS", ROUNDS);
+    for (uint64_t number = first; number < first + rounds; number++) {
+        if (!is_round_good(number)) {
+            printf("round %llu\n", (unsigned long long)number);
+            CU_FAIL_FATAL("it differs");
+        }
+    }
+    for (size_t i = 0; i < CODEC_COUNT; i++) {
+        CU_ASSERT(written[i] > rounds / 2);
+        CU_ASSERT(refused[i] > rounds / 100);
+    }
+}
+
+static const CU_TestInfo tests[] = {
+        {"in one walk it is what it is in two", test_codec_in_one_walk_is_what_it_is_in_two},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("codec_try", tests)
