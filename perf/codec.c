@@ -209,19 +209,18 @@ static const void *value_at(const struct subject *subject, int i)
     return (const char *)subject->values + size * (size_t)i;
 }
 
-static size_t ours_encode_one(
-        const struct cmds_codec *codec, const struct subject *subject, int i, uint8_t *out)
+static inline size_t ours_encode_one(const struct cmds_codec *codec, const struct cmds_type *type,
+        const void *value, uint8_t *out)
 {
-    const void *value = value_at(subject, i);
     int64_t size = -1;
     if (codec->try_encode != NULL) { // As a send does it.
-        size = codec->try_encode(codec, subject->type, value, out, ROOM);
+        size = codec->try_encode(codec, type, value, out, ROOM);
         need(size > 0, codec->name);
         return (size_t)size;
     }
-    size = codec->size(codec, subject->type, value);
+    size = codec->size(codec, type, value);
     need(size > 0 && size <= BODY_MAX, codec->name);
-    uint8_t *end = codec->encode(codec, subject->type, value, out, (size_t)size);
+    uint8_t *end = codec->encode(codec, type, value, out, (size_t)size);
     need(end == out + size, codec->name);
     return (size_t)size;
 }
@@ -244,7 +243,7 @@ static void bodies_fill(const struct cmds_codec *codec, const struct subject *su
             struct order order;
         } value;
         memset(&value, 0, sizeof(value));
-        sizes[i] = ours_encode_one(codec, subject, i, bodies[i]);
+        sizes[i] = ours_encode_one(codec, subject->type, value_at(subject, i), bodies[i]);
         ours_decode_one(codec, subject, i, &value);
         int64_t size = codec->size(codec, subject->type, &value);
         need(size == (int64_t)sizes[i], codec->name);
@@ -262,7 +261,7 @@ static void ours_encode(const struct cmds_codec *codec)
 {
     static uint8_t buffer[BODY_MAX];
     for (int i = 0; i < VALUE_COUNT; i++) {
-        sink += ours_encode_one(codec, &echoes, i, buffer);
+        sink += ours_encode_one(codec, &echo_type, &values[i], buffer);
     }
 }
 
@@ -280,7 +279,7 @@ static void order_encode(const struct cmds_codec *codec)
 {
     static uint8_t buffer[BODY_MAX];
     for (int i = 0; i < VALUE_COUNT; i++) {
-        sink += ours_encode_one(codec, &all_kinds, i, buffer);
+        sink += ours_encode_one(codec, &order_type, &orders[i], buffer);
     }
 }
 
