@@ -156,7 +156,7 @@ struct cmdi_shard {
     uint64_t refused_used;       // Of the account, when that was last checked.
     struct cmdi_receive receive; // Of a shard without a ring there are no buffers.
     struct cmdi_slot *slots;
-    uint32_t slot_count, slot_free;
+    uint32_t slot_count, slot_free, slot_capacity; // Those begun; the first free one; room.
     struct cmdi_shard_counters counters;
     struct cmdi_meter meter;
     struct cmdi_spans *spans; // NULL: none are kept.

@@ -11,23 +11,31 @@ enum {
 
 static bool shard_slots_grow(struct cmdi_shard *shard)
 {
-    uint32_t count = shard->slot_count == 0 ? SHARD_SLOTS_FIRST : shard->slot_count * 2;
+    uint32_t count = shard->slot_capacity == 0 ? SHARD_SLOTS_FIRST : shard->slot_capacity * 2;
     struct cmdi_slot *slots = realloc(shard->slots, count * sizeof(*slots));
     if (slots == NULL) {
         return false;
     }
-    shard->slots = slots;
-    for (uint32_t i = count; i-- > shard->slot_count;) {
-        slots[i] = (struct cmdi_slot){.generation = 1, .next_free = shard->slot_free};
-        shard->slot_free = i;
+    shard->slots = slots; // What is new is untouched: of 131,072 some may never be needed.
+    shard->slot_capacity = count;
+    return true;
+}
+
+/* The first that was never used. */
+static bool shard_slots_begin(struct cmdi_shard *shard)
+{
+    if (shard->slot_count == shard->slot_capacity && !shard_slots_grow(shard)) {
+        return false;
     }
-    shard->slot_count = count;
+    uint32_t index = shard->slot_count++;
+    shard->slots[index] = (struct cmdi_slot){.generation = 1, .next_free = CMDI_SLOT_NONE};
+    shard->slot_free = index;
     return true;
 }
 
 uint32_t cmdi_shard_slot_acquire(struct cmdi_shard *shard, cmdi_completion_fn fn, void *owner)
 {
-    if (shard->slot_free == CMDI_SLOT_NONE && !shard_slots_grow(shard)) {
+    if (shard->slot_free == CMDI_SLOT_NONE && !shard_slots_begin(shard)) {
         return CMDI_SLOT_NONE;
     }
     uint32_t index = shard->slot_free;
