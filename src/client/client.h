@@ -139,8 +139,9 @@ struct cmdi_client {
 
     /* Other threads. */
     _Atomic uint32_t pauses; // By the program: while there are any, nothing is read. See pause.h.
-    struct cmdi_inbox inbox; // Of struct cmdi_record.
-    uint32_t inbox_count;    // Its records that are to be answered. Under its lock.
+    struct cmdi_inbox_room inbox_room; // Its own: each command of another thread takes the lock.
+    struct cmdi_inbox inbox;           // Of struct cmdi_record.
+    uint32_t inbox_count;              // Its records that are to be answered. Under its lock.
 
     /* Life. */
     uint32_t number;                   // In the group.

@@ -11,7 +11,8 @@
 /* Under the lock: the bound of what other threads queue. */
 static bool client_inbox_allows(const struct cmdi_client *client, size_t body_size)
 {
-    return cmdi_conn_queue_allows(&client->client_shard->config->limits, client->inbox.bytes.size,
+    return cmdi_conn_queue_allows(&client->client_shard->config->limits,
+            cmdi_inbox_size(&client->inbox),
             atomic_load_explicit(&client->backlog_size, memory_order_relaxed),
             cmdi_record_size(body_size));
 }

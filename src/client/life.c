@@ -58,7 +58,8 @@ void cmdi_client_init(
     cmdi_work_init(&client->ended_work, cmdi_client_on_ended);
     cmdi_timer_init(&client->deadline_timer, cmdi_client_on_deadline);
     cmdi_timer_init(&client->state_timer, client_on_state_timer);
-    cmdi_inbox_init(&client->inbox, client_shard->shard, cmdi_client_on_inbox);
+    cmdi_inbox_room_init(&client->inbox_room, client_shard->shard);
+    cmdi_inbox_init(&client->inbox, &client->inbox_room, cmdi_client_on_inbox);
 }
 
 void cmdi_client_fini(struct cmdi_client *client)
@@ -67,6 +68,7 @@ void cmdi_client_fini(struct cmdi_client *client)
     cmdi_pending_fini(&client->table);
     cmdi_queue_clear(&client->backlog);
     cmdi_inbox_fini(&client->inbox);
+    cmdi_inbox_room_fini(&client->inbox_room);
     cmdi_targets_unref(client->targets);
     cmdi_endpoint_unref(cmdi_client_endpoint(client));
     cmdi_endpoint_unref(client->endpoint_next);

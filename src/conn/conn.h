@@ -216,7 +216,7 @@ struct cmdi_conn_more {
     uint64_t finished_at; // The peer's FIN was seen, perhaps behind what is not read yet.
     uint64_t deaf_since;  // No recv is armed, and that is our doing.
     int32_t recv_error;   // Why the input ended, beside the peer's FIN. Valid if ENDED.
-    uint32_t unused;
+    uint32_t send_size;   // Valid while SENDING.
 };
 
 /** That of each connection that rests: everything in it is 0, and nothing is written. */
@@ -254,7 +254,7 @@ struct cmdi_conn {
 
     /* Input; per slice. */
     struct cmdi_slices slices;
-    uint32_t send_size; // Valid while SENDING.
+    uint32_t fill_hint; // What the last flight needed: the next fill is leased at once.
     struct cmdi_work ready;
 
     struct cmdi_conn_counters *counters; // The owner's, on this shard.
@@ -265,8 +265,6 @@ struct cmdi_conn {
     uint64_t begun_at;             // It was opened then.
     // When the recv was armed last: the low halves of counters.turns, and of the time in ms.
     uint32_t armed_turn, armed_at;
-    // Of the output, as other threads know it: all beyond half of the bound, and what is taken.
-    _Atomic size_t output_seen;
     struct cmdi_list on_shard; // shard->conns
     union {
         uint64_t align;
@@ -275,9 +273,10 @@ struct cmdi_conn {
     struct cmdi_timer timer;
 
     /* Why it ends: the first cause; EOF when the peer left in order. See cmdi_conn_error(). */
-    int error_code;     // 0: there is none.
-    uint32_t fill_hint; // What the last flight needed: the next fill is leased at once.
-    char *error_text;   // Of shard->error_texts. NULL with an error: there was no memory for it.
+    char *error_text; // Of shard->error_texts. NULL with an error: there was no memory for it.
+    int error_code;   // 0: there is none.
+    // Of the output, as other threads know it: all beyond half of the bound, and what is taken.
+    _Atomic uint32_t output_seen;
 };
 
 /* --- Life ------------------------------------------------------------------------------------- */
@@ -405,8 +404,9 @@ static inline bool cmdi_conn_queue_allows(
  */
 static inline void cmdi_conn_publish_output(struct cmdi_conn *conn, size_t more)
 {
-    atomic_store_explicit(
-            &conn->output_seen, cmdi_conn_output_size(conn) + more, memory_order_relaxed);
+    size_t size = cmdi_conn_output_size(conn) + more; // No bound is larger than 32 bits.
+    atomic_store_explicit(&conn->output_seen,
+            CMDI_LIKELY(size < UINT32_MAX) ? (uint32_t)size : UINT32_MAX, memory_order_relaxed);
 }
 
 /**

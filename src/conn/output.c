@@ -105,7 +105,7 @@ uint8_t *cmdi_conn_reserve_slow(struct cmdi_conn *conn, size_t size, int *code)
         return NULL;
     }
     if (output + size >= max / 2) { // Below it others count on the half without looking.
-        atomic_store_explicit(&conn->output_seen, output + size, memory_order_relaxed);
+        cmdi_conn_publish_output(conn, size);
     }
     return conn->fill.data + conn->fill.end;
 }
@@ -224,7 +224,7 @@ static void conn_send(struct cmdi_conn *conn)
     size_t size = conn_send_size(conn);
     CMDI_ASSERT(size > 0);
     conn->shard->send_left -= (int64_t)size + CMDI_SHARD_SEND_COST;
-    conn->send_size = (uint32_t)size;
+    conn->more->send_size = (uint32_t)size;
     conn_output_move(conn, CMDI_OUTPUT_SENDING);
     CMDI_COUNT(conn->counters, sends, 1);
     conn->transport->send(conn, conn->more->flight.data + conn->more->flight.begin, size);
@@ -363,7 +363,7 @@ void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
         conn_on_send_failed(conn, result);
         return;
     }
-    CMDI_COUNT(conn->counters, short_sends, (uint32_t)result < conn->send_size);
+    CMDI_COUNT(conn->counters, short_sends, (uint32_t)result < conn->more->send_size);
     if (!conn_took(conn, (size_t)result)) {
         cmdi_shard_flush(conn->shard, &conn->more->flush); // In its turn.
         return;

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -396,6 +397,23 @@ static void connection_on_open(struct cmdi_conn *conn, int code)
     }
 }
 
+/* Most texts are short: those of IPv4 lie in the connection. Returns: 0; -ENOMEM. */
+static int connection_name_peer(struct cmds_connection *connection, const char *peer)
+{
+    size_t length = strnlen(peer, CMDI_PEER_TEXT_MAX - 1);
+    char *text = connection->peer_near;
+    if (length >= sizeof(connection->peer_near)) {
+        text = malloc(length + 1);
+    }
+    connection->peer = text;
+    if (text == NULL) {
+        return -ENOMEM;
+    }
+    memcpy(text, peer, length);
+    text[length] = 0;
+    return 0;
+}
+
 /* The part of its bytes. Returns: as cmdi_conn_open(). */
 static int connection_begin(struct cmds_connection *connection,
         struct cmdi_server_shard *server_shard, const struct cmdi_transport *transport, int fd)
@@ -424,12 +442,12 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
     if (connection != NULL) {
         connection->server_shard = server_shard; // Its part lends memory from here on.
         connection->in_flight = 0;
-        memset(connection->peer, 0, sizeof(connection->peer)); // A span copies what is behind it.
-        (void)snprintf(connection->peer, sizeof(connection->peer), "%s", peer);
-        code = connection_begin(connection, server_shard, transport, fd);
+        code = connection_name_peer(connection, peer);
+        code = code < 0 ? code : connection_begin(connection, server_shard, transport, fd);
     }
     if (code < 0) {
         if (connection != NULL) {
+            cmdi_connection_forget_peer(connection);
             cmdi_pool_release(&server_shard->connection_pool, connection);
         }
         CMDI_COUNT(&server_shard->counters.conn, out_of_memory, 1);
@@ -439,7 +457,8 @@ struct cmds_connection *cmdi_connection_open(struct cmdi_server_shard *server_sh
     connection->context = NULL;
     connection->state = CMDI_CONNECTION_NEW;
     connection->pings = connection->exec_closed = false;
-    cmdi_inbox_init(&connection->inbox, server_shard->shard, connection_on_inbox);
+    cmdi_inbox_init(&connection->inbox,
+            &server_shard->inbox_rooms[connection->id % CMDI_INBOX_ROOMS], connection_on_inbox);
     cmdi_window_init(connection);
     connection->tls_peer = NULL;
     cmdi_list_init(&connection->link);

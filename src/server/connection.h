@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "base/list.h"
 #include "conn/conn.h"
@@ -18,6 +19,7 @@
 
 enum {
     CMDI_PEER_TEXT_MAX = 64,
+    CMDI_PEER_NEAR_MAX = 24, // The longest of IPv4 with its end.
 };
 
 /** What the server's user knows of it; beside the state of `conn`, which is that of its bytes. */
@@ -54,10 +56,13 @@ struct cmds_connection {
     uint8_t state;      // enum cmdi_connection_state
     bool pings;         // Its peer knows what a ping is: one has come.
     bool exec_closed; // It ends because an exec function failed; what its code is, the program chose.
-    char peer[CMDI_PEER_TEXT_MAX];
+    char *peer;       // peer_near, or malloc'ed: its address as text.
+    char peer_near[CMDI_PEER_NEAR_MAX];
     struct cmds_tls_peer *tls_peer; // What it has shown, in a block of its own. NULL: none.
 };
 _Static_assert(offsetof(struct cmds_connection, conn) == 0, "cmdi_connection_of_const");
+// With its slot of a completion, and its part of a pool's chunk, at most 512 bytes.
+_Static_assert(sizeof(struct cmds_connection) <= 464, "what an idle connection has");
 
 /**
  * A connection over `transport`; sends the ServerInfo and begins to receive. Takes `fd`. Thread:
@@ -78,6 +83,14 @@ static inline struct cmds_connection *cmdi_connection_of_more(struct cmdi_connec
 {
     return CMDI_CONTAINER(more->conn.conn, struct cmds_connection, conn);
 }
+/** What its peer's text has taken; nobody asks for it any more. */
+static inline void cmdi_connection_forget_peer(struct cmds_connection *connection)
+{
+    if (connection->peer != connection->peer_near) {
+        free(connection->peer);
+    }
+}
+
 static inline struct cmds_connection *cmdi_connection_of(struct cmdi_conn *conn)
 {
     return CMDI_CONTAINER(conn, struct cmds_connection, conn);

@@ -208,7 +208,8 @@ static uint8_t *result_reserve(struct cmds_connection *connection, size_t size, 
     struct cmdi_conn *conn = &connection->conn;
     struct cmdi_inbox *inbox = &connection->inbox;
     size_t seen = atomic_load_explicit(&conn->output_seen, memory_order_relaxed);
-    if (!inbox->closed && !cmdi_conn_queue_allows(conn->limits, inbox->bytes.size, seen, size)) {
+    if (!inbox->closed &&
+            !cmdi_conn_queue_allows(conn->limits, cmdi_inbox_size(inbox), seen, size)) {
         *code = -ENOBUFS;
         return NULL;
     }

@@ -75,6 +75,9 @@ struct cmdi_server_shard *cmdi_server_shard_create(struct cmdi_server_core *core
     cmdi_pool_charge_to(&server_shard->kept_pools[1], account);
     // Cannot fail with default attributes on Linux.
     (void)pthread_mutex_init(&server_shard->lock, NULL);
+    for (uint32_t i = 0; i < CMDI_INBOX_ROOMS; i++) {
+        cmdi_inbox_room_init(&server_shard->inbox_rooms[i], shard);
+    }
     atomic_fetch_add(&core->refs, 1);
     return server_shard;
 }
@@ -109,6 +112,7 @@ void cmdi_server_shard_free_connection(
     cmdi_conn_drop_more(&connection->conn);
     cmdi_inbox_fini(&connection->inbox);
     free(connection->tls_peer);
+    cmdi_connection_forget_peer(connection);
     cmdi_pool_release(&server_shard->connection_pool, connection);
 }
 
@@ -253,6 +257,9 @@ static void server_shard_free(struct cmdi_server_shard *server_shard)
     cmdi_pool_fini(&server_shard->kept_pools[0]);
     cmdi_pool_fini(&server_shard->kept_pools[1]);
     (void)pthread_mutex_destroy(&server_shard->lock);
+    for (uint32_t i = 0; i < CMDI_INBOX_ROOMS; i++) {
+        cmdi_inbox_room_fini(&server_shard->inbox_rooms[i]);
+    }
     cmdi_server_core_unref(server_shard->core);
     free(server_shard);
 }
@@ -283,6 +290,7 @@ void cmdi_server_shard_orphan_ended(
     if (--connection->in_flight == 0) {
         cmdi_inbox_fini(&connection->inbox);
         free(connection->tls_peer);
+        cmdi_connection_forget_peer(connection);
     }
     bool last = --server_shard->orphans == 0;
     pthread_mutex_unlock(&server_shard->lock);

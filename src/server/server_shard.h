@@ -18,6 +18,7 @@
 #include "base/pool.h"
 #include "codec/arena.h"
 #include "server/options.h"
+#include "shard/inbox.h"
 #include "shard/shard.h"
 #include "shard/workers.h"
 #include "telemetry/ledger.h"
@@ -27,6 +28,7 @@ struct cmdi_server_shard;
 
 enum {
     CMDI_KEPT_POOLS = 2,
+    CMDI_INBOX_ROOMS = 64, // Of a server's connections on one shard, by their ids.
 };
 
 /** What the owner does for it. On the shard's thread unless it says another one; none is NULL. */
@@ -95,6 +97,8 @@ struct cmdi_server_shard {
     struct cmdi_mail end;
     struct cmdi_work end_work;
 
+    // Of the connections' inboxes: as long as the last call of one.
+    struct cmdi_inbox_room inbox_rooms[CMDI_INBOX_ROOMS];
     // Of those below, for threads that let go of the last reference, or ask for room.
     pthread_mutex_t lock;
     bool ended;       // The shard does not know us any more.

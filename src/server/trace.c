@@ -115,7 +115,8 @@ static void trace_begin(struct cmds_call *call, struct cmdi_call_trace *trace, s
     span->type = call->type;
     span->sequence = call->sequence;
     span->size = (uint32_t)size;
-    memcpy(span->peer, peer, sizeof(span->peer) - 1);
+    memset(span->peer, 0, sizeof(span->peer)); // No span shows what was here before it.
+    memcpy(span->peer, peer, strnlen(peer, sizeof(span->peer) - 1));
     atomic_store_explicit(&trace->event_count, 0, memory_order_relaxed);
     atomic_store_explicit(&trace->result_count, 0, memory_order_relaxed);
 }

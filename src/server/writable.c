@@ -109,8 +109,8 @@ static bool writable_has_room(struct cmds_connection *connection, size_t size)
         return false;
     }
     cmdi_inbox_lock(inbox);
-    bool has_room = cmdi_conn_queue_allows(
-                            conn->limits, inbox->bytes.size, cmdi_conn_output_size(conn), size) &&
+    bool has_room = cmdi_conn_queue_allows(conn->limits, cmdi_inbox_size(inbox),
+                            cmdi_conn_output_size(conn), size) &&
                     cmdi_inbox_has_room(inbox, size);
     cmdi_inbox_unlock(inbox);
     return has_room;

@@ -14,53 +14,76 @@ enum {
 
 static void inbox_on_trim(struct cmdi_trim *trim)
 {
-    cmdi_inbox_trim(CMDI_CONTAINER(trim, struct cmdi_inbox, trim));
+    cmdi_inbox_trim(CMDI_CONTAINER(trim, struct cmdi_inbox_store, trim)->inbox);
 }
 
-void cmdi_inbox_init(struct cmdi_inbox *inbox, struct cmdi_shard *shard, cmdi_mail_fn on_mail)
+void cmdi_inbox_room_init(struct cmdi_inbox_room *room, struct cmdi_shard *shard)
 {
-    CMDI_ASSERT(shard != NULL && on_mail != NULL);
-    inbox->shard = shard;
+    CMDI_ASSERT(shard != NULL);
+    room->shard = shard;
+    (void)pthread_mutex_init(&room->lock, NULL); // Cannot fail without attributes.
+}
+
+void cmdi_inbox_room_fini(struct cmdi_inbox_room *room)
+{
+    (void)pthread_mutex_destroy(&room->lock);
+}
+
+void cmdi_inbox_init(struct cmdi_inbox *inbox, struct cmdi_inbox_room *room, cmdi_mail_fn on_mail)
+{
+    CMDI_ASSERT(on_mail != NULL);
+    inbox->room = room;
     inbox->mail.fn = on_mail;
-    inbox->trim.fn = inbox_on_trim;
-    cmdi_list_init(&inbox->trim.link);
+    inbox->store = NULL;
     atomic_init(&inbox->size, 0);
-    inbox->bytes = (struct cmdi_inbox_bytes){0};
     inbox->posted = false;
     inbox->closed = false;
-    (void)pthread_mutex_init(&inbox->lock, NULL); // Cannot fail without attributes.
 }
 
 void cmdi_inbox_fini(struct cmdi_inbox *inbox)
 {
     /* The shard may be gone already: whatever was charged to it went with the owner. */
-    CMDI_ASSERT(inbox->bytes.data == NULL && !inbox->posted);
-    CMDI_ASSERT(cmdi_list_empty(&inbox->trim.link));
-    (void)pthread_mutex_destroy(&inbox->lock);
+    CMDI_ASSERT(inbox->store == NULL && !inbox->posted);
+    (void)inbox;
 }
 
 /* --- Any thread ------------------------------------------------------------------------------- */
 
-static size_t inbox_capacity_for(const struct cmdi_inbox *inbox, size_t size)
+static size_t inbox_capacity_for(const struct cmdi_inbox_bytes *bytes, size_t size)
 {
-    const struct cmdi_inbox_bytes *bytes = &inbox->bytes;
     size_t capacity = bytes->capacity > 0 ? bytes->capacity * 2 : INBOX_CAPACITY_MIN;
     return capacity > bytes->size + size ? capacity : bytes->size + size;
 }
 
 bool cmdi_inbox_has_room(const struct cmdi_inbox *inbox, size_t size)
 {
-    const struct cmdi_inbox_bytes *bytes = &inbox->bytes;
+    static const struct cmdi_inbox_bytes none;
+    const struct cmdi_inbox_bytes *bytes = inbox->store != NULL ? &inbox->store->bytes : &none;
     return !inbox->closed && (bytes->size + size <= bytes->capacity ||
-                                     cmdi_account_allows(&inbox->shard->buffers.account,
-                                             inbox_capacity_for(inbox, size) - bytes->capacity));
+                                     cmdi_account_allows(&inbox->room->shard->buffers.account,
+                                             inbox_capacity_for(bytes, size) - bytes->capacity));
+}
+
+/* Returns: NULL without memory. */
+static struct cmdi_inbox_store *inbox_store(struct cmdi_inbox *inbox)
+{
+    if (inbox->store == NULL) {
+        struct cmdi_inbox_store *store = malloc(sizeof(*store));
+        if (store == NULL) {
+            return NULL;
+        }
+        *store = (struct cmdi_inbox_store){.inbox = inbox, .trim = {.fn = inbox_on_trim}};
+        cmdi_list_init(&store->trim.link);
+        inbox->store = store;
+    }
+    return inbox->store;
 }
 
 static int inbox_grow(struct cmdi_inbox *inbox, size_t size)
 {
-    struct cmdi_account *account = &inbox->shard->buffers.account;
-    struct cmdi_inbox_bytes *bytes = &inbox->bytes;
-    size_t capacity = inbox_capacity_for(inbox, size);
+    struct cmdi_account *account = &inbox->room->shard->buffers.account;
+    struct cmdi_inbox_bytes *bytes = &inbox->store->bytes;
+    size_t capacity = inbox_capacity_for(bytes, size);
     if (!cmdi_account_charge_shared(account, capacity - bytes->capacity)) {
         return cmdi_account_refusal(account, bytes->size > 0 ? size : capacity - bytes->capacity);
     }
@@ -76,9 +99,12 @@ static int inbox_grow(struct cmdi_inbox *inbox, size_t size)
 
 uint8_t *cmdi_inbox_reserve(struct cmdi_inbox *inbox, size_t size, int *code)
 {
-    struct cmdi_inbox_bytes *bytes = &inbox->bytes;
-    *code = inbox->closed ? CMDS_E_CLOSED : 0;
-    if (*code == 0 && bytes->size + size > bytes->capacity) {
+    *code = inbox->closed ? CMDS_E_CLOSED : inbox_store(inbox) == NULL ? -ENOMEM : 0;
+    if (*code < 0) {
+        return NULL;
+    }
+    struct cmdi_inbox_bytes *bytes = &inbox->store->bytes;
+    if (bytes->size + size > bytes->capacity) {
         *code = inbox_grow(inbox, size);
     }
     return *code == 0 ? bytes->data + bytes->size : NULL;
@@ -86,9 +112,11 @@ uint8_t *cmdi_inbox_reserve(struct cmdi_inbox *inbox, size_t size, int *code)
 
 void cmdi_inbox_commit(struct cmdi_inbox *inbox, size_t size)
 {
-    CMDI_ASSERT(!inbox->closed && size <= inbox->bytes.capacity - inbox->bytes.size);
-    inbox->bytes.size += size;
-    atomic_store_explicit(&inbox->size, inbox->bytes.size, memory_order_relaxed);
+    struct cmdi_inbox_bytes *bytes = &inbox->store->bytes;
+    CMDI_ASSERT(!inbox->closed && size <= bytes->capacity - bytes->size);
+    bytes->size += size;
+    CMDI_ASSERT(bytes->size <= UINT32_MAX); // Half of a bound of 32 bits, and one frame.
+    atomic_store_explicit(&inbox->size, (uint32_t)bytes->size, memory_order_relaxed);
 }
 
 /* --- The shard -------------------------------------------------------------------------------- */
@@ -118,15 +146,18 @@ void cmdi_inbox_close(struct cmdi_inbox *inbox)
 
 struct cmdi_inbox_bytes cmdi_inbox_take(struct cmdi_inbox *inbox)
 {
-    struct cmdi_inbox_bytes taken = inbox->bytes;
-    inbox->bytes = (struct cmdi_inbox_bytes){0};
+    struct cmdi_inbox_bytes taken = {0};
+    if (inbox->store != NULL) {
+        taken = inbox->store->bytes;
+        inbox->store->bytes = (struct cmdi_inbox_bytes){0};
+    }
     atomic_store_explicit(&inbox->size, 0, memory_order_relaxed);
     return taken;
 }
 
 static void inbox_free(struct cmdi_inbox *inbox, struct cmdi_inbox_bytes *bytes)
 {
-    cmdi_account_free_shared(&inbox->shard->buffers.account, bytes->capacity);
+    cmdi_account_free_shared(&inbox->room->shard->buffers.account, bytes->capacity);
     free(bytes->data);
     *bytes = (struct cmdi_inbox_bytes){0};
 }
@@ -135,10 +166,12 @@ void cmdi_inbox_give_back(struct cmdi_inbox *inbox, struct cmdi_inbox_bytes *tak
 {
     taken->size = 0;
     cmdi_inbox_lock(inbox);
-    if (inbox->bytes.data == NULL && taken->capacity <= INBOX_KEPT_SIZE && !inbox->closed) {
-        inbox->bytes = *taken;
+    struct cmdi_inbox_store *store = inbox->store;
+    bool is_free = store != NULL && store->bytes.data == NULL;
+    if (is_free && taken->capacity <= INBOX_KEPT_SIZE && !inbox->closed) {
+        store->bytes = *taken;
         *taken = (struct cmdi_inbox_bytes){0};
-        cmdi_account_add_trim(&inbox->shard->buffers.account, &inbox->trim);
+        cmdi_account_add_trim(&inbox->room->shard->buffers.account, &store->trim);
     }
     cmdi_inbox_unlock(inbox);
     inbox_free(inbox, taken);
@@ -146,10 +179,15 @@ void cmdi_inbox_give_back(struct cmdi_inbox *inbox, struct cmdi_inbox_bytes *tak
 
 void cmdi_inbox_trim(struct cmdi_inbox *inbox)
 {
-    cmdi_list_remove(&inbox->trim.link);
     cmdi_inbox_lock(inbox);
-    if (inbox->bytes.size == 0) {
-        inbox_free(inbox, &inbox->bytes);
+    struct cmdi_inbox_store *store = inbox->store;
+    if (store != NULL) {
+        cmdi_list_remove(&store->trim.link);
+    }
+    if (store != NULL && store->bytes.size == 0) {
+        inbox->store = NULL;
+        inbox_free(inbox, &store->bytes);
+        free(store);
     }
     cmdi_inbox_unlock(inbox);
 }

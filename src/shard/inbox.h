@@ -17,7 +17,8 @@
  * that posts after it has to keep the owner alive by other means.
  *
  * The buffer is malloc'ed, as other threads grow it, and charged to the shard's account as shared.
- * A small one is kept for the next time; the account asks for it back when memory is short.
+ * A small one is kept for the next time; the account asks for it back when memory is short. An inbox
+ * that nobody uses has nothing but its mail, and the lock is one of a few that its owner has for many.
  */
 #ifndef CMDI_SHARD_INBOX_H
 #define CMDI_SHARD_INBOX_H
@@ -37,19 +38,38 @@ struct cmdi_inbox_bytes {
     size_t capacity, size;
 };
 
-struct cmdi_inbox {
-    _Atomic size_t size;      // Of what waits. Written under the lock, read without it.
-    struct cmdi_shard *shard; // Constant.
-    struct cmdi_mail mail;    // About the owner: `fn` is its own.
-    struct cmdi_trim trim;    // It has capacity that nobody uses. The shard's.
-    pthread_mutex_t lock;     // Of all below.
+/** What an inbox has while it is in use, malloc'ed. */
+struct cmdi_inbox_store {
+    struct cmdi_inbox *inbox;
     struct cmdi_inbox_bytes bytes;
-    bool posted; // The mail is under way.
-    bool closed; // No more is accepted.
+    struct cmdi_trim trim; // It has capacity that nobody uses. The shard's.
 };
 
-/** `on_mail` runs on the shard; it begins with cmdi_inbox_arrived(). Thread: any. */
-void cmdi_inbox_init(struct cmdi_inbox *inbox, struct cmdi_shard *shard, cmdi_mail_fn on_mail);
+/** What the inboxes of an owner may share. Constant, but for the lock. */
+struct cmdi_inbox_room {
+    struct cmdi_shard *shard;
+    pthread_mutex_t lock; // Of each inbox, but for its mail.
+};
+
+struct cmdi_inbox {
+    struct cmdi_inbox_room *room;   // Constant.
+    struct cmdi_mail mail;          // About the owner: `fn` is its own.
+    struct cmdi_inbox_store *store; // NULL: nothing was left since the last trim.
+    _Atomic uint32_t size;          // Of what waits. Written under the lock, read without it.
+    bool posted;                    // The mail is under way.
+    bool closed;                    // No more is accepted.
+};
+
+/**
+ * `on_mail` runs on the shard; it begins with cmdi_inbox_arrived(). Thread: any.
+ *
+ * Owner: keeps `room`, which several inboxes may share: nobody has two of them locked at a time.
+ */
+void cmdi_inbox_init(struct cmdi_inbox *inbox, struct cmdi_inbox_room *room, cmdi_mail_fn on_mail);
+/** Gives: cmdi_inbox_room_fini(). */
+void cmdi_inbox_room_init(struct cmdi_inbox_room *room, struct cmdi_shard *shard);
+/** No inbox has it any more. */
+void cmdi_inbox_room_fini(struct cmdi_inbox_room *room);
 /** Nothing is in it, no mail is under way, cmdi_inbox_trim() was called. Thread: any. */
 void cmdi_inbox_fini(struct cmdi_inbox *inbox);
 
@@ -63,11 +83,11 @@ static inline size_t cmdi_inbox_size(const struct cmdi_inbox *inbox)
 
 static inline void cmdi_inbox_lock(struct cmdi_inbox *inbox)
 {
-    pthread_mutex_lock(&inbox->lock);
+    pthread_mutex_lock(&inbox->room->lock);
 }
 static inline void cmdi_inbox_unlock(struct cmdi_inbox *inbox)
 {
-    pthread_mutex_unlock(&inbox->lock);
+    pthread_mutex_unlock(&inbox->room->lock);
 }
 /** Would cmdi_inbox_reserve() succeed, as far as one can know without malloc? Under the lock. */
 bool cmdi_inbox_has_room(const struct cmdi_inbox *inbox, size_t size);
@@ -94,7 +114,7 @@ static inline bool cmdi_inbox_take_mail(struct cmdi_inbox *inbox)
 static inline void cmdi_inbox_post(struct cmdi_inbox *inbox)
 {
     if (cmdi_inbox_take_mail(inbox)) {
-        cmdi_shard_post(inbox->shard, &inbox->mail);
+        cmdi_shard_post(inbox->room->shard, &inbox->mail);
     }
 }
 

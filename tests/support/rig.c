@@ -151,7 +151,7 @@ void rig_advance_ms(struct rig *rig, uint64_t ms)
     cmdi_shard_step(rig->shard, rig->shard->now_ns + ms * 1000000);
     while (rig->sending && !rig->aborted) {
         rig->sending = false;
-        cmdi_conn_on_send(&rig->client.conn, (int32_t)rig->client.conn.send_size);
+        cmdi_conn_on_send(&rig->client.conn, (int32_t)rig->client.conn.more->send_size);
         cmdi_shard_step(rig->shard, rig->shard->now_ns);
     }
 }

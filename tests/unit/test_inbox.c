@@ -29,6 +29,7 @@ struct record {
 
 /* An owner: it counts the records of each thread, which come as 0, 1, 2... */
 struct owner {
+    struct cmdi_inbox_room room;
     struct cmdi_inbox inbox;
     uint64_t next[THREADS];
     uint32_t mails;
@@ -55,7 +56,7 @@ static void owner_take(struct owner *owner)
 static void owner_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)
 {
     struct owner *owner = CMDI_CONTAINER(mail, struct owner, inbox.mail);
-    CU_ASSERT_PTR_EQUAL(shard, owner->inbox.shard);
+    CU_ASSERT_PTR_EQUAL(shard, owner->room.shard);
     owner->mails++;
     cmdi_inbox_arrived(&owner->inbox);
     owner_take(owner);
@@ -69,17 +70,18 @@ static void owner_open(struct owner *owner)
     CU_ASSERT_EQUAL_FATAL(cmdi_shard_create(&shard, &options, NULL), 0);
     CU_ASSERT_PTR_NULL(cmdi_shard_set_current(shard));
     *owner = (struct owner){.wrong = false};
-    cmdi_inbox_init(&owner->inbox, shard, owner_on_mail);
+    cmdi_inbox_room_init(&owner->room, shard);
+    cmdi_inbox_init(&owner->inbox, &owner->room, owner_on_mail);
 }
 
 static void owner_advance(struct owner *owner)
 {
-    cmdi_shard_step(owner->inbox.shard, owner->inbox.shard->now_ns);
+    cmdi_shard_step(owner->room.shard, owner->room.shard->now_ns);
 }
 
 static void owner_close(struct owner *owner)
 {
-    struct cmdi_shard *shard = owner->inbox.shard;
+    struct cmdi_shard *shard = owner->room.shard;
     cmdi_inbox_close(&owner->inbox);
     owner_advance(owner);
     cmdi_inbox_trim(&owner->inbox);
@@ -87,6 +89,7 @@ static void owner_close(struct owner *owner)
     CU_ASSERT_EQUAL(cmdi_account_used(&shard->buffers.account), 0);
     CU_ASSERT_FALSE(owner->wrong);
     cmdi_inbox_fini(&owner->inbox);
+    cmdi_inbox_room_fini(&owner->room);
     (void)cmdi_shard_set_current(NULL);
     cmdi_shard_destroy(shard);
 }
@@ -99,7 +102,7 @@ static int leave(struct owner *owner, uint32_t thread, uint32_t filler, uint64_t
     int code = -ENOBUFS;
     cmdi_inbox_lock(inbox);
     uint8_t *out = NULL;
-    if (inbox->closed || inbox->bytes.size + sizeof(record) + filler <= BOUND) {
+    if (inbox->closed || cmdi_inbox_size(inbox) + sizeof(record) + filler <= BOUND) {
         out = cmdi_inbox_reserve(inbox, sizeof(record) + filler, &code);
     }
     if (out != NULL) {
@@ -262,7 +265,7 @@ static void test_inbox_memory_is_counted(void)
 {
     struct owner owner;
     owner_open(&owner);
-    struct cmdi_account *account = &owner.inbox.shard->buffers.account;
+    struct cmdi_account *account = &owner.room.shard->buffers.account;
 
     uint64_t size = fill(&owner);
     CU_ASSERT(size > BOUND / 2);
@@ -291,7 +294,7 @@ static void test_inbox_is_refused_at_the_bound_of_the_shard(void)
     struct owner owner;
     int code = 0;
     owner_open(&owner);
-    struct cmdi_account *account = &owner.inbox.shard->buffers.account;
+    struct cmdi_account *account = &owner.room.shard->buffers.account;
 
     account->size_max = 4096;
     cmdi_inbox_lock(&owner.inbox);
