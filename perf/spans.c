@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What tracing costs: client and server on one shard, over loopback, many commands in flight. CPU time
+ * What tracing and counting cost: client and server on one shard, over loopback, many commands in flight. CPU time
  * of the thread per command, of both sides together, of the best rounds and their median, each way in turn
  * with the others, so that all meet the same machine.
  *
- *     spans [--echo] [WAY...]             # all ways, or these
- *     spans [--echo] WAY COMMANDS         # only that, once: for callgrind, of which `measured` is what counts
+ *     spans [--echo] [--unix] [WAY...]       # all ways, or these
+ *     spans [--echo] [--unix] WAY COMMANDS   # only that, once: for callgrind, of which `measured` is what counts
  *     valgrind --tool=callgrind --collect-atstart=no --toggle-collect=measured spans all 40000
  *
  * A command has 16 bytes, and is answered with a number; with --echo it is that of cmdstream bench: up to
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmdstream/cmdstream.h>
 
@@ -47,6 +48,7 @@ static const struct cmds_protocol protocol = CMDS_PROTOCOL("spans", commands, re
 struct way {
     const char *name, *means;
     bool has_spans, has_context, is_sampled;
+    bool is_uncounted;      // Nothing is told apart by command type.
     uint32_t every;         // So many commands there is one with a context.
     uint32_t span_rate_max; // Of roots. 0: none.
     /* While it runs. */
@@ -59,6 +61,11 @@ struct way {
 };
 
 static struct way ways[] = {
+        {.name = "uncounted",
+                .means = "no spans, and nothing is counted by type",
+                .is_uncounted = true},
+        {.name = "hack0", .means = ""},
+        {.name = "hack1", .means = ""},
         {.name = "untraced", .means = "no spans are kept"},
         {.name = "off", .means = "spans are kept, and no trace begins", .has_spans = true},
         {.name = "spent",
@@ -103,7 +110,7 @@ static void check(int code, const char *what)
     }
 }
 
-static bool echoes;
+static bool echoes, is_unix;
 static uint64_t seed = 1;
 
 /* As many as bench sends, of the same sizes each time. */
@@ -168,6 +175,7 @@ static void way_open(struct way *way)
     static const struct cmds_exec execs[] = {CMDS_EXEC(pass, on_pass)};
     struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
     struct cmds_trace_options trace = CMDS_TRACE_OPTIONS_INIT;
+    struct cmds_telemetry_options telemetry = CMDS_TELEMETRY_OPTIONS_INIT;
     struct cmds_server_options server = CMDS_SERVER_OPTIONS_INIT(&protocol, execs);
     struct cmds_group_options group = CMDS_GROUP_OPTIONS_INIT(&protocol);
     struct cmds_error error = CMDS_ERROR_INIT;
@@ -176,8 +184,16 @@ static void way_open(struct way *way)
     trace.root_ratio = way->span_rate_max == 0 ? -1 : 1;
     options.shard_count = CMDS_SHARDS_INLINE;
     options.trace = way->has_spans ? &trace : NULL;
+    telemetry.off = way->is_uncounted ? CMDS_TELEMETRY_ALL : 0;
+    options.telemetry = &telemetry;
+    if (way->name[0] == 'h')
+        setenv("HACK", way->name + 4, 1);
+    else
+        unsetenv("HACK");
     check(cmds_runtime_start(&way->runtime, &options, &error), error.text);
-    server.listen = "127.0.0.1:0";
+    char path[64];
+    (void)snprintf(path, sizeof(path), "unix:@cmdstream-spans-%ld-%s", (long)getpid(), way->name);
+    server.listen = is_unix ? path : "127.0.0.1:0";
     check(cmds_server_start(&way->server, way->runtime, &server, &error), error.text);
     check(cmds_server_address(way->server, 0, address, sizeof(address)), "its address");
     group.connect = address;
@@ -251,17 +267,20 @@ static int find(const char *name, uint32_t count, struct way **list)
 int main(int argc, char **argv)
 {
     struct way *list[WAYS];
-    int first = argc > 1 && strcmp(argv[1], "--echo") == 0 ? 2 : 1;
+    int first = 1;
     uint32_t count = 0;
     uint32_t once = 0;
-    echoes = first == 2;
+    for (; first < argc && strncmp(argv[first], "--", 2) == 0; first++) {
+        echoes |= strcmp(argv[first], "--echo") == 0;
+        is_unix |= strcmp(argv[first], "--unix") == 0;
+    }
     for (int i = first; i < argc; i++) {
         once = (uint32_t)atoi(argv[i]);
         count = (uint32_t)find(argv[i], count, list);
     }
     count = first == argc ? (uint32_t)find(NULL, 0, list) : count;
     if (count == 0) {
-        fprintf(stderr, "Usage: spans [--echo] [WAY...] or spans [--echo] WAY COMMANDS\n");
+        fprintf(stderr, "Usage: spans [--echo] [--unix] [WAY... | WAY COMMANDS]\n");
         return 2;
     }
     if (once > 0) {
