@@ -12,14 +12,13 @@
 
 #include <cmdstream/stats.h>
 
+#include "base/alone.h"
 #include "base/assert.h"
 
 /** `number` events of one kind. */
-#define CMDI_COUNT(block, name, number)                                                            \
-    __atomic_store_n(&(block)->name, (block)->name + (uint64_t)(number), __ATOMIC_RELAXED)
+#define CMDI_COUNT(block, name, number) cmdi_alone_add(&(block)->name, (uint64_t)(number))
 /** So much more of a quantity; less: a negative `delta`. */
-#define CMDI_GAUGE(block, name, delta)                                                             \
-    __atomic_store_n(&(block)->name, (block)->name + (uint64_t)(int64_t)(delta), __ATOMIC_RELAXED)
+#define CMDI_GAUGE(block, name, delta) cmdi_alone_add(&(block)->name, (uint64_t)(int64_t)(delta))
 
 /** The connections' part of a block, which a struct cmdi_conn points to. */
 struct cmdi_conn_counters {

@@ -17,6 +17,7 @@
 
 #include <stdint.h>
 
+#include "base/alone.h"
 #include "base/assert.h"
 #include "base/hint.h"
 
@@ -48,7 +49,7 @@ extern const uint64_t cmdi_duration_bounds[9];
 /* By one writer: a reader of another thread sees the number before or after it. */
 static inline void cmdi_exponential_add(uint64_t *number, uint64_t more)
 {
-    __atomic_store_n(number, *number + more, __ATOMIC_RELAXED);
+    cmdi_alone_add(number, more);
 }
 
 /* The same for numbers that may be anything: a sum that has come to its end stays there, and never falls. */
