@@ -16,6 +16,7 @@
 #define CMDI_BASE_EXPONENTIAL_H
 
 #include <stdint.h>
+#include <string.h>
 
 #include "base/alone.h"
 #include "base/assert.h"
@@ -113,11 +114,24 @@ static inline void cmdi_sizes_record(struct cmdi_sizes *sizes, uint64_t size)
     cmdi_exponential_add(&sizes->sum, size);
 }
 
-/** The same of a frame's size, which is two bytes at least and below the last bucket. */
+/**
+ * The bucket of a frame's size, which is two bytes at least and below the last bucket: the exponent of
+ * a double. Processors for which programs are built by default count zeros in microcode, which is three
+ * times as slow, and four sizes belong to each command.
+ */
+static inline uint64_t cmdi_frame_size_bucket(uint64_t size)
+{
+    const uint64_t bias = 1023;
+    double real = (int32_t)(size - 1);
+    uint64_t bits;
+    CMDI_ASSERT_SLOW(size > 1 && size <= UINT64_C(1) << (CMDI_SIZE_BUCKETS - 1));
+    memcpy(&bits, &real, sizeof(bits));
+    return (bits >> 52) - bias;
+}
+
 static inline void cmdi_sizes_record_frame(struct cmdi_sizes *sizes, uint64_t size)
 {
-    CMDI_ASSERT_SLOW(size > 1 && size <= UINT64_C(1) << (CMDI_SIZE_BUCKETS - 1));
-    cmdi_exponential_add(&sizes->buckets[(uint32_t)__builtin_clzll(size - 1) ^ 63], 1);
+    cmdi_exponential_add(&sizes->buckets[cmdi_frame_size_bucket(size)], 1);
     cmdi_exponential_add(&sizes->sum, size);
 }
 
