@@ -99,6 +99,7 @@ enum cmdi_client_state {
 #define CMDI_NOT_MEASURED    SIZE_MAX
 struct cmdi_command {
     const struct cmds_type *type;
+    uint32_t place;    // Of the type in the protocol.
     const void *value; // NULL: `body` is it, encoded.
     const uint8_t *body;
     size_t body_size;         // Encoded. CMDI_NOT_MEASURED: see cmdi_group_name().

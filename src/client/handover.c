@@ -31,6 +31,7 @@ static bool handover_record(
     const struct cmdi_type_entry *row = cmdi_type_table_entry(config->commands, record->type);
     CMDI_ASSERT(row != NULL && row->type != NULL);
     struct cmdi_command command = {.type = row->type,
+            .place = row->place,
             .body = cmdi_record_body(record),
             .body_size = record->body_size,
             .on_result = record->on_result,

@@ -31,8 +31,7 @@ static int client_send_later(struct cmdi_client *client, const struct cmdi_comma
         if (entry == NULL) {
             return cmdi_pool_lack(&client->client_shard->pool);
         }
-        cmdi_client_count_begin(client->client_shard, entry,
-                cmdi_client_place(client->client_shard, command->type->number), command->begun_ns);
+        cmdi_client_count_begin(client->client_shard, entry, command->place, command->begun_ns);
     }
     int code = 0;
     struct cmdi_record *record = cmdi_queue_append(&client->backlog, command->body_size, &code);
@@ -58,14 +57,14 @@ static int client_send_later(struct cmdi_client *client, const struct cmdi_comma
 
 /* It is behind the output, with the client's last sequence. */
 static inline void client_sent(struct cmdi_client *client, const struct cmdi_command *command,
-        uint32_t place, size_t size, size_t body_size)
+        size_t size, size_t body_size)
 {
     (void)body_size; // For whoever traces.
     cmdi_conn_commit(&client->conn, size);
     CMDI_PROBE4(send, client->number, client->sequence, command->type->number, body_size);
     CMDI_COUNT(&client->client_shard->counters, commands_sent, 1);
-    cmdi_client_count_sent(
-            client->client_shard, place, size, command->on_result == NULL, command->begun_ns);
+    cmdi_client_count_sent(client->client_shard, command->place, size, command->on_result == NULL,
+            command->begun_ns);
 }
 
 int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *command)
@@ -89,14 +88,13 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
     if (CMDI_UNLIKELY(out == NULL)) {
         return code;
     }
-    uint32_t place = cmdi_client_place(client_shard, command->type->number);
     if (CMDI_LIKELY(command->on_result != NULL)) {
         struct cmdi_pending *entry = cmdi_client_register(
                 client, command->on_result, command->context, command->deadline_ms, command->extra);
         if (CMDI_UNLIKELY(entry == NULL)) {
             return cmdi_pool_lack(&client_shard->pool);
         }
-        cmdi_client_count_begin(client_shard, entry, place, command->begun_ns);
+        cmdi_client_count_begin(client_shard, entry, command->place, command->begun_ns);
         cmdi_client_shard_count(client_shard);
     }
     uint64_t sequence = ++client->sequence;
@@ -104,7 +102,7 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
     uint8_t *end = cmdi_frame_header_encode(
             out, sequence, command->type->number, command->body_size, self_delimiting);
     end = cmdi_client_encode(client, command, end);
-    client_sent(client, command, place, (size_t)(end - out), command->body_size);
+    client_sent(client, command, (size_t)(end - out), command->body_size);
     return 0;
 }
 
@@ -125,18 +123,17 @@ bool cmdi_client_send_direct(struct cmdi_client *client, const struct cmdi_comma
     if (CMDI_UNLIKELY(size == 0)) {
         return false;
     }
-    uint32_t place = cmdi_client_place(client_shard, command->type->number);
     if (CMDI_LIKELY(answered)) {
         struct cmdi_pending *entry = cmdi_client_register(
                 client, command->on_result, command->context, command->deadline_ms, NULL);
         if (CMDI_UNLIKELY(entry == NULL)) {
             return false;
         }
-        cmdi_client_count_begin(client_shard, entry, place, command->begun_ns);
+        cmdi_client_count_begin(client_shard, entry, command->place, command->begun_ns);
         cmdi_client_shard_count(client_shard);
     }
     client->sequence = client->sequence_sent = sequence;
-    client_sent(client, command, place, size, body_size);
+    client_sent(client, command, size, body_size);
     return true;
 }
 

@@ -122,12 +122,17 @@ static inline const struct cmds_type *cmdi_type_table_find(
 }
 
 /** Is it a type of this list, be it by another source file's name? Thread: any. */
-static inline bool cmdi_type_table_has(
+static inline struct cmdi_type_entry *cmdi_type_table_of(
         const struct cmdi_type_table *table, const struct cmds_type *type)
 {
     struct cmdi_type_entry *entry =
             type != NULL ? cmdi_type_table_entry(table, type->number) : NULL;
-    return entry != NULL && cmdi_type_same(entry->type, type);
+    return entry != NULL && cmdi_type_same(entry->type, type) ? entry : NULL;
+}
+static inline bool cmdi_type_table_has(
+        const struct cmdi_type_table *table, const struct cmds_type *type)
+{
+    return cmdi_type_table_of(table, type) != NULL;
 }
 
 /** Does this value, of the entry's type, end its command? Thread: any. */

@@ -237,6 +237,8 @@ static struct cmdi_command attempt_command(struct cmdi_attempt *attempt)
     CMDI_ASSERT(attempt->body != NULL);
     return (struct cmdi_command){
             .type = attempt->type,
+            .place = cmdi_type_table_of(&attempt->group_shard->group->commands, attempt->type)
+                             ->place,
             .body = attempt->body,
             .body_size = attempt->body_size,
             .on_result = cmdi_attempt_on_result,

@@ -227,6 +227,7 @@ static bool resend_elsewhere(struct cmdi_resend *resend, struct cmdi_group_shard
     struct cmdi_group_shard *holds = resend->holds;
     struct cmdi_command command = {
             .type = resend->type,
+            .place = cmdi_type_table_of(&here->group->commands, resend->type)->place,
             .body = resend->body,
             .body_size = resend->body_size,
             .on_result = resend_on_result,

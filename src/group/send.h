@@ -25,11 +25,12 @@ int cmdi_group_queue(struct cmds_group *group, struct cmdi_group_shard *group_sh
 static inline int cmdi_group_name(
         const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out)
 {
-    if (CMDI_UNLIKELY(
-                !cmdi_type_table_has(&group->commands, message.type) || message.value == NULL)) {
+    const struct cmdi_type_entry *entry = cmdi_type_table_of(&group->commands, message.type);
+    if (CMDI_UNLIKELY(entry == NULL || message.value == NULL)) {
         return CMDS_E_WRONG_TYPE;
     }
     out->type = message.type;
+    out->place = entry->place;
     out->value = message.value;
     out->body = NULL;
     out->body_size = CMDI_NOT_MEASURED;
