@@ -98,14 +98,12 @@ static void fill(struct cmds_runtime *runtime, const struct cmds_protocol *proto
     for (uint32_t shard = 0; shard < ledger->shard_count; shard++) {
         for (uint32_t i = 0; i < ledger->command_count; i++) {
             struct cmdi_type_block *block = &ledger->shards[shard].blocks[i];
-            block->count[CMDI_STATUS_OK] = (uint64_t)rand();
+            block->answered = (uint64_t)rand();
             fill_sizes(&block->sizes);
-            fill_durations(&block->ok);
+            fill_durations(&block->both);
             fill_durations(&block->exec);
             block->results[0].result = 1;
-            block->results[0].count = (uint64_t)rand();
             fill_sizes(&block->results[0].sizes);
-            fill_durations(&block->results[0].durations);
         }
     }
 }

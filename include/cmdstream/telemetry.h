@@ -19,10 +19,10 @@ CMDS_BEGIN_
 
 struct cmds_runtime;
 
-/** What is not kept: cmds_telemetry_options.off. */
+/** What is not kept, or, of sizes, not shown: cmds_telemetry_options.off. */
 enum cmds_telemetry_part {
     CMDS_TELEMETRY_TYPES = 1,     // All that is told apart by command type, with the three below.
-    CMDS_TELEMETRY_SIZES = 2,     // Sizes of commands and results.
+    CMDS_TELEMETRY_SIZES = 2,     // Sizes of commands and results: counting costs less than asking.
     CMDS_TELEMETRY_DURATIONS = 4, // Durations of commands and results.
     CMDS_TELEMETRY_EXEC = 8,      // Sampled times of exec functions.
     CMDS_TELEMETRY_ALL = 15,

@@ -78,10 +78,10 @@ static inline void client_count(struct cmdi_client_shard *client_shard,
         const struct cmdi_pending *entry, const struct cmds_result *result,
         const struct cmdi_type_entry *row, size_t size)
 {
-    if (CMDI_UNLIKELY(client_shard->ledger == NULL) || entry->begun_ns == CMDI_BEGUN_ELSEWHERE) {
+    if (CMDI_UNLIKELY(client_shard->ledger == NULL)) {
         return;
     }
-    if (CMDI_UNLIKELY(row == NULL) || !result->last || CMDI_UNLIKELY(result->is_error)) {
+    if (CMDI_UNLIKELY(row == NULL || row->last_offset != CMDI_LAST_ALWAYS)) {
         client_count_other(client_shard, entry, result, row, size);
         return;
     }

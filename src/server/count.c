@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How a call has ended that has not just ended well, for the ledger of its server. */
+/* Calls that do not end as most do, for the ledger of their server. */
 #include "server/count.h"
 
 /* A failure comes first: an exec function may fail behind its last result. */
@@ -14,4 +14,16 @@ enum cmdi_status cmdi_call_status(const struct cmds_call *call)
                            call->type->one_way == 0
                    ? CMDI_STATUS_CANCELLED
                    : CMDI_STATUS_OK;
+}
+
+void cmdi_call_count_odd(struct cmds_call *call, struct cmdi_ledger_shard *ledger, size_t size)
+{
+    if (size > 0) {
+        cmdi_ledger_command(ledger, call->place, size);
+    }
+    if (ledger->held_result != 0) {
+        cmdi_ledger_result(
+                ledger, call->place, ledger->held_result - 1, ledger->held_size, call->received_ns);
+        ledger->held_result = 0;
+    }
 }

@@ -19,6 +19,7 @@
 #include "ring/clock.h"
 #include "ring/thread.h"
 #include "server/call.h"
+#include "server/count.h"
 #include "server/failure.h"
 #include "server/result.h"
 #include "server/trace.h"
@@ -174,9 +175,12 @@ static const char *exec_push_text(int code)
                              : NULL;
 }
 
-static void exec_in_pool(struct cmds_call *call)
+static void exec_in_pool(struct cmds_call *call, size_t size)
 {
     struct cmdi_server_shard *server_shard = call->connection->server_shard;
+    if (server_shard->ledger != NULL) {
+        cmdi_call_count_odd(call, server_shard->ledger, size);
+    }
     int code = cmds_call_keep_command(call);
     if (code < 0) {
         cmdi_call_failed(call, &(struct cmdi_failure){.code = code});
@@ -202,10 +206,9 @@ static void exec_in_pool(struct cmds_call *call)
 }
 
 /* One of many is: two looks at the clock are more than most functions take. */
-static inline int exec_call_timed(struct cmds_call *call)
+static inline int exec_call_timed(struct cmds_call *call, struct cmdi_ledger_shard *ledger)
 {
-    struct cmdi_ledger_shard *ledger = call->connection->server_shard->ledger;
-    if (CMDI_LIKELY(ledger == NULL || !cmdi_ledger_exec_is_due(ledger))) {
+    if (CMDI_LIKELY(!cmdi_ledger_exec_is_due(ledger))) {
         return exec_call(call);
     }
     uint64_t begun_ns = cmdi_now_ns();
@@ -214,17 +217,34 @@ static inline int exec_call_timed(struct cmds_call *call)
     return code;
 }
 
+__attribute__((always_inline)) static inline int exec_call_counted(
+        struct cmds_call *call, struct cmdi_ledger_shard *ledger, bool is_first, size_t size)
+{
+    if (CMDI_UNLIKELY(ledger == NULL)) {
+        return exec_call(call);
+    }
+    int code = exec_call_timed(call, ledger);
+    if (is_first) {
+        cmdi_call_count_run(call, ledger, size, code);
+    } else {
+        cmdi_call_count_odd(call, ledger, 0);
+    }
+    return code;
+}
+
 /* --- Running ---------------------------------------------------------------------------------- */
 
-__attribute__((always_inline)) static inline void exec_run(struct cmds_call *call)
+/* `size`: of the command's frame, if it is the first time. */
+__attribute__((always_inline)) static inline void exec_run(
+        struct cmds_call *call, struct cmdi_server_shard *server_shard, bool is_first, size_t size)
 {
     if (CMDI_UNLIKELY(call->exec->flags & CMDS_EXEC_POOL_)) {
-        exec_in_pool(call);
+        exec_in_pool(call, is_first ? size : 0);
         return;
     }
     call->flags |= CMDI_CALL_RUNNING;
     cmdi_meter_ran(&call->connection->conn.shard->meter, call->type);
-    int code = exec_call_timed(call);
+    int code = exec_call_counted(call, server_shard->ledger, is_first, size);
     call->flags = (uint8_t)(call->flags & ~CMDI_CALL_RUNNING);
     exec_returned(call, code);
 }
@@ -246,7 +266,7 @@ static bool exec_run_again(struct cmds_connection *connection, uint32_t budget)
         }
         CMDI_COUNT(&connection->server_shard->counters, exec_rounds, 1);
         more->writable_first = true;
-        exec_run(call);
+        exec_run(call, connection->server_shard, false, 0);
         cmdi_shard_worked(conn->shard, EXEC_ROUND_UNITS);
     }
     if (conn->state != CMDI_CONN_OPEN) {
@@ -403,10 +423,6 @@ int64_t cmdi_exec_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fram
         return exec_refused(connection, entry, frame, -ENOMEM, used);
     }
     call->place = entry->place;
-    if (CMDI_LIKELY(server_shard->ledger != NULL)) {
-        cmdi_ledger_command(
-                server_shard->ledger, entry->place, frame->header_size + (uint64_t)used);
-    }
     call->command = (const uint8_t *)value + entry->command_offset;
     if (CMDI_UNLIKELY(entry->command != entry->type ||
                       !cmdi_spans_are_spent(conn->shard->spans, conn->shard->now_ms))) {
@@ -414,7 +430,7 @@ int64_t cmdi_exec_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fram
     }
     CMDI_COUNT(&connection->server_shard->counters, commands_received, 1);
     CMDI_PROBE4(command_begin, connection->id, frame->sequence, call->type->number, used);
-    exec_run(call);
+    exec_run(call, server_shard, true, frame->header_size + (size_t)used);
     cmdi_window_hold_back(connection);
     return used;
 }

@@ -141,17 +141,16 @@ __attribute__((always_inline)) static inline void result_commit(
             frame->last);
     call->sent_here++;
     CMDI_COUNT(&call->connection->server_shard->counters, results_sent, 1);
-    struct cmdi_ledger_shard *ledger = call->connection->server_shard->ledger;
-    if (CMDI_LIKELY(ledger != NULL)) {
-        cmdi_ledger_result(ledger, call->place, frame->place, frame->size, call->received_ns);
+    if (CMDI_LIKELY((call->flags & CMDI_CALL_RUNNING) != 0)) {
+        // What else is due then its caller sees to.
+        cmdi_call_count_result(call, frame->place, frame->size, frame->last == CMDI_FINISHED_WELL);
+        return;
     }
-    if (CMDI_UNLIKELY(!(call->flags & CMDI_CALL_RUNNING))) {
-        if (frame->last) {
-            cmdi_call_count_end(call);
-        }
-        // After an exec function its caller sees to it.
-        cmdi_window_hold_back(call->connection);
+    cmdi_call_count_result(call, frame->place, frame->size, false);
+    if (frame->last) {
+        cmdi_call_count_end(call);
     }
+    cmdi_window_hold_back(call->connection);
 }
 
 static int result_send_here(struct cmds_call *call, const struct result_frame *frame)

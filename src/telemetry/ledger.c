@@ -31,16 +31,37 @@ static void ledger_record(struct cmdi_ledger_shard *ledger, struct cmdi_duration
     cmdi_durations_record_in(durations, ledger->took_bucket, took_ns, count);
 }
 
-static void ledger_end_run(struct cmdi_ledger_shard *ledger, struct cmdi_type_block *block,
-        enum cmdi_run run, uint64_t took_ns)
+/* Those that were answered since they were last added up are of the latest run. */
+static inline void ledger_add_up(struct cmdi_type_block *block)
 {
-    block->run_begun[run] = 0;
-    ledger_record(ledger, &block->ok, took_ns, block->run_count[run]);
+    block->run_answered[block->latest_run] += (uint32_t)(block->answered - block->answered_then);
+    block->answered_then = block->answered;
+}
+
+/* What was counted apart. */
+static __attribute__((noinline)) void ledger_end_apart(struct cmdi_ledger_shard *ledger,
+        struct cmdi_type_block *block, enum cmdi_run run, uint64_t took_ns)
+{
+    ledger_record(ledger, &block->durations[CMDI_STATUS_OK], took_ns, block->run_count[run]);
     block->run_count[run] = 0;
+    block->run_apart[run] = false;
     for (uint32_t i = 0; i <= CMDI_RESULT_SLOTS && block->results[i].result != 0; i++) {
         struct cmdi_result_slot *slot = &block->results[i];
         ledger_record(ledger, &slot->durations, took_ns, slot->run_count[run]);
         slot->run_count[run] = 0;
+    }
+}
+
+static inline void ledger_end_run(struct cmdi_ledger_shard *ledger, struct cmdi_type_block *block,
+        enum cmdi_run run, uint64_t took_ns)
+{
+    ledger_add_up(block);
+    block->run_begun[run] = 0;
+    block->latest = block->latest_run == run ? 0 : block->latest;
+    ledger_record(ledger, &block->both, took_ns, block->run_answered[run]);
+    block->run_answered[run] = 0;
+    if (CMDI_UNLIKELY(block->run_apart[run])) {
+        ledger_end_apart(ledger, block, run, took_ns);
     }
 }
 
@@ -55,7 +76,7 @@ static void ledger_end_turn(
     }
     ledger_end_run(ledger, block, CMDI_RUN_TURN, duration_ns);
     for (uint32_t i = 0; i < CMDI_STATUSES - 1; i++) {
-        ledger_record(ledger, &block->others[i], duration_ns, block->turn_count[i]);
+        ledger_record(ledger, &block->durations[i + 1], duration_ns, block->turn_count[i]);
         block->turn_count[i] = 0;
     }
 }
@@ -92,7 +113,8 @@ static uint64_t ledger_took(const struct cmdi_ledger_shard *ledger, uint64_t beg
     return now_ns > begun_ns ? now_ns - begun_ns : 0;
 }
 
-enum cmdi_run cmdi_ledger_begin_run(
+/* A run of those that had begun then; it may end another one. */
+static enum cmdi_run ledger_begin_run(
         struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t begun_ns)
 {
     struct cmdi_type_block *block = &ledger->blocks[place];
@@ -110,15 +132,78 @@ enum cmdi_run cmdi_ledger_begin_run(
     return run;
 }
 
-void cmdi_ledger_ended_badly(struct cmdi_ledger_shard *ledger, uint32_t place,
-        enum cmdi_status status, uint64_t begun_ns)
+/* Which run is that of those that had begun then? */
+static inline enum cmdi_run ledger_run(
+        struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t begun_ns)
+{
+    const struct cmdi_type_block *block = &ledger->blocks[place];
+    return block->run_begun[CMDI_RUN_TURN] == ~begun_ns ? CMDI_RUN_TURN
+           : block->run_begun[CMDI_RUN_BEFORE] == ~begun_ns
+                   ? CMDI_RUN_BEFORE
+                   : ledger_begin_run(ledger, place, begun_ns);
+}
+
+/* Which slot has results of this type? It gets one if there is one left. */
+static struct cmdi_result_slot *ledger_slot(struct cmdi_type_block *block, uint32_t result)
+{
+    struct cmdi_result_slot *slot = block->results;
+    while (slot->result != result + 1 && slot->result != 0 &&
+            slot < &block->results[CMDI_RESULT_SLOT_OVER]) {
+        slot++;
+    }
+    if (slot->result == 0) {
+        __atomic_store_n(&slot->result, result + 1, __ATOMIC_RELEASE);
+    }
+    return slot;
+}
+
+/* --- What the shard counts -------------------------------------------------------------------- */
+
+void cmdi_ledger_result(struct cmdi_ledger_shard *ledger, uint32_t place, uint32_t result,
+        uint64_t size, uint64_t begun_ns)
 {
     struct cmdi_type_block *block = &ledger->blocks[place];
-    cmdi_ledger_count(&block->count[status]);
-    if (cmdi_ledger_run(ledger, place, begun_ns) == CMDI_RUN_TURN) {
+    struct cmdi_result_slot *slot = ledger_slot(block, result);
+    enum cmdi_run run = ledger_run(ledger, place, begun_ns);
+    cmdi_alone_add(&slot->count, 1);
+    cmdi_sizes_record_frame(&slot->sizes, size);
+    slot->run_count[run]++;
+    block->run_apart[run] = true;
+}
+
+void cmdi_ledger_answered_anew(struct cmdi_ledger_shard *ledger, uint32_t place, uint32_t result,
+        uint64_t size, uint64_t begun_ns)
+{
+    struct cmdi_type_block *block = &ledger->blocks[place];
+    if (begun_ns == UINT64_MAX) {
+        return;
+    }
+    if (ledger_slot(block, result) != block->results) {
+        cmdi_ledger_result(ledger, place, result, size, begun_ns);
+        cmdi_ledger_ended(ledger, place, CMDI_STATUS_OK, begun_ns);
+        return;
+    }
+    enum cmdi_run run = ledger_run(ledger, place, begun_ns);
+    ledger_add_up(block);
+    block->latest = cmdi_ledger_key(begun_ns);
+    block->latest_run = (uint8_t)run;
+    cmdi_alone_add(&block->answered, 1);
+    cmdi_sizes_record_frame(&block->results[0].sizes, size);
+}
+
+void cmdi_ledger_ended(struct cmdi_ledger_shard *ledger, uint32_t place, enum cmdi_status status,
+        uint64_t begun_ns)
+{
+    struct cmdi_type_block *block = &ledger->blocks[place];
+    enum cmdi_run run = ledger_run(ledger, place, begun_ns);
+    cmdi_alone_add(&block->count[status], 1);
+    if (CMDI_LIKELY(status == CMDI_STATUS_OK)) {
+        block->run_count[run]++;
+        block->run_apart[run] = true;
+    } else if (run == CMDI_RUN_TURN) {
         block->turn_count[status - 1]++;
     } else {
-        ledger_record(ledger, &block->others[status - 1], ledger_took(ledger, begun_ns), 1);
+        ledger_record(ledger, &block->durations[status], ledger_took(ledger, begun_ns), 1);
     }
 }
 
@@ -219,7 +304,6 @@ static int ledger_make_shard(
     part->note.fn = ledger_on_turn_end;
     part->touched = CMDI_LEDGER_END;
     part->took_bucket = -1; // Of 0 ns.
-    part->keeps_sizes = (options->off & CMDS_TELEMETRY_SIZES) == 0;
     part->keeps_durations = (options->off & CMDS_TELEMETRY_DURATIONS) == 0;
     part->exec_sample = (options->off & CMDS_TELEMETRY_EXEC) == 0 ? options->exec_sample : 0;
     ledger_draw_gap(part);

@@ -53,7 +53,7 @@ enum cmdi_run {
 };
 
 struct cmdi_result_slot {
-    uint64_t count;
+    uint64_t count;  // Without those that are `answered`.
     uint32_t result; // Its place in the protocol, and 1 more. 0: none yet.
     uint32_t unused;
     uint32_t run_count[CMDI_RUNS]; // Of `count`, whose durations are not recorded yet.
@@ -71,19 +71,31 @@ struct cmdi_ledger_exemplar {
     uint64_t trace_id[2], span_id;
 };
 
-/** Of one command type on one shard. What is often written is in front. No pointers. */
+/**
+ * Of one command type on one shard. Most commands end well with their only result, and most types have
+ * one type of results: those are counted once, in `answered` and by `latest`, which stand for a command
+ * and a result of the first slot alike; the rest beside them. What each of them writes is in front. No
+ * pointers.
+ */
 struct cmdi_type_block {
-    _Alignas(64) uint64_t count[CMDI_STATUSES];
-    uint64_t run_begun[CMDI_RUNS]; // When those of a run had begun, its bits inverted. 0: no run.
-    uint32_t run_count[CMDI_RUNS]; // Of CMDI_STATUS_OK, whose durations are not recorded yet.
+    _Alignas(64) uint64_t answered;
+    uint64_t latest;        // Which run the latest of them were of: cmdi_ledger_key(). 0: of none.
+    uint64_t answered_then; // At its begin, or when it was last added to run_answered.
+    uint32_t run_answered[CMDI_RUNS]; // Whose durations are not recorded yet.
+    uint8_t latest_run;               // enum cmdi_run
+    uint8_t unused[3];
     uint32_t touched_next; // In the list of those with something to record: the place, and 1 more.
+    uint64_t run_begun[CMDI_RUNS]; // When those of a run had begun, its bits inverted. 0: no run.
     struct cmdi_sizes sizes;
-    struct cmdi_durations ok; // Of CMDI_STATUS_OK.
+    uint64_t run_took_ns;          // Of CMDI_RUN_BEFORE.
+    uint64_t count[CMDI_STATUSES]; // Of those that are not `answered`.
+    uint32_t run_count[CMDI_RUNS]; // Of CMDI_STATUS_OK, whose durations are not recorded yet.
+    uint32_t turn_count[CMDI_STATUSES - 1]; // Of the others: they began and ended in this turn.
+    bool run_apart[CMDI_RUNS];              // `run_count` has some, or that of a result slot.
+    struct cmdi_durations both;             // Of `answered`.
     struct cmdi_durations exec;
     struct cmdi_result_slot results[CMDI_RESULT_SLOTS + 1];
-    uint64_t run_took_ns;                   // Of CMDI_RUN_BEFORE.
-    uint32_t turn_count[CMDI_STATUSES - 1]; // Of the others: they began and ended in this turn.
-    struct cmdi_durations others[CMDI_STATUSES - 1];
+    struct cmdi_durations durations[CMDI_STATUSES];
     struct cmdi_ledger_exemplar exemplar;
 };
 
@@ -92,7 +104,11 @@ struct cmdi_ledger_shard {
     struct cmdi_shard *shard;
     struct cmdi_type_block *blocks; // By the place of the command type.
     uint32_t touched;               // The first one, and 1 more; CMDI_LEDGER_END: none.
-    bool keeps_sizes, keeps_durations;
+    bool keeps_durations;
+    // Of the last result of the call whose exec function runs, and with which that is counted when the
+    // function returns: its size, and its place and 1 more; 0: there is none.
+    uint32_t held_result;
+    size_t held_size;
     // Of the last run: those of a turn have often taken the same time.
     int32_t took_bucket;
     uint64_t took_ns;
@@ -128,98 +144,69 @@ static inline struct cmdi_ledger_shard *cmdi_ledger_of(struct cmdi_ledger *ledge
     return ledger != NULL && ledger->command_count > 0 ? &ledger->shards[shard] : NULL;
 }
 
-/* --- On the shard. `place` is that of a type in its protocol's list, as struct cmdi_type_entry has it. */
+/* --- On the shard. `place` is that of a type in its protocol's list, as struct cmdi_type_entry has it;
+ * `begun_ns` when a command had begun, by the clock of turns. */
 
-/** A run of those that had begun then; it may end another one. Returns: which one it is. */
-enum cmdi_run cmdi_ledger_begin_run(
-        struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t begun_ns);
-/** As cmdi_ledger_ended(), of the few that have not ended well. */
-void cmdi_ledger_ended_badly(struct cmdi_ledger_shard *ledger, uint32_t place,
-        enum cmdi_status status, uint64_t begun_ns);
+/** A result of a command. `result` is its place. */
+void cmdi_ledger_result(struct cmdi_ledger_shard *ledger, uint32_t place, uint32_t result,
+        uint64_t size, uint64_t begun_ns);
+/** A command has ended. */
+void cmdi_ledger_ended(struct cmdi_ledger_shard *ledger, uint32_t place, enum cmdi_status status,
+        uint64_t begun_ns);
+/** As cmdi_ledger_answered(), and it is the first one of a run, or of another type of results. */
+void cmdi_ledger_answered_anew(struct cmdi_ledger_shard *ledger, uint32_t place, uint32_t result,
+        uint64_t size, uint64_t begun_ns);
 
-static inline void cmdi_ledger_count(uint64_t *number)
+/** Commands of one run have the same. Not 0. `begun_ns` UINT64_MAX has one that is no run's. */
+static inline uint64_t cmdi_ledger_key(uint64_t begun_ns)
 {
-    cmdi_exponential_add(number, 1);
-}
-/** Which run is that of those that had begun then? */
-static inline enum cmdi_run cmdi_ledger_run(
-        struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t begun_ns)
-{
-    const struct cmdi_type_block *block = &ledger->blocks[place];
-    if (block->run_begun[CMDI_RUN_TURN] == ~begun_ns) {
-        return CMDI_RUN_TURN;
-    }
-    return CMDI_LIKELY(block->run_begun[CMDI_RUN_BEFORE] == ~begun_ns)
-                   ? CMDI_RUN_BEFORE
-                   : cmdi_ledger_begin_run(ledger, place, begun_ns);
+    return begun_ns + 2;
 }
 
 /** A command of this size came, or went. */
 static inline void cmdi_ledger_command(
         struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t size)
 {
-    if (CMDI_LIKELY(ledger->keeps_sizes)) {
-        cmdi_sizes_record_frame(&ledger->blocks[place].sizes, size);
-    }
+    cmdi_sizes_record_frame(&ledger->blocks[place].sizes, size);
 }
 
-/** It ended, and had begun then, by the clock of turns. */
-static inline void cmdi_ledger_ended(struct cmdi_ledger_shard *ledger, uint32_t place,
-        enum cmdi_status status, uint64_t begun_ns)
+static inline bool cmdi_ledger_is_latest(
+        const struct cmdi_type_block *block, uint32_t result, uint64_t begun_ns)
 {
-    struct cmdi_type_block *block = &ledger->blocks[place];
-    if (CMDI_UNLIKELY(status != CMDI_STATUS_OK)) {
-        cmdi_ledger_ended_badly(ledger, place, status, begun_ns);
-        return;
-    }
-    cmdi_ledger_count(&block->count[CMDI_STATUS_OK]);
-    block->run_count[cmdi_ledger_run(ledger, place, begun_ns)]++;
+    return CMDI_LIKELY(block->latest == cmdi_ledger_key(begun_ns)) &&
+           CMDI_LIKELY(block->results[0].result == result + 1);
 }
 
-/** Which slot has results of this type? It gets one if there is one left. */
-static inline struct cmdi_result_slot *cmdi_ledger_slot(
-        struct cmdi_type_block *block, uint32_t result)
-{
-    struct cmdi_result_slot *slot = block->results;
-    if (CMDI_LIKELY(slot->result == result + 1)) {
-        return slot; // Most types have one.
-    }
-    while (slot->result != result + 1 && slot->result != 0 &&
-            slot < &block->results[CMDI_RESULT_SLOT_OVER]) {
-        slot++;
-    }
-    if (slot->result == 0) {
-        __atomic_store_n(&slot->result, result + 1, __ATOMIC_RELEASE);
-    }
-    return slot;
-}
-
-/** A result of a command that had begun then. `result` is its place. */
-static inline void cmdi_ledger_result(struct cmdi_ledger_shard *ledger, uint32_t place,
-        uint32_t result, uint64_t size, uint64_t begun_ns)
-{
-    struct cmdi_result_slot *slot = cmdi_ledger_slot(&ledger->blocks[place], result);
-    cmdi_ledger_count(&slot->count);
-    slot->run_count[cmdi_ledger_run(ledger, place, begun_ns)]++;
-    if (CMDI_LIKELY(ledger->keeps_sizes)) {
-        cmdi_sizes_record_frame(&slot->sizes, size);
-    }
-}
-
-/** The same, and the command has ended well with it. */
+/**
+ * A result, with which the command has ended well; it is its only one, or the others were counted.
+ * `begun_ns` UINT64_MAX: somebody else counts both.
+ */
 static inline void cmdi_ledger_answered(struct cmdi_ledger_shard *ledger, uint32_t place,
         uint32_t result, uint64_t size, uint64_t begun_ns)
 {
     struct cmdi_type_block *block = &ledger->blocks[place];
-    struct cmdi_result_slot *slot = cmdi_ledger_slot(block, result);
-    enum cmdi_run run = cmdi_ledger_run(ledger, place, begun_ns);
-    cmdi_ledger_count(&block->count[CMDI_STATUS_OK]);
-    cmdi_ledger_count(&slot->count);
-    block->run_count[run]++;
-    slot->run_count[run]++;
-    if (CMDI_LIKELY(ledger->keeps_sizes)) {
-        cmdi_sizes_record_frame(&slot->sizes, size);
+    if (!cmdi_ledger_is_latest(block, result, begun_ns)) {
+        cmdi_ledger_answered_anew(ledger, place, result, size, begun_ns);
+        return;
     }
+    cmdi_alone_add(&block->answered, 1);
+    cmdi_sizes_record_frame(&block->results[0].sizes, size);
+}
+
+/** The same with the command, of `size` bytes, and its only result, the one that is held. */
+static inline void cmdi_ledger_answered_held(
+        struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t size, uint64_t begun_ns)
+{
+    struct cmdi_type_block *block = &ledger->blocks[place];
+    uint32_t result = ledger->held_result - 1;
+    ledger->held_result = 0;
+    cmdi_sizes_record_frame(&block->sizes, size);
+    if (!cmdi_ledger_is_latest(block, result, begun_ns)) {
+        cmdi_ledger_answered_anew(ledger, place, result, ledger->held_size, begun_ns);
+        return;
+    }
+    cmdi_alone_add(&block->answered, 1);
+    cmdi_sizes_record_frame(&block->results[0].sizes, ledger->held_size);
 }
 
 /** Its span is over, at this time of day. */

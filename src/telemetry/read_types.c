@@ -105,8 +105,24 @@ static uint32_t sum_result(struct type_sum *sum, const char *name)
     return i;
 }
 
+/* Of one slot. `answered`: how many of its results are counted with their commands. */
+static void sum_add_slot(struct type_sum *sum, uint32_t index, const struct cmdi_type_block *block,
+        const struct cmdi_result_slot *slot, uint64_t answered, uint64_t *counts)
+{
+    struct type_result *result = &sum->results[index];
+    uint64_t count = types_load(&slot->count);
+    counts[TYPES_COUNT_RESULTS + index] += count + answered;
+    cmdi_sizes_merge(&result->sizes, &slot->sizes);
+    if (count > 0) {
+        cmdi_durations_merge(&result->durations, &slot->durations);
+    }
+    if (answered > 0) {
+        cmdi_durations_merge(&result->durations, &block->both);
+    }
+}
+
 static void sum_add_results(struct type_sum *sum, const struct cmdi_ledger *ledger,
-        const struct cmdi_type_block *block, uint64_t *counts)
+        const struct cmdi_type_block *block, uint64_t answered, uint64_t *counts)
 {
     for (uint32_t i = 0; i <= CMDI_RESULT_SLOTS; i++) {
         const struct cmdi_result_slot *slot = &block->results[i];
@@ -117,9 +133,7 @@ static void sum_add_results(struct type_sum *sum, const struct cmdi_ledger *ledg
         CMDI_ASSERT(result <= ledger->result_count);
         uint32_t index =
                 sum_result(sum, i < CMDI_RESULT_SLOTS ? ledger->results[result - 1].name : NULL);
-        counts[TYPES_COUNT_RESULTS + index] += types_load(&slot->count);
-        cmdi_sizes_merge(&sum->results[index].sizes, &slot->sizes);
-        cmdi_durations_merge(&sum->results[index].durations, &slot->durations);
+        sum_add_slot(sum, index, block, slot, i == 0 ? answered : 0, counts);
     }
 }
 
@@ -127,24 +141,27 @@ static void sum_add_results(struct type_sum *sum, const struct cmdi_ledger *ledg
 static void sum_add_block(struct type_sum *sum, const struct cmdi_ledger *ledger,
         const struct cmdi_type_block *block, uint64_t *counts)
 {
+    uint64_t answered = types_load(&block->answered);
     for (uint32_t status = 0; status < CMDI_STATUSES; status++) {
         uint64_t count = types_load(&block->count[status]);
-        counts[status] += count;
+        counts[status] += count + (status == CMDI_STATUS_OK ? answered : 0);
         if (count > 0) {
-            cmdi_durations_merge(&sum->durations[status],
-                    status == CMDI_STATUS_OK ? &block->ok : &block->others[status - 1]);
+            cmdi_durations_merge(&sum->durations[status], &block->durations[status]);
         }
+    }
+    if (answered > 0) {
+        cmdi_durations_merge(&sum->durations[CMDI_STATUS_OK], &block->both);
     }
     cmdi_sizes_merge(&sum->sizes, &block->sizes);
     cmdi_durations_merge(&sum->exec, &block->exec);
-    sum_add_results(sum, ledger, block, counts);
+    sum_add_results(sum, ledger, block, answered, counts);
 }
 
 /* Of the latest on any shard. Without one that ended well nothing was written. */
 static void sum_add_exemplar(struct type_sum *sum, const struct cmdi_type_block *block)
 {
     struct cmdi_ledger_exemplar exemplar;
-    if (types_load(&block->count[CMDI_STATUS_OK]) > 0 &&
+    if (types_load(&block->answered) + types_load(&block->count[CMDI_STATUS_OK]) > 0 &&
             cmdi_ledger_exemplar(&block->exemplar, &exemplar) &&
             exemplar.time_ns > sum->exemplar.time_ns) {
         sum->exemplar = exemplar;
@@ -277,11 +294,17 @@ static void types_tell_counts(
     }
 }
 
+/* Shards count them all the same: that costs less than to ask. */
+static bool types_has_sizes(const struct cmdi_reading *reading)
+{
+    return (reading->runtime->telemetry_options.off & CMDS_TELEMETRY_SIZES) == 0;
+}
+
 /* A command in flight has a size, and no end. */
 static void types_tell_sizes(
         const struct types *types, struct cmdi_reading *reading, const struct cmds_metric *metric)
 {
-    for (uint32_t i = 0; i < types->count; i++) {
+    for (uint32_t i = 0; i < types->count && types_has_sizes(reading); i++) {
         const struct type_sum *sum = types->list[i];
         if (sum->sizes.sum > 0) {
             types_label(reading, sum, NULL, NULL);
@@ -347,7 +370,7 @@ static void types_tell_result(const struct types *types, struct cmdi_reading *re
     types_label_result(reading, sum, index);
     if (part == TYPES_PART_COUNT) {
         cmdi_reading_number(reading, metric, &sum->counts[column], TYPES_COUNTS, types->places, 1);
-    } else if (part == TYPES_PART_SIZE && result->sizes.sum > 0) {
+    } else if (part == TYPES_PART_SIZE && result->sizes.sum > 0 && types_has_sizes(reading)) {
         cmdi_reading_sizes(reading, metric, &result->sizes);
     } else if (part == TYPES_PART_DURATION && types_has(&result->durations)) {
         cmdi_reading_durations(reading, metric, &result->durations, true);

@@ -18,6 +18,9 @@ enum {
     COMMANDS = 300,
     CONNECTIONS = 4,
     AGAIN_RESULTS = 5,
+    MIXTURES = 40,
+    PARTS = MIXTURES * AGAIN_RESULTS,
+    LASTS = MIXTURES * 6,
     KEPT_MS = 20,
     EXEC_TIMEOUT_MS = 500,
 };
@@ -303,23 +306,6 @@ static void test_ledger_of_commands_that_take_longer(void)
     run(use_slow_ones, NULL);
 }
 
-static int use_many_results(struct service *service)
-{
-    EXPECT(send_all(service, HOW_AGAIN, 7));
-    EXPECT(commands_of(service, "ask", "OK") == 7);
-    EXPECT(results_of(service, "ask", "part") == 7 * AGAIN_RESULTS);
-    EXPECT(results_of(service, "ask", "last") == 7);
-    EXPECT(durations_of(service, "ask", NULL).count == 7);
-    EXPECT(of_type(service, "cmd-stream.server.result.duration", "ask", NULL).count ==
-            7 * (AGAIN_RESULTS + 1));
-    return 0;
-}
-
-static void test_ledger_of_several_results(void)
-{
-    run(use_many_results, NULL);
-}
-
 static int use_failures(struct service *service)
 {
     struct tell tell = {HOW_NOW};
@@ -345,6 +331,40 @@ static int use_failures(struct service *service)
 static void test_ledger_of_failures(void)
 {
     run(use_failures, NULL);
+}
+
+/* The usual ones are counted another way than those beside them; together nothing is lost or counted twice. */
+static int use_mixture(struct service *service)
+{
+    static const enum how hows[] = {
+            HOW_NOW, HOW_FAIL_LATE, HOW_AGAIN, HOW_NOW, HOW_LATER, HOW_KEEP, HOW_FAIL};
+    for (uint32_t i = 0; i < MIXTURES * 7; i++) {
+        struct ask ask = {hows[i % 7]};
+        EXPECT(send_one(service, ask_message(&ask)));
+    }
+    EXPECT(cmds_group_drain(service->group, 10000) == 0);
+    EXPECT(commands_of(service, "ask", "OK") == MIXTURES * 5);
+    EXPECT(commands_of(service, "ask", "FAILED") == MIXTURES * 2);
+    EXPECT(results_of(service, "ask", "part") == PARTS);
+    EXPECT(results_of(service, "ask", "last") == LASTS);
+    EXPECT(durations_of(service, "ask", "OK").count == MIXTURES * 5);
+    struct metric_sum of = of_type(service, "cmd-stream.server.command.size", "ask", NULL);
+    EXPECT(of.count == MIXTURES * 7);
+    EXPECT(of_type(service, "cmd-stream.client.command.size", "ask", NULL).real == of.real);
+    of = of_type(service, "cmd-stream.server.result.size", "ask", NULL);
+    EXPECT(of.count == PARTS + LASTS);
+    EXPECT(of_type(service, "cmd-stream.client.result.size", "ask", NULL).real == of.real);
+    EXPECT(of_type(service, "cmd-stream.server.result.duration", "ask", NULL).count == of.count);
+    EXPECT(of_type(service, "cmd-stream.client.result.duration", "ask", NULL).count == of.count);
+    EXPECT(of_type(service, "cmd-stream.client.result.count", "ask", NULL).integer ==
+            PARTS + LASTS);
+    EXPECT(of_type(service, "cmd-stream.client.command.count", "ask", "OK").integer == LASTS);
+    return 0;
+}
+
+static void test_ledger_of_a_mixture(void)
+{
+    run(use_mixture, NULL);
 }
 
 /* Calls that are kept lose their connections; what both servers have counted is one. */
@@ -663,8 +683,8 @@ static void test_ledger_stalls_have_their_bound(void)
 static CU_TestInfo tests[] = {
         {"of answers", test_ledger_of_answers},
         {"of commands that take longer", test_ledger_of_commands_that_take_longer},
-        {"of several results", test_ledger_of_several_results},
         {"of failures", test_ledger_of_failures},
+        {"of a mixture", test_ledger_of_a_mixture},
         {"counts what was cut off", test_ledger_counts_what_was_cut_off},
         {"by shard, and in milliseconds", test_ledger_by_shard_and_in_milliseconds},
         {"of a group", test_ledger_of_a_group},
