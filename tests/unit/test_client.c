@@ -48,6 +48,50 @@ static void test_client_results_end_with_the_last(void)
     rig_free(rig);
 }
 
+/* In one walk, without having been measured: what cannot go so leaves no trace. */
+static void test_client_sends_directly_where_nothing_stands_in_its_way(void)
+{
+    struct rig *rig = rig_connected();
+    struct outcome outcome = {.rig = rig};
+    struct cmdi_command command = outcome_command(&outcome, RIG_NEVER);
+    int code = 0;
+    command.body_size = CMDI_NOT_MEASURED;
+    CU_ASSERT_FALSE(cmdi_client_send_direct(&rig->client, &command)); // `raw` has no such way.
+    rig->config.codec = &cmds_codec_msgpack;
+    rig->client.conn.lacks = 1;
+    CU_ASSERT_FALSE(cmdi_client_send_direct(&rig->client, &command));
+    rig->client.conn.lacks = 0;
+    CU_ASSERT_PTR_NOT_NULL(cmdi_queue_append(&rig->client.backlog, 1, &code));
+    CU_ASSERT_FALSE(cmdi_client_send_direct(&rig->client, &command)); // Another one goes first.
+    cmdi_queue_clear(&rig->client.backlog);
+    CU_ASSERT_EQUAL(rig->client.sequence, 0);
+    CU_ASSERT_EQUAL(rig_pending(rig), 0);
+    CU_ASSERT_EQUAL(rig->client.conn.fill.end, 0);
+
+    for (uint64_t i = 1; i <= RIG_WINDOW; i++) {
+        CU_ASSERT_TRUE(cmdi_client_send_direct(&rig->client, &command));
+        CU_ASSERT_EQUAL(rig->client.sequence, i);
+        CU_ASSERT_EQUAL(rig->client.sequence_sent, i);
+        CU_ASSERT_EQUAL(rig_pending(rig), i);
+    }
+    size_t size = rig->client.conn.fill.end;
+    CU_ASSERT_FALSE(cmdi_client_send_direct(&rig->client, &command)); // The window is full.
+    CU_ASSERT_EQUAL(rig->client.conn.fill.end, size);
+    CU_ASSERT_EQUAL(rig->client.sequence, RIG_WINDOW);
+    CU_ASSERT_EQUAL(rig->client_shard.counters.commands_sent, RIG_WINDOW);
+    rig->config.codec = &cmds_codec_raw;
+    for (uint8_t i = 1; i <= RIG_WINDOW; i++) {
+        rig_answer(rig, i, &done_type);
+    }
+    CU_ASSERT_EQUAL(outcome.lasts, RIG_WINDOW);
+    rig_free(rig);
+
+    rig = rig_open(); // Not up.
+    rig->config.codec = &cmds_codec_msgpack;
+    CU_ASSERT_FALSE(cmdi_client_send_direct(&rig->client, &command));
+    rig_free(rig);
+}
+
 static void test_client_unknown_result_is_an_end(void)
 {
     struct rig *rig = rig_connected();
@@ -554,6 +598,8 @@ static CU_TestInfo tests[] = {
         {"deadline ends once and keeps the place",
                 test_client_deadline_ends_once_and_keeps_the_place},
         {"each deadline has its time", test_client_each_deadline_has_its_time},
+        {"sends directly where nothing stands in its way",
+                test_client_sends_directly_where_nothing_stands_in_its_way},
         {"what ended in the backlog needs no place",
                 test_client_what_ended_in_the_backlog_needs_no_place},
         {"forget needs no answer", test_client_forget_needs_no_answer},
