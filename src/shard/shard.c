@@ -1,11 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The shard's turn, and its mailbox.
- *
- * Wake suppression: the shard sets `sleeping`, looks at the mailbox once more, and only then waits;
- * a poster pushes, then looks at `sleeping`. Both sides use sequentially consistent operations, so
- * one of them sees the other; whoever clears `sleeping` sends the one wake-up.
- */
+/* The shard's turn: what it runs, in which order, and how long it waits in the end. */
 #include "shard/shard.h"
 
 #include <errno.h>
@@ -25,6 +19,8 @@ enum {
     SHARD_HARVEST = 32,             // Completions, or timers, between two looks at the clock.
     SHARD_LOOK_NS_MAX = 100 * 1000, // So long between two looks at the clock in a step.
     SHARD_STALL_MS = 200,           // A timer so late has not met a long turn: nobody was here.
+    SHARD_PARTS = 2,                // Of a run that takes long...
+    SHARD_RUN_NS_LONG = 100 * 1000, // ... which is this.
     SHARD_LOOK_ITEMS = 256,         // That a look does at least: 17 enters of about 20 each.
 };
 
@@ -40,99 +36,6 @@ struct cmdi_shard *cmdi_shard_set_current(struct cmdi_shard *shard)
     return before;
 }
 
-/* --- Mailbox ---------------------------------------------------------------------------------- */
-
-void cmdi_shard_post(struct cmdi_shard *shard, struct cmdi_mail *mail)
-{
-    struct cmdi_mail *head = atomic_load_explicit(&shard->mailbox, memory_order_relaxed);
-    CMDI_ASSERT_SLOW(mail->fn != NULL);
-    do {
-        mail->next = head;
-    } while (!atomic_compare_exchange_weak_explicit(
-            &shard->mailbox, &head, mail, memory_order_seq_cst, memory_order_relaxed));
-    if (atomic_load(&shard->sleeping) != 0 && atomic_exchange(&shard->sleeping, 0) != 0) {
-        __atomic_fetch_add(&shard->counters.wakes, 1, __ATOMIC_RELAXED);
-        cmdi_ring_wake(shard->ring);
-    }
-}
-
-static bool shard_has_mail(const struct cmdi_shard *shard)
-{
-    return shard->mail_left != NULL ||
-           atomic_load_explicit(&shard->mailbox, memory_order_relaxed) != NULL;
-}
-
-/* What came first, of what there is. */
-static struct cmdi_mail *shard_oldest_mail(struct cmdi_shard *shard)
-{
-    if (shard->mail_left != NULL) {
-        return shard->mail_left;
-    }
-    struct cmdi_mail *newest = atomic_exchange(&shard->mailbox, NULL);
-    struct cmdi_mail *oldest = NULL;
-    while (newest != NULL) { // Posted last, first in the list: turn it round.
-        struct cmdi_mail *next = newest->next;
-        newest->next = oldest;
-        oldest = newest;
-        newest = next;
-    }
-    return oldest;
-}
-
-static void shard_begin_step(struct cmdi_shard *shard);
-
-/* What was taken before is run first; `all`: whatever it takes. */
-static uint32_t shard_take_mail(struct cmdi_shard *shard, bool all)
-{
-    if (!shard_has_mail(shard)) {
-        return 0;
-    }
-    uint32_t count = 0;
-    shard_begin_step(shard);
-    struct cmdi_mail *mail = shard_oldest_mail(shard);
-    while (mail != NULL && (all || !shard->step_over)) {
-        shard->mail_left = mail->next; // Before fn: the mail may be freed or posted again in there.
-        mail->fn(shard, mail);
-        mail = shard->mail_left;
-        cmdi_shard_worked(shard, 1);
-        count++;
-    }
-    CMDI_COUNT(&shard->counters, posts, count);
-    return count;
-}
-
-struct shard_call {
-    struct cmdi_mail mail;
-    void (*fn)(struct cmdi_shard *shard, void *context);
-    void *context;
-    _Atomic uint32_t done;
-};
-
-static void shard_call_run(struct cmdi_shard *shard, struct cmdi_mail *mail)
-{
-    struct shard_call *call = CMDI_CONTAINER(mail, struct shard_call, mail);
-    call->fn(shard, call->context);
-    // The caller may be gone right after it; the wake needs only the address.
-    atomic_store(&call->done, 1);
-    cmdi_futex_wake(&call->done, 1);
-}
-
-void cmdi_shard_call(struct cmdi_shard *shard, void (*fn)(struct cmdi_shard *shard, void *context),
-        void *context)
-{
-    if (cmdi_thread_owned == shard) {
-        fn(shard, context);
-        return;
-    }
-    /* Nobody else would run it, and this waits. */
-    CMDI_ASSERT(shard->options.drive == CMDI_DRIVE_THREAD);
-    struct shard_call call = {.mail = {.fn = shard_call_run}, .fn = fn, .context = context};
-    cmdi_shard_post(shard, &call.mail);
-    while (atomic_load(&call.done) == 0) {
-        cmdi_futex_wait(&call.done, 0, UINT64_MAX);
-    }
-}
-
 /* --- The turn --------------------------------------------------------------------------------- */
 
 static void shard_set_time(struct cmdi_shard *shard, uint64_t now_ns)
@@ -143,12 +46,6 @@ static void shard_set_time(struct cmdi_shard *shard, uint64_t now_ns)
     shard->clock_us = (uint32_t)(now_ns / CMDI_NS_PER_US);
     shard->clock_ns = now_ns;
     shard->looked_ns = now_ns;
-}
-
-static void shard_begin_step(struct cmdi_shard *shard)
-{
-    shard->step_ns = shard->looked_ns;
-    shard->step_over = false;
 }
 
 /*
@@ -179,7 +76,7 @@ static uint32_t shard_harvest(struct cmdi_shard *shard)
     if (shard->ring == NULL) {
         return 0;
     }
-    shard_begin_step(shard);
+    cmdi_shard_begin_step(shard);
     while (total < CMDI_SHARD_COMPLETIONS_PER_TURN && !shard->step_over) {
         uint32_t count = cmdi_ring_harvest(shard->ring, completions, SHARD_HARVEST);
         for (uint32_t i = 0; i < count; i++) {
@@ -199,7 +96,7 @@ static uint32_t shard_fire(struct cmdi_shard *shard)
 {
     uint32_t total = 0;
     uint32_t count = 0;
-    shard_begin_step(shard);
+    cmdi_shard_begin_step(shard);
     do {
         count = cmdi_timer_wheel_advance_some(&shard->timers, shard->now_ms, SHARD_HARVEST);
         total += count;
@@ -245,42 +142,8 @@ static void shard_begin_level(struct cmdi_shard *shard)
     shard->step_over = false;
 }
 
-/* The pass over the ready lists: one of each level at least, the others as long as there is time. */
-static uint32_t shard_run_ready(struct cmdi_shard *shard)
-{
-    struct cmdi_list now[CMDI_LEVELS];
-    uint32_t count = 0;
-    for (uint32_t level = 0; level < CMDI_LEVELS; level++) {
-        cmdi_list_take(&now[level], &shard->ready[level]);
-    }
-    shard_begin_step(shard);
-    for (uint32_t level = 0; level < CMDI_LEVELS; level++) {
-        shard_begin_level(shard);
-        while (!cmdi_list_empty(&now[level])) {
-            struct cmdi_work *work =
-                    CMDI_CONTAINER(cmdi_list_pop(&now[level]), struct cmdi_work, link);
-            work->fn(shard, work);
-            count++;
-            cmdi_shard_worked(shard, 1);
-            if (CMDI_UNLIKELY(shard->step_over)) {
-                break;
-            }
-        }
-        shard_put_back(&shard->ready[level], &now[level]);
-    }
-    return count;
-}
-
-/* One alone, however long the list: all others come before the next one. */
-static uint32_t shard_run_costly(struct cmdi_shard *shard)
-{
-    struct cmdi_work *work = CMDI_CONTAINER(cmdi_list_pop(&shard->costly), struct cmdi_work, link);
-    work->fn(shard, work);
-    return 1;
-}
-
-/* As many sends as one enter may copy: small ones first, of the large ones at least one. */
-static void shard_run_flush(struct cmdi_shard *shard)
+/* What has little to send, as much as one enter may copy; the others come to `heavy`. */
+static void shard_flush_small(struct cmdi_shard *shard)
 {
     struct cmdi_list now;
     struct cmdi_list *node = NULL;
@@ -292,6 +155,13 @@ static void shard_run_flush(struct cmdi_shard *shard)
         work->fn(shard, work);
     }
     shard_put_back(&shard->flush, &now);
+}
+
+/* As many sends as one enter may copy: small ones first, of the large ones at least one. */
+static void shard_run_flush(struct cmdi_shard *shard)
+{
+    struct cmdi_list *node = NULL;
+    shard_flush_small(shard);
     shard->flushing_heavy = true;
     while ((node = cmdi_list_pop(&shard->heavy)) != NULL) {
         struct cmdi_work *work = CMDI_CONTAINER(node, struct cmdi_work, link);
@@ -301,6 +171,102 @@ static void shard_run_flush(struct cmdi_shard *shard)
         }
     }
     shard->flushing_heavy = false;
+}
+
+static int shard_enter(struct cmdi_shard *shard, uint64_t wait_ns)
+{
+    CMDI_COUNT(&shard->counters, enters, 1);
+    return cmdi_ring_enter(shard->ring, wait_ns);
+}
+
+/* Of what was taken from a level one at least, the others as long as there is time. */
+static uint32_t shard_run_level(
+        struct cmdi_shard *shard, struct cmdi_list *now, enum cmdi_shard_level level)
+{
+    uint32_t count = 0;
+    shard_begin_level(shard);
+    while (!cmdi_list_empty(now) && !shard->step_over) {
+        struct cmdi_work *work = CMDI_CONTAINER(cmdi_list_pop(now), struct cmdi_work, link);
+        work->fn(shard, work);
+        count++;
+        cmdi_shard_worked(shard, 1);
+    }
+    shard_put_back(&shard->ready[level], now);
+    return count;
+}
+
+/* Returns: how many ran. `parts`: a run is so much of a whole one. */
+static uint32_t shard_run_heavy(struct cmdi_shard *shard, struct cmdi_list *now, uint32_t parts)
+{
+    uint64_t begin_ns = cmdi_now_ns();
+    shard->frames_per_run /= parts;
+    uint32_t count = shard_run_level(shard, now, CMDI_LEVEL_HEAVY);
+    shard->frames_per_run *= parts;
+    if (count > 0) { // Of nothing nothing is learned.
+        shard->heavy_run_ns = (cmdi_now_ns() - begin_ns) * parts / count;
+    }
+    return count;
+}
+
+/* What asked for little since the pass began. */
+static uint32_t shard_run_light_again(struct cmdi_shard *shard)
+{
+    struct cmdi_list now;
+    if (cmdi_ring_has_work(shard->ring)) {
+        (void)shard_enter(shard, CMDI_RING_WAIT_NONE); // The end of the turn meets a failure again.
+        (void)shard_harvest(shard);
+    }
+    cmdi_shard_begin_step(shard);
+    cmdi_list_take(&now, &shard->ready[CMDI_LEVEL_LIGHT]);
+    return shard_run_level(shard, &now, CMDI_LEVEL_LIGHT);
+}
+
+/*
+ * Those who ask for much, beside others who ask for little. If a run of theirs takes long, it comes in
+ * parts, whose output leaves with the last one. What the others were answered leaves before each part, and
+ * what they have asked meanwhile is answered before it.
+ */
+static uint32_t shard_run_beside(struct cmdi_shard *shard, struct cmdi_list *now)
+{
+    uint32_t count = 0;
+    if (shard->heavy_run_ns < SHARD_RUN_NS_LONG) {
+        return shard_run_heavy(shard, now, 1);
+    }
+    for (uint32_t part = 0; part < SHARD_PARTS; part++) {
+        if (part > 0) {
+            cmdi_list_take(now, &shard->ready[CMDI_LEVEL_HEAVY]);
+            count += shard_run_light_again(shard);
+        }
+        if (!cmdi_list_empty(&shard->flush)) {
+            shard_flush_small(shard);
+            (void)shard_enter(shard, CMDI_RING_WAIT_NONE);
+        }
+        count += shard_run_heavy(shard, now, SHARD_PARTS);
+    }
+    return count;
+}
+
+/* The pass over the ready lists: one of each level at least, the others as long as there is time. */
+static uint32_t shard_run_ready(struct cmdi_shard *shard)
+{
+    struct cmdi_list now[CMDI_LEVELS];
+    for (uint32_t level = 0; level < CMDI_LEVELS; level++) {
+        cmdi_list_take(&now[level], &shard->ready[level]);
+    }
+    cmdi_shard_begin_step(shard);
+    uint32_t count = shard_run_level(shard, &now[CMDI_LEVEL_LIGHT], CMDI_LEVEL_LIGHT);
+    bool beside = count > 0 && shard->ring != NULL && !cmdi_list_empty(&now[CMDI_LEVEL_HEAVY]);
+    count += shard_run_level(shard, &now[CMDI_LEVEL_UNKNOWN], CMDI_LEVEL_UNKNOWN);
+    return count + (beside ? shard_run_beside(shard, &now[CMDI_LEVEL_HEAVY])
+                           : shard_run_level(shard, &now[CMDI_LEVEL_HEAVY], CMDI_LEVEL_HEAVY));
+}
+
+/* One alone, however long the list: all others come before the next one. */
+static uint32_t shard_run_costly(struct cmdi_shard *shard)
+{
+    struct cmdi_work *work = CMDI_CONTAINER(cmdi_list_pop(&shard->costly), struct cmdi_work, link);
+    work->fn(shard, work);
+    return 1;
 }
 
 /* Exactly one is ready, or none is. */
@@ -346,12 +312,6 @@ static void shard_tell_refused(struct cmdi_shard *shard)
     shard->refused_used = used;
 }
 
-static int shard_enter(struct cmdi_shard *shard, uint64_t wait_ns)
-{
-    CMDI_COUNT(&shard->counters, enters, 1);
-    return cmdi_ring_enter(shard->ring, wait_ns);
-}
-
 /*
  * Harvests everything that the kernel had when this began. It works in the order in which things
  * came, and on 6.14 and later a little in each enter, so what was there is behind us after as many
@@ -390,7 +350,7 @@ static uint32_t shard_before_timers(struct cmdi_shard *shard, uint64_t due_ms)
 
 static uint32_t shard_run(struct cmdi_shard *shard)
 {
-    uint32_t handled = shard_take_mail(shard, false);
+    uint32_t handled = cmdi_shard_take_mail(shard, false);
     uint64_t due_ms = shard->now_ms > shard->timers.now_ms ? cmdi_timer_wheel_next(&shard->timers)
                                                            : CMDI_TIMER_NONE;
     CMDI_COUNT(&shard->counters, turns, 1);
@@ -425,7 +385,7 @@ static bool shard_has_own_work(const struct cmdi_shard *shard)
         ready = ready || !cmdi_list_empty(&shard->ready[level]);
     }
     return ready || !cmdi_list_empty(&shard->flush) || !cmdi_list_empty(&shard->heavy) ||
-           !cmdi_list_empty(&shard->costly) || shard_has_mail(shard);
+           !cmdi_list_empty(&shard->costly) || cmdi_shard_has_mail(shard);
 }
 
 bool cmdi_shard_has_work(const struct cmdi_shard *shard)
@@ -476,7 +436,7 @@ static bool shard_spin(struct cmdi_shard *shard, uint64_t until_ns)
     uint64_t before_ns = start_ns;
     for (;;) {
         for (uint32_t i = 0; i < SHARD_SPIN_LOOKS; i++) {
-            if (cmdi_ring_has_work(shard->ring) || shard_has_mail(shard)) {
+            if (cmdi_ring_has_work(shard->ring) || cmdi_shard_has_mail(shard)) {
                 cmdi_spin_end(&shard->spin, true);
                 CMDI_COUNT(&shard->counters, spin_hits, 1);
                 return true;
@@ -672,12 +632,6 @@ int cmdi_shard_create(
     }
     *out = shard;
     return 0;
-}
-
-void cmdi_shard_take_last_mail(struct cmdi_shard *shard)
-{
-    (void)shard_take_mail(shard, true); // What was left...
-    (void)shard_take_mail(shard, true); // ... and what has come.
 }
 
 void cmdi_shard_destroy(struct cmdi_shard *shard)

@@ -191,6 +191,7 @@ struct cmdi_shard {
     bool waited;               // It began with a wait.
     bool flush_first;          // The first connection that makes output sends it in mid-turn.
     uint32_t frames_per_run;   // Of each connection.
+    uint64_t heavy_run_ns;     // How long a run of those who ask for much has taken lately.
     size_t flush_size;         // A connection with so much output sends it in mid-turn.
     uint32_t connection_count; // On this shard: without any it never spins.
     uint32_t call_count;       // In `calls`.
@@ -232,6 +233,8 @@ int cmdi_shard_create(struct cmdi_shard **shard, const struct cmdi_shard_options
         struct cmds_error *error);
 /** Runs what was posted, however long it takes: at the end. */
 void cmdi_shard_take_last_mail(struct cmdi_shard *shard);
+/** Runs it, what was taken before first; `all`: whatever time it takes. Returns: how many. */
+uint32_t cmdi_shard_take_mail(struct cmdi_shard *shard, bool all);
 /** NULL is fine. */
 void cmdi_shard_destroy(struct cmdi_shard *shard);
 
@@ -296,6 +299,17 @@ static inline void cmdi_shard_worked(struct cmdi_shard *shard, uint32_t units)
     } else {
         shard->work_left -= units;
     }
+}
+static inline bool cmdi_shard_has_mail(const struct cmdi_shard *shard)
+{
+    return shard->mail_left != NULL ||
+           atomic_load_explicit(&shard->mailbox, memory_order_relaxed) != NULL;
+}
+/** Mail, completions, timers or runs have their time from now on. */
+static inline void cmdi_shard_begin_step(struct cmdi_shard *shard)
+{
+    shard->step_ns = shard->looked_ns;
+    shard->step_over = false;
 }
 /**
  * Runs when everything of this turn has run, before the enter; of many, some in the next turn, which

@@ -359,6 +359,86 @@ static void test_shard_work_runs_in_its_order(void)
     cmdi_shard_destroy(shard);
 }
 
+/* One who asks for much, whose runs take long, beside one who asks for little each time it has run. */
+static struct beside {
+    struct cmdi_work heavy, light, answer;
+    int fds[2];
+    char order[32];
+    uint32_t frames_per_run; // In its last run.
+} beside;
+
+static void beside_note(char name)
+{
+    beside.order[strlen(beside.order)] = name;
+}
+
+static void beside_run_heavy(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    uint64_t begin_ns = cmdi_now_ns();
+    while (cmdi_now_ns() < begin_ns + 300 * 1000) {
+    }
+    CU_ASSERT_EQUAL(send(beside.fds[1], "x", 1, MSG_NOSIGNAL), 1);
+    beside_note('h');
+    beside.frames_per_run = shard->frames_per_run;
+    cmdi_shard_ready(shard, work);
+}
+
+static void beside_run_light(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)work;
+    beside_note('l');
+    cmdi_shard_flush(shard, &beside.answer);
+}
+
+static void beside_answer(struct cmdi_shard *shard, struct cmdi_work *work)
+{
+    (void)shard;
+    (void)work;
+    beside_note('a');
+}
+
+static void beside_received(
+        void *owner, uint32_t operation, const struct cmdi_completion *completion)
+{
+    (void)operation;
+    struct cmdi_shard *shard = owner;
+    cmdi_ring_buffer_release(shard->ring, completion->buffer);
+    cmdi_shard_ready(shard, &beside.light);
+}
+
+static void test_shard_long_runs_come_in_parts_beside_others(void)
+{
+    struct cmdi_shard *shard = make_shard(&options_ring);
+    beside = (struct beside){.frames_per_run = 0};
+    cmdi_work_init(&beside.heavy, beside_run_heavy);
+    cmdi_work_init(&beside.light, beside_run_light);
+    cmdi_work_init(&beside.answer, beside_answer);
+    beside.heavy.level = CMDI_LEVEL_HEAVY;
+    CU_ASSERT_EQUAL_FATAL(cmdi_ring_enable(shard->ring), 0);
+    CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, beside.fds), 0);
+    uint32_t slot = cmdi_shard_slot_acquire(shard, beside_received, shard);
+    cmdi_ring_recv(shard->ring, beside.fds[0], false, cmdi_shard_user_data(shard, slot, 1));
+    CU_ASSERT_EQUAL(cmdi_ring_enter(shard->ring, CMDI_RING_WAIT_NONE), 0);
+
+    cmdi_shard_ready(shard, &beside.light);
+    cmdi_shard_ready(shard, &beside.heavy);
+    CU_ASSERT(turn(shard, CMDI_RING_WAIT_NONE) >= 0);
+    CU_ASSERT_STRING_EQUAL(beside.order, "lha"); // That its runs are long is seen now.
+    CU_ASSERT_EQUAL(beside.frames_per_run, CMDI_SHARD_FRAMES_PER_RUN);
+
+    memset(beside.order, 0, sizeof(beside.order));
+    CU_ASSERT(turn(shard, CMDI_RING_WAIT_NONE) >= 0);
+    CU_ASSERT_STRING_EQUAL(beside.order, "lahlah");
+    CU_ASSERT_EQUAL(beside.frames_per_run, CMDI_SHARD_FRAMES_PER_RUN / 2);
+
+    cmdi_list_remove(&beside.heavy.link);
+    cmdi_list_remove(&beside.light.link);
+    cmdi_ring_drain(shard->ring);
+    (void)close(beside.fds[0]);
+    (void)close(beside.fds[1]);
+    cmdi_shard_destroy(shard);
+}
+
 static int near_end, far_end;
 static ssize_t seen_after;
 
@@ -575,6 +655,7 @@ CU_TestInfo test_shard[] = {
         {"posts arrive before the end", test_shard_posts_arrive_before_the_end},
         {"call returns when it has run", test_shard_call_returns_when_it_has_run},
         {"work runs in its order", test_shard_work_runs_in_its_order},
+        {"long runs come in parts beside others", test_shard_long_runs_come_in_parts_beside_others},
         {"after is behind the sends", test_shard_after_is_behind_the_sends},
         {"wakes for a timer", test_shard_wakes_for_a_timer},
         {"that always spins ends", test_shard_that_always_spins_ends},
