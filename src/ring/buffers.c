@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "ring/inside.h"
@@ -90,12 +91,23 @@ uint8_t *cmdi_ring_buffer(const struct cmdi_ring *ring, uint16_t buffer)
     return cmdi_ring_buffer_at(ring, buffer);
 }
 
+/* The pages that are its alone: the kernel would clear the last one whole, with what a neighbour has there. */
+static void ring_give_back_pages(const struct cmdi_ring *ring, uint32_t buffer)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t begin = cmdi_ring_buffer_offset(ring, buffer);
+    size_t end = (begin + cmdi_ring_buffer_length(ring, buffer)) / page * page;
+    begin = (begin + page - 1) / page * page;
+    if (begin < end) {
+        (void)madvise(ring->buffers + begin, end - begin, MADV_DONTNEED);
+    }
+}
+
 static void ring_park(struct cmdi_ring *ring, uint32_t buffer)
 {
     ring->buffer_states[buffer] = CMDI_RING_BUFFER_PARKED;
     cmdi_ring_poison(ring, buffer, true);
-    (void)madvise(cmdi_ring_buffer_at(ring, buffer), cmdi_ring_buffer_length(ring, buffer),
-            MADV_DONTNEED);
+    ring_give_back_pages(ring, buffer);
 }
 
 void cmdi_ring_buffer_release(struct cmdi_ring *ring, uint16_t buffer)

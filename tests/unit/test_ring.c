@@ -328,55 +328,6 @@ static void test_ring_group_grows_and_shrinks(void)
 /* --- Full queues ------------------------------------------------------------------------------ */
 
 /* Forty receives and what comes to them, through queues of four. */
-/* The first ones take more, and none reaches into the next one, wherever the group begins anew. */
-static void test_ring_first_buffers_are_large(void)
-{
-    enum {
-        SMALL = 16,
-        LARGE = 100,
-        COUNT = 4,
-        LARGE_COUNT = 2,
-    };
-    struct cmdi_ring *ring = open_ring(&(struct cmdi_ring_options){.entries = 8,
-            .completion_entries = 32,
-            .buffer_size = SMALL,
-            .large_count = LARGE_COUNT,
-            .large_size = LARGE,
-            .buffer_count = COUNT,
-            .buffer_count_max = COUNT});
-    char text[LARGE_COUNT * LARGE + (COUNT - LARGE_COUNT) * SMALL];
-    int fds[2];
-    pair(fds);
-    cmdi_ring_recv(ring, fds[0], true, FIRST);
-
-    for (uint32_t round = 0; round < 3; round++) {
-        struct cmdi_completion completions[COUNT];
-        size_t begin = 0;
-        for (size_t i = 0; i < sizeof(text); i++) {
-            text[i] = (char)('a' + (i + round) % 23);
-        }
-        CU_ASSERT_EQUAL_FATAL(send(fds[1], text, sizeof(text), 0), (ssize_t)sizeof(text));
-        for (uint32_t i = 0; i < COUNT; i++) {
-            completions[i] = next(ring);
-            CU_ASSERT_EQUAL(
-                    completions[i].result, completions[i].buffer < LARGE_COUNT ? LARGE : SMALL);
-            CU_ASSERT_TRUE_FATAL(completions[i].flags & CMDI_COMPLETION_MORE);
-        }
-        for (uint32_t i = 0; i < COUNT; i++) {
-            size_t size = (size_t)completions[i].result;
-            const uint8_t *data = cmdi_ring_buffer(ring, completions[i].buffer);
-            CU_ASSERT_EQUAL(memcmp(data, text + begin, size), 0);
-            begin += size;
-        }
-        CU_ASSERT_EQUAL(begin, sizeof(text));
-        for (uint32_t i = COUNT; i > 0; i--) {
-            cmdi_ring_buffer_release(ring, completions[i - 1].buffer);
-        }
-    }
-    pair_close(fds);
-    cmdi_ring_destroy(ring);
-}
-
 static void test_ring_full_queues_lose_nothing(void)
 {
     struct cmdi_ring *ring = open_ring(&(struct cmdi_ring_options){.entries = 4,
@@ -678,7 +629,6 @@ CU_TestInfo test_ring[] = {
         {"accepts and connects", test_ring_accepts_and_connects},
         {"without buffers loses nothing", test_ring_without_buffers_loses_nothing},
         {"group grows and shrinks", test_ring_group_grows_and_shrinks},
-        {"first buffers are large", test_ring_first_buffers_are_large},
         {"full queues lose nothing", test_ring_full_queues_lose_nothing},
         {"overflow loses no completion", test_ring_overflow_loses_no_completion},
         {"wake ends a wait", test_ring_wake_ends_a_wait},
