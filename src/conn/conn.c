@@ -73,6 +73,7 @@ int cmdi_conn_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *ad
     }
     int code = conn->transport->open(conn, fd, address);
     if (code < 0) {
+        cmdi_shard_timer_off(shard, &conn->timer); // Waking has set it.
         cmdi_conn_drop_more(conn);
         return code;
     }

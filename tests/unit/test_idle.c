@@ -51,6 +51,14 @@ static void still_send(struct cmdi_conn *conn, const uint8_t *data, size_t size)
     (void)size;
     sending = cmdi_connection_of(conn);
 }
+static int closed_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *address)
+{
+    (void)conn;
+    (void)fd;
+    (void)address;
+    return -ENOMEM;
+}
+static const struct cmdi_transport closed_transport = {.open = closed_open};
 static const struct cmdi_transport still_transport = {
         .open = still_open,
         .recv = still_recv,
@@ -308,6 +316,24 @@ static void test_idle_connection_ends_as_others_do(void)
     hall_close(&hall);
 }
 
+/* No timer of it fires in what is another's memory by then. */
+static void test_idle_connection_that_never_opened_leaves_nothing(void)
+{
+    struct hall hall;
+    hall_open(&hall);
+
+    CU_ASSERT_PTR_NULL(
+            cmdi_connection_open(hall.server_shard, &closed_transport, -1, "127.0.0.1:54321"));
+    CU_ASSERT_EQUAL(cmdi_timer_wheel_next(&hall.shard->timers), CMDI_TIMER_NONE);
+    CU_ASSERT_EQUAL(hall.server_shard->more_pool.live, 0);
+    CU_ASSERT_EQUAL(hall.server_shard->connection_pool.live, 0);
+    struct cmds_connection *connection = hall_connect(&hall);
+    hall_advance_ms(&hall, REST_MS);
+    hall_act(&hall, connection);
+
+    hall_close(&hall);
+}
+
 /* What has come cannot be run: the connection says so, and ends. */
 static void test_idle_connection_that_cannot_wake_ends(void)
 {
@@ -341,6 +367,8 @@ CU_TestInfo test_idle[] = {
         {"connection keeps its calls", test_idle_connection_keeps_its_calls},
         {"calls outlive their connection", test_idle_calls_outlive_their_connection},
         {"connection ends as others do", test_idle_connection_ends_as_others_do},
+        {"connection that never opened leaves nothing",
+                test_idle_connection_that_never_opened_leaves_nothing},
         {"connection that cannot wake ends", test_idle_connection_that_cannot_wake_ends},
         CU_TEST_INFO_NULL,
 };
