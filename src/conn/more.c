@@ -91,12 +91,14 @@ static bool more_is_secure_quiet(const struct cmdi_secured *secured)
                                       !secured->cut && !secured->closed && !secured->failed);
 }
 
-/* Nothing of it is in use, and nothing is being timed. */
-static bool more_is_unused(const struct cmdi_conn_more *more)
+/* Nothing of it is in use, and nothing is being timed. Without a limit nobody sets write_since back. */
+static bool more_is_unused(const struct cmdi_conn *conn)
 {
+    const struct cmdi_conn_more *more = conn->more;
+    bool writes = more->write_since != 0 && conn->limits->write_timeout_ms != CMDS_NEVER;
     return more->stash.data == NULL && more->place == NULL && more->server_info_until == 0 &&
-           more->frame_since == 0 && more->write_since == 0 && more->finished_at == 0 &&
-           more->deaf_since == 0 && !cmdi_work_queued(&more->flush);
+           more->frame_since == 0 && !writes && more->finished_at == 0 && more->deaf_since == 0 &&
+           !cmdi_work_queued(&more->flush);
 }
 
 static bool more_is_idle(const struct cmdi_conn *conn)
@@ -107,7 +109,7 @@ static bool more_is_idle(const struct cmdi_conn *conn)
                      conn->lacks == 0 && !conn->above_low;
     return conn->state == CMDI_CONN_OPEN && no_input && no_output && conn->error_code == 0 &&
            !cmdi_work_queued(&conn->ready) && more_is_secure_quiet(conn->secured) &&
-           more_is_unused(conn->more);
+           more_is_unused(conn);
 }
 
 static bool more_is_owner_idle(const struct cmdi_conn *conn)

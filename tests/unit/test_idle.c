@@ -266,6 +266,26 @@ static void test_idle_connection_keeps_its_calls(void)
     hall_close(&hall);
 }
 
+/* Nobody looks at what a peer takes that may take its time: for that none stays awake. */
+static void test_idle_connection_rests_without_a_limit_of_writing(void)
+{
+    struct hall hall;
+    hall_open(&hall);
+    struct cmds_connection *connection = hall_connect(&hall);
+    struct cmdi_conn_limits limits = *connection->conn.limits;
+    limits.write_timeout_ms = CMDS_NEVER;
+    connection->conn.limits = &limits;
+
+    hall_act(&hall, connection);
+    hall_advance_ms(&hall, REST_MS);
+    CU_ASSERT_TRUE(is_resting(connection));
+    hall_act(&hall, connection);
+    hall_advance_ms(&hall, REST_MS);
+    CU_ASSERT_TRUE(is_resting(connection));
+
+    hall_close(&hall);
+}
+
 /* A call that is kept outlives its connection, and what that has. */
 static void test_idle_calls_outlive_their_connection(void)
 {
@@ -365,6 +385,8 @@ CU_TestInfo test_idle[] = {
         {"connection that is asked stays awake", test_idle_connection_that_is_asked_stays_awake},
         {"connection keeps a part of a frame", test_idle_connection_keeps_a_part_of_a_frame},
         {"connection keeps its calls", test_idle_connection_keeps_its_calls},
+        {"connection rests without a limit of writing",
+                test_idle_connection_rests_without_a_limit_of_writing},
         {"calls outlive their connection", test_idle_calls_outlive_their_connection},
         {"connection ends as others do", test_idle_connection_ends_as_others_do},
         {"connection that never opened leaves nothing",
