@@ -224,10 +224,11 @@ static void connection_on_closing(struct cmdi_conn *conn)
     CMDI_PROBE3(connection_close, connection->id, connection->server_shard->shard->index,
             conn->error_code);
     connection_log_end(connection);
-    cmdi_window_fini(connection);
-    cmdi_writable_fini(connection);
     if (!cmdi_conn_is_resting(conn)) {
-        connection_cancel_calls(cmdi_connection_more(connection));
+        struct cmdi_connection_more *more = cmdi_connection_more(connection);
+        cmdi_window_rest(more);
+        cmdi_writable_rest(more);
+        connection_cancel_calls(more);
     }
 }
 
@@ -302,8 +303,8 @@ static void connection_give_back(struct cmdi_conn *conn, struct cmdi_conn_more *
     struct cmdi_connection_more *more = CMDI_CONTAINER(part, struct cmdi_connection_more, conn);
     CMDI_ASSERT(connection->in_flight == 0 && cmdi_list_empty(&more->calls));
     CMDI_ASSERT(cmdi_list_empty(&more->again) && cmdi_list_empty(&more->writable));
-    CMDI_ASSERT(!cmdi_timer_armed(&more->read_on_timer));
-    CMDI_ASSERT(!cmdi_work_queued(&more->memory_work));
+    cmdi_window_rest(more); // What the last of its calls has waited for may be queued still.
+    cmdi_writable_rest(more);
     cmdi_pool_release(&connection->server_shard->more_pool, more);
 }
 

@@ -35,12 +35,9 @@ void cmdi_window_wake(struct cmdi_connection_more *more)
     cmdi_timer_init(&more->read_on_timer, window_on_read_on);
 }
 
-void cmdi_window_fini(struct cmds_connection *connection)
+void cmdi_window_rest(struct cmdi_connection_more *more)
 {
-    if (!cmdi_conn_is_resting(&connection->conn)) {
-        cmdi_shard_timer_off(
-                connection->conn.shard, &cmdi_connection_more(connection)->read_on_timer);
-    }
+    cmdi_shard_timer_off(more->conn.conn->shard, &more->read_on_timer);
 }
 
 /* With a quarter of the window free it is worth while: see cmdi_window_read_on(). */

@@ -19,8 +19,8 @@
 void cmdi_window_init(struct cmds_connection *connection);
 /** It is idle no more. */
 void cmdi_window_wake(struct cmdi_connection_more *more);
-/** It closes: no timer fires any more. */
-void cmdi_window_fini(struct cmds_connection *connection);
+/** It closes, or is idle and so not paused: no timer fires any more. */
+void cmdi_window_rest(struct cmdi_connection_more *more);
 
 /** At a bound of its calls: how many there are, how much they keep. */
 static inline bool cmdi_window_is_full(const struct cmds_connection *connection)

@@ -175,11 +175,9 @@ void cmdi_writable_wake(struct cmdi_connection_more *more)
     more->writable_first = false;
 }
 
-void cmdi_writable_fini(struct cmds_connection *connection)
+void cmdi_writable_rest(struct cmdi_connection_more *more)
 {
-    if (!cmdi_conn_is_resting(&connection->conn)) {
-        cmdi_list_remove(&cmdi_connection_more(connection)->memory_work.link);
-    }
+    cmdi_list_remove(&more->memory_work.link);
 }
 
 /* --- Asking ----------------------------------------------------------------------------------- */

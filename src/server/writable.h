@@ -20,8 +20,11 @@
 
 /** It is idle no more. */
 void cmdi_writable_wake(struct cmdi_connection_more *more);
-/** It closes: its calls, which are being cancelled, learn it by themselves. */
-void cmdi_writable_fini(struct cmds_connection *connection);
+/**
+ * It closes, and its calls, which are being cancelled, learn it by themselves; or it is idle, and none of
+ * them is left to be told.
+ */
+void cmdi_writable_rest(struct cmdi_connection_more *more);
 /** There may be room: those that wait are told in the next run. */
 static inline void cmdi_writable_look(struct cmds_connection *connection)
 {

@@ -286,6 +286,26 @@ static void test_idle_connection_rests_without_a_limit_of_writing(void)
     hall_close(&hall);
 }
 
+/* What a call has waited for may be queued longer than the call lives: memory that nobody gives back. */
+static void test_idle_connection_rests_whatever_its_calls_have_waited_for(void)
+{
+    struct hall hall;
+    hall_open(&hall);
+    struct cmds_connection *connection = hall_connect(&hall);
+    hall.app.act = act_keep;
+    hall_act(&hall, connection);
+    struct cmdi_connection_more *more = cmdi_connection_more(connection);
+
+    cmdi_shard_refused(hall.shard, &more->memory_work);
+    cmdi_shard_timer(hall.shard, &more->read_on_timer, hall.shard->now_ms + 10 * REST_MS);
+    cmds_call_unref(hall.app.kept); // Without an answer: nothing is leased, and given back, for it.
+    hall_advance_ms(&hall, 2 * REST_MS);
+    CU_ASSERT_TRUE(is_resting(connection));
+    CU_ASSERT_TRUE(cmdi_list_empty(&hall.shard->refused));
+
+    hall_close(&hall);
+}
+
 /* A call that is kept outlives its connection, and what that has. */
 static void test_idle_calls_outlive_their_connection(void)
 {
@@ -387,6 +407,8 @@ CU_TestInfo test_idle[] = {
         {"connection keeps its calls", test_idle_connection_keeps_its_calls},
         {"connection rests without a limit of writing",
                 test_idle_connection_rests_without_a_limit_of_writing},
+        {"connection rests whatever its calls have waited for",
+                test_idle_connection_rests_whatever_its_calls_have_waited_for},
         {"calls outlive their connection", test_idle_calls_outlive_their_connection},
         {"connection ends as others do", test_idle_connection_ends_as_others_do},
         {"connection that never opened leaves nothing",
