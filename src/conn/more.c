@@ -16,6 +16,8 @@
 enum {
     // Long enough that one which is asked again and again keeps it: waking costs as much as a command.
     CONN_REST_MS = 1000,
+    // One that waits for a call is looked at again after as long as it has waited, but not later than this.
+    CONN_REST_LOOK_MS = 30000,
 };
 
 #define MORE_ALONE(member)                                                                         \
@@ -128,9 +130,13 @@ void cmdi_conn_look_for_rest(struct cmdi_conn *conn, uint64_t now_ms)
     uint64_t moved_at = conn->received_at > conn->sent_at ? conn->received_at : conn->sent_at;
     if (now_ms < moved_at + CONN_REST_MS) {
         cmdi_conn_timer_by(conn, moved_at + CONN_REST_MS);
-    } else if (more_is_idle(conn) && more_is_owner_idle(conn)) {
+    } else if (!more_is_idle(conn)) {
+        cmdi_conn_timer_by(conn, now_ms + CONN_REST_MS);
+    } else if (more_is_owner_idle(conn)) {
         cmdi_conn_drop_more(conn);
     } else {
-        cmdi_conn_timer_by(conn, now_ms + CONN_REST_MS);
+        uint64_t quiet_ms = now_ms - moved_at;
+        cmdi_conn_timer_by(
+                conn, now_ms + (quiet_ms < CONN_REST_LOOK_MS ? quiet_ms : CONN_REST_LOOK_MS));
     }
 }

@@ -260,7 +260,33 @@ static void test_idle_connection_keeps_its_calls(void)
     CU_ASSERT_EQUAL(acts_answer(hall.app.kept, 1), 0);
     cmds_call_unref(hall.app.kept);
     hall_advance_ms(&hall, 0);
-    hall_advance_ms(&hall, REST_MS);
+    hall_advance_ms(&hall, 4 * REST_MS);
+    CU_ASSERT_TRUE(is_resting(connection));
+
+    hall_close(&hall);
+}
+
+/* A hundred thousand that wait for news are not a hundred thousand timers a second. */
+static void test_idle_connection_that_waits_is_looked_at_seldom(void)
+{
+    struct hall hall;
+    hall_open(&hall);
+    struct cmds_connection *connection = hall_connect(&hall);
+    hall.app.act = act_keep;
+    hall_act(&hall, connection);
+    uint32_t looks = 0;
+
+    for (uint64_t at_ms = 0, ms = 0; ms < 100 * REST_MS; ms++) {
+        hall_advance_ms(&hall, 1);
+        looks += connection->conn.timer.at_ms != at_ms;
+        at_ms = connection->conn.timer.at_ms;
+    }
+    CU_ASSERT(looks > 0 && looks < 20);
+    CU_ASSERT_FALSE(is_resting(connection));
+    CU_ASSERT_EQUAL(acts_answer(hall.app.kept, 1), 0);
+    cmds_call_unref(hall.app.kept);
+    hall_advance_ms(&hall, 0);
+    hall_advance_ms(&hall, 31 * REST_MS);
     CU_ASSERT_TRUE(is_resting(connection));
 
     hall_close(&hall);
@@ -405,6 +431,8 @@ CU_TestInfo test_idle[] = {
         {"connection that is asked stays awake", test_idle_connection_that_is_asked_stays_awake},
         {"connection keeps a part of a frame", test_idle_connection_keeps_a_part_of_a_frame},
         {"connection keeps its calls", test_idle_connection_keeps_its_calls},
+        {"connection that waits is looked at seldom",
+                test_idle_connection_that_waits_is_looked_at_seldom},
         {"connection rests without a limit of writing",
                 test_idle_connection_rests_without_a_limit_of_writing},
         {"connection rests whatever its calls have waited for",
