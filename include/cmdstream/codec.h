@@ -104,8 +104,8 @@ struct cmds_codec {
      * value, so they alone judge it and say what is wrong with it. So a codec may ask for a few bytes more
      * than it uses, such as for wide stores, or leave rare kinds to the others. It should see early that the
      * room is too small, since what it has done by then is done twice.
-     * Returns: the size, at most `room`: what size() would return; below 0: it gave up, as it has to where
-     *          size() would refuse the value. Which code does not matter.
+     * Returns: the size, at most `room`: what size() would return; below 0, or above `room`: it gave up, as
+     *          it has to where size() would refuse the value. Which number does not matter.
      */
     int64_t (*try_encode)(const struct cmds_codec *self, const struct cmds_type *type,
             const void *value, uint8_t *out, size_t room);

@@ -81,9 +81,10 @@ static inline size_t cmdi_conn_write_direct(struct cmdi_conn *conn, uint64_t seq
     size_t guess = self_delimiting ? 0 : 1 + (size_t)conn->length_more;
     uint8_t *out = conn->fill.data + conn->fill.end;
     uint8_t *length = cmdi_frame_header_encode(out, sequence, message.type->number, 0, true);
-    int64_t size = codec->try_encode(
-            codec, message.type, message.value, length + guess, room - CMDI_DIRECT_KEPT);
-    if (CMDI_UNLIKELY(size < 0 || size > conn->limits->frame_size_max)) {
+    room -= CMDI_DIRECT_KEPT;
+    int64_t size = codec->try_encode(codec, message.type, message.value, length + guess, room);
+    // One that says how much it would take, as others do who find too little, gives up as well.
+    if (CMDI_UNLIKELY((uint64_t)size > room || size > conn->limits->frame_size_max)) {
         if (conn->fill.end == 0) {
             cmdi_conn_close_fill(conn);
         }

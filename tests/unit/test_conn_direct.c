@@ -197,6 +197,37 @@ static int64_t gives_up(const struct cmds_codec *self, const struct cmds_type *t
     return CMDS_E_LIMIT;
 }
 
+/* As snprintf() does, and decode(): how much there would have to be. */
+static int64_t asks_for_more(const struct cmds_codec *self, const struct cmds_type *type,
+        const void *value, uint8_t *out, size_t room)
+{
+    (void)self;
+    (void)type;
+    (void)value;
+    (void)out;
+    return (int64_t)room + 1;
+}
+static int64_t asks_for_much_more(const struct cmds_codec *self, const struct cmds_type *type,
+        const void *value, uint8_t *out, size_t room)
+{
+    (void)asks_for_more(self, type, value, out, room);
+    return INT64_MAX;
+}
+
+static void test_direct_takes_no_size_beyond_the_room(void)
+{
+    struct peer *peer = roomy_peer(false);
+    struct cmds_codec codec = cmds_codec_msgpack;
+    peer->limits.frame_size_max = UINT32_MAX;
+    codec.try_encode = asks_for_more;
+    CU_ASSERT_EQUAL(write_direct(peer, &codec, 1, 10), 0);
+    codec.try_encode = asks_for_much_more;
+    CU_ASSERT_EQUAL(write_direct(peer, &codec, 1, 10), 0);
+    CU_ASSERT(is_direct_alike(peer, &cmds_codec_msgpack, 1, 10));
+    (void)peer_send_all(peer);
+    peer_free(peer);
+}
+
 static void test_direct_goes_by_what_the_codec_has(void)
 {
     struct peer *peer = roomy_peer(false);
@@ -221,6 +252,7 @@ static const CU_TestInfo tests[] = {
         {"keeps to its room", test_direct_keeps_to_its_room},
         {"leaves what is near a bound", test_direct_leaves_what_is_near_a_bound},
         {"leaves what is refused", test_direct_leaves_what_is_refused},
+        {"takes no size beyond the room", test_direct_takes_no_size_beyond_the_room},
         {"goes by what the codec has", test_direct_goes_by_what_the_codec_has},
         CU_TEST_INFO_NULL,
 };
