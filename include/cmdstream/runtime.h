@@ -62,18 +62,20 @@ struct cmds_runtime_options {
     // Longest time that a shard spins before it sleeps. It spins only while most spins find work and
     // no other thread wants the core. Default 100: work that arrives at least every 100 us, 10,000
     // times a second, is handled without a wake-up, and the core is busy all the time. With CMDS_SPIN_OFF
-    // 12,000 commands a second take a third of a core, and p50 is one wake-up longer, 20 to 50 us. A
+    // 12,000 commands a second take a third of a core, and p50 is one wake-up longer, 13 to 26 us. A
     // value between moves that border: with 25, about what a wake-up costs in CPU time, the shard sleeps
     // up to 40,000 a second. See docs/figures.md.
     uint32_t spin_us;
     // For exec functions marked CMDS_EXEC_IN_POOL. Default 4, at most 1024; each is started when it is
     // first needed, or with the runtime: see on_pool_thread_start.
     uint32_t pool_thread_count;
-    // Of one receive buffer. Default 32768, 4096..1 MiB. If there may be 128 of them, the first
-    // sixteenth is four times as large, up to 128 KiB.
+    // Of one receive buffer. Default 32768, 4096..1 MiB. If there may be 128 of them or more, the
+    // first sixteenth is four times as large, but at most 128 KiB each.
     uint32_t buffer_size;
-    // Receive buffers a shard may grow to: from 16 if these are large, else from 32. It grows when it
-    // lacks one and shrinks when it needs few. Default 512, at most 32768.
+    // Receive buffers a shard may grow to, rounded up to a power of two. Default 512, which with the
+    // default size are 19 MiB; at most 32768. It begins with 16 if the first ones are that large, else
+    // with 32, gets more when it lacks one, and has fewer when it needs few: each of the others gives
+    // its memory back when something has come into it and was read.
     uint32_t buffer_count_max;
     // Calls of all servers that wait for a thread of the pool. Default 65536. Beyond it, a connection
     // with a call in the queue gets -ENOBUFS for a further one: on_exec_error may answer, and the

@@ -36,7 +36,7 @@ static double parse_number(const char *name, const char *text, double min, doubl
     char *end = NULL;
     double value = strtod(text, &end);
     if (end == text || *end != '\0' || !(value >= min && value <= max)) {
-        fprintf(stderr, "ceiling: --%s: \"%s\" is not a number from %g to %g\n", name, text, min,
+        fprintf(stderr, "ceiling: --%s: \"%s\" is not a number from %g to %.10g\n", name, text, min,
                 max);
         exit(2);
     }
