@@ -13,7 +13,7 @@
 #include "support/harness.h"
 
 enum {
-    CONNECTIONS = 1000,
+    CONNECTIONS = 10000,
     // Of user space, in the shard's account: with its slot of a completion it stays within 512.
     IDLE_SIZE_MAX = 466,
     REST_MS = 1001,
