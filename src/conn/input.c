@@ -343,13 +343,27 @@ static void conn_read_on(struct cmdi_conn *conn)
     }
 }
 
+/*
+ * One that rests has nothing that would be run or sent. If it was stopped, no memory is needed to end it, when
+ * its receive has ended with nothing in it.
+ */
+static void conn_end_resting(struct cmdi_conn *conn, size_t size)
+{
+    if (conn->input == CMDI_INPUT_STOPPED) {
+        cmdi_conn_fail(conn, CMDS_E_DRAINING, "the server is shutting down");
+    } else if (conn->input != CMDI_INPUT_STOPPING) {
+        conn_fail_memory(conn, size);
+    }
+}
+
 void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn, ready);
     bool more_input = false;
     bool more = false;
     if (!cmdi_conn_wake(conn) && conn->state < CMDI_CONN_FINISHING) {
-        conn_fail_memory(conn, sizeof(*conn->more));
+        conn_end_resting(conn, sizeof(*conn->more));
+        return; // If it ends, it is ready again.
     }
     conn_read_on(conn);
     if (conn->state < CMDI_CONN_FINISHING) {
@@ -512,8 +526,9 @@ void cmdi_conn_on_recv_end(struct cmdi_conn *conn, int code)
         return;
     }
     if (!cmdi_conn_wake(conn)) {
-        cmdi_conn_input_move(conn, CMDI_INPUT_ENDED);
-        conn_fail_memory(conn, sizeof(*conn->more));
+        bool is_stopped = conn->input == CMDI_INPUT_STOPPING && code == -ECANCELED;
+        cmdi_conn_input_move(conn, is_stopped ? CMDI_INPUT_STOPPED : CMDI_INPUT_ENDED);
+        conn_end_resting(conn, sizeof(*conn->more));
         return;
     }
     conn_recv_ended(conn, code);

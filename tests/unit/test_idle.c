@@ -425,6 +425,28 @@ static void test_idle_connection_that_cannot_wake_ends(void)
     hall_close(&hall);
 }
 
+/* A drain of many that rest must not need the memory of as many that are busy. */
+static void test_idle_connection_that_cannot_wake_is_drained_all_the_same(void)
+{
+    struct hall hall;
+    hall_open(&hall);
+    struct cmds_connection *connection = hall_connect(&hall);
+    hall_advance_ms(&hall, REST_MS);
+    (void)hall_used(&hall); // The pool keeps nothing.
+    hall.shard->buffers.account.size_max = 1;
+
+    cmdi_server_shard_drain(hall.server_shard);
+    hall_advance_ms(&hall, 0);
+    CU_ASSERT_EQUAL_FATAL(hall.closed, 0); // What has come until its receive has ended is run.
+    cmdi_conn_on_recv_end(&connection->conn, -ECANCELED);
+    hall_advance_ms(&hall, 0);
+    CU_ASSERT_EQUAL(hall.closed, 1);
+    CU_ASSERT_EQUAL(hall.app.cause, CMDS_E_DRAINING);
+    CU_ASSERT_EQUAL(atomic_load(&hall.server_shard->cut_code), 0);
+
+    hall_close(&hall);
+}
+
 CU_TestInfo test_idle[] = {
         {"connections keep little", test_idle_connections_keep_little},
         {"connection rests and answers", test_idle_connection_rests_and_answers},
@@ -442,6 +464,8 @@ CU_TestInfo test_idle[] = {
         {"connection that never opened leaves nothing",
                 test_idle_connection_that_never_opened_leaves_nothing},
         {"connection that cannot wake ends", test_idle_connection_that_cannot_wake_ends},
+        {"connection that cannot wake is drained all the same",
+                test_idle_connection_that_cannot_wake_is_drained_all_the_same},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("idle", test_idle)
