@@ -16,6 +16,7 @@ import measure
 
 ECHO_SIZE = 530  # The mean frame of the benchmark's data.
 SETTLE = 0.3  # Seconds before what is measured.
+LOOK_S, REST_S = 0.2, 3  # Of a server's memory: from one look to the next, and how long it is the same.
 # For the estimate, in seconds: a burst of each kind of peer.
 BURST_OURS, BURST_GO, BURST_GRPC = 0.6, 3.5, 10
 
@@ -234,14 +235,16 @@ def private_bytes(pid):
 
 
 def settled_bytes(pid):
-    """What it is when it has stopped growing."""
-    last = -1
-    for _ in range(50):
+    """What it is when it has neither grown nor shrunk for a while: what idle connections need no more they give back
+    within two seconds."""
+    last, since = -1, 0
+    for _ in range(100):
         now = private_bytes(pid)
-        if now == last:
+        since = since + 1 if now == last else 0
+        if since >= REST_S / LOOK_S:
             break
         last = now
-        time.sleep(0.2)
+        time.sleep(LOOK_S)
     return last
 
 

@@ -66,7 +66,8 @@ def program(main):
         say("interrupted; what was not printed was not measured")
         status = 130
     except OSError as error:
-        if error.filename is not None:
+        from_a_peer = isinstance(error, (TimeoutError, ConnectionError)) and not isinstance(error, BrokenPipeError)
+        if error.filename is not None or from_a_peer:
             raise
         if not isinstance(error, BrokenPipeError):  # A reader that has gone needs no sentence.
             say(f"stdout does not take what is printed: {error.strerror}")
