@@ -68,6 +68,9 @@ int cmdi_conn_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *ad
 {
     struct cmdi_shard *shard = conn->shard;
     CMDI_ASSERT(conn->state == CMDI_CONN_CONNECTING && cmdi_list_empty(&conn->on_shard));
+    shard->relieve = cmdi_conn_relieve;
+    shard->conn_flush = cmdi_conn_run_flush;
+    shard->conn_starve = cmdi_conn_on_buffers;
     if (!cmdi_conn_wake(conn)) {
         return -ENOMEM;
     }
@@ -78,7 +81,6 @@ int cmdi_conn_open(struct cmdi_conn *conn, int fd, const struct cmdi_address *ad
         return code;
     }
     cmdi_list_push(&shard->conns, &conn->on_shard);
-    shard->relieve = cmdi_conn_relieve;
     shard->connection_count++;
     CMDI_GAUGE(conn->counters, connections, 1);
     if (conn->limits->server_info_timeout_ms != CMDS_NEVER) { // The transport's opening included.

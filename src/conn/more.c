@@ -58,8 +58,8 @@ bool cmdi_conn_wake_slow(struct cmdi_conn *conn)
         return false;
     }
     *more = (struct cmdi_conn_more){.conn = conn};
-    cmdi_work_init(&more->flush, cmdi_conn_run_flush);
-    cmdi_work_init(&more->starve, cmdi_conn_on_buffers);
+    cmdi_work_init(&more->flush, conn->shard->conn_flush);
+    cmdi_work_init(&more->starve, conn->shard->conn_starve);
     cmdi_list_init(&more->lacking);
     conn->more = more;
     if (conn->ops->give_back != NULL) {

@@ -17,7 +17,6 @@
 enum {
     SHARD_SPIN_LOOKS = 64,          // At the ring and the mailbox between two looks at the clock.
     SHARD_HARVEST = 32,             // Completions, or timers, between two looks at the clock.
-    SHARD_LOOK_NS_MAX = 100 * 1000, // So long between two looks at the clock in a step.
     SHARD_STALL_MS = 200,           // A timer so late has not met a long turn: nobody was here.
     SHARD_PARTS = 2,                // Of a run that takes long...
     SHARD_RUN_NS_LONG = 100 * 1000, // ... which is this.
@@ -46,27 +45,6 @@ static void shard_set_time(struct cmdi_shard *shard, uint64_t now_ns)
     shard->clock_us = (uint32_t)(now_ns / CMDI_NS_PER_US);
     shard->clock_ns = now_ns;
     shard->looked_ns = now_ns;
-}
-
-/*
- * Whatever is counted between two looks may take nanoseconds or a millisecond: it follows what was
- * seen last, so that a look costs little and none comes late twice.
- */
-void cmdi_shard_look(struct cmdi_shard *shard)
-{
-    if (shard->options.drive != CMDI_DRIVE_STEPPED) {
-        uint64_t now_ns = cmdi_now_ns();
-        uint64_t took_ns = now_ns - shard->looked_ns;
-        if (took_ns > SHARD_LOOK_NS_MAX) {
-            uint64_t stride = shard->stride * (uint64_t)SHARD_LOOK_NS_MAX / took_ns;
-            shard->stride = stride > 0 ? (uint32_t)stride : 1;
-        } else if (took_ns < SHARD_LOOK_NS_MAX / 4 && shard->stride < CMDI_SHARD_STRIDE_MAX) {
-            shard->stride *= 2;
-        }
-        shard->looked_ns = now_ns;
-        shard->step_over = shard->step_over || now_ns - shard->step_ns >= CMDI_SHARD_STEP_NS;
-    }
-    shard->work_left = shard->stride;
 }
 
 static uint32_t shard_harvest(struct cmdi_shard *shard)

@@ -168,6 +168,8 @@ struct cmdi_shard {
     struct cmdi_pool conn_mores;
     // Memory is short: at the end of a turn, see cmdi_conn_relieve(). Set with the first connection.
     void (*relieve)(struct cmdi_shard *shard);
+    cmdi_work_fn conn_flush,
+            conn_starve; // What a connection's flush and its wait for buffers run: likewise.
     /* Handshakes, see conn/secure.h. */
     struct cmdi_list seatless; // struct cmdi_work: wait for a seat.
     struct cmdi_list seats;    // struct cmdi_secured: wait for their peer, longest seated first.
