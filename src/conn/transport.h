@@ -31,7 +31,7 @@ enum {
 enum cmdi_recv_mode {
     CMDI_RECV_STREAM, // Buffer after buffer, until it ends.
     CMDI_RECV_QUIET,  // The same, and nothing is expected to be there yet.
-    CMDI_RECV_ONE,    // It ends after one buffer.
+    CMDI_RECV_ONE,    // A little: it ends after a small buffer's bytes.
 };
 
 /** What was found out about the peer while no receive was armed. Bits. */

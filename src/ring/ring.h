@@ -133,7 +133,7 @@ void cmdi_ring_connect(
         struct cmdi_ring *ring, int fd, const struct cmdi_address *address, uint64_t user_data);
 /** Multishot into the group's buffers. `poll_first`: nothing is expected to be there yet. */
 void cmdi_ring_recv(struct cmdi_ring *ring, int fd, bool poll_first, uint64_t user_data);
-/** The same for one buffer. */
+/** The same once, and no more than buffer_size, however large the buffer: a little. */
 void cmdi_ring_recv_once(struct cmdi_ring *ring, int fd, uint64_t user_data);
 /** Sends all of it unless it fails; the data stays until the completion. */
 void cmdi_ring_send(

@@ -96,6 +96,33 @@ static void test_ring_buffers_first_ones_are_large(void)
     cmdi_ring_destroy(ring);
 }
 
+/* A client that waits for its program receives a little now and then, for minutes, within one bound. */
+static void test_ring_buffers_a_little_fills_no_large_one(void)
+{
+    enum {
+        SMALL = 16,
+        LARGE = 100,
+    };
+    struct cmdi_ring *ring = open_ring(&(struct cmdi_ring_options){.entries = 8,
+            .completion_entries = 32,
+            .buffer_size = SMALL,
+            .large_count = 2,
+            .large_size = LARGE,
+            .buffer_count = 2,
+            .buffer_count_max = 2});
+    static const char text[LARGE] = "a little";
+    int fds[2];
+    pair(fds);
+    CU_ASSERT_EQUAL_FATAL(send(fds[1], text, sizeof(text), 0), (ssize_t)sizeof(text));
+    cmdi_ring_recv_once(ring, fds[0], FIRST);
+    struct cmdi_completion completion = next(ring);
+    CU_ASSERT_EQUAL(completion.result, SMALL);
+    CU_ASSERT_FALSE(completion.flags & CMDI_COMPLETION_MORE);
+    cmdi_ring_buffer_release(ring, completion.buffer);
+    pair_close(fds);
+    cmdi_ring_destroy(ring);
+}
+
 /* A buffer that leaves the group gives its pages back, but for those that it shares with its neighbours. */
 static void test_ring_buffers_parked_one_leaves_its_neighbours_alone(void)
 {
@@ -133,6 +160,7 @@ static void test_ring_buffers_parked_one_leaves_its_neighbours_alone(void)
 
 static CU_TestInfo test_ring_buffers[] = {
         {"first ones are large", test_ring_buffers_first_ones_are_large},
+        {"a little fills no large one", test_ring_buffers_a_little_fills_no_large_one},
         {"parked one leaves its neighbours alone",
                 test_ring_buffers_parked_one_leaves_its_neighbours_alone},
         CU_TEST_INFO_NULL,
