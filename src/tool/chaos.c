@@ -20,7 +20,7 @@
 
 enum {
     CHAOS_QUEUE = 1024,
-    CHAOS_BUFFERS_MAX = 64,  // None is large, so half a direction's buffer has room for one.
+    CHAOS_BUFFERS_MAX = 64,  // Few, as a direction has a buffer of its own.
     CHAOS_SINGLE_PER_S = 10, // Lines about single connections, of --after.
     CHAOS_LOOK_NS = 100 * 1000 * 1000,
     CHAOS_NS_PER_S = 1000 * 1000 * 1000,
