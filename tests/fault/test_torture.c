@@ -29,9 +29,13 @@
 #if defined(__SANITIZE_ADDRESS__)
 #define TORTURE_STEP 11
 #elif defined(__SANITIZE_THREAD__)
-#define TORTURE_STEP 31
+#define TORTURE_STEP      47
+#define TORTURE_TLS_PLAYS 40
 #else
 #define TORTURE_STEP 1
+#endif
+#ifndef TORTURE_TLS_PLAYS
+#define TORTURE_TLS_PLAYS 100
 #endif
 
 enum {
@@ -47,7 +51,7 @@ enum {
     ROUNDS = 3,
     DEADLINE_MS = 200,
     LATER_MS = 10, // Long enough to be lost, if the server goes then.
-    TLS_PLAYS_MAX = 100,
+    TLS_PLAYS_MAX = TORTURE_TLS_PLAYS,
     TLS_PLAY_SECONDS_MAX = 60,
 };
 
