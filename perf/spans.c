@@ -64,8 +64,6 @@ static struct way ways[] = {
         {.name = "uncounted",
                 .means = "no spans, and nothing is counted by type",
                 .is_uncounted = true},
-        {.name = "hack0", .means = ""},
-        {.name = "hack1", .means = ""},
         {.name = "untraced", .means = "no spans are kept"},
         {.name = "off", .means = "spans are kept, and no trace begins", .has_spans = true},
         {.name = "spent",
@@ -186,10 +184,6 @@ static void way_open(struct way *way)
     options.trace = way->has_spans ? &trace : NULL;
     telemetry.off = way->is_uncounted ? CMDS_TELEMETRY_ALL : 0;
     options.telemetry = &telemetry;
-    if (way->name[0] == 'h')
-        setenv("HACK", way->name + 4, 1);
-    else
-        unsetenv("HACK");
     check(cmds_runtime_start(&way->runtime, &options, &error), error.text);
     char path[64];
     (void)snprintf(path, sizeof(path), "unix:@cmdstream-spans-%ld-%s", (long)getpid(), way->name);
@@ -271,8 +265,11 @@ int main(int argc, char **argv)
     uint32_t count = 0;
     uint32_t once = 0;
     for (; first < argc && strncmp(argv[first], "--", 2) == 0; first++) {
-        echoes |= strcmp(argv[first], "--echo") == 0;
-        is_unix |= strcmp(argv[first], "--unix") == 0;
+        bool is_echo = strcmp(argv[first], "--echo") == 0;
+        if (!is_echo && strcmp(argv[first], "--unix") != 0) {
+            break; // No way has such a name.
+        }
+        *(is_echo ? &echoes : &is_unix) = true;
     }
     for (int i = first; i < argc; i++) {
         once = (uint32_t)atoi(argv[i]);
