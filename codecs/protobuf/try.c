@@ -41,21 +41,6 @@ static CMDI_INLINED uint8_t *put_tag(uint8_t *out, uint32_t number, uint8_t form
 
 /* --- Numbers ---------------------------------------------------------------------------------- */
 
-/* The bits that say whether it is zero, and of all but floats the varint. */
-static CMDI_INLINED uint64_t number_load(uint8_t kind, const uint8_t *at)
-{
-    switch (kind) {
-    case CMDS_KIND_BOOL:
-        return *at != 0;
-    case CMDS_KIND_F32:
-        return CMDI_LOAD(uint32_t, at);
-    case CMDS_KIND_F64:
-        return CMDI_LOAD(uint64_t, at);
-    default:
-        return cmdi_integer_load(kind, at);
-    }
-}
-
 static CMDI_INLINED uint8_t *put_number(uint8_t *out, uint8_t kind, uint64_t value)
 {
     size_t width = cmdi_protobuf_width(kind);
@@ -65,7 +50,7 @@ static CMDI_INLINED uint8_t *put_number(uint8_t *out, uint8_t kind, uint64_t val
 static CMDI_INLINED uint8_t *try_number(
         uint8_t *out, uint8_t kind, const uint8_t *at, uint32_t number, bool always)
 {
-    uint64_t value = number_load(kind, at);
+    uint64_t value = cmdi_protobuf_number(kind, at);
     if (value == 0 && !always) {
         return out;
     }
@@ -193,7 +178,7 @@ static uint8_t *try_packed(uint8_t *out, const uint8_t *border, const struct cmd
         if (CMDI_UNLIKELY(border - out < ITEM_ROOM)) {
             return NULL;
         }
-        out = put_number(out, row->kind, number_load(row->kind, item));
+        out = put_number(out, row->kind, cmdi_protobuf_number(row->kind, item));
     }
     return put_size_before(from, out, reserved);
 }

@@ -6,6 +6,7 @@
 #include <cmdstream/schema.h>
 
 #include "base/hint.h"
+#include "common/value.h"
 #include "common/varint.h"
 
 enum cmdi_protobuf_form {
@@ -89,6 +90,21 @@ static inline uint8_t cmdi_protobuf_form_of(uint8_t kind)
     static const uint8_t forms[CMDS_KIND_STRING] = {
             [CMDS_KIND_F32] = CMDI_PROTOBUF_32, [CMDS_KIND_F64] = CMDI_PROTOBUF_64};
     return kind < CMDS_KIND_STRING ? forms[kind] : CMDI_PROTOBUF_BYTES;
+}
+
+/** Of a number: the bits that say whether it is zero, and of all but floats the varint. */
+static CMDI_INLINED uint64_t cmdi_protobuf_number(uint8_t kind, const uint8_t *at)
+{
+    switch (kind) {
+    case CMDS_KIND_BOOL:
+        return *at != 0;
+    case CMDS_KIND_F32:
+        return CMDI_LOAD(uint32_t, at);
+    case CMDS_KIND_F64:
+        return CMDI_LOAD(uint64_t, at);
+    default:
+        return cmdi_integer_load(kind, at);
+    }
 }
 
 #endif

@@ -29,21 +29,6 @@ static CMDI_INLINED bool is_number(uint8_t kind)
     return kind >= CMDS_KIND_BOOL && kind <= CMDS_KIND_F64;
 }
 
-/* The bits that say whether it is zero, and of all but floats the varint. */
-static CMDI_INLINED uint64_t number_load(uint8_t kind, const uint8_t *at)
-{
-    switch (kind) {
-    case CMDS_KIND_BOOL:
-        return *at != 0;
-    case CMDS_KIND_F32:
-        return CMDI_LOAD(uint32_t, at);
-    case CMDS_KIND_F64:
-        return CMDI_LOAD(uint64_t, at);
-    default:
-        return cmdi_integer_load(kind, at);
-    }
-}
-
 static CMDI_INLINED int64_t number_size(uint8_t kind, uint64_t value)
 {
     size_t width = cmdi_protobuf_width(kind);
@@ -153,7 +138,7 @@ static CMDI_INLINED int64_t item_size(unsigned form, const struct cmds_field *ro
 {
 #define NUMBER_SIZE(kind)                                                                          \
     case kind:                                                                                     \
-        return number_field_size(kind, number_load(kind, at), number, always)
+        return number_field_size(kind, cmdi_protobuf_number(kind, at), number, always)
     switch (form) {
         NUMBER_SIZE(CMDS_KIND_BOOL);
         NUMBER_SIZE(CMDS_KIND_I8);
@@ -188,7 +173,7 @@ static int64_t packed_size(const struct cmds_field *row, struct cmdi_array array
     const uint8_t *item = array.items;
     int64_t total = 0;
     for (size_t i = 0; i < array.count; i++, item += row->item_size) {
-        total += number_size(row->kind, number_load(row->kind, item));
+        total += number_size(row->kind, cmdi_protobuf_number(row->kind, item));
     }
     return total;
 }
@@ -344,7 +329,7 @@ static CMDI_INLINED uint8_t *write_bool(
 /* A number that is zero is not written, unless `always`. */
 #define WRITE_NUMBER(kind)                                                                         \
     case kind:                                                                                     \
-        value = number_load(kind, at);                                                             \
+        value = cmdi_protobuf_number(kind, at);                                                    \
         if (value == 0 && !always) {                                                               \
             return out;                                                                            \
         }                                                                                          \
@@ -412,7 +397,7 @@ static uint8_t *write_packed(uint8_t *out, const uint8_t *end, const struct cmds
     const uint8_t *item = array.items;
     out = from;
     for (size_t i = 0; i < array.count; i++, item += row->item_size) {
-        out = put_number(out, end, row->kind, number_load(row->kind, item));
+        out = put_number(out, end, row->kind, cmdi_protobuf_number(row->kind, item));
     }
     return put_size_before(from, out, reserved);
 }
