@@ -11,20 +11,7 @@
 enum {
     RECEIVE_FREE_PART = 4, // Buffers are scarce when less than this part of them is free...
     RECEIVE_USED_PART = 4, // ... and too many when no more than this part was ever in use.
-    RECEIVE_FIRST = 32,    // The group begins with so many.
 };
-
-void cmdi_receive_plan(struct cmdi_ring_options *options, uint32_t size, uint32_t count_max)
-{
-    uint32_t max = 1;
-    while (max < count_max) {
-        max *= 2;
-    }
-    options->buffer_size = size;
-    options->large_count = options->large_size = 0; // See cmdi_receive_plan().
-    options->buffer_count = max < RECEIVE_FIRST ? max : RECEIVE_FIRST;
-    options->buffer_count_max = max;
-}
 
 int cmdi_receive_init(
         struct cmdi_receive *receive, struct cmdi_ring *ring, uint32_t buffer_count_max)

@@ -258,8 +258,7 @@ static void op_recv(struct cmdi_ring_op *op)
             op_complete(op, -ENOBUFS);
             return;
         }
-        size_t room = op->once ? buffers->size : cmdi_ring_buffer_next_size(buffers);
-        int64_t got = cmdi_sock_recv(op->sock, data, room);
+        int64_t got = cmdi_sock_recv(op->sock, data, buffers->size);
         if (got == -EAGAIN) {
             op_arm(op);
             return;

@@ -217,26 +217,6 @@ static void test_receive_group_shrinks_to_what_is_used(void)
     cmdi_receive_fini(&desk.receive);
 }
 
-static void test_receive_plan_begins_with_few(void)
-{
-    static const struct {
-        uint32_t size, count_max, first, max;
-    } rows[] = {
-            {32768, 512, 32, 512},
-            {32768, 500, 32, 512},
-            {1048576, 32768, 32, 32768},
-            {4096, 3, 4, 4},
-            {32768, 1, 1, 1},
-    };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct cmdi_ring_options options = {0};
-        cmdi_receive_plan(&options, rows[i].size, rows[i].count_max);
-        CU_ASSERT_EQUAL(cmdi_ring_buffer_size_max(&options), rows[i].size);
-        CU_ASSERT_EQUAL(options.buffer_count, rows[i].first);
-        CU_ASSERT_EQUAL(options.buffer_count_max, rows[i].max);
-    }
-}
-
 static void test_receive_without_a_ring_has_nothing(void)
 {
     struct cmdi_receive receive;
@@ -252,7 +232,6 @@ static CU_TestInfo test_receive[] = {
         {"buffer goes back with its last byte", test_receive_buffer_goes_back_with_its_last_byte},
         {"share is a part and more than one", test_receive_share_is_a_part_and_more_than_one},
         {"those that ask for little come first", test_receive_those_that_ask_for_little_come_first},
-        {"plan begins with few", test_receive_plan_begins_with_few},
         {"group grows", test_receive_group_grows},
         {"group shrinks to what is used", test_receive_group_shrinks_to_what_is_used},
         {"without a ring has nothing", test_receive_without_a_ring_has_nothing},
