@@ -69,11 +69,13 @@ struct cmds_runtime_options {
     // For exec functions marked CMDS_EXEC_IN_POOL. Default 4, at most 1024; each is started when it is
     // first needed, or with the runtime: see on_pool_thread_start.
     uint32_t pool_thread_count;
-    uint32_t buffer_size; // Of one receive buffer. Default 32768, 4096..1 MiB.
+    // Of one receive buffer. Default 32768, 4096..1 MiB. If there may be 128 of them or more, the
+    // first sixteenth is four times as large, but at most 128 KiB each.
+    uint32_t buffer_size;
     // Receive buffers a shard may grow to, rounded up to a power of two. Default 512, which with the
-    // default size are 16 MiB; at most 32768. It begins with 32, gets more when it lacks one, and has
-    // fewer when it needs few: each of the others gives its memory back when something has come into
-    // it and was read.
+    // default size are 19 MiB; at most 32768. It begins with 16 if the first ones are that large, else
+    // with 32, gets more when it lacks one, and has fewer when it needs few: each of the others gives
+    // its memory back when something has come into it and was read.
     uint32_t buffer_count_max;
     // Calls of all servers that wait for a thread of the pool. Default 65536. Beyond it, a connection
     // with a call in the queue gets -ENOBUFS for a further one: on_exec_error may answer, and the

@@ -46,7 +46,7 @@ static bool chaos_is_range(struct cmdi_chaos_range range)
 static int chaos_check(const struct cmdi_chaos_options *mine, const struct cmdi_shard *shard,
         struct cmds_error *error)
 {
-    uint32_t received = shard->options.ring.buffer_size;
+    uint32_t received = cmdi_ring_buffer_size_max(&shard->options.ring);
     uint32_t wanted = mine->always;
     for (uint32_t kind = 0; kind < CMDI_CHAOS_KINDS; kind++) {
         wanted |= mine->faults[kind] > 0 ? 1u << kind : 0;

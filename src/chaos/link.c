@@ -270,7 +270,8 @@ static void link_recv(struct cmdi_link *link, uint32_t way)
 {
     struct cmdi_pipe *pipe = &link->pipes[way];
     struct cmdi_side *from = &link->sides[way];
-    size_t most = link_options(link)->buffer_size - link_shard(link)->options.ring.buffer_size;
+    size_t received = cmdi_ring_buffer_size_max(&link_shard(link)->options.ring);
+    size_t most = link_options(link)->buffer_size - received;
     bool is_over = pipe->end != CMDI_PIPE_GOES_ON || (link->broken >> way & 1) != 0;
     if (is_over || cmdi_side_does(from, CMDI_SIDE_RECV)) {
         return;

@@ -17,9 +17,9 @@ static void ring_provide(struct cmdi_ring *ring, uint32_t buffer)
 {
     ring->buffer_states[buffer] = CMDI_RING_BUFFER_PROVIDED;
     cmdi_ring_poison(ring, buffer, true);
-    io_uring_buf_ring_add(ring->group, cmdi_ring_buffer_at(ring, buffer), ring->buffer_size,
-            (unsigned short)buffer, io_uring_buf_ring_mask(ring->buffer_count_max),
-            (int)ring->buffers_added);
+    io_uring_buf_ring_add(ring->group, cmdi_ring_buffer_at(ring, buffer),
+            cmdi_ring_buffer_length(ring, buffer), (unsigned short)buffer,
+            io_uring_buf_ring_mask(ring->buffer_count_max), (int)ring->buffers_added);
     ring->buffers_added++;
 }
 
@@ -32,11 +32,15 @@ static void *ring_map(size_t size)
 int cmdi_ring_buffers_init(struct cmdi_ring *ring, const struct cmdi_ring_options *options,
         struct cmdi_ring_patience *patience, struct cmds_error *error)
 {
+    CMDI_ASSERT(options->large_count <= options->buffer_count_max);
+    CMDI_ASSERT(cmdi_ring_buffer_size_max(options) >= options->buffer_size);
     ring->buffer_size = options->buffer_size;
+    ring->large_count = options->large_count;
+    ring->large_extra = cmdi_ring_buffer_size_max(options) - options->buffer_size;
     ring->buffer_count_max = options->buffer_count_max;
     ring->buffer_count_min = options->buffer_count;
     ring->group = ring_map(ring->buffer_count_max * sizeof(struct io_uring_buf));
-    ring->buffers = ring_map((size_t)ring->buffer_count_max * ring->buffer_size);
+    ring->buffers = ring_map(cmdi_ring_buffer_offset(ring, ring->buffer_count_max));
     ring->buffer_states = malloc(ring->buffer_count_max);
     if (ring->group == NULL || ring->buffers == NULL || ring->buffer_states == NULL) {
         return cmdi_fail(error, -ENOMEM, "no memory for %u receive buffers of %u bytes",
@@ -76,7 +80,7 @@ void cmdi_ring_buffers_fini(struct cmdi_ring *ring, bool written)
         for (uint32_t i = 0; i < ring->buffer_count_max; i++) {
             cmdi_ring_poison(ring, i, false); // The addresses may be somebody else's soon.
         }
-        (void)munmap(ring->buffers, (size_t)ring->buffer_count_max * ring->buffer_size);
+        (void)munmap(ring->buffers, cmdi_ring_buffer_offset(ring, ring->buffer_count_max));
     }
     free(ring->buffer_states);
 }
@@ -91,8 +95,8 @@ uint8_t *cmdi_ring_buffer(const struct cmdi_ring *ring, uint16_t buffer)
 static void ring_give_back_pages(const struct cmdi_ring *ring, uint32_t buffer)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t begin = (size_t)buffer * ring->buffer_size;
-    size_t end = (begin + ring->buffer_size) / page * page;
+    size_t begin = cmdi_ring_buffer_offset(ring, buffer);
+    size_t end = (begin + cmdi_ring_buffer_length(ring, buffer)) / page * page;
     begin = (begin + page - 1) / page * page;
     if (begin < end) {
         (void)madvise(ring->buffers + begin, end - begin, MADV_DONTNEED);

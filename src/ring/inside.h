@@ -30,9 +30,11 @@ enum cmdi_ring_buffer_state {
 struct cmdi_ring {
     struct io_uring uring;
     struct io_uring_buf_ring *group; // Descriptors, shared with the kernel.
-    uint8_t *buffers;                // buffer_count_max * buffer_size, touched as far as used.
+    uint8_t *buffers;                // One after the other by number, touched as far as used.
     uint8_t *buffer_states;          // By buffer number: enum cmdi_ring_buffer_state.
     uint32_t buffer_size, buffer_count, buffer_count_min, buffer_count_max;
+    uint32_t large_count; // Buffers numbered below it are larger by large_extra.
+    uint32_t large_extra;
     uint32_t buffers_held;  // Harvested and not released.
     uint32_t buffers_peak;  // The most that were, since somebody asked.
     uint32_t buffers_added; // Released since the kernel was last told.
@@ -84,9 +86,21 @@ int cmdi_ring_buffers_init(struct cmdi_ring *ring, const struct cmdi_ring_option
 /** `written`: the kernel may still write into them, so they stay: better lost than another's. */
 void cmdi_ring_buffers_fini(struct cmdi_ring *ring, bool written);
 
+/* Where it begins in `buffers`; of buffer_count_max: where all end. */
+static inline size_t cmdi_ring_buffer_offset(const struct cmdi_ring *ring, uint32_t buffer)
+{
+    uint32_t larger = buffer < ring->large_count ? buffer : ring->large_count; // Of those before.
+    return (size_t)buffer * ring->buffer_size + (size_t)larger * ring->large_extra;
+}
+
 static inline uint8_t *cmdi_ring_buffer_at(const struct cmdi_ring *ring, uint32_t buffer)
 {
-    return ring->buffers + (size_t)buffer * ring->buffer_size;
+    return ring->buffers + cmdi_ring_buffer_offset(ring, buffer);
+}
+
+static inline uint32_t cmdi_ring_buffer_length(const struct cmdi_ring *ring, uint32_t buffer)
+{
+    return ring->buffer_size + (buffer < ring->large_count ? ring->large_extra : 0);
 }
 
 /*
@@ -98,9 +112,9 @@ static inline void cmdi_ring_poison(const struct cmdi_ring *ring, uint32_t buffe
 #ifdef __SANITIZE_ADDRESS__
     uint8_t *data = cmdi_ring_buffer_at(ring, buffer);
     if (poison) {
-        __asan_poison_memory_region(data, ring->buffer_size);
+        __asan_poison_memory_region(data, cmdi_ring_buffer_length(ring, buffer));
     } else {
-        __asan_unpoison_memory_region(data, ring->buffer_size);
+        __asan_unpoison_memory_region(data, cmdi_ring_buffer_length(ring, buffer));
     }
 #else
     (void)ring;

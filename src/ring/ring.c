@@ -428,7 +428,7 @@ void cmdi_ring_recv(struct cmdi_ring *ring, int fd, bool poll_first, uint64_t us
 void cmdi_ring_recv_once(struct cmdi_ring *ring, int fd, uint64_t user_data)
 {
     struct io_uring_sqe *sqe = ring_sqe(ring);
-    io_uring_prep_recv(sqe, fd, NULL, 0, 0);
+    io_uring_prep_recv(sqe, fd, NULL, ring->buffer_size, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = CMDI_RING_BUFFER_GROUP;
     ring_queue(sqe, user_data);

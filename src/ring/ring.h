@@ -39,12 +39,26 @@ struct cmdi_ring_options {
     uint32_t entries;            // Of the submission queue.
     uint32_t completion_entries; // Of the completion queue.
     uint32_t buffer_size;
+    // Buffers numbered below large_count have large_size, at least buffer_size. 0: none are larger.
+    uint32_t large_count, large_size;
     uint32_t buffer_count; // Provided from the start. A power of two.
     // The group grows to this when receives run out of buffers. A power of two.
     uint32_t buffer_count_max;
     // Somebody waits on cmdi_ring_fd() instead of in enter: signal each completion there.
     bool external_wait;
 };
+
+/** Bytes of that buffer of the group. */
+static inline uint32_t cmdi_ring_buffer_size(
+        const struct cmdi_ring_options *options, uint32_t buffer)
+{
+    return buffer < options->large_count ? options->large_size : options->buffer_size;
+}
+/** The most that one receive brings. */
+static inline uint32_t cmdi_ring_buffer_size_max(const struct cmdi_ring_options *options)
+{
+    return cmdi_ring_buffer_size(options, 0);
+}
 
 enum {
     CMDI_COMPLETION_MORE = 1,     // The operation continues (multishot).
@@ -119,7 +133,7 @@ void cmdi_ring_connect(
         struct cmdi_ring *ring, int fd, const struct cmdi_address *address, uint64_t user_data);
 /** Multishot into the group's buffers. `poll_first`: nothing is expected to be there yet. */
 void cmdi_ring_recv(struct cmdi_ring *ring, int fd, bool poll_first, uint64_t user_data);
-/** The same for one buffer. */
+/** The same once, and no more than buffer_size, however large the buffer: a little. */
 void cmdi_ring_recv_once(struct cmdi_ring *ring, int fd, uint64_t user_data);
 /** Sends all of it unless it fails; the data stays until the completion. */
 void cmdi_ring_send(

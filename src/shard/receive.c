@@ -9,9 +9,35 @@
 #include "ring/ring.h"
 
 enum {
-    RECEIVE_FREE_PART = 4, // Buffers are scarce when less than this part of them is free...
-    RECEIVE_USED_PART = 4, // ... and too many when no more than this part was ever in use.
+    RECEIVE_FREE_PART = 4,    // Buffers are scarce when less than this part of them is free...
+    RECEIVE_USED_PART = 4,    // ... and too many when no more than this part was ever in use.
+    RECEIVE_FIRST = 32,       // The group begins with so many, or...
+    RECEIVE_FIRST_LARGE = 16, // ... if these are large, with so many.
+    RECEIVE_LARGE_PART = 16,  // Of all that there may be, so many are large...
+    RECEIVE_LARGE_MIN = 8,    // ... unless those were fewer than these...
+    RECEIVE_LARGE_FACTOR = 4, // ... by so much...
+    RECEIVE_LARGE_SIZE_MAX = 128 * 1024, // ... but no larger than this.
 };
+
+static uint32_t receive_least(uint32_t one, uint32_t other)
+{
+    return one < other ? one : other;
+}
+
+void cmdi_receive_plan(struct cmdi_ring_options *options, uint32_t size, uint32_t count_max)
+{
+    uint32_t max = 1;
+    while (max < count_max) {
+        max *= 2;
+    }
+    uint32_t large_size = receive_least(size * RECEIVE_LARGE_FACTOR, RECEIVE_LARGE_SIZE_MAX);
+    bool has_large = large_size > size && max / RECEIVE_LARGE_PART >= RECEIVE_LARGE_MIN;
+    options->buffer_size = size;
+    options->large_count = has_large ? max / RECEIVE_LARGE_PART : 0;
+    options->large_size = has_large ? large_size : 0;
+    options->buffer_count = receive_least(has_large ? RECEIVE_FIRST_LARGE : RECEIVE_FIRST, max);
+    options->buffer_count_max = max;
+}
 
 int cmdi_receive_init(
         struct cmdi_receive *receive, struct cmdi_ring *ring, uint32_t buffer_count_max)

@@ -23,6 +23,7 @@
 #include "shard/work.h"
 
 struct cmdi_ring;
+struct cmdi_ring_options;
 
 /** A filled buffer, or what is left of it; its number in the group is its number here. */
 struct cmdi_slice {
@@ -44,6 +45,12 @@ struct cmdi_receive {
     struct cmdi_list starved;  // struct cmdi_work: wait for a free buffer.
 };
 
+/**
+ * What the group of a ring is to be: of buffers of `size`, at most `count_max` or the next power of two.
+ * A receive fills one buffer, so where much comes large ones save most of the receives. Where many
+ * connections share the group each brings little, so of many buffers only the first ones are large.
+ */
+void cmdi_receive_plan(struct cmdi_ring_options *options, uint32_t size, uint32_t count_max);
 /** Zeroed is fine for fini. `buffer_count_max` as of the ring's options. Returns: 0; -ENOMEM. */
 int cmdi_receive_init(
         struct cmdi_receive *receive, struct cmdi_ring *ring, uint32_t buffer_count_max);

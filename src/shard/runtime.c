@@ -30,7 +30,6 @@ enum {
     RUNTIME_POOL_THREADS = 4,
     RUNTIME_POOL_QUEUE = 65536,
     RUNTIME_BUFFER_SIZE = 32768,
-    RUNTIME_BUFFERS = 32,
     RUNTIME_BUFFERS_MAX = 512,
     RUNTIME_RING_ENTRIES = 512,
     RUNTIME_RING_ENTRIES_INLINE = 128,
@@ -197,7 +196,6 @@ static void runtime_shard_options(const struct cmds_runtime *runtime,
         const struct cmds_runtime_options *options, const struct runtime_cpus *cpus, uint32_t index,
         struct cmdi_shard_options *out)
 {
-    uint32_t buffers_max = runtime_power_of_two(options->buffer_count_max);
     bool quota = cmdi_cpu_quota_percent() != 0;
     uint32_t stall_ms = runtime->telemetry_options.stall_ms;
     *out = (struct cmdi_shard_options){
@@ -214,11 +212,9 @@ static void runtime_shard_options(const struct cmds_runtime *runtime,
             .runtime = runtime,
             .ring = {.entries = options->ring_entries,
                     .completion_entries = options->ring_entries * RUNTIME_COMPLETIONS_PER_ENTRY,
-                    .buffer_size = options->buffer_size,
-                    .buffer_count = buffers_max < RUNTIME_BUFFERS ? buffers_max : RUNTIME_BUFFERS,
-                    .buffer_count_max = buffers_max,
                     .external_wait = runtime->drive == CMDI_DRIVE_INLINE},
     };
+    cmdi_receive_plan(&out->ring, options->buffer_size, options->buffer_count_max);
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */

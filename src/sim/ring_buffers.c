@@ -50,7 +50,11 @@ void cmdi_ring_buffers_init(
         struct cmdi_ring_buffers *buffers, const struct cmdi_ring_options *options)
 {
     uint32_t max = options->buffer_count_max;
+    CMDI_ASSERT(options->large_count <= max);
+    CMDI_ASSERT(cmdi_ring_buffer_size_max(options) >= options->buffer_size);
     *buffers = (struct cmdi_ring_buffers){.size = options->buffer_size,
+            .large_count = options->large_count,
+            .large_size = options->large_size,
             .count_min = options->buffer_count,
             .count_max = max,
             .blocks = cmdi_sim_alloc(max * sizeof(uint8_t *)),
@@ -76,6 +80,17 @@ void cmdi_ring_buffers_fini(struct cmdi_ring_buffers *buffers)
 
 /* --- The kernel's side ------------------------------------------------------------------------ */
 
+static uint32_t buffer_size(const struct cmdi_ring_buffers *buffers, uint32_t buffer)
+{
+    return buffer < buffers->large_count ? buffers->large_size : buffers->size;
+}
+
+uint32_t cmdi_ring_buffer_next_size(const struct cmdi_ring_buffers *buffers)
+{
+    CMDI_ASSERT(buffers->provided > 0);
+    return buffer_size(buffers, buffers->group[buffers->begin]);
+}
+
 uint8_t *cmdi_ring_buffer_next(struct cmdi_ring_buffers *buffers)
 {
     if (buffers->provided == 0) {
@@ -84,7 +99,7 @@ uint8_t *cmdi_ring_buffer_next(struct cmdi_ring_buffers *buffers)
     uint16_t buffer = buffers->group[buffers->begin];
     CMDI_ASSERT(buffers->states[buffer] == CMDI_RING_BUFFER_PROVIDED);
     if (buffers->blocks[buffer] == NULL) {
-        buffers->blocks[buffer] = cmdi_sim_alloc(buffers->size);
+        buffers->blocks[buffer] = cmdi_sim_alloc(buffer_size(buffers, buffer));
     }
     return buffers->blocks[buffer];
 }
@@ -92,7 +107,7 @@ uint8_t *cmdi_ring_buffer_next(struct cmdi_ring_buffers *buffers)
 uint16_t cmdi_ring_buffer_take(struct cmdi_ring_buffers *buffers, size_t filled)
 {
     uint16_t buffer = buffers->group[buffers->begin];
-    CMDI_ASSERT(buffers->provided > 0 && filled <= buffers->size);
+    CMDI_ASSERT(buffers->provided > 0 && filled <= buffer_size(buffers, buffer));
     buffers->filled[buffer] = (uint32_t)filled;
     buffers->begin = (buffers->begin + 1) % buffers->count_max;
     buffers->provided--;

@@ -75,9 +75,9 @@ struct cmdi_ring_buffers {
     uint32_t provided; // That the kernel can take.
     uint32_t added;    // Released since the kernel was last told.
     uint32_t held;     // Harvested and not released.
-    uint32_t size;     // Of each.
     uint32_t peak;     // The most that were, since somebody asked.
     uint32_t count, count_min, count_max;
+    uint32_t size, large_count, large_size;
 };
 
 enum {
@@ -158,6 +158,8 @@ static inline bool cmdi_ring_is_full(const struct cmdi_ring_kernel *kernel)
 void cmdi_ring_buffers_init(
         struct cmdi_ring_buffers *buffers, const struct cmdi_ring_options *options);
 void cmdi_ring_buffers_fini(struct cmdi_ring_buffers *buffers);
+/** Bytes of the group's next one. There is one. */
+uint32_t cmdi_ring_buffer_next_size(const struct cmdi_ring_buffers *buffers);
 /** What was released since the last time is in the group. */
 static inline void cmdi_ring_buffers_publish(struct cmdi_ring_buffers *buffers)
 {

@@ -258,7 +258,8 @@ static void op_recv(struct cmdi_ring_op *op)
             op_complete(op, -ENOBUFS);
             return;
         }
-        int64_t got = cmdi_sock_recv(op->sock, data, buffers->size);
+        size_t room = op->once ? buffers->size : cmdi_ring_buffer_next_size(buffers);
+        int64_t got = cmdi_sock_recv(op->sock, data, room);
         if (got == -EAGAIN) {
             op_arm(op);
             return;

@@ -20,6 +20,7 @@
 
 enum {
     CHAOS_QUEUE = 1024,
+    CHAOS_BUFFERS_MAX = 64,  // None is large, so half a direction's buffer has room for one.
     CHAOS_SINGLE_PER_S = 10, // Lines about single connections, of --after.
     CHAOS_LOOK_NS = 100 * 1000 * 1000,
     CHAOS_NS_PER_S = 1000 * 1000 * 1000,
@@ -262,6 +263,7 @@ static int chaos_start(struct chaos *chaos, struct cmds_error *error)
     level = chaos->tool.line.quiet ? CMDS_LOG_ERROR : CMDS_LOG_WARN;
     options.shard_count = 1;
     options.spin_us = CMDS_SPIN_OFF;
+    options.buffer_count_max = CHAOS_BUFFERS_MAX;
     options.on_log = cmdi_tool_log_line;
     options.log_context = &level;
     if (!chaos->tool.line.quiet) {

@@ -203,6 +203,7 @@ static inline int world_begin(struct world *world)
 {
     struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
     options.shard_count = 1;
+    options.buffer_count_max = 64; // No large ones, as in the tool.
     for (uint32_t i = 0; i < ROUTES; i++) {
         struct cmdi_address address = address_of(listens[i]);
         world->listeners[i] = cmdi_socket_listen(&address, 64, false, 0);

@@ -217,6 +217,56 @@ static void test_receive_group_shrinks_to_what_is_used(void)
     cmdi_receive_fini(&desk.receive);
 }
 
+/* With few buffers, or large ones, all are as large as was asked for. */
+static void test_receive_plan_makes_the_first_of_many_large(void)
+{
+    static const struct {
+        uint32_t size, count_max;
+        struct cmdi_ring_options want;
+    } rows[] = {
+            {32768, 512,
+                    {.large_count = 32,
+                            .large_size = 131072,
+                            .buffer_count = 16,
+                            .buffer_count_max = 512}},
+            {32768, 500,
+                    {.large_count = 32,
+                            .large_size = 131072,
+                            .buffer_count = 16,
+                            .buffer_count_max = 512}},
+            {4096, 128,
+                    {.large_count = 8,
+                            .large_size = 16384,
+                            .buffer_count = 16,
+                            .buffer_count_max = 128}},
+            {65536, 128,
+                    {.large_count = 8,
+                            .large_size = 131072,
+                            .buffer_count = 16,
+                            .buffer_count_max = 128}},
+            {131072, 512, {.buffer_count = 32, .buffer_count_max = 512}},
+            {1048576, 32768, {.buffer_count = 32, .buffer_count_max = 32768}},
+            {32768, 64, {.buffer_count = 32, .buffer_count_max = 64}},
+            {32768, 3, {.buffer_count = 4, .buffer_count_max = 4}},
+            {32768, 1, {.buffer_count = 1, .buffer_count_max = 1}},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct cmdi_ring_options options = {0};
+        cmdi_receive_plan(&options, rows[i].size, rows[i].count_max);
+        CU_ASSERT_EQUAL(options.buffer_size, rows[i].size);
+        CU_ASSERT_EQUAL(options.large_count, rows[i].want.large_count);
+        CU_ASSERT_EQUAL(options.large_size, rows[i].want.large_size);
+        CU_ASSERT_EQUAL(options.buffer_count, rows[i].want.buffer_count);
+        CU_ASSERT_EQUAL(options.buffer_count_max, rows[i].want.buffer_count_max);
+        /* All of them are not a fifth more than if none were large. */
+        uint64_t bytes = 0;
+        for (uint32_t buffer = 0; buffer < options.buffer_count_max; buffer++) {
+            bytes += cmdi_ring_buffer_size(&options, buffer);
+        }
+        CU_ASSERT(bytes * 5 <= (uint64_t)options.buffer_count_max * options.buffer_size * 6);
+    }
+}
+
 static void test_receive_without_a_ring_has_nothing(void)
 {
     struct cmdi_receive receive;
@@ -232,6 +282,7 @@ static CU_TestInfo test_receive[] = {
         {"buffer goes back with its last byte", test_receive_buffer_goes_back_with_its_last_byte},
         {"share is a part and more than one", test_receive_share_is_a_part_and_more_than_one},
         {"those that ask for little come first", test_receive_those_that_ask_for_little_come_first},
+        {"plan makes the first of many large", test_receive_plan_makes_the_first_of_many_large},
         {"group grows", test_receive_group_grows},
         {"group shrinks to what is used", test_receive_group_shrinks_to_what_is_used},
         {"without a ring has nothing", test_receive_without_a_ring_has_nothing},

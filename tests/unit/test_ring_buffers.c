@@ -47,6 +47,82 @@ static struct cmdi_completion next(struct cmdi_ring *ring)
     return completion;
 }
 
+/* The first ones take more, and none reaches into the next one, wherever the group begins anew. */
+static void test_ring_buffers_first_ones_are_large(void)
+{
+    enum {
+        SMALL = 16,
+        LARGE = 100,
+        COUNT = 4,
+        LARGE_COUNT = 2,
+    };
+    struct cmdi_ring *ring = open_ring(&(struct cmdi_ring_options){.entries = 8,
+            .completion_entries = 32,
+            .buffer_size = SMALL,
+            .large_count = LARGE_COUNT,
+            .large_size = LARGE,
+            .buffer_count = COUNT,
+            .buffer_count_max = COUNT});
+    char text[LARGE_COUNT * LARGE + (COUNT - LARGE_COUNT) * SMALL];
+    int fds[2];
+    pair(fds);
+    cmdi_ring_recv(ring, fds[0], true, FIRST);
+
+    for (uint32_t round = 0; round < 3; round++) {
+        struct cmdi_completion completions[COUNT];
+        size_t begin = 0;
+        for (size_t i = 0; i < sizeof(text); i++) {
+            text[i] = (char)('a' + (i + round) % 23);
+        }
+        CU_ASSERT_EQUAL_FATAL(send(fds[1], text, sizeof(text), 0), (ssize_t)sizeof(text));
+        for (uint32_t i = 0; i < COUNT; i++) {
+            completions[i] = next(ring);
+            CU_ASSERT_EQUAL(
+                    completions[i].result, completions[i].buffer < LARGE_COUNT ? LARGE : SMALL);
+            CU_ASSERT_TRUE_FATAL(completions[i].flags & CMDI_COMPLETION_MORE);
+        }
+        for (uint32_t i = 0; i < COUNT; i++) {
+            size_t size = (size_t)completions[i].result;
+            const uint8_t *data = cmdi_ring_buffer(ring, completions[i].buffer);
+            CU_ASSERT_EQUAL(memcmp(data, text + begin, size), 0);
+            begin += size;
+        }
+        CU_ASSERT_EQUAL(begin, sizeof(text));
+        for (uint32_t i = COUNT; i > 0; i--) {
+            cmdi_ring_buffer_release(ring, completions[i - 1].buffer);
+        }
+    }
+    pair_close(fds);
+    cmdi_ring_destroy(ring);
+}
+
+/* A client that waits for its program receives a little now and then, for minutes, within one bound. */
+static void test_ring_buffers_a_little_fills_no_large_one(void)
+{
+    enum {
+        SMALL = 16,
+        LARGE = 100,
+    };
+    struct cmdi_ring *ring = open_ring(&(struct cmdi_ring_options){.entries = 8,
+            .completion_entries = 32,
+            .buffer_size = SMALL,
+            .large_count = 2,
+            .large_size = LARGE,
+            .buffer_count = 2,
+            .buffer_count_max = 2});
+    static const char text[LARGE] = "a little";
+    int fds[2];
+    pair(fds);
+    CU_ASSERT_EQUAL_FATAL(send(fds[1], text, sizeof(text), 0), (ssize_t)sizeof(text));
+    cmdi_ring_recv_once(ring, fds[0], FIRST);
+    struct cmdi_completion completion = next(ring);
+    CU_ASSERT_EQUAL(completion.result, SMALL);
+    CU_ASSERT_FALSE(completion.flags & CMDI_COMPLETION_MORE);
+    cmdi_ring_buffer_release(ring, completion.buffer);
+    pair_close(fds);
+    cmdi_ring_destroy(ring);
+}
+
 /* A buffer that leaves the group gives its pages back, but for those that it shares with its neighbours. */
 static void test_ring_buffers_parked_one_leaves_its_neighbours_alone(void)
 {
@@ -83,6 +159,8 @@ static void test_ring_buffers_parked_one_leaves_its_neighbours_alone(void)
 }
 
 static CU_TestInfo test_ring_buffers[] = {
+        {"first ones are large", test_ring_buffers_first_ones_are_large},
+        {"a little fills no large one", test_ring_buffers_a_little_fills_no_large_one},
         {"parked one leaves its neighbours alone",
                 test_ring_buffers_parked_one_leaves_its_neighbours_alone},
         CU_TEST_INFO_NULL,
