@@ -388,8 +388,8 @@ static void test_secured_handshake_has_its_time(void)
     CU_ASSERT_TRUE(
             world_logged(&secured.world, "the TLS handshake was not over within 50 ms") >= 1);
     CU_ASSERT_EQUAL(secured_counters(&secured).slow_consumers, 0);
-    WORLD_UNTIL(
-            &secured.world, cmds_server_connection_count(secured.world.server) == 1); // Ours stays.
+    // Ours stays.
+    WORLD_UNTIL(&secured.world, cmds_server_connection_count(secured.world.server) == 1);
     secured_stop(&secured);
     masks_fini(&masks);
 }
