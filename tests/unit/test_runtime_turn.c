@@ -68,6 +68,16 @@ static bool is_readable(int epoll, int timeout_ms)
     return count == 1;
 }
 
+/* A wake-up that finds no work is a turn that handles nothing: the fd may be readable once more. */
+static bool comes_to_rest(struct cmds_runtime *runtime, int epoll)
+{
+    uint32_t turns = 0;
+    for (; is_readable(epoll, 0) && turns < TURNS_MAX; turns++) {
+        (void)turn_until_quiet(runtime);
+    }
+    return turns < TURNS_MAX;
+}
+
 static void add_one(void *context)
 {
     ++*(uint32_t *)context;
@@ -104,8 +114,7 @@ static void test_runtime_fd_wakes_for_posts(void)
 
     (void)pthread_join(thread, NULL);
     CU_ASSERT_EQUAL(poster.error, 0);
-    (void)turn_until_quiet(runtime); // The last wake-up may have come behind its post.
-    CU_ASSERT_FALSE(is_readable(epoll, 0));
+    CU_ASSERT_TRUE(comes_to_rest(runtime, epoll)); // Wake-ups may have come behind their posts.
     (void)close(epoll);
     cmds_runtime_stop(runtime);
 }
@@ -141,7 +150,7 @@ static void test_runtime_fd_wakes_for_timers(void)
         (void)turn_until_quiet(runtime);
     }
 
-    CU_ASSERT_FALSE(is_readable(epoll, 0)); // Silent again: the loop around it does not spin.
+    CU_ASSERT_TRUE(comes_to_rest(runtime, epoll)); // The loop around it does not spin.
     (void)close(epoll);
     cmds_runtime_stop(runtime);
 }
@@ -179,7 +188,7 @@ static void test_runtime_fd_wakes_for_work_that_was_left(void)
         CU_ASSERT_TRUE_FATAL(is_readable(epoll, -1));
         (void)turn_until_quiet(runtime);
         CU_ASSERT_STRING_EQUAL(steps_run, "efl");
-        CU_ASSERT_FALSE(is_readable(epoll, 0));
+        CU_ASSERT_TRUE(comes_to_rest(runtime, epoll));
     }
     (void)close(epoll);
     cmds_runtime_stop(runtime);
