@@ -26,6 +26,8 @@ struct cmdi_client;
 struct cmdi_client_shard;
 struct cmdi_ledger_shard;
 struct cmdi_endpoint;
+struct cmdi_pending;
+struct cmdi_type_entry;
 
 /** What clients tell their group. On their shard, none inside a public function. */
 struct cmdi_client_ops {
@@ -78,6 +80,17 @@ struct cmdi_client_counters {
 #undef CMDI_X_
 };
 
+/*
+ * The last result that did not end its command, and what it took to know it. Valid as long as `alike` of its
+ * connection is set: then the next result is of the same command, type and size.
+ */
+struct cmdi_client_alike {
+    struct cmdi_pending *entry;
+    const struct cmdi_type_entry *row;
+    struct cmds_result result; // As it was reported. Its value is where the arena begins.
+    uint8_t *arena_at;         // Behind it.
+};
+
 /** What the clients of one group on one shard share. The shard's, but for what is atomic. */
 struct cmdi_client_shard {
     struct cmdi_shard *shard;
@@ -93,6 +106,7 @@ struct cmdi_client_shard {
     // to wait for them. They are in no window while they wait. Written by the shard; constant.
     _Atomic uint32_t again_count;
     uint32_t again_max;
+    struct cmdi_client_alike alike;
 };
 
 void cmdi_client_shard_init(struct cmdi_client_shard *client_shard, struct cmdi_shard *shard,

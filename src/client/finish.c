@@ -160,6 +160,7 @@ static void client_end_out(struct cmdi_client *client, struct cmdi_pending *entr
 
 void cmdi_client_end_written(struct cmdi_client *client)
 {
+    client->conn.alike = false; // The entry goes.
     for (uint32_t i = 0; i <= client->table.mask; i++) {
         struct cmdi_pending *next = NULL;
         for (struct cmdi_pending *entry = client->table.buckets[i]; entry != NULL; entry = next) {
@@ -190,6 +191,7 @@ static void client_drop_backlog(struct cmdi_client *client)
 void cmdi_client_end_all(struct cmdi_client *client)
 {
     CMDI_ASSERT(!cmdi_client_is_up(client));
+    client->conn.alike = false; // The entry goes.
     int lost = client->is_closing ? CMDS_E_CLOSED : CMDS_E_LOST;
     int unsent = client->is_closing ? CMDS_E_CLOSED : CMDS_E_NOT_SENT;
     uint32_t bucket = 0;

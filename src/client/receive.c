@@ -89,6 +89,33 @@ static inline void client_count(struct cmdi_client_shard *client_shard,
             size, entry->begun_ns);
 }
 
+/* --- Results of a stream ---------------------------------------------------------------------- */
+
+/*
+ * Most results of a stream are as the one before: of the same command, type and size, which their headers
+ * say. For such a one nothing is looked up: what was found for the one before is kept. Whatever is odd
+ * takes the way of all others.
+ */
+
+/* The next one may be such a one. */
+static __attribute__((noinline)) void client_expect_alike(struct cmdi_client *client,
+        struct cmdi_pending *entry, const struct cmds_result *result,
+        const struct cmdi_type_entry *row)
+{
+    struct cmdi_client_shard *client_shard = client->client_shard;
+    const uint32_t value_size = row->type->schema->value_size;
+    if (client->conn.alike || client_shard->config->limits.self_delimiting ||
+            row->last_offset >= CMDI_LAST_ALWAYS || entry->extra != NULL ||
+            (const uint8_t *)result->value != client_shard->arena.base) {
+        return;
+    }
+    client_shard->alike = (struct cmdi_client_alike){.entry = entry,
+            .row = row,
+            .result = *result,
+            .arena_at = client_shard->arena.base + value_size};
+    client->conn.alike = true;
+}
+
 /* `row`: of the result's type; NULL: it has none. */
 static inline void client_give(struct cmdi_client *client, struct cmdi_pending *entry,
         const struct cmds_result *result, const struct cmdi_type_entry *row, size_t header_size)
@@ -104,6 +131,7 @@ static inline void client_give(struct cmdi_client *client, struct cmdi_pending *
     cmdi_client_observe(client, entry, result->error < 0);
     client_count(client->client_shard, entry, result, row, header_size + result->size);
     if (!result->last) {
+        client_expect_alike(client, entry, result, row);
         cmdi_client_shard_tell(
                 client->client_shard, entry->on_result, entry->context, result, false);
         return;
@@ -207,7 +235,9 @@ static inline int64_t client_on_known(struct cmdi_client *client, const struct c
     return used;
 }
 
-int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame)
+/* Of any command. Out of line: a result of a stream needs less of the stack. Returns: as on_frame. */
+static __attribute__((noinline)) int64_t client_on_other(
+        struct cmdi_conn *conn, const struct cmdi_frame *frame)
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
     struct cmdi_client_shard *client_shard = client->client_shard;
@@ -233,4 +263,55 @@ int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *fr
     result.size = (uint32_t)used;
     client_give(client, entry, &result, row, frame->header_size);
     return used;
+}
+
+/* Its value, where that of the one before was. Returns: false: it is for the other way. */
+static inline bool client_decode_alike(struct cmdi_client_shard *client_shard,
+        struct cmdi_client_alike *alike, const struct cmdi_frame *frame)
+{
+    struct cmds_arena *arena = &client_shard->arena;
+    const struct cmds_codec *codec = client_shard->config->codec;
+    const struct cmds_type *type = alike->row->type;
+    const struct cmds_bytes in = {frame->body, frame->body_size};
+    uint8_t *value = arena->base;
+    if (CMDI_POOLS_KEEP_NOTHING) {
+        // Somewhere else: whoever keeps the one before is found out.
+        value = cmdi_codec_begin(arena, type, in.size);
+        alike->result.value = value;
+    } else if (CMDI_LIKELY(value == alike->result.value && !arena->grown)) {
+        arena->at = alike->arena_at; // The bounds are those of the one before, as is the size.
+        cmdi_codec_clear(value, type->schema->value_size);
+    } else {
+        return false;
+    }
+    return CMDI_LIKELY(value != NULL) &&
+           CMDI_LIKELY(codec->decode(codec, type, in, arena, value) == (int64_t)frame->body_size);
+}
+
+/* As client_on_other(). */
+static __attribute__((noinline)) int64_t client_on_alike(
+        struct cmdi_conn *conn, const struct cmdi_frame *frame)
+{
+    struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
+    struct cmdi_client_shard *client_shard = client->client_shard;
+    struct cmdi_client_alike *alike = &client_shard->alike;
+    const struct cmdi_pending *entry = alike->entry;
+    CMDI_ASSERT_SLOW(entry == cmdi_pending_find(&client->table, frame->sequence));
+    if (CMDI_UNLIKELY(!cmdi_pending_is_awaited(entry) || entry->extra != NULL ||
+                      !client_decode_alike(client_shard, alike, frame) ||
+                      ((const uint8_t *)alike->result.value)[alike->row->last_offset] != 0)) {
+        conn->alike = false;
+        return client_on_other(conn, frame); // From its begin.
+    }
+    CMDI_COUNT(&client_shard->counters, results_received, 1);
+    CMDI_PROBE4(reply, client->number, frame->sequence, frame->type, alike->result.size);
+    cmdi_client_count_result(client_shard, entry->flags >> CMDI_PENDING_PLACE_SHIFT,
+            alike->row->place, frame->header_size + frame->body_size, entry->begun_ns);
+    cmdi_client_shard_tell(client_shard, entry->on_result, entry->context, &alike->result, false);
+    return (int64_t)frame->body_size;
+}
+
+int64_t cmdi_client_on_frame(struct cmdi_conn *conn, const struct cmdi_frame *frame)
+{
+    return CMDI_LIKELY(!conn->alike) ? client_on_other(conn, frame) : client_on_alike(conn, frame);
 }

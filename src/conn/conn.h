@@ -249,8 +249,13 @@ struct cmdi_conn {
     bool lacks_input;          // `lacks` is for the stash: no frame is run until then.
     bool evicted : 1;          // It held most when memory was short, and is being closed.
     bool transport_closed : 1; // cmdi_conn_on_closed() was called. Only CLOSING and CLOSED.
-    uint8_t length_more;       // Bytes that the last frame's length had beside its first.
-    uint8_t ended_in;          // The state that CLOSING came from. Only CLOSING and CLOSED.
+    /*
+     * Set by on_frame: what it has found out for this frame holds for the next one, if that has the same
+     * header. While it is called with it set the frame is such a one, of the same run over the same bytes.
+     */
+    bool alike : 1;
+    uint8_t length_more; // Bytes that the last frame's length had beside its first.
+    uint8_t ended_in;    // The state that CLOSING came from. Only CLOSING and CLOSED.
 
     /* Input; per slice. */
     struct cmdi_slices slices;

@@ -6,6 +6,10 @@
 #include "conn/guess.h"
 #include "conn/parts.h"
 
+enum {
+    CONN_ALIKE_PER_FRAME = 4, // Of a stream: each is as much work as a part of another frame.
+};
+
 /* `from`: the bytes that the frame begins with. */
 static void conn_fail_frame(struct cmdi_conn *conn, int64_t code, const struct cmdi_frame *frame,
         struct cmds_bytes from)
@@ -84,37 +88,63 @@ static size_t conn_not_run(struct cmdi_conn *conn, int64_t code, struct cmdi_con
     return 0;
 }
 
-/*
- * One frame at `data`. Returns: its size; 0: it is not whole, and frame_need says what it takes, or
- * the connection failed.
- */
-static inline size_t conn_run_frame(
-        struct cmdi_conn *conn, const uint8_t *data, size_t size, struct cmdi_conn_run *run)
+/* A frame of a stream. Such a one is a part of the work that a command is, and so much of the budget. */
+static inline size_t conn_run_alike(
+        struct cmdi_conn *conn, const struct cmdi_frame *frame, struct cmdi_conn_run *run)
+{
+    int64_t used = conn->ops->on_frame(conn, frame);
+    if (CMDI_UNLIKELY(used < 0)) {
+        return conn_not_run(conn, used, run);
+    }
+    run->alike++;
+    run->frames -= run->alike % CONN_ALIKE_PER_FRAME == 0;
+    return frame->header_size + frame->body_size;
+}
+
+/* As conn_run_frame(), whatever came before it. */
+static inline size_t conn_run_other(struct cmdi_conn *conn, struct cmdi_frame *frame,
+        const uint8_t *data, size_t size, struct cmdi_conn_run *run)
 {
     const struct cmdi_conn_limits *limits = conn->limits;
-    struct cmdi_frame frame; // What is valid of it is written by what finds it.
     size_t missing = 0;
+    CMDI_ASSERT_SLOW(frame->place == NULL);
     int64_t whole = cmdi_frame_decode(
-            &frame, data, size, limits->frame_size_max, limits->self_delimiting, &missing);
+            frame, data, size, limits->frame_size_max, limits->self_delimiting, &missing);
     if (CMDI_UNLIKELY(whole <= 0)) {
-        conn_no_frame(conn, whole, &frame, missing, (struct cmds_bytes){data, size});
+        conn_no_frame(conn, whole, frame, missing, (struct cmds_bytes){data, size});
         return 0;
     }
     int64_t used = 0;
-    if (CMDI_UNLIKELY(frame.sequence == 0)) {
+    if (CMDI_UNLIKELY(frame->sequence == 0)) {
         used = conn->ops->on_ping(conn);
     } else if (CMDI_UNLIKELY(limits->self_delimiting)) {
-        used = conn_run_open_ended(conn, &frame, (struct cmds_bytes){data, size});
+        used = conn_run_open_ended(conn, frame, (struct cmds_bytes){data, size});
         whole += used;
+        frame->place = NULL;
     } else {
-        frame.place = NULL;
-        used = conn->ops->on_frame(conn, &frame);
+        used = conn->ops->on_frame(conn, frame);
     }
     if (CMDI_UNLIKELY(used < 0)) {
         return conn_not_run(conn, used, run);
     }
     run->frames--;
     return (size_t)whole;
+}
+
+/*
+ * One frame at `data`; `frame` is the one before it, if the two may be alike. Returns: its size; 0: it is not
+ * whole, and frame_need says what it takes, or the connection failed.
+ */
+static inline size_t conn_run_frame(struct cmdi_conn *conn, struct cmdi_frame *frame,
+        const uint8_t *data, size_t size, struct cmdi_conn_run *run)
+{
+    if (CMDI_UNLIKELY(conn->alike)) {
+        conn->alike = cmdi_frame_alike(frame, data, size);
+        if (conn->alike) {
+            return conn_run_alike(conn, frame, run);
+        }
+    }
+    return conn_run_other(conn, frame, data, size, run);
 }
 
 /* The server's first words. Returns: their size; 0: not whole, or the connection failed. */
@@ -145,12 +175,15 @@ size_t cmdi_conn_run_bytes(
         struct cmdi_conn *conn, const uint8_t *data, size_t size, struct cmdi_conn_run *run)
 {
     const size_t end = size < run->bytes ? size : run->bytes; // The last frame begins before it.
+    struct cmdi_frame frame; // What else is valid of it is written by what finds it.
     size_t at = 0;
+    frame.place = NULL;
+    conn->alike = false;
     conn->more->frame_need = 0; // Known only of a frame that ends the loop.
     while (at < end && run->frames > 0 && !conn->paused && !conn->spent) {
         size_t used = 0;
         if (CMDI_LIKELY(conn->state == CMDI_CONN_OPEN)) {
-            used = conn_run_frame(conn, data + at, size - at, run);
+            used = conn_run_frame(conn, &frame, data + at, size - at, run);
         } else if (conn->state == CMDI_CONN_SERVER_INFO) {
             used = conn_run_server_info(conn, data + at, size - at);
         }

@@ -130,7 +130,36 @@ static inline int64_t cmdi_frame_decode(struct cmdi_frame *frame, const uint8_t 
         *missing = (size_t)length - (size - at);
         return 0;
     }
-    return (int64_t)(at + (size_t)length);
+    int64_t whole = (int64_t)(at + (size_t)length);
+    if (whole <= 0) {
+        __builtin_unreachable(); // Then nobody looks at it once more.
+    }
+    return whole;
+}
+
+/**
+ * Has the frame at `data` the header of `frame`, which lies whole before it in the same memory, to the byte?
+ * Then `frame` is that one from now on: its body alone has another place. Not for self-delimiting ones.
+ *
+ * Returns: false: it is another one, or not whole.
+ */
+static inline bool cmdi_frame_alike(struct cmdi_frame *frame, const uint8_t *data, size_t size)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    const size_t header_size = frame->header_size;
+    uint64_t word, before;
+    if (size < sizeof(word) || header_size > sizeof(word) ||
+            size < header_size + frame->body_size) {
+        return false;
+    }
+    memcpy(&word, data, sizeof(word));
+    memcpy(&before, frame->body - header_size, sizeof(before));
+    frame->body = data + header_size;
+    return (word ^ before) << (64 - 8 * header_size) == 0;
+#else
+    (void)frame, (void)data, (void)size;
+    return false;
+#endif
 }
 
 /** Bytes of the header for these. */

@@ -5,6 +5,7 @@
  * test_sender's, one to a slow reader test_call's.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "support/guest.h"
 
@@ -12,10 +13,33 @@ enum {
     WHAT_ITEMS, // So many as it says, a round each.
     WHAT_NOTES, // Notes, which are never the last, and then an item.
     WHAT_FAILS, // So many as it says, and then no last one.
+    WHAT_BURST, // So many as it says in one round, each with as much data as burst_data() says.
 };
+enum {
+    BURST_SAME = 5, // So many of a size follow each other.
+};
+
+static struct cmds_string burst_data(int64_t index)
+{
+    static const char text[] = "abcdefghijklmnopqrstuvwxyz";
+    return (struct cmds_string){text, (size_t)(index / BURST_SAME) % sizeof(text)};
+}
+
+static int exec_burst(struct cmds_call *call, const struct run *run)
+{
+    int code = 0;
+    for (int64_t i = 0; i < run->number && code == 0; i++) {
+        struct item item = {i, i + 1 == run->number, burst_data(i)};
+        code = cmds_call_send(call, item_message(&item));
+    }
+    return code;
+}
 
 static int exec_many(struct cmds_call *call, const struct run *run)
 {
+    if (run->what == WHAT_BURST) {
+        return exec_burst(call, run);
+    }
     int64_t index = (int64_t)cmds_call_round(call);
     bool last = index + 1 >= run->number;
     if (run->what == WHAT_FAILS && index >= run->number) {
@@ -68,6 +92,56 @@ static void test_multi_result_streams_side_by_side_keep_their_order(void)
         answers_free(answers[i]);
     }
     CU_ASSERT_EQUAL(guest_counters(&guest).results_received, 1500);
+
+    guest_close(&guest, &world);
+    world_stop(&world);
+}
+
+struct burst {
+    uint64_t sequence;
+    int64_t next;
+    bool wrong;
+    struct answers *answers;
+};
+
+static void burst_take(void *context, const struct cmds_result *result)
+{
+    struct burst *burst = context;
+    const struct item *item = item_of(result);
+    struct cmds_string data = burst_data(burst->next);
+    burst->wrong = burst->wrong || item == NULL || item->index != burst->next ||
+                   item->data.size != data.size || result->sequence != burst->sequence ||
+                   memcmp(item->data.data, data.data, data.size) != 0 || item->last != result->last;
+    burst->next++;
+    answers_take(burst->answers, result);
+}
+
+/* Back to back, with the same header or another one. */
+static void test_multi_result_bursts_keep_what_each_result_says(void)
+{
+    enum {
+        BURSTS = 3,
+        COUNT = 2000
+    };
+    struct burst bursts[BURSTS];
+    struct world world;
+    struct guest guest;
+    many_start(&world, &guest);
+
+    for (uint32_t i = 0; i < BURSTS; i++) {
+        struct run run = {WHAT_BURST, COUNT, CMDS_STRING("")};
+        bursts[i] = (struct burst){.sequence = i + 1, .answers = answers_new()};
+        CU_ASSERT_EQUAL(
+                cmds_group_send(guest.group, run_message(&run), NULL, burst_take, &bursts[i]), 0);
+    }
+    CU_ASSERT_EQUAL(cmds_group_drain(guest.group, RAW_GUARD_MS), 0);
+    for (uint32_t i = 0; i < BURSTS; i++) {
+        CU_ASSERT_FALSE(bursts[i].wrong);
+        CU_ASSERT_EQUAL(bursts[i].next, COUNT);
+        CU_ASSERT_EQUAL(atomic_load(&bursts[i].answers->last_count), 1);
+        answers_free(bursts[i].answers);
+    }
+    CU_ASSERT_EQUAL(guest_counters(&guest).results_received, BURSTS * COUNT);
 
     guest_close(&guest, &world);
     world_stop(&world);
@@ -147,6 +221,7 @@ static void test_multi_result_stream_without_an_end_is_lost_once(void)
 static CU_TestInfo test_multi_result[] = {
         {"streams side by side keep their order",
                 test_multi_result_streams_side_by_side_keep_their_order},
+        {"bursts keep what each result says", test_multi_result_bursts_keep_what_each_result_says},
         {"of two types", test_multi_result_of_two_types},
         {"forgotten stream leaves the others",
                 test_multi_result_forgotten_stream_leaves_the_others},

@@ -223,7 +223,47 @@ static void test_frame_decode_reads_short_headers_as_long_ones(void)
     }
 }
 
+/* In a block of exactly so many bytes: two frames, of which the second one may be cut. */
+static bool are_alike(const uint8_t *wire, size_t first, size_t second)
+{
+    struct cmdi_frame frame = {0};
+    size_t missing = 0;
+    uint8_t *exact = malloc(first + second + 1);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(exact);
+    memcpy(exact + 1, wire, first + second);
+    CU_ASSERT_EQUAL(cmdi_frame_decode(&frame, exact + 1, first, BODY_SIZE_MAX, false, &missing),
+            (int64_t)first);
+    bool alike = cmdi_frame_alike(&frame, exact + 1 + first, second);
+    CU_ASSERT(!alike || frame.body == exact + 1 + first + frame.header_size);
+    free(exact);
+    return alike;
+}
+
+static void test_frame_alike_is_one_with_the_same_header_and_whole(void)
+{
+    uint8_t wire[2 * WIRE_SIZE_MAX];
+    for (size_t i = 0; i < NUMBER_COUNT; i++) {
+        for (size_t j = 0; j < BODY_SIZE_COUNT; j++) {
+            size_t size = encode(wire, numbers[i], 3, body_sizes[j]);
+            size_t header_size = size - body_sizes[j];
+            bool is_short = header_size <= 8 && size >= 8;
+            (void)encode(wire + size, numbers[i], 3, body_sizes[j]);
+            CU_ASSERT_EQUAL(are_alike(wire, size, size), is_short);
+            CU_ASSERT_FALSE(are_alike(wire, size, size - 1)); // It is cut.
+            for (size_t at = 0; at < header_size; at++) {
+                wire[size + at] ^= 1; // Another header.
+                CU_ASSERT_FALSE(are_alike(wire, size, size));
+                wire[size + at] ^= 1;
+            }
+            wire[size + header_size] ^= body_sizes[j] > 0; // Another body.
+            CU_ASSERT_EQUAL(are_alike(wire, size, size), is_short);
+        }
+    }
+}
+
 static CU_TestInfo tests[] = {
+        {"alike is one with the same header, and whole",
+                test_frame_alike_is_one_with_the_same_header_and_whole},
         {"decode reads short headers as long ones",
                 test_frame_decode_reads_short_headers_as_long_ones},
         {"decode waits at every cut and says how long",
