@@ -56,6 +56,7 @@ static inline void ledger_end_run(struct cmdi_ledger_shard *ledger, struct cmdi_
         enum cmdi_run run, uint64_t took_ns)
 {
     ledger_add_up(block);
+    ledger->more_key = 0;
     block->run_begun[run] = 0;
     block->latest = block->latest_run == run ? 0 : block->latest;
     ledger_record(ledger, &block->both, took_ns, block->run_answered[run]);
@@ -159,7 +160,7 @@ static struct cmdi_result_slot *ledger_slot(struct cmdi_type_block *block, uint3
 
 /* --- What the shard counts -------------------------------------------------------------------- */
 
-void cmdi_ledger_result(struct cmdi_ledger_shard *ledger, uint32_t place, uint32_t result,
+void cmdi_ledger_result_anew(struct cmdi_ledger_shard *ledger, uint32_t place, uint32_t result,
         uint64_t size, uint64_t begun_ns)
 {
     struct cmdi_type_block *block = &ledger->blocks[place];
@@ -169,6 +170,10 @@ void cmdi_ledger_result(struct cmdi_ledger_shard *ledger, uint32_t place, uint32
     cmdi_sizes_record_frame(&slot->sizes, size);
     slot->run_count[run]++;
     block->run_apart[run] = true;
+    ledger->more_key = cmdi_ledger_key(begun_ns);
+    ledger->more_which = (uint64_t)place << 32 | result;
+    ledger->more_slot = slot;
+    ledger->more_run_count = &slot->run_count[run];
 }
 
 void cmdi_ledger_answered_anew(struct cmdi_ledger_shard *ledger, uint32_t place, uint32_t result,

@@ -109,6 +109,11 @@ struct cmdi_ledger_shard {
     // function returns: its size, and its place and 1 more; 0: there is none.
     uint32_t held_result;
     size_t held_size;
+    // The last result that did not end its command, until the end of its run: others of the same command and type
+    // are counted where it was. `key`: cmdi_ledger_key(); 0: there is none. `which`: its command's place, and its own.
+    uint64_t more_key, more_which;
+    struct cmdi_result_slot *more_slot;
+    uint32_t *more_run_count; // In that slot.
     // Of the last run: those of a turn have often taken the same time.
     int32_t took_bucket;
     uint64_t took_ns;
@@ -147,8 +152,8 @@ static inline struct cmdi_ledger_shard *cmdi_ledger_of(struct cmdi_ledger *ledge
 /* --- On the shard. `place` is that of a type in its protocol's list, as struct cmdi_type_entry has it;
  * `begun_ns` when a command had begun, by the clock of turns. */
 
-/** A result of a command. `result` is its place. */
-void cmdi_ledger_result(struct cmdi_ledger_shard *ledger, uint32_t place, uint32_t result,
+/** As cmdi_ledger_result(), and it is the first one of its type, or of a run, or another one came between. */
+void cmdi_ledger_result_anew(struct cmdi_ledger_shard *ledger, uint32_t place, uint32_t result,
         uint64_t size, uint64_t begun_ns);
 /** A command has ended. */
 void cmdi_ledger_ended(struct cmdi_ledger_shard *ledger, uint32_t place, enum cmdi_status status,
@@ -168,6 +173,21 @@ static inline void cmdi_ledger_command(
         struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t size)
 {
     cmdi_sizes_record_frame(&ledger->blocks[place].sizes, size);
+}
+
+/** A result of a command. `result` is its place. */
+static inline void cmdi_ledger_result(struct cmdi_ledger_shard *ledger, uint32_t place,
+        uint32_t result, uint64_t size, uint64_t begun_ns)
+{
+    if (CMDI_UNLIKELY(ledger->more_key != cmdi_ledger_key(begun_ns) ||
+                      ledger->more_which != ((uint64_t)place << 32 | result))) {
+        cmdi_ledger_result_anew(ledger, place, result, size, begun_ns);
+        return;
+    }
+    struct cmdi_result_slot *slot = ledger->more_slot;
+    cmdi_alone_add(&slot->count, 1);
+    cmdi_sizes_record_frame(&slot->sizes, size);
+    (*ledger->more_run_count)++;
 }
 
 static inline bool cmdi_ledger_is_latest(
