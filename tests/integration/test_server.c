@@ -92,6 +92,7 @@ static void test_server_answers_pings(void)
 enum {
     // What one flood may hold: a quarter of the shard's receive buffers, as leased.
     HOLD_MAX = 12 << 20,
+    ANSWERED_MIN = 300000,
 };
 static uint8_t pings[1 << 20];
 
@@ -103,6 +104,7 @@ static void test_server_bounds_pongs_that_nobody_reads(void)
     uint64_t until_ms = raw_now_ms() + RAW_GUARD_MS;
     size_t written = 0;
     world_init(&world);
+    world.options.listen = "unix:@cmdstream-test-pongs"; // TCP has room for millions of them.
     world.options.write_timeout_ms = CMDS_NEVER; // However long a slow machine takes to get there.
     CU_ASSERT_FATAL(world_start(&world) == 0);
     CU_ASSERT_FATAL(
@@ -134,7 +136,7 @@ static void test_server_bounds_input_that_comes_faster_than_it_runs(void)
     CU_ASSERT_FATAL(world_start(&world) == 0);
     CU_ASSERT_FATAL(world_connect(&world, &raw) && world_connect(&world, &other));
 
-    while (world_stats(&world).pings_answered < 1000000 && raw_now_ms() < until_ms) {
+    while (world_stats(&world).pings_answered < ANSWERED_MIN && raw_now_ms() < until_ms) {
         CU_ASSERT_FATAL(raw_write_some(&raw, pings, sizeof(pings)) >= 0);
         while (recv(raw.fd, raw.data, raw.capacity, MSG_DONTWAIT) > 0) {
             // Thrown away: only its being read counts.
@@ -143,7 +145,7 @@ static void test_server_bounds_input_that_comes_faster_than_it_runs(void)
         most = now > most ? now : most;
         CU_ASSERT_FATAL(world_echoes(&other, sequence++));
     }
-    CU_ASSERT(world_stats(&world).pings_answered >= 1000000);
+    CU_ASSERT(world_stats(&world).pings_answered >= ANSWERED_MIN);
     CU_ASSERT(most < HOLD_MAX);
 
     raw_close(&raw);

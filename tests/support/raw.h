@@ -19,7 +19,7 @@
 #include <cmdstream/cmdstream.h>
 
 enum {
-    RAW_GUARD_MS = 30000,
+    RAW_GUARD_MS = 100000,
     RAW_FRAME_HEADER_MAX = 30,
 };
 
