@@ -102,7 +102,8 @@ struct cmdi_command {
     uint32_t place;    // Of the type in the protocol.
     const void *value; // NULL: `body` is it, encoded.
     const uint8_t *body;
-    size_t body_size;         // Encoded. CMDI_NOT_MEASURED: see cmdi_group_name().
+    size_t body_size;    // Encoded. CMDI_NOT_MEASURED: see cmdi_group_name().
+    uint32_t *size_seen; // Gets body_size before anybody else has the command. NULL: nobody asks.
     cmds_result_fn on_result; // NULL: no result ever comes.
     void *context;
     uint64_t deadline_ms;             // CLOCK_MONOTONIC; UINT64_MAX: none.

@@ -106,7 +106,8 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
     return 0;
 }
 
-bool cmdi_client_send_direct(struct cmdi_client *client, const struct cmdi_command *command)
+bool cmdi_client_send_direct(
+        struct cmdi_client *client, const struct cmdi_command *command, size_t *body_size)
 {
     struct cmdi_client_shard *client_shard = client->client_shard;
     bool answered = command->on_result != NULL;
@@ -117,9 +118,8 @@ bool cmdi_client_send_direct(struct cmdi_client *client, const struct cmdi_comma
     }
     struct cmds_message message = {command->type, command->value};
     uint64_t sequence = client->sequence + 1;
-    size_t body_size = 0;
     size_t size = cmdi_conn_write_direct(
-            &client->conn, sequence, client_shard->config->codec, message, &body_size);
+            &client->conn, sequence, client_shard->config->codec, message, body_size);
     if (CMDI_UNLIKELY(size == 0)) {
         return false;
     }
@@ -133,7 +133,7 @@ bool cmdi_client_send_direct(struct cmdi_client *client, const struct cmdi_comma
         cmdi_client_shard_count(client_shard);
     }
     client->sequence = client->sequence_sent = sequence;
-    client_sent(client, command, size, body_size);
+    client_sent(client, command, size, *body_size);
     return true;
 }
 

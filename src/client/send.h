@@ -33,9 +33,10 @@ static inline bool cmdi_client_may_wait(const struct cmdi_client *client, size_t
 int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *command);
 /**
  * The same of a command without a ticket that has not been measured, where nothing stands in its way; its body_size is
- * not read. Returns: false: nothing has happened; it is to be measured and sent as above.
+ * not read. Returns: false: nothing has happened; it is to be measured and sent as above. Else *body_size is what it took.
  */
-bool cmdi_client_send_direct(struct cmdi_client *client, const struct cmdi_command *command);
+bool cmdi_client_send_direct(
+        struct cmdi_client *client, const struct cmdi_command *command, size_t *body_size);
 /** Encodes the command's value, or copies its body. Returns: the end. Thread: any. */
 static inline uint8_t *cmdi_client_encode(
         const struct cmdi_client *client, const struct cmdi_command *command, uint8_t *out)

@@ -144,7 +144,10 @@ static int group_send_tracked(struct cmds_group *group, struct cmdi_group_shard 
     if (CMDI_UNLIKELY(code < 0)) {
         return cmdi_group_keep_failed(group, group_shard, code, 0);
     }
-    how->deadline_ms = cmdi_track_left_ms(track, how->deadline_ms);
+    if (CMDI_UNLIKELY(group->tracker.is_used)) {
+        how->deadline_ms = cmdi_track_left_ms(track, how->deadline_ms);
+    }
+    command->size_seen = &track->span.size;
     if (CMDI_LIKELY(answered)) {
         track->on_result = command->on_result;
         track->context = command->context;
@@ -154,6 +157,8 @@ static int group_send_tracked(struct cmds_group *group, struct cmdi_group_shard 
     code = group_send_whole(group, group_shard, command, how);
     if (CMDI_UNLIKELY(code == -ENOBUFS && kept != NULL)) {
         cmdi_track_keep(track, kept);
+    } else if (CMDI_UNLIKELY(code < 0 && command->body_size == CMDI_NOT_MEASURED)) {
+        cmdi_track_drop(track); // The codec does not take it: no command, and so no span.
     } else if (CMDI_UNLIKELY(code < 0)) {
         cmdi_track_refuse(track, value, code);
     } else if (!answered) {
@@ -164,11 +169,10 @@ static int group_send_tracked(struct cmds_group *group, struct cmdi_group_shard 
 
 /* Before it is known whether it can be written where it leaves from: another thread's, or one that is kept. */
 static inline bool group_needs_size(const struct cmds_group *group,
-        const struct cmdi_group_shard *group_shard, const struct cmds_send_options *how,
-        const struct cmdi_traced_send *send)
+        const struct cmdi_group_shard *group_shard, const struct cmds_send_options *how)
 {
     return CMDI_UNLIKELY(group_shard == NULL || how->ticket != NULL ||
-                         how->resend == CMDS_RESEND_ONCE || group->tracker.is_used || send != NULL);
+                         how->resend == CMDS_RESEND_ONCE || group->tracker.is_used);
 }
 
 /* Inline: on the straight way nothing of it is asked for. */
@@ -178,7 +182,7 @@ __attribute__((always_inline)) static inline int group_send_taken(struct cmds_gr
         const struct cmdi_send_end *end)
 {
     struct cmdi_command command;
-    int code = group_needs_size(group, group_shard, how, send)
+    int code = group_needs_size(group, group_shard, how)
                        ? cmdi_group_measure(group, message, &command)
                        : cmdi_group_name(group, message, &command);
     if (CMDI_UNLIKELY(code < 0)) {

@@ -476,10 +476,12 @@ static inline int group_shard_send_unmeasured(struct cmdi_group_shard *group_sha
 {
     struct cmdi_client *client = NULL;
     uint32_t count = group_shard->client_count, index = 0;
+    size_t body_size = 0;
     bool all_take = group_shard_all_take(group_shard);
     if (CMDI_LIKELY(is_first && all_take)) {
         index = count > 1 ? group_shard_pick(group_shard, key) : 0;
-        if (CMDI_LIKELY(cmdi_client_send_direct(group_shard->list[index], command))) {
+        if (CMDI_LIKELY(cmdi_client_send_direct(group_shard->list[index], command, &body_size))) {
+            cmdi_group_tell_size(command, body_size);
             return 0;
         }
     }

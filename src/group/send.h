@@ -34,8 +34,16 @@ static inline int cmdi_group_name(
     out->value = message.value;
     out->body = NULL;
     out->body_size = CMDI_NOT_MEASURED;
+    out->size_seen = NULL;
     out->begun_ns = 0;
     return 0;
+}
+/** Whoever waits for its size learns it: while the command is the sender's alone. */
+static inline void cmdi_group_tell_size(const struct cmdi_command *command, size_t body_size)
+{
+    if (CMDI_UNLIKELY(command->size_seen != NULL)) {
+        *command->size_seen = (uint32_t)body_size;
+    }
 }
 /** Measures it. Returns: 0; CMDS_E_LIMIT, -EINVAL. */
 static inline int cmdi_group_measure_named(
@@ -47,6 +55,7 @@ static inline int cmdi_group_measure_named(
         return size < 0 ? (int)size : CMDS_E_LIMIT;
     }
     command->body_size = (size_t)size;
+    cmdi_group_tell_size(command, (size_t)size);
     return 0;
 }
 /** Both. Returns: as they do. */

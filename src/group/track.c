@@ -237,6 +237,12 @@ static void track_end_span(struct cmdi_track *track, const struct cmds_result *r
     }
 }
 
+void cmdi_track_drop(struct cmdi_track *track)
+{
+    CMDI_ASSERT(!track->group->tracker.is_used);
+    cmdi_stock_give_back(&track->stocked);
+}
+
 void cmdi_track_refuse(struct cmdi_track *track, const void *value, int code)
 {
     struct cmds_result result = track_refusal(code);

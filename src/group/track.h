@@ -85,6 +85,8 @@ int cmdi_track_begin_again(struct cmds_group *group, struct cmdi_group_shard *gr
 uint32_t cmdi_track_left_ms(const struct cmdi_track *track, uint32_t deadline_ms);
 /** Until when, by its hooks; UINT64_MAX: they have not said. */
 uint64_t cmdi_track_until_ms(const struct cmdi_track *track);
+/** It was no command: nobody hears of it. Of a group with neither hooks nor a breaker. Thread: that of its begin. */
+void cmdi_track_drop(struct cmdi_track *track);
 /** It was not sent after all. `value` is what it was to carry. Thread: that of its begin. */
 void cmdi_track_refuse(struct cmdi_track *track, const void *value, int code);
 /**

@@ -54,28 +54,34 @@ static void test_client_sends_directly_where_nothing_stands_in_its_way(void)
     struct rig *rig = rig_connected();
     struct outcome outcome = {.rig = rig};
     struct cmdi_command command = outcome_command(&outcome, RIG_NEVER);
+    size_t body_size = 0;
     int code = 0;
     command.body_size = CMDI_NOT_MEASURED;
-    CU_ASSERT_FALSE(cmdi_client_send_direct(&rig->client, &command)); // `raw` has no such way.
+    // `raw` has no such way.
+    CU_ASSERT_FALSE(cmdi_client_send_direct(&rig->client, &command, &body_size));
     rig->config.codec = &cmds_codec_msgpack;
     rig->client.conn.lacks = 1;
-    CU_ASSERT_FALSE(cmdi_client_send_direct(&rig->client, &command));
+    CU_ASSERT_FALSE(cmdi_client_send_direct(&rig->client, &command, &body_size));
     rig->client.conn.lacks = 0;
     CU_ASSERT_PTR_NOT_NULL(cmdi_queue_append(&rig->client.backlog, 1, &code));
-    CU_ASSERT_FALSE(cmdi_client_send_direct(&rig->client, &command)); // Another one goes first.
+    // Another one goes first.
+    CU_ASSERT_FALSE(cmdi_client_send_direct(&rig->client, &command, &body_size));
     cmdi_queue_clear(&rig->client.backlog);
     CU_ASSERT_EQUAL(rig->client.sequence, 0);
     CU_ASSERT_EQUAL(rig_pending(rig), 0);
     CU_ASSERT_EQUAL(rig->client.conn.fill.end, 0);
 
     for (uint64_t i = 1; i <= RIG_WINDOW; i++) {
-        CU_ASSERT_TRUE(cmdi_client_send_direct(&rig->client, &command));
+        CU_ASSERT_TRUE(cmdi_client_send_direct(&rig->client, &command, &body_size));
         CU_ASSERT_EQUAL(rig->client.sequence, i);
         CU_ASSERT_EQUAL(rig->client.sequence_sent, i);
         CU_ASSERT_EQUAL(rig_pending(rig), i);
+        CU_ASSERT_EQUAL((int64_t)body_size,
+                cmds_codec_msgpack.size(&cmds_codec_msgpack, command.type, command.value));
     }
     size_t size = rig->client.conn.fill.end;
-    CU_ASSERT_FALSE(cmdi_client_send_direct(&rig->client, &command)); // The window is full.
+    // The window is full.
+    CU_ASSERT_FALSE(cmdi_client_send_direct(&rig->client, &command, &body_size));
     CU_ASSERT_EQUAL(rig->client.conn.fill.end, size);
     CU_ASSERT_EQUAL(rig->client.sequence, RIG_WINDOW);
     CU_ASSERT_EQUAL(rig->client_shard.counters.commands_sent, RIG_WINDOW);
@@ -88,7 +94,7 @@ static void test_client_sends_directly_where_nothing_stands_in_its_way(void)
 
     rig = rig_open(); // Not up.
     rig->config.codec = &cmds_codec_msgpack;
-    CU_ASSERT_FALSE(cmdi_client_send_direct(&rig->client, &command));
+    CU_ASSERT_FALSE(cmdi_client_send_direct(&rig->client, &command, &body_size));
     rig_free(rig);
 }
 
