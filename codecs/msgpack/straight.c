@@ -16,16 +16,26 @@
 
 #include "base/hint.h"
 #include "codec/arena.h"
+#include "common/carrier.h"
 #include "common/value.h"
 #include "msgpack/format.h"
 #include "msgpack/msgpack.h"
 
 #define FLOAT32_EXPONENT 0x7f800000u
 
+/* What every traced command begins with whose carrier is but a traceparent. */
+static const uint8_t carrier_head[] = {HEAD_FIXARRAY | 2, HEAD_FIXMAP | 1,
+        HEAD_FIXSTR | CMDI_CARRIER_KEY, 't', 'r', 'a', 'c', 'e', 'p', 'a', 'r', 'e', 'n', 't',
+        HEAD_STR8, CMDI_CARRIER_VALUE};
+
 enum {
     WORD = sizeof(uint64_t),
     REMOVED_MAX = 8, // Rows that a map may pass over: a body does not pay for more.
+    CARRIER_KEY = 3, // Where each part of a traced command begins.
+    CARRIER_VALUE = sizeof(carrier_head),
+    CARRIER_END = CARRIER_VALUE + CMDI_CARRIER_VALUE,
 };
+_Static_assert(CARRIER_VALUE == 16, "one comparison of a register");
 
 /*
  * All functions below get the place behind the first byte of an item, and return the place behind all of it, or NULL.
@@ -527,6 +537,36 @@ static const uint8_t *take_struct(const uint8_t *at, struct source *source, uint
     return at != NULL ? take_pairs(at, source, schema, count, value) : NULL;
 }
 
+/* Does a traced command begin here, with the carrier that it mostly has, and is its own command behind that? */
+static CMDI_INLINED bool is_carrier(
+        const struct cmds_schema *schema, const uint8_t *begin, size_t size)
+{
+    return size > CARRIER_END && memcmp(begin, carrier_head, sizeof(carrier_head)) == 0 &&
+           (begin[CARRIER_END] & 0xf0) == HEAD_FIXARRAY &&
+           cmdi_schema_has_carrier(schema, cmds_schema_field(schema, 1));
+}
+
+/* NULL, too: there is no memory for the pair, and then the other ways find none. */
+static const uint8_t *take_traced(const uint8_t *begin, struct source *source,
+        const struct cmds_schema *schema, uint8_t *value)
+{
+    const struct cmds_field *carrier = schema->fields, *command = cmds_schema_field(schema, 1);
+    source->mark = cmdi_arena_mark(source->arena);
+    struct cmds_pair *pair = cmdi_arena_alloc(source->arena, sizeof(*pair), _Alignof(max_align_t));
+    if (CMDI_UNLIKELY(pair == NULL)) {
+        return NULL;
+    }
+    source->has_mark = true;
+    const char *text = (const char *)begin;
+    pair->key = (struct cmds_string){text + CARRIER_KEY, CMDI_CARRIER_KEY};
+    pair->value = (struct cmds_string){text + CARRIER_VALUE, CMDI_CARRIER_VALUE};
+    CMDI_STORE(bool, value + carrier->offset, true);
+    CMDI_STORE(struct cmds_map, value + carrier->offset + carrier->item_offset,
+            ((struct cmds_map){pair, 1}));
+    return take_rows(begin + CARRIER_END + 1, source, command->nested, begin[CARRIER_END] & 0x0f,
+            value + command->offset);
+}
+
 /* Whatever the first walk did not come to the end of. `walk.at` NULL: it did not begin. */
 static bool read_rest(struct walk walk, const struct cmds_schema *schema, struct cmds_bytes in,
         struct cmds_arena *arena, void *value)
@@ -534,7 +574,9 @@ static bool read_rest(struct walk walk, const struct cmds_schema *schema, struct
     const uint8_t *begin = in.data;
     struct source source = {.end = begin + in.size, .arena = arena, .has_mark = false};
     const uint8_t *at = NULL;
-    if (walk.at != NULL) {
+    if (is_carrier(schema, begin, in.size)) {
+        at = take_traced(begin, &source, schema, value);
+    } else if (walk.at != NULL) {
         const struct cmds_field *end_field = cmds_schema_field(schema, *begin & 0x0f);
         at = walk_rest(walk, end_field, schema->field_stride, &source, value);
     } else if (in.size > 0) {

@@ -11,8 +11,13 @@
  *
  * Recurses over nested schemas, never over the value. No state, any thread.
  */
+#include "common/carrier.h"
 #include "msgpack/form.h"
 #include "msgpack/msgpack.h"
+
+enum {
+    CARRIER_ROOM = 4 + CMDI_CARRIER_KEY + CMDI_CARRIER_VALUE,
+};
 
 /*
  * All functions below return the place behind what they have written; NULL: it is refused, or has no room before
@@ -118,10 +123,26 @@ static uint8_t *try_text(uint8_t *out, const uint8_t *border, const struct cmds_
     return size < 0 ? NULL : try_span(out, border, at, (size_t)size, 0, true);
 }
 
+/* A context without more: bytes of one length, behind bytes that are always the same. */
+static CMDI_INLINED uint8_t *put_carrier(uint8_t *out, const struct cmds_pair *pair)
+{
+    out[0] = HEAD_FIXMAP | 1;
+    out[1] = HEAD_FIXSTR | CMDI_CARRIER_KEY;
+    memcpy(out + 2, pair->key.data, CMDI_CARRIER_KEY);
+    out += 2 + CMDI_CARRIER_KEY;
+    out[0] = HEAD_STR8;
+    out[1] = CMDI_CARRIER_VALUE;
+    memcpy(out + 2, pair->value.data, CMDI_CARRIER_VALUE);
+    return out + 2 + CMDI_CARRIER_VALUE;
+}
+
 static uint8_t *try_pairs(uint8_t *out, const uint8_t *end, const uint8_t *at, uint32_t count_max)
 {
     struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
     const struct cmds_string *text = NULL;
+    if (CMDI_LIKELY(cmdi_map_is_carrier(map) && end - out >= CARRIER_ROOM)) {
+        return put_carrier(out, map.items);
+    }
     if (map.count > limit_of(count_max) || (map.items == NULL && map.count != 0)) {
         return NULL;
     }
@@ -239,7 +260,11 @@ static uint8_t *try_many(uint8_t *out, const uint8_t *border, const struct cmds_
         *out = HEAD_NIL;
         return out + 1;
     }
-    return try_item(out, border, field, at + field->item_offset, field->size_max, as_map);
+    at += field->item_offset;
+    if (CMDI_LIKELY(field->kind == CMDS_KIND_MAP)) {
+        return try_pairs(out, border, at, field->size_max); // Of a traced command: no further look.
+    }
+    return try_item(out, border, field, at, field->size_max, as_map);
 }
 
 /* --- Structs ---------------------------------------------------------------------------------- */

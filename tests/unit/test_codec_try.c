@@ -15,6 +15,7 @@
 #endif
 
 #include "support/harness.h"
+#include "support/traced.h"
 #include "support/try_case.h"
 #include "support/twin.h"
 
@@ -98,8 +99,36 @@ static void test_codec_in_one_walk_is_what_it_is_in_two(void)
     }
 }
 
+/* A context is written at once if its sizes are those of most: beside each of these are others. */
+static void test_codec_a_carrier_of_every_size_is_what_it_is_in_two(void)
+{
+    static const char text[] = "traceparent!", parent[] = TRACED_PARENT "!";
+    struct cmds_pair pairs[2];
+    struct sum_traced sum = {{true, {pairs, 0}}, {2, 300}};
+    uint32_t differ = 0;
+    for (size_t i = 0; i < CODEC_COUNT; i++) {
+        for (size_t kind = 0; kind < 3 * 3 * 3 * 3; kind++) {
+            size_t key = kind % 3, value = kind / 3 % 3, nothing = kind / 27;
+            pairs[0] = (struct cmds_pair){{nothing == 1 ? NULL : text, 10 + key},
+                    {nothing == 2 ? NULL : parent, sizeof(parent) - 3 + value}};
+            pairs[1] = (struct cmds_pair){CMDS_STRING("tracestate"), CMDS_STRING("a=b")};
+            sum.MapCarrier.value.count = kind / 9 % 3;
+            differ += !is_tried_alike(i, &sum_traced_type, (const uint8_t *)&sum);
+        }
+        sum.MapCarrier.has = false;
+        differ += !is_tried_alike(i, &sum_traced_type, (const uint8_t *)&sum);
+        sum.MapCarrier.has = true;
+        sum.MapCarrier.value = (struct cmds_map){NULL, 1};
+        differ += !is_tried_alike(i, &sum_traced_type, (const uint8_t *)&sum);
+        sum.MapCarrier.value.items = pairs;
+    }
+    CU_ASSERT_EQUAL(differ, 0);
+}
+
 static const CU_TestInfo tests[] = {
         {"in one walk it is what it is in two", test_codec_in_one_walk_is_what_it_is_in_two},
+        {"a carrier of every size is what it is in two",
+                test_codec_a_carrier_of_every_size_is_what_it_is_in_two},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("codec_try", tests)

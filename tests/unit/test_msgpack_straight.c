@@ -11,6 +11,7 @@
 #include "msgpack/msgpack.h"
 #include "support/harness.h"
 #include "support/shop.h"
+#include "support/traced.h"
 
 enum {
     BODY_MAX = 4096,
@@ -153,6 +154,96 @@ static void test_msgpack_what_is_odd_costs_its_memory_once(void)
     cmdi_arena_fini(&arenas[1]);
 }
 
+/* --- Traced commands, whose carrier has a way of its own ---------------------------------------- */
+
+static size_t write_traced(uint8_t *body)
+{
+    const struct cmds_pair pair = {CMDS_STRING("traceparent"), CMDS_STRING(TRACED_PARENT)};
+    const struct sum_traced sum = {{true, {&pair, 1}}, {2, 300}};
+    return (size_t)cmds_codec_encode(
+            &cmds_codec_msgpack, (struct cmds_message){&sum_traced_type, &sum}, body, BODY_MAX);
+}
+
+static bool traced_equal(const struct sum_traced *a, const struct sum_traced *b)
+{
+    bool same = a->MapCarrier.has == b->MapCarrier.has &&
+                a->MapCarrier.value.count == b->MapCarrier.value.count && a->Cmd.A == b->Cmd.A &&
+                a->Cmd.B == b->Cmd.B;
+    for (size_t i = 0; same && i < a->MapCarrier.value.count; i++) {
+        const struct cmds_pair *one = &a->MapCarrier.value.items[i];
+        const struct cmds_pair *other = &b->MapCarrier.value.items[i];
+        same = cmds_string_equal(one->key, other->key) &&
+               cmds_string_equal(one->value, other->value);
+    }
+    return same;
+}
+
+/* By the way of all others it is the same value or the same error, and takes as much memory. */
+static bool is_read_alike(struct cmds_bytes in)
+{
+    struct cmds_arena arenas[2];
+    struct sum_traced sums[2];
+    int64_t used[2];
+    memset(sums, 0, sizeof(sums));
+    for (int i = 0; i < 2; i++) {
+        cmdi_arena_init(&arenas[i], ARENA_MAX);
+        cmdi_arena_begin(&arenas[i], 0, in.size);
+        used[i] = i == 0 ? cmds_codec_msgpack.decode(
+                                   &cmds_codec_msgpack, &sum_traced_type, in, &arenas[i], &sums[i])
+                         : cmdi_msgpack_read(&sum_traced_schema, in, &arenas[i], &sums[i]);
+    }
+    bool alike = used[0] == used[1] && (used[0] < 0 || traced_equal(&sums[0], &sums[1]));
+    alike = alike &&
+            (used[0] < 0 || arenas[0].at - arenas[0].base == arenas[1].at - arenas[1].base);
+    cmdi_arena_fini(&arenas[0]);
+    cmdi_arena_fini(&arenas[1]);
+    return alike;
+}
+
+static void test_msgpack_straight_takes_a_traced_command(void)
+{
+    struct cmds_arena arena;
+    struct sum_traced sum;
+    uint8_t body[BODY_MAX];
+    size_t size = write_traced(body);
+    memset(&sum, 0, sizeof(sum));
+    cmdi_arena_init(&arena, ARENA_MAX);
+    CU_ASSERT_TRUE(cmdi_msgpack_read_straight(
+            &sum_traced_schema, (struct cmds_bytes){body, size}, &arena, &sum));
+    CU_ASSERT_TRUE(sum.MapCarrier.has);
+    CU_ASSERT_EQUAL_FATAL(sum.MapCarrier.value.count, 1);
+    CU_ASSERT_TRUE(
+            cmds_string_equal(sum.MapCarrier.value.items[0].key, cmds_string_from("traceparent")));
+    CU_ASSERT_TRUE(cmds_string_equal(
+            sum.MapCarrier.value.items[0].value, cmds_string_from(TRACED_PARENT)));
+    CU_ASSERT_EQUAL(sum.Cmd.A, 2);
+    CU_ASSERT_EQUAL(sum.Cmd.B, 300);
+    cmdi_arena_fini(&arena);
+}
+
+static void test_msgpack_whatever_only_looks_like_a_carrier_is_read_as_others(void)
+{
+    uint8_t body[BODY_MAX];
+    size_t size = write_traced(body);
+    uint32_t wrong = 0;
+    for (size_t at = 0; at < size; at++) {
+        const uint8_t was = body[at];
+        for (int byte = 0; byte <= UINT8_MAX; byte++) {
+            body[at] = (uint8_t)byte;
+            wrong += !is_read_alike((struct cmds_bytes){body, size});
+        }
+        body[at] = was;
+    }
+    for (size_t cut = 0; cut <= size + 1; cut++) {
+        uint8_t *exact = malloc(cut + 1); // So that a sanitizer sees a byte too many.
+        CU_ASSERT_PTR_NOT_NULL_FATAL(exact);
+        memcpy(exact, body, cut);
+        wrong += !is_read_alike((struct cmds_bytes){exact, cut});
+        free(exact);
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+}
+
 static CU_TestInfo tests[] = {
         {"straight takes every kind that we write",
                 test_msgpack_straight_takes_every_kind_that_we_write},
@@ -162,6 +253,9 @@ static CU_TestInfo tests[] = {
         {"straight takes no cut value", test_msgpack_straight_takes_no_cut_value},
         {"what is odd is read all the same", test_msgpack_what_is_odd_is_read_all_the_same},
         {"what is odd costs its memory once", test_msgpack_what_is_odd_costs_its_memory_once},
+        {"straight takes a traced command", test_msgpack_straight_takes_a_traced_command},
+        {"whatever only looks like a carrier is read as others",
+                test_msgpack_whatever_only_looks_like_a_carrier_is_read_as_others},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("msgpack_straight", tests)
