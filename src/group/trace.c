@@ -94,7 +94,7 @@ void cmdi_group_trace(const struct cmds_group *group, const struct cmds_trace *t
     const struct cmds_map map = cmdi_trace_to_map(&send->trace, &send->carrier);
     const bool has = true;
     CMDI_ASSERT(traced->schema->value_size <= sizeof(send->bytes));
-    memset(send->bytes, 0, traced->schema->value_size);
+    // These are all of its rows, and of what lies between them nobody knows.
     memcpy(send->bytes + carrier->offset, &has, sizeof(has));
     memcpy(send->bytes + carrier->offset + carrier->item_offset, &map, sizeof(map));
     memcpy(send->bytes + command->offset, message->value, command->size);
@@ -146,19 +146,24 @@ static uint64_t span_end_ns(const struct cmdi_group_span *span, struct cmdi_shar
     return end_ns > span->start_ns ? end_ns : span->start_ns;
 }
 
+/* All that stands in front of the events. What lies there is of another span, and each byte of it is written once. */
 static void span_fill(struct cmds_span *span, const struct cmdi_group_span *begun,
         const struct cmdi_endpoint *endpoint)
 {
-    memset(span, 0, offsetof(struct cmds_span, events));
-    span->kind = CMDS_SPAN_CLIENT;
     memcpy(span->trace_id, begun->trace_id, sizeof(span->trace_id));
     memcpy(span->span_id, begun->span_id, sizeof(span->span_id));
     memcpy(span->parent_id, begun->parent_id, sizeof(span->parent_id));
     span->start_ns = begun->start_ns;
     span->type = begun->type;
+    span->kind = CMDS_SPAN_CLIENT;
     span->flags = begun->is_traced ? CMDS_SPAN_TRACED : 0;
+    span->event_count = span->dropped_attributes = 0;
+    span->attribute_size = span->dropped_events = 0;
     if (endpoint != NULL) {
-        memcpy(span->peer, endpoint->text, sizeof(span->peer) - 1);
+        memcpy(span->peer, endpoint->text, sizeof(span->peer));
+        span->peer[sizeof(span->peer) - 1] = 0;
+    } else {
+        memset(span->peer, 0, sizeof(span->peer));
     }
 }
 
@@ -169,17 +174,23 @@ void cmdi_group_span_end(const struct cmds_group *group, const struct cmdi_group
     struct cmdi_shard *shard = client_shard != NULL ? client_shard->shard : NULL;
     struct cmdi_spans *spans = shard != NULL ? shard->spans : cmdi_spans_here(group->runtime);
     const struct cmdi_type_entry *entry = span_entry(group, begun);
-    struct cmds_span span;
+    struct cmds_span other;
     CMDI_ASSERT(spans != NULL && (shard == NULL || cmdi_shard_current() == shard));
-    span_fill(&span, begun, client != NULL ? cmdi_client_endpoint(client) : NULL);
-    span.sequence = result->sequence;
-    span.error = result->is_error ? CMDS_E_REMOTE : result->error;
-    span.size = span_frame_size(group, begun, result->sequence,
+    struct cmds_span *place = cmdi_spans_place(spans);
+    struct cmds_span *span = CMDI_LIKELY(place != NULL) ? place : &other;
+    span_fill(span, begun, client != NULL ? cmdi_client_endpoint(client) : NULL);
+    span->sequence = result->sequence;
+    span->error = result->is_error ? CMDS_E_REMOTE : result->error;
+    span->size = span_frame_size(group, begun, result->sequence,
             entry != NULL ? entry->type->number : begun->type->number);
-    span.end_ns = span_end_ns(begun, shard);
-    cmdi_spans_end(spans, &span);
+    span->end_ns = span_end_ns(begun, shard);
+    if (CMDI_LIKELY(place != NULL)) {
+        cmdi_spans_keep(spans);
+    } else {
+        cmdi_spans_end(spans, span);
+    }
     if (client_shard != NULL && result->error == 0 && client_shard->ledger != NULL) {
-        cmdi_ledger_exemplify(client_shard->ledger, entry->place, &span,
-                cmdi_spans_wall(spans, span.end_ns)); // As a server does.
+        cmdi_ledger_exemplify(client_shard->ledger, entry->place, span,
+                cmdi_spans_wall(spans, span->end_ns)); // As a server does.
     }
 }

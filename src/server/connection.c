@@ -410,6 +410,7 @@ static int connection_name_peer(struct cmds_connection *connection, const char *
     if (text == NULL) {
         return -ENOMEM;
     }
+    memset(connection->peer_near, 0, sizeof(connection->peer_near)); // Spans copy it whole.
     memcpy(text, peer, length);
     text[length] = 0;
     return 0;

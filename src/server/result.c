@@ -135,7 +135,7 @@ __attribute__((always_inline)) static inline void result_commit(
 {
     cmdi_conn_commit(&call->connection->conn, frame->size);
     if (CMDI_UNLIKELY(call->trace != NULL)) {
-        cmdi_call_trace_result(call, frame->type, frame->size);
+        cmdi_call_trace_result(call, frame->type, frame->size, true);
     }
     CMDI_PROBE5(result_sent, call->connection->id, call->sequence, frame->type->number, frame->size,
             frame->last);
@@ -238,7 +238,7 @@ static int result_leave(struct cmds_call *call, const struct result_frame *frame
     memcpy(out, &record, sizeof(record));
     result_write(call->core, call->sequence, frame, out + sizeof(record));
     if (CMDI_UNLIKELY(call->trace != NULL)) {
-        cmdi_call_trace_result(call, frame->type, frame->size);
+        cmdi_call_trace_result(call, frame->type, frame->size, false);
     }
     CMDI_PROBE5(result_sent, call->connection->id, call->sequence, frame->type->number, frame->size,
             frame->last);

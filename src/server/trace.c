@@ -70,7 +70,8 @@ static void trace_keep_text(struct cmds_call *call, struct cmdi_call_trace *trac
     if (size > 0 && trace_take_text(call, trace, size) != NULL) {
         (void)trace_copy_text(trace_copy_text(trace->text, &context->state), &context->baggage);
     } else {
-        context->state = context->baggage = (struct cmds_string){NULL, 0};
+        context->state = (struct cmds_string){NULL, 0};
+        context->baggage = (struct cmds_string){NULL, 0};
     }
 }
 
@@ -106,17 +107,29 @@ static bool trace_is_sampled(struct cmds_call *call, bool has_context, struct cm
     return cmdi_trace_is_set(context);
 }
 
+/* As far as it fits, with zeros behind it: no span shows what was here before it. */
+static inline void trace_name_peer(
+        char peer[CMDS_SPAN_PEER_MAX], const struct cmds_connection *connection)
+{
+    const char *text = connection->peer;
+    if (CMDI_LIKELY(text == connection->peer_near)) { // Which has zeros behind the text.
+        memcpy(peer, text, CMDI_PEER_NEAR_MAX);
+        memset(peer + CMDI_PEER_NEAR_MAX, 0, CMDS_SPAN_PEER_MAX - CMDI_PEER_NEAR_MAX);
+        return;
+    }
+    memset(peer, 0, CMDS_SPAN_PEER_MAX);
+    memcpy(peer, text, strnlen(text, CMDS_SPAN_PEER_MAX - 1));
+}
+
 static void trace_begin(struct cmds_call *call, struct cmdi_call_trace *trace, size_t size)
 {
     struct cmds_span *span = &trace->span;
-    const char *peer = call->connection->peer;
     cmdi_span_begin(span, CMDS_SPAN_SERVER, &trace->trace);
     span->start_ns = call->received_ns;
     span->type = call->type;
     span->sequence = call->sequence;
     span->size = (uint32_t)size;
-    memset(span->peer, 0, sizeof(span->peer)); // No span shows what was here before it.
-    memcpy(span->peer, peer, strnlen(peer, sizeof(span->peer) - 1));
+    trace_name_peer(span->peer, call->connection);
     atomic_store_explicit(&trace->event_count, 0, memory_order_relaxed);
     atomic_store_explicit(&trace->result_count, 0, memory_order_relaxed);
 }
@@ -149,25 +162,43 @@ void cmdi_call_trace_take(
 
 /* --- What happens to it ----------------------------------------------------------------------- */
 
-static void trace_event(struct cmdi_call_trace *trace, const struct cmds_span_event *event)
+/* One more. `is_alone`: nobody else has the call, so it takes no atomic addition. Returns: before it. */
+static inline uint32_t trace_count(_Atomic uint32_t *count, bool is_alone)
 {
-    uint32_t index = atomic_fetch_add_explicit(&trace->event_count, 1, memory_order_relaxed);
+    if (CMDI_LIKELY(is_alone)) {
+        uint32_t before = atomic_load_explicit(count, memory_order_relaxed);
+        atomic_store_explicit(count, before + 1, memory_order_relaxed);
+        return before;
+    }
+    return atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
+}
+
+static inline void trace_event(
+        struct cmds_call *call, const struct cmds_span_event *event, bool is_alone)
+{
+    struct cmdi_call_trace *trace = call->trace;
+    uint32_t index = trace_count(&trace->event_count, is_alone);
     if (index < CMDS_SPAN_EVENTS_MAX) {
         trace->span.events[index] = *event; // Seen by the end: whoever writes it has a reference.
     }
 }
 
-void cmdi_call_trace_result(struct cmds_call *call, const struct cmds_type *type, size_t size)
+void cmdi_call_trace_result(
+        struct cmds_call *call, const struct cmds_type *type, size_t size, bool is_here)
 {
     struct cmdi_call_trace *trace = call->trace;
     if (trace->is_sampled) {
-        uint32_t before = atomic_fetch_add_explicit(&trace->result_count, 1, memory_order_relaxed);
+        // The shard has the only reference: no other thread can take one.
+        bool is_alone = is_here && atomic_load_explicit(&call->refs, memory_order_acquire) == 1;
+        uint32_t before = trace_count(&trace->result_count, is_alone);
         uint64_t now_ns = cmdi_now_ns();
         atomic_store_explicit(&trace->result_ns, now_ns, memory_order_relaxed);
-        trace_event(trace, &(struct cmds_span_event){.time_ns = now_ns,
-                                   .type = type,
-                                   .number = before + 1,
-                                   .size = (uint32_t)size});
+        trace_event(call,
+                &(struct cmds_span_event){.time_ns = now_ns,
+                        .type = type,
+                        .number = before + 1,
+                        .size = (uint32_t)size},
+                is_alone);
     }
 }
 
@@ -175,8 +206,8 @@ void cmds_call_event(struct cmds_call *call, const char *static_name)
 {
     struct cmdi_call_trace *trace = call->trace;
     if (trace != NULL && trace->is_sampled) {
-        trace_event(
-                trace, &(struct cmds_span_event){.time_ns = cmdi_now_ns(), .name = static_name});
+        trace_event(call, &(struct cmds_span_event){.time_ns = cmdi_now_ns(), .name = static_name},
+                false);
     }
 }
 
@@ -190,13 +221,23 @@ void cmdi_call_trace_failed(struct cmds_call *call, int code)
 
 /* --- The end ---------------------------------------------------------------------------------- */
 
-static void trace_end_events(struct cmdi_call_trace *trace)
+/* `span`: the trace's, or where it goes. Nobody else has the call any more. */
+static void trace_end_events(struct cmdi_call_trace *trace, struct cmds_span *span)
 {
     uint32_t events = atomic_load_explicit(&trace->event_count, memory_order_acquire);
     uint32_t kept = events < CMDS_SPAN_EVENTS_MAX ? events : CMDS_SPAN_EVENTS_MAX;
     uint32_t dropped = events - kept;
-    trace->span.event_count = (uint8_t)kept;
-    trace->span.dropped_events = (uint16_t)(dropped < UINT16_MAX ? dropped : UINT16_MAX);
+    if (span != &trace->span) {
+        memcpy(span, &trace->span, offsetof(struct cmds_span, events));
+        for (uint32_t i = 0; i < kept; i++) {
+            span->events[i] = trace->span.events[i];
+        }
+        if (CMDI_UNLIKELY(trace->span.attribute_size > 0)) {
+            memcpy(span->attributes, trace->span.attributes, trace->span.attribute_size);
+        }
+    }
+    span->event_count = (uint8_t)kept;
+    span->dropped_events = (uint16_t)(dropped < UINT16_MAX ? dropped : UINT16_MAX);
 }
 
 /*
@@ -217,19 +258,24 @@ void cmdi_call_trace_end(struct cmds_call *call)
 {
     struct cmdi_server_shard *server_shard = call->connection->server_shard;
     struct cmdi_call_trace *trace = call->trace;
-    struct cmds_span *span = &trace->span;
     if (trace->is_sampled) {
         struct cmdi_spans *spans = server_shard->shard->spans;
+        struct cmds_span *place = cmdi_spans_place(spans);
+        struct cmds_span *span = CMDI_LIKELY(place != NULL) ? place : &trace->span;
         uint8_t finished = atomic_load(&call->finished);
-        trace_end_events(trace);
         if (finished == 0 && call->type->one_way == 0) {
             cmdi_call_trace_failed(call, CMDS_E_GONE); // Unless something else has ended it.
         }
         if (finished == CMDI_FINISHED_FAILED) {
             cmdi_call_trace_failed(call, CMDS_E_REMOTE); // The program's own error result.
         }
+        trace_end_events(trace, span);
         span->end_ns = trace_end_ns(call);
-        cmdi_spans_end(spans, span);
+        if (CMDI_LIKELY(place != NULL)) {
+            cmdi_spans_keep(spans);
+        } else {
+            cmdi_spans_end(spans, span);
+        }
         if (server_shard->ledger != NULL && span->error == 0) {
             cmdi_ledger_exemplify(
                     server_shard->ledger, call->place, span, cmdi_spans_wall(spans, span->end_ns));

@@ -37,8 +37,12 @@ struct cmdi_call_trace {
  */
 void cmdi_call_trace_take(struct cmds_call *call, const struct cmdi_type_entry *entry,
         const void *value, size_t size);
-/** A result, with its frame, is about to be sent or was. Thread: any that holds a reference. */
-void cmdi_call_trace_result(struct cmds_call *call, const struct cmds_type *type, size_t size);
+/**
+ * A result, with its frame, is about to be sent or was. `is_here`: on the call's shard, as far as it is known. Thread:
+ * any that holds a reference.
+ */
+void cmdi_call_trace_result(
+        struct cmds_call *call, const struct cmds_type *type, size_t size, bool is_here);
 /** It failed: the first code stays. Thread: shard. */
 void cmdi_call_trace_failed(struct cmds_call *call, int code);
 /** The call has ended, and its span, if it has one, is over. Thread: shard. */

@@ -357,14 +357,6 @@ static __attribute__((noinline)) bool spans_make_room(struct cmdi_spans *spans, 
     return has_room;
 }
 
-/* The ring is larger than a cache near by: the next place is on its way before it is written. */
-static inline void spans_prefetch(const struct cmds_span *place)
-{
-    __builtin_prefetch(place, 1);
-    __builtin_prefetch((const uint8_t *)place + 64, 1);
-    __builtin_prefetch(place->events, 1);
-}
-
 void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span)
 {
     CMDI_ASSERT(span->end_ns >= span->start_ns);
@@ -377,8 +369,7 @@ void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span)
     // With CMDI_SPANS_READING in it the difference is large.
     if (CMDI_LIKELY(written - taken <= spans->mask) || spans_make_room(spans, written)) {
         cmdi_span_copy(&spans->ring[written & spans->mask], span);
-        atomic_store_explicit(&spans->written, written + 1, memory_order_release);
-        spans_prefetch(&spans->ring[(written + 1) & spans->mask]);
+        cmdi_spans_keep(spans);
     }
     spans_unlock(spans);
 }

@@ -17,6 +17,8 @@
 
 #include <cmdstream/trace.h>
 
+#include "base/hint.h"
+
 struct cmds_runtime;
 struct cmdi_shard;
 
@@ -125,6 +127,32 @@ uint64_t cmdi_spans_wall(struct cmdi_spans *spans, uint64_t now_ns);
 void cmdi_span_copy(struct cmds_span *to, const struct cmds_span *from);
 /** It is over, since its end_ns. It stays the caller's. Thread: the writer. */
 void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span);
+/**
+ * Where the next one will be, for who writes it there: undefined as yet, and the caller's until cmdi_spans_keep(), before
+ * which no other one ends. Thread: the writer. Returns: NULL: there is no place yet, or somebody is to see it first, or
+ * others write as well: it goes by cmdi_spans_end().
+ */
+static inline struct cmds_span *cmdi_spans_place(const struct cmdi_spans *spans)
+{
+    uint64_t written = atomic_load_explicit(&spans->written, memory_order_relaxed);
+    uint64_t taken = atomic_load_explicit(&spans->taken, memory_order_acquire);
+    // With CMDI_SPANS_READING in it the difference is large.
+    bool has_place = written - taken <= spans->mask;
+    return CMDI_LIKELY(has_place && spans->on_end == NULL && !spans->is_shared)
+                   ? &spans->ring[written & spans->mask]
+                   : NULL;
+}
+/** The one at its place is whole, and over. Thread: the writer. */
+static inline void cmdi_spans_keep(struct cmdi_spans *spans)
+{
+    uint64_t next = atomic_load_explicit(&spans->written, memory_order_relaxed) + 1;
+    atomic_store_explicit(&spans->written, next, memory_order_release);
+    // The ring is larger than a cache near by: the next place is on its way before it is written.
+    const struct cmds_span *place = &spans->ring[next & spans->mask];
+    __builtin_prefetch(place, 1);
+    __builtin_prefetch((const uint8_t *)place + 64, 1);
+    __builtin_prefetch(place->events, 1);
+}
 
 /**
  * What the ring holds, taken or not: *at is behind the newest one. Thread: the writer, or with the lock of one

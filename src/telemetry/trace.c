@@ -28,21 +28,29 @@ enum {
  * Eight bytes are sixteen digits, in one step, by the vector extensions that gcc and clang share: two
  * contexts for each traced command are most of what tracing costs.
  *
- * Of characters signed ones: so they are compared in one instruction on x86-64, too.
+ * A range is moved to the least of the signed numbers and asked for what is above it: one comparison, and
+ * one that x86-64 has.
  */
 typedef int8_t hex_text __attribute__((vector_size(16)));
+typedef uint8_t hex_octets __attribute__((vector_size(16)));
 typedef uint16_t hex_pairs __attribute__((vector_size(16)));
 typedef uint8_t hex_bytes __attribute__((vector_size(8)));
 
-/* Upper case is refused: so W3C has it. Returns: of each character that is a digit -1, else 0. */
+/* Returns: of each character that is not one of the `count` from `first` on -1, else 0. */
+static inline hex_text hex_beyond(hex_octets block, uint8_t first, uint8_t count)
+{
+    return (hex_text)(block + (uint8_t)(0x80 - first)) > (int8_t)(INT8_MIN + count - 1);
+}
+
+/* Upper case is refused: so W3C has it. Returns: of each character that is no digit -1, else 0. */
 static inline hex_text hex_read(const char *text, uint8_t bytes[8])
 {
-    hex_text block;
+    hex_octets block;
     hex_pairs pairs;
     memcpy(&block, text, sizeof(block));
-    hex_text letters = (block > 'a' - 1) & (block < 'f' + 1);
-    hex_text digits = (block > '0' - 1) & (block < '9' + 1);
-    hex_text halves = (block & 0xf) + (letters & 9); // 'a' is 0x61.
+    hex_text no_letter = hex_beyond(block, 'a', 6);
+    hex_text no_number = hex_beyond(block, '0', 10);
+    hex_octets halves = (block & 0xf) + (~(hex_octets)no_letter & 9); // 'a' is 0x61.
     memcpy(&pairs, &halves, sizeof(pairs));
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     pairs = (pairs << 4 | pairs >> 8) & 0xff;
@@ -51,14 +59,14 @@ static inline hex_text hex_read(const char *text, uint8_t bytes[8])
 #endif
     hex_bytes read = __builtin_convertvector(pairs, hex_bytes);
     memcpy(bytes, &read, sizeof(read));
-    return letters | digits;
+    return no_letter & no_number;
 }
 
 static inline bool hex_is(hex_text marks)
 {
     int64_t words[2];
     memcpy(words, &marks, sizeof(words));
-    return (words[0] & words[1]) == -1;
+    return (words[0] | words[1]) == 0;
 }
 
 static inline char *hex_write(char *out, const uint8_t bytes[8])
@@ -97,14 +105,6 @@ static inline int hex_byte(const char *text)
     return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 
-bool cmdi_trace_is_valid(const struct cmds_trace *trace)
-{
-    uint64_t words[3];
-    memcpy(words, trace->trace_id, sizeof(trace->trace_id));
-    memcpy(&words[2], trace->span_id, sizeof(trace->span_id));
-    return (words[0] | words[1]) != 0 && words[2] != 0;
-}
-
 int cmds_trace_parse(struct cmds_trace *trace, struct cmds_string traceparent)
 {
     const char *text = traceparent.data;
@@ -115,10 +115,10 @@ int cmds_trace_parse(struct cmds_trace *trace, struct cmds_string traceparent)
     }
     int version = hex_byte(text);
     int flags = hex_byte(text + TRACEPARENT_FLAGS);
-    hex_text digits = hex_read(text + TRACEPARENT_TRACE_ID, read.trace_id);
-    digits &= hex_read(text + TRACEPARENT_TRACE_ID + sizeof(digits), read.trace_id + 8);
-    digits &= hex_read(text + TRACEPARENT_SPAN_ID, read.span_id);
-    if (version < 0 || version == VERSION_NEVER || flags < 0 || !hex_is(digits)) {
+    hex_text others = hex_read(text + TRACEPARENT_TRACE_ID, read.trace_id);
+    others |= hex_read(text + TRACEPARENT_TRACE_ID + sizeof(others), read.trace_id + 8);
+    others |= hex_read(text + TRACEPARENT_SPAN_ID, read.span_id);
+    if (version < 0 || version == VERSION_NEVER || flags < 0 || !hex_is(others)) {
         return CMDS_E_PROTO;
     }
     // A later version may go on, behind another dash.

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmdstream/trace.h>
 
@@ -28,7 +29,13 @@ static inline bool cmdi_trace_is_set(const struct cmds_trace *trace)
 }
 
 /** It is a context: neither of its ids is zero. */
-bool cmdi_trace_is_valid(const struct cmds_trace *trace);
+static inline bool cmdi_trace_is_valid(const struct cmds_trace *trace)
+{
+    uint64_t words[3];
+    memcpy(words, trace->trace_id, sizeof(trace->trace_id));
+    memcpy(&words[2], trace->span_id, sizeof(trace->span_id));
+    return (words[0] | words[1]) != 0 && words[2] != 0;
+}
 /** May it be passed on as a tracestate? Empty is fine. */
 bool cmdi_tracestate_is_valid(struct cmds_string state);
 /** Has it no more than CMDS_BAGGAGE_MAX bytes, all of them printable ASCII? Empty is fine. */

@@ -466,10 +466,29 @@ static void test_spans_sampling_refuses_by_code(void)
 
 /* --- Threads ---------------------------------------------------------------------------------- */
 
+/* As those do who write it where it stays, if they may. */
+static void write_in_place(struct cmdi_spans *spans, uint64_t number)
+{
+    struct cmds_span *place = cmdi_spans_place(spans);
+    if (place == NULL) {
+        write_one(spans, number);
+        return;
+    }
+    memset(place, 0, sizeof(*place));
+    place->sequence = number;
+    place->attribute_size = sizeof(place->attributes);
+    memset(place->attributes, (int)(number & 0xff), sizeof(place->attributes));
+    cmdi_spans_keep(spans);
+}
+
 static void *write_many(void *context)
 {
     for (uint64_t i = 0; i < SPANS; i++) {
-        write_one(context, i);
+        if (i % 2 == 0) {
+            write_in_place(context, i);
+        } else {
+            write_one(context, i);
+        }
     }
     return NULL;
 }
@@ -532,6 +551,36 @@ static void test_spans_shared_ones_have_many_writers(void)
     race(true, 2);
 }
 
+static void on_end(void *context, struct cmds_span *span)
+{
+    (void)context;
+    (void)span;
+}
+
+static void test_spans_place_is_where_nobody_else_is(void)
+{
+    struct cmdi_spans *spans = make(COUNT, false);
+    struct cmdi_spans *shared = make(COUNT, true);
+    struct cmds_runtime runtime = {.spans = spans, .fork_count = cmdi_fork_count()};
+    struct cmds_span out[COUNT];
+    for (uint64_t i = 0; i < COUNT; i++) {
+        CU_ASSERT_PTR_EQUAL(cmdi_spans_place(spans), &spans->ring[i]);
+        write_in_place(spans, i);
+    }
+    CU_ASSERT_PTR_NULL(cmdi_spans_place(spans)); // All of them may still be read.
+    CU_ASSERT_EQUAL(cmds_span_take(&runtime, out, 1), 1);
+    CU_ASSERT_EQUAL(out[0].sequence, 0);
+    CU_ASSERT_PTR_EQUAL(cmdi_spans_place(spans), &spans->ring[0]);
+    atomic_fetch_or(&spans->taken, CMDI_SPANS_READING);
+    CU_ASSERT_PTR_NULL(cmdi_spans_place(spans));
+    atomic_fetch_and(&spans->taken, ~CMDI_SPANS_READING);
+    spans->on_end = on_end;
+    CU_ASSERT_PTR_NULL(cmdi_spans_place(spans)); // It may end one itself.
+    CU_ASSERT_PTR_NULL(cmdi_spans_place(shared));
+    cmdi_spans_destroy(shared);
+    cmdi_spans_destroy(spans);
+}
+
 static void test_spans_begin_inside_their_trace(void)
 {
     struct cmds_trace trace = {.trace_id = {1}, .span_id = {2}, .flags = CMDS_TRACE_SAMPLED};
@@ -592,6 +641,7 @@ static CU_TestInfo test_spans[] = {
         {"sampling refuses by code", test_spans_sampling_refuses_by_code},
         {"a reader sees whole ones in order", test_spans_reader_sees_whole_ones_in_order},
         {"shared ones have many writers", test_spans_shared_ones_have_many_writers},
+        {"a place is where nobody else is", test_spans_place_is_where_nobody_else_is},
         {"they begin inside their trace", test_spans_begin_inside_their_trace},
         {"options are checked", test_spans_options_are_checked},
         CU_TEST_INFO_NULL,
