@@ -133,7 +133,7 @@ static const uint8_t output_moves[] = {
         [CMDI_OUTPUT_BROKEN] = 0,
 };
 
-static void conn_output_move(struct cmdi_conn *conn, enum cmdi_output_state next)
+static inline void conn_output_move(struct cmdi_conn *conn, enum cmdi_output_state next)
 {
     CMDI_ASSERT((output_moves[conn->output] >> next & 1) != 0);
     CMDI_ASSERT((conn->more->flight.data != NULL) == (next != CMDI_OUTPUT_IDLE));
@@ -350,6 +350,13 @@ static void conn_on_send_failed(struct cmdi_conn *conn, int result)
     cmdi_conn_fail(conn, gone ? CMDS_E_EOF : result, "send: %s", strerror(-result));
 }
 
+/* All of the flight has left: has a flush anything to do? Of many connections with little each, seldom. */
+static bool conn_needs_flush(const struct cmdi_conn *conn)
+{
+    bool has_more = conn->fill.end > 0 || conn->secured != NULL;
+    return conn->state < CMDI_CONN_CLOSING && (has_more || conn->state != CMDI_CONN_OPEN);
+}
+
 void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
 {
     conn_output_move(conn, CMDI_OUTPUT_LEFT);
@@ -369,7 +376,7 @@ void cmdi_conn_on_send(struct cmdi_conn *conn, int32_t result)
         return;
     }
     conn_tell_low(conn);
-    if (conn->state < CMDI_CONN_CLOSING) {
+    if (conn_needs_flush(conn)) {
         cmdi_shard_flush(conn->shard, &conn->more->flush);
     }
 }
