@@ -17,6 +17,7 @@ enum {
     POOL_CHUNK_ALIGN = 64 * 1024,
     POOL_CHUNK_SIZE = POOL_CHUNK_ALIGN,
     POOL_ALIGN = 16,
+    POOL_LINE = 64, // Objects of whole lines of the cache begin with one.
     POOL_SKIP_MAX = 64,
 };
 
@@ -30,11 +31,17 @@ __attribute__((constructor)) static void pools_choose(void)
 }
 #endif
 
+/* Where in a chunk the first object lies. */
+static size_t pool_first(size_t item_size)
+{
+    return item_size % POOL_LINE == 0 ? POOL_LINE : POOL_ALIGN;
+}
+
 void cmdi_pool_init(struct cmdi_pool *pool, size_t item_size)
 {
     CMDI_ASSERT(item_size > 0);
     size_t rounded = (item_size + POOL_ALIGN - 1) & ~(size_t)(POOL_ALIGN - 1);
-    size_t count = (POOL_CHUNK_SIZE - POOL_ALIGN) / rounded;
+    size_t count = (POOL_CHUNK_SIZE - pool_first(rounded)) / rounded;
     *pool = (struct cmdi_pool){
             .item_size = rounded,
             .items_per_chunk = count > 0 ? (uint32_t)count : 1,
@@ -130,7 +137,7 @@ struct pool_chunk {
     struct cmdi_pool_item link; // pool->chunks
     uint64_t free_count;        // Valid within a trim.
 };
-_Static_assert(sizeof(struct pool_chunk) == POOL_ALIGN, "the object behind it is aligned");
+_Static_assert(sizeof(struct pool_chunk) <= POOL_ALIGN, "the first object lies behind it");
 
 static struct pool_chunk *pool_chunk_of(void *object)
 {
@@ -139,7 +146,7 @@ static struct pool_chunk *pool_chunk_of(void *object)
 
 static size_t pool_chunk_size(const struct cmdi_pool *pool)
 {
-    size_t size = sizeof(struct pool_chunk) + pool->item_size * (size_t)pool->items_per_chunk;
+    size_t size = pool_first(pool->item_size) + pool->item_size * (size_t)pool->items_per_chunk;
     return (size + POOL_CHUNK_ALIGN - 1) & ~(size_t)(POOL_CHUNK_ALIGN - 1); // Of whole pages.
 }
 
@@ -284,7 +291,7 @@ void *cmdi_pool_grow(struct cmdi_pool *pool)
     chunk->link.next = pool->chunks;
     pool->chunks = &chunk->link;
     pool->trims_to_skip = 0;
-    char *item = (char *)(chunk + 1);
+    char *item = (char *)chunk + pool_first(pool->item_size);
     for (uint32_t i = 0; i < pool->items_per_chunk; i++, item += pool->item_size) {
         struct cmdi_pool_item *free_item = (struct cmdi_pool_item *)(void *)item;
         free_item->next = pool->free;

@@ -52,6 +52,22 @@ static void test_pool_objects_lie_apart_and_aligned(void)
     expect_apart(70000); // Larger than a chunk: one a chunk.
 }
 
+static void test_pool_objects_of_whole_lines_begin_with_a_line(void)
+{
+    if (CMDI_POOLS_KEEP_NOTHING) {
+        return;
+    }
+    static const size_t sizes[] = {64, 448, 128 * 1024};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct cmdi_pool pool;
+        cmdi_pool_init(&pool, sizes[i]);
+        for (uint32_t k = 0; k < 3; k++) {
+            CU_ASSERT_EQUAL((uintptr_t)cmdi_pool_acquire(&pool) % 64, 0);
+        }
+        cmdi_pool_fini(&pool);
+    }
+}
+
 static void test_pool_the_last_released_is_the_next_acquired(void)
 {
     if (CMDI_POOLS_KEEP_NOTHING) {
@@ -209,6 +225,8 @@ static void test_pool_fini_takes_a_zeroed_and_a_finished_pool(void)
 
 static CU_TestInfo tests[] = {
         {"objects lie apart and aligned", test_pool_objects_lie_apart_and_aligned},
+        {"objects of whole lines begin with a line",
+                test_pool_objects_of_whole_lines_begin_with_a_line},
         {"the last released is the next acquired",
                 test_pool_the_last_released_is_the_next_acquired},
         {"does not grow while it has free objects",
