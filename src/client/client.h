@@ -114,8 +114,8 @@ struct cmdi_command {
 };
 
 struct cmdi_client {
+    struct cmdi_conn conn; // First. Valid with conn_live.
     struct cmdi_client_shard *client_shard;
-    struct cmdi_conn conn; // Valid with conn_live.
 
     /*
      * Per command. The atomics are written by the shard, but for `queued`, which others add to.
@@ -129,13 +129,13 @@ struct cmdi_client {
     uint32_t waiting;       // Entries that have not been written: their records are in the backlog.
     uint64_t sequence;      // The last one given.
     uint64_t sequence_sent; // The last one written.
-    uint64_t deadline_next_ms; // When deadline_timer fires; UINT64_MAX: not armed.
-    uint64_t deadline_mark; // Of cmdi_conn_has_run: what has come is run before a deadline is over.
-    struct cmdi_pending_table table;
+    struct cmdi_pending *ended, **ended_tail; // Callbacks that are due.
+    uint64_t deadline_next_ms;                // When deadline_timer fires; UINT64_MAX: not armed.
     struct cmdi_queue backlog;
     _Atomic size_t backlog_size; // Of the backlog and the output, as other threads know it.
+    struct cmdi_pending_table table;
+    uint64_t deadline_mark; // Of cmdi_conn_has_run: what has come is run before a deadline is over.
 
-    struct cmdi_pending *ended, **ended_tail; // Callbacks that are due.
     struct cmdi_work ended_work;
     struct cmdi_timer deadline_timer;
 

@@ -193,58 +193,56 @@ struct cmdi_conn_buffer {
  * direction, and goes back when for a while nothing has happened and nothing is owed (more.c).
  */
 struct cmdi_conn_more {
+    /* Seldom: first, so that what follows lies together with what the owner has behind it. */
+    uint64_t stash_ns; // When the last of the stash's bytes arrived.
+    // How far the codec has come in a frame; leased while a self-delimiting frame is cut.
+    struct cmds_codec_place *place;
+    struct cmdi_work starve;
+    struct cmdi_list lacking; // shard->lacking, unless its own output will free what it lacks.
+    uint64_t looked_taken,
+            looked_waiting;    // At the last look since: of taken_size, and what waited.
+    uint64_t write_stalled_ms; // shard->stalled_ms of that time.
+    /* Times, in ms of the shard's clock; 0: not running. */
+    uint64_t linger_until;
+    uint64_t finished_at; // The peer's FIN was seen, perhaps behind what is not read yet.
+    uint64_t deaf_since;  // No recv is armed, and that is our doing.
+    uint64_t server_info_until;
+    int32_t recv_error; // Why the input ended, beside the peer's FIN. Valid if ENDED.
+
+    /* Of each run and each send. */
     struct cmdi_conn *conn;
     struct cmdi_work flush;
     struct cmdi_conn_buffer flight; // Being sent.
     size_t made_size;               // Of this run's output: what is no longer in `fill`.
     uint64_t arrived_ns; // When the last bytes of what runs now arrived, by the shard's clock.
-
-    struct cmdi_conn_buffer stash;
-    uint64_t stash_ns; // When the last of its bytes arrived.
     size_t frame_need; // Bytes that the frame at stash.begin has at least, if it is known to be cut.
-    // How far the codec has come in it; leased while a self-delimiting frame is cut.
-    struct cmds_codec_place *place;
-    struct cmdi_work starve;
-    struct cmdi_list lacking; // shard->lacking, unless its own output will free what it lacks.
-
-    uint64_t looked_taken,
-            looked_waiting;    // At the last look since: of taken_size, and what waited.
-    uint64_t write_stalled_ms; // shard->stalled_ms of that time.
-
-    /* Times, in ms of the shard's clock; 0: not running. */
-    uint64_t server_info_until, frame_since, write_since, linger_until;
-    uint64_t finished_at; // The peer's FIN was seen, perhaps behind what is not read yet.
-    uint64_t deaf_since;  // No recv is armed, and that is our doing.
-    int32_t recv_error;   // Why the input ended, beside the peer's FIN. Valid if ENDED.
-    uint32_t send_size;   // Valid while SENDING.
+    uint64_t frame_since, write_since; // Times, as above.
+    struct cmdi_conn_buffer stash;
+    uint32_t send_size; // Valid while SENDING.
 };
+_Static_assert(offsetof(struct cmdi_conn_more, conn) == 128, "the rest of a run is three lines");
 
 /** That of each connection that rests: everything in it is 0, and nothing is written. */
 extern const struct cmdi_conn_more cmdi_conn_resting;
 
+/* By lines of the cache, as one of many with little each finds none of them there. */
 struct cmdi_conn {
+    /* Of each run: what it is and what has come. */
     struct cmdi_shard *shard;
-    const struct cmdi_conn_ops *ops;
-    const struct cmdi_transport *transport;
-    const struct cmdi_conn_limits *limits;
-
-    /* Output; per frame. */
-    struct cmdi_conn_buffer fill; // Appended to.
-    size_t flight_size;           // What is left of more->flight.
-    size_t lacks; // Bytes that the shard had no memory for: it waits for them. 0: it does not.
-    struct cmdi_conn_more *more;  // Never NULL; to be written only behind cmdi_conn_wake().
-    struct cmdi_secured *secured; // Its security layer (conn/secure.h). NULL: none.
-    uint8_t state;                // enum cmdi_conn_state
-    uint8_t input;                // enum cmdi_input_state
-    uint8_t watch;                // enum cmdi_watch_state
-    uint8_t output;               // enum cmdi_output_state
-    bool paused;                  // The owner wants no frames: set by pause, cleared by resume.
-    bool slow;                    // What came was run so slowly that one buffer does at a time.
-    bool unrun;                   // Of what was received no run has seen the last part.
-    bool end_told;                // on_eof was called, or the connection was failed in its place.
-    bool above_low;               // Output was above the low mark: on_output_low is owed.
-    bool running;                 // Inside run: teardown waits.
-    bool spent; // This run has made its share of output: what can wait for the next one does.
+    struct cmdi_conn_more *more;         // Never NULL; to be written only behind cmdi_conn_wake().
+    struct cmdi_secured *secured;        // Its security layer (conn/secure.h). NULL: none.
+    struct cmdi_conn_counters *counters; // The owner's, on this shard.
+    uint8_t state;                       // enum cmdi_conn_state
+    uint8_t input;                       // enum cmdi_input_state
+    uint8_t watch;                       // enum cmdi_watch_state
+    uint8_t output;                      // enum cmdi_output_state
+    bool paused;    // The owner wants no frames: set by pause, cleared by resume.
+    bool slow;      // What came was run so slowly that one buffer does at a time.
+    bool unrun;     // Of what was received no run has seen the last part.
+    bool end_told;  // on_eof was called, or the connection was failed in its place.
+    bool above_low; // Output was above the low mark: on_output_low is owed.
+    bool running;   // Inside run: teardown waits.
+    bool spent;     // This run has made its share of output: what can wait for the next one does.
     uint8_t light_runs;        // The last so many asked for little, see conn_set_level().
     bool lacks_input;          // `lacks` is for the stash: no frame is run until then.
     bool evicted : 1;          // It held most when memory was short, and is being closed.
@@ -256,33 +254,42 @@ struct cmdi_conn {
     bool alike : 1;
     uint8_t length_more; // Bytes that the last frame's length had beside its first.
     uint8_t ended_in;    // The state that CLOSING came from. Only CLOSING and CLOSED.
-
-    /* Input; per slice. */
     struct cmdi_slices slices;
     uint32_t fill_hint; // What the last flight needed: the next fill is leased at once.
-    struct cmdi_work ready;
 
-    struct cmdi_conn_counters *counters; // The owner's, on this shard.
-    uint64_t sent_size, received_size;
-    uint64_t run_size;             // Of what was received: run.
-    uint64_t taken_size;           // Of the peer, when write_since began: transport->taken.
-    uint64_t received_at, sent_at; // In ms of the shard's clock.
-    uint64_t begun_at;             // It was opened then.
-    // When the recv was armed last: the low halves of counters.turns, and of the time in ms.
-    uint32_t armed_turn, armed_at;
-    struct cmdi_list on_shard; // shard->conns
     union {
         uint64_t align;
         unsigned char bytes[CMDI_TRANSPORT_STATE_MAX];
     } transport_state; // The transport's own.
-    struct cmdi_timer timer;
+    struct cmdi_work ready;
+    uint64_t received_at; // In ms of the shard's clock, as sent_at.
 
-    /* Why it ends: the first cause; EOF when the peer left in order. See cmdi_conn_error(). */
-    char *error_text; // Of shard->error_texts. NULL with an error: there was no memory for it.
-    int error_code;   // 0: there is none.
+    uint64_t received_size;
+    uint64_t run_size; // Of what was received: run.
+    const struct cmdi_conn_ops *ops;
+    const struct cmdi_conn_limits *limits;
+    const struct cmdi_transport *transport;
+    size_t flight_size; // What is left of more->flight.
+    size_t lacks; // Bytes that the shard had no memory for: it waits for them. 0: it does not.
+    uint64_t sent_at;
+
+    struct cmdi_conn_buffer fill; // Appended to.
+    uint64_t sent_size;
     // Of the output, as other threads know it: all beyond half of the bound, and what is taken.
     _Atomic uint32_t output_seen;
+    int error_code; // Why it ends: 0: it does not. See error_text.
+
+    /* Seldom. */
+    uint64_t taken_size; // Of the peer, when write_since began: transport->taken.
+    uint64_t begun_at;   // It was opened then.
+    // When the recv was armed last: the low halves of counters.turns, and of the time in ms.
+    uint32_t armed_turn, armed_at;
+    struct cmdi_list on_shard; // shard->conns
+    struct cmdi_timer timer;
+    /* Why it ends: the first cause; EOF when the peer left in order. See cmdi_conn_error(). */
+    char *error_text; // Of shard->error_texts. NULL with an error: there was no memory for it.
 };
+_Static_assert(offsetof(struct cmdi_conn, taken_size) == 240, "a run looks at four lines");
 
 /* --- Life ------------------------------------------------------------------------------------- */
 

@@ -276,10 +276,11 @@ static bool conn_took(struct cmdi_conn *conn, size_t size)
     CMDI_ASSERT(size <= conn->flight_size);
     conn->flight_size -= size;
     conn->more->flight.begin += size;
+    bool first = conn->sent_size == 0 || conn->secured != NULL;
     conn->sent_size += size;
     conn->sent_at = conn->shard->now_ms;
-    if (conn->state == CMDI_CONN_OPEN && conn->ops->on_server_info == NULL &&
-            cmdi_secure_has_sealed(conn)) {
+    if (CMDI_UNLIKELY(first) && conn->state == CMDI_CONN_OPEN &&
+            conn->ops->on_server_info == NULL && cmdi_secure_has_sealed(conn)) {
         conn->more->server_info_until = 0; // A server's first bytes are its ServerInfo.
     }
     CMDI_COUNT(conn->counters, send_bytes, size);

@@ -34,9 +34,9 @@ enum cmdi_connection_state {
 /** What it has while it is not idle: as long as a call of it is alive, also when it has closed. */
 struct cmdi_connection_more {
     struct cmdi_conn_more conn;      // First.
-    struct cmdi_list calls;          // struct cmds_call: kept, waiting, or in the pool.
     struct cmdi_list again;          // struct cmds_call: to be run once more.
     struct cmdi_list writable;       // struct cmds_call: to be told of room, see writable.h.
+    struct cmdi_list calls;          // struct cmds_call: kept, waiting, or in the pool.
     struct cmdi_work memory_work;    // It may be the shard's memory that they wait for.
     bool writable_first;             // They, before those to be run once more: in turns.
     struct cmdi_timer read_on_timer; // window.c
@@ -44,19 +44,21 @@ struct cmdi_connection_more {
     struct cmdi_job_queue jobs;
 };
 
+_Static_assert(sizeof(struct cmdi_connection_more) == 448, "whole lines of the cache: see pool.c");
+
 struct cmds_connection {
     struct cmdi_conn conn; // First.
     struct cmdi_server_shard *server_shard;
-    struct cmdi_list link;   // server_shard->connections, or closed
-    struct cmdi_inbox inbox; // Results of other threads.
-    uint64_t id;
-    void *context;
-    size_t kept_size;   // Bytes that calls keep.
     uint32_t in_flight; // Calls alive.
     uint8_t state;      // enum cmdi_connection_state
     bool pings;         // Its peer knows what a ping is: one has come.
     bool exec_closed; // It ends because an exec function failed; what its code is, the program chose.
-    char *peer;       // peer_near, or malloc'ed: its address as text.
+    size_t kept_size; // Bytes that calls keep.
+    uint64_t id;
+    void *context;
+    struct cmdi_list link;   // server_shard->connections, or closed
+    struct cmdi_inbox inbox; // Results of other threads.
+    char *peer;              // peer_near, or malloc'ed: its address as text.
     char peer_near[CMDI_PEER_NEAR_MAX];
     struct cmds_tls_peer *tls_peer; // What it has shown, in a block of its own. NULL: none.
 };
