@@ -188,7 +188,7 @@ static bool conn_run_frames(struct cmdi_conn *conn, uint32_t *used)
     struct cmdi_conn_run run = {
             .more = conn->shard->frames_per_run, .bytes = CMDI_SHARD_BYTES_PER_RUN};
     conn_begin_piece(conn, &run);
-    while (conn_may_run(conn) && cmdi_conn_has_received(conn) && !run.partial && run.bytes > 0 &&
+    while (cmdi_conn_has_received(conn) && conn_may_run(conn) && !run.partial && run.bytes > 0 &&
             !conn->spent && !conn_run_is_over(conn, &run)) {
         if (conn->more->stash.begin < conn->more->stash.end) {
             conn_run_stash(conn, &run);
@@ -203,15 +203,16 @@ static bool conn_run_frames(struct cmdi_conn *conn, uint32_t *used)
             conn->shard, run.piece - run.frames + (uint32_t)(bytes / CONN_BYTES_PER_UNIT));
     *used = conn->shard->frames_per_run - run.more - run.frames;
     *used += bytes >= CMDI_SHARD_BYTES_PER_RUN / 2 ? CONN_HEAVY_FRAMES : 0;
-    run.partial = run.partial || (conn_may_run(conn) && cmdi_secure_is_cut(conn));
-    conn->unrun = conn->unrun && cmdi_conn_has_received(conn) && !run.partial;
+    run.partial = run.partial || (cmdi_secure_is_cut(conn) && conn_may_run(conn));
+    bool more = cmdi_conn_has_received(conn) && !run.partial;
+    conn->unrun = conn->unrun && more;
     if (!run.partial) {
         conn->more->frame_since = 0;
     } else if (run.progress || conn->more->frame_since == 0) {
         conn->more->frame_since = conn->shard->now_ms + (conn->shard->now_ms == 0);
         cmdi_conn_timer_after(conn, conn->more->frame_since, conn->limits->frame_timeout_ms);
     }
-    return conn_may_run(conn) && cmdi_conn_has_received(conn) && !run.partial;
+    return more && conn_may_run(conn);
 }
 
 /* The input has ended before the connection was open. */
@@ -240,11 +241,13 @@ static void conn_check_truncated(struct cmdi_conn *conn)
 /* The peer has finished, and what it sent has run. */
 static void conn_run_eof(struct cmdi_conn *conn)
 {
-    bool ended = conn->input == CMDI_INPUT_ENDED || conn->input == CMDI_INPUT_STOPPED;
+    if (CMDI_LIKELY(conn->input != CMDI_INPUT_ENDED && conn->input != CMDI_INPUT_STOPPED)) {
+        return;
+    }
     /* What has come is run first; but not at a bound, for a peer that has gone. */
     bool received = conn->slices.count > 0 || cmdi_secure_is_due(conn) || cmdi_secure_is_late(conn);
     bool waits = conn->paused ? conn->more->recv_error == 0 : received;
-    if (!ended || waits || conn->end_told || conn->state >= CMDI_CONN_FINISHING) {
+    if (waits || conn->end_told || conn->state >= CMDI_CONN_FINISHING) {
         return;
     }
     conn->end_told = true;
@@ -397,7 +400,9 @@ void cmdi_conn_run(struct cmdi_shard *shard, struct cmdi_work *work)
         return;
     }
     conn_steer_recv(conn, more_input);
-    cmdi_conn_watch_peer(conn);
+    if (CMDI_UNLIKELY(!cmdi_conn_is_receiving(conn))) {
+        cmdi_conn_watch_peer(conn);
+    }
     if (more) {
         cmdi_conn_ready(conn);
     }

@@ -30,10 +30,10 @@ static bool conn_fill_lease(struct cmdi_conn *conn, size_t size, bool from_reser
     if (grown.data == NULL) {
         return false;
     }
-    if (conn->fill.end > 0) {
+    if (conn->fill.data != NULL) {
         memcpy(grown.data, conn->fill.data, conn->fill.end);
+        cmdi_conn_return(conn, &conn->fill);
     }
-    cmdi_conn_return(conn, &conn->fill);
     conn->fill = grown;
     return true;
 }

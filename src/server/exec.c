@@ -279,11 +279,16 @@ static bool exec_run_again(struct cmds_connection *connection, uint32_t budget)
 bool cmdi_exec_run(struct cmdi_conn *conn, uint32_t budget)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
-    if (CMDI_LIKELY(cmdi_list_empty(&cmdi_connection_more(connection)->writable))) {
-        return exec_run_again(connection, budget);
+    struct cmdi_connection_more *mine = cmdi_connection_more(connection);
+    if (CMDI_LIKELY(cmdi_list_empty(&mine->writable))) {
+        if (CMDI_UNLIKELY(!cmdi_list_empty(&mine->again))) {
+            return exec_run_again(connection, budget);
+        }
+        cmdi_window_hold_back(connection);
+        return false;
     }
     /* Each of the two may use up the room, and then it is the other's turn. */
-    bool writable_first = cmdi_connection_more(connection)->writable_first;
+    bool writable_first = mine->writable_first;
     bool more = writable_first && cmdi_writable_run(connection, budget);
     more = (conn->state == CMDI_CONN_OPEN && exec_run_again(connection, budget)) || more;
     return (!writable_first && conn->state == CMDI_CONN_OPEN &&
