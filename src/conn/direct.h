@@ -61,14 +61,22 @@ static inline uint8_t *cmdi_conn_settle_length(
     return cmdi_varint_encode(length, body_size) + body_size;
 }
 
+/** What stands before the length of a frame: its sequence and its type. */
+struct cmdi_direct_head {
+    uint64_t sequence;
+    uint64_t bytes; // Both as they are written...
+    size_t size;    // ...if they are known: so many bytes of it. Else 0.
+};
+
 /**
  * Writes a frame behind the output; it is the caller's to commit. Of a connection that is open, with nothing that
  * would go first.
  *
  * Returns: its size, and *body_size; 0: it does not go this way: size() says why or how large it is.
  */
-static inline size_t cmdi_conn_write_direct(struct cmdi_conn *conn, uint64_t sequence,
-        const struct cmds_codec *codec, struct cmds_message message, size_t *body_size)
+static inline __attribute__((always_inline)) size_t cmdi_conn_write_direct_as(
+        struct cmdi_conn *conn, struct cmdi_direct_head head, const struct cmds_codec *codec,
+        struct cmds_message message, size_t *body_size)
 {
     if (CMDI_UNLIKELY(!cmdi_direct_has(codec))) {
         return 0;
@@ -80,7 +88,12 @@ static inline size_t cmdi_conn_write_direct(struct cmdi_conn *conn, uint64_t seq
     bool self_delimiting = conn->limits->self_delimiting;
     size_t guess = self_delimiting ? 0 : 1 + (size_t)conn->length_more;
     uint8_t *out = conn->fill.data + conn->fill.end;
-    uint8_t *length = cmdi_frame_header_encode(out, sequence, message.type->number, 0, true);
+    uint8_t *length = out + head.size;
+    if (head.size > 0) {
+        memcpy(out, &head.bytes, sizeof(head.bytes));
+    } else {
+        length = cmdi_frame_header_encode(out, head.sequence, message.type->number, 0, true);
+    }
     room -= CMDI_DIRECT_KEPT;
     int64_t size = codec->try_encode(codec, message.type, message.value, length + guess, room);
     // One that says how much it would take, as others do who find too little, gives up as well.
@@ -94,6 +107,14 @@ static inline size_t cmdi_conn_write_direct(struct cmdi_conn *conn, uint64_t seq
     uint8_t *end = self_delimiting ? length + size
                                    : cmdi_conn_settle_length(conn, length, guess, (size_t)size);
     return (size_t)(end - out);
+}
+
+/** The same of any frame. */
+static inline size_t cmdi_conn_write_direct(struct cmdi_conn *conn, uint64_t sequence,
+        const struct cmds_codec *codec, struct cmds_message message, size_t *body_size)
+{
+    const struct cmdi_direct_head head = {.sequence = sequence};
+    return cmdi_conn_write_direct_as(conn, head, codec, message, body_size);
 }
 
 #endif

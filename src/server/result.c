@@ -176,6 +176,16 @@ static int result_send_here(struct cmds_call *call, const struct result_frame *f
     return 0;
 }
 
+/* Nothing that was sent before waits, and frames leave: it may be written where it leaves from. */
+static inline bool result_may_go_here(const struct cmds_connection *connection)
+{
+    if (CMDI_UNLIKELY(cmdi_inbox_size(&connection->inbox) > 0 ||
+                      connection->conn.state != CMDI_CONN_OPEN)) {
+        return false;
+    }
+    return true;
+}
+
 /*
  * In one walk, where nothing stands in its way. Returns: false: it is to go the other way, and nothing has
  * happened.
@@ -184,8 +194,7 @@ __attribute__((always_inline)) static inline bool result_try_here(
         struct cmds_call *call, struct cmds_message result, struct result_frame *frame)
 {
     struct cmds_connection *connection = call->connection;
-    if (CMDI_UNLIKELY(cmdi_inbox_size(&connection->inbox) > 0 ||
-                      connection->conn.state != CMDI_CONN_OPEN)) {
+    if (!result_may_go_here(connection)) {
         return false;
     }
     frame->size = cmdi_conn_write_direct(&connection->conn, call->sequence,
@@ -248,7 +257,7 @@ static int result_leave(struct cmds_call *call, const struct result_frame *frame
     return 0;
 }
 
-static int result_send_from_elsewhere(struct cmds_call *call, const struct result_frame *frame)
+static int result_send_elsewhere(struct cmds_call *call, const struct result_frame *frame)
 {
     cmdi_inbox_lock(&call->connection->inbox);
     int code = result_leave(call, frame);
@@ -302,9 +311,9 @@ bool cmdi_result_why(struct cmds_call *call, int code, struct cmds_error *why)
     return is;
 }
 
-int cmds_call_send(struct cmds_call *call, struct cmds_message result)
+/* May it send one more? Returns: as cmds_call_send(). */
+static inline int result_allowed(const struct cmds_call *call)
 {
-    struct result_frame frame;
     if (CMDI_UNLIKELY(atomic_load_explicit(&call->cancelled, memory_order_relaxed) != 0 ||
                       call->type->one_way != 0)) {
         return CMDS_E_GONE;
@@ -312,20 +321,108 @@ int cmds_call_send(struct cmds_call *call, struct cmds_message result)
     if (CMDI_UNLIKELY(atomic_load_explicit(&call->finished, memory_order_relaxed) != 0)) {
         return CMDS_E_FINISHED;
     }
-    bool is_here = CMDI_LIKELY(cmdi_shard_current() == call->connection->conn.shard);
-    int code = result_name(call->core, result, &frame);
-    if (CMDI_LIKELY(code == 0 && is_here) && CMDI_LIKELY(result_try_here(call, result, &frame))) {
-        if (frame.last && CMDI_UNLIKELY(result_claim_last(call, frame.last))) {
-            return CMDS_E_FINISHED;
-        }
-        result_commit(call, &frame);
-        return 0;
-    }
-    code = result_measure(call->core, call->sequence, result, &frame);
+    return 0;
+}
+
+/* The way of a result that is odd. */
+static __attribute__((noinline)) int result_send_measured(
+        struct cmds_call *call, struct cmds_message result, bool is_here)
+{
+    struct result_frame frame;
+    int code = result_measure(call->core, call->sequence, result, &frame);
     if (CMDI_UNLIKELY(code < 0)) {
         return result_not_taken(call, result, code);
     }
-    return is_here ? result_send_here(call, &frame) : result_send_from_elsewhere(call, &frame);
+    return is_here ? result_send_here(call, &frame) : result_send_elsewhere(call, &frame);
+}
+
+static int result_send_from_elsewhere(struct cmds_call *call, struct cmds_message result)
+{
+    int code = result_allowed(call);
+    return code < 0 ? code : result_send_measured(call, result, false);
+}
+
+/* --- Results of a stream ---------------------------------------------------------------------- */
+
+/* The next one may be such a one, too. Its frame lies behind what was committed. */
+static __attribute__((noinline)) void result_expect_alike(const struct cmds_call *call,
+        const struct cmds_type *type, const struct cmdi_type_entry *entry)
+{
+    uint8_t bytes[CMDI_FRAME_HEADER_MAX] = {0};
+    const uint8_t *end = cmdi_frame_header_encode(bytes, call->sequence, type->number, 0, true);
+    struct cmdi_result_alike alike = {.call = call,
+            .type = type,
+            .entry = entry,
+            .head = {.sequence = call->sequence, .size = (size_t)(end - bytes)}};
+    memcpy(&alike.head.bytes, bytes, sizeof(alike.head.bytes));
+    if (alike.head.size <= sizeof(alike.head.bytes)) {
+        call->connection->server_shard->alike = alike;
+    }
+}
+
+/* On the shard, whatever was sent before. */
+static __attribute__((noinline)) int result_send_other(
+        struct cmds_call *call, struct cmds_message result)
+{
+    struct result_frame frame;
+    int code = result_allowed(call);
+    if (CMDI_UNLIKELY(code < 0)) {
+        return code;
+    }
+    code = result_name(call->core, result, &frame);
+    if (CMDI_UNLIKELY(code < 0) || CMDI_UNLIKELY(!result_try_here(call, result, &frame))) {
+        return result_send_measured(call, result, true);
+    }
+    if (CMDI_UNLIKELY(!frame.last)) {
+        result_expect_alike(call, result.type, frame.entry);
+    } else if (CMDI_UNLIKELY(result_claim_last(call, frame.last))) {
+        return CMDS_E_FINISHED;
+    }
+    result_commit(call, &frame);
+    return 0;
+}
+
+/*
+ * As result_send_other(), of the call that has sent before: in front of its length its frame has the same bytes, and
+ * its type is known.
+ */
+static __attribute__((noinline)) int result_send_alike(
+        struct cmds_call *call, struct cmds_message result)
+{
+    struct cmds_connection *connection = call->connection;
+    const struct cmdi_result_alike *alike = &connection->server_shard->alike;
+    struct result_frame frame = {.type = result.type, .value = result.value, .entry = alike->entry};
+    int code = result_allowed(call);
+    if (CMDI_UNLIKELY(code < 0)) {
+        return code;
+    }
+    if (CMDI_UNLIKELY(alike->head.sequence != call->sequence || alike->type != result.type ||
+                      result.value == NULL || !result_may_go_here(connection))) {
+        return result_send_other(call, result);
+    }
+    frame.size = cmdi_conn_write_direct_as(
+            &connection->conn, alike->head, call->core->options.codec, result, &frame.body_size);
+    if (CMDI_UNLIKELY(frame.size == 0)) {
+        return result_send_other(call, result);
+    }
+    frame.place = alike->entry->place;
+    frame.last = result_last(&frame);
+    if (frame.last && CMDI_UNLIKELY(result_claim_last(call, frame.last))) {
+        return CMDS_E_FINISHED;
+    }
+    result_commit(call, &frame);
+    return 0;
+}
+
+int cmds_call_send(struct cmds_call *call, struct cmds_message result)
+{
+    const struct cmds_connection *connection = call->connection;
+    if (CMDI_UNLIKELY(cmdi_shard_current() != connection->conn.shard)) {
+        return result_send_from_elsewhere(call, result);
+    }
+    return CMDI_LIKELY(connection->server_shard->alike.call != call)
+                   ? result_send_other(call, result)
+                   : result_send_alike(call, result);
 }
 
 int cmdi_result_send_beyond(struct cmds_call *call, struct cmds_message result)

@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "base/pool.h"
 #include "codec/arena.h"
+#include "conn/direct.h"
 #include "server/options.h"
 #include "shard/inbox.h"
 #include "shard/shard.h"
@@ -68,6 +69,14 @@ struct cmdi_server_counters {
 #undef CMDI_X_
 };
 
+/** What the last result that did not end its call has told of the next one, which may be alike. */
+struct cmdi_result_alike {
+    const struct cmds_call *call; // Never looked into: it may be gone. NULL: there is none.
+    const struct cmds_type *type;
+    const struct cmdi_type_entry *entry; // Of that type.
+    struct cmdi_direct_head head;        // Of its frame.
+};
+
 struct cmdi_server_shard {
     struct cmdi_server_core *core;
     const struct cmdi_server_shard_ops *ops; // Until ended.
@@ -80,6 +89,7 @@ struct cmdi_server_shard {
     // Copied commands up to 512, up to 2048 bytes; larger ones are malloc'ed.
     struct cmdi_pool kept_pools[CMDI_KEPT_POOLS];
     struct cmds_arena arena; // Of the command being decoded.
+    struct cmdi_result_alike alike;
     struct cmdi_server_counters counters;
     struct cmdi_tally tally;            // Of `counters` and refused_elsewhere.
     struct cmdi_ledger_shard *ledger;   // Of its commands. NULL: none is kept.

@@ -23,11 +23,6 @@ enum {
     SHARD_LOOK_ITEMS = 256,         // That a look does at least: 17 enters of about 20 each.
 };
 
-struct cmdi_shard *cmdi_shard_current(void)
-{
-    return cmdi_thread_owned;
-}
-
 struct cmdi_shard *cmdi_shard_set_current(struct cmdi_shard *shard)
 {
     struct cmdi_shard *before = cmdi_thread_owned;

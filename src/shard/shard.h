@@ -31,6 +31,7 @@
 #include "base/list.h"
 #include "base/pool.h"
 #include "ring/ring.h"
+#include "ring/thread.h"
 #include "shard/buffers.h"
 #include "shard/meter.h"
 #include "shard/receive.h"
@@ -243,7 +244,10 @@ void cmdi_shard_destroy(struct cmdi_shard *shard);
 /* --- On the shard's thread -------------------------------------------------------------------- */
 
 /** The shard whose thread this is; NULL on any other. Thread: any. */
-struct cmdi_shard *cmdi_shard_current(void);
+static inline struct cmdi_shard *cmdi_shard_current(void)
+{
+    return cmdi_thread_owned;
+}
 
 /**
  * One turn, then an enter that waits up to `wait_ns` if there is nothing to do. Returns: how much
