@@ -49,8 +49,8 @@ static inline size_t cmdi_conn_direct_room(struct cmdi_conn *conn)
     return CMDI_LIKELY(output + room <= half) ? room : output < half ? half - output : 0;
 }
 
-/** The length of the body that lies behind room for a guess at it, and the body behind that. Returns: the end. */
-static inline uint8_t *cmdi_conn_settle_length(
+/** As cmdi_conn_settle_length(), of one that is long, or was guessed wrong. */
+static inline uint8_t *cmdi_conn_settle_other(
         struct cmdi_conn *conn, uint8_t *length, size_t guess, size_t body_size)
 {
     size_t size = cmdi_varint_size(body_size);
@@ -59,6 +59,22 @@ static inline uint8_t *cmdi_conn_settle_length(
         conn->length_more = (uint8_t)(size - 1);
     }
     return cmdi_varint_encode(length, body_size) + body_size;
+}
+
+/** The length of the body that lies behind room for a guess at it, and the body behind that. Returns: the end. */
+static inline uint8_t *cmdi_conn_settle_length(
+        struct cmdi_conn *conn, uint8_t *length, size_t guess, size_t body_size)
+{
+    if (guess == 2 && CMDI_LIKELY(body_size - 0x80 < 0x4000 - 0x80)) {
+        length[0] = (uint8_t)(body_size | 0x80);
+        length[1] = (uint8_t)(body_size >> 7);
+        return length + 2 + body_size;
+    }
+    if (CMDI_LIKELY(guess == 1 && body_size < 0x80)) {
+        *length = (uint8_t)body_size;
+        return length + 1 + body_size;
+    }
+    return cmdi_conn_settle_other(conn, length, guess, body_size);
 }
 
 /** What stands before the length of a frame: its sequence and its type. */
