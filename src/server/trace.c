@@ -137,20 +137,20 @@ static void trace_begin(struct cmds_call *call, struct cmdi_call_trace *trace, s
 void cmdi_call_trace_take(
         struct cmds_call *call, const struct cmdi_type_entry *entry, const void *value, size_t size)
 {
-    struct cmds_trace context;
-    bool is_traced = entry->type != entry->command;
-    bool has_context =
-            is_traced && cmdi_trace_from_map(&context, trace_carrier(entry->type, value));
-    bool is_sampled = trace_is_sampled(call, has_context, &context);
-    if (!has_context && !is_sampled) {
-        return;
-    }
-    struct cmdi_call_trace *trace = cmdi_pool_acquire(&call->connection->server_shard->trace_pool);
+    struct cmdi_pool *pool = &call->connection->server_shard->trace_pool;
+    struct cmdi_call_trace *trace = cmdi_pool_acquire(pool); // First: read into its place.
     if (trace == NULL) {
         return;
     }
+    bool is_traced = entry->type != entry->command;
+    bool has_context =
+            is_traced && cmdi_trace_from_map(&trace->trace, trace_carrier(entry->type, value));
+    bool is_sampled = trace_is_sampled(call, has_context, &trace->trace);
+    if (!has_context && !is_sampled) {
+        cmdi_pool_release(pool, trace);
+        return;
+    }
     call->trace = trace;
-    trace->trace = context;
     trace->is_sampled = is_sampled;
     trace_keep_text(call, trace);
     if (is_sampled) {

@@ -34,6 +34,7 @@ enum {
 typedef int8_t hex_text __attribute__((vector_size(16)));
 typedef uint8_t hex_octets __attribute__((vector_size(16)));
 typedef uint16_t hex_pairs __attribute__((vector_size(16)));
+typedef uint16_t hex_many __attribute__((vector_size(32)));
 typedef uint8_t hex_bytes __attribute__((vector_size(8)));
 
 /* Returns: of each character that is not one of the `count` from `first` on -1, else 0. */
@@ -43,7 +44,7 @@ static inline hex_text hex_beyond(hex_octets block, uint8_t first, uint8_t count
 }
 
 /* Upper case is refused: so W3C has it. Returns: of each character that is no digit -1, else 0. */
-static inline hex_text hex_read(const char *text, uint8_t bytes[8])
+static inline hex_text hex_read(const char *text, hex_pairs *read)
 {
     hex_octets block;
     hex_pairs pairs;
@@ -53,13 +54,34 @@ static inline hex_text hex_read(const char *text, uint8_t bytes[8])
     hex_octets halves = (block & 0xf) + (~(hex_octets)no_letter & 9); // 'a' is 0x61.
     memcpy(&pairs, &halves, sizeof(pairs));
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    pairs = (pairs << 4 | pairs >> 8) & 0xff;
+    *read = (pairs << 4 | pairs >> 8) & 0xff;
 #else
-    pairs = (pairs >> 4 | pairs) & 0xff;
+    *read = (pairs >> 4 | pairs) & 0xff;
 #endif
+    return no_letter & no_number;
+}
+
+/* What is stored at once is loaded at once: the two halves of an id make one store. */
+static inline void hex_store_two(uint8_t bytes[16], hex_pairs first, hex_pairs second)
+{
+    hex_many both;
+    memcpy(&both, &first, sizeof(first));
+    memcpy((char *)&both + sizeof(first), &second, sizeof(second));
+    hex_octets read = __builtin_convertvector(both, hex_octets);
+    memcpy(bytes, &read, sizeof(read));
+}
+
+static inline void hex_store(uint8_t bytes[8], hex_pairs pairs)
+{
     hex_bytes read = __builtin_convertvector(pairs, hex_bytes);
     memcpy(bytes, &read, sizeof(read));
-    return no_letter & no_number;
+}
+
+static inline bool hex_is_zero(hex_pairs pairs)
+{
+    uint64_t words[2];
+    memcpy(words, &pairs, sizeof(words));
+    return (words[0] | words[1]) == 0;
 }
 
 static inline bool hex_is(hex_text marks)
@@ -108,16 +130,16 @@ static inline int hex_byte(const char *text)
 int cmds_trace_parse(struct cmds_trace *trace, struct cmds_string traceparent)
 {
     const char *text = traceparent.data;
-    struct cmds_trace read = {0};
+    hex_pairs first, second, span;
     if (traceparent.size < TRACEPARENT_LENGTH || text[2] != '-' ||
             text[TRACEPARENT_SPAN_ID - 1] != '-' || text[TRACEPARENT_FLAGS - 1] != '-') {
         return CMDS_E_PROTO;
     }
     int version = hex_byte(text);
     int flags = hex_byte(text + TRACEPARENT_FLAGS);
-    hex_text others = hex_read(text + TRACEPARENT_TRACE_ID, read.trace_id);
-    others |= hex_read(text + TRACEPARENT_TRACE_ID + sizeof(others), read.trace_id + 8);
-    others |= hex_read(text + TRACEPARENT_SPAN_ID, read.span_id);
+    hex_text others = hex_read(text + TRACEPARENT_TRACE_ID, &first);
+    others |= hex_read(text + TRACEPARENT_TRACE_ID + sizeof(others), &second);
+    others |= hex_read(text + TRACEPARENT_SPAN_ID, &span);
     if (version < 0 || version == VERSION_NEVER || flags < 0 || !hex_is(others)) {
         return CMDS_E_PROTO;
     }
@@ -126,11 +148,15 @@ int cmds_trace_parse(struct cmds_trace *trace, struct cmds_string traceparent)
             (version == 0 || text[TRACEPARENT_LENGTH] != '-')) {
         return CMDS_E_PROTO;
     }
-    if (!cmdi_trace_is_valid(&read)) {
+    if (hex_is_zero(first | second) || hex_is_zero(span)) {
         return CMDS_E_PROTO;
     }
-    read.flags = (uint8_t)flags;
-    *trace = read;
+    hex_store_two(trace->trace_id, first, second);
+    hex_store(trace->span_id, span);
+    trace->flags = (uint8_t)flags;
+    memset(trace->unused, 0, sizeof(trace->unused));
+    trace->state = (struct cmds_string){NULL, 0};
+    trace->baggage = (struct cmds_string){NULL, 0};
     return 0;
 }
 
