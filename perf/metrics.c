@@ -81,11 +81,11 @@ static void fill_durations(struct cmdi_durations *durations)
     }
 }
 
-static void fill_sizes(struct cmdi_sizes *sizes)
+static void fill_sizes(struct cmdi_frame_sizes *sizes)
 {
-    sizes->sum = (uint64_t)rand();
+    sizes->beyond = (uint64_t)rand();
     for (uint32_t i = 3; i < 11; i++) {
-        sizes->buckets[i] = (uint64_t)rand() % 1000000;
+        sizes->cells[cmdi_frame_size_cell(UINT32_C(1) << i)] = (uint64_t)rand() % 1000000;
     }
 }
 

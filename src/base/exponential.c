@@ -29,3 +29,15 @@ void cmdi_sizes_merge(struct cmdi_sizes *into, const struct cmdi_sizes *from)
         into->buckets[i] += __atomic_load_n(&from->buckets[i], __ATOMIC_RELAXED);
     }
 }
+
+void cmdi_frame_sizes_merge(struct cmdi_sizes *into, const struct cmdi_frame_sizes *from)
+{
+    uint64_t sum = __atomic_load_n(&from->beyond, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < CMDI_SIZE_BUCKETS; i++) {
+        uint64_t cell = cmdi_frame_size_cell(UINT32_C(1) << i);
+        uint64_t count = __atomic_load_n(&from->cells[cell], __ATOMIC_RELAXED);
+        into->buckets[i] += count;
+        sum += count;
+    }
+    cmdi_exponential_add_capped(&into->sum, sum);
+}

@@ -16,7 +16,6 @@
 #define CMDI_BASE_EXPONENTIAL_H
 
 #include <stdint.h>
-#include <string.h>
 
 #include "base/alone.h"
 #include "base/assert.h"
@@ -115,28 +114,42 @@ static inline void cmdi_sizes_record(struct cmdi_sizes *sizes, uint64_t size)
 }
 
 /**
- * The bucket of a frame's size, which is two bytes at least and below the last bucket: the exponent of
- * a double. Processors for which programs are built by default count zeros in microcode, which is three
- * times as slow, and four sizes belong to each command.
+ * Sizes of frames, of which there are four to a command: two bytes at least, and below the last bucket.
+ * Which cell is that of a bucket the processor says.
  */
-static inline uint64_t cmdi_frame_size_bucket(uint64_t size)
+struct cmdi_frame_sizes {
+    uint64_t beyond; // The sum of the bytes that each has beyond one.
+    uint64_t cells[CMDI_SIZE_BUCKETS];
+};
+
+/**
+ * The cell of a frame by the bytes that it has beyond one. On x86 by `lzcnt`, one instruction, with which a
+ * program for any of them must not be built; one that does not know it takes it for `bsr`, and gives the
+ * place of the highest bit where others count the zeros above it. Either will do here, for whoever reads the
+ * cells asks the same processor: cmdi_frame_sizes_merge().
+ */
+static inline uint64_t cmdi_frame_size_cell(uint32_t beyond)
 {
-    const uint64_t bias = 1023;
-    double real = (int32_t)(size - 1);
-    uint64_t bits;
-    CMDI_ASSERT_SLOW(size > 1 && size <= UINT64_C(1) << (CMDI_SIZE_BUCKETS - 1));
-    memcpy(&bits, &real, sizeof(bits));
-    return (bits >> 52) - bias;
+#if defined(__x86_64__)
+    uint64_t cell;
+    __asm__("lzcntl %1, %k0" : "=r"(cell) : "rm"(beyond) : "cc");
+    return cell;
+#else
+    return (uint32_t)__builtin_clz(beyond);
+#endif
 }
 
-static inline void cmdi_sizes_record_frame(struct cmdi_sizes *sizes, uint64_t size)
+static inline void cmdi_frame_sizes_record(struct cmdi_frame_sizes *sizes, uint64_t size)
 {
-    cmdi_exponential_add(&sizes->buckets[cmdi_frame_size_bucket(size)], 1);
-    cmdi_exponential_add(&sizes->sum, size);
+    uint64_t beyond = size - 1;
+    CMDI_ASSERT_SLOW(beyond > 0 && beyond < UINT64_C(1) << (CMDI_SIZE_BUCKETS - 1));
+    cmdi_exponential_add(&sizes->cells[cmdi_frame_size_cell((uint32_t)beyond)], 1);
+    cmdi_exponential_add(&sizes->beyond, beyond);
 }
 
 /** Adds what was recorded in `from`, by whatever thread. A sum ends at UINT64_MAX. */
 void cmdi_durations_merge(struct cmdi_durations *into, const struct cmdi_durations *from);
 void cmdi_sizes_merge(struct cmdi_sizes *into, const struct cmdi_sizes *from);
+void cmdi_frame_sizes_merge(struct cmdi_sizes *into, const struct cmdi_frame_sizes *from);
 
 #endif

@@ -167,7 +167,7 @@ void cmdi_ledger_result_anew(struct cmdi_ledger_shard *ledger, uint32_t place, u
     struct cmdi_result_slot *slot = ledger_slot(block, result);
     enum cmdi_run run = ledger_run(ledger, place, begun_ns);
     cmdi_alone_add(&slot->count, 1);
-    cmdi_sizes_record_frame(&slot->sizes, size);
+    cmdi_frame_sizes_record(&slot->sizes, size);
     slot->run_count[run]++;
     block->run_apart[run] = true;
     ledger->more_key = cmdi_ledger_key(begun_ns);
@@ -193,7 +193,7 @@ void cmdi_ledger_answered_anew(struct cmdi_ledger_shard *ledger, uint32_t place,
     block->latest = cmdi_ledger_key(begun_ns);
     block->latest_run = (uint8_t)run;
     cmdi_alone_add(&block->answered, 1);
-    cmdi_sizes_record_frame(&block->results[0].sizes, size);
+    cmdi_frame_sizes_record(&block->results[0].sizes, size);
 }
 
 void cmdi_ledger_ended(struct cmdi_ledger_shard *ledger, uint32_t place, enum cmdi_status status,

@@ -57,7 +57,7 @@ struct cmdi_result_slot {
     uint32_t result; // Its place in the protocol, and 1 more. 0: none yet.
     uint32_t unused;
     uint32_t run_count[CMDI_RUNS]; // Of `count`, whose durations are not recorded yet.
-    struct cmdi_sizes sizes;
+    struct cmdi_frame_sizes sizes;
     struct cmdi_durations durations;
 };
 
@@ -86,7 +86,7 @@ struct cmdi_type_block {
     uint8_t unused[3];
     uint32_t touched_next; // In the list of those with something to record: the place, and 1 more.
     uint64_t run_begun[CMDI_RUNS]; // When those of a run had begun, its bits inverted. 0: no run.
-    struct cmdi_sizes sizes;
+    struct cmdi_frame_sizes sizes;
     uint64_t run_took_ns;          // Of CMDI_RUN_BEFORE.
     uint64_t count[CMDI_STATUSES]; // Of those that are not `answered`.
     uint32_t run_count[CMDI_RUNS]; // Of CMDI_STATUS_OK, whose durations are not recorded yet.
@@ -172,7 +172,7 @@ static inline uint64_t cmdi_ledger_key(uint64_t begun_ns)
 static inline void cmdi_ledger_command(
         struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t size)
 {
-    cmdi_sizes_record_frame(&ledger->blocks[place].sizes, size);
+    cmdi_frame_sizes_record(&ledger->blocks[place].sizes, size);
 }
 
 /** A result of a command. `result` is its place. */
@@ -186,7 +186,7 @@ static inline void cmdi_ledger_result(struct cmdi_ledger_shard *ledger, uint32_t
     }
     struct cmdi_result_slot *slot = ledger->more_slot;
     cmdi_alone_add(&slot->count, 1);
-    cmdi_sizes_record_frame(&slot->sizes, size);
+    cmdi_frame_sizes_record(&slot->sizes, size);
     (*ledger->more_run_count)++;
 }
 
@@ -210,7 +210,7 @@ static inline void cmdi_ledger_answered(struct cmdi_ledger_shard *ledger, uint32
         return;
     }
     cmdi_alone_add(&block->answered, 1);
-    cmdi_sizes_record_frame(&block->results[0].sizes, size);
+    cmdi_frame_sizes_record(&block->results[0].sizes, size);
 }
 
 /** The same with the command, of `size` bytes, and its only result, the one that is held. */
@@ -220,13 +220,13 @@ static inline void cmdi_ledger_answered_held(
     struct cmdi_type_block *block = &ledger->blocks[place];
     uint32_t result = ledger->held_result - 1;
     ledger->held_result = 0;
-    cmdi_sizes_record_frame(&block->sizes, size);
+    cmdi_frame_sizes_record(&block->sizes, size);
     if (!cmdi_ledger_is_latest(block, result, begun_ns)) {
         cmdi_ledger_answered_anew(ledger, place, result, ledger->held_size, begun_ns);
         return;
     }
     cmdi_alone_add(&block->answered, 1);
-    cmdi_sizes_record_frame(&block->results[0].sizes, ledger->held_size);
+    cmdi_frame_sizes_record(&block->results[0].sizes, ledger->held_size);
 }
 
 /** Its span is over, at this time of day. */

@@ -112,7 +112,7 @@ static void sum_add_slot(struct type_sum *sum, uint32_t index, const struct cmdi
     struct type_result *result = &sum->results[index];
     uint64_t count = types_load(&slot->count);
     counts[TYPES_COUNT_RESULTS + index] += count + answered;
-    cmdi_sizes_merge(&result->sizes, &slot->sizes);
+    cmdi_frame_sizes_merge(&result->sizes, &slot->sizes);
     if (count > 0) {
         cmdi_durations_merge(&result->durations, &slot->durations);
     }
@@ -152,7 +152,7 @@ static void sum_add_block(struct type_sum *sum, const struct cmdi_ledger *ledger
     if (answered > 0) {
         cmdi_durations_merge(&sum->durations[CMDI_STATUS_OK], &block->both);
     }
-    cmdi_sizes_merge(&sum->sizes, &block->sizes);
+    cmdi_frame_sizes_merge(&sum->sizes, &block->sizes);
     cmdi_durations_merge(&sum->exec, &block->exec);
     sum_add_results(sum, ledger, block, answered, counts);
 }

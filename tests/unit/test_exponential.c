@@ -119,6 +119,26 @@ static void test_exponential_sizes_by_powers_of_two(void)
     CU_ASSERT_EQUAL(sum.sum, sizeof(rows) / sizeof(rows[0]));
 }
 
+/* Each bound, and both sides of it: the cells are those that the processor says. */
+static void test_exponential_frames_are_sizes(void)
+{
+    struct cmdi_sizes sizes = {0}, sum = {0};
+    struct cmdi_frame_sizes frames = {0};
+    for (uint32_t bit = 1; bit < CMDI_SIZE_BUCKETS; bit++) {
+        for (uint64_t size = (UINT64_C(1) << bit) - 1; size < (UINT64_C(1) << bit) + 2; size++) {
+            if (size > 1 && size <= UINT64_C(1) << (CMDI_SIZE_BUCKETS - 1)) {
+                cmdi_frame_sizes_record(&frames, size);
+                cmdi_sizes_record(&sizes, size);
+            }
+        }
+    }
+    cmdi_frame_sizes_merge(&sum, &frames);
+    CU_ASSERT(memcmp(&sum, &sizes, sizeof(sum)) == 0);
+    cmdi_frame_sizes_merge(&sum, &frames);
+    CU_ASSERT_EQUAL(sum.sum, 2 * sizes.sum);
+    CU_ASSERT_EQUAL(sum.buckets[9], 2 * sizes.buckets[9]);
+}
+
 static CU_TestInfo test_exponential[] = {
         {"every bound of every octave", test_exponential_every_bound_of_every_octave},
         {"each value of the first octaves", test_exponential_each_value_of_the_first_octaves},
@@ -126,6 +146,7 @@ static CU_TestInfo test_exponential[] = {
         {"units are 2^-30 seconds", test_exponential_units_are_2_to_the_minus_30_seconds},
         {"records and merges", test_exponential_records_and_merges},
         {"sizes by powers of two", test_exponential_sizes_by_powers_of_two},
+        {"frames are sizes", test_exponential_frames_are_sizes},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("exponential", test_exponential)
