@@ -18,8 +18,9 @@ _Static_assert(offsetof(struct cmdi_type_block, results[1]) <= 8192, "most types
 
 /* --- The end of a turn ------------------------------------------------------------------------ */
 
-static void ledger_record(struct cmdi_ledger_shard *ledger, struct cmdi_durations *durations,
-        uint64_t took_ns, uint32_t count)
+/* Apart: what is inlined works out buckets of those that are not there. */
+static __attribute__((noinline)) void ledger_record(struct cmdi_ledger_shard *ledger,
+        struct cmdi_durations *durations, uint64_t took_ns, uint32_t count)
 {
     if (count == 0 || !ledger->keeps_durations) {
         return;
@@ -45,6 +46,10 @@ static __attribute__((noinline)) void ledger_end_apart(struct cmdi_ledger_shard 
     ledger_record(ledger, &block->durations[CMDI_STATUS_OK], took_ns, block->run_count[run]);
     block->run_count[run] = 0;
     block->run_apart[run] = false;
+    for (uint32_t i = 0; i < CMDI_STATUSES - 1 && run == CMDI_RUN_TURN; i++) {
+        ledger_record(ledger, &block->durations[i + 1], took_ns, block->turn_count[i]);
+        block->turn_count[i] = 0;
+    }
     for (uint32_t i = 0; i <= CMDI_RESULT_SLOTS && block->results[i].result != 0; i++) {
         struct cmdi_result_slot *slot = &block->results[i];
         ledger_record(ledger, &slot->durations, took_ns, slot->run_count[run]);
@@ -72,13 +77,8 @@ static void ledger_end_turn(
     if (block->run_begun[CMDI_RUN_BEFORE] != 0) {
         ledger_end_run(ledger, block, CMDI_RUN_BEFORE, block->run_took_ns);
     }
-    if (block->run_begun[CMDI_RUN_TURN] == 0) {
-        return;
-    }
-    ledger_end_run(ledger, block, CMDI_RUN_TURN, duration_ns);
-    for (uint32_t i = 0; i < CMDI_STATUSES - 1; i++) {
-        ledger_record(ledger, &block->durations[i + 1], duration_ns, block->turn_count[i]);
-        block->turn_count[i] = 0;
+    if (block->run_begun[CMDI_RUN_TURN] != 0) {
+        ledger_end_run(ledger, block, CMDI_RUN_TURN, duration_ns);
     }
 }
 
@@ -207,6 +207,7 @@ void cmdi_ledger_ended(struct cmdi_ledger_shard *ledger, uint32_t place, enum cm
         block->run_apart[run] = true;
     } else if (run == CMDI_RUN_TURN) {
         block->turn_count[status - 1]++;
+        block->run_apart[run] = true;
     } else {
         ledger_record(ledger, &block->durations[status], ledger_took(ledger, begun_ns), 1);
     }

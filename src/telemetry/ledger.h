@@ -91,8 +91,8 @@ struct cmdi_type_block {
     uint64_t count[CMDI_STATUSES]; // Of those that are not `answered`.
     uint32_t run_count[CMDI_RUNS]; // Of CMDI_STATUS_OK, whose durations are not recorded yet.
     uint32_t turn_count[CMDI_STATUSES - 1]; // Of the others: they began and ended in this turn.
-    bool run_apart[CMDI_RUNS];              // `run_count` has some, or that of a result slot.
-    struct cmdi_durations both;             // Of `answered`.
+    bool run_apart[CMDI_RUNS];  // One of these counts has some, or that of a result slot.
+    struct cmdi_durations both; // Of `answered`.
     struct cmdi_durations exec;
     struct cmdi_result_slot results[CMDI_RESULT_SLOTS + 1];
     struct cmdi_durations durations[CMDI_STATUSES];
