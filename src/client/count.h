@@ -63,15 +63,12 @@ static inline size_t cmdi_client_header_size(
     return cmdi_frame_header_size(result->sequence, result->type->number, result->size,
             client_shard->config->limits.self_delimiting);
 }
-/** A frame was written, of a command of this type. One-way: that is its end. */
-static inline void cmdi_client_count_sent(struct cmdi_client_shard *client_shard, uint32_t place,
-        size_t size, bool one_way, uint64_t begun_ns)
+/** A frame was written, of a command of this type. */
+static inline void cmdi_client_count_sent(
+        struct cmdi_client_shard *client_shard, uint32_t place, size_t size)
 {
     if (CMDI_LIKELY(client_shard->ledger != NULL)) {
         cmdi_ledger_command(client_shard->ledger, place, size);
-        if (CMDI_UNLIKELY(one_way)) {
-            cmdi_client_count_end_at(client_shard, place, 0, begun_ns);
-        }
     }
 }
 /**

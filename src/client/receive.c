@@ -59,13 +59,24 @@ static bool client_claim(struct cmdi_client *client, struct cmdi_pending *entry,
     return !was_forgotten;
 }
 
-/* What is not a command's only result, or says that it failed. Apart: most do neither. */
+/* That of a result that is of no type of the protocol. */
+static const struct cmdi_type_entry client_no_row = {.last_offset = UINT32_MAX};
+
+/*
+ * What is the first of a run, or not a command's only result, or says that it failed. Apart: most are none of
+ * them.
+ */
 static __attribute__((noinline)) void client_count_other(struct cmdi_client_shard *client_shard,
         const struct cmdi_pending *entry, const struct cmds_result *result,
         const struct cmdi_type_entry *row, size_t size)
 {
     uint32_t place = entry->flags >> CMDI_PENDING_PLACE_SHIFT;
-    if (row != NULL) {
+    if (CMDI_LIKELY(row->last_offset == CMDI_LAST_ALWAYS)) {
+        cmdi_ledger_answered_anew(
+                client_shard->ledger, place, cmdi_type_mark(row), size, entry->begun_ns);
+        return;
+    }
+    if (row != &client_no_row) {
         cmdi_client_count_result(client_shard, place, row->place, size, entry->begun_ns);
     }
     if (result->last) {
@@ -74,19 +85,22 @@ static __attribute__((noinline)) void client_count_other(struct cmdi_client_shar
     }
 }
 
-static inline void client_count(struct cmdi_client_shard *client_shard,
+/* Returns: it is the last one. */
+static inline bool client_count(struct cmdi_client_shard *client_shard,
         const struct cmdi_pending *entry, const struct cmds_result *result,
         const struct cmdi_type_entry *row, size_t size)
 {
-    if (CMDI_UNLIKELY(client_shard->ledger == NULL)) {
-        return;
+    struct cmdi_ledger_shard *ledger = client_shard->ledger;
+    if (CMDI_UNLIKELY(ledger == NULL)) {
+        return result->last;
     }
-    if (CMDI_UNLIKELY(row == NULL || row->last_offset != CMDI_LAST_ALWAYS)) {
-        client_count_other(client_shard, entry, result, row, size);
-        return;
+    struct cmdi_type_block *block = &ledger->blocks[entry->flags >> CMDI_PENDING_PLACE_SHIFT];
+    if (cmdi_ledger_is_latest(block, cmdi_type_mark(row), entry->begun_ns)) {
+        cmdi_ledger_answered(block, size);
+        return true; // As they all are.
     }
-    cmdi_ledger_answered(client_shard->ledger, entry->flags >> CMDI_PENDING_PLACE_SHIFT, row->place,
-            size, entry->begun_ns);
+    client_count_other(client_shard, entry, result, row, size);
+    return result->last;
 }
 
 /* --- Results of a stream ---------------------------------------------------------------------- */
@@ -116,7 +130,7 @@ static __attribute__((noinline)) void client_expect_alike(struct cmdi_client *cl
     client->conn.alike = true;
 }
 
-/* `row`: of the result's type; NULL: it has none. */
+/* `row`: of the result's type, or client_no_row. */
 static inline void client_give(struct cmdi_client *client, struct cmdi_pending *entry,
         const struct cmds_result *result, const struct cmdi_type_entry *row, size_t header_size)
 {
@@ -129,8 +143,8 @@ static inline void client_give(struct cmdi_client *client, struct cmdi_pending *
         return;
     }
     cmdi_client_observe(client, entry, result->error < 0);
-    client_count(client->client_shard, entry, result, row, header_size + result->size);
-    if (!result->last) {
+    if (CMDI_UNLIKELY(!client_count(
+                client->client_shard, entry, result, row, header_size + result->size))) {
         client_expect_alike(client, entry, result, row);
         cmdi_client_shard_tell(
                 client->client_shard, entry->on_result, entry->context, result, false);
@@ -261,7 +275,7 @@ static __attribute__((noinline)) int64_t client_on_other(
     result.sequence = frame->sequence;
     result.client = client->number;
     result.size = (uint32_t)used;
-    client_give(client, entry, &result, row, frame->header_size);
+    client_give(client, entry, &result, row != NULL ? row : &client_no_row, frame->header_size);
     return used;
 }
 

@@ -63,8 +63,15 @@ static inline void client_sent(struct cmdi_client *client, const struct cmdi_com
     cmdi_conn_commit(&client->conn, size);
     CMDI_PROBE4(send, client->number, client->sequence, command->type->number, body_size);
     CMDI_COUNT(&client->client_shard->counters, commands_sent, 1);
-    cmdi_client_count_sent(client->client_shard, command->place, size, command->on_result == NULL,
-            command->begun_ns);
+    cmdi_client_count_sent(client->client_shard, command->place, size);
+}
+
+/* The same of one that is one-way, which ends with it. */
+static void client_sent_one_way(struct cmdi_client *client, const struct cmdi_command *command,
+        size_t size, size_t body_size)
+{
+    client_sent(client, command, size, body_size);
+    cmdi_client_count_end_at(client->client_shard, command->place, 0, command->begun_ns);
 }
 
 int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *command)
@@ -102,7 +109,11 @@ int cmdi_client_send(struct cmdi_client *client, const struct cmdi_command *comm
     uint8_t *end = cmdi_frame_header_encode(
             out, sequence, command->type->number, command->body_size, self_delimiting);
     end = cmdi_client_encode(client, command, end);
-    client_sent(client, command, (size_t)(end - out), command->body_size);
+    if (CMDI_LIKELY(command->on_result != NULL)) {
+        client_sent(client, command, (size_t)(end - out), command->body_size);
+    } else {
+        client_sent_one_way(client, command, (size_t)(end - out), command->body_size);
+    }
     return 0;
 }
 
@@ -123,15 +134,18 @@ bool cmdi_client_send_direct(
     if (CMDI_UNLIKELY(size == 0)) {
         return false;
     }
-    if (CMDI_LIKELY(answered)) {
-        struct cmdi_pending *entry = cmdi_client_register(
-                client, command->on_result, command->context, command->deadline_ms, NULL);
-        if (CMDI_UNLIKELY(entry == NULL)) {
-            return false;
-        }
-        cmdi_client_count_begin(client_shard, entry, command->place, command->begun_ns);
-        cmdi_client_shard_count(client_shard);
+    if (CMDI_UNLIKELY(!answered)) {
+        client->sequence = client->sequence_sent = sequence;
+        client_sent_one_way(client, command, size, *body_size);
+        return true;
     }
+    struct cmdi_pending *entry = cmdi_client_register(
+            client, command->on_result, command->context, command->deadline_ms, NULL);
+    if (CMDI_UNLIKELY(entry == NULL)) {
+        return false;
+    }
+    cmdi_client_count_begin(client_shard, entry, command->place, command->begun_ns);
+    cmdi_client_shard_count(client_shard);
     client->sequence = client->sequence_sent = sequence;
     client_sent(client, command, size, *body_size);
     return true;
@@ -153,9 +167,11 @@ int cmdi_client_write_record(struct cmdi_client *client, struct cmdi_record *rec
     cmdi_conn_commit(&client->conn, (size_t)(end - out) + record->body_size);
     CMDI_PROBE4(send, client->number, record->sequence, record->type, record->body_size);
     CMDI_COUNT(&client->client_shard->counters, commands_sent, 1);
-    cmdi_client_count_sent(client->client_shard,
-            cmdi_client_place(client->client_shard, record->type),
-            (size_t)(end - out) + record->body_size, record->on_result == NULL, record->begun_ns);
+    uint32_t place = cmdi_client_place(client->client_shard, record->type);
+    cmdi_client_count_sent(client->client_shard, place, (size_t)(end - out) + record->body_size);
+    if (record->on_result == NULL) {
+        cmdi_client_count_end_at(client->client_shard, place, 0, record->begun_ns);
+    }
     return 0;
 }
 

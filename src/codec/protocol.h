@@ -40,6 +40,28 @@ enum {
     CMDI_LAST_ERROR, // Always, and it says that its command failed.
 };
 
+_Static_assert(offsetof(struct cmdi_type_entry, place) + sizeof(uint16_t) ==
+                       offsetof(struct cmdi_type_entry, last_offset) + sizeof(uint64_t),
+        "a mark has both");
+
+/**
+ * What a row of results is to those who count: all that they ask of it in one number, which is the same in
+ * two tables of one protocol. Not 0 of a row that says CMDI_LAST_ALWAYS.
+ */
+static inline uint64_t cmdi_type_mark(const struct cmdi_type_entry *entry)
+{
+    uint64_t mark;
+    memcpy(&mark, (const char *)entry + offsetof(struct cmdi_type_entry, last_offset),
+            sizeof(mark));
+    return mark;
+}
+static inline uint32_t cmdi_type_mark_place(uint64_t mark)
+{
+    struct cmdi_type_entry entry;
+    memcpy((char *)&entry + offsetof(struct cmdi_type_entry, last_offset), &mark, sizeof(mark));
+    return entry.place;
+}
+
 struct cmdi_type_table {
     struct cmdi_type_entry *entries; // dense_count by number, then sparse_count sorted by number.
     uint32_t dense_count, sparse_count;

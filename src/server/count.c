@@ -16,14 +16,25 @@ enum cmdi_status cmdi_call_status(const struct cmds_call *call)
                    : CMDI_STATUS_OK;
 }
 
-void cmdi_call_count_odd(struct cmds_call *call, struct cmdi_ledger_shard *ledger, size_t size)
+void cmdi_call_count_held(struct cmds_call *call, struct cmdi_ledger_shard *ledger)
 {
-    if (size > 0) {
-        cmdi_ledger_command(ledger, call->place, size);
+    if (ledger->held_mark != CMDI_LEDGER_HELD_NONE) {
+        cmdi_ledger_result(ledger, call->place, cmdi_type_mark_place(ledger->held_mark),
+                ledger->held_size, call->received_ns);
+        ledger->held_mark = CMDI_LEDGER_HELD_NONE;
     }
-    if (ledger->held_result != 0) {
-        cmdi_ledger_result(
-                ledger, call->place, ledger->held_result - 1, ledger->held_size, call->received_ns);
-        ledger->held_result = 0;
+}
+
+void cmdi_call_count_anew(struct cmds_call *call, struct cmdi_ledger_shard *ledger, int code)
+{
+    const uint8_t odd = CMDI_CALL_FAILED | CMDI_CALL_LATE | CMDI_CALL_COUNTED;
+    uint64_t mark = ledger->held_mark;
+    call->flags = (uint8_t)(call->flags & ~CMDI_CALL_RUNNING);
+    if (code != 0 || mark == CMDI_LEDGER_HELD_NONE || (call->flags & odd) != 0) {
+        cmdi_call_count_held(call, ledger);
+        return;
     }
+    call->flags |= CMDI_CALL_COUNTED;
+    ledger->held_mark = CMDI_LEDGER_HELD_NONE;
+    cmdi_ledger_answered_anew(ledger, call->place, mark, ledger->held_size, call->received_ns);
 }

@@ -28,41 +28,62 @@ static inline void cmdi_call_count_end(struct cmds_call *call)
     cmdi_ledger_ended(ledger, call->place, cmdi_call_status(call), call->received_ns);
 }
 
-/**
- * A result of this type, by its place, was sent by the shard. With `well` it is the last one of a call
- * whose exec function runs.
- */
+/** A result of this row was sent by the shard. */
 static inline void cmdi_call_count_result(
-        struct cmds_call *call, uint32_t result, size_t size, bool well)
+        struct cmds_call *call, const struct cmdi_type_entry *row, size_t size)
+{
+    struct cmdi_ledger_shard *ledger = cmdi_call_ledger(call);
+    if (CMDI_LIKELY(ledger != NULL)) {
+        cmdi_ledger_result(ledger, call->place, row->place, size, call->received_ns);
+    }
+}
+/** The same while its exec function runs; the last one of most is counted when that returns. */
+static inline void cmdi_call_count_running(
+        struct cmds_call *call, const struct cmdi_type_entry *row, size_t size)
 {
     struct cmdi_ledger_shard *ledger = cmdi_call_ledger(call);
     if (CMDI_UNLIKELY(ledger == NULL)) {
         return;
     }
-    if (CMDI_LIKELY(well)) {
-        CMDI_ASSERT_SLOW(ledger->held_result == 0); // One function runs at a time.
-        ledger->held_result = result + 1;
-        ledger->held_size = size;
+    if (CMDI_UNLIKELY(row->last_offset != CMDI_LAST_ALWAYS)) {
+        cmdi_ledger_result(ledger, call->place, row->place, size, call->received_ns);
         return;
     }
-    cmdi_ledger_result(ledger, call->place, result, size, call->received_ns);
+    CMDI_ASSERT_SLOW(ledger->held_mark == CMDI_LEDGER_HELD_NONE); // One function runs at a time.
+    ledger->held_mark = cmdi_type_mark(row);
+    ledger->held_size = size;
 }
 
-/** As cmdi_call_count_run(), of one that does not end as most do, or was run before. `size` 0: it was. */
-void cmdi_call_count_odd(struct cmds_call *call, struct cmdi_ledger_shard *ledger, size_t size);
-/** Its exec function has run for the first time, and returned this. `size`: of the command's frame. */
-static inline void cmdi_call_count_run(
-        struct cmds_call *call, struct cmdi_ledger_shard *ledger, size_t size, int code)
+/** A call has come, of this size. Returns: where those of its type are counted. */
+static inline struct cmdi_type_block *cmdi_call_count_begin(
+        const struct cmds_call *call, struct cmdi_ledger_shard *ledger, size_t size)
 {
-    const uint8_t odd = CMDI_CALL_FAILED | CMDI_CALL_LATE | CMDI_CALL_COUNTED;
-    uint8_t flags = call->flags;
-    if (CMDI_LIKELY(code == 0) && CMDI_LIKELY(ledger->held_result != 0) &&
-            CMDI_LIKELY((flags & odd) == 0)) {
-        call->flags = (uint8_t)(flags | CMDI_CALL_COUNTED);
-        cmdi_ledger_answered_held(ledger, call->place, size, call->received_ns);
+    struct cmdi_type_block *block = &ledger->blocks[call->place];
+    cmdi_frame_sizes_record(&block->sizes, size);
+    if (CMDI_UNLIKELY(block->latest_ns != call->received_ns)) {
+        block->latest_mark = 0; // So that cmdi_call_count_run() need not look.
+    }
+    return block;
+}
+/** What it has held is counted: it does not end as most do, or was run before. */
+void cmdi_call_count_held(struct cmds_call *call, struct cmdi_ledger_shard *ledger);
+/** As cmdi_call_count_run(), of one that does not end as most do, or is the first of a run. */
+void cmdi_call_count_anew(struct cmds_call *call, struct cmdi_ledger_shard *ledger, int code);
+/**
+ * Its exec function has run for the first time, and returned this: it runs no more. `block`: of
+ * cmdi_call_count_begin().
+ */
+static inline void cmdi_call_count_run(struct cmds_call *call, struct cmdi_ledger_shard *ledger,
+        struct cmdi_type_block *block, int code)
+{
+    if (CMDI_LIKELY(code == 0) && CMDI_LIKELY(call->flags == CMDI_CALL_RUNNING) &&
+            CMDI_LIKELY(block->latest_mark == ledger->held_mark)) {
+        call->flags = CMDI_CALL_COUNTED;
+        ledger->held_mark = CMDI_LEDGER_HELD_NONE;
+        cmdi_ledger_answered(block, ledger->held_size);
         return;
     }
-    cmdi_call_count_odd(call, ledger, size);
+    cmdi_call_count_anew(call, ledger, code);
 }
 
 #endif

@@ -178,8 +178,8 @@ static const char *exec_push_text(int code)
 static void exec_in_pool(struct cmds_call *call, size_t size)
 {
     struct cmdi_server_shard *server_shard = call->connection->server_shard;
-    if (server_shard->ledger != NULL) {
-        cmdi_call_count_odd(call, server_shard->ledger, size);
+    if (server_shard->ledger != NULL && size > 0) {
+        cmdi_ledger_command(server_shard->ledger, call->place, size);
     }
     int code = cmds_call_keep_command(call);
     if (code < 0) {
@@ -220,14 +220,16 @@ static inline int exec_call_timed(struct cmds_call *call, struct cmdi_ledger_sha
 __attribute__((always_inline)) static inline int exec_call_counted(
         struct cmds_call *call, struct cmdi_ledger_shard *ledger, bool is_first, size_t size)
 {
-    if (CMDI_UNLIKELY(ledger == NULL)) {
-        return exec_call(call);
+    if (CMDI_LIKELY(ledger != NULL && is_first)) {
+        struct cmdi_type_block *block = cmdi_call_count_begin(call, ledger, size);
+        int code = exec_call_timed(call, ledger);
+        cmdi_call_count_run(call, ledger, block, code);
+        return code;
     }
-    int code = exec_call_timed(call, ledger);
-    if (is_first) {
-        cmdi_call_count_run(call, ledger, size, code);
-    } else {
-        cmdi_call_count_odd(call, ledger, 0);
+    int code = ledger != NULL ? exec_call_timed(call, ledger) : exec_call(call);
+    call->flags = (uint8_t)(call->flags & ~CMDI_CALL_RUNNING);
+    if (ledger != NULL) {
+        cmdi_call_count_held(call, ledger);
     }
     return code;
 }
@@ -245,7 +247,6 @@ __attribute__((always_inline)) static inline void exec_run(
     call->flags |= CMDI_CALL_RUNNING;
     cmdi_meter_ran(&call->connection->conn.shard->meter, call->type);
     int code = exec_call_counted(call, server_shard->ledger, is_first, size);
-    call->flags = (uint8_t)(call->flags & ~CMDI_CALL_RUNNING);
     exec_returned(call, code);
 }
 

@@ -143,10 +143,10 @@ __attribute__((always_inline)) static inline void result_commit(
     CMDI_COUNT(&call->connection->server_shard->counters, results_sent, 1);
     if (CMDI_LIKELY((call->flags & CMDI_CALL_RUNNING) != 0)) {
         // What else is due then its caller sees to.
-        cmdi_call_count_result(call, frame->place, frame->size, frame->last == CMDI_FINISHED_WELL);
+        cmdi_call_count_running(call, frame->entry, frame->size);
         return;
     }
-    cmdi_call_count_result(call, frame->place, frame->size, false);
+    cmdi_call_count_result(call, frame->entry, frame->size);
     if (frame->last) {
         cmdi_call_count_end(call);
     }

@@ -63,7 +63,7 @@ static inline void ledger_end_run(struct cmdi_ledger_shard *ledger, struct cmdi_
     ledger_add_up(block);
     ledger->more_key = 0;
     block->run_begun[run] = 0;
-    block->latest = block->latest_run == run ? 0 : block->latest;
+    block->latest_mark = block->latest_run == run ? 0 : block->latest_mark;
     ledger_record(ledger, &block->both, took_ns, block->run_answered[run]);
     block->run_answered[run] = 0;
     if (CMDI_UNLIKELY(block->run_apart[run])) {
@@ -176,10 +176,11 @@ void cmdi_ledger_result_anew(struct cmdi_ledger_shard *ledger, uint32_t place, u
     ledger->more_run_count = &slot->run_count[run];
 }
 
-void cmdi_ledger_answered_anew(struct cmdi_ledger_shard *ledger, uint32_t place, uint32_t result,
+void cmdi_ledger_answered_anew(struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t mark,
         uint64_t size, uint64_t begun_ns)
 {
     struct cmdi_type_block *block = &ledger->blocks[place];
+    uint32_t result = cmdi_type_mark_place(mark);
     if (begun_ns == UINT64_MAX) {
         return;
     }
@@ -190,10 +191,10 @@ void cmdi_ledger_answered_anew(struct cmdi_ledger_shard *ledger, uint32_t place,
     }
     enum cmdi_run run = ledger_run(ledger, place, begun_ns);
     ledger_add_up(block);
-    block->latest = cmdi_ledger_key(begun_ns);
+    block->latest_ns = begun_ns;
+    block->latest_mark = mark;
     block->latest_run = (uint8_t)run;
-    cmdi_alone_add(&block->answered, 1);
-    cmdi_frame_sizes_record(&block->results[0].sizes, size);
+    cmdi_ledger_answered(block, size);
 }
 
 void cmdi_ledger_ended(struct cmdi_ledger_shard *ledger, uint32_t place, enum cmdi_status status,
@@ -309,6 +310,7 @@ static int ledger_make_shard(
     part->shard = runtime->shards[index];
     part->note.fn = ledger_on_turn_end;
     part->touched = CMDI_LEDGER_END;
+    part->held_mark = CMDI_LEDGER_HELD_NONE;
     part->took_bucket = -1; // Of 0 ns.
     part->keeps_durations = (options->off & CMDS_TELEMETRY_DURATIONS) == 0;
     part->exec_sample = (options->off & CMDS_TELEMETRY_EXEC) == 0 ? options->exec_sample : 0;

@@ -35,7 +35,8 @@ enum {
     CMDI_RESULT_SLOT_OVER, // ...and the one of all others.
     CMDI_LEDGERS_MAX = 64, // Of a scope. Types of further protocols are not counted.
 };
-#define CMDI_LEDGER_END UINT32_MAX
+#define CMDI_LEDGER_END       UINT32_MAX
+#define CMDI_LEDGER_HELD_NONE UINT64_MAX
 
 enum cmdi_status {
     CMDI_STATUS_OK,
@@ -79,14 +80,16 @@ struct cmdi_ledger_exemplar {
  */
 struct cmdi_type_block {
     _Alignas(64) uint64_t answered;
-    uint64_t latest;        // Which run the latest of them were of: cmdi_ledger_key(). 0: of none.
-    uint64_t answered_then; // At its begin, or when it was last added to run_answered.
+    // Of the run that the latest of them were of: when it had begun, and the mark of their results, which are
+    // those of the first slot. Mark 0: of none.
+    uint64_t latest_ns, latest_mark;
+    uint64_t answered_then;           // At its begin, or when it was last added to run_answered.
     uint32_t run_answered[CMDI_RUNS]; // Whose durations are not recorded yet.
     uint8_t latest_run;               // enum cmdi_run
     uint8_t unused[3];
     uint32_t touched_next; // In the list of those with something to record: the place, and 1 more.
-    uint64_t run_begun[CMDI_RUNS]; // When those of a run had begun, its bits inverted. 0: no run.
     struct cmdi_frame_sizes sizes;
+    uint64_t run_begun[CMDI_RUNS]; // When those of a run had begun, its bits inverted. 0: no run.
     uint64_t run_took_ns;          // Of CMDI_RUN_BEFORE.
     uint64_t count[CMDI_STATUSES]; // Of those that are not `answered`.
     uint32_t run_count[CMDI_RUNS]; // Of CMDI_STATUS_OK, whose durations are not recorded yet.
@@ -106,8 +109,8 @@ struct cmdi_ledger_shard {
     uint32_t touched;               // The first one, and 1 more; CMDI_LEDGER_END: none.
     bool keeps_durations;
     // Of the last result of the call whose exec function runs, and with which that is counted when the
-    // function returns: its size, and its place and 1 more; 0: there is none.
-    uint32_t held_result;
+    // function returns: its mark, CMDI_LEDGER_HELD_NONE: there is none; and its size.
+    uint64_t held_mark;
     size_t held_size;
     // The last result that did not end its command, until the end of its run: others of the same command and type
     // are counted where it was. `key`: cmdi_ledger_key(); 0: there is none. `which`: its command's place, and its own.
@@ -159,10 +162,10 @@ void cmdi_ledger_result_anew(struct cmdi_ledger_shard *ledger, uint32_t place, u
 void cmdi_ledger_ended(struct cmdi_ledger_shard *ledger, uint32_t place, enum cmdi_status status,
         uint64_t begun_ns);
 /** As cmdi_ledger_answered(), and it is the first one of a run, or of another type of results. */
-void cmdi_ledger_answered_anew(struct cmdi_ledger_shard *ledger, uint32_t place, uint32_t result,
+void cmdi_ledger_answered_anew(struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t mark,
         uint64_t size, uint64_t begun_ns);
 
-/** Commands of one run have the same. Not 0. `begun_ns` UINT64_MAX has one that is no run's. */
+/** Results of one run have the same. Not 0. `begun_ns` UINT64_MAX has one that is no run's. */
 static inline uint64_t cmdi_ledger_key(uint64_t begun_ns)
 {
     return begun_ns + 2;
@@ -190,43 +193,22 @@ static inline void cmdi_ledger_result(struct cmdi_ledger_shard *ledger, uint32_t
     (*ledger->more_run_count)++;
 }
 
+/** Is it one more as the latest of this block were? Not with `begun_ns` UINT64_MAX. */
 static inline bool cmdi_ledger_is_latest(
-        const struct cmdi_type_block *block, uint32_t result, uint64_t begun_ns)
+        const struct cmdi_type_block *block, uint64_t mark, uint64_t begun_ns)
 {
-    return CMDI_LIKELY(block->latest == cmdi_ledger_key(begun_ns)) &&
-           CMDI_LIKELY(block->results[0].result == result + 1);
+    return CMDI_LIKELY(block->latest_ns == begun_ns) && CMDI_LIKELY(block->latest_mark == mark);
 }
 
 /**
- * A result, with which the command has ended well; it is its only one, or the others were counted.
- * `begun_ns` UINT64_MAX: somebody else counts both.
+ * A result, with which the command has ended well; it is its only one, or the others were counted. `mark`: of
+ * its row, which says CMDI_LAST_ALWAYS. `begun_ns` UINT64_MAX: somebody else counts both.
+ * cmdi_ledger_is_latest() is true.
  */
-static inline void cmdi_ledger_answered(struct cmdi_ledger_shard *ledger, uint32_t place,
-        uint32_t result, uint64_t size, uint64_t begun_ns)
+static inline void cmdi_ledger_answered(struct cmdi_type_block *block, uint64_t size)
 {
-    struct cmdi_type_block *block = &ledger->blocks[place];
-    if (!cmdi_ledger_is_latest(block, result, begun_ns)) {
-        cmdi_ledger_answered_anew(ledger, place, result, size, begun_ns);
-        return;
-    }
     cmdi_alone_add(&block->answered, 1);
     cmdi_frame_sizes_record(&block->results[0].sizes, size);
-}
-
-/** The same with the command, of `size` bytes, and its only result, the one that is held. */
-static inline void cmdi_ledger_answered_held(
-        struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t size, uint64_t begun_ns)
-{
-    struct cmdi_type_block *block = &ledger->blocks[place];
-    uint32_t result = ledger->held_result - 1;
-    ledger->held_result = 0;
-    cmdi_frame_sizes_record(&block->sizes, size);
-    if (!cmdi_ledger_is_latest(block, result, begun_ns)) {
-        cmdi_ledger_answered_anew(ledger, place, result, ledger->held_size, begun_ns);
-        return;
-    }
-    cmdi_alone_add(&block->answered, 1);
-    cmdi_frame_sizes_record(&block->results[0].sizes, ledger->held_size);
 }
 
 /** Its span is over, at this time of day. */
