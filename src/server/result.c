@@ -106,7 +106,17 @@ __attribute__((always_inline)) static inline void result_write(const struct cmdi
     (void)end;
 }
 
-/* Takes the right to send the last result. Returns: somebody else had it. */
+/*
+ * Takes the right to send the last result. Returns: somebody else had it. A thread of the pool may have
+ * the only reference, and the shard, when the deadline has come, takes another one meanwhile.
+ */
+static bool result_claim_last_elsewhere(struct cmds_call *call, uint8_t last)
+{
+    uint8_t none = CMDI_FINISHED_NOT;
+    return !atomic_compare_exchange_strong(&call->finished, &none, last);
+}
+
+/* The same, on the call's shard. */
 static bool result_claim_last(struct cmds_call *call, uint8_t last)
 {
     if (atomic_load_explicit(&call->refs, memory_order_acquire) == 1) {
@@ -118,8 +128,7 @@ static bool result_claim_last(struct cmds_call *call, uint8_t last)
         atomic_store_explicit(&call->finished, last, memory_order_relaxed);
         return taken;
     }
-    uint8_t none = CMDI_FINISHED_NOT;
-    return !atomic_compare_exchange_strong(&call->finished, &none, last);
+    return result_claim_last_elsewhere(call, last);
 }
 
 /* For cmds_call_on_writable(): what there is to be room for. */
@@ -241,7 +250,7 @@ static int result_leave(struct cmds_call *call, const struct result_frame *frame
     if (out == NULL) {
         return code == CMDS_E_CLOSED ? CMDS_E_GONE : code;
     }
-    if (frame->last && result_claim_last(call, frame->last)) {
+    if (frame->last && result_claim_last_elsewhere(call, frame->last)) {
         return CMDS_E_FINISHED;
     }
     memcpy(out, &record, sizeof(record));
