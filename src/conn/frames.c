@@ -88,21 +88,11 @@ static size_t conn_not_run(struct cmdi_conn *conn, int64_t code, struct cmdi_con
     return 0;
 }
 
-/* A frame of a stream. Such a one is a part of the work that a command is, and so much of the budget. */
-static inline size_t conn_run_alike(
-        struct cmdi_conn *conn, const struct cmdi_frame *frame, struct cmdi_conn_run *run)
-{
-    int64_t used = conn->ops->on_frame(conn, frame);
-    if (CMDI_UNLIKELY(used < 0)) {
-        return conn_not_run(conn, used, run);
-    }
-    run->alike++;
-    run->frames -= run->alike % CONN_ALIKE_PER_FRAME == 0;
-    return frame->header_size + frame->body_size;
-}
-
-/* As conn_run_frame(), whatever came before it. */
-static inline size_t conn_run_other(struct cmdi_conn *conn, struct cmdi_frame *frame,
+/*
+ * One frame at `data`. Returns: its size; 0: it is not whole, and frame_need says what it takes, or the
+ * connection failed.
+ */
+static inline size_t conn_run_frame(struct cmdi_conn *conn, struct cmdi_frame *frame,
         const uint8_t *data, size_t size, struct cmdi_conn_run *run)
 {
     const struct cmdi_conn_limits *limits = conn->limits;
@@ -132,19 +122,39 @@ static inline size_t conn_run_other(struct cmdi_conn *conn, struct cmdi_frame *f
 }
 
 /*
- * One frame at `data`; `frame` is the one before it, if the two may be alike. Returns: its size; 0: it is not
- * whole, and frame_need says what it takes, or the connection failed.
+ * Frames of a stream: those with the header of `frame`, which lies before `from`. Each is a part of the work that a
+ * command is, and so much of the budget. `begin_max`: so far from there the last one begins at most. Returns: their
+ * size.
  */
-static inline size_t conn_run_frame(struct cmdi_conn *conn, struct cmdi_frame *frame,
-        const uint8_t *data, size_t size, struct cmdi_conn_run *run)
+static __attribute__((noinline)) size_t conn_run_alike(struct cmdi_conn *conn,
+        struct cmdi_frame *frame, struct cmds_bytes from, size_t begin_max,
+        struct cmdi_conn_run *run)
 {
-    if (CMDI_UNLIKELY(conn->alike)) {
-        conn->alike = cmdi_frame_alike(frame, data, size);
-        if (conn->alike) {
-            return conn_run_alike(conn, frame, run);
+    const uint8_t *data = from.data;
+    struct cmdi_frame_head head;
+    size_t at = 0;
+    int64_t used = 0;
+    CMDI_ASSERT(run->frames > 0 && run->alike < CONN_ALIKE_PER_FRAME);
+    uint32_t left = run->frames * CONN_ALIKE_PER_FRAME - run->alike;
+    const uint32_t most = left;
+    if (cmdi_frame_head(&head, frame) && from.size >= head.whole) {
+        const size_t last = from.size - head.whole < begin_max ? from.size - head.whole : begin_max;
+        while (at <= last && left > 0 && conn->alike && !conn->paused && !conn->spent &&
+                conn->state == CMDI_CONN_OPEN && cmdi_frame_has_head(&head, data + at)) {
+            frame->body = data + at + frame->header_size;
+            used = conn->ops->on_frame(conn, frame);
+            if (CMDI_UNLIKELY(used < 0)) {
+                break;
+            }
+            at += head.whole;
+            left--;
         }
     }
-    return conn_run_other(conn, frame, data, size, run);
+    conn->alike = false;
+    run->alike += most - left;
+    run->frames -= run->alike / CONN_ALIKE_PER_FRAME;
+    run->alike %= CONN_ALIKE_PER_FRAME;
+    return at + (used < 0 ? conn_not_run(conn, used, run) : 0);
 }
 
 /* The server's first words. Returns: their size; 0: not whole, or the connection failed. */
@@ -191,6 +201,10 @@ size_t cmdi_conn_run_bytes(
             break;
         }
         at += used;
+        if (CMDI_UNLIKELY(conn->alike) && at < end && run->frames > 0) {
+            const struct cmds_bytes from = {data + at, size - at};
+            at += conn_run_alike(conn, &frame, from, end - 1 - at, run);
+        }
     }
     run->progress = run->progress || at > 0;
     run->bytes -= at < run->bytes ? at : run->bytes;

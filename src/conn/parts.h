@@ -153,7 +153,7 @@ struct cmdi_conn_run {
     uint32_t frames; // Left of the present piece: between two looks at the clock.
     uint32_t piece;  // Frames that it had.
     uint32_t more;   // Left of the budget behind it.
-    uint32_t alike;  // Frames that were alike to the one before.
+    uint32_t alike;  // Of a stream: those that are not counted in `frames` yet.
     size_t bytes;    // Left of the budget.
     bool partial;    // What is there is not a whole frame, and nothing more has come.
     bool progress;   // A frame was run.

@@ -137,29 +137,36 @@ static inline int64_t cmdi_frame_decode(struct cmdi_frame *frame, const uint8_t 
     return whole;
 }
 
-/**
- * Has the frame at `data` the header of `frame`, which lies whole before it in the same memory, to the byte?
- * Then `frame` is that one from now on: its body alone has another place. Not for self-delimiting ones.
- *
- * Returns: false: it is another one, or not whole.
- */
-static inline bool cmdi_frame_alike(struct cmdi_frame *frame, const uint8_t *data, size_t size)
+/** A header that others may have: they are compared with it as a whole. */
+struct cmdi_frame_head {
+    uint64_t word;       // The frame's first bytes.
+    uint32_t other_bits; // Of these, those that are not of the header.
+    size_t whole;        // The size of a frame with it.
+};
+
+/** Of a frame that lies whole in its memory, and is no self-delimiting one. Returns: false: of that not. */
+static inline bool cmdi_frame_head(struct cmdi_frame_head *head, const struct cmdi_frame *frame)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    const size_t header_size = frame->header_size;
-    uint64_t word, before;
-    if (size < sizeof(word) || header_size > sizeof(word) ||
-            size < header_size + frame->body_size) {
+    head->whole = frame->header_size + frame->body_size;
+    if (frame->header_size > sizeof(head->word) || head->whole < sizeof(head->word)) {
         return false;
     }
-    memcpy(&word, data, sizeof(word));
-    memcpy(&before, frame->body - header_size, sizeof(before));
-    frame->body = data + header_size;
-    return (word ^ before) << (64 - 8 * header_size) == 0;
+    memcpy(&head->word, frame->body - frame->header_size, sizeof(head->word));
+    head->other_bits = 64 - 8 * (uint32_t)frame->header_size;
+    return true;
 #else
-    (void)frame, (void)data, (void)size;
+    (void)head, (void)frame;
     return false;
 #endif
+}
+
+/** Has the frame at `data`, of which head->whole bytes are there, this header to the byte? */
+static inline bool cmdi_frame_has_head(const struct cmdi_frame_head *head, const uint8_t *data)
+{
+    uint64_t word;
+    memcpy(&word, data, sizeof(word));
+    return (word ^ head->word) << head->other_bits == 0;
 }
 
 /** Bytes of the header for these. */
