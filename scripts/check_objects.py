@@ -42,6 +42,7 @@ SEAMS = {
     ("src/group/forward.c", "server/call.h"): "a forwarded command answers the call it was made for",
     ("src/group/fail.c", "server/call_fail.h"): "a call fails as the command that was sent for it",
     ("src/group/forward.c", "cmds_call_trace"): "a forwarded command goes on in the trace of its call",
+    ("src/client/pause.c", "cmdi_thread_owned"): "cmdi_shard_current() is inline",
     ("src/tool/bench", "base/histogram.h"): "plain values: bench measures by the buckets of the library",
     ("src/tool/chaos.c", "chaos/chaos.h"): "no part of the library: the proxy is for the tool",
     ("src/tool/chaos_options.c", "chaos/chaos.h"): "the same",
