@@ -63,7 +63,9 @@ static inline void ledger_end_run(struct cmdi_ledger_shard *ledger, struct cmdi_
     ledger_add_up(block);
     ledger->more_key = 0;
     block->run_begun[run] = 0;
-    block->latest_mark = block->latest_run == run ? 0 : block->latest_mark;
+    if (block->latest_run == run) {
+        block->latest_mark = CMDI_LEDGER_LATEST_NONE;
+    }
     ledger_record(ledger, &block->both, took_ns, block->run_answered[run]);
     block->run_answered[run] = 0;
     if (CMDI_UNLIKELY(block->run_apart[run])) {

@@ -37,6 +37,8 @@ enum {
 };
 #define CMDI_LEDGER_END       UINT32_MAX
 #define CMDI_LEDGER_HELD_NONE UINT64_MAX
+// Marks that no row has, and not the same: what is held is compared with the latest.
+#define CMDI_LEDGER_LATEST_NONE (UINT64_MAX - 1)
 
 enum cmdi_status {
     CMDI_STATUS_OK,
@@ -81,7 +83,7 @@ struct cmdi_ledger_exemplar {
 struct cmdi_type_block {
     _Alignas(64) uint64_t answered;
     // Of the run that the latest of them were of: when it had begun, and the mark of their results, which are
-    // those of the first slot. Mark 0: of none.
+    // those of the first slot. CMDI_LEDGER_LATEST_NONE: of none. 0 and 0 before the first run.
     uint64_t latest_ns, latest_mark;
     uint64_t answered_then;           // At its begin, or when it was last added to run_answered.
     uint32_t run_answered[CMDI_RUNS]; // Whose durations are not recorded yet.
