@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include <cmdstream/schema.h>
+#include <cmdstream/codec.h>
 
 #include "base/hint.h"
 
@@ -28,13 +28,14 @@ static inline bool cmdi_map_is_carrier(struct cmds_map map)
 }
 
 /** Rows as CMDS_TRACED makes them: a map that may be absent, and a struct behind it. */
-static inline bool cmdi_schema_has_carrier(
-        const struct cmds_schema *schema, const struct cmds_field *command)
+static inline bool cmdi_schema_has_carrier(const struct cmds_schema *schema)
 {
-    const struct cmds_field *carrier = schema->fields;
-    return schema->field_count == 2 && carrier->kind == CMDS_KIND_MAP &&
-           carrier->shape == CMDS_SHAPE_OPTIONAL && command->kind == CMDS_KIND_STRUCT &&
-           command->shape == CMDS_SHAPE_ONE;
+    if (schema->field_count != 2) {
+        return false;
+    }
+    const struct cmds_field *carrier = schema->fields, *command = cmds_schema_field(schema, 1);
+    return carrier->kind == CMDS_KIND_MAP && carrier->shape == CMDS_SHAPE_OPTIONAL &&
+           command->kind == CMDS_KIND_STRUCT && command->shape == CMDS_SHAPE_ONE;
 }
 
 #endif

@@ -543,7 +543,7 @@ static CMDI_INLINED bool is_carrier(
 {
     return size > CARRIER_END && memcmp(begin, carrier_head, sizeof(carrier_head)) == 0 &&
            (begin[CARRIER_END] & 0xf0) == HEAD_FIXARRAY &&
-           cmdi_schema_has_carrier(schema, cmds_schema_field(schema, 1));
+           cmdi_schema_has_carrier(schema);
 }
 
 /* NULL, too: there is no memory for the pair, and then the other ways find none. */
