@@ -70,7 +70,7 @@ struct cmds_runtime_options {
     // first needed, or with the runtime: see on_pool_thread_start.
     uint32_t pool_thread_count;
     // Of one receive buffer. Default 32768, 4096..1 MiB. If there may be 128 of them or more, the
-    // first sixteenth is four times as large, but at most 128 KiB each.
+    // first sixteenth is four times as large, up to 128 KiB each; none is, if this is 128 KiB or more.
     uint32_t buffer_size;
     // Receive buffers a shard may grow to, rounded up to a power of two. Default 512, which with the
     // default size are 19 MiB; at most 32768. It begins with 16 if the first ones are that large, else

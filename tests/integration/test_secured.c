@@ -388,8 +388,10 @@ static void test_secured_handshake_has_its_time(void)
     CU_ASSERT_TRUE(
             world_logged(&secured.world, "the TLS handshake was not over within 50 ms") >= 1);
     CU_ASSERT_EQUAL(secured_counters(&secured).slow_consumers, 0);
-    // Ours stays.
     WORLD_UNTIL(&secured.world, cmds_server_connection_count(secured.world.server) == 1);
+    CU_ASSERT_EQUAL(guest_echo(&secured.guest, 7, NULL), 0); // Ours stays.
+    WORLD_UNTIL(&secured.world, guest_last(&secured.guest) == 1);
+    CU_ASSERT_EQUAL(atomic_load(&secured.guest.answers->good_count), 1);
     secured_stop(&secured);
     masks_fini(&masks);
 }

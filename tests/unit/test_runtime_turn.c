@@ -150,7 +150,7 @@ static void test_runtime_fd_wakes_for_timers(void)
         (void)turn_until_quiet(runtime);
     }
 
-    CU_ASSERT_TRUE(comes_to_rest(runtime, epoll)); // The loop around it does not spin.
+    CU_ASSERT_FALSE(is_readable(epoll, 0)); // Silent again: the loop around it does not spin.
     (void)close(epoll);
     cmds_runtime_stop(runtime);
 }
@@ -188,7 +188,7 @@ static void test_runtime_fd_wakes_for_work_that_was_left(void)
         CU_ASSERT_TRUE_FATAL(is_readable(epoll, -1));
         (void)turn_until_quiet(runtime);
         CU_ASSERT_STRING_EQUAL(steps_run, "efl");
-        CU_ASSERT_TRUE(comes_to_rest(runtime, epoll));
+        CU_ASSERT_FALSE(is_readable(epoll, 0));
     }
     (void)close(epoll);
     cmds_runtime_stop(runtime);
