@@ -542,8 +542,7 @@ static CMDI_INLINED bool is_carrier(
         const struct cmds_schema *schema, const uint8_t *begin, size_t size)
 {
     return size > CARRIER_END && memcmp(begin, carrier_head, sizeof(carrier_head)) == 0 &&
-           (begin[CARRIER_END] & 0xf0) == HEAD_FIXARRAY &&
-           cmdi_schema_has_carrier(schema);
+           (begin[CARRIER_END] & 0xf0) == HEAD_FIXARRAY && cmdi_schema_has_carrier(schema);
 }
 
 /* NULL, too: there is no memory for the pair, and then the other ways find none. */
