@@ -60,8 +60,8 @@ static inline struct cmdi_type_block *cmdi_call_count_begin(
 {
     struct cmdi_type_block *block = &ledger->blocks[call->place];
     cmdi_frame_sizes_record(&block->sizes, size);
-    if (CMDI_UNLIKELY(
-                block->latest_ns != call->received_ns)) { // So that _count_run() need not look.
+    // So that cmdi_call_count_run() need not look.
+    if (CMDI_UNLIKELY(block->latest_ns != call->received_ns)) {
         block->latest_mark = CMDI_LEDGER_LATEST_NONE;
     }
     return block;
