@@ -393,7 +393,7 @@ static __attribute__((noinline)) int result_send_other(
 
 /*
  * As result_send_other(), of the call that has sent before: in front of its length its frame has the same bytes, and
- * its type is known. A type that was made by hand may be another one by now, at the same address.
+ * its type is known.
  */
 static __attribute__((noinline)) int result_send_alike(
         struct cmds_call *call, struct cmds_message result)
@@ -406,8 +406,7 @@ static __attribute__((noinline)) int result_send_alike(
         return code;
     }
     if (CMDI_UNLIKELY(alike->head.sequence != call->sequence || alike->type != result.type ||
-                      alike->entry->type->number != result.type->number || result.value == NULL ||
-                      !result_may_go_here(connection))) {
+                      result.value == NULL || !result_may_go_here(connection))) {
         return result_send_other(call, result);
     }
     frame.size = cmdi_conn_write_direct_as(

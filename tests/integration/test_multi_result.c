@@ -10,11 +10,10 @@
 #include "support/guest.h"
 
 enum {
-    WHAT_ITEMS,   // So many as it says, a round each.
-    WHAT_NOTES,   // Notes, which are never the last, and then an item.
-    WHAT_FAILS,   // So many as it says, and then no last one.
-    WHAT_BURST,   // So many as it says in one round, each with as much data as burst_data() says.
-    WHAT_BY_HAND, // A note and an item, by one struct cmds_type.
+    WHAT_ITEMS, // So many as it says, a round each.
+    WHAT_NOTES, // Notes, which are never the last, and then an item.
+    WHAT_FAILS, // So many as it says, and then no last one.
+    WHAT_BURST, // So many as it says in one round, each with as much data as burst_data() says.
 };
 enum {
     BURST_SAME = 5, // So many of a size follow each other.
@@ -36,26 +35,10 @@ static int exec_burst(struct cmds_call *call, const struct run *run)
     return code;
 }
 
-static int exec_by_hand(struct cmds_call *call)
-{
-    struct note note = {5};
-    struct item item = {6, true, CMDS_STRING("")};
-    struct cmds_type type = note_type;
-    int code = cmds_call_send(call, (struct cmds_message){&type, &note});
-    if (code < 0) {
-        return code;
-    }
-    type = item_type;
-    return cmds_call_send(call, (struct cmds_message){&type, &item});
-}
-
 static int exec_many(struct cmds_call *call, const struct run *run)
 {
     if (run->what == WHAT_BURST) {
         return exec_burst(call, run);
-    }
-    if (run->what == WHAT_BY_HAND) {
-        return exec_by_hand(call);
     }
     int64_t index = (int64_t)cmds_call_round(call);
     bool last = index + 1 >= run->number;
@@ -183,23 +166,6 @@ static void test_multi_result_of_two_types(void)
     world_stop(&world);
 }
 
-/* Its name in the protocol is its number: the same struct may say another one for the next result. */
-static void test_multi_result_of_a_type_made_by_hand(void)
-{
-    struct world world;
-    struct guest guest;
-    many_start(&world, &guest);
-
-    CU_ASSERT_EQUAL(guest_run(&guest, WHAT_BY_HAND, 0, NULL), 0);
-    WORLD_UNTIL(&world, guest_last(&guest) == 1);
-    CU_ASSERT_EQUAL_FATAL(atomic_load(&guest.answers->good_count), 2);
-    CU_ASSERT_EQUAL(answers_at(guest.answers, 0).number, INT64_MIN); // A note.
-    CU_ASSERT_EQUAL(answers_at(guest.answers, 1).number, 6);
-
-    guest_close(&guest, &world);
-    world_stop(&world);
-}
-
 static void test_multi_result_forgotten_stream_leaves_the_others(void)
 {
     struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
@@ -257,7 +223,6 @@ static CU_TestInfo test_multi_result[] = {
                 test_multi_result_streams_side_by_side_keep_their_order},
         {"bursts keep what each result says", test_multi_result_bursts_keep_what_each_result_says},
         {"of two types", test_multi_result_of_two_types},
-        {"of a type made by hand", test_multi_result_of_a_type_made_by_hand},
         {"forgotten stream leaves the others",
                 test_multi_result_forgotten_stream_leaves_the_others},
         {"stream without an end is lost once",
