@@ -7,11 +7,7 @@
 #ifndef CMDI_COMMON_CARRIER_H
 #define CMDI_COMMON_CARRIER_H
 
-#include <string.h>
-
 #include <cmdstream/codec.h>
-
-#include "base/hint.h"
 
 enum {
     CMDI_CARRIER_KEY = 11, // "traceparent"

@@ -33,12 +33,11 @@ struct result_record {
 };
 
 struct result_frame {
-    const struct cmds_type *type; // The server's own.
+    const struct cmds_type *type; // As the program gave it: the same as that of the row.
     const void *value;
     const struct cmdi_type_entry *entry;
     size_t body_size, size;
-    uint8_t last;   // enum cmdi_call_finished: what its call is by it.
-    uint16_t place; // Of its type.
+    uint8_t last; // enum cmdi_call_finished: what its call is by it.
 };
 
 /*
@@ -58,7 +57,6 @@ __attribute__((always_inline)) static inline int result_name(
     }
     frame->type = result.type;
     frame->value = result.value;
-    frame->place = entry->place;
     frame->entry = entry;
     return 0;
 }
@@ -244,7 +242,7 @@ static int result_leave(struct cmds_call *call, const struct result_frame *frame
     const struct result_record record = {.size = frame->size,
             .received_ns = call->received_ns,
             .place = call->place,
-            .result = frame->place};
+            .result = frame->entry->place};
     int code = 0;
     uint8_t *out = result_reserve(call->connection, sizeof(record) + frame->size, &code);
     if (out == NULL) {
@@ -414,7 +412,6 @@ static __attribute__((noinline)) int result_send_alike(
     if (CMDI_UNLIKELY(frame.size == 0)) {
         return result_send_other(call, result);
     }
-    frame.place = alike->entry->place;
     frame.last = result_last(&frame);
     if (frame.last && CMDI_UNLIKELY(result_claim_last(call, frame.last))) {
         return CMDS_E_FINISHED;

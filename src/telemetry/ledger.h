@@ -163,7 +163,10 @@ void cmdi_ledger_result_anew(struct cmdi_ledger_shard *ledger, uint32_t place, u
 /** A command has ended. */
 void cmdi_ledger_ended(struct cmdi_ledger_shard *ledger, uint32_t place, enum cmdi_status status,
         uint64_t begun_ns);
-/** As cmdi_ledger_answered(), and it is the first one of a run, or of another type of results. */
+/**
+ * As cmdi_ledger_answered(), and it is the first one of a run, or of another type of results. `mark`: of its row,
+ * which says CMDI_LAST_ALWAYS. `begun_ns` UINT64_MAX: somebody else counts both.
+ */
 void cmdi_ledger_answered_anew(struct cmdi_ledger_shard *ledger, uint32_t place, uint64_t mark,
         uint64_t size, uint64_t begun_ns);
 
@@ -203,8 +206,7 @@ static inline bool cmdi_ledger_is_latest(
 }
 
 /**
- * A result, with which the command has ended well; it is its only one, or the others were counted. `mark`: of
- * its row, which says CMDI_LAST_ALWAYS. `begun_ns` UINT64_MAX: somebody else counts both.
+ * A result, with which the command has ended well; it is its only one, or the others were counted.
  * cmdi_ledger_is_latest() is true.
  */
 static inline void cmdi_ledger_answered(struct cmdi_type_block *block, uint64_t size)
