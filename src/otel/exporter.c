@@ -419,6 +419,14 @@ static uint64_t dropped_batches(const struct cmdi_exporter *exporter)
     return dropped;
 }
 
+/* Half of the time at most: what can be read then is to be sent in the other half. */
+static void settle(const struct cmdi_exporter *exporter, uint64_t now_ns, uint32_t timeout_ms)
+{
+    if (exporter->source.settle != NULL && timeout_ms > 0) {
+        exporter->source.settle(exporter->source.context, now_ns + cmdi_ms_to_ns(timeout_ms) / 2);
+    }
+}
+
 int cmdi_exporter_flush(struct cmdi_exporter *exporter, uint32_t timeout_ms)
 {
     if (is_foreign(exporter)) {
@@ -427,7 +435,9 @@ int cmdi_exporter_flush(struct cmdi_exporter *exporter, uint32_t timeout_ms)
     if (!exporter->has_thread) {
         return 0;
     }
-    uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + cmdi_ms_to_ns(timeout_ms);
+    uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
+    uint64_t end_ns = begin_ns + cmdi_ms_to_ns(timeout_ms);
+    settle(exporter, begin_ns, timeout_ms);
     struct timespec end = {
             .tv_sec = (time_t)(end_ns / CMDI_NS_PER_S), .tv_nsec = (long)(end_ns % CMDI_NS_PER_S)};
     uint64_t dropped = dropped_batches(exporter);
@@ -471,9 +481,12 @@ void cmdi_exporter_close(struct cmdi_exporter *exporter, uint32_t timeout_ms)
         return;
     }
     if (exporter->has_thread) {
+        uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
+        settle(exporter, begin_ns, timeout_ms);
         pthread_mutex_lock(&exporter->lock);
         exporter_move(exporter, timeout_ms > 0 ? EXPORTER_CLOSING : EXPORTER_ENDING);
-        exporter->deadline_ms = timeout_ms == CMDS_NEVER ? UINT64_MAX : now_ms() + timeout_ms;
+        exporter->deadline_ms =
+                timeout_ms == CMDS_NEVER ? UINT64_MAX : cmdi_ns_to_ms(begin_ns) + timeout_ms;
         exporter->flushes_wanted++;
         (void)curl_multi_wakeup(exporter->multi);
         pthread_mutex_unlock(&exporter->lock);

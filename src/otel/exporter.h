@@ -17,6 +17,11 @@ struct cmdi_source {
     uint32_t (*take)(void *context, struct cmds_span *out, uint32_t count_max);
     /** So many of the traces that begin; cmds_runtime_set_sampling(). NULL: none begin. */
     int (*sample)(void *context, double root_ratio);
+    /**
+     * Returns when all that has happened by now can be read, or at `deadline_ns` of CLOCK_MONOTONIC. Thread: that
+     * of cmds_otel_flush() and cmds_otel_close(). NULL: it can be.
+     */
+    void (*settle)(void *context, uint64_t deadline_ns);
     void *context;
     uint64_t start_ns; // Since when it counts. CLOCK_REALTIME.
 };

@@ -3,7 +3,9 @@
 #include <cmdstream/otel.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/error.h"
@@ -34,6 +36,74 @@ static int sample_roots(void *context, double root_ratio)
     sampling.span_rate_max = UINT32_MAX;
     return cmds_runtime_set_sampling(context, &sampling);
 }
+
+/* ---- The end of turns ------------------------------------------------------------------------ */
+
+/* Of the shards that are to come, and of who waits for them: the last one frees. */
+struct settling {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    uint32_t users;
+};
+
+static struct settling *settling_new(void)
+{
+    struct settling *settling = malloc(sizeof(*settling));
+    if (settling != NULL) {
+        pthread_condattr_t monotonic;
+        (void)pthread_condattr_init(&monotonic);
+        (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+        (void)pthread_mutex_init(&settling->lock, NULL);
+        (void)pthread_cond_init(&settling->changed, &monotonic);
+        (void)pthread_condattr_destroy(&monotonic);
+        settling->users = 1;
+    }
+    return settling;
+}
+
+static void settling_leave(void *context)
+{
+    struct settling *settling = context;
+    pthread_mutex_lock(&settling->lock);
+    bool is_last = --settling->users == 0;
+    (void)pthread_cond_signal(&settling->changed);
+    pthread_mutex_unlock(&settling->lock);
+    if (is_last) {
+        (void)pthread_cond_destroy(&settling->changed);
+        (void)pthread_mutex_destroy(&settling->lock);
+        free(settling);
+    }
+}
+
+/*
+ * Waits for the end of the turns that run, where durations are counted: so that nothing is missing of what
+ * the program has been told. A shard takes its mail when it begins a turn, so a post runs behind the end of
+ * the one before. A shard that does not come in time is not waited for; nor is one without a thread, because
+ * the turns of that may be the caller's.
+ */
+static void settle_runtime(void *context, uint64_t deadline_ns)
+{
+    struct cmds_runtime *runtime = context;
+    struct settling *settling = cmds_runtime_fd(runtime) < 0 ? settling_new() : NULL;
+    if (settling == NULL) {
+        return;
+    }
+    struct timespec end = {.tv_sec = (time_t)(deadline_ns / CMDI_NS_PER_S),
+            .tv_nsec = (long)(deadline_ns % CMDI_NS_PER_S)};
+    pthread_mutex_lock(&settling->lock);
+    for (uint32_t i = 0; i < cmds_runtime_shard_count(runtime); i++) {
+        bool is_coming = cmds_runtime_post(runtime, i, settling_leave, settling) == 0;
+        settling->users += is_coming;
+    }
+    int code = 0;
+    while (settling->users > 1 && code == 0) {
+        code = pthread_cond_timedwait(&settling->changed, &settling->lock, &end);
+    }
+    pthread_mutex_unlock(&settling->lock);
+    settling_leave(settling);
+}
+
+/* ---- The exporter of a runtime --------------------------------------------------------------- */
 
 static int find_start(
         void *context, const struct cmds_metric *metric, const struct cmds_point *point)
@@ -70,6 +140,7 @@ int cmds_otel_open(struct cmds_otel **otel, struct cmds_runtime *runtime,
     struct cmdi_source source = {.read = read_runtime,
             .take = take_spans,
             .sample = sample_roots,
+            .settle = settle_runtime,
             .context = runtime,
             .start_ns = start_of(runtime)};
     struct cmdi_exporter *exporter = NULL;

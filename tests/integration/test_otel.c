@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "support/backend.h"
 #include "support/guest.h"
@@ -136,6 +137,95 @@ static void test_otel_exports_what_a_server_counts(void)
     backend_stop(backend);
 }
 
+/* The first point of an exponential histogram of this name: its count; -1: there is none. */
+static int64_t histogram_count(struct cmds_bytes body, const char *name)
+{
+    struct cmds_bytes part, metric, text;
+    int64_t value = -1;
+    if (!first(body, 1, &part) || !first(part, 2, &part)) { // ResourceMetrics, ScopeMetrics.
+        return -1;
+    }
+    const uint8_t *at = part.data, *end = at + part.size;
+    while (value < 0 && field(&at, end, 2, &metric)) {
+        if (first(metric, 1, &text) && is_text(text, name) && first(metric, 10, &part) &&
+                first(part, 1, &part) && first(part, 4, &text)) {
+            memcpy(&value, text.data, sizeof(value));
+        }
+    }
+    return value;
+}
+
+struct lingering {
+    struct answers *answers;
+    _Atomic bool is_over;
+    bool is_let; // It waits until it is let go, and not for 100 ms.
+    _Atomic bool may_go;
+};
+
+/* What it was told is known, and its turn is not over. */
+static void lingering_on_result(void *context, const struct cmds_result *result)
+{
+    static const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+    struct lingering *lingering = context;
+    answers_take(lingering->answers, result);
+    do {
+        (void)nanosleep(&pause, NULL);
+    } while (lingering->is_let && !atomic_load(&lingering->may_go));
+    atomic_store(&lingering->is_over, true);
+}
+
+static int64_t exported_durations(struct backend *backend)
+{
+    size_t size = 0;
+    uint8_t *body = backend_body(backend, &size);
+    int64_t count =
+            histogram_count((struct cmds_bytes){body, size}, "cmd-stream.client.command.duration");
+    free(body);
+    return count;
+}
+
+/* A flush has what the callbacks were told, though durations are counted at the end of their turn. */
+static void test_otel_flush_waits_for_the_end_of_a_turn(void)
+{
+    struct backend *backend = backend_start(&fine, 1);
+    struct world world;
+    struct guest guest;
+    world_init(&world);
+    guest_init(&guest);
+    guest_start(&guest, &world);
+    struct cmds_otel *otel = NULL;
+    struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
+    options.ignore_environment = true;
+    options.endpoint = backend_url(backend);
+    CU_ASSERT_EQUAL_FATAL(cmds_otel_open(&otel, world.runtime, &options, &world.error), 0);
+    struct lingering lingering = {.answers = guest.answers};
+    struct echo echo = {true, 1, CMDS_STRING("hi"), 0.5};
+    for (uint32_t i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL(cmds_group_send(guest.group, echo_message(&echo), NULL, lingering_on_result,
+                                &lingering),
+                0);
+        WORLD_UNTIL(&world, guest_last(&guest) == i + 1);
+        CU_ASSERT_EQUAL(cmds_otel_flush(otel, LONG_MS), 0);
+        CU_ASSERT_EQUAL_FATAL(exported_durations(backend), (int64_t)i + 1);
+    }
+
+    lingering.is_let = true; // A shard that is held up for ever is waited for in vain.
+    atomic_store(&lingering.is_over, false);
+    CU_ASSERT_EQUAL(cmds_group_send(guest.group, echo_message(&echo), NULL, lingering_on_result,
+                            &lingering),
+            0);
+    WORLD_UNTIL(&world, guest_last(&guest) == 3);
+    int code = cmds_otel_flush(otel, 1000);
+    CU_ASSERT(code == 0 || code == -ETIMEDOUT);
+    CU_ASSERT_FALSE(atomic_load(&lingering.is_over));
+    atomic_store(&lingering.may_go, true);
+    cmds_otel_close(otel, LONG_MS);
+    CU_ASSERT_EQUAL(exported_durations(backend), 3);
+    guest_close(&guest, &world);
+    world_stop(&world);
+    backend_stop(backend);
+}
+
 /* Every command that began a trace, and none twice. */
 static void test_otel_exports_spans(void)
 {
@@ -227,6 +317,7 @@ static void test_otel_refuses_what_is_wrong(void)
 
 static CU_TestInfo tests[] = {
         {"exports what a server counts", test_otel_exports_what_a_server_counts},
+        {"a flush waits for the end of a turn", test_otel_flush_waits_for_the_end_of_a_turn},
         {"exports spans", test_otel_exports_spans},
         {"the environment's sampler is the runtime's",
                 test_otel_sampler_of_the_environment_is_the_runtimes},

@@ -76,7 +76,7 @@ int main(int argc, char **argv)
     if (error.code < 0) {
         fprintf(stderr, "calc: %s\n", error.text);
     }
-    cmds_otel_close(otel, 1000);
+    cmds_otel_close(otel, 5000);
     cmds_runtime_stop(runtime); // Closes the group too.
     return code < 0;
 }

@@ -59,7 +59,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "calc: %s\n", error.code < 0 ? error.text : cmds_error_text(code));
     }
     cmds_server_close(server);
-    cmds_otel_close(otel, 1000); // Sends what is left, before what it reads is gone.
+    cmds_otel_close(otel, 5000); // Sends what is left, before what it reads is gone.
     cmds_runtime_stop(runtime);
     return code < 0;
 }
