@@ -66,6 +66,20 @@ CMDI_BLOCK_INLINED_ unsigned cmdi_block_first(cmdi_block found)
 #endif
 }
 
+/** A bit for each byte, the first one's lowest: has it its highest bit set? */
+CMDI_BLOCK_INLINED_ uint32_t cmdi_block_bits(cmdi_block found)
+{
+#if defined(__SSE2__)
+    return (uint32_t)_mm_movemask_epi8((__m128i)found);
+#else
+    uint32_t bits = 0;
+    for (unsigned i = 0; i < sizeof(found); i++) {
+        bits |= (uint32_t)(found[i] >> 7) << i;
+    }
+    return bits;
+#endif
+}
+
 /** Has any byte its highest bit set? */
 CMDI_BLOCK_INLINED_ bool cmdi_block_any(cmdi_block found)
 {

@@ -2,7 +2,8 @@
 /*
  * Most text stands for itself, so 64 bytes of it are examined in one step, and copied in the same. What is
  * left behind the last step is taken together with some that was before. Where much is escaped, where it
- * is would be guessed wrongly each time: its size is counted for sixteen bytes at once.
+ * is would be guessed wrongly each time: its size is counted for 64 bytes at once, and it is written without
+ * asking.
  *
  * Each byte of text becomes at least one byte of output, so where sixteen bytes of text are left there is
  * room for sixteen.
@@ -19,21 +20,34 @@
 
 enum {
     BLOCK = sizeof(cmdi_block),
+    ESCAPE_ROOM = 8, // Of the longest one, and what is stored with it.
+    STREAK = CMDI_JSON_RUN / BLOCK,
 };
 
 /* --- Text ------------------------------------------------------------------------------------- */
 
-/*
- * 0: stands for itself; 'u': as \u00xx; '8': begins what is not ASCII; else the letter behind the
- * backslash.
- */
-static const char escapes[256] = {
-#define TIMES_8(x) x, x, x, x, x, x, x, x
-#define TIMES_64(x)                                                                                \
-    TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x)
-        TIMES_8('u'), 'b', 't', 'n', 'u', 'f', 'r', 'u', 'u', TIMES_8('u'), TIMES_8('u'),
-        ['"'] = '"', ['\\'] = '\\', ['<'] = 'u', ['>'] = 'u', ['&'] = 'u', [128] = TIMES_64('8'),
-        TIMES_64('8')};
+/* What a byte of ASCII becomes that does not stand for itself; all zero: it does, or is no ASCII. */
+struct escape {
+    uint8_t text[6];
+    uint8_t size, used; // Of the text; and of what it stands for.
+};
+
+#define TWO(letter)                                                                                \
+    {                                                                                              \
+        {'\\', letter}, 2, 1                                                                       \
+    }
+#define U(high, low)                                                                               \
+    {                                                                                              \
+        {'\\', 'u', '0', '0', high, low}, 6, 1                                                     \
+    }
+static const struct escape escapes[256] = {U('0', '0'), U('0', '1'), U('0', '2'), U('0', '3'),
+        U('0', '4'), U('0', '5'), U('0', '6'), U('0', '7'), TWO('b'), TWO('t'), TWO('n'),
+        U('0', 'b'), TWO('f'), TWO('r'), U('0', 'e'), U('0', 'f'), U('1', '0'), U('1', '1'),
+        U('1', '2'), U('1', '3'), U('1', '4'), U('1', '5'), U('1', '6'), U('1', '7'), U('1', '8'),
+        U('1', '9'), U('1', 'a'), U('1', 'b'), U('1', 'c'), U('1', 'd'), U('1', 'e'),
+        U('1', 'f'), ['"'] = TWO('"'), ['\\'] = TWO('\\'), ['<'] = U('3', 'c'), ['>'] = U('3', 'e'),
+        ['&'] = U('2', '6')};
+_Static_assert(sizeof(struct escape) == ESCAPE_ROOM, "it is stored whole");
 
 /* What does not stand for itself, or not always. '"' and '&' differ in one bit, and so do '<' and '>'. */
 CMDI_BLOCK_INLINED_ cmdi_block specials(cmdi_block block)
@@ -43,18 +57,34 @@ CMDI_BLOCK_INLINED_ cmdi_block specials(cmdi_block block)
 }
 
 /*
- * How many bytes more than themselves these sixteen become, none of which is unprintable. A quote and a
+ * How many bytes more than itself each of these becomes, none of which is unprintable. A quote and a
  * backslash take one more, <, > and & five.
  */
-CMDI_BLOCK_INLINED_ size_t block_extra(cmdi_block block)
+CMDI_BLOCK_INLINED_ cmdi_block extra_each(cmdi_block block)
 {
-    uint64_t halves[2];
     cmdi_block one = (cmdi_block)(block == '"') | (cmdi_block)(block == '\\');
     cmdi_block five = (cmdi_block)((block | 2) == '>') | (cmdi_block)(block == '&');
-    cmdi_block more = (one & 1) | (five & 5);
-    memcpy(halves, &more, sizeof(halves));
-    // Eight bytes of at most five each: their sum fits the upper byte of the product.
+    return (one & 1) | (five & 5);
+}
+
+/* Their sum. Eight of them, at most 20 each, fit the upper byte of the product. */
+CMDI_BLOCK_INLINED_ size_t extra_sum(cmdi_block extra)
+{
+    uint64_t halves[2];
+    memcpy(halves, &extra, sizeof(halves));
     return (halves[0] * 0x0101010101010101u >> 56) + (halves[1] * 0x0101010101010101u >> 56);
+}
+
+/* Of a run. Returns: SIZE_MAX: something in it is unprintable. */
+CMDI_BLOCK_INLINED_ size_t run_extra(const uint8_t *at)
+{
+    cmdi_block a = cmdi_block_load(at), b = cmdi_block_load(at + 16);
+    cmdi_block c = cmdi_block_load(at + 32), d = cmdi_block_load(at + 48);
+    cmdi_block odd = cmdi_block_unprintable(a) | cmdi_block_unprintable(b) |
+                     cmdi_block_unprintable(c) | cmdi_block_unprintable(d);
+    return CMDI_UNLIKELY(cmdi_block_any(odd))
+                   ? SIZE_MAX
+                   : extra_sum(extra_each(a) + extra_each(b) + extra_each(c) + extra_each(d));
 }
 
 /* Is it U+2028 or U+2029? They end a line in JavaScript. */
@@ -66,10 +96,10 @@ static bool ends_line(const uint8_t *at, unsigned size)
 /* The same of one character, which *at goes behind. */
 static size_t character_extra(const uint8_t **at, const uint8_t *end)
 {
-    char letter = escapes[**at];
-    if (CMDI_LIKELY(letter != '8')) {
+    const struct escape *escape = &escapes[**at];
+    if (CMDI_LIKELY(**at < 0x80)) {
         *at += 1;
-        return letter == 0 ? 0 : letter == 'u' ? 5 : 1;
+        return (size_t)(escape->size - escape->used);
     }
     unsigned size = cmdi_utf8_size(*at, end);
     size_t extra = size == 0 ? 5 : ends_line(*at, size) ? 3 : 0;
@@ -86,12 +116,18 @@ static size_t long_extra(const uint8_t *at, const uint8_t *end)
         if (end - at >= CMDI_JSON_RUN) {
             at += cmdi_json_run_size(at, (size_t)(end - at));
         }
+        size_t more = end - at >= CMDI_JSON_RUN ? run_extra(at) : SIZE_MAX;
+        if (CMDI_LIKELY(more != SIZE_MAX)) {
+            extra += more;
+            at += CMDI_JSON_RUN;
+            continue;
+        }
         size_t left = (size_t)(end - at) < BLOCK ? (size_t)(end - at) : BLOCK;
         // The last ones of a block: those before them become zero, which counts for nothing below.
         cmdi_block block = left == BLOCK ? cmdi_block_load(at) : cmdi_block_load(end - BLOCK);
         cmdi_block counted = cmdi_block_load((const uint8_t *)masks + left);
         if (CMDI_LIKELY(!cmdi_block_any(cmdi_block_unprintable(block) & counted))) {
-            extra += block_extra(block & counted);
+            extra += extra_sum(extra_each(block & counted));
             at += left;
             continue;
         }
@@ -118,10 +154,9 @@ size_t cmdi_json_string_size(const uint8_t *data, size_t size)
 /* One character that does not stand for itself, or not always. *at goes behind it. */
 static uint8_t *write_special(uint8_t *out, const uint8_t **at, const uint8_t *end)
 {
-    static const char hex[] = "0123456789abcdef";
     const uint8_t *from = *at;
-    char letter = escapes[*from];
-    if (letter == '8') {
+    const struct escape *escape = &escapes[*from];
+    if (*from >= 0x80) {
         unsigned size = cmdi_utf8_size(from, end);
         *at += size > 0 ? size : 1;
         if (CMDI_LIKELY(size > 0 && !ends_line(from, size))) {
@@ -132,22 +167,17 @@ static uint8_t *write_special(uint8_t *out, const uint8_t **at, const uint8_t *e
         return out + 6;
     }
     *at += 1;
-    out[0] = '\\';
-    out[1] = (uint8_t)letter;
-    if (letter != 'u') {
-        return out + 2;
+    memcpy(out, escape->text, 2);
+    if (escape->size > 2) {
+        memcpy(out + 2, escape->text + 2, 4);
     }
-    out[2] = '0';
-    out[3] = '0';
-    out[4] = (uint8_t)hex[*from >> 4];
-    out[5] = (uint8_t)hex[*from & 0xf];
-    return out + 6;
+    return out + escape->size;
 }
 
 static uint8_t *write_short(uint8_t *out, const uint8_t *at, const uint8_t *end)
 {
     while (at < end) {
-        if (CMDI_LIKELY(escapes[*at] == 0)) {
+        if (CMDI_LIKELY(*at < 0x80 && escapes[*at].used == 0)) {
             *out++ = *at++;
         } else {
             out = write_special(out, &at, end);
@@ -161,26 +191,45 @@ CMDI_BLOCK_INLINED_ void store(uint8_t *out, cmdi_block block)
     memcpy(out, &block, sizeof(block));
 }
 
-/* Of text that has a block at least. */
+/*
+ * Of text that has a block at least. A block and the escape behind it are one step, and whether there is one is no
+ * branch; runs are tried where there was none for as long as one.
+ */
 static uint8_t *write_long(uint8_t *out, const uint8_t *at, const uint8_t *end)
 {
-    for (;;) {
-        if (end - at >= CMDI_JSON_RUN) {
-            size_t run = cmdi_json_run_write(out, at, (size_t)(end - at));
+    static const struct escape nothing;
+    for (unsigned streak = STREAK; end - at >= BLOCK + ESCAPE_ROOM;) {
+        if (CMDI_UNLIKELY(streak == STREAK)) {
+            streak = 0;
+            size_t run = end - at >= CMDI_JSON_RUN
+                                 ? cmdi_json_run_write(out, at, (size_t)(end - at))
+                                 : 0;
             at += run;
             out += run;
-        }
-        if (end - at < BLOCK) {
-            break;
+            continue;
         }
         cmdi_block block = cmdi_block_load(at);
         unsigned plain = cmdi_block_first(specials(block));
         store(out, block); // What is not plain will be written over.
         at += plain;
         out += plain;
-        if (plain < BLOCK) {
+        streak = plain == BLOCK ? streak + 1 : 0;
+        if (CMDI_UNLIKELY(*at >= 0x80)) {
             out = write_special(out, &at, end);
+            continue;
         }
+        const struct escape *escape = plain < BLOCK ? &escapes[*at] : &nothing;
+        memcpy(out, escape, ESCAPE_ROOM);
+        out += escape->size;
+        at += plain < BLOCK; // What it uses, known before it is looked up.
+    }
+    while (end - at >= BLOCK) {
+        cmdi_block block = cmdi_block_load(at);
+        unsigned plain = cmdi_block_first(specials(block));
+        store(out, block);
+        at += plain;
+        out += plain;
+        out = plain < BLOCK ? write_special(out, &at, end) : out;
     }
     // If nothing was escaped in the last sixteen bytes, they lie in the output as they are.
     size_t left = (size_t)(end - at);

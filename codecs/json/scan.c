@@ -56,7 +56,7 @@ int cmdi_json_take_number(struct cmdi_json_scan *scan, bool *integer)
 struct walk {
     const uint8_t *at, *end;
     uint8_t *out;
-    size_t size;
+    size_t size, room; // What it says, and how much of that is known to be said.
     bool changed;
 };
 
@@ -66,7 +66,8 @@ int cmdi_json_take_text_slow(
         struct cmdi_json_scan *scan, const uint8_t *plain, struct cmdi_json_text *text)
 {
     const uint8_t *from = scan->at + 1;
-    struct walk walk = {.at = plain, .end = scan->end, .size = (size_t)(plain - from)};
+    struct walk walk = {
+            .at = plain, .end = scan->end, .size = (size_t)(plain - from), .room = SIZE_MAX};
     int code = walk_to_quote(&walk);
     if (code < 0) {
         return code;
@@ -78,7 +79,7 @@ int cmdi_json_take_text_slow(
 
 void cmdi_json_text_write(const struct cmdi_json_text *text, uint8_t *out)
 {
-    struct walk walk = {.at = text->from, .end = text->end + 1, .out = out};
+    struct walk walk = {.at = text->from, .end = text->end + 1, .out = out, .room = text->size};
     (void)walk_to_quote(&walk); // It has found the quote before.
 }
 
@@ -152,16 +153,19 @@ static int walk_unicode(struct walk *walk)
     return 0;
 }
 
+/* Behind a backslash: what it means, and MEANS; 0: nothing by itself. */
+#define MEANS 0x80
+static const uint8_t meanings[256] = {['"'] = MEANS | '"',
+        ['\\'] = MEANS | '\\',
+        ['/'] = MEANS | '/',
+        ['b'] = MEANS | '\b',
+        ['f'] = MEANS | '\f',
+        ['n'] = MEANS | '\n',
+        ['r'] = MEANS | '\r',
+        ['t'] = MEANS | '\t'};
+
 static int walk_escape(struct walk *walk)
 {
-    static const uint8_t meanings[256] = {['"'] = '"',
-            ['\\'] = '\\',
-            ['/'] = '/',
-            ['b'] = '\b',
-            ['f'] = '\f',
-            ['n'] = '\n',
-            ['r'] = '\r',
-            ['t'] = '\t'};
     if (walk->end - walk->at < 2) {
         return CMDS_E_PROTO;
     }
@@ -173,15 +177,132 @@ static int walk_escape(struct walk *walk)
     if (meanings[letter] == 0) {
         return CMDS_E_PROTO;
     }
-    walk_add(walk, &meanings[letter], 1);
+    const uint8_t meaning = meanings[letter] ^ MEANS;
+    walk_add(walk, &meaning, 1);
     walk->changed = true;
     return 0;
+}
+
+/* One more than the digit's value; 0: it is no hex digit. */
+#define TO_9 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+#define TO_F 11, 12, 13, 14, 15, 16
+static const uint8_t hex_values[256] = {['0'] = TO_9, ['A'] = TO_F, ['a'] = TO_F};
+
+enum {
+    WINDOW = 64,
+    // So much of the input may be read for one, and of the output written: a copy may begin with its last byte.
+    WINDOW_ROOM = WINDOW + WINDOW / 2,
+    BLOCK_ROOM = 2 * CMDI_JSON_BLOCK,
+};
+
+/* Which of the next bytes are backslashes, and which are odd: a quote, a control character, no ASCII. */
+struct window {
+    uint64_t slashes, odd;
+};
+
+CMDI_BLOCK_INLINED_ struct window window_of_block(const uint8_t *at)
+{
+    cmdi_block block = cmdi_block_load(at);
+    cmdi_block odd = cmdi_block_unprintable(block) | (cmdi_block)(block == '"');
+    return (struct window){cmdi_block_bits((cmdi_block)(block == '\\')), cmdi_block_bits(odd)};
+}
+
+CMDI_BLOCK_INLINED_ struct window window_at(const uint8_t *at, size_t width)
+{
+    struct window first = window_of_block(at);
+    if (width == CMDI_JSON_BLOCK) {
+        return first;
+    }
+    struct window second = window_of_block(at + 16);
+    struct window third = window_of_block(at + 32), fourth = window_of_block(at + 48);
+    return (struct window){
+            first.slashes | second.slashes << 16 | third.slashes << 32 | fourth.slashes << 48,
+            first.odd | second.odd << 16 | third.odd << 32 | fourth.odd << 48};
+}
+
+/* Of a window; more than `size` bytes are copied, half a window behind it at most. */
+CMDI_BLOCK_INLINED_ void window_copy(uint8_t *out, const uint8_t *at, size_t size, size_t width)
+{
+    const size_t half = width > CMDI_JSON_BLOCK ? width / 2 : width;
+    memcpy(out, at, half);
+    if (CMDI_UNLIKELY(size > half)) {
+        memcpy(out + half, at + half, half);
+    }
+}
+
+/*
+ * Two usual forms of an escape: a letter, and \u00xx that is ASCII. Nothing here is a branch, because it would be
+ * guessed wrongly each time. Returns: what it means; 0x80 and more: it is another one.
+ */
+CMDI_BLOCK_INLINED_ unsigned usual_escape(const uint8_t *at, size_t *used)
+{
+    const unsigned is_unicode = memcmp(at, "\\u00", 4) == 0;
+    // What is no digit is a large value here.
+    const unsigned ascii = (hex_values[at[4]] - 1u) << 4 | (hex_values[at[5]] - 1u);
+    const unsigned meaning = meanings[at[1]] ^ MEANS;
+    *used = 2 + 4 * (size_t)is_unicode;
+    return meaning ^ ((meaning ^ ascii) & (0 - is_unicode));
+}
+
+/* Returns: all of it was walked; false: something odd is next. */
+CMDI_BLOCK_INLINED_ bool walk_window(struct walk *walk, const size_t width)
+{
+    const uint8_t *const at = walk->at;
+    uint8_t *out = walk->out != NULL ? walk->out + walk->size : NULL;
+    struct window window = window_at(at, width);
+    size_t from = 0, escapes = 0, stop;
+    for (;; escapes++) {
+        uint64_t special = window.slashes | window.odd;
+        stop = special != 0 ? (size_t)__builtin_ctzll(special) : width;
+        if (stop == width || (window.odd >> stop & 1) != 0) {
+            break;
+        }
+        size_t used;
+        unsigned value = usual_escape(at + stop, &used);
+        if (CMDI_UNLIKELY(value >= 0x80)) {
+            window.odd |= UINT64_C(1) << stop;
+            break;
+        }
+        if (out != NULL) {
+            window_copy(out, at + from, stop - from, width);
+            out += stop - from;
+            *out++ = (uint8_t)value;
+        }
+        walk->size += stop - from + 1;
+        from = stop + used;
+        uint64_t left = from < WINDOW ? UINT64_MAX << from : 0;
+        window.slashes &= left;
+        window.odd &= left;
+    }
+    if (stop > from) {
+        if (out != NULL) {
+            window_copy(out, at + from, stop - from, width);
+        }
+        walk->size += stop - from;
+    }
+    walk->at = at + (stop > from ? stop : from);
+    walk->changed = walk->changed || escapes > 0;
+    return window.odd == 0;
+}
+
+/* As far as there is room for windows, and until something odd: what is left to walk_to_quote(). */
+static void walk_windows(struct walk *walk)
+{
+    bool goes_on = true;
+    while (goes_on && walk->end - walk->at >= WINDOW_ROOM &&
+            walk->room - walk->size >= WINDOW_ROOM) {
+        goes_on = walk_window(walk, WINDOW);
+    }
+    while (goes_on && walk->end - walk->at >= BLOCK_ROOM && walk->room - walk->size >= BLOCK_ROOM) {
+        goes_on = walk_window(walk, CMDI_JSON_BLOCK);
+    }
 }
 
 /* To the closing quote, which `at` then stands on. */
 static int walk_to_quote(struct walk *walk)
 {
     for (;;) {
+        walk_windows(walk);
         const uint8_t *plain = cmdi_json_plain_end(walk->at, walk->end);
         walk_add(walk, walk->at, (size_t)(plain - walk->at));
         walk->at = plain;

@@ -63,7 +63,10 @@ static void test_json_text_is_escaped_as_go_does(void)
 }
 
 enum {
-    LINE_SIZE_MAX = 84, // Four blocks at once, one, and a part that is none.
+    // A window and the room that it needs, some blocks, and a part that is none.
+    LINE_SIZE_MAX = 100,
+    PIECES_MAX = 200,
+    PIECE_SIZE_MAX = 8,
 };
 
 /* What stands in text, and what is written for it and read from it. */
@@ -163,6 +166,83 @@ static void test_json_reader_sees_every_place_of_a_block(void)
             for (size_t at = 0; at < size; at++) {
                 check_read(&specials[i], size, at, false);
                 check_read(&specials[i], size, at, true);
+            }
+        }
+    }
+}
+
+/* Letters and, one of `one_in`, specials: as a program has them, as they are written, and as they are read then. */
+struct pieces {
+    char text[PIECES_MAX * PIECE_SIZE_MAX], written[PIECES_MAX * PIECE_SIZE_MAX],
+            read[PIECES_MAX * PIECE_SIZE_MAX];
+    size_t text_size, written_size, read_size;
+};
+
+static void piece_add(char *to, size_t *size, const char *piece, size_t piece_size)
+{
+    memcpy(to + *size, piece, piece_size);
+    *size += piece_size;
+}
+
+static void pieces_fill(struct pieces *pieces, size_t count, uint32_t one_in, uint32_t *random)
+{
+    pieces->text_size = pieces->written_size = pieces->read_size = 0;
+    for (size_t i = 0; i < count; i++) {
+        *random = *random * 1664525 + 1013904223;
+        const uint32_t drawn = *random >> 8;
+        const char letter = (char)('a' + drawn % 26);
+        const struct special plain = {&letter, &letter, 1};
+        const struct special *special =
+                drawn % one_in == 0 ? &specials[drawn / one_in % SPECIAL_COUNT] : &plain;
+        const size_t written_size = special == &plain ? 1 : strlen(special->written);
+        // A byte that is no UTF-8 is read as what stands for it; and it must not become a part of a character.
+        const bool replaced = (uint8_t)special->text[0] >= 0x80 && special->size == 1;
+        piece_add(pieces->text, &pieces->text_size, special->text, special->size);
+        piece_add(pieces->written, &pieces->written_size, special->written, written_size);
+        piece_add(pieces->read, &pieces->read_size, replaced ? "\ufffd" : special->text,
+                replaced ? 3 : special->size);
+    }
+}
+
+static void check_pieces(const struct pieces *pieces)
+{
+    static const char before[] = "{\"Bool\":false,\"Int64\":0,\"String\":\"";
+    static const char behind[] = "\",\"Float64\":0}";
+    char body[PIECES_MAX * PIECE_SIZE_MAX + 128], expected[sizeof(body)];
+    struct echo echo = {.text = {pieces->text, pieces->text_size}};
+    size_t size = 0;
+    piece_add(expected, &size, before, sizeof(before) - 1);
+    piece_add(expected, &size, pieces->written, pieces->written_size);
+    piece_add(expected, &size, behind, sizeof(behind) - 1);
+    CU_ASSERT_EQUAL_FATAL(
+            cmds_codec_encode(json, echo_message(&echo), body, sizeof(body)), (int64_t)size);
+    CU_ASSERT_EQUAL_FATAL(memcmp(body, expected, size), 0);
+    struct echo *again = case_value(json, &echo_type, body, size);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(again);
+    CU_ASSERT_EQUAL_FATAL(again->text.size, pieces->read_size);
+    CU_ASSERT_EQUAL_FATAL(memcmp(again->text.data, pieces->read, pieces->read_size), 0);
+    free(again);
+
+    // The same with an escape that is none at its end, where `"}` was.
+    static const char *const bad[] = {"\\x", "\\u00g0", "\\u0", "\\", "\n"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        size_t cut = sizeof(before) - 1 + pieces->written_size;
+        piece_add(body, &cut, bad[i], strlen(bad[i]));
+        piece_add(body, &cut, behind, sizeof(behind) - 1);
+        CU_ASSERT_EQUAL_FATAL(case_outcome(json, &echo_type, body, cut), CMDS_E_PROTO);
+    }
+}
+
+static void test_json_text_may_be_full_of_specials(void)
+{
+    static const uint32_t densities[] = {1, 2, 5, 20, 60};
+    static struct pieces pieces;
+    uint32_t random = 1;
+    for (size_t i = 0; i < sizeof(densities) / sizeof(densities[0]); i++) {
+        for (size_t count = 0; count <= PIECES_MAX; count++) {
+            for (uint32_t turn = 0; turn < 4; turn++) {
+                pieces_fill(&pieces, count, densities[i], &random);
+                check_pieces(&pieces);
             }
         }
     }
@@ -429,6 +509,7 @@ static CU_TestInfo tests[] = {
         {"text is escaped as go does", test_json_text_is_escaped_as_go_does},
         {"writer sees every place of a block", test_json_writer_sees_every_place_of_a_block},
         {"reader sees every place of a block", test_json_reader_sees_every_place_of_a_block},
+        {"text may be full of specials", test_json_text_may_be_full_of_specials},
         {"text is read as go does", test_json_text_is_read_as_go_does},
         {"text that says what it is is not copied",
                 test_json_text_that_says_what_it_is_is_not_copied},
