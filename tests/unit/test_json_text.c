@@ -9,6 +9,8 @@
 
 #define CASE_CODEC cmds_codec_json
 #include "support/codec_case.h"
+#include "json/print.h"
+#include "json/scan.h"
 
 struct twins {
     int64_t lower, upper;
@@ -233,6 +235,35 @@ static void check_pieces(const struct pieces *pieces)
     }
 }
 
+static bool is_untouched(const char *from, const char *end)
+{
+    while (from < end && *from == '~') {
+        from++;
+    }
+    return from == end;
+}
+
+/* Blocks are copied whole as long as there is room for that, and no longer. */
+static void check_bounds(const struct pieces *pieces)
+{
+    char body[PIECES_MAX * PIECE_SIZE_MAX + 2], out[PIECES_MAX * PIECE_SIZE_MAX + 100];
+    size_t size = 0;
+    piece_add(body, &size, "\"", 1);
+    piece_add(body, &size, pieces->written, pieces->written_size);
+    piece_add(body, &size, "\"", 1);
+    struct cmdi_json_scan scan = {(const uint8_t *)body, (const uint8_t *)body + size, 0};
+    struct cmdi_json_text text;
+    CU_ASSERT_EQUAL_FATAL(cmdi_json_take_text(&scan, &text), 0);
+    CU_ASSERT_EQUAL_FATAL(text.size, pieces->read_size);
+    memset(out, '~', sizeof(out));
+    cmdi_json_text_write(&text, (uint8_t *)out);
+    CU_ASSERT_FATAL(is_untouched(out + text.size, out + sizeof(out)));
+    memset(out, '~', sizeof(out));
+    size = cmdi_json_string_size((const uint8_t *)pieces->text, pieces->text_size);
+    (void)cmdi_json_string_write((uint8_t *)out, (const uint8_t *)pieces->text, pieces->text_size);
+    CU_ASSERT_FATAL(is_untouched(out + size, out + sizeof(out)));
+}
+
 static void test_json_text_may_be_full_of_specials(void)
 {
     static const uint32_t densities[] = {1, 2, 5, 20, 60};
@@ -243,6 +274,7 @@ static void test_json_text_may_be_full_of_specials(void)
             for (uint32_t turn = 0; turn < 4; turn++) {
                 pieces_fill(&pieces, count, densities[i], &random);
                 check_pieces(&pieces);
+                check_bounds(&pieces);
             }
         }
     }
