@@ -302,7 +302,6 @@ static void walk_windows(struct walk *walk)
 static int walk_to_quote(struct walk *walk)
 {
     for (;;) {
-        walk_windows(walk);
         const uint8_t *plain = cmdi_json_plain_end(walk->at, walk->end);
         walk_add(walk, walk->at, (size_t)(plain - walk->at));
         walk->at = plain;
@@ -313,7 +312,11 @@ static int walk_to_quote(struct walk *walk)
             return 0;
         }
         if (*plain == '\\') {
-            int code = walk_escape(walk);
+            size_t used;
+            if (walk->end - plain >= BLOCK_ROOM && usual_escape(plain, &used) < 0x80) {
+                walk_windows(walk); // Where one is there are more, mostly.
+            }
+            int code = walk->at == plain ? walk_escape(walk) : 0;
             if (code < 0) {
                 return code;
             }

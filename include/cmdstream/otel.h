@@ -112,7 +112,8 @@ CMDS_NODISCARD CMDS_API int cmds_otel_open(struct cmds_otel **otel, struct cmds_
 /**
  * Collects once more, takes the spans that are over, and waits until nothing is left to send. What a callback
  * of the program was told before this call is counted by then, unless its shard is held up for more than half
- * of `timeout_ms`, or is turned by the program: then durations may be missing that end with that turn.
+ * of `timeout_ms` or 5 s, takes no further post, or is turned by the program: then durations may be missing that
+ * end with that turn.
  *
  * Thread:  any but a shard: it waits.
  * Returns: 0; -ETIMEDOUT: not all in time; -EIO: some of it was lost; CMDS_E_FORKED.

@@ -21,7 +21,8 @@
 enum {
     BODY_SIZE_MAX = 16 << 20,
     RESOURCE_SIZE_MAX = 1 << 20,
-    IDLE_MS = 10000, // It looks at the clock at least this often.
+    IDLE_MS = 10000,  // It looks at the clock at least this often.
+    SETTLE_MS = 5000, // A shard that is held up for longer is not waited for.
 };
 
 /* An exporter only moves down this list. */
@@ -422,8 +423,9 @@ static uint64_t dropped_batches(const struct cmdi_exporter *exporter)
 /* Half of the time at most: what can be read then is to be sent in the other half. */
 static void settle(const struct cmdi_exporter *exporter, uint64_t now_ns, uint32_t timeout_ms)
 {
+    uint64_t wait_ms = timeout_ms / 2 < SETTLE_MS ? timeout_ms / 2 : SETTLE_MS;
     if (exporter->source.settle != NULL && timeout_ms > 0) {
-        exporter->source.settle(exporter->source.context, now_ns + cmdi_ms_to_ns(timeout_ms) / 2);
+        exporter->source.settle(exporter->source.context, now_ns + cmdi_ms_to_ns(wait_ms));
     }
 }
 
