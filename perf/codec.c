@@ -271,64 +271,39 @@ static void bodies_fill(const struct cmds_codec *codec, const struct subject *su
  * Each row of the table runs once over all values. Encoders write to one buffer, so that what
  * differs is not the memory.
  */
-static void ours_encode(const struct cmds_codec *codec)
+static void ours_encode(const struct cmds_codec *codec, const struct subject *subject)
 {
     static uint8_t buffer[BODY_MAX];
     for (int i = 0; i < VALUE_COUNT; i++) {
-        sink += ours_encode_one(codec, &echo_type, &values[i], buffer);
+        sink += ours_encode_one(codec, subject->type, value_at(subject, i), buffer);
     }
 }
 
-static void ours_decode(const struct cmds_codec *codec)
+static void echo_decode(const struct cmds_codec *codec, const struct subject *subject)
 {
     for (int i = 0; i < VALUE_COUNT; i++) {
         struct echo echo = {0};
-        ours_decode_one(codec, &echoes, i, &echo);
+        ours_decode_one(codec, subject, i, &echo);
         sink += echo.text.size + (uint64_t)echo.number;
         cmdi_arena_reset(&arena);
     }
 }
 
-static void prints_encode(const struct cmds_codec *codec)
-{
-    static uint8_t buffer[BODY_MAX];
-    for (int i = 0; i < VALUE_COUNT; i++) {
-        sink += ours_encode_one(codec, &echo_type, &prints[i], buffer);
-    }
-}
-
-static void prints_decode(const struct cmds_codec *codec)
-{
-    for (int i = 0; i < VALUE_COUNT; i++) {
-        struct echo echo = {0};
-        ours_decode_one(codec, &printables, i, &echo);
-        sink += echo.text.size + (uint64_t)echo.number;
-        cmdi_arena_reset(&arena);
-    }
-}
-
-static void order_encode(const struct cmds_codec *codec)
-{
-    static uint8_t buffer[BODY_MAX];
-    for (int i = 0; i < VALUE_COUNT; i++) {
-        sink += ours_encode_one(codec, &order_type, &orders[i], buffer);
-    }
-}
-
-static void order_decode(const struct cmds_codec *codec)
+static void order_decode(const struct cmds_codec *codec, const struct subject *subject)
 {
     for (int i = 0; i < VALUE_COUNT; i++) {
         struct order order;
         memset(&order, 0, sizeof(order));
-        ours_decode_one(codec, &all_kinds, i, &order);
+        ours_decode_one(codec, subject, i, &order);
         sink += order.lines.count + order.flags;
         cmdi_arena_reset(&arena);
     }
 }
 
-static void msgpack_c_encode(const struct cmds_codec *codec)
+static void msgpack_c_encode(const struct cmds_codec *codec, const struct subject *subject)
 {
     (void)codec;
+    (void)subject;
     static msgpack_sbuffer buffer; // Reused, so that it allocates once.
     for (int i = 0; i < VALUE_COUNT; i++) {
         msgpack_packer packer;
@@ -345,9 +320,10 @@ static void msgpack_c_encode(const struct cmds_codec *codec)
     }
 }
 
-static void msgpack_c_decode(const struct cmds_codec *codec)
+static void msgpack_c_decode(const struct cmds_codec *codec, const struct subject *subject)
 {
     (void)codec;
+    (void)subject;
     msgpack_zone zone;
     msgpack_zone_init(&zone, 2048);
     for (int i = 0; i < VALUE_COUNT; i++) {
@@ -376,9 +352,10 @@ static json_t *tree_of(const struct echo *echo)
     return tree;
 }
 
-static void jansson_encode(const struct cmds_codec *codec)
+static void jansson_encode(const struct cmds_codec *codec, const struct subject *subject)
 {
     (void)codec;
+    (void)subject;
     static char buffer[2 * BODY_MAX];
     for (int i = 0; i < VALUE_COUNT; i++) {
         json_t *tree = tree_of(&values[i]);
@@ -389,9 +366,10 @@ static void jansson_encode(const struct cmds_codec *codec)
     }
 }
 
-static void jansson_decode(const struct cmds_codec *codec)
+static void jansson_decode(const struct cmds_codec *codec, const struct subject *subject)
 {
     (void)codec;
+    (void)subject;
     for (int i = 0; i < VALUE_COUNT; i++) {
         json_t *tree = json_loadb((const char *)bodies[i], sizes[i], 0, NULL);
         need(tree != NULL, "jansson"); // Also for bytes behind the value.
@@ -426,9 +404,10 @@ static const ProtobufCMessageDescriptor echo_message_descriptor = {
         sizeof(struct echo_message), 4, echo_message_fields, echo_message_names, 1,
         echo_message_ranges, NULL, NULL, NULL, NULL};
 
-static void protobuf_c_encode(const struct cmds_codec *codec)
+static void protobuf_c_encode(const struct cmds_codec *codec, const struct subject *subject)
 {
     (void)codec;
+    (void)subject;
     static uint8_t buffer[BODY_MAX];
     static char texts[TEXT_MAX + 1];
     for (int i = 0; i < VALUE_COUNT; i++) {
@@ -446,9 +425,10 @@ static void protobuf_c_encode(const struct cmds_codec *codec)
     }
 }
 
-static void protobuf_c_decode(const struct cmds_codec *codec)
+static void protobuf_c_decode(const struct cmds_codec *codec, const struct subject *subject)
 {
     (void)codec;
+    (void)subject;
     for (int i = 0; i < VALUE_COUNT; i++) {
         ProtobufCMessage *message =
                 protobuf_c_message_unpack(&echo_message_descriptor, NULL, sizes[i], bodies[i]);
@@ -459,7 +439,7 @@ static void protobuf_c_decode(const struct cmds_codec *codec)
 }
 #endif
 
-typedef void (*run_fn)(const struct cmds_codec *codec);
+typedef void (*run_fn)(const struct cmds_codec *codec, const struct subject *subject);
 
 static const struct row {
     const char *name;
@@ -467,25 +447,25 @@ static const struct row {
     const struct subject *subject;
     run_fn encode, decode;
 } rows[] = {
-        {"msgpack", &cmds_codec_msgpack, &echoes, ours_encode, ours_decode},
-        {"msgpack, all kinds", &cmds_codec_msgpack, &all_kinds, order_encode, order_decode},
-        {"msgpack-map", &cmds_codec_msgpack_map, &echoes, ours_encode, ours_decode},
-        {"msgpack-map, all kinds", &cmds_codec_msgpack_map, &all_kinds, order_encode, order_decode},
+        {"msgpack", &cmds_codec_msgpack, &echoes, ours_encode, echo_decode},
+        {"msgpack, all kinds", &cmds_codec_msgpack, &all_kinds, ours_encode, order_decode},
+        {"msgpack-map", &cmds_codec_msgpack_map, &echoes, ours_encode, echo_decode},
+        {"msgpack-map, all kinds", &cmds_codec_msgpack_map, &all_kinds, ours_encode, order_decode},
         {"msgpack-c, object tree", &cmds_codec_msgpack, &echoes, msgpack_c_encode,
                 msgpack_c_decode},
 #ifdef PERF_MUS
-        {"mus", &cmds_codec_mus, &echoes, ours_encode, ours_decode},
-        {"mus, all kinds", &cmds_codec_mus, &all_kinds, order_encode, order_decode},
+        {"mus", &cmds_codec_mus, &echoes, ours_encode, echo_decode},
+        {"mus, all kinds", &cmds_codec_mus, &all_kinds, ours_encode, order_decode},
 #endif
 #ifdef PERF_PROTOBUF
-        {"protobuf", &cmds_codec_protobuf, &echoes, ours_encode, ours_decode},
-        {"protobuf, all kinds", &cmds_codec_protobuf, &all_kinds, order_encode, order_decode},
+        {"protobuf", &cmds_codec_protobuf, &echoes, ours_encode, echo_decode},
+        {"protobuf, all kinds", &cmds_codec_protobuf, &all_kinds, ours_encode, order_decode},
         {"protobuf-c", &cmds_codec_protobuf, &echoes, protobuf_c_encode, protobuf_c_decode},
 #endif
 #ifdef PERF_JSON
-        {"json", &cmds_codec_json, &echoes, ours_encode, ours_decode},
-        {"json, text to escape", &cmds_codec_json, &printables, prints_encode, prints_decode},
-        {"json, all kinds", &cmds_codec_json, &all_kinds, order_encode, order_decode},
+        {"json", &cmds_codec_json, &echoes, ours_encode, echo_decode},
+        {"json, text to escape", &cmds_codec_json, &printables, ours_encode, echo_decode},
+        {"json, all kinds", &cmds_codec_json, &all_kinds, ours_encode, order_decode},
         {"jansson", &cmds_codec_json, &echoes, jansson_encode, jansson_decode},
 #endif
 };
@@ -498,12 +478,12 @@ struct cost {
     double allocations;   // Of the last round, per value: by then buffers have grown.
 };
 
-static void cost_take(struct cost *cost, int round, run_fn run, const struct cmds_codec *codec)
+static void cost_take(struct cost *cost, int round, run_fn run, const struct row *row)
 {
     struct timespec begin, end;
     uint64_t before = allocations;
     (void)clock_gettime(CLOCK_MONOTONIC, &begin);
-    run(codec);
+    run(row->codec, row->subject);
     (void)clock_gettime(CLOCK_MONOTONIC, &end);
     double ns = (double)(end.tv_sec - begin.tv_sec) * 1e9 + (double)(end.tv_nsec - begin.tv_nsec);
     cost->ns[round] = ns / VALUE_COUNT;
@@ -542,8 +522,8 @@ int main(int argc, char **argv)
     for (int round = 0; round < rounds; round++) {
         for (int i = 0; i < ROW_COUNT; i++) {
             bodies_fill(rows[i].codec, rows[i].subject);
-            cost_take(&encode[i], round, rows[i].encode, rows[i].codec);
-            cost_take(&decode[i], round, rows[i].decode, rows[i].codec);
+            cost_take(&encode[i], round, rows[i].encode, &rows[i]);
+            cost_take(&decode[i], round, rows[i].decode, &rows[i]);
         }
     }
     printf("| per value, medians of %d rounds | size + encode, ns | allocations | decode, ns | "

@@ -38,11 +38,25 @@ CMDI_BLOCK_INLINED_ cmdi_block cmdi_block_unprintable(cmdi_block block)
     return (block - 0x20) | block;
 }
 
+/** A bit for each byte, the first one's lowest: has it its highest bit set? */
+CMDI_BLOCK_INLINED_ uint32_t cmdi_block_bits(cmdi_block found)
+{
+#if defined(__SSE2__)
+    return (uint32_t)_mm_movemask_epi8((__m128i)found);
+#else
+    uint32_t bits = 0;
+    for (unsigned i = 0; i < sizeof(found); i++) {
+        bits |= (uint32_t)(found[i] >> 7) << i;
+    }
+    return bits;
+#endif
+}
+
 /** How many bytes are before the first one that has its highest bit set; 16: none has. */
 CMDI_BLOCK_INLINED_ unsigned cmdi_block_first(cmdi_block found)
 {
 #if defined(__SSE2__)
-    return (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8((__m128i)found) | 0x10000u);
+    return (unsigned)__builtin_ctz(cmdi_block_bits(found) | 0x10000u);
 #elif defined(CMDI_BLOCK_NEON_)
     // Four bits of each byte, among them the highest.
     uint8x8_t narrow = vshrn_n_u16(vreinterpretq_u16_u8((uint8x16_t)found), 4);
@@ -66,25 +80,11 @@ CMDI_BLOCK_INLINED_ unsigned cmdi_block_first(cmdi_block found)
 #endif
 }
 
-/** A bit for each byte, the first one's lowest: has it its highest bit set? */
-CMDI_BLOCK_INLINED_ uint32_t cmdi_block_bits(cmdi_block found)
-{
-#if defined(__SSE2__)
-    return (uint32_t)_mm_movemask_epi8((__m128i)found);
-#else
-    uint32_t bits = 0;
-    for (unsigned i = 0; i < sizeof(found); i++) {
-        bits |= (uint32_t)(found[i] >> 7) << i;
-    }
-    return bits;
-#endif
-}
-
 /** Has any byte its highest bit set? */
 CMDI_BLOCK_INLINED_ bool cmdi_block_any(cmdi_block found)
 {
 #if defined(__SSE2__)
-    return _mm_movemask_epi8((__m128i)found) != 0;
+    return cmdi_block_bits(found) != 0;
 #elif defined(CMDI_BLOCK_NEON_)
     return vmaxvq_u8((uint8x16_t)found) >= 0x80;
 #else

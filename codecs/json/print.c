@@ -28,17 +28,16 @@ enum {
 
 /* What a byte of ASCII becomes that does not stand for itself; all zero: it does, or is no ASCII. */
 struct escape {
-    uint8_t text[6];
-    uint8_t size, used; // Of the text; and of what it stands for.
+    uint8_t text[7], size;
 };
 
 #define TWO(letter)                                                                                \
     {                                                                                              \
-        {'\\', letter}, 2, 1                                                                       \
+        {'\\', letter}, 2                                                                          \
     }
 #define U(high, low)                                                                               \
     {                                                                                              \
-        {'\\', 'u', '0', '0', high, low}, 6, 1                                                     \
+        {'\\', 'u', '0', '0', high, low}, 6                                                        \
     }
 static const struct escape escapes[256] = {U('0', '0'), U('0', '1'), U('0', '2'), U('0', '3'),
         U('0', '4'), U('0', '5'), U('0', '6'), U('0', '7'), TWO('b'), TWO('t'), TWO('n'),
@@ -99,7 +98,7 @@ static size_t character_extra(const uint8_t **at, const uint8_t *end)
     const struct escape *escape = &escapes[**at];
     if (CMDI_LIKELY(**at < 0x80)) {
         *at += 1;
-        return (size_t)(escape->size - escape->used);
+        return escape->size > 0 ? escape->size - 1u : 0;
     }
     unsigned size = cmdi_utf8_size(*at, end);
     size_t extra = size == 0 ? 5 : ends_line(*at, size) ? 3 : 0;
@@ -167,17 +166,14 @@ static uint8_t *write_special(uint8_t *out, const uint8_t **at, const uint8_t *e
         return out + 6;
     }
     *at += 1;
-    memcpy(out, escape->text, 2);
-    if (escape->size > 2) {
-        memcpy(out + 2, escape->text + 2, 4);
-    }
+    memcpy(out, escape->text, escape->size);
     return out + escape->size;
 }
 
 static uint8_t *write_short(uint8_t *out, const uint8_t *at, const uint8_t *end)
 {
     while (at < end) {
-        if (CMDI_LIKELY(*at < 0x80 && escapes[*at].used == 0)) {
+        if (CMDI_LIKELY(*at < 0x80 && escapes[*at].size == 0)) {
             *out++ = *at++;
         } else {
             out = write_special(out, &at, end);
@@ -189,6 +185,14 @@ static uint8_t *write_short(uint8_t *out, const uint8_t *at, const uint8_t *end)
 CMDI_BLOCK_INLINED_ void store(uint8_t *out, cmdi_block block)
 {
     memcpy(out, &block, sizeof(block));
+}
+
+/* A block; what is not plain will be written over. Returns: how many of it are before that. */
+CMDI_BLOCK_INLINED_ unsigned copy_plain(uint8_t *out, const uint8_t *at)
+{
+    cmdi_block block = cmdi_block_load(at);
+    store(out, block);
+    return cmdi_block_first(specials(block));
 }
 
 /*
@@ -208,9 +212,7 @@ static uint8_t *write_long(uint8_t *out, const uint8_t *at, const uint8_t *end)
             out += run;
             continue;
         }
-        cmdi_block block = cmdi_block_load(at);
-        unsigned plain = cmdi_block_first(specials(block));
-        store(out, block); // What is not plain will be written over.
+        unsigned plain = copy_plain(out, at);
         at += plain;
         out += plain;
         streak = plain == BLOCK ? streak + 1 : 0;
@@ -224,9 +226,7 @@ static uint8_t *write_long(uint8_t *out, const uint8_t *at, const uint8_t *end)
         at += plain < BLOCK; // What it uses, known before it is looked up.
     }
     while (end - at >= BLOCK) {
-        cmdi_block block = cmdi_block_load(at);
-        unsigned plain = cmdi_block_first(specials(block));
-        store(out, block);
+        unsigned plain = copy_plain(out, at);
         at += plain;
         out += plain;
         out = plain < BLOCK ? write_special(out, &at, end) : out;

@@ -106,6 +106,11 @@ static void walk_add_rune(struct walk *walk, uint32_t rune)
     walk->changed = true;
 }
 
+/* One more than the digit's value; 0: it is no hex digit. */
+#define TO_9 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+#define TO_F 11, 12, 13, 14, 15, 16
+static const uint8_t hex_values[256] = {['0'] = TO_9, ['A'] = TO_F, ['a'] = TO_F};
+
 /* Four hex digits at `at`. Returns: -1 if they are none. */
 static int32_t hex4(const uint8_t *at, const uint8_t *end)
 {
@@ -114,14 +119,10 @@ static int32_t hex4(const uint8_t *at, const uint8_t *end)
         return -1;
     }
     for (int i = 0; i < 4; i++) {
-        uint8_t letter = at[i] | 0x20;
-        if (at[i] >= '0' && at[i] <= '9') {
-            value = value << 4 | (at[i] - '0');
-        } else if (letter >= 'a' && letter <= 'f') {
-            value = value << 4 | (letter - 'a' + 10);
-        } else {
+        if (hex_values[at[i]] == 0) {
             return -1;
         }
+        value = value << 4 | (hex_values[at[i]] - 1);
     }
     return value;
 }
@@ -182,11 +183,6 @@ static int walk_escape(struct walk *walk)
     walk->changed = true;
     return 0;
 }
-
-/* One more than the digit's value; 0: it is no hex digit. */
-#define TO_9 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
-#define TO_F 11, 12, 13, 14, 15, 16
-static const uint8_t hex_values[256] = {['0'] = TO_9, ['A'] = TO_F, ['a'] = TO_F};
 
 enum {
     WINDOW = 64,
@@ -250,8 +246,8 @@ CMDI_BLOCK_INLINED_ bool walk_window(struct walk *walk, const size_t width)
     const uint8_t *const at = walk->at;
     uint8_t *out = walk->out != NULL ? walk->out + walk->size : NULL;
     struct window window = window_at(at, width);
-    size_t from = 0, escapes = 0, stop;
-    for (;; escapes++) {
+    size_t from = 0, stop;
+    for (;;) {
         uint64_t special = window.slashes | window.odd;
         stop = special != 0 ? (size_t)__builtin_ctzll(special) : width;
         if (stop == width || (window.odd >> stop & 1) != 0) {
@@ -269,6 +265,7 @@ CMDI_BLOCK_INLINED_ bool walk_window(struct walk *walk, const size_t width)
             *out++ = (uint8_t)value;
         }
         walk->size += stop - from + 1;
+        walk->changed = true;
         from = stop + used;
         uint64_t left = from < WINDOW ? UINT64_MAX << from : 0;
         window.slashes &= left;
@@ -281,7 +278,6 @@ CMDI_BLOCK_INLINED_ bool walk_window(struct walk *walk, const size_t width)
         walk->size += stop - from;
     }
     walk->at = at + (stop > from ? stop : from);
-    walk->changed = walk->changed || escapes > 0;
     return window.odd == 0;
 }
 
