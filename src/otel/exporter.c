@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/cond.h"
 #include "base/error.h"
 #include "base/time.h"
 #include "otel/courier.h"
@@ -301,11 +302,7 @@ static struct cmdi_exporter *exporter_new(const struct cmdi_source *source)
     cmdi_proto_init(&exporter->resource, RESOURCE_SIZE_MAX);
     cmdi_proto_init(&exporter->body, BODY_SIZE_MAX);
     (void)pthread_mutex_init(&exporter->lock, NULL);
-    pthread_condattr_t monotonic;
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&exporter->changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    cmdi_cond_init(&exporter->changed);
     return exporter;
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/cond.h"
 #include "base/error.h"
 #include "base/time.h"
 #include "otel/exporter.h"
@@ -46,17 +47,13 @@ struct settling {
     uint32_t users;
 };
 
-static struct settling *settling_new(void)
+static struct settling *settling_new(uint32_t shard_count)
 {
     struct settling *settling = malloc(sizeof(*settling));
     if (settling != NULL) {
-        pthread_condattr_t monotonic;
-        (void)pthread_condattr_init(&monotonic);
-        (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
         (void)pthread_mutex_init(&settling->lock, NULL);
-        (void)pthread_cond_init(&settling->changed, &monotonic);
-        (void)pthread_condattr_destroy(&monotonic);
-        settling->users = 1;
+        cmdi_cond_init(&settling->changed);
+        settling->users = 1 + shard_count;
     }
     return settling;
 }
@@ -84,18 +81,20 @@ static void settling_leave(void *context)
 static void settle_runtime(void *context, uint64_t deadline_ns)
 {
     struct cmds_runtime *runtime = context;
-    struct settling *settling = cmds_runtime_fd(runtime) < 0 ? settling_new() : NULL;
+    uint32_t count = cmds_runtime_shard_count(runtime);
+    struct settling *settling = cmds_runtime_fd(runtime) < 0 ? settling_new(count) : NULL;
     if (settling == NULL) {
         return;
     }
     struct timespec end = {.tv_sec = (time_t)(deadline_ns / CMDI_NS_PER_S),
             .tv_nsec = (long)(deadline_ns % CMDI_NS_PER_S)};
-    pthread_mutex_lock(&settling->lock);
-    for (uint32_t i = 0; i < cmds_runtime_shard_count(runtime); i++) {
-        bool is_coming = cmds_runtime_post(runtime, i, settling_leave, settling) == 0;
-        settling->users += is_coming;
+    for (uint32_t i = 0; i < count; i++) {
+        if (cmds_runtime_post(runtime, i, settling_leave, settling) < 0) {
+            settling_leave(settling); // That one does not come.
+        }
     }
     int code = 0;
+    pthread_mutex_lock(&settling->lock);
     while (settling->users > 1 && code == 0) {
         code = pthread_cond_timedwait(&settling->changed, &settling->lock, &end);
     }

@@ -91,6 +91,18 @@ static int64_t exported(struct backend *backend, const char *name, uint64_t time
     return value;
 }
 
+static struct cmds_otel *exporter_open(
+        struct world *world, struct backend *backend, bool no_metrics)
+{
+    struct cmds_otel *otel = NULL;
+    struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
+    options.ignore_environment = true;
+    options.no_metrics = no_metrics;
+    options.endpoint = backend_url(backend);
+    CU_ASSERT_EQUAL_FATAL(cmds_otel_open(&otel, world->runtime, &options, &world->error), 0);
+    return otel;
+}
+
 static void test_otel_exports_what_a_server_counts(void)
 {
     struct backend *backend = backend_start(&fine, 1);
@@ -99,11 +111,7 @@ static void test_otel_exports_what_a_server_counts(void)
     world_init(&world);
     world.options.listen = "127.0.0.1:0";
     CU_ASSERT_EQUAL_FATAL(world_start(&world), 0);
-    struct cmds_otel *otel = NULL;
-    struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
-    options.ignore_environment = true;
-    options.endpoint = backend_url(backend);
-    CU_ASSERT_EQUAL_FATAL(cmds_otel_open(&otel, world.runtime, &options, &world.error), 0);
+    struct cmds_otel *otel = exporter_open(&world, backend, false);
     guest_init(&guest);
     CU_ASSERT_EQUAL_FATAL(guest_open(&guest, world.runtime, world.address), 0);
     CU_ASSERT_EQUAL_FATAL(cmds_group_wait(guest.group, RAW_GUARD_MS, NULL), 0);
@@ -193,11 +201,7 @@ static void test_otel_flush_waits_for_the_end_of_a_turn(void)
     world_init(&world);
     guest_init(&guest);
     guest_start(&guest, &world);
-    struct cmds_otel *otel = NULL;
-    struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
-    options.ignore_environment = true;
-    options.endpoint = backend_url(backend);
-    CU_ASSERT_EQUAL_FATAL(cmds_otel_open(&otel, world.runtime, &options, &world.error), 0);
+    struct cmds_otel *otel = exporter_open(&world, backend, false);
     struct lingering lingering = {.answers = guest.answers};
     struct echo echo = {true, 1, CMDS_STRING("hi"), 0.5};
     for (uint32_t i = 0; i < 2; i++) {
@@ -237,12 +241,7 @@ static void test_otel_exports_spans(void)
     world.options.listen = "127.0.0.1:0";
     world.runtime_options.trace = &trace;
     CU_ASSERT_EQUAL_FATAL(world_start(&world), 0);
-    struct cmds_otel *otel = NULL;
-    struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
-    options.ignore_environment = true;
-    options.no_metrics = true;
-    options.endpoint = backend_url(backend);
-    CU_ASSERT_EQUAL_FATAL(cmds_otel_open(&otel, world.runtime, &options, &world.error), 0);
+    struct cmds_otel *otel = exporter_open(&world, backend, true);
     guest_init(&guest);
     CU_ASSERT_EQUAL_FATAL(guest_open(&guest, world.runtime, world.address), 0);
     CU_ASSERT_EQUAL_FATAL(cmds_group_wait(guest.group, RAW_GUARD_MS, NULL), 0);
