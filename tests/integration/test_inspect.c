@@ -58,8 +58,9 @@ static void list_all(const struct world *world, struct cmds_listed_connection *l
 {
     size_t found = 0;
     uint32_t by_shard[SHARDS] = {0};
-    uint64_t before = turns(world);
-    CU_ASSERT_EQUAL(cmds_runtime_connections(world->runtime, list, count + 1, &found), 0);
+    uint64_t before = 0;
+    WORLD_ASKED((before = turns(world),
+            cmds_runtime_connections(world->runtime, list, count + 1, &found)));
     uint64_t took = turns(world) - before;
     CU_ASSERT_EQUAL_FATAL(found, count + 1);
     for (uint32_t i = 0; i < found; i++) {
@@ -127,7 +128,7 @@ static size_t list_jobs(const struct world *world)
 {
     struct cmds_listed_call list[JOBS] = {CMDS_LISTED_CALL_INIT};
     size_t count = 0;
-    CU_ASSERT_EQUAL(cmds_runtime_calls(world->runtime, list, JOBS, &count), 0);
+    WORLD_ASKED(cmds_runtime_calls(world->runtime, list, JOBS, &count));
     CU_ASSERT_FATAL(count <= JOBS);
     for (size_t i = 0; i < count; i++) {
         CU_ASSERT(list[i].stage == CMDS_CALL_POOL || list[i].stage == CMDS_CALL_KEPT);
@@ -208,7 +209,7 @@ static uint32_t shard_that_runs(const struct world *world, const char *type)
 {
     struct cmds_listed_shard list[SHARDS] = {CMDS_LISTED_SHARD_INIT};
     size_t count = 0;
-    CU_ASSERT_EQUAL_FATAL(cmds_runtime_shards(world->runtime, list, SHARDS, &count), 0);
+    WORLD_ASKED(cmds_runtime_shards(world->runtime, list, SHARDS, &count));
     CU_ASSERT_EQUAL(count, SHARDS);
     for (uint32_t i = 0; i < SHARDS; i++) {
         if (strcmp(list[i].type, type) == 0 && list[i].turn_us > 0) {
@@ -306,10 +307,10 @@ static void test_inspect_is_read_directly_by_the_thread_that_turns(void)
     CU_ASSERT_FATAL(world_start(&world) == 0);
     CU_ASSERT(world_connect(&world, &raws[0]) && world_connect(&world, &raws[1]));
     WORLD_UNTIL(&world, atomic_load(&world.connected) == 2);
-    CU_ASSERT_EQUAL(cmds_runtime_connections(world.runtime, list, 3, &count), 0);
+    WORLD_ASKED(cmds_runtime_connections(world.runtime, list, 3, &count));
     CU_ASSERT(count == 2 && list[0].id < list[1].id && list[1].stage == CMDS_STAGE_OPEN);
     CU_ASSERT(list[1].struct_size == sizeof(list[0]) && list[2].struct_size == 0);
-    CU_ASSERT_EQUAL(cmds_runtime_calls(world.runtime, calls, 1, &count), 0);
+    WORLD_ASKED(cmds_runtime_calls(world.runtime, calls, 1, &count));
     CU_ASSERT_EQUAL(count, 0);
     CU_ASSERT_EQUAL(ask_elsewhere(world.runtime), -EXDEV);
     raw_close(&raws[0]);
