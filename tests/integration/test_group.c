@@ -126,14 +126,13 @@ static void test_group_many_results_in_order_up_to_the_last(void)
 
 static void test_group_over_unix_socket_and_by_name(void)
 {
-    static const char *const listen[] = {"unix:@cmdstream-test-group", "127.0.0.1:0"};
     for (int i = 0; i < 2; i++) {
         struct world world;
         struct guest guest;
         char address[128];
         world_init(&world);
         guest_init(&guest);
-        world.options.listen = listen[i];
+        world.options.listen = i == 0 ? raw_unix_address("group") : "127.0.0.1:0";
         CU_ASSERT_FATAL(world_start(&world) == 0);
         (void)snprintf(address, sizeof(address), "%s", world.address);
         if (i == 1) {

@@ -174,7 +174,7 @@ static void test_held_up_listener_has_a_deputy(void)
     expect_newcomers_served(&hold, 0);
 
     hold_init(&hold, 2);
-    hold.world.options.listen = "unix:@cmdstream-held-up";
+    hold.world.options.listen = raw_unix_address("held-up");
     expect_newcomers_served(&hold, 0);
 }
 

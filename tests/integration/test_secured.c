@@ -87,7 +87,7 @@ static void test_secured_frames_of_all_sizes(void)
     masks_init(&masks);
     secured_check_sizes(&masks.server.tls, &masks.client.tls, "127.0.0.1:0");
     masks.server.name = masks.client.tls.server_name = "said"; // Such an address names no host.
-    secured_check_sizes(&masks.server.tls, &masks.client.tls, "unix:@cmdstream-test-secured");
+    secured_check_sizes(&masks.server.tls, &masks.client.tls, raw_unix_address("secured"));
     masks_fini(&masks);
 }
 

@@ -104,7 +104,7 @@ static void test_server_bounds_pongs_that_nobody_reads(void)
     uint64_t until_ms = raw_now_ms() + RAW_GUARD_MS;
     size_t written = 0;
     world_init(&world);
-    world.options.listen = "unix:@cmdstream-test-pongs"; // TCP has room for millions of them.
+    world.options.listen = raw_unix_address("pongs"); // TCP has room for millions of them.
     world.options.write_timeout_ms = CMDS_NEVER; // However long a slow machine takes to get there.
     CU_ASSERT_FATAL(world_start(&world) == 0);
     CU_ASSERT_FATAL(

@@ -92,7 +92,7 @@ static void test_tls_frames_of_all_sizes(void)
     sides_free(&sides);
     sides.client_options.server_name = "a.example"; // Such an address names no host.
     sides_make(&sides);
-    secured_check_sizes(sides.server, sides.client, "unix:@cmdstream-test-tls");
+    secured_check_sizes(sides.server, sides.client, raw_unix_address("tls"));
     sides_free(&sides);
 }
 

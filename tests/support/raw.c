@@ -42,6 +42,13 @@ void raw_pause(struct cmds_runtime *turn)
     }
 }
 
+const char *raw_unix_address(const char *name)
+{
+    static char address[64];
+    (void)snprintf(address, sizeof(address), "unix:@cmdstream-%s-%d", name, (int)getpid());
+    return address;
+}
+
 /* Returns: the socket is ready. */
 static bool raw_wait(struct raw *raw, short events)
 {

@@ -56,6 +56,12 @@ void raw_pause(struct cmds_runtime *turn);
 /* --- Connecting ------------------------------------------------------------------------------- */
 
 /**
+ * "unix:@..." of this process alone: two builds may be tested beside each other. Owner: the function's, until
+ * it is called again.
+ */
+const char *raw_unix_address(const char *name);
+
+/**
  * "127.0.0.1:1", "[::1]:1", "unix:/path", "unix:@name". `receive_size`: SO_RCVBUF, 0: the kernel's.
  * Returns: 0, -errno.
  */
