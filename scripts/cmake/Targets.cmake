@@ -81,6 +81,9 @@ set(cmdstream_test_environment
     "CMDSTREAM_CERTS=${PROJECT_BINARY_DIR}/tests/certs")
 function(cmdstream_add_test name label timeout)
     add_test(NAME ${name} COMMAND ${ARGN})
+    if(name MATCHES "torture$") # 2,100 calls that fail, each of which waits for what comes of it.
+        set(timeout 600)
+    endif()
     if(name MATCHES "(^|[._])tls([._]|$)" AND NOT label STREQUAL "tls")
         list(APPEND label tls)
     endif()
