@@ -11,20 +11,23 @@ import unittest
 
 import peer
 
-TRIES = 24
+TRIES_MIN = 24
+TRIES = 500  # One of some four is such a one: chance decides.
 
 
 class SelfConnect(unittest.TestCase):
     def test_it_is_refused_and_the_port_stays_free(self):
         address = "127.0.0.1:40000"
-        ends = []
-        for _ in range(TRIES):
+        own_end = False
+        for number in range(TRIES):
             client = subprocess.run([peer.tool(), "call", address, "echo"], capture_output=True,
                                     text=True, timeout=peer.PATIENCE_S)
-            ends.append(client.stderr)
             self.assertEqual(client.returncode, 1)
             self.assertIn("refused", client.stderr)
-        self.assertTrue(any("its own end" in end for end in ends), ends[-1])
+            own_end = own_end or "its own end" in client.stderr
+            if own_end and number >= TRIES_MIN:
+                break
+        self.assertTrue(own_end)
         with peer.Server("--shards", 1, listen=address) as server:
             self.assertTrue(peer.echoes(server.connect(), 1))
 
