@@ -20,12 +20,14 @@ static void guest_on_state(void *context, uint32_t client, enum cmds_connection_
 {
     struct guest *guest = context;
     (void)client;
-    bool is_known = state == CMDS_CONNECTION_UP || state == CMDS_CONNECTION_DOWN;
+    bool may_come_back = guest->options.reconnect_delay_ms != CMDS_NEVER;
+    bool is_known = state == CMDS_CONNECTION_UP || state == CMDS_CONNECTION_DOWN || may_come_back;
     if (!is_known || (state == CMDS_CONNECTION_UP) != (cause->code == 0)) {
         atomic_fetch_add(&guest->odd, 1);
     }
     atomic_store(&guest->cause, cause->code);
-    atomic_fetch_add(state == CMDS_CONNECTION_UP ? &guest->up : &guest->down, 1);
+    atomic_fetch_add(&guest->up, state == CMDS_CONNECTION_UP);
+    atomic_fetch_add(&guest->down, state == CMDS_CONNECTION_DOWN);
 }
 
 void guest_on_closed(void *context)
