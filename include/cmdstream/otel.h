@@ -122,8 +122,8 @@ CMDS_API int cmds_otel_flush(struct cmds_otel *otel, uint32_t timeout_ms);
 /** Thread: any, until cmds_otel_close(). Returns: 0; -EINVAL: its struct_size is none. */
 CMDS_API int cmds_otel_stats(const struct cmds_otel *otel, struct cmds_otel_counters *counters);
 /**
- * Flushes, gives up when `timeout_ms` is over whatever the backend does, joins the thread, frees. 0: at
- * once. NULL is fine. In a forked child it does nothing.
+ * Flushes, with the same wait for shards that are held up, gives up when `timeout_ms` is over whatever the backend
+ * does, joins the thread, frees. 0: at once. NULL is fine. In a forked child it does nothing.
  *
  * Thread: setup, never a shard, nor inside of on_log.
  */

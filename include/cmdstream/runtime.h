@@ -179,7 +179,7 @@ CMDS_API void cmds_runtime_stop(struct cmds_runtime *runtime);
 CMDS_API int cmds_runtime_turn(struct cmds_runtime *runtime, uint32_t wait_us);
 /**
  * Inline only: readable when a turn has something to do. Owned by the runtime. Thread: any. Returns:
- * the descriptor; -EINVAL if the runtime has threads.
+ * the descriptor; -EINVAL if the runtime has threads; -ENOTSUP: it is a test's, see cmds_test_runtime().
  */
 CMDS_API int cmds_runtime_fd(const struct cmds_runtime *runtime);
 /**

@@ -420,9 +420,10 @@ static uint64_t dropped_batches(const struct cmdi_exporter *exporter)
 /* Half of the time at most: what can be read then is to be sent in the other half. */
 static void settle(const struct cmdi_exporter *exporter, uint64_t now_ns, uint32_t timeout_ms)
 {
-    uint64_t wait_ms = timeout_ms / 2 < SETTLE_MS ? timeout_ms / 2 : SETTLE_MS;
+    uint64_t half_ns = cmdi_ms_to_ns(timeout_ms) / 2, most_ns = cmdi_ms_to_ns(SETTLE_MS);
     if (exporter->source.settle != NULL && timeout_ms > 0) {
-        exporter->source.settle(exporter->source.context, now_ns + cmdi_ms_to_ns(wait_ms));
+        exporter->source.settle(
+                exporter->source.context, now_ns + (half_ns < most_ns ? half_ns : most_ns));
     }
 }
 
@@ -436,10 +437,10 @@ int cmdi_exporter_flush(struct cmdi_exporter *exporter, uint32_t timeout_ms)
     }
     uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC);
     uint64_t end_ns = begin_ns + cmdi_ms_to_ns(timeout_ms);
+    uint64_t dropped = dropped_batches(exporter); // Before it settles, which is of this call.
     settle(exporter, begin_ns, timeout_ms);
     struct timespec end = {
             .tv_sec = (time_t)(end_ns / CMDI_NS_PER_S), .tv_nsec = (long)(end_ns % CMDI_NS_PER_S)};
-    uint64_t dropped = dropped_batches(exporter);
     int code = 0;
     pthread_mutex_lock(&exporter->lock);
     uint64_t mine = ++exporter->flushes_wanted;

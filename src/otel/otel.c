@@ -82,7 +82,8 @@ static void settle_runtime(void *context, uint64_t deadline_ns)
 {
     struct cmds_runtime *runtime = context;
     uint32_t count = cmds_runtime_shard_count(runtime);
-    struct settling *settling = cmds_runtime_fd(runtime) < 0 ? settling_new(count) : NULL;
+    bool has_threads = cmds_runtime_fd(runtime) == -EINVAL;
+    struct settling *settling = has_threads ? settling_new(count) : NULL;
     if (settling == NULL) {
         return;
     }

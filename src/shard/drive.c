@@ -272,6 +272,9 @@ int cmds_runtime_turn(struct cmds_runtime *runtime, uint32_t wait_us)
 
 int cmds_runtime_fd(const struct cmds_runtime *runtime)
 {
+    if (runtime->drive == CMDI_DRIVE_STEPPED) {
+        return -ENOTSUP;
+    }
     return runtime->drive == CMDI_DRIVE_INLINE ? cmdi_ring_fd(runtime->shards[0]->ring) : -EINVAL;
 }
 

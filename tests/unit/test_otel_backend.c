@@ -482,11 +482,71 @@ static void test_signals_do_not_wait_for_each_other(void)
     backend_stop(silent);
 }
 
+/* --- What is waited for before it is read ------------------------------------------------------ */
+
+struct settler {
+    struct cmdi_exporter *exporter;
+    bool loses; // In its wait a batch is lost.
+    uint64_t deadline_ns;
+};
+
+static void settle(void *context, uint64_t deadline_ns)
+{
+    struct settler *settler = context;
+    bool loses = settler->loses;
+    settler->loses = false;
+    if (loses) {
+        CU_ASSERT_EQUAL(cmdi_exporter_flush(settler->exporter, LONG_MS), -EIO);
+    }
+    settler->deadline_ns = deadline_ns;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Half of the time, at most 5 s. */
+static void expect_to_settle(struct settler *settler, uint32_t timeout_ms, uint64_t within_ns)
+{
+    uint64_t before_ns = now_ns();
+    CU_ASSERT_EQUAL(cmdi_exporter_flush(settler->exporter, timeout_ms), 0);
+    CU_ASSERT(settler->deadline_ns >= before_ns + within_ns);
+    CU_ASSERT(settler->deadline_ns <= now_ns() + within_ns);
+}
+
+static void test_settles_before_it_reads(void)
+{
+    static const struct backend_step steps[] = {
+            {.text = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"},
+            {.text = BACKEND_OK}};
+    struct backend *backend = backend_start(steps, 2);
+    struct settler settler = {.loses = true};
+    struct cmdi_source settled = source;
+    struct cmds_otel_options options = options_for(backend_url(backend));
+    struct cmds_error error = CMDS_ERROR_INIT;
+    settled.settle = settle;
+    settled.context = &settler;
+    CU_ASSERT_EQUAL_FATAL(cmdi_exporter_open(&settler.exporter, &settled, &options, &error), 0);
+
+    CU_ASSERT_EQUAL(cmdi_exporter_flush(settler.exporter, LONG_MS), -EIO);
+    CU_ASSERT_EQUAL(stats(settler.exporter).batches_sent, 1);
+    expect_to_settle(&settler, LONG_MS, (uint64_t)5 * 1000 * 1000 * 1000);
+    expect_to_settle(&settler, 9999, (uint64_t)4999500 * 1000);
+    settler.deadline_ns = 0;
+    cmdi_exporter_close(settler.exporter, 0);
+    CU_ASSERT_EQUAL(settler.deadline_ns, 0); // At once.
+    backend_stop(backend);
+}
+
 static CU_TestInfo tests[] = {
         {"sends what was collected", test_sends_what_was_collected},
         {"compresses", test_compresses},
         {"tries again", test_tries_again},
         {"refusals are dropped at once", test_refusals_are_dropped_at_once},
+        {"settles before it reads", test_settles_before_it_reads},
         {"partial success", test_partial_success},
         {"close comes back, whatever the backend does",
                 test_close_comes_back_whatever_the_backend_does},
