@@ -27,7 +27,7 @@ class SelfConnect(unittest.TestCase):
             own_end = own_end or "its own end" in client.stderr
             if own_end and number >= TRIES_MIN:
                 break
-        self.assertTrue(own_end)
+        self.assertTrue(own_end, client.stderr)
         with peer.Server("--shards", 1, listen=address) as server:
             self.assertTrue(peer.echoes(server.connect(), 1))
 

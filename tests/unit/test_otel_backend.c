@@ -501,20 +501,13 @@ static void settle(void *context, uint64_t deadline_ns)
     settler->deadline_ns = deadline_ns;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* Half of the time, at most 5 s. */
 static void expect_to_settle(struct settler *settler, uint32_t timeout_ms, uint64_t within_ns)
 {
-    uint64_t before_ns = now_ns();
+    uint64_t before_ns = cmds_now_ns();
     CU_ASSERT_EQUAL(cmdi_exporter_flush(settler->exporter, timeout_ms), 0);
     CU_ASSERT(settler->deadline_ns >= before_ns + within_ns);
-    CU_ASSERT(settler->deadline_ns <= now_ns() + within_ns);
+    CU_ASSERT(settler->deadline_ns <= cmds_now_ns() + within_ns);
 }
 
 static void test_settles_before_it_reads(void)
