@@ -2,7 +2,8 @@
 /*
  * What tracing and counting cost: client and server on one shard, over loopback, many commands in flight. CPU time
  * of the thread per command, of both sides together, of the best rounds and their median, each way in turn
- * with the others, so that all meet the same machine.
+ * with the others, so that all meet the same machine; and the median of what each round says of a way beside the
+ * first one.
  *
  *     spans [--echo] [--unix] [WAY...]       # all ways, or these
  *     spans [--echo] [--unix] WAY COMMANDS   # only that, once: for callgrind, of which `measured` is what counts
@@ -25,8 +26,8 @@ enum {
     ECHO_CONNECTIONS = 8,
     ECHO_IN_FLIGHT = 8 * 128,
     TEXT_MAX = 1006,
-    COMMANDS = 40000, // In a round.
-    ROUNDS = 41,
+    COMMANDS = 10000, // In a round: short, so that a pause of the machine meets one alone.
+    ROUNDS = 161,
 };
 
 struct pass {
@@ -56,8 +57,8 @@ struct way {
     struct cmds_server *server;
     struct cmds_group *group;
     struct cmds_trace trace;
-    uint32_t left, in_flight, until_context;
-    double ns[ROUNDS];
+    uint32_t left, in_flight, until_context, until_next;
+    double ns[ROUNDS], ratios[ROUNDS]; // The first way's beside it, in the same round.
 };
 
 static struct way ways[] = {
@@ -145,7 +146,7 @@ static void send_one(struct way *way)
         return;
     }
     if (way->has_context && --way->until_context == 0) {
-        way->until_context = way->every;
+        way->until_context = way->until_next;
         how.trace = &way->trace;
     }
     way->left--;
@@ -198,8 +199,9 @@ static void way_open(struct way *way)
     memset(way->trace.trace_id, 0x5a, sizeof(way->trace.trace_id));
     memset(way->trace.span_id, 0xa5, sizeof(way->trace.span_id));
     way->trace.flags = way->is_sampled ? CMDS_TRACE_SAMPLED : 0;
-    way->until_context = way->every;
+    way->until_context = way->until_next = 1;
     measured(way, COMMANDS); // So that buffers are there, and the ring is full.
+    way->until_context = way->until_next = way->every;
 }
 
 static void way_close(struct way *way)
@@ -223,9 +225,24 @@ static int compare(const void *a, const void *b)
     return (*one > *other) - (*one < *other);
 }
 
+/* Of one for each round. */
+static double least(const double *values)
+{
+    double least = values[0];
+    for (uint32_t i = 1; i < ROUNDS; i++) {
+        least = values[i] < least ? values[i] : least;
+    }
+    return least;
+}
+
+static double median(double *values)
+{
+    qsort(values, ROUNDS, sizeof(values[0]), compare);
+    return values[ROUNDS / 2];
+}
+
 static void run(struct way *const *list, uint32_t count)
 {
-    double first = 0;
     for (uint32_t i = 0; i < count; i++) {
         way_open(list[i]);
     }
@@ -234,16 +251,14 @@ static void run(struct way *const *list, uint32_t count)
             uint64_t since_ns = cpu_ns();
             measured(list[i], COMMANDS);
             list[i]->ns[round] = (double)(cpu_ns() - since_ns) / COMMANDS;
+            list[i]->ratios[round] = list[0]->ns[round] / list[i]->ns[round];
         }
     }
     printf("%-10s %8s %8s %9s\n", "", "best ns", "median", "of first");
     for (uint32_t i = 0; i < count; i++) {
         struct way *way = list[i];
-        qsort(way->ns, ROUNDS, sizeof(way->ns[0]), compare);
-        double median = way->ns[ROUNDS / 2];
-        first = i == 0 ? median : first;
-        printf("%-10s %8.0f %8.0f %9.3f  %s\n", way->name, way->ns[0], median, first / median,
-                way->means);
+        printf("%-10s %8.0f", way->name, least(way->ns));
+        printf(" %8.0f %9.3f  %s\n", median(way->ns), median(way->ratios), way->means);
         way_close(way);
     }
 }
