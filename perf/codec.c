@@ -5,7 +5,7 @@
  * none.) A codec that has try_encode() encodes by it, as nearly all sends do. Prints a Markdown table.
  *
  * The value is the one of the comparisons, {bool, int64, string of 0..1006 bytes, double}, and for our
- * codecs an order as well, which has all kinds in all shapes. There are 256 different ones, so that
+ * codecs a number alone and an order as well, which has all kinds in all shapes. There are 256 different ones, so that
  * lengths and branches do not repeat and all bodies stay in L2, as received bytes do. Rounds alternate
  * between the rows of the table and the median of them is printed: other work on the machine hits all
  * rows alike. A row that fails, or leaves a part of a body unread, ends
@@ -39,6 +39,12 @@ struct echo {
     double real;
 };
 CMDS_COMMAND(echo, 0, flag, number, text, real);
+
+/* What many answers are. */
+struct count {
+    int64_t number;
+};
+CMDS_RESULT(count, 0, number);
 
 struct place {
     struct cmds_string street;
@@ -84,6 +90,7 @@ enum {
 static struct echo values[VALUE_COUNT];
 static struct echo prints[VALUE_COUNT]; // The same, but for their text: printable, and random.
 static struct order orders[VALUE_COUNT];
+static struct count counts[VALUE_COUNT]; // Of every length.
 static uint8_t bodies[VALUE_COUNT][BODY_MAX];
 static size_t sizes[VALUE_COUNT];
 static char text[TEXT_MAX], printable[TEXT_MAX + VALUE_COUNT];
@@ -147,6 +154,13 @@ static void values_fill(void)
         values[i].number = (int64_t)random_next();
         values[i].text = (struct cmds_string){text, random_next() % (TEXT_MAX + 1)};
         values[i].real = (double)random_next() / 7.0;
+    }
+}
+
+static void counts_fill(void)
+{
+    for (int i = 0; i < VALUE_COUNT; i++) {
+        counts[i].number = (int64_t)random_next() >> random_next() % 64;
     }
 }
 
@@ -214,7 +228,7 @@ static void order_fill(struct order *order)
 static const struct subject {
     const struct cmds_type *type;
     const void *values;
-} echoes = {&echo_type, values}, printables = {&echo_type, prints},
+} echoes = {&echo_type, values}, printables = {&echo_type, prints}, numbers = {&count_type, counts},
   all_kinds = {&order_type, orders};
 
 static const void *value_at(const struct subject *subject, int i)
@@ -229,11 +243,11 @@ static inline size_t ours_encode_one(const struct cmds_codec *codec, const struc
     int64_t size = -1;
     if (codec->try_encode != NULL) { // As a send does it.
         size = codec->try_encode(codec, type, value, out, ROOM);
-        need(size > 0, codec->name);
+        need(size >= 0, codec->name); // Of Protobuf a zero has no bytes.
         return (size_t)size;
     }
     size = codec->size(codec, type, value);
-    need(size > 0 && size <= BODY_MAX, codec->name);
+    need(size >= 0 && size <= BODY_MAX, codec->name);
     uint8_t *end = codec->encode(codec, type, value, out, (size_t)size);
     need(end == out + size, codec->name);
     return (size_t)size;
@@ -254,6 +268,7 @@ static void bodies_fill(const struct cmds_codec *codec, const struct subject *su
     for (int i = 0; i < VALUE_COUNT; i++) {
         union {
             struct echo echo;
+            struct count count;
             struct order order;
         } value;
         memset(&value, 0, sizeof(value));
@@ -285,6 +300,16 @@ static void echo_decode(const struct cmds_codec *codec, const struct subject *su
         struct echo echo = {0};
         ours_decode_one(codec, subject, i, &echo);
         sink += echo.text.size + (uint64_t)echo.number;
+        cmdi_arena_reset(&arena);
+    }
+}
+
+static void count_decode(const struct cmds_codec *codec, const struct subject *subject)
+{
+    for (int i = 0; i < VALUE_COUNT; i++) {
+        struct count count = {0};
+        ours_decode_one(codec, subject, i, &count);
+        sink += (uint64_t)count.number;
         cmdi_arena_reset(&arena);
     }
 }
@@ -448,23 +473,28 @@ static const struct row {
     run_fn encode, decode;
 } rows[] = {
         {"msgpack", &cmds_codec_msgpack, &echoes, ours_encode, echo_decode},
+        {"msgpack, a number", &cmds_codec_msgpack, &numbers, ours_encode, count_decode},
         {"msgpack, all kinds", &cmds_codec_msgpack, &all_kinds, ours_encode, order_decode},
         {"msgpack-map", &cmds_codec_msgpack_map, &echoes, ours_encode, echo_decode},
+        {"msgpack-map, a number", &cmds_codec_msgpack_map, &numbers, ours_encode, count_decode},
         {"msgpack-map, all kinds", &cmds_codec_msgpack_map, &all_kinds, ours_encode, order_decode},
         {"msgpack-c, object tree", &cmds_codec_msgpack, &echoes, msgpack_c_encode,
                 msgpack_c_decode},
 #ifdef PERF_MUS
         {"mus", &cmds_codec_mus, &echoes, ours_encode, echo_decode},
+        {"mus, a number", &cmds_codec_mus, &numbers, ours_encode, count_decode},
         {"mus, all kinds", &cmds_codec_mus, &all_kinds, ours_encode, order_decode},
 #endif
 #ifdef PERF_PROTOBUF
         {"protobuf", &cmds_codec_protobuf, &echoes, ours_encode, echo_decode},
+        {"protobuf, a number", &cmds_codec_protobuf, &numbers, ours_encode, count_decode},
         {"protobuf, all kinds", &cmds_codec_protobuf, &all_kinds, ours_encode, order_decode},
         {"protobuf-c", &cmds_codec_protobuf, &echoes, protobuf_c_encode, protobuf_c_decode},
 #endif
 #ifdef PERF_JSON
         {"json", &cmds_codec_json, &echoes, ours_encode, echo_decode},
         {"json, text to escape", &cmds_codec_json, &printables, ours_encode, echo_decode},
+        {"json, a number", &cmds_codec_json, &numbers, ours_encode, count_decode},
         {"json, all kinds", &cmds_codec_json, &all_kinds, ours_encode, order_decode},
         {"jansson", &cmds_codec_json, &echoes, jansson_encode, jansson_decode},
 #endif
@@ -516,6 +546,7 @@ int main(int argc, char **argv)
     cmdi_arena_init(&arena, 1 << 20);
     values_fill();
     prints_fill();
+    counts_fill();
     for (int i = 0; i < VALUE_COUNT; i++) {
         order_fill(&orders[i]);
     }

@@ -39,8 +39,6 @@ _Static_assert(CARRIER_VALUE == 16, "one comparison of a register");
 
 /*
  * All functions below get the place behind the first byte of an item, and return the place behind all of it, or NULL.
- * Some know two ways: `is_quick` is the one without calls, which also gives up so near to the end that no
- * whole word can be loaded.
  */
 struct source {
     const uint8_t *end;
@@ -49,26 +47,32 @@ struct source {
     bool has_mark;
 };
 
-/* The next bytes, of which there are fewer than eight, with zeros behind them. */
-static uint64_t last_word(const uint8_t *at, const uint8_t *end)
+/* The next bytes, of which there are one to seven, with zeros behind them: two loads that overlap. */
+static __attribute__((noinline)) uint64_t last_word(const uint8_t *at, const uint8_t *end)
 {
-    uint64_t word = 0;
-    for (unsigned shift = 64; at < end; at++) {
-        shift -= 8;
-        word |= (uint64_t)*at << shift;
+    size_t size = (size_t)(end - at);
+    uint64_t first, last;
+    if (size >= 4) {
+        first = (uint64_t)be32toh(CMDI_LOAD(uint32_t, at)) << 32;
+        last = be32toh(CMDI_LOAD(uint32_t, end - 4));
+    } else if (size >= 2) {
+        first = (uint64_t)be16toh(CMDI_LOAD(uint16_t, at)) << 48;
+        last = be16toh(CMDI_LOAD(uint16_t, end - 2));
+    } else {
+        return (uint64_t)*at << 56;
     }
-    return word;
+    return first | last << (64 - 8 * size);
 }
 
 /* The next `width` bytes, at least, in the upper end of the word. Returns: false: they are not there. */
 static CMDI_INLINED bool see_word(
-        const uint8_t *at, const uint8_t *end, unsigned width, bool is_quick, uint64_t *word)
+        const uint8_t *at, const uint8_t *end, unsigned width, uint64_t *word)
 {
     if (CMDI_LIKELY(end - at >= WORD)) {
         *word = be64toh(CMDI_LOAD(uint64_t, at));
         return true;
     }
-    if (is_quick || end - at < (ptrdiff_t)width) {
+    if (end - at < (ptrdiff_t)width) {
         return false;
     }
     *word = last_word(at, end);
@@ -79,14 +83,13 @@ static CMDI_INLINED bool see_word(
  * An integer that is longer than its first byte: its 64 bits, and all ones if its form has a sign. The width is the last two bits of
  * the first byte, and the next one says whether there is a sign: no branch depends on the value.
  */
-static CMDI_INLINED const uint8_t *take_integer(const uint8_t *at, const uint8_t *end, uint8_t head,
-        bool is_quick, uint64_t *bits, uint64_t *has_sign)
+static CMDI_INLINED const uint8_t *take_integer(
+        const uint8_t *at, const uint8_t *end, uint8_t head, uint64_t *bits, uint64_t *has_sign)
 {
     unsigned form = head - (unsigned)HEAD_UINT8, bit_count = 8u << (form & 3);
     unsigned width = bit_count / 8, shift = -bit_count & 63;
     uint64_t word;
-    if (CMDI_UNLIKELY(
-                form > HEAD_INT64 - HEAD_UINT8 || !see_word(at, end, width, is_quick, &word))) {
+    if (CMDI_UNLIKELY(form > HEAD_INT64 - HEAD_UINT8 || !see_word(at, end, width, &word))) {
         return NULL;
     }
     uint64_t plain = word >> shift, extended = (uint64_t)((int64_t)word >> shift);
@@ -96,14 +99,14 @@ static CMDI_INLINED const uint8_t *take_integer(const uint8_t *at, const uint8_t
 }
 
 static CMDI_INLINED const uint8_t *take_signed(const uint8_t *at, const uint8_t *end, uint8_t head,
-        bool is_quick, int64_t min, int64_t max, int64_t *value)
+        int64_t min, int64_t max, int64_t *value)
 {
     uint64_t bits, has_sign;
     *value = (int8_t)head;
     if (*value >= -32) {
         return at;
     }
-    at = take_integer(at, end, head, is_quick, &bits, &has_sign);
+    at = take_integer(at, end, head, &bits, &has_sign);
     if (CMDI_UNLIKELY(at == NULL)) {
         return NULL;
     }
@@ -112,15 +115,15 @@ static CMDI_INLINED const uint8_t *take_signed(const uint8_t *at, const uint8_t 
     return CMDI_LIKELY(fits) ? at : NULL;
 }
 
-static CMDI_INLINED const uint8_t *take_unsigned(const uint8_t *at, const uint8_t *end,
-        uint8_t head, bool is_quick, uint64_t max, uint64_t *value)
+static CMDI_INLINED const uint8_t *take_unsigned(
+        const uint8_t *at, const uint8_t *end, uint8_t head, uint64_t max, uint64_t *value)
 {
     uint64_t has_sign;
     *value = head;
     if (head < HEAD_FIXMAP) {
         return at;
     }
-    at = take_integer(at, end, head, is_quick, value, &has_sign);
+    at = take_integer(at, end, head, value, &has_sign);
     if (CMDI_UNLIKELY(at == NULL)) {
         return NULL;
     }
@@ -129,8 +132,8 @@ static CMDI_INLINED const uint8_t *take_unsigned(const uint8_t *at, const uint8_
 }
 
 /* The length of a str or a bin, all of which is there. `wide`: the form that is expected. */
-static CMDI_INLINED const uint8_t *take_length(const uint8_t *at, const uint8_t *end, uint8_t head,
-        bool is_quick, uint8_t wide, size_t *size)
+static CMDI_INLINED const uint8_t *take_length(
+        const uint8_t *at, const uint8_t *end, uint8_t head, uint8_t wide, size_t *size)
 {
     const uint8_t other = wide == HEAD_STR8 ? HEAD_BIN8 : HEAD_STR8;
     *size = head & 0x1f;
@@ -141,7 +144,7 @@ static CMDI_INLINED const uint8_t *take_length(const uint8_t *at, const uint8_t 
         }
         unsigned width = 1u << (form & 3);
         uint64_t word;
-        if (CMDI_UNLIKELY(form > 2 || !see_word(at, end, width, is_quick, &word))) {
+        if (CMDI_UNLIKELY(form > 2 || !see_word(at, end, width, &word))) {
             return NULL;
         }
         *size = word >> (64 - 8 * width);
@@ -151,10 +154,10 @@ static CMDI_INLINED const uint8_t *take_length(const uint8_t *at, const uint8_t 
 }
 
 static CMDI_INLINED const uint8_t *take_span(const uint8_t *at, const uint8_t *end, uint8_t head,
-        bool is_quick, uint8_t wide, uint32_t size_max, uint8_t *to)
+        uint8_t wide, uint32_t size_max, uint8_t *to)
 {
     struct cmds_string span;
-    at = take_length(at, end, head, is_quick, wide, &span.size);
+    at = take_length(at, end, head, wide, &span.size);
     if (CMDI_UNLIKELY(at == NULL || (size_max != 0 && span.size > size_max))) {
         return NULL;
     }
@@ -188,13 +191,13 @@ static CMDI_INLINED const uint8_t *take_double(
 }
 
 #define TAKE_SIGNED(type, min, max)                                                                \
-    at = take_signed(at, end, head, is_quick, (min), (max), &number);                              \
+    at = take_signed(at, end, head, (min), (max), &number);                                        \
     if (CMDI_LIKELY(at != NULL)) {                                                                 \
         CMDI_STORE(type, to, (type)number);                                                        \
     }                                                                                              \
     return at
 #define TAKE_UNSIGNED(type, max)                                                                   \
-    at = take_unsigned(at, end, head, is_quick, (max), &word);                                     \
+    at = take_unsigned(at, end, head, (max), &word);                                               \
     if (CMDI_LIKELY(at != NULL)) {                                                                 \
         CMDI_STORE(type, to, (type)word);                                                          \
     }                                                                                              \
@@ -202,7 +205,7 @@ static CMDI_INLINED const uint8_t *take_double(
 
 /* What needs neither memory nor a call. NULL: no such kind, too. */
 static CMDI_INLINED const uint8_t *take_plain(const uint8_t *at, const uint8_t *end, uint8_t head,
-        bool is_quick, unsigned form, uint32_t size_max, uint8_t *to)
+        unsigned form, uint32_t size_max, uint8_t *to)
 {
     int64_t number;
     uint64_t word;
@@ -231,9 +234,9 @@ static CMDI_INLINED const uint8_t *take_plain(const uint8_t *at, const uint8_t *
     case CMDS_KIND_F64:
         return take_double(at, end, head, to);
     case CMDS_KIND_STRING:
-        return take_span(at, end, head, is_quick, HEAD_STR8, size_max, to);
+        return take_span(at, end, head, HEAD_STR8, size_max, to);
     case CMDS_KIND_BYTES:
-        return take_span(at, end, head, is_quick, HEAD_BIN8, size_max, to);
+        return take_span(at, end, head, HEAD_BIN8, size_max, to);
     default:
         return NULL;
     }
@@ -243,7 +246,7 @@ static const uint8_t *take_text(const uint8_t *at, const uint8_t *end, uint8_t h
         const struct cmds_field *field, uint32_t size_max, uint8_t *to)
 {
     size_t size;
-    at = take_length(at, end, head, false, HEAD_STR8, &size);
+    at = take_length(at, end, head, HEAD_STR8, &size);
     if (at == NULL || size >= field->item_size || (size_max != 0 && size > size_max) ||
             memchr(at, '\0', size) != NULL) {
         return NULL;
@@ -256,7 +259,7 @@ static const uint8_t *take_blob(const uint8_t *at, const uint8_t *end, uint8_t h
         const struct cmds_field *field, uint8_t *to)
 {
     size_t size;
-    at = take_length(at, end, head, false, HEAD_BIN8, &size);
+    at = take_length(at, end, head, HEAD_BIN8, &size);
     if (at == NULL || size != field->item_size) {
         return NULL;
     }
@@ -274,7 +277,7 @@ static CMDI_INLINED const uint8_t *take_count(const uint8_t *at, const uint8_t *
     }
     unsigned width = head == wide ? 2 : 4;
     uint64_t word;
-    if ((head != wide && head != wide + 1) || !see_word(at, end, width, false, &word)) {
+    if ((head != wide && head != wide + 1) || !see_word(at, end, width, &word)) {
         return NULL;
     }
     *count = word >> (64 - 8 * width);
@@ -319,7 +322,7 @@ static const uint8_t *take_map(
         if (at == source->end) {
             return NULL;
         }
-        at = take_span(at + 1, source->end, *at, false, HEAD_STR8, 0, item);
+        at = take_span(at + 1, source->end, *at, HEAD_STR8, 0, item);
         item += sizeof(struct cmds_string);
     }
     return at;
@@ -345,7 +348,7 @@ static const uint8_t *take_item(const uint8_t *at, struct source *source, uint8_
     case CMDS_KIND_RESERVED:
         return head == HEAD_NIL ? at : NULL;
     default:
-        return take_plain(at, source->end, head, false, field->kind, size_max, to);
+        return take_plain(at, source->end, head, field->kind, size_max, to);
     }
 }
 
@@ -360,7 +363,7 @@ static CMDI_INLINED const uint8_t *take_element(
     if (field->kind == CMDS_KIND_STRUCT) {
         return take_struct(at, source, head, field->nested, to);
     }
-    const uint8_t *behind = take_plain(at, source->end, head, true, field->kind, 0, to);
+    const uint8_t *behind = take_plain(at, source->end, head, field->kind, 0, to);
     return CMDI_LIKELY(behind != NULL) ? behind : take_item(at, source, head, field, 0, to);
 }
 
@@ -427,7 +430,7 @@ static CMDI_INLINED const uint8_t *walk_quick(struct walk walk, const struct cmd
         const struct cmds_field *field = walk.field;
         const uint8_t *at = NULL;
         if (CMDI_LIKELY(walk.at < end)) {
-            at = take_plain(walk.at + 1, end, *walk.at, true, cmdi_row_form(field), field->size_max,
+            at = take_plain(walk.at + 1, end, *walk.at, cmdi_row_form(field), field->size_max,
                     value + field->offset);
         }
         if (CMDI_UNLIKELY(at == NULL)) {
@@ -490,7 +493,7 @@ static CMDI_INLINED const uint8_t *take_named(
         const uint8_t *at, struct source *source, const struct cmds_field *field, uint8_t *value)
 {
     if (CMDI_LIKELY(at != source->end)) {
-        const uint8_t *behind = take_plain(at + 1, source->end, *at, true, cmdi_row_form(field),
+        const uint8_t *behind = take_plain(at + 1, source->end, *at, cmdi_row_form(field),
                 field->size_max, value + field->offset);
         if (CMDI_LIKELY(behind != NULL)) {
             return behind;
@@ -513,7 +516,7 @@ static const uint8_t *take_pairs(const uint8_t *at, struct source *source,
         if (rows == 0 || field->kind == CMDS_KIND_RESERVED || at == source->end) {
             return NULL;
         }
-        at = take_length(at + 1, source->end, *at, false, HEAD_STR8, &size);
+        at = take_length(at + 1, source->end, *at, HEAD_STR8, &size);
         if (at == NULL || !is_named(field, at, size)) {
             return NULL;
         }
