@@ -600,6 +600,10 @@ static CMDI_INLINED bool read_straight(const struct cmds_schema *schema, struct 
     const uint8_t *begin = in.data, *end = begin + in.size;
     struct walk walk = {schema->fields, NULL};
     unsigned count = in.size > 0 ? *begin ^ HEAD_FIXARRAY : UINT_MAX;
+    // A struct of two whose first is a map of one pair, as carriers are: the quick walk would not come far.
+    if (in.size > CARRIER_END && CMDI_UNLIKELY(memcmp(begin, carrier_head, 2) == 0)) {
+        return read_rest(walk, schema, in, arena, value);
+    }
     if (CMDI_LIKELY(count <= 0x0f && count <= schema->field_count)) {
         walk.at = begin + 1;
         const struct cmds_field *end_field = cmds_schema_field(schema, count);

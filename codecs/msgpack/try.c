@@ -16,7 +16,7 @@
 #include "msgpack/msgpack.h"
 
 enum {
-    CARRIER_ROOM = 4 + CMDI_CARRIER_KEY + CMDI_CARRIER_VALUE,
+    CARRIER_ROOM = 5 + CMDI_CARRIER_KEY + CMDI_CARRIER_VALUE,
 };
 
 /*
@@ -123,8 +123,8 @@ static uint8_t *try_text(uint8_t *out, const uint8_t *border, const struct cmds_
     return size < 0 ? NULL : try_span(out, border, at, (size_t)size, 0, true);
 }
 
-/* A context without more: bytes of one length, behind bytes that are always the same. */
-static CMDI_INLINED uint8_t *put_carrier(uint8_t *out, const struct cmds_pair *pair)
+/* A context without more: bytes of one length, and most of them always the same. */
+static CMDI_INLINED uint8_t *put_context(uint8_t *out, const struct cmds_pair *pair)
 {
     out[0] = HEAD_FIXMAP | 1;
     out[1] = HEAD_FIXSTR | CMDI_CARRIER_KEY;
@@ -141,7 +141,7 @@ static uint8_t *try_pairs(uint8_t *out, const uint8_t *end, const uint8_t *at, u
     struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
     const struct cmds_string *text = NULL;
     if (CMDI_LIKELY(cmdi_map_is_carrier(map) && end - out >= CARRIER_ROOM)) {
-        return put_carrier(out, map.items);
+        return put_context(out, map.items);
     }
     if (map.count > limit_of(count_max) || (map.items == NULL && map.count != 0)) {
         return NULL;
@@ -261,9 +261,6 @@ static uint8_t *try_many(uint8_t *out, const uint8_t *border, const struct cmds_
         return out + 1;
     }
     at += field->item_offset;
-    if (CMDI_LIKELY(field->kind == CMDS_KIND_MAP)) {
-        return try_pairs(out, border, at, field->size_max); // Of a traced command: no further look.
-    }
     return try_item(out, border, field, at, field->size_max, as_map);
 }
 
@@ -360,24 +357,46 @@ static uint8_t *try_map_struct(
 
 /* --- What the codecs are made of -------------------------------------------------------------- */
 
-static CMDI_INLINED int64_t try_value(
-        const struct cmds_type *type, const void *value, uint8_t *out, size_t room, bool as_map)
+/*
+ * Of a traced command all that is in front of the command itself, if its context is but a traceparent. Returns: the
+ * place behind that; NULL: it goes as any other struct.
+ */
+static CMDI_INLINED uint8_t *put_carrier(
+        uint8_t *out, size_t room, const struct cmds_schema *schema, const uint8_t *value)
 {
-    const uint8_t *end = as_map ? try_map_struct(out, out + room, type->schema, value)
-                                : try_array_rows(out, out + room, type->schema, value);
-    return CMDI_LIKELY(end != NULL) ? end - out : -ENOBUFS;
+    const struct cmds_field *carrier = schema->fields;
+    if (!cmdi_schema_has_carrier(schema) || value[carrier->offset] == 0) {
+        return NULL;
+    }
+    struct cmds_map map =
+            CMDI_LOAD(struct cmds_map, value + carrier->offset + carrier->item_offset);
+    if (CMDI_UNLIKELY(!cmdi_map_is_carrier(map) || room < CARRIER_ROOM)) {
+        return NULL;
+    }
+    *out = HEAD_FIXARRAY | 2;
+    return put_context(out + 1, map.items);
 }
 
 int64_t cmdi_msgpack_try(const struct cmds_codec *self, const struct cmds_type *type,
         const void *value, uint8_t *out, size_t room)
 {
     (void)self;
-    return try_value(type, value, out, room, false);
+    const struct cmds_schema *schema = type->schema;
+    const uint8_t *row = value, *end = out + room;
+    uint8_t *at = put_carrier(out, room, schema, value);
+    if (at != NULL) {
+        const struct cmds_field *command = cmds_schema_field(schema, 1);
+        schema = command->nested;
+        row += command->offset;
+    }
+    end = try_array_rows(at != NULL ? at : out, end, schema, row);
+    return CMDI_LIKELY(end != NULL) ? end - out : -ENOBUFS;
 }
 
 int64_t cmdi_msgpack_map_try(const struct cmds_codec *self, const struct cmds_type *type,
         const void *value, uint8_t *out, size_t room)
 {
     (void)self;
-    return try_value(type, value, out, room, true);
+    const uint8_t *end = try_map_struct(out, out + room, type->schema, value);
+    return CMDI_LIKELY(end != NULL) ? end - out : -ENOBUFS;
 }

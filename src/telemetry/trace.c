@@ -37,28 +37,27 @@ typedef uint16_t hex_pairs __attribute__((vector_size(16)));
 typedef uint16_t hex_many __attribute__((vector_size(32)));
 typedef uint8_t hex_bytes __attribute__((vector_size(8)));
 
-/* Returns: of each character that is not one of the `count` from `first` on -1, else 0. */
-static inline hex_text hex_beyond(hex_octets block, uint8_t first, uint8_t count)
+/* Returns: of each character that is one of the `count` from `first` on -1, else 0. */
+static inline hex_text hex_within(hex_octets block, uint8_t first, uint8_t count)
 {
-    return (hex_text)(block + (uint8_t)(0x80 - first)) > (int8_t)(INT8_MIN + count - 1);
+    return (hex_text)(block + (uint8_t)(0x80 - first)) < (int8_t)(INT8_MIN + count);
 }
 
-/* Upper case is refused: so W3C has it. Returns: of each character that is no digit -1, else 0. */
+/* Upper case is refused: so W3C has it. Returns: of each character that is a digit -1, else 0. */
 static inline hex_text hex_read(const char *text, hex_pairs *read)
 {
     hex_octets block;
     hex_pairs pairs;
     memcpy(&block, text, sizeof(block));
-    hex_text no_letter = hex_beyond(block, 'a', 6);
-    hex_text no_number = hex_beyond(block, '0', 10);
-    hex_octets halves = (block & 0xf) + (~(hex_octets)no_letter & 9); // 'a' is 0x61.
+    hex_text letters = hex_within(block, 'a', 6);
+    hex_octets halves = (block & 0xf) + ((hex_octets)letters & 9); // 'a' is 0x61.
     memcpy(&pairs, &halves, sizeof(pairs));
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     *read = (pairs << 4 | pairs >> 8) & 0xff;
 #else
     *read = (pairs >> 4 | pairs) & 0xff;
 #endif
-    return no_letter & no_number;
+    return letters | hex_within(block, '0', 10);
 }
 
 /* What is stored at once is loaded at once: the two halves of an id make one store. */
@@ -88,7 +87,7 @@ static inline bool hex_is(hex_text marks)
 {
     int64_t words[2];
     memcpy(words, &marks, sizeof(words));
-    return (words[0] | words[1]) == 0;
+    return (words[0] & words[1]) == -1;
 }
 
 static inline char *hex_write(char *out, const uint8_t bytes[8])
@@ -137,10 +136,10 @@ int cmds_trace_parse(struct cmds_trace *trace, struct cmds_string traceparent)
     }
     int version = hex_byte(text);
     int flags = hex_byte(text + TRACEPARENT_FLAGS);
-    hex_text others = hex_read(text + TRACEPARENT_TRACE_ID, &first);
-    others |= hex_read(text + TRACEPARENT_TRACE_ID + sizeof(others), &second);
-    others |= hex_read(text + TRACEPARENT_SPAN_ID, &span);
-    if (version < 0 || version == VERSION_NEVER || flags < 0 || !hex_is(others)) {
+    hex_text digits = hex_read(text + TRACEPARENT_TRACE_ID, &first);
+    digits &= hex_read(text + TRACEPARENT_TRACE_ID + sizeof(digits), &second);
+    digits &= hex_read(text + TRACEPARENT_SPAN_ID, &span);
+    if (version < 0 || version == VERSION_NEVER || flags < 0 || !hex_is(digits)) {
         return CMDS_E_PROTO;
     }
     // A later version may go on, behind another dash.

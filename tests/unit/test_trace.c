@@ -83,6 +83,31 @@ static void test_trace_parses_what_w3c_calls_good(void)
     }
 }
 
+/* Every byte at every place of the ids: sixteen of them are digits. */
+static void test_trace_knows_every_digit(void)
+{
+    static const char digits[] = "0123456789abcdef", parent[] = "00-" TRACE_ID "-" SPAN_ID "-01";
+    uint32_t differ = 0;
+    for (size_t at = 3; at < 52; at++) {
+        for (unsigned byte = 0; byte < 256 && at != 35; byte++) {
+            char text[sizeof(parent)];
+            struct cmds_trace trace;
+            memcpy(text, parent, sizeof(text));
+            text[at] = (char)byte;
+            bool is_digit = byte != 0 && strchr(digits, (int)byte) != NULL;
+            struct cmds_string string = {text, sizeof(text) - 1};
+            int code = cmds_trace_parse(&trace, string);
+            char out[CMDS_TRACEPARENT_SIZE];
+            if (code == 0) {
+                cmds_trace_format(&trace, out);
+            }
+            differ += code != (is_digit ? 0 : CMDS_E_PROTO) ||
+                      (code == 0 && memcmp(out, text, sizeof(text)) != 0);
+        }
+    }
+    CU_ASSERT_EQUAL(differ, 0);
+}
+
 static void test_trace_formats_only_the_sampled_flag(void)
 {
     struct cmds_trace trace;
@@ -302,6 +327,7 @@ static void test_span_attributes_are_read_as_written(void)
 
 static CU_TestInfo test_trace[] = {
         {"parses what W3C calls good", test_trace_parses_what_w3c_calls_good},
+        {"every digit is known", test_trace_knows_every_digit},
         {"formats only the sampled flag", test_trace_formats_only_the_sampled_flag},
         {"knows a tracestate", test_trace_knows_a_tracestate},
         {"bounds a tracestate", test_trace_bounds_a_tracestate},
