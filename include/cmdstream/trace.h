@@ -94,7 +94,7 @@ struct cmds_span {
     uint8_t trace_id[16], span_id[8];
     uint8_t parent_id[8];         // All zero: it has none.
     uint64_t start_ns, end_ns;    // CLOCK_MONOTONIC.
-    const struct cmds_type *type; // Of the command; its name is type->schema->name.
+    const struct cmds_type *type; // As its protocol lists it; the name: type->schema->name.
     uint64_t sequence;            // Of the command, on its connection; 0: it was not sent.
     uint32_t size;                // Of the command's whole frame.
     int32_t error;                // 0: the status is unset; else it is an error: cmds_error_text().

@@ -560,22 +560,12 @@ static void table_link(struct cmdi_type_table *table)
         if (traces != NULL) {
             struct cmdi_type_entry *own = cmdi_type_table_entry(table, traces->number);
             CMDI_ASSERT(own != NULL && own != entry); // The protocol was checked.
-            own->traced = entry->type;
-            entry->traced = entry->type;
+            own->traced = entry;
+            entry->traced = entry;
             entry->command = own->type;
             entry->command_offset = (uint16_t)cmdi_traced_command(entry->type)->offset;
         }
     }
-}
-
-const struct cmds_field *cmdi_traced_carrier(const struct cmds_type *traced)
-{
-    return cmds_schema_field(traced->schema, 0);
-}
-
-const struct cmds_field *cmdi_traced_command(const struct cmds_type *traced)
-{
-    return cmds_schema_field(traced->schema, 1);
 }
 
 int cmdi_type_table_init(

@@ -10,6 +10,7 @@
 #ifndef CMDI_CODEC_PROTOCOL_H
 #define CMDI_CODEC_PROTOCOL_H
 
+#include <cmdstream/codec.h>
 #include <cmdstream/schema.h>
 
 #include "base/hint.h"
@@ -30,7 +31,8 @@ struct cmdi_type_entry {
     uint16_t command_offset;         // Of a traced type: of its command. Else 0.
     uint16_t place;                  // In the list that the table was made of.
     const struct cmds_type *command; // What is executed: the table's own, mostly `type`.
-    const struct cmds_type *traced;  // Carries that one with a context; NULL: none does.
+    // Carries that one with a context; NULL: none does.
+    const struct cmdi_type_entry *traced;
 };
 /* Instead of an offset: no value is that large. */
 enum {
@@ -74,8 +76,14 @@ static inline const struct cmds_type *cmdi_type_traces(const struct cmds_type *t
     return type->struct_size >= known ? type->traces : NULL;
 }
 /** The two rows of a traced type that was checked. */
-const struct cmds_field *cmdi_traced_carrier(const struct cmds_type *traced);
-const struct cmds_field *cmdi_traced_command(const struct cmds_type *traced);
+static inline const struct cmds_field *cmdi_traced_carrier(const struct cmds_type *traced)
+{
+    return cmds_schema_field(traced->schema, 0);
+}
+static inline const struct cmds_field *cmdi_traced_command(const struct cmds_type *traced)
+{
+    return cmds_schema_field(traced->schema, 1);
+}
 
 /** A result that says that its command failed. */
 static inline bool cmdi_type_is_error(const struct cmds_type *type)

@@ -131,8 +131,8 @@ static int group_send_tracked(struct cmds_group *group, struct cmdi_group_shard 
                                 ? cmdi_group_untraced(command->type, command->value).value
                                 : NULL;
     bool answered = command->on_result != NULL;
-    if (cmdi_group_is_foreign(group)) {
-        return CMDS_E_FORKED; // Before any lock.
+    if (send == NULL && cmdi_group_is_foreign(group)) {
+        return CMDS_E_FORKED; // Before any lock; else it was asked.
     }
     int code = kept != NULL && kept->is_kept ? cmdi_track_begin_again(group, group_shard, kept,
                                                        send, command->body_size, &track)
@@ -175,16 +175,19 @@ static inline bool group_needs_size(const struct cmds_group *group,
                          how->resend == CMDS_RESEND_ONCE || group->tracker.is_used);
 }
 
-/* Inline: on the straight way nothing of it is asked for. */
+/* Inline: on the straight way nothing of it is asked for. `entry`: of the message; NULL: it is looked for. */
 __attribute__((always_inline)) static inline int group_send_taken(struct cmds_group *group,
         struct cmdi_group_shard *group_shard, struct cmds_message message,
-        struct cmds_send_options *how, const struct cmdi_traced_send *send,
-        const struct cmdi_send_end *end)
+        const struct cmdi_type_entry *entry, struct cmds_send_options *how,
+        const struct cmdi_traced_send *send, const struct cmdi_send_end *end)
 {
     struct cmdi_command command;
-    int code = group_needs_size(group, group_shard, how)
-                       ? cmdi_group_measure(group, message, &command)
-                       : cmdi_group_name(group, message, &command);
+    int code = cmdi_group_name(
+            entry != NULL ? entry : cmdi_type_table_of(&group->commands, message.type), message,
+            &command);
+    if (CMDI_LIKELY(code == 0) && group_needs_size(group, group_shard, how)) {
+        code = cmdi_group_measure_named(group, &command);
+    }
     if (CMDI_UNLIKELY(code < 0)) {
         return code;
     }
@@ -215,9 +218,9 @@ static __attribute__((noinline)) int group_send_traced(struct cmds_group *group,
     if (cmdi_group_is_foreign(group)) {
         return CMDS_E_FORKED; // Before any lock.
     }
-    cmdi_group_trace(group, how->trace, &message, &send);
-    return group_send_taken(
-            group, group_shard, message, how, send.span.type != NULL ? &send : NULL, end);
+    cmdi_group_trace(group, group_shard, how->trace, &message, &send);
+    return group_send_taken(group, group_shard, message, send.entry, how,
+            send.span.entry != NULL ? &send : NULL, end);
 }
 
 /* Without a context, where a trace may begin. Apart: as above. */
@@ -230,7 +233,7 @@ static __attribute__((noinline)) int group_send_untraced(struct cmds_group *grou
         return CMDS_E_FORKED; // Before any lock.
     }
     if (!cmdi_group_may_begin_trace(group)) {
-        return group_send_taken(group, group_shard, message, how, NULL, end);
+        return group_send_taken(group, group_shard, message, NULL, how, NULL, end);
     }
     how->trace = &new_trace;
     return group_send_traced(group, group_shard, message, how, end);
@@ -257,7 +260,7 @@ __attribute__((always_inline)) static inline int group_send_inside(struct cmds_g
         return group_send_traced(group, group_shard, message, &mine, end);
     }
     return CMDI_LIKELY(!group->tracker.is_traced || group_is_spent(group_shard))
-                   ? group_send_taken(group, group_shard, message, &mine, NULL, end)
+                   ? group_send_taken(group, group_shard, message, NULL, &mine, NULL, end)
                    : group_send_untraced(group, group_shard, message, &mine, end);
 }
 

@@ -183,16 +183,17 @@ static int forward_elsewhere(
     if (cmdi_group_is_closing(group)) {
         return CMDS_E_CLOSED;
     }
-    send.span.type = NULL;
+    send.span.entry = NULL;
     if (ask->trace != NULL) {
-        cmdi_group_trace(group, ask->trace, &message, &send);
+        cmdi_group_trace(group, NULL, ask->trace, &message, &send);
     }
     int code = forward_measure(group, message, ask, &command);
     if (code < 0) {
         return code;
     }
     struct cmdi_track *track = NULL;
-    code = forward_track(group, NULL, &command, ask, send.span.type != NULL ? &send : NULL, &track);
+    code = forward_track(
+            group, NULL, &command, ask, send.span.entry != NULL ? &send : NULL, &track);
     if (code < 0) {
         return code;
     }
@@ -236,8 +237,8 @@ static __attribute__((noinline)) int forward_traced(struct cmdi_group_shard *gro
         struct cmds_message message, const struct cmdi_forward_ask *ask)
 {
     struct cmdi_traced_send send;
-    cmdi_group_trace(group_shard->group, ask->trace, &message, &send);
-    return forward_from_here(group_shard, message, ask, send.span.type != NULL ? &send : NULL);
+    cmdi_group_trace(group_shard->group, group_shard, ask->trace, &message, &send);
+    return forward_from_here(group_shard, message, ask, send.span.entry != NULL ? &send : NULL);
 }
 
 /* Of a call for which nothing can be done any more. Returns: 0; why not. */

@@ -20,12 +20,12 @@ int cmdi_group_queue(struct cmds_group *group, struct cmdi_group_shard *group_sh
 
 /**
  * Checks the command, which is not measured yet: for cmdi_group_queue() with a group shard, if it has no
- * ticket, or to be measured. `out` lacks callback, deadline and ticket. Returns: 0; CMDS_E_WRONG_TYPE.
+ * ticket, or to be measured. `entry`: of its type; NULL: the protocol has none. `out` lacks callback, deadline and
+ * ticket. Returns: 0; CMDS_E_WRONG_TYPE.
  */
 static inline int cmdi_group_name(
-        const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out)
+        const struct cmdi_type_entry *entry, struct cmds_message message, struct cmdi_command *out)
 {
-    const struct cmdi_type_entry *entry = cmdi_type_table_of(&group->commands, message.type);
     if (CMDI_UNLIKELY(entry == NULL || message.value == NULL)) {
         return CMDS_E_WRONG_TYPE;
     }
@@ -62,7 +62,7 @@ static inline int cmdi_group_measure_named(
 static inline int cmdi_group_measure(
         const struct cmds_group *group, struct cmds_message message, struct cmdi_command *out)
 {
-    int code = cmdi_group_name(group, message, out);
+    int code = cmdi_group_name(cmdi_type_table_of(&group->commands, message.type), message, out);
     return CMDI_LIKELY(code == 0) ? cmdi_group_measure_named(group, out) : code;
 }
 /**

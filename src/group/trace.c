@@ -8,7 +8,7 @@
 #include "base/time.h"
 #include "client/client.h"
 #include "client/count.h"
-#include "group/group.h"
+#include "group/group_shard.h"
 #include "ring/clock.h"
 
 /* --- The beginning ---------------------------------------------------------------------------- */
@@ -28,78 +28,86 @@ bool cmdi_group_may_begin_trace(const struct cmds_group *group)
  * On a shard by the clock that it has read last: before this send, and in no earlier turn. So it is with the
  * durations that are counted, of which the span may be the exemplar.
  */
-static uint64_t trace_now_ns(void)
+static uint64_t trace_now_ns(const struct cmdi_shard *shard)
 {
-    const struct cmdi_shard *shard = cmdi_shard_current();
     return shard != NULL && shard->in_turn ? shard->looked_ns : cmdi_now_ns();
 }
 
 /* `trace` as a new one, if it is none yet and one may begin here. */
-static void trace_begin_root(struct cmdi_spans *spans, struct cmds_trace *trace)
+static void trace_begin_root(
+        struct cmdi_spans *spans, const struct cmdi_shard *shard, struct cmds_trace *trace)
 {
     struct cmds_trace root;
-    if (!cmdi_trace_is_valid(trace) &&
-            cmdi_spans_root(spans, cmdi_ns_to_ms(trace_now_ns()), &root)) {
+    if (CMDI_UNLIKELY(!cmdi_trace_is_valid(trace)) &&
+            cmdi_spans_root(spans, cmdi_ns_to_ms(trace_now_ns(shard)), &root)) {
         root.baggage = trace->baggage;
         *trace = root;
     }
 }
 
-static void trace_begin_span(
-        const struct cmds_group *group, struct cmds_message message, struct cmdi_traced_send *send)
+/* Without spans the context passes on as it is. Returns: it is sampled. */
+static bool trace_begin_span(
+        struct cmdi_spans *spans, const struct cmdi_shard *shard, struct cmdi_traced_send *send)
 {
-    struct cmdi_spans *spans = cmdi_spans_here(group->runtime);
-    if (spans == NULL) {
-        return; // The context passes on as it is.
+    struct cmdi_group_span *span = &send->span;
+    if (CMDI_LIKELY(spans != NULL)) {
+        trace_begin_root(spans, shard, &send->trace);
     }
-    trace_begin_root(spans, &send->trace);
-    if (cmdi_trace_is_set(&send->trace) && message.type != NULL) {
-        struct cmdi_group_span *span = &send->span;
-        memcpy(span->trace_id, send->trace.trace_id, sizeof(span->trace_id));
-        memcpy(span->parent_id, send->trace.span_id, sizeof(span->parent_id));
-        cmdi_span_id(span->span_id, cmdi_random());
-        memcpy(send->trace.span_id, span->span_id, sizeof(send->trace.span_id));
-        span->start_ns = trace_now_ns();
-        span->type = message.type;
+    if (CMDI_UNLIKELY(spans == NULL || !cmdi_trace_is_set(&send->trace))) {
+        return false;
     }
+    memcpy(span->trace_id, send->trace.trace_id, sizeof(span->trace_id));
+    memcpy(span->parent_id, send->trace.span_id, sizeof(span->parent_id));
+    cmdi_span_id(span->span_id, cmdi_random());
+    memcpy(send->trace.span_id, span->span_id, sizeof(send->trace.span_id));
+    span->start_ns = trace_now_ns(shard);
+    return true;
 }
 
-/* What carries this message with a context. Returns: NULL: nothing does. */
-static const struct cmds_type *trace_carrier_of(
+/*
+ * What the message is among the group's commands; its `traced`, if that is another one, carries it with a context.
+ * Returns: NULL: it goes as it is, or is refused as it would be.
+ */
+static const struct cmdi_type_entry *trace_entry_of(
         const struct cmds_group *group, struct cmds_message message)
 {
-    const struct cmdi_type_entry *entry =
-            message.type != NULL ? cmdi_type_table_entry(&group->commands, message.type->number)
-                                 : NULL;
-    if (entry == NULL || message.value == NULL || entry->traced == entry->type ||
-            !cmdi_type_same(entry->type, message.type)) {
-        return NULL; // It goes as it is, or is refused as it would be.
-    }
-    return entry->traced;
+    return message.value != NULL ? cmdi_type_table_of(&group->commands, message.type) : NULL;
 }
 
-void cmdi_group_trace(const struct cmds_group *group, const struct cmds_trace *trace,
-        struct cmds_message *message, struct cmdi_traced_send *send)
+/* `entry`: the traced type's. */
+static void trace_carry(const struct cmdi_type_entry *entry, struct cmds_message *message,
+        struct cmdi_traced_send *send)
 {
-    const struct cmds_type *traced = trace_carrier_of(group, *message);
-    send->trace = *trace;
-    send->span.type = NULL;
-    send->span.is_traced = false;
-    trace_begin_span(group, *message, send);
-    if (traced == NULL || !cmdi_trace_is_valid(&send->trace)) {
-        return;
-    }
-    const struct cmds_field *carrier = cmdi_traced_carrier(traced);
-    const struct cmds_field *command = cmdi_traced_command(traced);
+    const struct cmds_field *carrier = cmdi_traced_carrier(entry->type);
     const struct cmds_map map = cmdi_trace_to_map(&send->trace, &send->carrier);
     const bool has = true;
-    CMDI_ASSERT(traced->schema->value_size <= sizeof(send->bytes));
+    CMDI_ASSERT(entry->type->schema->value_size <= sizeof(send->bytes));
     // These are all of its rows, and of what lies between them nobody knows.
     memcpy(send->bytes + carrier->offset, &has, sizeof(has));
     memcpy(send->bytes + carrier->offset + carrier->item_offset, &map, sizeof(map));
-    memcpy(send->bytes + command->offset, message->value, command->size);
-    *message = (struct cmds_message){traced, send->bytes};
-    send->span.is_traced = true;
+    memcpy(send->bytes + entry->command_offset, message->value, entry->command->schema->value_size);
+    *message = (struct cmds_message){entry->type, send->bytes};
+}
+
+void cmdi_group_trace(const struct cmds_group *group, const struct cmdi_group_shard *group_shard,
+        const struct cmds_trace *trace, struct cmds_message *message, struct cmdi_traced_send *send)
+{
+    // Between the turns of an inline runtime the caller is no shard.
+    const struct cmdi_shard *shard = cmdi_shard_current();
+    struct cmdi_spans *spans =
+            group_shard != NULL && shard != NULL ? shard->spans : cmdi_spans_here(group->runtime);
+    const struct cmdi_type_entry *entry = trace_entry_of(group, *message);
+    const struct cmdi_type_entry *traced = entry != NULL ? entry->traced : NULL;
+    struct cmdi_group_span *span = &send->span;
+    send->trace = *trace;
+    send->entry = entry;
+    bool is_sampled = entry != NULL && trace_begin_span(spans, shard, send);
+    span->is_traced = traced != NULL && traced != entry && cmdi_trace_is_valid(&send->trace);
+    if (CMDI_LIKELY(span->is_traced)) {
+        trace_carry(traced, message, send);
+        send->entry = traced;
+    }
+    span->entry = is_sampled ? send->entry : NULL;
 }
 
 struct cmds_message cmdi_group_untraced(const struct cmds_type *type, const void *value)
@@ -117,23 +125,12 @@ struct cmds_message cmdi_group_untraced(const struct cmds_type *type, const void
 
 _Static_assert((size_t)CMDI_ENDPOINT_TEXT_MIN >= (size_t)CMDS_SPAN_PEER_MAX, "a copy needs no end");
 
-/* What it was on the wire. */
-static const struct cmdi_type_entry *span_entry(
-        const struct cmds_group *group, const struct cmdi_group_span *span)
-{
-    const struct cmdi_type_entry *entry =
-            cmdi_type_table_entry(&group->commands, span->type->number);
-    return span->is_traced && entry != NULL
-                   ? cmdi_type_table_entry(&group->commands, entry->traced->number)
-                   : entry;
-}
-
 /* The size of the whole frame: that of the body is known. */
-static uint32_t span_frame_size(const struct cmds_group *group, const struct cmdi_group_span *span,
-        uint64_t sequence, uint32_t number)
+static uint32_t span_frame_size(
+        const struct cmds_group *group, const struct cmdi_group_span *span, uint64_t sequence)
 {
-    return span->size + (uint32_t)cmdi_frame_header_size(sequence, number, span->size,
-                                group->config->limits.self_delimiting);
+    return span->size + (uint32_t)cmdi_frame_header_size(sequence, span->entry->type->number,
+                                span->size, group->config->limits.self_delimiting);
 }
 
 /*
@@ -154,7 +151,7 @@ static void span_fill(struct cmds_span *span, const struct cmdi_group_span *begu
     memcpy(span->span_id, begun->span_id, sizeof(span->span_id));
     memcpy(span->parent_id, begun->parent_id, sizeof(span->parent_id));
     span->start_ns = begun->start_ns;
-    span->type = begun->type;
+    span->type = begun->is_traced ? begun->entry->command : begun->entry->type;
     span->kind = CMDS_SPAN_CLIENT;
     span->flags = begun->is_traced ? CMDS_SPAN_TRACED : 0;
     span->event_count = span->dropped_attributes = 0;
@@ -173,7 +170,6 @@ void cmdi_group_span_end(const struct cmds_group *group, const struct cmdi_group
     struct cmdi_client_shard *client_shard = client != NULL ? client->client_shard : NULL;
     struct cmdi_shard *shard = client_shard != NULL ? client_shard->shard : NULL;
     struct cmdi_spans *spans = shard != NULL ? shard->spans : cmdi_spans_here(group->runtime);
-    const struct cmdi_type_entry *entry = span_entry(group, begun);
     struct cmds_span other;
     CMDI_ASSERT(spans != NULL && (shard == NULL || cmdi_shard_current() == shard));
     struct cmds_span *place = cmdi_spans_place(spans);
@@ -181,8 +177,7 @@ void cmdi_group_span_end(const struct cmds_group *group, const struct cmdi_group
     span_fill(span, begun, client != NULL ? cmdi_client_endpoint(client) : NULL);
     span->sequence = result->sequence;
     span->error = result->is_error ? CMDS_E_REMOTE : result->error;
-    span->size = span_frame_size(group, begun, result->sequence,
-            entry != NULL ? entry->type->number : begun->type->number);
+    span->size = span_frame_size(group, begun, result->sequence);
     span->end_ns = span_end_ns(begun, shard);
     if (CMDI_LIKELY(place != NULL)) {
         cmdi_spans_keep(spans);
@@ -190,7 +185,7 @@ void cmdi_group_span_end(const struct cmds_group *group, const struct cmdi_group
         cmdi_spans_end(spans, span);
     }
     if (client_shard != NULL && result->error == 0 && client_shard->ledger != NULL) {
-        cmdi_ledger_exemplify(client_shard->ledger, entry->place, span,
+        cmdi_ledger_exemplify(client_shard->ledger, begun->entry->place, span,
                 cmdi_spans_wall(spans, span->end_ns)); // As a server does.
     }
 }

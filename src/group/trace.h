@@ -14,6 +14,7 @@
 
 struct cmds_group;
 struct cmdi_client;
+struct cmdi_group_shard;
 
 /**
  * What is known of a command's span as long as it is open: little, since each command in flight has one, and
@@ -22,10 +23,10 @@ struct cmdi_client;
 struct cmdi_group_span {
     uint8_t trace_id[16], span_id[8], parent_id[8];
     uint64_t start_ns;
-    // Of the command. NULL: it is not sampled, and all else is undefined.
-    const struct cmds_type *type;
+    // Of the group's commands, as what it goes out. NULL: it is not sampled, and all else is undefined.
+    const struct cmdi_type_entry *entry;
     uint32_t size;  // Of the body.
-    bool is_traced; // It goes out under the traced type's number.
+    bool is_traced; // The entry is that of the traced type that carries it.
     uint8_t unused[3];
 };
 
@@ -36,6 +37,8 @@ struct cmdi_group_span {
 struct cmdi_traced_send {
     struct cmds_trace trace; // What goes out.
     struct cmdi_group_span span;
+    // What the message is now, in the group's commands. NULL: it has to be looked for.
+    const struct cmdi_type_entry *entry;
     struct cmdi_carrier carrier;
     _Alignas(16) uint8_t bytes[CMDI_TRACED_SIZE_MAX]; // A value of the traced type.
 };
@@ -44,11 +47,14 @@ struct cmdi_traced_send {
  * A command is about to be sent with `trace`. If the protocol carries `message` with a context, it is
  * that from here on.
  *
+ * `group_shard`: the caller's; NULL: it is on none of the group's.
+ *
  * Owner:   it points into `send`, and to what both pointed to.
  * Thread:  any that is inside the group.
  */
-void cmdi_group_trace(const struct cmds_group *group, const struct cmds_trace *trace,
-        struct cmds_message *message, struct cmdi_traced_send *send);
+void cmdi_group_trace(const struct cmds_group *group, const struct cmdi_group_shard *group_shard,
+        const struct cmds_trace *trace, struct cmds_message *message,
+        struct cmdi_traced_send *send);
 /**
  * May a trace begin with a send that has no context? As a rule so many have begun in this second that
  * this is all that it costs. Thread: any that is inside the group.

@@ -84,7 +84,7 @@ static int track_make(
         return cmdi_pool_lack(&stock->pool);
     }
     track->group = group;
-    track->span.type = NULL;
+    track->span.entry = NULL;
     *out = track;
     return 0;
 }
@@ -232,7 +232,7 @@ static struct cmds_result track_refusal(int code)
 /* Of a command that no connection has taken, or that says no more. */
 static void track_end_span(struct cmdi_track *track, const struct cmds_result *result)
 {
-    if (CMDI_UNLIKELY(track->span.type != NULL)) {
+    if (CMDI_UNLIKELY(track->span.entry != NULL)) {
         cmdi_group_span_end(track->group, &track->span, NULL, result);
     }
 }
@@ -278,7 +278,7 @@ void cmdi_track_end_one_way(struct cmdi_track *track)
 void cmdi_track_see(struct cmdi_track *track, const struct cmds_result *result)
 {
     struct cmdi_tracker *tracker = &track->group->tracker;
-    if (CMDI_UNLIKELY(track->span.type != NULL) && result->last) {
+    if (CMDI_UNLIKELY(track->span.entry != NULL) && result->last) {
         const struct cmdi_client *client =
                 result->sequence != 0 ? track->group->clients[result->client] : NULL;
         cmdi_group_span_end(track->group, &track->span, client, result);

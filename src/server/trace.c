@@ -228,13 +228,7 @@ static void trace_end_events(struct cmdi_call_trace *trace, struct cmds_span *sp
     uint32_t kept = events < CMDS_SPAN_EVENTS_MAX ? events : CMDS_SPAN_EVENTS_MAX;
     uint32_t dropped = events - kept;
     if (span != &trace->span) {
-        memcpy(span, &trace->span, offsetof(struct cmds_span, events));
-        for (uint32_t i = 0; i < kept; i++) {
-            span->events[i] = trace->span.events[i];
-        }
-        if (CMDI_UNLIKELY(trace->span.attribute_size > 0)) {
-            memcpy(span->attributes, trace->span.attributes, trace->span.attribute_size);
-        }
+        cmdi_span_copy(span, &trace->span, kept);
     }
     span->event_count = (uint8_t)kept;
     span->dropped_events = (uint16_t)(dropped < UINT16_MAX ? dropped : UINT16_MAX);

@@ -56,7 +56,7 @@ static void look_visit(struct cmdi_walk *walk, const struct cmds_span *span)
     }
     look->found++;
     if (cmdi_least_take(&look->rows, look_key(look, span), &row)) {
-        cmdi_span_copy(&look->list[row], span);
+        cmdi_span_copy(&look->list[row], span, span->event_count);
     }
 }
 

@@ -33,12 +33,6 @@ void cmdi_trace_id(uint8_t trace_id[16], const uint64_t random[2])
     memcpy(trace_id, words, sizeof(words));
 }
 
-void cmdi_span_id(uint8_t span_id[8], uint64_t random)
-{
-    const uint64_t word = random != 0 ? random : 1;
-    memcpy(span_id, &word, sizeof(word));
-}
-
 static const double SAMPLER_WHOLE = (double)(UINT64_C(1) << 63);
 
 /* What was set for a while has ended. Nobody does anything then: each asks, and what is set stays where it is. */
@@ -286,16 +280,6 @@ bool cmdi_spans_again(struct cmdi_spans *spans, uint64_t now_ms, const struct cm
     return is_sampled;
 }
 
-void cmdi_span_begin(struct cmds_span *span, enum cmds_span_kind kind, struct cmds_trace *trace)
-{
-    memset(span, 0, offsetof(struct cmds_span, events));
-    span->kind = (uint8_t)kind;
-    memcpy(span->trace_id, trace->trace_id, sizeof(span->trace_id));
-    memcpy(span->parent_id, trace->span_id, sizeof(span->parent_id));
-    cmdi_span_id(span->span_id, cmdi_random());
-    memcpy(trace->span_id, span->span_id, sizeof(trace->span_id));
-}
-
 uint64_t cmdi_spans_clock(struct cmdi_shard *shard)
 {
     struct cmdi_spans *spans = shard->spans;
@@ -314,21 +298,6 @@ uint64_t cmdi_spans_wall(struct cmdi_spans *spans, uint64_t now_ns)
         spans->wall_until_ns = now_ns + CMDI_NS_PER_S;
     }
     return spans->wall_ns + now_ns;
-}
-
-void cmdi_span_copy(struct cmds_span *to, const struct cmds_span *from)
-{
-    CMDI_ASSERT(from->event_count <= CMDS_SPAN_EVENTS_MAX);
-    CMDI_ASSERT(from->attribute_size <= CMDS_SPAN_ATTRIBUTES_MAX);
-    memcpy(to, from, offsetof(struct cmds_span, events));
-    if (CMDI_LIKELY(from->event_count == 1)) {
-        to->events[0] = from->events[0];
-    } else {
-        memcpy(to->events, from->events, from->event_count * sizeof(*to->events));
-    }
-    if (CMDI_UNLIKELY(from->attribute_size > 0)) {
-        memcpy(to->attributes, from->attributes, from->attribute_size);
-    }
 }
 
 /*
@@ -368,7 +337,7 @@ void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span)
     uint64_t taken = atomic_load_explicit(&spans->taken, memory_order_acquire);
     // With CMDI_SPANS_READING in it the difference is large.
     if (CMDI_LIKELY(written - taken <= spans->mask) || spans_make_room(spans, written)) {
-        cmdi_span_copy(&spans->ring[written & spans->mask], span);
+        cmdi_span_copy(&spans->ring[written & spans->mask], span, span->event_count);
         cmdi_spans_keep(spans);
     }
     spans_unlock(spans);

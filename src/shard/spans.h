@@ -14,10 +14,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmdstream/trace.h>
 
+#include "base/assert.h"
 #include "base/hint.h"
+#include "ring/clock.h"
 
 struct cmds_runtime;
 struct cmdi_shard;
@@ -56,7 +59,11 @@ bool cmdi_sampler_root(struct cmdi_sampler *sampler, const uint8_t trace_id[16],
 
 /** `random` are random numbers. No id is zero. */
 void cmdi_trace_id(uint8_t trace_id[16], const uint64_t random[2]);
-void cmdi_span_id(uint8_t span_id[8], uint64_t random);
+static inline void cmdi_span_id(uint8_t span_id[8], uint64_t random)
+{
+    const uint64_t word = random != 0 ? random : 1;
+    memcpy(span_id, &word, sizeof(word));
+}
 
 /* --- Spans ------------------------------------------------------------------------------------ */
 
@@ -108,11 +115,22 @@ bool cmdi_spans_has_place(struct cmdi_spans *spans, uint64_t now_ms);
 bool cmdi_spans_root(struct cmdi_spans *spans, uint64_t now_ms, struct cmds_trace *trace);
 /** Shall this trace be sampled, whatever its flags say? Thread: the writer. */
 bool cmdi_spans_again(struct cmdi_spans *spans, uint64_t now_ms, const struct cmds_trace *trace);
+_Static_assert(offsetof(struct cmds_span, start_ns) == 32, "the ids alone stand before it");
 /**
- * A span of `trace`, which is inside of it from here on. The rest of it is zero but for its kind.
- * Thread: any.
+ * A span of `trace`, which is inside of it from here on. The rest of it is zero but for its kind, as far as there is
+ * something in it. Thread: any.
  */
-void cmdi_span_begin(struct cmds_span *span, enum cmds_span_kind kind, struct cmds_trace *trace);
+static inline void cmdi_span_begin(
+        struct cmds_span *span, enum cmds_span_kind kind, struct cmds_trace *trace)
+{
+    memcpy(span->trace_id, trace->trace_id, sizeof(span->trace_id));
+    memcpy(span->parent_id, trace->span_id, sizeof(span->parent_id));
+    cmdi_span_id(span->span_id, cmdi_random());
+    memcpy(trace->span_id, span->span_id, sizeof(trace->span_id));
+    memset(&span->start_ns, 0,
+            offsetof(struct cmds_span, events) - offsetof(struct cmds_span, start_ns));
+    span->kind = (uint8_t)kind;
+}
 /**
  * When what this turn has received was there: the clock, read once in a turn for all whose answers have
  * come. Behind the completions' harvest, so that nothing ends before its peer has sent it. Thread: shard.
@@ -123,8 +141,22 @@ uint64_t cmdi_spans_clock(struct cmdi_shard *shard);
  * of one that is not shared.
  */
 uint64_t cmdi_spans_wall(struct cmdi_spans *spans, uint64_t now_ns);
-/** As far as there is something in it: what is behind that is undefined. Thread: any. */
-void cmdi_span_copy(struct cmds_span *to, const struct cmds_span *from);
+/** With so many events, as far as there is something in it: what is behind that is undefined. Thread: any. */
+static inline void cmdi_span_copy(
+        struct cmds_span *to, const struct cmds_span *from, uint32_t event_count)
+{
+    CMDI_ASSERT(event_count <= CMDS_SPAN_EVENTS_MAX);
+    CMDI_ASSERT(from->attribute_size <= CMDS_SPAN_ATTRIBUTES_MAX);
+    memcpy(to, from, offsetof(struct cmds_span, events));
+    if (CMDI_LIKELY(event_count == 1)) {
+        to->events[0] = from->events[0];
+    } else {
+        memcpy(to->events, from->events, event_count * sizeof(*to->events));
+    }
+    if (CMDI_UNLIKELY(from->attribute_size > 0)) {
+        memcpy(to->attributes, from->attributes, from->attribute_size);
+    }
+}
 /** It is over, since its end_ns. It stays the caller's. Thread: the writer. */
 void cmdi_spans_end(struct cmdi_spans *spans, struct cmds_span *span);
 /**

@@ -8,6 +8,9 @@
 
 #include <cmdstream/cmdstream.h>
 
+#include "shard/runtime.h"
+#include "shard/shard.h"
+#include "shard/spans.h"
 #include "support/harness.h"
 
 enum {
@@ -71,12 +74,20 @@ static int on_told(struct cmds_call *call, const struct told *told)
 
 static void on_answer(void *context, const struct cmds_result *result);
 
+/* As a header makes it in another file: the same type, and another object. */
+static struct cmds_message elsewhere(struct cmds_message message)
+{
+    static struct cmds_type type;
+    type = pass_type;
+    return (struct cmds_message){&type, message.value};
+}
+
 static int send_text(struct rig *rig, size_t size)
 {
     struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
     const struct pass pass = {{rig->text, size}};
     how.trace = &rig->trace;
-    return cmds_group_send(rig->group, pass_message(&pass), &how, on_answer, rig);
+    return cmds_group_send(rig->group, elsewhere(pass_message(&pass)), &how, on_answer, rig);
 }
 
 /* The next ones leave on the shard, of each length of a length. */
@@ -249,11 +260,34 @@ static void test_sampled_ones_give_way_in_a_full_ring(void)
     rig_close(&rig);
 }
 
+/* Who sends between two turns is no shard: the rate of all such threads counts, and the shard's is its server's. */
+static void test_sampled_roots_between_turns_are_not_the_shards(void)
+{
+    struct cmds_trace_options trace = CMDS_TRACE_OPTIONS_INIT;
+    struct rig rig;
+    const struct pass pass = {{NULL, 0}};
+    rig_open(&rig, &trace);
+    const struct cmdi_sampler *others = &rig.runtime->spans->sampler;
+    const struct cmdi_sampler *own = &rig.runtime->shards[0]->spans->sampler;
+    rig.left = 0;
+
+    CU_ASSERT_EQUAL(cmds_group_send(rig.group, pass_message(&pass), NULL, on_answer, &rig), 0);
+
+    CU_ASSERT_EQUAL(others->rate_count, 1);
+    CU_ASSERT_EQUAL(own->rate_until_ms, 0); // It was not asked.
+    while (rig.results < 1) {
+        CU_ASSERT_FATAL(cmds_runtime_turn(rig.runtime, CMDS_NEVER) >= 0);
+    }
+    rig_close(&rig);
+}
+
 static CU_TestInfo tests[] = {
         {"sends of a shard know their size", test_sampled_sends_of_a_shard_know_their_size},
         {"they are alike when somebody sees them first",
                 test_sampled_ones_are_alike_when_somebody_sees_them_first},
         {"they give way in a full ring", test_sampled_ones_give_way_in_a_full_ring},
+        {"roots between turns are not the shards",
+                test_sampled_roots_between_turns_are_not_the_shards},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("sampled", tests)

@@ -118,7 +118,7 @@ static void test_traced_table_knows_both_ways(void)
     CU_ASSERT_PTR_EQUAL(traced->command, &note_type);
     CU_ASSERT_EQUAL(traced->command_offset, offsetof(struct note_traced, Cmd));
     CU_ASSERT_PTR_EQUAL(plain->command, &note_type);
-    CU_ASSERT_PTR_EQUAL(plain->traced, &note_traced_type);
+    CU_ASSERT_PTR_EQUAL(plain->traced->type, &note_traced_type);
     CU_ASSERT_EQUAL(plain->command_offset, 0);
     cmdi_type_table_fini(&table);
 }
