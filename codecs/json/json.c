@@ -73,6 +73,13 @@ static uint8_t *json_encode(const struct cmds_codec *self, const struct cmds_typ
     return cmdi_json_write(type->schema, value, out);
 }
 
+static int64_t json_try_encode(const struct cmds_codec *self, const struct cmds_type *type,
+        const void *value, uint8_t *out, size_t room)
+{
+    (void)self;
+    return cmdi_json_try(type->schema, value, out, room);
+}
+
 static int64_t json_decode(const struct cmds_codec *self, const struct cmds_type *type,
         struct cmds_bytes in, struct cmds_arena *arena, void *value)
 {
@@ -88,4 +95,5 @@ const struct cmds_codec cmds_codec_json = {
         .size = json_size,
         .encode = json_encode,
         .decode = json_decode,
+        .try_encode = json_try_encode,
 };

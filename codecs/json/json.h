@@ -48,6 +48,9 @@ const uint8_t *cmdi_json_take_f32(const uint8_t *at, const uint8_t *end, float *
 int64_t cmdi_json_size(const struct cmds_schema *schema, const uint8_t *value);
 /** Returns: the end of what was written. */
 uint8_t *cmdi_json_write(const struct cmds_schema *schema, const uint8_t *value, uint8_t *out);
+/** Returns: as a codec's try_encode. */
+int64_t cmdi_json_try(
+        const struct cmds_schema *schema, const uint8_t *value, uint8_t *out, size_t room);
 /** Returns: all of in.size; CMDS_E_PROTO; CMDS_E_LIMIT. */
 int64_t cmdi_json_read(const struct cmds_schema *schema, struct cmds_bytes in,
         struct cmds_arena *arena, uint8_t *value);

@@ -3,8 +3,9 @@
  * A value becomes JSON: first its size, then the bytes.
  *
  * The two walks take the same steps in the same order; the size walk is the one that refuses, so that
- * the write cannot fail. They recurse over nested schemas, never over the value. Text and numbers are in
- * print.c. No state, any thread.
+ * the write cannot fail. Where there is room for much more, a bound will do in place of the size: then no
+ * text is read and no number is made twice. They recurse over nested schemas, never over the value. Text and
+ * numbers are in print.c. No state, any thread.
  */
 #include <math.h>
 
@@ -16,6 +17,11 @@
 enum {
     // Of a map. There is no memory here, and sorting without any is quadratic.
     SORTED_PAIRS_MAX = 256,
+    // Bytes that a byte of text becomes at most: \u0000, or \ufffd where it is no UTF-8.
+    ESCAPED_MAX = 6,
+    // Of a longer text the bound is its size: six times as much room is too much to ask for.
+    BOUND_TEXT_MAX = 1024,
+    EXACT = -1, // In place of a room.
 };
 
 /* --- Size ------------------------------------------------------------------------------------- */
@@ -26,14 +32,26 @@ static int span_check(const void *data, size_t size, uint32_t row_max)
     return cmdi_span_check(data, size, row_max != 0 ? row_max : UINT32_MAX);
 }
 
-static int64_t string_size(struct cmds_string string)
+/*
+ * In all of these, `room`: a bound is enough, which is never below the size; and if it is above the room, it
+ * does not matter by how much. EXACT: the size itself.
+ */
+
+static inline int64_t letters_size(const uint8_t *data, size_t size, int64_t room)
 {
-    int code = span_check(string.data, string.size, 0);
-    return code < 0 ? code
-                    : (int64_t)cmdi_json_string_size((const uint8_t *)string.data, string.size);
+    if (room != EXACT && (size <= BOUND_TEXT_MAX || (int64_t)size > room)) {
+        return 2 + ESCAPED_MAX * (int64_t)size;
+    }
+    return (int64_t)cmdi_json_string_size(data, size);
 }
 
-static int64_t map_size(const uint8_t *at, uint32_t row_max)
+static int64_t string_size(struct cmds_string string, int64_t room)
+{
+    int code = span_check(string.data, string.size, 0);
+    return code < 0 ? code : letters_size((const uint8_t *)string.data, string.size, room);
+}
+
+static int64_t map_size(const uint8_t *at, uint32_t row_max, int64_t room)
 {
     struct cmds_map map = CMDI_LOAD(struct cmds_map, at);
     int code = span_check(map.items, map.count, row_max);
@@ -42,24 +60,31 @@ static int64_t map_size(const uint8_t *at, uint32_t row_max)
     }
     int64_t total = 2 + 2 * (int64_t)map.count - (map.count > 0); // Braces, colons and commas.
     for (size_t i = 0; i < map.count; i++) {
-        int64_t key = string_size(map.items[i].key), value = 0;
-        value = key < 0 ? key : string_size(map.items[i].value);
+        int64_t key = string_size(map.items[i].key, room), value = 0;
+        value = key < 0 ? key : string_size(map.items[i].value, room);
         if (value < 0) {
             return value;
         }
         total += key + value;
+        if (CMDI_UNLIKELY(room != EXACT && total > room)) {
+            break;
+        }
     }
     return total;
 }
 
-static int64_t text_size(const struct cmds_field *row, const uint8_t *at, uint32_t row_max)
+static int64_t text_size(
+        const struct cmds_field *row, const uint8_t *at, uint32_t row_max, int64_t room)
 {
     int64_t length = cmdi_text_length(row, at, row_max);
-    return length < 0 ? length : (int64_t)cmdi_json_string_size(at, (size_t)length);
+    return length < 0 ? length : letters_size(at, (size_t)length, room);
 }
 
-static int64_t blob_size(const uint8_t *at, size_t count)
+static int64_t blob_size(const uint8_t *at, size_t count, int64_t room)
 {
+    if (room != EXACT) {
+        return 2 + 4 * (int64_t)count; // Three digits and a comma each.
+    }
     int64_t total = 2 + (int64_t)count - (count > 0);
     for (size_t i = 0; i < count; i++) {
         total += 1 + (at[i] >= 10) + (at[i] >= 100);
@@ -72,14 +97,15 @@ static int64_t base64_size(size_t size)
     return 2 + (int64_t)((size + 2) / 3 * 4);
 }
 
-static int64_t span_size(const struct cmds_field *row, const uint8_t *at, uint32_t row_max)
+static int64_t span_size(
+        const struct cmds_field *row, const uint8_t *at, uint32_t row_max, int64_t room)
 {
     struct cmds_bytes span = CMDI_LOAD(struct cmds_bytes, at);
     int code = span_check(span.data, span.size, row_max);
     if (CMDI_UNLIKELY(code < 0)) {
         return code;
     }
-    return row->kind == CMDS_KIND_STRING ? (int64_t)cmdi_json_string_size(span.data, span.size)
+    return row->kind == CMDS_KIND_STRING ? letters_size(span.data, span.size, room)
                                          : base64_size(span.size);
 }
 
@@ -89,46 +115,53 @@ static int64_t integer_size(uint64_t value, bool is_signed)
     return negative + (int64_t)cmdi_json_digits(negative ? 0 - value : value);
 }
 
-static int64_t f32_size(const uint8_t *at)
+static int64_t f32_size(const uint8_t *at, int64_t room)
 {
     float value = CMDI_LOAD(float, at);
-    return isfinite((double)value) ? (int64_t)cmdi_json_size_f32(value) : -EINVAL;
+    if (!isfinite((double)value)) {
+        return -EINVAL;
+    }
+    return room == EXACT ? (int64_t)cmdi_json_size_f32(value) : CMDI_JSON_NUMBER_MAX;
 }
 
-static int64_t f64_size(const uint8_t *at)
+static int64_t f64_size(const uint8_t *at, int64_t room)
 {
     double value = CMDI_LOAD(double, at);
-    return isfinite(value) ? (int64_t)cmdi_json_size_f64(value) : -EINVAL;
+    if (!isfinite(value)) {
+        return -EINVAL;
+    }
+    return room == EXACT ? (int64_t)cmdi_json_size_f64(value) : CMDI_JSON_NUMBER_MAX;
 }
 
-static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *value);
+static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *value, int64_t room);
 
-static int64_t item_size(const struct cmds_field *row, const uint8_t *at, uint32_t row_max)
+static int64_t item_size(
+        const struct cmds_field *row, const uint8_t *at, uint32_t row_max, int64_t room)
 {
     switch (row->kind) {
     case CMDS_KIND_BOOL:
         return 5 - (*at != 0);
     case CMDS_KIND_F32:
-        return f32_size(at);
+        return f32_size(at, room);
     case CMDS_KIND_F64:
-        return f64_size(at);
+        return f64_size(at, room);
     case CMDS_KIND_STRING:
     case CMDS_KIND_BYTES:
-        return span_size(row, at, row_max);
+        return span_size(row, at, row_max, room);
     case CMDS_KIND_MAP:
-        return map_size(at, row_max);
+        return map_size(at, row_max, room);
     case CMDS_KIND_TEXT:
-        return text_size(row, at, row_max);
+        return text_size(row, at, row_max, room);
     case CMDS_KIND_BLOB:
-        return blob_size(at, row->item_size);
+        return blob_size(at, row->item_size, room);
     case CMDS_KIND_STRUCT:
-        return struct_size(row->nested, at);
+        return struct_size(row->nested, at, room);
     default:
         return integer_size(cmdi_integer_load(row->kind, at), cmdi_kind_is_signed(row->kind));
     }
 }
 
-static int64_t array_size(const struct cmds_field *row, const uint8_t *at)
+static int64_t array_size(const struct cmds_field *row, const uint8_t *at, int64_t room)
 {
     struct cmdi_array array = CMDI_LOAD(struct cmdi_array, at);
     int code = span_check(array.items, array.count, row->size_max);
@@ -141,24 +174,27 @@ static int64_t array_size(const struct cmds_field *row, const uint8_t *at)
     const uint8_t *item = array.items;
     int64_t total = 2 + (int64_t)array.count - (array.count > 0);
     for (size_t i = 0; i < array.count; i++, item += row->item_size) {
-        int64_t size = item_size(row, item, 0);
+        int64_t size = item_size(row, item, 0, room);
         if (size < 0) {
             return size;
         }
         total += size;
+        if (CMDI_UNLIKELY(room != EXACT && total > room)) {
+            break;
+        }
     }
     return total;
 }
 
-static int64_t many_size(const struct cmds_field *row, const uint8_t *at)
+static int64_t many_size(const struct cmds_field *row, const uint8_t *at, int64_t room)
 {
     if (row->shape == CMDS_SHAPE_ARRAY) {
-        return array_size(row, at);
+        return array_size(row, at, room);
     }
-    return *at != 0 ? item_size(row, at + row->item_offset, row->size_max) : 4; // null
+    return *at != 0 ? item_size(row, at + row->item_offset, row->size_max, room) : 4; // null
 }
 
-static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *value)
+static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *value, int64_t room)
 {
     const struct cmds_field *row = schema->fields;
     const uint32_t count = schema->field_count, stride = schema->field_stride;
@@ -168,19 +204,23 @@ static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *valu
             continue;
         }
         const uint8_t *at = value + row->offset;
-        int64_t size = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE) ? item_size(row, at, row->size_max)
-                                                                 : many_size(row, at);
+        int64_t size = CMDI_LIKELY(row->shape == CMDS_SHAPE_ONE)
+                               ? item_size(row, at, row->size_max, room)
+                               : many_size(row, at, room);
         if (CMDI_UNLIKELY(size < 0)) {
             return size;
         }
         total += 2 + (int64_t)cmdi_json_name_size(row->name, cmdi_row_name_size(row)) + size;
+        if (CMDI_UNLIKELY(room != EXACT && total > room)) {
+            break;
+        }
     }
     return total + (total == 1);
 }
 
 int64_t cmdi_json_size(const struct cmds_schema *schema, const uint8_t *value)
 {
-    return struct_size(schema, value);
+    return struct_size(schema, value, EXACT);
 }
 
 /* --- Maps ------------------------------------------------------------------------------------- */
@@ -270,7 +310,7 @@ static uint8_t *write_blob(uint8_t *out, const uint8_t *at, size_t count)
 
 /*
  * One that is not finite was refused before it came here; if another thread has changed the value since,
- * nothing stands for it, and the caller's assertion sees that too little was written.
+ * nothing stands for it: what follows is no JSON, and its peer refuses it.
  */
 static uint8_t *write_f32(uint8_t *out, const uint8_t *at)
 {
@@ -375,4 +415,12 @@ static uint8_t *write_struct(uint8_t *out, const struct cmds_schema *schema, con
 uint8_t *cmdi_json_write(const struct cmds_schema *schema, const uint8_t *value, uint8_t *out)
 {
     return write_struct(out, schema, value);
+}
+
+int64_t cmdi_json_try(
+        const struct cmds_schema *schema, const uint8_t *value, uint8_t *out, size_t room)
+{
+    int64_t most = room < INT64_MAX / 2 ? (int64_t)room : INT64_MAX / 2;
+    int64_t bound = struct_size(schema, value, most);
+    return bound < 0 || bound > most ? -ENOBUFS : write_struct(out, schema, value) - out;
 }
