@@ -20,6 +20,10 @@
 #include "json/json.h"
 #include "json/scan.h"
 
+enum {
+    SCRATCH = 2048, // Bytes of a text with escapes that is read in one walk.
+};
+
 struct reader {
     struct cmdi_json_scan scan;
     struct cmds_arena *arena;
@@ -164,30 +168,46 @@ static int read_f64(struct reader *reader, uint8_t *to)
 
 /* --- Text and bytes --------------------------------------------------------------------------- */
 
-static int text_build(
-        struct reader *reader, const struct cmdi_json_text *text, struct cmds_bytes *string)
+/*
+ * Text with something in it that needs a second look, from `plain` on. Of the arena it takes just what it says, which
+ * is known when it was read: so it is built beside it.
+ */
+static __attribute__((noinline)) int read_odd_string(
+        struct reader *reader, const uint8_t *plain, size_t size_max, struct cmds_bytes *string)
 {
-    uint8_t *out = cmds_arena_alloc(reader->arena, text->size, 1);
+    uint8_t scratch[SCRATCH];
+    struct cmdi_json_text text;
+    int code = cmdi_json_take_text_slow(&reader->scan, plain, scratch, sizeof(scratch), &text);
+    if (code < 0 || text.size > size_max) {
+        return code < 0 ? code : CMDS_E_LIMIT;
+    }
+    *string = (struct cmds_bytes){text.from, text.size};
+    if (!text.changed) {
+        return 0;
+    }
+    uint8_t *out = cmds_arena_alloc(reader->arena, text.size, 1);
     if (out == NULL) {
         return CMDS_E_LIMIT;
     }
-    cmdi_json_text_write(text, out);
-    *string = (struct cmds_bytes){out, text->size};
+    if (CMDI_LIKELY(text.built)) {
+        memcpy(out, scratch, text.size);
+    } else {
+        cmdi_json_text_write(&text, out);
+    }
+    string->data = out;
     return 0;
 }
 
 static inline int read_string(struct reader *reader, size_t size_max, struct cmds_bytes *string)
 {
     struct cmdi_json_text text;
-    int code = cmdi_json_take_text(&reader->scan, &text);
-    if (CMDI_UNLIKELY(code < 0)) {
-        return code;
+    const uint8_t *plain;
+    int code = cmdi_json_take_plain_text(&reader->scan, &text, &plain);
+    if (CMDI_UNLIKELY(code != 0)) {
+        return code < 0 ? code : read_odd_string(reader, plain, size_max, string);
     }
     if (CMDI_UNLIKELY(text.size > size_max)) {
         return CMDS_E_LIMIT;
-    }
-    if (CMDI_UNLIKELY(text.changed)) {
-        return text_build(reader, &text, string);
     }
     *string = (struct cmds_bytes){text.from, text.size};
     return 0;

@@ -3,7 +3,7 @@
  * Numbers, text with something in it that needs a second look, and values that are passed over.
  *
  * Text is walked twice, by the same lines: first it is only measured, then, if the caller can use
- * it, written. Whatever Go replaces becomes U+FFFD: a byte that is no UTF-8, half a surrogate pair.
+ * it, written; if it is short enough for the caller's scratch, once. Whatever Go replaces becomes U+FFFD: a byte that is no UTF-8, half a surrogate pair.
  */
 #include "json/scan.h"
 
@@ -56,23 +56,29 @@ int cmdi_json_take_number(struct cmdi_json_scan *scan, bool *integer)
 struct walk {
     const uint8_t *at, *end;
     uint8_t *out;
-    size_t size, room; // What it says, and how much of that is known to be said.
+    // What it says, and how much of that is known to be said, or may be written; SIZE_MAX: without `out`.
+    size_t size, room;
     bool changed;
 };
 
 static int walk_to_quote(struct walk *walk);
 
-int cmdi_json_take_text_slow(
-        struct cmdi_json_scan *scan, const uint8_t *plain, struct cmdi_json_text *text)
+static void walk_add(struct walk *walk, const void *data, size_t size);
+
+int cmdi_json_take_text_slow(struct cmdi_json_scan *scan, const uint8_t *plain, uint8_t *scratch,
+        size_t room, struct cmdi_json_text *text)
 {
     const uint8_t *from = scan->at + 1;
-    struct walk walk = {
-            .at = plain, .end = scan->end, .size = (size_t)(plain - from), .room = SIZE_MAX};
+    struct walk walk = {.at = plain,
+            .end = scan->end,
+            .out = scratch,
+            .room = scratch != NULL ? room : SIZE_MAX};
+    walk_add(&walk, from, (size_t)(plain - from));
     int code = walk_to_quote(&walk);
     if (code < 0) {
         return code;
     }
-    *text = (struct cmdi_json_text){from, walk.at, walk.size, walk.changed};
+    *text = (struct cmdi_json_text){from, walk.at, walk.size, walk.changed, walk.out != NULL};
     scan->at = walk.at + 1;
     return 0;
 }
@@ -83,8 +89,13 @@ void cmdi_json_text_write(const struct cmdi_json_text *text, uint8_t *out)
     (void)walk_to_quote(&walk); // It has found the quote before.
 }
 
+/* Text that the scratch has no room for is measured to its end, and written in a further walk. */
 static void walk_add(struct walk *walk, const void *data, size_t size)
 {
+    if (CMDI_UNLIKELY(size > walk->room - walk->size)) {
+        walk->out = NULL;
+        walk->room = SIZE_MAX;
+    }
     if (walk->out != NULL) {
         memcpy(walk->out + walk->size, data, size);
     }

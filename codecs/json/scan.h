@@ -24,6 +24,7 @@ struct cmdi_json_text {
     const uint8_t *from, *end; // Between its quotes; `end` is on the closing one.
     size_t size;               // Of what it says.
     bool changed;              // What it says is not what stands there: see cmdi_json_text_write().
+    bool built; // What it says is in `scratch` already: see cmdi_json_take_text_slow().
 };
 
 /**
@@ -31,9 +32,12 @@ struct cmdi_json_text {
  * fraction nor an exponent. Returns: 0; CMDS_E_PROTO.
  */
 int cmdi_json_take_number(struct cmdi_json_scan *scan, bool *integer);
-/** What cmdi_json_take_text() leaves over: `plain` is the first byte that needs a second look. */
-int cmdi_json_take_text_slow(
-        struct cmdi_json_scan *scan, const uint8_t *plain, struct cmdi_json_text *text);
+/**
+ * What cmdi_json_take_text() leaves over: `plain` is the first byte that needs a second look. If `scratch` has room for
+ * what the text says, it is written there while it is measured; NULL: it is only measured.
+ */
+int cmdi_json_take_text_slow(struct cmdi_json_scan *scan, const uint8_t *plain, uint8_t *scratch,
+        size_t room, struct cmdi_json_text *text);
 /** Writes the text->size bytes that the text says. */
 void cmdi_json_text_write(const struct cmdi_json_text *text, uint8_t *out);
 /**
@@ -112,20 +116,32 @@ static inline int cmdi_json_next(struct cmdi_json_scan *scan, uint8_t close, boo
     return cmdi_json_peek(scan) != 0 ? 1 : CMDS_E_PROTO;
 }
 
-/** Returns: 0; CMDS_E_PROTO: no string follows, or it is not well formed. */
-static inline int cmdi_json_take_text(struct cmdi_json_scan *scan, struct cmdi_json_text *text)
+/**
+ * Text that stands for itself. Returns: 0; 1: it needs a second look from *plain on, and `at` is on its quote;
+ * CMDS_E_PROTO: no string follows.
+ */
+static inline int cmdi_json_take_plain_text(
+        struct cmdi_json_scan *scan, struct cmdi_json_text *text, const uint8_t **plain)
 {
     if (CMDI_UNLIKELY(cmdi_json_peek(scan) != '"')) {
         return CMDS_E_PROTO;
     }
     const uint8_t *from = scan->at + 1;
-    const uint8_t *plain = cmdi_json_plain_end(from, scan->end);
-    if (CMDI_UNLIKELY(plain == scan->end || *plain != '"')) {
-        return cmdi_json_take_text_slow(scan, plain, text);
+    *plain = cmdi_json_plain_end(from, scan->end);
+    if (CMDI_UNLIKELY(*plain == scan->end || **plain != '"')) {
+        return 1;
     }
-    *text = (struct cmdi_json_text){from, plain, (size_t)(plain - from), false};
-    scan->at = plain + 1;
+    *text = (struct cmdi_json_text){from, *plain, (size_t)(*plain - from), false, false};
+    scan->at = *plain + 1;
     return 0;
+}
+
+/** Returns: 0; CMDS_E_PROTO: no string follows, or it is not well formed. */
+static inline int cmdi_json_take_text(struct cmdi_json_scan *scan, struct cmdi_json_text *text)
+{
+    const uint8_t *plain;
+    int code = cmdi_json_take_plain_text(scan, text, &plain);
+    return CMDI_LIKELY(code <= 0) ? code : cmdi_json_take_text_slow(scan, plain, NULL, 0, text);
 }
 
 #endif

@@ -264,6 +264,39 @@ static void check_bounds(const struct pieces *pieces)
     CU_ASSERT_FATAL(is_untouched(out + size, out + sizeof(out)));
 }
 
+/* With room for all that it says the text is built while it is read, else it is only measured. */
+static void check_scratch(const struct pieces *pieces, size_t room)
+{
+    char body[PIECES_MAX * PIECE_SIZE_MAX + 2];
+    uint8_t out[PIECES_MAX * PIECE_SIZE_MAX + 100];
+    size_t size = 0;
+    piece_add(body, &size, "\"", 1);
+    piece_add(body, &size, pieces->written, pieces->written_size);
+    piece_add(body, &size, "\"", 1);
+    struct cmdi_json_scan scan = {(const uint8_t *)body, (const uint8_t *)body + size, 0};
+    struct cmdi_json_text text;
+    const uint8_t *plain;
+    if (cmdi_json_take_plain_text(&scan, &text, &plain) == 0) {
+        return;
+    }
+    memset(out, '~', sizeof(out));
+    CU_ASSERT_EQUAL_FATAL(cmdi_json_take_text_slow(&scan, plain, out, room, &text), 0);
+    CU_ASSERT_EQUAL_FATAL(text.size, pieces->read_size);
+    CU_ASSERT_EQUAL_FATAL(text.built, room >= text.size);
+    CU_ASSERT_FATAL(!text.built || memcmp(out, pieces->read, text.size) == 0);
+    CU_ASSERT_FATAL(is_untouched((const char *)out + room, (const char *)out + sizeof(out)));
+    CU_ASSERT_PTR_EQUAL(scan.at, scan.end);
+}
+
+static void check_scratches(const struct pieces *pieces)
+{
+    const size_t size = pieces->read_size;
+    const size_t rooms[] = {0, size / 2, size - (size > 0), size, size + 1, size + 64, size + 99};
+    for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+        check_scratch(pieces, rooms[i]);
+    }
+}
+
 static void test_json_text_may_be_full_of_specials(void)
 {
     static const uint32_t densities[] = {1, 2, 5, 20, 60};
@@ -275,8 +308,32 @@ static void test_json_text_may_be_full_of_specials(void)
                 pieces_fill(&pieces, count, densities[i], &random);
                 check_pieces(&pieces);
                 check_bounds(&pieces);
+                check_scratches(&pieces);
             }
         }
+    }
+}
+
+/* Around the length up to which one is built while it is read, and far beyond it. */
+static void test_json_text_with_escapes_may_be_long(void)
+{
+    enum {
+        LONGEST = 5000
+    };
+    static char text[LONGEST], body[6 * LONGEST + 128];
+    for (size_t size = 1; size <= LONGEST; size += size < 1950 ? 97 : size < 2150 ? 1 : 313) {
+        for (size_t i = 0; i < size; i++) {
+            text[i] = i % 9 == size % 9 ? '<' : (char)('a' + i % 26);
+        }
+        text[size / 2] = '\n';
+        struct echo echo = {.text = {text, size}};
+        int64_t used = cmds_codec_encode(json, echo_message(&echo), body, sizeof(body));
+        CU_ASSERT_FATAL(used > (int64_t)size);
+        struct echo *again = case_value(json, &echo_type, body, (size_t)used);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(again);
+        CU_ASSERT_EQUAL_FATAL(again->text.size, size);
+        CU_ASSERT_EQUAL_FATAL(memcmp(again->text.data, text, size), 0);
+        free(again);
     }
 }
 
@@ -542,6 +599,7 @@ static CU_TestInfo tests[] = {
         {"writer sees every place of a block", test_json_writer_sees_every_place_of_a_block},
         {"reader sees every place of a block", test_json_reader_sees_every_place_of_a_block},
         {"text may be full of specials", test_json_text_may_be_full_of_specials},
+        {"text with escapes may be long", test_json_text_with_escapes_may_be_long},
         {"text is read as go does", test_json_text_is_read_as_go_does},
         {"text that says what it is is not copied",
                 test_json_text_that_says_what_it_is_is_not_copied},
