@@ -203,7 +203,7 @@ static CMDI_INLINED const uint8_t *take_double(
     }                                                                                              \
     return at
 
-/* What needs neither memory nor a call. NULL: no such kind, too. */
+/* What needs no memory. NULL: no such kind, too. */
 static CMDI_INLINED const uint8_t *take_plain(const uint8_t *at, const uint8_t *end, uint8_t head,
         unsigned form, uint32_t size_max, uint8_t *to)
 {
