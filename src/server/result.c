@@ -114,19 +114,20 @@ static bool result_claim_last_elsewhere(struct cmds_call *call, uint8_t last)
     return !atomic_compare_exchange_strong(&call->finished, &none, last);
 }
 
-/* The same, on the call's shard. */
-static bool result_claim_last(struct cmds_call *call, uint8_t last)
+/* The same on the shard, where nobody else has the call: no atomic exchange. */
+static inline bool result_claim_last_alone(struct cmds_call *call, uint8_t last)
 {
-    if (atomic_load_explicit(&call->refs, memory_order_acquire) == 1) {
-        /*
-         * Nobody else has the call: no atomic exchange. But somebody may have had it since the
-         * caller looked.
-         */
-        bool taken = atomic_load_explicit(&call->finished, memory_order_relaxed) != 0;
-        atomic_store_explicit(&call->finished, last, memory_order_relaxed);
-        return taken;
-    }
-    return result_claim_last_elsewhere(call, last);
+    bool taken = atomic_load_explicit(&call->finished, memory_order_relaxed) != 0;
+    atomic_store_explicit(&call->finished, last, memory_order_relaxed);
+    return taken;
+}
+
+/* May somebody else have sent a result of this call since its connection's inbox was looked at? On the shard. */
+static inline bool result_has_others(const struct cmds_call *call)
+{
+    // Whoever has let go of it before this has left there what it sent.
+    return atomic_load_explicit(&call->refs, memory_order_acquire) != 1 ||
+           cmdi_inbox_size(&call->connection->inbox) > 0;
 }
 
 /* For cmds_call_on_writable(): what there is to be room for. */
@@ -160,6 +161,31 @@ __attribute__((always_inline)) static inline void result_commit(
     cmdi_window_hold_back(call->connection);
 }
 
+/*
+ * Takes the right to send the last result, for which there is room at *out. Others that have the call send nothing from
+ * here on: they look under the inbox's lock, see result_leave(). So what lies there when that lock was taken once more
+ * is all that there is, and goes first. On the shard. Returns: as cmds_call_send().
+ */
+static int result_claim_last_here(
+        struct cmds_call *call, const struct result_frame *frame, uint8_t **out)
+{
+    struct cmdi_conn *conn = &call->connection->conn;
+    if (CMDI_LIKELY(!result_has_others(call))) {
+        return result_claim_last_alone(call, frame->last) ? CMDS_E_FINISHED : 0;
+    }
+    if (result_claim_last_elsewhere(call, frame->last)) {
+        return CMDS_E_FINISHED;
+    }
+    cmdi_result_take_now(call->connection);
+    *out = conn->state == CMDI_CONN_OPEN ? cmdi_conn_reserve_beyond(conn, frame->size) : NULL;
+    if (CMDI_UNLIKELY(*out == NULL && conn->state == CMDI_CONN_OPEN)) {
+        CMDI_COUNT(conn->counters, out_of_memory, 1);
+        cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for the last result of command %llu",
+                (unsigned long long)call->sequence);
+    }
+    return *out != NULL ? 0 : CMDS_E_GONE;
+}
+
 static int result_send_here(struct cmds_call *call, const struct result_frame *frame)
 {
     struct cmdi_conn *conn = &call->connection->conn;
@@ -175,8 +201,9 @@ static int result_send_here(struct cmds_call *call, const struct result_frame *f
         CMDI_COUNT(&call->connection->server_shard->counters, results_refused, code == -ENOBUFS);
         return code;
     }
-    if (frame->last && CMDI_UNLIKELY(result_claim_last(call, frame->last))) {
-        return CMDS_E_FINISHED;
+    code = frame->last ? result_claim_last_here(call, frame, &out) : 0;
+    if (CMDI_UNLIKELY(code < 0)) {
+        return code;
     }
     result_write(call->core, call->sequence, frame, out);
     result_commit(call, frame);
@@ -248,7 +275,9 @@ static int result_leave(struct cmds_call *call, const struct result_frame *frame
     if (out == NULL) {
         return code == CMDS_E_CLOSED ? CMDS_E_GONE : code;
     }
-    if (frame->last && result_claim_last_elsewhere(call, frame->last)) {
+    // None behind the last one, which another thread may have sent since the caller looked.
+    if (frame->last ? result_claim_last_elsewhere(call, frame->last)
+                    : atomic_load(&call->finished) != CMDI_FINISHED_NOT) {
         return CMDS_E_FINISHED;
     }
     memcpy(out, &record, sizeof(record));
@@ -349,6 +378,23 @@ static int result_send_from_elsewhere(struct cmds_call *call, struct cmds_messag
     return code < 0 ? code : result_send_measured(call, result, false);
 }
 
+/* It is written behind the output, and is its call's last, if it may be. */
+__attribute__((always_inline)) static inline int result_commit_last(
+        struct cmds_call *call, struct cmds_message result, const struct result_frame *frame)
+{
+    if (CMDI_UNLIKELY(result_has_others(call))) {
+        if (call->connection->conn.fill.end == 0) {
+            cmdi_conn_close_fill(&call->connection->conn);
+        }
+        return result_send_measured(call, result, true); // What they have sent goes first.
+    }
+    if (CMDI_UNLIKELY(result_claim_last_alone(call, frame->last))) {
+        return CMDS_E_FINISHED;
+    }
+    result_commit(call, frame);
+    return 0;
+}
+
 /* --- Results of a stream ---------------------------------------------------------------------- */
 
 /* The next one may be such a one, too. Its frame lies behind what was committed. */
@@ -380,11 +426,10 @@ static __attribute__((noinline)) int result_send_other(
     if (CMDI_UNLIKELY(code < 0) || CMDI_UNLIKELY(!result_try_here(call, result, &frame))) {
         return result_send_measured(call, result, true);
     }
-    if (CMDI_UNLIKELY(!frame.last)) {
-        result_expect_alike(call, result.type, frame.entry);
-    } else if (CMDI_UNLIKELY(result_claim_last(call, frame.last))) {
-        return CMDS_E_FINISHED;
+    if (CMDI_LIKELY(frame.last)) {
+        return result_commit_last(call, result, &frame);
     }
+    result_expect_alike(call, result.type, frame.entry);
     result_commit(call, &frame);
     return 0;
 }
@@ -413,8 +458,8 @@ static __attribute__((noinline)) int result_send_alike(
         return result_send_other(call, result);
     }
     frame.last = result_last(&frame);
-    if (frame.last && CMDI_UNLIKELY(result_claim_last(call, frame.last))) {
-        return CMDS_E_FINISHED;
+    if (frame.last) {
+        return result_commit_last(call, result, &frame);
     }
     result_commit(call, &frame);
     return 0;
@@ -449,8 +494,9 @@ int cmdi_result_send_beyond(struct cmds_call *call, struct cmds_message result)
         CMDI_COUNT(conn->counters, out_of_memory, 1);
         return CMDS_E_MEMORY_LIMIT;
     }
-    if (frame.last && result_claim_last(call, frame.last)) {
-        return CMDS_E_FINISHED;
+    code = frame.last ? result_claim_last_here(call, &frame, &out) : 0;
+    if (code < 0) {
+        return code;
     }
     result_write(call->core, call->sequence, &frame, out);
     result_commit(call, &frame);
