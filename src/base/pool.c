@@ -267,9 +267,7 @@ static struct pool_chunk *pool_map_chunk(const struct cmdi_pool *pool)
         return NULL;
     }
     size_t before = (size_t)(-(uintptr_t)room & (POOL_CHUNK_ALIGN - 1));
-    if (before > 0) {
-        (void)munmap(room, before);
-    }
+    (void)munmap(room, before); // Of none it says that there are none.
     (void)munmap(room + before + size, POOL_CHUNK_ALIGN - before);
     return (struct pool_chunk *)(void *)(room + before);
 }
