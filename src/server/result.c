@@ -567,7 +567,5 @@ void cmdi_result_take_now(struct cmds_connection *connection)
         result_write_records(connection, taken.data, taken.size);
         cmdi_conn_publish_output(&connection->conn, 0);
     }
-    if (taken.data != NULL) {
-        cmdi_inbox_give_back(inbox, &taken);
-    }
+    cmdi_inbox_give_back(inbox, &taken);
 }

@@ -164,6 +164,9 @@ static void inbox_free(struct cmdi_inbox *inbox, struct cmdi_inbox_bytes *bytes)
 
 void cmdi_inbox_give_back(struct cmdi_inbox *inbox, struct cmdi_inbox_bytes *taken)
 {
+    if (taken->data == NULL) {
+        return; // Nothing was there: there is no memory to keep, nor to be trimmed.
+    }
     taken->size = 0;
     cmdi_inbox_lock(inbox);
     struct cmdi_inbox_store *store = inbox->store;
