@@ -218,7 +218,7 @@ static __attribute__((noinline)) int group_send_traced(struct cmds_group *group,
     if (cmdi_group_is_foreign(group)) {
         return CMDS_E_FORKED; // Before any lock.
     }
-    cmdi_group_trace(group, group_shard, how->trace, &message, &send);
+    cmdi_group_trace(group, how->trace, &message, &send);
     return group_send_taken(group, group_shard, message, send.entry, how,
             send.span.entry != NULL ? &send : NULL, end);
 }

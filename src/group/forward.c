@@ -185,7 +185,7 @@ static int forward_elsewhere(
     }
     send.span.entry = NULL;
     if (ask->trace != NULL) {
-        cmdi_group_trace(group, NULL, ask->trace, &message, &send);
+        cmdi_group_trace(group, ask->trace, &message, &send);
     }
     int code = forward_measure(group, message, ask, &command);
     if (code < 0) {
@@ -237,7 +237,7 @@ static __attribute__((noinline)) int forward_traced(struct cmdi_group_shard *gro
         struct cmds_message message, const struct cmdi_forward_ask *ask)
 {
     struct cmdi_traced_send send;
-    cmdi_group_trace(group_shard->group, group_shard, ask->trace, &message, &send);
+    cmdi_group_trace(group_shard->group, ask->trace, &message, &send);
     return forward_from_here(group_shard, message, ask, send.span.entry != NULL ? &send : NULL);
 }
 

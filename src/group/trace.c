@@ -8,7 +8,7 @@
 #include "base/time.h"
 #include "client/client.h"
 #include "client/count.h"
-#include "group/group_shard.h"
+#include "group/group.h"
 #include "ring/clock.h"
 
 /* --- The beginning ---------------------------------------------------------------------------- */
@@ -28,30 +28,30 @@ bool cmdi_group_may_begin_trace(const struct cmds_group *group)
  * On a shard by the clock that it has read last: before this send, and in no earlier turn. So it is with the
  * durations that are counted, of which the span may be the exemplar.
  */
-static uint64_t trace_now_ns(const struct cmdi_shard *shard)
+static uint64_t trace_now_ns(void)
 {
+    const struct cmdi_shard *shard = cmdi_shard_current();
     return shard != NULL && shard->in_turn ? shard->looked_ns : cmdi_now_ns();
 }
 
 /* `trace` as a new one, if it is none yet and one may begin here. */
-static void trace_begin_root(
-        struct cmdi_spans *spans, const struct cmdi_shard *shard, struct cmds_trace *trace)
+static void trace_begin_root(struct cmdi_spans *spans, struct cmds_trace *trace)
 {
     struct cmds_trace root;
     if (CMDI_UNLIKELY(!cmdi_trace_is_valid(trace)) &&
-            cmdi_spans_root(spans, cmdi_ns_to_ms(trace_now_ns(shard)), &root)) {
+            cmdi_spans_root(spans, cmdi_ns_to_ms(trace_now_ns()), &root)) {
         root.baggage = trace->baggage;
         *trace = root;
     }
 }
 
 /* Without spans the context passes on as it is. Returns: it is sampled. */
-static bool trace_begin_span(
-        struct cmdi_spans *spans, const struct cmdi_shard *shard, struct cmdi_traced_send *send)
+static bool trace_begin_span(const struct cmds_group *group, struct cmdi_traced_send *send)
 {
+    struct cmdi_spans *spans = cmdi_spans_here(group->runtime);
     struct cmdi_group_span *span = &send->span;
     if (CMDI_LIKELY(spans != NULL)) {
-        trace_begin_root(spans, shard, &send->trace);
+        trace_begin_root(spans, &send->trace);
     }
     if (CMDI_UNLIKELY(spans == NULL || !cmdi_trace_is_set(&send->trace))) {
         return false;
@@ -60,7 +60,7 @@ static bool trace_begin_span(
     memcpy(span->parent_id, send->trace.span_id, sizeof(span->parent_id));
     cmdi_span_id(span->span_id, cmdi_random());
     memcpy(send->trace.span_id, span->span_id, sizeof(send->trace.span_id));
-    span->start_ns = trace_now_ns(shard);
+    span->start_ns = trace_now_ns();
     return true;
 }
 
@@ -89,19 +89,15 @@ static void trace_carry(const struct cmdi_type_entry *entry, struct cmds_message
     *message = (struct cmds_message){entry->type, send->bytes};
 }
 
-void cmdi_group_trace(const struct cmds_group *group, const struct cmdi_group_shard *group_shard,
-        const struct cmds_trace *trace, struct cmds_message *message, struct cmdi_traced_send *send)
+void cmdi_group_trace(const struct cmds_group *group, const struct cmds_trace *trace,
+        struct cmds_message *message, struct cmdi_traced_send *send)
 {
-    // Between the turns of an inline runtime the caller is no shard.
-    const struct cmdi_shard *shard = cmdi_shard_current();
-    struct cmdi_spans *spans =
-            group_shard != NULL && shard != NULL ? shard->spans : cmdi_spans_here(group->runtime);
     const struct cmdi_type_entry *entry = trace_entry_of(group, *message);
     const struct cmdi_type_entry *traced = entry != NULL ? entry->traced : NULL;
     struct cmdi_group_span *span = &send->span;
     send->trace = *trace;
     send->entry = entry;
-    bool is_sampled = entry != NULL && trace_begin_span(spans, shard, send);
+    bool is_sampled = entry != NULL && trace_begin_span(group, send);
     span->is_traced = traced != NULL && traced != entry && cmdi_trace_is_valid(&send->trace);
     if (CMDI_LIKELY(span->is_traced)) {
         trace_carry(traced, message, send);

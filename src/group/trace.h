@@ -14,7 +14,6 @@
 
 struct cmds_group;
 struct cmdi_client;
-struct cmdi_group_shard;
 
 /**
  * What is known of a command's span as long as it is open: little, since each command in flight has one, and
@@ -47,14 +46,11 @@ struct cmdi_traced_send {
  * A command is about to be sent with `trace`. If the protocol carries `message` with a context, it is
  * that from here on.
  *
- * `group_shard`: the caller's; NULL: it is on none of the group's.
- *
  * Owner:   it points into `send`, and to what both pointed to.
  * Thread:  any that is inside the group.
  */
-void cmdi_group_trace(const struct cmds_group *group, const struct cmdi_group_shard *group_shard,
-        const struct cmds_trace *trace, struct cmds_message *message,
-        struct cmdi_traced_send *send);
+void cmdi_group_trace(const struct cmds_group *group, const struct cmds_trace *trace,
+        struct cmds_message *message, struct cmdi_traced_send *send);
 /**
  * May a trace begin with a send that has no context? As a rule so many have begun in this second that
  * this is all that it costs. Thread: any that is inside the group.

@@ -90,6 +90,15 @@ static inline bool cmdi_runtime_is_foreign(const struct cmds_runtime *runtime)
     return CMDI_UNLIKELY(runtime->fork_count != cmdi_fork_count());
 }
 /**
+ * The spans that the caller writes to: of its shard, or the runtime's, as between two turns of an inline one. Thread:
+ * any. Returns: NULL: none are kept.
+ */
+static inline struct cmdi_spans *cmdi_spans_here(const struct cmds_runtime *runtime)
+{
+    struct cmdi_shard *shard = cmdi_shard_current();
+    return shard != NULL && shard->options.runtime == runtime ? shard->spans : runtime->spans;
+}
+/**
  * One shard that is stepped, for cmds_test, by the caller's thread: without a ring, threads and servers;
  * groups have a transport of their own. Gives *runtime: cmdi_runtime_destroy_stepped(). Returns: 0, or why
  * in `error`.

@@ -167,12 +167,6 @@ void cmdi_spans_destroy(struct cmdi_spans *spans)
     }
 }
 
-struct cmdi_spans *cmdi_spans_here(const struct cmds_runtime *runtime)
-{
-    struct cmdi_shard *shard = cmdi_shard_current();
-    return shard != NULL && shard->options.runtime == runtime ? shard->spans : runtime->spans;
-}
-
 /* --- Sampling, while the runtime works -------------------------------------------------------- */
 
 int cmds_runtime_sampling(const struct cmds_runtime *runtime, struct cmds_sampling *sampling)

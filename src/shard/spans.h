@@ -95,9 +95,6 @@ struct cmdi_spans *cmdi_spans_create(const struct cmds_trace_options *options, b
 /** NULL is fine. */
 void cmdi_spans_destroy(struct cmdi_spans *spans);
 
-/** Those that the caller writes to: of its shard, or the runtime's. Returns: NULL: none are kept. */
-struct cmdi_spans *cmdi_spans_here(const struct cmds_runtime *runtime);
-
 /**
  * It is known that none begins now: all that it costs where so many have begun, or none is to. NULL: none ever
  * does. Thread: the writer.
