@@ -435,7 +435,7 @@ static void protobuf_c_encode(const struct cmds_codec *codec, const struct subje
 {
     (void)codec;
     (void)subject;
-    static uint8_t buffer[ROOM];
+    static uint8_t buffer[BODY_MAX];
     static char texts[TEXT_MAX + 1];
     for (int i = 0; i < VALUE_COUNT; i++) {
         struct echo_message message = {.base = PROTOBUF_C_MESSAGE_INIT(&echo_message_descriptor),

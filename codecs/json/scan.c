@@ -3,7 +3,8 @@
  * Numbers, text with something in it that needs a second look, and values that are passed over.
  *
  * Text is walked twice, by the same lines: first it is only measured, then, if the caller can use
- * it, written; if it is short enough for the caller's scratch, once. Whatever Go replaces becomes U+FFFD: a byte that is no UTF-8, half a surrogate pair.
+ * it, written; once, if it is short enough for the caller's scratch. Whatever Go replaces becomes U+FFFD: a
+ * byte that is no UTF-8, half a surrogate pair.
  */
 #include "json/scan.h"
 
@@ -61,9 +62,20 @@ struct walk {
     bool changed;
 };
 
-static int walk_to_quote(struct walk *walk);
+/* Text that the scratch has no room for is measured to its end, and written in a further walk. */
+static void walk_add(struct walk *walk, const void *data, size_t size)
+{
+    if (CMDI_UNLIKELY(size > walk->room - walk->size)) {
+        walk->out = NULL;
+        walk->room = SIZE_MAX;
+    }
+    if (walk->out != NULL) {
+        memcpy(walk->out + walk->size, data, size);
+    }
+    walk->size += size;
+}
 
-static void walk_add(struct walk *walk, const void *data, size_t size);
+static int walk_to_quote(struct walk *walk);
 
 int cmdi_json_take_text_slow(struct cmdi_json_scan *scan, const uint8_t *plain, uint8_t *scratch,
         size_t room, struct cmdi_json_text *text)
@@ -87,19 +99,6 @@ void cmdi_json_text_write(const struct cmdi_json_text *text, uint8_t *out)
 {
     struct walk walk = {.at = text->from, .end = text->end + 1, .out = out, .room = text->size};
     (void)walk_to_quote(&walk); // It has found the quote before.
-}
-
-/* Text that the scratch has no room for is measured to its end, and written in a further walk. */
-static void walk_add(struct walk *walk, const void *data, size_t size)
-{
-    if (CMDI_UNLIKELY(size > walk->room - walk->size)) {
-        walk->out = NULL;
-        walk->room = SIZE_MAX;
-    }
-    if (walk->out != NULL) {
-        memcpy(walk->out + walk->size, data, size);
-    }
-    walk->size += size;
 }
 
 /* A character that stands there in another way. */

@@ -21,8 +21,10 @@ enum {
     ESCAPED_MAX = 6,
     // Of a longer text the bound is its size: six times as much room is too much to ask for.
     BOUND_TEXT_MAX = 1024,
-    EXACT = -1, // In place of a room.
+    DIGITS_MAX = 20, // Of a whole number, with its sign.
 };
+
+#define EXACT INT64_MAX // In place of a room: nothing is above it.
 
 /* --- Size ------------------------------------------------------------------------------------- */
 
@@ -66,7 +68,7 @@ static int64_t map_size(const uint8_t *at, uint32_t row_max, int64_t room)
             return value;
         }
         total += key + value;
-        if (CMDI_UNLIKELY(room != EXACT && total > room)) {
+        if (CMDI_UNLIKELY(total > room)) {
             break;
         }
     }
@@ -157,7 +159,9 @@ static int64_t item_size(
     case CMDS_KIND_STRUCT:
         return struct_size(row->nested, at, room);
     default:
-        return integer_size(cmdi_integer_load(row->kind, at), cmdi_kind_is_signed(row->kind));
+        return room != EXACT ? DIGITS_MAX
+                             : integer_size(cmdi_integer_load(row->kind, at),
+                                       cmdi_kind_is_signed(row->kind));
     }
 }
 
@@ -179,7 +183,7 @@ static int64_t array_size(const struct cmds_field *row, const uint8_t *at, int64
             return size;
         }
         total += size;
-        if (CMDI_UNLIKELY(room != EXACT && total > room)) {
+        if (CMDI_UNLIKELY(total > room)) {
             break;
         }
     }
@@ -211,7 +215,7 @@ static int64_t struct_size(const struct cmds_schema *schema, const uint8_t *valu
             return size;
         }
         total += 2 + (int64_t)cmdi_json_name_size(row->name, cmdi_row_name_size(row)) + size;
-        if (CMDI_UNLIKELY(room != EXACT && total > room)) {
+        if (CMDI_UNLIKELY(total > room)) {
             break;
         }
     }
@@ -420,7 +424,7 @@ uint8_t *cmdi_json_write(const struct cmds_schema *schema, const uint8_t *value,
 int64_t cmdi_json_try(
         const struct cmds_schema *schema, const uint8_t *value, uint8_t *out, size_t room)
 {
-    int64_t most = room < INT64_MAX / 2 ? (int64_t)room : INT64_MAX / 2;
+    int64_t most = room < EXACT ? (int64_t)room : EXACT - 1;
     int64_t bound = struct_size(schema, value, most);
     return bound < 0 || bound > most ? -ENOBUFS : write_struct(out, schema, value) - out;
 }

@@ -243,14 +243,20 @@ static bool is_untouched(const char *from, const char *end)
     return from == end;
 }
 
-/* Blocks are copied whole as long as there is room for that, and no longer. */
-static void check_bounds(const struct pieces *pieces)
+static size_t pieces_quote(const struct pieces *pieces, char *body)
 {
-    char body[PIECES_MAX * PIECE_SIZE_MAX + 2], out[PIECES_MAX * PIECE_SIZE_MAX + 100];
     size_t size = 0;
     piece_add(body, &size, "\"", 1);
     piece_add(body, &size, pieces->written, pieces->written_size);
     piece_add(body, &size, "\"", 1);
+    return size;
+}
+
+/* Blocks are copied whole as long as there is room for that, and no longer. */
+static void check_bounds(const struct pieces *pieces)
+{
+    char body[PIECES_MAX * PIECE_SIZE_MAX + 2], out[PIECES_MAX * PIECE_SIZE_MAX + 100];
+    size_t size = pieces_quote(pieces, body);
     struct cmdi_json_scan scan = {(const uint8_t *)body, (const uint8_t *)body + size, 0};
     struct cmdi_json_text text;
     CU_ASSERT_EQUAL_FATAL(cmdi_json_take_text(&scan, &text), 0);
@@ -269,10 +275,7 @@ static void check_scratch(const struct pieces *pieces, size_t room)
 {
     char body[PIECES_MAX * PIECE_SIZE_MAX + 2];
     uint8_t out[PIECES_MAX * PIECE_SIZE_MAX + 100];
-    size_t size = 0;
-    piece_add(body, &size, "\"", 1);
-    piece_add(body, &size, pieces->written, pieces->written_size);
-    piece_add(body, &size, "\"", 1);
+    size_t size = pieces_quote(pieces, body);
     struct cmdi_json_scan scan = {(const uint8_t *)body, (const uint8_t *)body + size, 0};
     struct cmdi_json_text text;
     const uint8_t *plain;
