@@ -357,7 +357,9 @@ CMDS_API int cmds_notify(const char *state);
 /**
  * Binds, listens, and accepts on the runtime's shards. With more than one shard there is a further
  * thread: it sleeps, and accepts for a shard that is held up by a long exec function. A new
- * connection goes to the shard with the fewest connections among those that are not held up.
+ * connection goes to the shard with the fewest connections among those that are not held up. An
+ * address in use is tried for a second (a UNIX path only if its process has ended): what a process
+ * listened on with io_uring is released some time after it was killed.
  *
  * Owner:   copies the options; keeps protocol, execs, invokers, codec, receiver and tls until
  *          cmds_server_close() returns. Gives *server: cmds_server_close().

@@ -12,11 +12,13 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmdstream/base.h>
@@ -27,6 +29,8 @@ enum {
     SOCKET_KEEPALIVE_PROBES = 3,
     SOCKET_KEEPALIVE_S_MAX = 32767, // The kernel takes no more.
     SOCKET_TCP_INFO_ACKED = 15, // tcpi_bytes_acked, as 64-bit words; libc's struct ends before it.
+    SOCKET_IN_USE_MS = 1000,    // So long at least until somebody listens there indeed.
+    SOCKET_PAUSE_MS_MAX = 32,
 };
 
 static int socket_flag(int fd, int level, int name, int value)
@@ -95,6 +99,29 @@ static int socket_prepare(int fd, const struct cmdi_address *address, bool reuse
     return code;
 }
 
+static bool address_is_path(const struct cmdi_address *address)
+{
+    size_t offset = offsetof(struct sockaddr_un, sun_path);
+    return address->as.any.sa_family == AF_UNIX && address->size > offset &&
+           address->as.local.sun_path[0] != '\0' &&
+           address->size - offset <= sizeof(address->as.local.sun_path);
+}
+
+/* Returns: fd; -errno. */
+static int local_connect(const struct cmdi_address *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return -errno;
+    }
+    if (connect(fd, &address->as.any, address->size) == 0) {
+        return fd;
+    }
+    int code = -errno;
+    cmdi_fd_close(fd);
+    return code;
+}
+
 /*
  * A socket's path that nobody listens on any more: its process ended without removing it. Never
  * another kind of file.
@@ -105,13 +132,25 @@ static bool local_path_is_stale(const struct cmdi_address *address)
     if (lstat(address->as.local.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) {
         return false;
     }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        return false;
+    int fd = local_connect(address);
+    if (fd >= 0) {
+        cmdi_fd_close(fd);
     }
-    bool refused = connect(fd, &address->as.any, address->size) != 0 && errno == ECONNREFUSED;
+    return fd == -ECONNREFUSED;
+}
+
+/* Whoever began to listen there has ended. A child of his may go on with it. */
+static bool local_process_is_gone(const struct cmdi_address *address)
+{
+    struct ucred peer = {.pid = 0};
+    socklen_t size = sizeof(peer);
+    int fd = local_connect(address);
+    if (fd < 0) {
+        return fd == -ECONNREFUSED;
+    }
+    int code = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
     cmdi_fd_close(fd);
-    return refused;
+    return code == 0 && peer.pid > 0 && kill(peer.pid, 0) != 0 && errno == ESRCH;
 }
 
 /* The path with its terminator, which an address of full length lacks. */
@@ -135,10 +174,7 @@ static int socket_bind(int fd, const struct cmdi_address *address)
         return 0;
     }
     int code = -errno;
-    size_t offset = offsetof(struct sockaddr_un, sun_path);
-    if (code != -EADDRINUSE || address->as.any.sa_family != AF_UNIX || address->size <= offset ||
-            address->as.local.sun_path[0] == '\0' ||
-            address->size - offset > sizeof(address->as.local.sun_path)) {
+    if (code != -EADDRINUSE || !address_is_path(address)) {
         return code;
     }
     struct cmdi_address path = local_terminated(address);
@@ -152,10 +188,9 @@ static int socket_bind(int fd, const struct cmdi_address *address)
     return bind(fd, &address->as.any, address->size) == 0 ? 0 : -errno;
 }
 
-int cmdi_socket_listen(
+static int socket_listen_now(
         const struct cmdi_address *address, int backlog, bool reuse_port, uint32_t keepalive_ms)
 {
-    CMDI_ASSERT(backlog >= 0);
     int fd = cmdi_socket_open(address, keepalive_ms);
     if (fd < 0) {
         return fd;
@@ -170,6 +205,30 @@ int cmdi_socket_listen(
     if (code < 0) {
         cmdi_fd_close(fd);
         return code;
+    }
+    return fd;
+}
+
+/*
+ * A socket that a ring waits on outlives its process: the kernel takes the ring down behind it. After
+ * a SIGKILL, and with its process reaped, a port was in use for another 6 to 22 ms, and with 8,000
+ * connections for 84: who starts the next server at once would find it so.
+ */
+int cmdi_socket_listen(
+        const struct cmdi_address *address, int backlog, bool reuse_port, uint32_t keepalive_ms)
+{
+    CMDI_ASSERT(backlog >= 0);
+    int fd = socket_listen_now(address, backlog, reuse_port, keepalive_ms);
+    int pause_ms = 1;
+    for (int waited_ms = 0; fd == -EADDRINUSE && waited_ms < SOCKET_IN_USE_MS;
+            waited_ms += pause_ms) {
+        if (waited_ms == 0 && address_is_path(address) && !local_process_is_gone(address)) {
+            return fd; // Who lives does not see us try again and again.
+        }
+        pause_ms = pause_ms < SOCKET_PAUSE_MS_MAX ? pause_ms * 2 : SOCKET_PAUSE_MS_MAX;
+        struct timespec pause = {.tv_nsec = (long)pause_ms * 1000000};
+        (void)nanosleep(&pause, NULL);
+        fd = socket_listen_now(address, backlog, reuse_port, keepalive_ms);
     }
     return fd;
 }

@@ -19,7 +19,8 @@
 int cmdi_socket_open(const struct cmdi_address *address, uint32_t keepalive_ms);
 /**
  * A bound, listening socket, not blocking; accepted sockets, which block, inherit TCP_NODELAY and
- * the probes. A UNIX path that nobody listens on any more is replaced. Returns: fd; -errno.
+ * the probes. A UNIX path that nobody listens on any more is replaced. An address in use is waited for
+ * up to a second, a path only if the process that listened there has ended. Returns: fd; -errno.
  */
 int cmdi_socket_listen(
         const struct cmdi_address *address, int backlog, bool reuse_port, uint32_t keepalive_ms);

@@ -70,7 +70,8 @@ def connect(address, receive_buffer=0, server_info=True, timeout=PATIENCE_S):
     if address.startswith("unix:"):
         peer = socket.socket(socket.AF_UNIX)
         peer.settimeout(timeout)
-        peer.connect(address[5:])
+        path = address[5:]
+        peer.connect("\0" + path[1:] if path.startswith("@") else path)
     else:
         host, port = address.rsplit(":", 1)
         peer = socket.socket()

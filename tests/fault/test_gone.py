@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Peers that are gone while their commands are executed give their places and descriptors back."""
+import os
+import threading
 import unittest
 
 import peer
@@ -49,6 +51,30 @@ class Gone(unittest.TestCase):
                     one.close()
                     self.skipTest("TCP_REPAIR is not for this user")
             self.check_places(server, before)
+
+
+class Killed(unittest.TestCase):
+    """What a killed server listened on is in use until the kernel has taken its ring down, some time after the process
+    has gone. Who supervises it starts the next one at once; here, so that it is sure to be too early, before."""
+
+    def follows(self, listen):
+        with peer.Server("--shards", 1, listen=listen, may_fail=True) as first:
+            threading.Timer(0.05, first.process.kill).start()
+            try:
+                with peer.Server("--shards", 1, listen=first.address) as second, second.connect() as one:
+                    return peer.echoes(one, 1)
+            except AssertionError as error:  # All slept for longer than it waits.
+                self.assertIn("Address already in use", str(error))
+                return False
+
+    def check(self, listen):
+        self.assertTrue(any(self.follows(listen) for _ in range(5)))
+
+    def test_the_next_one_has_its_port(self):
+        self.check("127.0.0.1:0")
+
+    def test_the_next_one_has_its_name(self):
+        self.check(f"unix:@cmdstream-killed-{os.getpid()}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ring/clock.h"
@@ -320,6 +321,44 @@ static void test_socket_a_unix_path_whose_backlog_is_full_is_alive(void)
     folder_fini(&folder);
 }
 
+/*
+ * What a ring does for a process that was killed: the listener is there for a while longer. Here a
+ * child of it keeps it.
+ */
+static pid_t listens_and_leaves(const struct cmdi_address *address)
+{
+    int listening[2];
+    char byte;
+    CU_ASSERT_FATAL(pipe2(listening, O_CLOEXEC) == 0);
+    pid_t pid = fork();
+    CU_ASSERT_FATAL(pid >= 0);
+    if (pid == 0) {
+        int fd = cmdi_socket_listen(address, 64, false, 0);
+        if (fd >= 0 && write(listening[1], "x", 1) == 1 && fork() == 0) {
+            (void)usleep(50000);
+        }
+        _exit(0);
+    }
+    cmdi_fd_close(listening[1]);
+    CU_ASSERT_EQUAL(read(listening[0], &byte, 1), 1);
+    cmdi_fd_close(listening[0]);
+    return pid;
+}
+
+static void test_socket_a_unix_path_of_a_process_that_has_ended_is_waited_for(void)
+{
+    struct folder folder;
+    folder_init(&folder);
+    struct cmdi_address address = local(folder.file, true);
+    CU_ASSERT(waitpid(listens_and_leaves(&address), NULL, 0) > 0);
+
+    int fd = cmdi_socket_listen(&address, 16, false, 0);
+    CU_ASSERT(fd >= 0);
+
+    cmdi_fd_close(fd);
+    folder_fini(&folder);
+}
+
 static void test_socket_another_kind_of_file_is_never_removed(void)
 {
     struct folder folder;
@@ -374,6 +413,8 @@ static CU_TestInfo test_socket[] = {
                 test_socket_a_stale_unix_path_is_replaced_and_a_live_one_is_not},
         {"a UNIX path whose backlog is full is alive",
                 test_socket_a_unix_path_whose_backlog_is_full_is_alive},
+        {"a UNIX path of a process that has ended is waited for",
+                test_socket_a_unix_path_of_a_process_that_has_ended_is_waited_for},
         {"another kind of file is never removed",
                 test_socket_another_kind_of_file_is_never_removed},
         {"an abstract name is in use and then free",
