@@ -262,7 +262,9 @@ void cmdi_call_run_on_cancel(struct cmds_call *call)
     }
     cmds_call_fn fn = call->on_cancel;
     bool is_late = (call->flags & CMDI_CALL_LATE) != 0; // Then the error result has finished it.
-    if (fn != NULL && (call->owed || is_late || !atomic_load(&call->finished))) {
+    uint8_t finished = atomic_load(&call->finished);
+    bool is_answered = finished == CMDI_FINISHED_WELL || finished == CMDI_FINISHED_FAILED;
+    if (fn != NULL && (call->owed || is_late || !is_answered)) {
         call->on_cancel = NULL;
         fn(call);
     }

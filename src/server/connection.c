@@ -123,8 +123,8 @@ static size_t connection_held(const struct cmdi_conn *conn)
 static void connection_on_finishing(struct cmdi_conn *conn)
 {
     struct cmds_connection *connection = cmdi_connection_of(conn);
-    cmdi_result_take(connection);
     cmdi_inbox_close(&connection->inbox);
+    cmdi_result_take(connection); // Behind that, so that it takes all there will ever be.
 }
 
 static enum cmds_log_reason connection_end_reason(

@@ -173,7 +173,8 @@ static int result_claim_last_here(
     if (CMDI_LIKELY(!result_has_others(call))) {
         return result_claim_last_alone(call, frame->last) ? CMDS_E_FINISHED : 0;
     }
-    if (result_claim_last_elsewhere(call, frame->last)) {
+    // Not finished yet: either step may fail the connection, and then its call is one that was cancelled.
+    if (result_claim_last_elsewhere(call, CMDI_FINISHED_TAKEN)) {
         return CMDS_E_FINISHED;
     }
     cmdi_result_take_now(call->connection);
@@ -183,17 +184,32 @@ static int result_claim_last_here(
         cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for the last result of command %llu",
                 (unsigned long long)call->sequence);
     }
+    atomic_store_explicit(
+            &call->finished, *out != NULL ? frame->last : CMDI_FINISHED_NOT, memory_order_relaxed);
     return *out != NULL ? 0 : CMDS_E_GONE;
+}
+
+/*
+ * What was sent before, by whomever, goes first. It may fail the connection, or end with the last one of another
+ * thread. On the shard. Returns: 0; CMDS_E_GONE; CMDS_E_FINISHED.
+ */
+static int result_let_pass(struct cmds_call *call)
+{
+    cmdi_result_take(call->connection);
+    if (CMDI_UNLIKELY(call->connection->conn.state != CMDI_CONN_OPEN)) {
+        return CMDS_E_GONE;
+    }
+    return CMDI_UNLIKELY(atomic_load_explicit(&call->finished, memory_order_relaxed) != 0)
+                   ? CMDS_E_FINISHED
+                   : 0;
 }
 
 static int result_send_here(struct cmds_call *call, const struct result_frame *frame)
 {
     struct cmdi_conn *conn = &call->connection->conn;
-    int code = 0;
-    // What was sent before this, by whomever, goes first; it may fail the connection.
-    cmdi_result_take(call->connection);
-    if (CMDI_UNLIKELY(conn->state != CMDI_CONN_OPEN)) {
-        return CMDS_E_GONE;
+    int code = result_let_pass(call);
+    if (CMDI_UNLIKELY(code < 0)) {
+        return code;
     }
     uint8_t *out = cmdi_conn_reserve(conn, frame->size, &code);
     if (CMDI_UNLIKELY(out == NULL)) {
@@ -271,13 +287,16 @@ static int result_leave(struct cmds_call *call, const struct result_frame *frame
             .place = call->place,
             .result = frame->entry->place};
     int code = 0;
+    // None behind the last one, which another thread may have sent since the caller looked.
+    if (atomic_load(&call->finished) != CMDI_FINISHED_NOT) {
+        return CMDS_E_FINISHED;
+    }
     uint8_t *out = result_reserve(call->connection, sizeof(record) + frame->size, &code);
     if (out == NULL) {
         return code == CMDS_E_CLOSED ? CMDS_E_GONE : code;
     }
-    // None behind the last one, which another thread may have sent since the caller looked.
-    if (frame->last ? result_claim_last_elsewhere(call, frame->last)
-                    : atomic_load(&call->finished) != CMDI_FINISHED_NOT) {
+    // If it is the shard that is faster, it takes this memory as it takes what lies there.
+    if (frame->last && result_claim_last_elsewhere(call, frame->last)) {
         return CMDS_E_FINISHED;
     }
     memcpy(out, &record, sizeof(record));
@@ -485,9 +504,9 @@ int cmdi_result_send_beyond(struct cmds_call *call, struct cmds_message result)
     if (code < 0) {
         return code;
     }
-    cmdi_result_take(call->connection); // What was sent before goes first.
-    if (conn->state != CMDI_CONN_OPEN) {
-        return CMDS_E_GONE;
+    code = result_let_pass(call);
+    if (code < 0) {
+        return code;
     }
     uint8_t *out = cmdi_conn_reserve_beyond(conn, frame.size);
     if (out == NULL) {
