@@ -363,7 +363,7 @@ static void test_failed_by_its_deadline(void)
 {
     struct cmds_server_options options = CMDS_SERVER_OPTIONS_INIT(&protocol, execs);
     struct place place;
-    options.exec_timeout_ms = 50;
+    options.exec_timeout_ms = 300;
     options.on_exec_error = on_exec_error;
     place_open(&place, &cmds_codec_msgpack, options);
     act_fails(&place, LATE, CMDS_E_TIMEOUT, cmds_error_text(CMDS_E_TIMEOUT));

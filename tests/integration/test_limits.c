@@ -29,7 +29,7 @@ static void test_limits_idle(void)
     struct run run = {0};
     world_init(&world);
     world.exec = exec_keep;
-    world.options.idle_timeout_ms = 50;
+    world.options.idle_timeout_ms = 250;
     CU_ASSERT_FATAL(world_start(&world) == 0 && world_connect(&world, &busy));
     CU_ASSERT(raw_send(&busy, 1, run_message(&run)));
     WORLD_UNTIL(&world, atomic_load(&kept) != NULL);

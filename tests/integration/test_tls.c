@@ -214,7 +214,7 @@ static void test_plain_client_at_a_tls_server(void)
     sides_init(&sides);
     sides_make(&sides);
     secured_init(&secured, sides.server, NULL);
-    secured.guest.options.connect_timeout_ms = 50;
+    secured.guest.options.connect_timeout_ms = 300;
     CU_ASSERT_EQUAL(secured_refused(&secured, "or does it want TLS?"), CMDS_E_TIMEOUT);
     CU_ASSERT_FATAL(raw_open(&raw, secured.world.address, 0, NULL) == 0);
     CU_ASSERT_TRUE(raw_write_hex(&raw, WORLD_ECHO_HEX)); // It does not wait for the ServerInfo.
