@@ -54,7 +54,7 @@ static int client_inbox_put(struct cmdi_client *client, const struct cmdi_comman
     if (command->is_moved && command->extra != NULL &&
             !cmdi_tickets_move(
                     client->client_shard->config->tickets, &command->extra->ticket, client)) {
-        return CMDS_E_CANCELLED; // Nothing was committed.
+        return CMDS_E_CANCELLED; // Nothing was committed: what was reserved the shard takes back.
     }
     struct cmdi_record *record = cmdi_record_begin(out, command->body_size);
     record->type = command->type->number;
@@ -76,7 +76,7 @@ int cmdi_client_inbox_send(struct cmdi_client *client, const struct cmdi_command
 {
     cmdi_inbox_lock(&client->inbox);
     int code = client_inbox_put(client, command);
-    bool post = code == 0 && cmdi_inbox_take_mail(&client->inbox);
+    bool post = (code == 0 || code == CMDS_E_CANCELLED) && cmdi_inbox_take_mail(&client->inbox);
     cmdi_inbox_unlock(&client->inbox);
     if (post) {
         client->client_shard->config->ops->hold(client->client_shard);

@@ -321,6 +321,29 @@ static void test_client_ticket_forgotten_ends_its_command(void)
     rig_free(rig);
 }
 
+/* On its way from another client: the shard takes back what was reserved for it. */
+static void test_client_ticket_forgotten_takes_no_memory(void)
+{
+    struct rig *rig = rig_connected();
+    struct outcome outcome = {.rig = rig};
+    struct cmdi_account *account = &rig->shard->buffers.account;
+    ask_with_ticket(&outcome, true);
+    struct cmdi_ticket *ticket = cmdi_tickets_pop(&rig->tickets, &rig->forgotten);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(ticket);
+    struct cmdi_command command = outcome_command(&outcome, RIG_NEVER);
+    command.extra = CMDI_CONTAINER(ticket, struct cmdi_pending_extra, ticket);
+    command.is_moved = true;
+
+    CU_ASSERT_EQUAL(cmdi_client_inbox_send(&rig->client, &command), CMDS_E_CANCELLED);
+
+    rig_advance_ms(rig, 1);
+    cmdi_account_trim(account);
+    CU_ASSERT_EQUAL(atomic_load(&account->shared_size), 0);
+    cmdi_client_forget_ticket(&rig->client, ticket);
+    EXPECT_ENDED(outcome, CMDS_E_CANCELLED);
+    rig_free(rig);
+}
+
 static void test_client_lost_connection_tells_what_may_have_been_executed(void)
 {
     struct rig *rig = rig_open();
@@ -614,6 +637,7 @@ static CU_TestInfo tests[] = {
         {"ticket forgotten before the result wins",
                 test_client_ticket_forgotten_before_the_result_wins},
         {"ticket forgotten ends its command", test_client_ticket_forgotten_ends_its_command},
+        {"ticket forgotten takes no memory", test_client_ticket_forgotten_takes_no_memory},
         {"lost connection tells what may have been executed",
                 test_client_lost_connection_tells_what_may_have_been_executed},
         {"result comes before the loss behind it",
