@@ -20,10 +20,12 @@ static uint64_t keepalive_silent_since_ms(
         struct cmdi_keepalive *keepalive, const struct cmdi_keepalive_look *look)
 {
     if (look->delivered_size < keepalive->ping_end) {
-        if (look->delivered_size > keepalive->delivered_size) {
+        bool moves = keepalive->taken_size > 0 && look->taken_size > keepalive->taken_size;
+        if (moves || look->delivered_size > keepalive->delivered_size) {
             keepalive->delivered_at_ms = look->awake_ms;
         }
         keepalive->delivered_size = look->delivered_size;
+        keepalive->taken_size = look->taken_size;
         return keepalive->delivered_at_ms;
     }
     if (keepalive->pong_since_ms == 0) {
@@ -115,6 +117,7 @@ void cmdi_keepalive_pinged(
                               (is_written ? (uint64_t)CMDI_KEEPALIVE_PING_SIZE : 0);
         keepalive->ping_received = look->received_size;
         keepalive->delivered_size = look->delivered_size; // At most: nobody may have asked.
+        keepalive->taken_size = look->taken_size;
         keepalive->delivered_at_ms = look->awake_ms;
     }
     if (is_written) {

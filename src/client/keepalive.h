@@ -38,8 +38,8 @@ struct cmdi_keepalive {
     uint64_t ping_end;      // What delivered_size is once the first ping without a pong has come...
     uint64_t patience_ms;   // ...how long the server may be silent from then on...
     uint64_t ping_received; // ...what received_size was when that was written...
-    uint64_t delivered_size;  // ...how far it was at the last look...
-    uint64_t delivered_at_ms; // ...since when, in time awake...
+    uint64_t delivered_size, taken_size; // ...how far it was at the last look (0: unknown)...
+    uint64_t delivered_at_ms;            // ...since when, in time awake...
     uint64_t pong_since_ms; // ...and when it had come, in time awake. 0: not yet, or nobody looked.
 };
 
@@ -51,10 +51,13 @@ struct cmdi_keepalive_look {
     uint64_t received_ms;
     uint64_t sent_size;
     uint64_t delivered_size; // Of these, what the peer's side has acknowledged.
-    uint64_t received_size;  // By whatever way they came.
-    uint64_t sequence_sent;  // Of the last command.
-    size_t output_size;      // Bytes that are still to leave.
-    bool is_behind;          // The peer's bytes may lie somewhere, not received or not run.
+    // A count of its own, which grows with each byte that is acknowledged, also of a send that is
+    // under way. 0: nobody has asked.
+    uint64_t taken_size;
+    uint64_t received_size; // By whatever way they came.
+    uint64_t sequence_sent; // Of the last command.
+    size_t output_size;     // Bytes that are still to leave.
+    bool is_behind;         // The peer's bytes may lie somewhere, not received or not run.
 };
 
 enum cmdi_keepalive_verdict {
@@ -68,13 +71,14 @@ enum cmdi_keepalive_verdict {
 void cmdi_keepalive_begin(
         struct cmdi_keepalive *keepalive, uint32_t idle_ms, uint32_t interval_ms, uint64_t now_ms);
 /**
- * Does cmdi_keepalive_check() need to know delivered_size? Else it may be sent_size: to ask for it is
- * a system call.
+ * Does cmdi_keepalive_check(), or a ping behind it, need to know delivered_size and taken_size? Else
+ * they may be sent_size and 0: to ask for them is a system call.
  */
 static inline bool cmdi_keepalive_asks_delivered(
-        const struct cmdi_keepalive *keepalive, uint64_t received_size)
+        const struct cmdi_keepalive *keepalive, uint64_t received_size, size_t output_size)
 {
-    return keepalive->pong_awaited && received_size == keepalive->ping_received;
+    return output_size > 0 ||
+           (keepalive->pong_awaited && received_size == keepalive->ping_received);
 }
 /** Returns: what to do now; *next_ms: when to look again, unless it is LOST. */
 enum cmdi_keepalive_verdict cmdi_keepalive_check(struct cmdi_keepalive *keepalive,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of a client: rounds of attempts, the ServerInfo, keepalive, and the end.
+ * The life of a client: rounds of attempts, the ServerInfo, and the end.
  *
  * A round tries the addresses one after the other. A connection that ends before it is UP makes room
  * for the next address; the error that is reported is that of the first address of the round that
@@ -21,6 +21,7 @@
 #include <cmdstream/inspect.h>
 
 #include "base/error.h"
+#include "client/alive.h"
 #include "client/finish.h"
 #include "client/inbox.h"
 #include "client/leave.h"
@@ -438,22 +439,6 @@ static void client_on_open(struct cmdi_conn *conn, int code)
     }
 }
 
-static void client_on_keepalive(struct cmdi_client *client, uint64_t now_ms);
-
-/* With a ping before anything else: a server that will not read for a while knows of pings then. */
-static void client_begin_keepalive(struct cmdi_client *client, uint64_t now_ms)
-{
-    const struct cmdi_client_config *config = client->client_shard->config;
-    cmdi_client_disarm(client);
-    client->look_at_ms = UINT64_MAX;
-    client->pinged_ns = 0;
-    if (config->keepalive_ms != CMDS_NEVER) {
-        cmdi_keepalive_begin(
-                &client->keepalive, config->keepalive_ms, config->keepalive_interval_ms, now_ms);
-        client_on_keepalive(client, now_ms);
-    }
-}
-
 static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
 {
     struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
@@ -480,87 +465,19 @@ static int client_on_server_info(struct cmdi_conn *conn, struct cmds_bytes info)
     cmdi_latency_reset(&client->latency);
     client->has_lost = false;
     cmdi_client_move(client, CMDI_CLIENT_UP);
-    client_begin_keepalive(client, client->client_shard->shard->now_ms);
+    cmdi_client_begin_keepalive(client, client->client_shard->shard->now_ms);
     cmdi_client_apply_pause(client);
     config->ops->on_state(client);
     cmdi_client_write_backlog(client); // Last: it may find no memory, and close the connection.
     return 0;
 }
 
-/* --- Keepalive -------------------------------------------------------------------------------- */
-
-/*
- * A pong. For the keepalive it is as good as anything received; a server that does not read for a
- * while sends some unasked, of which the first may be taken for an answer.
- */
-static int client_on_ping(struct cmdi_conn *conn)
-{
-    struct cmdi_client *client = CMDI_CONTAINER(conn, struct cmdi_client, conn);
-    if (client->pinged_ns != 0) {
-        uint64_t rtt_us = (conn->shard->now_ns - client->pinged_ns) / 1000;
-        atomic_store_explicit(&client->rtt_us,
-                rtt_us == 0           ? 1
-                : rtt_us < UINT32_MAX ? (uint32_t)rtt_us
-                                      : UINT32_MAX,
-                memory_order_relaxed);
-        client->pinged_ns = 0;
-    }
-    return 0;
-}
-
-/* Without room there is none: the next look is after an interval all the same. */
-static void client_ping(struct cmdi_client *client, const struct cmdi_keepalive_look *look)
-{
-    int code = 0;
-    uint8_t *out = cmdi_conn_reserve(&client->conn, CMDI_KEEPALIVE_PING_SIZE, &code);
-    if (out != NULL) {
-        *out = 0;
-        cmdi_conn_commit(&client->conn, CMDI_KEEPALIVE_PING_SIZE);
-        CMDI_COUNT(&client->client_shard->counters, pings_sent, 1);
-        if (client->pinged_ns == 0 && look->output_size == 0) {
-            client->pinged_ns = client->conn.shard->now_ns;
-        }
-    }
-    cmdi_keepalive_pinged(&client->keepalive, look, out != NULL);
-}
-
-static void client_on_keepalive(struct cmdi_client *client, uint64_t now_ms)
-{
-    struct cmdi_conn *conn = &client->conn;
-    bool asks = cmdi_keepalive_asks_delivered(&client->keepalive, conn->received_size);
-    struct cmdi_keepalive_look look = {
-            .now_ms = now_ms,
-            .awake_ms = cmdi_shard_awake_ms(conn->shard),
-            .sent_ms = conn->sent_at,
-            .received_ms = conn->received_at,
-            .sent_size = conn->sent_size,
-            .delivered_size = asks ? cmdi_conn_delivered_size(conn) : conn->sent_size,
-            .received_size = conn->received_size,
-            .sequence_sent = client->sequence_sent,
-            .output_size = cmdi_conn_output_size(conn),
-            .is_behind = cmdi_conn_is_behind(conn),
-    };
-    uint64_t next_ms = 0;
-    enum cmdi_keepalive_verdict verdict = cmdi_keepalive_check(&client->keepalive, &look, &next_ms);
-    if (verdict == CMDI_KEEPALIVE_LOST) {
-        cmdi_conn_fail(&client->conn, CMDS_E_LOST, "no pong for %u ms",
-                (unsigned)client->keepalive.patience_ms);
-        return;
-    }
-    if (verdict == CMDI_KEEPALIVE_PING) {
-        client_ping(client, &look);
-    }
-    if (verdict != CMDI_KEEPALIVE_WAIT) {
-        cmdi_client_trim(client);
-    }
-    client->look_at_ms = next_ms;
-    cmdi_client_arm(client, next_ms);
-}
+/* --- Timer ----------------------------------------------------------------------------------- */
 
 static void client_on_leave(struct cmdi_client *client, uint64_t now_ms)
 {
     if (cmdi_client_look_left(client, now_ms)) {
-        client_on_keepalive(client, now_ms);
+        cmdi_client_on_keepalive(client, now_ms);
         cmdi_client_look_again(client, now_ms);
     }
 }
@@ -579,7 +496,7 @@ static void (*const client_on_timer[])(struct cmdi_client *client, uint64_t now_
         [CMDI_CLIENT_SERVER_INFO] = client_on_server_info_limit,
         [CMDI_CLIENT_WAITING] = client_on_retry,
         [CMDI_CLIENT_LEAVING] = client_on_leave,
-        [CMDI_CLIENT_UP] = client_on_keepalive,
+        [CMDI_CLIENT_UP] = cmdi_client_on_keepalive,
         [CMDI_CLIENT_DOWN] = client_on_linger_limit,
 };
 
@@ -688,7 +605,7 @@ static void client_describe(const struct cmdi_conn *conn, struct cmds_listed_con
 
 static const struct cmdi_conn_ops client_conn_ops = {
         .on_frame = cmdi_client_on_frame,
-        .on_ping = client_on_ping,
+        .on_ping = cmdi_client_on_ping,
         .on_open = client_on_open,
         .on_server_info = client_on_server_info,
         .on_output_low = client_on_output_low,

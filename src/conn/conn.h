@@ -422,10 +422,11 @@ static inline void cmdi_conn_publish_output(struct cmdi_conn *conn, size_t more)
 }
 
 /**
- * How many of the bytes sent the peer's side has acknowledged, about; all of them where nobody knows.
- * A system call.
+ * How many of the bytes sent the peer's side has acknowledged, about; all of them where nobody knows. Of
+ * a send that is under way nothing was sent, however much of it has arrived: *taken grows with that, too,
+ * and is comparable with itself alone. A system call.
  */
-uint64_t cmdi_conn_delivered_size(struct cmdi_conn *conn);
+uint64_t cmdi_conn_delivered_size(struct cmdi_conn *conn, uint64_t *taken);
 
 /** Would cmdi_conn_reserve() of this size succeed? As far as one can know without malloc. */
 bool cmdi_conn_has_room(const struct cmdi_conn *conn, size_t size);

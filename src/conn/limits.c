@@ -36,12 +36,11 @@ static uint64_t conn_taken_min(uint32_t timeout_ms)
     return size >= CONN_TAKEN_MIN ? CONN_TAKEN_MIN : size > 0 ? size : 1;
 }
 
-uint64_t cmdi_conn_delivered_size(struct cmdi_conn *conn)
+uint64_t cmdi_conn_delivered_size(struct cmdi_conn *conn, uint64_t *taken)
 {
     size_t waiting = 0;
-    if (conn->transport->taken != NULL) {
-        (void)conn->transport->taken(conn, &waiting);
-    }
+    *taken = conn->transport->taken != NULL ? conn->transport->taken(conn, &waiting)
+                                            : conn->sent_size;
     return waiting < conn->sent_size ? conn->sent_size - waiting : 0;
 }
 

@@ -4,7 +4,10 @@
  * for, garbage, silence. The client must name what was wrong, end every command exactly once, and
  * neither hang nor trust.
  */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <sys/socket.h>
+#include <time.h>
 
 #include "support/answers.h"
 #include "support/world.h"
@@ -359,6 +362,89 @@ static void test_client_deadlines_fire_while_the_output_is_full(void)
     scene_stop(&scene);
 }
 
+/* --- A server that takes it slowly ------------------------------------------------------------ */
+
+enum {
+    SLOW_READ = 16 * 1024,
+    SLOW_READ_MS = 40, // So that 256 KiB, a send, take 640 ms.
+    SLOW_BODY = 800000,
+};
+
+/* But for the ping that comes first, it answers nothing before all of it is there. */
+static void slow_serve(struct raw_server *server, struct raw *peer, void *context)
+{
+    static uint8_t data[SLOW_READ];
+    _Atomic size_t *taken = context;
+    const struct timespec pause = {.tv_nsec = SLOW_READ_MS * 1000000L};
+    size_t due = 1;
+    (void)raw_write_hex(peer, SERVER_INFO);
+    for (ssize_t size = 1; size != 0 && atomic_load(taken) < SLOW_BODY;) {
+        (void)nanosleep(&pause, NULL);
+        // Below 0: nothing yet, or a reset.
+        size = recv(peer->fd, data, due > 0 ? due : sizeof(data), MSG_DONTWAIT);
+        if (size > 0 && due > 0) {
+            due = 0;
+            (void)raw_write_hex(peer, "00");
+        }
+        atomic_fetch_add(taken, size > 0 ? (size_t)size : 0);
+        size = size < 0 && errno == ECONNRESET ? 0 : size;
+    }
+    (void)raw_write_hex(peer, "01000190");
+    script_stay(server, peer, &(struct script){.pongs = true});
+}
+
+/*
+ * What is connected to that port has a buffer that takes less than one send. Whether the kernel then ends
+ * the send early or goes on with it is its own affair.
+ */
+static void slow_send(uint16_t port)
+{
+    const int size = 64 * 1024;
+    for (int fd = 0; fd < 1024; fd++) {
+        struct sockaddr_in peer = {.sin_port = 0};
+        socklen_t peer_size = sizeof(peer);
+        if (getpeername(fd, (struct sockaddr *)(void *)&peer, &peer_size) == 0 &&
+                peer.sin_port == htons(port)) {
+            CU_ASSERT_EQUAL(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+        }
+    }
+}
+
+static void test_client_keepalive_lets_a_large_command_take_its_time(void)
+{
+    static char large[SLOW_BODY];
+    static _Atomic size_t taken;
+    const int receive_size = SLOW_READ;
+    struct scene scene;
+    struct cmds_runtime_options runtime_options = CMDS_RUNTIME_OPTIONS_INIT;
+    struct echo echo = {.string = {large, sizeof(large)}};
+    scene_init(&scene);
+    runtime_options.shard_count = 1;
+    scene.options.keepalive_ms = 100;
+    scene.options.keepalive_interval_ms = 150;
+    scene.options.output_size_max = 2 * SLOW_BODY;
+    scene.options.deadline_ms = CMDS_NEVER;
+    CU_ASSERT_FATAL(cmds_runtime_start(&scene.runtime, &runtime_options, NULL) == 0);
+    CU_ASSERT_FATAL(raw_server_start(&scene.server, slow_serve, &taken) == 0);
+    CU_ASSERT_EQUAL(
+            setsockopt(scene.server.fd, SOL_SOCKET, SO_RCVBUF, &receive_size, sizeof(receive_size)),
+            0);
+    scene.options.connect = scene.server.address;
+    CU_ASSERT_FATAL(
+            cmds_group_open(&scene.group, scene.runtime, &scene.options, &scene.error) == 0);
+    CU_ASSERT_FATAL(cmds_group_wait(scene.group, RAW_GUARD_MS, NULL) == 0);
+    slow_send((uint16_t)atoi(strrchr(scene.server.address, ':') + 1));
+
+    CU_ASSERT_EQUAL(
+            cmds_group_send(scene.group, echo_message(&echo), NULL, answers_take, scene.answers),
+            0);
+    SCENE_UNTIL(atomic_load(&scene.answers->last_count) == 1);
+
+    CU_ASSERT_EQUAL(answers_at(scene.answers, 0).error, 0);
+    CU_ASSERT(atomic_load(&taken) >= SLOW_BODY);
+    scene_stop(&scene);
+}
+
 static CU_TestInfo test_client[] = {
         {"names what was wrong with the ServerInfo",
                 test_client_names_what_was_wrong_with_the_server_info},
@@ -368,6 +454,8 @@ static CU_TestInfo test_client[] = {
         {"keepalive finds a silent server", test_client_keepalive_finds_a_silent_server},
         {"keepalive keeps a server that answers",
                 test_client_keepalive_keeps_a_server_that_answers},
+        {"keepalive lets a large command take its time",
+                test_client_keepalive_lets_a_large_command_take_its_time},
         {"deadlines fire while the output is full",
                 test_client_deadlines_fire_while_the_output_is_full},
         CU_TEST_INFO_NULL,

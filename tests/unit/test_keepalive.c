@@ -221,7 +221,7 @@ static void test_keepalive_a_ping_on_its_way_has_no_answer(void)
     CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING); // Behind all of that.
     cmdi_keepalive_pinged(&line.keepalive, &line.look, true);
     line.look.output_size++;
-    CU_ASSERT_TRUE(cmdi_keepalive_asks_delivered(&line.keepalive, line.look.received_size));
+    CU_ASSERT_TRUE(cmdi_keepalive_asks_delivered(&line.keepalive, line.look.received_size, 0));
     for (int i = 0; i < 50; i++) {
         line_pass(&line, PATIENCE - 1);
         line_leave(&line, 100, true);
@@ -234,6 +234,32 @@ static void test_keepalive_a_ping_on_its_way_has_no_answer(void)
     line_pass(&line, INTERVAL / 2);
     CU_ASSERT_NOT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
     line_pass(&line, PATIENCE - INTERVAL / 2 - 1); // From when it had left.
+    CU_ASSERT_NOT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
+    line_pass(&line, 1);
+    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
+}
+
+/*
+ * A large command is one send, of which nothing counts as sent until all of it is; as long as some of
+ * it gets through the link is slow, no more.
+ */
+static void test_keepalive_a_send_under_way_moves(void)
+{
+    struct line line = line_begun();
+    line_hear(&line, 1);
+    line_pass(&line, IDLE);
+    line.look.output_size = 5000;
+    CU_ASSERT_TRUE(cmdi_keepalive_asks_delivered(&line.keepalive, line.look.received_size, 5000));
+    line.look.taken_size = 17;
+    CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_PING);
+    cmdi_keepalive_pinged(&line.keepalive, &line.look, true);
+    for (int i = 0; i < 50; i++) {
+        line_pass(&line, PATIENCE - 1);
+        line.look.taken_size += 100;
+        enum cmdi_keepalive_verdict verdict = line_check(&line);
+        CU_ASSERT_TRUE(verdict == CMDI_KEEPALIVE_WAIT || verdict == CMDI_KEEPALIVE_BUSY);
+    }
+    line_pass(&line, PATIENCE - 1);
     CU_ASSERT_NOT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
     line_pass(&line, 1);
     CU_ASSERT_EQUAL(line_check(&line), CMDI_KEEPALIVE_LOST);
@@ -321,6 +347,7 @@ static CU_TestInfo tests[] = {
                 test_keepalive_anything_received_is_as_good_as_a_pong},
         {"what lies unread may be the pong", test_keepalive_what_lies_unread_may_be_the_pong},
         {"a ping on its way has no answer", test_keepalive_a_ping_on_its_way_has_no_answer},
+        {"a send under way moves", test_keepalive_a_send_under_way_moves},
         {"patience begins with what got through last",
                 test_keepalive_patience_begins_with_what_got_through_last},
         {"output that stands still is silence", test_keepalive_output_that_stands_still_is_silence},
