@@ -357,9 +357,11 @@ CMDS_API int cmds_notify(const char *state);
 /**
  * Binds, listens, and accepts on the runtime's shards. With more than one shard there is a further
  * thread: it sleeps, and accepts for a shard that is held up by a long exec function. A new
- * connection goes to the shard with the fewest connections among those that are not held up. An
- * address in use is tried for a second (a UNIX path only if its process has ended): what a process
- * listened on with io_uring is released some time after it was killed.
+ * connection goes to the shard with the fewest connections among those that are not held up.
+ *
+ * Blocks: a name is looked up, and an address in use (each address of a name in turn; a UNIX path only if
+ * the process that listened there has ended) is tried for a second, as what a process listened on with
+ * io_uring is released some time after it was killed.
  *
  * Owner:   copies the options; keeps protocol, execs, invokers, codec, receiver and tls until
  *          cmds_server_close() returns. Gives *server: cmds_server_close().
@@ -408,8 +410,10 @@ CMDS_API uint32_t cmds_server_connection_count(const struct cmds_server *server)
  * Owner:   borrows.
  * Thread:  any; while the exec function runs or a reference is held. On the call's shard without a
  *          lock or a wake.
- * Returns: 0; CMDS_E_GONE: nobody waits, or the command is one-way; CMDS_E_FINISHED; -ENOBUFS: the
- *          output bound, or the shard's memory is short (nothing was sent; CMDS_EXEC_AGAIN runs
+ * Returns: 0; CMDS_E_GONE: nobody waits, or the command is one-way (on its shard, also if there was no
+ *          memory for what other threads sent before this: that ends the connection, and on_cancel runs
+ *          before this returns); CMDS_E_FINISHED: the last result was sent, or is being sent; -ENOBUFS:
+ *          the output bound, or the shard's memory is short (nothing was sent; CMDS_EXEC_AGAIN runs
  *          when there is room again, and so does what cmds_call_on_writable() was given);
  *          CMDS_E_WRONG_TYPE: not a result of this protocol; CMDS_E_LIMIT: a field or the frame is
  *          too large; -EINVAL: a NULL pointer with a size;

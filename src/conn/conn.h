@@ -422,9 +422,9 @@ static inline void cmdi_conn_publish_output(struct cmdi_conn *conn, size_t more)
 }
 
 /**
- * How many of the bytes sent the peer's side has acknowledged, about; all of them where nobody knows. Of
- * a send that is under way nothing was sent, however much of it has arrived: *taken grows with that, too,
- * and is comparable with itself alone. A system call.
+ * How many of the bytes sent the peer's side has acknowledged, about; all of them where nobody knows. With
+ * TCP those of a send that is under way count, as sent_size does not. *taken: a count that also grows with
+ * what a UNIX peer has read of it, and that is comparable with itself alone. A system call.
  */
 uint64_t cmdi_conn_delivered_size(struct cmdi_conn *conn, uint64_t *taken);
 

@@ -41,7 +41,12 @@ uint64_t cmdi_conn_delivered_size(struct cmdi_conn *conn, uint64_t *taken)
     size_t waiting = 0;
     *taken = conn->transport->taken != NULL ? conn->transport->taken(conn, &waiting)
                                             : conn->sent_size;
-    return waiting < conn->sent_size ? conn->sent_size - waiting : 0;
+    if (waiting == 0) {
+        return conn->sent_size;
+    }
+    // By TCP's count, in which a SYN is one, if what waits is of a send that is under way.
+    uint64_t left = waiting < conn->sent_size ? conn->sent_size - waiting : 0;
+    return *taken > left ? *taken - 1 : left;
 }
 
 /* One that takes too little. Returns: its owner lets it stay; an end has an end. */

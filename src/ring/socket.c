@@ -12,25 +12,27 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
-#include <signal.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmdstream/base.h>
 
 #include "base/assert.h"
+#include "base/time.h"
+#include "ring/clock.h"
 
 enum {
     SOCKET_KEEPALIVE_PROBES = 3,
     SOCKET_KEEPALIVE_S_MAX = 32767, // The kernel takes no more.
     SOCKET_TCP_INFO_ACKED = 15, // tcpi_bytes_acked, as 64-bit words; libc's struct ends before it.
     SOCKET_IN_USE_MS = 1000,    // So long at least until somebody listens there indeed.
-    SOCKET_PAUSE_MS_MAX = 32,
+    SOCKET_PAUSE_MS_MAX = 64,
 };
 
 static int socket_flag(int fd, int level, int name, int value)
@@ -122,37 +124,6 @@ static int local_connect(const struct cmdi_address *address)
     return code;
 }
 
-/*
- * A socket's path that nobody listens on any more: its process ended without removing it. Never
- * another kind of file.
- */
-static bool local_path_is_stale(const struct cmdi_address *address)
-{
-    struct stat status;
-    if (lstat(address->as.local.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) {
-        return false;
-    }
-    int fd = local_connect(address);
-    if (fd >= 0) {
-        cmdi_fd_close(fd);
-    }
-    return fd == -ECONNREFUSED;
-}
-
-/* Whoever began to listen there has ended. A child of his may go on with it. */
-static bool local_process_is_gone(const struct cmdi_address *address)
-{
-    struct ucred peer = {.pid = 0};
-    socklen_t size = sizeof(peer);
-    int fd = local_connect(address);
-    if (fd < 0) {
-        return fd == -ECONNREFUSED;
-    }
-    int code = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-    cmdi_fd_close(fd);
-    return code == 0 && peer.pid > 0 && kill(peer.pid, 0) != 0 && errno == ESRCH;
-}
-
 /* The path with its terminator, which an address of full length lacks. */
 static struct cmdi_address local_terminated(const struct cmdi_address *address)
 {
@@ -165,6 +136,25 @@ static struct cmdi_address local_terminated(const struct cmdi_address *address)
 }
 
 /*
+ * A socket's path that nobody listens on any more: its process ended without removing it. Never
+ * another kind of file.
+ */
+static bool local_path_is_stale(const struct cmdi_address *address)
+{
+    struct cmdi_address path = local_terminated(address);
+    struct stat status;
+    if (path.as.local.sun_path[sizeof(path.as.local.sun_path) - 1] != '\0' ||
+            lstat(path.as.local.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) {
+        return false;
+    }
+    int fd = local_connect(&path);
+    if (fd >= 0) {
+        cmdi_fd_close(fd);
+    }
+    return fd == -ECONNREFUSED;
+}
+
+/*
  * Two processes that replace the same stale path in the same instant can remove each other's: a
  * lock file would prevent it and would itself be left behind, so the last one wins.
  */
@@ -174,14 +164,10 @@ static int socket_bind(int fd, const struct cmdi_address *address)
         return 0;
     }
     int code = -errno;
-    if (code != -EADDRINUSE || !address_is_path(address)) {
+    if (code != -EADDRINUSE || !address_is_path(address) || !local_path_is_stale(address)) {
         return code;
     }
     struct cmdi_address path = local_terminated(address);
-    if (path.as.local.sun_path[sizeof(path.as.local.sun_path) - 1] != '\0' ||
-            !local_path_is_stale(&path)) {
-        return code;
-    }
     if (unlink(path.as.local.sun_path) != 0 && errno != ENOENT) {
         return -errno;
     }
@@ -209,6 +195,38 @@ static int socket_listen_now(
     return fd;
 }
 
+/* Reaped or not. */
+static bool process_has_ended(pid_t pid)
+{
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0) {
+        return errno == ESRCH;
+    }
+    bool has_ended = poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 0) > 0;
+    cmdi_fd_close(fd);
+    return has_ended;
+}
+
+/*
+ * Somebody listens there. On a path each try is a connection, which he sees: so it is worth while only if
+ * whoever began to listen has ended. A child of his may go on with it.
+ */
+static bool socket_may_be_free_soon(const struct cmdi_address *address)
+{
+    struct ucred peer = {.pid = 0};
+    socklen_t size = sizeof(peer);
+    if (!address_is_path(address)) {
+        return true;
+    }
+    int fd = local_connect(address);
+    if (fd < 0) {
+        return local_path_is_stale(address); // By now; else it is no socket, or has no room for us.
+    }
+    int code = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+    cmdi_fd_close(fd);
+    return code == 0 && peer.pid > 0 && process_has_ended(peer.pid);
+}
+
 /*
  * A socket that a ring waits on outlives its process: the kernel takes the ring down behind it. After
  * a SIGKILL, and with its process reaped, a port was in use for another 6 to 22 ms, and with 8,000
@@ -219,15 +237,13 @@ int cmdi_socket_listen(
 {
     CMDI_ASSERT(backlog >= 0);
     int fd = socket_listen_now(address, backlog, reuse_port, keepalive_ms);
-    int pause_ms = 1;
-    for (int waited_ms = 0; fd == -EADDRINUSE && waited_ms < SOCKET_IN_USE_MS;
-            waited_ms += pause_ms) {
-        if (waited_ms == 0 && address_is_path(address) && !local_process_is_gone(address)) {
-            return fd; // Who lives does not see us try again and again.
+    uint64_t until_ms = cmdi_ns_to_ms(cmdi_now_ns()) + SOCKET_IN_USE_MS;
+    for (int pause_ms = 1; fd == -EADDRINUSE && cmdi_ns_to_ms(cmdi_now_ns()) < until_ms;
+            pause_ms *= pause_ms < SOCKET_PAUSE_MS_MAX ? 2 : 1) {
+        if (!socket_may_be_free_soon(address)) {
+            return fd;
         }
-        pause_ms = pause_ms < SOCKET_PAUSE_MS_MAX ? pause_ms * 2 : SOCKET_PAUSE_MS_MAX;
-        struct timespec pause = {.tv_nsec = (long)pause_ms * 1000000};
-        (void)nanosleep(&pause, NULL);
+        (void)poll(NULL, 0, pause_ms);
         fd = socket_listen_now(address, backlog, reuse_port, keepalive_ms);
     }
     return fd;

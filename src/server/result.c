@@ -173,30 +173,33 @@ static int result_claim_last_here(
     if (CMDI_LIKELY(!result_has_others(call))) {
         return result_claim_last_alone(call, frame->last) ? CMDS_E_FINISHED : 0;
     }
-    // Not finished yet: either step may fail the connection, and then its call is one that was cancelled.
     if (result_claim_last_elsewhere(call, CMDI_FINISHED_TAKEN)) {
         return CMDS_E_FINISHED;
     }
+    // Either may fail the connection: then the call was cancelled, and may be gone.
     cmdi_result_take_now(call->connection);
     *out = conn->state == CMDI_CONN_OPEN ? cmdi_conn_reserve_beyond(conn, frame->size) : NULL;
-    if (CMDI_UNLIKELY(*out == NULL && conn->state == CMDI_CONN_OPEN)) {
+    if (CMDI_LIKELY(*out != NULL)) {
+        atomic_store_explicit(&call->finished, frame->last, memory_order_relaxed);
+        return 0;
+    }
+    if (conn->state == CMDI_CONN_OPEN) {
         CMDI_COUNT(conn->counters, out_of_memory, 1);
         cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for the last result of command %llu",
                 (unsigned long long)call->sequence);
     }
-    atomic_store_explicit(
-            &call->finished, *out != NULL ? frame->last : CMDI_FINISHED_NOT, memory_order_relaxed);
-    return *out != NULL ? 0 : CMDS_E_GONE;
+    return CMDS_E_GONE;
 }
 
 /*
  * What was sent before, by whomever, goes first. It may fail the connection, or end with the last one of another
- * thread. On the shard. Returns: 0; CMDS_E_GONE; CMDS_E_FINISHED.
+ * thread. On the shard. Returns: 0; CMDS_E_GONE: the call may be, too; CMDS_E_FINISHED.
  */
 static int result_let_pass(struct cmds_call *call)
 {
-    cmdi_result_take(call->connection);
-    if (CMDI_UNLIKELY(call->connection->conn.state != CMDI_CONN_OPEN)) {
+    struct cmds_connection *connection = call->connection;
+    cmdi_result_take(connection);
+    if (CMDI_UNLIKELY(connection->conn.state != CMDI_CONN_OPEN)) {
         return CMDS_E_GONE;
     }
     return CMDI_UNLIKELY(atomic_load_explicit(&call->finished, memory_order_relaxed) != 0)

@@ -200,6 +200,8 @@ class Server:
 
     def __exit__(self, kind, *_):
         status = self.stop()
+        if kind is not None:
+            print(f"the server had ended with {status}, and its log:\n{self.log()[-20000:]}", file=sys.stderr)
         if kind is None and not self.may_fail and status not in (0, 2):
             raise AssertionError(f"the server ended with {status}: {self.log()[-2000:]}")
 

@@ -59,7 +59,7 @@ class Killed(unittest.TestCase):
 
     def follows(self, listen):
         with peer.Server("--shards", 1, listen=listen, may_fail=True) as first:
-            threading.Timer(0.05, first.process.kill).start()
+            threading.Timer(0.3, first.process.kill).start()
             try:
                 with peer.Server("--shards", 1, listen=first.address) as second, second.connect() as one:
                     return peer.echoes(one, 1)

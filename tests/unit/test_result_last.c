@@ -24,6 +24,7 @@ struct scene {
     // What the other thread does in there, once.
     void (*in_size)(void), (*in_try)(void), (*in_send)(void);
     bool takes;         // What is sent to the peer; else it waits.
+    bool lets_go;       // on_cancel lets go of the call, as programs do.
     bool knows_size;    // Else the codec refuses to tell one.
     int64_t number;     // Of the last line.
     int code, of_shard; // Of the other thread's sends, and of the shard's.
@@ -70,9 +71,20 @@ static int64_t scene_send_now(struct cmdi_conn *conn, const uint8_t *data, size_
     return scene.takes ? (int64_t)size : 0;
 }
 
+static void scene_let_go(void)
+{
+    struct cmds_call *kept = scene.kept;
+    scene.kept = NULL;
+    cmds_call_unref(kept);
+    cmds_call_unref(kept);
+}
+
 static void on_cancel(struct cmds_call *call)
 {
     ((struct app *)cmds_call_receiver(call))->cancels++;
+    if (scene.lets_go) {
+        scene_let_go();
+    }
 }
 
 static int act_keep(struct cmds_call *call, const struct act *act)
@@ -102,8 +114,9 @@ static void scene_open(void)
 
 static void scene_close(void)
 {
-    cmds_call_unref(scene.kept);
-    cmds_call_unref(scene.kept);
+    if (scene.kept != NULL) {
+        scene_let_go();
+    }
     cmds_test_close(scene.test);
 }
 
@@ -320,6 +333,42 @@ static void test_last_without_memory_cancels_the_call(void)
     no_memory(600, 14000, 20000, "no memory for the last result of command 1");
 }
 
+/* There is none for what other threads sent before. */
+static int act_send_last_behind_many(struct cmds_call *call, const struct act *act)
+{
+    (void)call;
+    (void)act;
+    scene_send_each(true);
+    thread_sends_many();
+    scene.of_shard = send_line(true, true);
+    scene.connection->conn.shard->buffers.account.size_max = scene.size_max;
+    return 0;
+}
+
+/* The call is gone when its send returns, and nothing of it is touched: a sanitizer sees to that. */
+static void expect_let_go(int (*act)(struct cmds_call *call, const struct act *act))
+{
+    scene_open();
+    scene.lets_go = true;
+    scene.lines = 9000;
+    scene.last_size = 8;
+    scene.left = act == act_send_last ? 8192 : 0;
+    scene.app.act = act;
+
+    (void)acts_send(scene.test, 2);
+
+    CU_ASSERT_EQUAL(scene.of_shard, CMDS_E_GONE);
+    CU_ASSERT_EQUAL(scene.app.cancels, 1);
+    CU_ASSERT_PTR_NULL(scene.kept);
+    scene_close();
+}
+
+static void test_last_without_memory_may_be_let_go_of(void)
+{
+    expect_let_go(act_send_last);
+    expect_let_go(act_send_last_behind_many);
+}
+
 /* --- Refused, it takes nothing ---------------------------------------------------------------- */
 
 static void shard_sends_last(void)
@@ -395,6 +444,7 @@ static CU_TestInfo test_last[] = {
         {"a part of a connection that finishes is refused or sent",
                 test_last_part_of_a_connection_that_finishes_is_refused_or_sent},
         {"without memory the call is cancelled", test_last_without_memory_cancels_the_call},
+        {"without memory it may be let go of", test_last_without_memory_may_be_let_go_of},
         {"was sent, and another thread's takes no memory",
                 test_last_was_sent_and_another_threads_takes_no_memory},
         {"was sent, and the shard's keeps no buffer",

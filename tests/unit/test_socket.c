@@ -345,18 +345,28 @@ static pid_t listens_and_leaves(const struct cmdi_address *address)
     return pid;
 }
 
-static void test_socket_a_unix_path_of_a_process_that_has_ended_is_waited_for(void)
+/* `reaped`: else it is a zombie by then, which has ended as well. */
+static void expect_waited_for(bool reaped)
 {
     struct folder folder;
     folder_init(&folder);
     struct cmdi_address address = local(folder.file, true);
-    CU_ASSERT(waitpid(listens_and_leaves(&address), NULL, 0) > 0);
+    pid_t pid = listens_and_leaves(&address);
+    siginfo_t how;
+    CU_ASSERT(waitid(P_PID, (id_t)pid, &how, WEXITED | (reaped ? 0 : WNOWAIT)) == 0);
 
     int fd = cmdi_socket_listen(&address, 16, false, 0);
     CU_ASSERT(fd >= 0);
 
+    CU_ASSERT(reaped || waitpid(pid, NULL, 0) == pid);
     cmdi_fd_close(fd);
     folder_fini(&folder);
+}
+
+static void test_socket_a_unix_path_of_a_process_that_has_ended_is_waited_for(void)
+{
+    expect_waited_for(true);
+    expect_waited_for(false);
 }
 
 static void test_socket_another_kind_of_file_is_never_removed(void)
