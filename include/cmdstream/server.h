@@ -408,13 +408,14 @@ CMDS_API uint32_t cmds_server_connection_count(const struct cmds_server *server)
  * Queues a result; the message is encoded before this returns.
  *
  * Owner:   borrows.
- * Thread:  any; while the exec function runs or a reference is held. On the call's shard without a
- *          lock or a wake.
- * Returns: 0; CMDS_E_GONE: nobody waits, or the command is one-way (on its shard, also if there was no
- *          memory for what other threads sent before this: that ends the connection, and on_cancel runs
- *          before this returns); CMDS_E_FINISHED: the last result was sent, or is being sent; -ENOBUFS:
- *          the output bound, or the shard's memory is short (nothing was sent; CMDS_EXEC_AGAIN runs
- *          when there is room again, and so does what cmds_call_on_writable() was given);
+ * Thread:  any; while the exec function runs or a reference is held: of threads that may send at the same
+ *          time each holds one of its own. On the call's shard without a lock or a wake.
+ * Returns: 0; CMDS_E_GONE: nobody waits, or the command is one-way. On the call's shard also that there was
+ *          no memory for what other threads had sent, or for a last result behind it: that ends the
+ *          connection, and on_cancel of each call that is kept of it runs before this returns;
+ *          CMDS_E_FINISHED: the last result was sent, or is being sent; -ENOBUFS: the output bound, or the
+ *          shard's memory is short (nothing was sent; CMDS_EXEC_AGAIN runs when there is room again, and so
+ *          does what cmds_call_on_writable() was given);
  *          CMDS_E_WRONG_TYPE: not a result of this protocol; CMDS_E_LIMIT: a field or the frame is
  *          too large; -EINVAL: a NULL pointer with a size;
  *          -ENOMEM.

@@ -220,7 +220,8 @@ static bool socket_may_be_free_soon(const struct cmdi_address *address)
     }
     int fd = local_connect(address);
     if (fd < 0) {
-        return local_path_is_stale(address); // By now; else it is no socket, or has no room for us.
+        // Gone or left behind by now, or so full that it is no connection; else it is no socket.
+        return fd == -ENOENT || fd == -EAGAIN || local_path_is_stale(address);
     }
     int code = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
     cmdi_fd_close(fd);

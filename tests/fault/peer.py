@@ -17,6 +17,7 @@ import unittest
 
 SERVER_INFO = bytes.fromhex("0764656661756c74")
 PATIENCE_S = 60  # A fact that has not come by then does not come.
+CRASHES = (signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV)
 
 
 # ---- The test protocol, in msgpack -----------------------------------------------------------------
@@ -188,6 +189,8 @@ class Server:
         if "listening" not in line:
             self.process.kill()
             self.process.wait()
+            if -self.process.returncode in CRASHES:
+                say_crashed(signal.Signals(-self.process.returncode).name)
             raise AssertionError(f"no start: {line!r} {self.log()!r}")
         self.address = self.take_address(line)
         self.pid = self.process.pid
@@ -245,10 +248,18 @@ class Server:
             try:
                 self.process.wait(seconds)
             except subprocess.TimeoutExpired:
+                say_crashed("HUNG")
                 self.process.kill()
                 self.process.wait()
         self.process.stdout.close()
+        if -self.process.returncode in CRASHES:
+            say_crashed(signal.Signals(-self.process.returncode).name)
         return self.process.returncode
+
+
+def say_crashed(how):
+    """scripts/test looks for it: a test that fails like this is not tried again."""
+    print(f"CRASHED: {how}", file=sys.stderr)
 
 
 def tool():
