@@ -411,8 +411,8 @@ CMDS_API uint32_t cmds_server_connection_count(const struct cmds_server *server)
  * Thread:  any; while the exec function runs or a reference is held: of threads that may send at the same
  *          time each holds one of its own. On the call's shard without a lock or a wake.
  * Returns: 0; CMDS_E_GONE: nobody waits, or the command is one-way. On the call's shard also that there was
- *          no memory for what other threads had sent, or for a last result behind it: that ends the
- *          connection, and on_cancel of each call that is kept of it runs before this returns;
+ *          no memory for what other threads had sent, or for a last result behind it: then the connection
+ *          ends at the end of the turn, and on_cancel runs there, never inside this;
  *          CMDS_E_FINISHED: the last result was sent, or is being sent; -ENOBUFS: the output bound, or the
  *          shard's memory is short (nothing was sent; CMDS_EXEC_AGAIN runs when there is room again, and so
  *          does what cmds_call_on_writable() was given);

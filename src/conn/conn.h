@@ -219,6 +219,7 @@ struct cmdi_conn_more {
     uint64_t frame_since, write_since; // Times, as above.
     struct cmdi_conn_buffer stash;
     uint32_t send_size; // Valid while SENDING.
+    bool fails_soon;    // It is FINISHING, and the flush of the turn fails it.
 };
 _Static_assert(offsetof(struct cmdi_conn_more, conn) == 128, "the rest of a run is three lines");
 
@@ -343,6 +344,12 @@ void cmdi_conn_error(const struct cmdi_conn *conn, struct cmds_error *error);
 bool cmdi_conn_error_names_peer(const struct cmds_error *error);
 /** Closes at once, because of `code`; the first cause stays. Safe in any op and any state. */
 void cmdi_conn_fail(struct cmdi_conn *conn, int code, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+/**
+ * The same, of one that is OPEN, for whoever may be called by a function of the program's, which no callback
+ * is to interrupt: from here on it is FINISHING, and the flush of the turn closes it. Nothing more leaves.
+ */
+void cmdi_conn_fail_soon(struct cmdi_conn *conn, int code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 /**
  * Closes because of what the peer sent. Where answers_first is set that is in order: what was

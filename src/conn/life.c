@@ -182,6 +182,22 @@ void cmdi_conn_fail(struct cmdi_conn *conn, int code, const char *format, ...)
     cmdi_conn_abort(conn);
 }
 
+void cmdi_conn_fail_soon(struct cmdi_conn *conn, int code, const char *format, ...)
+{
+    CMDI_ASSERT(conn->state == CMDI_CONN_OPEN);
+    va_list list;
+    va_start(list, format);
+    conn_set_error(conn, code, format, list);
+    va_end(list);
+    if (cmdi_conn_is_resting(conn)) { // Nobody has anything of it.
+        cmdi_conn_abort(conn);
+        return;
+    }
+    cmdi_conn_move(conn, CMDI_CONN_FINISHING);
+    conn->more->fails_soon = true;
+    cmdi_shard_flush(conn->shard, &conn->more->flush);
+}
+
 void cmdi_conn_count_reset(struct cmdi_conn *conn, int code)
 {
     bool reset = code == -EPIPE || code == -ECONNRESET || code == -ETIMEDOUT ||

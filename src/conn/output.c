@@ -244,6 +244,10 @@ static void conn_tell_low(struct cmdi_conn *conn)
 void cmdi_conn_run_flush(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     struct cmdi_conn *conn = CMDI_CONTAINER(work, struct cmdi_conn_more, flush)->conn;
+    if (CMDI_UNLIKELY(conn->more->fails_soon) && conn->state < CMDI_CONN_CLOSING) {
+        cmdi_conn_abort(conn);
+        return;
+    }
     if (!conn_may_send(conn)) {
         return; // The completion of the send, or the ServerInfo, comes back here.
     }

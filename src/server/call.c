@@ -325,6 +325,12 @@ static void call_log_failure(
             connection->peer, (unsigned long long)call->sequence, error->text, addition);
 }
 
+/* Is there a connection that waits for its result? From FINISHING on none leaves. */
+static bool call_is_wanted(const struct cmds_call *call)
+{
+    return !atomic_load(&call->cancelled) && call->connection->conn.state < CMDI_CONN_FINISHING;
+}
+
 void cmdi_call_failed(struct cmds_call *call, const struct cmdi_failure *failure)
 {
     struct cmds_connection *connection = call->connection;
@@ -332,6 +338,9 @@ void cmdi_call_failed(struct cmds_call *call, const struct cmdi_failure *failure
     const int code = failure->code;
     if ((call->flags & (CMDI_CALL_FAILED | CMDI_CALL_ENDING)) || atomic_load(&call->cancelled)) {
         return; // Dealt with, or nobody cares.
+    }
+    if (code == CMDS_E_GONE && !call_is_wanted(call)) {
+        return; // As its own send told it.
     }
     call->flags |= CMDI_CALL_FAILED;
     if (CMDI_UNLIKELY(call->trace != NULL)) {
@@ -419,12 +428,6 @@ static void call_run_ends(struct cmds_call *call)
     }
     CMDI_ASSERT(atomic_load(&call->refs) == 1); // Nobody keeps a call that has ended.
     atomic_store_explicit(&call->finished, finished, memory_order_relaxed);
-}
-
-/* Is there a connection that waits for its result? */
-static bool call_is_wanted(const struct cmds_call *call)
-{
-    return !atomic_load(&call->cancelled) && call->connection->conn.state < CMDI_CONN_CLOSING;
 }
 
 /* It ends without a last result, and that is somebody's mistake. */

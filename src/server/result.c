@@ -176,7 +176,6 @@ static int result_claim_last_here(
     if (result_claim_last_elsewhere(call, CMDI_FINISHED_TAKEN)) {
         return CMDS_E_FINISHED;
     }
-    // Either may fail the connection: then the call was cancelled, and may be gone.
     cmdi_result_take_now(call->connection);
     *out = conn->state == CMDI_CONN_OPEN ? cmdi_conn_reserve_beyond(conn, frame->size) : NULL;
     if (CMDI_LIKELY(*out != NULL)) {
@@ -185,15 +184,17 @@ static int result_claim_last_here(
     }
     if (conn->state == CMDI_CONN_OPEN) {
         CMDI_COUNT(conn->counters, out_of_memory, 1);
-        cmdi_conn_fail(conn, CMDS_E_MEMORY_LIMIT, "no memory for the last result of command %llu",
+        cmdi_inbox_close(&call->connection->inbox);
+        cmdi_conn_fail_soon(conn, CMDS_E_MEMORY_LIMIT,
+                "no memory for the last result of command %llu",
                 (unsigned long long)call->sequence);
     }
     return CMDS_E_GONE;
 }
 
 /*
- * What was sent before, by whomever, goes first. It may fail the connection, or end with the last one of another
- * thread. On the shard. Returns: 0; CMDS_E_GONE: the call may be, too; CMDS_E_FINISHED.
+ * What was sent before, by whomever, goes first. There may be no memory for it, or it ends with the last one of
+ * another thread. On the shard. Returns: 0; CMDS_E_GONE; CMDS_E_FINISHED.
  */
 static int result_let_pass(struct cmds_call *call)
 {
@@ -557,7 +558,8 @@ static void result_write_records(
         uint8_t *out = cmdi_conn_reserve_beyond(conn, record.size);
         if (out == NULL) {
             CMDI_COUNT(conn->counters, out_of_memory, 1);
-            cmdi_conn_fail(
+            cmdi_inbox_close(&connection->inbox);
+            cmdi_conn_fail_soon(
                     conn, CMDS_E_MEMORY_LIMIT, "no memory for %zu bytes of results", record.size);
             return;
         }
