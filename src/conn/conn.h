@@ -347,7 +347,8 @@ void cmdi_conn_fail(struct cmdi_conn *conn, int code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 /**
  * The same, of one that is OPEN, for whoever may be called by a function of the program's, which no callback
- * is to interrupt: from here on it is FINISHING, and the flush of the turn closes it. Nothing more leaves.
+ * is to interrupt: from here on it is FINISHING, so that nothing more is run and written, and the flush of
+ * the turn closes it. What was written before may leave by then.
  */
 void cmdi_conn_fail_soon(struct cmdi_conn *conn, int code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));

@@ -121,7 +121,8 @@ static void conn_set_error(struct cmdi_conn *conn, int code, const char *format,
 {
     int before = conn->error_code;
     bool orderly = before == 0 || before == CMDS_E_EOF || before == CMDS_E_DRAINING;
-    if (before != 0 && !(orderly && code == CMDS_E_SLOW_PEER)) {
+    bool replaces = code == CMDS_E_SLOW_PEER || code == CMDS_E_MEMORY_LIMIT || code == -ENOMEM;
+    if (before != 0 && !(orderly && replaces)) {
         return;
     }
     struct cmds_error error = CMDS_ERROR_INIT;
@@ -195,6 +196,7 @@ void cmdi_conn_fail_soon(struct cmdi_conn *conn, int code, const char *format, .
     }
     cmdi_conn_move(conn, CMDI_CONN_FINISHING);
     conn->more->fails_soon = true;
+    cmdi_list_remove(&conn->more->flush.link); // It may be with those that have much to send.
     cmdi_shard_flush(conn->shard, &conn->more->flush);
 }
 

@@ -270,6 +270,9 @@ static void conn_check_linger(struct cmdi_conn *conn, uint64_t now_ms)
 void cmdi_conn_on_timer(struct cmdi_timer *timer, uint64_t now_ms)
 {
     struct cmdi_conn *conn = CMDI_CONTAINER(timer, struct cmdi_conn, timer);
+    if (conn->more->fails_soon) {
+        return; // It has been judged.
+    }
     if (conn->state == CMDI_CONN_LINGERING) {
         conn_check_linger(conn, now_ms);
         return;

@@ -516,6 +516,9 @@ void cmdi_call_end(struct cmds_call *call)
         return;
     }
     if (CMDI_UNLIKELY(!atomic_load_explicit(&call->finished, memory_order_relaxed))) {
+        if (connection->conn.state >= CMDI_CONN_FINISHING && call->type->one_way == 0) {
+            atomic_store(&call->cancelled, 1); // For its ends.
+        }
         // on_exec_error has dealt with it, and has not answered: nobody is left who could.
         cmdi_failure_tell(call, &(struct cmdi_failure){.code = CMDS_E_UNFINISHED});
     }

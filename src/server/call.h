@@ -28,8 +28,7 @@ enum cmdi_call_finished {
     CMDI_FINISHED_NOT,
     CMDI_FINISHED_WELL,
     CMDI_FINISHED_FAILED, // With an error result.
-    // Its shard is about to send the last result: nobody else may send one. It stays if the connection fails.
-    CMDI_FINISHED_TAKEN,
+    CMDI_FINISHED_TAKEN,  // Its shard is about to send the last result: nobody else may send one.
 };
 
 /** Was the last result sent? */

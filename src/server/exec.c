@@ -89,7 +89,10 @@ static bool exec_again(struct cmds_call *call)
     }
     int code = cmds_call_keep_command(call);
     if (code < 0) {
-        cmdi_call_failed(call, &(struct cmdi_failure){.code = code});
+        // Else there is no further round anyway.
+        if (connection->conn.state < CMDI_CONN_FINISHING) {
+            cmdi_call_failed(call, &(struct cmdi_failure){.code = code});
+        }
         return false;
     }
     CMDI_ASSERT(call->kept != NULL);

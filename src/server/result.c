@@ -178,18 +178,16 @@ static int result_claim_last_here(
     }
     cmdi_result_take_now(call->connection);
     *out = conn->state == CMDI_CONN_OPEN ? cmdi_conn_reserve_beyond(conn, frame->size) : NULL;
-    if (CMDI_LIKELY(*out != NULL)) {
-        atomic_store_explicit(&call->finished, frame->last, memory_order_relaxed);
-        return 0;
-    }
-    if (conn->state == CMDI_CONN_OPEN) {
+    if (CMDI_UNLIKELY(*out == NULL && conn->state == CMDI_CONN_OPEN)) {
         CMDI_COUNT(conn->counters, out_of_memory, 1);
         cmdi_inbox_close(&call->connection->inbox);
         cmdi_conn_fail_soon(conn, CMDS_E_MEMORY_LIMIT,
                 "no memory for the last result of command %llu",
                 (unsigned long long)call->sequence);
     }
-    return CMDS_E_GONE;
+    atomic_store_explicit(
+            &call->finished, *out != NULL ? frame->last : CMDI_FINISHED_NOT, memory_order_relaxed);
+    return *out != NULL ? 0 : CMDS_E_GONE;
 }
 
 /*

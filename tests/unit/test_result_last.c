@@ -33,6 +33,7 @@ struct scene {
     size_t lines, left, last_size;
     uint64_t size_max;
     struct cmds_error error; // The connection's, while it closes.
+    int returns;             // The function in whose turn it is sent, without an answer of its own.
 };
 
 static struct scene scene;
@@ -300,18 +301,21 @@ static int act_send_last(struct cmds_call *call, const struct act *act)
     (void)act;
     scene_send_each(true);
     CU_ASSERT_EQUAL(send_line(false, false), 0);
+    cmdi_conn_note(&scene.connection->conn, CMDS_E_DRAINING, "an end in order is worth less");
     scene.in_send = thread_sends_many;
     scene.of_shard = send_value(true, scene.last_size);
     scene.connection->conn.shard->buffers.account.size_max = scene.size_max;
     CU_ASSERT_EQUAL(scene.app.cancels, 0);
-    CU_ASSERT_EQUAL(send_line(false, false), CMDS_E_FINISHED);
+    CU_ASSERT_EQUAL(send_line(false, false), CMDS_E_GONE);
+    CU_ASSERT_EQUAL(send_line(true, false), CMDS_E_GONE);
     cmdi_conn_error(&scene.connection->conn, &scene.error);
-    return 0;
+    return scene.returns;
 }
 
-static void no_memory(size_t lines, size_t last_size, size_t left, const char *words)
+static void no_memory(size_t lines, size_t last_size, size_t left, int returns, const char *words)
 {
     scene_open();
+    scene.returns = returns;
     scene.lines = lines;
     scene.last_size = last_size;
     scene.left = left;
@@ -323,7 +327,11 @@ static void no_memory(size_t lines, size_t last_size, size_t left, const char *w
     CU_ASSERT_EQUAL(scene.error.code, CMDS_E_MEMORY_LIMIT);
     CU_ASSERT_PTR_NOT_NULL(strstr(scene.error.text, words));
     CU_ASSERT_EQUAL(scene.app.disconnects, 1);
-    CU_ASSERT_EQUAL(scene.app.cancels, 1); // Nobody was answered.
+    CU_ASSERT_EQUAL(scene.app.cancels, 1);                                 // Nobody was answered.
+    CU_ASSERT_EQUAL(scene.connection->conn.ended_in, CMDI_CONN_FINISHING); // No end in order.
+    CU_ASSERT_EQUAL(scene.connection->server_shard->counters.exec_errors, 0);
+    CU_ASSERT_EQUAL(scene.connection->server_shard->counters.unfinished_calls, 0);
+    CU_ASSERT_EQUAL(scene.app.errors, 0);
     CU_ASSERT_EQUAL(cmdi_call_status(scene.kept), CMDI_STATUS_CANCELLED);
     CU_ASSERT_EQUAL(send_value(true, 1), CMDS_E_GONE);
     scene_close();
@@ -331,8 +339,8 @@ static void no_memory(size_t lines, size_t last_size, size_t left, const char *w
 
 static void test_last_without_memory_cancels_the_call(void)
 {
-    no_memory(10000, 8, 8192, "bytes of results");
-    no_memory(600, 14000, 20000, "no memory for the last result of command 1");
+    no_memory(10000, 8, 8192, 0, "bytes of results");
+    no_memory(600, 14000, 20000, CMDS_E_GONE, "no memory for the last result of command 1");
 }
 
 /* There is none for what other threads sent before. */
