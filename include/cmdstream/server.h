@@ -64,6 +64,8 @@ CMDS_END_
  *     other negative   the application's own error (a misused function's -EINVAL or -EXDEV among them): the call failed
  *                      as well.
  * Returning 0 with neither is CMDS_E_UNFINISHED: the call failed, too.
+ * Of a call whose connection ends nobody is told: then CMDS_E_GONE, which its sends return, and no answer are
+ * no failures.
  *
  * What the client learns of a call that failed and that on_exec_error has not answered depends on the
  * protocol:
