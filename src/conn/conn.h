@@ -137,7 +137,8 @@ struct cmdi_conn_ops {
     bool (*is_busy)(const struct cmdi_conn *conn);
     /**
      * Inside cmdi_conn_finish(): the last moment to append output, for what other threads have
-     * queued. It may fail the connection. May be NULL.
+     * queued. It may fail the connection. Inside cmdi_conn_fail_soon(), where it is FINISHING already:
+     * what they have queued goes no further. May be NULL.
      */
     void (*on_finishing)(struct cmdi_conn *conn);
     /** Bytes that other threads have queued for the output: they share its bound. NULL: none. */

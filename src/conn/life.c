@@ -198,6 +198,9 @@ void cmdi_conn_fail_soon(struct cmdi_conn *conn, int code, const char *format, .
     conn->more->fails_soon = true;
     cmdi_list_remove(&conn->more->flush.link); // It may be with those that have much to send.
     cmdi_shard_flush(conn->shard, &conn->more->flush);
+    if (conn->ops->on_finishing != NULL) {
+        conn->ops->on_finishing(conn);
+    }
 }
 
 void cmdi_conn_count_reset(struct cmdi_conn *conn, int code)

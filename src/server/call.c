@@ -262,8 +262,7 @@ void cmdi_call_run_on_cancel(struct cmds_call *call)
     }
     cmds_call_fn fn = call->on_cancel;
     bool is_late = (call->flags & CMDI_CALL_LATE) != 0; // Then the error result has finished it.
-    bool is_answered = cmdi_finished_is_sent(atomic_load(&call->finished));
-    if (fn != NULL && (call->owed || is_late || !is_answered)) {
+    if (fn != NULL && (call->owed || is_late || !atomic_load(&call->finished))) {
         call->on_cancel = NULL;
         fn(call);
     }

@@ -28,14 +28,7 @@ enum cmdi_call_finished {
     CMDI_FINISHED_NOT,
     CMDI_FINISHED_WELL,
     CMDI_FINISHED_FAILED, // With an error result.
-    CMDI_FINISHED_TAKEN,  // Its shard is about to send the last result: nobody else may send one.
 };
-
-/** Was the last result sent? */
-static inline bool cmdi_finished_is_sent(uint8_t finished)
-{
-    return finished == CMDI_FINISHED_WELL || finished == CMDI_FINISHED_FAILED;
-}
 
 struct cmdi_call_trace;
 

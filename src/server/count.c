@@ -9,7 +9,7 @@ enum cmdi_status cmdi_call_status(const struct cmds_call *call)
     return (call->flags & CMDI_CALL_FAILED) != 0 ? CMDI_STATUS_FAILED
            : (call->flags & CMDI_CALL_LATE) != 0 ? CMDI_STATUS_TIMEOUT
            : finished == CMDI_FINISHED_FAILED    ? CMDI_STATUS_FAILED
-           : finished == CMDI_FINISHED_WELL      ? CMDI_STATUS_OK
+           : finished != CMDI_FINISHED_NOT       ? CMDI_STATUS_OK
            : atomic_load_explicit(&call->cancelled, memory_order_relaxed) != 0 ||
                            call->type->one_way == 0
                    ? CMDI_STATUS_CANCELLED

@@ -17,7 +17,6 @@
 static void failure_lost(struct cmds_connection *connection, uint64_t sequence, int code)
 {
     if (code < 0 && connection->conn.state == CMDI_CONN_OPEN) {
-        cmdi_inbox_close(&connection->inbox);
         cmdi_conn_fail_soon(&connection->conn, code,
                 "the error result of command %llu could not be sent: %s",
                 (unsigned long long)sequence, cmds_error_text(code));

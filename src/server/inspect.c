@@ -79,7 +79,7 @@ static void call_visit(struct cmdi_walk *walk, struct cmdi_shard *shard, struct 
             .results = call->sent_here +
                        atomic_load_explicit(&call->sent_elsewhere, memory_order_relaxed),
             .stage = (uint8_t)inspect_stage(call),
-            .finished = cmdi_finished_is_sent(atomic_load(&call->finished)),
+            .finished = atomic_load(&call->finished) != 0,
             .cancelled = atomic_load(&call->cancelled) != 0,
     };
     cmdi_rows_text(row.type, sizeof(row.type), call->type->schema->name);

@@ -173,21 +173,22 @@ static int result_claim_last_here(
     if (CMDI_LIKELY(!result_has_others(call))) {
         return result_claim_last_alone(call, frame->last) ? CMDS_E_FINISHED : 0;
     }
-    if (result_claim_last_elsewhere(call, CMDI_FINISHED_TAKEN)) {
+    if (result_claim_last_elsewhere(call, frame->last)) {
         return CMDS_E_FINISHED;
     }
     cmdi_result_take_now(call->connection);
     *out = conn->state == CMDI_CONN_OPEN ? cmdi_conn_reserve_beyond(conn, frame->size) : NULL;
     if (CMDI_UNLIKELY(*out == NULL && conn->state == CMDI_CONN_OPEN)) {
         CMDI_COUNT(conn->counters, out_of_memory, 1);
-        cmdi_inbox_close(&call->connection->inbox);
         cmdi_conn_fail_soon(conn, CMDS_E_MEMORY_LIMIT,
                 "no memory for the last result of command %llu",
                 (unsigned long long)call->sequence);
     }
-    atomic_store_explicit(
-            &call->finished, *out != NULL ? frame->last : CMDI_FINISHED_NOT, memory_order_relaxed);
-    return *out != NULL ? 0 : CMDS_E_GONE;
+    if (CMDI_UNLIKELY(*out == NULL)) { // It is not sent after all.
+        atomic_store_explicit(&call->finished, CMDI_FINISHED_NOT, memory_order_relaxed);
+        return CMDS_E_GONE;
+    }
+    return 0;
 }
 
 /*
@@ -556,7 +557,6 @@ static void result_write_records(
         uint8_t *out = cmdi_conn_reserve_beyond(conn, record.size);
         if (out == NULL) {
             CMDI_COUNT(conn->counters, out_of_memory, 1);
-            cmdi_inbox_close(&connection->inbox);
             cmdi_conn_fail_soon(
                     conn, CMDS_E_MEMORY_LIMIT, "no memory for %zu bytes of results", record.size);
             return;

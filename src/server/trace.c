@@ -241,9 +241,9 @@ static void trace_end_events(struct cmdi_call_trace *trace, struct cmds_span *sp
 static uint64_t trace_end_ns(const struct cmds_call *call)
 {
     const struct cmdi_call_trace *trace = call->trace;
-    uint8_t finished = atomic_load_explicit(&call->finished, memory_order_relaxed);
+    bool is_finished = atomic_load_explicit(&call->finished, memory_order_relaxed) != 0;
     bool has_results = atomic_load_explicit(&trace->result_count, memory_order_relaxed) != 0;
-    return cmdi_finished_is_sent(finished) && has_results
+    return is_finished && has_results
                    ? atomic_load_explicit(&trace->result_ns, memory_order_relaxed)
                    : cmdi_now_ns();
 }
@@ -257,7 +257,7 @@ void cmdi_call_trace_end(struct cmds_call *call)
         struct cmds_span *place = cmdi_spans_place(spans);
         struct cmds_span *span = CMDI_LIKELY(place != NULL) ? place : &trace->span;
         uint8_t finished = atomic_load(&call->finished);
-        if (!cmdi_finished_is_sent(finished) && call->type->one_way == 0) {
+        if (finished == 0 && call->type->one_way == 0) {
             cmdi_call_trace_failed(call, CMDS_E_GONE); // Unless something else has ended it.
         }
         if (finished == CMDI_FINISHED_FAILED) {
