@@ -425,8 +425,7 @@ static __attribute__((noinline)) void result_expect_alike(const struct cmds_call
 {
     uint8_t bytes[CMDI_FRAME_HEADER_MAX] = {0};
     const uint8_t *end = cmdi_frame_header_encode(bytes, call->sequence, type->number, 0, true);
-    struct cmdi_result_alike alike = {.call = call,
-            .type = type,
+    struct cmdi_result_alike alike = {.type = type,
             .entry = entry,
             .head = {.sequence = call->sequence, .size = (size_t)(end - bytes)}};
     memcpy(&alike.head.bytes, bytes, sizeof(alike.head.bytes));
@@ -457,8 +456,8 @@ static __attribute__((noinline)) int result_send_other(
 }
 
 /*
- * As result_send_other(), of the call that has sent before: in front of its length its frame has the same bytes, and
- * its type is known.
+ * As result_send_other(), of a call with the sequence of the one that has sent before: of the same type, its frame has
+ * the same bytes in front of its length.
  */
 static __attribute__((noinline)) int result_send_alike(
         struct cmds_call *call, struct cmds_message result)
@@ -470,8 +469,8 @@ static __attribute__((noinline)) int result_send_alike(
     if (CMDI_UNLIKELY(code < 0)) {
         return code;
     }
-    if (CMDI_UNLIKELY(alike->head.sequence != call->sequence || alike->type != result.type ||
-                      result.value == NULL || !result_may_go_here(connection))) {
+    if (CMDI_UNLIKELY(alike->type != result.type || result.value == NULL ||
+                      !result_may_go_here(connection))) {
         return result_send_other(call, result);
     }
     frame.size = cmdi_conn_write_direct_as(
@@ -493,7 +492,7 @@ int cmds_call_send(struct cmds_call *call, struct cmds_message result)
     if (CMDI_UNLIKELY(cmdi_shard_current() != connection->conn.shard)) {
         return result_send_from_elsewhere(call, result);
     }
-    return CMDI_LIKELY(connection->server_shard->alike.call != call)
+    return CMDI_LIKELY(connection->server_shard->alike.head.sequence != call->sequence)
                    ? result_send_other(call, result)
                    : result_send_alike(call, result);
 }

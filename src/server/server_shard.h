@@ -69,12 +69,14 @@ struct cmdi_server_counters {
 #undef CMDI_X_
 };
 
-/** What the last result that did not end its call has told of the next one, which may be alike. */
+/**
+ * What the last result that did not end its call has told of the next one, which may be alike. All of it follows from
+ * the sequence and the type: it holds for another call, too, and no address of one that may be gone is kept.
+ */
 struct cmdi_result_alike {
-    const struct cmds_call *call; // Never looked into: it may be gone. NULL: there is none.
     const struct cmds_type *type;
     const struct cmdi_type_entry *entry; // Of that type.
-    struct cmdi_direct_head head;        // Of its frame.
+    struct cmdi_direct_head head; // Of its frame. Sequence 0, which no call has: there is none.
 };
 
 struct cmdi_server_shard {
