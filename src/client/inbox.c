@@ -3,6 +3,7 @@
 #include "client/inbox.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "client/count.h"
 #include "client/finish.h"
@@ -12,7 +13,7 @@
 static bool client_inbox_allows(const struct cmdi_client *client, size_t body_size)
 {
     return cmdi_conn_queue_allows(&client->client_shard->config->limits,
-            cmdi_inbox_size(&client->inbox),
+            cmdi_inbox_promised_size(&client->inbox),
             atomic_load_explicit(&client->backlog_size, memory_order_relaxed),
             cmdi_record_size(body_size));
 }
@@ -35,27 +36,22 @@ static bool client_inbox_yields(
 }
 
 /* Under the lock. */
-static int client_inbox_put(struct cmdi_client *client, const struct cmdi_command *command)
+static int client_inbox_may_put(
+        const struct cmdi_client *client, const struct cmdi_command *command)
 {
-    struct cmdi_inbox *inbox = &client->inbox;
-    if (inbox->closed) {
+    if (client->inbox.closed) {
         return CMDS_E_NOT_CONNECTED;
     }
-    if (!cmdi_client_in_window(client, command->on_result != NULL) ||
-            client_inbox_yields(client, command) ||
-            !client_inbox_allows(client, command->body_size)) {
-        return -ENOBUFS;
-    }
-    int code = 0;
-    uint8_t *out = cmdi_inbox_reserve(inbox, cmdi_record_size(command->body_size), &code);
-    if (out == NULL) {
-        return code;
-    }
-    if (command->is_moved && command->extra != NULL &&
-            !cmdi_tickets_move(
-                    client->client_shard->config->tickets, &command->extra->ticket, client)) {
-        return CMDS_E_CANCELLED; // Nothing was committed: what was reserved the shard takes back.
-    }
+    return cmdi_client_in_window(client, command->on_result != NULL) &&
+                           !client_inbox_yields(client, command) &&
+                           client_inbox_allows(client, command->body_size)
+                   ? 0
+                   : -ENOBUFS;
+}
+
+static void client_inbox_write(
+        const struct cmdi_client *client, const struct cmdi_command *command, uint8_t *out)
+{
     struct cmdi_record *record = cmdi_record_begin(out, command->body_size);
     record->type = command->type->number;
     record->deadline_ms = command->deadline_ms;
@@ -64,20 +60,102 @@ static int client_inbox_put(struct cmdi_client *client, const struct cmdi_comman
     record->extra = command->extra;
     record->begun_ns = command->begun_ns;
     (void)cmdi_client_encode(client, command, cmdi_record_body(record));
-    cmdi_inbox_commit(inbox, record->size);
+}
+
+/* Under the lock. It is in the inbox. */
+static void client_inbox_count(struct cmdi_client *client, const struct cmdi_command *command)
+{
     if (command->on_result != NULL) {
         client->inbox_count++;
         atomic_fetch_add_explicit(&client->queued, 1, memory_order_release);
+    }
+}
+
+/* Is it this client's from here on? Under the lock. Returns: CMDS_E_CANCELLED: it is wanted no more. */
+static int client_inbox_claim(struct cmdi_client *client, const struct cmdi_command *command)
+{
+    return !command->is_moved || command->extra == NULL ||
+                           cmdi_tickets_move(client->client_shard->config->tickets,
+                                   &command->extra->ticket, client)
+                   ? 0
+                   : CMDS_E_CANCELLED;
+}
+
+/* Under the lock. */
+static int client_inbox_put(struct cmdi_client *client, const struct cmdi_command *command)
+{
+    size_t size = cmdi_record_size(command->body_size);
+    int code = client_inbox_may_put(client, command);
+    if (code < 0) {
+        return code;
+    }
+    uint8_t *out = cmdi_inbox_reserve(&client->inbox, size, &code);
+    // If it is cancelled, nothing is committed: what was reserved the shard takes back.
+    code = code == 0 ? client_inbox_claim(client, command) : code;
+    if (code < 0) {
+        return code;
+    }
+    client_inbox_write(client, command, out);
+    cmdi_inbox_commit(&client->inbox, size);
+    client_inbox_count(client, command);
+    return 0;
+}
+
+/* Under the lock. `part` was promised; NULL: there was no memory. Takes it, if 0. */
+static int client_inbox_put_part(struct cmdi_client *client, const struct cmdi_command *command,
+        struct cmdi_inbox_part *part)
+{
+    int code = part == NULL           ? -ENOMEM
+               : client->inbox.closed ? CMDS_E_NOT_CONNECTED
+                                      : client_inbox_claim(client, command);
+    if (code < 0 && !client->inbox.closed) {
+        cmdi_inbox_break_promise(&client->inbox, cmdi_record_size(command->body_size));
+    }
+    if (code < 0) {
+        return code;
+    }
+    cmdi_inbox_append(&client->inbox, part);
+    client_inbox_count(client, command);
+    return 0;
+}
+
+/* A large one is written without the lock: the shard takes it, too, and does not wait for the codec. */
+static int client_inbox_begin_part(struct cmdi_client *client, const struct cmdi_command *command,
+        struct cmdi_inbox_part **part)
+{
+    size_t size = cmdi_record_size(command->body_size);
+    cmdi_inbox_lock(&client->inbox);
+    int code = client_inbox_may_put(client, command);
+    code = code == 0 ? cmdi_inbox_promise(&client->inbox, size) : code;
+    cmdi_inbox_unlock(&client->inbox);
+    if (code < 0) {
+        return code;
+    }
+    *part = cmdi_inbox_part_new(size);
+    if (*part != NULL) {
+        client_inbox_write(client, command, (*part)->data);
     }
     return 0;
 }
 
 int cmdi_client_inbox_send(struct cmdi_client *client, const struct cmdi_command *command)
 {
+    bool is_large = cmdi_record_size(command->body_size) >= CMDI_INBOX_PART_MIN;
+    struct cmdi_inbox_part *part = NULL;
+    int code = is_large ? client_inbox_begin_part(client, command, &part) : 0;
+    if (code < 0) {
+        return code;
+    }
     cmdi_inbox_lock(&client->inbox);
-    int code = client_inbox_put(client, command);
-    bool post = (code == 0 || code == CMDS_E_CANCELLED) && cmdi_inbox_take_mail(&client->inbox);
+    code = is_large ? client_inbox_put_part(client, command, part)
+                    : client_inbox_put(client, command);
+    // Of a large one that does not come others may have waited for the room.
+    bool tell = code == 0 || code == CMDS_E_CANCELLED || (is_large && !client->inbox.closed);
+    bool post = tell && cmdi_inbox_take_mail(&client->inbox);
     cmdi_inbox_unlock(&client->inbox);
+    if (code < 0) {
+        free(part);
+    }
     if (post) {
         client->client_shard->config->ops->hold(client->client_shard);
         cmdi_shard_post(client->client_shard->shard, &client->inbox.mail);
@@ -164,17 +242,20 @@ void cmdi_client_take_inbox(struct cmdi_client *client)
     struct cmdi_inbox *inbox = &client->inbox;
     cmdi_inbox_lock(inbox);
     struct cmdi_inbox_bytes taken = cmdi_inbox_take(inbox);
-    atomic_store_explicit(&client->backlog_size, cmdi_client_taken_size(client) + taken.size,
-            memory_order_relaxed);
+    struct cmdi_inbox_run run = {0};
+    atomic_store_explicit(&client->backlog_size,
+            cmdi_client_taken_size(client) + cmdi_inbox_bytes_size(&taken), memory_order_relaxed);
     uint32_t count = client->inbox_count;
     client->inbox_count = 0;
     (void)cmdi_client_shard_add(client->client_shard, count);
     cmdi_inbox_unlock(inbox);
-    for (size_t at = 0; at < taken.size;) {
-        struct cmdi_record *record = (struct cmdi_record *)(void *)(taken.data + at);
-        client_take_record(client, record);
-        at += record->size;
-        CMDI_ASSERT_SLOW(at <= taken.size);
+    while (cmdi_inbox_next_run(&taken, &run)) {
+        for (size_t at = 0; at < run.size;) {
+            struct cmdi_record *record = (struct cmdi_record *)(void *)(run.data + at);
+            client_take_record(client, record);
+            at += record->size;
+            CMDI_ASSERT_SLOW(at <= run.size);
+        }
     }
     cmdi_inbox_give_back(inbox, &taken);
     cmdi_client_publish_size(client);

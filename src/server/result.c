@@ -259,67 +259,144 @@ __attribute__((always_inline)) static inline bool result_try_here(
     return true;
 }
 
-/*
- * Room for a record behind those that wait. The queue and the output share one bound.
- *
- * Returns: NULL, and in *code why. Under the inbox's lock.
- */
-static uint8_t *result_reserve(struct cmds_connection *connection, size_t size, int *code)
+/* None behind the last one, which another thread may have sent since the caller looked. Under the inbox's lock. */
+static int result_is_wanted(struct cmds_call *call)
 {
-    struct cmdi_conn *conn = &connection->conn;
-    struct cmdi_inbox *inbox = &connection->inbox;
-    size_t seen = atomic_load_explicit(&conn->output_seen, memory_order_relaxed);
-    if (!inbox->closed &&
-            !cmdi_conn_queue_allows(conn->limits, cmdi_inbox_size(inbox), seen, size)) {
-        *code = -ENOBUFS;
-        return NULL;
-    }
-    uint8_t *out = cmdi_inbox_reserve(inbox, size, code);
-    if (*code == -ENOBUFS) {
-        cmdi_inbox_post(inbox); // The shard sees to it that there is memory; it may be asleep.
-    }
-    return out;
+    return atomic_load(&call->finished) != CMDI_FINISHED_NOT ? CMDS_E_FINISHED
+           : call->connection->inbox.closed                  ? CMDS_E_GONE
+                                                             : 0;
 }
 
-/* Under the inbox's lock, so that the connection cannot go between the commit and the mail. */
-static int result_leave(struct cmds_call *call, const struct result_frame *frame)
+/* May a record of this size be left behind those that wait? The queue and the output share one bound. Under the lock. */
+static int result_may_leave(struct cmds_call *call, size_t size)
 {
-    struct cmdi_inbox *inbox = &call->connection->inbox;
+    const struct cmdi_conn *conn = &call->connection->conn;
+    size_t waits = cmdi_inbox_promised_size(&call->connection->inbox);
+    size_t seen = atomic_load_explicit(&conn->output_seen, memory_order_relaxed);
+    int code = result_is_wanted(call);
+    return code < 0 || cmdi_conn_queue_allows(conn->limits, waits, seen, size) ? code : -ENOBUFS;
+}
+
+/* The record at `out`. */
+static void result_write_record(
+        struct cmds_call *call, const struct result_frame *frame, uint8_t *out)
+{
     const struct result_record record = {.size = frame->size,
             .received_ns = call->received_ns,
             .place = call->place,
             .result = frame->entry->place};
-    int code = 0;
-    // None behind the last one, which another thread may have sent since the caller looked.
-    if (atomic_load(&call->finished) != CMDI_FINISHED_NOT) {
-        return CMDS_E_FINISHED;
-    }
-    uint8_t *out = result_reserve(call->connection, sizeof(record) + frame->size, &code);
-    if (out == NULL) {
-        return code == CMDS_E_CLOSED ? CMDS_E_GONE : code;
-    }
-    // If it is the shard that is faster, it takes this memory as it takes what lies there.
-    if (frame->last && result_claim_last_elsewhere(call, frame->last)) {
-        return CMDS_E_FINISHED;
-    }
     memcpy(out, &record, sizeof(record));
     result_write(call->core, call->sequence, frame, out + sizeof(record));
+}
+
+/* It is in the inbox. Under the lock, so that the connection cannot go before the mail. */
+static void result_left(struct cmds_call *call, const struct result_frame *frame)
+{
     if (CMDI_UNLIKELY(call->trace != NULL)) {
         cmdi_call_trace_result(call, frame->type, frame->size, false);
     }
     CMDI_PROBE5(result_sent, call->connection->id, call->sequence, frame->type->number, frame->size,
             frame->last);
-    cmdi_inbox_commit(inbox, sizeof(record) + frame->size);
     atomic_fetch_add_explicit(&call->sent_elsewhere, 1, memory_order_relaxed);
-    cmdi_inbox_post(inbox);
+    cmdi_inbox_post(&call->connection->inbox);
+}
+
+/* Under the inbox's lock. */
+static int result_leave(struct cmds_call *call, const struct result_frame *frame)
+{
+    struct cmdi_inbox *inbox = &call->connection->inbox;
+    size_t size = sizeof(struct result_record) + frame->size;
+    int code = result_may_leave(call, size);
+    if (code < 0) {
+        return code;
+    }
+    uint8_t *out = cmdi_inbox_reserve(inbox, size, &code);
+    if (code == -ENOBUFS) {
+        cmdi_inbox_post(inbox); // The shard sees to it that there is memory; it may be asleep.
+    }
+    if (code < 0) {
+        return code;
+    }
+    // If it is the shard that is faster, it takes this memory as it takes what lies there.
+    if (frame->last && result_claim_last_elsewhere(call, frame->last)) {
+        return CMDS_E_FINISHED;
+    }
+    result_write_record(call, frame, out);
+    cmdi_inbox_commit(inbox, size);
+    result_left(call, frame);
     return 0;
+}
+
+/* Under the inbox's lock. `part` was promised; NULL: there was no memory. Takes it, if 0. */
+static int result_leave_part(
+        struct cmds_call *call, const struct result_frame *frame, struct cmdi_inbox_part *part)
+{
+    struct cmdi_inbox *inbox = &call->connection->inbox;
+    int code = part == NULL ? -ENOMEM : result_is_wanted(call);
+    if (code == 0 && frame->last && result_claim_last_elsewhere(call, frame->last)) {
+        code = CMDS_E_FINISHED;
+    }
+    if (code < 0 && !inbox->closed) {
+        cmdi_inbox_break_promise(inbox, sizeof(struct result_record) + frame->size);
+        cmdi_inbox_post(inbox); // Who waits for room may have waited for this.
+    }
+    if (code < 0) {
+        return code;
+    }
+    cmdi_inbox_append(inbox, part);
+    result_left(call, frame);
+    return 0;
+}
+
+/* Under the inbox's lock: a place for one that is written without it. */
+static int result_promise_part(struct cmds_call *call, size_t size)
+{
+    struct cmdi_inbox *inbox = &call->connection->inbox;
+    int code = result_may_leave(call, size);
+    if (code < 0) {
+        return code;
+    }
+    code = cmdi_inbox_promise(inbox, size);
+    if (code == -ENOBUFS) {
+        cmdi_inbox_post(inbox); // As for small ones.
+    }
+    return code;
+}
+
+/* A large one: the shard takes the lock, too, and does not wait for the codec. */
+static int result_send_part(struct cmds_call *call, const struct result_frame *frame)
+{
+    struct cmdi_inbox *inbox = &call->connection->inbox;
+    size_t size = sizeof(struct result_record) + frame->size;
+    cmdi_inbox_lock(inbox);
+    int code = result_promise_part(call, size);
+    cmdi_inbox_unlock(inbox);
+    if (code < 0) {
+        return code;
+    }
+    struct cmdi_inbox_part *part = cmdi_inbox_part_new(size);
+    if (part != NULL) {
+        result_write_record(call, frame, part->data);
+    }
+    cmdi_inbox_lock(inbox);
+    code = result_leave_part(call, frame, part);
+    cmdi_inbox_unlock(inbox);
+    if (code < 0) {
+        free(part);
+    }
+    return code;
 }
 
 static int result_send_elsewhere(struct cmds_call *call, const struct result_frame *frame)
 {
-    cmdi_inbox_lock(&call->connection->inbox);
-    int code = result_leave(call, frame);
-    cmdi_inbox_unlock(&call->connection->inbox);
+    int code;
+    if (CMDI_UNLIKELY(sizeof(struct result_record) + frame->size >= CMDI_INBOX_PART_MIN)) {
+        code = result_send_part(call, frame);
+    } else {
+        cmdi_inbox_lock(&call->connection->inbox);
+        code = result_leave(call, frame);
+        cmdi_inbox_unlock(&call->connection->inbox);
+    }
     if (CMDI_UNLIKELY(code == -ENOBUFS)) {
         result_refused(call, sizeof(struct result_record) + frame->size);
         atomic_fetch_add(&call->connection->server_shard->refused_elsewhere, 1);
@@ -571,9 +648,6 @@ static void result_write_records(
         data += sizeof(record) + record.size;
         size -= sizeof(record) + record.size;
     }
-    if (conn->state == CMDI_CONN_OPEN) {
-        cmdi_window_hold_back(connection);
-    }
 }
 
 void cmdi_result_take_now(struct cmds_connection *connection)
@@ -581,11 +655,18 @@ void cmdi_result_take_now(struct cmds_connection *connection)
     struct cmdi_inbox *inbox = &connection->inbox;
     cmdi_inbox_lock(inbox);
     struct cmdi_inbox_bytes taken = cmdi_inbox_take(inbox);
+    struct cmdi_inbox_run run = {0};
+    size_t size = cmdi_inbox_bytes_size(&taken);
     // Before others may append again: it counts as output from here on.
-    cmdi_conn_publish_output(&connection->conn, taken.size);
+    cmdi_conn_publish_output(&connection->conn, size);
     cmdi_inbox_unlock(inbox);
-    if (taken.size > 0) {
-        result_write_records(connection, taken.data, taken.size);
+    while (cmdi_inbox_next_run(&taken, &run)) {
+        result_write_records(connection, run.data, run.size);
+    }
+    if (size > 0) {
+        if (connection->conn.state == CMDI_CONN_OPEN) {
+            cmdi_window_hold_back(connection);
+        }
         cmdi_conn_publish_output(&connection->conn, 0);
     }
     cmdi_inbox_give_back(inbox, &taken);

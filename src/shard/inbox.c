@@ -55,13 +55,24 @@ static size_t inbox_capacity_for(const struct cmdi_inbox_bytes *bytes, size_t si
     return capacity > bytes->size + size ? capacity : bytes->size + size;
 }
 
+static size_t inbox_part_room(size_t size)
+{
+    return sizeof(struct cmdi_inbox_part) + size;
+}
+
 bool cmdi_inbox_has_room(const struct cmdi_inbox *inbox, size_t size)
 {
     static const struct cmdi_inbox_bytes none;
+    const struct cmdi_account *account = &inbox->room->shard->buffers.account;
     const struct cmdi_inbox_bytes *bytes = inbox->store != NULL ? &inbox->store->bytes : &none;
-    return !inbox->closed && (bytes->size + size <= bytes->capacity ||
-                                     cmdi_account_allows(&inbox->room->shard->buffers.account,
-                                             inbox_capacity_for(bytes, size) - bytes->capacity));
+    if (inbox->closed) {
+        return false;
+    }
+    if (size >= CMDI_INBOX_PART_MIN) {
+        return cmdi_account_allows(account, inbox_part_room(size));
+    }
+    return bytes->size + size <= bytes->capacity ||
+           cmdi_account_allows(account, inbox_capacity_for(bytes, size) - bytes->capacity);
 }
 
 /* Returns: NULL without memory. */
@@ -77,6 +88,12 @@ static struct cmdi_inbox_store *inbox_store(struct cmdi_inbox *inbox)
         inbox->store = store;
     }
     return inbox->store;
+}
+
+/* Something is to be left in it. Returns: 0; CMDS_E_CLOSED; -ENOMEM. */
+static int inbox_begin(struct cmdi_inbox *inbox)
+{
+    return inbox->closed ? CMDS_E_CLOSED : inbox_store(inbox) == NULL ? -ENOMEM : 0;
 }
 
 static int inbox_grow(struct cmdi_inbox *inbox, size_t size)
@@ -99,7 +116,7 @@ static int inbox_grow(struct cmdi_inbox *inbox, size_t size)
 
 uint8_t *cmdi_inbox_reserve(struct cmdi_inbox *inbox, size_t size, int *code)
 {
-    *code = inbox->closed ? CMDS_E_CLOSED : inbox_store(inbox) == NULL ? -ENOMEM : 0;
+    *code = inbox_begin(inbox);
     if (*code < 0) {
         return NULL;
     }
@@ -110,13 +127,77 @@ uint8_t *cmdi_inbox_reserve(struct cmdi_inbox *inbox, size_t size, int *code)
     return *code == 0 ? bytes->data + bytes->size : NULL;
 }
 
+static void inbox_publish_size(struct cmdi_inbox *inbox)
+{
+    size_t size = cmdi_inbox_bytes_size(&inbox->store->bytes);
+    CMDI_ASSERT(size <= UINT32_MAX); // Half of a bound of 32 bits, and one frame.
+    atomic_store_explicit(&inbox->size, (uint32_t)size, memory_order_relaxed);
+}
+
 void cmdi_inbox_commit(struct cmdi_inbox *inbox, size_t size)
 {
     struct cmdi_inbox_bytes *bytes = &inbox->store->bytes;
     CMDI_ASSERT(!inbox->closed && size <= bytes->capacity - bytes->size);
     bytes->size += size;
-    CMDI_ASSERT(bytes->size <= UINT32_MAX); // Half of a bound of 32 bits, and one frame.
-    atomic_store_explicit(&inbox->size, (uint32_t)bytes->size, memory_order_relaxed);
+    inbox_publish_size(inbox);
+}
+
+/* --- Any thread: parts ------------------------------------------------------------------------ */
+
+int cmdi_inbox_promise(struct cmdi_inbox *inbox, size_t size)
+{
+    CMDI_ASSERT(size >= CMDI_INBOX_PART_MIN);
+    struct cmdi_account *account = &inbox->room->shard->buffers.account;
+    size_t room = inbox_part_room(size);
+    int code = inbox_begin(inbox);
+    if (code == 0 && !cmdi_account_charge_shared(account, room)) {
+        code = cmdi_account_refusal(account, room);
+    }
+    if (code == 0) {
+        inbox->store->promised += room;
+    }
+    return code;
+}
+
+struct cmdi_inbox_part *cmdi_inbox_part_new(size_t size)
+{
+    struct cmdi_inbox_part *part = malloc(inbox_part_room(size));
+    if (part != NULL) {
+        part->next = NULL;
+        part->at = 0;
+        part->size = size;
+    }
+    return part;
+}
+
+/* By the one who promised, or by the shard for all of them. */
+static void inbox_end_promise(struct cmdi_inbox *inbox, size_t room)
+{
+    CMDI_ASSERT(inbox->store->promised >= room);
+    inbox->store->promised -= room;
+}
+
+void cmdi_inbox_break_promise(struct cmdi_inbox *inbox, size_t size)
+{
+    CMDI_ASSERT(!inbox->closed);
+    inbox_end_promise(inbox, inbox_part_room(size));
+    cmdi_account_free_shared(&inbox->room->shard->buffers.account, inbox_part_room(size));
+}
+
+void cmdi_inbox_append(struct cmdi_inbox *inbox, struct cmdi_inbox_part *part)
+{
+    struct cmdi_inbox_bytes *bytes = &inbox->store->bytes;
+    CMDI_ASSERT(!inbox->closed && part->next == NULL);
+    inbox_end_promise(inbox, inbox_part_room(part->size)); // What was charged is the part's.
+    part->at = bytes->size;
+    if (bytes->parts == NULL) {
+        bytes->parts = part;
+    } else {
+        bytes->last->next = part;
+    }
+    bytes->last = part;
+    bytes->parts_size += part->size;
+    inbox_publish_size(inbox);
 }
 
 /* --- The shard -------------------------------------------------------------------------------- */
@@ -140,6 +221,10 @@ bool cmdi_inbox_is_posted(struct cmdi_inbox *inbox)
 void cmdi_inbox_close(struct cmdi_inbox *inbox)
 {
     cmdi_inbox_lock(inbox);
+    if (inbox->store != NULL) {
+        cmdi_account_free_shared(&inbox->room->shard->buffers.account, inbox->store->promised);
+        inbox->store->promised = 0;
+    }
     inbox->closed = true;
     cmdi_inbox_unlock(inbox);
 }
@@ -155,6 +240,34 @@ struct cmdi_inbox_bytes cmdi_inbox_take(struct cmdi_inbox *inbox)
     return taken;
 }
 
+/*
+ *     own bytes: |-- 0..part->at --|            |-- part->at..next->at --|
+ *     parts:                       |-- data ----|
+ */
+bool cmdi_inbox_next_run(const struct cmdi_inbox_bytes *taken, struct cmdi_inbox_run *run)
+{
+    if (!run->begun) {
+        run->begun = true;
+        run->part = taken->parts;
+    } else if (run->part != NULL && run->data == run->part->data) {
+        run->part = run->part->next;
+    }
+    size_t end = run->part != NULL ? run->part->at : taken->size;
+    CMDI_ASSERT(end >= run->at && end <= taken->size);
+    if (end > run->at) {
+        run->data = taken->data + run->at;
+        run->size = end - run->at;
+        run->at = end;
+        return true;
+    }
+    if (run->part == NULL) {
+        return false;
+    }
+    run->data = (uint8_t *)run->part->data;
+    run->size = run->part->size;
+    return true;
+}
+
 static void inbox_free(struct cmdi_inbox *inbox, struct cmdi_inbox_bytes *bytes)
 {
     cmdi_account_free_shared(&inbox->room->shard->buffers.account, bytes->capacity);
@@ -164,16 +277,23 @@ static void inbox_free(struct cmdi_inbox *inbox, struct cmdi_inbox_bytes *bytes)
 
 void cmdi_inbox_give_back(struct cmdi_inbox *inbox, struct cmdi_inbox_bytes *taken)
 {
-    if (taken->data == NULL) {
+    if (cmdi_inbox_bytes_size(taken) == 0 && taken->data == NULL) {
         return; // Nothing was there: there is no memory to keep, nor to be trimmed.
     }
-    taken->size = 0;
+    while (taken->parts != NULL) {
+        struct cmdi_inbox_part *part = taken->parts;
+        taken->parts = part->next;
+        cmdi_account_free_shared(&inbox->room->shard->buffers.account, inbox_part_room(part->size));
+        free(part);
+    }
     cmdi_inbox_lock(inbox);
     struct cmdi_inbox_store *store = inbox->store;
-    bool is_free = store != NULL && store->bytes.data == NULL;
+    bool is_free = store != NULL && store->bytes.data == NULL; // Parts may wait already.
     if (is_free && taken->capacity <= INBOX_KEPT_SIZE && !inbox->closed) {
-        store->bytes = *taken;
-        *taken = (struct cmdi_inbox_bytes){0};
+        store->bytes.data = taken->data;
+        store->bytes.capacity = taken->capacity;
+        taken->data = NULL;
+        taken->capacity = 0;
         cmdi_account_add_trim(&inbox->room->shard->buffers.account, &store->trim);
     }
     cmdi_inbox_unlock(inbox);
@@ -187,7 +307,7 @@ void cmdi_inbox_trim(struct cmdi_inbox *inbox)
     if (store != NULL) {
         cmdi_list_remove(&store->trim.link);
     }
-    if (store != NULL && store->bytes.size == 0) {
+    if (store != NULL && cmdi_inbox_bytes_size(&store->bytes) == 0 && store->promised == 0) {
         inbox->store = NULL;
         inbox_free(inbox, &store->bytes);
         free(store);

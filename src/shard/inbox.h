@@ -3,6 +3,10 @@
  * An inbox: bytes that other threads leave for one object of a shard (a connection, a client).
  *
  *     other threads --lock, reserve, write, commit--> inbox --one mail--> shard: take, read, give back
+ *                   --lock, promise, unlock, write a part, lock, append-->
+ *
+ * What is large is a part of its own, written without the lock: the shard takes the lock too, and so do
+ * senders to others that share it, and none of them waits for a codec that walks megabytes.
  *
  * What the bytes mean, and how many may wait, is the owner's business: it looks at its own bound
  * under the lock, before it reserves. The shard's mailbox carries the mail, the inbox what the mail
@@ -30,18 +34,43 @@
 #include <stdint.h>
 
 #include "base/account.h"
+#include "base/assert.h"
 #include "shard/shard.h"
 
-/** Bytes at 0..size. data NULL: none. As aligned as malloc's. */
+enum {
+    CMDI_INBOX_PART_MIN = 16 * 1024, // What has so many bytes or more is to be a part.
+};
+
+/** What one thread has written by itself. Charged as shared. */
+struct cmdi_inbox_part {
+    struct cmdi_inbox_part *next;
+    size_t at;   // It comes behind so many of the inbox's other bytes.
+    size_t size; // Of `data`.
+    _Alignas(max_align_t) uint8_t data[];
+};
+
+/** Bytes at 0..size, and the parts between them. As aligned as malloc's. */
 struct cmdi_inbox_bytes {
-    uint8_t *data;
+    uint8_t *data; // NULL: none.
     size_t capacity, size;
+    struct cmdi_inbox_part *parts, *last; // In their order. NULL: none.
+    size_t parts_size;                    // Of them all.
+};
+
+/** Some of what was taken, side by side. All zero: in front of all of it. */
+struct cmdi_inbox_run {
+    uint8_t *data;
+    size_t size;
+    size_t at;                          // In the inbox's own bytes, behind the run.
+    const struct cmdi_inbox_part *part; // The one before which it ends, or which it is.
+    bool begun;
 };
 
 /** What an inbox has while it is in use, malloc'ed. */
 struct cmdi_inbox_store {
     struct cmdi_inbox *inbox;
     struct cmdi_inbox_bytes bytes;
+    size_t promised;       // Room of the parts that are being written, which is charged.
     struct cmdi_trim trim; // It has capacity that nobody uses. The shard's.
 };
 
@@ -100,6 +129,26 @@ bool cmdi_inbox_has_room(const struct cmdi_inbox *inbox, size_t size);
 uint8_t *cmdi_inbox_reserve(struct cmdi_inbox *inbox, size_t size, int *code);
 /** `size` bytes of what was reserved are written. Under the lock. */
 void cmdi_inbox_commit(struct cmdi_inbox *inbox, size_t size);
+/** How much waits, and will: what the owner's bound is about. Under the lock. */
+static inline size_t cmdi_inbox_promised_size(const struct cmdi_inbox *inbox)
+{
+    return cmdi_inbox_size(inbox) + (inbox->store != NULL ? inbox->store->promised : 0);
+}
+/**
+ * A part of `size` bytes, CMDI_INBOX_PART_MIN or more, will be appended: it counts from here on. Under the lock.
+ *
+ * Gives: cmdi_inbox_append() or cmdi_inbox_break_promise(). Returns: 0; as cmdi_inbox_reserve().
+ */
+int cmdi_inbox_promise(struct cmdi_inbox *inbox, size_t size);
+/** For the caller to write, without the lock. Gives: cmdi_inbox_append() or free(). Returns: NULL: no memory. */
+struct cmdi_inbox_part *cmdi_inbox_part_new(size_t size);
+/** It was promised, and is written. Under the lock; of an inbox that is not closed. Takes: it is the inbox's. */
+void cmdi_inbox_append(struct cmdi_inbox *inbox, struct cmdi_inbox_part *part);
+/**
+ * Nothing will come: whoever waits for room is to be told. Under the lock; of an inbox that is not closed, else
+ * cmdi_inbox_close() has done it.
+ */
+void cmdi_inbox_break_promise(struct cmdi_inbox *inbox, size_t size);
 /**
  * The mail is the caller's to post, now or when the lock is released. Under the lock.
  * Returns: false: it is under way.
@@ -124,13 +173,20 @@ static inline void cmdi_inbox_post(struct cmdi_inbox *inbox)
 void cmdi_inbox_arrived(struct cmdi_inbox *inbox);
 /** The mail is under way: the owner has to stay. */
 bool cmdi_inbox_is_posted(struct cmdi_inbox *inbox);
-/** Nothing is accepted any more. */
+/** Nothing is accepted any more, nor awaited of what was promised. */
 void cmdi_inbox_close(struct cmdi_inbox *inbox);
 /**
  * All that waits becomes the caller's. Under the lock, where it tells other threads what counts
  * from now on. Gives: cmdi_inbox_give_back().
  */
 struct cmdi_inbox_bytes cmdi_inbox_take(struct cmdi_inbox *inbox);
+/** Of all that was taken, parts too. */
+static inline size_t cmdi_inbox_bytes_size(const struct cmdi_inbox_bytes *bytes)
+{
+    return bytes->size + bytes->parts_size;
+}
+/** The next ones of what was taken, in the order in which they were left. Returns: false: that was all. */
+bool cmdi_inbox_next_run(const struct cmdi_inbox_bytes *taken, struct cmdi_inbox_run *run);
 /** What was taken has been read: its memory is kept for the next time, or freed. */
 void cmdi_inbox_give_back(struct cmdi_inbox *inbox, struct cmdi_inbox_bytes *taken);
 /** Gives back memory that nobody uses. */

@@ -19,7 +19,7 @@ static int exec_work(struct cmds_call *call, const struct work *work)
 }
 
 static const struct cmds_type *const commands[] = {&act_type, &work_type};
-static const struct cmds_type *const results[] = {&value_type, &line_type};
+static const struct cmds_type *const results[] = {&value_type, &line_type, &page_type};
 static const struct cmds_protocol protocol = CMDS_PROTOCOL("acts", commands, results);
 static const struct cmds_exec execs[] = {
         CMDS_EXEC(act, exec_act), CMDS_EXEC_IN_POOL(work, exec_work)};

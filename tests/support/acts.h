@@ -24,10 +24,15 @@ struct line {
     int64_t number;
     bool last;
 };
+struct page {
+    struct cmds_string text;
+    bool last;
+};
 CMDS_COMMAND(act, 0, number, text);
 CMDS_COMMAND(work, 1, number);
 CMDS_RESULT(value, 0, value, text);
 CMDS_RESULT(line, 1, number, CMDS_LAST(last));
+CMDS_RESULT(page, 2, text, CMDS_LAST(last));
 
 /* What the exec functions do, and what was seen; one per test. */
 struct app {

@@ -19,6 +19,7 @@ enum {
     THREADS = 4,
     RECORDS = 20000,
     BOUND = 64 * 1024,
+    LARGE = CMDI_INBOX_PART_MIN,
 };
 
 struct record {
@@ -34,6 +35,7 @@ struct owner {
     uint64_t next[THREADS];
     uint32_t mails;
     bool wrong;
+    void (*meanwhile)(struct owner *owner); // What was taken has not been given back yet.
 };
 
 static void owner_take(struct owner *owner)
@@ -42,15 +44,25 @@ static void owner_take(struct owner *owner)
     struct cmdi_inbox_bytes taken = cmdi_inbox_take(&owner->inbox);
     CU_ASSERT_EQUAL(cmdi_inbox_size(&owner->inbox), 0);
     cmdi_inbox_unlock(&owner->inbox);
-    for (size_t at = 0; at < taken.size;) {
-        struct record record;
-        memcpy(&record, taken.data + at, sizeof(record));
-        owner->wrong = owner->wrong || record.number != owner->next[record.thread];
-        owner->next[record.thread]++;
-        at += sizeof(record) + record.filler;
+    struct cmdi_inbox_run run = {0};
+    size_t size = 0;
+    while (cmdi_inbox_next_run(&taken, &run)) {
+        size += run.size;
+        for (size_t at = 0; at < run.size;) {
+            struct record record;
+            memcpy(&record, run.data + at, sizeof(record));
+            owner->wrong = owner->wrong || record.number != owner->next[record.thread];
+            owner->next[record.thread]++;
+            at += sizeof(record) + record.filler;
+        }
+    }
+    CU_ASSERT_EQUAL(size, cmdi_inbox_bytes_size(&taken));
+    if (owner->meanwhile != NULL) {
+        owner->meanwhile(owner);
     }
     cmdi_inbox_give_back(&owner->inbox, &taken);
     CU_ASSERT_PTR_NULL(taken.data);
+    CU_ASSERT_PTR_NULL(taken.parts);
 }
 
 static void owner_on_mail(struct cmdi_shard *shard, struct cmdi_mail *mail)
@@ -115,6 +127,43 @@ static int leave(struct owner *owner, uint32_t thread, uint32_t filler, uint64_t
     return code;
 }
 
+/* The same of a large one, which is a part; `meanwhile` it is written. */
+static int leave_part_with(struct owner *owner, uint32_t thread, uint32_t filler, uint64_t number,
+        void (*meanwhile)(struct owner *owner))
+{
+    struct cmdi_inbox *inbox = &owner->inbox;
+    struct record record = {thread, filler, number};
+    size_t size = sizeof(record) + filler;
+    cmdi_inbox_lock(inbox);
+    int code = cmdi_inbox_promise(inbox, size);
+    cmdi_inbox_unlock(inbox);
+    if (code < 0) {
+        return code;
+    }
+    struct cmdi_inbox_part *part = cmdi_inbox_part_new(size);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(part);
+    memcpy(part->data, &record, sizeof(record));
+    memset(part->data + sizeof(record), 0, filler);
+    if (meanwhile != NULL) {
+        meanwhile(owner);
+    }
+    cmdi_inbox_lock(inbox);
+    code = inbox->closed ? CMDS_E_CLOSED : 0;
+    if (code == 0) {
+        cmdi_inbox_append(inbox, part);
+        cmdi_inbox_post(inbox);
+    } else {
+        free(part);
+    }
+    cmdi_inbox_unlock(inbox);
+    return code;
+}
+
+static int leave_part(struct owner *owner, uint32_t thread, uint32_t filler, uint64_t number)
+{
+    return leave_part_with(owner, thread, filler, number, NULL);
+}
+
 /* --- Order and end ---------------------------------------------------------------------------- */
 
 struct sender {
@@ -129,8 +178,10 @@ static void *sender_main(void *argument)
 {
     struct sender *sender = argument;
     while (sender->accepted < RECORDS) {
-        int code = leave(
-                sender->owner, sender->index, (uint32_t)(sender->accepted % 50), sender->accepted);
+        bool is_large = sender->accepted % 1000 == 999;
+        int code = is_large ? leave_part(sender->owner, sender->index, LARGE, sender->accepted)
+                            : leave(sender->owner, sender->index, (uint32_t)(sender->accepted % 50),
+                                      sender->accepted);
         if (code == 0) {
             sender->accepted++;
         } else if (code != -ENOBUFS) { // The bound: the shard takes what waits.
@@ -321,6 +372,140 @@ static void test_inbox_is_refused_at_the_bound_of_the_shard(void)
     owner_close(&owner);
 }
 
+/* --- Parts ------------------------------------------------------------------------------------ */
+
+static void leave_both(struct owner *owner)
+{
+    uint64_t next = owner->next[1];
+    owner->meanwhile = NULL;
+    CU_ASSERT_EQUAL(leave_part(owner, 1, LARGE, next), 0);
+    CU_ASSERT_EQUAL(leave(owner, 1, 8, next + 1), 0);
+}
+
+static void leave_large(struct owner *owner)
+{
+    owner->meanwhile = NULL;
+    CU_ASSERT_EQUAL(leave_part(owner, 1, LARGE, owner->next[1]), 0);
+}
+
+/* Each lies where it was left: first, last, between others, one behind the other. */
+static void test_inbox_parts_keep_the_order(void)
+{
+    static const char ways[][8] = {"P", "p", "Pp", "pP", "PP", "pPPp", "PpPP", "ppPpP", "PppPPpp"};
+    struct owner owner;
+    owner_open(&owner);
+    uint64_t number = 0;
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        size_t size = 0;
+        for (const char *way = ways[i]; *way != '\0'; way++, number++) {
+            uint32_t filler = *way == 'P' ? LARGE : 40;
+            CU_ASSERT_EQUAL(*way == 'P' ? leave_part(&owner, 0, filler, number)
+                                        : leave(&owner, 0, filler, number),
+                    0);
+            size += sizeof(struct record) + filler;
+        }
+        CU_ASSERT_EQUAL(cmdi_inbox_size(&owner.inbox), size);
+        owner_advance(&owner);
+        CU_ASSERT_EQUAL(owner.next[0], number);
+    }
+    owner_close(&owner);
+}
+
+/* What is left while the shard reads waits for its next look, also a part of an inbox that has nothing else. */
+static void test_inbox_parts_may_be_left_while_it_is_read(void)
+{
+    struct owner owner;
+    owner_open(&owner);
+    CU_ASSERT_EQUAL(leave(&owner, 0, 8, 0), 0);
+    owner.meanwhile = leave_large;
+    owner_take(&owner);
+    CU_ASSERT_EQUAL(leave(&owner, 1, 8, 1), 0);
+    owner_take(&owner);
+    CU_ASSERT_EQUAL(owner.next[1], 2);
+    CU_ASSERT_EQUAL(leave_part(&owner, 0, LARGE, 1), 0);
+    owner.meanwhile = leave_both;
+    owner_take(&owner);
+    cmdi_inbox_trim(&owner.inbox); // Not what waits.
+    owner_advance(&owner);
+    CU_ASSERT_EQUAL(owner.next[0], 2);
+    CU_ASSERT_EQUAL(owner.next[1], 4);
+    owner_close(&owner);
+}
+
+static void test_inbox_parts_are_counted_and_refused(void)
+{
+    struct owner owner;
+    owner_open(&owner);
+    struct cmdi_account *account = &owner.room.shard->buffers.account;
+    CU_ASSERT_EQUAL(leave_part(&owner, 0, LARGE, 0), 0);
+    CU_ASSERT(cmdi_account_used(account) >= LARGE);
+    owner_advance(&owner);
+    cmdi_account_trim(account);
+    CU_ASSERT_EQUAL(cmdi_account_used(account), 0);
+    CU_ASSERT_PTR_NULL(owner.inbox.store); // Nor what it has while it is in use.
+
+    account->size_max = LARGE;
+    CU_ASSERT_FALSE(cmdi_inbox_has_room(&owner.inbox, LARGE));
+    CU_ASSERT_EQUAL(leave_part(&owner, 0, LARGE, 1), -ENOMEM); // There will never be as much.
+    account->size_max = 4 * LARGE;
+    CU_ASSERT_TRUE(cmdi_inbox_has_room(&owner.inbox, LARGE));
+    cmdi_account_add(account, 3 * LARGE);
+    CU_ASSERT_FALSE(cmdi_inbox_has_room(&owner.inbox, LARGE));
+    CU_ASSERT_EQUAL(leave_part(&owner, 0, LARGE, 1), -ENOBUFS);
+    cmdi_account_sub(account, 3 * LARGE);
+
+    cmdi_inbox_close(&owner.inbox);
+    CU_ASSERT_EQUAL(leave_part(&owner, 0, LARGE, 1), CMDS_E_CLOSED);
+    CU_ASSERT_EQUAL(cmdi_account_used(account), 0);
+    CU_ASSERT_EQUAL(owner.next[0], 1);
+    owner_close(&owner);
+}
+
+/* The owner gives back what it does not use: not what it has promised a place in. */
+static void trim_meanwhile(struct owner *owner)
+{
+    CU_ASSERT(cmdi_inbox_promised_size(&owner->inbox) > LARGE);
+    CU_ASSERT_EQUAL(cmdi_inbox_size(&owner->inbox), 0);
+    cmdi_inbox_trim(&owner->inbox);
+    CU_ASSERT_EQUAL(leave(owner, 0, 8, 0), 0); // It was not in front of it.
+}
+
+/* The end does not wait for who writes: nothing of it counts, and the shard may go. */
+static void end_meanwhile(struct owner *owner)
+{
+    CU_ASSERT(cmdi_account_used(&owner->room.shard->buffers.account) > LARGE);
+    cmdi_inbox_close(&owner->inbox);
+    cmdi_inbox_trim(&owner->inbox);
+    CU_ASSERT_PTR_NULL(owner->inbox.store);
+    CU_ASSERT_EQUAL(cmdi_account_used(&owner->room.shard->buffers.account), 0);
+    (void)cmdi_shard_set_current(NULL);
+    cmdi_shard_destroy(owner->room.shard);
+    owner->room.shard = NULL;
+}
+
+static void test_inbox_part_that_was_promised_is_written_beside_it(void)
+{
+    struct owner owner;
+    owner_open(&owner);
+    cmdi_inbox_lock(&owner.inbox);
+    CU_ASSERT_EQUAL(cmdi_inbox_promise(&owner.inbox, LARGE), 0);
+    CU_ASSERT(cmdi_account_used(&owner.room.shard->buffers.account) > LARGE);
+    cmdi_inbox_break_promise(&owner.inbox, LARGE);
+    CU_ASSERT_EQUAL(cmdi_inbox_promised_size(&owner.inbox), 0);
+    CU_ASSERT_EQUAL(cmdi_account_used(&owner.room.shard->buffers.account), 0);
+    cmdi_inbox_unlock(&owner.inbox);
+    CU_ASSERT_EQUAL(leave_part_with(&owner, 0, LARGE, 1, trim_meanwhile), 0);
+    CU_ASSERT_EQUAL(cmdi_inbox_promised_size(&owner.inbox), cmdi_inbox_size(&owner.inbox));
+    owner_advance(&owner);
+    CU_ASSERT_EQUAL(owner.next[0], 2);
+    owner_close(&owner);
+
+    owner_open(&owner);
+    CU_ASSERT_EQUAL(leave_part_with(&owner, 0, LARGE, 0, end_meanwhile), CMDS_E_CLOSED);
+    cmdi_inbox_fini(&owner.inbox);
+    cmdi_inbox_room_fini(&owner.room);
+}
+
 CU_TestInfo test_inbox[] = {
         {"keeps the order of each thread", test_inbox_keeps_the_order_of_each_thread},
         {"ends under its senders", test_inbox_ends_under_its_senders},
@@ -330,6 +515,11 @@ CU_TestInfo test_inbox[] = {
                 test_inbox_is_not_changed_by_what_is_not_committed},
         {"memory is counted", test_inbox_memory_is_counted},
         {"is refused at the bound of the shard", test_inbox_is_refused_at_the_bound_of_the_shard},
+        {"parts keep the order", test_inbox_parts_keep_the_order},
+        {"parts may be left while it is read", test_inbox_parts_may_be_left_while_it_is_read},
+        {"parts are counted and refused", test_inbox_parts_are_counted_and_refused},
+        {"part that was promised is written beside it",
+                test_inbox_part_that_was_promised_is_written_beside_it},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("inbox", test_inbox)

@@ -5,6 +5,8 @@
  * behind the last one, or is lost; the right to the last one is taken, and nobody sends it or hears why; what was
  * taken for a result that is refused stays taken.
  */
+#include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "conn/parts.h"
@@ -22,7 +24,7 @@ struct scene {
     struct cmds_codec codec;
     struct cmdi_transport transport;
     // What the other thread does in there, once.
-    void (*in_size)(void), (*in_try)(void), (*in_send)(void);
+    void (*in_size)(void), (*in_try)(void), (*in_encode)(void), (*in_send)(void);
     bool takes;         // What is sent to the peer; else it waits.
     bool lets_go;       // on_cancel lets go of the call, as programs do.
     bool knows_size;    // Else the codec refuses to tell one.
@@ -64,6 +66,14 @@ static int64_t scene_try_encode(const struct cmds_codec *self, const struct cmds
     return cmds_codec_msgpack.try_encode(&cmds_codec_msgpack, type, value, out, room);
 }
 
+static uint8_t *scene_encode(const struct cmds_codec *self, const struct cmds_type *type,
+        const void *value, uint8_t *out, size_t size)
+{
+    (void)self;
+    let_in(&scene.in_encode);
+    return cmds_codec_msgpack.encode(&cmds_codec_msgpack, type, value, out, size);
+}
+
 static int64_t scene_send_now(struct cmdi_conn *conn, const uint8_t *data, size_t size)
 {
     (void)conn;
@@ -101,6 +111,7 @@ static void scene_open(void)
     scene = (struct scene){.app.act = act_keep, .codec = cmds_codec_msgpack, .knows_size = true};
     scene.codec.size = scene_size;
     scene.codec.try_encode = scene_try_encode;
+    scene.codec.encode = scene_encode;
     struct cmds_server_options options = acts_options(&scene.app);
     options.output_size_max = 1024 * 1024;
     options.codec = &scene.codec;
@@ -153,6 +164,17 @@ static int send_value(bool from_shard, size_t size)
     CU_ASSERT_PTR_NOT_NULL_FATAL(text);
     struct value value = {1, {text, size}};
     int code = scene_send(from_shard, value_message(&value));
+    free(text);
+    return code;
+}
+
+/* Not a last one. */
+static int send_page(size_t size)
+{
+    char *text = calloc(1, size);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    struct page page = {{text, size}, false};
+    int code = scene_send(false, page_message(&page));
     free(text);
     return code;
 }
@@ -446,6 +468,164 @@ static void test_last_that_its_codec_refuses_keeps_no_buffer(void)
     scene_close();
 }
 
+/* --- A large one of another thread ------------------------------------------------------------ */
+
+enum {
+    LARGE = 200000,
+};
+
+static void somebody_takes_the_lock(void)
+{
+    pthread_mutex_t *lock = &scene.connection->inbox.room->lock;
+    scene.code = pthread_mutex_trylock(lock);
+    if (scene.code == 0) {
+        (void)pthread_mutex_unlock(lock);
+    }
+}
+
+/* The shard takes that lock, and senders to other connections do. */
+static void test_large_is_written_without_the_lock(void)
+{
+    scene_open();
+    scene.in_encode = somebody_takes_the_lock;
+    scene.code = -1;
+
+    CU_ASSERT_EQUAL(send_value(false, LARGE), 0);
+
+    CU_ASSERT_EQUAL(scene.code, 0);
+    CU_ASSERT_EQUAL_FATAL(cmds_test_result_count(scene.test), 1);
+    CU_ASSERT_EQUAL(value_of(cmds_test_result(scene.test, 0))->text.size, LARGE);
+    scene_close();
+}
+
+/* As they were sent, whichever way each of them takes. */
+static void test_large_and_small_keep_their_order(void)
+{
+    scene_open();
+    CU_ASSERT_EQUAL(send_page(LARGE), 0);
+    CU_ASSERT_EQUAL(send_line(false, false), 0);
+    CU_ASSERT_EQUAL(send_page(LARGE / 2), 0);
+    CU_ASSERT_EQUAL(send_page(LARGE / 3), 0);
+    CU_ASSERT_EQUAL(send_line(false, true), 0);
+
+    CU_ASSERT_EQUAL_FATAL(cmds_test_result_count(scene.test), 5);
+    CU_ASSERT_EQUAL(page_of(cmds_test_result(scene.test, 0))->text.size, LARGE);
+    CU_ASSERT_EQUAL(line_of(cmds_test_result(scene.test, 1))->number, 1);
+    CU_ASSERT_EQUAL(page_of(cmds_test_result(scene.test, 2))->text.size, LARGE / 2);
+    CU_ASSERT_EQUAL(page_of(cmds_test_result(scene.test, 3))->text.size, LARGE / 3);
+    CU_ASSERT_EQUAL(line_of(cmds_test_result(scene.test, 4))->number, 2);
+    scene_close();
+}
+
+/* Until no more may wait. */
+static void thread_sends_all_it_may(void)
+{
+    while (send_line(false, false) == 0) {
+    }
+}
+
+static void connection_ends(void)
+{
+    cmds_test_disconnect(scene.test);
+}
+
+/* It was written, and is refused: nobody has it, and it takes no memory. */
+static void large_is_refused(bool is_last, void (*meanwhile)(void), int code)
+{
+    scene_open();
+    struct cmdi_account *account = &scene.connection->conn.shard->buffers.account;
+    cmdi_account_trim(account);
+    uint64_t before = atomic_load(&account->shared_size);
+    scene.in_encode = meanwhile;
+
+    CU_ASSERT_EQUAL(is_last ? send_value(false, LARGE) : send_page(LARGE), code);
+
+    CU_ASSERT_EQUAL(cmds_test_result_count(scene.test), meanwhile == shard_sends_last);
+    cmdi_account_trim(account);
+    CU_ASSERT_EQUAL(atomic_load(&account->shared_size), before);
+    scene_close();
+}
+
+static void test_large_is_refused_when_it_was_written(void)
+{
+    large_is_refused(false, shard_sends_last, CMDS_E_FINISHED);
+    large_is_refused(true, shard_sends_last, CMDS_E_FINISHED);
+    large_is_refused(false, connection_ends, CMDS_E_GONE);
+    large_is_refused(true, connection_ends, CMDS_E_GONE);
+}
+
+/* It has its place while it is written, and what others send meanwhile goes first. */
+static void test_large_counts_while_it_is_written(void)
+{
+    scene_open();
+    scene.in_encode = thread_sends_all_it_may;
+
+    CU_ASSERT_EQUAL(send_value(false, LARGE), 0);
+
+    int64_t lines = scene.number - 1;
+    CU_ASSERT_EQUAL_FATAL(cmds_test_result_count(scene.test), lines + 1);
+    CU_ASSERT_PTR_NOT_NULL(value_of(cmds_test_result(scene.test, (uint32_t)lines)));
+    scene_close();
+
+    scene_open();
+    thread_sends_all_it_may();
+    CU_ASSERT(scene.number - 1 > lines + LARGE / 100); // The others had less room.
+    scene_close();
+}
+
+static uint32_t writable;
+
+static void on_writable(struct cmds_call *call)
+{
+    (void)call;
+    writable++;
+}
+
+/* Another call is refused, as a large result of the first one is being written; and that does not come. */
+static void other_call_waits(void)
+{
+    struct line line = {1, false};
+    struct cmdi_shard *before = cmdi_shard_set_current(NULL);
+    CU_ASSERT_EQUAL(cmds_call_send(scene.app.kept, line_message(&line)), -ENOBUFS);
+    CU_ASSERT_EQUAL(cmds_call_on_writable(scene.app.kept, on_writable), 0);
+    (void)cmdi_shard_set_current(before);
+    CU_ASSERT_EQUAL(cmds_test_result_count(scene.test), 0);
+    CU_ASSERT_EQUAL(writable, 0);
+    shard_sends_last();
+    CU_ASSERT_EQUAL(cmds_test_result_count(scene.test), 1);
+    CU_ASSERT_EQUAL(writable, 0);
+}
+
+static void test_large_that_does_not_come_makes_room(void)
+{
+    scene_open();
+    writable = 0;
+    CU_ASSERT_EQUAL(acts_send(scene.test, 2), 0);
+    CU_ASSERT_PTR_NOT_EQUAL_FATAL(scene.app.kept, scene.kept);
+    scene.in_encode = other_call_waits;
+
+    CU_ASSERT_EQUAL(send_value(false, 1024 * 1024), CMDS_E_FINISHED);
+
+    CU_ASSERT_TRUE(cmdi_inbox_is_posted(&scene.connection->inbox)); // The shard may sleep.
+    CU_ASSERT_EQUAL(cmds_test_result_count(scene.test), 1);
+    CU_ASSERT_EQUAL(writable, 1);
+    cmds_call_unref(scene.app.kept);
+    scene_close();
+}
+
+static void test_large_is_not_written_for_nothing(void)
+{
+    scene_open();
+    thread_sends_all_it_may();
+    scene.in_encode = somebody_takes_the_lock;
+
+    CU_ASSERT_EQUAL(send_value(false, LARGE), -ENOBUFS);
+
+    // Nobody came there.
+    CU_ASSERT_PTR_NOT_NULL(scene.in_encode);
+    scene_close();
+}
+
 static CU_TestInfo test_last[] = {
         {"the thread's, and the shard sends a part",
                 test_last_is_the_threads_and_the_shard_sends_a_part},
@@ -464,6 +644,12 @@ static CU_TestInfo test_last[] = {
                 test_last_was_sent_and_the_shards_keeps_no_buffer},
         {"refused by its codec, it keeps no buffer",
                 test_last_that_its_codec_refuses_keeps_no_buffer},
+        {"a large one is written without the lock", test_large_is_written_without_the_lock},
+        {"large and small ones keep their order", test_large_and_small_keep_their_order},
+        {"a large one is refused when it was written", test_large_is_refused_when_it_was_written},
+        {"a large one counts while it is written", test_large_counts_while_it_is_written},
+        {"a large one that does not come makes room", test_large_that_does_not_come_makes_room},
+        {"a large one is not written for nothing", test_large_is_not_written_for_nothing},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("result_last", test_last)

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Large commands of other threads: the codec writes them without the lock that the shard takes, too. What may go
+ * wrong: it has it all the same; they overtake others, or are overtaken; the end comes while one is written.
+ */
+#include <pthread.h>
+
+#include "client/inbox.h"
+#include "support/harness.h"
+#include "support/rig.h"
+
+static struct rig *scene_rig;
+static bool lock_was_free, closes;
+
+static uint8_t *encode_large(const struct cmds_codec *self, const struct cmds_type *type,
+        const void *value, uint8_t *out, size_t size)
+{
+    (void)self;
+    pthread_mutex_t *lock = &scene_rig->client.inbox.room->lock;
+    lock_was_free = pthread_mutex_trylock(lock) == 0;
+    if (lock_was_free) {
+        (void)pthread_mutex_unlock(lock);
+    }
+    if (closes) {
+        cmdi_inbox_close(&scene_rig->client.inbox);
+    }
+    return cmds_codec_raw.encode(&cmds_codec_raw, type, value, out, size);
+}
+
+static int ask_large(struct outcome *outcome)
+{
+    static char text[100000];
+    const struct ask ask = {{text, sizeof(text)}};
+    struct cmdi_command command = outcome_command(outcome, RIG_NEVER);
+    command.value = &ask;
+    command.body_size = sizeof(text);
+    struct cmdi_shard *shard = cmdi_shard_set_current(NULL);
+    int code = cmdi_client_inbox_send(&outcome->rig->client, &command);
+    (void)cmdi_shard_set_current(shard);
+    return code;
+}
+
+/* The shard takes that lock, and senders to other connections do. It goes out as the others, and in their order. */
+static void test_client_large_is_written_without_the_lock(void)
+{
+    struct rig *rig = rig_connected();
+    struct outcome outcomes[3] = {{.rig = rig}, {.rig = rig}, {.rig = rig}};
+    struct cmds_codec codec = cmds_codec_raw;
+    codec.encode = encode_large;
+    rig->config.codec = &codec;
+    scene_rig = rig;
+    closes = false;
+    CU_ASSERT_EQUAL(outcome_ask_elsewhere(&outcomes[0]), 0);
+    CU_ASSERT_EQUAL(ask_large(&outcomes[1]), 0);
+    CU_ASSERT_TRUE(lock_was_free);
+    CU_ASSERT_EQUAL(outcome_ask_elsewhere(&outcomes[2]), 0);
+    rig_advance_ms(rig, 1);
+
+    CU_ASSERT_EQUAL(rig_pending(rig), 3);
+    for (uint8_t i = 0; i < 3; i++) {
+        rig_answer(rig, (uint8_t)(i + 1), &done_type);
+        EXPECT_ENDED(outcomes[i], 0);
+    }
+    struct cmdi_account *account = &rig->shard->buffers.account;
+    cmdi_account_trim(account);
+    CU_ASSERT_EQUAL(atomic_load(&account->shared_size), 0);
+    rig_free(rig);
+}
+
+static void test_client_large_that_comes_too_late_is_refused(void)
+{
+    struct rig *rig = rig_connected();
+    struct outcome outcome = {.rig = rig};
+    struct cmds_codec codec = cmds_codec_raw;
+    codec.encode = encode_large;
+    rig->config.codec = &codec;
+    scene_rig = rig;
+    closes = true;
+
+    CU_ASSERT_EQUAL(ask_large(&outcome), CMDS_E_NOT_CONNECTED);
+
+    CU_ASSERT_EQUAL(outcome.results, 0);
+    CU_ASSERT_EQUAL(atomic_load(&rig->shard->buffers.account.shared_size), 0);
+    rig_free(rig);
+}
+
+static CU_TestInfo test_client_large[] = {
+        {"is written without the lock", test_client_large_is_written_without_the_lock},
+        {"that comes too late is refused", test_client_large_that_comes_too_late_is_refused},
+        CU_TEST_INFO_NULL,
+};
+CMDI_TEST_MAIN("client_large", test_client_large)
