@@ -73,10 +73,35 @@ uint64_t cmds_group_pending(const struct cmds_group *group)
     return pending;
 }
 
+/* What is reported of each says so. The counts change a moment before that. */
+static bool group_is_reported(struct cmds_group *group, bool or_up)
+{
+    bool reported = true;
+    for (uint32_t i = 0; i < group->options.client_count && reported; i++) {
+        struct cmdi_connection_view view;
+        cmdi_connection_view(group, i, &view);
+        reported =
+                view.state == CMDS_CONNECTION_DOWN || (or_up && view.state == CMDS_CONNECTION_UP);
+    }
+    return reported;
+}
+
+/* Not before it is known why: who sees it may ask. */
 bool cmds_group_done(const struct cmds_group *group)
 {
-    return group == NULL ||
-           (atomic_load(&group->connecting_count) == 0 && atomic_load(&group->up_count) == 0);
+    if (group == NULL) {
+        return true;
+    }
+    if (atomic_load(&group->connecting_count) > 0 || atomic_load(&group->up_count) > 0) {
+        return false;
+    }
+    struct cmds_group *mine = group_counted(group);
+    if (!cmdi_group_enter(mine)) {
+        return true; // It has closed.
+    }
+    bool done = group_is_reported(mine, false);
+    cmdi_group_leave(mine);
+    return done;
 }
 
 int cmds_group_error(const struct cmds_group *group, struct cmds_error *error)
@@ -125,18 +150,6 @@ static int group_wait_for(
     return code;
 }
 
-/* What is reported of each says up or down. The counts change a moment before that. */
-static bool group_is_reported(struct cmds_group *group)
-{
-    bool reported = true;
-    for (uint32_t i = 0; i < group->options.client_count && reported; i++) {
-        struct cmdi_connection_view view;
-        cmdi_connection_view(group, i, &view);
-        reported = view.state == CMDS_CONNECTION_UP || view.state == CMDS_CONNECTION_DOWN;
-    }
-    return reported;
-}
-
 /* Every connection is where it is to be by the newest list, or down. */
 static bool group_has_settled(struct cmds_group *group)
 {
@@ -145,7 +158,7 @@ static bool group_has_settled(struct cmds_group *group)
             return false;
         }
     }
-    return atomic_load(&group->connecting_count) == 0 && group_is_reported(group);
+    return atomic_load(&group->connecting_count) == 0 && group_is_reported(group, true);
 }
 
 /* Each is up, or has failed at least once. */

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <cmdstream/cmdstream.h>
 #include <cmdstream/sim.h>
 
+#include "group/group.h"
 #include "support/harness.h"
 
 enum {
@@ -317,6 +319,40 @@ static void script_count(struct scene *its)
     CU_ASSERT_PTR_NULL(strstr(error.text, "(try"));
 }
 
+/* Whoever sees that the group is done can ask why: it is known by then. */
+static _Atomic bool is_seen_done;
+
+static void *look_once(void *context)
+{
+    struct scene *its = context;
+    atomic_store(&is_seen_done, cmds_group_done(its->group));
+    return NULL;
+}
+
+static void script_last(struct scene *its)
+{
+    pthread_t thread;
+    atomic_store(&is_seen_done, false);
+    CU_ASSERT_EQUAL(cmds_group_wait(its->group, 5000, NULL), 0);
+    pthread_mutex_lock(&its->group->lock); // What is known of its connection waits.
+    cmds_sim_kill(its->server);
+    cmds_sim_sleep_ms(100);
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, look_once, its), 0);
+    cmds_sim_sleep_ms(10);
+    CU_ASSERT_FALSE(atomic_load(&is_seen_done));
+    pthread_mutex_unlock(&its->group->lock);
+    (void)pthread_join(thread, NULL);
+    SCENE_UNTIL(cmds_group_done(its->group));
+    CU_ASSERT_EQUAL(cmds_group_error(its->group, NULL), CMDS_E_EOF);
+}
+
+static void test_reconnect_is_done_when_it_is_known_why(void)
+{
+    scene_init(1);
+    scene.options.reconnect_delay_ms = CMDS_NEVER;
+    scene_run(1, script_last);
+}
+
 static void script_rude(struct scene *its)
 {
     cmds_sim_sleep_ms(60000);
@@ -496,6 +532,7 @@ static CU_TestInfo tests[] = {
         {"waits for the first time too", test_reconnect_waits_for_the_first_time_too},
         {"hands over what waits", test_reconnect_hands_over_what_waits},
         {"not to another service", test_reconnect_not_to_another_service},
+        {"is done when it is known why", test_reconnect_is_done_when_it_is_known_why},
         {"is not hot", test_reconnect_is_not_hot},
         {"opens with one of two", test_reconnect_opens_with_one_of_two},
         {"of a single thread", test_reconnect_of_a_single_thread},
