@@ -13,7 +13,7 @@
 static bool client_inbox_allows(const struct cmdi_client *client, size_t body_size)
 {
     return cmdi_conn_queue_allows(&client->client_shard->config->limits,
-            cmdi_inbox_promised_size(&client->inbox),
+            cmdi_inbox_size(&client->inbox),
             atomic_load_explicit(&client->backlog_size, memory_order_relaxed),
             cmdi_record_size(body_size));
 }
@@ -35,6 +35,13 @@ static bool client_inbox_yields(
            !cmdi_client_shard_may_add(client->client_shard);
 }
 
+/* As cmdi_client_in_window(), and those that other threads are writing count. Under the lock. */
+static bool client_inbox_in_window(const struct cmdi_client *client, bool answered)
+{
+    return !answered || cmdi_client_load(client) + cmdi_inbox_promises(&client->inbox) <
+                                client->client_shard->config->in_flight_max;
+}
+
 /* Under the lock. */
 static int client_inbox_may_put(
         const struct cmdi_client *client, const struct cmdi_command *command)
@@ -42,7 +49,7 @@ static int client_inbox_may_put(
     if (client->inbox.closed) {
         return CMDS_E_NOT_CONNECTED;
     }
-    return cmdi_client_in_window(client, command->on_result != NULL) &&
+    return client_inbox_in_window(client, command->on_result != NULL) &&
                            !client_inbox_yields(client, command) &&
                            client_inbox_allows(client, command->body_size)
                    ? 0

@@ -253,12 +253,22 @@ __attribute__((always_inline)) static inline void exec_run(
     exec_returned(call, code);
 }
 
+/*
+ * Is there room for results, as far as it is known without asking for one? What other threads promise to leave comes
+ * with a mail, or does not come, with a mail too: until then those that they have no room beside would ask in vain.
+ */
+static bool exec_has_room(const struct cmds_connection *connection)
+{
+    return !cmdi_conn_output_high(&connection->conn) &&
+           cmdi_inbox_promises(&connection->inbox) == 0;
+}
+
 static bool exec_run_again(struct cmds_connection *connection, uint32_t budget)
 {
     struct cmdi_conn *conn = &connection->conn;
     struct cmdi_connection_more *more = cmdi_connection_more(connection);
     bool first = true; // It always goes: the frames of this run may have used it up.
-    while (!cmdi_list_empty(&more->again) && !cmdi_conn_output_high(conn) &&
+    while (!cmdi_list_empty(&more->again) && exec_has_room(connection) &&
             conn->state == CMDI_CONN_OPEN && budget-- > 0 &&
             (first || !(conn->spent || conn->shard->step_over))) {
         first = false;
@@ -277,7 +287,7 @@ static bool exec_run_again(struct cmds_connection *connection, uint32_t budget)
         return false;
     }
     cmdi_window_hold_back(connection); // Above the mark the end of a send calls us again.
-    return !cmdi_list_empty(&more->again) && !cmdi_conn_output_high(conn);
+    return !cmdi_list_empty(&more->again) && exec_has_room(connection);
 }
 
 bool cmdi_exec_run(struct cmdi_conn *conn, uint32_t budget)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A server's options: their defaults, their checks, and the tables that are made of them. */
 #include "server/options.h"
+#include "ring/thread.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "base/options.h"
 #include "codec/codec.h"
 #include "conn/option_tls.h"
+#include "ring/thread.h"
 #include "server/failure_value.h"
 #include "telemetry/scope.h"
 
@@ -219,8 +221,25 @@ void cmdi_server_core_unref(struct cmdi_server_core *core)
     if (core == NULL || atomic_fetch_sub(&core->refs, 1) != 1) {
         return;
     }
+    CMDI_ASSERT(atomic_load(&core->writers) == 0);
     cmdi_type_table_fini(&core->commands);
     cmdi_type_table_fini(&core->results);
     free(core->execs);
     free(core);
+}
+
+void cmdi_server_core_remove_writer(struct cmdi_server_core *core)
+{
+    // Either this sees that it is awaited, or who awaits it sees that it is gone.
+    if (atomic_fetch_sub(&core->writers, 1) == 1 && atomic_load(&core->awaits_writers)) {
+        cmdi_futex_wake(&core->writers, INT32_MAX);
+    }
+}
+
+void cmdi_server_core_wait_for_writers(struct cmdi_server_core *core)
+{
+    atomic_store(&core->awaits_writers, true);
+    for (uint32_t left = 0; (left = atomic_load(&core->writers)) > 0;) {
+        cmdi_futex_wait(&core->writers, left, UINT64_MAX);
+    }
 }

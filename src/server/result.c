@@ -271,7 +271,7 @@ static int result_is_wanted(struct cmds_call *call)
 static int result_may_leave(struct cmds_call *call, size_t size)
 {
     const struct cmdi_conn *conn = &call->connection->conn;
-    size_t waits = cmdi_inbox_promised_size(&call->connection->inbox);
+    size_t waits = cmdi_inbox_size(&call->connection->inbox);
     size_t seen = atomic_load_explicit(&conn->output_seen, memory_order_relaxed);
     int code = result_is_wanted(call);
     return code < 0 || cmdi_conn_queue_allows(conn->limits, waits, seen, size) ? code : -ENOBUFS;
@@ -357,7 +357,9 @@ static int result_promise_part(struct cmds_call *call, size_t size)
         return code;
     }
     code = cmdi_inbox_promise(inbox, size);
-    if (code == -ENOBUFS) {
+    if (code == 0) {
+        cmdi_server_core_add_writer(call->core);
+    } else if (code == -ENOBUFS) {
         cmdi_inbox_post(inbox); // As for small ones.
     }
     return code;
@@ -378,6 +380,7 @@ static int result_send_part(struct cmds_call *call, const struct result_frame *f
     if (part != NULL) {
         result_write_record(call, frame, part->data);
     }
+    cmdi_server_core_remove_writer(call->core);
     cmdi_inbox_lock(inbox);
     code = result_leave_part(call, frame, part);
     cmdi_inbox_unlock(inbox);

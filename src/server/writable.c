@@ -109,7 +109,7 @@ static bool writable_has_room(struct cmds_connection *connection, size_t size)
         return false;
     }
     cmdi_inbox_lock(inbox);
-    bool has_room = cmdi_conn_queue_allows(conn->limits, cmdi_inbox_promised_size(inbox),
+    bool has_room = cmdi_conn_queue_allows(conn->limits, cmdi_inbox_size(inbox),
                             cmdi_conn_output_size(conn), size) &&
                     cmdi_inbox_has_room(inbox, size);
     cmdi_inbox_unlock(inbox);

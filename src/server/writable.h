@@ -25,11 +25,12 @@ void cmdi_writable_wake(struct cmdi_connection_more *more);
  * them is left to be told.
  */
 void cmdi_writable_rest(struct cmdi_connection_more *more);
-/** There may be room: those that wait are told in the next run. */
+/** There may be room: those that wait are told, or run again, in the next run. */
 static inline void cmdi_writable_look(struct cmds_connection *connection)
 {
     if (!cmdi_conn_is_resting(&connection->conn) &&
-            CMDI_UNLIKELY(!cmdi_list_empty(&cmdi_connection_more(connection)->writable))) {
+            CMDI_UNLIKELY(!cmdi_list_empty(&cmdi_connection_more(connection)->writable) ||
+                          !cmdi_list_empty(&cmdi_connection_more(connection)->again))) {
         cmdi_conn_ready(&connection->conn);
     }
 }

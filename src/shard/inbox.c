@@ -36,6 +36,7 @@ void cmdi_inbox_init(struct cmdi_inbox *inbox, struct cmdi_inbox_room *room, cmd
     inbox->mail.fn = on_mail;
     inbox->store = NULL;
     atomic_init(&inbox->size, 0);
+    atomic_init(&inbox->promises, 0);
     inbox->posted = false;
     inbox->closed = false;
 }
@@ -129,7 +130,8 @@ uint8_t *cmdi_inbox_reserve(struct cmdi_inbox *inbox, size_t size, int *code)
 
 static void inbox_publish_size(struct cmdi_inbox *inbox)
 {
-    size_t size = cmdi_inbox_bytes_size(&inbox->store->bytes);
+    const struct cmdi_inbox_store *store = inbox->store;
+    size_t size = store != NULL ? cmdi_inbox_bytes_size(&store->bytes) + store->promised : 0;
     CMDI_ASSERT(size <= UINT32_MAX); // Half of a bound of 32 bits, and one frame.
     atomic_store_explicit(&inbox->size, (uint32_t)size, memory_order_relaxed);
 }
@@ -144,6 +146,14 @@ void cmdi_inbox_commit(struct cmdi_inbox *inbox, size_t size)
 
 /* --- Any thread: parts ------------------------------------------------------------------------ */
 
+static void inbox_count_promise(struct cmdi_inbox *inbox, int more)
+{
+    uint32_t count = (uint32_t)((int)cmdi_inbox_promises(inbox) + more);
+    CMDI_ASSERT(count <= UINT16_MAX); // A thread writes one.
+    atomic_store_explicit(&inbox->promises, (uint16_t)count, memory_order_relaxed);
+    inbox_publish_size(inbox);
+}
+
 int cmdi_inbox_promise(struct cmdi_inbox *inbox, size_t size)
 {
     CMDI_ASSERT(size >= CMDI_INBOX_PART_MIN);
@@ -155,6 +165,7 @@ int cmdi_inbox_promise(struct cmdi_inbox *inbox, size_t size)
     }
     if (code == 0) {
         inbox->store->promised += room;
+        inbox_count_promise(inbox, 1);
     }
     return code;
 }
@@ -170,11 +181,11 @@ struct cmdi_inbox_part *cmdi_inbox_part_new(size_t size)
     return part;
 }
 
-/* By the one who promised, or by the shard for all of them. */
 static void inbox_end_promise(struct cmdi_inbox *inbox, size_t room)
 {
     CMDI_ASSERT(inbox->store->promised >= room);
     inbox->store->promised -= room;
+    inbox_count_promise(inbox, -1);
 }
 
 void cmdi_inbox_break_promise(struct cmdi_inbox *inbox, size_t size)
@@ -224,6 +235,8 @@ void cmdi_inbox_close(struct cmdi_inbox *inbox)
     if (inbox->store != NULL) {
         cmdi_account_free_shared(&inbox->room->shard->buffers.account, inbox->store->promised);
         inbox->store->promised = 0;
+        atomic_store_explicit(&inbox->promises, 0, memory_order_relaxed);
+        inbox_publish_size(inbox);
     }
     inbox->closed = true;
     cmdi_inbox_unlock(inbox);
@@ -236,7 +249,7 @@ struct cmdi_inbox_bytes cmdi_inbox_take(struct cmdi_inbox *inbox)
         taken = inbox->store->bytes;
         inbox->store->bytes = (struct cmdi_inbox_bytes){0};
     }
-    atomic_store_explicit(&inbox->size, 0, memory_order_relaxed);
+    inbox_publish_size(inbox);
     return taken;
 }
 
@@ -307,10 +320,12 @@ void cmdi_inbox_trim(struct cmdi_inbox *inbox)
     if (store != NULL) {
         cmdi_list_remove(&store->trim.link);
     }
-    if (store != NULL && cmdi_inbox_bytes_size(&store->bytes) == 0 && store->promised == 0) {
-        inbox->store = NULL;
+    if (store != NULL && cmdi_inbox_bytes_size(&store->bytes) == 0) {
         inbox_free(inbox, &store->bytes);
-        free(store);
+        if (store->promised == 0) { // Else its parts have to have a place.
+            inbox->store = NULL;
+            free(store);
+        }
     }
     cmdi_inbox_unlock(inbox);
 }

@@ -84,9 +84,11 @@ struct cmdi_inbox {
     struct cmdi_inbox_room *room;   // Constant.
     struct cmdi_mail mail;          // About the owner: `fn` is its own.
     struct cmdi_inbox_store *store; // NULL: nothing was left since the last trim.
-    _Atomic uint32_t size;          // Of what waits. Written under the lock, read without it.
-    bool posted;                    // The mail is under way.
-    bool closed;                    // No more is accepted.
+    // Of what waits, and of parts that are being written. Written under the lock, read without it.
+    _Atomic uint32_t size;
+    _Atomic uint16_t promises; // Parts that are being written. Likewise.
+    bool posted;               // The mail is under way.
+    bool closed;               // No more is accepted.
 };
 
 /**
@@ -102,10 +104,18 @@ void cmdi_inbox_room_fini(struct cmdi_inbox_room *room);
 /** Nothing is in it, no mail is under way, cmdi_inbox_trim() was called. Thread: any. */
 void cmdi_inbox_fini(struct cmdi_inbox *inbox);
 
-/** How much waits. Thread: any; exact on the shard as far as it knows, or under the lock. */
+/** How much waits, or is promised. Thread: any; exact on the shard as far as it knows, or under the lock. */
 static inline size_t cmdi_inbox_size(const struct cmdi_inbox *inbox)
 {
     return atomic_load_explicit(&inbox->size, memory_order_relaxed);
+}
+
+/**
+ * Parts that are being written: what they count for comes, or is given back, and then there is a mail. Thread: as above.
+ */
+static inline uint32_t cmdi_inbox_promises(const struct cmdi_inbox *inbox)
+{
+    return atomic_load_explicit(&inbox->promises, memory_order_relaxed);
 }
 
 /* --- Any thread, while the owner is known to live --------------------------------------------- */
@@ -129,11 +139,6 @@ bool cmdi_inbox_has_room(const struct cmdi_inbox *inbox, size_t size);
 uint8_t *cmdi_inbox_reserve(struct cmdi_inbox *inbox, size_t size, int *code);
 /** `size` bytes of what was reserved are written. Under the lock. */
 void cmdi_inbox_commit(struct cmdi_inbox *inbox, size_t size);
-/** How much waits, and will: what the owner's bound is about. Under the lock. */
-static inline size_t cmdi_inbox_promised_size(const struct cmdi_inbox *inbox)
-{
-    return cmdi_inbox_size(inbox) + (inbox->store != NULL ? inbox->store->promised : 0);
-}
 /**
  * A part of `size` bytes, CMDI_INBOX_PART_MIN or more, will be appended: it counts from here on. Under the lock.
  *
@@ -176,7 +181,7 @@ bool cmdi_inbox_is_posted(struct cmdi_inbox *inbox);
 /** Nothing is accepted any more, nor awaited of what was promised. */
 void cmdi_inbox_close(struct cmdi_inbox *inbox);
 /**
- * All that waits becomes the caller's. Under the lock, where it tells other threads what counts
+ * All that waits, but for what is promised, becomes the caller's. Under the lock, where it tells other threads what counts
  * from now on. Gives: cmdi_inbox_give_back().
  */
 struct cmdi_inbox_bytes cmdi_inbox_take(struct cmdi_inbox *inbox);

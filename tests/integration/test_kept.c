@@ -7,6 +7,7 @@
 #include "support/world.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 enum {
     KEPT_MAX = 8
@@ -447,7 +448,62 @@ static void test_kept_call_does_not_wait_beyond_its_deadline(void)
     world_stop(&world);
 }
 
+/* --- The codec is the program's --------------------------------------------------------------- */
+
+static _Atomic bool is_writing, is_written;
+
+static uint8_t *encode_slowly(const struct cmds_codec *self, const struct cmds_type *type,
+        const void *value, uint8_t *out, size_t size)
+{
+    (void)self;
+    if (size > 100000) {
+        atomic_store(&is_writing, true);
+        (void)usleep(200000);
+        atomic_store(&is_written, true);
+    }
+    return cmds_codec_msgpack.encode(&cmds_codec_msgpack, type, value, out, size);
+}
+
+static void *send_large(void *context)
+{
+    static char text[200000];
+    struct kept *kept = context;
+    struct item item = {.index = 1, .last = true, .data = {text, sizeof(text)}};
+    kept->codes[0] = cmds_call_send(kept->calls[0], item_message(&item));
+    return NULL;
+}
+
+/* The shard does not wait for a large result that is being written; whoever closes the server does. */
+static void test_kept_call_has_its_codec_until_the_server_is_closed(void)
+{
+    struct world world;
+    struct raw raw;
+    struct kept kept;
+    pthread_t thread;
+    struct cmds_codec codec = cmds_codec_msgpack;
+    world_init(&world);
+    codec.encode = encode_slowly;
+    world.options.codec = &codec;
+    atomic_store(&is_writing, false);
+    atomic_store(&is_written, false);
+    kept_start(&world, &kept, &raw, 1);
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, send_large, &kept), 0);
+    WORLD_UNTIL(&world, atomic_load(&is_writing));
+
+    CU_ASSERT(world_echoes(&raw, 2));
+    world_end_server(&world);
+
+    CU_ASSERT(atomic_load(&is_written));
+    (void)pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(kept.codes[0], CMDS_E_GONE);
+    cmds_call_unref(kept.calls[0]);
+    raw_close(&raw);
+    world_stop(&world);
+}
+
 static CU_TestInfo tests[] = {
+        {"call has its codec until the server is closed",
+                test_kept_call_has_its_codec_until_the_server_is_closed},
         {"call is answered by another thread", test_kept_call_is_answered_by_another_thread},
         {"call has no command unless copied", test_kept_call_has_no_command_unless_copied},
         {"call keeps the order of each thread", test_kept_call_keeps_the_order_of_each_thread},

@@ -11,6 +11,10 @@
 
 static struct rig *scene_rig;
 static bool lock_was_free, closes;
+static struct outcome more[2 * RIG_WINDOW]; // Asked while one is written, each in the one before.
+static uint32_t more_count, accepted;
+
+static int ask_large(struct outcome *outcome);
 
 static uint8_t *encode_large(const struct cmds_codec *self, const struct cmds_type *type,
         const void *value, uint8_t *out, size_t size)
@@ -23,6 +27,10 @@ static uint8_t *encode_large(const struct cmds_codec *self, const struct cmds_ty
     }
     if (closes) {
         cmdi_inbox_close(&scene_rig->client.inbox);
+    }
+    if (more_count > 0) {
+        more_count--;
+        accepted += ask_large(&more[more_count]) == 0;
     }
     return cmds_codec_raw.encode(&cmds_codec_raw, type, value, out, size);
 }
@@ -84,8 +92,34 @@ static void test_client_large_that_comes_too_late_is_refused(void)
     rig_free(rig);
 }
 
+/* They are in the window while they are written: no more threads write one than it has places. */
+static void test_client_large_counts_while_it_is_written(void)
+{
+    struct rig *rig = rig_connected();
+    struct outcome outcome = {.rig = rig};
+    struct cmds_codec codec = cmds_codec_raw;
+    codec.encode = encode_large;
+    rig->config.codec = &codec;
+    scene_rig = rig;
+    closes = false;
+    accepted = 0;
+    more_count = sizeof(more) / sizeof(more[0]);
+    for (uint32_t i = 0; i < more_count; i++) {
+        more[i] = (struct outcome){.rig = rig};
+    }
+
+    CU_ASSERT_EQUAL(ask_large(&outcome), 0);
+
+    CU_ASSERT_EQUAL(accepted + 1, RIG_WINDOW);
+    more_count = 0;
+    rig_advance_ms(rig, 1);
+    CU_ASSERT_EQUAL(rig_pending(rig), RIG_WINDOW);
+    rig_free(rig);
+}
+
 static CU_TestInfo test_client_large[] = {
         {"is written without the lock", test_client_large_is_written_without_the_lock},
+        {"counts while it is written", test_client_large_counts_while_it_is_written},
         {"that comes too late is refused", test_client_large_that_comes_too_late_is_refused},
         CU_TEST_INFO_NULL,
 };

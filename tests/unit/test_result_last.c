@@ -613,6 +613,42 @@ static void test_large_that_does_not_come_makes_room(void)
     scene_close();
 }
 
+static uint32_t rounds;
+
+static int act_again(struct cmds_call *call, const struct act *act)
+{
+    (void)act;
+    struct line line = {1, true};
+    struct cmdi_shard *before = cmdi_shard_set_current(NULL); // As in the pool.
+    int code = cmds_call_send(call, line_message(&line));
+    (void)cmdi_shard_set_current(before);
+    rounds++;
+    return code == -ENOBUFS ? CMDS_EXEC_AGAIN : code;
+}
+
+static void other_call_runs(void)
+{
+    scene.app.act = act_again;
+    (void)acts_send(scene.test, 2);
+    CU_ASSERT_EQUAL(cmds_test_result_count(scene.test), 0);
+    CU_ASSERT_EQUAL(rounds, 1);
+}
+
+/* What finds no room beside it runs again when it is there, not all the time until then. */
+static void test_large_keeps_nobody_busy(void)
+{
+    scene_open();
+    rounds = 0;
+    scene.in_encode = other_call_runs;
+
+    CU_ASSERT_EQUAL(send_value(false, 1024 * 1024), 0);
+
+    CU_ASSERT_EQUAL_FATAL(cmds_test_result_count(scene.test), 2);
+    CU_ASSERT_PTR_NOT_NULL(value_of(cmds_test_result(scene.test, 0)));
+    CU_ASSERT_EQUAL(rounds, 2);
+    scene_close();
+}
+
 static void test_large_is_not_written_for_nothing(void)
 {
     scene_open();
@@ -649,6 +685,7 @@ static CU_TestInfo test_last[] = {
         {"a large one is refused when it was written", test_large_is_refused_when_it_was_written},
         {"a large one counts while it is written", test_large_counts_while_it_is_written},
         {"a large one that does not come makes room", test_large_that_does_not_come_makes_room},
+        {"a large one keeps nobody busy", test_large_keeps_nobody_busy},
         {"a large one is not written for nothing", test_large_is_not_written_for_nothing},
         CU_TEST_INFO_NULL,
 };
