@@ -77,10 +77,12 @@ static int find(struct cmds_call *call, const struct notes_find *command)
     }
     (void)sqlite3_reset(desk->find);
     cmds_call_set_context(call, (void *)(intptr_t)last);
-    if (code != 0 || step != SQLITE_DONE) {
-        return code == -ENOBUFS ? CMDS_EXEC_AGAIN : code != 0 ? code : -EIO;
+    if (code == 0) {
+        code = step == SQLITE_DONE
+                       ? cmds_call_send(call, notes_end_message(&(struct notes_end){last}))
+                       : -EIO;
     }
-    return cmds_call_send(call, notes_end_message(&(struct notes_end){last}));
+    return code == -ENOBUFS ? CMDS_EXEC_AGAIN : code;
 }
 
 static const struct cmds_exec execs[] = {
