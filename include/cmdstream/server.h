@@ -397,8 +397,8 @@ CMDS_NODISCARD CMDS_API int cmds_server_address(
 CMDS_NODISCARD CMDS_API int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms);
 /**
  * Closes all connections at once, and frees. Calls that are kept stay valid and are cancelled.
- * Waits for exec functions in the pool, so never from one, and for codecs that other threads' sends are
- * in. NULL is fine. Blocks. Thread: as shutdown.
+ * Waits for exec functions in the pool, so never from one, and for large results that other threads are
+ * writing. NULL is fine. Blocks. Thread: as shutdown.
  */
 CMDS_API void cmds_server_close(struct cmds_server *server);
 /** Open connections now. Thread: any. */

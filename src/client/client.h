@@ -144,6 +144,7 @@ struct cmdi_client {
     struct cmdi_inbox_room inbox_room; // Its own: each command of another thread takes the lock.
     struct cmdi_inbox inbox;           // Of struct cmdi_record.
     uint32_t inbox_count;              // Its records that are to be answered. Under its lock.
+    uint32_t inbox_promised;           // Those that are being written. Under its lock.
 
     /* Life. */
     uint32_t number;                   // In the group.

@@ -18,10 +18,18 @@ static bool client_inbox_allows(const struct cmdi_client *client, size_t body_si
             cmdi_record_size(body_size));
 }
 
-bool cmdi_client_inbox_has_room(struct cmdi_client *client, size_t body_size)
+/* As cmdi_client_in_window(), and those that other threads are writing count. Under the lock. */
+static bool client_inbox_in_window(const struct cmdi_client *client, bool answered)
+{
+    return !answered || cmdi_client_load(client) + client->inbox_promised <
+                                client->client_shard->config->in_flight_max;
+}
+
+bool cmdi_client_inbox_has_room(struct cmdi_client *client, bool answered, size_t body_size)
 {
     cmdi_inbox_lock(&client->inbox);
-    bool has_room = client_inbox_allows(client, body_size) &&
+    bool has_room = client_inbox_in_window(client, answered) &&
+                    client_inbox_allows(client, body_size) &&
                     cmdi_inbox_has_room(&client->inbox, cmdi_record_size(body_size));
     cmdi_inbox_unlock(&client->inbox);
     return has_room;
@@ -33,13 +41,6 @@ static bool client_inbox_yields(
 {
     return command->on_result != NULL && !command->is_moved &&
            !cmdi_client_shard_may_add(client->client_shard);
-}
-
-/* As cmdi_client_in_window(), and those that other threads are writing count. Under the lock. */
-static bool client_inbox_in_window(const struct cmdi_client *client, bool answered)
-{
-    return !answered || cmdi_client_load(client) + cmdi_inbox_promises(&client->inbox) <
-                                client->client_shard->config->in_flight_max;
 }
 
 /* Under the lock. */
@@ -112,6 +113,7 @@ static int client_inbox_put(struct cmdi_client *client, const struct cmdi_comman
 static int client_inbox_put_part(struct cmdi_client *client, const struct cmdi_command *command,
         struct cmdi_inbox_part *part)
 {
+    client->inbox_promised -= command->on_result != NULL;
     int code = part == NULL           ? -ENOMEM
                : client->inbox.closed ? CMDS_E_NOT_CONNECTED
                                       : client_inbox_claim(client, command);
@@ -134,6 +136,7 @@ static int client_inbox_begin_part(struct cmdi_client *client, const struct cmdi
     cmdi_inbox_lock(&client->inbox);
     int code = client_inbox_may_put(client, command);
     code = code == 0 ? cmdi_inbox_promise(&client->inbox, size) : code;
+    client->inbox_promised += code == 0 && command->on_result != NULL;
     cmdi_inbox_unlock(&client->inbox);
     if (code < 0) {
         return code;

@@ -14,7 +14,7 @@
 /** As cmdi_client_send(), from another thread. Thread: any. Returns: as cmdi_client_send. */
 int cmdi_client_inbox_send(struct cmdi_client *client, const struct cmdi_command *command);
 /** Would it be taken? Thread: any. */
-bool cmdi_client_inbox_has_room(struct cmdi_client *client, size_t body_size);
+bool cmdi_client_inbox_has_room(struct cmdi_client *client, bool answered, size_t body_size);
 /** What other threads have sent so far is the shard's. */
 void cmdi_client_take_inbox(struct cmdi_client *client);
 /** The state is DOWN: what waits is refused, and no more is taken. */

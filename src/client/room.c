@@ -17,7 +17,7 @@ bool cmdi_client_has_room(struct cmdi_client *client, enum cmdi_room room, size_
         return false;
     }
     if (room >= CMDI_ROOM_ELSEWHERE) {
-        return cmdi_client_inbox_has_room(client, body_size);
+        return cmdi_client_inbox_has_room(client, answered, body_size);
     }
     if (answered && !cmdi_pool_has_room(&client->client_shard->pool)) {
         return false;

@@ -96,8 +96,8 @@ bool cmds_group_done(const struct cmds_group *group)
         return false;
     }
     struct cmds_group *mine = group_counted(group);
-    if (!cmdi_group_enter(mine)) {
-        return true; // It has closed.
+    if (cmdi_group_is_foreign(mine) || !cmdi_group_enter(mine)) {
+        return true; // Its lock is its parent's; or it has closed.
     }
     bool done = group_is_reported(mine, false);
     cmdi_group_leave(mine);

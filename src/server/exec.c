@@ -28,6 +28,7 @@
 #include "shard/spans.h"
 
 enum {
+    EXEC_HELD_LOOKS = 16, // So many calls that are held are passed by.
     EXEC_ROUND_UNITS = 4, // A round makes a batch: it counts as so many frames.
 };
 
@@ -254,13 +255,36 @@ __attribute__((always_inline)) static inline void exec_run(
 }
 
 /*
- * Is there room for results, as far as it is known without asking for one? What other threads promise to leave comes
- * with a mail, or does not come, with a mail too: until then those that they have no room beside would ask in vain.
+ * Its last send found no room beside what other threads have promised to leave. That comes with a mail, or does not
+ * come, with a mail too: until then it would ask in vain, again and again.
  */
-static bool exec_has_room(const struct cmds_connection *connection)
+static bool exec_is_held(const struct cmds_call *call)
 {
-    return !cmdi_conn_output_high(&connection->conn) &&
-           cmdi_inbox_promises(&connection->inbox) == 0;
+    size_t size = atomic_load_explicit(&call->refused_size, memory_order_relaxed);
+    return size > 0 && cmdi_inbox_promises(&call->connection->inbox) > 0 &&
+           !cmdi_writable_has_room(call->connection, size);
+}
+
+/* The first that is not held, of those few that are looked at. Returns: NULL: there is none. */
+static struct cmds_call *exec_next_again(struct cmdi_connection_more *more)
+{
+    struct cmdi_list *node = more->again.next;
+    for (uint32_t held = 0; node != &more->again && held < EXEC_HELD_LOOKS;) {
+        struct cmds_call *call = CMDI_CONTAINER(node, struct cmds_call, link);
+        if (cmds_call_is_cancelled(call)) {
+            cmdi_list_remove(node);
+            exec_let_go(call);       // Its deadline has passed, and on_cancel has run.
+            node = more->again.next; // Whatever that has changed.
+            held = 0;
+        } else if (CMDI_UNLIKELY(exec_is_held(call))) {
+            node = node->next;
+            held++;
+        } else {
+            cmdi_list_remove(node);
+            return call;
+        }
+    }
+    return NULL;
 }
 
 static bool exec_run_again(struct cmds_connection *connection, uint32_t budget)
@@ -268,18 +292,19 @@ static bool exec_run_again(struct cmds_connection *connection, uint32_t budget)
     struct cmdi_conn *conn = &connection->conn;
     struct cmdi_connection_more *more = cmdi_connection_more(connection);
     bool first = true; // It always goes: the frames of this run may have used it up.
-    while (!cmdi_list_empty(&more->again) && exec_has_room(connection) &&
+    bool are_held = false;
+    while (!are_held && !cmdi_list_empty(&more->again) && !cmdi_conn_output_high(conn) &&
             conn->state == CMDI_CONN_OPEN && budget-- > 0 &&
             (first || !(conn->spent || conn->shard->step_over))) {
-        first = false;
-        struct cmdi_list *node = cmdi_list_pop(&more->again);
-        struct cmds_call *call = CMDI_CONTAINER(node, struct cmds_call, link);
-        if (cmds_call_is_cancelled(call)) {
-            exec_let_go(call); // Its deadline has passed, and on_cancel has run.
+        struct cmds_call *call = exec_next_again(more);
+        are_held = call == NULL;
+        if (are_held) {
             continue;
         }
+        first = false;
         CMDI_COUNT(&connection->server_shard->counters, exec_rounds, 1);
         more->writable_first = true;
+        atomic_store_explicit(&call->refused_size, 0, memory_order_relaxed);
         exec_run(call, connection->server_shard, false, 0);
         cmdi_shard_worked(conn->shard, EXEC_ROUND_UNITS);
     }
@@ -287,7 +312,7 @@ static bool exec_run_again(struct cmds_connection *connection, uint32_t budget)
         return false;
     }
     cmdi_window_hold_back(connection); // Above the mark the end of a send calls us again.
-    return !cmdi_list_empty(&more->again) && exec_has_room(connection);
+    return !are_held && !cmdi_list_empty(&more->again) && !cmdi_conn_output_high(conn);
 }
 
 bool cmdi_exec_run(struct cmdi_conn *conn, uint32_t budget)

@@ -100,8 +100,7 @@ static void writable_on_cancel(struct cmdi_call_observer *observer)
 
 /* --- Room ------------------------------------------------------------------------------------- */
 
-/* Would a send be taken that is like the one that was refused, from whatever thread? */
-static bool writable_has_room(struct cmds_connection *connection, size_t size)
+bool cmdi_writable_has_room(struct cmds_connection *connection, size_t size)
 {
     struct cmdi_conn *conn = &connection->conn;
     struct cmdi_inbox *inbox = &connection->inbox;
@@ -142,7 +141,7 @@ bool cmdi_writable_run(struct cmds_connection *connection, uint32_t budget)
     cmdi_result_take(connection);
     while (!cmdi_list_empty(&more->writable) && conn->state == CMDI_CONN_OPEN) {
         struct cmds_call *call = writable_first(connection);
-        if (!writable_has_room(connection, atomic_load(&call->refused_size))) {
+        if (!cmdi_writable_has_room(connection, atomic_load(&call->refused_size))) {
             writable_wait(connection);
             return false;
         }

@@ -34,6 +34,8 @@ static inline void cmdi_writable_look(struct cmds_connection *connection)
         cmdi_conn_ready(&connection->conn);
     }
 }
+/** Would a send be taken that is like the one that was refused, from whatever thread? Thread: shard. */
+bool cmdi_writable_has_room(struct cmds_connection *connection, size_t size);
 /** The server drains: those of its calls that wait in the pool learn it. Thread: shard. */
 void cmdi_writable_drain(struct cmds_connection *connection);
 /** The exec function has returned from the pool: what its last wait has asked for is taken back. */

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "client/inbox.h"
+#include "client/room.h"
 #include "support/harness.h"
 #include "support/rig.h"
 
@@ -30,7 +31,11 @@ static uint8_t *encode_large(const struct cmds_codec *self, const struct cmds_ty
     }
     if (more_count > 0) {
         more_count--;
-        accepted += ask_large(&more[more_count]) == 0;
+        bool is_taken = ask_large(&more[more_count]) == 0;
+        accepted += is_taken;
+        // Who is refused is not told of room.
+        CU_ASSERT_TRUE(
+                is_taken || !cmdi_client_has_room(&scene_rig->client, CMDI_ROOM_ELSEWHERE, size));
     }
     return cmds_codec_raw.encode(&cmds_codec_raw, type, value, out, size);
 }

@@ -498,26 +498,6 @@ static void test_large_is_written_without_the_lock(void)
     scene_close();
 }
 
-/* As they were sent, whichever way each of them takes. */
-static void test_large_and_small_keep_their_order(void)
-{
-    scene_open();
-    CU_ASSERT_EQUAL(send_page(LARGE), 0);
-    CU_ASSERT_EQUAL(send_line(false, false), 0);
-    CU_ASSERT_EQUAL(send_page(LARGE / 2), 0);
-    CU_ASSERT_EQUAL(send_page(LARGE / 3), 0);
-    CU_ASSERT_EQUAL(send_line(false, true), 0);
-
-    CU_ASSERT_EQUAL_FATAL(cmds_test_result_count(scene.test), 5);
-    CU_ASSERT_EQUAL(page_of(cmds_test_result(scene.test, 0))->text.size, LARGE);
-    CU_ASSERT_EQUAL(line_of(cmds_test_result(scene.test, 1))->number, 1);
-    CU_ASSERT_EQUAL(page_of(cmds_test_result(scene.test, 2))->text.size, LARGE / 2);
-    CU_ASSERT_EQUAL(page_of(cmds_test_result(scene.test, 3))->text.size, LARGE / 3);
-    CU_ASSERT_EQUAL(line_of(cmds_test_result(scene.test, 4))->number, 2);
-    scene_close();
-}
-
-/* Until no more may wait. */
 static void thread_sends_all_it_may(void)
 {
     while (send_line(false, false) == 0) {
@@ -649,6 +629,35 @@ static void test_large_keeps_nobody_busy(void)
     scene_close();
 }
 
+/* A line in each round, on the shard. */
+static int act_lines(struct cmds_call *call, const struct act *act)
+{
+    (void)act;
+    rounds++;
+    struct line line = {rounds, rounds == 3};
+    int code = cmds_call_send(call, line_message(&line));
+    return code == 0 && rounds < 3 ? CMDS_EXEC_AGAIN : code;
+}
+
+static void other_call_streams(void)
+{
+    scene.app.act = act_lines;
+    (void)acts_send(scene.test, 2);
+    CU_ASSERT_EQUAL(cmds_test_result_count(scene.test), 3);
+}
+
+static void test_large_lets_others_go_on(void)
+{
+    scene_open();
+    rounds = 0;
+    scene.in_encode = other_call_streams;
+
+    CU_ASSERT_EQUAL(send_value(false, 1024 * 1024), 0);
+
+    CU_ASSERT_EQUAL(cmds_test_result_count(scene.test), 4);
+    scene_close();
+}
+
 static void test_large_is_not_written_for_nothing(void)
 {
     scene_open();
@@ -657,7 +666,6 @@ static void test_large_is_not_written_for_nothing(void)
 
     CU_ASSERT_EQUAL(send_value(false, LARGE), -ENOBUFS);
 
-    // Nobody came there.
     CU_ASSERT_PTR_NOT_NULL(scene.in_encode);
     scene_close();
 }
@@ -681,11 +689,11 @@ static CU_TestInfo test_last[] = {
         {"refused by its codec, it keeps no buffer",
                 test_last_that_its_codec_refuses_keeps_no_buffer},
         {"a large one is written without the lock", test_large_is_written_without_the_lock},
-        {"large and small ones keep their order", test_large_and_small_keep_their_order},
         {"a large one is refused when it was written", test_large_is_refused_when_it_was_written},
         {"a large one counts while it is written", test_large_counts_while_it_is_written},
         {"a large one that does not come makes room", test_large_that_does_not_come_makes_room},
         {"a large one keeps nobody busy", test_large_keeps_nobody_busy},
+        {"a large one lets others go on", test_large_lets_others_go_on},
         {"a large one is not written for nothing", test_large_is_not_written_for_nothing},
         CU_TEST_INFO_NULL,
 };
