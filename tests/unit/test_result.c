@@ -241,6 +241,31 @@ static void test_results_refused_for_memory_wake_the_shard(void)
     cmds_test_close(stream.test);
 }
 
+/* The same of a large one, which goes another way. */
+static void test_large_results_refused_for_memory_wake_the_shard(void)
+{
+    static char text[20000];
+    struct page page = {{text, sizeof(text)}, false};
+    struct stream stream;
+    stream_open(&stream);
+    struct cmdi_account *account = &stream.connection->conn.shard->buffers.account;
+    uint64_t size_max = account->size_max;
+
+    cmdi_account_add(account, 1 << 20);
+    account->size_max = cmdi_account_used(account);
+    struct cmdi_shard *shard = cmdi_shard_set_current(NULL);
+    CU_ASSERT_EQUAL(cmds_call_send(stream.app.kept, page_message(&page)), -ENOBUFS);
+    (void)cmdi_shard_set_current(shard);
+    CU_ASSERT_TRUE(cmdi_inbox_is_posted(&stream.connection->inbox));
+    cmdi_account_sub(account, 1 << 20);
+    account->size_max = size_max;
+
+    CU_ASSERT_EQUAL(stream_send(&stream, true), 0);
+    stream_expect_all(&stream);
+    cmds_call_unref(stream.app.kept);
+    cmds_test_close(stream.test);
+}
+
 static struct stream *in_exec;
 
 /* Of another command of the connection. */
@@ -350,6 +375,8 @@ CU_TestInfo test_result[] = {
                 test_results_that_find_no_memory_end_their_connection},
         {"results refused for memory wake the shard",
                 test_results_refused_for_memory_wake_the_shard},
+        {"large results refused for memory wake the shard",
+                test_large_results_refused_for_memory_wake_the_shard},
         {"results leave before the FIN", test_results_leave_before_the_fin},
         {"a connection stays while a mail is under way",
                 test_a_connection_stays_while_a_mail_is_under_way},
