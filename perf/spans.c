@@ -300,7 +300,7 @@ static void process_end(const struct way *way)
     (void)waitpid(way->process, NULL, 0);
 }
 
-/* As they are listed, from another one on each time: all follow each of the others. */
+/* As they are listed, round and round, and each begins in its turn. */
 static void run_round(struct way *const *list, uint32_t count, uint32_t sample)
 {
     for (uint32_t i = 0; i < count; i++) {

@@ -7,7 +7,6 @@
 #include "support/world.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 enum {
     KEPT_MAX = 8
@@ -451,14 +450,21 @@ static void test_kept_call_does_not_wait_beyond_its_deadline(void)
 /* --- The codec is the program's --------------------------------------------------------------- */
 
 static _Atomic bool is_writing, is_written;
+static struct cmds_call *_Atomic writers_call;
 
+/* A large one takes until the server ends its call, and some while longer. */
 static uint8_t *encode_slowly(const struct cmds_codec *self, const struct cmds_type *type,
         const void *value, uint8_t *out, size_t size)
 {
     (void)self;
     if (size > 100000) {
         atomic_store(&is_writing, true);
-        (void)usleep(200000);
+        while (!cmds_call_is_cancelled(atomic_load(&writers_call))) {
+            raw_pause(NULL);
+        }
+        for (int i = 0; i < 100; i++) {
+            raw_pause(NULL);
+        }
         atomic_store(&is_written, true);
     }
     return cmds_codec_msgpack.encode(&cmds_codec_msgpack, type, value, out, size);
@@ -487,6 +493,7 @@ static void test_kept_call_has_its_codec_until_the_server_is_closed(void)
     atomic_store(&is_writing, false);
     atomic_store(&is_written, false);
     kept_start(&world, &kept, &raw, 1);
+    atomic_store(&writers_call, kept.calls[0]);
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, send_large, &kept), 0);
     WORLD_UNTIL(&world, atomic_load(&is_writing));
 

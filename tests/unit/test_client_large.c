@@ -40,6 +40,17 @@ static uint8_t *encode_large(const struct cmds_codec *self, const struct cmds_ty
     return cmds_codec_raw.encode(&cmds_codec_raw, type, value, out, size);
 }
 
+static struct rig *scene_open(struct cmds_codec *codec, bool closes_meanwhile)
+{
+    scene_rig = rig_connected();
+    *codec = cmds_codec_raw;
+    codec->encode = encode_large;
+    scene_rig->config.codec = codec;
+    closes = closes_meanwhile;
+    accepted = more_count = 0;
+    return scene_rig;
+}
+
 static int ask_large(struct outcome *outcome)
 {
     static char text[100000];
@@ -56,13 +67,9 @@ static int ask_large(struct outcome *outcome)
 /* The shard takes that lock, and senders to other connections do. It goes out as the others, and in their order. */
 static void test_client_large_is_written_without_the_lock(void)
 {
-    struct rig *rig = rig_connected();
+    struct cmds_codec codec;
+    struct rig *rig = scene_open(&codec, false);
     struct outcome outcomes[3] = {{.rig = rig}, {.rig = rig}, {.rig = rig}};
-    struct cmds_codec codec = cmds_codec_raw;
-    codec.encode = encode_large;
-    rig->config.codec = &codec;
-    scene_rig = rig;
-    closes = false;
     CU_ASSERT_EQUAL(outcome_ask_elsewhere(&outcomes[0]), 0);
     CU_ASSERT_EQUAL(ask_large(&outcomes[1]), 0);
     CU_ASSERT_TRUE(lock_was_free);
@@ -82,13 +89,9 @@ static void test_client_large_is_written_without_the_lock(void)
 
 static void test_client_large_that_comes_too_late_is_refused(void)
 {
-    struct rig *rig = rig_connected();
+    struct cmds_codec codec;
+    struct rig *rig = scene_open(&codec, true);
     struct outcome outcome = {.rig = rig};
-    struct cmds_codec codec = cmds_codec_raw;
-    codec.encode = encode_large;
-    rig->config.codec = &codec;
-    scene_rig = rig;
-    closes = true;
 
     CU_ASSERT_EQUAL(ask_large(&outcome), CMDS_E_NOT_CONNECTED);
 
@@ -100,14 +103,9 @@ static void test_client_large_that_comes_too_late_is_refused(void)
 /* They are in the window while they are written: no more threads write one than it has places. */
 static void test_client_large_counts_while_it_is_written(void)
 {
-    struct rig *rig = rig_connected();
+    struct cmds_codec codec;
+    struct rig *rig = scene_open(&codec, false);
     struct outcome outcome = {.rig = rig};
-    struct cmds_codec codec = cmds_codec_raw;
-    codec.encode = encode_large;
-    rig->config.codec = &codec;
-    scene_rig = rig;
-    closes = false;
-    accepted = 0;
     more_count = sizeof(more) / sizeof(more[0]);
     for (uint32_t i = 0; i < more_count; i++) {
         more[i] = (struct outcome){.rig = rig};

@@ -595,6 +595,18 @@ static void test_large_that_does_not_come_makes_room(void)
 
 static uint32_t rounds;
 
+/* Another call runs while a large result is written; so many results have come behind both. */
+static void large_beside(void (*meanwhile)(void), uint32_t results)
+{
+    scene_open();
+    rounds = 0;
+    scene.in_encode = meanwhile;
+
+    CU_ASSERT_EQUAL(send_value(false, 1024 * 1024), 0);
+
+    CU_ASSERT_EQUAL_FATAL(cmds_test_result_count(scene.test), results);
+}
+
 static int act_again(struct cmds_call *call, const struct act *act)
 {
     (void)act;
@@ -617,13 +629,7 @@ static void other_call_runs(void)
 /* What finds no room beside it runs again when it is there, not all the time until then. */
 static void test_large_keeps_nobody_busy(void)
 {
-    scene_open();
-    rounds = 0;
-    scene.in_encode = other_call_runs;
-
-    CU_ASSERT_EQUAL(send_value(false, 1024 * 1024), 0);
-
-    CU_ASSERT_EQUAL_FATAL(cmds_test_result_count(scene.test), 2);
+    large_beside(other_call_runs, 2);
     CU_ASSERT_PTR_NOT_NULL(value_of(cmds_test_result(scene.test, 0)));
     CU_ASSERT_EQUAL(rounds, 2);
     scene_close();
@@ -648,13 +654,7 @@ static void other_call_streams(void)
 
 static void test_large_lets_others_go_on(void)
 {
-    scene_open();
-    rounds = 0;
-    scene.in_encode = other_call_streams;
-
-    CU_ASSERT_EQUAL(send_value(false, 1024 * 1024), 0);
-
-    CU_ASSERT_EQUAL(cmds_test_result_count(scene.test), 4);
+    large_beside(other_call_streams, 4);
     scene_close();
 }
 
