@@ -6,6 +6,7 @@
  *
  *     struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
  *     options.service_name = "calculator";
+ *     options.on_log = cmds_log_stderr;                        // Else nobody hears of a backend that is not there.
  *     code = cmds_otel_open(&otel, runtime, &options, &error);
  *     ...
  *     cmds_otel_close(otel, 5000);                             // Before cmds_runtime_stop().

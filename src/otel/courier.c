@@ -142,6 +142,16 @@ static uint64_t drop_at_end(struct cmdi_courier *courier)
     return 1;
 }
 
+/* With what the last try came to, which is why they are left. */
+static void say_end(const struct cmdi_courier *courier, uint64_t left)
+{
+    cmdi_otel_say(courier->log, UINT64_MAX, CMDS_LOG_WARN,
+            "otel: %s to %s: %s (HTTP %ld): the exporter ends, %llu batches are dropped",
+            courier->name, courier->target->shown,
+            courier->why != NULL ? courier->why : "no answer yet", courier->status,
+            (unsigned long long)left);
+}
+
 void cmdi_courier_fini(struct cmdi_courier *courier)
 {
     if (courier->easy != NULL) {
@@ -158,9 +168,7 @@ void cmdi_courier_fini(struct cmdi_courier *courier)
         left += drop_at_end(courier);
     }
     if (left > 0) {
-        cmdi_otel_say(courier->log, UINT64_MAX, CMDS_LOG_WARN,
-                "otel: %s: the exporter ends, %llu batches are dropped", courier->name,
-                (unsigned long long)left);
+        say_end(courier, left);
     }
     curl_slist_free_all(courier->headers);
     curl_slist_free_all(courier->headers_gzip);
@@ -190,6 +198,8 @@ static void lose(struct cmdi_courier *courier, const char *why, long status, uin
 static void take_reply(struct cmdi_courier *courier, uint64_t now_ms)
 {
     struct cmdi_partial partial;
+    courier->why = NULL;
+    courier->status = 0;
     count(&courier->tally->sent, 1);
     count(&courier->tally->items_sent, courier->batch.item_count);
     struct cmds_bytes body = {courier->reply, courier->reply_size};
@@ -228,9 +238,12 @@ static void try_again(struct cmdi_courier *courier, const char *why, long status
         return;
     }
     batch->next_try_ms = now_ms + (uint64_t)delay_ms;
-    cmdi_otel_say(courier->log, now_ms, CMDS_LOG_INFO,
+    // Once as a warning: who looks for those alone is to hear of it before all tries are over.
+    cmdi_otel_say(courier->log, now_ms, courier->why == NULL ? CMDS_LOG_WARN : CMDS_LOG_INFO,
             "otel: %s to %s: %s (HTTP %ld): again in %lld ms", courier->name,
             courier->target->shown, why, status, (long long)delay_ms);
+    courier->why = why;
+    courier->status = status;
     courier_move(courier, CMDI_COURIER_WAITING);
 }
 

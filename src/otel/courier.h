@@ -42,6 +42,8 @@ struct cmdi_courier {
     struct cmdi_batch batch;
     uint64_t pushed, over; // Batches that were taken, and those of them that are no more.
     uint64_t random;       // State of the jitter.
+    const char *why; // The last try failed, and this is libcurl's word for it. NULL: it did not.
+    long status;     // Of HTTP, of that try; 0: there was none.
     size_t reply_size;
     uint8_t reply[CMDI_REPLY_SIZE_MAX];
 };

@@ -262,6 +262,7 @@ def read_by_us(client):
 
 # ---- The example ---------------------------------------------------------------------------------
 def run_example(server, client, address):
+    """What the client says on stderr."""
     environment = {name: value for name, value in os.environ.items()
                    if not name.startswith("OTEL_") and not name.lower().endswith("_proxy")}
     environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = address
@@ -279,11 +280,18 @@ def run_example(server, client, address):
         finally:
             watch.cancel()
             process.kill()
+    return done.stderr
+
+
+def example(server, client):
+    check("what the client says", one_trace(server, client), "")
+    said = run_example(server, client, "http://127.0.0.1:1")
+    check("of a backend that is not there", "otel: traces to " in said, True)
 
 
 def one_trace(server, client):
     with backend() as (address, requests):
-        run_example(server, client, address)
+        said = run_example(server, client, address)
         spans, names = {}, set()
         for path, _, body in requests:
             for resources in (TRACES if path == "/v1/traces" else REQUEST)(body)["resources"]:
@@ -295,7 +303,7 @@ def one_trace(server, client):
     check("services with spans", sorted(spans), ["calc-client", "calc-server"])
     sent, executed = spans["calc-client"], spans["calc-server"]
     check("one trace", executed["trace_id"], sent["trace_id"])
-    check("the parent", executed["parent_id"], sent["span_id"])
+    check("the parents", (executed["parent_id"], "parent_id" in sent), (sent["span_id"], False))
     check("names", (sent["name"], executed["name"]),
           ("Send calc_add (trace)", "Invoke calc_add (trace)"))
     check("events", [one["name"] for one in executed["events"]], ["adding", "result"])
@@ -305,6 +313,7 @@ def one_trace(server, client):
             ("calc-client", "cmdstream.client.results_received"), \
             ("calc-client", "cmd-stream.client.command.duration"):
         check(name, name in names, True)
+    return said
 
 
 # ---- The Collector -------------------------------------------------------------------------------
@@ -384,7 +393,7 @@ def main():
     if what == "reader":
         read_by_us(client)
     elif what == "example":
-        one_trace(client, sys.argv[3])
+        example(client, sys.argv[3])
     else:
         read_by_collector(client, sys.argv[3])
     print(f"ok: {what}")

@@ -34,9 +34,8 @@ static char said[65536];
 static void on_log(void *context, enum cmds_log_level level, const char *text)
 {
     (void)context;
-    (void)level;
     size_t used = strlen(said);
-    (void)snprintf(said + used, sizeof(said) - used, "%s\n", text);
+    (void)snprintf(said + used, sizeof(said) - used, "%s: %s\n", cmds_log_level_name(level), text);
 }
 
 static struct cmds_otel_options options_for(const char *endpoint)
@@ -129,6 +128,16 @@ static void test_compresses(void)
     backend_stop(backend);
 }
 
+/* Is there a line of this level with this in it? */
+static bool was_said(const char *level, const char *text)
+{
+    const char *at = strstr(said, text);
+    while (at != NULL && at > said && at[-1] != '\n') {
+        at--;
+    }
+    return at != NULL && strncmp(at, level, strlen(level)) == 0;
+}
+
 /* One refusal, and then it is taken: the same batch, once more. */
 static void is_tried_again(const char *refusal, bool is_end, bool is_reset)
 {
@@ -142,7 +151,8 @@ static void is_tried_again(const char *refusal, bool is_end, bool is_reset)
     CU_ASSERT_EQUAL(stats(exporter).tries_again, 1);
     CU_ASSERT_EQUAL(stats(exporter).batches_dropped, 0);
     CU_ASSERT_EQUAL(backend_requests(backend), 2);
-    CU_ASSERT_PTR_NOT_NULL(strstr(said, "again in"));
+    CU_ASSERT_TRUE(
+            was_said("warn: ", "again in")); // The first one; the next ones are told as info.
     cmdi_exporter_close(exporter, LONG_MS);
     backend_stop(backend);
 }
@@ -234,6 +244,8 @@ static void test_close_does_not_wait_in_vain(void)
     cmdi_exporter_close(exporter, 20000);
     CU_ASSERT_EQUAL(backend_requests(backend), 1);
     CU_ASSERT_PTR_NOT_NULL(strstr(said, "again in"));
+    CU_ASSERT_PTR_NOT_NULL(
+            strstr(said, "refused (HTTP 503): the exporter ends, 1 batches are dropped"));
     backend_stop(backend);
 }
 

@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <semaphore.h>
 #include <stdio.h>
-#include <sys/random.h>
 
 #include "calc.h"
 #include <cmdstream/otel.h>
@@ -26,22 +25,13 @@ static void on_result(void *context, const struct cmds_result *result) // Once, 
     (void)sem_post(&done);
 }
 
-/* Of a request that came from elsewhere it would be cmds_trace_parse() of its traceparent. */
-static int begin_trace(struct cmds_trace *trace)
-{
-    *trace = (struct cmds_trace){.flags = CMDS_TRACE_SAMPLED};
-    return getrandom(trace->trace_id, 16, 0) == 16 && getrandom(trace->span_id, 8, 0) == 8 ? 0 : -1;
-}
-
 static int ask(struct cmds_group *group)
 {
-    struct cmds_trace trace;
-    struct calc_add add = {2, 3};
+    // All zero: it begins here. Of a request that came from elsewhere it is cmds_trace_parse() of its traceparent.
+    const struct cmds_trace trace = {0};
+    const struct calc_add add = {2, 3};
     struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
     how.trace = &trace;
-    if (begin_trace(&trace) < 0) {
-        return -1;
-    }
     int code = cmds_group_send(group, calc_add_message(&add), &how, on_result, NULL);
     if (code == 0) {
         (void)sem_wait(&done);
@@ -62,6 +52,7 @@ int main(int argc, char **argv)
     runtime_options.trace = &trace;
     struct cmds_otel_options otel_options = CMDS_OTEL_OPTIONS_INIT;
     otel_options.service_name = "calc-client";
+    otel_options.on_log = cmds_log_stderr; // Else nobody hears of a backend that is not there.
     struct cmds_group_options options = CMDS_GROUP_OPTIONS_INIT(&calc);
     options.connect = argc > 1 ? argv[1] : "127.0.0.1:9000";
     (void)sem_init(&done, 0, 0);

@@ -41,6 +41,7 @@ int main(int argc, char **argv)
     runtime_options.trace = &trace;
     struct cmds_otel_options otel_options = CMDS_OTEL_OPTIONS_INIT;
     otel_options.service_name = "calc-server";
+    otel_options.on_log = cmds_log_stderr;
     struct cmds_server_options options = CMDS_SERVER_OPTIONS_INIT(&calc, execs);
     options.listen = argc > 1 ? argv[1] : "127.0.0.1:9000";
     sigset_t stop;
