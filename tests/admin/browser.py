@@ -15,7 +15,7 @@ import tempfile
 import time
 
 PATIENCE_S = 60  # For what takes a second on a machine that does nothing else.
-NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+NAMES = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 
 class NoBrowser(Exception):
@@ -27,7 +27,7 @@ def find():
     for name in NAMES:
         if shutil.which(name):
             return shutil.which(name)
-    raise NoBrowser("no chromium is installed (apt-get install chromium)")
+    raise NoBrowser("no chromium is installed (apt-get install chromium-headless-shell)")
 
 
 class Browser:

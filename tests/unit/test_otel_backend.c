@@ -151,8 +151,8 @@ static void is_tried_again(const char *refusal, bool is_end, bool is_reset)
     CU_ASSERT_EQUAL(stats(exporter).tries_again, 1);
     CU_ASSERT_EQUAL(stats(exporter).batches_dropped, 0);
     CU_ASSERT_EQUAL(backend_requests(backend), 2);
-    CU_ASSERT_TRUE(
-            was_said("warn: ", "again in")); // The first one; the next ones are told as info.
+    // The first one is a warning; the next ones are told as info.
+    CU_ASSERT_TRUE(was_said("warn: ", "again in"));
     cmdi_exporter_close(exporter, LONG_MS);
     backend_stop(backend);
 }
