@@ -544,12 +544,12 @@ CMDS_API int cmds_group_endpoint_breaker_reset(struct cmds_group *group, uint32_
 CMDS_API uint64_t cmds_group_pending(const struct cmds_group *group);
 /**
  * True when no connection is up or will ever be: Go's Done. While connections are tried again it is
- * false. Thread: any.
+ * false; in a forked child it is true. Thread: any.
  */
 CMDS_API bool cmds_group_done(const struct cmds_group *group);
 /**
  * Why the first connection that was lost, or could not be opened, was so; it may be up again. Thread:
- * any. Returns: its code, 0 if none was; `error` (may be NULL) gets the sentence.
+ * any. Returns: its code, 0 if none was; CMDS_E_FORKED; `error` (may be NULL) gets the sentence.
  */
 CMDS_API int cmds_group_error(const struct cmds_group *group, struct cmds_error *error);
 /**

@@ -17,7 +17,9 @@
  * exec or _exit, and start runtimes of its own. In the child, functions that wait, open, post, pause or
  * set endpoints return CMDS_E_FORKED; functions that stop or close do nothing and call nobody back;
  * sending from a thread that is no shard's returns CMDS_E_FORKED; no function of cmds_call may be
- * called. An exec function or callback must not return in the child.
+ * called. Of those that only ask, cmds_group_done() says true and cmds_group_error() CMDS_E_FORKED; the others may not
+ * be called either, as some wait for a lock that a thread of the parent had. An exec function or callback must not
+ * return in the child.
  *
  * dlclose: the shared library stays loaded (-z nodelete), since threads of it may be running.
  */

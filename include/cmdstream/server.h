@@ -366,7 +366,9 @@ CMDS_API int cmds_notify(const char *state);
  * io_uring is released some time after it was killed.
  *
  * Owner:   copies the options; keeps protocol, execs, invokers, codec, receiver and tls until
- *          cmds_server_close() returns. Gives *server: cmds_server_close().
+ *          cmds_server_close() has returned, and all but execs and tls until the last call that is kept was let go
+ *          of, too: a thread that sends for one may be in the codec just then. Gives *server:
+ *          cmds_server_close().
  * Thread:  setup; an inline runtime: the thread that turns it.
  * Returns: 0; CMDS_E_SCHEMA: the tables contradict each other, or a command has no exec function,
  *          by name; -EINVAL, -E2BIG: an option, by name; -EADDRINUSE, -EACCES, ... of the address;
@@ -397,8 +399,7 @@ CMDS_NODISCARD CMDS_API int cmds_server_address(
 CMDS_NODISCARD CMDS_API int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms);
 /**
  * Closes all connections at once, and frees. Calls that are kept stay valid and are cancelled.
- * Waits for exec functions in the pool, so never from one, and for large results that other threads are
- * writing. NULL is fine. Blocks. Thread: as shutdown.
+ * Waits for exec functions in the pool, so never from one. NULL is fine. Blocks. Thread: as shutdown.
  */
 CMDS_API void cmds_server_close(struct cmds_server *server);
 /** Open connections now. Thread: any. */

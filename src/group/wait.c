@@ -92,12 +92,15 @@ bool cmds_group_done(const struct cmds_group *group)
     if (group == NULL) {
         return true;
     }
+    struct cmds_group *mine = group_counted(group);
+    if (cmdi_group_is_foreign(mine)) {
+        return true; // Its connections are its parent's, and so is its lock.
+    }
     if (atomic_load(&group->connecting_count) > 0 || atomic_load(&group->up_count) > 0) {
         return false;
     }
-    struct cmds_group *mine = group_counted(group);
-    if (cmdi_group_is_foreign(mine) || !cmdi_group_enter(mine)) {
-        return true; // Its lock is its parent's; or it has closed.
+    if (!cmdi_group_enter(mine)) {
+        return true; // It has closed.
     }
     bool done = group_is_reported(mine, false);
     cmdi_group_leave(mine);
@@ -110,6 +113,9 @@ int cmds_group_error(const struct cmds_group *group, struct cmds_error *error)
         return cmdi_fail(error, -EINVAL, "no group");
     }
     struct cmds_group *mine = group_counted(group); // Only for the lock.
+    if (cmdi_group_is_foreign(mine)) {
+        return cmdi_fail(error, CMDS_E_FORKED, "%s", cmds_error_text(CMDS_E_FORKED));
+    }
     pthread_mutex_lock(&mine->lock);
     struct cmds_error first = group->first_error;
     pthread_mutex_unlock(&mine->lock);

@@ -28,7 +28,6 @@
 #include "shard/spans.h"
 
 enum {
-    EXEC_HELD_LOOKS = 16, // So many calls that are held are passed by.
     EXEC_ROUND_UNITS = 4, // A round makes a batch: it counts as so many frames.
 };
 
@@ -255,36 +254,58 @@ __attribute__((always_inline)) static inline void exec_run(
 }
 
 /*
- * Its last send found no room beside what other threads have promised to leave. That comes with a mail, or does not
- * come, with a mail too: until then it would ask in vain, again and again.
+ * Its last send, from another thread, found no room beside what others have promised to leave. That comes with a mail,
+ * or does not come, with a mail too: until then it would ask in vain, again and again. `least`: for so much there is no
+ * room, as somebody has asked.
  */
-static bool exec_is_held(const struct cmds_call *call)
+static bool exec_is_held(const struct cmds_call *call, size_t *least)
 {
     size_t size = atomic_load_explicit(&call->refused_size, memory_order_relaxed);
-    return size > 0 && cmdi_inbox_promises(&call->connection->inbox) > 0 &&
-           !cmdi_writable_has_room(call->connection, size);
+    if (CMDI_LIKELY(!atomic_load_explicit(&call->refused_elsewhere, memory_order_relaxed)) ||
+            cmdi_inbox_promises(&call->connection->inbox) == 0) {
+        return false;
+    }
+    if (size < *least && cmdi_writable_has_room(call->connection, size)) {
+        return false;
+    }
+    *least = size < *least ? size : *least;
+    return true;
 }
 
-/* The first that is not held, of those few that are looked at. Returns: NULL: there is none. */
+/* The next one, which is in no list. Those that are held go behind all others. Returns: NULL: all are. */
 static struct cmds_call *exec_next_again(struct cmdi_connection_more *more)
 {
-    struct cmdi_list *node = more->again.next;
-    for (uint32_t held = 0; node != &more->again && held < EXEC_HELD_LOOKS;) {
+    const struct cmdi_list *first_held = NULL;
+    size_t least = SIZE_MAX;
+    for (struct cmdi_list *node; (node = more->again.next) != first_held;) {
         struct cmds_call *call = CMDI_CONTAINER(node, struct cmds_call, link);
-        if (cmds_call_is_cancelled(call)) {
-            cmdi_list_remove(node);
-            exec_let_go(call);       // Its deadline has passed, and on_cancel has run.
-            node = more->again.next; // Whatever that has changed.
-            held = 0;
-        } else if (CMDI_UNLIKELY(exec_is_held(call))) {
-            node = node->next;
-            held++;
-        } else {
-            cmdi_list_remove(node);
+        cmdi_list_remove(node);
+        if (cmds_call_is_cancelled(call) || CMDI_LIKELY(!exec_is_held(call, &least))) {
             return call;
         }
+        first_held = first_held != NULL ? first_held : node;
+        cmdi_list_push(&more->again, node);
     }
     return NULL;
+}
+
+/* All are held. There is room with the mail that they wait for, but also when output leaves or memory comes back. */
+static void exec_wait(struct cmds_connection *connection)
+{
+    struct cmdi_conn *conn = &connection->conn;
+    conn->above_low = conn->above_low || cmdi_conn_output_size(conn) > 0;
+    cmdi_shard_refused(conn->shard, &cmdi_connection_more(connection)->memory_work);
+}
+
+static void exec_run_round(struct cmds_call *call)
+{
+    struct cmds_connection *connection = call->connection;
+    struct cmdi_shard *shard = connection->conn.shard;
+    CMDI_COUNT(&connection->server_shard->counters, exec_rounds, 1);
+    cmdi_connection_more(connection)->writable_first = true;
+    atomic_store_explicit(&call->refused_elsewhere, false, memory_order_relaxed);
+    exec_run(call, connection->server_shard, false, 0);
+    cmdi_shard_worked(shard, EXEC_ROUND_UNITS);
 }
 
 static bool exec_run_again(struct cmds_connection *connection, uint32_t budget)
@@ -292,27 +313,27 @@ static bool exec_run_again(struct cmds_connection *connection, uint32_t budget)
     struct cmdi_conn *conn = &connection->conn;
     struct cmdi_connection_more *more = cmdi_connection_more(connection);
     bool first = true; // It always goes: the frames of this run may have used it up.
-    bool are_held = false;
-    while (!are_held && !cmdi_list_empty(&more->again) && !cmdi_conn_output_high(conn) &&
+    while (!cmdi_list_empty(&more->again) && !cmdi_conn_output_high(conn) &&
             conn->state == CMDI_CONN_OPEN && budget-- > 0 &&
             (first || !(conn->spent || conn->shard->step_over))) {
         struct cmds_call *call = exec_next_again(more);
-        are_held = call == NULL;
-        if (are_held) {
-            continue;
+        if (CMDI_UNLIKELY(call == NULL)) {
+            exec_wait(connection);
+            cmdi_window_hold_back(connection);
+            return false;
         }
         first = false;
-        CMDI_COUNT(&connection->server_shard->counters, exec_rounds, 1);
-        more->writable_first = true;
-        atomic_store_explicit(&call->refused_size, 0, memory_order_relaxed);
-        exec_run(call, connection->server_shard, false, 0);
-        cmdi_shard_worked(conn->shard, EXEC_ROUND_UNITS);
+        if (CMDI_UNLIKELY(cmds_call_is_cancelled(call))) {
+            exec_let_go(call); // Its deadline has passed, and on_cancel has run.
+        } else {
+            exec_run_round(call);
+        }
     }
     if (conn->state != CMDI_CONN_OPEN) {
         return false;
     }
     cmdi_window_hold_back(connection); // Above the mark the end of a send calls us again.
-    return !are_held && !cmdi_list_empty(&more->again) && !cmdi_conn_output_high(conn);
+    return !cmdi_list_empty(&more->again) && !cmdi_conn_output_high(conn);
 }
 
 bool cmdi_exec_run(struct cmdi_conn *conn, uint32_t budget)
@@ -427,6 +448,7 @@ static struct cmds_call *exec_new_call(struct cmds_connection *connection,
     call->owed = false;
     call->end_count = 0;
     atomic_store_explicit(&call->refused_size, 0, memory_order_relaxed);
+    atomic_store_explicit(&call->refused_elsewhere, false, memory_order_relaxed);
     atomic_store_explicit(&call->on_writable, NULL, memory_order_relaxed);
     call->kept = NULL;
     cmdi_window_call_begun(connection);

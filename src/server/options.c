@@ -221,25 +221,8 @@ void cmdi_server_core_unref(struct cmdi_server_core *core)
     if (core == NULL || atomic_fetch_sub(&core->refs, 1) != 1) {
         return;
     }
-    CMDI_ASSERT(atomic_load(&core->writers) == 0);
     cmdi_type_table_fini(&core->commands);
     cmdi_type_table_fini(&core->results);
     free(core->execs);
     free(core);
-}
-
-void cmdi_server_core_remove_writer(struct cmdi_server_core *core)
-{
-    // Either this sees that it is awaited, or who awaits it sees that it is gone.
-    if (atomic_fetch_sub(&core->writers, 1) == 1 && atomic_load(&core->awaits_writers)) {
-        cmdi_futex_wake(&core->writers, INT32_MAX);
-    }
-}
-
-void cmdi_server_core_wait_for_writers(struct cmdi_server_core *core)
-{
-    atomic_store(&core->awaits_writers, true);
-    for (uint32_t left = 0; (left = atomic_load(&core->writers)) > 0;) {
-        cmdi_futex_wait(&core->writers, left, UINT64_MAX);
-    }
 }

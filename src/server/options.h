@@ -33,9 +33,6 @@ struct cmdi_server_core {
     size_t server_info_size;
     struct cmdi_error_type failed; // failure.h
     _Atomic uint32_t refs;         // One for the server, one for each shard.
-    // Threads that are in the codec without a lock: the program keeps it until cmds_server_close() returns.
-    _Atomic uint32_t writers;
-    _Atomic bool awaits_writers;
 };
 
 /**
@@ -43,15 +40,6 @@ struct cmdi_server_core {
  */
 int cmdi_server_core_create(struct cmdi_server_core **core,
         const struct cmds_server_options *options, struct cmds_error *error);
-/** A thread begins to write, before the end of its connection was seen. Thread: any that has a call. */
-static inline void cmdi_server_core_add_writer(struct cmdi_server_core *core)
-{
-    (void)atomic_fetch_add(&core->writers, 1);
-}
-/** It has written. Thread: likewise. */
-void cmdi_server_core_remove_writer(struct cmdi_server_core *core);
-/** None begins any more: until none is left. Blocks. */
-void cmdi_server_core_wait_for_writers(struct cmdi_server_core *core);
 /** NULL is fine. Thread: any. */
 void cmdi_server_core_unref(struct cmdi_server_core *core);
 

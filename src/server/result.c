@@ -357,9 +357,7 @@ static int result_promise_part(struct cmds_call *call, size_t size)
         return code;
     }
     code = cmdi_inbox_promise(inbox, size);
-    if (code == 0) {
-        cmdi_server_core_add_writer(call->core);
-    } else if (code == -ENOBUFS) {
+    if (code == -ENOBUFS) {
         cmdi_inbox_post(inbox); // As for small ones.
     }
     return code;
@@ -380,7 +378,6 @@ static int result_send_part(struct cmds_call *call, const struct result_frame *f
     if (part != NULL) {
         result_write_record(call, frame, part->data);
     }
-    cmdi_server_core_remove_writer(call->core);
     cmdi_inbox_lock(inbox);
     code = result_leave_part(call, frame, part);
     cmdi_inbox_unlock(inbox);
@@ -402,6 +399,7 @@ static int result_send_elsewhere(struct cmds_call *call, const struct result_fra
     }
     if (CMDI_UNLIKELY(code == -ENOBUFS)) {
         result_refused(call, sizeof(struct result_record) + frame->size);
+        atomic_store_explicit(&call->refused_elsewhere, true, memory_order_relaxed);
         atomic_fetch_add(&call->connection->server_shard->refused_elsewhere, 1);
     }
     return code;

@@ -394,7 +394,6 @@ static void server_end(struct cmds_server *server)
         // Every mail posted to an acceptor has run by now.
         cmdi_runtime_call(server->runtime, i, server_nothing, NULL);
     }
-    cmdi_server_core_wait_for_writers(server->core);
     server_free(server);
 }
 

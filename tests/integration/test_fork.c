@@ -14,6 +14,7 @@
 #include <cmdstream/telemetry.h>
 #include <cmdstream/trace.h>
 
+#include "group/group.h"
 #include "shard/spans.h"
 #include "support/world.h"
 #include "telemetry/scope.h"
@@ -107,6 +108,24 @@ static int child_sends_and_opens(struct family *family)
     return sent == CMDS_E_FORKED && opened == CMDS_E_FORKED ? 0 : 1;
 }
 
+static int child_asks_how_it_ended(struct family *family)
+{
+    int code = cmds_group_error(family->group, NULL);
+    return cmds_group_done(family->group) && code == CMDS_E_FORKED ? 0 : 1;
+}
+
+static void test_fork_under_the_lock_of_a_group(void)
+{
+    struct family family;
+    family_start(&family);
+    pthread_mutex_lock(&family.group->lock);
+
+    CU_ASSERT_EQUAL(in_child(child_asks_how_it_ended, &family), 0);
+
+    pthread_mutex_unlock(&family.group->lock);
+    family_stop(&family);
+}
+
 static void test_fork_under_locks_of_telemetry(void)
 {
     struct family family;
@@ -173,6 +192,7 @@ static void test_fork_while_others_say_and_record(void)
 
 CU_TestInfo test_fork[] = {
         {"leaves the log level alone", test_fork_leaves_the_log_level_alone},
+        {"under the lock of a group", test_fork_under_the_lock_of_a_group},
         {"under locks of telemetry", test_fork_under_locks_of_telemetry},
         {"while others say and record", test_fork_while_others_say_and_record},
         CU_TEST_INFO_NULL,
