@@ -82,7 +82,8 @@ struct cmds_server;
 
 #define CMDS_SERVER_COUNTERS(X)                                                                    \
     CMDS_CONNECTION_COUNTERS(X)                                                                    \
-    CMDS_SERVER_OWN_COUNTERS_(X) CMDS_TLS_COUNTERS(X) CMDS_SERVER_PRESSURE_COUNTERS_(X)
+    CMDS_SERVER_OWN_COUNTERS_(X)                                                                   \
+    CMDS_TLS_COUNTERS(X) CMDS_SERVER_PRESSURE_COUNTERS_(X) CMDS_SERVER_NOW_COUNTERS_(X)
 #define CMDS_SERVER_OWN_COUNTERS_(X)                                                               \
     X(counter, connections_accepted, "connections accepted within the limit")                      \
     X(counter, connections_refused, "connections refused: the limit, or then on_connect")          \
@@ -99,11 +100,14 @@ struct cmds_server;
     X(counter, results_refused, "sends of results that were -ENOBUFS")                             \
     X(counter, slow_spared, "times that a slow reader was let stay (CMDS_SLOW_READER_WAIT)")       \
     X(counter, exec_closes, "connections closed: an exec function failed")
+#define CMDS_SERVER_NOW_COUNTERS_(X)                                                               \
+    X(gauge, calls, "calls in flight now that do not end with their exec function's first return")
 
 #define CMDS_GROUP_COUNTERS(X)                                                                     \
     CMDS_CONNECTION_COUNTERS(X)                                                                    \
     CMDS_GROUP_OWN_COUNTERS_(X)                                                                    \
-    CMDS_TLS_COUNTERS(X) CMDS_GROUP_PRESSURE_COUNTERS_(X) CMDS_GROUP_AGAIN_COUNTERS_(X)
+    CMDS_TLS_COUNTERS(X)                                                                           \
+    CMDS_GROUP_PRESSURE_COUNTERS_(X) CMDS_GROUP_AGAIN_COUNTERS_(X) CMDS_GROUP_NOW_COUNTERS_(X)
 #define CMDS_GROUP_OWN_COUNTERS_(X)                                                                \
     X(counter, commands_sent, "commands sent")                                                     \
     X(counter, results_received, "results received")                                               \
@@ -117,6 +121,8 @@ struct cmds_server;
     X(counter, commands_resent, "times that a command was sent again: see `resend`")               \
     X(counter, second_choices,                                                                     \
             "commands whose key's first choice was down, out, full, or had too many")
+#define CMDS_GROUP_NOW_COUNTERS_(X)                                                                \
+    X(gauge, commands_pending, "commands in flight now: without their last result")
 
 #define CMDS_X_(kind, name, meaning) uint64_t name;
 struct cmds_runtime_counters {

@@ -77,6 +77,7 @@ struct cmdi_client_counters {
 #define CMDI_X_(kind, name, meaning) uint64_t name;
     CMDS_GROUP_PRESSURE_COUNTERS_(CMDI_X_)
     CMDS_GROUP_AGAIN_COUNTERS_(CMDI_X_)
+    CMDS_GROUP_NOW_COUNTERS_(CMDI_X_)
 #undef CMDI_X_
 };
 

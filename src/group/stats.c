@@ -21,6 +21,7 @@ static void stats_read_shard(const struct cmdi_tally *tally, uint64_t *rows)
             CMDI_CONTAINER(tally, struct cmdi_group_shard, tally);
     const struct cmdi_client_counters *block = &group_shard->client_shard.counters;
     cmdi_counters_add_rows(rows, block, sizeof(*block));
+    rows[STATS_ROW(commands_pending)] += cmdi_group_shard_pending(group_shard);
     if (!group_shard->group->picks_kept) {
         rows[STATS_ROW(second_choices)] += cmdi_picker_second_choices(&group_shard->picker);
     }
@@ -30,6 +31,7 @@ static void stats_read_shard(const struct cmdi_tally *tally, uint64_t *rows)
 static void stats_read_others(const struct cmdi_tally *tally, uint64_t *rows)
 {
     const struct cmds_group *group = CMDI_CONTAINER(tally, struct cmds_group, tally);
+    rows[STATS_ROW(commands_pending)] += atomic_load(&group->under_way);
     rows[STATS_ROW(second_choices)] += atomic_load(&group->second_choices);
     rows[STATS_ROW(sends_refused)] += atomic_load(&group->refused_elsewhere);
     rows[STATS_ROW(commands_not_allowed)] += atomic_load(&group->tracker.not_allowed);

@@ -104,6 +104,7 @@ static void call_unlist(struct cmds_call *call, struct cmdi_shard *shard)
     CMDI_ASSERT(shard->call_count > 0);
     cmdi_shard_unlist(shard, &call->on_shard);
     shard->call_count--;
+    CMDI_GAUGE(&call->connection->server_shard->counters, calls, -1);
 }
 
 /*
@@ -153,6 +154,7 @@ void cmdi_call_init_rest(struct cmds_call *call)
     cmdi_list_init(&call->on_shard);
     cmdi_list_push(&shard->calls, &call->on_shard);
     shard->call_count++;
+    CMDI_GAUGE(&call->connection->server_shard->counters, calls, 1);
     cmdi_list_init(&call->link);
     cmdi_list_init(&call->observers);
     cmdi_list_init(&call->writable_link);

@@ -66,6 +66,7 @@ struct cmdi_server_counters {
     struct cmdi_tls_counters tls;
 #define CMDI_X_(kind, name, meaning) uint64_t name;
     CMDS_SERVER_PRESSURE_COUNTERS_(CMDI_X_)
+    CMDS_SERVER_NOW_COUNTERS_(CMDI_X_)
 #undef CMDI_X_
 };
 

@@ -147,18 +147,21 @@ static void test_counters_of_commands(void)
     scene_expect(&scene, "server: commands_received+1 results_sent+1 exec_rounds+2;"
                          " group: commands_sent+1 results_received+1");
     CU_ASSERT_EQUAL(guest_run(&guest, EXEC_LIBRARY, 0, NULL), 0);
-    scene_expect(&scene, "server: commands_received+1 exec_errors+1; group: commands_sent+1");
+    scene_expect(&scene, "server: commands_received+1 exec_errors+1;"
+                         " group: commands_sent+1 commands_pending+1");
     CU_ASSERT_EQUAL(guest_run(&guest, EXEC_FORGETS, 0, NULL), 0);
-    scene_expect(&scene,
-            "server: commands_received+1 exec_errors+1 unfinished_calls+1; group: commands_sent+1");
+    scene_expect(&scene, "server: commands_received+1 exec_errors+1 unfinished_calls+1;"
+                         " group: commands_sent+1 commands_pending+1");
     CU_ASSERT_EQUAL(guest_run(&guest, EXEC_KEEPS, 0, &soon), 0);
-    scene_expect(&scene, "server: commands_received+1; group: commands_sent+1 deadlines+1");
+    scene_expect(&scene, "server: commands_received+1 calls+1; group: commands_sent+1 deadlines+1");
     kept_answer(0);
-    scene_expect(&scene, "server: results_sent+1; group: results_received+1 unexpected_results+1");
+    scene_expect(&scene,
+            "server: results_sent+1 calls-1; group: results_received+1 unexpected_results+1");
     CU_ASSERT_EQUAL(guest_run(&guest, EXEC_FAILS, 0, NULL), 0);
     scene_expect(&scene,
             "server: connections-1 connections_closed+1 commands_received+1 exec_errors+1 "
-            "exec_closes+1; group: connections-1 connections_closed+1 commands_sent+1");
+            "exec_closes+1; group: connections-1 connections_closed+1 commands_sent+1 "
+            "commands_pending-2");
     guest_close(&guest, &scene.world);
     world_stop(&scene.world);
 }
@@ -250,7 +253,8 @@ static void test_counters_of_a_call_that_is_given_up(void)
     scene_begin(&scene, &guest);
     scene_expect(&scene, "server: connections+1 connections_accepted+1; group: connections+1");
     CU_ASSERT_EQUAL(guest_run(&guest, EXEC_KEEPS, 0, NULL), 0);
-    scene_expect(&scene, "server: commands_received+1 exec_timeouts+1; group: commands_sent+1");
+    scene_expect(&scene, "server: commands_received+1 exec_timeouts+1 calls+1;"
+                         " group: commands_sent+1 commands_pending+1");
     kept_answer(0);
     guest_close(&guest, &scene.world);
     world_stop(&scene.world);

@@ -163,6 +163,7 @@ static void test_group_on_an_inline_runtime(void)
         CU_ASSERT_EQUAL(guest_echo(&guest, i, NULL), 0);
     }
     CU_ASSERT_EQUAL(cmds_group_pending(guest.group), 1000);
+    CU_ASSERT_EQUAL(guest_counters(&guest).commands_pending, 1000);
     CU_ASSERT_EQUAL(cmds_group_drain(guest.group, RAW_GUARD_MS), 0);
     CU_ASSERT_EQUAL(atomic_load(&guest.answers->good_count), 1000);
     /* The drain's own. The sends crossed no thread. */
