@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What may go wrong: somebody allocates for each command. This program counts the mallocs of the
- * whole process while 20,000 commands go through a group and a server, with hooks and breakers, with a
- * span on either side, and without, after a warm-up in which pools and buffers have grown.
+ * What may go wrong: somebody allocates for each command, or takes a lock. This program counts the mallocs of
+ * the whole process, and the locks and futexes of the library, while 20,000 commands go through a group and a
+ * server, with hooks and breakers, with a span on either side, and without, after a warm-up in which pools and
+ * buffers have grown. The linker sends the library's calls of locks here.
  */
+#include <semaphore.h>
+
 #include "support/world.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -16,6 +19,44 @@ enum {
     IN_FLIGHT = 64,
     COMMANDS = 20000,
 };
+
+static _Atomic uint64_t lock_count;
+
+static void lock_counted(void)
+{
+    atomic_fetch_add_explicit(&lock_count, 1, memory_order_relaxed);
+}
+
+#define LOCK(name, lock)                                                                           \
+    int __real_##name(lock *one);                                                                  \
+    int __wrap_##name(lock *one);                                                                  \
+    int __wrap_##name(lock *one)                                                                   \
+    {                                                                                              \
+        lock_counted();                                                                            \
+        return __real_##name(one);                                                                 \
+    }
+
+LOCK(pthread_mutex_lock, pthread_mutex_t)
+LOCK(pthread_mutex_trylock, pthread_mutex_t)
+LOCK(pthread_rwlock_rdlock, pthread_rwlock_t)
+LOCK(pthread_rwlock_wrlock, pthread_rwlock_t)
+LOCK(sem_wait, sem_t)
+
+void __real_cmdi_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+void __wrap_cmdi_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+void __wrap_cmdi_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
+{
+    lock_counted();
+    __real_cmdi_futex_wait(word, expected, timeout_ns);
+}
+
+void __real_cmdi_futex_wake(_Atomic uint32_t *word, int count);
+void __wrap_cmdi_futex_wake(_Atomic uint32_t *word, int count);
+void __wrap_cmdi_futex_wake(_Atomic uint32_t *word, int count)
+{
+    lock_counted();
+    __real_cmdi_futex_wake(word, count);
+}
 
 #if MALLOC_IS_OURS
 static _Atomic uint64_t malloc_count;
@@ -45,6 +86,7 @@ void *realloc(void *data, size_t size)
 struct load {
     struct cmds_group *group;
     struct echo echo;
+    bool in_pool; // Commands are `pool`, which a worker executes, and not `echo`.
     _Atomic uint64_t good, failed;
     uint64_t to_send;
     const struct cmds_trace *trace; // Of each command. NULL: none.
@@ -57,7 +99,8 @@ static void load_on_result(void *context, const struct cmds_result *result)
 {
     struct load *load = context;
     const struct echoed *echoed = echoed_of(result);
-    if (echoed != NULL && echoed->string.size == load->echo.string.size) {
+    if (load->in_pool ? item_of(result) != NULL
+                      : echoed != NULL && echoed->string.size == load->echo.string.size) {
         atomic_fetch_add(&load->good, 1);
     } else {
         atomic_fetch_add(&load->failed, 1);
@@ -69,10 +112,12 @@ static void load_send(struct load *load)
 {
     if (load->to_send > 0) {
         struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+        struct pool pool = {.number = 1};
         how.trace = load->trace;
         load->to_send--;
-        if (cmds_group_send(load->group, echo_message(&load->echo), &how, load_on_result, load) <
-                0) {
+        struct cmds_message message =
+                load->in_pool ? pool_message(&pool) : echo_message(&load->echo);
+        if (cmds_group_send(load->group, message, &how, load_on_result, load) < 0) {
             atomic_fetch_add(&load->failed, 1);
         }
     }
@@ -90,15 +135,25 @@ static uint64_t load_ended(struct load *load)
     return atomic_load(&load->good) + atomic_load(&load->failed);
 }
 
-/* Returns: mallocs of the process meanwhile. */
-static uint64_t load_run(struct world *world, struct load *load)
+struct taken {
+    uint64_t mallocs, locks;
+};
+
+/* Returns: mallocs of the process meanwhile, and locks of the library. */
+static struct taken load_run(struct world *world, struct load *load)
 {
-    uint64_t before = atomic_load(&malloc_count);
+    struct taken before = {atomic_load(&malloc_count), atomic_load(&lock_count)};
     atomic_store(&load->good, 0);
     load->to_send = COMMANDS;
     CU_ASSERT_FATAL(cmds_runtime_post(world->runtime, 0, load_begin, load) == 0);
     WORLD_UNTIL(world, load_ended(load) == COMMANDS);
-    return atomic_load(&malloc_count) - before;
+    return (struct taken){
+            atomic_load(&malloc_count) - before.mallocs, atomic_load(&lock_count) - before.locks};
+}
+
+static int load_exec(struct cmds_call *call, const struct run *run)
+{
+    return world_send_item(call, run->number, true);
 }
 
 static int load_before(void *context, struct cmds_sent_command *command)
@@ -119,9 +174,10 @@ enum check {
     PLAIN,
     WITH_HOOKS,
     WITH_SPANS,
+    IN_POOL, // The count of locks is not blind: a call that a worker lets go of takes one.
 };
 
-static void check_no_malloc(enum check check)
+static void check_per_command(enum check check)
 {
 #if MALLOC_IS_OURS
     static char text[1000];
@@ -130,13 +186,15 @@ static void check_no_malloc(enum check check)
     struct cmds_trace_options trace = CMDS_TRACE_OPTIONS_INIT;
     bool with_hooks = check == WITH_HOOKS;
     struct world world;
-    struct load load = {.echo = {.int64 = 5, .string = {text, sizeof(text)}}};
+    struct load load = {
+            .echo = {.int64 = 5, .string = {text, sizeof(text)}}, .in_pool = check == IN_POOL};
     struct cmds_hooks hooks = CMDS_HOOKS_INIT;
     const struct cmds_hooks *list[] = {&hooks};
     struct cmds_breaker_options breaker_options = CMDS_BREAKER_OPTIONS_INIT;
     memset(text, 'x', sizeof(text));
     world_init(&world);
     world.runtime_options.shard_count = 1;
+    world.exec = load_exec;
     if (check == WITH_SPANS) {
         trace.span_rate_max = UINT32_MAX; // On the server each command begins a trace.
         world.runtime_options.trace = &trace;
@@ -158,7 +216,7 @@ static void check_no_malloc(enum check check)
     CU_ASSERT_FATAL(cmds_group_wait(load.group, RAW_GUARD_MS, NULL) == 0);
 
     (void)load_run(&world, &load);
-    uint64_t count = load_run(&world, &load);
+    struct taken taken = load_run(&world, &load);
 
     CU_ASSERT_EQUAL(atomic_load(&load.failed), 0);
     CU_ASSERT_EQUAL(atomic_load(&load.hooked), with_hooks ? 2 * COMMANDS : 0);
@@ -166,7 +224,8 @@ static void check_no_malloc(enum check check)
      * A quiet shard gives memory back once a second and takes it again: a handful. One per command
      * would be 20,000.
      */
-    CU_ASSERT(count < 100);
+    CU_ASSERT(check == IN_POOL ? taken.locks >= COMMANDS : taken.mallocs < 100);
+    CU_ASSERT(check == IN_POOL || taken.locks < 100);
     // Two spans of each command, of both runs: nobody takes one, so most are dropped.
     CU_ASSERT(check != WITH_SPANS || cmds_span_dropped(world.runtime) >= 3 * COMMANDS);
     cmds_group_close(load.group, NULL, NULL);
@@ -178,25 +237,31 @@ static void check_no_malloc(enum check check)
 #endif
 }
 
-static void test_no_malloc_per_command(void)
+static void test_no_malloc_and_no_lock_per_command(void)
 {
-    check_no_malloc(PLAIN);
+    check_per_command(PLAIN);
 }
 
-static void test_no_malloc_per_command_with_hooks(void)
+static void test_no_malloc_and_no_lock_per_command_with_hooks(void)
 {
-    check_no_malloc(WITH_HOOKS);
+    check_per_command(WITH_HOOKS);
 }
 
-static void test_no_malloc_per_command_with_spans(void)
+static void test_no_malloc_and_no_lock_per_command_with_spans(void)
 {
-    check_no_malloc(WITH_SPANS);
+    check_per_command(WITH_SPANS);
+}
+
+static void test_a_lock_per_command_in_the_pool(void)
+{
+    check_per_command(IN_POOL);
 }
 
 CU_TestInfo test_no_malloc[] = {
-        {"per command", test_no_malloc_per_command},
-        {"per command with hooks", test_no_malloc_per_command_with_hooks},
-        {"per command with spans", test_no_malloc_per_command_with_spans},
+        {"per command", test_no_malloc_and_no_lock_per_command},
+        {"per command with hooks", test_no_malloc_and_no_lock_per_command_with_hooks},
+        {"per command with spans", test_no_malloc_and_no_lock_per_command_with_spans},
+        {"but a lock per command in the pool", test_a_lock_per_command_in_the_pool},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("no malloc", test_no_malloc)
