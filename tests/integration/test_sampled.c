@@ -2,7 +2,8 @@
 /*
  * Sends with a sampled context from the shard itself, which write the command at once and learn its size by that.
  * What may go wrong: a span has another size than the frame; what a codec refuses has a span, or keeps its memory;
- * the context is lost, or comes to the wrong command.
+ * the context is lost, or comes to the wrong command; an invoker around the exec function sees less than that does,
+ * or the number of the traced type.
  */
 #include <string.h>
 
@@ -44,6 +45,7 @@ struct rig {
     struct cmds_group *group;
     struct cmds_trace trace;
     uint32_t left, results, told, others;
+    uint32_t invoked, strange; // By the invoker: commands, and those that were not what was sent.
     int refused;
     char text[TEXT_MAX + 1];
 };
@@ -52,7 +54,7 @@ struct rig {
 static bool is_child(const struct cmds_call *call, const struct rig *rig)
 {
     const struct cmds_trace *trace = cmds_call_trace(call);
-    return trace != NULL && trace->flags == CMDS_TRACE_SAMPLED &&
+    return trace != NULL && trace->flags == rig->trace.flags &&
            memcmp(trace->trace_id, rig->trace.trace_id, sizeof(trace->trace_id)) == 0;
 }
 
@@ -70,6 +72,27 @@ static int on_told(struct cmds_call *call, const struct told *told)
     rig->others += !is_child(call, rig) || told->number != 7;
     rig->told++;
     return 0;
+}
+
+/* The command itself, in front of the exec function, with the context, and the span if it is sampled. */
+static bool is_whole(const struct cmds_call *call, const struct rig *rig)
+{
+    const struct pass *pass = pass_of(call);
+    const struct told *told = told_of(call);
+    const struct cmds_type *type = pass != NULL ? &pass_type : &told_type;
+    const struct cmds_span *span = cmds_call_span((struct cmds_call *)(uintptr_t)call);
+    bool is_sampled = rig->trace.flags == CMDS_TRACE_SAMPLED;
+    return cmds_call_type(call) == type && (span != NULL) == is_sampled &&
+           (span == NULL || span->type == type) && is_child(call, rig) &&
+           (pass != NULL ? pass->text.size % 7 == 0 : told != NULL && told->number == 7);
+}
+
+static int invoker(void *receiver, struct cmds_call *call, struct cmds_invocation *next)
+{
+    struct rig *rig = receiver;
+    rig->invoked++;
+    rig->strange += !is_whole(call, rig);
+    return cmds_invocation_next(next, call);
 }
 
 static void on_answer(void *context, const struct cmds_result *result);
@@ -114,6 +137,7 @@ static void on_answer(void *context, const struct cmds_result *result)
 
 static void rig_open(struct rig *rig, const struct cmds_trace_options *trace)
 {
+    static const cmds_invoker_fn invokers[] = {invoker};
     static const struct cmds_exec execs[] = {CMDS_EXEC(pass, on_pass), CMDS_EXEC(told, on_told)};
     struct cmds_runtime_options options = CMDS_RUNTIME_OPTIONS_INIT;
     struct cmds_server_options server = CMDS_SERVER_OPTIONS_INIT(&protocol, execs);
@@ -129,6 +153,8 @@ static void rig_open(struct rig *rig, const struct cmds_trace_options *trace)
     CU_ASSERT_EQUAL_FATAL(cmds_runtime_start(&rig->runtime, &options, NULL), 0);
     server.listen = "127.0.0.1:0";
     server.receiver = rig;
+    server.invokers = invokers;
+    server.invoker_count = 1;
     CU_ASSERT_EQUAL_FATAL(cmds_server_start(&rig->server, rig->runtime, &server, NULL), 0);
     CU_ASSERT_EQUAL_FATAL(cmds_server_address(rig->server, 0, address, sizeof(address)), 0);
     group.connect = address;
@@ -281,6 +307,31 @@ static void test_sampled_roots_between_turns_are_not_the_shards(void)
     rig_close(&rig);
 }
 
+static void check_invoker(uint8_t flags)
+{
+    struct cmds_trace_options trace = CMDS_TRACE_OPTIONS_INIT;
+    struct rig rig;
+    rig_open(&rig, &trace);
+    rig.trace.flags = flags;
+
+    run(&rig);
+
+    CU_ASSERT_EQUAL(rig.invoked, 2 * COMMANDS);
+    CU_ASSERT_EQUAL(rig.strange, 0);
+    CU_ASSERT_EQUAL(rig.others, 0);
+    rig_close(&rig);
+}
+
+static void test_sampled_command_is_whole_in_an_invoker(void)
+{
+    check_invoker(CMDS_TRACE_SAMPLED);
+}
+
+static void test_unsampled_command_has_its_context_alone_in_an_invoker(void)
+{
+    check_invoker(0);
+}
+
 static CU_TestInfo tests[] = {
         {"sends of a shard know their size", test_sampled_sends_of_a_shard_know_their_size},
         {"they are alike when somebody sees them first",
@@ -288,6 +339,9 @@ static CU_TestInfo tests[] = {
         {"they give way in a full ring", test_sampled_ones_give_way_in_a_full_ring},
         {"roots between turns are not the shards",
                 test_sampled_roots_between_turns_are_not_the_shards},
+        {"one is whole in an invoker", test_sampled_command_is_whole_in_an_invoker},
+        {"an unsampled one has its context alone in an invoker",
+                test_unsampled_command_has_its_context_alone_in_an_invoker},
         CU_TEST_INFO_NULL,
 };
 CMDI_TEST_MAIN("sampled", tests)
