@@ -46,9 +46,9 @@ class Server(peer.Server):
 class Traced:
     """The program traced.c: a service that asks itself, and what it traces, with its pages on a port."""
 
-    def __init__(self):
+    def __init__(self, environment=None):
         self.process = subprocess.Popen([os.environ["CMDSTREAM_TRACED"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True, encoding="utf-8")
+                                        text=True, encoding="utf-8", env={**os.environ, **(environment or {})})
         self.admin = self.process.stdout.readline().split("admin on ")[1].strip()
 
     def __enter__(self):

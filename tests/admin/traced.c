@@ -2,13 +2,17 @@
 /*
  * A service that asks itself, with spans and pages, for tests of /spans. Its first line on stdout is where the
  * pages are. For each line of stdin, "HOPS TEXT", it sends one command that goes through so many services, writes
- * TEXT into the spans, as a program does with what a stranger sends, and says "over" on stdout.
+ * TEXT into the spans, as a program does with what a stranger sends, and says "over" on stdout. It exports what it
+ * counts if OTEL_EXPORTER_OTLP_ENDPOINT is set.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <cmdstream/admin.h>
 #include <cmdstream/cmdstream.h>
+#ifdef TRACED_OTEL
+#include <cmdstream/otel.h>
+#endif
 
 enum {
     PATIENCE_MS = 60000,
@@ -33,6 +37,7 @@ struct traced {
     struct cmds_server *server;
     struct cmds_group *group;
     struct cmds_admin *admin;
+    struct cmds_otel *otel;
 };
 
 static void on_visited(struct cmds_call *call, void *context, const struct cmds_result *result)
@@ -62,6 +67,29 @@ static int on_visit(struct cmds_call *call, const struct visit *visit)
 }
 static const struct cmds_exec execs[] = {CMDS_EXEC(visit, on_visit)};
 
+static int traced_export(struct traced *traced)
+{
+#ifdef TRACED_OTEL
+    struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
+    options.no_traces = true; // The pages show them.
+    return getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != NULL
+                   ? cmds_otel_open(&traced->otel, traced->runtime, &options, NULL)
+                   : 0;
+#else
+    (void)traced;
+    return 0;
+#endif
+}
+
+static void traced_end_export(struct traced *traced)
+{
+#ifdef TRACED_OTEL
+    cmds_otel_close(traced->otel, 0);
+#else
+    (void)traced;
+#endif
+}
+
 static int traced_start(struct traced *traced)
 {
     struct cmds_runtime_options runtime = CMDS_RUNTIME_OPTIONS_INIT;
@@ -82,6 +110,7 @@ static int traced_start(struct traced *traced)
     code = code < 0 ? code : cmds_server_address(traced->server, 0, address, sizeof(address));
     code = code < 0 ? code : cmds_group_open(&traced->group, traced->runtime, &group, NULL);
     code = code < 0 ? code : cmds_group_wait(traced->group, PATIENCE_MS, NULL);
+    code = code < 0 ? code : traced_export(traced);
     code = code < 0 ? code : cmds_admin_open(&traced->admin, traced->runtime, &admin, NULL);
     code = code < 0 ? code : cmds_admin_address(traced->admin, 1, address, sizeof(address));
     if (code == 0) {
@@ -124,6 +153,7 @@ int main(void)
         fprintf(stderr, "traced: %s\n", cmds_error_text(code));
     }
     cmds_admin_close(traced.admin);
+    traced_end_export(&traced);
     cmds_group_close(traced.group, NULL, NULL);
     cmds_server_close(traced.server);
     cmds_runtime_stop(traced.runtime);
