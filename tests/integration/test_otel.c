@@ -286,6 +286,106 @@ static void test_otel_exports_spans(void)
     backend_stop(backend);
 }
 
+/* --- A backend that stalls -------------------------------------------------------------------- */
+
+enum {
+    STALL_IN_FLIGHT = 32,
+    STALL_COMMANDS = 2000, // So many at least while it is silent.
+    STALL_DROPS = 3,
+    STALL_SPANS = 16, // That there is room for.
+};
+
+struct load {
+    struct cmds_group *group;
+    _Atomic uint32_t sent, good, refused;
+    _Atomic bool is_over;
+};
+
+static void load_send(struct load *load);
+
+static void load_on_result(void *context, const struct cmds_result *result)
+{
+    struct load *load = context;
+    bool is_good = echoed_of(result) != NULL;
+    if (!atomic_load(&load->is_over)) {
+        load_send(load);
+    }
+    atomic_fetch_add(&load->good, is_good);
+}
+
+static void load_send(struct load *load)
+{
+    struct echo echo = {true, 1, CMDS_STRING("hi"), 0.5};
+    atomic_fetch_add(&load->sent, 1);
+    if (cmds_group_send(load->group, echo_message(&echo), NULL, load_on_result, load) < 0) {
+        atomic_fetch_add(&load->refused, 1);
+    }
+}
+
+static void load_begin(void *context)
+{
+    for (uint32_t i = 0; i < STALL_IN_FLIGHT; i++) {
+        load_send(context);
+    }
+}
+
+static uint64_t batches_dropped(const struct cmds_otel *otel)
+{
+    struct cmds_otel_counters counters = CMDS_OTEL_COUNTERS_INIT;
+    CU_ASSERT_EQUAL(cmds_otel_stats(otel, &counters), 0);
+    CU_ASSERT_EQUAL(counters.batches_sent, 0);
+    return counters.batches_dropped;
+}
+
+/* Each command is answered, and what cannot be sent gives way and is counted. */
+static void check_load(struct world *world, struct load *load, const struct cmds_otel *otel)
+{
+    uint32_t good = atomic_load(&load->good);
+    WORLD_UNTIL(world, atomic_load(&load->good) - good >= STALL_COMMANDS);
+    WORLD_UNTIL(world, batches_dropped(otel) >= STALL_DROPS);
+    WORLD_UNTIL(world, cmds_span_dropped(world->runtime) > 0);
+    good = atomic_load(&load->good);
+    WORLD_UNTIL(world, atomic_load(&load->good) - good >= STALL_COMMANDS); // Also from then on.
+    atomic_store(&load->is_over, true);
+    WORLD_UNTIL(world, atomic_load(&load->good) == atomic_load(&load->sent));
+    CU_ASSERT_EQUAL(atomic_load(&load->refused), 0);
+}
+
+static void test_otel_silent_backend_holds_up_no_command(void)
+{
+    static const struct backend_step silence = {.act = BACKEND_SILENCE};
+    struct backend *backend = backend_start(&silence, 1);
+    struct cmds_trace_options trace = CMDS_TRACE_OPTIONS_INIT;
+    struct cmds_otel_options options = CMDS_OTEL_OPTIONS_INIT;
+    struct cmds_otel *otel = NULL;
+    struct world world;
+    struct guest guest;
+    struct load load = {.group = NULL};
+    trace.span_rate_max = UINT32_MAX;
+    trace.span_count = STALL_SPANS;
+    options.ignore_environment = true;
+    options.endpoint = backend_url(backend);
+    options.metric_interval_ms = 1;
+    options.span_interval_ms = 1;
+    options.timeout_ms = 60 * LONG_MS; // No request ends by itself.
+    world_init(&world);
+    world.runtime_options.trace = &trace;
+    guest_init(&guest);
+    guest_start(&guest, &world);
+    load.group = guest.group;
+    CU_ASSERT_EQUAL_FATAL(cmds_otel_open(&otel, world.runtime, &options, &world.error), 0);
+
+    CU_ASSERT_EQUAL_FATAL(cmds_runtime_post(world.runtime, 0, load_begin, &load), 0);
+    CU_ASSERT_TRUE(backend_wait(backend, 2)); // Metrics and spans have begun to wait.
+
+    check_load(&world, &load, otel);
+    cmds_otel_close(otel, 0);
+    CU_ASSERT_EQUAL(backend_requests(backend), 2);
+    guest_close(&guest, &world);
+    world_stop(&world);
+    backend_stop(backend);
+}
+
 static struct cmds_sampling sampling_with(const char *ratio)
 {
     struct world world;
@@ -339,6 +439,7 @@ static CU_TestInfo tests[] = {
         {"a flush waits for the end of a turn", test_otel_flush_waits_for_the_end_of_a_turn},
         {"a flush does not wait for a test", test_otel_flush_does_not_wait_for_a_test},
         {"exports spans", test_otel_exports_spans},
+        {"a silent backend holds up no command", test_otel_silent_backend_holds_up_no_command},
         {"the environment's sampler is the runtime's",
                 test_otel_sampler_of_the_environment_is_the_runtimes},
         {"refuses what is wrong", test_otel_refuses_what_is_wrong},
