@@ -134,7 +134,8 @@ uint64_t cmdi_admin_durations_count(const struct cmdi_admin_durations *durations
 
 double cmdi_admin_durations_quantile(const struct cmdi_admin_durations *durations, double quantile)
 {
-    double wanted = quantile * (double)cmdi_admin_durations_count(durations);
+    uint64_t count = cmdi_admin_durations_count(durations);
+    double wanted = quantile * (double)count;
     uint64_t seen = durations->zero_count;
     for (uint32_t i = 0; i < CMDI_ADMIN_BUCKETS && (double)seen < wanted; i++) {
         seen += durations->buckets[i];
@@ -143,7 +144,7 @@ double cmdi_admin_durations_quantile(const struct cmdi_admin_durations *duration
             return exp2((CMDI_ADMIN_BUCKET_FIRST + (double)i + 0.5) / 8);
         }
     }
-    return 0;
+    return count > 0 ? 0 : NAN;
 }
 
 /* --- Types ------------------------------------------------------------------------------------ */

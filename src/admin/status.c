@@ -7,6 +7,7 @@
  * each other. Text is for one who looks now and then.
  */
 #include <errno.h>
+#include <math.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -230,8 +231,9 @@ static void json_durations(struct cmdi_admin_out *out, const struct cmdi_admin_d
             (unsigned long long)cmdi_admin_durations_count(durations), durations->sum_s,
             (unsigned long long)durations->zero_count);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        cmdi_admin_out_format(out, ",\"%s\":%.4g", names[i],
-                cmdi_admin_durations_quantile(durations, quantiles[i]));
+        double seconds = cmdi_admin_durations_quantile(durations, quantiles[i]);
+        // JSON has no NAN; that there is no value is what `count` says.
+        cmdi_admin_out_format(out, ",\"%s\":%.4g", names[i], isnan(seconds) ? 0 : seconds);
     }
     cmdi_admin_out_format(out, ",\"scale\":%d,\"offset\":%d,\"buckets\":[", CMDI_ADMIN_SCALE,
             CMDI_ADMIN_BUCKET_FIRST + (int)first);

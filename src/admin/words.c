@@ -2,6 +2,7 @@
 /* See words.h. */
 #include "admin/words.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,9 @@ const char *cmdi_admin_time(char text[CMDI_ADMIN_WORD_SIZE], double seconds)
         double below, factor;
         const char *unit;
     } rows[] = {{1e-6, 1e9, "ns"}, {1e-3, 1e6, "us"}, {1, 1e3, "ms"}, {100, 1, "s"}};
+    if (isnan(seconds)) {
+        return strcpy(text, "-");
+    }
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (seconds < rows[i].below) {
             double value = seconds * rows[i].factor;

@@ -15,7 +15,7 @@ enum {
 
 /** "812 MiB". Returns: `text`. */
 const char *cmdi_admin_bytes(char text[CMDI_ADMIN_WORD_SIZE], double bytes);
-/** "41 us", "1.2 s", "3h12m". Returns: `text`. */
+/** "41 us", "1.2 s", "3h12m"; NAN, which is no value: "-". Returns: `text`. */
 const char *cmdi_admin_time(char text[CMDI_ADMIN_WORD_SIZE], double seconds);
 /** "2,981,120"; below 10 with two digits if it is not whole. Returns: `text`. */
 const char *cmdi_admin_number(char text[CMDI_ADMIN_WORD_SIZE], double number);

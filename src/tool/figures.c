@@ -142,7 +142,10 @@ static double spread_count(const struct spread *spread)
     return count;
 }
 
-/* The middle of the bucket that has it; of the highest value (part 1) the bucket's end. */
+/*
+ * The middle of the bucket that has it, also of the highest value (part 1): at most half a bucket off either way,
+ * and what the admin's /status says of the same values. Returns: NAN: there is no value.
+ */
 static double spread_quantile(const struct spread *spread, double part)
 {
     double count = spread_count(spread);
@@ -154,7 +157,7 @@ static double spread_quantile(const struct spread *spread, double part)
     for (int32_t i = 0; i < FIGURES_BUCKETS && passed < rank; i++) {
         passed += spread->counts[i] > 0 ? spread->counts[i] : 0;
         if (passed >= rank) {
-            double at = (double)(i - FIGURES_BUCKETS / 2) + (part < 1 ? 0.5 : 1.0);
+            double at = (double)(i - FIGURES_BUCKETS / 2) + 0.5;
             return exp2(at / exp2((double)spread->scale));
         }
     }

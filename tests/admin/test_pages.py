@@ -106,6 +106,21 @@ class Pages(unittest.TestCase):
             table = ask(server.admin, "/status").text().split("\n\n")[1].splitlines()
             self.assertEqual((table[1].split()[:2], table[2].split()[0]), (["shard", "busy"], "0"))
 
+    def test_text_of_status_has_no_time_of_what_did_not_happen(self):
+        with pages.Server("--shards", 1) as server, server.connect() as link:
+            self.assertTrue(peer.echoes(link, 1))
+            self.assertTrue(peer.until(lambda: sum(  # JSON is no look.
+                type["durations"]["count"] for type in ask(server.admin, "/?format=json").json()["types"]) == 1))
+
+            def times():
+                row = next(line for line in ask(server.admin, "/").text().splitlines() if line.startswith("command_echo"))
+                return [re.split(" {2,}", part.strip())[-4:] for part in row.split("|")]
+            since, ever = times()
+            self.assertEqual(since, ever)
+            self.assertRegex(ever[3], "^[0-9.]+ [num]?s$")
+            self.assertTrue(peer.until(lambda: times()[0] == ["-", "-", "-", "-"]))
+            self.assertEqual(times()[1], ever)
+
     def test_no_page_tells_what_is_secret(self):
         canary = "CaNaRy7531"
         with pages.Server("--shards", 1, "--server-info", canary, environment={"CANARY": canary},

@@ -165,6 +165,8 @@ static void test_snapshot_has_quantiles_within_a_bucket(void)
     CU_ASSERT_TRUE(is_near(cmdi_admin_durations_quantile(&durations, 0.9), exp2(-10)));
     CU_ASSERT_TRUE(is_near(cmdi_admin_durations_quantile(&durations, 0.99), exp2(-5)));
     CU_ASSERT_TRUE(is_near(cmdi_admin_durations_quantile(&durations, 1), 1));
+    // Of the greatest, too, the middle of its bucket, which `cmdstream stats` shows: see test_tool_stats.c.
+    CU_ASSERT_DOUBLE_EQUAL(cmdi_admin_durations_quantile(&durations, 1), exp2(-0.5 / 8), 1e-12);
 
     // What came between two looks; nothing at all; and what is too short for a bucket.
     struct cmdi_admin_durations before = durations;
@@ -173,7 +175,8 @@ static void test_snapshot_has_quantiles_within_a_bucket(void)
     CU_ASSERT_EQUAL(cmdi_admin_durations_count(&since), 5);
     CU_ASSERT_TRUE(is_near(cmdi_admin_durations_quantile(&since, 0.01), exp2(-5)));
     since = cmdi_admin_durations_since(&durations, &durations);
-    CU_ASSERT_EQUAL(cmdi_admin_durations_quantile(&since, 1), 0);
+    CU_ASSERT_TRUE(isnan(cmdi_admin_durations_quantile(&since, 1))); // No value is no time.
+    CU_ASSERT_TRUE(isnan(cmdi_admin_durations_quantile(&since, 0.5)));
     since.zero_count = 99;
     since.buckets[0] = 1;
     CU_ASSERT_EQUAL(cmdi_admin_durations_quantile(&since, 0.99), 0);
@@ -227,6 +230,8 @@ static void test_words_are_what_a_person_reads(void)
         CU_ASSERT_STRING_EQUAL(cmdi_admin_time(text, rows[i].value), rows[i].time);
         CU_ASSERT_STRING_EQUAL(cmdi_admin_number(text, rows[i].value), rows[i].number);
     }
+
+    CU_ASSERT_STRING_EQUAL(cmdi_admin_time(text, NAN), "-");
 
     struct cmdi_admin_out out = {0};
     cmdi_admin_left(&out, "ab", 3);

@@ -69,6 +69,9 @@ function bytes(value) {
 
 /** Of seconds: "41 µs". */
 function time(seconds) {
+    if (seconds === null) {
+        return "-";
+    }
     if (seconds === 0 || seconds >= 1000) {
         return `${count(seconds)} s`;
     }
@@ -211,7 +214,11 @@ class Durations {
         return 2 ** ((this.offset + index + 1) / 2 ** this.scale);
     }
 
+    /** The middle of its bucket, as in the text and in `cmdstream stats`; null: there is no value. */
     quantile(quantile) {
+        if (this.count === 0) {
+            return null;
+        }
         let seen = this.zero;
         if (seen >= quantile * this.count) {
             return 0;
