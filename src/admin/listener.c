@@ -199,7 +199,10 @@ int cmdi_admin_listen(struct cmdi_admin_listener *listener, const char *name, co
     if (address.is_remote && !allow_remote) {
         return cmdi_admin_fail(error, -EACCES,
                 "%s: other machines reach %.64s; this one must be 127.0.0.1, [::1] or unix:PATH%s",
-                name, text, strcmp(name, "metrics") == 0 ? " unless allow_remote is set" : "");
+                name, text,
+                strcmp(name, "metrics") == 0
+                        ? " unless allow_remote is set (`cmdstream serve`: --metrics-remote)"
+                        : "");
     }
     listener->is_unix = address.as.any.sa_family == AF_UNIX;
     int fd = socket(address.as.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

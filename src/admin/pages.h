@@ -8,6 +8,10 @@
 
 #include "admin/request.h"
 
+// Where there is nothing to show of traces.
+#define CMDI_ADMIN_NO_SPANS                                                                        \
+    "No spans are kept: cmds_runtime_options.trace is not set (`cmdstream serve`: --spans N)."
+
 void cmdi_admin_page_healthz(struct cmdi_admin_request *request);
 void cmdi_admin_page_readyz(struct cmdi_admin_request *request);
 void cmdi_admin_page_metrics(struct cmdi_admin_request *request);

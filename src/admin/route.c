@@ -75,7 +75,8 @@ static bool may_change(struct cmdi_admin_request *request)
 {
     if (!request->admin->allow_changes) {
         cmdi_admin_refuse(request, MHD_HTTP_FORBIDDEN,
-                "Changes are not allowed here: the option allow_changes is not set.");
+                "Changes are not allowed here: cmds_admin_options.allow_changes is not set "
+                "(`cmdstream serve`: --admin-changes).");
         return false;
     }
     if (!cmdi_admin_is_json(cmdi_admin_header(request, MHD_HTTP_HEADER_CONTENT_TYPE))) {
@@ -177,6 +178,28 @@ static bool knows_its_arguments(struct cmdi_admin_request *request)
 
 /* --- All of it -------------------------------------------------------------------------------- */
 
+/* The metrics port has no list of its few pages, so that the refusal is one. */
+static void refuse_path(struct cmdi_admin_request *request)
+{
+    struct cmdi_admin_out *out = &request->out;
+    if (request->port->place == CMDI_ADMIN_PRIVATE) {
+        cmdi_admin_refuse(request, MHD_HTTP_NOT_FOUND,
+                "There is no such page; / lists those that there are.");
+        return;
+    }
+    cmdi_admin_refuse(request, MHD_HTTP_NOT_FOUND, NULL);
+    cmdi_admin_out_text(out, "There is no such page; there are");
+    const char *comma = " ";
+    for (const struct cmdi_admin_page *page = request->admin->pages; page->path != NULL; page++) {
+        if (is_shown(page, request, page->path)) {
+            cmdi_admin_out_text(out, comma);
+            cmdi_admin_out_text(out, page->path);
+            comma = ", ";
+        }
+    }
+    cmdi_admin_out_text(out, ".\n");
+}
+
 bool cmdi_admin_route(struct cmdi_admin_request *request, const char *path, const char *method)
 {
     enum cmdi_admin_place place = request->port->place;
@@ -188,9 +211,7 @@ bool cmdi_admin_route(struct cmdi_admin_request *request, const char *path, cons
     bool is_post = strcmp(method, MHD_HTTP_METHOD_POST) == 0;
     request->page = find_page(request, path, is_post);
     if (request->page == NULL) {
-        cmdi_admin_refuse(request, MHD_HTTP_NOT_FOUND,
-                place == CMDI_ADMIN_PRIVATE ? "There is no such page; / lists those that there are."
-                                            : "There is no such page.");
+        refuse_path(request);
         return false;
     }
     if (request->page->is_change ? !is_post : !is_get) {

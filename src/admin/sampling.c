@@ -34,7 +34,7 @@ void cmdi_admin_page_sampling(struct cmdi_admin_request *request)
                 is_kept ? "true" : "false", ratio, sampling.span_rate_max, left_s, after,
                 sampling.after_rate_max, dropped);
     } else if (!is_kept) {
-        cmdi_admin_out_text(out, "No spans are kept: cmds_runtime_options.trace is not set.\n");
+        cmdi_admin_out_text(out, CMDI_ADMIN_NO_SPANS "\n");
     } else {
         cmdi_admin_out_format(out, "ratio: %s\nrate: %u a second and shard\nfor: %s\n", ratio,
                 sampling.span_rate_max, left_s == 0 ? "ever" : cmdi_admin_time(left, left_s));
@@ -88,8 +88,7 @@ void cmdi_admin_page_set_sampling(struct cmdi_admin_request *request)
         request->content_type = "application/json";
         cmdi_admin_page_sampling(request);
     } else if (code == -ENOTSUP) {
-        cmdi_admin_refuse(request, MHD_HTTP_CONFLICT,
-                "No spans are kept: cmds_runtime_options.trace is not set.");
+        cmdi_admin_refuse(request, MHD_HTTP_CONFLICT, CMDI_ADMIN_NO_SPANS);
     } else {
         cmdi_admin_refuse(request, MHD_HTTP_BAD_REQUEST,
                 "{\"ratio\":0.1,\"rate\":100,\"for\":600}, or some of these, and nothing else: a "

@@ -335,10 +335,9 @@ static void spans_json(const struct spans_page *page)
 
 static void spans_none(struct cmdi_admin_request *request)
 {
-    cmdi_admin_out_text(
-            &request->out, request->form == CMDI_ADMIN_JSON
-                                   ? "{\"kept\":false,\"count\":0,\"spans\":[]}\n"
-                                   : "No spans are kept: cmds_runtime_options.trace is not set.\n");
+    cmdi_admin_out_text(&request->out, request->form == CMDI_ADMIN_JSON
+                                               ? "{\"kept\":false,\"count\":0,\"spans\":[]}\n"
+                                               : CMDI_ADMIN_NO_SPANS "\n");
 }
 
 void cmdi_admin_page_spans(struct cmdi_admin_request *request)

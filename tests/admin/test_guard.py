@@ -61,9 +61,12 @@ class Guard(unittest.TestCase):
 
     def test_addresses_that_other_machines_reach_are_refused(self):
         for address in ("0.0.0.0:0", "[::]:0", "192.0.2.1:80"):
-            self.assertIn("other machines reach", refused("--metrics", address))
+            self.assertRegex(refused("--metrics", address),
+                             f"other machines reach {re.escape(address)};.*allow_remote.*--metrics-remote")
             for remote in ((), ("--metrics", "127.0.0.1:0", "--metrics-remote")):
-                self.assertIn("other machines reach", refused("--admin", address, *remote))
+                why = refused("--admin", address, *remote)  # No option allows this.
+                self.assertIn("other machines reach", why)
+                self.assertNotIn("remote is set", why)
         with pages.Server("--shards", 1, "--metrics-remote", metrics="0.0.0.0:0") as server:
             self.assertEqual(ask("127.0.0.1:" + server.metrics.split(":")[1], "/healthz").status, 200)
 
@@ -78,6 +81,13 @@ class Guard(unittest.TestCase):
             self.assertIn(ask(self.server.metrics, path or "/?").status, (400, 404), path)
         for path in ("/healthz", "/readyz", "/nothing", "/status/", "/%2e%2e/status"):
             self.assertEqual(ask(self.server.admin, path).status, 404, path)
+
+    def test_a_path_that_there_is_not_is_answered_with_those_that_there_are(self):
+        for path in ("/", "/metric", "/status"):
+            answer = ask(self.server.metrics, path)
+            self.assertEqual((answer.status, answer.text()),
+                             (404, "There is no such page; there are /healthz, /readyz, /metrics.\n"))
+        self.assertEqual(ask(self.server.admin, "/metric").text(), "There is no such page; / lists those that there are.\n")
 
     def test_a_port_is_asked_by_a_name_of_this_machine(self):
         port = self.server.admin.split(":")[1]
@@ -110,7 +120,10 @@ class Guard(unittest.TestCase):
         self.assertEqual(ask(self.unix.metrics, "/readyz").status, 200)  # Nothing of this has drained it.
 
     def test_a_change_is_a_post_of_json_that_is_allowed(self):
-        self.assertEqual(ask(self.server.admin, "/drain", method="POST", headers=pages.JSON, body=b"{}").status, 403)
+        answer = ask(self.server.admin, "/drain", method="POST", headers=pages.JSON, body=b"{}")
+        self.assertEqual(answer.status, 403)
+        for word in ("cmds_admin_options.allow_changes", "--admin-changes"):
+            self.assertIn(word, answer.text())
         for method in ("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "post"):
             answer = ask(self.unix.admin, "/drain", method=method, headers=pages.JSON)
             self.assertEqual((answer.status, answer.headers["allow"]), (405, "POST"), method)

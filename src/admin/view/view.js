@@ -383,6 +383,8 @@ function drawTrace(trace, open) {
 }
 
 // ---- The pages ---------------------------------------------------------------------------------------
+const toBeLookedAt = "to be looked at: cmds_admin_options.allow_changes is not set (cmdstream serve: --admin-changes)";
+
 /** Each: what it is called in the bar, what it makes at first, what it does with each answer. */
 const views = {
     "/status": {
@@ -575,7 +577,7 @@ const views = {
             say(parts.note, now.kept ? shown(now.spans.length, now.count) + missing(now) : "");
             parts.empty.hidden = now.spans.length > 0;
             say(parts.empty, now.kept ? "None, or none that is as it is asked for."
-                : "No spans are kept: the program has not set cmds_runtime_options.trace.");
+                : "No spans are kept: cmds_runtime_options.trace is not set (cmdstream serve: --spans N).");
             const cards = tracesOf(now.spans).map((trace) => {
                 const said = trace.rows.map((row) => row.span.span_id).join();
                 const last = parts.traces.get(trace.id);
@@ -620,7 +622,7 @@ const views = {
             return {levels, note};
         },
         update(parts, log) {
-            say(parts.note, views["/log"].may_change ? "" : "to be looked at: changes are not allowed here");
+            say(parts.note, views["/log"].may_change ? "" : toBeLookedAt);
             for (const button of parts.levels) {
                 button.setAttribute("aria-pressed", button.textContent === log.level);
                 button.disabled = !views["/log"].may_change;
@@ -661,8 +663,8 @@ const views = {
                 : `${duration(now.for)}, then ${Number((100 * now.after.ratio).toPrecision(4))} %, ${count(now.after.rate)} a second`);
             parts.facts.set("spans that gave way before they were taken", count(now.dropped));
             if (!may) {
-                say(parts.note, now.kept ? "to be looked at: changes are not allowed here"
-                    : "no spans are kept: the program has not set cmds_runtime_options.trace");
+                say(parts.note, now.kept ? toBeLookedAt
+                    : "no spans are kept: cmds_runtime_options.trace is not set (cmdstream serve: --spans N)");
             }
             for (const control of parts.controls) {
                 control.disabled = !may;
