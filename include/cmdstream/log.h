@@ -4,7 +4,8 @@
  *
  * A line is about one thing that happened to a connection, a command or a shard. Of each reason a shard
  * writes at most one line a second; the next one says how many were left out. So a peer cannot fill a
- * disk, and a log is no count: telemetry.h counts.
+ * disk, and a log is no count: telemetry.h counts. What a program writes by cmds_runtime_log() is not
+ * bounded.
  *
  * cmds_runtime_options.on_record gets records, on_log the text alone. The functions below are for these
  * two; they never wait and never allocate.
@@ -47,7 +48,8 @@ enum cmds_log_level {
     X_(DISCONNECT, "disconnect", "a connection of a server ended in order")                        \
     X_(DRAIN, "drain", "a server began to drain")                                                  \
     X_(STALL, "stall", "a turn of a shard took too long")                                          \
-    X_(EXEC_CLOSE, "exec_close", "a connection was closed, because an exec function failed")
+    X_(EXEC_CLOSE, "exec_close", "a connection was closed, because an exec function failed")       \
+    X_(ADMIN, "admin", "somebody changed something through the admin pages")
 
 enum cmds_log_reason {
 #define CMDS_X_(constant, name, text) CMDS_REASON_##constant,
@@ -55,7 +57,7 @@ enum cmds_log_reason {
 #undef CMDS_X_
 };
 
-/** The library makes them. Whoever makes one starts from CMDS_LOG_RECORD_INIT. */
+/** The library makes them. Whoever makes one, as for cmds_runtime_log(), starts from CMDS_LOG_RECORD_INIT. */
 struct cmds_log_record {
     uint32_t struct_size; // Set by CMDS_LOG_RECORD_INIT. It may grow.
     uint8_t level;        // enum cmds_log_level

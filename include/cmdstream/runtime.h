@@ -96,7 +96,8 @@ struct cmds_runtime_options {
     // them.
     uint64_t memory_size_max;
     // Called on any thread, mostly on shards: it must not wait, or all connections of its shard wait
-    // too. At most one line a second for each reason and shard. NULL: silence. See cmds_log_stderr().
+    // too. At most one line a second for each reason and shard, beside those of cmds_runtime_log(). NULL:
+    // silence. See cmds_log_stderr().
     void (*on_log)(void *context, enum cmds_log_level level, const char *text);
     void *log_context;
     // Stack sizes of the threads that run exec functions and callbacks: shards, and the pool. At
@@ -204,6 +205,17 @@ CMDS_API bool cmds_runtime_is_draining(const struct cmds_runtime *runtime);
 CMDS_API int cmds_runtime_set_log_level(struct cmds_runtime *runtime, enum cmds_log_level level);
 /** Thread: any, until cmds_runtime_stop() is called; in a forked child it is that of the fork's moment. */
 CMDS_API enum cmds_log_level cmds_runtime_log_level(const struct cmds_runtime *runtime);
+/**
+ * A line of the program's own, to on_record and on_log, before this returns; none if its level is below the
+ * runtime's. None is left out because there are many. The record's text, level, reason and whatever else it is
+ * about are the caller's, its time is now; control characters in the text become '?', and it ends after 511 bytes.
+ *
+ * Owner:   borrows.
+ * Thread:  any, until cmds_runtime_stop() is called.
+ * Returns: 0, also if nobody wants it; -EINVAL: it does not start from CMDS_LOG_RECORD_INIT, has no text, or
+ *          there is no such level; CMDS_E_FORKED: of a child that was forked, which has no lines.
+ */
+CMDS_API int cmds_runtime_log(struct cmds_runtime *runtime, const struct cmds_log_record *record);
 /**
  * Does every shard sleep, or has it begun a turn within the last `within_ms`? If not, an exec function or
  * a callback has held one up for so long, and no connection of that shard is served. For watchdogs and

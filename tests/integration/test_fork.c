@@ -73,7 +73,13 @@ static int child_sets_the_log_level(struct family *family)
 {
     struct cmds_runtime *runtime = family->world.runtime;
     int code = cmds_runtime_set_log_level(runtime, CMDS_LOG_ERROR);
-    return code == CMDS_E_FORKED && cmds_runtime_log_level(runtime) == CMDS_LOG_INFO ? 0 : 1;
+    struct cmds_log_record record = CMDS_LOG_RECORD_INIT;
+    record.level = CMDS_LOG_ERROR;
+    record.text = "from a child";
+    return code == CMDS_E_FORKED && cmds_runtime_log_level(runtime) == CMDS_LOG_INFO &&
+                           cmds_runtime_log(runtime, &record) == CMDS_E_FORKED
+                   ? 0
+                   : 1;
 }
 
 static void test_fork_leaves_the_log_level_alone(void)

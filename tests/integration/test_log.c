@@ -241,6 +241,41 @@ static void test_log_the_level_changes_while_it_runs(void)
     scene_end(scene);
 }
 
+static void test_log_takes_lines_of_the_program(void)
+{
+    struct scene *scene = scene_start();
+    CU_ASSERT_FATAL(world_start(&scene->world) == 0);
+    struct cmds_runtime *runtime = scene->world.runtime;
+    struct cmds_log_record record = CMDS_LOG_RECORD_INIT;
+    record.level = CMDS_LOG_INFO;
+    record.reason = CMDS_REASON_ADMIN;
+    record.peer = "unix:pid 7";
+    record.left_out = 9; // Not the caller's to say.
+
+    CU_ASSERT_EQUAL(cmds_runtime_log(runtime, NULL), -EINVAL);
+    CU_ASSERT_EQUAL(cmds_runtime_log(runtime, &record), -EINVAL); // No text.
+    record.text = "one\x1b[2J";
+    for (uint32_t i = 0; i < 3; i++) { // No second passes, and each is written.
+        CU_ASSERT_EQUAL(cmds_runtime_log(runtime, &record), 0);
+    }
+    CU_ASSERT_EQUAL(cmds_runtime_set_log_level(runtime, CMDS_LOG_WARN), 0);
+    CU_ASSERT_EQUAL(cmds_runtime_log(runtime, &record), 0); // Nobody wants it.
+    record.level = CMDS_LOG_ERROR + 1;
+    CU_ASSERT_EQUAL(cmds_runtime_log(runtime, &record), -EINVAL);
+    record.level = CMDS_LOG_ERROR;
+    record.struct_size = sizeof(record) - 1;
+    CU_ASSERT_EQUAL(cmds_runtime_log(runtime, &record), -EINVAL);
+
+    CU_ASSERT_EQUAL(atomic_load(&scene->count), 3);
+    const struct kept *kept = scene_find(scene, CMDS_REASON_ADMIN);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(kept);
+    CU_ASSERT_STRING_EQUAL(kept->text, "one?[2J");
+    CU_ASSERT_STRING_EQUAL(kept->peer, record.peer);
+    CU_ASSERT(kept->record.level == CMDS_LOG_INFO && kept->record.left_out == 0);
+    CU_ASSERT(kept->record.time_ns > 0);
+    scene_end(scene);
+}
+
 enum {
     CROWD = 200,
 };
@@ -278,6 +313,7 @@ CU_TestInfo test_log[] = {
         {"a sampled command that fails is found", test_log_a_sampled_command_that_fails_is_found},
         {"a drain is announced", test_log_a_drain_is_announced},
         {"the level changes while it runs", test_log_the_level_changes_while_it_runs},
+        {"takes lines of the program", test_log_takes_lines_of_the_program},
         {"a crowd is a line a second", test_log_a_crowd_is_a_line_a_second},
         CU_TEST_INFO_NULL,
 };
