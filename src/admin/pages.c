@@ -7,6 +7,7 @@
 #include <microhttpd.h>
 
 #include "admin/admin.h"
+#include "admin/change.h"
 #include "admin/parse.h"
 
 /* --- Health ----------------------------------------------------------------------------------- */
@@ -41,6 +42,7 @@ void cmdi_admin_page_drain(struct cmdi_admin_request *request)
         return;
     }
     if (!admin->was_asked_to_drain && !cmds_runtime_is_draining(admin->runtime)) {
+        cmdi_admin_log_change(request, "drain");
         admin->on_drain(admin->context);
     }
     admin->was_asked_to_drain = true;
@@ -62,14 +64,31 @@ void cmdi_admin_page_log(struct cmdi_admin_request *request)
     }
 }
 
+/* The line about the change passes by the old level or by the new one, by whichever lets more pass. */
+static int set_level(struct cmdi_admin_request *request, enum cmds_log_level wanted)
+{
+    struct cmds_runtime *runtime = request->admin->runtime;
+    enum cmds_log_level before = cmds_runtime_log_level(runtime);
+    static const char line[] = "log level from %s to %s";
+    if (wanted > before) {
+        cmdi_admin_log_change(
+                request, line, cmds_log_level_name(before), cmds_log_level_name(wanted));
+    }
+    int code = cmds_runtime_set_log_level(runtime, wanted);
+    if (code == 0 && wanted <= before) {
+        cmdi_admin_log_change(
+                request, line, cmds_log_level_name(before), cmds_log_level_name(wanted));
+    }
+    return code;
+}
+
 void cmdi_admin_page_set_log(struct cmdi_admin_request *request)
 {
     char word[16];
     const struct cmdi_admin_member level = {.name = "level", .value = word, .size = sizeof(word)};
     enum cmds_log_level wanted;
     if (cmdi_admin_parse(request->body, request->body_size, &level) &&
-            cmds_log_level_from(&wanted, word) == 0 &&
-            cmds_runtime_set_log_level(request->admin->runtime, wanted) == 0) {
+            cmds_log_level_from(&wanted, word) == 0 && set_level(request, wanted) == 0) {
         request->form = CMDI_ADMIN_JSON;
         request->content_type = "application/json";
         cmdi_admin_page_log(request);

@@ -7,6 +7,7 @@
 #include <cmdstream/trace.h>
 
 #include "admin/admin.h"
+#include "admin/change.h"
 #include "admin/pages.h"
 #include "admin/parse.h"
 #include "admin/words.h"
@@ -57,12 +58,27 @@ static bool sampling_whole(const struct cmdi_admin_number *number, uint32_t max)
            (number->value <= max && number->value == (double)(uint32_t)number->value);
 }
 
-/* Returns: the code of the library; -EINVAL: what is asked for makes no sense. */
-static int sampling_change(struct cmds_runtime *runtime, const struct cmdi_admin_number *ratio,
-        const struct cmdi_admin_number *rate, const struct cmdi_admin_number *seconds)
+static void sampling_log(const struct cmdi_admin_request *request,
+        const struct cmds_sampling *before, const struct cmds_sampling *now)
 {
+    char ratio_before[CMDI_ADMIN_WORD_SIZE], ratio[CMDI_ADMIN_WORD_SIZE],
+            left[CMDI_ADMIN_WORD_SIZE];
+    uint32_t for_s = now->for_ms / 1000;
+    cmdi_admin_log_change(request, "sampling from ratio %s, rate %u to ratio %s, rate %u, for %s",
+            cmdi_admin_real(ratio_before, before->root_ratio), before->span_rate_max,
+            cmdi_admin_real(ratio, now->root_ratio), now->span_rate_max,
+            for_s == 0 ? "ever" : cmdi_admin_time(left, for_s));
+}
+
+/* Returns: the code of the library; -EINVAL: what is asked for makes no sense. */
+static int sampling_change(const struct cmdi_admin_request *request,
+        const struct cmdi_admin_number *ratio, const struct cmdi_admin_number *rate,
+        const struct cmdi_admin_number *seconds)
+{
+    struct cmds_runtime *runtime = request->admin->runtime;
     struct cmds_sampling sampling = CMDS_SAMPLING_INIT;
     int code = cmds_runtime_sampling(runtime, &sampling);
+    const struct cmds_sampling before = sampling;
     if (code < 0) {
         return code;
     }
@@ -73,7 +89,11 @@ static int sampling_change(struct cmds_runtime *runtime, const struct cmdi_admin
     sampling.for_ms = for_s * 1000;
     sampling.root_ratio = ratio->is_there ? ratio->value : sampling.root_ratio;
     sampling.span_rate_max = rate->is_there ? (uint32_t)rate->value : sampling.span_rate_max;
-    return cmds_runtime_set_sampling(runtime, &sampling);
+    code = cmds_runtime_set_sampling(runtime, &sampling);
+    if (code == 0) {
+        sampling_log(request, &before, &sampling);
+    }
+    return code;
 }
 
 void cmdi_admin_page_set_sampling(struct cmdi_admin_request *request)
@@ -81,7 +101,7 @@ void cmdi_admin_page_set_sampling(struct cmdi_admin_request *request)
     struct cmdi_admin_number numbers[] = {{.name = "ratio"}, {.name = "rate"}, {.name = "for"}};
     int code = -EINVAL;
     if (cmdi_admin_parse_numbers(request->body, request->body_size, numbers, 3)) {
-        code = sampling_change(request->admin->runtime, &numbers[0], &numbers[1], &numbers[2]);
+        code = sampling_change(request, &numbers[0], &numbers[1], &numbers[2]);
     }
     if (code == 0) {
         request->form = CMDI_ADMIN_JSON;

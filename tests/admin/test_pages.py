@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the pages say, in each of their forms; that a drain is told first, and that nothing secret is told."""
+import json
+import os
 import re
 import signal
 import time
@@ -235,6 +237,35 @@ class Pages(unittest.TestCase):
             self.assertEqual(ask(server.admin, "/log?format=json").json(), {"level": "warn"})
             answer = ask(server.admin, "/log", method="PUT", headers=pages.JSON, body=body)
             self.assertEqual((answer.status, answer.headers["allow"]), (405, "GET, HEAD, POST"))
+
+    def test_each_change_is_a_line_of_the_log(self):
+        def post(path, body):
+            return ask(server.admin, path, method="POST", headers=pages.JSON, body=body).status
+
+        def lines():
+            records = [json.loads(line) for line in server.log().splitlines()]
+            return [record for record in records if record["attributes"]["cmdstream.reason"] == "admin"]
+        with pages.Server("--shards", 1, "--spans", 16, "--admin-changes", "--log", "json", "--log-level", "info") as server:
+            who = f"unix:pid {os.getpid()}, uid {os.geteuid()}"
+            for path, body, text in (
+                    ("/log", b'{"level":"warn"}', "log level from info to warn"),  # Which lets no such line pass.
+                    ("/log", b'{"level":"error"}', None),
+                    ("/log", b'{"level":"debug"}', "log level from error to debug"),
+                    ("/log", b'{"level":"debug"}', "log level from debug to debug"),
+                    ("/log", b'{"level":"loud"}', None),
+                    ("/sampling", b'{"ratio":0.25}', "sampling from ratio 1, rate 1000 to ratio 0.25, rate 1000, for 10m00s"),
+                    ("/sampling", b'{"rate":7,"for":0}', "sampling from ratio 0.25, rate 1000 to ratio 0.25, rate 7, for ever"),
+                    ("/sampling", b'{"ratio":2}', None),
+                    ("/drain", b'{"x":1}', None),
+                    ("/drain", b"{}", "drain")):
+                before = len(lines())
+                post(path, body)
+                self.assertEqual([line["body"] for line in lines()[before:]], [f"{who}: admin: {text}"] if text else [], body)
+            self.assertEqual({line["severity_text"] for line in lines()}, {"INFO"})
+            self.assertEqual({line["attributes"]["network.peer.address"] for line in lines()}, {who})
+        with pages.Server("--shards", 1, "--admin-changes", "--log-level", "info", admin="127.0.0.1:0") as server:
+            self.assertEqual(post("/log", b'{"level":"error"}'), 200)
+            self.assertRegex(server.log(), r"info: 127\.0\.0\.1:\d+: admin: log level from info to error\n")
 
     def test_profile_names_the_threads_of_the_shards(self):
         profile = ask(self.server.admin, "/profile?format=json").json()
