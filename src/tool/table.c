@@ -3,6 +3,7 @@
 #include "table.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -141,8 +142,59 @@ static void table_print_shard(
     tool_table_line(table, NULL, line);
 }
 
+/* Of `count` rows so many are shown in `room` lines: one of these says how many are not. */
+static uint32_t rows_shown(uint32_t count, uint32_t room)
+{
+    return count <= room ? count : room > 0 ? room - 1 : 0;
+}
+
+static void table_print_more(struct tool_table *table, uint32_t count)
+{
+    char line[TABLE_LINE_SIZE];
+    (void)snprintf(line, sizeof(line), "... %u more", count);
+    tool_table_line(table, "2", line);
+}
+
+struct shard_place {
+    uint32_t number;
+    double busy;
+};
+
+static int shard_by_load(const void *a, const void *b)
+{
+    const struct shard_place *left = a;
+    const struct shard_place *right = b;
+    return left->busy > right->busy ? -1
+           : left->busy < right->busy
+                   ? 1
+                   : (left->number > right->number) - (left->number < right->number);
+}
+
+/* In their order if there is room for all, else the busiest: the one that is at its end is to be seen. */
+static void table_print_each_shard(
+        struct tool_table *table, const struct tool_figures *figures, uint32_t room)
+{
+    struct shard_place places[TOOL_FIGURES_SHARDS_MAX];
+    uint32_t shown = rows_shown(figures->shard_count, room);
+    for (uint32_t i = 0; i < figures->shard_count; i++) {
+        double busy = figures->shards[i].busy;
+        places[i] = (struct shard_place){i, isnan(busy) ? -1 : busy};
+    }
+    if (shown < figures->shard_count) {
+        qsort(places, figures->shard_count, sizeof(places[0]), shard_by_load);
+    }
+    for (uint32_t i = 0; i < shown; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "%u", places[i].number);
+        table_print_shard(table, name, &figures->shards[places[i].number]);
+    }
+    if (shown < figures->shard_count && room > 0) {
+        table_print_more(table, figures->shard_count - shown);
+    }
+}
+
 static void table_print_shards(
-        struct tool_table *table, const struct tool_figures *figures, uint32_t max)
+        struct tool_table *table, const struct tool_figures *figures, uint32_t room)
 {
     char line[TABLE_LINE_SIZE];
     const struct tool_shard_figures all = {figures->busy, figures->turns, figures->commands,
@@ -150,10 +202,8 @@ static void table_print_shards(
     (void)snprintf(line, sizeof(line), "%-5s %6s %11s %11s %9s %11s %10s %9s", "shard", "busy",
             "turns/s", "cmd/s", "cmd/turn", "recv", "send", "memory");
     tool_table_line(table, "7", line);
-    for (uint32_t i = 0; i < figures->shard_count && i < max && figures->shard_count > 1; i++) {
-        char name[16];
-        (void)snprintf(name, sizeof(name), "%u", i);
-        table_print_shard(table, name, &figures->shards[i]);
+    if (figures->shard_count > 1) {
+        table_print_each_shard(table, figures, room);
     }
     table_print_shard(table, "all", &all);
 }
@@ -188,8 +238,12 @@ void tool_table_print(struct tool_table *table, const struct tool_figures *figur
     (void)snprintf(line, sizeof(line), "%-*s %-6s %11s %8s %8s %8s %8s", TABLE_NAME_WIDTH, "type",
             "", "cmd/s", "err/s", "p50", "p99", "max");
     tool_table_line(table, "7", line);
-    for (uint32_t i = 0; i < figures->type_count; i++) {
+    uint32_t shown = rows_shown(figures->type_count, table->lines - table->line_count);
+    for (uint32_t i = 0; i < shown; i++) {
         table_print_type(table, &figures->types[i]);
+    }
+    if (shown < figures->type_count) {
+        table_print_more(table, figures->type_count - shown);
     }
 }
 
