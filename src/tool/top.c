@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "common.h"
+#include "connections.h"
 #include "options.h"
 #include "stats.h"
 #include "table.h"
@@ -53,7 +54,11 @@ static const struct tool_command top_command = {
         .notes = "Keys:\n"
                  "  q  ends it\n"
                  "  s  sorts by the next of: cmd/s, p99, err/s, name\n"
-                 "  c  shows the connections, where ADDRESS is that of the admin pages; and back\n"
+                 "  c  shows the connections, where ADDRESS is that of the admin pages; and back. "
+                 "What "
+                 "all have in common\n"
+                 "     stands above them; \"queued\" and \"not read for\" are there where they say "
+                 "something\n"
                  "  p  pauses, and goes on\n\n"
                  "Where there is no room for all shards or types, a line says how many are left "
                  "out; of the shards the\n"
@@ -79,7 +84,7 @@ struct top {
     bool has_figures;
     enum tool_figures_sort sort;
     bool shows_connections, is_paused, is_colored, is_over;
-    char *connections;               // The page, as it came. NULL: none has.
+    json_t *connections;             // The page. NULL: none has come.
     char lacks[TOOL_HTTP_TEXT_SIZE]; // Why there is no such page; "": there is, or nobody asked.
     char why[TOOL_HTTP_TEXT_SIZE];   // Why there is nothing newer; "": there is.
     double every;
@@ -156,10 +161,8 @@ static void top_print_foot(struct top *top, struct tool_table *table)
     tool_table_line(table, top->why[0] != '\0' ? "31" : "2", line);
 }
 
-/* A page of the service, as text: none of it is a sequence that the terminal obeys. */
 static void top_print_connections(struct top *top, struct tool_table *table)
 {
-    char line[512];
     if (top->lacks[0] != '\0') {
         tool_table_line(table, NULL, "No connections can be shown:");
         tool_table_line(table, NULL, top->lacks);
@@ -169,18 +172,8 @@ static void top_print_connections(struct top *top, struct tool_table *table)
                 table, NULL, "cmds_admin_options.admin. Key c goes back to what is counted.");
         return;
     }
-    for (const char *at = top->connections; at != NULL && *at != '\0';) {
-        size_t size = strcspn(at, "\n");
-        size_t shown = size < sizeof(line) - 1 ? size : sizeof(line) - 1;
-        for (size_t i = 0; i < shown; i++) {
-            line[i] = at[i];
-            if (line[i] < ' ' || line[i] > '~') {
-                line[i] = '?';
-            }
-        }
-        line[shown] = '\0';
-        tool_table_line(table, NULL, line);
-        at += size + (at[size] == '\n');
+    if (top->connections != NULL) {
+        tool_connections_print(table, top->connections);
     }
 }
 
@@ -231,14 +224,18 @@ static void top_read_connections(struct top *top)
 {
     struct tool_http answer = {0};
     char why[TOOL_HTTP_TEXT_SIZE] = "";
-    int code = tool_watch_get(&top->watch, &answer, "/connections", "text/plain", why);
+    json_t *page = NULL;
+    int code = tool_watch_get(&top->watch, &answer, "/connections", "application/json", why);
+    if (code == 0) {
+        page = tool_connections_parse(answer.body, answer.body_size, why);
+    }
     bool is_no_page = code == -ENOENT;
     memcpy(is_no_page ? top->lacks : top->why, why, sizeof(why));
-    if (code == 0 || is_no_page) {
-        free(top->connections);
-        top->connections = code == 0 ? strdup(answer.body) : NULL;
+    if (page != NULL || is_no_page) {
+        json_decref(top->connections);
+        top->connections = page;
     }
-    if (code == 0) {
+    if (page != NULL) {
         top->lacks[0] = '\0';
     }
     tool_http_free(&answer);
@@ -376,6 +373,6 @@ int tool_top(int argc, char **argv)
     status = top_on_terminal(&top);
     tool_figures_free(&top.figures);
     tool_watch_end(&top.watch);
-    free(top.connections);
+    json_decref(top.connections);
     return status;
 }
