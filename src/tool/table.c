@@ -8,7 +8,8 @@
 
 enum {
     TABLE_LINE_SIZE = 512,
-    TABLE_HEAD_LINES = 6, // Of a whole table, beside shards and types.
+    TABLE_HEAD_LINES = 4,  // Beside the shards...
+    TABLE_TYPES_LINES = 2, // ... and beside the types, if there are any.
     TABLE_NAME_WIDTH = 24,
 };
 
@@ -224,7 +225,8 @@ void tool_table_print(struct tool_table *table, const struct tool_figures *figur
 {
     char line[TABLE_LINE_SIZE];
     // Both parts get their half; what one does not need is the other's.
-    uint32_t room = table->lines > TABLE_HEAD_LINES ? table->lines - TABLE_HEAD_LINES : 0;
+    uint32_t head = TABLE_HEAD_LINES + (figures->type_count > 0 ? TABLE_TYPES_LINES : 0);
+    uint32_t room = table->lines > head ? table->lines - head : 0;
     uint32_t half = room / 2;
     uint32_t types_max = figures->type_count < half ? figures->type_count : half;
     uint32_t shards = table->lines == TOOL_TABLE_ANY ? UINT32_MAX : room - types_max;
