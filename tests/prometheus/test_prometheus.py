@@ -37,8 +37,11 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 # Of panels: what these ask for nothing of ours writes in this test.
 WITHOUT_DATA = (
-    'cmd_stream_client_command_count_total{job=~"$job", cmd_stream_command_type=~"$type", cmd_stream_command_status!="OK"}',
+    'cmdstream_shard!=""',  # Nobody is scraped by shard,
+    "cmdstream_spans_dropped_total",  # nor keeps spans.
+    'cmd_stream_client_command_count_total{job=~"$job", instance=~"$instance", cmd_stream_command_type=~"$type", cmd_stream_command_status!="OK"}',
 )
+ALERTS = pathlib.Path(__file__).parent / "../../docs/grafana/alerts.yml"
 DASHBOARD = pathlib.Path(__file__).parent / "../../docs/grafana/cmdstream.json"
 
 
@@ -51,7 +54,7 @@ def panels():
 
 def chosen(query, job):
     """The query as Grafana sends it, with this choice of jobs and all types."""
-    for name, value in (("$__rate_interval", "1h"), ("$job", job), ("$type", ".*"), ("$per_second", "1")):
+    for name, value in (("$__rate_interval", "1h"), ("$job", job), ("$instance", ".*"), ("$type", ".*"), ("$per_second", "1")):
         query = query.replace(name, value)
     return query
 
@@ -123,7 +126,7 @@ class TestPrometheus(unittest.TestCase):
         cls.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         cls.server.daemon_threads = True
         threading.Thread(target=cls.server.serve_forever, daemon=True).start()
-        address = f"127.0.0.1:{cls.server.server_address[1]}"
+        address = cls.instance = f"127.0.0.1:{cls.server.server_address[1]}"
         targets = {job: (address, f"/{job}") for job in (*FORMATS, "live")}
         if cls.live.admin:
             targets["admin"] = (cls.live.admin, "/metrics")
@@ -238,6 +241,18 @@ class TestPrometheus(unittest.TestCase):
                 self.assertEqual(known["cmdstream_connections"]["type"], "gauge")
                 self.assertEqual(known[DURATION]["unit"], "seconds" if job == "open" else "")
 
+    def test_promtool_takes_the_rules_for_alerts(self):
+        done = subprocess.run([PROMTOOL, "check", "rules", ALERTS], capture_output=True, text=True,
+                              timeout=prometheus.PATIENCE_S, check=False)
+        self.assertEqual((done.returncode, "5 rules found" in done.stdout), (0, True), done.stdout + done.stderr)
+
+    def test_series_that_alerts_ask_for_are_there(self):
+        names = set(re.findall(r"\bcmd_?stream_[a-z_]+(?=[{\[])", ALERTS.read_text(encoding="utf-8")))
+        self.assertEqual(len(names), 7, names)
+        for name in sorted(names):
+            with self.subTest(name=name):
+                prometheus.until(lambda name=name: self.prometheus.vector(name), "data for it")
+
     def test_promtool_has_no_complaint(self):
         for name, text in (("by hand", samples("text", 1)), ("live", self.live.samples(FORMATS["text"][0]))):
             with self.subTest(name):
@@ -297,12 +312,13 @@ class TestPrometheus(unittest.TestCase):
     def test_dashboard_variables_have_values(self):
         variables = json.loads(DASHBOARD.read_text(encoding="utf-8"))["templating"]["list"]
         queries = {one["name"]: one["query"]["query"] for one in variables if one["type"] == "query"}
-        self.assertEqual(set(queries), {"job", "type"})
+        self.assertEqual(set(queries), {"job", "instance", "type"})
         for name, query in queries.items():
             with self.subTest(name=name):
                 series, label = re.fullmatch(r"label_values\((.*), (\w+)\)", query).groups()
-                found = self.prometheus.ask(f"label/{label}/values", **{"match[]": series})
-                self.assertIn("calc_add" if name == "type" else "live", found)
+                found = self.prometheus.ask(f"label/{label}/values", **{"match[]": chosen(series, ".*")})
+                wanted = {"job": "live", "instance": self.instance, "type": "calc_add"}[name]
+                self.assertIn(wanted, found)
 
 
 if __name__ == "__main__":
