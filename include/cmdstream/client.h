@@ -398,6 +398,8 @@ CMDS_API int cmds_group_forget(struct cmds_group *group, struct cmds_ticket tick
  */
 CMDS_API int cmds_group_pause(struct cmds_group *group, uint32_t client);
 CMDS_API int cmds_group_resume(struct cmds_group *group, uint32_t client);
+/** Its runtime; of a sender that was given none one of its own, until the sender closes. Thread: any. */
+CMDS_API struct cmds_runtime *cmds_group_runtime(const struct cmds_group *group);
 /** How many connections are up, and how many there are. Thread: any. */
 CMDS_API uint32_t cmds_group_connected(const struct cmds_group *group);
 CMDS_API uint32_t cmds_group_size(const struct cmds_group *group);
@@ -537,9 +539,7 @@ CMDS_API int cmds_group_endpoint_breaker_reset(struct cmds_group *group, uint32_
 
 /**
  * Commands without their last result, over all connections; one-way ones never. A command that passes
- * from the thread that sent it to its shard may count twice for that moment: 0 is always true.
- *
- * Thread: any.
+ * from the thread that sent it to its shard may count twice for that moment: 0 is always true. Thread: any.
  */
 CMDS_API uint64_t cmds_group_pending(const struct cmds_group *group);
 /**

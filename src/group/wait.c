@@ -38,6 +38,11 @@ void cmdi_group_wake(struct cmds_group *group)
 
 /* --- Numbers ---------------------------------------------------------------------------------- */
 
+struct cmds_runtime *cmds_group_runtime(const struct cmds_group *group)
+{
+    return group != NULL ? group->runtime : NULL;
+}
+
 uint32_t cmds_group_connected(const struct cmds_group *group)
 {
     return group != NULL ? atomic_load(&group->up_count) : 0;

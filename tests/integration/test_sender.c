@@ -56,6 +56,38 @@ static void test_sender_answers(void)
     world_stop(&world);
 }
 
+/* What a sender without a runtime counts is on one of its own, which a program may ask for. */
+static void counts_where_it_is_seen(struct cmds_sender_options *options)
+{
+    static char text[65536];
+    struct world world;
+    struct cmds_error error = CMDS_ERROR_INIT;
+    int64_t back = 0;
+    world_init(&world);
+    CU_ASSERT_FATAL(world_start(&world) == 0);
+    struct cmds_sender *sender = open_sender(&world, options);
+    struct cmds_runtime *runtime = cmds_group_runtime(cmds_sender_group(sender));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(runtime);
+    CU_ASSERT_PTR_NOT_EQUAL(runtime, world.runtime);
+
+    CU_ASSERT_EQUAL(send_echo(sender, 7, (struct cmds_string){NULL, 0}, &back, &error), 0);
+
+    CU_ASSERT(cmds_telemetry_write(runtime, CMDS_FORMAT_PROMETHEUS, 0, text, sizeof(text)) > 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "cmd_stream_client_command_count_total{"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "cmdstream_client_commands_sent_total 1\n"));
+    cmds_sender_close(sender, RAW_GUARD_MS);
+    world_stop(&world);
+}
+
+static void test_sender_counts_where_it_is_seen(void)
+{
+    struct cmds_sender_options options = CMDS_SENDER_OPTIONS_INIT(&world_protocol);
+    counts_where_it_is_seen(&options);
+    options.single_thread = true;
+    counts_where_it_is_seen(&options);
+    CU_ASSERT_PTR_NULL(cmds_group_runtime(NULL));
+}
+
 /* What a hook was given last. */
 struct given {
     void *data;
@@ -558,6 +590,7 @@ static void test_sender_refuses_the_wrong_thread(void)
 }
 
 static CU_TestInfo test_sender[] = {
+        {"counts where it is seen", test_sender_counts_where_it_is_seen},
         {"answers", test_sender_answers},
         {"takes the options of a send", test_sender_takes_the_options_of_a_send},
         {"of a single thread", test_sender_of_a_single_thread},
