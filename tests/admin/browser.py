@@ -39,6 +39,7 @@ class Browser:
         self.into, to_write = os.pipe()
 
         def begin():
+            os.setpgid(0, 0)  # No session of its own: the kernel shares CPUs out among those, and it would get too little.
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it does not outlive its test.
             one, other = os.dup(to_read), os.dup(to_write)
             os.dup2(one, 3)  # Where it reads commands, and
@@ -48,7 +49,7 @@ class Browser:
             [path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
              "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
              "--remote-debugging-pipe", f"--user-data-dir={self.folder}", f"--window-size={width},{height}"],
-            preexec_fn=begin, close_fds=False, start_new_session=True,
+            preexec_fn=begin, close_fds=False,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(to_read)
         os.close(to_write)
