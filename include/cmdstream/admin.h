@@ -9,7 +9,7 @@
  *     admin     the pages, a UNIX socket of mode 0600 or a port of the loopback interface. `/` lists
  *               them. Each is text for a terminal, JSON (?format=json) for a program, and HTML for a
  *               browser. What changes something is a POST, and only with allow_changes; each change is a
- *               line of the runtime's log, INFO, with the reason CMDS_REASON_ADMIN.
+ *               line of the runtime's log, WARN, with the reason CMDS_REASON_ADMIN.
  *
  * Each has a thread; a shard neither waits for it nor is woken by it. The pages that ask shards what they hold,
  * and wait for them within the bounds of <cmdstream/inspect.h>, have another one. Each listener has 8 connections; a peer that stalls holds one of them for

@@ -2,10 +2,9 @@
 /*
  * What a runtime has to say: records, and places to write them to.
  *
- * A line is about one thing that happened to a connection, a command or a shard. Of each reason a shard
- * writes at most one line a second; the next one says how many were left out. So a peer cannot fill a
- * disk, and a log is no count: telemetry.h counts. What a program writes by cmds_runtime_log() is not
- * bounded.
+ * A line is about one thing that happened to a connection, a command or a shard, or that somebody changed. Of
+ * each reason a shard writes at most one line a second; the next one says how many were left out. So a peer cannot
+ * fill a disk, and a log is no count: telemetry.h counts. What a program writes by cmds_runtime_log() is not bounded.
  *
  * cmds_runtime_options.on_record gets records, on_log the text alone. The functions below are for these
  * two; they never wait and never allocate.
@@ -57,12 +56,15 @@ enum cmds_log_reason {
 #undef CMDS_X_
 };
 
+enum {
+    CMDS_NO_SHARD = UINT16_MAX // Of cmds_log_record.shard.
+};
 /** The library makes them. Whoever makes one, as for cmds_runtime_log(), starts from CMDS_LOG_RECORD_INIT. */
 struct cmds_log_record {
     uint32_t struct_size; // Set by CMDS_LOG_RECORD_INIT. It may grow.
     uint8_t level;        // enum cmds_log_level
     uint8_t reason;       // enum cmds_log_reason; there may be more of them.
-    uint16_t shard;
+    uint16_t shard;       // CMDS_NO_SHARD: it is of none.
     uint32_t left_out; // Lines of this shard and reason since the last one, which were not written.
     int32_t code;      // What failed; 0: nothing did.
     uint64_t time_ns;  // CLOCK_REALTIME

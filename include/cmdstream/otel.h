@@ -30,7 +30,7 @@ CMDS_BEGIN_
 struct cmds_otel;
 
 enum cmds_otel_histograms {
-    CMDS_OTEL_EXPONENTIAL, // As they are counted: at most 4.4 % off.
+    CMDS_OTEL_EXPONENTIAL, // As they are counted: at most 4.5 % off.
     CMDS_OTEL_EXPLICIT, // For backends without: bounds 2^-19 .. 2^2 s, for sizes 2^3 .. 2^24 bytes.
 };
 

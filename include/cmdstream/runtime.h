@@ -17,9 +17,8 @@
  * exec or _exit, and start runtimes of its own. In the child, functions that wait, open, post, pause or
  * set endpoints return CMDS_E_FORKED; functions that stop or close do nothing and call nobody back;
  * sending from a thread that is no shard's returns CMDS_E_FORKED; no function of cmds_call may be
- * called. Of those that only ask, cmds_group_done() says true and cmds_group_error() CMDS_E_FORKED; the others may not
- * be called either, as some wait for a lock that a thread of the parent had. An exec function or callback must not
- * return in the child.
+ * called. Of those that only ask, a child may call the ones whose comment says what they return there, and no other,
+ * as some wait for a lock that a thread of the parent had. An exec function or callback must not return in the child.
  *
  * dlclose: the shared library stays loaded (-z nodelete), since threads of it may be running.
  */
@@ -207,11 +206,13 @@ CMDS_API int cmds_runtime_set_log_level(struct cmds_runtime *runtime, enum cmds_
 CMDS_API enum cmds_log_level cmds_runtime_log_level(const struct cmds_runtime *runtime);
 /**
  * A line of the program's own, to on_record and on_log, before this returns; none if its level is below the
- * runtime's. None is left out because there are many. The record's text, level, reason and whatever else it is
- * about are the caller's, its time is now; control characters in the text become '?', and it ends after 511 bytes.
+ * runtime's. None is left out because there are many, and left_out is 0. The record's text, level, reason
+ * (CMDS_REASON_OTHER, if there is no better one), shard (CMDS_NO_SHARD, as a rule) and whatever else it is about are
+ * the caller's, its time is now; the text stays as it is, without peer and command in front, but for control
+ * characters, which become '?', and ends after 511 bytes.
  *
  * Owner:   borrows.
- * Thread:  any, until cmds_runtime_stop() is called.
+ * Thread:  any, until cmds_runtime_stop() is called; never inside on_log or on_record, which it calls.
  * Returns: 0, also if nobody wants it; -EINVAL: it does not start from CMDS_LOG_RECORD_INIT, has no text, or
  *          there is no such level; CMDS_E_FORKED: of a child that was forked, which has no lines.
  */

@@ -365,10 +365,9 @@ CMDS_API int cmds_notify(const char *state);
  * the process that listened there has ended) is tried for a second, as what a process listened on with
  * io_uring is released some time after it was killed.
  *
- * Owner:   copies the options; keeps protocol, execs, invokers, codec, receiver and tls until
- *          cmds_server_close() has returned, and all but execs and tls until the last call that is kept was let go
- *          of, too: a thread that sends for one may be in the codec just then. Gives *server:
- *          cmds_server_close().
+ * Owner:   copies the options; keeps execs and tls until cmds_server_close() has returned; protocol, invokers, codec
+ *          and receiver until then and until the last kept call is let go of, as a thread that sends for it may be in
+ *          them. Gives *server: cmds_server_close().
  * Thread:  setup; an inline runtime: the thread that turns it.
  * Returns: 0; CMDS_E_SCHEMA: the tables contradict each other, or a command has no exec function,
  *          by name; -EINVAL, -E2BIG: an option, by name; -EADDRINUSE, -EACCES, ... of the address;
@@ -398,8 +397,8 @@ CMDS_NODISCARD CMDS_API int cmds_server_address(
  */
 CMDS_NODISCARD CMDS_API int cmds_server_shutdown(struct cmds_server *server, uint32_t timeout_ms);
 /**
- * Closes all connections at once, and frees. Calls that are kept stay valid and are cancelled.
- * Waits for exec functions in the pool, so never from one. NULL is fine. Blocks. Thread: as shutdown.
+ * Closes all connections at once, and frees. Calls that are kept stay valid and are cancelled: until the last of
+ * them is let go of, what cmds_server_start() keeps for them is kept. Waits for exec functions in the pool, so never from one. NULL is fine. Blocks. Thread: as shutdown.
  */
 CMDS_API void cmds_server_close(struct cmds_server *server);
 /** Open connections now. Thread: any. */
@@ -558,8 +557,8 @@ enum {
  *     It runs on the call's shard, also if another thread let go of the last reference; it may run inside
  * the cmds_call_unref() of the shard that does, so whoever calls that holds no lock that `fn` takes. Only
  * a call that is kept when its server has closed has no shard any more: it ends on the thread that lets
- * go of it, inside that, be it after cmds_runtime_stop(). Then cmds_call_shard_state() is gone, and the
- * receiver is yours to keep until then.
+ * go of it, inside that, be it after cmds_runtime_stop(). Then cmds_call_shard_state() is gone, and
+ * receiver, protocol, codec and invokers are yours to keep until then.
  *     A command that nothing of the program's has seen (refused, or not decoded) has no call.
  *
  * Thread:  any that holds a reference or runs the exec function, an invoker or a callback of the call;

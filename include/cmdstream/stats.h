@@ -101,7 +101,7 @@ struct cmds_server;
     X(counter, slow_spared, "times that a slow reader was let stay (CMDS_SLOW_READER_WAIT)")       \
     X(counter, exec_closes, "connections closed: an exec function failed")
 #define CMDS_SERVER_NOW_COUNTERS_(X)                                                               \
-    X(gauge, calls, "calls in flight now that do not end with their exec function's first return")
+    X(gauge, calls, "calls in flight now: in the pool, kept, or waiting for a round or for room")
 
 #define CMDS_GROUP_COUNTERS(X)                                                                     \
     CMDS_CONNECTION_COUNTERS(X)                                                                    \
@@ -122,7 +122,8 @@ struct cmds_server;
     X(counter, second_choices,                                                                     \
             "commands whose key's first choice was down, out, full, or had too many")
 #define CMDS_GROUP_NOW_COUNTERS_(X)                                                                \
-    X(gauge, commands_pending, "commands in flight now: without their last result")
+    X(gauge, commands_pending,                                                                     \
+            "commands in flight now, without their last result; one may count twice for a moment")
 
 #define CMDS_X_(kind, name, meaning) uint64_t name;
 struct cmds_runtime_counters {

@@ -74,9 +74,10 @@ void cmdi_admin_log_change(const struct cmdi_admin_request *request, const char 
     (void)vsnprintf(text + size, sizeof(text) - size, format, list);
     va_end(list);
     struct cmds_log_record record = CMDS_LOG_RECORD_INIT;
-    record.level = CMDS_LOG_INFO;
+    record.level = CMDS_LOG_WARN;
     record.reason = CMDS_REASON_ADMIN;
-    record.peer = peer;
+    record.shard = CMDS_NO_SHARD;
+    record.peer = request->port->listener.is_unix ? NULL : peer; // A process is no address.
     record.text = text;
     (void)cmds_runtime_log(request->admin->runtime, &record); // It is made as it has to be.
 }

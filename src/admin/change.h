@@ -9,7 +9,7 @@
 #include "admin/request.h"
 
 /**
- * One line of the level INFO about a change that this request makes: "log level from warn to debug". Who asks stands
+ * One line of the level WARN about a change that this request makes: "log level from warn to debug". Who asks stands
  * in front, as far as the kernel says. Owner: borrows.
  */
 void cmdi_admin_log_change(const struct cmdi_admin_request *request, const char *format, ...)

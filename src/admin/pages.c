@@ -70,12 +70,15 @@ static int set_level(struct cmdi_admin_request *request, enum cmds_log_level wan
     struct cmds_runtime *runtime = request->admin->runtime;
     enum cmds_log_level before = cmds_runtime_log_level(runtime);
     static const char line[] = "log level from %s to %s";
+    if (wanted == before) {
+        return 0;
+    }
     if (wanted > before) {
         cmdi_admin_log_change(
                 request, line, cmds_log_level_name(before), cmds_log_level_name(wanted));
     }
     int code = cmds_runtime_set_log_level(runtime, wanted);
-    if (code == 0 && wanted <= before) {
+    if (code == 0 && wanted < before) {
         cmdi_admin_log_change(
                 request, line, cmds_log_level_name(before), cmds_log_level_name(wanted));
     }

@@ -3,6 +3,7 @@
 #include "otel/courier.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/random.h>
 
 #include "base/assert.h"
@@ -142,14 +143,29 @@ static uint64_t drop_at_end(struct cmdi_courier *courier)
     return 1;
 }
 
+enum {
+    STATUS_SIZE = 32,
+};
+
+/* " (HTTP 503)"; nothing, if nobody has answered. */
+static const char *status_text(char text[STATUS_SIZE], long status)
+{
+    text[0] = '\0';
+    if (status != 0) {
+        (void)snprintf(text, STATUS_SIZE, " (HTTP %ld)", status);
+    }
+    return text;
+}
+
 /* With what the last try came to, which is why they are left. */
 static void say_end(const struct cmdi_courier *courier, uint64_t left)
 {
+    char status[STATUS_SIZE];
     cmdi_otel_say(courier->log, UINT64_MAX, CMDS_LOG_WARN,
-            "otel: %s to %s: %s (HTTP %ld): the exporter ends, %llu batches are dropped",
-            courier->name, courier->target->shown,
-            courier->why != NULL ? courier->why : "no answer yet", courier->status,
-            (unsigned long long)left);
+            "otel: %s to %s: %s%s: the exporter ends, %llu %s dropped", courier->name,
+            courier->target->shown, courier->why != NULL ? courier->why : "no answer yet",
+            status_text(status, courier->status), (unsigned long long)left,
+            left == 1 ? "batch is" : "batches are");
 }
 
 void cmdi_courier_fini(struct cmdi_courier *courier)
@@ -188,9 +204,10 @@ static void lose(struct cmdi_courier *courier, const char *why, long status, uin
 {
     count(&courier->tally->dropped, 1);
     count(&courier->tally->items_dropped, courier->batch.item_count);
+    char answer[STATUS_SIZE];
     cmdi_otel_say(courier->log, now_ms, CMDS_LOG_WARN,
-            "otel: %s to %s: %s (HTTP %ld): a batch of %llu is dropped after %u tries",
-            courier->name, courier->target->shown, why, status,
+            "otel: %s to %s: %s%s: a batch of %llu is dropped after %u tries", courier->name,
+            courier->target->shown, why, status_text(answer, status),
             (unsigned long long)courier->batch.item_count, courier->batch.tries);
     forget(courier);
 }
@@ -230,6 +247,7 @@ static uint64_t retry_after_ms(CURL *easy)
 static void try_again(struct cmdi_courier *courier, const char *why, long status, uint64_t now_ms)
 {
     struct cmdi_batch *batch = &courier->batch;
+    char answer[STATUS_SIZE];
     courier->random = cmdi_hash_mix(courier->random + now_ms + 1);
     int64_t delay_ms = cmdi_reply_delay_ms(batch->tries, retry_after_ms(courier->easy),
             courier->random, now_ms - batch->first_try_ms);
@@ -240,8 +258,8 @@ static void try_again(struct cmdi_courier *courier, const char *why, long status
     batch->next_try_ms = now_ms + (uint64_t)delay_ms;
     // Once as a warning: who looks for those alone is to hear of it before all tries are over.
     cmdi_otel_say(courier->log, now_ms, courier->why == NULL ? CMDS_LOG_WARN : CMDS_LOG_INFO,
-            "otel: %s to %s: %s (HTTP %ld): again in %lld ms", courier->name,
-            courier->target->shown, why, status, (long long)delay_ms);
+            "otel: %s to %s: %s%s: again in %lld ms", courier->name, courier->target->shown, why,
+            status_text(answer, status), (long long)delay_ms);
     courier->why = why;
     courier->status = status;
     courier_move(courier, CMDI_COURIER_WAITING);

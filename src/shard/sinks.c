@@ -225,8 +225,10 @@ static void json_put_peer(struct sink_line *line, const char *peer)
 
 static void json_put_attributes(struct sink_line *line, const struct cmds_log_record *record)
 {
-    line_put(line, "\"cmdstream.reason\":\"%s\",\"cmdstream.shard\":%u",
-            cmds_log_reason_name(record->reason), record->shard);
+    line_put(line, "\"cmdstream.reason\":\"%s\"", cmds_log_reason_name(record->reason));
+    if (record->shard != CMDS_NO_SHARD) {
+        line_put(line, ",\"cmdstream.shard\":%u", record->shard);
+    }
     if (record->connection != 0) {
         line_put(line, ",\"cmdstream.connection\":%llu", (unsigned long long)record->connection);
     }
@@ -300,8 +302,11 @@ static void journal_put(struct sink_line *line, const char *name, const char *va
 
 static void journal_put_record(struct sink_line *line, const struct cmds_log_record *record)
 {
-    line_put(line, "PRIORITY=%d\nCMDSTREAM_SHARD=%u\nCMDSTREAM_REASON=%s\n",
-            sink_priority(record->level), record->shard, cmds_log_reason_name(record->reason));
+    line_put(line, "PRIORITY=%d\nCMDSTREAM_REASON=%s\n", sink_priority(record->level),
+            cmds_log_reason_name(record->reason));
+    if (record->shard != CMDS_NO_SHARD) {
+        line_put(line, "CMDSTREAM_SHARD=%u\n", record->shard);
+    }
     journal_put(line, "MESSAGE", record->text, SINK_BODY_MAX);
     if (record->connection != 0) {
         line_put(line, "CMDSTREAM_CONNECTION=%llu\n", (unsigned long long)record->connection);

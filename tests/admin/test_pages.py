@@ -248,10 +248,10 @@ class Pages(unittest.TestCase):
         with pages.Server("--shards", 1, "--spans", 16, "--admin-changes", "--log", "json", "--log-level", "info") as server:
             who = f"unix:pid {os.getpid()}, uid {os.geteuid()}"
             for path, body, text in (
-                    ("/log", b'{"level":"warn"}', "log level from info to warn"),  # Which lets no such line pass.
-                    ("/log", b'{"level":"error"}', None),
+                    ("/log", b'{"level":"warn"}', "log level from info to warn"),
+                    ("/log", b'{"level":"error"}', "log level from warn to error"),  # By the old one.
                     ("/log", b'{"level":"debug"}', "log level from error to debug"),
-                    ("/log", b'{"level":"debug"}', "log level from debug to debug"),
+                    ("/log", b'{"level":"debug"}', None),
                     ("/log", b'{"level":"loud"}', None),
                     ("/sampling", b'{"ratio":0.25}', "sampling from ratio 1, rate 1000 to ratio 0.25, rate 1000, for 10m00s"),
                     ("/sampling", b'{"rate":7,"for":0}', "sampling from ratio 0.25, rate 1000 to ratio 0.25, rate 7, for ever"),
@@ -261,11 +261,12 @@ class Pages(unittest.TestCase):
                 before = len(lines())
                 post(path, body)
                 self.assertEqual([line["body"] for line in lines()[before:]], [f"{who}: admin: {text}"] if text else [], body)
-            self.assertEqual({line["severity_text"] for line in lines()}, {"INFO"})
-            self.assertEqual({line["attributes"]["network.peer.address"] for line in lines()}, {who})
-        with pages.Server("--shards", 1, "--admin-changes", "--log-level", "info", admin="127.0.0.1:0") as server:
+            self.assertEqual({line["severity_text"] for line in lines()}, {"WARN"})
+            for line in lines():  # Of no shard and of no address.
+                self.assertEqual(set(line["attributes"]), {"cmdstream.reason"})
+        with pages.Server("--shards", 1, "--admin-changes", admin="127.0.0.1:0") as server:
             self.assertEqual(post("/log", b'{"level":"error"}'), 200)
-            self.assertRegex(server.log(), r"info: 127\.0\.0\.1:\d+: admin: log level from info to error\n")
+            self.assertRegex(server.log(), r"warn: 127\.0\.0\.1:\d+: admin: log level from warn to error\n")
 
     def test_profile_names_the_threads_of_the_shards(self):
         profile = ask(self.server.admin, "/profile?format=json").json()

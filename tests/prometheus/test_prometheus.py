@@ -246,9 +246,14 @@ class TestPrometheus(unittest.TestCase):
                               timeout=prometheus.PATIENCE_S, check=False)
         self.assertEqual((done.returncode, "5 rules found" in done.stdout), (0, True), done.stdout + done.stderr)
 
+    def test_alerts_fire_when_they_should_and_not_when_not(self):
+        done = subprocess.run([PROMTOOL, "test", "rules", pathlib.Path(__file__).parent / "alerts_test.yml"],
+                              capture_output=True, text=True, timeout=prometheus.PATIENCE_S, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
     def test_series_that_alerts_ask_for_are_there(self):
         names = set(re.findall(r"\bcmd_?stream_[a-z_]+(?=[{\[])", ALERTS.read_text(encoding="utf-8")))
-        self.assertEqual(len(names), 7, names)
+        self.assertEqual(len(names), 8, names)
         for name in sorted(names):
             with self.subTest(name=name):
                 prometheus.until(lambda name=name: self.prometheus.vector(name), "data for it")

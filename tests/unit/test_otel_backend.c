@@ -245,7 +245,7 @@ static void test_close_does_not_wait_in_vain(void)
     CU_ASSERT_EQUAL(backend_requests(backend), 1);
     CU_ASSERT_PTR_NOT_NULL(strstr(said, "again in"));
     CU_ASSERT_PTR_NOT_NULL(
-            strstr(said, "refused (HTTP 503): the exporter ends, 1 batches are dropped"));
+            strstr(said, "refused (HTTP 503): the exporter ends, 1 batch is dropped"));
     backend_stop(backend);
 }
 
