@@ -38,6 +38,16 @@ static void server_shard_move(
     server_shard->state = (uint8_t)next;
 }
 
+/* Returns: NULL: there are no more. */
+static struct cmdi_pool *server_shard_pool(struct cmdi_server_shard *server_shard, uint32_t index)
+{
+    struct cmdi_pool *const pools[] = {&server_shard->connection_pool, &server_shard->more_pool,
+            &server_shard->call_pool, &server_shard->trace_pool, &server_shard->kept_pools[0],
+            &server_shard->kept_pools[1]};
+    _Static_assert(CMDI_KEPT_POOLS == 2, "all of them");
+    return index < sizeof(pools) / sizeof(pools[0]) ? pools[index] : NULL;
+}
+
 struct cmdi_server_shard *cmdi_server_shard_create(struct cmdi_server_core *core,
         struct cmdi_shard *shard, const struct cmdi_server_shard_ops *ops, void *owner)
 {
@@ -67,12 +77,10 @@ struct cmdi_server_shard *cmdi_server_shard_create(struct cmdi_server_core *core
     cmdi_arena_init(&server_shard->arena, (size_t)core->options.frame_size_max * 4 + 1024 * 1024);
     struct cmdi_account *account = &shard->buffers.account;
     cmdi_arena_charge_to(&server_shard->arena, account);
-    cmdi_pool_charge_to(&server_shard->connection_pool, account);
-    cmdi_pool_charge_to(&server_shard->more_pool, account);
-    cmdi_pool_charge_to(&server_shard->call_pool, account);
-    cmdi_pool_charge_to(&server_shard->trace_pool, account);
-    cmdi_pool_charge_to(&server_shard->kept_pools[0], account);
-    cmdi_pool_charge_to(&server_shard->kept_pools[1], account);
+    struct cmdi_pool *pool = NULL;
+    for (uint32_t i = 0; (pool = server_shard_pool(server_shard, i)) != NULL; i++) {
+        cmdi_pool_charge_to(pool, account);
+    }
     // Cannot fail with default attributes on Linux.
     (void)pthread_mutex_init(&server_shard->lock, NULL);
     for (uint32_t i = 0; i < CMDI_INBOX_ROOMS; i++) {
@@ -240,22 +248,19 @@ void cmdi_server_shard_ending(struct cmdi_server_shard *server_shard)
 static void server_shard_leave_account(struct cmdi_server_shard *server_shard)
 {
     cmdi_arena_fini(&server_shard->arena);
-    cmdi_pool_leave(&server_shard->connection_pool);
-    cmdi_pool_leave(&server_shard->more_pool);
-    cmdi_pool_leave(&server_shard->call_pool);
-    cmdi_pool_leave(&server_shard->kept_pools[0]);
-    cmdi_pool_leave(&server_shard->kept_pools[1]);
+    struct cmdi_pool *pool = NULL;
+    for (uint32_t i = 0; (pool = server_shard_pool(server_shard, i)) != NULL; i++) {
+        cmdi_pool_leave(pool);
+    }
     cmdi_account_sub(&server_shard->shard->buffers.account, server_shard->kept_size);
 }
 
 static void server_shard_free(struct cmdi_server_shard *server_shard)
 {
-    cmdi_pool_fini(&server_shard->connection_pool);
-    cmdi_pool_fini(&server_shard->more_pool);
-    cmdi_pool_fini(&server_shard->call_pool);
-    cmdi_pool_fini(&server_shard->trace_pool);
-    cmdi_pool_fini(&server_shard->kept_pools[0]);
-    cmdi_pool_fini(&server_shard->kept_pools[1]);
+    struct cmdi_pool *pool = NULL;
+    for (uint32_t i = 0; (pool = server_shard_pool(server_shard, i)) != NULL; i++) {
+        cmdi_pool_fini(pool);
+    }
     (void)pthread_mutex_destroy(&server_shard->lock);
     for (uint32_t i = 0; i < CMDI_INBOX_ROOMS; i++) {
         cmdi_inbox_room_fini(&server_shard->inbox_rooms[i]);

@@ -47,6 +47,8 @@ struct rig {
     uint32_t left, results, told, others;
     uint32_t invoked, strange; // By the invoker: commands, and those that were not what was sent.
     int refused;
+    bool keeps; // Its calls, of which this is the last one.
+    struct cmds_call *kept;
     char text[TEXT_MAX + 1];
 };
 
@@ -63,6 +65,11 @@ static int on_pass(struct cmds_call *call, const struct pass *pass)
     struct rig *rig = cmds_call_receiver(call);
     const struct answer answer = {(int64_t)pass->text.size};
     rig->others += !is_child(call, rig);
+    if (rig->keeps) {
+        int code = cmds_call_keep_command(call);
+        rig->kept = cmds_call_ref(call);
+        return code;
+    }
     return cmds_call_send(call, answer_message(&answer));
 }
 
@@ -236,6 +243,35 @@ static void test_sampled_sends_of_a_shard_know_their_size(void)
     rig_close(&rig);
 }
 
+static void on_lost(void *context, const struct cmds_result *result)
+{
+    *(int *)context = result->error;
+}
+
+/* What it has of its shard is its keeper's when that is gone. */
+static void test_sampled_call_outlives_its_runtime(void)
+{
+    struct cmds_trace_options trace = CMDS_TRACE_OPTIONS_INIT;
+    struct cmds_send_options how = CMDS_SEND_OPTIONS_INIT;
+    struct rig rig;
+    int error = 0;
+    rig_open(&rig, &trace);
+    const struct pass pass = {{rig.text, 7}};
+    rig.keeps = true;
+    how.trace = &rig.trace;
+    CU_ASSERT_EQUAL(cmds_group_send(rig.group, pass_message(&pass), &how, on_lost, &error), 0);
+    while (rig.kept == NULL) {
+        CU_ASSERT_FATAL(cmds_runtime_turn(rig.runtime, CMDS_NEVER) >= 0);
+    }
+
+    rig_close(&rig);
+
+    CU_ASSERT(error < 0 && cmds_call_is_cancelled(rig.kept));
+    CU_ASSERT(is_child(rig.kept, &rig));
+    CU_ASSERT_EQUAL(pass_of(rig.kept)->text.size, 7);
+    cmds_call_unref(rig.kept);
+}
+
 static void on_span_end(void *context, struct cmds_span *span)
 {
     *(uint32_t *)context += 1;
@@ -333,6 +369,7 @@ static void test_unsampled_command_has_its_context_alone_in_an_invoker(void)
 }
 
 static CU_TestInfo tests[] = {
+        {"call outlives its runtime", test_sampled_call_outlives_its_runtime},
         {"sends of a shard know their size", test_sampled_sends_of_a_shard_know_their_size},
         {"they are alike when somebody sees them first",
                 test_sampled_ones_are_alike_when_somebody_sees_them_first},
