@@ -193,6 +193,12 @@ void cmdi_courier_fini(struct cmdi_courier *courier)
 
 /* ---- What comes of a try --------------------------------------------------------------------- */
 
+static void courier_failed(struct cmdi_courier *courier, const char *why, long status)
+{
+    courier->why = why;
+    courier->status = status;
+}
+
 static void forget(struct cmdi_courier *courier)
 {
     cmdi_batch_free(&courier->batch);
@@ -209,14 +215,15 @@ static void lose(struct cmdi_courier *courier, const char *why, long status, uin
             "otel: %s to %s: %s%s: a batch of %llu is dropped after %u tries", courier->name,
             courier->target->shown, why, status_text(answer, status),
             (unsigned long long)courier->batch.item_count, courier->batch.tries);
+    courier_failed(courier, why, status);
     forget(courier);
 }
 
 static void take_reply(struct cmdi_courier *courier, uint64_t now_ms)
 {
     struct cmdi_partial partial;
-    courier->why = NULL;
-    courier->status = 0;
+    courier->is_told = false;
+    courier_failed(courier, NULL, 0);
     count(&courier->tally->sent, 1);
     count(&courier->tally->items_sent, courier->batch.item_count);
     struct cmds_bytes body = {courier->reply, courier->reply_size};
@@ -257,11 +264,12 @@ static void try_again(struct cmdi_courier *courier, const char *why, long status
     }
     batch->next_try_ms = now_ms + (uint64_t)delay_ms;
     // Once as a warning: who looks for those alone is to hear of it before all tries are over.
-    cmdi_otel_say(courier->log, now_ms, courier->why == NULL ? CMDS_LOG_WARN : CMDS_LOG_INFO,
-            "otel: %s to %s: %s%s: again in %lld ms", courier->name, courier->target->shown, why,
-            status_text(answer, status), (long long)delay_ms);
-    courier->why = why;
-    courier->status = status;
+    bool is_told =
+            cmdi_otel_say(courier->log, now_ms, courier->is_told ? CMDS_LOG_INFO : CMDS_LOG_WARN,
+                    "otel: %s to %s: %s%s: again in %lld ms", courier->name, courier->target->shown,
+                    why, status_text(answer, status), (long long)delay_ms);
+    courier->is_told = courier->is_told || is_told;
+    courier_failed(courier, why, status);
     courier_move(courier, CMDI_COURIER_WAITING);
 }
 

@@ -44,6 +44,7 @@ struct cmdi_courier {
     uint64_t random;       // State of the jitter.
     const char *why; // The last try failed, and this is libcurl's word for it. NULL: it did not.
     long status;     // Of HTTP, of that try; 0: there was none.
+    bool is_told;    // As a warning, since a batch was taken.
     size_t reply_size;
     uint8_t reply[CMDI_REPLY_SIZE_MAX];
 };

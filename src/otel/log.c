@@ -8,15 +8,15 @@
 #include "base/text.h"
 #include "base/time.h"
 
-void cmdi_otel_say(struct cmdi_otel_log *log, uint64_t now_ms, enum cmds_log_level level,
+bool cmdi_otel_say(struct cmdi_otel_log *log, uint64_t now_ms, enum cmds_log_level level,
         const char *format, ...)
 {
     if (log->on_log == NULL) {
-        return;
+        return false;
     }
     if (now_ms < log->next_ms) {
         log->left_out++;
-        return;
+        return false;
     }
     char text[512];
     va_list list;
@@ -31,4 +31,5 @@ void cmdi_otel_say(struct cmdi_otel_log *log, uint64_t now_ms, enum cmds_log_lev
     log->left_out = 0;
     log->next_ms = now_ms + CMDI_MS_PER_S;
     log->on_log(log->context, level, text);
+    return true;
 }

@@ -12,8 +12,8 @@ struct cmdi_otel_log {
     uint64_t left_out; // Since the last line.
 };
 
-/** One line, without control characters. The next one says how many were left out. */
-void cmdi_otel_say(struct cmdi_otel_log *log, uint64_t now_ms, enum cmds_log_level level,
+/** One line, without control characters. The next one says how many were left out. Returns: it was written. */
+bool cmdi_otel_say(struct cmdi_otel_log *log, uint64_t now_ms, enum cmds_log_level level,
         const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 #endif
