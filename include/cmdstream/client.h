@@ -398,7 +398,7 @@ CMDS_API int cmds_group_forget(struct cmds_group *group, struct cmds_ticket tick
  */
 CMDS_API int cmds_group_pause(struct cmds_group *group, uint32_t client);
 CMDS_API int cmds_group_resume(struct cmds_group *group, uint32_t client);
-/** Its runtime; of a sender that was given none one of its own, until the sender closes. Thread: any. */
+/** Its runtime; of a sender that was given none the one of its own, which the sender alone stops. Thread: any. */
 CMDS_API struct cmds_runtime *cmds_group_runtime(const struct cmds_group *group);
 /** How many connections are up, and how many there are. Thread: any. */
 CMDS_API uint32_t cmds_group_connected(const struct cmds_group *group);

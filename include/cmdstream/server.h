@@ -365,9 +365,9 @@ CMDS_API int cmds_notify(const char *state);
  * the process that listened there has ended) is tried for a second, as what a process listened on with
  * io_uring is released some time after it was killed.
  *
- * Owner:   copies the options; keeps execs and tls until cmds_server_close() has returned; protocol, invokers, codec
- *          and receiver until then and until the last kept call is let go of, as a thread that sends for it may be in
- *          them. Gives *server: cmds_server_close().
+ * Owner:   copies the options; keeps tls until cmds_server_close() has returned; protocol, execs, invokers, codec and
+ *          receiver until then and until the last kept call is let go of, as its thread may be in them; a command under
+ *          way by cmds_group_forward() keeps its call, too. Gives *server: cmds_server_close().
  * Thread:  setup; an inline runtime: the thread that turns it.
  * Returns: 0; CMDS_E_SCHEMA: the tables contradict each other, or a command has no exec function,
  *          by name; -EINVAL, -E2BIG: an option, by name; -EADDRINUSE, -EACCES, ... of the address;
@@ -558,7 +558,7 @@ enum {
  * the cmds_call_unref() of the shard that does, so whoever calls that holds no lock that `fn` takes. Only
  * a call that is kept when its server has closed has no shard any more: it ends on the thread that lets
  * go of it, inside that, be it after cmds_runtime_stop(). Then cmds_call_shard_state() is gone, and
- * receiver, protocol, codec and invokers are yours to keep until then.
+ * receiver, protocol, execs, codec and invokers are yours to keep until then.
  *     A command that nothing of the program's has seen (refused, or not decoded) has no call.
  *
  * Thread:  any that holds a reference or runs the exec function, an invoker or a callback of the call;

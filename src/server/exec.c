@@ -29,6 +29,7 @@
 
 enum {
     EXEC_ROUND_UNITS = 4, // A round makes a batch: it counts as so many frames.
+    EXEC_LOOKS_PER_UNIT = 8,
 };
 
 /* Middleware, in order; behind the last one the exec function. */
@@ -254,15 +255,15 @@ __attribute__((always_inline)) static inline void exec_run(
 }
 
 /*
- * Its last send, from another thread, found no room beside what others have promised to leave. That comes with a mail,
- * or does not come, with a mail too: until then it would ask in vain, again and again. `least`: for so much there is no
- * room, as somebody has asked.
+ * Its last send, from another thread, found no room: beside what others have promised to leave, or in the pool. As long
+ * as there is none it would ask in vain, again and again. `least`: for so much there is no room, as somebody has asked.
  */
 static bool exec_is_held(const struct cmds_call *call, size_t *least)
 {
     size_t size = atomic_load_explicit(&call->refused_size, memory_order_relaxed);
     if (CMDI_LIKELY(!atomic_load_explicit(&call->refused_elsewhere, memory_order_relaxed)) ||
-            cmdi_inbox_promises(&call->connection->inbox) == 0) {
+            ((call->exec->flags & CMDS_EXEC_POOL_) == 0 &&
+                    cmdi_inbox_promises(&call->connection->inbox) == 0)) {
         return false;
     }
     if (size < *least && cmdi_writable_has_room(call->connection, size)) {
@@ -273,23 +274,30 @@ static bool exec_is_held(const struct cmds_call *call, size_t *least)
 }
 
 /* The next one, which is in no list. Those that are held go behind all others. Returns: NULL: all are. */
-static struct cmds_call *exec_next_again(struct cmdi_connection_more *more)
+static struct cmds_call *exec_next_again(
+        struct cmdi_connection_more *more, struct cmdi_shard *shard)
 {
     const struct cmdi_list *first_held = NULL;
     size_t least = SIZE_MAX;
+    uint32_t looks = 0;
     for (struct cmdi_list *node; (node = more->again.next) != first_held;) {
         struct cmds_call *call = CMDI_CONTAINER(node, struct cmds_call, link);
         cmdi_list_remove(node);
         if (cmds_call_is_cancelled(call) || CMDI_LIKELY(!exec_is_held(call, &least))) {
+            cmdi_shard_worked(shard, looks / EXEC_LOOKS_PER_UNIT); // Some thousand may be held.
             return call;
         }
+        looks++;
         first_held = first_held != NULL ? first_held : node;
         cmdi_list_push(&more->again, node);
     }
     return NULL;
 }
 
-/* All are held. There is room with the mail that they wait for, but also when output leaves or memory comes back. */
+/*
+ * All are held. There is room with a mail, which a promise brings that is kept or broken; when output has left; when
+ * memory comes back.
+ */
 static void exec_wait(struct cmds_connection *connection)
 {
     struct cmdi_conn *conn = &connection->conn;
@@ -316,7 +324,7 @@ static bool exec_run_again(struct cmds_connection *connection, uint32_t budget)
     while (!cmdi_list_empty(&more->again) && !cmdi_conn_output_high(conn) &&
             conn->state == CMDI_CONN_OPEN && budget-- > 0 &&
             (first || !(conn->spent || conn->shard->step_over))) {
-        struct cmds_call *call = exec_next_again(more);
+        struct cmds_call *call = exec_next_again(more, conn->shard);
         if (CMDI_UNLIKELY(call == NULL)) {
             exec_wait(connection);
             cmdi_window_hold_back(connection);

@@ -345,8 +345,10 @@ static inline void cmdi_shard_after(struct cmdi_shard *shard, struct cmdi_work *
 static inline void cmdi_shard_refused(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     if (!cmdi_work_queued(work)) {
-        shard->refused_used = cmdi_list_empty(&shard->refused)
-                                      ? cmdi_account_used(&shard->buffers.account)
+        uint64_t used = cmdi_account_used(&shard->buffers.account);
+        // Also if somebody waits already: less than now is room for this one.
+        shard->refused_used = cmdi_list_empty(&shard->refused) || used > shard->refused_used
+                                      ? used
                                       : shard->refused_used;
         cmdi_list_push(&shard->refused, &work->link);
     }
