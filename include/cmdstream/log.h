@@ -112,8 +112,8 @@ CMDS_API void cmds_log_stderr(void *context, enum cmds_log_level level, const ch
  */
 CMDS_API void cmds_log_json(void *context, const struct cmds_log_record *record);
 /**
- * For on_record: to systemd's journal by its own protocol, with MESSAGE, PRIORITY, CMDSTREAM_REASON,
- * CMDSTREAM_SHARD and, where known, CMDSTREAM_CONNECTION, CMDSTREAM_PEER, CMDSTREAM_TYPE,
+ * For on_record: to systemd's journal by its own protocol, with MESSAGE, PRIORITY, CMDSTREAM_REASON
+ * and, where known, CMDSTREAM_SHARD, CMDSTREAM_CONNECTION, CMDSTREAM_PEER, CMDSTREAM_TYPE,
  * CMDSTREAM_SEQUENCE, CMDSTREAM_CODE, CMDSTREAM_LEFT_OUT, TRACE_ID and SPAN_ID. What the journal does
  * not take at once goes to cmds_log_stderr(). `context`, Owner, Thread: as there.
  */

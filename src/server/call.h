@@ -52,7 +52,7 @@ struct cmds_call {
     bool owed;
     uint16_t place;    // Of the command's type in the protocol.
     uint8_t end_count; // Of `ends`. Of whoever holds the call, one at a time, as those are.
-    // Since its round began, and by what lies in the inbox or is promised there.
+    // Since its round began, and by what lies in the inbox or is promised there, or for memory.
     _Atomic bool refused_elsewhere;
     // See writable.h. Of whoever was refused last, whatever its thread: the size of the frame.
     _Atomic uint32_t refused_size;

@@ -255,15 +255,15 @@ __attribute__((always_inline)) static inline void exec_run(
 }
 
 /*
- * Its last send, from another thread, found no room: beside what others have promised to leave, or in the pool. As long
- * as there is none it would ask in vain, again and again. `least`: for so much there is no room, as somebody has asked.
+ * Its last send, from another thread, found no room beside what others have promised to leave. That comes with a mail,
+ * or does not come, with a mail too: until then it would ask in vain, again and again. Without a promise it asks, for
+ * only who asks for memory has others give some back. `least`: for so much there is no room, as somebody has asked.
  */
 static bool exec_is_held(const struct cmds_call *call, size_t *least)
 {
     size_t size = atomic_load_explicit(&call->refused_size, memory_order_relaxed);
     if (CMDI_LIKELY(!atomic_load_explicit(&call->refused_elsewhere, memory_order_relaxed)) ||
-            ((call->exec->flags & CMDS_EXEC_POOL_) == 0 &&
-                    cmdi_inbox_promises(&call->connection->inbox) == 0)) {
+            cmdi_inbox_promises(&call->connection->inbox) == 0) {
         return false;
     }
     if (size < *least && cmdi_writable_has_room(call->connection, size)) {
@@ -291,6 +291,7 @@ static struct cmds_call *exec_next_again(
         first_held = first_held != NULL ? first_held : node;
         cmdi_list_push(&more->again, node);
     }
+    cmdi_shard_worked(shard, looks / EXEC_LOOKS_PER_UNIT);
     return NULL;
 }
 

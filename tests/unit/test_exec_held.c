@@ -237,34 +237,6 @@ static void other_call_waits_for_memory(void)
     CU_ASSERT_EQUAL(cmds_test_result_count(scene.test), 1);
 }
 
-static struct cmds_exec of_the_pool;
-
-/* There is no promise at all, and it is a function of the pool: until it is to run. */
-static int act_in_the_pool(struct cmds_call *call, const struct act *act)
-{
-    of_the_pool = *call->exec;
-    of_the_pool.flags |= CMDS_EXEC_POOL_;
-    call->exec = &of_the_pool;
-    return act_behind_memory(call, act);
-}
-
-static void test_held_waits_for_memory_alone(void)
-{
-    scene_open();
-    rounds = 0;
-    others_take_memory();
-    scene.app.act = act_in_the_pool;
-    (void)acts_send(scene.test, 2);
-    CU_ASSERT_EQUAL(cmds_test_result_count(scene.test), 0);
-    CU_ASSERT_EQUAL(rounds, 1);
-
-    of_the_pool.flags &= ~(uint32_t)CMDS_EXEC_POOL_;
-    others_give_memory_back();
-    CU_ASSERT_EQUAL(cmds_test_result_count(scene.test), 1);
-    CU_ASSERT_EQUAL(rounds, 2);
-    scene_close();
-}
-
 static void test_held_runs_when_memory_has_come_back(void)
 {
     large_beside(100000, other_call_waits_for_memory, 2);
@@ -452,7 +424,6 @@ static CU_TestInfo test_held[] = {
                 test_held_is_no_stream_that_its_own_output_refuses},
         {"runs when output has left", test_held_runs_when_output_has_left},
         {"runs when memory has come back", test_held_runs_when_memory_has_come_back},
-        {"waits for memory alone", test_held_waits_for_memory_alone},
         {"is none for what an earlier round was refused",
                 test_held_is_none_for_what_an_earlier_round_was_refused},
         {"runs no more when the end of another ends the connection",
