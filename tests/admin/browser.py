@@ -129,8 +129,11 @@ class Browser:
         """Waits for the expression to be true. Returns: whether it became so."""
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
-            if self.run(script):
-                return True
+            try:
+                if self.run(script):
+                    return True
+            except KeyError:  # The page is going to another one just now.
+                pass
             time.sleep(0.05)
         return False
 
