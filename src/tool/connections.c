@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "http.h"
+#include "figures.h"
 
 enum {
     CONNECTIONS_CELL_SIZE = 48, // What is longer is cut.
@@ -15,15 +15,7 @@ enum {
 
 json_t *tool_connections_parse(const char *text, size_t size, char *why)
 {
-    json_error_t error;
-    json_t *root = json_loadb(text, size, 0, &error);
-    if (root == NULL || !json_is_array(json_object_get(root, "connections"))) {
-        json_decref(root);
-        (void)snprintf(
-                why, TOOL_HTTP_TEXT_SIZE, "what answers is not the JSON of a cmdstream service");
-        return NULL;
-    }
-    return root;
+    return tool_parse_list(text, size, "connections", why);
 }
 
 /* --- Cells ------------------------------------------------------------------------------------ */

@@ -24,17 +24,22 @@ static const char label_status[] = "cmd-stream.command.status";
 
 /* --- The JSON --------------------------------------------------------------------------------- */
 
-json_t *tool_figures_parse(const char *text, size_t size, char *why)
+json_t *tool_parse_list(const char *text, size_t size, const char *list, char *why)
 {
     json_error_t error;
     json_t *root = json_loadb(text, size, 0, &error);
-    if (root == NULL || !json_is_array(json_object_get(root, "metrics"))) {
+    if (root == NULL || !json_is_array(json_object_get(root, list))) {
         json_decref(root);
         (void)snprintf(
                 why, TOOL_HTTP_TEXT_SIZE, "what answers is not the JSON of a cmdstream service");
         return NULL;
     }
     return root;
+}
+
+json_t *tool_figures_parse(const char *text, size_t size, char *why)
+{
+    return tool_parse_list(text, size, "metrics", why);
 }
 
 /* Returns: NULL: there is none of that name. */

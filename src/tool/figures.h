@@ -47,6 +47,8 @@ struct tool_figures {
     uint32_t shard_count, type_count;
 };
 
+/** The JSON of a page, which has a list of this name. Returns: NULL, and `why`: as below. */
+json_t *tool_parse_list(const char *text, size_t size, const char *list, char *why);
 /** Reads what `text` says. Returns: NULL, and `why` (TOOL_HTTP_TEXT_SIZE bytes), if it is no such JSON. */
 json_t *tool_figures_parse(const char *text, size_t size, char *why);
 /**
