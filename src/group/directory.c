@@ -117,8 +117,14 @@ static struct cmdi_endpoint *directory_create(struct cmdi_directory *directory, 
 {
     char host[CMDI_HOST_MAX];
     bool has_host = cmdi_address_host(name, host) == 0;
-    struct cmdi_targets *targets =
-            count > 0 ? cmdi_targets_create(name, addresses, count, NULL) : NULL;
+    struct cmdi_targets *targets = NULL;
+    if (count > 0) {
+        targets = cmdi_targets_create(name, addresses, count, NULL);
+        if (targets->count == 0) { // No lookup follows that would mend it.
+            cmdi_targets_unref(targets);
+            return NULL;
+        }
+    }
     return cmdi_endpoint_create(&directory->store, text, has_host ? host : NULL, targets);
 }
 
@@ -555,24 +561,27 @@ static void source_drop(struct cmdi_source *source)
     source->item_count = kept;
 }
 
-/* The source has it, once it has. Without memory it is not known until the next answer. */
-static void source_read_address(struct cmdi_directory *directory, struct cmdi_source *source,
+/* The source has it, once it has. Returns: false: without memory it is not known. */
+static bool source_read_address(struct cmdi_directory *directory, struct cmdi_source *source,
         struct cmdi_roll *roll, const struct cmdi_address *address, uint64_t now_ms)
 {
     char text[CMDI_ADDRESS_TEXT_MAX];
     cmdi_address_text(address, text, sizeof(text));
     uint64_t hash = cmdi_hash_text(text);
-    if (!source_meet(source, roll, text, hash)) {
-        bool is_late = source->is_late || source->has_answered;
-        struct cmdi_endpoint *endpoint =
-                directory_endpoint(directory, source, text, address, 1, is_late ? now_ms : 0);
-        if (endpoint != NULL && source_push(source, endpoint) == 0) {
-            cmdi_roll_add(roll, hash, source->item_count - 1);
-        }
+    if (source_meet(source, roll, text, hash)) {
+        return true;
     }
+    bool is_late = source->is_late || source->has_answered;
+    struct cmdi_endpoint *endpoint =
+            directory_endpoint(directory, source, text, address, 1, is_late ? now_ms : 0);
+    if (endpoint == NULL || source_push(source, endpoint) < 0) {
+        return false;
+    }
+    cmdi_roll_add(roll, hash, source->item_count - 1);
+    return true;
 }
 
-/* Returns: 0; -ENOMEM: the answer was not read. */
+/* Returns: 0; -ENOMEM: not all of the answer was read. */
 static int source_read_answer(struct cmdi_directory *directory, struct cmdi_source *source,
         const struct cmdi_address *addresses, uint32_t count, uint64_t now_ms)
 {
@@ -584,11 +593,26 @@ static int source_read_answer(struct cmdi_directory *directory, struct cmdi_sour
         source->items[i].is_listed = false;
         cmdi_roll_add(&roll, source->items[i].endpoint->hash, i);
     }
+    bool has_all = true;
     for (uint32_t i = 0; i < count && source->item_count < CMDI_ENDPOINTS_MAX; i++) {
-        source_read_address(directory, source, &roll, &addresses[i], now_ms);
+        has_all &= source_read_address(directory, source, &roll, &addresses[i], now_ms);
     }
     cmdi_roll_fini(&roll);
     source_drop(source);
+    return has_all ? 0 : -ENOMEM;
+}
+
+/* Of a plain name. Returns: 0; -ENOMEM: it keeps those that it had. */
+static int source_set_targets(
+        struct cmdi_source *source, const struct cmdi_address *addresses, uint32_t count)
+{
+    uint32_t tried = count < CMDI_ADDRESSES_MAX ? count : CMDI_ADDRESSES_MAX;
+    struct cmdi_targets *targets = cmdi_targets_create(source->text, addresses, tried, NULL);
+    if (targets->count == 0) {
+        cmdi_targets_unref(targets);
+        return -ENOMEM;
+    }
+    cmdi_endpoint_set_targets(source->items[0].endpoint, targets);
     return 0;
 }
 
@@ -596,22 +620,24 @@ static uint32_t source_answer(struct cmdi_directory *directory, struct cmdi_sour
         const struct cmdi_address *addresses, uint32_t count, uint64_t now_ms)
 {
     uint32_t news = source->failures > 0 ? CMDI_NEWS_WORKS : 0;
+    struct listing listing;
+    int code = 0;
     source->failures = 0;
     if (source->kind == CMDI_SOURCE_NAME) {
-        uint32_t tried = count < CMDI_ADDRESSES_MAX ? count : CMDI_ADDRESSES_MAX;
-        cmdi_endpoint_set_targets(source->items[0].endpoint,
-                cmdi_targets_create(source->text, addresses, tried, NULL));
+        code = source_set_targets(source, addresses, count);
         news |= CMDI_NEWS_TARGETS;
     } else {
-        struct listing listing;
-        if (source_read_answer(directory, source, addresses, count, now_ms) < 0 ||
-                listing_init(&listing, directory, 0) < 0) {
-            source->due_ms = now_ms; // The list stays; another answer will find memory.
-        } else {
+        code = source_read_answer(directory, source, addresses, count, now_ms);
+        if (listing_init(&listing, directory, 0) == 0) {
             news |= directory_list(directory, &listing);
+        } else {
+            code = -ENOMEM;
         }
     }
-    source->has_answered = true;
+    if (code < 0) {
+        source->due_ms = now_ms; // What is known stays; another answer will find memory.
+    }
+    source->has_answered |= code == 0;
     return news;
 }
 

@@ -13,50 +13,13 @@
 #include <cmdstream/tls.h>
 
 #include "support/harness.h"
+#include "support/scarce.h"
 #include "support/tls_pair.h"
 #include "tls/context.h"
 
 enum {
     ALLOCATIONS_MAX = 100000
 };
-
-/* ---- Memory that runs out -------------------------------------------------------------------- */
-
-static unsigned long allocation_count, failing; // failing: 0: none does.
-
-static bool allocation_fails(void)
-{
-    return ++allocation_count == failing;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return allocation_fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return allocation_fails() ? NULL : __real_calloc(count, size);
-}
-
-static void fail_at(unsigned long number)
-{
-    allocation_count = 0;
-    failing = number;
-}
-
-/* Was there one with this number at all? */
-static bool has_failed(void)
-{
-    bool was_there = allocation_count >= failing;
-    failing = 0;
-    return was_there;
-}
 
 /* ---- Tests ----------------------------------------------------------------------------------- */
 
@@ -104,9 +67,9 @@ static void test_memory_of_a_new_server(void)
     unsigned long number = 1;
     for (bool failed = true; failed && number < ALLOCATIONS_MAX; number++) {
         struct cmds_error error = CMDS_ERROR_INIT;
-        fail_at(number);
+        scarce_fail_at(number);
         int code = cmds_tls_server_new(&tls, &options, &error);
-        failed = has_failed();
+        failed = scarce_has_failed();
         if (code < 0) {
             expect_refusal(&error, code);
             CU_ASSERT_PTR_NULL(tls);
@@ -128,9 +91,9 @@ static void test_memory_of_a_new_client(void)
     unsigned long number = 1;
     for (bool failed = true; failed && number < ALLOCATIONS_MAX; number++) {
         struct cmds_error error = CMDS_ERROR_INIT;
-        fail_at(number);
+        scarce_fail_at(number);
         int code = cmds_tls_client_new(&tls, &options, &error);
-        failed = has_failed();
+        failed = scarce_has_failed();
         if (code < 0) {
             expect_refusal(&error, code);
         } else {
@@ -149,9 +112,9 @@ static void test_memory_of_a_reload(void)
     for (bool failed = true; failed && number < ALLOCATIONS_MAX; number++) {
         struct cmds_error error = CMDS_ERROR_INIT;
         struct cmdi_context *before = cmdi_tls_hold(cmdi_tls_of(tls));
-        fail_at(number);
+        scarce_fail_at(number);
         int code = cmds_tls_reload(tls, &error);
-        failed = has_failed();
+        failed = scarce_has_failed();
         struct cmdi_context *after = cmdi_tls_hold(cmdi_tls_of(tls));
         CU_ASSERT_EQUAL(before == after, code < 0);
         if (code < 0) {
