@@ -506,7 +506,7 @@ static void link_take(struct cmdi_link *link, uint32_t way, int result, struct c
     if (pipe->end != CMDI_PIPE_GOES_ON || passes) {
         link_run(link); // A watch was faster, and what came is behind a reset; or nothing came.
     } else if (result == -ENOBUFS) {
-        (void)cmdi_receive_grow(&link_shard(link)->receive);
+        (void)cmdi_receive_grow(&link_shard(link)->receive, link_shard(link)->counters.turns);
         link_run(link);
     } else if (result > 0 && !link_has_memory(link, pipe)) {
         cmdi_shard_log(link_shard(link), CMDS_REASON_MEMORY, CMDS_LOG_WARN,

@@ -423,9 +423,11 @@ static void conn_count_received(struct cmdi_conn *conn, size_t size)
  * in the same instant: where buffers are scarce those few bytes are copied, so that whoever asks for
  * little does not wait for a buffer.
  */
-static bool conn_is_wasteful(const struct cmdi_conn *conn, uint32_t size)
+static bool conn_is_wasteful(const struct cmdi_conn *conn, uint16_t buffer, uint32_t size)
 {
-    return size <= CONN_FEW_BYTES && cmdi_receive_is_scarce(&conn->shard->receive);
+    const struct cmdi_receive *receive = &conn->shard->receive;
+    return size <= CONN_FEW_BYTES && !cmdi_receive_is_small(receive, buffer) &&
+           cmdi_receive_is_scarce(receive);
 }
 
 /* Bytes in a buffer of the shard's: a slice more, if there is a frame to be read in it. */
@@ -439,7 +441,7 @@ static void conn_take_slice(struct cmdi_conn *conn, uint16_t buffer, uint32_t si
             conn_check_stashed(conn, cmdi_conn_stash_all(conn));
         }
     }
-    if (conn->slices.count > 0 && conn_is_wasteful(conn, size)) {
+    if (conn->slices.count > 0 && conn_is_wasteful(conn, buffer, size)) {
         conn_check_stashed(conn, cmdi_conn_stash_all(conn));
     }
 }
@@ -503,7 +505,8 @@ static enum cmdi_input_state conn_input_after(struct cmdi_conn *conn, int code)
     if (conn->input == CMDI_INPUT_STOPPING) {
         return CMDI_INPUT_STOPPED;
     }
-    bool starved = code == -ENOBUFS && !cmdi_receive_grow(&conn->shard->receive);
+    bool starved = code == -ENOBUFS &&
+                   !cmdi_receive_grow(&conn->shard->receive, conn->shard->counters.turns);
     return starved ? CMDI_INPUT_STARVED : CMDI_INPUT_IDLE; // The end of the next run arms it again.
 }
 

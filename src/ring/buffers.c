@@ -32,11 +32,14 @@ static void *ring_map(size_t size)
 int cmdi_ring_buffers_init(struct cmdi_ring *ring, const struct cmdi_ring_options *options,
         struct cmdi_ring_patience *patience, struct cmds_error *error)
 {
-    CMDI_ASSERT(options->large_count <= options->buffer_count_max);
     CMDI_ASSERT(cmdi_ring_buffer_size_max(options) >= options->buffer_size);
+    CMDI_ASSERT(options->large_count + options->small_count <= options->buffer_count_max);
+    CMDI_ASSERT(options->small_size <= options->buffer_size);
     ring->buffer_size = options->buffer_size;
     ring->large_count = options->large_count;
     ring->large_extra = cmdi_ring_buffer_size_max(options) - options->buffer_size;
+    ring->small_from = options->buffer_count_max - options->small_count;
+    ring->small_less = options->small_count > 0 ? options->buffer_size - options->small_size : 0;
     ring->buffer_count_max = options->buffer_count_max;
     ring->buffer_count_min = options->buffer_count;
     ring->group = ring_map(ring->buffer_count_max * sizeof(struct io_uring_buf));

@@ -35,6 +35,8 @@ struct cmdi_ring {
     uint32_t buffer_size, buffer_count, buffer_count_min, buffer_count_max;
     uint32_t large_count; // Buffers numbered below it are larger by large_extra.
     uint32_t large_extra;
+    uint32_t small_from; // Buffers numbered from it on are smaller by small_less.
+    uint32_t small_less;
     uint32_t buffers_held;  // Harvested and not released.
     uint32_t buffers_peak;  // The most that were, since somebody asked.
     uint32_t buffers_added; // Released since the kernel was last told.
@@ -90,7 +92,9 @@ void cmdi_ring_buffers_fini(struct cmdi_ring *ring, bool written);
 static inline size_t cmdi_ring_buffer_offset(const struct cmdi_ring *ring, uint32_t buffer)
 {
     uint32_t larger = buffer < ring->large_count ? buffer : ring->large_count; // Of those before.
-    return (size_t)buffer * ring->buffer_size + (size_t)larger * ring->large_extra;
+    uint32_t smaller = buffer < ring->small_from ? 0 : buffer - ring->small_from;
+    return (size_t)buffer * ring->buffer_size + (size_t)larger * ring->large_extra -
+           (size_t)smaller * ring->small_less;
 }
 
 static inline uint8_t *cmdi_ring_buffer_at(const struct cmdi_ring *ring, uint32_t buffer)
@@ -100,7 +104,8 @@ static inline uint8_t *cmdi_ring_buffer_at(const struct cmdi_ring *ring, uint32_
 
 static inline uint32_t cmdi_ring_buffer_length(const struct cmdi_ring *ring, uint32_t buffer)
 {
-    return ring->buffer_size + (buffer < ring->large_count ? ring->large_extra : 0);
+    return ring->buffer_size + (buffer < ring->large_count ? ring->large_extra : 0) -
+           (buffer < ring->small_from ? 0 : ring->small_less);
 }
 
 /*

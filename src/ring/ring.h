@@ -41,6 +41,8 @@ struct cmdi_ring_options {
     uint32_t buffer_size;
     // Buffers numbered below large_count have large_size, at least buffer_size. 0: none are larger.
     uint32_t large_count, large_size;
+    // The last small_count of all that there may be have small_size, at most buffer_size. 0: none are smaller.
+    uint32_t small_count, small_size;
     uint32_t buffer_count; // Provided from the start. A power of two.
     // The group grows to this when receives run out of buffers. A power of two.
     uint32_t buffer_count_max;
@@ -52,7 +54,11 @@ struct cmdi_ring_options {
 static inline uint32_t cmdi_ring_buffer_size(
         const struct cmdi_ring_options *options, uint32_t buffer)
 {
-    return buffer < options->large_count ? options->large_size : options->buffer_size;
+    if (buffer < options->large_count) {
+        return options->large_size;
+    }
+    return buffer < options->buffer_count_max - options->small_count ? options->buffer_size
+                                                                     : options->small_size;
 }
 /** The most that one receive brings. */
 static inline uint32_t cmdi_ring_buffer_size_max(const struct cmdi_ring_options *options)

@@ -51,9 +51,8 @@ static void drive_quiet(struct cmdi_timer *timer, uint64_t now_ms)
             shard->trim();
         }
     }
-    if (quiet->buffers_empty == shard->counters.buffers_empty) {
-        cmdi_receive_relax(&shard->receive, is_quiet);
-    }
+    cmdi_receive_relax(
+            &shard->receive, is_quiet, quiet->buffers_empty != shard->counters.buffers_empty);
     quiet->bytes = bytes;
     quiet->buffers_empty = shard->counters.buffers_empty;
     cmdi_shard_timer(shard, timer, now_ms + DRIVE_QUIET_MS);

@@ -17,6 +17,11 @@ enum {
     RECEIVE_LARGE_MIN = 8,    // ... unless those were fewer than these...
     RECEIVE_LARGE_FACTOR = 4, // ... by so much...
     RECEIVE_LARGE_SIZE_MAX = 128 * 1024, // ... but no larger than this.
+    RECEIVE_NORMAL_MAX = 512,            // Those beyond are small...
+    RECEIVE_SMALL_SIZE = 4096,           // ... which is this, a page: what is unused costs nothing.
+    RECEIVE_MEAN_OF = 64,                // So many receives are in the mean, nearly.
+    RECEIVE_LITTLE = RECEIVE_SMALL_SIZE / 4, // Where a buffer holds no more, small ones come...
+    RECEIVE_MUCH = RECEIVE_SMALL_SIZE / 2,   // ... and go where it holds more.
 };
 
 static uint32_t receive_least(uint32_t one, uint32_t other)
@@ -30,24 +35,29 @@ void cmdi_receive_plan(struct cmdi_ring_options *options, uint32_t size, uint32_
     while (max < count_max) {
         max *= 2;
     }
+    uint32_t normal = receive_least(max, RECEIVE_NORMAL_MAX);
     uint32_t large_size = receive_least(size * RECEIVE_LARGE_FACTOR, RECEIVE_LARGE_SIZE_MAX);
-    bool has_large = large_size > size && max / RECEIVE_LARGE_PART >= RECEIVE_LARGE_MIN;
+    bool has_large = large_size > size && normal / RECEIVE_LARGE_PART >= RECEIVE_LARGE_MIN;
     options->buffer_size = size;
-    options->large_count = has_large ? max / RECEIVE_LARGE_PART : 0;
+    options->large_count = has_large ? normal / RECEIVE_LARGE_PART : 0;
     options->large_size = has_large ? large_size : 0;
+    options->small_count = max - normal;
+    options->small_size = max > normal ? receive_least(size, RECEIVE_SMALL_SIZE) : 0;
     options->buffer_count = receive_least(has_large ? RECEIVE_FIRST_LARGE : RECEIVE_FIRST, max);
     options->buffer_count_max = max;
 }
 
-int cmdi_receive_init(
-        struct cmdi_receive *receive, struct cmdi_ring *ring, uint32_t buffer_count_max)
+int cmdi_receive_init(struct cmdi_receive *receive, struct cmdi_ring *ring,
+        const struct cmdi_ring_options *options)
 {
-    *receive = (struct cmdi_receive){.ring = ring, .slice_count = buffer_count_max};
+    *receive = (struct cmdi_receive){.ring = ring, .grown_turn = UINT64_MAX};
     cmdi_list_init(&receive->starved);
     if (ring == NULL) {
         return 0;
     }
-    receive->slices = calloc(buffer_count_max, sizeof(*receive->slices));
+    receive->slice_count = options->buffer_count_max;
+    receive->normal_count = options->buffer_count_max - options->small_count;
+    receive->slices = calloc(receive->slice_count, sizeof(*receive->slices));
     return receive->slices != NULL ? 0 : -ENOMEM;
 }
 
@@ -71,6 +81,7 @@ void cmdi_receive_push(struct cmdi_receive *receive, struct cmdi_slices *slices,
     }
     slices->tail = buffer;
     slices->count++;
+    receive->mean_size += ((int32_t)size - receive->mean_size) / RECEIVE_MEAN_OF;
 }
 
 void cmdi_receive_give_back(struct cmdi_receive *receive, uint16_t buffer)
@@ -127,7 +138,8 @@ void cmdi_receive_drop(struct cmdi_receive *receive, struct cmdi_slices *slices)
 bool cmdi_receive_is_over(
         const struct cmdi_receive *receive, const struct cmdi_slices *slices, uint32_t part)
 {
-    return slices->count > 1 && slices->count * part > cmdi_ring_buffer_count(receive->ring);
+    uint32_t count = receive_least(cmdi_ring_buffer_count(receive->ring), receive->normal_count);
+    return slices->count > 1 && slices->count * part > count;
 }
 
 bool cmdi_receive_is_scarce(const struct cmdi_receive *receive)
@@ -136,15 +148,40 @@ bool cmdi_receive_is_scarce(const struct cmdi_receive *receive)
            cmdi_ring_buffer_count(receive->ring);
 }
 
-bool cmdi_receive_grow(struct cmdi_receive *receive)
+bool cmdi_receive_is_small(const struct cmdi_receive *receive, uint16_t buffer)
 {
-    return receive->ring != NULL && cmdi_ring_buffers_grow(receive->ring);
+    return buffer >= receive->normal_count;
 }
 
-void cmdi_receive_relax(struct cmdi_receive *receive, bool quiet)
+/* The next ones would be small, and much comes. */
+static bool receive_is_full(const struct cmdi_receive *receive)
 {
+    return receive->mean_size > RECEIVE_LITTLE &&
+           cmdi_ring_buffer_count(receive->ring) >= receive->normal_count;
+}
+
+bool cmdi_receive_grow(struct cmdi_receive *receive, uint64_t turn)
+{
+    if (receive->grown_turn == turn) {
+        return true;
+    }
+    if (receive->ring == NULL || receive_is_full(receive) ||
+            !cmdi_ring_buffers_grow(receive->ring)) {
+        return false;
+    }
+    receive->grown_turn = turn;
+    return true;
+}
+
+void cmdi_receive_relax(struct cmdi_receive *receive, bool quiet, bool lacked)
+{
+    uint32_t count = cmdi_ring_buffer_count(receive->ring);
     uint32_t peak = cmdi_ring_buffers_peak(receive->ring);
-    if (quiet || peak * RECEIVE_USED_PART <= cmdi_ring_buffer_count(receive->ring)) {
+    if (receive->mean_size > RECEIVE_MUCH && count > receive->normal_count) {
+        while (cmdi_ring_buffer_count(receive->ring) > receive->normal_count) {
+            cmdi_ring_buffers_shrink(receive->ring);
+        }
+    } else if (!lacked && (quiet || peak * RECEIVE_USED_PART <= count)) {
         cmdi_ring_buffers_shrink(receive->ring);
     }
 }

@@ -8,6 +8,10 @@
  * those who ask for little come first. The group grows when a receive finds none, and shrinks when
  * the shard is quiet or needs few of them.
  *
+ * What thousands of connections bring at once are thousands of buffers, each with one command in it:
+ * those behind the normal ones are small. Where much comes they would cut it into pieces, so they are
+ * in the group only while one buffer holds little.
+ *
  * Thread: the shard.
  */
 #ifndef CMDI_SHARD_RECEIVE_H
@@ -42,18 +46,22 @@ struct cmdi_receive {
     struct cmdi_ring *ring;    // NULL: there are no buffers, and nobody has slices.
     struct cmdi_slice *slices; // By number of the buffer.
     uint32_t slice_count;      // How many buffers there can be.
+    uint32_t normal_count;     // Of these; those behind them are small.
+    int32_t mean_size;         // Of what a buffer held, of the last hundred or so.
+    uint64_t grown_turn;       // The shard's turn in which the group grew last.
     struct cmdi_list starved;  // struct cmdi_work: wait for a free buffer.
 };
 
 /**
  * What the group of a ring is to be: of buffers of `size`, at most `count_max` or the next power of two.
  * A receive fills one buffer, so where much comes large ones save most of the receives. Where many
- * connections share the group each brings little, so of many buffers only the first ones are large.
+ * connections share the group each brings little, so of many buffers only the first ones are large, and
+ * those beyond 512 are small.
  */
 void cmdi_receive_plan(struct cmdi_ring_options *options, uint32_t size, uint32_t count_max);
-/** Zeroed is fine for fini. `buffer_count_max` as of the ring's options. Returns: 0; -ENOMEM. */
-int cmdi_receive_init(
-        struct cmdi_receive *receive, struct cmdi_ring *ring, uint32_t buffer_count_max);
+/** Zeroed is fine for fini. `options` are the ring's; NULL with it. Returns: 0; -ENOMEM. */
+int cmdi_receive_init(struct cmdi_receive *receive, struct cmdi_ring *ring,
+        const struct cmdi_ring_options *options);
 void cmdi_receive_fini(struct cmdi_receive *receive);
 
 /* --- Slices ----------------------------------------------------------------------------------- */
@@ -76,23 +84,28 @@ void cmdi_receive_drop(struct cmdi_receive *receive, struct cmdi_slices *slices)
 
 /* --- Shares ----------------------------------------------------------------------------------- */
 
-/** Are these more than a `part`-th of the shard's buffers, and more than one? */
+/** Are these more than a `part`-th of the shard's buffers, the small ones left out, and more than one? */
 bool cmdi_receive_is_over(
         const struct cmdi_receive *receive, const struct cmdi_slices *slices, uint32_t part);
 /** Less than a quarter of the buffers is free. */
 bool cmdi_receive_is_scarce(const struct cmdi_receive *receive);
+/** Does little fill this buffer? */
+bool cmdi_receive_is_small(const struct cmdi_receive *receive, uint16_t buffer);
 
 /**
- * A receive ended because no buffer was free. Returns: there are more of them now; false: the group
- * is as large as it may be.
+ * A receive ended because no buffer was free, in this turn of the shard. The group grows once in a turn,
+ * however many ended in it: as all buffers are filled in turn, more of them than are needed only spread
+ * what arrives over more memory than the cache holds.
+ *
+ * Returns: there are more of them now; false: the group is as large as it may be.
  */
-bool cmdi_receive_grow(struct cmdi_receive *receive);
+bool cmdi_receive_grow(struct cmdi_receive *receive, uint64_t turn);
 /**
- * No receive has lacked a buffer for a while. If the shard was quiet then, or three quarters of the
- * buffers were free all the time, half of them leave the group, each when it is free: as all are filled
- * in turn, more of them than are needed only spread what arrives over more memory than the cache holds.
+ * A second has passed. Small buffers leave the group if much comes. `lacked`: a receive has lacked a buffer
+ * meanwhile; if not, and the shard was quiet, or three quarters of the buffers were free all the time, half
+ * of them leave. Each does when it is free.
  */
-void cmdi_receive_relax(struct cmdi_receive *receive, bool quiet);
+void cmdi_receive_relax(struct cmdi_receive *receive, bool quiet, bool lacked);
 
 /**
  * `work` is ready again when at least a quarter of the buffers is free: work of CMDI_LEVEL_LIGHT

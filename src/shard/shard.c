@@ -551,13 +551,13 @@ uint64_t cmdi_shard_random(void)
 static int shard_init_ring(struct cmdi_shard *shard, struct cmds_error *error)
 {
     if (shard->options.drive == CMDI_DRIVE_STEPPED) {
-        return cmdi_receive_init(&shard->receive, NULL, 0);
+        return cmdi_receive_init(&shard->receive, NULL, NULL);
     }
     int code = cmdi_ring_create(&shard->ring, &shard->options.ring, error);
     if (code < 0) {
         return code;
     }
-    code = cmdi_receive_init(&shard->receive, shard->ring, shard->options.ring.buffer_count_max);
+    code = cmdi_receive_init(&shard->receive, shard->ring, &shard->options.ring);
     if (code < 0) {
         return cmdi_fail(error, code, "no memory for shard %u", shard->index);
     }

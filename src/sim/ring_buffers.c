@@ -50,11 +50,13 @@ void cmdi_ring_buffers_init(
         struct cmdi_ring_buffers *buffers, const struct cmdi_ring_options *options)
 {
     uint32_t max = options->buffer_count_max;
-    CMDI_ASSERT(options->large_count <= max);
+    CMDI_ASSERT(options->large_count + options->small_count <= max);
     CMDI_ASSERT(cmdi_ring_buffer_size_max(options) >= options->buffer_size);
     *buffers = (struct cmdi_ring_buffers){.size = options->buffer_size,
             .large_count = options->large_count,
             .large_size = options->large_size,
+            .small_from = max - options->small_count,
+            .small_size = options->small_size,
             .count_min = options->buffer_count,
             .count_max = max,
             .blocks = cmdi_sim_alloc(max * sizeof(uint8_t *)),
@@ -82,7 +84,10 @@ void cmdi_ring_buffers_fini(struct cmdi_ring_buffers *buffers)
 
 static uint32_t buffer_size(const struct cmdi_ring_buffers *buffers, uint32_t buffer)
 {
-    return buffer < buffers->large_count ? buffers->large_size : buffers->size;
+    if (buffer < buffers->large_count) {
+        return buffers->large_size;
+    }
+    return buffer < buffers->small_from ? buffers->size : buffers->small_size;
 }
 
 uint32_t cmdi_ring_buffer_next_size(const struct cmdi_ring_buffers *buffers)

@@ -21,7 +21,7 @@ enum {
 struct cmdi_ring {
     uint8_t data[BUFFERS][SIZE];
     bool held[BUFFERS];
-    uint32_t count, count_max, peak, shrinks;
+    uint32_t count, count_min, count_max, peak, shrinks;
 };
 
 uint8_t *cmdi_ring_buffer(const struct cmdi_ring *ring, uint16_t buffer)
@@ -55,12 +55,16 @@ uint32_t cmdi_ring_buffers_peak(struct cmdi_ring *ring)
 }
 bool cmdi_ring_buffers_grow(struct cmdi_ring *ring)
 {
-    ring->count = ring->count < ring->count_max ? ring->count * 2 : ring->count;
-    return ring->count < ring->count_max;
+    if (ring->count * 2 > ring->count_max) {
+        return false;
+    }
+    ring->count *= 2;
+    return true;
 }
 void cmdi_ring_buffers_shrink(struct cmdi_ring *ring)
 {
     ring->shrinks++;
+    ring->count /= ring->count / 2 >= ring->count_min ? 2 : 1;
 }
 
 /* --- The tests -------------------------------------------------------------------------------- */
@@ -71,10 +75,17 @@ struct desk {
     struct cmdi_list ready[CMDI_LEVELS];
 };
 
+/* The last `small_count` are small. */
+static void desk_init(struct desk *desk, uint32_t small_count)
+{
+    struct cmdi_ring_options options = {.buffer_count_max = BUFFERS, .small_count = small_count};
+    CU_ASSERT_EQUAL_FATAL(cmdi_receive_init(&desk->receive, &desk->ring, &options), 0);
+}
+
 static void desk_open(struct desk *desk)
 {
     *desk = (struct desk){.ring = {.count = BUFFERS, .count_max = BUFFERS}};
-    CU_ASSERT_EQUAL_FATAL(cmdi_receive_init(&desk->receive, &desk->ring, BUFFERS), 0);
+    desk_init(desk, 0);
     for (int i = 0; i < CMDI_LEVELS; i++) {
         cmdi_list_init(&desk->ready[i]);
     }
@@ -192,13 +203,17 @@ static void test_receive_those_that_ask_for_little_come_first(void)
     cmdi_receive_fini(&desk.receive);
 }
 
-static void test_receive_group_grows(void)
+static void test_receive_group_grows_once_in_a_turn(void)
 {
     struct desk desk;
     desk_open(&desk);
     desk.ring.count = BUFFERS / 4;
-    CU_ASSERT_TRUE(cmdi_receive_grow(&desk.receive));
-    CU_ASSERT_FALSE(cmdi_receive_grow(&desk.receive)); // That was the last.
+    CU_ASSERT_TRUE(cmdi_receive_grow(&desk.receive, 0));
+    CU_ASSERT_TRUE(cmdi_receive_grow(&desk.receive, 0)); // Many ended in it, and one growth may do.
+    CU_ASSERT_EQUAL(desk.ring.count, BUFFERS / 2);
+    CU_ASSERT_TRUE(cmdi_receive_grow(&desk.receive, 1));
+    CU_ASSERT_EQUAL(desk.ring.count, BUFFERS);
+    CU_ASSERT_FALSE(cmdi_receive_grow(&desk.receive, 2)); // That was the last.
     cmdi_receive_fini(&desk.receive);
 }
 
@@ -209,55 +224,125 @@ static void test_receive_group_shrinks_to_what_is_used(void)
     desk_open(&desk);
     for (desk.ring.peak = 0; desk.ring.peak <= BUFFERS; desk.ring.peak++) {
         desk.ring.shrinks = 0;
-        cmdi_receive_relax(&desk.receive, false);
+        cmdi_receive_relax(&desk.receive, false, false);
         CU_ASSERT_EQUAL(desk.ring.shrinks, desk.ring.peak <= BUFFERS / 4);
+        desk.ring.count = BUFFERS;
     }
-    cmdi_receive_relax(&desk.receive, true); // Little came: whatever was in use at once.
+    desk.ring.shrinks = 0;
+    cmdi_receive_relax(&desk.receive, true, true); // One was lacking.
+    CU_ASSERT_EQUAL(desk.ring.shrinks, 0);
+    cmdi_receive_relax(&desk.receive, true, false); // Little came: whatever was in use at once.
     CU_ASSERT_EQUAL(desk.ring.shrinks, 1);
     cmdi_receive_fini(&desk.receive);
 }
 
-/* With few buffers, or large ones, all are as large as was asked for. */
+/* So many receives bring so many bytes each. */
+static void desk_bring(struct desk *desk, uint32_t receives, uint32_t size)
+{
+    for (uint32_t i = 0; i < receives; i++) {
+        struct cmdi_slices slices = {.count = 0};
+        desk_fill(desk, &slices, 0, size, 1000);
+        cmdi_receive_drop(&desk->receive, &slices);
+    }
+}
+
+/*
+ * A thousand connections with a command each have a buffer each; with sixteen each they would get them in
+ * pieces.
+ */
+static void test_receive_small_ones_are_for_little(void)
+{
+    struct desk desk;
+    desk_open(&desk);
+    cmdi_receive_fini(&desk.receive);
+    desk.ring.count = desk.ring.count_min = BUFFERS / 4;
+    desk_init(&desk, BUFFERS / 2);
+    CU_ASSERT_FALSE(cmdi_receive_is_small(&desk.receive, BUFFERS / 2 - 1));
+    CU_ASSERT_TRUE(cmdi_receive_is_small(&desk.receive, BUFFERS / 2));
+    desk_bring(&desk, 300, 8000);
+    CU_ASSERT_TRUE(cmdi_receive_grow(&desk.receive, 1));
+    CU_ASSERT_FALSE(cmdi_receive_grow(&desk.receive, 2)); // The next ones are small.
+    CU_ASSERT_EQUAL(desk.ring.count, BUFFERS / 2);
+    desk_bring(&desk, 600, 500);
+    CU_ASSERT_TRUE(cmdi_receive_grow(&desk.receive, 3));
+    CU_ASSERT_EQUAL(desk.ring.count, BUFFERS);
+
+    struct cmdi_slices slices = {.count = BUFFERS / 4};
+    CU_ASSERT_TRUE(cmdi_receive_is_over(&desk.receive, &slices, 4)); // They are nobody's share.
+
+    desk.ring.peak = BUFFERS;
+    cmdi_receive_relax(&desk.receive, false, false);
+    CU_ASSERT_EQUAL(desk.ring.count, BUFFERS);
+    desk_bring(&desk, 300, 8000);
+    cmdi_receive_relax(&desk.receive, false, true); // Much comes: whether one was lacking or not.
+    CU_ASSERT_EQUAL(desk.ring.count, BUFFERS / 2);
+    cmdi_receive_relax(&desk.receive, false, true);
+    CU_ASSERT_EQUAL(desk.ring.count, BUFFERS / 2);
+    cmdi_receive_fini(&desk.receive);
+}
+
+static const struct plan_row {
+    uint32_t size, count_max;
+    struct cmdi_ring_options want;
+} plan_rows[] = {
+        {32768, 512,
+                {.large_count = 32,
+                        .large_size = 131072,
+                        .buffer_count = 16,
+                        .buffer_count_max = 512}},
+        {32768, 500,
+                {.large_count = 32,
+                        .large_size = 131072,
+                        .buffer_count = 16,
+                        .buffer_count_max = 512}},
+        {4096, 128,
+                {.large_count = 8,
+                        .large_size = 16384,
+                        .buffer_count = 16,
+                        .buffer_count_max = 128}},
+        {65536, 128,
+                {.large_count = 8,
+                        .large_size = 131072,
+                        .buffer_count = 16,
+                        .buffer_count_max = 128}},
+        {131072, 512, {.buffer_count = 32, .buffer_count_max = 512}},
+        {1048576, 32768,
+                {.small_count = 32256,
+                        .small_size = 4096,
+                        .buffer_count = 32,
+                        .buffer_count_max = 32768}},
+        {32768, 4096,
+                {.large_count = 32,
+                        .large_size = 131072,
+                        .small_count = 3584,
+                        .small_size = 4096,
+                        .buffer_count = 16,
+                        .buffer_count_max = 4096}},
+        {4096, 1024,
+                {.large_count = 32,
+                        .large_size = 16384,
+                        .small_count = 512,
+                        .small_size = 4096,
+                        .buffer_count = 16,
+                        .buffer_count_max = 1024}},
+        {32768, 64, {.buffer_count = 32, .buffer_count_max = 64}},
+        {32768, 3, {.buffer_count = 4, .buffer_count_max = 4}},
+        {32768, 1, {.buffer_count = 1, .buffer_count_max = 1}},
+};
+
+/* With few buffers, or large ones, all are as large as was asked for; of very many the last ones are small. */
 static void test_receive_plan_makes_the_first_of_many_large(void)
 {
-    static const struct {
-        uint32_t size, count_max;
-        struct cmdi_ring_options want;
-    } rows[] = {
-            {32768, 512,
-                    {.large_count = 32,
-                            .large_size = 131072,
-                            .buffer_count = 16,
-                            .buffer_count_max = 512}},
-            {32768, 500,
-                    {.large_count = 32,
-                            .large_size = 131072,
-                            .buffer_count = 16,
-                            .buffer_count_max = 512}},
-            {4096, 128,
-                    {.large_count = 8,
-                            .large_size = 16384,
-                            .buffer_count = 16,
-                            .buffer_count_max = 128}},
-            {65536, 128,
-                    {.large_count = 8,
-                            .large_size = 131072,
-                            .buffer_count = 16,
-                            .buffer_count_max = 128}},
-            {131072, 512, {.buffer_count = 32, .buffer_count_max = 512}},
-            {1048576, 32768, {.buffer_count = 32, .buffer_count_max = 32768}},
-            {32768, 64, {.buffer_count = 32, .buffer_count_max = 64}},
-            {32768, 3, {.buffer_count = 4, .buffer_count_max = 4}},
-            {32768, 1, {.buffer_count = 1, .buffer_count_max = 1}},
-    };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < sizeof(plan_rows) / sizeof(plan_rows[0]); i++) {
         struct cmdi_ring_options options = {0};
-        cmdi_receive_plan(&options, rows[i].size, rows[i].count_max);
-        CU_ASSERT_EQUAL(options.buffer_size, rows[i].size);
-        CU_ASSERT_EQUAL(options.large_count, rows[i].want.large_count);
-        CU_ASSERT_EQUAL(options.large_size, rows[i].want.large_size);
-        CU_ASSERT_EQUAL(options.buffer_count, rows[i].want.buffer_count);
-        CU_ASSERT_EQUAL(options.buffer_count_max, rows[i].want.buffer_count_max);
+        cmdi_receive_plan(&options, plan_rows[i].size, plan_rows[i].count_max);
+        CU_ASSERT_EQUAL(options.buffer_size, plan_rows[i].size);
+        CU_ASSERT_EQUAL(options.large_count, plan_rows[i].want.large_count);
+        CU_ASSERT_EQUAL(options.large_size, plan_rows[i].want.large_size);
+        CU_ASSERT_EQUAL(options.small_count, plan_rows[i].want.small_count);
+        CU_ASSERT_EQUAL(options.small_size, plan_rows[i].want.small_size);
+        CU_ASSERT_EQUAL(options.buffer_count, plan_rows[i].want.buffer_count);
+        CU_ASSERT_EQUAL(options.buffer_count_max, plan_rows[i].want.buffer_count_max);
         /* All of them are not a fifth more than if none were large. */
         uint64_t bytes = 0;
         for (uint32_t buffer = 0; buffer < options.buffer_count_max; buffer++) {
@@ -270,8 +355,8 @@ static void test_receive_plan_makes_the_first_of_many_large(void)
 static void test_receive_without_a_ring_has_nothing(void)
 {
     struct cmdi_receive receive;
-    CU_ASSERT_EQUAL(cmdi_receive_init(&receive, NULL, BUFFERS), 0);
-    CU_ASSERT_FALSE(cmdi_receive_grow(&receive));
+    CU_ASSERT_EQUAL(cmdi_receive_init(&receive, NULL, NULL), 0);
+    CU_ASSERT_FALSE(cmdi_receive_grow(&receive, 1));
     CU_ASSERT_FALSE(cmdi_receive_can_feed(&receive));
     cmdi_receive_fini(&receive);
     cmdi_receive_fini(&(struct cmdi_receive){.slices = NULL});
@@ -283,8 +368,9 @@ static CU_TestInfo test_receive[] = {
         {"share is a part and more than one", test_receive_share_is_a_part_and_more_than_one},
         {"those that ask for little come first", test_receive_those_that_ask_for_little_come_first},
         {"plan makes the first of many large", test_receive_plan_makes_the_first_of_many_large},
-        {"group grows", test_receive_group_grows},
+        {"group grows once in a turn", test_receive_group_grows_once_in_a_turn},
         {"group shrinks to what is used", test_receive_group_shrinks_to_what_is_used},
+        {"small ones are for little", test_receive_small_ones_are_for_little},
         {"without a ring has nothing", test_receive_without_a_ring_has_nothing},
         CU_TEST_INFO_NULL,
 };

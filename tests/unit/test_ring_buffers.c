@@ -123,6 +123,49 @@ static void test_ring_buffers_a_little_fills_no_large_one(void)
     cmdi_ring_destroy(ring);
 }
 
+/* The last ones are smaller: a receive fills them in pieces, and their neighbours are not touched. */
+static void test_ring_buffers_last_ones_are_small(void)
+{
+    enum {
+        SMALL = 10,
+        NORMAL = 30,
+        LARGE = 50,
+        COUNT = 4, // One large, one normal, two small.
+    };
+    static const uint32_t sizes[COUNT] = {LARGE, NORMAL, SMALL, SMALL};
+    struct cmdi_ring *ring = open_ring(&(struct cmdi_ring_options){.entries = 8,
+            .completion_entries = 32,
+            .buffer_size = NORMAL,
+            .large_count = 1,
+            .large_size = LARGE,
+            .small_count = 2,
+            .small_size = SMALL,
+            .buffer_count = COUNT,
+            .buffer_count_max = COUNT});
+    char text[LARGE + NORMAL + 2 * SMALL];
+    struct cmdi_completion completions[COUNT];
+    int fds[2];
+    pair(fds);
+    cmdi_ring_recv(ring, fds[0], true, FIRST);
+    for (size_t i = 0; i < sizeof(text); i++) {
+        text[i] = (char)i;
+    }
+    CU_ASSERT_EQUAL_FATAL(send(fds[1], text, sizeof(text), 0), (ssize_t)sizeof(text));
+    for (uint32_t i = 0; i < COUNT; i++) {
+        completions[i] = next(ring);
+        CU_ASSERT_EQUAL_FATAL(completions[i].result, (int32_t)sizes[i]);
+    }
+    const char *at = text;
+    for (uint32_t i = 0; i < COUNT; i++) {
+        const uint8_t *data = cmdi_ring_buffer(ring, completions[i].buffer);
+        CU_ASSERT_EQUAL(memcmp(data, at, sizes[i]), 0);
+        at += sizes[i];
+        cmdi_ring_buffer_release(ring, completions[i].buffer);
+    }
+    pair_close(fds);
+    cmdi_ring_destroy(ring);
+}
+
 /* A buffer that leaves the group gives its pages back, but for those that it shares with its neighbours. */
 static void test_ring_buffers_parked_one_leaves_its_neighbours_alone(void)
 {
@@ -161,6 +204,7 @@ static void test_ring_buffers_parked_one_leaves_its_neighbours_alone(void)
 static CU_TestInfo test_ring_buffers[] = {
         {"first ones are large", test_ring_buffers_first_ones_are_large},
         {"a little fills no large one", test_ring_buffers_a_little_fills_no_large_one},
+        {"last ones are small", test_ring_buffers_last_ones_are_small},
         {"parked one leaves its neighbours alone",
                 test_ring_buffers_parked_one_leaves_its_neighbours_alone},
         CU_TEST_INFO_NULL,
