@@ -121,28 +121,13 @@ static bool relieve_is_patient(struct cmdi_shard *shard)
     return patient || shard->evictions > 0;
 }
 
-/*
- * Who waits in `refused` has asked once. If not all was done for it then, it asks again as soon as all would be:
- * whoever has got what he needs meanwhile does not, and nobody is closed for him.
- */
-static void relieve_ask_again(struct cmdi_shard *shard, bool refused, bool does_all)
-{
-    if (!does_all) {
-        shard->relieve_owed = shard->relieve_owed || refused;
-    } else if (shard->relieve_owed) {
-        shard->relieve_owed = false;
-        cmdi_list_append(&shard->flush, &shard->refused);
-    }
-}
-
 void cmdi_conn_relieve(struct cmdi_shard *shard)
 {
     struct cmdi_account *account = &shard->buffers.account;
     bool refused = atomic_exchange_explicit(&account->shared_refused, false, memory_order_relaxed);
     refused = refused || account->refused;
     account->refused = false;
-    bool trims = shard->now_ms - shard->relieve_trim_ms >= RELIEVE_AGAIN_MS;
-    if (trims) {
+    if (shard->now_ms - shard->relieve_trim_ms >= RELIEVE_AGAIN_MS) {
         shard->relieve_trim_ms = shard->now_ms;
         cmdi_account_trim(account);
     }
@@ -150,9 +135,7 @@ void cmdi_conn_relieve(struct cmdi_shard *shard)
     bool rests = shard->now_ms - shard->relieve_none_ms < RELIEVE_AGAIN_MS;
     bool nearly_full = cmdi_account_used(account) > account->size_max - account->size_max / 16;
     bool waited_for = !cmdi_list_empty(&shard->lacking);
-    bool patient = relieve_is_patient(shard);
-    if (!patient && (waited_for || ((refused || nearly_full) && !rests))) {
+    if (!relieve_is_patient(shard) && (waited_for || ((refused || nearly_full) && !rests))) {
         relieve_evict(shard);
     }
-    relieve_ask_again(shard, refused, trims && !patient && !rests);
 }

@@ -11,10 +11,8 @@ bool cmdi_group_shard_lacks_memory(const struct cmdi_group_shard *group_shard)
 
 void cmdi_group_shard_want_room(struct cmdi_group_shard *group_shard)
 {
-    struct cmdi_shard *shard = group_shard->client_shard.shard;
-    uint64_t used = cmdi_account_used(&shard->buffers.account);
     group_shard->client_shard.wants_room = true;
     if (!group_shard->closing && cmdi_group_shard_lacks_memory(group_shard)) {
-        cmdi_shard_refused(shard, &group_shard->memory_work, used);
+        cmdi_shard_refused(group_shard->client_shard.shard, &group_shard->memory_work);
     }
 }

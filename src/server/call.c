@@ -285,10 +285,6 @@ void cmdi_call_cancel(struct cmds_call *call)
         observer->fn(observer);
     }
     cmdi_call_run_on_cancel(call);
-    struct cmdi_conn *conn = &call->connection->conn;
-    if (!(call->flags & CMDI_CALL_IN_POOL) && call->owed && conn->state == CMDI_CONN_OPEN) {
-        cmdi_conn_ready(conn); // It lets go of it, also of one that is held.
-    }
     if (cmdi_timer_armed(&call->timer)) {
         struct cmdi_shard *shard = call->connection->server_shard->shard;
         cmdi_shard_timer(shard, &call->timer, shard->now_ms); // Nobody needs it later.

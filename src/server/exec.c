@@ -255,14 +255,15 @@ __attribute__((always_inline)) static inline void exec_run(
 }
 
 /*
- * Its last send, from another thread, found no room beside what others have left or promised to leave, or no memory.
- * Until that has changed it would ask in vain, again and again. `least`: for so much there is no room, as somebody has
- * asked.
+ * Its last send, from another thread, found no room beside what others have promised to leave. That comes with a mail,
+ * or does not come, with a mail too: until then it would ask in vain, again and again. Without a promise it asks, for
+ * only who asks for memory has others give some back. `least`: for so much there is no room, as somebody has asked.
  */
 static bool exec_is_held(const struct cmds_call *call, size_t *least)
 {
     size_t size = atomic_load_explicit(&call->refused_size, memory_order_relaxed);
-    if (CMDI_LIKELY(!atomic_load_explicit(&call->refused_elsewhere, memory_order_relaxed))) {
+    if (CMDI_LIKELY(!atomic_load_explicit(&call->refused_elsewhere, memory_order_relaxed)) ||
+            cmdi_inbox_promises(&call->connection->inbox) == 0) {
         return false;
     }
     if (size < *least && cmdi_writable_has_room(call->connection, size)) {
@@ -295,14 +296,14 @@ static struct cmds_call *exec_next_again(
 }
 
 /*
- * All are held. There is room with a mail, which what was left brings, and a promise that is kept or broken; when
- * output has left; when memory comes back. `used`: of the memory, before it was looked at.
+ * All are held. There is room with a mail, which a promise brings that is kept or broken; when output has left; when
+ * memory comes back.
  */
-static void exec_wait(struct cmds_connection *connection, uint64_t used)
+static void exec_wait(struct cmds_connection *connection)
 {
     struct cmdi_conn *conn = &connection->conn;
     conn->above_low = conn->above_low || cmdi_conn_output_size(conn) > 0;
-    cmdi_shard_refused(conn->shard, &cmdi_connection_more(connection)->memory_work, used);
+    cmdi_shard_refused(conn->shard, &cmdi_connection_more(connection)->memory_work);
 }
 
 static void exec_run_round(struct cmds_call *call)
@@ -324,10 +325,9 @@ static bool exec_run_again(struct cmds_connection *connection, uint32_t budget)
     while (!cmdi_list_empty(&more->again) && !cmdi_conn_output_high(conn) &&
             conn->state == CMDI_CONN_OPEN && budget-- > 0 &&
             (first || !(conn->spent || conn->shard->step_over))) {
-        uint64_t used = cmdi_account_used(&conn->shard->buffers.account);
         struct cmds_call *call = exec_next_again(more, conn->shard);
         if (CMDI_UNLIKELY(call == NULL)) {
-            exec_wait(connection, used);
+            exec_wait(connection);
             cmdi_window_hold_back(connection);
             return false;
         }

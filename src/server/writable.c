@@ -104,31 +104,26 @@ bool cmdi_writable_has_room(struct cmds_connection *connection, size_t size)
 {
     struct cmdi_conn *conn = &connection->conn;
     struct cmdi_inbox *inbox = &connection->inbox;
-    struct cmdi_account *account = &conn->shard->buffers.account;
-    if (cmdi_conn_output_high(conn)) {
+    if (cmdi_conn_output_high(conn) || !cmdi_conn_has_room(conn, size)) {
         return false;
     }
-    bool has_memory = cmdi_conn_has_room(conn, size); // So low nothing else can be lacking.
     cmdi_inbox_lock(inbox);
-    bool is_allowed = !inbox->closed && cmdi_conn_queue_allows(conn->limits, cmdi_inbox_size(inbox),
-                                                cmdi_conn_output_size(conn), size);
-    has_memory = has_memory && is_allowed && cmdi_inbox_has_room(inbox, size);
+    bool has_room = cmdi_conn_queue_allows(conn->limits, cmdi_inbox_size(inbox),
+                            cmdi_conn_output_size(conn), size) &&
+                    cmdi_inbox_has_room(inbox, size);
     cmdi_inbox_unlock(inbox);
-    if (is_allowed && !has_memory) {
-        account->refused = account->refused || size <= cmdi_account_mark(account);
-    }
-    return has_memory;
+    return has_room;
 }
 
-/* There is none for the first of them: whoever makes some looks again. `used`: before that was looked at. */
-static void writable_wait(struct cmds_connection *connection, uint64_t used)
+/* There is none for the first of them: whoever makes some looks again. */
+static void writable_wait(struct cmds_connection *connection)
 {
     struct cmdi_conn *conn = &connection->conn;
     if (cmdi_conn_output_high(conn)) {
         conn->above_low = true; // The output, when it has fallen.
     } else {
         // Others, with memory.
-        cmdi_shard_refused(conn->shard, &cmdi_connection_more(connection)->memory_work, used);
+        cmdi_shard_refused(conn->shard, &cmdi_connection_more(connection)->memory_work);
     }
 }
 
@@ -146,9 +141,8 @@ bool cmdi_writable_run(struct cmds_connection *connection, uint32_t budget)
     cmdi_result_take(connection);
     while (!cmdi_list_empty(&more->writable) && conn->state == CMDI_CONN_OPEN) {
         struct cmds_call *call = writable_first(connection);
-        uint64_t used = cmdi_account_used(&conn->shard->buffers.account);
         if (!cmdi_writable_has_room(connection, atomic_load(&call->refused_size))) {
-            writable_wait(connection, used);
+            writable_wait(connection);
             return false;
         }
         if (budget-- == 0 || (!first && (conn->spent || conn->shard->step_over))) {

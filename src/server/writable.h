@@ -34,10 +34,7 @@ static inline void cmdi_writable_look(struct cmds_connection *connection)
         cmdi_conn_ready(&connection->conn);
     }
 }
-/**
- * Would a send be taken that is like the one that was refused, from whatever thread? If memory alone is
- * lacking, it is asked for, as that send did: others give some back, or pay. Thread: shard.
- */
+/** Would a send be taken that is like the one that was refused, from whatever thread? Thread: shard. */
 bool cmdi_writable_has_room(struct cmds_connection *connection, size_t size);
 /** The server drains: those of its calls that wait in the pool learn it. Thread: shard. */
 void cmdi_writable_drain(struct cmds_connection *connection);

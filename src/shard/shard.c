@@ -270,7 +270,7 @@ static void shard_set_pace(struct cmdi_shard *shard)
 static bool shard_is_short(struct cmdi_shard *shard)
 {
     struct cmdi_account *account = &shard->buffers.account;
-    return account->refused || shard->relieve_owed || !cmdi_list_empty(&shard->lacking) ||
+    return account->refused || !cmdi_list_empty(&shard->lacking) ||
            cmdi_account_used(account) > cmdi_account_mark(account) ||
            atomic_load_explicit(&account->shared_refused, memory_order_relaxed);
 }

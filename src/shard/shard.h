@@ -181,7 +181,6 @@ struct cmdi_shard {
     uint64_t relieve_trim_ms;  // When that last had everybody give back...
     uint64_t relieve_none_ms;  // ...and when it last found nobody who holds much.
     uint64_t relieve_after_ms; // Not sooner is the next connection closed for its memory.
-    bool relieve_owed;         // Somebody has asked for some while not all was done to find it.
     struct cmdi_timer_wheel timers;
     struct cmdi_spin spin;
     /* The time that the present step of this turn takes. */
@@ -342,13 +341,11 @@ static inline void cmdi_shard_after(struct cmdi_shard *shard, struct cmdi_work *
 /**
  * Runs when some of the account's memory has been given back, by whomever: for those who were refused
  * it and are no connection. By another thread: within a second, where the shard has a thread.
- *
- * `used`: of the account, before it was looked at and found short. What others give back meanwhile counts.
  */
-static inline void cmdi_shard_refused(
-        struct cmdi_shard *shard, struct cmdi_work *work, uint64_t used)
+static inline void cmdi_shard_refused(struct cmdi_shard *shard, struct cmdi_work *work)
 {
     if (!cmdi_work_queued(work)) {
+        uint64_t used = cmdi_account_used(&shard->buffers.account);
         // Also if somebody waits already: less than now is room for this one.
         shard->refused_used = cmdi_list_empty(&shard->refused) || used > shard->refused_used
                                       ? used

@@ -244,65 +244,6 @@ static void test_held_runs_when_memory_has_come_back(void)
     scene_close();
 }
 
-static uint32_t asked;
-
-/* As the shard does at the end of a turn, for whoever has asked. */
-static void relieve_counts(struct cmdi_shard *shard)
-{
-    struct cmdi_account *account = &shard->buffers.account;
-    bool refused = atomic_exchange(&account->shared_refused, false) || account->refused;
-    account->refused = false;
-    asked += refused;
-}
-
-/* Nobody has promised anything: until memory comes back it asks for it once, and does not run. */
-static void test_held_for_memory_alone_keeps_nobody_busy(void)
-{
-    scene_open();
-    rounds = asked = 0;
-    others_take_memory();
-    scene.connection->conn.shard->relieve = relieve_counts;
-    scene.app.act = act_behind_memory;
-    (void)acts_send(scene.test, 2);
-    CU_ASSERT_EQUAL(cmds_test_result_count(scene.test), 0);
-    CU_ASSERT_EQUAL(rounds, 1);
-    CU_ASSERT(asked > 0);
-
-    others_give_memory_back();
-    CU_ASSERT_EQUAL(cmds_test_result_count(scene.test), 1);
-    CU_ASSERT_EQUAL(rounds, 2);
-    scene_close();
-}
-
-/*
- * It asks while another connection is being closed, and what that gives back is not enough: it asks again when
- * somebody else could pay.
- */
-static void test_held_for_memory_asks_again(void)
-{
-    scene_open();
-    struct cmdi_shard *shard = scene.connection->conn.shard;
-    void (*relieve)(struct cmdi_shard *) = shard->relieve;
-    rounds = 0;
-    others_take_memory();
-    shard->relieve = relieve;
-    shard->evictions = 1; // Under way.
-    scene.app.act = act_behind_memory;
-    (void)acts_send(scene.test, 2);
-    CU_ASSERT_EQUAL(cmds_test_result_count(scene.test), 0);
-    CU_ASSERT_TRUE(shard->relieve_owed);
-
-    shard->evictions = 0;
-    asked = 0;
-    cmds_test_advance_ms(scene.test, 1000);
-    CU_ASSERT_EQUAL(cmds_test_result_count(scene.test), 0);
-    CU_ASSERT_EQUAL(rounds, 1);
-    CU_ASSERT(shard->relieve_none_ms > 0); // It was looked for somebody.
-    others_give_memory_back();
-    CU_ASSERT_EQUAL(cmds_test_result_count(scene.test), 1);
-    scene_close();
-}
-
 /* Refused elsewhere in one round, it fills the output in the next one, as another thread begins with a large one. */
 static int act_refused_before(struct cmds_call *call, const struct act *act)
 {
@@ -389,25 +330,6 @@ static void first_of_two_is_cancelled(void)
     cancel_held(1);
 }
 
-static void first_of_two_has_gone(void)
-{
-    scene.app.act = act_until_its_end;
-    (void)acts_send(scene.test, 1);
-    (void)acts_send(scene.test, 0);
-    cancel_held(1);
-    CU_ASSERT_EQUAL(cmds_test_result_count(scene.test), 0);
-    CU_ASSERT_EQUAL(ends, 1);
-    CU_ASSERT_PTR_EQUAL(held_first()->next, &cmdi_connection_more(scene.connection)->again);
-}
-
-/* Its deadline lets go of it, not only the next mail. */
-static void test_held_and_cancelled_goes_at_once(void)
-{
-    ends = 0;
-    large_beside(ALL_ROOM, first_of_two_has_gone, 2);
-    scene_close();
-}
-
 /* The end of the first one lets the connection finish: the second one has no further round. */
 static void test_held_runs_no_more_when_the_end_of_another_ends_the_connection(void)
 {
@@ -472,7 +394,6 @@ static int act_and_waits(struct cmds_call *call, const struct act *act)
         others_take_memory();
         CU_ASSERT_EQUAL(send_large(call), -ENOBUFS);
         CU_ASSERT_EQUAL(scene_ask_writable(call, on_writable), 0);
-        atomic_store(&call->refused_elsewhere, false); // As if that had been before this round.
     }
     return rounds < LINES ? CMDS_EXEC_AGAIN : 0;
 }
@@ -503,9 +424,6 @@ static CU_TestInfo test_held[] = {
                 test_held_is_no_stream_that_its_own_output_refuses},
         {"runs when output has left", test_held_runs_when_output_has_left},
         {"runs when memory has come back", test_held_runs_when_memory_has_come_back},
-        {"for memory alone keeps nobody busy", test_held_for_memory_alone_keeps_nobody_busy},
-        {"for memory asks again", test_held_for_memory_asks_again},
-        {"and cancelled goes at once", test_held_and_cancelled_goes_at_once},
         {"is none for what an earlier round was refused",
                 test_held_is_none_for_what_an_earlier_round_was_refused},
         {"runs no more when the end of another ends the connection",

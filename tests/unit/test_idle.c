@@ -322,8 +322,7 @@ static void test_idle_connection_rests_whatever_its_calls_have_waited_for(void)
     hall_act(&hall, connection);
     struct cmdi_connection_more *more = cmdi_connection_more(connection);
 
-    cmdi_shard_refused(
-            hall.shard, &more->memory_work, cmdi_account_used(&hall.shard->buffers.account));
+    cmdi_shard_refused(hall.shard, &more->memory_work);
     cmdi_shard_timer(hall.shard, &more->read_on_timer, hall.shard->now_ms + 10 * REST_MS);
     cmds_call_unref(hall.app.kept); // Without an answer: nothing is leased, and given back, for it.
     hall_advance_ms(&hall, 2 * REST_MS);
